@@ -1,0 +1,80 @@
+// Package call is one attempt at a capability: what is asked, what comes back, and the wrappers around it (observe,
+// timeout, retry). Package runtime/realm implements the innermost Invoker.
+package call
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Call is one attempt at one capability.
+type Call struct {
+	Realm      string
+	Capability string
+	Inputs     json.RawMessage // a JSON object; nil counts as {}
+	Effect     schemas.Effect
+	Attempt    int // from 1
+
+	// Key is the same for every attempt at the same effect. It goes downstream in `_meta` and, where IdempotencyArg is
+	// set, as that argument of the call.
+	Key            string
+	IdempotencyArg string
+
+	Timeout     time.Duration // longest time of the attempt; 0 means no limit of its own
+	TimeoutFrom string        // which setting Timeout comes from, for the error: "node", "plan defaults", "capability", …
+
+	ExecutionID string // empty for a direct call
+	NodeID      string
+	TraceParent string // W3C traceparent; empty: none
+
+	// Progress receives the realm's progress notifications, one at a time; nil ignores them. It must not block.
+	Progress func(Progress)
+}
+
+// Name is realm.capability.
+func (c *Call) Name() string { return c.Realm + "." + c.Capability }
+
+// Progress is one progress notification of a realm.
+type Progress struct {
+	Done    float64
+	Total   float64 // 0: unknown
+	Message string
+}
+
+// Result is what a capability answered.
+type Result struct {
+	// Output is the tool's structuredContent; else its single text block, JSON-decoded where it is an object or array;
+	// else the list of content blocks.
+	Output   json.RawMessage
+	Text     string // the joined text blocks
+	ServedBy string // realm.capability that answered
+	Degraded bool
+	Attempts int
+	Duration time.Duration
+}
+
+// Invoker makes a call. A failure is a *schemas.Error whose Outcome says whether the call ran; when ctx ends, its
+// message tells by context.Cause what ended it.
+type Invoker interface {
+	Invoke(ctx context.Context, c *Call) (*Result, error)
+}
+
+// Func is a function as an Invoker.
+type Func func(ctx context.Context, c *Call) (*Result, error)
+
+// Invoke calls f.
+func (f Func) Invoke(ctx context.Context, c *Call) (*Result, error) { return f(ctx, c) }
+
+// Wrapper puts something around an Invoker.
+type Wrapper func(Invoker) Invoker
+
+// Chain wraps inner so that the first wrapper is the outermost.
+func Chain(inner Invoker, wrappers ...Wrapper) Invoker {
+	for i := len(wrappers) - 1; i >= 0; i-- {
+		inner = wrappers[i](inner)
+	}
+	return inner
+}

@@ -1,0 +1,68 @@
+package schemas
+
+import "time"
+
+// Capability is one tool of one realm.
+type Capability struct {
+	Realm          string            `json:"realm"`
+	CapabilityName string            `json:"capability_name"`
+	Title          string            `json:"title,omitempty"`
+	Description    string            `json:"description,omitempty"`
+	InputSchema    Object            `json:"input_schema,omitempty"`
+	OutputSchema   Object            `json:"output_schema,omitempty"`
+	Annotations    Object            `json:"annotations,omitempty"`
+	Effect         Effect            `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once"`
+	EffectFrom     string            `json:"effect_from,omitempty" jsonschema:"enum=config,enum=annotations,enum=default,description=what decided the effect"`
+	Health         *RealmHealth      `json:"health,omitempty"`
+	Limits         *CapabilityLimits `json:"limits,omitempty"`
+}
+
+// CapabilityLimits are the bounds that apply to one attempt of a capability.
+type CapabilityLimits struct {
+	Timeout Duration `json:"timeout"`
+	Retry   *Retry   `json:"retry,omitempty"`
+}
+
+// RealmState says whether a realm can be called now.
+type RealmState string
+
+const (
+	// RealmIdle: configured and not started yet; the first use starts it.
+	RealmIdle RealmState = "idle"
+	// RealmStarting: being connected.
+	RealmStarting RealmState = "starting"
+	// RealmReady: connected.
+	RealmReady RealmState = "ready"
+	// RealmBroken: the last start or connection failed; the next use tries again after a backoff.
+	RealmBroken RealmState = "broken"
+)
+
+// RealmHealth is what is known of one realm.
+type RealmHealth struct {
+	Realm               string     `json:"realm"`
+	State               RealmState `json:"state" jsonschema:"enum=idle,enum=starting,enum=ready,enum=broken"`
+	Transport           string     `json:"transport" jsonschema:"enum=stdio,enum=http,enum=sse"`
+	Server              string     `json:"server,omitempty" jsonschema:"description=name and version the realm gave of itself"`
+	Protocol            string     `json:"protocol,omitempty" jsonschema:"description=negotiated MCP version"`
+	Capabilities        int        `json:"capabilities" jsonschema:"description=number of tools in the catalog"`
+	CatalogAt           *time.Time `json:"catalog_at,omitempty" jsonschema:"description=when the catalog was read"`
+	LastSuccess         *time.Time `json:"last_success,omitempty"`
+	ConsecutiveFailures int        `json:"consecutive_failures,omitempty"`
+	Error               *Error     `json:"error,omitempty" jsonschema:"description=why it is broken and the cure"`
+}
+
+// Discovery is one page of the capabilities that exist.
+type Discovery struct {
+	Realms       []RealmHealth `json:"realms"`
+	Capabilities []Capability  `json:"capabilities"`
+	NextCursor   string        `json:"next_cursor,omitempty"`
+}
+
+// Invocation is the result of one direct call.
+type Invocation struct {
+	Output     Value   `json:"output"`
+	Attempts   int     `json:"attempts"`
+	DurationMS float64 `json:"duration_ms"`
+	Degraded   bool    `json:"degraded"`
+	ServedBy   string  `json:"served_by" jsonschema:"description=realm.name that answered"`
+}

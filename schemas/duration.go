@@ -1,0 +1,117 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/invopop/jsonschema"
+)
+
+// Duration is a length of time that is a string on the wire: "500ms", "1h30m" (Go's units, plus d for 24 h) or an
+// ISO 8601 time duration, "PT30S". A bare number is refused, because nobody can tell seconds from milliseconds.
+type Duration time.Duration
+
+// Std returns the standard library's form.
+func (d Duration) Std() time.Duration { return time.Duration(d) }
+
+// String prints the canonical form: Go's, without zero parts at the end ("1h30m", not "1h30m0s").
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
+// MarshalJSON writes the canonical string.
+func (d Duration) MarshalJSON() ([]byte, error) { return []byte(strconv.Quote(d.String())), nil }
+
+// UnmarshalJSON reads a string that [ParseDuration] accepts.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return fmt.Errorf("a duration is a string with a unit: write %q instead of %s", string(b)+"s", b)
+	}
+	v, err := ParseDuration(s)
+	if err != nil {
+		return err
+	}
+	*d = v
+	return nil
+}
+
+// JSONSchema describes the string form.
+func (Duration) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Description: `duration with a unit, such as "500ms", "30s", "1h30m" or "PT30S"`}
+}
+
+var (
+	isoDuration  = regexp.MustCompile(`^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$`)
+	dayDuration  = regexp.MustCompile(`^(\d+)d(.*)$`)
+	bareDuration = regexp.MustCompile(`^-?\d+(\.\d+)?$`)
+)
+
+// ParseDuration reads "500ms", "1h30m", "2d", "2d12h" or "PT30S". Negative and unit-less values are errors that say
+// what to write instead.
+func ParseDuration(s string) (Duration, error) {
+	text := strings.TrimSpace(s)
+	switch {
+	case text == "":
+		return 0, fmt.Errorf(`empty duration: write for example "30s"`)
+	case bareDuration.MatchString(text) && text != "0":
+		return 0, fmt.Errorf("duration %q has no unit: write %q", s, text+"s")
+	case strings.HasPrefix(text, "P"):
+		return parseISO(text)
+	}
+	var days time.Duration
+	if m := dayDuration.FindStringSubmatch(text); m != nil {
+		n, err := strconv.ParseInt(m[1], 10, 32)
+		if err != nil || n > maxDays {
+			return 0, fmt.Errorf("duration %q is longer than %d days", s, maxDays)
+		}
+		days, text = time.Duration(n)*24*time.Hour, m[2]
+		if text == "" {
+			return Duration(days), nil
+		}
+	}
+	v, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf(`invalid duration %q: use a number with ns, us, ms, s, m, h or d, such as "1h30m"`, s)
+	}
+	if v < 0 {
+		return 0, fmt.Errorf("duration %q is negative", s)
+	}
+	return Duration(days + v), nil
+}
+
+// maxDays keeps every sum of parts far from overflow; a century is longer than any plan waits.
+const maxDays = 36500
+
+func parseISO(s string) (Duration, error) {
+	m := isoDuration.FindStringSubmatch(s)
+	if m == nil || s == "P" || strings.HasSuffix(s, "T") {
+		return 0, fmt.Errorf(`invalid duration %q: ISO 8601 looks like "PT30S", "PT1H30M" or "P1DT12H" (no months or years)`, s)
+	}
+	var total float64 // seconds
+	for i, unit := range []float64{86400, 3600, 60, 1} {
+		if m[i+1] == "" {
+			continue
+		}
+		n, err := strconv.ParseFloat(m[i+1], 64)
+		if err != nil {
+			return 0, fmt.Errorf("invalid duration %q: %w", s, err)
+		}
+		total += n * unit
+	}
+	if total > maxDays*86400 {
+		return 0, fmt.Errorf("duration %q is longer than %d days", s, maxDays)
+	}
+	return Duration(total * float64(time.Second)), nil
+}

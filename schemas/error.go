@@ -1,0 +1,207 @@
+package schemas
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Code is the word a caller branches on. Codes are part of the wire and never change their meaning.
+type Code string
+
+// The codes of every error that leaves Runplane.
+const (
+	CodeInvalidArgument Code = "invalid_argument"
+	CodeInvalidPlan     Code = "invalid_plan"
+	CodeNotFound        Code = "not_found"
+	CodeConflict        Code = "conflict"
+	CodeAlreadyFinished Code = "already_finished"
+	CodeReadOnly        Code = "read_only"
+	CodeDenied          Code = "denied"
+	CodeNeedsReview     Code = "needs_review"
+	CodeHalted          Code = "halted"
+	CodeTimeout         Code = "timeout"
+	CodeQueueTimeout    Code = "queue_timeout"
+	CodeHeartbeatLost   Code = "heartbeat_lost"
+	CodeUnavailable     Code = "unavailable"
+	CodeRateLimited     Code = "rate_limited"
+	CodeCircuitOpen     Code = "circuit_open"
+	CodeQuotaExceeded   Code = "quota_exceeded"
+	CodeToolError       Code = "tool_error"
+	CodePayloadTooLarge Code = "payload_too_large"
+	CodeExpressionError Code = "expression_error"
+	CodeCapabilityDrift Code = "capability_drift"
+	CodeOutcomeUnknown  Code = "outcome_unknown"
+	CodeCancelled       Code = "cancelled"
+	CodeInternal        Code = "internal"
+)
+
+// codes is every code with whether the same call may succeed later, and what to do next where the error itself does
+// not say.
+var codes = map[Code]struct {
+	retryable bool
+	hint      string
+}{
+	CodeInvalidArgument: {false, "correct the named argument and call again"},
+	CodeInvalidPlan:     {false, "apply the findings' fixes and submit again; validate_plan checks without running"},
+	CodeNotFound:        {false, "check the name or id; the list tools show what exists"},
+	CodeConflict:        {false, "read the current version and decide again"},
+	CodeAlreadyFinished: {false, "a finished execution never changes; rerun_execution starts a new one"},
+	CodeReadOnly:        {false, "use the tool named in the message to change it"},
+	CodeDenied:          {false, "a person or a rule refused this; do not repeat it unchanged"},
+	CodeNeedsReview:     {false, "a person must decide first"},
+	CodeHalted:          {false, "an operator stopped this scope; wait until it is lifted"},
+	CodeTimeout:         {true, "raise the timeout that the message names, or try again"},
+	CodeQueueTimeout:    {true, "try again later or with a higher priority"},
+	CodeHeartbeatLost:   {true, "the capability stopped reporting progress; try again"},
+	CodeUnavailable:     {true, "try again shortly; check_health tells what is wrong"},
+	CodeRateLimited:     {true, "wait for retry_after_seconds and try again"},
+	CodeCircuitOpen:     {true, "the capability failed repeatedly; wait for retry_after_seconds"},
+	CodeQuotaExceeded:   {false, "the budget is used up; ask for a larger one"},
+	CodeToolError:       {false, "the tool ran and reported this error; read its message"},
+	CodePayloadTooLarge: {false, "ask for less data, or page through it"},
+	CodeExpressionError: {false, "correct the expression"},
+	CodeCapabilityDrift: {false, "the tool changed since the plan was accepted; validate the plan again"},
+	CodeOutcomeUnknown:  {false, "find out whether the call happened, then resume_execution with a patch: retry, skip or output"},
+	CodeCancelled:       {false, "it was cancelled; start it again if that was not meant"},
+	CodeInternal:        {false, "this is a defect of the runtime; its log has the details"},
+}
+
+// Codes lists every code, for documents and tests; the order is not defined.
+func Codes() []Code {
+	all := make([]Code, 0, len(codes))
+	for c := range codes {
+		all = append(all, c)
+	}
+	return all
+}
+
+// Valid reports whether c is one of the codes above.
+func (c Code) Valid() bool { _, ok := codes[c]; return ok }
+
+// Retryable reports whether a failure with this code may pass when tried again unchanged.
+func (c Code) Retryable() bool { return codes[c].retryable }
+
+// Outcome says whether a failed call ran at its realm. It is decided once, where the call left the process.
+type Outcome string
+
+const (
+	// NotRun: the call certainly did not reach the tool (refused connection, unknown tool, invalid parameters, a limit).
+	NotRun Outcome = "not_run"
+	// RanFailed: the tool ran and said that it failed.
+	RanFailed Outcome = "ran_failed"
+	// Unknown: the call was sent and no answer came back; it may have happened.
+	Unknown Outcome = "unknown"
+)
+
+// Error is every failure that a caller sees: a code to branch on, a message that is true, and a hint that says the next
+// step. On the wire it stands as {"error": {...}} in the text of a result with isError.
+type Error struct {
+	Code              Code      `json:"code"`
+	Message           string    `json:"message"`
+	Hint              string    `json:"hint,omitempty"`
+	Retryable         bool      `json:"retryable"`
+	Field             string    `json:"field,omitempty" jsonschema:"description=JSON pointer or argument name the error is about"`
+	Candidates        []string  `json:"candidates,omitempty" jsonschema:"description=nearest names that exist"`
+	RetryAfterSeconds float64   `json:"retry_after_seconds,omitempty"`
+	Findings          []Finding `json:"findings,omitempty"`
+	ExecutionID       string    `json:"execution_id,omitempty"`
+	Outcome           Outcome   `json:"outcome,omitempty" jsonschema:"enum=not_run,enum=ran_failed,enum=unknown,description=for a failed call: did it run at the realm"`
+}
+
+// Errorf makes an Error with the code's usual hint and retryability.
+func Errorf(code Code, format string, args ...any) *Error {
+	c := codes[code]
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Hint: c.hint, Retryable: c.retryable}
+}
+
+// Error prints code and message, and the hint behind a dash.
+func (e *Error) Error() string {
+	s := string(e.Code) + ": " + e.Message
+	if e.Hint != "" {
+		s += " (" + e.Hint + ")"
+	}
+	return s
+}
+
+// Is matches another *Error by its code, so errors.Is(err, &Error{Code: CodeConflict}) works.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// With returns the error after edit has changed a copy of it.
+func (e *Error) With(edit func(*Error)) *Error {
+	c := *e
+	edit(&c)
+	return &c
+}
+
+// WithHint returns a copy with another hint.
+func (e *Error) WithHint(format string, args ...any) *Error {
+	return e.With(func(c *Error) { c.Hint = fmt.Sprintf(format, args...) })
+}
+
+// WithField returns a copy that names the argument or JSON pointer at fault.
+func (e *Error) WithField(field string) *Error {
+	return e.With(func(c *Error) { c.Field = field })
+}
+
+// WithCandidates returns a copy with the nearest names, and a hint that asks for the first; none leave it as it is.
+func (e *Error) WithCandidates(names []string) *Error {
+	if len(names) == 0 {
+		return e
+	}
+	return e.With(func(c *Error) {
+		c.Candidates = names
+		c.Hint = fmt.Sprintf("did you mean %q?", names[0])
+	})
+}
+
+// WithOutcome returns a copy that says whether the call ran.
+func (e *Error) WithOutcome(o Outcome) *Error {
+	return e.With(func(c *Error) { c.Outcome = o })
+}
+
+// WithRetryAfter returns a copy that says when waiting helps.
+func (e *Error) WithRetryAfter(d time.Duration) *Error {
+	return e.With(func(c *Error) { c.RetryAfterSeconds = d.Seconds() })
+}
+
+// AsError finds the *Error in err's chain. Any other error becomes code internal, with its text left out of the message:
+// foreign internals never reach the wire.
+func AsError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return Errorf(CodeInternal, "the runtime failed to do this")
+}
+
+// Severity of a Finding: an error refuses the plan, a warning does not.
+type Severity string
+
+// The severities.
+const (
+	SeverityError   Severity = "error"
+	SeverityWarning Severity = "warning"
+)
+
+// Finding is one thing that compile found in a plan.
+type Finding struct {
+	Severity Severity  `json:"severity" jsonschema:"enum=error,enum=warning"`
+	Code     string    `json:"code" jsonschema:"description=kind of finding, such as unknown_capability or cycle"`
+	Path     string    `json:"path" jsonschema:"description=JSON pointer into the plan"`
+	Message  string    `json:"message"`
+	Fix      []PatchOp `json:"fix,omitempty" jsonschema:"description=JSON Patch (RFC 6902) that repairs the plan"`
+}
+
+// PatchOp is one JSON Patch operation (RFC 6902): add, remove, replace or move.
+type PatchOp struct {
+	Op    string `json:"op" jsonschema:"enum=add,enum=remove,enum=replace,enum=move"`
+	Path  string `json:"path"`
+	From  string `json:"from,omitempty"`
+	Value Value  `json:"value,omitempty"`
+}

@@ -1,0 +1,62 @@
+package schemas
+
+import "time"
+
+// EventType names a fact of an execution's log.
+type EventType string
+
+// The facts. Package runtime/machine says what each one changes and from where it is legal.
+const (
+	EventCreated    EventType = "execution_created"
+	EventStarted    EventType = "execution_started"
+	EventSuspending EventType = "execution_suspending"
+	EventSuspended  EventType = "execution_suspended"
+	EventResumed    EventType = "execution_resumed"
+	EventCancelling EventType = "execution_cancelling"
+	EventRecovered  EventType = "execution_recovered"
+	EventPriority   EventType = "execution_priority"
+	EventFinished   EventType = "execution_finished"
+	EventSignal     EventType = "signal_received"
+
+	EventNodeStarted   EventType = "node_started"
+	EventNodeSucceeded EventType = "node_succeeded"
+	EventAttemptFailed EventType = "attempt_failed"
+	EventNodePostponed EventType = "node_postponed"
+	EventNodeHeld      EventType = "node_held"
+	EventNodeFailed    EventType = "node_failed"
+	EventNodeSkipped   EventType = "node_skipped"
+	EventNodeCancelled EventType = "node_cancelled"
+	EventNodePatched   EventType = "node_patched"
+)
+
+// Event is one committed fact of an execution. Which fields are set depends on the type; Seq counts from 1 without gaps.
+type Event struct {
+	Seq        int64      `json:"seq"`
+	At         time.Time  `json:"at"`
+	Type       EventType  `json:"type"`
+	Node       string     `json:"node,omitempty"`
+	Attempt    int        `json:"attempt,omitempty"`
+	Status     Status     `json:"status,omitempty"`
+	Output     Value      `json:"output,omitempty"`
+	Text       string     `json:"text,omitempty"`
+	OutputRef  *OutputRef `json:"output_ref,omitempty"`
+	Error      *Error     `json:"error,omitempty"`
+	Due        *time.Time `json:"due,omitempty" jsonschema:"description=when the node or the grace period is due"`
+	Reason     string     `json:"reason,omitempty"`
+	By         string     `json:"by,omitempty" jsonschema:"description=who did it: a principal or a worker"`
+	ServedBy   string     `json:"served_by,omitempty"`
+	Degraded   bool       `json:"degraded,omitempty"`
+	DurationMS float64    `json:"duration_ms,omitempty"`
+	Priority   int        `json:"priority,omitempty"`
+	Name       string     `json:"name,omitempty" jsonschema:"description=name of a signal"`
+	Data       Value      `json:"data,omitempty"`
+	Patch      *NodePatch `json:"patch,omitempty"`
+}
+
+// EventList is one page of an execution's events, oldest first.
+type EventList struct {
+	ExecutionID string  `json:"execution_id"`
+	Events      []Event `json:"events"`
+	LastSeq     int64   `json:"last_seq" jsonschema:"description=pass it as after to read on"`
+	More        bool    `json:"more,omitempty"`
+}

@@ -1,0 +1,232 @@
+package schemas
+
+import "time"
+
+// Status of an execution. The arrows between them are drawn in package runtime/machine.
+type Status string
+
+const (
+	// StatusPending: accepted and durable, not yet claimed by a worker.
+	StatusPending Status = "pending"
+	// StatusRunning: a worker owns it, or it waits for a timer or a decision (see Execution.Waiting).
+	StatusRunning Status = "running"
+	// StatusSuspending: no new call starts; those in flight finish first.
+	StatusSuspending Status = "suspending"
+	// StatusSuspended: nothing runs until resume_execution.
+	StatusSuspended Status = "suspended"
+	// StatusCancelling: calls in flight were told to stop and have a grace period.
+	StatusCancelling Status = "cancelling"
+	// StatusCompensating: a failure is being undone.
+	StatusCompensating Status = "compensating"
+	// StatusSucceeded is final: every node ended well enough.
+	StatusSucceeded Status = "succeeded"
+	// StatusFailed is final: a node failed for good.
+	StatusFailed Status = "failed"
+	// StatusCancelled is final: somebody cancelled it.
+	StatusCancelled Status = "cancelled"
+	// StatusTimedOut is final: the plan's timeout passed.
+	StatusTimedOut Status = "timed_out"
+	// StatusHalted is final: an operator's halt stopped it.
+	StatusHalted Status = "halted"
+)
+
+// Statuses lists every execution status in the order of a life.
+func Statuses() []Status {
+	return []Status{
+		StatusPending, StatusRunning, StatusSuspending, StatusSuspended, StatusCancelling, StatusCompensating,
+		StatusSucceeded, StatusFailed, StatusCancelled, StatusTimedOut, StatusHalted,
+	}
+}
+
+// Terminal reports whether the status never changes again.
+func (s Status) Terminal() bool {
+	switch s {
+	case StatusSucceeded, StatusFailed, StatusCancelled, StatusTimedOut, StatusHalted:
+		return true
+	}
+	return false
+}
+
+// NodeStatus is the status of one node of an execution.
+type NodeStatus string
+
+const (
+	// NodePending: a dependency has not ended yet.
+	NodePending NodeStatus = "pending"
+	// NodeReady: may start as soon as there is room.
+	NodeReady NodeStatus = "ready"
+	// NodeRunning: an attempt is in flight, or a timer runs.
+	NodeRunning NodeStatus = "running"
+	// NodeBackingOff: an attempt failed and the next one is due later.
+	NodeBackingOff NodeStatus = "backing_off"
+	// NodeHeld: waits for a decision; waiting_for says which.
+	NodeHeld NodeStatus = "held"
+	// NodeSucceeded: its output is committed and never changes.
+	NodeSucceeded NodeStatus = "succeeded"
+	// NodeFailed: no attempt is left or allowed.
+	NodeFailed NodeStatus = "failed"
+	// NodeSkipped: its condition was false or its trigger rule could not hold.
+	NodeSkipped NodeStatus = "skipped"
+	// NodeCancelled: the execution ended before the node did.
+	NodeCancelled NodeStatus = "cancelled"
+)
+
+// NodeStatuses lists every node status in the order of a life.
+func NodeStatuses() []NodeStatus {
+	return []NodeStatus{
+		NodePending, NodeReady, NodeRunning, NodeBackingOff, NodeHeld,
+		NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled,
+	}
+}
+
+// Ended reports whether the node will not run again unless it is patched.
+func (s NodeStatus) Ended() bool {
+	switch s {
+	case NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled:
+		return true
+	}
+	return false
+}
+
+// View selects how much of an execution an answer carries.
+type View string
+
+const (
+	// ViewSummary carries no nodes.
+	ViewSummary View = "summary"
+	// ViewNodes carries every node.
+	ViewNodes View = "nodes"
+	// ViewFailures carries the failed and held nodes.
+	ViewFailures View = "failures"
+)
+
+// Execution is one run of a plan as callers see it.
+type Execution struct {
+	ExecutionID string       `json:"execution_id"`
+	Name        string       `json:"name,omitempty"`
+	Status      Status       `json:"status"`
+	Waiting     bool         `json:"waiting,omitempty" jsonschema:"description=nothing can run until a timer, an event or a decision"`
+	CreatedAt   time.Time    `json:"created_at"`
+	StartedAt   *time.Time   `json:"started_at,omitempty"`
+	FinishedAt  *time.Time   `json:"finished_at,omitempty"`
+	Priority    int          `json:"priority"`
+	SessionID   string       `json:"session_id,omitempty"`
+	RerunOf     string       `json:"rerun_of,omitempty"`
+	Progress    Progress     `json:"progress"`
+	Output      Value        `json:"output,omitempty" jsonschema:"description=present once the execution succeeded"`
+	OutputRef   *OutputRef   `json:"output_ref,omitempty" jsonschema:"description=instead of an output too large to show"`
+	Degraded    bool         `json:"degraded,omitempty"`
+	Error       *Error       `json:"error,omitempty"`
+	WaitingFor  []WaitingFor `json:"waiting_for,omitempty"`
+	Nodes       []NodeView   `json:"nodes,omitempty"`
+	Hint        string       `json:"hint,omitempty" jsonschema:"description=what to call next"`
+}
+
+// Progress counts the nodes of an execution.
+type Progress struct {
+	Total     int `json:"total"`
+	Succeeded int `json:"succeeded"`
+	Failed    int `json:"failed"`
+	Skipped   int `json:"skipped"`
+	Running   int `json:"running"`
+	Waiting   int `json:"waiting" jsonschema:"description=held or backing off or waiting for a timer"`
+}
+
+// Reasons why a node waits.
+const (
+	ReasonReview  = "review"
+	ReasonUnknown = "unknown"
+	ReasonDrift   = "drift"
+	ReasonEvent   = "event"
+	ReasonTimer   = "timer"
+	ReasonBudget  = "budget"
+)
+
+// WaitingFor is one thing an execution waits for.
+type WaitingFor struct {
+	NodeID    string     `json:"node_id"`
+	Reason    string     `json:"reason" jsonschema:"enum=review,enum=unknown,enum=drift,enum=event,enum=timer,enum=budget"`
+	ReviewID  string     `json:"review_id,omitempty"`
+	Since     time.Time  `json:"since"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+// NodeView is one node of an execution as callers see it.
+type NodeView struct {
+	ID         string     `json:"id"`
+	Status     NodeStatus `json:"status"`
+	Capability string     `json:"capability,omitempty"`
+	Attempts   int        `json:"attempts"`
+	DurationMS float64    `json:"duration_ms,omitempty" jsonschema:"description=from first start to end"`
+	Error      *Error     `json:"error,omitempty"`
+	Degraded   bool       `json:"degraded,omitempty"`
+	ServedBy   string     `json:"served_by,omitempty"`
+	Output     Value      `json:"output,omitempty"`
+	OutputRef  *OutputRef `json:"output_ref,omitempty" jsonschema:"description=instead of an output over 8 KiB; read it with get_node_output"`
+}
+
+// MaxViewOutput is the largest node output in bytes that a view shows; larger ones appear as an OutputRef.
+const MaxViewOutput = 8 << 10
+
+// OutputRef stands for an output that is too large to show.
+type OutputRef struct {
+	NodeID string `json:"node_id,omitempty"`
+	Bytes  int    `json:"bytes"`
+}
+
+// NodeOutput is a part of a node's output. A whole output that fits stands in Output; a page of a larger one in Text,
+// bytes offset to next_offset of its JSON.
+type NodeOutput struct {
+	ExecutionID string `json:"execution_id"`
+	NodeID      string `json:"node_id"`
+	Output      Value  `json:"output,omitempty"`
+	Text        string `json:"text,omitempty" jsonschema:"description=a page of the output's JSON text"`
+	TotalBytes  int    `json:"total_bytes"`
+	Offset      int    `json:"offset"`
+	NextOffset  int    `json:"next_offset,omitempty" jsonschema:"description=absent on the last page"`
+}
+
+// ExecutionList is one page of executions, newest first.
+type ExecutionList struct {
+	Executions []Execution `json:"executions"`
+	NextCursor string      `json:"next_cursor,omitempty"`
+}
+
+// ExecutionMetrics are the counts and times of one execution, folded from its events.
+type ExecutionMetrics struct {
+	ExecutionID string             `json:"execution_id"`
+	Status      Status             `json:"status"`
+	DurationMS  float64            `json:"duration_ms" jsonschema:"description=since created; until finished or now"`
+	QueueMS     float64            `json:"queue_ms" jsonschema:"description=from created to first claim"`
+	CallMS      float64            `json:"call_ms" jsonschema:"description=sum of all attempts"`
+	Events      int64              `json:"events"`
+	Attempts    int                `json:"attempts"`
+	Retries     int                `json:"retries"`
+	Recoveries  int                `json:"recoveries" jsonschema:"description=times another worker took over after a crash"`
+	OutputBytes int64              `json:"output_bytes"`
+	NodeCounts  map[NodeStatus]int `json:"node_counts"`
+	Nodes       []NodeMetrics      `json:"nodes"`
+}
+
+// NodeMetrics are the counts and times of one node.
+type NodeMetrics struct {
+	ID          string     `json:"id"`
+	Status      NodeStatus `json:"status"`
+	Capability  string     `json:"capability,omitempty"`
+	Attempts    int        `json:"attempts"`
+	CallMS      float64    `json:"call_ms" jsonschema:"description=sum of its attempts"`
+	OutputBytes int64      `json:"output_bytes,omitempty"`
+}
+
+// NodePatch changes one held or failed node on resume; exactly one field is given.
+type NodePatch struct {
+	Inputs Object `json:"inputs,omitempty" jsonschema:"description=run again with these inputs"`
+	Output Value  `json:"output,omitempty" jsonschema:"description=count as succeeded with this output"`
+	Skip   bool   `json:"skip,omitempty" jsonschema:"description=leave it out"`
+	Retry  bool   `json:"retry,omitempty" jsonschema:"description=run again unchanged"`
+}
+
+// Patch is what resume_execution changes before it resumes.
+type Patch struct {
+	Nodes map[string]NodePatch `json:"nodes" jsonschema:"description=node id to change"`
+}

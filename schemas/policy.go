@@ -1,0 +1,120 @@
+package schemas
+
+// Effect says what repeating a call would do; it decides what may follow a call whose outcome is unknown.
+type Effect string
+
+const (
+	// EffectRead changes nothing: it is run again.
+	EffectRead Effect = "read"
+	// EffectIdempotent changes something once however often it is called with the same inputs and key: it is run again.
+	EffectIdempotent Effect = "idempotent"
+	// EffectOnce must not be repeated without a decision. Everything that says nothing of itself counts as once.
+	EffectOnce Effect = "once"
+)
+
+// Rank orders effects from harmless (0) to strict (2); an unknown word is strict.
+func (e Effect) Rank() int {
+	switch e {
+	case EffectRead:
+		return 0
+	case EffectIdempotent:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// Retry says how often and when a failed attempt is tried again. Absent fields inherit from the next level
+// (node, plan defaults, capability, realm, default policy, built-in).
+type Retry struct {
+	MaxAttempts        int      `json:"max_attempts,omitempty" jsonschema:"minimum=1,maximum=100,description=total tries including the first"`
+	InitialInterval    Duration `json:"initial_interval,omitempty"`
+	BackoffCoefficient float64  `json:"backoff_coefficient,omitempty" jsonschema:"minimum=1,maximum=100,description=each wait is the one before times this"`
+	MaxInterval        Duration `json:"max_interval,omitempty"`
+	Jitter             *float64 `json:"jitter,omitempty" jsonschema:"minimum=0,maximum=1,description=each wait varies by up to this share"`
+	MaxElapsed         Duration `json:"max_elapsed,omitempty" jsonschema:"description=no new attempt after this much time since the first"`
+	RetryOn            []Code   `json:"retry_on,omitempty" jsonschema:"description=retry these error codes alone"`
+	NoRetryOn          []Code   `json:"no_retry_on,omitempty" jsonschema:"description=never retry these error codes"`
+}
+
+// Or fills the absent fields of r from base; either may be nil.
+func (r *Retry) Or(base *Retry) *Retry {
+	if r == nil {
+		return base
+	}
+	if base == nil {
+		return r
+	}
+	out := *r
+	if out.MaxAttempts == 0 {
+		out.MaxAttempts = base.MaxAttempts
+	}
+	if out.InitialInterval == 0 {
+		out.InitialInterval = base.InitialInterval
+	}
+	if out.BackoffCoefficient == 0 {
+		out.BackoffCoefficient = base.BackoffCoefficient
+	}
+	if out.MaxInterval == 0 {
+		out.MaxInterval = base.MaxInterval
+	}
+	if out.Jitter == nil {
+		out.Jitter = base.Jitter
+	}
+	if out.MaxElapsed == 0 {
+		out.MaxElapsed = base.MaxElapsed
+	}
+	if out.RetryOn == nil {
+		out.RetryOn = base.RetryOn
+	}
+	if out.NoRetryOn == nil {
+		out.NoRetryOn = base.NoRetryOn
+	}
+	return &out
+}
+
+// Policy is what an operator decides for a realm or a capability. Absent fields inherit from the level above.
+type Policy struct {
+	Timeout        Duration `json:"timeout,omitempty" jsonschema:"description=longest time of one attempt"`
+	Retry          *Retry   `json:"retry,omitempty"`
+	Effect         Effect   `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=overrides the tool's own annotations"`
+	IdempotencyArg string   `json:"idempotency_arg,omitempty" jsonschema:"description=input that carries the idempotency key; makes the capability idempotent"`
+	Protocol       string   `json:"protocol,omitempty" jsonschema:"enum=auto,enum=2024-11-05,enum=2025-03-26,enum=2025-06-18,enum=2025-11-25,enum=2026-07-28,description=MCP version to speak with the realm"`
+}
+
+// Or fills the absent fields of p from base.
+func (p Policy) Or(base Policy) Policy {
+	if p.Timeout == 0 {
+		p.Timeout = base.Timeout
+	}
+	p.Retry = p.Retry.Or(base.Retry)
+	if p.Effect == "" && p.IdempotencyArg == "" {
+		p.Effect = base.Effect
+	}
+	if p.IdempotencyArg == "" {
+		p.IdempotencyArg = base.IdempotencyArg
+	}
+	if p.Protocol == "" {
+		p.Protocol = base.Protocol
+	}
+	return p
+}
+
+// RealmPolicy is a realm's policy with those of its capabilities below it.
+type RealmPolicy struct {
+	Policy
+	Capabilities map[string]Policy `json:"capabilities,omitempty" jsonschema:"description=capability name to policy"`
+}
+
+// Policies holds the three levels: default, realm, capability.
+type Policies struct {
+	Default Policy                 `json:"default,omitzero"`
+	Realms  map[string]RealmPolicy `json:"realms,omitempty" jsonschema:"description=realm name to policy"`
+}
+
+// For resolves the policy of one capability: its own fields, else the realm's, else the default's. Protocol belongs to
+// a realm alone.
+func (p Policies) For(realm, capability string) Policy {
+	r := p.Realms[realm]
+	return r.Capabilities[capability].Or(r.Policy).Or(p.Default)
+}

@@ -1,0 +1,60 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/invopop/jsonschema"
+)
+
+// Value is any JSON value, kept as the bytes that arrived so that large integers and key order survive.
+// The zero value is absent: it marshals as null, and `omitempty` leaves it out.
+type Value json.RawMessage
+
+// MarshalJSON writes the bytes as they are.
+func (v Value) MarshalJSON() ([]byte, error) {
+	if len(v) == 0 {
+		return []byte("null"), nil
+	}
+	return v, nil
+}
+
+// UnmarshalJSON keeps a copy of the bytes.
+func (v *Value) UnmarshalJSON(b []byte) error {
+	*v = append((*v)[:0:0], b...)
+	return nil
+}
+
+// JSONSchema accepts every type by naming each: a bare `true` makes some clients refuse the whole tool list.
+func (Value) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Extras: map[string]any{"type": []string{"object", "array", "string", "number", "boolean", "null"}}}
+}
+
+// Object is a JSON object, kept as the bytes that arrived. The zero value is absent.
+type Object json.RawMessage
+
+// MarshalJSON writes the bytes as they are, or {} when absent.
+func (o Object) MarshalJSON() ([]byte, error) {
+	if len(o) == 0 {
+		return []byte("{}"), nil
+	}
+	return o, nil
+}
+
+// UnmarshalJSON keeps a copy of the bytes and refuses anything but an object; null counts as absent.
+func (o *Object) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*o = nil
+		return nil
+	}
+	if len(b) == 0 || b[0] != '{' {
+		return fmt.Errorf("want a JSON object, got %.40s", b)
+	}
+	*o = append((*o)[:0:0], b...)
+	return nil
+}
+
+// JSONSchema is an open object.
+func (Object) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{}}
+}
