@@ -1,0 +1,84 @@
+package schemas
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Nearest returns up to limit of names that somebody who wrote word may have meant, the likeliest first and equals in
+// alphabetical order. Case and the difference between - and _ do not count. A name that shares too little with word is
+// left out, so the answer may be empty.
+func Nearest(word string, names []string, limit int) []string {
+	type candidate struct {
+		name     string
+		distance int
+	}
+	var found []candidate
+	folded := foldName(word)
+	for _, name := range names {
+		if d, ok := nameDistance(folded, foldName(name)); ok {
+			found = append(found, candidate{name, d})
+		}
+	}
+	slices.SortFunc(found, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name))
+	})
+	var out []string
+	for _, c := range found {
+		if len(out) == limit {
+			break
+		}
+		if len(out) == 0 || out[len(out)-1] != c.name {
+			out = append(out, c.name)
+		}
+	}
+	return out
+}
+
+// maxNameLength bounds the work for one pair; no name of ours is longer.
+const maxNameLength = 256
+
+// nameDistance says how far apart two folded names are, and whether that is near enough to be suggested: a third of the
+// longer one in edits, or one of them contained in the other.
+func nameDistance(word, name string) (int, bool) {
+	if word == "" || name == "" || len(word) > maxNameLength || len(name) > maxNameLength {
+		return 0, false
+	}
+	longer := max(utf8.RuneCountInString(word), utf8.RuneCountInString(name))
+	d := editDistance([]rune(word), []rune(name))
+	if d <= max(1, longer/3) && d < longer {
+		return d, true
+	}
+	if len(word) >= 3 && strings.Contains(name, word) || len(name) >= 3 && strings.Contains(word, name) {
+		return longer/3 + 1, true // behind every plain slip of the keyboard
+	}
+	return 0, false
+}
+
+func foldName(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
+
+// editDistance counts the insertions, deletions, replacements and swaps of neighbours between a and b (optimal string
+// alignment).
+func editDistance(a, b []rune) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}
