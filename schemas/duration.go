@@ -47,9 +47,9 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// JSONSchema describes the string form.
+// JSONSchema describes the string form by examples: a field's own description would replace one given here.
 func (Duration) JSONSchema() *jsonschema.Schema {
-	return &jsonschema.Schema{Type: "string", Description: `duration with a unit, such as "500ms", "30s", "1h30m" or "PT30S"`}
+	return &jsonschema.Schema{Type: "string", Examples: []any{"500ms", "1h30m"}}
 }
 
 var (

@@ -192,7 +192,7 @@ const (
 // Finding is one thing that compile found in a plan.
 type Finding struct {
 	Severity Severity  `json:"severity" jsonschema:"enum=error,enum=warning"`
-	Code     string    `json:"code" jsonschema:"description=kind of finding, such as unknown_capability or cycle"`
+	Code     string    `json:"code" jsonschema:"description=kind of finding\\, such as unknown_capability or cycle"`
 	Path     string    `json:"path" jsonschema:"description=JSON pointer into the plan"`
 	Message  string    `json:"message"`
 	Fix      []PatchOp `json:"fix,omitempty" jsonschema:"description=JSON Patch (RFC 6902) that repairs the plan"`

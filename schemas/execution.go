@@ -105,7 +105,7 @@ type Execution struct {
 	ExecutionID string       `json:"execution_id"`
 	Name        string       `json:"name,omitempty"`
 	Status      Status       `json:"status"`
-	Waiting     bool         `json:"waiting,omitempty" jsonschema:"description=nothing can run until a timer, an event or a decision"`
+	Waiting     bool         `json:"waiting,omitempty" jsonschema:"description=nothing can run until a timer\\, an event or a decision"`
 	CreatedAt   time.Time    `json:"created_at"`
 	StartedAt   *time.Time   `json:"started_at,omitempty"`
 	FinishedAt  *time.Time   `json:"finished_at,omitempty"`
