@@ -85,8 +85,11 @@ func ParseDuration(s string) (Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf(`invalid duration %q: use a number with ns, us, ms, s, m, h or d, such as "1h30m"`, s)
 	}
-	if v < 0 {
+	switch {
+	case v < 0:
 		return 0, fmt.Errorf("duration %q is negative", s)
+	case v > maxDays*24*time.Hour-days:
+		return 0, fmt.Errorf("duration %q is longer than %d days", s, maxDays)
 	}
 	return Duration(days + v), nil
 }
