@@ -1,0 +1,77 @@
+// Command slow is an MCP server whose one tool takes as long as it is asked to, and which says in its ledger whether a call
+// slept to its end or was cancelled.
+//
+//	slow [-ledger FILE] [-hang-at-initialize]
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+
+	"github.com/runplane/runplane/testdata/servers/ledger"
+)
+
+func main() {
+	path := flag.String("ledger", os.Getenv("SLOW_LEDGER"), "file that gets one JSON line for each call that ended")
+	hang := flag.Bool("hang-at-initialize", false, "read everything and answer nothing")
+	flag.Parse()
+
+	if *hang {
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the client goes away
+		return
+	}
+	s := server.NewMCPServer("slow", "1.0.0")
+	(&slow{server: s, ledger: ledger.New(*path)}).register()
+	if err := server.ServeStdio(s, server.WithWorkerPoolSize(100)); err != nil {
+		fmt.Fprintln(os.Stderr, "slow:", err)
+		os.Exit(1)
+	}
+}
+
+type slow struct {
+	server *server.MCPServer
+	ledger *ledger.File
+}
+
+func (s *slow) register() {
+	s.server.AddTools(
+		server.ServerTool{Tool: mcp.NewTool("echo", mcp.WithDescription("Answer with the message."), mcp.WithReadOnlyHintAnnotation(true), mcp.WithString("msg")), Handler: s.echo},
+		server.ServerTool{Tool: mcp.NewTool("sleep", mcp.WithDescription("Sleep so many milliseconds and report progress ten times."), mcp.WithReadOnlyHintAnnotation(true), mcp.WithNumber("ms", mcp.Required())), Handler: s.sleep},
+	)
+}
+
+func (s *slow) echo(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	return mcp.NewToolResultText(r.GetString("msg", "")), nil
+}
+
+func (s *slow) sleep(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	const steps = 10
+	total := time.Duration(r.GetFloat("ms", 1000) * float64(time.Millisecond))
+	for i := 1; i <= steps; i++ {
+		select {
+		case <-time.After(total / steps):
+		case <-ctx.Done():
+			if err := s.ledger.Append("sleep", "cancelled", r); err != nil {
+				return nil, err
+			}
+			return nil, ctx.Err()
+		}
+		if meta := r.Params.Meta; meta != nil && meta.ProgressToken != nil && i < steps {
+			// A full channel drops the notification; progress may be lost.
+			_ = s.server.SendNotificationToClient(ctx, "notifications/progress", map[string]any{
+				"progressToken": meta.ProgressToken, "progress": i, "total": steps,
+			})
+		}
+	}
+	if err := s.ledger.Append("sleep", "read", r); err != nil {
+		return nil, err
+	}
+	return mcp.NewToolResultStructuredOnly(map[string]any{"slept_ms": total.Milliseconds()}), nil
+}
