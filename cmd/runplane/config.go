@@ -1,0 +1,110 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Config is what runplane.yaml holds, after flags, environment and defaults were applied. A zero field means the
+// default in the file; in a loaded Config every field has its value.
+type Config struct {
+	MCPServers map[string]schemas.Realm `json:"mcpServers,omitempty" jsonschema:"description=realm name to MCP server; the same object as in Claude Desktop\\, Cursor and VS Code"`
+	Policies   schemas.Policies         `json:"policies,omitzero" jsonschema:"description=what holds for every call\\, for a realm\\, for a capability; the nearest level wins"`
+	Store      string                   `json:"store,omitempty"`
+	HTTP       string                   `json:"http,omitempty"`
+	Log        Log                      `json:"log,omitzero"`
+	Limits     Limits                   `json:"limits,omitzero"`
+	Drain      schemas.Duration         `json:"drain,omitempty"`
+
+	File     string   `json:"-"` // absolute path of the file that was read; empty: there was none
+	Warnings []string `json:"-"` // for the operator
+	Notes    []string `json:"-"` // for whoever debugs; neither holds a value from the file
+}
+
+// Log says what goes to stderr.
+type Log struct {
+	Level string `json:"level,omitempty"`
+	JSON  bool   `json:"json,omitempty"`
+}
+
+// Limits bound what one plan, one execution and one process may use.
+type Limits struct {
+	MaxNodes       int `json:"max_nodes,omitempty"`
+	MaxPlanBytes   int `json:"max_plan_bytes,omitempty"`
+	MaxOutputBytes int `json:"max_output_bytes,omitempty"`
+	MaxExecutions  int `json:"max_executions,omitempty"`
+	MaxParallel    int `json:"max_parallel,omitempty"`
+	MaxWaitSeconds int `json:"max_wait_seconds,omitempty"`
+}
+
+// setting is one value that a flag, a variable or the file can give, in this order of precedence. The flag's name is
+// its own; the variable is RUNPLANE_ and the key in capitals with _ for the dot.
+type setting struct {
+	key      string // in the file
+	flag     string // empty: too rarely changed for one
+	standard string // the default, in the notation of the file
+	about    string // what it does, and why the default
+	words    []string
+	min, max int // for numbers
+	at       func(*Config) any
+}
+
+// settings is each setting once. Realms and policies have no flag and no default.
+var settings = []setting{
+	{
+		key: "store", flag: "store", standard: "file:",
+		about: "where executions live: file:DIR is durable, file: alone is the user's state folder, mem: forgets at exit",
+		at:    func(c *Config) any { return &c.Store },
+	}, {
+		key: "http", flag: "http", standard: "",
+		about: "loopback address to serve /mcp and /sse on, such as 127.0.0.1:8080; empty serves stdio, which is what MCP clients start",
+		at:    func(c *Config) any { return &c.HTTP },
+	}, {
+		key: "log.level", flag: "log-level", standard: "info", words: []string{"trace", "debug", "info", "warn", "error"},
+		about: "least level that is logged; info is what an operator counts",
+		at:    func(c *Config) any { return &c.Log.Level },
+	}, {
+		key: "log.json", flag: "log-json", standard: "false",
+		about: "log one JSON object a line instead of text for people",
+		at:    func(c *Config) any { return &c.Log.JSON },
+	}, {
+		key: "drain", flag: "drain", standard: "10s",
+		about: "how long calls in flight may finish after SIGTERM or the end of stdin; what does not is recovered at the next start",
+		at:    func(c *Config) any { return &c.Drain },
+	}, {
+		key: "limits.max_nodes", standard: "1000", min: 1, max: 100_000,
+		about: "most nodes of a plan; a larger one is nearly always a loop that was unrolled",
+		at:    func(c *Config) any { return &c.Limits.MaxNodes },
+	}, {
+		key: "limits.max_plan_bytes", standard: "262144", min: 1 << 10, max: 16 << 20,
+		about: "largest plan in bytes of JSON; data belongs into inputs and outputs",
+		at:    func(c *Config) any { return &c.Limits.MaxPlanBytes },
+	}, {
+		key: "limits.max_output_bytes", standard: "1048576", min: 1 << 10, max: 64 << 20,
+		about: "largest output of a node in bytes; expressions hold it in memory",
+		at:    func(c *Config) any { return &c.Limits.MaxOutputBytes },
+	}, {
+		key: "limits.max_executions", standard: "256", min: 1, max: 100_000,
+		about: "executions that run at once in this process; the others wait in the queue by priority",
+		at:    func(c *Config) any { return &c.Limits.MaxExecutions },
+	}, {
+		key: "limits.max_parallel", standard: "32", min: 1, max: 1000,
+		about: "nodes of one execution in flight at once, unless its plan asks for fewer",
+		at:    func(c *Config) any { return &c.Limits.MaxParallel },
+	}, {
+		key: "limits.max_wait_seconds", standard: "25", min: 0, max: 3600,
+		about: "longest time that a tool call waits for an execution; MCP clients give up after 60 s, some sooner",
+		at:    func(c *Config) any { return &c.Limits.MaxWaitSeconds },
+	},
+}
+
+const envPrefix = "RUNPLANE_"
+
+// envConfig names the file as --config does.
+const envConfig = envPrefix + "CONFIG"
+
+// env is the setting's variable.
+func (s *setting) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// realmName has no dot: a capability is realm.name, split at the first one.
+var (
+	realmName    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	notRealmName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+)
+
+// check finds what is wrong across the fields of a file.
+func (d *decoder) check(c *Config) {
+	for _, name := range slices.Sorted(maps.Keys(c.MCPServers)) {
+		path := join("mcpServers", name)
+		if !realmName.MatchString(name) {
+			d.fail(d.at[path], "mcpServers", "realm name %.80q: use 1 to 64 of A-Z a-z 0-9 _ and -, for example %q", name, suggestRealm(name))
+		}
+		if wrong := checkRealm(c.MCPServers[name]); wrong != "" && !d.failed(path) {
+			d.fail(d.at[path], path, "the realm %s", wrong)
+		}
+	}
+	realms := slices.Sorted(maps.Keys(c.MCPServers))
+	for _, name := range slices.Sorted(maps.Keys(c.Policies.Realms)) {
+		path := "policies.realms." + name
+		if _, ok := c.MCPServers[name]; !ok {
+			near := schemas.Nearest(name, realms, 1)
+			message := fmt.Sprintf("no realm %q in mcpServers", name)
+			if len(near) > 0 {
+				message += fmt.Sprintf(": did you mean %q?", near[0])
+			}
+			d.problems = append(d.problems, problem{d.at[path], path, message, near})
+		}
+		for capability, p := range c.Policies.Realms[name].Capabilities {
+			if p.Protocol != "" {
+				at := join(path, "capabilities."+capability+".protocol")
+				d.fail(d.at[at], at, "the protocol is spoken with a whole realm: set policies.realms.%s.protocol", name)
+			}
+		}
+	}
+}
+
+// failed reports whether something at or below path is already known to be wrong.
+func (d *decoder) failed(path string) bool {
+	return slices.ContainsFunc(d.problems, func(p problem) bool { return p.path == path || strings.HasPrefix(p.path, path+".") })
+}
+
+func suggestRealm(name string) string {
+	s := strings.Trim(notRealmName.ReplaceAllString(name, "_"), "_")
+	if s == "" {
+		return "realm"
+	}
+	return s[:min(len(s), 64)]
+}
+
+// resolve gives the setting its value from the first source that has one, and checks it.
+func (s *setting) resolve(c *Config, src sources, env environment, inFile map[string]position) error {
+	from, base := "default", src.dir
+	text, given := "", false
+	if s.flag != "" {
+		if text, given = src.flags[s.flag]; given {
+			from = "--" + s.flag
+		}
+	}
+	if !given {
+		if text, given = env[s.env()]; given && text != "" {
+			from = s.env()
+		} else {
+			given = false
+		}
+	}
+	if !given {
+		if at, ok := inFile[s.key]; ok {
+			from, base = fmt.Sprintf("%s:%s: %s", c.File, at, s.key), filepath.Dir(c.File)
+		} else {
+			text, given = s.standard, true
+		}
+	}
+	if given {
+		if err := s.set(c, text); err != nil {
+			return settingError(from, err)
+		}
+	}
+	if err := s.check(c); err != nil {
+		return settingError(from, err)
+	}
+	switch s.key {
+	case "store":
+		store, err := resolveStore(c.Store, base, src, env)
+		if err != nil {
+			return settingError(from, err)
+		}
+		c.Store = store
+	case "http":
+		if err := checkAddress(c.HTTP); err != nil {
+			return settingError(from, err)
+		}
+	}
+	return nil
+}
+
+func settingError(from string, err error) error {
+	return schemas.Errorf(schemas.CodeInvalidArgument, "%s: %s", from, err).WithField(from).
+		WithHint("correct it; `runplane schema config` describes every setting")
+}
+
+// set reads the text of a flag, a variable or a default.
+func (s *setting) set(c *Config, text string) error {
+	switch p := s.at(c).(type) {
+	case *string:
+		*p = text
+		return nil
+	case *schemas.Duration:
+		v, err := schemas.ParseDuration(text)
+		*p = v
+		return err
+	default:
+		return setText(reflect.ValueOf(p).Elem(), text, bounds{})
+	}
+}
+
+// check holds the value against the table's bounds.
+func (s *setting) check(c *Config) error {
+	switch p := s.at(c).(type) {
+	case *string:
+		if s.words != nil && !slices.Contains(s.words, *p) {
+			return fmt.Errorf("want one of %s", strings.Join(s.words, ", "))
+		}
+	case *int:
+		if *p < s.min || *p > s.max {
+			return fmt.Errorf("want %d to %d", s.min, s.max)
+		}
+	}
+	return nil
+}
+
+// resolveStore makes the folder of a file store absolute: relative ones start at the file that names them or at the working
+// directory.
+func resolveStore(store, base string, src sources, env environment) (string, error) {
+	scheme, rest, found := strings.Cut(store, ":")
+	switch {
+	case store == "mem:":
+		return store, nil
+	case scheme == "file" && found && rest == "":
+		state := env.folder("XDG_STATE_HOME", ".local/state")
+		if state == "" {
+			return "", fmt.Errorf("the user's state folder is not known: set HOME, or name a folder with --store file:DIR")
+		}
+		return "file:" + filepath.Join(state, "runplane"), nil
+	case scheme == "file" && found:
+		return "file:" + src.absolute(strings.TrimPrefix(rest, "//"), base, env), nil
+	}
+	return "", fmt.Errorf("the store is file:, file:DIR or mem:") // what was written may hold a password
+}
+
+// checkAddress allows loopback alone: there is no authentication that could guard anything else.
+func checkAddress(address string) error {
+	if address == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("want host:port, such as 127.0.0.1:8080")
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("the port is a number up to 65535")
+	}
+	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return fmt.Errorf("only a loopback address such as 127.0.0.1:%s is served, because every caller may start the configured programs", port)
+	}
+	return nil
+}

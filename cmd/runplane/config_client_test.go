@@ -1,0 +1,161 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Files as the clients write them, taken unchanged.
+func TestFilesOfClients(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		w    world
+		want map[string]schemas.Realm
+	}{
+		{
+			"Claude Desktop",
+			clientFile("/home/ada/Claude/claude_desktop_config.json", `{
+  "globalShortcut": "Ctrl+Space",
+  "mcpServers": {
+    "filesystem": {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem@2026.8.31", "/data"]}
+  },
+  "isUsingBuiltInNodeForMcp": true
+}`),
+			map[string]schemas.Realm{"filesystem": {Command: "npx", Args: []string{"-y", "@modelcontextprotocol/server-filesystem@2026.8.31", "/data"}}},
+		}, {
+			"Claude Code",
+			clientFile("/proj/.mcp.json", `{"mcpServers": {
+  "api": {"type": "http", "url": "${BASE:-https://api.example.com}/mcp", "headers": {"Authorization": "Bearer ${TOKEN}"}},
+  "db": {"type": "stdio", "command": "${ROOT:-/opt}/db", "env": {"LEVEL": "${LEVEL:-}"}}
+}}`, "TOKEN=t0ken", "ROOT="),
+			map[string]schemas.Realm{
+				"api": {Type: "http", URL: "https://api.example.com/mcp", Headers: map[string]string{"Authorization": "Bearer t0ken"}},
+				"db":  {Type: "stdio", Command: "/opt/db", Env: map[string]string{"LEVEL": ""}, Cwd: "/proj"},
+			},
+		}, {
+			"Cursor",
+			clientFile("/proj/.cursor/mcp.json", `{"mcpServers": {"tool": {
+  "command": "${workspaceFolder}/bin/tool", "args": ["${userHome}${/}x", "${workspaceFolderBasename}"], "env": {"K": "${env:KEY}"}, "envFile": ".env"
+}}}`, "KEY=k"),
+			map[string]schemas.Realm{"tool": {
+				Command: "/proj/bin/tool", Args: []string{"/home/ada/x", "proj"}, Env: map[string]string{"K": "k"}, EnvFile: "/proj/.env", Cwd: "/proj",
+			}},
+		}, {
+			"VS Code",
+			clientFile("/proj/.vscode/mcp.json", `{
+  // what we use
+  "inputs": [{"type": "promptString", "id": "key", "password": true}], /* none
+  is needed */
+  "servers": {
+    "play": {"command": "npx", "args": ["-y", "play//wright"], "cwd": "${workspaceFolder}/web", "envFile": "${workspaceFolder}/.env", "dev": {"watch": "**"}},
+    "remote": {"type": "http", "url": "https://example.com/mcp", "gallery": true, "version": "1.0"},
+  },
+}`),
+			map[string]schemas.Realm{
+				"play":   {Command: "npx", Args: []string{"-y", "play//wright"}, Cwd: "/proj/web", EnvFile: "/proj/.env"},
+				"remote": {Type: "http", URL: "https://example.com/mcp"},
+			},
+		}, {
+			"others' spellings",
+			clientFile("/c/mcp_config.json", `{"mcpServers": {
+  "a": {"serverUrl": "https://a.example/mcp"}, "b": {"httpUrl": "https://b.example/mcp"},
+  "c": {"type": "streamableHttp", "url": "https://c.example/mcp", "alwaysAllow": ["x"], "disabled": false}
+}}`),
+			map[string]schemas.Realm{
+				"a": {URL: "https://a.example/mcp"}, "b": {URL: "https://b.example/mcp"}, "c": {Type: "http", URL: "https://c.example/mcp"},
+			},
+		}, {
+			"disabled realms keep their references",
+			clientFile("/c/mcp.json", `{"mcpServers": {"off": {"command": "x", "env": {"K": "${env:NOT_SET}"}, "disabled": true}, "on": {"command": "$${x}"}}}`),
+			map[string]schemas.Realm{
+				"off": {Command: "x", Env: map[string]string{"K": "${env:NOT_SET}"}, Disabled: true}, "on": {Command: "${x}"},
+			},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, tt.w.mustLoad(t).MCPServers); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestWhatClientsKeepForThemselves(t *testing.T) {
+	const file = `{"globalShortcut": "x", "mcpServers": {"shop": {"command": "x", "autoApprove": [], "timeout": 60, "disabledTools": ["buy"], "colour": "red"}}}`
+	c := clientFile("/c/claude_desktop_config.json", file).mustLoad(t)
+	wantNotes := []string{
+		"globalShortcut is the client's own and ignored", "mcpServers.shop.autoApprove is the client's own and ignored",
+		"mcpServers.shop.colour is the client's own and ignored",
+	}
+	if diff := cmp.Diff(wantNotes, c.Notes); diff != "" {
+		t.Error(diff)
+	}
+	wantWarnings := []string{
+		"mcpServers.shop.timeout is not applied: set policies.realms.shop.timeout instead; clients disagree about its unit",
+		"mcpServers.shop.disabledTools is not applied: all tools of the realm stay callable",
+	}
+	if diff := cmp.Diff(wantWarnings, c.Warnings); diff != "" {
+		t.Error(diff)
+	}
+
+	// In a file of ours the same keys are mistakes, apart from those that clients are known to keep in a realm.
+	_, err := world{files: map[string]string{"/work/runplane.json": file}}.load(t)
+	for _, want := range []string{`unknown key "globalShortcut"`, `unknown key "colour"`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "autoApprove") {
+		t.Errorf("autoApprove is refused: %v", err)
+	}
+
+	// A slip in a client's file is still a slip.
+	for _, slip := range []string{`{"mcpServer": {}, "mcpServers": {}}`, `{"mcpServers": {"a": {"command": "x", "arg": []}}}`, `{"mcpServers": {}, "polices": {}}`} {
+		if _, err := clientFile("/c/mcp.json", slip).load(t); err == nil || !strings.Contains(err.Error(), "did you mean") {
+			t.Errorf("%s: got %v", slip, err)
+		}
+	}
+}
+
+func TestBlankedCommentsKeepPositions(t *testing.T) {
+	for in, want := range map[string]string{
+		"{\"a\": \"//x\"} // y\n1": "{\"a\": \"//x\"}     \n1",
+		`{"a\"//": 1}`:             `{"a\"//": 1}`,
+		"/* a\n b */{}":            "    \n     {}",
+		"{} /* open":               "{}        ",
+		"/":                        "/",
+		`"\`:                       `"\`,
+	} {
+		got := []byte(in)
+		blankComments(got)
+		if string(got) != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
+		}
+	}
+}
+
+// Whatever a file holds, reading it ends, and a mistake in it is one of ours.
+func FuzzParseNodes(f *testing.F) {
+	for _, s := range []string{"a: &x {b: [1, *x]}", "<<: *x", "{\"a\": // c\n 1}", "? [a]\n: b", "- |\n  x\n", "!!str 1", "%YAML 1.2\n---\n", "a: 'x", "\ufeff{}"} {
+		f.Add(s, true)
+		f.Add(s, false)
+	}
+	f.Fuzz(func(t *testing.T, text string, json bool) {
+		root, err := parseNodes([]byte(text), json)
+		if err != nil {
+			if bad, ok := err.(*syntaxError); !ok || bad.at.line < 1 || bad.at.col < 1 {
+				t.Fatalf("got %T %+v", err, err)
+			}
+			return
+		}
+		kinds := []nodeKind{kindNull, kindBool, kindNumber, kindString, kindList, kindObject}
+		if !slices.Contains(kinds, root.kind) {
+			t.Fatalf("a node of kind %q", root.kind)
+		}
+	})
+}

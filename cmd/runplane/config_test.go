@@ -1,0 +1,360 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// world is everything a configuration comes from.
+type world struct {
+	flags map[string]string
+	env   []string
+	files map[string]string // by absolute path
+}
+
+func (w world) load(t *testing.T) (Config, error) {
+	t.Helper()
+	return loadConfig(sources{
+		flags:   w.flags,
+		environ: append([]string{"HOME=/home/ada"}, w.env...),
+		dir:     "/work",
+		read: func(path string) ([]byte, error) {
+			if text, ok := w.files[filepath.ToSlash(path)]; ok {
+				return []byte(text), nil
+			}
+			return nil, fs.ErrNotExist
+		},
+	})
+}
+
+func (w world) mustLoad(t *testing.T) Config {
+	t.Helper()
+	c, err := w.load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// yamlFile is a world with this runplane.yaml in the working directory.
+func yamlFile(text string, env ...string) world {
+	return world{files: map[string]string{"/work/runplane.yaml": text}, env: env}
+}
+
+func clientFile(path, text string, env ...string) world {
+	return world{flags: map[string]string{"config": path}, files: map[string]string{path: text}, env: env}
+}
+
+func TestDefaults(t *testing.T) {
+	got := world{}.mustLoad(t)
+	want := Config{
+		Store: "file:/home/ada/.local/state/runplane", Log: Log{Level: "info"}, Drain: schemas.Duration(10 * time.Second),
+		Limits: Limits{
+			MaxNodes: 1000, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32, MaxWaitSeconds: 25,
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWholeFile(t *testing.T) {
+	got := yamlFile(`
+x-retry: &retry {max_attempts: 3, jitter: 0.2}
+mcpServers:
+  shop:
+    command: ./shop
+    args: [--port, 8080, "${env:MODE}"]
+    env: {TOKEN: "Bearer ${env:SHOP_TOKEN}", DEBUG: true}
+    cwd: shop
+    envFile: .env
+  web: {type: sse, url: "https://example.com/sse", headers: {X-Key: "${env:SHOP_TOKEN}"}}
+policies:
+  default: {timeout: 30s, retry: *retry}
+  realms:
+    shop:
+      effect: read
+      protocol: 2025-11-25
+      capabilities:
+        charge: {effect: once, retry: {<<: *retry, max_attempts: 1, retry_on: [timeout, unavailable]}}
+store: file:data
+http: localhost:0
+log: {level: debug, json: true}
+drain: PT30S
+limits: {max_nodes: 10, max_wait_seconds: 0}
+`, "SHOP_TOKEN=s3cret", "MODE=fast").mustLoad(t)
+
+	jitter := 0.2
+	want := Config{
+		MCPServers: map[string]schemas.Realm{
+			"shop": {
+				Command: "./shop", Args: []string{"--port", "8080", "fast"}, Env: map[string]string{"TOKEN": "Bearer s3cret", "DEBUG": "true"},
+				Cwd: "/work/shop", EnvFile: "/work/.env",
+			},
+			"web": {Type: "sse", URL: "https://example.com/sse", Headers: map[string]string{"X-Key": "s3cret"}},
+		},
+		Policies: schemas.Policies{
+			Default: schemas.Policy{Timeout: schemas.Duration(30 * time.Second), Retry: &schemas.Retry{MaxAttempts: 3, Jitter: &jitter}},
+			Realms: map[string]schemas.RealmPolicy{"shop": {
+				Policy: schemas.Policy{Effect: schemas.EffectRead, Protocol: "2025-11-25"},
+				Capabilities: map[string]schemas.Policy{"charge": {
+					Effect: schemas.EffectOnce,
+					Retry: &schemas.Retry{
+						MaxAttempts: 1, Jitter: &jitter, RetryOn: []schemas.Code{schemas.CodeTimeout, schemas.CodeUnavailable},
+					},
+				}},
+			}},
+		},
+		Store: "file:/work/data", HTTP: "localhost:0", Log: Log{Level: "debug", JSON: true}, Drain: schemas.Duration(30 * time.Second),
+		Limits: Limits{MaxNodes: 10, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32},
+		File:   "/work/runplane.yaml",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	file := "log: {level: warn}\nlimits: {max_nodes: 20}\nstore: file:from-file\n"
+	env := []string{"RUNPLANE_LOG_LEVEL=error", "RUNPLANE_LIMITS_MAX_NODES=30", "RUNPLANE_STORE=file:from-env"}
+	for _, tt := range []struct {
+		name  string
+		w     world
+		level string
+		nodes int
+		store string
+	}{
+		{"default", world{}, "info", 1000, "file:/home/ada/.local/state/runplane"},
+		{"file", yamlFile(file), "warn", 20, "file:/work/from-file"},
+		{"environment", yamlFile(file, env...), "error", 30, "file:/work/from-env"},
+		{"empty variables", yamlFile(file, "RUNPLANE_LOG_LEVEL=", "RUNPLANE_LIMITS_MAX_NODES=", "RUNPLANE_STORE="), "warn", 20, "file:/work/from-file"},
+		{"flag", world{flags: map[string]string{"log-level": "trace", "store": "mem:"}, env: env}, "trace", 30, "mem:"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := tt.w.mustLoad(t)
+			if c.Log.Level != tt.level || c.Limits.MaxNodes != tt.nodes || c.Store != tt.store {
+				t.Errorf("got %s %d %s, want %s %d %s", c.Log.Level, c.Limits.MaxNodes, c.Store, tt.level, tt.nodes, tt.store)
+			}
+		})
+	}
+}
+
+// Each setting is reachable by its flag and its variable, and the file's key exists in Config.
+func TestEverySettingHasItsSources(t *testing.T) {
+	samples := map[string]string{
+		"store": "mem:", "http": "127.0.0.1:9", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
+		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_executions": "7", "limits.max_parallel": "7",
+		"limits.max_wait_seconds": "7",
+	}
+	standard := world{}.mustLoad(t)
+	for i := range settings {
+		s := &settings[i]
+		sample, ok := samples[s.key]
+		if !ok {
+			t.Errorf("%s: no sample", s.key)
+			continue
+		}
+		written := sample
+		if s.kind() == "string" {
+			written = "'" + sample + "'"
+		}
+		nested := strings.ReplaceAll(s.key, ".", ": {") + ": " + written + strings.Repeat("}", strings.Count(s.key, "."))
+		worlds := map[string]world{"variable": {env: []string{s.env() + "=" + sample}}, "file": yamlFile(nested)}
+		if s.flag != "" {
+			worlds["flag"] = world{flags: map[string]string{s.flag: sample}}
+		}
+		for source, w := range worlds {
+			c := w.mustLoad(t)
+			got, unset := reflect.ValueOf(s.at(&c)).Elem().Interface(), reflect.ValueOf(s.at(&standard)).Elem().Interface()
+			if got == unset {
+				t.Errorf("%s: the %s leaves %v", s.key, source, unset)
+			}
+		}
+	}
+}
+
+func TestWhereTheFileIsFound(t *testing.T) {
+	files := map[string]string{
+		"/flag.yaml": "{}", "/work/env.yaml": "{}", "/work/runplane.json": "{}", "/work/runplane.yaml": "{}",
+		"/home/ada/.config/runplane/runplane.yaml": "{}", "/xdg/runplane/runplane.yml": "{}", "/home/ada/own.yaml": "{}",
+	}
+	without := func(names ...string) map[string]string {
+		out := map[string]string{}
+		for path, text := range files {
+			if !slices.Contains(names, path) {
+				out[path] = text
+			}
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		name string
+		w    world
+		want string
+	}{
+		{"flag first", world{flags: map[string]string{"config": "/flag.yaml"}, env: []string{"RUNPLANE_CONFIG=env.yaml"}, files: files}, "/flag.yaml"},
+		{"then the variable", world{env: []string{"RUNPLANE_CONFIG=env.yaml"}, files: files}, "/work/env.yaml"},
+		{"home", world{flags: map[string]string{"config": "~/own.yaml"}, files: files}, "/home/ada/own.yaml"},
+		{"then here", world{files: files}, "/work/runplane.yaml"},
+		{"JSON too", world{files: without("/work/runplane.yaml")}, "/work/runplane.json"},
+		{"then the user's", world{files: without("/work/runplane.yaml", "/work/runplane.json")}, "/home/ada/.config/runplane/runplane.yaml"},
+		{"in XDG's folder", world{files: without("/work/runplane.yaml", "/work/runplane.json"), env: []string{"XDG_CONFIG_HOME=/xdg"}}, "/xdg/runplane/runplane.yml"},
+		{"none", world{}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.w.mustLoad(t).File; got != tt.want {
+				t.Errorf("read %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestStores(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"file:", "file:/home/ada/.local/state/runplane"},
+		{"file:/var/lib/rp", "file:/var/lib/rp"},
+		{"file:///var/lib/rp", "file:/var/lib/rp"},
+		{"file:rp", "file:/work/rp"},
+		{"file:~/rp", "file:/home/ada/rp"},
+		{"mem:", "mem:"},
+	} {
+		if got := (world{flags: map[string]string{"store": tt.in}}).mustLoad(t).Store; got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.in, got, tt.want)
+		}
+	}
+	if got := (world{env: []string{"XDG_STATE_HOME=/state"}}).mustLoad(t).Store; got != "file:/state/runplane" {
+		t.Errorf("got %s", got)
+	}
+	_, err := loadConfig(sources{dir: "/", read: func(string) ([]byte, error) { return nil, fs.ErrNotExist }})
+	if err == nil || !strings.Contains(err.Error(), "--store file:DIR") {
+		t.Errorf("without a home: %v", err)
+	}
+}
+
+// Every mistake gives its place and a way out, and no error gives away a value.
+func TestMistakes(t *testing.T) {
+	const secret = "hunter2"
+	realm := "mcpServers: {shop: {command: shop}}\n"
+	for _, tt := range []struct {
+		name string
+		w    world
+		want []string
+	}{
+		{"unknown key", yamlFile("store: 'mem:'\npolices: {}\n"), []string{`/work/runplane.yaml:2:1: unknown key "polices": did you mean "policies"?`}},
+		{"unknown key below", yamlFile("limits:\n  max_node: 5\n"), []string{`:2:3: limits: unknown key "max_node": did you mean "max_nodes"?`}},
+		{"unknown key of a realm", yamlFile("mcpServers:\n  shop:\n    comand: x\n"), []string{`:3:5: mcpServers.shop: unknown key "comand": did you mean "command"?`}},
+		{"unknown key, nothing near", yamlFile("zzzzzzzz: 1\n"), []string{`unknown key "zzzzzzzz": known are drain, http, limits`}},
+		{"several", yamlFile("stroe: 1\nlog: {level: loud}\ndrain: 5\n"), []string{":1:1:", `:3:8: drain: a duration needs a unit: write "5s"`}},
+		{"not YAML", yamlFile("store: [1\nb: 2\n"), []string{"runplane.yaml:2:1: "}},
+		{"not JSON", clientFile("/a.json", "{\n  \"mcpServers\": {\n"), []string{"/a.json:"}},
+		{"twice", yamlFile("store: 'mem:'\nstore: 'mem:'\n"), []string{":2:1:", `"store" already defined`}},
+		{"a list", yamlFile("- a\n"), []string{":1:1: want an object, got a list"}},
+		{"two documents", yamlFile("store: 'mem:'\n---\nstore: 'mem:'\n"), []string{":3:", "one file holds one"}},
+		{"no anchor", yamlFile("log: *x\n"), []string{"alias *x has no anchor"}},
+		{"wrong kind", yamlFile("limits: {max_nodes: many}\n"), []string{":1:21: limits.max_nodes: want a number, got a string"}},
+		{"fraction", yamlFile("limits: {max_nodes: 1.5}\n"), []string{"limits.max_nodes: 1.5: want a whole number"}},
+		{"too small", yamlFile("limits: {max_nodes: 0}\n"), []string{":1:21: limits.max_nodes: want 1 to 100000"}},
+		{"negative", yamlFile("limits:\n  max_parallel: -1\n"), []string{":2:17: limits.max_parallel: want 1 to 1000"}},
+		{"level", yamlFile("log: {level: loud}\n"), []string{":1:14: log.level: want one of trace, debug, info, warn, error"}},
+		{"http", yamlFile("http: 8080\n"), []string{"http: want a string"}},
+		{"http without a port", yamlFile("http: localhost\n"), []string{"http: want host:port"}},
+		{"http for all", yamlFile("http: ':8080'\n"), []string{":1:7: http: only a loopback address such as 127.0.0.1:8080"}},
+		{"http to the world", world{flags: map[string]string{"http": "0.0.0.0:1"}}, []string{"--http: only a loopback address"}},
+		{"http port", world{flags: map[string]string{"http": "127.0.0.1:http"}}, []string{"--http: the port is a number"}},
+		{"flag", world{flags: map[string]string{"log-level": "loud"}}, []string{"--log-level: want one of"}},
+		{"variable", world{env: []string{"RUNPLANE_LIMITS_MAX_NODES=" + secret}}, []string{"RUNPLANE_LIMITS_MAX_NODES: want a whole number"}},
+		{"variable of a boolean", world{env: []string{"RUNPLANE_LOG_JSON=" + secret}}, []string{"RUNPLANE_LOG_JSON: want true or false"}},
+		{"store with a password", world{env: []string{"RUNPLANE_STORE=redis://:" + secret + "@h"}}, []string{"RUNPLANE_STORE: the store is file:, file:DIR or mem:"}},
+		{"no such file", world{flags: map[string]string{"config": "gone.yaml"}}, []string{"not_found", "/work/gone.yaml (from --config)"}},
+		{"no such file by variable", world{env: []string{"RUNPLANE_CONFIG=/gone"}}, []string{"/gone (from RUNPLANE_CONFIG)"}},
+		{"huge", yamlFile("#" + strings.Repeat("x", maxConfigBytes)), []string{"payload_too_large"}},
+
+		{"variable not set", yamlFile("mcpServers:\n  shop:\n    command: x\n    env:\n      TOKEN: ${env:SHOP_TOKEN}\n"),
+			[]string{":5:14: mcpServers.shop.env.TOKEN: environment variable SHOP_TOKEN is not set"}},
+		{"two variables not set", yamlFile("mcpServers: {shop: {command: '${env:AAA} ${BBB}'}}\n"), []string{"AAA is not set", "BBB is not set"}},
+		{"not a name", yamlFile("mcpServers: {shop: {command: '${env:A B}'}}\n"), []string{`"A B" is no name`}},
+		{"unknown reference", yamlFile("mcpServers: {shop: {command: '${command:pick}'}}\n"), []string{"${command:pick} is unknown", "${env:NAME}"}},
+		{"client's reference in a setting", yamlFile("store: file:${HOME}\n"), []string{"store: ${HOME} is unknown: write ${env:NAME}"}},
+		{"input", clientFile("/p/.vscode/mcp.json", `{"servers": {"shop": {"command": "x", "env": {"T": "${input:shop-token}"}}}, "inputs": []}`),
+			[]string{"mcp.json:1:52: mcpServers.shop.env.T: ${input:shop-token} asks a person", "write ${env:SHOP_TOKEN}"}},
+
+		{"realm with a dot", yamlFile("mcpServers:\n  my.shop: {command: x}\n"), []string{`:2:3: mcpServers: realm name "my.shop"`, `for example "my_shop"`}},
+		{"realm too long", yamlFile("mcpServers: {" + strings.Repeat("a", 65) + ": {command: x}}\n"), []string{"1 to 64"}},
+		{"empty realm", yamlFile("mcpServers:\n  shop: {}\n"), []string{`:2:3: mcpServers.shop: the realm needs a "command"`}},
+		{"realm is null", yamlFile("mcpServers:\n  shop:\n"), []string{`the realm needs a "command"`}},
+		{"both", yamlFile("mcpServers: {shop: {command: x, url: 'http://x'}}\n"), []string{`has both "command" and "url"`}},
+		{"type without url", yamlFile("mcpServers: {shop: {type: http, command: x}}\n"), []string{`is of type http and has no "url"`}},
+		{"stdio without command", yamlFile("mcpServers: {shop: {type: stdio, url: 'http://x'}}\n"), []string{`is of type stdio and has no "command"`}},
+		{"unknown type", yamlFile("mcpServers: {shop: {type: pipe, command: x}}\n"), []string{"mcpServers.shop.type: want one of stdio, http"}},
+		{"no URL", yamlFile("mcpServers: {shop: {url: '" + secret + "'}}\n"), []string{"does not begin with http:// or https://"}},
+		{"argument is a list", yamlFile("mcpServers: {shop: {command: x, args: [[" + secret + "]]}}\n"), []string{"mcpServers.shop.args[0]: want a string, got a list"}},
+
+		{"policy of no realm", yamlFile(realm + "policies:\n  realms:\n    shpo: {effect: read}\n"), []string{`:4:5: policies.realms.shpo: no realm "shpo" in mcpServers: did you mean "shop"?`}},
+		{"effect", yamlFile(realm + "policies: {realms: {shop: {effect: reed}}}\n"), []string{`:2:36: policies.realms.shop.effect: "reed" is unknown: want one of read, idempotent, once`}},
+		{"code", yamlFile(realm + "policies: {default: {retry: {retry_on: [timeuot]}}}\n"), []string{`policies.default.retry.retry_on[0]: "timeuot" is unknown: want one of already_finished`}},
+		{"protocol", yamlFile(realm + "policies: {realms: {shop: {protocol: 2020-01-01}}}\n"), []string{"want one of auto, 2024-11-05"}},
+		{"protocol of a capability", yamlFile(realm + "policies: {realms: {shop: {capabilities: {buy: {protocol: auto}}}}}\n"), []string{"set policies.realms.shop.protocol"}},
+		{"attempts", yamlFile(realm + "policies: {default: {retry: {max_attempts: 0}}}\n"), []string{"max_attempts: 0: the least is 1"}},
+		{"negative attempts", yamlFile(realm + "policies: {default: {retry: {max_attempts: -3}}}\n"), []string{"max_attempts: -3: the least is 1"}},
+		{"jitter", yamlFile(realm + "policies: {default: {retry: {jitter: 1.5}}}\n"), []string{"jitter: 1.5: the most is 1"}},
+		{"negative timeout", yamlFile(realm + "policies: {default: {timeout: -5s}}\n"), []string{`duration "-5s" is negative`}},
+		{"expanded duration", yamlFile("drain: ${env:D}\n", "D="+secret), []string{`drain: ${env:D} is no duration`}},
+		{"expanded number", yamlFile("limits: {max_nodes: '${env:D}'}\n", "D="+secret), []string{"limits.max_nodes: ${env:D}: want a whole number"}},
+		{"expanded word", yamlFile(realm+"policies: {default: {effect: '${env:D}'}}\n", "D="+secret), []string{"policies.default.effect: want one of read"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := tt.w.load(t)
+			e, ok := errors.AsType[*schemas.Error](err)
+			if !ok {
+				t.Fatalf("got %T %v, want a *schemas.Error", err, err)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(e.Error(), want) {
+					t.Errorf("no %q in:\n%s", want, e)
+				}
+			}
+			if strings.Contains(e.Error()+e.Field+strings.Join(e.Candidates, ""), secret) {
+				t.Errorf("the error gives a value away:\n%s", e)
+			}
+			if e.Hint == "" {
+				t.Error("no hint")
+			}
+		})
+	}
+}
+
+func TestMisspeltVariablesAreNamed(t *testing.T) {
+	c := world{env: []string{"RUNPLANE_LOG_LEVLE=debug", "RUNPLANE_NPM=/x", "OTHER_STORE=y"}}.mustLoad(t)
+	if diff := cmp.Diff([]string{"RUNPLANE_LOG_LEVLE sets nothing: did you mean RUNPLANE_LOG_LEVEL?"}, c.Warnings); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFlagsReachTheConfig(t *testing.T) {
+	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	addConfigFlags(fs, "store", "http", "log.level", "log.json", "drain")
+	if err := fs.Parse([]string{"--store", "mem:", "--log-json", "--drain=3s"}); err != nil {
+		t.Fatal(err)
+	}
+	c := world{flags: givenFlags(fs)}.mustLoad(t)
+	if c.Store != "mem:" || !c.Log.JSON || c.Drain.Std() != 3*time.Second || c.Log.Level != "info" {
+		t.Errorf("got %+v", c)
+	}
+	usage := fs.FlagUsages()
+	for _, want := range []string{"--drain duration", "(default 10s)", "[RUNPLANE_LOG_LEVEL]", "--config FILE", "--log-json "} {
+		if !strings.Contains(usage, want) {
+			t.Errorf("no %q in the help:\n%s", want, usage)
+		}
+	}
+}
