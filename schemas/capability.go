@@ -66,3 +66,24 @@ type Invocation struct {
 	Degraded   bool    `json:"degraded"`
 	ServedBy   string  `json:"served_by" jsonschema:"description=realm.name that answered"`
 }
+
+// Detail says how much discovery tells of each capability.
+type Detail string
+
+const (
+	// DetailNames gives realm and capability_name alone.
+	DetailNames Detail = "names"
+	// DetailSummary adds title, description and effect.
+	DetailSummary Detail = "summary"
+	// DetailSchema adds the schemas and annotations.
+	DetailSchema Detail = "schema"
+)
+
+// DiscoverQuery selects capabilities.
+type DiscoverQuery struct {
+	Realm  string // empty: all
+	Query  string // words to search names and descriptions for; empty: all
+	Detail Detail // empty: summary
+	Limit  int    // 0: a page of the default size
+	Cursor string // next_cursor of the page before
+}

@@ -21,12 +21,14 @@ const (
 	EventNodeStarted   EventType = "node_started"
 	EventNodeSucceeded EventType = "node_succeeded"
 	EventAttemptFailed EventType = "attempt_failed"
+	EventAttemptLost   EventType = "attempt_lost"
 	EventNodePostponed EventType = "node_postponed"
 	EventNodeHeld      EventType = "node_held"
 	EventNodeFailed    EventType = "node_failed"
 	EventNodeSkipped   EventType = "node_skipped"
 	EventNodeCancelled EventType = "node_cancelled"
 	EventNodePatched   EventType = "node_patched"
+	EventNodeReused    EventType = "node_reused"
 )
 
 // Event is one committed fact of an execution. Which fields are set depends on the type; Seq counts from 1 without gaps.

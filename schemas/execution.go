@@ -168,6 +168,10 @@ type NodeView struct {
 // MaxViewOutput is the largest node output in bytes that a view shows; larger ones appear as an OutputRef.
 const MaxViewOutput = 8 << 10
 
+// MaxExecutionOutput is the largest output in bytes of a whole execution that answers carry; a larger one appears as an
+// OutputRef.
+const MaxExecutionOutput = 32 << 10
+
 // OutputRef stands for an output that is too large to show.
 type OutputRef struct {
 	NodeID string `json:"node_id,omitempty"`

@@ -18,7 +18,7 @@ type Plan struct {
 	MaxParallel    int       `json:"max_parallel,omitempty" jsonschema:"minimum=1,maximum=1000,description=most nodes in flight at once"`
 	Defaults       *Defaults `json:"defaults,omitempty"`
 	Nodes          []Node    `json:"nodes"`
-	Output         Value     `json:"output,omitempty" jsonschema:"description=the execution's output; every node's output by id unless given"`
+	Output         Value     `json:"output,omitempty" jsonschema:"description=the execution's output; unless given it is the outputs of the nodes that nothing depends on by node id"`
 }
 
 // Defaults apply to each capability node that does not say otherwise.

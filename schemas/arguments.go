@@ -1,0 +1,19 @@
+package schemas
+
+import "strings"
+
+// InvalidArguments makes one error of everything that is wrong with the arguments of a call, so that the caller can
+// correct all of it at once. Field and candidates are those of the first problem.
+func InvalidArguments(problems []Problem) *Error {
+	messages := make([]string, len(problems))
+	for i, p := range problems {
+		messages[i] = p.Message
+	}
+	e := Errorf(CodeInvalidArgument, "%s", strings.Join(messages, "; "))
+	e.Field = problems[0].Field
+	e.Candidates = problems[0].Candidates
+	if len(problems) > 1 {
+		e.Hint = "correct the named arguments and call again"
+	}
+	return e
+}
