@@ -98,12 +98,11 @@ func (d *decoder) realm(n *node, v reflect.Value, path string) {
 // keep in a folder of the project. project says that the client starts realms there.
 func workspace(path string) (folder string, project bool) {
 	folder = filepath.Dir(path)
-	switch base := filepath.Base(folder); {
-	case base == ".vscode" || base == ".cursor":
+	switch filepath.Base(folder) {
+	case ".vscode", ".cursor":
 		return filepath.Dir(folder), true
-	default:
-		return folder, filepath.Base(path) == ".mcp.json"
 	}
+	return folder, filepath.Base(path) == ".mcp.json"
 }
 
 // placeRealms makes the paths of realms absolute.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -148,7 +149,7 @@ func FuzzParseNodes(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, json bool) {
 		root, err := parseNodes([]byte(text), json)
 		if err != nil {
-			if bad, ok := err.(*syntaxError); !ok || bad.at.line < 1 || bad.at.col < 1 {
+			if bad, ok := errors.AsType[*syntaxError](err); !ok || bad.at.line < 1 || bad.at.col < 1 {
 				t.Fatalf("got %T %+v", err, err)
 			}
 			return

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestPublishedConfigSchemaIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := append(raw, '\n')
+	want := slices.Concat(raw, []byte("\n"))
 	if *update {
 		if err := os.WriteFile("../../schemas/config.schema.json", want, 0o644); err != nil {
 			t.Fatal(err)

@@ -26,12 +26,11 @@ var layers = map[string][]string{
 
 // fences keeps a library at the edge that it was chosen for: import path prefix to the packages that may name it.
 var fences = map[string][]string{
-	"github.com/mark3labs/mcp-go":   {"server", "runtime/realm"},
-	"github.com/redis/go-redis":     {"store/redis"},
-	"go.etcd.io/bbolt":              {"store/bolt"},
-	"cel.dev/cel-go":                {"runtime/plan"},
-	"github.com/invopop/jsonschema": {"schemas"},
-	"github.com/spf13/cobra":        {"cmd/runplane"},
+	"github.com/mark3labs/mcp-go": {"server", "runtime/realm"},
+	"github.com/redis/go-redis":   {"store/redis"},
+	"go.etcd.io/bbolt":            {"store/bolt"},
+	"cel.dev/cel-go":              {"runtime/plan"},
+	"github.com/spf13/cobra":      {"cmd/runplane"},
 }
 
 // pure packages decide and do nothing else: what they know is passed to them.
