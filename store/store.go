@@ -29,7 +29,7 @@ var (
 // Key names a record, a log and a wake of one kind. Record and log at one key are independent of each other.
 type Key struct {
 	Kind string // short word, [a-z_]+
-	ID   string // any bytes but at most MaxID; the part before the first "/" is its partition
+	ID   string // any bytes, 1 to MaxID of them; the part before the first "/" is its partition
 }
 
 // MaxID is the longest ID in bytes.
@@ -90,7 +90,8 @@ type Wake struct {
 	Fairness string // keys of one priority take turns by this
 }
 
-// Claim leases a key in the batch that writes it; the batch conflicts if somebody else's lease is alive.
+// Claim leases a key in the batch that writes it; the batch conflicts if somebody else's lease is alive. The owner's own
+// is replaced.
 type Claim struct {
 	Key   Key
 	Owner string
@@ -105,14 +106,15 @@ type Lease struct {
 	Until time.Time
 }
 
-// Batch is what one Commit writes, all or nothing. All its keys are of one partition.
+// Batch is what one Commit writes, all or nothing. All its keys are of one partition; a key stands once in Puts, once in
+// Wakes, and not beside itself in Deletes.
 type Batch struct {
 	Puts    []Put
 	Deletes []Key // removes the record, the log and the wake at each key; a missing one is no error
 	Appends []Append
 	Wakes   []Wake
 	Claim   *Claim
-	Release *Lease // ends the lease; what stands in Wakes is then the key's wake, nothing there means none. A lapsed lease is no error
+	Release *Lease // ends the lease; what stands in Wakes is then the key's wake, nothing there means none. A lapsed lease is no error, and changes nothing beyond what Wakes says
 }
 
 // Committed is what a Commit made of the batch.

@@ -1,0 +1,267 @@
+package bolt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/runplane/runplane/store"
+)
+
+// writer is one group's transaction: the buckets, opened once, and the time that decides what is expired.
+type writer struct {
+	now                                        int64
+	records, terms, logs, wakes, due, expiries *bbolt.Bucket
+	tails                                      map[string]int64 // last numbers of logs written lately; the committer's
+	scratch                                    []byte
+}
+
+// full is how far pages are filled: logs and indexes grow mostly behind what is there.
+const full = 0.9
+
+func newWriter(tx *bbolt.Tx, now int64, tails map[string]int64) *writer {
+	w := &writer{now: now, tails: tails,
+		records: tx.Bucket(recordsBucket), terms: tx.Bucket(termsBucket), logs: tx.Bucket(logsBucket),
+		wakes: tx.Bucket(wakesBucket), due: tx.Bucket(dueBucket), expiries: tx.Bucket(expiriesBucket)}
+	for _, b := range []*bbolt.Bucket{w.records, w.terms, w.logs, w.wakes, w.due, w.expiries} {
+		b.FillPercent = full
+	}
+	return w
+}
+
+// check compares the batch's versions with what is there, and remembers the old records for write. It writes nothing.
+func (w *writer) check(r *request) error {
+	for i := range r.puts {
+		p := &r.puts[i]
+		raw := w.records.Get(p.rec)
+		p.oldRaw, p.old = raw != nil, stored{}
+		if p.oldRaw {
+			var err error
+			if p.old, err = parseRecord(raw); err != nil {
+				return fmt.Errorf("%s: %w", p.key, err)
+			}
+		}
+		have := p.old.version
+		if !p.old.liveAt(w.now) {
+			have = 0
+		}
+		if p.want != store.AnyVersion && p.want != have {
+			return fmt.Errorf("%w: %q is at version %d, not %d", store.ErrConflict, p.key, have, p.want)
+		}
+		r.versions = append(r.versions, have+1)
+	}
+	return nil
+}
+
+// write carries out a batch that check passed. An error means that the whole transaction must be given up.
+func (w *writer) write(r *request) error {
+	for _, d := range r.deletes {
+		if err := w.delete(d); err != nil {
+			return fmt.Errorf("delete %q: %w", d.key, err)
+		}
+	}
+	for i := range r.puts {
+		if err := w.put(&r.puts[i], r.versions[i]); err != nil {
+			return fmt.Errorf("put %q: %w", r.puts[i].key, err)
+		}
+	}
+	for i := range r.logs {
+		if err := w.append(&r.logs[i]); err != nil {
+			return fmt.Errorf("append to %q: %w", r.logs[i].key, err)
+		}
+	}
+	for i := range r.wakes {
+		if err := w.setWake(&r.wakes[i]); err != nil {
+			return fmt.Errorf("wake of %q: %w", r.wakes[i].key, err)
+		}
+	}
+	if r.dropsWake() {
+		if err := w.setWake(&wakeOp{keyOp: r.freed}); err != nil {
+			return fmt.Errorf("release of %q: %w", r.release.Key, err)
+		}
+	}
+	return nil
+}
+
+func (w *writer) put(p *putOp, version int64) error {
+	setVersion(p.value, version)
+	fresh, err := parseRecord(p.value)
+	if err != nil {
+		return err
+	}
+	if err := w.reindex(p.keyOp, p.old, fresh); err != nil {
+		return err
+	}
+	return w.records.Put(p.rec, p.value)
+}
+
+// reindex turns the index entries of one state of a record into those of the next; the zero stored has none.
+func (w *writer) reindex(k keyOp, old, fresh stored) error {
+	if old.expires != fresh.expires {
+		if old.expires != 0 {
+			w.scratch = appendExpiryKey(w.scratch[:0], old.expires, k.rec)
+			if err := w.expiries.Delete(w.scratch); err != nil {
+				return err
+			}
+		}
+		if fresh.expires != 0 {
+			w.scratch = appendExpiryKey(w.scratch[:0], fresh.expires, k.rec)
+			if err := w.expiries.Put(w.scratch, nil); err != nil {
+				return err
+			}
+		}
+	}
+	if bytes.Equal(old.terms, fresh.terms) {
+		return nil
+	}
+	if err := w.eachTerm(k.key, old.terms, fresh.terms, w.terms.Delete); err != nil {
+		return err
+	}
+	return w.eachTerm(k.key, fresh.terms, old.terms, func(key []byte) error { return w.terms.Put(key, nil) })
+}
+
+// eachTerm calls do with the index key of each term in block that is not in other.
+func (w *writer) eachTerm(key store.Key, block, other []byte, do func([]byte) error) error {
+	for len(block) > 0 {
+		term, rest, err := nextSized(block)
+		if err != nil {
+			return err
+		}
+		block = rest
+		if hasTerm(other, term) {
+			continue
+		}
+		w.scratch = appendTermPrefix(w.scratch[:0], key.Kind, string(term))
+		w.scratch = append(w.scratch, key.ID...)
+		if err := do(w.scratch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) delete(k keyOp) error {
+	if err := w.deleteRecord(k); err != nil {
+		return err
+	}
+	prefix := appendLogPrefix(nil, k.key)
+	delete(w.tails, string(prefix))
+	c := w.logs.Cursor()
+	for at, _ := c.Seek(prefix); bytes.HasPrefix(at, prefix); at, _ = c.Seek(prefix) {
+		if err := c.Delete(); err != nil {
+			return err
+		}
+	}
+	return w.setWake(&wakeOp{keyOp: k})
+}
+
+func (w *writer) deleteRecord(k keyOp) error {
+	raw := w.records.Get(k.rec)
+	if raw == nil {
+		return nil
+	}
+	old, err := parseRecord(raw)
+	if err != nil {
+		return err
+	}
+	if err := w.reindex(k, old, stored{}); err != nil {
+		return err
+	}
+	return w.records.Delete(k.rec)
+}
+
+// maxTails bounds the memory of last numbers; a log beyond costs one more look into the file.
+const maxTails = 8192
+
+func (w *writer) append(l *logOp) error {
+	last, known := w.tails[string(l.prefix)]
+	if !known {
+		last = lastSeq(w.logs, l.prefix)
+		if len(w.tails) >= maxTails {
+			clear(w.tails)
+		}
+	}
+	l.last = last + l.n
+	w.tails[string(l.prefix)] = l.last
+	w.scratch = appendSeq(append(w.scratch[:0], l.prefix...), l.last)
+	return w.logs.Put(w.scratch, l.chunk)
+}
+
+// lastSeq is the number of a log's last entry, 0 for an empty one. It searches forward alone: a step back in bbolt stops
+// at a page that the same transaction emptied.
+func lastSeq(logs *bbolt.Bucket, prefix []byte) int64 {
+	c := logs.Cursor()
+	key := append([]byte(nil), prefix...)
+	reach := func(seq int64) int64 { // the last number of the first chunk that reaches seq; 0: none does
+		key = appendSeq(key[:len(prefix)], seq)
+		k, _ := c.Seek(key)
+		if len(k) != len(key) || !bytes.HasPrefix(k, prefix) {
+			return 0
+		}
+		return int64(binary.BigEndian.Uint64(k[len(prefix):]))
+	}
+	last := reach(1)
+	if last == 0 {
+		return 0
+	}
+	step := int64(1)
+	for next := reach(last + step); next != 0; next = reach(last + step) {
+		last, step = next, 2*step
+	}
+	for ; step > 1; step /= 2 { // it is less than step behind last
+		if next := reach(last + step/2); next != 0 {
+			last = next
+		}
+	}
+	return last
+}
+
+// setWake replaces or removes a key's wake in both places.
+func (w *writer) setWake(op *wakeOp) error {
+	var value []byte
+	if op.set {
+		value = appendWake(nil, op.wake)
+	}
+	old := w.wakes.Get(op.rec)
+	if old != nil {
+		if op.set && bytes.Equal(old, value) {
+			return nil
+		}
+		if len(old) < 8 {
+			return errDamaged
+		}
+		w.scratch = appendDueKey(w.scratch[:0], op.key, parseInstant(old))
+		if err := w.due.Delete(w.scratch); err != nil {
+			return err
+		}
+	}
+	if !op.set {
+		if old == nil {
+			return nil
+		}
+		return w.wakes.Delete(op.rec)
+	}
+	if err := w.wakes.Put(op.rec, value); err != nil {
+		return err
+	}
+	w.scratch = appendDueKey(w.scratch[:0], op.key, op.wake.at)
+	return w.due.Put(w.scratch, value[8:])
+}
+
+// appendWake encodes a wake for the wakes bucket; what follows the time is its value in the due bucket.
+func appendWake(b []byte, w wake) []byte {
+	b = appendInstant(b, w.at)
+	b = binary.AppendVarint(b, int64(w.priority))
+	return append(b, w.fairness...)
+}
+
+// parseWake is the inverse of appendWake without the time.
+func parseWake(b []byte) (priority int, fairness []byte, err error) {
+	p, n := binary.Varint(b)
+	if n <= 0 {
+		return 0, nil, errDamaged
+	}
+	return int(p), b[n:], nil
+}

@@ -1,0 +1,152 @@
+package bolt
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/runplane/runplane/store"
+)
+
+// Claim leases due keys; see store.Store. Claims that wait are served in the order in which they came.
+func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+	if err := r.Valid(); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, ended(ctx)
+	}
+	got, w, err := s.queues.claim(r)
+	if w == nil {
+		return got, err
+	}
+	timer := time.NewTimer(r.Wait)
+	defer timer.Stop()
+	select {
+	case <-w.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	if s.queues.leave(w) && ctx.Err() != nil {
+		return nil, ended(ctx)
+	}
+	return w.leases, w.err
+}
+
+// claim answers at once, or with the waiter that will have the answer.
+func (qs *queues) claim(r store.ClaimRequest) ([]store.Lease, *waiter, error) {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	if qs.closed {
+		return nil, nil, store.ErrClosed
+	}
+	now := time.Now()
+	q := qs.queue(r.Kind)
+	qs.lapse(now)
+	if err := qs.load(q, now); err != nil {
+		return nil, nil, err
+	}
+	var got []store.Lease
+	if len(q.waiters) == 0 {
+		got = qs.take(q, &r, now)
+	}
+	if len(got) > 0 || r.Wait <= 0 {
+		qs.settle(now)
+		return got, nil, nil
+	}
+	w := &waiter{request: r, done: make(chan struct{})}
+	q.waiters = append(q.waiters, w)
+	qs.waiting++
+	qs.settle(now)
+	return nil, w, nil
+}
+
+// leave takes the waiter out; false if it was answered before.
+func (qs *queues) leave(w *waiter) bool {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	q := qs.kinds[w.request.Kind]
+	at := slices.Index(q.waiters, w)
+	if at < 0 {
+		return false
+	}
+	q.waiters = slices.Delete(q.waiters, at, at+1)
+	qs.waiting--
+	return true
+}
+
+// Renew prolongs leases; see store.Store. A lease that lapsed is lost even if nobody took it since.
+func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Duration) (lost []store.Lease, err error) {
+	if ttl <= 0 {
+		return nil, fmt.Errorf("%w: renew for %v", store.ErrInvalid, ttl)
+	}
+	if ctx.Err() != nil {
+		return nil, ended(ctx)
+	}
+	qs := &s.queues
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	if qs.closed {
+		return nil, store.ErrClosed
+	}
+	now := time.Now()
+	for _, l := range leases {
+		if h := qs.leases.held(l, now); h != nil {
+			qs.leases.prolong(h, now.Add(ttl))
+		} else {
+			lost = append(lost, l)
+		}
+	}
+	return lost, nil
+}
+
+// runClock serves waiting claims when a wake becomes due or a lease lapses; it returns when stop closes. With nobody
+// waiting it sleeps.
+func (qs *queues) runClock(stop <-chan struct{}) {
+	timer := time.NewTimer(recheck)
+	defer timer.Stop()
+	for {
+		if wait, ok := qs.tick(); ok {
+			timer.Reset(wait)
+		} else {
+			timer.Stop()
+		}
+		select {
+		case <-stop:
+			return
+		case <-qs.poke:
+		case <-timer.C:
+		}
+	}
+}
+
+// tick does what is due and says how long until the next; not ok when nobody waits.
+func (qs *queues) tick() (wait time.Duration, ok bool) {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	now := time.Now()
+	if !qs.armed.After(now) {
+		qs.armed = time.Time{}
+		if qs.waiting > 0 {
+			qs.lapse(now)
+			qs.settle(now)
+		}
+	}
+	if qs.armed.IsZero() {
+		return 0, false
+	}
+	return qs.armed.Sub(now), true
+}
+
+// close answers every waiting claim with ErrClosed.
+func (qs *queues) close() {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	qs.closed = true
+	for _, q := range qs.kinds {
+		for len(q.waiters) > 0 {
+			qs.answer(q, nil, store.ErrClosed)
+		}
+	}
+}

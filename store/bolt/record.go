@@ -1,0 +1,105 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/runplane/runplane/store"
+)
+
+// errDamaged: the file holds what this package never writes.
+var errDamaged = errors.New("damaged store file")
+
+// A record's bytes: version (8), expiry (8; 0 never), length of the terms, terms, value.
+const recordHeader = 16
+
+// stored is a record as it lies on disk; its slices are valid as long as the transaction.
+type stored struct {
+	version int64
+	expires int64
+	terms   []byte // each behind its length
+	value   []byte
+}
+
+// appendRecord leaves the version 0 for the committer; see setVersion.
+func appendRecord(b []byte, p *store.Put, expires int64) []byte {
+	b = append(b, make([]byte, 8)...)
+	b = binary.BigEndian.AppendUint64(b, uint64(expires))
+	size := 0
+	for _, t := range p.Terms {
+		size += 2 + len(t)
+	}
+	b = binary.AppendUvarint(b, uint64(size))
+	for _, t := range p.Terms {
+		b = appendSized(b, t)
+	}
+	return append(b, p.Value...)
+}
+
+func setVersion(record []byte, version int64) {
+	binary.BigEndian.PutUint64(record, uint64(version))
+}
+
+func parseRecord(b []byte) (stored, error) {
+	if len(b) < recordHeader+1 {
+		return stored{}, errDamaged
+	}
+	r := stored{version: int64(binary.BigEndian.Uint64(b)), expires: int64(binary.BigEndian.Uint64(b[8:]))}
+	b = b[recordHeader:]
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return stored{}, errDamaged
+	}
+	r.terms, r.value = b[n:n+int(size)], b[n+int(size):]
+	return r, nil
+}
+
+// liveAt says whether the record exists for readers at now.
+func (r *stored) liveAt(now int64) bool {
+	return r.version > 0 && (r.expires == 0 || r.expires > now)
+}
+
+// record copies what was stored for a caller.
+func (r *stored) record(key store.Key) (store.Record, error) {
+	out := store.Record{Key: key, Value: append([]byte(nil), r.value...), Version: r.version}
+	if r.expires != 0 {
+		out.Expires = time.Unix(0, r.expires)
+	}
+	for rest := r.terms; len(rest) > 0; {
+		term, tail, err := nextSized(rest)
+		if err != nil {
+			return out, err
+		}
+		out.Terms = append(out.Terms, string(term))
+		rest = tail
+	}
+	return out, nil
+}
+
+// nextSized is the inverse of appendSized: the first string and what follows it.
+func nextSized(b []byte) (s, rest []byte, err error) {
+	if len(b) < 2 {
+		return nil, nil, errDamaged
+	}
+	n := 2 + int(binary.BigEndian.Uint16(b))
+	if n > len(b) {
+		return nil, nil, errDamaged
+	}
+	return b[2:n], b[n:], nil
+}
+
+// hasTerm says whether term is in a block of terms.
+func hasTerm(block, term []byte) bool {
+	for len(block) > 0 {
+		t, rest, err := nextSized(block)
+		if err != nil {
+			return false
+		}
+		if string(t) == string(term) {
+			return true
+		}
+		block = rest
+	}
+	return false
+}

@@ -1,0 +1,312 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/runplane/runplane/store"
+)
+
+var claimTests = []test{
+	{"nothing due is no error", func(f *fixture) {
+		f.wantClaim("x", 1)
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "a"), At: time.Now().Add(time.Hour)}}})
+		f.wantClaim("x", 1)
+	}},
+	{"a due key is claimed once", func(f *fixture) {
+		f.due(key("x", "a"), time.Second)
+		f.wantClaim("x", 10, "a")
+		f.wantClaim("x", 10)
+	}},
+	{"a claim is of its kind, and of one key when not told", func(f *fixture) {
+		f.due(key("x", "a"), 2*time.Second)
+		f.due(key("x", "b"), time.Second)
+		f.due(key("y", "c"), time.Second)
+		f.wantClaim("x", 0, "a")
+		f.wantClaim("z", 10)
+		f.wantClaim("y", 10, "c")
+		f.wantClaim("x", 10, "b")
+	}},
+	{"a wake needs no record", func(f *fixture) {
+		f.due(key("x", "\x00{odd}/*\n"), 0)
+		f.wantClaim("x", 1, "\x00{odd}/*\n")
+	}},
+	{"the longest due comes first", func(f *fixture) {
+		for i, s := range []int{3, 1, 4, 2, 5} {
+			f.due(key("x", fmt.Sprint("k", i)), time.Duration(s)*time.Second)
+		}
+		f.wantClaim("x", 2, "k4", "k2")
+		f.wantClaim("x", 10, "k0", "k3", "k1")
+	}},
+	{"the lowest priority number comes first, 0 counts as 3", func(f *fixture) {
+		for i, p := range []int{5, 0, 1, 3, 2, 4} {
+			f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", fmt.Sprint("p", p)), At: time.Now().Add(-time.Duration(100-i) * time.Second), Priority: p}}})
+		}
+		f.wantClaim("x", 10, "p1", "p2", "p0", "p3", "p4", "p5")
+	}},
+	{"fairness keys take turns", testFairness},
+	{"a served key goes behind the others of its priority", func(f *fixture) {
+		// One tenant puts back its key each time it is served, the other waits with three: neither starves.
+		now := time.Now()
+		busy := key("x", "busy")
+		wake := store.Wake{Key: busy, At: now.Add(-time.Hour), Fairness: "busy"}
+		f.commit(store.Batch{Wakes: []store.Wake{wake}})
+		for i := range 3 {
+			f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", fmt.Sprint("calm", i)), At: now.Add(-time.Minute), Fairness: "calm"}}})
+		}
+		seen := 0
+		for range 6 {
+			for _, l := range f.claim("x", "w", 1, time.Hour, 0) {
+				if l.Key == busy {
+					f.commit(store.Batch{Wakes: []store.Wake{wake}, Release: &l})
+				} else {
+					seen++
+				}
+			}
+		}
+		if seen < 2 {
+			f.Fatalf("of 6 claims %d went to the calm tenant, want at least 2", seen)
+		}
+	}},
+	{"a wake replaces the last, a zero time removes it", func(f *fixture) {
+		k := key("x", "a")
+		f.due(k, time.Second)
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: k, At: time.Now().Add(time.Hour)}}})
+		f.wantClaim("x", 1)
+		f.due(k, time.Second)
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: k}}})
+		f.wantClaim("x", 1)
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: k, At: time.Now().Add(time.Hour)}}})
+		f.due(k, time.Second)
+		f.wantClaim("x", 1, "a")
+	}},
+	{"a due wake can change its place", func(f *fixture) {
+		for i, id := range []string{"a", "b", "c"} {
+			f.due(key("x", id), time.Duration(10-i)*time.Second)
+		}
+		f.wantClaim("x", 1, "a")
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "c"), At: time.Now(), Priority: 1}}})
+		f.wantClaim("x", 2, "c", "b")
+	}},
+	{"very early and very late wakes are fine", func(f *fixture) {
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "late"), At: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}}})
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "early"), At: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)}}})
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "epoch"), At: time.Unix(0, 0)}}})
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "before"), At: time.Unix(-1, 0)}}})
+		f.wantClaim("x", 10, "early", "before", "epoch")
+	}},
+	{"a claim waits no longer than told", func(f *fixture) {
+		start := time.Now()
+		if ls := f.claim("x", "w", 1, time.Hour, 150*time.Millisecond); len(ls) != 0 {
+			f.Fatalf("got %v", ls)
+		}
+		if took := time.Since(start); took < 140*time.Millisecond || took > deadline {
+			f.Fatalf("waited %v, want 150ms", took)
+		}
+	}},
+	{"a commit wakes a waiting claim", func(f *fixture) {
+		claimed := f.claimLater("x", 1)
+		f.due(key("x", "a"), 0)
+		claimed("a")
+	}},
+	{"a key that becomes due wakes a waiting claim", func(f *fixture) {
+		at := time.Now().Add(250 * time.Millisecond)
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "later"), At: time.Now().Add(time.Hour)}}})
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "a"), At: at}}})
+		ls := f.claim("x", "w", 10, time.Hour, deadline)
+		if len(ls) != 1 || ls[0].Key.ID != "a" {
+			f.Fatalf("got %v, want a", ls)
+		}
+		if early := time.Until(at); early > 10*time.Millisecond {
+			f.Fatalf("claimed %v before its time", early)
+		}
+	}},
+	{"an earlier wake overtakes the one that a claim waits for", func(f *fixture) {
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "hour"), At: time.Now().Add(time.Hour)}}})
+		claimed := f.claimLater("x", 1)
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "soon"), At: time.Now().Add(100 * time.Millisecond)}}})
+		claimed("soon")
+	}},
+	{"a release wakes a waiting claim", func(f *fixture) {
+		k := key("x", "a")
+		f.due(k, time.Second)
+		l := f.wantClaim("x", 1, "a")[0]
+		claimed := f.claimLater("x", 1)
+		f.commit(store.Batch{Release: &l, Wakes: []store.Wake{{Key: k, At: time.Now()}}})
+		claimed("a")
+	}},
+	{"a lapsing lease wakes a waiting claim", func(f *fixture) {
+		f.due(key("x", "a"), time.Second)
+		f.claim("x", "dead", 1, shortTTL, 0)
+		f.claimLater("x", 1)("a")
+	}},
+	{"a claim that gave up takes nothing", func(f *fixture) {
+		ctx, cancel := context.WithCancelCause(f.ctx)
+		gone := errors.New("gone")
+		done := make(chan error, 1)
+		go func() {
+			_, err := f.s.Claim(ctx, store.ClaimRequest{Kind: "x", Owner: "quitter", TTL: time.Hour, Wait: time.Hour})
+			done <- err
+		}()
+		cancel(gone)
+		if err := <-done; !errors.Is(err, gone) {
+			f.Fatalf("got %v, want the context's cause", err)
+		}
+		f.due(key("x", "a"), 0)
+		f.wantClaim("x", 1, "a")
+	}},
+	{"concurrent claimers never share a lease", testNoSharedLease},
+	{"many waiting claims are all served", func(f *fixture) {
+		const n = 50
+		var served []func(...string)
+		for range n {
+			served = append(served, f.claimLater("x", 1))
+		}
+		for i := range n {
+			f.due(key("x", fmt.Sprint(i)), 0)
+		}
+		for _, s := range served {
+			s()
+		}
+	}},
+}
+
+// claimLater starts a claim that waits; the function that it returns waits for it and checks the IDs: without any, that
+// there is one.
+func (f *fixture) claimLater(kind string, n int) func(want ...string) {
+	type answer struct {
+		ls  []store.Lease
+		err error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		ls, err := f.s.Claim(f.ctx, store.ClaimRequest{Kind: kind, Owner: "waiter", Max: n, TTL: time.Hour, Wait: deadline})
+		done <- answer{ls, err}
+	}()
+	return func(want ...string) {
+		f.Helper()
+		a := <-done
+		if a.err != nil {
+			f.Fatalf("claim: %v", a.err)
+		}
+		var ids []string
+		for _, l := range a.ls {
+			ids = append(ids, l.Key.ID)
+		}
+		if len(want) == 0 && len(ids) != 1 || len(want) > 0 && !slices.Equal(ids, want) {
+			f.Fatalf("claimed %v, want %v", ids, want)
+		}
+	}
+}
+
+func testFairness(f *fixture) {
+	now := time.Now()
+	wake := func(id, fairness string, ago, priority int) {
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", id), At: now.Add(-time.Duration(ago) * time.Second), Priority: priority, Fairness: fairness}}})
+	}
+	// Tenant a came first with five keys; b and c have two and one, and none of theirs may wait for all of a's.
+	for i := range 5 {
+		wake(fmt.Sprint("a", i), "a", 100-i, 3)
+	}
+	wake("b0", "b", 50, 3)
+	wake("b1", "b", 49, 3)
+	wake("c0", "c", 10, 3)
+	wake("a-urgent", "a", 1, 1)
+
+	var order []string
+	for range 9 {
+		for _, l := range f.claim("x", "w", 1, time.Hour, 0) {
+			order = append(order, l.Key.ID)
+		}
+	}
+	if len(order) != 9 || order[0] != "a-urgent" {
+		f.Fatalf("claimed %v, want all nine, a-urgent first", order)
+	}
+	place := func(id string) int { return slices.Index(order, id) }
+	for _, id := range []string{"a0", "b0", "c0"} {
+		if place(id) > 3 {
+			f.Errorf("claimed %v: %s did not get its tenant's first turn", order, id)
+		}
+	}
+	if place("b1") > 5 {
+		f.Errorf("claimed %v: b1 did not get its tenant's second turn", order)
+	}
+	for _, pair := range [][2]string{{"a0", "a1"}, {"a1", "a2"}, {"a2", "a3"}, {"a3", "a4"}, {"b0", "b1"}} {
+		if place(pair[0]) > place(pair[1]) {
+			f.Errorf("claimed %v: %s came after %s", order, pair[0], pair[1])
+		}
+	}
+}
+
+// testNoSharedLease has claimers and releasers at work on the same keys; no key may have two holders at once, and every
+// key is worked on as often as it was due.
+func testNoSharedLease(f *fixture) {
+	const keys, turns, claimers = 40, 5, 8
+	for i := range keys {
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", fmt.Sprint(i)), At: time.Now(), Priority: i % 3}}})
+	}
+	var mu sync.Mutex
+	holder := map[store.Key]string{}
+	tokens := map[int64]bool{}
+	count := map[store.Key]int{}
+	left := keys * turns
+	ctx, cancel := context.WithTimeout(f.ctx, deadline)
+	defer cancel()
+	take := func(owner string, l store.Lease) (again bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if h := holder[l.Key]; h != "" {
+			f.Errorf("%s and %s hold %q at once", h, owner, l.Key)
+		}
+		if tokens[l.Token] {
+			f.Errorf("token %d was given twice", l.Token)
+		}
+		holder[l.Key], tokens[l.Token] = owner, true
+		count[l.Key]++
+		return count[l.Key] < turns
+	}
+	give := func(l store.Lease) {
+		mu.Lock()
+		defer mu.Unlock()
+		delete(holder, l.Key)
+		if left--; left == 0 {
+			cancel()
+		}
+	}
+	var group sync.WaitGroup
+	for c := range claimers {
+		owner := fmt.Sprint("claimer", c)
+		group.Go(func() {
+			for ctx.Err() == nil {
+				ls, err := f.s.Claim(ctx, store.ClaimRequest{Kind: "x", Owner: owner, Max: 1 + rand.IntN(4), TTL: time.Hour, Wait: time.Minute})
+				if err != nil {
+					if ctx.Err() == nil {
+						f.Error(err)
+					}
+					return
+				}
+				for _, l := range ls {
+					b := store.Batch{Release: &l}
+					if take(owner, l) {
+						b.Wakes = []store.Wake{{Key: l.Key, At: time.Now()}}
+					}
+					give(l) // before the commit: from then on it may be somebody else's
+					if _, err := f.s.Commit(f.ctx, b); err != nil {
+						f.Error(err)
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	for i := range keys {
+		if n := count[key("x", fmt.Sprint(i))]; n != turns {
+			f.Errorf("key %d was claimed %d times, want %d", i, n, turns)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/runplane/runplane/store"
+)
+
+// ErrCrashed is what every call on a Crasher returns after its crash.
+var ErrCrashed = errors.New("the process crashed here")
+
+// CrashMode is what becomes of the commit at which a Crasher crashes.
+type CrashMode int
+
+const (
+	// CrashBefore: the commit did not happen.
+	CrashBefore CrashMode = iota
+	// CrashAfter: it happened, and its answer was lost.
+	CrashAfter
+)
+
+// CrashModes is every mode, for tests that try all.
+var CrashModes = []CrashMode{CrashBefore, CrashAfter}
+
+func (m CrashMode) String() string {
+	return [...]string{"the commit did not happen", "the answer was lost"}[m]
+}
+
+// Crasher is a store that dies at a commit: that call and all others, waiting ones too, return ErrCrashed from then on,
+// as nobody would be there to see an answer. What the wrapped store holds is what a next process would find; it stays
+// open until Close.
+type Crasher struct {
+	inner store.Store
+	mode  CrashMode
+
+	mu      sync.Mutex
+	commits int
+	failAt  int // the commit that crashes, counted from 1; 0: none
+	life    context.Context
+	die     context.CancelCauseFunc
+}
+
+var _ store.Store = (*Crasher)(nil)
+
+// Crash wraps s, to crash at the failAt-th commit from now; 0 only counts.
+func Crash(s store.Store, failAt int, mode CrashMode) *Crasher {
+	c := &Crasher{inner: s, mode: mode}
+	c.Reset(failAt)
+	return c
+}
+
+// Reset begins a new life: the count starts at 0, and the failAt-th commit crashes. Calls of an earlier life stay dead.
+func (c *Crasher) Reset(failAt int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.die != nil {
+		c.die(ErrCrashed)
+	}
+	c.commits, c.failAt = 0, failAt
+	c.life, c.die = context.WithCancelCause(context.Background())
+}
+
+// Unwrap returns the wrapped store.
+func (c *Crasher) Unwrap() store.Store { return c.inner }
+
+// Commits counts the commits of this life, with the one that crashed and without those behind it.
+func (c *Crasher) Commits() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.commits
+}
+
+// Crashed says whether it happened.
+func (c *Crasher) Crashed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.life.Err() != nil
+}
+
+// Dead is closed at the crash of this life.
+func (c *Crasher) Dead() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.life.Done()
+}
+
+// count counts a commit and says whether it is the one that crashes.
+func (c *Crasher) count() (crash bool, life context.Context, die context.CancelCauseFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.Err() == nil {
+		c.commits++
+		crash = c.commits == c.failAt
+	}
+	return crash, c.life, c.die
+}
+
+// Commit crashes at its time.
+func (c *Crasher) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
+	crash, life, die := c.count()
+	if life.Err() != nil {
+		return store.Committed{}, ErrCrashed
+	}
+	if crash {
+		if c.mode == CrashAfter {
+			c.inner.Commit(context.WithoutCancel(ctx), b) //nolint:errcheck // its answer is what gets lost
+		}
+		die(ErrCrashed)
+		return store.Committed{}, ErrCrashed
+	}
+	return during(life, ctx, func(ctx context.Context) (store.Committed, error) { return c.inner.Commit(ctx, b) })
+}
+
+// during makes a call of one life: nothing is answered once that is over.
+func during[T any](life, ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	var none T
+	if life.Err() != nil {
+		return none, ErrCrashed
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(life, func() { cancel(ErrCrashed) })()
+	out, err := call(ctx)
+	if life.Err() != nil {
+		return none, ErrCrashed
+	}
+	return out, err
+}
+
+func (c *Crasher) now() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.life
+}
+
+// Get is the wrapped store's.
+func (c *Crasher) Get(ctx context.Context, k store.Key) (store.Record, error) {
+	return during(c.now(), ctx, func(ctx context.Context) (store.Record, error) { return c.inner.Get(ctx, k) })
+}
+
+// List is the wrapped store's.
+func (c *Crasher) List(ctx context.Context, q store.Query) ([]store.Record, error) {
+	return during(c.now(), ctx, func(ctx context.Context) ([]store.Record, error) { return c.inner.List(ctx, q) })
+}
+
+// Log is the wrapped store's.
+func (c *Crasher) Log(ctx context.Context, k store.Key, after int64, limit int) ([]store.Entry, error) {
+	return during(c.now(), ctx, func(ctx context.Context) ([]store.Entry, error) { return c.inner.Log(ctx, k, after, limit) })
+}
+
+// Claim is the wrapped store's.
+func (c *Crasher) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+	return during(c.now(), ctx, func(ctx context.Context) ([]store.Lease, error) { return c.inner.Claim(ctx, r) })
+}
+
+// Renew is the wrapped store's.
+func (c *Crasher) Renew(ctx context.Context, ls []store.Lease, ttl time.Duration) ([]store.Lease, error) {
+	return during(c.now(), ctx, func(ctx context.Context) ([]store.Lease, error) { return c.inner.Renew(ctx, ls, ttl) })
+}
+
+// Take is the wrapped store's.
+func (c *Crasher) Take(ctx context.Context, l store.Limit) (time.Duration, error) {
+	return during(c.now(), ctx, func(ctx context.Context) (time.Duration, error) { return c.inner.Take(ctx, l) })
+}
+
+// Watch is the wrapped store's; the channel closes at the crash.
+func (c *Crasher) Watch(ctx context.Context) (<-chan store.Key, error) {
+	life := c.now()
+	if life.Err() != nil {
+		return nil, ErrCrashed
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(life, func() { cancel(ErrCrashed) })
+	context.AfterFunc(ctx, func() { stop() })
+	keys, err := c.inner.Watch(ctx)
+	if err != nil {
+		cancel(err)
+	}
+	return keys, err
+}
+
+// Close closes the wrapped store, crashed or not.
+func (c *Crasher) Close() error {
+	c.mu.Lock()
+	c.die(ErrCrashed)
+	c.mu.Unlock()
+	return c.inner.Close()
+}
