@@ -105,7 +105,7 @@ func TestWhatClientsKeepForThemselves(t *testing.T) {
 	}
 
 	// In a file of ours the same keys are mistakes, apart from those that clients are known to keep in a realm.
-	_, err := world{files: map[string]string{"/work/runplane.json": file}}.load(t)
+	_, err := world{files: map[string]string{"/here/runplane.json": file}}.load(t)
 	for _, want := range []string{`unknown key "globalShortcut"`, `unknown key "colour"`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in %v", want, err)

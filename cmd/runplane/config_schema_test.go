@@ -118,7 +118,7 @@ func TestConfigSchemaAgreesWithTheLoader(t *testing.T) {
 			t.Errorf("schema: %s is valid %v, want %v: %v", tt.file, err == nil, tt.valid, err)
 		}
 		// Client keys are notes in every file; `command: 1` is the loader's one kindness to YAML's plain scalars.
-		w := world{files: map[string]string{"/work/runplane.json": tt.file}}
+		w := world{files: map[string]string{"/here/runplane.json": tt.file}}
 		if _, err := w.load(t); (err == nil) != tt.valid && !strings.Contains(tt.file, `"command":1`) {
 			t.Errorf("loader: %s is valid %v, want %v: %v", tt.file, err == nil, tt.valid, err)
 		}

@@ -28,7 +28,7 @@ func (w world) load(t *testing.T) (Config, error) {
 	return loadConfig(sources{
 		flags:   w.flags,
 		environ: append([]string{"HOME=/home/ada"}, w.env...),
-		dir:     "/work",
+		dir:     "/here",
 		read: func(path string) ([]byte, error) {
 			if text, ok := w.files[filepath.ToSlash(path)]; ok {
 				return []byte(text), nil
@@ -49,7 +49,7 @@ func (w world) mustLoad(t *testing.T) Config {
 
 // yamlFile is a world with this runplane.yaml in the working directory.
 func yamlFile(text string, env ...string) world {
-	return world{files: map[string]string{"/work/runplane.yaml": text}, env: env}
+	return world{files: map[string]string{"/here/runplane.yaml": text}, env: env}
 }
 
 func clientFile(path, text string, env ...string) world {
@@ -100,7 +100,7 @@ limits: {max_nodes: 10, max_wait_seconds: 0}
 		MCPServers: map[string]schemas.Realm{
 			"shop": {
 				Command: "./shop", Args: []string{"--port", "8080", "fast"}, Env: map[string]string{"TOKEN": "Bearer s3cret", "DEBUG": "true"},
-				Cwd: "/work/shop", EnvFile: "/work/.env",
+				Cwd: "/here/shop", EnvFile: "/here/.env",
 			},
 			"web": {Type: "sse", URL: "https://example.com/sse", Headers: map[string]string{"X-Key": "s3cret"}},
 		},
@@ -116,9 +116,9 @@ limits: {max_nodes: 10, max_wait_seconds: 0}
 				}},
 			}},
 		},
-		Store: "file:/work/data", HTTP: "localhost:0", Log: Log{Level: "debug", JSON: true}, Drain: schemas.Duration(30 * time.Second),
+		Store: "file:/here/data", HTTP: "localhost:0", Log: Log{Level: "debug", JSON: true}, Drain: schemas.Duration(30 * time.Second),
 		Limits: Limits{MaxNodes: 10, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32},
-		File:   "/work/runplane.yaml",
+		File:   "/here/runplane.yaml",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -136,9 +136,9 @@ func TestPrecedence(t *testing.T) {
 		store string
 	}{
 		{"default", world{}, "info", 1000, "file:/home/ada/.local/state/runplane"},
-		{"file", yamlFile(file), "warn", 20, "file:/work/from-file"},
-		{"environment", yamlFile(file, env...), "error", 30, "file:/work/from-env"},
-		{"empty variables", yamlFile(file, "RUNPLANE_LOG_LEVEL=", "RUNPLANE_LIMITS_MAX_NODES=", "RUNPLANE_STORE="), "warn", 20, "file:/work/from-file"},
+		{"file", yamlFile(file), "warn", 20, "file:/here/from-file"},
+		{"environment", yamlFile(file, env...), "error", 30, "file:/here/from-env"},
+		{"empty variables", yamlFile(file, "RUNPLANE_LOG_LEVEL=", "RUNPLANE_LIMITS_MAX_NODES=", "RUNPLANE_STORE="), "warn", 20, "file:/here/from-file"},
 		{"flag", world{flags: map[string]string{"log-level": "trace", "store": "mem:"}, env: env}, "trace", 30, "mem:"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestEverySettingHasItsSources(t *testing.T) {
 
 func TestWhereTheFileIsFound(t *testing.T) {
 	files := map[string]string{
-		"/flag.yaml": "{}", "/work/env.yaml": "{}", "/work/runplane.json": "{}", "/work/runplane.yaml": "{}",
+		"/flag.yaml": "{}", "/here/env.yaml": "{}", "/here/runplane.json": "{}", "/here/runplane.yaml": "{}",
 		"/home/ada/.config/runplane/runplane.yaml": "{}", "/xdg/runplane/runplane.yml": "{}", "/home/ada/own.yaml": "{}",
 	}
 	without := func(names ...string) map[string]string {
@@ -204,12 +204,12 @@ func TestWhereTheFileIsFound(t *testing.T) {
 		want string
 	}{
 		{"flag first", world{flags: map[string]string{"config": "/flag.yaml"}, env: []string{"RUNPLANE_CONFIG=env.yaml"}, files: files}, "/flag.yaml"},
-		{"then the variable", world{env: []string{"RUNPLANE_CONFIG=env.yaml"}, files: files}, "/work/env.yaml"},
+		{"then the variable", world{env: []string{"RUNPLANE_CONFIG=env.yaml"}, files: files}, "/here/env.yaml"},
 		{"home", world{flags: map[string]string{"config": "~/own.yaml"}, files: files}, "/home/ada/own.yaml"},
-		{"then here", world{files: files}, "/work/runplane.yaml"},
-		{"JSON too", world{files: without("/work/runplane.yaml")}, "/work/runplane.json"},
-		{"then the user's", world{files: without("/work/runplane.yaml", "/work/runplane.json")}, "/home/ada/.config/runplane/runplane.yaml"},
-		{"in XDG's folder", world{files: without("/work/runplane.yaml", "/work/runplane.json"), env: []string{"XDG_CONFIG_HOME=/xdg"}}, "/xdg/runplane/runplane.yml"},
+		{"then here", world{files: files}, "/here/runplane.yaml"},
+		{"JSON too", world{files: without("/here/runplane.yaml")}, "/here/runplane.json"},
+		{"then the user's", world{files: without("/here/runplane.yaml", "/here/runplane.json")}, "/home/ada/.config/runplane/runplane.yaml"},
+		{"in XDG's folder", world{files: without("/here/runplane.yaml", "/here/runplane.json"), env: []string{"XDG_CONFIG_HOME=/xdg"}}, "/xdg/runplane/runplane.yml"},
 		{"none", world{}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -225,7 +225,7 @@ func TestStores(t *testing.T) {
 		{"file:", "file:/home/ada/.local/state/runplane"},
 		{"file:/var/lib/rp", "file:/var/lib/rp"},
 		{"file:///var/lib/rp", "file:/var/lib/rp"},
-		{"file:rp", "file:/work/rp"},
+		{"file:rp", "file:/here/rp"},
 		{"file:~/rp", "file:/home/ada/rp"},
 		{"mem:", "mem:"},
 	} {
@@ -251,7 +251,7 @@ func TestMistakes(t *testing.T) {
 		w    world
 		want []string
 	}{
-		{"unknown key", yamlFile("store: 'mem:'\npolices: {}\n"), []string{`/work/runplane.yaml:2:1: unknown key "polices": did you mean "policies"?`}},
+		{"unknown key", yamlFile("store: 'mem:'\npolices: {}\n"), []string{`/here/runplane.yaml:2:1: unknown key "polices": did you mean "policies"?`}},
 		{"unknown key below", yamlFile("limits:\n  max_node: 5\n"), []string{`:2:3: limits: unknown key "max_node": did you mean "max_nodes"?`}},
 		{"unknown key of a realm", yamlFile("mcpServers:\n  shop:\n    comand: x\n"), []string{`:3:5: mcpServers.shop: unknown key "comand": did you mean "command"?`}},
 		{"unknown key, nothing near", yamlFile("zzzzzzzz: 1\n"), []string{`unknown key "zzzzzzzz": known are drain, http, limits`}},
@@ -276,7 +276,7 @@ func TestMistakes(t *testing.T) {
 		{"variable", world{env: []string{"RUNPLANE_LIMITS_MAX_NODES=" + secret}}, []string{"RUNPLANE_LIMITS_MAX_NODES: want a whole number"}},
 		{"variable of a boolean", world{env: []string{"RUNPLANE_LOG_JSON=" + secret}}, []string{"RUNPLANE_LOG_JSON: want true or false"}},
 		{"store with a password", world{env: []string{"RUNPLANE_STORE=redis://:" + secret + "@h"}}, []string{"RUNPLANE_STORE: the store is file:, file:DIR or mem:"}},
-		{"no such file", world{flags: map[string]string{"config": "gone.yaml"}}, []string{"not_found", "/work/gone.yaml (from --config)"}},
+		{"no such file", world{flags: map[string]string{"config": "gone.yaml"}}, []string{"not_found", "/here/gone.yaml (from --config)"}},
 		{"no such file by variable", world{env: []string{"RUNPLANE_CONFIG=/gone"}}, []string{"/gone (from RUNPLANE_CONFIG)"}},
 		{"huge", yamlFile("#" + strings.Repeat("x", maxConfigBytes)), []string{"payload_too_large"}},
 
