@@ -1,0 +1,206 @@
+package realm
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// How much Discover says of each capability.
+const (
+	DetailNames   = "names"   // name and effect
+	DetailSummary = "summary" // and title and description
+	DetailSchema  = "schema"  // and schemas and annotations
+)
+
+// Pages of Discover.
+const (
+	defaultPage = 50
+	maxPage     = 500
+)
+
+// Resolve describes one capability in full. It starts its realm if need be. Its error is not_found, with the nearest
+// names, or says why the realm's tools are not known.
+func (p *Pool) Resolve(ctx context.Context, realm, name string) (schemas.Capability, error) {
+	r, err := p.realm(realm)
+	if err != nil {
+		return schemas.Capability{}, err
+	}
+	l, err := r.listed(ctx, r.limits.StartTimeout+r.limits.ListTimeout)
+	if err != nil {
+		return schemas.Capability{}, err
+	}
+	t, ok := l.tools[name]
+	if !ok {
+		return schemas.Capability{}, schemas.Errorf(schemas.CodeNotFound, "no capability %q in realm %q", name, realm).
+			WithField("capability_name").WithHint("list all with discover_capabilities").WithOutcome(schemas.NotRun).
+			WithCandidates(schemas.Nearest(name, l.names, maxCandidates))
+	}
+	c := t.capability(realm, true, p.limits.MaxText)
+	health := r.health()
+	c.Health = &health
+	c.Limits = &schemas.CapabilityLimits{
+		Timeout: cmp.Or(t.policy.Timeout, schemas.Duration(p.defaultTimeout)), Retry: t.policy.Retry,
+	}
+	return c, nil
+}
+
+// Discover lists capabilities: of one realm or, with an empty realm, of all; those that match every word of query, best
+// first, or all of them in the order of realm and name; limit (50 if it is 0) a page, from cursor on, which is the last
+// page's NextCursor. Realms that are slow to start are waited for briefly, a single named realm as long as a start takes; the
+// health of each says whether its capabilities may be missing.
+func (p *Pool) Discover(ctx context.Context, realm, query, detail string, limit int, cursor string) (schemas.Discovery, error) {
+	names := p.names
+	wait := p.limits.CachedWait
+	if realm != "" {
+		r, err := p.realm(realm)
+		if err != nil {
+			return schemas.Discovery{}, err
+		}
+		names, wait = []string{realm}, r.limits.StartTimeout+r.limits.ListTimeout
+	}
+	switch detail {
+	case "":
+		detail = DetailSummary
+	case DetailNames, DetailSummary, DetailSchema:
+	default:
+		return schemas.Discovery{}, schemas.Errorf(schemas.CodeInvalidArgument, "unknown detail %q", detail).WithField("detail").
+			WithHint("one of %s, %s, %s", DetailNames, DetailSummary, DetailSchema).
+			WithCandidates(schemas.Nearest(detail, []string{DetailNames, DetailSummary, DetailSchema}, 1))
+	}
+	after, err := openCursor(cursor)
+	if err != nil {
+		return schemas.Discovery{}, err
+	}
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	limit = min(limit, maxPage)
+
+	found := rank(p.listings(ctx, names, wait), names, query)
+	start := 0
+	if after != nil {
+		start, _ = slices.BinarySearchFunc(found, *after, func(m, at match) int {
+			return cmp.Or(m.compare(at), -1) // behind it
+		})
+	}
+	out := schemas.Discovery{Realms: []schemas.RealmHealth{}, Capabilities: []schemas.Capability{}}
+	for _, name := range names {
+		out.Realms = append(out.Realms, p.realms[name].health())
+	}
+	end := min(start+limit, len(found))
+	for _, m := range found[start:end] {
+		c := m.tool.capability(m.realm, detail == DetailSchema, p.limits.MaxText)
+		if detail == DetailNames {
+			c.Title, c.Description = "", ""
+		}
+		out.Capabilities = append(out.Capabilities, c)
+	}
+	if end < len(found) {
+		out.NextCursor = found[end-1].cursor()
+	}
+	return out, nil
+}
+
+// listings gathers what is known of the realms, in parallel.
+func (p *Pool) listings(ctx context.Context, names []string, wait time.Duration) map[string]*listing {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	all := map[string]*listing{}
+	for _, name := range names {
+		wg.Go(func() {
+			l, err := p.realms[name].listed(ctx, wait)
+			if err != nil {
+				return // the realm's health says it
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all[name] = l
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+// match is a tool that was found, with how well it fits.
+type match struct {
+	score int // higher is better
+	realm string
+	name  string
+	tool  *tool
+}
+
+// compare orders the best first, then by realm and name.
+func (m match) compare(o match) int {
+	return cmp.Or(cmp.Compare(o.score, m.score), cmp.Compare(m.realm, o.realm), cmp.Compare(m.name, o.name))
+}
+
+// rank finds the tools that match every word of query and sorts them.
+func rank(listings map[string]*listing, names []string, query string) []match {
+	words := strings.Fields(strings.ToLower(query))
+	var found []match
+	for _, realm := range names {
+		l := listings[realm]
+		if l == nil {
+			continue
+		}
+		for _, name := range l.names {
+			if score, ok := fit(realm, l.tools[name], words); ok {
+				found = append(found, match{score, realm, name, l.tools[name]})
+			}
+		}
+	}
+	slices.SortFunc(found, match.compare)
+	return found
+}
+
+// fit says how well a tool answers to all words: its whole name counts most, then a part of its name, of the realm's, of the
+// title, of the description.
+func fit(realm string, t *tool, words []string) (score int, ok bool) {
+	name, full := strings.ToLower(t.name), strings.ToLower(realm+"."+t.name)
+	for _, word := range words {
+		switch {
+		case word == name || word == full:
+			score += 16
+		case slices.Contains(strings.FieldsFunc(name, func(r rune) bool { return r == '_' || r == '-' || r == '.' }), word):
+			score += 8
+		case strings.Contains(full, word):
+			score += 4
+		case strings.Contains(strings.ToLower(t.title), word):
+			score += 2
+		case strings.Contains(strings.ToLower(t.description), word):
+			score++
+		default:
+			return 0, false
+		}
+	}
+	return score, true
+}
+
+// cursor says where a page ended.
+func (m match) cursor() string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strings.Join([]string{strconv.Itoa(m.score), m.realm, m.name}, "\n")))
+}
+
+// openCursor reads a cursor; nil means the start.
+func openCursor(cursor string) (*match, error) {
+	if cursor == "" {
+		return nil, nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	parts := strings.SplitN(string(text), "\n", 3)
+	if err == nil && len(parts) == 3 {
+		if score, err := strconv.Atoi(parts[0]); err == nil {
+			return &match{score: score, realm: parts[1], name: parts[2]}, nil
+		}
+	}
+	return nil, schemas.Errorf(schemas.CodeInvalidArgument, "this is no cursor of ours").WithField("cursor").
+		WithHint("pass next_cursor of the last page, with the same query")
+}

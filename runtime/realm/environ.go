@@ -1,0 +1,105 @@
+package realm
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// inherited are the variables of our own environment that every child gets; all others stay here.
+var inherited = []string{"PATH", "HOME", "LANG", "TMPDIR", "USER"}
+
+// inheritedWindows are those without which programs do not start there.
+var inheritedWindows = []string{"APPDATA", "COMSPEC", "LOCALAPPDATA", "PATHEXT", "PROGRAMDATA", "PROGRAMFILES", "SYSTEMROOT", "TEMP", "TMP", "USERPROFILE"}
+
+// environment is what a child sees, as a map: the inherited few, then the realm's envFile, then its env.
+func environment(spec schemas.Realm) (map[string]string, error) {
+	env := map[string]string{}
+	names := inherited
+	if runtime.GOOS == "windows" {
+		names = slices.Concat(inherited, inheritedWindows)
+	}
+	for _, name := range names {
+		if v, ok := os.LookupEnv(name); ok {
+			env[name] = v
+		}
+	}
+	if spec.EnvFile != "" {
+		if err := readEnvFile(spec.EnvFile, env); err != nil {
+			return nil, err
+		}
+	}
+	for name, v := range spec.Env {
+		env[name] = v
+	}
+	return env, nil
+}
+
+// readEnvFile adds the NAME=value lines of a file: blank lines and # comments are skipped, "export " and quotes around a
+// value are taken off, nothing is expanded.
+func readEnvFile(path string, into map[string]string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, value, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if !ok || name == "" || strings.ContainsAny(name, " \t\"'") {
+			return fmt.Errorf("%s:%d: want NAME=value", path, n) // never the line itself: it may hold a secret
+		}
+		if len(value) >= 2 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
+			value = value[1 : len(value)-1]
+		}
+		into[name] = value
+	}
+	return lines.Err()
+}
+
+// environ prints the map as NAME=value, sorted.
+func environ(env map[string]string) []string {
+	out := make([]string, 0, len(env))
+	for name, v := range env {
+		out = append(out, name+"="+v)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// lookCommand finds the program as the child's PATH has it; a command with a slash is a file, relative to dir. The error
+// is empty or says where it was looked for.
+func lookCommand(command, dir, path string) (found, searched string) {
+	if filepath.Base(command) != command {
+		file := command
+		if !filepath.IsAbs(file) {
+			file, _ = filepath.Abs(filepath.Join(dir, command))
+		}
+		if executable(file) {
+			return file, ""
+		}
+		return "", file
+	}
+	for _, d := range filepath.SplitList(path) {
+		if !filepath.IsAbs(d) {
+			continue // never from wherever we happen to stand
+		}
+		for _, suffix := range executableSuffixes {
+			if file := filepath.Join(d, command+suffix); executable(file) {
+				return file, ""
+			}
+		}
+	}
+	return "", "PATH=" + path
+}

@@ -1,0 +1,7 @@
+//go:build !unix
+
+package realm
+
+import "syscall"
+
+func guardianAttributes() *syscall.SysProcAttr { return nil }

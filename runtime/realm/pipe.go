@@ -1,0 +1,365 @@
+package realm
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/mark3labs/mcp-go/client/transport"
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+// notSent marks an error of a request of which no complete line left this process.
+type notSent struct{ error }
+
+func (e notSent) Unwrap() error { return e.error }
+
+// Codes of responses that we make ourselves for answers that cannot be used; no JSON-RPC code is that far out.
+const (
+	rpcTooLarge  = -1_000_001
+	rpcMalformed = -1_000_002
+)
+
+// pipe is the stdio transport: one JSON-RPC message a line, in both directions. Requests that wait while a write is on its
+// way go out together in the next one. A peer that does not read delays nobody beyond its ctx.
+type pipe struct {
+	out   io.WriteCloser
+	lines *lineReader
+	log   hclog.Logger
+
+	mu      sync.Mutex
+	waiting map[int64]chan *transport.JSONRPCResponse // each of size 1, so that the reader never blocks
+	queue   []*frame
+	notify  func(mcp.JSONRPCNotification)
+
+	wake  chan struct{} // size 1: the queue is not empty
+	ended chan struct{} // closed after cause is set
+	cause error
+	once  sync.Once
+	wg    sync.WaitGroup
+}
+
+// frame is one line to write.
+type frame struct {
+	line []byte
+	sent bool // handed to write; guarded by pipe.mu
+	lost bool // write ended before the whole line was out; guarded by pipe.mu
+}
+
+// maxReplies bounds what may wait for a peer that asks and does not read.
+const maxReplies = 1024
+
+func newPipe(in io.Reader, out io.WriteCloser, limit int, log hclog.Logger) *pipe {
+	return &pipe{
+		out: out, lines: newLineReader(in, limit), log: log,
+		waiting: map[int64]chan *transport.JSONRPCResponse{},
+		wake:    make(chan struct{}, 1),
+		ended:   make(chan struct{}),
+	}
+}
+
+// Start begins to read and write; Close, or fail and the end of both streams, ends it.
+func (p *pipe) Start(context.Context) error {
+	p.wg.Go(p.read)
+	p.wg.Go(p.write)
+	return nil
+}
+
+// fail ends every waiting and later request with cause; the first cause counts.
+func (p *pipe) fail(cause error) {
+	p.once.Do(func() {
+		p.cause = cause
+		close(p.ended)
+	})
+}
+
+// Close ends the pipe and waits for its goroutines; the reader ends when the other side of it is closed.
+func (p *pipe) Close() error {
+	p.fail(transport.ErrTransportClosed)
+	err := p.out.Close()
+	p.wg.Wait()
+	return err
+}
+
+// SendRequest writes the request and waits for its response. An error is a notSent where no complete line of it was
+// written.
+func (p *pipe) SendRequest(ctx context.Context, request transport.JSONRPCRequest) (*transport.JSONRPCResponse, error) {
+	id, ok := request.ID.Value().(int64)
+	if !ok {
+		return nil, notSent{fmt.Errorf("request id %v is no integer", request.ID.Value())}
+	}
+	line, err := requestLine(id, request.Method, request.Params)
+	if err != nil {
+		return nil, notSent{err}
+	}
+	answer := make(chan *transport.JSONRPCResponse, 1)
+	f := &frame{line: line}
+	p.mu.Lock()
+	p.waiting[id] = answer
+	p.queue = append(p.queue, f)
+	p.mu.Unlock()
+	p.wakeWriter()
+
+	select {
+	case response := <-answer:
+		return response, nil
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-p.ended:
+		err = p.cause
+	}
+	p.mu.Lock()
+	delete(p.waiting, id)
+	sent := f.sent && !f.lost
+	if !f.sent {
+		f.line = nil // the writer skips it
+	}
+	p.mu.Unlock()
+	select {
+	case response := <-answer: // it came in the meantime
+		return response, nil
+	default:
+	}
+	if !sent {
+		return nil, notSent{err}
+	}
+	return nil, err
+}
+
+// SendNotification puts the notification in the queue; it does not wait until it is written.
+func (p *pipe) SendNotification(_ context.Context, notification mcp.JSONRPCNotification) error {
+	line, err := json.Marshal(notification)
+	if err != nil {
+		return err
+	}
+	return p.enqueue(line)
+}
+
+func (p *pipe) enqueue(line []byte) error {
+	select {
+	case <-p.ended:
+		return notSent{p.cause}
+	default:
+	}
+	p.mu.Lock()
+	full := len(p.queue) >= maxReplies
+	if !full {
+		p.queue = append(p.queue, &frame{line: append(line, '\n')})
+	}
+	p.mu.Unlock()
+	if full {
+		return notSent{errors.New("the realm does not read")}
+	}
+	p.wakeWriter()
+	return nil
+}
+
+func (p *pipe) wakeWriter() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// write is the only goroutine that writes. A line it began is never given up half way, so the stream stays in step.
+func (p *pipe) write() {
+	var buffer []byte
+	var ends []int
+	for {
+		select {
+		case <-p.ended:
+			return
+		case <-p.wake:
+		}
+		p.mu.Lock()
+		batch := p.queue
+		p.queue = nil
+		buffer, ends = buffer[:0], ends[:0]
+		for _, f := range batch {
+			f.sent = f.line != nil
+			buffer = append(buffer, f.line...)
+			ends = append(ends, len(buffer))
+			f.line = nil
+		}
+		p.mu.Unlock()
+		if len(buffer) == 0 {
+			continue
+		}
+		n, err := p.out.Write(buffer)
+		if err != nil {
+			p.mu.Lock()
+			for i, f := range batch {
+				f.lost = n < ends[i]-1 // without its last brace no line is valid JSON
+			}
+			p.mu.Unlock()
+			p.fail(fmt.Errorf("write to stdin: %w", err))
+			return
+		}
+		if cap(buffer) > 1<<20 {
+			buffer = nil
+		}
+	}
+}
+
+// read dispatches until the stream ends.
+func (p *pipe) read() {
+	warned := false
+	for {
+		line, skipped, err := p.lines.next()
+		switch {
+		case err != nil:
+			p.fail(fmt.Errorf("read from stdout: %w", err))
+			return
+		case skipped != nil:
+			p.answerSkipped(skipped)
+		case len(line) == 0:
+		case !p.dispatch(line):
+			if !warned {
+				p.log.Warn("the realm writes something other than MCP to its stdout; it belongs on stderr", "line", printable(line, 200))
+				warned = true
+			}
+		}
+	}
+}
+
+// answerSkipped fails the request whose answer was too long.
+func (p *pipe) answerSkipped(skipped *tooLong) {
+	id := skipped.id
+	p.mu.Lock()
+	if !skipped.hasID && len(p.waiting) == 1 { // it can be no other's
+		for id = range p.waiting {
+		}
+		skipped.hasID = true
+	}
+	p.mu.Unlock()
+	if skipped.hasID {
+		p.deliver(id, failedResponse(id, rpcTooLarge, ""))
+		return
+	}
+	p.log.Warn("dropped a message that is larger than the limit and has no id that we know")
+}
+
+// message is any JSON-RPC message.
+type message struct {
+	ID     json.RawMessage          `json:"id"`
+	Method string                   `json:"method"`
+	Params json.RawMessage          `json:"params"`
+	Result json.RawMessage          `json:"result"`
+	Error  *mcp.JSONRPCErrorDetails `json:"error"`
+}
+
+// dispatch reports whether the line was a JSON-RPC message.
+func (p *pipe) dispatch(line []byte) bool {
+	var m message
+	if line[0] != '{' || json.Unmarshal(line, &m) != nil {
+		if at := skipped(line, line); at.hasID {
+			p.deliver(at.id, failedResponse(at.id, rpcMalformed, ""))
+		}
+		return false
+	}
+	hasID := len(m.ID) > 0 && string(m.ID) != "null"
+	switch {
+	case m.Method != "" && hasID:
+		if err := p.enqueue(declineLine(m.ID, m.Method)); err != nil {
+			p.log.Debug("request of the realm left without an answer", "method", printable([]byte(m.Method), 80), "error", err)
+		}
+	case m.Method != "":
+		p.notified(line)
+	case hasID:
+		id, err := strconv.ParseInt(string(bytes.Trim(m.ID, `"`)), 10, 64)
+		if err != nil {
+			return true // not one of ours
+		}
+		p.deliver(id, &transport.JSONRPCResponse{JSONRPC: mcp.JSONRPC_VERSION, ID: mcp.NewRequestId(id), Result: m.Result, Error: m.Error})
+	}
+	return true
+}
+
+// deliver hands a response to its request; a duplicate or unsolicited one is dropped.
+func (p *pipe) deliver(id int64, response *transport.JSONRPCResponse) {
+	p.mu.Lock()
+	answer, ok := p.waiting[id]
+	delete(p.waiting, id)
+	p.mu.Unlock()
+	if ok {
+		answer <- response
+	}
+}
+
+func (p *pipe) notified(line []byte) {
+	p.mu.Lock()
+	notify := p.notify
+	p.mu.Unlock()
+	if notify == nil {
+		return
+	}
+	var n mcp.JSONRPCNotification
+	if err := json.Unmarshal(line, &n); err != nil {
+		p.log.Debug("malformed notification", "error", err)
+		return
+	}
+	notify(n)
+}
+
+// SetNotificationHandler sets who gets the notifications, on the read loop.
+func (p *pipe) SetNotificationHandler(handler func(mcp.JSONRPCNotification)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.notify = handler
+}
+
+// GetSessionId is empty: stdio has no sessions.
+func (p *pipe) GetSessionId() string { return "" }
+
+// requestLine writes a request as one line. Raw params are taken as they are but for line ends.
+func requestLine(id int64, method string, params any) ([]byte, error) {
+	raw, ok := params.(json.RawMessage)
+	if !ok && params != nil {
+		b, err := json.Marshal(params)
+		if err != nil {
+			return nil, err
+		}
+		raw = b
+	}
+	line := make([]byte, 0, len(raw)+len(method)+64)
+	line = append(line, `{"jsonrpc":"2.0","id":`...)
+	line = strconv.AppendInt(line, id, 10)
+	line = append(line, `,"method":"`...)
+	line = append(line, method...)
+	line = append(line, '"')
+	if len(raw) > 0 {
+		line = append(line, `,"params":`...)
+		if bytes.ContainsAny(raw, "\r\n") {
+			var compact bytes.Buffer
+			if err := json.Compact(&compact, raw); err != nil {
+				return nil, err
+			}
+			raw = compact.Bytes()
+		}
+		line = append(line, raw...)
+	}
+	return append(line, "}\n"...), nil
+}
+
+func failedResponse(id int64, code int, text string) *transport.JSONRPCResponse {
+	return &transport.JSONRPCResponse{
+		JSONRPC: mcp.JSONRPC_VERSION, ID: mcp.NewRequestId(id), Error: &mcp.JSONRPCErrorDetails{Code: code, Message: text},
+	}
+}
+
+// declined is what a realm hears that asks for sampling, elicitation or roots.
+const declined = "this client offers no sampling, elicitation or roots to realms"
+
+// declineLine answers a request of the realm: a ping with nothing, everything else with a refusal.
+func declineLine(id json.RawMessage, method string) []byte {
+	if method == string(mcp.MethodPing) {
+		return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{}}`, id)
+	}
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%q}}`, id, mcp.METHOD_NOT_FOUND, declined)
+}

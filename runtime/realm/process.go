@@ -1,0 +1,158 @@
+package realm
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// process is a child that leads a process group of its own. It is started by startProcess and must be stopped, even after
+// it ended by itself.
+type process struct {
+	cmd    *exec.Cmd
+	stdin  *os.File // ours; closed by stop
+	stdout *os.File
+	exited chan struct{} // closed after the child was reaped and its group was ended
+	grace  time.Duration
+	log    hclog.Logger
+	guard  *guardian
+	words  *stderrLog
+	ending atomic.Bool // stop was called while the child lived
+	wg     sync.WaitGroup
+	once   sync.Once
+}
+
+// spawn starts a command; on Linux it must happen on a thread that outlives the child (spawner.go).
+type spawn func(*exec.Cmd) error
+
+// startProcess starts the realm's command without a shell. Its failures are *schemas.Error.
+func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, guard *guardian, log hclog.Logger) (*process, error) {
+	unavailable := func(format string, args ...any) *schemas.Error {
+		return schemas.Errorf(schemas.CodeUnavailable, "realm %q: %s", name, fmt.Sprintf(format, args...)).WithOutcome(schemas.NotRun)
+	}
+	env, err := environment(spec)
+	if err != nil {
+		return nil, unavailable("its envFile cannot be read: %v", err).WithHint("correct mcpServers.%s.envFile", name)
+	}
+	if spec.Cwd != "" {
+		if info, err := os.Stat(spec.Cwd); err != nil || !info.IsDir() {
+			return nil, unavailable("its working directory %s does not exist", spec.Cwd).WithHint("correct mcpServers.%s.cwd", name)
+		}
+	}
+	file, searched := lookCommand(spec.Command, spec.Cwd, env["PATH"])
+	if file == "" {
+		return nil, unavailable("command %q was not found; searched %s", spec.Command, searched).
+			WithHint("install %s, or give its full path in mcpServers.%s.command, or set PATH in mcpServers.%s.env", spec.Command, name, name)
+	}
+
+	p := &process{exited: make(chan struct{}), grace: limits.CloseGrace, log: log, guard: guard}
+	var theirs, ours []*os.File
+	for range 3 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			closeAll(append(theirs, ours...))
+			return nil, unavailable("no pipe: %v", err)
+		}
+		if len(theirs) == 0 {
+			theirs, ours = append(theirs, r), append(ours, w)
+		} else {
+			theirs, ours = append(theirs, w), append(ours, r)
+		}
+	}
+	p.stdin, p.stdout = ours[0], ours[1]
+	p.cmd = exec.Command(file, spec.Args...)
+	p.cmd.Args[0] = spec.Command
+	p.cmd.Dir, p.cmd.Env, p.cmd.SysProcAttr = spec.Cwd, environ(env), childAttributes()
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = theirs[0], theirs[1], theirs[2]
+	err = start(p.cmd)
+	closeAll(theirs)
+	if err != nil {
+		closeAll(ours)
+		return nil, unavailable("command %q does not start: %v", spec.Command, err).
+			WithHint("run it by hand; mcpServers.%s has the command, its args and its cwd", name)
+	}
+	guard.watch(p.cmd.Process.Pid)
+	p.words = newStderrLog(log, redactor(spec.Env), limits.StderrRate)
+	silent := make(chan struct{}) // closed when its stderr is read to the end
+	p.wg.Go(func() {
+		defer close(silent)
+		p.words.read(ours[2])
+	})
+	p.wg.Go(func() { p.wait(ours[2], silent) })
+	return p, nil
+}
+
+// wait reaps the child, then ends what it left behind in its group, which would hold our pipes open.
+func (p *process) wait(stderr *os.File, silent <-chan struct{}) {
+	_ = p.cmd.Wait() // the state is in ProcessState
+	endGroup(p.cmd.Process.Pid, p.grace)
+	p.guard.forget(p.cmd.Process.Pid)
+	// Somebody who left the group may hold the pipes; what is in them is read, nothing is waited for.
+	soon := time.Now().Add(drainTime)
+	_ = p.stdout.SetReadDeadline(soon)
+	_ = stderr.SetReadDeadline(soon)
+	<-silent
+	close(p.exited)
+}
+
+// drainTime is how long the pipes of an ended child are read on.
+const drainTime = 200 * time.Millisecond
+
+// stop ends the child and its group: the end of stdin, then TERM, then KILL, with the grace between them. It returns when
+// all of it is gone. Only the first call does something; it is safe after the child ended.
+func (p *process) stop() {
+	p.once.Do(func() {
+		p.ending.Store(p.obituary() == nil)
+		_ = p.stdin.Close()
+		for _, end := range []func(int){terminateGroup, killGroup} {
+			if p.exitsWithin(p.grace) {
+				break
+			}
+			end(p.cmd.Process.Pid)
+		}
+		p.wg.Wait()
+		_ = p.stdout.Close()
+	})
+}
+
+func (p *process) exitsWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-p.exited:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// diedAlone reports whether the child ended before anybody asked it to.
+func (p *process) diedAlone() bool { return p.obituary() != nil && !p.ending.Load() }
+
+// obituary says how the child ended and what it last wrote to stderr; it is nil while the child lives.
+func (p *process) obituary() error {
+	select {
+	case <-p.exited:
+	default:
+		return nil
+	}
+	how := "ended: " + p.cmd.ProcessState.String()
+	if words := p.words.last(); words != "" {
+		how += "; last on stderr: " + words
+	}
+	return errors.New(how)
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close()
+	}
+}

@@ -1,0 +1,39 @@
+//go:build !unix
+
+package realm
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Where there are no process groups, only the child itself is ended.
+
+var executableSuffixes = []string{".exe", ".cmd", ".bat", ".com", ""}
+
+func executable(file string) bool {
+	info, err := os.Stat(file)
+	if err != nil || info.IsDir() {
+		return false
+	}
+	for _, suffix := range executableSuffixes[:4] {
+		if strings.HasSuffix(strings.ToLower(file), suffix) {
+			return true
+		}
+	}
+	return false
+}
+
+func childAttributes() *syscall.SysProcAttr { return nil }
+
+func terminateGroup(leader int) { killGroup(leader) }
+
+func killGroup(leader int) {
+	if p, err := os.FindProcess(leader); err == nil {
+		_ = p.Kill() // it may be gone already
+	}
+}
+
+func endGroup(int, time.Duration) {}

@@ -1,0 +1,87 @@
+package realm
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/runplane/runplane/runtime/call"
+)
+
+// toolResult is the part of a tools/call result that we read; the rest passes through as it came.
+type toolResult struct {
+	Type       string          `json:"resultType"`
+	Content    []contentBlock  `json:"content"`
+	Structured json.RawMessage `json:"structuredContent"`
+	IsError    bool            `json:"isError"`
+}
+
+// contentBlock keeps the bytes of a block beside its text.
+type contentBlock struct {
+	raw  json.RawMessage
+	Type string
+	Text string
+}
+
+func (b *contentBlock) UnmarshalJSON(raw []byte) error {
+	var fields struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return err
+	}
+	b.raw, b.Type, b.Text = append(json.RawMessage(nil), raw...), fields.Type, fields.Text
+	return nil
+}
+
+// text joins the text blocks.
+func (r *toolResult) text() string {
+	if len(r.Content) == 1 && r.Content[0].Type == "text" {
+		return r.Content[0].Text
+	}
+	var texts []string
+	for _, b := range r.Content {
+		if b.Type == "text" {
+			texts = append(texts, b.Text)
+		}
+	}
+	return strings.Join(texts, "\n")
+}
+
+// output gives the result the shape that call.Result promises. Numbers keep their digits.
+func (r *toolResult) output() json.RawMessage {
+	if len(r.Structured) > 0 && string(r.Structured) != "null" {
+		return r.Structured
+	}
+	if len(r.Content) == 1 && r.Content[0].Type == "text" {
+		text := []byte(r.Content[0].Text)
+		if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') && json.Valid(trimmed) {
+			return trimmed
+		}
+		return quote(r.Content[0].Text)
+	}
+	out := []byte{'['}
+	for i, b := range r.Content {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, b.raw...)
+	}
+	return append(out, ']')
+}
+
+// quote makes a JSON string of a text, without escaping <, > and &.
+func quote(s string) json.RawMessage {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		return json.RawMessage(`""`) // a string always encodes
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+}
+
+func (r *toolResult) result(c *call.Call) *call.Result {
+	return &call.Result{Output: r.output(), Text: r.text(), ServedBy: c.Name(), Attempts: 1}
+}

@@ -1,0 +1,179 @@
+package realm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/mark3labs/mcp-go/client/transport"
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+// exchange is what is learnt about one request on its way through net/http and mcp-go, which keep it to themselves. It
+// travels in the request's ctx.
+type exchange struct {
+	sent       atomic.Bool  // headers of a request left this process
+	status     atomic.Int32 // of the response; 0: there was none
+	retryAfter atomic.Int64 // seconds
+	tooLarge   atomic.Bool  // the body was cut at the limit
+}
+
+type exchangeKey struct{}
+
+// errTooLarge ends a response body at the limit.
+var errTooLarge = errors.New("the response is larger than the limit")
+
+// roundTripper stands below mcp-go's HTTP transports and mends what they cannot see: how far a request came, how large a
+// body may be, and which 404 or 400 means a lost session.
+type roundTripper struct {
+	next  http.RoundTripper
+	limit int
+}
+
+// closeTimeout bounds the DELETE that ends a session; it delays nobody's shutdown.
+const closeTimeout = time.Second
+
+func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	if req.Method == http.MethodDelete {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, closeTimeout)
+		defer cancel() // the body of a DELETE is not read
+		req = req.WithContext(ctx)
+	}
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	if x != nil {
+		req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			WroteHeaders: func() { x.sent.Store(true) },
+		}))
+	}
+	res, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if x != nil {
+		x.status.Store(int32(res.StatusCode))
+		x.retryAfter.Store(retryAfter(res.Header.Get("Retry-After")))
+	}
+	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if media == "text/event-stream" {
+		res.Body = &eventBody{body: res.Body, lines: newLineReader(res.Body, t.limit), limit: t.limit}
+		return res, nil
+	}
+	res.Body = &cappedBody{ReadCloser: res.Body, left: t.limit, x: x}
+	return mendStatus(req, res, media)
+}
+
+// mendStatus turns a modern server's 404, its answer to an unknown method, into the JSON-RPC error that its body is; and
+// the 400 with which some servers refuse a session that they forgot into the 404 that it should be.
+func mendStatus(req *http.Request, res *http.Response, media string) (*http.Response, error) {
+	modern := mcp.IsModernProtocol(req.Header.Get(transport.HeaderKeyProtocolVersion))
+	switch {
+	case res.StatusCode == http.StatusNotFound && media == "application/json" && modern:
+		res.StatusCode, res.Status = http.StatusOK, "200 OK"
+	case res.StatusCode == http.StatusBadRequest && req.Header.Get(transport.HeaderKeySessionID) != "":
+		body, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
+		if err != nil {
+			return nil, errors.Join(err, res.Body.Close())
+		}
+		if bytes.Contains(bytes.ToLower(body), []byte("session")) {
+			res.StatusCode, res.Status = http.StatusNotFound, "404 Not Found"
+		}
+		res.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(body), res.Body), res.Body}
+	}
+	return res, nil
+}
+
+// retryAfter reads the header's seconds or date; 0 when it has neither.
+func retryAfter(header string) int64 {
+	var seconds int64
+	if _, err := fmt.Sscanf(header, "%d", &seconds); err == nil && !strings.Contains(header, " ") {
+		return max(0, seconds)
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(0, int64(time.Until(at)/time.Second))
+	}
+	return 0
+}
+
+// cappedBody ends with errTooLarge after the limit.
+type cappedBody struct {
+	io.ReadCloser
+	left int
+	x    *exchange
+}
+
+func (b *cappedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		// The limit is reached; one byte more is too many.
+		if n, err := b.ReadCloser.Read(p[:min(1, len(p))]); n == 0 {
+			return 0, err
+		}
+		if b.x != nil {
+			b.x.tooLarge.Store(true)
+		}
+		return 0, errTooLarge
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+// eventBody is a stream of server-sent events in which an event that is too large is replaced by a JSON-RPC error with its
+// id. The stream itself may be as long as it likes: each event is gone before the next is read.
+type eventBody struct {
+	body  io.ReadCloser
+	lines *lineReader
+	limit int
+	event int    // bytes of data in the event so far
+	rest  []byte // of the current line
+	err   error
+}
+
+func (b *eventBody) Close() error { return b.body.Close() }
+
+func (b *eventBody) Read(p []byte) (int, error) {
+	for len(b.rest) == 0 {
+		if b.err != nil {
+			return 0, b.err
+		}
+		b.fill()
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// fill reads one line into rest, or sets err.
+func (b *eventBody) fill() {
+	line, skipped, err := b.lines.next()
+	switch {
+	case err != nil:
+		b.err = err
+	case skipped != nil:
+		b.rest = []byte("\n")
+		if skipped.hasID {
+			b.rest = fmt.Appendf(nil, "data: {\"jsonrpc\":\"2.0\",\"id\":%d,\"error\":{\"code\":%d,\"message\":\"\"}}\n", skipped.id, rpcTooLarge)
+		}
+	default:
+		if b.event += len(line); len(line) == 0 {
+			b.event = 0
+		}
+		if b.event > b.limit {
+			b.err = errTooLarge
+			return
+		}
+		b.rest = append(append(b.rest[:0:0], line...), '\n')
+	}
+}

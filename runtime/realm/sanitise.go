@@ -1,0 +1,135 @@
+package realm
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// ansi is a terminal's escape sequence.
+var ansi = regexp.MustCompile(`\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|\x{9b}[0-9;:?]*[@-~]`)
+
+// hidden reports characters that a reader does not see and a model does: controls, zero-width and direction marks, tags,
+// variation selectors, private use.
+func hidden(r rune) bool {
+	switch {
+	case r == '\n' || r == '\t':
+		return false
+	case unicode.Is(unicode.Cc, r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r), r == utf8.RuneError:
+		return true
+	case r >= 0xFE00 && r <= 0xFE0F, r >= 0xE0100 && r <= 0xE01EF, r == 0x115F, r == 0x1160, r == 0x3164, r == 0x2028, r == 0x2029:
+		return true
+	}
+	return false
+}
+
+// clean makes a text of a realm fit to be shown to a model or a person: without hidden characters and escape sequences,
+// and at most limit bytes long.
+func clean(s string, limit int) string {
+	if strings.IndexFunc(s, hidden) >= 0 {
+		s = strings.Map(func(r rune) rune {
+			if hidden(r) {
+				return -1
+			}
+			return r
+		}, ansi.ReplaceAllString(s, ""))
+	}
+	return cut(s, limit)
+}
+
+// cut shortens s to at most limit bytes, at the boundary of a character, and says so.
+func cut(s string, limit int) string {
+	const mark = "… (cut)"
+	if len(s) <= limit {
+		return s
+	}
+	end := max(0, limit-len(mark))
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + mark
+}
+
+// printable is for the log: one line, at most limit bytes, every hidden character escaped.
+func printable(b []byte, limit int) string {
+	var out strings.Builder
+	for _, r := range string(b[:min(len(b), limit)]) {
+		switch {
+		case r == '\t':
+			out.WriteByte(' ')
+		case r == '\n' || hidden(r):
+			fmt.Fprintf(&out, `\u%04x`, r)
+		default:
+			out.WriteRune(r)
+		}
+	}
+	if len(b) > limit {
+		out.WriteString("…")
+	}
+	return out.String()
+}
+
+// cleanJSON cleans every string within a JSON document; one without hidden characters keeps its bytes.
+func cleanJSON(raw json.RawMessage, limit int) json.RawMessage {
+	if len(raw) == 0 || !suspicious(raw) {
+		return raw
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return nil
+	}
+	out, err := json.Marshal(cleanValue(v, limit))
+	if err != nil {
+		return nil
+	}
+	return out
+}
+
+// suspicious is true for raw JSON that may hold a hidden character, as itself or as an escape.
+func suspicious(raw []byte) bool {
+	return bytes.Contains(raw, []byte(`\u`)) || bytes.ContainsFunc(raw, func(r rune) bool { return r > 0x7e && hidden(r) })
+}
+
+func cleanValue(v any, limit int) any {
+	switch v := v.(type) {
+	case string:
+		return clean(v, limit)
+	case []any:
+		for i := range v {
+			v[i] = cleanValue(v[i], limit)
+		}
+	case map[string]any:
+		for k, item := range v {
+			v[k] = cleanValue(item, limit)
+		}
+	}
+	return v
+}
+
+// redactor hides configured values, which are often secrets, in texts that leave through logs and errors.
+func redactor(values ...map[string]string) *strings.Replacer {
+	var secrets []string
+	for _, m := range values {
+		for _, v := range m {
+			if v = strings.TrimSpace(strings.TrimPrefix(v, "Bearer ")); len(v) >= minSecret {
+				secrets = append(secrets, v)
+			}
+		}
+	}
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // a part of another comes after it
+	var pairs []string
+	for _, v := range secrets {
+		pairs = append(pairs, v, "***")
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// minSecret is the length from which a configured value is hidden; shorter ones ("1", "true") are ordinary words.
+const minSecret = 6

@@ -1,0 +1,173 @@
+package realm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/schemas"
+)
+
+// binaries is where TestMain puts the sample servers.
+var binaries string
+
+func TestMain(m *testing.M) {
+	code := func() int {
+		dir, err := os.MkdirTemp("", "servers")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator),
+			"../../testdata/servers/shop", "../../testdata/servers/flaky", "../../testdata/servers/slow")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
+			return 1
+		}
+		binaries = dir
+		return m.Run()
+	}()
+	os.Exit(code)
+}
+
+func server(name string, args ...string) schemas.Realm {
+	return schemas.Realm{Command: filepath.Join(binaries, name), Args: args}
+}
+
+// patience is how long a test waits for what must happen soon.
+const patience = 10 * time.Second
+
+// quick are limits that let tests of failures end soon.
+var quick = Limits{CloseGrace: 300 * time.Millisecond, BackoffMin: 20 * time.Millisecond, BackoffMax: 200 * time.Millisecond, Debounce: 10 * time.Millisecond}
+
+// run starts a pool that ends, and is waited for, with the test.
+func run(t testing.TB, config Config) *Pool {
+	t.Helper()
+	if config.Limits == (Limits{}) {
+		config.Limits = quick
+	}
+	p, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := p.Run(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+	})
+	return p
+}
+
+func realms(pairs ...any) map[string]schemas.Realm {
+	m := map[string]schemas.Realm{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i].(string)] = pairs[i+1].(schemas.Realm)
+	}
+	return m
+}
+
+func ask(realm, capability, inputs string) *call.Call {
+	return &call.Call{Realm: realm, Capability: capability, Inputs: json.RawMessage(inputs), Attempt: 1}
+}
+
+// invoke calls with a deadline that only a defect reaches.
+func invoke(t testing.TB, p *Pool, realm, capability, inputs string) (*call.Result, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return p.Invoke(ctx, ask(realm, capability, inputs))
+}
+
+func mustInvoke(t testing.TB, p *Pool, realm, capability, inputs string) *call.Result {
+	t.Helper()
+	result, err := invoke(t, p, realm, capability, inputs)
+	if err != nil {
+		t.Fatalf("%s.%s: %v", realm, capability, err)
+	}
+	return result
+}
+
+// wantError checks code, outcome and a part of the message.
+func wantError(t testing.TB, err error, code schemas.Code, outcome schemas.Outcome, says string) *schemas.Error {
+	t.Helper()
+	e, ok := errors.AsType[*schemas.Error](err)
+	if !ok {
+		t.Fatalf("got %v, want a *schemas.Error with code %s", err, code)
+	}
+	if e.Code != code || e.Outcome != outcome || !strings.Contains(e.Message+e.Hint, says) {
+		t.Fatalf("got %s, outcome %s: %v\nwant %s, outcome %s, with %q", e.Code, e.Outcome, e, code, outcome, says)
+	}
+	return e
+}
+
+// eventually polls until ok.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s in vain: %s", patience, what)
+		}
+	}
+}
+
+func health(p *Pool, name string) schemas.RealmHealth {
+	for _, h := range p.Health() {
+		if h.Realm == name {
+			return h
+		}
+	}
+	return schemas.RealmHealth{}
+}
+
+func field[T any](t testing.TB, output json.RawMessage, name string) T {
+	t.Helper()
+	var fields map[string]json.RawMessage
+	var v T
+	if err := json.Unmarshal(output, &fields); err != nil {
+		t.Fatalf("%s: %v", output, err)
+	}
+	if err := json.Unmarshal(fields[name], &v); err != nil {
+		t.Fatalf("%s of %s: %v", name, output, err)
+	}
+	return v
+}
+
+// logBuffer collects a log for tests.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf strings.Builder
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func (b *logBuffer) logger() hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Output: b, Level: hclog.Debug})
+}
