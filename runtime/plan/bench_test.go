@@ -1,0 +1,96 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// benchPlan is a chain of n nodes that pass values on by plain paths; every tenth has a condition.
+func benchPlan(n int, distinct bool) []byte {
+	var b strings.Builder
+	b.WriteString(`{"plan":"v1","inputs":{"order_id":"A-17"},"nodes":[`)
+	for i := range n {
+		if i == 0 {
+			b.WriteString(`{"id":"n0","capability":"shop.get_order","inputs":{"id":"${inputs.order_id}"}}`)
+			continue
+		}
+		when := ""
+		if i%10 == 0 || distinct {
+			when = fmt.Sprintf(`"when":"${nodes.n%d.output.total > %d}",`, i-1, i%3)
+		}
+		fmt.Fprintf(&b, `,{"id":"n%d","capability":"shop.get_order",%s"inputs":{"id":"${nodes.n%d.output.id}","depth":3}}`, i, when, i-1)
+	}
+	b.WriteString(`]}`)
+	return []byte(b.String())
+}
+
+func BenchmarkParse1000(b *testing.B) {
+	source := benchPlan(1000, false)
+	b.SetBytes(int64(len(source)))
+	for b.Loop() {
+		if p, _ := Parse(source, Limits{}); p == nil {
+			b.Fatal("no plan")
+		}
+	}
+}
+
+func BenchmarkCompile1000(b *testing.B) {
+	for name, distinct := range map[string]bool{"PlainPaths": false, "ConditionEverywhere": true} {
+		b.Run(name, func(b *testing.B) {
+			p, _ := Parse(benchPlan(1000, distinct), Limits{})
+			w := sampleWorld()
+			celEnvironment()
+			for b.Loop() {
+				if prog, found := Compile(p, w, Limits{}); prog == nil {
+					b.Fatal(found)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkLoad1000(b *testing.B) {
+	p, _ := Parse(benchPlan(1000, true), Limits{})
+	prog, found := Compile(p, sampleWorld(), Limits{})
+	if prog == nil {
+		b.Fatal(found)
+	}
+	for b.Loop() {
+		if _, err := Load(prog.Definition); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRender(b *testing.B) {
+	big := NewValue(json.RawMessage(`{"items":[` + strings.Repeat(`{"sku":"x","n":1},`, 5000) + `{"sku":"y","n":2}]}`))
+	for _, bm := range []struct{ name, template string }{
+		{"Paths", `{"id":"${inputs.order_id}","n":"${nodes.a.output.n}"}`},
+		{"Text", `{"text":"Refund ${inputs.order_id}: ${nodes.a.output.n}"}`},
+		{"WholeOutput", `{"all":"${nodes.big.output}"}`},
+		{"CEL", `{"ok":"${nodes.a.output.n > 3 && inputs.order_id != ''}"}`},
+		{"CELMap", `{"skus":"${nodes.a.output.items.map(x, x.sku)}"}`},
+		{"CELFilter5000", `{"n":"${size(nodes.big.output.items.filter(x, x.n > 1))}"}`},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			lim := DefaultLimits()
+			template, bad := newTemplate(json.RawMessage(bm.template), &language{lim: lim}, lim)
+			if len(bad) > 0 {
+				b.Fatal(bad)
+			}
+			s := sampleScope()
+			s.nodes["big"] = NodeValue{Output: big}
+			if _, err := template.Render(s, lim); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := template.Render(s, lim); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,57 @@
+package plan
+
+import (
+	"encoding/base64"
+	"errors"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+)
+
+// codecs are the functions that read and write encodings: base64.encode, base64.decode, json.encode and json.decode.
+func codecs() []cel.EnvOption {
+	function := func(name, id string, from, to *cel.Type, f func(ref.Val) ref.Val) cel.EnvOption {
+		return cel.Function(name, cel.Overload(id, []*cel.Type{from}, to, cel.UnaryBinding(f)))
+	}
+	return []cel.EnvOption{
+		function("json.decode", "json_decode_string", cel.StringType, cel.DynType, decodeJSON),
+		function("json.encode", "json_encode_dyn", cel.DynType, cel.StringType, encodeJSON),
+		function("base64.encode", "base64_encode_bytes", cel.BytesType, cel.StringType, func(v ref.Val) ref.Val {
+			return types.String(base64.StdEncoding.EncodeToString(v.(types.Bytes)))
+		}),
+		function("base64.decode", "base64_decode_string", cel.StringType, cel.BytesType, decodeBase64),
+	}
+}
+
+// decodeJSON opens text that is itself JSON.
+func decodeJSON(v ref.Val) ref.Val {
+	t, err := parseTree(string(v.(types.String)))
+	if err != nil {
+		return types.NewErr("json.decode: the text is %v", err)
+	}
+	return types.DefaultTypeAdapter.NativeToValue(t.decode())
+}
+
+func encodeJSON(v ref.Val) ref.Val {
+	w := resultWriter{max: maxText}
+	if err := w.write(v, 0); errors.Is(err, errTooLarge) {
+		return types.NewErr("json.encode: the text would be longer than %d bytes", maxText)
+	} else if err != nil {
+		return types.NewErr("json.encode: %v", err)
+	}
+	return types.String(w.out)
+}
+
+// decodeBase64 accepts text with and without padding.
+func decodeBase64(v ref.Val) ref.Val {
+	text := string(v.(types.String))
+	if b, err := base64.StdEncoding.DecodeString(text); err == nil {
+		return types.Bytes(b)
+	}
+	b, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return types.NewErr("base64.decode: %v", err)
+	}
+	return types.Bytes(b)
+}

@@ -1,0 +1,289 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Eval plans the expression on its first use, gives it the roots that it names and no others, and writes the result as
+// JSON.
+func (l *language) Eval(text string, scope Scope, lim Limits) (json.RawMessage, error) {
+	c := l.expression(text)
+	c.check.Do(func() { c.checkText(text) })
+	if len(c.faults) > 0 {
+		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s`: %s", shorten(text), c.faults[0].Message)
+	}
+	c.plan.Do(func() {
+		c.program, c.planErr = celEnvironment().Program(c.ast, cel.CostLimit(l.lim.MaxCost), cel.EvalOptions(cel.OptOptimize))
+	})
+	if c.planErr != nil {
+		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be used: %v", shorten(text), c.planErr)
+	}
+	vars, err := variables(scope, c.facts.Reads)
+	if err != nil {
+		return nil, err
+	}
+	result, _, err := c.program.Eval(vars)
+	if err != nil {
+		return nil, l.explain(text, err, scope, c.facts.Reads)
+	}
+	w := resultWriter{max: lim.MaxBound}
+	if err := w.write(result, 0); err != nil {
+		if errors.Is(err, errTooLarge) {
+			return nil, tooLarge(lim.MaxBound)
+		}
+		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` has no result in JSON: %v", shorten(text), err)
+	}
+	return w.out, nil
+}
+
+// variables decodes what the expression reads.
+func variables(scope Scope, reads []Read) (map[string]any, error) {
+	vars := make(map[string]any, 2)
+	for _, r := range reads {
+		if r.Path.root == "nodes" {
+			if err := nodeVariable(vars, scope, r.Path); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if _, have := vars[r.Path.root]; have {
+			continue
+		}
+		var v *Value
+		switch r.Path.root {
+		case "inputs":
+			v = scope.Inputs()
+		case "session":
+			v = scope.Session()
+		case "execution":
+			v = scope.Execution()
+		}
+		decoded, err := decodeOrNull(v)
+		if err != nil {
+			return nil, schemas.Errorf(schemas.CodeExpressionError, "%s cannot be read: %v", r.Path.root, err)
+		}
+		vars[r.Path.root] = decoded
+	}
+	return vars, nil
+}
+
+func nodeVariable(vars map[string]any, scope Scope, p path) error {
+	nodes, _ := vars["nodes"].(map[string]any)
+	if nodes == nil {
+		nodes = map[string]any{}
+		vars["nodes"] = nodes
+	}
+	id := p.nodeID()
+	fields, _ := nodes[id].(map[string]any)
+	if fields == nil {
+		fields = make(map[string]any, len(members))
+		nodes[id] = fields
+	}
+	wanted := members
+	if len(p.steps) > 1 {
+		wanted = []string{p.steps[1].key}
+	}
+	node, err := scope.Node(id)
+	if err != nil {
+		return err
+	}
+	for _, member := range wanted {
+		switch member {
+		case "output":
+			fields["output"], err = decodeOrNull(node.Output)
+		case "error":
+			fields["error"], err = decodeOrNull(errorValue(node.Error))
+		case "text":
+			fields["text"] = node.Text
+		case "status":
+			fields["status"] = string(node.Status)
+		case "degraded":
+			fields["degraded"] = node.Degraded
+		}
+		if err != nil {
+			return schemas.Errorf(schemas.CodeExpressionError, "nodes.%s.%s cannot be read: %v", id, member, err)
+		}
+	}
+	return nil
+}
+
+func decodeOrNull(v *Value) (any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	return v.Decode()
+}
+
+// explain turns CEL's error into one that says what to change. A missing key is found again along the constant paths,
+// because CEL names the key alone.
+func (l *language) explain(text string, err error, scope Scope, reads []Read) error {
+	message := err.Error()
+	switch {
+	case strings.Contains(message, "cost limit exceeded"):
+		return schemas.Errorf(schemas.CodeExpressionError, "`%s` takes too many steps (more than %d)", shorten(text), l.lim.MaxCost).
+			WithHint("compute less in one expression: filter first, or let a capability do it")
+	case strings.Contains(message, "no such key"), strings.Contains(message, "no such overload"),
+		strings.Contains(message, "index out of bounds"), strings.Contains(message, "no such attribute"):
+		for _, r := range reads {
+			if r.Guarded {
+				continue
+			}
+			var e *schemas.Error
+			if _, err := appendPath(nil, scope, r.Path); errors.As(err, &e) {
+				return e
+			}
+		}
+	}
+	e := schemas.Errorf(schemas.CodeExpressionError, "`%s`: %s", shorten(text), clean(message))
+	if strings.Contains(message, "no such overload") {
+		e.Hint = "the operands have types that do not go together; convert with string(…), int(…) or double(…), and test for null first"
+	}
+	return e
+}
+
+// clean cuts a foreign message to one bounded line.
+func clean(message string) string {
+	message, _, _ = strings.Cut(message, "\n")
+	if len(message) > 300 {
+		message = strings.ToValidUTF8(message[:297], "") + "…"
+	}
+	return message
+}
+
+// shorten keeps messages readable.
+func shorten(text string) string {
+	if len(text) > 80 {
+		return strings.ToValidUTF8(text[:77], "") + "…"
+	}
+	return text
+}
+
+var errTooLarge = errors.New("too large")
+
+func tooLarge(limit int) *schemas.Error {
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "the rendered value is larger than %d bytes", limit).
+		WithHint("pass on less of the output: choose the fields you need")
+}
+
+// maxResultDepth bounds the nesting of a result.
+const maxResultDepth = 1000
+
+// resultWriter writes a CEL value as JSON, within a bound.
+type resultWriter struct {
+	out []byte
+	max int
+}
+
+func (w *resultWriter) write(v ref.Val, depth int) error {
+	if len(w.out) > w.max {
+		return errTooLarge
+	}
+	if depth > maxResultDepth {
+		return fmt.Errorf("it is nested deeper than %d levels", maxResultDepth)
+	}
+	switch v := v.(type) {
+	case types.Null:
+		w.out = append(w.out, "null"...)
+	case types.Bool:
+		w.out = strconv.AppendBool(w.out, bool(v))
+	case types.Int:
+		w.out = strconv.AppendInt(w.out, int64(v), 10)
+	case types.Uint:
+		w.out = strconv.AppendUint(w.out, uint64(v), 10)
+	case types.Double:
+		return w.double(float64(v))
+	case types.String:
+		if len(w.out)+len(v) > w.max {
+			return errTooLarge
+		}
+		w.out = appendQuoted(w.out, string(v))
+	case types.Bytes:
+		b, err := json.Marshal([]byte(v))
+		w.out = append(w.out, b...)
+		return err
+	case types.Timestamp:
+		w.out = appendQuoted(w.out, v.Format(time.RFC3339Nano))
+	case types.Duration:
+		w.out = appendQuoted(w.out, v.Duration.String())
+	case *types.Optional:
+		if !v.HasValue() {
+			w.out = append(w.out, "null"...)
+			return nil
+		}
+		return w.write(v.GetValue(), depth+1)
+	case traits.Mapper:
+		return w.object(v, depth)
+	case traits.Lister:
+		return w.list(v, depth)
+	case *types.Err:
+		return v.Unwrap()
+	default:
+		w.out = appendQuoted(w.out, v.Type().TypeName())
+	}
+	return nil
+}
+
+func (w *resultWriter) double(f float64) error {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return fmt.Errorf("%v is no number in JSON", f)
+	}
+	b, err := json.Marshal(f)
+	w.out = append(w.out, b...)
+	return err
+}
+
+func (w *resultWriter) list(v traits.Lister, depth int) error {
+	w.out = append(w.out, '[')
+	first := true
+	for it := v.Iterator(); it.HasNext() == types.True; {
+		if !first {
+			w.out = append(w.out, ',')
+		}
+		first = false
+		if err := w.write(it.Next(), depth+1); err != nil {
+			return err
+		}
+	}
+	w.out = append(w.out, ']')
+	return nil
+}
+
+// object writes the keys in alphabetical order, so that equal values give equal bytes.
+func (w *resultWriter) object(v traits.Mapper, depth int) error {
+	type entry struct {
+		name  string
+		value ref.Val
+	}
+	var entries []entry
+	for it := v.Iterator(); it.HasNext() == types.True; {
+		key := it.Next()
+		entries = append(entries, entry{fmt.Sprint(key.Value()), v.Get(key)})
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	w.out = append(w.out, '{')
+	for i, e := range entries {
+		if i > 0 {
+			w.out = append(w.out, ',')
+		}
+		w.out = append(appendQuoted(w.out, e.name), ':')
+		if err := w.write(e.value, depth+1); err != nil {
+			return err
+		}
+	}
+	w.out = append(w.out, '}')
+	return nil
+}

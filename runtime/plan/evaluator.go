@@ -1,0 +1,43 @@
+package plan
+
+import (
+	"encoding/json"
+	"sync"
+)
+
+// Evaluator is the expression language behind ${…}. Plain paths never reach it. Both methods are safe for concurrent
+// use and remember what they compiled, by text.
+type Evaluator interface {
+	// Check compiles an expression and says what it reads, or everything that is wrong with it.
+	Check(text string) (Facts, []Fault)
+	// Eval evaluates an expression to JSON. Its errors are *schemas.Error with code expression_error or
+	// payload_too_large, and those of the scope.
+	Eval(text string, scope Scope, lim Limits) (json.RawMessage, error)
+}
+
+// Facts are what is known of an expression before it runs.
+type Facts struct {
+	Reads []Read
+	Type  string // JSON Schema type of the result; empty: known only when it runs
+}
+
+// Read is a constant path that an expression reads, such as nodes.order.output.total.
+type Read struct {
+	Path path
+	// Guarded: the expression tests it with has(…) or takes it as optional, so it may well be missing.
+	Guarded bool
+}
+
+// Fault is something wrong with an expression.
+type Fault struct {
+	Code       string // a finding's code
+	At         int    // byte offset in the expression's text
+	Message    string
+	Candidates []string
+}
+
+// language is the Evaluator of one program: the shared environment with this program's compiled expressions.
+type language struct {
+	lim      Limits
+	compiled sync.Map // text → *compiledExpression
+}

@@ -1,0 +1,134 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// The codes of findings. Like error codes they are part of the wire.
+const (
+	codeSyntax           = "syntax_error"
+	codeDuplicateKey     = "duplicate_key"
+	codeTooLarge         = "too_large"
+	codeTooDeep          = "too_deep"
+	codeWrongType        = "wrong_type"
+	codeUnknownField     = "unknown_field"
+	codeMisplacedField   = "misplaced_field"
+	codeAlias            = "alias"
+	codeAliasConflict    = "alias_conflict"
+	codeNotSupported     = "not_supported"
+	codeMissingVersion   = "missing_version"
+	codeWrongVersion     = "unsupported_version"
+	codeInvalidDuration  = "invalid_duration"
+	codeDurationTooLong  = "duration_too_long"
+	codeOutOfRange       = "out_of_range"
+	codeUnknownValue     = "unknown_value"
+	codeEmptyPlan        = "empty_plan"
+	codeTooManyNodes     = "too_many_nodes"
+	codeTooManyRefs      = "too_many_references"
+	codeMissingID        = "missing_id"
+	codeInvalidID        = "invalid_id"
+	codeDuplicateID      = "duplicate_id"
+	codeMissingKind      = "missing_kind"
+	codeSeveralKinds     = "several_kinds"
+	codeUnknownNode      = "unknown_node"
+	codeSelfDependency   = "self_dependency"
+	codeCycle            = "cycle"
+	codeUnknownInput     = "unknown_input"
+	codeUnknownRoot      = "unknown_root"
+	codeUnknownMember    = "unknown_member"
+	codeUnknownOutput    = "unknown_output"
+	codeUnknownFunction  = "unknown_function"
+	codeDynamicReference = "dynamic_reference"
+	codeExpressionSyntax = "expression_syntax"
+	codeExpressionInKey  = "expression_in_key"
+	codeNotEvaluated     = "not_evaluated"
+	codeInvalidCondition = "invalid_condition"
+	codeInvalidWait      = "invalid_wait"
+
+	codeExpressionTooLarge = "expression_too_large"
+
+	codeInvalidCapability = "invalid_capability"
+	codeUnknownRealm      = "unknown_realm"
+	codeRealmUnavailable  = "realm_unavailable"
+	codeUnknownCapability = "unknown_capability"
+	codeUnusableSchema    = "unusable_schema"
+	codeMissingArgument   = "missing_argument"
+	codeUnknownArgument   = "unknown_argument"
+	codeWrongArgument     = "wrong_argument"
+	codeLooserEffect      = "looser_effect"
+)
+
+// findings collects what is wrong, in order, up to a number.
+type findings struct {
+	list   []schemas.Finding
+	max    int
+	more   int
+	errors int
+}
+
+func (f *findings) add(severity schemas.Severity, code, path, format string, args ...any) *schemas.Finding {
+	if severity == schemas.SeverityError {
+		f.errors++
+	}
+	if len(f.list) >= f.max {
+		f.more++
+		return &schemas.Finding{}
+	}
+	f.list = append(f.list, schemas.Finding{Severity: severity, Code: code, Path: path, Message: fmt.Sprintf(format, args...)})
+	return &f.list[len(f.list)-1]
+}
+
+func (f *findings) errorf(code, path, format string, args ...any) *schemas.Finding {
+	return f.add(schemas.SeverityError, code, path, format, args...)
+}
+
+func (f *findings) warnf(code, path, format string, args ...any) *schemas.Finding {
+	return f.add(schemas.SeverityWarning, code, path, format, args...)
+}
+
+// full reports whether nothing more will be kept, so that the search may end.
+func (f *findings) full() bool { return len(f.list) >= f.max }
+
+// result closes the list; what was cut off is counted in a last finding of the severity it needs.
+func (f *findings) result() []schemas.Finding {
+	if f.more == 0 {
+		return f.list
+	}
+	severity := schemas.SeverityWarning
+	if f.errors > 0 {
+		severity = schemas.SeverityError
+	}
+	return append(f.list, schemas.Finding{Severity: severity, Code: codeTooLarge, Message: fmt.Sprintf("and %d more; repair these first", f.more)})
+}
+
+// nearest words a suggestion: empty, or `; did you mean "x"?`.
+func nearest(word string, names []string) (string, []string) {
+	near := schemas.Nearest(word, names, 3)
+	if len(near) == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("; did you mean %q?", near[0]), near
+}
+
+// The operations of fixes.
+
+func opReplace(path string, value json.RawMessage) schemas.PatchOp {
+	return schemas.PatchOp{Op: "replace", Path: path, Value: schemas.Value(value)}
+}
+
+func opReplaceText(path, text string) schemas.PatchOp {
+	return opReplace(path, json.RawMessage(quote(text)))
+}
+
+func opAdd(path string, value json.RawMessage) schemas.PatchOp {
+	return schemas.PatchOp{Op: "add", Path: path, Value: schemas.Value(value)}
+}
+
+func opMove(from, path string) schemas.PatchOp {
+	return schemas.PatchOp{Op: "move", From: from, Path: path}
+}
+
+func opRemove(path string) schemas.PatchOp { return schemas.PatchOp{Op: "remove", Path: path} }

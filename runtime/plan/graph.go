@@ -1,0 +1,135 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// findCycles returns up to limit cycles that share no node, each as the indices along its arrows: every node depends on
+// the next, the last on the first.
+func findCycles(nodes []Node, limit int) [][]int {
+	const (
+		unseen = iota
+		open   // on the path that is being walked
+		done
+	)
+	state := make([]byte, len(nodes))
+	next := make([]int, len(nodes)) // which dependency to walk next
+	var cycles [][]int
+	for start := range nodes {
+		if state[start] != unseen {
+			continue
+		}
+		path := []int{start}
+		state[start] = open
+		for len(path) > 0 {
+			at := path[len(path)-1]
+			if next[at] == len(nodes[at].Deps) {
+				state[at] = done
+				path = path[:len(path)-1]
+				continue
+			}
+			d := nodes[at].Deps[next[at]]
+			next[at]++
+			switch state[d] {
+			case unseen:
+				state[d] = open
+				path = append(path, d)
+			case open:
+				from := slices.Index(path, d)
+				cycles = append(cycles, rotated(path[from:]))
+				if len(cycles) == limit {
+					return cycles
+				}
+				for _, i := range path[from:] {
+					state[i] = done
+				}
+				path = path[:from]
+			}
+		}
+	}
+	return cycles
+}
+
+// rotated copies a cycle so that the node that was written first comes last, which is where it runs first.
+func rotated(cycle []int) []int {
+	first := slices.Index(cycle, slices.Min(cycle)) + 1
+	return append(slices.Clone(cycle[first:]), cycle[:first]...)
+}
+
+// cyclePath prints a cycle in the order in which the nodes would run: a → b → a.
+func cyclePath(nodes []Node, cycle []int) string {
+	const most = 20
+	names := make([]string, 0, len(cycle)+1)
+	for i := len(cycle) - 1; i >= 0; i-- {
+		names = append(names, nodes[cycle[i]].ID)
+	}
+	names = append(names, names[0])
+	if len(names) > most {
+		names = append(append(names[:most-1:most-1], "…"), names[0])
+	}
+	return strings.Join(names, " → ")
+}
+
+// Explain tells what the program would do at most.
+func (p *Program) Explain() schemas.Explain {
+	e := schemas.Explain{Waves: [][]string{}, CriticalPath: []string{}, Reviews: []string{}, OnceNodes: []string{}}
+	wave := make([]int, len(p.Nodes))
+	last := -1 // the end of the longest chain
+	for _, i := range p.order() {
+		n := &p.Nodes[i]
+		for _, d := range n.Deps {
+			wave[i] = max(wave[i], wave[d]+1)
+		}
+		if last < 0 || wave[i] > wave[last] {
+			last = i
+		}
+	}
+	for i := range p.Nodes {
+		n := &p.Nodes[i]
+		for len(e.Waves) <= wave[i] {
+			e.Waves = append(e.Waves, nil)
+		}
+		e.Waves[wave[i]] = append(e.Waves[wave[i]], n.ID)
+		if n.Kind == KindCapability {
+			e.MaxCalls += n.Retry.MaxAttempts
+			if n.Effect == schemas.EffectOnce {
+				e.OnceNodes = append(e.OnceNodes, n.ID)
+			}
+		}
+	}
+	for i := last; i >= 0; {
+		e.CriticalPath = append(e.CriticalPath, p.Nodes[i].ID)
+		before := -1
+		for _, d := range p.Nodes[i].Deps {
+			if wave[d] == wave[i]-1 {
+				before = d
+				break
+			}
+		}
+		i = before
+	}
+	slices.Reverse(e.CriticalPath)
+	return e
+}
+
+// order lists the nodes so that each comes after those it depends on.
+func (p *Program) order() []int {
+	missing := make([]int, len(p.Nodes))
+	order := make([]int, 0, len(p.Nodes))
+	for i := range p.Nodes {
+		if missing[i] = len(p.Nodes[i].Deps); missing[i] == 0 {
+			order = append(order, i)
+		}
+	}
+	for k := 0; k < len(order); k++ {
+		for _, d := range p.Nodes[order[k]].Dependents {
+			if missing[d]--; missing[d] == 0 {
+				order = append(order, d)
+			}
+		}
+	}
+	return order
+}

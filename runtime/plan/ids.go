@@ -1,0 +1,205 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// identifiers checks the ids. It goes on with repaired ones, so that a bad id is one finding and not one for each
+// reference to it; the fix renames the references as well.
+func (c *compiler) identifiers() {
+	c.plan.Nodes = slices.Clone(c.plan.Nodes)
+	c.ids = make(map[string]int, len(c.plan.Nodes))
+	for i := range c.plan.Nodes {
+		if id := c.plan.Nodes[i].ID; schemas.NodeID.MatchString(id) {
+			if _, taken := c.ids[id]; !taken {
+				c.ids[id] = i
+			}
+		}
+	}
+	var renamed []rename
+	seen := make(map[string]int, len(c.plan.Nodes))
+	for i := range c.plan.Nodes {
+		n := &c.plan.Nodes[i]
+		at := pointerToItem("/nodes", i)
+		first, again := seen[n.ID]
+		switch {
+		case n.ID == "":
+			n.ID = c.freeID(wordFor(n))
+			c.out.errorf(codeMissingID, at, "node %d has no id", i).Fix = []schemas.PatchOp{opAdd(at+"/id", json.RawMessage(quote(n.ID)))}
+			c.ids[n.ID] = i
+		case again:
+			old := n.ID
+			n.ID = c.freeID(repairID(old))
+			c.out.errorf(codeDuplicateID, at+"/id", "node %d has the id %q of node %d", i, old, first).Fix = []schemas.PatchOp{opReplaceText(at+"/id", n.ID)}
+			c.ids[n.ID] = i
+		default:
+			seen[n.ID] = i
+			if schemas.NodeID.MatchString(n.ID) {
+				continue
+			}
+			r := rename{from: n.ID, to: c.freeID(repairID(n.ID)), finding: len(c.out.list)}
+			f := c.out.errorf(codeInvalidID, at+"/id", "the id %q is not allowed: begin with a lower-case letter, go on with letters, digits and _, at most 63", shorten(n.ID))
+			f.Fix = []schemas.PatchOp{opReplaceText(at+"/id", r.to)}
+			n.ID = r.to
+			c.ids[r.to] = i
+			if r.finding < len(c.out.list) {
+				renamed = append(renamed, r)
+			}
+		}
+	}
+	if len(renamed) > 0 {
+		c.renameReferences(renamed)
+	}
+}
+
+type rename struct {
+	from, to string
+	finding  int // index of the finding that carries the fix
+}
+
+// freeID returns the word, or the word with the first number that makes it unused.
+func (c *compiler) freeID(word string) string {
+	if _, taken := c.ids[word]; !taken {
+		return word
+	}
+	for n := 2; ; n++ {
+		id := fmt.Sprintf("%.50s_%d", word, n)
+		if _, taken := c.ids[id]; !taken {
+			return id
+		}
+	}
+}
+
+// repairID makes the nearest allowed id of any text.
+func repairID(text string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(text) {
+		switch {
+		case 'a' <= r && r <= 'z', r == '_' && b.Len() > 0, '0' <= r && r <= '9' && b.Len() > 0:
+			b.WriteRune(r)
+		case '0' <= r && r <= '9':
+			b.WriteString("n" + string(r))
+		case b.Len() > 0:
+			b.WriteByte('_')
+		}
+		if b.Len() >= 50 {
+			break
+		}
+	}
+	if id := strings.TrimRight(b.String(), "_"); id != "" {
+		return id
+	}
+	return "node"
+}
+
+// wordFor names a node by what it does.
+func wordFor(n *schemas.Node) string {
+	_, name, _ := strings.Cut(n.Capability, ".")
+	switch {
+	case name != "":
+		return repairID(name)
+	case len(n.Set) > 0:
+		return "set"
+	case n.Wait != "":
+		return "wait"
+	}
+	return "node"
+}
+
+// renameReferences follows renamed ids into depends_on and into every expression, and adds each change to the fix of
+// the id's finding.
+func (c *compiler) renameReferences(renamed []rename) {
+	byName := make(map[string]rename, len(renamed))
+	for _, r := range renamed {
+		byName[r.from] = r
+	}
+	text := func(at, s string) string {
+		if !strings.Contains(s, "${") && !strings.HasSuffix(at, "/when") {
+			return s
+		}
+		for _, r := range renamed {
+			if after := renameInText(s, r.from, r.to); after != s {
+				s = after
+				c.addFix(r, c.fixText(at, s, func(string) string { return after }))
+			}
+		}
+		return s
+	}
+	value := func(at string, raw json.RawMessage) json.RawMessage {
+		t, err := parseTree(string(raw))
+		if err != nil || !rewriteStrings(&t, at, text) {
+			return raw
+		}
+		return t.appendTo(nil)
+	}
+	for i := range c.plan.Nodes {
+		n := &c.plan.Nodes[i]
+		at := pointerToItem("/nodes", i)
+		n.DependsOn = slices.Clone(n.DependsOn)
+		for k, id := range n.DependsOn {
+			if r, ok := byName[id]; ok {
+				n.DependsOn[k] = r.to
+				c.addFix(r, opReplaceText(pointerToItem(at+"/depends_on", k), r.to))
+			}
+		}
+		n.When, n.Wait = text(at+"/when", n.When), text(at+"/wait", n.Wait)
+		n.Inputs = schemas.Object(value(at+"/inputs", json.RawMessage(n.Inputs)))
+		n.Set = schemas.Value(value(at+"/set", json.RawMessage(n.Set)))
+	}
+	c.plan.Output = schemas.Value(value("/output", json.RawMessage(c.plan.Output)))
+}
+
+func (c *compiler) addFix(r rename, op schemas.PatchOp) {
+	f := &c.out.list[r.finding]
+	f.Fix = append(f.Fix, op)
+}
+
+// rewriteStrings applies edit to every string of a value and reports whether one changed.
+func rewriteStrings(t *tree, at string, edit func(at, s string) string) bool {
+	changed := false
+	switch t.kind {
+	case '{':
+		for i := range t.items {
+			changed = rewriteStrings(&t.items[i], pointerTo(at, t.names[i]), edit) || changed
+		}
+	case '[':
+		for i := range t.items {
+			changed = rewriteStrings(&t.items[i], pointerToItem(at, i), edit) || changed
+		}
+	case '"':
+		before := t.text()
+		if after := edit(at, before); after != before {
+			t.raw, changed = quote(after), true
+		}
+	}
+	return changed
+}
+
+// renameInText renames nodes.from, nodes["from"] and nodes['from'] in a string with expressions.
+func renameInText(s, from, to string) string {
+	for _, quoted := range []string{`"` + from + `"`, `'` + from + `'`} {
+		s = strings.ReplaceAll(s, "nodes["+quoted+"]", "nodes."+to)
+	}
+	var b strings.Builder
+	for {
+		i := strings.Index(s, "nodes."+from)
+		if i < 0 {
+			b.WriteString(s)
+			return b.String()
+		}
+		end := i + len("nodes.") + len(from)
+		ends := end == len(s) || !isNamePart(s[end]) && s[end] != '-'
+		starts := i == 0 || !isNamePart(s[i-1]) && s[i-1] != '.'
+		if starts && ends {
+			b.WriteString(s[:i] + "nodes." + to)
+		} else {
+			b.WriteString(s[:end])
+		}
+		s = s[end:]
+	}
+}

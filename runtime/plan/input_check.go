@@ -1,0 +1,58 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// inputCheck is the pinned input schema of one capability, compiled on its first use and shared by its nodes.
+type inputCheck struct {
+	checker func() *schemas.Checker // nil result: the schema cannot be used, and the tool alone decides
+	name    string
+}
+
+func newInputCheck(name string, schema json.RawMessage) inputCheck {
+	return inputCheck{name: name, checker: sync.OnceValue(func() *schemas.Checker {
+		if len(schema) == 0 {
+			return nil
+		}
+		c, err := schemas.NewChecker(schema)
+		if err != nil {
+			return nil
+		}
+		return c
+	})}
+}
+
+// CheckInputs checks rendered arguments against the schema that the plan was accepted with. All problems are in one
+// invalid_argument error, whose outcome is not_run. A schema that cannot be used (see the finding unusable_schema)
+// passes everything on to the tool. Only capability nodes have a schema.
+func (n *Node) CheckInputs(inputs json.RawMessage) *schemas.Error {
+	if n.inputs.checker == nil {
+		return nil
+	}
+	checker := n.inputs.checker()
+	if checker == nil {
+		return nil
+	}
+	problems := checker.Check(inputs)
+	if len(problems) == 0 {
+		return nil
+	}
+	messages := make([]string, len(problems))
+	for i, p := range problems {
+		messages[i] = p.Message
+	}
+	e := schemas.Errorf(schemas.CodeInvalidArgument, "%s cannot be called by node %q: %s", n.inputs.name, n.ID, strings.Join(messages, "; "))
+	e.Hint = fmt.Sprintf("resolve_capability(realm %q, capability_name %q) shows the arguments it takes", n.Realm, n.Capability)
+	e.Outcome = schemas.NotRun
+	e.Field = "/inputs" + problems[0].Field
+	if len(problems) == 1 {
+		e.Candidates = problems[0].Candidates
+	}
+	return e
+}

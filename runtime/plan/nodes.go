@@ -1,0 +1,137 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// nodes reads the list of nodes, or the map by id that stands for it.
+func (d *decoder) nodes(p *schemas.Plan, v *tree, at string) {
+	switch v.kind {
+	case '{':
+		d.nodeMap(v, at)
+	case '[':
+	default:
+		d.wrong(v, at, "a list of nodes")
+		return
+	}
+	if len(v.items) > d.lim.MaxNodes {
+		d.out.errorf(codeTooManyNodes, at, "the plan has %d nodes; at most %d are allowed", len(v.items), d.lim.MaxNodes)
+		return
+	}
+	p.Nodes = make([]schemas.Node, len(v.items))
+	for i := range v.items {
+		d.node(&p.Nodes[i], &v.items[i], pointerToItem(at, i))
+		if d.out.full() {
+			return
+		}
+	}
+}
+
+// aside is where the fix of a map of nodes puts it while it makes the list.
+const aside = "/nodes_by_id"
+
+// nodeMap turns a map of nodes into the list, in its order.
+func (d *decoder) nodeMap(v *tree, at string) {
+	ops := []schemas.PatchOp{opMove(at, aside), opAdd(at, json.RawMessage("[]"))}
+	for i, id := range v.names {
+		n := &v.items[i]
+		where := pointerToItem(at, i)
+		ops = append(ops, opMove(pointerTo(aside, id), where))
+		if n.kind != '{' || n.get("id") != nil {
+			continue
+		}
+		ops = append(ops, opAdd(where+"/id", json.RawMessage(quote(id))))
+		n.put("id", tree{kind: '"', raw: quote(id)})
+	}
+	d.out.warnf(codeAlias, at, "nodes is a list, in which each node has its id").Fix = append(ops, opRemove(aside))
+	v.kind, v.names = '[', nil
+}
+
+func (d *decoder) node(n *schemas.Node, v *tree, at string) {
+	if v.kind != '{' {
+		d.wrong(v, at, "an object")
+		n.Set = nullValue
+		return
+	}
+	d.aliases(v, at)
+	d.retries(v, at)
+	what := "node"
+	if id := v.get("id"); id != nil && id.kind == '"' {
+		what = fmt.Sprintf("node %q", shorten(id.text()))
+	}
+	fields(d, n, v, at, what, nodeFields)
+	if n.Capability != "" || len(n.Set) > 0 || n.Wait != "" {
+		return
+	}
+	for _, name := range v.names {
+		known := name == "capability" || name == "set" || name == "wait"
+		if unsupportedKinds[name] || known && v.get(name).kind != 'n' {
+			n.Set = nullValue
+		}
+	}
+}
+
+// aliases writes other words for fields as the fields.
+func (d *decoder) aliases(v *tree, at string) {
+	for i, name := range v.names {
+		canonical, ok := nodeAliases[name]
+		if !ok {
+			continue
+		}
+		where := pointerTo(at, name)
+		if v.get(canonical) != nil {
+			d.out.errorf(codeAliasConflict, where, "%s means %s, which is given as well; keep one of them", name, canonical)
+			v.items[i] = tree{kind: 'n', raw: "null"}
+			v.names[i] = canonical
+			continue
+		}
+		d.out.warnf(codeAlias, where, "%s is taken as %s", name, canonical).Fix = []schemas.PatchOp{opMove(where, pointerTo(at, canonical))}
+		v.names[i] = canonical
+	}
+}
+
+// retries turns retries: n into retry.max_attempts n+1.
+func (d *decoder) retries(v *tree, at string) {
+	r := v.get("retries")
+	if r == nil {
+		return
+	}
+	where := at + "/retries"
+	n, err := strconv.Atoi(r.raw)
+	if r.kind != '0' || err != nil || n < 0 {
+		d.wrong(r, where, "a whole number of tries after the first")
+		d.drop(v, "retries")
+		return
+	}
+	attempts := strconv.Itoa(n + 1)
+	retry := v.get("retry")
+	switch {
+	case retry == nil:
+		v.put("retry", tree{kind: '{', names: []string{"max_attempts"}, items: []tree{{kind: '0', raw: attempts}}})
+		d.out.warnf(codeAlias, where, "retries: %d is taken as retry.max_attempts: %s, which counts the first try", n, attempts).Fix =
+			[]schemas.PatchOp{opRemove(where), opAdd(at+"/retry", json.RawMessage(`{"max_attempts":`+attempts+`}`))}
+	case retry.kind == '{' && retry.get("max_attempts") == nil:
+		retry.put("max_attempts", tree{kind: '0', raw: attempts})
+		d.out.warnf(codeAlias, where, "retries: %d is taken as retry.max_attempts: %s, which counts the first try", n, attempts).Fix =
+			[]schemas.PatchOp{opRemove(where), opAdd(at+"/retry/max_attempts", json.RawMessage(attempts))}
+	default:
+		d.out.errorf(codeAliasConflict, where, "retries means retry.max_attempts, which is given as well; keep one of them").Fix =
+			[]schemas.PatchOp{opRemove(where)}
+	}
+	d.drop(v, "retries")
+}
+
+// drop removes a field that was dealt with.
+func (d *decoder) drop(v *tree, name string) {
+	for i := range v.names {
+		if v.names[i] == name {
+			v.names = append(v.names[:i:i], v.names[i+1:]...)
+			v.items = append(v.items[:i:i], v.items[i+1:]...)
+			return
+		}
+	}
+}

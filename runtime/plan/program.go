@@ -1,0 +1,114 @@
+package plan
+
+import (
+	"encoding/json"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Tool is what compile knows of one live capability.
+type Tool struct {
+	InputSchema  json.RawMessage
+	OutputSchema json.RawMessage // empty: the tool declares none
+	Effect       schemas.Effect
+	Hash         string         // of the tool's definition; changes with it
+	Policy       schemas.Policy // resolved for this capability
+}
+
+// Catalog is a snapshot of the live tools. It answers from memory.
+type Catalog interface {
+	// Realms lists the names of the configured realms, sorted.
+	Realms() []string
+	// Tools lists the tool names of a realm, sorted; an error says why they are not known now.
+	Tools(realm string) ([]string, error)
+	// Tool finds one tool; ok is false when the realm has none of that name.
+	Tool(realm, name string) (t Tool, ok bool)
+}
+
+// Pin is what a plan was accepted with for one capability; it is stored with the plan, so that a recovery decides as
+// the submission did, whatever the realm says by then.
+type Pin struct {
+	Effect         schemas.Effect   `json:"effect"`
+	Hash           string           `json:"hash"`
+	InputSchema    json.RawMessage  `json:"input_schema,omitempty"`
+	Timeout        schemas.Duration `json:"timeout,omitempty"`
+	Retry          *schemas.Retry   `json:"retry,omitempty"`
+	IdempotencyArg string           `json:"idempotency_arg,omitempty"`
+}
+
+// Definition is the durable form of an accepted plan.
+type Definition struct {
+	Plan schemas.Plan   `json:"plan"`
+	Pins map[string]Pin `json:"pins,omitempty"` // by realm.name
+}
+
+// Kind of a node.
+type Kind string
+
+// The kinds.
+const (
+	KindCapability Kind = "capability"
+	KindSet        Kind = "set"
+	KindWait       Kind = "wait"
+)
+
+// Program is a compiled plan, ready to run; it is immutable and safe for concurrent use.
+type Program struct {
+	Definition Definition
+	Nodes      []Node // in the order they were written
+	Output     *Template
+
+	index    map[string]int
+	language Evaluator
+	checks   map[string]inputCheck // by realm.name
+}
+
+// Index finds a node by its id.
+func (p *Program) Index(id string) (int, bool) {
+	i, ok := p.index[id]
+	return i, ok
+}
+
+// Node is a compiled node: every default is resolved.
+type Node struct {
+	ID         string
+	Index      int
+	Kind       Kind
+	Realm      string
+	Capability string
+	Deps       []int // inferred and explicit, each once, ascending
+	Dependents []int
+	Rule       schemas.TriggerRule
+	When       *Template // nil: always
+	Inputs     *Template // the arguments of a capability, or the value of set
+	Wait       *Template // a string: duration or timestamp
+
+	Effect         schemas.Effect
+	IdempotencyArg string
+	Timeout        schemas.Duration // of one attempt; 0: none
+	TimeoutFrom    string           // the setting it comes from: "node", "plan defaults", "policy", "built-in default"
+	Retry          schemas.Retry    // complete
+	RetryExplicit  bool             // the plan or a policy asked for retries: tool errors are retried too
+	OnError        schemas.OnError
+	OnUnknown      string
+
+	inputs inputCheck
+}
+
+// Scope is what expressions of one execution read. Methods are called for the roots an expression names and no others.
+type Scope interface {
+	Inputs() *Value
+	Session() *Value
+	Execution() *Value
+	// Node answers for a node that the expression's own node depends on.
+	Node(id string) (NodeValue, error)
+}
+
+// NodeValue is what ${nodes.<id>.…} reads.
+type NodeValue struct {
+	Status   schemas.NodeStatus
+	Output   *Value // nil: null
+	Text     string
+	Error    *schemas.Error
+	Degraded bool
+}

@@ -1,0 +1,369 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// executionFields are what ${execution.…} has.
+var executionFields = []string{"id", "name", "created_at"}
+
+// site is one expression and where it stands.
+type site struct {
+	*hole
+	node int    // -1: the plan's output
+	at   string // JSON pointer to the string
+}
+
+// expressions checks every expression and everything it reads.
+func (c *compiler) expressions() {
+	for i := range c.prog.Nodes {
+		n := &c.prog.Nodes[i]
+		base := pointerToItem("/nodes", i)
+		for _, t := range n.templates() {
+			for _, h := range t.template.holes() {
+				c.expression(site{h, i, base + t.at + h.at}, t.at == "/when")
+			}
+			if c.out.full() {
+				return
+			}
+		}
+	}
+	for _, h := range c.prog.Output.holes() {
+		c.expression(site{h, -1, "/output" + h.at}, false)
+	}
+}
+
+func (c *compiler) expression(s site, condition bool) {
+	if s.plain {
+		c.readsFrom(s, Read{Path: s.path})
+	} else {
+		facts, faults := c.prog.language.Check(s.text)
+		for _, f := range faults {
+			c.fault(s, f)
+		}
+		for _, r := range facts.Reads {
+			c.readsFrom(s, r)
+		}
+	}
+	if condition && !s.inside {
+		if got := c.typesOf(s.hole); !compatible(got, []string{"boolean"}) {
+			c.out.errorf(codeInvalidCondition, s.at, "when must be true or false, and ${%s} is %s", shorten(s.text), strings.Join(got, " or "))
+		}
+	}
+}
+
+func (c *compiler) fault(s site, f Fault) {
+	message := f.Message
+	if f.Code == codeUnknownRoot {
+		if whole, ok := dashed(s.text); ok {
+			message += fmt.Sprintf("; a name with a dash is written in brackets: %s", whole)
+			c.out.errorf(f.Code, s.at, "%s", place(s.source, s.offset+f.At, message)).Fix =
+				[]schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return strings.Replace(text, s.text, whole, 1) })}
+			return
+		}
+		if word := wordAt(s.text, f.At); word != "" {
+			c.unknownRoot(s, word)
+			return
+		}
+	}
+	finding := c.out.errorf(f.Code, s.at, "%s", place(s.source, s.offset+f.At, message))
+	if len(f.Candidates) > 0 {
+		wrong := wordAt(s.text, f.At)
+		if f.Code == codeUnknownFunction {
+			wrong = calledAt(f.Message)
+		}
+		if wrong != "" && strings.Contains(s.text, wrong) {
+			finding.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, wrong, f.Candidates[0]) })}
+		}
+	}
+}
+
+// calledAt takes the name out of "unknown function name()…".
+func calledAt(message string) string {
+	_, rest, _ := strings.Cut(message, "unknown function ")
+	name, _, _ := strings.Cut(rest, "(")
+	return name
+}
+
+// dashed writes a path whose names hold dashes with brackets.
+func dashed(text string) (string, bool) {
+	root, rest, ok := strings.Cut(text, ".")
+	if !ok || !slices.Contains(roots, root) || !strings.Contains(rest, "-") {
+		return "", false
+	}
+	p := path{root: root}
+	for _, key := range strings.Split(rest, ".") {
+		if !isName(strings.ReplaceAll(key, "-", "_")) {
+			return "", false
+		}
+		p.steps = append(p.steps, step{key: key, index: -1})
+	}
+	return p.String(), true
+}
+
+func wordAt(text string, at int) string {
+	if at < 0 || at >= len(text) {
+		return ""
+	}
+	end := at
+	for end < len(text) && isNamePart(text[end]) {
+		end++
+	}
+	return text[at:end]
+}
+
+// replaceWord replaces the first occurrence that is a whole word.
+func replaceWord(text, word, with string) string {
+	for from := 0; ; {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			return text
+		}
+		i += from
+		end := i + len(word)
+		if (i == 0 || !isNamePart(text[i-1])) && (end == len(text) || !isNamePart(text[end])) {
+			return text[:i] + with + text[end:]
+		}
+		from = end
+	}
+}
+
+func (c *compiler) isNode(word string) bool { _, ok := c.ids[word]; return ok }
+
+// unknownRoot reports a name that is no root; the id of a node lacks its "nodes." alone.
+func (c *compiler) unknownRoot(s site, root string) {
+	if c.isNode(root) {
+		c.out.errorf(codeUnknownRoot, s.at, "a node is read as nodes.%s, got ${%s}", root, shorten(s.text)).Fix =
+			[]schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, root, "nodes."+root) })}
+		return
+	}
+	near := schemas.Nearest(root, roots, 1)
+	if len(near) == 0 {
+		for _, id := range schemas.Nearest(root, c.nodeNames(), 1) {
+			near = []string{"nodes." + id}
+		}
+	}
+	suggestion := ""
+	if len(near) > 0 {
+		suggestion = fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	f := c.out.errorf(codeUnknownRoot, s.at, "unknown name %q in ${%s}%s: expressions read inputs, nodes.<id>, execution and session", root, shorten(s.text), suggestion)
+	if len(near) > 0 {
+		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, root, near[0]) })}
+	}
+}
+
+func (c *compiler) readsFrom(s site, r Read) {
+	switch root := r.Path.root; {
+	case root == "nodes":
+		c.readsNode(s, r)
+	case root == "inputs":
+		c.readsInput(s, r)
+	case root == "execution":
+		if len(r.Path.steps) > 0 && !slices.Contains(executionFields, r.Path.steps[0].key) {
+			c.unknownStep(s, r, 0, codeUnknownMember, schemas.SeverityError, "the execution has no %q", executionFields)
+		}
+	case root == "session":
+	case slices.Contains(reservedRoots, root):
+		c.out.errorf(codeNotSupported, s.at, "%s belongs to for_each, which this runtime does not have yet; %s", root, notSupported["for_each"])
+	default:
+		c.unknownRoot(s, root)
+	}
+}
+
+// unknownStep reports step i of a path as unknown; the fix renames it to the nearest name.
+func (c *compiler) unknownStep(s site, r Read, i int, code string, severity schemas.Severity, format string, names []string) {
+	wrong := r.Path.steps[i].key
+	suggestion, near := nearest(wrong, names)
+	message := fmt.Sprintf(format, wrong) + suggestion
+	if len(near) == 0 && len(names) > 0 {
+		message += "; it has " + nameList(names, 20)
+	}
+	f := c.out.add(severity, code, s.at, "%s", message)
+	if len(near) > 0 {
+		c.fixPath(f, s, r.Path, i, near[0])
+	}
+}
+
+// fixPath renames step i of a path, where the path stands in the string as it is usually written.
+func (c *compiler) fixPath(f *schemas.Finding, s site, p path, i int, name string) {
+	before := path{p.root, p.steps[:i+1]}.String()
+	after := path{p.root, append(slices.Clone(p.steps[:i]), step{key: name, index: -1})}.String()
+	if !strings.Contains(s.source, before) {
+		return
+	}
+	f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, before, after) })}
+}
+
+func (c *compiler) readsInput(s site, r Read) {
+	at := c.inputs
+	for i, step := range r.Path.steps {
+		if at == nil || r.Guarded {
+			return
+		}
+		next := at.step(step)
+		if next == nil && step.index < 0 && at.kind == '{' {
+			severity, format := schemas.SeverityError, "the plan has no input %q"
+			if i > 0 {
+				severity, format = schemas.SeverityWarning, "this input has no %q"
+			}
+			c.unknownStep(s, r, i, codeUnknownInput, severity, format, at.keys())
+			return
+		}
+		at = next
+	}
+}
+
+func (c *compiler) readsNode(s site, r Read) {
+	p := r.Path
+	id := p.nodeID()
+	if id == "" {
+		c.out.errorf(codeDynamicReference, s.at, "nodes must be named one by one, as in ${nodes.order.output}, got ${%s}", shorten(s.text))
+		return
+	}
+	i, known := c.ids[id]
+	switch {
+	case !known:
+		c.unknownStep(s, r, 0, codeUnknownNode, schemas.SeverityError, "no node %q", c.nodeNames())
+		return
+	case i == s.node:
+		c.out.errorf(codeSelfDependency, s.at, "node %q reads its own result in ${%s}", id, shorten(s.text))
+		return
+	case len(p.steps) == 1:
+		return
+	}
+	member := p.steps[1]
+	if member.index >= 0 || !slices.Contains(members, member.key) {
+		c.unknownMember(s, r, i)
+		return
+	}
+	if member.key == "output" && !r.Guarded {
+		c.readsOutput(s, r, i)
+	}
+}
+
+// unknownMember reports nodes.a.x; mostly x is a field of the output.
+func (c *compiler) unknownMember(s site, r Read, node int) {
+	p := r.Path
+	names, _ := c.outputShape(node).properties()
+	near := schemas.Nearest(p.steps[1].key, members, 1)
+	if slices.Contains(names, p.steps[1].key) || len(near) == 0 {
+		id := p.steps[0].key
+		f := c.out.errorf(codeUnknownMember, s.at, "a node has %s; its result is inside output: nodes.%s.output%s", strings.Join(members, ", "), id, stepsString(p.steps[1:]))
+		before := "nodes." + id + stepsString(p.steps[1:2])
+		if strings.Contains(s.source, before) {
+			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string {
+				return replaceWord(text, before, "nodes."+id+".output"+stepsString(p.steps[1:2]))
+			})}
+		}
+		return
+	}
+	c.unknownStep(s, r, 1, codeUnknownMember, schemas.SeverityError, "a node has no %q", members)
+}
+
+// outputShape is what the node's tool says about its output.
+func (c *compiler) outputShape(node int) shape {
+	if t := c.tools[c.plan.Nodes[node].Capability]; t != nil {
+		return t.output
+	}
+	return shape{}
+}
+
+func (c *compiler) readsOutput(s site, r Read, node int) {
+	at := c.outputShape(node)
+	for i, step := range r.Path.steps {
+		if i < 2 {
+			continue
+		}
+		if at.at == nil {
+			return
+		}
+		types := at.types()
+		isList := len(types) == 1 && types[0] == "array"
+		switch {
+		case step.index >= 0 && len(types) > 0 && !slices.Contains(types, "array"),
+			step.index < 0 && len(types) > 0 && !slices.Contains(types, "object") && !isList:
+			have := path{r.Path.root, r.Path.steps[:i]}
+			c.out.errorf(codeUnknownOutput, s.at, "%s is %s, so there is no %s in it", have, strings.Join(types, " or "), stepsString(r.Path.steps[i:i+1]))
+			return
+		case step.index < 0 && isList:
+			have := path{r.Path.root, r.Path.steps[:i]}
+			c.out.errorf(codeUnknownOutput, s.at, "%s is a list: take one item, as in %s[0]%s, or all, as in %s.map(x, x%s)", have, have,
+				stepsString(r.Path.steps[i:]), have, stepsString(r.Path.steps[i:]))
+			return
+		case step.index >= 0:
+			at = at.item()
+			continue
+		}
+		next, known := at.property(step.key)
+		if !known {
+			names, closed := at.properties()
+			if closed {
+				c.unknownStep(s, r, i, codeUnknownOutput, schemas.SeverityError, "the output of "+strings.ReplaceAll(c.plan.Nodes[node].Capability, "%", "%%")+" has no %q", names)
+			} else if len(names) > 0 {
+				c.unknownStep(s, r, i, codeUnknownOutput, schemas.SeverityWarning, "the output of "+strings.ReplaceAll(c.plan.Nodes[node].Capability, "%", "%%")+" declares no %q", names)
+			}
+			return
+		}
+		at = next
+	}
+}
+
+// typesOf lists the JSON types that an expression can have; none means that nothing is known.
+func (c *compiler) typesOf(h *hole) []string {
+	if h.inside {
+		return []string{"string"}
+	}
+	if !h.plain {
+		if facts, faults := c.prog.language.Check(h.text); len(faults) == 0 && facts.Type != "" {
+			return []string{facts.Type}
+		}
+		return nil
+	}
+	p := h.path
+	if p.root == "inputs" {
+		at := c.inputs
+		for _, s := range p.steps {
+			if at == nil {
+				return nil
+			}
+			at = at.step(s)
+		}
+		if at == nil || at.kind == 'n' {
+			return nil // a null stands for a value that comes with the call
+		}
+		return []string{at.jsonType()}
+	}
+	if p.root != "nodes" || len(p.steps) < 2 {
+		return nil
+	}
+	switch p.steps[1].key {
+	case "text", "status":
+		return []string{"string"}
+	case "degraded":
+		return []string{"boolean"}
+	case "output":
+		return c.outputTypes(p)
+	}
+	return nil
+}
+
+func (c *compiler) outputTypes(p path) []string {
+	i, ok := c.ids[p.steps[0].key]
+	if !ok {
+		return nil
+	}
+	at := c.outputShape(i)
+	for _, s := range p.steps[2:] {
+		if s.index >= 0 {
+			at = at.item()
+		} else {
+			at, _ = at.property(s.key)
+		}
+	}
+	return at.types()
+}

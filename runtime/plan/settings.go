@@ -1,0 +1,248 @@
+package plan
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// The values of the settings that are words.
+var (
+	triggerRules = []string{string(schemas.AllSuccess), string(schemas.NoneFailed), string(schemas.AllDone), string(schemas.OneSuccess), string(schemas.OneFailed)}
+	onErrors     = []string{string(schemas.OnErrorFail), string(schemas.OnErrorContinue)}
+	onUnknowns   = []string{schemas.OnUnknownSuspend, schemas.OnUnknownFail, schemas.OnUnknownRetry}
+	effects      = []string{string(schemas.EffectRead), string(schemas.EffectIdempotent), string(schemas.EffectOnce)}
+)
+
+// maxParallel is the highest max_parallel, and maxKey the longest idempotency_key.
+const (
+	maxParallel = 1000
+	maxKey      = 255
+	maxAttempts = 100
+	maxFactor   = 100
+)
+
+func (c *compiler) planSettings() {
+	p := &c.plan
+	if p.Version != schemas.PlanVersion && p.Version != "" {
+		c.out.errorf(codeWrongVersion, "/plan", "plan %q is not known; this is %q", p.Version, schemas.PlanVersion).Fix =
+			[]schemas.PatchOp{opReplaceText("/plan", schemas.PlanVersion)}
+	}
+	if p.Priority != 0 && (p.Priority < schemas.PriorityFirst || p.Priority > schemas.PriorityLast) {
+		c.outside("/priority", "priority", float64(p.Priority), schemas.PriorityFirst, schemas.PriorityLast)
+	}
+	if p.MaxParallel < 0 || p.MaxParallel > maxParallel {
+		c.outside("/max_parallel", "max_parallel", float64(p.MaxParallel), 1, maxParallel)
+	}
+	if len(p.IdempotencyKey) > maxKey {
+		c.out.errorf(codeOutOfRange, "/idempotency_key", "idempotency_key has %d bytes; at most %d are allowed", len(p.IdempotencyKey), maxKey)
+	}
+	c.duration("/timeout", "timeout", p.Timeout)
+	if p.Defaults != nil {
+		c.duration("/defaults/timeout", "timeout", p.Defaults.Timeout)
+		c.retry("/defaults/retry", p.Defaults.Retry)
+	}
+	if strings.Contains(string(p.Inputs), "${") && !strings.Contains(string(p.Inputs), "$${") {
+		c.out.warnf(codeNotEvaluated, "/inputs", "inputs hold ${…}, which is not evaluated here: inputs are plain values")
+	}
+}
+
+// nodeSettings checks everything about a node but its references; false when it has not exactly one kind.
+func (c *compiler) nodeSettings(i int) bool {
+	n := &c.plan.Nodes[i]
+	at := pointerToItem("/nodes", i)
+	var kinds []string
+	for _, k := range []struct {
+		name  string
+		given bool
+	}{{"capability", n.Capability != ""}, {"set", len(n.Set) > 0}, {"wait", n.Wait != ""}} {
+		if k.given {
+			kinds = append(kinds, k.name)
+		}
+	}
+	switch len(kinds) {
+	case 0:
+		c.out.errorf(codeMissingKind, at, "node %q does nothing: give it one of capability, set and wait", n.ID)
+		return false
+	case 1:
+	default:
+		c.out.errorf(codeSeveralKinds, at, "node %q has %s: a node does one thing, so make a node of each", n.ID, strings.Join(kinds, " and "))
+		return false
+	}
+	if kinds[0] != "capability" {
+		c.misplaced(n, at, kinds[0])
+	}
+	c.word(at+"/trigger_rule", "trigger_rule", string(n.TriggerRule), triggerRules)
+	c.word(at+"/on_error", "on_error", string(n.OnError), onErrors)
+	c.word(at+"/on_unknown", "on_unknown", n.OnUnknown, onUnknowns)
+	c.word(at+"/effect", "effect", string(n.Effect), effects)
+	c.duration(at+"/timeout", "timeout", n.Timeout)
+	c.retry(at+"/retry", n.Retry)
+	if n.When != "" {
+		c.condition(n.When, at+"/when")
+	}
+	if n.Wait != "" {
+		c.wait(n.Wait, at+"/wait")
+	}
+	return true
+}
+
+// misplaced reports settings that only a capability has.
+func (c *compiler) misplaced(n *schemas.Node, at, kind string) {
+	for _, s := range []struct {
+		name  string
+		given bool
+	}{
+		{"inputs", len(n.Inputs) > 0}, {"timeout", n.Timeout != 0}, {"retry", n.Retry != nil},
+		{"on_unknown", n.OnUnknown != ""}, {"effect", n.Effect != ""},
+	} {
+		if s.given {
+			f := c.out.errorf(codeMisplacedField, at+"/"+s.name, "node %q is a %s node; %s belongs to capability nodes alone", n.ID, kind, s.name)
+			f.Fix = []schemas.PatchOp{opRemove(at + "/" + s.name)}
+		}
+	}
+}
+
+func (c *compiler) word(at, name, value string, allowed []string) {
+	if value == "" {
+		return
+	}
+	for _, word := range allowed {
+		if value == word {
+			return
+		}
+	}
+	suggestion, near := nearest(value, allowed)
+	f := c.out.errorf(codeUnknownValue, at, "%s %q is not known%s; it is one of %s", name, shorten(value), suggestion, strings.Join(allowed, ", "))
+	if len(near) > 0 {
+		f.Fix = []schemas.PatchOp{opReplaceText(at, near[0])}
+	}
+}
+
+// outside reports a number outside its range; the fix takes the nearer end.
+func (c *compiler) outside(at, name string, got, low, high float64) {
+	end := min(max(got, low), high)
+	c.out.errorf(codeOutOfRange, at, "%s must be from %v to %v, got %v", name, low, high, got).Fix =
+		[]schemas.PatchOp{opReplace(at, json.RawMessage(strconv.FormatFloat(end, 'g', -1, 64)))}
+}
+
+func (c *compiler) duration(at, name string, d schemas.Duration) {
+	switch {
+	case d < 0:
+		c.out.errorf(codeOutOfRange, at, "%s must not be negative", name).Fix = []schemas.PatchOp{opRemove(at)}
+	case d > c.lim.MaxDuration:
+		c.out.errorf(codeDurationTooLong, at, "%s %s is longer than the longest allowed, %s", name, d, c.lim.MaxDuration).Fix =
+			[]schemas.PatchOp{opReplaceText(at, c.lim.MaxDuration.String())}
+	}
+}
+
+func (c *compiler) retry(at string, r *schemas.Retry) {
+	if r == nil {
+		return
+	}
+	if r.MaxAttempts < 0 || r.MaxAttempts > maxAttempts {
+		c.outside(at+"/max_attempts", "max_attempts", float64(r.MaxAttempts), 1, maxAttempts)
+	}
+	if r.BackoffCoefficient != 0 && (r.BackoffCoefficient < 1 || r.BackoffCoefficient > maxFactor) {
+		c.outside(at+"/backoff_coefficient", "backoff_coefficient", r.BackoffCoefficient, 1, maxFactor)
+	}
+	if r.Jitter != nil && (*r.Jitter < 0 || *r.Jitter > 1) {
+		c.outside(at+"/jitter", "jitter", *r.Jitter, 0, 1)
+	}
+	c.duration(at+"/initial_interval", "initial_interval", r.InitialInterval)
+	c.duration(at+"/max_interval", "max_interval", r.MaxInterval)
+	c.duration(at+"/max_elapsed", "max_elapsed", r.MaxElapsed)
+	for _, list := range []struct {
+		name  string
+		codes []schemas.Code
+	}{{"retry_on", r.RetryOn}, {"no_retry_on", r.NoRetryOn}} {
+		for i, code := range list.codes {
+			c.word(pointerToItem(at+"/"+list.name, i), "error code", string(code), errorCodes())
+		}
+	}
+}
+
+func errorCodes() []string {
+	codes := schemas.Codes()
+	names := make([]string, len(codes))
+	for i, code := range codes {
+		names[i] = string(code)
+	}
+	return names
+}
+
+// condition wants a when that is one expression, or a literal true or false.
+func (c *compiler) condition(when, at string) {
+	if when == "true" || when == "false" {
+		return
+	}
+	segments, fault := splitString(when)
+	if fault != nil {
+		return // reported with the other strings
+	}
+	var joined strings.Builder
+	count := 0
+	for _, s := range segments {
+		if s.expression {
+			count++
+		}
+		joined.WriteString(s.text)
+	}
+	if count == 1 && len(segments) == 1 {
+		return
+	}
+	message := "when must be one ${…} that is true or false"
+	if count > 0 {
+		message += ": put the whole comparison inside it"
+	}
+	f := c.out.errorf(codeInvalidCondition, at, "%s, got %q", message, shorten(when))
+	if _, faults := (&language{lim: c.lim}).Check(joined.String()); len(faults) == 0 {
+		f.Fix = []schemas.PatchOp{c.fixText(at, when, func(string) string { return "${" + strings.TrimSpace(joined.String()) + "}" })}
+	}
+}
+
+// wait checks a literal wait; one with expressions is known when it runs.
+func (c *compiler) wait(text, at string) {
+	if strings.Contains(text, "${") {
+		return
+	}
+	if _, err := time.Parse(time.RFC3339, text); err == nil {
+		return
+	}
+	d, err := schemas.ParseDuration(text)
+	if err != nil {
+		f := c.out.errorf(codeInvalidWait, at, "wait takes a duration such as 10m or a time such as 2030-01-31T09:00:00Z: %v", err)
+		if _, bad := strconv.ParseFloat(text, 64); bad == nil {
+			f.Fix = []schemas.PatchOp{opReplaceText(at, withUnit(text))}
+		}
+		return
+	}
+	c.duration(at, "wait", d)
+}
+
+// withUnit guesses the unit of a bare number: from 1000 on it was meant as milliseconds.
+func withUnit(number string) string {
+	if n, err := strconv.ParseFloat(number, 64); err == nil && n >= 1000 {
+		return number + "ms"
+	}
+	return number + "s"
+}
+
+// WaitUntil says when a rendered wait is over: at the time it names, or the duration it names after now.
+func WaitUntil(text string, now time.Time) (time.Time, error) {
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	d, err := schemas.ParseDuration(text)
+	if err != nil {
+		return time.Time{}, schemas.Errorf(schemas.CodeExpressionError, "wait: %v", err).
+			WithHint("a wait is a duration such as 10m or a time such as 2030-01-31T09:00:00Z")
+	}
+	if longest := DefaultLimits().MaxDuration; d > longest {
+		return time.Time{}, schemas.Errorf(schemas.CodeExpressionError, "wait: %s is longer than the longest allowed, %s", d, longest)
+	}
+	return now.Add(d.Std()), nil
+}

@@ -1,0 +1,165 @@
+package plan
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// shape is what a JSON Schema says about one place in a document. It follows properties, items and references within
+// the schema; where a schema leaves alternatives open, nothing is known.
+type shape struct {
+	root *tree
+	at   *tree // nil: nothing is known
+}
+
+// newShape reads a schema; an empty or unreadable one says nothing.
+func newShape(schema json.RawMessage) shape {
+	t, err := parseTree(string(schema))
+	if err != nil {
+		return shape{}
+	}
+	s := shape{root: &t, at: &t}
+	return s.resolved()
+}
+
+// resolved follows $ref; a place that leaves alternatives open becomes unknown.
+func (s shape) resolved() shape {
+	for range 10 {
+		if s.at == nil || s.at.kind != '{' {
+			return shape{}
+		}
+		ref := s.at.get("$ref")
+		if ref == nil {
+			for _, open := range []string{"anyOf", "oneOf", "allOf", "if", "$dynamicRef", "not"} {
+				if s.at.get(open) != nil {
+					return shape{}
+				}
+			}
+			return s
+		}
+		if ref.kind != '"' {
+			return shape{}
+		}
+		s.at = s.pointed(ref.text())
+	}
+	return shape{}
+}
+
+// pointed finds a part of the schema by a reference such as #/$defs/order.
+func (s shape) pointed(ref string) *tree {
+	rest, ok := strings.CutPrefix(ref, "#")
+	if !ok || rest != "" && rest[0] != '/' {
+		return nil
+	}
+	at := s.root
+	for rest != "" {
+		part, more, _ := strings.Cut(rest[1:], "/")
+		rest = ""
+		if more != "" {
+			rest = "/" + more
+		}
+		part = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+		if at.kind != '{' {
+			return nil
+		}
+		if at = at.get(part); at == nil {
+			return nil
+		}
+	}
+	return at
+}
+
+// types lists the JSON types allowed here; none means that any may be.
+func (s shape) types() []string {
+	if s.at == nil {
+		return nil
+	}
+	t := s.at.get("type")
+	if t == nil {
+		return nil
+	}
+	if t.kind == '"' {
+		return []string{t.text()}
+	}
+	var all []string
+	for i := range t.items {
+		if t.items[i].kind == '"' {
+			all = append(all, t.items[i].text())
+		}
+	}
+	return all
+}
+
+// properties lists the declared names; closed tells that there can be no others.
+func (s shape) properties() (names []string, closed bool) {
+	if s.at == nil {
+		return nil, false
+	}
+	if p := s.at.get("properties"); p != nil && p.kind == '{' {
+		names = p.keys()
+	}
+	additional := s.at.get("additionalProperties")
+	return names, additional != nil && additional.kind == 'f' && s.at.get("patternProperties") == nil
+}
+
+// property goes to a declared property; known is false when it is not declared.
+func (s shape) property(name string) (next shape, known bool) {
+	if s.at == nil {
+		return shape{}, false
+	}
+	p := s.at.get("properties")
+	if p == nil || p.kind != '{' {
+		return shape{}, false
+	}
+	v := p.get(name)
+	if v == nil {
+		return shape{}, false
+	}
+	return shape{s.root, v}.resolved(), true
+}
+
+// item goes to the items of a list.
+func (s shape) item() shape {
+	if s.at == nil || s.at.get("prefixItems") != nil {
+		return shape{}
+	}
+	items := s.at.get("items")
+	if items == nil || items.kind != '{' {
+		return shape{}
+	}
+	return shape{s.root, items}.resolved()
+}
+
+// place goes to a JSON pointer of a document.
+func (s shape) place(pointer string) shape {
+	for pointer != "" && s.at != nil {
+		part, more, _ := strings.Cut(pointer[1:], "/")
+		pointer = ""
+		if more != "" {
+			pointer = "/" + more
+		}
+		part = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+		if slices.Contains(s.types(), "array") {
+			s = s.item()
+			continue
+		}
+		s, _ = s.property(part)
+	}
+	return s
+}
+
+// compatible reports whether a value of one of the types may be what is wanted. Nothing known is compatible with all.
+func compatible(got, want []string) bool {
+	if len(got) == 0 || len(want) == 0 {
+		return true
+	}
+	for _, g := range got {
+		for _, w := range want {
+			if g == w || g == "integer" && w == "number" || g == "number" && w == "integer" {
+				return true
+			}
+		}
+	}
+	return false
+}

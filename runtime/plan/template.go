@@ -1,0 +1,361 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Template is a JSON value in which strings hold ${…}. A string that is only ${…} becomes the value itself with its
+// type; in any other string the values are interpolated, strings as they are and the rest as compact JSON; $${ stands
+// for a literal ${. What an expression yields is data and never evaluated again. It is immutable and safe for
+// concurrent use.
+type Template struct {
+	parts    []part
+	language Evaluator
+	size     int // bytes of the literal parts
+}
+
+// part is JSON text as it stands, or a hole.
+type part struct {
+	literal string
+	hole    *hole
+}
+
+// hole is one ${…}.
+type hole struct {
+	text   string // the expression
+	path   path
+	plain  bool   // path says it all
+	inside bool   // of a longer string
+	at     string // JSON pointer below the template's root to the string that holds it
+	source string // that string
+	offset int    // of the expression in it
+}
+
+// reads lists the ids of the nodes that the hole names.
+func (h *hole) reads() []string {
+	if h.plain {
+		if id := h.path.nodeID(); id != "" {
+			return []string{id}
+		}
+		return nil
+	}
+	return namedNodes(h.text)
+}
+
+// badString is a string of a template that cannot be read.
+type badString struct {
+	at     string // JSON pointer below the template's root
+	source string
+	Fault
+}
+
+// newTemplate compiles the strings of a JSON value. Faults are reported for each bad string; the template is complete
+// only without any.
+func newTemplate(raw json.RawMessage, language Evaluator, lim Limits) (*Template, []badString) {
+	t, err := parseTree(string(raw))
+	if err != nil {
+		return nil, []badString{{Fault: Fault{Code: codeWrongType, Message: "the value is " + err.Error()}}}
+	}
+	return treeTemplate(&t, language, lim)
+}
+
+func treeTemplate(t *tree, language Evaluator, lim Limits) (*Template, []badString) {
+	b := templateBuilder{lim: lim}
+	b.value(t, "")
+	b.flush()
+	return &Template{parts: b.parts, language: language, size: b.size}, b.bad
+}
+
+// stringTemplate compiles one string.
+func stringTemplate(s string, language Evaluator, lim Limits) (*Template, []badString) {
+	return treeTemplate(&tree{kind: '"', raw: quote(s)}, language, lim)
+}
+
+type templateBuilder struct {
+	lim     Limits
+	parts   []part
+	literal []byte
+	size    int
+	bad     []badString
+}
+
+func (b *templateBuilder) flush() {
+	if len(b.literal) > 0 {
+		b.parts = append(b.parts, part{literal: string(b.literal)})
+		b.size += len(b.literal)
+		b.literal = b.literal[:0]
+	}
+}
+
+func (b *templateBuilder) value(t *tree, at string) {
+	if !strings.Contains(t.raw, "${") && !strings.Contains(t.raw, `\u`) {
+		b.literal = t.appendTo(b.literal)
+		return
+	}
+	switch t.kind {
+	case '{':
+		b.literal = append(b.literal, '{')
+		for i := range t.items {
+			if i > 0 {
+				b.literal = append(b.literal, ',')
+			}
+			b.key(t.names[i], at)
+			b.value(&t.items[i], pointerTo(at, t.names[i]))
+		}
+		b.literal = append(b.literal, '}')
+	case '[':
+		b.literal = append(b.literal, '[')
+		for i := range t.items {
+			if i > 0 {
+				b.literal = append(b.literal, ',')
+			}
+			b.value(&t.items[i], pointerToItem(at, i))
+		}
+		b.literal = append(b.literal, ']')
+	case '"':
+		b.text(t.text(), at)
+	default:
+		b.literal = append(b.literal, t.raw...)
+	}
+}
+
+// key writes the key of an object; keys are not computed.
+func (b *templateBuilder) key(name, at string) {
+	segments, fault := splitString(name)
+	literal := ""
+	for _, s := range segments {
+		if s.expression {
+			fault = &Fault{Code: codeExpressionInKey, Message: "a key cannot be computed; build the object in one expression, as in ${{\"a\" + inputs.b: 1}}"}
+		}
+		literal += s.text
+	}
+	if fault != nil {
+		b.bad = append(b.bad, badString{pointerTo(at, name), name, *fault})
+	}
+	b.literal = append(appendQuoted(b.literal, literal), ':')
+}
+
+func (b *templateBuilder) text(s, at string) {
+	segments, fault := splitString(s)
+	if fault != nil {
+		b.bad = append(b.bad, badString{at, s, *fault})
+		return
+	}
+	whole := len(segments) == 1 && segments[0].expression
+	if !whole {
+		b.literal = append(b.literal, '"')
+	}
+	for _, segment := range segments {
+		if !segment.expression {
+			b.literal = appendEscaped(b.literal, segment.text)
+			continue
+		}
+		h, fault := newHole(segment, b.lim)
+		if fault != nil {
+			b.bad = append(b.bad, badString{at, s, *fault})
+			continue
+		}
+		h.at, h.source, h.inside = at, s, !whole
+		b.flush()
+		b.parts = append(b.parts, part{hole: h})
+	}
+	if !whole {
+		b.literal = append(b.literal, '"')
+	}
+}
+
+// segment of a string: literal text, or the text between ${ and }.
+type segment struct {
+	text       string
+	expression bool
+	at         int
+}
+
+// splitString cuts a string into its segments.
+func splitString(s string) ([]segment, *Fault) {
+	var out []segment
+	literal, start := "", 0
+	emit := func(end int) {
+		if literal += s[start:end]; literal != "" {
+			out = append(out, segment{text: literal})
+		}
+		literal = ""
+	}
+	for i := 0; i < len(s); {
+		switch {
+		case strings.HasPrefix(s[i:], "$${"):
+			literal += s[start:i] + "${"
+			i += 3
+			start = i
+		case strings.HasPrefix(s[i:], "${"):
+			emit(i)
+			end, ok := expressionEnd(s, i+2)
+			if !ok {
+				return nil, &Fault{Code: codeExpressionSyntax, At: i, Message: "the ${ has no matching }; write $${ for a literal ${"}
+			}
+			out = append(out, segment{s[i+2 : end], true, i + 2})
+			i, start = end+1, end+1
+		default:
+			next := strings.IndexByte(s[i+1:], '$')
+			if next < 0 {
+				i = len(s)
+			} else {
+				i += 1 + next
+			}
+		}
+	}
+	emit(len(s))
+	if len(out) == 0 {
+		out = append(out, segment{})
+	}
+	return out, nil
+}
+
+// expressionEnd finds the } that closes an expression; braces in strings and of objects inside it do not count.
+func expressionEnd(s string, from int) (int, bool) {
+	l := lexer{text: s, at: from}
+	for depth := 0; ; {
+		switch t := l.next(); {
+		case t.kind == tokenEnd || t.kind == tokenBroken:
+			return 0, false
+		case t.kind == tokenSign && t.text == "{":
+			depth++
+		case t.kind == tokenSign && t.text == "}":
+			if depth == 0 {
+				return t.at, true
+			}
+			depth--
+		}
+	}
+}
+
+func newHole(s segment, lim Limits) (*hole, *Fault) {
+	text := strings.TrimSpace(s.text)
+	h := &hole{text: text, offset: s.at + strings.Index(s.text, text)}
+	switch {
+	case text == "":
+		return nil, &Fault{Code: codeExpressionSyntax, At: s.at, Message: "the expression is empty"}
+	case len(text) > lim.MaxExpression:
+		return nil, &Fault{Code: codeExpressionTooLarge, At: s.at, Message: "the expression is too long; move parts of it into `set` nodes"}
+	}
+	h.path, h.plain = parsePath(text)
+	return h, nil
+}
+
+// holes lists the expressions of the template.
+func (t *Template) holes() []*hole {
+	if t == nil {
+		return nil
+	}
+	var all []*hole
+	for _, p := range t.parts {
+		if p.hole != nil {
+			all = append(all, p.hole)
+		}
+	}
+	return all
+}
+
+// Constant reports whether the template holds no expression.
+func (t *Template) Constant() bool {
+	for i := range t.parts {
+		if t.parts[i].hole != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Render evaluates every expression and returns the JSON value. Errors are *schemas.Error with code expression_error or
+// payload_too_large, and those of the scope.
+func (t *Template) Render(scope Scope, lim Limits) (json.RawMessage, error) {
+	lim = lim.filled()
+	dst := make([]byte, 0, t.size+32*len(t.parts))
+	for i := range t.parts {
+		p := &t.parts[i]
+		if p.hole == nil {
+			dst = append(dst, p.literal...)
+			continue
+		}
+		var err error
+		if dst, err = t.fill(dst, p.hole, scope, lim); err != nil {
+			return nil, err
+		}
+		if len(dst) > lim.MaxBound {
+			return nil, tooLarge(lim.MaxBound)
+		}
+	}
+	return dst, nil
+}
+
+func (t *Template) fill(dst []byte, h *hole, scope Scope, lim Limits) ([]byte, error) {
+	start := len(dst)
+	var err error
+	if h.plain {
+		dst, err = appendPath(dst, scope, h.path)
+	} else {
+		var result json.RawMessage
+		result, err = t.language.Eval(h.text, scope, lim)
+		dst = append(dst, result...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(dst) > lim.MaxBound {
+		return nil, tooLarge(lim.MaxBound)
+	}
+	if h.inside {
+		return interpolate(dst, start), nil
+	}
+	return dst, nil
+}
+
+// interpolate turns the JSON value at the end of dst into the inside of a JSON string: a string loses its quotes,
+// anything else becomes its compact text.
+func interpolate(dst []byte, start int) []byte {
+	value := bytes.TrimSpace(dst[start:])
+	if len(value) > 1 && value[0] == '"' {
+		return append(dst[:start], value[1:len(value)-1]...)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, value); err == nil {
+		value = compact.Bytes()
+	}
+	return appendEscaped(dst[:start], string(value))
+}
+
+// Bool renders a condition. Anything but true or false is an expression_error.
+func (t *Template) Bool(scope Scope) (bool, error) {
+	out, err := t.Render(scope, Limits{})
+	if err != nil {
+		return false, err
+	}
+	switch strings.TrimSpace(string(out)) {
+	case "true", `"true"`:
+		return true, nil
+	case "false", `"false"`:
+		return false, nil
+	}
+	return false, schemas.Errorf(schemas.CodeExpressionError, "the condition must be true or false, got %s", shorten(string(out))).
+		WithHint("compare the value, as in ${inputs.count > 0} or ${nodes.a.output.name != \"\"}")
+}
+
+// Text renders to text: a string as it is, anything else as compact JSON.
+func (t *Template) Text(scope Scope) (string, error) {
+	out, err := t.Render(scope, Limits{})
+	if err != nil {
+		return "", err
+	}
+	if token := strings.TrimSpace(string(out)); len(token) > 1 && token[0] == '"' {
+		return unquote(token), nil
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, out); err != nil {
+		return string(out), nil
+	}
+	return compact.String(), nil
+}

@@ -1,0 +1,46 @@
+package plan
+
+import (
+	"encoding/json"
+	"sync"
+)
+
+// Value is a JSON value that is decoded when something first looks inside it, and then once. It is safe for concurrent
+// use and must not be copied. The bytes must not change after NewValue.
+type Value struct {
+	raw json.RawMessage
+
+	parse   sync.Once
+	tree    tree
+	treeErr error
+
+	convert sync.Once
+	decoded any
+}
+
+// NewValue wraps a JSON value; empty bytes count as null.
+func NewValue(raw json.RawMessage) *Value {
+	if len(raw) == 0 {
+		raw = json.RawMessage("null")
+	}
+	return &Value{raw: raw}
+}
+
+// Raw returns the bytes as they came; they are shared.
+func (v *Value) Raw() json.RawMessage { return v.raw }
+
+// Decode returns the value as maps, slices, strings, booleans, nil, int64 (integers that fit) and float64. The result
+// is shared: do not change it. The error says that the bytes are no JSON.
+func (v *Value) Decode() (any, error) {
+	t, err := v.parsed()
+	if err != nil {
+		return nil, err
+	}
+	v.convert.Do(func() { v.decoded = t.decode() })
+	return v.decoded, nil
+}
+
+func (v *Value) parsed() (*tree, error) {
+	v.parse.Do(func() { v.tree, v.treeErr = parseTree(string(v.raw)) })
+	return &v.tree, v.treeErr
+}

@@ -1,0 +1,108 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// world is a small catalog: realm → tool → what is known of it. A realm without tools is down.
+type world map[string]map[string]Tool
+
+func (w world) Realms() []string {
+	var names []string
+	for name := range w {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (w world) Tools(realm string) ([]string, error) {
+	if w[realm] == nil {
+		return nil, schemas.Errorf(schemas.CodeUnavailable, "command not found: shopd").WithHint("install it or correct command in the config")
+	}
+	var names []string
+	for name := range w[realm] {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (w world) Tool(realm, name string) (Tool, bool) {
+	t, ok := w[realm][name]
+	return t, ok
+}
+
+// sampleWorld has a shop with a read, an idempotent and a once capability, mail with an open schema, and a realm that is down.
+func sampleWorld() world {
+	return world{
+		"shop": {
+			"get_order": {
+				InputSchema: json.RawMessage(`{"type":"object","properties":{"id":{"type":"string"},"depth":{"type":"integer"},"order_by":{"enum":["newest","oldest"]},
+					"filter":{"type":"object","properties":{"tag":{"type":"string"}},"additionalProperties":false}},"required":["id"],"additionalProperties":false}`),
+				OutputSchema: json.RawMessage(`{"type":"object","properties":{"id":{"type":"string"},"total":{"type":"integer"},"paid":{"type":"boolean"},
+					"items":{"type":"array","items":{"$ref":"#/$defs/item"}}},"additionalProperties":false,
+					"$defs":{"item":{"type":"object","properties":{"sku":{"type":"string"},"count":{"type":"integer"}}}}}`),
+				Effect: schemas.EffectRead, Hash: "h1",
+			},
+			"reserve": {InputSchema: json.RawMessage(`{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`), Effect: schemas.EffectIdempotent, Hash: "h2"},
+			"charge": {
+				InputSchema: json.RawMessage(`{"type":"object","properties":{"order":{"type":"string"},"cents":{"type":"integer","minimum":1}},"required":["order","cents"],"additionalProperties":false}`),
+				Effect:      schemas.EffectOnce, Hash: "h3",
+				Policy: schemas.Policy{Timeout: schemas.Duration(7e9), Retry: &schemas.Retry{MaxAttempts: 9}},
+			},
+			"odd": {InputSchema: json.RawMessage(`{"$ref":"https://example.com/x.json"}`), Effect: schemas.EffectOnce},
+		},
+		"mail": {"send": {Effect: schemas.EffectOnce, Hash: "h4"}},
+		"down": nil,
+	}
+}
+
+func mustProgram(t testing.TB, source string) *Program {
+	t.Helper()
+	p, found := Parse([]byte(source), Limits{})
+	if p == nil {
+		t.Fatalf("parse: %+v", found)
+	}
+	prog, more := Compile(p, sampleWorld(), Limits{})
+	if prog == nil {
+		t.Fatalf("compile: %+v", append(found, more...))
+	}
+	return prog
+}
+
+// scope is a fixed Scope for tests.
+type scope struct {
+	inputs, session, execution *Value
+	nodes                      map[string]NodeValue
+}
+
+func (s *scope) Inputs() *Value    { return s.inputs }
+func (s *scope) Session() *Value   { return s.session }
+func (s *scope) Execution() *Value { return s.execution }
+func (s *scope) Node(id string) (NodeValue, error) {
+	n, ok := s.nodes[id]
+	if !ok {
+		return NodeValue{}, errors.New("the scope was asked for a node that nothing names: " + id)
+	}
+	return n, nil
+}
+
+func sampleScope() *scope {
+	value := func(s string) *Value { return NewValue(json.RawMessage(s)) }
+	return &scope{
+		inputs:    value(`{"order_id":"A-17","n":3,"big":9007199254740993,"huge":123456789012345678901234567890,"ratio":0.5,"quote":"say \"hi\"\n","list":[1,2,3],"with-dash":1,"empty":{}}`),
+		session:   value(`{"data":{"user":"ada"}}`),
+		execution: value(`{"id":"ex1","name":"refund","created_at":"2030-01-31T09:00:00Z"}`),
+		nodes: map[string]NodeValue{
+			"a": {Status: schemas.NodeSucceeded, Output: value(`{"n": 5, "total": 7.25, "text": "${inputs.order_id}", "items": [{"sku":"x","n":1},{"sku":"y","n":2}], "nothing": null}`), Text: "plain \"text\""},
+			"b": {Status: schemas.NodeSkipped},
+			"c": {Status: schemas.NodeFailed, Error: schemas.Errorf(schemas.CodeToolError, "it broke"), Degraded: true},
+		},
+	}
+}
