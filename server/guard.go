@@ -1,0 +1,95 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+var tooLarge = schemas.Errorf(schemas.CodePayloadTooLarge, "the message is larger than %d MiB", maxMessage>>20).
+	WithHint("pass less data in one call; a plan can let its nodes fetch it")
+
+// loopback reports whether a host, with or without a port, is this machine and nothing else.
+func loopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+// fromHere lets pass what no foreign web page can send. On a loopback address the Host must be a loopback name (else a name
+// that somebody rebinds to 127.0.0.1 would reach us) and so must the Origin, which only browsers send; elsewhere the Origin
+// must be the Host itself.
+func fromHere(onLoopback bool, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // that of the request before, on the same connection
+		if onLoopback && !loopback(r.Host) {
+			refuse(w, http.StatusForbidden, "this server answers to loopback names alone")
+			return
+		}
+		for _, origin := range r.Header.Values("Origin") {
+			u, err := url.Parse(origin)
+			if err != nil || u.Host == "" || onLoopback && !loopback(u.Host) || !onLoopback && !strings.EqualFold(u.Host, r.Host) {
+				refuse(w, http.StatusForbidden, "requests of web pages from elsewhere are refused")
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func refuse(w http.ResponseWriter, status int, reason string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	fmt.Fprintln(w, reason)
+}
+
+// bodyTime is how long a client may take to send one message.
+const bodyTime = 30 * time.Second
+
+// readMessage reads the body of a POST within the bounds of size and time. When it cannot, it has answered, and ok is false.
+func readMessage(w http.ResponseWriter, r *http.Request) (message []byte, ok bool) {
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // unsupported only by recorders in tests
+	message, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessage))
+	_ = connection.SetReadDeadline(time.Time{})
+	var timeout net.Error
+	switch {
+	case err == nil:
+		r.Body = io.NopCloser(bytes.NewReader(message))
+		return message, true
+	case errors.As(err, new(*http.MaxBytesError)):
+		answer(w, http.StatusRequestEntityTooLarge, protocolError(nil, mcp.INVALID_REQUEST, tooLarge.Message, tooLarge))
+	case errors.As(err, &timeout) && timeout.Timeout():
+		w.Header().Set("Connection", "close")
+		refuse(w, http.StatusRequestTimeout, "the message did not arrive in time")
+	default:
+		refuse(w, http.StatusBadRequest, "the message did not arrive whole")
+	}
+	return nil, false
+}
+
+// answer writes a message as the whole JSON response.
+func answer(w http.ResponseWriter, status int, message any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(message) // the client may be gone
+}

@@ -1,0 +1,187 @@
+package server
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/mark3labs/mcp-go/mcp"
+	mcpserver "github.com/mark3labs/mcp-go/server"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Listen opens an address such as "127.0.0.1:8080" for HTTP; port 0 takes a free one. Without Config.InsecureNoAuth it refuses
+// every address that other machines can reach, before anything is opened.
+func (s *Server) Listen(ctx context.Context, address string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "address %q: %s", address, err).WithHint(`use host:port such as "127.0.0.1:8080"`)
+	}
+	if !loopback(host) && !s.config.InsecureNoAuth {
+		return nil, exposed(address)
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return ln, nil
+}
+
+func exposed(address string) error {
+	return schemas.Errorf(schemas.CodeDenied, "refused to listen on %q: other machines could reach it, and nobody is asked who he is yet", address).
+		WithHint("listen on 127.0.0.1 and put a proxy with authentication before it, or pass --insecure-no-auth")
+}
+
+// Bounds of HTTP connections.
+const (
+	headerTime  = 10 * time.Second
+	idleTime    = 2 * time.Minute
+	maxHeader   = 64 << 10
+	sessionLife = time.Hour // of what mcp-go remembers of an idle session
+)
+
+// HTTP serves streamable HTTP at /mcp, legacy SSE at /sse and /message, /healthz and /readyz, until ctx ends. Then nothing
+// new is taken and it returns nil once the calls in flight were answered; after Config.Drain the rest is cut off. It closes ln.
+func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
+	onLoopback := loopback(ln.Addr().String())
+	if !onLoopback && !s.config.InsecureNoAuth {
+		ln.Close()
+		return exposed(ln.Addr().String())
+	}
+	calls, cutOff := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cutOff(nil)
+	stopping := make(chan struct{})
+	mcpHTTP := s.streamable()
+	srv := &http.Server{
+		Handler:           fromHere(onLoopback, s.routes(mcpHTTP, stopping)),
+		BaseContext:       func(net.Listener) context.Context { return calls },
+		ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		ErrorLog: s.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(ln) }()
+	select {
+	case err := <-failed:
+		close(stopping)
+		_ = mcpHTTP.Shutdown(calls)
+		return fmt.Errorf("serve HTTP: %w", err)
+	case <-ctx.Done():
+	}
+
+	close(stopping)
+	_ = mcpHTTP.Shutdown(calls) // ends the GET streams and mcp-go's sweeper; it cannot fail without a server of its own
+	patience, done := context.WithTimeout(calls, s.config.Drain)
+	defer done()
+	if err := srv.Shutdown(patience); err != nil {
+		s.log.Warn("calls in flight were cut off", "after", s.config.Drain)
+		cutOff(errStopping)
+		last, done := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+		defer done()
+		if err := srv.Shutdown(last); err != nil {
+			srv.Close()
+		}
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve HTTP: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) routes(mcpHTTP http.Handler, stopping <-chan struct{}) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", s.streams(mcpHTTP, stopping))
+	old := newSSE(s, stopping)
+	mux.HandleFunc("GET /sse", old.listen)
+	mux.HandleFunc("POST /message", old.post)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case <-stopping:
+			refuse(w, http.StatusServiceUnavailable, "stopping")
+			return
+		default:
+		}
+		if s.config.Ready != nil {
+			if err := s.config.Ready(); err != nil {
+				refuse(w, http.StatusServiceUnavailable, schemas.AsError(err).Message)
+				return
+			}
+		}
+		refuse(w, http.StatusOK, "ready")
+	})
+	return mux
+}
+
+// streamable is mcp-go's handler of /mcp.
+func (s *Server) streamable() *mcpserver.StreamableHTTPServer {
+	return mcpserver.NewStreamableHTTPServer(s.mcp,
+		mcpserver.WithStreamableHTTPLogger(slogTo(s.log.Named("http"))),
+		mcpserver.WithDisableLocalhostProtection(true), // fromHere does it, and the Origin too
+		mcpserver.WithSessionIdleTTL(sessionLife),
+		mcpserver.WithHTTPContextFunc(func(ctx context.Context, _ *http.Request) context.Context {
+			return s.ownSession(ctx)
+		}),
+	)
+}
+
+// streams gives every request on /mcp a bounded body and a response that progress can be written to.
+func (s *Server) streams(next http.Handler, stopping <-chan struct{}) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-stopping:
+			refuse(w, http.StatusServiceUnavailable, errStopping.Message)
+			return
+		default:
+		}
+		out := newStream(w, r)
+		defer out.end()
+		if r.Method != http.MethodPost {
+			next.ServeHTTP(out, r)
+			return
+		}
+		message, ok := readMessage(w, r)
+		if !ok {
+			return
+		}
+		h, bad := open(message)
+		if bad != nil {
+			answer(w, http.StatusBadRequest, bad)
+			return
+		}
+		if unknown := s.unknownTool(h); unknown != nil {
+			status := http.StatusOK
+			if mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)) {
+				status = http.StatusBadRequest
+			}
+			answer(w, status, unknown)
+			return
+		}
+		if h.Method == string(mcp.MethodToolsCall) {
+			r = r.WithContext(withOutlet(r.Context(), out))
+		}
+		next.ServeHTTP(out, r)
+	})
+}
+
+// oneRequest is a session of its own for a call without one. mcp-go files calls in flight under session and request id, and
+// the stateless era has no sessions: under one empty name any client could cancel everybody's request 1.
+type oneRequest struct {
+	mcpserver.SessionWithClientInfo
+	id string
+}
+
+func (o oneRequest) SessionID() string { return o.id }
+
+func (s *Server) ownSession(ctx context.Context) context.Context {
+	session, ok := mcpserver.ClientSessionFromContext(ctx).(mcpserver.SessionWithClientInfo)
+	if !ok || session.SessionID() != "" || outletFrom(ctx) == nil { // the outlet marks a call
+		return ctx
+	}
+	return s.mcp.WithContext(ctx, oneRequest{session, "request-" + crand.Text()})
+}

@@ -1,0 +1,288 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/mark3labs/mcp-go/mcp"
+	mcpserver "github.com/mark3labs/mcp-go/server"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Bounds of one message and of what one peer may have in flight. Beyond maxCalls a call waits, and can be cancelled while it
+// does; beyond maxInFlight a request is refused.
+const (
+	maxMessage  = 4 << 20
+	maxCalls    = 256
+	maxInFlight = 1024
+)
+
+// envelope is what has to be known of a message to route it.
+type envelope struct {
+	ID     json.RawMessage `json:"id"`
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params"`
+	Result json.RawMessage `json:"result"`
+	Error  json.RawMessage `json:"error"`
+}
+
+// open reads the envelope of one message, or says what is wrong as a protocol error.
+func open(message []byte) (*envelope, *mcp.JSONRPCError) {
+	var h envelope
+	if err := json.Unmarshal(message, &h); err != nil {
+		if !json.Valid(message) {
+			return nil, protocolError(nil, mcp.PARSE_ERROR, "the message is not JSON: "+err.Error(), nil)
+		}
+		return nil, protocolError(nil, mcp.INVALID_REQUEST, "a message is one JSON-RPC object; batches are not supported", nil)
+	}
+	if string(h.ID) == "null" {
+		h.ID = nil
+	}
+	if len(h.ID) > 0 && h.ID[0] != '"' && h.ID[0] != '-' && (h.ID[0] < '0' || h.ID[0] > '9') {
+		return nil, protocolError(nil, mcp.INVALID_REQUEST, "id has to be a string or a number", nil)
+	}
+	return &h, nil
+}
+
+// peer is one client at the other end of a channel that goes both ways: stdin and stdout, or the halves of legacy SSE. Each
+// request has a goroutine of its own, so that a call which waits delays nobody.
+type peer struct {
+	server *Server
+	log    hclog.Logger
+	id     string
+	legacy bool            // the stateless protocol is not for this transport
+	base   context.Context //nolint:containedctx // of all calls: it outlives what accepted the peer, so that calls can be answered
+	cutOff context.CancelCauseFunc
+
+	writing sync.Mutex
+	write   func(message []byte) error // sends one message
+	broken  chan struct{}              // closed when write failed: nothing reaches the client any more
+
+	slots chan struct{} // maxCalls at once
+	calls sync.WaitGroup
+	mu    sync.Mutex
+	open  map[string]context.CancelCauseFunc // requests in flight by id
+	info  mcp.Implementation
+	can   mcp.ClientCapabilities
+}
+
+func newPeer(ctx context.Context, s *Server, id string, write func([]byte) error) *peer {
+	p := &peer{
+		server: s, log: s.log.With("peer", id), id: id, write: write, broken: make(chan struct{}),
+		slots: make(chan struct{}, maxCalls), open: map[string]context.CancelCauseFunc{},
+	}
+	p.base, p.cutOff = context.WithCancelCause(withOutlet(context.WithoutCancel(ctx), p))
+	return p
+}
+
+// receive takes one message, which it keeps, and does not wait for its answer. It is called by one goroutine.
+func (p *peer) receive(message []byte) {
+	h, bad := open(message)
+	switch {
+	case bad != nil:
+		p.send(bad)
+	case h.Method == "" && (h.Result != nil || h.Error != nil):
+		p.log.Debug("an answer that nobody waits for")
+	case h.Method == "":
+		p.send(protocolError(h.ID, mcp.INVALID_REQUEST, "a request has a method", nil))
+	case h.ID == nil && h.Method == string(mcp.MethodNotificationCancelled):
+		p.cancel(h.Params)
+	case h.ID == nil || h.Method == string(mcp.MethodInitialize):
+		p.answer(p.base, h, message) // in order: what follows may build on it
+	case p.legacy && h.Method == string(mcp.MethodServerDiscover):
+		p.send(protocolError(h.ID, mcp.METHOD_NOT_FOUND, "this transport speaks the protocols that begin with initialize", nil))
+	default:
+		p.start(h, message)
+	}
+}
+
+// start serves a request in a goroutine of its own.
+func (p *peer) start(h *envelope, message []byte) {
+	ctx, cancel := context.WithCancelCause(p.base)
+	key := string(h.ID)
+	if refusal := p.begin(key, cancel); refusal != "" {
+		cancel(nil)
+		p.send(protocolError(h.ID, mcp.INVALID_REQUEST, refusal, nil))
+		return
+	}
+	p.calls.Go(func() {
+		defer cancel(nil)
+		defer p.end(key)
+		if h.Method == string(mcp.MethodToolsCall) {
+			select {
+			case p.slots <- struct{}{}:
+				defer func() { <-p.slots }()
+			case <-ctx.Done():
+			}
+		}
+		p.answer(ctx, h, message)
+	})
+}
+
+func (p *peer) begin(key string, cancel context.CancelCauseFunc) (refusal string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open[key] != nil {
+		return fmt.Sprintf("a request with id %.100s is still in flight", key)
+	}
+	if len(p.open) == maxInFlight {
+		return fmt.Sprintf("%d requests are in flight already", maxInFlight)
+	}
+	p.open[key] = cancel
+	return ""
+}
+
+func (p *peer) end(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.open, key)
+}
+
+// cancel ends the wait for one request; MCP wants no answer to it then.
+func (p *peer) cancel(params json.RawMessage) {
+	var which struct {
+		RequestID json.RawMessage `json:"requestId"`
+	}
+	if json.Unmarshal(params, &which) != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if cancel := p.open[string(which.RequestID)]; cancel != nil {
+		cancel(errClientCancelled)
+	}
+}
+
+// answer has mcp-go handle the message and sends what it says, and before it what it notified.
+func (p *peer) answer(ctx context.Context, h *envelope, message []byte) {
+	s := &session{peer: p, notifications: make(chan mcp.JSONRPCNotification, 16)}
+	var response mcp.JSONRPCMessage
+	if unknown := p.server.unknownTool(h); unknown != nil {
+		response = unknown
+	} else {
+		response = p.handleMessage(p.server.mcp.WithContext(ctx, s), h, message)
+	}
+	if errors.Is(context.Cause(ctx), errClientCancelled) { // or errClientGone, which has the same code: no answer is wanted
+		return
+	}
+	for len(s.notifications) > 0 {
+		p.send(<-s.notifications)
+	}
+	if response != nil && h.ID != nil {
+		p.send(response)
+	}
+}
+
+// handleMessage outlives a panic of mcp-go; those of methods are caught further inside.
+func (p *peer) handleMessage(ctx context.Context, h *envelope, message []byte) (response mcp.JSONRPCMessage) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.log.Error("a message panicked", "method", h.Method, "panic", v, "stack", string(debug.Stack()))
+			response = protocolError(h.ID, mcp.INTERNAL_ERROR, "the server failed to handle this message; its log tells more", nil)
+		}
+	}()
+	return p.server.mcp.HandleMessage(ctx, message)
+}
+
+// notify implements outlet.
+func (p *peer) notify(message any) error { return p.send(message) }
+
+var errBroken = schemas.Errorf(schemas.CodeUnavailable, "the client reads no more")
+
+// send writes one message, whole and in turn.
+func (p *peer) send(message any) error {
+	b, err := json.Marshal(message)
+	if err != nil {
+		p.log.Error("encode a message", keyError, err)
+		return fmt.Errorf("encode message: %w", err)
+	}
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	select {
+	case <-p.broken:
+		return errBroken
+	default:
+	}
+	if err := p.write(bytes.TrimSpace(b)); err != nil {
+		p.log.Debug("write to the client", keyError, err)
+		close(p.broken)
+		p.cutOff(errClientGone)
+		return errBroken
+	}
+	return nil
+}
+
+// lastWords is how long calls that were just cut off may take to say so.
+const lastWords = time.Second
+
+// drain waits until all calls are answered; after patience, or when hurry is closed, it cuts off those that are not. Nothing
+// may be received any more. It reports whether every call was answered in time.
+func (p *peer) drain(patience time.Duration, hurry <-chan struct{}) bool {
+	answered := make(chan struct{})
+	go func() { p.calls.Wait(); close(answered) }()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-answered:
+		p.cutOff(nil)
+		return true
+	case <-timer.C:
+	case <-hurry:
+	}
+	p.cutOff(errStopping)
+	timer.Reset(lastWords)
+	select {
+	case <-answered:
+	case <-timer.C:
+		p.log.Warn("calls in flight did not end")
+	}
+	return false
+}
+
+// session is what mcp-go sees of a peer during one request. Its notifications are those that mcp-go itself sends while it
+// handles the request, such as the acknowledgement of subscriptions/listen; tools do not use it.
+type session struct {
+	*peer
+	notifications chan mcp.JSONRPCNotification
+}
+
+var _ mcpserver.SessionWithClientInfo = (*session)(nil)
+
+func (s *session) SessionID() string { return s.peer.id }
+func (s *session) Initialize()       {}
+func (s *session) Initialized() bool { return true }
+func (s *session) NotificationChannel() chan<- mcp.JSONRPCNotification {
+	return s.notifications
+}
+
+func (s *session) GetClientInfo() mcp.Implementation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.info
+}
+
+func (s *session) SetClientInfo(info mcp.Implementation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.info = info
+}
+
+func (s *session) GetClientCapabilities() mcp.ClientCapabilities {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.can
+}
+
+func (s *session) SetClientCapabilities(can mcp.ClientCapabilities) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.can = can
+}

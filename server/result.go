@@ -1,0 +1,76 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// result is the one place where an outcome becomes MCP. A value stands in structuredContent and, as the same JSON, in a text
+// block. An error is a text block of {"error": {...}} alone: clients check structuredContent against the output schema even
+// when isError is set.
+func result(value json.RawMessage, err error) *mcp.CallToolResult {
+	if err == nil {
+		return &mcp.CallToolResult{
+			Content:           []mcp.Content{mcp.NewTextContent(string(value))},
+			StructuredContent: value,
+		}
+	}
+	text, bad := encode(map[string]*schemas.Error{"error": schemas.AsError(err)})
+	if bad != nil { // a value inside a finding that is no JSON; the rest of the error is strings and numbers
+		e := schemas.AsError(err).With(func(e *schemas.Error) { e.Findings = nil })
+		text, _ = encode(map[string]*schemas.Error{"error": e})
+	}
+	return &mcp.CallToolResult{Content: []mcp.Content{mcp.NewTextContent(string(text))}, IsError: true}
+}
+
+// encode prints a value as compact JSON and leaves <, > and & readable.
+func encode(v any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode result: %w", err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// Why a call was cut short; these are causes of its context and, where anybody still listens, its answer.
+var (
+	errClientCancelled = schemas.Errorf(schemas.CodeCancelled, "the client cancelled the call").
+				WithHint("an execution that it waited for goes on; cancel_execution would end it")
+	errClientGone = schemas.Errorf(schemas.CodeCancelled, "the client went away").
+			WithHint("an execution that it waited for goes on")
+	errStopping = schemas.Errorf(schemas.CodeUnavailable, "the server is stopping").
+			WithHint("executions are kept and go on when it is back; ask again then")
+)
+
+// ended says why a call's context ended, where its end is all that the error says.
+func ended(ctx context.Context, err error) error {
+	var known *schemas.Error
+	if ctx.Err() == nil || errors.As(err, &known) {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		if errors.As(context.Cause(ctx), &known) {
+			return known
+		}
+		return errClientCancelled
+	}
+	return err
+}
+
+// protocolError is a JSON-RPC error; data may be nil.
+func protocolError(id json.RawMessage, code int, message string, data any) *mcp.JSONRPCError {
+	e := &mcp.JSONRPCError{JSONRPC: mcp.JSONRPC_VERSION, Error: mcp.NewJSONRPCErrorDetails(code, message, data)}
+	if id != nil {
+		e.ID = mcp.NewRequestId(id)
+	}
+	return e
+}

@@ -1,0 +1,137 @@
+package server
+
+import (
+	crand "crypto/rand"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// sse is the transport of 2024-11-05: GET /sse is the stream to the client, and its first event names the address to which
+// the client posts its messages. A client that goes away ends the waits of its calls.
+type sse struct {
+	server   *Server
+	stopping <-chan struct{} // closed when nothing new is taken
+
+	mu    sync.Mutex
+	peers map[string]*ssePeer
+}
+
+type ssePeer struct {
+	*peer
+	receiving sync.Mutex // one message at a time, in order
+	leaving   bool
+}
+
+func newSSE(s *Server, stopping <-chan struct{}) *sse {
+	return &sse{server: s, stopping: stopping, peers: map[string]*ssePeer{}}
+}
+
+// listen serves GET /sse until the client goes away or the server stops and the client's calls are answered.
+func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
+	connection := http.NewResponseController(w)
+	put := func(format string, args ...any) error { // one at a time
+		_ = connection.SetWriteDeadline(time.Now().Add(writeTime)) // unsupported only by recorders in tests
+		if _, err := fmt.Fprintf(w, format, args...); err != nil {
+			return err
+		}
+		return connection.Flush()
+	}
+	id := crand.Text() // 130 random bits: who knows it may post
+	p := &ssePeer{peer: newPeer(r.Context(), t.server, id, func(message []byte) error { return put("event: message\ndata: %s\n\n", message) })}
+	p.log = t.server.log.With("peer", "sse") // the id is a secret
+	p.legacy = true
+
+	eventHeader(w.Header())
+	w.WriteHeader(http.StatusOK)
+	t.add(id, p)
+	defer t.remove(id, p)
+	inTurn := func(format string, args ...any) error {
+		p.writing.Lock()
+		defer p.writing.Unlock()
+		return put(format, args...)
+	}
+	if inTurn("event: endpoint\ndata: /message?sessionId=%s\n\n", id) != nil {
+		return
+	}
+	tick := time.NewTicker(keepAlive)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if inTurn(": keepalive\n\n") != nil {
+				return
+			}
+		case <-p.broken:
+			return
+		case <-r.Context().Done():
+			return
+		case <-t.stopping:
+			p.leave()
+			p.drain(t.server.config.Drain, r.Context().Done())
+			return
+		}
+	}
+}
+
+func (t *sse) add(id string, p *ssePeer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.peers[id] = p
+}
+
+// remove forgets the peer, ends its calls and sees to it that none of them writes any more.
+func (t *sse) remove(id string, p *ssePeer) {
+	t.mu.Lock()
+	delete(t.peers, id)
+	t.mu.Unlock()
+	p.leave()
+	p.cutOff(errClientGone)
+	p.drain(0, nil)
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	select {
+	case <-p.broken:
+	default:
+		close(p.broken) // the response must not be written after its handler has returned
+	}
+}
+
+// leave ends the receiving of messages.
+func (p *ssePeer) leave() {
+	p.receiving.Lock()
+	defer p.receiving.Unlock()
+	p.leaving = true
+}
+
+// receive reports false when messages are not taken any more.
+func (p *ssePeer) receive(message []byte) bool {
+	p.receiving.Lock()
+	defer p.receiving.Unlock()
+	if p.leaving {
+		return false
+	}
+	p.peer.receive(message)
+	return true
+}
+
+// post serves POST /message: the answer comes over the stream.
+func (t *sse) post(w http.ResponseWriter, r *http.Request) {
+	t.mu.Lock()
+	p := t.peers[r.URL.Query().Get("sessionId")]
+	t.mu.Unlock()
+	if p == nil {
+		refuse(w, http.StatusNotFound, "no such session: open /sse first")
+		return
+	}
+	message, ok := readMessage(w, r)
+	if !ok {
+		return
+	}
+	if !p.receive(message) {
+		refuse(w, http.StatusServiceUnavailable, errStopping.Message)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
