@@ -47,7 +47,8 @@ func (d *decoder) nodeMap(v *tree, at string) {
 		ops = append(ops, opAdd(where+"/id", json.RawMessage(quote(id))))
 		n.put("id", tree{kind: '"', raw: quote(id)})
 	}
-	d.out.warnf(codeAlias, at, "nodes is a list, in which each node has its id").Fix = append(ops, opRemove(aside))
+	ops = append(ops, opRemove(aside))
+	d.out.warnf(codeAlias, at, "nodes is a list, in which each node has its id").Fix = ops
 	v.kind, v.names = '[', nil
 }
 

@@ -108,7 +108,20 @@ type Scope interface {
 type NodeValue struct {
 	Status   schemas.NodeStatus
 	Output   *Value // nil: null
-	Text     string
+	Text     string // empty: what Output says as text, a string as it is and anything else as JSON
 	Error    *schemas.Error
 	Degraded bool
+}
+
+// text is what ${nodes.<id>.text} reads.
+func (v NodeValue) text() string {
+	if v.Text != "" || v.Output == nil {
+		return v.Text
+	}
+	raw := v.Output.Raw()
+	var s string
+	if raw[0] == '"' && json.Unmarshal(raw, &s) == nil {
+		return s
+	}
+	return string(raw)
 }

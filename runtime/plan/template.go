@@ -1,11 +1,8 @@
 package plan
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
-
-	"github.com/runplane/runplane/schemas"
 )
 
 // Template is a JSON value in which strings hold ${…}. A string that is only ${…} becomes the value itself with its
@@ -268,94 +265,4 @@ func (t *Template) Constant() bool {
 		}
 	}
 	return true
-}
-
-// Render evaluates every expression and returns the JSON value. Errors are *schemas.Error with code expression_error or
-// payload_too_large, and those of the scope.
-func (t *Template) Render(scope Scope, lim Limits) (json.RawMessage, error) {
-	lim = lim.filled()
-	dst := make([]byte, 0, t.size+32*len(t.parts))
-	for i := range t.parts {
-		p := &t.parts[i]
-		if p.hole == nil {
-			dst = append(dst, p.literal...)
-			continue
-		}
-		var err error
-		if dst, err = t.fill(dst, p.hole, scope, lim); err != nil {
-			return nil, err
-		}
-		if len(dst) > lim.MaxBound {
-			return nil, tooLarge(lim.MaxBound)
-		}
-	}
-	return dst, nil
-}
-
-func (t *Template) fill(dst []byte, h *hole, scope Scope, lim Limits) ([]byte, error) {
-	start := len(dst)
-	var err error
-	if h.plain {
-		dst, err = appendPath(dst, scope, h.path)
-	} else {
-		var result json.RawMessage
-		result, err = t.language.Eval(h.text, scope, lim)
-		dst = append(dst, result...)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if len(dst) > lim.MaxBound {
-		return nil, tooLarge(lim.MaxBound)
-	}
-	if h.inside {
-		return interpolate(dst, start), nil
-	}
-	return dst, nil
-}
-
-// interpolate turns the JSON value at the end of dst into the inside of a JSON string: a string loses its quotes,
-// anything else becomes its compact text.
-func interpolate(dst []byte, start int) []byte {
-	value := bytes.TrimSpace(dst[start:])
-	if len(value) > 1 && value[0] == '"' {
-		return append(dst[:start], value[1:len(value)-1]...)
-	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, value); err == nil {
-		value = compact.Bytes()
-	}
-	return appendEscaped(dst[:start], string(value))
-}
-
-// Bool renders a condition. Anything but true or false is an expression_error.
-func (t *Template) Bool(scope Scope) (bool, error) {
-	out, err := t.Render(scope, Limits{})
-	if err != nil {
-		return false, err
-	}
-	switch strings.TrimSpace(string(out)) {
-	case "true", `"true"`:
-		return true, nil
-	case "false", `"false"`:
-		return false, nil
-	}
-	return false, schemas.Errorf(schemas.CodeExpressionError, "the condition must be true or false, got %s", shorten(string(out))).
-		WithHint("compare the value, as in ${inputs.count > 0} or ${nodes.a.output.name != \"\"}")
-}
-
-// Text renders to text: a string as it is, anything else as compact JSON.
-func (t *Template) Text(scope Scope) (string, error) {
-	out, err := t.Render(scope, Limits{})
-	if err != nil {
-		return "", err
-	}
-	if token := strings.TrimSpace(string(out)); len(token) > 1 && token[0] == '"' {
-		return unquote(token), nil
-	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, out); err != nil {
-		return string(out), nil
-	}
-	return compact.String(), nil
 }

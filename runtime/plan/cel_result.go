@@ -1,0 +1,134 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+var errTooLarge = errors.New("too large")
+
+func tooLarge(limit int) *schemas.Error {
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "the rendered value is larger than %d bytes", limit).
+		WithHint("pass on less of the output: choose the fields you need")
+}
+
+// maxResultDepth bounds the nesting of a result.
+const maxResultDepth = 1000
+
+// resultWriter writes a CEL value as JSON, within a bound.
+type resultWriter struct {
+	out []byte
+	max int
+}
+
+func (w *resultWriter) write(v ref.Val, depth int) error {
+	if len(w.out) > w.max {
+		return errTooLarge
+	}
+	if depth > maxResultDepth {
+		return fmt.Errorf("it is nested deeper than %d levels", maxResultDepth)
+	}
+	switch v := v.(type) {
+	case types.Null:
+		w.out = append(w.out, "null"...)
+	case types.Bool:
+		w.out = strconv.AppendBool(w.out, bool(v))
+	case types.Int:
+		w.out = strconv.AppendInt(w.out, int64(v), 10)
+	case types.Uint:
+		w.out = strconv.AppendUint(w.out, uint64(v), 10)
+	case types.Double:
+		return w.double(float64(v))
+	case types.String:
+		if len(w.out)+len(v) > w.max {
+			return errTooLarge
+		}
+		w.out = appendQuoted(w.out, string(v))
+	case types.Bytes:
+		b, err := json.Marshal([]byte(v))
+		w.out = append(w.out, b...)
+		return err
+	case types.Timestamp:
+		w.out = appendQuoted(w.out, v.Format(time.RFC3339Nano))
+	case types.Duration:
+		w.out = appendQuoted(w.out, v.Duration.String())
+	case *types.Optional:
+		if !v.HasValue() {
+			w.out = append(w.out, "null"...)
+			return nil
+		}
+		return w.write(v.GetValue(), depth+1)
+	case traits.Mapper:
+		return w.object(v, depth)
+	case traits.Lister:
+		return w.list(v, depth)
+	case *types.Err:
+		return v.Unwrap()
+	default:
+		w.out = appendQuoted(w.out, v.Type().TypeName())
+	}
+	return nil
+}
+
+func (w *resultWriter) double(f float64) error {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return fmt.Errorf("%v is no number in JSON", f)
+	}
+	b, err := json.Marshal(f)
+	w.out = append(w.out, b...)
+	return err
+}
+
+func (w *resultWriter) list(v traits.Lister, depth int) error {
+	w.out = append(w.out, '[')
+	first := true
+	for it := v.Iterator(); it.HasNext() == types.True; {
+		if !first {
+			w.out = append(w.out, ',')
+		}
+		first = false
+		if err := w.write(it.Next(), depth+1); err != nil {
+			return err
+		}
+	}
+	w.out = append(w.out, ']')
+	return nil
+}
+
+// object writes the keys in alphabetical order, so that equal values give equal bytes.
+func (w *resultWriter) object(v traits.Mapper, depth int) error {
+	type entry struct {
+		name  string
+		value ref.Val
+	}
+	var entries []entry
+	for it := v.Iterator(); it.HasNext() == types.True; {
+		key := it.Next()
+		entries = append(entries, entry{fmt.Sprint(key.Value()), v.Get(key)})
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	w.out = append(w.out, '{')
+	for i, e := range entries {
+		if i > 0 {
+			w.out = append(w.out, ',')
+		}
+		w.out = append(appendQuoted(w.out, e.name), ':')
+		if err := w.write(e.value, depth+1); err != nil {
+			return err
+		}
+	}
+	w.out = append(w.out, '}')
+	return nil
+}

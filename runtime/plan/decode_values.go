@@ -1,0 +1,203 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+func (d *decoder) text(to *string, v *tree, at string) {
+	switch v.kind {
+	case '"':
+		*to = v.text()
+	case '0', 't', 'f':
+		*to = v.raw
+		d.wrong(v, at, "a string").Fix = []schemas.PatchOp{opReplaceText(at, v.raw)}
+	default:
+		d.wrong(v, at, "a string")
+	}
+}
+
+func word[T ~string](d *decoder, to *T, v *tree, at string) {
+	var s string
+	d.text(&s, v, at)
+	*to = T(s)
+}
+
+func (d *decoder) version(to *string, v *tree, at string) {
+	if v.kind == '"' {
+		*to = v.text()
+		return
+	}
+	*to = schemas.PlanVersion
+	d.wrong(v, at, `the string "v1"`).Fix = []schemas.PatchOp{opReplaceText(at, schemas.PlanVersion)}
+}
+
+func (d *decoder) object(to *schemas.Object, v *tree, at string) {
+	if v.kind != '{' {
+		d.wrong(v, at, "an object")
+		return
+	}
+	*to = schemas.Object(v.appendTo(nil))
+}
+
+// integer reads a whole number from low on; what is below is reported here, because 0 counts as absent later.
+func (d *decoder) integer(to *int, v *tree, at string, low int) {
+	text := v.raw
+	if v.kind == '"' {
+		text = strings.TrimSpace(v.text())
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(text, ".0"))
+	switch {
+	case v.kind != '0' && (v.kind != '"' || err != nil):
+		d.wrong(v, at, "a whole number")
+	case err != nil:
+		d.out.errorf(codeWrongType, at, "%s must be a whole number, got %s", lastPart(at), shorten(text))
+	case v.kind == '"':
+		d.wrong(v, at, "a whole number").Fix = []schemas.PatchOp{opReplace(at, json.RawMessage(strconv.Itoa(n)))}
+		*to = n
+	case n < low:
+		d.out.errorf(codeOutOfRange, at, "%s must be at least %d, got %d", lastPart(at), low, n).Fix =
+			[]schemas.PatchOp{opReplace(at, json.RawMessage(strconv.Itoa(low)))}
+	default:
+		*to = n
+	}
+}
+
+func (d *decoder) number(to *float64, v *tree, at string) {
+	n, err := strconv.ParseFloat(v.raw, 64)
+	if v.kind != '0' || err != nil {
+		d.wrong(v, at, "a number")
+		return
+	}
+	*to = n
+}
+
+func (d *decoder) duration(to *schemas.Duration, v *tree, at string) {
+	name := lastPart(at)
+	switch v.kind {
+	case '0':
+		d.out.errorf(codeInvalidDuration, at, "%s needs a unit: write %q instead of %s", name, withUnit(v.raw), v.raw).Fix =
+			[]schemas.PatchOp{opReplaceText(at, withUnit(v.raw))}
+		return
+	case '"':
+	default:
+		d.wrong(v, at, `a duration such as "30s"`)
+		return
+	}
+	text := v.text()
+	if strings.Contains(text, "${") {
+		d.out.errorf(codeInvalidDuration, at, "%s is fixed when the plan is accepted and takes no expression", name)
+		return
+	}
+	value, err := schemas.ParseDuration(text)
+	switch {
+	case err != nil:
+		f := d.out.errorf(codeInvalidDuration, at, "%s: %v", name, err)
+		if _, bare := strconv.ParseFloat(strings.TrimSpace(text), 64); bare == nil && !strings.HasPrefix(strings.TrimSpace(text), "-") {
+			f.Fix = []schemas.PatchOp{opReplaceText(at, withUnit(strings.TrimSpace(text)))}
+		}
+	case value == 0:
+		d.out.errorf(codeOutOfRange, at, "%s must be longer than 0; leave it out for the default", name).Fix = []schemas.PatchOp{opRemove(at)}
+	default:
+		*to = value
+	}
+}
+
+func (d *decoder) retry(to **schemas.Retry, v *tree, at string) {
+	if v.kind == '0' { // retry: 3
+		if n, err := strconv.Atoi(v.raw); err == nil && n >= 0 {
+			fixed := json.RawMessage(fmt.Sprintf(`{"max_attempts":%d}`, n+1))
+			d.out.warnf(codeAlias, at, "retry: %d is taken as %s (attempts count the first try)", n, fixed).Fix = []schemas.PatchOp{opReplace(at, fixed)}
+			*to = &schemas.Retry{MaxAttempts: n + 1}
+			return
+		}
+	}
+	*to = new(schemas.Retry)
+	fields(d, *to, v, at, "retry", retryFields)
+}
+
+// texts reads a list of strings; one string stands for a list of one.
+func (d *decoder) texts(to *[]string, v *tree, at string) {
+	if v.kind == '"' {
+		*to = []string{v.text()}
+		d.out.warnf(codeAlias, at, "%s is a list", lastPart(at)).Fix = []schemas.PatchOp{opReplace(at, json.RawMessage("["+v.raw+"]"))}
+		return
+	}
+	if v.kind != '[' {
+		d.wrong(v, at, "a list of strings")
+		return
+	}
+	for i := range v.items {
+		if v.items[i].kind != '"' {
+			d.wrong(&v.items[i], pointerToItem(at, i), "a string")
+			continue
+		}
+		*to = append(*to, v.items[i].text())
+	}
+}
+
+func (d *decoder) codes(to *[]schemas.Code, v *tree, at string) {
+	var names []string
+	d.texts(&names, v, at)
+	for _, name := range names {
+		*to = append(*to, schemas.Code(name))
+	}
+}
+
+// capability reads "realm.name" or {realm, name}.
+func (d *decoder) capability(to *string, v *tree, at string) {
+	if v.kind != '{' {
+		d.text(to, v, at)
+		return
+	}
+	realm, name := v.get("realm"), v.get("name")
+	if name == nil {
+		name = v.get("capability_name")
+	}
+	if realm == nil || name == nil || realm.kind != '"' || name.kind != '"' || len(v.names) != 2 {
+		d.wrong(v, at, `a string "realm.name"`)
+		*to = "?"
+		return
+	}
+	*to = realm.text() + "." + name.text()
+	d.out.warnf(codeAlias, at, "capability is written %q", *to).Fix = []schemas.PatchOp{opReplaceText(at, *to)}
+}
+
+// when reads a condition; true and false are taken as they are meant.
+func (d *decoder) when(to *string, v *tree, at string) {
+	if v.kind == 't' || v.kind == 'f' {
+		*to = "${" + v.raw + "}"
+		d.wrong(v, at, "a string with ${…}").Fix = []schemas.PatchOp{opReplaceText(at, *to)}
+		return
+	}
+	d.text(to, v, at)
+}
+
+func (d *decoder) wait(to *string, v *tree, at string) {
+	if v.kind == '0' {
+		*to = withUnit(v.raw)
+		d.out.errorf(codeInvalidDuration, at, "wait needs a unit: write %q instead of %s", *to, v.raw).Fix = []schemas.PatchOp{opReplaceText(at, *to)}
+		return
+	}
+	d.text(to, v, at)
+}
+
+func (d *decoder) onError(to *schemas.OnError, v *tree, at string) {
+	if v.kind == '"' && (v.text() == "suspend" || v.text() == "compensate") {
+		d.out.errorf(codeNotSupported, at, "on_error: %s is not supported by this runtime yet: %s", v.text(), notSupported["on_error "+v.text()])
+		return
+	}
+	word(d, to, v, at)
+}
+
+func (d *decoder) onUnknown(to *string, v *tree, at string) {
+	if v.kind == '{' || v.kind == '"' && v.text() == "verify" {
+		d.out.errorf(codeNotSupported, at, "on_unknown: verify is not supported by this runtime yet: %s", notSupported["on_unknown verify"])
+		return
+	}
+	d.text(to, v, at)
+}

@@ -1,0 +1,34 @@
+// Package plan turns what an agent wrote into a program that the machine can run, and proves it before anything runs.
+// It is pure: no clock, no I/O, no goroutine.
+//
+//	source ── Parse ──▶ schemas.Plan ── Compile(catalog) ──▶ Program ── store Definition ──▶ Load ──▶ Program
+//	         shape, aliases           meaning, tools, types      │
+//	                                                             ├─ Node: every default resolved, dependencies both ways
+//	                                                             └─ Template: Render, Bool, Text with a Scope
+//
+// [Parse] judges the shape (fields.go is the language as tables), [Compile] the meaning: ids, kinds and settings,
+// dependencies, expressions, cycles, then the tools of the catalog. Each finding has a code, a JSON pointer into the
+// plan in canonical form, a sentence and, where one is known, a JSON Patch that repairs it. Fixes apply in the order of
+// the findings. One slip is one finding: after a misspelt field or a bad id the rest is judged as if it were repaired.
+//
+// [Load] rebuilds a program from what was stored when it was accepted, without tools: the pins say what they were. It
+// finds dependencies from the tokens of the expressions alone; compile has made sure that the language reads the same
+// nodes.
+//
+// # Expressions
+//
+// ${…} in any string of when, inputs, set, wait and output. A string that is nothing else becomes the value with its
+// type; elsewhere values are interpolated, strings as they are and the rest as compact JSON; $${ is a literal ${. Keys
+// are not evaluated, and what an expression yields never is.
+//
+// Plain paths (nodes.order.output.items[0].sku) are read from the JSON text and copied byte for byte, so large numbers
+// and key order survive. All else is CEL behind [Evaluator]: the standard library, the string, list, math, set and bind
+// extensions, optional values, and json.encode, json.decode, base64.encode and base64.decode.
+//
+//   - A number without fraction and exponent is an int as long as 64 bits hold it, else a double.
+//   - int and double mix in comparison and in + - * /; an int beyond 2^53 beside a double is an error, not a rounding.
+//     Two ints divide to an int.
+//   - A missing key is an error that names the nearest one; has(x.y) and x.?y.orValue(z) ask first.
+//   - Nodes are named one by one, because the plan's order is made from these names: nodes[x] is refused.
+//   - An evaluation is bounded in steps, in the size of its texts and in the size of its result.
+package plan

@@ -1,0 +1,180 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// members of a node, in the order in which they are offered.
+var members = []string{"output", "text", "status", "error", "degraded"}
+
+// appendPath appends the JSON that the path leads to, reading only what it needs of the scope.
+func appendPath(dst []byte, scope Scope, p path) ([]byte, error) {
+	switch p.root {
+	case "inputs":
+		return appendInside(dst, scope.Inputs(), p, 0, nil)
+	case "session":
+		return appendInside(dst, scope.Session(), p, 0, nil)
+	case "execution":
+		return appendInside(dst, scope.Execution(), p, 0, nil)
+	case "nodes":
+		if id := p.nodeID(); id != "" {
+			node, err := scope.Node(id)
+			if err != nil {
+				return nil, err
+			}
+			return appendNode(dst, &node, p)
+		}
+	}
+	return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: expressions read inputs, nodes.<id>, execution and session", p)
+}
+
+func appendNode(dst []byte, node *NodeValue, p path) ([]byte, error) {
+	if len(p.steps) == 1 {
+		return appendWholeNode(dst, node), nil
+	}
+	switch member := p.steps[1].key; member {
+	case "output":
+		return appendInside(dst, node.Output, p, 2, node)
+	case "text", "status", "degraded":
+		if len(p.steps) > 2 {
+			return nil, noSuchStep(p, 2, &tree{kind: '"'}, node)
+		}
+		switch member {
+		case "text":
+			return appendQuoted(dst, node.text()), nil
+		case "status":
+			return appendQuoted(dst, string(node.Status)), nil
+		}
+		return strconv.AppendBool(dst, node.Degraded), nil
+	case "error":
+		return appendInside(dst, errorValue(node.Error), p, 2, node)
+	default:
+		object := tree{kind: '{', names: members}
+		return nil, noSuchStep(p, 1, &object, node)
+	}
+}
+
+func errorValue(e *schemas.Error) *Value {
+	if e == nil {
+		return nil
+	}
+	raw, err := json.Marshal(e)
+	if err != nil {
+		return nil
+	}
+	return NewValue(raw)
+}
+
+func appendWholeNode(dst []byte, node *NodeValue) []byte {
+	dst = append(dst, `{"output":`...)
+	dst = append(dst, rawOf(node.Output)...)
+	dst = append(dst, `,"text":`...)
+	dst = appendQuoted(dst, node.text())
+	dst = append(dst, `,"status":`...)
+	dst = appendQuoted(dst, string(node.Status))
+	dst = append(dst, `,"error":`...)
+	dst = append(dst, rawOf(errorValue(node.Error))...)
+	dst = append(dst, `,"degraded":`...)
+	dst = strconv.AppendBool(dst, node.Degraded)
+	return append(dst, '}')
+}
+
+func rawOf(v *Value) json.RawMessage {
+	if v == nil {
+		return json.RawMessage("null")
+	}
+	return v.Raw()
+}
+
+// appendInside follows the steps from the given one on inside a value; a nil value is null.
+func appendInside(dst []byte, v *Value, p path, from int, node *NodeValue) ([]byte, error) {
+	if from >= len(p.steps) {
+		return append(dst, rawOf(v)...), nil
+	}
+	if v == nil {
+		return nil, noSuchStep(p, from, &tree{kind: 'n'}, node)
+	}
+	at, err := v.parsed()
+	if err != nil {
+		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: the value is %v", p, err)
+	}
+	for i := from; i < len(p.steps); i++ {
+		next := at.step(p.steps[i])
+		if next == nil {
+			return nil, noSuchStep(p, i, at, node)
+		}
+		at = next
+	}
+	return append(dst, at.raw...), nil
+}
+
+func (t *tree) step(s step) *tree {
+	switch {
+	case s.index < 0 && t.kind == '{':
+		return t.get(s.key)
+	case s.index >= 0 && t.kind == '[' && s.index < len(t.items):
+		return &t.items[s.index]
+	}
+	return nil
+}
+
+// noSuchStep says why step i of the path cannot be taken from value at.
+func noSuchStep(p path, i int, at *tree, node *NodeValue) *schemas.Error {
+	have := path{p.root, p.steps[:i]}.String()
+	s := p.steps[i]
+	e := schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: ", p)
+	switch {
+	case at.kind == '{' && s.index < 0:
+		keys := at.keys()
+		e.Message += fmt.Sprintf("`%s` has no key %q", have, s.key)
+		if e.Candidates = schemas.Nearest(s.key, keys, 3); len(e.Candidates) > 0 {
+			e.Message += fmt.Sprintf(", did you mean %q?", e.Candidates[0])
+		}
+		e.Hint = "it has the keys " + nameList(keys, 20)
+		if len(keys) == 0 {
+			e.Hint = "it is an empty object"
+		}
+		e.Hint += "; test an optional key with has(…) first"
+	case at.kind == '[' && s.index >= 0:
+		e.Message += fmt.Sprintf("`%s` has %d items, so there is no item %d", have, len(at.items), s.index)
+		e.Hint = "items count from 0; test with size(…) first"
+	case at.kind == '[':
+		e.Message += fmt.Sprintf("`%s` is a list, which has no key %q", have, s.key)
+		e.Hint = fmt.Sprintf("take one item, as in %s[0], or all of them, as in %s.map(x, x.%s)", have, have, s.key)
+	case at.kind == 'n':
+		e.Message += fmt.Sprintf("`%s` is null", have)
+		e.Hint = "test it first, as in ${" + have + " != null ? … : …}"
+		if node != nil && node.Status != schemas.NodeSucceeded && node.Status != "" {
+			e.Message += fmt.Sprintf(" because the node is %s", node.Status)
+		}
+	default:
+		e.Message += fmt.Sprintf("`%s` is %s, which holds nothing inside", have, at.typeName())
+		e.Hint = "end the path there"
+		if at.kind == '"' {
+			e.Hint += "; text that is itself JSON is opened with json.decode(…)"
+		}
+	}
+	return e
+}
+
+// nameList prints up to limit names.
+func nameList(names []string, limit int) string {
+	more := ""
+	if len(names) > limit {
+		more = fmt.Sprintf(" and %d more", len(names)-limit)
+		names = names[:limit]
+	}
+	short := make([]string, len(names))
+	for i, name := range names {
+		if len(name) > 60 {
+			name = strings.ToValidUTF8(name[:57], "") + "…"
+		}
+		short[i] = name
+	}
+	return strings.Join(short, ", ") + more
+}

@@ -1,0 +1,108 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// show prints a value as short JSON.
+func show(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "a value"
+	}
+	if s := string(b); len(s) <= 60 {
+		return s
+	}
+	return strings.ToValidUTF8(string(b[:57]), "") + "…"
+}
+
+func valueList(values []any) string {
+	var parts []string
+	for i, v := range values {
+		if i == 12 {
+			parts = append(parts, fmt.Sprintf("%d more", len(values)-12))
+			break
+		}
+		parts = append(parts, show(v))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func codeList(names []string, limit int) string {
+	more := ""
+	if len(names) > limit {
+		more = fmt.Sprintf(" and %d more", len(names)-limit)
+		names = names[:limit]
+	}
+	return "`" + strings.Join(names, "`, `") + "`" + more
+}
+
+// typeWords prints "a string", "an integer or null", "a string, a number or a list".
+func typeWords(types []string) string {
+	words := make([]string, len(types))
+	for i, t := range types {
+		switch t {
+		case "null":
+			words[i] = "null"
+		case "array":
+			words[i] = "a list"
+		case "object", "integer":
+			words[i] = "an " + t
+		default:
+			words[i] = "a " + t
+		}
+	}
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}
+
+// pointer writes a location as a JSON pointer (RFC 6901).
+func pointer(location []string) string {
+	var b strings.Builder
+	for _, part := range location {
+		b.WriteByte('/')
+		b.WriteString(escapePointer(part))
+	}
+	return b.String()
+}
+
+func escapePointer(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "~", "~0"), "/", "~1")
+}
+
+func unescapePointer(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
+}
+
+// pointerName writes a location as people do: `filter.items[2].id`.
+func pointerName(location []string) string {
+	if len(location) == 0 {
+		return "the document"
+	}
+	return "`" + dotted(location) + "`"
+}
+
+func childName(location []string, name string) string {
+	return dotted(append(slices.Clone(location), name))
+}
+
+func dotted(location []string) string {
+	var b strings.Builder
+	for i, part := range location {
+		switch _, err := strconv.Atoi(part); {
+		case err == nil && i > 0:
+			b.WriteString("[" + part + "]")
+		case i > 0:
+			b.WriteString("." + part)
+		default:
+			b.WriteString(part)
+		}
+	}
+	return b.String()
+}
