@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -64,6 +65,14 @@ func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
 		ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		ErrorLog: s.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
+	var unused sync.Map // connections that have not sent anything yet: Shutdown would wait five seconds for them
+	srv.ConnState = func(c net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			unused.Store(c, nil)
+		} else {
+			unused.Delete(c)
+		}
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()
 	select {
@@ -76,6 +85,10 @@ func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
 
 	close(stopping)
 	_ = mcpHTTP.Shutdown(calls) // ends the GET streams and mcp-go's sweeper; it cannot fail without a server of its own
+	unused.Range(func(c, _ any) bool {
+		c.(net.Conn).Close()
+		return true
+	})
 	patience, done := context.WithTimeout(calls, s.config.Drain)
 	defer done()
 	if err := srv.Shutdown(patience); err != nil {
