@@ -33,9 +33,9 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (store.Committed, err
 	if ctx.Err() != nil {
 		return store.Committed{}, ended(ctx)
 	}
-	r := newRequest(&b, time.Now())
+	r := s.requests.get()
+	r.encode(&b, time.Now())
 	if err := s.commits.add(r); err != nil {
-		r.free()
 		return store.Committed{}, err
 	}
 	select {
@@ -43,7 +43,7 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (store.Committed, err
 	case <-ctx.Done():
 		return store.Committed{}, ended(ctx) // the committer keeps r
 	}
-	defer r.free()
+	defer s.requests.put(r)
 	if r.err != nil {
 		return store.Committed{}, r.err
 	}
@@ -67,7 +67,7 @@ func (c *committer) add(r *request) error {
 
 // next waits for requests and takes a group of them; none when the store closes, whose leftovers end with ErrClosed.
 func (c *committer) next(group []*request) []*request {
-	runtime.Gosched() // callers that were just answered queue their next batch first
+	c.gather()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.queue) == 0 && !c.closed {
@@ -91,6 +91,21 @@ func (c *committer) next(group []*request) []*request {
 	clear(c.queue[rest:])
 	c.queue = c.queue[:rest]
 	return group
+}
+
+// gather lets the callers that run queue their batches, for as long as that brings more: those that the last group
+// answered have the next one ready in a moment, and a sync for the first of them alone would make all others wait.
+func (c *committer) gather() {
+	for before := 0; ; {
+		runtime.Gosched()
+		c.mu.Lock()
+		n := len(c.queue)
+		c.mu.Unlock()
+		if n == before {
+			return
+		}
+		before = n
+	}
 }
 
 func (c *committer) close() {

@@ -34,11 +34,12 @@ const format = "1"
 
 // Store is a store.Store in one file. Make it with Open, end it with Close.
 type Store struct {
-	db      *bbolt.DB
-	commits committer
-	queues  queues
-	limits  limits
-	watches watches
+	db       *bbolt.DB
+	requests requestPool
+	commits  committer
+	queues   queues
+	limits   limits
+	watches  watches
 
 	stop    chan struct{} // closed by Close
 	running sync.WaitGroup

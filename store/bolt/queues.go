@@ -175,7 +175,7 @@ func (qs *queues) restore(key store.Key, now time.Time) {
 	if q == nil {
 		return
 	}
-	err := qs.db.View(func(tx *bbolt.Tx) error {
+	err := view(qs.db, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(wakesBucket).Get(appendRecordKey(nil, key))
 		if b == nil {
 			qs.place(key, nil, now)
@@ -207,7 +207,7 @@ func (qs *queues) load(q *queue, now time.Time) error {
 		from = appendInstant(bytes.Clone(prefix), q.loaded+1)
 	}
 	next := int64(math.MaxInt64)
-	err := qs.db.View(func(tx *bbolt.Tx) error {
+	err := view(qs.db, func(tx *bbolt.Tx) error {
 		c := tx.Bucket(dueBucket).Cursor()
 		for k, v := c.Seek(from); bytes.HasPrefix(k, prefix); k, v = c.Next() {
 			rest := k[len(prefix):]
@@ -231,7 +231,7 @@ func (qs *queues) load(q *queue, now time.Time) error {
 		return nil
 	})
 	if err != nil {
-		return foreign("load wakes", err)
+		return fmt.Errorf("load wakes: %w", err)
 	}
 	q.loaded, q.next = max(q.loaded, limit), next
 	return nil

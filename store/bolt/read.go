@@ -22,7 +22,17 @@ func (s *Store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 	if ctx.Err() != nil {
 		return ended(ctx)
 	}
-	return foreign("read", s.db.View(read))
+	return view(s.db, read)
+}
+
+// view turns a panic too into an error: bbolt panics where it finds a damaged page.
+func view(db *bbolt.DB, read func(*bbolt.Tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("read: %w: %v", errDamaged, p)
+		}
+	}()
+	return foreign("read", db.View(read))
 }
 
 // foreign classifies what bbolt says: a closed file is a closed store. Errors of this package pass as they are.

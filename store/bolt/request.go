@@ -23,7 +23,6 @@ type request struct {
 	sweep   bool  // an order of the sweeper instead of a batch
 
 	versions []int64
-	seqs     []int64
 	lease    *lease      // granted to claim
 	grant    store.Lease // what it said when it was granted
 	released bool        // release named a live lease
@@ -74,11 +73,24 @@ type wake struct {
 	fairness string
 }
 
-var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
+// requestPool is a store's own, so that a store made in a testing/synctest bubble shares no channel with another.
+type requestPool struct{ pool sync.Pool }
 
-// newRequest encodes a valid batch. The request is given back with free, unless its caller stopped waiting for it.
-func newRequest(b *store.Batch, now time.Time) *request {
-	r := requests.Get().(*request)
+func (p *requestPool) get() *request {
+	if r, ok := p.pool.Get().(*request); ok {
+		return r
+	}
+	return &request{done: make(chan struct{}, 1)}
+}
+
+// put takes back a request that nobody uses any more.
+func (p *requestPool) put(r *request) {
+	r.reset()
+	p.pool.Put(r)
+}
+
+// encode turns a valid batch into the request.
+func (r *request) encode(b *store.Batch, now time.Time) {
 	for i := range b.Puts {
 		r.addPut(&b.Puts[i], now)
 	}
@@ -104,10 +116,10 @@ func newRequest(b *store.Batch, now time.Time) *request {
 		l := *b.Release
 		r.release, r.freed = &l, r.keyOp(l.Key)
 	}
-	return r
 }
 
-func (r *request) free() {
+// reset keeps the memory of the request, for the next, and nothing else.
+func (r *request) reset() {
 	if cap(r.buf) > 1<<16 {
 		r.buf = nil
 	}
@@ -116,8 +128,7 @@ func (r *request) free() {
 	clear(r.logs)
 	clear(r.wakes)
 	*r = request{buf: r.buf[:0], puts: r.puts[:0], deletes: r.deletes[:0], logs: r.logs[:0], appends: r.appends[:0],
-		wakes: r.wakes[:0], done: r.done}
-	requests.Put(r)
+		wakes: r.wakes[:0], versions: r.versions[:0], done: r.done}
 }
 
 // since returns what was appended to buf behind from; buf growing later leaves it alone.

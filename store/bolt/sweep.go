@@ -26,7 +26,7 @@ func (s *Store) runSweeper(every time.Duration, stop <-chan struct{}) {
 
 // anyExpired looks without writing.
 func (s *Store) anyExpired() (found bool) {
-	err := s.db.View(func(tx *bbolt.Tx) error {
+	err := view(s.db, func(tx *bbolt.Tx) error {
 		k, _ := tx.Bucket(expiriesBucket).Cursor().First()
 		found = len(k) > 8 && parseInstant(k) <= time.Now().UnixNano()
 		return nil

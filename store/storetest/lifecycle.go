@@ -36,7 +36,12 @@ var calls = []struct {
 		_, err := s.Take(ctx, store.Limit{Key: "k", Rate: 1})
 		return err
 	}},
-	{"watch", func(ctx context.Context, s store.Store) error { _, err := s.Watch(ctx); return err }},
+	{"watch", func(ctx context.Context, s store.Store) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		_, err := s.Watch(ctx)
+		return err
+	}},
 }
 
 var lifecycleTests = []test{
