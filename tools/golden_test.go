@@ -1,0 +1,238 @@
+package tools
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const goldenDir = "../testdata/tools"
+
+// golden is what a client sees of a method, in the form of the golden files.
+func golden(t *testing.T, m Method) []byte {
+	t.Helper()
+	h := m.Effect.Hints()
+	b, err := json.Marshal(struct {
+		Name        string `json:"name"`
+		Title       string `json:"title"`
+		Description string `json:"description"`
+		Annotations any    `json:"annotations"`
+		Input       any    `json:"inputSchema"`
+		Output      any    `json:"outputSchema"`
+	}{
+		m.Name, m.Title, m.Description,
+		map[string]bool{"readOnlyHint": h.ReadOnly, "destructiveHint": h.Destructive, "idempotentHint": h.Idempotent, "openWorldHint": h.OpenWorld},
+		m.Input, m.Output,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, b, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	for escaped, plain := range map[string]string{`\u003c`: "<", `\u003e`: ">", `\u0026`: "&"} {
+		text = strings.ReplaceAll(text, escaped, plain)
+	}
+	return []byte(text + "\n")
+}
+
+// A change of what a client sees of a tool is reviewed as a change of its golden file: go test ./tools -update writes them.
+func TestToolsAreAsReviewed(t *testing.T) {
+	want := map[string]bool{}
+	for _, m := range All() {
+		path := filepath.Join(goldenDir, m.Name+".json")
+		want[path] = true
+		got := golden(t, m)
+		if *update {
+			if err := os.MkdirAll(goldenDir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		reviewed, err := os.ReadFile(path)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if diff := cmp.Diff(string(reviewed), string(got)); diff != "" {
+			t.Errorf("%s changed (-reviewed +now); go test ./tools -update accepts it:\n%s", m.Name, diff)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(goldenDir, "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		if want[path] {
+			continue
+		}
+		if !*update {
+			t.Errorf("%s is of a tool that does not exist; -update removes it", path)
+		} else if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// wireName is what every known client takes, after the prefix that some of them put before it.
+var wireName = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+
+func TestEveryToolIsWhole(t *testing.T) {
+	seen := map[string]bool{}
+	for _, m := range All() {
+		t.Run(m.Name, func(t *testing.T) {
+			switch {
+			case !wireName.MatchString(m.Name) || len(m.Name) > 40:
+				t.Errorf("name %q", m.Name)
+			case seen[m.Name]:
+				t.Errorf("two methods are named %s", m.Name)
+			case m.Contract == "" || m.Title == "" || len(m.Title) > 60:
+				t.Errorf("contract %q, title %q", m.Contract, m.Title)
+			case m.Call == nil:
+				t.Error("there is nothing to call")
+			}
+			seen[m.Name] = true
+			if n := len(m.Description); n < 60 || n > 900 {
+				t.Errorf("the description has %d bytes", n)
+			}
+			if !strings.HasSuffix(m.Description, ".") || strings.Contains(m.Description, "  ") || strings.Contains(m.Description, "\n") {
+				t.Errorf("the description is not a row of sentences: %q", m.Description)
+			}
+			for kind, schema := range map[string]json.RawMessage{"input": m.Input, "output": m.Output} {
+				if _, err := schemas.NewChecker(schema); err != nil {
+					t.Errorf("%s schema: %v", kind, err)
+				}
+				var root map[string]any
+				if err := json.Unmarshal(schema, &root); err != nil {
+					t.Fatal(err)
+				}
+				if root["type"] != "object" {
+					t.Errorf("%s schema: the root has type %v, want object", kind, root["type"])
+				}
+				for _, keyword := range []string{"anyOf", "oneOf", "allOf"} {
+					if root[keyword] != nil {
+						t.Errorf("%s schema: some clients refuse %s at the root", kind, keyword)
+					}
+				}
+				for _, problem := range portability("", root) {
+					t.Errorf("%s schema: %s", kind, problem)
+				}
+				if closed := root["additionalProperties"] == false; closed != (kind == "input") {
+					t.Errorf("%s schema: additionalProperties %v", kind, root["additionalProperties"])
+				}
+			}
+		})
+	}
+}
+
+// portability lists what some known client cannot read in a schema: references, a dialect, and a boolean or no type where a
+// schema stands.
+func portability(path string, schema map[string]any) (problems []string) {
+	bad := func(what string) { problems = append(problems, path+": "+what) }
+	for _, keyword := range []string{"$ref", "$schema", "$id", "$defs", "definitions", "$dynamicRef"} {
+		if _, there := schema[keyword]; there {
+			bad(keyword)
+		}
+	}
+	typed := false
+	for _, keyword := range []string{"type", "enum", "const", "anyOf", "oneOf", "allOf"} {
+		_, there := schema[keyword]
+		typed = typed || there
+	}
+	if !typed {
+		bad("a schema without a type")
+	}
+	sub := func(path string, v any) {
+		if s, ok := v.(map[string]any); ok {
+			problems = append(problems, portability(path, s)...)
+		} else {
+			problems = append(problems, path+": a boolean where a schema stands")
+		}
+	}
+	for _, keyword := range []string{"properties", "patternProperties"} {
+		if named, ok := schema[keyword].(map[string]any); ok {
+			for name, s := range named {
+				sub(path+"/"+name, s)
+			}
+		}
+	}
+	for _, keyword := range []string{"anyOf", "oneOf", "allOf", "prefixItems"} {
+		if list, ok := schema[keyword].([]any); ok {
+			for _, s := range list {
+				sub(path+"/"+keyword, s)
+			}
+		}
+	}
+	if items, there := schema["items"]; there {
+		sub(path+"/items", items)
+	}
+	if more, there := schema["additionalProperties"]; there && more != false {
+		sub(path+"/*", more)
+	}
+	return problems
+}
+
+// The walk itself finds what it is for.
+func TestPortabilityFindsProblems(t *testing.T) {
+	for _, tt := range []struct {
+		schema string
+		n      int
+	}{
+		{`{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}`, 0},
+		{`{"type":"object","properties":{"a":true}}`, 1},
+		{`{"type":"object","properties":{"a":{}}}`, 1},
+		{`{"type":"object","$schema":"x","properties":{"a":{"$ref":"#/$defs/a","type":"object"}},"$defs":{}}`, 3},
+		{`{"type":"array","items":true}`, 1},
+		{`{"type":"object","additionalProperties":true}`, 1},
+		{`{"anyOf":[{"type":"string"},false]}`, 1},
+	} {
+		var schema map[string]any
+		if err := json.Unmarshal([]byte(tt.schema), &schema); err != nil {
+			t.Fatal(err)
+		}
+		if got := portability("", schema); len(got) != tt.n {
+			t.Errorf("%s: got %v, want %d problems", tt.schema, got, tt.n)
+		}
+	}
+}
+
+// What a tool list costs a model is bounded: names, descriptions and input schemas together.
+func TestToolListsFitTheirBudget(t *testing.T) {
+	size := func(methods []Method) (n int) {
+		for _, m := range methods {
+			n += len(m.Name) + len(m.Description) + len(m.Input)
+		}
+		return n
+	}
+	for _, tt := range []struct {
+		name    string
+		methods []Method
+		budget  int
+	}{
+		{"Execution and Capability", slices.Concat(Execution(), Capability()), 16 << 10},
+		{"all", All(), 24 << 10},
+	} {
+		n := size(tt.methods)
+		t.Logf("%s: %d tools, %d of %d bytes", tt.name, len(tt.methods), n, tt.budget)
+		if n > tt.budget {
+			t.Errorf("%s: %d bytes, want at most %d", tt.name, n, tt.budget)
+		}
+	}
+}
