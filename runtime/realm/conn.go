@@ -105,7 +105,10 @@ func (d *dialer) attempt(ctx, life context.Context, protocol string) (*conn, err
 	}
 
 	options := []client.ClientOption{client.WithDiscoverTimeout(d.limits.ProbeTimeout)}
-	if protocol != "" && protocol != "auto" {
+	if protocol = cmp.Or(protocol, "auto"); protocol == "auto" && d.kind == transportSSE {
+		protocol = mcp.LATEST_LEGACY_PROTOCOL_VERSION // the stateless protocol has no such transport
+	}
+	if protocol != "auto" {
 		options = append(options, client.WithProtocolVersion(protocol))
 	}
 	c.client = client.NewClient(c.tr, options...)

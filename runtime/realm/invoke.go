@@ -126,7 +126,7 @@ func (c *conn) callTool(ctx context.Context, ask *call.Call, inputs json.RawMess
 	}
 	params := c.callParams(id, ask, inputs, Hops(ctx)+1)
 	var header http.Header
-	if c.modern && c.kind == transportHTTP {
+	if c.modern && c.kind != transportStdio {
 		header = c.callHeader(ask.Capability, params)
 	}
 	response, f := c.request(ctx, id, string(mcp.MethodToolsCall), params, header)

@@ -120,15 +120,15 @@ func TestCancelReachesTheRealmAndSparesTheOthers(t *testing.T) {
 		_, err := p.Invoke(t.Context(), ask("slow", "sleep", `{"ms":800}`))
 		other <- err
 	}()
-	<-started
+	await(t, started)
 	cancel()
-	wantError(t, <-failed, schemas.CodeCancelled, schemas.Unknown, "cancelled")
+	wantError(t, await(t, failed), schemas.CodeCancelled, schemas.Unknown, "cancelled")
 	file := ledger.New(path)
 	eventually(t, "the ledger says that it was cancelled", func() bool {
 		entries, err := file.Read()
 		return err == nil && slices.ContainsFunc(entries, func(e ledger.Entry) bool { return e.Effect == "cancelled" })
 	})
-	if err := <-other; err != nil {
+	if err := await(t, other); err != nil {
 		t.Errorf("the other call: %v", err)
 	}
 	if p.realms["slow"].conn.Load() != before {
@@ -162,7 +162,7 @@ func TestProgressComesInOrderAndBeforeTheResult(t *testing.T) {
 		}()
 	}
 	for range calls {
-		g := <-results
+		g := await(t, results)
 		if g.err != nil || !slices.Equal(g.steps, []float64{1, 2, 3, 4, 5}) {
 			t.Errorf("got steps %v, %v", g.steps, g.err)
 		}

@@ -35,7 +35,7 @@ func TestKilledChildFailsItsCallAndTheNextOneWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Now()
-	wantError(t, <-failed, schemas.CodeUnavailable, schemas.Unknown, "killed")
+	wantError(t, await(t, failed), schemas.CodeUnavailable, schemas.Unknown, "killed")
 	if took := time.Since(at); took > time.Second {
 		t.Errorf("the call failed only after %s", took)
 	}

@@ -128,6 +128,18 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// await receives what must come soon.
+func await[T any](t testing.TB, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("waited %s in vain", patience)
+		panic("unreachable")
+	}
+}
+
 func health(p *Pool, name string) schemas.RealmHealth {
 	for _, h := range p.Health() {
 		if h.Realm == name {

@@ -125,7 +125,7 @@ func (c *conn) listTools(ctx context.Context, limits Limits) ([]json.RawMessage,
 	for range maxPages {
 		params := c.listParams(cursor)
 		var header http.Header
-		if c.modern && c.kind == transportHTTP {
+		if c.modern && c.kind != transportStdio {
 			header = http.Header{}
 			for name, v := range mcp.StandardHeaders(c.version, mcp.MethodToolsList, params) {
 				header.Set(name, v)

@@ -1,0 +1,345 @@
+package realm
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	mcpserver "github.com/mark3labs/mcp-go/server"
+
+	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/schemas"
+)
+
+// remote is an MCP server over HTTP in this process.
+type remote struct {
+	mcp       *mcpserver.MCPServer
+	cancelled chan struct{} // a sleeping call noticed its end
+	running   chan struct{} // a call began to sleep
+}
+
+func newRemote() *remote {
+	r := &remote{mcp: mcpserver.NewMCPServer("remote", "2", mcpserver.WithToolCapabilities(true)), cancelled: make(chan struct{}, 16), running: make(chan struct{}, 16)}
+	r.mcp.AddTools(
+		mcpserver.ServerTool{Tool: mcp.NewTool("echo", mcp.WithString("msg")), Handler: func(_ context.Context, q mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			return mcp.NewToolResultText(q.GetString("msg", "")), nil
+		}},
+		mcpserver.ServerTool{Tool: mcp.NewTool("big", mcp.WithNumber("bytes")), Handler: func(_ context.Context, q mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			return mcp.NewToolResultText(strings.Repeat("x", q.GetInt("bytes", 0))), nil
+		}},
+		mcpserver.ServerTool{Tool: mcp.NewTool("steps"), Handler: func(ctx context.Context, q mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			for i := 1; i <= 3; i++ {
+				if err := r.mcp.SendNotificationToClient(ctx, "notifications/progress", map[string]any{"progressToken": q.Params.Meta.ProgressToken, "progress": i, "total": 3}); err != nil {
+					return nil, err
+				}
+				time.Sleep(20 * time.Millisecond) // the library may lose one that comes with the result
+			}
+			return mcp.NewToolResultText("done"), nil
+		}},
+		mcpserver.ServerTool{Tool: mcp.NewTool("sleep"), Handler: func(ctx context.Context, _ mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			r.running <- struct{}{}
+			<-ctx.Done()
+			r.cancelled <- struct{}{}
+			return nil, ctx.Err()
+		}},
+	)
+	return r
+}
+
+// handler serves streamable HTTP at /mcp and SSE at /sse.
+func (r *remote) handler(base string) http.Handler {
+	sse := mcpserver.NewSSEServer(r.mcp, mcpserver.WithBaseURL(base))
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", mcpserver.NewStreamableHTTPServer(r.mcp, mcpserver.WithStateful(true)))
+	mux.Handle("/sse", sse.SSEHandler())
+	mux.Handle("/message", sse.MessageHandler())
+	return mux
+}
+
+// host is a listener that can be stopped and started again on the same address.
+type host struct {
+	addr string
+	srv  *http.Server
+	wg   sync.WaitGroup
+}
+
+func (h *host) start(t *testing.T, handler func(base string) http.Handler) {
+	t.Helper()
+	if h.addr == "" {
+		h.addr = "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.addr = l.Addr().String()
+	h.srv = &http.Server{Handler: handler("http://" + h.addr), ReadHeaderTimeout: time.Second}
+	h.wg.Go(func() { _ = h.srv.Serve(l) }) // it ends by stop
+}
+
+func (h *host) stop() {
+	_ = h.srv.Close()
+	h.wg.Wait()
+}
+
+// transports are the ways to reach a remote: the protocol is chosen by the handshake or pinned to the older one.
+var transports = []struct{ name, kind, path, protocol string }{
+	{"http modern", "http", "/mcp", ""},
+	{"http legacy", "streamable-http", "/mcp", "2025-11-25"},
+	{"sse", "sse", "/sse", ""},
+}
+
+func overHTTP(t *testing.T, test func(t *testing.T, p *Pool, r *remote, h *host)) {
+	for _, tt := range transports {
+		t.Run(tt.name, func(t *testing.T) {
+			r, h := newRemote(), &host{}
+			h.start(t, r.handler)
+			defer func() { h.stop() }()
+			limits := quick
+			limits.MaxMessage = 1 << 20
+			var policies schemas.Policies
+			policies.Default.Protocol = tt.protocol
+			p := run(t, Config{Realms: realms("remote", schemas.Realm{Type: tt.kind, URL: "http://" + h.addr + tt.path}), Limits: limits, Policies: policies})
+			test(t, p, r, h)
+		})
+	}
+}
+
+func TestHTTPCallsListsAndProgress(t *testing.T) {
+	overHTTP(t, func(t *testing.T, p *Pool, _ *remote, _ *host) {
+		if got := mustInvoke(t, p, "remote", "echo", `{"msg":"hi"}`); got.Text != "hi" {
+			t.Errorf("got %q", got.Text)
+		}
+		if names, err := p.Catalog(t.Context(), nil).Tools("remote"); err != nil || len(names) != 4 {
+			t.Errorf("tools are %v, %v", names, err)
+		}
+		var steps []float64
+		c := ask("remote", "steps", `{}`)
+		c.Progress = func(p call.Progress) { steps = append(steps, p.Done) }
+		if _, err := p.Invoke(t.Context(), c); err != nil || !slices.Equal(steps, []float64{1, 2, 3}) {
+			t.Errorf("steps %v, %v", steps, err)
+		}
+		if h := health(p, "remote"); h.State != schemas.RealmReady || h.Server != "remote 2" || h.Protocol == "" {
+			t.Errorf("health is %+v", h)
+		}
+	})
+}
+
+func TestHTTPCancelReachesTheRealm(t *testing.T) {
+	overHTTP(t, func(t *testing.T, p *Pool, r *remote, _ *host) {
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error, 1)
+		go func() {
+			_, err := p.Invoke(ctx, ask("remote", "sleep", `{}`))
+			failed <- err
+		}()
+		await(t, r.running)
+		cancel()
+		wantError(t, await(t, failed), schemas.CodeCancelled, schemas.Unknown, "cancelled")
+		await(t, r.cancelled)
+		mustInvoke(t, p, "remote", "echo", `{}`)
+	})
+}
+
+func TestHTTPServerRestarts(t *testing.T) {
+	overHTTP(t, func(t *testing.T, p *Pool, r *remote, h *host) {
+		mustInvoke(t, p, "remote", "echo", `{}`)
+		failed := make(chan error, 1)
+		go func() {
+			_, err := p.Invoke(context.Background(), ask("remote", "sleep", `{}`))
+			failed <- err
+		}()
+		await(t, r.running)
+		h.stop()
+		wantError(t, await(t, failed), schemas.CodeUnavailable, schemas.Unknown, "before the answer")
+		_, err := invoke(t, p, "remote", "echo", `{}`)
+		wantError(t, err, schemas.CodeUnavailable, schemas.NotRun, "refused")
+
+		h.start(t, newRemote().handler)
+		at := time.Now()
+		eventually(t, "calls succeed again", func() bool {
+			_, err := invoke(t, p, "remote", "echo", `{}`)
+			return err == nil
+		})
+		if took := time.Since(at); took > 2*time.Second {
+			t.Errorf("calls succeeded again only after %s", took)
+		}
+	})
+}
+
+func TestHTTPAnswerLargerThanTheLimit(t *testing.T) {
+	overHTTP(t, func(t *testing.T, p *Pool, _ *remote, _ *host) {
+		_, err := invoke(t, p, "remote", "big", `{"bytes":3000000}`)
+		wantError(t, err, schemas.CodePayloadTooLarge, schemas.RanFailed, "larger than the limit")
+		if got := mustInvoke(t, p, "remote", "big", `{"bytes":1000000}`); len(got.Text) != 1_000_000 {
+			t.Errorf("got %d bytes", len(got.Text))
+		}
+	})
+}
+
+func TestHTTPUnknownToolIsNotFound(t *testing.T) {
+	overHTTP(t, func(t *testing.T, p *Pool, _ *remote, _ *host) {
+		_, err := invoke(t, p, "remote", "ecoh", `{}`)
+		wantError(t, err, schemas.CodeNotFound, schemas.NotRun, "no such tool")
+		mustInvoke(t, p, "remote", "echo", `{}`)
+	})
+}
+
+// legacyScript is a hand-written server of the older streamable HTTP that forgets its sessions when asked to.
+type legacyScript struct {
+	refuse   int          // the status with which an unknown session is refused
+	session  atomic.Int64 // the one it knows
+	starts   atomic.Int64
+	executed atomic.Int64
+}
+
+func (s *legacyScript) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	var m message
+	if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	reply := func(result string) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, result)
+	}
+	current := fmt.Sprint(s.session.Load())
+	switch {
+	case m.Method == "initialize":
+		s.starts.Add(1)
+		w.Header().Set("Mcp-Session-Id", current)
+		reply(`{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}`)
+	case m.Method == "server/discover":
+		reply(`{}`) // as servers do that answer everything
+	case r.Header.Get("Mcp-Session-Id") != current:
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(s.refuse)
+		fmt.Fprint(w, `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}`)
+	case m.Method == "tools/list":
+		reply(`{"tools":[{"name":"go","inputSchema":{"type":"object"}}]}`)
+	case m.Method == "tools/call":
+		s.executed.Add(1)
+		reply(`{"content":[{"type":"text","text":"ok"}]}`)
+	default:
+		w.WriteHeader(http.StatusAccepted)
+	}
+}
+
+func TestLostSessionIsMadeAgainOnceAndTheCallRepeated(t *testing.T) {
+	for _, refuse := range []int{404, 400} {
+		t.Run(fmt.Sprint(refuse), func(t *testing.T) {
+			s := &legacyScript{refuse: refuse}
+			s.session.Store(1)
+			ts := httptest.NewServer(s)
+			defer ts.Close()
+			p := run(t, Config{Realms: realms("r", schemas.Realm{URL: ts.URL})})
+			mustInvoke(t, p, "r", "go", `{}`)
+			if got := health(p, "r").Protocol; got != "2025-11-25" {
+				t.Errorf("a server that answers server/discover with {} is spoken to in %s", got)
+			}
+			s.session.Store(2)
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() {
+					if _, err := p.Invoke(context.Background(), ask("r", "go", `{}`)); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			if got := s.executed.Load(); got != 21 {
+				t.Errorf("the tool ran %d times for 21 calls", got)
+			}
+			if got := s.starts.Load(); got > 4 {
+				t.Errorf("20 calls made %d sessions", got-1)
+			}
+			if h := health(p, "r"); h.ConsecutiveFailures != 0 || h.State != schemas.RealmReady {
+				t.Errorf("health is %+v", h)
+			}
+		})
+	}
+}
+
+func TestCredentialsDoNotFollowARedirect(t *testing.T) {
+	var leaked atomic.Bool
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { leaked.Store(true) }))
+	defer other.Close()
+	ts := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	defer ts.Close()
+	for _, kind := range []string{"http", "sse"} {
+		p := run(t, Config{Realms: realms("r", schemas.Realm{Type: kind, URL: ts.URL, Headers: map[string]string{"X-Api-Key": "canary-secret"}})})
+		_, err := invoke(t, p, "r", "go", `{}`)
+		wantError(t, err, schemas.CodeUnavailable, schemas.NotRun, "redirects to "+other.URL)
+	}
+	if leaked.Load() {
+		t.Error("the other host got a request")
+	}
+}
+
+func TestStatusOfARealmThatRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		code   schemas.Code
+		says   string
+	}{
+		{401, schemas.CodeDenied, "mcpServers.r.headers"},
+		{404, schemas.CodeUnavailable, `"type": "sse"`},
+		{405, schemas.CodeUnavailable, `"type": "sse"`},
+		{500, schemas.CodeUnavailable, "500"},
+	} {
+		t.Run(fmt.Sprint(tt.status), func(t *testing.T) {
+			ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(tt.status) }))
+			defer ts.Close()
+			p := run(t, Config{Realms: realms("r", schemas.Realm{URL: ts.URL + "?key=canary-secret"})})
+			_, err := invoke(t, p, "r", "go", `{}`)
+			if e := wantError(t, err, tt.code, schemas.NotRun, tt.says); strings.Contains(e.Error(), "canary") {
+				t.Errorf("the error holds the url's secret: %v", e)
+			}
+		})
+	}
+}
+
+func TestEventsThatAreTooLargeBecomeErrors(t *testing.T) {
+	big := strings.Repeat("x", 5000)
+	stream := "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\"" + big + "\"}\n\n" +
+		"data: {\"result\":{\"a\":\"" + big + "\"},\"jsonrpc\":\"2.0\",\"id\":8}\n\n" +
+		"data: {\"id\":9}\n\n"
+	body := &eventBody{body: io.NopCloser(strings.NewReader(stream)), lines: newLineReader(strings.NewReader(stream), 1000), limit: 1000}
+	got, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"id":7,"error":{"code":-1000001`, `"id":8,"error":{"code":-1000001`, "data: {\"id\":9}\n\n"} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("%q is missing in %q", want, got)
+		}
+	}
+	many := strings.Repeat("data: "+strings.Repeat("x", 900)+"\n", 5) // one event of many lines
+	body = &eventBody{body: io.NopCloser(strings.NewReader(many)), lines: newLineReader(strings.NewReader(many), 1000), limit: 1000}
+	if _, err := io.ReadAll(body); err != errTooLarge {
+		t.Errorf("an event of many lines ends with %v", err)
+	}
+}
+
+func TestRetryAfterReadsSecondsAndDates(t *testing.T) {
+	for header, want := range map[string]int64{"": 0, "7": 7, "-3": 0, "soon": 0, time.Now().Add(90 * time.Second).UTC().Format(http.TimeFormat): 89} {
+		if got := retryAfter(header); got < want || got > want+1 {
+			t.Errorf("retryAfter(%q) = %d, want %d", header, got, want)
+		}
+	}
+}
