@@ -26,6 +26,8 @@ type Call struct {
 	Timeout     time.Duration // longest time of the attempt; 0 means no limit of its own
 	TimeoutFrom string        // which setting Timeout comes from, for the error: "node", "plan defaults", "capability", …
 
+	Retry *schemas.Retry // of a direct call: what somebody asked for; nil means the built-in policy
+
 	ExecutionID string // empty for a direct call
 	NodeID      string
 	TraceParent string // W3C traceparent; empty: none

@@ -1,0 +1,45 @@
+// Package runtime is the runtime plane: it takes plans, runs them durably and answers for them. This page is the tour.
+//
+// # From a plan to its result
+//
+//	Execute ─▶ plan.Parse ─▶ plan.Compile (live tools) ─▶ one batch: plan, head, first events, lease ─▶ owner
+//	owner:  decide events ─▶ machine.Apply ─▶ machine.Next … ─▶ store.Commit (one batch) ─▶ start calls ─▶ results ─▶ decide …
+//
+// Everything that changes an execution goes through one door, [Runtime.transition]: a worker's results, timers, cancel,
+// suspend, resume, signals. The door loads the state, lets the caller decide on events, applies them, adds what
+// [machine.State.Next] says is due, and commits all of it as one batch against the version of the head record it had read.
+// When somebody else was faster, the state is folded anew and everything is decided again. That version is the fence: a
+// worker that lost its lease and does not know it cannot write.
+//
+// # What is stored, by kind
+//
+//	execution/<id>      the head: what a summary shows, and the version everybody commits against; its log; its wake
+//	plan/<id>           the accepted plan with the tools' schemas and effects as they were (plan.Definition)
+//	snapshot/<id>       the folded state, written when the log behind it has outgrown it
+//	output/<id>/<node>  an output too large for the log
+//	idempotency/<key>   which execution an idempotency key stands for
+//	catalog/<realm>     the tools a realm listed last
+//
+// A transition writes its events and the small head, never the whole execution; so a node costs the same in a plan of
+// ten and of ten thousand.
+//
+// # Who runs what
+//
+// The unit of work is the execution. A worker claims it by a lease (the submitter at once, where it has room), folds its
+// log, and then keeps the state in memory as a cache of the log. Its owner goroutine takes everything that happened since the last
+// commit (results, requests, timers) into the next one, so that a wide fan-out shares commits. Calls run in goroutines of their own.
+// When only timers or decisions are left, the owner commits the next wake, releases the lease and forgets the execution.
+//
+// After a crash the lease lapses (on the embedded store at once) and another owner claims it. What was in flight then is
+// decided by the effect of each capability: package machine has the table.
+//
+// # Packages
+//
+//	plan       pure: parse, compile, expressions, binding
+//	machine    pure: the state, its events, what is due
+//	call       one attempt and what is wrapped around it; dispatch.go here puts the chain together
+//	realm      the downstream MCP servers
+//	telemetry  folds of committed events
+//
+// State machine: see package machine.
+package runtime

@@ -1,0 +1,320 @@
+package runtime
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// Submit is a plan to execute, with what the caller says beside it.
+type Submit struct {
+	Plan           []byte         // JSON or YAML
+	Inputs         schemas.Object // members that replace those of the plan's inputs
+	SessionID      string
+	Priority       int              // 0: the plan's
+	IdempotencyKey string           // empty: the plan's
+	Timeout        schemas.Duration // of the whole execution; 0: the plan's
+	Retry          *schemas.Retry   // for nodes without a retry of their own; nil: the plan's defaults
+	RerunOf        string           // the execution that this one repeats
+	reuse          []schemas.Event  // what a rerun takes over: node_reused
+}
+
+// Validate compiles a plan against the live tools and starts nothing. Findings are the answer; an error means that the
+// plan could not be looked at.
+func (r *Runtime) Validate(ctx context.Context, source []byte) (schemas.Validation, error) {
+	p, findings := r.compile(ctx, &Submit{Plan: source})
+	v := schemas.Validation{Valid: p != nil, Findings: findings}
+	if findings == nil {
+		v.Findings = []schemas.Finding{}
+	}
+	if p != nil {
+		v.Explain = new(p.Explain())
+	}
+	return v, nil
+}
+
+// compile makes a program of what was submitted, or nil and the findings that refuse it.
+func (r *Runtime) compile(ctx context.Context, sub *Submit) (*plan.Program, []schemas.Finding) {
+	parsed, findings := plan.Parse(sub.Plan, r.limits.Plan)
+	if parsed == nil {
+		return nil, findings
+	}
+	refused := slices.ContainsFunc(findings, isError) // the rest is looked at all the same: all findings at once
+	if len(sub.Inputs) > 0 {
+		merged, err := merge(parsed.Inputs, sub.Inputs)
+		if err != nil {
+			return nil, append(findings, schemas.Finding{Severity: schemas.SeverityError, Code: "invalid_inputs", Path: "/inputs", Message: err.Error()})
+		}
+		parsed.Inputs = merged
+	}
+	if sub.Priority != 0 {
+		parsed.Priority = sub.Priority
+	}
+	if parsed.Priority == 0 {
+		parsed.Priority = schemas.PriorityDefault
+	}
+	if parsed.MaxParallel == 0 || parsed.MaxParallel > r.limits.MaxParallel {
+		parsed.MaxParallel = r.limits.MaxParallel
+	}
+	if sub.IdempotencyKey != "" {
+		parsed.IdempotencyKey = sub.IdempotencyKey
+	}
+	if sub.Timeout > 0 {
+		parsed.Timeout = sub.Timeout
+	}
+	if sub.Retry != nil {
+		if parsed.Defaults == nil {
+			parsed.Defaults = &schemas.Defaults{}
+		}
+		parsed.Defaults.Retry = sub.Retry.Or(parsed.Defaults.Retry)
+	}
+	program, more := plan.Compile(parsed, r.realms.Catalog(ctx, plan.Realms(parsed)), r.limits.Plan)
+	if refused {
+		program = nil
+	}
+	return program, append(findings, more...)
+}
+
+// merge replaces members of an object.
+func merge(base, over schemas.Object) (schemas.Object, error) {
+	members := map[string]json.RawMessage{}
+	for _, o := range []schemas.Object{base, over} {
+		if len(o) > 0 {
+			if err := json.Unmarshal(o, &members); err != nil {
+				return nil, fmt.Errorf("inputs are no JSON object: %w", err)
+			}
+		}
+	}
+	return json.Marshal(members)
+}
+
+func isError(f schemas.Finding) bool { return f.Severity == schemas.SeverityError }
+
+// Execute accepts a plan: when it returns, the execution is durable and will be run, whatever happens to this process.
+// An invalid plan is an error of code invalid_plan that carries the findings; nothing was started then.
+func (r *Runtime) Execute(ctx context.Context, sub Submit) (schemas.Execution, error) {
+	program, findings := r.compile(ctx, &sub)
+	if program == nil {
+		return schemas.Execution{}, invalidPlan(findings)
+	}
+	id := r.newID()
+	if key := program.Definition.Plan.IdempotencyKey; key != "" {
+		reserved, known, err := r.reserve(ctx, key, id, program)
+		if err != nil {
+			return schemas.Execution{}, err
+		}
+		id = reserved
+		if known {
+			if h, err := r.headFor(ctx, id); err == nil {
+				return h.Execution, nil
+			} else if !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+				return schemas.Execution{}, err
+			} // else the first submitter died between the reservation and the execution: finish his work
+		}
+	}
+	if err := r.create(ctx, id, program, sub); err != nil {
+		return schemas.Execution{}, err
+	}
+	h, err := r.headFor(ctx, id)
+	return h.Execution, err
+}
+
+func invalidPlan(findings []schemas.Finding) *schemas.Error {
+	var first string
+	n := 0
+	for _, f := range findings {
+		if isError(f) {
+			if n++; n == 1 {
+				first = f.Path + ": " + f.Message
+			}
+		}
+	}
+	if n > 1 {
+		first = fmt.Sprintf("%s (and %d more)", first, n-1)
+	}
+	return schemas.Errorf(schemas.CodeInvalidPlan, "%s", first).With(func(e *schemas.Error) { e.Findings = findings })
+}
+
+// reservation says which execution an idempotency key stands for.
+type reservation struct {
+	ExecutionID string `json:"execution_id"`
+	Digest      string `json:"digest"`
+}
+
+// reserve binds the key to id, or finds the execution that it is bound to already.
+func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *plan.Program) (bound string, known bool, err error) {
+	canonical, err := json.Marshal(p.Definition.Plan)
+	if err != nil {
+		return "", false, fmt.Errorf("digest plan: %w", err)
+	}
+	sum := sha256.Sum256(canonical)
+	mine := reservation{ExecutionID: id, Digest: hex.EncodeToString(sum[:])}
+	value, err := json.Marshal(mine)
+	if err != nil {
+		return "", false, fmt.Errorf("encode reservation: %w", err)
+	}
+	owner := sha256.Sum256([]byte(CallerFrom(ctx).Principal + "\x00" + idempotencyKey))
+	key := store.Key{Kind: kindIdempotency, ID: hex.EncodeToString(owner[:])}
+	_, err = r.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: key, Value: value, TTL: r.limits.Idempotency}}})
+	if err == nil {
+		return id, false, nil
+	}
+	if !errors.Is(err, store.ErrConflict) {
+		return "", false, storeError(err)
+	}
+	rec, err := r.store.Get(ctx, key)
+	if err != nil {
+		return "", false, storeError(err)
+	}
+	var theirs reservation
+	if err := json.Unmarshal(rec.Value, &theirs); err != nil {
+		return "", false, fmt.Errorf("read reservation: %w", err)
+	}
+	if theirs.Digest != mine.Digest {
+		return "", false, schemas.Errorf(schemas.CodeConflict, "idempotency_key %q already stands for another plan, execution %q", idempotencyKey, theirs.ExecutionID).
+			WithHint("use a new key for a new plan; the same key is for the same plan submitted again").
+			WithField("idempotency_key").With(func(e *schemas.Error) { e.ExecutionID = theirs.ExecutionID })
+	}
+	return theirs.ExecutionID, true, nil
+}
+
+// create commits a new execution. Where this process has room it owns it from the same commit on.
+func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Submit) error {
+	record, err := json.Marshal(definition{Definition: p.Definition})
+	if err != nil {
+		return fmt.Errorf("encode plan: %w", err)
+	}
+	now := r.now()
+	h := head{Principal: CallerFrom(ctx).Principal, Execution: schemas.Execution{
+		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, CreatedAt: now,
+	}}
+	x := r.newExecution(id, h, p)
+	x.state = machine.New(p)
+	base := store.Batch{Puts: []store.Put{{Key: planKey(id), Value: record, Version: store.AnyVersion}}}
+	create := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		if s.Status != "" {
+			return nil, nil // somebody with the same idempotency key was faster: it is the same execution
+		}
+		e := schemas.Event{Type: schemas.EventCreated, By: h.Principal, Priority: p.Definition.Plan.Priority, Name: h.Name}
+		if d := p.Definition.Plan.Timeout.Std(); d > 0 {
+			e.Due = new(now.Add(d))
+		}
+		return append([]schemas.Event{e}, sub.reuse...), nil
+	}
+	if !r.running.Load() || !r.slots.TryAcquire(1) {
+		q := &request{decide: create}
+		if _, err := r.step(ctx, x, []*request{q}, visit, base); err != nil {
+			return err
+		}
+		return q.err
+	}
+	base.Claim = &store.Claim{Key: executionKey(id), Owner: r.worker, TTL: r.limits.Lease}
+	q := &request{done: make(chan struct{}), decide: func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		events, err := create(s, now)
+		if err == nil && len(events) > 0 {
+			events = append(events, schemas.Event{Type: schemas.EventStarted, By: r.worker})
+		}
+		return events, err
+	}}
+	r.adopt(x, nil, []*request{q}, base)
+	select {
+	case <-q.done:
+		return q.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Suspend stops an execution from starting anything. In mode drain, the default, calls in flight finish and are recorded;
+// in mode now those that may be repeated are stopped.
+func (r *Runtime) Suspend(ctx context.Context, id, mode, reason string) (schemas.Execution, error) {
+	return r.change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		switch s.Status {
+		case schemas.StatusSuspending, schemas.StatusSuspended:
+			return nil, nil
+		case schemas.StatusPending:
+			return []schemas.Event{{Type: schemas.EventSuspended, Reason: reason, By: CallerFrom(ctx).Principal}}, nil
+		case schemas.StatusRunning:
+			return []schemas.Event{{Type: schemas.EventSuspending, Reason: reason, Name: mode, By: CallerFrom(ctx).Principal}}, nil
+		}
+		return nil, illegal("suspend", id, s.Status)
+	})
+}
+
+// Resume lets a suspended execution go on, after the patch has been applied to its held nodes. A patch alone may also
+// go to an execution that runs: its other branches went on.
+func (r *Runtime) Resume(ctx context.Context, id string, patch *schemas.Patch) (schemas.Execution, error) {
+	return r.change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		events, err := patched(s, id, patch, CallerFrom(ctx).Principal)
+		if err != nil {
+			return nil, err
+		}
+		switch s.Status {
+		case schemas.StatusSuspending, schemas.StatusSuspended:
+			return append(events, schemas.Event{Type: schemas.EventResumed, By: CallerFrom(ctx).Principal}), nil
+		case schemas.StatusRunning:
+			return events, nil
+		}
+		return nil, illegal("resume", id, s.Status)
+	})
+}
+
+// Cancel ends an execution. Calls in flight are told to stop and have the grace period to answer; what does not is listed
+// with outcome unknown.
+func (r *Runtime) Cancel(ctx context.Context, id, reason string, grace time.Duration) (schemas.Execution, error) {
+	if grace <= 0 {
+		grace = r.limits.Grace
+	}
+	return r.change(ctx, id, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		switch {
+		case s.Status == schemas.StatusCancelling, s.Status == schemas.StatusCancelled:
+			return nil, nil
+		case s.Status.Terminal() || s.Status == schemas.StatusCompensating:
+			return nil, illegal("cancel", id, s.Status)
+		}
+		return []schemas.Event{{Type: schemas.EventCancelling, Reason: reason, By: CallerFrom(ctx).Principal, Due: new(now.Add(grace))}}, nil
+	})
+}
+
+// Signal delivers an event with data to an execution, which keeps it in its log.
+func (r *Runtime) Signal(ctx context.Context, id, name string, data schemas.Value) (schemas.Execution, error) {
+	return r.change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		switch {
+		case s.Status.Terminal() || s.Status == schemas.StatusCancelling:
+			return nil, illegal("signal", id, s.Status)
+		case len(s.Signals) >= machine.MaxSignals:
+			return nil, schemas.Errorf(schemas.CodeQuotaExceeded, "execution %q already holds %d signals", id, machine.MaxSignals)
+		}
+		return []schemas.Event{{Type: schemas.EventSignal, Name: name, Data: data, By: CallerFrom(ctx).Principal}}, nil
+	})
+}
+
+// change passes a caller's decision through the door and shows what became of the execution.
+func (r *Runtime) change(ctx context.Context, id string, decide decision) (schemas.Execution, error) {
+	if _, err := r.headFor(ctx, id); err != nil {
+		return schemas.Execution{}, err
+	}
+	if err := r.transition(ctx, id, decide); err != nil {
+		return schemas.Execution{}, err
+	}
+	h, err := r.headFor(ctx, id)
+	return withHint(h.Execution), err
+}
+
+func illegal(verb, id string, s schemas.Status) *schemas.Error {
+	code := schemas.CodeConflict
+	if s.Terminal() {
+		code = schemas.CodeAlreadyFinished
+	}
+	return schemas.Errorf(code, "cannot %s execution %q: it is %s", verb, id, s).With(func(e *schemas.Error) { e.ExecutionID = id })
+}

@@ -1,0 +1,557 @@
+package machine
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+)
+
+// catalog has one realm, r, whose tools are called after their effect: read_…, idempotent_…, once_….
+type catalog struct{}
+
+func (catalog) Realms() []string               { return []string{"r"} }
+func (catalog) Tools(string) ([]string, error) { return []string{"read", "idempotent", "once"}, nil }
+func (catalog) Tool(_, name string) (plan.Tool, bool) {
+	effect, _, _ := strings.Cut(name, "_")
+	return plan.Tool{Effect: schemas.Effect(effect), Hash: name, InputSchema: json.RawMessage(`{"type":"object"}`)}, true
+}
+
+func program(t testing.TB, source string) *plan.Program {
+	t.Helper()
+	p, findings := plan.Parse([]byte(source), plan.Limits{})
+	if p == nil {
+		t.Fatalf("parse: %+v", findings)
+	}
+	compiled, findings := plan.Compile(p, catalog{}, plan.Limits{})
+	if compiled == nil {
+		t.Fatalf("compile: %+v", findings)
+	}
+	return compiled
+}
+
+var epoch = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func middle() float64 { return 0.5 } // no jitter
+
+// sim drives a State as the runtime does: it applies, keeps the log, and evaluates nodes as true.
+type sim struct {
+	t   testing.TB
+	s   *State
+	now time.Time
+	log []schemas.Event
+}
+
+func begin(t testing.TB, source string) *sim {
+	m := &sim{t: t, s: New(program(t, source)), now: epoch}
+	m.emit(schemas.Event{Type: schemas.EventCreated, Priority: 3})
+	m.emit(schemas.Event{Type: schemas.EventStarted})
+	m.advance()
+	return m
+}
+
+func (m *sim) emit(e schemas.Event) {
+	m.t.Helper()
+	e.Seq, e.At = m.s.Seq+1, m.now
+	if err := m.s.Apply(e); err != nil {
+		m.t.Fatal(err)
+	}
+	m.log = append(m.log, e)
+	m.check()
+}
+
+// advance applies what is due until nothing is.
+func (m *sim) advance() {
+	m.t.Helper()
+	for range 10_000 {
+		actions := m.s.Next(m.now)
+		if len(actions) == 0 {
+			return
+		}
+		for _, a := range actions {
+			switch a.Kind {
+			case Emit:
+				m.emit(*a.Event)
+			case Start:
+				if !m.s.Failing {
+					m.start(a.Node)
+				}
+			case Finish:
+				m.emit(schemas.Event{Type: schemas.EventFinished, Status: schemas.StatusSucceeded})
+			}
+		}
+	}
+	m.t.Fatal("Next never comes to rest")
+}
+
+func (m *sim) start(node int) {
+	p := &m.s.program.Nodes[node]
+	switch p.Kind {
+	case plan.KindSet:
+		m.emit(schemas.Event{Type: schemas.EventNodeSucceeded, Node: p.ID})
+	case plan.KindWait:
+		m.emit(schemas.Event{Type: schemas.EventNodeStarted, Node: p.ID, Attempt: 1, Due: new(m.now.Add(time.Minute))})
+	default:
+		m.emit(schemas.Event{Type: schemas.EventNodeStarted, Node: p.ID, Attempt: m.s.Nodes[node].Attempts + 1})
+	}
+}
+
+func (m *sim) index(id string) int {
+	m.t.Helper()
+	i, ok := m.s.program.Index(id)
+	if !ok {
+		m.t.Fatalf("no node %q", id)
+	}
+	return i
+}
+
+func (m *sim) succeed(id string) {
+	m.t.Helper()
+	m.emit(schemas.Event{Type: schemas.EventNodeSucceeded, Node: id, Output: schemas.Value(`1`)})
+	m.advance()
+}
+
+func (m *sim) fail(id string, err *schemas.Error) {
+	m.t.Helper()
+	i := m.index(id)
+	e := m.s.Failed(i, m.s.Nodes[i].Attempts, err, time.Millisecond, m.now, middle)
+	if e == nil {
+		m.t.Fatalf("%s has no attempt in flight", id)
+	}
+	m.emit(*e)
+	m.advance()
+}
+
+func (m *sim) status(id string) schemas.NodeStatus { return m.s.Nodes[m.index(id)].Status }
+
+func (m *sim) want(status schemas.Status, nodes string) {
+	m.t.Helper()
+	var got []string
+	for i := range m.s.Nodes {
+		got = append(got, m.s.program.Nodes[i].ID+"="+string(m.s.Nodes[i].Status))
+	}
+	if m.s.Status != status || strings.Join(got, " ") != nodes {
+		m.t.Errorf("got %s: %s\nwant %s: %s", m.s.Status, strings.Join(got, " "), status, nodes)
+	}
+}
+
+// check asserts that what the state keeps beside its nodes is what the nodes say, and that the fold of the log, and a
+// snapshot, give the same state.
+func (m *sim) check() {
+	m.t.Helper()
+	folded := New(m.s.program)
+	for _, e := range m.log {
+		b, err := json.Marshal(e)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		var read schemas.Event
+		if err := json.Unmarshal(b, &read); err != nil {
+			m.t.Fatal(err)
+		}
+		if err := folded.Apply(read); err != nil {
+			m.t.Fatalf("fold: %v", err)
+		}
+	}
+	want := snapshot(m.t, m.s)
+	if got := snapshot(m.t, folded); got != want {
+		m.t.Fatalf("fold(log) differs from the state:\n%s\n%s", got, want)
+	}
+	restored, err := Restore(m.s.program, []byte(want))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if got := snapshot(m.t, restored); got != want {
+		m.t.Fatalf("a restored snapshot differs:\n%s\n%s", got, want)
+	}
+	if restored.count != m.s.count || restored.inFlight != m.s.inFlight {
+		m.t.Fatalf("counters differ: kept %v %d, derived %v %d", m.s.count, m.s.inFlight, restored.count, restored.inFlight)
+	}
+	if a, b := describe(restored.Next(m.now)), describe(m.s.Next(m.now)); a != b {
+		m.t.Fatalf("Next differs after a restore:\n%s\n%s", a, b)
+	}
+}
+
+// describe prints actions without regard to their order: queues are first come, first served, and a snapshot has no queue.
+func describe(actions []Action) string {
+	kinds := map[string]int{}
+	for _, a := range actions {
+		if a.Event != nil {
+			kinds[string(a.Event.Type)]++
+		} else {
+			kinds[fmt.Sprint(a.Kind)]++
+		}
+	}
+	return fmt.Sprint(kinds)
+}
+
+func snapshot(t testing.TB, s *State) string {
+	t.Helper()
+	b, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+const diamond = `{"plan":"v1","nodes":[
+	{"id":"a","capability":"r.read"},
+	{"id":"b","capability":"r.read","depends_on":["a"]},
+	{"id":"c","capability":"r.once","depends_on":["a"]},
+	{"id":"d","capability":"r.read","depends_on":["b","c"]}]}`
+
+var (
+	toolError   = schemas.Errorf(schemas.CodeToolError, "no").WithOutcome(schemas.RanFailed)
+	unavailable = schemas.Errorf(schemas.CodeUnavailable, "down").WithOutcome(schemas.NotRun)
+	lost        = schemas.Errorf(schemas.CodeTimeout, "late").WithOutcome(schemas.Unknown)
+	limited     = schemas.Errorf(schemas.CodeRateLimited, "slow down").WithOutcome(schemas.NotRun).WithRetryAfter(2 * time.Second)
+	cancelled   = schemas.Errorf(schemas.CodeCancelled, "stopped").WithOutcome(schemas.Unknown)
+)
+
+func TestDependenciesDecideTheOrder(t *testing.T) {
+	m := begin(t, diamond)
+	m.want(schemas.StatusRunning, "a=running b=pending c=pending d=pending")
+	m.succeed("a")
+	m.want(schemas.StatusRunning, "a=succeeded b=running c=running d=pending")
+	m.succeed("c")
+	m.want(schemas.StatusRunning, "a=succeeded b=running c=succeeded d=pending")
+	m.succeed("b")
+	m.succeed("d")
+	m.want(schemas.StatusSucceeded, "a=succeeded b=succeeded c=succeeded d=succeeded")
+}
+
+func TestFailureWaitsForCallsInFlightAndCancelsTheRest(t *testing.T) {
+	m := begin(t, diamond)
+	m.succeed("a")
+	m.fail("b", toolError)
+	m.want(schemas.StatusRunning, "a=succeeded b=failed c=running d=pending")
+	if !m.s.Failing {
+		t.Error("not failing")
+	}
+	m.succeed("c") // a once call's result is worth keeping
+	m.want(schemas.StatusFailed, "a=succeeded b=failed c=succeeded d=cancelled")
+	if m.s.Error.Code != schemas.CodeToolError {
+		t.Errorf("error %v", m.s.Error)
+	}
+}
+
+func TestTriggerRules(t *testing.T) {
+	for _, tt := range []struct {
+		rule     schemas.TriggerRule
+		one, two string // how the parents end
+		want     schemas.NodeStatus
+		early    bool // decided by the first parent already
+	}{
+		{schemas.AllSuccess, "succeed", "succeed", schemas.NodeRunning, false},
+		{schemas.AllSuccess, "fail", "succeed", schemas.NodeSkipped, true},
+		{schemas.NoneFailed, "succeed", "succeed", schemas.NodeRunning, false},
+		{schemas.NoneFailed, "fail", "succeed", schemas.NodeSkipped, true},
+		{schemas.AllDone, "fail", "succeed", schemas.NodeRunning, false},
+		{schemas.AllDone, "fail", "fail", schemas.NodeRunning, false},
+		{schemas.OneSuccess, "succeed", "fail", schemas.NodeRunning, true},
+		{schemas.OneSuccess, "fail", "succeed", schemas.NodeRunning, false},
+		{schemas.OneSuccess, "fail", "fail", schemas.NodeSkipped, false},
+		{schemas.OneFailed, "fail", "succeed", schemas.NodeRunning, true},
+		{schemas.OneFailed, "succeed", "succeed", schemas.NodeSkipped, false},
+	} {
+		t.Run(fmt.Sprintf("%s after %s and %s", tt.rule, tt.one, tt.two), func(t *testing.T) {
+			m := begin(t, fmt.Sprintf(`{"plan":"v1","nodes":[
+				{"id":"one","capability":"r.read","on_error":"continue"},
+				{"id":"two","capability":"r.read","on_error":"continue"},
+				{"id":"guard","capability":"r.read"},
+				{"id":"child","capability":"r.read","depends_on":["one","two"],"trigger_rule":%q}]}`, tt.rule))
+			end := map[string]func(id string){"succeed": m.succeed, "fail": func(id string) { m.fail(id, toolError) }}
+			end[tt.one]("one")
+			if early := m.status("child") != schemas.NodePending; early != tt.early {
+				t.Errorf("after the first parent the child is %s", m.status("child"))
+			}
+			end[tt.two]("two")
+			if got := m.status("child"); got != tt.want {
+				t.Errorf("child is %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestSkippedParentSkipsTheWholeBranch(t *testing.T) {
+	m := begin(t, `{"plan":"v1","nodes":[
+		{"id":"a","capability":"r.read","on_error":"continue"},
+		{"id":"b","capability":"r.read","depends_on":["a"]},
+		{"id":"c","capability":"r.read","depends_on":["b"]},
+		{"id":"d","capability":"r.read","depends_on":["c"],"trigger_rule":"all_done"}]}`)
+	m.fail("a", toolError)
+	m.want(schemas.StatusRunning, "a=failed b=skipped c=skipped d=running")
+	m.succeed("d")
+	m.want(schemas.StatusSucceeded, "a=failed b=skipped c=skipped d=succeeded")
+}
+
+// TestOutcomeTable walks the effect table of DESIGN: what follows a failed attempt by effect, outcome and policy.
+func TestOutcomeTable(t *testing.T) {
+	for _, tt := range []struct {
+		name, node string
+		err        *schemas.Error
+		want       schemas.EventType
+	}{
+		{"read, not run", `"capability":"r.read"`, unavailable, schemas.EventAttemptFailed},
+		{"read, unknown", `"capability":"r.read"`, lost, schemas.EventAttemptFailed},
+		{"read, ran and failed", `"capability":"r.read"`, toolError, schemas.EventNodeFailed},
+		{"read, ran and failed, retries asked for", `"capability":"r.read","retry":{"max_attempts":2}`, toolError, schemas.EventAttemptFailed},
+		{"idempotent, unknown", `"capability":"r.idempotent"`, lost, schemas.EventAttemptFailed},
+		{"once, not run", `"capability":"r.once"`, unavailable, schemas.EventAttemptFailed},
+		{"once, unknown", `"capability":"r.once"`, lost, schemas.EventNodeHeld},
+		{"once, unknown, retries asked for", `"capability":"r.once","retry":{"max_attempts":5,"retry_on":["timeout"]}`, lost, schemas.EventNodeHeld},
+		{"once, unknown, on_unknown fail", `"capability":"r.once","on_unknown":"fail"`, lost, schemas.EventNodeFailed},
+		{"once, unknown, on_unknown retry", `"capability":"r.once","on_unknown":"retry"`, lost, schemas.EventAttemptFailed},
+		{"once, ran and failed", `"capability":"r.once"`, toolError, schemas.EventNodeFailed},
+		{"read made stricter by the plan, unknown", `"capability":"r.read","effect":"once"`, lost, schemas.EventNodeHeld},
+		{"refused by a limit", `"capability":"r.once","retry":{"max_attempts":1}`, limited, schemas.EventNodePostponed},
+		{"no attempt left", `"capability":"r.read","retry":{"max_attempts":1}`, unavailable, schemas.EventNodeFailed},
+		{"code not to be retried", `"capability":"r.read","retry":{"no_retry_on":["unavailable"]}`, unavailable, schemas.EventNodeFailed},
+		{"code not among those to retry", `"capability":"r.read","retry":{"retry_on":["timeout"]}`, unavailable, schemas.EventNodeFailed},
+		{"backoff beyond max_elapsed", `"capability":"r.read","retry":{"max_elapsed":"100ms"}`, unavailable, schemas.EventNodeFailed},
+		{"stopped by us, read", `"capability":"r.read"`, cancelled, schemas.EventAttemptLost},
+		{"stopped by us, once", `"capability":"r.once"`, cancelled, schemas.EventNodeHeld},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := begin(t, `{"plan":"v1","nodes":[{"id":"n",`+tt.node+`}]}`)
+			e := m.s.Failed(0, 1, tt.err, time.Millisecond, m.now, middle)
+			if e.Type != tt.want {
+				t.Fatalf("got %s, want %s", e.Type, tt.want)
+			}
+			m.emit(*e)
+		})
+	}
+}
+
+func TestLateResultOfAnOldAttemptDecidesNothing(t *testing.T) {
+	m := begin(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read"}]}`)
+	m.fail("n", lost)
+	m.now = m.now.Add(time.Second)
+	m.advance()
+	if e := m.s.Failed(0, 1, lost, 0, m.now, middle); e != nil {
+		t.Errorf("attempt 1 is over, got %+v", e)
+	}
+	if !m.s.Attempt(0, 2) {
+		t.Error("attempt 2 is not in flight")
+	}
+}
+
+func TestRetriesBackOffAndEnd(t *testing.T) {
+	m := begin(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read"}]}`)
+	for i, wait := range []time.Duration{500 * time.Millisecond, time.Second} {
+		m.fail("n", unavailable)
+		if got := m.s.Wake(m.now); !got.Equal(m.now.Add(wait)) {
+			t.Fatalf("retry %d is due in %s, want %s", i+1, got.Sub(m.now), wait)
+		}
+		m.now = m.now.Add(wait - time.Microsecond)
+		m.advance()
+		m.want(schemas.StatusRunning, "n=backing_off")
+		m.now = m.now.Add(time.Microsecond)
+		m.advance()
+		m.want(schemas.StatusRunning, "n=running")
+	}
+	m.fail("n", unavailable)
+	m.want(schemas.StatusFailed, "n=failed")
+	if n := m.s.Nodes[0]; n.Attempts != 3 {
+		t.Errorf("%d attempts", n.Attempts)
+	}
+}
+
+func TestRefusalSpendsNoAttempt(t *testing.T) {
+	m := begin(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","retry":{"max_attempts":1}}]}`)
+	for range 5 {
+		m.fail("n", limited)
+		m.want(schemas.StatusRunning, "n=backing_off")
+		m.now = m.now.Add(2 * time.Second)
+		m.advance()
+	}
+	m.succeed("n")
+	m.want(schemas.StatusSucceeded, "n=succeeded")
+}
+
+func TestHeldNodeSuspendsOnceNothingElseRuns(t *testing.T) {
+	m := begin(t, diamond)
+	m.succeed("a")
+	m.fail("c", lost)
+	m.want(schemas.StatusRunning, "a=succeeded b=running c=held d=pending")
+	m.succeed("b")
+	m.want(schemas.StatusSuspended, "a=succeeded b=succeeded c=held d=pending")
+	if w := m.s.View().WaitingFor; len(w) != 1 || w[0].NodeID != "c" || w[0].Reason != schemas.ReasonUnknown {
+		t.Errorf("waiting for %+v", w)
+	}
+	for _, tt := range []struct {
+		patch schemas.NodePatch
+		want  string
+	}{
+		{schemas.NodePatch{Retry: true}, "a=succeeded b=succeeded c=running d=pending"},
+		{schemas.NodePatch{Inputs: schemas.Object(`{"x":1}`)}, "a=succeeded b=succeeded c=running d=pending"},
+		{schemas.NodePatch{Output: schemas.Value(`7`)}, "a=succeeded b=succeeded c=succeeded d=running"},
+	} {
+		again, err := Restore(m.s.program, []byte(snapshot(t, m.s)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &sim{t: t, s: again, now: m.now, log: append([]schemas.Event(nil), m.log...)}
+		c.emit(schemas.Event{Type: schemas.EventNodePatched, Node: "c", Patch: &tt.patch})
+		c.emit(schemas.Event{Type: schemas.EventResumed})
+		c.advance()
+		c.want(schemas.StatusRunning, tt.want)
+	}
+	m.emit(schemas.Event{Type: schemas.EventNodePatched, Node: "c", Patch: &schemas.NodePatch{Skip: true}})
+	m.emit(schemas.Event{Type: schemas.EventResumed})
+	m.advance()
+	m.want(schemas.StatusSucceeded, "a=succeeded b=succeeded c=skipped d=skipped")
+}
+
+func TestRecoveryFollowsTheEffect(t *testing.T) {
+	source := `{"plan":"v1","nodes":[
+		{"id":"read","capability":"r.read"},{"id":"idem","capability":"r.idempotent"},{"id":"once","capability":"r.once"},
+		{"id":"bold","capability":"r.once","on_unknown":"retry"},{"id":"strict","capability":"r.once","on_unknown":"fail","on_error":"continue"}]}`
+	m := begin(t, source)
+	events := m.s.Recover("w2", 5)
+	for _, e := range events {
+		m.emit(e)
+	}
+	m.want(schemas.StatusRunning, "read=ready idem=ready once=held bold=ready strict=failed")
+	m.advance()
+	m.want(schemas.StatusRunning, "read=running idem=running once=held bold=running strict=failed")
+	for i, n := range m.s.Nodes[:2] {
+		if n.Failures != 0 || n.Attempts != 2 {
+			t.Errorf("node %d: a crash spent an attempt: %+v", i, n)
+		}
+	}
+	if got := m.s.Nodes[2].Error; got.Code != schemas.CodeOutcomeUnknown {
+		t.Errorf("held with %v", got)
+	}
+}
+
+func TestNothingInFlightNeedsNoRecovery(t *testing.T) {
+	m := begin(t, `{"plan":"v1","nodes":[{"id":"w","wait":"1m"}]}`)
+	if e := m.s.Recover("w2", 5); e != nil {
+		t.Errorf("got %+v", e)
+	}
+}
+
+func TestPlanThatKillsItsWorkersIsSuspended(t *testing.T) {
+	m := begin(t, `{"plan":"v1","nodes":[{"id":"ok","capability":"r.read"},{"id":"n","capability":"r.read"}]}`)
+	crash := func() {
+		for _, e := range m.s.Recover("w", 3) {
+			m.emit(e)
+		}
+		m.advance()
+	}
+	for range 3 {
+		crash()
+	}
+	m.want(schemas.StatusRunning, "ok=running n=running")
+	m.succeed("ok") // progress forgives what was before
+	for range 3 {
+		crash()
+	}
+	m.want(schemas.StatusRunning, "ok=succeeded n=running")
+	crash()
+	m.want(schemas.StatusSuspended, "ok=succeeded n=ready")
+	m.emit(schemas.Event{Type: schemas.EventResumed})
+	m.advance()
+	m.want(schemas.StatusRunning, "ok=succeeded n=running")
+}
+
+func TestMaxParallelBoundsCallsAndNotTimers(t *testing.T) {
+	m := begin(t, `{"plan":"v1","max_parallel":2,"nodes":[
+		{"id":"w1","wait":"1m"},{"id":"w2","wait":"1m"},{"id":"w3","wait":"1m"},
+		{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read"},{"id":"c","capability":"r.read"}]}`)
+	m.want(schemas.StatusRunning, "w1=running w2=running w3=running a=running b=running c=ready")
+	if m.s.Waiting() {
+		t.Error("waiting while calls are in flight")
+	}
+	m.succeed("b")
+	m.want(schemas.StatusRunning, "w1=running w2=running w3=running a=running b=succeeded c=running")
+	m.succeed("a")
+	m.succeed("c")
+	if !m.s.Waiting() || !m.s.Wake(m.now).Equal(epoch.Add(time.Minute)) {
+		t.Errorf("waiting %v, wake %v", m.s.Waiting(), m.s.Wake(m.now))
+	}
+	m.now = epoch.Add(time.Minute)
+	m.advance()
+	m.want(schemas.StatusSucceeded, "w1=succeeded w2=succeeded w3=succeeded a=succeeded b=succeeded c=succeeded")
+}
+
+func TestDueRetryWaitsForRoomWithoutSpinning(t *testing.T) {
+	m := begin(t, `{"plan":"v1","max_parallel":1,"nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read"}]}`)
+	m.fail("a", unavailable)
+	m.want(schemas.StatusRunning, "a=backing_off b=running")
+	m.now = m.now.Add(time.Second)
+	m.advance()
+	if got := m.s.Next(m.now); len(got) != 0 {
+		t.Errorf("Next offers %+v without room", got)
+	}
+	if wake := m.s.Wake(m.now); !wake.IsZero() {
+		t.Errorf("wake at %s though only room is missing", wake)
+	}
+	m.succeed("b")
+	m.want(schemas.StatusRunning, "a=running b=succeeded")
+}
+
+// A node that gets ready again while its first place in the queue is not reached yet must be started once.
+func TestNodeThatIsReadyAgainIsStartedOnce(t *testing.T) {
+	m := begin(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read"},{"id":"c","capability":"r.read"}]}`)
+	for range 3 {
+		for _, id := range []string{"c", "b"} {
+			i := m.index(id)
+			m.emit(*m.s.Failed(i, m.s.Nodes[i].Attempts, cancelled, 0, m.now, middle))
+		}
+		m.advance()
+		m.want(schemas.StatusRunning, "a=running b=running c=running")
+	}
+}
+
+func TestTimeoutGivesUpCallsInFlight(t *testing.T) {
+	m := &sim{t: t, s: New(program(t, `{"plan":"v1","timeout":"1m","nodes":[{"id":"a","capability":"r.once"},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)), now: epoch}
+	m.emit(schemas.Event{Type: schemas.EventCreated, Due: new(epoch.Add(time.Minute))})
+	m.emit(schemas.Event{Type: schemas.EventStarted})
+	m.advance()
+	m.now = epoch.Add(time.Minute)
+	m.advance()
+	m.want(schemas.StatusTimedOut, "a=cancelled b=cancelled")
+	if e := m.s.Nodes[0].Error; e == nil || e.Outcome != schemas.Unknown {
+		t.Errorf("the call in flight is not listed as unknown: %v", e)
+	}
+}
+
+func TestTimeoutStandsStillWhileSuspended(t *testing.T) {
+	m := &sim{t: t, s: New(program(t, `{"plan":"v1","timeout":"1m","nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)), now: epoch}
+	m.emit(schemas.Event{Type: schemas.EventCreated, Due: new(epoch.Add(time.Minute))})
+	m.emit(schemas.Event{Type: schemas.EventStarted})
+	m.advance()
+	m.emit(schemas.Event{Type: schemas.EventSuspending, Name: SuspendDrain})
+	m.advance()
+	m.want(schemas.StatusSuspending, "a=running b=pending")
+	m.succeed("a")
+	m.want(schemas.StatusSuspended, "a=succeeded b=ready")
+	m.now = epoch.Add(48 * time.Hour)
+	m.emit(schemas.Event{Type: schemas.EventResumed})
+	m.advance()
+	m.want(schemas.StatusRunning, "a=succeeded b=running")
+	if got := m.s.Deadline; !got.Equal(epoch.Add(48*time.Hour + time.Minute)) {
+		t.Errorf("deadline %s", got)
+	}
+}
+
+func TestCancelWaitsForCallsWithinTheGrace(t *testing.T) {
+	m := begin(t, diamond)
+	m.succeed("a")
+	m.emit(schemas.Event{Type: schemas.EventCancelling, Due: new(m.now.Add(10 * time.Second))})
+	m.advance()
+	m.want(schemas.StatusCancelling, "a=succeeded b=running c=running d=pending")
+	m.succeed("b") // it answered in time: what happened is kept
+	m.now = m.now.Add(10 * time.Second)
+	m.advance()
+	m.want(schemas.StatusCancelled, "a=succeeded b=succeeded c=cancelled d=cancelled")
+	if e := m.s.Nodes[2].Error; e == nil || e.Code != schemas.CodeOutcomeUnknown {
+		t.Errorf("the once call without an answer is not listed as unknown: %v", e)
+	}
+}

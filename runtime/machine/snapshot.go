@@ -1,0 +1,32 @@
+package machine
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/runplane/runplane/runtime/plan"
+)
+
+// Snapshot is the state as JSON: what a fold of the log up to Seq would give.
+func (s *State) Snapshot() ([]byte, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	return b, nil
+}
+
+// Restore reads a snapshot of an execution of the program.
+func Restore(p *plan.Program, snapshot []byte) (*State, error) {
+	s := New(p)
+	want := len(s.Nodes)
+	s.Nodes = nil
+	if err := json.Unmarshal(snapshot, s); err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
+	if len(s.Nodes) != want {
+		return nil, fmt.Errorf("restore: snapshot has %d nodes, the plan %d", len(s.Nodes), want)
+	}
+	s.rebuild()
+	return s, nil
+}

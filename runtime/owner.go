@@ -1,0 +1,323 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// owner runs one execution from its claim until nothing is left to do but wait. One goroutine decides and commits;
+// calls run in their own and send their results to its inbox.
+type owner struct {
+	r *Runtime
+	x *execution
+
+	mu     sync.Mutex
+	inbox  []*request
+	closed bool
+	lease  *store.Lease
+	signal chan struct{} // one token: the inbox is not empty
+
+	lost     chan struct{} // closed when the lease is gone
+	loseOnce sync.Once
+	flights  map[int]*flight
+}
+
+// flight is a call in flight.
+type flight struct {
+	node, attempt int
+	effect        schemas.Effect
+	cancel        context.CancelCauseFunc
+}
+
+// errLetGo answers requests that came while the owner was letting go: ask again.
+var errLetGo = errors.New("owner let go")
+
+// adopt makes this process the owner of an execution and runs it in a goroutine of its own. The caller has a slot,
+// which the owner gives back.
+func (r *Runtime) adopt(x *execution, lease *store.Lease, first []*request, base store.Batch) {
+	o := &owner{
+		r: r, x: x, lease: lease, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{},
+	}
+	x.lease = lease
+	r.mu.Lock()
+	if r.stopping {
+		r.mu.Unlock()
+		r.slots.Release(1)
+		answer(first, schemas.Errorf(schemas.CodeUnavailable, "the runtime is stopping").WithHint("try again when it is back"))
+		return
+	}
+	r.owned[x.id] = o
+	r.owners.Add(1)
+	r.mu.Unlock()
+	go func() {
+		defer r.owners.Done()
+		defer r.slots.Release(1)
+		o.run(first, base)
+	}()
+}
+
+// owner is who owns the execution in this process; nil: nobody.
+func (r *Runtime) owner(id string) *owner {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owned[id]
+}
+
+// submit hands a request to the owner; false: it has let go.
+func (o *owner) submit(q *request) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return false
+	}
+	o.inbox = append(o.inbox, q)
+	select {
+	case o.signal <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// take empties the inbox.
+func (o *owner) take() []*request {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	requests := o.inbox
+	o.inbox = nil
+	for _, q := range requests {
+		if f := q.flight; f != nil && o.flights[f.node] == f {
+			delete(o.flights, f.node)
+		}
+	}
+	return requests
+}
+
+// letGo ends the ownership; the inbox takes nothing more.
+func (o *owner) letGo() {
+	o.r.mu.Lock()
+	if o.r.owned[o.x.id] == o {
+		delete(o.r.owned, o.x.id)
+	}
+	o.r.mu.Unlock()
+	o.mu.Lock()
+	o.closed = true
+	left := o.inbox
+	o.inbox = nil
+	o.mu.Unlock()
+	answer(left, errLetGo)
+	for _, f := range o.flights {
+		f.cancel(schemas.Errorf(schemas.CodeCancelled, "nobody waits for this call any more"))
+	}
+}
+
+// loseLease tells the owner that another worker may have the execution by now.
+func (o *owner) loseLease() { o.loseOnce.Do(func() { close(o.lost) }) }
+
+// answer ends the wait of those who asked; a nil err leaves each request its own.
+func answer(requests []*request, err error) {
+	for _, q := range requests {
+		if err != nil {
+			q.err = err
+		}
+		if q.done != nil {
+			close(q.done)
+		}
+	}
+}
+
+// takeOver starts a pending execution, and decides about the calls that the last owner left in flight.
+func (r *Runtime) takeOver(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+	if s.Status == schemas.StatusPending {
+		return []schemas.Event{{Type: schemas.EventStarted, By: r.worker}}, nil
+	}
+	return s.Recover(r.worker, r.limits.MaxRecoveries), nil
+}
+
+func (o *owner) run(requests []*request, base store.Batch) {
+	defer o.letGo()
+	how := proceed
+	var delay time.Duration
+	for {
+		if how == drain && len(o.flights) == 0 {
+			how = wind
+		}
+		s, err := o.r.step(o.r.storeCtx, o.x, requests, how, base)
+		if err != nil {
+			if requests, delay = o.troubled(requests, base, err, delay); requests == nil {
+				return
+			}
+			continue
+		}
+		delay, base = 0, store.Batch{}
+		o.mu.Lock()
+		o.lease = o.x.lease
+		o.mu.Unlock()
+		for _, l := range s.launches {
+			o.launch(l)
+		}
+		answer(requests, nil)
+		if s.released || o.x.lease == nil {
+			return
+		}
+		o.abort(how)
+		if !s.more {
+			var ok bool
+			if how, ok = o.wait(how, s.at); !ok {
+				return
+			}
+		}
+		requests = o.take()
+	}
+}
+
+// wait blocks until there is something to do after a step at the given time. false: the execution is not ours any more.
+func (o *owner) wait(how extent, at time.Time) (extent, bool) {
+	stop := o.r.stop
+	if how != proceed {
+		stop = nil
+	}
+	var due <-chan time.Time
+	if wake := o.x.state.Wake(at); !wake.IsZero() {
+		t := time.NewTimer(time.Until(wake))
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case <-o.signal:
+	case <-due:
+	case <-stop:
+		return drain, true
+	case <-o.lost:
+		o.r.log.Warn("lost the lease: another worker goes on", "execution_id", o.x.id)
+		return how, false
+	case <-o.r.storeCtx.Done():
+		return how, false
+	}
+	return how, true
+}
+
+// maxDelay is the longest pause between two tries of a commit that the store refuses.
+const maxDelay = 5 * time.Second
+
+// troubled handles a step that failed for the store's sake: results are kept and tried again, everybody else is told. No
+// requests back means that the owner has to go.
+func (o *owner) troubled(requests []*request, base store.Batch, err error, delay time.Duration) ([]*request, time.Duration) {
+	if !errors.Is(err, errStore) || base.Claim != nil || o.r.storeCtx.Err() != nil || errors.Is(err, store.ErrClosed) {
+		if o.r.storeCtx.Err() == nil {
+			o.r.log.Error("run execution", "execution_id", o.x.id, "error", err)
+		}
+		answer(requests, err)
+		o.giveBack()
+		return nil, 0
+	}
+	o.r.log.Warn("commit failed: trying again", "execution_id", o.x.id, "error", err)
+	keep := make([]*request, 0, len(requests)+1)
+	var tell []*request
+	for _, q := range requests {
+		if q.done == nil {
+			keep = append(keep, q)
+		} else {
+			tell = append(tell, q)
+		}
+	}
+	answer(tell, err)
+	delay = min(max(2*delay, 100*time.Millisecond), maxDelay)
+	t := time.NewTimer(delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-o.lost:
+		return nil, 0
+	case <-o.r.storeCtx.Done():
+	}
+	return append(keep, o.take()...), delay
+}
+
+// pause is how long an execution that cannot be run at all is left alone.
+const pause = time.Minute
+
+// giveBack releases an execution that this owner cannot run, so that it is tried again later and blocks nothing until then.
+func (o *owner) giveBack() {
+	if o.x.lease == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.r.storeCtx), time.Second)
+	defer cancel()
+	key := executionKey(o.x.id)
+	if _, err := o.r.store.Commit(ctx, store.Batch{Release: o.x.lease, Wakes: []store.Wake{{Key: key, At: o.r.now().Add(pause)}}}); err != nil {
+		o.r.log.Debug("release", "execution_id", o.x.id, "error", err)
+	}
+}
+
+// launch makes a call that was just committed as started.
+func (o *owner) launch(l launch) {
+	n := &o.x.program.Nodes[l.node]
+	ctx, cancel := context.WithCancelCause(o.r.callsCtx)
+	f := &flight{node: l.node, attempt: l.attempt, effect: n.Effect, cancel: cancel}
+	o.flights[l.node] = f
+	c := &call.Call{
+		Realm: n.Realm, Capability: n.Capability, Inputs: l.inputs, Effect: n.Effect, Attempt: l.attempt,
+		Key: o.x.id + "/" + n.ID, IdempotencyArg: n.IdempotencyArg,
+		Timeout: n.Timeout.Std(), TimeoutFrom: n.TimeoutFrom, ExecutionID: o.x.id, NodeID: n.ID,
+	}
+	o.r.owners.Go(func() {
+		defer cancel(nil)
+		began := time.Now()
+		res, err := o.r.attempt.Invoke(ctx, c)
+		o.submit(&request{flight: f, decide: o.r.ended(n.ID, l, res, err, time.Since(began))})
+	})
+}
+
+// ended decides what a call's end means.
+func (r *Runtime) ended(id string, l launch, res *call.Result, err error, took time.Duration) decision {
+	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		if err != nil {
+			e := s.Failed(l.node, l.attempt, schemas.AsError(err), took, now, r.random)
+			if e == nil {
+				return nil, nil
+			}
+			return []schemas.Event{*e}, nil
+		}
+		if !s.Attempt(l.node, l.attempt) {
+			return nil, nil
+		}
+		return []schemas.Event{{
+			Type: schemas.EventNodeSucceeded, Node: id, Attempt: l.attempt, Output: schemas.Value(res.Output), Text: res.Text,
+			ServedBy: res.ServedBy, Degraded: res.Degraded, DurationMS: float64(took.Microseconds()) / 1000,
+		}}, nil
+	}
+}
+
+// abort stops the calls that the execution does not want any more. A `once` call is stopped by a cancel alone: its result
+// is worth waiting for.
+func (o *owner) abort(how extent) {
+	s := o.x.state
+	if len(o.flights) == 0 {
+		return
+	}
+	var why string
+	switch {
+	case s.Status == schemas.StatusCancelling:
+		why = "the execution was cancelled"
+	case s.Failing:
+		why = "the execution failed at another node"
+	case s.Status == schemas.StatusSuspending && s.Now:
+		why = "the execution was suspended"
+	case how != proceed:
+		why = "the runtime is stopping"
+	default:
+		return
+	}
+	for _, f := range o.flights {
+		if s.Status == schemas.StatusCancelling || f.effect.Rank() < schemas.EffectOnce.Rank() {
+			f.cancel(schemas.Errorf(schemas.CodeCancelled, "the call was stopped: %s", why))
+		}
+	}
+}

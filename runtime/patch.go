@@ -1,0 +1,49 @@
+package runtime
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/schemas"
+)
+
+// patched is the decision of a person about held nodes: one event for each node, in the order of their ids. All problems
+// of the patch are told before any of it is applied.
+func patched(s *machine.State, id string, patch *schemas.Patch, by string) ([]schemas.Event, error) {
+	if patch == nil {
+		return nil, nil
+	}
+	var events []schemas.Event
+	for _, node := range slices.Sorted(maps.Keys(patch.Nodes)) {
+		p, field := patch.Nodes[node], "patch.nodes."+node
+		i, ok := s.Program().Index(node)
+		if !ok {
+			var ids []string
+			for j := range s.Program().Nodes {
+				ids = append(ids, s.Program().Nodes[j].ID)
+			}
+			return nil, schemas.Errorf(schemas.CodeNotFound, "execution %q has no node %q", id, node).WithField(field).WithCandidates(schemas.Nearest(node, ids, 3))
+		}
+		given := 0
+		for _, set := range []bool{len(p.Inputs) > 0, len(p.Output) > 0, p.Skip, p.Retry} {
+			if set {
+				given++
+			}
+		}
+		if given != 1 {
+			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "give node %q exactly one of inputs, output, skip and retry", node).WithField(field)
+		}
+		if st := s.Nodes[i].Status; st != schemas.NodeHeld {
+			return nil, schemas.Errorf(schemas.CodeConflict, "node %q is %s; only a held node can be patched", node, st).WithField(field).
+				WithHint("get_execution_status with view nodes shows which nodes are held; rerun_execution with from_node repeats others")
+		}
+		if len(p.Inputs) > 0 {
+			if problem := s.Program().Nodes[i].CheckInputs([]byte(p.Inputs)); problem != nil {
+				return nil, problem.WithField(field + ".inputs")
+			}
+		}
+		events = append(events, schemas.Event{Type: schemas.EventNodePatched, Node: node, By: by, Patch: &p})
+	}
+	return events, nil
+}

@@ -1,0 +1,173 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// The kinds of records; doc.go tells what each one holds.
+const (
+	kindExecution   = "execution"
+	kindPlan        = "plan"
+	kindSnapshot    = "snapshot"
+	kindOutput      = "output"
+	kindIdempotency = "idempotency"
+	kindCatalog     = "catalog"
+)
+
+func executionKey(id string) store.Key { return store.Key{Kind: kindExecution, ID: id} }
+func planKey(id string) store.Key      { return store.Key{Kind: kindPlan, ID: id} }
+func snapshotKey(id string) store.Key  { return store.Key{Kind: kindSnapshot, ID: id} }
+func outputKey(id, node string) store.Key {
+	return store.Key{Kind: kindOutput, ID: id + "/" + node}
+}
+
+// head is the record that every commit to an execution rewrites: what a summary shows, and where the log stands.
+type head struct {
+	schemas.Execution
+	Principal string `json:"principal"`
+	Seq       int64  `json:"seq"`      // of the last event
+	Snapshot  int64  `json:"snapshot"` // of the last event that the snapshot covers; 0: there is none
+	Tail      int    `json:"tail"`     // bytes of events behind the snapshot
+}
+
+func (h *head) terms() []string {
+	t := []string{"status=" + string(h.Status), "principal=" + h.Principal}
+	if h.SessionID != "" {
+		t = append(t, "session="+h.SessionID)
+	}
+	return t
+}
+
+// definition is what the plan record holds.
+type definition struct {
+	plan.Definition
+	Session schemas.Value `json:"session,omitempty"` // snapshot of the session's data for expressions
+}
+
+func (r *Runtime) readHead(ctx context.Context, id string) (head, int64, error) {
+	rec, err := r.store.Get(ctx, executionKey(id))
+	if errors.Is(err, store.ErrNotFound) {
+		return head{}, 0, notFound(id)
+	}
+	if err != nil {
+		return head{}, 0, storeError(err)
+	}
+	var h head
+	if err := json.Unmarshal(rec.Value, &h); err != nil {
+		return head{}, 0, fmt.Errorf("read head of %s: %w", id, err)
+	}
+	return h, rec.Version, nil
+}
+
+// headFor is readHead for a caller: what belongs to somebody else does not exist.
+func (r *Runtime) headFor(ctx context.Context, id string) (head, error) {
+	h, _, err := r.readHead(ctx, id)
+	if err == nil && h.Principal != CallerFrom(ctx).Principal {
+		err = notFound(id)
+	}
+	return h, err
+}
+
+func notFound(id string) *schemas.Error {
+	return schemas.Errorf(schemas.CodeNotFound, "no execution %q", id).WithHint("list_executions shows those that exist").WithField("execution_id")
+}
+
+// load folds an execution from the store.
+func (r *Runtime) load(ctx context.Context, id string) (*execution, error) {
+	h, version, err := r.readHead(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	x := r.newExecution(id, h, nil)
+	if err := r.fold(ctx, x, h, version); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// reload folds x anew from the store after its state turned out to be stale.
+func (r *Runtime) reload(ctx context.Context, x *execution) error {
+	h, version, err := r.readHead(ctx, x.id)
+	if err != nil {
+		return err
+	}
+	return r.fold(ctx, x, h, version)
+}
+
+func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64) error {
+	x.head = h
+	program, err := r.program(ctx, x)
+	if err != nil {
+		return err
+	}
+	state := machine.New(program)
+	if h.Snapshot > 0 {
+		rec, err := r.store.Get(ctx, snapshotKey(x.id))
+		if err != nil {
+			return fmt.Errorf("read snapshot of %s: %w", x.id, storeError(err))
+		}
+		if state, err = machine.Restore(program, rec.Value); err != nil {
+			return err
+		}
+	}
+	for {
+		entries, err := r.store.Log(ctx, executionKey(x.id), state.Seq, 0)
+		if err != nil {
+			return fmt.Errorf("read log of %s: %w", x.id, storeError(err))
+		}
+		for _, entry := range entries {
+			var e schemas.Event
+			if err := json.Unmarshal(entry.Value, &e); err != nil {
+				return fmt.Errorf("read event %d of %s: %w", entry.Seq, x.id, err)
+			}
+			if err := state.Apply(e); err != nil {
+				return fmt.Errorf("fold %s: %w", x.id, err)
+			}
+		}
+		if len(entries) == 0 {
+			break
+		}
+	}
+	x.state, x.version = state, version
+	clear(x.values)
+	return nil
+}
+
+// program reads and compiles the stored plan once.
+func (r *Runtime) program(ctx context.Context, x *execution) (*plan.Program, error) {
+	if x.program != nil {
+		return x.program, nil
+	}
+	rec, err := r.store.Get(ctx, planKey(x.id))
+	if err != nil {
+		return nil, fmt.Errorf("read plan of %s: %w", x.id, storeError(err))
+	}
+	var d definition
+	if err := json.Unmarshal(rec.Value, &d); err != nil {
+		return nil, fmt.Errorf("read plan of %s: %w", x.id, err)
+	}
+	p, err := plan.Load(d.Definition)
+	if err != nil {
+		return nil, fmt.Errorf("load plan of %s: %w", x.id, err)
+	}
+	x.setProgram(p, d.Session)
+	return p, nil
+}
+
+// storeError is what a caller sees of a store that fails; the cause stays in the chain for the log.
+func storeError(err error) error {
+	if err == nil || errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errStore, err)
+}
+
+var errStore = schemas.Errorf(schemas.CodeUnavailable, "the store does not answer").WithHint("nothing was lost that was acknowledged; try again shortly")

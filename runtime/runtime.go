@@ -1,0 +1,203 @@
+package runtime
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/telemetry"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// Realms is what the runtime needs of the downstream servers; package realm has it.
+type Realms interface {
+	call.Invoker
+	// Catalog is a snapshot of the tools of these realms, started where needed.
+	Catalog(ctx context.Context, realms []string) plan.Catalog
+	// Resolve describes one capability: not_found with candidates, unavailable with the cure.
+	Resolve(ctx context.Context, realm, capability string) (schemas.Capability, error)
+	// Discover lists capabilities in a stable order.
+	Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error)
+}
+
+// Limits bound what one runtime takes on. Zero fields take the default beside them.
+type Limits struct {
+	Plan          plan.Limits
+	MaxOutput     int           // bytes of one output that expressions read and a binding may make; 1 MiB
+	MaxExecutions int           // executions in memory at once; 256
+	MaxParallel   int           // attempts of one execution in flight; 32. A plan may ask for fewer
+	MaxWait       time.Duration // longest wait of one request; 25 s, below the shortest wall of the common clients
+	MaxRecoveries int           // machine.DefaultMaxRecoveries
+	Grace         time.Duration // for `once` calls in flight at a stop, and of a cancel that names none; 10 s
+	Idempotency   time.Duration // how long an idempotency key is remembered; 7 days
+	Lease         time.Duration // how long a dead worker's executions stay its own; 15 s, renewed each third
+}
+
+func (l Limits) withDefaults() Limits {
+	set := func(field *int, value int) {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	setTime := func(field *time.Duration, value time.Duration) {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	set(&l.MaxOutput, 1<<20)
+	set(&l.Plan.MaxBound, l.MaxOutput)
+	set(&l.MaxExecutions, 256)
+	set(&l.MaxParallel, 32)
+	set(&l.MaxRecoveries, machine.DefaultMaxRecoveries)
+	setTime(&l.MaxWait, 25*time.Second)
+	setTime(&l.Grace, 10*time.Second)
+	setTime(&l.Idempotency, 7*24*time.Hour)
+	setTime(&l.Lease, 15*time.Second)
+	return l
+}
+
+// Config is what a Runtime is made of. Store and Realms are required.
+type Config struct {
+	Store  store.Store
+	Realms Realms
+	Log    hclog.Logger   // nil: silent
+	Limits Limits         // zero fields: the defaults
+	NewID  func() string  // for executions; nil: ULIDs
+	Random func() float64 // [0,1) for jitter; nil: math/rand. It is called from many goroutines
+}
+
+// Runtime is the façade: a method for each method of the contracts Execution and Capability, and Run.
+type Runtime struct {
+	store    store.Store
+	realms   Realms
+	log      hclog.Logger
+	limits   Limits
+	newID    func() string
+	random   func() float64
+	checkers checkers
+	feed     telemetry.Feed
+	worker   string // this replica's name on leases
+
+	attempt call.Invoker // one attempt of a node
+	direct  call.Invoker // a direct call with its retries
+
+	running  atomic.Bool // Run has begun and not ended: this process may own executions
+	mu       sync.Mutex
+	owned    map[string]*owner
+	stopping bool
+	owners   sync.WaitGroup
+	slots    *semaphore.Weighted // executions in memory
+
+	stop     chan struct{}      // closed when no new call may start
+	callsCtx context.Context    //nolint:containedctx // root of all calls; outlives every request
+	endCalls func(error)        // ends the calls in flight
+	storeCtx context.Context    //nolint:containedctx // root of all commits of owners
+	endStore context.CancelFunc // ends them
+}
+
+// New makes a runtime; nothing happens before Run.
+func New(c Config) *Runtime {
+	r := &Runtime{
+		store: c.Store, realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
+		worker: ulid.Make().String(), owned: map[string]*owner{}, stop: make(chan struct{}),
+	}
+	if r.log == nil {
+		r.log = hclog.NewNullLogger()
+	}
+	if r.newID == nil {
+		r.newID = newULID
+	}
+	if r.random == nil {
+		r.random = rand.Float64
+	}
+	r.slots = semaphore.NewWeighted(int64(r.limits.MaxExecutions))
+	ctx, end := context.WithCancelCause(context.Background())
+	r.callsCtx, r.endCalls = ctx, end
+	r.storeCtx, r.endStore = context.WithCancel(context.Background())
+	r.chain()
+	return r
+}
+
+// newULID is sortable by time and has 80 random bits, so that nobody guesses another one's id.
+func newULID() string { return ulid.MustNew(ulid.Now(), crand.Reader).String() }
+
+// now is the time of events: without a monotonic part, so that a fold of the log gives the very same state.
+func (r *Runtime) now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// Feed lets others watch committed events.
+func (r *Runtime) Feed() *telemetry.Feed { return &r.feed }
+
+// Run claims and runs executions until ctx ends. Then nothing new starts, calls that may be repeated are stopped, `once` calls get
+// the grace period, and every execution is handed back to the store. It returns when nothing of it is left.
+func (r *Runtime) Run(ctx context.Context) error {
+	r.running.Store(true)
+	var wg sync.WaitGroup
+	wg.Go(func() { r.claim(ctx) })
+	wg.Go(func() { r.renew(r.storeCtx) })
+	wg.Go(func() { r.watch(ctx) })
+
+	<-ctx.Done()
+	r.running.Store(false)
+	r.mu.Lock()
+	r.stopping = true
+	close(r.stop)
+	r.mu.Unlock()
+	done := make(chan struct{})
+	go func() { r.owners.Wait(); close(done) }()
+	if !within(done, r.limits.Grace) {
+		r.endCalls(stopped)
+		within(done, settle)
+	}
+	r.endCalls(stopped)
+	r.endStore()
+	<-done
+	wg.Wait()
+	return nil
+}
+
+// settle is how long the results of calls that were just stopped may take to be committed.
+const settle = 5 * time.Second
+
+var stopped = schemas.Errorf(schemas.CodeCancelled, "the runtime stopped while the call was in flight").WithHint("it goes on when the runtime is back")
+
+func within(done <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// watch passes on what other replicas changed, as far as somebody here watches it.
+func (r *Runtime) watch(ctx context.Context) {
+	keys, err := r.store.Watch(ctx)
+	if err != nil {
+		r.log.Warn("watch the store: waiting requests poll instead", "error", err)
+		return
+	}
+	for key := range keys {
+		if key.Kind != kindExecution || r.owner(key.ID) != nil || !r.feed.Watched(key.ID) {
+			continue
+		}
+		if h, _, err := r.readHead(ctx, key.ID); err == nil {
+			r.feed.Publish(telemetry.Update{ExecutionID: key.ID, Execution: h.Execution})
+		} else if !errors.Is(err, context.Canceled) {
+			r.log.Debug("read a changed execution", "execution_id", key.ID, "error", err)
+		}
+	}
+}

@@ -1,0 +1,605 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/storetest"
+)
+
+const refund = `{"plan":"v1","name":"refund","inputs":{"cents":1200},"nodes":[
+	{"id":"order","capability":"r.read","inputs":{"give":{"cents":1200,"items":[{"sku":"a"},{"sku":"b"}]}}},
+	{"id":"total","set":{"sum":"${nodes.order.output.cents + 1}","skus":"${nodes.order.output.items.map(i, i.sku)}"}},
+	{"id":"pay","capability":"r.once","when":"${nodes.total.output.sum > 5}","inputs":{"give":"${nodes.total.output}"}},
+	{"id":"never","capability":"r.once","when":"${nodes.total.output.sum < 5}"}],
+	"output":{"paid":"${nodes.pay.output.sum}","skus":"${nodes.pay.output.skus}","never":"${nodes.never.status}"}}`
+
+func TestPlanRunsToItsOutput(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e := p.execute(t, refund)
+		want(t, e, schemas.StatusSucceeded, `{"paid":1201,"skus":["a","b"],"never":"skipped"}`, "order=succeeded total=succeeded pay=succeeded never=skipped")
+		if e.Name != "refund" || e.Progress.Succeeded != 3 || e.Progress.Skipped != 1 {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+func TestWithoutOutputTheEndsAreTheOutput(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		big := strings.Repeat("x", MaxInline+1)
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1},{"id":"b","set":"${nodes.a.output + 1}"},{"id":"c","set":"`+big+`"}]}`)
+		want(t, e, schemas.StatusSucceeded, fmt.Sprintf(`{"b":2,"c":{"output_ref":{"node_id":"c","bytes":%d}}}`, len(big)+2), "")
+	})
+}
+
+// TestCrashAtEveryCommit kills the process at each commit in turn, once before it is durable and once after with the
+// answer lost, starts another one on what is left, and asserts what DESIGN promises.
+func TestCrashAtEveryCommit(t *testing.T) {
+	source := `{"plan":"v1","idempotency_key":"k","nodes":[
+		{"id":"a","capability":"r.read","inputs":{"take":"10ms"}},
+		{"id":"b","capability":"r.idempotent","inputs":{"id":"b${nodes.a.output.id}","take":"10ms"}},
+		{"id":"c","capability":"r.once","inputs":{"id":"c","take":"15ms"},"depends_on":["a"]},
+		{"id":"w","wait":"5s","depends_on":["b"]},
+		{"id":"d","capability":"r.once","inputs":{"id":"d","take":"10ms"},"depends_on":["b","c","w"]},
+		{"id":"e","capability":"r.read","inputs":{"fail":1,"code":"unavailable"},"depends_on":["d"]}],
+		"output":"${nodes.e.output.id}"}`
+	for _, mode := range storetest.CrashModes {
+		t.Run(mode.String(), func(t *testing.T) {
+			for at := 1; ; at++ {
+				reached := false
+				bubble(t, func(t *testing.T, w *world, s store.Store) {
+					reached = crashAt(t, w, s, source, at, mode)
+				})
+				if !reached {
+					if at < 8 {
+						t.Errorf("the whole plan took only %d commits", at-1)
+					}
+					t.Logf("%d commits", at-1)
+					return
+				}
+			}
+		})
+	}
+}
+
+func crashAt(t *testing.T, w *world, s store.Store, source string, at int, mode storetest.CrashMode) (reached bool) {
+	dying := storetest.Crash(s, at, mode)
+	first := live(w, dying)
+	acknowledged := ""
+	if e, err := first.Execute(t.Context(), Submit{Plan: []byte(source)}); err == nil {
+		acknowledged = e.ExecutionID
+	}
+	time.Sleep(time.Minute) // virtual: everything that can happen has happened
+	synctest.Wait()
+	reached = dying.Crashed()
+	first.stop()
+
+	second := live(w, s)
+	defer second.stop()
+	e, err := second.Execute(t.Context(), Submit{Plan: []byte(source)})
+	if err != nil {
+		t.Fatalf("commit %d: submit again: %v", at, err)
+	}
+	if acknowledged != "" && e.ExecutionID != acknowledged {
+		t.Errorf("commit %d: execution %s was acknowledged, the same key now gives %s", at, acknowledged, e.ExecutionID)
+	}
+	e = second.rest(t, e.ExecutionID)
+	held := map[string]bool{}
+	for e.Status == schemas.StatusSuspended {
+		patch := schemas.Patch{Nodes: map[string]schemas.NodePatch{}}
+		for _, h := range e.WaitingFor {
+			if h.Reason != schemas.ReasonUnknown || w.calls("once", h.NodeID) != 1 && w.calls("once", h.NodeID) != 0 {
+				t.Errorf("commit %d: %s is held for %s after %d calls", at, h.NodeID, h.Reason, w.calls("once", h.NodeID))
+			}
+			held[h.NodeID] = true
+			patch.Nodes[h.NodeID] = schemas.NodePatch{Output: schemas.Value(`{"id":"decided"}`)}
+		}
+		if _, err := second.Resume(t.Context(), e.ExecutionID, &patch); err != nil {
+			t.Fatal(err)
+		}
+		e = second.rest(t, e.ExecutionID)
+	}
+	want(t, e, schemas.StatusSucceeded, `"e"`, "a=succeeded b=succeeded c=succeeded w=succeeded d=succeeded e=succeeded")
+	for _, once := range []string{"c", "d"} {
+		if n := w.calls("once", once); n > 1 || n == 0 && !held[once] {
+			t.Errorf("commit %d: once call %s happened %d times (held: %v)", at, once, n, held[once])
+		}
+	}
+	return reached
+}
+
+func TestIdempotencyKeyGivesTheSameExecution(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		submit := func(id string) (schemas.Execution, error) {
+			return p.Execute(t.Context(), Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"id":"` + id + `"}}]}`)})
+		}
+		ids := make([]string, 16)
+		var wg sync.WaitGroup
+		for i := range ids {
+			wg.Go(func() {
+				e, err := submit("one")
+				if err != nil {
+					t.Error(err)
+				}
+				ids[i] = e.ExecutionID
+			})
+		}
+		wg.Wait()
+		for _, id := range ids {
+			if id != ids[0] {
+				t.Fatalf("one key gave several executions: %v", ids)
+			}
+		}
+		p.rest(t, ids[0])
+		if n := w.calls("once", "one"); n != 1 {
+			t.Errorf("called %d times", n)
+		}
+		_, err := submit("two")
+		e, ok := errors.AsType[*schemas.Error](err)
+		if !ok || e.Code != schemas.CodeConflict || e.ExecutionID != ids[0] {
+			t.Errorf("another plan with the same key: %v", err)
+		}
+		other := WithCaller(t.Context(), Caller{Principal: "somebody else"})
+		theirs, err := p.Execute(other, Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":1}]}`)})
+		if err != nil || theirs.ExecutionID == ids[0] {
+			t.Errorf("another principal shares the key: %v %v", theirs.ExecutionID, err)
+		}
+	})
+}
+
+func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		mine := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","set":1}]}`).ExecutionID
+		ctx := WithCaller(t.Context(), Caller{Principal: "somebody else"})
+		ask := func(id string) []error {
+			_, status := p.Status(ctx, id, schemas.ViewNodes, time.Second, nil)
+			_, metrics := p.Metrics(ctx, id)
+			_, output := p.NodeOutput(ctx, id, "n", "", 0, 0)
+			_, events := p.Events(ctx, id, 0, 0)
+			_, suspend := p.Suspend(ctx, id, "", "")
+			_, resume := p.Resume(ctx, id, nil)
+			_, cancel := p.Cancel(ctx, id, "", 0)
+			_, signal := p.Signal(ctx, id, "e", nil)
+			_, rerun := p.Rerun(ctx, id, "")
+			return []error{status, metrics, output, events, suspend, resume, cancel, signal, rerun}
+		}
+		theirs, nobodys := ask(mine), ask("01J00000000000000000000000")
+		for i := range theirs {
+			a, b := schemas.AsError(theirs[i]), schemas.AsError(nobodys[i])
+			if a == nil || b == nil || a.Code != schemas.CodeNotFound || strings.ReplaceAll(a.Error(), mine, "") != strings.ReplaceAll(b.Error(), "01J00000000000000000000000", "") {
+				t.Errorf("question %d tells them apart: %v; %v", i, a, b)
+			}
+		}
+		list, err := p.List(ctx, ListQuery{})
+		if err != nil || len(list.Executions) != 0 {
+			t.Errorf("list: %v %v", list, err)
+		}
+	})
+}
+
+func TestTwoDayWaitLeavesMemoryAndComesBack(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		began := time.Now()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"48h"},{"id":"n","capability":"r.read","depends_on":["w"]}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if p.owner(e.ExecutionID) != nil {
+			t.Error("an execution that only waits is kept in memory")
+		}
+		now, err := p.Status(t.Context(), e.ExecutionID, "", 0, nil)
+		if err != nil || !now.Waiting || len(now.WaitingFor) != 1 || now.WaitingFor[0].Reason != schemas.ReasonTimer {
+			t.Errorf("%+v %v", now, err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "w=succeeded n=succeeded")
+		if took := time.Since(began); took < 48*time.Hour || took > 48*time.Hour+time.Minute {
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
+func TestSuspendDrainsAndResumeGoesOn(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[
+			{"id":"a","capability":"r.once","inputs":{"take":"10s"}},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err = p.Suspend(t.Context(), e.ExecutionID, "", "lunch")
+		if err != nil || e.Status != schemas.StatusSuspending {
+			t.Fatalf("%s %v", e.Status, err)
+		}
+		e = p.rest(t, e.ExecutionID)
+		want(t, e, schemas.StatusSuspended, "", "a=succeeded b=ready")
+		if p.owner(e.ExecutionID) != nil {
+			t.Error("a suspended execution is kept in memory")
+		}
+		if e, err = p.Resume(t.Context(), e.ExecutionID, nil); err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "a=succeeded b=succeeded")
+		if _, err = p.Resume(t.Context(), e.ExecutionID, nil); !errors.Is(err, &schemas.Error{Code: schemas.CodeAlreadyFinished}) {
+			t.Errorf("resume of a finished execution: %v", err)
+		}
+	})
+}
+
+func TestSuspendNowStopsWhatMayBeRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		began := time.Now()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[
+			{"id":"a","capability":"r.once","inputs":{"take":"10s"}},{"id":"b","capability":"r.read","inputs":{"take":"1m"}}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, err = p.Suspend(t.Context(), e.ExecutionID, "now", ""); err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusSuspended, "", "a=succeeded b=ready")
+		if took := time.Since(began); took != 10*time.Second {
+			t.Errorf("took %s: the read call was waited for, or the once call was not", took)
+		}
+		if _, err = p.Resume(t.Context(), e.ExecutionID, nil); err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "")
+		if w.calls("read", "b") != 2 || w.calls("once", "a") != 1 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}
+
+func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		began := time.Now()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[
+			{"id":"good","capability":"r.once","inputs":{"mute":true}},{"id":"bad","capability":"r.once","inputs":{"stuck":true}},
+			{"id":"later","capability":"r.read","depends_on":["good"]}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, err = p.Cancel(t.Context(), e.ExecutionID, "changed my mind", 7*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		e = p.rest(t, e.ExecutionID)
+		want(t, e, schemas.StatusCancelled, "", "good=cancelled bad=cancelled later=cancelled")
+		if took := time.Since(began); took != 7*time.Second {
+			t.Errorf("took %s, want the grace period", took)
+		}
+		for _, n := range e.Nodes[:2] {
+			if n.Error == nil || n.Error.Outcome != schemas.Unknown {
+				t.Errorf("%s is not listed as unknown: %v", n.ID, n.Error)
+			}
+		}
+		if again, err := p.Cancel(t.Context(), e.ExecutionID, "", 0); err != nil || again.Status != schemas.StatusCancelled {
+			t.Errorf("a second cancel: %v", err)
+		}
+		time.Sleep(time.Hour) // the stuck call returns to nobody
+	})
+}
+
+func TestGracefulStopHandsBackAndTheNextLifeGoesOn(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		first := live(w, s)
+		e, err := first.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[
+			{"id":"a","capability":"r.once","inputs":{"take":"5s"}},{"id":"b","capability":"r.read","inputs":{"take":"50s"}},
+			{"id":"c","capability":"r.once","depends_on":["a"]}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		began := time.Now()
+		first.stop()
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("stop took %s: it has to wait for the once call alone", took)
+		}
+		if w.calls("once", "c") != 0 {
+			t.Error("a stopping runtime started a call")
+		}
+		second := live(w, s)
+		defer second.stop()
+		began = time.Now()
+		e = second.rest(t, e.ExecutionID)
+		want(t, e, schemas.StatusSucceeded, "", "a=succeeded b=succeeded c=succeeded")
+		if w.calls("once", "") != 2 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+		if took := time.Since(began); took > 51*time.Second {
+			t.Errorf("took %s: the lease was not handed back", took)
+		}
+	})
+}
+
+func TestStopHoldsOnceCallsThatDoNotEnd(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		first := live(w, s)
+		e, err := first.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"mute":true}}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		first.stop()
+		second := live(w, s)
+		defer second.stop()
+		e = second.rest(t, e.ExecutionID)
+		want(t, e, schemas.StatusSuspended, "", "a=held")
+		if w.calls("once", "") != 1 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}
+
+func TestNodeTimeoutOfOnceCallIsHeldAndRetriedOnDecision(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","timeout":"5s","inputs":{"mute":true}}]}`)
+		want(t, e, schemas.StatusSuspended, "", "a=held")
+		if e.Hint == "" || !strings.Contains(e.Nodes[0].Error.Message, "5s, the timeout of its node") {
+			t.Errorf("hint %q, error %v", e.Hint, e.Nodes[0].Error)
+		}
+		for name, patch := range map[string]schemas.NodePatch{
+			"no decision":   {},
+			"two decisions": {Skip: true, Retry: true},
+			"inputs unfit":  {Inputs: schemas.Object(`{"take":7}`)},
+		} {
+			if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": patch}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"b": {Skip: true}}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+			t.Errorf("unknown node: %v", err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusSuspended, "", "a=held")
+		if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Inputs: schemas.Object(`{"give":7}`)}}}); err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `{"a":7}`, "a=succeeded")
+	})
+}
+
+func TestWideFanOutSharesCommits(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		counting := storetest.Crash(s, 0, storetest.CrashBefore)
+		p := live(w, counting)
+		defer p.stop()
+		var b strings.Builder
+		for i := range 300 {
+			fmt.Fprintf(&b, `{"id":"n%d","capability":"r.read","inputs":{"take":"1s"}},`, i)
+		}
+		e := p.execute(t, `{"plan":"v1","max_parallel":30,"nodes":[`+b.String()+`{"id":"end","set":1}],"output":1}`)
+		want(t, e, schemas.StatusSucceeded, `1`, "")
+		if n := counting.Commits(); n > 60 {
+			t.Errorf("%d commits for 300 calls of which 30 end at once", n)
+		}
+	})
+}
+
+func TestChainCostsOneCommitANode(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		counting := storetest.Crash(s, 0, storetest.CrashBefore)
+		p := live(w, counting)
+		defer p.stop()
+		e := p.execute(t, chainPlan(100, "once"))
+		want(t, e, schemas.StatusSucceeded, "", "")
+		if n := counting.Commits(); n != 101 {
+			t.Errorf("%d commits for a chain of 100, want 101", n)
+		}
+	})
+}
+
+func TestLongChainPassesSnapshots(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e := p.execute(t, chainPlan(700, "read"))
+		want(t, e, schemas.StatusSucceeded, "", "")
+		x, err := p.load(t.Context(), e.ExecutionID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.head.Snapshot == 0 {
+			t.Error("no snapshot was put")
+		}
+	})
+}
+
+func TestLargeOutputsAreReferencedAndPaged(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		text := strings.Repeat("é", 40_000)
+		raw, _ := json.Marshal(map[string]any{"text": text, "n": []int{1, 2}})
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"big","capability":"r.read","inputs":{"give":`+string(raw)+`}},
+			{"id":"n","set":"${nodes.big.output.n[1]}"},{"id":"copy","capability":"r.read","inputs":{"give":"${nodes.big.output}"}}],"output":"${nodes.copy.output}"}`)
+		want(t, e, schemas.StatusSucceeded, "", "")
+		if len(e.Output) != 0 || e.OutputRef == nil || e.OutputRef.Bytes != len(raw) {
+			t.Errorf("output of %d bytes, ref %+v", len(e.Output), e.OutputRef)
+		}
+		if n := e.Nodes[0]; len(n.Output) != 0 || n.OutputRef == nil || n.OutputRef.Bytes != len(raw) {
+			t.Errorf("node shows %d bytes, ref %+v", len(n.Output), n.OutputRef)
+		}
+		var whole strings.Builder
+		for offset := 0; ; {
+			page, err := p.NodeOutput(t.Context(), e.ExecutionID, "copy", "", offset, 1001)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole.WriteString(page.Text)
+			if offset = page.NextOffset; offset == 0 {
+				break
+			}
+		}
+		var got, wanted any
+		if json.Unmarshal([]byte(whole.String()), &got) != nil || json.Unmarshal(raw, &wanted) != nil || fmt.Sprint(got) != fmt.Sprint(wanted) {
+			t.Error("the pages do not add up to the output")
+		}
+		part, err := p.NodeOutput(t.Context(), e.ExecutionID, "big", "/n/1", 0, 0)
+		if err != nil || string(part.Output) != "2" {
+			t.Errorf("pointer: %s %v", part.Output, err)
+		}
+		for _, pointer := range []string{"n", "/m", "/n/7", "/n/1/x"} {
+			if _, err := p.NodeOutput(t.Context(), e.ExecutionID, "big", pointer, 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+				t.Errorf("pointer %q: %v", pointer, err)
+			}
+		}
+	})
+}
+
+func TestRerunFromANodeReusesTheRest(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		old := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once"},{"id":"x","capability":"r.once"},
+			{"id":"b","capability":"r.once","inputs":{"id":"b","fail":1},"depends_on":["a"]},{"id":"c","capability":"r.read","depends_on":["b","x"]}],"output":"${nodes.c.output.id}"}`)
+		want(t, old, schemas.StatusFailed, "", "a=succeeded x=succeeded b=failed c=cancelled")
+		e, err := p.Rerun(t.Context(), old.ExecutionID, "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e = p.rest(t, e.ExecutionID)
+		want(t, e, schemas.StatusSucceeded, `"c"`, "a=succeeded x=succeeded b=succeeded c=succeeded")
+		if e.RerunOf != old.ExecutionID || w.calls("once", "a") != 1 || w.calls("once", "x") != 1 || w.calls("once", "b") != 2 {
+			t.Errorf("rerun of %q, ledger %v", e.RerunOf, w.ledger)
+		}
+		if _, err := p.Rerun(t.Context(), old.ExecutionID, "bb"); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+			t.Errorf("unknown node: %v", err)
+		}
+	})
+}
+
+func TestInvalidPlanStartsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		for _, source := range []string{`{`, `{"plan":"v1","nodes":[]}`, `{"plan":"v1","nodes":[{"id":"a","capability":"r.reed"}]}`} {
+			_, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+			e, ok := errors.AsType[*schemas.Error](err)
+			if !ok || e.Code != schemas.CodeInvalidPlan || len(e.Findings) == 0 {
+				t.Errorf("%s: %v", source, err)
+			}
+		}
+		list, err := p.List(t.Context(), ListQuery{})
+		if err != nil || len(list.Executions) != 0 {
+			t.Errorf("%+v %v", list, err)
+		}
+	})
+}
+
+func TestStoreThatFailsForAWhileLosesNoResult(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		flaky := &flakyStore{Store: s}
+		p := live(w, flaky)
+		defer p.stop()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s"}}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		flaky.fail(errors.New("disk full"))
+		time.Sleep(5 * time.Second)
+		if _, err := p.Cancel(t.Context(), e.ExecutionID, "", 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeUnavailable}) {
+			t.Errorf("cancel while the store fails: %v", err)
+		}
+		flaky.fail(nil)
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "a=succeeded")
+		if w.calls("once", "") != 1 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}
+
+// flakyStore refuses commits on demand.
+type flakyStore struct {
+	store.Store
+	mu  sync.Mutex
+	err error
+}
+
+func (f *flakyStore) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
+func (f *flakyStore) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
+	f.mu.Lock()
+	err := f.err
+	f.mu.Unlock()
+	if err != nil {
+		return store.Committed{}, err
+	}
+	return f.Store.Commit(ctx, b)
+}
+
+func TestEndOfTheCallerEndsTheWaitAlone(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"10s"}}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := p.Status(ctx, e.ExecutionID, "", 20*time.Second, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "")
+	})
+}
+
+func TestMoreExecutionsThanRoomAllRun(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s, func(c *Config) { c.Limits.MaxExecutions = 3 })
+		defer p.stop()
+		var ids []string
+		for i := range 20 {
+			e, err := p.Execute(t.Context(), Submit{Plan: fmt.Appendf(nil, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"e%d","take":"10s"}}]}`, i)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, e.ExecutionID)
+			time.Sleep(time.Millisecond) // ids sort by milliseconds
+		}
+		for _, id := range ids {
+			want(t, p.rest(t, id), schemas.StatusSucceeded, "", "")
+		}
+		if n := w.calls("once", ""); n != 20 {
+			t.Errorf("%d calls", n)
+		}
+		page, err := p.List(t.Context(), ListQuery{Limit: 15, Status: schemas.StatusSucceeded})
+		if err != nil || len(page.Executions) != 15 || page.Executions[0].ExecutionID != ids[19] {
+			t.Fatalf("first page: %d %v", len(page.Executions), err)
+		}
+		rest, err := p.List(t.Context(), ListQuery{Limit: 15, Status: schemas.StatusSucceeded, Cursor: page.NextCursor})
+		if err != nil || len(rest.Executions) != 5 || rest.NextCursor != "" || rest.Executions[4].ExecutionID != ids[0] {
+			t.Fatalf("second page: %d %q %v", len(rest.Executions), rest.NextCursor, err)
+		}
+	})
+}

@@ -1,0 +1,384 @@
+package runtime
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// Status shows an execution, after waiting up to wait for it to come to rest: finished, suspended, or held for a decision.
+// progress, if any, is told of every change meanwhile. The end of ctx ends the wait, never the execution.
+func (r *Runtime) Status(ctx context.Context, id string, view schemas.View, wait time.Duration, progress func(schemas.Execution)) (schemas.Execution, error) {
+	if wait > 0 {
+		if err := r.await(ctx, id, min(wait, r.limits.MaxWait), progress); err != nil {
+			return schemas.Execution{}, err
+		}
+	}
+	h, err := r.headFor(ctx, id)
+	if err != nil {
+		return schemas.Execution{}, err
+	}
+	e := withHint(h.Execution)
+	if view == schemas.ViewNodes || view == schemas.ViewFailures {
+		x, err := r.load(ctx, id)
+		if err != nil {
+			return schemas.Execution{}, err
+		}
+		e = withHint(x.head.Execution)
+		e.Nodes = x.state.NodeViews(view)
+	}
+	return e, nil
+}
+
+// atRest: nothing will change soon without somebody's doing.
+func atRest(e *schemas.Execution) bool {
+	if e.Status.Terminal() || e.Status == schemas.StatusSuspended {
+		return true
+	}
+	if !e.Waiting || len(e.WaitingFor) == 0 {
+		return false
+	}
+	for _, w := range e.WaitingFor {
+		if w.Reason == schemas.ReasonTimer {
+			return false
+		}
+	}
+	return true
+}
+
+// poll is how often a wait looks for itself, in case a notification got lost.
+const poll = 2 * time.Second
+
+func (r *Runtime) await(ctx context.Context, id string, wait time.Duration, progress func(schemas.Execution)) error {
+	sub := r.feed.Subscribe(id, 64)
+	defer func() { sub.Close() }()
+	timeout := time.NewTimer(wait)
+	defer timeout.Stop()
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		h, err := r.headFor(ctx, id)
+		if err != nil || atRest(&h.Execution) {
+			return err
+		}
+		for looked := false; !looked; {
+			select {
+			case u, ok := <-sub.C:
+				if !ok { // lagged behind: begin anew from the head
+					sub = r.feed.Subscribe(id, 64)
+					looked = true
+				} else if progress != nil {
+					progress(u.Execution)
+				}
+				looked = looked || atRest(&u.Execution)
+			case <-tick.C:
+				looked = true
+			case <-timeout.C:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+}
+
+// withHint adds what to call next where the execution itself does not say.
+func withHint(e schemas.Execution) schemas.Execution {
+	switch {
+	case e.Status.Terminal():
+	case e.Status == schemas.StatusSuspended && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonUnknown:
+		e.Hint = fmt.Sprintf("find out whether the call of node %q happened, then resume_execution with a patch for it: retry, skip or output", e.WaitingFor[0].NodeID)
+	case e.Status == schemas.StatusSuspended:
+		e.Hint = "resume_execution lets it go on; cancel_execution ends it"
+	default:
+		e.Hint = "get_execution_status with wait_seconds waits for the result"
+	}
+	return e
+}
+
+// Metrics counts what an execution has done so far.
+func (r *Runtime) Metrics(ctx context.Context, id string) (schemas.ExecutionMetrics, error) {
+	x, err := r.loadFor(ctx, id)
+	if err != nil {
+		return schemas.ExecutionMetrics{}, err
+	}
+	m := x.state.Metrics(r.now())
+	m.ExecutionID = id
+	return m, nil
+}
+
+func (r *Runtime) loadFor(ctx context.Context, id string) (*execution, error) {
+	if _, err := r.headFor(ctx, id); err != nil {
+		return nil, err
+	}
+	return r.load(ctx, id)
+}
+
+// Page sizes of node outputs in bytes.
+const (
+	DefaultPage = 16 << 10
+	MaxPage     = 64 << 10
+)
+
+// NodeOutput reads a node's output, or the part of it that the JSON pointer names. What fits into maxBytes comes as JSON,
+// the rest as pages of its text.
+func (r *Runtime) NodeOutput(ctx context.Context, id, node, pointer string, offset, maxBytes int) (schemas.NodeOutput, error) {
+	x, err := r.loadFor(ctx, id)
+	if err != nil {
+		return schemas.NodeOutput{}, err
+	}
+	raw, err := r.wholeOutput(ctx, x, node)
+	if err != nil {
+		return schemas.NodeOutput{}, err
+	}
+	if raw, err = point(raw, pointer); err != nil {
+		return schemas.NodeOutput{}, err
+	}
+	if maxBytes <= 0 {
+		maxBytes = DefaultPage
+	}
+	maxBytes = min(maxBytes, MaxPage)
+	out := schemas.NodeOutput{ExecutionID: id, NodeID: node, TotalBytes: len(raw), Offset: offset}
+	switch {
+	case offset < 0 || offset > len(raw):
+		return out, schemas.Errorf(schemas.CodeInvalidArgument, "offset %d is outside the output's %d bytes", offset, len(raw)).WithField("offset")
+	case offset == 0 && len(raw) <= maxBytes:
+		out.Output = schemas.Value(raw)
+	default:
+		end := min(offset+maxBytes, len(raw))
+		for end < len(raw) && end > offset+1 && !utf8.RuneStart(raw[end]) {
+			end--
+		}
+		out.Text = string(raw[offset:end])
+		if end < len(raw) {
+			out.NextOffset = end
+		}
+	}
+	return out, nil
+}
+
+func (r *Runtime) wholeOutput(ctx context.Context, x *execution, node string) (json.RawMessage, error) {
+	if node == outputNode {
+		raw, err := r.output(ctx, x.id, node, x.state.Output, x.state.OutputRef)
+		return orElse(json.RawMessage(raw), "null"), err
+	}
+	i, ok := x.program.Index(node)
+	if !ok {
+		var ids []string
+		for j := range x.program.Nodes {
+			ids = append(ids, x.program.Nodes[j].ID)
+		}
+		return nil, schemas.Errorf(schemas.CodeNotFound, "execution %q has no node %q", x.id, node).WithField("node_id").WithCandidates(schemas.Nearest(node, ids, 3))
+	}
+	n := &x.state.Nodes[i]
+	if n.Status != schemas.NodeSucceeded {
+		return nil, schemas.Errorf(schemas.CodeConflict, "node %q has no output: it is %s", node, n.Status).WithField("node_id").
+			WithHint("get_execution_status with view nodes shows what became of each node")
+	}
+	raw, err := r.output(ctx, x.id, node, n.Output, n.OutputRef)
+	return orElse(json.RawMessage(raw), "null"), err
+}
+
+// Page bounds of lists.
+const (
+	defaultList = 20
+	maxList     = 100
+)
+
+// ListQuery selects executions.
+type ListQuery struct {
+	Status    schemas.Status
+	SessionID string
+	Limit     int
+	Cursor    string
+}
+
+// List shows the caller's executions, newest first, without outputs.
+func (r *Runtime) List(ctx context.Context, q ListQuery) (schemas.ExecutionList, error) {
+	caller := CallerFrom(ctx).Principal
+	out := schemas.ExecutionList{Executions: []schemas.Execution{}}
+	after, err := base64.RawURLEncoding.DecodeString(q.Cursor)
+	if err != nil || len(after) > store.MaxID {
+		return out, schemas.Errorf(schemas.CodeInvalidArgument, "cursor %q is not one that list_executions gave", q.Cursor).WithField("cursor").
+			WithHint("pass next_cursor unchanged, or leave cursor out to begin anew")
+	}
+	limit := q.Limit
+	if limit <= 0 {
+		limit = defaultList
+	}
+	limit = min(limit, maxList)
+	term := "principal=" + caller
+	switch {
+	case q.SessionID != "":
+		term = "session=" + q.SessionID
+	case q.Status != "":
+		term = "status=" + string(q.Status)
+	}
+	for cursor := string(after); ; {
+		records, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: term, After: cursor, Reverse: true, Limit: maxList})
+		if err != nil {
+			return out, storeError(err)
+		}
+		for _, rec := range records {
+			var h head
+			if err := json.Unmarshal(rec.Value, &h); err != nil {
+				return out, fmt.Errorf("read head of %s: %w", rec.Key.ID, err)
+			}
+			if h.Principal != caller || q.Status != "" && h.Status != q.Status || q.SessionID != "" && h.SessionID != q.SessionID {
+				continue
+			}
+			if len(out.Executions) == limit {
+				out.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(cursor))
+				return out, nil
+			}
+			cursor = rec.Key.ID
+			h.Output = nil
+			out.Executions = append(out.Executions, h.Execution)
+		}
+		if len(records) < maxList {
+			return out, nil
+		}
+		cursor = records[len(records)-1].Key.ID
+	}
+}
+
+// Events reads an execution's log behind sequence number after.
+func (r *Runtime) Events(ctx context.Context, id string, after int64, limit int) (schemas.EventList, error) {
+	out := schemas.EventList{ExecutionID: id, Events: []schemas.Event{}, LastSeq: after}
+	if _, err := r.headFor(ctx, id); err != nil {
+		return out, err
+	}
+	if limit <= 0 {
+		limit = 100
+	}
+	limit = min(limit, 500)
+	entries, err := r.store.Log(ctx, executionKey(id), after, limit+1)
+	if err != nil {
+		return out, storeError(err)
+	}
+	total := 0
+	for i, entry := range entries {
+		if total += len(entry.Value); i == limit || i > 0 && total > MaxPage {
+			out.More = true
+			break
+		}
+		var e schemas.Event
+		if err := json.Unmarshal(entry.Value, &e); err != nil {
+			return out, fmt.Errorf("read event %d of %s: %w", entry.Seq, id, err)
+		}
+		if len(e.Output) > schemas.MaxViewOutput {
+			e.OutputRef, e.Output = &schemas.OutputRef{NodeID: e.Node, Bytes: len(e.Output)}, nil
+		}
+		out.Events = append(out.Events, e)
+		out.LastSeq = e.Seq
+	}
+	return out, nil
+}
+
+// Rerun executes the plan of an older execution again, compiled against today's tools. With from, the outputs of all
+// nodes that succeeded and do not depend on that node are taken over.
+func (r *Runtime) Rerun(ctx context.Context, id, from string) (schemas.Execution, error) {
+	old, err := r.loadFor(ctx, id)
+	if err != nil {
+		return schemas.Execution{}, err
+	}
+	p := old.program.Definition.Plan
+	p.IdempotencyKey = ""
+	source, err := json.Marshal(p)
+	if err != nil {
+		return schemas.Execution{}, fmt.Errorf("encode plan: %w", err)
+	}
+	sub := Submit{Plan: source, SessionID: old.head.SessionID, RerunOf: id}
+	if from == "" {
+		return r.Execute(ctx, sub)
+	}
+	first, ok := old.program.Index(from)
+	if !ok {
+		_, err := r.wholeOutput(ctx, old, from)
+		return schemas.Execution{}, schemas.AsError(err).WithField("from_node")
+	}
+	again := descendants(old.state, first)
+	for i := range old.state.Nodes {
+		n := &old.state.Nodes[i]
+		if again[i] || n.Status != schemas.NodeSucceeded {
+			continue
+		}
+		node := old.program.Nodes[i].ID
+		raw, err := r.output(ctx, id, node, n.Output, n.OutputRef)
+		if err != nil {
+			return schemas.Execution{}, err
+		}
+		sub.reuse = append(sub.reuse, schemas.Event{
+			Type: schemas.EventNodeReused, Node: node, Output: raw, Text: n.Text, ServedBy: n.ServedBy, Degraded: n.Degraded, Reason: id,
+		})
+	}
+	return r.Execute(ctx, sub)
+}
+
+// descendants marks a node and everything that depends on it.
+func descendants(s *machine.State, node int) map[int]bool {
+	marked := map[int]bool{node: true}
+	for queue := []int{node}; len(queue) > 0; queue = queue[1:] {
+		for _, d := range s.Program().Nodes[queue[0]].Dependents {
+			if !marked[d] {
+				marked[d] = true
+				queue = append(queue, d)
+			}
+		}
+	}
+	return marked
+}
+
+// point slices JSON by an RFC 6901 pointer; the empty one is the whole.
+func point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
+	if pointer == "" {
+		return raw, nil
+	}
+	bad := func(format string, args ...any) error {
+		return schemas.Errorf(schemas.CodeInvalidArgument, "pointer %q: %s", pointer, fmt.Sprintf(format, args...)).WithField("pointer").
+			WithHint(`a JSON pointer looks like "/items/0/name"; leave it out for the whole output`)
+	}
+	if pointer[0] != '/' {
+		return nil, bad(`it has to begin with "/"`)
+	}
+	for token := range strings.SplitSeq(pointer[1:], "/") {
+		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+		switch {
+		case len(raw) > 0 && raw[0] == '{':
+			var object map[string]json.RawMessage
+			if err := json.Unmarshal(raw, &object); err != nil {
+				return nil, fmt.Errorf("read output: %w", err)
+			}
+			next, ok := object[token]
+			if !ok {
+				keys := make([]string, 0, len(object))
+				for k := range object {
+					keys = append(keys, k)
+				}
+				return nil, schemas.AsError(bad("no key %q", token)).WithCandidates(schemas.Nearest(token, keys, 3))
+			}
+			raw = next
+		case len(raw) > 0 && raw[0] == '[':
+			var list []json.RawMessage
+			if err := json.Unmarshal(raw, &list); err != nil {
+				return nil, fmt.Errorf("read output: %w", err)
+			}
+			var i int
+			if _, err := fmt.Sscanf(token, "%d", &i); err != nil || i < 0 || i >= len(list) {
+				return nil, bad("no element %q in a list of %d", token, len(list))
+			}
+			raw = list[i]
+		default:
+			return nil, bad("nothing lies below a single value (at %q)", token)
+		}
+	}
+	return raw, nil
+}

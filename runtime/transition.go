@@ -1,0 +1,361 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/telemetry"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// execution is one execution in memory: a cache of its log, used by one goroutine at a time.
+type execution struct {
+	id      string
+	head    head
+	version int64
+	state   *machine.State // nil: stale, to be folded anew
+	program *plan.Program
+	inputs  *plan.Value
+	session *plan.Value
+	self    *plan.Value
+	values  map[int]*plan.Value // decoded outputs by node
+	lease   *store.Lease        // nil: somebody else may own it
+}
+
+func (r *Runtime) newExecution(id string, h head, p *plan.Program) *execution {
+	x := &execution{id: id, head: h, values: map[int]*plan.Value{}}
+	if p != nil {
+		x.setProgram(p, nil)
+	}
+	return x
+}
+
+func (x *execution) setProgram(p *plan.Program, session schemas.Value) {
+	x.program = p
+	x.inputs = plan.NewValue(json.RawMessage(orElse(p.Definition.Plan.Inputs, "{}")))
+	x.session = plan.NewValue(json.RawMessage(orElse(session, "{}")))
+	self, _ := json.Marshal(map[string]any{"id": x.id, "name": x.head.Name, "created_at": x.head.CreatedAt}) // strings and a time always marshal
+	x.self = plan.NewValue(self)
+}
+
+func orElse[T ~[]byte](b T, otherwise string) T {
+	if len(b) == 0 {
+		return T(otherwise)
+	}
+	return b
+}
+
+// decision looks at a state and says which events follow from what has happened. It may be asked again with a
+// newer state, so it has no effects of its own. An error goes to whoever asked and changes nothing.
+type decision func(s *machine.State, now time.Time) ([]schemas.Event, error)
+
+// request is a decision on its way to the owner of an execution.
+type request struct {
+	decide decision
+	err    error
+	flight *flight       // the call whose end this is; nil: none
+	done   chan struct{} // closed once the decision is committed or refused; nil: nobody waits
+}
+
+// launch is a call that the commit just made has started.
+type launch struct {
+	node, attempt int
+	inputs        json.RawMessage
+}
+
+// extent says how far a step goes beyond the decisions it was given.
+type extent int
+
+const (
+	visit   extent = iota // not the owner: whatever has to be started wakes one
+	drain                 // an owner that is about to stop: nothing new starts
+	wind                  // an owner that stops: nothing new starts, the lease is released
+	proceed               // the owner
+)
+
+// step is what one commit made of an execution.
+type step struct {
+	launches []launch
+	released bool // the lease is gone; whoever owned the execution forgets it
+	more     bool // there is more to do at once
+	at       time.Time
+}
+
+// transition is the one door through which an execution changes. Where this process owns the execution, the owner
+// takes the decision into its next commit; else it is committed from here. It returns when the decision is durable.
+func (r *Runtime) transition(ctx context.Context, id string, decide decision) error {
+	for {
+		if o := r.owner(id); o != nil {
+			q := &request{decide: decide, done: make(chan struct{})}
+			if !o.submit(q) {
+				continue // it has just let go
+			}
+			select {
+			case <-q.done:
+				return q.err
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		x, err := r.load(ctx, id)
+		if err != nil {
+			return err
+		}
+		q := &request{decide: decide}
+		if _, err = r.step(ctx, x, []*request{q}, visit, store.Batch{}); err != nil {
+			return err
+		}
+		return q.err
+	}
+}
+
+// maxConflicts is how often a step is decided anew before it gives up; each conflict means that somebody else made progress.
+const maxConflicts = 100
+
+// step decides, applies and commits once. base holds what else belongs into the batch. The error is the store's; what a
+// decision refused stands in its request.
+func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, how extent, base store.Batch) (step, error) {
+	for range maxConflicts {
+		if x.state == nil {
+			if err := r.reload(ctx, x); err != nil {
+				return step{}, err
+			}
+		}
+		t := &turn{r: r, x: x, ctx: ctx, how: how, now: r.now(), batch: base}
+		t.batch.Puts = slices.Clip(base.Puts)
+		for _, q := range requests {
+			q.err = t.decide(q.decide)
+		}
+		t.advance()
+		if t.err != nil {
+			x.state = nil
+			return step{}, t.err
+		}
+		err := t.commit()
+		if err == nil {
+			t.step.at = t.now
+			return t.step, nil
+		}
+		x.state = nil // what was applied is not in the log, or nobody knows
+		if !errors.Is(err, store.ErrConflict) {
+			return step{}, storeError(err)
+		}
+	}
+	return step{}, schemas.Errorf(schemas.CodeConflict, "execution %q changes too fast to be changed from here", x.id).WithHint("try again").With(func(e *schemas.Error) { e.Retryable = true })
+}
+
+// turn is one try of a step.
+type turn struct {
+	r      *Runtime
+	x      *execution
+	ctx    context.Context //nolint:containedctx // lives as long as the call to step
+	how    extent
+	now    time.Time
+	batch  store.Batch
+	events []schemas.Event
+	step   step
+	err    error // ends the turn
+}
+
+// decide applies what a decision says.
+func (t *turn) decide(d decision) error {
+	if t.err != nil {
+		return t.err
+	}
+	events, err := d(t.x.state, t.now)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		t.emit(e)
+	}
+	return t.err
+}
+
+// emit applies one event and takes it into the batch. An event that does not apply is a defect: the turn ends.
+func (t *turn) emit(e schemas.Event) {
+	if t.err != nil {
+		return
+	}
+	e.Seq, e.At = t.x.state.Seq+1, t.now
+	t.external(&e)
+	if t.err = t.x.state.Apply(e); t.err == nil {
+		t.events = append(t.events, e)
+	}
+}
+
+// MaxInline is the largest output in bytes that stands in the log itself; larger ones get a record of their own.
+const MaxInline = 4 << 10
+
+// external moves a large output out of the event and drops a text that the output tells as well.
+func (t *turn) external(e *schemas.Event) {
+	if e.Text != "" && derivable(e.Text, e.Output) {
+		e.Text = ""
+	}
+	node := e.Node
+	limit := MaxInline
+	if e.Type == schemas.EventFinished {
+		node, limit = outputNode, schemas.MaxExecutionOutput
+	}
+	if len(e.Output) <= limit {
+		return
+	}
+	t.batch.Puts = append(t.batch.Puts, store.Put{Key: outputKey(t.x.id, node), Value: e.Output, Version: store.AnyVersion})
+	e.OutputRef = &schemas.OutputRef{NodeID: node, Bytes: len(e.Output)}
+	if i, ok := t.x.program.Index(e.Node); ok {
+		t.x.values[i] = plan.NewValue(json.RawMessage(e.Output))
+	}
+	e.Output = nil
+}
+
+// outputNode stands for the execution's own output where a node id is expected; no node can have this id.
+const outputNode = "$output"
+
+// derivable tells whether plan.Value.Text would give the text.
+func derivable(text string, output []byte) bool {
+	if len(output) == 0 {
+		return false
+	}
+	switch output[0] {
+	case '"':
+		var s string
+		return json.Unmarshal(output, &s) == nil && s == text
+	case '{', '[':
+		if text[0] != output[0] {
+			return false
+		}
+		var a, b bytes.Buffer
+		return json.Compact(&a, []byte(text)) == nil && json.Compact(&b, output) == nil && bytes.Equal(a.Bytes(), b.Bytes())
+	}
+	return text == string(output)
+}
+
+// maxEvents bounds one commit; what is left goes into the next one.
+const maxEvents = 512
+
+// advance adds what is due.
+func (t *turn) advance() {
+	for t.err == nil && len(t.events) < maxEvents {
+		before := len(t.events)
+		for _, a := range t.x.state.Next(t.now) {
+			if t.err != nil {
+				return
+			}
+			switch a.Kind {
+			case machine.Emit:
+				t.emit(*a.Event)
+			case machine.Start:
+				if t.how == proceed && !t.x.state.Failing {
+					t.start(a.Node)
+				}
+			case machine.Finish:
+				t.finish()
+			}
+		}
+		if len(t.events) == before {
+			return
+		}
+	}
+	t.step.more = true
+}
+
+// hold is how near a timer must be for the owner to keep the execution in memory.
+const hold = time.Second
+
+// due is when the execution next needs an owner: now while anything can run or is in flight, zero for never.
+func (t *turn) due() time.Time {
+	s := t.x.state
+	if s.Status == schemas.StatusPending {
+		return t.now
+	}
+	if !s.Status.Terminal() && (s.InFlight() > 0 || t.step.more || len(s.Next(t.now)) > 0) {
+		return t.now
+	}
+	return s.Wake(t.now)
+}
+
+// commit writes the turn as one batch.
+func (t *turn) commit() error {
+	x, s := t.x, t.x.state
+	wake := t.due()
+	switch {
+	case t.how == visit:
+		t.wake(wake)
+	case t.how == wind, wake.IsZero(), wake.After(t.now.Add(hold)):
+		t.step.released = true
+		t.batch.Claim = nil
+		t.batch.Release = x.lease
+		t.wake(wake)
+	case t.batch.Claim != nil:
+		t.wake(t.now) // if this process dies, whoever comes next finds it due
+	}
+	if len(t.events) == 0 && !t.step.released && t.batch.Claim == nil {
+		return nil
+	}
+	h := x.head
+	tail := h.Tail
+	for i := range t.events {
+		b, err := json.Marshal(&t.events[i])
+		if err != nil {
+			return fmt.Errorf("encode event: %w", err)
+		}
+		tail += len(b)
+		t.batch.Appends = append(t.batch.Appends, store.Append{Key: executionKey(x.id), Value: b})
+	}
+	h.Execution = t.view()
+	h.Seq, h.Tail = s.Seq, tail
+	if s.Seq-h.Snapshot >= int64(max(snapshotEvery, len(s.Nodes))) && !s.Status.Terminal() {
+		b, err := s.Snapshot()
+		if err != nil {
+			return err
+		}
+		h.Snapshot, h.Tail = s.Seq, 0
+		t.batch.Puts = append(t.batch.Puts, store.Put{Key: snapshotKey(x.id), Value: b, Version: store.AnyVersion})
+	}
+	if len(t.events) > 0 {
+		b, err := json.Marshal(&h)
+		if err != nil {
+			return fmt.Errorf("encode head: %w", err)
+		}
+		t.batch.Puts = append(t.batch.Puts, store.Put{Key: executionKey(x.id), Value: b, Version: x.version, Terms: h.terms()})
+	}
+	done, err := t.r.store.Commit(t.ctx, t.batch)
+	if err != nil {
+		return err
+	}
+	x.head = h
+	if len(t.events) > 0 {
+		x.version = done.Versions[len(done.Versions)-1]
+	}
+	if done.Lease != nil {
+		x.lease = done.Lease
+	}
+	if t.r.feed.Watched(x.id) {
+		t.r.feed.Publish(telemetry.Update{ExecutionID: x.id, Events: t.events, Execution: h.Execution})
+	}
+	return nil
+}
+
+// snapshotEvery is the fewest events between two snapshots.
+const snapshotEvery = 256
+
+func (t *turn) wake(at time.Time) {
+	t.batch.Wakes = append(t.batch.Wakes, store.Wake{
+		Key: executionKey(t.x.id), At: at, Priority: t.x.state.Priority, Fairness: t.x.head.SessionID,
+	})
+}
+
+// view is the state as the head shows it.
+func (t *turn) view() schemas.Execution {
+	v := t.x.state.View()
+	v.ExecutionID, v.Name, v.SessionID, v.RerunOf = t.x.id, t.x.head.Name, t.x.head.SessionID, t.x.head.RerunOf
+	return v
+}

@@ -1,0 +1,259 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/bolt"
+)
+
+// world is a small real downstream: one realm, r, in this process, with a ledger of every call that happened. Its tools
+// are read, idempotent and once, called after their effect. What a call does stands in its inputs (see deed).
+type world struct {
+	mu     sync.Mutex
+	ledger []entry
+	failed map[string]int
+}
+
+type entry struct {
+	tool, id, key string
+}
+
+// deed is what a call is asked to do.
+type deed struct {
+	ID    string          `json:"id"`    // for the ledger
+	Give  json.RawMessage `json:"give"`  // its output; {"id": …} unless given
+	Take  string          `json:"take"`  // how long it takes
+	Fail  int             `json:"fail"`  // so many times it fails first
+	Code  schemas.Code    `json:"code"`  // with this code; tool_error unless given
+	Mute  bool            `json:"mute"`  // it happens, and no answer comes before ctx ends
+	Stuck bool            `json:"stuck"` // as Mute, and it does not even heed the end of ctx for an hour
+}
+
+var worldSchema = json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{
+	"id":{},"give":{},"take":{"type":"string"},"fail":{"type":"integer"},"code":{"type":"string"},"mute":{"type":"boolean"},"stuck":{"type":"boolean"}}}`)
+
+func newWorld() *world { return &world{failed: map[string]int{}} }
+
+func (w *world) Catalog(context.Context, []string) plan.Catalog { return worldCatalog{} }
+
+type worldCatalog struct{}
+
+func (worldCatalog) Realms() []string { return []string{"r"} }
+func (worldCatalog) Tools(string) ([]string, error) {
+	return []string{"idempotent", "once", "read"}, nil
+}
+func (worldCatalog) Tool(realm, name string) (plan.Tool, bool) {
+	switch schemas.Effect(name) {
+	case schemas.EffectRead, schemas.EffectIdempotent, schemas.EffectOnce:
+		return plan.Tool{Effect: schemas.Effect(name), Hash: name, InputSchema: worldSchema}, realm == "r"
+	}
+	return plan.Tool{}, false
+}
+
+func (w *world) Resolve(_ context.Context, realm, capability string) (schemas.Capability, error) {
+	if _, ok := (worldCatalog{}).Tool(realm, capability); !ok {
+		return schemas.Capability{}, schemas.Errorf(schemas.CodeNotFound, "no capability %q in realm %q", capability, realm)
+	}
+	return schemas.Capability{Realm: realm, CapabilityName: capability, Effect: schemas.Effect(capability)}, nil
+}
+
+func (w *world) Discover(context.Context, schemas.DiscoverQuery) (schemas.Discovery, error) {
+	return schemas.Discovery{}, nil
+}
+
+func (w *world) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
+	var d deed
+	if err := json.Unmarshal(c.Inputs, &d); err != nil {
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "%s", err).WithOutcome(schemas.NotRun)
+	}
+	id := d.ID
+	if id == "" {
+		id = c.NodeID
+	}
+	if ctx.Err() != nil {
+		return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.NotRun)
+	}
+	w.mu.Lock()
+	w.ledger = append(w.ledger, entry{c.Capability, id, c.Key})
+	w.failed[id]++
+	fails := w.failed[id] <= d.Fail
+	w.mu.Unlock()
+	take, _ := time.ParseDuration(d.Take)
+	switch {
+	case d.Stuck:
+		time.Sleep(time.Hour)
+		return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.Unknown)
+	case d.Mute:
+		<-ctx.Done()
+		return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.Unknown)
+	case take > 0:
+		t := time.NewTimer(take)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.Unknown)
+		}
+	}
+	if fails {
+		code, outcome := d.Code, schemas.NotRun
+		if code == "" {
+			code, outcome = schemas.CodeToolError, schemas.RanFailed
+		}
+		return nil, schemas.Errorf(code, "as asked").WithOutcome(outcome)
+	}
+	out := d.Give
+	if len(out) == 0 {
+		out, _ = json.Marshal(map[string]string{"id": id})
+	}
+	return &call.Result{Output: out, ServedBy: c.Name()}, nil
+}
+
+// calls counts the ledger's entries of a tool and id; empty matches all.
+func (w *world) calls(tool, id string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, e := range w.ledger {
+		if (tool == "" || e.tool == tool) && (id == "" || e.id == id) {
+			n++
+		}
+	}
+	return n
+}
+
+// bubble runs a test in virtual time on a fresh store.
+func bubble(t *testing.T, test func(t *testing.T, w *world, s store.Store)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := bolt.Open(bolt.Options{Mem: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		test(t, newWorld(), s)
+	})
+}
+
+// process is one life of a runtime.
+type process struct {
+	*Runtime
+	stop func()
+}
+
+// live starts a runtime on the store; its stop is graceful.
+func live(w *world, s store.Store, configure ...func(*Config)) *process {
+	c := Config{Store: s, Realms: w, Random: func() float64 { return 0.5 }}
+	for _, f := range configure {
+		f(&c)
+	}
+	r := New(c)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
+	synctest.Wait()
+	return &process{r, sync.OnceFunc(func() { cancel(); <-done })}
+}
+
+// execute submits a plan and waits until it comes to rest.
+func (p *process) execute(t *testing.T, source string) schemas.Execution {
+	t.Helper()
+	e, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+	if err != nil {
+		t.Fatalf("execute: %v", err)
+	}
+	return p.rest(t, e.ExecutionID)
+}
+
+// rest waits until an execution comes to rest, checks its log and shows it with its nodes.
+func (p *process) rest(t *testing.T, id string) schemas.Execution {
+	t.Helper()
+	for range 10_000 {
+		e, err := p.Status(t.Context(), id, schemas.ViewNodes, 20*time.Second, nil)
+		if err != nil {
+			t.Fatalf("status: %v", err)
+		}
+		if atRest(&e) {
+			p.checkLog(t, id, e)
+			return e
+		}
+	}
+	t.Fatal("the execution never comes to rest")
+	return schemas.Execution{}
+}
+
+// checkLog asserts that the fold of the whole log, without any snapshot, is what the head and the snapshot say.
+func (p *process) checkLog(t *testing.T, id string, e schemas.Execution) {
+	t.Helper()
+	x, err := p.load(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := x.state.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := p.newExecution(id, x.head, nil)
+	h := x.head
+	h.Snapshot = 0
+	if err := p.fold(t.Context(), whole, h, x.version); err != nil {
+		t.Fatal(err)
+	}
+	got, err := whole.state.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("fold(log) differs from the state:\n%s\n%s", got, want)
+	}
+	if x.head.Seq != x.state.Seq || x.head.Status != e.Status {
+		t.Errorf("the head says event %d, %s; the log %d, %s", x.head.Seq, x.head.Status, x.state.Seq, e.Status)
+	}
+}
+
+// want compares an execution with what a test says of it: its status, its output, the status of each node.
+func want(t *testing.T, e schemas.Execution, status schemas.Status, output, nodes string) {
+	t.Helper()
+	if e.Status != status || output != "" && string(e.Output) != output {
+		t.Errorf("got %s %s %v, want %s %s", e.Status, e.Output, e.Error, status, output)
+	}
+	if nodes == "" {
+		return
+	}
+	var got []string
+	for _, n := range e.Nodes {
+		got = append(got, n.ID+"="+string(n.Status))
+	}
+	if s := strings.Join(got, " "); s != nodes {
+		t.Errorf("nodes: got %s, want %s", s, nodes)
+	}
+}
+
+func chainPlan(n int, tool string) string {
+	var b strings.Builder
+	b.WriteString(`{"plan":"v1","nodes":[`)
+	for i := range n {
+		if i > 0 {
+			fmt.Fprintf(&b, `,{"id":"n%d","capability":"r.%s","inputs":{"id":"${nodes.n%d.output.id}-%d"}}`, i, tool, i-1, i)
+		} else {
+			fmt.Fprintf(&b, `{"id":"n0","capability":"r.%s","inputs":{"id":"x"}}`, tool)
+		}
+	}
+	b.WriteString(`]}`)
+	return b.String()
+}
