@@ -1,0 +1,72 @@
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/schemas"
+)
+
+type resolveCapability struct {
+	Realm          string `json:"realm"`
+	CapabilityName string `json:"capability_name"`
+}
+
+type invokeCapability struct {
+	Realm          string         `json:"realm"`
+	CapabilityName string         `json:"capability_name"`
+	Inputs         schemas.Object `json:"inputs,omitempty" jsonschema:"description=arguments as the capability's input_schema says"`
+	SafetyLevel    string         `json:"safety_level,omitempty" jsonschema:"enum=normal,description=default normal"`
+	TimeoutSeconds float64        `json:"timeout_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=86400,description=longest time of one attempt"`
+	RetryConfig    *schemas.Retry `json:"retry_config,omitempty"`
+	SessionID      string         `json:"session_id,omitempty"`
+	IdempotencyKey string         `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=passed on to a tool that takes one"`
+}
+
+type discoverCapabilities struct {
+	Realm  string         `json:"realm,omitempty"`
+	Query  string         `json:"query,omitempty" jsonschema:"maxLength=500,description=words to look for in names and descriptions"`
+	Detail schemas.Detail `json:"detail,omitempty" jsonschema:"enum=names,enum=summary,enum=schema,description=summary (default); schema adds input and output schemas"`
+	Limit  int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=200,description=default 50"`
+	Cursor string         `json:"cursor,omitempty" jsonschema:"description=next_cursor of the page before"`
+}
+
+// Capability is the contract Capability.
+func Capability() []Method {
+	const contract = "Capability"
+	return []Method{
+		method(contract, "discover_capabilities", "Find capabilities", Reads,
+			`Lists what can be called: each capability is one tool of one realm (a connected MCP server). Start here, then resolve_capability for the schema of the one you need. `+
+				`Also tells the state of each realm and, where one is broken, the cure.`,
+			func(ctx context.Context, rt *runtime.Runtime, in discoverCapabilities, _ Request) (schemas.Discovery, error) {
+				return rt.Discover(ctx, schemas.DiscoverQuery{Realm: in.Realm, Query: in.Query, Detail: in.Detail, Limit: in.Limit, Cursor: in.Cursor})
+			}),
+		method(contract, "resolve_capability", "Describe a capability", Reads,
+			`Describes one capability: input and output schema, annotations, limits, health, and its effect: read, idempotent or once `+
+				`(a once call is never repeated without a decision). Use it before you write a plan or call invoke_capability.`,
+			func(ctx context.Context, rt *runtime.Runtime, in resolveCapability, _ Request) (schemas.Capability, error) {
+				return rt.Resolve(ctx, in.Realm, in.CapabilityName)
+			}),
+		method(contract, "invoke_capability", "Call one capability", Acts,
+			`Calls one capability now and returns its output, with the realm's timeout and retries. Inputs are checked before anything is sent. `+
+				`It is not durable: for several calls, or one that must survive a crash, use execute_plan. A failure's outcome says whether the call ran.`,
+			func(ctx context.Context, rt *runtime.Runtime, in invokeCapability, r Request) (schemas.Invocation, error) {
+				return rt.Invoke(ctx, runtime.Invocation{
+					Realm: in.Realm, Capability: in.CapabilityName, Inputs: json.RawMessage(in.Inputs),
+					Timeout: time.Duration(in.TimeoutSeconds * float64(time.Second)), Retry: in.RetryConfig, IdempotencyKey: in.IdempotencyKey,
+					Progress: r.relay(),
+				})
+			}),
+	}
+}
+
+// relay passes a realm's progress on to the client.
+func (r Request) relay() func(call.Progress) {
+	if r.Progress == nil {
+		return nil
+	}
+	return func(p call.Progress) { r.Progress(p.Done, p.Total, p.Message) }
+}

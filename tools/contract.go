@@ -1,0 +1,106 @@
+// Package tools holds the contracts: one file for each, one row for each method, which becomes one MCP tool. A row says
+// what a model has to know and calls the runtime; there is no logic here and nothing of MCP.
+package tools
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/schemas"
+)
+
+// Effect is what a method does to the world; a client shows it and may ask before it calls.
+type Effect int
+
+const (
+	// Reads changes nothing.
+	Reads Effect = iota
+	// Adds creates or starts something and takes nothing away; a second call does it again.
+	Adds
+	// Sets brings something into a state; a second call changes nothing more.
+	Sets
+	// Destroys ends or removes something.
+	Destroys
+	// Acts may do anything that the realms allow.
+	Acts
+)
+
+// Hints are MCP's four tool annotations.
+type Hints struct{ ReadOnly, Destructive, Idempotent, OpenWorld bool }
+
+// Hints derives the annotations from the effect.
+func (e Effect) Hints() Hints {
+	return map[Effect]Hints{
+		Reads:    {ReadOnly: true, Idempotent: true},
+		Adds:     {},
+		Sets:     {Idempotent: true},
+		Destroys: {Destructive: true, Idempotent: true},
+		Acts:     {Destructive: true, OpenWorld: true},
+	}[e]
+}
+
+// Request is one call of a method.
+type Request struct {
+	Arguments json.RawMessage // a JSON object; empty counts as {}
+	// Progress tells the client how far a waiting call is; nil: it does not want to know. It must not block.
+	Progress func(done, total float64, message string)
+}
+
+// Method is one row of a contract.
+type Method struct {
+	Contract    string
+	Name        string // on the wire
+	Title       string
+	Description string // a prompt: what it does, when to use it, what comes back, what undoes it
+	Effect      Effect
+	Input       json.RawMessage // JSON Schema of the arguments
+	Output      json.RawMessage // JSON Schema of the result
+	// Call checks the arguments strictly, runs the method and returns a value of the output schema. Every failure is, or
+	// wraps, a *schemas.Error.
+	Call func(ctx context.Context, rt *runtime.Runtime, r Request) (any, error)
+}
+
+// method makes a row of a function. In is a struct of arguments, Out one of results.
+func method[In, Out any](contract, name, title string, effect Effect, description string,
+	do func(ctx context.Context, rt *runtime.Runtime, in In, r Request) (Out, error),
+) Method {
+	m := Method{
+		Contract: contract, Name: name, Title: title, Description: description, Effect: effect,
+		Input: schemas.InputSchema(new(In)), Output: schemas.OutputSchema(new(Out)),
+	}
+	checker := sync.OnceValues(func() (*schemas.Checker, error) { return schemas.NewChecker(m.Input) })
+	m.Call = func(ctx context.Context, rt *runtime.Runtime, r Request) (any, error) {
+		c, err := checker()
+		if err != nil {
+			return nil, fmt.Errorf("%s: schema: %w", name, err)
+		}
+		in, err := decode[In](c, r.Arguments)
+		if err != nil {
+			return nil, err
+		}
+		out, err := do(ctx, rt, in, r)
+		if err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
+	return m
+}
+
+// decode checks arguments against the method's schema, all problems at once, and reads them.
+func decode[In any](c *schemas.Checker, arguments json.RawMessage) (in In, err error) {
+	if arguments = bytes.TrimSpace(arguments); len(arguments) == 0 || string(arguments) == "null" {
+		arguments = json.RawMessage("{}")
+	}
+	if problems := c.Check(arguments); len(problems) > 0 {
+		return in, schemas.InvalidArguments(problems)
+	}
+	if err := json.Unmarshal(arguments, &in); err != nil { // what a schema cannot say, such as the form of a duration
+		return in, schemas.Errorf(schemas.CodeInvalidArgument, "%s", err)
+	}
+	return in, nil
+}

@@ -1,0 +1,251 @@
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/invopop/jsonschema"
+
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/schemas"
+)
+
+// Plan is the argument execution_plan: an object, or a string of JSON or YAML.
+type Plan json.RawMessage
+
+// UnmarshalJSON keeps the bytes.
+func (p *Plan) UnmarshalJSON(b []byte) error {
+	*p = append((*p)[:0:0], b...)
+	return nil
+}
+
+// JSONSchema is short on purpose: the tools that take a plan would each repeat its whole schema. validate_plan explains what is wrong.
+func (Plan) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{
+		Description: "the plan: an object, or the same as a JSON or YAML string",
+		Extras:      map[string]any{"type": []string{"object", "string"}},
+	}
+}
+
+// Submission holds the options that every tool which starts an execution has.
+type Submission struct {
+	SessionID      string `json:"session_id,omitempty" jsonschema:"description=session the execution belongs to"`
+	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=wait up to so long for the result (default 20; 0 returns at once; the server may cap it)"`
+	Priority       int    `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5,description=1 is first and 5 last (default 3)"`
+	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=submitting the same plan with the same key again returns the same execution"`
+	OnReview       string `json:"on_review,omitempty" jsonschema:"enum=return,enum=ask,description=what to do when a person must decide: return (default) or ask through this client"`
+}
+
+// defaultWait keeps a call below the shortest wall of the common clients.
+const defaultWait = 20
+
+// submit starts the execution and waits as the caller asked.
+func (s Submission) submit(ctx context.Context, rt *runtime.Runtime, sub runtime.Submit, r Request) (schemas.Execution, error) {
+	sub.SessionID, sub.Priority, sub.IdempotencyKey = s.SessionID, s.Priority, s.IdempotencyKey
+	e, err := rt.Execute(ctx, sub)
+	if err != nil {
+		return e, err
+	}
+	wait := defaultWait
+	if s.WaitSeconds != nil {
+		wait = *s.WaitSeconds
+	}
+	return rt.Status(ctx, e.ExecutionID, schemas.ViewFailures, seconds(wait), r.follow())
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+// follow turns changes of an execution into progress of the call that waits for it.
+func (r Request) follow() func(schemas.Execution) {
+	if r.Progress == nil {
+		return nil
+	}
+	last := -1
+	return func(e schemas.Execution) {
+		p := e.Progress
+		if done := p.Succeeded + p.Failed + p.Skipped; done > last {
+			last = done
+			r.Progress(float64(done), float64(p.Total), fmt.Sprintf("%s: %d of %d nodes ended, %d running", e.Status, done, p.Total, p.Running))
+		}
+	}
+}
+
+type executePlan struct {
+	ExecutionPlan Plan `json:"execution_plan"`
+	Submission
+}
+
+type executeWithTimeout struct {
+	ExecutionPlan  Plan    `json:"execution_plan"`
+	TimeoutSeconds float64 `json:"timeout_seconds" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=longest time of the whole execution"`
+	Submission
+}
+
+type executeWithRetry struct {
+	ExecutionPlan Plan          `json:"execution_plan"`
+	RetryConfig   schemas.Retry `json:"retry_config" jsonschema:"description=for every node without a retry of its own"`
+	Submission
+}
+
+type validatePlan struct {
+	ExecutionPlan Plan `json:"execution_plan"`
+}
+
+type executionID struct {
+	ExecutionID string `json:"execution_id"`
+}
+
+type suspendExecution struct {
+	executionID
+	Mode   string `json:"mode,omitempty" jsonschema:"enum=drain,enum=now,description=drain (default) lets calls in flight finish; now stops those that are safe to repeat"`
+	Reason string `json:"reason,omitempty" jsonschema:"maxLength=1000"`
+}
+
+type resumeExecution struct {
+	executionID
+	Patch *schemas.Patch `json:"patch,omitempty" jsonschema:"description=decisions about held nodes"`
+}
+
+type cancelExecution struct {
+	executionID
+	Reason       string  `json:"reason,omitempty" jsonschema:"maxLength=1000"`
+	GraceSeconds float64 `json:"grace_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=how long calls in flight may take to answer (default 10)"`
+}
+
+type executionStatus struct {
+	executionID
+	View        schemas.View `json:"view,omitempty" jsonschema:"enum=summary,enum=nodes,enum=failures,description=summary (default); nodes lists every node; failures the failed and held ones"`
+	WaitSeconds int          `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=wait up to so long until it finished or needs a decision (default 0; the server may cap it)"`
+}
+
+type nodeOutput struct {
+	executionID
+	NodeID   string `json:"node_id" jsonschema:"description=node of the plan; $output is the execution's own output"`
+	Pointer  string `json:"pointer,omitempty" jsonschema:"description=JSON pointer to a part such as /items/0"`
+	Offset   int    `json:"offset,omitempty" jsonschema:"minimum=0,description=byte to begin at; next_offset of the page before"`
+	MaxBytes int    `json:"max_bytes,omitempty" jsonschema:"minimum=1,maximum=65536,description=page size (default 16384)"`
+}
+
+type listExecutions struct {
+	Status    schemas.Status `json:"status,omitempty"`
+	SessionID string         `json:"session_id,omitempty"`
+	Limit     int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
+	Cursor    string         `json:"cursor,omitempty" jsonschema:"description=next_cursor of the page before"`
+}
+
+type executionEvents struct {
+	executionID
+	After int64 `json:"after,omitempty" jsonschema:"minimum=0,description=last_seq of the page before"`
+	Limit int   `json:"limit,omitempty" jsonschema:"minimum=1,maximum=500,description=default 100"`
+}
+
+type rerunExecution struct {
+	executionID
+	FromNode    string `json:"from_node,omitempty" jsonschema:"description=keep the outputs of nodes that do not depend on this one"`
+	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=default 20"`
+}
+
+type signalExecution struct {
+	executionID
+	EventName string        `json:"event_name" jsonschema:"minLength=1,maxLength=255"`
+	Data      schemas.Value `json:"data,omitempty"`
+}
+
+// Execution is the contract Execution.
+func Execution() []Method {
+	const contract = "Execution"
+	return []Method{
+		method(contract, "execute_plan", "Execute a plan", Acts,
+			`Runs a plan, a DAG of capability calls, durably: dependencies, retries, timeouts and crash recovery are handled, and intermediate results never pass through you. `+
+				`Use it instead of several invoke_capability calls. Shortest example: {"plan":"v1","nodes":[{"id":"a","capability":"files.read","inputs":{"path":"x.txt"}},`+
+				`{"id":"b","capability":"files.write","inputs":{"path":"y.txt","text":"${nodes.a.output.text}"}}],"output":"${nodes.b.output}"}. `+
+				`A reference such as ${nodes.a.output} makes b run after a; other node kinds are set (a value) and wait (a duration); when: "${…}" makes a node conditional. `+
+				`Returns the execution with its output, or its state so far when the wait ends first: then call get_execution_status. cancel_execution stops it.`,
+			func(ctx context.Context, rt *runtime.Runtime, in executePlan, r Request) (schemas.Execution, error) {
+				return in.submit(ctx, rt, runtime.Submit{Plan: in.ExecutionPlan}, r)
+			}),
+		method(contract, "execute_with_timeout", "Execute a plan with a timeout", Acts,
+			`Like execute_plan, but the whole execution ends as timed_out after timeout_seconds. Calls in flight are then given up and listed.`,
+			func(ctx context.Context, rt *runtime.Runtime, in executeWithTimeout, r Request) (schemas.Execution, error) {
+				timeout := schemas.Duration(in.TimeoutSeconds * float64(time.Second))
+				return in.submit(ctx, rt, runtime.Submit{Plan: in.ExecutionPlan, Timeout: timeout}, r)
+			}),
+		method(contract, "execute_with_retry", "Execute a plan with retries", Acts,
+			`Like execute_plan, but every node without a retry of its own uses retry_config. Errors that a tool itself reports are then retried too. `+
+				`A call that must not be repeated and whose outcome is unknown is held for a decision all the same.`,
+			func(ctx context.Context, rt *runtime.Runtime, in executeWithRetry, r Request) (schemas.Execution, error) {
+				return in.submit(ctx, rt, runtime.Submit{Plan: in.ExecutionPlan, Retry: &in.RetryConfig}, r)
+			}),
+		method(contract, "validate_plan", "Check a plan", Reads,
+			`Checks a plan against the live tools and runs nothing. Returns every finding with its place and, where one exists, a JSON Patch that repairs it; `+
+				`for a valid plan also what it would do: waves, critical path, most calls. execute_plan makes the same checks.`,
+			func(ctx context.Context, rt *runtime.Runtime, in validatePlan, _ Request) (schemas.Validation, error) {
+				return rt.Validate(ctx, in.ExecutionPlan)
+			}),
+		method(contract, "get_execution_status", "Get an execution's status", Reads,
+			`Shows how far an execution is and, once it succeeded, its output. With wait_seconds it answers when the execution has finished, was suspended or needs a decision. `+
+				`waiting_for lists what it waits for; view nodes shows each node's output and error.`,
+			func(ctx context.Context, rt *runtime.Runtime, in executionStatus, r Request) (schemas.Execution, error) {
+				return rt.Status(ctx, in.ExecutionID, in.View, seconds(in.WaitSeconds), r.follow())
+			}),
+		method(contract, "get_execution_metrics", "Get an execution's metrics", Reads,
+			`Counts and times of one execution: queueing, calls, attempts, retries, recoveries, bytes, in all and for each node. Use it to find what was slow or flaky.`,
+			func(ctx context.Context, rt *runtime.Runtime, in executionID, _ Request) (schemas.ExecutionMetrics, error) {
+				return rt.Metrics(ctx, in.ExecutionID)
+			}),
+		method(contract, "get_node_output", "Read a node's output", Reads,
+			`Reads the output of one node, whole or the part that a JSON pointer names. Use it where a status shows output_ref instead of an output. `+
+				`More than max_bytes comes as pages of text: pass next_offset as offset.`,
+			func(ctx context.Context, rt *runtime.Runtime, in nodeOutput, _ Request) (schemas.NodeOutput, error) {
+				return rt.NodeOutput(ctx, in.ExecutionID, in.NodeID, in.Pointer, in.Offset, in.MaxBytes)
+			}),
+		method(contract, "list_executions", "List executions", Reads,
+			`Lists executions, newest first, without nodes and outputs; filter by status or session. next_cursor leads to the next page.`,
+			func(ctx context.Context, rt *runtime.Runtime, in listExecutions, _ Request) (schemas.ExecutionList, error) {
+				return rt.List(ctx, runtime.ListQuery{Status: in.Status, SessionID: in.SessionID, Limit: in.Limit, Cursor: in.Cursor})
+			}),
+		method(contract, "get_execution_events", "Read an execution's events", Reads,
+			`Reads the log of an execution, oldest event first: every start, result, failure, decision. Use it to find out why something happened; read on with after = last_seq.`,
+			func(ctx context.Context, rt *runtime.Runtime, in executionEvents, _ Request) (schemas.EventList, error) {
+				return rt.Events(ctx, in.ExecutionID, in.After, in.Limit)
+			}),
+		method(contract, "suspend_execution", "Suspend an execution", Sets,
+			`Stops an execution from starting anything more; nothing is lost. It is suspended once calls in flight have ended. resume_execution lets it go on.`,
+			func(ctx context.Context, rt *runtime.Runtime, in suspendExecution, _ Request) (schemas.Execution, error) {
+				return rt.Suspend(ctx, in.ExecutionID, in.Mode, in.Reason)
+			}),
+		method(contract, "resume_execution", "Resume an execution", Acts,
+			`Lets a suspended execution go on. Where a node is held because nobody knows whether its call happened, say in patch what to do with it: `+
+				`{"nodes":{"<id>":{"retry":true}}} calls it again, {"skip":true} leaves it out, {"output":…} counts it as done, {"inputs":{…}} calls it with other inputs.`,
+			func(ctx context.Context, rt *runtime.Runtime, in resumeExecution, _ Request) (schemas.Execution, error) {
+				return rt.Resume(ctx, in.ExecutionID, in.Patch)
+			}),
+		method(contract, "cancel_execution", "Cancel an execution", Destroys,
+			`Ends an execution for good. Calls in flight are told to stop; what has happened stays, and calls that did not answer in time are listed as unknown. `+
+				`To stop for a while use suspend_execution; rerun_execution starts anew.`,
+			func(ctx context.Context, rt *runtime.Runtime, in cancelExecution, _ Request) (schemas.Execution, error) {
+				return rt.Cancel(ctx, in.ExecutionID, in.Reason, time.Duration(in.GraceSeconds*float64(time.Second)))
+			}),
+		method(contract, "rerun_execution", "Run an execution again", Acts,
+			`Starts a new execution of the same plan and returns it. With from_node, that node and all that depend on it run again and the other outputs are reused: `+
+				`use it after the cause of a failure was mended. The old execution stays as it is.`,
+			func(ctx context.Context, rt *runtime.Runtime, in rerunExecution, r Request) (schemas.Execution, error) {
+				e, err := rt.Rerun(ctx, in.ExecutionID, in.FromNode)
+				if err != nil {
+					return e, err
+				}
+				wait := defaultWait
+				if in.WaitSeconds != nil {
+					wait = *in.WaitSeconds
+				}
+				return rt.Status(ctx, e.ExecutionID, schemas.ViewFailures, seconds(wait), r.follow())
+			}),
+		method(contract, "signal_execution", "Send an event to an execution", Adds,
+			`Sends a named event with data to an execution that has not finished; it is kept in the execution's log.`,
+			func(ctx context.Context, rt *runtime.Runtime, in signalExecution, _ Request) (schemas.Execution, error) {
+				return rt.Signal(ctx, in.ExecutionID, in.EventName, in.Data)
+			}),
+	}
+}
