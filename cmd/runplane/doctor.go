@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+func (c *cli) doctorCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Start every realm and say what is wrong with it",
+		Long: "Starts every configured realm, lists its tools and prints what it found, with the cure for what is broken. " +
+			"Exit code 0: every realm works; 1: one does not.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.doctor(cmd) },
+	}
+	addConfigFlags(cmd.Flags(), "store", "log.level", "log.json")
+	return cmd
+}
+
+// diagnosis is what doctor found out about one realm.
+type diagnosis struct {
+	health schemas.RealmHealth
+	took   time.Duration
+	tools  []schemas.Capability
+}
+
+func (c *cli) doctor(cmd *cobra.Command) (err error) {
+	cfg, err := c.config(cmd)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "config  %s\n", orNone(cfg.File))
+	broken := c.examineStore(cfg.Store)
+	cfg.Store = "mem:"
+	if cfg.Log.Level == "info" {
+		cfg.Log.Level = "error"
+	}
+	p, err := open(cfg, c.err)
+	if err != nil {
+		return err
+	}
+	stop := p.start()
+	defer func() { err = errors.Join(err, stop()) }()
+
+	names := slices.Sorted(maps.Keys(cfg.MCPServers))
+	if len(names) == 0 {
+		fmt.Fprintln(c.out, "realms  none: add mcpServers to the configuration, or pass the file of your MCP client with --config")
+	}
+	found := make([]diagnosis, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		wg.Go(func() { found[i] = p.diagnose(cmd.Context(), name) })
+	}
+	wg.Wait()
+	for i := range found {
+		if !c.report(&found[i]) {
+			broken = true
+		}
+	}
+	if broken {
+		return exit(exitFailed)
+	}
+	return nil
+}
+
+// examineStore tells whether the configured store can be opened; true: it cannot.
+func (c *cli) examineStore(setting string) (broken bool) {
+	s, err := openStore(setting)
+	if err == nil {
+		err = s.Close()
+	}
+	if err == nil {
+		fmt.Fprintf(c.out, "store   %s  ok\n", setting)
+		return false
+	}
+	fmt.Fprintf(c.out, "store   %s  broken: %s\n", setting, schemas.AsError(err).Message)
+	if e, ok := errors.AsType[*schemas.Error](err); ok {
+		fmt.Fprintf(c.out, "        cure: %s\n", e.Hint)
+	} else {
+		fmt.Fprintf(c.out, "        %v\n", err)
+	}
+	return true
+}
+
+func (p *plane) diagnose(ctx context.Context, name string) diagnosis {
+	began := time.Now()
+	d, err := p.runtime.Discover(ctx, schemas.DiscoverQuery{Realm: name, Detail: schemas.DetailSchema, Limit: 200})
+	found := diagnosis{took: time.Since(began), tools: d.Capabilities}
+	for _, h := range p.pool.Health() {
+		if h.Realm == name {
+			found.health = h
+		}
+	}
+	if err != nil && found.health.Error == nil {
+		found.health.Error = schemas.AsError(err)
+	}
+	return found
+}
+
+// report prints one realm; false: it is broken.
+func (c *cli) report(d *diagnosis) bool {
+	h := &d.health
+	if h.Error != nil || h.State != schemas.RealmReady {
+		fmt.Fprintf(c.out, "realm   %s  %s", h.Realm, h.State)
+		if h.Error != nil {
+			fmt.Fprintf(c.out, ": %s\n        cure: %s", h.Error.Message, h.Error.Hint)
+		}
+		fmt.Fprintln(c.out)
+		return false
+	}
+	fmt.Fprintf(c.out, "realm   %s  ok  %s  MCP %s over %s  %d capabilities  started in %s\n",
+		h.Realm, h.Server, h.Protocol, h.Transport, h.Capabilities, d.took.Round(time.Millisecond))
+	var mute []string
+	for _, t := range d.tools {
+		if t.EffectFrom == "default" {
+			mute = append(mute, t.CapabilityName)
+		}
+	}
+	if len(mute) > 0 {
+		fmt.Fprintf(c.out, "        %d without annotations count as once, never repeated without a decision: %s\n", len(mute), strings.Join(mute, ", "))
+		fmt.Fprintf(c.out, "        if one is safe to repeat, say so:\n          policies: {realms: {%s: {capabilities: {%s: {effect: read}}}}}\n", h.Realm, mute[0])
+	}
+	return true
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// killPlan has every effect on a chain and beside it; each call lasts as long as the shop's -delay.
+const killPlan = `
+plan: v1
+name: kill
+idempotency_key: the-one
+nodes:
+  - {id: order, capability: shop.get_order, inputs: {id: A-17}}
+  - {id: reserve, capability: shop.reserve, inputs: {sku: "${nodes.order.output.items[0].sku}", qty: 1}}
+  - {id: refund, capability: shop.refund, inputs: {order: A-17, cents: "${nodes.order.output.total_cents}"}, depends_on: [reserve]}
+  - {id: mail1, capability: shop.send_mail, inputs: {to: a, text: "${nodes.refund.output.id}"}}
+  - {id: mail2, capability: shop.send_mail, inputs: {to: b, text: "${nodes.mail1.output.to}"}}
+  - {id: side1, capability: shop.charge, inputs: {order: A-2, cents: 1}}
+  - {id: side2, capability: shop.charge, inputs: {order: A-3, cents: 2}, depends_on: [side1]}
+  - {id: check, capability: shop.find_refund, inputs: {order: A-17}, depends_on: [mail2, side2]}
+`
+
+var executionLine = regexp.MustCompile(`(?m)^execution (\S+)`)
+
+// TestKill ends the real program with SIGKILL at random points of a plan on the embedded store, starts it again and asserts:
+// what was acknowledged goes on under the same id, reads and idempotent calls run again, and no once call ever
+// happened twice. RUNPLANE_KILL_ROUNDS sets how often.
+func TestKill(t *testing.T) {
+	rounds := 30
+	if s := os.Getenv("RUNPLANE_KILL_ROUNDS"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rounds = n
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	var killed, held, repeated atomic.Int64
+	t.Run("rounds", func(t *testing.T) {
+		for round := range rounds {
+			after := time.Duration(random.IntN(1100)) * time.Millisecond
+			t.Run(fmt.Sprintf("%d after %s", round, after), func(t *testing.T) {
+				t.Parallel()
+				r := killRound(t, after)
+				if r.killed {
+					killed.Add(1)
+				}
+				held.Add(int64(r.held))
+				repeated.Add(int64(r.repeated))
+			})
+		}
+	})
+	t.Logf("%d rounds: killed %d, once calls held %d, reads and idempotent calls repeated %d", rounds, killed.Load(), held.Load(), repeated.Load())
+	if killed.Load() == 0 {
+		t.Error("no round killed the program while it ran")
+	}
+}
+
+type killResult struct {
+	killed         bool
+	held, repeated int
+}
+
+func killRound(t *testing.T, after time.Duration) (r killResult) {
+	dir := t.TempDir()
+	ledger := filepath.Join(dir, "ledger")
+	write(t, filepath.Join(dir, "plan.yaml"), killPlan)
+	write(t, filepath.Join(dir, "runplane.yaml"), fmt.Sprintf(
+		"mcpServers: {shop: {command: %q, args: [-ledger, %q, -delay, 60ms]}}\nstore: \"file:store\"\n", filepath.Join(bin, "shop"), ledger))
+
+	first, firstErr := program(dir)
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(after, func() { _ = first.Process.Kill() }) // it may have ended by itself
+	err := first.Wait()
+	r.killed = err != nil
+	timer.Stop()
+	acknowledged := executionLine.FindStringSubmatch(firstErr.String())
+
+	second, secondErr := program(dir)
+	out, err := second.Output()
+	var e schemas.Execution
+	if json.Unmarshal(out, &e) != nil {
+		t.Fatalf("second life: %v\n%s\n%s", err, out, secondErr)
+	}
+	if acknowledged != nil && acknowledged[1] != e.ExecutionID {
+		t.Errorf("execution %s was acknowledged and is lost; now there is %s", acknowledged[1], e.ExecutionID)
+	}
+	calls := map[string]int{}
+	for _, line := range lines(t, ledger) {
+		var c struct{ Tool, Effect, Key string }
+		if err := json.Unmarshal([]byte(line), &c); err != nil {
+			t.Fatalf("ledger: %v: %s", err, line)
+		}
+		calls[c.Key]++
+		if n := calls[c.Key]; n > 1 {
+			if c.Effect == "once" {
+				t.Errorf("%s (%s) happened %d times", c.Key, c.Tool, n)
+			}
+			r.repeated++
+		}
+	}
+	for _, w := range e.WaitingFor {
+		if w.Reason != schemas.ReasonUnknown {
+			t.Errorf("%s waits for %s", w.NodeID, w.Reason)
+		}
+		r.held++
+	}
+	switch {
+	case e.Status == schemas.StatusSucceeded:
+		for _, n := range e.Nodes {
+			if calls[e.ExecutionID+"/"+n.ID] == 0 {
+				t.Errorf("%s succeeded and never happened", n.ID)
+			}
+		}
+	case e.Status == schemas.StatusSuspended && r.held > 0:
+	default:
+		t.Errorf("the execution is %s: %s\n%s", e.Status, out, secondErr)
+	}
+	return r
+}
+
+// program is one life of runplane run on the plan in dir.
+func program(dir string) (*exec.Cmd, *bytes.Buffer) {
+	cmd := exec.Command(filepath.Join(bin, "runplane"), "run", "--json", "plan.yaml")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+dir)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	return cmd, &stderr
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func lines(t *testing.T, path string) []string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for s := bufio.NewScanner(strings.NewReader(string(b))); s.Scan(); {
+		all = append(all, s.Text())
+	}
+	return all
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/runplane/runplane/runtime/telemetry"
+	"github.com/runplane/runplane/schemas"
+)
+
+// progress shows how an execution goes. On a terminal every node has a line that is rewritten in place; elsewhere, and
+// for plans larger than a screen, each change is a line of its own.
+type progress struct {
+	w     io.Writer
+	live  bool
+	nodes []*nodeLine
+	index map[string]*nodeLine
+	width int
+	began time.Time
+	drawn bool
+}
+
+type nodeLine struct {
+	id, capability string
+	status         schemas.NodeStatus
+	attempt        int
+	started        time.Time
+	took           time.Duration
+	note           string
+}
+
+// maxLive is the largest plan that is rewritten in place; it has to fit on a screen.
+const maxLive = 30
+
+func newProgress(w io.Writer, e schemas.Execution, quiet bool) *progress {
+	fmt.Fprintf(w, "execution %s %s\n", e.ExecutionID, e.Name)
+	if quiet {
+		w = io.Discard
+	}
+	p := &progress{w: w, index: map[string]*nodeLine{}, began: e.CreatedAt, live: terminal(w) && len(e.Nodes) <= maxLive}
+	for _, n := range e.Nodes {
+		l := &nodeLine{id: n.ID, capability: n.Capability, status: n.Status, attempt: n.Attempts, took: time.Duration(n.DurationMS * float64(time.Millisecond))}
+		p.nodes = append(p.nodes, l)
+		p.index[n.ID] = l
+		p.width = max(p.width, len(n.ID))
+	}
+	if p.live {
+		p.draw()
+		return p
+	}
+	for _, l := range p.nodes { // what happened before anybody looked
+		if l.status.Ended() || l.status == schemas.NodeHeld {
+			p.line(l)
+		}
+	}
+	return p
+}
+
+// update takes a commit in.
+func (p *progress) update(u telemetry.Update, id string) {
+	if u.ExecutionID != id {
+		return
+	}
+	for i := range u.Events {
+		e := &u.Events[i]
+		l := p.index[e.Node]
+		if l == nil || !l.apply(e) || p.live {
+			continue
+		}
+		p.line(l)
+	}
+	if p.live {
+		p.draw()
+	}
+}
+
+// apply changes the line and tells whether a reader of plain lines wants to know.
+func (l *nodeLine) apply(e *schemas.Event) bool {
+	before := l.status
+	switch e.Type {
+	case schemas.EventNodeStarted:
+		l.status, l.attempt, l.note = schemas.NodeRunning, e.Attempt, ""
+		if l.started.IsZero() {
+			l.started = e.At
+		}
+		return false
+	case schemas.EventNodeSucceeded, schemas.EventNodeReused:
+		l.status, l.note = schemas.NodeSucceeded, ""
+		if e.Degraded {
+			l.note = "degraded: served by " + e.ServedBy
+		}
+	case schemas.EventNodeFailed:
+		l.status = schemas.NodeFailed
+	case schemas.EventAttemptFailed, schemas.EventNodePostponed:
+		l.status = schemas.NodeBackingOff
+	case schemas.EventNodeHeld:
+		l.status = schemas.NodeHeld
+	case schemas.EventNodeSkipped:
+		l.status, l.note = schemas.NodeSkipped, e.Reason
+	case schemas.EventNodeCancelled:
+		l.status = schemas.NodeCancelled
+	case schemas.EventNodePatched, schemas.EventAttemptLost:
+		l.status, l.note = schemas.NodeReady, string(e.Type)
+	}
+	if e.Error != nil {
+		l.note = fmt.Sprintf("%s: %s", e.Error.Code, e.Error.Message)
+	}
+	if e.Due != nil {
+		l.note += fmt.Sprintf(" (again in %s)", e.Due.Sub(e.At).Round(time.Millisecond))
+	}
+	if !l.started.IsZero() {
+		l.took = e.At.Sub(l.started)
+	}
+	return l.status != before || e.Error != nil
+}
+
+// drain takes in what is still buffered.
+func (p *progress) drain(events *telemetry.Subscription, id string) {
+	for {
+		select {
+		case u, ok := <-events.C:
+			if !ok {
+				return
+			}
+			p.update(u, id)
+		default:
+			return
+		}
+	}
+}
+
+func (p *progress) line(l *nodeLine) { fmt.Fprintln(p.w, l.format(p.width)) }
+
+// draw rewrites the block of lines.
+func (p *progress) draw() {
+	var b strings.Builder
+	if p.drawn {
+		fmt.Fprintf(&b, "\x1b[%dA", len(p.nodes))
+	}
+	p.drawn = true
+	for _, l := range p.nodes {
+		b.WriteString("\r\x1b[2K" + l.format(p.width) + "\n")
+	}
+	_, _ = io.WriteString(p.w, b.String()) // a terminal that is gone shows nothing
+}
+
+func (l *nodeLine) format(width int) string {
+	s := fmt.Sprintf("  %-*s  %-11s", width, l.id, l.status)
+	if l.capability != "" {
+		s += "  " + l.capability
+	}
+	if l.attempt > 1 {
+		s += fmt.Sprintf("  attempt %d", l.attempt)
+	}
+	if l.status.Ended() && l.took > 0 {
+		s += "  " + l.took.Round(100*time.Microsecond).String()
+	}
+	if l.note != "" {
+		s += "  " + oneLine(l.note)
+	}
+	return s
+}
+
+// maxNote keeps a line on one row of most terminals, so that rewriting in place works.
+const maxNote = 100
+
+// oneLine makes foreign text safe for a terminal: no control characters, no second row.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+	if r := []rune(s); len(r) > maxNote {
+		s = string(r[:maxNote-1]) + "…"
+	}
+	return s
+}
+
+// done ends the display.
+func (p *progress) done() {
+	if !p.live {
+		return
+	}
+	p.draw()
+}

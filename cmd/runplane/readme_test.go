@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/runplane/runplane/tools"
+)
+
+// TestReadme keeps what README says true: the table of tools, and the sample plan with its output, which the scripts run.
+func TestReadme(t *testing.T) {
+	const path = "../../README.md"
+	readme, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	generated := regexp.MustCompile(`(?s)(<!-- generated [^\n]*-->\n).*?(<!-- end -->)`)
+	if !generated.Match(readme) {
+		t.Fatal("README has no place for the table of tools")
+	}
+	want := generated.ReplaceAll(readme, []byte("${1}"+toolTable()+"${2}"))
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if !bytes.Equal(readme, want) {
+		t.Error("the table of tools in README is stale: go test ./cmd/runplane -run TestReadme -update")
+	}
+
+	plan, err := os.ReadFile("../../testdata/plans/refund.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?s)```yaml\n(plan: v1.*?)```").FindSubmatch(readme)
+	if shown == nil || bare(string(shown[1])) != bare(string(plan)) {
+		t.Error("the plan in README is not testdata/plans/refund.yaml")
+	}
+	script, err := os.ReadFile("../../testdata/script/run.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	output := regexp.MustCompile("(?s)```json\n(.*?)```").FindSubmatch(readme)
+	if output == nil || !strings.HasSuffix(string(script), "-- want.json --\n"+string(output[1])) {
+		t.Error("the output in README is not the one that run.txtar checks")
+	}
+}
+
+// bare is a YAML text without comments.
+func bare(s string) string {
+	var out []string
+	for line := range strings.Lines(s) {
+		line, _, _ = strings.Cut(line, " #")
+		if line = strings.TrimRight(line, " \n"); line != "" && !strings.HasPrefix(line, "#") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+func toolTable() string {
+	var b strings.Builder
+	b.WriteString("\n| contract | tool | what it does |\n|---|---|---|\n")
+	contract := ""
+	for _, m := range tools.All() {
+		name := ""
+		if m.Contract != contract {
+			contract, name = m.Contract, m.Contract
+		}
+		first, _, _ := strings.Cut(m.Description, ". ")
+		fmt.Fprintf(&b, "| %s | `%s` | %s |\n", name, m.Name, strings.TrimSuffix(strings.ReplaceAll(first, "|", `\|`), "."))
+	}
+	b.WriteString("\n")
+	return b.String()
+}

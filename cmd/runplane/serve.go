@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runplane/runplane/server"
+	"github.com/runplane/runplane/tools"
+)
+
+func (c *cli) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve MCP: on stdio, or over HTTP with --http",
+		Long: "Serves MCP clients on stdin and stdout until stdin ends, or with --http on /mcp (streamable HTTP) and /sse (legacy SSE) until SIGTERM. " +
+			"Unfinished executions of the store go on at once.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd) },
+	}
+	addConfigFlags(cmd.Flags(), "store", "http", "log.level", "log.json", "drain")
+	return cmd
+}
+
+func (c *cli) serve(cmd *cobra.Command) (err error) {
+	cfg, err := c.config(cmd)
+	if err != nil {
+		return err
+	}
+	p, err := open(cfg, c.err)
+	if err != nil {
+		return err
+	}
+	stop := p.start()
+	defer func() { err = errors.Join(err, stop()) }()
+	s := server.New(server.Config{
+		Runtime: p.runtime, Methods: tools.All(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
+	})
+	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", cfg.Store, "realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))
+	defer p.log.Info("stopping")
+	ctx := cmd.Context()
+	if cfg.HTTP != "" {
+		ln, listenErr := s.Listen(ctx, cfg.HTTP)
+		if listenErr != nil {
+			return listenErr
+		}
+		err = s.HTTP(ctx, ln)
+	} else {
+		err = s.Stdio(ctx, c.in, c.out)
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+func (c *cli) validateCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "validate PLAN",
+		Short: "Check a plan against the live tools; run nothing",
+		Long:  "Checks a plan file (JSON or YAML, - for stdin) as execute_plan would and prints every finding, with a JSON Patch where one mends it. Exit code 0: valid; 2: not.",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return c.validate(cmd, args[0], asJSON) },
+	}
+	addConfigFlags(cmd.Flags(), "log.level", "log.json")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer of validate_plan")
+	return cmd
+}
+
+func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error) {
+	source, err := c.planFile(file)
+	if err != nil {
+		return err
+	}
+	cfg, err := c.config(cmd)
+	if err != nil {
+		return err
+	}
+	cfg.Store = "mem:" // nothing is kept, and a server may hold the store
+	p, err := open(cfg, c.err)
+	if err != nil {
+		return err
+	}
+	stop := p.start()
+	defer func() { err = errors.Join(err, stop()) }()
+	v, err := p.runtime.Validate(cmd.Context(), source)
+	if err != nil {
+		return err
+	}
+	switch {
+	case asJSON:
+		err = c.printJSON(v)
+	default:
+		c.printFindings(v.Findings)
+		if v.Valid {
+			x := v.Explain
+			fmt.Fprintf(c.out, "valid: %d waves, at most %d calls, critical path %s\n", len(x.Waves), x.MaxCalls, strings.Join(x.CriticalPath, " → "))
+			if len(x.OnceNodes) > 0 {
+				fmt.Fprintf(c.out, "never repeated without a decision: %s\n", strings.Join(x.OnceNodes, ", "))
+			}
+		}
+	}
+	if err == nil && !v.Valid {
+		err = exit(exitInvalid)
+	}
+	return err
+}
+
+// printFindings tells each finding to a person.
+func (c *cli) printFindings(findings []schemas.Finding) {
+	for _, f := range findings {
+		where := f.Path
+		if where == "" {
+			where = "/"
+		}
+		fmt.Fprintf(c.err, "%s %s: %s [%s]\n", f.Severity, where, f.Message, f.Code)
+		if len(f.Fix) > 0 {
+			fix, err := json.Marshal(f.Fix)
+			if err == nil {
+				fmt.Fprintf(c.err, "  fix: %s\n", fix)
+			}
+		}
+	}
+}

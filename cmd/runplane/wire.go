@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/realm"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/bolt"
+)
+
+// plane is everything that one process runs, put together from a configuration. This file is the only wiring.
+type plane struct {
+	config  Config
+	log     hclog.Logger
+	store   store.Store
+	pool    *realm.Pool
+	runtime *runtime.Runtime
+}
+
+// open makes a plane; nothing runs before start. Close it in any case.
+func open(c Config, stderr io.Writer) (*plane, error) {
+	p := &plane{config: c, log: logger(c.Log, stderr)}
+	for _, w := range c.Warnings {
+		p.log.Warn(w)
+	}
+	for _, n := range c.Notes {
+		p.log.Debug(n)
+	}
+	var err error
+	if p.store, err = openStore(c.Store); err != nil {
+		return nil, err
+	}
+	p.pool, err = realm.New(realm.Config{
+		Realms: c.MCPServers, Policies: c.Policies, Logger: p.log.Named("realm"), Version: version(),
+		Cache: runtime.CatalogCache(p.store),
+	})
+	if err != nil {
+		return nil, errors.Join(err, p.store.Close())
+	}
+	p.runtime = runtime.New(runtime.Config{
+		Store: p.store, Realms: realms{p.pool}, Log: p.log.Named("runtime"),
+		Limits: runtime.Limits{
+			Plan:          plan.Limits{MaxNodes: c.Limits.MaxNodes, MaxBytes: c.Limits.MaxPlanBytes},
+			MaxOutput:     c.Limits.MaxOutputBytes,
+			MaxExecutions: c.Limits.MaxExecutions,
+			MaxParallel:   c.Limits.MaxParallel,
+			MaxWait:       time.Duration(c.Limits.MaxWaitSeconds) * time.Second,
+			Grace:         c.Drain.Std(),
+		},
+	})
+	return p, nil
+}
+
+// realms is the pool as the runtime sees it.
+type realms struct{ *realm.Pool }
+
+// Catalog hides the pool's own type.
+func (r realms) Catalog(ctx context.Context, names []string) plan.Catalog {
+	return r.Pool.Catalog(ctx, names)
+}
+
+// Discover spreads the query out.
+func (r realms) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error) {
+	return r.Pool.Discover(ctx, q.Realm, q.Query, string(q.Detail), q.Limit, q.Cursor)
+}
+
+// start runs the plane until the returned function is called: that ends it in order, calls first, then realms, then the
+// store, and returns when nothing of it is left.
+func (p *plane) start() (stop func() error) {
+	poolCtx, endPool := context.WithCancel(context.Background())
+	runtimeCtx, endRuntime := context.WithCancel(context.Background())
+	var pool, rt sync.WaitGroup
+	var poolErr, rtErr error
+	pool.Go(func() { poolErr = p.pool.Run(poolCtx) })
+	rt.Go(func() { rtErr = p.runtime.Run(runtimeCtx) })
+	return func() error {
+		endRuntime()
+		rt.Wait()
+		endPool()
+		pool.Wait()
+		return errors.Join(rtErr, poolErr, p.store.Close())
+	}
+}
+
+// openStore opens what a store setting names: file:DIR or mem:.
+func openStore(setting string) (store.Store, error) {
+	kind, rest, _ := strings.Cut(setting, ":")
+	var options bolt.Options
+	switch kind {
+	case "file":
+		options.Dir = rest
+	case "mem":
+		options.Mem = true
+	default:
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "unknown store %q", setting).WithHint("use file:DIR or mem:")
+	}
+	s, err := bolt.Open(options)
+	switch {
+	case errors.Is(err, store.ErrInUse):
+		return nil, schemas.Errorf(schemas.CodeUnavailable, "%s", err).
+			WithHint("end that process, or give this one a store of its own with --store file:DIR (or --store mem: to keep nothing)")
+	case err != nil:
+		return nil, fmt.Errorf("open store %s: %w", setting, err)
+	}
+	return s, nil
+}
+
+// logger writes to stderr alone: stdout belongs to MCP, or to the result.
+func logger(l Log, stderr io.Writer) hclog.Logger {
+	o := &hclog.LoggerOptions{
+		Name: "runplane", Level: hclog.LevelFromString(l.Level), JSONFormat: l.JSON, Output: stderr,
+		TimeFn: func() time.Time { return time.Now().UTC() },
+	}
+	if f, ok := stderr.(*os.File); ok && !l.JSON && isTerminal(f) {
+		o.Color = hclog.AutoColor
+	}
+	return hclog.New(o)
+}
+
+// isTerminal reports whether a person looks at the file.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
