@@ -1,7 +1,10 @@
 package bolt_test
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -10,7 +13,9 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func goleakMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func ctx() context.Context { return context.Background() }
 
 func open(t testing.TB, o bolt.Options) *bolt.Store {
 	t.Helper()
@@ -22,6 +27,14 @@ func open(t testing.TB, o bolt.Options) *bolt.Store {
 	return s
 }
 
+// must passes a result on; a test has no use for the error.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 func TestConformanceMem(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, bolt.Options{Mem: true}) })
 }
@@ -29,3 +42,53 @@ func TestConformanceMem(t *testing.T) {
 func TestConformanceFile(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, bolt.Options{Dir: t.TempDir()}) })
 }
+
+func TestConformanceBehindACrasher(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store {
+		return closing{storetest.Crash(open(t, bolt.Options{Mem: true}), 0, storetest.CrashBefore)}
+	})
+}
+
+// TestHoursPassInABubble: the store works under the clock of testing/synctest, to the nanosecond.
+func TestHoursPassInABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := must(bolt.Open(bolt.Options{Mem: true}))
+		defer s.Close()
+		k := store.Key{Kind: "execution", ID: "e"}
+		claim := func(owner string, ttl, want time.Duration) store.Lease {
+			t.Helper()
+			start := time.Now()
+			ls := must(s.Claim(ctx(), store.ClaimRequest{Kind: "execution", Owner: owner, TTL: ttl, Wait: 100 * time.Hour}))
+			if got := time.Since(start); len(ls) != 1 || got != want {
+				t.Fatalf("%s claimed %v after %v, want %v", owner, ls, got, want)
+			}
+			return ls[0]
+		}
+		must(s.Commit(ctx(), store.Batch{
+			Puts:  []store.Put{{Key: k, TTL: 24 * time.Hour}},
+			Wakes: []store.Wake{{Key: k, At: time.Now().Add(5 * time.Hour)}},
+		}))
+		claim("one", 15*time.Second, 5*time.Hour)
+		l := claim("two", 15*time.Second, 15*time.Second)
+		for range 100 {
+			time.Sleep(5 * time.Second)
+			if lost := must(s.Renew(ctx(), []store.Lease{l}, 15*time.Second)); len(lost) > 0 {
+				t.Fatal("a renewed lease was lost")
+			}
+		}
+		l = claim("three", time.Minute, 15*time.Second)
+		must(s.Commit(ctx(), store.Batch{Release: &l, Wakes: []store.Wake{{Key: k, At: time.Now().Add(72 * time.Hour)}}}))
+		if r, err := s.Get(ctx(), k); err != nil {
+			t.Fatal(r, err)
+		}
+		claim("four", time.Minute, 72*time.Hour)
+		if r, err := s.Get(ctx(), k); err == nil {
+			t.Fatalf("%+v outlived its TTL", r)
+		}
+	})
+}
+
+// closing is a Crasher whose closed store answers ErrClosed, as the suite wants it.
+type closing struct{ *storetest.Crasher }
+
+func (c closing) Close() error { return c.Unwrap().Close() }
