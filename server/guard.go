@@ -41,13 +41,13 @@ func fromHere(onLoopback bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // that of the request before, on the same connection
 		if onLoopback && !loopback(r.Host) {
-			refuse(w, http.StatusForbidden, "this server answers to loopback names alone")
+			plain(w, http.StatusForbidden, "this server answers to loopback names alone")
 			return
 		}
 		for _, origin := range r.Header.Values("Origin") {
 			u, err := url.Parse(origin)
 			if err != nil || u.Host == "" || onLoopback && !loopback(u.Host) || !onLoopback && !strings.EqualFold(u.Host, r.Host) {
-				refuse(w, http.StatusForbidden, "requests of web pages from elsewhere are refused")
+				plain(w, http.StatusForbidden, "requests of web pages from elsewhere are refused")
 				return
 			}
 		}
@@ -55,11 +55,12 @@ func fromHere(onLoopback bool, next http.Handler) http.Handler {
 	})
 }
 
-func refuse(w http.ResponseWriter, status int, reason string) {
+// plain answers with one line of text.
+func plain(w http.ResponseWriter, status int, line string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	fmt.Fprintln(w, reason)
+	fmt.Fprintln(w, line)
 }
 
 // bodyTime is how long a client may take to send one message.
@@ -80,9 +81,9 @@ func readMessage(w http.ResponseWriter, r *http.Request) (message []byte, ok boo
 		answer(w, http.StatusRequestEntityTooLarge, protocolError(nil, mcp.INVALID_REQUEST, tooLarge.Message, tooLarge))
 	case errors.As(err, &timeout) && timeout.Timeout():
 		w.Header().Set("Connection", "close")
-		refuse(w, http.StatusRequestTimeout, "the message did not arrive in time")
+		plain(w, http.StatusRequestTimeout, "the message did not arrive in time")
 	default:
-		refuse(w, http.StatusBadRequest, "the message did not arrive whole")
+		plain(w, http.StatusBadRequest, "the message did not arrive whole")
 	}
 	return nil, false
 }

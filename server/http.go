@@ -112,21 +112,21 @@ func (s *Server) routes(mcpHTTP http.Handler, stopping <-chan struct{}) http.Han
 	old := newSSE(s, stopping)
 	mux.HandleFunc("GET /sse", old.listen)
 	mux.HandleFunc("POST /message", old.post)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		select {
 		case <-stopping:
-			refuse(w, http.StatusServiceUnavailable, "stopping")
+			plain(w, http.StatusServiceUnavailable, "stopping")
 			return
 		default:
 		}
 		if s.config.Ready != nil {
 			if err := s.config.Ready(); err != nil {
-				refuse(w, http.StatusServiceUnavailable, schemas.AsError(err).Message)
+				plain(w, http.StatusServiceUnavailable, schemas.AsError(err).Message)
 				return
 			}
 		}
-		refuse(w, http.StatusOK, "ready")
+		plain(w, http.StatusOK, "ready")
 	})
 	return mux
 }
@@ -148,7 +148,7 @@ func (s *Server) streams(next http.Handler, stopping <-chan struct{}) http.Handl
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-stopping:
-			refuse(w, http.StatusServiceUnavailable, errStopping.Message)
+			plain(w, http.StatusServiceUnavailable, errStopping.Message)
 			return
 		default:
 		}

@@ -122,7 +122,7 @@ func (t *sse) post(w http.ResponseWriter, r *http.Request) {
 	p := t.peers[r.URL.Query().Get("sessionId")]
 	t.mu.Unlock()
 	if p == nil {
-		refuse(w, http.StatusNotFound, "no such session: open /sse first")
+		plain(w, http.StatusNotFound, "no such session: open /sse first")
 		return
 	}
 	message, ok := readMessage(w, r)
@@ -130,7 +130,7 @@ func (t *sse) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !p.receive(message) {
-		refuse(w, http.StatusServiceUnavailable, errStopping.Message)
+		plain(w, http.StatusServiceUnavailable, errStopping.Message)
 		return
 	}
 	w.WriteHeader(http.StatusAccepted)

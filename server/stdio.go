@@ -28,7 +28,9 @@ func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	})
 	lines := make(chan line)
-	go readLines(ctx, in, lines)
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	go readLines(reading, in, lines)
 	for {
 		select {
 		case l := <-lines:
