@@ -35,6 +35,21 @@ func TestPlanRunsToItsOutput(t *testing.T) {
 	})
 }
 
+func TestOutputOfASkippedBranchIsNull(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1},{"id":"b","when":"${nodes.a.output > 1}","capability":"r.read"}],
+			"output":{"a":"${nodes.a.output}","b":"${nodes.b.output.id}","text":"b is ${nodes.b.output.id}.","size":"${size(nodes.b.output.id) + 1}"}}`)
+		want(t, e, schemas.StatusSucceeded, `{"a":1,"b":null,"text":"b is .","size":null}`, "a=succeeded b=skipped")
+		e = p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":{"x":1}}],"output":"${nodes.a.output.y}"}`)
+		want(t, e, schemas.StatusFailed, "", "a=succeeded")
+		if e.Error.Code != schemas.CodeExpressionError || e.Error.Field != "/output" {
+			t.Errorf("%+v", e.Error)
+		}
+	})
+}
+
 func TestWithoutOutputTheEndsAreTheOutput(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)

@@ -108,7 +108,7 @@ func (t *turn) finish() {
 // too large stands there as {"output_ref": …}, to be read with get_node_output.
 func (t *turn) output() (json.RawMessage, error) {
 	if t.x.program.Output != nil {
-		return t.x.program.Output.Render(scope{ctx: t.ctx, r: t.r, x: t.x}, t.r.limits.Plan)
+		return t.x.program.Output.RenderOutput(scope{ctx: t.ctx, r: t.r, x: t.x}, t.r.limits.Plan)
 	}
 	ends := map[string]any{}
 	room := t.r.limits.MaxOutput

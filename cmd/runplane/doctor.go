@@ -46,7 +46,7 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 	if cfg.Log.Level == "info" {
 		cfg.Log.Level = "error"
 	}
-	p, err := open(cfg, c.err)
+	p, err := open(cfg, c.err, true)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 	if cfg.Log.Level == "info" {
 		cfg.Log.Level = "warn" // the progress says what info would
 	}
-	p, err := open(cfg, c.err)
+	p, err := open(cfg, c.err, false)
 	if err != nil {
 		return err
 	}

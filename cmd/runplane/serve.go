@@ -28,7 +28,7 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	p, err := open(cfg, c.err)
+	p, err := open(cfg, c.err, true)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 		return err
 	}
 	cfg.Store = "mem:" // nothing is kept, and a server may hold the store
-	p, err := open(cfg, c.err)
+	p, err := open(cfg, c.err, false)
 	if err != nil {
 		return err
 	}

@@ -29,8 +29,9 @@ type plane struct {
 	runtime *runtime.Runtime
 }
 
-// open makes a plane; nothing runs before start. Close it in any case.
-func open(c Config, stderr io.Writer) (*plane, error) {
+// open makes a plane; nothing runs before start, whose stop also closes what open opened. An eager one starts every realm at once,
+// any other each realm when it is first needed.
+func open(c Config, stderr io.Writer, eager bool) (*plane, error) {
 	p := &plane{config: c, log: logger(c.Log, stderr)}
 	for _, w := range c.Warnings {
 		p.log.Warn(w)
@@ -43,7 +44,7 @@ func open(c Config, stderr io.Writer) (*plane, error) {
 		return nil, err
 	}
 	p.pool, err = realm.New(realm.Config{
-		Realms: c.MCPServers, Policies: c.Policies, Logger: p.log.Named("realm"), Version: version(),
+		Realms: c.MCPServers, Policies: c.Policies, Logger: p.log, Version: version(), Lazy: !eager,
 		Cache: runtime.CatalogCache(p.store),
 	})
 	if err != nil {
@@ -90,6 +91,9 @@ func (p *plane) start() (stop func() error) {
 		rt.Wait()
 		endPool()
 		pool.Wait()
+		if errors.Is(poolErr, context.Canceled) {
+			poolErr = nil // we asked for it
+		}
 		return errors.Join(rtErr, poolErr, p.store.Close())
 	}
 }

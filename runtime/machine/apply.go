@@ -227,12 +227,16 @@ func nodeHeld(s *State, node int, e *schemas.Event) {
 }
 
 func nodeFailed(s *State, node int, e *schemas.Event) {
+	if e.Error == nil {
+		e.Error = schemas.Errorf(schemas.CodeInternal, "no reason was given")
+	}
 	s.move(node, schemas.NodeFailed, e.At)
 	n := &s.Nodes[node]
 	n.Error = e.Error
 	n.CallMS += e.DurationMS
 	if s.program.Nodes[node].OnError != schemas.OnErrorContinue && !s.Failing {
-		s.Failing, s.Error = true, e.Error
+		s.Failing = true
+		s.Error = e.Error.With(func(c *schemas.Error) { c.Message = fmt.Sprintf("node %q: %s", e.Node, c.Message) })
 	}
 }
 

@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/runplane/runplane/schemas"
@@ -11,6 +12,28 @@ import (
 // Render evaluates every expression and returns the JSON value. Errors are *schemas.Error with code expression_error or
 // payload_too_large, and those of the scope.
 func (t *Template) Render(scope Scope, lim Limits) (json.RawMessage, error) {
+	return t.render(scope, lim, nil)
+}
+
+// RenderOutput is Render for the output of a plan whose run is over: an expression that cannot be read because a node it
+// names did not succeed is null (and nothing inside a longer string), so that a branch which was skipped does not
+// take the results of the others with it.
+func (t *Template) RenderOutput(scope Scope, lim Limits) (json.RawMessage, error) {
+	return t.render(scope, lim, func(h *hole, err error) bool {
+		if !errors.Is(err, &schemas.Error{Code: schemas.CodeExpressionError}) {
+			return false
+		}
+		for _, id := range h.reads() {
+			if n, err := scope.Node(id); err == nil && n.Status != schemas.NodeSucceeded {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// render fills the holes; absent, where given, says that one which failed is null.
+func (t *Template) render(scope Scope, lim Limits, absent func(*hole, error) bool) (json.RawMessage, error) {
 	lim = lim.filled()
 	dst := make([]byte, 0, t.size+32*len(t.parts))
 	for i := range t.parts {
@@ -19,9 +42,14 @@ func (t *Template) Render(scope Scope, lim Limits) (json.RawMessage, error) {
 			dst = append(dst, p.literal...)
 			continue
 		}
-		var err error
-		if dst, err = t.fill(dst, p.hole, scope, lim); err != nil {
+		filled, err := t.fill(dst, p.hole, scope, lim)
+		switch {
+		case err == nil:
+			dst = filled
+		case absent == nil || !absent(p.hole, err):
 			return nil, err
+		case !p.hole.inside:
+			dst = append(dst, "null"...)
 		}
 		if len(dst) > lim.MaxBound {
 			return nil, tooLarge(lim.MaxBound)
