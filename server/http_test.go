@@ -49,10 +49,10 @@ var eras = []struct {
 }{
 	{"stateless", func(t *testing.T, url string) *client.Client { return httpClient(t, url, nil) }},
 	{"session", func(t *testing.T, url string) *client.Client {
-		return httpClient(t, url, nil, client.WithLegacyProtocolOnly())
+		return httpClient(t, url, nil, client.WithProtocolVersion(mcp.ProtocolVersion20251125))
 	}},
 	{"session with a GET stream", func(t *testing.T, url string) *client.Client {
-		return httpClient(t, url, []transport.StreamableHTTPCOption{transport.WithContinuousListening()}, client.WithLegacyProtocolOnly())
+		return httpClient(t, url, []transport.StreamableHTTPCOption{transport.WithContinuousListening()}) //nolint:staticcheck // as older clients do
 	}},
 	{"SSE", func(t *testing.T, url string) *client.Client {
 		tr, err := transport.NewSSE(url + "/sse")
@@ -429,7 +429,7 @@ func TestOpenStreamsDoNotHoldUpTheEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer a.Body.Close()
-			if a.StatusCode != 200 || a.Header.Get("X-Accel-Buffering") != "no" {
+			if a.StatusCode != http.StatusOK || a.Header.Get("X-Accel-Buffering") != "no" {
 				t.Fatalf("got %d, %v", a.StatusCode, a.Header)
 			}
 			began := time.Now()

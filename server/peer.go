@@ -192,13 +192,13 @@ func (p *peer) handleMessage(ctx context.Context, h *envelope, message []byte) (
 	return p.server.mcp.HandleMessage(ctx, message)
 }
 
-// notify implements outlet.
-func (p *peer) notify(message any) error { return p.send(message) }
+// send is notify for those who cannot do anything about a failure, which shows in broken.
+func (p *peer) send(message any) { _ = p.notify(message) }
 
 var errBroken = schemas.Errorf(schemas.CodeUnavailable, "the client reads no more")
 
-// send writes one message, whole and in turn.
-func (p *peer) send(message any) error {
+// notify implements outlet: it writes one message, whole and in turn.
+func (p *peer) notify(message any) error {
 	b, err := json.Marshal(message)
 	if err != nil {
 		p.log.Error("encode a message", keyError, err)

@@ -322,13 +322,14 @@ func TestEndedSaysWhy(t *testing.T) {
 }
 
 // stdioClient serves s over pipes to a client of mcp-go. done gets what Stdio returns; closing in is the end of input.
-func stdioClient(t *testing.T, ctx context.Context, s *Server) (c *client.Client, in io.Closer, done chan error) {
+func stdioClient(t *testing.T, s *Server) (c *client.Client, in io.Closer, done chan error) {
 	t.Helper()
 	inR, inW := io.Pipe()
 	outR, outW := io.Pipe()
+	t.Cleanup(func() { inW.Close(); outR.Close() })
 	done = make(chan error, 1)
 	go func() {
-		err := s.Stdio(ctx, inR, outW)
+		err := s.Stdio(t.Context(), inR, outW)
 		outW.Close()
 		done <- err
 	}()

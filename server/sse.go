@@ -129,7 +129,7 @@ func (t *sse) post(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if !p.receive(message) {
+	if !p.receive(message) { //nolint:contextcheck // a call outlives the request that brought it
 		plain(w, http.StatusServiceUnavailable, errStopping.Message)
 		return
 	}

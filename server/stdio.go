@@ -44,7 +44,7 @@ func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 			case l.tooLong:
 				p.send(protocolError(messageID(l.text), mcp.INVALID_REQUEST, tooLarge.Message, tooLarge))
 			default:
-				p.receive(l.text)
+				p.receive(l.text) //nolint:contextcheck // a call may outlive ctx, so that it can be answered
 			}
 		case <-p.broken:
 			p.drain(0, nil)

@@ -367,7 +367,7 @@ func TestBrokenStreamsEndStdio(t *testing.T) {
 
 // mcp-go's client speaks the newest protocol with us.
 func TestClientOverStdio(t *testing.T) {
-	c, in, done := stdioClient(t, t.Context(), New(Config{Methods: newWorld().methods()}))
+	c, in, done := stdioClient(t, New(Config{Methods: newWorld().methods()}))
 	if v := c.ProtocolVersion(); v != mcp.LATEST_PROTOCOL_VERSION {
 		t.Errorf("protocol %s, want %s", v, mcp.LATEST_PROTOCOL_VERSION)
 	}
@@ -387,7 +387,7 @@ func TestClientOverStdio(t *testing.T) {
 
 func TestClientContextEndReachesTheCall(t *testing.T) {
 	w := newWorld()
-	c, _, _ := stdioClient(t, t.Context(), New(Config{Methods: w.methods()}))
+	c, _, _ := stdioClient(t, New(Config{Methods: w.methods()}))
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-w.started; cancel() }()
 	if _, err := c.CallTool(ctx, request("slow", "{}", nil)); !errors.Is(err, context.Canceled) {

@@ -63,7 +63,7 @@ func TestStreamJoinsProgressAndAnswer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := exchange(tt.accept, tt.handle)
 			a := w.Result()
-			if a.StatusCode != 200 || a.Header.Get("Content-Type") != tt.kind || w.Body.String() != tt.body {
+			if a.StatusCode != http.StatusOK || a.Header.Get("Content-Type") != tt.kind || w.Body.String() != tt.body {
 				t.Errorf("got %d, %s, %q; want %s, %q", a.StatusCode, a.Header.Get("Content-Type"), w.Body, tt.kind, tt.body)
 			}
 		})
