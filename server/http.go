@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -180,21 +179,4 @@ func (s *Server) streams(next http.Handler, stopping <-chan struct{}) http.Handl
 		}
 		next.ServeHTTP(out, r)
 	})
-}
-
-// oneRequest is a session of its own for a call without one. mcp-go files calls in flight under session and request id, and
-// the stateless era has no sessions: under one empty name any client could cancel everybody's request 1.
-type oneRequest struct {
-	mcpserver.SessionWithClientInfo
-	id string
-}
-
-func (o oneRequest) SessionID() string { return o.id }
-
-func (s *Server) ownSession(ctx context.Context) context.Context {
-	session, ok := mcpserver.ClientSessionFromContext(ctx).(mcpserver.SessionWithClientInfo)
-	if !ok || session.SessionID() != "" || outletFrom(ctx) == nil { // the outlet marks a call
-		return ctx
-	}
-	return s.mcp.WithContext(ctx, oneRequest{session, "request-" + crand.Text()})
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/mark3labs/mcp-go/mcp"
-	mcpserver "github.com/mark3labs/mcp-go/server"
 
 	"github.com/runplane/runplane/schemas"
 )
@@ -245,44 +244,4 @@ func (p *peer) drain(patience time.Duration, hurry <-chan struct{}) bool {
 		p.log.Warn("calls in flight did not end")
 	}
 	return false
-}
-
-// session is what mcp-go sees of a peer during one request. Its notifications are those that mcp-go itself sends while it
-// handles the request, such as the acknowledgement of subscriptions/listen; tools do not use it.
-type session struct {
-	*peer
-	notifications chan mcp.JSONRPCNotification
-}
-
-var _ mcpserver.SessionWithClientInfo = (*session)(nil)
-
-func (s *session) SessionID() string { return s.peer.id }
-func (s *session) Initialize()       {}
-func (s *session) Initialized() bool { return true }
-func (s *session) NotificationChannel() chan<- mcp.JSONRPCNotification {
-	return s.notifications
-}
-
-func (s *session) GetClientInfo() mcp.Implementation {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.info
-}
-
-func (s *session) SetClientInfo(info mcp.Implementation) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.info = info
-}
-
-func (s *session) GetClientCapabilities() mcp.ClientCapabilities {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.can
-}
-
-func (s *session) SetClientCapabilities(can mcp.ClientCapabilities) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.can = can
 }

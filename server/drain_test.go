@@ -1,0 +1,100 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+)
+
+func TestDrainAnswersCallsInFlight(t *testing.T) {
+	for _, era := range eras {
+		t.Run(era.name, func(t *testing.T) {
+			w := newWorld()
+			url, stop, done := serveHTTP(t, New(Config{Methods: w.methods()}))
+			c := era.dial(t, url)
+			answered := make(chan error, 1)
+			go func() {
+				r, err := c.CallTool(t.Context(), request("slow", "{}", nil))
+				if err == nil && r.IsError {
+					err = wireError(t, r)
+				}
+				answered <- err
+			}()
+			<-w.started
+			stop()
+			select {
+			case err := <-done:
+				t.Fatalf("HTTP returned %v with a call in flight", err)
+			case <-time.After(50 * time.Millisecond):
+			}
+			close(w.release)
+			if err := <-answered; err != nil {
+				t.Errorf("the call in flight got %v", err)
+			}
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(5 * time.Second):
+				t.Fatal("HTTP does not return after the last answer")
+			}
+		})
+	}
+}
+
+func TestDrainCutsOffWhatTakesTooLong(t *testing.T) {
+	for _, era := range eras {
+		t.Run(era.name, func(t *testing.T) {
+			w := newWorld()
+			url, stop, done := serveHTTP(t, New(Config{Methods: w.methods(), Drain: time.Millisecond}))
+			c := era.dial(t, url)
+			answered := make(chan error, 1)
+			go func() {
+				r, err := c.CallTool(t.Context(), request("slow", "{}", "token"))
+				if err == nil {
+					err = wireError(t, r)
+				}
+				answered <- err
+			}()
+			<-w.started
+			stop()
+			if cause := <-w.ended; !errors.Is(cause, errStopping) {
+				t.Errorf("the call ended with %v", cause)
+			}
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if err := <-answered; err == nil {
+				t.Error("the call was answered")
+			}
+		})
+	}
+}
+
+func TestOpenStreamsDoNotHoldUpTheEnd(t *testing.T) {
+	for _, path := range []string{"/mcp", "/sse"} {
+		t.Run(path, func(t *testing.T) {
+			url, stop, done := serveHTTP(t, New(Config{Methods: newWorld().methods()}))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Accept", eventStream)
+			a, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Body.Close()
+			if a.StatusCode != http.StatusOK || a.Header.Get("X-Accel-Buffering") != "no" {
+				t.Fatalf("got %d, %v", a.StatusCode, a.Header)
+			}
+			began := time.Now()
+			stop()
+			if err := <-done; err != nil || time.Since(began) > 5*time.Second {
+				t.Errorf("HTTP returned %v after %s", err, time.Since(began))
+			}
+		})
+	}
+}
