@@ -33,17 +33,18 @@ var errSessionLost = errors.New("the realm lost the session")
 // ifSent is the outcome of a case that depends on whether the request was sent.
 const ifSent = schemas.Outcome("")
 
-// cases is every way in which a call can fail, in the order in which they are looked for: what it is called, what decides
-// it, and what the caller gets. ifSent stands for unknown where the request was sent, and not_run where it was not. In
-// says, %s is the text of the fault.
-var cases = []struct {
+// failureCase is one way in which a call can fail: what decides it, and what the caller gets.
+type failureCase struct {
 	name    string
 	is      func(*fault) bool
 	code    schemas.Code
-	outcome schemas.Outcome
-	says    string
-	hint    string // empty: the code's
-}{
+	outcome schemas.Outcome // ifSent: unknown where the request was sent, not_run where it was not
+	says    string          // %s is the text of the fault
+	hint    string          // empty: the code's
+}
+
+// cases is every way in which a call can fail, but for those that ctx ended. The first that fits counts.
+var cases = []failureCase{
 	{"answer larger than the limit", func(f *fault) bool { return f.tooLarge || f.rpc != nil && f.rpc.Code == rpcTooLarge },
 		schemas.CodePayloadTooLarge, schemas.RanFailed, "the tool ran, and its answer was larger than the limit", ""},
 	{"stream without end", func(f *fault) bool { return errors.Is(f.err, errEndless) || errors.Is(f.err, errTooLarge) },

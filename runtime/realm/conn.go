@@ -217,27 +217,42 @@ func (c *conn) explain(err error) error {
 	return err
 }
 
-// run does what a living conn has to do beside calls, until it dies or ctx ends.
+// run does what a living conn has to do beside calls, until it dies or ctx ends. Cancellations that are due then still go
+// out, for a short time.
 func (c *conn) run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
+	listening, hangUp := context.WithCancel(ctx)
+	telling, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	var listener, tellers sync.WaitGroup
+	defer listener.Wait()
+	defer hangUp()
 	if caps := c.client.GetServerCapabilities(); c.modern && caps.Tools != nil && caps.Tools.ListChanged {
-		wg.Go(func() {
-			if err := c.client.Listen(ctx, mcp.SubscriptionFilter{ToolsListChanged: true}); err != nil && ctx.Err() == nil {
+		listener.Go(func() {
+			if err := c.client.Listen(listening, mcp.SubscriptionFilter{ToolsListChanged: true}); err != nil && listening.Err() == nil {
 				c.log.Debug("no subscription to changes of the tools; they are read again in time", "error", err)
 			}
 		})
 	}
-	for {
+	tell := func(id int64) { tellers.Go(func() { c.cancelDownstream(telling, id) }) }
+	for living := true; living; {
 		select {
 		case <-ctx.Done():
-			return
+			living = false
 		case <-c.died:
-			return
+			living = false
 		case id := <-c.abandoned:
-			wg.Go(func() { c.cancelDownstream(ctx, id) })
+			tell(id)
+		}
+	}
+	farewell := time.AfterFunc(closeTimeout, giveUp)
+	defer farewell.Stop()
+	for {
+		select {
+		case id := <-c.abandoned:
+			tell(id)
+		default:
+			tellers.Wait()
+			return
 		}
 	}
 }

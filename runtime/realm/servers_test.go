@@ -55,6 +55,13 @@ var quick = Limits{CloseGrace: 300 * time.Millisecond, BackoffMin: 20 * time.Mil
 // run starts a pool that ends, and is waited for, with the test.
 func run(t testing.TB, config Config) *Pool {
 	t.Helper()
+	p := newPool(t, config)
+	runPool(t, p)
+	return p
+}
+
+func newPool(t testing.TB, config Config) *Pool {
+	t.Helper()
 	if config.Limits == (Limits{}) {
 		config.Limits = quick
 	}
@@ -62,6 +69,10 @@ func run(t testing.TB, config Config) *Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+func runPool(t testing.TB, p *Pool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -73,7 +84,6 @@ func run(t testing.TB, config Config) *Pool {
 		cancel()
 		wg.Wait()
 	})
-	return p
 }
 
 func realms(pairs ...any) map[string]schemas.Realm {

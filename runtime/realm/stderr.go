@@ -2,6 +2,7 @@ package realm
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -23,7 +24,8 @@ type stderrLog struct {
 	redact *strings.Replacer
 	rate   *rate.Limiter
 	mu     sync.Mutex
-	kept   []string
+	kept   [keptLines][]byte // a ring
+	next   int               // how many were kept so far
 }
 
 func newStderrLog(log hclog.Logger, redact *strings.Replacer, perSecond int) *stderrLog {
@@ -38,14 +40,13 @@ func (s *stderrLog) read(in io.ReadCloser) {
 	for {
 		part, err := lines.ReadSlice('\n')
 		if len(part) > 0 && !within {
-			text := s.redact.Replace(printable([]byte(ansi.ReplaceAllString(strings.TrimRight(string(part), "\r\n"), "")), maxStderrLine))
-			s.keep(text)
+			s.keep(part)
 			if s.rate.Allow() {
 				if dropped > 0 {
 					s.log.Warn("stderr of the realm was too fast for the log", "dropped_lines", dropped)
 					dropped = 0
 				}
-				s.log.Info("stderr", "line", text)
+				s.log.Info("stderr", "line", s.tidy(part))
 			} else {
 				dropped++
 			}
@@ -60,21 +61,30 @@ func (s *stderrLog) read(in io.ReadCloser) {
 	}
 }
 
-func (s *stderrLog) keep(line string) {
-	if strings.TrimSpace(line) == "" {
+// tidy makes a line fit for the log and for errors.
+func (s *stderrLog) tidy(line []byte) string {
+	plain := s.redact.Replace(string(ansi.ReplaceAll(bytes.TrimRight(line, "\r\n"), nil)))
+	return printable([]byte(plain), maxStderrLine)
+}
+
+func (s *stderrLog) keep(line []byte) {
+	if len(bytes.TrimSpace(line)) == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.kept) == keptLines {
-		s.kept = append(s.kept[:0], s.kept[1:]...)
-	}
-	s.kept = append(s.kept, line)
+	oldest := &s.kept[s.next%keptLines]
+	*oldest = append((*oldest)[:0], line...)
+	s.next++
 }
 
 // last is the end of what the child wrote, in one line.
 func (s *stderrLog) last() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return cut(strings.Join(s.kept, " | "), maxLastWords)
+	var lines []string
+	for i := max(0, s.next-keptLines); i < s.next; i++ {
+		lines = append(lines, s.tidy(s.kept[i%keptLines]))
+	}
+	return cut(strings.Join(lines, " | "), maxLastWords)
 }
