@@ -66,25 +66,24 @@ type dialer struct {
 // errHandshakeDied marks a child that ended during the handshake.
 var errHandshakeDied = errors.New("ended during the handshake")
 
-// dial connects and does the handshake. The connection's streams live until close or until life ends; ctx bounds the
-// dialling alone. An old server may die of the question whether it is a new one: it is then asked in the old way.
-func (d *dialer) dial(ctx, life context.Context) (*conn, error) {
-	c, err := d.attempt(ctx, life, d.protocol)
+// dial connects and does the handshake within ctx. What it returns lives until close, whatever becomes of ctx. An old server may die of the question whether it is a new one: it is then asked in the old way.
+func (d *dialer) dial(ctx context.Context) (*conn, error) {
+	c, err := d.attempt(ctx, d.protocol)
 	if errors.Is(err, errHandshakeDied) && cmp.Or(d.protocol, "auto") == "auto" && ctx.Err() == nil {
-		if old, again := d.attempt(ctx, life, mcp.LATEST_LEGACY_PROTOCOL_VERSION); again == nil {
+		if old, again := d.attempt(ctx, mcp.LATEST_LEGACY_PROTOCOL_VERSION); again == nil {
 			return old, nil
 		}
 	}
 	return c, err
 }
 
-func (d *dialer) attempt(ctx, life context.Context, protocol string) (*conn, error) {
+func (d *dialer) attempt(ctx context.Context, protocol string) (*conn, error) {
 	c := &conn{
 		realm: d.name, kind: d.kind, log: d.log,
 		changed: make(chan struct{}, 1), abandoned: make(chan int64, 256), died: make(chan struct{}), over: make(chan struct{}, 1),
 	}
 	c.ids.Store(firstID)
-	life, cancel := context.WithCancel(life)
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx)) // of the streams
 	idle := func() {}
 	var err error
 	if d.kind == transportStdio {

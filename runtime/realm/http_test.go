@@ -152,6 +152,21 @@ func TestHTTPCancelReachesTheRealm(t *testing.T) {
 	})
 }
 
+func TestHTTPDeadlineIsNotTakenForAFailure(t *testing.T) {
+	overHTTP(t, func(t *testing.T, p *Pool, r *remote, _ *host) {
+		mustInvoke(t, p, "remote", "echo", `{}`)
+		for range 20 {
+			cause := schemas.Errorf(schemas.CodeTimeout, "the timeout of the node")
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, cause)
+			_, err := p.Invoke(ctx, ask("remote", "sleep", `{}`))
+			cancel()
+			wantError(t, err, schemas.CodeTimeout, schemas.Unknown, "the timeout of the node")
+			await(t, r.running)
+			await(t, r.cancelled)
+		}
+	})
+}
+
 func TestHTTPServerRestarts(t *testing.T) {
 	overHTTP(t, func(t *testing.T, p *Pool, r *remote, h *host) {
 		mustInvoke(t, p, "remote", "echo", `{}`)

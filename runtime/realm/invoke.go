@@ -234,7 +234,7 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 		f.err = errNoResult
 	case f.tooLarge:
 		f.err = err
-	case ctx.Err() != nil:
+	case overdue(ctx) || ctx.Err() != nil:
 		f.cause = context.Cause(ctx)
 		if f.sent && (c.kind != transportHTTP || !c.modern) {
 			select {
@@ -253,4 +253,15 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 		f.err = c.explain(err)
 	}
 	return nil, f
+}
+
+// overdue reports whether the deadline of ctx passed, and returns after ctx noticed. Transports keep time by the deadline
+// too and may be ahead of ctx by a moment; then they report a time-out of their own.
+func overdue(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	if !ok || time.Now().Before(deadline) {
+		return false
+	}
+	<-ctx.Done()
+	return true
 }

@@ -96,7 +96,7 @@ func (r *realm) start(ctx context.Context) (*conn, error) {
 		WithHint("run its command or open its url by hand; it may wait for something, or still be installing")
 	dialling, cancel := context.WithTimeoutCause(ctx, r.limits.StartTimeout, tooSlow)
 	defer cancel()
-	cn, err := r.dialer.dial(dialling, ctx)
+	cn, err := r.dialer.dial(dialling)
 
 	var failure *schemas.Error
 	if err != nil {
