@@ -405,13 +405,13 @@ func TestWideFanOutSharesCommits(t *testing.T) {
 		p := live(w, counting)
 		defer p.stop()
 		var b strings.Builder
-		for i := range 300 {
+		for i := range 999 {
 			fmt.Fprintf(&b, `{"id":"n%d","capability":"r.read","inputs":{"take":"1s"}},`, i)
 		}
 		e := p.execute(t, `{"plan":"v1","max_parallel":30,"nodes":[`+b.String()+`{"id":"end","set":1}],"output":1}`)
 		want(t, e, schemas.StatusSucceeded, `1`, "")
-		if n := counting.Commits(); n > 60 {
-			t.Errorf("%d commits for 300 calls of which 30 end at once", n)
+		if n := counting.Commits(); n > 120 {
+			t.Errorf("%d commits for 999 calls of which 30 end at once", n)
 		}
 	})
 }
@@ -433,8 +433,11 @@ func TestLongChainPassesSnapshots(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		e := p.execute(t, chainPlan(700, "read"))
+		e := p.execute(t, chainPlan(1000, "read"))
 		want(t, e, schemas.StatusSucceeded, "", "")
+		if e.Progress.Succeeded != 1000 {
+			t.Errorf("%+v", e.Progress)
+		}
 		x, err := p.load(t.Context(), e.ExecutionID)
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/invopop/jsonschema"
 )
 
 // Code is the word a caller branches on. Codes are part of the wire and never change their meaning.
@@ -107,6 +109,17 @@ type Error struct {
 	Findings          []Finding `json:"findings,omitempty"`
 	ExecutionID       string    `json:"execution_id,omitempty"`
 	Outcome           Outcome   `json:"outcome,omitempty" jsonschema:"enum=not_run,enum=ran_failed,enum=unknown,description=for a failed call: did it run at the realm"`
+}
+
+// JSONSchema names what callers branch on and leaves the rest open: the whole of it, findings and all, would stand in the
+// output schema of nearly every tool.
+func (Error) JSONSchema() *jsonschema.Schema {
+	properties := jsonschema.NewProperties()
+	for _, name := range []string{"code", "message", "hint"} {
+		properties.Set(name, &jsonschema.Schema{Type: "string"})
+	}
+	properties.Set("retryable", &jsonschema.Schema{Type: "boolean"})
+	return &jsonschema.Schema{Type: "object", Properties: properties, Required: []string{"code", "message", "retryable"}}
 }
 
 // Errorf makes an Error with the code's usual hint and retryability.

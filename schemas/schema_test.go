@@ -15,7 +15,7 @@ import (
 // nouns is every type that appears on the wire on its own.
 var nouns = []any{
 	Plan{}, Node{}, Explain{}, Validation{}, Execution{}, ExecutionList{}, ExecutionMetrics{}, NodeOutput{}, EventList{},
-	Patch{}, Capability{}, Discovery{}, Invocation{}, RealmHealth{}, Error{}, Policies{}, Realm{},
+	Patch{}, Capability{}, Discovery{}, Invocation{}, RealmHealth{}, Policies{}, Realm{},
 }
 
 func TestSchemasSuitEveryClient(t *testing.T) {

@@ -36,6 +36,8 @@ type Limits struct {
 	MaxExecutions  int `json:"max_executions,omitempty"`
 	MaxParallel    int `json:"max_parallel,omitempty"`
 	MaxWaitSeconds int `json:"max_wait_seconds,omitempty"`
+
+	StartTimeout schemas.Duration `json:"start_timeout,omitempty"`
 }
 
 // setting is one value that a flag, a variable or the file can give, in this order of precedence. The flag's name is
@@ -93,9 +95,13 @@ var settings = []setting{
 		about: "nodes of one execution in flight at once, unless its plan asks for fewer",
 		at:    func(c *Config) any { return &c.Limits.MaxParallel },
 	}, {
-		key: "limits.max_wait_seconds", standard: "25", min: 0, max: 3600,
+		key: "limits.max_wait_seconds", standard: "25", min: 1, max: 3600,
 		about: "longest time that a tool call waits for an execution; MCP clients give up after 60 s, some sooner",
 		at:    func(c *Config) any { return &c.Limits.MaxWaitSeconds },
+	}, {
+		key: "limits.start_timeout", standard: "30s",
+		about: "how long a realm may take to start or connect; a command that compiles or downloads first is slow once",
+		at:    func(c *Config) any { return &c.Limits.StartTimeout },
 	},
 }
 

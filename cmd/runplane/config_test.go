@@ -62,6 +62,7 @@ func TestDefaults(t *testing.T) {
 		Store: "file:/home/ada/.local/state/runplane", Log: Log{Level: "info"}, Drain: schemas.Duration(10 * time.Second),
 		Limits: Limits{
 			MaxNodes: 1000, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32, MaxWaitSeconds: 25,
+			StartTimeout: schemas.Duration(30 * time.Second),
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -92,7 +93,7 @@ store: file:data
 http: localhost:0
 log: {level: debug, json: true}
 drain: PT30S
-limits: {max_nodes: 10, max_wait_seconds: 0}
+limits: {max_nodes: 10, max_wait_seconds: 1}
 `, "SHOP_TOKEN=s3cret", "MODE=fast").mustLoad(t)
 
 	jitter := 0.2
@@ -117,7 +118,7 @@ limits: {max_nodes: 10, max_wait_seconds: 0}
 			}},
 		},
 		Store: "file:/here/data", HTTP: "localhost:0", Log: Log{Level: "debug", JSON: true}, Drain: schemas.Duration(30 * time.Second),
-		Limits: Limits{MaxNodes: 10, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32},
+		Limits: Limits{MaxNodes: 10, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32, MaxWaitSeconds: 1, StartTimeout: schemas.Duration(30 * time.Second)},
 		File:   "/here/runplane.yaml",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -155,7 +156,7 @@ func TestEverySettingHasItsSources(t *testing.T) {
 	samples := map[string]string{
 		"store": "mem:", "http": "127.0.0.1:9", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
 		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_executions": "7", "limits.max_parallel": "7",
-		"limits.max_wait_seconds": "7",
+		"limits.max_wait_seconds": "7", "limits.start_timeout": "7s",
 	}
 	standard := world{}.mustLoad(t)
 	for i := range settings {

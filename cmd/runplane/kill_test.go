@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,6 +137,38 @@ func killRound(t *testing.T, after time.Duration) (r killResult) {
 		t.Errorf("the execution is %s: %s\n%s", e.Status, out, secondErr)
 	}
 	return r
+}
+
+// A second process on the same store is told who holds it and what to do, and disturbs nothing.
+func TestSecondProcessOnAStore(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "plan.yaml"), "plan: v1\nnodes: [{id: w, wait: 1h}]\n")
+	write(t, filepath.Join(dir, "runplane.yaml"), "store: \"file:store\"\n")
+	first, _ := program(dir)
+	first.Stderr = nil
+	told, err := first.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = first.Process.Signal(syscall.SIGTERM) // it waits for an hour
+		_ = first.Wait()
+	}()
+	if line, err := bufio.NewReader(told).ReadString('\n'); err != nil || !executionLine.MatchString(line) {
+		t.Fatalf("%q %v", line, err)
+	}
+	second, stderr := program(dir)
+	if err := second.Run(); err == nil {
+		t.Error("the second process runs on the same store")
+	}
+	for _, want := range []string{strconv.Itoa(first.Process.Pid), "--store"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("the error does not say %q:\n%s", want, stderr)
+		}
+	}
 }
 
 // program is one life of runplane run on the plan in dir.

@@ -45,7 +45,8 @@ func open(c Config, stderr io.Writer, eager bool) (*plane, error) {
 	}
 	p.pool, err = realm.New(realm.Config{
 		Realms: c.MCPServers, Policies: c.Policies, Logger: p.log, Version: version(), Lazy: !eager,
-		Cache: runtime.CatalogCache(p.store),
+		Limits: realm.Limits{StartTimeout: c.Limits.StartTimeout.Std()},
+		Cache:  runtime.CatalogCache(p.store),
 	})
 	if err != nil {
 		return nil, errors.Join(err, p.store.Close())
