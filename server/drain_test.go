@@ -2,7 +2,9 @@ package server
 
 import (
 	"errors"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -96,5 +98,25 @@ func TestOpenStreamsDoNotHoldUpTheEnd(t *testing.T) {
 				t.Errorf("HTTP returned %v after %s", err, time.Since(began))
 			}
 		})
+	}
+}
+
+// A connection on which nothing was said yet is not waited for.
+func TestUnusedConnectionsDoNotHoldUpTheEnd(t *testing.T) {
+	url, stop, done := serveHTTP(t, New(Config{Methods: newWorld().methods()}))
+	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	a, err := http.Get(url + "/healthz") // connections are accepted in order
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Body.Close()
+	began := time.Now()
+	stop()
+	if err := <-done; err != nil || time.Since(began) > 3*time.Second {
+		t.Errorf("HTTP returned %v after %s", err, time.Since(began))
 	}
 }

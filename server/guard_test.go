@@ -5,8 +5,12 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/runplane/runplane/schemas"
 )
@@ -133,5 +137,45 @@ func TestInsecureServerStillRefusesForeignPages(t *testing.T) {
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// deadlines is a response that keeps the deadlines which are set on its connection.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read, write []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error  { d.read = append(d.read, t); return nil }
+func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = append(d.write, t); return nil }
+
+// A message has to arrive in time, but neither that deadline nor one of the request before may cut what follows on the connection.
+func TestDeadlinesOfAConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequest(http.MethodPost, "http://localhost/mcp", strings.NewReader("{}"))
+		fromHere(true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if message, ok := readMessage(w, r); !ok || string(message) != "{}" {
+				t.Errorf("read %q, %v", message, ok)
+			}
+		})).ServeHTTP(w, r)
+		if len(w.write) != 1 || !w.write[0].IsZero() {
+			t.Errorf("write deadlines %v, want that none is left", w.write)
+		}
+		if len(w.read) != 2 || !w.read[0].Equal(time.Now().Add(bodyTime)) || !w.read[1].IsZero() {
+			t.Errorf("read deadlines %v, want %s and then none", w.read, bodyTime)
+		}
+	})
+}
+
+// slowBody is a body that does not arrive before the deadline.
+type slowBody struct{}
+
+func (slowBody) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+
+func TestSlowBodyIsGivenUp(t *testing.T) {
+	w := httptest.NewRecorder()
+	if _, ok := readMessage(w, httptest.NewRequest(http.MethodPost, "/mcp", slowBody{})); ok || w.Code != http.StatusRequestTimeout {
+		t.Errorf("got %v, %d", ok, w.Code)
 	}
 }

@@ -3,9 +3,11 @@ package server
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -233,6 +235,9 @@ func TestClientGoneEndsTheWait(t *testing.T) {
 				if cause == nil {
 					t.Error("the call ended well")
 				}
+				if era.name == "SSE" && !errors.Is(cause, errClientGone) {
+					t.Errorf("the call ended with %v", cause)
+				}
 			case <-time.After(10 * time.Second):
 				t.Error("the call goes on")
 			}
@@ -369,3 +374,35 @@ func TestClientsAreLogged(t *testing.T) {
 		t.Errorf("the log says\n%s", logged)
 	}
 }
+
+// A call that does not end with its client writes nothing into a response that is over.
+func TestNothingIsWrittenToAnSSEStreamThatEnded(t *testing.T) {
+	s := New(Config{Methods: newWorld().methods()})
+	old := newSSE(s, nil)
+	ctx, gone := context.WithCancel(t.Context())
+	gone()
+	w := httptest.NewRecorder()
+	var left *ssePeer
+	old.listen(&spy{w, func() {
+		old.mu.Lock()
+		defer old.mu.Unlock()
+		for _, p := range old.peers {
+			left = p
+		}
+	}}, httptest.NewRequestWithContext(ctx, http.MethodGet, "/sse", nil))
+	before := w.Body.Len()
+	if err := left.notify("late"); !errors.Is(err, errBroken) || w.Body.Len() != before || len(old.peers) != 0 {
+		t.Errorf("got %v and %q", err, w.Body)
+	}
+	if left.receive([]byte(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)) {
+		t.Error("a message was taken")
+	}
+}
+
+// spy looks around at every flush.
+type spy struct {
+	*httptest.ResponseRecorder
+	look func()
+}
+
+func (s *spy) Flush() { s.look(); s.ResponseRecorder.Flush() }
