@@ -98,7 +98,7 @@ func TestConfigSchemaAgreesWithTheLoader(t *testing.T) {
 		{`{"mcpServers":{"shop":{"command":"shop","args":["-v"],"env":{"A":"b"},"autoApprove":[]},"web":{"url":"http://127.0.0.1/mcp"}}}`, true},
 		{`{"mcpServers":{"shop":{"command":"x"}},"policies":{"default":{"timeout":"5s","retry":{"max_attempts":2}},
 		   "realms":{"shop":{"effect":"read","capabilities":{"charge":{"effect":"once"}}}}}}`, true},
-		{`{"log":{"level":"debug","json":true},"limits":{"max_nodes":5,"max_wait_seconds":0}}`, true},
+		{`{"log":{"level":"debug","json":true},"limits":{"max_nodes":5,"max_wait_seconds":1}}`, true},
 		{`{"stroe":"mem:"}`, false},
 		{`{"mcpServers":{"my.shop":{"command":"x"}}}`, false},
 		{`{"mcpServers":{"shop":{"command":"x","type":"pipe"}}}`, false},

@@ -95,9 +95,9 @@ var lifecycleTests = []test{
 		}
 	}},
 	{"closing under load answers every call", func(f *fixture) {
-		started := make(chan struct{}, 64)
+		started := make(chan struct{}, 4)
 		var group sync.WaitGroup
-		for range 16 {
+		for range 4 {
 			for _, c := range calls {
 				group.Go(func() {
 					ctx, cancel := context.WithTimeout(f.ctx, deadline)
@@ -118,7 +118,7 @@ var lifecycleTests = []test{
 				})
 			}
 		}
-		for range 16 {
+		for range 4 {
 			<-started
 		}
 		if err := f.s.Close(); err != nil {
