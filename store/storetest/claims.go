@@ -85,6 +85,15 @@ var claimTests = []test{
 		f.due(k, time.Second)
 		f.wantClaim("x", 1, "a")
 	}},
+	{"a key that is due leaves the queue with its wake or its delete", func(f *fixture) {
+		for i, id := range []string{"first", "removed", "deleted", "last"} {
+			f.due(key("x", id), time.Duration(10-i)*time.Second)
+		}
+		f.wantClaim("x", 1, "first")
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "removed")}}})
+		f.commit(store.Batch{Deletes: []store.Key{key("x", "deleted")}})
+		f.wantClaim("x", 10, "last")
+	}},
 	{"a due wake can change its place", func(f *fixture) {
 		for i, id := range []string{"a", "b", "c"} {
 			f.due(key("x", id), time.Duration(10-i)*time.Second)
@@ -156,6 +165,15 @@ var claimTests = []test{
 		cancel(gone)
 		if err := <-done; !errors.Is(err, gone) {
 			f.Fatalf("got %v, want the context's cause", err)
+		}
+		f.due(key("x", "a"), 0)
+		f.wantClaim("x", 1, "a")
+	}},
+	{"a claim that waited in vain takes nothing later", func(f *fixture) {
+		for range 3 {
+			if ls := f.claim("x", "impatient", 1, time.Hour, 30*time.Millisecond); len(ls) != 0 {
+				f.Fatalf("got %v", ls)
+			}
 		}
 		f.due(key("x", "a"), 0)
 		f.wantClaim("x", 1, "a")

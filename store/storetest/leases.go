@@ -79,6 +79,17 @@ var leaseTests = []test{
 		f.due(key("x", "a"), 0)
 		f.wantClaim("x", 1, "a")
 	}},
+	{"a released wake does not come back with a later lease", func(f *fixture) {
+		k := key("x", "a")
+		f.due(k, time.Second)
+		f.due(key("y", "witness"), time.Second)
+		l := f.wantClaim("x", 1, "a")[0]
+		f.commit(store.Batch{Release: &l})
+		f.commit(store.Batch{Claim: &store.Claim{Key: k, Owner: "w", TTL: shortTTL}})
+		f.claim("y", "w", 1, shortTTL, 0)
+		f.claimLater("y", 1)("witness")
+		f.wantClaim("x", 1)
+	}},
 	{"a release with a wake leaves that", func(f *fixture) {
 		k := key("x", "a")
 		f.due(k, time.Second)
