@@ -1,6 +1,10 @@
 package schemas
 
-import "regexp"
+import (
+	"regexp"
+
+	"github.com/invopop/jsonschema"
+)
 
 // PlanVersion is the only value of a plan's `plan` field.
 const PlanVersion = "v1"
@@ -27,22 +31,94 @@ type Defaults struct {
 	Retry   *Retry   `json:"retry,omitempty"`
 }
 
-// Node is one vertex of a plan. Exactly one of Capability, Set and Wait is given.
+// Node is one vertex of a plan. Exactly one of Capability, Set, Wait, WaitFor, Review and Workflow is given: its kind.
 type Node struct {
 	ID          string      `json:"id" jsonschema:"pattern=^[a-z][a-z0-9_]{0\\,62}$"`
 	Description string      `json:"description,omitempty"`
 	Capability  string      `json:"capability,omitempty" jsonschema:"description=realm.name of the tool to call"`
 	Set         Value       `json:"set,omitempty" jsonschema:"description=a computed value; it becomes the node's output"`
 	Wait        string      `json:"wait,omitempty" jsonschema:"description=a duration such as 10m or an RFC 3339 timestamp"`
+	WaitFor     *WaitFor    `json:"wait_for,omitempty" jsonschema:"description=an event that signal_execution sends; its data becomes the output"`
+	Review      *Review     `json:"review,omitempty" jsonschema:"description=a question to a person; the output is {decision comment by}"`
+	Workflow    *Workflow   `json:"workflow,omitempty" jsonschema:"description=a plan within the plan; its output becomes the node's"`
 	DependsOn   []string    `json:"depends_on,omitempty" jsonschema:"description=ids to wait for beside those that the expressions reference"`
 	TriggerRule TriggerRule `json:"trigger_rule,omitempty" jsonschema:"enum=all_success,enum=none_failed,enum=all_done,enum=one_success,enum=one_failed,description=which ends of the dependencies let the node start"`
 	When        string      `json:"when,omitempty" jsonschema:"description=${…} condition; false skips the node"`
-	Inputs      Object      `json:"inputs,omitempty" jsonschema:"description=arguments of the capability"`
-	Timeout     Duration    `json:"timeout,omitempty" jsonschema:"description=longest time of one attempt"`
-	Retry       *Retry      `json:"retry,omitempty"`
-	OnError     OnError     `json:"on_error,omitempty" jsonschema:"enum=fail,enum=continue,description=what a failure of the node does to the execution"`
-	OnUnknown   string      `json:"on_unknown,omitempty" jsonschema:"enum=suspend,enum=fail,enum=retry,description=what follows a once call whose outcome is unknown"`
+	Inputs      Object      `json:"inputs,omitempty" jsonschema:"description=arguments of the capability or inputs of the workflow"`
+
+	ForEach     Value `json:"for_each,omitempty" jsonschema:"description=a list or a ${…} that gives one: the node runs once for each item; its output is the list of outputs in that order"`
+	MaxParallel int   `json:"max_parallel,omitempty" jsonschema:"minimum=1,maximum=1000,description=most items in flight at once"`
+	MaxItems    int   `json:"max_items,omitempty" jsonschema:"minimum=1,maximum=10000,description=a longer list fails the node"`
+	MinSuccess  int   `json:"min_success,omitempty" jsonschema:"minimum=0,description=so many items suffice; the output of a failed one is null"`
+
+	Timeout          Duration `json:"timeout,omitempty" jsonschema:"description=longest time of one attempt"`
+	TotalTimeout     Duration `json:"total_timeout,omitempty" jsonschema:"description=longest time of all attempts together"`
+	QueueTimeout     Duration `json:"queue_timeout,omitempty" jsonschema:"description=longest wait of a ready node for room"`
+	HeartbeatTimeout Duration `json:"heartbeat_timeout,omitempty" jsonschema:"description=longest silence between two progress reports of the call"`
+	Retry            *Retry   `json:"retry,omitempty"`
+	Priority         int      `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5,description=among ready nodes; 1 is first"`
+
+	SafetyLevel string      `json:"safety_level,omitempty" jsonschema:"enum=normal,enum=review,description=review asks a person before the call"`
+	Fallback    []Fallback  `json:"fallback,omitempty" jsonschema:"description=what serves instead after the node failed for good; in order"`
+	Compensate  *Compensate `json:"compensate,omitempty" jsonschema:"description=the call that undoes the node"`
+	OnError     OnError     `json:"on_error,omitempty" jsonschema:"enum=fail,enum=continue,enum=suspend,enum=compensate,description=what a failure of the node does to the execution"`
+	OnUnknown   *OnUnknown  `json:"on_unknown,omitempty"`
 	Effect      Effect      `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=a stricter effect than the tool's own"`
+}
+
+// WaitFor names the event that a node waits for. A plan may write the bare name.
+type WaitFor struct {
+	Event   string   `json:"event" jsonschema:"minLength=1,maxLength=255"`
+	Timeout Duration `json:"timeout,omitempty" jsonschema:"description=the node fails after this long"`
+}
+
+// Review is a question to a person. A plan may write the bare question, which may hold ${…}.
+type Review struct {
+	Question string   `json:"question" jsonschema:"minLength=1"`
+	Expires  Duration `json:"expires,omitempty" jsonschema:"description=without a decision by then it counts as rejected"`
+}
+
+// Workflow is a plan within a plan: by name, or as it stands.
+type Workflow struct {
+	Name       string `json:"name,omitempty" jsonschema:"description=name or name@version"`
+	Definition *Plan  `json:"definition,omitempty"`
+}
+
+// JSONSchema breaks the recursion: a definition is a plan again.
+func (Workflow) JSONSchema() *jsonschema.Schema {
+	properties := jsonschema.NewProperties()
+	properties.Set("name", &jsonschema.Schema{Type: "string", Description: "name or name@version"})
+	properties.Set("definition", &jsonschema.Schema{Type: "object", Description: "a plan"})
+	return &jsonschema.Schema{Type: "object", Properties: properties, AdditionalProperties: jsonschema.FalseSchema}
+}
+
+// Fallback serves a node whose own call failed for good: another capability, or a value. Exactly one is given.
+type Fallback struct {
+	Capability string `json:"capability,omitempty" jsonschema:"description=realm.name"`
+	Inputs     Object `json:"inputs,omitempty" jsonschema:"description=its arguments; the node's own unless given"`
+	Value      Value  `json:"value,omitempty" jsonschema:"description=this becomes the output"`
+}
+
+// Compensate is the call that undoes a node which succeeded; its inputs may read the node's own output.
+type Compensate struct {
+	Capability string   `json:"capability" jsonschema:"description=realm.name"`
+	Inputs     Object   `json:"inputs,omitempty"`
+	Timeout    Duration `json:"timeout,omitempty"`
+	Retry      *Retry   `json:"retry,omitempty"`
+}
+
+// OnUnknown says what follows a once call whose outcome is unknown. A plan may write the bare word of Then.
+type OnUnknown struct {
+	Then   string  `json:"then,omitempty" jsonschema:"enum=suspend,enum=fail,enum=retry,description=suspend holds the node for a decision and is the default"`
+	Verify *Verify `json:"verify,omitempty" jsonschema:"description=a read-only call that tells whether it happened"`
+}
+
+// Verify finds out whether a call of unknown outcome happened. Its expressions read the call's answer as ${output.…}.
+type Verify struct {
+	Capability string `json:"capability" jsonschema:"description=realm.name of a read capability"`
+	Inputs     Object `json:"inputs,omitempty"`
+	Happened   string `json:"happened" jsonschema:"description=${…} condition over output; true: the node succeeded and false: it is called again"`
+	Output     Value  `json:"output,omitempty" jsonschema:"description=the node's output if it happened; ${output} unless given"`
 }
 
 // OnError says what a node's failure does to its execution.
@@ -53,6 +129,10 @@ const (
 	OnErrorFail OnError = "fail"
 	// OnErrorContinue lets the execution go on and may still succeed; the dependents follow their trigger_rule.
 	OnErrorContinue OnError = "continue"
+	// OnErrorSuspend suspends the execution with the node held, for resume_execution to mend.
+	OnErrorSuspend OnError = "suspend"
+	// OnErrorCompensate undoes what succeeded, in reverse order, and then ends the execution as failed.
+	OnErrorCompensate OnError = "compensate"
 )
 
 // The values of on_unknown. Suspend is the default.
@@ -60,6 +140,12 @@ const (
 	OnUnknownSuspend = "suspend"
 	OnUnknownFail    = "fail"
 	OnUnknownRetry   = "retry"
+)
+
+// Safety levels of a node.
+const (
+	SafetyNormal = "normal"
+	SafetyReview = "review"
 )
 
 // TriggerRule says which ends of its dependencies let a node start. Where the rule can no longer hold, it is skipped.

@@ -50,6 +50,9 @@ const (
 	KindCapability Kind = "capability"
 	KindSet        Kind = "set"
 	KindWait       Kind = "wait"
+	KindWaitFor    Kind = "wait_for"
+	KindReview     Kind = "review"
+	KindWorkflow   Kind = "workflow"
 )
 
 // Program is a compiled plan, ready to run; it is immutable and safe for concurrent use.
@@ -74,25 +77,67 @@ type Node struct {
 	ID         string
 	Index      int
 	Kind       Kind
-	Realm      string
-	Capability string
 	Deps       []int // inferred and explicit, each once, ascending
 	Dependents []int
 	Rule       schemas.TriggerRule
-	When       *Template // nil: always
-	Inputs     *Template // the arguments of a capability, or the value of set
-	Wait       *Template // a string: duration or timestamp
+	When       *Template // nil: always; with for_each it is asked once, before the list
+	Priority   int       // among ready nodes; 1 is first
 
-	Effect         schemas.Effect
-	IdempotencyArg string
-	Timeout        schemas.Duration // of one attempt; 0: none
-	TimeoutFrom    string           // the setting it comes from: "node", "plan defaults", "policy", "built-in default"
-	Retry          schemas.Retry    // complete
-	RetryExplicit  bool             // the plan or a policy asked for retries: tool errors are retried too
-	OnError        schemas.OnError
-	OnUnknown      string
+	Target             // what a capability node calls
+	Value    *Template // the value of set
+	Wait     *Template // a string: duration or timestamp
+	Event    string    // of wait_for
+	Question *Template // of review
+	Expires  schemas.Duration // of wait_for and review; 0: never
+	Sub      *Program  // of workflow: the plan within; its own inputs are Target.Inputs
+
+	ForEach     *Template // nil: the node runs once
+	MaxParallel int       // items in flight; 0: no bound of its own
+	MaxItems    int
+	MinSuccess  int // items that suffice; -1: all, as on_error says
+	
+	TotalTimeout schemas.Duration // 0: none
+	QueueTimeout schemas.Duration // 0: none
+
+	Review     bool // safety_level review: a person is asked before the call
+	Fallbacks  []Fallback
+	Compensate *Target // nil: nothing to undo
+	OnError    schemas.OnError
+	OnUnknown  string
+	Verify     *Verify // nil: OnUnknown decides
+}
+
+// Target is one capability as a node calls it: the node's own, a fallback, a compensation, a verification.
+type Target struct {
+	Realm      string
+	Capability string
+	Inputs     *Template // the arguments
+
+	Effect           schemas.Effect
+	IdempotencyArg   string
+	Timeout          schemas.Duration // of one attempt; 0: none
+	TimeoutFrom      string           // the setting it comes from: "node", "plan defaults", "policy", "built-in default"
+	HeartbeatTimeout schemas.Duration // 0: none
+	Retry            schemas.Retry    // complete
+	RetryExplicit    bool             // the plan or a policy asked for retries: tool errors are retried too
 
 	inputs inputCheck
+}
+
+// Name is realm.capability.
+func (t *Target) Name() string { return t.Realm + "." + t.Capability }
+
+// Fallback is one entry of a node's fallback list: a call, or a value.
+type Fallback struct {
+	Target *Target   // nil: Value
+	Value  *Template // may read whatever the node may
+}
+
+// Verify finds out whether a call of unknown outcome happened. Happened and Output read the answer as the root `output`.
+type Verify struct {
+	Target
+	Happened *Template
+	Output   *Template // nil: the answer itself
 }
 
 // Scope is what expressions of one execution read. Methods are called for the roots an expression names and no others.
@@ -100,8 +145,12 @@ type Scope interface {
 	Inputs() *Value
 	Session() *Value
 	Execution() *Value
-	// Node answers for a node that the expression's own node depends on.
+	// Node answers for a node that the expression's own node depends on; in a compensation also for that node itself.
 	Node(id string) (NodeValue, error)
+	// Item is the current item of for_each and its index; nil outside.
+	Item() (item *Value, index int)
+	// Output is the answer of a verification; nil outside.
+	Output() *Value
 }
 
 // NodeValue is what ${nodes.<id>.…} reads.
