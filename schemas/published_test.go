@@ -45,13 +45,32 @@ func planDocument() *jsonschema.Schema {
 
 	list := property(s, "nodes")
 	node := list.Items
-	node.OneOf = []*jsonschema.Schema{requires("capability"), requires("set"), requires("wait")}
-	name := property(node, "capability")
-	name.Pattern = `^[^.]+\..+$`
-	node.Properties.Set("capability", &jsonschema.Schema{
-		Description: name.Description,
-		OneOf:       []*jsonschema.Schema{{Type: "string", Pattern: name.Pattern}, Reflect(capabilityName{}, false)},
+	for _, kind := range []string{"capability", "set", "wait", "wait_for", "review", "workflow"} {
+		node.OneOf = append(node.OneOf, requires(kind))
+	}
+	name := &jsonschema.Schema{Type: "string", Pattern: `^[^.]+\..+$`}
+	either(node, "capability", name, Reflect(capabilityName{}, false))
+	either(node, "wait_for", &jsonschema.Schema{Type: "string", MinLength: new(uint64(1)), MaxLength: new(uint64(255))}, property(node, "wait_for"))
+	either(node, "review", &jsonschema.Schema{Type: "string", MinLength: new(uint64(1))}, property(node, "review"))
+	property(node, "workflow").OneOf = []*jsonschema.Schema{requires("name"), requires("definition")}
+	property(property(node, "workflow"), "definition").Required = []string{"nodes"}
+	either(node, "workflow", &jsonschema.Schema{Type: "string"}, property(node, "workflow"))
+	node.Properties.Set("for_each", &jsonschema.Schema{
+		Description: property(node, "for_each").Description,
+		OneOf:       []*jsonschema.Schema{{Type: "array"}, {Type: "string", Pattern: `\$\{`}},
 	})
+
+	unknown := property(node, "on_unknown")
+	unknown.AnyOf = []*jsonschema.Schema{requires("then"), requires("verify")}
+	property(property(unknown, "verify"), "capability").Pattern = name.Pattern
+	either(node, "on_unknown", property(unknown, "then"), unknown)
+	undo := property(node, "compensate")
+	property(undo, "capability").Pattern = name.Pattern
+	either(node, "compensate", name, undo)
+	serves := property(node, "fallback").Items
+	serves.OneOf = []*jsonschema.Schema{requires("capability"), requires("value")}
+	property(serves, "capability").Pattern = name.Pattern
+	property(node, "fallback").Items = &jsonschema.Schema{OneOf: []*jsonschema.Schema{name, serves}}
 
 	named := *node // in a map the key is the id
 	named.Required = without(node.Required, "id")
@@ -68,6 +87,11 @@ func planDocument() *jsonschema.Schema {
 type capabilityName struct {
 	Realm string `json:"realm"`
 	Name  string `json:"name"`
+}
+
+// either lets a property be written in two forms.
+func either(s *jsonschema.Schema, name string, short, long *jsonschema.Schema) {
+	s.Properties.Set(name, &jsonschema.Schema{Description: property(s, name).Description, OneOf: []*jsonschema.Schema{short, long}})
 }
 
 func property(s *jsonschema.Schema, name string) *jsonschema.Schema {
@@ -99,8 +123,19 @@ func TestPlanSchemaAcceptsAndRefuses(t *testing.T) {
 		Nodes: []Node{{
 			ID: "a", Description: "d", Capability: "shop.order.get", DependsOn: []string{"b"}, TriggerRule: AllDone, When: "${true}",
 			Inputs: Object(`{"x":"${inputs.a}"}`), Timeout: 1, Retry: &Retry{BackoffCoefficient: 2}, OnError: OnErrorContinue,
-			OnUnknown: OnUnknownRetry, Effect: EffectOnce,
-		}, {ID: "b", Set: Value(`false`)}, {ID: "c", Wait: "10m"}},
+			OnUnknown: &OnUnknown{Then: OnUnknownRetry}, Effect: EffectOnce,
+		}, {ID: "b", Set: Value(`false`)}, {ID: "c", Wait: "10m"}, {
+			ID: "d", Capability: "pay.refund", ForEach: Value(`"${inputs.a}"`), MaxParallel: 4, MaxItems: 10, MinSuccess: new(int), Timeout: 1,
+			TotalTimeout: 2, QueueTimeout: 3, HeartbeatTimeout: 1, Priority: 1, SafetyLevel: SafetyReview,
+			Fallback:   []Fallback{{Capability: "pay.other", Inputs: Object(`{}`)}, {Value: Value(`null`)}},
+			Compensate: &Compensate{Capability: "pay.void", Inputs: Object(`{"id":"${nodes.d.output.id}"}`), Timeout: 1, Retry: &Retry{MaxAttempts: 9}},
+			OnError:    OnErrorCompensate,
+			OnUnknown: &OnUnknown{Then: OnUnknownFail, Verify: &Verify{
+				Capability: "pay.find", Inputs: Object(`{}`), Happened: "${output.found}", Output: Value(`"${output.it}"`),
+			}},
+		}, {ID: "e", WaitFor: &WaitFor{Event: "paid", Timeout: 1}}, {ID: "f", Review: &Review{Question: "ok?", Expires: 1}, TriggerRule: OneFailed}, {
+			ID: "g", Workflow: &Workflow{Definition: &Plan{Version: PlanVersion, Nodes: []Node{{ID: "a", Set: Value(`1`)}}}},
+		}, {ID: "h", Workflow: &Workflow{Name: "refund@3"}}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -115,6 +150,18 @@ func TestPlanSchemaAcceptsAndRefuses(t *testing.T) {
 		{"no nodes yet", `{"plan":"v1","nodes":[]}`, true},
 		{"nodes as a map", `{"plan":"v1","nodes":{"a":{"set":1},"b":{"id":"b","wait":"1s"}}}`, true},
 		{"capability as an object", node(`"capability":{"realm":"shop","name":"get"}`), true},
+		{"bare forms", node(`"capability":"pay.refund","on_unknown":"retry","compensate":"pay.void","fallback":["pay.other",{"value":1}],"for_each":[1,2]`), true},
+		{"bare event", node(`"wait_for":"paid"`), true},
+		{"bare question", node(`"review":"ok?"`), true},
+		{"workflow by name", node(`"workflow":"refund"`), true},
+		{"event without a name", node(`"wait_for":{"timeout":"1m"}`), false},
+		{"unknown word for on_unknown", node(`"capability":"a.b","on_unknown":"again"`), false},
+		{"on_unknown that says nothing", node(`"capability":"a.b","on_unknown":{}`), false},
+		{"verify without happened", node(`"capability":"a.b","on_unknown":{"verify":{"capability":"a.c"}}`), false},
+		{"fallback with both", node(`"capability":"a.b","fallback":[{"capability":"a.c","value":1}]`), false},
+		{"for_each over an object", node(`"set":1,"for_each":{"a":1}`), false},
+		{"workflow with both", node(`"workflow":{"name":"a","definition":{"nodes":[]}}`), false},
+		{"two new kinds", node(`"wait_for":"a","review":"b"`), false},
 		{"no version", `{"nodes":[]}`, false},
 		{"other version", `{"plan":"v2","nodes":[]}`, false},
 		{"unknown field", node(`"set":1,"whne":"x"`), false},

@@ -122,7 +122,7 @@ var (
 )
 
 // PlanSchema is the published schema of plan files, for editors; it also takes the forms that are normalised: nodes as
-// a map and a capability as {realm, name}. The bytes belong to the caller.
+// a map, a capability as {realm, name}, and the bare forms of wait_for, review, workflow, compensate, fallback and on_unknown. The bytes belong to the caller.
 func PlanSchema() []byte { return bytes.Clone(planSchema) }
 
 // ConfigSchema is the published schema of runplane.yaml. The bytes belong to the caller.

@@ -112,7 +112,7 @@ func (b *builder) node(i int) error {
 	}
 	switch {
 	case from.Capability != "":
-		n.Kind = KindCapability
+		n.Kind, n.node = KindCapability, from.ID
 		n.Realm, n.Capability, _ = strings.Cut(from.Capability, ".")
 		pin := p.Definition.Pins[from.Capability]
 		b.settings(n, from, pin)
@@ -125,7 +125,7 @@ func (b *builder) node(i int) error {
 	case len(from.Set) > 0:
 		n.Kind = KindSet
 		n.Effect = schemas.EffectRead
-		n.Inputs = b.template(json.RawMessage(from.Set), at+"/set")
+		n.Value = b.template(json.RawMessage(from.Set), at+"/set")
 	case from.Wait != "":
 		n.Kind = KindWait
 		n.Effect = schemas.EffectRead
@@ -156,7 +156,10 @@ func (b *builder) settings(n *Node, from *schemas.Node, pin Pin) {
 	n.Retry = *from.Retry.Or(defaults.Retry).Or(pin.Retry).Or(&builtIn)
 	n.RetryExplicit = from.Retry != nil || defaults.Retry != nil || pin.Retry != nil
 	n.IdempotencyArg = pin.IdempotencyArg
-	n.OnUnknown = cmp.Or(from.OnUnknown, schemas.OnUnknownSuspend)
+	n.OnUnknown = schemas.OnUnknownSuspend
+	if from.OnUnknown != nil {
+		n.OnUnknown = cmp.Or(from.OnUnknown.Then, n.OnUnknown)
+	}
 	n.Effect = cmp.Or(pin.Effect, schemas.EffectOnce)
 	if from.Effect.Rank() > n.Effect.Rank() && from.Effect != "" {
 		n.Effect = from.Effect
@@ -194,12 +197,9 @@ func (b *builder) collect(at string, bad []badString) {
 // templates lists a node's templates with the pointers they stand at, below the node.
 func (n *Node) templates() []placed {
 	list := make([]placed, 0, 3)
-	for _, t := range []placed{{n.When, "/when"}, {n.Inputs, "/inputs"}, {n.Wait, "/wait"}} {
+	for _, t := range []placed{{n.When, "/when"}, {n.Inputs, "/inputs"}, {n.Value, "/set"}, {n.Wait, "/wait"}} {
 		if t.template == nil {
 			continue
-		}
-		if n.Kind == KindSet && t.at == "/inputs" {
-			t.at = "/set"
 		}
 		list = append(list, t)
 	}

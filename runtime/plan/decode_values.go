@@ -194,10 +194,11 @@ func (d *decoder) onError(to *schemas.OnError, v *tree, at string) {
 	word(d, to, v, at)
 }
 
-func (d *decoder) onUnknown(to *string, v *tree, at string) {
+func (d *decoder) onUnknown(to **schemas.OnUnknown, v *tree, at string) {
 	if v.kind == '{' || v.kind == '"' && v.text() == "verify" {
 		d.out.errorf(codeNotSupported, at, "on_unknown: verify is not supported by this runtime yet: %s", notSupported["on_unknown verify"])
 		return
 	}
-	d.text(to, v, at)
+	*to = new(schemas.OnUnknown)
+	d.text(&(*to).Then, v, at)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// inputCheck is the pinned input schema of one capability, compiled on its first use and shared by its nodes.
+// inputCheck is the pinned input schema of one capability, compiled on its first use and shared by its callers.
 type inputCheck struct {
 	checker func() *schemas.Checker // nil result: the schema cannot be used, and the tool alone decides
 	name    string
@@ -30,12 +30,12 @@ func newInputCheck(name string, schema json.RawMessage) inputCheck {
 
 // CheckInputs checks rendered arguments against the schema that the plan was accepted with. All problems are in one
 // invalid_argument error, whose outcome is not_run. A schema that cannot be used (see the finding unusable_schema)
-// passes everything on to the tool. Only capability nodes have a schema.
-func (n *Node) CheckInputs(inputs json.RawMessage) *schemas.Error {
-	if n.inputs.checker == nil {
+// passes everything on to the tool. A node that calls nothing takes any inputs.
+func (t *Target) CheckInputs(inputs json.RawMessage) *schemas.Error {
+	if t.inputs.checker == nil {
 		return nil
 	}
-	checker := n.inputs.checker()
+	checker := t.inputs.checker()
 	if checker == nil {
 		return nil
 	}
@@ -47,8 +47,8 @@ func (n *Node) CheckInputs(inputs json.RawMessage) *schemas.Error {
 	for i, p := range problems {
 		messages[i] = p.Message
 	}
-	e := schemas.Errorf(schemas.CodeInvalidArgument, "%s cannot be called by node %q: %s", n.inputs.name, n.ID, strings.Join(messages, "; "))
-	e.Hint = fmt.Sprintf("resolve_capability(realm %q, capability_name %q) shows the arguments it takes", n.Realm, n.Capability)
+	e := schemas.Errorf(schemas.CodeInvalidArgument, "%s cannot be called by node %q: %s", t.inputs.name, t.node, strings.Join(messages, "; "))
+	e.Hint = fmt.Sprintf("resolve_capability(realm %q, capability_name %q) shows the arguments it takes", t.Realm, t.Capability)
 	e.Outcome = schemas.NotRun
 	e.Field = "/inputs" + problems[0].Field
 	if len(problems) == 1 {

@@ -83,19 +83,19 @@ type Node struct {
 	When       *Template // nil: always; with for_each it is asked once, before the list
 	Priority   int       // among ready nodes; 1 is first
 
-	Target             // what a capability node calls
-	Value    *Template // the value of set
-	Wait     *Template // a string: duration or timestamp
-	Event    string    // of wait_for
-	Question *Template // of review
+	Target                    // what a capability node calls
+	Value    *Template        // the value of set
+	Wait     *Template        // a string: duration or timestamp
+	Event    string           // of wait_for
+	Question *Template        // of review
 	Expires  schemas.Duration // of wait_for and review; 0: never
-	Sub      *Program  // of workflow: the plan within; its own inputs are Target.Inputs
+	Sub      *Program         // of workflow: the plan within; its own inputs are Target.Inputs
 
 	ForEach     *Template // nil: the node runs once
 	MaxParallel int       // items in flight; 0: no bound of its own
 	MaxItems    int
 	MinSuccess  int // items that suffice; -1: all, as on_error says
-	
+
 	TotalTimeout schemas.Duration // 0: none
 	QueueTimeout schemas.Duration // 0: none
 
@@ -121,6 +121,7 @@ type Target struct {
 	Retry            schemas.Retry    // complete
 	RetryExplicit    bool             // the plan or a policy asked for retries: tool errors are retried too
 
+	node   string // the id of the node that calls
 	inputs inputCheck
 }
 

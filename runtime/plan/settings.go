@@ -77,7 +77,9 @@ func (c *compiler) nodeSettings(i int) bool {
 	}
 	c.word(at+"/trigger_rule", "trigger_rule", string(n.TriggerRule), triggerRules)
 	c.word(at+"/on_error", "on_error", string(n.OnError), onErrors)
-	c.word(at+"/on_unknown", "on_unknown", n.OnUnknown, onUnknowns)
+	if n.OnUnknown != nil {
+		c.word(at+"/on_unknown", "on_unknown", n.OnUnknown.Then, onUnknowns)
+	}
 	c.word(at+"/effect", "effect", string(n.Effect), effects)
 	c.duration(at+"/timeout", "timeout", n.Timeout)
 	c.retry(at+"/retry", n.Retry)
@@ -97,7 +99,7 @@ func (c *compiler) misplaced(n *schemas.Node, at, kind string) {
 		given bool
 	}{
 		{"inputs", len(n.Inputs) > 0}, {"timeout", n.Timeout != 0}, {"retry", n.Retry != nil},
-		{"on_unknown", n.OnUnknown != ""}, {"effect", n.Effect != ""},
+		{"on_unknown", n.OnUnknown != nil}, {"effect", n.Effect != ""},
 	} {
 		if s.given {
 			f := c.out.errorf(codeMisplacedField, at+"/"+s.name, "node %q is a %s node; %s belongs to capability nodes alone", n.ID, kind, s.name)

@@ -80,11 +80,17 @@ func mustProgram(t testing.TB, source string) *Program {
 type scope struct {
 	inputs, session, execution *Value
 	nodes                      map[string]NodeValue
+	item, output               *Value
+	at                         int
 }
 
 func (s *scope) Inputs() *Value    { return s.inputs }
 func (s *scope) Session() *Value   { return s.session }
 func (s *scope) Execution() *Value { return s.execution }
+func (s *scope) Item() (*Value, int) {
+	return s.item, s.at
+}
+func (s *scope) Output() *Value { return s.output }
 func (s *scope) Node(id string) (NodeValue, error) {
 	n, ok := s.nodes[id]
 	if !ok {
