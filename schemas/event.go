@@ -18,6 +18,8 @@ const (
 	EventFinished   EventType = "execution_finished"
 	EventSignal     EventType = "signal_received"
 
+	EventCompensating EventType = "execution_compensating"
+
 	EventNodeStarted   EventType = "node_started"
 	EventNodeSucceeded EventType = "node_succeeded"
 	EventAttemptFailed EventType = "attempt_failed"
@@ -29,6 +31,15 @@ const (
 	EventNodeCancelled EventType = "node_cancelled"
 	EventNodePatched   EventType = "node_patched"
 	EventNodeReused    EventType = "node_reused"
+	EventNodeExpanded  EventType = "node_expanded"
+	EventNodeFellBack  EventType = "node_fell_back"
+	EventNodeVerifying EventType = "node_verifying"
+	EventNodeNotDone   EventType = "node_verified_not_done"
+	EventReviewDecided EventType = "review_decided"
+
+	EventNodeCompensating   EventType = "node_compensating"
+	EventCompensationFailed EventType = "compensation_failed"
+	EventNodeCompensated    EventType = "node_compensated"
 )
 
 // Event is one committed fact of an execution. Which fields are set depends on the type; Seq counts from 1 without gaps.
@@ -37,6 +48,7 @@ type Event struct {
 	At         time.Time  `json:"at"`
 	Type       EventType  `json:"type"`
 	Node       string     `json:"node,omitempty"`
+	Item       *int       `json:"item,omitempty" jsonschema:"description=index of the for_each item it is about"`
 	Attempt    int        `json:"attempt,omitempty"`
 	Status     Status     `json:"status,omitempty"`
 	Output     Value      `json:"output,omitempty"`
@@ -53,6 +65,10 @@ type Event struct {
 	Name       string     `json:"name,omitempty" jsonschema:"description=name of a signal"`
 	Data       Value      `json:"data,omitempty"`
 	Patch      *NodePatch `json:"patch,omitempty"`
+	Count      int        `json:"count,omitempty" jsonschema:"description=items of a for_each"`
+	Fallback   int        `json:"fallback,omitempty" jsonschema:"description=which entry of the fallback list serves now; from 1"`
+	Capability string     `json:"capability,omitempty" jsonschema:"description=what is called where it is not the node's own capability"`
+	Child      string     `json:"child,omitempty" jsonschema:"description=execution that runs a workflow node"`
 }
 
 // EventList is one page of an execution's events, oldest first.

@@ -69,20 +69,24 @@ const (
 	NodeSkipped NodeStatus = "skipped"
 	// NodeCancelled: the execution ended before the node did.
 	NodeCancelled NodeStatus = "cancelled"
+	// NodeCompensating: it had succeeded and is being undone.
+	NodeCompensating NodeStatus = "compensating"
+	// NodeCompensated: it had succeeded and was undone.
+	NodeCompensated NodeStatus = "compensated"
 )
 
 // NodeStatuses lists every node status in the order of a life.
 func NodeStatuses() []NodeStatus {
 	return []NodeStatus{
 		NodePending, NodeReady, NodeRunning, NodeBackingOff, NodeHeld,
-		NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled,
+		NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled, NodeCompensating, NodeCompensated,
 	}
 }
 
 // Ended reports whether the node will not run again unless it is patched.
 func (s NodeStatus) Ended() bool {
 	switch s {
-	case NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled:
+	case NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled, NodeCompensating, NodeCompensated:
 		return true
 	}
 	return false
@@ -112,6 +116,7 @@ type Execution struct {
 	Priority    int          `json:"priority"`
 	SessionID   string       `json:"session_id,omitempty"`
 	RerunOf     string       `json:"rerun_of,omitempty"`
+	ParentID    string       `json:"parent_id,omitempty" jsonschema:"description=execution whose workflow node this one runs"`
 	Progress    Progress     `json:"progress"`
 	Output      Value        `json:"output,omitempty" jsonschema:"description=present once the execution succeeded"`
 	OutputRef   *OutputRef   `json:"output_ref,omitempty" jsonschema:"description=instead of an output too large to show"`
@@ -136,17 +141,24 @@ type Progress struct {
 const (
 	ReasonReview  = "review"
 	ReasonUnknown = "unknown"
+	ReasonError   = "error"
 	ReasonDrift   = "drift"
 	ReasonEvent   = "event"
 	ReasonTimer   = "timer"
 	ReasonBudget  = "budget"
+
+	ReasonWorkflow = "workflow"
 )
 
 // WaitingFor is one thing an execution waits for.
 type WaitingFor struct {
 	NodeID    string     `json:"node_id"`
-	Reason    string     `json:"reason" jsonschema:"enum=review,enum=unknown,enum=drift,enum=event,enum=timer,enum=budget"`
+	Item      *int       `json:"item,omitempty"`
+	Reason    string     `json:"reason" jsonschema:"enum=review,enum=unknown,enum=error,enum=drift,enum=event,enum=timer,enum=budget,enum=workflow"`
 	ReviewID  string     `json:"review_id,omitempty"`
+	Question  string     `json:"question,omitempty" jsonschema:"description=what the review asks"`
+	EventName string     `json:"event_name,omitempty" jsonschema:"description=what signal_execution has to send"`
+	Child     string     `json:"execution_id,omitempty" jsonschema:"description=the execution that runs the workflow"`
 	Since     time.Time  `json:"since"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
@@ -163,6 +175,26 @@ type NodeView struct {
 	ServedBy   string     `json:"served_by,omitempty"`
 	Output     Value      `json:"output,omitempty"`
 	OutputRef  *OutputRef `json:"output_ref,omitempty" jsonschema:"description=instead of an output over 8 KiB; read it with get_node_output"`
+	Items      *Items     `json:"items,omitempty" jsonschema:"description=of a node with for_each"`
+	Child      string     `json:"execution_id,omitempty" jsonschema:"description=the execution that runs a workflow node"`
+}
+
+// Items counts the items of a for_each node and tells the errors of some that failed.
+type Items struct {
+	Total     int         `json:"total"`
+	Succeeded int         `json:"succeeded"`
+	Failed    int         `json:"failed"`
+	Running   int         `json:"running"`
+	Errors    []ItemError `json:"errors,omitempty" jsonschema:"description=the first failed items"`
+}
+
+// MaxItemErrors is how many failed items a view lists.
+const MaxItemErrors = 20
+
+// ItemError is one failed item.
+type ItemError struct {
+	Item  int    `json:"item"`
+	Error *Error `json:"error"`
 }
 
 // MaxViewOutput is the largest node output in bytes that a view shows; larger ones appear as an OutputRef.

@@ -5,14 +5,15 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
 // rule says from where an event is legal. An empty execution status is that of an execution before its first event.
 type rule struct {
 	from  []schemas.Status     // of the execution
-	nodes []schemas.NodeStatus // of the node; nil for an event about the execution
-	apply func(s *State, node int, e *schemas.Event)
+	nodes []schemas.NodeStatus // of the node or item; nil for an event about the execution
+	apply func(s *State, unit int, e *schemas.Event)
 }
 
 var (
@@ -20,35 +21,44 @@ var (
 	unended  = []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended, schemas.StatusCancelling, schemas.StatusCompensating}
 	working  = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending}
 	draining = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusCancelling}
+	undoing  = []schemas.Status{schemas.StatusCompensating}
+	decided  = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended}
 )
 
 // rules is the whole transition table; everything that is not in it is an error.
 var rules = map[schemas.EventType]rule{
-	schemas.EventCreated:    {from: []schemas.Status{""}, apply: created},
-	schemas.EventStarted:    {from: []schemas.Status{schemas.StatusPending}, apply: started},
-	schemas.EventSuspending: {from: live, apply: suspending},
-	schemas.EventSuspended:  {from: []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending}, apply: suspended},
-	schemas.EventResumed:    {from: []schemas.Status{schemas.StatusSuspending, schemas.StatusSuspended}, apply: resumed},
-	schemas.EventCancelling: {from: []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended}, apply: cancelling},
-	schemas.EventRecovered:  {from: draining, apply: recovered},
-	schemas.EventPriority:   {from: unended, apply: func(s *State, _ int, e *schemas.Event) { s.Priority = e.Priority }},
-	schemas.EventSignal:     {from: unended, apply: signalled},
-	schemas.EventFinished:   {from: []schemas.Status{schemas.StatusRunning, schemas.StatusCancelling, schemas.StatusCompensating}, apply: finished},
+	schemas.EventCreated:      {from: []schemas.Status{""}, apply: created},
+	schemas.EventStarted:      {from: []schemas.Status{schemas.StatusPending}, apply: started},
+	schemas.EventSuspending:   {from: live, apply: suspending},
+	schemas.EventSuspended:    {from: []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending}, apply: suspended},
+	schemas.EventResumed:      {from: []schemas.Status{schemas.StatusSuspending, schemas.StatusSuspended}, apply: resumed},
+	schemas.EventCancelling:   {from: []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended}, apply: cancelling},
+	schemas.EventRecovered:    {from: []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusCancelling, schemas.StatusCompensating}, apply: recovered},
+	schemas.EventPriority:     {from: unended, apply: func(s *State, _ int, e *schemas.Event) { s.Priority = e.Priority }},
+	schemas.EventSignal:       {from: unended, apply: signalled},
+	schemas.EventCompensating: {from: []schemas.Status{schemas.StatusRunning, schemas.StatusCancelling}, apply: compensating},
+	schemas.EventFinished:     {from: []schemas.Status{schemas.StatusRunning, schemas.StatusCancelling, schemas.StatusCompensating}, apply: finished},
 
 	schemas.EventNodeReused:    {from: []schemas.Status{schemas.StatusPending}, nodes: []schemas.NodeStatus{schemas.NodePending, schemas.NodeReady}, apply: nodeReused},
+	schemas.EventNodeExpanded:  {from: live, nodes: []schemas.NodeStatus{schemas.NodeReady}, apply: func(s *State, unit int, e *schemas.Event) { s.expand(unit, e) }},
 	schemas.EventNodeStarted:   {from: live, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeBackingOff}, apply: nodeStarted},
 	schemas.EventNodeSucceeded: {from: draining, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning}, apply: nodeSucceeded},
 	schemas.EventAttemptFailed: {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: attemptFailed},
 	schemas.EventAttemptLost:   {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: attemptLost},
 	schemas.EventNodePostponed: {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodePostponed},
-	schemas.EventNodeHeld:      {from: working, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning}, apply: nodeHeld},
+	schemas.EventNodeFellBack:  {from: working, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff}, apply: nodeFellBack},
+	schemas.EventNodeVerifying: {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeVerifying},
+	schemas.EventNodeNotDone:   {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeNotDone},
+	schemas.EventNodeHeld:      {from: working, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff}, apply: nodeHeld},
+	schemas.EventReviewDecided: {from: decided, nodes: []schemas.NodeStatus{schemas.NodeHeld}, apply: reviewDecided},
 	schemas.EventNodeFailed:    {from: working, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld}, apply: nodeFailed},
 	schemas.EventNodeSkipped:   {from: live, nodes: []schemas.NodeStatus{schemas.NodePending, schemas.NodeReady}, apply: nodeSkipped},
 	schemas.EventNodeCancelled: {from: draining, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeCancelled},
-	schemas.EventNodePatched: {
-		from:  []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended},
-		nodes: []schemas.NodeStatus{schemas.NodeHeld}, apply: nodePatched,
-	},
+	schemas.EventNodePatched:   {from: decided, nodes: []schemas.NodeStatus{schemas.NodeHeld}, apply: nodePatched},
+
+	schemas.EventNodeCompensating:   {from: undoing, nodes: []schemas.NodeStatus{schemas.NodeSucceeded, schemas.NodeCompensating}, apply: nodeCompensating},
+	schemas.EventCompensationFailed: {from: undoing, nodes: []schemas.NodeStatus{schemas.NodeSucceeded, schemas.NodeCompensating}, apply: compensationFailed},
+	schemas.EventNodeCompensated:    {from: undoing, nodes: []schemas.NodeStatus{schemas.NodeCompensating}, apply: nodeCompensated},
 }
 
 // Legal tells whether an event of the type may happen to an execution in the status, and, where the event is about a
@@ -74,17 +84,17 @@ func (s *State) Apply(e schemas.Event) error {
 	if !slices.Contains(r.from, s.Status) {
 		return fmt.Errorf("apply: %s is illegal in an execution that is %q", e.Type, s.Status)
 	}
-	node := -1
+	unit := -1
 	if r.nodes != nil {
-		if node, ok = s.program.Index(e.Node); !ok {
-			return fmt.Errorf("apply: %s names node %q, which the plan does not have", e.Type, e.Node)
+		if unit, ok = s.Unit(e.Node, e.Item); !ok {
+			return fmt.Errorf("apply: %s names node %q, or an item of it, which the execution does not have", e.Type, e.Node)
 		}
-		if !slices.Contains(r.nodes, s.Nodes[node].Status) {
-			return fmt.Errorf("apply: %s is illegal for node %q that is %q", e.Type, e.Node, s.Nodes[node].Status)
+		if !slices.Contains(r.nodes, s.Units[unit].Status) {
+			return fmt.Errorf("apply: %s is illegal for node %q that is %q", e.Type, s.Name(unit), s.Units[unit].Status)
 		}
 	}
 	s.Seq = e.Seq
-	r.apply(s, node, &e)
+	r.apply(s, unit, &e)
 	return nil
 }
 
@@ -95,7 +105,10 @@ func created(s *State, _ int, e *schemas.Event) {
 	}
 }
 
-func started(s *State, _ int, e *schemas.Event) { s.Status, s.Started = schemas.StatusRunning, e.At }
+func started(s *State, _ int, e *schemas.Event) {
+	s.Status, s.Started = schemas.StatusRunning, e.At
+	s.queueClocks(e.At)
+}
 
 func suspending(s *State, _ int, e *schemas.Event) {
 	s.Status, s.Reason, s.Now = schemas.StatusSuspending, e.Reason, e.Name == SuspendNow
@@ -123,149 +136,295 @@ func resumed(s *State, _ int, e *schemas.Event) {
 	if s.Started.IsZero() {
 		s.Started = e.At
 	}
+	s.queueClocks(e.At)
 }
 
 func cancelling(s *State, _ int, e *schemas.Event) {
-	s.Status, s.Reason, s.Suspended = schemas.StatusCancelling, e.Reason, time.Time{}
+	s.Status, s.Reason, s.Suspended, s.Cancelled = schemas.StatusCancelling, e.Reason, time.Time{}, true
+	s.Undo = e.Name == CancelUndo
 	if e.Due != nil {
 		s.GraceUntil = *e.Due
 	}
 }
+
+// CancelUndo as Event.Name of a cancel compensates what succeeded.
+const CancelUndo = "compensate"
 
 func recovered(s *State, _ int, _ *schemas.Event) {
 	s.Recoveries++
 	s.Takeovers++
 }
 
+// signalled hands the signal to every node that waits for it; where none does, it is kept for the next one that will.
 func signalled(s *State, _ int, e *schemas.Event) {
-	s.Signals = append(s.Signals, Signal{e.Name, e.At, e.Data})
+	waiting := s.listening[e.Name]
+	delete(s.listening, e.Name)
+	s.Signals = append(s.Signals, Signal{Name: e.Name, At: e.At, Data: e.Data, Taken: len(waiting) > 0})
+	for _, unit := range waiting {
+		if u := &s.Units[unit]; u.Status == schemas.NodeRunning {
+			u.Signal = len(s.Signals)
+			s.delivered.push(unit)
+		}
+	}
+}
+
+func compensating(s *State, _ int, e *schemas.Event) {
+	s.Status, s.GraceUntil = schemas.StatusCompensating, time.Time{}
+	for i := range s.Units {
+		if u := &s.Units[i]; !u.Status.Ended() {
+			s.drop(i, e)
+		}
+	}
+	s.clearQueues()
+	s.planUndo()
+}
+
+func (s *State) clearQueues() {
+	s.ready, s.local, s.doomed, s.joins, s.delivered = [schemas.PriorityLast]queue{}, queue{}, queue{}, queue{}, queue{}
+	s.timers = nil
+}
+
+// drop counts a unit as cancelled because its execution is over; nobody who waits for it is told.
+func (s *State) drop(unit int, e *schemas.Event) {
+	u := &s.Units[unit]
+	s.tally(unit, -1)
+	u.Status, u.Since, u.Ended, u.Calling = schemas.NodeCancelled, e.At, e.At, false
+	u.Due, u.TotalDue, u.QueueDue, u.Reason, u.Question = time.Time{}, time.Time{}, time.Time{}, "", ""
+	s.tally(unit, 1)
 }
 
 func finished(s *State, _ int, e *schemas.Event) {
-	for i := range s.Nodes {
-		if n := &s.Nodes[i]; !n.Status.Ended() {
-			s.count[nodeRank(n.Status)]--
-			s.count[nodeRank(schemas.NodeCancelled)]++
-			n.Status, n.Since, n.Ended, n.Due, n.Reason = schemas.NodeCancelled, e.At, e.At, time.Time{}, ""
+	for i := range s.Units {
+		if u := &s.Units[i]; !u.Status.Ended() {
+			s.drop(i, e)
 		}
 	}
-	s.inFlight = 0
-	s.ready, s.local, s.doomed, s.timers = queue{}, queue{}, queue{}, nil
+	s.clearQueues()
+	s.undo = nil
 	s.Status, s.Finished, s.Output, s.OutputRef, s.Error = e.Status, e.At, e.Output, e.OutputRef, e.Error
 	s.GraceUntil, s.Suspended = time.Time{}, time.Time{}
 }
 
-func nodeReused(s *State, node int, e *schemas.Event) {
-	s.move(node, schemas.NodeSucceeded, e.At)
-	s.result(node, e)
-	s.Nodes[node].Reason = "reused"
+func nodeReused(s *State, unit int, e *schemas.Event) {
+	s.change(unit, schemas.NodeSucceeded, e, false)
+	s.result(unit, e).Reason = reused
 }
 
-func nodeStarted(s *State, node int, e *schemas.Event) {
-	s.move(node, schemas.NodeRunning, e.At)
-	n := &s.Nodes[node]
-	n.Attempts = e.Attempt
-	n.Error = nil
-	if n.First.IsZero() {
-		n.First = e.At
+func nodeStarted(s *State, unit int, e *schemas.Event) {
+	n := s.Node(unit)
+	calls := s.Target(unit) != nil
+	u := s.change(unit, schemas.NodeRunning, e, calls)
+	u.Attempts, u.Error, u.Child = e.Attempt, nil, e.Child
+	if u.First.IsZero() {
+		u.First = e.At
+		if d := n.TotalTimeout.Std(); d > 0 {
+			u.TotalDue = e.At.Add(d)
+			s.timers.push(u.TotalDue, unit)
+		}
 	}
 	if e.Due != nil {
-		n.Due = *e.Due
-		s.timers.push(n.Due, node)
+		u.Due = *e.Due
+		s.timers.push(u.Due, unit)
+	}
+	if n.Kind == plan.KindWaitFor {
+		s.take(unit)
 	}
 }
 
-func nodeSucceeded(s *State, node int, e *schemas.Event) {
-	s.move(node, schemas.NodeSucceeded, e.At)
-	s.result(node, e)
+// take gives a wait_for unit the first signal of its event that nobody has, or has it listen.
+func (s *State) take(unit int) {
+	for i := range s.Signals {
+		if sig := &s.Signals[i]; !sig.Taken && sig.Name == s.Node(unit).Event {
+			sig.Taken = true
+			s.Units[unit].Signal = i + 1
+			break
+		}
+	}
+	s.listen(unit)
 }
 
-// result takes over what a node produced.
-func (s *State) result(node int, e *schemas.Event) {
-	n := &s.Nodes[node]
-	n.Output, n.Text, n.OutputRef, n.ServedBy, n.Degraded = e.Output, e.Text, e.OutputRef, e.ServedBy, e.Degraded
-	n.Error = nil
-	n.CallMS += e.DurationMS
-	if n.First.IsZero() {
-		n.First = e.At
+func nodeSucceeded(s *State, unit int, e *schemas.Event) {
+	s.change(unit, schemas.NodeSucceeded, e, false)
+	u := s.result(unit, e)
+	u.Phase = PhaseRun
+	if u.Expanded {
+		for i := range u.Count { // the list has them now
+			item := &s.Units[u.FirstItem+i]
+			if s.Node(u.FirstItem+i).Compensate == nil {
+				item.Output, item.OutputRef, item.Text = nil, nil, ""
+			}
+		}
+	}
+}
+
+// result takes over what a unit produced.
+func (s *State) result(unit int, e *schemas.Event) *Unit {
+	u := &s.Units[unit]
+	u.Output, u.Text, u.OutputRef, u.ServedBy, u.Degraded = e.Output, e.Text, e.OutputRef, e.ServedBy, e.Degraded
+	u.Error = nil
+	u.CallMS += e.DurationMS
+	if u.First.IsZero() {
+		u.First = e.At
 	}
 	s.Degraded = s.Degraded || e.Degraded
+	return u
 }
 
-func attemptFailed(s *State, node int, e *schemas.Event) {
-	s.move(node, schemas.NodeBackingOff, e.At)
-	n := &s.Nodes[node]
-	n.Failures++
-	s.later(node, e)
+func attemptFailed(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeBackingOff, e, false)
+	u.Failures++
+	s.later(unit, e)
 }
 
-func nodePostponed(s *State, node int, e *schemas.Event) {
-	s.move(node, schemas.NodeBackingOff, e.At)
-	s.Nodes[node].Reason = e.Reason
-	s.later(node, e)
+func nodePostponed(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeBackingOff, e, false)
+	u.Reason = e.Reason
+	s.later(unit, e)
 }
 
-// later makes a node that backs off due again.
-func (s *State) later(node int, e *schemas.Event) {
-	n := &s.Nodes[node]
-	n.Error = e.Error
-	n.CallMS += e.DurationMS
-	n.Due = e.At
+// later makes a unit that backs off due again.
+func (s *State) later(unit int, e *schemas.Event) {
+	u := &s.Units[unit]
+	u.Error = e.Error
+	u.CallMS += e.DurationMS
+	u.Due = e.At
 	if e.Due != nil {
-		n.Due = *e.Due
+		u.Due = *e.Due
 	}
-	s.timers.push(n.Due, node)
+	s.timers.push(u.Due, unit)
 }
 
-func attemptLost(s *State, node int, e *schemas.Event) { s.move(node, schemas.NodeReady, e.At) }
+func attemptLost(s *State, unit int, e *schemas.Event) { s.change(unit, schemas.NodeReady, e, false) }
 
-func nodeHeld(s *State, node int, e *schemas.Event) {
-	s.move(node, schemas.NodeHeld, e.At)
-	n := &s.Nodes[node]
-	n.Reason, n.Error = e.Reason, e.Error
-	n.CallMS += e.DurationMS
+func nodeFellBack(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeReady, e, false)
+	u.Fallback, u.Failures, u.Phase, u.Error = e.Fallback, 0, PhaseRun, e.Error
+	u.CallMS += e.DurationMS
 }
 
-func nodeFailed(s *State, node int, e *schemas.Event) {
+func nodeVerifying(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeReady, e, false)
+	u.Phase, u.Failures, u.Error = PhaseVerify, 0, e.Error
+	u.CallMS += e.DurationMS
+}
+
+func nodeNotDone(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeReady, e, false)
+	u.Phase, u.Failures, u.Error = PhaseRun, 0, nil
+	u.CallMS += e.DurationMS
+}
+
+func nodeHeld(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeHeld, e, false)
+	u.Reason, u.Error, u.Question, u.Phase = e.Reason, e.Error, e.Text, PhaseRun
+	u.CallMS += e.DurationMS
+	if u.First.IsZero() {
+		u.First = e.At
+	}
+	if e.Due != nil {
+		u.Due = *e.Due
+		s.timers.push(u.Due, unit)
+	}
+}
+
+// Decisions of a review, as Event.Name.
+const (
+	Approve = "approve"
+	Reject  = "reject"
+)
+
+func reviewDecided(s *State, unit int, e *schemas.Event) {
+	switch {
+	case e.Name != Approve:
+		nodeFailed(s, unit, e)
+	case s.Node(unit).Kind == plan.KindReview:
+		nodeSucceeded(s, unit, e)
+	default:
+		u := s.change(unit, schemas.NodeReady, e, false)
+		u.Approved = true
+		if len(e.Data) > 0 {
+			u.Inputs = schemas.Object(e.Data)
+		}
+	}
+}
+
+func nodeFailed(s *State, unit int, e *schemas.Event) {
 	if e.Error == nil {
 		e.Error = schemas.Errorf(schemas.CodeInternal, "no reason was given")
 	}
-	s.move(node, schemas.NodeFailed, e.At)
-	n := &s.Nodes[node]
-	n.Error = e.Error
-	n.CallMS += e.DurationMS
-	if s.program.Nodes[node].OnError != schemas.OnErrorContinue && !s.Failing {
+	u := s.change(unit, schemas.NodeFailed, e, false)
+	u.Error = e.Error
+	u.CallMS += e.DurationMS
+	if s.IsItem(unit) {
+		return // its node judges
+	}
+	p := &s.program.Nodes[unit]
+	if p.OnError != schemas.OnErrorContinue && !s.Failing {
 		s.Failing = true
+		s.Undo = p.OnError == schemas.OnErrorCompensate
 		s.Error = e.Error.With(func(c *schemas.Error) { c.Message = fmt.Sprintf("node %q: %s", e.Node, c.Message) })
 	}
 }
 
-func nodeSkipped(s *State, node int, e *schemas.Event) {
-	s.move(node, schemas.NodeSkipped, e.At)
-	s.Nodes[node].Reason = e.Reason
+func nodeSkipped(s *State, unit int, e *schemas.Event) {
+	s.change(unit, schemas.NodeSkipped, e, false).Reason = e.Reason
 }
 
-func nodeCancelled(s *State, node int, e *schemas.Event) {
-	s.move(node, schemas.NodeCancelled, e.At)
-	s.Nodes[node].Error = e.Error
-	s.Nodes[node].CallMS += e.DurationMS
+func nodeCancelled(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeCancelled, e, false)
+	u.Error = e.Error
+	u.CallMS += e.DurationMS
 }
 
-func nodePatched(s *State, node int, e *schemas.Event) {
+func nodePatched(s *State, unit int, e *schemas.Event) {
 	p := e.Patch
 	switch {
 	case p.Skip:
-		s.move(node, schemas.NodeSkipped, e.At)
-		s.Nodes[node].Reason = "patched"
+		s.change(unit, schemas.NodeSkipped, e, false).Reason = "patched"
 	case len(p.Output) > 0 || e.OutputRef != nil:
-		s.move(node, schemas.NodeSucceeded, e.At)
-		s.result(node, &schemas.Event{At: e.At, Output: p.Output, OutputRef: e.OutputRef})
-		s.Nodes[node].Reason = "patched"
+		s.change(unit, schemas.NodeSucceeded, e, false)
+		s.result(unit, &schemas.Event{At: e.At, Output: p.Output, OutputRef: e.OutputRef}).Reason = "patched"
 	default:
 		if len(p.Inputs) > 0 {
-			s.Nodes[node].Inputs = p.Inputs
+			s.Units[unit].Inputs = p.Inputs
+			s.Units[unit].Approved = false
 		}
-		s.move(node, schemas.NodeReady, e.At)
-		s.Nodes[node].Failures = 0
+		u := s.change(unit, schemas.NodeReady, e, false)
+		u.Failures, u.Fallback, u.Phase, u.TotalDue, u.First = 0, 0, PhaseRun, time.Time{}, time.Time{}
+	}
+}
+
+func nodeCompensating(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeCompensating, e, true)
+	u.Phase, u.Attempts = PhaseUndo, e.Attempt
+}
+
+// compensationFailed with a due time is tried again then; without one it is over.
+func compensationFailed(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeCompensating, e, false)
+	u.Error = e.Error
+	u.CallMS += e.DurationMS
+	if e.Due != nil {
+		u.Failures++
+		u.Due = *e.Due
+		s.timers.push(u.Due, unit)
+		return
+	}
+	s.change(unit, schemas.NodeSucceeded, e, false)
+	u.Error, u.Phase = e.Error, PhaseUndone
+	s.undone(unit)
+}
+
+func nodeCompensated(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeCompensated, e, false)
+	u.Phase = PhaseUndone
+	u.CallMS += e.DurationMS
+	s.undone(unit)
+}
+
+// undone takes the unit off the list: it is always the last one.
+func (s *State) undone(unit int) {
+	if n := len(s.undo); n > 0 && s.undo[n-1] == unit {
+		s.undo = s.undo[:n-1]
 	}
 }

@@ -44,6 +44,8 @@ type sim struct {
 	s   *State
 	now time.Time
 	log []schemas.Event
+
+	items int // of every for_each
 }
 
 func begin(t testing.TB, source string) *sim {
@@ -78,8 +80,18 @@ func (m *sim) advance() {
 				m.emit(*a.Event)
 			case Start:
 				if !m.s.Failing {
-					m.start(a.Node)
+					m.start(a.Unit)
 				}
+			case Join:
+				e := m.s.Event(schemas.EventNodeSucceeded, a.Unit)
+				if err := m.s.Joinable(a.Unit); err != nil {
+					e = m.s.Final(a.Unit, err)
+				}
+				m.emit(e)
+			case Undo:
+				e := m.s.Event(schemas.EventNodeCompensating, a.Unit)
+				e.Attempt = m.s.Units[a.Unit].Attempts + 1
+				m.emit(e)
 			case Finish:
 				m.emit(schemas.Event{Type: schemas.EventFinished, Status: schemas.StatusSucceeded})
 			}
@@ -88,51 +100,73 @@ func (m *sim) advance() {
 	m.t.Fatal("Next never comes to rest")
 }
 
-func (m *sim) start(node int) {
-	p := &m.s.program.Nodes[node]
-	switch p.Kind {
-	case plan.KindSet:
-		m.emit(schemas.Event{Type: schemas.EventNodeSucceeded, Node: p.ID})
-	case plan.KindWait:
-		m.emit(schemas.Event{Type: schemas.EventNodeStarted, Node: p.ID, Attempt: 1, Due: new(m.now.Add(time.Minute))})
-	default:
-		m.emit(schemas.Event{Type: schemas.EventNodeStarted, Node: p.ID, Attempt: m.s.Nodes[node].Attempts + 1})
+func (m *sim) start(unit int) {
+	p, u := m.s.Node(unit), &m.s.Units[unit]
+	e := m.s.Event(schemas.EventNodeStarted, unit)
+	e.Attempt = u.Attempts + 1
+	switch {
+	case p.ForEach != nil && !m.s.IsItem(unit):
+		e = m.s.Event(schemas.EventNodeExpanded, unit)
+		e.Count = m.items
+	case u.Fallback > 0 && p.Fallbacks[u.Fallback-1].Target == nil:
+		e = m.s.Event(schemas.EventNodeSucceeded, unit)
+		e.Degraded = true
+	case p.Review && !u.Approved, p.Kind == plan.KindReview:
+		e = m.s.Event(schemas.EventNodeHeld, unit)
+		e.Reason, e.Text = schemas.ReasonReview, "?"
+		if p.Expires > 0 {
+			e.Due = new(m.now.Add(p.Expires.Std()))
+		}
+	case p.Kind == plan.KindSet:
+		e = m.s.Event(schemas.EventNodeSucceeded, unit)
+	case p.Kind == plan.KindWait:
+		e.Due = new(m.now.Add(time.Minute))
+	case p.Kind == plan.KindWaitFor && p.Expires > 0:
+		e.Due = new(m.now.Add(p.Expires.Std()))
+	case p.Kind == plan.KindWorkflow:
+		e.Child = "child"
 	}
+	m.emit(e)
 }
 
-func (m *sim) index(id string) int {
+// index finds a unit by its name: id, or id[2] for an item.
+func (m *sim) index(name string) int {
 	m.t.Helper()
-	i, ok := m.s.program.Index(id)
-	if !ok {
-		m.t.Fatalf("no node %q", id)
+	for i := range m.s.Units {
+		if m.s.Name(i) == name {
+			return i
+		}
 	}
-	return i
+	m.t.Fatalf("no unit %q", name)
+	return 0
 }
 
-func (m *sim) succeed(id string) {
+func (m *sim) succeed(name string) {
 	m.t.Helper()
-	m.emit(schemas.Event{Type: schemas.EventNodeSucceeded, Node: id, Output: schemas.Value(`1`)})
+	e := m.s.Event(schemas.EventNodeSucceeded, m.index(name))
+	e.Output = schemas.Value(`1`)
+	m.emit(e)
 	m.advance()
 }
 
-func (m *sim) fail(id string, err *schemas.Error) {
+func (m *sim) fail(name string, err *schemas.Error) {
 	m.t.Helper()
-	i := m.index(id)
-	e := m.s.Failed(i, m.s.Nodes[i].Attempts, err, time.Millisecond, m.now, middle)
+	i := m.index(name)
+	e := m.s.Failed(i, m.s.Units[i].Attempts, err, time.Millisecond, m.now, middle)
 	if e == nil {
-		m.t.Fatalf("%s has no attempt in flight", id)
+		m.t.Fatalf("%s has no attempt in flight", name)
 	}
 	m.emit(*e)
 	m.advance()
 }
 
-func (m *sim) status(id string) schemas.NodeStatus { return m.s.Nodes[m.index(id)].Status }
+func (m *sim) status(name string) schemas.NodeStatus { return m.s.Units[m.index(name)].Status }
 
 func (m *sim) want(status schemas.Status, nodes string) {
 	m.t.Helper()
 	var got []string
-	for i := range m.s.Nodes {
-		got = append(got, m.s.program.Nodes[i].ID+"="+string(m.s.Nodes[i].Status))
+	for i := range m.s.program.Nodes {
+		got = append(got, m.s.program.Nodes[i].ID+"="+string(m.s.Units[i].Status))
 	}
 	if m.s.Status != status || strings.Join(got, " ") != nodes {
 		m.t.Errorf("got %s: %s\nwant %s: %s", m.s.Status, strings.Join(got, " "), status, nodes)
@@ -356,7 +390,7 @@ func TestRetriesBackOffAndEnd(t *testing.T) {
 	}
 	m.fail("n", unavailable)
 	m.want(schemas.StatusFailed, "n=failed")
-	if n := m.s.Nodes[0]; n.Attempts != 3 {
+	if n := m.s.Units[0]; n.Attempts != 3 {
 		t.Errorf("%d attempts", n.Attempts)
 	}
 }
@@ -412,26 +446,26 @@ func TestRecoveryFollowsTheEffect(t *testing.T) {
 		{"id":"read","capability":"r.read"},{"id":"idem","capability":"r.idempotent"},{"id":"once","capability":"r.once"},
 		{"id":"bold","capability":"r.once","on_unknown":"retry"},{"id":"strict","capability":"r.once","on_unknown":"fail","on_error":"continue"}]}`
 	m := begin(t, source)
-	events := m.s.Recover("w2", 5)
+	events := m.s.Recover("w2", m.now, 5)
 	for _, e := range events {
 		m.emit(e)
 	}
 	m.want(schemas.StatusRunning, "read=ready idem=ready once=held bold=ready strict=failed")
 	m.advance()
 	m.want(schemas.StatusRunning, "read=running idem=running once=held bold=running strict=failed")
-	for i, n := range m.s.Nodes[:2] {
+	for i, n := range m.s.Units[:2] {
 		if n.Failures != 0 || n.Attempts != 2 {
 			t.Errorf("node %d: a crash spent an attempt: %+v", i, n)
 		}
 	}
-	if got := m.s.Nodes[2].Error; got.Code != schemas.CodeOutcomeUnknown {
+	if got := m.s.Units[2].Error; got.Code != schemas.CodeOutcomeUnknown {
 		t.Errorf("held with %v", got)
 	}
 }
 
 func TestNothingInFlightNeedsNoRecovery(t *testing.T) {
 	m := begin(t, `{"plan":"v1","nodes":[{"id":"w","wait":"1m"}]}`)
-	if e := m.s.Recover("w2", 5); e != nil {
+	if e := m.s.Recover("w2", m.now, 5); e != nil {
 		t.Errorf("got %+v", e)
 	}
 }
@@ -439,7 +473,7 @@ func TestNothingInFlightNeedsNoRecovery(t *testing.T) {
 func TestPlanThatKillsItsWorkersIsSuspended(t *testing.T) {
 	m := begin(t, `{"plan":"v1","nodes":[{"id":"ok","capability":"r.read"},{"id":"n","capability":"r.read"}]}`)
 	crash := func() {
-		for _, e := range m.s.Recover("w", 3) {
+		for _, e := range m.s.Recover("w", m.now, 3) {
 			m.emit(e)
 		}
 		m.advance()
@@ -502,7 +536,7 @@ func TestNodeThatIsReadyAgainIsStartedOnce(t *testing.T) {
 	for range 3 {
 		for _, id := range []string{"c", "b"} {
 			i := m.index(id)
-			m.emit(*m.s.Failed(i, m.s.Nodes[i].Attempts, cancelled, 0, m.now, middle))
+			m.emit(*m.s.Failed(i, m.s.Units[i].Attempts, cancelled, 0, m.now, middle))
 		}
 		m.advance()
 		m.want(schemas.StatusRunning, "a=running b=running c=running")
@@ -517,7 +551,7 @@ func TestTimeoutGivesUpCallsInFlight(t *testing.T) {
 	m.now = epoch.Add(time.Minute)
 	m.advance()
 	m.want(schemas.StatusTimedOut, "a=cancelled b=cancelled")
-	if e := m.s.Nodes[0].Error; e == nil || e.Outcome != schemas.Unknown {
+	if e := m.s.Units[0].Error; e == nil || e.Outcome != schemas.Unknown {
 		t.Errorf("the call in flight is not listed as unknown: %v", e)
 	}
 }
@@ -551,7 +585,7 @@ func TestCancelWaitsForCallsWithinTheGrace(t *testing.T) {
 	m.now = m.now.Add(10 * time.Second)
 	m.advance()
 	m.want(schemas.StatusCancelled, "a=succeeded b=succeeded c=cancelled d=cancelled")
-	if e := m.s.Nodes[2].Error; e == nil || e.Code != schemas.CodeOutcomeUnknown {
+	if e := m.s.Units[2].Error; e == nil || e.Code != schemas.CodeOutcomeUnknown {
 		t.Errorf("the once call without an answer is not listed as unknown: %v", e)
 	}
 }

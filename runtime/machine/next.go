@@ -11,7 +11,7 @@ import (
 // Action is one thing that is due. Either Event stands for itself, or the runtime has to evaluate something first.
 type Action struct {
 	Kind  ActionKind
-	Node  int            // for Start
+	Unit  int            // for all but Emit and Finish
 	Event *schemas.Event // for Emit: without At and Seq
 }
 
@@ -21,8 +21,12 @@ type ActionKind int
 const (
 	// Emit: commit the event as it is.
 	Emit ActionKind = iota
-	// Start: evaluate the node's condition and inputs; then skip, fail or start it.
+	// Start: evaluate the unit's condition, list, value, time, question or inputs; then skip, fail, hold or start it.
 	Start
+	// Join: put the outputs of a for_each node's items together, or fail it.
+	Join
+	// Undo: evaluate the unit's compensation and start it.
+	Undo
 	// Finish: every node ended well enough; evaluate the plan's output and finish.
 	Finish
 )
@@ -41,15 +45,14 @@ func (s *State) Next(now time.Time) []Action {
 			return emit(schemas.Event{Type: schemas.EventSuspended})
 		}
 	case schemas.StatusCancelling:
-		if s.inFlight == 0 {
-			return emit(schemas.Event{
-				Type: schemas.EventFinished, Status: schemas.StatusCancelled,
-				Error: schemas.Errorf(schemas.CodeCancelled, "the execution was cancelled%s", because(s.Reason)),
-			})
-		}
-		if !now.Before(s.GraceUntil) {
+		switch {
+		case s.inFlight == 0 && s.children == 0:
+			return s.end(schemas.StatusCancelled)
+		case !now.Before(s.GraceUntil):
 			return s.giveUp("no answer within the grace period of the cancel")
 		}
+	case schemas.StatusCompensating:
+		return s.nextUndo(now)
 	}
 	return nil
 }
@@ -61,9 +64,30 @@ func because(reason string) string {
 	return ": " + reason
 }
 
+// end finishes an execution that did not succeed, or first undoes what it did.
+func (s *State) end(status schemas.Status) []Action {
+	if s.Undo && s.Status != schemas.StatusCompensating && s.hasUndo() {
+		return emit(schemas.Event{Type: schemas.EventCompensating, Reason: s.Reason})
+	}
+	e := schemas.Event{Type: schemas.EventFinished, Status: status, Error: s.Error}
+	if s.Cancelled && e.Error == nil {
+		e.Error = schemas.Errorf(schemas.CodeCancelled, "the execution was cancelled%s", because(s.Reason))
+	}
+	return emit(e)
+}
+
+func (s *State) hasUndo() bool {
+	for i := range s.Units {
+		if s.Units[i].Status == schemas.NodeSucceeded && s.undoable(i) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *State) nextRunning(now time.Time) []Action {
 	if !s.Deadline.IsZero() && !now.Before(s.Deadline) {
-		if s.inFlight > 0 {
+		if s.inFlight+s.children > 0 {
 			return s.giveUp("the execution's timeout passed")
 		}
 		if !s.Failing {
@@ -78,37 +102,30 @@ func (s *State) nextRunning(now time.Time) []Action {
 		if s.inFlight > 0 {
 			return nil
 		}
-		return emit(schemas.Event{Type: schemas.EventFinished, Status: schemas.StatusFailed, Error: s.Error})
+		return s.end(schemas.StatusFailed)
 	}
-
+	if out := s.decided(); len(out) > 0 {
+		return out // these may free others: look again
+	}
 	var out []Action
-	s.drop(&s.doomed, schemas.NodePending)
-	for i := 0; i < s.doomed.len() && len(out) < maxActions; i++ {
-		if node := s.doomed.at(i); s.Nodes[node].Status == schemas.NodePending {
-			out = append(out, Action{Kind: Emit, Event: &schemas.Event{
-				Type: schemas.EventNodeSkipped, Node: s.program.Nodes[node].ID,
-				Reason: fmt.Sprintf("trigger_rule %s cannot hold", s.program.Nodes[node].Rule),
-			}})
-		}
-	}
-	if len(out) > 0 {
-		return out // skipping may doom or free others: look again
-	}
-	s.drop(&s.local, schemas.NodeReady)
+	s.drain(&s.local, schemas.NodeReady)
 	for i := 0; i < s.local.len() && len(out) < maxActions; i++ {
-		if node := s.local.at(i); s.Nodes[node].Status == schemas.NodeReady {
-			out = append(out, Action{Kind: Start, Node: node})
+		if unit := s.local.at(i); s.Units[unit].Status == schemas.NodeReady {
+			out = append(out, Action{Kind: Start, Unit: unit})
 		}
 	}
 	room := s.limit - s.inFlight
-	s.drop(&s.ready, schemas.NodeReady)
-	for i := 0; i < s.ready.len() && room > 0 && len(out) < maxActions; i++ {
-		if node := s.ready.at(i); s.Nodes[node].Status == schemas.NodeReady {
-			out = append(out, Action{Kind: Start, Node: node})
-			room--
+	for p := range s.ready {
+		q := &s.ready[p]
+		s.drain(q, schemas.NodeReady)
+		for i := 0; i < q.len() && room > 0 && len(out) < maxActions; i++ {
+			if unit := q.at(i); s.Units[unit].Status == schemas.NodeReady {
+				out = append(out, Action{Kind: Start, Unit: unit})
+				room--
+			}
 		}
 	}
-	due, more := s.due(now, room, maxActions-len(out))
+	due, more := s.due(now, room, maxActions-len(out), out)
 	out = append(out, due...)
 	if len(out) > 0 || more {
 		return out
@@ -116,68 +133,142 @@ func (s *State) nextRunning(now time.Time) []Action {
 	return s.rest()
 }
 
-// drop removes the entries at the head of a queue whose nodes have moved on.
-func (s *State) drop(q *queue, status schemas.NodeStatus) {
-	for q.len() > 0 && s.Nodes[q.at(0)].Status != status {
-		s.Nodes[q.at(0)].queued = false
+// decided lists what follows without any evaluation of the plan: nodes that can never start, waits whose signal is
+// there, for_each nodes whose outcome is clear.
+func (s *State) decided() []Action {
+	var out []Action
+	s.drain(&s.doomed, schemas.NodePending)
+	for i := 0; i < s.doomed.len() && len(out) < maxActions; i++ {
+		if unit := s.doomed.at(i); s.Units[unit].Status == schemas.NodePending {
+			e := s.event(schemas.EventNodeSkipped, unit)
+			e.Reason = fmt.Sprintf("trigger_rule %s cannot hold", s.program.Nodes[unit].Rule)
+			out = append(out, Action{Kind: Emit, Event: &e})
+		}
+	}
+	s.drain(&s.delivered, schemas.NodeRunning)
+	for i := 0; i < s.delivered.len() && len(out) < maxActions; i++ {
+		if unit := s.delivered.at(i); s.Units[unit].Status == schemas.NodeRunning {
+			e := s.event(schemas.EventNodeSucceeded, unit)
+			e.Output = s.Signals[s.Units[unit].Signal-1].Data
+			out = append(out, Action{Kind: Emit, Event: &e})
+		}
+	}
+	s.drain(&s.joins, schemas.NodeRunning)
+	for i := 0; i < s.joins.len() && len(out) < maxActions; i++ {
+		if unit := s.joins.at(i); s.Units[unit].Status == schemas.NodeRunning {
+			out = append(out, Action{Kind: Join, Unit: unit})
+		}
+	}
+	return out
+}
+
+// drain removes the entries at the head of a queue whose units have moved on.
+func (s *State) drain(q *queue, status schemas.NodeStatus) {
+	for q.len() > 0 && s.Units[q.at(0)].Status != status {
+		s.Units[q.at(0)].queued = false
 		q.pop()
 	}
 }
 
-// due lists timers that have come: wait nodes succeed, nodes that back off start again where there is room. more tells
-// that a node is due and waits for room.
-func (s *State) due(now time.Time, room, limit int) (out []Action, more bool) {
+// due lists timers that have come. more tells that a unit is due and waits for room. Units in started are left alone.
+func (s *State) due(now time.Time, room, limit int, started []Action) (out []Action, more bool) {
 	var kept []timer
-	for len(s.timers) > 0 && !s.timers[0].due.After(now) && len(out) < limit {
+	for len(s.timers) > 0 && !s.timers[0].due.After(now) && len(out) < limit && !more {
 		t := s.timers[0]
 		s.timers.pop()
-		n := &s.Nodes[t.node]
-		if !n.Due.Equal(t.due) || n.Due.IsZero() {
+		u := &s.Units[t.unit]
+		if !t.of(u) {
 			continue
 		}
 		kept = append(kept, t) // it stays until its event is applied: asking twice gives the same
+		if starting(started, t.unit) || starting(out, t.unit) {
+			continue
+		}
+		if t.due.Equal(u.TotalDue) || t.due.Equal(u.QueueDue) {
+			out = append(out, Action{Kind: Emit, Event: s.overdue(t.unit, t.due.Equal(u.TotalDue), now)})
+			continue
+		}
 		switch {
-		case n.Status == schemas.NodeRunning:
-			out = append(out, Action{Kind: Emit, Event: &schemas.Event{Type: schemas.EventNodeSucceeded, Node: s.program.Nodes[t.node].ID}})
-		case room > 0 || s.program.Nodes[t.node].Kind != plan.KindCapability:
-			out = append(out, Action{Kind: Start, Node: t.node})
+		case u.Status == schemas.NodeHeld, u.Status == schemas.NodeRunning:
+			out = append(out, Action{Kind: Emit, Event: s.elapsed(t.unit)})
+		case room > 0 || !s.needsRoom(t.unit):
+			out = append(out, Action{Kind: Start, Unit: t.unit})
 			room--
 		default:
 			more = true
 		}
-		if more {
-			break
-		}
 	}
 	for _, t := range kept {
-		s.timers.push(t.due, t.node)
+		s.timers.push(t.due, t.unit)
 	}
 	return out, more
+}
+
+func starting(actions []Action, unit int) bool {
+	for i := range actions {
+		if actions[i].Kind == Start && actions[i].Unit == unit {
+			return true
+		}
+	}
+	return false
+}
+
+// of tells whether the timer is one of the unit's own still.
+func (t timer) of(u *Unit) bool {
+	return t.due.Equal(u.Due) || t.due.Equal(u.TotalDue) || t.due.Equal(u.QueueDue)
+}
+
+// elapsed is what the end of a unit's time means by its kind.
+func (s *State) elapsed(unit int) *schemas.Event {
+	n, u := s.Node(unit), &s.Units[unit]
+	switch {
+	case u.Status == schemas.NodeHeld:
+		return s.final(unit, schemas.Errorf(schemas.CodeDenied, "nobody decided within %s", u.Due.Sub(u.Since)).
+			WithHint("a review without a decision counts as rejected; raise expires, or ask again"))
+	case n.Kind == plan.KindWaitFor:
+		return s.final(unit, schemas.Errorf(schemas.CodeTimeout, "event %q did not come within %s", n.Event, u.Due.Sub(u.Since)).
+			WithHint("signal_execution sends it; raise the timeout of wait_for"))
+	}
+	e := s.event(schemas.EventNodeSucceeded, unit)
+	return &e
 }
 
 // rest decides what an execution does in which nothing can start.
 func (s *State) rest() []Action {
 	switch {
-	case s.inFlight > 0 || s.Count(schemas.NodeRunning) > 0 || s.Count(schemas.NodeBackingOff) > 0:
+	case s.inFlight > 0 || s.timing > 0 || s.backing > 0:
 		return nil
-	case s.Count(schemas.NodeHeld) > 0:
+	case s.held > 0 && s.deciding() == 0:
 		return emit(schemas.Event{Type: schemas.EventSuspended, Reason: "a held node needs a decision: resume_execution with a patch for it"})
-	case s.Count(schemas.NodePending)+s.Count(schemas.NodeReady) > 0:
-		return nil // room is short, or more is to be applied first
+	case s.held > 0 || s.readies > 0 || s.Count(schemas.NodePending)+s.Count(schemas.NodeRunning) > 0:
+		return nil // a review is open, or more is to be applied first
 	}
 	return []Action{{Kind: Finish}}
 }
 
-// giveUp ends the calls in flight without an answer.
+// deciding counts the held units that a review holds: they have their own way on, and the execution just waits.
+func (s *State) deciding() int {
+	n := 0
+	for i := range s.Units {
+		if s.Units[i].Status == schemas.NodeHeld && s.Units[i].Reason == schemas.ReasonReview {
+			n++
+		}
+	}
+	return n
+}
+
+// giveUp ends the calls in flight without an answer, and workflows that run elsewhere.
 func (s *State) giveUp(why string) []Action {
 	var out []Action
-	for i := range s.Nodes {
-		if s.calling(i) && len(out) < maxActions {
-			out = append(out, Action{Kind: Emit, Event: &schemas.Event{
-				Type: schemas.EventNodeCancelled, Node: s.program.Nodes[i].ID, Attempt: s.Nodes[i].Attempts,
-				Error: schemas.Errorf(schemas.CodeOutcomeUnknown, "the call was in flight when it was given up: %s", why).WithOutcome(schemas.Unknown),
-			}})
+	for i := range s.Units {
+		u := &s.Units[i]
+		if !u.Calling && (u.Status != schemas.NodeRunning || u.Child == "") || len(out) == maxActions {
+			continue
 		}
+		e := s.event(schemas.EventNodeCancelled, i)
+		e.Attempt = u.Attempts
+		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call was in flight when it was given up: %s", why).WithOutcome(schemas.Unknown)
+		out = append(out, Action{Kind: Emit, Event: &e})
 	}
 	return out
 }
@@ -186,9 +277,12 @@ func (s *State) giveUp(why string) []Action {
 // waits for room does not count: the end of a call makes room.
 func (s *State) Wake(now time.Time) time.Time {
 	switch s.Status {
-	case schemas.StatusRunning:
+	case schemas.StatusRunning, schemas.StatusCompensating:
 		at := s.Deadline
-		for len(s.timers) > 0 && !s.Nodes[s.timers[0].node].Due.Equal(s.timers[0].due) {
+		if s.Status == schemas.StatusCompensating {
+			at = time.Time{}
+		}
+		for len(s.timers) > 0 && !s.timers[0].of(&s.Units[s.timers[0].unit]) {
 			s.timers.pop()
 		}
 		if len(s.timers) > 0 && s.timers[0].due.After(now) && (at.IsZero() || s.timers[0].due.Before(at)) {
@@ -207,7 +301,7 @@ func (s *State) Waiting() bool {
 	case schemas.StatusSuspended:
 		return true
 	case schemas.StatusRunning:
-		return s.inFlight == 0 && s.Count(schemas.NodeReady) == 0
+		return s.inFlight == 0 && s.readies == 0 && s.timing+s.backing+s.held > 0
 	}
 	return false
 }

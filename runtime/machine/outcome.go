@@ -6,33 +6,36 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Failed decides what follows when attempt n of a node ended with the error: another attempt, a hold, the end. The
-// event is nil where the attempt is not in flight any more: its end was decided without it. took is the attempt's length;
-// random gives numbers in [0,1).
+// Failed decides what follows when attempt n of the unit ended with the error: another attempt, a verification, a
+// fallback, a hold, the end. The event is nil where the attempt is not in flight any more: its end was decided without
+// it. took is the attempt's length; random gives numbers in [0,1).
 //
 //	effect       not_run   ran_failed   unknown
 //	read         retry?    retry?       retry?
 //	idempotent   retry?    retry?       retry?
-//	once         retry?    retry?       on_unknown
+//	once         retry?    retry?       verify, or on_unknown
 //
-// "retry?" is the retry policy: codes, attempts, elapsed time.
-func (s *State) Failed(node, n int, err *schemas.Error, took time.Duration, now time.Time, random func() float64) *schemas.Event {
-	if !s.Attempt(node, n) {
+// "retry?" is the retry policy: codes, attempts, elapsed time. Where it says no, the fallback list comes next, and then
+// on_error.
+func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now time.Time, random func() float64) *schemas.Event {
+	if !s.Attempt(unit, n) {
 		return nil
 	}
-	p, e := &s.program.Nodes[node], s.about(node, n, err, took)
+	e := s.about(unit, n, err, took)
 	switch {
+	case s.Status == schemas.StatusCompensating:
+		s.undoFailed(unit, e, now, random)
 	case s.Status == schemas.StatusCancelling, s.Failing && err.Code == schemas.CodeCancelled:
 		e.Type = schemas.EventNodeCancelled
 	case refusal(err):
 		e.Type, e.Reason = schemas.EventNodePostponed, string(err.Code)
 		e.Due = new(now.Add(max(time.Duration(err.RetryAfterSeconds*float64(time.Second)), minPostpone)))
-	case err.Outcome == schemas.Unknown && p.Effect.Rank() >= schemas.EffectOnce.Rank() && p.OnUnknown != schemas.OnUnknownRetry:
-		s.undecided(node, e)
+	case s.undecidedCall(unit, err):
+		s.undecided(unit, e)
 	case err.Code == schemas.CodeCancelled: // stopped by a suspend or a shutdown: not the capability's failure
 		e.Type, e.Error = schemas.EventAttemptLost, nil
 	default:
-		s.again(node, e, now, random)
+		s.again(unit, e, now, random)
 	}
 	return e
 }
@@ -45,42 +48,112 @@ func refusal(err *schemas.Error) bool {
 	return err.Outcome == schemas.NotRun && (err.Code == schemas.CodeRateLimited || err.Code == schemas.CodeCircuitOpen)
 }
 
-func (s *State) about(node, n int, err *schemas.Error, took time.Duration) *schemas.Event {
-	return &schemas.Event{
-		Node: s.program.Nodes[node].ID, Attempt: n, Error: err,
-		DurationMS: float64(took.Microseconds()) / 1000,
-	}
+// undecidedCall: a `once` call that may have happened, and nobody said that it may be repeated.
+func (s *State) undecidedCall(unit int, err *schemas.Error) bool {
+	t := s.Target(unit)
+	return err.Outcome == schemas.Unknown && t != nil && t.Effect.Rank() >= schemas.EffectOnce.Rank() && s.Node(unit).OnUnknown != schemas.OnUnknownRetry
 }
 
-// undecided makes e what on_unknown says of a `once` call that may have happened.
-func (s *State) undecided(node int, e *schemas.Event) {
-	p := &s.program.Nodes[node]
-	cause := e.Error
-	e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "%s.%s may have happened: %s", p.Realm, p.Capability, cause.Message).WithOutcome(schemas.Unknown)
-	if p.OnUnknown == schemas.OnUnknownFail {
+func (s *State) about(unit, n int, err *schemas.Error, took time.Duration) *schemas.Event {
+	e := s.event("", unit)
+	e.Attempt, e.Error, e.DurationMS = n, err, milliseconds(took)
+	return &e
+}
+
+// undecided makes e what the plan says of a `once` call that may have happened: verify it, fail, or hold for a decision.
+func (s *State) undecided(unit int, e *schemas.Event) {
+	n, t := s.Node(unit), s.Target(unit)
+	e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "%s may have happened: %s", t.Name(), e.Error.Message).WithOutcome(schemas.Unknown)
+	switch {
+	case n.Verify != nil && s.Units[unit].Phase == PhaseRun && s.Units[unit].Fallback == 0:
+		e.Type = schemas.EventNodeVerifying
+	case n.OnUnknown == schemas.OnUnknownFail:
 		e.Type = schemas.EventNodeFailed
-		return
+	default:
+		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonUnknown
 	}
-	e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonUnknown
 }
 
-// again makes e the next attempt's backoff, or the node's failure where the policy allows none.
-func (s *State) again(node int, e *schemas.Event, now time.Time, random func() float64) {
-	p, st := &s.program.Nodes[node], &s.Nodes[node]
-	e.Type = schemas.EventNodeFailed
-	tries := st.Failures + 1
-	if tries >= p.Retry.MaxAttempts || !(Retryable(p.Retry, p.RetryExplicit, e.Error) || e.Error.Outcome == schemas.Unknown && p.OnUnknown == schemas.OnUnknownRetry) {
+// again makes e the next attempt's backoff, or the end where the policy allows none.
+func (s *State) again(unit int, e *schemas.Event, now time.Time, random func() float64) {
+	t, u := s.policy(unit), &s.Units[unit]
+	if u.Failures+1 < t.MaxAttempts && (Retryable(*t, s.explicit(unit), e.Error) || e.Error.Outcome == schemas.Unknown && s.Node(unit).OnUnknown == schemas.OnUnknownRetry) {
+		wait, _ := Backoff(*t, u.Failures, random).Next()
+		if after := time.Duration(e.Error.RetryAfterSeconds * float64(time.Second)); after > wait {
+			wait = after
+		}
+		due := now.Add(wait)
+		if limit := t.MaxElapsed.Std(); limit == 0 || due.Sub(u.First) <= limit {
+			e.Type, e.Due = schemas.EventAttemptFailed, &due
+			return
+		}
+	}
+	if u.Phase == PhaseVerify { // nobody can tell whether it happened
+		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonUnknown
+		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and its verification failed: %s", e.Error.Message).WithOutcome(schemas.Unknown)
 		return
 	}
-	wait, _ := Backoff(p.Retry, st.Failures, random).Next()
-	if after := time.Duration(e.Error.RetryAfterSeconds * float64(time.Second)); after > wait {
-		wait = after
+	final := s.final(unit, e.Error)
+	e.Type, e.Reason, e.Fallback, e.Capability = final.Type, final.Reason, final.Fallback, final.Capability
+}
+
+// policy is the retry policy of what the unit calls now; a workflow node has its own.
+func (s *State) policy(unit int) *schemas.Retry {
+	if t := s.Target(unit); t != nil {
+		return &t.Retry
 	}
-	due := now.Add(wait)
-	if limit := p.Retry.MaxElapsed.Std(); limit > 0 && due.Sub(st.First) > limit {
-		return
+	return &s.Node(unit).Retry
+}
+
+func (s *State) explicit(unit int) bool {
+	if t := s.Target(unit); t != nil {
+		return t.RetryExplicit
 	}
-	e.Type, e.Due = schemas.EventAttemptFailed, &due
+	return s.Node(unit).RetryExplicit
+}
+
+// Final is the event for a unit that failed for good with the error: the next fallback, a hold under on_error: suspend,
+// or its failure.
+func (s *State) Final(unit int, err *schemas.Error) schemas.Event { return *s.final(unit, err) }
+
+func (s *State) final(unit int, err *schemas.Error) *schemas.Event {
+	n, u := s.Node(unit), &s.Units[unit]
+	var e schemas.Event
+	switch {
+	case u.Fallback < len(n.Fallbacks) && u.Status != schemas.NodeHeld && !(n.ForEach != nil && !s.IsItem(unit)):
+		e = s.event(schemas.EventNodeFellBack, unit)
+		e.Fallback = u.Fallback + 1
+		if t := n.Fallbacks[u.Fallback].Target; t != nil {
+			e.Capability = t.Name()
+		}
+	case n.OnError == schemas.OnErrorSuspend && u.Status != schemas.NodeHeld && !(n.ForEach != nil && !s.IsItem(unit)):
+		e = s.event(schemas.EventNodeHeld, unit)
+		e.Reason = schemas.ReasonError
+	default:
+		e = s.event(schemas.EventNodeFailed, unit)
+	}
+	e.Error = err
+	return &e
+}
+
+// overdue is what the end of total_timeout or queue_timeout means for a unit.
+func (s *State) overdue(unit int, total bool, now time.Time) *schemas.Event {
+	n, u := s.Node(unit), &s.Units[unit]
+	if !total {
+		return s.final(unit, schemas.Errorf(schemas.CodeQueueTimeout, "no room to start within %s, the queue_timeout of the node", n.QueueTimeout).WithOutcome(schemas.NotRun))
+	}
+	err := schemas.Errorf(schemas.CodeTimeout, "the node did not end within %s, its total_timeout", n.TotalTimeout)
+	if !u.Calling {
+		return s.final(unit, err)
+	}
+	e := s.about(unit, u.Attempts, err.WithOutcome(schemas.Unknown), now.Sub(u.Since))
+	if s.undecidedCall(unit, e.Error) {
+		s.undecided(unit, e)
+		return e
+	}
+	final := s.final(unit, e.Error)
+	e.Type, e.Reason, e.Fallback, e.Capability = final.Type, final.Reason, final.Fallback, final.Capability
+	return e
 }
 
 // DefaultMaxRecoveries is how often an execution may be taken over after a crash without one of its nodes ending,
@@ -88,24 +161,30 @@ func (s *State) again(node int, e *schemas.Event, now time.Time, random func() f
 const DefaultMaxRecoveries = 5
 
 // Recover decides about the attempts in flight of an execution whose worker is gone: what may be repeated is lost and
-// runs again without spending an attempt, a `once` call is up to on_unknown. Nothing in flight needs no event. The events
-// are to be applied in order.
-func (s *State) Recover(by string, maxRecoveries int) []schemas.Event {
+// runs again without spending an attempt, a `once` call is verified or up to on_unknown. Nothing in flight needs no
+// event. The events are to be applied in order.
+func (s *State) Recover(by string, now time.Time, maxRecoveries int) []schemas.Event {
 	if s.inFlight == 0 {
 		return nil
 	}
 	events := []schemas.Event{{Type: schemas.EventRecovered, By: by}}
-	for i := range s.Nodes {
-		if !s.calling(i) {
+	for i := range s.Units {
+		if !s.Units[i].Calling {
 			continue
 		}
-		p := &s.program.Nodes[i]
+		t := s.Target(i)
 		gone := schemas.Errorf(schemas.CodeOutcomeUnknown, "the runtime stopped while the call was in flight").WithOutcome(schemas.Unknown)
-		e := s.about(i, s.Nodes[i].Attempts, gone, 0)
+		e := s.about(i, s.Units[i].Attempts, gone, 0)
+		repeat := t.Effect.Rank() < schemas.EffectOnce.Rank()
 		switch {
+		case s.Status == schemas.StatusCompensating:
+			e.Type = schemas.EventCompensationFailed
+			if repeat {
+				e.Due = new(now)
+			}
 		case s.Status == schemas.StatusCancelling || s.Failing:
 			e.Type = schemas.EventNodeCancelled
-		case p.Effect.Rank() < schemas.EffectOnce.Rank() || p.OnUnknown == schemas.OnUnknownRetry:
+		case repeat || s.Node(i).OnUnknown == schemas.OnUnknownRetry:
 			e.Type, e.Error = schemas.EventAttemptLost, nil
 		default:
 			s.undecided(i, e)

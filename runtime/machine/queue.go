@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// queue is a FIFO of node indexes. Entries are not removed when a node changes: readers check the node's status.
+// queue is a FIFO of unit indexes. Entries are not removed when a unit changes: readers check the unit's status.
 type queue struct {
 	items []int
 	head  int
 }
 
-func (q *queue) push(node int) { q.items = append(q.items, node) }
+func (q *queue) push(unit int) { q.items = append(q.items, unit) }
 
 // pop drops the first entry and gives the room back once half of it is used up.
 func (q *queue) pop() {
@@ -27,12 +27,12 @@ func (q *queue) len() int { return len(q.items) - q.head }
 // at is the i-th entry behind the head.
 func (q *queue) at(i int) int { return q.items[q.head+i] }
 
-// timers is a heap of due times. An entry counts while the node still has that due time.
+// timers is a heap of due times. An entry counts while the unit still has that due time.
 type timers []timer
 
 type timer struct {
 	due  time.Time
-	node int
+	unit int
 }
 
 func (t timers) Len() int { return len(t) }
@@ -40,7 +40,7 @@ func (t timers) Less(i, j int) bool {
 	if !t[i].due.Equal(t[j].due) {
 		return t[i].due.Before(t[j].due)
 	}
-	return t[i].node < t[j].node
+	return t[i].unit < t[j].unit
 }
 func (t timers) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
 func (t *timers) Push(x any)   { *t = append(*t, x.(timer)) }
@@ -51,5 +51,5 @@ func (t *timers) Pop() any {
 	return last
 }
 
-func (t *timers) push(due time.Time, node int) { heap.Push(t, timer{due, node}) }
+func (t *timers) push(due time.Time, unit int) { heap.Push(t, timer{due, unit}) }
 func (t *timers) pop()                         { heap.Pop(t) }

@@ -19,13 +19,13 @@ func (s *State) Snapshot() ([]byte, error) {
 // Restore reads a snapshot of an execution of the program.
 func Restore(p *plan.Program, snapshot []byte) (*State, error) {
 	s := New(p)
-	want := len(s.Nodes)
-	s.Nodes = nil
+	want := len(s.Units)
+	s.Units = nil
 	if err := json.Unmarshal(snapshot, s); err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
-	if len(s.Nodes) != want {
-		return nil, fmt.Errorf("restore: snapshot has %d nodes, the plan %d", len(s.Nodes), want)
+	if len(s.Units) < want {
+		return nil, fmt.Errorf("restore: snapshot has %d nodes, the plan %d", len(s.Units), want)
 	}
 	s.rebuild()
 	return s, nil

@@ -9,6 +9,9 @@ import (
 
 // State is one execution as its log tells it. Only Apply changes it. Read the fields freely; keep no pointer into it
 // across an Apply.
+//
+// A unit is what runs: the first len(Program().Nodes) units are the plan's nodes in their order, the units behind them
+// are the items of for_each nodes as they were expanded.
 type State struct {
 	Status     schemas.Status
 	Seq        int64 // of the last applied event
@@ -29,32 +32,55 @@ type State struct {
 	Degraded   bool
 	Signals    []Signal
 	Failing    bool // a node failed for good: nothing starts, calls in flight end, then the execution fails
-	Nodes      []Node
+	Undo       bool // before it ends, what succeeded is compensated
+	Cancelled  bool // it was cancelled; an execution that compensates ends as cancelled then
+	Units      []Unit
 
 	program *plan.Program
 	limit   int // most attempts in flight
 
 	// What follows is derived from the above, kept so that a transition costs what it changes and not what the plan
-	// weighs: rebuild makes it anew from Nodes.
-	count    [len(nodeOrder)]int
-	inFlight int
-	ready    queue // capability nodes
-	local    queue // set and wait nodes: they need no room
-	doomed   queue // nodes whose trigger rule can no longer hold
-	timers   timers
+	// weighs: rebuild makes it anew from Units.
+	count     [len(nodeOrder)]int // nodes by status; items are not counted
+	inFlight  int                 // calls
+	readies   int                 // units
+	timing    int                 // units that run without a call: timers, events, workflows
+	children  int                 // of those, workflows
+	held      int                 // units
+	backing   int                 // units
+	ready     [schemas.PriorityLast]queue
+	local     queue // units that need no room
+	doomed    queue // nodes whose trigger rule can no longer hold
+	joins     queue // for_each nodes whose outcome is clear
+	delivered queue // wait_for units that have their signal
+	timers    timers
+	listening map[string][]int // wait_for units by event
+	undo      []int            // units to compensate, the next one last
 }
 
-// Node is one node of an execution.
-type Node struct {
+// Unit is one node of an execution, or one item of a for_each node.
+type Unit struct {
 	Status    schemas.NodeStatus `json:"s"`
-	Attempts  int                `json:"a,omitempty"` // started
-	Failures  int                `json:"f,omitempty"` // spent of the retry budget
-	First     time.Time          `json:"t0,omitzero"` // first start
-	Since     time.Time          `json:"t,omitzero"`  // last change of status
+	Node      int                `json:"n,omitempty"` // of an item: its node
+	Item      int                `json:"i,omitempty"` // of an item: its index
+	Calling   bool               `json:"c,omitempty"` // a call is in flight
+	Attempts  int                `json:"a,omitempty"` // started, in all
+	Failures  int                `json:"f,omitempty"` // spent of the retry budget of what is called now
+	Phase     Phase              `json:"p,omitempty"`
+	Fallback  int                `json:"fb,omitempty"` // entry of the fallback list that serves, from 1
+	Approved  bool               `json:"ok,omitempty"` // a person said yes to the call
+	First     time.Time          `json:"t0,omitzero"`  // first start
+	Since     time.Time          `json:"t,omitzero"`   // last change of status
 	Ended     time.Time          `json:"t1,omitzero"`
-	Due       time.Time          `json:"due,omitzero"` // of a wait node that runs, or a node that backs off
-	Reason    string             `json:"r,omitempty"`  // why it is held or was skipped
-	Inputs    schemas.Object     `json:"in,omitempty"` // patched
+	EndSeq    int64              `json:"q,omitempty"`    // event that ended it
+	Due       time.Time          `json:"due,omitzero"`   // of a timer, a review, a wait for an event, a backoff
+	TotalDue  time.Time          `json:"total,omitzero"` // when total_timeout is over
+	QueueDue  time.Time          `json:"queue,omitzero"` // when queue_timeout is over
+	Reason    string             `json:"r,omitempty"`    // why it is held or was skipped
+	Question  string             `json:"ask,omitempty"`
+	Signal    int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
+	Child     string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
+	Inputs    schemas.Object     `json:"in,omitempty"`  // patched
 	Output    schemas.Value      `json:"out,omitempty"`
 	Text      string             `json:"txt,omitempty"`
 	OutputRef *schemas.OutputRef `json:"ref,omitempty"`
@@ -63,16 +89,38 @@ type Node struct {
 	Degraded  bool               `json:"deg,omitempty"`
 	CallMS    float64            `json:"ms,omitempty"`
 
-	left, succeeded, failed int32 // dependencies: not ended, and how the others ended
+	// Of a for_each node that was expanded: Count items stand in Units from First on.
+	Expanded  bool `json:"e,omitempty"`
+	FirstItem int  `json:"e0,omitempty"`
+	Count     int  `json:"en,omitempty"`
+
+	left, succeeded, failed int32 // dependencies, or items: not ended, and how the others ended
+	released                int32 // items that were let go
 	doomed                  bool  // stands in State.doomed
-	queued                  bool  // stands in State.ready or State.local, perhaps from an earlier attempt
+	queued                  bool  // stands in a queue, perhaps from an earlier attempt
+	joined                  bool  // stands in State.joins
 }
+
+// Phase is what a unit's calls are for.
+type Phase string
+
+const (
+	// PhaseRun: the node's own call, or a fallback's. It is the zero value.
+	PhaseRun Phase = ""
+	// PhaseVerify: the call that finds out whether a once call of unknown outcome happened.
+	PhaseVerify Phase = "verify"
+	// PhaseUndo: the compensation.
+	PhaseUndo Phase = "undo"
+	// PhaseUndone: the compensation is over, however it went.
+	PhaseUndone Phase = "undone"
+)
 
 // Signal is an event that somebody sent to the execution.
 type Signal struct {
-	Name string        `json:"name"`
-	At   time.Time     `json:"at"`
-	Data schemas.Value `json:"data,omitempty"`
+	Name  string        `json:"name"`
+	At    time.Time     `json:"at"`
+	Data  schemas.Value `json:"data,omitempty"`
+	Taken bool          `json:"taken,omitempty"` // by a node that waited for it
 }
 
 // MaxSignals is how many signals an execution keeps.
@@ -83,12 +131,12 @@ const DefaultMaxParallel = 16
 
 // New is the state before the first event.
 func New(p *plan.Program) *State {
-	s := &State{program: p, limit: p.Definition.Plan.MaxParallel, Nodes: make([]Node, len(p.Nodes))}
+	s := &State{program: p, limit: p.Definition.Plan.MaxParallel, Units: make([]Unit, len(p.Nodes))}
 	if s.limit == 0 {
 		s.limit = DefaultMaxParallel
 	}
-	for i := range s.Nodes {
-		s.Nodes[i].Status = schemas.NodePending
+	for i := range s.Units {
+		s.Units[i].Status = schemas.NodePending
 	}
 	s.rebuild()
 	return s
@@ -97,25 +145,84 @@ func New(p *plan.Program) *State {
 // Program is the plan the execution runs.
 func (s *State) Program() *plan.Program { return s.program }
 
-// Count tells how many nodes have the status.
-func (s *State) Count(status schemas.NodeStatus) int { return s.count[nodeRank(status)] }
-
-// InFlight tells how many attempts are running, timers aside.
-func (s *State) InFlight() int { return s.inFlight }
-
-// Attempt reports whether attempt n of the node is in flight.
-func (s *State) Attempt(node, n int) bool {
-	return s.calling(node) && s.Nodes[node].Attempts == n
+// Node is the plan's node of a unit.
+func (s *State) Node(unit int) *plan.Node {
+	if unit < len(s.program.Nodes) {
+		return &s.program.Nodes[unit]
+	}
+	return &s.program.Nodes[s.Units[unit].Node]
 }
 
-// calling reports whether a call of the node is in flight (a running wait node has none).
-func (s *State) calling(node int) bool {
-	return s.Nodes[node].Status == schemas.NodeRunning && s.program.Nodes[node].Kind == plan.KindCapability
+// IsItem tells whether the unit is an item of a for_each node.
+func (s *State) IsItem(unit int) bool { return unit >= len(s.program.Nodes) }
+
+// Unit finds a unit by the id of its node and, for an item, its index; item is nil for the node itself.
+func (s *State) Unit(id string, item *int) (unit int, ok bool) {
+	unit, ok = s.program.Index(id)
+	if !ok || item == nil {
+		return unit, ok
+	}
+	n := &s.Units[unit]
+	if *item < 0 || *item >= n.Count {
+		return 0, false
+	}
+	return n.FirstItem + *item, true
+}
+
+// Name prints a unit as people write it: id or id[3].
+func (s *State) Name(unit int) string {
+	if s.IsItem(unit) {
+		return s.Node(unit).ID + "[" + itoa(s.Units[unit].Item) + "]"
+	}
+	return s.Node(unit).ID
+}
+
+// event begins an event about a unit.
+func (s *State) event(t schemas.EventType, unit int) schemas.Event {
+	e := schemas.Event{Type: t, Node: s.Node(unit).ID}
+	if s.IsItem(unit) {
+		e.Item = new(s.Units[unit].Item)
+	}
+	return e
+}
+
+// Event is an event of the type about a unit; At and Seq are the runtime's.
+func (s *State) Event(t schemas.EventType, unit int) schemas.Event { return s.event(t, unit) }
+
+// Target is what a call of the unit goes to in its present phase; nil: nothing is called.
+func (s *State) Target(unit int) *plan.Target {
+	n, u := s.Node(unit), &s.Units[unit]
+	switch {
+	case u.Phase == PhaseVerify:
+		return &n.Verify.Target
+	case u.Phase == PhaseUndo:
+		return n.Compensate
+	case u.Fallback > 0:
+		return n.Fallbacks[u.Fallback-1].Target
+	case n.Kind == plan.KindCapability:
+		return &n.Target
+	}
+	return nil
+}
+
+// Count tells how many nodes have the status; items of for_each are not counted.
+func (s *State) Count(status schemas.NodeStatus) int { return s.count[nodeRank(status)] }
+
+// InFlight tells how many calls are in flight.
+func (s *State) InFlight() int { return s.inFlight }
+
+// Children tells how many workflow nodes wait for their executions.
+func (s *State) Children() int { return s.children }
+
+// Attempt reports whether attempt n of the unit is in flight.
+func (s *State) Attempt(unit, n int) bool {
+	return s.Units[unit].Calling && s.Units[unit].Attempts == n
 }
 
 var nodeOrder = [...]schemas.NodeStatus{
 	schemas.NodePending, schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld,
 	schemas.NodeSucceeded, schemas.NodeFailed, schemas.NodeSkipped, schemas.NodeCancelled,
+	schemas.NodeCompensating, schemas.NodeCompensated,
 }
 
 func nodeRank(s schemas.NodeStatus) int {
@@ -125,117 +232,4 @@ func nodeRank(s schemas.NodeStatus) int {
 		}
 	}
 	return 0
-}
-
-// rebuild derives counters and queues from Nodes.
-func (s *State) rebuild() {
-	s.count, s.inFlight = [len(nodeOrder)]int{}, 0
-	s.ready, s.local, s.doomed, s.timers = queue{}, queue{}, queue{}, nil
-	for i := range s.Nodes {
-		n, p := &s.Nodes[i], &s.program.Nodes[i]
-		n.left, n.succeeded, n.failed, n.doomed, n.queued = int32(len(p.Deps)), 0, 0, false, false
-		for _, d := range p.Deps {
-			n.count(s.Nodes[d].Status)
-		}
-	}
-	for i := range s.Nodes {
-		n := &s.Nodes[i]
-		s.count[nodeRank(n.Status)]++
-		switch n.Status {
-		case schemas.NodePending:
-			s.settle(i)
-		case schemas.NodeReady:
-			s.enqueue(i)
-		case schemas.NodeRunning, schemas.NodeBackingOff:
-			if s.calling(i) {
-				s.inFlight++
-			}
-			if !n.Due.IsZero() {
-				s.timers.push(n.Due, i)
-			}
-		}
-	}
-}
-
-func (s *State) enqueue(node int) {
-	if s.Nodes[node].queued {
-		return
-	}
-	s.Nodes[node].queued = true
-	if s.program.Nodes[node].Kind == plan.KindCapability {
-		s.ready.push(node)
-	} else {
-		s.local.push(node)
-	}
-}
-
-// move sets a node's status and keeps the counters.
-func (s *State) move(node int, to schemas.NodeStatus, at time.Time) {
-	n := &s.Nodes[node]
-	if s.calling(node) {
-		s.inFlight--
-	}
-	s.count[nodeRank(n.Status)]--
-	n.Status, n.Since, n.Due, n.Reason = to, at, time.Time{}, ""
-	s.count[nodeRank(to)]++
-	switch {
-	case s.calling(node):
-		s.inFlight++
-	case to == schemas.NodeReady:
-		s.enqueue(node)
-	case to.Ended():
-		n.Ended = at
-		s.Recoveries = 0
-		for _, d := range s.program.Nodes[node].Dependents {
-			s.Nodes[d].count(to)
-			s.settle(d)
-		}
-	}
-}
-
-// count takes note of one dependency's status.
-func (n *Node) count(s schemas.NodeStatus) {
-	if !s.Ended() {
-		return
-	}
-	n.left--
-	switch s {
-	case schemas.NodeSucceeded:
-		n.succeeded++
-	case schemas.NodeFailed, schemas.NodeCancelled:
-		n.failed++
-	}
-}
-
-// settle decides a pending node as far as its trigger rule already allows.
-func (s *State) settle(node int) {
-	n, p := &s.Nodes[node], &s.program.Nodes[node]
-	if n.Status != schemas.NodePending {
-		return
-	}
-	total := int32(len(p.Deps))
-	ended := total - n.left
-	var start, doom bool
-	switch p.Rule {
-	case schemas.NoneFailed:
-		start, doom = n.left == 0 && n.failed == 0, n.failed > 0
-	case schemas.AllDone:
-		start = n.left == 0
-	case schemas.OneSuccess:
-		start, doom = n.succeeded > 0 || total == 0, n.left == 0 && n.succeeded == 0
-	case schemas.OneFailed:
-		start, doom = n.failed > 0 || total == 0, n.left == 0 && n.failed == 0
-	default: // all_success
-		start, doom = n.succeeded == total, ended > n.succeeded
-	}
-	switch {
-	case start:
-		s.count[nodeRank(schemas.NodePending)]--
-		s.count[nodeRank(schemas.NodeReady)]++
-		n.Status = schemas.NodeReady
-		s.enqueue(node)
-	case doom && !n.doomed:
-		n.doomed = true
-		s.doomed.push(node)
-	}
 }

@@ -35,7 +35,7 @@ func TestTransitions(t *testing.T) {
 				s := New(p)
 				s.Status = from
 				if node != "" {
-					s.Nodes[0].Status = node
+					s.Units[0].Status = node
 					s.rebuild()
 				}
 				before := snapshot(t, s)
@@ -58,7 +58,7 @@ func TestTransitions(t *testing.T) {
 				}
 				line := fmt.Sprintf("%-21s %-12s → %-12s", typ, orDash(string(from)), s.Status)
 				if node != "" {
-					line += fmt.Sprintf(" %-12s → %s", node, s.Nodes[0].Status)
+					line += fmt.Sprintf(" %-12s → %s", node, s.Units[0].Status)
 				}
 				b.WriteString(strings.TrimRight(line, " ") + "\n")
 			}

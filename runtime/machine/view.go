@@ -17,12 +17,12 @@ func (s *State) View() schemas.Execution {
 		Status: s.Status, Waiting: s.Waiting(), Priority: s.Priority, Degraded: s.Degraded,
 		CreatedAt: s.Created, Error: s.Error, Output: s.Output, OutputRef: s.OutputRef,
 		Progress: schemas.Progress{
-			Total:     len(s.Nodes),
-			Succeeded: s.Count(schemas.NodeSucceeded),
+			Total:     len(s.program.Nodes),
+			Succeeded: s.Count(schemas.NodeSucceeded) + s.Count(schemas.NodeCompensating) + s.Count(schemas.NodeCompensated),
 			Failed:    s.Count(schemas.NodeFailed),
 			Skipped:   s.Count(schemas.NodeSkipped),
 			Running:   s.inFlight,
-			Waiting:   s.Count(schemas.NodeHeld) + s.Count(schemas.NodeBackingOff) + s.Count(schemas.NodeRunning) - s.inFlight,
+			Waiting:   s.held + s.backing + s.timing,
 		},
 	}
 	if !s.Started.IsZero() {
@@ -31,7 +31,7 @@ func (s *State) View() schemas.Execution {
 	if !s.Finished.IsZero() {
 		v.FinishedAt = new(s.Finished)
 	}
-	if v.Waiting || s.Count(schemas.NodeHeld) > 0 {
+	if v.Waiting || s.held > 0 {
 		v.WaitingFor = s.waitingFor()
 	}
 	return v
@@ -39,29 +39,43 @@ func (s *State) View() schemas.Execution {
 
 func (s *State) waitingFor() []schemas.WaitingFor {
 	var out []schemas.WaitingFor
-	for i := range s.Nodes {
-		n := &s.Nodes[i]
-		w := schemas.WaitingFor{NodeID: s.program.Nodes[i].ID, Since: n.Since}
+	for i := range s.Units {
+		u, n := &s.Units[i], s.Node(i)
+		w := schemas.WaitingFor{NodeID: n.ID, Since: u.Since}
+		if s.IsItem(i) {
+			w.Item = new(u.Item)
+		}
+		if !u.Due.IsZero() {
+			w.ExpiresAt = new(u.Due)
+		}
 		switch {
 		case len(out) == MaxWaitingFor:
 			return out
-		case n.Status == schemas.NodeHeld:
-			w.Reason = n.Reason
-		case n.Status == schemas.NodeBackingOff, n.Status == schemas.NodeRunning && s.program.Nodes[i].Kind == plan.KindWait:
-			w.Reason, w.ExpiresAt = schemas.ReasonTimer, new(n.Due)
-		default:
+		case u.Status == schemas.NodeHeld:
+			w.Reason, w.Question = u.Reason, u.Question
+		case u.Status == schemas.NodeBackingOff:
+			w.Reason = schemas.ReasonTimer
+		case u.Status != schemas.NodeRunning || u.Calling || u.Expanded:
 			continue
+		case n.Kind == plan.KindWaitFor:
+			w.Reason, w.EventName = schemas.ReasonEvent, n.Event
+		case n.Kind == plan.KindWorkflow:
+			w.Reason, w.Child = schemas.ReasonWorkflow, u.Child
+		default:
+			w.Reason = schemas.ReasonTimer
 		}
 		out = append(out, w)
 	}
 	return out
 }
 
-// NodeViews lists the nodes as callers see them; failures leaves out all but the failed, held and cancelled-in-flight ones.
+// NodeViews lists the nodes as callers see them; failures leaves out all but those that failed, are held, or have an
+// error or failed items.
 func (s *State) NodeViews(view schemas.View) []schemas.NodeView {
 	out := []schemas.NodeView{}
-	for i := range s.Nodes {
-		if n := &s.Nodes[i]; view == schemas.ViewNodes || n.Status == schemas.NodeHeld || n.Status == schemas.NodeFailed || n.Error != nil {
+	for i := range s.program.Nodes {
+		u := &s.Units[i]
+		if view == schemas.ViewNodes || u.Status == schemas.NodeHeld || u.Status == schemas.NodeFailed || u.Error != nil || u.Expanded && s.Items(i).Failed > 0 {
 			out = append(out, s.NodeView(i))
 		}
 	}
@@ -70,24 +84,31 @@ func (s *State) NodeViews(view schemas.View) []schemas.NodeView {
 
 // NodeView is one node as callers see it.
 func (s *State) NodeView(node int) schemas.NodeView {
-	n, p := &s.Nodes[node], &s.program.Nodes[node]
+	u, p := &s.Units[node], &s.program.Nodes[node]
 	v := schemas.NodeView{
-		ID: p.ID, Status: n.Status, Attempts: n.Attempts, Error: n.Error,
-		Degraded: n.Degraded, ServedBy: n.ServedBy, Output: n.Output, OutputRef: n.OutputRef,
+		ID: p.ID, Status: u.Status, Attempts: u.Attempts, Error: u.Error, Child: u.Child,
+		Degraded: u.Degraded, ServedBy: u.ServedBy, Output: u.Output, OutputRef: u.OutputRef,
 	}
 	if p.Kind == plan.KindCapability {
-		v.Capability = p.Realm + "." + p.Capability
+		v.Capability = p.Name()
 	}
-	if !n.First.IsZero() && !n.Ended.IsZero() {
-		v.DurationMS = milliseconds(n.Ended.Sub(n.First))
+	if u.Expanded {
+		items := s.Items(node)
+		v.Items = &items
+		for i := range u.Count {
+			v.Attempts += s.Units[u.FirstItem+i].Attempts
+		}
 	}
-	if len(n.Output) > schemas.MaxViewOutput {
-		v.Output, v.OutputRef = nil, &schemas.OutputRef{NodeID: p.ID, Bytes: len(n.Output)}
+	if !u.First.IsZero() && !u.Ended.IsZero() {
+		v.DurationMS = milliseconds(u.Ended.Sub(u.First))
+	}
+	if len(u.Output) > schemas.MaxViewOutput {
+		v.Output, v.OutputRef = nil, &schemas.OutputRef{NodeID: p.ID, Bytes: len(u.Output)}
 	}
 	return v
 }
 
-// Metrics folds the state into counts and times; events is the length of the log.
+// Metrics folds the state into counts and times.
 func (s *State) Metrics(now time.Time) schemas.ExecutionMetrics {
 	end := s.Finished
 	if end.IsZero() {
@@ -101,23 +122,33 @@ func (s *State) Metrics(now time.Time) schemas.ExecutionMetrics {
 	if !s.Started.IsZero() {
 		m.QueueMS = milliseconds(s.Started.Sub(s.Created))
 	}
-	for i := range s.Nodes {
-		n, p := &s.Nodes[i], &s.program.Nodes[i]
-		nm := schemas.NodeMetrics{ID: p.ID, Status: n.Status, Attempts: n.Attempts, CallMS: n.CallMS, OutputBytes: int64(len(n.Output))}
-		if n.OutputRef != nil {
-			nm.OutputBytes = int64(n.OutputRef.Bytes)
-		}
+	for i := range s.program.Nodes {
+		u, p := &s.Units[i], &s.program.Nodes[i]
+		nm := schemas.NodeMetrics{ID: p.ID, Status: u.Status, OutputBytes: u.bytes()}
 		if p.Kind == plan.KindCapability {
-			nm.Capability = p.Realm + "." + p.Capability
+			nm.Capability = p.Name()
 		}
-		m.NodeCounts[n.Status]++
-		m.CallMS += n.CallMS
-		m.Attempts += n.Attempts
-		m.Retries += max(n.Attempts-1, 0)
+		m.NodeCounts[u.Status]++
 		m.OutputBytes += nm.OutputBytes
 		m.Nodes = append(m.Nodes, nm)
 	}
+	for i := range s.Units {
+		u := &s.Units[i]
+		nm := &m.Nodes[s.Node(i).Index]
+		nm.Attempts += u.Attempts
+		nm.CallMS += u.CallMS
+		m.Attempts += u.Attempts
+		m.Retries += max(u.Attempts-1, 0)
+		m.CallMS += u.CallMS
+	}
 	return m
+}
+
+func (u *Unit) bytes() int64 {
+	if u.OutputRef != nil {
+		return int64(u.OutputRef.Bytes)
+	}
+	return int64(len(u.Output))
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

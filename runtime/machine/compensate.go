@@ -1,0 +1,68 @@
+package machine
+
+import (
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// nextUndo compensates one unit after the other, the one that ended last first. A compensation that fails for good is
+// kept with its error and does not stop the others.
+func (s *State) nextUndo(now time.Time) []Action {
+	if s.inFlight > 0 {
+		return nil
+	}
+	if n := len(s.undo); n > 0 {
+		unit := s.undo[n-1]
+		if u := &s.Units[unit]; u.Status == schemas.NodeCompensating && u.Due.After(now) {
+			return nil
+		}
+		return []Action{{Kind: Undo, Unit: unit}}
+	}
+	status := schemas.StatusFailed
+	if s.Cancelled {
+		status = schemas.StatusCancelled
+	}
+	actions := s.end(status)
+	if left := s.notUndone(); left != "" {
+		e := actions[0].Event
+		e.Error = e.Error.With(func(c *schemas.Error) {
+			c.Message += "; not undone: " + left
+			c.Hint = "undo by hand what is listed; get_execution_status with view failures has each error"
+		})
+	}
+	return actions
+}
+
+// notUndone lists the units whose compensation failed.
+func (s *State) notUndone() string {
+	var list string
+	for i := range s.Units {
+		if u := &s.Units[i]; u.Phase == PhaseUndone && u.Status == schemas.NodeSucceeded {
+			if list != "" {
+				list += ", "
+			}
+			list += s.Name(i)
+		}
+	}
+	return list
+}
+
+// undoFailed decides what follows a failed compensation: it has its own retry, and a `once` call of unknown outcome is
+// not repeated.
+func (s *State) undoFailed(unit int, e *schemas.Event, now time.Time, random func() float64) {
+	t, u := s.Target(unit), &s.Units[unit]
+	e.Type = schemas.EventCompensationFailed
+	if e.Error.Outcome == schemas.Unknown && t.Effect.Rank() >= schemas.EffectOnce.Rank() {
+		return
+	}
+	if e.Error.Code == schemas.CodeCancelled { // the runtime stopped: the next one goes on
+		e.Due = new(now)
+		return
+	}
+	if u.Failures+1 >= t.Retry.MaxAttempts || !Retryable(t.Retry, t.RetryExplicit, e.Error) {
+		return
+	}
+	wait, _ := Backoff(t.Retry, u.Failures, random).Next()
+	e.Due = new(now.Add(wait))
+}
