@@ -17,6 +17,7 @@ func (r *Runtime) chain() {
 	r.attempt = call.Chain(r.realms,
 		call.Observe(r.log.Named("call")),
 		call.Timeout,
+		call.Heartbeat,
 	)
 	r.direct = call.Chain(r.attempt,
 		call.Retry(r.retries),

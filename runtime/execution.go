@@ -27,6 +27,7 @@ type Submit struct {
 	Retry          *schemas.Retry   // for nodes without a retry of their own; nil: the plan's defaults
 	RerunOf        string           // the execution that this one repeats
 	reuse          []schemas.Event  // what a rerun takes over: node_reused
+	parent         string           // execution whose workflow node this is
 }
 
 // Validate compiles a plan against the live tools and starts nothing. Findings are the answer; an error means that the
@@ -196,7 +197,7 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 	}
 	now := r.now()
 	h := head{Principal: CallerFrom(ctx).Principal, Execution: schemas.Execution{
-		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, CreatedAt: now,
+		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, ParentID: sub.parent, CreatedAt: now,
 	}}
 	x := r.newExecution(id, h, p)
 	x.state = machine.New(p)
@@ -211,7 +212,7 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 		}
 		return append([]schemas.Event{e}, sub.reuse...), nil
 	}
-	if !r.running.Load() || !r.slots.TryAcquire(1) {
+	if !r.running.Load() || r.owner(id) != nil || !r.slots.TryAcquire(1) {
 		q := &request{decide: create}
 		if _, err := r.step(ctx, x, []*request{q}, visit, base); err != nil {
 			return err
@@ -269,11 +270,18 @@ func (r *Runtime) Resume(ctx context.Context, id string, patch *schemas.Patch) (
 	})
 }
 
+// CancelOptions say how an execution ends.
+type CancelOptions struct {
+	Reason     string
+	Grace      time.Duration // how long calls in flight may take to answer; 0: the default
+	Compensate bool          // undo what succeeded and can be undone
+}
+
 // Cancel ends an execution. Calls in flight are told to stop and have the grace period to answer; what does not is listed
-// with outcome unknown.
-func (r *Runtime) Cancel(ctx context.Context, id, reason string, grace time.Duration) (schemas.Execution, error) {
-	if grace <= 0 {
-		grace = r.limits.Grace
+// with outcome unknown. Executions of its workflow nodes are cancelled with it.
+func (r *Runtime) Cancel(ctx context.Context, id string, o CancelOptions) (schemas.Execution, error) {
+	if o.Grace <= 0 {
+		o.Grace = r.limits.Grace
 	}
 	return r.change(ctx, id, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		switch {
@@ -282,7 +290,11 @@ func (r *Runtime) Cancel(ctx context.Context, id, reason string, grace time.Dura
 		case s.Status.Terminal() || s.Status == schemas.StatusCompensating:
 			return nil, illegal("cancel", id, s.Status)
 		}
-		return []schemas.Event{{Type: schemas.EventCancelling, Reason: reason, By: CallerFrom(ctx).Principal, Due: new(now.Add(grace))}}, nil
+		e := schemas.Event{Type: schemas.EventCancelling, Reason: o.Reason, By: CallerFrom(ctx).Principal, Due: new(now.Add(o.Grace))}
+		if o.Compensate {
+			e.Name = machine.CancelUndo
+		}
+		return []schemas.Event{e}, nil
 	})
 }
 

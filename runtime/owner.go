@@ -2,12 +2,14 @@ package runtime
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync"
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -27,11 +29,12 @@ type owner struct {
 	lost     chan struct{} // closed when the lease is gone
 	loseOnce sync.Once
 	flights  map[int]*flight
+	kids     map[int]string // children by unit
 }
 
 // flight is a call in flight.
 type flight struct {
-	node, attempt int
+	unit, attempt int
 	effect        schemas.Effect
 	cancel        context.CancelCauseFunc
 }
@@ -43,7 +46,7 @@ var errLetGo = errors.New("owner let go")
 // which the owner gives back.
 func (r *Runtime) adopt(x *execution, lease *store.Lease, first []*request, base store.Batch) {
 	o := &owner{
-		r: r, x: x, lease: lease, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{},
+		r: r, x: x, lease: lease, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{}, kids: map[int]string{},
 	}
 	x.lease = lease
 	r.mu.Lock()
@@ -92,8 +95,8 @@ func (o *owner) take() []*request {
 	requests := o.inbox
 	o.inbox = nil
 	for _, q := range requests {
-		if f := q.flight; f != nil && o.flights[f.node] == f {
-			delete(o.flights, f.node)
+		if f := q.flight; f != nil && o.flights[f.unit] == f {
+			delete(o.flights, f.unit)
 		}
 	}
 	return requests
@@ -133,16 +136,16 @@ func answer(requests []*request, err error) {
 }
 
 // takeOver starts a pending execution, and decides about the calls that the last owner left in flight.
-func (r *Runtime) takeOver(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+func (r *Runtime) takeOver(s *machine.State, now time.Time) ([]schemas.Event, error) {
 	if s.Status == schemas.StatusPending {
 		return []schemas.Event{{Type: schemas.EventStarted, By: r.worker}}, nil
 	}
-	return s.Recover(r.worker, r.limits.MaxRecoveries), nil
+	return s.Recover(r.worker, now, r.limits.MaxRecoveries), nil
 }
 
 func (o *owner) run(requests []*request, base store.Batch) {
 	defer o.letGo()
-	how := proceed
+	how, tended := proceed, false
 	var delay time.Duration
 	for {
 		if how == drain && len(o.flights) == 0 {
@@ -162,7 +165,15 @@ func (o *owner) run(requests []*request, base store.Batch) {
 		for _, l := range s.launches {
 			o.launch(l)
 		}
+		if !tended {
+			tended = true
+			o.tendAll()
+		}
+		for _, c := range s.children {
+			o.tend(c)
+		}
 		answer(requests, nil)
+		o.endChildren()
 		if s.released || o.x.lease == nil {
 			return
 		}
@@ -256,43 +267,87 @@ func (o *owner) giveBack() {
 	}
 }
 
+// tendAll looks after the children that were there before this owner.
+func (o *owner) tendAll() {
+	for unit := range o.x.state.Units {
+		if u := &o.x.state.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning && o.kids[unit] == "" {
+			o.tend(child{unit: unit, id: u.Child})
+		}
+	}
+}
+
 // launch makes a call that was just committed as started.
 func (o *owner) launch(l launch) {
-	n := &o.x.program.Nodes[l.node]
 	ctx, cancel := context.WithCancelCause(o.r.callsCtx)
-	f := &flight{node: l.node, attempt: l.attempt, effect: n.Effect, cancel: cancel}
-	o.flights[l.node] = f
+	f := &flight{unit: l.unit, attempt: l.attempt, effect: l.target.Effect, cancel: cancel}
+	o.flights[l.unit] = f
 	c := &call.Call{
-		Realm: n.Realm, Capability: n.Capability, Inputs: l.inputs, Effect: n.Effect, Attempt: l.attempt,
-		Key: o.x.id + "/" + n.ID, IdempotencyArg: n.IdempotencyArg,
-		Timeout: n.Timeout.Std(), TimeoutFrom: n.TimeoutFrom, ExecutionID: o.x.id, NodeID: n.ID,
+		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.target.Effect, Attempt: l.attempt,
+		Key: l.key, IdempotencyArg: l.target.IdempotencyArg, Timeout: l.target.Timeout.Std(), TimeoutFrom: l.target.TimeoutFrom,
+		Heartbeat: l.target.HeartbeatTimeout.Std(), ExecutionID: o.x.id, NodeID: o.x.state.Name(l.unit),
 	}
 	o.r.owners.Go(func() {
 		defer cancel(nil)
 		began := time.Now()
 		res, err := o.r.attempt.Invoke(ctx, c)
-		o.submit(&request{flight: f, decide: o.r.ended(n.ID, l, res, err, time.Since(began))})
+		o.submit(&request{flight: f, decide: o.ended(l, res, err, time.Since(began))})
 	})
 }
 
 // ended decides what a call's end means.
-func (r *Runtime) ended(id string, l launch, res *call.Result, err error, took time.Duration) decision {
+func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration) decision {
 	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		if err != nil {
-			e := s.Failed(l.node, l.attempt, schemas.AsError(err), took, now, r.random)
+			e := s.Failed(l.unit, l.attempt, schemas.AsError(err), took, now, o.r.random)
 			if e == nil {
 				return nil, nil
 			}
 			return []schemas.Event{*e}, nil
 		}
-		if !s.Attempt(l.node, l.attempt) {
+		if !s.Attempt(l.unit, l.attempt) {
 			return nil, nil
 		}
-		return []schemas.Event{{
-			Type: schemas.EventNodeSucceeded, Node: id, Attempt: l.attempt, Output: schemas.Value(res.Output), Text: res.Text,
-			ServedBy: res.ServedBy, Degraded: res.Degraded, DurationMS: float64(took.Microseconds()) / 1000,
-		}}, nil
+		u := &s.Units[l.unit]
+		e := s.Event(schemas.EventNodeSucceeded, l.unit)
+		e.Attempt, e.DurationMS = l.attempt, float64(took.Microseconds())/1000
+		switch u.Phase {
+		case machine.PhaseUndo:
+			e.Type = schemas.EventNodeCompensated
+		case machine.PhaseVerify:
+			return o.verified(l, res, e)
+		default:
+			e.Output, e.Text, e.ServedBy = schemas.Value(res.Output), res.Text, res.ServedBy
+			e.Degraded = res.Degraded || u.Fallback > 0
+		}
+		return []schemas.Event{e}, nil
 	}
+}
+
+// verified decides by the answer of a verification: the call had happened, or it is made again.
+func (o *owner) verified(l launch, res *call.Result, e schemas.Event) ([]schemas.Event, error) {
+	s := o.x.state
+	v := s.Node(l.unit).Verify
+	sc := scope{ctx: o.r.storeCtx, r: o.r, x: o.x, unit: l.unit, answer: plan.NewValue(res.Output)}
+	happened, err := v.Happened.Bool(sc)
+	e.Output, e.Reason, e.ServedBy = schemas.Value(res.Output), "verified", res.ServedBy
+	if err == nil && happened && v.Output != nil {
+		var out json.RawMessage
+		out, err = v.Output.Render(sc, o.r.limits.Plan)
+		e.Output = schemas.Value(out)
+	}
+	switch {
+	case errors.Is(err, errStore):
+		return nil, err
+	case s.Status == schemas.StatusCancelling && (err != nil || !happened):
+		e.Type, e.Output = schemas.EventNodeCancelled, nil
+	case err != nil:
+		e.Type, e.Output, e.Reason = schemas.EventNodeHeld, nil, schemas.ReasonUnknown
+		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and the answer of its verification cannot be read: %s", schemas.AsError(err).Message).
+			WithOutcome(schemas.Unknown)
+	case !happened:
+		e.Type, e.Output = schemas.EventNodeNotDone, nil
+	}
+	return []schemas.Event{e}, nil
 }
 
 // abort stops the calls that the execution does not want any more. A `once` call is stopped by a cancel alone: its result

@@ -3,8 +3,11 @@ package runtime
 import (
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -17,7 +20,7 @@ func patched(s *machine.State, id string, patch *schemas.Patch, by string) ([]sc
 	var events []schemas.Event
 	for _, node := range slices.Sorted(maps.Keys(patch.Nodes)) {
 		p, field := patch.Nodes[node], "patch.nodes."+node
-		i, ok := s.Program().Index(node)
+		unit, ok := unitNamed(s, node)
 		if !ok {
 			var ids []string
 			for j := range s.Program().Nodes {
@@ -34,16 +37,39 @@ func patched(s *machine.State, id string, patch *schemas.Patch, by string) ([]sc
 		if given != 1 {
 			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "give node %q exactly one of inputs, output, skip and retry", node).WithField(field)
 		}
-		if st := s.Nodes[i].Status; st != schemas.NodeHeld {
+		if st := s.Units[unit].Status; st != schemas.NodeHeld {
 			return nil, schemas.Errorf(schemas.CodeConflict, "node %q is %s; only a held node can be patched", node, st).WithField(field).
 				WithHint("get_execution_status with view nodes shows which nodes are held; rerun_execution with from_node repeats others")
 		}
 		if len(p.Inputs) > 0 {
-			if problem := s.Program().Nodes[i].CheckInputs([]byte(p.Inputs)); problem != nil {
+			n := s.Node(unit)
+			if n.Kind != plan.KindCapability {
+				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q calls nothing and has no inputs", node).WithField(field)
+			}
+			if problem := n.CheckInputs([]byte(p.Inputs)); problem != nil {
 				return nil, problem.WithField(field + ".inputs")
 			}
 		}
-		events = append(events, schemas.Event{Type: schemas.EventNodePatched, Node: node, By: by, Patch: &p})
+		if s.Units[unit].Reason == schemas.ReasonReview {
+			return nil, schemas.Errorf(schemas.CodeNeedsReview, "node %q waits for a person, not for a patch", node).WithField(field).
+				WithHint("`runplane reviews` lists and decides reviews; cancel_execution ends the execution")
+		}
+		e := s.Event(schemas.EventNodePatched, unit)
+		e.By, e.Patch = by, &p
+		events = append(events, e)
 	}
 	return events, nil
+}
+
+// unitNamed finds a node by its id, or an item by id[index].
+func unitNamed(s *machine.State, name string) (unit int, ok bool) {
+	id, index, isItem := strings.Cut(name, "[")
+	if !isItem {
+		return s.Unit(id, nil)
+	}
+	item, err := strconv.Atoi(strings.TrimSuffix(index, "]"))
+	if err != nil || !strings.HasSuffix(index, "]") {
+		return 0, false
+	}
+	return s.Unit(id, &item)
 }

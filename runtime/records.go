@@ -38,8 +38,17 @@ type head struct {
 	Tail      int    `json:"tail"`     // bytes of events behind the snapshot
 }
 
+// termReview marks executions in which a review is open.
+const termReview = "waiting=review"
+
 func (h *head) terms() []string {
 	t := []string{"status=" + string(h.Status), "principal=" + h.Principal}
+	for _, w := range h.WaitingFor {
+		if w.Reason == schemas.ReasonReview {
+			t = append(t, termReview)
+			break
+		}
+	}
 	if h.SessionID != "" {
 		t = append(t, "session="+h.SessionID)
 	}
@@ -138,6 +147,7 @@ func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64)
 	}
 	x.state, x.version = state, version
 	clear(x.values)
+	clear(x.lists)
 	return nil
 }
 

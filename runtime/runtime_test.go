@@ -186,11 +186,11 @@ func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
 		ask := func(id string) []error {
 			_, status := p.Status(ctx, id, schemas.ViewNodes, time.Second, nil)
 			_, metrics := p.Metrics(ctx, id)
-			_, output := p.NodeOutput(ctx, id, "n", "", 0, 0)
+			_, output := p.NodeOutput(ctx, id, "n", nil, "", 0, 0)
 			_, events := p.Events(ctx, id, 0, 0)
 			_, suspend := p.Suspend(ctx, id, "", "")
 			_, resume := p.Resume(ctx, id, nil)
-			_, cancel := p.Cancel(ctx, id, "", 0)
+			_, cancel := p.Cancel(ctx, id, CancelOptions{})
 			_, signal := p.Signal(ctx, id, "e", nil)
 			_, rerun := p.Rerun(ctx, id, "")
 			return []error{status, metrics, output, events, suspend, resume, cancel, signal, rerun}
@@ -299,7 +299,7 @@ func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e, err = p.Cancel(t.Context(), e.ExecutionID, "changed my mind", 7*time.Second); err != nil {
+		if e, err = p.Cancel(t.Context(), e.ExecutionID, CancelOptions{Reason: "changed my mind", Grace: 7 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
 		e = p.rest(t, e.ExecutionID)
@@ -312,7 +312,7 @@ func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
 				t.Errorf("%s is not listed as unknown: %v", n.ID, n.Error)
 			}
 		}
-		if again, err := p.Cancel(t.Context(), e.ExecutionID, "", 0); err != nil || again.Status != schemas.StatusCancelled {
+		if again, err := p.Cancel(t.Context(), e.ExecutionID, CancelOptions{}); err != nil || again.Status != schemas.StatusCancelled {
 			t.Errorf("a second cancel: %v", err)
 		}
 		time.Sleep(time.Hour) // the stuck call returns to nobody
@@ -465,7 +465,7 @@ func TestLargeOutputsAreReferencedAndPaged(t *testing.T) {
 		}
 		var whole strings.Builder
 		for offset := 0; ; {
-			page, err := p.NodeOutput(t.Context(), e.ExecutionID, "copy", "", offset, 1001)
+			page, err := p.NodeOutput(t.Context(), e.ExecutionID, "copy", nil, "", offset, 1001)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -478,12 +478,12 @@ func TestLargeOutputsAreReferencedAndPaged(t *testing.T) {
 		if json.Unmarshal([]byte(whole.String()), &got) != nil || json.Unmarshal(raw, &wanted) != nil || fmt.Sprint(got) != fmt.Sprint(wanted) {
 			t.Error("the pages do not add up to the output")
 		}
-		part, err := p.NodeOutput(t.Context(), e.ExecutionID, "big", "/n/1", 0, 0)
+		part, err := p.NodeOutput(t.Context(), e.ExecutionID, "big", nil, "/n/1", 0, 0)
 		if err != nil || string(part.Output) != "2" {
 			t.Errorf("pointer: %s %v", part.Output, err)
 		}
 		for _, pointer := range []string{"n", "/m", "/n/7", "/n/1/x"} {
-			if _, err := p.NodeOutput(t.Context(), e.ExecutionID, "big", pointer, 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+			if _, err := p.NodeOutput(t.Context(), e.ExecutionID, "big", nil, pointer, 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
 				t.Errorf("pointer %q: %v", pointer, err)
 			}
 		}
@@ -541,7 +541,7 @@ func TestStoreThatFailsForAWhileLosesNoResult(t *testing.T) {
 		}
 		flaky.fail(errors.New("disk full"))
 		time.Sleep(5 * time.Second)
-		if _, err := p.Cancel(t.Context(), e.ExecutionID, "", 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeUnavailable}) {
+		if _, err := p.Cancel(t.Context(), e.ExecutionID, CancelOptions{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeUnavailable}) {
 			t.Errorf("cancel while the store fails: %v", err)
 		}
 		flaky.fail(nil)

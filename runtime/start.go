@@ -1,93 +1,292 @@
 package runtime
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
-// start evaluates a node that may run: its condition, then its value, time or inputs. What goes wrong here is the
-// node's failure; a store that does not answer is not.
-func (t *turn) start(node int) {
-	n, st := &t.x.program.Nodes[node], &t.x.state.Nodes[node]
-	sc := scope{ctx: t.ctx, r: t.r, x: t.x}
-	if n.When != nil && st.Attempts == 0 {
+func (t *turn) scope(unit int) scope { return scope{ctx: t.ctx, r: t.r, x: t.x, unit: unit} }
+
+// start evaluates a unit that may run: its condition, then what its kind needs. What goes wrong here is the unit's
+// failure; a store that does not answer is not.
+func (t *turn) start(unit int) {
+	s := t.x.state
+	n, u, sc := s.Node(unit), &s.Units[unit], t.scope(unit)
+	if n.When != nil && !s.IsItem(unit) && u.First.IsZero() && u.Attempts == 0 {
 		ok, err := n.When.Bool(sc)
 		if err != nil {
-			t.fail(node, "when", err)
+			t.fail(unit, "when", err)
 			return
 		}
 		if !ok {
-			t.emit(schemas.Event{Type: schemas.EventNodeSkipped, Node: n.ID, Reason: "when is false"})
+			e := s.Event(schemas.EventNodeSkipped, unit)
+			e.Reason = "when is false"
+			t.emit(e)
 			return
 		}
 	}
+	e := s.Event(schemas.EventNodeStarted, unit)
+	e.Attempt = u.Attempts + 1
+	switch {
+	case n.ForEach != nil && !s.IsItem(unit):
+		t.expand(unit)
+		return
+	case s.Target(unit) != nil:
+		t.call(unit)
+		return
+	case u.Fallback > 0: // of a value: a capability has a target
+		t.value(unit, n.Fallbacks[u.Fallback-1].Value, "fallback")
+		return
+	}
 	switch n.Kind {
 	case plan.KindSet:
-		out, err := n.Inputs.Render(sc, t.r.limits.Plan)
-		if err != nil {
-			t.fail(node, "set", err)
-			return
-		}
-		t.emit(schemas.Event{Type: schemas.EventNodeSucceeded, Node: n.ID, Output: schemas.Value(out)})
+		t.value(unit, n.Value, "set")
+		return
 	case plan.KindWait:
 		text, err := n.Wait.Text(sc)
 		if err != nil {
-			t.fail(node, "wait", err)
+			t.fail(unit, "wait", err)
 			return
 		}
 		due, err := plan.WaitUntil(text, t.now)
 		if err != nil {
-			t.fail(node, "wait", err)
+			t.fail(unit, "wait", err)
 			return
 		}
-		t.emit(schemas.Event{Type: schemas.EventNodeStarted, Node: n.ID, Attempt: 1, Due: &due})
-	case plan.KindCapability:
-		inputs, err := t.bind(n, st.Inputs, sc)
+		e.Due = &due
+	case plan.KindWaitFor:
+		if n.Expires > 0 {
+			e.Due = new(t.now.Add(n.Expires.Std()))
+		}
+	case plan.KindReview:
+		question, err := n.Question.Text(sc)
 		if err != nil {
-			t.fail(node, "inputs", err)
+			t.fail(unit, "review", err)
 			return
 		}
-		attempt := st.Attempts + 1
-		t.emit(schemas.Event{Type: schemas.EventNodeStarted, Node: n.ID, Attempt: attempt})
-		t.step.launches = append(t.step.launches, launch{node: node, attempt: attempt, inputs: inputs})
+		t.ask(unit, question, nil)
+		return
+	case plan.KindWorkflow:
+		inputs, err := n.Inputs.Render(sc, t.r.limits.Plan)
+		if err != nil {
+			t.fail(unit, "inputs", err)
+			return
+		}
+		e.Child = t.r.newID()
+		t.step.children = append(t.step.children, child{unit: unit, id: e.Child, inputs: inputs})
 	}
+	t.emit(e)
+}
+
+// value ends a unit with a rendered value. One from the fallback list is degraded.
+func (t *turn) value(unit int, template *plan.Template, field string) {
+	out, err := template.Render(t.scope(unit), t.r.limits.Plan)
+	if err != nil {
+		t.fail(unit, field, err)
+		return
+	}
+	e := t.x.state.Event(schemas.EventNodeSucceeded, unit)
+	e.Output = schemas.Value(out)
+	if field == "fallback" {
+		e.Degraded, e.ServedBy = true, "fallback value"
+	}
+	t.emit(e)
+}
+
+// call binds a unit's arguments and launches the call, or first asks a person.
+func (t *turn) call(unit int) {
+	s := t.x.state
+	n, u, target := s.Node(unit), &s.Units[unit], s.Target(unit)
+	field := "inputs"
+	var patched schemas.Object
+	switch {
+	case u.Phase == machine.PhaseVerify:
+		field = "on_unknown/verify/inputs"
+	case u.Fallback > 0:
+		field = fmt.Sprintf("fallback/%d/inputs", u.Fallback-1)
+	default:
+		patched = u.Inputs
+	}
+	inputs, err := t.bind(target, patched, t.scope(unit))
+	if err != nil {
+		t.fail(unit, field, err)
+		return
+	}
+	if n.Review && !u.Approved && u.Phase == machine.PhaseRun {
+		t.ask(unit, fmt.Sprintf("May %s call %s?", s.Name(unit), target.Name()), inputs)
+		return
+	}
+	e := s.Event(schemas.EventNodeStarted, unit)
+	e.Attempt = u.Attempts + 1
+	if target != &n.Target {
+		e.Capability = target.Name()
+	}
+	t.emit(e)
+	t.launch(unit, e.Attempt, target, inputs)
+}
+
+func (t *turn) launch(unit, attempt int, target *plan.Target, inputs json.RawMessage) {
+	key := t.x.id + "/" + t.x.state.Node(unit).ID
+	if t.x.state.IsItem(unit) {
+		key += fmt.Sprintf("/%d", t.x.state.Units[unit].Item)
+	}
+	switch t.x.state.Units[unit].Phase {
+	case machine.PhaseUndo:
+		key += "/compensate"
+	case machine.PhaseVerify:
+		key += "/verify"
+	}
+	if f := t.x.state.Units[unit].Fallback; f > 0 {
+		key += fmt.Sprintf("/fallback/%d", f)
+	}
+	t.step.launches = append(t.step.launches, launch{unit: unit, attempt: attempt, target: target, inputs: inputs, key: key})
+}
+
+// ask holds a unit until a person decides.
+func (t *turn) ask(unit int, question string, inputs json.RawMessage) {
+	e := t.x.state.Event(schemas.EventNodeHeld, unit)
+	e.Reason, e.Text = schemas.ReasonReview, question
+	if len(inputs) <= MaxInline {
+		e.Data = schemas.Value(inputs)
+	}
+	if d := t.x.state.Node(unit).Expires.Std(); d > 0 {
+		e.Due = new(t.now.Add(d))
+	}
+	t.emit(e)
 }
 
 // bind makes a call's arguments and checks them against the schema that the plan was accepted with.
-func (t *turn) bind(n *plan.Node, patched schemas.Object, sc scope) (json.RawMessage, error) {
+func (t *turn) bind(target *plan.Target, patched schemas.Object, sc scope) (json.RawMessage, error) {
 	inputs := json.RawMessage(patched)
 	if len(inputs) == 0 {
 		var err error
-		if inputs, err = n.Inputs.Render(sc, t.r.limits.Plan); err != nil {
+		if inputs, err = target.Inputs.Render(sc, t.r.limits.Plan); err != nil {
 			return nil, err
 		}
 	}
-	if problem := n.CheckInputs(inputs); problem != nil {
+	if problem := target.CheckInputs(inputs); problem != nil {
 		return nil, problem
 	}
 	return inputs, nil
 }
 
-// fail ends a node that could not be evaluated.
-func (t *turn) fail(node int, field string, err error) {
+// fail ends a unit that could not be evaluated, as far as its fallbacks and on_error go along.
+func (t *turn) fail(unit int, field string, err error) {
 	if errors.Is(err, errStore) {
 		t.err = err
 		return
 	}
+	s := t.x.state
 	e := schemas.AsError(err)
 	if e.Code == schemas.CodeInternal {
-		t.r.log.Error("evaluate", "execution_id", t.x.id, "node", t.x.program.Nodes[node].ID, "error", err)
+		t.r.log.Error("evaluate", "execution_id", t.x.id, "node", s.Name(unit), "error", err)
 	}
-	path := fmt.Sprintf("/nodes/%d/%s", node, field)
+	path := fmt.Sprintf("/nodes/%d/%s", s.Node(unit).Index, field)
 	if strings.HasPrefix(e.Field, "/") {
 		path += e.Field
 	}
-	t.emit(schemas.Event{Type: schemas.EventNodeFailed, Node: t.x.program.Nodes[node].ID, Error: e.WithField(path).WithOutcome(schemas.NotRun)})
+	e = e.WithField(path).WithOutcome(schemas.NotRun)
+	if s.Units[unit].Phase == machine.PhaseVerify { // still nobody knows whether the call happened
+		held := s.Event(schemas.EventNodeHeld, unit)
+		held.Reason, held.Error = schemas.ReasonUnknown, e.WithOutcome(schemas.Unknown)
+		t.emit(held)
+		return
+	}
+	t.emit(s.Final(unit, e))
+}
+
+// expand makes the items of a for_each node.
+func (t *turn) expand(unit int) {
+	list, err := t.scope(unit).list(unit)
+	if err != nil {
+		t.fail(unit, "for_each", err)
+		return
+	}
+	e := t.x.state.Event(schemas.EventNodeExpanded, unit)
+	e.Count = len(list)
+	t.emit(e)
+}
+
+// join puts the outputs of a for_each node's items together, in their order; an item that failed is null.
+func (t *turn) join(unit int) {
+	s := t.x.state
+	if err := s.Joinable(unit); err != nil {
+		t.emit(s.Final(unit, err))
+		return
+	}
+	u := &s.Units[unit]
+	var b bytes.Buffer
+	b.WriteByte('[')
+	for i := range u.Count {
+		item := u.FirstItem + i
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		v, err := t.itemOutput(item)
+		switch {
+		case err != nil:
+			t.fail(unit, "for_each", err)
+			return
+		case len(v) == 0:
+			b.WriteString("null")
+		default:
+			b.Write(v)
+		}
+		if b.Len() > maxJoined {
+			t.fail(unit, "for_each", schemas.Errorf(schemas.CodePayloadTooLarge, "the outputs of the items are larger than %d bytes together", maxJoined).
+				WithHint("let the capability answer with less for each item"))
+			return
+		}
+	}
+	b.WriteByte(']')
+	e := s.Event(schemas.EventNodeSucceeded, unit)
+	e.Output = b.Bytes()
+	for i := range u.Count {
+		e.Degraded = e.Degraded || s.Units[u.FirstItem+i].Degraded
+	}
+	t.emit(e)
+}
+
+// maxJoined is the largest output of a for_each node in bytes.
+const maxJoined = 16 << 20
+
+func (t *turn) itemOutput(unit int) ([]byte, error) {
+	u := &t.x.state.Units[unit]
+	if u.Status != schemas.NodeSucceeded {
+		return nil, nil
+	}
+	if cached, ok := t.x.values[unit]; ok { // perhaps not committed yet
+		return cached.Raw(), nil
+	}
+	return t.r.output(t.ctx, t.x.id, t.x.state.Name(unit), u.Output, u.OutputRef)
+}
+
+// undo starts the compensation of a unit.
+func (t *turn) undo(unit int) {
+	s := t.x.state
+	target := s.Node(unit).Compensate
+	inputs, err := t.bind(target, nil, t.scope(unit))
+	if errors.Is(err, errStore) {
+		t.err = err
+		return
+	}
+	if err != nil {
+		e := s.Event(schemas.EventCompensationFailed, unit)
+		e.Error = schemas.AsError(err).WithOutcome(schemas.NotRun)
+		t.emit(e)
+		return
+	}
+	e := s.Event(schemas.EventNodeCompensating, unit)
+	e.Attempt, e.Capability = s.Units[unit].Attempts+1, target.Name()
+	t.emit(e)
+	t.launch(unit, e.Attempt, target, inputs)
 }
 
 // finish evaluates the plan's output and ends the execution.
@@ -108,21 +307,21 @@ func (t *turn) finish() {
 // too large stands there as {"output_ref": …}, to be read with get_node_output.
 func (t *turn) output() (json.RawMessage, error) {
 	if t.x.program.Output != nil {
-		return t.x.program.Output.RenderOutput(scope{ctx: t.ctx, r: t.r, x: t.x}, t.r.limits.Plan)
+		return t.x.program.Output.RenderOutput(t.scope(-1), t.r.limits.Plan)
 	}
 	ends := map[string]any{}
 	room := t.r.limits.MaxOutput
 	for i := range t.x.program.Nodes {
-		n, st := &t.x.program.Nodes[i], &t.x.state.Nodes[i]
+		n, u := &t.x.program.Nodes[i], &t.x.state.Units[i]
 		switch {
-		case len(n.Dependents) > 0 || st.Status != schemas.NodeSucceeded:
-		case st.OutputRef != nil:
-			ends[n.ID] = map[string]any{"output_ref": st.OutputRef}
-		case len(st.Output) > room:
-			ends[n.ID] = map[string]any{"output_ref": schemas.OutputRef{NodeID: n.ID, Bytes: len(st.Output)}}
-		case len(st.Output) > 0:
-			ends[n.ID] = st.Output
-			room -= len(st.Output)
+		case len(n.Dependents) > 0 || u.Status != schemas.NodeSucceeded:
+		case u.OutputRef != nil:
+			ends[n.ID] = map[string]any{"output_ref": u.OutputRef}
+		case len(u.Output) > room:
+			ends[n.ID] = map[string]any{"output_ref": schemas.OutputRef{NodeID: n.ID, Bytes: len(u.Output)}}
+		case len(u.Output) > 0:
+			ends[n.ID] = u.Output
+			room -= len(u.Output)
 		}
 	}
 	return json.Marshal(ends)

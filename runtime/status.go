@@ -47,7 +47,7 @@ func atRest(e *schemas.Execution) bool {
 		return false
 	}
 	for _, w := range e.WaitingFor {
-		if w.Reason == schemas.ReasonTimer {
+		if w.Reason == schemas.ReasonTimer || w.Reason == schemas.ReasonWorkflow {
 			return false
 		}
 	}
@@ -96,6 +96,12 @@ func withHint(e schemas.Execution) schemas.Execution {
 	case e.Status.Terminal():
 	case e.Status == schemas.StatusSuspended && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonUnknown:
 		e.Hint = fmt.Sprintf("find out whether the call of node %q happened, then resume_execution with a patch for it: retry, skip or output", e.WaitingFor[0].NodeID)
+	case e.Status == schemas.StatusSuspended && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonError:
+		e.Hint = fmt.Sprintf("mend node %q with resume_execution and a patch: inputs, retry, output or skip", e.WaitingFor[0].NodeID)
+	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonReview:
+		e.Hint = "a person has to decide: `runplane reviews`"
+	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonEvent:
+		e.Hint = fmt.Sprintf("signal_execution with event_name %q lets it go on", e.WaitingFor[0].EventName)
 	case e.Status == schemas.StatusSuspended:
 		e.Hint = "resume_execution lets it go on; cancel_execution ends it"
 	default:
@@ -130,12 +136,14 @@ const (
 
 // NodeOutput reads a node's output, or the part of it that the JSON pointer names. What fits into maxBytes comes as JSON,
 // the rest as pages of its text.
-func (r *Runtime) NodeOutput(ctx context.Context, id, node, pointer string, offset, maxBytes int) (schemas.NodeOutput, error) {
+//
+// Of a for_each node, item selects one item, also before all of them have ended.
+func (r *Runtime) NodeOutput(ctx context.Context, id, node string, item *int, pointer string, offset, maxBytes int) (schemas.NodeOutput, error) {
 	x, err := r.loadFor(ctx, id)
 	if err != nil {
 		return schemas.NodeOutput{}, err
 	}
-	raw, err := r.wholeOutput(ctx, x, node)
+	raw, err := r.wholeOutput(ctx, x, node, item)
 	if err != nil {
 		return schemas.NodeOutput{}, err
 	}
@@ -165,7 +173,7 @@ func (r *Runtime) NodeOutput(ctx context.Context, id, node, pointer string, offs
 	return out, nil
 }
 
-func (r *Runtime) wholeOutput(ctx context.Context, x *execution, node string) (json.RawMessage, error) {
+func (r *Runtime) wholeOutput(ctx context.Context, x *execution, node string, item *int) (json.RawMessage, error) {
 	if node == outputNode {
 		raw, err := r.output(ctx, x.id, node, x.state.Output, x.state.OutputRef)
 		return orElse(json.RawMessage(raw), "null"), err
@@ -178,12 +186,28 @@ func (r *Runtime) wholeOutput(ctx context.Context, x *execution, node string) (j
 		}
 		return nil, schemas.Errorf(schemas.CodeNotFound, "execution %q has no node %q", x.id, node).WithField("node_id").WithCandidates(schemas.Nearest(node, ids, 3))
 	}
-	n := &x.state.Nodes[i]
-	if n.Status != schemas.NodeSucceeded {
-		return nil, schemas.Errorf(schemas.CodeConflict, "node %q has no output: it is %s", node, n.Status).WithField("node_id").
+	u := &x.state.Units[i]
+	if item != nil {
+		if *item < 0 || *item >= u.Count {
+			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q has %d items, there is no item %d", node, u.Count, *item).WithField("item")
+		}
+		if u.Status == schemas.NodeSucceeded { // the list has them
+			raw, err := r.output(ctx, x.id, node, u.Output, u.OutputRef)
+			if err != nil {
+				return nil, err
+			}
+			return point(raw, fmt.Sprintf("/%d", *item))
+		}
+		i = u.FirstItem + *item
+		u = &x.state.Units[i]
+	}
+	switch u.Status {
+	case schemas.NodeSucceeded, schemas.NodeCompensating, schemas.NodeCompensated:
+	default:
+		return nil, schemas.Errorf(schemas.CodeConflict, "node %q has no output: it is %s", x.state.Name(i), u.Status).WithField("node_id").
 			WithHint("get_execution_status with view nodes shows what became of each node")
 	}
-	raw, err := r.output(ctx, x.id, node, n.Output, n.OutputRef)
+	raw, err := r.output(ctx, x.id, x.state.Name(i), u.Output, u.OutputRef)
 	return orElse(json.RawMessage(raw), "null"), err
 }
 
@@ -302,12 +326,12 @@ func (r *Runtime) Rerun(ctx context.Context, id, from string) (schemas.Execution
 	}
 	first, ok := old.program.Index(from)
 	if !ok {
-		_, err := r.wholeOutput(ctx, old, from)
+		_, err := r.wholeOutput(ctx, old, from, nil)
 		return schemas.Execution{}, schemas.AsError(err).WithField("from_node")
 	}
 	again := descendants(old.state, first)
-	for i := range old.state.Nodes {
-		n := &old.state.Nodes[i]
+	for i := range old.program.Nodes {
+		n := &old.state.Units[i]
 		if again[i] || n.Status != schemas.NodeSucceeded {
 			continue
 		}

@@ -26,12 +26,13 @@ type execution struct {
 	inputs  *plan.Value
 	session *plan.Value
 	self    *plan.Value
-	values  map[int]*plan.Value // decoded outputs by node
-	lease   *store.Lease        // nil: somebody else may own it
+	values  map[int]*plan.Value       // decoded outputs by unit
+	lists   map[int][]json.RawMessage // what for_each nodes run over
+	lease   *store.Lease              // nil: somebody else may own it
 }
 
 func (r *Runtime) newExecution(id string, h head, p *plan.Program) *execution {
-	x := &execution{id: id, head: h, values: map[int]*plan.Value{}}
+	x := &execution{id: id, head: h, values: map[int]*plan.Value{}, lists: map[int][]json.RawMessage{}}
 	if p != nil {
 		x.setProgram(p, nil)
 	}
@@ -67,8 +68,10 @@ type request struct {
 
 // launch is a call that the commit just made has started.
 type launch struct {
-	node, attempt int
+	unit, attempt int
+	target        *plan.Target
 	inputs        json.RawMessage
+	key           string // the same for every attempt at the same effect
 }
 
 // extent says how far a step goes beyond the decisions it was given.
@@ -84,6 +87,7 @@ const (
 // step is what one commit made of an execution.
 type step struct {
 	launches []launch
+	children []child
 	released bool // the lease is gone; whoever owned the execution forgets it
 	more     bool // there is more to do at once
 	at       time.Time
@@ -200,18 +204,18 @@ func (t *turn) external(e *schemas.Event) {
 	if e.Text != "" && derivable(e.Text, e.Output) {
 		e.Text = ""
 	}
-	node := e.Node
-	limit := MaxInline
-	if e.Type == schemas.EventFinished {
-		node, limit = outputNode, schemas.MaxExecutionOutput
+	name, limit, unit := outputNode, schemas.MaxExecutionOutput, -1
+	if e.Type != schemas.EventFinished {
+		unit, _ = t.x.state.Unit(e.Node, e.Item)
+		name, limit = t.x.state.Name(unit), MaxInline
 	}
 	if len(e.Output) <= limit {
 		return
 	}
-	t.batch.Puts = append(t.batch.Puts, store.Put{Key: outputKey(t.x.id, node), Value: e.Output, Version: store.AnyVersion})
-	e.OutputRef = &schemas.OutputRef{NodeID: node, Bytes: len(e.Output)}
-	if i, ok := t.x.program.Index(e.Node); ok {
-		t.x.values[i] = plan.NewValue(json.RawMessage(e.Output))
+	t.batch.Puts = append(t.batch.Puts, store.Put{Key: outputKey(t.x.id, name), Value: e.Output, Version: store.AnyVersion})
+	e.OutputRef = &schemas.OutputRef{NodeID: name, Bytes: len(e.Output)}
+	if unit >= 0 {
+		t.x.values[unit] = plan.NewValue(json.RawMessage(e.Output))
 	}
 	e.Output = nil
 }
@@ -254,8 +258,14 @@ func (t *turn) advance() {
 				t.emit(*a.Event)
 			case machine.Start:
 				if t.how == proceed && !t.x.state.Failing {
-					t.start(a.Node)
+					t.start(a.Unit)
 				}
+			case machine.Undo:
+				if t.how == proceed {
+					t.undo(a.Unit)
+				}
+			case machine.Join:
+				t.join(a.Unit)
 			case machine.Finish:
 				t.finish()
 			}
@@ -279,7 +289,17 @@ func (t *turn) due() time.Time {
 	if !s.Status.Terminal() && (s.InFlight() > 0 || t.step.more || len(s.Next(t.now)) > 0) {
 		return t.now
 	}
-	return s.Wake(t.now)
+	wake := s.Wake(t.now)
+	if s.Children() > 0 && !s.Status.Terminal() {
+		look := t.now.Add(childPoll)
+		if t.how == visit && s.Status == schemas.StatusCancelling {
+			look = t.now // an owner has to cancel them
+		}
+		if wake.IsZero() || look.Before(wake) {
+			wake = look
+		}
+	}
+	return wake
 }
 
 // commit writes the turn as one batch.
@@ -289,7 +309,7 @@ func (t *turn) commit() error {
 	switch {
 	case t.how == visit:
 		t.wake(wake)
-	case t.how == wind, wake.IsZero(), wake.After(t.now.Add(hold)):
+	case t.how == wind, len(t.step.children) == 0 && (wake.IsZero() || wake.After(t.now.Add(hold))):
 		t.step.released = true
 		t.batch.Claim = nil
 		t.batch.Release = x.lease
@@ -312,7 +332,7 @@ func (t *turn) commit() error {
 	}
 	h.Execution = t.view()
 	h.Seq, h.Tail = s.Seq, tail
-	if s.Seq-h.Snapshot >= int64(max(snapshotEvery, len(s.Nodes))) && !s.Status.Terminal() {
+	if s.Seq-h.Snapshot >= int64(max(snapshotEvery, len(s.Units))) && !s.Status.Terminal() {
 		b, err := s.Snapshot()
 		if err != nil {
 			return err
@@ -338,6 +358,9 @@ func (t *turn) commit() error {
 	if done.Lease != nil {
 		x.lease = done.Lease
 	}
+	if s.Status.Terminal() && h.ParentID != "" && len(t.events) > 0 {
+		t.r.owners.Go(func() { t.r.tellParent(h) })
+	}
 	if t.r.feed.Watched(x.id) {
 		t.r.feed.Publish(telemetry.Update{ExecutionID: x.id, Events: t.events, Execution: h.Execution})
 	}
@@ -356,6 +379,12 @@ func (t *turn) wake(at time.Time) {
 // view is the state as the head shows it.
 func (t *turn) view() schemas.Execution {
 	v := t.x.state.View()
-	v.ExecutionID, v.Name, v.SessionID, v.RerunOf = t.x.id, t.x.head.Name, t.x.head.SessionID, t.x.head.RerunOf
+	v.ExecutionID, v.Name, v.SessionID, v.RerunOf, v.ParentID = t.x.id, t.x.head.Name, t.x.head.SessionID, t.x.head.RerunOf, t.x.head.ParentID
+	for i := range v.WaitingFor {
+		if w := &v.WaitingFor[i]; w.Reason == schemas.ReasonReview {
+			unit, _ := t.x.state.Unit(w.NodeID, w.Item)
+			w.ReviewID = reviewID(t.x.id, t.x.state.Name(unit))
+		}
+	}
 	return v
 }

@@ -9,48 +9,91 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// scope is what the expressions of one execution read. Outputs too large for the log come from the store, and each
-// output is decoded at most once while the execution is in memory.
+// scope is what the expressions of one unit read. Outputs too large for the log come from the store, and each output
+// is decoded at most once while the execution is in memory.
 type scope struct {
-	ctx context.Context //nolint:containedctx // lives for one evaluation; plan.Scope is pure and takes none
-	r   *Runtime
-	x   *execution
+	ctx    context.Context //nolint:containedctx // lives for one evaluation; plan.Scope is pure and takes none
+	r      *Runtime
+	x      *execution
+	unit   int         // -1: the plan's output
+	answer *plan.Value // of a verification
 }
 
 func (s scope) Inputs() *plan.Value    { return s.x.inputs }
 func (s scope) Session() *plan.Value   { return s.x.session }
 func (s scope) Execution() *plan.Value { return s.x.self }
+func (s scope) Output() *plan.Value    { return s.answer }
+
+// Item is the item that the unit stands for.
+func (s scope) Item() (*plan.Value, int) {
+	if s.unit < 0 || !s.x.state.IsItem(s.unit) {
+		return nil, 0
+	}
+	u := &s.x.state.Units[s.unit]
+	list, err := s.list(u.Node)
+	if err != nil || u.Item >= len(list) {
+		return nil, u.Item // the list was rendered when the items were made, and its parts do not change
+	}
+	return plan.NewValue(list[u.Item]), u.Item
+}
+
+// list is what a for_each node runs over.
+func (s scope) list(node int) ([]json.RawMessage, error) {
+	if list, ok := s.x.lists[node]; ok {
+		return list, nil
+	}
+	n := &s.x.program.Nodes[node]
+	raw, err := n.ForEach.Render(scope{ctx: s.ctx, r: s.r, x: s.x, unit: node}, s.r.limits.Plan)
+	if err != nil {
+		return nil, err
+	}
+	var list []json.RawMessage
+	if len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
+		return nil, schemas.Errorf(schemas.CodeExpressionError, "for_each needs a list, got %.60s", raw).
+			WithHint("reference a list, as in ${nodes.a.output.items}")
+	}
+	if n.MaxItems > 0 && len(list) > n.MaxItems {
+		return nil, schemas.Errorf(schemas.CodePayloadTooLarge, "for_each got %d items, max_items is %d", len(list), n.MaxItems).
+			WithHint("raise max_items, or select fewer items with an expression")
+	}
+	s.x.lists[node] = list
+	return list, nil
+}
 
 func (s scope) Node(id string) (plan.NodeValue, error) {
 	i, ok := s.x.program.Index(id)
 	if !ok {
 		return plan.NodeValue{}, schemas.Errorf(schemas.CodeExpressionError, "no node %q", id)
 	}
-	n := &s.x.state.Nodes[i]
-	v := plan.NodeValue{Status: n.Status, Text: n.Text, Error: n.Error, Degraded: n.Degraded}
-	if n.OutputRef != nil && n.OutputRef.Bytes > s.r.limits.MaxOutput {
-		return v, schemas.Errorf(schemas.CodePayloadTooLarge, "the output of node %q has %d bytes; an expression reads at most %d", id, n.OutputRef.Bytes, s.r.limits.MaxOutput).
+	unit := i
+	if s.unit >= 0 && s.x.state.IsItem(s.unit) && s.x.state.Units[s.unit].Node == i {
+		unit = s.unit // the compensation of an item reads the item's own output
+	}
+	u := &s.x.state.Units[unit]
+	v := plan.NodeValue{Status: u.Status, Text: u.Text, Error: u.Error, Degraded: u.Degraded}
+	if u.OutputRef != nil && u.OutputRef.Bytes > s.r.limits.MaxOutput {
+		return v, schemas.Errorf(schemas.CodePayloadTooLarge, "the output of node %q has %d bytes; an expression reads at most %d", id, u.OutputRef.Bytes, s.r.limits.MaxOutput).
 			WithHint("ask the capability for less, or read it in pages with get_node_output")
 	}
-	if cached, ok := s.x.values[i]; ok {
+	if cached, ok := s.x.values[unit]; ok {
 		v.Output = cached
-	} else if raw, err := s.r.output(s.ctx, s.x.id, id, n.Output, n.OutputRef); err != nil {
+	} else if raw, err := s.r.output(s.ctx, s.x.id, s.x.state.Name(unit), u.Output, u.OutputRef); err != nil {
 		return v, err
 	} else if raw != nil {
 		v.Output = plan.NewValue(json.RawMessage(raw))
-		s.x.values[i] = v.Output
+		s.x.values[unit] = v.Output
 	}
 	return v, nil
 }
 
-// output is a node's whole output, wherever it is kept.
-func (r *Runtime) output(ctx context.Context, id, node string, inline schemas.Value, ref *schemas.OutputRef) ([]byte, error) {
+// output is a unit's whole output, wherever it is kept.
+func (r *Runtime) output(ctx context.Context, id, name string, inline schemas.Value, ref *schemas.OutputRef) ([]byte, error) {
 	if ref == nil {
 		return inline, nil
 	}
-	rec, err := r.store.Get(ctx, outputKey(id, node))
+	rec, err := r.store.Get(ctx, outputKey(id, name))
 	if err != nil {
-		return nil, fmt.Errorf("read output %s/%s: %w", id, node, storeError(err))
+		return nil, fmt.Errorf("read output %s/%s: %w", id, name, storeError(err))
 	}
 	return rec.Value, nil
 }

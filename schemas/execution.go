@@ -266,3 +266,17 @@ type NodePatch struct {
 type Patch struct {
 	Nodes map[string]NodePatch `json:"nodes" jsonschema:"description=node id to change"`
 }
+
+// ReviewRequest is a question that waits for a person, with what exactly will happen on approval.
+type ReviewRequest struct {
+	ReviewID    string     `json:"review_id"`
+	ExecutionID string     `json:"execution_id"`
+	Name        string     `json:"name,omitempty" jsonschema:"description=of the execution"`
+	NodeID      string     `json:"node_id"`
+	Item        *int       `json:"item,omitempty"`
+	Question    string     `json:"question"`
+	Capability  string     `json:"capability,omitempty" jsonschema:"description=what will be called"`
+	Inputs      Object     `json:"inputs,omitempty" jsonschema:"description=with these arguments"`
+	Since       time.Time  `json:"since"`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+}

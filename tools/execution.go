@@ -112,6 +112,7 @@ type cancelExecution struct {
 	executionID
 	Reason       string  `json:"reason,omitempty" jsonschema:"maxLength=1000"`
 	GraceSeconds float64 `json:"grace_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=how long calls in flight may take to answer (default 10)"`
+	Compensate   bool    `json:"compensate,omitempty" jsonschema:"description=undo what succeeded and has a compensate (default false)"`
 }
 
 type executionStatus struct {
@@ -123,6 +124,7 @@ type executionStatus struct {
 type nodeOutput struct {
 	executionID
 	NodeID   string `json:"node_id" jsonschema:"description=node of the plan; $output is the execution's own output"`
+	Item     *int   `json:"item,omitempty" jsonschema:"minimum=0,description=index of one item of a for_each node"`
 	Pointer  string `json:"pointer,omitempty" jsonschema:"description=JSON pointer to a part such as /items/0"`
 	Offset   int    `json:"offset,omitempty" jsonschema:"minimum=0,description=byte to begin at; next_offset of the page before"`
 	MaxBytes int    `json:"max_bytes,omitempty" jsonschema:"minimum=1,maximum=65536,description=page size (default 16384)"`
@@ -199,7 +201,7 @@ func Execution() []Method {
 			`Reads the output of one node, whole or the part that a JSON pointer names. Use it where a status shows output_ref instead of an output. `+
 				`More than max_bytes comes as pages of text: pass next_offset as offset.`,
 			func(ctx context.Context, rt *runtime.Runtime, in nodeOutput, _ Request) (schemas.NodeOutput, error) {
-				return rt.NodeOutput(ctx, in.ExecutionID, in.NodeID, in.Pointer, in.Offset, in.MaxBytes)
+				return rt.NodeOutput(ctx, in.ExecutionID, in.NodeID, in.Item, in.Pointer, in.Offset, in.MaxBytes)
 			}),
 		method(contract, "list_executions", "List executions", Reads,
 			`Lists executions, newest first, without nodes and outputs; filter by status or session. next_cursor leads to the next page.`,
@@ -226,7 +228,9 @@ func Execution() []Method {
 			`Ends an execution for good. Calls in flight are told to stop; what has happened stays, and calls that did not answer in time are listed as unknown. `+
 				`To stop for a while use suspend_execution; rerun_execution starts anew.`,
 			func(ctx context.Context, rt *runtime.Runtime, in cancelExecution, _ Request) (schemas.Execution, error) {
-				return rt.Cancel(ctx, in.ExecutionID, in.Reason, time.Duration(in.GraceSeconds*float64(time.Second)))
+				return rt.Cancel(ctx, in.ExecutionID, runtime.CancelOptions{
+					Reason: in.Reason, Grace: time.Duration(in.GraceSeconds * float64(time.Second)), Compensate: in.Compensate,
+				})
 			}),
 		method(contract, "rerun_execution", "Run an execution again", Acts,
 			`Starts a new execution of the same plan and returns it. With from_node, that node and all that depend on it run again and the other outputs are reused: `+

@@ -24,6 +24,7 @@ type Call struct {
 	IdempotencyArg string
 
 	Timeout     time.Duration // longest time of the attempt; 0 means no limit of its own
+	Heartbeat   time.Duration // longest silence between two progress notifications; 0 means no limit
 	TimeoutFrom string        // which setting Timeout comes from, for the error: "node", "plan defaults", "capability", …
 
 	Retry *schemas.Retry // of a direct call: what somebody asked for; nil means the built-in policy

@@ -97,6 +97,22 @@ func (s *State) again(unit int, e *schemas.Event, now time.Time, random func() f
 	e.Type, e.Reason, e.Fallback, e.Capability = final.Type, final.Reason, final.Fallback, final.Capability
 }
 
+// ChildFailed decides what follows when the execution that ran a workflow unit ended without success. The event is nil
+// where the unit does not wait for that child.
+func (s *State) ChildFailed(unit int, child string, err *schemas.Error, now time.Time, random func() float64) *schemas.Event {
+	u := &s.Units[unit]
+	if u.Status != schemas.NodeRunning || u.Child != child {
+		return nil
+	}
+	e := s.about(unit, u.Attempts, err.WithOutcome(schemas.RanFailed), 0)
+	if s.Status == schemas.StatusCancelling || s.Failing {
+		e.Type = schemas.EventNodeCancelled
+		return e
+	}
+	s.again(unit, e, now, random)
+	return e
+}
+
 // policy is the retry policy of what the unit calls now; a workflow node has its own.
 func (s *State) policy(unit int) *schemas.Retry {
 	if t := s.Target(unit); t != nil {
