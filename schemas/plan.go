@@ -70,18 +70,24 @@ type Node struct {
 type WaitFor struct {
 	Event   string   `json:"event" jsonschema:"minLength=1,maxLength=255"`
 	Timeout Duration `json:"timeout,omitempty" jsonschema:"description=the node fails after this long"`
+
+	Bare bool `json:"-"` // written as the bare string; findings point there
 }
 
 // Review is a question to a person. A plan may write the bare question, which may hold ${…}.
 type Review struct {
 	Question string   `json:"question" jsonschema:"minLength=1"`
 	Expires  Duration `json:"expires,omitempty" jsonschema:"description=without a decision by then it counts as rejected"`
+
+	Bare bool `json:"-"` // written as the bare string; findings point there
 }
 
 // Workflow is a plan within a plan: by name, or as it stands.
 type Workflow struct {
 	Name       string `json:"name,omitempty" jsonschema:"description=name or name@version"`
 	Definition *Plan  `json:"definition,omitempty"`
+
+	Bare bool `json:"-"` // written as the bare string; findings point there
 }
 
 // JSONSchema breaks the recursion: a definition is a plan again.
@@ -97,6 +103,8 @@ type Fallback struct {
 	Capability string `json:"capability,omitempty" jsonschema:"description=realm.name"`
 	Inputs     Object `json:"inputs,omitempty" jsonschema:"description=its arguments; the node's own unless given"`
 	Value      Value  `json:"value,omitempty" jsonschema:"description=this becomes the output"`
+
+	Bare bool `json:"-"` // written as the bare string; findings point there
 }
 
 // Compensate is the call that undoes a node which succeeded; its inputs may read the node's own output.
@@ -105,12 +113,16 @@ type Compensate struct {
 	Inputs     Object   `json:"inputs,omitempty"`
 	Timeout    Duration `json:"timeout,omitempty"`
 	Retry      *Retry   `json:"retry,omitempty"`
+
+	Bare bool `json:"-"` // written as the bare string; findings point there
 }
 
 // OnUnknown says what follows a once call whose outcome is unknown. A plan may write the bare word of Then.
 type OnUnknown struct {
 	Then   string  `json:"then,omitempty" jsonschema:"enum=suspend,enum=fail,enum=retry,description=suspend holds the node for a decision and is the default"`
 	Verify *Verify `json:"verify,omitempty" jsonschema:"description=a read-only call that tells whether it happened"`
+
+	Bare bool `json:"-"` // written as the bare string; findings point there
 }
 
 // Verify finds out whether a call of unknown outcome happened. Its expressions read the call's answer as ${output.…}.

@@ -9,35 +9,86 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// arguments checks the inputs of each node against its tool's schema, as far as they are known before anything ran.
+// arguments checks the inputs of each call against its tool's schema, as far as they are known before anything ran.
 func (c *compiler) arguments() {
 	for i := range c.prog.Nodes {
-		n := &c.prog.Nodes[i]
-		t := c.tools[n.Realm+"."+n.Capability]
-		if n.Kind != KindCapability || t == nil || n.Inputs == nil {
+		n, from, at := &c.prog.Nodes[i], &c.plan.Nodes[i], c.at(i)
+		if n.Kind != KindCapability {
 			continue
 		}
-		at := pointerToItem("/nodes", i) + "/inputs"
-		if t.checker != nil {
-			doc, open := n.Inputs.sample()
-			problems := t.checker.CheckPartial(doc, open)
-			for _, p := range problems {
-				if p.Keyword != "required" || !renamedTo(problems, p) {
-					c.argument(n, at, doc, p)
-				}
+		item := reach(0)
+		if n.ForEach != nil {
+			item = readsItem
+		}
+		c.argumentsOf(arguments{&n.Target, i, at + "/inputs", len(from.Inputs) > 0, false, item})
+		for k := range n.Fallbacks {
+			if t := n.Fallbacks[k].Target; t != nil {
+				where := pointerToItem(at+"/fallback", k)
+				c.argumentsOf(arguments{t, i, where + "/inputs", len(from.Fallback[k].Inputs) > 0, t.Inputs == n.Inputs, item})
 			}
 		}
-		for _, h := range n.Inputs.holes() {
-			want := t.input.place(h.at).types()
-			if got := c.typesOf(h); !compatible(got, want) {
-				c.wrongType(n, at, h, got, want)
-			}
+		if t := n.Compensate; t != nil {
+			c.argumentsOf(arguments{t, i, at + "/compensate/inputs", len(from.Compensate.Inputs) > 0, false, item | readsSelf})
+		}
+		if v := n.Verify; v != nil {
+			c.argumentsOf(arguments{&v.Target, i, at + "/on_unknown/verify/inputs", len(from.OnUnknown.Verify.Inputs) > 0, false, item})
 		}
 		if c.out.full() {
 			return
 		}
 	}
 }
+
+// arguments are those of one call.
+type arguments struct {
+	*Target
+	node    int
+	at      string // JSON pointer to them
+	written bool
+	taken   bool // from the node: there is nothing to repair here
+	may     reach
+}
+
+func (c *compiler) argumentsOf(a arguments) {
+	t := c.tools[a.Name()]
+	if t == nil || a.Inputs == nil {
+		return
+	}
+	if t.checker != nil {
+		doc, open := a.Inputs.sample()
+		problems := t.checker.CheckPartial(doc, open)
+		for _, p := range problems {
+			if p.Keyword != "required" || !renamedTo(problems, p) {
+				c.argument(a, doc, p)
+			}
+		}
+	}
+	for _, h := range a.Inputs.holes() {
+		want := t.input.place(h.at).types()
+		got := c.typesOf(h, a.node, a.may)
+		switch {
+		case !compatible(got, want):
+			c.wrongType(a, h, got, want)
+		case len(got) == 0 && !h.plain && slices.Contains(want, "integer") && !slices.Contains(want, "number"):
+			c.fraction(a, h)
+		}
+	}
+}
+
+// fraction warns of arithmetic with doubles where only whole numbers are taken.
+func (c *compiler) fraction(a arguments, h *hole) {
+	facts, faults := c.prog.language.Check(h.text)
+	if len(faults) > 0 || !facts.Double || a.taken {
+		return
+	}
+	where := a.at + h.at
+	c.out.warnf(codeWrongArgument, where, "%s: `%s` must be an integer, and ${%s} may have a fraction: round it", a.Name(), argumentName(h.at), shorten(h.text)).Fix =
+		[]schemas.PatchOp{c.fixText(where, h.source, func(text string) string {
+			return strings.Replace(text, h.text, "int(math.round("+h.text+"))", 1)
+		})}
+}
+
+func argumentName(at string) string { return strings.ReplaceAll(strings.TrimPrefix(at, "/"), "/", ".") }
 
 // renamedTo reports whether an unknown argument is evidently the missing one, misspelt; that is one finding, not two.
 func renamedTo(problems []schemas.Problem, missing schemas.Problem) bool {
@@ -69,7 +120,7 @@ func (t *Template) sample() (json.RawMessage, []string) {
 	return doc, open
 }
 
-func (c *compiler) argument(n *Node, at string, doc json.RawMessage, p schemas.Problem) {
+func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem) {
 	code := codeWrongArgument
 	switch p.Keyword {
 	case "required":
@@ -77,21 +128,26 @@ func (c *compiler) argument(n *Node, at string, doc json.RawMessage, p schemas.P
 	case "additionalProperties":
 		code = codeUnknownArgument
 	}
-	where := at + p.Field
-	f := c.out.errorf(code, where, "%s.%s: %s", n.Realm, n.Capability, p.Message)
+	where := a.at + p.Field
+	f := c.out.errorf(code, where, "%s: %s", a.Name(), p.Message)
+	if a.taken {
+		f.Path = strings.TrimSuffix(a.at, "/inputs")
+		f.Message += "; give this fallback inputs of its own, because it takes others than the node"
+		return
+	}
 	root, err := parseTree(string(doc))
 	if err != nil {
 		return
 	}
 	switch {
 	case p.Keyword == "required":
-		if len(c.plan.Nodes[n.Index].Inputs) == 0 {
-			f.Path = strings.TrimSuffix(at, "/inputs")
+		if !a.written {
+			f.Path = strings.TrimSuffix(a.at, "/inputs")
 		}
 	case p.Keyword == "additionalProperties" && len(p.Candidates) > 0:
 		parent := p.Field[:strings.LastIndexByte(p.Field, '/')]
 		if holder := find(&root, parent); holder != nil && holder.get(p.Candidates[0]) == nil {
-			f.Fix = []schemas.PatchOp{opMove(where, pointerTo(at+parent, p.Candidates[0]))}
+			f.Fix = []schemas.PatchOp{opMove(where, pointerTo(a.at+parent, p.Candidates[0]))}
 		}
 	case p.Keyword == "additionalProperties":
 		f.Fix = []schemas.PatchOp{opRemove(where)}
@@ -148,10 +204,13 @@ func convert(v *tree, want []string) (json.RawMessage, bool) {
 	return nil, false
 }
 
-func (c *compiler) wrongType(n *Node, at string, h *hole, got, want []string) {
-	where := at + h.at
-	f := c.out.errorf(codeWrongArgument, where, "%s.%s: `%s` must be %s, and ${%s} is %s", n.Realm, n.Capability,
-		strings.ReplaceAll(strings.TrimPrefix(h.at, "/"), "/", "."), strings.Join(want, " or "), shorten(h.text), strings.Join(got, " or "))
+func (c *compiler) wrongType(a arguments, h *hole, got, want []string) {
+	where := a.at + h.at
+	f := c.out.errorf(codeWrongArgument, where, "%s: `%s` must be %s, and ${%s} is %s", a.Name(), argumentName(h.at), strings.Join(want, " or "), shorten(h.text), strings.Join(got, " or "))
+	if a.taken {
+		f.Path = strings.TrimSuffix(a.at, "/inputs")
+		return
+	}
 	if h.inside || len(got) != 1 {
 		return
 	}

@@ -48,6 +48,8 @@ type builder struct {
 	program *Program
 	lim     Limits
 	bad     []badString // at is a pointer into the plan
+	// sub gives the program of a workflow node where it is compiled already; nil: build it.
+	sub func(node int) *Program
 }
 
 func newBuilder(d Definition, lim Limits) *builder {
@@ -98,72 +100,158 @@ func (b *builder) build() error {
 
 // node resolves the settings and templates of one node; connections come later.
 func (b *builder) node(i int) error {
-	p := b.program
-	from := &p.Definition.Plan.Nodes[i]
+	from := &b.program.Definition.Plan.Nodes[i]
 	at := pointerToItem("/nodes", i)
-	n := &p.Nodes[i]
+	n := &b.program.Nodes[i]
 	*n = Node{
 		ID: from.ID, Index: i,
-		Rule:    cmp.Or(from.TriggerRule, schemas.AllSuccess),
-		OnError: cmp.Or(from.OnError, schemas.OnErrorFail),
+		Rule:         cmp.Or(from.TriggerRule, schemas.AllSuccess),
+		OnError:      cmp.Or(from.OnError, schemas.OnErrorFail),
+		Priority:     cmp.Or(from.Priority, schemas.PriorityDefault),
+		MinSuccess:   -1,
+		TotalTimeout: from.TotalTimeout,
+		QueueTimeout: from.QueueTimeout,
 	}
+	n.node = from.ID
 	if from.When != "" {
 		n.When = b.text(from.When, at+"/when")
 	}
+	b.list(n, from, at)
+	n.Effect = schemas.EffectRead
 	switch {
 	case from.Capability != "":
-		n.Kind, n.node = KindCapability, from.ID
-		n.Realm, n.Capability, _ = strings.Cut(from.Capability, ".")
-		pin := p.Definition.Pins[from.Capability]
-		b.settings(n, from, pin)
-		n.inputs = b.check(from.Capability, pin.InputSchema)
-		raw := json.RawMessage(from.Inputs)
-		if len(raw) == 0 {
-			raw = json.RawMessage("{}")
-		}
-		n.Inputs = b.template(raw, at+"/inputs")
+		n.Kind = KindCapability
+		b.calls(n, from, at)
 	case len(from.Set) > 0:
 		n.Kind = KindSet
-		n.Effect = schemas.EffectRead
 		n.Value = b.template(json.RawMessage(from.Set), at+"/set")
 	case from.Wait != "":
 		n.Kind = KindWait
-		n.Effect = schemas.EffectRead
 		n.Wait = b.text(from.Wait, at+"/wait")
+	case from.WaitFor != nil:
+		n.Kind = KindWaitFor
+		n.Event, n.Expires = from.WaitFor.Event, from.WaitFor.Timeout
+	case from.Review != nil:
+		n.Kind = KindReview
+		n.Question, n.Expires = b.text(from.Review.Question, at+questionAt(from)), from.Review.Expires
+	case from.Workflow != nil && from.Workflow.Definition != nil:
+		n.Kind = KindWorkflow
+		n.Inputs = b.inputs(from.Inputs, at+"/inputs")
+		return b.within(n, from, at)
 	default:
 		return fmt.Errorf("node %q has no kind", from.ID)
 	}
 	return nil
 }
 
-// settings fills in what the node, the plan's defaults, the policy and the built-in defaults say, in this order.
-func (b *builder) settings(n *Node, from *schemas.Node, pin Pin) {
+// list resolves for_each.
+func (b *builder) list(n *Node, from *schemas.Node, at string) {
+	if len(from.ForEach) == 0 {
+		return
+	}
+	n.ForEach = b.template(json.RawMessage(from.ForEach), at+"/for_each")
+	n.MaxParallel = from.MaxParallel
+	n.MaxItems = cmp.Or(from.MaxItems, b.program.Definition.MaxItems, b.lim.MaxItems)
+	if from.MinSuccess != nil {
+		n.MinSuccess = *from.MinSuccess
+	}
+}
+
+// calls resolves everything that a capability node may call.
+func (b *builder) calls(n *Node, from *schemas.Node, at string) {
+	own := callSettings{timeout: from.Timeout, retry: from.Retry, from: "node"}
+	n.Target = b.target(n, from.Capability, own)
+	n.Inputs = b.inputs(from.Inputs, at+"/inputs")
+	n.HeartbeatTimeout = from.HeartbeatTimeout
+	if from.Effect != "" && from.Effect.Rank() > n.Effect.Rank() {
+		n.Effect = from.Effect
+	}
+	n.Review = from.SafetyLevel == schemas.SafetyReview
+	for k := range from.Fallback {
+		n.Fallbacks = append(n.Fallbacks, b.fallback(n, &from.Fallback[k], own, pointerToItem(at+"/fallback", k)))
+	}
+	if c := from.Compensate; c != nil {
+		t := b.target(n, c.Capability, callSettings{timeout: c.Timeout, retry: c.Retry, from: "compensate"})
+		t.Inputs = b.inputs(c.Inputs, at+"/compensate/inputs")
+		n.Compensate = &t
+	}
+	n.OnUnknown = schemas.OnUnknownSuspend
+	if u := from.OnUnknown; u != nil {
+		n.OnUnknown = cmp.Or(u.Then, n.OnUnknown)
+		if v := u.Verify; v != nil {
+			place := at + "/on_unknown/verify"
+			n.Verify = &Verify{Target: b.target(n, v.Capability, callSettings{}), Happened: b.text(v.Happened, place+"/happened")}
+			n.Verify.Inputs = b.inputs(v.Inputs, place+"/inputs")
+			if len(v.Output) > 0 {
+				n.Verify.Output = b.template(json.RawMessage(v.Output), place+"/output")
+			}
+		}
+	}
+}
+
+// fallback resolves one entry; what it does not say of its call, the node says.
+func (b *builder) fallback(n *Node, from *schemas.Fallback, own callSettings, at string) Fallback {
+	if from.Capability == "" {
+		return Fallback{Value: b.template(json.RawMessage(from.Value), at+"/value")}
+	}
+	t := b.target(n, from.Capability, own)
+	t.HeartbeatTimeout = n.HeartbeatTimeout
+	t.Inputs = n.Inputs
+	if len(from.Inputs) > 0 {
+		t.Inputs = b.inputs(from.Inputs, at+"/inputs")
+	}
+	return Fallback{Target: &t}
+}
+
+// within resolves the plan within a workflow node.
+func (b *builder) within(n *Node, from *schemas.Node, at string) error {
+	if b.sub != nil {
+		n.Sub = b.sub(n.Index)
+		return nil
+	}
+	p := b.program
+	inner := newBuilder(Definition{Plan: *from.Workflow.Definition, Pins: p.Definition.Pins, MaxItems: p.Definition.MaxItems}, b.lim)
+	inner.program.language, inner.program.checks = p.language, p.checks
+	if err := inner.build(); err != nil {
+		return fmt.Errorf("node %q: %w", from.ID, err)
+	}
+	b.collect(at+"/workflow/definition", inner.bad)
+	n.Sub = inner.program
+	return nil
+}
+
+// callSettings are what a plan says of one call.
+type callSettings struct {
+	timeout schemas.Duration
+	retry   *schemas.Retry
+	from    string // where the timeout stands
+}
+
+// target resolves one call: what the call itself says, the plan's defaults, the policy and the built-in defaults, in
+// this order.
+func (b *builder) target(n *Node, capability string, own callSettings) Target {
 	var defaults schemas.Defaults
 	if d := b.program.Definition.Plan.Defaults; d != nil {
 		defaults = *d
 	}
+	pin := b.program.Definition.Pins[capability]
+	t := Target{node: n.ID, IdempotencyArg: pin.IdempotencyArg, Effect: cmp.Or(pin.Effect, schemas.EffectOnce)}
+	t.Realm, t.Capability, _ = strings.Cut(capability, ".")
 	switch {
-	case from.Timeout > 0:
-		n.Timeout, n.TimeoutFrom = from.Timeout, "node"
+	case own.timeout > 0:
+		t.Timeout, t.TimeoutFrom = own.timeout, own.from
 	case defaults.Timeout > 0:
-		n.Timeout, n.TimeoutFrom = defaults.Timeout, "plan defaults"
+		t.Timeout, t.TimeoutFrom = defaults.Timeout, "plan defaults"
 	case pin.Timeout > 0:
-		n.Timeout, n.TimeoutFrom = pin.Timeout, "policy"
+		t.Timeout, t.TimeoutFrom = pin.Timeout, "policy"
 	default:
-		n.Timeout, n.TimeoutFrom = defaultTimeout, "built-in default"
+		t.Timeout, t.TimeoutFrom = defaultTimeout, "built-in default"
 	}
 	builtIn := DefaultRetry()
-	n.Retry = *from.Retry.Or(defaults.Retry).Or(pin.Retry).Or(&builtIn)
-	n.RetryExplicit = from.Retry != nil || defaults.Retry != nil || pin.Retry != nil
-	n.IdempotencyArg = pin.IdempotencyArg
-	n.OnUnknown = schemas.OnUnknownSuspend
-	if from.OnUnknown != nil {
-		n.OnUnknown = cmp.Or(from.OnUnknown.Then, n.OnUnknown)
-	}
-	n.Effect = cmp.Or(pin.Effect, schemas.EffectOnce)
-	if from.Effect.Rank() > n.Effect.Rank() && from.Effect != "" {
-		n.Effect = from.Effect
-	}
+	t.Retry = *own.retry.Or(defaults.Retry).Or(pin.Retry).Or(&builtIn)
+	t.RetryExplicit = own.retry != nil || defaults.Retry != nil || pin.Retry != nil
+	t.inputs = b.check(capability, pin.InputSchema)
+	return t
 }
 
 func (b *builder) check(capability string, schema json.RawMessage) inputCheck {
@@ -173,6 +261,14 @@ func (b *builder) check(capability string, schema json.RawMessage) inputCheck {
 		b.program.checks[capability] = c
 	}
 	return c
+}
+
+// inputs reads arguments; absent ones are none.
+func (b *builder) inputs(o schemas.Object, at string) *Template {
+	if len(o) == 0 {
+		o = schemas.Object("{}")
+	}
+	return b.template(json.RawMessage(o), at)
 }
 
 func (b *builder) template(raw json.RawMessage, at string) *Template {
@@ -194,23 +290,6 @@ func (b *builder) collect(at string, bad []badString) {
 	}
 }
 
-// templates lists a node's templates with the pointers they stand at, below the node.
-func (n *Node) templates() []placed {
-	list := make([]placed, 0, 3)
-	for _, t := range []placed{{n.When, "/when"}, {n.Inputs, "/inputs"}, {n.Value, "/set"}, {n.Wait, "/wait"}} {
-		if t.template == nil {
-			continue
-		}
-		list = append(list, t)
-	}
-	return list
-}
-
-type placed struct {
-	template *Template
-	at       string
-}
-
 // connect fills Deps and Dependents from depends_on and from what the templates read.
 func (b *builder) connect() error {
 	p := b.program
@@ -218,11 +297,13 @@ func (b *builder) connect() error {
 	edges := 0
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
-		need := func(id string) error {
+		need := func(id string, may reach) error {
 			d, ok := p.index[id]
 			switch {
 			case !ok:
 				return fmt.Errorf("node %q depends on %q, which does not exist", n.ID, id)
+			case d == i && may&readsSelf != 0:
+				return nil
 			case d == i:
 				return fmt.Errorf("node %q depends on itself", n.ID)
 			case seen[d] == i+1:
@@ -236,11 +317,11 @@ func (b *builder) connect() error {
 			return nil
 		}
 		for _, id := range p.Definition.Plan.Nodes[i].DependsOn {
-			if err := need(id); err != nil {
+			if err := need(id, 0); err != nil {
 				return err
 			}
 		}
-		for _, t := range n.templates() {
+		for _, t := range n.templates(&p.Definition.Plan.Nodes[i]) {
 			for k := range t.template.parts {
 				h := t.template.parts[k].hole
 				if h == nil {
@@ -248,14 +329,14 @@ func (b *builder) connect() error {
 				}
 				if h.plain {
 					if id := h.path.nodeID(); id != "" {
-						if err := need(id); err != nil {
+						if err := need(id, t.may); err != nil {
 							return err
 						}
 					}
 					continue
 				}
 				for _, id := range h.reads() {
-					if err := need(id); err != nil {
+					if err := need(id, t.may); err != nil {
 						return err
 					}
 				}

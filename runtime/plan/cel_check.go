@@ -58,7 +58,7 @@ func (c *compiledExpression) checkText(text string) {
 		return
 	}
 	c.ast = checked
-	c.facts = Facts{Reads: w.finish(), Type: jsonTypeOf(checked.OutputType())}
+	c.facts = Facts{Reads: w.finish(), Type: jsonTypeOf(checked.OutputType()), Double: checked.OutputType().Kind() == types.DoubleKind}
 }
 
 // syntaxFaults turns CEL's messages into ours: the first of each place, without the parser's own vocabulary.

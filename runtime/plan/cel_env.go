@@ -15,8 +15,13 @@ import (
 // roots of expressions, in the order in which they are offered.
 var roots = []string{"inputs", "nodes", "execution", "session"}
 
-// reservedRoots belong to for_each.
-var reservedRoots = []string{"item", "index"}
+// localRoots mean something in some places alone: item and index with for_each, output in a verification. Elsewhere, and
+// as the variable of a macro, the names are free.
+var localRoots = []string{"item", "index", "output"}
+
+func isRoot(name string) bool {
+	return slices.Contains(roots, name) || slices.Contains(localRoots, name)
+}
 
 // maxRange is the longest list that lists.range makes.
 const maxRange = 10_000
@@ -53,7 +58,7 @@ func celOptions() []cel.EnvOption {
 		ext.TwoVarComprehensions(),
 		cel.RegexProgramSizeLimit(500),
 	}
-	for _, root := range slices.Concat(roots, reservedRoots) {
+	for _, root := range slices.Concat(roots, localRoots) {
 		options = append(options, cel.Variable(root, cel.DynType))
 	}
 	return slices.Concat(options, codecs(), mixedFunctions())

@@ -63,6 +63,17 @@ func variables(scope Scope, reads []Read) (map[string]any, error) {
 			v = scope.Session()
 		case "execution":
 			v = scope.Execution()
+		case "output":
+			v = scope.Output()
+		case "item", "index":
+			item, index := scope.Item()
+			if item == nil {
+				return nil, notHere(r.Path)
+			}
+			if v = item; r.Path.root == "index" {
+				vars["index"] = int64(index)
+				continue
+			}
 		}
 		decoded, err := decodeOrNull(v)
 		if err != nil {

@@ -65,7 +65,7 @@ func (w *walker) comprehension(e ast.Expr) {
 	w.walk(c.AccuInit())
 	before := len(w.bound)
 	for _, name := range []string{c.IterVar(), c.IterVar2(), c.AccuVar()} {
-		if slices.Contains(roots, name) || slices.Contains(reservedRoots, name) {
+		if slices.Contains(roots, name) {
 			w.fault(e, codeDynamicReference, nil, "%q already means something here: choose another name for the variable", name)
 		}
 		if name != "" {
@@ -100,7 +100,7 @@ func (w *walker) call(e ast.Expr) {
 	c := e.AsCall()
 	name := c.FunctionName()
 	if c.IsMemberFunction() {
-		if space := c.Target(); space.Kind() == ast.IdentKind && !slices.Contains(w.bound, space.AsIdent()) && !slices.Contains(roots, space.AsIdent()) {
+		if space := c.Target(); space.Kind() == ast.IdentKind && !slices.Contains(w.bound, space.AsIdent()) && !isRoot(space.AsIdent()) {
 			name = space.AsIdent() + "." + name
 		} else {
 			w.walk(c.Target())
@@ -123,8 +123,7 @@ func (w *walker) chain(e ast.Expr) (p path, guarded, ok bool) {
 	switch e.Kind() {
 	case ast.IdentKind:
 		name := e.AsIdent()
-		known := slices.Contains(roots, name) || slices.Contains(reservedRoots, name)
-		return path{root: name}, false, known && !slices.Contains(w.bound, name)
+		return path{root: name}, false, isRoot(name) && !slices.Contains(w.bound, name)
 	case ast.SelectKind:
 		s := e.AsSelect()
 		p, guarded, ok = w.chain(s.Operand())

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -15,45 +14,56 @@ import (
 // the fixes of the findings before it were applied. p is not changed.
 func Compile(p *schemas.Plan, cat Catalog, lim Limits) (*Program, []schemas.Finding) {
 	lim = lim.filled()
-	c := &compiler{lim: lim, cat: cat, plan: *p, out: findings{max: lim.MaxFindings}, texts: map[string]string{}}
-	program := c.compile()
-	return program, c.out.result()
-}
-
-// Realms lists the realms that the plan's capabilities name, sorted, each once.
-func Realms(p *schemas.Plan) []string {
-	var names []string
-	for i := range p.Nodes {
-		if realm, _, ok := strings.Cut(p.Nodes[i].Capability, "."); ok && realm != "" {
-			names = append(names, realm)
-		}
+	w := &work{
+		lim: lim, cat: cat, out: findings{max: lim.MaxFindings}, texts: map[string]string{},
+		pins: map[string]Pin{}, tools: map[string]*liveTool{}, unavailable: map[string]bool{},
+		undoes: compensates(p, lim.MaxNesting),
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	c := &compiler{work: w, plan: *p}
+	program := c.compile()
+	return program, w.out.result()
 }
 
-// compiler holds one compilation. The stages run in order and each leaves the plan readable for the next.
+// work is what a plan shares with the plans within it.
+type work struct {
+	lim         Limits
+	cat         Catalog
+	out         findings
+	texts       map[string]string // by pointer: a string as the fixes so far leave it
+	pins        map[string]Pin
+	tools       map[string]*liveTool
+	realms      []string        // of the catalog, once asked
+	unavailable map[string]bool // by realm, once asked
+	undoes      bool            // some node of all plans has a compensation
+	evaluator   Evaluator       // of all programs
+	checks      map[string]inputCheck
+}
+
+// compiler holds the compilation of one plan. The stages run in order and each leaves the plan readable for the next.
 type compiler struct {
-	lim    Limits
-	cat    Catalog
+	*work
+	base   string    // JSON pointer to the plan; empty for the outermost
+	outer  *compiler // nil for the outermost
+	holder int       // the node of outer that holds the plan
+	depth  int
 	plan   schemas.Plan // with ids repaired, so that one bad id is one finding
-	out    findings
 	ids    map[string]int
 	prog   *Program
-	pins   map[string]Pin
-	tools  map[string]*liveTool
-	inputs *tree             // the plan's; nil when they cannot be read
-	texts  map[string]string // by pointer: a string as the fixes so far leave it
+	subs   map[int]*Program // by workflow node
+	inputs *tree            // the plan's; nil when they cannot be read
+	shapes map[int]shape    // by node: what is known of its output
+	passed bool             // a fix gives the node around it inputs
 }
+
+// at points to node i.
+func (c *compiler) at(i int) string { return pointerToItem(c.base+"/nodes", i) }
 
 func (c *compiler) compile() *Program {
 	if !c.sizes() {
 		return nil
 	}
 	c.planSettings()
-	if t, err := parseTree(cmp.Or(string(c.plan.Inputs), "{}")); err == nil {
-		c.inputs = &t
-	}
+	c.knownInputs()
 	c.identifiers()
 	complete := true
 	for i := range c.plan.Nodes {
@@ -61,6 +71,7 @@ func (c *compiler) compile() *Program {
 	}
 	c.dependencies()
 	c.pinTools()
+	c.definitions()
 	if !complete || !c.wire() {
 		return nil
 	}
@@ -75,23 +86,41 @@ func (c *compiler) compile() *Program {
 
 // sizes refuses at once what would be expensive to look at closer.
 func (c *compiler) sizes() bool {
-	switch n := len(c.plan.Nodes); {
-	case n == 0:
-		c.out.errorf(codeEmptyPlan, "/nodes", "the plan has no nodes; write at least one, such as {\"id\": \"a\", \"capability\": \"realm.name\"}")
-		return false
-	case n > c.lim.MaxNodes:
-		c.out.errorf(codeTooManyNodes, "/nodes", "the plan has %d nodes; at most %d are allowed", n, c.lim.MaxNodes)
+	if len(c.plan.Nodes) == 0 {
+		c.out.errorf(codeEmptyPlan, c.base+"/nodes", "the plan has no nodes; write at least one, such as {\"id\": \"a\", \"capability\": \"realm.name\"}")
 		return false
 	}
-	edges := 0
-	for i := range c.plan.Nodes {
-		if edges += len(c.plan.Nodes[i].DependsOn); edges > c.lim.MaxReferences {
-			c.out.errorf(codeTooManyRefs, pointerToItem("/nodes", i)+"/depends_on", "the plan has more than %d dependencies", c.lim.MaxReferences)
+	if c.outer != nil {
+		return true // counted with the outermost
+	}
+	nodes, edges := 0, 0
+	var count func(p *schemas.Plan, base string, depth int) bool
+	count = func(p *schemas.Plan, base string, depth int) bool {
+		if nodes += len(p.Nodes); nodes > c.lim.MaxNodes {
+			c.out.errorf(codeTooManyNodes, "/nodes", "the plan has %d nodes; at most %d are allowed", nodes, c.lim.MaxNodes)
 			return false
 		}
+		if depth > c.lim.MaxNesting {
+			c.out.errorf(codeTooDeep, base, "definitions are nested more than %d levels deep; write the nodes into the plan around them", c.lim.MaxNesting)
+			return false
+		}
+		for i := range p.Nodes {
+			at := pointerToItem(base+"/nodes", i)
+			if edges += len(p.Nodes[i].DependsOn); edges > c.lim.MaxReferences {
+				c.out.errorf(codeTooManyRefs, at+"/depends_on", "the plan has more than %d dependencies", c.lim.MaxReferences)
+				return false
+			}
+			if d := definitionOf(&p.Nodes[i]); d != nil && !count(d, at+toDefinition, depth+1) {
+				return false
+			}
+		}
+		return true
 	}
-	return true
+	return count(&c.plan, "", 0)
 }
+
+// toDefinition leads from a workflow node to the plan within it.
+const toDefinition = "/workflow/definition"
 
 // dependencies checks depends_on and drops what does not exist.
 func (c *compiler) dependencies() {
@@ -100,7 +129,7 @@ func (c *compiler) dependencies() {
 		n := &c.plan.Nodes[i]
 		var kept []string
 		for _, id := range n.DependsOn {
-			at := pointerToItem(pointerToItem("/nodes", i)+"/depends_on", len(kept))
+			at := pointerToItem(c.at(i)+"/depends_on", len(kept))
 			switch _, known := c.ids[id]; {
 			case id == n.ID:
 				c.out.errorf(codeSelfDependency, at, "node %q depends on itself", id).Fix = []schemas.PatchOp{opRemove(at)}
@@ -141,8 +170,14 @@ func (c *compiler) nodeNames() []string {
 // wire builds the program and reports the strings that cannot be read. Nodes that it cannot connect are reported by the
 // stages that know why, so false only says that the rest cannot be judged.
 func (c *compiler) wire() bool {
-	b := newBuilder(Definition{Plan: c.plan, Pins: c.pins}, c.lim)
+	d := Definition{Plan: c.plan, Pins: c.pins}
+	if c.lim.MaxItems != DefaultLimits().MaxItems {
+		d.MaxItems = c.lim.MaxItems
+	}
+	b := newBuilder(d, c.lim)
+	b.sub = func(node int) *Program { return c.subs[node] }
 	p := b.program
+	p.language, p.checks = c.shared()
 	for i := range c.plan.Nodes {
 		p.index[c.plan.Nodes[i].ID] = i
 	}
@@ -155,6 +190,7 @@ func (c *compiler) wire() bool {
 		p.Output = b.template(json.RawMessage(raw), "/output")
 	}
 	for _, s := range b.bad {
+		s.at = c.base + s.at
 		f := c.out.errorf(s.Code, s.at, "%s", place(s.source, s.At, s.Message))
 		if s.Code == codeExpressionSyntax && strings.Count(s.source, "${") == 1 && !strings.Contains(s.source, "}") {
 			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return text + "}" })}
@@ -188,12 +224,45 @@ func (c *compiler) cycles() {
 	b := &builder{program: c.prog, lim: c.lim}
 	if err := b.connect(); err != nil {
 		if c.out.errors == 0 {
-			c.out.errorf(codeTooManyRefs, "/nodes", "the plan cannot be ordered: %v", err)
+			c.out.errorf(codeTooManyRefs, c.base+"/nodes", "the plan cannot be ordered: %v", err)
 		}
 		return
 	}
 	for _, cycle := range findCycles(c.prog.Nodes, 5) {
+		if c.undoneTooEarly(cycle) {
+			continue
+		}
 		first := cycle[len(cycle)-1]
-		c.out.errorf(codeCycle, pointerToItem("/nodes", first), "these nodes wait for each other: %s; remove one of the references or depends_on between them", cyclePath(c.prog.Nodes, cycle))
+		c.out.errorf(codeCycle, c.at(first), "these nodes wait for each other: %s; remove one of the references or depends_on between them", cyclePath(c.prog.Nodes, cycle))
 	}
+}
+
+// undoneTooEarly reports a compensation that reads what runs after its node, which would otherwise show as a cycle.
+func (c *compiler) undoneTooEarly(cycle []int) bool {
+	for k, i := range cycle {
+		needs := cycle[(k+1)%len(cycle)]
+		n, id := &c.prog.Nodes[i], c.prog.Nodes[needs].ID
+		if n.Compensate == nil || slices.Contains(c.plan.Nodes[i].DependsOn, id) {
+			continue
+		}
+		at := ""
+		elsewhere := false
+		for _, t := range n.templates(&c.plan.Nodes[i]) {
+			for _, h := range t.template.holes() {
+				switch {
+				case !slices.Contains(h.reads(), id):
+				case t.may&readsSelf != 0:
+					at = t.at + h.at
+				default:
+					elsewhere = true
+				}
+			}
+		}
+		if at != "" && !elsewhere {
+			c.out.errorf(codeCycle, c.at(i)+at, "the compensation of %q reads %q, which runs after it (%s); it may read nodes.%s itself and what ran before it",
+				n.ID, id, cyclePath(c.prog.Nodes, cycle), n.ID)
+			return true
+		}
+	}
+	return false
 }

@@ -146,7 +146,7 @@ func TestLoadIsTheSameProgram(t *testing.T) {
 			n := p.Nodes[i]
 			fmt.Fprintln(&b, n.ID, n.Kind, n.Realm, n.Capability, n.Deps, n.Dependents, n.Rule, n.Effect, n.IdempotencyArg, n.Timeout, n.TimeoutFrom,
 				n.Retry.MaxAttempts, n.RetryExplicit, n.OnError, n.OnUnknown)
-			for _, place := range n.templates() {
+			for _, place := range n.templates(&p.Definition.Plan.Nodes[i]) {
 				out, err := place.template.Render(s, Limits{})
 				fmt.Fprintln(&b, place.at, string(out), err)
 			}

@@ -10,13 +10,16 @@ import (
 
 // decoder reads the tree of a plan into its canonical form.
 type decoder struct {
-	lim Limits
-	out findings
+	lim   Limits
+	out   findings
+	count int                   // nodes so far, those within nodes too
+	depth int                   // plans around the one that is read
+	table []field[schemas.Plan] // of a plan; here because a node's table needs it and is part of it
 }
 
 func (d *decoder) plan(t *tree) *schemas.Plan {
 	p := new(schemas.Plan)
-	fields(d, p, t, "", "the plan", planFields)
+	fields(d, p, t, "", "the plan", d.table)
 	if t.get("plan") == nil {
 		d.out.warnf(codeMissingVersion, "", "the plan does not say its version; taken as plan: v1").Fix =
 			[]schemas.PatchOp{opAdd("/plan", json.RawMessage(`"v1"`))}
@@ -43,7 +46,7 @@ func fields[T any](d *decoder, to *T, t *tree, at, what string, table []field[T]
 				continue
 			}
 		}
-		if t.items[i].kind == 'n' && f.name != "set" && f.name != "output" {
+		if t.items[i].kind == 'n' && !takesNull[f.name] {
 			continue // null counts as absent
 		}
 		f.read(d, to, &t.items[i], pointerTo(at, f.name))
@@ -73,13 +76,15 @@ func fieldNames[T any](table []field[T]) []string {
 // unknownField reports a field and returns the one it is taken for, if any.
 func (d *decoder) unknownField(t *tree, name, at, what string, known []string) string {
 	where := pointerTo(at, name)
-	if advice, ok := notSupported[name]; ok && strings.HasPrefix(at, "/nodes/") && strings.Count(at, "/") == 2 {
-		d.out.errorf(codeNotSupported, where, "%s is not supported by this runtime yet: %s", name, advice)
-		return ""
-	}
 	meant := ""
-	if s, ok := synonyms[name]; ok && slices.Contains(known, s) {
-		meant = s
+	for _, s := range synonyms[name] {
+		if slices.Contains(known, s) {
+			meant = s
+			break
+		}
+	}
+	if meant != "" {
+		// said
 	} else if near := schemas.Nearest(name, known, 1); len(near) > 0 {
 		meant = near[0]
 	}

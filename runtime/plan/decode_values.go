@@ -21,6 +21,15 @@ func (d *decoder) text(to *string, v *tree, at string) {
 	}
 }
 
+// needed reads a text that must be there; what cannot be read is reported once, and a stand-in takes its place.
+func (d *decoder) needed(to *string, v *tree, at, standIn string) {
+	if d.text(to, v, at); *to == "" && v.kind != '"' {
+		*to = standIn
+	}
+}
+
+func (d *decoder) value(to *schemas.Value, v *tree, _ string) { *to = schemas.Value(v.appendTo(nil)) }
+
 func word[T ~string](d *decoder, to *T, v *tree, at string) {
 	var s string
 	d.text(&s, v, at)
@@ -151,7 +160,7 @@ func (d *decoder) codes(to *[]schemas.Code, v *tree, at string) {
 // capability reads "realm.name" or {realm, name}.
 func (d *decoder) capability(to *string, v *tree, at string) {
 	if v.kind != '{' {
-		d.text(to, v, at)
+		d.needed(to, v, at, unreadable)
 		return
 	}
 	realm, name := v.get("realm"), v.get("name")
@@ -160,7 +169,7 @@ func (d *decoder) capability(to *string, v *tree, at string) {
 	}
 	if realm == nil || name == nil || realm.kind != '"' || name.kind != '"' || len(v.names) != 2 {
 		d.wrong(v, at, `a string "realm.name"`)
-		*to = "?"
+		*to = unreadable
 		return
 	}
 	*to = realm.text() + "." + name.text()
@@ -184,21 +193,4 @@ func (d *decoder) wait(to *string, v *tree, at string) {
 		return
 	}
 	d.text(to, v, at)
-}
-
-func (d *decoder) onError(to *schemas.OnError, v *tree, at string) {
-	if v.kind == '"' && (v.text() == "suspend" || v.text() == "compensate") {
-		d.out.errorf(codeNotSupported, at, "on_error: %s is not supported by this runtime yet: %s", v.text(), notSupported["on_error "+v.text()])
-		return
-	}
-	word(d, to, v, at)
-}
-
-func (d *decoder) onUnknown(to **schemas.OnUnknown, v *tree, at string) {
-	if v.kind == '{' || v.kind == '"' && v.text() == "verify" {
-		d.out.errorf(codeNotSupported, at, "on_unknown: verify is not supported by this runtime yet: %s", notSupported["on_unknown verify"])
-		return
-	}
-	*to = new(schemas.OnUnknown)
-	d.text(&(*to).Then, v, at)
 }

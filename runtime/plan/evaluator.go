@@ -19,6 +19,8 @@ type Evaluator interface {
 type Facts struct {
 	Reads []Read
 	Type  string // JSON Schema type of the result; empty: known only when it runs
+	// Double: the result is a number that may have a fraction.
+	Double bool
 }
 
 // Read is a constant path that an expression reads, such as nodes.order.output.total.

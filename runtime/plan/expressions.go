@@ -14,18 +14,20 @@ var executionFields = []string{"id", "name", "created_at"}
 // site is one expression and where it stands.
 type site struct {
 	*hole
-	node int    // -1: the plan's output
-	at   string // JSON pointer to the string
+	node  int    // -1: the plan's output
+	at    string // JSON pointer to the string
+	field string // pointer below the node to the template
+	may   reach
 }
 
 // expressions checks every expression and everything it reads.
 func (c *compiler) expressions() {
 	for i := range c.prog.Nodes {
 		n := &c.prog.Nodes[i]
-		base := pointerToItem("/nodes", i)
-		for _, t := range n.templates() {
+		base := c.at(i)
+		for _, t := range n.templates(&c.plan.Nodes[i]) {
 			for _, h := range t.template.holes() {
-				c.expression(site{h, i, base + t.at + h.at}, t.at == "/when")
+				c.expression(site{h, i, base + t.at + h.at, t.at, t.may})
 			}
 			if c.out.full() {
 				return
@@ -33,11 +35,11 @@ func (c *compiler) expressions() {
 		}
 	}
 	for _, h := range c.prog.Output.holes() {
-		c.expression(site{h, -1, "/output" + h.at}, false)
+		c.expression(site{h, -1, c.base + "/output" + h.at, "", 0})
 	}
 }
 
-func (c *compiler) expression(s site, condition bool) {
+func (c *compiler) expression(s site) {
 	if s.plain {
 		c.readsFrom(s, Read{Path: s.path})
 	} else {
@@ -46,14 +48,67 @@ func (c *compiler) expression(s site, condition bool) {
 			c.fault(s, f)
 		}
 		for _, r := range facts.Reads {
-			c.readsFrom(s, r)
+			if !c.readsFrom(s, r) {
+				break // one word on a place is enough
+			}
 		}
 	}
-	if condition && !s.inside {
-		if got := c.typesOf(s.hole); !compatible(got, []string{"boolean"}) {
-			c.out.errorf(codeInvalidCondition, s.at, "when must be true or false, and ${%s} is %s", shorten(s.text), strings.Join(got, " or "))
+	switch {
+	case s.inside || s.hole.at != "":
+	case s.field == "/when" || strings.HasSuffix(s.field, "/happened"):
+		if got := c.typesOf(s.hole, s.node, s.may); !compatible(got, []string{"boolean"}) {
+			c.out.errorf(codeInvalidCondition, s.at, "%s must be true or false, and ${%s} is %s", lastPart(s.field), shorten(s.text), strings.Join(got, " or "))
+		}
+	case s.field == "/for_each":
+		if got := c.typesOf(s.hole, s.node, s.may); !compatible(got, []string{"array"}) {
+			c.notAList(s, got)
 		}
 	}
+}
+
+// notAList reports a for_each over anything else; the fix takes the one list inside it.
+func (c *compiler) notAList(s site, got []string) {
+	f := c.out.errorf(codeInvalidList, s.at, "for_each needs a list, and ${%s} is %s", shorten(s.text), strings.Join(got, " or "))
+	if !s.plain {
+		return
+	}
+	lists := c.listsIn(s)
+	if len(lists) > 0 {
+		f.Message += "; it has the list " + nameList(lists, 5)
+	}
+	if len(lists) == 1 {
+		inner := path{s.path.root, append(slices.Clone(s.path.steps), step{key: lists[0], index: -1})}.String()
+		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return strings.Replace(text, s.text, inner, 1) })}
+	}
+}
+
+// listsIn names the lists directly inside what a path leads to.
+func (c *compiler) listsIn(s site) []string {
+	var lists []string
+	if s.path.root == "inputs" {
+		at := c.inputs
+		for _, step := range s.path.steps {
+			if at != nil {
+				at = at.step(step)
+			}
+		}
+		if at != nil && at.kind == '{' {
+			for i, name := range at.names {
+				if at.items[i].kind == '[' {
+					lists = append(lists, name)
+				}
+			}
+		}
+		return lists
+	}
+	at := c.shapeOf(s.path, s.node, s.may)
+	names, _ := at.properties()
+	for _, name := range names {
+		if inner, _ := at.property(name); slices.Equal(inner.types(), []string{"array"}) {
+			lists = append(lists, name)
+		}
+	}
+	return lists
 }
 
 func (c *compiler) fault(s site, f Fault) {
@@ -141,7 +196,14 @@ func (c *compiler) unknownRoot(s site, root string) {
 			[]schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, root, "nodes."+root) })}
 		return
 	}
-	near := schemas.Nearest(root, roots, 1)
+	known, words := roots, "inputs, nodes.<id>, execution and session"
+	if s.may&readsItem != 0 {
+		known, words = slices.Concat(known, []string{"item", "index"}), words+", and here item and index"
+	}
+	if s.may&readsOutput != 0 {
+		known, words = slices.Concat(known, []string{"output"}), words+", and here output"
+	}
+	near := schemas.Nearest(root, known, 1)
 	if len(near) == 0 {
 		for _, id := range schemas.Nearest(root, c.nodeNames(), 1) {
 			near = []string{"nodes." + id}
@@ -151,14 +213,14 @@ func (c *compiler) unknownRoot(s site, root string) {
 	if len(near) > 0 {
 		suggestion = fmt.Sprintf("; did you mean %q?", near[0])
 	}
-	f := c.out.errorf(codeUnknownRoot, s.at, "unknown name %q in ${%s}%s: expressions read inputs, nodes.<id>, execution and session", root, shorten(s.text), suggestion)
+	f := c.out.errorf(codeUnknownRoot, s.at, "unknown name %q in ${%s}%s: expressions read %s", root, shorten(s.text), suggestion, words)
 	if len(near) > 0 {
 		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, root, near[0]) })}
 	}
 }
 
-// typesOf lists the JSON types that an expression can have; none means that nothing is known.
-func (c *compiler) typesOf(h *hole) []string {
+// typesOf lists the JSON types that an expression of a node can have; none means that nothing is known.
+func (c *compiler) typesOf(h *hole, node int, may reach) []string {
 	if h.inside {
 		return []string{"string"}
 	}
@@ -169,7 +231,8 @@ func (c *compiler) typesOf(h *hole) []string {
 		return nil
 	}
 	p := h.path
-	if p.root == "inputs" {
+	switch p.root {
+	case "inputs":
 		at := c.inputs
 		for _, s := range p.steps {
 			if at == nil {
@@ -181,33 +244,18 @@ func (c *compiler) typesOf(h *hole) []string {
 			return nil // a null stands for a value that comes with the call
 		}
 		return []string{at.jsonType()}
-	}
-	if p.root != "nodes" || len(p.steps) < 2 {
-		return nil
-	}
-	switch p.steps[1].key {
-	case "text", "status":
-		return []string{"string"}
-	case "degraded":
-		return []string{"boolean"}
-	case "output":
-		return c.outputTypes(p)
-	}
-	return nil
-}
-
-func (c *compiler) outputTypes(p path) []string {
-	i, ok := c.ids[p.steps[0].key]
-	if !ok {
-		return nil
-	}
-	at := c.outputShape(i)
-	for _, s := range p.steps[2:] {
-		if s.index >= 0 {
-			at = at.item()
-		} else {
-			at, _ = at.property(s.key)
+	case "index":
+		return []string{"integer"}
+	case "nodes":
+		if len(p.steps) < 2 {
+			return nil
+		}
+		switch p.steps[1].key {
+		case "text", "status":
+			return []string{"string"}
+		case "degraded":
+			return []string{"boolean"}
 		}
 	}
-	return at.types()
+	return c.shapeOf(p, node, may).types()
 }

@@ -29,7 +29,7 @@ var planFields = []field[schemas.Plan]{
 		fields(d, p.Defaults, v, at, "defaults", defaultsFields)
 	}},
 	{"nodes", func(d *decoder, p *schemas.Plan, v *tree, at string) { d.nodes(p, v, at) }},
-	{"output", func(d *decoder, p *schemas.Plan, v *tree, at string) { p.Output = schemas.Value(v.appendTo(nil)) }},
+	{"output", func(d *decoder, p *schemas.Plan, v *tree, at string) { d.value(&p.Output, v, at) }},
 }
 
 var defaultsFields = []field[schemas.Defaults]{
@@ -42,17 +42,87 @@ var nodeFields = []field[schemas.Node]{
 	{"id", func(d *decoder, n *schemas.Node, v *tree, at string) { d.text(&n.ID, v, at) }},
 	{"description", func(d *decoder, n *schemas.Node, v *tree, at string) { d.text(&n.Description, v, at) }},
 	{"capability", func(d *decoder, n *schemas.Node, v *tree, at string) { d.capability(&n.Capability, v, at) }},
-	{"set", func(d *decoder, n *schemas.Node, v *tree, at string) { n.Set = schemas.Value(v.appendTo(nil)) }},
+	{"set", func(d *decoder, n *schemas.Node, v *tree, at string) { d.value(&n.Set, v, at) }},
 	{"wait", func(d *decoder, n *schemas.Node, v *tree, at string) { d.wait(&n.Wait, v, at) }},
+	{"wait_for", func(d *decoder, n *schemas.Node, v *tree, at string) { d.waitFor(&n.WaitFor, v, at) }},
+	{"review", func(d *decoder, n *schemas.Node, v *tree, at string) { d.review(&n.Review, v, at) }},
+	{"workflow", func(d *decoder, n *schemas.Node, v *tree, at string) { d.workflow(&n.Workflow, v, at) }},
 	{"depends_on", func(d *decoder, n *schemas.Node, v *tree, at string) { d.texts(&n.DependsOn, v, at) }},
 	{"trigger_rule", func(d *decoder, n *schemas.Node, v *tree, at string) { word(d, &n.TriggerRule, v, at) }},
 	{"when", func(d *decoder, n *schemas.Node, v *tree, at string) { d.when(&n.When, v, at) }},
 	{"inputs", func(d *decoder, n *schemas.Node, v *tree, at string) { d.object(&n.Inputs, v, at) }},
+	{"for_each", func(d *decoder, n *schemas.Node, v *tree, at string) { d.value(&n.ForEach, v, at) }},
+	{"max_parallel", func(d *decoder, n *schemas.Node, v *tree, at string) { d.integer(&n.MaxParallel, v, at, 1) }},
+	{"max_items", func(d *decoder, n *schemas.Node, v *tree, at string) { d.integer(&n.MaxItems, v, at, 1) }},
+	{"min_success", func(d *decoder, n *schemas.Node, v *tree, at string) {
+		n.MinSuccess = new(int)
+		d.integer(n.MinSuccess, v, at, 0)
+	}},
 	{"timeout", func(d *decoder, n *schemas.Node, v *tree, at string) { d.duration(&n.Timeout, v, at) }},
+	{"total_timeout", func(d *decoder, n *schemas.Node, v *tree, at string) { d.duration(&n.TotalTimeout, v, at) }},
+	{"queue_timeout", func(d *decoder, n *schemas.Node, v *tree, at string) { d.duration(&n.QueueTimeout, v, at) }},
+	{"heartbeat_timeout", func(d *decoder, n *schemas.Node, v *tree, at string) { d.duration(&n.HeartbeatTimeout, v, at) }},
 	{"retry", func(d *decoder, n *schemas.Node, v *tree, at string) { d.retry(&n.Retry, v, at) }},
-	{"on_error", func(d *decoder, n *schemas.Node, v *tree, at string) { d.onError(&n.OnError, v, at) }},
+	{"priority", func(d *decoder, n *schemas.Node, v *tree, at string) {
+		d.integer(&n.Priority, v, at, schemas.PriorityFirst)
+	}},
+	{"safety_level", func(d *decoder, n *schemas.Node, v *tree, at string) { d.text(&n.SafetyLevel, v, at) }},
+	{"fallback", func(d *decoder, n *schemas.Node, v *tree, at string) { d.fallbacks(&n.Fallback, v, at) }},
+	{"compensate", func(d *decoder, n *schemas.Node, v *tree, at string) { d.compensate(&n.Compensate, v, at) }},
+	{"on_error", func(d *decoder, n *schemas.Node, v *tree, at string) { word(d, &n.OnError, v, at) }},
 	{"on_unknown", func(d *decoder, n *schemas.Node, v *tree, at string) { d.onUnknown(&n.OnUnknown, v, at) }},
 	{"effect", func(d *decoder, n *schemas.Node, v *tree, at string) { word(d, &n.Effect, v, at) }},
+}
+
+var waitForFields = []field[schemas.WaitFor]{
+	{"event", func(d *decoder, w *schemas.WaitFor, v *tree, at string) { d.needed(&w.Event, v, at, unreadable) }},
+	{"timeout", func(d *decoder, w *schemas.WaitFor, v *tree, at string) { d.duration(&w.Timeout, v, at) }},
+}
+
+var reviewFields = []field[schemas.Review]{
+	{"question", func(d *decoder, r *schemas.Review, v *tree, at string) { d.needed(&r.Question, v, at, unreadable) }},
+	{"expires", func(d *decoder, r *schemas.Review, v *tree, at string) { d.duration(&r.Expires, v, at) }},
+}
+
+var workflowFields = []field[schemas.Workflow]{
+	{"name", func(d *decoder, w *schemas.Workflow, v *tree, at string) { d.needed(&w.Name, v, at, unreadable) }},
+	{"definition", func(d *decoder, w *schemas.Workflow, v *tree, at string) { d.definition(&w.Definition, v, at) }},
+}
+
+var fallbackFields = []field[schemas.Fallback]{
+	{"capability", func(d *decoder, f *schemas.Fallback, v *tree, at string) { d.capability(&f.Capability, v, at) }},
+	{"inputs", func(d *decoder, f *schemas.Fallback, v *tree, at string) { d.object(&f.Inputs, v, at) }},
+	{"value", func(d *decoder, f *schemas.Fallback, v *tree, at string) { d.value(&f.Value, v, at) }},
+}
+
+var compensateFields = []field[schemas.Compensate]{
+	{"capability", func(d *decoder, c *schemas.Compensate, v *tree, at string) { d.capability(&c.Capability, v, at) }},
+	{"inputs", func(d *decoder, c *schemas.Compensate, v *tree, at string) { d.object(&c.Inputs, v, at) }},
+	{"timeout", func(d *decoder, c *schemas.Compensate, v *tree, at string) { d.duration(&c.Timeout, v, at) }},
+	{"retry", func(d *decoder, c *schemas.Compensate, v *tree, at string) { d.retry(&c.Retry, v, at) }},
+}
+
+var onUnknownFields = []field[schemas.OnUnknown]{
+	{"then", func(d *decoder, u *schemas.OnUnknown, v *tree, at string) { d.text(&u.Then, v, at) }},
+	{"verify", func(d *decoder, u *schemas.OnUnknown, v *tree, at string) {
+		u.Verify = new(schemas.Verify)
+		d.aliases(v, at, callAliases)
+		fields(d, u.Verify, v, at, "verify", verifyFields)
+		if v.kind != '{' {
+			*u.Verify = schemas.Verify{Capability: unreadable, Happened: "${true}"}
+		}
+	}},
+}
+
+var verifyFields = []field[schemas.Verify]{
+	{"capability", func(d *decoder, f *schemas.Verify, v *tree, at string) { d.capability(&f.Capability, v, at) }},
+	{"inputs", func(d *decoder, f *schemas.Verify, v *tree, at string) { d.object(&f.Inputs, v, at) }},
+	{"happened", func(d *decoder, f *schemas.Verify, v *tree, at string) {
+		if d.when(&f.Happened, v, at); f.Happened == "" && v.kind != '"' {
+			f.Happened = "${true}"
+		}
+	}},
+	{"output", func(d *decoder, f *schemas.Verify, v *tree, at string) { d.value(&f.Output, v, at) }},
 }
 
 var retryFields = []field[schemas.Retry]{
@@ -74,41 +144,46 @@ var retryFields = []field[schemas.Retry]{
 	{"no_retry_on", func(d *decoder, r *schemas.Retry, v *tree, at string) { d.codes(&r.NoRetryOn, v, at) }},
 }
 
-// nodeAliases are other words for fields of a node.
-var nodeAliases = map[string]string{
-	"if": "when", "needs": "depends_on", "input": "inputs", "args": "inputs", "arguments": "inputs", "with": "inputs",
-	"params": "inputs", "tool": "capability", "foreach": "for_each",
-}
+// takesNull are the fields whose null is a value; everywhere else it counts as absent.
+var takesNull = map[string]bool{"set": true, "output": true, "value": true}
 
-// synonyms are words that mean a field to many authors and are too far from it for spelling to find it.
-var synonyms = map[string]string{
-	"steps": "nodes", "tasks": "nodes", "version": "plan", "outputs": "output", "title": "name", "deadline": "timeout", "name": "id",
-	"result": "output", "after": "depends_on", "condition": "when", "sleep": "wait", "value": "set", "retry_policy": "retry", "max_retries": "retries",
-}
-
-// notSupported are the fields and values of the language that this runtime does not have yet, with what to write
-// instead.
-var notSupported = map[string]string{
-	"wait_for":          "end the plan before this node and submit the rest when the event arrives",
-	"review":            "end the plan before this node, ask the person, and submit the rest",
-	"workflow":          "write the workflow's nodes into this plan",
-	"for_each":          "write one node for each item, or compute a list in a set node with ${list.map(x, …)}",
-	"fallback":          "write the fallback as a node of its own with trigger_rule: one_failed, and on_error: continue on this one",
-	"compensate":        "write the compensation as a node of its own with trigger_rule: one_failed",
-	"safety_level":      "leave it out; to have a person decide, end the plan before this node and submit the rest",
-	"queue_timeout":     "use the plan's timeout, which covers waiting as well",
-	"total_timeout":     "use retry.max_elapsed, or the plan's timeout",
-	"heartbeat_timeout": "use timeout, which bounds one attempt",
-	"priority":          "use the plan's priority; a node has none of its own",
-	"max_parallel":      "use the plan's max_parallel",
-	"on_error suspend":  "use fail and rerun_execution from this node, or continue",
-	"on_error compensate": "write the compensation as a node of its own with trigger_rule: one_failed, and on_error: " +
-		"continue on this one",
-	"on_unknown verify": "use suspend, call the capability that can tell, and resume_execution with a patch",
-}
-
-// unsupportedKinds are those of notSupported that say what a node does.
-var unsupportedKinds = map[string]bool{"wait_for": true, "review": true, "workflow": true}
+// unreadable stands for a name that was refused already, so that nothing more is said of it.
+const unreadable = "?"
 
 // nullValue stands for the kind of a node whose real kind was refused, so that the rest of it can be checked.
 var nullValue = schemas.Value(json.RawMessage("null"))
+
+// callAliases are other words for the fields of a call.
+var callAliases = map[string]string{
+	"input": "inputs", "args": "inputs", "arguments": "inputs", "with": "inputs", "params": "inputs", "tool": "capability",
+}
+
+// nodeAliases are other words for fields of a node.
+var nodeAliases = merged(callAliases, map[string]string{
+	"if": "when", "needs": "depends_on", "foreach": "for_each", "for-each": "for_each", "forEach": "for_each", "fallbacks": "fallback",
+	"sleep": "wait", "delay": "wait", "wait_for_event": "wait_for",
+})
+
+func merged(a, b map[string]string) map[string]string {
+	all := make(map[string]string, len(a)+len(b))
+	for _, m := range []map[string]string{a, b} {
+		for k, v := range m {
+			all[k] = v
+		}
+	}
+	return all
+}
+
+// synonyms are words that mean a field to many authors and are too far from it for spelling to find it; the first that
+// the object has is meant.
+var synonyms = map[string][]string{
+	"steps": {"nodes"}, "tasks": {"nodes"}, "version": {"plan"}, "outputs": {"output"}, "title": {"name"}, "deadline": {"timeout", "expires"},
+	"name": {"id", "event"}, "result": {"output"}, "after": {"depends_on"}, "condition": {"when", "happened"}, "value": {"set"},
+	"retry_policy": {"retry"}, "max_retries": {"retries"},
+	"loop": {"for_each"}, "items": {"for_each"}, "each": {"for_each"}, "over": {"for_each"}, "map": {"for_each"},
+	"concurrency": {"max_parallel"}, "parallelism": {"max_parallel"}, "max_concurrency": {"max_parallel"},
+	"on_failure": {"on_error"}, "on_fail": {"on_error"}, "undo": {"compensate"}, "rollback": {"compensate"}, "compensation": {"compensate"},
+	"signal": {"wait_for", "event"}, "event": {"wait_for"}, "on_event": {"wait_for"}, "wait_for_signal": {"wait_for"},
+	"message": {"question"}, "text": {"question"}, "prompt": {"question"}, "timeout": {"expires"}, "expires": {"timeout"},
+	"success": {"happened"}, "check": {"happened"}, "default": {"value"}, "plan": {"definition"}, "ref": {"name"},
+}

@@ -59,6 +59,15 @@ const (
 	codeUnknownArgument   = "unknown_argument"
 	codeWrongArgument     = "wrong_argument"
 	codeLooserEffect      = "looser_effect"
+
+	codeMissingField        = "missing_field"
+	codeInvalidList         = "invalid_list"
+	codeMisplacedRoot       = "misplaced_root"
+	codeVerifyNotRead       = "verify_not_read"
+	codeUnreachableFallback = "unreachable_fallback"
+	codeNothingToCompensate = "nothing_to_compensate"
+	codeOnceCompensation    = "once_compensation"
+	codeShortTotalTimeout   = "short_total_timeout"
 )
 
 // findings collects what is wrong, in order, up to a number.

@@ -3,8 +3,6 @@ package plan
 import (
 	"slices"
 	"strings"
-
-	"github.com/runplane/runplane/schemas"
 )
 
 // findCycles returns up to limit cycles that share no node, each as the indices along its arrows: every node depends on
@@ -71,48 +69,6 @@ func cyclePath(nodes []Node, cycle []int) string {
 		names = append(append(names[:most-1:most-1], "…"), names[0])
 	}
 	return strings.Join(names, " → ")
-}
-
-// Explain tells what the program would do at most.
-func (p *Program) Explain() schemas.Explain {
-	e := schemas.Explain{Waves: [][]string{}, CriticalPath: []string{}, Reviews: []string{}, OnceNodes: []string{}}
-	wave := make([]int, len(p.Nodes))
-	last := -1 // the end of the longest chain
-	for _, i := range p.order() {
-		n := &p.Nodes[i]
-		for _, d := range n.Deps {
-			wave[i] = max(wave[i], wave[d]+1)
-		}
-		if last < 0 || wave[i] > wave[last] {
-			last = i
-		}
-	}
-	for i := range p.Nodes {
-		n := &p.Nodes[i]
-		for len(e.Waves) <= wave[i] {
-			e.Waves = append(e.Waves, nil)
-		}
-		e.Waves[wave[i]] = append(e.Waves[wave[i]], n.ID)
-		if n.Kind == KindCapability {
-			e.MaxCalls += n.Retry.MaxAttempts
-			if n.Effect == schemas.EffectOnce {
-				e.OnceNodes = append(e.OnceNodes, n.ID)
-			}
-		}
-	}
-	for i := last; i >= 0; {
-		e.CriticalPath = append(e.CriticalPath, p.Nodes[i].ID)
-		before := -1
-		for _, d := range p.Nodes[i].Deps {
-			if wave[d] == wave[i]-1 {
-				before = d
-				break
-			}
-		}
-		i = before
-	}
-	slices.Reverse(e.CriticalPath)
-	return e
 }
 
 // order lists the nodes so that each comes after those it depends on.

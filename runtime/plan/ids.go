@@ -25,7 +25,7 @@ func (c *compiler) identifiers() {
 	seen := make(map[string]int, len(c.plan.Nodes))
 	for i := range c.plan.Nodes {
 		n := &c.plan.Nodes[i]
-		at := pointerToItem("/nodes", i)
+		at := c.at(i)
 		first, again := seen[n.ID]
 		switch {
 		case n.ID == "":
@@ -100,13 +100,11 @@ func repairID(text string) string {
 // wordFor names a node by what it does.
 func wordFor(n *schemas.Node) string {
 	_, name, _ := strings.Cut(n.Capability, ".")
-	switch {
-	case name != "":
+	if name != "" {
 		return repairID(name)
-	case len(n.Set) > 0:
-		return "set"
-	case n.Wait != "":
-		return "wait"
+	}
+	for _, kind := range kindsOf(n) {
+		return kind
 	}
 	return "node"
 }
@@ -119,7 +117,7 @@ func (c *compiler) renameReferences(renamed []rename) {
 		byName[r.from] = r
 	}
 	text := func(at, s string) string {
-		if !strings.Contains(s, "${") && !strings.HasSuffix(at, "/when") {
+		if !strings.Contains(s, "${") && !strings.HasSuffix(at, "/when") && !strings.HasSuffix(at, "/happened") && !strings.HasSuffix(at, "/for_each") {
 			return s
 		}
 		for _, r := range renamed {
@@ -137,9 +135,10 @@ func (c *compiler) renameReferences(renamed []rename) {
 		}
 		return t.appendTo(nil)
 	}
+	object := func(at string, o schemas.Object) schemas.Object { return schemas.Object(value(at, json.RawMessage(o))) }
 	for i := range c.plan.Nodes {
 		n := &c.plan.Nodes[i]
-		at := pointerToItem("/nodes", i)
+		at := c.at(i)
 		n.DependsOn = slices.Clone(n.DependsOn)
 		for k, id := range n.DependsOn {
 			if r, ok := byName[id]; ok {
@@ -148,10 +147,34 @@ func (c *compiler) renameReferences(renamed []rename) {
 			}
 		}
 		n.When, n.Wait = text(at+"/when", n.When), text(at+"/wait", n.Wait)
-		n.Inputs = schemas.Object(value(at+"/inputs", json.RawMessage(n.Inputs)))
+		n.Inputs = object(at+"/inputs", n.Inputs)
 		n.Set = schemas.Value(value(at+"/set", json.RawMessage(n.Set)))
+		n.ForEach = schemas.Value(value(at+"/for_each", json.RawMessage(n.ForEach)))
+		if n.Review != nil {
+			r := *n.Review
+			r.Question = text(at+questionAt(n), r.Question)
+			n.Review = &r
+		}
+		n.Fallback = slices.Clone(n.Fallback)
+		for k := range n.Fallback {
+			f, at := &n.Fallback[k], pointerToItem(at+"/fallback", k)
+			f.Inputs = object(at+"/inputs", f.Inputs)
+			f.Value = schemas.Value(value(at+"/value", json.RawMessage(f.Value)))
+		}
+		if n.Compensate != nil {
+			u := *n.Compensate
+			u.Inputs = object(at+"/compensate/inputs", u.Inputs)
+			n.Compensate = &u
+		}
+		if n.OnUnknown != nil && n.OnUnknown.Verify != nil {
+			v, at := *n.OnUnknown.Verify, at+"/on_unknown/verify"
+			v.Inputs = object(at+"/inputs", v.Inputs)
+			v.Happened = text(at+"/happened", v.Happened)
+			v.Output = schemas.Value(value(at+"/output", json.RawMessage(v.Output)))
+			n.OnUnknown = &schemas.OnUnknown{Then: n.OnUnknown.Then, Verify: &v}
+		}
 	}
-	c.plan.Output = schemas.Value(value("/output", json.RawMessage(c.plan.Output)))
+	c.plan.Output = schemas.Value(value(c.base+"/output", json.RawMessage(c.plan.Output)))
 }
 
 func (c *compiler) addFix(r rename, op schemas.PatchOp) {

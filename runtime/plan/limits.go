@@ -11,7 +11,9 @@ import (
 type Limits struct {
 	MaxBytes      int              // of a plan as it arrives; 256 KiB
 	MaxDepth      int              // levels of nesting in a plan; 64
-	MaxNodes      int              // 1,000
+	MaxNodes      int              // those of plans within the plan too; 1,000
+	MaxNesting    int              // definitions within definitions; 4
+	MaxItems      int              // of a for_each that says nothing of its own, and the most it may say; 10,000
 	MaxReferences int              // dependencies of all nodes together; 50,000
 	MaxExpression int              // bytes of one expression; 4,096
 	MaxCost       uint64           // of one evaluation, in units of the expression language; 1,000,000
@@ -28,6 +30,8 @@ func (l Limits) filled() Limits {
 		MaxBytes:      cmp.Or(l.MaxBytes, 256<<10),
 		MaxDepth:      cmp.Or(l.MaxDepth, 64),
 		MaxNodes:      cmp.Or(l.MaxNodes, 1000),
+		MaxNesting:    cmp.Or(l.MaxNesting, 4),
+		MaxItems:      cmp.Or(l.MaxItems, 10_000),
 		MaxReferences: cmp.Or(l.MaxReferences, 50_000),
 		MaxExpression: cmp.Or(l.MaxExpression, 4096),
 		MaxCost:       cmp.Or(l.MaxCost, 1_000_000),

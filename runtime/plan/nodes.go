@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/runplane/runplane/schemas"
@@ -18,8 +19,8 @@ func (d *decoder) nodes(p *schemas.Plan, v *tree, at string) {
 		d.wrong(v, at, "a list of nodes")
 		return
 	}
-	if len(v.items) > d.lim.MaxNodes {
-		d.out.errorf(codeTooManyNodes, at, "the plan has %d nodes; at most %d are allowed", len(v.items), d.lim.MaxNodes)
+	if d.count += len(v.items); d.count > d.lim.MaxNodes {
+		d.out.errorf(codeTooManyNodes, at, "the plan has %d nodes; at most %d are allowed", d.count, d.lim.MaxNodes)
 		return
 	}
 	p.Nodes = make([]schemas.Node, len(v.items))
@@ -32,10 +33,11 @@ func (d *decoder) nodes(p *schemas.Plan, v *tree, at string) {
 }
 
 // aside is where the fix of a map of nodes puts it while it makes the list.
-const aside = "/nodes_by_id"
+const aside = "_by_id"
 
 // nodeMap turns a map of nodes into the list, in its order.
 func (d *decoder) nodeMap(v *tree, at string) {
+	aside := at + aside
 	ops := []schemas.PatchOp{opMove(at, aside), opAdd(at, json.RawMessage("[]"))}
 	for i, id := range v.names {
 		n := &v.items[i]
@@ -58,28 +60,28 @@ func (d *decoder) node(n *schemas.Node, v *tree, at string) {
 		n.Set = nullValue
 		return
 	}
-	d.aliases(v, at)
+	d.aliases(v, at, nodeAliases)
 	d.retries(v, at)
+	d.relocate(v, at)
 	what := "node"
 	if id := v.get("id"); id != nil && id.kind == '"' {
 		what = fmt.Sprintf("node %q", shorten(id.text()))
 	}
 	fields(d, n, v, at, what, nodeFields)
-	if n.Capability != "" || len(n.Set) > 0 || n.Wait != "" {
+	if len(kindsOf(n)) > 0 {
 		return
 	}
-	for _, name := range v.names {
-		known := name == "capability" || name == "set" || name == "wait"
-		if unsupportedKinds[name] || known && v.get(name).kind != 'n' {
+	for i, name := range v.names { // a kind was given and could not be read
+		if slices.Contains(kindNames, name) && v.items[i].kind != 'n' {
 			n.Set = nullValue
 		}
 	}
 }
 
 // aliases writes other words for fields as the fields.
-func (d *decoder) aliases(v *tree, at string) {
+func (d *decoder) aliases(v *tree, at string, words map[string]string) {
 	for i, name := range v.names {
-		canonical, ok := nodeAliases[name]
+		canonical, ok := words[name]
 		if !ok {
 			continue
 		}

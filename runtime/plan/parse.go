@@ -16,7 +16,7 @@ import (
 // are JSON pointers into the plan; each fix assumes that the fixes of the findings before it were applied.
 func Parse(source []byte, lim Limits) (*schemas.Plan, []schemas.Finding) {
 	lim = lim.filled()
-	d := &decoder{lim: lim, out: findings{max: lim.MaxFindings}}
+	d := &decoder{lim: lim, out: findings{max: lim.MaxFindings}, table: planFields}
 	t, ok := d.read(source, true)
 	if !ok {
 		return nil, d.out.result()

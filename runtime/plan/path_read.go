@@ -21,6 +21,19 @@ func appendPath(dst []byte, scope Scope, p path) ([]byte, error) {
 		return appendInside(dst, scope.Session(), p, 0, nil)
 	case "execution":
 		return appendInside(dst, scope.Execution(), p, 0, nil)
+	case "output":
+		return appendInside(dst, scope.Output(), p, 0, nil)
+	case "item", "index":
+		item, index := scope.Item()
+		switch {
+		case item == nil:
+			return nil, notHere(p)
+		case p.root == "item":
+			return appendInside(dst, item, p, 0, nil)
+		case len(p.steps) > 0:
+			return nil, noSuchStep(p, 0, &tree{kind: '0'}, nil)
+		}
+		return strconv.AppendInt(dst, int64(index), 10), nil
 	case "nodes":
 		if id := p.nodeID(); id != "" {
 			node, err := scope.Node(id)
@@ -31,6 +44,11 @@ func appendPath(dst []byte, scope Scope, p path) ([]byte, error) {
 		}
 	}
 	return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: expressions read inputs, nodes.<id>, execution and session", p)
+}
+
+// notHere is the error of item and index outside for_each.
+func notHere(p path) *schemas.Error {
+	return schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: there is no item, because the node has no for_each", p)
 }
 
 func appendNode(dst []byte, node *NodeValue, p path) ([]byte, error) {

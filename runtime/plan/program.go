@@ -39,7 +39,9 @@ type Pin struct {
 // Definition is the durable form of an accepted plan.
 type Definition struct {
 	Plan schemas.Plan   `json:"plan"`
-	Pins map[string]Pin `json:"pins,omitempty"` // by realm.name
+	Pins map[string]Pin `json:"pins,omitempty"` // by realm.name, those of plans within the plan too
+	// MaxItems is the limit of a for_each that gives none, where it is not the default.
+	MaxItems int `json:"max_items,omitempty"`
 }
 
 // Kind of a node.

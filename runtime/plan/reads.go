@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,21 +9,78 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-func (c *compiler) readsFrom(s site, r Read) {
-	switch root := r.Path.root; {
-	case root == "nodes":
+// readsFrom checks one read; false says that the rest of the expression need not be looked at.
+func (c *compiler) readsFrom(s site, r Read) bool {
+	switch root := r.Path.root; root {
+	case "nodes":
 		c.readsNode(s, r)
-	case root == "inputs":
+	case "inputs":
 		c.readsInput(s, r)
-	case root == "execution":
+	case "execution":
 		if len(r.Path.steps) > 0 && !slices.Contains(executionFields, r.Path.steps[0].key) {
 			c.unknownStep(s, r, 0, codeUnknownMember, schemas.SeverityError, "the execution has no %q", executionFields)
 		}
-	case root == "session":
-	case slices.Contains(reservedRoots, root):
-		c.out.errorf(codeNotSupported, s.at, "%s belongs to for_each, which this runtime does not have yet; %s", root, notSupported["for_each"])
+	case "session":
+	case "item", "index":
+		if s.may&readsItem == 0 {
+			c.noItem(s, r)
+			return false
+		}
+		if root == "item" && !r.Guarded {
+			c.follow(s, r, 0, c.itemShape(s.node), "the item")
+		}
+	case "output":
+		if s.may&readsOutput == 0 {
+			c.noOutput(s)
+			return false
+		}
+		if v := c.plan.Nodes[s.node].OnUnknown.Verify; !r.Guarded {
+			c.follow(s, r, 0, c.toolShape(v.Capability), "the output of "+v.Capability)
+		}
 	default:
 		c.unknownRoot(s, root)
+	}
+	return true
+}
+
+// noItem reports item and index where there are none. A condition over the item becomes a filter of the list.
+func (c *compiler) noItem(s site, r Read) {
+	root := r.Path.root
+	var list *Template
+	if s.node >= 0 {
+		list = c.prog.Nodes[s.node].ForEach
+	}
+	switch {
+	case list == nil && c.outer != nil && len(c.outer.plan.Nodes[c.holder].ForEach) > 0:
+		c.out.errorf(codeMisplacedRoot, s.at, "%s is not known in the definition: pass it in, as in inputs: {x: \"${%s}\"} beside for_each, and read ${inputs.x}", root, r.Path)
+	case list == nil:
+		c.out.errorf(codeMisplacedRoot, s.at, "%s in ${%s} belongs to for_each, which is not here", root, shorten(s.text))
+	case s.field == "/when":
+		f := c.out.errorf(codeMisplacedRoot, s.at, "when is asked once, before the list, and knows no %s: filter the list instead, as in for_each: \"${list.filter(item, item.ok)}\"", root)
+		holes := list.holes()
+		if root == "index" || len(holes) != 1 || holes[0].at != "" || holes[0].inside || s.inside {
+			return
+		}
+		of := holes[0].text
+		if !holes[0].plain {
+			of = "(" + of + ")"
+		}
+		at := c.at(s.node)
+		f.Fix = []schemas.PatchOp{
+			c.fixText(at+"/for_each", holes[0].source, func(string) string { return "${" + of + ".filter(item, " + s.text + ")}" }),
+			opRemove(s.at),
+		}
+	default:
+		c.out.errorf(codeMisplacedRoot, s.at, "%s is not known in %s", root, strings.TrimPrefix(s.field, "/"))
+	}
+}
+
+// noOutput reports a bare output; beside a node's own call it is that node's.
+func (c *compiler) noOutput(s site) {
+	f := c.out.errorf(codeMisplacedRoot, s.at, "output alone is the answer of a verification (on_unknown.verify); what a node gave is read as nodes.<id>.output, got ${%s}", shorten(s.text))
+	if s.may&readsSelf != 0 {
+		own := "nodes." + c.plan.Nodes[s.node].ID + ".output"
+		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, "output", own) })}
 	}
 }
 
@@ -62,11 +120,30 @@ func (c *compiler) readsInput(s site, r Read) {
 			if i > 0 {
 				severity, format = schemas.SeverityWarning, "this input has no %q"
 			}
-			c.unknownStep(s, r, i, codeUnknownInput, severity, format, at.keys())
+			if i > 0 || !c.outerInput(s, step.key) {
+				c.unknownStep(s, r, i, codeUnknownInput, severity, format, at.keys())
+			}
 			return
 		}
 		at = next
 	}
+}
+
+// outerInput reports an input that the plan around the definition has; the fix passes it in.
+func (c *compiler) outerInput(s site, name string) bool {
+	if c.outer == nil || c.outer.inputs == nil || c.outer.inputs.get(name) == nil || !isName(name) {
+		return false
+	}
+	n, at := &c.outer.plan.Nodes[c.holder], c.outer.at(c.holder)+"/inputs"
+	f := c.out.errorf(codeUnknownInput, s.at, "a definition has inputs of its own; pass %q in with the inputs of node %q", name, n.ID)
+	value := json.RawMessage(quote("${inputs." + name + "}"))
+	if len(n.Inputs) == 0 && !c.passed {
+		f.Fix = []schemas.PatchOp{opAdd(at, json.RawMessage("{}"))}
+	}
+	f.Fix = append(f.Fix, opAdd(at+"/"+name, value))
+	c.passed = true
+	c.inputs.put(name, *c.outer.inputs.get(name)) // passed in from here on
+	return true
 }
 
 func (c *compiler) readsNode(s site, r Read) {
@@ -78,10 +155,13 @@ func (c *compiler) readsNode(s site, r Read) {
 	}
 	i, known := c.ids[id]
 	switch {
+	case !known && c.outer != nil && c.outer.knows(id):
+		c.out.errorf(codeUnknownNode, s.at, "node %q is outside of the definition: pass what you need of it in with the inputs of the workflow node, and read it as ${inputs.…}", id)
+		return
 	case !known:
 		c.unknownStep(s, r, 0, codeUnknownNode, schemas.SeverityError, "no node %q", c.nodeNames())
 		return
-	case i == s.node:
+	case i == s.node && s.may&readsSelf == 0:
 		c.out.errorf(codeSelfDependency, s.at, "node %q reads its own result in ${%s}", id, shorten(s.text))
 		return
 	case len(p.steps) == 1:
@@ -93,14 +173,29 @@ func (c *compiler) readsNode(s site, r Read) {
 		return
 	}
 	if member.key == "output" && !r.Guarded {
-		c.readsOutput(s, r, i)
+		c.follow(s, r, 2, c.shapeFor(i, s.node, s.may), "the output of "+c.whose(i))
 	}
+}
+
+// whose names what gave a node's output.
+func (c *compiler) whose(node int) string {
+	n := &c.plan.Nodes[node]
+	if n.Capability != "" {
+		return n.Capability
+	}
+	return fmt.Sprintf("node %q", n.ID)
+}
+
+// knows reports whether this plan, or one around it, has the node.
+func (c *compiler) knows(id string) bool {
+	_, ok := c.ids[id]
+	return ok || c.outer != nil && c.outer.knows(id)
 }
 
 // unknownMember reports nodes.a.x; mostly x is a field of the output.
 func (c *compiler) unknownMember(s site, r Read, node int) {
 	p := r.Path
-	names, _ := c.outputShape(node).properties()
+	names, _ := c.shapeFor(node, s.node, s.may).properties()
 	near := schemas.Nearest(p.steps[1].key, members, 1)
 	if slices.Contains(names, p.steps[1].key) || len(near) == 0 {
 		id := p.steps[0].key
@@ -116,18 +211,10 @@ func (c *compiler) unknownMember(s site, r Read, node int) {
 	c.unknownStep(s, r, 1, codeUnknownMember, schemas.SeverityError, "a node has no %q", members)
 }
 
-// outputShape is what the node's tool says about its output.
-func (c *compiler) outputShape(node int) shape {
-	if t := c.tools[c.plan.Nodes[node].Capability]; t != nil {
-		return t.output
-	}
-	return shape{}
-}
-
-func (c *compiler) readsOutput(s site, r Read, node int) {
-	at := c.outputShape(node)
+// follow checks the steps of a path, from one on, against what is known of the value.
+func (c *compiler) follow(s site, r Read, from int, at shape, whose string) {
 	for i, step := range r.Path.steps {
-		if i < 2 {
+		if i < from {
 			continue
 		}
 		if at.at == nil {
@@ -152,11 +239,13 @@ func (c *compiler) readsOutput(s site, r Read, node int) {
 		}
 		next, known := at.property(step.key)
 		if !known {
+			severity, format := schemas.SeverityWarning, " declares no %q"
 			names, closed := at.properties()
 			if closed {
-				c.unknownStep(s, r, i, codeUnknownOutput, schemas.SeverityError, "the output of "+strings.ReplaceAll(c.plan.Nodes[node].Capability, "%", "%%")+" has no %q", names)
-			} else if len(names) > 0 {
-				c.unknownStep(s, r, i, codeUnknownOutput, schemas.SeverityWarning, "the output of "+strings.ReplaceAll(c.plan.Nodes[node].Capability, "%", "%%")+" declares no %q", names)
+				severity, format = schemas.SeverityError, " has no %q"
+			}
+			if closed || len(names) > 0 {
+				c.unknownStep(s, r, i, codeUnknownOutput, severity, strings.ReplaceAll(whose, "%", "%%")+format, names)
 			}
 			return
 		}

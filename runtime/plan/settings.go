@@ -12,9 +12,10 @@ import (
 // The values of the settings that are words.
 var (
 	triggerRules = []string{string(schemas.AllSuccess), string(schemas.NoneFailed), string(schemas.AllDone), string(schemas.OneSuccess), string(schemas.OneFailed)}
-	onErrors     = []string{string(schemas.OnErrorFail), string(schemas.OnErrorContinue)}
+	onErrors     = []string{string(schemas.OnErrorFail), string(schemas.OnErrorContinue), string(schemas.OnErrorSuspend), string(schemas.OnErrorCompensate)}
 	onUnknowns   = []string{schemas.OnUnknownSuspend, schemas.OnUnknownFail, schemas.OnUnknownRetry}
 	effects      = []string{string(schemas.EffectRead), string(schemas.EffectIdempotent), string(schemas.EffectOnce)}
+	safetyLevels = []string{schemas.SafetyNormal, schemas.SafetyReview}
 )
 
 // maxParallel is the highest max_parallel, and maxKey the longest idempotency_key.
@@ -28,83 +29,45 @@ const (
 func (c *compiler) planSettings() {
 	p := &c.plan
 	if p.Version != schemas.PlanVersion && p.Version != "" {
-		c.out.errorf(codeWrongVersion, "/plan", "plan %q is not known; this is %q", p.Version, schemas.PlanVersion).Fix =
-			[]schemas.PatchOp{opReplaceText("/plan", schemas.PlanVersion)}
+		c.out.errorf(codeWrongVersion, c.base+"/plan", "plan %q is not known; this is %q", p.Version, schemas.PlanVersion).Fix =
+			[]schemas.PatchOp{opReplaceText(c.base+"/plan", schemas.PlanVersion)}
 	}
-	if p.Priority != 0 && (p.Priority < schemas.PriorityFirst || p.Priority > schemas.PriorityLast) {
-		c.outside("/priority", "priority", float64(p.Priority), schemas.PriorityFirst, schemas.PriorityLast)
+	if c.outer != nil {
+		c.outermost("priority", p.Priority != 0)
+		c.outermost("idempotency_key", p.IdempotencyKey != "")
+	} else {
+		c.inRange("/priority", "priority", p.Priority, schemas.PriorityFirst, schemas.PriorityLast)
 	}
-	if p.MaxParallel < 0 || p.MaxParallel > maxParallel {
-		c.outside("/max_parallel", "max_parallel", float64(p.MaxParallel), 1, maxParallel)
-	}
+	c.inRange(c.base+"/max_parallel", "max_parallel", p.MaxParallel, 1, maxParallel)
 	if len(p.IdempotencyKey) > maxKey {
-		c.out.errorf(codeOutOfRange, "/idempotency_key", "idempotency_key has %d bytes; at most %d are allowed", len(p.IdempotencyKey), maxKey)
+		c.out.errorf(codeOutOfRange, c.base+"/idempotency_key", "idempotency_key has %d bytes; at most %d are allowed", len(p.IdempotencyKey), maxKey)
 	}
-	c.duration("/timeout", "timeout", p.Timeout)
+	c.duration(c.base+"/timeout", "timeout", p.Timeout)
 	if p.Defaults != nil {
-		c.duration("/defaults/timeout", "timeout", p.Defaults.Timeout)
-		c.retry("/defaults/retry", p.Defaults.Retry)
+		c.duration(c.base+"/defaults/timeout", "timeout", p.Defaults.Timeout)
+		c.retry(c.base+"/defaults/retry", p.Defaults.Retry)
 	}
 	if strings.Contains(string(p.Inputs), "${") && !strings.Contains(string(p.Inputs), "$${") {
-		c.out.warnf(codeNotEvaluated, "/inputs", "inputs hold ${…}, which is not evaluated here: inputs are plain values")
+		message := "inputs hold ${…}, which is not evaluated here: inputs are plain values"
+		if c.outer != nil {
+			message += "; what is computed goes into the inputs of the workflow node"
+		}
+		c.out.warnf(codeNotEvaluated, c.base+"/inputs", "%s", message)
 	}
 }
 
-// nodeSettings checks everything about a node but its references; false when it has not exactly one kind.
-func (c *compiler) nodeSettings(i int) bool {
-	n := &c.plan.Nodes[i]
-	at := pointerToItem("/nodes", i)
-	var kinds []string
-	for _, k := range []struct {
-		name  string
-		given bool
-	}{{"capability", n.Capability != ""}, {"set", len(n.Set) > 0}, {"wait", n.Wait != ""}} {
-		if k.given {
-			kinds = append(kinds, k.name)
-		}
+// outermost refuses a field that only a whole plan has.
+func (c *compiler) outermost(name string, given bool) {
+	if given {
+		at := c.base + "/" + name
+		c.out.errorf(codeMisplacedField, at, "%s belongs to the whole plan, not to a definition within it", name).Fix = []schemas.PatchOp{opRemove(at)}
 	}
-	switch len(kinds) {
-	case 0:
-		c.out.errorf(codeMissingKind, at, "node %q does nothing: give it one of capability, set and wait", n.ID)
-		return false
-	case 1:
-	default:
-		c.out.errorf(codeSeveralKinds, at, "node %q has %s: a node does one thing, so make a node of each", n.ID, strings.Join(kinds, " and "))
-		return false
-	}
-	if kinds[0] != "capability" {
-		c.misplaced(n, at, kinds[0])
-	}
-	c.word(at+"/trigger_rule", "trigger_rule", string(n.TriggerRule), triggerRules)
-	c.word(at+"/on_error", "on_error", string(n.OnError), onErrors)
-	if n.OnUnknown != nil {
-		c.word(at+"/on_unknown", "on_unknown", n.OnUnknown.Then, onUnknowns)
-	}
-	c.word(at+"/effect", "effect", string(n.Effect), effects)
-	c.duration(at+"/timeout", "timeout", n.Timeout)
-	c.retry(at+"/retry", n.Retry)
-	if n.When != "" {
-		c.condition(n.When, at+"/when")
-	}
-	if n.Wait != "" {
-		c.wait(n.Wait, at+"/wait")
-	}
-	return true
 }
 
-// misplaced reports settings that only a capability has.
-func (c *compiler) misplaced(n *schemas.Node, at, kind string) {
-	for _, s := range []struct {
-		name  string
-		given bool
-	}{
-		{"inputs", len(n.Inputs) > 0}, {"timeout", n.Timeout != 0}, {"retry", n.Retry != nil},
-		{"on_unknown", n.OnUnknown != nil}, {"effect", n.Effect != ""},
-	} {
-		if s.given {
-			f := c.out.errorf(codeMisplacedField, at+"/"+s.name, "node %q is a %s node; %s belongs to capability nodes alone", n.ID, kind, s.name)
-			f.Fix = []schemas.PatchOp{opRemove(at + "/" + s.name)}
-		}
+// inRange checks a whole number; 0 counts as absent.
+func (c *compiler) inRange(at, name string, got, low, high int) {
+	if got != 0 && (got < low || got > high) {
+		c.outside(at, name, float64(got), float64(low), float64(high))
 	}
 }
 
@@ -176,8 +139,8 @@ func errorCodes() []string {
 	return names
 }
 
-// condition wants a when that is one expression, or a literal true or false.
-func (c *compiler) condition(when, at string) {
+// condition wants one expression, or a literal true or false.
+func (c *compiler) condition(name, when, at string) {
 	if when == "true" || when == "false" {
 		return
 	}
@@ -196,7 +159,7 @@ func (c *compiler) condition(when, at string) {
 	if count == 1 && len(segments) == 1 {
 		return
 	}
-	message := "when must be one ${…} that is true or false"
+	message := name + " must be one ${…} that is true or false"
 	if count > 0 {
 		message += ": put the whole comparison inside it"
 	}

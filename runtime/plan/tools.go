@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,49 +20,78 @@ type liveTool struct {
 
 // pinTools finds every capability and pins what the plan is accepted with.
 func (c *compiler) pinTools() {
-	c.pins, c.tools = map[string]Pin{}, map[string]*liveTool{}
-	var realms []string
-	unavailable := map[string]bool{} // by realm, once asked
 	for i := range c.plan.Nodes {
 		n := &c.plan.Nodes[i]
-		if n.Capability == "" {
-			continue
-		}
-		at := pointerToItem("/nodes", i) + "/capability"
-		if t := c.tools[n.Capability]; t != nil {
-			c.effect(n, i, t)
-			continue
-		}
-		realm, name, ok := strings.Cut(n.Capability, ".")
-		if realms == nil {
-			realms = c.cat.Realms()
-		}
-		switch {
-		case !ok || realm == "" || name == "":
-			c.unqualified(n.Capability, at, realms)
-		case !slices.Contains(realms, realm):
-			c.unknownRealm(realm, name, at, realms)
-		default:
-			down, asked := unavailable[realm]
-			if !asked {
-				down = !c.available(realm, at)
-				unavailable[realm] = down
-			}
-			if down {
+		for _, call := range callsOf(n) {
+			if call.capability == unreadable {
 				continue
 			}
-			t, ok := c.cat.Tool(realm, name)
-			if !ok {
-				c.unknownCapability(realm, name, at, realms)
-				continue
+			t := c.tools[call.capability]
+			if t == nil {
+				t = c.findTool(call.capability, c.at(i)+call.at)
 			}
-			c.pin(n.Capability, at, t)
-			c.effect(n, i, c.tools[n.Capability])
+			if t != nil {
+				c.suits(n, i, call, t)
+			}
 		}
 		if c.out.full() {
 			return
 		}
 	}
+}
+
+// suits checks that the tool's effect goes with what the node wants of it.
+func (c *compiler) suits(n *schemas.Node, i int, call call, t *liveTool) {
+	at := c.at(i) + call.at
+	effect := cmp.Or(t.Effect, schemas.EffectOnce)
+	switch {
+	case call.at == "/capability":
+		c.effect(n, i, t)
+	case strings.HasPrefix(call.at, "/on_unknown") && effect != schemas.EffectRead:
+		c.out.errorf(codeVerifyNotRead, at, "%s has the effect %q; only a capability that reads may verify, because it is called whether or not the first call happened", call.capability, effect)
+	case strings.HasPrefix(call.at, "/compensate") && effect == schemas.EffectOnce:
+		c.out.warnf(codeOnceCompensation, at, "%s has the effect \"once\": a compensation whose outcome is unknown is not called again, and a person has to look; say in its policy that it is idempotent if it is", call.capability)
+	}
+}
+
+// findTool asks the catalog for a capability and pins it, or reports why there is none.
+func (c *compiler) findTool(capability, at string) *liveTool {
+	realm, name, ok := strings.Cut(capability, ".")
+	if c.realms == nil {
+		c.realms = c.cat.Realms()
+	}
+	switch {
+	case !ok || realm == "" || name == "":
+		c.unqualified(capability, at, c.realms)
+		return nil
+	case !slices.Contains(c.realms, realm):
+		c.unknownRealm(realm, name, at, c.realms)
+		return nil
+	}
+	down, asked := c.unavailable[realm]
+	if !asked {
+		down = !c.available(realm, at)
+		c.unavailable[realm] = down
+	}
+	if down {
+		return nil
+	}
+	t, ok := c.cat.Tool(realm, name)
+	if !ok {
+		c.unknownCapability(realm, name, at, c.realms)
+		return nil
+	}
+	c.pin(capability, at, t)
+	return c.tools[capability]
+}
+
+// realmOf is the realm of a capability; empty when it names none.
+func realmOf(capability string) string {
+	realm, _, ok := strings.Cut(capability, ".")
+	if !ok {
+		return ""
+	}
+	return realm
 }
 
 func (c *compiler) pin(capability, at string, t Tool) {
@@ -107,6 +137,9 @@ func (c *compiler) unqualified(capability, at string, realms []string) {
 		}
 	}
 	f.Message += "; the realms are " + nameList(realms, 20)
+	if strings.Contains(at, "/fallback/") {
+		f.Message += "; a fallback that is a value is written {value: …}"
+	}
 }
 
 func (c *compiler) unknownRealm(realm, name, at string, realms []string) {
@@ -154,7 +187,7 @@ func (c *compiler) effect(n *schemas.Node, i int, t *liveTool) {
 	if n.Effect == "" || !slices.Contains(effects, string(n.Effect)) || n.Effect.Rank() >= t.Effect.Rank() {
 		return
 	}
-	at := pointerToItem("/nodes", i) + "/effect"
+	at := c.at(i) + "/effect"
 	effect := t.Effect
 	if effect == "" {
 		effect = schemas.EffectOnce

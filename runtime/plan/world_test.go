@@ -56,6 +56,16 @@ func sampleWorld() world {
 				Effect:      schemas.EffectOnce, Hash: "h3",
 				Policy: schemas.Policy{Timeout: schemas.Duration(7e9), Retry: &schemas.Retry{MaxAttempts: 9}},
 			},
+			"find": {
+				InputSchema: json.RawMessage(`{"type":"object","properties":{"order":{"type":"string"}},"required":["order"],"additionalProperties":false}`),
+				OutputSchema: json.RawMessage(`{"type":"object","properties":{"found":{"type":"boolean"},"items":{"type":"array","items":{"type":"object",
+					"properties":{"id":{"type":"string"}},"additionalProperties":false}}},"additionalProperties":false}`),
+				Effect: schemas.EffectRead, Hash: "h5",
+			},
+			"void": {
+				InputSchema: json.RawMessage(`{"type":"object","properties":{"id":{"type":"string"}},"required":["id"],"additionalProperties":false}`),
+				Effect:      schemas.EffectIdempotent, Hash: "h6", Policy: schemas.Policy{IdempotencyArg: "key"},
+			},
 			"odd": {InputSchema: json.RawMessage(`{"$ref":"https://example.com/x.json"}`), Effect: schemas.EffectOnce},
 		},
 		"mail": {"send": {Effect: schemas.EffectOnce, Hash: "h4"}},
@@ -91,6 +101,7 @@ func (s *scope) Item() (*Value, int) {
 	return s.item, s.at
 }
 func (s *scope) Output() *Value { return s.output }
+
 func (s *scope) Node(id string) (NodeValue, error) {
 	n, ok := s.nodes[id]
 	if !ok {

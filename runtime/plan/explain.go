@@ -1,0 +1,131 @@
+package plan
+
+import (
+	"math"
+	"slices"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Explain tells what the program would do at most. A workflow counts as one node in waves and critical_path; what is
+// inside it is counted in max_calls and listed as workflow/node in reviews and once_nodes.
+func (p *Program) Explain() schemas.Explain {
+	e := schemas.Explain{Waves: [][]string{}, CriticalPath: []string{}, Reviews: []string{}, OnceNodes: []string{}}
+	wave := make([]int, len(p.Nodes))
+	last := -1 // the end of the longest chain
+	for _, i := range p.order() {
+		n := &p.Nodes[i]
+		for _, d := range n.Deps {
+			wave[i] = max(wave[i], wave[d]+1)
+		}
+		if last < 0 || wave[i] > wave[last] {
+			last = i
+		}
+	}
+	for i := range p.Nodes {
+		for len(e.Waves) <= wave[i] {
+			e.Waves = append(e.Waves, nil)
+		}
+		e.Waves[wave[i]] = append(e.Waves[wave[i]], p.Nodes[i].ID)
+	}
+	for i := last; i >= 0; {
+		e.CriticalPath = append(e.CriticalPath, p.Nodes[i].ID)
+		before := -1
+		for _, d := range p.Nodes[i].Deps {
+			if wave[d] == wave[i]-1 {
+				before = d
+				break
+			}
+		}
+		i = before
+	}
+	slices.Reverse(e.CriticalPath)
+	e.MaxCalls = p.tell(&e, "")
+	return e
+}
+
+// tell lists the reviews and once nodes below a prefix and counts the calls at most.
+func (p *Program) tell(e *schemas.Explain, prefix string) int {
+	total := 0
+	for i := range p.Nodes {
+		n := &p.Nodes[i]
+		if n.Kind == KindReview || n.Review {
+			e.Reviews = append(e.Reviews, prefix+n.ID)
+		}
+		if n.once() {
+			e.OnceNodes = append(e.OnceNodes, prefix+n.ID)
+		}
+		calls := n.maxCalls()
+		if n.Sub != nil {
+			calls = n.Sub.tell(e, prefix+n.ID+"/")
+		}
+		total = plus(total, times(n.maxItems(), calls))
+	}
+	return total
+}
+
+// once reports whether the node, or a fallback of it, makes a call that is never repeated without a decision.
+func (n *Node) once() bool {
+	if n.Kind != KindCapability {
+		return false
+	}
+	return n.Effect == schemas.EffectOnce ||
+		slices.ContainsFunc(n.Fallbacks, func(f Fallback) bool { return f.Target != nil && f.Target.Effect == schemas.EffectOnce })
+}
+
+// maxCalls counts the attempts of one item if everything fails as late as it can: every try, after each of them the
+// verification of what is unknown, every fallback, and the compensation.
+func (n *Node) maxCalls() int {
+	if n.Kind != KindCapability {
+		return 0
+	}
+	calls := n.Retry.MaxAttempts
+	if n.Verify != nil {
+		calls = plus(calls, times(n.Retry.MaxAttempts, n.Verify.Retry.MaxAttempts))
+	}
+	for _, f := range n.Fallbacks {
+		if f.Target != nil {
+			calls = plus(calls, f.Target.Retry.MaxAttempts)
+		}
+	}
+	if n.Compensate != nil {
+		calls = plus(calls, n.Compensate.Retry.MaxAttempts)
+	}
+	return calls
+}
+
+// maxItems is how often the node runs at most: the length of a list that is written out, else max_items.
+func (n *Node) maxItems() int {
+	if n.ForEach == nil {
+		return 1
+	}
+	if items, ok := n.ForEach.length(); ok {
+		return items
+	}
+	return n.MaxItems
+}
+
+// length counts the items of a template that is a list as it is written.
+func (t *Template) length() (int, bool) {
+	doc, _ := t.sample()
+	list, err := parseTree(string(doc))
+	if err != nil || list.kind != '[' {
+		return 0, false
+	}
+	return len(list.items), true
+}
+
+// plus and times stop at the largest number instead of overflowing.
+func plus(a, b int) int {
+	if a > math.MaxInt-b {
+		return math.MaxInt
+	}
+	return a + b
+}
+
+func times(a, b int) int {
+	if a != 0 && b > math.MaxInt/a {
+		return math.MaxInt
+	}
+	return a * b
+}

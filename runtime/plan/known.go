@@ -1,0 +1,208 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+)
+
+// What compile knows of a value before anything ran, as a JSON Schema: from a tool's outputSchema, or from how a value is
+// written.
+
+// shapeOf is what a plain path of a node leads to.
+func (c *compiler) shapeOf(p path, node int, may reach) shape {
+	var at shape
+	steps := p.steps
+	switch p.root {
+	case "item":
+		at = c.itemShape(node)
+	case "output":
+		if node >= 0 {
+			if u := c.plan.Nodes[node].OnUnknown; u != nil && u.Verify != nil {
+				at = c.toolShape(u.Verify.Capability)
+			}
+		}
+	case "nodes":
+		i, ok := c.ids[p.nodeID()]
+		if !ok || len(steps) < 2 || steps[1].key != "output" {
+			return shape{}
+		}
+		at, steps = c.shapeFor(i, node, may), steps[2:]
+	}
+	for _, s := range steps {
+		if s.index >= 0 {
+			at = at.item()
+		} else {
+			at, _ = at.property(s.key)
+		}
+	}
+	return at
+}
+
+func (c *compiler) toolShape(capability string) shape {
+	if t := c.tools[capability]; t != nil {
+		return t.output
+	}
+	return shape{}
+}
+
+// shapeFor is what another node, or a compensation of the node itself, reads as its output: for_each makes it a list,
+// but each item is undone with its own.
+func (c *compiler) shapeFor(node, reader int, may reach) shape {
+	s := c.outputShape(node)
+	if len(c.plan.Nodes[node].ForEach) == 0 || node == reader && may&readsSelf != 0 {
+		return s
+	}
+	list := object("type", text("array"))
+	if s.at != nil {
+		list.put("items", *s.at)
+	}
+	return shape{s.root, &list}
+}
+
+// outputShape is what is known of a node's output, or with for_each of each item's.
+func (c *compiler) outputShape(node int) shape {
+	if s, ok := c.shapes[node]; ok {
+		return s
+	}
+	var s shape
+	switch n := &c.plan.Nodes[node]; {
+	case n.Capability != "":
+		return c.toolShape(n.Capability)
+	case len(n.Set) > 0:
+		s = writtenShape(string(n.Set))
+	case n.Review != nil:
+		t := object("type", text("object"), "properties", object("decision", object("type", text("string")), "comment", object(), "by", object("type", text("string"))),
+			"additionalProperties", tree{kind: 'f', raw: "false"})
+		s = shape{&t, &t}
+	case definitionOf(n) != nil:
+		s = writtenShape(string(definitionOf(n).Output))
+	}
+	if c.shapes == nil {
+		c.shapes = map[int]shape{}
+	}
+	c.shapes[node] = s
+	return s
+}
+
+func writtenShape(raw string) shape {
+	t, err := parseTree(raw)
+	if err != nil {
+		return shape{}
+	}
+	s := schemaOf(&t)
+	return shape{&s, &s}
+}
+
+// itemShape is what is known of an item of the node's for_each.
+func (c *compiler) itemShape(node int) shape {
+	n := &c.plan.Nodes[node]
+	t, err := parseTree(string(n.ForEach))
+	if err != nil {
+		return shape{}
+	}
+	if t.kind == '[' {
+		return commonShape(t.items)
+	}
+	list := c.prog.Nodes[node].ForEach
+	holes := list.holes()
+	if len(holes) != 1 || !holes[0].plain || holes[0].at != "" {
+		return shape{}
+	}
+	p := holes[0].path
+	if p.root != "inputs" {
+		return c.shapeOf(p, node, 0).item()
+	}
+	at := c.inputs
+	for _, s := range p.steps {
+		if at != nil {
+			at = at.step(s)
+		}
+	}
+	if at == nil || at.kind != '[' {
+		return shape{}
+	}
+	return commonShape(at.items)
+}
+
+// commonShape is what all values of a list have in common: their type, and of objects every key that one has.
+func commonShape(items []tree) shape {
+	if len(items) == 0 {
+		return shape{}
+	}
+	s := schemaOf(&items[0])
+	for i := 1; i < len(items); i++ {
+		next := schemaOf(&items[i])
+		s = merge(&s, &next)
+	}
+	return shape{&s, &s}
+}
+
+// merge joins two schemas of schemaOf; where they differ nothing is known.
+func merge(a, b *tree) tree {
+	at, bt := a.get("type"), b.get("type")
+	switch {
+	case at == nil || bt == nil || at.raw != bt.raw:
+		return object()
+	case at.raw != `"object"`:
+		return object("type", *at)
+	}
+	pa, pb := a.get("properties"), b.get("properties")
+	properties := object()
+	for i, name := range pa.names {
+		if other := pb.get(name); other != nil {
+			properties.put(name, merge(&pa.items[i], other))
+		} else {
+			properties.put(name, pa.items[i])
+		}
+	}
+	for i, name := range pb.names {
+		if pa.get(name) == nil {
+			properties.put(name, pb.items[i])
+		}
+	}
+	both := object("type", *at, "properties", properties)
+	if a.get("additionalProperties") != nil && b.get("additionalProperties") != nil {
+		both.put("additionalProperties", tree{kind: 'f', raw: "false"})
+	}
+	return both
+}
+
+// schemaOf is the schema of a value as it is written; of what ${…} gives nothing is known.
+func schemaOf(t *tree) tree {
+	switch t.kind {
+	case '{':
+		properties := object()
+		s := object("type", text("object"))
+		open := slices.ContainsFunc(t.names, func(name string) bool { return strings.Contains(name, "${") })
+		for i, name := range t.names {
+			properties.put(name, schemaOf(&t.items[i]))
+		}
+		s.put("properties", properties)
+		if !open {
+			s.put("additionalProperties", tree{kind: 'f', raw: "false"})
+		}
+		return s
+	case '"':
+		segments, fault := splitString(t.text())
+		if fault != nil || len(segments) == 1 && segments[0].expression {
+			return object()
+		}
+		return object("type", text("string"))
+	case 'n':
+		return object()
+	default:
+		return object("type", text(t.jsonType()))
+	}
+}
+
+// object makes an object of names and values.
+func object(pairs ...any) tree {
+	t := tree{kind: '{'}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		t.names = append(t.names, pairs[i].(string))
+		t.items = append(t.items, pairs[i+1].(tree))
+	}
+	return t
+}
+
+func text(s string) tree { return tree{kind: '"', raw: quote(s)} }

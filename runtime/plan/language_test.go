@@ -1,0 +1,188 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// whole uses every kind and every field of the language.
+const whole = `
+plan: v1
+name: whole
+inputs: {order_id: A-17, contacts: [{email: a@x, name: A}, {email: b@x}], limit: 100}
+timeout: 10m
+defaults: {retry: {max_attempts: 2}}
+nodes:
+  - {id: order, capability: shop.get_order, inputs: {id: "${inputs.order_id}"}, queue_timeout: 1m, priority: 1}
+  - id: ok
+    review: "Refund ${inputs.order_id} of ${nodes.order.output.total}?"
+  - {id: second, review: {question: "Sure?", expires: 2d}, depends_on: [ok]}
+  - {id: paid, wait_for: order_paid}
+  - {id: shipped, wait_for: {event: order_shipped, timeout: 3d}, depends_on: [paid], on_error: continue}
+  - id: refund
+    capability: shop.charge
+    when: "${nodes.ok.output.decision == 'approved'}"
+    inputs: {order: "${nodes.order.output.id}", cents: "${nodes.order.output.total}"}
+    safety_level: review
+    timeout: 5s
+    total_timeout: 1m
+    heartbeat_timeout: 2s
+    fallback: ["mail.send", {capability: shop.charge, inputs: {order: x, cents: 1}}, {value: {id: "none-${inputs.order_id}"}}]
+    on_error: compensate
+    on_unknown:
+      then: fail
+      verify: {capability: shop.find, inputs: {order: "${inputs.order_id}"}, happened: "${size(output.items) > 0}", output: {id: "${output.items[0].id}"}}
+    compensate: {capability: shop.void, inputs: {id: "${nodes.refund.output.id} ${nodes.order.output.id}"}, timeout: 4s, retry: {max_attempts: 7}}
+  - id: mail
+    capability: mail.send
+    for_each: "${inputs.contacts}"
+    max_parallel: 4
+    max_items: 500
+    min_success: 0
+    trigger_rule: none_failed
+    inputs: {to: "${item.email}", n: "${index + 1}", text: "Refund ${nodes.refund.output.id}"}
+    on_unknown: retry
+    compensate: {capability: shop.reserve, inputs: {id: "${nodes.mail.output.id} ${index}"}}
+  - {id: sizes, set: "${size(item) + index}", for_each: [[1], "${inputs.contacts}", "abc"]}
+  - id: each
+    workflow:
+      definition:
+        inputs: {name: nobody, times: 2}
+        timeout: 1m
+        nodes:
+          hello: {set: "Hello ${inputs.name} ${inputs.mail}"}
+          send: {capability: mail.send, inputs: {text: "${nodes.hello.output}"}, on_error: suspend}
+          deeper: {workflow: {definition: {nodes: [{id: ask, review: "Deeper?"}], output: "${nodes.ask.output.decision}"}}, depends_on: [send]}
+        output: {sent: "${nodes.send.output}", decision: "${nodes.deeper.output}"}
+    for_each: "${inputs.contacts}"
+    inputs: {name: "${item.name}", mail: "${item.email}"}
+output: {first: "${nodes.mail.output[0].id}", decisions: "${nodes.each.output.map(item, item.decision)}", sizes: "${nodes.sizes.output}"}
+`
+
+func TestWholeLanguage(t *testing.T) {
+	parsed, found := Parse([]byte(whole), Limits{})
+	if n := len(found); n != 1 || found[0].Code != codeAlias || found[0].Path != "/nodes/8/workflow/definition/nodes" {
+		t.Errorf("bare forms and all, got %+v, want a warning for the map of nodes alone", found)
+	}
+	p, more := Compile(parsed, sampleWorld(), Limits{})
+	if p == nil || len(more) > 0 {
+		t.Fatalf("findings %+v", more)
+	}
+	stored, err := json.Marshal(p.Definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d Definition
+	if err := json.Unmarshal(stored, &d); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := Load(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(describe(p, ""), describe(loaded, "")); d != "" {
+		t.Errorf("loaded program differs (-compiled +loaded):\n%s", d)
+	}
+	want := strings.TrimSpace(`
+order capability [] p1 read 1m built-in default x2 shop.get_order queue 1m
+ok review [0] p3 read question expires 0s
+second review [1] p3 read question expires 48h
+paid wait_for [] p3 read order_paid expires 0s
+shipped wait_for [3] p3 read order_shipped expires 72h on_error continue
+refund capability [0 1] p3 once 5s node x2 shop.charge total 1m heartbeat 2s review on_error compensate
+  fallback mail.send once 5s node x2 own inputs false
+  fallback shop.charge once 5s node x2 own inputs true
+  fallback value
+  compensate shop.void idempotent 4s compensate x7 key
+  verify shop.find read 1m built-in default x2 then fail output true
+mail capability [5] p3 once 1m built-in default x2 mail.send for_each 4 500 0
+  compensate shop.reserve idempotent 1m built-in default x2 
+sizes set [] p3 read for_each 0 10000 -1
+each workflow [] p3 read for_each 0 10000 -1
+  hello set [] p3 read
+  send capability [0] p3 once 1m built-in default x3 mail.send on_error suspend
+  deeper workflow [1] p3 read
+    ask review [] p3 read question expires 0s`)
+	if d := cmp.Diff(want, strings.TrimSpace(describe(p, ""))); d != "" {
+		t.Errorf("program (-want +got):\n%s", d)
+	}
+	wantExplain := schemas.Explain{
+		Waves:        [][]string{{"order", "paid", "sizes", "each"}, {"ok", "shipped"}, {"second", "refund"}, {"mail"}},
+		CriticalPath: []string{"order", "ok", "refund", "mail"},
+		// order 2; refund 2 tries, 2 verifications of each, 2 fallbacks of 2, 7 to undo it; mail 500 × (2 + 2); each 10,000 × 3
+		MaxCalls:  2 + 2 + 4 + 4 + 7 + 500*4 + 10_000*3,
+		Reviews:   []string{"ok", "second", "refund", "each/deeper/ask"},
+		OnceNodes: []string{"refund", "mail", "each/send"},
+	}
+	if d := cmp.Diff(wantExplain, p.Explain()); d != "" {
+		t.Errorf("explain (-want +got):\n%s", d)
+	}
+	if got := Realms(parsed); !cmp.Equal(got, []string{"mail", "shop"}) {
+		t.Errorf("realms %v", got)
+	}
+	if len(p.Definition.Pins) != 6 {
+		t.Errorf("pins %v, want those of every place", p.Definition.Pins)
+	}
+}
+
+// describe prints every setting of a program that differs from its zero.
+func describe(p *Program, indent string) string {
+	var b strings.Builder
+	target := func(t *Target) string {
+		return fmt.Sprintf("%s %s %s %s x%d", t.Name(), t.Effect, t.Timeout, t.TimeoutFrom, t.Retry.MaxAttempts)
+	}
+	for i := range p.Nodes {
+		n := &p.Nodes[i]
+		fmt.Fprintf(&b, "%s%s %s %v p%d %s", indent, n.ID, n.Kind, n.Deps, n.Priority, n.Effect)
+		if n.Kind == KindCapability {
+			fmt.Fprintf(&b, " %s %s x%d %s", n.Timeout, n.TimeoutFrom, n.Retry.MaxAttempts, n.Name())
+		}
+		if n.Event != "" {
+			fmt.Fprintf(&b, " %s expires %s", n.Event, n.Expires)
+		}
+		if n.Question != nil {
+			fmt.Fprintf(&b, " question expires %s", n.Expires)
+		}
+		if n.ForEach != nil {
+			fmt.Fprintf(&b, " for_each %d %d %d", n.MaxParallel, n.MaxItems, n.MinSuccess)
+		}
+		for name, d := range map[string]schemas.Duration{"total": n.TotalTimeout, "queue": n.QueueTimeout} {
+			if d > 0 {
+				fmt.Fprintf(&b, " %s %s", name, d)
+			}
+		}
+		if n.HeartbeatTimeout > 0 {
+			fmt.Fprintf(&b, " heartbeat %s", n.HeartbeatTimeout)
+		}
+		if n.Review {
+			b.WriteString(" review")
+		}
+		if n.OnError != schemas.OnErrorFail {
+			fmt.Fprintf(&b, " on_error %s", n.OnError)
+		}
+		b.WriteByte('\n')
+		for _, f := range n.Fallbacks {
+			if f.Target == nil {
+				fmt.Fprintf(&b, "%s  fallback value\n", indent)
+				continue
+			}
+			fmt.Fprintf(&b, "%s  fallback %s own inputs %v\n", indent, target(f.Target), f.Target.Inputs != n.Inputs)
+		}
+		if n.Compensate != nil {
+			fmt.Fprintf(&b, "%s  compensate %s %s\n", indent, target(n.Compensate), n.Compensate.IdempotencyArg)
+		}
+		if v := n.Verify; v != nil {
+			fmt.Fprintf(&b, "%s  verify %s then %s output %v\n", indent, target(&v.Target), n.OnUnknown, v.Output != nil)
+		}
+		if n.Sub != nil {
+			b.WriteString(describe(n.Sub, indent+"  "))
+		}
+	}
+	return b.String()
+}

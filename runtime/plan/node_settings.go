@@ -1,0 +1,309 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// maxEvent is the longest name of an event.
+const maxEvent = 255
+
+// listed are the kinds that may be done for each item of a list.
+var listed = []string{string(KindCapability), string(KindSet), string(KindWorkflow)}
+
+// nodeSetting is a field that not every kind of node has.
+type nodeSetting struct {
+	name  string
+	kinds []string
+	given func(*schemas.Node) bool
+}
+
+var called = []string{string(KindCapability)}
+
+var nodeSettingsByKind = []nodeSetting{
+	{"inputs", []string{string(KindCapability), string(KindWorkflow)}, func(n *schemas.Node) bool { return len(n.Inputs) > 0 }},
+	{"for_each", listed, func(n *schemas.Node) bool { return len(n.ForEach) > 0 }},
+	{"timeout", called, func(n *schemas.Node) bool { return n.Timeout != 0 }},
+	{"total_timeout", []string{string(KindCapability), string(KindWorkflow)}, func(n *schemas.Node) bool { return n.TotalTimeout != 0 }},
+	{"queue_timeout", called, func(n *schemas.Node) bool { return n.QueueTimeout != 0 }},
+	{"heartbeat_timeout", called, func(n *schemas.Node) bool { return n.HeartbeatTimeout != 0 }},
+	{"retry", called, func(n *schemas.Node) bool { return n.Retry != nil }},
+	{"safety_level", called, func(n *schemas.Node) bool { return n.SafetyLevel != "" }},
+	{"fallback", called, func(n *schemas.Node) bool { return len(n.Fallback) > 0 }},
+	{"compensate", called, func(n *schemas.Node) bool { return n.Compensate != nil }},
+	{"on_unknown", called, func(n *schemas.Node) bool { return n.OnUnknown != nil }},
+	{"effect", called, func(n *schemas.Node) bool { return n.Effect != "" }},
+}
+
+// nodeSettings checks everything about a node but its references; false when it has not exactly one kind.
+func (c *compiler) nodeSettings(i int) bool {
+	n := &c.plan.Nodes[i]
+	at := c.at(i)
+	kinds := kindsOf(n)
+	switch len(kinds) {
+	case 0:
+		c.out.errorf(codeMissingKind, at, "node %q does nothing: give it one of %s", n.ID, strings.Join(kindNames, ", "))
+		return false
+	case 1:
+	default:
+		c.out.errorf(codeSeveralKinds, at, "node %q has %s: a node does one thing, so make a node of each", n.ID, strings.Join(kinds, " and "))
+		return false
+	}
+	c.misplaced(n, at, kinds[0])
+	c.word(at+"/trigger_rule", "trigger_rule", string(n.TriggerRule), triggerRules)
+	c.word(at+"/on_error", "on_error", string(n.OnError), onErrors)
+	c.word(at+"/safety_level", "safety_level", n.SafetyLevel, safetyLevels)
+	c.word(at+"/effect", "effect", string(n.Effect), effects)
+	c.inRange(at+"/priority", "priority", n.Priority, schemas.PriorityFirst, schemas.PriorityLast)
+	c.duration(at+"/timeout", "timeout", n.Timeout)
+	c.duration(at+"/total_timeout", "total_timeout", n.TotalTimeout)
+	c.duration(at+"/queue_timeout", "queue_timeout", n.QueueTimeout)
+	c.duration(at+"/heartbeat_timeout", "heartbeat_timeout", n.HeartbeatTimeout)
+	c.retry(at+"/retry", n.Retry)
+	if n.Timeout > 0 && n.TotalTimeout > 0 && n.TotalTimeout < n.Timeout {
+		c.out.warnf(codeShortTotalTimeout, at+"/total_timeout", "total_timeout %s ends the node before one attempt may (timeout %s)", n.TotalTimeout, n.Timeout).Fix =
+			[]schemas.PatchOp{opReplaceText(at+"/timeout", n.TotalTimeout.String())}
+	}
+	if n.OnError == schemas.OnErrorCompensate && !c.undoes {
+		c.out.warnf(codeNothingToCompensate, at+"/on_error", "on_error is compensate, and no node says how to undo it with compensate: this is the same as fail").Fix =
+			[]schemas.PatchOp{opReplaceText(at+"/on_error", string(schemas.OnErrorFail))}
+	}
+	if n.When != "" {
+		c.condition("when", n.When, at+"/when")
+	}
+	switch {
+	case n.Wait != "":
+		c.wait(n.Wait, at+"/wait")
+	case n.WaitFor != nil:
+		c.waitFor(n.WaitFor, at+"/wait_for")
+	case n.Review != nil:
+		c.missing(n.Review.Question, "question", "review", at+"/review")
+		c.duration(at+"/review/expires", "expires", n.Review.Expires)
+	case n.Workflow != nil:
+		if !c.workflow(n.Workflow, at+"/workflow") {
+			return false
+		}
+	}
+	c.list(n, at)
+	c.fallbacks(n.Fallback, at+"/fallback")
+	if u := n.Compensate; u != nil {
+		c.missing(u.Capability, "capability", "compensate", at+"/compensate")
+		c.duration(at+"/compensate/timeout", "timeout", u.Timeout)
+		c.retry(at+"/compensate/retry", u.Retry)
+	}
+	if u := n.OnUnknown; u != nil {
+		c.onUnknown(u, at+"/on_unknown")
+	}
+	return true
+}
+
+// misplaced reports settings that this kind of node does not have. A timeout goes where the kind has its own.
+func (c *compiler) misplaced(n *schemas.Node, at, kind string) {
+	for _, s := range nodeSettingsByKind {
+		if !s.given(n) || slices.Contains(s.kinds, kind) {
+			continue
+		}
+		f := c.out.errorf(codeMisplacedField, at+"/"+s.name, "node %q is a %s node; %s belongs to %s nodes alone", n.ID, kind, s.name, strings.Join(s.kinds, ", "))
+		f.Fix = []schemas.PatchOp{opRemove(at + "/" + s.name)}
+		if s.name == "timeout" || s.name == "total_timeout" {
+			c.moveTimeout(f, n, at, s.name)
+		}
+	}
+	if len(n.ForEach) > 0 {
+		return
+	}
+	for _, s := range []struct {
+		name  string
+		given bool
+	}{{"max_parallel", n.MaxParallel != 0}, {"max_items", n.MaxItems != 0}, {"min_success", n.MinSuccess != nil}} {
+		if s.given {
+			c.out.errorf(codeMisplacedField, at+"/"+s.name, "%s goes with for_each, which node %q does not have", s.name, n.ID).Fix = []schemas.PatchOp{opRemove(at + "/" + s.name)}
+		}
+	}
+}
+
+func (c *compiler) moveTimeout(f *schemas.Finding, n *schemas.Node, at, name string) {
+	from := at + "/" + name
+	switch {
+	case n.WaitFor != nil && n.WaitFor.Timeout == 0:
+		f.Fix = []schemas.PatchOp{opMove(from, at+"/wait_for/timeout")}
+		if n.WaitFor.Bare {
+			f.Fix = append([]schemas.PatchOp{opReplace(at+"/wait_for", json.RawMessage(`{"event":`+quote(n.WaitFor.Event)+`}`))}, f.Fix...)
+		}
+	case n.Review != nil && n.Review.Expires == 0:
+		f.Fix = []schemas.PatchOp{opMove(from, at+"/review/expires")}
+		if n.Review.Bare {
+			f.Fix = append([]schemas.PatchOp{opReplace(at+"/review", json.RawMessage(`{"question":`+quote(n.Review.Question)+`}`))}, f.Fix...)
+		}
+	case n.Workflow != nil && n.TotalTimeout == 0:
+		f.Fix = []schemas.PatchOp{opMove(from, at+"/total_timeout")}
+	}
+}
+
+// missing reports a field that must be there.
+func (c *compiler) missing(value, field, of, at string) bool {
+	if value != "" {
+		return false
+	}
+	c.out.errorf(codeMissingField, at, "%s has no %s", of, field)
+	return true
+}
+
+func (c *compiler) waitFor(w *schemas.WaitFor, at string) {
+	c.duration(at+"/timeout", "timeout", w.Timeout)
+	where := at + "/event"
+	if w.Bare {
+		where = at
+	}
+	switch {
+	case c.missing(w.Event, "event", "wait_for", at):
+	case len(w.Event) > maxEvent:
+		c.out.errorf(codeOutOfRange, where, "the name of an event has at most %d bytes, got %d", maxEvent, len(w.Event))
+	case strings.Contains(w.Event, "${"):
+		c.out.errorf(codeNotEvaluated, where, "the name of an event is fixed when the plan is accepted and takes no expression; events are sent to one execution, so the name need not be unique")
+	}
+}
+
+// workflow reports what cannot be run; the plan within is compiled later.
+func (c *compiler) workflow(w *schemas.Workflow, at string) bool {
+	name := at + "/name"
+	if w.Bare {
+		name = at
+	}
+	switch {
+	case w.Name != "" && w.Definition != nil:
+		c.out.errorf(codeSeveralKinds, at, "workflow has a name and a definition; keep one of them").Fix = []schemas.PatchOp{opRemove(name)}
+	case w.Name == unreadable:
+	case w.Name != "":
+		c.out.errorf(codeNotSupported, name, "workflows by name are not supported by this runtime yet: write the plan itself, as in workflow: {definition: {nodes: […]}}")
+	case w.Definition == nil:
+		c.out.errorf(codeMissingField, at, "workflow has no definition: write workflow: {definition: {nodes: […]}}")
+	}
+	return w.Definition != nil
+}
+
+func (c *compiler) fallbacks(list []schemas.Fallback, at string) {
+	final := -1 // the first value: nothing comes after it
+	for k := range list {
+		f, where := &list[k], pointerToItem(at, k)
+		switch {
+		case f.Capability != "" && len(f.Value) > 0:
+			c.out.errorf(codeSeveralKinds, where, "a fallback is a capability or a value; make an entry of each").Fix = []schemas.PatchOp{
+				opAdd(pointerToItem(at, k+1), json.RawMessage(`{"value":`+string(f.Value)+`}`)), opRemove(where + "/value"),
+			}
+			return // the entries behind it have moved
+		case f.Capability == "" && len(f.Value) == 0:
+			c.out.errorf(codeMissingField, where, "a fallback has a capability or a value")
+		case len(f.Value) > 0 && len(f.Inputs) > 0:
+			c.out.errorf(codeMisplacedField, where+"/inputs", "a fallback that is a value calls nothing and has no inputs").Fix = []schemas.PatchOp{opRemove(where + "/inputs")}
+		}
+		if final < 0 && len(f.Value) > 0 {
+			final = k
+		}
+	}
+	if final >= 0 && final < len(list)-1 {
+		f := c.out.warnf(codeUnreachableFallback, pointerToItem(at, final+1), "a value always serves, so what comes after it is never reached")
+		for k := len(list) - 1; k > final; k-- {
+			f.Fix = append(f.Fix, opRemove(pointerToItem(at, k)))
+		}
+	}
+}
+
+func (c *compiler) onUnknown(u *schemas.OnUnknown, at string) {
+	then := at + "/then"
+	if u.Bare {
+		then = at
+	}
+	if u.Then == "verify" {
+		c.out.errorf(codeUnknownValue, then, "verify needs to be told how: on_unknown: {verify: {capability, inputs, happened: \"${…output…}\"}}")
+		return
+	}
+	c.word(then, "on_unknown", u.Then, onUnknowns)
+	v := u.Verify
+	if v == nil {
+		if u.Then == "" && !u.Bare {
+			c.out.errorf(codeMissingField, at, "on_unknown has then or verify")
+		}
+		return
+	}
+	c.missing(v.Capability, "capability", "verify", at+"/verify")
+	if !c.missing(v.Happened, "happened: write a condition over its answer, such as ${size(output.items) > 0}", "verify", at+"/verify") {
+		c.condition("happened", v.Happened, at+"/verify/happened")
+	}
+}
+
+// list checks for_each as it is written; what an expression gives is checked with the expressions.
+func (c *compiler) list(n *schemas.Node, at string) {
+	if len(n.ForEach) == 0 {
+		return
+	}
+	c.inRange(at+"/max_parallel", "max_parallel", n.MaxParallel, 1, maxParallel)
+	c.inRange(at+"/max_items", "max_items", n.MaxItems, 1, c.lim.MaxItems)
+	t, err := parseTree(string(n.ForEach))
+	if err != nil {
+		c.out.errorf(codeWrongType, at+"/for_each", "for_each is %v", err)
+		return
+	}
+	most, bound := n.MaxItems, "max_items"
+	if most == 0 {
+		most, bound = c.lim.MaxItems, "the most items"
+	}
+	switch t.kind {
+	case '[':
+		if len(t.items) > most {
+			f := c.out.errorf(codeOutOfRange, at+"/for_each", "for_each has %d items; %s is %d", len(t.items), bound, most)
+			if n.MaxItems > 0 && len(t.items) <= c.lim.MaxItems {
+				f.Path = at + "/max_items"
+				f.Fix = []schemas.PatchOp{opReplace(at+"/max_items", json.RawMessage(fmt.Sprint(len(t.items))))}
+			}
+			return
+		}
+		most, bound = len(t.items), "the number of items"
+	case '"':
+		c.listText(t.text(), at+"/for_each")
+	default:
+		f := c.out.errorf(codeInvalidList, at+"/for_each", "for_each takes a list or one ${…} that gives one, got %s", t.typeName())
+		if t.kind == '{' {
+			f.Message += "; a list of its members would be [{key: …, value: …}, …]"
+		}
+	}
+	if n.MinSuccess != nil && (*n.MinSuccess < 0 || *n.MinSuccess > most) {
+		c.out.errorf(codeOutOfRange, at+"/min_success", "min_success must be from 0 to %d, which is %s, got %d", most, bound, *n.MinSuccess).Fix =
+			[]schemas.PatchOp{opReplace(at+"/min_success", json.RawMessage(fmt.Sprint(max(0, most))))}
+	}
+}
+
+// listText wants one expression. A path without its braces gets them.
+func (c *compiler) listText(text, at string) {
+	segments, fault := splitString(text)
+	if fault != nil || len(segments) == 1 && segments[0].expression {
+		return // a fault is reported with the other strings
+	}
+	f := c.out.errorf(codeInvalidList, at, "for_each takes a list or one ${…} that gives one, got the text %q", shorten(text))
+	bare := strings.TrimSpace(text)
+	if strings.Contains(bare, "${") {
+		return
+	}
+	if p, ok := parsePath(bare); ok && slices.Contains(roots, p.root) && len(p.steps) > 0 {
+		f.Fix = []schemas.PatchOp{c.fixText(at, text, func(s string) string { return "${" + strings.TrimSpace(s) + "}" })}
+	} else if facts, faults := (&language{lim: c.lim}).Check(bare); len(faults) == 0 && len(facts.Reads) > 0 {
+		f.Fix = []schemas.PatchOp{c.fixText(at, text, func(s string) string { return "${" + strings.TrimSpace(s) + "}" })}
+	}
+}
+
+// compensates reports whether any node of the plan, or of one within it, says how to undo it.
+func compensates(p *schemas.Plan, depth int) bool {
+	for i := range p.Nodes {
+		if p.Nodes[i].Compensate != nil {
+			return true
+		}
+		if d := definitionOf(&p.Nodes[i]); d != nil && depth > 0 && compensates(d, depth-1) {
+			return true
+		}
+	}
+	return false
+}
