@@ -47,7 +47,9 @@ func (o *owner) tend(c child) {
 		case err != nil:
 			o.r.log.Warn("start a workflow: trying again", "execution_id", o.x.id, "node", n.ID, "error", err)
 		case h.Status.Terminal():
-			_ = o.submit(&request{decide: o.r.childEnded(unit, h)}) // if it has let go, the next owner looks again
+			if err := o.r.transition(ctx, head.ExecutionID, o.r.childEnded(unit, h)); err != nil && ctx.Err() == nil {
+				o.r.log.Warn("take note of a workflow's end: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
+			}
 		}
 	})
 }

@@ -313,7 +313,7 @@ func TestTimeoutsOfANodeSayWhichOneCut(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","max_parallel":1,"nodes":[
-			{"id":"total","capability":"r.read","inputs":{"fail":9,"code":"unavailable"},"retry":{"max_attempts":50,"initial_interval":"1s","backoff_coefficient":1,"jitter":0},"total_timeout":"10s","on_error":"continue"},
+			{"id":"total","capability":"r.read","inputs":{"fail":99,"code":"unavailable"},"retry":{"max_attempts":50,"initial_interval":"1s","backoff_coefficient":1,"jitter":0},"total_timeout":"10s","on_error":"continue"},
 			{"id":"beat","capability":"r.read","inputs":{"take":"1m"},"heartbeat_timeout":"5s","retry":{"max_attempts":1},"on_error":"continue","depends_on":["total"],"trigger_rule":"all_done"},
 			{"id":"long","capability":"r.read","inputs":{"take":"20s"},"depends_on":["beat"],"trigger_rule":"all_done"},
 			{"id":"queue","capability":"r.read","queue_timeout":"5s","on_error":"continue","depends_on":["beat"],"trigger_rule":"all_done","priority":5}],
@@ -346,9 +346,12 @@ func TestWorkflowRunsAPlanWithinThePlan(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		inner := `{"plan":"v1","name":"inner","inputs":{"n":0,"x":"y"},"nodes":[{"id":"a","capability":"r.once","inputs":{"id":"in-${inputs.n}","take":"90s"}}],"output":"${nodes.a.output.id}${inputs.x}"}`
+		inner := `{"plan":"v1","name":"inner","timeout":"1m","inputs":{"n":0,"x":"y"},"nodes":[{"id":"a","capability":"r.once","inputs":{"id":"in-${inputs.n}","take":"90s"}}],"output":"${nodes.a.output.id}${inputs.x}"}`
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"w","workflow":{"definition":`+inner+`},"inputs":{"n":7}},{"id":"b","set":"${nodes.w.output}!"}],"output":"${nodes.b.output}"}`)
-		want(t, e, schemas.StatusFailed, "", "") // the built-in timeout of a minute holds inside, too
+		want(t, e, schemas.StatusFailed, "", "w=failed b=cancelled") // a plan's own timeouts hold inside, too
+		if !strings.Contains(e.Error.Message, "workflow: ") {
+			t.Errorf("%v", e.Error)
+		}
 		inner = strings.Replace(inner, "90s", "50s", 1)
 		e = p.execute(t, `{"plan":"v1","nodes":[{"id":"w","workflow":{"definition":`+inner+`},"inputs":{"n":8}},{"id":"b","set":"${nodes.w.output}!"}],"output":"${nodes.b.output}"}`)
 		want(t, e, schemas.StatusSucceeded, `"in-8y!"`, "w=succeeded b=succeeded")

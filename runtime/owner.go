@@ -361,7 +361,7 @@ func (o *owner) abort(how extent) {
 	switch {
 	case s.Status == schemas.StatusCancelling:
 		why = "the execution was cancelled"
-	case s.Failing:
+	case s.Failing && s.Status == schemas.StatusRunning:
 		why = "the execution failed at another node"
 	case s.Status == schemas.StatusSuspending && s.Now:
 		why = "the execution was suspended"

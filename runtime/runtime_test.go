@@ -42,7 +42,7 @@ func TestOutputOfASkippedBranchIsNull(t *testing.T) {
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1},{"id":"b","when":"${nodes.a.output > 1}","capability":"r.read"}],
 			"output":{"a":"${nodes.a.output}","b":"${nodes.b.output.id}","text":"b is ${nodes.b.output.id}.","size":"${size(nodes.b.output.id) + 1}"}}`)
 		want(t, e, schemas.StatusSucceeded, `{"a":1,"b":null,"text":"b is .","size":null}`, "a=succeeded b=skipped")
-		e = p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":{"x":1}}],"output":"${nodes.a.output.y}"}`)
+		e = p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"}],"output":"${nodes.a.output.y}"}`)
 		want(t, e, schemas.StatusFailed, "", "a=succeeded")
 		if e.Error.Code != schemas.CodeExpressionError || e.Error.Field != "/output" {
 			t.Errorf("%+v", e.Error)

@@ -38,8 +38,9 @@ func (r *Runtime) Status(ctx context.Context, id string, view schemas.View, wait
 	return e, nil
 }
 
-// atRest: nothing will change soon without somebody's doing.
-func atRest(e *schemas.Execution) bool {
+// AtRest tells whether nothing will change soon without somebody's doing: it finished, is suspended, or waits for decisions
+// and events alone.
+func AtRest(e *schemas.Execution) bool {
 	if e.Status.Terminal() || e.Status == schemas.StatusSuspended {
 		return true
 	}
@@ -66,7 +67,7 @@ func (r *Runtime) await(ctx context.Context, id string, wait time.Duration, prog
 	defer tick.Stop()
 	for {
 		h, err := r.headFor(ctx, id)
-		if err != nil || atRest(&h.Execution) {
+		if err != nil || AtRest(&h.Execution) {
 			return err
 		}
 		for looked := false; !looked; {
@@ -78,7 +79,7 @@ func (r *Runtime) await(ctx context.Context, id string, wait time.Duration, prog
 				} else if progress != nil {
 					progress(u.Execution)
 				}
-				looked = looked || atRest(&u.Execution)
+				looked = looked || AtRest(&u.Execution)
 			case <-tick.C:
 				looked = true
 			case <-timeout.C:

@@ -188,7 +188,7 @@ func (p *process) rest(t *testing.T, id string) schemas.Execution {
 		if err != nil {
 			t.Fatalf("status: %v", err)
 		}
-		if atRest(&e) {
+		if AtRest(&e) {
 			p.checkLog(t, id, e)
 			return e
 		}

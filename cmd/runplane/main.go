@@ -65,7 +65,7 @@ func (c *cli) main(ctx context.Context, args []string) int {
 	root.SetErr(c.err)
 	root.SetArgs(args)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand(), c.schemaCommand(), c.versionCommand())
+	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand(), c.reviewsCommand(), c.schemaCommand(), c.versionCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

@@ -21,6 +21,7 @@ type runOptions struct {
 	json   bool
 	inputs []string
 	resume string
+	patch  string
 }
 
 func (c *cli) runCommand() *cobra.Command {
@@ -37,7 +38,8 @@ func (c *cli) runCommand() *cobra.Command {
 	addConfigFlags(cmd.Flags(), "store", "log.level", "log.json", "drain")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the whole execution as JSON instead of its output")
 	cmd.Flags().StringArrayVar(&o.inputs, "input", nil, "NAME=VALUE replaces an input of the plan; VALUE is JSON, or else a string; may be repeated")
-	cmd.Flags().StringVar(&o.resume, "resume", "", "follow execution `ID` of the store to its end instead of starting one")
+	cmd.Flags().StringVar(&o.resume, "resume", "", "let execution `ID` of the store go on and follow it, instead of starting one")
+	cmd.Flags().StringVar(&o.patch, "patch", "", "with --resume: `JSON` of decisions about held nodes, such as {\"nodes\":{\"a\":{\"retry\":true}}}")
 	return cmd
 }
 
@@ -73,7 +75,11 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 	events := p.runtime.Feed().Subscribe("", 4096)
 	defer func() { events.Close() }()
 	id := o.resume
-	if id == "" {
+	if id != "" {
+		if err := resume(ctx, p.runtime, id, o.patch); err != nil {
+			return err
+		}
+	} else {
 		e, err := p.runtime.Execute(ctx, sub)
 		if err != nil {
 			return c.refused(err, o.json)
@@ -89,6 +95,23 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 		return err
 	}
 	return c.conclude(e, o.json)
+}
+
+// resume lets an execution go on that is suspended; one that is not is only followed.
+func resume(ctx context.Context, rt *runtime.Runtime, id, patchJSON string) error {
+	e, err := rt.Status(ctx, id, schemas.ViewSummary, 0, nil)
+	if err != nil || patchJSON == "" && e.Status != schemas.StatusSuspended {
+		return err
+	}
+	var patch *schemas.Patch
+	if patchJSON != "" {
+		if err := json.Unmarshal([]byte(patchJSON), &patch); err != nil {
+			return schemas.Errorf(schemas.CodeInvalidArgument, "--patch: %v", err).
+				WithHint(`it looks like {"nodes":{"a":{"inputs":{…}}}}, or with output, skip or retry instead of inputs`)
+		}
+	}
+	_, err = rt.Resume(ctx, id, patch)
+	return err
 }
 
 // planFile reads a plan from a file, or from stdin for "-".
@@ -138,7 +161,7 @@ func (c *cli) follow(ctx context.Context, rt *runtime.Runtime, id string, events
 		if err != nil {
 			return e, err
 		}
-		if e.Status.Terminal() || e.Status == schemas.StatusSuspended {
+		if runtime.AtRest(&e) {
 			show.drain(events, id)
 			return rt.Status(ctx, id, schemas.ViewNodes, 0, nil)
 		}
@@ -189,7 +212,7 @@ func (c *cli) conclude(e schemas.Execution, asJSON bool) error {
 		c.complain(e.Error)
 	}
 	if !e.Status.Terminal() {
-		fmt.Fprintf(c.err, "the execution is %s: %s\n", e.Status, e.Hint)
+		fmt.Fprintf(c.err, "the execution is %s: %s\nit goes on with: runplane run --resume %s\n", e.Status, e.Hint, e.ExecutionID)
 	}
 	return exit(exitFailed)
 }

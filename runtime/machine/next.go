@@ -11,7 +11,7 @@ import (
 // Action is one thing that is due. Either Event stands for itself, or the runtime has to evaluate something first.
 type Action struct {
 	Kind  ActionKind
-	Unit  int            // for all but Emit and Finish
+	Unit  int            // that it is about; of no meaning for Finish
 	Event *schemas.Event // for Emit: without At and Seq
 }
 
@@ -142,7 +142,7 @@ func (s *State) decided() []Action {
 		if unit := s.doomed.at(i); s.Units[unit].Status == schemas.NodePending {
 			e := s.event(schemas.EventNodeSkipped, unit)
 			e.Reason = fmt.Sprintf("trigger_rule %s cannot hold", s.program.Nodes[unit].Rule)
-			out = append(out, Action{Kind: Emit, Event: &e})
+			out = append(out, Action{Kind: Emit, Unit: unit, Event: &e})
 		}
 	}
 	s.drain(&s.delivered, schemas.NodeRunning)
@@ -150,7 +150,7 @@ func (s *State) decided() []Action {
 		if unit := s.delivered.at(i); s.Units[unit].Status == schemas.NodeRunning {
 			e := s.event(schemas.EventNodeSucceeded, unit)
 			e.Output = s.Signals[s.Units[unit].Signal-1].Data
-			out = append(out, Action{Kind: Emit, Event: &e})
+			out = append(out, Action{Kind: Emit, Unit: unit, Event: &e})
 		}
 	}
 	s.drain(&s.joins, schemas.NodeRunning)
@@ -181,16 +181,16 @@ func (s *State) due(now time.Time, room, limit int, started []Action) (out []Act
 			continue
 		}
 		kept = append(kept, t) // it stays until its event is applied: asking twice gives the same
-		if starting(started, t.unit) || starting(out, t.unit) {
+		if mentioned(started, t.unit) || mentioned(out, t.unit) {
 			continue
 		}
 		if t.due.Equal(u.TotalDue) || t.due.Equal(u.QueueDue) {
-			out = append(out, Action{Kind: Emit, Event: s.overdue(t.unit, t.due.Equal(u.TotalDue), now)})
+			out = append(out, Action{Kind: Emit, Unit: t.unit, Event: s.overdue(t.unit, t.due.Equal(u.TotalDue), now)})
 			continue
 		}
 		switch {
 		case u.Status == schemas.NodeHeld, u.Status == schemas.NodeRunning:
-			out = append(out, Action{Kind: Emit, Event: s.elapsed(t.unit)})
+			out = append(out, Action{Kind: Emit, Unit: t.unit, Event: s.elapsed(t.unit)})
 		case room > 0 || !s.needsRoom(t.unit):
 			out = append(out, Action{Kind: Start, Unit: t.unit})
 			room--
@@ -204,9 +204,10 @@ func (s *State) due(now time.Time, room, limit int, started []Action) (out []Act
 	return out, more
 }
 
-func starting(actions []Action, unit int) bool {
+// mentioned tells whether the unit has its action already: several of its times may have come at once.
+func mentioned(actions []Action, unit int) bool {
 	for i := range actions {
-		if actions[i].Kind == Start && actions[i].Unit == unit {
+		if actions[i].Unit == unit {
 			return true
 		}
 	}

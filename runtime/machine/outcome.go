@@ -93,8 +93,7 @@ func (s *State) again(unit int, e *schemas.Event, now time.Time, random func() f
 		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and its verification failed: %s", e.Error.Message).WithOutcome(schemas.Unknown)
 		return
 	}
-	final := s.final(unit, e.Error)
-	e.Type, e.Reason, e.Fallback, e.Capability = final.Type, final.Reason, final.Fallback, final.Capability
+	s.conclude(unit, e)
 }
 
 // ChildFailed decides what follows when the execution that ran a workflow unit ended without success. The event is nil
@@ -109,8 +108,18 @@ func (s *State) ChildFailed(unit int, child string, err *schemas.Error, now time
 		e.Type = schemas.EventNodeCancelled
 		return e
 	}
+	if !s.Node(unit).RetryExplicit { // a plan within may have done anything: it runs again only where somebody asked for that
+		s.conclude(unit, e)
+		return e
+	}
 	s.again(unit, e, now, random)
 	return e
+}
+
+// conclude makes e the end of a unit that failed for good.
+func (s *State) conclude(unit int, e *schemas.Event) {
+	final := s.final(unit, e.Error)
+	e.Type, e.Reason, e.Fallback, e.Capability = final.Type, final.Reason, final.Fallback, final.Capability
 }
 
 // policy is the retry policy of what the unit calls now; a workflow node has its own.
@@ -167,8 +176,7 @@ func (s *State) overdue(unit int, total bool, now time.Time) *schemas.Event {
 		s.undecided(unit, e)
 		return e
 	}
-	final := s.final(unit, e.Error)
-	e.Type, e.Reason, e.Fallback, e.Capability = final.Type, final.Reason, final.Fallback, final.Capability
+	s.conclude(unit, e)
 	return e
 }
 

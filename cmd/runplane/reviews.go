@@ -1,0 +1,103 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os/user"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/schemas"
+)
+
+func (c *cli) reviewsCommand() *cobra.Command {
+	var asJSON bool
+	list := &cobra.Command{
+		Use:   "reviews",
+		Short: "List what waits for a person; approve or reject it",
+		Long: "Lists the open reviews of the store: nodes that ask a question, and calls that a plan wants to have approved, with exactly what will be called. " +
+			"`reviews approve ID` and `reviews reject ID` decide one. What was decided goes on with the next `run --resume` or `serve` on the same store.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withStore(cmd, func(rt *runtime.Runtime) error {
+				open, err := rt.Reviews(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return c.printJSON(map[string]any{"reviews": open})
+				}
+				return printReviews(c.out, open)
+			})
+		},
+	}
+	list.Flags().BoolVar(&asJSON, "json", false, "print the reviews as JSON")
+	addConfigFlags(list.PersistentFlags(), "store", "log.level")
+	list.AddCommand(c.decideCommand("approve", true), c.decideCommand("reject", false))
+	return list
+}
+
+func (c *cli) decideCommand(verb string, approve bool) *cobra.Command {
+	d := runtime.Decision{Approve: approve}
+	var inputs string
+	cmd := &cobra.Command{
+		Use:   verb + " ID",
+		Short: map[bool]string{true: "Let it happen", false: "Refuse it: the node fails with code denied"}[approve],
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if inputs != "" {
+				if err := d.Inputs.UnmarshalJSON([]byte(inputs)); err != nil {
+					return schemas.Errorf(schemas.CodeInvalidArgument, "--inputs: %v", err)
+				}
+			}
+			d.By = "somebody at the command line"
+			if u, err := user.Current(); err == nil {
+				d.By = u.Username
+			}
+			return c.withStore(cmd, func(rt *runtime.Runtime) error {
+				e, err := rt.DecideReview(cmd.Context(), args[0], d)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(c.out, "decided; the execution goes on with: runplane run --resume %s\n", e.ExecutionID)
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&d.Comment, "comment", "", "why; it is kept in the log")
+	if approve {
+		cmd.Flags().StringVar(&inputs, "inputs", "", "JSON `object` to call with instead of the plan's inputs")
+	}
+	return cmd
+}
+
+// withStore looks into the configured store without running anything of it.
+func (c *cli) withStore(cmd *cobra.Command, do func(*runtime.Runtime) error) error {
+	cfg, err := c.config(cmd)
+	if err != nil {
+		return err
+	}
+	p, err := open(cfg, c.err, false)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(p.runtime), p.store.Close())
+}
+
+func printReviews(out io.Writer, open []schemas.ReviewRequest) error {
+	if len(open) == 0 {
+		_, err := fmt.Fprintln(out, "no open reviews")
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	for _, r := range open {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", r.ReviewID, r.Since.Format("2006-01-02 15:04:05"), oneLine(r.Question))
+		if r.Capability != "" {
+			fmt.Fprintf(w, "\t%s\t%s\n", r.Capability, r.Inputs)
+		}
+	}
+	return w.Flush()
+}
