@@ -54,7 +54,7 @@ func (t *turn) start(node int) {
 		}
 		attempt := st.Attempts + 1
 		t.emit(schemas.Event{Type: schemas.EventNodeStarted, Node: n.ID, Attempt: attempt})
-		t.step.launches = append(t.step.launches, launch{node: node, attempt: attempt, inputs: inputs})
+		t.step.launches = append(t.step.launches, launch{node: node, attempt: attempt, inputs: inputs, at: t.now})
 	}
 }
 

@@ -412,7 +412,7 @@ func TestRecoveryFollowsTheEffect(t *testing.T) {
 		{"id":"read","capability":"r.read"},{"id":"idem","capability":"r.idempotent"},{"id":"once","capability":"r.once"},
 		{"id":"bold","capability":"r.once","on_unknown":"retry"},{"id":"strict","capability":"r.once","on_unknown":"fail","on_error":"continue"}]}`
 	m := begin(t, source)
-	events := m.s.Recover("w2", 5)
+	events := m.s.Recover("w2", 5, nil)
 	for _, e := range events {
 		m.emit(e)
 	}
@@ -431,7 +431,7 @@ func TestRecoveryFollowsTheEffect(t *testing.T) {
 
 func TestNothingInFlightNeedsNoRecovery(t *testing.T) {
 	m := begin(t, `{"plan":"v1","nodes":[{"id":"w","wait":"1m"}]}`)
-	if e := m.s.Recover("w2", 5); e != nil {
+	if e := m.s.Recover("w2", 5, nil); e != nil {
 		t.Errorf("got %+v", e)
 	}
 }
@@ -439,7 +439,7 @@ func TestNothingInFlightNeedsNoRecovery(t *testing.T) {
 func TestPlanThatKillsItsWorkersIsSuspended(t *testing.T) {
 	m := begin(t, `{"plan":"v1","nodes":[{"id":"ok","capability":"r.read"},{"id":"n","capability":"r.read"}]}`)
 	crash := func() {
-		for _, e := range m.s.Recover("w", 3) {
+		for _, e := range m.s.Recover("w", 3, nil) {
 			m.emit(e)
 		}
 		m.advance()

@@ -88,15 +88,15 @@ func (s *State) again(node int, e *schemas.Event, now time.Time, random func() f
 const DefaultMaxRecoveries = 5
 
 // Recover decides about the attempts in flight of an execution whose worker is gone: what may be repeated is lost and
-// runs again without spending an attempt, a `once` call is up to on_unknown. Nothing in flight needs no event. The events
-// are to be applied in order.
-func (s *State) Recover(by string, maxRecoveries int) []schemas.Event {
+// runs again without spending an attempt, a `once` call is up to on_unknown. Attempts that are alive, because the new
+// worker makes them itself, are left alone; nil: none is. Nothing in flight needs no event. The events are to be applied in order.
+func (s *State) Recover(by string, maxRecoveries int, alive func(node, attempt int) bool) []schemas.Event {
 	if s.inFlight == 0 {
 		return nil
 	}
 	events := []schemas.Event{{Type: schemas.EventRecovered, By: by}}
 	for i := range s.Nodes {
-		if !s.calling(i) {
+		if !s.calling(i) || alive != nil && alive(i, s.Nodes[i].Attempts) {
 			continue
 		}
 		p := &s.program.Nodes[i]
@@ -112,7 +112,10 @@ func (s *State) Recover(by string, maxRecoveries int) []schemas.Event {
 		}
 		events = append(events, *e)
 	}
-	if s.Status == schemas.StatusRunning && s.Recoveries >= maxRecoveries {
+	if len(events) == 1 {
+		return nil
+	}
+	if s.Status == schemas.StatusRunning && s.Recoveries >= maxRecoveries && len(events) == 1+s.inFlight {
 		events = append(events, schemas.Event{
 			Type:   schemas.EventSuspended,
 			Reason: "its worker died again and again while it ran: resume_execution tries once more",
