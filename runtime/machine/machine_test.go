@@ -21,7 +21,15 @@ func (catalog) Tool(_, name string) (plan.Tool, bool) {
 	return plan.Tool{Effect: schemas.Effect(effect), Hash: name, InputSchema: json.RawMessage(`{"type":"object"}`)}, true
 }
 
-func program(t testing.TB, source string) *plan.Program {
+// tester is what the helpers need of a *testing.T or a *rapid.T.
+type tester interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func program(t tester, source string) *plan.Program {
 	t.Helper()
 	p, findings := plan.Parse([]byte(source), plan.Limits{})
 	if p == nil {
@@ -40,13 +48,13 @@ func middle() float64 { return 0.5 } // no jitter
 
 // sim drives a State as the runtime does: it applies, keeps the log, and evaluates nodes as true.
 type sim struct {
-	t   testing.TB
+	t   tester
 	s   *State
 	now time.Time
 	log []schemas.Event
 }
 
-func begin(t testing.TB, source string) *sim {
+func begin(t tester, source string) *sim {
 	m := &sim{t: t, s: New(program(t, source)), now: epoch}
 	m.emit(schemas.Event{Type: schemas.EventCreated, Priority: 3})
 	m.emit(schemas.Event{Type: schemas.EventStarted})
@@ -189,7 +197,7 @@ func describe(actions []Action) string {
 	return fmt.Sprint(kinds)
 }
 
-func snapshot(t testing.TB, s *State) string {
+func snapshot(t tester, s *State) string {
 	t.Helper()
 	b, err := s.Snapshot()
 	if err != nil {
