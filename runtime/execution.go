@@ -189,7 +189,8 @@ func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *pla
 	return theirs.ExecutionID, true, nil
 }
 
-// create commits a new execution. Where this process has room it owns it from the same commit on.
+// create commits a new execution; that somebody with the same idempotency key was faster is as good. Where this process
+// has room it owns it from the same commit on.
 func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Submit) error {
 	record, err := json.Marshal(definition{Definition: p.Definition})
 	if err != nil {
@@ -203,18 +204,21 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 	x.state = machine.New(p)
 	base := store.Batch{Puts: []store.Put{{Key: planKey(id), Value: record, Version: store.AnyVersion}}}
 	create := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
-		if s.Status != "" {
-			return nil, nil // somebody with the same idempotency key was faster: it is the same execution
-		}
 		e := schemas.Event{Type: schemas.EventCreated, By: h.Principal, Priority: p.Definition.Plan.Priority, Name: h.Name}
 		if d := p.Definition.Plan.Timeout.Std(); d > 0 {
 			e.Due = new(now.Add(d))
 		}
 		return append([]schemas.Event{e}, sub.reuse...), nil
 	}
-	if !r.running.Load() || r.owner(id) != nil || !r.slots.TryAcquire(1) {
+	if r.owner(id) != nil { // the same key is just making it: true once its owner has committed something
+		err := r.transition(ctx, id, func(*machine.State, time.Time) ([]schemas.Event, error) { return nil, nil })
+		if !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+			return err
+		}
+	}
+	if !r.running.Load() || !r.slots.TryAcquire(1) {
 		q := &request{decide: create}
-		if _, err := r.step(ctx, x, []*request{q}, visit, base); err != nil {
+		if _, err := r.step(ctx, x, []*request{q}, visit, base); err != nil && !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 		return q.err
@@ -230,6 +234,12 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 	r.adopt(x, nil, []*request{q}, base)
 	select {
 	case <-q.done:
+		switch {
+		case errors.Is(q.err, store.ErrConflict):
+			return nil
+		case errors.Is(q.err, errLetGo):
+			return r.create(ctx, id, p, sub)
+		}
 		return q.err
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,13 +24,15 @@ type owner struct {
 	mu     sync.Mutex
 	inbox  []*request
 	closed bool
+	stale  bool // somebody else changed the execution
 	lease  *store.Lease
-	signal chan struct{} // one token: the inbox is not empty
+	gone   bool          // the lease is lost
+	signal chan struct{} // one token: the inbox is not empty, or one of the words above has changed
 
-	lost     chan struct{} // closed when the lease is gone
-	loseOnce sync.Once
-	flights  map[int]*flight
-	kids     map[int]string // children by unit
+	lost    chan struct{} // closed when the lease is gone
+	claimed bool          // the lease came by a claim: what others left in flight is to be decided
+	flights map[int]*flight
+	kids    map[int]string // children by unit
 }
 
 // flight is a call in flight.
@@ -42,18 +45,30 @@ type flight struct {
 // errLetGo answers requests that came while the owner was letting go: ask again.
 var errLetGo = errors.New("owner let go")
 
-// adopt makes this process the owner of an execution and runs it in a goroutine of its own. The caller has a slot,
-// which the owner gives back.
+// adopt makes this process the owner of an execution and runs it in a goroutine of its own: one that was claimed, by its lease, or
+// without one a new execution by what base claims. The caller has a slot, which the owner gives back.
 func (r *Runtime) adopt(x *execution, lease *store.Lease, first []*request, base store.Batch) {
 	o := &owner{
-		r: r, x: x, lease: lease, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{}, kids: map[int]string{},
+		r: r, x: x, lease: lease, claimed: lease != nil, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{}, kids: map[int]string{},
 	}
 	x.lease = lease
 	r.mu.Lock()
-	if r.stopping {
+	old := r.owned[x.id]
+	switch {
+	case r.stopping:
 		r.mu.Unlock()
 		r.slots.Release(1)
+		r.giveBack(x, r.now())
 		answer(first, schemas.Errorf(schemas.CodeUnavailable, "the runtime is stopping").WithHint("try again when it is back"))
+		return
+	case old != nil && lease == nil: // the same idempotency key is just making it
+		r.mu.Unlock()
+		r.slots.Release(1)
+		answer(first, errLetGo)
+		return
+	case old != nil && old.regain(lease):
+		r.mu.Unlock()
+		r.slots.Release(1)
 		return
 	}
 	r.owned[x.id] = o
@@ -81,10 +96,36 @@ func (o *owner) submit(q *request) bool {
 		return false
 	}
 	o.inbox = append(o.inbox, q)
+	o.poke()
+	return true
+}
+
+// poke has the owner look around; o.mu is held.
+func (o *owner) poke() {
 	select {
 	case o.signal <- struct{}{}:
 	default:
 	}
+}
+
+// refresh tells the owner that somebody else changed the execution.
+func (o *owner) refresh() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stale = true
+	o.poke()
+}
+
+// regain gives the owner a new lease: the last one lapsed before it was renewed, and this process claimed the execution
+// anew. false: the owner is going, or has gone.
+func (o *owner) regain(l *store.Lease) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed || o.gone {
+		return false
+	}
+	o.lease, o.stale = l, true
+	o.poke()
 	return true
 }
 
@@ -92,6 +133,13 @@ func (o *owner) submit(q *request) bool {
 func (o *owner) take() []*request {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.stale {
+		o.stale = false
+		o.x.state, o.x.changed = nil, true
+	}
+	if o.lease != nil && o.lease != o.x.lease {
+		o.x.lease, o.claimed = o.lease, true
+	}
 	requests := o.inbox
 	o.inbox = nil
 	for _, q := range requests {
@@ -111,17 +159,28 @@ func (o *owner) letGo() {
 	o.r.mu.Unlock()
 	o.mu.Lock()
 	o.closed = true
-	left := o.inbox
+	left, lease := o.inbox, o.lease
 	o.inbox = nil
 	o.mu.Unlock()
 	answer(left, errLetGo)
+	if lease != nil && lease != o.x.lease { // it came back too late
+		o.x.lease = lease
+		o.r.giveBack(o.x, o.r.now())
+	}
 	for _, f := range o.flights {
 		f.cancel(schemas.Errorf(schemas.CodeCancelled, "nobody waits for this call any more"))
 	}
 }
 
-// loseLease tells the owner that another worker may have the execution by now.
-func (o *owner) loseLease() { o.loseOnce.Do(func() { close(o.lost) }) }
+// loseLease tells the owner that another worker may have the execution by now, unless it has a newer lease.
+func (o *owner) loseLease(l store.Lease) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.gone && o.lease != nil && o.lease.Token == l.Token {
+		o.gone = true
+		close(o.lost)
+	}
+}
 
 // answer ends the wait of those who asked; a nil err leaves each request its own.
 func answer(requests []*request, err error) {
@@ -136,37 +195,53 @@ func answer(requests []*request, err error) {
 }
 
 // takeOver starts a pending execution, and decides about the calls that the last owner left in flight.
-func (r *Runtime) takeOver(s *machine.State, now time.Time) ([]schemas.Event, error) {
+func (o *owner) takeOver(s *machine.State, now time.Time) ([]schemas.Event, error) {
 	if s.Status == schemas.StatusPending {
-		return []schemas.Event{{Type: schemas.EventStarted, By: r.worker}}, nil
+		return []schemas.Event{{Type: schemas.EventStarted, By: o.r.worker}}, nil
 	}
-	return s.Recover(r.worker, now, r.limits.MaxRecoveries), nil
+	return s.Recover(o.r.worker, now, o.r.limits.MaxRecoveries, o.makes), nil
+}
+
+// makes tells whether the owner itself makes the call of the attempt, or is about to.
+func (o *owner) makes(unit, attempt int) bool {
+	if f := o.flights[unit]; f != nil && f.attempt == attempt {
+		return true
+	}
+	return slices.ContainsFunc(o.x.doubtful, func(l launch) bool {
+		return l.unit == unit && l.attempt == attempt && l.stands(o.x.state)
+	})
 }
 
 func (o *owner) run(requests []*request, base store.Batch) {
 	defer o.letGo()
-	how, tended := proceed, false
+	how := proceed
 	var delay time.Duration
 	for {
 		if how == drain && len(o.flights) == 0 {
 			how = wind
 		}
-		s, err := o.r.step(o.r.storeCtx, o.x, requests, how, base)
+		decided := requests
+		if o.claimed { // behind the results that are there
+			decided = append(slices.Clip(requests), &request{decide: o.takeOver})
+		}
+		s, err := o.r.step(o.r.storeCtx, o.x, decided, how, base)
 		if err != nil {
 			if requests, delay = o.troubled(requests, base, err, delay); requests == nil {
 				return
 			}
 			continue
 		}
-		delay, base = 0, store.Batch{}
+		delay, base, o.claimed = 0, store.Batch{}, false
 		o.mu.Lock()
-		o.lease = o.x.lease
+		if o.lease == nil {
+			o.lease = o.x.lease
+		}
 		o.mu.Unlock()
 		for _, l := range s.launches {
 			o.launch(l)
 		}
-		if !tended {
-			tended = true
+		if o.x.folded {
+			o.x.folded = false
 			o.tendAll()
 		}
 		for _, c := range s.children {
@@ -220,12 +295,16 @@ const maxDelay = 5 * time.Second
 // troubled handles a step that failed for the store's sake: results are kept and tried again, everybody else is told. No
 // requests back means that the owner has to go.
 func (o *owner) troubled(requests []*request, base store.Batch, err error, delay time.Duration) ([]*request, time.Duration) {
+	if errors.Is(err, store.ErrConflict) { // somebody else has made the new execution
+		answer(requests, err)
+		return nil, 0
+	}
 	if !errors.Is(err, errStore) || base.Claim != nil || o.r.storeCtx.Err() != nil || errors.Is(err, store.ErrClosed) {
 		if o.r.storeCtx.Err() == nil {
 			o.r.log.Error("run execution", "execution_id", o.x.id, "error", err)
 		}
 		answer(requests, err)
-		o.giveBack()
+		o.r.giveBack(o.x, o.r.now().Add(pause))
 		return nil, 0
 	}
 	o.r.log.Warn("commit failed: trying again", "execution_id", o.x.id, "error", err)
@@ -254,16 +333,15 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 // pause is how long an execution that cannot be run at all is left alone.
 const pause = time.Minute
 
-// giveBack releases an execution that this owner cannot run, so that it is tried again later and blocks nothing until then.
-func (o *owner) giveBack() {
-	if o.x.lease == nil {
+// giveBack releases an execution that cannot be run here, so that it is tried again at the time and blocks nothing until then.
+func (r *Runtime) giveBack(x *execution, at time.Time) {
+	if x.lease == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.r.storeCtx), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.storeCtx), time.Second)
 	defer cancel()
-	key := executionKey(o.x.id)
-	if _, err := o.r.store.Commit(ctx, store.Batch{Release: o.x.lease, Wakes: []store.Wake{{Key: key, At: o.r.now().Add(pause)}}}); err != nil {
-		o.r.log.Debug("release", "execution_id", o.x.id, "error", err)
+	if _, err := r.store.Commit(ctx, store.Batch{Release: x.lease, Wakes: []store.Wake{{Key: executionKey(x.id), At: at}}}); err != nil {
+		r.log.Debug("release", "execution_id", x.id, "error", err)
 	}
 }
 

@@ -29,6 +29,10 @@ type execution struct {
 	values  map[int]*plan.Value       // decoded outputs by unit
 	lists   map[int][]json.RawMessage // what for_each nodes run over
 	lease   *store.Lease              // nil: somebody else may own it
+
+	doubtful []launch // started by commits of which nobody knows whether they happened; nothing of it was called yet
+	changed  bool     // somebody else committed since this process did: the wake may be theirs
+	folded   bool     // the state was read anew: children may have been started that nobody here tends
 }
 
 func (r *Runtime) newExecution(id string, h head, p *plan.Program) *execution {
@@ -71,7 +75,13 @@ type launch struct {
 	unit, attempt int
 	target        *plan.Target
 	inputs        json.RawMessage
-	key           string // the same for every attempt at the same effect
+	key           string    // the same for every attempt at the same effect
+	at            time.Time // of the start
+}
+
+// stands tells whether the start is in the log, and the attempt in flight.
+func (l *launch) stands(s *machine.State) bool {
+	return s.Attempt(l.unit, l.attempt) && s.Units[l.unit].Since.Equal(l.at)
 }
 
 // extent says how far a step goes beyond the decisions it was given.
@@ -104,6 +114,9 @@ func (r *Runtime) transition(ctx context.Context, id string, decide decision) er
 			}
 			select {
 			case <-q.done:
+				if errors.Is(q.err, errLetGo) {
+					continue
+				}
 				return q.err
 			case <-ctx.Done():
 				return context.Cause(ctx)
@@ -117,6 +130,9 @@ func (r *Runtime) transition(ctx context.Context, id string, decide decision) er
 		if _, err = r.step(ctx, x, []*request{q}, visit, store.Batch{}); err != nil {
 			return err
 		}
+		if o := r.owner(id); o != nil { // it began meanwhile, perhaps with what was there before
+			o.refresh()
+		}
 		return q.err
 	}
 }
@@ -124,8 +140,8 @@ func (r *Runtime) transition(ctx context.Context, id string, decide decision) er
 // maxConflicts is how often a step is decided anew before it gives up; each conflict means that somebody else made progress.
 const maxConflicts = 100
 
-// step decides, applies and commits once. base holds what else belongs into the batch. The error is the store's; what a
-// decision refused stands in its request.
+// step decides, applies and commits once. base holds what else belongs into the batch of a new execution; that the execution exists
+// is then ErrConflict. The error is the store's; what a decision refused stands in its request.
 func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, how extent, base store.Batch) (step, error) {
 	for range maxConflicts {
 		if x.state == nil {
@@ -135,6 +151,14 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 		}
 		t := &turn{r: r, x: x, ctx: ctx, how: how, now: r.now(), batch: base}
 		t.batch.Puts = slices.Clip(base.Puts)
+		var absent []launch
+		for _, l := range x.doubtful {
+			if l.stands(x.state) {
+				t.step.launches = append(t.step.launches, l)
+			} else {
+				absent = append(absent, l)
+			}
+		}
 		for _, q := range requests {
 			q.err = t.decide(q.decide)
 		}
@@ -144,16 +168,40 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 			return step{}, t.err
 		}
 		err := t.commit()
-		if err == nil {
+		if err == nil && !t.committed && how != visit && slices.ContainsFunc(requests, (*request).asked) {
+			err = r.current(ctx, x) // nothing was to be done, or everything refused, by a state that may be stale
+		}
+		switch {
+		case err == nil:
+			x.doubtful = absent
+			if t.committed {
+				x.doubtful, x.changed = nil, false
+			}
+			t.step.launches = slices.DeleteFunc(t.step.launches, func(l launch) bool { return !l.stands(x.state) })
 			t.step.at = t.now
 			return t.step, nil
-		}
-		x.state = nil // what was applied is not in the log, or nobody knows
-		if !errors.Is(err, store.ErrConflict) {
+		case !errors.Is(err, store.ErrConflict): // it may have happened, now or later
+			x.state, x.changed = nil, true
+			x.doubtful = append(absent, t.step.launches...)
 			return step{}, storeError(err)
+		case len(base.Puts) > 0:
+			return step{}, err
 		}
+		x.state, x.changed = nil, true // what was applied is not in the log
 	}
 	return step{}, schemas.Errorf(schemas.CodeConflict, "execution %q changes too fast to be changed from here", x.id).WithHint("try again").With(func(e *schemas.Error) { e.Retryable = true })
+}
+
+// asked tells whether somebody waits for the decision.
+func (q *request) asked() bool { return q.done != nil }
+
+// current is ErrConflict if somebody has changed the execution since its state was read.
+func (r *Runtime) current(ctx context.Context, x *execution) error {
+	_, version, err := r.readHead(ctx, x.id)
+	if err == nil && version != x.version {
+		err = store.ErrConflict
+	}
+	return err
 }
 
 // turn is one try of a step.
@@ -167,6 +215,8 @@ type turn struct {
 	events []schemas.Event
 	step   step
 	err    error // ends the turn
+
+	committed bool
 }
 
 // decide applies what a decision says.
@@ -314,7 +364,7 @@ func (t *turn) commit() error {
 		t.batch.Claim = nil
 		t.batch.Release = x.lease
 		t.wake(wake)
-	case t.batch.Claim != nil:
+	case t.batch.Claim != nil, x.changed:
 		t.wake(t.now) // if this process dies, whoever comes next finds it due
 	}
 	if len(t.events) == 0 && !t.step.released && t.batch.Claim == nil {
@@ -340,21 +390,18 @@ func (t *turn) commit() error {
 		h.Snapshot, h.Tail = s.Seq, 0
 		t.batch.Puts = append(t.batch.Puts, store.Put{Key: snapshotKey(x.id), Value: b, Version: store.AnyVersion})
 	}
-	if len(t.events) > 0 {
-		b, err := json.Marshal(&h)
-		if err != nil {
-			return fmt.Errorf("encode head: %w", err)
-		}
-		t.batch.Puts = append(t.batch.Puts, store.Put{Key: executionKey(x.id), Value: b, Version: x.version, Terms: h.terms()})
+	b, err := json.Marshal(&h)
+	if err != nil {
+		return fmt.Errorf("encode head: %w", err)
 	}
+	// Without events too: a wake that is written unfenced could undo the one of somebody faster.
+	t.batch.Puts = append(t.batch.Puts, store.Put{Key: executionKey(x.id), Value: b, Version: x.version, Terms: h.terms()})
 	done, err := t.r.store.Commit(t.ctx, t.batch)
 	if err != nil {
 		return err
 	}
-	x.head = h
-	if len(t.events) > 0 {
-		x.version = done.Versions[len(done.Versions)-1]
-	}
+	t.committed = true
+	x.head, x.version = h, done.Versions[len(done.Versions)-1]
 	if done.Lease != nil {
 		x.lease = done.Lease
 	}

@@ -32,7 +32,7 @@ func (r *Runtime) claim(ctx context.Context) {
 		})
 		r.slots.Release(int64(room - len(leases)))
 		for i := range leases {
-			r.adopt(r.newExecution(leases[i].Key.ID, head{}, nil), &leases[i], []*request{{decide: r.takeOver}}, store.Batch{})
+			r.adopt(r.newExecution(leases[i].Key.ID, head{}, nil), &leases[i], nil, store.Batch{})
 		}
 		wait = claimWait
 		if len(leases) == room {
@@ -77,7 +77,7 @@ func (r *Runtime) renew(ctx context.Context) {
 		}
 		for _, l := range lost {
 			if o := owners[l.Key.ID]; o != nil {
-				o.loseLease()
+				o.loseLease(l)
 			}
 		}
 	}
@@ -90,7 +90,7 @@ func (r *Runtime) leases() ([]store.Lease, map[string]*owner) {
 	owners := make(map[string]*owner, len(r.owned))
 	for id, o := range r.owned {
 		o.mu.Lock()
-		if o.lease != nil && !o.closed {
+		if o.lease != nil && !o.closed && !o.gone {
 			leases = append(leases, *o.lease)
 			owners[id] = o
 		}

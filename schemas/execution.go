@@ -264,7 +264,7 @@ type NodePatch struct {
 
 // Patch is what resume_execution changes before it resumes.
 type Patch struct {
-	Nodes map[string]NodePatch `json:"nodes" jsonschema:"description=node id to change"`
+	Nodes map[string]NodePatch `json:"nodes" jsonschema:"description=node id to the decision about it; each gives exactly one of inputs and output and skip and retry"`
 }
 
 // ReviewRequest is a question that waits for a person, with what exactly will happen on approval.

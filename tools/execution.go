@@ -23,10 +23,7 @@ func (p *Plan) UnmarshalJSON(b []byte) error {
 
 // JSONSchema is short on purpose: the tools that take a plan would each repeat its whole schema. validate_plan explains what is wrong.
 func (Plan) JSONSchema() *jsonschema.Schema {
-	return &jsonschema.Schema{
-		Description: "the plan: an object, or the same as a JSON or YAML string",
-		Extras:      map[string]any{"type": []string{"object", "string"}},
-	}
+	return &jsonschema.Schema{Extras: map[string]any{"type": []string{"object", "string"}}}
 }
 
 // Submission holds the options that every tool which starts an execution has.
@@ -52,7 +49,16 @@ func (s Submission) submit(ctx context.Context, rt *runtime.Runtime, sub runtime
 	if s.WaitSeconds != nil {
 		wait = *s.WaitSeconds
 	}
-	return rt.Status(ctx, e.ExecutionID, schemas.ViewFailures, seconds(wait), r.follow())
+	return await(ctx, rt, e, wait, r)
+}
+
+// await waits for an execution that was just started. Whatever ends the wait, the caller learns the id.
+func await(ctx context.Context, rt *runtime.Runtime, e schemas.Execution, wait int, r Request) (schemas.Execution, error) {
+	now, err := rt.Status(ctx, e.ExecutionID, schemas.ViewFailures, seconds(wait), r.follow())
+	if err != nil {
+		return now, schemas.AsError(err).With(func(c *schemas.Error) { c.ExecutionID = e.ExecutionID })
+	}
+	return now, nil
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
@@ -73,24 +79,24 @@ func (r Request) follow() func(schemas.Execution) {
 }
 
 type executePlan struct {
-	ExecutionPlan Plan `json:"execution_plan"`
+	ExecutionPlan Plan `json:"execution_plan" jsonschema:"description=the plan as an object or as a JSON or YAML string"`
 	Submission
 }
 
 type executeWithTimeout struct {
-	ExecutionPlan  Plan    `json:"execution_plan"`
+	ExecutionPlan  Plan    `json:"execution_plan" jsonschema:"description=the plan as for execute_plan"`
 	TimeoutSeconds float64 `json:"timeout_seconds" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=longest time of the whole execution"`
 	Submission
 }
 
 type executeWithRetry struct {
-	ExecutionPlan Plan          `json:"execution_plan"`
+	ExecutionPlan Plan          `json:"execution_plan" jsonschema:"description=the plan as for execute_plan"`
 	RetryConfig   schemas.Retry `json:"retry_config" jsonschema:"description=for every node without a retry of its own"`
 	Submission
 }
 
 type validatePlan struct {
-	ExecutionPlan Plan `json:"execution_plan"`
+	ExecutionPlan Plan `json:"execution_plan" jsonschema:"description=the plan as an object or as a JSON or YAML string"`
 }
 
 type executionID struct {
@@ -244,7 +250,7 @@ func Execution() []Method {
 				if in.WaitSeconds != nil {
 					wait = *in.WaitSeconds
 				}
-				return rt.Status(ctx, e.ExecutionID, schemas.ViewFailures, seconds(wait), r.follow())
+				return await(ctx, rt, e, wait, r)
 			}),
 		method(contract, "signal_execution", "Send an event to an execution", Adds,
 			`Sends a named event with data to an execution that has not finished; it is kept in the execution's log.`,

@@ -18,6 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+//go:generate go test . -run ^TestToolsAreAsReviewed$ -update
+
 const goldenDir = "../testdata/tools"
 
 // golden is what a client sees of a method, in the form of the golden files.

@@ -64,7 +64,8 @@ func (src sources) find(env environment) (path string, data []byte, err error) {
 		path = src.absolute(named.path, src.dir, env)
 		data, err = src.read(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", nil, schemas.Errorf(schemas.CodeNotFound, "no configuration file %s (from %s)", path, named.by)
+			return "", nil, schemas.Errorf(schemas.CodeNotFound, "no configuration file %s (from %s)", path, named.by).
+				WithHint("name one that exists; without the setting ./runplane.yaml and the user's configuration folder are looked in")
 		}
 		return path, data, readError(path, data, err)
 	}

@@ -21,7 +21,7 @@ func (c *cli) doctorCommand() *cobra.Command {
 		Short: "Start every realm and say what is wrong with it",
 		Long: "Starts every configured realm, lists its tools and prints what it found, with the cure for what is broken. " +
 			"Exit code 0: every realm works; 1: one does not.",
-		Args: cobra.NoArgs,
+		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.doctor(cmd) },
 	}
 	addConfigFlags(cmd.Flags(), "store", "log.level", "log.json")
@@ -50,7 +50,7 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	stop := p.start()
+	stop := p.start(cmd.Context())
 	defer func() { err = errors.Join(err, stop()) }()
 
 	names := slices.Sorted(maps.Keys(cfg.MCPServers))
@@ -129,7 +129,7 @@ func (c *cli) report(d *diagnosis) bool {
 	}
 	if len(mute) > 0 {
 		fmt.Fprintf(c.out, "        %d without annotations count as once, never repeated without a decision: %s\n", len(mute), strings.Join(mute, ", "))
-		fmt.Fprintf(c.out, "        if one is safe to repeat, say so:\n          policies: {realms: {%s: {capabilities: {%s: {effect: read}}}}}\n", h.Realm, mute[0])
+		fmt.Fprintf(c.out, "        if one is safe to repeat, say so:\n          policies: {realms: {%s: {capabilities: {NAME: {effect: read}}}}}   # or idempotent: it changes something, and twice is as once\n", h.Realm)
 	}
 	return true
 }

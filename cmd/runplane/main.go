@@ -24,18 +24,21 @@ const (
 	exitInvalid = 2
 )
 
-func main() {
+func main() { os.Exit(process()) }
+
+// process is one run of the program on the real streams.
+func process() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	dir, err := os.Getwd()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "runplane:", err)
-		os.Exit(exitInvalid)
+		return exitInvalid
 	}
-	os.Exit((&cli{
+	return (&cli{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		sources: sources{environ: os.Environ(), dir: dir, read: os.ReadFile},
-	}).main(ctx, os.Args[1:]))
+	}).main(ctx, os.Args[1:])
 }
 
 // cli is one run of the program and what it may touch.
@@ -58,14 +61,16 @@ func (c *cli) main(ctx context.Context, args []string) int {
 		Long:          "Runplane runs execution plans, DAGs of tool calls on MCP servers, durably. As an MCP server it serves agents; `run` runs a plan from a shell.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Version:       version(),
 	}
 	root.SetIn(c.in)
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	root.SetArgs(args)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand(), c.reviewsCommand(), c.schemaCommand(), c.versionCommand())
+	root.SetVersionTemplate("runplane {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misused(cmd, "%s", err) })
+	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand(), c.reviewsCommand(), c.schemaCommand(), c.versionCommand()) //nolint:contextcheck // cobra hands the context to the command that runs
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -93,9 +98,32 @@ func (c *cli) complain(err error) {
 	}
 }
 
-// config loads the configuration with the flags of a command.
+// config loads the configuration with the flags of a command. Whatever is wrong with it, nothing has run.
 func (c *cli) config(cmd *cobra.Command) (Config, error) {
 	src := c.sources
 	src.flags = givenFlags(cmd.Flags())
-	return loadConfig(src)
+	cfg, err := loadConfig(src)
+	if err != nil {
+		c.complain(err)
+		return cfg, exit(exitInvalid)
+	}
+	return cfg, nil
+}
+
+// takes is the check of a command that wants exactly these arguments.
+func takes(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return misused(cmd, "%s wants %s", cmd.CommandPath(), names[len(args)])
+		case len(args) > len(names):
+			return misused(cmd, "%s does not take %q", cmd.CommandPath(), args[len(names)])
+		}
+		return nil
+	}
+}
+
+// misused is a command line that means nothing, with the place where its form stands.
+func misused(cmd *cobra.Command, format string, args ...any) error {
+	return schemas.Errorf(schemas.CodeInvalidArgument, format, args...).WithHint("see %s --help", cmd.CommandPath())
 }

@@ -10,17 +10,20 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// progress shows how an execution goes. On a terminal every node has a line that is rewritten in place; elsewhere, and
-// for plans larger than a screen, each change is a line of its own.
+// progress shows how an execution goes. On a terminal every node has a row that is rewritten in place; elsewhere, and
+// for plans larger than the screen, each change is a line of its own.
 type progress struct {
-	w     io.Writer
-	live  bool
-	nodes []*nodeLine
-	index map[string]*nodeLine
-	width int
-	began time.Time
-	drawn bool
+	w      io.Writer
+	screen screen
+	live   bool
+	nodes  []*nodeLine
+	index  map[string]*nodeLine
+	width  int
+	drawn  bool
 }
+
+// screen is asked at every drawing, because people resize; false: nobody looks.
+type screen func() (rows, columns int, ok bool)
 
 type nodeLine struct {
 	id, capability string
@@ -31,15 +34,13 @@ type nodeLine struct {
 	note           string
 }
 
-// maxLive is the largest plan that is rewritten in place; it has to fit on a screen.
-const maxLive = 30
-
-func newProgress(w io.Writer, e schemas.Execution, quiet bool) *progress {
-	fmt.Fprintf(w, "execution %s %s\n", e.ExecutionID, e.Name)
+func newProgress(w io.Writer, e schemas.Execution, quiet bool, s screen) *progress {
+	fmt.Fprintln(w, strings.TrimRight("execution "+e.ExecutionID+" "+oneLine(e.Name), " "))
 	if quiet {
 		w = io.Discard
 	}
-	p := &progress{w: w, index: map[string]*nodeLine{}, began: e.CreatedAt, live: terminal(w) && len(e.Nodes) <= maxLive}
+	rows, _, ok := s()
+	p := &progress{w: w, screen: s, index: map[string]*nodeLine{}, live: ok && !quiet && len(e.Nodes) < rows}
 	for _, n := range e.Nodes {
 		l := &nodeLine{id: n.ID, capability: n.Capability, status: n.Status, attempt: n.Attempts, took: time.Duration(n.DurationMS * float64(time.Millisecond))}
 		p.nodes = append(p.nodes, l)
@@ -79,6 +80,9 @@ func (p *progress) update(u telemetry.Update, id string) {
 // apply changes the line and tells whether a reader of plain lines wants to know.
 func (l *nodeLine) apply(e *schemas.Event) bool {
 	before := l.status
+	if before.Ended() {
+		return false // it was shown already: events before the first look come late
+	}
 	switch e.Type {
 	case schemas.EventNodeStarted:
 		l.status, l.attempt, l.note = schemas.NodeRunning, e.Attempt, ""
@@ -133,15 +137,20 @@ func (p *progress) drain(events *telemetry.Subscription, id string) {
 
 func (p *progress) line(l *nodeLine) { fmt.Fprintln(p.w, l.format(p.width)) }
 
-// draw rewrites the block of lines.
+// draw rewrites the block of rows. When the screen has become too small for it, plain lines follow.
 func (p *progress) draw() {
+	rows, columns, ok := p.screen()
+	if !ok || len(p.nodes) >= rows {
+		p.live = false
+		return
+	}
 	var b strings.Builder
 	if p.drawn {
 		fmt.Fprintf(&b, "\x1b[%dA", len(p.nodes))
 	}
 	p.drawn = true
 	for _, l := range p.nodes {
-		b.WriteString("\r\x1b[2K" + l.format(p.width) + "\n")
+		b.WriteString("\r\x1b[2K" + cut(l.format(p.width), columns-1) + "\n")
 	}
 	_, _ = io.WriteString(p.w, b.String()) // a terminal that is gone shows nothing
 }
@@ -160,13 +169,27 @@ func (l *nodeLine) format(width int) string {
 	if l.note != "" {
 		s += "  " + oneLine(l.note)
 	}
+	return strings.TrimRight(s, " ")
+}
+
+// maxNote is enough of an error to know it by; the whole stands below, or in the events.
+const maxNote = 200
+
+// cut shortens a line to so many columns; letters that may be two wide count as two.
+func cut(s string, columns int) string {
+	used := 0
+	for i, r := range s {
+		if r >= 0x1100 {
+			used++
+		}
+		if used++; used > columns {
+			return s[:i]
+		}
+	}
 	return s
 }
 
-// maxNote keeps a line on one row of most terminals, so that rewriting in place works.
-const maxNote = 100
-
-// oneLine makes foreign text safe for a terminal: no control characters, no second row.
+// oneLine makes foreign text safe for a terminal: no control characters, no second line.
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {

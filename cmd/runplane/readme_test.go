@@ -11,6 +11,8 @@ import (
 	"github.com/runplane/runplane/tools"
 )
 
+//go:generate go test . -run ^TestReadme$ -update
+
 // TestReadme keeps what README says true: the table of tools, and the sample plan with its output, which the scripts run.
 func TestReadme(t *testing.T) {
 	const path = "../../README.md"

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -31,43 +31,55 @@ func (c *cli) runCommand() *cobra.Command {
 		Short: "Run a plan here and print its output",
 		Long: "Runs a plan file (JSON or YAML, - for stdin) with the configured realms and store, shows its progress on stderr and prints its output on stdout. " +
 			"Exit code 0: succeeded; 1: anything else became of it; 2: the plan or the configuration is invalid. " +
-			"What was interrupted goes on with --resume ID.",
-		Args: cobra.MaximumNArgs(1),
+			"What was interrupted goes on with --resume ID; what is held waits for a decision: --resume ID --patch '{\"nodes\": {\"NODE\": {\"retry\": true}}}' " +
+			"calls again, skip leaves the node out, output counts it as done.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case o.resume == "":
+				return takes("PLAN")(cmd, args)
+			case len(args) > 0 || len(o.inputs) > 0:
+				return misused(cmd, "an execution that is resumed has its plan and inputs already")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args, o) },
 	}
 	addConfigFlags(cmd.Flags(), "store", "log.level", "log.json", "drain")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the whole execution as JSON instead of its output")
 	cmd.Flags().StringArrayVar(&o.inputs, "input", nil, "NAME=VALUE replaces an input of the plan; VALUE is JSON, or else a string; may be repeated")
-	cmd.Flags().StringVar(&o.resume, "resume", "", "let execution `ID` of the store go on and follow it, instead of starting one")
-	cmd.Flags().StringVar(&o.patch, "patch", "", "with --resume: `JSON` of decisions about held nodes, such as {\"nodes\":{\"a\":{\"retry\":true}}}")
+	cmd.Flags().StringVar(&o.resume, "resume", "", "follow execution `ID` of the store to its end instead of starting one")
+	cmd.Flags().StringVar(&o.patch, "patch", "", "with --resume: `JSON` with the decisions about held nodes, as resume_execution takes it")
 	return cmd
 }
 
 func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
-	if (len(args) == 1) == (o.resume != "") {
-		return schemas.Errorf(schemas.CodeInvalidArgument, "give either a plan file or --resume ID").WithHint("runplane run plan.yaml")
-	}
 	var sub runtime.Submit
+	var patch *schemas.Patch
 	if o.resume == "" {
+		if o.patch != "" {
+			return misused(cmd, "--patch decides about an execution that is held: it needs --resume ID")
+		}
 		if sub.Plan, err = c.planFile(args[0]); err != nil {
 			return err
 		}
-		if sub.Inputs, err = inputs(o.inputs); err != nil {
+		if sub.Inputs, err = inputs(o.inputs, sub.Plan); err != nil {
 			return err
 		}
+	} else if patch, err = decisions(o.patch); err != nil {
+		return err
 	}
 	cfg, err := c.config(cmd)
 	if err != nil {
 		return err
 	}
-	if cfg.Log.Level == "info" {
+	if cfg.Log.Level == "info" && !cmd.Flags().Changed("log-level") {
 		cfg.Log.Level = "warn" // the progress says what info would
 	}
 	p, err := open(cfg, c.err, false)
 	if err != nil {
 		return err
 	}
-	stop := p.start()
+	stop := p.start(cmd.Context())
 	defer func() { err = errors.Join(err, stop()) }()
 
 	// A run that is interrupted ends its wait; the execution itself is handed back to the store by stop.
@@ -75,16 +87,14 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 	events := p.runtime.Feed().Subscribe("", 4096)
 	defer func() { events.Close() }()
 	id := o.resume
-	if id != "" {
-		if err := resume(ctx, p.runtime, id, o.patch); err != nil {
-			return err
-		}
-	} else {
+	if id == "" {
 		e, err := p.runtime.Execute(ctx, sub)
 		if err != nil {
-			return c.refused(err, o.json)
+			return c.refused(err, o.json, cfg)
 		}
 		id = e.ExecutionID
+	} else if err := c.resume(ctx, p.runtime, id, patch, cfg.Store); err != nil {
+		return err
 	}
 	e, err := c.follow(ctx, p.runtime, id, events, o.json)
 	if err != nil {
@@ -95,23 +105,6 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 		return err
 	}
 	return c.conclude(e, o.json)
-}
-
-// resume lets an execution go on that is suspended; one that is not is only followed.
-func resume(ctx context.Context, rt *runtime.Runtime, id, patchJSON string) error {
-	e, err := rt.Status(ctx, id, schemas.ViewSummary, 0, nil)
-	if err != nil || patchJSON == "" && e.Status != schemas.StatusSuspended {
-		return err
-	}
-	var patch *schemas.Patch
-	if patchJSON != "" {
-		if err := json.Unmarshal([]byte(patchJSON), &patch); err != nil {
-			return schemas.Errorf(schemas.CodeInvalidArgument, "--patch: %v", err).
-				WithHint(`it looks like {"nodes":{"a":{"inputs":{…}}}}, or with output, skip or retry instead of inputs`)
-		}
-	}
-	_, err = rt.Resume(ctx, id, patch)
-	return err
 }
 
 // planFile reads a plan from a file, or from stdin for "-".
@@ -126,8 +119,8 @@ func (c *cli) planFile(name string) ([]byte, error) {
 	return b, nil
 }
 
-// inputs reads NAME=VALUE pairs.
-func inputs(pairs []string) (schemas.Object, error) {
+// inputs reads NAME=VALUE pairs. A name that stands nowhere in the plan would change nothing: that is a slip, not an input.
+func inputs(pairs []string, plan []byte) (schemas.Object, error) {
 	if len(pairs) == 0 {
 		return nil, nil
 	}
@@ -135,7 +128,10 @@ func inputs(pairs []string) (schemas.Object, error) {
 	for _, pair := range pairs {
 		name, text, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
-			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "--input %q is not NAME=VALUE", pair)
+			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "--input %q is not NAME=VALUE", pair).WithHint("such as --input order_id=A-17")
+		}
+		if !bytes.Contains(plan, []byte(name)) {
+			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "--input %s: the plan names no such input", name).WithHint("its inputs stand in the plan under inputs")
 		}
 		value := json.RawMessage(text)
 		if !json.Valid(value) {
@@ -146,13 +142,43 @@ func inputs(pairs []string) (schemas.Object, error) {
 	return json.Marshal(values)
 }
 
+// decisions reads --patch; empty is none.
+func decisions(text string) (*schemas.Patch, error) {
+	if text == "" {
+		return nil, nil
+	}
+	patch := new(schemas.Patch)
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(patch); err != nil {
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "--patch: %v", err).WithHint(`it looks like {"nodes": {"NODE": {"retry": true}}}; instead of retry: skip, output or inputs`)
+	}
+	return patch, nil
+}
+
+// resume lets an execution go on: with the decisions, or because it was suspended by hand. One that is interrupted needs
+// nothing, and one that is held stays so until it is decided about.
+func (c *cli) resume(ctx context.Context, rt *runtime.Runtime, id string, patch *schemas.Patch, setting string) error {
+	e, err := rt.Status(ctx, id, schemas.ViewSummary, 0, nil)
+	if e, ok := errors.AsType[*schemas.Error](err); ok && e.Code == schemas.CodeNotFound {
+		return e.WithHint("the store is %s; --store or --config may name the one that it is in", setting)
+	}
+	if err != nil {
+		return err
+	}
+	if patch != nil || e.Status == schemas.StatusSuspended && len(e.WaitingFor) == 0 {
+		_, err = rt.Resume(ctx, id, patch)
+	}
+	return err
+}
+
 // follow shows the progress of an execution until it comes to rest.
 func (c *cli) follow(ctx context.Context, rt *runtime.Runtime, id string, events *telemetry.Subscription, quiet bool) (schemas.Execution, error) {
 	first, err := rt.Status(ctx, id, schemas.ViewNodes, 0, nil)
 	if err != nil {
 		return first, err
 	}
-	show := newProgress(c.err, first, quiet)
+	show := newProgress(c.err, first, quiet, c.screen)
 	defer show.done()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -179,7 +205,7 @@ func (c *cli) follow(ctx context.Context, rt *runtime.Runtime, id string, events
 }
 
 // refused tells why a plan was not started.
-func (c *cli) refused(err error, asJSON bool) error {
+func (c *cli) refused(err error, asJSON bool, cfg Config) error {
 	e, ok := errors.AsType[*schemas.Error](err)
 	if !ok || e.Code != schemas.CodeInvalidPlan {
 		return err
@@ -187,7 +213,7 @@ func (c *cli) refused(err error, asJSON bool) error {
 	if asJSON {
 		return errors.Join(c.printJSON(map[string]any{"error": e}), exit(exitInvalid))
 	}
-	c.printFindings(e.Findings)
+	c.printFindings(e.Findings, cfg)
 	return exit(exitInvalid)
 }
 
@@ -212,7 +238,12 @@ func (c *cli) conclude(e schemas.Execution, asJSON bool) error {
 		c.complain(e.Error)
 	}
 	if !e.Status.Terminal() {
-		fmt.Fprintf(c.err, "the execution is %s: %s\nit goes on with: runplane run --resume %s\n", e.Status, e.Hint, e.ExecutionID)
+		fmt.Fprintf(c.err, "the execution is %s: %s\n", e.Status, e.Hint)
+	}
+	for _, w := range e.WaitingFor {
+		if w.Reason == schemas.ReasonUnknown {
+			fmt.Fprintf(c.err, "  from here: runplane run --resume %s --patch '{\"nodes\": {%q: {\"retry\": true}}}' (or skip, or output)\n", e.ExecutionID, w.NodeID)
+		}
 	}
 	return exit(exitFailed)
 }
@@ -222,10 +253,4 @@ func (c *cli) printJSON(v any) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
-}
-
-// terminal is the file behind w if a person looks at it.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && isTerminal(f)
 }

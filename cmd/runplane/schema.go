@@ -17,11 +17,16 @@ func (c *cli) schemaCommand() *cobra.Command {
 		Short:     "Print the JSON Schema of plans or of the configuration",
 		Long:      "Prints a JSON Schema for editors and generators.",
 		ValidArgs: []string{"plan", "config"},
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		RunE: func(_ *cobra.Command, args []string) error {
-			schema := schemas.PlanSchema()
-			if args[0] == "config" {
+		Args:      takes("plan or config"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var schema []byte
+			switch args[0] {
+			case "plan":
+				schema = schemas.PlanSchema()
+			case "config":
 				schema = schemas.ConfigSchema()
+			default:
+				return misused(cmd, "there is no schema %q; there are plan and config", args[0])
 			}
 			var b bytes.Buffer
 			if err := json.Indent(&b, bytes.TrimSpace(schema), "", "  "); err != nil {
@@ -37,7 +42,7 @@ func (c *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(c.out, "runplane", version())
 			return err

@@ -16,7 +16,7 @@ func (c *cli) serveCommand() *cobra.Command {
 		Short: "Serve MCP: on stdio, or over HTTP with --http",
 		Long: "Serves MCP clients on stdin and stdout until stdin ends, or with --http on /mcp (streamable HTTP) and /sse (legacy SSE) until SIGTERM. " +
 			"Unfinished executions of the store go on at once.",
-		Args: cobra.NoArgs,
+		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd) },
 	}
 	addConfigFlags(cmd.Flags(), "store", "http", "log.level", "log.json", "drain")
@@ -32,10 +32,11 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	stop := p.start()
+	stop := p.start(cmd.Context())
 	defer func() { err = errors.Join(err, stop()) }()
 	s := server.New(server.Config{
 		Runtime: p.runtime, Methods: tools.All(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
+		Drain: cfg.Drain.Std(),
 	})
 	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", cfg.Store, "realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))
 	defer p.log.Info("stopping")
@@ -45,6 +46,7 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 		if listenErr != nil {
 			return listenErr
 		}
+		p.log.Info("listening", "url", "http://"+ln.Addr().String()) // the address may have been :0
 		err = s.HTTP(ctx, ln)
 	} else {
 		err = s.Stdio(ctx, c.in, c.out)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ func (c *cli) validateCommand() *cobra.Command {
 		Use:   "validate PLAN",
 		Short: "Check a plan against the live tools; run nothing",
 		Long:  "Checks a plan file (JSON or YAML, - for stdin) as execute_plan would and prints every finding, with a JSON Patch where one mends it. Exit code 0: valid; 2: not.",
-		Args:  cobra.ExactArgs(1),
+		Args:  takes("PLAN"),
 		RunE:  func(cmd *cobra.Command, args []string) error { return c.validate(cmd, args[0], asJSON) },
 	}
 	addConfigFlags(cmd.Flags(), "log.level", "log.json")
@@ -39,7 +40,7 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 	if err != nil {
 		return err
 	}
-	stop := p.start()
+	stop := p.start(cmd.Context())
 	defer func() { err = errors.Join(err, stop()) }()
 	v, err := p.runtime.Validate(cmd.Context(), source)
 	if err != nil {
@@ -49,7 +50,7 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 	case asJSON:
 		err = c.printJSON(v)
 	default:
-		c.printFindings(v.Findings)
+		c.printFindings(v.Findings, cfg)
 		if v.Valid {
 			x := v.Explain
 			fmt.Fprintf(c.out, "valid: %d waves, at most %d calls, critical path %s\n", len(x.Waves), x.MaxCalls, strings.Join(x.CriticalPath, " → "))
@@ -65,7 +66,7 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 }
 
 // printFindings tells each finding to a person.
-func (c *cli) printFindings(findings []schemas.Finding) {
+func (c *cli) printFindings(findings []schemas.Finding, cfg Config) {
 	for _, f := range findings {
 		where := f.Path
 		if where == "" {
@@ -78,5 +79,8 @@ func (c *cli) printFindings(findings []schemas.Finding) {
 				fmt.Fprintf(c.err, "  fix: %s\n", fix)
 			}
 		}
+	}
+	if len(cfg.MCPServers) == 0 && slices.ContainsFunc(findings, func(f schemas.Finding) bool { return f.Code == "unknown_realm" }) {
+		fmt.Fprintf(c.err, "  hint: the configuration (%s) has no mcpServers: write them to ./runplane.yaml, or pass a file with --config\n", orNone(cfg.File))
 	}
 }

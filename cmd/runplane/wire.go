@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"sync"
@@ -80,9 +80,10 @@ func (r realms) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.
 
 // start runs the plane until the returned function is called: that ends it in order, calls first, then realms, then the
 // store, and returns when nothing of it is left.
-func (p *plane) start() (stop func() error) {
-	poolCtx, endPool := context.WithCancel(context.Background())
-	runtimeCtx, endRuntime := context.WithCancel(context.Background())
+// The end of ctx does not end it: calls in flight would be cut off before they are recorded.
+func (p *plane) start(ctx context.Context) (stop func() error) {
+	poolCtx, endPool := context.WithCancel(context.WithoutCancel(ctx))
+	runtimeCtx, endRuntime := context.WithCancel(context.WithoutCancel(ctx))
 	var pool, rt sync.WaitGroup
 	var poolErr, rtErr error
 	pool.Go(func() { poolErr = p.pool.Run(poolCtx) })
@@ -117,7 +118,12 @@ func openStore(setting string) (store.Store, error) {
 		return nil, schemas.Errorf(schemas.CodeUnavailable, "%s", err).
 			WithHint("end that process, or give this one a store of its own with --store file:DIR (or --store mem: to keep nothing)")
 	case err != nil:
-		return nil, fmt.Errorf("open store %s: %w", setting, err)
+		reason := err
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
+			reason = path // once is enough
+		}
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "the store %s cannot be opened: %v", setting, reason).
+			WithHint("name a folder that may be written with --store file:DIR, or keep nothing with --store mem:")
 	}
 	return s, nil
 }
@@ -128,14 +134,10 @@ func logger(l Log, stderr io.Writer) hclog.Logger {
 		Name: "runplane", Level: hclog.LevelFromString(l.Level), JSONFormat: l.JSON, Output: stderr,
 		TimeFn: func() time.Time { return time.Now().UTC() },
 	}
-	if f, ok := stderr.(*os.File); ok && !l.JSON && isTerminal(f) {
-		o.Color = hclog.AutoColor
+	if f, ok := stderr.(*os.File); ok && !l.JSON {
+		if _, _, person := windowSize(f); person {
+			o.Color = hclog.AutoColor
+		}
 	}
 	return hclog.New(o)
-}
-
-// isTerminal reports whether a person looks at the file.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

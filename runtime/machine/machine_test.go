@@ -21,7 +21,15 @@ func (catalog) Tool(_, name string) (plan.Tool, bool) {
 	return plan.Tool{Effect: schemas.Effect(effect), Hash: name, InputSchema: json.RawMessage(`{"type":"object"}`)}, true
 }
 
-func program(t testing.TB, source string) *plan.Program {
+// tester is what the helpers need of a *testing.T or a *rapid.T.
+type tester interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func program(t tester, source string) *plan.Program {
 	t.Helper()
 	p, findings := plan.Parse([]byte(source), plan.Limits{})
 	if p == nil {
@@ -40,7 +48,7 @@ func middle() float64 { return 0.5 } // no jitter
 
 // sim drives a State as the runtime does: it applies, keeps the log, and evaluates nodes as true.
 type sim struct {
-	t   testing.TB
+	t   tester
 	s   *State
 	now time.Time
 	log []schemas.Event
@@ -48,7 +56,7 @@ type sim struct {
 	items int // of every for_each
 }
 
-func begin(t testing.TB, source string) *sim {
+func begin(t tester, source string) *sim {
 	m := &sim{t: t, s: New(program(t, source)), now: epoch}
 	m.emit(schemas.Event{Type: schemas.EventCreated, Priority: 3})
 	m.emit(schemas.Event{Type: schemas.EventStarted})
@@ -223,7 +231,7 @@ func describe(actions []Action) string {
 	return fmt.Sprint(kinds)
 }
 
-func snapshot(t testing.TB, s *State) string {
+func snapshot(t tester, s *State) string {
 	t.Helper()
 	b, err := s.Snapshot()
 	if err != nil {
@@ -446,7 +454,7 @@ func TestRecoveryFollowsTheEffect(t *testing.T) {
 		{"id":"read","capability":"r.read"},{"id":"idem","capability":"r.idempotent"},{"id":"once","capability":"r.once"},
 		{"id":"bold","capability":"r.once","on_unknown":"retry"},{"id":"strict","capability":"r.once","on_unknown":"fail","on_error":"continue"}]}`
 	m := begin(t, source)
-	events := m.s.Recover("w2", m.now, 5)
+	events := m.s.Recover("w2", m.now, 5, nil)
 	for _, e := range events {
 		m.emit(e)
 	}
@@ -465,7 +473,7 @@ func TestRecoveryFollowsTheEffect(t *testing.T) {
 
 func TestNothingInFlightNeedsNoRecovery(t *testing.T) {
 	m := begin(t, `{"plan":"v1","nodes":[{"id":"w","wait":"1m"}]}`)
-	if e := m.s.Recover("w2", m.now, 5); e != nil {
+	if e := m.s.Recover("w2", m.now, 5, nil); e != nil {
 		t.Errorf("got %+v", e)
 	}
 }
@@ -473,7 +481,7 @@ func TestNothingInFlightNeedsNoRecovery(t *testing.T) {
 func TestPlanThatKillsItsWorkersIsSuspended(t *testing.T) {
 	m := begin(t, `{"plan":"v1","nodes":[{"id":"ok","capability":"r.read"},{"id":"n","capability":"r.read"}]}`)
 	crash := func() {
-		for _, e := range m.s.Recover("w", m.now, 3) {
+		for _, e := range m.s.Recover("w", m.now, 3, nil) {
 			m.emit(e)
 		}
 		m.advance()

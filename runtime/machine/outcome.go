@@ -185,15 +185,16 @@ func (s *State) overdue(unit int, total bool, now time.Time) *schemas.Event {
 const DefaultMaxRecoveries = 5
 
 // Recover decides about the attempts in flight of an execution whose worker is gone: what may be repeated is lost and
-// runs again without spending an attempt, a `once` call is verified or up to on_unknown. Nothing in flight needs no
-// event. The events are to be applied in order.
-func (s *State) Recover(by string, now time.Time, maxRecoveries int) []schemas.Event {
+// runs again without spending an attempt, a `once` call is verified or up to on_unknown. Attempts that are alive, because
+// the new worker makes them itself, are left alone; nil: none is. Nothing in flight needs no event. The events are to be
+// applied in order.
+func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(unit, attempt int) bool) []schemas.Event {
 	if s.inFlight == 0 {
 		return nil
 	}
 	events := []schemas.Event{{Type: schemas.EventRecovered, By: by}}
 	for i := range s.Units {
-		if !s.Units[i].Calling {
+		if !s.Units[i].Calling || alive != nil && alive(i, s.Units[i].Attempts) {
 			continue
 		}
 		t := s.Target(i)
@@ -215,7 +216,10 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int) []schemas.E
 		}
 		events = append(events, *e)
 	}
-	if s.Status == schemas.StatusRunning && s.Recoveries >= maxRecoveries {
+	if len(events) == 1 {
+		return nil
+	}
+	if s.Status == schemas.StatusRunning && s.Recoveries >= maxRecoveries && len(events) == 1+s.inFlight {
 		events = append(events, schemas.Event{
 			Type:   schemas.EventSuspended,
 			Reason: "its worker died again and again while it ran: resume_execution tries once more",

@@ -15,6 +15,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
+//go:generate go test . -run ^TestTransitions$ -update
+
 var update = flag.Bool("update", false, "rewrite testdata/transitions.golden")
 
 // TestTransitions applies every event to every pair of statuses and compares the table of what is legal, and of what

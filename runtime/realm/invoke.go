@@ -198,6 +198,11 @@ func (c *conn) callHeader(tool string, params json.RawMessage) http.Header {
 
 // request sends one request of ours and returns the raw result.
 func (c *conn) request(ctx context.Context, id int64, method string, params json.RawMessage, header http.Header) (json.RawMessage, *fault) {
+	select {
+	case <-c.died:
+		return nil, &fault{err: c.cause}
+	default:
+	}
 	send, x := ctx, (*exchange)(nil)
 	if c.kind != transportStdio {
 		x = &exchange{}
@@ -242,8 +247,8 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 			default: // best effort
 			}
 		}
-	case errors.Is(err, transport.ErrSessionTerminated):
-		f.err, f.status = errSessionLost, 0
+	case errors.Is(err, transport.ErrSessionTerminated) && (!f.sent || f.status == http.StatusNotFound):
+		f.err, f.status = errSessionLost, 0 // the request itself was refused, or not sent at all
 	case send.Err() != nil:
 		f.err = context.Cause(send)
 	case unsent:

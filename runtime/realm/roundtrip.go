@@ -17,8 +17,9 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// exchange is what is learnt about one request on its way through net/http and mcp-go, which keep it to themselves. It
-// travels in the request's ctx.
+// exchange is what is learnt about the POST of one request on its way through net/http and mcp-go, which keep it to
+// themselves. It travels in the request's ctx. Other requests on behalf of it, such as the GET that resumes its stream, say
+// nothing of whether it ran.
 type exchange struct {
 	sent       atomic.Bool  // headers of a request left this process
 	status     atomic.Int32 // of the response; 0: there was none
@@ -50,8 +51,12 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.WithContext(ctx)
 	}
 	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	if req.Method != http.MethodPost {
+		x = nil
+	}
 	if x != nil {
 		req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			GetConn:      func(string) { x.sent.Store(false) }, // net/http sends a POST again only if nothing was written
 			WroteHeaders: func() { x.sent.Store(true) },
 		}))
 	}
@@ -59,22 +64,25 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if media == "text/event-stream" {
+		res.Body = &eventBody{body: res.Body, lines: newLineReader(res.Body, t.limit), limit: t.limit}
+	} else {
+		res.Body = &cappedBody{ReadCloser: res.Body, left: t.limit, x: x}
+	}
+	if err := mendStatus(req, res, media); err != nil {
+		return nil, err
+	}
 	if x != nil {
 		x.status.Store(int32(res.StatusCode))
 		x.retryAfter.Store(retryAfter(res.Header.Get("Retry-After")))
 	}
-	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	if media == "text/event-stream" {
-		res.Body = &eventBody{body: res.Body, lines: newLineReader(res.Body, t.limit), limit: t.limit}
-		return res, nil
-	}
-	res.Body = &cappedBody{ReadCloser: res.Body, left: t.limit, x: x}
-	return mendStatus(req, res, media)
+	return res, nil
 }
 
 // mendStatus turns a modern server's 404, its answer to an unknown method, into the JSON-RPC error that its body is; and
 // the 400 with which some servers refuse a session that they forgot into the 404 that it should be.
-func mendStatus(req *http.Request, res *http.Response, media string) (*http.Response, error) {
+func mendStatus(req *http.Request, res *http.Response, media string) error {
 	modern := mcp.IsModernProtocol(req.Header.Get(transport.HeaderKeyProtocolVersion))
 	switch {
 	case res.StatusCode == http.StatusNotFound && media == "application/json" && modern:
@@ -82,7 +90,7 @@ func mendStatus(req *http.Request, res *http.Response, media string) (*http.Resp
 	case res.StatusCode == http.StatusBadRequest && req.Header.Get(transport.HeaderKeySessionID) != "":
 		body, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
 		if err != nil {
-			return nil, errors.Join(err, res.Body.Close())
+			return errors.Join(err, res.Body.Close())
 		}
 		if bytes.Contains(bytes.ToLower(body), []byte("session")) {
 			res.StatusCode, res.Status = http.StatusNotFound, "404 Not Found"
@@ -92,7 +100,7 @@ func mendStatus(req *http.Request, res *http.Response, media string) (*http.Resp
 			io.Closer
 		}{io.MultiReader(bytes.NewReader(body), res.Body), res.Body}
 	}
-	return res, nil
+	return nil
 }
 
 // retryAfter reads the header's seconds or date; 0 when it has neither.

@@ -101,13 +101,13 @@ func BenchmarkFloor(b *testing.B) {
 }
 
 // commits shares b.N calls among workers, each of which made its own function.
-func commits(b *testing.B, workers int, make func(w int) func() error) {
+func commits(b *testing.B, workers int, worker func(w int) func() error) {
 	b.Helper()
 	b.ReportAllocs()
 	b.ResetTimer()
 	var group sync.WaitGroup
 	for w := range workers {
-		commit := make(w)
+		commit := worker(w)
 		group.Go(func() {
 			for n := w; n < b.N; n += workers {
 				if err := commit(); err != nil {

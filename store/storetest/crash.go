@@ -173,7 +173,7 @@ func (c *Crasher) Watch(ctx context.Context) (<-chan store.Key, error) {
 		return nil, ErrCrashed
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(life, func() { cancel(ErrCrashed) })
+	stop := context.AfterFunc(life, func() { cancel(ErrCrashed) }) //nolint:contextcheck // the crash ends it too
 	context.AfterFunc(ctx, func() { stop() })
 	keys, err := c.inner.Watch(ctx)
 	if err != nil {

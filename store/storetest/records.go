@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -157,8 +158,11 @@ func testManyWriters(f *fixture) {
 					f.Error(err)
 					return
 				}
-				var n int
-				fmt.Sscan(string(r.Value), &n)
+				n, err := strconv.Atoi(string(r.Value))
+				if err != nil {
+					f.Error(err)
+					return
+				}
 				_, err = f.s.Commit(f.ctx, store.Batch{
 					Puts:    []store.Put{{Key: k, Value: fmt.Append(nil, n+1), Version: r.Version}},
 					Appends: []store.Append{{Key: k, Value: fmt.Append(nil, w)}},

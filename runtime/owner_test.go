@@ -1,0 +1,281 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/storetest"
+)
+
+// hooks is a store that lets a test in between; nil hooks do nothing.
+type hooks struct {
+	store.Store
+	commit func(ctx context.Context, b store.Batch) (store.Committed, error)
+	claim  func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error)
+	renew  func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error)
+}
+
+func (h *hooks) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
+	if h.commit != nil {
+		return h.commit(ctx, b)
+	}
+	return h.Store.Commit(ctx, b)
+}
+
+func (h *hooks) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+	if h.claim != nil {
+		return h.claim(ctx, r)
+	}
+	return h.Store.Claim(ctx, r)
+}
+
+func (h *hooks) Renew(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error) {
+	if h.renew != nil {
+		return h.renew(ctx, leases, ttl)
+	}
+	return h.Store.Renew(ctx, leases, ttl)
+}
+
+// quiet fails the test unless the runtime has let go of everything that it owned.
+func (p *process) quiet(t *testing.T) {
+	t.Helper()
+	synctest.Wait()
+	p.mu.Lock()
+	n := len(p.owned)
+	p.mu.Unlock()
+	if n != 0 {
+		t.Errorf("%d executions are still owned", n)
+	}
+	room := int64(p.limits.MaxExecutions - 1) // a claim that waits keeps one
+	if !p.slots.TryAcquire(room) {
+		t.Error("room for executions was not given back")
+	} else {
+		p.slots.Release(room)
+	}
+}
+
+func TestRequestAsTheOwnerLetsGoIsDone(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		h := &hooks{Store: s}
+		p := live(w, h)
+		defer p.stop()
+		asked := make(chan error, 1)
+		var once sync.Once
+		h.commit = func(ctx context.Context, b store.Batch) (store.Committed, error) {
+			done, err := s.Commit(ctx, b)
+			if b.Release != nil || b.Claim == nil && len(b.Wakes) > 0 {
+				once.Do(func() {
+					id := b.Wakes[0].Key.ID
+					go func() { _, err := p.Signal(t.Context(), id, "ping", nil); asked <- err }()
+					time.Sleep(time.Millisecond) // it waits for the owner by now
+				})
+			}
+			return done, err
+		}
+		if _, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"1s"}},{"id":"w","wait":"1h","depends_on":["n"]}]}`)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-asked; err != nil {
+			t.Errorf("the request was not passed on: %v", err)
+		}
+	})
+}
+
+func TestOneKeyAtOnceHasOneOwner(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+			time.Sleep(time.Millisecond) // long enough for all of them to be between reservation and execution
+			return s.Commit(ctx, b)
+		}})
+		defer p.stop()
+		var wg sync.WaitGroup
+		ids := make([]string, 32)
+		for i := range ids {
+			wg.Go(func() {
+				e, err := p.Execute(t.Context(), Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1m"}},{"id":"b","capability":"r.once","depends_on":["a"]}]}`)})
+				if err != nil {
+					t.Error(err)
+				}
+				ids[i] = e.ExecutionID
+			})
+		}
+		wg.Wait()
+		want(t, p.rest(t, ids[0]), schemas.StatusSucceeded, "", "a=succeeded b=succeeded")
+		if n := w.calls("once", ""); n != 2 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+		p.quiet(t)
+	})
+}
+
+// TestLostAnswerOfACommit loses the answer of each commit in turn while the store and the process live on.
+func TestLostAnswerOfACommit(t *testing.T) {
+	for at := 2; at <= 6; at++ { // the first one is the submitter's, who is told
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				n := 0
+				h := &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+					done, err := s.Commit(ctx, b)
+					if n++; n == at && err == nil {
+						return store.Committed{}, errors.New("connection reset")
+					}
+					return done, err
+				}}
+				p := live(w, h)
+				defer p.stop()
+				e := p.execute(t, `{"plan":"v1","timeout":"1h","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s"}},{"id":"b","capability":"r.read","depends_on":["a"]},
+					{"id":"c","capability":"r.once","depends_on":["b"]},{"id":"w","wait":"5m","depends_on":["c"]},{"id":"d","capability":"r.once","depends_on":["w"]}]}`)
+				want(t, e, schemas.StatusSucceeded, "", "a=succeeded b=succeeded c=succeeded w=succeeded d=succeeded")
+				if w.calls("once", "") != 3 || w.calls("read", "") != 1 {
+					t.Errorf("ledger %v", w.ledger)
+				}
+				p.quiet(t)
+			})
+		})
+	}
+}
+
+// TestLapsedLeaseComesBackToItsOwner: renewals failed for longer than a lease lives, nobody else was there, and this
+// process claims what it still runs.
+func TestLapsedLeaseComesBackToItsOwner(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		began := time.Now()
+		h := &hooks{Store: s, renew: func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error) {
+			if time.Since(began) < 25*time.Second {
+				return nil, errors.New("no route to host")
+			}
+			return s.Renew(ctx, leases, ttl)
+		}}
+		p := live(w, h)
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"40s"}},{"id":"b","capability":"r.read","inputs":{"take":"45s"}},
+			{"id":"c","capability":"r.once","depends_on":["a","b"]}]}`)
+		want(t, e, schemas.StatusSucceeded, "", "a=succeeded b=succeeded c=succeeded")
+		if len(w.ledger) != 3 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+		p.quiet(t)
+	})
+}
+
+// TestReleaseKeepsTheWakeOfSomebodyFaster: a worker claims an execution that was just suspended, and finds nothing to
+// do; while it hands it back, somebody resumes.
+func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		visitor := New(Config{Store: s, Realms: w})
+		e, err := visitor.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read"}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var suspend, resume sync.Once
+		h := &hooks{Store: s,
+			claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+				leases, err := s.Claim(ctx, r)
+				if len(leases) > 0 {
+					suspend.Do(func() {
+						if _, err := visitor.Suspend(t.Context(), e.ExecutionID, "", ""); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				return leases, err
+			},
+			commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+				resume.Do(func() {
+					if _, err := visitor.Resume(t.Context(), e.ExecutionID, nil); err != nil {
+						t.Error(err)
+					}
+				})
+				return s.Commit(ctx, b)
+			},
+		}
+		p := live(w, h)
+		defer p.stop()
+		time.Sleep(time.Minute)
+		e, err = p.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
+	})
+}
+
+// TestCancelPastTheOwnerReachesIt: a cancel found no owner, a worker claimed the execution and started a call, and only then the
+// cancel was committed.
+func TestCancelPastTheOwnerReachesIt(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		e, err := New(Config{Store: s, Realms: w}).Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		open, loaded := make(chan struct{}), atomic.Bool{}
+		h := &hooks{Store: s,
+			claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+				select {
+				case <-open:
+				case <-ctx.Done():
+				}
+				return s.Claim(ctx, r)
+			},
+			commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+				if loaded.CompareAndSwap(false, true) { // the cancel has looked: now the worker is faster
+					close(open)
+					time.Sleep(time.Second)
+				}
+				return s.Commit(ctx, b)
+			},
+		}
+		p := live(w, h)
+		defer p.stop()
+		began := time.Now()
+		if _, err := p.Cancel(t.Context(), e.ExecutionID, CancelOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusCancelled, "", "n=cancelled")
+		if took := time.Since(began); w.calls("read", "") != 1 || took > 5*time.Second {
+			t.Errorf("took %s, ledger %v", took, w.ledger)
+		}
+	})
+}
+
+// TestOwnerWhoseWakeWasRemovedSetsItAgain: another replica suspends what waits here for a near timer, which removes the
+// wake; it is resumed here, and then this process dies with a call in flight.
+func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		dying := storetest.Crash(s, 0, storetest.CrashBefore)
+		p := live(w, dying)
+		defer p.stop()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"900ms"},{"id":"n","capability":"r.read","inputs":{"take":"1m"},"depends_on":["w"]}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(Config{Store: s, Realms: w}).Suspend(t.Context(), e.ExecutionID, "", ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Resume(t.Context(), e.ExecutionID, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		if w.calls("read", "") != 1 {
+			t.Fatal("the call was not started")
+		}
+		dying.Reset(1)
+		p.stop()
+		next := live(w, s)
+		defer next.stop()
+		time.Sleep(3 * time.Minute)
+		e, err = next.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, e, schemas.StatusSucceeded, "", "w=succeeded n=succeeded")
+	})
+}
