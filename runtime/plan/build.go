@@ -192,7 +192,7 @@ func (b *builder) calls(n *Node, from *schemas.Node, at string) {
 // fallback resolves one entry; what it does not say of its call, the node says.
 func (b *builder) fallback(n *Node, from *schemas.Fallback, own callSettings, at string) Fallback {
 	if from.Capability == "" {
-		return Fallback{Value: b.template(json.RawMessage(from.Value), at+"/value")}
+		return Fallback{Value: b.template(json.RawMessage(cmp.Or(string(from.Value), "null")), at+"/value")}
 	}
 	t := b.target(n, from.Capability, own)
 	t.HeartbeatTimeout = n.HeartbeatTimeout

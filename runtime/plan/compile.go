@@ -52,6 +52,7 @@ type compiler struct {
 	subs   map[int]*Program // by workflow node
 	inputs *tree            // the plan's; nil when they cannot be read
 	shapes map[int]shape    // by node: what is known of its output
+	items  map[int]shape    // by node with for_each: what is known of its items
 	passed bool             // a fix gives the node around it inputs
 }
 
@@ -71,14 +72,14 @@ func (c *compiler) compile() *Program {
 	}
 	c.dependencies()
 	c.pinTools()
-	c.definitions()
+	within := c.definitions()
 	if !complete || !c.wire() {
 		return nil
 	}
 	c.expressions()
 	c.cycles()
 	c.arguments()
-	if c.out.errors > 0 {
+	if c.out.errors > 0 || !within {
 		return nil
 	}
 	return c.prog

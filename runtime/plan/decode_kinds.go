@@ -45,7 +45,7 @@ func (d *decoder) workflow(to **schemas.Workflow, v *tree, at string) {
 		beside := at + "_definition"
 		d.out.warnf(codeAlias, at, "a plan within a plan is written {definition: …}").Fix =
 			[]schemas.PatchOp{opMove(at, beside), opAdd(at, json.RawMessage("{}")), opMove(beside, at+"/definition")}
-		d.definition(&w.Definition, v, at+"/definition")
+		d.definition(w, v, at+"/definition")
 	case v.kind == '{':
 		fields(d, w, v, at, "workflow", workflowFields)
 	case v.kind == '"':
@@ -62,22 +62,22 @@ func emptyDefinition() *schemas.Plan {
 }
 
 // definition reads the plan within a plan. It need not say its version again.
-func (d *decoder) definition(to **schemas.Plan, v *tree, at string) {
+func (d *decoder) definition(w *schemas.Workflow, v *tree, at string) {
 	if v.kind != '{' {
 		d.wrong(v, at, "a plan")
-		*to = emptyDefinition()
+		w.Definition = emptyDefinition()
 		return
 	}
 	if d.depth == d.lim.MaxNesting {
 		d.out.errorf(codeTooDeep, at, "definitions are nested more than %d levels deep; write the nodes into the plan around them", d.lim.MaxNesting)
-		*to = emptyDefinition()
+		w.Name = unreadable
 		return
 	}
 	d.depth++
 	defer func() { d.depth-- }()
 	errors := d.out.errors
 	p := &schemas.Plan{Version: schemas.PlanVersion}
-	*to = p
+	w.Definition = p
 	fields(d, p, v, at, "the definition", d.table)
 	if len(p.Nodes) == 0 && d.out.errors > errors {
 		p.Nodes = emptyDefinition().Nodes // what is wrong with them was said

@@ -9,17 +9,24 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// definitions compiles the plans within the plan. Each reads its own nodes and inputs alone.
-func (c *compiler) definitions() {
+// definitions compiles the plans within the plan; false when one of them has no program. Each reads its own nodes and
+// inputs alone.
+func (c *compiler) definitions() bool {
 	c.subs = map[int]*Program{}
+	complete := true
 	for i := range c.plan.Nodes {
 		d := definitionOf(&c.plan.Nodes[i])
-		if d == nil || c.out.full() {
+		switch {
+		case d == nil:
 			continue
+		case c.out.full():
+			return false
 		}
 		inner := &compiler{work: c.work, base: c.at(i) + toDefinition, outer: c, holder: i, depth: c.depth + 1, plan: *d}
 		c.subs[i] = inner.compile()
+		complete = complete && c.subs[i] != nil
 	}
+	return complete
 }
 
 // shared is what all programs of one compilation have in common: compiled expressions and schemas.
@@ -73,21 +80,4 @@ func quotedNodes(nodes []schemas.Node) []byte {
 		return nil
 	}
 	return raw
-}
-
-// MergeInputs gives the inputs of a run of this plan within another: the plan's own, with the members that the node
-// gives in their place. The error says that given is no JSON object.
-func (p *Program) MergeInputs(given json.RawMessage) (json.RawMessage, error) {
-	own, err := parseTree(cmp.Or(string(p.Definition.Plan.Inputs), "{}"))
-	if err != nil {
-		return nil, schemas.Errorf(schemas.CodeInternal, "the inputs of the definition are %v", err)
-	}
-	more, err := parseTree(cmp.Or(string(given), "{}"))
-	if err != nil || more.kind != '{' {
-		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "the inputs of a workflow are an object")
-	}
-	for k, name := range more.names {
-		own.put(name, more.items[k])
-	}
-	return own.appendTo(nil), nil
 }

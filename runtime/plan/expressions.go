@@ -51,6 +51,7 @@ func (c *compiler) expression(s site) {
 			if !c.readsFrom(s, r) {
 				break // one word on a place is enough
 			}
+			c.decided(s, r)
 		}
 	}
 	switch {
@@ -62,6 +63,24 @@ func (c *compiler) expression(s site) {
 	case s.field == "/for_each":
 		if got := c.typesOf(s.hole, s.node, s.may); !compatible(got, []string{"array"}) {
 			c.notAList(s, got)
+		}
+	}
+}
+
+// decided warns of a comparison with a decision that never comes.
+func (c *compiler) decided(s site, r Read) {
+	if len(r.Path.steps) != 3 || r.Path.steps[1].key != "output" || r.Path.steps[2].key != "decision" {
+		return
+	}
+	if i, ok := c.ids[r.Path.nodeID()]; !ok || c.plan.Nodes[i].Review == nil {
+		return
+	}
+	for _, quoted := range []string{`"approved"`, `'approved'`, `"Approve"`, `'yes'`, `"yes"`} {
+		if strings.Contains(s.text, quoted) {
+			mark := quoted[:1]
+			c.out.warnf(codeWrongValue, s.at, "the decision of a review that succeeded is always \"approve\"; a rejected one fails its node, so what depends on it is skipped without a condition").Fix =
+				[]schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return strings.Replace(text, quoted, mark+"approve"+mark, 1) })}
+			return
 		}
 	}
 }

@@ -86,7 +86,7 @@ var reviewFields = []field[schemas.Review]{
 
 var workflowFields = []field[schemas.Workflow]{
 	{"name", func(d *decoder, w *schemas.Workflow, v *tree, at string) { d.needed(&w.Name, v, at, unreadable) }},
-	{"definition", func(d *decoder, w *schemas.Workflow, v *tree, at string) { d.definition(&w.Definition, v, at) }},
+	{"definition", func(d *decoder, w *schemas.Workflow, v *tree, at string) { d.definition(w, v, at) }},
 }
 
 var fallbackFields = []field[schemas.Fallback]{

@@ -67,6 +67,7 @@ const (
 	codeUnreachableFallback = "unreachable_fallback"
 	codeNothingToCompensate = "nothing_to_compensate"
 	codeOnceCompensation    = "once_compensation"
+	codeWrongValue          = "wrong_value"
 	codeShortTotalTimeout   = "short_total_timeout"
 )
 

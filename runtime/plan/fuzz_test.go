@@ -24,6 +24,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(source)
 	}
 	f.Add([]byte(refund))
+	f.Add([]byte(whole))
 	f.Fuzz(func(t *testing.T, source []byte) {
 		prog, found := check(source)
 		if prog == nil {
@@ -52,6 +53,9 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("node %s has %v once loaded, had %v", prog.Nodes[i].ID, loaded.Nodes[i].Deps, prog.Nodes[i].Deps)
 			}
 		}
+		if a, b := describe(prog, ""), describe(loaded, ""); a != b {
+			t.Fatalf("compiled:\n%s\nloaded:\n%s", a, b)
+		}
 	})
 }
 
@@ -60,7 +64,7 @@ func FuzzExpression(f *testing.F) {
 	for _, text := range []string{
 		"inputs.n", "nodes.a.output.items[0].sku", "inputs['with-dash']", "1 + 2.5", "nodes.a.output.items.map(x, x.n)", "has(nodes.b.output.x)",
 		"nodes.a.?output.?x.orValue(1)", "'}' + \"}\"", "r'\\' + b'x'", "{'a': [1, nodes.c.error.code]}", "nodes[inputs.n]", "cel.bind(x, 1, x)", "// c", "\"\"\"a\"\"\"",
-		"timestamp('2030-01-01T00:00:00Z') + duration('1h')", "lists.range(3).map(i, i * 1.5)", "[1,2].exists(nodes, true)", ".nodes.a.output", "(nodes).a.output",
+		"timestamp('2030-01-01T00:00:00Z') + duration('1h')", "lists.range(3).map(i, i * 1.5)", "[1,2].exists(nodes, true)", "item.x + index", "[item].map(item, item.n)", "size(output.items) > 0 && output.?found.orValue(false)", "item", "index", "output.items[index]", ".nodes.a.output", "(nodes).a.output",
 	} {
 		f.Add(text)
 	}
@@ -76,7 +80,9 @@ func FuzzExpression(f *testing.F) {
 				named[id] = true
 			}
 		}
-		out, err := template.Render(namedScope{sampleScope(), named, t}, lim)
+		s := sampleScope()
+		s.item, s.output = NewValue(json.RawMessage(`{"x":1,"n":[2.5]}`)), NewValue(json.RawMessage(`{"items":[1]}`))
+		out, err := template.Render(namedScope{s, named, t}, lim)
 		var e *schemas.Error
 		switch {
 		case err != nil && !errors.As(err, &e):

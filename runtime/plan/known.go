@@ -95,6 +95,18 @@ func writtenShape(raw string) shape {
 
 // itemShape is what is known of an item of the node's for_each.
 func (c *compiler) itemShape(node int) shape {
+	s, ok := c.items[node]
+	if !ok {
+		s = c.listedShape(node)
+		if c.items == nil {
+			c.items = map[int]shape{}
+		}
+		c.items[node] = s
+	}
+	return s
+}
+
+func (c *compiler) listedShape(node int) shape {
 	n := &c.plan.Nodes[node]
 	t, err := parseTree(string(n.ForEach))
 	if err != nil {
@@ -109,8 +121,12 @@ func (c *compiler) itemShape(node int) shape {
 		return shape{}
 	}
 	p := holes[0].path
-	if p.root != "inputs" {
+	switch p.root {
+	case "inputs":
+	case "nodes":
 		return c.shapeOf(p, node, 0).item()
+	default:
+		return shape{}
 	}
 	at := c.inputs
 	for _, s := range p.steps {

@@ -27,7 +27,7 @@ nodes:
   - {id: shipped, wait_for: {event: order_shipped, timeout: 3d}, depends_on: [paid], on_error: continue}
   - id: refund
     capability: shop.charge
-    when: "${nodes.ok.output.decision == 'approved'}"
+    when: "${nodes.ok.output.decision == 'approve'}"
     inputs: {order: "${nodes.order.output.id}", cents: "${nodes.order.output.total}"}
     safety_level: review
     timeout: 5s
@@ -152,10 +152,11 @@ func describe(p *Program, indent string) string {
 		if n.ForEach != nil {
 			fmt.Fprintf(&b, " for_each %d %d %d", n.MaxParallel, n.MaxItems, n.MinSuccess)
 		}
-		for name, d := range map[string]schemas.Duration{"total": n.TotalTimeout, "queue": n.QueueTimeout} {
-			if d > 0 {
-				fmt.Fprintf(&b, " %s %s", name, d)
-			}
+		if n.TotalTimeout > 0 {
+			fmt.Fprintf(&b, " total %s", n.TotalTimeout)
+		}
+		if n.QueueTimeout > 0 {
+			fmt.Fprintf(&b, " queue %s", n.QueueTimeout)
 		}
 		if n.HeartbeatTimeout > 0 {
 			fmt.Fprintf(&b, " heartbeat %s", n.HeartbeatTimeout)
@@ -185,4 +186,132 @@ func describe(p *Program, indent string) string {
 		}
 	}
 	return b.String()
+}
+
+func TestRenderItemIndexAndOutput(t *testing.T) {
+	s := sampleScope()
+	s.item, s.at, s.output = NewValue(json.RawMessage(`{"email":"a@x","n":2,"list":[{"id":"i0"}]}`)), 3, NewValue(json.RawMessage(`{"items":[{"id":"r1"}]}`))
+	for template, want := range map[string]string{
+		`{"to":"${item.email}","n":"${index}"}`:                          `{"to":"a@x","n":3}`,
+		`"#${index}: ${item.list[0].id}"`:                                `"#3: i0"`,
+		`"${item}"`:                                                      `{"email":"a@x","n":2,"list":[{"id":"i0"}]}`,
+		`"${index + item.n * 2}"`:                                        `7`,
+		`"${inputs.list[index - 1]}"`:                                    `3`,
+		`"${size(output.items) > 0}"`:                                    `true`,
+		`"${output.items[0].id}"`:                                        `"r1"`,
+		`"${output}"`:                                                    `{"items":[{"id":"r1"}]}`,
+		`"${nodes.a.output.items.map(item, item.n)}"`:                    `[1,2]`,
+		`"${nodes.a.output.items.filter(item, item.n > 1)[0].sku}"`:      `"y"`,
+		`"${nodes.a.output.items.map(output, output.sku + item.email)}"`: `["xa@x","ya@x"]`,
+		`"${inputs.list.map(index, index * 2)}"`:                         `[2,4,6]`,
+	} {
+		if got, err := render(t, template, s, Limits{}); err != nil || got != want {
+			t.Errorf("%s: got %s, %v, want %s", template, got, err, want)
+		}
+	}
+	for template, want := range map[string]string{
+		`"${item.emial}"`:      "`item` has no key \"emial\", did you mean \"email\"?",
+		`"${item.emial + ''}"`: "`item` has no key \"emial\", did you mean \"email\"?",
+		`"${index.x}"`:         "`index` is a number",
+		`"${output.itms}"`:     "did you mean \"items\"?",
+	} {
+		if _, err := render(t, template, s, Limits{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", template, err, want)
+		}
+	}
+	for _, template := range []string{`"${item}"`, `"${item.x + 1}"`, `"${index}"`, `"${index + 1}"`} {
+		if _, err := render(t, template, sampleScope(), Limits{}); err == nil || !strings.Contains(err.Error(), "no for_each") {
+			t.Errorf("%s without an item: got %v", template, err)
+		}
+	}
+}
+
+func TestCheckInputsOfEveryTarget(t *testing.T) {
+	n := &mustProgram(t, `
+plan: v1
+nodes:
+  - id: pay
+    capability: mail.send
+    fallback: [{capability: shop.charge, inputs: {order: x, cents: 5}}]
+    compensate: {capability: shop.void, inputs: {id: x}}
+    on_unknown: {verify: {capability: shop.find, inputs: {order: x}, happened: "${output.found}"}}
+`).Nodes[0]
+	bad := json.RawMessage(`{"x":1}`)
+	if err := n.CheckInputs(bad); err != nil {
+		t.Errorf("mail.send takes anything, got %v", err)
+	}
+	for name, target := range map[string]*Target{"shop.charge": n.Fallbacks[0].Target, "shop.void": n.Compensate, "shop.find": &n.Verify.Target} {
+		err := target.CheckInputs(bad)
+		if err == nil || !strings.HasPrefix(err.Message, name+` cannot be called by node "pay"`) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// TestLimitsCountNestedPlans holds SECURITY P1 and P8 for plans within plans.
+func TestLimitsCountNestedPlans(t *testing.T) {
+	many := schemas.Plan{Version: "v1"}
+	for i := range 600 {
+		many.Nodes = append(many.Nodes, schemas.Node{ID: fmt.Sprintf("n%d", i), Set: schemas.Value("1")})
+	}
+	holder := func(id string, d schemas.Plan) schemas.Node {
+		return schemas.Node{ID: id, Workflow: &schemas.Workflow{Definition: &d}}
+	}
+	twice := &schemas.Plan{Version: "v1", Nodes: []schemas.Node{holder("a", many), holder("b", many)}}
+	if _, found := Compile(twice, sampleWorld(), Limits{}); len(found) != 1 || found[0].Code != codeTooManyNodes {
+		t.Errorf("1,202 nodes: got %+v", found)
+	}
+	source, err := json.Marshal(twice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, found := Parse(source, Limits{}); len(found) != 1 || found[0].Code != codeTooManyNodes {
+		t.Errorf("1,202 nodes as text: got %+v", found)
+	}
+	deep := schemas.Plan{Version: "v1", Nodes: []schemas.Node{{ID: "a", Set: schemas.Value("1")}}}
+	for range 5 {
+		deep = schemas.Plan{Version: "v1", Nodes: []schemas.Node{holder("w", deep)}}
+	}
+	if _, found := Compile(&deep, sampleWorld(), Limits{}); len(found) != 1 || found[0].Code != codeTooDeep {
+		t.Errorf("5 levels: got %+v", found)
+	}
+	if p, found := Compile(deep.Nodes[0].Workflow.Definition, sampleWorld(), Limits{}); p == nil {
+		t.Errorf("4 levels: got %+v", found)
+	}
+}
+
+func TestMaxItemsOfTheOperatorIsStored(t *testing.T) {
+	parsed, _ := Parse([]byte(`{"plan":"v1","inputs":{"l":[1]},"nodes":[{"id":"a","set":1,"for_each":"${inputs.l}"},{"id":"b","set":1,"for_each":"${inputs.l}","max_items":7},
+		{"id":"c","workflow":{"definition":{"inputs":{"l":[]},"nodes":[{"id":"a","set":1,"for_each":"${inputs.l}"}]}}}]}`), Limits{})
+	p, found := Compile(parsed, sampleWorld(), Limits{MaxItems: 50})
+	if p == nil {
+		t.Fatal(found)
+	}
+	loaded, err := Load(p.Definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]*Program{"compiled": p, "loaded": loaded} {
+		if a, b, c := p.Nodes[0].MaxItems, p.Nodes[1].MaxItems, p.Nodes[2].Sub.Nodes[0].MaxItems; a != 50 || b != 7 || c != 50 {
+			t.Errorf("%s: got %d, %d, %d, want 50, 7, 50", name, a, b, c)
+		}
+	}
+}
+
+func TestExplainDoesNotOverflow(t *testing.T) {
+	inner := `{"id":"a","capability":"mail.send","for_each":"${inputs.l}","retry":{"max_attempts":100},"on_unknown":{"verify":{"capability":"shop.find","inputs":{"order":"x"},"happened":"${true}"}}}`
+	for range 4 {
+		inner = `{"id":"w","for_each":"${inputs.l}","inputs":{"l":"${inputs.l}"},"workflow":{"definition":{"inputs":{"l":[]},"nodes":[` + inner + `]}}}`
+	}
+	p := mustProgram(t, `{"plan":"v1","inputs":{"l":[]},"nodes":[`+inner+`]}`)
+	if got := p.Explain().MaxCalls; got <= 0 {
+		t.Errorf("got %d calls", got)
+	}
+}
+
+func TestCompensationDependsOnWhatItReads(t *testing.T) {
+	p := mustProgram(t, `{"plan":"v1","nodes":[{"id":"a","set":"x"},{"id":"b","capability":"mail.send","compensate":{"capability":"shop.void","inputs":{"id":"${nodes.a.output} ${nodes.b.output.id}"}}}]}`)
+	if got := fmt.Sprint(p.Nodes[1].Deps); got != "[0]" {
+		t.Errorf("got %s, want [0]", got)
+	}
 }

@@ -68,7 +68,7 @@ func sampleWorld() world {
 			},
 			"odd": {InputSchema: json.RawMessage(`{"$ref":"https://example.com/x.json"}`), Effect: schemas.EffectOnce},
 		},
-		"mail": {"send": {Effect: schemas.EffectOnce, Hash: "h4"}},
+		"mail": {"send": {Effect: schemas.EffectOnce, Hash: "h4"}, "recall": {Effect: schemas.EffectIdempotent, Hash: "h7"}},
 		"down": nil,
 	}
 }

@@ -1,0 +1,76 @@
+package plan
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestReferenceIsShortAndTrue(t *testing.T) {
+	if len(Reference) > 2560 {
+		t.Errorf("%d bytes, want at most 2,560", len(Reference))
+	}
+	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(Reference, -1)
+	if len(examples) == 0 {
+		t.Fatal("no example")
+	}
+	for _, e := range examples {
+		if prog, found := check([]byte(e[1])); prog == nil || len(found) > 0 {
+			t.Errorf("%s\n%+v", e[1], found)
+		}
+	}
+	// each kind's line is a node as it stands
+	line := regexp.MustCompile("(?m)^- `([a-z_]+): ([^`]*)`")
+	var kinds []string
+	for _, k := range line.FindAllStringSubmatch(Reference, -1) {
+		kinds = append(kinds, k[1])
+		value := strings.NewReplacer("realm.name", "mail.send", "<value>", "1", "{inputs, nodes, output}", "{inputs: {}, nodes: [{id: a, set: 1}], output: 1}").Replace(k[2])
+		node := "plan: v1\nnodes: [{id: a, " + k[1] + ": " + value + "}]"
+		if prog, found := check([]byte(node)); prog == nil || len(found) > 0 {
+			t.Errorf("%s\n%+v", node, found)
+		}
+	}
+	if !slices.Equal(kinds, kindNames) {
+		t.Errorf("kinds %v, want %v", kinds, kindNames)
+	}
+	for _, word := range slices.Concat(triggerRules, onErrors, onUnknowns, []string{"for_each", "max_items", "min_success", "verify"}) {
+		if !strings.Contains(Reference, word) {
+			t.Errorf("it does not name %s", word)
+		}
+	}
+	for _, expression := range []string{"has(a.b) ? a.b : 0", "l.map(x, x.id)", "l.filter(x, x.n > 1)", "size(l)", "l[0]"} {
+		if !strings.Contains(Reference, expression) {
+			t.Errorf("it lacks %s", expression)
+		}
+		in := strings.NewReplacer("a.b", "inputs.a.b", "size(l)", "size(inputs.l)").Replace(expression)
+		if strings.HasPrefix(in, "l") {
+			in = "inputs." + in
+		}
+		if out, err := render(t, `"${`+in+`}"`, &scope{inputs: NewValue([]byte(`{"a":{"b":1},"l":[{"id":1,"n":2}]}`))}, Limits{}); err != nil {
+			t.Errorf("%s: %s, %v", in, out, err)
+		}
+	}
+}
+
+// TestSamplePlansAreWellFormed reads the plans of the documentation and the scripts; their tools live elsewhere.
+func TestSamplePlansAreWellFormed(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/plans/*.*")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no plans")
+	}
+	for _, name := range files {
+		if filepath.Base(name) == "refused.yaml" {
+			continue
+		}
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, found := Parse(source, Limits{}); p == nil || len(errorsIn(found)) > 0 {
+			t.Errorf("%s: %+v", name, found)
+		}
+	}
+}
