@@ -186,6 +186,9 @@ func within(done <-chan struct{}, d time.Duration) bool {
 // watch passes on what other replicas changed, as far as somebody here watches it.
 func (r *Runtime) watch(ctx context.Context) {
 	keys, err := r.store.Watch(ctx)
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		r.log.Warn("watch the store: waiting requests poll instead", "error", err)
 		return

@@ -299,7 +299,7 @@ func (r *realm) loadCatalog(ctx context.Context) {
 		return
 	}
 	data, err := r.cache.Load(ctx, r.name)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		r.log.Warn("cached catalog cannot be read", "error", err)
 		return
 	}
