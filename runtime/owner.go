@@ -293,7 +293,11 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 			o.r.log.Error("run execution", "execution_id", o.x.id, "error", err)
 		}
 		answer(requests, err)
-		o.r.giveBack(o.x, o.r.now().Add(pause))
+		again := o.r.now().Add(pause)
+		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+			again = time.Time{} // it was deleted
+		}
+		o.r.giveBack(o.x, again)
 		return nil, 0
 	}
 	o.r.log.Warn("commit failed: trying again", "execution_id", o.x.id, "error", err)
@@ -322,7 +326,8 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 // pause is how long an execution that cannot be run at all is left alone.
 const pause = time.Minute
 
-// giveBack releases an execution that cannot be run here, so that it is tried again at the time and blocks nothing until then.
+// giveBack releases an execution that cannot be run here, so that it is tried again at the time, or never with
+// a zero one, and blocks nothing until then.
 func (r *Runtime) giveBack(x *execution, at time.Time) {
 	if x.lease == nil {
 		return

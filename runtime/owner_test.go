@@ -279,3 +279,49 @@ func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
 		want(t, e, schemas.StatusSucceeded, "", "w=succeeded n=succeeded")
 	})
 }
+
+// TestCancelThroughAnotherReplicaStopsTheCall: the owner hears of what others commit while it only waits for a call.
+func TestCancelThroughAnotherReplicaStopsTheCall(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p, other := live(w, s), live(w, s)
+		defer p.stop()
+		defer other.stop()
+		began := time.Now()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Cancel(t.Context(), e.ExecutionID, "", time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		want(t, other.rest(t, e.ExecutionID), schemas.StatusCancelled, "", "n=cancelled")
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("took %s", took)
+		}
+		p.quiet(t)
+	})
+}
+
+func TestDeletedExecutionIsForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		claims := 0
+		p := live(w, &hooks{Store: s, claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+			leases, err := s.Claim(ctx, r)
+			claims += len(leases)
+			return leases, err
+		}})
+		defer p.stop()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{executionKey(e.ExecutionID)}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if claims != 0 {
+			t.Errorf("claimed %d times after it was deleted", claims)
+		}
+		p.quiet(t)
+	})
+}

@@ -20,11 +20,13 @@ const (
 	kindOutput      = "output"
 	kindIdempotency = "idempotency"
 	kindCatalog     = "catalog"
+	kindNudge       = "nudge"
 )
 
 func executionKey(id string) store.Key { return store.Key{Kind: kindExecution, ID: id} }
 func planKey(id string) store.Key      { return store.Key{Kind: kindPlan, ID: id} }
 func snapshotKey(id string) store.Key  { return store.Key{Kind: kindSnapshot, ID: id} }
+func nudgeKey(id string) store.Key     { return store.Key{Kind: kindNudge, ID: id} }
 func outputKey(id, node string) store.Key {
 	return store.Key{Kind: kindOutput, ID: id + "/" + node}
 }

@@ -183,7 +183,8 @@ func within(done <-chan struct{}, d time.Duration) bool {
 	}
 }
 
-// watch passes on what other replicas changed, as far as somebody here watches it.
+// watch tells owners what others did to their executions, and passes on what other replicas changed as far as somebody
+// here watches it.
 func (r *Runtime) watch(ctx context.Context) {
 	keys, err := r.store.Watch(ctx)
 	if err != nil {
@@ -191,6 +192,10 @@ func (r *Runtime) watch(ctx context.Context) {
 		return
 	}
 	for key := range keys {
+		if o := r.owner(key.ID); o != nil && key.Kind == kindNudge {
+			o.refresh()
+			continue
+		}
 		if key.Kind != kindExecution || r.owner(key.ID) != nil || !r.feed.Watched(key.ID) {
 			continue
 		}

@@ -17,9 +17,16 @@ type scope struct {
 	x   *execution
 }
 
-func (s scope) Inputs() *plan.Value    { return s.x.inputs }
-func (s scope) Session() *plan.Value   { return s.x.session }
-func (s scope) Execution() *plan.Value { return s.x.self }
+func (s scope) Inputs() *plan.Value  { return s.x.inputs }
+func (s scope) Session() *plan.Value { return s.x.session }
+
+func (s scope) Execution() *plan.Value {
+	if x := s.x; x.self == nil {
+		self, _ := json.Marshal(map[string]any{"id": x.id, "name": x.head.Name, "created_at": x.state.Created}) // strings and a time always marshal
+		x.self = plan.NewValue(self)
+	}
+	return s.x.self
+}
 
 func (s scope) Node(id string) (plan.NodeValue, error) {
 	i, ok := s.x.program.Index(id)
