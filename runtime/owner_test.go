@@ -304,10 +304,10 @@ func TestCancelThroughAnotherReplicaStopsTheCall(t *testing.T) {
 
 func TestDeletedExecutionIsForgotten(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		claims := 0
+		var claims atomic.Int64
 		p := live(w, &hooks{Store: s, claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
 			leases, err := s.Claim(ctx, r)
-			claims += len(leases)
+			claims.Add(int64(len(leases)))
 			return leases, err
 		}})
 		defer p.stop()
@@ -319,8 +319,8 @@ func TestDeletedExecutionIsForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
-		if claims != 0 {
-			t.Errorf("claimed %d times after it was deleted", claims)
+		if n := claims.Load(); n != 0 {
+			t.Errorf("claimed %d times after it was deleted", n)
 		}
 		p.quiet(t)
 	})
