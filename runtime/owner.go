@@ -160,6 +160,11 @@ func (o *owner) letGo() {
 	o.inbox = nil
 	o.mu.Unlock()
 	answer(left, errLetGo)
+	for _, q := range left {
+		if q.flight != nil {
+			o.r.owners.Go(func() { o.r.late(o.x.id, q) })
+		}
+	}
 	if lease != nil && lease != o.x.lease { // it came back too late
 		o.x.lease = lease
 		o.r.giveBack(o.x, o.r.now())
@@ -354,8 +359,20 @@ func (o *owner) launch(l launch) {
 		defer cancel(nil)
 		began := time.Now()
 		res, err := o.r.attempt.Invoke(ctx, c)
-		o.submit(&request{flight: f, decide: o.r.ended(n.ID, l, res, err, time.Since(began))})
+		if q := (&request{flight: f, decide: o.r.ended(n.ID, l, res, err, time.Since(began))}); !o.submit(q) {
+			o.r.late(o.x.id, q)
+		}
 	})
+}
+
+// late passes on a call's end that came when its owner had let go: nobody else knows of it, and where the attempt still
+// counts as in flight somebody waits for it.
+func (r *Runtime) late(id string, q *request) {
+	ctx, cancel := context.WithTimeout(r.storeCtx, settle)
+	defer cancel()
+	if err := r.transition(ctx, id, q.decide); err != nil {
+		r.log.Debug("the result of a call came too late", "execution_id", id, "error", err)
+	}
 }
 
 // ended decides what a call's end means.
