@@ -47,7 +47,7 @@ func TestInterrupt(t *testing.T) {
 			}
 			interrupt(t, first)
 			told := bufio.NewReader(stderr)
-			id := ""
+			var id string
 			for {
 				line, err := told.ReadString('\n')
 				if err != nil {
