@@ -1,6 +1,11 @@
 package runtime
 
-import "context"
+import (
+	"context"
+
+	"github.com/runplane/runplane/runtime/realm"
+	"github.com/runplane/runplane/schemas"
+)
 
 // Caller is who asks. It travels in the context.
 type Caller struct {
@@ -23,4 +28,20 @@ func CallerFrom(ctx context.Context) Caller {
 		return c
 	}
 	return Caller{Principal: LocalPrincipal}
+}
+
+// MaxHops is how many runtimes may pass a request on to one another. A plan that reaches its own runtime through a realm
+// would otherwise start itself for ever.
+const MaxHops = 8
+
+// WithHops says how many runtimes a request has passed; calls made for it carry one more.
+func WithHops(ctx context.Context, hops int) context.Context { return realm.WithHops(ctx, hops) }
+
+// tooFar refuses a request that passed too many runtimes.
+func tooFar(ctx context.Context) error {
+	if hops := realm.Hops(ctx); hops > MaxHops {
+		return schemas.Errorf(schemas.CodeDenied, "this request passed %d runtimes, one behind the other; at most %d may", hops, MaxHops).
+			WithHint("a realm of this runtime leads back to it: take it out of the plan, or out of mcpServers").WithOutcome(schemas.NotRun)
+	}
+	return nil
 }

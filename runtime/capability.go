@@ -34,6 +34,9 @@ type Invocation struct {
 // Invoke calls one capability now and waits for its answer, with the policy's timeout and retries; nothing of it is durable.
 // Inputs are checked against the tool's schema before anything is sent.
 func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation, error) {
+	if err := tooFar(ctx); err != nil {
+		return schemas.Invocation{}, err
+	}
 	tool, known := r.realms.Catalog(ctx, []string{in.Realm}).Tool(in.Realm, in.Capability)
 	if !known {
 		_, err := r.realms.Resolve(ctx, in.Realm, in.Capability) // it knows why

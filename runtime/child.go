@@ -38,7 +38,7 @@ func (o *owner) tend(c child) {
 	o.kids[c.unit] = c.id
 	head, unit := o.x.head, c.unit
 	o.r.owners.Go(func() {
-		ctx := WithCaller(o.r.storeCtx, Caller{Principal: head.Principal})
+		ctx := WithHops(WithCaller(o.r.storeCtx, Caller{Principal: head.Principal}), head.Hops)
 		h, err := o.r.headFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			err = o.r.spawn(ctx, head, n.Sub, c)

@@ -19,6 +19,7 @@
 //	output/<id>/<node>  an output too large for the log
 //	idempotency/<key>   which execution an idempotency key stands for
 //	catalog/<realm>     the tools a realm listed last
+//	nudge/<id>          nothing: who watches the store and owns the execution learns that somebody else changed it
 //
 // A transition writes its events and the small head, never the whole execution; so a node costs the same in a plan of
 // ten and of ten thousand.

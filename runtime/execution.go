@@ -12,6 +12,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -104,6 +105,9 @@ func isError(f schemas.Finding) bool { return f.Severity == schemas.SeverityErro
 // Execute accepts a plan: when it returns, the execution is durable and will be run, whatever happens to this process.
 // An invalid plan is an error of code invalid_plan that carries the findings; nothing was started then.
 func (r *Runtime) Execute(ctx context.Context, sub Submit) (schemas.Execution, error) {
+	if err := tooFar(ctx); err != nil {
+		return schemas.Execution{}, err
+	}
 	program, findings := r.compile(ctx, &sub)
 	if program == nil {
 		return schemas.Execution{}, invalidPlan(findings)
@@ -197,7 +201,7 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 		return fmt.Errorf("encode plan: %w", err)
 	}
 	now := r.now()
-	h := head{Principal: CallerFrom(ctx).Principal, Execution: schemas.Execution{
+	h := head{Principal: CallerFrom(ctx).Principal, Hops: realm.Hops(ctx), Execution: schemas.Execution{
 		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, ParentID: sub.parent, CreatedAt: now,
 	}}
 	x := r.newExecution(id, h, p)

@@ -163,6 +163,11 @@ func (o *owner) letGo() {
 	o.inbox = nil
 	o.mu.Unlock()
 	answer(left, errLetGo)
+	for _, q := range left {
+		if q.flight != nil {
+			o.r.owners.Go(func() { o.r.late(o.x.id, q) })
+		}
+	}
 	if lease != nil && lease != o.x.lease { // it came back too late
 		o.x.lease = lease
 		o.r.giveBack(o.x, o.r.now())
@@ -304,7 +309,11 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 			o.r.log.Error("run execution", "execution_id", o.x.id, "error", err)
 		}
 		answer(requests, err)
-		o.r.giveBack(o.x, o.r.now().Add(pause))
+		again := o.r.now().Add(pause)
+		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+			again = time.Time{} // it was deleted
+		}
+		o.r.giveBack(o.x, again)
 		return nil, 0
 	}
 	o.r.log.Warn("commit failed: trying again", "execution_id", o.x.id, "error", err)
@@ -333,7 +342,8 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 // pause is how long an execution that cannot be run at all is left alone.
 const pause = time.Minute
 
-// giveBack releases an execution that cannot be run here, so that it is tried again at the time and blocks nothing until then.
+// giveBack releases an execution that cannot be run here, so that it is tried again at the time, or never with
+// a zero one, and blocks nothing until then.
 func (r *Runtime) giveBack(x *execution, at time.Time) {
 	if x.lease == nil {
 		return
@@ -356,7 +366,7 @@ func (o *owner) tendAll() {
 
 // launch makes a call that was just committed as started.
 func (o *owner) launch(l launch) {
-	ctx, cancel := context.WithCancelCause(o.r.callsCtx)
+	ctx, cancel := context.WithCancelCause(WithHops(o.r.callsCtx, o.x.head.Hops))
 	f := &flight{unit: l.unit, attempt: l.attempt, effect: l.target.Effect, cancel: cancel}
 	o.flights[l.unit] = f
 	c := &call.Call{
@@ -368,8 +378,20 @@ func (o *owner) launch(l launch) {
 		defer cancel(nil)
 		began := time.Now()
 		res, err := o.r.attempt.Invoke(ctx, c)
-		o.submit(&request{flight: f, decide: o.ended(l, res, err, time.Since(began))})
+		if q := (&request{flight: f, decide: o.ended(l, res, err, time.Since(began))}); !o.submit(q) {
+			o.r.late(o.x.id, q)
+		}
 	})
+}
+
+// late passes on a call's end that came when its owner had let go: nobody else knows of it, and where the attempt still
+// counts as in flight somebody waits for it.
+func (r *Runtime) late(id string, q *request) {
+	ctx, cancel := context.WithTimeout(r.storeCtx, settle)
+	defer cancel()
+	if err := r.transition(ctx, id, q.decide); err != nil {
+		r.log.Debug("the result of a call came too late", "execution_id", id, "error", err)
+	}
 }
 
 // ended decides what a call's end means.
@@ -392,6 +414,9 @@ func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration)
 		case machine.PhaseUndo:
 			e.Type = schemas.EventNodeCompensated
 		case machine.PhaseVerify:
+			if s != o.x.state { // too late for this owner; the next one verifies again
+				return nil, nil
+			}
 			return o.verified(l, res, e)
 		default:
 			e.Output, e.Text, e.ServedBy = schemas.Value(res.Output), res.Text, res.ServedBy

@@ -279,3 +279,85 @@ func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
 		want(t, e, schemas.StatusSucceeded, "", "w=succeeded n=succeeded")
 	})
 }
+
+// TestCancelThroughAnotherReplicaStopsTheCall: the owner hears of what others commit while it only waits for a call.
+func TestCancelThroughAnotherReplicaStopsTheCall(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p, other := live(w, s), live(w, s)
+		defer p.stop()
+		defer other.stop()
+		began := time.Now()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Cancel(t.Context(), e.ExecutionID, CancelOptions{Grace: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		want(t, other.rest(t, e.ExecutionID), schemas.StatusCancelled, "", "n=cancelled")
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("took %s", took)
+		}
+		p.quiet(t)
+	})
+}
+
+func TestDeletedExecutionIsForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		var claims atomic.Int64
+		p := live(w, &hooks{Store: s, claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+			leases, err := s.Claim(ctx, r)
+			claims.Add(int64(len(leases)))
+			return leases, err
+		}})
+		defer p.stop()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{executionKey(e.ExecutionID)}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if n := claims.Load(); n != 0 {
+			t.Errorf("claimed %d times after it was deleted", n)
+		}
+		p.quiet(t)
+	})
+}
+
+// TestCallOfAnOwnerWhoLostItsLeaseIsDecided: one replica's lease has lapsed and it does not know yet; it is the faster one
+// to start a node, learns that it lost, and stops its call. Whoever has the lease now must hear of that.
+func TestCallOfAnOwnerWhoLostItsLeaseIsDecided(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		began := time.Now()
+		first := live(w, &hooks{Store: s, renew: func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error) {
+			if time.Since(began) < 17*time.Second {
+				return nil, errors.New("no route to host")
+			}
+			return s.Renew(ctx, leases, ttl)
+		}, claim: func(ctx context.Context, _ store.ClaimRequest) ([]store.Lease, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}})
+		defer first.stop()
+		e, err := first.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"keep","capability":"r.read","timeout":"10m","inputs":{"take":"2m"}},
+			{"id":"w","wait":"16s"},{"id":"n","capability":"r.once","timeout":"10m","inputs":{"take":"1m"},"depends_on":["w"]}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+			time.Sleep(10 * time.Millisecond) // the slower one
+			return s.Commit(ctx, b)
+		}})
+		defer second.stop()
+		time.Sleep(5 * time.Minute)
+		if e, err = second.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil); err != nil {
+			t.Fatal(err)
+		}
+		want(t, e, schemas.StatusSuspended, "", "keep=succeeded w=succeeded n=held")
+		if w.calls("once", "n") != 1 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}

@@ -20,11 +20,13 @@ const (
 	kindOutput      = "output"
 	kindIdempotency = "idempotency"
 	kindCatalog     = "catalog"
+	kindNudge       = "nudge"
 )
 
 func executionKey(id string) store.Key { return store.Key{Kind: kindExecution, ID: id} }
 func planKey(id string) store.Key      { return store.Key{Kind: kindPlan, ID: id} }
 func snapshotKey(id string) store.Key  { return store.Key{Kind: kindSnapshot, ID: id} }
+func nudgeKey(id string) store.Key     { return store.Key{Kind: kindNudge, ID: id} }
 func outputKey(id, node string) store.Key {
 	return store.Key{Kind: kindOutput, ID: id + "/" + node}
 }
@@ -33,9 +35,10 @@ func outputKey(id, node string) store.Key {
 type head struct {
 	schemas.Execution
 	Principal string `json:"principal"`
-	Seq       int64  `json:"seq"`      // of the last event
-	Snapshot  int64  `json:"snapshot"` // of the last event that the snapshot covers; 0: there is none
-	Tail      int    `json:"tail"`     // bytes of events behind the snapshot
+	Hops      int    `json:"hops,omitempty"` // runtimes that the request passed
+	Seq       int64  `json:"seq"`            // of the last event
+	Snapshot  int64  `json:"snapshot"`       // of the last event that the snapshot covers; 0: there is none
+	Tail      int    `json:"tail"`           // bytes of events behind the snapshot
 }
 
 // termReview marks executions in which a review is open.

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"errors"
@@ -37,6 +38,8 @@ type Limits struct {
 	Plan          plan.Limits
 	MaxOutput     int           // bytes of one output that expressions read and a binding may make; 1 MiB
 	MaxExecutions int           // executions in memory at once; 256
+	MaxCalls      int           // of one execution, in all; 100,000
+	MaxBytes      int64         // of all outputs of one execution; 1 GiB
 	MaxParallel   int           // attempts of one execution in flight; 32. A plan may ask for fewer
 	MaxWait       time.Duration // longest wait of one request; 25 s, below the shortest wall of the common clients
 	MaxRecoveries int           // machine.DefaultMaxRecoveries
@@ -60,6 +63,8 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Plan.MaxBound, l.MaxOutput)
 	set(&l.MaxExecutions, 256)
 	set(&l.MaxParallel, 32)
+	set(&l.MaxCalls, 100_000)
+	l.MaxBytes = cmp.Or(l.MaxBytes, 1<<30)
 	set(&l.MaxRecoveries, machine.DefaultMaxRecoveries)
 	setTime(&l.MaxWait, 25*time.Second)
 	setTime(&l.Grace, 10*time.Second)
@@ -183,7 +188,8 @@ func within(done <-chan struct{}, d time.Duration) bool {
 	}
 }
 
-// watch passes on what other replicas changed, as far as somebody here watches it.
+// watch tells owners what others did to their executions, and passes on what other replicas changed as far as somebody
+// here watches it.
 func (r *Runtime) watch(ctx context.Context) {
 	keys, err := r.store.Watch(ctx)
 	if ctx.Err() != nil {
@@ -194,6 +200,10 @@ func (r *Runtime) watch(ctx context.Context) {
 		return
 	}
 	for key := range keys {
+		if o := r.owner(key.ID); o != nil && key.Kind == kindNudge {
+			o.refresh()
+			continue
+		}
 		if key.Kind != kindExecution || r.owner(key.ID) != nil || !r.feed.Watched(key.ID) {
 			continue
 		}

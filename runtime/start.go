@@ -32,6 +32,10 @@ func (t *turn) start(unit int) {
 			return
 		}
 	}
+	if err := t.exhausted(); err != nil {
+		t.fail(unit, "", err)
+		return
+	}
 	e := s.Event(schemas.EventNodeStarted, unit)
 	e.Attempt = u.Attempts + 1
 	switch {
@@ -83,6 +87,20 @@ func (t *turn) start(unit int) {
 		t.step.children = append(t.step.children, child{unit: unit, id: e.Child, inputs: inputs})
 	}
 	t.emit(e)
+}
+
+// exhausted tells whether the execution has used up what one execution may use.
+func (t *turn) exhausted() error {
+	s, limits := t.x.state, &t.r.limits
+	switch {
+	case s.Calls >= limits.MaxCalls:
+		return schemas.Errorf(schemas.CodeQuotaExceeded, "the execution has made %d calls, as many as one may", s.Calls).
+			WithHint("split the plan, or ask the operator for a higher limit")
+	case s.Bytes >= limits.MaxBytes:
+		return schemas.Errorf(schemas.CodeQuotaExceeded, "the outputs of the execution have %d bytes, more than one may keep", s.Bytes).
+			WithHint("let the capabilities answer with less, or split the plan")
+	}
+	return nil
 }
 
 // value ends a unit with a rendered value. One from the fallback list is degraded.
@@ -188,7 +206,7 @@ func (t *turn) fail(unit int, field string, err error) {
 	if e.Code == schemas.CodeInternal {
 		t.r.log.Error("evaluate", "execution_id", t.x.id, "node", s.Name(unit), "error", err)
 	}
-	path := fmt.Sprintf("/nodes/%d/%s", s.Node(unit).Index, field)
+	path := strings.TrimSuffix(fmt.Sprintf("/nodes/%d/%s", s.Node(unit).Index, field), "/")
 	if strings.HasPrefix(e.Field, "/") {
 		path += e.Field
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -163,8 +164,12 @@ func (r *Runtime) NodeOutput(ctx context.Context, id, node string, item *int, po
 		out.Output = schemas.Value(raw)
 	default:
 		end := min(offset+maxBytes, len(raw))
-		for end < len(raw) && end > offset+1 && !utf8.RuneStart(raw[end]) {
+		for end < len(raw) && end > offset && !utf8.RuneStart(raw[end]) {
 			end--
+		}
+		if end == offset && end < len(raw) { // not even one character fits
+			_, size := utf8.DecodeRune(raw[offset:])
+			end += size
 		}
 		out.Text = string(raw[offset:end])
 		if end < len(raw) {
@@ -176,6 +181,10 @@ func (r *Runtime) NodeOutput(ctx context.Context, id, node string, item *int, po
 
 func (r *Runtime) wholeOutput(ctx context.Context, x *execution, node string, item *int) (json.RawMessage, error) {
 	if node == outputNode {
+		if x.state.Status != schemas.StatusSucceeded {
+			return nil, schemas.Errorf(schemas.CodeConflict, "execution %q has no output: it is %s", x.id, x.state.Status).WithField("node_id").
+				WithHint("get_execution_status with wait_seconds waits for the result")
+		}
 		raw, err := r.output(ctx, x.id, node, x.state.Output, x.state.OutputRef)
 		return orElse(json.RawMessage(raw), "null"), err
 	}
@@ -396,8 +405,8 @@ func point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 			if err := json.Unmarshal(raw, &list); err != nil {
 				return nil, fmt.Errorf("read output: %w", err)
 			}
-			var i int
-			if _, err := fmt.Sscanf(token, "%d", &i); err != nil || i < 0 || i >= len(list) {
+			i, err := strconv.Atoi(token)
+			if err != nil || i < 0 || i >= len(list) || strconv.Itoa(i) != token {
 				return nil, bad("no element %q in a list of %d", token, len(list))
 			}
 			raw = list[i]

@@ -25,7 +25,7 @@ type execution struct {
 	program *plan.Program
 	inputs  *plan.Value
 	session *plan.Value
-	self    *plan.Value
+	self    *plan.Value               // made when it is read first
 	values  map[int]*plan.Value       // decoded outputs by unit
 	lists   map[int][]json.RawMessage // what for_each nodes run over
 	lease   *store.Lease              // nil: somebody else may own it
@@ -47,8 +47,6 @@ func (x *execution) setProgram(p *plan.Program, session schemas.Value) {
 	x.program = p
 	x.inputs = plan.NewValue(json.RawMessage(orElse(p.Definition.Plan.Inputs, "{}")))
 	x.session = plan.NewValue(json.RawMessage(orElse(session, "{}")))
-	self, _ := json.Marshal(map[string]any{"id": x.id, "name": x.head.Name, "created_at": x.head.CreatedAt}) // strings and a time always marshal
-	x.self = plan.NewValue(self)
 }
 
 func orElse[T ~[]byte](b T, otherwise string) T {
@@ -259,6 +257,11 @@ func (t *turn) external(e *schemas.Event) {
 		unit, _ = t.x.state.Unit(e.Node, e.Item)
 		name, limit = t.x.state.Name(unit), MaxInline
 	}
+	if e.Patch != nil && len(e.Patch.Output) > limit {
+		patch := *e.Patch
+		e.Output, patch.Output = patch.Output, nil
+		e.Patch = &patch
+	}
 	if len(e.Output) <= limit {
 		return
 	}
@@ -359,6 +362,9 @@ func (t *turn) commit() error {
 	switch {
 	case t.how == visit:
 		t.wake(wake)
+		if s.InFlight() > 0 { // somebody makes those calls, perhaps another replica, and has to hear of this
+			t.batch.Puts = append(t.batch.Puts, store.Put{Key: nudgeKey(x.id), Version: store.AnyVersion, TTL: nudgeTTL})
+		}
 	case t.how == wind, len(t.step.children) == 0 && (wake.IsZero() || wake.After(t.now.Add(hold))):
 		t.step.released = true
 		t.batch.Claim = nil
@@ -413,6 +419,9 @@ func (t *turn) commit() error {
 	}
 	return nil
 }
+
+// nudgeTTL is how long a nudge is kept; only its writing tells anything.
+const nudgeTTL = time.Minute
 
 // snapshotEvery is the fewest events between two snapshots.
 const snapshotEvery = 256

@@ -19,10 +19,17 @@ type scope struct {
 	answer *plan.Value // of a verification
 }
 
-func (s scope) Inputs() *plan.Value    { return s.x.inputs }
-func (s scope) Session() *plan.Value   { return s.x.session }
-func (s scope) Execution() *plan.Value { return s.x.self }
-func (s scope) Output() *plan.Value    { return s.answer }
+func (s scope) Inputs() *plan.Value  { return s.x.inputs }
+func (s scope) Session() *plan.Value { return s.x.session }
+func (s scope) Output() *plan.Value  { return s.answer }
+
+func (s scope) Execution() *plan.Value {
+	if x := s.x; x.self == nil {
+		self, _ := json.Marshal(map[string]any{"id": x.id, "name": x.head.Name, "created_at": x.state.Created}) // strings and a time always marshal
+		x.self = plan.NewValue(self)
+	}
+	return s.x.self
+}
 
 // Item is the item that the unit stands for.
 func (s scope) Item() (*plan.Value, int) {

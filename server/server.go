@@ -131,6 +131,9 @@ func (s *Server) handler(m *tools.Method) mcpserver.ToolHandlerFunc {
 		c := &call{method: m, request: tools.Request{Arguments: r.Params.RawArguments}}
 		if meta := r.Params.Meta; meta != nil {
 			c.traceparent, _ = meta.AdditionalFields["traceparent"].(string)
+			if hops, ok := meta.AdditionalFields["runplane/hops"].(float64); ok {
+				ctx = runtime.WithHops(ctx, int(hops))
+			}
 			if out := outletFrom(ctx); out != nil && meta.ProgressToken != nil {
 				p := newReporter(out, meta.ProgressToken)
 				defer p.close() // before the result leaves: nothing follows an answer

@@ -99,7 +99,7 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 	e, err := c.follow(ctx, p.runtime, id, events, o.json)
 	if err != nil {
 		if ctx.Err() != nil {
-			fmt.Fprintf(c.err, "interrupted; it goes on with: runplane run --resume %s\n", id)
+			fmt.Fprintf(c.err, "interrupted; it goes on with: runplane run --resume %s\n(calls in flight may finish first, for %s at most; a second Ctrl-C does not wait)\n", id, cfg.Drain)
 			return exit(exitFailed)
 		}
 		return err

@@ -35,6 +35,9 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 	if err != nil {
 		return err
 	}
+	if cfg.Log.Level == "info" && !cmd.Flags().Changed("log-level") {
+		cfg.Log.Level = "warn"
+	}
 	cfg.Store = "mem:" // nothing is kept, and a server may hold the store
 	p, err := open(cfg, c.err, false)
 	if err != nil {

@@ -215,6 +215,7 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 	calls := s.Target(unit) != nil
 	u := s.change(unit, schemas.NodeRunning, e, calls)
 	u.Attempts, u.Error, u.Child = e.Attempt, nil, e.Child
+	s.Calls++
 	if u.First.IsZero() {
 		u.First = e.At
 		if d := n.TotalTimeout.Std(); d > 0 {
@@ -266,6 +267,7 @@ func (s *State) result(unit int, e *schemas.Event) *Unit {
 	if u.First.IsZero() {
 		u.First = e.At
 	}
+	s.Bytes += u.bytes()
 	s.Degraded = s.Degraded || e.Degraded
 	return u
 }

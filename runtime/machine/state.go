@@ -31,9 +31,11 @@ type State struct {
 	Error      *schemas.Error
 	Degraded   bool
 	Signals    []Signal
-	Failing    bool // a node failed for good: nothing starts, calls in flight end, then the execution fails
-	Undo       bool // before it ends, what succeeded is compensated
-	Cancelled  bool // it was cancelled; an execution that compensates ends as cancelled then
+	Failing    bool  // a node failed for good: nothing starts, calls in flight end, then the execution fails
+	Undo       bool  // before it ends, what succeeded is compensated
+	Cancelled  bool  // it was cancelled; an execution that compensates ends as cancelled then
+	Calls      int   // made so far
+	Bytes      int64 // of all outputs
 	Units      []Unit
 
 	program *plan.Program

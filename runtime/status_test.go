@@ -1,0 +1,121 @@
+package runtime
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/bolt"
+)
+
+func TestPagesOfOneByteLoseNoCharacter(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","set":"aé→😀z"}]}`)
+		var whole strings.Builder
+		for offset, pages := 0, 0; ; pages++ {
+			page, err := p.NodeOutput(t.Context(), e.ExecutionID, "n", nil, "", offset, 1)
+			if err != nil || pages > 20 {
+				t.Fatal(pages, err)
+			}
+			text, _ := json.Marshal(page.Text) // as it goes out
+			var read string
+			if err := json.Unmarshal(text, &read); err != nil {
+				t.Fatal(err)
+			}
+			whole.WriteString(read)
+			if offset = page.NextOffset; offset == 0 {
+				break
+			}
+		}
+		if whole.String() != `"aé→😀z"` {
+			t.Errorf("got %s", whole.String())
+		}
+	})
+}
+
+func TestPointerNamesAnElementByItsNumberAlone(t *testing.T) {
+	for _, pointer := range []string{"/1x", "/01", "/+1", "/-1", "/3", "/", "/1 "} {
+		if got, err := point(json.RawMessage(`[5,6,7]`), pointer); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+			t.Errorf("%q: %s %v", pointer, got, err)
+		}
+	}
+}
+
+func TestOutputOfAnExecutionThatRunsIsNotNull(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := p.NodeOutput(t.Context(), e.ExecutionID, outputNode, nil, "", 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
+			t.Errorf("got %s %v", out.Output, err)
+		}
+		p.rest(t, e.ExecutionID)
+		if out, err := p.NodeOutput(t.Context(), e.ExecutionID, outputNode, nil, "", 0, 0); err != nil || string(out.Output) != `{"n":{"id":"n"}}` {
+			t.Errorf("got %s %v", out.Output, err)
+		}
+	})
+}
+
+// TestCreationTimeIsOne: a retry after a crash has to render the same inputs, so expressions read what the log says. This needs a real
+// clock: in a bubble no time passes between submission and first commit.
+func TestCreationTimeIsOne(t *testing.T) {
+	s, err := bolt.Open(bolt.Options{Mem: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r := New(Config{Store: s, Realms: newWorld()})
+	r.running.Store(true) // so that the submitter owns it
+	var got, want []string
+	for range 5 {
+		e, err := r.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":"${execution.created_at}"}],"output":"${nodes.n.output}"}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := e.CreatedAt.MarshalJSON()
+		got, want = append(got, string(e.Output)), append(want, string(text))
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("expressions read %v, the executions say %v", got, want)
+	}
+	r.owners.Wait()
+}
+
+func TestLargePatchedOutputIsReferenced(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","timeout":"1s","inputs":{"mute":true}},{"id":"b","set":"${size(nodes.a.output)}"}],"output":"${nodes.b.output}"}`)
+		want(t, e, schemas.StatusSuspended, "", "a=held b=pending")
+		big, _ := json.Marshal(strings.Repeat("x", 3*MaxInline))
+		if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Output: big}}}); err != nil {
+			t.Fatal(err)
+		}
+		e = p.rest(t, e.ExecutionID)
+		want(t, e, schemas.StatusSucceeded, "12288", "a=succeeded b=succeeded")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		entries, err := s.Log(t.Context(), executionKey(e.ExecutionID), 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			if len(entry.Value) > MaxInline {
+				t.Errorf("event %d has %d bytes", entry.Seq, len(entry.Value))
+			}
+		}
+		if out, err := p.NodeOutput(t.Context(), e.ExecutionID, "a", nil, "", 0, 0); err != nil || string(out.Output) != string(big) {
+			t.Errorf("%d bytes, %v", len(out.Output), err)
+		}
+	})
+}
