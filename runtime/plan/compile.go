@@ -51,8 +51,8 @@ type compiler struct {
 	prog   *Program
 	subs   map[int]*Program // by workflow node
 	inputs *tree            // the plan's; nil when they cannot be read
-	shapes map[int]shape    // by node: what is known of its output
-	items  map[int]shape    // by node with for_each: what is known of its items
+	known  shapes           // by id: a node's output
+	items  shapes           // by list: an item of for_each
 	passed bool             // a fix gives the node around it inputs
 }
 
@@ -79,6 +79,7 @@ func (c *compiler) compile() *Program {
 	c.expressions()
 	c.cycles()
 	c.arguments()
+	c.idle()
 	if c.out.errors > 0 || !within {
 		return nil
 	}

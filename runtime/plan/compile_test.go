@@ -281,6 +281,39 @@ func TestHostilePlansAreRefusedQuickly(t *testing.T) {
 		}, codeTooDeep},
 		{"100,000 dashes", func() []schemas.Finding { _, f := Parse([]byte(strings.Repeat("- ", 100_000)), loose); return f }, codeTooDeep},
 		{"alias bomb", func() []schemas.Finding { _, f := Parse([]byte(bomb), Limits{}); return f }, codeTooLarge},
+		{"1,000 lists of 200 KiB", func() []schemas.Finding {
+			p := chain(1000, "")
+			p.Inputs = schemas.Object(`{"l":[` + strings.TrimSuffix(strings.Repeat(`{"a":[1,2,3]},`, 14_000), ",") + `]}`)
+			for i := range p.Nodes {
+				p.Nodes[i].ForEach, p.Nodes[i].Set = schemas.Value(`"${inputs.l}"`), schemas.Value(`"${item.b}"`)
+			}
+			p.Nodes[999].Set = schemas.Value(`"${nodes.x}"`)
+			_, f := Compile(p, sampleWorld(), Limits{})
+			return f
+		}, codeUnknownNode},
+		{"a list of 10,000 objects with other keys each", func() []schemas.Finding {
+			var b strings.Builder
+			for i := range 10_000 {
+				fmt.Fprintf(&b, `{"a%d":1,"b%d":2},`, i, i)
+			}
+			p := chain(1, "")
+			p.Nodes[0].ForEach, p.Nodes[0].Set = schemas.Value("["+strings.TrimSuffix(b.String(), ",")+"]"), schemas.Value(`"${item.x} ${nodes.x}"`)
+			_, f := Compile(p, sampleWorld(), Limits{})
+			return f
+		}, codeUnknownNode},
+		{"10,000 inputs of a definition", func() []schemas.Finding {
+			var own, given strings.Builder
+			for i := range 10_000 {
+				fmt.Fprintf(&own, `"input_%d":1,`, i)
+				fmt.Fprintf(&given, `"inputt_%d":1,`, i)
+			}
+			d := chain(1, "")
+			d.Inputs = schemas.Object("{" + strings.TrimSuffix(own.String(), ",") + "}")
+			d.Nodes[0].Set = schemas.Value(`"${nodes.x}"`)
+			p := &schemas.Plan{Nodes: []schemas.Node{{ID: "w", Workflow: &schemas.Workflow{Definition: d}, Inputs: schemas.Object("{" + strings.TrimSuffix(given.String(), ",") + "}")}}}
+			_, f := Compile(p, sampleWorld(), Limits{})
+			return f
+		}, codeUnknownNode},
 		{"1,000 bad ids", func() []schemas.Finding {
 			p := chain(1000, "")
 			for i := range p.Nodes {

@@ -88,7 +88,8 @@ func TestInvalidPlans(t *testing.T) {
 
 // TestAllFixesTogether applies every fix of a plan with many defects at once.
 func TestAllFixesTogether(t *testing.T) {
-	source := []byte(`
+	t.Run("calls", func(t *testing.T) {
+		fixAll(t, 8, `
 name: many
 inputs: {order_id: A-17}
 timout: 5m
@@ -103,8 +104,49 @@ nodes:
   fourth: {wait: 90, effect: once}
 output: {t: "${nodes.third.output.x}", u: "${nodes.Second.output.id}"}
 `)
+	})
+	t.Run("every kind", func(t *testing.T) {
+		fixAll(t, 20, `
+plan: v1
+inputs: {order_id: A-17, list: [{email: a@x, n: 1}]}
+nodes:
+  get-order: {capability: shop.get_order, inputs: {id: "${inputs.order_id}"}, queue_timeout: 30, continue-on-error: true}
+  ask: {approval: "Refund ${nodes.get-order.output.totl}?", expires: 3600}
+  paid: {wait_for: order_paid, timeout: 1d}
+  refund:
+    tool: shop.charge
+    if: "nodes.ask.output.decision == 'approved'"
+    args: {oder: "${nodes.get-order.output.id}", cents: "${nodes.get-order.output.total * 0.5}"}
+    require_approval: true
+    on_failure: compensat
+    undo: {tool: shop.viod, args: {id: "${output.id} ${nodes.get-order.output.id}"}}
+    verify: {capability: shop.fnid, inputs: {oder: "${inputs.order_id}"}, hapened: "size(output.itmes) > 0"}
+    fallbacks: {value: {id: none}}
+  mails:
+    capability: mail.send
+    foreach: inputs.list
+    when: "${item.n > 0}"
+    inputs: {to: "${item.emial}", id: "${nodes.refund.output.id}"}
+    concurrency: 5000
+    min_success: "1"
+    max_itmes: 3
+  sub:
+    workflow:
+      nodes:
+        say-hi: {capability: mail.sned, inputs: {text: "${inputs.order_id}", again: "${inputs.order_id}"}}
+      output: {done: "${nodes.say-hi.output}"}
+    timeout: 60
+output: {first: "${nodes.mails.output[0].id}", sub: "${nodes.sub.output.don}"}
+`)
+	})
+}
+
+// fixAll checks a plan with at least so many errors, and applies fixes until nothing is left.
+func fixAll(t *testing.T, errors int, plan string) {
+	t.Helper()
+	source := []byte(plan)
 	_, found := check(source)
-	if n := len(errorsIn(found)); n < 8 {
+	if n := len(errorsIn(found)); n < errors {
 		t.Fatalf("only %d errors: %+v", n, found)
 	}
 	text := source

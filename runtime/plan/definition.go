@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"github.com/runplane/runplane/schemas"
@@ -57,20 +56,40 @@ func (c *compiler) knownInputs() {
 // to one that it has was misspelt.
 func (c *compiler) givenInputs(own, given *tree, n *schemas.Node) {
 	declared := own.keys()
+	index := make(map[string]int, len(own.names))
+	for i, name := range own.names {
+		index[name] = i
+	}
+	compare := len(declared)*len(given.names) <= 10_000
 	for k, name := range given.names {
 		value := given.items[k]
-		if value.kind != '"' && strings.Contains(value.raw, "${") || value.kind == '"' && strings.Contains(value.text(), "${") {
+		if strings.Contains(value.raw, "${") || strings.Contains(value.raw, `\u`) {
 			value = tree{kind: 'n', raw: "null"}
 		}
-		if near := schemas.Nearest(name, declared, 1); len(near) > 0 && !slices.Contains(declared, name) && given.get(near[0]) == nil &&
-			!strings.Contains(string(quotedNodes(c.plan.Nodes)), "inputs."+name) {
-			at := c.outer.at(c.holder) + "/inputs"
-			c.out.errorf(codeUnknownInput, pointerTo(at, name), "the definition of node %q has no input %q; did you mean %q?", n.ID, name, near[0]).Fix =
-				[]schemas.PatchOp{opMove(pointerTo(at, name), pointerTo(at, near[0]))}
-			name = near[0]
+		if _, have := index[name]; compare && !have && !c.out.full() {
+			if near := c.misspeltInput(declared, given, name); near != "" {
+				at := c.outer.at(c.holder) + "/inputs"
+				c.out.errorf(codeUnknownInput, pointerTo(at, name), "the definition of node %q has no input %q; did you mean %q?", n.ID, name, near).Fix =
+					[]schemas.PatchOp{opMove(pointerTo(at, name), pointerTo(at, near))}
+				name = near
+			}
 		}
-		own.put(name, value)
+		if i, have := index[name]; have {
+			own.items[i] = value
+			continue
+		}
+		index[name] = len(own.names)
+		own.names, own.items = append(own.names, name), append(own.items, value)
 	}
+}
+
+// misspeltInput finds the input that was meant by a name which the definition neither has nor reads.
+func (c *compiler) misspeltInput(declared []string, given *tree, name string) string {
+	near := schemas.Nearest(name, declared, 1)
+	if len(near) == 0 || given.get(near[0]) != nil || strings.Contains(string(quotedNodes(c.plan.Nodes)), "inputs."+name) {
+		return ""
+	}
+	return near[0]
 }
 
 // quotedNodes is the text of nodes, to look for a word in.

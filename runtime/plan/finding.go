@@ -68,6 +68,7 @@ const (
 	codeNothingToCompensate = "nothing_to_compensate"
 	codeOnceCompensation    = "once_compensation"
 	codeWrongValue          = "wrong_value"
+	codeMissingDependency   = "missing_dependency"
 	codeShortTotalTimeout   = "short_total_timeout"
 )
 

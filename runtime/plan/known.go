@@ -3,6 +3,8 @@ package plan
 import (
 	"slices"
 	"strings"
+
+	"github.com/runplane/runplane/schemas"
 )
 
 // What compile knows of a value before anything ran, as a JSON Schema: from a tool's outputSchema, or from how a value is
@@ -61,27 +63,26 @@ func (c *compiler) shapeFor(node, reader int, may reach) shape {
 
 // outputShape is what is known of a node's output, or with for_each of each item's.
 func (c *compiler) outputShape(node int) shape {
-	if s, ok := c.shapes[node]; ok {
-		return s
-	}
-	var s shape
-	switch n := &c.plan.Nodes[node]; {
-	case n.Capability != "":
+	n := &c.plan.Nodes[node]
+	if n.Capability != "" {
 		return c.toolShape(n.Capability)
+	}
+	return c.known.of(n.ID, func() shape { return givenShape(n) })
+}
+
+// givenShape is what is known of a node that calls nothing.
+func givenShape(n *schemas.Node) shape {
+	switch {
 	case len(n.Set) > 0:
-		s = writtenShape(string(n.Set))
+		return writtenShape(string(n.Set))
 	case n.Review != nil:
 		t := object("type", text("object"), "properties", object("decision", object("type", text("string")), "comment", object(), "by", object("type", text("string"))),
 			"additionalProperties", tree{kind: 'f', raw: "false"})
-		s = shape{&t, &t}
+		return shape{&t, &t}
 	case definitionOf(n) != nil:
-		s = writtenShape(string(definitionOf(n).Output))
+		return writtenShape(string(definitionOf(n).Output))
 	}
-	if c.shapes == nil {
-		c.shapes = map[int]shape{}
-	}
-	c.shapes[node] = s
-	return s
+	return shape{}
 }
 
 func writtenShape(raw string) shape {
@@ -93,40 +94,29 @@ func writtenShape(raw string) shape {
 	return shape{&s, &s}
 }
 
-// itemShape is what is known of an item of the node's for_each.
+// itemShape is what is known of an item of the node's for_each. Nodes with the same list share the answer.
 func (c *compiler) itemShape(node int) shape {
-	s, ok := c.items[node]
-	if !ok {
-		s = c.listedShape(node)
-		if c.items == nil {
-			c.items = map[int]shape{}
+	if list := c.prog.Nodes[node].ForEach; len(list.parts) == 1 && list.parts[0].hole != nil {
+		h := list.parts[0].hole
+		if !h.plain || h.path.root != "inputs" && h.path.root != "nodes" {
+			return shape{}
 		}
-		c.items[node] = s
+		return c.items.of(h.path.String(), func() shape { return c.listShape(h.path, node) })
 	}
-	return s
+	raw := string(c.plan.Nodes[node].ForEach)
+	return c.items.of(raw, func() shape {
+		t, err := parseTree(raw)
+		if err != nil {
+			return shape{}
+		}
+		return commonShape(t.items)
+	})
 }
 
-func (c *compiler) listedShape(node int) shape {
-	n := &c.plan.Nodes[node]
-	t, err := parseTree(string(n.ForEach))
-	if err != nil {
-		return shape{}
-	}
-	if t.kind == '[' {
-		return commonShape(t.items)
-	}
-	list := c.prog.Nodes[node].ForEach
-	holes := list.holes()
-	if len(holes) != 1 || !holes[0].plain || holes[0].at != "" {
-		return shape{}
-	}
-	p := holes[0].path
-	switch p.root {
-	case "inputs":
-	case "nodes":
+// listShape is what is known of the items of the list that a path leads to.
+func (c *compiler) listShape(p path, node int) shape {
+	if p.root == "nodes" {
 		return c.shapeOf(p, node, 0).item()
-	default:
-		return shape{}
 	}
 	at := c.inputs
 	for _, s := range p.steps {
@@ -140,9 +130,30 @@ func (c *compiler) listedShape(node int) shape {
 	return commonShape(at.items)
 }
 
+// shapes remembers what was found out.
+type shapes map[string]shape
+
+func (s *shapes) of(key string, find func() shape) shape {
+	known, ok := (*s)[key]
+	if !ok {
+		known = find()
+		if *s == nil {
+			*s = shapes{}
+		}
+		(*s)[key] = known
+	}
+	return known
+}
+
+// What is written out is looked at as long as it is of the size that people write.
+const (
+	maxKnownItems = 50 // of a list
+	maxKnownKeys  = 50 // of an object
+)
+
 // commonShape is what all values of a list have in common: their type, and of objects every key that one has.
 func commonShape(items []tree) shape {
-	if len(items) == 0 {
+	if len(items) == 0 || len(items) > maxKnownItems {
 		return shape{}
 	}
 	s := schemaOf(&items[0])
@@ -163,6 +174,9 @@ func merge(a, b *tree) tree {
 		return object("type", *at)
 	}
 	pa, pb := a.get("properties"), b.get("properties")
+	if pa == nil || pb == nil {
+		return object("type", *at)
+	}
 	properties := object()
 	for i, name := range pa.names {
 		if other := pb.get(name); other != nil {
@@ -189,6 +203,9 @@ func schemaOf(t *tree) tree {
 	case '{':
 		properties := object()
 		s := object("type", text("object"))
+		if len(t.names) > maxKnownKeys {
+			return s
+		}
 		open := slices.ContainsFunc(t.names, func(name string) bool { return strings.Contains(name, "${") })
 		for i, name := range t.names {
 			properties.put(name, schemaOf(&t.items[i]))
