@@ -71,12 +71,28 @@ func TestCrashAtEveryCommit(t *testing.T) {
 		{"id":"d","capability":"r.once","inputs":{"id":"d","take":"10ms"},"depends_on":["b","c","w"]},
 		{"id":"e","capability":"r.read","inputs":{"fail":1,"code":"unavailable"},"depends_on":["d"]}],
 		"output":"${nodes.e.output.id}"}`
+	everyCommit(t, source, `"e"`)
+}
+
+// TestCrashAtEveryCommitOfTheWholeLanguage does the same to lists, fallbacks, verifications, workflows and a saga.
+func TestCrashAtEveryCommitOfTheWholeLanguage(t *testing.T) {
+	everyCommit(t, `{"plan":"v1","idempotency_key":"k","inputs":{"l":[1,2,3]},"nodes":[
+		{"id":"m","capability":"r.once","for_each":"${inputs.l}","max_parallel":2,"inputs":{"id":"m[${index}]","take":"10ms"}},
+		{"id":"f","capability":"r.read","inputs":{"fail":9},"fallback":["r.idempotent",{"value":{"id":"fallback"}}]},
+		{"id":"v","capability":"r.once","inputs":{"id":"v","take":"10ms"},"depends_on":["f"],"on_unknown":
+			{"verify":{"capability":"r.read","inputs":{"id":"look","give":{"happened":true}},"happened":"${output.happened}"}}},
+		{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"w.a","take":"10ms"}},{"id":"b","wait":"3s","depends_on":["a"]}],"output":"done"}},"depends_on":["m"]},
+		{"id":"x","set":"${nodes.w.output}-${nodes.f.output.id}-${size(nodes.m.output)}","depends_on":["v"]}],
+		"output":"${nodes.x.output}"}`, `"done-fallback-3"`)
+}
+
+func everyCommit(t *testing.T, source, output string) {
 	for _, mode := range storetest.CrashModes {
 		t.Run(mode.String(), func(t *testing.T) {
 			for at := 1; ; at++ {
 				reached := false
 				bubble(t, func(t *testing.T, w *world, s store.Store) {
-					reached = crashAt(t, w, s, source, at, mode)
+					reached = crashAt(t, w, s, source, output, at, mode)
 				})
 				if !reached {
 					if at < 8 {
@@ -90,7 +106,7 @@ func TestCrashAtEveryCommit(t *testing.T) {
 	}
 }
 
-func crashAt(t *testing.T, w *world, s store.Store, source string, at int, mode storetest.CrashMode) (reached bool) {
+func crashAt(t *testing.T, w *world, s store.Store, source, output string, at int, mode storetest.CrashMode) (reached bool) {
 	dying := storetest.Crash(s, at, mode)
 	first := live(w, dying)
 	acknowledged := ""
@@ -111,29 +127,70 @@ func crashAt(t *testing.T, w *world, s store.Store, source string, at int, mode 
 	if acknowledged != "" && e.ExecutionID != acknowledged {
 		t.Errorf("commit %d: execution %s was acknowledged, the same key now gives %s", at, acknowledged, e.ExecutionID)
 	}
-	e = second.rest(t, e.ExecutionID)
 	held := map[string]bool{}
-	for e.Status == schemas.StatusSuspended {
-		patch := schemas.Patch{Nodes: map[string]schemas.NodePatch{}}
-		for _, h := range e.WaitingFor {
-			if h.Reason != schemas.ReasonUnknown || w.calls("once", h.NodeID) != 1 && w.calls("once", h.NodeID) != 0 {
-				t.Errorf("commit %d: %s is held for %s after %d calls", at, h.NodeID, h.Reason, w.calls("once", h.NodeID))
-			}
-			held[h.NodeID] = true
-			patch.Nodes[h.NodeID] = schemas.NodePatch{Output: schemas.Value(`{"id":"decided"}`)}
-		}
-		if _, err := second.Resume(t.Context(), e.ExecutionID, &patch); err != nil {
+	for range 100 {
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if e, err = second.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil); err != nil {
 			t.Fatal(err)
 		}
-		e = second.rest(t, e.ExecutionID)
+		if e.Status.Terminal() {
+			break
+		}
+		second.settle(t, w, e, "", held)
 	}
-	want(t, e, schemas.StatusSucceeded, `"e"`, "a=succeeded b=succeeded c=succeeded w=succeeded d=succeeded e=succeeded")
-	for _, once := range []string{"c", "d"} {
-		if n := w.calls("once", once); n > 1 || n == 0 && !held[once] {
-			t.Errorf("commit %d: once call %s happened %d times (held: %v)", at, once, n, held[once])
+	second.checkLog(t, e.ExecutionID, e)
+	want(t, e, schemas.StatusSucceeded, output, "")
+	for _, n := range e.Nodes {
+		if n.Status != schemas.NodeSucceeded {
+			t.Errorf("commit %d: %s is %s", at, n.ID, n.Status)
+		}
+	}
+	ids := map[string]int{}
+	for _, c := range w.ledger {
+		if c.tool == "once" {
+			ids[c.id]++
+		}
+	}
+	for id, n := range ids {
+		if n > 1 {
+			t.Errorf("commit %d: once call %s happened %d times (held: %v)", at, id, n, held[id])
 		}
 	}
 	return reached
+}
+
+// settle decides about the once calls that are held in an execution, or in one that it waits for, as if each had happened.
+func (p *process) settle(t *testing.T, w *world, e schemas.Execution, prefix string, held map[string]bool) {
+	t.Helper()
+	patch := schemas.Patch{Nodes: map[string]schemas.NodePatch{}}
+	for _, h := range e.WaitingFor {
+		name := h.NodeID
+		if h.Item != nil {
+			name = fmt.Sprintf("%s[%d]", h.NodeID, *h.Item)
+		}
+		switch h.Reason {
+		case schemas.ReasonWorkflow:
+			child, err := p.Status(t.Context(), h.Child, "", 0, nil)
+			if err == nil {
+				p.settle(t, w, child, prefix+name+".", held)
+			}
+		case schemas.ReasonUnknown:
+			if n := w.calls("once", prefix+name); n > 1 {
+				t.Errorf("%s is held after %d calls", prefix+name, n)
+			}
+			held[prefix+name] = true
+			patch.Nodes[name] = schemas.NodePatch{Output: schemas.Value(`{"id":"decided"}`)}
+		case schemas.ReasonTimer:
+		default:
+			t.Errorf("%s is held for %s", prefix+name, h.Reason)
+		}
+	}
+	if len(patch.Nodes) > 0 {
+		if _, err := p.Resume(t.Context(), e.ExecutionID, &patch); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestIdempotencyKeyGivesTheSameExecution(t *testing.T) {

@@ -32,9 +32,10 @@ import (
 type Config struct {
 	Runtime *runtime.Runtime // what the methods are called with
 	Methods []tools.Method   // listed in this order; names are unique
-	Log     hclog.Logger     // nil: silent. On stdio it must not write to stdout
-	Name    string           // of the server; empty: runplane
-	Version string           // of the program; empty: dev
+	Prompts []tools.Prompt
+	Log     hclog.Logger // nil: silent. On stdio it must not write to stdout
+	Name    string       // of the server; empty: runplane
+	Version string       // of the program; empty: dev
 
 	// Drain is how long calls in flight may take to answer once nothing new is taken; 0: 10 s.
 	Drain time.Duration
@@ -73,6 +74,7 @@ func New(c Config) *Server {
 		mcpserver.WithInstructions(instructions),
 		mcpserver.WithHooks(hooks),
 		mcpserver.WithToolCapabilities(false),
+		mcpserver.WithPromptCapabilities(false),
 		mcpserver.WithToolFilter(s.inOrder),
 		mcpserver.WithMethodCacheHints(mcp.MethodToolsList, listTTL.Milliseconds(), mcp.CacheScopePrivate),
 		mcpserver.WithMethodCacheHints(mcp.MethodServerDiscover, listTTL.Milliseconds(), mcp.CacheScopePrivate),
@@ -88,6 +90,10 @@ func New(c Config) *Server {
 		entries = append(entries, mcpserver.ServerTool{Tool: tool(m), Handler: s.handler(m)})
 	}
 	s.mcp.AddTools(entries...)
+	for i := range c.Prompts {
+		p := &s.config.Prompts[i]
+		s.mcp.AddPrompt(prompt(p), s.promptHandler(p))
+	}
 	return s
 }
 

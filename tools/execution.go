@@ -169,7 +169,8 @@ func Execution() []Method {
 			`Runs a plan, a DAG of capability calls, durably: dependencies, retries, timeouts and crash recovery are handled, and intermediate results never pass through you. `+
 				`Use it instead of several invoke_capability calls. Shortest example: {"plan":"v1","nodes":[{"id":"a","capability":"files.read","inputs":{"path":"x.txt"}},`+
 				`{"id":"b","capability":"files.write","inputs":{"path":"y.txt","text":"${nodes.a.output.text}"}}],"output":"${nodes.b.output}"}. `+
-				`A reference such as ${nodes.a.output} makes b run after a; other node kinds are set (a value) and wait (a duration); when: "${…}" makes a node conditional. `+
+				`A reference such as ${nodes.a.output} makes b run after a. Other kinds of nodes: set (a value), wait (10m), wait_for (an event), review (asks a person), workflow (a plan within). `+
+				`Any node may have when, for_each (with item and index), retry, timeout, fallback, on_error, compensate. `+
 				`Returns the execution with its output, or its state so far when the wait ends first: then call get_execution_status. cancel_execution stops it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executePlan, r Request) (schemas.Execution, error) {
 				return in.submit(ctx, rt, runtime.Submit{Plan: in.ExecutionPlan}, r)
@@ -225,14 +226,14 @@ func Execution() []Method {
 				return rt.Suspend(ctx, in.ExecutionID, in.Mode, in.Reason)
 			}),
 		method(contract, "resume_execution", "Resume an execution", Acts,
-			`Lets a suspended execution go on. Where a node is held because nobody knows whether its call happened, say in patch what to do with it: `+
+			`Lets a suspended execution go on. Where a node is held (its call failed, or nobody knows whether it happened), say in patch what to do with it: `+
 				`{"nodes":{"<id>":{"retry":true}}} calls it again, {"skip":true} leaves it out, {"output":…} counts it as done, {"inputs":{…}} calls it with other inputs.`,
 			func(ctx context.Context, rt *runtime.Runtime, in resumeExecution, _ Request) (schemas.Execution, error) {
 				return rt.Resume(ctx, in.ExecutionID, in.Patch)
 			}),
 		method(contract, "cancel_execution", "Cancel an execution", Destroys,
 			`Ends an execution for good. Calls in flight are told to stop; what has happened stays, and calls that did not answer in time are listed as unknown. `+
-				`To stop for a while use suspend_execution; rerun_execution starts anew.`,
+				`With compensate, what succeeded and can be undone is undone first. To stop for a while use suspend_execution; rerun_execution starts anew.`,
 			func(ctx context.Context, rt *runtime.Runtime, in cancelExecution, _ Request) (schemas.Execution, error) {
 				return rt.Cancel(ctx, in.ExecutionID, runtime.CancelOptions{
 					Reason: in.Reason, Grace: time.Duration(in.GraceSeconds * float64(time.Second)), Compensate: in.Compensate,
@@ -253,7 +254,7 @@ func Execution() []Method {
 				return await(ctx, rt, e, wait, r)
 			}),
 		method(contract, "signal_execution", "Send an event to an execution", Adds,
-			`Sends a named event with data to an execution that has not finished; it is kept in the execution's log.`,
+			`Sends a named event with data to an execution: the nodes that wait_for it go on with the data as their output. An event that nobody waits for yet is kept for the next node that does.`,
 			func(ctx context.Context, rt *runtime.Runtime, in signalExecution, _ Request) (schemas.Execution, error) {
 				return rt.Signal(ctx, in.ExecutionID, in.EventName, in.Data)
 			}),

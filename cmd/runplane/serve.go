@@ -35,7 +35,7 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 	stop := p.start(cmd.Context())
 	defer func() { err = errors.Join(err, stop()) }()
 	s := server.New(server.Config{
-		Runtime: p.runtime, Methods: tools.All(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
+		Runtime: p.runtime, Methods: tools.All(), Prompts: tools.Prompts(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
 		Drain: cfg.Drain.Std(),
 	})
 	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", cfg.Store, "realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))
