@@ -379,7 +379,7 @@ func (o *owner) launch(l launch) {
 		began := time.Now()
 		res, err := o.r.attempt.Invoke(ctx, c)
 		if q := (&request{flight: f, decide: o.ended(l, res, err, time.Since(began))}); !o.submit(q) {
-			o.r.late(o.x.id, q)
+			o.r.late(o.x.id, q) //nolint:contextcheck // the call is over, and its context with it
 		}
 	})
 }

@@ -180,7 +180,7 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 			return t.step, nil
 		case !errors.Is(err, store.ErrConflict): // it may have happened, now or later
 			x.state, x.changed = nil, true
-			x.doubtful = append(absent, t.step.launches...)
+			x.doubtful = slices.Concat(absent, t.step.launches)
 			return step{}, storeError(err)
 		case len(base.Puts) > 0:
 			return step{}, err

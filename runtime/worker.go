@@ -32,7 +32,7 @@ func (r *Runtime) claim(ctx context.Context) {
 		})
 		r.slots.Release(int64(room - len(leases)))
 		for i := range leases {
-			r.adopt(r.newExecution(leases[i].Key.ID, head{}, nil), &leases[i], nil, store.Batch{})
+			r.adopt(r.newExecution(leases[i].Key.ID, head{}, nil), &leases[i], nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
 		}
 		wait = claimWait
 		if len(leases) == room {

@@ -116,7 +116,7 @@ var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 // transportOf checks a spec and says which transport it asks for.
 func transportOf(name string, spec schemas.Realm) (string, error) {
 	field := "/mcpServers/" + name
-	bad := func(part, format string, args ...any) error {
+	bad := func(part, format string, args ...any) *schemas.Error {
 		return schemas.Errorf(schemas.CodeInvalidArgument, "realm %q: %s", name, fmt.Sprintf(format, args...)).WithField(field + part)
 	}
 	if !realmName.MatchString(name) {
@@ -157,7 +157,7 @@ func transportOf(name string, spec schemas.Realm) (string, error) {
 	case "":
 		return "", bad("", "has neither a command nor a url")
 	default:
-		return "", bad("/type", "has the unknown type %q", spec.Type).(*schemas.Error).
+		return "", bad("/type", "has the unknown type %q", spec.Type).
 			WithCandidates(schemas.Nearest(spec.Type, []string{transportStdio, transportHTTP, "streamable-http", transportSSE}, 3))
 	}
 	return kind, nil

@@ -145,7 +145,7 @@ func (c *conn) handshake(ctx, life context.Context, version string) error {
 		err = context.Cause(ctx)
 	}
 	c.close()
-	<-done
+	<-done //nolint:errcheck // why it ended is known
 	return err
 }
 

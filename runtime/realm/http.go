@@ -42,7 +42,7 @@ func newHTTPTransport(kind string, spec schemas.Realm, limits Limits, log hclog.
 	default:
 		tr, err = transport.NewStreamableHTTP(spec.URL,
 			transport.WithHTTPBasicClient(client), transport.WithHTTPHeaders(spec.Headers), transport.WithHTTPLogger(logger),
-			transport.WithContinuousListening()) // for tools/list_changed; it ends by itself with a modern server
+			transport.WithContinuousListening()) //nolint:staticcheck // servers before 2026-07-28 have no other way to say tools/list_changed; with a modern one it ends by itself
 	}
 	return tr, base.CloseIdleConnections, err
 }

@@ -383,7 +383,7 @@ func TestEventsThatAreTooLargeBecomeErrors(t *testing.T) {
 	}
 	many := strings.Repeat("data: "+strings.Repeat("x", 900)+"\n", 5) // one event of many lines
 	body = &eventBody{body: io.NopCloser(strings.NewReader(many)), lines: newLineReader(strings.NewReader(many), 1000), limit: 1000}
-	if _, err := io.ReadAll(body); err != errTooLarge {
+	if _, err := io.ReadAll(body); !errors.Is(err, errTooLarge) {
 		t.Errorf("an event of many lines ends with %v", err)
 	}
 }

@@ -315,7 +315,7 @@ func (p *pipe) SetNotificationHandler(handler func(mcp.JSONRPCNotification)) {
 }
 
 // GetSessionId is empty: stdio has no sessions.
-func (p *pipe) GetSessionId() string { return "" }
+func (p *pipe) GetSessionId() string { return "" } //nolint:staticcheck // the interface calls it so
 
 // requestLine writes a request as one line. Raw params are taken as they are but for line ends.
 func requestLine(id int64, method string, params any) ([]byte, error) {
