@@ -153,7 +153,11 @@ type reservation struct {
 
 // reserve binds the key to id, or finds the execution that it is bound to already.
 func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *plan.Program) (bound string, known bool, err error) {
-	canonical, err := json.Marshal(p.Definition.Plan)
+	submitted := p.Definition.Plan
+	if submitted.MaxParallel == r.limits.MaxParallel { // a setting, which may change between two submissions
+		submitted.MaxParallel = 0
+	}
+	canonical, err := json.Marshal(submitted)
 	if err != nil {
 		return "", false, fmt.Errorf("digest plan: %w", err)
 	}
