@@ -300,12 +300,18 @@ func (r *Runtime) Cancel(ctx context.Context, id, reason string, grace time.Dura
 	})
 }
 
+// MaxSignalData is the largest data of one signal in bytes: an execution keeps up to machine.MaxSignals of them in memory.
+const MaxSignalData = 16 << 10
+
 // Signal delivers an event with data to an execution, which keeps it in its log.
 func (r *Runtime) Signal(ctx context.Context, id, name string, data schemas.Value) (schemas.Execution, error) {
 	return r.change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		switch {
 		case s.Status.Terminal() || s.Status == schemas.StatusCancelling:
 			return nil, illegal("signal", id, s.Status)
+		case len(data) > MaxSignalData:
+			return nil, schemas.Errorf(schemas.CodePayloadTooLarge, "the data of a signal may have %d bytes, this has %d", MaxSignalData, len(data)).WithField("data").
+				WithHint("send a reference to the data instead")
 		case len(s.Signals) >= machine.MaxSignals:
 			return nil, schemas.Errorf(schemas.CodeQuotaExceeded, "execution %q already holds %d signals", id, machine.MaxSignals)
 		}
