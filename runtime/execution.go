@@ -158,7 +158,11 @@ type reservation struct {
 
 // reserve binds the key to id, or finds the execution that it is bound to already.
 func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *plan.Program) (bound string, known bool, err error) {
-	canonical, err := json.Marshal(p.Definition.Plan)
+	submitted := p.Definition.Plan
+	if submitted.MaxParallel == r.limits.MaxParallel { // a setting, which may change between two submissions
+		submitted.MaxParallel = 0
+	}
+	canonical, err := json.Marshal(submitted)
 	if err != nil {
 		return "", false, fmt.Errorf("digest plan: %w", err)
 	}
@@ -312,12 +316,18 @@ func (r *Runtime) Cancel(ctx context.Context, id string, o CancelOptions) (schem
 	})
 }
 
+// MaxSignalData is the largest data of one signal in bytes: an execution keeps up to machine.MaxSignals of them in memory.
+const MaxSignalData = 16 << 10
+
 // Signal delivers an event with data to an execution, which keeps it in its log.
 func (r *Runtime) Signal(ctx context.Context, id, name string, data schemas.Value) (schemas.Execution, error) {
 	return r.change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		switch {
 		case s.Status.Terminal() || s.Status == schemas.StatusCancelling:
 			return nil, illegal("signal", id, s.Status)
+		case len(data) > MaxSignalData:
+			return nil, schemas.Errorf(schemas.CodePayloadTooLarge, "the data of a signal may have %d bytes, this has %d", MaxSignalData, len(data)).WithField("data").
+				WithHint("send a reference to the data instead")
 		case len(s.Signals) >= machine.MaxSignals:
 			return nil, schemas.Errorf(schemas.CodeQuotaExceeded, "execution %q already holds %d signals", id, machine.MaxSignals)
 		}

@@ -361,3 +361,20 @@ func TestCallOfAnOwnerWhoLostItsLeaseIsDecided(t *testing.T) {
 		}
 	})
 }
+
+func TestIdempotencyKeyOutlivesASetting(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		sub := Submit{Plan: []byte(`{"plan":"v1","idempotency_key":"k","nodes":[{"id":"n","set":1}]}`)}
+		first := live(w, s)
+		e, err := first.Execute(t.Context(), sub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.stop()
+		second := live(w, s, func(c *Config) { c.Limits.MaxParallel = 7 })
+		defer second.stop()
+		if again, err := second.Execute(t.Context(), sub); err != nil || again.ExecutionID != e.ExecutionID {
+			t.Errorf("%s and %s: %v", e.ExecutionID, again.ExecutionID, err)
+		}
+	})
+}

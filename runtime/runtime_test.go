@@ -328,6 +328,7 @@ func TestSuspendNowStopsWhatMayBeRepeated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // both calls have left
 		if e, err = p.Suspend(t.Context(), e.ExecutionID, "now", ""); err != nil {
 			t.Fatal(err)
 		}

@@ -119,3 +119,21 @@ func TestLargePatchedOutputIsReferenced(t *testing.T) {
 		}
 	})
 }
+
+func TestSignalIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := func(n int) schemas.Value { return schemas.Value(`"` + strings.Repeat("x", n-2) + `"`) }
+		if _, err := p.Signal(t.Context(), e.ExecutionID, "s", data(MaxSignalData)); err != nil {
+			t.Error(err)
+		}
+		if _, err := p.Signal(t.Context(), e.ExecutionID, "s", data(MaxSignalData+1)); !errors.Is(err, &schemas.Error{Code: schemas.CodePayloadTooLarge}) {
+			t.Errorf("%v", err)
+		}
+	})
+}

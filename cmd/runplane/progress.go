@@ -135,6 +135,24 @@ func (p *progress) drain(events *telemetry.Subscription, id string) {
 	}
 }
 
+// settle shows what became of the nodes whose last event has not come by: the feed may be behind the log.
+func (p *progress) settle(e schemas.Execution) {
+	for _, n := range e.Nodes {
+		l := p.index[n.ID]
+		if l == nil || l.status == n.Status {
+			continue
+		}
+		l.status, l.attempt, l.note = n.Status, n.Attempts, ""
+		l.took = time.Duration(n.DurationMS * float64(time.Millisecond))
+		if n.Error != nil {
+			l.note = fmt.Sprintf("%s: %s", n.Error.Code, n.Error.Message)
+		}
+		if !p.live && (l.status.Ended() || l.status == schemas.NodeHeld) {
+			p.line(l)
+		}
+	}
+}
+
 func (p *progress) line(l *nodeLine) { fmt.Fprintln(p.w, l.format(p.width)) }
 
 // draw rewrites the block of rows. When the screen has become too small for it, plain lines follow.

@@ -189,7 +189,10 @@ func (c *cli) follow(ctx context.Context, rt *runtime.Runtime, id string, events
 		}
 		if runtime.AtRest(&e) {
 			show.drain(events, id)
-			return rt.Status(ctx, id, schemas.ViewNodes, 0, nil)
+			if e, err = rt.Status(ctx, id, schemas.ViewNodes, 0, nil); err == nil {
+				show.settle(e)
+			}
+			return e, err
 		}
 		select {
 		case u, ok := <-events.C:

@@ -15,7 +15,7 @@ import (
 type Policy func(c *Call) (waits retry.Backoff, retryable func(*schemas.Error) bool)
 
 // Retry repeats a failed direct call as the policy says. A `once` call whose outcome is unknown is never repeated,
-// whatever the policy. Executions do not pass here: their retries are durable events.
+// whatever the policy; an error that says when to come again is heeded. Executions do not pass here: their retries are durable events.
 func Retry(policy Policy) Wrapper {
 	return func(next Invoker) Invoker {
 		return Func(func(ctx context.Context, c *Call) (*Result, error) {
@@ -23,7 +23,7 @@ func Retry(policy Policy) Wrapper {
 			start := time.Now()
 			attempts := 0
 			var last error
-			res, err := retry.DoValue(ctx, waits, func(ctx context.Context) (*Result, error) {
+			res, err := retry.DoValue(ctx, patient(waits, &last), func(ctx context.Context) (*Result, error) {
 				attempts++
 				attempt := *c
 				attempt.Attempt = attempts
@@ -44,6 +44,21 @@ func Retry(policy Policy) Wrapper {
 			return res, nil
 		})
 	}
+}
+
+// maxRetryAfter is the longest wait that an error may ask for; beyond, the caller decides.
+const maxRetryAfter = time.Minute
+
+// patient waits at least as long as the last error asks for.
+func patient(waits retry.Backoff, last *error) retry.Backoff {
+	return retry.BackoffFunc(func() (time.Duration, bool) {
+		wait, stop := waits.Next()
+		if e, ok := errors.AsType[*schemas.Error](*last); ok {
+			after := time.Duration(e.RetryAfterSeconds * float64(time.Second))
+			wait, stop = max(wait, after), stop || after > maxRetryAfter
+		}
+		return wait, stop
+	})
 }
 
 func undecided(c *Call, e *schemas.Error) bool {

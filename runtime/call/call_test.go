@@ -1,0 +1,135 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/sethvargo/go-retry"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// answers gives one error after another, then a result.
+func answers(errs ...error) (Invoker, *int) {
+	n := new(int)
+	return Func(func(_ context.Context, c *Call) (*Result, error) {
+		*n++
+		if *n <= len(errs) && errs[*n-1] != nil {
+			return nil, errs[*n-1]
+		}
+		return &Result{Output: []byte(`1`), Attempts: c.Attempt}, nil
+	}), n
+}
+
+func policy(attempts uint64) Policy {
+	return func(*Call) (retry.Backoff, func(*schemas.Error) bool) {
+		return retry.WithMaxRetries(attempts-1, retry.NewConstant(time.Second)), func(e *schemas.Error) bool { return e.Retryable }
+	}
+}
+
+func TestChainPutsTheFirstOutermost(t *testing.T) {
+	var order []string
+	named := func(name string) Wrapper {
+		return func(next Invoker) Invoker {
+			return Func(func(ctx context.Context, c *Call) (*Result, error) {
+				order = append(order, name)
+				return next.Invoke(ctx, c)
+			})
+		}
+	}
+	inner, _ := answers()
+	if _, err := Chain(inner, named("a"), named("b"), named("c")).Invoke(t.Context(), &Call{}); err != nil || strings.Join(order, "") != "abc" {
+		t.Errorf("%v %v", order, err)
+	}
+}
+
+func TestRetryOfDirectCalls(t *testing.T) {
+	down := schemas.Errorf(schemas.CodeUnavailable, "down").WithOutcome(schemas.NotRun)
+	late := schemas.Errorf(schemas.CodeTimeout, "late").WithOutcome(schemas.Unknown)
+	wrong := schemas.Errorf(schemas.CodeInvalidArgument, "wrong").WithOutcome(schemas.NotRun)
+	busy := schemas.Errorf(schemas.CodeRateLimited, "busy").WithOutcome(schemas.NotRun).WithRetryAfter(30 * time.Second)
+	for _, tt := range []struct {
+		name   string
+		effect schemas.Effect
+		errs   []error
+		calls  int
+		fails  bool
+		took   time.Duration
+	}{
+		{"works at once", schemas.EffectOnce, nil, 1, false, 0},
+		{"works at the third", schemas.EffectOnce, []error{down, down}, 3, false, 2 * time.Second},
+		{"never works", schemas.EffectRead, []error{down, down, down, down}, 3, true, 2 * time.Second},
+		{"is wrong", schemas.EffectRead, []error{wrong}, 1, true, 0},
+		{"read, unknown", schemas.EffectRead, []error{late}, 2, false, time.Second},
+		{"once, unknown", schemas.EffectOnce, []error{late}, 1, true, 0},
+		{"unknown effect, unknown", "", []error{late}, 1, true, 0},
+		{"asks for an hour", schemas.EffectOnce, []error{busy.WithRetryAfter(time.Hour)}, 1, true, 0},
+		{"says when to come again", schemas.EffectOnce, []error{busy, down}, 3, false, 31 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				inner, calls := answers(tt.errs...)
+				began := time.Now()
+				res, err := Retry(policy(3))(inner).Invoke(t.Context(), &Call{Effect: tt.effect, Attempt: 1})
+				if (err != nil) != tt.fails || *calls != tt.calls || time.Since(began) != tt.took {
+					t.Errorf("%d calls in %s, %v", *calls, time.Since(began), err)
+				}
+				if err != nil && !errors.Is(err, tt.errs[len(tt.errs)-1]) {
+					t.Errorf("the error is not the call's: %v", err)
+				}
+				if err == nil && res.Attempts != tt.calls {
+					t.Errorf("says %d attempts", res.Attempts)
+				}
+			})
+		})
+	}
+}
+
+func TestEndOfTheCallerEndsTheRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := schemas.Errorf(schemas.CodeUnavailable, "down").WithOutcome(schemas.NotRun)
+		inner, calls := answers(down, down, down)
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		_, err := Retry(policy(10))(inner).Invoke(ctx, &Call{})
+		if !errors.Is(err, down) || *calls != 2 {
+			t.Errorf("%d calls, %v", *calls, err)
+		}
+		gone := errors.New("gone")
+		dead, end := context.WithCancelCause(t.Context())
+		end(gone)
+		if _, err := Retry(policy(10))(inner).Invoke(dead, &Call{}); !errors.Is(err, gone) || *calls != 2 {
+			t.Errorf("%d calls, %v", *calls, err)
+		}
+	})
+}
+
+func TestTimeoutNamesItsSetting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hangs := Func(func(ctx context.Context, _ *Call) (*Result, error) {
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		})
+		_, err := Timeout(hangs).Invoke(t.Context(), &Call{Realm: "r", Capability: "c", Timeout: 90 * time.Second, TimeoutFrom: "plan defaults"})
+		if e := schemas.AsError(err); e.Code != schemas.CodeTimeout || !strings.Contains(e.Message, "r.c did not answer within 1m30s, the timeout of its plan defaults") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestObserveLeavesNoErrorUnclassified(t *testing.T) {
+	inner, _ := answers(errors.New("secret detail of a library"), schemas.Errorf(schemas.CodeToolError, "no").WithOutcome(schemas.RanFailed))
+	observed := Observe(hclog.NewNullLogger())(inner)
+	_, err := observed.Invoke(t.Context(), &Call{})
+	if e, ok := errors.AsType[*schemas.Error](err); !ok || e.Code != schemas.CodeInternal || e.Outcome != schemas.Unknown || strings.Contains(e.Error(), "secret") {
+		t.Errorf("%v", err)
+	}
+	if _, err = observed.Invoke(t.Context(), &Call{}); schemas.AsError(err).Outcome != schemas.RanFailed {
+		t.Errorf("%v", err)
+	}
+}
