@@ -89,8 +89,11 @@ func (d *decoder) duration(to *schemas.Duration, v *tree, at string) {
 	name := lastPart(at)
 	switch v.kind {
 	case '0':
-		d.out.errorf(codeInvalidDuration, at, "%s needs a unit: write %q instead of %s", name, withUnit(v.raw), v.raw).Fix =
-			[]schemas.PatchOp{opReplaceText(at, withUnit(v.raw))}
+		unit := withUnit(v.raw)
+		if name == "expires" || strings.HasSuffix(at, "/wait_for/timeout") {
+			unit = v.raw + "s" // people and events take longer than milliseconds
+		}
+		d.out.errorf(codeInvalidDuration, at, "%s needs a unit: write %q instead of %s", name, unit, v.raw).Fix = []schemas.PatchOp{opReplaceText(at, unit)}
 		return
 	case '"':
 	default:

@@ -81,7 +81,7 @@ func (c *compiler) nodeSettings(i int) bool {
 	case n.WaitFor != nil:
 		c.waitFor(n.WaitFor, at+"/wait_for")
 	case n.Review != nil:
-		c.missing(n.Review.Question, "question", "review", at+"/review")
+		c.missing(n.Review.Question, "question: write it out, as in review: \"Refund ${inputs.order_id}?\"", "review", at+"/review")
 		c.duration(at+"/review/expires", "expires", n.Review.Expires)
 	case n.Workflow != nil:
 		if !c.workflow(n.Workflow, at+"/workflow") {
@@ -130,16 +130,19 @@ func (c *compiler) moveTimeout(f *schemas.Finding, n *schemas.Node, at, name str
 	from := at + "/" + name
 	switch {
 	case n.WaitFor != nil && n.WaitFor.Timeout == 0:
+		f.Message += "; write wait_for: {event, timeout}"
 		f.Fix = []schemas.PatchOp{opMove(from, at+"/wait_for/timeout")}
 		if n.WaitFor.Bare {
 			f.Fix = append([]schemas.PatchOp{opReplace(at+"/wait_for", json.RawMessage(`{"event":`+quote(n.WaitFor.Event)+`}`))}, f.Fix...)
 		}
 	case n.Review != nil && n.Review.Expires == 0:
+		f.Message += "; write review: {question, expires}"
 		f.Fix = []schemas.PatchOp{opMove(from, at+"/review/expires")}
 		if n.Review.Bare {
 			f.Fix = append([]schemas.PatchOp{opReplace(at+"/review", json.RawMessage(`{"question":`+quote(n.Review.Question)+`}`))}, f.Fix...)
 		}
 	case n.Workflow != nil && n.TotalTimeout == 0:
+		f.Message += "; a workflow has total_timeout, and a timeout inside its definition"
 		f.Fix = []schemas.PatchOp{opMove(from, at+"/total_timeout")}
 	}
 }
@@ -160,7 +163,7 @@ func (c *compiler) waitFor(w *schemas.WaitFor, at string) {
 		where = at
 	}
 	switch {
-	case c.missing(w.Event, "event", "wait_for", at):
+	case c.missing(w.Event, "event: write its name, as in wait_for: order_paid", "wait_for", at):
 	case len(w.Event) > maxEvent:
 		c.out.errorf(codeOutOfRange, where, "the name of an event has at most %d bytes, got %d", maxEvent, len(w.Event))
 	case strings.Contains(w.Event, "${"):

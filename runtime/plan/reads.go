@@ -117,6 +117,9 @@ func (c *compiler) readsInput(s site, r Read) {
 		next := at.step(step)
 		if next == nil && step.index < 0 && at.kind == '{' {
 			severity, format := schemas.SeverityError, "the plan has no input %q"
+			if c.outer != nil {
+				format = "the definition has no input %q"
+			}
 			if i > 0 {
 				severity, format = schemas.SeverityWarning, "this input has no %q"
 			}
