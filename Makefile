@@ -15,7 +15,7 @@ export RUNPLANE_NPM ?= $(CACHE)/npm/node_modules
 # The race detector needs a C compiler.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 PACKAGES ?= ./...
-FUZZTIME ?= 20s
+FUZZTIME ?= 60s
 ROUNDS ?= 300
 
 .PHONY: build test npm lint fmt vet generate fuzz bench smoke kill cross vuln tools

@@ -50,6 +50,9 @@ func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation
 		return schemas.Invocation{}, err
 	}
 	if problems := checker.Check(orElse(in.Inputs, "{}")); len(problems) > 0 {
+		for i := range problems {
+			problems[i].Field = "/inputs" + problems[i].Field
+		}
 		return schemas.Invocation{}, schemas.InvalidArguments(problems).WithOutcome(schemas.NotRun)
 	}
 	c := &call.Call{

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
@@ -140,7 +141,7 @@ func invalidPlan(findings []schemas.Finding) *schemas.Error {
 	for _, f := range findings {
 		if isError(f) {
 			if n++; n == 1 {
-				first = f.Path + ": " + f.Message
+				first = strings.TrimPrefix(f.Path+": "+f.Message, ": ")
 			}
 		}
 	}

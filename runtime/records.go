@@ -150,6 +150,7 @@ func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64)
 	}
 	x.state, x.version = state, version
 	clear(x.values)
+	x.kept = 0
 	clear(x.lists)
 	x.folded = true
 	return nil

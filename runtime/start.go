@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -154,6 +155,10 @@ func (t *turn) launch(unit, attempt int, target *plan.Target, inputs json.RawMes
 	key := t.x.id + "/" + t.x.state.Node(unit).ID
 	if t.x.state.IsItem(unit) {
 		key += fmt.Sprintf("/%d", t.x.state.Units[unit].Item)
+	}
+	if patched := t.x.state.Units[unit].Inputs; len(patched) > 0 { // another effect than the one before
+		sum := sha256.Sum256(patched)
+		key += fmt.Sprintf("/%x", sum[:6])
 	}
 	switch t.x.state.Units[unit].Phase {
 	case machine.PhaseUndo:

@@ -28,6 +28,7 @@ type execution struct {
 	self    *plan.Value               // made when it is read first
 	values  map[int]*plan.Value       // decoded outputs by unit
 	lists   map[int][]json.RawMessage // what for_each nodes run over
+	kept    int                       // bytes in values
 	lease   *store.Lease              // nil: somebody else may own it
 
 	doubtful []launch // started by commits of which nobody knows whether they happened; nothing of it was called yet
@@ -202,6 +203,16 @@ func (r *Runtime) current(ctx context.Context, x *execution) error {
 	return err
 }
 
+// keep caches an output for the expressions that read it.
+func (x *execution) keep(unit int, output []byte) *plan.Value {
+	x.values[unit] = plan.NewValue(json.RawMessage(output))
+	x.kept += len(output)
+	return x.values[unit]
+}
+
+// maxKept is how many bytes of outputs an execution keeps in memory between two commits; what is dropped is read again.
+const maxKept = 16 << 20
+
 // turn is one try of a step.
 type turn struct {
 	r      *Runtime
@@ -268,7 +279,7 @@ func (t *turn) external(e *schemas.Event) {
 	t.batch.Puts = append(t.batch.Puts, store.Put{Key: outputKey(t.x.id, name), Value: e.Output, Version: store.AnyVersion})
 	e.OutputRef = &schemas.OutputRef{NodeID: name, Bytes: len(e.Output)}
 	if unit >= 0 {
-		t.x.values[unit] = plan.NewValue(json.RawMessage(e.Output))
+		t.x.keep(unit, e.Output)
 	}
 	e.Output = nil
 }
@@ -408,6 +419,10 @@ func (t *turn) commit() error {
 	}
 	t.committed = true
 	x.head, x.version = h, done.Versions[len(done.Versions)-1]
+	if x.kept > maxKept {
+		clear(x.values)
+		x.kept = 0
+	}
 	if done.Lease != nil {
 		x.lease = done.Lease
 	}

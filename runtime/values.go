@@ -87,8 +87,7 @@ func (s scope) Node(id string) (plan.NodeValue, error) {
 	} else if raw, err := s.r.output(s.ctx, s.x.id, s.x.state.Name(unit), u.Output, u.OutputRef); err != nil {
 		return v, err
 	} else if raw != nil {
-		v.Output = plan.NewValue(json.RawMessage(raw))
-		s.x.values[unit] = v.Output
+		v.Output = s.x.keep(unit, raw)
 	}
 	return v, nil
 }

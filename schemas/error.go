@@ -56,7 +56,7 @@ var codes = map[Code]struct {
 	CodeTimeout:         {true, "raise the timeout that the message names, or try again"},
 	CodeQueueTimeout:    {true, "try again later or with a higher priority"},
 	CodeHeartbeatLost:   {true, "the capability stopped reporting progress; try again"},
-	CodeUnavailable:     {true, "try again shortly; check_health tells what is wrong"},
+	CodeUnavailable:     {true, "try again shortly; discover_capabilities tells the state of each realm"},
 	CodeRateLimited:     {true, "wait for retry_after_seconds and try again"},
 	CodeCircuitOpen:     {true, "the capability failed repeatedly; wait for retry_after_seconds"},
 	CodeQuotaExceeded:   {false, "the budget is used up; ask for a larger one"},
