@@ -34,6 +34,13 @@
 // After a crash the lease lapses (on the embedded store at once) and another owner claims it. What was in flight then is
 // decided by the effect of each capability: package machine has the table.
 //
+// # What else runs
+//
+// A workflow node is an execution of its own, its child: the parent's start event names it before it exists, so whoever
+// owns the parent can create it once, also after a crash (child.go). Whoever commits the child's end tells the parent;
+// a parent with children also looks for itself now and then. A review is no record: it is a held node, found by an index
+// term of the head and decided through the door (review.go). An event that was sent is an event of the log.
+//
 // # Packages
 //
 //	plan       pure: parse, compile, expressions, binding
