@@ -17,12 +17,13 @@ type rule struct {
 }
 
 var (
-	live     = []schemas.Status{schemas.StatusRunning}
-	unended  = []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended, schemas.StatusCancelling, schemas.StatusCompensating}
-	working  = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending}
-	draining = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusCancelling}
-	undoing  = []schemas.Status{schemas.StatusCompensating}
-	decided  = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended}
+	live    = []schemas.Status{schemas.StatusRunning}
+	unended = []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended, schemas.StatusCancelling, schemas.StatusCompensating}
+	working = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending}
+	ending  = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended} // a workflow ends when it ends
+	results = append([]schemas.Status{schemas.StatusCancelling}, ending...)
+	undoing = []schemas.Status{schemas.StatusCompensating}
+	decided = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended}
 )
 
 // rules is the whole transition table; everything that is not in it is an error.
@@ -42,18 +43,18 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventNodeReused:    {from: []schemas.Status{schemas.StatusPending}, nodes: []schemas.NodeStatus{schemas.NodePending, schemas.NodeReady}, apply: nodeReused},
 	schemas.EventNodeExpanded:  {from: live, nodes: []schemas.NodeStatus{schemas.NodeReady}, apply: func(s *State, unit int, e *schemas.Event) { s.expand(unit, e) }},
 	schemas.EventNodeStarted:   {from: live, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeBackingOff}, apply: nodeStarted},
-	schemas.EventNodeSucceeded: {from: draining, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning}, apply: nodeSucceeded},
+	schemas.EventNodeSucceeded: {from: results, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning}, apply: nodeSucceeded},
 	schemas.EventAttemptFailed: {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: attemptFailed},
 	schemas.EventAttemptLost:   {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: attemptLost},
 	schemas.EventNodePostponed: {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodePostponed},
 	schemas.EventNodeFellBack:  {from: working, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff}, apply: nodeFellBack},
 	schemas.EventNodeVerifying: {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeVerifying},
 	schemas.EventNodeNotDone:   {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeNotDone},
-	schemas.EventNodeHeld:      {from: working, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff}, apply: nodeHeld},
+	schemas.EventNodeHeld:      {from: ending, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff}, apply: nodeHeld},
 	schemas.EventReviewDecided: {from: decided, nodes: []schemas.NodeStatus{schemas.NodeHeld}, apply: reviewDecided},
-	schemas.EventNodeFailed:    {from: working, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld}, apply: nodeFailed},
+	schemas.EventNodeFailed:    {from: ending, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld}, apply: nodeFailed},
 	schemas.EventNodeSkipped:   {from: live, nodes: []schemas.NodeStatus{schemas.NodePending, schemas.NodeReady}, apply: nodeSkipped},
-	schemas.EventNodeCancelled: {from: draining, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeCancelled},
+	schemas.EventNodeCancelled: {from: results, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeCancelled},
 	schemas.EventNodePatched:   {from: decided, nodes: []schemas.NodeStatus{schemas.NodeHeld}, apply: nodePatched},
 
 	schemas.EventNodeCompensating:   {from: undoing, nodes: []schemas.NodeStatus{schemas.NodeSucceeded, schemas.NodeCompensating}, apply: nodeCompensating},
@@ -159,10 +160,11 @@ func recovered(s *State, _ int, _ *schemas.Event) {
 func signalled(s *State, _ int, e *schemas.Event) {
 	waiting := s.listening[e.Name]
 	delete(s.listening, e.Name)
-	s.Signals = append(s.Signals, Signal{Name: e.Name, At: e.At, Data: e.Data, Taken: len(waiting) > 0})
+	s.Signals = append(s.Signals, Signal{Name: e.Name, At: e.At, Data: e.Data})
 	for _, unit := range waiting {
-		if u := &s.Units[unit]; u.Status == schemas.NodeRunning {
+		if u := &s.Units[unit]; u.Status == schemas.NodeRunning && u.Signal == 0 { // others have stopped waiting since
 			u.Signal = len(s.Signals)
+			s.Signals[u.Signal-1].Taken = true
 			s.delivered.push(unit)
 		}
 	}
@@ -181,7 +183,7 @@ func compensating(s *State, _ int, e *schemas.Event) {
 
 func (s *State) clearQueues() {
 	s.ready, s.local, s.doomed, s.joins, s.delivered = [schemas.PriorityLast]queue{}, queue{}, queue{}, queue{}, queue{}
-	s.timers = nil
+	s.timers, s.retries = nil, nil
 }
 
 // drop counts a unit as cancelled because its execution is over; nobody who waits for it is told.
@@ -218,10 +220,10 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 	s.Calls++
 	if u.First.IsZero() {
 		u.First = e.At
-		if d := n.TotalTimeout.Std(); d > 0 {
-			u.TotalDue = e.At.Add(d)
-			s.timers.push(u.TotalDue, unit)
-		}
+	}
+	if d := n.TotalTimeout.Std(); d > 0 && u.TotalDue.IsZero() && u.Phase == PhaseRun {
+		u.TotalDue = e.At.Add(d)
+		s.timers.push(u.TotalDue, unit)
 	}
 	if e.Due != nil {
 		u.Due = *e.Due
@@ -293,7 +295,7 @@ func (s *State) later(unit int, e *schemas.Event) {
 	if e.Due != nil {
 		u.Due = *e.Due
 	}
-	s.timers.push(u.Due, unit)
+	s.retries.push(u.Due, unit)
 }
 
 func attemptLost(s *State, unit int, e *schemas.Event) { s.change(unit, schemas.NodeReady, e, false) }
@@ -301,24 +303,41 @@ func attemptLost(s *State, unit int, e *schemas.Event) { s.change(unit, schemas.
 func nodeFellBack(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeReady, e, false)
 	u.Fallback, u.Failures, u.Phase, u.Error = e.Fallback, 0, PhaseRun, e.Error
+	u.TotalDue = time.Time{} // it has its own
 	u.CallMS += e.DurationMS
 }
 
 func nodeVerifying(s *State, unit int, e *schemas.Event) {
+	s.Units[unit].Phase = PhaseVerify
 	u := s.change(unit, schemas.NodeReady, e, false)
-	u.Phase, u.Failures, u.Error = PhaseVerify, 0, e.Error
+	u.Failures, u.Spent, u.Error = 0, u.Failures+1, e.Error
 	u.CallMS += e.DurationMS
 }
 
+// nodeNotDone with a due time calls the unit again then; without one at once.
 func nodeNotDone(s *State, unit int, e *schemas.Event) {
-	u := s.change(unit, schemas.NodeReady, e, false)
-	u.Phase, u.Failures, u.Error = PhaseRun, 0, nil
+	status := schemas.NodeReady
+	if e.Due != nil {
+		status = schemas.NodeBackingOff
+	}
+	s.Units[unit].Phase = PhaseRun
+	u := s.change(unit, status, e, false)
+	u.Failures, u.Spent = u.Spent, 0
+	if !u.TotalDue.IsZero() {
+		s.timers.push(u.TotalDue, unit)
+	}
+	if e.Due != nil {
+		s.later(unit, e)
+		return
+	}
+	u.Error = nil
 	u.CallMS += e.DurationMS
 }
 
 func nodeHeld(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeHeld, e, false)
 	u.Reason, u.Error, u.Question, u.Phase = e.Reason, e.Error, e.Text, PhaseRun
+	u.TotalDue = time.Time{} // it stands still until somebody decides
 	u.CallMS += e.DurationMS
 	if u.First.IsZero() {
 		u.First = e.At
@@ -343,7 +362,7 @@ func reviewDecided(s *State, unit int, e *schemas.Event) {
 		nodeSucceeded(s, unit, e)
 	default:
 		u := s.change(unit, schemas.NodeReady, e, false)
-		u.Approved = true
+		u.Approved, u.First = true, e.At // its time begins here
 		if len(e.Data) > 0 {
 			u.Inputs = schemas.Object(e.Data)
 		}
@@ -398,16 +417,21 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 
 func nodeCompensating(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeCompensating, e, true)
-	u.Phase, u.Attempts = PhaseUndo, e.Attempt
+	if u.Phase != PhaseUndo {
+		u.Phase, u.Failures = PhaseUndo, 0 // what the node itself spent is another matter
+	}
+	u.Attempts = e.Attempt
 }
 
-// compensationFailed with a due time is tried again then; without one it is over.
+// compensationFailed with a due time is tried again then; without one it is over. A reason says why it spent no attempt.
 func compensationFailed(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeCompensating, e, false)
 	u.Error = e.Error
 	u.CallMS += e.DurationMS
 	if e.Due != nil {
-		u.Failures++
+		if e.Reason == "" {
+			u.Failures++
+		}
 		u.Due = *e.Due
 		s.timers.push(u.Due, unit)
 		return
@@ -426,6 +450,7 @@ func nodeCompensated(s *State, unit int, e *schemas.Event) {
 
 // undone takes the unit off the list: it is always the last one.
 func (s *State) undone(unit int) {
+	s.Recoveries = 0
 	if n := len(s.undo); n > 0 && s.undo[n-1] == unit {
 		s.undo = s.undo[:n-1]
 	}

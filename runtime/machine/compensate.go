@@ -48,6 +48,9 @@ func (s *State) notUndone() string {
 	return list
 }
 
+// stopped is why an attempt is repeated that the runtime itself ended, on purpose or by a crash.
+const stopped = "stopped"
+
 // undoFailed decides what follows a failed compensation: it has its own retry, and a `once` call of unknown outcome is
 // not repeated.
 func (s *State) undoFailed(unit int, e *schemas.Event, now time.Time, random func() float64) {
@@ -56,8 +59,12 @@ func (s *State) undoFailed(unit int, e *schemas.Event, now time.Time, random fun
 	if e.Error.Outcome == schemas.Unknown && t.Effect.Rank() >= schemas.EffectOnce.Rank() {
 		return
 	}
+	if refusal(e.Error) {
+		e.Due, e.Reason = postponed(e.Error, now), string(e.Error.Code)
+		return
+	}
 	if e.Error.Code == schemas.CodeCancelled { // the runtime stopped: the next one goes on
-		e.Due = new(now)
+		e.Due, e.Reason = new(now), stopped
 		return
 	}
 	if u.Failures+1 >= t.Retry.MaxAttempts || !Retryable(t.Retry, t.RetryExplicit, e.Error) {

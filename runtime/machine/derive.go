@@ -14,7 +14,7 @@ import (
 func (s *State) rebuild() {
 	s.count, s.inFlight, s.readies, s.timing, s.children, s.held, s.backing = [len(nodeOrder)]int{}, 0, 0, 0, 0, 0, 0
 	s.ready, s.local, s.doomed, s.joins, s.delivered = [schemas.PriorityLast]queue{}, queue{}, queue{}, queue{}, queue{}
-	s.timers, s.listening, s.undo = nil, map[string][]int{}, nil
+	s.timers, s.retries, s.listening, s.undo = nil, nil, map[string][]int{}, nil
 	for i := range s.Units {
 		u := &s.Units[i]
 		u.left, u.succeeded, u.failed, u.released = 0, 0, 0, 0
@@ -42,7 +42,10 @@ func (s *State) rebuild() {
 	for i := range s.Units {
 		u := &s.Units[i]
 		s.tally(i, 1)
-		if !u.Due.IsZero() {
+		switch {
+		case u.Status == schemas.NodeBackingOff:
+			s.retries.push(u.Due, i)
+		case !u.Due.IsZero():
 			s.timers.push(u.Due, i)
 		}
 		if !u.TotalDue.IsZero() {
@@ -110,16 +113,19 @@ func (s *State) change(unit int, to schemas.NodeStatus, e *schemas.Event, callin
 			break
 		}
 		for _, d := range s.program.Nodes[unit].Dependents {
-			s.Units[d].note(to)
-			s.settle(d, e.At)
+			if s.Units[d].Status == schemas.NodePending { // one that runs already may count its items by now
+				s.Units[d].note(to)
+				s.settle(d, e.At)
+			}
 		}
 	}
 	return u
 }
 
-// queueClock begins the queue_timeout of a ready unit; it does not run before the execution does.
+// queueClock begins the queue_timeout of a ready unit; it does not run before the execution does, and not for a
+// verification, without which nobody would know.
 func (s *State) queueClock(unit int, at time.Time) {
-	if d := s.Node(unit).QueueTimeout.Std(); d > 0 && !s.Started.IsZero() {
+	if d := s.Node(unit).QueueTimeout.Std(); d > 0 && !s.Started.IsZero() && s.Units[unit].Phase != PhaseVerify {
 		s.Units[unit].QueueDue = at.Add(d)
 		s.timers.push(s.Units[unit].QueueDue, unit)
 	}
@@ -230,9 +236,13 @@ func rankUndo(u *Unit) int {
 	return 0
 }
 
-// undoable tells whether a unit has a compensation that was not tried yet. Of a for_each node the items have it.
+// undoable tells whether a unit has a compensation that was not tried yet. Of a for_each node the items have it. Where a
+// value of the fallback list stood in, nothing was done.
 func (s *State) undoable(unit int) bool {
 	n, u := s.Node(unit), &s.Units[unit]
+	if u.Fallback > 0 && n.Fallbacks[u.Fallback-1].Target == nil {
+		return false
+	}
 	return n.Compensate != nil && u.Phase != PhaseUndone && (n.ForEach == nil || s.IsItem(unit)) && u.Reason != reused
 }
 

@@ -110,7 +110,7 @@ func (s *State) nextRunning(now time.Time) []Action {
 	var out []Action
 	s.drain(&s.local, schemas.NodeReady)
 	for i := 0; i < s.local.len() && len(out) < maxActions; i++ {
-		if unit := s.local.at(i); s.Units[unit].Status == schemas.NodeReady {
+		if unit := s.local.at(i); s.startable(unit, now) {
 			out = append(out, Action{Kind: Start, Unit: unit})
 		}
 	}
@@ -119,18 +119,24 @@ func (s *State) nextRunning(now time.Time) []Action {
 		q := &s.ready[p]
 		s.drain(q, schemas.NodeReady)
 		for i := 0; i < q.len() && room > 0 && len(out) < maxActions; i++ {
-			if unit := q.at(i); s.Units[unit].Status == schemas.NodeReady {
+			if unit := q.at(i); s.startable(unit, now) {
 				out = append(out, Action{Kind: Start, Unit: unit})
 				room--
 			}
 		}
 	}
-	due, more := s.due(now, room, maxActions-len(out), out)
-	out = append(out, due...)
-	if len(out) > 0 || more {
+	out = append(out, s.due(now, maxActions-len(out), out)...)
+	out = append(out, s.retry(now, min(room, maxActions-len(out)), out)...)
+	if len(out) > 0 {
 		return out
 	}
 	return s.rest()
+}
+
+// startable tells whether a unit is ready, and its total_timeout not over.
+func (s *State) startable(unit int, now time.Time) bool {
+	u := &s.Units[unit]
+	return u.Status == schemas.NodeReady && (u.TotalDue.IsZero() || now.Before(u.TotalDue) || u.Phase == PhaseVerify)
 }
 
 // decided lists what follows without any evaluation of the plan: nodes that can never start, waits whose signal is
@@ -170,10 +176,10 @@ func (s *State) drain(q *queue, status schemas.NodeStatus) {
 	}
 }
 
-// due lists timers that have come. more tells that a unit is due and waits for room. Units in started are left alone.
-func (s *State) due(now time.Time, room, limit int, started []Action) (out []Action, more bool) {
+// due lists what the timers that have come mean. Units in started have their action already.
+func (s *State) due(now time.Time, limit int, started []Action) (out []Action) {
 	var kept []timer
-	for len(s.timers) > 0 && !s.timers[0].due.After(now) && len(out) < limit && !more {
+	for len(s.timers) > 0 && !s.timers[0].due.After(now) && len(out) < limit {
 		t := s.timers[0]
 		s.timers.pop()
 		u := &s.Units[t.unit]
@@ -184,24 +190,38 @@ func (s *State) due(now time.Time, room, limit int, started []Action) (out []Act
 		if mentioned(started, t.unit) || mentioned(out, t.unit) {
 			continue
 		}
-		if t.due.Equal(u.TotalDue) || t.due.Equal(u.QueueDue) {
-			out = append(out, Action{Kind: Emit, Unit: t.unit, Event: s.overdue(t.unit, t.due.Equal(u.TotalDue), now)})
-			continue
+		a := Action{Kind: Emit, Unit: t.unit}
+		if total := t.due.Equal(u.TotalDue) && u.Phase != PhaseVerify; total || t.due.Equal(u.QueueDue) {
+			a.Event = s.overdue(t.unit, total, now)
+		} else {
+			a.Event = s.elapsed(t.unit)
 		}
-		switch {
-		case u.Status == schemas.NodeHeld, u.Status == schemas.NodeRunning:
-			out = append(out, Action{Kind: Emit, Unit: t.unit, Event: s.elapsed(t.unit)})
-		case room > 0 || !s.needsRoom(t.unit):
-			out = append(out, Action{Kind: Start, Unit: t.unit})
-			room--
-		default:
-			more = true
-		}
+		out = append(out, a)
 	}
 	for _, t := range kept {
 		s.timers.push(t.due, t.unit)
 	}
-	return out, more
+	return out
+}
+
+// retry lists the units whose backoff is over, as many as there is room for.
+func (s *State) retry(now time.Time, room int, started []Action) (out []Action) {
+	var kept []timer
+	for len(s.retries) > 0 && !s.retries[0].due.After(now) && len(out) < room {
+		t := s.retries[0]
+		s.retries.pop()
+		if !t.retries(&s.Units[t.unit]) {
+			continue
+		}
+		kept = append(kept, t)
+		if !mentioned(started, t.unit) && !mentioned(out, t.unit) {
+			out = append(out, Action{Kind: Start, Unit: t.unit})
+		}
+	}
+	for _, t := range kept {
+		s.retries.push(t.due, t.unit)
+	}
+	return out
 }
 
 // mentioned tells whether the unit has its action already: several of its times may have come at once.
@@ -214,9 +234,15 @@ func mentioned(actions []Action, unit int) bool {
 	return false
 }
 
-// of tells whether the timer is one of the unit's own still.
+// retries tells whether the unit backs off until then still.
+func (t timer) retries(u *Unit) bool {
+	return u.Status == schemas.NodeBackingOff && t.due.Equal(u.Due)
+}
+
+// of tells whether the timer is one of the unit's own still. A backoff is not, see retries, and total_timeout does not end
+// a verification: it counts again once that has said that nothing happened.
 func (t timer) of(u *Unit) bool {
-	return t.due.Equal(u.Due) || t.due.Equal(u.TotalDue) || t.due.Equal(u.QueueDue)
+	return t.due.Equal(u.Due) && u.Status != schemas.NodeBackingOff || t.due.Equal(u.TotalDue) && u.Phase != PhaseVerify || t.due.Equal(u.QueueDue)
 }
 
 // elapsed is what the end of a unit's time means by its kind.
@@ -268,7 +294,8 @@ func (s *State) giveUp(why string) []Action {
 		}
 		e := s.event(schemas.EventNodeCancelled, i)
 		e.Attempt = u.Attempts
-		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call was in flight when it was given up: %s", why).WithOutcome(schemas.Unknown)
+		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call was in flight when it was given up: %s", why).WithOutcome(schemas.Unknown).
+			WithHint("it may have happened: look where it would show")
 		out = append(out, Action{Kind: Emit, Event: &e})
 	}
 	return out
@@ -286,8 +313,13 @@ func (s *State) Wake(now time.Time) time.Time {
 		for len(s.timers) > 0 && !s.timers[0].of(&s.Units[s.timers[0].unit]) {
 			s.timers.pop()
 		}
-		if len(s.timers) > 0 && s.timers[0].due.After(now) && (at.IsZero() || s.timers[0].due.Before(at)) {
-			at = s.timers[0].due
+		for len(s.retries) > 0 && !s.retries[0].retries(&s.Units[s.retries[0].unit]) {
+			s.retries.pop()
+		}
+		for _, h := range []timers{s.timers, s.retries} {
+			if len(h) > 0 && h[0].due.After(now) && (at.IsZero() || h[0].due.Before(at)) {
+				at = h[0].due
+			}
 		}
 		return at
 	case schemas.StatusCancelling:

@@ -29,7 +29,7 @@ func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now 
 		e.Type = schemas.EventNodeCancelled
 	case refusal(err):
 		e.Type, e.Reason = schemas.EventNodePostponed, string(err.Code)
-		e.Due = new(now.Add(max(time.Duration(err.RetryAfterSeconds*float64(time.Second)), minPostpone)))
+		e.Due = postponed(err, now)
 	case s.undecidedCall(unit, err):
 		s.undecided(unit, e)
 	case err.Code == schemas.CodeCancelled: // stopped by a suspend or a shutdown: not the capability's failure
@@ -46,6 +46,10 @@ const minPostpone = 100 * time.Millisecond
 // refusal: the call was turned away before it left, by a limit that will pass; it spends no attempt.
 func refusal(err *schemas.Error) bool {
 	return err.Outcome == schemas.NotRun && (err.Code == schemas.CodeRateLimited || err.Code == schemas.CodeCircuitOpen)
+}
+
+func postponed(err *schemas.Error, now time.Time) *time.Time {
+	return new(now.Add(max(time.Duration(err.RetryAfterSeconds*float64(time.Second)), minPostpone)))
 }
 
 // undecidedCall: a `once` call that may have happened, and nobody said that it may be repeated.
@@ -88,12 +92,32 @@ func (s *State) again(unit int, e *schemas.Event, now time.Time, random func() f
 			return
 		}
 	}
-	if u.Phase == PhaseVerify { // nobody can tell whether it happened
-		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonUnknown
-		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and its verification failed: %s", e.Error.Message).WithOutcome(schemas.Unknown)
-		return
-	}
 	s.conclude(unit, e)
+}
+
+// NotDone decides what follows when verification n of the unit said that its once call had not happened: that call counts
+// as a failed attempt of the unit, so that the retry policy bounds the tries, and there is another one, a fallback or the
+// end. The event is nil where the verification is not in flight any more.
+func (s *State) NotDone(unit, n int, took time.Duration, now time.Time, random func() float64) *schemas.Event {
+	u := &s.Units[unit]
+	if !s.Attempt(unit, n) || u.Phase != PhaseVerify {
+		return nil
+	}
+	why := "the call was not answered"
+	if u.Error != nil {
+		why = u.Error.Message
+	}
+	e := s.about(unit, n, schemas.Errorf(schemas.CodeUnavailable, "it did not happen, as its verification says: %s", why).WithOutcome(schemas.NotRun), took)
+	switch policy := &s.Node(unit).Retry; {
+	case s.Status == schemas.StatusCancelling:
+		e.Type = schemas.EventNodeCancelled
+	case u.Spent < policy.MaxAttempts:
+		wait, _ := Backoff(*policy, u.Spent-1, random).Next()
+		e.Type, e.Due = schemas.EventNodeNotDone, new(now.Add(wait))
+	default:
+		become(e, s.failed(unit, e.Error))
+	}
+	return e
 }
 
 // ChildFailed decides what follows when the execution that ran a workflow unit ended without success. The event is nil
@@ -117,9 +141,11 @@ func (s *State) ChildFailed(unit int, child string, err *schemas.Error, now time
 }
 
 // conclude makes e the end of a unit that failed for good.
-func (s *State) conclude(unit int, e *schemas.Event) {
-	final := s.final(unit, e.Error)
-	e.Type, e.Reason, e.Fallback, e.Capability = final.Type, final.Reason, final.Fallback, final.Capability
+func (s *State) conclude(unit int, e *schemas.Event) { become(e, s.final(unit, e.Error)) }
+
+// become makes e say what the other event says, of the same attempt.
+func become(e, other *schemas.Event) {
+	e.Type, e.Reason, e.Error, e.Fallback, e.Capability = other.Type, other.Reason, other.Error, other.Fallback, other.Capability
 }
 
 // policy is the retry policy of what the unit calls now; a workflow node has its own.
@@ -138,10 +164,21 @@ func (s *State) explicit(unit int) bool {
 }
 
 // Final is the event for a unit that failed for good with the error: the next fallback, a hold under on_error: suspend,
-// or its failure.
+// or its failure. A verification that fails for good holds the unit: its call may still have happened.
 func (s *State) Final(unit int, err *schemas.Error) schemas.Event { return *s.final(unit, err) }
 
 func (s *State) final(unit int, err *schemas.Error) *schemas.Event {
+	if s.Units[unit].Phase == PhaseVerify { // nobody can tell whether it happened
+		e := s.event(schemas.EventNodeHeld, unit)
+		e.Reason = schemas.ReasonUnknown
+		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and its verification failed: %s", err.Message).WithOutcome(schemas.Unknown)
+		return &e
+	}
+	return s.failed(unit, err)
+}
+
+// failed is the event for a unit whose failure is certain.
+func (s *State) failed(unit int, err *schemas.Error) *schemas.Event {
 	n, u := s.Node(unit), &s.Units[unit]
 	var e schemas.Event
 	switch {
@@ -204,8 +241,8 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 		switch {
 		case s.Status == schemas.StatusCompensating:
 			e.Type = schemas.EventCompensationFailed
-			if repeat {
-				e.Due = new(now)
+			if repeat && s.Recoveries < maxRecoveries {
+				e.Due, e.Reason = new(now), stopped
 			}
 		case s.Status == schemas.StatusCancelling || s.Failing:
 			e.Type = schemas.EventNodeCancelled

@@ -56,6 +56,7 @@ type State struct {
 	joins     queue // for_each nodes whose outcome is clear
 	delivered queue // wait_for units that have their signal
 	timers    timers
+	retries   timers           // of units that back off: once due they wait for room, which must not keep other timers back
 	listening map[string][]int // wait_for units by event
 	undo      []int            // units to compensate, the next one last
 }
@@ -63,11 +64,12 @@ type State struct {
 // Unit is one node of an execution, or one item of a for_each node.
 type Unit struct {
 	Status    schemas.NodeStatus `json:"s"`
-	Node      int                `json:"n,omitempty"` // of an item: its node
-	Item      int                `json:"i,omitempty"` // of an item: its index
-	Calling   bool               `json:"c,omitempty"` // a call is in flight
-	Attempts  int                `json:"a,omitempty"` // started, in all
-	Failures  int                `json:"f,omitempty"` // spent of the retry budget of what is called now
+	Node      int                `json:"n,omitempty"`  // of an item: its node
+	Item      int                `json:"i,omitempty"`  // of an item: its index
+	Calling   bool               `json:"c,omitempty"`  // a call is in flight
+	Attempts  int                `json:"a,omitempty"`  // started, in all
+	Failures  int                `json:"f,omitempty"`  // spent of the retry budget of what is called now
+	Spent     int                `json:"fs,omitempty"` // while it is verified: what its own call has spent, the unknown one with it
 	Phase     Phase              `json:"p,omitempty"`
 	Fallback  int                `json:"fb,omitempty"` // entry of the fallback list that serves, from 1
 	Approved  bool               `json:"ok,omitempty"` // a person said yes to the call

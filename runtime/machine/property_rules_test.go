@@ -1,0 +1,390 @@
+package machine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+)
+
+// model is what a walk knows of its own about the execution.
+type model struct {
+	ended     map[int]Unit
+	order     []int        // units in the order in which they succeeded
+	undecided map[int]bool // units whose last `once` call may have happened, and about which nobody has decided
+	tries     map[int]int  // calls of what the unit calls now that spent an attempt
+	before    map[int]int  // of a unit that is verified: tries of its own call
+	settled   map[int]bool // units whose compensation is over
+	doubtful  map[int]bool // units whose `once` compensation may have happened
+	undo      bool         // it is to be compensated
+	failed    bool
+	finished  int
+}
+
+func newModel() model {
+	return model{
+		ended: map[int]Unit{}, undecided: map[int]bool{}, tries: map[int]int{}, before: map[int]int{}, settled: map[int]bool{}, doubtful: map[int]bool{},
+	}
+}
+
+// apply applies one event and looks at everything that must hold behind it. cause is what ended a call, where something did.
+func (w *walk) apply(e schemas.Event, cause ...*schemas.Error) {
+	w.t.Helper()
+	unit := -1
+	var was Unit
+	var target *plan.Target
+	if AboutNode(e.Type) {
+		var ok bool
+		if unit, ok = w.s.Unit(e.Node, e.Item); !ok {
+			w.t.Fatalf("%s is about an unknown unit %s", e.Type, e.Node)
+		}
+		was, target = w.s.Units[unit], w.s.Target(unit)
+	}
+	e.Seq, e.At = w.s.Seq+1, w.now
+	if err := w.s.Apply(e); err != nil {
+		w.t.Fatal(err)
+	}
+	w.log = append(w.log, e)
+	if unit >= 0 {
+		if was.Calling && !w.s.Units[unit].Calling {
+			w.callEnded(unit, &was, target, e, cause)
+		}
+		w.about(unit, &was, e)
+	}
+	switch e.Type {
+	case schemas.EventCancelling:
+		w.undo = e.Name == CancelUndo
+	case schemas.EventFinished:
+		w.finished++
+	}
+	w.always()
+}
+
+// callEnded notes whether a call that ended without success may have happened, and whether it spent an attempt.
+func (w *walk) callEnded(unit int, was *Unit, target *plan.Target, e schemas.Event, cause []*schemas.Error) {
+	unknown := e.Error != nil && e.Error.Outcome == schemas.Unknown
+	if len(cause) > 0 {
+		unknown = cause[0].Outcome == schemas.Unknown
+	}
+	switch e.Type {
+	case schemas.EventNodeSucceeded, schemas.EventNodeCompensated, schemas.EventNodeNotDone:
+		return
+	case schemas.EventAttemptLost, schemas.EventNodePostponed:
+		w.tries[unit]--
+	case schemas.EventCompensationFailed:
+		if e.Reason != "" {
+			w.tries[unit]--
+		}
+	}
+	if !unknown || target.Effect != schemas.EffectOnce {
+		return
+	}
+	switch {
+	case was.Phase == PhaseUndo:
+		w.doubtful[unit] = true
+	case w.s.Node(unit).OnUnknown != schemas.OnUnknownRetry:
+		w.undecided[unit] = true
+	}
+}
+
+// about looks at one event of a unit.
+func (w *walk) about(unit int, was *Unit, e schemas.Event) {
+	n, u, name := w.s.Node(unit), &w.s.Units[unit], w.s.Name(unit)
+	switch e.Type {
+	case schemas.EventNodeStarted, schemas.EventNodeExpanded:
+		w.started(unit, was)
+	case schemas.EventNodeSucceeded, schemas.EventNodeReused:
+		if !w.s.IsItem(unit) && !w.allowed(unit) {
+			w.t.Fatalf("%s succeeds against its trigger rule: %s", name, snapshot(w.t, w.s))
+		}
+		w.undecided[unit] = false
+		if u.Expanded {
+			w.joined(unit)
+		}
+	case schemas.EventNodePatched:
+		w.undecided[unit], w.tries[unit] = false, 0
+	case schemas.EventNodeVerifying:
+		w.before[unit], w.tries[unit] = w.tries[unit], 0
+	case schemas.EventNodeNotDone:
+		w.undecided[unit], w.tries[unit] = false, w.before[unit]
+	case schemas.EventNodeFellBack:
+		if was.Phase == PhaseVerify { // it ended as one that had not happened
+			w.undecided[unit] = false
+		}
+		if w.undecided[unit] {
+			w.t.Fatalf("a fallback serves %s, whose once call may have happened", name)
+		}
+		w.tries[unit] = 0
+	case schemas.EventNodeCompensating:
+		w.compensates(unit, was)
+	case schemas.EventCompensationFailed, schemas.EventNodeCompensated:
+		if e.Due == nil {
+			if w.settled[unit] {
+				w.t.Fatalf("%s was undone already", name)
+			}
+			w.settled[unit] = true
+		}
+	}
+	if u.Status == schemas.NodeFailed && !w.s.IsItem(unit) && n.OnError != schemas.OnErrorContinue && !w.failed {
+		w.failed, w.undo = true, n.OnError == schemas.OnErrorCompensate
+	}
+	if u.Status == schemas.NodeSucceeded && !was.Status.Ended() {
+		w.order = append(w.order, unit)
+	}
+}
+
+// started looks at a unit that has begun.
+func (w *walk) started(unit int, was *Unit) {
+	u, name := &w.s.Units[unit], w.s.Name(unit)
+	switch {
+	case !w.s.IsItem(unit) && !w.allowed(unit):
+		w.t.Fatalf("%s starts against its trigger rule: %s", name, snapshot(w.t, w.s))
+	case w.failed:
+		w.t.Fatalf("%s starts though a node failed for good", name)
+	case u.Expanded:
+		return
+	case u.Attempts != was.Attempts+1:
+		w.t.Fatalf("attempt %d of %s follows attempt %d", u.Attempts, name, was.Attempts)
+	case w.undecided[unit] && u.Phase != PhaseVerify:
+		w.t.Fatalf("the once call of %s may have happened and is called again without a decision", name)
+	case !w.undecided[unit] && u.Phase == PhaseVerify:
+		w.t.Fatalf("%s is verified, of which nothing is unknown", name)
+	case !u.Calling:
+		return
+	}
+	w.tries[unit]++
+	if most := w.s.Target(unit).Retry.MaxAttempts; w.tries[unit] > most {
+		w.t.Fatalf("%s is called for the %dth time (phase %q, fallback %d), max_attempts is %d", name, w.tries[unit], u.Phase, u.Fallback, most)
+	}
+	if n := w.s.Node(unit); n.Review && !u.Approved && u.Phase == PhaseRun {
+		w.t.Fatalf("%s is called before anybody approved it", name)
+	}
+}
+
+// compensates looks at a compensation that has begun: it is that of the unit that ended last among those not undone yet.
+func (w *walk) compensates(unit int, was *Unit) {
+	name := w.s.Name(unit)
+	if was.Phase != PhaseUndo {
+		w.tries[unit] = 0
+	}
+	w.tries[unit]++
+	for _, other := range slices.Backward(w.order) {
+		if other == unit {
+			break
+		}
+		if w.undoes(other) && !w.settled[other] {
+			w.t.Fatalf("%s is undone before %s, which succeeded later", name, w.s.Name(other))
+		}
+	}
+	switch {
+	case !w.undo:
+		w.t.Fatalf("%s is undone, and nobody asked for that", name)
+	case !slices.Contains(w.order, unit) || !w.undoes(unit):
+		w.t.Fatalf("%s is undone, which there is nothing to undo of", name)
+	case w.settled[unit]:
+		w.t.Fatalf("%s is undone again", name)
+	case w.doubtful[unit]:
+		w.t.Fatalf("the once compensation of %s may have happened and is called again", name)
+	case w.tries[unit] > w.s.Node(unit).Compensate.Retry.MaxAttempts:
+		w.t.Fatalf("the compensation of %s is called for the %dth time, max_attempts is %d", name, w.tries[unit], w.s.Node(unit).Compensate.Retry.MaxAttempts)
+	}
+}
+
+// undoes tells whether a unit that succeeded did something that can be undone.
+func (w *walk) undoes(unit int) bool {
+	n, u := w.s.Node(unit), &w.s.Units[unit]
+	served := u.Fallback > 0 && n.Fallbacks[u.Fallback-1].Target == nil // a value stands for what was not done
+	return n.Compensate != nil && (n.ForEach == nil || w.s.IsItem(unit)) && !served
+}
+
+// joined looks at a for_each node that has succeeded.
+func (w *walk) joined(node int) {
+	n, u := w.s.Node(node), &w.s.Units[node]
+	var succeeded, failed, open int
+	for i := range u.Count {
+		switch w.s.Units[u.FirstItem+i].Status {
+		case schemas.NodeSucceeded:
+			succeeded++
+		case schemas.NodeFailed, schemas.NodeCancelled:
+			failed++
+		case schemas.NodeSkipped:
+		default:
+			open++
+		}
+	}
+	v := w.s.Items(node)
+	switch {
+	case open > 0:
+		w.t.Fatalf("%s succeeded with %d items open", n.ID, open)
+	case v.Total != u.Count || v.Succeeded != succeeded || v.Failed != failed || v.Running != 0:
+		w.t.Fatalf("%s has %d of %d items succeeded and %d failed, and says %+v", n.ID, succeeded, u.Count, failed, v)
+	case n.MinSuccess < 0 && failed > 0 && n.OnError != schemas.OnErrorContinue, n.MinSuccess >= 0 && failed > 0 && u.Count-failed < n.MinSuccess:
+		w.t.Fatalf("%s succeeded with %d of %d items failed", n.ID, failed, u.Count)
+	}
+}
+
+// always is what holds behind every event.
+func (w *walk) always() {
+	s := w.s
+	if w.finished > 1 || (w.finished == 1) != s.Status.Terminal() {
+		w.t.Fatalf("%s after %d ends", s.Status, w.finished)
+	}
+	if calls := len(w.calls()); calls > s.limit || s.inFlight != calls {
+		w.t.Fatalf("%d calls in flight, counted %d, at most %d", calls, s.inFlight, s.limit)
+	}
+	if s.Status == schemas.StatusSuspended && s.inFlight > 0 {
+		w.t.Fatal("suspended with calls in flight")
+	}
+	again := w.derived()
+	for i := range s.Units {
+		u := &s.Units[i]
+		w.unchanged(i)
+		if u.Expanded && u.Status == schemas.NodeRunning {
+			if most := s.Node(i).MaxParallel; most > 0 && s.itemsActive(i) > most {
+				w.t.Fatalf("%s has %d items at once, at most %d", s.Name(i), s.itemsActive(i), most)
+			}
+			if a := &again.Units[i]; u.left != a.left || u.succeeded != a.succeeded || u.failed != a.failed || u.released != a.released {
+				w.t.Fatalf("%s keeps %d %d %d %d of its items, derived %d %d %d %d", s.Name(i), u.left, u.succeeded, u.failed, u.released, a.left, a.succeeded, a.failed, a.released)
+			}
+		}
+	}
+	kept, derived := counters(s), counters(again)
+	if kept != derived {
+		w.t.Fatalf("counters differ: kept %v, derived %v", kept, derived)
+	}
+}
+
+func counters(s *State) any {
+	return [...]any{s.count, s.inFlight, s.readies, s.timing, s.children, s.held, s.backing}
+}
+
+// derived is the state as a process has it that reads a snapshot.
+func (w *walk) derived() *State {
+	again := *w.s
+	again.Units = slices.Clone(w.s.Units)
+	again.Signals = slices.Clone(w.s.Signals)
+	again.rebuild()
+	return &again
+}
+
+// unchanged: a committed result never changes. A compensation changes the status alone; an item's output goes into its
+// node's.
+func (w *walk) unchanged(unit int) {
+	u := w.s.Units[unit]
+	was, ok := w.ended[unit]
+	if !ok {
+		if u.Status.Ended() {
+			w.ended[unit] = u
+		} else if w.s.Status.Terminal() {
+			w.t.Fatalf("%s is %s in an execution that is %s", w.s.Name(unit), u.Status, w.s.Status)
+		}
+		return
+	}
+	status := u.Status
+	if was.Status == schemas.NodeSucceeded && (status == schemas.NodeCompensating || status == schemas.NodeCompensated) {
+		status = was.Status
+	}
+	moved := w.s.IsItem(unit) && w.s.Units[u.Node].Status == schemas.NodeSucceeded && len(u.Output) == 0
+	if was.Status != status || string(was.Output) != string(u.Output) && !moved || was.Ended != u.Ended || was.EndSeq != u.EndSeq {
+		w.t.Fatalf("%s ended as %+v and is %+v", w.s.Name(unit), was, u)
+	}
+}
+
+// allowed is the trigger rule in its own words.
+func (w *walk) allowed(node int) bool {
+	n := w.s.Node(node)
+	var open, succeeded, failed, skipped int
+	for _, d := range n.Deps {
+		switch w.s.Units[d].Status {
+		case schemas.NodeSucceeded:
+			succeeded++
+		case schemas.NodeFailed, schemas.NodeCancelled:
+			failed++
+		case schemas.NodeSkipped:
+			skipped++
+		default:
+			open++
+		}
+	}
+	switch n.Rule {
+	case schemas.NoneFailed:
+		return open+failed == 0
+	case schemas.AllDone:
+		return open == 0
+	case schemas.OneSuccess:
+		return succeeded > 0 || len(n.Deps) == 0
+	case schemas.OneFailed:
+		return failed > 0 || len(n.Deps) == 0
+	}
+	return open+failed+skipped == 0
+}
+
+// atRest: an owner that has nothing to do waits for a call, a time, an event, another execution or a person, and misses
+// no time.
+func (w *walk) atRest(actions []Action) {
+	s := w.s
+	if a, b := describe(actions), describe(w.derived().Next(w.now)); a != b {
+		w.t.Fatalf("Next says %s, and %s to a process that reads a snapshot", a, b)
+	}
+	wake := s.Wake(w.now)
+	if again := w.derived(); !again.Wake(w.now).Equal(wake) {
+		w.t.Fatalf("wake at %s, and at %s for a process that reads a snapshot", wake, again.Wake(w.now))
+	}
+	events := w.find(func(i int, u *Unit) bool {
+		return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview || u.Status == schemas.NodeRunning && s.Node(i).Kind == plan.KindWaitFor
+	})
+	switch {
+	case len(actions) > 0:
+		w.t.Fatalf("%d actions are due and change nothing", len(actions))
+	case s.Status == schemas.StatusPending, s.Status == schemas.StatusSuspended, s.Status.Terminal():
+		return
+	case s.inFlight == 0 && wake.IsZero() && len(w.children()) == 0 && len(events) == 0:
+		w.t.Fatalf("stuck: %s", snapshot(w.t, s))
+	case !wake.IsZero() && !wake.After(w.now):
+		w.t.Fatalf("busy: wake at %s, now %s", wake, w.now)
+	}
+	if s.Status != schemas.StatusRunning || s.Failing {
+		return
+	}
+	for i := range s.Units {
+		u := &s.Units[i]
+		for _, due := range []time.Time{u.Due, u.TotalDue, u.QueueDue} {
+			if due.IsZero() || u.Status == schemas.NodeBackingOff && due.Equal(u.Due) && s.inFlight == s.limit {
+				continue // it waits for room
+			}
+			if due.Equal(u.TotalDue) && u.Phase == PhaseVerify {
+				continue // it does not end a verification
+			}
+			if !due.After(w.now) {
+				w.t.Fatalf("the time of %s has come and nothing followed: %s", s.Name(i), snapshot(w.t, s))
+			}
+			if wake.IsZero() || wake.After(due) {
+				w.t.Fatalf("wake at %s, and the time of %s comes at %s", wake, s.Name(i), due)
+			}
+		}
+	}
+}
+
+// over looks at an execution that has ended.
+func (w *walk) over() {
+	w.check()
+	for typ := range rules {
+		e := schemas.Event{Seq: w.s.Seq + 1, At: w.now, Type: typ, Node: w.s.program.Nodes[0].ID}
+		if err := w.s.Apply(e); err == nil {
+			w.t.Fatalf("%s changes an execution that is %s", typ, w.s.Status)
+		}
+	}
+	if w.undo && (w.s.Status == schemas.StatusFailed || w.s.Status == schemas.StatusCancelled) {
+		for _, unit := range w.order {
+			if w.undoes(unit) && !w.settled[unit] {
+				w.t.Fatalf("%s succeeded and was not undone", w.s.Name(unit))
+			}
+		}
+	}
+	for i := range w.s.Units {
+		if w.undecided[i] && w.s.Units[i].Status == schemas.NodeSucceeded {
+			w.t.Fatalf("%s succeeded though nobody knows whether it happened", w.s.Name(i))
+		}
+	}
+}

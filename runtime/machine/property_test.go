@@ -1,0 +1,392 @@
+package machine
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+)
+
+// TestWhateverHappens drives random plans through random faults, cancels, suspends, patches, signals, reviews and crashes,
+// and asserts after every event what the package promises. At last everything is answered, and the execution has to end.
+func TestWhateverHappens(t *testing.T) {
+	for range 8 { // a hundred walks take a fraction of a second
+		rapid.Check(t, func(t *rapid.T) {
+			w := newWalk(t)
+			for range rapid.IntRange(0, 80).Draw(t, "length") {
+				if w.s.Status.Terminal() {
+					break
+				}
+				w.something()
+			}
+			w.answerAll()
+		})
+	}
+}
+
+// walk is a sim that knows, of its own, what must hold.
+type walk struct {
+	*sim
+	t *rapid.T
+	model
+}
+
+func newWalk(t *rapid.T) *walk {
+	source := planner{t}.plan()
+	p := program(t, source)
+	w := &walk{sim: &sim{t: t, s: New(p), now: epoch}, t: t, model: newModel()}
+	created := schemas.Event{Type: schemas.EventCreated, Priority: 3}
+	if d := p.Definition.Plan.Timeout.Std(); d > 0 {
+		created.Due = new(w.now.Add(d))
+	}
+	w.apply(created)
+	if rapid.IntRange(0, 9).Draw(t, "suspend before the start") > 0 {
+		w.apply(schemas.Event{Type: schemas.EventStarted})
+	} else {
+		w.apply(schemas.Event{Type: schemas.EventSuspended})
+	}
+	w.work(true)
+	return w
+}
+
+// something is one thing that may happen, and what the runtime does about it.
+func (w *walk) something() {
+	switch rapid.IntRange(0, 23).Draw(w.t, "what") {
+	default:
+		w.endCall(w.drawError())
+	case 8, 9:
+		w.now = w.now.Add(time.Duration(rapid.IntRange(1, 90_000).Draw(w.t, "ms")) * time.Millisecond)
+	case 10, 11:
+		w.crash()
+	case 12:
+		if Legal(schemas.EventSuspending, w.s.Status, "") {
+			w.apply(schemas.Event{Type: schemas.EventSuspending, Name: rapid.SampledFrom([]string{SuspendDrain, SuspendNow}).Draw(w.t, "mode")})
+		}
+	case 13, 14:
+		w.patch(false)
+	case 15:
+		w.cancel()
+	case 16, 17:
+		w.signal(rapid.SampledFrom([]string{"ping", "ping", "pong", "other"}).Draw(w.t, "signal"))
+	case 18: // another process folds it
+		w.check()
+		s, err := Restore(w.s.program, []byte(snapshot(w.t, w.s)))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.s = s
+	case 19:
+		w.late()
+	case 20, 21:
+		w.review(false)
+	case 22, 23:
+		w.endChild(rapid.IntRange(0, 2).Draw(w.t, "child fails") == 0)
+	}
+	w.work(rapid.IntRange(0, 4).Draw(w.t, "owner") > 0)
+}
+
+func (w *walk) drawError() *schemas.Error {
+	return rapid.SampledFrom([]*schemas.Error{
+		nil, nil, nil, nil, toolError, unavailable, lost, lost, limited, cancelled, cancelled.WithOutcome(schemas.NotRun),
+		schemas.Errorf(schemas.CodeTimeout, "read timed out at the tool").WithOutcome(schemas.RanFailed),
+	}).Draw(w.t, "error")
+}
+
+// find lists the units that are as asked.
+func (w *walk) find(is func(unit int, u *Unit) bool) (units []int) {
+	for i := range w.s.Units {
+		if is(i, &w.s.Units[i]) {
+			units = append(units, i)
+		}
+	}
+	return units
+}
+
+func (w *walk) calls() []int { return w.find(func(_ int, u *Unit) bool { return u.Calling }) }
+
+func (w *walk) one(label string, units []int) int { return rapid.SampledFrom(units).Draw(w.t, label) }
+
+// endCall ends one of the calls in flight.
+func (w *walk) endCall(err *schemas.Error) {
+	calls := w.calls()
+	if len(calls) == 0 {
+		return
+	}
+	unit := w.one("call", calls)
+	u := &w.s.Units[unit]
+	if err != nil {
+		e := w.s.Failed(unit, u.Attempts, err, time.Millisecond, w.now, middle)
+		if e == nil {
+			w.t.Fatalf("attempt %d of %s is in flight and its failure decides nothing", u.Attempts, w.s.Name(unit))
+		}
+		w.apply(*e, err)
+		return
+	}
+	e := w.s.Event(schemas.EventNodeSucceeded, unit)
+	e.Attempt, e.Output = u.Attempts, schemas.Value(fmt.Sprint(u.Attempts))
+	switch u.Phase {
+	case PhaseUndo:
+		e.Type, e.Output = schemas.EventNodeCompensated, nil
+	case PhaseVerify:
+		e = w.verified(unit, e)
+	default:
+		e.Degraded = u.Fallback > 0
+	}
+	w.apply(e)
+}
+
+// verified is what the runtime makes of the answer of a verification: it happened, it did not, or nobody can read it.
+func (w *walk) verified(unit int, e schemas.Event) schemas.Event {
+	answer := rapid.SampledFrom([]string{"happened", "not", "not", "unreadable"}).Draw(w.t, "verification")
+	if answer == "happened" {
+		return e
+	}
+	e.Output = nil
+	switch {
+	case w.s.Status == schemas.StatusCancelling:
+		e.Type = schemas.EventNodeCancelled
+	case answer == "not":
+		return *w.s.NotDone(unit, e.Attempt, time.Millisecond, w.now, middle)
+	default:
+		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonUnknown
+		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "unreadable").WithOutcome(schemas.Unknown)
+	}
+	return e
+}
+
+// late brings the end of an attempt, or of a child, that is over.
+func (w *walk) late() {
+	unit := rapid.IntRange(0, len(w.s.Units)-1).Draw(w.t, "late unit")
+	u := &w.s.Units[unit]
+	last := u.Attempts
+	if u.Calling {
+		last--
+	}
+	for attempt := 1; attempt <= last; attempt++ {
+		if e := w.s.Failed(unit, attempt, lost, 0, w.now, middle); e != nil || w.s.Attempt(unit, attempt) {
+			w.t.Fatalf("attempt %d of %s is over and still decides %+v", attempt, w.s.Name(unit), e)
+		}
+		if e := w.s.NotDone(unit, attempt, 0, w.now, middle); e != nil {
+			w.t.Fatalf("verification %d of %s is over and still decides %+v", attempt, w.s.Name(unit), e)
+		}
+	}
+	if e := w.s.ChildFailed(unit, "somebody else", toolError, w.now, middle); e != nil {
+		w.t.Fatalf("%s does not wait for that execution, and its end decides %+v", w.s.Name(unit), e)
+	}
+}
+
+// crash: the worker is gone, with all calls or all but some, which the next one makes itself.
+func (w *walk) crash() {
+	dead := map[int]bool{}
+	for _, unit := range w.calls() {
+		dead[unit] = rapid.IntRange(0, 3).Draw(w.t, "dead") > 0
+	}
+	for _, e := range w.s.Recover("w", w.now, DefaultMaxRecoveries, func(unit, _ int) bool { return !dead[unit] }) {
+		w.apply(e, lost)
+	}
+	for unit := range dead {
+		if dead[unit] && w.s.Units[unit].Calling {
+			w.t.Fatalf("%s still waits for a call that nobody makes", w.s.Name(unit))
+		}
+	}
+}
+
+// patch is a person who decides about held units, all or some, and resumes.
+func (w *walk) patch(all bool) {
+	for _, unit := range w.find(func(_ int, u *Unit) bool { return u.Status == schemas.NodeHeld && u.Reason != schemas.ReasonReview }) {
+		if Legal(schemas.EventNodePatched, w.s.Status, schemas.NodeHeld) && (all || rapid.Bool().Draw(w.t, "patch")) {
+			patch := rapid.SampledFrom([]schemas.NodePatch{{Retry: true}, {Inputs: schemas.Object(`{"x":1}`)}, {Skip: true}, {Output: schemas.Value(`7`)}}).Draw(w.t, "decision")
+			e := w.s.Event(schemas.EventNodePatched, unit)
+			e.Patch = &patch
+			w.apply(e)
+		}
+	}
+	if Legal(schemas.EventResumed, w.s.Status, "") {
+		w.apply(schemas.Event{Type: schemas.EventResumed})
+	}
+}
+
+// review is a person who answers what is asked: all of it, or one question.
+func (w *walk) review(all bool) {
+	for _, unit := range w.find(func(_ int, u *Unit) bool { return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview }) {
+		if !Legal(schemas.EventReviewDecided, w.s.Status, schemas.NodeHeld) {
+			return
+		}
+		e := w.s.Event(schemas.EventReviewDecided, unit)
+		e.Name = Approve
+		if !all && rapid.IntRange(0, 3).Draw(w.t, "reject") == 0 {
+			e.Name, e.Error = Reject, schemas.Errorf(schemas.CodeDenied, "no").WithOutcome(schemas.NotRun)
+		}
+		if e.Name == Approve && w.s.Node(unit).Kind == plan.KindReview {
+			e.Output = schemas.Value(`{"decision":"approve"}`)
+		}
+		w.apply(e)
+		if !all {
+			return
+		}
+	}
+}
+
+func (w *walk) signal(name string) {
+	if Legal(schemas.EventSignal, w.s.Status, "") {
+		w.apply(schemas.Event{Type: schemas.EventSignal, Name: name, Data: schemas.Value(fmt.Sprint(len(w.s.Signals) + 1))})
+	}
+}
+
+func (w *walk) cancel() {
+	if rapid.IntRange(0, 2).Draw(w.t, "really") == 0 && Legal(schemas.EventCancelling, w.s.Status, "") {
+		w.apply(schemas.Event{
+			Type: schemas.EventCancelling, Due: new(w.now.Add(10 * time.Second)),
+			Name: rapid.SampledFrom([]string{"", CancelUndo}).Draw(w.t, "compensate"),
+		})
+	}
+}
+
+func (w *walk) children() []int {
+	return w.find(func(_ int, u *Unit) bool { return u.Status == schemas.NodeRunning && u.Child != "" })
+}
+
+// endChild tells that the execution of a workflow unit ended.
+func (w *walk) endChild(fails bool) {
+	units := w.children()
+	if len(units) == 0 {
+		return
+	}
+	unit := w.one("child", units)
+	e := w.s.Event(schemas.EventNodeSucceeded, unit)
+	e.Attempt, e.Output = w.s.Units[unit].Attempts, schemas.Value(`1`)
+	if fails {
+		failed := w.s.ChildFailed(unit, w.s.Units[unit].Child, toolError, w.now, middle)
+		if failed == nil {
+			w.t.Fatalf("%s waits for its child, and its failure decides nothing", w.s.Name(unit))
+		}
+		e = *failed
+	}
+	w.apply(e)
+}
+
+// work does what is due: all of it as an owner does, or what a visitor may.
+func (w *walk) work(owner bool) {
+	for range 1000 {
+		seq := w.s.Seq
+		actions := w.s.Next(w.now)
+		if a, b := describe(actions), describe(w.s.Next(w.now)); a != b {
+			w.t.Fatalf("Next says %s, and %s when asked again", a, b)
+		}
+		for _, a := range actions {
+			switch a.Kind {
+			case Emit:
+				w.apply(*a.Event)
+			case Start:
+				if owner && !w.s.Failing {
+					w.startOne(a.Unit)
+				}
+			case Undo:
+				if owner {
+					w.undoOne(a.Unit)
+				}
+			case Join:
+				e := w.s.Event(schemas.EventNodeSucceeded, a.Unit)
+				e.Output = schemas.Value(`[]`)
+				if err := w.s.Joinable(a.Unit); err != nil {
+					e = w.s.Final(a.Unit, err)
+				}
+				w.apply(e)
+			case Finish:
+				w.apply(schemas.Event{Type: schemas.EventFinished, Status: schemas.StatusSucceeded})
+			}
+		}
+		if w.s.Seq == seq {
+			if owner {
+				w.atRest(actions)
+			}
+			return
+		}
+	}
+	w.t.Fatalf("Next never comes to rest: %s", snapshot(w.t, w.s))
+}
+
+// startOne does as the runtime does with a unit that may start.
+func (w *walk) startOne(unit int) {
+	n, u := w.s.Node(unit), &w.s.Units[unit]
+	fate := rapid.IntRange(0, 24).Draw(w.t, "fate")
+	e := w.s.Event(schemas.EventNodeStarted, unit)
+	e.Attempt = u.Attempts + 1
+	switch {
+	case fate == 0 && u.Attempts == 0 && u.First.IsZero() && !w.s.IsItem(unit):
+		e = w.s.Event(schemas.EventNodeSkipped, unit)
+		e.Reason = "when is false"
+	case fate == 1 && u.Phase == PhaseVerify:
+		e = w.s.Event(schemas.EventNodeHeld, unit)
+		e.Reason, e.Error = schemas.ReasonUnknown, schemas.Errorf(schemas.CodeExpressionError, "no").WithOutcome(schemas.Unknown)
+	case fate == 1:
+		e = w.s.Final(unit, schemas.Errorf(schemas.CodeExpressionError, "no").WithOutcome(schemas.NotRun))
+	case n.ForEach != nil && !w.s.IsItem(unit):
+		e = w.s.Event(schemas.EventNodeExpanded, unit)
+		e.Count = rapid.IntRange(0, 5).Draw(w.t, "items")
+	case w.s.Target(unit) != nil && n.Review && !u.Approved && u.Phase == PhaseRun, n.Kind == plan.KindReview:
+		e = w.s.Event(schemas.EventNodeHeld, unit)
+		e.Reason, e.Text = schemas.ReasonReview, "?"
+		if n.Expires > 0 {
+			e.Due = new(w.now.Add(n.Expires.Std()))
+		}
+	case w.s.Target(unit) != nil:
+	case u.Fallback > 0:
+		e = w.s.Event(schemas.EventNodeSucceeded, unit)
+		e.Output, e.Degraded = schemas.Value(`0`), true
+	case n.Kind == plan.KindSet:
+		e = w.s.Event(schemas.EventNodeSucceeded, unit)
+		e.Output = schemas.Value(`1`)
+	case n.Kind == plan.KindWait:
+		e.Due = new(w.now.Add(time.Duration(rapid.IntRange(-1, 120).Draw(w.t, "seconds")) * time.Second))
+	case n.Kind == plan.KindWaitFor && n.Expires > 0:
+		e.Due = new(w.now.Add(n.Expires.Std()))
+	case n.Kind == plan.KindWorkflow:
+		e.Child = fmt.Sprintf("child-%d-%d", unit, e.Attempt)
+	}
+	w.apply(e)
+}
+
+// undoOne starts a compensation, or finds that its inputs cannot be evaluated.
+func (w *walk) undoOne(unit int) {
+	e := w.s.Event(schemas.EventNodeCompensating, unit)
+	e.Attempt = w.s.Units[unit].Attempts + 1
+	if rapid.IntRange(0, 19).Draw(w.t, "undo fate") == 0 {
+		e = w.s.Event(schemas.EventCompensationFailed, unit)
+		e.Error = schemas.Errorf(schemas.CodeExpressionError, "no").WithOutcome(schemas.NotRun)
+	}
+	w.apply(e)
+}
+
+// answerAll answers every call and question, sends every event, lets the time of every timer come and decides about
+// everything held: the execution ends.
+func (w *walk) answerAll() {
+	for range 2000 {
+		if w.s.Status.Terminal() {
+			w.over()
+			return
+		}
+		switch wake := w.s.Wake(w.now); {
+		case w.s.Status == schemas.StatusPending:
+			w.apply(schemas.Event{Type: schemas.EventStarted})
+		case w.s.inFlight > 0:
+			w.endCall(nil)
+		case w.s.Status == schemas.StatusSuspended:
+			w.patch(true)
+		case len(w.children()) > 0:
+			w.endChild(false)
+		case !wake.IsZero():
+			w.now = wake
+		default:
+			w.review(true)
+			w.signal("ping")
+			w.signal("pong")
+		}
+		w.work(true)
+	}
+	w.t.Fatalf("the execution never ends: %s", snapshot(w.t, w.s))
+}
