@@ -128,6 +128,13 @@ func fan(n int) []byte {
 	return []byte(s.String())
 }
 
+// items is a plan of one node over n items.
+func items(n int) []byte {
+	return fmt.Appendf(nil, `{"plan":"v1","nodes":[{"id":"l","set":"${%s}"},
+		{"id":"m","capability":"shop.echo","for_each":"${nodes.l.output}","inputs":{"msg":"${string(item)}"}}],"output":1}`,
+		fmt.Sprintf("lists.range(%d)", n))
+}
+
 // chainLength is how many nodes each chain of the throughput benchmarks has.
 const chainLength = 50
 
@@ -192,7 +199,7 @@ func BenchmarkCostPerNode(b *testing.B) {
 	for _, shape := range []struct {
 		name string
 		make func(int) []byte
-	}{{"chain", chain}, {"fan", fan}} {
+	}{{"chain", chain}, {"fan", fan}, {"items", items}} {
 		for _, n := range []int{100, 1000, 10_000} {
 			b.Run(fmt.Sprintf("%s/nodes=%d", shape.name, n), func(b *testing.B) {
 				p := newPlane(b, "mem")

@@ -417,7 +417,7 @@ func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration)
 			if s != o.x.state { // too late for this owner; the next one verifies again
 				return nil, nil
 			}
-			return o.verified(l, res, e)
+			return o.verified(l, res, e, took, now)
 		default:
 			e.Output, e.Text, e.ServedBy = schemas.Value(res.Output), res.Text, res.ServedBy
 			e.Degraded = res.Degraded || u.Fallback > 0
@@ -427,7 +427,7 @@ func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration)
 }
 
 // verified decides by the answer of a verification: the call had happened, or it is made again.
-func (o *owner) verified(l launch, res *call.Result, e schemas.Event) ([]schemas.Event, error) {
+func (o *owner) verified(l launch, res *call.Result, e schemas.Event, took time.Duration, now time.Time) ([]schemas.Event, error) {
 	s := o.x.state
 	v := s.Node(l.unit).Verify
 	sc := scope{ctx: o.r.storeCtx, r: o.r, x: o.x, unit: l.unit, answer: plan.NewValue(res.Output)}
@@ -441,14 +441,14 @@ func (o *owner) verified(l launch, res *call.Result, e schemas.Event) ([]schemas
 	switch {
 	case errors.Is(err, errStore):
 		return nil, err
-	case s.Status == schemas.StatusCancelling && (err != nil || !happened):
+	case err == nil && !happened:
+		e = *s.NotDone(l.unit, l.attempt, took, now, o.r.random) // it is in flight: the caller has looked
+	case err != nil && s.Status == schemas.StatusCancelling:
 		e.Type, e.Output = schemas.EventNodeCancelled, nil
 	case err != nil:
 		e.Type, e.Output, e.Reason = schemas.EventNodeHeld, nil, schemas.ReasonUnknown
 		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and the answer of its verification cannot be read: %s", schemas.AsError(err).Message).
 			WithOutcome(schemas.Unknown)
-	case !happened:
-		e.Type, e.Output = schemas.EventNodeNotDone, nil
 	}
 	return []schemas.Event{e}, nil
 }
