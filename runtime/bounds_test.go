@@ -1,0 +1,114 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/realm"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// hopping notes how many hops each call carries on.
+type hopping struct {
+	*world
+	mu   sync.Mutex
+	hops []int
+}
+
+func (h *hopping) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
+	h.mu.Lock()
+	h.hops = append(h.hops, realm.Hops(ctx))
+	h.mu.Unlock()
+	return h.world.Invoke(ctx, c)
+}
+
+// TestPlanThatReachesItsOwnRuntimeIsStopped is P2: every runtime on the way adds a hop, an execution passes on what it
+// came with, and there is an end to it.
+func TestPlanThatReachesItsOwnRuntimeIsStopped(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		h := &hopping{world: w}
+		p := live(w, s, func(c *Config) { c.Realms = h })
+		defer p.stop()
+		plan := Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read"},
+			{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","capability":"r.read"}]}}}]}`)}
+		e, err := p.Execute(WithHops(t.Context(), MaxHops), plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "n=succeeded w=succeeded")
+		if len(h.hops) != 2 || h.hops[0] != MaxHops || h.hops[1] != MaxHops {
+			t.Errorf("calls carry %v hops, want those of the request", h.hops)
+		}
+		far := WithHops(t.Context(), MaxHops+1)
+		if _, err := p.Execute(far, plan); !errors.Is(err, &schemas.Error{Code: schemas.CodeDenied}) {
+			t.Errorf("a plan that went too far: %v", err)
+		}
+		if _, err := p.Invoke(far, Invocation{Realm: "r", Capability: "read"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeDenied}) {
+			t.Errorf("a call that went too far: %v", err)
+		}
+	})
+}
+
+// TestOneExecutionHasItsBounds is P7: calls and bytes of one execution are capped, whatever its plan multiplies.
+func TestOneExecutionHasItsBounds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limit func(*Limits)
+		plan  string
+		calls int
+	}{
+		"calls": {
+			func(l *Limits) { l.MaxCalls = 25 },
+			`{"plan":"v1","nodes":[{"id":"m","capability":"r.read","for_each":"${lists.range(100)}","on_error":"continue","inputs":{"id":"${string(item)}"}},
+				{"id":"n","capability":"r.read","depends_on":["m"]}]}`, 25,
+		},
+		"attempts": {
+			func(l *Limits) { l.MaxCalls = 5 },
+			`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","retry":{"max_attempts":50},"inputs":{"fail":99,"code":"unavailable"}}]}`, 5,
+		},
+		"bytes": {
+			func(l *Limits) { l.MaxBytes = 100 },
+			`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"give":"` + strings.Repeat("x", 120) + `"}},{"id":"n","capability":"r.read","depends_on":["a"]}]}`, 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				p := live(w, s, func(c *Config) { tt.limit(&c.Limits) })
+				defer p.stop()
+				e := p.execute(t, tt.plan)
+				if e.Status != schemas.StatusFailed || e.Error.Code != schemas.CodeQuotaExceeded {
+					t.Errorf("%s: %v", e.Status, e.Error)
+				}
+				if n := w.calls("", ""); n != tt.calls {
+					t.Errorf("%d calls, want %d", n, tt.calls)
+				}
+			})
+		})
+	}
+}
+
+func TestTimerThatPassesWhileSuspendedCountsOnResume(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"1h"},{"id":"n","capability":"r.read","depends_on":["w"]}]}`)
+		if _, err := p.Suspend(t.Context(), id, "", ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Hour)
+		want(t, p.rest(t, id), schemas.StatusSuspended, "", "w=running n=pending")
+		began := time.Now()
+		if _, err := p.Resume(t.Context(), id, nil); err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "w=succeeded n=succeeded")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the timer that had passed took another %s", took)
+		}
+	})
+}
