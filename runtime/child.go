@@ -54,6 +54,15 @@ func (o *owner) tend(c child) {
 	})
 }
 
+// tendAll looks after the children that were there before this owner.
+func (o *owner) tendAll() {
+	for unit := range o.x.state.Units {
+		if u := &o.x.state.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning && o.kids[unit] == "" {
+			o.tend(child{unit: unit, id: u.Child})
+		}
+	}
+}
+
 // spawn creates a child execution; one that exists already is left as it is.
 func (r *Runtime) spawn(ctx context.Context, parent head, sub *plan.Program, c child) error {
 	d := sub.Definition

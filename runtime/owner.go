@@ -2,15 +2,12 @@ package runtime
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/machine"
-	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -33,13 +30,6 @@ type owner struct {
 	claimed bool          // the lease came by a claim: what others left in flight is to be decided
 	flights map[int]*flight
 	kids    map[int]string // children by unit
-}
-
-// flight is a call in flight.
-type flight struct {
-	unit, attempt int
-	effect        schemas.Effect
-	cancel        context.CancelCauseFunc
 }
 
 // errLetGo answers requests that came while the owner was letting go: ask again.
@@ -352,130 +342,5 @@ func (r *Runtime) giveBack(x *execution, at time.Time) {
 	defer cancel()
 	if _, err := r.store.Commit(ctx, store.Batch{Release: x.lease, Wakes: []store.Wake{{Key: executionKey(x.id), At: at}}}); err != nil {
 		r.log.Debug("release", "execution_id", x.id, "error", err)
-	}
-}
-
-// tendAll looks after the children that were there before this owner.
-func (o *owner) tendAll() {
-	for unit := range o.x.state.Units {
-		if u := &o.x.state.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning && o.kids[unit] == "" {
-			o.tend(child{unit: unit, id: u.Child})
-		}
-	}
-}
-
-// launch makes a call that was just committed as started.
-func (o *owner) launch(l launch) {
-	ctx, cancel := context.WithCancelCause(WithHops(o.r.callsCtx, o.x.head.Hops))
-	f := &flight{unit: l.unit, attempt: l.attempt, effect: l.target.Effect, cancel: cancel}
-	o.flights[l.unit] = f
-	c := &call.Call{
-		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.target.Effect, Attempt: l.attempt,
-		Key: l.key, IdempotencyArg: l.target.IdempotencyArg, Timeout: l.target.Timeout.Std(), TimeoutFrom: l.target.TimeoutFrom,
-		Heartbeat: l.target.HeartbeatTimeout.Std(), ExecutionID: o.x.id, NodeID: o.x.state.Name(l.unit),
-	}
-	o.r.owners.Go(func() {
-		defer cancel(nil)
-		began := time.Now()
-		res, err := o.r.attempt.Invoke(ctx, c)
-		if q := (&request{flight: f, decide: o.ended(l, res, err, time.Since(began))}); !o.submit(q) {
-			o.r.late(o.x.id, q) //nolint:contextcheck // the call is over, and its context with it
-		}
-	})
-}
-
-// late passes on a call's end that came when its owner had let go: nobody else knows of it, and where the attempt still
-// counts as in flight somebody waits for it.
-func (r *Runtime) late(id string, q *request) {
-	ctx, cancel := context.WithTimeout(r.storeCtx, settle)
-	defer cancel()
-	if err := r.transition(ctx, id, q.decide); err != nil {
-		r.log.Debug("the result of a call came too late", "execution_id", id, "error", err)
-	}
-}
-
-// ended decides what a call's end means.
-func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration) decision {
-	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
-		if err != nil {
-			e := s.Failed(l.unit, l.attempt, schemas.AsError(err), took, now, o.r.random)
-			if e == nil {
-				return nil, nil
-			}
-			return []schemas.Event{*e}, nil
-		}
-		if !s.Attempt(l.unit, l.attempt) {
-			return nil, nil
-		}
-		u := &s.Units[l.unit]
-		e := s.Event(schemas.EventNodeSucceeded, l.unit)
-		e.Attempt, e.DurationMS = l.attempt, float64(took.Microseconds())/1000
-		switch u.Phase {
-		case machine.PhaseUndo:
-			e.Type = schemas.EventNodeCompensated
-		case machine.PhaseVerify:
-			if s != o.x.state { // too late for this owner; the next one verifies again
-				return nil, nil
-			}
-			return o.verified(l, res, e, took, now)
-		default:
-			e.Output, e.Text, e.ServedBy = schemas.Value(res.Output), res.Text, res.ServedBy
-			e.Degraded = res.Degraded || u.Fallback > 0
-		}
-		return []schemas.Event{e}, nil
-	}
-}
-
-// verified decides by the answer of a verification: the call had happened, or it is made again.
-func (o *owner) verified(l launch, res *call.Result, e schemas.Event, took time.Duration, now time.Time) ([]schemas.Event, error) {
-	s := o.x.state
-	v := s.Node(l.unit).Verify
-	sc := scope{ctx: o.r.storeCtx, r: o.r, x: o.x, unit: l.unit, answer: plan.NewValue(res.Output)}
-	happened, err := v.Happened.Bool(sc)
-	e.Output, e.Reason, e.ServedBy = schemas.Value(res.Output), "verified", res.ServedBy
-	if err == nil && happened && v.Output != nil {
-		var out json.RawMessage
-		out, err = v.Output.Render(sc, o.r.limits.Plan)
-		e.Output = schemas.Value(out)
-	}
-	switch {
-	case errors.Is(err, errStore):
-		return nil, err
-	case err == nil && !happened:
-		e = *s.NotDone(l.unit, l.attempt, took, now, o.r.random) // it is in flight: the caller has looked
-	case err != nil && s.Status == schemas.StatusCancelling:
-		e.Type, e.Output = schemas.EventNodeCancelled, nil
-	case err != nil:
-		e.Type, e.Output, e.Reason = schemas.EventNodeHeld, nil, schemas.ReasonUnknown
-		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and the answer of its verification cannot be read: %s", schemas.AsError(err).Message).
-			WithOutcome(schemas.Unknown)
-	}
-	return []schemas.Event{e}, nil
-}
-
-// abort stops the calls that the execution does not want any more. A `once` call is stopped by a cancel alone: its result
-// is worth waiting for.
-func (o *owner) abort(how extent) {
-	s := o.x.state
-	if len(o.flights) == 0 {
-		return
-	}
-	var why string
-	switch {
-	case s.Status == schemas.StatusCancelling:
-		why = "the execution was cancelled"
-	case s.Failing && s.Status == schemas.StatusRunning:
-		why = "the execution failed at another node"
-	case s.Status == schemas.StatusSuspending && s.Now:
-		why = "the execution was suspended"
-	case how != proceed:
-		why = "the runtime is stopping"
-	default:
-		return
-	}
-	for _, f := range o.flights {
-		if s.Status == schemas.StatusCancelling || f.effect.Rank() < schemas.EffectOnce.Rank() {
-			f.cancel(schemas.Errorf(schemas.CodeCancelled, "the call was stopped: %s", why))
-		}
 	}
 }

@@ -1,0 +1,261 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/telemetry"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// turn is one try of a step.
+type turn struct {
+	r      *Runtime
+	x      *execution
+	ctx    context.Context //nolint:containedctx // lives as long as the call to step
+	how    extent
+	now    time.Time
+	batch  store.Batch
+	events []schemas.Event
+	step   step
+	err    error // ends the turn
+
+	committed bool
+}
+
+// decide applies what a decision says.
+func (t *turn) decide(d decision) error {
+	if t.err != nil {
+		return t.err
+	}
+	events, err := d(t.x.state, t.now)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		t.emit(e)
+	}
+	return t.err
+}
+
+// emit applies one event and takes it into the batch. An event that does not apply is a defect: the turn ends.
+func (t *turn) emit(e schemas.Event) {
+	if t.err != nil {
+		return
+	}
+	e.Seq, e.At = t.x.state.Seq+1, t.now
+	t.external(&e)
+	if t.err = t.x.state.Apply(e); t.err == nil {
+		t.events = append(t.events, e)
+	}
+}
+
+// MaxInline is the largest output in bytes that stands in the log itself; larger ones get a record of their own.
+const MaxInline = 4 << 10
+
+// external moves a large output out of the event and drops a text that the output tells as well.
+func (t *turn) external(e *schemas.Event) {
+	if e.Text != "" && derivable(e.Text, e.Output) {
+		e.Text = ""
+	}
+	name, limit, unit := outputNode, schemas.MaxExecutionOutput, -1
+	if e.Type != schemas.EventFinished {
+		unit, _ = t.x.state.Unit(e.Node, e.Item)
+		name, limit = t.x.state.Name(unit), MaxInline
+	}
+	if e.Patch != nil && len(e.Patch.Output) > limit {
+		patch := *e.Patch
+		e.Output, patch.Output = patch.Output, nil
+		e.Patch = &patch
+	}
+	if len(e.Output) <= limit {
+		return
+	}
+	t.batch.Puts = append(t.batch.Puts, store.Put{Key: outputKey(t.x.id, name), Value: e.Output, Version: store.AnyVersion})
+	e.OutputRef = &schemas.OutputRef{NodeID: name, Bytes: len(e.Output)}
+	if unit >= 0 {
+		t.x.keep(unit, e.Output)
+	}
+	e.Output = nil
+}
+
+// outputNode stands for the execution's own output where a node id is expected; no node can have this id.
+const outputNode = "$output"
+
+// derivable tells whether plan.Value.Text would give the text.
+func derivable(text string, output []byte) bool {
+	if len(output) == 0 {
+		return false
+	}
+	switch output[0] {
+	case '"':
+		var s string
+		return json.Unmarshal(output, &s) == nil && s == text
+	case '{', '[':
+		if text[0] != output[0] {
+			return false
+		}
+		var a, b bytes.Buffer
+		return json.Compact(&a, []byte(text)) == nil && json.Compact(&b, output) == nil && bytes.Equal(a.Bytes(), b.Bytes())
+	}
+	return text == string(output)
+}
+
+// maxEvents bounds one commit; what is left goes into the next one.
+const maxEvents = 512
+
+// advance adds what is due.
+func (t *turn) advance() {
+	for t.err == nil && len(t.events) < maxEvents {
+		before := len(t.events)
+		for _, a := range t.x.state.Next(t.now) {
+			if t.err != nil {
+				return
+			}
+			switch a.Kind {
+			case machine.Emit:
+				t.emit(*a.Event)
+			case machine.Start:
+				if t.how == proceed && !t.x.state.Failing {
+					t.start(a.Unit)
+				}
+			case machine.Undo:
+				if t.how == proceed {
+					t.undo(a.Unit)
+				}
+			case machine.Join:
+				t.join(a.Unit)
+			case machine.Finish:
+				t.finish()
+			}
+		}
+		if len(t.events) == before {
+			return
+		}
+	}
+	t.step.more = true
+}
+
+// hold is how near a timer must be for the owner to keep the execution in memory.
+const hold = time.Second
+
+// due is when the execution next needs an owner: now while anything can run or is in flight, zero for never.
+func (t *turn) due() time.Time {
+	s := t.x.state
+	if s.Status == schemas.StatusPending {
+		return t.now
+	}
+	if !s.Status.Terminal() && (s.InFlight() > 0 || t.step.more || len(s.Next(t.now)) > 0) {
+		return t.now
+	}
+	wake := s.Wake(t.now)
+	if s.Children() > 0 && !s.Status.Terminal() {
+		look := t.now.Add(childPoll)
+		if t.how == visit && s.Status == schemas.StatusCancelling {
+			look = t.now // an owner has to cancel them
+		}
+		if wake.IsZero() || look.Before(wake) {
+			wake = look
+		}
+	}
+	return wake
+}
+
+// commit writes the turn as one batch.
+func (t *turn) commit() error {
+	x, s := t.x, t.x.state
+	wake := t.due()
+	switch {
+	case t.how == visit:
+		t.wake(wake)
+		if s.InFlight() > 0 { // somebody makes those calls, perhaps another replica, and has to hear of this
+			t.batch.Puts = append(t.batch.Puts, store.Put{Key: nudgeKey(x.id), Version: store.AnyVersion, TTL: nudgeTTL})
+		}
+	case t.how == wind, len(t.step.children) == 0 && (wake.IsZero() || wake.After(t.now.Add(hold))):
+		t.step.released = true
+		t.batch.Claim = nil
+		t.batch.Release = x.lease
+		t.wake(wake)
+	case t.batch.Claim != nil, x.changed:
+		t.wake(t.now) // if this process dies, whoever comes next finds it due
+	}
+	if len(t.events) == 0 && !t.step.released && t.batch.Claim == nil {
+		return nil
+	}
+	h := x.head
+	tail := h.Tail
+	for i := range t.events {
+		b, err := json.Marshal(&t.events[i])
+		if err != nil {
+			return fmt.Errorf("encode event: %w", err)
+		}
+		tail += len(b)
+		t.batch.Appends = append(t.batch.Appends, store.Append{Key: executionKey(x.id), Value: b})
+	}
+	h.Execution = t.view()
+	h.Seq, h.Tail = s.Seq, tail
+	if s.Seq-h.Snapshot >= int64(max(snapshotEvery, len(s.Units))) && !s.Status.Terminal() {
+		b, err := s.Snapshot()
+		if err != nil {
+			return err
+		}
+		h.Snapshot, h.Tail = s.Seq, 0
+		t.batch.Puts = append(t.batch.Puts, store.Put{Key: snapshotKey(x.id), Value: b, Version: store.AnyVersion})
+	}
+	b, err := json.Marshal(&h)
+	if err != nil {
+		return fmt.Errorf("encode head: %w", err)
+	}
+	// Without events too: a wake that is written unfenced could undo the one of somebody faster.
+	t.batch.Puts = append(t.batch.Puts, store.Put{Key: executionKey(x.id), Value: b, Version: x.version, Terms: h.terms()})
+	done, err := t.r.store.Commit(t.ctx, t.batch)
+	if err != nil {
+		return err
+	}
+	t.committed = true
+	x.head, x.version = h, done.Versions[len(done.Versions)-1]
+	if x.kept > maxKept {
+		clear(x.values)
+		x.kept = 0
+	}
+	if done.Lease != nil {
+		x.lease = done.Lease
+	}
+	if s.Status.Terminal() && h.ParentID != "" && len(t.events) > 0 {
+		t.r.owners.Go(func() { t.r.tellParent(h) })
+	}
+	if t.r.feed.Watched(x.id) {
+		t.r.feed.Publish(telemetry.Update{ExecutionID: x.id, Events: t.events, Execution: h.Execution})
+	}
+	return nil
+}
+
+// nudgeTTL is how long a nudge is kept; only its writing tells anything.
+const nudgeTTL = time.Minute
+
+// snapshotEvery is the fewest events between two snapshots.
+const snapshotEvery = 256
+
+func (t *turn) wake(at time.Time) {
+	t.batch.Wakes = append(t.batch.Wakes, store.Wake{
+		Key: executionKey(t.x.id), At: at, Priority: t.x.state.Priority, Fairness: t.x.head.SessionID,
+	})
+}
+
+// view is the state as the head shows it.
+func (t *turn) view() schemas.Execution {
+	v := t.x.state.View()
+	v.ExecutionID, v.Name, v.SessionID, v.RerunOf, v.ParentID = t.x.id, t.x.head.Name, t.x.head.SessionID, t.x.head.RerunOf, t.x.head.ParentID
+	for i := range v.WaitingFor {
+		if w := &v.WaitingFor[i]; w.Reason == schemas.ReasonReview {
+			unit, _ := t.x.state.Unit(w.NodeID, w.Item)
+			w.ReviewID = reviewID(t.x.id, t.x.state.Name(unit))
+		}
+	}
+	return v
+}
