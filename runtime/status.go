@@ -5,10 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/schemas"
@@ -128,97 +125,6 @@ func (r *Runtime) loadFor(ctx context.Context, id string) (*execution, error) {
 		return nil, err
 	}
 	return r.load(ctx, id)
-}
-
-// Page sizes of node outputs in bytes.
-const (
-	DefaultPage = 16 << 10
-	MaxPage     = 64 << 10
-)
-
-// NodeOutput reads a node's output, or the part of it that the JSON pointer names. What fits into maxBytes comes as JSON,
-// the rest as pages of its text.
-//
-// Of a for_each node, item selects one item, also before all of them have ended.
-func (r *Runtime) NodeOutput(ctx context.Context, id, node string, item *int, pointer string, offset, maxBytes int) (schemas.NodeOutput, error) {
-	x, err := r.loadFor(ctx, id)
-	if err != nil {
-		return schemas.NodeOutput{}, err
-	}
-	raw, err := r.wholeOutput(ctx, x, node, item)
-	if err != nil {
-		return schemas.NodeOutput{}, err
-	}
-	if raw, err = point(raw, pointer); err != nil {
-		return schemas.NodeOutput{}, err
-	}
-	if maxBytes <= 0 {
-		maxBytes = DefaultPage
-	}
-	maxBytes = min(maxBytes, MaxPage)
-	out := schemas.NodeOutput{ExecutionID: id, NodeID: node, TotalBytes: len(raw), Offset: offset}
-	switch {
-	case offset < 0 || offset > len(raw):
-		return out, schemas.Errorf(schemas.CodeInvalidArgument, "offset %d is outside the output's %d bytes", offset, len(raw)).WithField("offset")
-	case offset == 0 && len(raw) <= maxBytes:
-		out.Output = schemas.Value(raw)
-	default:
-		end := min(offset+maxBytes, len(raw))
-		for end < len(raw) && end > offset && !utf8.RuneStart(raw[end]) {
-			end--
-		}
-		if end == offset && end < len(raw) { // not even one character fits
-			_, size := utf8.DecodeRune(raw[offset:])
-			end += size
-		}
-		out.Text = string(raw[offset:end])
-		if end < len(raw) {
-			out.NextOffset = end
-		}
-	}
-	return out, nil
-}
-
-func (r *Runtime) wholeOutput(ctx context.Context, x *execution, node string, item *int) (json.RawMessage, error) {
-	if node == outputNode {
-		if x.state.Status != schemas.StatusSucceeded {
-			return nil, schemas.Errorf(schemas.CodeConflict, "execution %q has no output: it is %s", x.id, x.state.Status).WithField("node_id").
-				WithHint("get_execution_status with wait_seconds waits for the result")
-		}
-		raw, err := r.output(ctx, x.id, node, x.state.Output, x.state.OutputRef)
-		return orElse(json.RawMessage(raw), "null"), err
-	}
-	i, ok := x.program.Index(node)
-	if !ok {
-		var ids []string
-		for j := range x.program.Nodes {
-			ids = append(ids, x.program.Nodes[j].ID)
-		}
-		return nil, schemas.Errorf(schemas.CodeNotFound, "execution %q has no node %q", x.id, node).WithField("node_id").WithCandidates(schemas.Nearest(node, ids, 3))
-	}
-	u := &x.state.Units[i]
-	if item != nil {
-		if *item < 0 || *item >= u.Count {
-			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q has %d items, there is no item %d", node, u.Count, *item).WithField("item")
-		}
-		if u.Status == schemas.NodeSucceeded { // the list has them
-			raw, err := r.output(ctx, x.id, node, u.Output, u.OutputRef)
-			if err != nil {
-				return nil, err
-			}
-			return point(raw, fmt.Sprintf("/%d", *item))
-		}
-		i = u.FirstItem + *item
-		u = &x.state.Units[i]
-	}
-	switch u.Status {
-	case schemas.NodeSucceeded, schemas.NodeCompensating, schemas.NodeCompensated:
-	default:
-		return nil, schemas.Errorf(schemas.CodeConflict, "node %q has no output: it is %s", x.state.Name(i), u.Status).WithField("node_id").
-			WithHint("get_execution_status with view nodes shows what became of each node")
-	}
-	raw, err := r.output(ctx, x.id, x.state.Name(i), u.Output, u.OutputRef)
-	return orElse(json.RawMessage(raw), "null"), err
 }
 
 // Page bounds of lists.
@@ -369,50 +275,4 @@ func descendants(s *machine.State, node int) map[int]bool {
 		}
 	}
 	return marked
-}
-
-// point slices JSON by an RFC 6901 pointer; the empty one is the whole.
-func point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
-	if pointer == "" {
-		return raw, nil
-	}
-	bad := func(format string, args ...any) error {
-		return schemas.Errorf(schemas.CodeInvalidArgument, "pointer %q: %s", pointer, fmt.Sprintf(format, args...)).WithField("pointer").
-			WithHint(`a JSON pointer looks like "/items/0/name"; leave it out for the whole output`)
-	}
-	if pointer[0] != '/' {
-		return nil, bad(`it has to begin with "/"`)
-	}
-	for token := range strings.SplitSeq(pointer[1:], "/") {
-		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
-		switch {
-		case len(raw) > 0 && raw[0] == '{':
-			var object map[string]json.RawMessage
-			if err := json.Unmarshal(raw, &object); err != nil {
-				return nil, fmt.Errorf("read output: %w", err)
-			}
-			next, ok := object[token]
-			if !ok {
-				keys := make([]string, 0, len(object))
-				for k := range object {
-					keys = append(keys, k)
-				}
-				return nil, schemas.AsError(bad("no key %q", token)).WithCandidates(schemas.Nearest(token, keys, 3))
-			}
-			raw = next
-		case len(raw) > 0 && raw[0] == '[':
-			var list []json.RawMessage
-			if err := json.Unmarshal(raw, &list); err != nil {
-				return nil, fmt.Errorf("read output: %w", err)
-			}
-			i, err := strconv.Atoi(token)
-			if err != nil || i < 0 || i >= len(list) || strconv.Itoa(i) != token {
-				return nil, bad("no element %q in a list of %d", token, len(list))
-			}
-			raw = list[i]
-		default:
-			return nil, bad("nothing lies below a single value (at %q)", token)
-		}
-	}
-	return raw, nil
 }
