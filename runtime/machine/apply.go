@@ -20,10 +20,9 @@ var (
 	live    = []schemas.Status{schemas.StatusRunning}
 	unended = []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended, schemas.StatusCancelling, schemas.StatusCompensating}
 	working = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending}
-	ending  = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended} // a workflow ends when it ends
-	results = append([]schemas.Status{schemas.StatusCancelling}, ending...)
+	results = append([]schemas.Status{schemas.StatusCancelling}, decided...)
 	undoing = []schemas.Status{schemas.StatusCompensating}
-	decided = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended}
+	decided = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended} // by a person, or by a workflow that ends when it ends
 )
 
 // rules is the whole transition table; everything that is not in it is an error.
@@ -50,9 +49,9 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventNodeFellBack:  {from: working, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff}, apply: nodeFellBack},
 	schemas.EventNodeVerifying: {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeVerifying},
 	schemas.EventNodeNotDone:   {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeNotDone},
-	schemas.EventNodeHeld:      {from: ending, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff}, apply: nodeHeld},
+	schemas.EventNodeHeld:      {from: decided, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff}, apply: nodeHeld},
 	schemas.EventReviewDecided: {from: decided, nodes: []schemas.NodeStatus{schemas.NodeHeld}, apply: reviewDecided},
-	schemas.EventNodeFailed:    {from: ending, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld}, apply: nodeFailed},
+	schemas.EventNodeFailed:    {from: decided, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld}, apply: nodeFailed},
 	schemas.EventNodeSkipped:   {from: live, nodes: []schemas.NodeStatus{schemas.NodePending, schemas.NodeReady}, apply: nodeSkipped},
 	schemas.EventNodeCancelled: {from: results, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeCancelled},
 	schemas.EventNodePatched:   {from: decided, nodes: []schemas.NodeStatus{schemas.NodeHeld}, apply: nodePatched},

@@ -7,22 +7,45 @@
 //
 //	execution
 //	  pending ──started──▶ running ◀──resumed── suspended
-//	                        │  │ └──suspending──▶ suspending ──suspended──▲
-//	                        │  └──cancelling──▶ cancelling ──finished──▶ cancelled
+//	                        │││ └──suspending──▶ suspending ──suspended──▲
+//	                        ││└──cancelling──▶ cancelling ──finished──▶ cancelled
+//	                        ││                     │ compensating                ▲
+//	                        │└──compensating──▶ compensating ──finished──▶ failed │ cancelled
 //	                        └──finished──▶ succeeded | failed | timed_out | halted
 //
-//	node
-//	  pending ─(last dependency ended)─▶ ready ──started──▶ running ──succeeded──▶ succeeded
-//	                                       ▲                │ │ └──failed──▶ failed
-//	     ┌────────────(due)────────────────┤                │ └──held──▶ held ──patched──▶ ready | succeeded | skipped
-//	     └── backing_off ◀─────────────────┴──lost── ◀──────┴──attempt failed, postponed──▶ backing_off
+//	unit: a node, or an item of a for_each node
+//	  pending ─(last dependency ended; of an item: let go)─▶ ready
+//	  ready ──started──▶ running ──succeeded──▶ succeeded
+//	    │                  ├──attempt failed, postponed──▶ backing_off ──(due)──started──▶ running
+//	    │                  ├──lost──▶ ready
+//	    │                  ├──verifying──▶ ready (phase verify) ──started──▶ running
+//	    │                  │                   ──succeeded: it had happened──▶ succeeded
+//	    │                  │                   ──not done──▶ backing_off | ready (phase run)
+//	    │                  ├──fell back──▶ ready (the next entry of the list)
+//	    │                  ├──held(unknown | error)──▶ held ──patched──▶ ready | succeeded | skipped
+//	    │                  └──failed──▶ failed
+//	    ├──held(review)──▶ held ──decided──▶ ready | succeeded | failed; ──(expired)──failed──▶ failed
+//	    └──expanded──▶ running, until its items have ended ──▶ succeeded | failed
+//	  succeeded ──compensating──▶ compensating ──compensated──▶ compensated
+//	                                  └──compensation failed──▶ compensating (due later) | succeeded, with the error
 //
-// Two arrows have no event of their own, because they follow from a committed one and from the clock: a node becomes
-// ready in the event that ended the last dependency it waited for, and a node that backs off is ready again when its
-// time has come. A node that never gets ready is skipped. When an execution finishes, whatever has not ended counts as
-// cancelled.
+// Every attempt belongs to a [Phase]: the unit's own call or a fallback's, its verification, its compensation. Each has its
+// own target, effect and retry policy. A verification that says no leaves the unit with what its call has spent, the unknown
+// attempt with it; total_timeout does not end it, and stands still while a unit is held.
+//
+// Some arrows have no event of their own, because they follow from a committed one and from the clock: a node becomes
+// ready in the event that ended the last dependency it waited for, an item in the one that made room among its node's
+// max_parallel, and a unit that backs off is ready again when its time has come. A node that never gets ready is skipped.
+// When an execution finishes, whatever has not ended counts as cancelled.
+//
+// A wait_for unit takes the first signal of its event that nobody had; one that waits already shares a signal with all
+// others that do. A workflow unit runs while its child does, also while its execution is suspended.
+//
+// Compensation goes through what succeeded in reverse order of its commits, one after the other. One that fails for good,
+// whose outcome is unknown and its effect once, or that kills its workers is listed in the execution's error and stops no
+// other.
 //
 // After a failed attempt [State.Failed] decides by the effect of the capability and by whether the call ran; after a
-// crash [State.Recover] does the same for every attempt in flight. Those two hold the promise that a `once` capability is
-// never called again without a decision.
+// crash [State.Recover] does the same for every attempt in flight, and after a verification that said no [State.NotDone].
+// Those three hold the promise that a `once` capability is never called again without a decision.
 package machine
