@@ -1,0 +1,242 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// refundWorld has the tools of testdata/plans/whole.yaml, with schemas as strict as such tools may have.
+func refundWorld() world {
+	object := func(properties string) json.RawMessage {
+		return json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{` + properties + `}}`)
+	}
+	order := `"id":{"type":"string"},"total_cents":{"type":"integer"},"contacts":{"type":"array","items":{"type":"object","properties":{"email":{"type":"string"}}}}`
+	score := Tool{InputSchema: object(`"order":{"type":"object"}`), OutputSchema: object(`"score":{"type":"number"}`), Effect: schemas.EffectRead}
+	return world{
+		"shop":  {"get_order": {InputSchema: object(`"id":{"type":"string"}`), OutputSchema: object(order), Effect: schemas.EffectRead}},
+		"fraud": {"score": score, "basic": score},
+		"pay": {
+			"refund":      {InputSchema: object(`"order":{"type":"string"},"cents":{"type":"integer"}`), OutputSchema: object(`"id":{"type":"string"}`), Effect: schemas.EffectOnce},
+			"find_refund": {InputSchema: object(`"order":{"type":"string"}`), OutputSchema: object(`"items":{"type":"array"}`), Effect: schemas.EffectRead},
+			"void_refund": {InputSchema: object(`"id":{"type":"string"}`), Effect: schemas.EffectIdempotent},
+		},
+		"mail": {"send": {InputSchema: object(`"to":{"type":"string"},"text":{"type":"string"}`), Effect: schemas.EffectOnce}},
+	}
+}
+
+// accepted tells whether a plan would be executed, and the code of the first error that it has.
+func accepted(source string) (ok bool, code string, found []schemas.Finding) {
+	p, found := check([]byte(source))
+	if errs := errorsIn(found); len(errs) > 0 {
+		return false, errs[0].Code, found
+	}
+	return p != nil, "", found
+}
+
+func TestWholePlanCompilesAsItStands(t *testing.T) {
+	source, err := os.ReadFile("../../testdata/plans/whole.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, found := Parse(source, Limits{})
+	if parsed == nil || len(found) > 0 {
+		t.Fatalf("%+v", found)
+	}
+	p, found := Compile(parsed, refundWorld(), Limits{})
+	if p == nil || len(found) > 0 {
+		t.Fatalf("%+v", found)
+	}
+	var got []string
+	for _, n := range p.Nodes {
+		got = append(got, fmt.Sprintf("%s%v %s x%d", n.ID, n.Deps, n.Timeout, n.Retry.MaxAttempts))
+	}
+	if s := strings.Join(got, ", "); s != "order[] 30s x3, risk[0] 5s x3, refund[0 1] 30s x3, mail[0 2] 30s x3" {
+		t.Errorf("got %s", s)
+	}
+}
+
+func TestEveryAliasIsNormalisedWithAWarning(t *testing.T) {
+	for alias, canonical := range map[string]string{
+		`"if":"${true}"`: `"when":"${true}"`, `"needs":["o"]`: `"depends_on":["o"]`, `"retries":2`: `"retry":{"max_attempts":3}`, `"foreach":[1]`: `"for_each":[1]`,
+		`"input":{"x":1}`: `"inputs":{"x":1}`, `"args":{"x":1}`: `"inputs":{"x":1}`, `"arguments":{"x":1}`: `"inputs":{"x":1}`, `"with":{"x":1}`: `"inputs":{"x":1}`, `"params":{"x":1}`: `"inputs":{"x":1}`,
+		`"tool":"mail.recall"`: `"capability":"mail.recall"`,
+	} {
+		node := func(field string) *schemas.Plan {
+			call := `"capability":"mail.send",`
+			if strings.Contains(field, "mail.recall") {
+				call = ""
+			}
+			p, found := Parse([]byte(`{"plan":"v1","nodes":[{"id":"o","set":1},{"id":"a",`+call+field+`}]}`), Limits{})
+			if field == canonical && len(found) > 0 || field == alias && (len(found) != 1 || found[0].Severity != schemas.SeverityWarning || found[0].Code != codeAlias) {
+				t.Errorf("%s: %+v", field, found)
+			}
+			if p == nil {
+				t.Fatalf("%s: %+v", field, found)
+			}
+			return p
+		}
+		got, _ := json.Marshal(node(alias))
+		want, _ := json.Marshal(node(canonical))
+		if string(got) != string(want) {
+			t.Errorf("%s is taken as %s, want %s", alias, got, want)
+		}
+	}
+}
+
+func TestNodeIDs(t *testing.T) {
+	for id, good := range map[string]bool{
+		"a": true, "a_1": true, "a" + strings.Repeat("b", 62): true, "a" + strings.Repeat("b", 63): false,
+		"": false, "A": false, "1a": false, "_a": false, "a-b": false, "a.b": false, "ä": false, "a b": false, "a\n": false,
+	} {
+		if ok, _, found := accepted(`{"plan":"v1","nodes":[{"id":` + quote(id) + `,"set":1}]}`); ok != good {
+			t.Errorf("%q: %+v", id, found)
+		}
+	}
+}
+
+func TestEveryNodeHasExactlyOneKind(t *testing.T) {
+	kinds := []string{`"capability":"mail.send"`, `"set":1`, `"wait":"1m"`, `"wait_for":"paid"`, `"review":"Sure?"`, `"workflow":{"definition":{"nodes":[{"id":"x","set":1}]}}`}
+	node := func(fields string) (bool, string, []schemas.Finding) {
+		return accepted(`{"plan":"v1","nodes":[{"id":"z","set":1},{"id":"a","depends_on":["z"]` + fields + `},{"id":"b","set":1,"depends_on":["a"]}]}`)
+	}
+	if ok, code, found := node(""); ok || code != codeMissingKind {
+		t.Errorf("no kind: %+v", found)
+	}
+	for i, one := range kinds {
+		if ok, _, found := node("," + one); !ok || len(found) > 0 {
+			t.Errorf("%s: %+v", one, found)
+		}
+		for _, other := range kinds[i+1:] {
+			if ok, code, found := node("," + one + "," + other); ok || code != codeSeveralKinds {
+				t.Errorf("%s and %s: %+v", one, other, found)
+			}
+		}
+	}
+}
+
+func TestCapabilityIsSplitAtTheFirstDot(t *testing.T) {
+	w := world{"files": {"dir.list.all": {Effect: schemas.EffectRead}}}
+	for _, written := range []string{`"files.dir.list.all"`, `{"realm":"files","name":"dir.list.all"}`} {
+		parsed, _ := Parse([]byte(`{"plan":"v1","nodes":[{"id":"a","capability":`+written+`}]}`), Limits{})
+		p, found := Compile(parsed, w, Limits{})
+		if p == nil || p.Nodes[0].Realm != "files" || p.Nodes[0].Capability != "dir.list.all" {
+			t.Errorf("%s: %+v", written, found)
+		}
+	}
+}
+
+func TestCycleIsReportedAsItsPath(t *testing.T) {
+	_, found := check([]byte(`{"plan":"v1","nodes":[{"id":"out","set":"${nodes.c.output}"},{"id":"a","set":"${nodes.c.output}"},{"id":"b","set":1,"depends_on":["a"]},{"id":"c","set":"${nodes.b.output}"}]}`))
+	if len(found) != 1 || found[0].Code != codeCycle || !strings.Contains(found[0].Message, "a → b → c → a") {
+		t.Errorf("got %+v", found)
+	}
+}
+
+// TestLimitsOfAPlan: the last that is taken and the first that is not.
+func TestLimitsOfAPlan(t *testing.T) {
+	nodes := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,{"id":"n%d","set":1}`, i)
+		}
+		return `{"plan":"v1","nodes":[` + b.String()[1:] + `]}`
+	}
+	bytes := func(n int) string {
+		s := `{"plan":"v1","nodes":[{"id":"a","set":1}],"description":""}`
+		return strings.Replace(s, `""`, `"`+strings.Repeat("x", n-len(s))+`"`, 1)
+	}
+	items := func(n int) string {
+		return fmt.Sprintf(`{"plan":"v1","inputs":{"l":[1]},"nodes":[{"id":"a","set":1,"for_each":"${inputs.l}","max_items":%d}]}`, n)
+	}
+	for name, tt := range map[string]struct {
+		source func(n int) string
+		limit  int
+		code   string
+	}{
+		"nodes": {nodes, 1000, codeTooManyNodes}, "bytes": {bytes, 256 << 10, codeTooLarge}, "items": {items, 10_000, codeOutOfRange},
+	} {
+		if ok, _, found := accepted(tt.source(tt.limit)); !ok {
+			t.Errorf("%d %s: %+v", tt.limit, name, found)
+		}
+		if ok, code, found := accepted(tt.source(tt.limit + 1)); ok || code != tt.code {
+			t.Errorf("%d %s: %+v", tt.limit+1, name, found)
+		}
+	}
+}
+
+func TestPlanCarriesNoCommandNoAddressAndNoSecret(t *testing.T) {
+	for _, field := range []string{"command", "args_list", "cmd", "shell", "url", "endpoint", "headers", "env", "secrets", "token", "mcpServers", "server"} {
+		for _, source := range []string{
+			`{"plan":"v1","` + field + `":{"x":"y"},"nodes":[{"id":"a","set":1}]}`,
+			`{"plan":"v1","nodes":[{"id":"a","capability":"mail.send","` + field + `":{"x":"y"}}]}`,
+		} {
+			if ok, code, found := accepted(source); ok || code != codeUnknownField {
+				t.Errorf("%s: %+v", source, found)
+			}
+		}
+	}
+	for _, capability := range []string{"https://evil.example/mcp", "/bin/sh -c id", "npx -y pkg", "file:///etc/passwd"} {
+		if ok, _, found := accepted(`{"plan":"v1","nodes":[{"id":"a","capability":` + quote(capability) + `}]}`); ok {
+			t.Errorf("%s: %+v", capability, found)
+		}
+	}
+}
+
+// TestReferencesStayWithinTheExecution holds SECURITY P3.
+func TestReferencesStayWithinTheExecution(t *testing.T) {
+	for expression, code := range map[string]string{
+		"nodes.other.output": codeUnknownNode, "nodes['other'].output": codeUnknownNode, "nodes.other.output + 1": codeUnknownNode,
+		"nodes[inputs.x].output": codeDynamicReference, "nodes": codeDynamicReference,
+		"executions.ex1.output": codeUnknownRoot, "env.HOME": codeUnknownRoot, "secrets.token": codeUnknownRoot, "file('/etc/passwd')": codeUnknownFunction, "read('x')": codeUnknownFunction,
+		"config.store": codeUnknownRoot, "execution.principal": codeUnknownMember, "execution.env": codeUnknownMember,
+	} {
+		for _, source := range []string{
+			`{"plan":"v1","inputs":{"x":"a"},"nodes":[{"id":"a","set":1},{"id":"b","set":` + quote("${"+expression+"}") + `}]}`,
+			`{"plan":"v1","inputs":{"x":"a"},"nodes":[{"id":"a","set":1}],"output":` + quote("${"+expression+"}") + `}`,
+		} {
+			if ok, got, found := accepted(source); ok || got != code {
+				t.Errorf("%s: %+v, want %s", expression, found, code)
+			}
+		}
+	}
+}
+
+// unused is an Evaluator that nothing may ask.
+type unused struct{ t *testing.T }
+
+func (u unused) Check(text string) (Facts, []Fault) {
+	u.t.Errorf("%s was compiled", text)
+	return Facts{}, nil
+}
+
+func (u unused) Eval(text string, _ Scope, _ Limits) (json.RawMessage, error) {
+	u.t.Errorf("%s was evaluated", text)
+	return nil, nil
+}
+
+func TestPlainPathsSkipTheExpressionLanguage(t *testing.T) {
+	lim := Limits{}.filled()
+	for _, path := range []string{"inputs.order_id", "inputs['with-dash']", "nodes.a.output.items[1].sku", "nodes.a.text", "nodes.c.error.code", "execution.id", "session.data.user"} {
+		template, bad := newTemplate(json.RawMessage(`{"whole":`+quote("${"+path+"}")+`,"part":`+quote("- ${ "+path+" } -")+`}`), unused{t}, lim)
+		if len(bad) > 0 {
+			t.Fatal(bad)
+		}
+		if out, err := template.Render(sampleScope(), lim); err != nil {
+			t.Errorf("%s: %s %v", path, out, err)
+		}
+	}
+}
+
+func TestFindingOnTheWire(t *testing.T) {
+	_, found := check([]byte(`{"plan":"v1","nodes":[{"id":"a","capability":"mail.sned"}]}`))
+	got, err := json.Marshal(found)
+	want := `[{"severity":"error","code":"unknown_capability","path":"/nodes/0/capability","message":`
+	if err != nil || !strings.HasPrefix(string(got), want) || !strings.HasSuffix(string(got), `"fix":[{"op":"replace","path":"/nodes/0/capability","value":"mail.send"}]}]`) {
+		t.Errorf("got %s", got)
+	}
+}
