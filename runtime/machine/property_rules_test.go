@@ -109,13 +109,14 @@ func (w *walk) about(unit int, was *Unit, e schemas.Event) {
 	case schemas.EventNodeNotDone:
 		w.undecided[unit], w.tries[unit] = false, w.before[unit]
 	case schemas.EventNodeFellBack:
-		if was.Phase == PhaseVerify { // it ended as one that had not happened
-			w.undecided[unit] = false
-		}
 		if w.undecided[unit] {
 			w.t.Fatalf("a fallback serves %s, whose once call may have happened", name)
 		}
 		w.tries[unit] = 0
+	case schemas.EventNodeFailed:
+		if was.Phase == PhaseVerify && w.undecided[unit] {
+			w.t.Fatalf("%s fails by its verification, and nobody knows whether it happened", name)
+		}
 	case schemas.EventNodeCompensating:
 		w.compensates(unit, was)
 	case schemas.EventCompensationFailed, schemas.EventNodeCompensated:

@@ -150,6 +150,7 @@ func (w *walk) verified(unit int, e schemas.Event) schemas.Event {
 	case w.s.Status == schemas.StatusCancelling:
 		e.Type = schemas.EventNodeCancelled
 	case answer == "not":
+		w.undecided[unit] = false
 		return *w.s.NotDone(unit, e.Attempt, time.Millisecond, w.now, middle)
 	default:
 		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonUnknown
