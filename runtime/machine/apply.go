@@ -61,6 +61,13 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventNodeCompensated:    {from: undoing, nodes: []schemas.NodeStatus{schemas.NodeCompensating}, apply: nodeCompensated},
 }
 
+// ends says with which status an execution may finish, by the one that it has.
+var ends = map[schemas.Status][]schemas.Status{
+	schemas.StatusRunning:      {schemas.StatusSucceeded, schemas.StatusFailed, schemas.StatusTimedOut, schemas.StatusHalted},
+	schemas.StatusCancelling:   {schemas.StatusCancelled},
+	schemas.StatusCompensating: {schemas.StatusFailed, schemas.StatusCancelled}, // cancelled: a cancel asked to compensate
+}
+
 // Legal tells whether an event of the type may happen to an execution in the status, and, where the event is about a
 // node, to a node in the node status.
 func Legal(t schemas.EventType, execution schemas.Status, node schemas.NodeStatus) bool {
@@ -83,6 +90,9 @@ func (s *State) Apply(e schemas.Event) error {
 	}
 	if !slices.Contains(r.from, s.Status) {
 		return fmt.Errorf("apply: %s is illegal in an execution that is %q", e.Type, s.Status)
+	}
+	if e.Type == schemas.EventFinished && !slices.Contains(ends[s.Status], e.Status) {
+		return fmt.Errorf("apply: an execution that is %q cannot end as %q", s.Status, e.Status)
 	}
 	unit := -1
 	if r.nodes != nil {

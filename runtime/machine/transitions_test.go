@@ -31,38 +31,45 @@ func TestTransitions(t *testing.T) {
 		if AboutNode(typ) {
 			nodes = schemas.NodeStatuses()
 		}
+		finals := []schemas.Status{""}
+		if typ == schemas.EventFinished {
+			finals = schemas.Statuses()
+		}
 		for _, from := range append([]schemas.Status{""}, schemas.Statuses()...) {
 			for _, node := range nodes {
-				pairs++
-				s := New(p)
-				s.Status = from
-				if node != "" {
-					s.Units[0].Status = node
-					s.rebuild()
-				}
-				before := snapshot(t, s)
-				e := schemas.Event{Seq: 1, At: epoch, Type: typ, Attempt: 1, Status: schemas.StatusSucceeded, Patch: &schemas.NodePatch{Retry: true}}
-				if node != "" {
-					e.Node = "n"
-				}
-				err := s.Apply(e)
-				if (err == nil) != Legal(typ, from, node) {
-					t.Errorf("%s from %q %q: Apply says %v, Legal %v", typ, from, node, err, Legal(typ, from, node))
-				}
-				if err != nil {
-					if after := snapshot(t, s); after != before {
-						t.Errorf("%s from %q %q was refused and changed the state", typ, from, node)
+				for _, final := range finals {
+					pairs++
+					s := New(p)
+					s.Status = from
+					if node != "" {
+						s.Units[0].Status = node
+						s.rebuild()
 					}
-					continue
+					before := snapshot(t, s)
+					e := schemas.Event{Seq: 1, At: epoch, Type: typ, Attempt: 1, Status: final, Patch: &schemas.NodePatch{Retry: true}}
+					if node != "" {
+						e.Node = "n"
+					}
+					err := s.Apply(e)
+					legal := Legal(typ, from, node) && (final == "" || slices.Contains(ends[from], final))
+					if (err == nil) != legal {
+						t.Errorf("%s from %q %q: Apply says %v, the rules %v", typ, from, node, err, legal)
+					}
+					if err != nil {
+						if after := snapshot(t, s); after != before {
+							t.Errorf("%s from %q %q was refused and changed the state", typ, from, node)
+						}
+						continue
+					}
+					if from.Terminal() {
+						t.Errorf("%s changes an execution that is %s", typ, from)
+					}
+					line := fmt.Sprintf("%-21s %-12s → %-12s", typ, orDash(string(from)), s.Status)
+					if node != "" {
+						line += fmt.Sprintf(" %-12s → %s", node, s.Units[0].Status)
+					}
+					b.WriteString(strings.TrimRight(line, " ") + "\n")
 				}
-				if from.Terminal() {
-					t.Errorf("%s changes an execution that is %s", typ, from)
-				}
-				line := fmt.Sprintf("%-21s %-12s → %-12s", typ, orDash(string(from)), s.Status)
-				if node != "" {
-					line += fmt.Sprintf(" %-12s → %s", node, s.Units[0].Status)
-				}
-				b.WriteString(strings.TrimRight(line, " ") + "\n")
 			}
 		}
 	}
