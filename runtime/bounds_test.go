@@ -112,3 +112,29 @@ func TestTimerThatPassesWhileSuspendedCountsOnResume(t *testing.T) {
 		}
 	})
 }
+
+func TestWorkflowThatIsGivenUpIsCancelled(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","nodes":[
+			{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","wait":"1h"},{"id":"b","capability":"r.once","depends_on":["a"]}]}},"total_timeout":"10s","on_error":"continue"},
+			{"id":"n","wait":"2h"}],"output":"${nodes.w.error.code}"}`)
+		want(t, e, schemas.StatusSucceeded, `"timeout"`, "w=failed n=succeeded")
+		if child := p.rest(t, e.Nodes[0].Child); child.Status != schemas.StatusCancelled || w.calls("once", "") != 0 {
+			t.Errorf("the child is %s after %d calls", child.Status, w.calls("once", ""))
+		}
+	})
+}
+
+func TestItemsThatWaitAreNotStartedForNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","max_parallel":2,"nodes":[{"id":"m","capability":"r.once","for_each":"${lists.range(50)}","inputs":{"id":"i${index}","fail":"${item == 3 ? 9 : 0}","take":"1s"}}]}`)
+		want(t, e, schemas.StatusFailed, "", "m=failed")
+		if n := w.calls("once", ""); n > 5 {
+			t.Errorf("%d calls, though the fourth had decided it", n)
+		}
+	})
+}

@@ -128,15 +128,18 @@ func (r *Runtime) tellParent(h head) {
 	}
 }
 
-// endChildren cancels the children of an execution that is over or about to be.
+// endChildren cancels the children that nobody waits for any more: their unit was given up, or the whole execution is
+// over or about to be.
 func (o *owner) endChildren() {
 	s := o.x.state
-	if len(o.kids) == 0 || !s.Status.Terminal() && s.Status != schemas.StatusCancelling && s.Status != schemas.StatusCompensating && !s.Failing {
-		return
-	}
+	over := s.Status.Terminal() || s.Status == schemas.StatusCancelling || s.Status == schemas.StatusCompensating || s.Failing
 	for unit, id := range o.kids {
+		u := &s.Units[unit]
+		if !over && u.Status == schemas.NodeRunning && u.Child == id {
+			continue
+		}
 		delete(o.kids, unit)
-		if s.Units[unit].Status == schemas.NodeSucceeded {
+		if u.Status == schemas.NodeSucceeded {
 			continue
 		}
 		ctx := WithCaller(o.r.storeCtx, Caller{Principal: o.x.head.Principal})

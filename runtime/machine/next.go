@@ -111,7 +111,7 @@ func (s *State) nextRunning(now time.Time) []Action {
 	s.drain(&s.local, schemas.NodeReady)
 	for i := 0; i < s.local.len() && len(out) < maxActions; i++ {
 		if unit := s.local.at(i); s.startable(unit, now) {
-			out = append(out, Action{Kind: Start, Unit: unit})
+			out = append(out, s.offer(unit))
 		}
 	}
 	room := s.limit - s.inFlight
@@ -120,7 +120,7 @@ func (s *State) nextRunning(now time.Time) []Action {
 		s.drain(q, schemas.NodeReady)
 		for i := 0; i < q.len() && room > 0 && len(out) < maxActions; i++ {
 			if unit := q.at(i); s.startable(unit, now) {
-				out = append(out, Action{Kind: Start, Unit: unit})
+				out = append(out, s.offer(unit))
 				room--
 			}
 		}
@@ -166,6 +166,16 @@ func (s *State) decided() []Action {
 		}
 	}
 	return out
+}
+
+// offer starts a ready unit, unless it is an item of a node that can no longer succeed.
+func (s *State) offer(unit int) Action {
+	if !s.IsItem(unit) || !s.itemsFailed(s.Units[unit].Node) {
+		return Action{Kind: Start, Unit: unit}
+	}
+	e := s.event(schemas.EventNodeSkipped, unit)
+	e.Reason = "other items failed"
+	return Action{Kind: Emit, Unit: unit, Event: &e}
 }
 
 // drain removes the entries at the head of a queue whose units have moved on.
