@@ -1,0 +1,34 @@
+package realm
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/runplane/runplane/runtime/call"
+)
+
+// TestOutputOfEveryAnswer: structured content; else the one text, decoded where it is an object or a list; else the blocks.
+func TestOutputOfEveryAnswer(t *testing.T) {
+	const image = `{"type":"image","mimeType":"image/png","data":"AA=="}`
+	for _, tt := range []struct{ name, answer, output, text string }{
+		{"structured", `{"structuredContent":{"n":1},"content":[{"type":"text","text":"one"}]}`, `{"n":1}`, "one"},
+		{"structured null", `{"structuredContent":null,"content":[{"type":"text","text":"one"}]}`, `"one"`, "one"},
+		{"text", `{"content":[{"type":"text","text":"one <b>"}]}`, `"one <b>"`, "one <b>"},
+		{"text of an object", `{"content":[{"type":"text","text":" {\"n\": 1.50} "}]}`, `{"n": 1.50}`, ` {"n": 1.50} `},
+		{"text of a list", `{"content":[{"type":"text","text":"[1,2]"}]}`, `[1,2]`, "[1,2]"},
+		{"text of a number", `{"content":[{"type":"text","text":"12"}]}`, `"12"`, "12"},
+		{"text that only begins as an object", `{"content":[{"type":"text","text":"{one}"}]}`, `"{one}"`, "{one}"},
+		{"two texts", `{"content":[{"type":"text","text":"one"},{"type":"text","text":"two"}]}`, `[{"type":"text","text":"one"},{"type":"text","text":"two"}]`, "one\ntwo"},
+		{"a text and an image", `{"content":[{"type":"text","text":"one"},` + image + `]}`, `[{"type":"text","text":"one"},` + image + `]`, "one"},
+		{"an image", `{"content":[` + image + `]}`, `[` + image + `]`, ""},
+		{"nothing", `{"content":[]}`, `[]`, ""},
+	} {
+		var r toolResult
+		if err := json.Unmarshal([]byte(tt.answer), &r); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.result(&call.Call{Realm: "r", Capability: "c"}); string(got.Output) != tt.output || got.Text != tt.text || got.ServedBy != "r.c" {
+			t.Errorf("%s: got %s and %q, want %s and %q", tt.name, got.Output, got.Text, tt.output, tt.text)
+		}
+	}
+}
