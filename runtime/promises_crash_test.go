@@ -1,0 +1,105 @@
+package runtime
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/storetest"
+)
+
+// TestFiveRecoveriesAndNoMore: a plan whose worker dies each time is called once and then once after each recovery, none
+// of which spends its only attempt; then a person has to look.
+func TestFiveRecoveriesAndNoMore(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","retry":{"max_attempts":1},"inputs":{"take":"1s"}}]}`
+		var id string
+		for life := range 6 {
+			p := live(w, storetest.Crash(s, 2, storetest.CrashBefore)) // the start is durable, the result is not
+			if life == 0 {
+				id = p.submit(t, source)
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			p.stop()
+			if n := w.calls("read", "a"); n != life+1 {
+				t.Fatalf("%d calls after %d lives", n, life+1)
+			}
+		}
+		last := live(w, s)
+		defer last.stop()
+		e := last.rest(t, id)
+		want(t, e, schemas.StatusSuspended, "", "a=ready")
+		if n := w.calls("read", "a"); n != 6 {
+			t.Errorf("%d calls", n)
+		}
+		m, err := last.Metrics(t.Context(), id)
+		if err != nil || m.Recoveries != 6 { // the sixth found that it is enough
+			t.Errorf("%+v %v", m, err)
+		}
+		if _, err := last.Resume(t.Context(), id, nil); err != nil {
+			t.Fatal(err)
+		}
+		want(t, last.rest(t, id), schemas.StatusSucceeded, "", "a=succeeded")
+	})
+}
+
+func TestWhatASuspendDoesToCallsInFlight(t *testing.T) {
+	for _, tt := range []struct {
+		mode, effect string
+		took         time.Duration
+		calls        int // in all, with what follows the resume
+	}{
+		{"", "read", 10 * time.Second, 1}, {"drain", "idempotent", 10 * time.Second, 1}, {"drain", "once", 10 * time.Second, 1},
+		{"now", "read", 0, 2}, {"now", "idempotent", 0, 2}, {"now", "once", 10 * time.Second, 1},
+	} {
+		t.Run(tt.mode+" "+tt.effect, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				p := live(w, s)
+				defer p.stop()
+				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.`+tt.effect+`","retry":{"max_attempts":1},"inputs":{"take":"10s"}},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)
+				began := time.Now()
+				if _, err := p.Suspend(t.Context(), id, tt.mode, ""); err != nil {
+					t.Fatal(err)
+				}
+				e := p.rest(t, id)
+				if took := time.Since(began); e.Status != schemas.StatusSuspended || took != tt.took {
+					t.Errorf("%s after %s, want %s", e.Status, took, tt.took)
+				}
+				if w.calls("", "b") != 0 {
+					t.Error("something was started")
+				}
+				if _, err := p.Resume(t.Context(), id, nil); err != nil {
+					t.Fatal(err)
+				}
+				want(t, p.rest(t, id), schemas.StatusSucceeded, "", "a=succeeded b=succeeded")
+				if n := w.calls("", "a"); n != tt.calls || w.ledger[0].key != w.ledger[n-1].key {
+					t.Errorf("called %d times: %v", n, w.ledger)
+				}
+			})
+		})
+	}
+}
+
+// TestWaitingIsNothingToRun: it is a flag of a running execution, and gone with the first call.
+func TestWaitingIsNothingToRun(t *testing.T) {
+	for node, waiting := range map[string]bool{
+		`"wait":"1h"`: true, `"wait_for":"paid"`: true, `"review":"Sure?"`: true, `"capability":"r.once","safety_level":"review"`: true,
+		`"capability":"r.read","inputs":{"fail":1,"code":"unavailable"},"retry":{"initial_interval":"1h","max_interval":"2h"}`: true,
+		`"capability":"r.read","inputs":{"take":"1h"}`: false,
+	} {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			p := live(w, s)
+			defer p.stop()
+			alone := p.submit(t, `{"plan":"v1","nodes":[{"id":"z","set":1},{"id":"a","depends_on":["z"],`+node+`},{"id":"next","set":1,"depends_on":["a"]}]}`)
+			busy := p.submit(t, `{"plan":"v1","nodes":[{"id":"z","capability":"r.read","inputs":{"take":"1h"}},{"id":"a",`+node+`},{"id":"next","set":1,"depends_on":["a"]}]}`)
+			for id, want := range map[string]bool{alone: waiting, busy: false} {
+				if e, err := p.Status(t.Context(), id, "", 0, nil); err != nil || e.Status != schemas.StatusRunning || e.Waiting != want {
+					t.Errorf("%s: %s, waiting %v, want %v, %v", node, e.Status, e.Waiting, want, err)
+				}
+			}
+		})
+	}
+}
