@@ -100,13 +100,13 @@ func lost(ctx context.Context, _ *call.Call) (*call.Result, error) {
 
 // refunds is the downstream of testdata/plans/whole.yaml.
 func refunds() *scripted {
-	any := json.RawMessage(`{"type":"object"}`)
-	read, once := plan.Tool{Effect: schemas.EffectRead, InputSchema: any}, plan.Tool{Effect: schemas.EffectOnce, InputSchema: any}
+	object := json.RawMessage(`{"type":"object"}`)
+	read, once := plan.Tool{Effect: schemas.EffectRead, InputSchema: object}, plan.Tool{Effect: schemas.EffectOnce, InputSchema: object}
 	return &scripted{
 		world: newWorld(),
 		tools: map[string]plan.Tool{
 			"shop.get_order": read, "fraud.score": read, "fraud.basic": read, "pay.refund": once, "pay.find_refund": read,
-			"pay.void_refund": {Effect: schemas.EffectIdempotent, InputSchema: any}, "mail.send": once,
+			"pay.void_refund": {Effect: schemas.EffectIdempotent, InputSchema: object}, "mail.send": once,
 		},
 		answer: map[string]func(context.Context, *call.Call) (*call.Result, error){
 			"shop.get_order": always(`{"id":"A-17","total_cents":3600,"contacts":[{"email":"a@x"},{"email":"b@x"}]}`),
