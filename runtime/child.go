@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
@@ -38,10 +40,13 @@ func (o *owner) tend(c child) {
 	o.kids[c.unit] = c.id
 	head, unit := o.x.head, c.unit
 	o.r.owners.Go(func() {
+		defer o.submit(&request{decide: nothing}) // with its children made, the parent may have no reason to stay
 		ctx := WithHops(WithCaller(o.r.storeCtx, Caller{Principal: head.Principal}), head.Hops)
 		h, err := o.r.headFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-			err = o.r.spawn(ctx, head, n.Sub, c)
+			if err = o.r.spawn(ctx, head, n.Sub, c); err == nil {
+				err = o.r.wanted(ctx, head, c)
+			}
 		}
 		switch {
 		case err != nil:
@@ -53,6 +58,29 @@ func (o *owner) tend(c child) {
 		}
 	})
 }
+
+func nothing(*machine.State, time.Time) ([]schemas.Event, error) { return nil, nil }
+
+// wanted cancels a child that was made behind its parent's back: while it was, the parent gave it up.
+func (r *Runtime) wanted(ctx context.Context, parent head, c child) error {
+	var wanted, undo bool
+	err := r.transition(ctx, parent.ExecutionID, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		wanted, undo = waitsFor(s, c.unit, c.id) && !ending(s), s.Undo
+		return nil, nil
+	})
+	if err == nil && !wanted {
+		r.cancelChild(parent, c.id, undo)
+	}
+	return err
+}
+
+// waitsFor tells whether the unit waits for the child.
+func waitsFor(s *machine.State, unit int, id string) bool {
+	return s.Units[unit].Status == schemas.NodeRunning && s.Units[unit].Child == id
+}
+
+// ending tells whether the execution has no use for the children that it still waits for.
+func ending(s *machine.State) bool { return s.Status == schemas.StatusCancelling || s.Failing }
 
 // tendAll looks after the children that were there before this owner.
 func (o *owner) tendAll() {
@@ -128,26 +156,86 @@ func (r *Runtime) tellParent(h head) {
 	}
 }
 
-// endChildren cancels the children that nobody waits for any more: their unit was given up, or the whole execution is
-// over or about to be.
+// endChildren cancels the children of an execution that is about to end. Those that it does not wait for any more, the
+// commit cancels that let them go.
 func (o *owner) endChildren() {
 	s := o.x.state
-	over := s.Status.Terminal() || s.Status == schemas.StatusCancelling || s.Status == schemas.StatusCompensating || s.Failing
 	for unit, id := range o.kids {
-		u := &s.Units[unit]
-		if !over && u.Status == schemas.NodeRunning && u.Child == id {
-			continue
+		if !waitsFor(s, unit, id) {
+			delete(o.kids, unit)
+		} else if ending(s) {
+			delete(o.kids, unit)
+			head, undo := o.x.head, s.Undo
+			o.r.owners.Go(func() { o.r.cancelChild(head, id, undo) })
 		}
-		delete(o.kids, unit)
-		if u.Status == schemas.NodeSucceeded {
-			continue
-		}
-		ctx := WithCaller(o.r.storeCtx, Caller{Principal: o.x.head.Principal})
-		o.r.owners.Go(func() {
-			_, err := o.r.Cancel(ctx, id, CancelOptions{Reason: "its parent " + o.x.id + " ended"})
-			if err != nil && !errors.Is(err, &schemas.Error{Code: schemas.CodeAlreadyFinished}) && ctx.Err() == nil {
-				o.r.log.Warn("cancel a workflow", "execution_id", id, "error", err)
-			}
-		})
 	}
+}
+
+// cancelChild ends a child of which its parent wants nothing any more; what it did is undone where the parent undoes what
+// itself did.
+func (r *Runtime) cancelChild(parent head, id string, undo bool) {
+	ctx := WithCaller(r.storeCtx, Caller{Principal: parent.Principal})
+	h, err := r.headFor(ctx, id)
+	if err == nil && h.Status.Terminal() {
+		return
+	}
+	_, err = r.Cancel(ctx, id, CancelOptions{Reason: "its parent " + parent.ExecutionID + " gave it up", Compensate: undo})
+	switch {
+	case err == nil, ctx.Err() != nil, errors.Is(err, &schemas.Error{Code: schemas.CodeAlreadyFinished}):
+	case errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // whoever makes it looks whether it is wanted
+	default:
+		r.log.Warn("cancel a workflow", "execution_id", id, "error", err)
+	}
+}
+
+// letGo notes which children an event ends the wait for, but for success: they are cancelled once it is committed.
+func (t *turn) letGo(e *schemas.Event, apply func() error) error {
+	s := t.x.state
+	first, last := 0, len(s.Units)
+	switch {
+	case s.Children() == 0 || e.Type == schemas.EventNodeSucceeded:
+		return apply()
+	case machine.AboutNode(e.Type):
+		unit, ok := s.Unit(e.Node, e.Item)
+		if !ok {
+			return apply()
+		}
+		first, last = unit, unit+1
+	case e.Type != schemas.EventFinished && e.Type != schemas.EventCompensating:
+		return apply()
+	}
+	before := map[int]string{}
+	for unit := first; unit < last; unit++ {
+		if u := &s.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning {
+			before[unit] = u.Child
+		}
+	}
+	if err := apply(); err != nil {
+		return err
+	}
+	for _, unit := range slices.Sorted(maps.Keys(before)) {
+		if !waitsFor(s, unit, before[unit]) {
+			t.orphans = append(t.orphans, before[unit])
+		}
+	}
+	return nil
+}
+
+// orphaned tells whether a child that was claimed has no parent any more: that one ended, and its process was gone before
+// it could cancel the child. Where nobody can tell it has one.
+func (o *owner) orphaned() bool {
+	x, ctx := o.x, o.r.storeCtx
+	if x.state == nil && o.r.reload(ctx, x) != nil || x.head.ParentID == "" {
+		return false
+	}
+	parent, _, err := o.r.readHead(ctx, x.head.ParentID)
+	return err == nil && (parent.Status.Terminal() || parent.Status == schemas.StatusCompensating)
+}
+
+// abandoned ends an execution whose parent is gone.
+func abandoned(s *machine.State, now time.Time) ([]schemas.Event, error) {
+	if !machine.Legal(schemas.EventCancelling, s.Status, "") {
+		return nil, nil
+	}
+	return []schemas.Event{{Type: schemas.EventCancelling, Reason: "its parent has ended", Due: &now}}, nil
 }

@@ -30,6 +30,7 @@ type owner struct {
 	claimed bool          // the lease came by a claim: what others left in flight is to be decided
 	flights map[int]*flight
 	kids    map[int]string // children by unit
+	looked  time.Time      // when it last looked after all of them
 }
 
 // errLetGo answers requests that came while the owner was letting go: ask again.
@@ -218,6 +219,9 @@ func (o *owner) run(requests []*request, base store.Batch) {
 		decided := requests
 		if o.claimed { // behind the results that are there
 			decided = append(slices.Clip(requests), &request{decide: o.takeOver})
+			if o.orphaned() {
+				decided = append(decided, &request{decide: abandoned})
+			}
 		}
 		s, err := o.r.step(o.r.storeCtx, o.x, decided, how, base)
 		if err != nil {
@@ -235,12 +239,16 @@ func (o *owner) run(requests []*request, base store.Batch) {
 		for _, l := range s.launches {
 			o.launch(l)
 		}
-		if o.x.folded {
-			o.x.folded = false
-			o.tendAll()
+		look := o.x.folded || s.at.Sub(o.looked) >= childPoll
+		if look {
+			clear(o.kids)
 		}
 		for _, c := range s.children {
 			o.tend(c)
+		}
+		if look {
+			o.x.folded, o.looked = false, s.at
+			o.tendAll()
 		}
 		answer(requests, nil)
 		o.endChildren()
@@ -265,7 +273,11 @@ func (o *owner) wait(how extent, at time.Time) (extent, bool) {
 		stop = nil
 	}
 	var due <-chan time.Time
-	if wake := o.x.state.Wake(at); !wake.IsZero() {
+	wake := o.x.state.Wake(at)
+	if look := o.looked.Add(childPoll); o.x.state.Children() > 0 && (wake.IsZero() || look.Before(wake)) {
+		wake = look
+	}
+	if !wake.IsZero() {
 		t := time.NewTimer(time.Until(wake))
 		defer t.Stop()
 		due = t.C

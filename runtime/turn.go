@@ -25,6 +25,8 @@ type turn struct {
 	step   step
 	err    error // ends the turn
 
+	orphans []string // children that nobody waits for any more
+
 	committed bool
 }
 
@@ -50,7 +52,7 @@ func (t *turn) emit(e schemas.Event) {
 	}
 	e.Seq, e.At = t.x.state.Seq+1, t.now
 	t.external(&e)
-	if t.err = t.x.state.Apply(e); t.err == nil {
+	if t.err = t.letGo(&e, func() error { return t.x.state.Apply(e) }); t.err == nil {
 		t.events = append(t.events, e)
 	}
 }
@@ -228,6 +230,10 @@ func (t *turn) commit() error {
 	}
 	if s.Status.Terminal() && h.ParentID != "" && len(t.events) > 0 {
 		t.r.owners.Go(func() { t.r.tellParent(h) })
+	}
+	for _, id := range t.orphans {
+		undo := s.Undo
+		t.r.owners.Go(func() { t.r.cancelChild(h, id, undo) })
 	}
 	if t.r.feed.Watched(x.id) {
 		t.r.feed.Publish(telemetry.Update{ExecutionID: x.id, Events: t.events, Execution: h.Execution})
