@@ -291,10 +291,14 @@ func TestDecisionIsTheOutputOfAReview(t *testing.T) {
 func TestProgressKeepsACallAlive(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *world, s store.Store) {
 		d := refunds()
-		d.answer["shop.get_order"] = func(_ context.Context, c *call.Call) (*call.Result, error) {
+		d.answer["shop.get_order"] = func(ctx context.Context, c *call.Call) (*call.Result, error) {
 			for range 10 {
-				time.Sleep(4 * time.Second)
-				c.Progress(call.Progress{})
+				select {
+				case <-time.After(4 * time.Second):
+					c.Progress(call.Progress{})
+				case <-ctx.Done():
+					return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.Unknown)
+				}
 			}
 			return &call.Result{Output: json.RawMessage(`1`)}, nil
 		}
