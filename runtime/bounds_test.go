@@ -138,3 +138,15 @@ func TestItemsThatWaitAreNotStartedForNothing(t *testing.T) {
 		}
 	})
 }
+
+func TestOutputsAreKeptAsTheyCame(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"give":{"html":"<b>R&D</b>","big":12345678901234567890}}},{"id":"b","set":"${nodes.a.output}"}],"output":"${nodes.b.output}"}`)
+		want(t, e, schemas.StatusSucceeded, `{"html":"<b>R&D</b>","big":12345678901234567890}`, "")
+		if got := string(e.Nodes[0].Output); got != string(e.Output) {
+			t.Errorf("the node shows %s", got)
+		}
+	})
+}

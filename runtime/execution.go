@@ -98,7 +98,7 @@ func merge(base, over schemas.Object) (schemas.Object, error) {
 			}
 		}
 	}
-	return json.Marshal(members)
+	return schemas.Encode(members)
 }
 
 func isError(f schemas.Finding) bool { return f.Severity == schemas.SeverityError }
@@ -201,7 +201,7 @@ func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *pla
 // create commits a new execution; that somebody with the same idempotency key was faster is as good. Where this process
 // has room it owns it from the same commit on.
 func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Submit) error {
-	record, err := json.Marshal(definition{Definition: p.Definition})
+	record, err := schemas.Encode(definition{Definition: p.Definition})
 	if err != nil {
 		return fmt.Errorf("encode plan: %w", err)
 	}

@@ -2,7 +2,7 @@ package runtime
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -26,12 +26,12 @@ func (r *Runtime) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) 
 		}
 		for _, rec := range records {
 			after = rec.Key.ID
-			x, err := r.load(ctx, rec.Key.ID)
+			x, err := r.loadFor(ctx, rec.Key.ID)
+			if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+				continue // somebody else's, or gone meanwhile
+			}
 			if err != nil {
 				return nil, err
-			}
-			if x.head.Principal != CallerFrom(ctx).Principal {
-				continue
 			}
 			for unit := range x.state.Units {
 				if u := &x.state.Units[unit]; u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview {
@@ -59,7 +59,7 @@ func (r *Runtime) reviewOf(ctx context.Context, x *execution, unit int) schemas.
 	if target := x.state.Target(unit); target != nil {
 		v.Capability = target.Name()
 		t := &turn{r: r, x: x, ctx: ctx}
-		if inputs, err := t.bind(target, u.Inputs, t.scope(unit)); err == nil {
+		if inputs, err := t.bind(target, patchedInputs(u), t.scope(unit)); err == nil {
 			v.Inputs = schemas.Object(inputs)
 		}
 	}
@@ -80,12 +80,16 @@ func (r *Runtime) DecideReview(ctx context.Context, id string, d Decision) (sche
 	if !ok {
 		return schemas.Execution{}, noReview(id)
 	}
-	return r.change(ctx, execution, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+	return r.change(ctx, execution, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		unit, ok := unitNamed(s, name)
 		if !ok {
 			return nil, noReview(id)
 		}
 		u := &s.Units[unit]
+		if d.Approve && u.Reason == schemas.ReasonReview && !u.Due.IsZero() && !now.Before(u.Due) {
+			return nil, schemas.Errorf(schemas.CodeConflict, "review %q expired at %s", id, u.Due.Format(time.RFC3339)).
+				WithHint("a review without a decision counts as rejected; rerun_execution asks again")
+		}
 		if u.Status != schemas.NodeHeld || u.Reason != schemas.ReasonReview {
 			return nil, schemas.Errorf(schemas.CodeConflict, "review %q is not open: node %q is %s", id, name, u.Status).WithHint("a review is decided once")
 		}
@@ -100,7 +104,7 @@ func (r *Runtime) DecideReview(ctx context.Context, id string, d Decision) (sche
 			if len(d.Inputs) > 0 {
 				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "this review asks a question; inputs are for the review of a call").WithField("inputs")
 			}
-			out, err := json.Marshal(map[string]string{"decision": machine.Approve, "comment": d.Comment, "by": d.By})
+			out, err := schemas.Encode(map[string]string{"decision": machine.Approve, "comment": d.Comment, "by": d.By})
 			if err != nil {
 				return nil, fmt.Errorf("encode decision: %w", err)
 			}

@@ -124,16 +124,13 @@ func (t *turn) call(unit int) {
 	s := t.x.state
 	n, u, target := s.Node(unit), &s.Units[unit], s.Target(unit)
 	field := "inputs"
-	var patched schemas.Object
 	switch {
 	case u.Phase == machine.PhaseVerify:
 		field = "on_unknown/verify/inputs"
 	case u.Fallback > 0:
 		field = fmt.Sprintf("fallback/%d/inputs", u.Fallback-1)
-	default:
-		patched = u.Inputs
 	}
-	inputs, err := t.bind(target, patched, t.scope(unit))
+	inputs, err := t.bind(target, patchedInputs(u), t.scope(unit))
 	if err != nil {
 		t.fail(unit, field, err)
 		return
@@ -151,12 +148,20 @@ func (t *turn) call(unit int) {
 	t.launch(unit, e.Attempt, target, inputs)
 }
 
+// patchedInputs are what somebody decided in place of the plan's inputs of the call that is next; empty: nothing.
+func patchedInputs(u *machine.Unit) schemas.Object {
+	if u.Phase != machine.PhaseRun || u.InputsOf != u.Fallback {
+		return nil
+	}
+	return u.Inputs
+}
+
 func (t *turn) launch(unit, attempt int, target *plan.Target, inputs json.RawMessage) {
 	key := t.x.id + "/" + t.x.state.Node(unit).ID
 	if t.x.state.IsItem(unit) {
 		key += fmt.Sprintf("/%d", t.x.state.Units[unit].Item)
 	}
-	if patched := t.x.state.Units[unit].Inputs; len(patched) > 0 { // another effect than the one before
+	if patched := patchedInputs(&t.x.state.Units[unit]); len(patched) > 0 { // another effect than the one before
 		sum := sha256.Sum256(patched)
 		key += fmt.Sprintf("/%x", sum[:6])
 	}
@@ -347,5 +352,5 @@ func (t *turn) output() (json.RawMessage, error) {
 			room -= len(u.Output)
 		}
 	}
-	return json.Marshal(ends)
+	return schemas.Encode(ends)
 }

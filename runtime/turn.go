@@ -192,7 +192,7 @@ func (t *turn) commit() error {
 	h := x.head
 	tail := h.Tail
 	for i := range t.events {
-		b, err := json.Marshal(&t.events[i])
+		b, err := schemas.Encode(&t.events[i])
 		if err != nil {
 			return fmt.Errorf("encode event: %w", err)
 		}
@@ -209,7 +209,7 @@ func (t *turn) commit() error {
 		h.Snapshot, h.Tail = s.Seq, 0
 		t.batch.Puts = append(t.batch.Puts, store.Put{Key: snapshotKey(x.id), Value: b, Version: store.AnyVersion})
 	}
-	b, err := json.Marshal(&h)
+	b, err := schemas.Encode(&h)
 	if err != nil {
 		return fmt.Errorf("encode head: %w", err)
 	}

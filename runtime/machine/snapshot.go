@@ -5,11 +5,12 @@ import (
 	"fmt"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
 )
 
 // Snapshot is the state as JSON: what a fold of the log up to Seq would give.
 func (s *State) Snapshot() ([]byte, error) {
-	b, err := json.Marshal(s)
+	b, err := schemas.Encode(s)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
