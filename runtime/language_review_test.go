@@ -1,7 +1,9 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,3 +114,113 @@ func TestChildrenUndoWithTheirParent(t *testing.T) {
 	})
 }
 
+func TestParentSaysWhichChildItWaitsFor(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[`+workflow("w", "", `{"id":"q","review":"sure?"}`)+`]}`)
+		e, err := p.Status(t.Context(), id, "", 0, nil)
+		if err != nil || len(e.WaitingFor) != 1 || !strings.Contains(e.Hint, e.WaitingFor[0].Child) {
+			t.Errorf("%+v %q %v", e.WaitingFor, e.Hint, err)
+		}
+	})
+}
+
+func TestFallbackOfAReviewedCallIsReviewedItself(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"own","fail":9},
+			"fallback":[{"capability":"r.idempotent","inputs":{"id":"other"}}]}]}`)
+		approve := func(capability, inputs, instead string) {
+			t.Helper()
+			synctest.Wait()
+			open, err := p.Reviews(t.Context())
+			if err != nil || len(open) != 1 || open[0].Capability != capability || string(open[0].Inputs) != inputs {
+				t.Fatalf("%+v %v", open, err)
+			}
+			if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true, Inputs: schemas.Object(instead)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		approve("r.once", `{"id":"own","fail":9}`, `{"id":"mended","fail":9}`)
+		approve("r.idempotent", `{"id":"other"}`, `{"id":"changed"}`)
+		want(t, p.rest(t, id), schemas.StatusSucceeded, `{"pay":{"id":"changed"}}`, "pay=succeeded")
+		if w.calls("", "") != 2 || w.calls("once", "mended") != 1 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}
+
+func TestAReviewThatExpiredCannotBeApproved(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"q","review":{"question":"sure?","expires":"1h"}}]}`)
+		p.stop()
+		time.Sleep(2 * time.Hour) // nobody is there to notice
+		if _, err := p.DecideReview(t.Context(), id+"/q", Decision{Approve: true, By: "ada"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
+			t.Errorf("approved after its expiry: %v", err)
+		}
+		want(t, p.rest(t, id), schemas.StatusFailed, "", "q=failed")
+	})
+}
+
+func TestRerunAsksAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"ask","review":"delete?","depends_on":["a"]},{"id":"del","capability":"r.once","depends_on":["ask"]}]}`)
+		if _, err := p.DecideReview(t.Context(), id+"/ask", Decision{Approve: true, By: "ada"}); err != nil {
+			t.Fatal(err)
+		}
+		p.rest(t, id)
+		e, err := p.Rerun(t.Context(), id, "del")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusRunning, "", "a=succeeded ask=held del=pending")
+		if w.calls("once", "del") != 1 || w.calls("read", "a") != 1 {
+			t.Errorf("one approval let it happen twice: %v", w.ledger)
+		}
+	})
+}
+
+func TestReviewsAreListedBehindManyOtherWaits(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		var nodes strings.Builder
+		for i := range 120 {
+			fmt.Fprintf(&nodes, `{"id":"w%d","wait":"48h"},`, i)
+		}
+		id := p.submit(t, `{"plan":"v1","nodes":[`+nodes.String()+`{"id":"q","review":"sure?"}]}`)
+		open, err := p.Reviews(t.Context())
+		if err != nil || len(open) != 1 {
+			t.Errorf("%+v %v", open, err)
+		}
+		e, err := p.Status(t.Context(), id, "", 0, nil)
+		if err != nil || e.WaitingFor[0].ReviewID == "" || !strings.Contains(e.Hint, "person") {
+			t.Errorf("%+v %q %v", e.WaitingFor[0], e.Hint, err)
+		}
+	})
+}
+
+func TestItemsOfAReusedOutput(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","inputs":{"l":[1,2]},"nodes":[{"id":"m","set":"${item}","for_each":"${inputs.l}"},{"id":"n","capability":"r.read","depends_on":["m"]}]}`)
+		again, err := p.Rerun(t.Context(), e.ExecutionID, "n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.rest(t, again.ExecutionID)
+		out, err := p.NodeOutput(t.Context(), again.ExecutionID, "m", new(1), "", 0, 0)
+		if err != nil || string(out.Output) != `2` {
+			t.Errorf("%s %v", out.Output, err)
+		}
+		if _, err := p.NodeOutput(t.Context(), again.ExecutionID, "m", new(2), "", 0, 0); err == nil {
+			t.Error("there is no item 2")
+		}
+	})
+}

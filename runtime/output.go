@@ -79,6 +79,16 @@ func (r *Runtime) wholeOutput(ctx context.Context, x *execution, node string, it
 	}
 	u := &x.state.Units[i]
 	if item != nil {
+		if x.program.Nodes[i].ForEach != nil && !u.Expanded && u.Status == schemas.NodeSucceeded { // taken over: there is the list alone
+			raw, err := r.output(ctx, x.id, node, u.Output, u.OutputRef)
+			if err != nil {
+				return nil, err
+			}
+			if raw, err = point(raw, fmt.Sprintf("/%d", *item)); err != nil {
+				err = schemas.Errorf(schemas.CodeInvalidArgument, "node %q has no item %d", node, *item).WithField("item")
+			}
+			return raw, err
+		}
 		if *item < 0 || *item >= u.Count {
 			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q has %d items, there is no item %d", node, u.Count, *item).WithField("item")
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -101,6 +102,9 @@ func withHint(e schemas.Execution) schemas.Execution {
 		e.Hint = "a person has to decide: `runplane reviews`"
 	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonEvent:
 		e.Hint = fmt.Sprintf("signal_execution with event_name %q lets it go on", e.WaitingFor[0].EventName)
+	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonWorkflow && e.Status == schemas.StatusRunning:
+		e.Hint = fmt.Sprintf("get_execution_status with wait_seconds waits for the result; with execution_id %q it shows what workflow node %q waits for",
+			e.WaitingFor[0].Child, e.WaitingFor[0].NodeID)
 	case e.Status == schemas.StatusSuspended:
 		e.Hint = "resume_execution lets it go on; cancel_execution ends it"
 	default:
@@ -224,7 +228,7 @@ func (r *Runtime) Events(ctx context.Context, id string, after int64, limit int)
 }
 
 // Rerun executes the plan of an older execution again, compiled against today's tools. With from, the outputs of all
-// nodes that succeeded and do not depend on that node are taken over.
+// nodes that succeeded and do not depend on that node are taken over; what a person was asked, a person is asked again.
 func (r *Runtime) Rerun(ctx context.Context, id, from string) (schemas.Execution, error) {
 	old, err := r.loadFor(ctx, id)
 	if err != nil {
@@ -248,7 +252,7 @@ func (r *Runtime) Rerun(ctx context.Context, id, from string) (schemas.Execution
 	again := descendants(old.state, first)
 	for i := range old.program.Nodes {
 		n := &old.state.Units[i]
-		if again[i] || n.Status != schemas.NodeSucceeded {
+		if again[i] || n.Status != schemas.NodeSucceeded || old.program.Nodes[i].Kind == plan.KindReview { // a yes counts once
 			continue
 		}
 		node := old.program.Nodes[i].ID

@@ -312,6 +312,7 @@ func attemptLost(s *State, unit int, e *schemas.Event) { s.change(unit, schemas.
 func nodeFellBack(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeReady, e, false)
 	u.Fallback, u.Failures, u.Phase, u.Error = e.Fallback, 0, PhaseRun, e.Error
+	u.Approved = false       // that was another call
 	u.TotalDue = time.Time{} // it has its own
 	u.CallMS += e.DurationMS
 }
@@ -373,7 +374,7 @@ func reviewDecided(s *State, unit int, e *schemas.Event) {
 		u := s.change(unit, schemas.NodeReady, e, false)
 		u.Approved, u.First = true, e.At // its time begins here
 		if len(e.Data) > 0 {
-			u.Inputs = schemas.Object(e.Data)
+			u.Inputs, u.InputsOf = schemas.Object(e.Data), u.Fallback
 		}
 	}
 }
@@ -416,10 +417,11 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 		s.result(unit, &schemas.Event{At: e.At, Output: p.Output, OutputRef: e.OutputRef}).Reason = "patched"
 	default:
 		if len(p.Inputs) > 0 {
-			s.Units[unit].Inputs = p.Inputs
+			s.Units[unit].Inputs, s.Units[unit].InputsOf = p.Inputs, 0
 			s.Units[unit].Approved = false
 		}
 		u := s.change(unit, schemas.NodeReady, e, false)
+		u.Approved = u.Approved && u.Fallback == 0
 		u.Failures, u.Fallback, u.Phase, u.TotalDue, u.First = 0, 0, PhaseRun, time.Time{}, time.Time{}
 	}
 }

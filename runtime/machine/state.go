@@ -84,7 +84,8 @@ type Unit struct {
 	Question  string             `json:"ask,omitempty"`
 	Signal    int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
 	Child     string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
-	Inputs    schemas.Object     `json:"in,omitempty"`  // patched
+	Inputs    schemas.Object     `json:"in,omitempty"`  // patched, or what a reviewer put in their place
+	InputsOf  int                `json:"inf,omitempty"` // the call that Inputs are for, as in Fallback
 	Output    schemas.Value      `json:"out,omitempty"`
 	Text      string             `json:"txt,omitempty"`
 	OutputRef *schemas.OutputRef `json:"ref,omitempty"`

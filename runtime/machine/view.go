@@ -39,8 +39,27 @@ func (s *State) View() schemas.Execution {
 
 func (s *State) waitingFor() []schemas.WaitingFor {
 	var out []schemas.WaitingFor
+	for _, wanted := range []func(*Unit) bool{reviewed, heldOtherwise, unheld} { // what needs somebody comes first
+		out = s.waits(out, wanted)
+	}
+	return out
+}
+
+func reviewed(u *Unit) bool {
+	return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview
+}
+func heldOtherwise(u *Unit) bool {
+	return u.Status == schemas.NodeHeld && u.Reason != schemas.ReasonReview
+}
+func unheld(u *Unit) bool { return u.Status != schemas.NodeHeld }
+
+// waits adds the units that are wanted to the list of what the execution waits for.
+func (s *State) waits(out []schemas.WaitingFor, wanted func(*Unit) bool) []schemas.WaitingFor {
 	for i := range s.Units {
 		u, n := &s.Units[i], s.Node(i)
+		if !wanted(u) {
+			continue
+		}
 		w := schemas.WaitingFor{NodeID: n.ID, Since: u.Since}
 		if s.IsItem(i) {
 			w.Item = new(u.Item)
