@@ -357,6 +357,7 @@ func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // both calls have left
 		if e, err = p.Cancel(t.Context(), e.ExecutionID, CancelOptions{Reason: "changed my mind", Grace: 7 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
