@@ -224,3 +224,18 @@ func TestItemsOfAReusedOutput(t *testing.T) {
 		}
 	})
 }
+
+func TestListsOfItemsLeaveMemoryWithTheirItems(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"m","set":"${item}","for_each":"${lists.range(500)}"},{"id":"n","capability":"r.read","inputs":{"take":"1h"},"depends_on":["m"]}]}`)
+		o := p.owner(id)
+		if o == nil {
+			t.Fatal("nobody owns it while its call is in flight")
+		}
+		if len(o.x.lists) != 0 {
+			t.Errorf("%d lists are kept that nothing reads any more", len(o.x.lists))
+		}
+	})
+}

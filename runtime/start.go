@@ -280,6 +280,7 @@ func (t *turn) join(unit int) {
 		e.Degraded = e.Degraded || s.Units[u.FirstItem+i].Degraded
 	}
 	t.emit(e)
+	delete(t.x.lists, unit) // only a compensation reads it again
 }
 
 // maxJoined is the largest output of a for_each node in bytes.
