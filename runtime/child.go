@@ -69,7 +69,7 @@ func (r *Runtime) wanted(ctx context.Context, parent head, c child) error {
 		return nil, nil
 	})
 	if err == nil && !wanted {
-		r.cancelChild(parent, c.id, undo)
+		r.cancelChild(parent, c.id, undo) //nolint:contextcheck // the cancel outlives what noticed that it is due
 	}
 	return err
 }

@@ -239,3 +239,29 @@ func TestListsOfItemsLeaveMemoryWithTheirItems(t *testing.T) {
 		}
 	})
 }
+
+// What was approved is what runs, also where a node starts before all of its dependencies have ended and its expressions
+// say something else by then.
+func TestWhatWasApprovedIsWhatRuns(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read","inputs":{"take":"30s"}},
+			{"id":"pay","capability":"r.once","safety_level":"review","trigger_rule":"one_success","depends_on":["a"],"inputs":{"id":"${nodes.b.status}"}}]}`)
+		open, err := p.Reviews(t.Context())
+		if err != nil || len(open) != 1 || string(open[0].Inputs) != `{"id":"running"}` {
+			t.Fatalf("%+v %v", open, err)
+		}
+		time.Sleep(time.Minute)
+		if open, err = p.Reviews(t.Context()); err != nil || string(open[0].Inputs) != `{"id":"running"}` {
+			t.Fatalf("what is asked changes: %+v %v", open, err)
+		}
+		if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true, By: "ada"}); err != nil {
+			t.Fatal(err)
+		}
+		p.rest(t, id)
+		if w.calls("once", "running") != 1 || w.calls("once", "") != 1 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}

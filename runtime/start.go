@@ -177,13 +177,11 @@ func (t *turn) launch(unit, attempt int, target *plan.Target, inputs json.RawMes
 	t.step.launches = append(t.step.launches, launch{unit: unit, attempt: attempt, target: target, inputs: inputs, key: key, at: t.now})
 }
 
-// ask holds a unit until a person decides.
+// ask holds a unit until a person decides, and with it the inputs that he is asked about.
 func (t *turn) ask(unit int, question string, inputs json.RawMessage) {
 	e := t.x.state.Event(schemas.EventNodeHeld, unit)
 	e.Reason, e.Text = schemas.ReasonReview, question
-	if len(inputs) <= MaxInline {
-		e.Data = schemas.Value(inputs)
-	}
+	e.Data = schemas.Value(inputs)
 	if d := t.x.state.Node(unit).Expires.Std(); d > 0 {
 		e.Due = new(t.now.Add(d))
 	}

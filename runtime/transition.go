@@ -163,7 +163,7 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 			x.state = nil
 			return step{}, t.err
 		}
-		err := t.commit()
+		err := t.commit() //nolint:contextcheck // cancels of children outlive the commit
 		if err == nil && !t.committed && how != visit && slices.ContainsFunc(requests, (*request).asked) {
 			err = r.current(ctx, x) // nothing was to be done, or everything refused, by a state that may be stale
 		}

@@ -156,7 +156,7 @@ func (t *turn) due() time.Time {
 		return t.now
 	}
 	wake := s.Wake(t.now)
-	if s.Children() > 0 && !s.Status.Terminal() {
+	if s.Children() > 0 && !s.Status.Terminal() && s.Status != schemas.StatusSuspended { // resume looks after them again
 		look := t.now.Add(childPoll)
 		if t.how == visit && s.Status == schemas.StatusCancelling {
 			look = t.now // an owner has to cancel them

@@ -349,6 +349,9 @@ func nodeHeld(s *State, unit int, e *schemas.Event) {
 	u.Reason, u.Error, u.Question, u.Phase = e.Reason, e.Error, e.Text, PhaseRun
 	u.TotalDue = time.Time{} // it stands still until somebody decides
 	u.CallMS += e.DurationMS
+	if len(e.Data) > 0 { // what a person is asked about is what runs, whatever else the expressions may say by then
+		u.Inputs, u.InputsOf = schemas.Object(e.Data), u.Fallback
+	}
 	if u.First.IsZero() {
 		u.First = e.At
 	}
