@@ -32,7 +32,7 @@ type Submission struct {
 	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=wait up to so long for the result (default 20; 0 returns at once; the server may cap it)"`
 	Priority       int    `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5,description=1 is first and 5 last (default 3)"`
 	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=submitting the same plan with the same key again returns the same execution"`
-	OnReview       string `json:"on_review,omitempty" jsonschema:"enum=return,enum=ask,description=what to do when a person must decide: return (default) or ask through this client"`
+	OnReview       string `json:"on_review,omitempty" jsonschema:"enum=return,description=what to do when a person must decide: return; waiting_for then names the review"`
 }
 
 // defaultWait keeps a call below the shortest wall of the common clients.

@@ -1,0 +1,115 @@
+package machine
+
+import (
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+func created(s *State, _ int, e *schemas.Event) {
+	s.Status, s.Created, s.Priority = schemas.StatusPending, e.At, e.Priority
+	if e.Due != nil {
+		s.Deadline = *e.Due
+	}
+}
+
+func started(s *State, _ int, e *schemas.Event) {
+	s.Status, s.Started = schemas.StatusRunning, e.At
+	s.queueClocks(e.At)
+}
+
+func suspending(s *State, _ int, e *schemas.Event) {
+	s.Status, s.Reason, s.Now = schemas.StatusSuspending, e.Reason, e.Name == SuspendNow
+}
+
+// Modes of a suspend, as Event.Name.
+const (
+	SuspendDrain = "drain"
+	SuspendNow   = "now"
+)
+
+func suspended(s *State, _ int, e *schemas.Event) {
+	s.Status, s.Suspended, s.Now = schemas.StatusSuspended, e.At, false
+	if e.Reason != "" {
+		s.Reason = e.Reason
+	}
+}
+
+func resumed(s *State, _ int, e *schemas.Event) {
+	if !s.Suspended.IsZero() && !s.Deadline.IsZero() {
+		s.Deadline = s.Deadline.Add(e.At.Sub(s.Suspended))
+	}
+	s.Suspended, s.Now, s.Reason, s.Recoveries = time.Time{}, false, e.Reason, 0
+	s.Status = schemas.StatusRunning
+	if s.Started.IsZero() {
+		s.Started = e.At
+	}
+	s.queueClocks(e.At)
+}
+
+func cancelling(s *State, _ int, e *schemas.Event) {
+	s.Status, s.Reason, s.Suspended, s.Cancelled = schemas.StatusCancelling, e.Reason, time.Time{}, true
+	s.Undo = e.Name == CancelUndo
+	if e.Due != nil {
+		s.GraceUntil = *e.Due
+	}
+}
+
+// CancelUndo as Event.Name of a cancel compensates what succeeded.
+const CancelUndo = "compensate"
+
+func recovered(s *State, _ int, _ *schemas.Event) {
+	s.Recoveries++
+	s.Takeovers++
+}
+
+// signalled hands the signal to every node that waits for it; where none does, it is kept for the next one that will.
+func signalled(s *State, _ int, e *schemas.Event) {
+	waiting := s.listening[e.Name]
+	delete(s.listening, e.Name)
+	s.Signals = append(s.Signals, Signal{Name: e.Name, At: e.At, Data: e.Data})
+	for _, unit := range waiting {
+		if u := &s.Units[unit]; u.Status == schemas.NodeRunning && u.Signal == 0 { // others have stopped waiting since
+			u.Signal = len(s.Signals)
+			s.Signals[u.Signal-1].Taken = true
+			s.delivered.push(unit)
+		}
+	}
+}
+
+func compensating(s *State, _ int, e *schemas.Event) {
+	s.Status, s.GraceUntil = schemas.StatusCompensating, time.Time{}
+	for i := range s.Units {
+		if u := &s.Units[i]; !u.Status.Ended() {
+			s.drop(i, e)
+		}
+	}
+	s.clearQueues()
+	s.planUndo()
+}
+
+func (s *State) clearQueues() {
+	s.ready, s.local, s.doomed, s.joins, s.delivered = [schemas.PriorityLast]queue{}, queue{}, queue{}, queue{}, queue{}
+	s.timers, s.retries = nil, nil
+}
+
+// drop counts a unit as cancelled because its execution is over; nobody who waits for it is told.
+func (s *State) drop(unit int, e *schemas.Event) {
+	u := &s.Units[unit]
+	s.tally(unit, -1)
+	u.Status, u.Since, u.Ended, u.Calling = schemas.NodeCancelled, e.At, e.At, false
+	u.Due, u.TotalDue, u.QueueDue, u.Reason, u.Question = time.Time{}, time.Time{}, time.Time{}, "", ""
+	s.tally(unit, 1)
+}
+
+func finished(s *State, _ int, e *schemas.Event) {
+	for i := range s.Units {
+		if u := &s.Units[i]; !u.Status.Ended() {
+			s.drop(i, e)
+		}
+	}
+	s.clearQueues()
+	s.undo = nil
+	s.Status, s.Finished, s.Output, s.OutputRef, s.Error = e.Status, e.At, e.Output, e.OutputRef, e.Error
+	s.GraceUntil, s.Suspended = time.Time{}, time.Time{}
+}

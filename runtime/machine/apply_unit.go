@@ -1,0 +1,263 @@
+package machine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+)
+
+func nodeReused(s *State, unit int, e *schemas.Event) {
+	s.change(unit, schemas.NodeSucceeded, e, false)
+	s.result(unit, e).Reason = reused
+}
+
+func nodeStarted(s *State, unit int, e *schemas.Event) {
+	n := s.Node(unit)
+	calls := s.Target(unit) != nil
+	u := s.change(unit, schemas.NodeRunning, e, calls)
+	u.Attempts, u.Error, u.Child = e.Attempt, nil, e.Child
+	s.Calls++
+	if u.First.IsZero() {
+		u.First = e.At
+	}
+	if d := n.TotalTimeout.Std(); d > 0 && u.TotalDue.IsZero() && u.Phase == PhaseRun {
+		u.TotalDue = e.At.Add(d)
+		s.timers.push(u.TotalDue, unit)
+	}
+	if e.Due != nil {
+		u.Due = *e.Due
+		s.timers.push(u.Due, unit)
+	}
+	if n.Kind == plan.KindWaitFor {
+		s.take(unit)
+	}
+}
+
+// take gives a wait_for unit the first signal of its event that nobody has, or has it listen.
+func (s *State) take(unit int) {
+	for i := range s.Signals {
+		if sig := &s.Signals[i]; !sig.Taken && sig.Name == s.Node(unit).Event {
+			sig.Taken = true
+			s.Units[unit].Signal = i + 1
+			break
+		}
+	}
+	s.listen(unit)
+}
+
+func nodeSucceeded(s *State, unit int, e *schemas.Event) {
+	s.change(unit, schemas.NodeSucceeded, e, false)
+	u := s.result(unit, e)
+	u.Phase = PhaseRun
+	if u.Expanded {
+		for i := range u.Count { // the list has them now
+			item := &s.Units[u.FirstItem+i]
+			if s.Node(u.FirstItem+i).Compensate == nil {
+				item.Output, item.OutputRef, item.Text = nil, nil, ""
+			}
+		}
+	}
+}
+
+// result takes over what a unit produced.
+func (s *State) result(unit int, e *schemas.Event) *Unit {
+	u := &s.Units[unit]
+	u.Output, u.Text, u.OutputRef, u.ServedBy, u.Degraded = e.Output, e.Text, e.OutputRef, e.ServedBy, e.Degraded
+	u.Error = nil
+	u.CallMS += e.DurationMS
+	if u.First.IsZero() {
+		u.First = e.At
+	}
+	s.Bytes += u.bytes()
+	s.Degraded = s.Degraded || e.Degraded
+	return u
+}
+
+func attemptFailed(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeBackingOff, e, false)
+	u.Failures++
+	s.later(unit, e)
+}
+
+func nodePostponed(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeBackingOff, e, false)
+	u.Reason = e.Reason
+	s.later(unit, e)
+}
+
+// later makes a unit that backs off due again.
+func (s *State) later(unit int, e *schemas.Event) {
+	u := &s.Units[unit]
+	u.Error = e.Error
+	u.CallMS += e.DurationMS
+	u.Due = e.At
+	if e.Due != nil {
+		u.Due = *e.Due
+	}
+	s.retries.push(u.Due, unit)
+}
+
+func attemptLost(s *State, unit int, e *schemas.Event) { s.change(unit, schemas.NodeReady, e, false) }
+
+func nodeFellBack(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeReady, e, false)
+	u.Fallback, u.Failures, u.Phase, u.Error = e.Fallback, 0, PhaseRun, e.Error
+	u.Approved = false       // that was another call
+	u.TotalDue = time.Time{} // it has its own
+	u.CallMS += e.DurationMS
+}
+
+func nodeVerifying(s *State, unit int, e *schemas.Event) {
+	s.Units[unit].Phase = PhaseVerify
+	u := s.change(unit, schemas.NodeReady, e, false)
+	u.Failures, u.Spent, u.Error = 0, u.Failures+1, e.Error
+	u.CallMS += e.DurationMS
+}
+
+// nodeNotDone with a due time calls the unit again then; without one at once.
+func nodeNotDone(s *State, unit int, e *schemas.Event) {
+	status := schemas.NodeReady
+	if e.Due != nil {
+		status = schemas.NodeBackingOff
+	}
+	s.Units[unit].Phase = PhaseRun
+	u := s.change(unit, status, e, false)
+	u.Failures, u.Spent = u.Spent, 0
+	if !u.TotalDue.IsZero() {
+		s.timers.push(u.TotalDue, unit)
+	}
+	if e.Due != nil {
+		s.later(unit, e)
+		return
+	}
+	u.Error = nil
+	u.CallMS += e.DurationMS
+}
+
+func nodeHeld(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeHeld, e, false)
+	u.Reason, u.Error, u.Question, u.Phase = e.Reason, e.Error, e.Text, PhaseRun
+	u.TotalDue = time.Time{} // it stands still until somebody decides
+	u.CallMS += e.DurationMS
+	if len(e.Data) > 0 { // what a person is asked about is what runs, whatever else the expressions may say by then
+		u.Inputs, u.InputsOf = schemas.Object(e.Data), u.Fallback
+	}
+	if u.First.IsZero() {
+		u.First = e.At
+	}
+	if e.Due != nil {
+		u.Due = *e.Due
+		s.timers.push(u.Due, unit)
+	}
+}
+
+// Decisions of a review, as Event.Name.
+const (
+	Approve = "approve"
+	Reject  = "reject"
+)
+
+func reviewDecided(s *State, unit int, e *schemas.Event) {
+	switch {
+	case e.Name != Approve:
+		nodeFailed(s, unit, e)
+	case s.Node(unit).Kind == plan.KindReview:
+		nodeSucceeded(s, unit, e)
+	default:
+		u := s.change(unit, schemas.NodeReady, e, false)
+		u.Approved, u.First = true, e.At // its time begins here
+		if len(e.Data) > 0 {
+			u.Inputs, u.InputsOf = schemas.Object(e.Data), u.Fallback
+		}
+	}
+}
+
+func nodeFailed(s *State, unit int, e *schemas.Event) {
+	if e.Error == nil {
+		e.Error = schemas.Errorf(schemas.CodeInternal, "no reason was given")
+	}
+	u := s.change(unit, schemas.NodeFailed, e, false)
+	u.Error = e.Error
+	u.CallMS += e.DurationMS
+	if s.IsItem(unit) {
+		return // its node judges
+	}
+	p := &s.program.Nodes[unit]
+	if p.OnError != schemas.OnErrorContinue && !s.Failing {
+		s.Failing = true
+		s.Undo = p.OnError == schemas.OnErrorCompensate
+		s.Error = e.Error.With(func(c *schemas.Error) { c.Message = fmt.Sprintf("node %q: %s", e.Node, c.Message) })
+	}
+}
+
+func nodeSkipped(s *State, unit int, e *schemas.Event) {
+	s.change(unit, schemas.NodeSkipped, e, false).Reason = e.Reason
+}
+
+func nodeCancelled(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeCancelled, e, false)
+	u.Error = e.Error
+	u.CallMS += e.DurationMS
+}
+
+func nodePatched(s *State, unit int, e *schemas.Event) {
+	p := e.Patch
+	switch {
+	case p.Skip:
+		s.change(unit, schemas.NodeSkipped, e, false).Reason = "patched"
+	case len(p.Output) > 0 || e.OutputRef != nil:
+		s.change(unit, schemas.NodeSucceeded, e, false)
+		s.result(unit, &schemas.Event{At: e.At, Output: p.Output, OutputRef: e.OutputRef}).Reason = "patched"
+	default:
+		if len(p.Inputs) > 0 {
+			s.Units[unit].Inputs, s.Units[unit].InputsOf = p.Inputs, 0
+			s.Units[unit].Approved = false
+		}
+		u := s.change(unit, schemas.NodeReady, e, false)
+		u.Approved = u.Approved && u.Fallback == 0
+		u.Failures, u.Fallback, u.Phase, u.TotalDue, u.First = 0, 0, PhaseRun, time.Time{}, time.Time{}
+	}
+}
+
+func nodeCompensating(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeCompensating, e, true)
+	if u.Phase != PhaseUndo {
+		u.Phase, u.Failures = PhaseUndo, 0 // what the node itself spent is another matter
+	}
+	u.Attempts = e.Attempt
+}
+
+// compensationFailed with a due time is tried again then; without one it is over. A reason says why it spent no attempt.
+func compensationFailed(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeCompensating, e, false)
+	u.Error = e.Error
+	u.CallMS += e.DurationMS
+	if e.Due != nil {
+		if e.Reason == "" {
+			u.Failures++
+		}
+		u.Due = *e.Due
+		s.timers.push(u.Due, unit)
+		return
+	}
+	s.change(unit, schemas.NodeSucceeded, e, false)
+	u.Error, u.Phase = e.Error, PhaseUndone
+	s.undone(unit)
+}
+
+func nodeCompensated(s *State, unit int, e *schemas.Event) {
+	u := s.change(unit, schemas.NodeCompensated, e, false)
+	u.Phase = PhaseUndone
+	u.CallMS += e.DurationMS
+	s.undone(unit)
+}
+
+// undone takes the unit off the list: it is always the last one.
+func (s *State) undone(unit int) {
+	s.Recoveries = 0
+	if n := len(s.undo); n > 0 && s.undo[n-1] == unit {
+		s.undo = s.undo[:n-1]
+	}
+}
