@@ -27,6 +27,7 @@ build: ## bin/runplane
 test: npm ## every test; what README promises and .ci/run runs
 	@[ -n "$(RACE)" ] || echo "make test: no C compiler, so the race detector is off"
 	@if [ -e "$(RUNPLANE_NPM)/.runplane" ]; then export RUNPLANE_REQUIRE_NPM=1; fi; \
+	if command -v redis-server >/dev/null; then export RUNPLANE_REQUIRE_REDIS=1; else echo "make test: no redis-server, so tests of the shared store are skipped"; fi; \
 	set -x; go test $(RACE) -timeout 15m $(PACKAGES)
 
 npm: ## the pinned npm packages that tests use

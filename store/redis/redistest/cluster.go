@@ -1,0 +1,77 @@
+package redistest
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Shards is a Redis Cluster of masters without replicas.
+type Shards struct {
+	Masters []*Server
+}
+
+// Cluster starts a cluster of three masters and returns when each of them knows all slots to be served.
+func Cluster(t testing.TB, config ...string) *Shards {
+	t.Helper()
+	c := &Shards{}
+	for range 3 {
+		c.Masters = append(c.Masters, start(t, nil, func(_, bus int) []string {
+			return append([]string{
+				"cluster-enabled yes", fmt.Sprintf("cluster-port %d", bus), "cluster-node-timeout 3000", "cluster-config-file nodes.conf",
+			}, config...)
+		}))
+	}
+	const slots = 16384
+	for i, m := range c.Masters {
+		first, behind := i*slots/len(c.Masters), (i+1)*slots/len(c.Masters)
+		m.Do("CLUSTER", "SET-CONFIG-EPOCH", fmt.Sprint(i+1))
+		m.Do("CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(first), fmt.Sprint(behind-1))
+	}
+	for _, m := range c.Masters[1:] {
+		host, port, _ := net.SplitHostPort(m.Addr)
+		c.Masters[0].Do("CLUSTER", "MEET", host, port, bus(m))
+	}
+	c.Await()
+	return c
+}
+
+// bus is the port on which a node talks to the others, from its own line of CLUSTER NODES: "id ip:port@bus …".
+func bus(m *Server) string {
+	line, _ := m.Do("CLUSTER", "NODES").(string)
+	_, rest, _ := strings.Cut(line, "@")
+	port, _, _ := strings.Cut(rest, " ")
+	return port
+}
+
+// Await returns when every master says that the cluster is whole.
+func (c *Shards) Await() {
+	for end := time.Now().Add(deadline); ; time.Sleep(20 * time.Millisecond) {
+		whole := true
+		for _, m := range c.Masters {
+			info, err := m.Ask("CLUSTER", "INFO")
+			text, _ := info.(string)
+			whole = whole && err == nil && strings.Contains(text, "cluster_state:ok") && strings.Contains(text, "cluster_slots_ok:16384") &&
+				strings.Contains(text, fmt.Sprintf("cluster_size:%d", len(c.Masters)))
+		}
+		if whole {
+			return
+		}
+		if time.Now().After(end) {
+			c.Masters[0].t.Fatalf("the cluster was not whole within %v:\n%v", deadline, c.Masters[0].Do("CLUSTER", "NODES"))
+		}
+	}
+}
+
+// URL names all masters.
+func (c *Shards) URL() string { return "redis+cluster://" + addrs(c.Masters) }
+
+func addrs(servers []*Server) string {
+	var all []string
+	for _, s := range servers {
+		all = append(all, s.Addr)
+	}
+	return strings.Join(all, ",")
+}

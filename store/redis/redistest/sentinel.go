@@ -1,0 +1,103 @@
+package redistest
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// MasterName is what the sentinels call their master.
+const MasterName = "runplane"
+
+// Watched is a master and its replica under the eyes of sentinels, who turn the replica into the master about a second after
+// they lose sight of it.
+type Watched struct {
+	Servers   [2]*Server // the first is the master at the start
+	Sentinels [3]*Server
+}
+
+// Sentinel starts a master, its replica and three sentinels, and returns when all know of each other.
+func Sentinel(t testing.TB, config ...string) *Watched {
+	t.Helper()
+	w := &Watched{}
+	w.Servers[0] = Standalone(t, append([]string{"repl-diskless-sync-delay 0"}, config...)...)
+	host, port, _ := net.SplitHostPort(w.Servers[0].Addr)
+	w.Servers[1] = Standalone(t, append([]string{"repl-diskless-sync-delay 0", "replicaof " + host + " " + port}, config...)...)
+	for i := range w.Sentinels {
+		w.Sentinels[i] = start(t, []string{"--sentinel"}, func(int, int) []string {
+			return []string{
+				fmt.Sprintf("sentinel monitor %s %s %s 2", MasterName, host, port),
+				"sentinel down-after-milliseconds " + MasterName + " 1000",
+				"sentinel failover-timeout " + MasterName + " 5000",
+			}
+		})
+		w.Sentinels[i].Do("SENTINEL", "DEBUG", "INFO-PERIOD", "500", "PUBLISH-PERIOD", "300", "PING-PERIOD", "200", "ASK-PERIOD", "200")
+	}
+	for end := time.Now().Add(deadline); !w.acquainted(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the sentinels did not find each other within %v", deadline)
+		}
+	}
+	return w
+}
+
+// acquainted tells whether the replica follows and each sentinel knows it and the other two.
+func (w *Watched) acquainted() bool {
+	role, ok := w.Servers[1].Do("ROLE").([]any)
+	if !ok || len(role) < 4 || role[3] != "connected" {
+		return false
+	}
+	if info, _ := w.Servers[0].Do("INFO", "replication").(string); !strings.Contains(info, "state=online") {
+		return false // what is written now may not reach it
+	}
+	for _, s := range w.Sentinels {
+		facts := map[any]any{}
+		list, _ := s.Do("SENTINEL", "MASTER", MasterName).([]any)
+		for pair := range slices.Chunk(list, 2) {
+			facts[pair[0]] = pair[1]
+		}
+		if facts["num-slaves"] != "1" || facts["num-other-sentinels"] != "2" || facts["flags"] != "master" {
+			return false
+		}
+	}
+	return true
+}
+
+// Master is the server that the sentinels name the master now.
+func (w *Watched) Master() *Server {
+	for _, s := range w.Sentinels {
+		list, _ := s.Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MasterName).([]any)
+		if len(list) != 2 {
+			continue
+		}
+		for _, m := range w.Servers {
+			if m.Addr == fmt.Sprintf("%v:%v", list[0], list[1]) {
+				return m
+			}
+		}
+	}
+	w.Servers[0].t.Fatal("the sentinels name no master")
+	return nil
+}
+
+// AwaitMaster returns the new master, once it is another than old and takes writes.
+func (w *Watched) AwaitMaster(old *Server) *Server {
+	for end := time.Now().Add(deadline); ; time.Sleep(20 * time.Millisecond) {
+		if m := w.Master(); m != old {
+			if role, err := m.Ask("ROLE"); err == nil {
+				if list, ok := role.([]any); ok && list[0] == "master" {
+					return m
+				}
+			}
+		}
+		if time.Now().After(end) {
+			w.Servers[0].t.Fatalf("no failover within %v", deadline)
+		}
+	}
+}
+
+// URL names the sentinels and the master.
+func (w *Watched) URL() string { return "redis+sentinel://" + addrs(w.Sentinels[:]) + "/" + MasterName }

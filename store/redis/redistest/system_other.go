@@ -1,0 +1,14 @@
+//go:build !unix
+
+package redistest
+
+import "syscall"
+
+// There is no redis-server for these systems; signals that they do not have fail when they are sent.
+const (
+	terminate = syscall.SIGTERM
+	pause     = syscall.Signal(19)
+	resume    = syscall.Signal(18)
+)
+
+func attributes() *syscall.SysProcAttr { return nil }
