@@ -86,9 +86,16 @@ type Entry struct {
 type Wake struct {
 	Key      Key
 	At       time.Time
-	Priority int    // 1 is claimed first; 0 counts as 3
+	Priority int    // 1 to 5, see Weight; 0 counts as 3
 	Fairness string // keys of one priority take turns by this
 }
+
+// Priorities is how many there are: 1, the most urgent, to 5.
+const Priorities = 5
+
+// Weight is a priority's share of the claims while keys of several priorities wait: 16, 8, 4, 2 and 1 for 1 to 5. So the
+// more urgent go first, and none starves.
+func Weight(priority int) int { return 1 << (Priorities - priority) }
 
 // Claim leases a key in the batch that writes it; the batch conflicts if somebody else's lease is alive. The owner's own
 // is replaced.
@@ -114,6 +121,7 @@ type Batch struct {
 	Appends []Append
 	Wakes   []Wake
 	Claim   *Claim
+	Sync    bool   // must outlive the loss of a machine: where a store's durability is a choice, this batch waits for the strict one
 	Release *Lease // ends the lease; what stands in Wakes is then the key's wake, nothing there means none. A lapsed lease is no error, and changes nothing beyond what Wakes says
 }
 
@@ -132,6 +140,20 @@ type Query struct {
 	After   string // only IDs behind it in the direction of the listing; empty: from the start
 	Reverse bool   // from the highest ID to the lowest
 	Limit   int    // at most so many; 0: 100
+}
+
+// Queue counts the keys of one kind that have a wake.
+type Queue struct {
+	Due      [Priorities]int // may be claimed now, by priority: the first stands for priority 1
+	Oldest   time.Time       // since when the longest due of them is; zero: none is due
+	Leased   int             // held by a living lease
+	Sleeping int             // not due yet, held by nobody
+}
+
+// Place is where a key stands: nowhere, in the queue, or with an owner.
+type Place struct {
+	Wake  *Wake  // nil: it has none
+	Lease *Lease // nil: nobody holds it
 }
 
 // ClaimRequest asks for due keys of one kind.
@@ -167,12 +189,21 @@ type Store interface {
 	// Log reads up to limit entries of a key's log behind sequence number after; 0 reads from the start, limit 0 means 1,000.
 	Log(ctx context.Context, key Key, after int64, limit int) ([]Entry, error)
 
-	// Claim leases due keys: lowest priority number first, then in turn by fairness, then the longest due. It waits up
-	// to Wait for the first; none is no error.
+	// Claim leases due keys. While keys of several priorities wait, each priority gets its Weight's share of the claims, the most urgent
+	// first (weighted fair queuing: the next finish tag wins, the lower number on a tie; a priority without due keys saves
+	// nothing up). Within a priority fairness keys take turns (start-time fair queuing, Goyal et al. 1996, with equal costs); of
+	// one fairness key the longest due comes first. A store of several shards keeps this order in each of them, and serves the
+	// shards in turn. Claim waits up to Wait for the first key; none is no error.
 	Claim(ctx context.Context, r ClaimRequest) ([]Lease, error)
 
 	// Renew prolongs the leases by ttl from now and returns those that are no longer held.
 	Renew(ctx context.Context, leases []Lease, ttl time.Duration) (lost []Lease, err error)
+
+	// Queue counts the wakes of a kind. The numbers of a busy store are true for some instant of the call, of each shard its own.
+	Queue(ctx context.Context, kind string) (Queue, error)
+
+	// Places tells how keys stand in the queue, in the order asked.
+	Places(ctx context.Context, keys []Key) ([]Place, error)
 
 	// Take takes tokens of a limit. A positive wait means that none were taken and how long until it may work.
 	Take(ctx context.Context, l Limit) (wait time.Duration, err error)

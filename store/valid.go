@@ -35,8 +35,8 @@ func validKind(kind string) error {
 }
 
 // Valid reports ErrInvalid for what no store may accept: a bad key, two partitions, the same key twice in Puts or in
-// Wakes, a key both deleted and written, a negative TTL or version, an empty or overlong term. A batch that writes
-// nothing is valid.
+// Wakes, a key both deleted and written, a negative TTL or version, an empty or overlong term, a priority that there is
+// not. A batch that writes nothing is valid.
 func (b *Batch) Valid() error {
 	var c batchCheck
 	for i := range b.Puts {
@@ -58,7 +58,11 @@ func (b *Batch) Valid() error {
 		c.key(b.Appends[i].Key, useAppend)
 	}
 	for i := range b.Wakes {
-		c.key(b.Wakes[i].Key, useWake)
+		w := &b.Wakes[i]
+		c.key(w.Key, useWake)
+		if w.Priority < 0 || w.Priority > Priorities {
+			c.fail("wake of %q has priority %d, want 1 to %d or 0", w.Key, w.Priority, Priorities)
+		}
 	}
 	if b.Claim != nil {
 		c.key(b.Claim.Key, 0)
