@@ -191,7 +191,7 @@ type Store interface {
 
 	// Claim leases due keys. While keys of several priorities wait, each priority gets its Weight's share of the claims, the most urgent
 	// first (weighted fair queuing: the next finish tag wins, the lower number on a tie; a priority without due keys saves
-	// nothing up). Within a priority fairness keys take turns (start-time fair queuing, Goyal et al. 1996, with equal costs); of
+	// nothing up, and keeps what it was charged: its tag rises to the start of the last claim, and never falls). Within a priority fairness keys take turns (start-time fair queuing, Goyal et al. 1996, with equal costs); of
 	// one fairness key the longest due comes first. A store of several shards keeps this order in each of them, and serves the
 	// shards in turn. Claim waits up to Wait for the first key; none is no error.
 	Claim(ctx context.Context, r ClaimRequest) ([]Lease, error)

@@ -27,4 +27,6 @@
 // Wakes live on disk. Memory holds those that are due and the time of the next one, so that sleeping ones cost nothing.
 // Leases live in memory alone: the lock on the file proves that the process that granted them is gone, so an opened
 // store has none, and every due wake can be claimed at once.
+//
+// Which priority and which fairness key is next is memory's alone too: after a restart the turns begin anew.
 package bolt

@@ -2,24 +2,36 @@ package bolt
 
 import (
 	"container/heap"
-	"slices"
+
+	"github.com/runplane/runplane/store"
 )
 
-// ready holds the due wakes of one kind that nobody leases, in the order of claims: lowest priority number, then the
+// ready holds the due wakes of one kind that nobody leases, in the order of claims: the priorities by their weights, then the
 // fairness keys in turn, then the longest due.
+//
+// The priorities share the claims by self-clocked weighted fair queuing: each has a tag, where its last claim finished in a
+// virtual time in which a claim of priority p takes cost(p). The one whose next claim would finish first is next. A
+// priority with nothing due takes part from the present time on, which is where the last claim started: it neither saves up
+// claims nor loses what it was charged.
 type ready struct {
 	items  map[string]*item // by ID
-	levels []*level         // by priority, ascending
-	peak   int              // most items since items was made
+	levels [store.Priorities]level
+	now    int64 // the virtual time: the start of the last claim
+	peak   int   // most items since items was made
 }
 
 // level is one priority. A group that has items stands in turns once; it goes to the end when it was served.
 type level struct {
 	priority int
+	finish   int64 // the tag: where the last claim of the priority finished in virtual time
+	items    int
 	groups   map[string]*group
 	turns    []*group
 	head     int // turns before it were taken
 }
+
+// cost is what one claim of the priority takes of the virtual time.
+func cost(priority int) int64 { return int64(store.Weight(1) / store.Weight(priority)) }
 
 // group is a heap of one fairness key's items, longest due first.
 type group struct {
@@ -36,19 +48,26 @@ type item struct {
 	index int // in group.items
 }
 
-func newReady() ready { return ready{items: map[string]*item{}} }
+func newReady() ready {
+	r := ready{items: map[string]*item{}}
+	for i := range r.levels {
+		r.levels[i] = level{priority: i + 1, groups: map[string]*group{}}
+	}
+	return r
+}
 
 func (r *ready) len() int { return len(r.items) }
 
-// put adds the key, or moves it to where its wake now belongs.
+// put adds the key, or moves it to where its wake now belongs. A priority beyond the ends counts as the end.
 func (r *ready) put(id string, at int64, priority int, fairness []byte) {
+	priority = min(max(priority, 1), store.Priorities)
 	if it := r.items[id]; it != nil {
 		if it.at == at && it.group.level.priority == priority && it.group.fairness == string(fairness) {
 			return
 		}
 		r.remove(id)
 	}
-	l := r.level(priority)
+	l := &r.levels[priority-1]
 	g := l.groups[string(fairness)]
 	if g == nil {
 		g = &group{level: l, fairness: string(fairness)}
@@ -58,6 +77,7 @@ func (r *ready) put(id string, at int64, priority int, fairness []byte) {
 	r.items[id] = it
 	r.peak = max(r.peak, len(r.items))
 	heap.Push(g, it)
+	l.items++
 	if !g.queued {
 		g.queued = true
 		l.turns = append(l.turns, g)
@@ -68,6 +88,7 @@ func (r *ready) put(id string, at int64, priority int, fairness []byte) {
 func (r *ready) remove(id string) {
 	if it := r.items[id]; it != nil {
 		heap.Remove(it.group, it.index)
+		it.group.level.items--
 		r.forget(id)
 	}
 }
@@ -82,26 +103,62 @@ func (r *ready) forget(id string) {
 
 // pop takes the key that is to be claimed next.
 func (r *ready) pop() (id string, ok bool) {
-	for _, l := range r.levels {
-		for l.head < len(l.turns) {
-			g := l.next()
-			if len(g.items) == 0 {
-				g.queued = false
-				delete(l.groups, g.fairness)
-				continue
-			}
-			it := heap.Pop(g).(*item)
-			r.forget(it.id)
-			if len(g.items) > 0 {
-				l.turns = append(l.turns, g)
-			} else {
-				g.queued = false
-				delete(l.groups, g.fairness)
-			}
-			return it.id, true
+	l := r.turn()
+	if l == nil {
+		return "", false
+	}
+	for {
+		g := l.next()
+		if len(g.items) == 0 {
+			l.drop(g)
+			continue
+		}
+		it := heap.Pop(g).(*item)
+		l.items--
+		r.forget(it.id)
+		if len(g.items) > 0 {
+			l.turns = append(l.turns, g)
+		} else {
+			l.drop(g)
+		}
+		return it.id, true
+	}
+}
+
+// turn says which priority is served next, and charges it; nil: nothing is ready.
+func (r *ready) turn() *level {
+	var best *level
+	for i := range r.levels {
+		l := &r.levels[i]
+		if l.items == 0 {
+			l.finish = max(l.finish, r.now)
+		} else if best == nil || l.finish+cost(l.priority) < best.finish+cost(best.priority) {
+			best = l
 		}
 	}
-	return "", false
+	if best != nil {
+		r.now = best.finish
+		best.finish += cost(best.priority)
+	}
+	return best
+}
+
+// oldest is the least time of all that are ready; false: none is.
+func (r *ready) oldest() (at int64, ok bool) {
+	for i := range r.levels {
+		for _, g := range r.levels[i].groups {
+			if len(g.items) > 0 && (!ok || g.items[0].at < at) {
+				at, ok = g.items[0].at, true
+			}
+		}
+	}
+	return at, ok
+}
+
+// drop forgets a group without items that does not stand in turns any more.
+func (l *level) drop(g *group) {
+	g.queued = false
+	delete(l.groups, g.fairness)
 }
 
 // next takes the group whose turn it is out of turns.
@@ -117,14 +174,6 @@ func (l *level) next() *group {
 		l.turns, l.head = l.turns[:n], 0
 	}
 	return g
-}
-
-func (r *ready) level(priority int) *level {
-	at, ok := slices.BinarySearchFunc(r.levels, priority, func(l *level, p int) int { return l.priority - p })
-	if !ok {
-		r.levels = slices.Insert(r.levels, at, &level{priority: priority, groups: map[string]*group{}})
-	}
-	return r.levels[at]
 }
 
 func (g *group) Len() int { return len(g.items) }

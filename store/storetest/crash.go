@@ -161,6 +161,16 @@ func (c *Crasher) Renew(ctx context.Context, ls []store.Lease, ttl time.Duration
 	return during(c.now(), ctx, func(ctx context.Context) ([]store.Lease, error) { return c.inner.Renew(ctx, ls, ttl) })
 }
 
+// Queue is the wrapped store's.
+func (c *Crasher) Queue(ctx context.Context, kind string) (store.Queue, error) {
+	return during(c.now(), ctx, func(ctx context.Context) (store.Queue, error) { return c.inner.Queue(ctx, kind) })
+}
+
+// Places is the wrapped store's.
+func (c *Crasher) Places(ctx context.Context, keys []store.Key) ([]store.Place, error) {
+	return during(c.now(), ctx, func(ctx context.Context) ([]store.Place, error) { return c.inner.Places(ctx, keys) })
+}
+
 // Take is the wrapped store's.
 func (c *Crasher) Take(ctx context.Context, l store.Limit) (time.Duration, error) {
 	return during(c.now(), ctx, func(ctx context.Context) (time.Duration, error) { return c.inner.Take(ctx, l) })

@@ -1,0 +1,113 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/runplane/runplane/store"
+)
+
+// Queue counts the wakes of a kind; see store.Store. What is due is counted in memory, what sleeps in the file.
+func (s *Store) Queue(ctx context.Context, kind string) (out store.Queue, err error) {
+	q := store.Query{Kind: kind}
+	if err := q.Valid(); err != nil {
+		return out, err
+	}
+	if ctx.Err() != nil {
+		return out, ended(ctx)
+	}
+	out, leased, now, err := s.queues.count(kind)
+	if err != nil {
+		return out, err
+	}
+	err = s.view(ctx, func(tx *bbolt.Tx) error {
+		due, prefix := tx.Bucket(dueBucket).Cursor(), appendKind(nil, kind)
+		if now < math.MaxInt64 {
+			for k, _ := due.Seek(appendInstant(bytes.Clone(prefix), now+1)); bytes.HasPrefix(k, prefix); k, _ = due.Next() {
+				if out.Sleeping++; out.Sleeping%checkEvery == 0 && ctx.Err() != nil {
+					return ended(ctx)
+				}
+			}
+		}
+		wakes := tx.Bucket(wakesBucket)
+		for _, key := range leased {
+			if b := wakes.Get(appendRecordKey(nil, key)); len(b) >= 8 && parseInstant(b) > now {
+				out.Sleeping--
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// count counts what is due and what is leased, and says for which moment that is true.
+func (qs *queues) count(kind string) (out store.Queue, leased []store.Key, at int64, err error) {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	if qs.closed {
+		return out, nil, 0, store.ErrClosed
+	}
+	now := time.Now()
+	q := qs.queue(kind)
+	qs.lapse(now)
+	if err := qs.load(q, now); err != nil {
+		return out, nil, 0, err
+	}
+	for i := range q.ready.levels {
+		out.Due[i] = q.ready.levels[i].items
+	}
+	if at, ok := q.ready.oldest(); ok {
+		out.Oldest = time.Unix(0, at)
+	}
+	for key := range qs.leases.byKey {
+		if key.Kind == kind {
+			leased = append(leased, key)
+		}
+	}
+	out.Leased = len(leased)
+	return out, leased, now.UnixNano(), nil
+}
+
+// Places tells how keys stand in the queue; see store.Store.
+func (s *Store) Places(ctx context.Context, keys []store.Key) ([]store.Place, error) {
+	for _, k := range keys {
+		if err := k.Valid(); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]store.Place, len(keys))
+	s.queues.mu.Lock()
+	defer s.queues.mu.Unlock()
+	now := time.Now()
+	err := s.view(ctx, func(tx *bbolt.Tx) error {
+		wakes := tx.Bucket(wakesBucket)
+		for i, k := range keys {
+			if l := s.queues.leases.byKey[k]; l != nil && l.liveAt(now) {
+				lease := l.Lease
+				out[i].Lease = &lease
+			}
+			b := wakes.Get(appendRecordKey(nil, k))
+			if b == nil {
+				continue
+			}
+			if len(b) < 8 {
+				return fmt.Errorf("wake of %q: %w", k, errDamaged)
+			}
+			priority, fairness, err := parseWake(b[8:])
+			if err != nil {
+				return fmt.Errorf("wake of %q: %w", k, err)
+			}
+			out[i].Wake = &store.Wake{Key: k, At: time.Unix(0, parseInstant(b)), Priority: priority, Fairness: string(fairness)}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
