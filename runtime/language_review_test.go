@@ -84,7 +84,7 @@ func TestChildOfAParentThatEndedDoesNothingMore(t *testing.T) {
 		first := live(w, s)
 		id := first.submit(t, `{"plan":"v1","nodes":[`+workflow("w", "", `{"id":"t","wait":"1h"},{"id":"a","capability":"r.once","depends_on":["t"]}`)+`,{"id":"q","review":"sure?"}]}`)
 		first.stop()
-		if _, err := first.DecideReview(t.Context(), id+"/q", Decision{By: "ada"}); err != nil { // from a process that runs nothing
+		if _, err := first.DecideReview(t.Context(), first.review(t, id, "q"), Decision{By: "ada"}); err != nil { // from a process that runs nothing
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -158,7 +158,7 @@ func TestAReviewThatExpiredCannotBeApproved(t *testing.T) {
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"q","review":{"question":"sure?","expires":"1h"}}]}`)
 		p.stop()
 		time.Sleep(2 * time.Hour) // nobody is there to notice
-		if _, err := p.DecideReview(t.Context(), id+"/q", Decision{Approve: true, By: "ada"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
+		if _, err := p.DecideReview(t.Context(), p.review(t, id, "q"), Decision{Approve: true, By: "ada"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
 			t.Errorf("approved after its expiry: %v", err)
 		}
 		want(t, p.rest(t, id), schemas.StatusFailed, "", "q=failed")
@@ -170,7 +170,7 @@ func TestRerunAsksAgain(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"ask","review":"delete?","depends_on":["a"]},{"id":"del","capability":"r.once","depends_on":["ask"]}]}`)
-		if _, err := p.DecideReview(t.Context(), id+"/ask", Decision{Approve: true, By: "ada"}); err != nil {
+		if _, err := p.DecideReview(t.Context(), p.review(t, id, "ask"), Decision{Approve: true, By: "ada"}); err != nil {
 			t.Fatal(err)
 		}
 		p.rest(t, id)

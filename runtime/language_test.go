@@ -130,7 +130,7 @@ func TestReviewOfAQuestion(t *testing.T) {
 			t.Error("a review was decided twice")
 		}
 		id = p.submit(t, source)
-		if _, err := p.DecideReview(t.Context(), id+"/ask", Decision{Comment: "no", By: "ada"}); err != nil {
+		if _, err := p.DecideReview(t.Context(), p.review(t, id, "ask"), Decision{Comment: "no", By: "ada"}); err != nil {
 			t.Fatal(err)
 		}
 		e := p.rest(t, id)

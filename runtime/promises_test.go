@@ -277,7 +277,7 @@ func TestDecisionIsTheOutputOfAReview(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","review":"Sure?"}],"output":"${nodes.a.output}"}`)
-		if _, err := p.DecideReview(t.Context(), id+"/a", Decision{Approve: true, Comment: "fine", By: "ada"}); err != nil {
+		if _, err := p.DecideReview(t.Context(), p.review(t, id, "a"), Decision{Approve: true, Comment: "fine", By: "ada"}); err != nil {
 			t.Fatal(err)
 		}
 		e := p.rest(t, id)

@@ -1,9 +1,12 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,8 +16,28 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// reviewID names a review: the execution and the unit it holds.
-func reviewID(execution, unit string) string { return execution + "/" + unit }
+// reviewID names one question: the execution, the unit that it holds, and the event that asked. The event says what was
+// asked, inputs and all, so that a decision never meets another question, be it the next one of the same node.
+func reviewID(execution string, s *machine.State, unit int) string {
+	return fmt.Sprintf("%s/%s/%d", execution, s.Name(unit), s.Units[unit].Asked)
+}
+
+// question is a review id taken apart.
+type question struct {
+	id, execution, unit string
+	asked               int64
+}
+
+func parseReviewID(id string) (question, bool) {
+	q := question{id: id}
+	var rest, number string
+	var ok bool
+	q.execution, rest, _ = strings.Cut(id, "/")
+	q.unit, number, ok = strings.Cut(rest, "/")
+	asked, err := strconv.ParseInt(number, 10, 64)
+	q.asked = asked
+	return q, ok && err == nil && asked > 0 && strconv.FormatInt(asked, 10) == number
+}
 
 // Reviews lists the caller's open reviews, the oldest execution first, with what exactly will run.
 func (r *Runtime) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
@@ -48,7 +71,7 @@ func (r *Runtime) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) 
 func (r *Runtime) reviewOf(ctx context.Context, x *execution, unit int) schemas.ReviewRequest {
 	u, n := &x.state.Units[unit], x.state.Node(unit)
 	v := schemas.ReviewRequest{
-		ReviewID: reviewID(x.id, x.state.Name(unit)), ExecutionID: x.id, Name: x.head.Name, NodeID: n.ID, Question: u.Question, Since: u.Since,
+		ReviewID: reviewID(x.id, x.state, unit), ExecutionID: x.id, Name: x.head.Name, NodeID: n.ID, Question: u.Question, Since: u.Since,
 	}
 	if x.state.IsItem(unit) {
 		v.Item = new(u.Item)
@@ -74,24 +97,24 @@ type Decision struct {
 	By      string
 }
 
-// DecideReview lets a held node go on, or fails it with code denied. A review is decided once.
+// DecideReview lets a held node go on, or fails it with code denied. A review is decided once: the id of one that was
+// decided, expired or given up is refused with what became of it, whatever its node is asked by then.
 func (r *Runtime) DecideReview(ctx context.Context, id string, d Decision) (schemas.Execution, error) {
-	execution, name, ok := strings.Cut(id, "/")
+	q, ok := parseReviewID(id)
 	if !ok {
 		return schemas.Execution{}, noReview(id)
 	}
-	return r.change(ctx, execution, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
-		unit, ok := unitNamed(s, name)
+	e, err := r.change(ctx, q.execution, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		unit, ok := unitNamed(s, q.unit)
 		if !ok {
 			return nil, noReview(id)
 		}
 		u := &s.Units[unit]
-		if d.Approve && u.Reason == schemas.ReasonReview && !u.Due.IsZero() && !now.Before(u.Due) {
-			return nil, schemas.Errorf(schemas.CodeConflict, "review %q expired at %s", id, u.Due.Format(time.RFC3339)).
-				WithHint("a review without a decision counts as rejected; rerun_execution asks again")
+		if u.Asked != q.asked || !machine.Legal(schemas.EventReviewDecided, s.Status, u.Status) {
+			return nil, errNotOpen
 		}
-		if u.Status != schemas.NodeHeld || u.Reason != schemas.ReasonReview {
-			return nil, schemas.Errorf(schemas.CodeConflict, "review %q is not open: node %q is %s", id, name, u.Status).WithHint("a review is decided once")
+		if d.Approve && !u.Due.IsZero() && !now.Before(u.Due) {
+			return nil, expired(id, u.Due)
 		}
 		e := s.Event(schemas.EventReviewDecided, unit)
 		e.Name, e.Reason, e.By = machine.Approve, d.Comment, d.By
@@ -117,6 +140,69 @@ func (r *Runtime) DecideReview(ctx context.Context, id string, d Decision) (sche
 		}
 		return []schemas.Event{e}, nil
 	})
+	if errors.Is(err, errNotOpen) {
+		err = r.closedReview(ctx, q)
+	}
+	return e, err
+}
+
+// errNotOpen: the question is not what its unit is held for now.
+var errNotOpen = errors.New("the review is not open")
+
+func expired(id string, at time.Time) *schemas.Error {
+	return schemas.Errorf(schemas.CodeConflict, "review %q expired at %s", id, at.Format(time.RFC3339)).
+		WithHint("a review without a decision counts as rejected; rerun_execution asks again")
+}
+
+// closedReview says what became of a review that is not open, as the log tells.
+func (r *Runtime) closedReview(ctx context.Context, q question) error {
+	x, err := r.loadFor(ctx, q.execution)
+	if err != nil {
+		return err
+	}
+	var asked *schemas.Event
+	for after := q.asked - 1; ; {
+		entries, err := r.store.Log(ctx, executionKey(q.execution), after, 0)
+		if err != nil {
+			return storeError(err)
+		}
+		for _, entry := range entries {
+			after = entry.Seq
+			var e schemas.Event
+			if err := json.Unmarshal(entry.Value, &e); err != nil {
+				return fmt.Errorf("read event %d of %s: %w", entry.Seq, q.execution, err)
+			}
+			switch unit, ok := x.state.Unit(e.Node, e.Item); {
+			case asked == nil:
+				if e.Type != schemas.EventNodeHeld || e.Reason != schemas.ReasonReview || !ok || x.state.Name(unit) != q.unit {
+					return noReview(q.id)
+				}
+				asked = &e
+			case e.Node != "" && ok && x.state.Name(unit) == q.unit:
+				return x.became(q, asked, &e)
+			}
+		}
+		if len(entries) == 0 {
+			break
+		}
+	}
+	if asked == nil {
+		return noReview(q.id)
+	}
+	return illegal("decide a review of", q.execution, x.state.Status)
+}
+
+// became says how the first event about a unit behind a question ended that question.
+func (x *execution) became(q question, asked, e *schemas.Event) *schemas.Error {
+	const hint = "a review is decided once; get_execution_status shows what the execution waits for now, `runplane reviews` lists the open ones"
+	switch {
+	case e.Type == schemas.EventReviewDecided:
+		verb := map[string]string{machine.Approve: "approved", machine.Reject: "rejected"}[e.Name]
+		return schemas.Errorf(schemas.CodeAlreadyFinished, "review %q is not open: %s %s it at %s%s", q.id, cmp.Or(e.By, "somebody"), verb, e.At.Format(time.RFC3339), because(e.Reason)).WithHint(hint)
+	case e.Type == schemas.EventNodeFailed && asked.Due != nil && !e.At.Before(*asked.Due):
+		return expired(q.id, *asked.Due)
+	}
+	return schemas.Errorf(schemas.CodeConflict, "review %q is not open: %s ended it at %s", q.id, e.Type, e.At.Format(time.RFC3339)).WithHint(hint)
 }
 
 func because(comment string) string {

@@ -260,7 +260,7 @@ func (t *turn) view() schemas.Execution {
 	for i := range v.WaitingFor {
 		if w := &v.WaitingFor[i]; w.Reason == schemas.ReasonReview {
 			unit, _ := t.x.state.Unit(w.NodeID, w.Item)
-			w.ReviewID = reviewID(t.x.id, t.x.state.Name(unit))
+			w.ReviewID = reviewID(t.x.id, t.x.state, unit)
 		}
 	}
 	return v

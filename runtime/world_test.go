@@ -244,6 +244,22 @@ func want(t *testing.T, e schemas.Execution, status schemas.Status, output, node
 	}
 }
 
+// review is the id of the open review of a node.
+func (p *process) review(t *testing.T, id, node string) string {
+	t.Helper()
+	e, err := p.Status(t.Context(), id, "", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range e.WaitingFor {
+		if w.NodeID == node && w.ReviewID != "" {
+			return w.ReviewID
+		}
+	}
+	t.Fatalf("node %q waits for no review: %+v", node, e.WaitingFor)
+	return ""
+}
+
 func chainPlan(n int, tool string) string {
 	var b strings.Builder
 	b.WriteString(`{"plan":"v1","nodes":[`)

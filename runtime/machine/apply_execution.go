@@ -98,7 +98,7 @@ func (s *State) drop(unit int, e *schemas.Event) {
 	u := &s.Units[unit]
 	s.tally(unit, -1)
 	u.Status, u.Since, u.Ended, u.Calling = schemas.NodeCancelled, e.At, e.At, false
-	u.Due, u.TotalDue, u.QueueDue, u.Reason, u.Question = time.Time{}, time.Time{}, time.Time{}, "", ""
+	u.Due, u.TotalDue, u.QueueDue, u.Reason, u.Question, u.Asked = time.Time{}, time.Time{}, time.Time{}, "", "", 0
 	s.tally(unit, 1)
 }
 

@@ -140,6 +140,9 @@ func nodeHeld(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeHeld, e, false)
 	u.Reason, u.Error, u.Question, u.Phase = e.Reason, e.Error, e.Text, PhaseRun
 	u.TotalDue = time.Time{} // it stands still until somebody decides
+	if e.Reason == schemas.ReasonReview {
+		u.Asked = e.Seq
+	}
 	u.CallMS += e.DurationMS
 	if len(e.Data) > 0 { // what a person is asked about is what runs, whatever else the expressions may say by then
 		u.Inputs, u.InputsOf = schemas.Object(e.Data), u.Fallback

@@ -99,7 +99,7 @@ func (s *State) change(unit int, to schemas.NodeStatus, e *schemas.Event, callin
 	u := &s.Units[unit]
 	ended := u.Status.Ended()
 	s.tally(unit, -1)
-	u.Status, u.Since, u.Due, u.QueueDue, u.Reason, u.Question, u.Calling = to, e.At, time.Time{}, time.Time{}, "", "", calling
+	u.Status, u.Since, u.Due, u.QueueDue, u.Reason, u.Question, u.Asked, u.Calling = to, e.At, time.Time{}, time.Time{}, "", "", 0, calling
 	s.tally(unit, 1)
 	switch {
 	case to == schemas.NodeReady:

@@ -82,6 +82,7 @@ type Unit struct {
 	QueueDue  time.Time          `json:"queue,omitzero"` // when queue_timeout is over
 	Reason    string             `json:"r,omitempty"`    // why it is held or was skipped
 	Question  string             `json:"ask,omitempty"`
+	Asked     int64              `json:"aq,omitempty"`  // while a review holds it: the event that asked
 	Signal    int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
 	Child     string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
 	Inputs    schemas.Object     `json:"in,omitempty"`  // patched, or what a reviewer put in their place

@@ -1,0 +1,106 @@
+package runtime
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// refused asserts that a decision is refused with the code, in words that say what became of the review.
+func (p *process) refused(t *testing.T, id string, code schemas.Code, words string) {
+	t.Helper()
+	_, err := p.DecideReview(t.Context(), id, Decision{Approve: true, By: "ada"})
+	if !errors.Is(err, &schemas.Error{Code: code}) || !strings.Contains(err.Error(), words) {
+		t.Errorf("review %s: %v, want %s: … %s", id, err, code, words)
+	}
+}
+
+// The second yes to one question is no yes to the next one of the same node: neither to that about its fallback, nor to
+// that about its next try.
+func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"own","fail":9},
+			"on_error":"suspend","fallback":[{"capability":"r.idempotent","inputs":{"id":"other","fail":9}}]}]}`)
+		own := p.review(t, id, "pay")
+		yes := Decision{Approve: true, By: "ada", Comment: "fine"}
+		if _, err := p.DecideReview(t.Context(), own, yes); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		fallback := p.review(t, id, "pay")
+		p.refused(t, own, schemas.CodeAlreadyFinished, "ada approved it")
+		if w.calls("idempotent", "") != 0 {
+			t.Errorf("one yes was good for two calls: %v", w.ledger)
+		}
+		if _, err := p.DecideReview(t.Context(), fallback, yes); err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, id), schemas.StatusSuspended, "", "pay=held")
+		if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"pay": {Inputs: schemas.Object(`{"id":"third"}`)}}}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		again := p.review(t, id, "pay")
+		for _, old := range []string{own, fallback} {
+			p.refused(t, old, schemas.CodeAlreadyFinished, "fine")
+		}
+		if _, err := p.DecideReview(t.Context(), again, Decision{By: "ada", Comment: "enough"}); err != nil {
+			t.Fatal(err)
+		}
+		p.refused(t, again, schemas.CodeAlreadyFinished, "ada rejected it")
+		if w.calls("", "third") != 0 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}
+
+// An id that is not, or no longer, that of a question is refused with what is true of it.
+func TestReviewsThatAreNotOpen(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		source := `{"plan":"v1","nodes":[{"id":"q","review":{"question":"sure?","expires":"1h"}},{"id":"a","capability":"r.read"}]}`
+		id := p.submit(t, source)
+		open := p.review(t, id, "q")
+		for _, never := range []string{"", id, id + "/q", id + "/q/", id + "/q/0", id + "/q/+4", id + "/q/1", id + "/q/999", id + "/a/4", id + "/zzz/4", strings.Replace(open, "/q/", "/a/", 1), "x" + open} {
+			p.refused(t, never, schemas.CodeNotFound, "")
+		}
+		time.Sleep(2 * time.Hour)
+		p.refused(t, open, schemas.CodeConflict, "expired")
+		id = p.submit(t, source)
+		open = p.review(t, id, "q")
+		if _, err := p.Cancel(t.Context(), id, CancelOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		p.refused(t, open, schemas.CodeAlreadyFinished, "cancelled")
+		if _, err := p.DecideReview(WithCaller(t.Context(), Caller{Principal: "somebody else"}), open, Decision{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+			t.Errorf("somebody else's review: %v", err)
+		}
+	})
+}
+
+// A question is the same after another process took the execution over: its id still decides it.
+func TestReviewSurvivesItsProcess(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		first := live(w, s)
+		id := first.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review"}]}`)
+		open := first.review(t, id, "pay")
+		first.stop()
+		second := live(w, s)
+		defer second.stop()
+		if got := second.review(t, id, "pay"); got != open {
+			t.Errorf("the review is %s now, it was %s", got, open)
+		}
+		if _, err := second.DecideReview(t.Context(), open, Decision{Approve: true, By: "ada"}); err != nil {
+			t.Fatal(err)
+		}
+		want(t, second.rest(t, id), schemas.StatusSucceeded, "", "pay=succeeded")
+	})
+}
