@@ -82,7 +82,7 @@ func (r *Runtime) reviewOf(ctx context.Context, x *execution, unit int) schemas.
 	if target := x.state.Target(unit); target != nil {
 		v.Capability = target.Name()
 		t := &turn{r: r, x: x, ctx: ctx}
-		if inputs, err := t.bind(target, patchedInputs(u), t.scope(unit)); err == nil {
+		if inputs, err := t.bind(target, t.scope(unit)); err == nil {
 			v.Inputs = schemas.Object(inputs)
 		}
 	}

@@ -104,3 +104,32 @@ func TestReviewSurvivesItsProcess(t *testing.T) {
 		want(t, second.rest(t, id), schemas.StatusSucceeded, "", "pay=succeeded")
 	})
 }
+
+// What is asked about may be large: it is shown, runs and is kept in a record of its own.
+func TestReviewOfLargeInputs(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		large := strings.Repeat("x", 2*MaxInline)
+		id := p.submit(t, `{"plan":"v1","inputs":{"x":"`+large+`"},"nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"${inputs.x}"}}]}`)
+		open, err := p.Reviews(t.Context())
+		if err != nil || len(open) != 1 || string(open[0].Inputs) != `{"id":"`+large+`"}` {
+			t.Fatalf("%.80v %v", open, err)
+		}
+		events, err := p.Events(t.Context(), id, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if held := events.Events[len(events.Events)-1]; len(held.Data) > 0 || held.DataRef == nil || held.DataRef.Bytes <= len(large) {
+			t.Errorf("%+v", held)
+		}
+		mended := strings.Repeat("y", 2*MaxInline)
+		if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true, By: "ada", Inputs: schemas.Object(`{"id":"` + mended + `"}`)}); err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "pay=succeeded")
+		if w.calls("once", mended) != 1 || w.calls("", "") != 1 {
+			t.Errorf("%d calls", w.calls("", ""))
+		}
+	})
+}

@@ -79,11 +79,12 @@ func (t *turn) start(unit int) {
 		t.ask(unit, question, nil)
 		return
 	case plan.KindWorkflow:
-		inputs, err := n.Inputs.Render(sc, t.r.limits.Plan)
+		inputs, err := sc.workflowInputs()
 		if err != nil {
 			t.fail(unit, "inputs", err)
 			return
 		}
+		t.fix(unit, &e, inputs)
 		e.Child = t.r.newID()
 		t.step.children = append(t.step.children, child{unit: unit, id: e.Child, inputs: inputs})
 	}
@@ -130,7 +131,7 @@ func (t *turn) call(unit int) {
 	case u.Fallback > 0:
 		field = fmt.Sprintf("fallback/%d/inputs", u.Fallback-1)
 	}
-	inputs, err := t.bind(target, patchedInputs(u), t.scope(unit))
+	inputs, err := t.bind(target, t.scope(unit))
 	if err != nil {
 		t.fail(unit, field, err)
 		return
@@ -144,16 +145,19 @@ func (t *turn) call(unit int) {
 	if target != &n.Target {
 		e.Capability = target.Name()
 	}
+	if u.Phase == machine.PhaseRun {
+		t.fix(unit, &e, inputs)
+	}
 	t.emit(e)
 	t.launch(unit, e.Attempt, target, inputs)
 }
 
-// patchedInputs are what somebody decided in place of the plan's inputs of the call that is next; empty: nothing.
-func patchedInputs(u *machine.Unit) schemas.Object {
-	if u.Phase != machine.PhaseRun || u.InputsOf != u.Fallback {
-		return nil
+// fix puts a unit's inputs into the event that starts it, for its attempts to come, where its expressions could say
+// something else by then: attempts under one key send the same.
+func (t *turn) fix(unit int, e *schemas.Event, inputs json.RawMessage) {
+	if fixed, ref := t.x.state.Fixed(unit); len(fixed) == 0 && ref == nil && t.x.state.Unsettled(unit) {
+		e.Data = schemas.Value(inputs)
 	}
-	return u.Inputs
 }
 
 func (t *turn) launch(unit, attempt int, target *plan.Target, inputs json.RawMessage) {
@@ -161,8 +165,8 @@ func (t *turn) launch(unit, attempt int, target *plan.Target, inputs json.RawMes
 	if t.x.state.IsItem(unit) {
 		key += fmt.Sprintf("/%d", t.x.state.Units[unit].Item)
 	}
-	if patched := patchedInputs(&t.x.state.Units[unit]); len(patched) > 0 { // another effect than the one before
-		sum := sha256.Sum256(patched)
+	if u := &t.x.state.Units[unit]; u.Mended && u.Phase == machine.PhaseRun && u.InputsOf == u.Fallback { // another effect than the one before
+		sum := sha256.Sum256(inputs)
 		key += fmt.Sprintf("/%x", sum[:6])
 	}
 	switch t.x.state.Units[unit].Phase {
@@ -189,13 +193,10 @@ func (t *turn) ask(unit int, question string, inputs json.RawMessage) {
 }
 
 // bind makes a call's arguments and checks them against the schema that the plan was accepted with.
-func (t *turn) bind(target *plan.Target, patched schemas.Object, sc scope) (json.RawMessage, error) {
-	inputs := json.RawMessage(patched)
-	if len(inputs) == 0 {
-		var err error
-		if inputs, err = target.Inputs.Render(sc, t.r.limits.Plan); err != nil {
-			return nil, err
-		}
+func (t *turn) bind(target *plan.Target, sc scope) (json.RawMessage, error) {
+	inputs, err := sc.inputs(target)
+	if err != nil {
+		return nil, err
 	}
 	if problem := target.CheckInputs(inputs); problem != nil {
 		return nil, problem
@@ -237,6 +238,12 @@ func (t *turn) expand(unit int) {
 	}
 	e := t.x.state.Event(schemas.EventNodeExpanded, unit)
 	e.Count = len(list)
+	if t.x.state.Unsettled(unit) { // it would say something else when it is read again
+		if e.Data, err = schemas.Encode(list); err != nil {
+			t.err = fmt.Errorf("encode list: %w", err)
+			return
+		}
+	}
 	t.emit(e)
 }
 
@@ -299,7 +306,7 @@ func (t *turn) itemOutput(unit int) ([]byte, error) {
 func (t *turn) undo(unit int) {
 	s := t.x.state
 	target := s.Node(unit).Compensate
-	inputs, err := t.bind(target, nil, t.scope(unit))
+	inputs, err := t.bind(target, t.scope(unit))
 	if errors.Is(err, errStore) {
 		t.err = err
 		return

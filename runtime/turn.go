@@ -66,7 +66,7 @@ func (t *turn) external(e *schemas.Event) {
 		e.Text = ""
 	}
 	name, limit, unit := outputNode, schemas.MaxExecutionOutput, -1
-	if e.Type != schemas.EventFinished {
+	if machine.AboutNode(e.Type) {
 		unit, _ = t.x.state.Unit(e.Node, e.Item)
 		name, limit = t.x.state.Name(unit), MaxInline
 	}
@@ -74,6 +74,11 @@ func (t *turn) external(e *schemas.Event) {
 		patch := *e.Patch
 		e.Output, patch.Output = patch.Output, nil
 		e.Patch = &patch
+	}
+	if len(e.Data) > MaxInline && unit >= 0 && e.Type != schemas.EventReviewDecided { // of which the next event may be the call
+		kept := fmt.Sprintf("%s$%d", name, e.Seq)
+		t.batch.Puts = append(t.batch.Puts, store.Put{Key: outputKey(t.x.id, kept), Value: e.Data, Version: store.AnyVersion})
+		e.DataRef, e.Data = &schemas.OutputRef{NodeID: kept, Bytes: len(e.Data)}, nil
 	}
 	if len(e.Output) <= limit {
 		return

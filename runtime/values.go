@@ -44,13 +44,40 @@ func (s scope) Item() (*plan.Value, int) {
 	return plan.NewValue(list[u.Item]), u.Item
 }
 
+// inputs are what the unit's next call of the target sends, not yet checked.
+func (s scope) inputs(target *plan.Target) (json.RawMessage, error) {
+	if target != s.x.state.Node(s.unit).Compensate {
+		inputs, ref := s.x.state.Fixed(s.unit)
+		if fixed, err := s.kept(schemas.Value(inputs), ref); len(fixed) > 0 || err != nil {
+			return fixed, err
+		}
+	}
+	return target.Inputs.Render(s, s.r.limits.Plan)
+}
+
+// workflowInputs are what the plan within the unit is given.
+func (s scope) workflowInputs() (json.RawMessage, error) {
+	return s.inputs(&s.x.state.Node(s.unit).Target)
+}
+
+// kept is what the log holds, or the record that stands in for it.
+func (s scope) kept(inline schemas.Value, ref *schemas.OutputRef) (json.RawMessage, error) {
+	if ref == nil {
+		return json.RawMessage(inline), nil
+	}
+	return s.r.output(s.ctx, s.x.id, ref.NodeID, nil, ref)
+}
+
 // list is what a for_each node runs over.
 func (s scope) list(node int) ([]json.RawMessage, error) {
 	if list, ok := s.x.lists[node]; ok {
 		return list, nil
 	}
-	n := &s.x.program.Nodes[node]
-	raw, err := n.ForEach.Render(scope{ctx: s.ctx, r: s.r, x: s.x, unit: node}, s.r.limits.Plan)
+	n, u := &s.x.program.Nodes[node], &s.x.state.Units[node]
+	raw, err := s.kept(u.List, u.ListRef)
+	if len(raw) == 0 && err == nil {
+		raw, err = n.ForEach.Render(scope{ctx: s.ctx, r: s.r, x: s.x, unit: node}, s.r.limits.Plan)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -64,6 +64,7 @@ type Event struct {
 	Priority   int        `json:"priority,omitempty"`
 	Name       string     `json:"name,omitempty" jsonschema:"description=name of a signal"`
 	Data       Value      `json:"data,omitempty"`
+	DataRef    *OutputRef `json:"data_ref,omitempty" jsonschema:"description=data that is too large to stand here"`
 	Patch      *NodePatch `json:"patch,omitempty"`
 	Count      int        `json:"count,omitempty" jsonschema:"description=items of a for_each"`
 	Fallback   int        `json:"fallback,omitempty" jsonschema:"description=which entry of the fallback list serves now; from 1"`

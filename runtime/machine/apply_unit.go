@@ -18,6 +18,7 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 	calls := s.Target(unit) != nil
 	u := s.change(unit, schemas.NodeRunning, e, calls)
 	u.Attempts, u.Error, u.Child = e.Attempt, nil, e.Child
+	u.fix(e, false)
 	s.Calls++
 	if u.First.IsZero() {
 		u.First = e.At
@@ -51,7 +52,11 @@ func nodeSucceeded(s *State, unit int, e *schemas.Event) {
 	s.change(unit, schemas.NodeSucceeded, e, false)
 	u := s.result(unit, e)
 	u.Phase = PhaseRun
+	u.Inputs, u.InputsRef = nil, nil
 	if u.Expanded {
+		if s.Node(unit).Compensate == nil {
+			u.List, u.ListRef = nil, nil
+		}
 		for i := range u.Count { // the list has them now
 			item := &s.Units[u.FirstItem+i]
 			if s.Node(u.FirstItem+i).Compensate == nil {
@@ -144,9 +149,7 @@ func nodeHeld(s *State, unit int, e *schemas.Event) {
 		u.Asked = e.Seq
 	}
 	u.CallMS += e.DurationMS
-	if len(e.Data) > 0 { // what a person is asked about is what runs, whatever else the expressions may say by then
-		u.Inputs, u.InputsOf = schemas.Object(e.Data), u.Fallback
-	}
+	u.fix(e, false) // what a person is asked about is what runs
 	if u.First.IsZero() {
 		u.First = e.At
 	}
@@ -171,9 +174,15 @@ func reviewDecided(s *State, unit int, e *schemas.Event) {
 	default:
 		u := s.change(unit, schemas.NodeReady, e, false)
 		u.Approved, u.First = true, e.At // its time begins here
-		if len(e.Data) > 0 {
-			u.Inputs, u.InputsOf = schemas.Object(e.Data), u.Fallback
-		}
+		u.fix(e, true)
+	}
+}
+
+// fix keeps the inputs that an event says for the attempts to come, be they the plan's or a person's.
+func (u *Unit) fix(e *schemas.Event, mended bool) {
+	if len(e.Data) > 0 || e.DataRef != nil {
+		u.Mended = mended || u.Mended && u.InputsOf == u.Fallback
+		u.Inputs, u.InputsRef, u.InputsOf = schemas.Object(e.Data), e.DataRef, u.Fallback
 	}
 }
 
@@ -215,8 +224,8 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 		s.result(unit, &schemas.Event{At: e.At, Output: p.Output, OutputRef: e.OutputRef}).Reason = "patched"
 	default:
 		if len(p.Inputs) > 0 {
-			s.Units[unit].Inputs, s.Units[unit].InputsOf = p.Inputs, 0
-			s.Units[unit].Approved = false
+			u := &s.Units[unit]
+			u.Inputs, u.InputsRef, u.InputsOf, u.Mended, u.Approved = p.Inputs, nil, 0, true, false
 		}
 		u := s.change(unit, schemas.NodeReady, e, false)
 		u.Approved = u.Approved && u.Fallback == 0

@@ -38,6 +38,10 @@
 // max_parallel, and a unit that backs off is ready again when its time has come. A node that never gets ready is skipped.
 // When an execution finishes, whatever has not ended counts as cancelled.
 //
+// What a unit sends and what a list holds follows from the plan and from the nodes that ended before, so it need not be
+// kept. Where a trigger rule starts a unit before they all have ended, the event that starts it holds what was read: the
+// next attempt, and the next worker, read that.
+//
 // A wait_for unit takes the first signal of its event that nobody had; one that waits already shares a signal with all
 // others that do. A workflow unit runs while its child does, also while its execution is suspended.
 //

@@ -11,6 +11,7 @@ func (s *State) expand(node int, e *schemas.Event) {
 	u := s.change(node, schemas.NodeRunning, e, false)
 	s.tally(node, -1)
 	u.Expanded, u.FirstItem, u.Count = true, len(s.Units), e.Count
+	u.List, u.ListRef = e.Data, e.DataRef
 	s.tally(node, 1)
 	u.left, u.succeeded, u.failed, u.released = int32(e.Count), 0, 0, 0
 	if u.First.IsZero() {

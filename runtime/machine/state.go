@@ -85,8 +85,10 @@ type Unit struct {
 	Asked     int64              `json:"aq,omitempty"`  // while a review holds it: the event that asked
 	Signal    int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
 	Child     string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
-	Inputs    schemas.Object     `json:"in,omitempty"`  // patched, or what a reviewer put in their place
-	InputsOf  int                `json:"inf,omitempty"` // the call that Inputs are for, as in Fallback
+	Inputs    schemas.Object     `json:"in,omitempty"`  // what the next attempt is to send, whatever the expressions say by then
+	InputsRef *schemas.OutputRef `json:"inr,omitempty"` // where they are kept if they are large
+	InputsOf  int                `json:"inf,omitempty"` // the call that they are for, as in Fallback
+	Mended    bool               `json:"mnd,omitempty"` // they are a person's, in place of the plan's
 	Output    schemas.Value      `json:"out,omitempty"`
 	Text      string             `json:"txt,omitempty"`
 	OutputRef *schemas.OutputRef `json:"ref,omitempty"`
@@ -99,6 +101,10 @@ type Unit struct {
 	Expanded  bool `json:"e,omitempty"`
 	FirstItem int  `json:"e0,omitempty"`
 	Count     int  `json:"en,omitempty"`
+
+	// What it runs over, where that could not be read again, and where it is kept if it is large.
+	List    schemas.Value      `json:"l,omitempty"`
+	ListRef *schemas.OutputRef `json:"lr,omitempty"`
 
 	left, succeeded, failed int32 // dependencies, or items: not ended, and how the others ended
 	released                int32 // items that were let go
@@ -209,6 +215,30 @@ func (s *State) Target(unit int) *plan.Target {
 		return &n.Target
 	}
 	return nil
+}
+
+// Unsettled tells whether what the unit's expressions read may still change: its trigger rule let it start before all
+// nodes had ended that it depends on.
+func (s *State) Unsettled(unit int) bool {
+	n := s.Node(unit)
+	if n.Rule != schemas.OneSuccess && n.Rule != schemas.OneFailed {
+		return false
+	}
+	for _, d := range n.Deps {
+		if !s.Units[d].Status.Ended() {
+			return true
+		}
+	}
+	return false
+}
+
+// Fixed are the inputs that the unit's next attempt is to send, or where they are kept; neither: what the plan says.
+func (s *State) Fixed(unit int) (schemas.Object, *schemas.OutputRef) {
+	u := &s.Units[unit]
+	if u.Phase != PhaseRun || u.InputsOf != u.Fallback {
+		return nil, nil
+	}
+	return u.Inputs, u.InputsRef
 }
 
 // Count tells how many nodes have the status; items of for_each are not counted.

@@ -1,0 +1,107 @@
+package runtime
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/storetest"
+)
+
+// earlyPlan writes a plan whose nodes start before all that they read has ended: what their expressions say depends on
+// when they are asked.
+func earlyPlan(r *rand.Rand) string {
+	status := fmt.Sprintf("${nodes.slow.status}%s", strings.Repeat("x", r.IntN(2)*MaxInline)) // small, or one for a record of its own
+	call := func(id, inputs string) string {
+		return fmt.Sprintf(`"capability":"r.%s","trigger_rule":"one_success","depends_on":["quick"],"inputs":{"id":"%s %s","take":"%dms"%s}`,
+			[]string{"read", "idempotent"}[r.IntN(2)], id, inputs, 1+r.IntN(40), []string{"", `,"fail":1,"code":"unavailable"`}[r.IntN(2)])
+	}
+	return fmt.Sprintf(`{"plan":"v1","idempotency_key":"k","max_parallel":%d,"nodes":[
+		{"id":"quick","capability":"r.read"},
+		{"id":"slow","capability":"r.read","inputs":{"take":"%dms"}},
+		{"id":"one",%s},
+		{"id":"list","for_each":"${nodes.slow.status == 'succeeded' ? ['late'] : ['early', 'early', 'early']}","max_parallel":%d,%s},
+		{"id":"within","trigger_rule":"one_success","depends_on":["quick"],"workflow":{"definition":{"plan":"v1","inputs":{"s":""},
+			"nodes":[{"id":"a","capability":"r.idempotent","inputs":{"id":"within ${inputs.s}"}}]}},"inputs":{"s":"%s"}}]}`,
+		2+r.IntN(4), 1+r.IntN(60), call("one", status), 1+r.IntN(3), call("list ${item}", status), status)
+}
+
+// TestOneKeyStandsForOneSetOfInputs runs such plans with the process dying at one of their commits and another one going
+// on: calls that are repeated send what the first one sent, and the items of a list are those it had when they were made.
+func TestOneKeyStandsForOneSetOfInputs(t *testing.T) {
+	first := uint64(time.Now().UnixNano())
+	for seed := first; seed < first+12; seed++ {
+		source := earlyPlan(rand.New(rand.NewPCG(seed, 0)))
+		commits := 0
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			counting := storetest.Crash(s, 0, storetest.CrashBefore)
+			p := live(w, counting)
+			defer p.stop()
+			p.execute(t, source)
+			commits = counting.Commits()
+		})
+		for at := 1; at <= commits; at++ {
+			mode := storetest.CrashModes[at%2]
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				dying := live(w, storetest.Crash(s, at, mode))
+				_, _ = dying.Execute(t.Context(), Submit{Plan: []byte(source)}) // it may die meanwhile
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				dying.stop()
+				p := live(w, s)
+				defer p.stop()
+				e := p.execute(t, source)
+				sent := map[string]string{} // by key
+				lists := map[string]bool{}
+				for _, c := range w.ledger {
+					if id, ok := sent[c.key]; ok && id != c.id {
+						t.Errorf("%s was called with %.40q, and then with %.40q", c.key, id, c.id)
+					}
+					sent[c.key] = c.id
+					if rest, ok := strings.CutPrefix(c.id, "list "); ok {
+						item, _, _ := strings.Cut(rest, " ")
+						lists[item] = true
+					}
+				}
+				if len(lists) != 1 {
+					t.Errorf("the items are of more than one list, or of none: %v", lists)
+				}
+				if t.Failed() {
+					t.Errorf("seed %d, crash at commit %d of %d (%s): %s %v, plan %s", seed, at, commits, mode, e.Status, e.Error, source)
+				}
+			})
+			if t.Failed() {
+				return
+			}
+		}
+	}
+}
+
+// A compensation sends its own inputs, whatever somebody had put in place of the node's.
+func TestCompensationSendsItsOwnInputs(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"fail":9},"on_error":"suspend","compensate":{"capability":"r.idempotent","inputs":{"id":"undo"}}},
+			{"id":"e","wait_for":"never","depends_on":["a"]}]}`)
+		for _, patch := range []schemas.NodePatch{{Inputs: schemas.Object(`{"id":"mended","fail":9}`)}, {Output: schemas.Value(`1`)}} {
+			want(t, p.rest(t, id), schemas.StatusSuspended, "", "a=held e=pending")
+			if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": patch}}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if _, err := p.Cancel(t.Context(), id, CancelOptions{Compensate: true}); err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, id), schemas.StatusCancelled, "", "a=compensated e=cancelled")
+		if w.calls("idempotent", "undo") != 1 || w.calls("idempotent", "") != 1 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}
