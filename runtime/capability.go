@@ -13,7 +13,11 @@ import (
 
 // Resolve describes one capability as it would be called now.
 func (r *Runtime) Resolve(ctx context.Context, realm, capability string) (schemas.Capability, error) {
-	return r.realms.Resolve(ctx, realm, capability)
+	c, err := r.realms.Resolve(ctx, realm, capability)
+	if err == nil {
+		r.bounds(&c)
+	}
+	return c, err
 }
 
 // Discover lists the capabilities that match.
@@ -28,6 +32,7 @@ type Invocation struct {
 	Timeout           time.Duration // of one attempt; 0: the policy's
 	Retry             *schemas.Retry
 	IdempotencyKey    string
+	SessionID         string
 	Progress          func(call.Progress)
 }
 
@@ -58,12 +63,14 @@ func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation
 	c := &call.Call{
 		Realm: in.Realm, Capability: in.Capability, Inputs: in.Inputs, Effect: tool.Effect, Attempt: 1,
 		Key: in.IdempotencyKey, IdempotencyArg: tool.Policy.IdempotencyArg,
-		Timeout: in.Timeout, TimeoutFrom: "call", Retry: in.Retry.Or(tool.Policy.Retry), Progress: in.Progress,
+		Timeout: in.Timeout, TimeoutFrom: "call", Retry: in.Retry.Or(tool.Policy.Retry),
+		Rules: r.rulesOf(in.Realm, in.Capability), Hash: tool.Hash, Principal: CallerFrom(ctx).Principal, SessionID: in.SessionID, Progress: in.Progress,
 	}
-	if c.Timeout == 0 {
-		c.Timeout, c.TimeoutFrom = tool.Policy.Timeout.Std(), "policy"
-	}
-	if c.Timeout == 0 {
+	switch own := tool.Policy.Timeout; {
+	case c.Timeout > 0:
+	case own != nil:
+		c.Timeout, c.TimeoutFrom = own.Std(), tool.Policy.TimeoutFrom
+	default:
 		c.Timeout, c.TimeoutFrom = defaultTimeout, "built-in default"
 	}
 	if c.Key == "" {

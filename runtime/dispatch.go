@@ -13,9 +13,17 @@ import (
 
 // chain puts the call chain together: all of it, in order, outermost first. A node's attempt passes the first; its
 // retries are durable events of the machine. A direct call passes both.
+//
+// The order matters: an open breaker takes no room and no token, a full room no token, and the timeout counts from
+// where the call leaves. A wrapper that turns a call away says so with an error that is [schemas.Error.Refused].
 func (r *Runtime) chain() {
+	log := r.log.Named("call")
+	r.breakers, r.rates = call.NewBreakers(log), call.NewRates(r.store, log)
 	r.attempt = call.Chain(r.realms,
-		call.Observe(r.log.Named("call")),
+		call.Observe(log),
+		r.breakers.Wrap,
+		r.rooms.Wrap,
+		r.rates.Wrap,
 		call.Timeout,
 		call.Heartbeat,
 	)

@@ -27,7 +27,8 @@ func (o *owner) launch(l launch) {
 	c := &call.Call{
 		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.target.Effect, Attempt: l.attempt,
 		Key: l.key, IdempotencyArg: l.target.IdempotencyArg, Timeout: l.target.Timeout.Std(), TimeoutFrom: l.target.TimeoutFrom,
-		Heartbeat: l.target.HeartbeatTimeout.Std(), ExecutionID: o.x.id, NodeID: o.x.state.Name(l.unit),
+		Heartbeat: l.target.HeartbeatTimeout.Std(), Rules: o.r.rulesOf(l.target.Realm, l.target.Capability), Hash: l.target.Hash,
+		Principal: o.x.head.Principal, SessionID: o.x.head.SessionID, ExecutionID: o.x.id, NodeID: o.x.state.Name(l.unit),
 	}
 	o.r.owners.Go(func() {
 		defer cancel(nil)

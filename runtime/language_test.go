@@ -313,7 +313,7 @@ func TestTimeoutsOfANodeSayWhichOneCut(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","max_parallel":1,"nodes":[
-			{"id":"total","capability":"r.read","inputs":{"fail":99,"code":"unavailable"},"retry":{"max_attempts":50,"initial_interval":"1s","backoff_coefficient":1,"jitter":0},"total_timeout":"10s","on_error":"continue"},
+			{"id":"total","capability":"r.idempotent","inputs":{"fail":99,"code":"unavailable"},"retry":{"max_attempts":50,"initial_interval":"1s","backoff_coefficient":1,"jitter":0},"total_timeout":"10s","on_error":"continue"},
 			{"id":"beat","capability":"r.read","inputs":{"take":"1m"},"heartbeat_timeout":"5s","retry":{"max_attempts":1},"on_error":"continue","depends_on":["total"],"trigger_rule":"all_done"},
 			{"id":"long","capability":"r.read","inputs":{"take":"20s"},"depends_on":["beat"],"trigger_rule":"all_done"},
 			{"id":"queue","capability":"r.read","queue_timeout":"5s","on_error":"continue","depends_on":["beat"],"trigger_rule":"all_done","priority":5}],

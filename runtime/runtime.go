@@ -77,10 +77,12 @@ func (l Limits) withDefaults() Limits {
 type Config struct {
 	Store  store.Store
 	Realms Realms
-	Log    hclog.Logger   // nil: silent
-	Limits Limits         // zero fields: the defaults
-	NewID  func() string  // for executions; nil: ULIDs
-	Random func() float64 // [0,1) for jitter; nil: math/rand. It is called from many goroutines
+	// Policies are the operator's; SetPolicies replaces them.
+	Policies schemas.Policies
+	Log      hclog.Logger   // nil: silent
+	Limits   Limits         // zero fields: the defaults
+	NewID    func() string  // for executions; nil: ULIDs
+	Random   func() float64 // [0,1) for jitter; nil: math/rand. It is called from many goroutines
 }
 
 // Runtime is the façade: a method for each method of the contracts Execution and Capability, and Run.
@@ -94,6 +96,11 @@ type Runtime struct {
 	checkers checkers
 	feed     telemetry.Feed
 	worker   string // this replica's name on leases
+
+	rules    atomic.Pointer[ruleBook]
+	breakers *call.Breakers
+	rooms    call.Rooms
+	rates    *call.Rates
 
 	attempt call.Invoker // one attempt of a node
 	direct  call.Invoker // a direct call with its retries
@@ -131,6 +138,7 @@ func New(c Config) *Runtime {
 	ctx, end := context.WithCancelCause(context.Background())
 	r.callsCtx, r.endCalls = ctx, end
 	r.storeCtx, r.endStore = context.WithCancel(context.Background())
+	r.SetPolicies(c.Policies)
 	r.chain()
 	return r
 }

@@ -14,13 +14,45 @@ type Capability struct {
 	Effect         Effect            `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once"`
 	EffectFrom     string            `json:"effect_from,omitempty" jsonschema:"enum=config,enum=annotations,enum=default,description=what decided the effect"`
 	Health         *RealmHealth      `json:"health,omitempty"`
+	Breaker        *BreakerState     `json:"breaker,omitempty" jsonschema:"description=absent where the policy switches it off"`
 	Limits         *CapabilityLimits `json:"limits,omitempty"`
 }
 
 // CapabilityLimits are the bounds that apply to one attempt of a capability.
 type CapabilityLimits struct {
-	Timeout Duration `json:"timeout"`
-	Retry   *Retry   `json:"retry,omitempty"`
+	Timeout         Duration           `json:"timeout" jsonschema:"description=0s is none"`
+	TimeoutFrom     string             `json:"timeout_from,omitempty" jsonschema:"description=which level of the policies says so"`
+	Retry           *Retry             `json:"retry,omitempty"`
+	Breaker         *Breaker           `json:"breaker,omitempty"`
+	RateLimits      []RateBound        `json:"rate_limits,omitempty"`
+	Concurrency     []ConcurrencyBound `json:"concurrency,omitempty"`
+	ConcurrencyWait Duration           `json:"concurrency_wait,omitempty"`
+	CacheTTL        Duration           `json:"cache_ttl,omitempty"`
+	StaleIfError    Duration           `json:"stale_if_error,omitempty"`
+	Fallback        []PolicyFallback   `json:"fallback,omitempty"`
+	Drift           Drift              `json:"drift,omitempty" jsonschema:"enum=hold,enum=allow_compatible"`
+}
+
+// CircuitState of a breaker.
+type CircuitState string
+
+const (
+	// CircuitClosed: calls pass.
+	CircuitClosed CircuitState = "closed"
+	// CircuitOpen: calls are refused until the time is over.
+	CircuitOpen CircuitState = "open"
+	// CircuitHalfOpen: one call at a time may try.
+	CircuitHalfOpen CircuitState = "half_open"
+)
+
+// BreakerState is how the breaker of one capability stands.
+type BreakerState struct {
+	Capability        string       `json:"capability" jsonschema:"description=realm.name"`
+	State             CircuitState `json:"state" jsonschema:"enum=closed,enum=open,enum=half_open"`
+	Failures          int          `json:"failures" jsonschema:"description=faults in a row"`
+	Opened            int          `json:"opened" jsonschema:"description=how often since this process started"`
+	RetryAfterSeconds float64      `json:"retry_after_seconds,omitempty"`
+	LastError         *Error       `json:"last_error,omitempty"`
 }
 
 // RealmState says whether a realm can be called now.

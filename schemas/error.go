@@ -181,6 +181,21 @@ func (e *Error) WithRetryAfter(d time.Duration) *Error {
 	return e.With(func(c *Error) { c.RetryAfterSeconds = d.Seconds() })
 }
 
+// Refused tells whether a call was turned away before it left, by a bound that will pass: it spends no attempt, and the same
+// call may pass after the time that the error says.
+func (e *Error) Refused() bool {
+	if e.Outcome != NotRun {
+		return false
+	}
+	switch e.Code {
+	case CodeRateLimited, CodeCircuitOpen:
+		return true
+	case CodeQuotaExceeded:
+		return e.RetryAfterSeconds > 0
+	}
+	return false
+}
+
 // AsError finds the *Error in err's chain. Any other error becomes code internal, with its text left out of the message:
 // foreign internals never reach the wire.
 func AsError(err error) *Error {

@@ -1,5 +1,7 @@
 package schemas
 
+import "cmp"
+
 // Effect says what repeating a call would do; it decides what may follow a call whose outcome is unknown.
 type Effect string
 
@@ -73,30 +75,48 @@ func (r *Retry) Or(base *Retry) *Retry {
 	return &out
 }
 
-// Policy is what an operator decides for a realm or a capability. Absent fields inherit from the level above.
+// Policy is what an operator decides for a realm or a capability. Absent fields inherit from the level above; a written 0
+// switches off what would be inherited.
 type Policy struct {
-	Timeout        Duration `json:"timeout,omitempty" jsonschema:"description=longest time of one attempt"`
-	Retry          *Retry   `json:"retry,omitempty"`
-	Effect         Effect   `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=overrides the tool's own annotations"`
-	IdempotencyArg string   `json:"idempotency_arg,omitempty" jsonschema:"description=input that carries the idempotency key; makes the capability idempotent"`
-	Protocol       string   `json:"protocol,omitempty" jsonschema:"enum=auto,enum=2024-11-05,enum=2025-03-26,enum=2025-06-18,enum=2025-11-25,enum=2026-07-28,description=MCP version to speak with the realm"`
+	Timeout         *Duration        `json:"timeout,omitempty" jsonschema:"description=longest time of one attempt; 0s is none"`
+	Retry           *Retry           `json:"retry,omitempty"`
+	Breaker         *Breaker         `json:"breaker,omitempty" jsonschema:"description=stops calling a capability that fails again and again"`
+	RateLimit       *RateLimit       `json:"rate_limit,omitempty" jsonschema:"description=of default: for each realm; of a realm: for all its capabilities together; of a capability: beside the realm's"`
+	Concurrency     *int             `json:"concurrency,omitempty" jsonschema:"minimum=0,maximum=10000,description=calls in flight at once from one process; levels as of rate_limit; 0 is no bound"`
+	ConcurrencyWait *Duration        `json:"concurrency_wait,omitempty" jsonschema:"description=how long a call waits for room among them before it is refused; default 5s"`
+	CacheTTL        *Duration        `json:"cache_ttl,omitempty" jsonschema:"description=how long an answer of a capability that reads is good for the same inputs of the same principal; identical calls at once are made once"`
+	StaleIfError    *Duration        `json:"stale_if_error,omitempty" jsonschema:"description=how long beyond cache_ttl an answer may stand in\\, flagged degraded\\, while the capability cannot be called"`
+	Fallback        []PolicyFallback `json:"fallback,omitempty" jsonschema:"description=what serves instead when the capability fails for good\\, in order; a node's own list replaces it"`
+	Drift           Drift            `json:"drift,omitempty" jsonschema:"enum=hold,enum=allow_compatible,description=what happens to a node whose tool has changed since its plan was accepted; default hold"`
+	Effect          Effect           `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=overrides the tool's own annotations"`
+	IdempotencyArg  string           `json:"idempotency_arg,omitempty" jsonschema:"description=input that carries the idempotency key; makes the capability idempotent"`
+	Protocol        string           `json:"protocol,omitempty" jsonschema:"enum=auto,enum=2024-11-05,enum=2025-03-26,enum=2025-06-18,enum=2025-11-25,enum=2026-07-28,description=MCP version to speak with the realm"`
+
+	// TimeoutFrom is the level that gave Timeout, in the words of an error; [Policies.For] sets it.
+	TimeoutFrom string `json:"-"`
 }
 
 // Or fills the absent fields of p from base.
 func (p Policy) Or(base Policy) Policy {
-	if p.Timeout == 0 {
-		p.Timeout = base.Timeout
+	if p.Timeout == nil {
+		p.Timeout, p.TimeoutFrom = base.Timeout, base.TimeoutFrom
 	}
 	p.Retry = p.Retry.Or(base.Retry)
+	p.Breaker = p.Breaker.Or(base.Breaker)
+	p.RateLimit = cmp.Or(p.RateLimit, base.RateLimit)
+	p.Concurrency = cmp.Or(p.Concurrency, base.Concurrency)
+	p.ConcurrencyWait = cmp.Or(p.ConcurrencyWait, base.ConcurrencyWait)
+	p.CacheTTL = cmp.Or(p.CacheTTL, base.CacheTTL)
+	p.StaleIfError = cmp.Or(p.StaleIfError, base.StaleIfError)
+	if p.Fallback == nil {
+		p.Fallback = base.Fallback
+	}
+	p.Drift = cmp.Or(p.Drift, base.Drift)
 	if p.Effect == "" && p.IdempotencyArg == "" {
 		p.Effect = base.Effect
 	}
-	if p.IdempotencyArg == "" {
-		p.IdempotencyArg = base.IdempotencyArg
-	}
-	if p.Protocol == "" {
-		p.Protocol = base.Protocol
-	}
+	p.IdempotencyArg = cmp.Or(p.IdempotencyArg, base.IdempotencyArg)
+	p.Protocol = cmp.Or(p.Protocol, base.Protocol)
 	return p
 }
 
@@ -113,8 +133,14 @@ type Policies struct {
 }
 
 // For resolves the policy of one capability: its own fields, else the realm's, else the default's. Protocol belongs to
-// a realm alone.
+// a realm alone. What calls share is in [Policies.Bounds].
 func (p Policies) For(realm, capability string) Policy {
 	r := p.Realms[realm]
-	return r.Capabilities[capability].Or(r.Policy).Or(p.Default)
+	own := r.Capabilities[capability]
+	own.TimeoutFrom, r.TimeoutFrom, p.Default.TimeoutFrom = "capability's policy", "realm's policy", "default policy"
+	out := own.Or(r.Policy).Or(p.Default)
+	if out.Timeout == nil {
+		out.TimeoutFrom = ""
+	}
+	return out
 }

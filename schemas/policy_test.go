@@ -1,7 +1,9 @@
 package schemas
 
 import (
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -43,14 +45,86 @@ func TestRetryInheritsEachField(t *testing.T) {
 	}
 }
 
+// As for Retry: a field that Or forgets fails here. A written 0 is a value.
+func TestPolicyInheritsEachField(t *testing.T) {
+	full := Policy{
+		Timeout: new(second), Retry: &Retry{MaxAttempts: 2}, Breaker: &Breaker{Failures: new(3), OpenFor: second}, RateLimit: &RateLimit{Rate: 1},
+		Concurrency: new(4), ConcurrencyWait: new(second), CacheTTL: new(second), StaleIfError: new(second),
+		Fallback: []PolicyFallback{{Capability: "a.b"}}, Drift: DriftAllowCompatible, Effect: EffectRead, IdempotencyArg: "key", Protocol: "auto", TimeoutFrom: "somewhere",
+	}
+	off := Policy{
+		Timeout: new(Duration(0)), Breaker: &Breaker{Failures: new(0)}, RateLimit: &RateLimit{}, Concurrency: new(0), ConcurrencyWait: new(Duration(0)),
+		CacheTTL: new(Duration(0)), StaleIfError: new(Duration(0)), Fallback: []PolicyFallback{},
+	}
+	for i := range reflect.TypeFor[Policy]().NumField() {
+		name := reflect.TypeFor[Policy]().Field(i).Name
+		if reflect.ValueOf(full).Field(i).IsZero() {
+			t.Fatalf("the test does not set %s", name)
+		}
+		if name == "TimeoutFrom" {
+			continue // goes with Timeout
+		}
+		without := full
+		if name == "Effect" {
+			without.IdempotencyArg = "" // says as much as an effect
+		}
+		reflect.ValueOf(&without).Elem().Field(i).SetZero()
+		if got := without.Or(full); !reflect.DeepEqual(got, full) {
+			t.Errorf("%s is not inherited: %+v", name, got)
+		}
+		if written := reflect.ValueOf(off).Field(i); !written.IsZero() && name != "Breaker" {
+			if got := off.Or(full); !reflect.DeepEqual(reflect.ValueOf(got).Field(i).Interface(), written.Interface()) {
+				t.Errorf("a written 0 of %s does not stand: %+v", name, got)
+			}
+		}
+	}
+	if got := off.Or(full).Breaker; *got.Failures != 0 || got.OpenFor != second {
+		t.Errorf("the fields of a breaker do not inherit each on its own: %+v", got)
+	}
+}
+
+// What calls share is bound at each level: the capability beside its realm, the default for each realm.
+func TestBoundsByLevel(t *testing.T) {
+	p := Policies{
+		Default: Policy{RateLimit: &RateLimit{Rate: 100}, Concurrency: new(50)},
+		Realms: map[string]RealmPolicy{
+			"shop": {Policy: Policy{RateLimit: &RateLimit{Rate: 10}, Concurrency: new(5)}, Capabilities: map[string]Policy{
+				"charge": {RateLimit: &RateLimit{Rate: 1}, Concurrency: new(2)},
+				"ping":   {RateLimit: &RateLimit{}, Concurrency: new(0)},
+			}},
+			"free": {Policy: Policy{RateLimit: &RateLimit{}, Concurrency: new(0)}, Capabilities: map[string]Policy{"dear": {RateLimit: &RateLimit{Rate: 3}}}},
+		},
+	}
+	for _, tt := range []struct{ realm, capability, want string }{
+		{"other", "x", "other:100 other:50"},
+		{"shop", "list", "shop:10 shop:5"},
+		{"shop", "charge", "shop.charge:1 shop:10 shop.charge:2 shop:5"},
+		{"shop", "ping", ""},
+		{"free", "x", ""},
+		{"free", "dear", "free.dear:3"},
+	} {
+		var got []string
+		rates, rooms := p.Bounds(tt.realm, tt.capability)
+		for _, r := range rates {
+			got = append(got, fmt.Sprintf("%s:%d", r.Scope, r.Rate))
+		}
+		for _, r := range rooms {
+			got = append(got, fmt.Sprintf("%s:%d", r.Scope, r.Calls))
+		}
+		if s := strings.Join(got, " "); s != tt.want {
+			t.Errorf("%s.%s: got %s, want %s", tt.realm, tt.capability, s, tt.want)
+		}
+	}
+}
+
 func TestPolicyLevels(t *testing.T) {
 	p := Policies{
-		Default: Policy{Timeout: 30 * second, Retry: &Retry{MaxAttempts: 3, InitialInterval: second}},
+		Default: Policy{Timeout: new(30 * second), Retry: &Retry{MaxAttempts: 3, InitialInterval: second}},
 		Realms: map[string]RealmPolicy{"shop": {
-			Policy: Policy{Timeout: 10 * second, Effect: EffectRead, Protocol: "2025-11-25"},
+			Policy: Policy{Timeout: new(10 * second), Effect: EffectRead, Protocol: "2025-11-25"},
 			Capabilities: map[string]Policy{
 				"charge": {IdempotencyArg: "key", Retry: &Retry{MaxAttempts: 5}},
-				"list":   {Timeout: second},
+				"list":   {Timeout: new(second)},
 				"a.b":    {Effect: EffectIdempotent},
 			},
 		}},
@@ -59,12 +133,12 @@ func TestPolicyLevels(t *testing.T) {
 		realm, capability string
 		want              Policy
 	}{
-		{"other", "x", p.Default},
-		{"shop", "x", Policy{Timeout: 10 * second, Effect: EffectRead, Protocol: "2025-11-25", Retry: p.Default.Retry}},
-		{"shop", "list", Policy{Timeout: second, Effect: EffectRead, Protocol: "2025-11-25", Retry: p.Default.Retry}},
-		{"shop", "a.b", Policy{Timeout: 10 * second, Effect: EffectIdempotent, Protocol: "2025-11-25", Retry: p.Default.Retry}},
+		{"other", "x", Policy{Timeout: new(30 * second), TimeoutFrom: "default policy", Retry: p.Default.Retry}},
+		{"shop", "x", Policy{Timeout: new(10 * second), TimeoutFrom: "realm's policy", Effect: EffectRead, Protocol: "2025-11-25", Retry: p.Default.Retry}},
+		{"shop", "list", Policy{Timeout: new(second), TimeoutFrom: "capability's policy", Effect: EffectRead, Protocol: "2025-11-25", Retry: p.Default.Retry}},
+		{"shop", "a.b", Policy{Timeout: new(10 * second), TimeoutFrom: "realm's policy", Effect: EffectIdempotent, Protocol: "2025-11-25", Retry: p.Default.Retry}},
 		{"shop", "charge", Policy{ // its idempotency_arg says what it is; the realm's read does not
-			Timeout: 10 * second, IdempotencyArg: "key", Protocol: "2025-11-25", Retry: &Retry{MaxAttempts: 5, InitialInterval: second},
+			Timeout: new(10 * second), TimeoutFrom: "realm's policy", IdempotencyArg: "key", Protocol: "2025-11-25", Retry: &Retry{MaxAttempts: 5, InitialInterval: second},
 		}},
 	} {
 		if got := p.For(tt.realm, tt.capability); !reflect.DeepEqual(got, tt.want) {

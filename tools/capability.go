@@ -56,7 +56,7 @@ func Capability() []Method {
 			func(ctx context.Context, rt *runtime.Runtime, in invokeCapability, r Request) (schemas.Invocation, error) {
 				return rt.Invoke(ctx, runtime.Invocation{
 					Realm: in.Realm, Capability: in.CapabilityName, Inputs: json.RawMessage(in.Inputs),
-					Timeout: time.Duration(in.TimeoutSeconds * float64(time.Second)), Retry: in.RetryConfig, IdempotencyKey: in.IdempotencyKey,
+					Timeout: time.Duration(in.TimeoutSeconds * float64(time.Second)), Retry: in.RetryConfig, IdempotencyKey: in.IdempotencyKey, SessionID: in.SessionID,
 					Progress: r.relay(),
 				})
 			}),

@@ -33,6 +33,7 @@ func (d *decoder) check(c *Config) {
 		}
 	}
 	realms := slices.Sorted(maps.Keys(c.MCPServers))
+	d.policy("policies.default", &c.Policies.Default, realms)
 	for _, name := range slices.Sorted(maps.Keys(c.Policies.Realms)) {
 		path := "policies.realms." + name
 		if _, ok := c.MCPServers[name]; !ok {
@@ -43,7 +44,10 @@ func (d *decoder) check(c *Config) {
 			}
 			d.problems = append(d.problems, problem{d.at[path], path, message, near})
 		}
-		for capability, p := range c.Policies.Realms[name].Capabilities {
+		r := c.Policies.Realms[name]
+		d.policy(path, &r.Policy, realms)
+		for capability, p := range r.Capabilities {
+			d.policy(join(path, "capabilities."+capability), &p, realms)
 			if p.Protocol != "" {
 				at := join(path, "capabilities."+capability+".protocol")
 				d.fail(d.at[at], at, "the protocol is spoken with a whole realm: set policies.realms.%s.protocol", name)

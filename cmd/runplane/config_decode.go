@@ -51,6 +51,9 @@ func (d *decoder) decode(n *node, v reflect.Value, path string, f bounds) {
 			d.realm(n, v, path)
 		}
 		return
+	case *schemas.Value:
+		d.value(n, target, path)
+		return
 	case *schemas.Code:
 		if d.text(n, (*string)(target), path); *target != "" && !target.Valid() {
 			d.unknownWord(n, path, codeNames())

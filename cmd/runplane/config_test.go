@@ -106,7 +106,7 @@ limits: {max_nodes: 10, max_wait_seconds: 1}
 			"web": {Type: "sse", URL: "https://example.com/sse", Headers: map[string]string{"X-Key": "s3cret"}},
 		},
 		Policies: schemas.Policies{
-			Default: schemas.Policy{Timeout: schemas.Duration(30 * time.Second), Retry: &schemas.Retry{MaxAttempts: 3, Jitter: &jitter}},
+			Default: schemas.Policy{Timeout: new(schemas.Duration(30 * time.Second)), Retry: &schemas.Retry{MaxAttempts: 3, Jitter: &jitter}},
 			Realms: map[string]schemas.RealmPolicy{"shop": {
 				Policy: schemas.Policy{Effect: schemas.EffectRead, Protocol: "2025-11-25"},
 				Capabilities: map[string]schemas.Policy{"charge": {
@@ -310,6 +310,16 @@ func TestMistakes(t *testing.T) {
 		{"negative attempts", yamlFile(realm + "policies: {default: {retry: {max_attempts: -3}}}\n"), []string{"max_attempts: -3: the least is 1"}},
 		{"jitter", yamlFile(realm + "policies: {default: {retry: {jitter: 1.5}}}\n"), []string{"jitter: 1.5: the most is 1"}},
 		{"negative timeout", yamlFile(realm + "policies: {default: {timeout: -5s}}\n"), []string{`duration "-5s" is negative`}},
+		{"rate limit without a rate", yamlFile(realm + "policies: {default: {rate_limit: {burst: 5}}}\n"), []string{`policies.default.rate_limit: needs a rate`}},
+		{"rate limit in no time", yamlFile(realm + "policies: {realms: {shop: {rate_limit: {rate: 1, per: 0s}}}}\n"), []string{`policies.realms.shop.rate_limit.per: the period is longer than nothing`}},
+		{"misspelt policy", yamlFile(realm + "policies: {realms: {shop: {capabilities: {buy: {rate_limits: {rate: 1}}}}}}\n"), []string{`unknown key "rate_limits": did you mean "rate_limit"?`}},
+		{"negative concurrency", yamlFile(realm + "policies: {default: {concurrency: -1}}\n"), []string{`policies.default.concurrency: -1: the least is 0`}},
+		{"empty breaker", yamlFile(realm + "policies: {default: {breaker: {}}}\n"), []string{`policies.default.breaker: is empty: give it failures (0 is never; default 10) or open_for (default 15s)`}},
+		{"fallback of nothing", yamlFile(realm + "policies: {realms: {shop: {fallback: [{}]}}}\n"), []string{`policies.realms.shop.fallback[0]: is either`}},
+		{"fallback of both", yamlFile(realm + "policies: {realms: {shop: {fallback: [{capability: shop.x, value: 1}]}}}\n"), []string{`policies.realms.shop.fallback[0]: is either`}},
+		{"fallback to no realm", yamlFile(realm + "policies: {realms: {shop: {fallback: [{capability: shpo.x}]}}}\n"), []string{`policies.realms.shop.fallback[0].capability: no realm "shpo" in mcpServers: did you mean "shop.x"?`}},
+		{"fallback without a realm", yamlFile(realm + "policies: {realms: {shop: {fallback: [{capability: x}]}}}\n"), []string{`a capability is written realm.name`}},
+		{"drift", yamlFile(realm + "policies: {default: {drift: allow}}\n"), []string{`policies.default.drift: "allow" is unknown: want one of hold, allow_compatible`}},
 		{"expanded duration", yamlFile("drain: ${env:D}\n", "D="+secret), []string{`drain: ${env:D} is no duration`}},
 		{"expanded number", yamlFile("limits: {max_nodes: '${env:D}'}\n", "D="+secret), []string{"limits.max_nodes: ${env:D}: want a whole number"}},
 		{"expanded word", yamlFile(realm+"policies: {default: {effect: '${env:D}'}}\n", "D="+secret), []string{"policies.default.effect: want one of read"}},

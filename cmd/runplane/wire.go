@@ -52,7 +52,7 @@ func open(c Config, stderr io.Writer, eager bool) (*plane, error) {
 		return nil, errors.Join(err, p.store.Close())
 	}
 	p.runtime = runtime.New(runtime.Config{
-		Store: p.store, Realms: realms{p.pool}, Log: p.log.Named("runtime"),
+		Store: p.store, Realms: realms{p.pool}, Policies: c.Policies, Log: p.log.Named("runtime"),
 		Limits: runtime.Limits{
 			Plan:          plan.Limits{MaxNodes: c.Limits.MaxNodes, MaxBytes: c.Limits.MaxPlanBytes},
 			MaxOutput:     c.Limits.MaxOutputBytes,

@@ -1,5 +1,5 @@
-// Package call is one attempt at a capability: what is asked, what comes back, and the wrappers around it (observe,
-// timeout, retry). Package runtime/realm implements the innermost Invoker.
+// Package call is one attempt at a capability: what is asked, what comes back, and the wrappers around it, a file each.
+// Which of them a call passes, and in which order, package runtime says in dispatch.go. Package runtime/realm implements the innermost Invoker.
 package call
 
 import (
@@ -29,6 +29,11 @@ type Call struct {
 
 	Retry *schemas.Retry // of a direct call: what somebody asked for; nil means the built-in policy
 
+	Rules *Rules // what the wrappers hold the call to; nil: nothing
+	Hash  string // of the tool's definition that the caller goes by; empty: whatever it is now
+
+	Principal   string // whose call it is
+	SessionID   string // empty: outside of a session
 	ExecutionID string // empty for a direct call
 	NodeID      string
 	TraceParent string // W3C traceparent; empty: none
@@ -55,6 +60,7 @@ type Result struct {
 	Text     string // the joined text blocks
 	ServedBy string // realm.capability that answered
 	Degraded bool
+	Age      time.Duration // of an answer that was kept from an earlier call
 	Attempts int
 	Duration time.Duration
 }

@@ -59,7 +59,7 @@ func (s *State) undoFailed(unit int, e *schemas.Event, now time.Time, random fun
 	if e.Error.Outcome == schemas.Unknown && t.Effect.Rank() >= schemas.EffectOnce.Rank() {
 		return
 	}
-	if refusal(e.Error) {
+	if e.Error.Refused() {
 		e.Due, e.Reason = postponed(e.Error, now), string(e.Error.Code)
 		return
 	}

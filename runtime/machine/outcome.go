@@ -27,7 +27,7 @@ func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now 
 		s.undoFailed(unit, e, now, random)
 	case s.Status == schemas.StatusCancelling, s.Failing && err.Code == schemas.CodeCancelled:
 		e.Type = schemas.EventNodeCancelled
-	case refusal(err):
+	case err.Refused():
 		e.Type, e.Reason = schemas.EventNodePostponed, string(err.Code)
 		e.Due = postponed(err, now)
 	case s.undecidedCall(unit, err):
@@ -42,11 +42,6 @@ func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now 
 
 // minPostpone keeps a refusal without a time from becoming a busy loop.
 const minPostpone = 100 * time.Millisecond
-
-// refusal: the call was turned away before it left, by a limit that will pass; it spends no attempt.
-func refusal(err *schemas.Error) bool {
-	return err.Outcome == schemas.NotRun && (err.Code == schemas.CodeRateLimited || err.Code == schemas.CodeCircuitOpen)
-}
 
 func postponed(err *schemas.Error, now time.Time) *time.Time {
 	return new(now.Add(max(time.Duration(err.RetryAfterSeconds*float64(time.Second)), minPostpone)))

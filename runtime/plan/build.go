@@ -235,15 +235,15 @@ func (b *builder) target(n *Node, capability string, own callSettings) Target {
 		defaults = *d
 	}
 	pin := b.program.Definition.Pins[capability]
-	t := Target{node: n.ID, IdempotencyArg: pin.IdempotencyArg, Effect: cmp.Or(pin.Effect, schemas.EffectOnce)}
+	t := Target{node: n.ID, Hash: pin.Hash, IdempotencyArg: pin.IdempotencyArg, Effect: cmp.Or(pin.Effect, schemas.EffectOnce)}
 	t.Realm, t.Capability, _ = strings.Cut(capability, ".")
 	switch {
 	case own.timeout > 0:
 		t.Timeout, t.TimeoutFrom = own.timeout, own.from
 	case defaults.Timeout > 0:
 		t.Timeout, t.TimeoutFrom = defaults.Timeout, "plan defaults"
-	case pin.Timeout > 0:
-		t.Timeout, t.TimeoutFrom = pin.Timeout, "policy"
+	case pin.Timeout != nil:
+		t.Timeout, t.TimeoutFrom = *pin.Timeout, cmp.Or(pin.TimeoutFrom, "policy")
 	default:
 		t.Timeout, t.TimeoutFrom = defaultTimeout, "built-in default"
 	}

@@ -28,12 +28,13 @@ type Catalog interface {
 // Pin is what a plan was accepted with for one capability; it is stored with the plan, so that a recovery decides as
 // the submission did, whatever the realm says by then.
 type Pin struct {
-	Effect         schemas.Effect   `json:"effect"`
-	Hash           string           `json:"hash"`
-	InputSchema    json.RawMessage  `json:"input_schema,omitempty"`
-	Timeout        schemas.Duration `json:"timeout,omitempty"`
-	Retry          *schemas.Retry   `json:"retry,omitempty"`
-	IdempotencyArg string           `json:"idempotency_arg,omitempty"`
+	Effect         schemas.Effect    `json:"effect"`
+	Hash           string            `json:"hash"`
+	InputSchema    json.RawMessage   `json:"input_schema,omitempty"`
+	Timeout        *schemas.Duration `json:"timeout,omitempty"` // 0: none
+	TimeoutFrom    string            `json:"timeout_from,omitempty"`
+	Retry          *schemas.Retry    `json:"retry,omitempty"`
+	IdempotencyArg string            `json:"idempotency_arg,omitempty"`
 }
 
 // Definition is the durable form of an accepted plan.
@@ -115,10 +116,11 @@ type Target struct {
 	Capability string
 	Inputs     *Template // the arguments
 
+	Hash             string // of the tool's definition that the plan was accepted with; empty: not known
 	Effect           schemas.Effect
 	IdempotencyArg   string
 	Timeout          schemas.Duration // of one attempt; 0: none
-	TimeoutFrom      string           // the setting it comes from: "node", "plan defaults", "policy", "built-in default"
+	TimeoutFrom      string           // the setting it comes from: "node", "plan defaults", "realm's policy", "built-in default", …
 	HeartbeatTimeout schemas.Duration // 0: none
 	Retry            schemas.Retry    // complete
 	RetryExplicit    bool             // the plan or a policy asked for retries: tool errors are retried too

@@ -104,7 +104,7 @@ func (c *compiler) pin(capability, at string, t Tool) {
 	c.tools[capability] = live
 	c.pins[capability] = Pin{
 		Effect: t.Effect, Hash: t.Hash, InputSchema: t.InputSchema,
-		Timeout: t.Policy.Timeout, Retry: t.Policy.Retry, IdempotencyArg: t.Policy.IdempotencyArg,
+		Timeout: t.Policy.Timeout, TimeoutFrom: t.Policy.TimeoutFrom, Retry: t.Policy.Retry, IdempotencyArg: t.Policy.IdempotencyArg,
 	}
 }
 

@@ -54,7 +54,7 @@ func sampleWorld() world {
 			"charge": {
 				InputSchema: json.RawMessage(`{"type":"object","properties":{"order":{"type":"string"},"cents":{"type":"integer","minimum":1}},"required":["order","cents"],"additionalProperties":false}`),
 				Effect:      schemas.EffectOnce, Hash: "h3",
-				Policy: schemas.Policy{Timeout: schemas.Duration(7e9), Retry: &schemas.Retry{MaxAttempts: 9}},
+				Policy: schemas.Policy{Timeout: new(schemas.Duration(7e9)), Retry: &schemas.Retry{MaxAttempts: 9}},
 			},
 			"find": {
 				InputSchema: json.RawMessage(`{"type":"object","properties":{"order":{"type":"string"}},"required":["order"],"additionalProperties":false}`),

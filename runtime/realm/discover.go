@@ -46,8 +46,9 @@ func (p *Pool) Resolve(ctx context.Context, realm, name string) (schemas.Capabil
 	c := t.capability(realm, true, p.limits.MaxText)
 	health := r.health()
 	c.Health = &health
-	c.Limits = &schemas.CapabilityLimits{
-		Timeout: cmp.Or(t.policy.Timeout, schemas.Duration(p.defaultTimeout)), Retry: t.policy.Retry,
+	c.Limits = &schemas.CapabilityLimits{Timeout: schemas.Duration(p.defaultTimeout), TimeoutFrom: "built-in default", Retry: t.policy.Retry}
+	if t.policy.Timeout != nil {
+		c.Limits.Timeout, c.Limits.TimeoutFrom = *t.policy.Timeout, t.policy.TimeoutFrom
 	}
 	return c, nil
 }

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// A written 0 is not the same as nothing: it is kept apart up to where the levels are put together.
+func TestPoliciesTellOffFromAbsent(t *testing.T) {
+	c := yamlFile(`
+mcpServers: {shop: {command: x}, old: {command: y}}
+policies:
+  default: {timeout: 30s, breaker: {failures: 5}, rate_limit: {rate: 10, per: 1m}, concurrency: 8, cache_ttl: 1m}
+  realms:
+    shop:
+      capabilities:
+        ping: {timeout: 0s, breaker: {failures: 0}, rate_limit: {rate: 0}, concurrency: 0, cache_ttl: 0s}
+        list:
+          fallback:
+            - capability: old.list
+            - value: {ids: [1, 0x10, "${env:HOME}"], none: null, half: 0.5, yes: true}
+`).mustLoad(t)
+	off, list := c.Policies.For("shop", "ping"), c.Policies.For("shop", "list")
+	if *off.Timeout != 0 || off.TimeoutFrom != "capability's policy" || *off.Breaker.Failures != 0 || off.RateLimit.Rate != 0 || *off.Concurrency != 0 || *off.CacheTTL != 0 {
+		t.Errorf("what was switched off: %+v", off)
+	}
+	if list.Timeout.String() != "30s" || list.TimeoutFrom != "default policy" || *list.Breaker.Failures != 5 || list.RateLimit.Rate != 10 || *list.Concurrency != 8 {
+		t.Errorf("what is inherited: %+v", list)
+	}
+	want := []schemas.PolicyFallback{{Capability: "old.list"}, {Value: schemas.Value(`{"half":0.5,"ids":[1,16,"/home/ada"],"none":null,"yes":true}`)}}
+	if diff := cmp.Diff(want, list.Fallback); diff != "" {
+		t.Error(diff)
+	}
+}

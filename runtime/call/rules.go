@@ -1,0 +1,76 @@
+package call
+
+import (
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Rules are what the operator's policies make of the wrappers for one capability, every level and default resolved. They
+// do not change; nil counts as no rule at all.
+type Rules struct {
+	Breaker      BreakerRule
+	Rates        []schemas.RateBound
+	Rooms        []schemas.ConcurrencyBound
+	RoomWait     time.Duration // longest wait for room
+	CacheTTL     time.Duration // 0: answers are not kept
+	StaleIfError time.Duration // 0: nothing stands in
+	Fallback     []schemas.PolicyFallback
+	Drift        schemas.Drift
+}
+
+// BreakerRule says when a breaker opens and for how long; without Failures it never does.
+type BreakerRule struct {
+	Failures int
+	OpenFor  time.Duration
+}
+
+// DefaultRules hold where the policies say nothing.
+var DefaultRules = Rules{
+	Breaker:  BreakerRule{Failures: 10, OpenFor: 15 * time.Second},
+	RoomWait: 5 * time.Second,
+	Drift:    schemas.DriftHold,
+}
+
+// NewRules resolves the policies for one capability.
+func NewRules(p schemas.Policies, realm, capability string) *Rules {
+	policy, r := p.For(realm, capability), DefaultRules
+	r.Rates, r.Rooms = p.Bounds(realm, capability)
+	if b := policy.Breaker; b != nil {
+		if b.Failures != nil {
+			r.Breaker.Failures = *b.Failures
+		}
+		if b.OpenFor > 0 {
+			r.Breaker.OpenFor = b.OpenFor.Std()
+		}
+	}
+	for _, d := range []struct {
+		to   *time.Duration
+		from *schemas.Duration
+	}{{&r.RoomWait, policy.ConcurrencyWait}, {&r.CacheTTL, policy.CacheTTL}, {&r.StaleIfError, policy.StaleIfError}} {
+		if d.from != nil {
+			*d.to = d.from.Std()
+		}
+	}
+	r.Fallback = policy.Fallback
+	if policy.Drift != "" {
+		r.Drift = policy.Drift
+	}
+	return &r
+}
+
+// rules of the call; never nil.
+func (c *Call) rules() *Rules {
+	if c.Rules == nil {
+		return &none
+	}
+	return c.Rules
+}
+
+var none Rules
+
+// refused is the error of a call that a rule of ours turned away before it left: it spends no attempt, and the same call
+// may pass after the wait.
+func refused(code schemas.Code, wait time.Duration, format string, args ...any) *schemas.Error {
+	return schemas.Errorf(code, format, args...).WithOutcome(schemas.NotRun).WithRetryAfter(wait)
+}

@@ -1,0 +1,58 @@
+package runtime
+
+import (
+	"cmp"
+	"sync"
+
+	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/schemas"
+)
+
+// ruleBook resolves the policies once for each capability in use.
+type ruleBook struct {
+	policies schemas.Policies
+	mu       sync.RWMutex
+	rules    map[[2]string]*call.Rules
+}
+
+// SetPolicies replaces the policies for every call that begins from now on. Breakers, limits and rooms whose own numbers
+// stay keep what they have counted.
+func (r *Runtime) SetPolicies(p schemas.Policies) {
+	r.rules.Store(&ruleBook{policies: p, rules: map[[2]string]*call.Rules{}})
+}
+
+// rulesOf is what a capability's calls are held to now.
+func (r *Runtime) rulesOf(realm, capability string) *call.Rules {
+	book, key := r.rules.Load(), [2]string{realm, capability}
+	book.mu.RLock()
+	rules := book.rules[key]
+	book.mu.RUnlock()
+	if rules == nil {
+		rules = call.NewRules(book.policies, realm, capability)
+		book.mu.Lock()
+		book.rules[key] = rules
+		book.mu.Unlock()
+	}
+	return rules
+}
+
+// Breakers are the breakers of all capabilities that were called since the runtime was made, in no order.
+func (r *Runtime) Breakers() []schemas.BreakerState { return r.breakers.All() }
+
+// bounds adds what the runtime holds a capability to.
+func (r *Runtime) bounds(c *schemas.Capability) {
+	rules := r.rulesOf(c.Realm, c.CapabilityName)
+	c.Breaker = r.breakers.State(c.Realm+"."+c.CapabilityName, rules.Breaker)
+	limits := cmp.Or(c.Limits, &schemas.CapabilityLimits{Timeout: schemas.Duration(defaultTimeout)})
+	limits.Breaker = &schemas.Breaker{Failures: new(rules.Breaker.Failures)}
+	if rules.Breaker.Failures > 0 {
+		limits.Breaker.OpenFor = schemas.Duration(rules.Breaker.OpenFor)
+	}
+	limits.RateLimits, limits.Concurrency = rules.Rates, rules.Rooms
+	if len(rules.Rooms) > 0 {
+		limits.ConcurrencyWait = schemas.Duration(rules.RoomWait)
+	}
+	limits.CacheTTL, limits.StaleIfError = schemas.Duration(rules.CacheTTL), schemas.Duration(rules.StaleIfError)
+	limits.Fallback, limits.Drift = rules.Fallback, rules.Drift
+	c.Limits = limits
+}
