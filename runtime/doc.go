@@ -31,6 +31,9 @@
 // commit (results, requests, timers) into the next one, so that a wide fan-out shares commits. Calls run in goroutines of their own.
 // When only timers or decisions are left, the owner commits the next wake, releases the lease and forgets the execution.
 //
+// A lease is renewed each third of its life. An owner that cannot be sure of its lease any more starts nothing (fence.go); what it
+// has in flight goes on, and its result counts where it still decides something.
+//
 // After a crash the lease lapses (on the embedded store at once) and another owner claims it. What was in flight then is
 // decided by the effect of each capability: package machine has the table.
 //

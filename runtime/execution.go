@@ -240,7 +240,7 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 		}
 		return events, err
 	}}
-	r.adopt(x, nil, []*request{q}, base) //nolint:contextcheck // an owner outlives the request that made it
+	r.adopt(x, nil, time.Time{}, []*request{q}, base) //nolint:contextcheck // an owner outlives the request that made it
 	select {
 	case <-q.done:
 		switch {

@@ -19,6 +19,9 @@ type flight struct {
 	cancel        context.CancelCauseFunc
 }
 
+// once tells whether the call must not be made twice.
+func (f *flight) once() bool { return f.effect.Rank() >= schemas.EffectOnce.Rank() }
+
 // launch makes a call that was just committed as started.
 func (o *owner) launch(l launch) {
 	ctx, cancel := context.WithCancelCause(WithHops(o.r.callsCtx, o.x.head.Hops))
@@ -28,7 +31,7 @@ func (o *owner) launch(l launch) {
 		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.target.Effect, Attempt: l.attempt,
 		Key: l.key, IdempotencyArg: l.target.IdempotencyArg, Timeout: l.target.Timeout.Std(), TimeoutFrom: l.target.TimeoutFrom,
 		Heartbeat: l.target.HeartbeatTimeout.Std(), Rules: o.r.rulesOf(l.target.Realm, l.target.Capability), Hash: l.target.Hash,
-		Principal: o.x.head.Principal, SessionID: o.x.head.SessionID, ExecutionID: o.x.id, NodeID: o.x.state.Name(l.unit),
+		Principal: o.x.head.Principal, SessionID: o.x.head.SessionID, ExecutionID: o.x.id, NodeID: l.name, Leave: o.leave,
 	}
 	o.r.owners.Go(func() {
 		defer cancel(nil)
@@ -40,25 +43,50 @@ func (o *owner) launch(l launch) {
 	})
 }
 
-// late passes on a call's end that came when its owner had let go: nobody else knows of it, and where the attempt still
-// counts as in flight somebody waits for it.
+// late passes on a call's end that came when its owner had let go: nobody else knows of it. Where the attempt still counts
+// as in flight somebody waits for it, and where its outcome is unknown it is evidence.
 func (r *Runtime) late(id string, q *request) {
 	ctx, cancel := context.WithTimeout(r.storeCtx, settle)
 	defer cancel()
-	if err := r.transition(ctx, id, q.decide); err != nil {
-		r.log.Debug("the result of a call came too late", "execution_id", id, "error", err)
+	used := false
+	err := r.transition(ctx, id, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		events, err := q.decide(s, now)
+		used = len(events) > 0
+		return events, err
+	})
+	switch {
+	case err != nil:
+		r.log.Warn("the result of a call came late and is lost", "execution_id", id, "error", err)
+	case used:
+		r.counters.lateUsed.Add(1)
+		r.log.Info("the result of a call came late and counts", "execution_id", id)
+	default:
+		r.counters.lateUnused.Add(1)
+		r.log.Info("the result of a call came too late", "execution_id", id)
 	}
 }
 
-// ended decides what a call's end means.
+// ended decides what a call's end means. What comes after its attempt was given up is evidence where nobody knows what
+// became of that, and nothing otherwise: what was committed stands.
 func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration) decision {
 	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		if !l.in(s) {
+			return nil, nil
+		}
 		if err != nil {
 			e := s.Failed(l.unit, l.attempt, schemas.AsError(err), took, now, o.r.random)
-			if e == nil {
-				return nil, nil
+			switch {
+			case e != nil:
+				return []schemas.Event{*e}, nil
+			case s.Undecided(l.unit, l.attempt):
+				return s.SettledFailed(l.unit, l.attempt, schemas.AsError(err), took, o.r.worker), nil
 			}
-			return []schemas.Event{*e}, nil
+			return nil, nil
+		}
+		if s.Undecided(l.unit, l.attempt) {
+			events := s.Settled(l.unit, l.attempt, took, o.r.worker)
+			answered(&events[0], s, res)
+			return events, nil
 		}
 		if !s.Attempt(l.unit, l.attempt) {
 			return nil, nil
@@ -75,11 +103,17 @@ func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration)
 			}
 			return o.verified(l, res, e, took, now)
 		default:
-			e.Output, e.Text, e.ServedBy = schemas.Value(res.Output), res.Text, res.ServedBy
-			e.Degraded = res.Degraded || u.Fallback > 0
+			answered(&e, s, res)
 		}
 		return []schemas.Event{e}, nil
 	}
+}
+
+// answered puts into the event of a unit what its call answered.
+func answered(e *schemas.Event, s *machine.State, res *call.Result) {
+	unit, _ := s.Unit(e.Node, e.Item)
+	e.Output, e.Text, e.ServedBy = schemas.Value(res.Output), res.Text, res.ServedBy
+	e.Degraded = res.Degraded || s.Units[unit].Fallback > 0
 }
 
 // verified decides by the answer of a verification: the call had happened, or it is made again.
@@ -130,7 +164,7 @@ func (o *owner) abort(how extent) {
 		return
 	}
 	for _, f := range o.flights {
-		if s.Status == schemas.StatusCancelling || f.effect.Rank() < schemas.EffectOnce.Rank() {
+		if s.Status == schemas.StatusCancelling || !f.once() {
 			f.cancel(schemas.Errorf(schemas.CodeCancelled, "the call was stopped: %s", why))
 		}
 	}

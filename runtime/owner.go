@@ -23,6 +23,7 @@ type owner struct {
 	closed bool
 	stale  bool // somebody else changed the execution
 	lease  *store.Lease
+	fence  fence         // of the lease
 	gone   bool          // the lease is lost
 	signal chan struct{} // one token: the inbox is not empty, or one of the words above has changed
 
@@ -36,11 +37,11 @@ type owner struct {
 // errLetGo answers requests that came while the owner was letting go: ask again.
 var errLetGo = errors.New("owner let go")
 
-// adopt makes this process the owner of an execution and runs it in a goroutine of its own: one that was claimed, by its lease, or
-// without one a new execution by what base claims. The caller has a slot, which the owner gives back.
-func (r *Runtime) adopt(x *execution, lease *store.Lease, first []*request, base store.Batch) {
+// adopt makes this process the owner of an execution and runs it in a goroutine of its own: one that was claimed, by its lease and when
+// the claim was sent, or without one a new execution by what base claims. The caller has a slot, which the owner gives back.
+func (r *Runtime) adopt(x *execution, lease *store.Lease, sent time.Time, first []*request, base store.Batch) {
 	o := &owner{
-		r: r, x: x, lease: lease, claimed: lease != nil, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{}, kids: map[int]string{},
+		r: r, x: x, lease: lease, fence: proven(sent, r.limits.Lease), claimed: lease != nil, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{}, kids: map[int]string{},
 	}
 	x.lease = lease
 	r.mu.Lock()
@@ -57,7 +58,7 @@ func (r *Runtime) adopt(x *execution, lease *store.Lease, first []*request, base
 		r.slots.Release(1)
 		answer(first, errLetGo)
 		return
-	case old != nil && old.regain(lease):
+	case old != nil && old.regain(lease, sent):
 		r.mu.Unlock()
 		r.slots.Release(1)
 		return
@@ -109,13 +110,13 @@ func (o *owner) refresh() {
 
 // regain gives the owner a new lease: the last one lapsed before it was renewed, and this process claimed the execution
 // anew. false: the owner is going, or has gone.
-func (o *owner) regain(l *store.Lease) bool {
+func (o *owner) regain(l *store.Lease, sent time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed || o.gone {
 		return false
 	}
-	o.lease, o.stale = l, true
+	o.lease, o.fence, o.stale = l, proven(sent, o.r.limits.Lease), true
 	o.poke()
 	return true
 }
@@ -164,7 +165,9 @@ func (o *owner) letGo() {
 		o.r.giveBack(o.x, o.r.now())
 	}
 	for _, f := range o.flights {
-		f.cancel(schemas.Errorf(schemas.CodeCancelled, "nobody waits for this call any more"))
+		if !o.gone || !f.once() { // what became of a `once` call is worth knowing to the next owner
+			f.cancel(schemas.Errorf(schemas.CodeCancelled, "nobody waits for this call any more"))
+		}
 	}
 }
 
@@ -223,7 +226,11 @@ func (o *owner) run(requests []*request, base store.Batch) {
 				decided = append(decided, &request{decide: abandoned})
 			}
 		}
-		s, err := o.r.step(o.r.storeCtx, o.x, decided, how, base)
+		far := how
+		if far == proceed && base.Claim == nil && !o.holds() {
+			far = fenced
+		}
+		s, err := o.r.step(o.r.storeCtx, o.x, decided, far, base)
 		if err != nil {
 			if requests, delay = o.troubled(requests, base, err, delay); requests == nil {
 				return
@@ -232,8 +239,8 @@ func (o *owner) run(requests []*request, base store.Batch) {
 		}
 		delay, base, o.claimed = 0, store.Batch{}, false
 		o.mu.Lock()
-		if o.lease == nil {
-			o.lease = o.x.lease
+		if o.lease == nil && o.x.lease != nil {
+			o.lease, o.fence = o.x.lease, proven(o.x.sent, o.r.limits.Lease)
 		}
 		o.mu.Unlock()
 		for _, l := range s.launches {

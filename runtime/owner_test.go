@@ -326,42 +326,6 @@ func TestDeletedExecutionIsForgotten(t *testing.T) {
 	})
 }
 
-// TestCallOfAnOwnerWhoLostItsLeaseIsDecided: one replica's lease has lapsed and it does not know yet; it is the faster one
-// to start a node, learns that it lost, and stops its call. Whoever has the lease now must hear of that.
-func TestCallOfAnOwnerWhoLostItsLeaseIsDecided(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		began := time.Now()
-		first := live(w, &hooks{Store: s, renew: func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error) {
-			if time.Since(began) < 17*time.Second {
-				return nil, errors.New("no route to host")
-			}
-			return s.Renew(ctx, leases, ttl)
-		}, claim: func(ctx context.Context, _ store.ClaimRequest) ([]store.Lease, error) {
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}})
-		defer first.stop()
-		e, err := first.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"keep","capability":"r.read","timeout":"10m","inputs":{"take":"2m"}},
-			{"id":"w","wait":"16s"},{"id":"n","capability":"r.once","timeout":"10m","inputs":{"take":"1m"},"depends_on":["w"]}]}`)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		second := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
-			time.Sleep(10 * time.Millisecond) // the slower one
-			return s.Commit(ctx, b)
-		}})
-		defer second.stop()
-		time.Sleep(5 * time.Minute)
-		if e, err = second.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil); err != nil {
-			t.Fatal(err)
-		}
-		want(t, e, schemas.StatusSuspended, "", "keep=succeeded w=succeeded n=held")
-		if w.calls("once", "n") != 1 {
-			t.Errorf("ledger %v", w.ledger)
-		}
-	})
-}
-
 func TestIdempotencyKeyOutlivesASetting(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		sub := Submit{Plan: []byte(`{"plan":"v1","idempotency_key":"k","nodes":[{"id":"n","set":1}]}`)}

@@ -101,6 +101,7 @@ type Runtime struct {
 	breakers *call.Breakers
 	rooms    call.Rooms
 	rates    *call.Rates
+	counters counters
 
 	attempt call.Invoker // one attempt of a node
 	direct  call.Invoker // a direct call with its retries

@@ -178,7 +178,7 @@ func (t *turn) launch(unit, attempt int, target *plan.Target, inputs json.RawMes
 	if f := t.x.state.Units[unit].Fallback; f > 0 {
 		key += fmt.Sprintf("/fallback/%d", f)
 	}
-	t.step.launches = append(t.step.launches, launch{unit: unit, attempt: attempt, target: target, inputs: inputs, key: key, at: t.now})
+	t.step.launches = append(t.step.launches, launch{unit: unit, attempt: attempt, name: t.x.state.Name(unit), target: target, inputs: inputs, key: key, at: t.now})
 }
 
 // ask holds a unit until a person decides, and with it the inputs that he is asked about.

@@ -27,6 +27,7 @@ type execution struct {
 	lists   map[int][]json.RawMessage // what for_each nodes run over
 	kept    int                       // bytes in values
 	lease   *store.Lease              // nil: somebody else may own it
+	sent    time.Time                 // when the commit that claimed the lease was sent
 
 	doubtful []launch // started by commits of which nobody knows whether they happened; nothing of it was called yet
 	changed  bool     // somebody else committed since this process did: the wake may be theirs
@@ -69,15 +70,19 @@ type request struct {
 // launch is a call that the commit just made has started.
 type launch struct {
 	unit, attempt int
+	name          string // of the unit
 	target        *plan.Target
 	inputs        json.RawMessage
 	key           string    // the same for every attempt at the same effect
 	at            time.Time // of the start
 }
 
+// in tells whether the state knows the unit: of a store that lost commits, one that was made anew may have other items.
+func (l *launch) in(s *machine.State) bool { return l.unit < len(s.Units) && s.Name(l.unit) == l.name }
+
 // stands tells whether the start is in the log, and the attempt in flight.
 func (l *launch) stands(s *machine.State) bool {
-	return s.Attempt(l.unit, l.attempt) && s.Units[l.unit].Since.Equal(l.at)
+	return l.in(s) && s.Attempt(l.unit, l.attempt) && s.Units[l.unit].Since.Equal(l.at)
 }
 
 // extent says how far a step goes beyond the decisions it was given.
@@ -87,6 +92,7 @@ const (
 	visit   extent = iota // not the owner: whatever has to be started wakes one
 	drain                 // an owner that is about to stop: nothing new starts
 	wind                  // an owner that stops: nothing new starts, the lease is released
+	fenced                // an owner whose lease may have lapsed: nothing new starts until it is proven again
 	proceed               // the owner
 )
 

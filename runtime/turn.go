@@ -220,6 +220,7 @@ func (t *turn) commit() error {
 	}
 	// Without events too: a wake that is written unfenced could undo the one of somebody faster.
 	t.batch.Puts = append(t.batch.Puts, store.Put{Key: executionKey(x.id), Value: b, Version: x.version, Terms: h.terms()})
+	sent := time.Now()
 	done, err := t.r.store.Commit(t.ctx, t.batch)
 	if err != nil {
 		return err
@@ -231,7 +232,7 @@ func (t *turn) commit() error {
 		x.kept = 0
 	}
 	if done.Lease != nil {
-		x.lease = done.Lease
+		x.lease, x.sent = done.Lease, sent
 	}
 	if s.Status.Terminal() && h.ParentID != "" && len(t.events) > 0 {
 		t.r.owners.Go(func() { t.r.tellParent(h) })

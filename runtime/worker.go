@@ -27,16 +27,18 @@ func (r *Runtime) claim(ctx context.Context) {
 		for wait == 0 && room < claimMax && r.slots.TryAcquire(1) {
 			room++
 		}
+		sent := time.Now()
 		leases, err := r.store.Claim(ctx, store.ClaimRequest{
 			Kind: kindExecution, Owner: r.worker, Max: room, TTL: r.limits.Lease, Wait: wait,
 		})
-		r.slots.Release(int64(room - len(leases)))
-		for i := range leases {
-			r.adopt(r.newExecution(leases[i].Key.ID, head{}, nil), &leases[i], nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
-		}
 		wait = claimWait
 		if len(leases) == room {
 			wait = 0
+		}
+		leases, sent = r.prove(ctx, leases, sent)
+		r.slots.Release(int64(room - len(leases)))
+		for i := range leases {
+			r.adopt(r.newExecution(leases[i].Key.ID, head{}, nil), &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
 		}
 		if err == nil {
 			delay = 0
@@ -54,9 +56,12 @@ func (r *Runtime) claim(ctx context.Context) {
 	}
 }
 
+// renewals is how often a lease is renewed in its life; an attempt that failed is made again sooner.
+const renewals = 3
+
 // renew keeps the leases of everything owned, in one trip each third of their life.
 func (r *Runtime) renew(ctx context.Context) {
-	tick := time.NewTicker(r.limits.Lease / 3)
+	tick := time.NewTimer(r.limits.Lease / renewals)
 	defer tick.Stop()
 	for {
 		select {
@@ -64,23 +69,39 @@ func (r *Runtime) renew(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		tick.Reset(r.limits.Lease / renewals)
 		leases, owners := r.leases()
 		if len(leases) == 0 {
 			continue
 		}
-		lost, err := r.store.Renew(ctx, leases, r.limits.Lease)
+		sent := time.Now()
+		lost, err := r.renewAll(ctx, leases)
 		if err != nil {
 			if ctx.Err() == nil {
-				r.log.Warn("renew leases", "error", err)
+				r.log.Warn("renew leases: trying again", "error", err)
 			}
+			tick.Reset(r.limits.Lease / (5 * renewals))
 			continue
 		}
 		for _, l := range lost {
 			if o := owners[l.Key.ID]; o != nil {
+				delete(owners, l.Key.ID)
 				o.loseLease(l)
 			}
 		}
+		for _, l := range leases {
+			if o := owners[l.Key.ID]; o != nil {
+				o.renewed(l, sent)
+			}
+		}
 	}
+}
+
+// renewAll renews leases, and gives up in time for the next try.
+func (r *Runtime) renewAll(ctx context.Context, leases []store.Lease) ([]store.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.limits.Lease/renewals)
+	defer cancel()
+	return r.store.Renew(ctx, leases, r.limits.Lease)
 }
 
 func (r *Runtime) leases() ([]store.Lease, map[string]*owner) {

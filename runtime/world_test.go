@@ -84,6 +84,9 @@ func (w *world) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) 
 	if ctx.Err() != nil {
 		return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.NotRun)
 	}
+	if err := c.MayLeave(); err != nil {
+		return nil, err
+	}
 	w.mu.Lock()
 	w.ledger = append(w.ledger, entry{c.Capability, id, c.Key})
 	w.failed[id]++

@@ -35,6 +35,7 @@ const (
 	EventNodeFellBack  EventType = "node_fell_back"
 	EventNodeVerifying EventType = "node_verifying"
 	EventNodeNotDone   EventType = "node_verified_not_done"
+	EventNodeSettled   EventType = "node_settled"
 	EventReviewDecided EventType = "review_decided"
 
 	EventNodeCompensating   EventType = "node_compensating"

@@ -38,12 +38,24 @@ type Call struct {
 	NodeID      string
 	TraceParent string // W3C traceparent; empty: none
 
+	// Leave is asked by the innermost Invoker at the last moment before the call leaves the process, once everything else
+	// that takes time is done; its error is the call's end then, and nothing was called. nil: it may leave. See MayLeave.
+	Leave func() error
+
 	// Progress receives the realm's progress notifications, one at a time; nil ignores them. It must not block.
 	Progress func(Progress)
 }
 
 // Name is realm.capability.
 func (c *Call) Name() string { return c.Realm + "." + c.Capability }
+
+// MayLeave is nil where the call may leave this process now, else why not; every innermost Invoker asks.
+func (c *Call) MayLeave() error {
+	if c.Leave == nil {
+		return nil
+	}
+	return c.Leave()
+}
 
 // Progress is one progress notification of a realm.
 type Progress struct {

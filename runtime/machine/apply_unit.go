@@ -19,6 +19,9 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeRunning, e, calls)
 	u.Attempts, u.Error, u.Child = e.Attempt, nil, e.Child
 	u.fix(e, false)
+	if u.Phase == PhaseRun {
+		u.Doubt = 0
+	}
 	s.Calls++
 	if u.First.IsZero() {
 		u.First = e.At
@@ -108,7 +111,7 @@ func attemptLost(s *State, unit int, e *schemas.Event) { s.change(unit, schemas.
 
 func nodeFellBack(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeReady, e, false)
-	u.Fallback, u.Failures, u.Phase, u.Error = e.Fallback, 0, PhaseRun, e.Error
+	u.Fallback, u.Failures, u.Phase, u.Error, u.Doubt = e.Fallback, 0, PhaseRun, e.Error, 0
 	u.Approved = false       // that was another call
 	u.TotalDue = time.Time{} // it has its own
 	u.CallMS += e.DurationMS
@@ -117,7 +120,7 @@ func nodeFellBack(s *State, unit int, e *schemas.Event) {
 func nodeVerifying(s *State, unit int, e *schemas.Event) {
 	s.Units[unit].Phase = PhaseVerify
 	u := s.change(unit, schemas.NodeReady, e, false)
-	u.Failures, u.Spent, u.Error = 0, u.Failures+1, e.Error
+	u.Failures, u.Spent, u.Error, u.Doubt = 0, u.Failures+1, e.Error, e.Attempt
 	u.CallMS += e.DurationMS
 }
 
@@ -143,6 +146,14 @@ func nodeNotDone(s *State, unit int, e *schemas.Event) {
 
 func nodeHeld(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeHeld, e, false)
+	switch {
+	case e.Reason != schemas.ReasonUnknown:
+		u.Doubt = 0
+	case u.Phase == PhaseVerify: // the doubt is about its own call still
+		u.Failures, u.Spent = u.Spent-1, 0
+	default:
+		u.Doubt = e.Attempt
+	}
 	u.Reason, u.Error, u.Question, u.Phase = e.Reason, e.Error, e.Text, PhaseRun
 	u.TotalDue = time.Time{} // it stands still until somebody decides
 	if e.Reason == schemas.ReasonReview {
@@ -229,7 +240,7 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 		}
 		u := s.change(unit, schemas.NodeReady, e, false)
 		u.Approved = u.Approved && u.Fallback == 0
-		u.Failures, u.Fallback, u.Phase, u.TotalDue, u.First = 0, 0, PhaseRun, time.Time{}, time.Time{}
+		u.Failures, u.Fallback, u.Phase, u.TotalDue, u.First, u.Doubt = 0, 0, PhaseRun, time.Time{}, time.Time{}, 0
 	}
 }
 

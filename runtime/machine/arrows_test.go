@@ -62,10 +62,11 @@ func TestArrowsOfANode(t *testing.T) {
 		ready→failed backing_off→failed backing_off→held
 		running→ready backing_off→ready
 		held→ready held→failed
+		held→succeeded backing_off→succeeded
 		pending→succeeded
 		compensating→succeeded`)
-	// pending→ready follows from another node's end, see TestDependenciesDecideTheOrder; held→succeeded and held→skipped
-	// are patches and reviews of another kind, see TestHeldNodeSuspendsOnceNothingElseRuns.
+	// pending→ready follows from another node's end, see TestDependenciesDecideTheOrder; held→skipped
+	// is a patch of another kind, see TestHeldNodeSuspendsOnceNothingElseRuns.
 	p := program(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","depends_on":["other"]},{"id":"other","wait":"1h"}]}`)
 	got := map[string]bool{}
 	for typ := range rules {

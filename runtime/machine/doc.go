@@ -23,6 +23,7 @@
 //	    │                  │                   ──not done──▶ backing_off | ready (phase run)
 //	    │                  ├──fell back──▶ ready (the next entry of the list)
 //	    │                  ├──held(unknown | error)──▶ held ──patched──▶ ready | succeeded | skipped
+//	    │                  │                            └─settled: its result came late──▶ succeeded | ready
 //	    │                  └──failed──▶ failed
 //	    ├──held(review)──▶ held ──decided──▶ ready | succeeded | failed; ──(expired)──failed──▶ failed
 //	    └──expanded──▶ running, until its items have ended ──▶ succeeded | failed
@@ -51,5 +52,6 @@
 //
 // After a failed attempt [State.Failed] decides by the effect of the capability and by whether the call ran; after a
 // crash [State.Recover] does the same for every attempt in flight, and after a verification that said no [State.NotDone].
-// Those three hold the promise that a `once` capability is never called again without a decision.
+// Those three hold the promise that a `once` capability is never called again without a decision. The end of a call that
+// comes when its attempt was given up is evidence while its outcome is unknown, see [State.Undecided]; later it changes nothing.
 package machine

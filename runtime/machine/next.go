@@ -276,7 +276,7 @@ func (s *State) rest() []Action {
 	case s.inFlight > 0 || s.timing > 0 || s.backing > 0:
 		return nil
 	case s.held > 0 && s.deciding() == 0:
-		return emit(schemas.Event{Type: schemas.EventSuspended, Reason: "a held node needs a decision: resume_execution with a patch for it"})
+		return emit(schemas.Event{Type: schemas.EventSuspended, Reason: heldSuspends})
 	case s.held > 0 || s.readies > 0 || s.Count(schemas.NodePending)+s.Count(schemas.NodeRunning) > 0:
 		return nil // a review is open, or more is to be applied first
 	}

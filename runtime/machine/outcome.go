@@ -177,13 +177,13 @@ func (s *State) failed(unit int, err *schemas.Error) *schemas.Event {
 	n, u := s.Node(unit), &s.Units[unit]
 	var e schemas.Event
 	switch {
-	case u.Fallback < len(n.Fallbacks) && u.Status != schemas.NodeHeld && !(n.ForEach != nil && !s.IsItem(unit)):
+	case u.Fallback < len(n.Fallbacks) && !u.reviewed() && !(n.ForEach != nil && !s.IsItem(unit)):
 		e = s.event(schemas.EventNodeFellBack, unit)
 		e.Fallback = u.Fallback + 1
 		if t := n.Fallbacks[u.Fallback].Target; t != nil {
 			e.Capability = t.Name()
 		}
-	case n.OnError == schemas.OnErrorSuspend && u.Status != schemas.NodeHeld && !(n.ForEach != nil && !s.IsItem(unit)):
+	case n.OnError == schemas.OnErrorSuspend && !u.reviewed() && !(n.ForEach != nil && !s.IsItem(unit)):
 		e = s.event(schemas.EventNodeHeld, unit)
 		e.Reason = schemas.ReasonError
 	default:
@@ -191,6 +191,11 @@ func (s *State) failed(unit int, err *schemas.Error) *schemas.Event {
 	}
 	e.Error = err
 	return &e
+}
+
+// reviewed tells whether a person was asked about the unit: no then is the end of it.
+func (u *Unit) reviewed() bool {
+	return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview
 }
 
 // overdue is what the end of total_timeout or queue_timeout means for a unit.

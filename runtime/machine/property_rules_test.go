@@ -104,6 +104,14 @@ func (w *walk) about(unit int, was *Unit, e schemas.Event) {
 		}
 	case schemas.EventNodePatched:
 		w.undecided[unit], w.tries[unit] = false, 0
+	case schemas.EventNodeSettled:
+		if e.Reason != "" {
+			w.tries[unit]--
+		}
+	case schemas.EventNodeHeld:
+		if was.Phase == PhaseVerify {
+			w.tries[unit] = w.before[unit]
+		}
 	case schemas.EventNodeVerifying:
 		w.before[unit], w.tries[unit] = w.tries[unit], 0
 	case schemas.EventNodeNotDone:

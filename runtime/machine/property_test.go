@@ -168,6 +168,10 @@ func (w *walk) late() {
 		last--
 	}
 	for attempt := 1; attempt <= last; attempt++ {
+		if w.s.Undecided(unit, attempt) {
+			w.settle(unit, attempt)
+			return
+		}
 		if e := w.s.Failed(unit, attempt, lost, 0, w.now, middle); e != nil || w.s.Attempt(unit, attempt) {
 			w.t.Fatalf("attempt %d of %s is over and still decides %+v", attempt, w.s.Name(unit), e)
 		}
@@ -177,6 +181,35 @@ func (w *walk) late() {
 	}
 	if e := w.s.ChildFailed(unit, "somebody else", toolError, w.now, middle); e != nil {
 		w.t.Fatalf("%s does not wait for that execution, and its end decides %+v", w.s.Name(unit), e)
+	}
+}
+
+// settle brings the late end of a call of unknown outcome.
+func (w *walk) settle(unit, attempt int) {
+	u, err := &w.s.Units[unit], w.drawError()
+	denied := u.Phase == PhaseRun && (u.Status == schemas.NodeBackingOff || u.Status == schemas.NodeReady) // by a verification
+	if !w.undecided[unit] && !denied {
+		w.t.Fatalf("attempt %d of %s passes for unknown: %s", attempt, w.s.Name(unit), snapshot(w.t, w.s))
+	}
+	var events []schemas.Event
+	if err == nil {
+		events = w.s.Settled(unit, attempt, time.Millisecond, "w")
+		events[0].Output = schemas.Value("1")
+	} else {
+		held := u.Status == schemas.NodeHeld
+		events = w.s.SettledFailed(unit, attempt, err, time.Millisecond, "w")
+		if told := held && err.Outcome != schemas.Unknown; told != (len(events) > 0) {
+			w.t.Fatalf("%s, which is %s, ended late with %v: %v", w.s.Name(unit), u.Status, err, events)
+		}
+	}
+	for i, e := range events {
+		if i == 0 {
+			w.undecided[unit] = false
+		}
+		w.apply(e)
+	}
+	if len(events) > 0 && w.s.Undecided(unit, attempt) {
+		w.t.Fatalf("attempt %d of %s is decided and still passes for unknown", attempt, w.s.Name(unit))
 	}
 }
 

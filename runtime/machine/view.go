@@ -39,15 +39,12 @@ func (s *State) View() schemas.Execution {
 
 func (s *State) waitingFor() []schemas.WaitingFor {
 	var out []schemas.WaitingFor
-	for _, wanted := range []func(*Unit) bool{reviewed, heldOtherwise, unheld} { // what needs somebody comes first
+	for _, wanted := range []func(*Unit) bool{(*Unit).reviewed, heldOtherwise, unheld} { // what needs somebody comes first
 		out = s.waits(out, wanted)
 	}
 	return out
 }
 
-func reviewed(u *Unit) bool {
-	return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview
-}
 func heldOtherwise(u *Unit) bool {
 	return u.Status == schemas.NodeHeld && u.Reason != schemas.ReasonReview
 }

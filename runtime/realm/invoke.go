@@ -63,6 +63,10 @@ func (p *Pool) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 			r.lost(cn, errSessionLost)
 			continue
 		}
+		if err := c.MayLeave(); err != nil {
+			cn.release()
+			return nil, err
+		}
 		result, f := cn.callTool(ctx, c, inputs)
 		cn.release()
 		switch {

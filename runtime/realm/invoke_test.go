@@ -48,6 +48,29 @@ func TestInvokeSendsTheKeyInMetaAndAsTheArgument(t *testing.T) {
 	}
 }
 
+// TestInvokeAsksAtTheLastMoment: whoever makes the call may take it back until the realm is there, and not a byte of it leaves.
+func TestInvokeAsksAtTheLastMoment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	p := run(t, Config{Realms: realms("shop", server("shop", "-ledger", path)), Lazy: true})
+	c := ask("shop", "reserve", `{"sku":"sku-1","qty":2}`)
+	taken := schemas.Errorf(schemas.CodeCancelled, "taken back").WithOutcome(schemas.NotRun)
+	c.Leave = func() error {
+		if got := health(p, "shop").State; got != schemas.RealmReady {
+			t.Errorf("asked while the realm is %s", got)
+		}
+		return taken
+	}
+	_, err := p.Invoke(t.Context(), c)
+	wantError(t, err, schemas.CodeCancelled, schemas.NotRun, "taken back")
+	if entries, err := ledger.New(path).Read(); err == nil && len(entries) > 0 {
+		t.Errorf("it was called: %v", entries)
+	}
+	c.Leave = func() error { return nil }
+	if _, err := p.Invoke(t.Context(), c); err != nil {
+		t.Errorf("the connection is of no more use: %v", err)
+	}
+}
+
 func TestInvokeRefusesInputsThatAreNoObject(t *testing.T) {
 	p := run(t, Config{Realms: realms("shop", server("shop")), Lazy: true})
 	for _, inputs := range []string{`[1]`, `"x"`, `{"a":`, `12`} {

@@ -1,0 +1,137 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+var errCut = errors.New("no route to host")
+
+// cut is a store whose leases this process can neither renew nor claim until the time; then a renewal tells what is lost.
+func cut(s store.Store, until time.Time) *hooks {
+	return &hooks{Store: s,
+		renew: func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error) {
+			if time.Now().Before(until) {
+				return nil, errCut
+			}
+			return s.Renew(ctx, leases, ttl)
+		},
+		claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+			if time.Now().Before(until) {
+				return nil, errCut
+			}
+			return s.Claim(ctx, r)
+		},
+	}
+}
+
+// TestNothingStartsOnALeaseThatMayHaveLapsed: the renewals of a replica fail. A node that is ready a moment before its lease
+// lapses is not started there but by the next owner.
+func TestNothingStartsOnALeaseThatMayHaveLapsed(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		first := live(w, cut(s, time.Now().Add(time.Hour)))
+		defer first.stop()
+		id := first.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"14s"},{"id":"keep","capability":"r.read","inputs":{"take":"30s"}},
+			{"id":"n","capability":"r.once","inputs":{"take":"1m"},"depends_on":["w"]}]}`)
+		second := live(w, s)
+		defer second.stop()
+		want(t, second.rest(t, id), schemas.StatusSucceeded, "", "w=succeeded keep=succeeded n=succeeded")
+		m, err := second.Metrics(t.Context(), id)
+		if err != nil || m.Nodes[2].Attempts != 1 || w.calls("once", "n") != 1 {
+			t.Errorf("%+v %v, ledger %v", m, err, w.ledger)
+		}
+	})
+}
+
+// TestStartsGoOnOnceTheLeaseIsProven: renewals fail for a while that is shorter than the lease; what became ready near its
+// end starts with the next renewal.
+func TestStartsGoOnOnceTheLeaseIsProven(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		began := time.Now()
+		p := live(w, cut(s, began.Add(13800*time.Millisecond)))
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"keep","capability":"r.read","inputs":{"take":"13600ms"}},{"id":"n","capability":"r.once","depends_on":["keep"]}]}`)
+		want(t, e, schemas.StatusSucceeded, "", "keep=succeeded n=succeeded")
+		if took := time.Since(began); took != 14*time.Second || w.calls("", "") != 2 {
+			t.Errorf("took %s, ledger %v", took, w.ledger)
+		}
+	})
+}
+
+// TestCallWhoseLeaseLapsedBeforeItLeft: the start of a call is committed, and then the process stands still for longer than
+// its lease lives. The call does not leave; with another replica there or without, it is made once.
+func TestCallWhoseLeaseLapsedBeforeItLeft(t *testing.T) {
+	for name, alone := range map[string]bool{"alone": true, "another owner": false} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				until := time.Now().Add(30 * time.Second)
+				h := cut(s, until)
+				var once sync.Once
+				h.commit = func(ctx context.Context, b store.Batch) (store.Committed, error) {
+					done, err := s.Commit(ctx, b)
+					once.Do(func() { time.Sleep(time.Until(until)) })
+					return done, err
+				}
+				first := live(w, h)
+				defer first.stop()
+				if !alone {
+					defer live(w, s).stop()
+				}
+				id := first.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","retry":{"max_attempts":1}}]}`)
+				time.Sleep(5 * time.Minute)
+				e := first.rest(t, id)
+				want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
+				if n := first.Counters().Fenced; n != 1 || w.calls("once", "n") != 1 || e.Nodes[0].Attempts != 2 {
+					t.Errorf("%d calls did not leave, ledger %v, %d attempts", n, w.ledger, e.Nodes[0].Attempts)
+				}
+				synctest.Wait()
+				first.quiet(t)
+			})
+		})
+	}
+}
+
+// TestClaimThatWaitedStartsAtOnce: a claim was sent so long ago that its lease is not worth much; it is proven before anybody
+// starts, and not by the next renewal.
+func TestClaimThatWaitedStartsAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		time.Sleep(20 * time.Second)
+		began := time.Now()
+		e, err := New(Config{Store: s, Realms: w}).Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once"}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "n=succeeded")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
+func TestFenceHoldsByBothClocks(t *testing.T) {
+	sent := time.Now()
+	f := proven(sent, 10*time.Second)
+	for _, tt := range []struct {
+		at   time.Time
+		want bool
+	}{
+		{sent, true}, {sent.Add(9*time.Second - 1), true}, {sent.Add(9 * time.Second), false},
+		{sent.Add(9*time.Second - 1).Round(0), true}, {sent.Add(time.Minute).Round(0), false},
+	} {
+		if got := f.holds(tt.at); got != tt.want {
+			t.Errorf("%s after it was sent: %v", tt.at.Sub(sent), got)
+		}
+	}
+	if (fence{}).holds(sent) {
+		t.Error("a lease that was never proven holds")
+	}
+}

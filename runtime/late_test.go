@@ -1,0 +1,139 @@
+package runtime
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// TestLateResultsOfAZombie: one replica loses its lease, whether it learns of that or not, while its calls are in flight;
+// another one takes over after 15 s and decides. At 40 s the calls end. What they tell counts for units whose outcome is
+// unknown, and for nothing else.
+func TestLateResultsOfAZombie(t *testing.T) {
+	tests := []struct {
+		name, plan     string
+		between        func(t *testing.T, p *process, id string) // at 30 s
+		status         schemas.Status
+		nodes, outputs string // the last is the first node's
+		once           int    // calls
+		used, unused   int64
+	}{
+		{
+			name:   "held: it settles",
+			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s"}},{"id":"m","capability":"r.once","depends_on":["n"]}`,
+			status: schemas.StatusSucceeded, nodes: "n=succeeded m=succeeded", outputs: `{"id":"n"}`, once: 2, used: 1,
+		},
+		{
+			name:   "held: it failed",
+			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s","fail":1}}`,
+			status: schemas.StatusFailed, nodes: "n=failed", once: 1, used: 1,
+		},
+		{
+			name:   "held: it failed, and a fallback serves",
+			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s","fail":1},"fallback":[{"value":7}]}`,
+			status: schemas.StatusSucceeded, nodes: "n=succeeded", outputs: `7`, once: 1, used: 1,
+		},
+		{
+			name:   "held: it failed, on_error suspend",
+			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s","fail":1},"on_error":"suspend"}`,
+			status: schemas.StatusSuspended, nodes: "n=held", once: 1, used: 1,
+		},
+		{
+			name:   "held: it was turned away, and is called again",
+			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s","fail":1,"code":"rate_limited"},"retry":{"max_attempts":1}}`,
+			status: schemas.StatusSucceeded, nodes: "n=succeeded", outputs: `{"id":"n"}`, once: 2, used: 1,
+		},
+		{
+			name:   "held items: each by its own",
+			plan:   `{"id":"n","for_each":"${[1,2,3]}","capability":"r.once","inputs":{"id":"i${index}","take":"40s"}}`,
+			status: schemas.StatusSucceeded, nodes: "n=succeeded", outputs: `[{"id":"i0"},{"id":"i1"},{"id":"i2"}]`, once: 3, used: 3,
+		},
+		{
+			name:   "two are held: one result is not enough",
+			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s"}},{"id":"m","capability":"r.once","inputs":{"take":"2h"},"timeout":"3h"}`,
+			status: schemas.StatusSuspended, nodes: "n=succeeded m=held", outputs: `{"id":"n"}`, once: 2, used: 1,
+		},
+		{
+			name:   "being verified: it settles",
+			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s"},"on_unknown":{"verify":{"capability":"r.read","inputs":{"take":"50s"},"happened":"${false}"}}}`,
+			status: schemas.StatusSucceeded, nodes: "n=succeeded", outputs: `{"id":"n"}`, once: 1, used: 1,
+		},
+		{
+			name: "denied by a verification, and not called again yet: it settles",
+			plan: `{"id":"n","capability":"r.once","inputs":{"take":"40s"},"retry":{"max_attempts":2,"initial_interval":"1h","max_interval":"2h"},
+				"on_unknown":{"verify":{"capability":"r.read","happened":"${false}"}}}`,
+			status: schemas.StatusSucceeded, nodes: "n=succeeded", outputs: `{"id":"n"}`, once: 1, used: 1,
+		},
+		{
+			name: "denied by a verification and called again: nothing",
+			plan: `{"id":"n","capability":"r.once","inputs":{"take":"40s"},"retry":{"max_attempts":2},
+				"on_unknown":{"verify":{"capability":"r.read","happened":"${false}"}}}`,
+			status: schemas.StatusSucceeded, nodes: "n=succeeded", once: 2, unused: 1,
+		},
+		{
+			name: "patched: nothing",
+			plan: `{"id":"n","capability":"r.once","inputs":{"take":"40s"}},{"id":"w","wait":"5m","depends_on":["n"]}`,
+			between: func(t *testing.T, p *process, id string) {
+				patch := &schemas.Patch{Nodes: map[string]schemas.NodePatch{"n": {Output: schemas.Value(`"patched"`)}}}
+				if _, err := p.Resume(t.Context(), id, patch); err != nil {
+					t.Error(err)
+				}
+			},
+			status: schemas.StatusSucceeded, nodes: "n=succeeded w=succeeded", outputs: `"patched"`, once: 1, unused: 1,
+		},
+		{
+			name:   "failed: nothing",
+			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s"},"on_unknown":"fail","on_error":"continue"},{"id":"w","wait":"5m"}`,
+			status: schemas.StatusSucceeded, nodes: "n=failed w=succeeded", once: 1, unused: 1,
+		},
+		{
+			name: "cancelled: nothing",
+			plan: `{"id":"n","capability":"r.once","inputs":{"take":"40s"}}`,
+			between: func(t *testing.T, p *process, id string) {
+				if _, err := p.Cancel(t.Context(), id, CancelOptions{}); err != nil {
+					t.Error(err)
+				}
+			},
+			status: schemas.StatusCancelled, nodes: "n=cancelled", once: 1, unused: 1,
+		},
+		{
+			name: "a compensation: it is listed as it was found",
+			plan: `{"id":"n","capability":"r.read","compensate":{"capability":"r.once","inputs":{"id":"undo","take":"40s"}}},
+				{"id":"f","capability":"r.read","inputs":{"fail":9},"depends_on":["n"],"on_error":"compensate"}`,
+			status: schemas.StatusFailed, nodes: "n=succeeded f=failed", once: 1, unused: 1,
+		},
+	}
+	for _, tt := range tests {
+		for mode, until := range map[string]time.Duration{"it learns that": 20 * time.Second, "it does not know": time.Minute} {
+			t.Run(tt.name+", "+mode, func(t *testing.T) {
+				bubble(t, func(t *testing.T, w *world, s store.Store) {
+					first := live(w, cut(s, time.Now().Add(until)))
+					defer first.stop()
+					id := first.submit(t, `{"plan":"v1","nodes":[`+tt.plan+`]}`)
+					second := live(w, s)
+					defer second.stop()
+					time.Sleep(30 * time.Second)
+					if tt.between != nil {
+						tt.between(t, second, id)
+					}
+					time.Sleep(30 * time.Minute)
+					e := second.rest(t, id)
+					want(t, e, tt.status, "", tt.nodes)
+					if got := string(e.Nodes[0].Output); tt.outputs != "" && got != tt.outputs {
+						t.Errorf("output %s, want %s", got, tt.outputs)
+					}
+					if n := w.calls("once", ""); n != tt.once {
+						t.Errorf("%d calls: %v", n, w.ledger)
+					}
+					if c := first.Counters(); mode == "it learns that" && (c.LateUsed != tt.used || c.LateUnused != tt.unused) {
+						t.Errorf("late results: %+v", c)
+					}
+					synctest.Wait()
+				})
+			})
+		}
+	}
+}
