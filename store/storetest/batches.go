@@ -92,6 +92,21 @@ var batchTests = []test{
 			f.Fatalf("%d records, want 2000", got)
 		}
 	}},
+	{"a batch that must be safe is like any other", func(f *fixture) {
+		k := key("x", "p")
+		c := f.commit(store.Batch{
+			Puts: []store.Put{{Key: k, Value: []byte("v"), Terms: []string{"t"}}}, Appends: []store.Append{{Key: k, Value: []byte("1")}},
+			Wakes: []store.Wake{{Key: k, At: time.Now().Add(-time.Second)}}, Sync: true,
+		})
+		if len(c.Versions) != 1 || len(c.Seqs) != 1 {
+			f.Fatalf("got %+v", c)
+		}
+		f.refuse(store.Batch{Puts: []store.Put{{Key: k, Version: 7}}, Sync: true}, store.ErrConflict)
+		f.commit(store.Batch{Sync: true})
+		f.want(k, "v", 1)
+		f.wantLog(k, "1")
+		f.wantClaim("x", 1, "p")
+	}},
 	{"what is wrong in itself is invalid", testInvalid},
 }
 
@@ -144,6 +159,8 @@ func testInvalid(f *fixture) {
 		"a version below any":    put(store.Put{Key: k, Version: -2}),
 		"two puts of a key":      {Puts: []store.Put{{Key: k}, {Key: k, Version: 1}}},
 		"two wakes of a key":     {Wakes: []store.Wake{{Key: k, At: time.Now()}, {Key: k}}},
+		"a priority below 0":     {Wakes: []store.Wake{{Key: k, At: time.Now(), Priority: -1}}},
+		"a priority above 5":     {Wakes: []store.Wake{{Key: k, At: time.Now(), Priority: store.Priorities + 1}}},
 		"put and delete":         {Puts: []store.Put{{Key: k}}, Deletes: []store.Key{k}},
 		"append and delete":      {Appends: []store.Append{{Key: k}}, Deletes: []store.Key{k}},
 		"wake and delete":        {Wakes: []store.Wake{{Key: k}}, Deletes: []store.Key{k}},
@@ -175,6 +192,12 @@ func testInvalid(f *fixture) {
 		if _, err := f.s.Take(f.ctx, l); !isInvalid(err) {
 			f.Errorf("take %+v: got %v", l, err)
 		}
+	}
+	if _, err := f.s.Queue(f.ctx, ""); !isInvalid(err) {
+		f.Errorf("queue without a kind: got %v", err)
+	}
+	if _, err := f.s.Places(f.ctx, []store.Key{k, key("x", "")}); !isInvalid(err) {
+		f.Errorf("places without an ID: got %v", err)
 	}
 	if _, err := f.s.Renew(f.ctx, nil, 0); !isInvalid(err) {
 		f.Errorf("renew for no time: got %v", err)

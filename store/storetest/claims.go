@@ -24,13 +24,13 @@ var claimTests = []test{
 		f.wantClaim("x", 10)
 	}},
 	{"a claim is of its kind, and of one key when not told", func(f *fixture) {
-		f.due(key("x", "a"), 2*time.Second)
-		f.due(key("x", "b"), time.Second)
-		f.due(key("y", "c"), time.Second)
-		f.wantClaim("x", 0, "a")
+		f.due(key("x", "p/a"), 2*time.Second)
+		f.due(key("x", "p/b"), time.Second)
+		f.due(key("y", "p/c"), time.Second)
+		f.wantClaim("x", 0, "p/a")
 		f.wantClaim("z", 10)
-		f.wantClaim("y", 10, "c")
-		f.wantClaim("x", 10, "b")
+		f.wantClaim("y", 10, "p/c")
+		f.wantClaim("x", 10, "p/b")
 	}},
 	{"a wake needs no record", func(f *fixture) {
 		f.due(key("x", "\x00{odd}/*\n"), 0)
@@ -38,40 +38,10 @@ var claimTests = []test{
 	}},
 	{"the longest due comes first", func(f *fixture) {
 		for i, s := range []int{3, 1, 4, 2, 5} {
-			f.due(key("x", fmt.Sprint("k", i)), time.Duration(s)*time.Second)
+			f.due(key("x", fmt.Sprint("p/k", i)), time.Duration(s)*time.Second)
 		}
-		f.wantClaim("x", 2, "k4", "k2")
-		f.wantClaim("x", 10, "k0", "k3", "k1")
-	}},
-	{"the lowest priority number comes first, 0 counts as 3", func(f *fixture) {
-		for i, p := range []int{5, 0, 1, 3, 2, 4} {
-			f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", fmt.Sprint("p", p)), At: time.Now().Add(-time.Duration(100-i) * time.Second), Priority: p}}})
-		}
-		f.wantClaim("x", 10, "p1", "p2", "p0", "p3", "p4", "p5")
-	}},
-	{"fairness keys take turns", testFairness},
-	{"a served key goes behind the others of its priority", func(f *fixture) {
-		// One tenant puts back its key each time it is served, the other waits with three: neither starves.
-		now := time.Now()
-		busy := key("x", "busy")
-		wake := store.Wake{Key: busy, At: now.Add(-time.Hour), Fairness: "busy"}
-		f.commit(store.Batch{Wakes: []store.Wake{wake}})
-		for i := range 3 {
-			f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", fmt.Sprint("calm", i)), At: now.Add(-time.Minute), Fairness: "calm"}}})
-		}
-		seen := 0
-		for range 6 {
-			for _, l := range f.claim("x", "w", 1, time.Hour, 0) {
-				if l.Key == busy {
-					f.commit(store.Batch{Wakes: []store.Wake{wake}, Release: &l})
-				} else {
-					seen++
-				}
-			}
-		}
-		if seen < 2 {
-			f.Fatalf("of 6 claims %d went to the calm tenant, want at least 2", seen)
-		}
+		f.wantClaim("x", 2, "p/k4", "p/k2")
+		f.wantClaim("x", 10, "p/k0", "p/k3", "p/k1")
 	}},
 	{"a wake replaces the last, a zero time removes it", func(f *fixture) {
 		k := key("x", "a")
@@ -86,28 +56,28 @@ var claimTests = []test{
 		f.wantClaim("x", 1, "a")
 	}},
 	{"a key that is due leaves the queue with its wake or its delete", func(f *fixture) {
-		for i, id := range []string{"first", "removed", "deleted", "last"} {
+		for i, id := range []string{"p/first", "p/removed", "p/deleted", "p/last"} {
 			f.due(key("x", id), time.Duration(10-i)*time.Second)
 		}
-		f.wantClaim("x", 1, "first")
-		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "removed")}}})
-		f.commit(store.Batch{Deletes: []store.Key{key("x", "deleted")}})
-		f.wantClaim("x", 10, "last")
+		f.wantClaim("x", 1, "p/first")
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "p/removed")}}})
+		f.commit(store.Batch{Deletes: []store.Key{key("x", "p/deleted")}})
+		f.wantClaim("x", 10, "p/last")
 	}},
 	{"a due wake can change its place", func(f *fixture) {
-		for i, id := range []string{"a", "b", "c"} {
+		for i, id := range []string{"p/a", "p/b", "p/c"} {
 			f.due(key("x", id), time.Duration(10-i)*time.Second)
 		}
-		f.wantClaim("x", 1, "a")
-		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "c"), At: time.Now(), Priority: 1}}})
-		f.wantClaim("x", 2, "c", "b")
+		f.wantClaim("x", 1, "p/a")
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "p/c"), At: time.Now(), Priority: 1}}})
+		f.wantClaim("x", 2, "p/c", "p/b")
 	}},
 	{"very early and very late wakes are fine", func(f *fixture) {
-		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "late"), At: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}}})
-		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "early"), At: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)}}})
-		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "epoch"), At: time.Unix(0, 0)}}})
-		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "before"), At: time.Unix(-1, 0)}}})
-		f.wantClaim("x", 10, "early", "before", "epoch")
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "p/late"), At: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}}})
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "p/early"), At: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)}}})
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "p/epoch"), At: time.Unix(0, 0)}}})
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "p/before"), At: time.Unix(-1, 0)}}})
+		f.wantClaim("x", 10, "p/early", "p/before", "p/epoch")
 	}},
 	{"a claim waits no longer than told", func(f *fixture) {
 		start := time.Now()
@@ -218,45 +188,6 @@ func (f *fixture) claimLater(kind string, n int) func(want ...string) {
 		}
 		if len(want) == 0 && len(ids) != 1 || len(want) > 0 && !slices.Equal(ids, want) {
 			f.Fatalf("claimed %v, want %v", ids, want)
-		}
-	}
-}
-
-func testFairness(f *fixture) {
-	now := time.Now()
-	wake := func(id, fairness string, ago, priority int) {
-		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", id), At: now.Add(-time.Duration(ago) * time.Second), Priority: priority, Fairness: fairness}}})
-	}
-	// Tenant a came first with five keys; b and c have two and one, and none of theirs may wait for all of a's.
-	for i := range 5 {
-		wake(fmt.Sprint("a", i), "a", 100-i, 3)
-	}
-	wake("b0", "b", 50, 3)
-	wake("b1", "b", 49, 3)
-	wake("c0", "c", 10, 3)
-	wake("a-urgent", "a", 1, 1)
-
-	var order []string
-	for range 9 {
-		for _, l := range f.claim("x", "w", 1, time.Hour, 0) {
-			order = append(order, l.Key.ID)
-		}
-	}
-	if len(order) != 9 || order[0] != "a-urgent" {
-		f.Fatalf("claimed %v, want all nine, a-urgent first", order)
-	}
-	place := func(id string) int { return slices.Index(order, id) }
-	for _, id := range []string{"a0", "b0", "c0"} {
-		if place(id) > 3 {
-			f.Errorf("claimed %v: %s did not get its tenant's first turn", order, id)
-		}
-	}
-	if place("b1") > 5 {
-		f.Errorf("claimed %v: b1 did not get its tenant's second turn", order)
-	}
-	for _, pair := range [][2]string{{"a0", "a1"}, {"a1", "a2"}, {"a2", "a3"}, {"a3", "a4"}, {"b0", "b1"}} {
-		if place(pair[0]) > place(pair[1]) {
-			f.Errorf("claimed %v: %s came after %s", order, pair[0], pair[1])
 		}
 	}
 }

@@ -10,6 +10,9 @@ import (
 // shortTTL is long enough to be seen alive and short enough to wait for.
 const shortTTL = 300 * time.Millisecond
 
+// grain is how coarse the clock of a store may be.
+const grain = 2 * time.Millisecond
+
 var expiryTests = []test{
 	{"a record without TTL never expires", func(f *fixture) {
 		f.put(store.Put{Key: key("x", "a")})
@@ -66,6 +69,20 @@ var expiryTests = []test{
 		f.put(store.Put{Key: witness, TTL: shortTTL})
 		untilExpired(f, witness)
 		f.want(k, "", 2)
+	}},
+	{"a record lives as long as it was told, and not longer", func(f *fixture) {
+		k := key("x", "a")
+		before := time.Now()
+		f.put(store.Put{Key: k, TTL: shortTTL})
+		after := time.Now()
+		r, err := f.s.Get(f.ctx, k)
+		if err != nil || r.Expires.Before(before.Add(shortTTL-grain)) || r.Expires.After(after.Add(shortTTL+grain)) {
+			f.Fatalf("got expiry %v, %v, want %v to %v", r.Expires, err, before.Add(shortTTL), after.Add(shortTTL))
+		}
+		untilExpired(f, k)
+		if early := time.Until(before.Add(shortTTL - grain)); early > 0 {
+			f.Fatalf("it went %v before its time", early)
+		}
 	}},
 	{"expiry leaves the log alone", func(f *fixture) {
 		k := key("x", "a")

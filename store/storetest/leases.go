@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/runplane/runplane/store"
@@ -16,6 +17,20 @@ var leaseTests = []test{
 		}
 		f.wantLost(first, first...)
 		f.wantLost(second)
+	}},
+	{"nobody gets a key before the lease has lapsed", func(f *fixture) {
+		f.due(key("x", "a"), time.Second)
+		last := f.claim("x", "w0", 1, shortTTL, 0)
+		for i := range 3 {
+			next := f.claim("x", fmt.Sprint("w", i+1), 1, shortTTL, deadline)
+			if len(last) != 1 || len(next) != 1 {
+				f.Fatalf("got %v, then %v", last, next)
+			}
+			if early := time.Until(last[0].Until); early > grain {
+				f.Fatalf("it was given on %v before its time", early)
+			}
+			last = next
+		}
 	}},
 	{"a wake set while leased counts when the lease lapses", func(f *fixture) {
 		k := key("x", "a")

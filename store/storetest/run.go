@@ -29,11 +29,14 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"logs", logTests},
 		{"expiry", expiryTests},
 		{"claims", claimTests},
+		{"priorities", priorityTests},
+		{"fairness", fairnessTests},
 		{"leases", leaseTests},
+		{"queue", queueTests},
 		{"limits", limitTests},
 		{"watch", watchTests},
 		{"lifecycle", lifecycleTests},
-		{"model", modelTests},
+		{"model", slices.Concat(modelTests, queueModelTests, historyTests)},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
@@ -61,6 +64,8 @@ type fixture struct {
 	ctx  context.Context
 	s    store.Store
 	open func(t *testing.T) store.Store
+
+	serial int // of the keys that flood made
 }
 
 func newFixture(t *testing.T, open func(t *testing.T) store.Store) *fixture {

@@ -1,0 +1,115 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/runplane/runplane/store"
+)
+
+// A history is what clients asked of a store at the same time, and what they were told. It is right when some order of
+// the calls, each at one instant between its begin and its end, gives the same answers one after the other (Herlihy and
+// Wing 1990); porcupine searches for that order. A call without an answer happened once or not at all, at any time behind
+// its begin.
+
+// clients call at the same time.
+const clients = 8
+
+var historyTests = []test{
+	{"records are linearizable", func(f *fixture) { f.linearizable(registerModel(), registerCalls(f.s, "r"), 30) }},
+	{"logs are linearizable", func(f *fixture) { f.linearizable(logModel(), logCalls(f.s, "l"), 25) }},
+	{"leases are linearizable", func(f *fixture) {
+		var b store.Batch
+		for i := range leaseKeys {
+			b.Wakes = append(b.Wakes, store.Wake{Key: leaseKey("h", i), At: time.Now().Add(-time.Hour)})
+		}
+		f.commit(b)
+		f.linearizable(leaseModel(), leaseCalls(f.s, "h"), 30)
+	}},
+}
+
+// calling makes the next call of one client: what is asked, and the function that asks it. An error from it means
+// that nobody knows whether it happened.
+type calling func(r *rand.Rand, client int) (input any, call func(ctx context.Context) (output any, err error))
+
+// unknown is the output of a call without an answer.
+type unknown struct{}
+
+// reader is an input that may read only; a read without an answer tells nothing.
+type reader interface{ reads() bool }
+
+// linearizable has clients make so many calls each and checks the history.
+func (f *fixture) linearizable(m porcupine.NondeterministicModel, next calling, calls int) {
+	f.Helper()
+	seed := uint64(time.Now().UnixNano())
+	h := history{start: time.Now()}
+	h.observe(f.ctx, seed, next, calls)
+	if err := errors.Join(h.errs...); err != nil {
+		f.Fatalf("seed %d: %v", seed, err)
+	}
+	h.wantRight(f.T, seed, m)
+}
+
+// history is calls and their answers, and the errors of those without.
+type history struct {
+	start time.Time
+	mu    sync.Mutex
+	calls []porcupine.Operation
+	errs  []error
+}
+
+// observe has clients make so many calls each.
+func (h *history) observe(ctx context.Context, seed uint64, next calling, calls int) {
+	var group sync.WaitGroup
+	for client := range clients {
+		group.Go(func() {
+			r := rand.New(rand.NewPCG(seed, uint64(client)))
+			for range calls {
+				input, call := next(r, client)
+				h.call(ctx, client, input, call)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func (h *history) call(ctx context.Context, client int, input any, call func(context.Context) (any, error)) {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	o := porcupine.Operation{ClientId: client, Input: input, Call: int64(time.Since(h.start))}
+	output, err := call(ctx)
+	o.Output, o.Return = output, int64(time.Since(h.start))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil {
+		h.errs = append(h.errs, fmt.Errorf("%+v: %w", input, err))
+		if r, ok := input.(reader); ok && r.reads() {
+			return
+		}
+		o.Output, o.Return = unknown{}, math.MaxInt64
+	}
+	h.calls = append(h.calls, o)
+}
+
+// wantRight fails unless the history is linearizable.
+func (h *history) wantRight(t testing.TB, seed uint64, m porcupine.NondeterministicModel) {
+	t.Helper()
+	switch porcupine.CheckOperationsTimeout(m.ToModel(), h.calls, deadline) {
+	case porcupine.Ok:
+	case porcupine.Unknown:
+		t.Errorf("seed %d: no verdict within %v on a history of %d calls", seed, deadline, len(h.calls))
+	case porcupine.Illegal:
+		t.Errorf("seed %d: no order of these calls gives these answers:", seed)
+		for _, o := range h.calls {
+			t.Logf("client %d, %d to %d µs: %+v -> %+v", o.ClientId, o.Call/1000, o.Return/1000, o.Input, o.Output)
+		}
+	}
+}

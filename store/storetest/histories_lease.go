@@ -1,0 +1,156 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/runplane/runplane/store"
+)
+
+const leaseKeys = 5
+
+func leaseKey(partition string, i int) store.Key {
+	return key("lease", fmt.Sprintf("%s/%d", partition, i))
+}
+
+// holders is the state of the model of leases: who holds each key. All keys are always due, and no lease lapses.
+type holders [leaseKeys]struct {
+	client int
+	token  int64 // 0: nobody holds it
+}
+
+// The inputs of the model of leases; each is by a client.
+type (
+	claimInput struct{ client, most int } // any that are due
+	grabInput  struct{ client, key int }  // this one, in a batch
+	renewInput struct {
+		key   int
+		token int64
+	}
+	releaseInput renewInput // and it is due again
+)
+
+// grant is one lease that was given.
+type grant struct {
+	key   int
+	token int64
+}
+
+// leaseModel: a key has one holder at a time, a claim leaves nothing behind that it could have had, and a renewal says
+// whether the lease is held.
+func leaseModel() porcupine.NondeterministicModel {
+	return porcupine.NondeterministicModel{
+		Init: func() []any { return []any{holders{}} },
+		Step: func(state, input, output any) []any {
+			h := state.(holders)
+			switch in := input.(type) {
+			case claimInput:
+				free := 0
+				for _, holder := range h {
+					if holder.token == 0 {
+						free++
+					}
+				}
+				grants := output.([]grant)
+				if len(grants) != min(free, in.most) {
+					return nil
+				}
+				for _, g := range grants {
+					if h[g.key].token != 0 {
+						return nil
+					}
+					h[g.key].client, h[g.key].token = in.client, g.token
+				}
+			case grabInput:
+				g := output.(grant)
+				refused := h[in.key].token != 0 && h[in.key].client != in.client
+				if refused != (g.token == 0) {
+					return nil
+				}
+				if !refused {
+					h[in.key].client, h[in.key].token = in.client, g.token
+				}
+			case renewInput:
+				if held := output.(bool); held != (h[in.key].token == in.token) {
+					return nil
+				}
+			case releaseInput:
+				if h[in.key].token == in.token {
+					h[in.key].client, h[in.key].token = 0, 0
+				}
+			}
+			return []any{h}
+		},
+		Equal: func(a, b any) bool { return a == b },
+	}
+}
+
+// leaseCalls claims, renews and releases; the leases that a client renews and releases are those that it or another was
+// given before, whoever holds the key now.
+func leaseCalls(s store.Store, partition string) calling {
+	var mu sync.Mutex
+	var given []store.Lease
+	index := func(k store.Key) (i int) {
+		for leaseKey(partition, i) != k {
+			i++
+		}
+		return i
+	}
+	give := func(l store.Lease) grant {
+		mu.Lock()
+		defer mu.Unlock()
+		given = append(given, l)
+		return grant{index(l.Key), l.Token}
+	}
+	return func(r *rand.Rand, client int) (any, func(context.Context) (any, error)) {
+		mu.Lock()
+		defer mu.Unlock()
+		who := fmt.Sprint("client", client)
+		what := r.IntN(10)
+		if len(given) == 0 {
+			what = 0
+		}
+		switch {
+		case what < 3:
+			in := claimInput{client, 1 + r.IntN(2)}
+			return in, func(ctx context.Context) (any, error) {
+				ls, err := s.Claim(ctx, store.ClaimRequest{Kind: "lease", Owner: who, Max: in.most, TTL: time.Hour})
+				grants := []grant{}
+				for _, l := range ls {
+					grants = append(grants, give(l))
+				}
+				return grants, err
+			}
+		case what < 4:
+			in := grabInput{client, r.IntN(leaseKeys)}
+			return in, func(ctx context.Context) (any, error) {
+				c, err := s.Commit(ctx, store.Batch{Claim: &store.Claim{Key: leaseKey(partition, in.key), Owner: who, TTL: time.Hour}})
+				if errors.Is(err, store.ErrConflict) {
+					return grant{}, nil
+				}
+				if err != nil {
+					return nil, err
+				}
+				return give(*c.Lease), nil
+			}
+		}
+		// The last ones are those that are probably held.
+		l := given[max(0, len(given)-1-r.IntN(2*leaseKeys))]
+		if what < 6 {
+			return renewInput{index(l.Key), l.Token}, func(ctx context.Context) (any, error) {
+				lost, err := s.Renew(ctx, []store.Lease{l}, time.Hour)
+				return len(lost) == 0, err
+			}
+		}
+		return releaseInput{index(l.Key), l.Token}, func(ctx context.Context) (any, error) {
+			_, err := s.Commit(ctx, store.Batch{Release: &l, Wakes: []store.Wake{{Key: l.Key, At: time.Now().Add(-time.Hour)}}})
+			return nil, err
+		}
+	}
+}
