@@ -16,7 +16,7 @@
 //	execution/<id>      the head: what a summary shows, and the version everybody commits against; its log; its wake
 //	plan/<id>           the accepted plan with the tools' schemas and effects as they were (plan.Definition)
 //	snapshot/<id>       the folded state, written when the log behind it has outgrown it
-//	output/<id>/<node>  an output too large for the log; with $<seq> behind the node the inputs or the list of that event
+//	output/<id>/<node>  an output too large for the log; behind the node $text for its text, $<seq> for inputs or list of that event
 //	idempotency/<key>   which execution an idempotency key stands for
 //	catalog/<realm>     the tools a realm listed last
 //	nudge/<id>          nothing: who watches the store and owns the execution learns that somebody else changed it

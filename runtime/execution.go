@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -256,12 +257,17 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 }
 
 // Suspend stops an execution from starting anything. In mode drain, the default, calls in flight finish and are recorded;
-// in mode now those that may be repeated are stopped.
+// in mode now, which may follow a drain, those that may be repeated are stopped.
 func (r *Runtime) Suspend(ctx context.Context, id, mode, reason string) (schemas.Execution, error) {
 	return r.change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		switch s.Status {
-		case schemas.StatusSuspending, schemas.StatusSuspended:
+		case schemas.StatusSuspended:
 			return nil, nil
+		case schemas.StatusSuspending:
+			if mode != machine.SuspendNow || s.Now {
+				return nil, nil
+			}
+			return []schemas.Event{{Type: schemas.EventSuspending, Reason: cmp.Or(reason, s.Reason), Name: mode, By: CallerFrom(ctx).Principal}}, nil
 		case schemas.StatusPending:
 			return []schemas.Event{{Type: schemas.EventSuspended, Reason: reason, By: CallerFrom(ctx).Principal}}, nil
 		case schemas.StatusRunning:

@@ -43,6 +43,10 @@ func patched(s *machine.State, id string, patch *schemas.Patch, by string) ([]sc
 		}
 		if len(p.Inputs) > 0 {
 			n := s.Node(unit)
+			if n.ForEach != nil && !s.IsItem(unit) {
+				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q runs over a list, its inputs belong to its items", node).WithField(field).
+					WithHint("retry runs the items again that did not succeed; output gives the whole list; one held item is patched as %s[0]", node)
+			}
 			if n.Kind != plan.KindCapability {
 				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q calls nothing and has no inputs", node).WithField(field)
 			}

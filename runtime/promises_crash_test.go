@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,7 @@ func TestWhatASuspendDoesToCallsInFlight(t *testing.T) {
 	}{
 		{"", "read", 10 * time.Second, 1}, {"drain", "idempotent", 10 * time.Second, 1}, {"drain", "once", 10 * time.Second, 1},
 		{"now", "read", 0, 2}, {"now", "idempotent", 0, 2}, {"now", "once", 10 * time.Second, 1},
+		{"drain now", "read", 0, 2}, {"drain now", "once", 10 * time.Second, 1}, {"now drain", "idempotent", 0, 2}, {"now now", "read", 0, 2},
 	} {
 		t.Run(tt.mode+" "+tt.effect, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
@@ -61,8 +63,10 @@ func TestWhatASuspendDoesToCallsInFlight(t *testing.T) {
 				defer p.stop()
 				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.`+tt.effect+`","retry":{"max_attempts":1},"inputs":{"take":"10s"}},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)
 				began := time.Now()
-				if _, err := p.Suspend(t.Context(), id, tt.mode, ""); err != nil {
-					t.Fatal(err)
+				for mode := range strings.SplitSeq(tt.mode, " ") {
+					if _, err := p.Suspend(t.Context(), id, mode, "why "+mode); err != nil {
+						t.Fatal(err)
+					}
 				}
 				e := p.rest(t, id)
 				if took := time.Since(began); e.Status != schemas.StatusSuspended || took != tt.took {

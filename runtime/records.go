@@ -149,8 +149,7 @@ func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64)
 		}
 	}
 	x.state, x.version = state, version
-	clear(x.values)
-	x.kept = 0
+	x.forget()
 	clear(x.lists)
 	x.folded = true
 	return nil

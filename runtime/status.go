@@ -260,8 +260,12 @@ func (r *Runtime) Rerun(ctx context.Context, id, from string) (schemas.Execution
 		if err != nil {
 			return schemas.Execution{}, err
 		}
+		text, err := r.output(ctx, id, node+textPart, schemas.Value(n.Text), n.TextRef)
+		if err != nil {
+			return schemas.Execution{}, err
+		}
 		sub.reuse = append(sub.reuse, schemas.Event{
-			Type: schemas.EventNodeReused, Node: node, Output: raw, Text: n.Text, ServedBy: n.ServedBy, Degraded: n.Degraded, Reason: id,
+			Type: schemas.EventNodeReused, Node: node, Output: raw, Text: string(text), ServedBy: n.ServedBy, Degraded: n.Degraded, Reason: id,
 		})
 	}
 	return r.Execute(ctx, sub)

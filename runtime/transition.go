@@ -24,8 +24,9 @@ type execution struct {
 	session *plan.Value
 	self    *plan.Value               // made when it is read first
 	values  map[int]*plan.Value       // decoded outputs by unit
+	texts   map[int]string            // large texts by unit
 	lists   map[int][]json.RawMessage // what for_each nodes run over
-	kept    int                       // bytes in values
+	kept    int                       // bytes in values and texts
 	lease   *store.Lease              // nil: somebody else may own it
 	sent    time.Time                 // when the commit that claimed the lease was sent
 
@@ -35,7 +36,7 @@ type execution struct {
 }
 
 func (r *Runtime) newExecution(id string, h head, p *plan.Program) *execution {
-	x := &execution{id: id, head: h, values: map[int]*plan.Value{}, lists: map[int][]json.RawMessage{}}
+	x := &execution{id: id, head: h, values: map[int]*plan.Value{}, texts: map[int]string{}, lists: map[int][]json.RawMessage{}}
 	if p != nil {
 		x.setProgram(p, nil)
 	}
@@ -211,6 +212,13 @@ func (x *execution) keep(unit int, output []byte) *plan.Value {
 	x.values[unit] = plan.NewValue(json.RawMessage(output))
 	x.kept += len(output)
 	return x.values[unit]
+}
+
+// forget drops what keep holds; it is read again when somebody asks.
+func (x *execution) forget() {
+	clear(x.values)
+	clear(x.texts)
+	x.kept = 0
 }
 
 // maxKept is how many bytes of outputs an execution keeps in memory between two commits; what is dropped is read again.

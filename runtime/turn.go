@@ -60,7 +60,7 @@ func (t *turn) emit(e schemas.Event) {
 // MaxInline is the largest output in bytes that stands in the log itself; larger ones get a record of their own.
 const MaxInline = 4 << 10
 
-// external moves a large output out of the event and drops a text that the output tells as well.
+// external moves what is large out of the event, and drops a text that the output tells as well.
 func (t *turn) external(e *schemas.Event) {
 	if e.Text != "" && derivable(e.Text, e.Output) {
 		e.Text = ""
@@ -70,29 +70,40 @@ func (t *turn) external(e *schemas.Event) {
 		unit, _ = t.x.state.Unit(e.Node, e.Item)
 		name, limit = t.x.state.Name(unit), MaxInline
 	}
+	if len(e.Text) > MaxInline && e.Type != schemas.EventNodeHeld { // of which it is the question
+		t.x.texts[unit] = e.Text
+		t.x.kept += len(e.Text)
+		e.TextRef, e.Text = t.aside(name+textPart, []byte(e.Text)), ""
+	}
 	if e.Patch != nil && len(e.Patch.Output) > limit {
 		patch := *e.Patch
 		e.Output, patch.Output = patch.Output, nil
 		e.Patch = &patch
 	}
 	if len(e.Data) > MaxInline && unit >= 0 && e.Type != schemas.EventReviewDecided { // of which the next event may be the call
-		kept := fmt.Sprintf("%s$%d", name, e.Seq)
-		t.batch.Puts = append(t.batch.Puts, store.Put{Key: outputKey(t.x.id, kept), Value: e.Data, Version: store.AnyVersion})
-		e.DataRef, e.Data = &schemas.OutputRef{NodeID: kept, Bytes: len(e.Data)}, nil
+		e.DataRef, e.Data = t.aside(fmt.Sprintf("%s$%d", name, e.Seq), e.Data), nil
 	}
 	if len(e.Output) <= limit {
 		return
 	}
-	t.batch.Puts = append(t.batch.Puts, store.Put{Key: outputKey(t.x.id, name), Value: e.Output, Version: store.AnyVersion})
-	e.OutputRef = &schemas.OutputRef{NodeID: name, Bytes: len(e.Output)}
+	e.OutputRef = t.aside(name, e.Output)
 	if unit >= 0 {
 		t.x.keep(unit, e.Output)
 	}
 	e.Output = nil
 }
 
+// aside puts what is large into a record of its own.
+func (t *turn) aside(name string, value []byte) *schemas.OutputRef {
+	t.batch.Puts = append(t.batch.Puts, store.Put{Key: outputKey(t.x.id, name), Value: value, Version: store.AnyVersion})
+	return &schemas.OutputRef{NodeID: name, Bytes: len(value)}
+}
+
 // outputNode stands for the execution's own output where a node id is expected; no node can have this id.
 const outputNode = "$output"
+
+// textPart behind a node's name stands for its text.
+const textPart = "$text"
 
 // derivable tells whether plan.Value.Text would give the text.
 func derivable(text string, output []byte) bool {
@@ -228,8 +239,7 @@ func (t *turn) commit() error {
 	t.committed = true
 	x.head, x.version = h, done.Versions[len(done.Versions)-1]
 	if x.kept > maxKept {
-		clear(x.values)
-		x.kept = 0
+		x.forget()
 	}
 	if done.Lease != nil {
 		x.lease, x.sent = done.Lease, sent

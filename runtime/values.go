@@ -105,9 +105,11 @@ func (s scope) Node(id string) (plan.NodeValue, error) {
 	}
 	u := &s.x.state.Units[unit]
 	v := plan.NodeValue{Status: u.Status, Text: u.Text, Error: u.Error, Degraded: u.Degraded}
+	if u.TextRef != nil {
+		v.LongText = func() (string, error) { return s.text(unit, id) }
+	}
 	if u.OutputRef != nil && u.OutputRef.Bytes > s.r.limits.MaxOutput {
-		return v, schemas.Errorf(schemas.CodePayloadTooLarge, "the output of node %q has %d bytes; an expression reads at most %d", id, u.OutputRef.Bytes, s.r.limits.MaxOutput).
-			WithHint("ask the capability for less, or read it in pages with get_node_output")
+		return v, s.tooLarge("output", id, u.OutputRef.Bytes)
 	}
 	if cached, ok := s.x.values[unit]; ok {
 		v.Output = cached
@@ -117,6 +119,29 @@ func (s scope) Node(id string) (plan.NodeValue, error) {
 		v.Output = s.x.keep(unit, raw)
 	}
 	return v, nil
+}
+
+func (s scope) tooLarge(what, node string, bytes int) *schemas.Error {
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "the %s of node %q has %d bytes; an expression reads at most %d", what, node, bytes, s.r.limits.MaxOutput).
+		WithHint("ask the capability for less, or read it in pages with get_node_output")
+}
+
+// text is a text that was too large for the log.
+func (s scope) text(unit int, node string) (string, error) {
+	if text, ok := s.x.texts[unit]; ok {
+		return text, nil
+	}
+	ref := s.x.state.Units[unit].TextRef
+	if ref.Bytes > s.r.limits.MaxOutput {
+		return "", s.tooLarge("text", node, ref.Bytes)
+	}
+	raw, err := s.r.output(s.ctx, s.x.id, ref.NodeID, nil, ref)
+	if err != nil {
+		return "", err
+	}
+	s.x.texts[unit] = string(raw)
+	s.x.kept += len(raw)
+	return s.x.texts[unit], nil
 }
 
 // output is a unit's whole output, wherever it is kept.

@@ -54,6 +54,7 @@ type Event struct {
 	Status     Status     `json:"status,omitempty"`
 	Output     Value      `json:"output,omitempty"`
 	Text       string     `json:"text,omitempty"`
+	TextRef    *OutputRef `json:"text_ref,omitempty" jsonschema:"description=text that is too large to stand here"`
 	OutputRef  *OutputRef `json:"output_ref,omitempty"`
 	Error      *Error     `json:"error,omitempty"`
 	Due        *time.Time `json:"due,omitempty" jsonschema:"description=when the node or the grace period is due"`

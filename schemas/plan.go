@@ -49,7 +49,7 @@ type Node struct {
 	ForEach     Value `json:"for_each,omitempty" jsonschema:"description=a list or a ${…} that gives one: the node runs once for each item; its output is the list of outputs in that order"`
 	MaxParallel int   `json:"max_parallel,omitempty" jsonschema:"minimum=1,maximum=1000,description=most items in flight at once"`
 	MaxItems    int   `json:"max_items,omitempty" jsonschema:"minimum=1,maximum=10000,description=a longer list fails the node"`
-	MinSuccess  *int  `json:"min_success,omitempty" jsonschema:"minimum=0,description=so many items suffice; the output of a failed one is null"`
+	MinSuccess  *int  `json:"min_success,omitempty" jsonschema:"minimum=0,description=so many items have to succeed and suffice; the output of a failed or skipped one is null"`
 
 	Timeout          Duration `json:"timeout,omitempty" jsonschema:"description=longest time of one attempt"`
 	TotalTimeout     Duration `json:"total_timeout,omitempty" jsonschema:"description=longest time of all attempts together"`

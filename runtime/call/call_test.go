@@ -122,6 +122,16 @@ func TestTimeoutNamesItsSetting(t *testing.T) {
 	})
 }
 
+func TestAnswerThatIsNoJSONIsTheToolsFailure(t *testing.T) {
+	for output, good := range map[string]bool{``: true, `{"a":1}`: true, `{"a":`: false, `a`: false, `1 2`: false, "\"\x01\"": false} {
+		answer := Func(func(context.Context, *Call) (*Result, error) { return &Result{Output: []byte(output)}, nil })
+		_, err := Observe(hclog.NewNullLogger())(answer).Invoke(t.Context(), &Call{Realm: "r", Capability: "c"})
+		if good != (err == nil) || !good && (schemas.AsError(err).Code != schemas.CodeToolError || schemas.AsError(err).Outcome != schemas.RanFailed) {
+			t.Errorf("%q: %v", output, err)
+		}
+	}
+}
+
 func TestObserveLeavesNoErrorUnclassified(t *testing.T) {
 	inner, _ := answers(errors.New("secret detail of a library"), schemas.Errorf(schemas.CodeToolError, "no").WithOutcome(schemas.RanFailed))
 	observed := Observe(hclog.NewNullLogger())(inner)

@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -10,13 +11,18 @@ import (
 )
 
 // Observe logs every attempt at debug, and its failure with code and outcome; never inputs or outputs. It also turns
-// whatever else comes from below into a *schemas.Error, so that everybody above can rely on one.
+// whatever else comes from below into a *schemas.Error, so that everybody above can rely on one, and an answer that is no
+// JSON into the failure of a call that ran: it could not be kept.
 func Observe(log hclog.Logger) Wrapper {
 	return func(next Invoker) Invoker {
 		return Func(func(ctx context.Context, c *Call) (*Result, error) {
 			start := time.Now()
 			res, err := next.Invoke(ctx, c)
 			took := time.Since(start)
+			if err == nil && len(res.Output) > 0 && !json.Valid(res.Output) {
+				err = schemas.Errorf(schemas.CodeToolError, "%s answered with what is no JSON", c.Name()).WithOutcome(schemas.RanFailed).
+					WithHint("the capability has a defect; its realm's log may say more")
+			}
 			if err == nil {
 				res.Duration = took
 				if log.IsDebug() {

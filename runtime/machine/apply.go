@@ -27,7 +27,7 @@ var (
 var rules = map[schemas.EventType]rule{
 	schemas.EventCreated:      {from: []schemas.Status{""}, apply: created},
 	schemas.EventStarted:      {from: []schemas.Status{schemas.StatusPending}, apply: started},
-	schemas.EventSuspending:   {from: live, apply: suspending},
+	schemas.EventSuspending:   {from: working, apply: suspending},
 	schemas.EventSuspended:    {from: []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending}, apply: suspended},
 	schemas.EventResumed:      {from: []schemas.Status{schemas.StatusSuspending, schemas.StatusSuspended}, apply: resumed},
 	schemas.EventCancelling:   {from: []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended}, apply: cancelling},

@@ -63,7 +63,7 @@ func nodeSucceeded(s *State, unit int, e *schemas.Event) {
 		for i := range u.Count { // the list has them now
 			item := &s.Units[u.FirstItem+i]
 			if s.Node(u.FirstItem+i).Compensate == nil {
-				item.Output, item.OutputRef, item.Text = nil, nil, ""
+				item.Output, item.OutputRef, item.Text, item.TextRef = nil, nil, "", nil
 			}
 		}
 	}
@@ -72,6 +72,7 @@ func nodeSucceeded(s *State, unit int, e *schemas.Event) {
 // result takes over what a unit produced.
 func (s *State) result(unit int, e *schemas.Event) *Unit {
 	u := &s.Units[unit]
+	u.TextRef = e.TextRef
 	u.Output, u.Text, u.OutputRef, u.ServedBy, u.Degraded = e.Output, e.Text, e.OutputRef, e.ServedBy, e.Degraded
 	u.Error = nil
 	u.CallMS += e.DurationMS
@@ -229,19 +230,25 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 	p := e.Patch
 	switch {
 	case p.Skip:
-		s.change(unit, schemas.NodeSkipped, e, false).Reason = "patched"
+		s.change(unit, schemas.NodeSkipped, e, false).Reason = patched
 	case len(p.Output) > 0 || e.OutputRef != nil:
 		s.change(unit, schemas.NodeSucceeded, e, false)
-		s.result(unit, &schemas.Event{At: e.At, Output: p.Output, OutputRef: e.OutputRef}).Reason = "patched"
+		s.result(unit, &schemas.Event{At: e.At, Output: p.Output, OutputRef: e.OutputRef}).Reason = patched
+	case s.Units[unit].Expanded:
+		s.reopen(unit, e)
 	default:
 		if len(p.Inputs) > 0 {
 			u := &s.Units[unit]
 			u.Inputs, u.InputsRef, u.InputsOf, u.Mended, u.Approved = p.Inputs, nil, 0, true, false
 		}
-		u := s.change(unit, schemas.NodeReady, e, false)
-		u.Approved = u.Approved && u.Fallback == 0
-		u.Failures, u.Fallback, u.Phase, u.TotalDue, u.First, u.Doubt = 0, 0, PhaseRun, time.Time{}, time.Time{}, 0
+		s.change(unit, schemas.NodeReady, e, false).again()
 	}
+}
+
+// again has a unit begin anew, with its own call and all of its retries.
+func (u *Unit) again() {
+	u.Approved = u.Approved && u.Fallback == 0
+	u.Failures, u.Fallback, u.Phase, u.TotalDue, u.First, u.Doubt = 0, 0, PhaseRun, time.Time{}, time.Time{}, 0
 }
 
 func nodeCompensating(s *State, unit int, e *schemas.Event) {

@@ -17,7 +17,7 @@ func (s *State) rebuild() {
 	s.timers, s.retries, s.listening, s.undo = nil, nil, map[string][]int{}, nil
 	for i := range s.Units {
 		u := &s.Units[i]
-		u.left, u.succeeded, u.failed, u.released = 0, 0, 0, 0
+		u.left, u.succeeded, u.failed, u.released, u.next = 0, 0, 0, 0, 0
 		u.doomed, u.queued, u.joined = false, false, false
 		if s.IsItem(i) {
 			continue
@@ -29,14 +29,7 @@ func (s *State) rebuild() {
 	}
 	for i := range s.Units {
 		if u := &s.Units[i]; !s.IsItem(i) && u.Expanded && u.Status == schemas.NodeRunning {
-			u.left, u.succeeded, u.failed, u.released = int32(u.Count), 0, 0, int32(u.Count)
-			for item := range u.Count {
-				status := s.Units[u.FirstItem+item].Status
-				if status == schemas.NodePending {
-					u.released--
-				}
-				u.note(status)
-			}
+			s.recount(i)
 		}
 	}
 	for i := range s.Units {
@@ -245,6 +238,9 @@ func (s *State) undoable(unit int) bool {
 	}
 	return n.Compensate != nil && u.Phase != PhaseUndone && (n.ForEach == nil || s.IsItem(unit)) && u.Reason != reused
 }
+
+// patched marks units that a person ended.
+const patched = "patched"
 
 // reused marks outputs that were taken over from another execution: this one did not do it and does not undo it.
 const reused = "reused"

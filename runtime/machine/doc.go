@@ -7,7 +7,7 @@
 //
 //	execution
 //	  pending ──started──▶ running ◀──resumed── suspended
-//	                        │││ └──suspending──▶ suspending ──suspended──▲
+//	                        │││ └──suspending──▶ suspending ──suspended──▲    (a second one may ask for now)
 //	                        ││└──cancelling──▶ cancelling ──finished──▶ cancelled
 //	                        ││                     │ compensating                ▲
 //	                        │└──compensating──▶ compensating ──finished──▶ failed │ cancelled
@@ -23,6 +23,7 @@
 //	    │                  │                   ──not done──▶ backing_off | ready (phase run)
 //	    │                  ├──fell back──▶ ready (the next entry of the list)
 //	    │                  ├──held(unknown | error)──▶ held ──patched──▶ ready | succeeded | skipped
+//	    │                  │                            │   (a for_each node: running; what did not succeed runs again)
 //	    │                  │                            └─settled: its result came late──▶ succeeded | ready
 //	    │                  └──failed──▶ failed
 //	    ├──held(review)──▶ held ──decided──▶ ready | succeeded | failed; ──(expired)──failed──▶ failed

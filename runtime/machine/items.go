@@ -3,6 +3,7 @@ package machine
 import (
 	"time"
 
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -13,7 +14,6 @@ func (s *State) expand(node int, e *schemas.Event) {
 	u.Expanded, u.FirstItem, u.Count = true, len(s.Units), e.Count
 	u.List, u.ListRef = e.Data, e.DataRef
 	s.tally(node, 1)
-	u.left, u.succeeded, u.failed, u.released = int32(e.Count), 0, 0, 0
 	if u.First.IsZero() {
 		u.First = e.At
 	}
@@ -21,27 +21,66 @@ func (s *State) expand(node int, e *schemas.Event) {
 	for item := range e.Count {
 		s.Units[s.Units[node].FirstItem+item] = Unit{Status: schemas.NodePending, Node: node, Item: item}
 	}
+	s.recount(node)
 	s.release(node, e.At)
 }
 
 // release lets as many items go as there is room for, and notices when the outcome of the whole is clear.
 func (s *State) release(node int, at time.Time) {
 	u, p := &s.Units[node], &s.program.Nodes[node]
-	if u.left == 0 || s.itemsFailed(node) && s.itemsActive(node) == 0 {
+	if s.itemsEnded(node) {
 		if !u.joined {
 			u.joined = true
 			s.joins.push(node)
 		}
 		return
 	}
-	for int(u.released) < u.Count && !s.itemsFailed(node) && (p.MaxParallel == 0 || s.itemsActive(node) < p.MaxParallel) {
-		item := u.FirstItem + int(u.released)
-		u.released++
+	most := p.MaxParallel
+	if most == 0 && p.Kind == plan.KindWorkflow { // the items of others find their own bound when they start
+		most = s.limit
+	}
+	for int(u.next) < u.Count && !s.itemsFailed(node) && (most == 0 || s.itemsActive(node) < most) {
+		item := u.FirstItem + int(u.next)
+		u.next++
 		if s.Units[item].Status == schemas.NodePending {
+			u.released++
 			s.change(item, schemas.NodeReady, &schemas.Event{At: at}, false)
 			u = &s.Units[node]
 		}
 	}
+}
+
+// recount counts the items of a for_each node anew.
+func (s *State) recount(node int) {
+	u := &s.Units[node]
+	u.left, u.succeeded, u.failed, u.released, u.next = int32(u.Count), 0, 0, int32(u.Count), 0
+	for item := range u.Count {
+		status := s.Units[u.FirstItem+item].Status
+		if status == schemas.NodePending {
+			u.released--
+		}
+		u.note(status)
+	}
+}
+
+// reopen lets the items of a held for_each node that did not succeed run again; one that somebody skipped stays skipped.
+func (s *State) reopen(node int, e *schemas.Event) {
+	u := s.change(node, schemas.NodeRunning, e, false)
+	for i := range u.Count {
+		switch item := &s.Units[u.FirstItem+i]; {
+		case item.Status == schemas.NodeSkipped && item.Reason == patched:
+		case item.Status == schemas.NodeFailed, item.Status == schemas.NodeCancelled, item.Status == schemas.NodeSkipped:
+			item.Status, item.Since, item.Ended, item.EndSeq, item.Error, item.Reason = schemas.NodePending, e.At, time.Time{}, 0, nil, ""
+			item.again()
+		}
+	}
+	s.recount(node)
+	s.release(node, e.At)
+}
+
+// itemsEnded tells whether the outcome of the whole is clear and no item under way.
+func (s *State) itemsEnded(node int) bool {
+	return s.Units[node].left == 0 || s.itemsFailed(node) && s.itemsActive(node) == 0
 }
 
 // itemsActive counts the items that were let go and have not ended.
@@ -53,13 +92,10 @@ func (s *State) itemsActive(node int) int {
 // itemsFailed tells whether the node can no longer succeed: too many of its items failed.
 func (s *State) itemsFailed(node int) bool {
 	u, p := &s.Units[node], &s.program.Nodes[node]
-	switch {
-	case u.failed == 0:
-		return false
-	case p.MinSuccess >= 0:
-		return u.Count-int(u.failed) < p.MinSuccess
+	if p.MinSuccess >= 0 { // an item that somebody skipped is no success
+		return int(u.left+u.succeeded) < p.MinSuccess
 	}
-	return p.OnError != schemas.OnErrorContinue
+	return u.failed > 0 && p.OnError != schemas.OnErrorContinue
 }
 
 // itemEnded tells the node of an item.
@@ -99,7 +135,10 @@ func (s *State) Joinable(node int) *schemas.Error {
 	}
 	v := s.Items(node)
 	p := &s.program.Nodes[node]
-	if p.MinSuccess >= 0 {
+	switch {
+	case v.Total < p.MinSuccess:
+		return schemas.Errorf(schemas.CodeToolError, "the list has %d items, min_success is %d", v.Total, p.MinSuccess).WithOutcome(schemas.NotRun)
+	case p.MinSuccess >= 0:
 		err := schemas.Errorf(schemas.CodeToolError, "only %d of %d items succeeded, min_success is %d", v.Succeeded, v.Total, p.MinSuccess)
 		if len(v.Errors) > 0 {
 			err.Message += "; item " + itoa(v.Errors[0].Item) + ": " + v.Errors[0].Error.Message

@@ -134,6 +134,33 @@ func TestTotalTimeoutBoundsTheAttemptsAndNotTheDecision(t *testing.T) {
 	})
 }
 
+// on_unknown: fail is a failure like any other to on_error, but not to the fallbacks: the call may have had its effect.
+func TestUnknownOutcomeThatFailsObeysOnError(t *testing.T) {
+	for onError, want := range map[string]struct {
+		execution schemas.Status
+		node      schemas.NodeStatus
+	}{"fail": {schemas.StatusFailed, schemas.NodeFailed}, "continue": {schemas.StatusSucceeded, schemas.NodeFailed}, "suspend": {schemas.StatusSuspended, schemas.NodeHeld}} {
+		for _, ends := range []string{"lost", "crash"} {
+			m := begin(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","on_unknown":"fail","fallback":[{"value":1}],"on_error":"`+onError+`"}]}`)
+			if ends == "lost" {
+				m.fail("a", lost)
+			} else {
+				for _, e := range m.s.Recover("w", m.now, DefaultMaxRecoveries, nil) {
+					m.emit(e)
+				}
+				m.advance()
+			}
+			u := &m.s.Units[0]
+			if m.s.Status != want.execution || u.Status != want.node || u.Error == nil || u.Error.Code != schemas.CodeOutcomeUnknown {
+				t.Errorf("on_error %s, %s: %s, %s with %v", onError, ends, m.s.Status, u.Status, u.Error)
+			}
+			if want.node == schemas.NodeHeld && u.Reason != schemas.ReasonError {
+				t.Errorf("held for %q", u.Reason)
+			}
+		}
+	}
+}
+
 func TestQueueTimeoutEndsAWaitForRoom(t *testing.T) {
 	m := begin(t, `{"plan":"v1","max_parallel":1,"nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read","queue_timeout":"10s","on_error":"continue"}]}`)
 	m.elapse(10 * time.Second)

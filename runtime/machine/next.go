@@ -161,7 +161,7 @@ func (s *State) decided() []Action {
 	}
 	s.drain(&s.joins, schemas.NodeRunning)
 	for i := 0; i < s.joins.len() && len(out) < maxActions; i++ {
-		if unit := s.joins.at(i); s.Units[unit].Status == schemas.NodeRunning {
+		if unit := s.joins.at(i); s.Units[unit].Status == schemas.NodeRunning && s.itemsEnded(unit) { // it may run anew
 			out = append(out, Action{Kind: Join, Unit: unit})
 		}
 	}
@@ -181,7 +181,13 @@ func (s *State) offer(unit int) Action {
 // drain removes the entries at the head of a queue whose units have moved on.
 func (s *State) drain(q *queue, status schemas.NodeStatus) {
 	for q.len() > 0 && s.Units[q.at(0)].Status != status {
-		s.Units[q.at(0)].queued = false
+		switch u := &s.Units[q.at(0)]; q {
+		case &s.joins:
+			u.joined = false
+		case &s.doomed, &s.delivered:
+		default:
+			u.queued = false
+		}
 		q.pop()
 	}
 }

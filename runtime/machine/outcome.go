@@ -66,7 +66,9 @@ func (s *State) undecided(unit int, e *schemas.Event) {
 	switch {
 	case n.Verify != nil && s.Units[unit].Phase == PhaseRun && s.Units[unit].Fallback == 0:
 		e.Type = schemas.EventNodeVerifying
-	case n.OnUnknown == schemas.OnUnknownFail:
+	case n.OnUnknown == schemas.OnUnknownFail && n.OnError == schemas.OnErrorSuspend:
+		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonError
+	case n.OnUnknown == schemas.OnUnknownFail: // and no fallback: the call may have had its effect
 		e.Type = schemas.EventNodeFailed
 	default:
 		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonUnknown
@@ -183,7 +185,7 @@ func (s *State) failed(unit int, err *schemas.Error) *schemas.Event {
 		if t := n.Fallbacks[u.Fallback].Target; t != nil {
 			e.Capability = t.Name()
 		}
-	case n.OnError == schemas.OnErrorSuspend && !u.reviewed() && !(n.ForEach != nil && !s.IsItem(unit)):
+	case n.OnError == schemas.OnErrorSuspend && !u.reviewed():
 		e = s.event(schemas.EventNodeHeld, unit)
 		e.Reason = schemas.ReasonError
 	default:

@@ -104,6 +104,9 @@ func (w *walk) about(unit int, was *Unit, e schemas.Event) {
 		}
 	case schemas.EventNodePatched:
 		w.undecided[unit], w.tries[unit] = false, 0
+		if u.Expanded && u.Status == schemas.NodeRunning {
+			w.reopened(u)
+		}
 	case schemas.EventNodeSettled:
 		if e.Reason != "" {
 			w.tries[unit]--
@@ -140,6 +143,16 @@ func (w *walk) about(unit int, was *Unit, e schemas.Event) {
 	}
 	if u.Status == schemas.NodeSucceeded && !was.Status.Ended() {
 		w.order = append(w.order, unit)
+	}
+}
+
+// reopened: somebody had what did not succeed of a list run again; what succeeded, or was skipped by somebody, stays.
+func (w *walk) reopened(node *Unit) {
+	for item := node.FirstItem; item < node.FirstItem+node.Count; item++ {
+		if was, ok := w.ended[item]; ok && was.Status != schemas.NodeSucceeded && was.Reason != patched {
+			delete(w.ended, item)
+			w.undecided[item], w.tries[item] = false, 0
+		}
 	}
 }
 

@@ -92,6 +92,7 @@ type Unit struct {
 	Mended    bool               `json:"mnd,omitempty"` // they are a person's, in place of the plan's
 	Output    schemas.Value      `json:"out,omitempty"`
 	Text      string             `json:"txt,omitempty"`
+	TextRef   *schemas.OutputRef `json:"txr,omitempty"`
 	OutputRef *schemas.OutputRef `json:"ref,omitempty"`
 	Error     *schemas.Error     `json:"err,omitempty"`
 	ServedBy  string             `json:"by,omitempty"`
@@ -109,6 +110,7 @@ type Unit struct {
 
 	left, succeeded, failed int32 // dependencies, or items: not ended, and how the others ended
 	released                int32 // items that were let go
+	next                    int32 // item to look at next for that
 	doomed                  bool  // stands in State.doomed
 	queued                  bool  // stands in a queue, perhaps from an earlier attempt
 	joined                  bool  // stands in State.joins

@@ -111,7 +111,9 @@ func nodeVariable(vars map[string]any, scope Scope, p path) error {
 		case "error":
 			fields["error"], err = decodeOrNull(errorValue(node.Error))
 		case "text":
-			fields["text"] = node.text()
+			if fields["text"], err = node.text(); err != nil {
+				return err
+			}
 		case "status":
 			fields["status"] = string(node.Status)
 		case "degraded":

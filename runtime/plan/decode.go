@@ -14,6 +14,7 @@ type decoder struct {
 	out   findings
 	count int                   // nodes so far, those within nodes too
 	depth int                   // plans around the one that is read
+	blind bool                  // the nodes could not be read: without them nothing more can be said
 	table []field[schemas.Plan] // of a plan; here because a node's table needs it and is part of it
 }
 
@@ -25,7 +26,7 @@ func (d *decoder) plan(t *tree) *schemas.Plan {
 			[]schemas.PatchOp{opAdd("/plan", json.RawMessage(`"v1"`))}
 		p.Version = schemas.PlanVersion
 	}
-	if t.get("nodes") == nil && d.out.errors > 0 {
+	if d.blind || t.get("nodes") == nil && d.out.errors > 0 {
 		return nil
 	}
 	return p

@@ -265,8 +265,13 @@ func TestLimitsCountNestedPlans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, found := Parse(source, Limits{}); len(found) != 1 || found[0].Code != codeTooManyNodes {
+	if _, found := check(source); len(found) != 1 || found[0].Code != codeTooManyNodes {
 		t.Errorf("1,202 nodes as text: got %+v", found)
+	}
+	for _, nodes := range []string{`7`, `"a"`, `[{"id":"w","workflow":{"definition":{"plan":"v1","nodes":"a"}}}]`} {
+		if _, found := check([]byte(`{"plan":"v1","nodes":` + nodes + `}`)); len(found) != 1 || found[0].Code != codeWrongType {
+			t.Errorf("nodes that are no list are one finding: got %+v", found)
+		}
 	}
 	deep := schemas.Plan{Version: "v1", Nodes: []schemas.Node{{ID: "a", Set: schemas.Value("1")}}}
 	for range 5 {

@@ -17,10 +17,12 @@ func (d *decoder) nodes(p *schemas.Plan, v *tree, at string) {
 	case '[':
 	default:
 		d.wrong(v, at, "a list of nodes")
+		d.blind = true
 		return
 	}
 	if d.count += len(v.items); d.count > d.lim.MaxNodes {
 		d.out.errorf(codeTooManyNodes, at, "the plan has %d nodes; at most %d are allowed", d.count, d.lim.MaxNodes)
+		d.blind = true
 		return
 	}
 	p.Nodes = make([]schemas.Node, len(v.items))

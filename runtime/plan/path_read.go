@@ -53,7 +53,7 @@ func notHere(p path) *schemas.Error {
 
 func appendNode(dst []byte, node *NodeValue, p path) ([]byte, error) {
 	if len(p.steps) == 1 {
-		return appendWholeNode(dst, node), nil
+		return appendWholeNode(dst, node)
 	}
 	switch member := p.steps[1].key; member {
 	case "output":
@@ -64,7 +64,8 @@ func appendNode(dst []byte, node *NodeValue, p path) ([]byte, error) {
 		}
 		switch member {
 		case "text":
-			return appendQuoted(dst, node.text()), nil
+			text, err := node.text()
+			return appendQuoted(dst, text), err
 		case "status":
 			return appendQuoted(dst, string(node.Status)), nil
 		}
@@ -88,18 +89,22 @@ func errorValue(e *schemas.Error) *Value {
 	return NewValue(raw)
 }
 
-func appendWholeNode(dst []byte, node *NodeValue) []byte {
+func appendWholeNode(dst []byte, node *NodeValue) ([]byte, error) {
+	text, err := node.text()
+	if err != nil {
+		return nil, err
+	}
 	dst = append(dst, `{"output":`...)
 	dst = append(dst, rawOf(node.Output)...)
 	dst = append(dst, `,"text":`...)
-	dst = appendQuoted(dst, node.text())
+	dst = appendQuoted(dst, text)
 	dst = append(dst, `,"status":`...)
 	dst = appendQuoted(dst, string(node.Status))
 	dst = append(dst, `,"error":`...)
 	dst = append(dst, rawOf(errorValue(node.Error))...)
 	dst = append(dst, `,"degraded":`...)
 	dst = strconv.AppendBool(dst, node.Degraded)
-	return append(dst, '}')
+	return append(dst, '}'), nil
 }
 
 func rawOf(v *Value) json.RawMessage {

@@ -165,17 +165,22 @@ type NodeValue struct {
 	Text     string // empty: what Output says as text, a string as it is and anything else as JSON
 	Error    *schemas.Error
 	Degraded bool
+
+	LongText func() (string, error) // gets a text that is kept elsewhere, once one is read; nil: Text is all there is
 }
 
 // text is what ${nodes.<id>.text} reads.
-func (v NodeValue) text() string {
-	if v.Text != "" || v.Output == nil {
-		return v.Text
+func (v NodeValue) text() (string, error) {
+	switch {
+	case v.LongText != nil:
+		return v.LongText()
+	case v.Text != "" || v.Output == nil:
+		return v.Text, nil
 	}
 	raw := v.Output.Raw()
 	var s string
 	if raw[0] == '"' && json.Unmarshal(raw, &s) == nil {
-		return s
+		return s, nil
 	}
-	return string(raw)
+	return string(raw), nil
 }

@@ -163,7 +163,7 @@ func TestLimitsOfAPlan(t *testing.T) {
 		if ok, _, found := accepted(tt.source(tt.limit)); !ok {
 			t.Errorf("%d %s: %+v", tt.limit, name, found)
 		}
-		if ok, code, found := accepted(tt.source(tt.limit + 1)); ok || code != tt.code {
+		if ok, code, found := accepted(tt.source(tt.limit + 1)); ok || code != tt.code || len(found) != 1 {
 			t.Errorf("%d %s: %+v", tt.limit+1, name, found)
 		}
 	}

@@ -1,0 +1,81 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// answering is a downstream whose one tool gives the same answer again and again.
+func answering(w *world, effect schemas.Effect, output, text string) *scripted {
+	return &scripted{
+		world: w, tools: map[string]plan.Tool{"r.t": {Effect: effect, InputSchema: json.RawMessage(`{"type":"object"}`)}},
+		answer: map[string]func(context.Context, *call.Call) (*call.Result, error){
+			"r.t": func(context.Context, *call.Call) (*call.Result, error) {
+				return &call.Result{Output: json.RawMessage(output), Text: text}, nil
+			},
+		},
+	}
+}
+
+// An answer that is no JSON fails its node, once: it is not the store's trouble, and no reason to run the execution again.
+func TestAnswerThatIsNoJSONFailsItsNode(t *testing.T) {
+	for _, effect := range []schemas.Effect{schemas.EffectRead, schemas.EffectOnce} {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			d := answering(w, effect, `{"broken":`, "")
+			p := live(w, s, func(c *Config) { c.Realms = d })
+			defer p.stop()
+			e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.t"}]}`)
+			want(t, e, schemas.StatusFailed, "", "a=failed")
+			if e.Error.Code != schemas.CodeToolError || d.called("r.t") != 1 {
+				t.Errorf("%v after %d calls", e.Error, d.called("r.t"))
+			}
+		})
+	}
+}
+
+// A text beside the output that is large is kept in a record of its own, and read where an expression asks for it: in the
+// commit that it came with, later, by another process and in a rerun.
+func TestLargeTextIsKeptAside(t *testing.T) {
+	for size, aside := range map[int]bool{MaxInline: false, MaxInline + 1: true, 64 << 10: true} {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			text := strings.Repeat("t", size)
+			d := answering(w, schemas.EffectRead, `{"id":7}`, text)
+			configured := func(c *Config) { c.Realms = d }
+			first := live(w, s, configured)
+			source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.t"},{"id":"b","set":"${size(nodes.a.text)}"},{"id":"c","wait":"1h","depends_on":["b"]},
+				{"id":"d","set":"${nodes.a.text}","depends_on":["c"]},{"id":"n","set":"${nodes.a.output.id}"}],"output":["${nodes.b.output}","${size(nodes.d.output)}","${nodes.n.output}"]}`
+			id := first.submit(t, source)
+			first.stop()
+			p := live(w, s, configured)
+			defer p.stop()
+			e := p.rest(t, id)
+			output := fmt.Sprintf("[%d,%d,7]", size, size)
+			want(t, e, schemas.StatusSucceeded, output, "")
+			events, err := p.Events(t.Context(), id, 0, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, ev := range events.Events {
+				if ev.Node == "a" && ev.Type == schemas.EventNodeSucceeded && (ev.Text == "") != aside || len(ev.Text) > MaxInline {
+					t.Errorf("%d bytes of text, in the log %d and %+v", size, len(ev.Text), ev.TextRef)
+				}
+			}
+			again, err := p.Rerun(t.Context(), id, "b")
+			if err != nil {
+				t.Fatal(err)
+			}
+			want(t, p.rest(t, again.ExecutionID), schemas.StatusSucceeded, output, "")
+			if d.called("r.t") != 1 {
+				t.Errorf("%d calls", d.called("r.t"))
+			}
+		})
+	}
+}

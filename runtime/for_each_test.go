@@ -1,0 +1,139 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// patch applies one decision and waits for what follows.
+func (p *process) patch(t *testing.T, id, unit string, patch schemas.NodePatch) schemas.Execution {
+	t.Helper()
+	if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{unit: patch}}); err != nil {
+		t.Fatalf("patch %s: %v", unit, err)
+	}
+	synctest.Wait()
+	return p.rest(t, id)
+}
+
+// on_error: suspend holds a for_each node itself, when its list cannot be had and when too few items succeeded; a retry
+// reads the list again, or runs those items again that did not succeed.
+func TestForEachNodeIsHeldOnError(t *testing.T) {
+	t.Run("the list is none", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			p := live(w, s)
+			defer p.stop()
+			id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"give":7}},
+				{"id":"m","for_each":"${nodes.a.output}","capability":"r.read","inputs":{"id":"${item}"},"on_error":"suspend"}]}`)
+			e := p.rest(t, id)
+			want(t, e, schemas.StatusSuspended, "", "a=succeeded m=held")
+			if e.WaitingFor[0].Reason != schemas.ReasonError || e.Nodes[1].Error.Code != schemas.CodeExpressionError {
+				t.Errorf("%+v %v", e.WaitingFor, e.Nodes[1].Error)
+			}
+			want(t, p.patch(t, id, "m", schemas.NodePatch{Retry: true}), schemas.StatusSuspended, "", "a=succeeded m=held")
+			want(t, p.patch(t, id, "m", schemas.NodePatch{Output: schemas.Value(`[1]`)}), schemas.StatusSucceeded, `{"m":[1]}`, "a=succeeded m=succeeded")
+		})
+	})
+	t.Run("too few succeeded", func(t *testing.T) {
+		for _, crash := range []bool{false, true} {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				p := live(w, s)
+				defer func() { p.stop() }()
+				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"m","for_each":[0,1,2,3,4],"min_success":4,"max_parallel":1,"on_error":"suspend","when":"${true}",
+					"capability":"r.once","safety_level":"review","inputs":{"id":"i${item}"}},{"id":"n","set":"${nodes.m.output.size()}"}]}`)
+				decide := func(node string, yes bool) {
+					t.Helper()
+					synctest.Wait()
+					open, err := p.Reviews(t.Context())
+					if err != nil || len(open) != 1 || fmt.Sprintf("m[%d]", *open[0].Item) != node {
+						t.Fatalf("%+v %v, want a review of %s", open, err, node)
+					}
+					if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: yes, By: "ada"}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				decide("m[0]", true)
+				decide("m[1]", false)
+				decide("m[2]", true)
+				decide("m[3]", false)
+				e := p.rest(t, id)
+				want(t, e, schemas.StatusSuspended, "", "m=held n=pending")
+				if err := e.Nodes[0].Error; err == nil || !strings.Contains(err.Message, "min_success is 4") {
+					t.Errorf("%v", err)
+				}
+				if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"m": {Inputs: schemas.Object(`{"id":"x"}`)}}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+					t.Errorf("inputs for a list: %v", err)
+				}
+				if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"m": {Retry: true}}}); err != nil {
+					t.Fatal(err)
+				}
+				if crash {
+					p.stop()
+					p = live(w, s)
+				}
+				decide("m[1]", true)
+				decide("m[3]", true)
+				decide("m[4]", true)
+				want(t, p.rest(t, id), schemas.StatusSucceeded, `{"n":5}`, "m=succeeded n=succeeded")
+				for i := range 5 {
+					if n := w.calls("once", fmt.Sprintf("i%d", i)); n != 1 {
+						t.Errorf("item %d was called %d times", i, n)
+					}
+				}
+			})
+		}
+	})
+}
+
+// An item that somebody skipped is no success, and a list that is too short cannot have enough of them.
+func TestMinSuccessCountsSuccesses(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		plan := `{"plan":"v1","inputs":{"l":[0,1,2]},"nodes":[{"id":"m","for_each":"${inputs.l}","min_success":%d,"on_error":"suspend","capability":"r.once","inputs":{"id":"i${item}","fail":"${item == 1 ? 9 : 0}"}}]}`
+		for least, after := range map[int]schemas.Status{2: schemas.StatusSucceeded, 3: schemas.StatusSuspended} {
+			w.failed = map[string]int{}
+			id := p.submit(t, fmt.Sprintf(plan, least))
+			want(t, p.rest(t, id), schemas.StatusSuspended, "", "m=running")
+			e := p.patch(t, id, "m[1]", schemas.NodePatch{Skip: true})
+			if e.Status != after {
+				t.Errorf("two of three succeeded, one was skipped, min_success is %d: %s %v", least, e.Status, e.Nodes[0].Error)
+			}
+			if after == schemas.StatusSuspended { // what somebody skipped stays skipped: he has to say what is to be instead
+				want(t, p.patch(t, id, "m", schemas.NodePatch{Retry: true}), schemas.StatusSuspended, "", "m=held")
+				want(t, p.patch(t, id, "m", schemas.NodePatch{Output: schemas.Value(`[]`)}), schemas.StatusSucceeded, "", "m=succeeded")
+			}
+		}
+		calls := w.calls("", "")
+		e := p.execute(t, strings.Replace(fmt.Sprintf(plan, 4), "suspend", "fail", 1))
+		want(t, e, schemas.StatusFailed, "", "m=failed")
+		if !strings.Contains(e.Error.Message, "the list has 3 items") || w.calls("", "") != calls {
+			t.Errorf("%v after %d calls", e.Error, w.calls("", "")-calls)
+		}
+	})
+}
+
+// The items of a list of workflows start as many at once as the execution has room for.
+func TestWorkflowsOfAListStartAsMaxParallelAllows(t *testing.T) {
+	for setting, most := range map[string]int{``: 3, `"max_parallel":2,`: 2, `"max_parallel":5,`: 5} {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			p := live(w, s)
+			defer p.stop()
+			id := p.submit(t, `{"plan":"v1","max_parallel":3,"nodes":[`+workflow("m", setting+`"for_each":"${lists.range(12)}",`, `{"id":"t","wait":"1m"}`)+`]}`)
+			for round := 1; round*most <= 12; round++ {
+				if n := len(p.children(t)); n != round*most {
+					t.Fatalf("%q: %d children in minute %d, want %d", setting, n, round, round*most)
+				}
+				time.Sleep(time.Minute + time.Millisecond)
+				synctest.Wait()
+			}
+			want(t, p.rest(t, id), schemas.StatusSucceeded, "", "m=succeeded")
+		})
+	}
+}
