@@ -28,6 +28,7 @@ var layers = map[string][]string{
 var fences = map[string][]string{
 	"github.com/mark3labs/mcp-go": {"server", "runtime/realm"},
 	"github.com/redis/go-redis":   {"store/redis"},
+	"github.com/go-redis":         {"store/redis"},
 	"go.etcd.io/bbolt":            {"store/bolt"},
 	"cel.dev/cel-go":              {"runtime/plan"},
 	"github.com/spf13/cobra":      {"cmd/runplane"},

@@ -1,0 +1,207 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// info is what a server says of itself.
+type info struct {
+	version  string
+	mode     string // standalone, cluster, sentinel
+	role     string // master, slave
+	replicas int
+	aof      bool
+	policy   string            // of eviction; "" where it does not say
+	config   map[string]string // what CONFIG GET told; empty where that is forbidden
+}
+
+// atLeast compares the version.
+func (f *info) atLeast(major, minor int) bool {
+	a, rest, _ := strings.Cut(f.version, ".")
+	b, _, _ := strings.Cut(rest, ".")
+	x, _ := strconv.Atoi(a)
+	y, _ := strconv.Atoi(b)
+	return x > major || x == major && y >= minor
+}
+
+// inspect asks a server. CONFIG may be forbidden, and in Sentinel mode a part of INFO is missing; INFO must answer.
+func inspect(ctx context.Context, c *goredis.Client) (facts info, err error) {
+	text, err := c.Info(ctx).Result()
+	if err != nil {
+		return facts, classify(err)
+	}
+	said := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			said[name] = value
+		}
+	}
+	facts = info{version: said["redis_version"], mode: said["redis_mode"], role: said["role"], aof: said["aof_enabled"] == "1",
+		policy: said["maxmemory_policy"], config: map[string]string{}}
+	facts.replicas, _ = strconv.Atoi(said["connected_slaves"])
+	for _, name := range []string{"maxmemory-policy", "appendonly", "appendfsync"} {
+		got, err := c.ConfigGet(ctx, name).Result()
+		if err != nil {
+			break // INFO has to do
+		}
+		for k, v := range got {
+			facts.config[k] = v
+		}
+	}
+	if p := facts.config["maxmemory-policy"]; p != "" {
+		facts.policy = p
+	}
+	return facts, nil
+}
+
+// suit refuses a server that cannot keep what is entrusted to it.
+func (f *info) suit(want mode) error {
+	unsuitable := func(cure, format string, args ...any) error {
+		return &Fault{Kind: Unsuitable, Detail: fmt.Sprintf(format, args...), Cure: cure}
+	}
+	switch {
+	case f.mode == "sentinel":
+		return unsuitable("write redis+sentinel://host:port,…/master-name instead of redis://", "this is a Redis Sentinel, not a Redis that holds data")
+	case f.mode == "cluster" && want != cluster:
+		return unsuitable("write redis+cluster://host:port,… instead of redis://", "this Redis is a node of a Cluster")
+	case f.mode == "standalone" && want == cluster:
+		return unsuitable("write redis://host:port instead of redis+cluster://", "this Redis is no Cluster")
+	case !f.atLeast(7, 0):
+		return unsuitable("use Redis 7.0 or later, or Valkey", "this Redis has version %q", f.version)
+	case f.role == "slave":
+		return &Fault{Kind: ReadOnly}
+	case f.policy != "" && f.policy != "noeviction":
+		return unsuitable("set maxmemory-policy noeviction (CONFIG SET maxmemory-policy noeviction, and in redis.conf)",
+			"this Redis drops data when memory is full: its maxmemory-policy is %s", f.policy)
+	}
+	return nil
+}
+
+// warnings is what an operator should know and may want so.
+func (f *info) warnings(a *address) []string {
+	var out []string
+	if f.policy == "" {
+		out = append(out, "Redis does not tell its maxmemory-policy: make sure that it is noeviction")
+	}
+	if !f.aof {
+		out = append(out, "Redis keeps no append-only file (appendonly no): what was written since its last snapshot is lost when it stops")
+	}
+	for _, h := range a.hosts {
+		if isLoopback(h) {
+			continue
+		}
+		if a.password == "" {
+			out = append(out, "Redis at "+h+" is used without a password, and is not on this machine")
+		}
+		if !a.tls {
+			out = append(out, "the connection to Redis at "+h+" is not encrypted: use rediss://")
+		}
+		break // one host speaks for all
+	}
+	return out
+}
+
+func isLoopback(hostPort string) bool {
+	host, _, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// check looks at every master, and finds out how durability can be had.
+func (s *Store) check(ctx context.Context, a *address, warn func(string)) error {
+	told := map[string]bool{}
+	look := func(ctx context.Context, c *goredis.Client) error {
+		facts, err := inspect(ctx, c)
+		if err != nil {
+			return err
+		}
+		if err := facts.suit(a.mode); err != nil {
+			return err
+		}
+		if a.durability == Strict {
+			g, err := choose(facts)
+			if err != nil {
+				return err
+			}
+			s.durability = max(s.durability, g)
+		}
+		for _, w := range facts.warnings(a) {
+			if !told[w] {
+				told[w] = true
+				warn(w)
+			}
+		}
+		return nil
+	}
+	if s.cluster == nil {
+		return look(ctx, s.single)
+	}
+	return s.checkCluster(ctx, look)
+}
+
+// checkCluster looks at the masters one after the other.
+func (s *Store) checkCluster(ctx context.Context, look func(context.Context, *goredis.Client) error) error {
+	one := make(chan struct{}, 1) // ForEachMaster calls from several goroutines
+	err := s.cluster.ForEachMaster(ctx, func(ctx context.Context, c *goredis.Client) error {
+		one <- struct{}{}
+		defer func() { <-one }()
+		return look(ctx, c)
+	})
+	if err != nil && strings.Contains(err.Error(), "cluster support disabled") {
+		return (&info{mode: "standalone"}).suit(cluster)
+	}
+	return classify(err)
+}
+
+// agree writes down format and shards on first use, and refuses what is not ours to read.
+func (s *Store) agree(ctx context.Context, a *address) error {
+	n := a.shards
+	if n == 0 {
+		n = 1
+		if a.mode == cluster {
+			n = 16
+		}
+	}
+	sh := &shard{base: aboutKey(a.prefix)}
+	c := run(aboutScript, []string{sh.base}, format, n).again()
+	if err := s.do(ctx, sh, &sh.requests, c); err != nil {
+		return err
+	}
+	reply, _ := c.reply.([]any)
+	if len(reply) != 2 {
+		return errReply
+	}
+	if reply[0] != format {
+		return &Fault{Kind: Unsuitable, Detail: fmt.Sprintf("the prefix %s holds format %q, this version of runplane reads %q", a.prefix, reply[0], format),
+			Cure: "use the version that wrote it, or another prefix with ?prefix="}
+	}
+	text, _ := reply[1].(string)
+	have, err := strconv.Atoi(text)
+	if err != nil || have < 1 || have > maxShards {
+		return errReply
+	}
+	if a.shards != 0 && a.shards != have {
+		return &Fault{Kind: Unsuitable, Detail: fmt.Sprintf("the prefix %s has %d shards, not %d", a.prefix, have, a.shards),
+			Cure: fmt.Sprintf("leave ?shards= out or write shards=%d; the number is fixed at first use", have)}
+	}
+	for i := range have {
+		s.shards = append(s.shards, newShard(a.prefix, i))
+	}
+	return nil
+}
+
+// isFault says whether the error is of that kind.
+func isFault(err error, k Kind) bool {
+	f, ok := errors.AsType[*Fault](err)
+	return ok && f.Kind == k
+}

@@ -1,0 +1,129 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// How often calls that certainly did not happen are sent again, and the pauses between: together about two seconds, which is
+// what a Cluster needs to tell of a new master, and no more than a caller wants to wait.
+const (
+	maxTries = 8
+	maxPause = 500 * time.Millisecond
+)
+
+// exchange sends calls in one pipeline and finishes each with its answer. What certainly did not happen is sent again: a
+// script that the server does not know is loaded first, a Cluster is asked who serves the slot now. What may have
+// happened is sent again only where that does no harm.
+func (s *Store) exchange(sh *shard, calls []*call) {
+	var missing []*script
+	for try := 1; len(calls) > 0; try++ {
+		errs := s.trip(sh, calls, missing)
+		missing = missing[:0]
+		pause := false
+		var left []*call
+		for i, c := range calls {
+			err := errs[i]
+			switch {
+			case err == nil || try == maxTries:
+				c.finish(classify(err))
+			case isUnknownScript(err) && try < 3:
+				if !slices.Contains(missing, c.script) {
+					missing = append(missing, c.script)
+				}
+				left = append(left, c)
+			case s.cluster != nil && isMoving(err), c.repeat && isLost(err) && try < 3:
+				pause = true
+				left = append(left, c)
+			default:
+				c.finish(classify(err))
+			}
+		}
+		calls = left
+		if s.cluster != nil && pause {
+			s.cluster.ReloadState(s.life)
+		}
+		if pause && !s.sleep(min(10*time.Millisecond<<try, maxPause)) {
+			try = maxTries - 1
+		}
+	}
+}
+
+// sleep is false when the store closed meanwhile.
+func (s *Store) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.stop:
+		return false
+	}
+}
+
+// trip is one pipeline: the scripts to load, the calls, and where one asks for it the wait for durability. It returns an
+// error for each call.
+func (s *Store) trip(sh *shard, calls []*call, load []*script) []error {
+	errs := make([]error, len(calls))
+	client, err := s.node(s.life, sh)
+	if err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+		return errs
+	}
+	ctx := s.life
+	pipe := client.Pipeline()
+	for _, sc := range load {
+		_ = pipe.Process(ctx, goredis.NewCmd(ctx, "SCRIPT", "LOAD", sc.text))
+	}
+	cmds := make([]*goredis.Cmd, len(calls))
+	wait := false
+	for i, c := range calls {
+		cmds[i] = c.cmd(ctx)
+		_ = pipe.Process(ctx, cmds[i])
+		wait = wait || c.wait
+	}
+	var durable *goredis.Cmd
+	if wait {
+		if durable = s.durability.command(ctx); durable != nil {
+			_ = pipe.Process(ctx, durable)
+		}
+	}
+	s.trips.Add(1)
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	var durableErr error
+	if durable != nil {
+		durableErr = s.durability.check(durable)
+	}
+	for i, cmd := range cmds {
+		if errs[i] = cmd.Err(); errors.Is(errs[i], goredis.Nil) {
+			errs[i] = nil
+		}
+		calls[i].reply = cmd.Val()
+		if calls[i].wait && errs[i] == nil {
+			errs[i] = durableErr
+		}
+	}
+	return errs
+}
+
+// node is the server that has the shard now.
+func (s *Store) node(ctx context.Context, sh *shard) (*goredis.Client, error) {
+	if s.cluster == nil {
+		return s.single, nil
+	}
+	c, err := s.cluster.MasterForKey(ctx, sh.base)
+	if err != nil {
+		return nil, fmt.Errorf("find the master of %s: %w", sh.base, err)
+	}
+	return c, nil
+}
+
+// Trips is how many pipelines were sent so far. Commits that were under way together share one.
+func (s *Store) Trips() int64 { return s.trips.Load() }

@@ -1,0 +1,171 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/runplane/runplane/store"
+)
+
+// Kind says what is wrong with the server.
+type Kind string
+
+// What may be wrong.
+const (
+	Unreachable Kind = "unreachable" // nobody answers at the address: nothing was sent
+	Interrupted Kind = "interrupted" // the connection broke while the answer was awaited
+	Silent      Kind = "silent"      // connected, and no answer in time
+	Denied      Kind = "denied"      // wrong user or password, or not permitted
+	ReadOnly    Kind = "read_only"   // a replica, or one that was a master a moment ago
+	Full        Kind = "full"        // maxmemory is reached
+	Unsaved     Kind = "unsaved"     // it refuses writes because it cannot write its files
+	Loading     Kind = "loading"     // it reads its data after a start
+	Foreign     Kind = "foreign"     // a key of ours holds something else
+	Moving      Kind = "moving"      // the cluster has no master for the slot at the moment
+	Undurable   Kind = "undurable"   // written, but not confirmed as durable in time
+	Unsuitable  Kind = "unsuitable"  // a server or configuration that cannot be used
+	Other       Kind = "other"       // anything else that the server says
+)
+
+// kinds is each kind's sentence and what to do about it.
+var kinds = map[Kind]struct{ says, hint string }{
+	Unreachable: {"Redis cannot be reached", "start it, or correct the address; this continues by itself once it answers"},
+	Interrupted: {"the connection to Redis broke", "this continues by itself once Redis answers again"},
+	Silent:      {"Redis does not answer in time", "look at its load and the network; this continues by itself once it answers"},
+	Denied:      {"Redis denies access", "correct user and password in the URL, or the user's ACL: it needs read, write, scripting and pubsub on the keys of the prefix"},
+	ReadOnly:    {"this Redis is a read-only replica", "connect to the master, or through redis+sentinel:// or redis+cluster:// so that a failover is followed"},
+	Full:        {"Redis has reached its maxmemory", "raise maxmemory, or delete what is not needed; nothing was lost"},
+	Unsaved:     {"Redis refuses writes because it cannot save its data", "look for a full or broken disk in the server's log"},
+	Loading:     {"Redis is still loading its data", "wait: this continues by itself"},
+	Foreign:     {"a key of this store holds something else", "another program uses the same keys: give one of them another prefix with ?prefix="},
+	Moving:      {"the Redis Cluster serves no master for this slot", "look at CLUSTER INFO; this continues by itself once all slots are served"},
+	Undurable:   {"written, but Redis did not confirm it as durable", "look at the disk (WAITAOF) or the replicas (WAIT) of the server"},
+	Unsuitable:  {"this Redis cannot be used", ""},
+	Other:       {"Redis answers with an error", ""},
+}
+
+// Fault is an error of the server, or of the way to it. A commit that ends with one may have happened, unless the Kind is
+// Unreachable, Denied, ReadOnly, Full, Unsaved, Loading or Moving.
+type Fault struct {
+	Kind   Kind
+	Detail string // replaces the sentence of the kind
+	Cure   string // replaces the hint of the kind
+	Err    error  // what the server or the network said
+}
+
+// Error says what is wrong, without secrets.
+func (f *Fault) Error() string {
+	text := f.Detail
+	if text == "" {
+		text = kinds[f.Kind].says
+	}
+	if f.Err != nil {
+		text += ": " + f.Err.Error()
+	}
+	return text
+}
+
+// Hint says what to do about it.
+func (f *Fault) Hint() string {
+	if f.Cure != "" {
+		return f.Cure
+	}
+	return kinds[f.Kind].hint
+}
+
+// Unwrap gives the cause.
+func (f *Fault) Unwrap() error { return f.Err }
+
+// errReply: a script answered what this version of the package does not expect.
+var errReply = errors.New("unexpected answer of a script")
+
+// prefixes is how the server begins its errors.
+var prefixes = []struct {
+	begins string
+	kind   Kind
+}{
+	{"WRONGPASS", Denied}, {"NOAUTH", Denied}, {"NOPERM", Denied}, {"ERR invalid password", Denied}, {"ERR AUTH", Denied},
+	{"ERR Client sent AUTH", Denied}, {"READONLY", ReadOnly}, {"OOM", Full}, {"MISCONF", Unsaved}, {"LOADING", Loading},
+	{"WRONGTYPE", Foreign}, {"MOVED", Moving}, {"ASK ", Moving}, {"TRYAGAIN", Moving}, {"CLUSTERDOWN", Moving}, {"MASTERDOWN", Moving},
+	{"NOREPLICAS", Undurable}, {"ERR max number of clients", Unreachable}, {"BUSY", Silent},
+}
+
+// classify turns what go-redis says into a Fault; errors of ours pass.
+func classify(err error) error {
+	switch {
+	case err == nil, errors.Is(err, store.ErrClosed), errors.As(err, new(*Fault)):
+		return err
+	case errors.Is(err, goredis.ErrClosed):
+		return store.ErrClosed
+	}
+	return &Fault{Kind: kindOf(err), Err: err}
+}
+
+func kindOf(err error) Kind {
+	text := err.Error()
+	for _, p := range prefixes {
+		if strings.HasPrefix(text, p.begins) {
+			return p.kind
+		}
+	}
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op) && op.Op == "dial", errors.As(err, new(*net.DNSError)):
+		return Unreachable
+	case strings.Contains(text, "all sentinels specified in configuration are unreachable"), strings.Contains(text, "cluster has no nodes"):
+		return Unreachable
+	case isTimeout(err):
+		return Silent
+	case isLost(err):
+		return Interrupted
+	case errors.As(err, new(goredis.Error)):
+		return serverKind(err)
+	}
+	return Other
+}
+
+// serverKind finds the kind of an error that a command within a script met, which Redis quotes behind its own words.
+func serverKind(err error) Kind {
+	text := err.Error()
+	for _, p := range prefixes {
+		if strings.Contains(text, " "+p.begins) || strings.Contains(text, "-"+p.begins) {
+			return p.kind
+		}
+	}
+	return Other
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &n) && n.Timeout()
+}
+
+// isLost says that the connection broke; what was sent on it may have happened.
+func isLost(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
+}
+
+func isUnknownScript(err error) bool { return strings.HasPrefix(err.Error(), "NOSCRIPT") }
+
+// isMoving says that the node does not serve the slot, or cannot be reached: the call did not happen, and another node may
+// take it soon.
+func isMoving(err error) bool {
+	switch kindOf(err) {
+	case Moving, Unreachable, ReadOnly:
+		return true
+	}
+	return false
+}
+
+func ended(ctx context.Context) error {
+	return fmt.Errorf("store: %w", context.Cause(ctx))
+}

@@ -1,0 +1,64 @@
+package redis
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/runplane/runplane/store"
+)
+
+// instant is t in nanoseconds since 1970, clamped to what fits.
+func instant(t time.Time) int64 {
+	const most = math.MaxInt64 / int64(time.Second)
+	switch s := t.Unix(); {
+	case s >= most:
+		return math.MaxInt64
+	case s <= -most:
+		return math.MinInt64
+	}
+	return t.UnixNano()
+}
+
+// micros is a duration as the scripts take it: in microseconds, at least one.
+func micros(d time.Duration) int64 { return max(int64((d+time.Microsecond-1)/time.Microsecond), 1) }
+
+// moment reads a time that a script answered, in microseconds; "" is the zero time.
+func moment(reply any) (time.Time, error) {
+	switch v := reply.(type) {
+	case int64:
+		return time.UnixMicro(v), nil
+	case string:
+		if v == "" {
+			return time.Time{}, nil
+		}
+		n, err := strconv.ParseInt(v, 10, 64)
+		return time.UnixMicro(n), err
+	}
+	return time.Time{}, errReply
+}
+
+// parseWake is the inverse of wakeText; "" is no wake.
+func parseWake(key store.Key, text string) (*store.Wake, error) {
+	if text == "" {
+		return nil, nil
+	}
+	at, fairness, found := strings.Cut(text[1:], ":")
+	ns, err := strconv.ParseInt(at, 10, 64)
+	if !found || err != nil {
+		return nil, fmt.Errorf("wake of %q: %w", key, errReply)
+	}
+	return &store.Wake{Key: key, At: time.Unix(0, ns), Priority: int(text[0] - '0'), Fairness: fairness}, nil
+}
+
+// parseHolder takes "token:owner" apart.
+func parseHolder(text string) (token int64, owner string, err error) {
+	number, owner, found := strings.Cut(text, ":")
+	token, err = strconv.ParseInt(number, 10, 64)
+	if !found || err != nil {
+		return 0, "", errReply
+	}
+	return token, owner, nil
+}

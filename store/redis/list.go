@@ -1,0 +1,169 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/runplane/runplane/store"
+)
+
+const (
+	defaultPage = 100
+	maxPortion  = 500 // ids that one script looks at
+)
+
+// List reads a page of records; see store.Store. Each shard gives its records in order, and they are merged here.
+func (s *Store) List(ctx context.Context, q store.Query) ([]store.Record, error) {
+	if err := q.Valid(); err != nil {
+		return nil, err
+	}
+	if len(q.Term) > store.MaxTerm {
+		return nil, fmt.Errorf("%w: a term of %d bytes", store.ErrInvalid, len(q.Term))
+	}
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	if q.Limit <= 0 {
+		q.Limit = defaultPage
+	}
+	m := merge{s: s, q: q, from: make([]source, len(s.shards))}
+	for i, sh := range s.shards {
+		m.from[i] = newSource(sh, q)
+	}
+	return m.page(ctx)
+}
+
+// source is one shard's records of a listing.
+type source struct {
+	sh     *shard
+	lo, hi string // what is left, as ZRANGE BYLEX wants it
+	end    bool   // nothing is left on the server
+	ready  []store.Record
+}
+
+func newSource(sh *shard, q store.Query) source {
+	f := source{sh: sh, lo: "-", hi: "+"}
+	if q.Prefix != "" {
+		f.lo = "[" + q.Prefix
+		if next := successor(q.Prefix); next != "" {
+			f.hi = "(" + next
+		}
+	}
+	switch {
+	case q.After == "":
+	case !q.Reverse && q.After >= q.Prefix:
+		f.lo = "(" + q.After
+	case q.Reverse && (f.hi == "+" || q.After < f.hi[1:]):
+		f.hi = "(" + q.After
+	}
+	if len(f.lo) > 1 && len(f.hi) > 1 && f.lo[1:] > f.hi[1:] {
+		f.end = true
+	}
+	return f
+}
+
+// successor is the first string behind all those that begin with prefix; "" when there is none.
+func successor(prefix string) string {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] != 0xff {
+			return prefix[:i] + string([]byte{prefix[i] + 1})
+		}
+	}
+	return ""
+}
+
+// merge takes records from the shards in order.
+type merge struct {
+	s    *Store
+	q    store.Query
+	from []source
+}
+
+func (m *merge) page(ctx context.Context) ([]store.Record, error) {
+	out := []store.Record{}
+	for len(out) < m.q.Limit {
+		if err := m.fill(ctx, m.q.Limit-len(out)); err != nil {
+			return nil, err
+		}
+		best := -1
+		for i := range m.from {
+			if len(m.from[i].ready) == 0 {
+				continue
+			}
+			if best < 0 || (m.from[i].ready[0].Key.ID < m.from[best].ready[0].Key.ID) != m.q.Reverse {
+				best = i
+			}
+		}
+		if best < 0 {
+			break
+		}
+		f := &m.from[best]
+		out = append(out, f.ready[0])
+		f.ready = f.ready[1:]
+	}
+	return out, nil
+}
+
+// fill sees to it that every shard that has records left has one ready: the next of the page may be any of them.
+func (m *merge) fill(ctx context.Context, want int) error {
+	for {
+		var empty []*source
+		var shards []*shard
+		for i := range m.from {
+			if f := &m.from[i]; len(f.ready) == 0 && !f.end {
+				empty, shards = append(empty, f), append(shards, f.sh)
+			}
+		}
+		if len(empty) == 0 {
+			return nil
+		}
+		portion := min(want, maxPortion)
+		if n := len(m.from); n > 1 {
+			portion = min(portion, 2*want/n+8)
+		}
+		next := 0
+		calls, err := m.s.all(ctx, shards, func(sh *shard) *call {
+			f := empty[next]
+			next++
+			index := sh.index(m.q.Kind)
+			if m.q.Term != "" {
+				index = sh.term(m.q.Kind, m.q.Term)
+			}
+			return run(listScript, []string{sh.base, index}, m.q.Kind, f.lo, f.hi, flag(m.q.Reverse), portion).again()
+		})
+		if err != nil {
+			return err
+		}
+		for i, c := range calls {
+			if err := empty[i].take(&m.q, c.reply); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// take reads a portion.
+func (f *source) take(q *store.Query, reply any) error {
+	list, _ := reply.([]any)
+	if len(list)%5 != 1 {
+		return errReply
+	}
+	last, _ := list[0].(string)
+	switch {
+	case last == "":
+		f.end = true
+	case q.Reverse:
+		f.hi = "(" + last
+	default:
+		f.lo = "(" + last
+	}
+	for i := 1; i < len(list); i += 5 {
+		id, _ := list[i].(string)
+		r, err := parseRecord(store.Key{Kind: q.Kind, ID: id}, list[i+1:i+5])
+		if err != nil {
+			return err
+		}
+		f.ready = append(f.ready, r)
+	}
+	return nil
+}

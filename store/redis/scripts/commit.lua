@@ -1,0 +1,203 @@
+-- commit writes one batch, all or nothing.
+--
+-- KEYS    1 the shard; then the record of each put; the log of each append group; record and log of each delete
+-- ARGV    1 token of the batch   2 "1": it was sent before   3 message for watchers, "" for none
+--         4 how many subscribers of the shard's channel need no message   5 puts   6 append groups   7 deletes
+--         8 wakes   9 claims (0 or 1)   10 releases (0 or 1); then
+--         put      kind, id, version that was read (-1 any), ttl in microseconds (0 never), terms, value
+--         appends  how many, the values
+--         delete   kind, id
+--         wake     kind, id, wake ("" removes it)
+--         claim    kind, id, owner, ttl in microseconds, token of the lease
+--         release  kind, id, token of the lease
+-- returns {0, until, length of each log, version of each put}: done; until is "0" without a claim
+--         {1, index of the put, version found}: a version does not match
+--         {2, owner}: the key to claim is leased
+--         {3, "until length … version …"}: the batch was sent before, and had been written
+local puts, groups, deletes, wakes = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local claims, releases = ARGV[9] == '1', ARGV[10] == '1'
+
+-- terms turns a block of terms, each behind its length in two bytes, into a set.
+local function terms(block)
+  local set, at = {}, 1
+  while at < #block do
+    local high, low = string.byte(block, at, at + 1)
+    local size = high * 256 + low
+    set[string.sub(block, at + 2, at + 1 + size)] = true
+    at = at + 2 + size
+  end
+  return set
+end
+
+-- reindex turns the index entries of one state of a record into those of the next.
+local function reindex(kind, id, old, fresh)
+  if old == fresh then
+    return
+  end
+  local before, after = terms(old), terms(fresh)
+  for term in pairs(before) do
+    if not after[term] then
+      redis.call('ZREM', base .. ':t:' .. kind .. ':' .. term, id)
+    end
+  end
+  for term in pairs(after) do
+    if not before[term] then
+      redis.call('ZADD', base .. ':t:' .. kind .. ':' .. term, 0, id)
+    end
+  end
+end
+
+-- Check.
+local arg, olds, carrier = 11, {}, nil
+for i = 1, puts do
+  local want = tonumber(ARGV[arg + 2])
+  if want >= 0 and not carrier then
+    carrier = i
+    if ARGV[2] == '1' then
+      local trace = redis.call('HGET', KEYS[1 + i], 'b')
+      if trace and string.sub(trace, 1, #ARGV[1]) == ARGV[1] then
+        return {3, string.sub(trace, #ARGV[1] + 1)}
+      end
+    end
+  end
+  local old = redis.call('HMGET', KEYS[1 + i], 'v', 'x', 't')
+  local have = tonumber(old[1] or 0)
+  if old[2] and old[2] ~= '' and tonumber(old[2]) <= now() then
+    have = 0
+  end
+  if want >= 0 and want ~= have then
+    return {1, i - 1, have}
+  end
+  olds[i] = {have, old[1], old[2] or '', old[3] or ''}
+  arg = arg + 6
+end
+local firstGroup, firstDelete = arg, arg
+for _ = 1, groups do
+  firstDelete = firstDelete + 1 + tonumber(ARGV[firstDelete])
+end
+local firstWake = firstDelete + 2 * deletes
+local claim = firstWake + 3 * wakes
+local release = claim + (claims and 5 or 0)
+if claims then
+  local held = redis.call('HGET', base .. ':o:' .. ARGV[claim], ARGV[claim + 1])
+  if held and living(ARGV[claim], ARGV[claim + 1]) then
+    local owner = string.sub(held, string.find(held, ':', 1, true) + 1)
+    if owner ~= ARGV[claim + 2] then
+      return {2, owner}
+    end
+  end
+end
+
+-- Logs and leases.
+local reply = {0, '0'}
+arg = firstGroup
+for i = 1, groups do
+  local n, key, from = tonumber(ARGV[arg]), KEYS[1 + puts + i], arg + 1
+  local behind = from + n
+  while from < behind do
+    local to = math.min(from + 999, behind - 1)
+    reply[2 + i] = redis.call('RPUSH', key, unpack(ARGV, from, to))
+    from = to + 1
+  end
+  arg = behind
+end
+if claims then
+  local kind, id = ARGV[claim], ARGV[claim + 1]
+  local wake = redis.call('HGET', base .. ':w:' .. kind, id)
+  if wake then
+    remove(kind, id, wake)
+  end
+  local till = now() + tonumber(ARGV[claim + 3])
+  redis.call('ZADD', base .. ':e:' .. kind, till, id)
+  redis.call('HSET', base .. ':o:' .. kind, id, ARGV[claim + 4] .. ':' .. ARGV[claim + 2])
+  reply[2] = string.format('%.0f', till)
+end
+if releases then
+  local kind, id, token = ARGV[release], ARGV[release + 1], ARGV[release + 2] .. ':'
+  local held = redis.call('HGET', base .. ':o:' .. kind, id)
+  if held and string.sub(held, 1, #token) == token and living(kind, id) then
+    redis.call('ZREM', base .. ':e:' .. kind, id)
+    redis.call('HDEL', base .. ':o:' .. kind, id)
+    local again = false
+    for i = firstWake, claim - 1, 3 do
+      again = again or (ARGV[i] == kind and ARGV[i + 1] == id)
+    end
+    if not again then
+      redis.call('HDEL', base .. ':w:' .. kind, id)
+    end
+  elseif held then
+    local wake = not living(kind, id) and redis.call('HGET', base .. ':w:' .. kind, id)
+    if wake then
+      place(kind, id, wake)
+    end
+  end
+end
+
+-- Deletes and wakes.
+arg = firstDelete
+for i = 1, deletes do
+  local kind, id, key = ARGV[arg], ARGV[arg + 1], KEYS[puts + groups + 2 * i]
+  local old = redis.call('HMGET', key, 'v', 'x', 't')
+  if old[1] then
+    reindex(kind, id, old[3] or '', '')
+    redis.call('ZREM', base .. ':i:' .. kind, id)
+    if old[2] and old[2] ~= '' then
+      redis.call('ZREM', base .. ':x', kind .. ':' .. id)
+    end
+  end
+  redis.call('UNLINK', key, KEYS[1 + puts + groups + 2 * i])
+  local wake = redis.call('HGET', base .. ':w:' .. kind, id)
+  if wake then
+    redis.call('HDEL', base .. ':w:' .. kind, id)
+    remove(kind, id, wake)
+  end
+  arg = arg + 2
+end
+for i = firstWake, claim - 1, 3 do
+  local kind, id, wake = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local old = redis.call('HGET', base .. ':w:' .. kind, id)
+  local leased = living(kind, id)
+  if old then
+    remove(kind, id, old)
+  end
+  if wake == '' then
+    redis.call('HDEL', base .. ':w:' .. kind, id)
+  else
+    redis.call('HSET', base .. ':w:' .. kind, id, wake)
+    if not leased then
+      place(kind, id, wake)
+    end
+  end
+end
+
+-- Records.
+for i = 1, puts do
+  reply[2 + groups + i] = olds[i][1] + 1
+end
+arg = 11
+for i = 1, puts do
+  local kind, id, ttl, block = ARGV[arg], ARGV[arg + 1], ARGV[arg + 3], ARGV[arg + 4]
+  local have, there, expires, indexed = unpack(olds[i])
+  local fresh = ''
+  if ttl ~= '0' then
+    fresh = string.format('%.0f', now() + tonumber(ttl))
+    redis.call('ZADD', base .. ':x', fresh, kind .. ':' .. id)
+  elseif expires ~= '' then
+    redis.call('ZREM', base .. ':x', kind .. ':' .. id)
+  end
+  if not there then
+    redis.call('ZADD', base .. ':i:' .. kind, 0, id)
+  end
+  reindex(kind, id, indexed, block)
+  if i == carrier then
+    redis.call('HSET', KEYS[1 + i], 'v', have + 1, 'd', ARGV[arg + 5], 't', block, 'x', fresh, 'b', ARGV[1] .. table.concat(reply, ' ', 2))
+  else
+    redis.call('HSET', KEYS[1 + i], 'v', have + 1, 'd', ARGV[arg + 5], 't', block, 'x', fresh)
+  end
+  arg = arg + 6
+end
+
+if ARGV[3] ~= '' and redis.call('PUBSUB', 'SHARDNUMSUB', base .. ':c')[2] > tonumber(ARGV[4]) then
+  redis.call('SPUBLISH', base .. ':c', ARGV[3])
+end
+return reply

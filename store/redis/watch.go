@@ -1,0 +1,174 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"github.com/runplane/runplane/store"
+)
+
+// watches tells watchers in this process of written keys. It never waits for one: what does not fit its buffer, it misses.
+type watches struct {
+	mu      sync.Mutex
+	readers map[*watcher]struct{}
+	closed  bool
+}
+
+type watcher struct {
+	keys chan store.Key
+	stop func() bool // forgets the context
+}
+
+// watchBuffer is how many keys a watcher may lag behind.
+const watchBuffer = 256
+
+func (ws *watches) init() { ws.readers = map[*watcher]struct{}{} }
+
+// Watch sends written keys until ctx or the store ends; see store.Store. While the connection is down, what others write is
+// missed.
+func (s *Store) Watch(ctx context.Context) (<-chan store.Key, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	s.subscribe()
+	s.listen.await(ctx, s.stop)
+	ws := &s.watches
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.closed {
+		return nil, store.ErrClosed
+	}
+	w := &watcher{keys: make(chan store.Key, watchBuffer)}
+	w.stop = context.AfterFunc(ctx, func() {
+		ws.mu.Lock()
+		defer ws.mu.Unlock()
+		ws.drop(w)
+	})
+	ws.readers[w] = struct{}{}
+	return w.keys, nil
+}
+
+// drop closes the watcher's channel once; the lock is held.
+func (ws *watches) drop(w *watcher) {
+	if _, ok := ws.readers[w]; ok {
+		delete(ws.readers, w)
+		close(w.keys)
+	}
+}
+
+func (ws *watches) send(key store.Key) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for w := range ws.readers {
+		select {
+		case w.keys <- key:
+		default:
+		}
+	}
+}
+
+func (ws *watches) close() {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	ws.closed = true
+	for w := range ws.readers {
+		w.stop()
+		ws.drop(w)
+	}
+}
+
+// tell passes a batch that was written on to those who wait in this process.
+func (s *Store) tell(sh *shard, b *store.Batch) {
+	eachWritten(b, s.watches.send)
+	for i := range b.Wakes {
+		if w := &b.Wakes[i]; !w.At.IsZero() {
+			s.claims.hint(w.Key.Kind, sh.number, w.At)
+		}
+	}
+}
+
+// eachWritten calls do with every key that the batch wrote, the usual one once.
+func eachWritten(b *store.Batch, do func(store.Key)) {
+	for i := range b.Puts {
+		do(b.Puts[i].Key)
+	}
+	for _, k := range b.Deletes {
+		do(k)
+	}
+	var last store.Key
+	if len(b.Puts) > 0 {
+		last = b.Puts[len(b.Puts)-1].Key
+	}
+	for i := range b.Appends {
+		if k := b.Appends[i].Key; k != last {
+			do(k)
+			last = k
+		}
+	}
+	for i := range b.Wakes {
+		if k := b.Wakes[i].Key; k != last {
+			do(k)
+		}
+	}
+}
+
+// maxMessage bounds a message; a batch with more keys tells of the first ones.
+const maxMessage = 16 << 10
+
+// message is what other processes are told of a batch: who wrote it, then the keys, each with the time of its wake in nanoseconds
+// or 0. Empty: nothing to tell.
+func message(origin string, b *store.Batch) []byte {
+	out := []byte(origin)
+	add := func(k store.Key, at int64) {
+		if len(out) > maxMessage {
+			return
+		}
+		out = binary.AppendVarint(out, at)
+		out = append(append(out, byte(len(k.Kind))), k.Kind...)
+		out = append(binary.BigEndian.AppendUint16(out, uint16(len(k.ID))), k.ID...)
+	}
+	for i := range b.Wakes {
+		if w := &b.Wakes[i]; !w.At.IsZero() {
+			add(w.Key, max(instant(w.At), 1))
+		}
+	}
+	eachWritten(b, func(k store.Key) { add(k, 0) })
+	if len(out) == len(origin) {
+		return nil
+	}
+	return out
+}
+
+// hear passes a message of another process on; a damaged one is cut off.
+func (s *Store) hear(sh *shard, text string) {
+	n := len(s.origin)
+	if len(text) < n || text[:n] == s.origin {
+		return
+	}
+	for b := []byte(text[n:]); len(b) > 0; {
+		at, size := binary.Varint(b)
+		if size <= 0 || len(b) < size+1 {
+			return
+		}
+		b = b[size:]
+		kind := int(b[0])
+		if len(b) < 1+kind+2 {
+			return
+		}
+		k := store.Key{Kind: string(b[1 : 1+kind])}
+		b = b[1+kind:]
+		id := int(binary.BigEndian.Uint16(b))
+		if len(b) < 2+id {
+			return
+		}
+		k.ID = string(b[2 : 2+id])
+		b = b[2+id:]
+		if at != 0 {
+			s.claims.hint(k.Kind, sh.number, time.Unix(0, at))
+		} else {
+			s.watches.send(k)
+		}
+	}
+}
