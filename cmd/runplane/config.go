@@ -2,6 +2,7 @@ package main
 
 import (
 	"strings"
+	"time"
 
 	"github.com/runplane/runplane/schemas"
 )
@@ -38,6 +39,7 @@ type Limits struct {
 	MaxWaitSeconds int `json:"max_wait_seconds,omitempty"`
 
 	StartTimeout schemas.Duration `json:"start_timeout,omitempty"`
+	Lease        schemas.Duration `json:"lease,omitempty"`
 }
 
 // setting is one value that a flag, a variable or the file can give, in this order of precedence. The flag's name is
@@ -48,7 +50,8 @@ type setting struct {
 	standard string // the default, in the notation of the file
 	about    string // what it does, and why the default
 	words    []string
-	min, max int // for numbers
+	min, max int              // for numbers
+	least    schemas.Duration // for durations
 	at       func(*Config) any
 }
 
@@ -102,6 +105,10 @@ var settings = []setting{
 		key: "limits.start_timeout", standard: "30s",
 		about: "how long a realm may take to start or connect; a command that compiles or downloads first is slow once",
 		at:    func(c *Config) any { return &c.Limits.StartTimeout },
+	}, {
+		key: "limits.lease", standard: "15s", least: schemas.Duration(time.Second),
+		about: "how long the executions of a replica that died stay its own before another takes over; renewed each third, so it must outlast a short loss of the store",
+		at:    func(c *Config) any { return &c.Limits.Lease },
 	},
 }
 

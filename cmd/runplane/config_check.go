@@ -146,6 +146,10 @@ func (s *setting) check(c *Config) error {
 		if *p < s.min || *p > s.max {
 			return fmt.Errorf("want %d to %d", s.min, s.max)
 		}
+	case *schemas.Duration:
+		if *p < s.least {
+			return fmt.Errorf("want %s at least", s.least)
+		}
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func TestDefaults(t *testing.T) {
 		Store: "file:/home/ada/.local/state/runplane", Log: Log{Level: "info"}, Drain: schemas.Duration(10 * time.Second),
 		Limits: Limits{
 			MaxNodes: 1000, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32, MaxWaitSeconds: 25,
-			StartTimeout: schemas.Duration(30 * time.Second),
+			StartTimeout: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second),
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -118,7 +118,7 @@ limits: {max_nodes: 10, max_wait_seconds: 1}
 			}},
 		},
 		Store: "file:/here/data", HTTP: "localhost:0", Log: Log{Level: "debug", JSON: true}, Drain: schemas.Duration(30 * time.Second),
-		Limits: Limits{MaxNodes: 10, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32, MaxWaitSeconds: 1, StartTimeout: schemas.Duration(30 * time.Second)},
+		Limits: Limits{MaxNodes: 10, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32, MaxWaitSeconds: 1, StartTimeout: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second)},
 		File:   "/here/runplane.yaml",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -156,7 +156,7 @@ func TestEverySettingHasItsSources(t *testing.T) {
 	samples := map[string]string{
 		"store": "mem:", "http": "127.0.0.1:9", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
 		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_executions": "7", "limits.max_parallel": "7",
-		"limits.max_wait_seconds": "7", "limits.start_timeout": "7s",
+		"limits.max_wait_seconds": "7", "limits.start_timeout": "7s", "limits.lease": "7s",
 	}
 	standard := world{}.mustLoad(t)
 	for i := range settings {
@@ -309,6 +309,7 @@ func TestMistakes(t *testing.T) {
 		{"attempts", yamlFile(realm + "policies: {default: {retry: {max_attempts: 0}}}\n"), []string{"max_attempts: 0: the least is 1"}},
 		{"negative attempts", yamlFile(realm + "policies: {default: {retry: {max_attempts: -3}}}\n"), []string{"max_attempts: -3: the least is 1"}},
 		{"jitter", yamlFile(realm + "policies: {default: {retry: {jitter: 1.5}}}\n"), []string{"jitter: 1.5: the most is 1"}},
+		{"short lease", yamlFile("limits: {lease: 10ms}\n"), []string{"limits.lease: want 1s at least"}},
 		{"negative timeout", yamlFile(realm + "policies: {default: {timeout: -5s}}\n"), []string{`duration "-5s" is negative`}},
 		{"rate limit without a rate", yamlFile(realm + "policies: {default: {rate_limit: {burst: 5}}}\n"), []string{`policies.default.rate_limit: needs a rate`}},
 		{"rate limit in no time", yamlFile(realm + "policies: {realms: {shop: {rate_limit: {rate: 1, per: 0s}}}}\n"), []string{`policies.realms.shop.rate_limit.per: the period is longer than nothing`}},

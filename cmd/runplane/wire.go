@@ -60,6 +60,7 @@ func open(c Config, stderr io.Writer, eager bool) (*plane, error) {
 			MaxParallel:   c.Limits.MaxParallel,
 			MaxWait:       time.Duration(c.Limits.MaxWaitSeconds) * time.Second,
 			Grace:         c.Drain.Std(),
+			Lease:         c.Limits.Lease.Std(),
 		},
 	})
 	return p, nil
