@@ -54,6 +54,7 @@ type compiler struct {
 	known  shapes           // by id: a node's output
 	items  shapes           // by list: an item of for_each
 	passed bool             // a fix gives the node around it inputs
+	warned map[int]bool     // nodes of whose verification was said that its answer lacks what others read
 }
 
 // at points to node i.

@@ -352,3 +352,20 @@ func TestWaitUntil(t *testing.T) {
 		}
 	}
 }
+
+// A verification without output is no finding where nothing is read that its answer lacks.
+func TestVerificationWhoseAnswerWillDo(t *testing.T) {
+	for _, tt := range []struct{ verify, output string }{
+		{`"capability":"shop.find","inputs":{"order":"x"},"happened":"${output.found}"`, `${nodes.p.output.found}`},
+		{`"capability":"shop.find","inputs":{"order":"x"},"happened":"${output.found}"`, `${nodes.p.output}`},
+		{`"capability":"shop.find","inputs":{"order":"x"},"happened":"${output.found}"`, `${nodes.p.output.?id.orValue(\"-\")}`},
+		{`"capability":"shop.find","inputs":{"order":"x"},"happened":"${output.found}"`, `${nodes.p.output.items[0].id}`},
+		{`"capability":"shop.find","inputs":{"order":"x"},"happened":"${output.found}","output":{"id":1}`, `${nodes.p.output.id}`},
+		{`"capability":"shop.find","inputs":{"order":"x"},"happened":"${output.found}"`, `${nodes.p.status}`},
+	} {
+		_, found := check([]byte(`{"plan":"v1","nodes":[{"id":"p","capability":"shop.charge","inputs":{"order":"x","cents":5},"on_unknown":{"verify":{` + tt.verify + `}}}],"output":"` + tt.output + `"}`))
+		if len(found) > 0 {
+			t.Errorf("%s: %+v", tt.output, found)
+		}
+	}
+}

@@ -64,6 +64,7 @@ const (
 	codeInvalidList         = "invalid_list"
 	codeMisplacedRoot       = "misplaced_root"
 	codeVerifyNotRead       = "verify_not_read"
+	codeVerifyOutput        = "verify_output"
 	codeUnreachableFallback = "unreachable_fallback"
 	codeNothingToCompensate = "nothing_to_compensate"
 	codeOnceCompensation    = "once_compensation"

@@ -177,6 +177,7 @@ func (c *compiler) readsNode(s site, r Read) {
 	}
 	if member.key == "output" && !r.Guarded {
 		c.follow(s, r, 2, c.shapeFor(i, s.node, s.may), "the output of "+c.whose(i))
+		c.verified(s, r, i)
 	}
 }
 
