@@ -13,6 +13,8 @@ type Capability struct {
 	Annotations    Object            `json:"annotations,omitempty"`
 	Effect         Effect            `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once"`
 	EffectFrom     string            `json:"effect_from,omitempty" jsonschema:"enum=config,enum=annotations,enum=default,description=what decided the effect"`
+	Warnings       []string          `json:"warnings,omitempty" jsonschema:"description=what was suspicious in the realm's definition and was taken out of it"`
+	DefinitionHash string            `json:"definition_hash,omitempty" jsonschema:"description=changes with name\\, description\\, schemas and annotations"`
 	Health         *RealmHealth      `json:"health,omitempty"`
 	Breaker        *BreakerState     `json:"breaker,omitempty" jsonschema:"description=absent where the policy switches it off"`
 	Limits         *CapabilityLimits `json:"limits,omitempty"`
@@ -80,7 +82,17 @@ type RealmHealth struct {
 	CatalogAt           *time.Time `json:"catalog_at,omitempty" jsonschema:"description=when the catalog was read"`
 	LastSuccess         *time.Time `json:"last_success,omitempty"`
 	ConsecutiveFailures int        `json:"consecutive_failures,omitempty"`
+	UnansweredProbes    int        `json:"unanswered_probes,omitempty" jsonschema:"description=health probes in a row that got no answer"`
+	Latency             *Latency   `json:"latency,omitempty"`
+	Required            bool       `json:"required,omitempty" jsonschema:"description=readiness waits for it"`
 	Error               *Error     `json:"error,omitempty" jsonschema:"description=why it is broken and the cure"`
+}
+
+// Latency is how long the last calls took, failed ones too.
+type Latency struct {
+	Calls int     `json:"calls" jsonschema:"description=how many calls these numbers are of"`
+	P50MS float64 `json:"p50_ms"`
+	P99MS float64 `json:"p99_ms"`
 }
 
 // Discovery is one page of the capabilities that exist.

@@ -91,6 +91,7 @@ type Policy struct {
 	Effect          Effect           `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=overrides the tool's own annotations"`
 	IdempotencyArg  string           `json:"idempotency_arg,omitempty" jsonschema:"description=input that carries the idempotency key; makes the capability idempotent"`
 	Protocol        string           `json:"protocol,omitempty" jsonschema:"enum=auto,enum=2024-11-05,enum=2025-03-26,enum=2025-06-18,enum=2025-11-25,enum=2026-07-28,description=MCP version to speak with the realm"`
+	Required        *bool            `json:"required,omitempty" jsonschema:"description=this process is ready only while the realm works"`
 
 	// TimeoutFrom is the level that gave Timeout, in the words of an error; [Policies.For] sets it.
 	TimeoutFrom string `json:"-"`
@@ -117,8 +118,12 @@ func (p Policy) Or(base Policy) Policy {
 	}
 	p.IdempotencyArg = cmp.Or(p.IdempotencyArg, base.IdempotencyArg)
 	p.Protocol = cmp.Or(p.Protocol, base.Protocol)
+	p.Required = cmp.Or(p.Required, base.Required)
 	return p
 }
+
+// IsRequired is false unless somebody said otherwise.
+func (p Policy) IsRequired() bool { return p.Required != nil && *p.Required }
 
 // RealmPolicy is a realm's policy with those of its capabilities below it.
 type RealmPolicy struct {
@@ -132,8 +137,8 @@ type Policies struct {
 	Realms  map[string]RealmPolicy `json:"realms,omitempty" jsonschema:"description=realm name to policy"`
 }
 
-// For resolves the policy of one capability: its own fields, else the realm's, else the default's. Protocol belongs to
-// a realm alone. What calls share is in [Policies.Bounds].
+// For resolves the policy of one capability: its own fields, else the realm's, else the default's. Protocol and
+// Required belong to a realm alone. What calls share is in [Policies.Bounds].
 func (p Policies) For(realm, capability string) Policy {
 	r := p.Realms[realm]
 	own := r.Capabilities[capability]

@@ -15,7 +15,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-func TestForeignPagesAreRefused(t *testing.T) {
+func TestR5ForeignPagesAreRefused(t *testing.T) {
 	w := newWorld()
 	url, _, _ := serveHTTP(t, New(Config{Methods: w.methods()}))
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(url, "http://"))

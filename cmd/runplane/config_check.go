@@ -52,6 +52,10 @@ func (d *decoder) check(c *Config) {
 				at := join(path, "capabilities."+capability+".protocol")
 				d.fail(d.at[at], at, "the protocol is spoken with a whole realm: set policies.realms.%s.protocol", name)
 			}
+			if p.Required != nil {
+				at := join(path, "capabilities."+capability+".required")
+				d.fail(d.at[at], at, "a whole realm is required or none of it: set policies.realms.%s.required", name)
+			}
 		}
 	}
 }

@@ -24,7 +24,7 @@ func testMain(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	bin = dir
 	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), ".",
-		"../../testdata/servers/shop", "../../testdata/servers/flaky", "../../testdata/servers/slow")
+		"../../testdata/servers/shop", "../../testdata/servers/flaky", "../../testdata/servers/slow", "../../testdata/servers/liar")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)

@@ -45,8 +45,9 @@ func open(c Config, stderr io.Writer, eager bool) (*plane, error) {
 	}
 	p.pool, err = realm.New(realm.Config{
 		Realms: c.MCPServers, Policies: c.Policies, Logger: p.log, Version: version(), Lazy: !eager,
-		Limits: realm.Limits{StartTimeout: c.Limits.StartTimeout.Std()},
-		Cache:  runtime.CatalogCache(p.store),
+		Limits:   realm.Limits{StartTimeout: c.Limits.StartTimeout.Std(), LeaveGrace: c.Drain.Std()},
+		StateDir: stateDir(c.Store),
+		Cache:    runtime.CatalogCache(p.store),
 	})
 	if err != nil {
 		return nil, errors.Join(err, p.store.Close())
@@ -127,6 +128,15 @@ func openStore(setting string) (store.Store, error) {
 			WithHint("name a folder that may be written with --store file:DIR, or keep nothing with --store mem:")
 	}
 	return s, nil
+}
+
+// stateDir is the folder of a store on this machine; empty: it has none.
+func stateDir(setting string) string {
+	dir, local := strings.CutPrefix(setting, "file:")
+	if !local {
+		return ""
+	}
+	return dir
 }
 
 // logger writes to stderr alone: stdout belongs to MCP, or to the result.

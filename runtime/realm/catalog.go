@@ -22,14 +22,15 @@ var _ plan.Catalog = (*Catalog)(nil)
 // Catalog takes a snapshot for these realms; none means all. It starts those whose tools are not known, in parallel, and
 // waits for them at most as long as a start may take, and much shorter where an earlier catalog can stand in.
 func (p *Pool) Catalog(ctx context.Context, realms []string) *Catalog {
-	c := &Catalog{names: p.names, listings: map[string]*listing{}, errors: map[string]error{}}
+	m := p.members.Load()
+	c := &Catalog{names: m.names, listings: map[string]*listing{}, errors: map[string]error{}}
 	if len(realms) == 0 {
-		realms = p.names
+		realms = m.names
 	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, name := range realms {
-		r, ok := p.realms[name]
+		r, ok := m.realms[name]
 		if !ok {
 			continue // Tools says so
 		}
@@ -93,9 +94,9 @@ func (r *realm) listed(ctx context.Context, wait time.Duration) (*listing, error
 		case r.state == schemas.RealmReady && r.listErr == nil && r.listing != nil:
 			return r.listing, nil
 		case r.state == schemas.RealmReady && r.listErr != nil:
-			return r.known(r.unlisted())
+			return r.standIn(r.unlisted())
 		case refusal != nil:
-			return r.known(refusal)
+			return r.standIn(refusal)
 		}
 		changed := r.changed
 		if r.state != schemas.RealmReady {
@@ -112,15 +113,30 @@ func (r *realm) listed(ctx context.Context, wait time.Duration) (*listing, error
 		}
 		r.mu.Lock()
 		if late != nil {
-			return r.known(late)
+			return r.standIn(late)
 		}
 	}
 }
 
-// known is the last listing where there is one, else the error; r.mu is held.
-func (r *realm) known(err error) (*listing, error) {
+// standIn is the last listing where there is one, else the error; r.mu is held.
+func (r *realm) standIn(err error) (*listing, error) {
 	if r.listing != nil {
 		return r.listing, nil
 	}
 	return nil, err
+}
+
+// known returns the last known tools at once, and has the realm started if it is not. Where nothing is known it waits as
+// listed does.
+func (r *realm) known(ctx context.Context, wait time.Duration) (*listing, error) {
+	r.mu.Lock()
+	l, ready := r.listing, r.state == schemas.RealmReady
+	r.mu.Unlock()
+	if l == nil {
+		return r.listed(ctx, wait)
+	}
+	if !ready {
+		r.ask()
+	}
+	return l, nil
 }

@@ -26,6 +26,10 @@ type Config struct {
 	// pool itself enforces no timeout of a call: it obeys ctx.
 	DefaultTimeout time.Duration
 
+	// StateDir is a folder of this user alone where process groups are recorded, so that the next start can end what a crash
+	// left behind; empty: that is left to the guardian process. Any number of pools may share it.
+	StateDir string
+
 	// Lazy starts a realm at its first use; otherwise Run starts all of them, in parallel.
 	Lazy bool
 
@@ -51,6 +55,10 @@ type Limits struct {
 	BackoffMin    time.Duration // wait after the first failed start; doubles
 	BackoffMax    time.Duration
 	CloseGrace    time.Duration // between the end of stdin and TERM, and between TERM and KILL
+	LeaveGrace    time.Duration // what calls under way get on a realm that leaves the configuration
+	ProbeEvery    time.Duration // a realm that was silent so long is asked whether it lives
+	ProbeWait     time.Duration // for the answer to that
+	ProbeFailures int           // so many in a row make its health bad
 	MaxMessage    int           // bytes of one message of a realm: a line, an event, a response body
 	MaxTools      int           // tools of one realm
 	MaxDefinition int           // bytes of one tool's definition
@@ -69,6 +77,10 @@ var DefaultLimits = Limits{
 	BackoffMin:    200 * time.Millisecond,
 	BackoffMax:    time.Minute,
 	CloseGrace:    1 * time.Second,
+	LeaveGrace:    10 * time.Second,
+	ProbeEvery:    30 * time.Second,
+	ProbeWait:     10 * time.Second,
+	ProbeFailures: 3,
 	MaxMessage:    16 << 20,
 	MaxTools:      5000,
 	MaxDefinition: 256 << 10,
@@ -83,7 +95,8 @@ func (l Limits) withDefaults() Limits {
 		{&l.ListTimeout, &DefaultLimits.ListTimeout}, {&l.CatalogTTL, &DefaultLimits.CatalogTTL},
 		{&l.Debounce, &DefaultLimits.Debounce}, {&l.CachedWait, &DefaultLimits.CachedWait},
 		{&l.BackoffMin, &DefaultLimits.BackoffMin}, {&l.BackoffMax, &DefaultLimits.BackoffMax},
-		{&l.CloseGrace, &DefaultLimits.CloseGrace},
+		{&l.CloseGrace, &DefaultLimits.CloseGrace}, {&l.LeaveGrace, &DefaultLimits.LeaveGrace},
+		{&l.ProbeEvery, &DefaultLimits.ProbeEvery}, {&l.ProbeWait, &DefaultLimits.ProbeWait},
 	} {
 		if *d.field == 0 {
 			*d.field = *d.value
@@ -92,7 +105,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct{ field, value *int }{
 		{&l.MaxMessage, &DefaultLimits.MaxMessage}, {&l.MaxTools, &DefaultLimits.MaxTools},
 		{&l.MaxDefinition, &DefaultLimits.MaxDefinition}, {&l.MaxText, &DefaultLimits.MaxText},
-		{&l.StderrRate, &DefaultLimits.StderrRate},
+		{&l.StderrRate, &DefaultLimits.StderrRate}, {&l.ProbeFailures, &DefaultLimits.ProbeFailures},
 	} {
 		if *d.field == 0 {
 			*d.field = *d.value

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,7 +41,9 @@ type conn struct {
 	headed   atomic.Pointer[map[string]mcp.Tool] // tools whose arguments a modern HTTP realm wants in headers too
 
 	changed   chan struct{} // size 1: the realm says that its tools changed
-	abandoned chan int64    // requests to cancel downstream; best effort, so it drops beyond its size
+	refusals  chan []byte   // answers to requests of an SSE realm; best effort too
+	refuse    func(ctx context.Context, line []byte) error
+	abandoned chan int64 // requests to cancel downstream; best effort, so it drops beyond its size
 
 	died  chan struct{} // closed after cause is set
 	cause error
@@ -59,8 +63,9 @@ type dialer struct {
 	spec                          schemas.Realm
 	limits                        Limits
 	start                         spawn
-	guard                         *guardian
+	groups                        *groups
 	log                           hclog.Logger
+	network                       func(ctx context.Context, network, address string) (net.Conn, error) // nil: the machine's
 }
 
 // errHandshakeDied marks a child that ended during the handshake.
@@ -80,23 +85,30 @@ func (d *dialer) dial(ctx context.Context) (*conn, error) {
 func (d *dialer) attempt(ctx context.Context, protocol string) (*conn, error) {
 	c := &conn{
 		realm: d.name, kind: d.kind, log: d.log,
-		changed: make(chan struct{}, 1), abandoned: make(chan int64, 256), died: make(chan struct{}), over: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), abandoned: make(chan int64, 256), refusals: make(chan []byte, 64), died: make(chan struct{}), over: make(chan struct{}, 1),
 	}
 	c.ids.Store(firstID)
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx)) // of the streams
 	idle := func() {}
 	var err error
 	if d.kind == transportStdio {
-		if c.proc, err = startProcess(d.name, d.spec, d.limits, d.start, d.guard, d.log); err != nil {
+		if c.proc, err = startProcess(d.name, d.spec, d.limits, d.start, d.groups, d.log); err != nil {
 			cancel()
 			return nil, err
 		}
 		p := newPipe(c.proc.stdout, c.proc.stdin, d.limits.MaxMessage, d.log)
 		c.tr = p
 		p.wg.Go(func() { c.mourn(p) })
-	} else if c.tr, idle, err = newHTTPTransport(d.kind, d.spec, d.limits, d.log); err != nil {
-		cancel()
-		return nil, err
+	} else {
+		var web *http.Client
+		if c.tr, web, err = d.newHTTPTransport(c.asked); err != nil {
+			cancel()
+			return nil, err
+		}
+		idle = web.CloseIdleConnections
+		if sse, ok := c.tr.(*transport.SSE); ok {
+			c.refuse = func(ctx context.Context, line []byte) error { return postTo(ctx, web, sse, d.spec.Headers, line) }
+		}
 	}
 	c.tr = &tap{Interface: c.tr, onClose: func() { cancel(); idle() }}
 	if sse, ok := c.tr.(*tap).Interface.(*transport.SSE); ok {
@@ -233,6 +245,13 @@ func (c *conn) run(ctx context.Context) {
 		})
 	}
 	tell := func(id int64) { tellers.Go(func() { c.cancelDownstream(telling, id) }) }
+	refuse := func(line []byte) {
+		ctx, cancel := context.WithTimeout(telling, cancelTimeout)
+		defer cancel()
+		if err := c.refuse(ctx, line); err != nil {
+			c.log.Debug("request of the realm left without an answer", "error", err)
+		}
+	}
 	for living := true; living; {
 		select {
 		case <-ctx.Done():
@@ -241,6 +260,8 @@ func (c *conn) run(ctx context.Context) {
 			living = false
 		case id := <-c.abandoned:
 			tell(id)
+		case line := <-c.refusals:
+			tellers.Go(func() { refuse(line) })
 		}
 	}
 	farewell := time.AfterFunc(closeTimeout, giveUp)
@@ -268,6 +289,14 @@ func (c *conn) cancelDownstream(ctx context.Context, id int64) {
 	}})
 	if err != nil {
 		c.log.Debug("cancellation did not reach the realm", "error", err)
+	}
+}
+
+// asked runs on the read loop of an SSE realm's stream: a request came in, which is refused.
+func (c *conn) asked(id json.RawMessage, method string) {
+	select {
+	case c.refusals <- declineLine(id, method):
+	default: // it asks faster than it can be refused
 	}
 }
 

@@ -53,16 +53,18 @@ func (p *Pool) Resolve(ctx context.Context, realm, name string) (schemas.Capabil
 	return c, nil
 }
 
-// Discover lists capabilities: of one realm or, with an empty realm, of all; those that match every word of query, best
-// first, or all of them in the order of realm and name; limit (50 if it is 0) a page, from cursor on, which is the last
-// page's NextCursor. Realms that are slow to start are waited for briefly, a single named realm as long as a start takes; the
-// health of each says whether its capabilities may be missing.
+// Discover lists capabilities: of one realm or, with an empty realm, of all; those with a word of query, best first, or all
+// of them in the order of realm and name; limit (50 if it is 0) a page, from cursor on, which is the last page's NextCursor.
+// While a realm starts, its last known catalog stands in. One of which nothing is known is waited for, briefly, or where it
+// is asked for by name as long as a start takes; the health of each says whether its capabilities may be missing.
 func (p *Pool) Discover(ctx context.Context, realm, query, detail string, limit int, cursor string) (schemas.Discovery, error) {
-	names := p.names
+	m := p.members.Load()
+	names := m.names
 	wait := p.limits.CachedWait
 	if realm != "" {
-		r, err := p.realm(realm)
-		if err != nil {
+		r, ok := m.realms[realm]
+		if !ok {
+			_, err := p.realm(realm)
 			return schemas.Discovery{}, err
 		}
 		names, wait = []string{realm}, r.limits.StartTimeout+r.limits.ListTimeout
@@ -85,7 +87,7 @@ func (p *Pool) Discover(ctx context.Context, realm, query, detail string, limit 
 	}
 	limit = min(limit, maxPage)
 
-	found := rank(p.listings(ctx, names, wait), names, query)
+	found := rank(m.listings(ctx, names, wait), names, query)
 	start := 0
 	if after != nil {
 		start, _ = slices.BinarySearchFunc(found, *after, func(m, at match) int {
@@ -94,7 +96,7 @@ func (p *Pool) Discover(ctx context.Context, realm, query, detail string, limit 
 	}
 	out := schemas.Discovery{Realms: []schemas.RealmHealth{}, Capabilities: []schemas.Capability{}}
 	for _, name := range names {
-		out.Realms = append(out.Realms, p.realms[name].health())
+		out.Realms = append(out.Realms, m.realms[name].health())
 	}
 	end := min(start+limit, len(found))
 	for _, m := range found[start:end] {
@@ -110,14 +112,14 @@ func (p *Pool) Discover(ctx context.Context, realm, query, detail string, limit 
 	return out, nil
 }
 
-// listings gathers what is known of the realms, in parallel.
-func (p *Pool) listings(ctx context.Context, names []string, wait time.Duration) map[string]*listing {
+// listings gathers what is known of the realms, in parallel. A catalog that is known already is good enough to look around.
+func (m *members) listings(ctx context.Context, names []string, wait time.Duration) map[string]*listing {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	all := map[string]*listing{}
 	for _, name := range names {
 		wg.Go(func() {
-			l, err := p.realms[name].listed(ctx, wait)
+			l, err := m.realms[name].known(ctx, wait)
 			if err != nil {
 				return // the realm's health says it
 			}
@@ -130,59 +132,9 @@ func (p *Pool) listings(ctx context.Context, names []string, wait time.Duration)
 	return all
 }
 
-// match is a tool that was found, with how well it fits.
-type match struct {
-	score int // higher is better
-	realm string
-	name  string
-	tool  *tool
-}
-
 // compare orders the best first, then by realm and name.
 func (m match) compare(o match) int {
 	return cmp.Or(cmp.Compare(o.score, m.score), cmp.Compare(m.realm, o.realm), cmp.Compare(m.name, o.name))
-}
-
-// rank finds the tools that match every word of query and sorts them.
-func rank(listings map[string]*listing, names []string, query string) []match {
-	words := strings.Fields(strings.ToLower(query))
-	var found []match
-	for _, realm := range names {
-		l := listings[realm]
-		if l == nil {
-			continue
-		}
-		for _, name := range l.names {
-			if score, ok := fit(realm, l.tools[name], words); ok {
-				found = append(found, match{score, realm, name, l.tools[name]})
-			}
-		}
-	}
-	slices.SortFunc(found, match.compare)
-	return found
-}
-
-// fit says how well a tool answers to all words: its whole name counts most, then a part of its name, of the realm's, of the
-// title, of the description.
-func fit(realm string, t *tool, words []string) (score int, ok bool) {
-	name, full := strings.ToLower(t.name), strings.ToLower(realm+"."+t.name)
-	for _, word := range words {
-		switch {
-		case word == name || word == full:
-			score += 16
-		case slices.Contains(strings.FieldsFunc(name, func(r rune) bool { return r == '_' || r == '-' || r == '.' }), word):
-			score += 8
-		case strings.Contains(full, word):
-			score += 4
-		case strings.Contains(strings.ToLower(t.title), word):
-			score += 2
-		case strings.Contains(strings.ToLower(t.description), word):
-			score++
-		default:
-			return 0, false
-		}
-	}
-	return score, true
 }
 
 // cursor says where a page ended.

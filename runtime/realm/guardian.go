@@ -1,7 +1,6 @@
 package realm
 
 import (
-	"fmt"
 	"io"
 	"os/exec"
 	"sync"
@@ -49,17 +48,14 @@ func startGuardian(log hclog.Logger) *guardian {
 	return g
 }
 
-func (g *guardian) watch(group int) { g.tell("+", group) }
-
-func (g *guardian) forget(group int) { g.tell("-", group) }
-
+// tell says that a group is ours (+) or gone (-).
 func (g *guardian) tell(op string, group int) {
 	if g == nil {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, err := fmt.Fprintf(g.in, "%s %d\n", op, group); err != nil {
+	if err := note(g.in, op, group); err != nil {
 		g.log.Debug("the guardian is gone", "error", err)
 	}
 }

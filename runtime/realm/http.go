@@ -1,30 +1,36 @@
 package realm
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/mark3labs/mcp-go/client/transport"
-
-	"github.com/runplane/runplane/schemas"
 )
 
 // dialTimeout bounds connecting and TLS; what comes after has only the limits that are configured.
 const dialTimeout = 10 * time.Second
 
-// newHTTPTransport makes the transport of an http or sse realm. The http.Client belongs to the transport; idle closes its
-// idle connections.
-func newHTTPTransport(kind string, spec schemas.Realm, limits Limits, log hclog.Logger) (tr transport.Interface, idle func(), err error) {
+// newHTTPTransport makes the transport of an http or sse realm. The client is the transport's own; asked is called with each
+// request of a realm over sse, where mcp-go hears none.
+func (d *dialer) newHTTPTransport(asked func(id json.RawMessage, method string)) (tr transport.Interface, client *http.Client, err error) {
+	spec, limits := d.spec, d.limits
+	network := d.network
+	if network == nil {
+		network = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext
+	}
 	base := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+		DialContext:           network,
 		TLSHandshakeTimeout:   dialTimeout,
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:     true,
@@ -32,10 +38,16 @@ func newHTTPTransport(kind string, spec schemas.Realm, limits Limits, log hclog.
 		IdleConnTimeout:       90 * time.Second,
 		ExpectContinueTimeout: time.Second,
 	}
-	client := &http.Client{Transport: &roundTripper{next: base, limit: limits.MaxMessage}, CheckRedirect: sameHostOnly}
-	logger := slog.New(logHandler{log})
-	switch kind {
+	origin, err := url.Parse(spec.URL)
+	if err != nil {
+		return nil, nil, err
+	}
+	guard := &roundTripper{next: base, origin: origin, limit: limits.MaxMessage}
+	client = &http.Client{Transport: guard}
+	logger := slog.New(logHandler{d.log})
+	switch d.kind {
 	case transportSSE:
+		guard.asked = asked
 		tr, err = transport.NewSSE(spec.URL,
 			transport.WithHTTPClient(client), transport.WithHeaders(spec.Headers), transport.WithSSELogger(logger),
 			transport.WithEndpointTimeout(limits.StartTimeout), transport.WithResponseTimeout(math.MaxInt64))
@@ -44,25 +56,31 @@ func newHTTPTransport(kind string, spec schemas.Realm, limits Limits, log hclog.
 			transport.WithHTTPBasicClient(client), transport.WithHTTPHeaders(spec.Headers), transport.WithHTTPLogger(logger),
 			transport.WithContinuousListening()) //nolint:staticcheck // servers before 2026-07-28 have no other way to say tools/list_changed; with a modern one it ends by itself
 	}
-	return tr, base.CloseIdleConnections, err
+	return tr, client, err
 }
 
-// errRedirect is a redirect to another host. The configured URL is trusted with headers and inputs; where it points is not.
+// postTo sends one message to a legacy SSE realm, outside mcp-go, which answers no requests on that transport.
+func postTo(ctx context.Context, client *http.Client, sse *transport.SSE, headers map[string]string, line []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, sse.GetEndpoint().String(), bytes.NewReader(line))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for name, v := range headers {
+		req.Header.Set(name, v)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
+}
+
+// errRedirect is a redirect to another host, or an event that names one. The configured URL is trusted with headers and
+// inputs, and may be a private address; where it points us to is not trusted, and may be the cloud's metadata.
 type errRedirect struct{ from, to string }
 
 func (e errRedirect) Error() string { return fmt.Sprintf("%s redirects to %s", e.from, e.to) }
-
-// sameHostOnly follows redirects within a host and never down to plain http.
-func sameHostOnly(req *http.Request, via []*http.Request) error {
-	first := via[0].URL
-	if req.URL.Host != first.Host || first.Scheme == "https" && req.URL.Scheme != "https" {
-		return errRedirect{first.Scheme + "://" + first.Host, req.URL.Scheme + "://" + req.URL.Host}
-	}
-	if len(via) >= 5 {
-		return fmt.Errorf("more than %d redirects", len(via))
-	}
-	return nil
-}
 
 // logHandler brings the few lines that mcp-go's transports log to ours, as Debug: what matters in them comes back as an
 // error too.

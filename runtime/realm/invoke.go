@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -56,10 +58,17 @@ func (p *Pool) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 	}
 	for try := 0; ; try++ {
 		cn, err := r.connected(ctx)
+		refused := err == nil && !cn.acquire()
+		if (err != nil || refused) && r.hasLeft() {
+			if r, err = p.realm(c.Realm); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		if !cn.acquire() {
+		if refused {
 			r.lost(cn, errSessionLost)
 			continue
 		}
@@ -69,11 +78,13 @@ func (p *Pool) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 		}
 		result, f := cn.callTool(ctx, c, inputs)
 		cn.release()
+		took := time.Since(began)
+		r.latency.add(took)
 		switch {
 		case f == nil:
-			r.lastSuccess.Store(began.UnixNano())
+			r.succeeded(began)
 			out := result.result(c)
-			out.Duration = time.Since(began)
+			out.Duration = took
 			return out, nil
 		case f.unreached():
 			r.lost(cn, f.err)
@@ -82,6 +93,14 @@ func (p *Pool) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 			}
 		}
 		return nil, r.failed(c, f)
+	}
+}
+
+// succeeded notes that the realm did what it was asked to.
+func (r *realm) succeeded(at time.Time) {
+	r.lastSuccess.Store(at.UnixNano())
+	if r.unanswered.Load() != 0 {
+		r.unanswered.Store(0)
 	}
 }
 
@@ -95,6 +114,9 @@ func (r *realm) failed(c *call.Call, f *fault) *schemas.Error {
 	e := classify(c.Name(), f, r.tidy)
 	if e.Code == schemas.CodeNotFound {
 		e = e.WithCandidates(r.nearest(c.Capability))
+	}
+	if f.err != nil && r.hasLeft() {
+		e = e.With(func(e *schemas.Error) { e.Message += "; the realm was changed in the configuration meanwhile" })
 	}
 	return e
 }
@@ -129,9 +151,9 @@ func (c *conn) callTool(ctx context.Context, ask *call.Call, inputs json.RawMess
 		defer c.progress.remove(id)
 	}
 	params := c.callParams(id, ask, inputs, Hops(ctx)+1)
-	var header http.Header
-	if c.modern && c.kind != transportStdio {
-		header = c.callHeader(ask.Capability, params)
+	header := c.standardHeader(mcp.MethodToolsCall, params)
+	if header != nil {
+		c.mirrorArguments(header, ask.Capability, params)
 	}
 	response, f := c.request(ctx, id, string(mcp.MethodToolsCall), params, header)
 	if f != nil {
@@ -184,20 +206,29 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// callHeader mirrors parts of a call into headers, as the stateless protocol wants it over HTTP.
-func (c *conn) callHeader(tool string, params json.RawMessage) http.Header {
+// standardHeader mirrors parts of a request into headers, as the stateless protocol wants it over HTTP; nil elsewhere.
+func (c *conn) standardHeader(method mcp.MCPMethod, params json.RawMessage) http.Header {
+	if !c.modern || c.kind == transportStdio {
+		return nil
+	}
 	header := http.Header{}
-	for name, v := range mcp.StandardHeaders(c.version, mcp.MethodToolsCall, params) {
+	for name, v := range mcp.StandardHeaders(c.version, method, params) {
 		header.Set(name, v)
 	}
-	if headed := c.headed.Load(); headed != nil {
-		if definition, ok := (*headed)[tool]; ok {
-			for name, v := range mcp.GenerateParamHeaders(&definition, params) {
-				header.Set(name, v)
-			}
+	return header
+}
+
+// mirrorArguments adds the arguments that the tool's definition wants in headers.
+func (c *conn) mirrorArguments(header http.Header, tool string, params json.RawMessage) {
+	headed := c.headed.Load()
+	if headed == nil {
+		return
+	}
+	if definition, ok := (*headed)[tool]; ok {
+		for name, v := range mcp.GenerateParamHeaders(&definition, params) {
+			header.Set(name, v)
 		}
 	}
-	return header
 }
 
 // request sends one request of ours and returns the raw result.
@@ -209,7 +240,7 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 	}
 	send, x := ctx, (*exchange)(nil)
 	if c.kind != transportStdio {
-		x = &exchange{}
+		x = &exchange{id: id}
 		send = context.WithValue(ctx, exchangeKey{}, x)
 	}
 	if c.kind == transportSSE { // its SendRequest does not notice the end of the stream
@@ -227,6 +258,9 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 	response, err := c.tr.SendRequest(send, transport.JSONRPCRequest{
 		JSONRPC: mcp.JSONRPC_VERSION, ID: mcp.NewRequestId(id), Method: method, Params: params, Header: header,
 	})
+	if err == nil && response == nil { // mcp-go's word for a stream that ended
+		err = io.ErrUnexpectedEOF
+	}
 	f := &fault{}
 	_, unsent := errors.AsType[notSent](err)
 	f.sent = !unsent
@@ -235,6 +269,8 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 		f.status, f.retryAfter, f.tooLarge = int(x.status.Load()), x.retryAfter.Load(), x.tooLarge.Load()
 	}
 	switch {
+	case err == nil && !answers(response.ID, id):
+		f.err = errNoResult // an answer to something else
 	case err == nil && response.Error == nil && f.status < 400:
 		return response.Result, nil
 	case err == nil && response.Error != nil:
@@ -243,6 +279,8 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 		f.err = errNoResult
 	case f.tooLarge:
 		f.err = err
+	case x != nil && x.endless.Load():
+		f.err = errEndless
 	case overdue(ctx) || ctx.Err() != nil:
 		f.cause = context.Cause(ctx)
 		if f.sent && (c.kind != transportHTTP || !c.modern) {
@@ -262,6 +300,14 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 		f.err = c.explain(err)
 	}
 	return nil, f
+}
+
+// answers is true for the id of the request, however it is written, and for none, which errors may have.
+func answers(got mcp.RequestId, id int64) bool {
+	if n, ok := got.Value().(int64); ok {
+		return n == id
+	}
+	return got.IsNil() || fmt.Sprint(got.Value()) == strconv.FormatInt(id, 10)
 }
 
 // overdue reports whether the deadline of ctx passed, and returns after ctx noticed. Transports keep time by the deadline

@@ -106,7 +106,7 @@ func TestToolErrorIsRanFailed(t *testing.T) {
 	}
 }
 
-func TestTimeoutIsTheErrorOfWhoeverSetIt(t *testing.T) {
+func TestR7TimeoutIsTheErrorOfWhoeverSetIt(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	mustInvoke(t, p, "flaky", "echo", `{}`)
 	cause := schemas.Errorf(schemas.CodeTimeout, "no answer within 20ms, the timeout of the node")
@@ -123,11 +123,11 @@ func TestTimeoutIsTheErrorOfWhoeverSetIt(t *testing.T) {
 	}
 }
 
-func TestCancelReachesTheRealmAndSparesTheOthers(t *testing.T) {
+func TestR9CancelReachesTheRealmAndSparesTheOthers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
 	p := run(t, Config{Realms: realms("slow", server("slow", "-ledger", path))})
 	mustInvoke(t, p, "slow", "echo", `{}`)
-	before := p.realms["slow"].conn.Load()
+	before := p.members.Load().realms["slow"].conn.Load()
 
 	started := make(chan struct{}, 16)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -154,7 +154,7 @@ func TestCancelReachesTheRealmAndSparesTheOthers(t *testing.T) {
 	if err := await(t, other); err != nil {
 		t.Errorf("the other call: %v", err)
 	}
-	if p.realms["slow"].conn.Load() != before {
+	if p.members.Load().realms["slow"].conn.Load() != before {
 		t.Error("the shared connection was closed")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -11,12 +12,15 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// listing is all tools of a realm as they were at one time. It never changes.
+// listing is all tools of a realm as they were at one time. What is told of it never changes.
 type listing struct {
 	at    time.Time
 	raw   []json.RawMessage // as the realm gave them; what the cache keeps
 	names []string          // sorted
 	tools map[string]*tool
+
+	once sync.Once // guards docs
+	docs map[string]document
 }
 
 // newListing parses the definitions. One that is unusable is left out and logged; of two with one name the first counts.

@@ -1,10 +1,12 @@
 package realm
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -15,14 +17,23 @@ import (
 // Pool is all realms of a runtime. Its methods are safe for concurrent use. Those that need a connection wait until Run
 // makes one, so Run must be on its way; what is read from memory (Health) answers at any time.
 type Pool struct {
-	realms         map[string]*realm
-	names          []string // sorted
-	policies       schemas.Policies
+	config         Config
 	defaultTimeout time.Duration
 	limits         Limits
-	lazy           bool
 	log            hclog.Logger
 	spawner        *spawner
+	members        atomic.Pointer[members]
+
+	mu     sync.Mutex // guards what Run and Reload do to the members
+	root   context.Context
+	groups *groups
+	realms sync.WaitGroup // of realms that run
+}
+
+// members is who belongs to the pool at one time. It never changes.
+type members struct {
+	realms map[string]*realm
+	names  []string // sorted
 }
 
 // New checks the configuration; it starts nothing. Its error is a *schemas.Error that names the realm and the field.
@@ -32,90 +43,145 @@ func New(config Config) (*Pool, error) {
 		log = hclog.NewNullLogger()
 	}
 	p := &Pool{
-		realms: map[string]*realm{}, policies: config.Policies, defaultTimeout: config.DefaultTimeout,
-		limits: config.Limits.withDefaults(), lazy: config.Lazy, log: log.Named("realm"), spawner: newSpawner(),
+		config: config, defaultTimeout: cmp.Or(config.DefaultTimeout, 60*time.Second),
+		limits: config.Limits.withDefaults(), log: log.Named("realm"), spawner: newSpawner(),
 	}
-	if p.defaultTimeout == 0 {
-		p.defaultTimeout = 60 * time.Second
+	m, _, err := p.plan(config.Realms, config.Policies)
+	if err != nil {
+		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(config.Realms)) {
-		spec := config.Realms[name]
+	p.members.Store(m)
+	return p, nil
+}
+
+func (p *Pool) newRealm(name, kind string, spec schemas.Realm, policies *schemas.Policies) *realm {
+	log := p.log.With("realm", name)
+	r := &realm{
+		name: name, kind: kind, spec: spec, limits: p.limits, cache: p.config.Cache, log: log,
+		redact:  redactor(spec.Env, spec.Headers, queryOf(spec.URL)),
+		state:   schemas.RealmIdle,
+		wake:    make(chan struct{}, 1),
+		changed: make(chan struct{}),
+		gone:    make(chan struct{}),
+		dialer: dialer{
+			name: name, kind: kind, protocol: policies.For(name, "").Protocol, version: p.config.Version,
+			spec: spec, limits: p.limits, start: p.spawner.start, log: log,
+		},
+	}
+	r.policies.Store(policies)
+	return r
+}
+
+// Run owns every connection and child process until ctx ends. It starts the realms in parallel, unless the pool is lazy,
+// and returns after all of them are gone: children with their process groups, within about twice Limits.CloseGrace. What an
+// earlier run left behind, if it could not do that, is ended too. Call it once.
+func (p *Pool) Run(ctx context.Context) error {
+	spawning, stop := context.WithCancel(context.WithoutCancel(ctx)) // its thread outlives the children
+	var spawners, sweepers sync.WaitGroup
+	defer spawners.Wait()
+	defer stop()
+	spawners.Go(func() { p.spawner.run(spawning) })
+	defer sweepers.Wait()
+	sweepers.Go(func() { sweep(p.config.StateDir, p.log) })
+
+	p.mu.Lock()
+	p.root = ctx
+	for _, name := range p.members.Load().names {
+		p.launch(p.members.Load().realms[name])
+	}
+	p.mu.Unlock()
+
+	<-ctx.Done() // also without any realm
+	p.mu.Lock()  // after which nothing is launched any more
+	groups := p.groups
+	p.mu.Unlock()
+	p.realms.Wait()
+	if groups != nil {
+		groups.close()
+	}
+	return context.Cause(ctx)
+}
+
+// launch has a realm run until the pool or the realm ends; p.mu is held. Before Run, and after its end, it does nothing.
+func (p *Pool) launch(r *realm) {
+	if p.root == nil || p.root.Err() != nil {
+		return
+	}
+	if r.kind == transportStdio && p.groups == nil {
+		p.groups = &groups{guard: startGuardian(p.log), log: p.log}
+		var err error
+		if p.groups.record, err = newRecord(p.config.StateDir); err != nil {
+			p.log.Debug("process groups are not recorded: what a crash leaves behind is ended by the guardian alone", "error", err)
+		}
+	}
+	r.dialer.groups = p.groups
+	p.realms.Go(func() { r.run(p.root, !p.config.Lazy) })
+}
+
+// realm finds a realm by its name.
+func (p *Pool) realm(name string) (*realm, error) {
+	m := p.members.Load()
+	if r, ok := m.realms[name]; ok {
+		return r, nil
+	}
+	err := schemas.Errorf(schemas.CodeNotFound, "no realm %q", name).WithField("realm").WithOutcome(schemas.NotRun)
+	if len(m.names) == 0 {
+		return nil, err.WithHint("no realm is configured; add mcpServers to the configuration")
+	}
+	return nil, err.WithHint("discover_capabilities lists the realms").WithCandidates(schemas.Nearest(name, m.names, maxCandidates))
+}
+
+// Health tells what is known of each realm, in the order of their names. It asks nobody.
+func (p *Pool) Health() []schemas.RealmHealth {
+	m := p.members.Load()
+	all := make([]schemas.RealmHealth, len(m.names))
+	for i, name := range m.names {
+		all[i] = m.realms[name].health()
+	}
+	return all
+}
+
+// plan makes the members that a configuration asks for: realms that stay as they are, new ones for the rest. Nothing is
+// started or ended. Its error names the first realm that is wrong, and its field.
+func (p *Pool) plan(specs map[string]schemas.Realm, policies schemas.Policies) (*members, Change, error) {
+	var change Change
+	before, after := p.members.Load(), &members{realms: map[string]*realm{}}
+	if before == nil {
+		before = &members{}
+	}
+	for _, name := range slices.Sorted(maps.Keys(specs)) {
+		spec := specs[name]
 		if spec.Disabled {
 			continue
 		}
 		kind, err := transportOf(name, spec)
 		if err != nil {
-			return nil, err
+			return nil, change, err
 		}
-		protocol := config.Policies.For(name, "").Protocol
+		protocol := policies.For(name, "").Protocol
 		if err := checkProtocol(name, protocol); err != nil {
-			return nil, err
+			return nil, change, err
 		}
-		p.realms[name] = p.newRealm(name, kind, protocol, spec, config)
-		p.names = append(p.names, name)
+		r, there := before.realms[name]
+		switch {
+		case !there:
+			change.Added = append(change.Added, name)
+		case !sameSpec(r.spec, spec) || r.dialer.protocol != protocol:
+			change.Restarted = append(change.Restarted, name)
+			there = false
+		case !samePolicies(r.policies.Load(), &policies, name):
+			change.Policies = append(change.Policies, name)
+		}
+		if !there {
+			r = p.newRealm(name, kind, spec, &policies)
+		}
+		after.realms[name] = r
+		after.names = append(after.names, name)
 	}
-	return p, nil
-}
-
-func (p *Pool) newRealm(name, kind, protocol string, spec schemas.Realm, config Config) *realm {
-	log := p.log.With("realm", name)
-	return &realm{
-		name: name, kind: kind, spec: spec, limits: p.limits, cache: config.Cache, log: log,
-		policy:  func(capability string) schemas.Policy { return p.policies.For(name, capability) },
-		redact:  redactor(spec.Env, spec.Headers, queryOf(spec.URL)),
-		state:   schemas.RealmIdle,
-		wake:    make(chan struct{}, 1),
-		changed: make(chan struct{}),
-		dialer: dialer{
-			name: name, kind: kind, protocol: protocol, version: config.Version,
-			spec: spec, limits: p.limits, start: p.spawner.start, log: log,
-		},
+	for _, name := range before.names {
+		if after.realms[name] == nil {
+			change.Removed = append(change.Removed, name)
+		}
 	}
-}
-
-// Run owns every connection and child process until ctx ends. It starts the realms in parallel, unless the pool is lazy,
-// and returns after all of them are gone: children with their process groups, within about twice Limits.CloseGrace. Call it
-// once.
-func (p *Pool) Run(ctx context.Context) error {
-	var guard *guardian
-	if slices.ContainsFunc(p.names, func(name string) bool { return p.realms[name].kind == transportStdio }) {
-		guard = startGuardian(p.log)
-	}
-	defer guard.close()
-
-	spawning, stop := context.WithCancel(context.WithoutCancel(ctx)) // its thread outlives the children
-	var spawners, realms sync.WaitGroup
-	defer spawners.Wait()
-	defer stop()
-	spawners.Go(func() { p.spawner.run(spawning) })
-
-	for _, name := range p.names {
-		r := p.realms[name]
-		r.dialer.guard = guard
-		realms.Go(func() { r.run(ctx, !p.lazy) })
-	}
-	realms.Wait()
-	<-ctx.Done() // also without any realm
-	return context.Cause(ctx)
-}
-
-// realm finds a realm by its name.
-func (p *Pool) realm(name string) (*realm, error) {
-	if r, ok := p.realms[name]; ok {
-		return r, nil
-	}
-	err := schemas.Errorf(schemas.CodeNotFound, "no realm %q", name).WithField("realm").WithOutcome(schemas.NotRun)
-	if len(p.names) == 0 {
-		return nil, err.WithHint("no realm is configured; add mcpServers to the configuration")
-	}
-	return nil, err.WithHint("discover_capabilities lists the realms").WithCandidates(schemas.Nearest(name, p.names, maxCandidates))
-}
-
-// Health tells what is known of each realm, in the order of their names. It asks nobody.
-func (p *Pool) Health() []schemas.RealmHealth {
-	all := make([]schemas.RealmHealth, len(p.names))
-	for i, name := range p.names {
-		all[i] = p.realms[name].health()
-	}
-	return all
+	return after, change, nil
 }

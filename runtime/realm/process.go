@@ -23,7 +23,7 @@ type process struct {
 	exited chan struct{} // closed after the child was reaped and its group was ended
 	grace  time.Duration
 	log    hclog.Logger
-	guard  *guardian
+	groups *groups
 	words  *stderrLog
 	ending atomic.Bool // stop was called while the child lived
 	wg     sync.WaitGroup
@@ -34,7 +34,7 @@ type process struct {
 type spawn func(*exec.Cmd) error
 
 // startProcess starts the realm's command without a shell. Its failures are *schemas.Error.
-func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, guard *guardian, log hclog.Logger) (*process, error) {
+func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, groups *groups, log hclog.Logger) (*process, error) {
 	unavailable := func(format string, args ...any) *schemas.Error {
 		return schemas.Errorf(schemas.CodeUnavailable, "realm %q: %s", name, fmt.Sprintf(format, args...)).WithOutcome(schemas.NotRun)
 	}
@@ -47,13 +47,16 @@ func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, g
 			return nil, unavailable("its working directory %s does not exist", spec.Cwd).WithHint("correct mcpServers.%s.cwd", name)
 		}
 	}
+	if mark := groups.mark(); mark != "" {
+		env[markVariable] = mark
+	}
 	file, searched := lookCommand(spec.Command, spec.Cwd, env["PATH"])
 	if file == "" {
 		return nil, unavailable("command %q was not found; searched %s", spec.Command, searched).
 			WithHint("install %s, or give its full path in mcpServers.%s.command, or set PATH in mcpServers.%s.env", spec.Command, name, name)
 	}
 
-	p := &process{exited: make(chan struct{}), grace: limits.CloseGrace, log: log, guard: guard}
+	p := &process{exited: make(chan struct{}), grace: limits.CloseGrace, log: log, groups: groups}
 	var theirs, ours []*os.File
 	for range 3 {
 		r, w, err := os.Pipe()
@@ -79,7 +82,7 @@ func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, g
 		return nil, unavailable("command %q does not start: %v", spec.Command, err).
 			WithHint("run it by hand; mcpServers.%s has the command, its args and its cwd", name)
 	}
-	guard.watch(p.cmd.Process.Pid)
+	groups.watch(p.cmd.Process.Pid)
 	p.words = newStderrLog(log, redactor(spec.Env), limits.StderrRate)
 	silent := make(chan struct{}) // closed when its stderr is read to the end
 	p.wg.Go(func() {
@@ -94,7 +97,7 @@ func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, g
 func (p *process) wait(stderr *os.File, silent <-chan struct{}) {
 	_ = p.cmd.Wait() // the state is in ProcessState
 	endGroup(p.cmd.Process.Pid, p.grace)
-	p.guard.forget(p.cmd.Process.Pid)
+	p.groups.forget(p.cmd.Process.Pid)
 	// Somebody who left the group may hold the pipes; what is in them is read, nothing is waited for.
 	soon := time.Now().Add(drainTime)
 	_ = p.stdout.SetReadDeadline(soon)

@@ -20,7 +20,7 @@ import (
 
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
-func TestKilledChildFailsItsCallAndTheNextOneWorks(t *testing.T) {
+func TestR1KilledChildFailsItsCallAndTheNextOneWorks(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	pid := field[int](t, mustInvoke(t, p, "flaky", "environment", `{}`).Output, "pid")
 	failed := make(chan error, 1)
@@ -28,7 +28,7 @@ func TestKilledChildFailsItsCallAndTheNextOneWorks(t *testing.T) {
 		_, err := p.Invoke(context.Background(), ask("flaky", "hang", `{}`))
 		failed <- err
 	}()
-	cn := p.realms["flaky"].conn.Load()
+	cn := p.members.Load().realms["flaky"].conn.Load()
 	eventually(t, "the call is under way", func() bool { return cn.calls.Load() == 1 })
 	mustInvoke(t, p, "flaky", "echo", `{}`) // went out behind it
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -57,7 +57,7 @@ func TestCrashIsUnknownAndSaysHowItEnded(t *testing.T) {
 	mustInvoke(t, p, "flaky", "echo", `{}`)
 }
 
-func TestStopEndsChildrenAndGrandchildren(t *testing.T) {
+func TestR2StopEndsChildrenAndGrandchildren(t *testing.T) {
 	for _, args := range [][]string{nil, {"-ignore-term"}} {
 		t.Run(strings.Join(args, ""), func(t *testing.T) {
 			p, err := New(Config{Realms: realms("flaky", server("flaky", args...)), Limits: quick})
@@ -98,7 +98,7 @@ func running(pid int) bool {
 	return !strings.HasPrefix(after, "Z")
 }
 
-func TestDeathOfAChildEndsItsHelpers(t *testing.T) {
+func TestR2DeathOfAChildEndsItsHelpers(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	grandchild := field[int](t, mustInvoke(t, p, "flaky", "grandchild", `{}`).Output, "pid")
 	_, err := invoke(t, p, "flaky", "crash", `{}`)
@@ -106,8 +106,8 @@ func TestDeathOfAChildEndsItsHelpers(t *testing.T) {
 	eventually(t, "the helper is gone", func() bool { return !running(grandchild) })
 }
 
-// TestSIGKILLOfTheRuntimeLeavesNothing runs this test binary as the runtime that is killed.
-func TestSIGKILLOfTheRuntimeLeavesNothing(t *testing.T) {
+// TestR3SIGKILLOfTheRuntimeLeavesNothing runs this test binary as the runtime that is killed.
+func TestR3SIGKILLOfTheRuntimeLeavesNothing(t *testing.T) {
 	const marker = "REALM_TEST_VICTIM"
 	if out := os.Getenv(marker); out != "" {
 		p := run(t, Config{Realms: realms("flaky", server("flaky", "-ignore-term"))})
@@ -149,7 +149,7 @@ func TestSIGKILLOfTheRuntimeLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestChildSeesAMinimalEnvironment(t *testing.T) {
+func TestR4ChildSeesAMinimalEnvironment(t *testing.T) {
 	t.Setenv("REDIS_PASSWORD", "canary-of-the-environment")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "vars")
@@ -177,7 +177,7 @@ func TestChildSeesAMinimalEnvironment(t *testing.T) {
 	}
 }
 
-func TestBrokenRealmsSayWhyAndDelayNobody(t *testing.T) {
+func TestR6BrokenRealmsSayWhyAndDelayNobody(t *testing.T) {
 	limits := quick
 	limits.StartTimeout = 400 * time.Millisecond
 	p := run(t, Config{Limits: limits, Realms: realms(
@@ -211,7 +211,7 @@ func TestBrokenRealmsSayWhyAndDelayNobody(t *testing.T) {
 	}
 }
 
-func TestBlockedStdinCostsItsCallAlone(t *testing.T) {
+func TestR10BlockedStdinCostsItsCallAlone(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	mustInvoke(t, p, "flaky", "deafen", `{}`)
 	large := `{"msg":"` + strings.Repeat("x", 1<<20) + `"}` // more than a pipe holds
@@ -229,7 +229,7 @@ func TestBlockedStdinCostsItsCallAlone(t *testing.T) {
 	}
 }
 
-func TestLargeAnswersFailTheirCallAlone(t *testing.T) {
+func TestR10LargeAnswersFailTheirCallAlone(t *testing.T) {
 	limits := quick
 	limits.MaxMessage = 1 << 20
 	p := run(t, Config{Realms: realms("flaky", server("flaky")), Limits: limits})
@@ -253,7 +253,7 @@ func TestLargeAnswersFailTheirCallAlone(t *testing.T) {
 	}
 }
 
-func TestStrayOutputAndFloodsAreSurvived(t *testing.T) {
+func TestR10StrayOutputAndFloodsAreSurvived(t *testing.T) {
 	var log logBuffer
 	spec := server("flaky")
 	p := run(t, Config{Realms: realms("flaky", spec), Logger: log.logger()})

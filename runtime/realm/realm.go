@@ -24,12 +24,15 @@ type realm struct {
 	kind   string
 	spec   schemas.Realm
 	limits Limits
-	policy func(name string) schemas.Policy
 	cache  CatalogCache
 	log    hclog.Logger
 	redact *strings.Replacer
 	dialer dialer
+	gone   chan struct{} // closed when the realm left the pool and its last call is over
 
+	policies    atomic.Pointer[schemas.Policies]
+	latency     latency
+	unanswered  atomic.Int32         // probes in a row
 	conn        atomic.Pointer[conn] // nil: none now
 	lastSuccess atomic.Int64         // Unix nanoseconds; 0: never
 	wake        chan struct{}        // size 1: somebody wants a connection
@@ -37,6 +40,7 @@ type realm struct {
 	mu       sync.Mutex
 	state    schemas.RealmState
 	stopped  bool
+	left     bool           // the pool has it no more
 	attempts int            // starts that ended, well or not
 	failures int            // in a row
 	failedAt time.Time      // of the last failure
@@ -55,11 +59,20 @@ const restartGap = time.Second
 // tidy makes a text of the realm fit for an error.
 func (r *realm) tidy(s string) string { return clean(r.redact.Replace(s), r.limits.MaxText) }
 
-// run owns the realm until ctx ends. eager connects at once; otherwise the first use does.
+// run owns the realm until ctx ends or the realm is gone. eager connects at once; otherwise the first use does.
 func (r *realm) run(ctx context.Context, eager bool) {
 	var closing sync.WaitGroup
 	defer closing.Wait()
 	defer r.stop()
+	ctx, leave := context.WithCancelCause(ctx)
+	closing.Go(func() {
+		select {
+		case <-r.gone:
+			leave(errLeft)
+		case <-ctx.Done():
+		}
+	})
+	defer leave(nil)
 	r.loadCatalog(ctx)
 	if eager {
 		r.ask()
@@ -111,11 +124,15 @@ func (r *realm) start(ctx context.Context) (*conn, error) {
 	}
 	r.update(func() {
 		r.attempts++
+		if r.left {
+			return
+		}
 		if failure != nil {
 			r.broke(failure)
 			return
 		}
 		r.state, r.failures, r.failure = schemas.RealmReady, 0, nil
+		r.unanswered.Store(0)
 		r.server, r.protocol = cn.server, cn.version
 		r.conn.Store(cn)
 	})
@@ -136,6 +153,7 @@ func (r *realm) serve(ctx context.Context, cn *conn) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { cn.run(ctx) })
+	running.Go(func() { r.probe(ctx, cn) })
 
 	r.list(ctx, cn)
 	stale := time.NewTimer(r.jitter(r.limits.CatalogTTL))
@@ -145,7 +163,7 @@ func (r *realm) serve(ctx context.Context, cn *conn) error {
 		select {
 		case <-ctx.Done():
 			r.conn.Store(nil)
-			cn.die(ctx.Err())
+			cn.die(context.Cause(ctx))
 			return ctx.Err()
 		case <-cn.died:
 			r.ended(cn)
@@ -206,10 +224,31 @@ func (r *realm) list(ctx context.Context, cn *conn) {
 	if headed := headedTools(raw); len(headed) > 0 {
 		cn.headed.Store(&headed)
 	}
-	l := newListing(time.Now(), raw, r.limits, r.policy, r.log)
+	l := r.interpret(time.Now(), raw)
 	r.lastSuccess.Store(l.at.UnixNano())
-	r.update(func() { r.listing, r.listErr = l, nil })
 	r.saveCatalog(ctx, l, cn)
+}
+
+// interpret makes the raw definitions the realm's listing, under the policies as they are then.
+func (r *realm) interpret(at time.Time, raw []json.RawMessage) *listing {
+	for {
+		under := r.policies.Load()
+		l := r.read(at, raw)
+		current := false
+		r.update(func() {
+			if current = r.policies.Load() == under; current {
+				r.listing, r.listErr = l, nil
+			}
+		})
+		if current {
+			return l
+		}
+	}
+}
+
+func (r *realm) read(at time.Time, raw []json.RawMessage) *listing {
+	policies := r.policies.Load()
+	return newListing(at, raw, r.limits, func(tool string) schemas.Policy { return policies.For(r.name, tool) }, r.log)
 }
 
 // connected returns the live conn, or starts one and waits for it. Its error is a *schemas.Error with NotRun.
@@ -241,6 +280,8 @@ func (r *realm) connected(ctx context.Context) (*conn, error) {
 // refusal says why a caller who came when the count of attempts was before need not wait; r.mu is held.
 func (r *realm) refusal(before int) *schemas.Error {
 	switch {
+	case r.left:
+		return schemas.Errorf(schemas.CodeUnavailable, "realm %q was changed in the configuration", r.name).WithHint("call it again").WithOutcome(schemas.NotRun)
 	case r.stopped:
 		return schemas.Errorf(schemas.CodeUnavailable, "realm %q: the runtime is stopping", r.name).WithOutcome(schemas.NotRun)
 	case r.state != schemas.RealmBroken:
@@ -307,8 +348,8 @@ func (r *realm) loadCatalog(ctx context.Context) {
 	if len(data) == 0 || json.Unmarshal(data, &s) != nil || s.Spec != specDigest(r.spec) {
 		return
 	}
-	l := newListing(s.At, s.Tools, r.limits, r.policy, r.log)
-	r.update(func() { r.listing, r.server, r.protocol = l, s.Server, s.Protocol })
+	r.interpret(s.At, s.Tools)
+	r.update(func() { r.server, r.protocol = s.Server, s.Protocol })
 }
 
 func (r *realm) saveCatalog(ctx context.Context, l *listing, cn *conn) {
@@ -341,7 +382,8 @@ func (r *realm) health() schemas.RealmHealth {
 	defer r.mu.Unlock()
 	h := schemas.RealmHealth{
 		Realm: r.name, State: r.state, Transport: r.kind, Server: r.server, Protocol: r.protocol,
-		ConsecutiveFailures: r.failures, Error: r.failure,
+		ConsecutiveFailures: r.failures, Error: r.failure, UnansweredProbes: int(r.unanswered.Load()),
+		Latency: r.latency.read(), Required: r.policies.Load().For(r.name, "").IsRequired(),
 	}
 	if r.listing != nil {
 		at := r.listing.at
@@ -353,6 +395,10 @@ func (r *realm) health() schemas.RealmHealth {
 	}
 	if h.Error == nil && r.listErr != nil {
 		h.Error = r.unlisted()
+	}
+	if h.Error == nil && h.UnansweredProbes >= r.limits.ProbeFailures {
+		h.Error = schemas.Errorf(schemas.CodeUnavailable, "realm %q does not answer: %d health probes in a row got nothing within %s", r.name, h.UnansweredProbes, r.limits.ProbeWait).
+			WithHint("it still gets every call; if they hang too, restart its server, or look into its log")
 	}
 	return h
 }

@@ -3,12 +3,14 @@ package realm
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,10 +23,12 @@ import (
 // themselves. It travels in the request's ctx. Other requests on behalf of it, such as the GET that resumes its stream, say
 // nothing of whether it ran.
 type exchange struct {
+	id         int64        // of the request; its answer bears it
 	sent       atomic.Bool  // headers of a request left this process
 	status     atomic.Int32 // of the response; 0: there was none
 	retryAfter atomic.Int64 // seconds
 	tooLarge   atomic.Bool  // the body was cut at the limit
+	endless    atomic.Bool  // a stream of events was cut within one that went on and on
 }
 
 type exchangeKey struct{}
@@ -33,16 +37,31 @@ type exchangeKey struct{}
 var errTooLarge = errors.New("the response is larger than the limit")
 
 // roundTripper stands below mcp-go's HTTP transports and mends what they cannot see: how far a request came, how large a
-// body may be, and which 404 or 400 means a lost session.
+// body may be, and which 404 or 400 means a lost session. It lets no request out to anywhere but the realm's own address.
 type roundTripper struct {
-	next  http.RoundTripper
-	limit int
+	next   http.RoundTripper
+	origin *url.URL // nothing goes anywhere else
+	limit  int
+	asked  func(id json.RawMessage, method string) // called with each request of the realm on a stream that nobody else reads for them; may be nil
 }
 
 // closeTimeout bounds the DELETE that ends a session; it delays nobody's shutdown.
 const closeTimeout = time.Second
 
+// CloseIdleConnections makes http.Client's method of this name work.
+func (t *roundTripper) CloseIdleConnections() {
+	if next, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+		next.CloseIdleConnections()
+	}
+}
+
 func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Host != t.origin.Host || t.origin.Scheme == "https" && req.URL.Scheme != "https" {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, errRedirect{t.origin.Scheme + "://" + t.origin.Host, req.URL.Scheme + "://" + req.URL.Host}
+	}
 	ctx := req.Context()
 	if req.Method == http.MethodDelete {
 		var cancel context.CancelFunc
@@ -51,6 +70,7 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.WithContext(ctx)
 	}
 	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	of := x // what a stream is about, also one that is resumed by GET
 	if req.Method != http.MethodPost {
 		x = nil
 	}
@@ -66,7 +86,7 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if media == "text/event-stream" {
-		res.Body = &eventBody{body: res.Body, lines: newLineReader(res.Body, t.limit), limit: t.limit}
+		res.Body = &eventBody{body: res.Body, lines: newLineReader(res.Body, t.limit), limit: t.limit, x: of, asked: t.asked}
 	} else {
 		res.Body = &cappedBody{ReadCloser: res.Body, left: t.limit, x: x}
 	}
@@ -136,52 +156,4 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
 	b.left -= n
 	return n, err
-}
-
-// eventBody is a stream of server-sent events in which an event that is too large is replaced by a JSON-RPC error with its
-// id. The stream itself may be as long as it likes: each event is gone before the next is read.
-type eventBody struct {
-	body  io.ReadCloser
-	lines *lineReader
-	limit int
-	event int    // bytes of data in the event so far
-	rest  []byte // of the current line
-	err   error
-}
-
-func (b *eventBody) Close() error { return b.body.Close() }
-
-func (b *eventBody) Read(p []byte) (int, error) {
-	for len(b.rest) == 0 {
-		if b.err != nil {
-			return 0, b.err
-		}
-		b.fill()
-	}
-	n := copy(p, b.rest)
-	b.rest = b.rest[n:]
-	return n, nil
-}
-
-// fill reads one line into rest, or sets err.
-func (b *eventBody) fill() {
-	line, skipped, err := b.lines.next()
-	switch {
-	case err != nil:
-		b.err = err
-	case skipped != nil:
-		b.rest = []byte("\n")
-		if skipped.hasID {
-			b.rest = fmt.Appendf(nil, "data: {\"jsonrpc\":\"2.0\",\"id\":%d,\"error\":{\"code\":%d,\"message\":\"\"}}\n", skipped.id, rpcTooLarge)
-		}
-	default:
-		if b.event += len(line); len(line) == 0 {
-			b.event = 0
-		}
-		if b.event > b.limit {
-			b.err = errTooLarge
-			return
-		}
-		b.rest = append(append(b.rest[:0:0], line...), '\n')
-	}
 }

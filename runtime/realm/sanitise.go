@@ -113,6 +113,44 @@ func cleanValue(v any, limit int) any {
 	return v
 }
 
+// suspicions tells what in a definition was not meant for a reader's eyes: hidden characters, which are left out, and texts
+// far longer than a description is.
+func suspicions(d definition, limit int) (found []string) {
+	for _, text := range []struct{ where, what string }{{"title", d.Title}, {"description", d.Description}} {
+		if strings.ContainsFunc(text.what, hidden) {
+			found = append(found, "hidden characters were taken out of its "+text.where)
+		}
+		if len(text.what) > limit {
+			found = append(found, fmt.Sprintf("its %s had %d bytes and was cut", text.where, len(text.what)))
+		}
+	}
+	for _, doc := range []struct {
+		where string
+		raw   json.RawMessage
+	}{{"input schema", d.InputSchema}, {"output schema", d.OutputSchema}, {"annotations", d.Annotations}} {
+		if hasHidden(doc.raw) {
+			found = append(found, "hidden characters were taken out of its "+doc.where)
+		}
+	}
+	return found
+}
+
+// hasHidden looks into every string and name of a JSON document.
+func hasHidden(raw json.RawMessage) bool {
+	if len(raw) == 0 || !suspicious(raw) {
+		return false
+	}
+	for d := json.NewDecoder(bytes.NewReader(raw)); ; {
+		token, err := d.Token()
+		if err != nil {
+			return false // its end, or no JSON, which is found elsewhere
+		}
+		if s, ok := token.(string); ok && strings.ContainsFunc(s, hidden) {
+			return true
+		}
+	}
+}
+
 // redactor hides configured values, which are often secrets, in texts that leave through logs and errors.
 func redactor(values ...map[string]string) *strings.Replacer {
 	var secrets []string

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator),
-			"../../testdata/servers/shop", "../../testdata/servers/flaky", "../../testdata/servers/slow")
+			"../../testdata/servers/shop", "../../testdata/servers/flaky", "../../testdata/servers/slow", "../../testdata/servers/liar")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
 			return 1

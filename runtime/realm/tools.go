@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -30,6 +29,7 @@ type tool struct {
 	policy       schemas.Policy
 	effect       schemas.Effect
 	effectFrom   string
+	warnings     []string // what was taken out of the texts above, and is in the schemas
 }
 
 // definition is what a realm says of a tool.
@@ -44,12 +44,12 @@ type definition struct {
 
 // parseTool reads one definition.
 func parseTool(raw json.RawMessage, limits Limits, policy func(name string) schemas.Policy) (*tool, error) {
-	if len(raw) > limits.MaxDefinition {
-		return nil, fmt.Errorf("its definition has %d bytes; the limit is %d", len(raw), limits.MaxDefinition)
-	}
 	var d definition
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return nil, err
+	}
+	if n := len(raw) - len(d.Description); n > limits.MaxDefinition {
+		return nil, fmt.Errorf("its definition has %d bytes beside the description; the limit is %d", n, limits.MaxDefinition)
 	}
 	if d.Name == "" || len(d.Name) > maxToolName || !utf8.ValidString(d.Name) || strings.ContainsFunc(d.Name, func(r rune) bool { return r <= ' ' || hidden(r) }) {
 		return nil, errors.New("its name is empty, too long or has characters that names have not")
@@ -62,6 +62,7 @@ func parseTool(raw json.RawMessage, limits Limits, policy func(name string) sche
 		name: d.Name, title: clean(d.Title, 200), description: clean(d.Description, limits.MaxText),
 		inputSchema: d.InputSchema, outputSchema: object(d.OutputSchema),
 		annotations: cleanJSON(object(d.Annotations), 200), hash: hash, policy: policy(d.Name),
+		warnings: suspicions(d, limits.MaxText),
 	}
 	t.effect, t.effectFrom = effectOf(t.policy, t.annotations)
 	return t, nil
@@ -102,12 +103,13 @@ func definitionHash(d definition) (string, error) {
 func (t *tool) capability(realm string, schemasToo bool, limit int) schemas.Capability {
 	c := schemas.Capability{
 		Realm: realm, CapabilityName: t.name, Title: t.title, Description: t.description,
-		Effect: t.effect, EffectFrom: t.effectFrom,
+		Effect: t.effect, EffectFrom: t.effectFrom, Warnings: t.warnings,
 	}
 	if schemasToo {
 		c.InputSchema = schemas.Object(cleanJSON(object(t.inputSchema), limit))
 		c.OutputSchema = schemas.Object(cleanJSON(t.outputSchema, limit))
 		c.Annotations = schemas.Object(t.annotations)
+		c.DefinitionHash = t.hash
 	}
 	return c
 }
@@ -124,14 +126,7 @@ func (c *conn) listTools(ctx context.Context, limits Limits) ([]json.RawMessage,
 	size, cursor := 0, ""
 	for range maxPages {
 		params := c.listParams(cursor)
-		var header http.Header
-		if c.modern && c.kind != transportStdio {
-			header = http.Header{}
-			for name, v := range mcp.StandardHeaders(c.version, mcp.MethodToolsList, params) {
-				header.Set(name, v)
-			}
-		}
-		raw, f := c.request(ctx, c.ids.Add(1), string(mcp.MethodToolsList), params, header)
+		raw, f := c.request(ctx, c.ids.Add(1), string(mcp.MethodToolsList), params, c.standardHeader(mcp.MethodToolsList, params))
 		if f != nil {
 			return nil, f.listError()
 		}

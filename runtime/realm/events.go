@@ -1,0 +1,105 @@
+package realm
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// eventBody is a stream of server-sent events in which an event that is too large is replaced by a JSON-RPC error with its
+// id, and from which answers that nobody waits for are left out: mcp-go takes whatever answer comes first, and stumbles over
+// a second one. The stream itself may be as long as it likes: each event is gone before the next is read.
+type eventBody struct {
+	body  io.ReadCloser
+	lines *lineReader
+	limit int
+	x     *exchange // of the request that the stream answers; nil: of none
+	done  bool      // its answer came
+	asked func(id json.RawMessage, method string)
+	event int    // bytes of data in the event so far
+	rest  []byte // of the current line
+	err   error
+}
+
+func (b *eventBody) Close() error { return b.body.Close() }
+
+func (b *eventBody) Read(p []byte) (int, error) {
+	for len(b.rest) == 0 {
+		if b.err != nil {
+			return 0, b.err
+		}
+		b.fill()
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// fill reads one line into rest, or sets err.
+func (b *eventBody) fill() {
+	line, skipped, err := b.lines.next()
+	switch {
+	case err != nil:
+		b.err = err
+		if b.x != nil && errors.Is(err, errEndless) {
+			b.x.endless.Store(true)
+		}
+	case skipped != nil:
+		b.rest = []byte("\n")
+		if skipped.hasID {
+			b.rest = fmt.Appendf(nil, "data: {\"jsonrpc\":\"2.0\",\"id\":%d,\"error\":{\"code\":%d,\"message\":\"\"}}\n", skipped.id, rpcTooLarge)
+		}
+	default:
+		if b.event += len(line); len(line) == 0 {
+			b.event = 0
+		}
+		if b.event > b.limit {
+			b.err = errTooLarge
+			if b.x != nil {
+				b.x.endless.Store(true)
+			}
+			return
+		}
+		if b.unwanted(line) {
+			line = nil
+		}
+		b.rest = append(append(b.rest[:0:0], line...), '\n')
+	}
+}
+
+// unwanted is true for a line of data with an answer to another request, or with a second one. It looks closely only where
+// the id does not stand where most write it.
+func (b *eventBody) unwanted(line []byte) bool {
+	data, ok := bytes.CutPrefix(line, []byte("data:"))
+	if !ok || b.x == nil && b.asked == nil {
+		return false
+	}
+	if id, ok := leadingID(line); ok && b.x != nil && id == b.x.id && !b.done {
+		b.done = true
+		return false
+	}
+	var m struct {
+		ID     json.RawMessage `json:"id"`
+		Method string          `json:"method"`
+	}
+	if json.Unmarshal(data, &m) != nil || len(m.ID) == 0 || string(m.ID) == "null" {
+		return false
+	}
+	if m.Method != "" {
+		if b.asked != nil {
+			b.asked(m.ID, m.Method)
+		}
+		return b.asked != nil
+	}
+	if b.x == nil {
+		return false // a stream of many answers, which are told apart by their reader
+	}
+	if string(bytes.Trim(m.ID, `"`)) != strconv.FormatInt(b.x.id, 10) || b.done {
+		return true
+	}
+	b.done = true
+	return false
+}

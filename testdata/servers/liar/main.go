@@ -1,0 +1,131 @@
+// Command liar is an MCP server that does what servers must not: it answers twice, answers what nobody asked, hides text
+// from readers, asks its client for things, changes its tools behind the client's back and goes mute. It is written without
+// a library, because none would let it.
+//
+//	liar                      on stdio
+//	liar -http 127.0.0.1:0    as streamable HTTP at /mcp and legacy SSE at /sse; prints its base URL
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+func main() {
+	address := flag.String("http", "", "serve HTTP on this address")
+	flag.Parse()
+	l := &liar{answers: map[string]chan json.RawMessage{}, told: map[string]func(any){}}
+	if *address == "" {
+		l.stdio(os.Stdin, os.Stdout)
+		return
+	}
+	listener, err := net.Listen("tcp", *address)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "liar:", err)
+		os.Exit(1)
+	}
+	fmt.Printf("http://%s\n", listener.Addr())
+	mux := http.NewServeMux()
+	mux.HandleFunc("/mcp", l.streamable)
+	mux.HandleFunc("GET /sse", l.sse)
+	mux.HandleFunc("POST /message", l.message)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	fmt.Fprintln(os.Stderr, "liar:", server.Serve(listener))
+	os.Exit(1)
+}
+
+// stdio serves one client until it goes away.
+func (l *liar) stdio(in io.Reader, out io.Writer) {
+	var mu sync.Mutex
+	send := func(v any) {
+		line, err := json.Marshal(v)
+		if err != nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		_, _ = out.Write(append(line, '\n')) // the client may be gone
+	}
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var m message
+		if json.Unmarshal(lines.Bytes(), &m) == nil {
+			go l.handle(&m, send)
+		}
+	}
+}
+
+// events makes a response an event stream; send writes to it, also from several goroutines.
+func events(w http.ResponseWriter) (send func(any)) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	var mu sync.Mutex
+	return func(v any) {
+		data, err := json.Marshal(v)
+		if err != nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(w, "event: message\ndata: %s\n\n", data)
+		_ = http.NewResponseController(w).Flush() // the client may be gone
+	}
+}
+
+// streamable answers each request on a stream of its own, which is long enough to lie on.
+func (l *liar) streamable(w http.ResponseWriter, r *http.Request) {
+	var m message
+	if r.Method != http.MethodPost || json.NewDecoder(r.Body).Decode(&m) != nil {
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	if m.Method == "" || len(m.ID) == 0 {
+		l.handle(&m, func(any) {})
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	l.handle(&m, events(w))
+}
+
+// sse keeps a stream for the messages that are posted with its session.
+func (l *liar) sse(w http.ResponseWriter, r *http.Request) {
+	send := events(w)
+	session := fmt.Sprint(time.Now().UnixNano())
+	l.mu.Lock() // until it is out nobody else writes
+	l.told[session] = send
+	fmt.Fprintf(w, "event: endpoint\ndata: /message?session=%s\n\n", session)
+	_ = http.NewResponseController(w).Flush() // the client may be gone
+	l.mu.Unlock()
+	<-r.Context().Done()
+	l.mu.Lock()
+	delete(l.told, session)
+	l.mu.Unlock()
+}
+
+func (l *liar) message(w http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	send := l.told[r.URL.Query().Get("session")]
+	l.mu.Unlock()
+	var m message
+	if send == nil || json.NewDecoder(r.Body).Decode(&m) != nil {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+	go l.handle(&m, func(v any) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.told[r.URL.Query().Get("session")] != nil { // else its stream is over, and not to be written to
+			send(v)
+		}
+	})
+}
