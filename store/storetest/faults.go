@@ -32,10 +32,11 @@ func RunWithFaults(t *testing.T, s store.Store, disturb func(r *rand.Rand)) {
 			for round := range rounds {
 				seed, partition := uint64(time.Now().UnixNano()), fmt.Sprint("faults", round)
 				next := tt.calls(s, partition)
-				h := history{start: time.Now()}
+				h := history{start: time.Now(), pace: 20 * time.Millisecond}
 				quiet := disturbing(seed, disturb)
 				h.observe(t.Context(), seed, next, calls)
 				quiet()
+				untilWell(t, s)
 				failed += len(h.errs)
 				h.errs = nil
 				h.observe(t.Context(), seed, reading(next), 2) // what is there when all is well again
@@ -48,6 +49,20 @@ func RunWithFaults(t *testing.T, s store.Store, disturb func(r *rand.Rand)) {
 			}
 			t.Logf("%d of %d calls failed", failed, rounds*clients*calls)
 		})
+	}
+}
+
+// untilWell waits until the store has noticed that all is well again.
+func untilWell(t *testing.T, s store.Store) {
+	t.Helper()
+	for end := time.Now().Add(deadline); ; time.Sleep(5 * time.Millisecond) {
+		_, err := s.Get(t.Context(), key("register", "well"))
+		if errors.Is(err, store.ErrNotFound) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%v after the last fault: %v", deadline, err)
+		}
 	}
 }
 

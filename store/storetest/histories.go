@@ -61,6 +61,7 @@ func (f *fixture) linearizable(m porcupine.NondeterministicModel, next calling, 
 // history is calls and their answers, and the errors of those without.
 type history struct {
 	start time.Time
+	pace  time.Duration // each client waits up to so long between its calls
 	mu    sync.Mutex
 	calls []porcupine.Operation
 	errs  []error
@@ -75,6 +76,9 @@ func (h *history) observe(ctx context.Context, seed uint64, next calling, calls 
 			for range calls {
 				input, call := next(r, client)
 				h.call(ctx, client, input, call)
+				if h.pace > 0 {
+					time.Sleep(time.Duration(r.Int64N(int64(h.pace))))
+				}
 			}
 		})
 	}
