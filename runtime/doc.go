@@ -19,7 +19,8 @@
 //	output/<id>/<node>  an output too large for the log; behind the node $text for its text, $<seq> for inputs or list of that event
 //	idempotency/<key>   which execution an idempotency key stands for
 //	catalog/<realm>     the tools a realm listed last
-//	nudge/<id>          nothing: who watches the store and owns the execution learns that somebody else changed it
+//	nudge/<id>          nothing: who owns the execution learns that somebody else changed it, by the watch or, where that missed it,
+//	                    by reading the nudges of the last minute with each renewal
 //
 // A transition writes its events and the small head, never the whole execution; so a node costs the same in a plan of
 // ten and of ten thousand.

@@ -58,8 +58,8 @@ func (o *owner) renewed(l store.Lease, sent time.Time) {
 	}
 }
 
-// leave is asked by whoever makes a call of the owner, at the last moment.
-func (o *owner) leave() error {
+// mayLeave is asked by whoever makes a call of the owner, at the last moment.
+func (o *owner) mayLeave() error {
 	if o.holds() {
 		return nil
 	}

@@ -31,14 +31,14 @@ func (o *owner) launch(l launch) {
 		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.target.Effect, Attempt: l.attempt,
 		Key: l.key, IdempotencyArg: l.target.IdempotencyArg, Timeout: l.target.Timeout.Std(), TimeoutFrom: l.target.TimeoutFrom,
 		Heartbeat: l.target.HeartbeatTimeout.Std(), Rules: o.r.rulesOf(l.target.Realm, l.target.Capability), Hash: l.target.Hash,
-		Principal: o.x.head.Principal, SessionID: o.x.head.SessionID, ExecutionID: o.x.id, NodeID: l.name, Leave: o.leave,
+		Principal: o.x.head.Principal, SessionID: o.x.head.SessionID, ExecutionID: o.x.id, NodeID: l.name, Leave: o.mayLeave,
 	}
 	o.r.owners.Go(func() {
 		defer cancel(nil)
 		began := time.Now()
 		res, err := o.r.attempt.Invoke(ctx, c)
 		if q := (&request{flight: f, decide: o.ended(l, res, err, time.Since(began))}); !o.submit(q) {
-			o.r.late(o.x.id, q) //nolint:contextcheck // the call is over, and its context with it
+			o.r.late(o.x.id, q)
 		}
 	})
 }
@@ -46,14 +46,20 @@ func (o *owner) launch(l launch) {
 // late passes on a call's end that came when its owner had let go: nobody else knows of it. Where the attempt still counts
 // as in flight somebody waits for it, and where its outcome is unknown it is evidence.
 func (r *Runtime) late(id string, q *request) {
-	ctx, cancel := context.WithTimeout(r.storeCtx, settle)
-	defer cancel()
 	used := false
-	err := r.transition(ctx, id, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+	decide := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		events, err := q.decide(s, now)
 		used = len(events) > 0
 		return events, err
-	})
+	}
+	err := r.transition(r.storeCtx, id, decide)
+	for delay := minDelay; errors.Is(err, errStore) && r.storeCtx.Err() == nil; delay = min(2*delay, maxDelay) {
+		select {
+		case <-time.After(delay):
+		case <-r.storeCtx.Done():
+		}
+		err = r.transition(r.storeCtx, id, decide)
+	}
 	switch {
 	case err != nil:
 		r.log.Warn("the result of a call came late and is lost", "execution_id", id, "error", err)

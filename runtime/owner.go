@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -18,14 +17,15 @@ type owner struct {
 	r *Runtime
 	x *execution
 
-	mu     sync.Mutex
-	inbox  []*request
-	closed bool
-	stale  bool // somebody else changed the execution
-	lease  *store.Lease
-	fence  fence         // of the lease
-	gone   bool          // the lease is lost
-	signal chan struct{} // one token: the inbox is not empty, or one of the words above has changed
+	mu       sync.Mutex
+	inbox    []*request
+	closed   bool
+	stale    bool // somebody else changed the execution
+	lease    *store.Lease
+	fence    fence         // of the lease
+	gone     bool          // the lease is lost
+	nudgedAt time.Time     // when the last nudge that was read expires
+	signal   chan struct{} // one token: the inbox is not empty, or one of the words above has changed
 
 	lost    chan struct{} // closed when the lease is gone
 	claimed bool          // the lease came by a claim: what others left in flight is to be decided
@@ -301,65 +301,4 @@ func (o *owner) wait(how extent, at time.Time) (extent, bool) {
 		return how, false
 	}
 	return how, true
-}
-
-// maxDelay is the longest pause between two tries of a commit that the store refuses.
-const maxDelay = 5 * time.Second
-
-// troubled handles a step that failed for the store's sake: results are kept and tried again, everybody else is told. No
-// requests back means that the owner has to go.
-func (o *owner) troubled(requests []*request, base store.Batch, err error, delay time.Duration) ([]*request, time.Duration) {
-	if errors.Is(err, store.ErrConflict) { // somebody else has made the new execution
-		answer(requests, err)
-		return nil, 0
-	}
-	if !errors.Is(err, errStore) || base.Claim != nil || o.r.storeCtx.Err() != nil || errors.Is(err, store.ErrClosed) {
-		if o.r.storeCtx.Err() == nil {
-			o.r.log.Error("run execution", "execution_id", o.x.id, "error", err)
-		}
-		answer(requests, err)
-		again := o.r.now().Add(pause)
-		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-			again = time.Time{} // it was deleted
-		}
-		o.r.giveBack(o.x, again)
-		return nil, 0
-	}
-	o.r.log.Warn("commit failed: trying again", "execution_id", o.x.id, "error", err)
-	keep := make([]*request, 0, len(requests)+1)
-	var tell []*request
-	for _, q := range requests {
-		if q.done == nil {
-			keep = append(keep, q)
-		} else {
-			tell = append(tell, q)
-		}
-	}
-	answer(tell, err)
-	delay = min(max(2*delay, 100*time.Millisecond), maxDelay)
-	t := time.NewTimer(delay)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-o.lost:
-		return nil, 0
-	case <-o.r.storeCtx.Done():
-	}
-	return append(keep, o.take()...), delay
-}
-
-// pause is how long an execution that cannot be run at all is left alone.
-const pause = time.Minute
-
-// giveBack releases an execution that cannot be run here, so that it is tried again at the time, or never with
-// a zero one, and blocks nothing until then.
-func (r *Runtime) giveBack(x *execution, at time.Time) {
-	if x.lease == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.storeCtx), time.Second)
-	defer cancel()
-	if _, err := r.store.Commit(ctx, store.Batch{Release: x.lease, Wakes: []store.Wake{{Key: executionKey(x.id), At: at}}}); err != nil {
-		r.log.Debug("release", "execution_id", x.id, "error", err)
-	}
 }

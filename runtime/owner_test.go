@@ -21,6 +21,14 @@ type hooks struct {
 	commit func(ctx context.Context, b store.Batch) (store.Committed, error)
 	claim  func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error)
 	renew  func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error)
+	watch  func(ctx context.Context) (<-chan store.Key, error)
+}
+
+func (h *hooks) Watch(ctx context.Context) (<-chan store.Key, error) {
+	if h.watch != nil {
+		return h.watch(ctx)
+	}
+	return h.Store.Watch(ctx)
 }
 
 func (h *hooks) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {

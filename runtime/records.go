@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
@@ -176,12 +177,17 @@ func (r *Runtime) program(ctx context.Context, x *execution) (*plan.Program, err
 	return p, nil
 }
 
-// storeError is what a caller sees of a store that fails; the cause stays in the chain for the log.
+// storeError is what a caller sees of a store that fails; the cause stays in the chain for the log. A conflict is for the caller
+// to decide. A request that no store takes, or a record that is missing though another one names it, is a defect: trying
+// again would change nothing.
 func storeError(err error) error {
-	if err == nil || errors.Is(err, store.ErrConflict) {
-		return err
+	for _, known := range []error{nil, store.ErrConflict, store.ErrInvalid, store.ErrNotFound} {
+		if errors.Is(err, known) {
+			return err
+		}
 	}
 	return fmt.Errorf("%w: %w", errStore, err)
 }
 
-var errStore = schemas.Errorf(schemas.CodeUnavailable, "the store does not answer").WithHint("nothing was lost that was acknowledged; try again shortly")
+var errStore = schemas.Errorf(schemas.CodeUnavailable, "the store does not answer").WithRetryAfter(2 * time.Second).
+	WithHint("nothing was lost that was acknowledged; try again shortly")

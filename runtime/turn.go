@@ -52,9 +52,27 @@ func (t *turn) emit(e schemas.Event) {
 	}
 	e.Seq, e.At = t.x.state.Seq+1, t.now
 	t.external(&e)
+	t.batch.Sync = t.batch.Sync || vital(t.x.state, &e)
 	if t.err = t.letGo(&e, func() error { return t.x.state.Apply(e) }); t.err == nil {
 		t.events = append(t.events, e)
 	}
+}
+
+// vital tells whether an event must outlive the loss of a machine, where a store can promise that: without it a `once` call
+// might be made again, or an answer that somebody has seen be taken back.
+func vital(s *machine.State, e *schemas.Event) bool {
+	if e.Type == schemas.EventFinished || e.Type == schemas.EventReviewDecided {
+		return true
+	}
+	unit, ok := s.Unit(e.Node, e.Item)
+	if !ok || !machine.AboutNode(e.Type) {
+		return false
+	}
+	target := s.Target(unit)
+	if e.Type == schemas.EventNodeCompensating {
+		target = s.Node(unit).Compensate
+	}
+	return target != nil && target.Effect.Rank() >= schemas.EffectOnce.Rank()
 }
 
 // MaxInline is the largest output in bytes that stands in the log itself; larger ones get a record of their own.

@@ -48,7 +48,7 @@ func (r *Runtime) claim(ctx context.Context) {
 			return
 		}
 		r.log.Warn("claim failed: trying again", "error", err)
-		delay = min(max(2*delay, 100*time.Millisecond), maxDelay)
+		delay = min(max(2*delay, minDelay), maxDelay)
 		select {
 		case <-ctx.Done():
 		case <-time.After(delay):
@@ -74,6 +74,7 @@ func (r *Runtime) renew(ctx context.Context) {
 		if len(leases) == 0 {
 			continue
 		}
+		r.nudged(ctx)
 		sent := time.Now()
 		lost, err := r.renewAll(ctx, leases)
 		if err != nil {

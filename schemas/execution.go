@@ -110,6 +110,7 @@ type Execution struct {
 	Name        string       `json:"name,omitempty"`
 	Status      Status       `json:"status"`
 	Waiting     bool         `json:"waiting,omitempty" jsonschema:"description=nothing can run until a timer\\, an event or a decision"`
+	Reason      string       `json:"reason,omitempty" jsonschema:"description=why it is suspended or being cancelled"`
 	CreatedAt   time.Time    `json:"created_at"`
 	StartedAt   *time.Time   `json:"started_at,omitempty"`
 	FinishedAt  *time.Time   `json:"finished_at,omitempty"`

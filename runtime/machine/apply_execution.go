@@ -44,6 +44,9 @@ func resumed(s *State, _ int, e *schemas.Event) {
 	if s.Started.IsZero() {
 		s.Started = e.At
 	}
+	for i := range s.Units {
+		s.Units[i].Deaths = 0
+	}
 	s.queueClocks(e.At)
 }
 

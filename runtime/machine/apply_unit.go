@@ -108,7 +108,12 @@ func (s *State) later(unit int, e *schemas.Event) {
 	s.retries.push(u.Due, unit)
 }
 
-func attemptLost(s *State, unit int, e *schemas.Event) { s.change(unit, schemas.NodeReady, e, false) }
+// attemptLost with a reason: its worker died.
+func attemptLost(s *State, unit int, e *schemas.Event) {
+	if u := s.change(unit, schemas.NodeReady, e, false); e.Reason != "" {
+		u.Deaths++
+	}
+}
 
 func nodeFellBack(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeReady, e, false)

@@ -479,27 +479,42 @@ func TestNothingInFlightNeedsNoRecovery(t *testing.T) {
 }
 
 func TestPlanThatKillsItsWorkersIsSuspended(t *testing.T) {
-	m := begin(t, `{"plan":"v1","nodes":[{"id":"ok","capability":"r.read"},{"id":"n","capability":"r.read"}]}`)
-	crash := func() {
-		for _, e := range m.s.Recover("w", m.now, 3, nil) {
-			m.emit(e)
-		}
-		m.advance()
-	}
+	m := begin(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)
 	for range 3 {
-		crash()
+		m.crash()
 	}
-	m.want(schemas.StatusRunning, "ok=running n=running")
-	m.succeed("ok") // progress forgives what was before
+	m.want(schemas.StatusRunning, "a=running b=pending")
+	m.succeed("a") // progress forgives what was before
 	for range 3 {
-		crash()
+		m.crash()
 	}
-	m.want(schemas.StatusRunning, "ok=succeeded n=running")
-	crash()
-	m.want(schemas.StatusSuspended, "ok=succeeded n=ready")
+	m.want(schemas.StatusRunning, "a=succeeded b=running")
+	m.crash()
+	m.want(schemas.StatusSuspended, "a=succeeded b=ready")
+	if want := "the runtime died 4 times in a row while node b ran, which may be the cause; resume_execution tries again"; m.s.Reason != want {
+		t.Errorf("reason %q", m.s.Reason)
+	}
 	m.emit(schemas.Event{Type: schemas.EventResumed})
 	m.advance()
-	m.want(schemas.StatusRunning, "ok=succeeded n=running")
+	m.want(schemas.StatusRunning, "a=succeeded b=running")
+	m.crash()
+	m.want(schemas.StatusRunning, "a=succeeded b=running")
+}
+
+// TestProgressElsewhereDoesNotSaveAPoisonNode: a node that kills its workers is found also while others end between the crashes.
+func TestProgressElsewhereDoesNotSaveAPoisonNode(t *testing.T) {
+	m := begin(t, `{"plan":"v1","nodes":[{"id":"poison","capability":"r.read"},
+		{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read","depends_on":["a"]},{"id":"c","capability":"r.read","depends_on":["b"]},{"id":"d","capability":"r.read","depends_on":["c"]}]}`)
+	for _, progress := range []string{"a", "b", "c"} {
+		m.crash()
+		m.succeed(progress)
+	}
+	m.want(schemas.StatusRunning, "poison=running a=succeeded b=succeeded c=succeeded d=running")
+	m.crash()
+	m.want(schemas.StatusSuspended, "poison=ready a=succeeded b=succeeded c=succeeded d=ready")
+	if want := "the runtime died 4 times in a row while node poison ran, which may be the cause; resume_execution tries again"; m.s.Reason != want {
+		t.Errorf("reason %q", m.s.Reason)
+	}
 }
 
 func TestMaxParallelBoundsCallsAndNotTimers(t *testing.T) {

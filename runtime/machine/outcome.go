@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/runplane/runplane/schemas"
@@ -219,8 +221,9 @@ func (s *State) overdue(unit int, total bool, now time.Time) *schemas.Event {
 	return e
 }
 
-// DefaultMaxRecoveries is how often an execution may be taken over after a crash without one of its nodes ending,
-// before it is suspended: a plan that kills its worker must not kill every worker for ever.
+// DefaultMaxRecoveries is how often an execution may be taken over after a crash without one of its nodes ending, and how many
+// workers in a row may die while one node's call is in flight, before it is suspended: a plan that kills its worker must not
+// kill every worker for ever, whatever else of it makes progress meanwhile.
 const DefaultMaxRecoveries = 5
 
 // Recover decides about the attempts in flight of an execution whose worker is gone: what may be repeated is lost and
@@ -232,6 +235,7 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 		return nil
 	}
 	events := []schemas.Event{{Type: schemas.EventRecovered, By: by}}
+	var lost []int
 	for i := range s.Units {
 		if !s.Units[i].Calling || alive != nil && alive(i, s.Units[i].Attempts) {
 			continue
@@ -249,20 +253,49 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 		case s.Status == schemas.StatusCancelling || s.Failing:
 			e.Type = schemas.EventNodeCancelled
 		case repeat || s.Node(i).OnUnknown == schemas.OnUnknownRetry:
-			e.Type, e.Error = schemas.EventAttemptLost, nil
+			e.Type, e.Error, e.Reason = schemas.EventAttemptLost, nil, died
 		default:
 			s.undecided(i, e)
 		}
 		events = append(events, *e)
+		lost = append(lost, i)
 	}
 	if len(events) == 1 {
 		return nil
 	}
-	if s.Status == schemas.StatusRunning && s.Recoveries >= maxRecoveries && len(events) == 1+s.inFlight {
-		events = append(events, schemas.Event{
-			Type:   schemas.EventSuspended,
-			Reason: "its worker died again and again while it ran: resume_execution tries once more",
-		})
+	if reason := s.deadly(lost, maxRecoveries); reason != "" && s.Status == schemas.StatusRunning && len(lost) == s.inFlight {
+		events = append(events, schemas.Event{Type: schemas.EventSuspended, Reason: reason})
 	}
 	return events
 }
+
+// died is why an attempt was lost whose worker was gone.
+const died = "its worker died"
+
+// deadly says which of the units whose worker has just died seem to be what kills it; empty: it is too early to tell.
+func (s *State) deadly(lost []int, most int) string {
+	var names []string
+	deaths := 0
+	for _, unit := range lost {
+		if u := &s.Units[unit]; u.Deaths >= most {
+			names, deaths = append(names, s.Name(unit)), max(deaths, u.Deaths+1)
+		}
+	}
+	if len(names) == 0 && s.Recoveries >= most {
+		deaths = s.Recoveries + 1
+		for _, unit := range lost {
+			names = append(names, s.Name(unit))
+		}
+	}
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("the runtime died %d times in a row while node %s ran, which may be the cause; resume_execution tries again", deaths, names[0])
+	}
+	return fmt.Sprintf("the runtime died %d times in a row while nodes %s ran, one of which may be the cause; resume_execution tries again",
+		deaths, strings.Join(names[:min(len(names), maxDeadly)], ", "))
+}
+
+// maxDeadly is how many nodes the reason names at most.
+const maxDeadly = 5

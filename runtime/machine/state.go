@@ -71,6 +71,7 @@ type Unit struct {
 	Failures  int                `json:"f,omitempty"`  // spent of the retry budget of what is called now
 	Spent     int                `json:"fs,omitempty"` // while it is verified: what its own call has spent, the unknown one with it
 	Doubt     int                `json:"d,omitempty"`  // the attempt of unknown outcome about which nobody has decided; 0: none
+	Deaths    int                `json:"dd,omitempty"` // workers in a row that died while its call was in flight
 	Phase     Phase              `json:"p,omitempty"`
 	Fallback  int                `json:"fb,omitempty"` // entry of the fallback list that serves, from 1
 	Approved  bool               `json:"ok,omitempty"` // a person said yes to the call

@@ -25,6 +25,10 @@ func (s *State) View() schemas.Execution {
 			Waiting:   s.held + s.backing + s.timing,
 		},
 	}
+	switch s.Status {
+	case schemas.StatusSuspending, schemas.StatusSuspended, schemas.StatusCancelling:
+		v.Reason = s.Reason
+	}
 	if !s.Started.IsZero() {
 		v.StartedAt = new(s.Started)
 	}

@@ -1,0 +1,38 @@
+package runtime
+
+import (
+	"context"
+
+	"github.com/runplane/runplane/store"
+)
+
+// nudged looks for what others did to executions that are owned here, in case the watch missed it.
+func (r *Runtime) nudged(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, r.limits.Lease/(5*renewals))
+	defer cancel()
+	for after, page := "", maxList; page == maxList; {
+		records, err := r.store.List(ctx, store.Query{Kind: kindNudge, After: after, Limit: maxList})
+		if err != nil {
+			r.log.Debug("read nudges: the next renewal looks again", "error", err)
+			return
+		}
+		for _, rec := range records {
+			if o := r.owner(rec.Key.ID); o != nil {
+				o.nudge(rec)
+			}
+			after = rec.Key.ID
+		}
+		page = len(records)
+	}
+}
+
+// nudge is refresh for a nudge that was read, once for each.
+func (o *owner) nudge(rec store.Record) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.nudgedAt.Equal(rec.Expires) {
+		return
+	}
+	o.nudgedAt, o.stale = rec.Expires, true
+	o.poke()
+}

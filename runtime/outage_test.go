@@ -1,0 +1,175 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// outage is a store that cannot be reached between two times: calls fail at once, or with hang stand still until it is
+// back or their ctx ends.
+type outage struct {
+	store.Store
+	hang     bool
+	from, to time.Time
+}
+
+func (o *outage) reach(ctx context.Context) error {
+	if now := time.Now(); now.Before(o.from) || !now.Before(o.to) {
+		return nil
+	}
+	if !o.hang {
+		return errCut
+	}
+	select {
+	case <-time.After(time.Until(o.to)):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// through makes a call unless the store is out; a call that began before does not come back while it is.
+func through[T any](ctx context.Context, o *outage, call func() (T, error)) (T, error) {
+	var none T
+	if err := o.reach(ctx); err != nil {
+		return none, err
+	}
+	out, err := call()
+	if lost := o.reach(ctx); lost != nil {
+		return none, lost
+	}
+	return out, err
+}
+
+func (o *outage) Get(ctx context.Context, k store.Key) (store.Record, error) {
+	return through(ctx, o, func() (store.Record, error) { return o.Store.Get(ctx, k) })
+}
+func (o *outage) List(ctx context.Context, q store.Query) ([]store.Record, error) {
+	return through(ctx, o, func() ([]store.Record, error) { return o.Store.List(ctx, q) })
+}
+func (o *outage) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
+	return through(ctx, o, func() (store.Committed, error) { return o.Store.Commit(ctx, b) })
+}
+func (o *outage) Log(ctx context.Context, k store.Key, after int64, limit int) ([]store.Entry, error) {
+	return through(ctx, o, func() ([]store.Entry, error) { return o.Store.Log(ctx, k, after, limit) })
+}
+func (o *outage) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+	r.Wait = min(r.Wait, 100*time.Millisecond) // so that none waits through an outage and is answered in it
+	return through(ctx, o, func() ([]store.Lease, error) { return o.Store.Claim(ctx, r) })
+}
+func (o *outage) Renew(ctx context.Context, ls []store.Lease, ttl time.Duration) ([]store.Lease, error) {
+	return through(ctx, o, func() ([]store.Lease, error) { return o.Store.Renew(ctx, ls, ttl) })
+}
+func (o *outage) Places(ctx context.Context, keys []store.Key) ([]store.Place, error) {
+	return through(ctx, o, func() ([]store.Place, error) { return o.Store.Places(ctx, keys) })
+}
+
+const outagePlan = `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"5s"}},{"id":"b","capability":"r.read","inputs":{"take":"8s"}},
+	{"id":"c","capability":"r.once","inputs":{"take":"1m"},"timeout":"5m"},
+	{"id":"w","wait":"10s"},{"id":"d","capability":"r.once","inputs":{"take":"1s"},"depends_on":["a","b","w"]},{"id":"e","capability":"r.once","depends_on":["c","d"]}]}`
+
+// TestStoreThatCannotBeReachedForAWhile: calls in flight go on, and what they answered is committed when the store is back,
+// also when the leases have lapsed by then. No once call is repeated, none is held, and what is submitted meanwhile is refused.
+func TestStoreThatCannotBeReachedForAWhile(t *testing.T) {
+	for _, hang := range []bool{false, true} {
+		for _, replicas := range []int{1, 2} {
+			for _, long := range []time.Duration{3 * time.Second, 12 * time.Second, 20 * time.Second} {
+				t.Run(fmt.Sprintf("hang %v, %d replicas, %s", hang, replicas, long), func(t *testing.T) {
+					bubble(t, func(t *testing.T, w *world, s store.Store) {
+						began := time.Now()
+						out := &outage{Store: s, hang: hang, from: began.Add(2 * time.Second), to: began.Add(2*time.Second + long)}
+						var all []*process
+						for range replicas {
+							p := live(w, out)
+							defer p.stop()
+							all = append(all, p)
+						}
+						id := all[0].submit(t, outagePlan)
+						time.Sleep(3 * time.Second)
+						if !hang {
+							_, err := all[0].Execute(t.Context(), Submit{Plan: []byte(outagePlan)})
+							if e := schemas.AsError(err); e == nil || e.Code != schemas.CodeUnavailable || e.RetryAfterSeconds <= 0 || !e.Retryable {
+								t.Errorf("refused with %v", err)
+							}
+						}
+						time.Sleep(5 * time.Minute)
+						e := all[0].rest(t, id)
+						want(t, e, schemas.StatusSucceeded, "", "a=succeeded b=succeeded c=succeeded w=succeeded d=succeeded e=succeeded")
+						for _, once := range []string{"a", "c", "d", "e"} {
+							if n := w.calls("once", once); n != 1 {
+								t.Errorf("%s was called %d times", once, n)
+							}
+						}
+						synctest.Wait()
+						for _, p := range all {
+							p.quiet(t)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestCommitThatNoStoreTakes: a batch that is refused for good is not tried for ever. The execution is suspended and says why;
+// its next try is somebody's decision.
+func TestCommitThatNoStoreTakes(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		var mu sync.Mutex
+		refused, refuse := 0, true
+		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, a := range b.Appends {
+				var e schemas.Event
+				if err := json.Unmarshal(a.Value, &e); err != nil {
+					t.Error(err)
+				}
+				if refuse && e.Type == schemas.EventNodeSucceeded && e.Node == "n" {
+					refused++
+					return store.Committed{}, fmt.Errorf("%w: as the test wants", store.ErrInvalid)
+				}
+			}
+			return s.Commit(ctx, b)
+		}})
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"take":"1s"}}]}`)
+		time.Sleep(time.Hour)
+		e := p.rest(t, id)
+		if e.Status != schemas.StatusSuspended || e.Reason == "" || refused != 1 {
+			t.Errorf("%s for %q after %d refusals", e.Status, e.Reason, refused)
+		}
+		p.quiet(t)
+		mu.Lock()
+		refuse = false
+		mu.Unlock()
+		if _, err := p.Resume(t.Context(), id, nil); err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, id), schemas.StatusSuspended, "", "n=held") // nobody knows what became of its call
+		if w.calls("once", "n") != 1 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}
+
+func TestErrorsOfTheStoreSayWhetherTryingAgainHelps(t *testing.T) {
+	for err, again := range map[error]bool{
+		errors.New("i/o timeout"): true, context.DeadlineExceeded: true, store.ErrClosed: true,
+		store.ErrInvalid: false, store.ErrConflict: false, store.ErrNotFound: false,
+	} {
+		got := storeError(fmt.Errorf("commit: %w", err))
+		if errors.Is(got, errStore) != again || !errors.Is(got, err) {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}
