@@ -39,7 +39,7 @@ func TestDrainAnswersCallsInFlight(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-			case <-time.After(5 * time.Second):
+			case <-time.After(patience):
 				t.Fatal("HTTP does not return after the last answer")
 			}
 		})
@@ -78,7 +78,7 @@ func TestDrainCutsOffWhatTakesTooLong(t *testing.T) {
 func TestOpenStreamsDoNotHoldUpTheEnd(t *testing.T) {
 	for _, path := range []string{"/mcp", "/sse"} {
 		t.Run(path, func(t *testing.T) {
-			url, stop, done := serveHTTP(t, New(Config{Methods: newWorld().methods()}))
+			url, stop, done := serveHTTP(t, New(Config{Methods: newWorld().methods(), Drain: 2 * patience}))
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -92,17 +92,34 @@ func TestOpenStreamsDoNotHoldUpTheEnd(t *testing.T) {
 			if a.StatusCode != http.StatusOK || a.Header.Get("X-Accel-Buffering") != "no" {
 				t.Fatalf("got %d, %v", a.StatusCode, a.Header)
 			}
-			began := time.Now()
 			stop()
-			if err := <-done; err != nil || time.Since(began) > 5*time.Second {
-				t.Errorf("HTTP returned %v after %s", err, time.Since(began))
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(patience):
+				t.Error("HTTP waits for the stream")
 			}
 		})
 	}
 }
 
-// A connection on which nothing was said yet is not waited for.
+// A connection on which nothing was said yet is not waited for: net/http would wait five seconds. A busy machine may be as
+// slow for other reasons, but not each time.
 func TestUnusedConnectionsDoNotHoldUpTheEnd(t *testing.T) {
+	const tries = 5
+	var took time.Duration
+	for range tries {
+		if took = endWithUnusedConnection(t); took < 3*time.Second {
+			return
+		}
+	}
+	t.Errorf("HTTP took %s to return, the last of %d times", took, tries)
+}
+
+func endWithUnusedConnection(t *testing.T) time.Duration {
+	t.Helper()
 	url, stop, done := serveHTTP(t, New(Config{Methods: newWorld().methods()}))
 	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
@@ -116,7 +133,8 @@ func TestUnusedConnectionsDoNotHoldUpTheEnd(t *testing.T) {
 	a.Body.Close()
 	began := time.Now()
 	stop()
-	if err := <-done; err != nil || time.Since(began) > 3*time.Second {
-		t.Errorf("HTTP returned %v after %s", err, time.Since(began))
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
+	return time.Since(began)
 }
