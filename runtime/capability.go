@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,29 +37,46 @@ type Invocation struct {
 	Progress          func(call.Progress)
 }
 
-// Invoke calls one capability now and waits for its answer, with the policy's timeout and retries; nothing of it is durable.
-// Inputs are checked against the tool's schema before anything is sent.
+// Invoke calls one capability now and waits for its answer, with the policy's timeout, retries and fallbacks; nothing of it
+// is durable. Inputs are checked against the tool's schema before anything is sent.
 func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation, error) {
 	if err := tooFar(ctx); err != nil {
 		return schemas.Invocation{}, err
 	}
+	c, err := r.prepare(ctx, in)
+	if err != nil {
+		return schemas.Invocation{}, err
+	}
+	began := time.Now()
+	res, err := r.direct.Invoke(ctx, c)
+	if err != nil {
+		return schemas.Invocation{}, err
+	}
+	return schemas.Invocation{
+		Output: orElse(schemas.Value(res.Output), "null"), Attempts: res.Attempts, Degraded: res.Degraded, ServedBy: res.ServedBy,
+		AgeSeconds: res.Age.Seconds(), DurationMS: float64(time.Since(began).Microseconds()) / 1000,
+	}, nil
+}
+
+// prepare makes a direct call, or says why it cannot be made.
+func (r *Runtime) prepare(ctx context.Context, in Invocation) (*call.Call, error) {
 	tool, known := r.realms.Catalog(ctx, []string{in.Realm}).Tool(in.Realm, in.Capability)
 	if !known {
 		_, err := r.realms.Resolve(ctx, in.Realm, in.Capability) // it knows why
 		if err == nil {
 			err = fmt.Errorf("%s.%s is resolved but not in the catalog", in.Realm, in.Capability)
 		}
-		return schemas.Invocation{}, err
+		return nil, err
 	}
 	checker, err := r.checkers.of(tool.Hash, tool.InputSchema)
 	if err != nil {
-		return schemas.Invocation{}, err
+		return nil, err
 	}
 	if problems := checker.Check(orElse(in.Inputs, "{}")); len(problems) > 0 {
 		for i := range problems {
 			problems[i].Field = "/inputs" + problems[i].Field
 		}
-		return schemas.Invocation{}, schemas.InvalidArguments(problems).WithOutcome(schemas.NotRun)
+		return nil, schemas.InvalidArguments(problems).WithOutcome(schemas.NotRun)
 	}
 	c := &call.Call{
 		Realm: in.Realm, Capability: in.Capability, Inputs: in.Inputs, Effect: tool.Effect, Attempt: 1,
@@ -76,15 +94,15 @@ func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation
 	if c.Key == "" {
 		c.Key = r.newID()
 	}
-	began := time.Now()
-	res, err := r.direct.Invoke(ctx, c)
-	if err != nil {
-		return schemas.Invocation{}, err
-	}
-	return schemas.Invocation{
-		Output: orElse(schemas.Value(res.Output), "null"), Attempts: res.Attempts, Degraded: res.Degraded, ServedBy: res.ServedBy,
-		DurationMS: float64(time.Since(began).Microseconds()) / 1000,
-	}, nil
+	return c, nil
+}
+
+// fallback makes the call of an entry of a policy's fallback list; it is another effect, with a key of its own.
+func (r *Runtime) fallback(ctx context.Context, failed *call.Call, capability string) (*call.Call, error) {
+	realm, name, _ := strings.Cut(capability, ".")
+	return r.prepare(ctx, Invocation{
+		Realm: realm, Capability: name, Inputs: failed.Inputs, IdempotencyKey: failed.Key + "/fallback/" + capability, SessionID: failed.SessionID, Progress: failed.Progress,
+	})
 }
 
 // checkers keeps the compiled input schemas of the tools that were called directly.

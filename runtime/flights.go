@@ -119,6 +119,7 @@ func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration)
 func answered(e *schemas.Event, s *machine.State, res *call.Result) {
 	unit, _ := s.Unit(e.Node, e.Item)
 	e.Output, e.Text, e.ServedBy = schemas.Value(res.Output), res.Text, res.ServedBy
+	e.AgeSeconds = res.Age.Seconds()
 	e.Degraded = res.Degraded || s.Units[unit].Fallback > 0
 }
 

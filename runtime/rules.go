@@ -21,6 +21,9 @@ func (r *Runtime) SetPolicies(p schemas.Policies) {
 	r.rules.Store(&ruleBook{policies: p, rules: map[[2]string]*call.Rules{}})
 }
 
+// SetQuotas replaces what principals and sessions may use, for every call that begins from now on.
+func (r *Runtime) SetQuotas(q call.QuotaRules) { r.quotas.Set(q) }
+
 // rulesOf is what a capability's calls are held to now.
 func (r *Runtime) rulesOf(realm, capability string) *call.Rules {
 	book, key := r.rules.Load(), [2]string{realm, capability}

@@ -45,6 +45,7 @@ type Limits struct {
 	MaxRecoveries int           // machine.DefaultMaxRecoveries
 	Grace         time.Duration // for `once` calls in flight at a stop, and of a cancel that names none; 10 s
 	Idempotency   time.Duration // how long an idempotency key is remembered; 7 days
+	MaxCache      int           // bytes of answers that are kept; 32 MiB
 	Lease         time.Duration // how long a dead worker's executions stay its own; 15 s, renewed each third
 }
 
@@ -62,6 +63,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.MaxOutput, 1<<20)
 	set(&l.Plan.MaxBound, l.MaxOutput)
 	set(&l.MaxExecutions, 256)
+	set(&l.MaxCache, 32<<20)
 	set(&l.MaxParallel, 32)
 	set(&l.MaxCalls, 100_000)
 	l.MaxBytes = cmp.Or(l.MaxBytes, 1<<30)
@@ -77,8 +79,9 @@ func (l Limits) withDefaults() Limits {
 type Config struct {
 	Store  store.Store
 	Realms Realms
-	// Policies are the operator's; SetPolicies replaces them.
+	// Policies and Quotas are the operator's; SetPolicies and SetQuotas replace them.
 	Policies schemas.Policies
+	Quotas   call.QuotaRules
 	Log      hclog.Logger   // nil: silent
 	Limits   Limits         // zero fields: the defaults
 	NewID    func() string  // for executions; nil: ULIDs
@@ -102,6 +105,8 @@ type Runtime struct {
 	rooms    call.Rooms
 	rates    *call.Rates
 	counters counters
+	quotas   *call.Quotas
+	answers  *call.Answers
 
 	attempt call.Invoker // one attempt of a node
 	direct  call.Invoker // a direct call with its retries
@@ -139,7 +144,11 @@ func New(c Config) *Runtime {
 	ctx, end := context.WithCancelCause(context.Background())
 	r.callsCtx, r.endCalls = ctx, end
 	r.storeCtx, r.endStore = context.WithCancel(context.Background())
+	r.breakers, r.answers = call.NewBreakers(r.log.Named("call")), call.NewAnswers(r.limits.MaxCache)
+	tokens := call.NewTokens(r.store, r.log.Named("call"))
+	r.rates, r.quotas = call.NewRates(tokens), call.NewQuotas(tokens)
 	r.SetPolicies(c.Policies)
+	r.SetQuotas(c.Quotas)
 	r.chain()
 	return r
 }

@@ -47,7 +47,8 @@ func AtRest(e *schemas.Execution) bool {
 		return false
 	}
 	for _, w := range e.WaitingFor {
-		if w.Reason == schemas.ReasonTimer || w.Reason == schemas.ReasonWorkflow {
+		switch w.Reason {
+		case schemas.ReasonTimer, schemas.ReasonBudget, schemas.ReasonWorkflow: // it goes on by itself
 			return false
 		}
 	}

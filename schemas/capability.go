@@ -109,6 +109,7 @@ type Invocation struct {
 	DurationMS float64 `json:"duration_ms"`
 	Degraded   bool    `json:"degraded"`
 	ServedBy   string  `json:"served_by" jsonschema:"description=realm.name that answered"`
+	AgeSeconds float64 `json:"age_seconds,omitempty" jsonschema:"description=of an answer that was kept from an earlier call"`
 }
 
 // Detail says how much discovery tells of each capability.

@@ -63,6 +63,7 @@ type Event struct {
 	ServedBy   string     `json:"served_by,omitempty"`
 	Degraded   bool       `json:"degraded,omitempty"`
 	DurationMS float64    `json:"duration_ms,omitempty"`
+	AgeSeconds float64    `json:"age_seconds,omitempty" jsonschema:"description=of an answer that was kept from an earlier call"`
 	Priority   int        `json:"priority,omitempty"`
 	Name       string     `json:"name,omitempty" jsonschema:"description=name of a signal"`
 	Data       Value      `json:"data,omitempty"`

@@ -37,9 +37,13 @@ type Limits struct {
 	MaxExecutions  int `json:"max_executions,omitempty"`
 	MaxParallel    int `json:"max_parallel,omitempty"`
 	MaxWaitSeconds int `json:"max_wait_seconds,omitempty"`
+	MaxCacheBytes  int `json:"max_cache_bytes,omitempty"`
 
 	StartTimeout schemas.Duration `json:"start_timeout,omitempty"`
 	Lease        schemas.Duration `json:"lease,omitempty"`
+
+	Principal schemas.Quota `json:"principal,omitzero" jsonschema:"description=what one principal may use in a period; calls beyond it are refused with quota_exceeded until enough has come back"`
+	Session   schemas.Quota `json:"session,omitzero" jsonschema:"description=what one session may use in a period"`
 }
 
 // setting is one value that a flag, a variable or the file can give, in this order of precedence. The flag's name is
@@ -101,6 +105,10 @@ var settings = []setting{
 		key: "limits.max_wait_seconds", standard: "25", min: 1, max: 3600,
 		about: "longest time that a tool call waits for an execution; MCP clients give up after 60 s, some sooner",
 		at:    func(c *Config) any { return &c.Limits.MaxWaitSeconds },
+	}, {
+		key: "limits.max_cache_bytes", standard: "33554432", min: 1 << 10, max: 16 << 30,
+		about: "memory for the answers that policies with a cache_ttl keep; what was not asked for longest goes first",
+		at:    func(c *Config) any { return &c.Limits.MaxCacheBytes },
 	}, {
 		key: "limits.start_timeout", standard: "30s",
 		about: "how long a realm may take to start or connect; a command that compiles or downloads first is slow once",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -12,6 +13,7 @@ import (
 func TestPoliciesTellOffFromAbsent(t *testing.T) {
 	c := yamlFile(`
 mcpServers: {shop: {command: x}, old: {command: y}}
+limits: {principal: {calls: 100, per: 1d}, session: {time: 5m}}
 policies:
   default: {timeout: 30s, breaker: {failures: 5}, rate_limit: {rate: 10, per: 1m}, concurrency: 8, cache_ttl: 1m}
   realms:
@@ -23,6 +25,9 @@ policies:
             - capability: old.list
             - value: {ids: [1, 0x10, "${env:HOME}"], none: null, half: 0.5, yes: true}
 `).mustLoad(t)
+	if got := c.Limits; got.Principal != (schemas.Quota{Calls: 100, Per: schemas.Duration(24 * time.Hour)}) || got.Session != (schemas.Quota{Time: schemas.Duration(5 * time.Minute)}) {
+		t.Errorf("quotas: %+v", got)
+	}
 	off, list := c.Policies.For("shop", "ping"), c.Policies.For("shop", "list")
 	if *off.Timeout != 0 || off.TimeoutFrom != "capability's policy" || *off.Breaker.Failures != 0 || off.RateLimit.Rate != 0 || *off.Concurrency != 0 || *off.CacheTTL != 0 {
 		t.Errorf("what was switched off: %+v", off)

@@ -102,6 +102,8 @@ func TestConfigSchemaAgreesWithTheLoader(t *testing.T) {
 		{`{"mcpServers":{"shop":{"command":"x"}},"policies":{"default":{"timeout":"0s","breaker":{"failures":0},"rate_limit":{"rate":0},"concurrency":0,"cache_ttl":"0s"},
 		   "realms":{"shop":{"rate_limit":{"rate":10,"per":"1m","burst":3},"concurrency":4,"concurrency_wait":"1s","stale_if_error":"1h","drift":"allow_compatible",
 		   "fallback":[{"capability":"shop.old"},{"value":{"a":[1,null,"x"]}}],"capabilities":{"charge":{"breaker":{"failures":3,"open_for":"5s"}}}}}}}`, true},
+		{`{"limits":{"principal":{"calls":1000,"bytes":1000000,"time":"10m","per":"1h"},"session":{"calls":10}}}`, true},
+		{`{"limits":{"session":{"calls":-1}}}`, false},
 		{`{"policies":{"default":{"rate_limit":{"burst":5}}}}`, false},
 		{`{"policies":{"default":{"concurrency":-1}}}`, false},
 		{`{"stroe":"mem:"}`, false},

@@ -61,7 +61,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		Store: "file:/home/ada/.local/state/runplane", Log: Log{Level: "info"}, Drain: schemas.Duration(10 * time.Second),
 		Limits: Limits{
-			MaxNodes: 1000, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32, MaxWaitSeconds: 25,
+			MaxNodes: 1000, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32, MaxWaitSeconds: 25, MaxCacheBytes: 32 << 20,
 			StartTimeout: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second),
 		},
 	}
@@ -118,7 +118,7 @@ limits: {max_nodes: 10, max_wait_seconds: 1}
 			}},
 		},
 		Store: "file:/here/data", HTTP: "localhost:0", Log: Log{Level: "debug", JSON: true}, Drain: schemas.Duration(30 * time.Second),
-		Limits: Limits{MaxNodes: 10, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32, MaxWaitSeconds: 1, StartTimeout: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second)},
+		Limits: Limits{MaxNodes: 10, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxParallel: 32, MaxWaitSeconds: 1, MaxCacheBytes: 32 << 20, StartTimeout: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second)},
 		File:   "/here/runplane.yaml",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -156,7 +156,7 @@ func TestEverySettingHasItsSources(t *testing.T) {
 	samples := map[string]string{
 		"store": "mem:", "http": "127.0.0.1:9", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
 		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_executions": "7", "limits.max_parallel": "7",
-		"limits.max_wait_seconds": "7", "limits.start_timeout": "7s", "limits.lease": "7s",
+		"limits.max_wait_seconds": "7", "limits.max_cache_bytes": "7777", "limits.start_timeout": "7s", "limits.lease": "7s",
 	}
 	standard := world{}.mustLoad(t)
 	for i := range settings {
@@ -321,6 +321,7 @@ func TestMistakes(t *testing.T) {
 		{"fallback to no realm", yamlFile(realm + "policies: {realms: {shop: {fallback: [{capability: shpo.x}]}}}\n"), []string{`policies.realms.shop.fallback[0].capability: no realm "shpo" in mcpServers: did you mean "shop.x"?`}},
 		{"fallback without a realm", yamlFile(realm + "policies: {realms: {shop: {fallback: [{capability: x}]}}}\n"), []string{`a capability is written realm.name`}},
 		{"drift", yamlFile(realm + "policies: {default: {drift: allow}}\n"), []string{`policies.default.drift: "allow" is unknown: want one of hold, allow_compatible`}},
+		{"misspelt quota", yamlFile("limits: {session: {call: 5}}\n"), []string{`limits.session: unknown key "call": did you mean "calls"?`}},
 		{"expanded duration", yamlFile("drain: ${env:D}\n", "D="+secret), []string{`drain: ${env:D} is no duration`}},
 		{"expanded number", yamlFile("limits: {max_nodes: '${env:D}'}\n", "D="+secret), []string{"limits.max_nodes: ${env:D}: want a whole number"}},
 		{"expanded word", yamlFile(realm+"policies: {default: {effect: '${env:D}'}}\n", "D="+secret), []string{"policies.default.effect: want one of read"}},

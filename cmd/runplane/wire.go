@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/schemas"
@@ -53,10 +54,11 @@ func open(c Config, stderr io.Writer, eager bool) (*plane, error) {
 		return nil, errors.Join(err, p.store.Close())
 	}
 	p.runtime = runtime.New(runtime.Config{
-		Store: p.store, Realms: realms{p.pool}, Policies: c.Policies, Log: p.log.Named("runtime"),
+		Store: p.store, Realms: realms{p.pool}, Policies: c.Policies, Quotas: call.QuotaRules{Principal: c.Limits.Principal, Session: c.Limits.Session}, Log: p.log.Named("runtime"),
 		Limits: runtime.Limits{
 			Plan:          plan.Limits{MaxNodes: c.Limits.MaxNodes, MaxBytes: c.Limits.MaxPlanBytes},
 			MaxOutput:     c.Limits.MaxOutputBytes,
+			MaxCache:      c.Limits.MaxCacheBytes,
 			MaxExecutions: c.Limits.MaxExecutions,
 			MaxParallel:   c.Limits.MaxParallel,
 			MaxWait:       time.Duration(c.Limits.MaxWaitSeconds) * time.Second,

@@ -26,9 +26,9 @@ func answers(errs ...error) (Invoker, *int) {
 	}), n
 }
 
-func policy(attempts uint64) Policy {
-	return func(*Call) (retry.Backoff, func(*schemas.Error) bool) {
-		return retry.WithMaxRetries(attempts-1, retry.NewConstant(time.Second)), func(e *schemas.Error) bool { return e.Retryable }
+func policy(attempts uint64) func(*Call) Policy {
+	return func(*Call) Policy {
+		return Policy{Waits: retry.WithMaxRetries(attempts-1, retry.NewConstant(time.Second)), Retryable: func(e *schemas.Error) bool { return e.Retryable }}
 	}
 }
 
@@ -49,10 +49,8 @@ func TestChainPutsTheFirstOutermost(t *testing.T) {
 }
 
 func TestRetryOfDirectCalls(t *testing.T) {
-	down := schemas.Errorf(schemas.CodeUnavailable, "down").WithOutcome(schemas.NotRun)
-	late := schemas.Errorf(schemas.CodeTimeout, "late").WithOutcome(schemas.Unknown)
-	wrong := schemas.Errorf(schemas.CodeInvalidArgument, "wrong").WithOutcome(schemas.NotRun)
 	busy := schemas.Errorf(schemas.CodeRateLimited, "busy").WithOutcome(schemas.NotRun).WithRetryAfter(30 * time.Second)
+	soon := busy.WithRetryAfter(time.Second)
 	for _, tt := range []struct {
 		name   string
 		effect schemas.Effect
@@ -70,6 +68,8 @@ func TestRetryOfDirectCalls(t *testing.T) {
 		{"unknown effect, unknown", "", []error{late}, 1, true, 0},
 		{"asks for an hour", schemas.EffectOnce, []error{busy.WithRetryAfter(time.Hour)}, 1, true, 0},
 		{"says when to come again", schemas.EffectOnce, []error{busy, down}, 3, false, 31 * time.Second},
+		{"turned away more often than it may try", schemas.EffectOnce, []error{soon, soon, soon, soon, down, down}, 7, false, 6 * time.Second},
+		{"turned away too long", schemas.EffectOnce, []error{busy, busy, busy}, 3, true, 60 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -82,7 +82,13 @@ func TestRetryOfDirectCalls(t *testing.T) {
 				if err != nil && !errors.Is(err, tt.errs[len(tt.errs)-1]) {
 					t.Errorf("the error is not the call's: %v", err)
 				}
-				if err == nil && res.Attempts != tt.calls {
+				turnedAway := 0
+				for _, err := range tt.errs {
+					if schemas.AsError(err).Refused() {
+						turnedAway++
+					}
+				}
+				if err == nil && res.Attempts != tt.calls-turnedAway {
 					t.Errorf("says %d attempts", res.Attempts)
 				}
 			})
@@ -92,7 +98,6 @@ func TestRetryOfDirectCalls(t *testing.T) {
 
 func TestEndOfTheCallerEndsTheRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := schemas.Errorf(schemas.CodeUnavailable, "down").WithOutcome(schemas.NotRun)
 		inner, calls := answers(down, down, down)
 		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 		defer cancel()

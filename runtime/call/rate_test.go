@@ -38,7 +38,7 @@ func withStore(t *testing.T, test func(t *testing.T, s store.Store)) {
 func TestRateLimitRefusesWithTheTimeToWait(t *testing.T) {
 	withStore(t, func(t *testing.T, s store.Store) {
 		realm, calls := answers()
-		chain := NewRates(s, hclog.NewNullLogger()).Wrap(realm)
+		chain := NewRates(NewTokens(s, hclog.NewNullLogger())).Wrap(realm)
 		c := limited(bound("r", 2, time.Second, 2))
 		for range 2 {
 			if _, err := chain.Invoke(t.Context(), c); err != nil {
@@ -62,7 +62,7 @@ func TestRateLimitRefusesWithTheTimeToWait(t *testing.T) {
 func TestRateLimitsOfRealmAndCapability(t *testing.T) {
 	withStore(t, func(t *testing.T, s store.Store) {
 		realm, calls := answers()
-		chain := NewRates(s, hclog.NewNullLogger()).Wrap(realm)
+		chain := NewRates(NewTokens(s, hclog.NewNullLogger())).Wrap(realm)
 		all := bound("r", 10, time.Second, 10)
 		dear := limited(bound("r.c", 1, time.Hour, 1), all)
 		for range 8 {
@@ -84,7 +84,7 @@ func TestRateLimitsOfRealmAndCapability(t *testing.T) {
 func TestRefusedNodesGetATimeEach(t *testing.T) {
 	withStore(t, func(t *testing.T, s store.Store) {
 		realm, calls := answers()
-		chain := NewRates(s, hclog.NewNullLogger()).Wrap(realm)
+		chain := NewRates(NewTokens(s, hclog.NewNullLogger())).Wrap(realm)
 		c := limited(bound("r", 1, time.Second, 1))
 		c.ExecutionID = "x"
 		waits := []time.Duration{0}
@@ -122,7 +122,7 @@ func (deaf) Take(context.Context, store.Limit) (time.Duration, error) {
 func TestRateLimitHoldsWhileTheStoreIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		realm, calls := answers()
-		chain := NewRates(deaf{}, hclog.NewNullLogger()).Wrap(realm)
+		chain := NewRates(NewTokens(deaf{}, hclog.NewNullLogger())).Wrap(realm)
 		for range 10 {
 			_, _ = chain.Invoke(t.Context(), limited(bound("r", 3, time.Second, 3)))
 		}

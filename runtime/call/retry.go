@@ -10,26 +10,42 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Policy answers how a direct call is retried: the waits between attempts, limits included, and whether an error is
-// worth another attempt.
-type Policy func(c *Call) (waits retry.Backoff, retryable func(*schemas.Error) bool)
+// Policy is how a direct call is retried.
+type Policy struct {
+	Waits     retry.Backoff             // between attempts, their number included
+	Elapsed   time.Duration             // no new attempt after this; 0: no limit
+	Retryable func(*schemas.Error) bool // whether an error is worth another attempt
+}
 
 // Retry repeats a failed direct call as the policy says. A `once` call whose outcome is unknown is never repeated,
-// whatever the policy; an error that says when to come again is heeded. Executions do not pass here: their retries are durable events.
-func Retry(policy Policy) Wrapper {
+// whatever the policy; an error that says when to come again is heeded. A call that was turned away before it left spends no
+// attempt: it comes again at the time that it was told, for a minute at most. Executions do not pass here: their retries are durable
+// events.
+func Retry(policy func(*Call) Policy) Wrapper {
 	return func(next Invoker) Invoker {
 		return Func(func(ctx context.Context, c *Call) (*Result, error) {
-			waits, retryable := policy(c)
+			p := policy(c)
 			start := time.Now()
 			attempts := 0
 			var last error
-			res, err := retry.DoValue(ctx, patient(waits, &last), func(ctx context.Context) (*Result, error) {
+			waits := patient(p.Waits, &last)
+			if p.Elapsed > 0 {
+				waits = retry.WithMaxDuration(p.Elapsed, waits)
+			}
+			res, err := retry.DoValue(ctx, waits, func(ctx context.Context) (*Result, error) {
 				attempts++
 				attempt := *c
 				attempt.Attempt = attempts
 				var res *Result
 				res, last = next.Invoke(ctx, &attempt)
-				if e, ok := errors.AsType[*schemas.Error](last); ok && ctx.Err() == nil && retryable(e) && !undecided(c, e) {
+				e, ok := errors.AsType[*schemas.Error](last)
+				if !ok {
+					return res, last
+				}
+				if e.Refused() {
+					attempts--
+				}
+				if ctx.Err() == nil && p.Retryable(e) && !undecided(c, e) {
 					return nil, retry.RetryableError(last)
 				}
 				return res, last
@@ -46,18 +62,29 @@ func Retry(policy Policy) Wrapper {
 	}
 }
 
-// maxRetryAfter is the longest wait that an error may ask for; beyond, the caller decides.
+// maxRetryAfter is the longest wait that an error may ask for, and that refusals may ask for together; beyond, the caller
+// decides.
 const maxRetryAfter = time.Minute
 
-// patient waits at least as long as the last error asks for.
+// minRefusal keeps a refusal without a time from becoming a busy loop.
+const minRefusal = 100 * time.Millisecond
+
+// patient waits at least as long as the last error asks for. A refusal takes none of the waits.
 func patient(waits retry.Backoff, last *error) retry.Backoff {
+	var turnedAway time.Duration
 	return retry.BackoffFunc(func() (time.Duration, bool) {
-		wait, stop := waits.Next()
-		if e, ok := errors.AsType[*schemas.Error](*last); ok {
-			after := time.Duration(e.RetryAfterSeconds * float64(time.Second))
-			wait, stop = max(wait, after), stop || after > maxRetryAfter
+		e, ok := errors.AsType[*schemas.Error](*last)
+		if !ok {
+			return waits.Next()
 		}
-		return wait, stop
+		after := time.Duration(e.RetryAfterSeconds * float64(time.Second))
+		if e.Refused() {
+			after = max(after, minRefusal)
+			turnedAway += after
+			return after, turnedAway > maxRetryAfter
+		}
+		wait, stop := waits.Next()
+		return max(wait, after), stop || after > maxRetryAfter
 	})
 }
 

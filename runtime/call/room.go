@@ -66,7 +66,7 @@ func (r *Rooms) of(b schemas.ConcurrencyBound) *semaphore.Weighted {
 	return r.named[b.Scope].taken
 }
 
-// ended is the error of a call whose caller left before the call did.
+// ended is the error of a caller who left before his call began.
 func ended(ctx context.Context, c *Call) *schemas.Error {
 	cause := context.Cause(ctx)
 	if e, ok := errors.AsType[*schemas.Error](cause); ok {

@@ -87,12 +87,22 @@ func (s *State) result(unit int, e *schemas.Event) *Unit {
 func attemptFailed(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeBackingOff, e, false)
 	u.Failures++
+	u.Queued = time.Time{} // it was called
 	s.later(unit, e)
 }
 
 func nodePostponed(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeBackingOff, e, false)
 	u.Reason = e.Reason
+	u.Refused++
+	s.Calls--
+	if u.Queued.IsZero() {
+		u.Queued = e.At
+	}
+	if d := s.Node(unit).QueueTimeout.Std(); d > 0 && u.Phase != PhaseVerify {
+		u.QueueDue = u.Queued.Add(d)
+		s.timers.push(u.QueueDue, unit)
+	}
 	s.later(unit, e)
 }
 
@@ -270,8 +280,11 @@ func compensationFailed(s *State, unit int, e *schemas.Event) {
 	u.Error = e.Error
 	u.CallMS += e.DurationMS
 	if e.Due != nil {
-		if e.Reason == "" {
+		switch {
+		case e.Reason == "":
 			u.Failures++
+		case e.Reason != stopped:
+			u.Refused++
 		}
 		u.Due = *e.Due
 		s.timers.push(u.Due, unit)

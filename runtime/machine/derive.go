@@ -116,18 +116,18 @@ func (s *State) change(unit int, to schemas.NodeStatus, e *schemas.Event, callin
 }
 
 // queueClock begins the queue_timeout of a ready unit; it does not run before the execution does, and not for a
-// verification, without which nobody would know.
+// verification, without which nobody would know. A call that is refused keeps waiting: the time counts on.
 func (s *State) queueClock(unit int, at time.Time) {
 	if d := s.Node(unit).QueueTimeout.Std(); d > 0 && !s.Started.IsZero() && s.Units[unit].Phase != PhaseVerify {
-		s.Units[unit].QueueDue = at.Add(d)
+		s.Units[unit].Queued, s.Units[unit].QueueDue = at, at.Add(d)
 		s.timers.push(s.Units[unit].QueueDue, unit)
 	}
 }
 
-// queueClocks begins it anew for every unit that is ready.
+// queueClocks begins it anew for every unit that waits to be called.
 func (s *State) queueClocks(at time.Time) {
 	for i := range s.Units {
-		if s.Units[i].Status == schemas.NodeReady {
+		if u := &s.Units[i]; u.Status == schemas.NodeReady || u.Status == schemas.NodeBackingOff && !u.QueueDue.IsZero() {
 			s.queueClock(i, at)
 		}
 	}

@@ -206,7 +206,11 @@ func (u *Unit) reviewed() bool {
 func (s *State) overdue(unit int, total bool, now time.Time) *schemas.Event {
 	n, u := s.Node(unit), &s.Units[unit]
 	if !total {
-		return s.final(unit, schemas.Errorf(schemas.CodeQueueTimeout, "no room to start within %s, the queue_timeout of the node", n.QueueTimeout).WithOutcome(schemas.NotRun))
+		why := ""
+		if u.Status == schemas.NodeBackingOff && u.Error != nil {
+			why = ": " + u.Error.Message
+		}
+		return s.final(unit, schemas.Errorf(schemas.CodeQueueTimeout, "no room to start within %s, the queue_timeout of the node%s", n.QueueTimeout, why).WithOutcome(schemas.NotRun))
 	}
 	err := schemas.Errorf(schemas.CodeTimeout, "the node did not end within %s, its total_timeout", n.TotalTimeout)
 	if !u.Calling {

@@ -68,6 +68,7 @@ type Unit struct {
 	Item      int                `json:"i,omitempty"`  // of an item: its index
 	Calling   bool               `json:"c,omitempty"`  // a call is in flight
 	Attempts  int                `json:"a,omitempty"`  // started, in all
+	Refused   int                `json:"rf,omitempty"` // of those, turned away before they left
 	Failures  int                `json:"f,omitempty"`  // spent of the retry budget of what is called now
 	Spent     int                `json:"fs,omitempty"` // while it is verified: what its own call has spent, the unknown one with it
 	Doubt     int                `json:"d,omitempty"`  // the attempt of unknown outcome about which nobody has decided; 0: none
@@ -82,6 +83,7 @@ type Unit struct {
 	Due       time.Time          `json:"due,omitzero"`   // of a timer, a review, a wait for an event, a backoff
 	TotalDue  time.Time          `json:"total,omitzero"` // when total_timeout is over
 	QueueDue  time.Time          `json:"queue,omitzero"` // when queue_timeout is over
+	Queued    time.Time          `json:"tq,omitzero"`    // since when it has waited to be called, refusals included
 	Reason    string             `json:"r,omitempty"`    // why it is held or was skipped
 	Question  string             `json:"ask,omitempty"`
 	Asked     int64              `json:"aq,omitempty"`  // while a review holds it: the event that asked

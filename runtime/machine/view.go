@@ -73,6 +73,8 @@ func (s *State) waits(out []schemas.WaitingFor, wanted func(*Unit) bool) []schem
 			return out
 		case u.Status == schemas.NodeHeld:
 			w.Reason, w.Question = u.Reason, u.Question
+		case u.Status == schemas.NodeBackingOff && u.Reason == string(schemas.CodeQuotaExceeded):
+			w.Reason = schemas.ReasonBudget
 		case u.Status == schemas.NodeBackingOff:
 			w.Reason = schemas.ReasonTimer
 		case u.Status != schemas.NodeRunning || u.Calling || u.Expanded:
@@ -106,7 +108,7 @@ func (s *State) NodeViews(view schemas.View) []schemas.NodeView {
 func (s *State) NodeView(node int) schemas.NodeView {
 	u, p := &s.Units[node], &s.program.Nodes[node]
 	v := schemas.NodeView{
-		ID: p.ID, Status: u.Status, Attempts: u.Attempts, Error: u.Error, Child: u.Child,
+		ID: p.ID, Status: u.Status, Attempts: u.made(), Error: u.Error, Child: u.Child,
 		Degraded: u.Degraded, ServedBy: u.ServedBy, Output: u.Output, OutputRef: u.OutputRef,
 	}
 	if p.Kind == plan.KindCapability {
@@ -116,7 +118,7 @@ func (s *State) NodeView(node int) schemas.NodeView {
 		items := s.Items(node)
 		v.Items = &items
 		for i := range u.Count {
-			v.Attempts += s.Units[u.FirstItem+i].Attempts
+			v.Attempts += s.Units[u.FirstItem+i].made()
 		}
 	}
 	if !u.First.IsZero() && !u.Ended.IsZero() {
@@ -155,14 +157,17 @@ func (s *State) Metrics(now time.Time) schemas.ExecutionMetrics {
 	for i := range s.Units {
 		u := &s.Units[i]
 		nm := &m.Nodes[s.Node(i).Index]
-		nm.Attempts += u.Attempts
+		nm.Attempts += u.made()
 		nm.CallMS += u.CallMS
-		m.Attempts += u.Attempts
-		m.Retries += max(u.Attempts-1, 0)
+		m.Attempts += u.made()
+		m.Retries += max(u.made()-1, 0)
 		m.CallMS += u.CallMS
 	}
 	return m
 }
+
+// made is how many attempts have left for the realm.
+func (u *Unit) made() int { return u.Attempts - u.Refused }
 
 func (u *Unit) bytes() int64 {
 	if u.OutputRef != nil {

@@ -1,0 +1,253 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+func asking(ttl, stale time.Duration) *Call {
+	return &Call{
+		Realm: "r", Capability: "c", Inputs: []byte(`{"a":1,"b":[2]}`), Effect: schemas.EffectRead, Attempt: 1, Principal: "ada", Hash: "h",
+		Rules: &Rules{CacheTTL: ttl, StaleIfError: stale},
+	}
+}
+
+// numbered answers each call with its number.
+func numbered() (Invoker, *int) {
+	n := new(int)
+	return Func(func(_ context.Context, c *Call) (*Result, error) {
+		*n++
+		return &Result{Output: fmt.Appendf(nil, `%d`, *n), ServedBy: c.Name()}, nil
+	}), n
+}
+
+func TestAnswersAreKeptForTheSameQuestionAlone(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		edit func(*Call)
+		hit  bool
+	}{
+		{"the same", func(*Call) {}, true},
+		{"other spaces and order", func(c *Call) { c.Inputs = []byte(` { "b": [ 2 ], "a": 1 } `) }, true},
+		{"another session", func(c *Call) { c.SessionID = "s" }, true},
+		{"other inputs", func(c *Call) { c.Inputs = []byte(`{"a":1,"b":[3]}`) }, false},
+		{"a number that floats cannot tell apart", func(c *Call) { c.Inputs = []byte(`{"a":9007199254740993}`) }, false},
+		{"another principal", func(c *Call) { c.Principal = "bob" }, false},
+		{"another realm", func(c *Call) { c.Realm = "q" }, false},
+		{"names that run together", func(c *Call) { c.Realm, c.Capability = "r.c", "" }, false},
+		{"another definition of the tool", func(c *Call) { c.Hash = "i" }, false},
+		{"no known definition", func(c *Call) { c.Hash = "" }, false},
+		{"not a read", func(c *Call) { c.Effect = schemas.EffectIdempotent }, false},
+		{"not to be kept", func(c *Call) { c.Rules = &Rules{} }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			realm, calls := numbered()
+			chain := NewAnswers(1 << 20).Wrap(realm)
+			for _, inputs := range []string{`{"a":1,"b":[2]}`, `{"a":9007199254740992}`} {
+				c := asking(time.Minute, 0)
+				c.Inputs = []byte(inputs)
+				if _, err := chain.Invoke(t.Context(), c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c := asking(time.Minute, 0)
+			tt.edit(c)
+			res, err := chain.Invoke(t.Context(), c)
+			if err != nil || (*calls == 2) != tt.hit || tt.hit && string(res.Output) != "1" {
+				t.Errorf("%d calls, %+v %v", *calls, res, err)
+			}
+		})
+	}
+}
+
+func TestAnswersGoStaleAndStandInWhileTheRealmIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fails error
+		calls := 0
+		chain := NewAnswers(1 << 20).Wrap(Func(func(context.Context, *Call) (*Result, error) {
+			calls++
+			return &Result{Output: []byte(`"x"`)}, fails
+		}))
+		for _, tt := range []struct {
+			name     string
+			after    time.Duration
+			fails    error
+			calls    int
+			age      time.Duration
+			degraded bool
+			err      error
+		}{
+			{"first", 0, nil, 1, 0, false, nil},
+			{"fresh, and the realm is away", 59 * time.Second, down, 1, 59 * time.Second, false, nil},
+			{"stale", time.Second, down, 2, time.Minute, true, nil},
+			{"the breaker is open", time.Second, schemas.Errorf(schemas.CodeCircuitOpen, "x").WithOutcome(schemas.NotRun), 3, 61 * time.Second, true, nil},
+			{"the tool says no", 0, refusing, 4, 0, false, refusing},
+			{"turned away", 0, tooFast, 5, 0, false, tooFast},
+			{"nearly too old", 9*time.Minute + 58*time.Second, late, 6, 10*time.Minute + 59*time.Second, true, nil},
+			{"too old", time.Second, down, 7, 0, false, down},
+			{"back again", 0, nil, 8, 0, false, nil},
+		} {
+			time.Sleep(tt.after)
+			fails = tt.fails
+			res, err := chain.Invoke(t.Context(), asking(time.Minute, 10*time.Minute))
+			if !errors.Is(err, tt.err) || calls != tt.calls {
+				t.Errorf("%s: %d calls, %v", tt.name, calls, err)
+			}
+			if err == nil && (res.Age != tt.age || res.Degraded != tt.degraded || string(res.Output) != `"x"`) {
+				t.Errorf("%s: %+v", tt.name, res)
+			}
+		}
+	})
+}
+
+func TestMemoryForAnswersIsBounded(t *testing.T) {
+	const size, room = 1000, 10 * (1000 + answerOverhead)
+	calls := 0
+	a := NewAnswers(room)
+	chain := a.Wrap(Func(func(_ context.Context, c *Call) (*Result, error) {
+		calls++
+		if strings.Contains(string(c.Inputs), "huge") {
+			return &Result{Output: []byte(strings.Repeat("x", room/2))}, nil
+		}
+		return &Result{Output: []byte(strings.Repeat("x", size))}, nil
+	}))
+	ask := func(what string) {
+		c := asking(time.Hour, 0)
+		c.Inputs = fmt.Appendf(nil, `{"what":%q}`, what)
+		if _, err := chain.Invoke(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 10 {
+		ask(fmt.Sprint(i))
+	}
+	ask("0") // asked again: not the next to go
+	for i := 10; i < 14; i++ {
+		ask(fmt.Sprint(i))
+	}
+	ask("huge")
+	if calls != 15 || len(a.byKey) != 10 || a.recent.Len() != 10 || a.used > room {
+		t.Errorf("%d calls, %d answers of %d bytes", calls, len(a.byKey), a.used)
+	}
+	ask("0")
+	ask("huge")
+	ask("1")
+	if calls != 17 {
+		t.Errorf("%d calls: the one that was asked last was forgotten, or the huge one kept", calls)
+	}
+}
+
+// Ten ask the same at one time: one call. Whoever leaves gets his own error, and the others their answer.
+func TestIdenticalCallsAreMadeOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		chain := NewAnswers(1 << 20).Wrap(Func(func(ctx context.Context, c *Call) (*Result, error) {
+			calls++
+			for i := range 5 {
+				select {
+				case <-time.After(time.Second):
+				case <-ctx.Done():
+					return nil, context.Cause(ctx)
+				}
+				c.Progress(Progress{Done: float64(i)})
+			}
+			return &Result{Output: []byte(`"x"`)}, nil
+		}))
+		gone := schemas.Errorf(schemas.CodeCancelled, "gone")
+		var wg sync.WaitGroup
+		heard := make([]int, 10)
+		for i := range 10 {
+			wg.Go(func() {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				leaves := i%2 == 0 // the first of them, who made the call, too
+				if leaves {
+					time.AfterFunc(2500*time.Millisecond, func() { cancel(gone) })
+				}
+				c := asking(time.Minute, 0)
+				c.Progress = func(Progress) { heard[i]++ }
+				res, err := chain.Invoke(ctx, c)
+				switch {
+				case leaves && !errors.Is(err, gone):
+					t.Errorf("%d left: %v", i, err)
+				case !leaves && (err != nil || string(res.Output) != `"x"` || res.Degraded):
+					t.Errorf("%d stayed: %+v %v", i, res, err)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		if calls != 1 {
+			t.Errorf("%d calls", calls)
+		}
+		for i, n := range heard {
+			if want := 2 + 3*(i%2); n != want {
+				t.Errorf("%d heard %d times of progress, want %d", i, n, want)
+			}
+		}
+	})
+}
+
+func TestTheLastWhoLeavesEndsTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ends := 0
+		chain := NewAnswers(1 << 20).Wrap(Func(func(ctx context.Context, _ *Call) (*Result, error) {
+			select {
+			case <-ctx.Done():
+				ends++
+				return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.Unknown)
+			case <-time.After(time.Hour):
+				return &Result{}, nil
+			}
+		}))
+		gone := schemas.Errorf(schemas.CodeCancelled, "gone")
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Duration(i+1)*time.Second, gone)
+				defer cancel()
+				if _, err := chain.Invoke(ctx, asking(time.Minute, time.Hour)); !errors.Is(err, gone) {
+					t.Error(err)
+				}
+				if want := i / 2; ends != want {
+					t.Errorf("after %d have left, %d calls were ended", i+1, ends)
+				}
+			})
+		}
+		wg.Wait()
+		began := time.Now()
+		if _, err := chain.Invoke(t.Context(), asking(time.Minute, 0)); err != nil || time.Since(began) != time.Hour {
+			t.Errorf("the next one: %v after %s", err, time.Since(began))
+		}
+	})
+}
+
+// Calls that would be cut at different times do not share one: nobody is cut by another's timeout.
+func TestCallsWithOtherTimeoutsAreApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		realm, most := busy()
+		chain := NewAnswers(1 << 20).Wrap(realm)
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				c := asking(time.Minute, 0)
+				c.Timeout = time.Duration(i/2+1) * time.Minute
+				if _, err := chain.Invoke(t.Context(), c); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if most() != 2 {
+			t.Errorf("%d calls at once", most())
+		}
+	})
+}

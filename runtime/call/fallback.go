@@ -1,0 +1,53 @@
+package call
+
+import (
+	"context"
+	"errors"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Prepare makes the call of a fallback: another capability, with the inputs of the one that failed. Its error means that
+// this fallback cannot serve.
+type Prepare func(ctx context.Context, failed *Call, capability string) (*Call, error)
+
+// Fallback has a direct call that failed for good served by the entries of its policy's list, in order; the result is
+// flagged degraded. Where none serves, the error is that of the call itself. A `once` call that may have happened, or
+// one that its caller ended, does not fall back. Nodes do not pass here: their fallbacks are events.
+func Fallback(prepare Prepare) Wrapper {
+	return func(next Invoker) Invoker {
+		return Func(func(ctx context.Context, c *Call) (*Result, error) {
+			res, err := next.Invoke(ctx, c)
+			if err == nil {
+				return res, nil
+			}
+			last := c
+			failure := err
+			for _, f := range c.rules().Fallback {
+				if e, ok := errors.AsType[*schemas.Error](failure); ctx.Err() != nil || !ok || e.Code == schemas.CodeCancelled || undecided(last, e) {
+					return nil, failure
+				}
+				if f.Capability == "" {
+					out := []byte(f.Value)
+					if len(out) == 0 {
+						out = []byte("null")
+					}
+					return &Result{Output: out, ServedBy: "fallback value", Degraded: true}, nil
+				}
+				other, cannot := prepare(ctx, c, f.Capability)
+				if cannot != nil {
+					continue
+				}
+				if res, failure = next.Invoke(ctx, other); failure == nil {
+					res.Degraded = true
+					return res, nil
+				}
+				last = other
+			}
+			if e, ok := errors.AsType[*schemas.Error](failure); ok && undecided(last, e) {
+				return nil, failure // it may have happened there
+			}
+			return nil, err
+		})
+	}
+}

@@ -1,0 +1,191 @@
+package call
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// QuotaRules are what each principal and each session may use.
+type QuotaRules struct {
+	Principal schemas.Quota
+	Session   schemas.Quota
+}
+
+// Quotas hold principals and sessions to what they may use in a period: calls, bytes of inputs and outputs, time in calls.
+// What is used up comes back evenly over the period; until there is enough, calls are refused with quota_exceeded and the
+// time to wait.
+//
+// Bytes and time are known only after a call. They are a debt then, which the next call pays: a call is never cut for
+// the sake of a quota, and whoever went beyond it waits the longer.
+type Quotas struct {
+	tokens *Tokens
+	rules  atomic.Pointer[QuotaRules]
+
+	mu    sync.Mutex
+	debts map[string]*debt
+}
+
+// debt is what was used and not paid yet, by the key of a quota.
+type debt struct {
+	amount int
+	since  time.Time
+}
+
+// NewQuotas makes quotas without rules.
+func NewQuotas(tokens *Tokens) *Quotas {
+	q := &Quotas{tokens: tokens, debts: map[string]*debt{}}
+	q.rules.Store(&QuotaRules{})
+	return q
+}
+
+// Set replaces the rules.
+func (q *Quotas) Set(r QuotaRules) { q.rules.Store(&r) }
+
+// DefaultQuotaPeriod is the period of a quota that names none.
+const DefaultQuotaPeriod = time.Hour
+
+// bill is one quota of one call.
+type bill struct {
+	key   string
+	limit int
+	per   time.Duration
+	now   bool // it is paid beforehand
+	whose string
+	what  string
+	used  func(c *Call, res *Result, took time.Duration) int
+}
+
+// Wrap is the [Wrapper].
+func (q *Quotas) Wrap(next Invoker) Invoker {
+	return Func(func(ctx context.Context, c *Call) (*Result, error) {
+		bills := q.bills(c)
+		if len(bills) == 0 {
+			return next.Invoke(ctx, c)
+		}
+		for i := range bills {
+			if wait := q.pay(ctx, &bills[i]); wait > 0 {
+				b := &bills[i]
+				return nil, refused(schemas.CodeQuotaExceeded, wait, "the %s has used up its %s in %s", b.whose, b.what, schemas.Duration(b.per)).
+					WithHint("it comes back over time: wait for retry_after_seconds; an operator raises it under limits in the configuration")
+			}
+		}
+		began := time.Now()
+		res, err := next.Invoke(ctx, c)
+		took := time.Since(began)
+		for i := range bills {
+			q.owe(&bills[i], c, res, took)
+		}
+		return res, err
+	})
+}
+
+// bills lists the quotas that the call counts for.
+func (q *Quotas) bills(c *Call) []bill {
+	rules := q.rules.Load()
+	var out []bill
+	for _, w := range []struct {
+		whose, id string
+		quota     *schemas.Quota
+	}{{"principal", c.Principal, &rules.Principal}, {"session", c.SessionID, &rules.Session}} {
+		if w.id == "" || *w.quota == (schemas.Quota{}) {
+			continue
+		}
+		per := cmp.Or(w.quota.Per.Std(), DefaultQuotaPeriod)
+		sum := sha256.Sum256([]byte(c.Principal + "\x00" + w.id)) // a session's id is its principal's alone
+		key := "quota/" + w.whose + "/" + hex.EncodeToString(sum[:16]) + "/"
+		if n := w.quota.Calls; n > 0 {
+			out = append(out, bill{key: key + "calls", limit: n, per: per, now: true, whose: w.whose, what: plural(n, "call")})
+		}
+		if n := w.quota.Bytes; n > 0 {
+			out = append(out, bill{key: key + "bytes", limit: n, per: per, whose: w.whose, what: plural(n, "byte"), used: bytesUsed})
+		}
+		if d := w.quota.Time; d > 0 {
+			out = append(out, bill{key: key + "time", limit: max(int(d.Std().Milliseconds()), 1), per: per, whose: w.whose, what: d.String() + " in calls", used: timeUsed})
+		}
+	}
+	return out
+}
+
+func plural(n int, of string) string {
+	if n == 1 {
+		return "one " + of
+	}
+	return strconv.Itoa(n) + " " + of + "s"
+}
+
+func bytesUsed(c *Call, res *Result, _ time.Duration) int {
+	n := len(c.Inputs)
+	if res != nil {
+		n += len(res.Output)
+	}
+	return n
+}
+
+func timeUsed(_ *Call, _ *Result, took time.Duration) int { return int(took.Milliseconds()) }
+
+// pay takes what a call costs beforehand, or what is owed for earlier ones. A positive wait means that there is not enough.
+func (q *Quotas) pay(ctx context.Context, b *bill) time.Duration {
+	take := store.Limit{Key: b.key, Tokens: 1, Rate: b.limit, Period: b.per, Burst: b.limit}
+	if b.now {
+		return q.tokens.take(ctx, take)
+	}
+	for {
+		q.mu.Lock()
+		d := q.debts[b.key]
+		if d == nil {
+			q.mu.Unlock()
+			return 0
+		}
+		take.Tokens = min(d.amount, b.limit)
+		d.amount -= take.Tokens
+		if d.amount == 0 {
+			delete(q.debts, b.key)
+		}
+		q.mu.Unlock()
+		if wait := q.tokens.take(ctx, take); wait > 0 {
+			q.add(b, take.Tokens)
+			return wait
+		}
+	}
+}
+
+// owe notes what a call has cost.
+func (q *Quotas) owe(b *bill, c *Call, res *Result, took time.Duration) {
+	if !b.now {
+		q.add(b, b.used(c, res, took))
+	}
+}
+
+// maxDebts bounds the memory of debts; beyond, those that a whole period has paid are forgotten.
+const maxDebts = 10_000
+
+func (q *Quotas) add(b *bill, amount int) {
+	if amount <= 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	d := q.debts[b.key]
+	if d == nil {
+		if len(q.debts) >= maxDebts {
+			for key, old := range q.debts {
+				if now.Sub(old.since) > b.per {
+					delete(q.debts, key)
+				}
+			}
+		}
+		d = &debt{}
+		q.debts[b.key] = d
+	}
+	d.amount, d.since = d.amount+amount, now
+}

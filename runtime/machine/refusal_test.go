@@ -1,0 +1,60 @@
+package machine
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// A call that is turned away has not started: its queue_timeout goes on, over as many refusals as there are.
+func TestQueueTimeoutGoesOnOverRefusals(t *testing.T) {
+	m := begin(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","queue_timeout":"5s","on_error":"continue"},
+		{"id":"b","capability":"r.once","queue_timeout":"5s","retry":{"max_attempts":3,"initial_interval":"4s","jitter":0},"on_error":"continue"}]}`)
+	for range 2 {
+		m.fail("a", limited)
+		m.now = m.now.Add(2 * time.Second)
+		m.advance()
+	}
+	m.fail("b", unavailable) // it was called: what it waits for now is its retry
+	m.fail("a", limited)
+	m.now = m.now.Add(time.Second)
+	m.advance()
+	m.want(schemas.StatusRunning, "a=failed b=backing_off")
+	u := &m.s.Units[0]
+	if u.Error.Code != schemas.CodeQueueTimeout || !strings.Contains(u.Error.Message, "slow down") || u.made() != 0 || m.s.Calls != 1 {
+		t.Errorf("%v, %d attempts, %d calls", u.Error, u.made(), m.s.Calls)
+	}
+	m.now = m.now.Add(4 * time.Second)
+	m.advance()
+	for range 3 {
+		m.fail("b", limited)
+		m.now = m.now.Add(2 * time.Second)
+		m.advance()
+	}
+	m.want(schemas.StatusSucceeded, "a=failed b=failed")
+	if got := m.s.NodeView(1).Attempts; got != 1 {
+		t.Errorf("shows %d attempts", got)
+	}
+}
+
+func TestQueueTimeoutStandsStillWhileSuspended(t *testing.T) {
+	m := begin(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","queue_timeout":"5s"}]}`)
+	m.fail("a", limited)
+	m.emit(schemas.Event{Type: schemas.EventSuspending})
+	m.advance()
+	m.now = m.now.Add(time.Hour)
+	m.emit(schemas.Event{Type: schemas.EventResumed})
+	m.advance()
+	m.want(schemas.StatusRunning, "a=running")
+}
+
+func TestUsedUpQuotaIsShownAsBudget(t *testing.T) {
+	m := begin(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once"}]}`)
+	m.fail("a", schemas.Errorf(schemas.CodeQuotaExceeded, "used up").WithOutcome(schemas.NotRun).WithRetryAfter(time.Minute))
+	m.want(schemas.StatusRunning, "a=backing_off")
+	if w := m.s.View().WaitingFor; len(w) != 1 || w[0].Reason != schemas.ReasonBudget || !w[0].ExpiresAt.Equal(m.now.Add(time.Minute)) {
+		t.Errorf("%+v", w)
+	}
+}
