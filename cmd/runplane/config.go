@@ -63,7 +63,7 @@ type setting struct {
 var settings = []setting{
 	{
 		key: "store", flag: "store", standard: "file:",
-		about: "where executions live: file:DIR is durable, file: alone is the user's state folder, mem: forgets at exit",
+		about: "where executions live: file:DIR is durable, file: alone is the user's state folder, mem: forgets at exit, redis://HOST:PORT (rediss://, redis+sentinel://, redis+cluster://) is shared by any number of replicas",
 		at:    func(c *Config) any { return &c.Store },
 	}, {
 		key: "http", flag: "http", standard: "",

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store/redis"
 )
 
 // realmName has no dot: a capability is realm.name, split at the first one.
@@ -165,6 +166,8 @@ func resolveStore(store, base string, src sources, env environment) (string, err
 	switch {
 	case store == "mem:":
 		return store, nil
+	case redis.Known(store):
+		return store, redis.CheckURL(store)
 	case scheme == "file" && found && rest == "":
 		state := env.folder("XDG_STATE_HOME", ".local/state")
 		if state == "" {
@@ -174,7 +177,7 @@ func resolveStore(store, base string, src sources, env environment) (string, err
 	case scheme == "file" && found:
 		return "file:" + src.absolute(strings.TrimPrefix(rest, "//"), base, env), nil
 	}
-	return "", fmt.Errorf("the store is file:, file:DIR or mem:") // what was written may hold a password
+	return "", fmt.Errorf("the store is file:, file:DIR, mem: or a URL such as redis://host:port") // what was written may hold a password
 }
 
 // checkAddress allows loopback alone: there is no authentication that could guard anything else.

@@ -229,6 +229,8 @@ func TestStores(t *testing.T) {
 		{"file:rp", "file:/here/rp"},
 		{"file:~/rp", "file:/home/ada/rp"},
 		{"mem:", "mem:"},
+		{"redis://:pw@h:7/2?prefix=a", "redis://:pw@h:7/2?prefix=a"},
+		{"redis+cluster://a,b", "redis+cluster://a,b"},
 	} {
 		if got := (world{flags: map[string]string{"store": tt.in}}).mustLoad(t).Store; got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.in, got, tt.want)
@@ -276,7 +278,10 @@ func TestMistakes(t *testing.T) {
 		{"flag", world{flags: map[string]string{"log-level": "loud"}}, []string{"--log-level: want one of"}},
 		{"variable", world{env: []string{"RUNPLANE_LIMITS_MAX_NODES=" + secret}}, []string{"RUNPLANE_LIMITS_MAX_NODES: want a whole number"}},
 		{"variable of a boolean", world{env: []string{"RUNPLANE_LOG_JSON=" + secret}}, []string{"RUNPLANE_LOG_JSON: want true or false"}},
-		{"store with a password", world{env: []string{"RUNPLANE_STORE=redis://:" + secret + "@h"}}, []string{"RUNPLANE_STORE: the store is file:, file:DIR or mem:"}},
+		{"store with a password", world{env: []string{"RUNPLANE_STORE=rediss+x://:" + secret + "@h"}}, []string{"RUNPLANE_STORE: the store is file:, file:DIR, mem: or a URL such as redis://host:port"}},
+		{"Redis with an unknown parameter", world{env: []string{"RUNPLANE_STORE=redis://:" + secret + "@h?prefxi=a"}},
+			[]string{`RUNPLANE_STORE: the URL has no parameter "prefxi": did you mean "prefix"?`}},
+		{"Redis with a bad port", yamlFile("store: redis://:" + secret + "@h:port\n"), []string{":1:8: store: the URL wants host"}},
 		{"no such file", world{flags: map[string]string{"config": "gone.yaml"}}, []string{"not_found", "/here/gone.yaml (from --config)"}},
 		{"no such file by variable", world{env: []string{"RUNPLANE_CONFIG=/gone"}}, []string{"/gone (from RUNPLANE_CONFIG)"}},
 		{"huge", yamlFile("#" + strings.Repeat("x", maxConfigBytes)), []string{"payload_too_large"}},

@@ -41,12 +41,12 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 		return err
 	}
 	fmt.Fprintf(c.out, "config  %s\n", orNone(cfg.File))
-	broken := c.examineStore(cfg.Store)
+	broken := c.examineStore(cmd.Context(), cfg.Store)
 	cfg.Store = "mem:"
 	if cfg.Log.Level == "info" {
 		cfg.Log.Level = "error"
 	}
-	p, err := open(cfg, c.err, true)
+	p, err := open(cmd.Context(), cfg, c.err, true)
 	if err != nil {
 		return err
 	}
@@ -75,16 +75,17 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 }
 
 // examineStore tells whether the configured store can be opened; true: it cannot.
-func (c *cli) examineStore(setting string) (broken bool) {
-	s, err := openStore(setting)
+func (c *cli) examineStore(ctx context.Context, setting string) (broken bool) {
+	name := storeName(setting)
+	s, err := openStore(ctx, setting, func(w string) { fmt.Fprintf(c.out, "store   %s  warning: %s\n", name, w) })
 	if err == nil {
 		err = s.Close()
 	}
 	if err == nil {
-		fmt.Fprintf(c.out, "store   %s  ok\n", setting)
+		fmt.Fprintf(c.out, "store   %s  ok\n", name)
 		return false
 	}
-	fmt.Fprintf(c.out, "store   %s  broken: %s\n", setting, schemas.AsError(err).Message)
+	fmt.Fprintf(c.out, "store   %s  broken: %s\n", name, schemas.AsError(err).Message)
 	if e, ok := errors.AsType[*schemas.Error](err); ok {
 		fmt.Fprintf(c.out, "        cure: %s\n", e.Hint)
 	} else {

@@ -80,7 +80,7 @@ func (c *cli) withStore(cmd *cobra.Command, do func(*runtime.Runtime) error) err
 	if err != nil {
 		return err
 	}
-	p, err := open(cfg, c.err, false)
+	p, err := open(cmd.Context(), cfg, c.err, false)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 	if cfg.Log.Level == "info" && !cmd.Flags().Changed("log-level") {
 		cfg.Log.Level = "warn" // the progress says what info would
 	}
-	p, err := open(cfg, c.err, false)
+	p, err := open(cmd.Context(), cfg, c.err, false)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 			return c.refused(err, o.json, cfg)
 		}
 		id = e.ExecutionID
-	} else if err := c.resume(ctx, p.runtime, id, patch, cfg.Store); err != nil {
+	} else if err := c.resume(ctx, p.runtime, id, patch, storeName(cfg.Store)); err != nil {
 		return err
 	}
 	e, err := c.follow(ctx, p.runtime, id, events, o.json)

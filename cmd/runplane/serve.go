@@ -28,7 +28,7 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	p, err := open(cfg, c.err, true)
+	p, err := open(cmd.Context(), cfg, c.err, true)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 		Runtime: p.runtime, Methods: tools.All(), Prompts: tools.Prompts(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
 		Drain: cfg.Drain.Std(),
 	})
-	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", cfg.Store, "realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))
+	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", storeName(cfg.Store), "realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))
 	defer p.log.Info("stopping")
 	ctx := cmd.Context()
 	if cfg.HTTP != "" {

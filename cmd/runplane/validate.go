@@ -39,7 +39,7 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 		cfg.Log.Level = "warn"
 	}
 	cfg.Store = "mem:" // nothing is kept, and a server may hold the store
-	p, err := open(cfg, c.err, false)
+	p, err := open(cmd.Context(), cfg, c.err, false)
 	if err != nil {
 		return err
 	}

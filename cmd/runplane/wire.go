@@ -19,6 +19,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
+	"github.com/runplane/runplane/store/redis"
 )
 
 // plane is everything that one process runs, put together from a configuration. This file is the only wiring.
@@ -32,7 +33,7 @@ type plane struct {
 
 // open makes a plane; nothing runs before start, whose stop also closes what open opened. An eager one starts every realm at once,
 // any other each realm when it is first needed.
-func open(c Config, stderr io.Writer, eager bool) (*plane, error) {
+func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, error) {
 	p := &plane{config: c, log: logger(c.Log, stderr)}
 	for _, w := range c.Warnings {
 		p.log.Warn(w)
@@ -41,7 +42,7 @@ func open(c Config, stderr io.Writer, eager bool) (*plane, error) {
 		p.log.Debug(n)
 	}
 	var err error
-	if p.store, err = openStore(c.Store); err != nil {
+	if p.store, err = openStore(ctx, c.Store, func(w string) { p.log.Warn(w) }); err != nil {
 		return nil, err
 	}
 	p.pool, err = realm.New(realm.Config{
@@ -104,8 +105,12 @@ func (p *plane) start(ctx context.Context) (stop func() error) {
 	}
 }
 
-// openStore opens what a store setting names: file:DIR or mem:.
-func openStore(setting string) (store.Store, error) {
+// openStore opens what a store setting names: file:DIR, mem: or the URL of a Redis. What an operator should know of it goes
+// to warn.
+func openStore(ctx context.Context, setting string, warn func(string)) (store.Store, error) {
+	if redis.Known(setting) {
+		return openRedis(ctx, setting, warn)
+	}
 	kind, rest, _ := strings.Cut(setting, ":")
 	var options bolt.Options
 	switch kind {
@@ -114,7 +119,7 @@ func openStore(setting string) (store.Store, error) {
 	case "mem":
 		options.Mem = true
 	default:
-		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "unknown store %q", setting).WithHint("use file:DIR or mem:")
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "unknown store %q", setting).WithHint("use file:DIR, mem: or redis://host:port")
 	}
 	s, err := bolt.Open(options)
 	switch {
@@ -139,6 +144,26 @@ func stateDir(setting string) string {
 		return ""
 	}
 	return dir
+}
+
+func openRedis(ctx context.Context, url string, warn func(string)) (store.Store, error) {
+	s, err := redis.Open(ctx, redis.Options{URL: url, Warn: warn})
+	if err == nil {
+		return s, nil
+	}
+	if f, ok := errors.AsType[*redis.Fault](err); ok {
+		return nil, schemas.Errorf(schemas.CodeUnavailable, "the store %s: %v", storeName(url), err).WithHint("%s", f.Hint())
+	}
+	return nil, schemas.Errorf(schemas.CodeInvalidArgument, "the store %s: %v", storeName(url), err).
+		WithHint("such as redis://host:6379, redis+sentinel://host:26379/master or redis+cluster://host:6379")
+}
+
+// storeName is the setting as it may be shown: without a password.
+func storeName(setting string) string {
+	if redis.Known(setting) {
+		return redis.Name(setting)
+	}
+	return setting
 }
 
 // logger writes to stderr alone: stdout belongs to MCP, or to the result.

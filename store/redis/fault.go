@@ -37,7 +37,7 @@ const (
 
 // kinds is each kind's sentence and what to do about it.
 var kinds = map[Kind]struct{ says, hint string }{
-	Unreachable: {"Redis cannot be reached", "start it, or correct the address; this continues by itself once it answers"},
+	Unreachable: {"Redis cannot be reached", "start it, or correct the address; what runs already continues by itself once it answers"},
 	Interrupted: {"the connection to Redis broke", "this continues by itself once Redis answers again"},
 	Silent:      {"Redis does not answer in time", "look at its load and the network; this continues by itself once it answers"},
 	Denied:      {"Redis denies access", "correct user and password in the URL, or the user's ACL: it needs read, write, scripting and pubsub on the keys of the prefix"},

@@ -74,6 +74,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Sweep <= 0 {
 		o.Sweep = 30 * time.Second
 	}
+	quieten()
 	s := &Store{stop: make(chan struct{}), origin: rand.Text()[:8]}
 	s.life, s.kill = context.WithCancel(context.WithoutCancel(ctx))
 	s.connect(&a)
@@ -121,6 +122,13 @@ func (s *Store) prepare(ctx context.Context, a *address, warn func(string)) erro
 		return ended(ctx)
 	}
 }
+
+// silence is go-redis's logger: what goes wrong comes back as an error of the call, and is said once.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+var quieten = sync.OnceFunc(func() { goredis.SetLogger(silence{}) })
 
 // connect makes the client. It never sends anything twice by itself: what that would do, only exchange can tell.
 func (s *Store) connect(a *address) {

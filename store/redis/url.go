@@ -66,6 +66,12 @@ func CheckURL(text string) error {
 	return err
 }
 
+// Name is what may be shown of a URL: everything but user and password.
+func Name(text string) string {
+	scheme, rest, _ := strings.Cut(text, "://")
+	return scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
+}
+
 // parseURL reads redis://[user:password@]host[:port][/db], its kin with TLS, redis+sentinel://…hosts/master[/db] and
 // redis+cluster://…hosts, each with parameters.
 func parseURL(text string) (a address, err error) {
@@ -153,8 +159,8 @@ func (a *address) parsePath(path string) error {
 
 func (a *address) parseQuery(query string) error {
 	values, err := url.ParseQuery(query)
-	if err != nil {
-		return errors.New("the parameters of the URL cannot be read: they look like ?prefix=rp&shards=4")
+	if err != nil || strings.ContainsRune(query, '@') { // the latter is what follows a ? in a password
+		return errors.New("the parameters of the URL cannot be read: they look like ?prefix=rp&shards=4, and a ? in a password is written %3F")
 	}
 	for name := range values {
 		if !slices.Contains(parameters, name) {
