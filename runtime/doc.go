@@ -19,6 +19,7 @@
 //	output/<id>/<node>  an output too large for the log; behind the node $text for its text, $<seq> for inputs or list of that event
 //	idempotency/<key>   which execution an idempotency key stands for
 //	catalog/<realm>     the tools a realm listed last
+//	reconcile/pass      where the reconciler of all replicas has got to
 //	nudge/<id>          nothing: who owns the execution learns that somebody else changed it, by the watch or, where that missed it,
 //	                    by reading the nudges of the last minute with each renewal
 //
@@ -44,6 +45,8 @@
 // owns the parent can create it once, also after a crash (child.go). Whoever commits the child's end tells the parent;
 // a parent with children also looks for itself now and then. A review is no record: it is a held node, found by an index
 // term of the head and decided through the door (review.go). An event that was sent is an event of the log.
+//
+// A reconciler looks once a minute for open executions that need an owner and stand in no queue; there should be none (reconcile.go).
 //
 // # Packages
 //

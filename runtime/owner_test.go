@@ -56,6 +56,7 @@ func (h *hooks) Renew(ctx context.Context, leases []store.Lease, ttl time.Durati
 func (p *process) quiet(t *testing.T) {
 	t.Helper()
 	synctest.Wait()
+	p.checkQueue(t)
 	p.mu.Lock()
 	n := len(p.owned)
 	p.mu.Unlock()

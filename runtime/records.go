@@ -40,6 +40,8 @@ type head struct {
 	Seq       int64  `json:"seq"`            // of the last event
 	Snapshot  int64  `json:"snapshot"`       // of the last event that the snapshot covers; 0: there is none
 	Tail      int    `json:"tail"`           // bytes of events behind the snapshot
+
+	Due time.Time `json:"due,omitzero"` // its wake, as it was written last; zero: none
 }
 
 // termReview marks executions in which a review is open.
@@ -67,7 +69,7 @@ type definition struct {
 
 func (r *Runtime) readHead(ctx context.Context, id string) (head, int64, error) {
 	rec, err := r.store.Get(ctx, executionKey(id))
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalid) { // which no id can be that somebody was given
 		return head{}, 0, notFound(id)
 	}
 	if err != nil {

@@ -170,6 +170,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	wg.Go(func() { r.claim(ctx) })
 	wg.Go(func() { r.renew(r.storeCtx) })
 	wg.Go(func() { r.watch(ctx) })
+	wg.Go(func() { r.reconcile(ctx) })
 
 	<-ctx.Done()
 	r.running.Store(false)

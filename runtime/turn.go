@@ -235,6 +235,9 @@ func (t *turn) commit() error {
 	}
 	h.Execution = t.view()
 	h.Seq, h.Tail = s.Seq, tail
+	if n := len(t.batch.Wakes); n > 0 {
+		h.Due = t.batch.Wakes[n-1].At
+	}
 	if s.Seq-h.Snapshot >= int64(max(snapshotEvery, len(s.Units))) && !s.Status.Terminal() {
 		b, err := s.Snapshot()
 		if err != nil {

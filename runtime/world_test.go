@@ -193,11 +193,20 @@ func (p *process) rest(t *testing.T, id string) schemas.Execution {
 		}
 		if AtRest(&e) {
 			p.checkLog(t, id, e)
+			p.checkQueue(t)
 			return e
 		}
 	}
 	t.Fatal("the execution never comes to rest")
 	return schemas.Execution{}
+}
+
+// checkQueue fails the test if the reconciler found an execution in no queue: that is a defect wherever it happens.
+func (p *process) checkQueue(t *testing.T) {
+	t.Helper()
+	if n := p.Counters().Unqueued; n != 0 {
+		t.Errorf("%d executions that needed an owner stood in no queue", n)
+	}
 }
 
 // checkLog asserts that the fold of the whole log, without any snapshot, is what the head and the snapshot say.
