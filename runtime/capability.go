@@ -33,7 +33,7 @@ type Invocation struct {
 	Timeout           time.Duration // of one attempt; 0: the policy's
 	Retry             *schemas.Retry
 	IdempotencyKey    string
-	SessionID         string
+	SessionID         string // a living session of the caller; empty: none
 	Progress          func(call.Progress)
 }
 
@@ -60,6 +60,11 @@ func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation
 
 // prepare makes a direct call, or says why it cannot be made.
 func (r *Runtime) prepare(ctx context.Context, in Invocation) (*call.Call, error) {
+	if in.SessionID != "" {
+		if _, err := r.useSession(ctx, in.SessionID); err != nil {
+			return nil, err
+		}
+	}
 	tool, known := r.realms.Catalog(ctx, []string{in.Realm}).Tool(in.Realm, in.Capability)
 	if !known {
 		_, err := r.realms.Resolve(ctx, in.Realm, in.Capability) // it knows why

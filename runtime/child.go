@@ -38,13 +38,13 @@ func (o *owner) tend(c child) {
 		c.inputs = inputs
 	}
 	o.kids[c.unit] = c.id
-	head, unit := o.x.head, c.unit
+	head, unit, session := o.x.head, c.unit, schemas.Value(o.x.session.Raw())
 	o.r.owners.Go(func() {
 		defer o.submit(&request{decide: nothing}) // with its children made, the parent may have no reason to stay
 		ctx := WithHops(WithCaller(o.r.storeCtx, Caller{Principal: head.Principal}), head.Hops)
 		h, err := o.r.headFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-			if err = o.r.spawn(ctx, head, n.Sub, c); err == nil {
+			if err = o.r.spawn(ctx, head, n.Sub, c, session); err == nil {
 				err = o.r.wanted(ctx, head, c)
 			}
 		}
@@ -92,7 +92,7 @@ func (o *owner) tendAll() {
 }
 
 // spawn creates a child execution; one that exists already is left as it is.
-func (r *Runtime) spawn(ctx context.Context, parent head, sub *plan.Program, c child) error {
+func (r *Runtime) spawn(ctx context.Context, parent head, sub *plan.Program, c child, session schemas.Value) error {
 	d := sub.Definition
 	merged, err := merge(d.Plan.Inputs, schemas.Object(c.inputs))
 	if err != nil {
@@ -108,7 +108,7 @@ func (r *Runtime) spawn(ctx context.Context, parent head, sub *plan.Program, c c
 	if err != nil {
 		return fmt.Errorf("load the plan of a workflow: %w", err)
 	}
-	return r.create(ctx, c.id, p, Submit{SessionID: parent.SessionID, parent: parent.ExecutionID})
+	return r.create(ctx, c.id, p, Submit{SessionID: parent.SessionID, parent: parent.ExecutionID, session: session})
 }
 
 // childEnded decides what the end of a child means for its parent's unit.

@@ -20,6 +20,9 @@
 //	idempotency/<key>   which execution an idempotency key stands for
 //	catalog/<realm>     the tools a realm listed last
 //	reconcile/pass      where the reconciler of all replicas has got to
+//	session/<id>        a session; its wake is when it expires unless it is seen before
+//	state/<…>           a state; the ID is a digest of principal and type, and the key
+//	secret/cursor       the key that cursors of lists are sealed with
 //	nudge/<id>          nothing: who owns the execution learns that somebody else changed it, by the watch or, where that missed it,
 //	                    by reading the nudges of the last minute with each renewal
 //
@@ -47,6 +50,14 @@
 // term of the head and decided through the door (review.go). An event that was sent is an event of the log.
 //
 // A reconciler looks once a minute for open executions that need an owner and stand in no queue; there should be none (reconcile.go).
+//
+// # Sessions and states
+//
+// An execution keeps the id of its session and a copy of the session's data as it was at submit. Every call that names a
+// session counts as seeing it; a process commits that every few seconds at most (session_touch.go). The end of a session
+// is committed by whichever replica claims its wake, which then sees to its executions and states (session_end.go). States
+// are independent records; their version is the store's, and a deleted or expired one leaves its version behind for a
+// day, so that a compare-and-set never takes a new state for the old one.
 //
 // # Packages
 //

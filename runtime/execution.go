@@ -21,9 +21,9 @@ import (
 
 // Submit is a plan to execute, with what the caller says beside it.
 type Submit struct {
-	Plan           []byte         // JSON or YAML
-	Inputs         schemas.Object // members that replace those of the plan's inputs
-	SessionID      string
+	Plan           []byte           // JSON or YAML
+	Inputs         schemas.Object   // members that replace those of the plan's inputs
+	SessionID      string           // a living session of the caller; empty: none
 	Priority       int              // 0: the plan's
 	IdempotencyKey string           // empty: the plan's
 	Timeout        schemas.Duration // of the whole execution; 0: the plan's
@@ -31,6 +31,7 @@ type Submit struct {
 	RerunOf        string           // the execution that this one repeats
 	reuse          []schemas.Event  // what a rerun takes over: node_reused
 	parent         string           // execution whose workflow node this is
+	session        schemas.Value    // what expressions read of the session; Execute takes it from the session
 }
 
 // Validate compiles a plan against the live tools and starts nothing. Findings are the answer; an error means that the
@@ -109,6 +110,13 @@ func isError(f schemas.Finding) bool { return f.Severity == schemas.SeverityErro
 func (r *Runtime) Execute(ctx context.Context, sub Submit) (schemas.Execution, error) {
 	if err := tooFar(ctx); err != nil {
 		return schemas.Execution{}, err
+	}
+	if sub.SessionID != "" {
+		s, err := r.useSession(ctx, sub.SessionID)
+		if err != nil {
+			return schemas.Execution{}, err
+		}
+		sub.session = schemas.Value(s.Data)
 	}
 	program, findings := r.compile(ctx, &sub)
 	if program == nil {
@@ -202,7 +210,7 @@ func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *pla
 // create commits a new execution; that somebody with the same idempotency key was faster is as good. Where this process
 // has room it owns it from the same commit on.
 func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Submit) error {
-	record, err := schemas.Encode(definition{Definition: p.Definition})
+	record, err := schemas.Encode(definition{Definition: p.Definition, Session: sub.session})
 	if err != nil {
 		return fmt.Errorf("encode plan: %w", err)
 	}
@@ -210,7 +218,8 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 	h := head{Principal: CallerFrom(ctx).Principal, Hops: realm.Hops(ctx), Execution: schemas.Execution{
 		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, ParentID: sub.parent, CreatedAt: now,
 	}}
-	x := r.newExecution(id, h, p)
+	x := r.newExecution(id, h)
+	x.setProgram(p, sub.session)
 	x.state = machine.New(p)
 	base := store.Batch{Puts: []store.Put{{Key: planKey(id), Value: record, Version: store.AnyVersion}}}
 	create := func(s *machine.State, now time.Time) ([]schemas.Event, error) {

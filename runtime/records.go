@@ -22,6 +22,9 @@ const (
 	kindIdempotency = "idempotency"
 	kindCatalog     = "catalog"
 	kindNudge       = "nudge"
+	kindSession     = "session"
+	kindState       = "state"
+	kindSecret      = "secret"
 )
 
 func executionKey(id string) store.Key { return store.Key{Kind: kindExecution, ID: id} }
@@ -101,7 +104,7 @@ func (r *Runtime) load(ctx context.Context, id string) (*execution, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := r.newExecution(id, h, nil)
+	x := r.newExecution(id, h)
 	if err := r.fold(ctx, x, h, version); err != nil {
 		return nil, err
 	}

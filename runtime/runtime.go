@@ -84,11 +84,14 @@ type Config struct {
 	Quotas   call.QuotaRules
 	Log      hclog.Logger   // nil: silent
 	Limits   Limits         // zero fields: the defaults
-	NewID    func() string  // for executions; nil: ULIDs
+	NewID    func() string  // for executions and sessions; nil: ULIDs
 	Random   func() float64 // [0,1) for jitter; nil: math/rand. It is called from many goroutines
+
+	Sessions SessionRules // zero fields: the defaults
+	States   StateRules
 }
 
-// Runtime is the façade: a method for each method of the contracts Execution and Capability, and Run.
+// Runtime is the façade: a method for each method of the contracts, and Run.
 type Runtime struct {
 	store    store.Store
 	realms   Realms
@@ -97,6 +100,10 @@ type Runtime struct {
 	newID    func() string
 	random   func() float64
 	checkers checkers
+	cursors  cursorKey
+	sessions SessionRules
+	states   StateRules
+	touches  touches
 	feed     telemetry.Feed
 	worker   string // this replica's name on leases
 
@@ -130,6 +137,8 @@ func New(c Config) *Runtime {
 	r := &Runtime{
 		store: c.Store, realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
 		worker: ulid.Make().String(), owned: map[string]*owner{}, stop: make(chan struct{}),
+		sessions: c.Sessions.withDefaults(), states: c.States.withDefaults(),
+		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)},
 	}
 	if r.log == nil {
 		r.log = hclog.NewNullLogger()
@@ -171,6 +180,8 @@ func (r *Runtime) Run(ctx context.Context) error {
 	wg.Go(func() { r.renew(r.storeCtx) })
 	wg.Go(func() { r.watch(ctx) })
 	wg.Go(func() { r.reconcile(ctx) })
+	wg.Go(func() { r.attendSessions(ctx) })
+	wg.Go(func() { r.commitTouches(ctx) })
 
 	<-ctx.Done()
 	r.running.Store(false)

@@ -2,8 +2,8 @@ package runtime
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -132,12 +132,6 @@ func (r *Runtime) loadFor(ctx context.Context, id string) (*execution, error) {
 	return r.load(ctx, id)
 }
 
-// Page bounds of lists.
-const (
-	defaultList = 20
-	maxList     = 100
-)
-
 // ListQuery selects executions.
 type ListQuery struct {
 	Status    schemas.Status
@@ -149,50 +143,24 @@ type ListQuery struct {
 // List shows the caller's executions, newest first, without outputs.
 func (r *Runtime) List(ctx context.Context, q ListQuery) (schemas.ExecutionList, error) {
 	caller := CallerFrom(ctx).Principal
-	out := schemas.ExecutionList{Executions: []schemas.Execution{}}
-	after, err := base64.RawURLEncoding.DecodeString(q.Cursor)
-	if err != nil || len(after) > store.MaxID {
-		return out, schemas.Errorf(schemas.CodeInvalidArgument, "cursor %q is not one that list_executions gave", q.Cursor).WithField("cursor").
-			WithHint("pass next_cursor unchanged, or leave cursor out to begin anew")
-	}
-	limit := q.Limit
-	if limit <= 0 {
-		limit = defaultList
-	}
-	limit = min(limit, maxList)
 	term := "principal=" + caller
 	switch {
 	case q.SessionID != "":
+		r.touchSession(ctx, q.SessionID)
 		term = "session=" + q.SessionID
 	case q.Status != "":
 		term = "status=" + string(q.Status)
 	}
-	for cursor := string(after); ; {
-		records, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: term, After: cursor, Reverse: true, Limit: maxList})
-		if err != nil {
-			return out, storeError(err)
+	l := listing{tool: "list_executions", query: store.Query{Kind: kindExecution, Term: term, Reverse: true}, limit: q.Limit, cursor: q.Cursor}
+	page, next, err := list(ctx, r, l, func(rec store.Record) (schemas.Execution, bool, error) {
+		var h head
+		if err := json.Unmarshal(rec.Value, &h); err != nil {
+			return h.Execution, false, err
 		}
-		for _, rec := range records {
-			var h head
-			if err := json.Unmarshal(rec.Value, &h); err != nil {
-				return out, fmt.Errorf("read head of %s: %w", rec.Key.ID, err)
-			}
-			if h.Principal != caller || q.Status != "" && h.Status != q.Status || q.SessionID != "" && h.SessionID != q.SessionID {
-				continue
-			}
-			if len(out.Executions) == limit {
-				out.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(cursor))
-				return out, nil
-			}
-			cursor = rec.Key.ID
-			h.Output = nil
-			out.Executions = append(out.Executions, h.Execution)
-		}
-		if len(records) < maxList {
-			return out, nil
-		}
-		cursor = records[len(records)-1].Key.ID
-	}
+		h.Output = nil
+		return h.Execution, h.Principal == caller && (q.Status == "" || h.Status == q.Status) && (q.SessionID == "" || h.SessionID == q.SessionID), nil
+	})
+	return schemas.ExecutionList{Executions: page, NextCursor: next}, err
 }
 
 // Events reads an execution's log behind sequence number after.
@@ -229,7 +197,7 @@ func (r *Runtime) Events(ctx context.Context, id string, after int64, limit int)
 }
 
 // Rerun executes the plan of an older execution again, compiled against today's tools. With from, the outputs of all
-// nodes that succeeded and do not depend on that node are taken over; what a person was asked, a person is asked again.
+// nodes that succeeded and do not depend on that node are taken over; what a person was asked, a person is asked again. Where its session has ended, the new execution belongs to none, and reads what the session held.
 func (r *Runtime) Rerun(ctx context.Context, id, from string) (schemas.Execution, error) {
 	old, err := r.loadFor(ctx, id)
 	if err != nil {
@@ -241,7 +209,14 @@ func (r *Runtime) Rerun(ctx context.Context, id, from string) (schemas.Execution
 	if err != nil {
 		return schemas.Execution{}, fmt.Errorf("encode plan: %w", err)
 	}
-	sub := Submit{Plan: source, SessionID: old.head.SessionID, RerunOf: id}
+	sub := Submit{Plan: source, SessionID: old.head.SessionID, RerunOf: id, session: schemas.Value(old.session.Raw())}
+	if sub.SessionID != "" {
+		if _, err := r.useSession(ctx, sub.SessionID); errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || errors.Is(err, errSessionEnded) {
+			sub.SessionID = "" // what the plan reads of it is known
+		} else if err != nil {
+			return schemas.Execution{}, err
+		}
+	}
 	if from == "" {
 		return r.Execute(ctx, sub)
 	}

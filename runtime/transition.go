@@ -35,12 +35,8 @@ type execution struct {
 	folded   bool     // the state was read anew: children may have been started that nobody here tends
 }
 
-func (r *Runtime) newExecution(id string, h head, p *plan.Program) *execution {
-	x := &execution{id: id, head: h, values: map[int]*plan.Value{}, texts: map[int]string{}, lists: map[int][]json.RawMessage{}}
-	if p != nil {
-		x.setProgram(p, nil)
-	}
-	return x
+func (r *Runtime) newExecution(id string, h head) *execution {
+	return &execution{id: id, head: h, values: map[int]*plan.Value{}, texts: map[int]string{}, lists: map[int][]json.RawMessage{}}
 }
 
 func (x *execution) setProgram(p *plan.Program, session schemas.Value) {

@@ -108,6 +108,7 @@ type Error struct {
 	RetryAfterSeconds float64   `json:"retry_after_seconds,omitempty"`
 	Findings          []Finding `json:"findings,omitempty"`
 	ExecutionID       string    `json:"execution_id,omitempty"`
+	CurrentVersion    *int64    `json:"current_version,omitempty" jsonschema:"description=of a conflict: the version that is there; 0: nothing is"`
 	Outcome           Outcome   `json:"outcome,omitempty" jsonschema:"enum=not_run,enum=ran_failed,enum=unknown,description=for a failed call: did it run at the realm"`
 }
 
@@ -174,6 +175,11 @@ func (e *Error) WithCandidates(names []string) *Error {
 // WithOutcome returns a copy that says whether the call ran.
 func (e *Error) WithOutcome(o Outcome) *Error {
 	return e.With(func(c *Error) { c.Outcome = o })
+}
+
+// WithVersion returns a copy that says which version is there instead of the expected one.
+func (e *Error) WithVersion(current int64) *Error {
+	return e.With(func(c *Error) { c.CurrentVersion = &current })
 }
 
 // WithRetryAfter returns a copy that says when waiting helps.

@@ -39,6 +39,8 @@ func Reflect(v any, open bool) *jsonschema.Schema {
 var words = map[reflect.Type][]any{
 	reflect.TypeFor[Status]():     anys(Statuses()),
 	reflect.TypeFor[NodeStatus](): anys(NodeStatuses()),
+
+	reflect.TypeFor[SessionStatus](): anys(SessionStatuses()),
 }
 
 func anys[T any](list []T) []any {

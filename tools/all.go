@@ -6,6 +6,8 @@ import "slices"
 func All() []Method {
 	return slices.Concat(
 		Execution(),
+		Session(),
+		State(),
 		Capability(),
 	)
 }

@@ -3,7 +3,6 @@ package tools
 import (
 	"context"
 	"encoding/json"
-	"time"
 
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/call"
@@ -56,7 +55,7 @@ func Capability() []Method {
 			func(ctx context.Context, rt *runtime.Runtime, in invokeCapability, r Request) (schemas.Invocation, error) {
 				return rt.Invoke(ctx, runtime.Invocation{
 					Realm: in.Realm, Capability: in.CapabilityName, Inputs: json.RawMessage(in.Inputs),
-					Timeout: time.Duration(in.TimeoutSeconds * float64(time.Second)), Retry: in.RetryConfig, IdempotencyKey: in.IdempotencyKey, SessionID: in.SessionID,
+					Timeout: duration(in.TimeoutSeconds), Retry: in.RetryConfig, IdempotencyKey: in.IdempotencyKey, SessionID: in.SessionID,
 					Progress: r.relay(),
 				})
 			}),

@@ -28,7 +28,7 @@ func (Plan) JSONSchema() *jsonschema.Schema {
 
 // Submission holds the options that every tool which starts an execution has.
 type Submission struct {
-	SessionID      string `json:"session_id,omitempty" jsonschema:"description=session the execution belongs to"`
+	SessionID      string `json:"session_id,omitempty" jsonschema:"description=of create_session: the execution belongs to it and its plan reads ${session.…}"`
 	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=wait up to so long for the result (default 20; 0 returns at once; the server may cap it)"`
 	Priority       int    `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5,description=1 is first and 5 last (default 3)"`
 	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=submitting the same plan with the same key again returns the same execution"`
@@ -62,6 +62,8 @@ func await(ctx context.Context, rt *runtime.Runtime, e schemas.Execution, wait i
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
 
 // follow turns changes of an execution into progress of the call that waits for it.
 func (r Request) follow() func(schemas.Execution) {
@@ -178,7 +180,7 @@ func Execution() []Method {
 		method(contract, "execute_with_timeout", "Execute a plan with a timeout", Acts,
 			`Like execute_plan, but the whole execution ends as timed_out after timeout_seconds. Calls in flight are then given up and listed.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWithTimeout, r Request) (schemas.Execution, error) {
-				timeout := schemas.Duration(in.TimeoutSeconds * float64(time.Second))
+				timeout := schemas.Duration(duration(in.TimeoutSeconds))
 				return in.submit(ctx, rt, runtime.Submit{Plan: in.ExecutionPlan, Timeout: timeout}, r)
 			}),
 		method(contract, "execute_with_retry", "Execute a plan with retries", Acts,
@@ -236,7 +238,7 @@ func Execution() []Method {
 				`With compensate, what succeeded and can be undone is undone first. To stop for a while use suspend_execution; rerun_execution starts anew.`,
 			func(ctx context.Context, rt *runtime.Runtime, in cancelExecution, _ Request) (schemas.Execution, error) {
 				return rt.Cancel(ctx, in.ExecutionID, runtime.CancelOptions{
-					Reason: in.Reason, Grace: time.Duration(in.GraceSeconds * float64(time.Second)), Compensate: in.Compensate,
+					Reason: in.Reason, Grace: duration(in.GraceSeconds), Compensate: in.Compensate,
 				})
 			}),
 		method(contract, "rerun_execution", "Run an execution again", Acts,

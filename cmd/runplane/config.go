@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -17,6 +18,7 @@ type Config struct {
 	Log        Log                      `json:"log,omitzero"`
 	Limits     Limits                   `json:"limits,omitzero"`
 	Drain      schemas.Duration         `json:"drain,omitempty"`
+	Sessions   Sessions                 `json:"sessions,omitzero"`
 
 	File     string   `json:"-"` // absolute path of the file that was read; empty: there was none
 	Warnings []string `json:"-"` // for the operator
@@ -39,11 +41,23 @@ type Limits struct {
 	MaxWaitSeconds int `json:"max_wait_seconds,omitempty"`
 	MaxCacheBytes  int `json:"max_cache_bytes,omitempty"`
 
+	MaxSessionBytes int `json:"max_session_bytes,omitempty"`
+	MaxStateBytes   int `json:"max_state_bytes,omitempty"`
+
 	StartTimeout schemas.Duration `json:"start_timeout,omitempty"`
 	Lease        schemas.Duration `json:"lease,omitempty"`
 
 	Principal schemas.Quota `json:"principal,omitzero" jsonschema:"description=what one principal may use in a period; calls beyond it are refused with quota_exceeded until enough has come back"`
 	Session   schemas.Quota `json:"session,omitzero" jsonschema:"description=what one session may use in a period"`
+}
+
+// Sessions says how sessions live and end.
+type Sessions struct {
+	TTL       schemas.Duration `json:"ttl,omitempty"`
+	IdleAfter schemas.Duration `json:"idle_after,omitempty"`
+	Keep      schemas.Duration `json:"keep,omitempty"`
+	OnDelete  string           `json:"on_delete,omitempty"`
+	OnExpire  string           `json:"on_expire,omitempty"`
 }
 
 // setting is one value that a flag, a variable or the file can give, in this order of precedence. The flag's name is
@@ -117,8 +131,39 @@ var settings = []setting{
 		key: "limits.lease", standard: "15s", least: schemas.Duration(time.Second),
 		about: "how long the executions of a replica that died stay its own before another takes over; renewed each third, so it must outlast a short loss of the store",
 		at:    func(c *Config) any { return &c.Limits.Lease },
+	}, {
+		key: "limits.max_session_bytes", standard: "65536", min: 1 << 10, max: 1 << 20,
+		about: "largest data and user_context of a session in bytes of JSON; each execution of the session keeps a copy of the data",
+		at:    func(c *Config) any { return &c.Limits.MaxSessionBytes },
+	}, {
+		key: "limits.max_state_bytes", standard: "262144", min: 1 << 10, max: 16 << 20,
+		about: "largest data and context of one state in bytes of JSON",
+		at:    func(c *Config) any { return &c.Limits.MaxStateBytes },
+	}, {
+		key: "sessions.ttl", standard: "24h", least: schemas.Duration(time.Second),
+		about: "how long a session lives after the last call that named it, unless it was created with its own ttl_seconds",
+		at:    func(c *Config) any { return &c.Sessions.TTL },
+	}, {
+		key: "sessions.idle_after", standard: "10m", least: schemas.Duration(time.Second),
+		about: "without a call for so long a session shows as idle",
+		at:    func(c *Config) any { return &c.Sessions.IdleAfter },
+	}, {
+		key: "sessions.keep", standard: "168h", least: schemas.Duration(time.Second),
+		about: "how long an ended session can still be read; then it is deleted",
+		at:    func(c *Config) any { return &c.Sessions.Keep },
+	}, {
+		key: "sessions.on_delete", standard: runtime.SessionCancel, words: sessionEnds,
+		about: "what becomes of the executions of a session that is deleted; who deletes it wants nothing more of it",
+		at:    func(c *Config) any { return &c.Sessions.OnDelete },
+	}, {
+		key: "sessions.on_expire", standard: runtime.SessionDetach, words: sessionEnds,
+		about: "what becomes of the executions of a session that expires; durable work may outlive who asked for it",
+		at:    func(c *Config) any { return &c.Sessions.OnExpire },
 	},
 }
+
+// sessionEnds is what may become of the executions of a session that ends: they are cancelled, or go on without it.
+var sessionEnds = []string{runtime.SessionCancel, runtime.SessionDetach}
 
 const envPrefix = "RUNPLANE_"
 

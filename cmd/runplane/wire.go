@@ -66,6 +66,11 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 			Grace:         c.Drain.Std(),
 			Lease:         c.Limits.Lease.Std(),
 		},
+		Sessions: runtime.SessionRules{
+			TTL: c.Sessions.TTL.Std(), IdleAfter: c.Sessions.IdleAfter.Std(), Keep: c.Sessions.Keep.Std(),
+			OnDelete: c.Sessions.OnDelete, OnExpire: c.Sessions.OnExpire, MaxBytes: c.Limits.MaxSessionBytes,
+		},
+		States: runtime.StateRules{MaxBytes: c.Limits.MaxStateBytes},
 	})
 	return p, nil
 }

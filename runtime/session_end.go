@@ -1,0 +1,140 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// A session has a wake at the time at which it expires unless it is seen before. Whichever replica claims it looks at the
+// session anew and commits what follows against the version it read, so that one of them ends it, once:
+//
+//	seen meanwhile ──▶ next wake
+//	past its time  ──▶ expired, wake now
+//	ended          ──▶ sweep: executions are cancelled or go on, its states are deleted ──▶ wake after sweepAgain ──▶ sweep, done
+//
+// The second sweep finds what was begun by calls that had looked at the session just before it ended.
+
+// sweepAgain is how long after the first a second sweep follows.
+const sweepAgain = 10 * time.Second
+
+// sweepers is how many sessions one process sees to at once.
+const sweepers = 4
+
+// attendSessions sees to sessions that are due until ctx ends.
+func (r *Runtime) attendSessions(ctx context.Context) {
+	var delay time.Duration
+	for ctx.Err() == nil {
+		leases, err := r.store.Claim(ctx, store.ClaimRequest{Kind: kindSession, Owner: r.worker, Max: claimMax, TTL: r.limits.Lease, Wait: claimWait})
+		var g errgroup.Group
+		g.SetLimit(sweepers)
+		for i := range leases {
+			g.Go(func() error { r.attend(ctx, &leases[i]); return nil })
+		}
+		_ = g.Wait() // none of them has an error
+		if err == nil {
+			delay = 0
+			continue
+		}
+		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
+			return
+		}
+		r.log.Warn("claim sessions: trying again", "error", err)
+		delay = min(max(2*delay, 100*time.Millisecond), maxDelay)
+		select {
+		case <-ctx.Done():
+		case <-time.After(delay):
+		}
+	}
+}
+
+// attend does what is due with one session. Where it cannot, the lease lapses and somebody tries again.
+func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {
+	id := lease.Key.ID
+	err := r.contend(func() error {
+		s, err := r.readSession(ctx, id)
+		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+			_, err = r.store.Commit(ctx, store.Batch{Release: lease})
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		now := r.now()
+		if !s.Status.Ended() {
+			due := s.ExpiresAt
+			if !now.Before(due) {
+				s.end(schemas.SessionExpired, due)
+				due = now
+			}
+			return r.saveSession(ctx, &s, lease, due)
+		}
+		if err := r.sweep(ctx, &s); err != nil {
+			return err
+		}
+		due := s.EndedAt.Add(sweepAgain)
+		if !now.Before(due) {
+			due = time.Time{}
+		}
+		return r.saveSession(ctx, &s, lease, due)
+	})
+	if err != nil && ctx.Err() == nil {
+		r.log.Warn("see to a session: trying again", "session_id", id, "error", err)
+	}
+}
+
+// sweep ends what belongs to a session that has ended.
+func (r *Runtime) sweep(ctx context.Context, s *session) error {
+	ctx = WithCaller(ctx, Caller{Principal: s.Principal})
+	then := r.sessions.OnExpire
+	if s.Status == schemas.SessionClosed {
+		then = r.sessions.OnDelete
+	}
+	term := "session=" + s.SessionID
+	if then == SessionCancel {
+		reason := "its session " + s.SessionID + " " + ended[s.Status]
+		err := r.each(ctx, store.Query{Kind: kindExecution, Term: term}, func(rec store.Record) error {
+			var h head
+			if err := json.Unmarshal(rec.Value, &h); err != nil {
+				return err
+			}
+			if h.Principal != s.Principal || h.Status.Terminal() || h.ParentID != "" { // a child ends with its parent
+				return nil
+			}
+			_, err := r.Cancel(ctx, rec.Key.ID, CancelOptions{Reason: reason})
+			if errors.Is(err, &schemas.Error{Code: schemas.CodeAlreadyFinished}) || errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
+				return nil // it ends by itself
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return r.each(ctx, store.Query{Kind: kindState, Term: term}, func(rec store.Record) error { return r.endState(ctx, rec, s.SessionID) })
+}
+
+// each reads all records of a query.
+func (r *Runtime) each(ctx context.Context, q store.Query, do func(store.Record) error) error {
+	for q.Limit = maxList; ; {
+		records, err := r.store.List(ctx, q)
+		if err != nil {
+			return storeError(err)
+		}
+		for i := range records {
+			if err := do(records[i]); err != nil {
+				return err
+			}
+			q.After = records[i].Key.ID
+		}
+		if len(records) < q.Limit {
+			return nil
+		}
+	}
+}

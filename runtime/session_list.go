@@ -1,0 +1,76 @@
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// SessionQuery selects sessions; empty fields select all.
+type SessionQuery struct {
+	Status  schemas.SessionStatus
+	AgentID string
+	Limit   int
+	Cursor  string
+}
+
+// Sessions lists the caller's sessions, newest first. It names none of them, so none counts as seen.
+func (r *Runtime) Sessions(ctx context.Context, q SessionQuery) (schemas.SessionList, error) {
+	now := r.now()
+	l := listing{tool: "list_sessions", query: sessionsOf(ctx), limit: q.Limit, cursor: q.Cursor}
+	page, next, err := list(ctx, r, l, func(rec store.Record) (schemas.Session, bool, error) {
+		s, err := r.decodeSession(rec)
+		if err != nil {
+			return s.Session, false, err
+		}
+		v := s.view(now, r.sessions)
+		return v, (q.Status == "" || v.Status == q.Status) && (q.AgentID == "" || v.AgentID == q.AgentID), nil
+	})
+	return schemas.SessionList{Sessions: page, NextCursor: next}, err
+}
+
+func sessionsOf(ctx context.Context) store.Query {
+	return store.Query{Kind: kindSession, Term: "principal=" + CallerFrom(ctx).Principal, Reverse: true}
+}
+
+// Agents tells who is there: the agents with open sessions of the caller, who was seen last first. Sessions without an
+// agent_id count together, under an empty one.
+func (r *Runtime) Agents(ctx context.Context) ([]schemas.Agent, error) {
+	now := r.now()
+	byID := map[string]*schemas.Agent{}
+	err := r.each(ctx, sessionsOf(ctx), func(rec store.Record) error {
+		s, err := r.decodeSession(rec)
+		if err != nil {
+			return err
+		}
+		v := s.view(now, r.sessions)
+		if v.Status.Ended() {
+			return nil
+		}
+		a := byID[v.AgentID]
+		if a == nil {
+			a = &schemas.Agent{AgentID: v.AgentID}
+			byID[v.AgentID] = a
+		}
+		if v.Status == schemas.SessionIdle {
+			a.Idle++
+		} else {
+			a.Active++
+		}
+		if v.LastSeenAt.After(a.LastSeenAt) {
+			a.LastSeenAt = v.LastSeenAt
+		}
+		return nil
+	})
+	agents := make([]schemas.Agent, 0, len(byID))
+	for _, a := range byID {
+		agents = append(agents, *a)
+	}
+	slices.SortFunc(agents, func(a, b schemas.Agent) int {
+		return cmp.Or(b.LastSeenAt.Compare(a.LastSeenAt), cmp.Compare(a.AgentID, b.AgentID))
+	})
+	return agents, err
+}

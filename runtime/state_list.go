@@ -1,0 +1,81 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// StateQuery selects states of one type. Filters are members that the data must have with these values; a member
+// context holds those of the context.
+type StateQuery struct {
+	Type    string
+	Filters schemas.Object
+	Limit   int
+	Cursor  string
+}
+
+// stateFilter is a StateQuery's filters, taken apart.
+type stateFilter struct{ data, context schemas.Object }
+
+func filterOf(filters schemas.Object) (f stateFilter, err error) {
+	members := map[string]json.RawMessage{}
+	if len(filters) > 0 {
+		if err := json.Unmarshal(filters, &members); err != nil {
+			return f, schemas.Errorf(schemas.CodeInvalidArgument, "filters is not a JSON object").WithField("filters")
+		}
+	}
+	if about, ok := members["context"]; ok {
+		if err := f.context.UnmarshalJSON(about); err != nil {
+			return f, schemas.Errorf(schemas.CodeInvalidArgument, "context of the filters is not an object, such as {\"session_id\": …}").WithField("filters/context")
+		}
+		delete(members, "context")
+	}
+	if len(members) > 0 {
+		f.data, err = schemas.Encode(members)
+	}
+	return f, err
+}
+
+func (f stateFilter) take(s schemas.State) bool {
+	return schemas.Matches(f.data, s.StateData) && schemas.Matches(f.context, s.Context)
+}
+
+// States lists the caller's states of one type, by key; sessions and executions newest first.
+func (r *Runtime) States(ctx context.Context, q StateQuery) (schemas.StateList, error) {
+	if err := (StateRef{Type: q.Type, Key: "any"}).check(); err != nil {
+		return schemas.StateList{}, err
+	}
+	f, err := filterOf(q.Filters)
+	if err != nil {
+		return schemas.StateList{}, err
+	}
+	l := listing{tool: "list_states", limit: q.Limit, cursor: q.Cursor}
+	var read func(store.Record) (schemas.State, bool, error)
+	if v, ok := stateViews[q.Type]; ok {
+		l.query = store.Query{Kind: v.kind, Term: "principal=" + CallerFrom(ctx).Principal, Reverse: true}
+		read = func(rec store.Record) (schemas.State, bool, error) { return v.read(ctx, r, rec) }
+	} else {
+		l.query = store.Query{Kind: kindState, Prefix: statePrefix(CallerFrom(ctx).Principal, q.Type)}
+		id, err := sessionOf(f.context)
+		if err != nil {
+			return schemas.StateList{}, err
+		}
+		if id != "" {
+			r.touchSession(ctx, id)
+			l.query.Term = "session=" + id
+		}
+		now := r.now()
+		read = func(rec store.Record) (schemas.State, bool, error) {
+			s, err := decodeState(rec)
+			return s.view(q.Type), s.there(now), err
+		}
+	}
+	page, next, err := list(ctx, r, l, func(rec store.Record) (schemas.State, bool, error) {
+		s, there, err := read(rec)
+		return s, there && err == nil && f.take(s), err
+	})
+	return schemas.StateList{States: page, NextCursor: next}, err
+}

@@ -1,0 +1,373 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+func (p *process) set(t *testing.T, ref StateRef, data string, expected *int64) int64 {
+	t.Helper()
+	out, err := p.SetState(t.Context(), StateWrite{StateRef: ref, Data: schemas.Value(data), Expected: expected})
+	if err != nil {
+		t.Fatalf("set %v: %v", ref, err)
+	}
+	return out.Version
+}
+
+func (p *process) get(t *testing.T, ref StateRef) schemas.State {
+	t.Helper()
+	s, err := p.State(t.Context(), ref)
+	if err != nil {
+		t.Fatalf("get %v: %v", ref, err)
+	}
+	return s
+}
+
+func TestStateByVersion(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s, func(c *Config) { c.States.MaxBytes = 100 })
+		defer p.stop()
+		at := StateRef{Type: "task", Key: "k"}
+		set := func(data string, expected *int64) func() error {
+			return func() error {
+				return errOf(p.SetState(t.Context(), StateWrite{StateRef: at, Data: schemas.Value(data), Expected: expected}))
+			}
+		}
+		remove := func(expected *int64) func() error {
+			return func() error { return errOf(p.DeleteState(t.Context(), at, expected)) }
+		}
+		for _, tt := range []struct {
+			name    string
+			do      func() error
+			code    schemas.Code
+			current int64 // of a conflict
+			data    string
+			version int64
+		}{
+			{"change what is not there", set(`1`, new(int64(1))), schemas.CodeConflict, 0, "", 0},
+			{"delete what is not there", remove(nil), "", 0, "", 0},
+			{"delete a version of nothing", remove(new(int64(3))), schemas.CodeConflict, 0, "", 0},
+			{"create", set(`{"a":1}`, new(int64(0))), "", 0, `{"a":1}`, 1},
+			{"create again", set(`2`, new(int64(0))), schemas.CodeConflict, 1, `{"a":1}`, 1},
+			{"change", set(`null`, new(int64(1))), "", 0, `null`, 2},
+			{"change the old one", set(`3`, new(int64(1))), schemas.CodeConflict, 2, `null`, 2},
+			{"whatever is there", set(`"<é>"`, nil), "", 0, `"<é>"`, 3},
+			{"delete the old one", remove(new(int64(2))), schemas.CodeConflict, 3, `"<é>"`, 3},
+			{"too large", set(`"`+strings.Repeat("x", 99)+`"`, nil), schemas.CodePayloadTooLarge, 0, `"<é>"`, 3},
+			{"delete", remove(new(int64(3))), "", 0, "", 0},
+			{"create anew goes on counting", set(`4`, new(int64(0))), "", 0, `4`, 5},
+			{"the version before the deletion is not this one", set(`5`, new(int64(3))), schemas.CodeConflict, 5, `4`, 5},
+		} {
+			err := tt.do()
+			now := p.get(t, at)
+			if codeOf(err) != tt.code || now.Found != (tt.version > 0) || string(now.StateData) != tt.data || now.Version != tt.version {
+				t.Errorf("%s: %v; %+v", tt.name, err, now)
+			}
+			if tt.code == schemas.CodeConflict {
+				if v := schemas.AsError(err).CurrentVersion; v == nil || *v != tt.current {
+					t.Errorf("%s: current_version %v, want %d", tt.name, v, tt.current)
+				}
+			}
+		}
+	})
+}
+
+// A lock that fell cannot be taken for the one that somebody else took since.
+func TestStateExpires(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		lock := StateWrite{StateRef: StateRef{Type: "lock", Key: "k"}, Data: schemas.Value(`"a"`), Expected: new(int64(0)), TTL: 30 * time.Second}
+		a, err := p.SetState(t.Context(), lock)
+		if err != nil || a.ExpiresAt == nil || !a.ExpiresAt.Equal(time.Now().Add(30*time.Second)) {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		time.Sleep(30*time.Second - time.Millisecond)
+		if err := errOf(p.SetState(t.Context(), lock)); codeOf(err) != schemas.CodeConflict {
+			t.Errorf("the lock is held: %v", err)
+		}
+		time.Sleep(time.Millisecond)
+		if st := p.get(t, lock.StateRef); st.Found || st.Version != 0 {
+			t.Errorf("expired: %+v", st)
+		}
+		if page, err := p.States(t.Context(), StateQuery{Type: "lock"}); err != nil || len(page.States) != 0 {
+			t.Errorf("expired, but listed: %+v, %v", page, err)
+		}
+		lock.Data = schemas.Value(`"b"`)
+		b, err := p.SetState(t.Context(), lock)
+		if err != nil || b.Version == a.Version {
+			t.Errorf("taken anew: %+v, %v", b, err)
+		}
+		lock.Data, lock.Expected = schemas.Value(`"a"`), &a.Version
+		if err := errOf(p.SetState(t.Context(), lock)); codeOf(err) != schemas.CodeConflict {
+			t.Errorf("a renewed the lock of b: %v", err)
+		}
+		time.Sleep(30*time.Second + stateKeep)
+		if rec, err := s.List(t.Context(), store.Query{Kind: kindState}); err != nil || len(rec) != 0 {
+			t.Errorf("%d records are kept for ever, %v", len(rec), err)
+		}
+	})
+}
+
+func TestStateContext(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		se := p.open(t, schemas.SessionUpdates{})
+		about := schemas.Object(`{"session_id":"` + se.SessionID + `","team":"red"}`)
+		p.set(t, StateRef{"t", "a", about}, `{"n":1}`, nil)
+		at := StateRef{Type: "t", Key: "a"}
+		p.set(t, at, `{"n":2}`, nil)
+		if st := p.get(t, at); string(st.Context) != string(about) || string(st.StateData) != `{"n":2}` {
+			t.Errorf("a write without a context keeps it: %+v", st)
+		}
+		blue := StateRef{"t", "a", schemas.Object(`{"team":"blue"}`)}
+		if st := p.get(t, blue); st.Found {
+			t.Errorf("another context: %+v", st)
+		}
+		if out, err := p.DeleteState(t.Context(), blue, nil); err != nil || out.Deleted {
+			t.Errorf("delete in another context: %+v, %v", out, err)
+		}
+		if st := p.get(t, StateRef{"t", "a", schemas.Object(`{"team":"red"}`)}); !st.Found {
+			t.Error("the same context")
+		}
+		if err := errOf(p.State(t.Context(), StateRef{"t", "a", schemas.Object(`{"session_id":7}`)})); codeOf(err) != schemas.CodeInvalidArgument {
+			t.Errorf("session_id is a number: %v", err)
+		}
+		// Moved out of its session, a state does not end with it.
+		p.set(t, StateRef{"t", "moved", about}, `1`, nil)
+		p.set(t, StateRef{"t", "moved", schemas.Object(`{"team":"red"}`)}, `1`, nil)
+		if err := errOf(p.DeleteSession(t.Context(), se.SessionID)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if st := p.get(t, at); st.Found {
+			t.Errorf("its session has ended: %+v", st)
+		}
+		if st := p.get(t, StateRef{Type: "t", Key: "moved"}); !st.Found {
+			t.Error("moved out of the session")
+		}
+	})
+}
+
+// No name reaches another's state, whatever bytes are in it.
+func TestStatesDoNotAlias(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		type name struct{ principal, kind, key string }
+		var names []name
+		for _, principal := range []string{"a", "a b", "1 a", "a\x00", "*"} {
+			for _, kind := range []string{"t", "t:", "t/x", "*", "b t", "{t}"} {
+				for _, key := range []string{"k", "*", "a:b", "{k}", "k\n", "k\x00", "k/", "/k", "k/x", "x t:k", " ", "é", "_", "%"} {
+					names = append(names, name{principal, kind, key})
+				}
+			}
+		}
+		for i, n := range names {
+			ctx := WithCaller(t.Context(), Caller{Principal: n.principal})
+			if err := errOf(p.SetState(ctx, StateWrite{StateRef: StateRef{Type: n.kind, Key: n.key}, Data: schemas.Value(fmt.Sprint(i)), Expected: new(int64(0))})); err != nil {
+				t.Fatalf("%q: %v", n, err)
+			}
+		}
+		for i, n := range names {
+			ctx := WithCaller(t.Context(), Caller{Principal: n.principal})
+			if st, err := p.State(ctx, StateRef{Type: n.kind, Key: n.key}); err != nil || string(st.StateData) != fmt.Sprint(i) {
+				t.Errorf("%q: %+v, %v, want %d", n, st, err, i)
+			}
+			if page, err := p.States(ctx, StateQuery{Type: n.kind, Limit: 100}); err != nil || len(page.States) != 14 {
+				t.Errorf("%q: %d states listed, %v, want 14", n, len(page.States), err)
+			}
+		}
+		for _, ref := range []StateRef{{Type: "", Key: "k"}, {Type: "t", Key: ""}, {Type: strings.Repeat("t", 129), Key: "k"}, {Type: "t", Key: strings.Repeat("é", 257)}} {
+			if err := errOf(p.SetState(t.Context(), StateWrite{StateRef: ref, Data: schemas.Value(`1`)})); codeOf(err) != schemas.CodeInvalidArgument {
+				t.Errorf("%.20q: %v", ref, err)
+			}
+		}
+	})
+}
+
+func TestListStates(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		se := p.open(t, schemas.SessionUpdates{})
+		for i := range 60 {
+			ref := StateRef{Type: "task", Key: fmt.Sprintf("k%02d", i)}
+			if i%3 == 0 {
+				ref.Context = schemas.Object(`{"session_id":"` + se.SessionID + `"}`)
+			}
+			p.set(t, ref, fmt.Sprintf(`{"n":%d,"status":%q}`, i, []string{"open", "done"}[i%2]), nil)
+		}
+		all := func(filters string, limit int) (keys []string) {
+			q := StateQuery{Type: "task", Filters: schemas.Object(filters), Limit: limit}
+			for {
+				page, err := p.States(t.Context(), q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, st := range page.States {
+					keys = append(keys, st.StateKey)
+				}
+				if q.Cursor = page.NextCursor; q.Cursor == "" {
+					return keys
+				}
+			}
+		}
+		for filters, want := range map[string]int{
+			``: 60, `{"status":"open"}`: 30, `{"status":"open","n":4}`: 1, `{"nobody":1}`: 0,
+			`{"context":{"session_id":"` + se.SessionID + `"}}`: 20, `{"status":"done","context":{"session_id":"` + se.SessionID + `"}}`: 10, `{"context":{"session_id":"x"}}`: 0,
+		} {
+			if keys := all(filters, 7); len(keys) != want || !slices.IsSorted(keys) {
+				t.Errorf("%s: %d states, want %d: %v", filters, len(keys), want, keys)
+			}
+		}
+		for _, filters := range []string{`{"context":7}`, `[1]`, `{"context":{"session_id":7}}`} {
+			if err := errOf(p.States(t.Context(), StateQuery{Type: "task", Filters: schemas.Object(filters)})); codeOf(err) != schemas.CodeInvalidArgument {
+				t.Errorf("%s: %v", filters, err)
+			}
+		}
+		for i := range 5 { // together larger than a page
+			p.set(t, StateRef{Type: "large", Key: fmt.Sprint(i)}, `"`+strings.Repeat("x", 30<<10)+`"`, nil)
+		}
+		page, err := p.States(t.Context(), StateQuery{Type: "large"})
+		if err != nil || len(page.States) != 2 || page.NextCursor == "" {
+			t.Errorf("a page of large ones: %d, %q, %v", len(page.States), page.NextCursor, err)
+		}
+	})
+}
+
+// What is there all the time is listed exactly once, whatever is written, deleted and created meanwhile.
+func TestListsAreStableWhileWritersWrite(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		for i := range 100 {
+			p.set(t, StateRef{Type: "t", Key: fmt.Sprintf("k%03d", i*2)}, `0`, nil)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for g := range 4 {
+			wg.Go(func() {
+				for i := g; ctx.Err() == nil; i = (i + 7) % 100 {
+					p.set(t, StateRef{Type: "t", Key: fmt.Sprintf("k%03d", i*2)}, fmt.Sprint(i), nil)
+					odd := StateRef{Type: "t", Key: fmt.Sprintf("k%03d", i*2+1)}
+					p.set(t, odd, `1`, nil)
+					if i%2 == 0 {
+						if _, err := p.DeleteState(t.Context(), odd, nil); err != nil {
+							t.Error(err)
+						}
+					}
+					time.Sleep(time.Millisecond)
+				}
+			})
+		}
+		for range 20 {
+			seen := map[string]int{}
+			for q := (StateQuery{Type: "t", Limit: 9}); ; {
+				page, err := p.States(t.Context(), q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, st := range page.States {
+					seen[st.StateKey]++
+				}
+				time.Sleep(time.Millisecond)
+				if q.Cursor = page.NextCursor; q.Cursor == "" {
+					break
+				}
+			}
+			for i := range 100 {
+				if key := fmt.Sprintf("k%03d", i*2); seen[key] != 1 {
+					t.Errorf("%s was listed %d times", key, seen[key])
+				}
+			}
+			for key, n := range seen {
+				if n > 1 {
+					t.Errorf("%s was listed %d times", key, n)
+				}
+			}
+		}
+		stop()
+		wg.Wait()
+	})
+}
+
+func TestStateViews(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		se := p.open(t, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`), AgentID: new("ada")})
+		e, err := p.Execute(t.Context(), Submit{SessionID: se.SessionID, Plan: []byte(`{"plan":"v1","name":"n","nodes":[{"id":"a","set":1}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.rest(t, e.ExecutionID)
+
+		ref := StateRef{Type: "session", Key: se.SessionID}
+		st := p.get(t, ref)
+		if string(st.StateData) != `{"a":1}` || st.Version != 1 || !strings.Contains(string(st.Context), `"agent_id":"ada"`) {
+			t.Errorf("session: %s %s %d", st.StateData, st.Context, st.Version)
+		}
+		if v := p.set(t, ref, `{"b":null}`, &st.Version); v != 2 {
+			t.Errorf("version %d", v)
+		}
+		if now, err := p.Session(t.Context(), se.SessionID); err != nil || string(now.Data) != `{"b":null}` {
+			t.Errorf("replaced: %s, %v", now.Data, err)
+		}
+		run := StateRef{Type: "execution", Key: e.ExecutionID}
+		if st = p.get(t, run); !strings.Contains(string(st.StateData), `"status":"succeeded"`) || !strings.Contains(string(st.Context), se.SessionID) {
+			t.Errorf("execution: %s %s", st.StateData, st.Context)
+		}
+		for kind, filters := range map[string]string{
+			"session": `{"context":{"agent_id":"ada","status":"active"}}`, "execution": `{"status":"succeeded","name":"n","context":{"session_id":"` + se.SessionID + `"}}`,
+		} {
+			for f, want := range map[string]int{``: 1, filters: 1, `{"status":"nonsense"}`: 0} {
+				if page, err := p.States(t.Context(), StateQuery{Type: kind, Filters: schemas.Object(f)}); err != nil || len(page.States) != want {
+					t.Errorf("list %s %s: %d, %v, want %d", kind, f, len(page.States), err, want)
+				}
+				if page, err := p.States(as(t, "other"), StateQuery{Type: kind, Filters: schemas.Object(f)}); err != nil || len(page.States) != 0 {
+					t.Errorf("another's list %s: %+v, %v", kind, page, err)
+				}
+			}
+		}
+		for _, ref := range []StateRef{ref, run, {Type: "session", Key: "nobody"}, {Type: "execution", Key: "nobody"}} {
+			if st, err := p.State(as(t, "other"), ref); err != nil || st.Found {
+				t.Errorf("another's %v: %+v, %v", ref, st, err)
+			}
+		}
+		write := func(ref StateRef, data string, edit func(*StateWrite)) error {
+			w := StateWrite{StateRef: ref, Data: schemas.Value(data)}
+			if edit != nil {
+				edit(&w)
+			}
+			return errOf(p.SetState(t.Context(), w))
+		}
+		for name, tt := range map[string]struct {
+			err   error
+			code  schemas.Code
+			names string
+		}{
+			"write an execution":       {write(run, `{}`, nil), schemas.CodeReadOnly, "cancel_execution"},
+			"delete an execution":      {errOf(p.DeleteState(t.Context(), run, nil)), schemas.CodeReadOnly, "cancel_execution"},
+			"delete a session":         {errOf(p.DeleteState(t.Context(), ref, nil)), schemas.CodeReadOnly, "delete_session"},
+			"a session that is a list": {write(ref, `[1]`, nil), schemas.CodeInvalidArgument, "object"},
+			"a session with a TTL":     {write(ref, `{}`, func(w *StateWrite) { w.TTL = time.Second }), schemas.CodeInvalidArgument, "update_session"},
+			"a session in a context":   {write(ref, `{}`, func(w *StateWrite) { w.Context = schemas.Object(`{"a":1}`) }), schemas.CodeInvalidArgument, "context"},
+			"an old version":           {write(ref, `{}`, func(w *StateWrite) { w.Expected = new(int64(1)) }), schemas.CodeConflict, "get_session"},
+			"no such session":          {write(StateRef{Type: "session", Key: "x"}, `{}`, nil), schemas.CodeNotFound, "create_session"},
+		} {
+			if codeOf(tt.err) != tt.code || !strings.Contains(tt.err.Error(), tt.names) {
+				t.Errorf("%s: %v, want %s naming %s", name, tt.err, tt.code, tt.names)
+			}
+		}
+	})
+}

@@ -1,0 +1,69 @@
+package schemas
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// Matches reports whether every member of the filter is a member of the document with an equal value; members of objects
+// may stand in any order, and 1 equals 1.0. An empty filter matches everything, and only an empty one what is no object.
+func Matches(filter Object, document []byte) bool {
+	if len(filter) == 0 {
+		return true
+	}
+	want, err := decodeTree(filter)
+	if err != nil {
+		return false
+	}
+	have, err := decodeTree(document)
+	if err != nil {
+		return len(want.(map[string]any)) == 0 //nolint:forcetypeassert // an Object is one
+	}
+	members, _ := have.(map[string]any)
+	for name, v := range want.(map[string]any) { //nolint:forcetypeassert // an Object is one
+		if got, there := members[name]; !there || !equalTree(v, got) {
+			return false
+		}
+	}
+	return true
+}
+
+func equalTree(a, b any) bool {
+	switch a := a.(type) {
+	case json.Number:
+		b, ok := b.(json.Number)
+		return ok && (a == b || equalNumber(a, b))
+	case []any:
+		b, ok := b.([]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for i := range a {
+			if !equalTree(a[i], b[i]) {
+				return false
+			}
+		}
+		return true
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for name, v := range a {
+			if other, there := b[name]; !there || !equalTree(v, other) {
+				return false
+			}
+		}
+		return true
+	}
+	return a == b
+}
+
+// exact is where a float64 stops telling neighbouring integers apart.
+const exact = 1 << 53
+
+func equalNumber(a, b json.Number) bool {
+	x, errX := strconv.ParseFloat(string(a), 64)
+	y, errY := strconv.ParseFloat(string(b), 64)
+	return errX == nil && errY == nil && x == y && x > -exact && x < exact
+}

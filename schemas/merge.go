@@ -1,0 +1,51 @@
+package schemas
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// MergePatch applies a JSON Merge Patch (RFC 7396): members of the patch replace those of the target, objects are merged
+// member by member, null removes a member, and anything that is no object replaces the target whole. Numbers keep their
+// digits. An absent target counts as {}. The error says that one of the two is no JSON.
+func MergePatch(target, patch []byte) ([]byte, error) {
+	over, err := decodeTree(patch)
+	if err != nil {
+		return nil, fmt.Errorf("the patch is no JSON: %w", err)
+	}
+	var base any
+	if len(target) > 0 {
+		if base, err = decodeTree(target); err != nil {
+			return nil, fmt.Errorf("what is patched is no JSON: %w", err)
+		}
+	}
+	return Encode(mergeTree(base, over))
+}
+
+func mergeTree(target, patch any) any {
+	over, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	base, ok := target.(map[string]any)
+	if !ok {
+		base = map[string]any{}
+	}
+	for name, v := range over {
+		if v == nil {
+			delete(base, name)
+		} else {
+			base[name] = mergeTree(base[name], v)
+		}
+	}
+	return base
+}
+
+// decodeTree reads JSON with its numbers as they were written.
+func decodeTree(doc []byte) (v any, err error) {
+	d := json.NewDecoder(bytes.NewReader(doc))
+	d.UseNumber()
+	err = d.Decode(&v)
+	return v, err
+}

@@ -1,0 +1,62 @@
+package schemas
+
+import "time"
+
+// SessionStatus is where a session stands in its life.
+type SessionStatus string
+
+const (
+	// SessionActive: a call named it lately.
+	SessionActive SessionStatus = "active"
+	// SessionIdle: no call has named it for a while; the next one makes it active again.
+	SessionIdle SessionStatus = "idle"
+	// SessionExpired is final: no call named it for the whole of its time to live.
+	SessionExpired SessionStatus = "expired"
+	// SessionClosed is final: somebody deleted it.
+	SessionClosed SessionStatus = "closed"
+)
+
+// SessionStatuses lists every session status in the order of a life.
+func SessionStatuses() []SessionStatus {
+	return []SessionStatus{SessionActive, SessionIdle, SessionExpired, SessionClosed}
+}
+
+// Ended reports whether the status never changes again.
+func (s SessionStatus) Ended() bool { return s == SessionExpired || s == SessionClosed }
+
+// Session is what an agent keeps between its calls, and what its executions belong to.
+type Session struct {
+	SessionID   string        `json:"session_id"`
+	AgentID     string        `json:"agent_id,omitempty"`
+	Status      SessionStatus `json:"status"`
+	UserContext Object        `json:"user_context,omitempty"`
+	Data        Object        `json:"data,omitempty" jsonschema:"description=plans read it as ${session.…}"`
+	Version     int64         `json:"version" jsonschema:"description=counts the updates"`
+	TTLSeconds  int64         `json:"ttl_seconds"`
+	CreatedAt   time.Time     `json:"created_at"`
+	LastSeenAt  time.Time     `json:"last_seen_at"`
+	ExpiresAt   time.Time     `json:"expires_at" jsonschema:"description=unless a call names it before"`
+	EndedAt     *time.Time    `json:"ended_at,omitempty"`
+}
+
+// SessionList is one page of sessions, newest first.
+type SessionList struct {
+	Sessions   []Session `json:"sessions"`
+	NextCursor string    `json:"next_cursor,omitempty"`
+}
+
+// SessionUpdates is what update_session changes; absent fields stay as they are.
+type SessionUpdates struct {
+	Data        Object  `json:"data,omitempty" jsonschema:"description=merged into data: members replace members and null removes one (JSON Merge Patch)"`
+	AgentID     *string `json:"agent_id,omitempty" jsonschema:"maxLength=255"`
+	UserContext Object  `json:"user_context,omitempty" jsonschema:"description=merged like data"`
+	TTLSeconds  *int64  `json:"ttl_seconds,omitempty" jsonschema:"minimum=1,maximum=31536000"`
+}
+
+// Agent is what is known of an agent by the sessions that it has open.
+type Agent struct {
+	AgentID    string    `json:"agent_id"`
+	Active     int       `json:"active" jsonschema:"description=sessions in use"`
+	Idle       int       `json:"idle" jsonschema:"description=sessions not named for a while"`
+	LastSeenAt time.Time `json:"last_seen_at"`
+}

@@ -1,0 +1,42 @@
+package schemas
+
+import "time"
+
+// The types of state that are live views of other records. Any other type is free.
+const (
+	StateSession   = "session"
+	StateWorkflow  = "workflow"
+	StateExecution = "execution"
+)
+
+// State is a value that agents share under a type and a key.
+type State struct {
+	Found     bool       `json:"found"`
+	StateKey  string     `json:"state_key"`
+	StateType string     `json:"state_type"`
+	StateData Value      `json:"state_data,omitempty"`
+	Context   Object     `json:"context,omitempty"`
+	Version   int64      `json:"version" jsonschema:"description=expected_version of the next write; 0: there is none"`
+	UpdatedAt *time.Time `json:"updated_at,omitempty"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+// StateWritten is what set_state answers.
+type StateWritten struct {
+	StateKey  string     `json:"state_key"`
+	StateType string     `json:"state_type"`
+	Version   int64      `json:"version"`
+	UpdatedAt time.Time  `json:"updated_at"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+// StateDeleted is what delete_state answers.
+type StateDeleted struct {
+	Deleted bool `json:"deleted" jsonschema:"description=false: there was none"`
+}
+
+// StateList is one page of states of one type, by key.
+type StateList struct {
+	States     []State `json:"states"`
+	NextCursor string  `json:"next_cursor,omitempty"`
+}

@@ -1,0 +1,70 @@
+package tools
+
+import (
+	"context"
+
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/schemas"
+)
+
+type createSession struct {
+	AgentID     string         `json:"agent_id,omitempty" jsonschema:"maxLength=255,description=who works in it"`
+	UserContext schemas.Object `json:"user_context,omitempty" jsonschema:"description=for whom: anything you want back"`
+	TTLSeconds  int64          `json:"ttl_seconds,omitempty" jsonschema:"minimum=1,maximum=31536000,description=it expires so long after the last call that named it (default by the server; 1 day)"`
+	Data        schemas.Object `json:"data,omitempty" jsonschema:"description=what to remember; plans read it as ${session.…}"`
+}
+
+type sessionID struct {
+	SessionID string `json:"session_id"`
+}
+
+type updateSession struct {
+	sessionID
+	Updates         schemas.SessionUpdates `json:"updates"`
+	ExpectedVersion *int64                 `json:"expected_version,omitempty" jsonschema:"minimum=0,description=refuse with conflict unless the session has this version"`
+}
+
+type listSessions struct {
+	Status  schemas.SessionStatus `json:"status,omitempty"`
+	AgentID string                `json:"agent_id,omitempty"`
+	Limit   int                   `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
+	Cursor  string                `json:"cursor,omitempty" jsonschema:"description=next_cursor of the page before"`
+}
+
+// Session is the contract Session.
+func Session() []Method {
+	const contract = "Session"
+	return []Method{
+		method(contract, "create_session", "Open a session", Adds,
+			`Opens a session: a handle under which you keep data between calls, and to which executions belong when you pass its session_id. `+
+				`It expires when no call has named it for ttl_seconds. delete_session ends it sooner.`,
+			func(ctx context.Context, rt *runtime.Runtime, in createSession, _ Request) (schemas.Session, error) {
+				u := schemas.SessionUpdates{AgentID: &in.AgentID, UserContext: in.UserContext, Data: in.Data}
+				if in.TTLSeconds > 0 {
+					u.TTLSeconds = &in.TTLSeconds
+				}
+				return rt.CreateSession(ctx, u)
+			}),
+		method(contract, "get_session", "Read a session", Reads,
+			`Reads a session: its data, version, status (active, idle, expired, closed) and when it expires. The call counts as use and moves that on; list_sessions looks without it.`,
+			func(ctx context.Context, rt *runtime.Runtime, in sessionID, _ Request) (schemas.Session, error) {
+				return rt.Session(ctx, in.SessionID)
+			}),
+		method(contract, "update_session", "Change a session", Adds,
+			`Changes a session and returns it. data and user_context are merged: {"data":{"a":1,"b":null}} sets a and removes b. With expected_version, an update that somebody overtook is `+
+				`refused as conflict with current_version: read, decide again, repeat. Executions keep the data as it was when they were submitted.`,
+			func(ctx context.Context, rt *runtime.Runtime, in updateSession, _ Request) (schemas.Session, error) {
+				return rt.UpdateSession(ctx, in.SessionID, in.Updates, in.ExpectedVersion)
+			}),
+		method(contract, "delete_session", "Close a session", Destroys,
+			`Closes a session for good: its data and the states bound to it are deleted, and its executions are cancelled unless the server is set to let them go on. Nothing undoes it.`,
+			func(ctx context.Context, rt *runtime.Runtime, in sessionID, _ Request) (schemas.Session, error) {
+				return rt.DeleteSession(ctx, in.SessionID)
+			}),
+		method(contract, "list_sessions", "List sessions", Reads,
+			`Lists your sessions, newest first; filter by status or agent_id. Use it to find a session whose id you lost, or who else is at work. next_cursor leads to the next page.`,
+			func(ctx context.Context, rt *runtime.Runtime, in listSessions, _ Request) (schemas.SessionList, error) {
+				return rt.Sessions(ctx, runtime.SessionQuery{Status: in.Status, AgentID: in.AgentID, Limit: in.Limit, Cursor: in.Cursor})
+			}),
+	}
+}

@@ -1,0 +1,72 @@
+package tools
+
+import (
+	"context"
+
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/schemas"
+)
+
+type stateRef struct {
+	StateKey  string `json:"state_key" jsonschema:"minLength=1,maxLength=512"`
+	StateType string `json:"state_type" jsonschema:"minLength=1,maxLength=128,description=any word of yours; session and execution are views of those"`
+}
+
+func (s stateRef) with(about schemas.Object) runtime.StateRef {
+	return runtime.StateRef{Type: s.StateType, Key: s.StateKey, Context: about}
+}
+
+type getState struct {
+	stateRef
+	Context schemas.Object `json:"context,omitempty" jsonschema:"description=found only if it was written with these members"`
+}
+
+type setState struct {
+	stateRef
+	StateData       schemas.Value  `json:"state_data"`
+	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=kept with it and filterable; with session_id the state ends with that session"`
+	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=refuse with conflict unless this is the version; 0: it must not exist"`
+	TTLSeconds      float64        `json:"ttl_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=it is gone so long after this call (default: it stays)"`
+}
+
+type deleteState struct {
+	stateRef
+	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=delete only if it was written with these members"`
+	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=refuse with conflict unless this is the version"`
+}
+
+type listStates struct {
+	StateType string         `json:"state_type" jsonschema:"minLength=1,maxLength=128"`
+	Filters   schemas.Object `json:"filters,omitempty" jsonschema:"description=members that state_data must have with these values; a member context holds those of the context"`
+	Limit     int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
+	Cursor    string         `json:"cursor,omitempty" jsonschema:"description=next_cursor of the page before"`
+}
+
+// State is the contract State.
+func State() []Method {
+	const contract = "State"
+	return []Method{
+		method(contract, "get_state", "Read a shared state", Reads,
+			`Reads the value that stands under a type and a key, with the version that a later set_state can expect. found is false where there is none. `+
+				`Types session and execution show those records live.`,
+			func(ctx context.Context, rt *runtime.Runtime, in getState, _ Request) (schemas.State, error) {
+				return rt.State(ctx, in.with(in.Context))
+			}),
+		method(contract, "set_state", "Write a shared state", Sets,
+			`Writes a value that all your agents can read. To coordinate, pass expected_version (0 to create): of several writers one wins, the others get conflict with current_version, read again and decide anew. `+
+				`ttl_seconds makes it a lock or lease that falls by itself. Of type session it replaces the session's data; executions are read-only.`,
+			func(ctx context.Context, rt *runtime.Runtime, in setState, _ Request) (schemas.StateWritten, error) {
+				return rt.SetState(ctx, runtime.StateWrite{StateRef: in.with(in.Context), Data: in.StateData, Expected: in.ExpectedVersion, TTL: duration(in.TTLSeconds)})
+			}),
+		method(contract, "delete_state", "Delete a shared state", Destroys,
+			`Deletes the value under a type and a key for good; deleted is false where there was none. With expected_version only the version you read is deleted.`,
+			func(ctx context.Context, rt *runtime.Runtime, in deleteState, _ Request) (schemas.StateDeleted, error) {
+				return rt.DeleteState(ctx, in.with(in.Context), in.ExpectedVersion)
+			}),
+		method(contract, "list_states", "List shared states", Reads,
+			`Lists the states of one type with their data, by key: {"state_type":"task","filters":{"status":"open","context":{"session_id":"…"}}}. A page may be short; go on while there is a next_cursor.`,
+			func(ctx context.Context, rt *runtime.Runtime, in listStates, _ Request) (schemas.StateList, error) {
+				return rt.States(ctx, runtime.StateQuery{Type: in.StateType, Filters: in.Filters, Limit: in.Limit, Cursor: in.Cursor})
+			}),
+	}
+}
