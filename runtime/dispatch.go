@@ -16,7 +16,8 @@ import (
 // retries are durable events of the machine. A direct call passes both.
 //
 // The order matters: an answer that is kept costs nothing, an open breaker takes no room and no token, a full room no token,
-// an empty bucket nothing of a quota, and the timeout counts from where the call leaves. A wrapper that turns a call away says so with an error that is [schemas.Error.Refused].
+// an empty bucket nothing of a quota, and the timeout counts from where the call leaves, the start of its realm included. A
+// wrapper that turns a call away says so with an error that is [schemas.Error.Refused].
 func (r *Runtime) chain() {
 	log := r.log.Named("call")
 	r.attempt = call.Chain(r.realms,
@@ -28,6 +29,7 @@ func (r *Runtime) chain() {
 		r.quotas.Wrap,
 		call.Timeout,
 		call.Heartbeat,
+		r.undrifted,
 	)
 	r.direct = call.Chain(r.attempt,
 		call.Fallback(r.fallback),

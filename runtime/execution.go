@@ -289,8 +289,16 @@ func (r *Runtime) Suspend(ctx context.Context, id, mode, reason string) (schemas
 // Resume lets a suspended execution go on, after the patch has been applied to its held nodes. A patch alone may also
 // go to an execution that runs: its other branches went on.
 func (r *Runtime) Resume(ctx context.Context, id string, patch *schemas.Patch) (schemas.Execution, error) {
+	var live map[int]plan.Tool
+	if patch != nil {
+		x, err := r.loadFor(ctx, id)
+		if err != nil {
+			return schemas.Execution{}, err
+		}
+		live = r.accepted(ctx, x.state, patch)
+	}
 	return r.change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		events, err := patched(s, id, patch, CallerFrom(ctx).Principal)
+		events, err := patched(s, id, patch, live, CallerFrom(ctx).Principal)
 		if err != nil {
 			return nil, err
 		}

@@ -25,12 +25,12 @@ func (f *flight) once() bool { return f.effect.Rank() >= schemas.EffectOnce.Rank
 // launch makes a call that was just committed as started.
 func (o *owner) launch(l launch) {
 	ctx, cancel := context.WithCancelCause(WithHops(o.r.callsCtx, o.x.head.Hops))
-	f := &flight{unit: l.unit, attempt: l.attempt, effect: l.target.Effect, cancel: cancel}
+	f := &flight{unit: l.unit, attempt: l.attempt, effect: l.effect, cancel: cancel}
 	o.flights[l.unit] = f
 	c := &call.Call{
-		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.target.Effect, Attempt: l.attempt,
+		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.effect, Attempt: l.attempt,
 		Key: l.key, IdempotencyArg: l.target.IdempotencyArg, Timeout: l.target.Timeout.Std(), TimeoutFrom: l.target.TimeoutFrom,
-		Heartbeat: l.target.HeartbeatTimeout.Std(), Rules: o.r.rulesOf(l.target.Realm, l.target.Capability), Hash: l.target.Hash,
+		Heartbeat: l.target.HeartbeatTimeout.Std(), Rules: o.r.rulesOf(l.target.Realm, l.target.Capability), Hash: l.hash, Accepted: l.hash != l.target.Hash,
 		Principal: o.x.head.Principal, SessionID: o.x.head.SessionID, ExecutionID: o.x.id, NodeID: l.name, Leave: o.mayLeave,
 	}
 	o.r.owners.Go(func() {

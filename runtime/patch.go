@@ -13,7 +13,7 @@ import (
 
 // patched is the decision of a person about held nodes: one event for each node, in the order of their ids. All problems
 // of the patch are told before any of it is applied.
-func patched(s *machine.State, id string, patch *schemas.Patch, by string) ([]schemas.Event, error) {
+func patched(s *machine.State, id string, patch *schemas.Patch, live map[int]plan.Tool, by string) ([]schemas.Event, error) {
 	if patch == nil {
 		return nil, nil
 	}
@@ -50,7 +50,7 @@ func patched(s *machine.State, id string, patch *schemas.Patch, by string) ([]sc
 			if n.Kind != plan.KindCapability {
 				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q calls nothing and has no inputs", node).WithField(field)
 			}
-			if problem := n.CheckInputs([]byte(p.Inputs)); problem != nil {
+			if problem := n.CheckInputs([]byte(p.Inputs)); problem != nil && s.Units[unit].Reason != schemas.ReasonDrift {
 				return nil, problem.WithField(field + ".inputs")
 			}
 		}
@@ -60,6 +60,9 @@ func patched(s *machine.State, id string, patch *schemas.Patch, by string) ([]sc
 		}
 		e := s.Event(schemas.EventNodePatched, unit)
 		e.By, e.Patch = by, &p
+		if tool, ok := live[unit]; ok {
+			e.Definition, e.Effect = tool.Hash, tool.Effect
+		}
 		events = append(events, e)
 	}
 	return events, nil

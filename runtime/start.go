@@ -178,7 +178,8 @@ func (t *turn) launch(unit, attempt int, target *plan.Target, inputs json.RawMes
 	if f := t.x.state.Units[unit].Fallback; f > 0 {
 		key += fmt.Sprintf("/fallback/%d", f)
 	}
-	t.step.launches = append(t.step.launches, launch{unit: unit, attempt: attempt, name: t.x.state.Name(unit), target: target, inputs: inputs, key: key, at: t.now})
+	hash, effect, _ := t.x.state.Goes(unit)
+	t.step.launches = append(t.step.launches, launch{hash: hash, effect: effect, unit: unit, attempt: attempt, name: t.x.state.Name(unit), target: target, inputs: inputs, key: key, at: t.now})
 }
 
 // ask holds a unit until a person decides, and with it the inputs that he is asked about.
@@ -197,6 +198,9 @@ func (t *turn) bind(target *plan.Target, sc scope) (json.RawMessage, error) {
 	inputs, err := sc.inputs(target)
 	if err != nil {
 		return nil, err
+	}
+	if _, _, accepted := sc.x.state.Goes(max(sc.unit, 0)); sc.unit >= 0 && accepted && target == &sc.x.state.Node(sc.unit).Target {
+		return inputs, nil // they are checked against the definition that was accepted, once it is known to be there still
 	}
 	if problem := target.CheckInputs(inputs); problem != nil {
 		return nil, problem

@@ -70,8 +70,10 @@ type launch struct {
 	name          string // of the unit
 	target        *plan.Target
 	inputs        json.RawMessage
-	key           string    // the same for every attempt at the same effect
-	at            time.Time // of the start
+	hash          string         // of the definition that it goes by
+	effect        schemas.Effect // of the call, by the plan or by a definition that was accepted later
+	key           string         // the same for every attempt at the same effect
+	at            time.Time      // of the start
 }
 
 // in tells whether the state knows the unit: of a store that lost commits, one that was made anew may have other items.

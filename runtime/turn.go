@@ -68,11 +68,11 @@ func vital(s *machine.State, e *schemas.Event) bool {
 	if !ok || !machine.AboutNode(e.Type) {
 		return false
 	}
-	target := s.Target(unit)
 	if e.Type == schemas.EventNodeCompensating {
-		target = s.Node(unit).Compensate
+		return s.Node(unit).Compensate.Effect.Rank() >= schemas.EffectOnce.Rank()
 	}
-	return target != nil && target.Effect.Rank() >= schemas.EffectOnce.Rank()
+	_, effect, _ := s.Goes(unit)
+	return s.Target(unit) != nil && effect.Rank() >= schemas.EffectOnce.Rank()
 }
 
 // MaxInline is the largest output in bytes that stands in the log itself; larger ones get a record of their own.

@@ -23,6 +23,7 @@ type world struct {
 	mu     sync.Mutex
 	ledger []entry
 	failed map[string]int
+	tools  map[string]plan.Tool // changed since, by name
 }
 
 type entry struct {
@@ -45,15 +46,34 @@ var worldSchema = json.RawMessage(`{"type":"object","additionalProperties":false
 
 func newWorld() *world { return &world{failed: map[string]int{}} }
 
-func (w *world) Catalog(context.Context, []string) plan.Catalog { return worldCatalog{} }
+func (w *world) Catalog(context.Context, []string) plan.Catalog { return worldCatalog{w} }
 
-type worldCatalog struct{}
+// change gives a tool another definition.
+func (w *world) change(name string, t plan.Tool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.tools == nil {
+		w.tools = map[string]plan.Tool{}
+	}
+	w.tools[name] = t
+}
+
+func (w *world) Definition(_ context.Context, realm, capability string) (plan.Tool, bool) {
+	return worldCatalog{w}.Tool(realm, capability)
+}
+
+type worldCatalog struct{ w *world }
 
 func (worldCatalog) Realms() []string { return []string{"r"} }
 func (worldCatalog) Tools(string) ([]string, error) {
 	return []string{"idempotent", "once", "read"}, nil
 }
-func (worldCatalog) Tool(realm, name string) (plan.Tool, bool) {
+func (c worldCatalog) Tool(realm, name string) (plan.Tool, bool) {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	if t, changed := c.w.tools[name]; changed {
+		return t, realm == "r"
+	}
 	switch schemas.Effect(name) {
 	case schemas.EffectRead, schemas.EffectIdempotent, schemas.EffectOnce:
 		return plan.Tool{Effect: schemas.Effect(name), Hash: name, InputSchema: worldSchema}, realm == "r"
@@ -62,7 +82,7 @@ func (worldCatalog) Tool(realm, name string) (plan.Tool, bool) {
 }
 
 func (w *world) Resolve(_ context.Context, realm, capability string) (schemas.Capability, error) {
-	if _, ok := (worldCatalog{}).Tool(realm, capability); !ok {
+	if _, ok := (worldCatalog{w}).Tool(realm, capability); !ok {
 		return schemas.Capability{}, schemas.Errorf(schemas.CodeNotFound, "no capability %q in realm %q", capability, realm)
 	}
 	return schemas.Capability{Realm: realm, CapabilityName: capability, Effect: schemas.Effect(capability)}, nil

@@ -72,6 +72,8 @@ type Event struct {
 	Count      int        `json:"count,omitempty" jsonschema:"description=items of a for_each"`
 	Fallback   int        `json:"fallback,omitempty" jsonschema:"description=which entry of the fallback list serves now; from 1"`
 	Capability string     `json:"capability,omitempty" jsonschema:"description=what is called where it is not the node's own capability"`
+	Definition string     `json:"definition,omitempty" jsonschema:"description=hash of the tool's definition that a decision accepted"`
+	Effect     Effect     `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=of that definition"`
 	Child      string     `json:"child,omitempty" jsonschema:"description=execution that runs a workflow node"`
 }
 

@@ -31,6 +31,8 @@ type Call struct {
 
 	Rules *Rules // what the wrappers hold the call to; nil: nothing
 	Hash  string // of the tool's definition that the caller goes by; empty: whatever it is now
+	// Accepted: somebody accepted that definition later than the plan, and the inputs were not checked against it.
+	Accepted bool
 
 	Principal   string // whose call it is
 	SessionID   string // empty: outside of a session

@@ -37,6 +37,7 @@ func (a *Answers) together(ctx context.Context, q question, c *Call, next Invoke
 		f = &flight{done: make(chan struct{}), cancel: cancel, hear: map[*Call]func(Progress){}}
 		a.flights[key] = f
 		shared := *c
+		shared.Leave = nil // it belongs to all who wait, and a read may leave
 		if c.Progress != nil {
 			shared.Progress = f.tell
 		}

@@ -94,8 +94,7 @@ func attemptFailed(s *State, unit int, e *schemas.Event) {
 func nodePostponed(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeBackingOff, e, false)
 	u.Reason = e.Reason
-	u.Refused++
-	s.Calls--
+	s.unmade(unit)
 	if u.Queued.IsZero() {
 		u.Queued = e.At
 	}
@@ -104,6 +103,12 @@ func nodePostponed(s *State, unit int, e *schemas.Event) {
 		s.timers.push(u.QueueDue, unit)
 	}
 	s.later(unit, e)
+}
+
+// unmade takes back an attempt that was turned away before it left.
+func (s *State) unmade(unit int) {
+	s.Units[unit].Refused++
+	s.Calls--
 }
 
 // later makes a unit that backs off due again.
@@ -172,6 +177,9 @@ func nodeHeld(s *State, unit int, e *schemas.Event) {
 	}
 	u.Reason, u.Error, u.Question, u.Phase = e.Reason, e.Error, e.Text, PhaseRun
 	u.TotalDue = time.Time{} // it stands still until somebody decides
+	if e.Reason == schemas.ReasonDrift {
+		s.unmade(unit)
+	}
 	if e.Reason == schemas.ReasonReview {
 		u.Asked = e.Seq
 	}
@@ -255,6 +263,9 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 		if len(p.Inputs) > 0 {
 			u := &s.Units[unit]
 			u.Inputs, u.InputsRef, u.InputsOf, u.Mended, u.Approved = p.Inputs, nil, 0, true, false
+		}
+		if u := &s.Units[unit]; e.Definition != "" { // whoever approved the call knew another tool
+			u.Definition, u.Effect, u.Approved = e.Definition, e.Effect, false
 		}
 		s.change(unit, schemas.NodeReady, e, false).again()
 	}

@@ -32,6 +32,8 @@ func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now 
 	case err.Refused():
 		e.Type, e.Reason = schemas.EventNodePostponed, string(err.Code)
 		e.Due = postponed(err, now)
+	case err.Code == schemas.CodeCapabilityDrift && s.Target(unit) == &s.Node(unit).Target:
+		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonDrift
 	case s.undecidedCall(unit, err):
 		s.undecided(unit, e)
 	case err.Code == schemas.CodeCancelled: // stopped by a suspend or a shutdown: not the capability's failure
@@ -51,8 +53,8 @@ func postponed(err *schemas.Error, now time.Time) *time.Time {
 
 // undecidedCall: a `once` call that may have happened, and nobody said that it may be repeated.
 func (s *State) undecidedCall(unit int, err *schemas.Error) bool {
-	t := s.Target(unit)
-	return err.Outcome == schemas.Unknown && t != nil && t.Effect.Rank() >= schemas.EffectOnce.Rank() && s.Node(unit).OnUnknown != schemas.OnUnknownRetry
+	_, effect, _ := s.Goes(unit)
+	return err.Outcome == schemas.Unknown && s.Target(unit) != nil && effect.Rank() >= schemas.EffectOnce.Rank() && s.Node(unit).OnUnknown != schemas.OnUnknownRetry
 }
 
 func (s *State) about(unit, n int, err *schemas.Error, took time.Duration) *schemas.Event {
@@ -244,10 +246,10 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 		if !s.Units[i].Calling || alive != nil && alive(i, s.Units[i].Attempts) {
 			continue
 		}
-		t := s.Target(i)
 		gone := schemas.Errorf(schemas.CodeOutcomeUnknown, "the runtime stopped while the call was in flight").WithOutcome(schemas.Unknown)
 		e := s.about(i, s.Units[i].Attempts, gone, 0)
-		repeat := t.Effect.Rank() < schemas.EffectOnce.Rank()
+		_, effect, _ := s.Goes(i)
+		repeat := effect.Rank() < schemas.EffectOnce.Rank()
 		switch {
 		case s.Status == schemas.StatusCompensating:
 			e.Type = schemas.EventCompensationFailed

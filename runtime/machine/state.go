@@ -63,44 +63,46 @@ type State struct {
 
 // Unit is one node of an execution, or one item of a for_each node.
 type Unit struct {
-	Status    schemas.NodeStatus `json:"s"`
-	Node      int                `json:"n,omitempty"`  // of an item: its node
-	Item      int                `json:"i,omitempty"`  // of an item: its index
-	Calling   bool               `json:"c,omitempty"`  // a call is in flight
-	Attempts  int                `json:"a,omitempty"`  // started, in all
-	Refused   int                `json:"rf,omitempty"` // of those, turned away before they left
-	Failures  int                `json:"f,omitempty"`  // spent of the retry budget of what is called now
-	Spent     int                `json:"fs,omitempty"` // while it is verified: what its own call has spent, the unknown one with it
-	Doubt     int                `json:"d,omitempty"`  // the attempt of unknown outcome about which nobody has decided; 0: none
-	Deaths    int                `json:"dd,omitempty"` // workers in a row that died while its call was in flight
-	Phase     Phase              `json:"p,omitempty"`
-	Fallback  int                `json:"fb,omitempty"` // entry of the fallback list that serves, from 1
-	Approved  bool               `json:"ok,omitempty"` // a person said yes to the call
-	First     time.Time          `json:"t0,omitzero"`  // first start
-	Since     time.Time          `json:"t,omitzero"`   // last change of status
-	Ended     time.Time          `json:"t1,omitzero"`
-	EndSeq    int64              `json:"q,omitempty"`    // event that ended it
-	Due       time.Time          `json:"due,omitzero"`   // of a timer, a review, a wait for an event, a backoff
-	TotalDue  time.Time          `json:"total,omitzero"` // when total_timeout is over
-	QueueDue  time.Time          `json:"queue,omitzero"` // when queue_timeout is over
-	Queued    time.Time          `json:"tq,omitzero"`    // since when it has waited to be called, refusals included
-	Reason    string             `json:"r,omitempty"`    // why it is held or was skipped
-	Question  string             `json:"ask,omitempty"`
-	Asked     int64              `json:"aq,omitempty"`  // while a review holds it: the event that asked
-	Signal    int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
-	Child     string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
-	Inputs    schemas.Object     `json:"in,omitempty"`  // what the next attempt is to send, whatever the expressions say by then
-	InputsRef *schemas.OutputRef `json:"inr,omitempty"` // where they are kept if they are large
-	InputsOf  int                `json:"inf,omitempty"` // the call that they are for, as in Fallback
-	Mended    bool               `json:"mnd,omitempty"` // they are a person's, in place of the plan's
-	Output    schemas.Value      `json:"out,omitempty"`
-	Text      string             `json:"txt,omitempty"`
-	TextRef   *schemas.OutputRef `json:"txr,omitempty"`
-	OutputRef *schemas.OutputRef `json:"ref,omitempty"`
-	Error     *schemas.Error     `json:"err,omitempty"`
-	ServedBy  string             `json:"by,omitempty"`
-	Degraded  bool               `json:"deg,omitempty"`
-	CallMS    float64            `json:"ms,omitempty"`
+	Status     schemas.NodeStatus `json:"s"`
+	Node       int                `json:"n,omitempty"`  // of an item: its node
+	Item       int                `json:"i,omitempty"`  // of an item: its index
+	Calling    bool               `json:"c,omitempty"`  // a call is in flight
+	Attempts   int                `json:"a,omitempty"`  // started, in all
+	Refused    int                `json:"rf,omitempty"` // of those, turned away before they left
+	Failures   int                `json:"f,omitempty"`  // spent of the retry budget of what is called now
+	Spent      int                `json:"fs,omitempty"` // while it is verified: what its own call has spent, the unknown one with it
+	Doubt      int                `json:"d,omitempty"`  // the attempt of unknown outcome about which nobody has decided; 0: none
+	Deaths     int                `json:"dd,omitempty"` // workers in a row that died while its call was in flight
+	Phase      Phase              `json:"p,omitempty"`
+	Fallback   int                `json:"fb,omitempty"` // entry of the fallback list that serves, from 1
+	Approved   bool               `json:"ok,omitempty"` // a person said yes to the call
+	First      time.Time          `json:"t0,omitzero"`  // first start
+	Since      time.Time          `json:"t,omitzero"`   // last change of status
+	Ended      time.Time          `json:"t1,omitzero"`
+	EndSeq     int64              `json:"q,omitempty"`    // event that ended it
+	Due        time.Time          `json:"due,omitzero"`   // of a timer, a review, a wait for an event, a backoff
+	TotalDue   time.Time          `json:"total,omitzero"` // when total_timeout is over
+	QueueDue   time.Time          `json:"queue,omitzero"` // when queue_timeout is over
+	Queued     time.Time          `json:"tq,omitzero"`    // since when it has waited to be called, refusals included
+	Reason     string             `json:"r,omitempty"`    // why it is held or was skipped
+	Question   string             `json:"ask,omitempty"`
+	Asked      int64              `json:"aq,omitempty"`  // while a review holds it: the event that asked
+	Signal     int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
+	Child      string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
+	Inputs     schemas.Object     `json:"in,omitempty"`  // what the next attempt is to send, whatever the expressions say by then
+	InputsRef  *schemas.OutputRef `json:"inr,omitempty"` // where they are kept if they are large
+	InputsOf   int                `json:"inf,omitempty"` // the call that they are for, as in Fallback
+	Mended     bool               `json:"mnd,omitempty"` // they are a person's, in place of the plan's
+	Definition string             `json:"def,omitempty"` // hash of the definition of its own capability that a decision accepted
+	Effect     schemas.Effect     `json:"eff,omitempty"` // of that definition
+	Output     schemas.Value      `json:"out,omitempty"`
+	Text       string             `json:"txt,omitempty"`
+	TextRef    *schemas.OutputRef `json:"txr,omitempty"`
+	OutputRef  *schemas.OutputRef `json:"ref,omitempty"`
+	Error      *schemas.Error     `json:"err,omitempty"`
+	ServedBy   string             `json:"by,omitempty"`
+	Degraded   bool               `json:"deg,omitempty"`
+	CallMS     float64            `json:"ms,omitempty"`
 
 	// Of a for_each node that was expanded: Count items stand in Units from First on.
 	Expanded  bool `json:"e,omitempty"`
@@ -245,6 +247,23 @@ func (s *State) Fixed(unit int) (schemas.Object, *schemas.OutputRef) {
 		return nil, nil
 	}
 	return u.Inputs, u.InputsRef
+}
+
+// Goes tells by which definition of its tool the unit's present call goes, and with which effect: those of the plan, or
+// what a decision accepted later, of which the stricter effect counts. accepted: the inputs were checked against another one.
+func (s *State) Goes(unit int) (hash string, effect schemas.Effect, accepted bool) {
+	t, u := s.Target(unit), &s.Units[unit]
+	if t == nil {
+		return "", "", false
+	}
+	hash, effect = t.Hash, t.Effect
+	if u.Definition == "" || t != &s.Node(unit).Target {
+		return hash, effect, false
+	}
+	if u.Effect.Rank() > effect.Rank() {
+		effect = u.Effect
+	}
+	return u.Definition, effect, u.Definition != hash
 }
 
 // Count tells how many nodes have the status; items of for_each are not counted.

@@ -74,7 +74,7 @@ func (c *Catalog) Tool(realm, name string) (plan.Tool, bool) {
 	if !ok {
 		return plan.Tool{}, false
 	}
-	return plan.Tool{InputSchema: t.inputSchema, OutputSchema: t.outputSchema, Effect: t.effect, Hash: t.hash, Policy: t.policy}, true
+	return t.plan(), true
 }
 
 // listed returns the realm's tools: those of the live connection, or within a short wait those last known. Without either

@@ -37,6 +37,7 @@ type conn struct {
 	metaTail []byte // the fields of `_meta` that a modern realm wants with each request, after a comma
 
 	ids      atomic.Int64
+	listed   atomic.Bool // the realm's listing, or the lack of one, is of this connection
 	progress progressTable
 	headed   atomic.Pointer[map[string]mcp.Tool] // tools whose arguments a modern HTTP realm wants in headers too
 

@@ -218,13 +218,14 @@ func (r *realm) list(ctx context.Context, cn *conn) {
 	}
 	if err != nil {
 		r.log.Warn("tools of the realm cannot be listed", "error", r.tidy(plain(err)))
-		r.update(func() { r.listErr = err })
+		r.update(func() { r.listErr = err; cn.listed.Store(true) })
 		return
 	}
 	if headed := headedTools(raw); len(headed) > 0 {
 		cn.headed.Store(&headed)
 	}
 	l := r.interpret(time.Now(), raw)
+	r.update(func() { cn.listed.Store(true) })
 	r.lastSuccess.Store(l.at.UnixNano())
 	r.saveCatalog(ctx, l, cn)
 }

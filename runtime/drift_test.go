@@ -1,0 +1,150 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// wider is worldSchema with one more argument, narrow without most of them.
+var (
+	wider  = json.RawMessage(`{"type":"object","properties":{"id":{},"more":{"type":"string"}}}`)
+	narrow = json.RawMessage(`{"type":"object","additionalProperties":false,"required":["order"],"properties":{"order":{"type":"string"}}}`)
+)
+
+// drifted runs a plan whose second node calls a tool that changes while the first one runs.
+func drifted(t *testing.T, w *world, p *process, capability string, now plan.Tool) schemas.Execution {
+	t.Helper()
+	e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"1m"}},
+		{"id":"b","capability":"` + capability + `","depends_on":["a"],"inputs":{"id":"b"},"retry":{"max_attempts":1}}]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	w.change(string(now.Effect), now)
+	if name := capability[2:]; name != string(now.Effect) {
+		w.change(name, now)
+	}
+	return p.rest(t, e.ExecutionID)
+}
+
+func TestDriftedToolIsNotCalled(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		drift  schemas.Drift
+		before string
+		now    plan.Tool
+		held   bool
+	}{
+		{"unchanged", "", "r.once", plan.Tool{Hash: "once", Effect: schemas.EffectOnce, InputSchema: worldSchema}, false},
+		{"changed", "", "r.once", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: wider}, true},
+		{"changed, and compatible", schemas.DriftAllowCompatible, "r.once", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: wider}, false},
+		{"the inputs do not fit", schemas.DriftAllowCompatible, "r.once", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: narrow}, true},
+		{"the effect is worse", schemas.DriftAllowCompatible, "r.idempotent", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: wider}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				p := policed(w, s, schemas.Policy{Drift: tt.drift})
+				defer p.stop()
+				e := drifted(t, w, p, tt.before, tt.now)
+				if !tt.held {
+					want(t, e, schemas.StatusSucceeded, "", "a=succeeded b=succeeded")
+					return
+				}
+				want(t, e, schemas.StatusSuspended, "", "a=succeeded b=held")
+				if len(e.WaitingFor) != 1 || e.WaitingFor[0].Reason != schemas.ReasonDrift || e.Nodes[1].Error.Code != schemas.CodeCapabilityDrift || e.Nodes[1].Attempts != 0 || w.calls("", "b") != 0 {
+					t.Errorf("%+v, %+v", e.WaitingFor, e.Nodes[1])
+				}
+			})
+		})
+	}
+}
+
+// A decision accepts the definition as it is then; what is called has to fit it, not the one of the plan.
+func TestRetryAcceptsTheNewDefinition(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		patch schemas.NodePatch
+		ends  schemas.Status
+		calls int
+	}{
+		{"inputs that fit", schemas.NodePatch{Inputs: schemas.Object(`{"order":"A-17"}`)}, schemas.StatusSucceeded, 1},
+		{"inputs that do not", schemas.NodePatch{Inputs: schemas.Object(`{"id":"b"}`)}, schemas.StatusFailed, 0},
+		{"the inputs of the plan", schemas.NodePatch{Retry: true}, schemas.StatusFailed, 0},
+		{"an output in its place", schemas.NodePatch{Output: schemas.Value(`1`)}, schemas.StatusSucceeded, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				p := live(w, s)
+				e := drifted(t, w, p, "r.idempotent", plan.Tool{Hash: "new", Effect: schemas.EffectIdempotent, InputSchema: narrow})
+				p.stop()
+				p = live(w, s) // what is held stays held
+				defer p.stop()
+				if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"b": tt.patch}}); err != nil {
+					t.Fatal(err)
+				}
+				e = p.rest(t, e.ExecutionID)
+				want(t, e, tt.ends, "", "")
+				if n := w.calls("idempotent", ""); n != tt.calls || tt.ends == schemas.StatusFailed && !errors.Is(e.Error, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+					t.Errorf("%d calls, %v", n, e.Error)
+				}
+			})
+		})
+	}
+}
+
+// A worse effect of the accepted definition decides after a crash, not the one of the plan.
+func TestAcceptedEffectDecidesAfterACrash(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		e := drifted(t, w, p, "r.idempotent", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: worldSchema})
+		if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"b": {Inputs: schemas.Object(`{"id":"b","mute":true}`)}}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if w.calls("", "b") != 1 {
+			t.Fatalf("%d calls", w.calls("", "b"))
+		}
+		p.stop()
+		p = live(w, s)
+		defer p.stop()
+		e = p.rest(t, e.ExecutionID)
+		if len(e.WaitingFor) != 1 || e.WaitingFor[0].Reason != schemas.ReasonUnknown || w.calls("", "b") != 1 {
+			t.Errorf("%+v after %d calls", e.WaitingFor, w.calls("", "b"))
+		}
+	})
+}
+
+// An approval is for the tool that the person saw.
+func TestDriftVoidsAnApproval(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"a"},"safety_level":"review"}]}`)
+		approve := func() schemas.Execution {
+			t.Helper()
+			reviews, err := p.Reviews(t.Context())
+			if err != nil || len(reviews) != 1 {
+				t.Fatalf("%+v %v", reviews, err)
+			}
+			if _, err := p.DecideReview(context.Background(), reviews[0].ReviewID, Decision{Approve: true, By: "eve"}); err != nil {
+				t.Fatal(err)
+			}
+			return p.rest(t, e.ExecutionID)
+		}
+		w.change("once", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: worldSchema})
+		e = approve()
+		want(t, e, schemas.StatusSuspended, "", "a=held")
+		if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Retry: true}}}); err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusRunning, "", "a=held")
+		want(t, approve(), schemas.StatusSucceeded, "", "a=succeeded")
+	})
+}
