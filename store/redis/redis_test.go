@@ -37,7 +37,7 @@ func TestConformanceStandalone(t *testing.T) {
 
 func TestConformanceCluster(t *testing.T) {
 	url := redistest.Cluster(t).URL()
-	for _, shards := range []int{1} {
+	for _, shards := range []int{1, 16} {
 		t.Run(fmt.Sprint(shards), func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) store.Store {
 				return open(t, redis.Options{URL: url, Prefix: prefix(), Shards: shards})

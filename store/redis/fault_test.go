@@ -1,0 +1,246 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/redis/redistest"
+)
+
+// said is an error as a server sends it.
+type said string
+
+func (s said) Error() string { return string(s) }
+func (said) RedisError()     {}
+
+func TestErrorsAreToldApart(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want Kind
+	}{
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, Unreachable},
+		{&net.DNSError{Err: "no such host"}, Unreachable},
+		{said("ERR max number of clients reached"), Unreachable},
+		{fmt.Errorf("read: %w", io.EOF), Interrupted},
+		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, Interrupted},
+		{&net.OpError{Op: "write", Err: syscall.EPIPE}, Interrupted},
+		{context.DeadlineExceeded, Silent},
+		{said("BUSY Redis is busy running a script."), Silent},
+		{said("WRONGPASS invalid username-password pair"), Denied},
+		{said("NOAUTH Authentication required."), Denied},
+		{said("NOPERM this user has no permissions"), Denied},
+		{said("ERR AUTH <password> called without any password configured"), Denied},
+		{said("READONLY You can't write against a read only replica."), ReadOnly},
+		{said("OOM command not allowed when used memory > 'maxmemory'."), Full},
+		{said("MISCONF Errors writing to the AOF file: No space left on device"), Unsaved},
+		{said("LOADING Redis is loading the dataset in memory"), Loading},
+		{said("WRONGTYPE Operation against a key holding the wrong kind of value"), Foreign},
+		{said("ERR Error running script: -WRONGTYPE Operation against a key"), Foreign},
+		{said("CLUSTERDOWN The cluster is down"), Moving},
+		{said("TRYAGAIN Multiple keys request during rehashing of slot"), Moving},
+		{said("MOVED 1 127.0.0.1:7"), Moving},
+		{said("ERR unknown command 'EVALSHA'"), Other},
+		{errors.New("odd"), Other},
+	} {
+		err := classify(tt.err)
+		f, ok := errors.AsType[*Fault](err)
+		if !ok || f.Kind != tt.want || !errors.Is(err, tt.err) || !strings.HasPrefix(err.Error(), kinds[tt.want].says) {
+			t.Errorf("%v: got %v, want %s", tt.err, err, tt.want)
+		}
+	}
+	seen := map[string]Kind{}
+	for k, what := range kinds {
+		if other, ok := seen[what.says]; ok {
+			t.Errorf("%s and %s say the same", k, other)
+		}
+		seen[what.says] = k
+	}
+}
+
+func put(s *Store, id string, value string) error {
+	_, err := s.Commit(context.Background(), store.Batch{
+		Puts:    []store.Put{{Key: store.Key{Kind: "x", ID: id}, Version: store.AnyVersion, Value: []byte(value)}},
+		Appends: []store.Append{{Key: store.Key{Kind: "x", ID: id}, Value: []byte("e")}},
+	})
+	return err
+}
+
+// wantKind checks the kind of a fault.
+func wantKind(t *testing.T, what string, err error, kinds ...Kind) {
+	t.Helper()
+	f, ok := errors.AsType[*Fault](err)
+	for _, k := range kinds {
+		if ok && f.Kind == k {
+			return
+		}
+	}
+	t.Fatalf("%s: got %v, want %v", what, err, kinds)
+}
+
+// eventually retries what heals by itself.
+func eventually(t *testing.T, what string, do func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if err = do(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: still %v", what, err)
+}
+
+func TestFullMemoryLosesNothingAndHeals(t *testing.T) {
+	server := redistest.Standalone(t)
+	s := openURL(t, server.URL())
+	if err := put(s, "a", "kept"); err != nil {
+		t.Fatal(err)
+	}
+	k := store.Key{Kind: "x", ID: "due"}
+	if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: k, At: time.Now()}}}); err != nil {
+		t.Fatal(err)
+	}
+	server.Config("maxmemory", "1")
+	wantKind(t, "commit", put(s, "a", "lost"), Full)
+	if r, err := s.Get(t.Context(), store.Key{Kind: "x", ID: "a"}); err != nil || string(r.Value) != "kept" {
+		t.Fatalf("got %+v, %v", r, err)
+	}
+	if ls, err := s.Claim(t.Context(), store.ClaimRequest{Kind: "x", Owner: "o", TTL: time.Hour}); err != nil || len(ls) != 1 {
+		t.Fatalf("claim of what was accepted: %v, %v", ls, err)
+	}
+	if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{{Kind: "x", ID: "a"}}}); err != nil {
+		t.Fatalf("a delete is the way out of a full memory: %v", err)
+	}
+	server.Config("maxmemory", "0")
+	if err := put(s, "a", "new"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAForeignKeyIsSaidAndNothingIsWritten(t *testing.T) {
+	server := redistest.Standalone(t)
+	s := openURL(t, server.URL())
+	sh := s.shards[0]
+	server.Do("SET", sh.log(store.Key{Kind: "x", ID: "a"}), "not ours")
+	err := put(s, "a", "v")
+	wantKind(t, "commit", err, Foreign)
+	if _, err := s.Get(t.Context(), store.Key{Kind: "x", ID: "a"}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("got %v, want nothing written", err)
+	}
+	server.Do("SET", sh.record(store.Key{Kind: "x", ID: "b"}), "not ours")
+	wantKind(t, "commit", put(s, "b", "v"), Foreign)
+	if es, err := s.Log(t.Context(), store.Key{Kind: "x", ID: "b"}, 0, 0); err != nil || len(es) != 0 {
+		t.Errorf("got %v, %v, want nothing written", es, err)
+	}
+	_, err = s.Get(t.Context(), store.Key{Kind: "x", ID: "b"})
+	wantKind(t, "get", err, Foreign)
+}
+
+func TestAMasterThatBecomesAReplica(t *testing.T) {
+	server := redistest.Standalone(t)
+	s := openURL(t, server.URL())
+	server.Do("REPLICAOF", "127.0.0.1", "1")
+	wantKind(t, "commit", put(s, "a", "v"), ReadOnly)
+	server.Do("REPLICAOF", "NO", "ONE")
+	if err := put(s, "a", "v"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDownInFlightAndBack(t *testing.T) {
+	server := redistest.Standalone(t)
+	s, other := openURL(t, server.URL()), openURL(t, server.URL())
+	keys, err := s.Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	claimed := make(chan error, 1)
+	server.Stop()
+	wantKind(t, "commit", put(s, "a", "v"), Unreachable, Interrupted)
+	_, err = s.Claim(t.Context(), store.ClaimRequest{Kind: "x", Owner: "o", TTL: time.Hour, Wait: time.Hour})
+	wantKind(t, "claim", err, Unreachable, Interrupted)
+	_, err = s.Take(t.Context(), store.Limit{Key: "k", Rate: 1})
+	wantKind(t, "take", err, Unreachable, Interrupted)
+	server.Restart()
+	eventually(t, "commit", func() error { return put(s, "a", "v") })
+	eventually(t, "the other", func() error { return put(other, "a", "v") })
+	go func() {
+		_, err := s.Claim(context.Background(), store.ClaimRequest{Kind: "x", Owner: "o", TTL: time.Hour, Wait: 20 * time.Second})
+		claimed <- err
+	}()
+	eventually(t, "a wake", func() error {
+		_, err := other.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: store.Key{Kind: "x", ID: "w"}, At: time.Now()}}})
+		return err
+	})
+	if err := <-claimed; err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the watch", func() error {
+		if err := put(other, "seen", "v"); err != nil {
+			return err
+		}
+		for {
+			select {
+			case k, ok := <-keys:
+				if !ok {
+					t.Fatal("the channel closed with the connection")
+				}
+				if k.ID == "seen" {
+					return nil
+				}
+			case <-time.After(50 * time.Millisecond):
+				return errors.New("nothing heard")
+			}
+		}
+	})
+}
+
+func TestCallsReturnWhenTheirContextEnds(t *testing.T) {
+	server := redistest.Standalone(t)
+	s := openURL(t, server.URL())
+	if err := put(s, "a", "v"); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	defer server.Continue()
+	k := store.Key{Kind: "x", ID: "a"}
+	why := errors.New("the caller left")
+	for name, call := range map[string]func(context.Context) error{
+		"get":  func(ctx context.Context) error { _, err := s.Get(ctx, k); return err },
+		"list": func(ctx context.Context) error { _, err := s.List(ctx, store.Query{Kind: "x"}); return err },
+		"log":  func(ctx context.Context) error { _, err := s.Log(ctx, k, 0, 0); return err },
+		"commit": func(ctx context.Context) error {
+			_, err := s.Commit(ctx, store.Batch{Deletes: []store.Key{k}})
+			return err
+		},
+		"claim": func(ctx context.Context) error {
+			_, err := s.Claim(ctx, store.ClaimRequest{Kind: "x", Owner: "o", TTL: time.Hour})
+			return err
+		},
+		"renew":  func(ctx context.Context) error { _, err := s.Renew(ctx, []store.Lease{{Key: k}}, time.Hour); return err },
+		"queue":  func(ctx context.Context) error { _, err := s.Queue(ctx, "x"); return err },
+		"places": func(ctx context.Context) error { _, err := s.Places(ctx, []store.Key{k}); return err },
+		"take":   func(ctx context.Context) error { _, err := s.Take(ctx, store.Limit{Key: "k", Rate: 1}); return err },
+		"open":   func(ctx context.Context) error { _, err := Open(ctx, Options{URL: server.URL()}); return err },
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- call(ctx) }()
+		time.AfterFunc(20*time.Millisecond, func() { cancel(why) })
+		select {
+		case err := <-done:
+			if !errors.Is(err, why) {
+				t.Errorf("%s: got %v, want the cause", name, err)
+			}
+		case <-time.After(3 * time.Second):
+			t.Errorf("%s did not return", name)
+		}
+	}
+}
