@@ -17,8 +17,9 @@ RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 PACKAGES ?= ./... ./testdata/proxy
 FUZZTIME ?= 60s
 ROUNDS ?= 300
+CHAOS ?= long
 
-.PHONY: build test npm lint fmt vet generate fuzz bench smoke kill cross vuln tools
+.PHONY: build test npm lint fmt vet generate fuzz bench smoke kill chaos cross vuln tools
 .DEFAULT_GOAL := build
 
 build: ## bin/runplane
@@ -58,6 +59,9 @@ smoke: ## each benchmark once, so that none rots
 
 kill: ## SIGKILL at random points, ROUNDS times
 	RUNPLANE_KILL_ROUNDS=$(ROUNDS) go test -run Kill -count 1 -timeout 60m -v ./cmd/runplane
+
+chaos: ## three replicas on one Redis while everything breaks; CHAOS=short takes two minutes
+	RUNPLANE_REQUIRE_REDIS=1 RUNPLANE_CHAOS=$(CHAOS) go test -run Chaos -count 1 -timeout 90m -v ./cmd/runplane
 
 cross: ## what we cannot test here must at least compile
 	GOOS=darwin GOARCH=arm64 go build ./...

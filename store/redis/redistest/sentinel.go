@@ -99,5 +99,19 @@ func (w *Watched) AwaitMaster(old *Server) *Server {
 	}
 }
 
+// AwaitReplica returns when s follows the other one again, with all its data.
+func (w *Watched) AwaitReplica(s *Server) {
+	for end := time.Now().Add(deadline); ; time.Sleep(20 * time.Millisecond) {
+		if role, err := s.Ask("ROLE"); err == nil {
+			if list, ok := role.([]any); ok && len(list) > 3 && list[0] == "slave" && list[3] == "connected" {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("%s did not become a replica within %v", s.Addr, deadline)
+		}
+	}
+}
+
 // URL names the sentinels and the master.
 func (w *Watched) URL() string { return "redis+sentinel://" + addrs(w.Sentinels[:]) + "/" + MasterName }
