@@ -23,6 +23,7 @@
 //	session/<id>        a session; its wake is when it expires unless it is seen before
 //	state/<…>           a state; the ID is a digest of principal and type, and the key
 //	secret/cursor       the key that cursors of lists are sealed with
+//	queue/pause         who paused the queue, since when and why; none: it is open
 //	nudge/<id>          nothing: who owns the execution learns that somebody else changed it, by the watch or, where that missed it,
 //	                    by reading the nudges of the last minute with each renewal
 //
@@ -41,6 +42,16 @@
 //
 // After a crash the lease lapses (on the embedded store at once) and another owner claims it. What was in flight then is
 // decided by the effect of each capability: package machine has the table.
+//
+// # The queue
+//
+// An execution that waits for a worker is a key of the store with a wake that is due; the queue is those, and its order is the
+// store's: priorities by weight, then sessions in turn, then the oldest. A submission overtakes nobody: it begins at once only
+// where the last look of this worker's claim found nobody waiting (admit.go). When it would have to wait in a full queue it is
+// refused; what runs, and the workflows of what runs, never are.
+//
+// A pause is one record that every replica knows within a second (pause.go). While it stands nobody claims: what is in
+// memory goes on, what sleeps or is submitted waits.
 //
 // # What else runs
 //

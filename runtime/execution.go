@@ -184,7 +184,8 @@ func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *pla
 	}
 	owner := sha256.Sum256([]byte(CallerFrom(ctx).Principal + "\x00" + idempotencyKey))
 	key := store.Key{Kind: kindIdempotency, ID: hex.EncodeToString(owner[:])}
-	_, err = r.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: key, Value: value, TTL: r.limits.Idempotency}}})
+	put := store.Put{Key: key, Value: value, TTL: r.limits.Idempotency}
+	_, err = r.store.Commit(ctx, store.Batch{Puts: []store.Put{put}})
 	if err == nil {
 		return id, false, nil
 	}
@@ -200,6 +201,10 @@ func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *pla
 		return "", false, fmt.Errorf("read reservation: %w", err)
 	}
 	if theirs.Digest != mine.Digest {
+		put.Version = rec.Version
+		if rebound, err := r.rebind(ctx, theirs.ExecutionID, put); err != nil || rebound {
+			return id, false, err
+		}
 		return "", false, schemas.Errorf(schemas.CodeConflict, "idempotency_key %q already stands for another plan, execution %q", idempotencyKey, theirs.ExecutionID).
 			WithHint("use a new key for a new plan; the same key is for the same plan submitted again").
 			WithField("idempotency_key").With(func(e *schemas.Error) { e.ExecutionID = theirs.ExecutionID })
@@ -207,8 +212,20 @@ func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *pla
 	return theirs.ExecutionID, true, nil
 }
 
-// create commits a new execution; that somebody with the same idempotency key was faster is as good. Where this process
-// has room it owns it from the same commit on.
+// rebind gives the key to another plan where the first one was never accepted: the queue was full, or its submitter died.
+func (r *Runtime) rebind(ctx context.Context, id string, put store.Put) (bool, error) {
+	if _, _, err := r.readHead(ctx, id); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+		return false, err
+	}
+	_, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{put}})
+	if errors.Is(err, store.ErrConflict) { // somebody else was faster
+		return false, nil
+	}
+	return err == nil, storeError(err)
+}
+
+// create commits a new execution; that somebody with the same idempotency key was faster is as good. Where nobody waits
+// and this process has room it owns it from the same commit on; else it takes its turn in the queue, or is refused when that is full.
 func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Submit) error {
 	record, err := schemas.Encode(definition{Definition: p.Definition, Session: sub.session})
 	if err != nil {
@@ -235,7 +252,12 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 			return err
 		}
 	}
-	if !r.running.Load() || !r.slots.TryAcquire(1) {
+	if !r.startsAtOnce(ctx, sub.parent != "") || !r.slots.TryAcquire(1) {
+		if sub.parent == "" {
+			if err := r.admit(ctx); err != nil {
+				return err
+			}
+		}
 		q := &request{decide: create}
 		if _, err := r.step(ctx, x, []*request{q}, visit, base); err != nil && !errors.Is(err, store.ErrConflict) {
 			return err
@@ -368,7 +390,7 @@ func (r *Runtime) change(ctx context.Context, id string, decide decision) (schem
 		return schemas.Execution{}, err
 	}
 	h, err := r.headFor(ctx, id)
-	return withHint(h.Execution), err
+	return r.shown(ctx, h.Execution), err
 }
 
 func illegal(verb, id string, s schemas.Status) *schemas.Error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,8 +15,10 @@ import (
 
 var errCut = errors.New("no route to host")
 
-// cut is a store whose leases this process can neither renew nor claim until the time; then a renewal tells what is lost.
+// cut is a store whose leases this process can neither renew nor claim until the time; then a renewal tells what is lost. That
+// nobody waits it has still learned, so that what is submitted here begins here.
 func cut(s store.Store, until time.Time) *hooks {
+	var looked atomic.Bool
 	return &hooks{Store: s,
 		renew: func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error) {
 			if time.Now().Before(until) {
@@ -24,7 +27,11 @@ func cut(s store.Store, until time.Time) *hooks {
 			return s.Renew(ctx, leases, ttl)
 		},
 		claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
-			if time.Now().Before(until) {
+			switch {
+			case !time.Now().Before(until):
+			case looked.CompareAndSwap(false, true):
+				return nil, nil
+			default:
 				return nil, errCut
 			}
 			return s.Claim(ctx, r)

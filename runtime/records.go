@@ -25,6 +25,7 @@ const (
 	kindSession     = "session"
 	kindState       = "state"
 	kindSecret      = "secret"
+	kindQueue       = "queue"
 )
 
 func executionKey(id string) store.Key { return store.Key{Kind: kindExecution, ID: id} }
@@ -62,6 +63,14 @@ func (h *head) terms() []string {
 		t = append(t, "session="+h.SessionID)
 	}
 	return t
+}
+
+// fairness is by what executions of one priority take turns in the queue: the session, without one the principal.
+func (h *head) fairness() string {
+	if h.SessionID == "" {
+		return h.Principal
+	}
+	return h.Principal + "\x00" + h.SessionID
 }
 
 // definition is what the plan record holds.

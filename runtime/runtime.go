@@ -40,6 +40,7 @@ type Limits struct {
 	Plan          plan.Limits
 	MaxOutput     int           // bytes of one output that expressions read and a binding may make; 1 MiB
 	MaxExecutions int           // executions in memory at once; 256
+	MaxQueued     int           // executions that wait in the queue when new ones are refused; 10,000
 	MaxCalls      int           // of one execution, in all; 100,000
 	MaxBytes      int64         // of all outputs of one execution; 1 GiB
 	MaxParallel   int           // attempts of one execution in flight; 32. A plan may ask for fewer
@@ -65,6 +66,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.MaxOutput, 1<<20)
 	set(&l.Plan.MaxBound, l.MaxOutput)
 	set(&l.MaxExecutions, 256)
+	set(&l.MaxQueued, 10_000)
 	set(&l.MaxCache, 32<<20)
 	set(&l.MaxParallel, 32)
 	set(&l.MaxCalls, 100_000)
@@ -126,6 +128,9 @@ type Runtime struct {
 	stopping bool
 	owners   sync.WaitGroup
 	slots    *semaphore.Weighted // executions in memory
+	vacant   atomic.Bool         // nobody waited in the queue when it was last looked at
+	pauses   pauses
+	entrance entrance
 
 	stop     chan struct{}      // closed when no new call may start
 	callsCtx context.Context    //nolint:containedctx // root of all calls; outlives every request
@@ -151,6 +156,7 @@ func New(c Config) *Runtime {
 	if r.random == nil {
 		r.random = rand.Float64
 	}
+	r.pauses.init()
 	r.slots = semaphore.NewWeighted(int64(r.limits.MaxExecutions))
 	ctx, end := context.WithCancelCause(context.Background())
 	r.callsCtx, r.endCalls = ctx, end
@@ -232,6 +238,11 @@ func (r *Runtime) watch(ctx context.Context) {
 		return
 	}
 	for key := range keys {
+		if key == pauseKey {
+			r.pauses.forget()
+			r.paused(ctx)
+			continue
+		}
 		if o := r.owner(key.ID); o != nil && key.Kind == kindNudge {
 			o.refresh()
 			continue

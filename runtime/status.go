@@ -25,13 +25,13 @@ func (r *Runtime) Status(ctx context.Context, id string, view schemas.View, wait
 	if err != nil {
 		return schemas.Execution{}, err
 	}
-	e := withHint(h.Execution)
+	e := r.shown(ctx, h.Execution)
 	if view == schemas.ViewNodes || view == schemas.ViewFailures {
 		x, err := r.load(ctx, id)
 		if err != nil {
 			return schemas.Execution{}, err
 		}
-		e = withHint(x.head.Execution)
+		e = r.shown(ctx, x.head.Execution)
 		e.Nodes = x.state.NodeViews(view)
 	}
 	return e, nil
@@ -67,8 +67,11 @@ func (r *Runtime) await(ctx context.Context, id string, wait time.Duration, prog
 	defer tick.Stop()
 	for {
 		h, err := r.headFor(ctx, id)
-		if err != nil || AtRest(&h.Execution) {
+		if err != nil {
 			return err
+		}
+		if e := r.shown(ctx, h.Execution); AtRest(&e) {
+			return nil
 		}
 		for looked := false; !looked; {
 			select {
@@ -89,6 +92,25 @@ func (r *Runtime) await(ctx context.Context, id string, wait time.Duration, prog
 			}
 		}
 	}
+}
+
+// shown is the execution with what only the queue knows: whether it waits for a pause to end.
+func (r *Runtime) shown(ctx context.Context, e schemas.Execution) schemas.Execution {
+	if e.Status != schemas.StatusPending {
+		return withHint(e)
+	}
+	p := r.paused(ctx)
+	if p == nil {
+		e.Hint = "it waits in the queue for a worker: get_queue_status tells how full that is, get_execution_status with wait_seconds waits for the result"
+		return e
+	}
+	since := p.Since
+	if e.CreatedAt.After(since) {
+		since = e.CreatedAt
+	}
+	e.Waiting, e.WaitingFor = true, []schemas.WaitingFor{{Reason: schemas.ReasonQueue, Since: since}}
+	e.Hint = "it is accepted and waits in the queue; " + pausedWords(p) + ". It starts once an operator resumes the queue; cancel_execution withdraws it"
+	return e
 }
 
 // withHint adds what to call next where the execution itself does not say.

@@ -98,7 +98,21 @@ func (r *Runtime) giveBack(x *execution, at time.Time) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.storeCtx), time.Second)
 	defer cancel()
-	if _, err := r.store.Commit(ctx, store.Batch{Release: x.lease, Wakes: []store.Wake{{Key: executionKey(x.id), At: at}}}); err != nil {
+	wake := store.Wake{Key: executionKey(x.id)}
+	if places, err := r.store.Places(ctx, []store.Key{wake.Key}); err == nil && places[0].Wake != nil {
+		wake = *places[0].Wake // its priority and its turn are the same as before
+	}
+	wake.At = at
+	if _, err := r.store.Commit(ctx, store.Batch{Release: x.lease, Wakes: []store.Wake{wake}}); err != nil {
 		r.log.Debug("release", "execution_id", x.id, "error", err)
+	}
+}
+
+// returnAll gives back what was claimed and may not run.
+func (r *Runtime) returnAll(leases []store.Lease) {
+	for i := range leases {
+		x := r.newExecution(leases[i].Key.ID, head{})
+		x.lease = &leases[i]
+		r.giveBack(x, r.now())
 	}
 }

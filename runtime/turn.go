@@ -184,7 +184,7 @@ const hold = time.Second
 func (t *turn) due() time.Time {
 	s := t.x.state
 	if s.Status == schemas.StatusPending {
-		return t.now
+		return s.Created // which keeps its place among those that came later
 	}
 	if !s.Status.Terminal() && (s.InFlight() > 0 || t.step.more || len(s.Next(t.now)) > 0) {
 		return t.now
@@ -217,7 +217,7 @@ func (t *turn) commit() error {
 		t.batch.Claim = nil
 		t.batch.Release = x.lease
 		t.wake(wake)
-	case t.batch.Claim != nil, x.changed:
+	case t.batch.Claim != nil, x.changed, x.head.Priority != s.Priority:
 		t.wake(t.now) // if this process dies, whoever comes next finds it due
 	}
 	if len(t.events) == 0 && !t.step.released && t.batch.Claim == nil {
@@ -286,7 +286,7 @@ const snapshotEvery = 256
 
 func (t *turn) wake(at time.Time) {
 	t.batch.Wakes = append(t.batch.Wakes, store.Wake{
-		Key: executionKey(t.x.id), At: at, Priority: t.x.state.Priority, Fairness: t.x.head.SessionID,
+		Key: executionKey(t.x.id), At: at, Priority: t.x.state.Priority, Fairness: t.x.head.fairness(),
 	})
 }
 

@@ -14,33 +14,49 @@ const claimWait = 30 * time.Second
 // claimMax is how many executions one Claim takes at most.
 const claimMax = 32
 
-// claim adopts due executions as long as there is room for them. While it waits it keeps room for one; when that one has
-// come it takes what else is due.
+// claim adopts due executions as long as there is room for them and the queue is not paused. While it waits it keeps room
+// for one; when that one has come it takes what else is due. It keeps r.vacant true to what it sees.
 func (r *Runtime) claim(ctx context.Context) {
-	var delay time.Duration
-	wait := claimWait
+	var delay, wait time.Duration
 	for ctx.Err() == nil {
-		if r.slots.Acquire(ctx, 1) != nil {
+		open, end := r.whileOpen(ctx)
+		if open == nil {
 			return
+		}
+		if !r.slots.TryAcquire(1) {
+			r.vacant.Store(false)
+			wait = 0
+			if r.slots.Acquire(open, 1) != nil {
+				end()
+				continue
+			}
 		}
 		room := 1
 		for wait == 0 && room < claimMax && r.slots.TryAcquire(1) {
 			room++
 		}
 		sent := time.Now()
-		leases, err := r.store.Claim(ctx, store.ClaimRequest{
+		leases, err := r.store.Claim(open, store.ClaimRequest{
 			Kind: kindExecution, Owner: r.worker, Max: room, TTL: r.limits.Lease, Wait: wait,
 		})
-		wait = claimWait
-		if len(leases) == room {
+		interrupted := open.Err() != nil
+		end()
+		if wait = claimWait; err != nil || len(leases) == room {
 			wait = 0
+		}
+		if err == nil {
+			r.vacant.Store(len(leases) < room)
+		}
+		if len(leases) > 0 && r.paused(ctx) != nil {
+			r.returnAll(leases) //nolint:contextcheck // what was taken goes back whatever ends
+			leases = nil
 		}
 		leases, sent = r.prove(ctx, leases, sent)
 		r.slots.Release(int64(room - len(leases)))
 		for i := range leases {
 			r.adopt(r.newExecution(leases[i].Key.ID, head{}), &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
 		}
-		if err == nil {
+		if err == nil || interrupted {
 			delay = 0
 			continue
 		}

@@ -149,13 +149,15 @@ const (
 	ReasonBudget  = "budget"
 
 	ReasonWorkflow = "workflow"
+
+	ReasonQueue = "queue" // the whole execution: the queue is paused
 )
 
 // WaitingFor is one thing an execution waits for.
 type WaitingFor struct {
-	NodeID    string     `json:"node_id"`
+	NodeID    string     `json:"node_id,omitempty" jsonschema:"description=absent where the whole execution waits: for the paused queue"`
 	Item      *int       `json:"item,omitempty"`
-	Reason    string     `json:"reason" jsonschema:"enum=review,enum=unknown,enum=error,enum=drift,enum=event,enum=timer,enum=budget,enum=workflow"`
+	Reason    string     `json:"reason" jsonschema:"enum=review,enum=unknown,enum=error,enum=drift,enum=event,enum=timer,enum=budget,enum=workflow,enum=queue"`
 	ReviewID  string     `json:"review_id,omitempty"`
 	Question  string     `json:"question,omitempty" jsonschema:"description=what the review asks"`
 	EventName string     `json:"event_name,omitempty" jsonschema:"description=what signal_execution has to send"`

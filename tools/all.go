@@ -9,5 +9,11 @@ func All() []Method {
 		Session(),
 		State(),
 		Capability(),
+		Queue(),
 	)
+}
+
+// For lists what a client may use: an operator everything, anybody else what is not for operators alone.
+func For(operator bool) []Method {
+	return slices.DeleteFunc(All(), func(m Method) bool { return m.Operator && !operator })
 }

@@ -57,6 +57,7 @@ type Method struct {
 	Title       string
 	Description string // a prompt: what it does, when to use it, what comes back, what undoes it
 	Effect      Effect
+	Operator    bool            // for operators alone: others neither see nor reach it
 	Input       json.RawMessage // JSON Schema of the arguments
 	Output      json.RawMessage // JSON Schema of the result
 	// Call checks the arguments strictly, runs the method and returns a value of the output schema. Every failure is, or
@@ -88,6 +89,12 @@ func method[In, Out any](contract, name, title string, effect Effect, descriptio
 		}
 		return out, nil
 	}
+	return m
+}
+
+// operators keeps a method for operators.
+func operators(m Method) Method {
+	m.Operator = true
 	return m
 }
 

@@ -215,6 +215,19 @@ func TestPortabilityFindsProblems(t *testing.T) {
 	}
 }
 
+// What is for operators alone is out of everybody else's reach.
+func TestOperatorsToolsAreForOperators(t *testing.T) {
+	var hidden []string
+	for _, m := range For(true) {
+		if !slices.ContainsFunc(For(false), func(o Method) bool { return o.Name == m.Name }) {
+			hidden = append(hidden, m.Name)
+		}
+	}
+	if diff := cmp.Diff([]string{"pause_queue", "resume_queue"}, hidden); diff != "" {
+		t.Errorf("hidden from those who are no operators (-want +got):\n%s", diff)
+	}
+}
+
 // What a tool list costs a model is bounded: names, descriptions and input schemas together.
 func TestToolListsFitTheirBudget(t *testing.T) {
 	size := func(methods []Method) (n int) {
@@ -229,6 +242,7 @@ func TestToolListsFitTheirBudget(t *testing.T) {
 		budget  int
 	}{
 		{"Execution and Capability", slices.Concat(Execution(), Capability()), 16 << 10},
+		{"agent", For(false), 24 << 10},
 		{"all", All(), 40 << 10},
 	} {
 		n := size(tt.methods)

@@ -15,6 +15,7 @@ type Config struct {
 	Policies   schemas.Policies         `json:"policies,omitzero" jsonschema:"description=what holds for every call\\, for a realm\\, for a capability; the nearest level wins"`
 	Store      string                   `json:"store,omitempty"`
 	HTTP       string                   `json:"http,omitempty"`
+	Operator   bool                     `json:"operator,omitempty"`
 	Log        Log                      `json:"log,omitzero"`
 	Limits     Limits                   `json:"limits,omitzero"`
 	Drain      schemas.Duration         `json:"drain,omitempty"`
@@ -37,6 +38,7 @@ type Limits struct {
 	MaxPlanBytes   int `json:"max_plan_bytes,omitempty"`
 	MaxOutputBytes int `json:"max_output_bytes,omitempty"`
 	MaxExecutions  int `json:"max_executions,omitempty"`
+	MaxQueued      int `json:"max_queued,omitempty"`
 	MaxParallel    int `json:"max_parallel,omitempty"`
 	MaxWaitSeconds int `json:"max_wait_seconds,omitempty"`
 	MaxCacheBytes  int `json:"max_cache_bytes,omitempty"`
@@ -84,6 +86,10 @@ var settings = []setting{
 		about: "loopback address to serve /mcp and /sse on, such as 127.0.0.1:8080; empty serves stdio, which is what MCP clients start",
 		at:    func(c *Config) any { return &c.HTTP },
 	}, {
+		key: "operator", flag: "operator", standard: "false",
+		about: "whoever is connected is an operator and sees the operators' tools, such as pause_queue; an agent should not be one",
+		at:    func(c *Config) any { return &c.Operator },
+	}, {
 		key: "log.level", flag: "log-level", standard: "info", words: []string{"trace", "debug", "info", "warn", "error"},
 		about: "least level that is logged; info is what an operator counts",
 		at:    func(c *Config) any { return &c.Log.Level },
@@ -111,6 +117,10 @@ var settings = []setting{
 		key: "limits.max_executions", standard: "256", min: 1, max: 100_000,
 		about: "executions that run at once in this process; the others wait in the queue by priority",
 		at:    func(c *Config) any { return &c.Limits.MaxExecutions },
+	}, {
+		key: "limits.max_queued", standard: "10000", min: 1, max: 10_000_000,
+		about: "executions that may wait in the queue; when so many do, new ones are refused as rate_limited instead of waiting for ever",
+		at:    func(c *Config) any { return &c.Limits.MaxQueued },
 	}, {
 		key: "limits.max_parallel", standard: "32", min: 1, max: 1000,
 		about: "nodes of one execution in flight at once, unless its plan asks for fewer",

@@ -73,7 +73,11 @@ func toolTable() string {
 			contract, name = m.Contract, m.Contract
 		}
 		first, _, _ := strings.Cut(m.Description, ". ")
-		fmt.Fprintf(&b, "| %s | `%s` | %s |\n", name, m.Name, strings.TrimSuffix(strings.ReplaceAll(first, "|", `\|`), "."))
+		who := ""
+		if m.Operator {
+			who = " (operators, `serve --operator`)"
+		}
+		fmt.Fprintf(&b, "| %s | `%s`%s | %s |\n", name, m.Name, who, strings.TrimSuffix(strings.ReplaceAll(first, "|", `\|`), "."))
 	}
 	b.WriteString("\n")
 	return b.String()

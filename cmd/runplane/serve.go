@@ -19,7 +19,7 @@ func (c *cli) serveCommand() *cobra.Command {
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd) },
 	}
-	addConfigFlags(cmd.Flags(), "store", "http", "log.level", "log.json", "drain")
+	addConfigFlags(cmd.Flags(), "store", "http", "operator", "log.level", "log.json", "drain")
 	return cmd
 }
 
@@ -35,7 +35,7 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 	stop := p.start(cmd.Context())
 	defer func() { err = errors.Join(err, stop()) }()
 	s := server.New(server.Config{
-		Runtime: p.runtime, Methods: tools.All(), Prompts: tools.Prompts(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
+		Runtime: p.runtime, Methods: tools.For(cfg.Operator), Prompts: tools.Prompts(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
 		Drain: cfg.Drain.Std(),
 	})
 	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", storeName(cfg.Store), "realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))

@@ -275,6 +275,19 @@ func (s *State) InFlight() int { return s.inFlight }
 // Children tells how many workflow nodes wait for their executions.
 func (s *State) Children() int { return s.children }
 
+// ChildIDs lists the executions that workflow nodes wait for.
+func (s *State) ChildIDs() (ids []string) {
+	if s.children == 0 {
+		return nil
+	}
+	for i := range s.Units {
+		if u := &s.Units[i]; u.Child != "" && u.Status == schemas.NodeRunning {
+			ids = append(ids, u.Child)
+		}
+	}
+	return ids
+}
+
 // Attempt reports whether attempt n of the unit is in flight.
 func (s *State) Attempt(unit, n int) bool {
 	return s.Units[unit].Calling && s.Units[unit].Attempts == n

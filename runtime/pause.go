@@ -1,0 +1,123 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// pauseKey holds a schemas.QueuePause while the queue is paused; no record means that it is open.
+var pauseKey = store.Key{Kind: kindQueue, ID: "pause"}
+
+// pauseAge is how old this replica's knowledge of a pause may be.
+const pauseAge = time.Second
+
+// pauses is what this replica knows of the pause. A watch tells it of changes; what is older than pauseAge is read anew
+// before anybody relies on it, so that an idle runtime reads nothing.
+type pauses struct {
+	mu     sync.Mutex
+	pause  *schemas.QueuePause // nil: the queue is open
+	read   time.Time           // zero: to be read anew
+	end    context.CancelFunc  // ends the claim that waits; nil: none does
+	opened chan struct{}       // one token: it was paused and is open
+}
+
+func (p *pauses) init() { p.opened = make(chan struct{}, 1) }
+
+// forget has the record read anew by whoever needs it next.
+func (p *pauses) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.read = time.Time{}
+}
+
+// learn takes note of the pause as it now is; nil: the queue is open.
+func (p *pauses) learn(now *schemas.QueuePause) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now != nil && p.end != nil {
+		p.end()
+	}
+	if now == nil && p.pause != nil {
+		select {
+		case p.opened <- struct{}{}:
+		default:
+		}
+	}
+	p.pause, p.read = now, time.Now()
+}
+
+// paused is the pause of the queue; nil: it is open. Where the store does not answer it is what was known last.
+func (r *Runtime) paused(ctx context.Context) *schemas.QueuePause {
+	r.pauses.mu.Lock()
+	known, fresh := r.pauses.pause, !r.pauses.read.IsZero() && time.Since(r.pauses.read) < pauseAge
+	r.pauses.mu.Unlock()
+	if fresh {
+		return known
+	}
+	now, _, err := r.readPause(ctx)
+	if err != nil {
+		r.log.Debug("read the pause of the queue", "error", err)
+		return known
+	}
+	r.pauses.learn(now)
+	return now
+}
+
+// readPause reads the record; version 0 means that there is none.
+func (r *Runtime) readPause(ctx context.Context) (*schemas.QueuePause, int64, error) {
+	rec, err := r.store.Get(ctx, pauseKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, storeError(err)
+	}
+	p := new(schemas.QueuePause)
+	if err := json.Unmarshal(rec.Value, p); err != nil {
+		return nil, 0, fmt.Errorf("read the pause of the queue: %w", err)
+	}
+	return p, rec.Version, nil
+}
+
+// pausedWords tells a caller who paused the queue.
+func pausedWords(p *schemas.QueuePause) string {
+	return fmt.Sprintf("it has been paused by %s since %s%s", p.By, p.Since.Format(time.RFC3339), because(p.Reason))
+}
+
+// whileOpen waits until the queue is open and returns a context that ends when it is paused; nil once ctx has ended. The
+// returned function is to be called behind the use of that context.
+func (r *Runtime) whileOpen(ctx context.Context) (context.Context, func()) {
+	for ctx.Err() == nil {
+		if r.paused(ctx) == nil {
+			open, cancel := context.WithCancel(ctx)
+			r.pauses.mu.Lock()
+			r.pauses.end = cancel
+			if r.pauses.pause != nil { // since a moment ago
+				cancel()
+			}
+			r.pauses.mu.Unlock()
+			return open, func() {
+				r.pauses.mu.Lock()
+				r.pauses.end = nil
+				r.pauses.mu.Unlock()
+				cancel()
+			}
+		}
+		r.vacant.Store(false)
+		again := time.NewTimer(pauseAge)
+		select {
+		case <-ctx.Done():
+		case <-r.pauses.opened:
+		case <-again.C:
+		}
+		again.Stop()
+	}
+	return nil, nil
+}

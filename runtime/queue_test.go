@@ -1,0 +1,341 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// quick is a plan of one call that takes no time; slow holds its worker for a second.
+const (
+	quick = `{"plan":"v1","nodes":[{"id":"n","capability":"r.read"}]}`
+	slow  = `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"1s"}}]}`
+)
+
+func limited(edit func(*Limits)) func(*Config) { return func(c *Config) { edit(&c.Limits) } }
+
+// enqueue submits a plan n times for a session and returns the ids.
+func (p *process) enqueue(t *testing.T, n int, sub Submit) (ids []string) {
+	t.Helper()
+	for range n {
+		e, err := p.Execute(t.Context(), sub)
+		if err != nil {
+			t.Error(err)
+			return ids
+		}
+		ids = append(ids, e.ExecutionID)
+		time.Sleep(time.Millisecond) // no two at the same time
+	}
+	return ids
+}
+
+// started is when an execution began to run; zero: it has not.
+func (p *process) started(t *testing.T, id string) time.Time {
+	t.Helper()
+	e, err := p.Status(t.Context(), id, schemas.ViewSummary, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.StartedAt == nil {
+		return time.Time{}
+	}
+	return *e.StartedAt
+}
+
+func queueOf(t *testing.T, r *Runtime) schemas.QueueStatus {
+	t.Helper()
+	q, err := r.QueueStatus(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func TestTenThousandOfOneSessionDoNotStarveAnother(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		outside := &process{Runtime: New(Config{Store: s, Realms: w, Limits: Limits{MaxQueued: 20_000}})}
+		var sessions [2]string
+		for i := range sessions {
+			made, err := outside.CreateSession(t.Context(), schemas.SessionUpdates{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sessions[i] = made.SessionID
+		}
+		var submitters sync.WaitGroup
+		for range 50 {
+			submitters.Go(func() { outside.enqueue(t, 200, Submit{Plan: []byte(slow), SessionID: sessions[0]}) })
+		}
+		submitters.Wait()
+		time.Sleep(time.Minute)
+		calm := outside.enqueue(t, 5, Submit{Plan: []byte(slow), SessionID: sessions[1]})
+		began := time.Now()
+		p := live(w, s, limited(func(l *Limits) { l.MaxExecutions = 4 }))
+		defer p.stop()
+		for _, id := range calm {
+			if e := p.rest(t, id); e.Status != schemas.StatusSucceeded {
+				t.Fatalf("%s: %v", e.Status, e.Error)
+			}
+		}
+		// Two of four workers are theirs in turn: five executions of a second take three.
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("the calm session waited %v behind the busy one", took)
+		}
+	})
+}
+
+func TestSessionsOfTwoPrincipalsDoNotShareTheirTurns(t *testing.T) {
+	a, b := head{Principal: "a"}, head{Principal: "b"}
+	same := head{Principal: "a"}
+	same.SessionID = "s"
+	other := head{Principal: "b"}
+	other.SessionID = "s"
+	seen := map[string]bool{}
+	for _, h := range []head{a, b, same, other} {
+		if seen[h.fairness()] {
+			t.Errorf("%+v takes its turns with somebody else", h)
+		}
+		seen[h.fairness()] = true
+	}
+}
+
+func TestNoPriorityStarvesAndTheUrgentAreServedMore(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		outside := &process{Runtime: New(Config{Store: s, Realms: w})}
+		ids := map[int][]string{}
+		for _, priority := range []int{5, 4, 3, 2, 1} {
+			ids[priority] = outside.enqueue(t, 100, Submit{Plan: []byte(slow), Priority: priority})
+		}
+		p := live(w, s, limited(func(l *Limits) { l.MaxExecutions = 1 }))
+		defer p.stop()
+		time.Sleep(62 * time.Second)
+		last := 1000
+		for priority := 1; priority <= 5; priority++ {
+			n := 0
+			for _, id := range ids[priority] {
+				if !p.started(t, id).IsZero() {
+					n++
+				}
+			}
+			t.Logf("priority %d: %d of 62", priority, n)
+			if n < 2 || n > last {
+				t.Errorf("priority %d was served %d times in 62, the more urgent one %d times", priority, n, last)
+			}
+			last = n
+		}
+	})
+}
+
+func TestSetPriorityOvertakes(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		outside := &process{Runtime: New(Config{Store: s, Realms: w})}
+		ids := outside.enqueue(t, 50, Submit{Plan: []byte(slow)})
+		if q := queueOf(t, outside.Runtime); q.Depth != 50 || q.DepthByPriority["3"] != 50 {
+			t.Errorf("queue %+v", q)
+		}
+		e, err := outside.SetPriority(t.Context(), ids[49], 1)
+		if err != nil || e.Priority != 1 {
+			t.Fatal(e, err)
+		}
+		if q := queueOf(t, outside.Runtime); q.Depth != 50 || q.DepthByPriority["1"] != 1 {
+			t.Errorf("queue %+v", q)
+		}
+		p := live(w, s, limited(func(l *Limits) { l.MaxExecutions = 1 }))
+		defer p.stop()
+		first := p.rest(t, ids[49]).StartedAt
+		p.rest(t, ids[0])
+		if at := p.started(t, ids[0]); !first.Before(at) {
+			t.Errorf("the urgent one started at %v, the first at %v", first, at)
+		}
+		log, err := p.Events(t.Context(), ids[49], 0, 0)
+		if err != nil || log.Events[1].Type != schemas.EventPriority || log.Events[1].Priority != 1 || log.Events[1].By != LocalPrincipal {
+			t.Errorf("log %+v %v", log.Events, err)
+		}
+		for _, tt := range []struct {
+			id       string
+			priority int
+			code     schemas.Code
+		}{
+			{ids[49], 2, schemas.CodeAlreadyFinished}, {ids[1], 6, schemas.CodeInvalidArgument}, {ids[1], 0, schemas.CodeInvalidArgument}, {"none", 1, schemas.CodeNotFound},
+		} {
+			if _, err := p.SetPriority(t.Context(), tt.id, tt.priority); !errors.Is(err, &schemas.Error{Code: tt.code}) {
+				t.Errorf("priority %d of %s: got %v, want %s", tt.priority, tt.id, err, tt.code)
+			}
+		}
+	})
+}
+
+func TestSetPriorityReachesWorkflows(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"sub","workflow":{"definition":{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}}}]}`)
+		time.Sleep(time.Second)
+		e, err := p.SetPriority(t.Context(), id, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		child, err := p.Status(t.Context(), e.WaitingFor[0].Child, schemas.ViewSummary, 0, nil)
+		if err != nil || child.Priority != 1 {
+			t.Errorf("%+v %v", child, err)
+		}
+	})
+}
+
+func TestNobodyOvertakesThoseWhoWait(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s, limited(func(l *Limits) { l.MaxExecutions = 2 }))
+		defer p.stop()
+		ids := p.enqueue(t, 20, Submit{Plan: []byte(slow)})
+		last := time.Time{}
+		for _, id := range ids {
+			e := p.rest(t, id)
+			if e.StartedAt.Before(last) {
+				t.Errorf("%s started before one that was submitted earlier", id)
+			}
+			last = *e.StartedAt
+			p.enqueue(t, 1, Submit{Plan: []byte(quick)}) // a slot is free at this moment, and the queue is not empty
+		}
+	})
+}
+
+func TestPauseHoldsEveryReplicaAndResumeLetsGo(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		a, b := live(w, s), live(w, s)
+		defer a.stop()
+		running := b.enqueue(t, 1, Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}},
+			{"id":"sub","depends_on":["n"],"workflow":{"definition":` + slow + `}}]}`)})[0]
+		sleeping := a.enqueue(t, 1, Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"30s"}]}`)})[0]
+		if _, err := a.PauseQueue(t.Context(), "the shop is being moved", "ops"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		var waiting []string
+		for _, p := range []*process{a, b} {
+			id := p.enqueue(t, 1, Submit{Plan: []byte(quick)})[0]
+			began := time.Now()
+			waiting = append(waiting, id)
+			e, err := p.Status(t.Context(), id, schemas.ViewSummary, 20*time.Second, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Status != schemas.StatusPending || !e.Waiting || len(e.WaitingFor) != 1 || e.WaitingFor[0].Reason != schemas.ReasonQueue ||
+				!strings.Contains(e.Hint, "paused by ops") || !strings.Contains(e.Hint, "the shop is being moved") {
+				t.Errorf("%+v", e)
+			}
+			if time.Since(began) > 0 {
+				t.Errorf("the caller waited %v for what cannot happen", time.Since(began))
+			}
+		}
+		// What runs goes on to its end, with its workflow; what sleeps is not woken.
+		e := b.rest(t, running)
+		want(t, e, schemas.StatusSucceeded, "", "n=succeeded sub=succeeded")
+		time.Sleep(time.Hour)
+		q := queueOf(t, b.Runtime)
+		if q.Paused == nil || q.Paused.By != "ops" || q.Depth != 3 || q.OldestAgeSeconds < 3600 || q.InFlight != 0 {
+			t.Errorf("%+v %+v", q, q.Paused)
+		}
+		// It outlives whoever heard of it.
+		b.stop()
+		b = live(w, s)
+		defer b.stop()
+		time.Sleep(time.Minute)
+		for _, id := range waiting {
+			if at := b.started(t, id); !at.IsZero() {
+				t.Errorf("%s started at %v, in the pause", id, at)
+			}
+		}
+		began := time.Now()
+		if q, err := b.ResumeQueue(t.Context()); err != nil || q.Paused != nil {
+			t.Fatal(q, err)
+		}
+		synctest.Wait()
+		for _, id := range append(waiting, sleeping) {
+			want(t, a.rest(t, id), schemas.StatusSucceeded, "", "")
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("they went on after %v", took)
+		}
+	})
+}
+
+func TestPauseIsSeenWithoutAWatch(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, deaf(s))
+		defer p.stop()
+		other := New(Config{Store: s, Realms: w})
+		if _, err := other.PauseQueue(t.Context(), "x", "ops"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(pauseAge)
+		id := p.enqueue(t, 1, Submit{Plan: []byte(quick)})[0]
+		time.Sleep(time.Minute) // its claim, which waits still, takes it and gives it back
+		if at := p.started(t, id); !at.IsZero() {
+			t.Errorf("started at %v, in the pause", at)
+		}
+		if q := queueOf(t, p.Runtime); q.Depth != 1 || q.Leased != 0 || q.DepthByPriority["3"] != 1 {
+			t.Errorf("%+v", q)
+		}
+		if _, err := other.ResumeQueue(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * pauseAge)
+		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "")
+	})
+}
+
+func TestFullQueueRefusesButNotWhatRuns(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s, limited(func(l *Limits) { l.MaxExecutions, l.MaxQueued = 2, 3 }))
+		defer p.stop()
+		// One runs and starts workflows, whatever waits.
+		parent := p.submit(t, `{"plan":"v1","nodes":[{"id":"first","wait":"500ms"},
+			{"id":"sub","depends_on":["first"],"for_each":[1,2,3,4,5,6],"workflow":{"definition":`+quick+`}}]}`)
+		accepted := Submit{Plan: []byte(slow), IdempotencyKey: "again"}
+		known := p.enqueue(t, 1, accepted)[0]
+		p.enqueue(t, 3, Submit{Plan: []byte(slow)})
+		_, err := p.Execute(t.Context(), Submit{Plan: []byte(slow), IdempotencyKey: "later"})
+		refused := schemas.AsError(err)
+		if refused == nil || refused.Code != schemas.CodeRateLimited || refused.RetryAfterSeconds <= 0 || !refused.Retryable || refused.Hint == "" {
+			t.Fatalf("got %v, want rate_limited with a time", err)
+		}
+		if again := p.enqueue(t, 1, accepted)[0]; again != known {
+			t.Errorf("the key gave %s, want %s", again, known)
+		}
+		want(t, p.rest(t, parent), schemas.StatusSucceeded, "", "first=succeeded sub=succeeded")
+		time.Sleep(time.Duration(refused.RetryAfterSeconds) * time.Second)
+		// The key of what was refused is free, also for another plan.
+		id := p.enqueue(t, 1, Submit{Plan: []byte(quick), IdempotencyKey: "later"})[0]
+		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "")
+		if _, err := p.Execute(t.Context(), Submit{Plan: []byte(slow), IdempotencyKey: "later"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
+			t.Errorf("got %v, want a conflict", err)
+		}
+	})
+}
+
+func TestQueueKeepsItsOrderAcrossARestart(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s, limited(func(l *Limits) { l.MaxExecutions = 1 }))
+		ids := p.enqueue(t, 10, Submit{Plan: []byte(slow)})
+		time.Sleep(2500 * time.Millisecond)
+		p.stop()
+		p = live(w, s, limited(func(l *Limits) { l.MaxExecutions = 1 }))
+		defer p.stop()
+		last := ""
+		for i, id := range ids {
+			e := p.rest(t, id)
+			if at := fmt.Sprint(e.StartedAt.UnixNano()); at < last {
+				t.Errorf("number %d started before the one that came before it", i)
+			} else {
+				last = at
+			}
+		}
+	})
+}

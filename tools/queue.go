@@ -1,0 +1,49 @@
+package tools
+
+import (
+	"context"
+
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/schemas"
+)
+
+type noArguments struct{}
+
+type setPriority struct {
+	executionID
+	Priority int `json:"priority" jsonschema:"minimum=1,maximum=5,description=1 is first and 5 last"`
+}
+
+type pauseQueue struct {
+	Reason string `json:"reason" jsonschema:"minLength=1,maxLength=1000,description=why; everybody whose execution waits is told"`
+}
+
+// Queue is the contract Queue.
+func Queue() []Method {
+	const contract = "Queue"
+	return []Method{
+		method(contract, "get_queue_status", "Look at the queue", Reads,
+			`Tells how many executions wait for a worker, by priority, how long the oldest has waited, how many run, and whether an operator paused the queue. `+
+				`Use it when an execution stays pending, or after rate_limited.`,
+			func(ctx context.Context, rt *runtime.Runtime, _ noArguments, _ Request) (schemas.QueueStatus, error) {
+				return rt.QueueStatus(ctx)
+			}),
+		method(contract, "set_execution_priority", "Change a priority", Sets,
+			`Changes the priority of an unfinished execution and of its workflows, at once also where it waits in the queue. `+
+				`A lower number is served more often and no priority starves. Returns the execution; call it again to change it back.`,
+			func(ctx context.Context, rt *runtime.Runtime, in setPriority, _ Request) (schemas.Execution, error) {
+				return rt.SetPriority(ctx, in.ExecutionID, in.Priority)
+			}),
+		operators(method(contract, "pause_queue", "Pause the queue", Sets,
+			`Stops every replica from taking executions out of the queue, until resume_queue. What runs goes on; what sleeps or is submitted meanwhile waits, and whoever asks is told the reason. `+
+				`Returns the state of the queue.`,
+			func(ctx context.Context, rt *runtime.Runtime, in pauseQueue, _ Request) (schemas.QueueStatus, error) {
+				return rt.PauseQueue(ctx, in.Reason, "")
+			})),
+		operators(method(contract, "resume_queue", "Resume the queue", Sets,
+			`Ends the pause of pause_queue: what waits is taken out of the queue again, by priority and in turn. Returns the state of the queue.`,
+			func(ctx context.Context, rt *runtime.Runtime, _ noArguments, _ Request) (schemas.QueueStatus, error) {
+				return rt.ResumeQueue(ctx)
+			})),
+	}
+}
