@@ -122,7 +122,7 @@ func kindOf(err error) Kind {
 		return Unreachable
 	case strings.Contains(text, "all sentinels specified in configuration are unreachable"), strings.Contains(text, "cluster has no nodes"):
 		return Unreachable
-	case isTimeout(err):
+	case isTimeout(err), strings.Contains(text, "connection pool timeout"):
 		return Silent
 	case isLost(err):
 		return Interrupted

@@ -224,7 +224,10 @@ func TestCallsReturnWhenTheirContextEnds(t *testing.T) {
 			_, err := s.Claim(ctx, store.ClaimRequest{Kind: "x", Owner: "o", TTL: time.Hour})
 			return err
 		},
-		"renew":  func(ctx context.Context) error { _, err := s.Renew(ctx, []store.Lease{{Key: k}}, time.Hour); return err },
+		"renew": func(ctx context.Context) error {
+			_, err := s.Renew(ctx, []store.Lease{{Key: k}}, time.Hour)
+			return err
+		},
 		"queue":  func(ctx context.Context) error { _, err := s.Queue(ctx, "x"); return err },
 		"places": func(ctx context.Context) error { _, err := s.Places(ctx, []store.Key{k}); return err },
 		"take":   func(ctx context.Context) error { _, err := s.Take(ctx, store.Limit{Key: "k", Rate: 1}); return err },

@@ -1,0 +1,113 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/redis"
+	"github.com/runplane/runplane/store/redis/redistest"
+	"github.com/runplane/runplane/store/storetest"
+)
+
+func TestConformanceSentinel(t *testing.T) {
+	url := redistest.Sentinel(t).URL()
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, redis.Options{URL: url, Prefix: prefix()}) })
+}
+
+func put(ctx context.Context, s *redis.Store, id string) error {
+	_, err := s.Commit(ctx, store.Batch{Puts: []store.Put{{Key: store.Key{Kind: "x", ID: id}, Version: store.AnyVersion}}, Sync: true})
+	return err
+}
+
+// eventually retries what heals by itself.
+func eventually(t *testing.T, what string, do func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(40 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if err = do(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: still %v", what, err)
+}
+
+// TestAFailoverIsFollowed kills the master: with durability=strict the new one has what was acknowledged, and every call
+// works again by itself.
+func TestAFailoverIsFollowed(t *testing.T) {
+	w := redistest.Sentinel(t)
+	s, other := open(t, redis.Options{URL: w.URL(), Durability: redis.Strict}), open(t, redis.Options{URL: w.URL()})
+	keys := must(s.Watch(t.Context()))
+	for i := range 50 {
+		if err := put(t.Context(), s, fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := w.Master()
+	old.Kill()
+	err := put(t.Context(), s, "lost")
+	if _, ok := errors.AsType[*redis.Fault](err); !ok {
+		t.Fatalf("got %v, want a fault", err)
+	}
+	w.AwaitMaster(old)
+	eventually(t, "commit", func() error { return put(t.Context(), other, "after") })
+	for i := range 50 {
+		k := store.Key{Kind: "x", ID: fmt.Sprint(i)}
+		eventually(t, "get", func() error { _, err := s.Get(t.Context(), k); return err })
+	}
+	eventually(t, "the watch", func() error {
+		if err := put(t.Context(), other, "seen"); err != nil {
+			return err
+		}
+		for {
+			select {
+			case k := <-keys:
+				if k.ID == "seen" {
+					return nil
+				}
+			case <-time.After(50 * time.Millisecond):
+				return errors.New("nothing heard")
+			}
+		}
+	})
+	// Without a replica that answers, strict says so instead of lying.
+	err = put(t.Context(), s, "alone")
+	if f, ok := errors.AsType[*redis.Fault](err); !ok || f.Kind != redis.Undurable {
+		t.Errorf("strict without a replica: got %v, want %s", err, redis.Undurable)
+	}
+}
+
+// TestAClusterNodeThatDiesAndComesBack: the shards of the others go on meanwhile.
+func TestAClusterNodeThatDiesAndComesBack(t *testing.T) {
+	c := redistest.Cluster(t, "cluster-require-full-coverage no", "appendfsync always")
+	s := open(t, redis.Options{URL: c.URL(), Durability: redis.Strict})
+	for i := range 100 {
+		if err := put(t.Context(), s, fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Masters[1].Kill()
+	worked, failed := 0, 0
+	for i := range 100 {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		if put(ctx, s, fmt.Sprint(i)) == nil {
+			worked++
+		} else {
+			failed++
+		}
+		cancel()
+	}
+	if worked == 0 || failed == 0 {
+		t.Errorf("with one of three nodes dead %d commits worked and %d failed, want some of each", worked, failed)
+	}
+	c.Masters[1].Restart()
+	c.Await()
+	for i := range 100 {
+		k := store.Key{Kind: "x", ID: fmt.Sprint(i)}
+		eventually(t, "get", func() error { _, err := s.Get(t.Context(), k); return err })
+		eventually(t, "commit", func() error { return put(t.Context(), s, fmt.Sprint(i)) })
+	}
+}
