@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -60,8 +61,8 @@ func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation
 
 // prepare makes a direct call, or says why it cannot be made.
 func (r *Runtime) prepare(ctx context.Context, in Invocation) (*call.Call, error) {
-	if in.SessionID != "" {
-		if _, err := r.useSession(ctx, in.SessionID); err != nil {
+	if in.SessionID != "" { // a store that is away stops no direct call
+		if _, err := r.useSession(ctx, in.SessionID); err != nil && !errors.Is(err, errStore) {
 			return nil, err
 		}
 	}

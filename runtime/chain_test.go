@@ -16,7 +16,9 @@ import (
 
 // policed runs a runtime with this policy for every realm.
 func policed(w *world, s store.Store, p schemas.Policy, more ...func(*Config)) *process {
-	return live(w, s, append(more, func(c *Config) { c.Policies.Default = p })...)
+	rt := live(w, s, append(more, func(c *Config) { c.Policies.Default = p })...)
+	rt.named("s")
+	return rt
 }
 
 func ask(p *process, t *testing.T, capability, inputs string) (schemas.Invocation, *schemas.Error) {

@@ -29,6 +29,15 @@ func (p *process) open(t *testing.T, u schemas.SessionUpdates) schemas.Session {
 	return s
 }
 
+// named makes a session of the local principal with this id, which lives as long as any test.
+func (p *process) named(id string) {
+	s := session{Principal: LocalPrincipal, Session: schemas.Session{SessionID: id, Status: schemas.SessionActive, Version: 1, TTLSeconds: 1 << 30, CreatedAt: p.now()}}
+	s.seen(p.now())
+	if err := p.saveSession(context.Background(), &s, nil, s.ExpiresAt); err != nil {
+		panic(err)
+	}
+}
+
 // stands asserts a session's status without touching it.
 func (p *process) stands(t *testing.T, id string, status schemas.SessionStatus) {
 	t.Helper()
@@ -38,12 +47,7 @@ func (p *process) stands(t *testing.T, id string, status schemas.SessionStatus) 
 	}
 }
 
-func codeOf(err error) schemas.Code {
-	if err == nil {
-		return ""
-	}
-	return schemas.AsError(err).Code
-}
+func codeOf(err error) schemas.Code { return code(schemas.AsError(err)) }
 
 func TestSessionLivesAsLongAsItIsSeen(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {

@@ -62,7 +62,10 @@ func TestDefaults(t *testing.T) {
 		Store: "file:/home/ada/.local/state/runplane", Log: Log{Level: "info"}, Drain: schemas.Duration(10 * time.Second),
 		Limits: Limits{
 			MaxNodes: 1000, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxQueued: 10_000, MaxParallel: 32, MaxWaitSeconds: 25, MaxCacheBytes: 32 << 20,
-			StartTimeout: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second),
+			MaxSessionBytes: 64 << 10, MaxStateBytes: 256 << 10, StartTimeout: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second),
+		},
+		Sessions: Sessions{
+			TTL: schemas.Duration(24 * time.Hour), IdleAfter: schemas.Duration(10 * time.Minute), Keep: schemas.Duration(7 * 24 * time.Hour), OnDelete: "cancel", OnExpire: "detach",
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func TestInspector(t *testing.T) {
 	launcher := filepath.Join(npm, "@modelcontextprotocol", "inspector", "clients", "launcher", "build", "index.js")
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "runplane.yaml"), fmt.Sprintf("mcpServers: {shop: {command: %q}}\nstore: \"mem:\"\n", filepath.Join(bin, "shop")))
-	base := serveHTTP(t, dir)
+	base, _ := serveHTTP(t, dir)
 	for name, target := range map[string][]string{
 		"stdio": {filepath.Join(bin, "runplane"), "serve"},
 		"http":  {base + "/mcp", "--transport", "http"},
@@ -72,8 +73,8 @@ func TestInspector(t *testing.T) {
 
 var listening = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
-// serveHTTP starts the program with --http in dir and returns its base URL; the program ends with the test.
-func serveHTTP(t *testing.T, dir string) string {
+// serveHTTP starts the program with --http in dir and returns its base URL; the program ends with the test, or by stop.
+func serveHTTP(t *testing.T, dir string) (base string, stop func()) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(bin, "runplane"), "serve", "--http", "127.0.0.1:0")
 	cmd.Dir = dir
@@ -89,21 +90,22 @@ func serveHTTP(t *testing.T, dir string) string {
 	defer giveUp.Stop()
 	told := bufio.NewReader(stderr)
 	drained := make(chan struct{})
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-drained
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("serve --http ended with %v", err)
 		}
 	})
+	t.Cleanup(stop)
 	for {
 		line, err := told.ReadString('\n')
-		if base := listening.FindString(line); base != "" || err != nil {
+		if base = listening.FindString(line); base != "" || err != nil {
 			go func() { defer close(drained); _, _ = io.Copy(io.Discard, told) }()
 			if base == "" {
 				t.Fatalf("serve --http does not say where it listens: %v", err)
 			}
-			return base
+			return base, stop
 		}
 	}
 }
