@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -256,4 +257,49 @@ func BenchmarkInvoke(b *testing.B) {
 	b.ReportMetric(float64(invoked.Nanoseconds())/float64(b.N), "ns/invoked")
 	b.ReportMetric(invoked.Seconds()/direct.Seconds(), "ratio")
 	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkPolicies measures invoke_capability with every policy on (breaker, rooms, rate limits, quotas, a cache that never
+// hits, a fallback) against none: two runtimes on one store and one realm, call by call, by the median.
+func BenchmarkPolicies(b *testing.B) {
+	p := newPlane(b, "mem")
+	ctx := context.Background()
+	plenty := &schemas.RateLimit{Rate: 1_000_000}
+	quota := schemas.Quota{Calls: 1_000_000_000, Bytes: 1_000_000_000_000, Time: schemas.Duration(10_000 * time.Hour)}
+	runtimes := []*runtime.Runtime{
+		runtime.New(runtime.Config{Store: p.store, Realms: pooled{p.pool}, Policies: schemas.Policies{Default: schemas.Policy{Breaker: &schemas.Breaker{Failures: new(0)}}}}),
+		runtime.New(runtime.Config{Store: p.store, Realms: pooled{p.pool}, Quotas: call.QuotaRules{Principal: quota, Session: quota}, Policies: schemas.Policies{
+			Default: schemas.Policy{
+				RateLimit: plenty, Concurrency: new(1000), CacheTTL: new(schemas.Duration(time.Hour)), StaleIfError: new(schemas.Duration(time.Hour)),
+				Fallback: []schemas.PolicyFallback{{Value: schemas.Value(`0`)}}, Timeout: new(schemas.Duration(time.Minute)),
+			},
+			Realms: map[string]schemas.RealmPolicy{"shop": {Capabilities: map[string]schemas.Policy{"echo": {RateLimit: plenty, Concurrency: new(1000)}}}},
+		}}),
+	}
+	session, err := p.CreateSession(ctx, schemas.SessionUpdates{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	took := make([][]time.Duration, len(runtimes))
+	for i := 0; b.Loop(); i++ {
+		for k, r := range runtimes {
+			inputs := fmt.Appendf(nil, `{"msg":"%d-%d"}`, i, k)
+			began := time.Now()
+			out, err := r.Invoke(ctx, runtime.Invocation{Realm: "shop", Capability: "echo", Inputs: inputs, SessionID: session.SessionID})
+			took[k] = append(took[k], time.Since(began))
+			if err != nil || out.Degraded {
+				b.Fatal(out, err)
+			}
+		}
+	}
+	none, all := median(took[0]), median(took[1])
+	b.ReportMetric(float64(none.Nanoseconds()), "ns/none")
+	b.ReportMetric(float64(all.Nanoseconds()), "ns/all")
+	b.ReportMetric(all.Seconds()/none.Seconds(), "ratio")
+	b.ReportMetric(0, "ns/op")
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
 }

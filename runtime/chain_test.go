@@ -23,7 +23,7 @@ func policed(w *world, s store.Store, p schemas.Policy, more ...func(*Config)) *
 
 func ask(p *process, t *testing.T, capability, inputs string) (schemas.Invocation, *schemas.Error) {
 	t.Helper()
-	out, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: capability, Inputs: json.RawMessage(inputs), SessionID: "s", Retry: once})
+	out, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: capability, Inputs: json.RawMessage(inputs), Retry: once})
 	return out, schemas.AsError(err)
 }
 
@@ -241,13 +241,19 @@ func TestQuotaRefusesDirectCallsAndPostponesNodes(t *testing.T) {
 		p := policed(w, s, schemas.Policy{}, func(c *Config) { c.Quotas.Session = schemas.Quota{Calls: 2, Per: schemas.Duration(time.Hour)} })
 		defer p.stop()
 		began := time.Now()
-		_, first := ask(p, t, "read", `{}`)
-		_, second := ask(p, t, "read", `{}`)
-		_, third := ask(p, t, "read", `{}`)
+		session, err := p.CreateSession(t.Context(), schemas.SessionUpdates{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		invoke := func() *schemas.Error {
+			_, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(`{}`), SessionID: session.SessionID})
+			return schemas.AsError(err)
+		}
+		first, second, third := invoke(), invoke(), invoke()
 		if first != nil || second != nil || code(third) != schemas.CodeQuotaExceeded || third.RetryAfterSeconds < 1790 || time.Since(began) > 0 {
 			t.Errorf("%v, %v, %+v after %s", first, second, third, time.Since(began))
 		}
-		e, err := p.Execute(t.Context(), Submit{SessionID: "s", Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","retry":{"max_attempts":1}}]}`)})
+		e, err := p.Execute(t.Context(), Submit{SessionID: session.SessionID, Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","retry":{"max_attempts":1}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}

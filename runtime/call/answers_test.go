@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,89 +147,99 @@ func TestMemoryForAnswersIsBounded(t *testing.T) {
 	}
 }
 
-// Ten ask the same at one time: one call. Whoever leaves gets his own error, and the others their answer.
+// Ten ask the same at one time: one call.
 func TestIdenticalCallsAreMadeOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		chain := NewAnswers(1 << 20).Wrap(Func(func(ctx context.Context, c *Call) (*Result, error) {
-			calls++
-			for i := range 5 {
-				select {
-				case <-time.After(time.Second):
-				case <-ctx.Done():
-					return nil, context.Cause(ctx)
-				}
-				c.Progress(Progress{Done: float64(i)})
-			}
-			return &Result{Output: []byte(`"x"`)}, nil
-		}))
-		gone := schemas.Errorf(schemas.CodeCancelled, "gone")
+		realm, calls := progressing()
+		chain := NewAnswers(1 << 20).Wrap(realm)
 		var wg sync.WaitGroup
 		heard := make([]int, 10)
 		for i := range 10 {
 			wg.Go(func() {
-				ctx, cancel := context.WithCancelCause(t.Context())
-				defer cancel(nil)
-				leaves := i%2 == 0 // the first of them, who made the call, too
-				if leaves {
-					time.AfterFunc(2500*time.Millisecond, func() { cancel(gone) })
-				}
 				c := asking(time.Minute, 0)
 				c.Progress = func(Progress) { heard[i]++ }
-				res, err := chain.Invoke(ctx, c)
-				switch {
-				case leaves && !errors.Is(err, gone):
-					t.Errorf("%d left: %v", i, err)
-				case !leaves && (err != nil || string(res.Output) != `"x"` || res.Degraded):
-					t.Errorf("%d stayed: %+v %v", i, res, err)
+				res, err := chain.Invoke(t.Context(), c)
+				if err != nil || string(res.Output) != `"x"` || res.Degraded {
+					t.Errorf("%+v %v", res, err)
 				}
 			})
 			synctest.Wait()
 		}
 		wg.Wait()
-		if calls != 1 {
-			t.Errorf("%d calls", calls)
-		}
-		for i, n := range heard {
-			if want := 2 + 3*(i%2); n != want {
-				t.Errorf("%d heard %d times of progress, want %d", i, n, want)
-			}
+		if calls() != 1 || slices.Min(heard) != 5 || slices.Max(heard) != 5 {
+			t.Errorf("%d calls, %v heard", calls(), heard)
 		}
 	})
 }
 
-func TestTheLastWhoLeavesEndsTheCall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ends := 0
-		chain := NewAnswers(1 << 20).Wrap(Func(func(ctx context.Context, _ *Call) (*Result, error) {
+// progressing takes five seconds and tells of each.
+func progressing() (Invoker, func() int) {
+	var calls atomic.Int64
+	return Func(func(ctx context.Context, c *Call) (*Result, error) {
+		calls.Add(1)
+		for i := range 5 {
 			select {
+			case <-time.After(time.Second):
 			case <-ctx.Done():
-				ends++
-				return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.Unknown)
-			case <-time.After(time.Hour):
-				return &Result{}, nil
+				return nil, context.Cause(ctx)
 			}
-		}))
-		gone := schemas.Errorf(schemas.CodeCancelled, "gone")
-		var wg sync.WaitGroup
-		for i := range 3 {
-			wg.Go(func() {
-				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Duration(i+1)*time.Second, gone)
-				defer cancel()
-				if _, err := chain.Invoke(ctx, asking(time.Minute, time.Hour)); !errors.Is(err, gone) {
-					t.Error(err)
+			if c.Progress != nil {
+				c.Progress(Progress{Done: float64(i)})
+			}
+		}
+		return &Result{Output: []byte(`"x"`)}, nil
+	}), func() int { return int(calls.Load()) }
+}
+
+// Whoever leaves gets his own error at once, and the others their answer; where it was the one who made the call, the
+// others make it anew, one for all.
+func TestNobodyLosesACallByAnothersCancel(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		leaves func(i int) bool
+		calls  int
+		took   time.Duration
+	}{
+		{"the first", func(i int) bool { return i == 0 }, 2, 7500 * time.Millisecond},
+		{"another", func(i int) bool { return i == 5 }, 1, 5 * time.Second},
+		{"all but one", func(i int) bool { return i != 5 }, 2, 7500 * time.Millisecond},
+		{"all", func(int) bool { return true }, 1, 2500 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				realm, calls := progressing()
+				chain := NewAnswers(1 << 20).Wrap(realm)
+				gone := schemas.Errorf(schemas.CodeCancelled, "gone")
+				began := time.Now()
+				var wg sync.WaitGroup
+				for i := range 10 {
+					ctx, cancel := context.WithCancelCause(t.Context())
+					if tt.leaves(i) {
+						after := 2500 * time.Millisecond
+						if i > 0 {
+							after -= time.Microsecond // the others leave before the first does
+						}
+						time.AfterFunc(after, func() { cancel(gone) })
+					}
+					wg.Go(func() {
+						defer cancel(nil)
+						res, err := chain.Invoke(ctx, asking(time.Minute, 0))
+						switch {
+						case tt.leaves(i) && (!errors.Is(err, gone) || time.Since(began) > 2500*time.Millisecond):
+							t.Errorf("%d left after %s: %v", i, time.Since(began), err)
+						case !tt.leaves(i) && (err != nil || string(res.Output) != `"x"`):
+							t.Errorf("%d stayed: %+v %v", i, res, err)
+						}
+					})
+					synctest.Wait()
 				}
-				if want := i / 2; ends != want {
-					t.Errorf("after %d have left, %d calls were ended", i+1, ends)
+				wg.Wait()
+				if calls() != tt.calls || time.Since(began) != tt.took {
+					t.Errorf("%d calls in %s", calls(), time.Since(began))
 				}
 			})
-		}
-		wg.Wait()
-		began := time.Now()
-		if _, err := chain.Invoke(t.Context(), asking(time.Minute, 0)); err != nil || time.Since(began) != time.Hour {
-			t.Errorf("the next one: %v after %s", err, time.Since(began))
-		}
-	})
+		})
+	}
 }
 
 // Calls that would be cut at different times do not share one: nobody is cut by another's timeout.

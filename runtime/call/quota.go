@@ -24,14 +24,15 @@ type QuotaRules struct {
 // What is used up comes back evenly over the period; until there is enough, calls are refused with quota_exceeded and the
 // time to wait.
 //
-// Bytes and time are known only after a call. They are a debt then, which the next call pays: a call is never cut for
-// the sake of a quota, and whoever went beyond it waits the longer.
+// Bytes and time are known only after a call. They are a debt then, which a later call pays once it is worth a payment, a
+// hundredth of the quota: a call is never cut for the sake of a quota, and whoever went beyond it waits the longer.
 type Quotas struct {
 	tokens *Tokens
 	rules  atomic.Pointer[QuotaRules]
 
 	mu    sync.Mutex
 	debts map[string]*debt
+	keys  map[[3]string]quotaKeys
 }
 
 // debt is what was used and not paid yet, by the key of a quota.
@@ -42,7 +43,7 @@ type debt struct {
 
 // NewQuotas makes quotas without rules.
 func NewQuotas(tokens *Tokens) *Quotas {
-	q := &Quotas{tokens: tokens, debts: map[string]*debt{}}
+	q := &Quotas{tokens: tokens, debts: map[string]*debt{}, keys: map[[3]string]quotaKeys{}}
 	q.rules.Store(&QuotaRules{})
 	return q
 }
@@ -60,7 +61,7 @@ type bill struct {
 	per   time.Duration
 	now   bool // it is paid beforehand
 	whose string
-	what  string
+	unit  string // call, byte or time
 	used  func(c *Call, res *Result, took time.Duration) int
 }
 
@@ -74,7 +75,7 @@ func (q *Quotas) Wrap(next Invoker) Invoker {
 		for i := range bills {
 			if wait := q.pay(ctx, &bills[i]); wait > 0 {
 				b := &bills[i]
-				return nil, refused(schemas.CodeQuotaExceeded, wait, "the %s has used up its %s in %s", b.whose, b.what, schemas.Duration(b.per)).
+				return nil, refused(schemas.CodeQuotaExceeded, wait, "the %s has used up its %s in %s", b.whose, b.says(), schemas.Duration(b.per)).
 					WithHint("it comes back over time: wait for retry_after_seconds; an operator raises it under limits in the configuration")
 			}
 		}
@@ -91,7 +92,10 @@ func (q *Quotas) Wrap(next Invoker) Invoker {
 // bills lists the quotas that the call counts for.
 func (q *Quotas) bills(c *Call) []bill {
 	rules := q.rules.Load()
-	var out []bill
+	if *rules == (QuotaRules{}) {
+		return nil
+	}
+	out := make([]bill, 0, 6)
 	for _, w := range []struct {
 		whose, id string
 		quota     *schemas.Quota
@@ -100,26 +104,52 @@ func (q *Quotas) bills(c *Call) []bill {
 			continue
 		}
 		per := cmp.Or(w.quota.Per.Std(), DefaultQuotaPeriod)
-		sum := sha256.Sum256([]byte(c.Principal + "\x00" + w.id)) // a session's id is its principal's alone
-		key := "quota/" + w.whose + "/" + hex.EncodeToString(sum[:16]) + "/"
+		keys := q.keysOf(w.whose, c.Principal, w.id)
 		if n := w.quota.Calls; n > 0 {
-			out = append(out, bill{key: key + "calls", limit: n, per: per, now: true, whose: w.whose, what: plural(n, "call")})
+			out = append(out, bill{key: keys.calls, limit: n, per: per, now: true, whose: w.whose, unit: "call"})
 		}
 		if n := w.quota.Bytes; n > 0 {
-			out = append(out, bill{key: key + "bytes", limit: n, per: per, whose: w.whose, what: plural(n, "byte"), used: bytesUsed})
+			out = append(out, bill{key: keys.bytes, limit: n, per: per, whose: w.whose, unit: "byte", used: bytesUsed})
 		}
 		if d := w.quota.Time; d > 0 {
-			out = append(out, bill{key: key + "time", limit: max(int(d.Std().Milliseconds()), 1), per: per, whose: w.whose, what: d.String() + " in calls", used: timeUsed})
+			out = append(out, bill{key: keys.time, limit: max(int(d.Std().Milliseconds()), 1), per: per, whose: w.whose, unit: "time", used: timeUsed})
 		}
 	}
 	return out
 }
 
-func plural(n int, of string) string {
-	if n == 1 {
-		return "one " + of
+// quotaKeys are the keys of the tokens of one principal or session: digests, as whose they are is nobody's business.
+type quotaKeys struct{ calls, bytes, time string }
+
+// maxKeys bounds the memory for keys; beyond, they are made anew.
+const maxKeys = 10_000
+
+func (q *Quotas) keysOf(whose, principal, id string) quotaKeys {
+	name := [3]string{whose, principal, id} // a session's id is its principal's alone
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	keys, known := q.keys[name]
+	if !known {
+		sum := sha256.Sum256([]byte(principal + "\x00" + id))
+		prefix := "quota/" + whose + "/" + hex.EncodeToString(sum[:16])
+		keys = quotaKeys{prefix + "/calls", prefix + "/bytes", prefix + "/time"}
+		if len(q.keys) >= maxKeys {
+			clear(q.keys)
+		}
+		q.keys[name] = keys
 	}
-	return strconv.Itoa(n) + " " + of + "s"
+	return keys
+}
+
+// says is the quota in words.
+func (b *bill) says() string {
+	switch {
+	case b.unit == "time":
+		return schemas.Duration(time.Duration(b.limit)*time.Millisecond).String() + " in calls"
+	case b.limit == 1:
+		return "one " + b.unit
+	}
+	return strconv.Itoa(b.limit) + " " + b.unit + "s"
 }
 
 func bytesUsed(c *Call, res *Result, _ time.Duration) int {
@@ -141,7 +171,7 @@ func (q *Quotas) pay(ctx context.Context, b *bill) time.Duration {
 	for {
 		q.mu.Lock()
 		d := q.debts[b.key]
-		if d == nil {
+		if d == nil || d.amount < b.limit/100 {
 			q.mu.Unlock()
 			return 0
 		}

@@ -23,8 +23,6 @@ type room struct {
 	taken *semaphore.Weighted
 }
 
-var errNoRoom = errors.New("no room")
-
 // roomRetry is when a call that found no room should come again: nobody knows when others end.
 const roomRetry = time.Second
 
@@ -35,11 +33,10 @@ func (r *Rooms) Wrap(next Invoker) Invoker {
 		if len(rules.Rooms) == 0 {
 			return next.Invoke(ctx, c)
 		}
-		waiting, cancel := context.WithTimeoutCause(ctx, rules.RoomWait, errNoRoom)
-		defer cancel()
+		var until time.Time
 		for _, bound := range rules.Rooms {
 			s := r.of(bound)
-			if !s.TryAcquire(1) && s.Acquire(waiting, 1) != nil {
+			if !s.TryAcquire(1) && !wait(ctx, s, rules.RoomWait, &until) {
 				if ctx.Err() != nil {
 					return nil, ended(ctx, c)
 				}
@@ -50,6 +47,16 @@ func (r *Rooms) Wrap(next Invoker) Invoker {
 		}
 		return next.Invoke(ctx, c)
 	})
+}
+
+// wait waits for room, until the time that the first wait of a call sets; false: there was none, or ctx ended.
+func wait(ctx context.Context, s *semaphore.Weighted, atMost time.Duration, until *time.Time) bool {
+	if until.IsZero() {
+		*until = time.Now().Add(atMost)
+	}
+	ctx, cancel := context.WithDeadline(ctx, *until)
+	defer cancel()
+	return s.Acquire(ctx, 1) == nil
 }
 
 // of is the room of a scope. Another size makes a new room; what is in the old one leaves it there.

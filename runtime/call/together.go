@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/runplane/runplane/schemas"
 )
 
 // flightKey tells which calls may share one: those with the same question that would be cut at the same time.
@@ -14,55 +12,73 @@ type flightKey struct {
 	timeout, heartbeat time.Duration
 }
 
-// flight is one call that several wait for.
+// flight is one call that several wait for. Whoever asked first makes it.
 type flight struct {
-	done   chan struct{} // closed when res and err are there
-	res    *Result
-	err    error
-	cancel context.CancelCauseFunc
+	done chan struct{} // closed when res and err are there, or the maker left
+	res  *Result
+	err  error
+	left bool // the maker's caller ended it: its error is nobody else's
 
-	mu      sync.Mutex
-	waiting int
-	hear    map[*Call]func(Progress)
+	mu   sync.Mutex
+	hear map[*Call]func(Progress) // nil: nobody else waits
 }
 
-// together makes the call, or waits for an identical one that is in flight. The call goes on as long as one of those who
-// wait for it does; the last who leaves ends it, and waits for its end.
+// together makes the call, or waits for an identical one that is in flight. Where the caller of that one ends it, those
+// who wait make it anew, again one for all: nobody loses a call by another's cancel.
 func (a *Answers) together(ctx context.Context, q question, c *Call, next Invoker) (*Result, error) {
 	key := flightKey{q, c.Timeout, c.Heartbeat}
-	a.mu.Lock()
-	f := a.flights[key]
-	if f == nil {
-		alone, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-		f = &flight{done: make(chan struct{}), cancel: cancel, hear: map[*Call]func(Progress){}}
-		a.flights[key] = f
-		shared := *c
-		shared.Leave = nil // it belongs to all who wait, and a read may leave
-		if c.Progress != nil {
-			shared.Progress = f.tell
+	began := time.Now()
+	for {
+		a.mu.Lock()
+		f := a.flights[key]
+		if f == nil {
+			f = &flight{done: make(chan struct{})}
+			a.flights[key] = f
+			a.mu.Unlock()
+			return a.fly(ctx, key, f, c, next)
 		}
-		go func() {
-			defer cancel(nil)
-			f.res, f.err = next.Invoke(alone, &shared)
-			if f.err == nil {
-				a.keep(q, f.res)
+		a.mu.Unlock()
+		f.listen(c)
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			f.deafen(c)
+			return nil, ended(ctx, c)
+		}
+		if f.left {
+			if c.Timeout > 0 { // what was waited counts
+				again := *c
+				again.Timeout = max(c.Timeout-time.Since(began), 1)
+				c = &again
 			}
-			a.land(key, f)
-			close(f.done)
-		}()
-	}
-	f.join(c)
-	a.mu.Unlock()
-
-	select {
-	case <-f.done:
-	case <-ctx.Done():
-		if a.leave(key, f, c, context.Cause(ctx)) {
-			return nil, ended(ctx, c).WithOutcome(schemas.Unknown)
+			continue
 		}
-		<-f.done // nobody else waits: it was told to end
+		if f.err != nil {
+			return nil, f.err
+		}
+		res := *f.res
+		return &res, nil
 	}
-	f.forget(c)
+}
+
+// fly makes the call for all who wait.
+func (a *Answers) fly(ctx context.Context, key flightKey, f *flight, c *Call, next Invoker) (*Result, error) {
+	made := *c
+	if c.Progress != nil {
+		made.Progress = func(p Progress) {
+			c.Progress(p)
+			f.tell(p)
+		}
+	}
+	f.res, f.err = next.Invoke(ctx, &made)
+	f.left = f.err != nil && (ctx.Err() != nil || made.MayLeave() != nil)
+	if f.err == nil {
+		a.keep(key.question, f.res)
+	}
+	a.mu.Lock()
+	delete(a.flights, key)
+	a.mu.Unlock()
+	close(f.done)
 	if f.err != nil {
 		return nil, f.err
 	}
@@ -70,45 +86,23 @@ func (a *Answers) together(ctx context.Context, q question, c *Call, next Invoke
 	return &res, nil
 }
 
-// land takes the flight off the list, so that the next who asks starts another.
-func (a *Answers) land(key flightKey, f *flight) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.flights[key] == f {
-		delete(a.flights, key)
+func (f *flight) listen(c *Call) {
+	if c.Progress == nil {
+		return
 	}
-}
-
-// leave takes one off the flight; false: it was the last, and the flight was told to end.
-func (a *Answers) leave(key flightKey, f *flight, c *Call, cause error) bool {
-	a.mu.Lock() // nobody joins meanwhile
-	defer a.mu.Unlock()
-	if f.forget(c) > 0 {
-		return true
-	}
-	if a.flights[key] == f {
-		delete(a.flights, key)
-	}
-	f.cancel(cause)
-	return false
-}
-
-func (f *flight) join(c *Call) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.waiting++
-	if c.Progress != nil {
-		f.hear[c] = c.Progress
+	if f.hear == nil {
+		f.hear = map[*Call]func(Progress){}
 	}
+	f.hear[c] = c.Progress
 }
 
-// forget tells c nothing more, and how many still wait.
-func (f *flight) forget(c *Call) int {
+// deafen has c hear nothing more.
+func (f *flight) deafen(c *Call) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.waiting--
 	delete(f.hear, c)
-	return f.waiting
 }
 
 func (f *flight) tell(p Progress) {

@@ -31,17 +31,12 @@ func NewTokens(taker Taker, log hclog.Logger) *Tokens {
 	return &Tokens{taker: taker, log: log, alone: map[string]*rate.Limiter{}}
 }
 
-// takeWait is how long the store may take to answer.
-const takeWait = time.Second
-
 // maxAlone bounds the memory of a process that counts for itself; beyond, it begins anew.
 const maxAlone = 10_000
 
 // take takes l.Tokens, at most l.Burst of them. A positive wait means that none were taken and how long until it may work.
 func (t *Tokens) take(ctx context.Context, l store.Limit) time.Duration {
-	asking, cancel := context.WithTimeout(ctx, takeWait)
-	wait, err := t.taker.Take(asking, l)
-	cancel()
+	wait, err := t.taker.Take(ctx, l) // a store has time limits of its own
 	if err == nil {
 		return wait
 	}
