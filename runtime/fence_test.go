@@ -29,7 +29,7 @@ func cut(s store.Store, until time.Time) *hooks {
 		claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
 			switch {
 			case !time.Now().Before(until):
-			case looked.CompareAndSwap(false, true):
+			case r.Kind == kindExecution && looked.CompareAndSwap(false, true):
 				return nil, nil
 			default:
 				return nil, errCut
