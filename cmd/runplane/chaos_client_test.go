@@ -11,6 +11,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -69,7 +72,7 @@ func (w *chaosWorld) submit(r *rand.Rand, e *chaosExecution) bool {
 	return false
 }
 
-// decide does what a person would: it sends the event that is waited for, and looks into the books before it says what
+// decide does what a person would: it approves, sends the event that is waited for, and looks into the books before it says what
 // to do with a call whose outcome nobody knows.
 func (w *chaosWorld) decide(r *rand.Rand, e *chaosExecution) {
 	patch := map[string]any{}
@@ -77,6 +80,8 @@ func (w *chaosWorld) decide(r *rand.Rand, e *chaosExecution) {
 		switch wait.Reason {
 		case schemas.ReasonEvent:
 			_ = w.ask(r, "signal_execution", map[string]any{"execution_id": e.id, "event_name": wait.EventName, "data": 1}, nil) // else again
+		case schemas.ReasonReview:
+			w.approve(r, wait.ReviewID)
 		case schemas.ReasonUnknown:
 			if time.Since(wait.Since) < time.Second {
 				continue // a late answer may still come
@@ -109,6 +114,16 @@ func (w *chaosWorld) decide(r *rand.Rand, e *chaosExecution) {
 		return
 	}
 	_ = w.ask(r, "resume_execution", arguments, nil) // the next status tells
+}
+
+// approve is the operator at the command line, a process of its own on the shared store.
+func (w *chaosWorld) approve(r *rand.Rand, review string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "runplane"), "reviews", "approve", review)
+	cmd.Dir = w.replica(r).dir
+	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir)
+	_ = cmd.Run() // the store may be away; the next status tells
 }
 
 func (w *chaosWorld) happened(key string) (bool, error) {

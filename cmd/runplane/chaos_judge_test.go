@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/testdata/servers/ledger"
 )
@@ -76,8 +78,8 @@ func (w *chaosWorld) judgeExecution(r *rand.Rand, e *chaosExecution, c *chaosCou
 			return
 		}
 	}
-	if a, b := fmt.Sprintf("%+v", views[0].Nodes), fmt.Sprintf("%+v", views[1].Nodes); views[0].Status != views[1].Status || len(a) != len(b) {
-		w.wrong("%s: one replica says %s, another %s", e.id, a, b)
+	if diff := cmp.Diff(views[0], views[1]); diff != "" {
+		w.wrong("%s: replicas do not agree:\n%s", e.id, diff)
 	}
 	if s := views[0].Status; s != schemas.StatusSucceeded || e.last.Status != s {
 		w.wrong("%s ended as %s: %v; the client was told %s", e.id, s, views[0].Error, e.last.Status)

@@ -76,6 +76,14 @@ var chaosShapes = []func(order string, cents int, r *rand.Rand) []object{
 			planNode("charge", "capability", "shop.charge", "inputs", object{"order": order, "cents": 7}, "depends_on", []string{"go"}),
 		}
 	},
+	// A question to a person before and in front of a once call.
+	func(order string, _ int, _ *rand.Rand) []object {
+		return []object{
+			planNode("order", "capability", "shop.get_order", "inputs", object{"id": order}),
+			planNode("ask", "review", "May ${nodes.order.output.customer} be charged?"),
+			planNode("charge", "capability", "shop.charge", "inputs", object{"order": order, "cents": 9}, "depends_on", []string{"ask"}, "safety_level", "review"),
+		}
+	},
 	// Many reads and idempotent calls at once, joined by one once call.
 	func(order string, _ int, r *rand.Rand) []object {
 		var all []object
