@@ -33,6 +33,8 @@ type Realms interface {
 	Resolve(ctx context.Context, realm, capability string) (schemas.Capability, error)
 	// Discover lists capabilities in a stable order.
 	Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error)
+	// Health tells what is known of each realm without asking it.
+	Health() []schemas.RealmHealth
 }
 
 // Limits bound what one runtime takes on. Zero fields take the default beside them.
@@ -108,6 +110,7 @@ type Runtime struct {
 	sessions SessionRules
 	states   StateRules
 	touches  touches
+	clients  clients
 	feed     telemetry.Feed
 	worker   string // this replica's name on leases
 

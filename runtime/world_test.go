@@ -24,6 +24,7 @@ type world struct {
 	ledger []entry
 	failed map[string]int
 	tools  map[string]plan.Tool // changed since, by name
+	health []schemas.RealmHealth
 }
 
 type entry struct {
@@ -91,6 +92,8 @@ func (w *world) Resolve(_ context.Context, realm, capability string) (schemas.Ca
 func (w *world) Discover(context.Context, schemas.DiscoverQuery) (schemas.Discovery, error) {
 	return schemas.Discovery{}, nil
 }
+
+func (w *world) Health() []schemas.RealmHealth { return w.health }
 
 func (w *world) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 	var d deed

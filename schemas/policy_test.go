@@ -50,11 +50,11 @@ func TestPolicyInheritsEachField(t *testing.T) {
 	full := Policy{
 		Timeout: new(second), Retry: &Retry{MaxAttempts: 2}, Breaker: &Breaker{Failures: new(3), OpenFor: second}, RateLimit: &RateLimit{Rate: 1},
 		Concurrency: new(4), ConcurrencyWait: new(second), CacheTTL: new(second), StaleIfError: new(second),
-		Fallback: []PolicyFallback{{Capability: "a.b"}}, Drift: DriftAllowCompatible, Effect: EffectRead, IdempotencyArg: "key", Protocol: "auto", TimeoutFrom: "somewhere",
+		Fallback: []PolicyFallback{{Capability: "a.b"}}, Drift: DriftAllowCompatible, Effect: EffectRead, IdempotencyArg: "key", Protocol: "auto", Required: new(true), TimeoutFrom: "somewhere",
 	}
 	off := Policy{
 		Timeout: new(Duration(0)), Breaker: &Breaker{Failures: new(0)}, RateLimit: &RateLimit{}, Concurrency: new(0), ConcurrencyWait: new(Duration(0)),
-		CacheTTL: new(Duration(0)), StaleIfError: new(Duration(0)), Fallback: []PolicyFallback{},
+		CacheTTL: new(Duration(0)), StaleIfError: new(Duration(0)), Fallback: []PolicyFallback{}, Required: new(false),
 	}
 	for i := range reflect.TypeFor[Policy]().NumField() {
 		name := reflect.TypeFor[Policy]().Field(i).Name

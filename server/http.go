@@ -112,7 +112,7 @@ func (s *Server) routes(mcpHTTP http.Handler, stopping <-chan struct{}) http.Han
 	mux.HandleFunc("GET /sse", old.listen)
 	mux.HandleFunc("POST /message", old.post)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-stopping:
 			plain(w, http.StatusServiceUnavailable, "stopping")
@@ -120,8 +120,8 @@ func (s *Server) routes(mcpHTTP http.Handler, stopping <-chan struct{}) http.Han
 		default:
 		}
 		if s.config.Ready != nil {
-			if err := s.config.Ready(); err != nil {
-				plain(w, http.StatusServiceUnavailable, schemas.AsError(err).Message)
+			if err := s.config.Ready(r.Context()); err != nil {
+				plain(w, http.StatusServiceUnavailable, oneLine(schemas.AsError(err).Message))
 				return
 			}
 		}

@@ -293,7 +293,7 @@ func TestStrangersCannotCancel(t *testing.T) {
 func TestHealthAndReadiness(t *testing.T) {
 	var mu sync.Mutex
 	var notReady error
-	s := New(Config{Methods: newWorld().methods(), Ready: func() error {
+	s := New(Config{Methods: newWorld().methods(), Ready: func(context.Context) error {
 		mu.Lock()
 		defer mu.Unlock()
 		return notReady

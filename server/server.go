@@ -40,7 +40,7 @@ type Config struct {
 	// Drain is how long calls in flight may take to answer once nothing new is taken; 0: 10 s.
 	Drain time.Duration
 	// Ready says why requests should go elsewhere, for /readyz; nil: always ready while serving.
-	Ready func() error
+	Ready func(context.Context) error
 	// InsecureNoAuth lets HTTP listen beyond loopback although nobody is asked who he is.
 	InsecureNoAuth bool
 }
@@ -134,6 +134,7 @@ func (s *Server) inOrder(_ context.Context, listed []mcp.Tool) []mcp.Tool {
 // handler is the mcp-go side of a call: it never returns an error, as the model would not see that.
 func (s *Server) handler(m *tools.Method) mcpserver.ToolHandlerFunc {
 	return func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		s.saw(ctx)
 		c := &call{method: m, request: tools.Request{Arguments: r.Params.RawArguments}}
 		if meta := r.Params.Meta; meta != nil {
 			c.traceparent, _ = meta.AdditionalFields["traceparent"].(string)
@@ -148,6 +149,20 @@ func (s *Server) handler(m *tools.Method) mcpserver.ToolHandlerFunc {
 		}
 		return result(s.handle(ctx, c)), nil
 	}
+}
+
+// saw tells the runtime who calls.
+func (s *Server) saw(ctx context.Context) {
+	if s.config.Runtime == nil {
+		return
+	}
+	var info mcp.Implementation
+	if modern := mcpserver.RequestProtocolInfoFromContext(ctx); modern != nil && modern.ClientInfo != nil {
+		info = *modern.ClientInfo
+	} else if session, ok := mcpserver.ClientSessionFromContext(ctx).(mcpserver.SessionWithClientInfo); ok {
+		info = session.GetClientInfo()
+	}
+	s.config.Runtime.Saw(info.Name + " " + info.Version)
 }
 
 // invoke is the innermost handler: the method itself, unless the call was given up while it waited for its turn.

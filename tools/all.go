@@ -10,6 +10,7 @@ func All() []Method {
 		State(),
 		Capability(),
 		Queue(),
+		Health(),
 	)
 }
 

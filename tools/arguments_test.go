@@ -97,7 +97,7 @@ func TestHintsOfEveryEffect(t *testing.T) {
 	}
 	for _, m := range All() {
 		if reads := strings.HasPrefix(m.Name, "get_") || strings.HasPrefix(m.Name, "list_") || strings.HasPrefix(m.Name, "discover_") ||
-			strings.HasPrefix(m.Name, "resolve_") || strings.HasPrefix(m.Name, "validate_"); reads != m.Effect.Hints().ReadOnly {
+			strings.HasPrefix(m.Name, "resolve_") || strings.HasPrefix(m.Name, "check_") || strings.HasPrefix(m.Name, "validate_"); reads != m.Effect.Hints().ReadOnly {
 			t.Errorf("%s: read-only is %v", m.Name, m.Effect.Hints().ReadOnly)
 		}
 	}

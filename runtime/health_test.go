@@ -1,0 +1,161 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/bolt"
+)
+
+// silent is a store that does not answer.
+type silent struct{ store.Store }
+
+func (s silent) Get(ctx context.Context, _ store.Key) (store.Record, error) {
+	<-ctx.Done()
+	return store.Record{}, ctx.Err()
+}
+
+func (s silent) Queue(context.Context, string) (store.Queue, error) {
+	return store.Queue{}, errors.New("gone")
+}
+
+func memory(t *testing.T) store.Store {
+	t.Helper()
+	s, err := bolt.Open(bolt.Options{Mem: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func checkNamed(t *testing.T, h schemas.Health, name string) schemas.Check {
+	t.Helper()
+	for _, c := range h.Checks {
+		if c.Name == name {
+			return c
+		}
+	}
+	t.Fatalf("no check %q in %+v", name, h.Checks)
+	return schemas.Check{}
+}
+
+func TestHealthFollowsTheRealms(t *testing.T) {
+	failure := schemas.Errorf(schemas.CodeUnavailable, "realm %q: command \"x\" was not found", "r").WithHint("install x")
+	for _, tt := range []struct {
+		name   string
+		realm  schemas.RealmHealth
+		check  schemas.HealthStatus
+		status schemas.HealthStatus
+		ready  bool
+	}{
+		{"ready", schemas.RealmHealth{State: schemas.RealmReady}, "ok", "ok", true},
+		{"idle", schemas.RealmHealth{State: schemas.RealmIdle}, "ok", "ok", true},
+		{"starting", schemas.RealmHealth{State: schemas.RealmStarting}, "ok", "ok", true},
+		{"starting, required", schemas.RealmHealth{State: schemas.RealmStarting, Required: true}, "down", "down", false},
+		{"starting again", schemas.RealmHealth{State: schemas.RealmStarting, ConsecutiveFailures: 2, Error: failure}, "down", "degraded", true},
+		{"mute", schemas.RealmHealth{State: schemas.RealmReady, Error: failure}, "degraded", "degraded", true},
+		{"mute, required", schemas.RealmHealth{State: schemas.RealmReady, Required: true, Error: failure}, "degraded", "degraded", true},
+		{"broken", schemas.RealmHealth{State: schemas.RealmBroken, Error: failure, ConsecutiveFailures: 1}, "down", "degraded", true},
+		{"broken, required", schemas.RealmHealth{State: schemas.RealmBroken, Required: true, Error: failure, ConsecutiveFailures: 1}, "down", "down", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld()
+			tt.realm.Realm = "r"
+			w.health = []schemas.RealmHealth{tt.realm}
+			r := New(Config{Store: memory(t), Realms: w})
+			h := r.CheckHealth(t.Context(), schemas.ScopeAll)
+			c := checkNamed(t, h, "capabilities.r")
+			if h.Status != tt.status || c.Status != tt.check || c.Message == "" {
+				t.Errorf("the health is %s with %+v", h.Status, c)
+			}
+			if tt.realm.Error != nil && (c.Message != failure.Message || c.Cure != "install x") {
+				t.Errorf("the check says %q, cure %q", c.Message, c.Cure)
+			}
+			err := r.Ready(t.Context())
+			if (err == nil) != tt.ready || err != nil && schemas.AsError(err).Message != c.Message {
+				t.Errorf("ready: %v", err)
+			}
+		})
+	}
+}
+
+func TestHealthOfAStoreThatDoesNotAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		r := New(Config{Store: silent{s}, Realms: w})
+		began := time.Now()
+		h := r.CheckHealth(t.Context(), schemas.ScopeRuntime)
+		c := checkNamed(t, h, "runtime.store")
+		if h.Status != schemas.HealthDown || c.Status != schemas.HealthDown || c.Cure == "" {
+			t.Errorf("the health is %+v", h)
+		}
+		if took := time.Since(began); took != storeWait {
+			t.Errorf("it took %s", took)
+		}
+		if q := checkNamed(t, h, "runtime.queue"); q.Status != schemas.HealthDegraded {
+			t.Errorf("the queue is %+v", q)
+		}
+		if err := r.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "store does not answer") {
+			t.Errorf("ready: %v", err)
+		}
+	})
+}
+
+func TestHealthTellsWhatWaits(t *testing.T) {
+	s := memory(t)
+	key := store.Key{Kind: kindExecution, ID: "late"}
+	if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: key, At: time.Now().Add(-5 * time.Minute), Priority: 3}}}); err != nil {
+		t.Fatal(err)
+	}
+	r := New(Config{Store: s, Realms: newWorld(), Limits: Limits{MaxExecutions: 1}})
+	h := r.CheckHealth(t.Context(), schemas.ScopeRuntime)
+	q := checkNamed(t, h, "runtime.queue")
+	if q.Status != schemas.HealthDegraded || q.Numbers["due"] != 1 || q.Numbers["oldest_seconds"] < 299 || q.Cure == "" {
+		t.Errorf("the queue is %+v", q)
+	}
+	if c := checkNamed(t, h, "runtime.executions"); c.Status != schemas.HealthOK || c.Numbers["capacity"] != 1 {
+		t.Errorf("executions are %+v", c)
+	}
+	r.owned["one"] = nil
+	if c := checkNamed(t, r.CheckHealth(t.Context(), schemas.ScopeRuntime), "runtime.executions"); c.Status != schemas.HealthDegraded {
+		t.Errorf("without room executions are %+v", c)
+	}
+	if err := r.Ready(t.Context()); err != nil {
+		t.Errorf("a queue is no reason to send requests elsewhere: %v", err)
+	}
+}
+
+func TestHealthScopes(t *testing.T) {
+	w := newWorld()
+	w.health = []schemas.RealmHealth{{Realm: "r", State: schemas.RealmReady}}
+	r := New(Config{Store: memory(t), Realms: w})
+	for scope, want := range map[schemas.HealthScope]int{schemas.ScopeRuntime: 4, schemas.ScopeAgents: 1, schemas.ScopeCapabilities: 1, schemas.ScopeAll: 6, "": 6} {
+		if h := r.CheckHealth(t.Context(), scope); len(h.Checks) != want || h.Status != schemas.HealthOK {
+			t.Errorf("%q has %d checks, status %s; want %d", scope, len(h.Checks), h.Status, want)
+		}
+	}
+}
+
+func TestClientsAreRememberedForAWhile(t *testing.T) {
+	var c clients
+	now := time.Now()
+	c.saw("claude 1\x1b[31m\n", now)
+	c.saw("claude 1[31m", now)
+	c.saw("", now.Add(-clientMemory-time.Second))
+	names, calls := c.lately(now)
+	if len(names) != 1 || names[0] != "claude 1[31m" || calls != 2 {
+		t.Errorf("lately: %q, %d calls", names, calls)
+	}
+	for i := range 2 * maxClients {
+		c.saw(fmt.Sprintf("client %d %s", i, strings.Repeat("x", 1000)), now.Add(time.Duration(i)))
+	}
+	if names, _ := c.lately(now); len(names) != maxClients {
+		t.Errorf("%d clients are remembered", len(names))
+	}
+}
