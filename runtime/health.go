@@ -50,8 +50,8 @@ func (r *Runtime) Ready(ctx context.Context) error {
 	return nil
 }
 
-// ask asks the store something within storeWait and tells how long that took.
-func ask(ctx context.Context, question func(context.Context) error) (took time.Duration, err error) {
+// timed asks the store something within storeWait and tells how long that took.
+func timed(ctx context.Context, question func(context.Context) error) (took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
 	began := time.Now()
@@ -60,7 +60,7 @@ func ask(ctx context.Context, question func(context.Context) error) (took time.D
 }
 
 func (r *Runtime) checkStore(ctx context.Context) schemas.Check {
-	took, err := ask(ctx, func(ctx context.Context) error {
+	took, err := timed(ctx, func(ctx context.Context) error {
 		_, err := r.store.Get(ctx, store.Key{Kind: kindCatalog, ID: "health"})
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
@@ -79,7 +79,7 @@ func (r *Runtime) checkStore(ctx context.Context) schemas.Check {
 func (r *Runtime) checkQueue(ctx context.Context) schemas.Check {
 	c := schemas.Check{Name: "runtime.queue", Status: schemas.HealthOK, Message: "executions find somebody to run them"}
 	var q store.Queue
-	_, err := ask(ctx, func(ctx context.Context) (err error) {
+	_, err := timed(ctx, func(ctx context.Context) (err error) {
 		q, err = r.store.Queue(ctx, kindExecution)
 		return err
 	})

@@ -21,6 +21,7 @@ type Config struct {
 	Drain      schemas.Duration         `json:"drain,omitempty"`
 	Sessions   Sessions                 `json:"sessions,omitzero"`
 
+	StateDir string   `json:"-"` // folder for what belongs to this machine; empty: none
 	File     string   `json:"-"` // absolute path of the file that was read; empty: there was none
 	Warnings []string `json:"-"` // for the operator
 	Notes    []string `json:"-"` // for whoever debugs; neither holds a value from the file

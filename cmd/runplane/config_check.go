@@ -180,6 +180,19 @@ func resolveStore(store, base string, src sources, env environment) (string, err
 	return "", fmt.Errorf("the store is file:, file:DIR, mem: or a URL such as redis://host:port") // what was written may hold a password
 }
 
+// stateDir is where this machine's part of the state belongs: in the store's folder, or where the store is elsewhere in the
+// user's state folder. A store that forgets has none.
+func stateDir(store string, env environment) string {
+	if dir, local := strings.CutPrefix(store, "file:"); local {
+		return dir
+	}
+	state := env.folder("XDG_STATE_HOME", ".local/state")
+	if store == "mem:" || state == "" {
+		return ""
+	}
+	return filepath.Join(state, "runplane")
+}
+
 // checkAddress allows loopback alone: there is no authentication that could guard anything else.
 func checkAddress(address string) error {
 	if address == "" {

@@ -51,6 +51,7 @@ func loadConfig(src sources) (Config, error) {
 			return c, err
 		}
 	}
+	c.StateDir = stateDir(c.Store, env)
 	return c, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +16,8 @@ func (c *cli) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve MCP: on stdio, or over HTTP with --http",
 		Long: "Serves MCP clients on stdin and stdout until stdin ends, or with --http on /mcp (streamable HTTP) and /sse (legacy SSE) until SIGTERM. " +
-			"Unfinished executions of the store go on at once.",
+			"Unfinished executions of the store go on at once. A changed configuration file, or SIGHUP, adds, removes and restarts realms without losing a call; " +
+			"a wrong one changes nothing.",
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd) },
 	}
@@ -40,7 +42,14 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 	})
 	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", storeName(cfg.Store), "realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))
 	defer p.log.Info("stopping")
-	ctx := cmd.Context()
+	ctx, cancel := context.WithCancel(cmd.Context())
+	var reloading sync.WaitGroup
+	defer reloading.Wait()
+	defer cancel()
+	src := c.sources
+	src.flags = givenFlags(cmd.Flags())
+	r := c.reloader(p, src)
+	reloading.Go(func() { r.run(ctx) })
 	if cfg.HTTP != "" {
 		ln, listenErr := s.Listen(ctx, cfg.HTTP)
 		if listenErr != nil {

@@ -48,7 +48,7 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 	p.pool, err = realm.New(realm.Config{
 		Realms: c.MCPServers, Policies: c.Policies, Logger: p.log, Version: version(), Lazy: !eager,
 		Limits:   realm.Limits{StartTimeout: c.Limits.StartTimeout.Std(), LeaveGrace: c.Drain.Std()},
-		StateDir: stateDir(c.Store),
+		StateDir: c.StateDir,
 		Cache:    runtime.CatalogCache(p.store),
 	})
 	if err != nil {
@@ -141,15 +141,6 @@ func openStore(ctx context.Context, setting string, warn func(string)) (store.St
 			WithHint("name a folder that may be written with --store file:DIR, or keep nothing with --store mem:")
 	}
 	return s, nil
-}
-
-// stateDir is the folder of a store on this machine; empty: it has none.
-func stateDir(setting string) string {
-	dir, local := strings.CutPrefix(setting, "file:")
-	if !local {
-		return ""
-	}
-	return dir
 }
 
 func openRedis(ctx context.Context, url string, warn func(string)) (store.Store, error) {

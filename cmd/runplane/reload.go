@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// settleTime is how long the file must be left alone: an editor writes in several steps, or puts a new file in its place.
+const settleTime = 200 * time.Millisecond
+
+// reloader keeps a plane in step with its configuration file. What is wrong changes nothing: the last good configuration
+// stays, and the log says so.
+type reloader struct {
+	plane *plane
+	load  func() (Config, error)
+	read  func(path string) ([]byte, error)
+	seen  []byte // what the file held when it was last looked at
+}
+
+// reloader makes one for a plane that runs c.
+func (c *cli) reloader(p *plane, src sources) *reloader {
+	r := &reloader{plane: p, read: c.sources.read, load: func() (Config, error) { return loadConfig(src) }}
+	r.seen, _ = r.read(p.config.File) // where it cannot be read, every change is one
+	return r
+}
+
+// run reloads on SIGHUP, and when the file changes, until ctx ends.
+func (r *reloader) run(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	var touched <-chan fsnotify.Event // nil: nobody watches the file
+	watcher, err := watch(r.plane.config.File)
+	switch {
+	case err != nil:
+		r.plane.log.Warn("the configuration file is not watched; SIGHUP reads it again", "error", err)
+	case watcher != nil:
+		defer watcher.Close()
+		touched = watcher.Events
+	}
+	var settled <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			r.plane.log.Info("SIGHUP: reading the configuration again")
+			r.seen, _ = r.read(r.plane.config.File) // loading tells what is wrong
+			r.reload()
+		case _, open := <-touched:
+			if !open {
+				touched = nil
+				continue
+			}
+			settled = time.After(settleTime)
+		case <-settled:
+			settled = nil
+			if now, err := r.read(r.plane.config.File); err == nil && !bytes.Equal(now, r.seen) {
+				r.seen = now
+				r.reload()
+			}
+		}
+	}
+}
+
+// watch watches the folders of the file and of what it links to: a file that is replaced is another file. Without a file
+// there is nothing to watch.
+func watch(file string) (*fsnotify.Watcher, error) {
+	if file == "" {
+		return nil, nil
+	}
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	folders := map[string]bool{filepath.Dir(file): true}
+	if target, err := filepath.EvalSymlinks(file); err == nil {
+		folders[filepath.Dir(target)] = true
+	}
+	for folder := range folders {
+		if err := w.Add(folder); err != nil {
+			_ = w.Close()
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// reload applies the configuration as it is now, or refuses it.
+func (r *reloader) reload() {
+	p := r.plane
+	next, err := r.load()
+	if err == nil {
+		err = r.apply(next)
+	}
+	if err != nil {
+		e := schemas.AsError(err)
+		p.log.Error("configuration refused: the last good one stays", "error", e.Message, "hint", e.Hint)
+	}
+}
+
+func (r *reloader) apply(next Config) error {
+	p := r.plane
+	change, err := p.pool.Reload(next.MCPServers, next.Policies)
+	if err != nil {
+		return err
+	}
+	p.runtime.SetPolicies(next.Policies)
+	for _, w := range next.Warnings {
+		p.log.Warn(w)
+	}
+	p.log.SetLevel(hclog.LevelFromString(next.Log.Level))
+	if later := needRestart(&p.config, &next); len(later) > 0 {
+		p.log.Warn("these settings changed and count from the next start on", "settings", strings.Join(later, " "))
+	}
+	p.config = next
+	p.log.Info("configuration reloaded", "added", orNone(strings.Join(change.Added, " ")), "removed", orNone(strings.Join(change.Removed, " ")),
+		"restarted", orNone(strings.Join(change.Restarted, " ")), "policies", orNone(strings.Join(change.Policies, " ")))
+	return nil
+}
+
+// needRestart names the settings that differ and that a running process cannot take over.
+func needRestart(a, b *Config) (keys []string) {
+	for i := range settings {
+		s := &settings[i]
+		if s.key != "log.level" && !reflect.DeepEqual(s.at(a), s.at(b)) {
+			keys = append(keys, s.key)
+		}
+	}
+	return keys
+}
