@@ -1,9 +1,11 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,6 +136,43 @@ func TestWorkflowsOfAListStartAsMaxParallelAllows(t *testing.T) {
 				synctest.Wait()
 			}
 			want(t, p.rest(t, id), schemas.StatusSucceeded, "", "m=succeeded")
+		})
+	}
+}
+
+// forgetful is a store that does not find outputs for its first few reads of them.
+type forgetful struct {
+	store.Store
+	left atomic.Int32
+}
+
+func (f *forgetful) Get(ctx context.Context, k store.Key) (store.Record, error) {
+	if k.Kind == kindOutput && f.left.Add(-1) >= 0 {
+		return store.Record{}, errCut
+	}
+	return f.Store.Get(ctx, k)
+}
+
+// What a list ran over is read again by the next process; a store that does not answer then is no failure of an item.
+func TestStoreThatDoesNotAnswerFailsNoItem(t *testing.T) {
+	for _, list := range []string{`["${nodes.big.output}","b","c"]`, `"${[nodes.big.output,nodes.slow.status,'c']}"`} {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			first := live(w, s)
+			id := first.submit(t, `{"plan":"v1","nodes":[{"id":"big","capability":"r.read","inputs":{"give":"`+strings.Repeat("x", 2*MaxInline)+`"}},
+				{"id":"slow","capability":"r.read","inputs":{"take":"50s"}},
+				{"id":"m","for_each":`+list+`,"trigger_rule":"one_success","max_parallel":1,"capability":"r.read","inputs":{"id":"${index} ${size(item)}","take":"20s"},"depends_on":["slow"]}]}`)
+			first.stop()
+			f := &forgetful{Store: s}
+			f.left.Store(3)
+			p := live(w, f)
+			defer p.stop()
+			want(t, p.rest(t, id), schemas.StatusSucceeded, "", "big=succeeded slow=succeeded m=succeeded")
+			if w.calls("", "2 1") != 1 {
+				t.Errorf("ledger %v", w.ledger)
+			}
+			if f.left.Load() >= 0 {
+				t.Error("the list was not read again")
+			}
 		})
 	}
 }

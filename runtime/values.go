@@ -32,7 +32,7 @@ func (s scope) Execution() *plan.Value {
 }
 
 // Item is the item that the unit stands for.
-func (s scope) Item() (*plan.Value, int) {
+func (s scope) Item() (*plan.Value, int, error) {
 	if s.unit < 0 || !s.x.state.IsItem(s.unit) {
 		return nil, 0
 	}

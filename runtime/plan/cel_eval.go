@@ -66,7 +66,10 @@ func variables(scope Scope, reads []Read) (map[string]any, error) {
 		case "output":
 			v = scope.Output()
 		case "item", "index":
-			item, index := scope.Item()
+			item, index, err := scope.Item()
+			if err != nil {
+				return nil, err
+			}
 			if item == nil {
 				return nil, notHere(r.Path)
 			}

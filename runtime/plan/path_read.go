@@ -24,8 +24,10 @@ func appendPath(dst []byte, scope Scope, p path) ([]byte, error) {
 	case "output":
 		return appendInside(dst, scope.Output(), p, 0, nil)
 	case "item", "index":
-		item, index := scope.Item()
+		item, index, err := scope.Item()
 		switch {
+		case err != nil:
+			return nil, err
 		case item == nil:
 			return nil, notHere(p)
 		case p.root == "item":

@@ -152,8 +152,8 @@ type Scope interface {
 	Execution() *Value
 	// Node answers for a node that the expression's own node depends on; in a compensation also for that node itself.
 	Node(id string) (NodeValue, error)
-	// Item is the current item of for_each and its index; nil outside.
-	Item() (item *Value, index int)
+	// Item is the current item of for_each and its index; nil outside. An error says that it could not be read.
+	Item() (item *Value, index int, err error)
 	// Output is the answer of a verification; nil outside.
 	Output() *Value
 }

@@ -97,8 +97,8 @@ type scope struct {
 func (s *scope) Inputs() *Value    { return s.inputs }
 func (s *scope) Session() *Value   { return s.session }
 func (s *scope) Execution() *Value { return s.execution }
-func (s *scope) Item() (*Value, int) {
-	return s.item, s.at
+func (s *scope) Item() (*Value, int, error) {
+	return s.item, s.at, nil
 }
 func (s *scope) Output() *Value { return s.output }
 
