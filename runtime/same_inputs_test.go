@@ -105,3 +105,28 @@ func TestCompensationSendsItsOwnInputs(t *testing.T) {
 		}
 	})
 }
+
+// Each call of a node has its own inputs to stand by: that a fallback began early as well does not change what the node's
+// own call sends when a person has it all tried again.
+func TestEachCallOfANodeKeepsItsInputs(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			p := live(w, s)
+			defer func() { p.stop() }()
+			id := p.submit(t, `{"plan":"v1","nodes":[{"id":"quick","capability":"r.read"},{"id":"slow","capability":"r.read","inputs":{"take":"10s"}},
+				{"id":"one","capability":"r.idempotent","trigger_rule":"one_success","depends_on":["quick"],"inputs":{"id":"own ${nodes.slow.status}","fail":2},"retry":{"max_attempts":1},
+					"fallback":[{"capability":"r.once","inputs":{"id":"other ${nodes.slow.status}","fail":1}}],"on_error":"suspend"}]}`)
+			want(t, p.rest(t, id), schemas.StatusSuspended, "", "quick=succeeded slow=succeeded one=held")
+			if restart {
+				p.stop()
+				p = live(w, s)
+			}
+			want(t, p.patch(t, id, "one", schemas.NodePatch{Retry: true}), schemas.StatusSucceeded, "", "quick=succeeded slow=succeeded one=succeeded")
+			for _, c := range []struct{ tool, id string }{{"idempotent", "own running"}, {"once", "other running"}} {
+				if w.calls(c.tool, "") != 2 || w.calls(c.tool, c.id) != 2 {
+					t.Errorf("%s was to send %q twice: %v", c.tool, c.id, w.ledger)
+				}
+			}
+		})
+	}
+}

@@ -155,7 +155,7 @@ func (t *turn) call(unit int) {
 // fix puts a unit's inputs into the event that starts it, for its attempts to come, where its expressions could say
 // something else by then: attempts under one key send the same.
 func (t *turn) fix(unit int, e *schemas.Event, inputs json.RawMessage) {
-	if fixed, ref := t.x.state.Fixed(unit); len(fixed) == 0 && ref == nil && t.x.state.Unsettled(unit) {
+	if t.x.state.Fixed(unit) == nil && t.x.state.Unsettled(unit) {
 		e.Data = schemas.Value(inputs)
 	}
 }
@@ -165,7 +165,7 @@ func (t *turn) launch(unit, attempt int, target *plan.Target, inputs json.RawMes
 	if t.x.state.IsItem(unit) {
 		key += fmt.Sprintf("/%d", t.x.state.Units[unit].Item)
 	}
-	if u := &t.x.state.Units[unit]; u.Mended && u.Phase == machine.PhaseRun && u.InputsOf == u.Fallback { // another effect than the one before
+	if k := t.x.state.Fixed(unit); k != nil && k.Mended { // another effect than the one before
 		sum := sha256.Sum256(inputs)
 		key += fmt.Sprintf("/%x", sum[:6])
 	}

@@ -34,22 +34,24 @@ func (s scope) Execution() *plan.Value {
 // Item is the item that the unit stands for.
 func (s scope) Item() (*plan.Value, int, error) {
 	if s.unit < 0 || !s.x.state.IsItem(s.unit) {
-		return nil, 0
+		return nil, 0, nil
 	}
 	u := &s.x.state.Units[s.unit]
 	list, err := s.list(u.Node)
-	if err != nil || u.Item >= len(list) {
-		return nil, u.Item // the list was rendered when the items were made, and its parts do not change
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case u.Item >= len(list):
+		return nil, 0, fmt.Errorf("item %d of a list that has %d now", u.Item, len(list))
 	}
-	return plan.NewValue(list[u.Item]), u.Item
+	return plan.NewValue(list[u.Item]), u.Item, nil
 }
 
 // inputs are what the unit's next call of the target sends, not yet checked.
 func (s scope) inputs(target *plan.Target) (json.RawMessage, error) {
 	if target != s.x.state.Node(s.unit).Compensate {
-		inputs, ref := s.x.state.Fixed(s.unit)
-		if fixed, err := s.kept(schemas.Value(inputs), ref); len(fixed) > 0 || err != nil {
-			return fixed, err
+		if k := s.x.state.Fixed(s.unit); k != nil {
+			return s.kept(schemas.Value(k.Inputs), k.Ref)
 		}
 	}
 	return target.Inputs.Render(s, s.r.limits.Plan)

@@ -55,7 +55,7 @@ func nodeSucceeded(s *State, unit int, e *schemas.Event) {
 	s.change(unit, schemas.NodeSucceeded, e, false)
 	u := s.result(unit, e)
 	u.Phase = PhaseRun
-	u.Inputs, u.InputsRef = nil, nil
+	u.Kept = nil
 	if u.Expanded {
 		if s.Node(unit).Compensate == nil {
 			u.List, u.ListRef = nil, nil
@@ -216,9 +216,28 @@ func reviewDecided(s *State, unit int, e *schemas.Event) {
 // fix keeps the inputs that an event says for the attempts to come, be they the plan's or a person's.
 func (u *Unit) fix(e *schemas.Event, mended bool) {
 	if len(e.Data) > 0 || e.DataRef != nil {
-		u.Mended = mended || u.Mended && u.InputsOf == u.Fallback
-		u.Inputs, u.InputsRef, u.InputsOf = schemas.Object(e.Data), e.DataRef, u.Fallback
+		u.keep(Kept{Of: u.Fallback, Inputs: schemas.Object(e.Data), Ref: e.DataRef, Mended: mended})
 	}
+}
+
+// keep takes the place of what was kept for the same call; what a person has mended once stays a person's.
+func (u *Unit) keep(k Kept) {
+	if old := u.kept(k.Of); old != nil {
+		k.Mended = k.Mended || old.Mended
+		*old = k
+		return
+	}
+	u.Kept = append(u.Kept, k)
+}
+
+// kept is what is kept for a call of the unit; nil: nothing.
+func (u *Unit) kept(of int) *Kept {
+	for i := range u.Kept {
+		if u.Kept[i].Of == of {
+			return &u.Kept[i]
+		}
+	}
+	return nil
 }
 
 func nodeFailed(s *State, unit int, e *schemas.Event) {
@@ -262,7 +281,8 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 	default:
 		if len(p.Inputs) > 0 {
 			u := &s.Units[unit]
-			u.Inputs, u.InputsRef, u.InputsOf, u.Mended, u.Approved = p.Inputs, nil, 0, true, false
+			u.keep(Kept{Inputs: p.Inputs, Mended: true})
+			u.Approved = false
 		}
 		if u := &s.Units[unit]; e.Definition != "" { // whoever approved the call knew another tool
 			u.Definition, u.Effect, u.Approved = e.Definition, e.Effect, false

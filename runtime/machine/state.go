@@ -89,10 +89,7 @@ type Unit struct {
 	Asked      int64              `json:"aq,omitempty"`  // while a review holds it: the event that asked
 	Signal     int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
 	Child      string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
-	Inputs     schemas.Object     `json:"in,omitempty"`  // what the next attempt is to send, whatever the expressions say by then
-	InputsRef  *schemas.OutputRef `json:"inr,omitempty"` // where they are kept if they are large
-	InputsOf   int                `json:"inf,omitempty"` // the call that they are for, as in Fallback
-	Mended     bool               `json:"mnd,omitempty"` // they are a person's, in place of the plan's
+	Kept       []Kept             `json:"in,omitempty"`  // what its calls send, where they have to send it whatever the expressions say by then
 	Definition string             `json:"def,omitempty"` // hash of the definition of its own capability that a decision accepted
 	Effect     schemas.Effect     `json:"eff,omitempty"` // of that definition
 	Output     schemas.Value      `json:"out,omitempty"`
@@ -119,6 +116,14 @@ type Unit struct {
 	doomed                  bool  // stands in State.doomed
 	queued                  bool  // stands in a queue, perhaps from an earlier attempt
 	joined                  bool  // stands in State.joins
+}
+
+// Kept are the inputs of one of the calls that a unit may make: its own, or one of its fallback list.
+type Kept struct {
+	Of     int                `json:"of,omitempty"` // the call, as in Unit.Fallback
+	Inputs schemas.Object     `json:"in,omitempty"`
+	Ref    *schemas.OutputRef `json:"ref,omitempty"` // where they are if they are large
+	Mended bool               `json:"mnd,omitempty"` // they are a person's, in place of the plan's
 }
 
 // Phase is what a unit's calls are for.
@@ -240,13 +245,12 @@ func (s *State) Unsettled(unit int) bool {
 	return false
 }
 
-// Fixed are the inputs that the unit's next attempt is to send, or where they are kept; neither: what the plan says.
-func (s *State) Fixed(unit int) (schemas.Object, *schemas.OutputRef) {
-	u := &s.Units[unit]
-	if u.Phase != PhaseRun || u.InputsOf != u.Fallback {
-		return nil, nil
+// Fixed are the inputs that the unit's next attempt is to send; nil: what the plan says.
+func (s *State) Fixed(unit int) *Kept {
+	if u := &s.Units[unit]; u.Phase == PhaseRun {
+		return u.kept(u.Fallback)
 	}
-	return u.Inputs, u.InputsRef
+	return nil
 }
 
 // Goes tells by which definition of its tool the unit's present call goes, and with which effect: those of the plan, or
