@@ -7,6 +7,7 @@
 --         has the nth token
 local kind, most = ARGV[1], tonumber(ARGV[4])
 local portion = 100
+local place, _, _, first, turn = queue()
 local leases, owners, wakes, state = base .. ':e:' .. kind, base .. ':o:' .. kind, base .. ':w:' .. kind, base .. ':v:' .. kind
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now(), 'LIMIT', 0, portion)) do
@@ -78,7 +79,11 @@ while #reply - 2 < most do
     end
   end
 end
-if #reply > 2 then
+local changed = #reply > 2
+for p = 1, 5 do
+  changed = changed or finish[p] ~= tonumber(saved[1 + p] or 0)
+end
+if changed then
   redis.call('HSET', state, 'now', virtual, 'f1', finish[1], 'f2', finish[2], 'f3', finish[3], 'f4', finish[4], 'f5', finish[5])
 end
 

@@ -16,23 +16,23 @@
 --         {3, "until length … version …"}: the batch was sent before, and had been written
 local puts, groups, deletes, wakes = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local claims, releases = ARGV[9] == '1', ARGV[10] == '1'
-
--- terms turns a block of terms, each behind its length in two bytes, into a set.
-local function terms(block)
-  local set, at = {}, 1
-  while at < #block do
-    local high, low = string.byte(block, at, at + 1)
-    local size = high * 256 + low
-    set[string.sub(block, at + 2, at + 1 + size)] = true
-    at = at + 2 + size
-  end
-  return set
+local place, remove, living
+if claims or releases or deletes + wakes > 0 then
+  place, remove, living = queue()
 end
 
--- reindex turns the index entries of one state of a record into those of the next.
+-- reindex turns the index entries of one state of a record into those of the next. A block holds terms, each behind its
+-- length in two bytes.
 local function reindex(kind, id, old, fresh)
-  if old == fresh then
-    return
+  local function terms(block)
+    local set, at = {}, 1
+    while at < #block do
+      local high, low = string.byte(block, at, at + 1)
+      local size = high * 256 + low
+      set[string.sub(block, at + 2, at + 1 + size)] = true
+      at = at + 2 + size
+    end
+    return set
   end
   local before, after = terms(old), terms(fresh)
   for term in pairs(before) do
@@ -188,7 +188,9 @@ for i = 1, puts do
   if not there then
     redis.call('ZADD', base .. ':i:' .. kind, 0, id)
   end
-  reindex(kind, id, indexed, block)
+  if indexed ~= block then
+    reindex(kind, id, indexed, block)
+  end
   if i == carrier then
     redis.call('HSET', KEYS[1 + i], 'v', have + 1, 'd', ARGV[arg + 5], 't', block, 'x', fresh, 'b', ARGV[1] .. table.concat(reply, ' ', 2))
   else

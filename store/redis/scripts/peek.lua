@@ -1,4 +1,5 @@
--- peek says when a claim of a kind is worth the trip, and changes nothing.
+-- peek says when a claim of a kind is worth the trip, and changes nothing. With nothing due that is once after the last claim
+-- too: tags have to rise to where that started.
 --
 -- KEYS    1 the shard
 -- ARGV    1 kind
@@ -12,6 +13,12 @@ for p = 1, 5 do
   local at = tonumber(redis.call('ZRANGE', KEYS[1] .. ':n' .. level, 0, 0, 'WITHSCORES')[2])
   if at and (not soonest or at < soonest) then
     soonest = at
+  end
+end
+local state = redis.call('HMGET', KEYS[1] .. ':v:' .. ARGV[1], 'now', 'f1', 'f2', 'f3', 'f4', 'f5')
+for p = 1, 5 do
+  if state[1] and tonumber(state[1 + p]) < tonumber(state[1]) then
+    return 0
   end
 end
 if not soonest then
