@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -329,6 +330,24 @@ func TestDirectCallsGoOnWithoutTheStore(t *testing.T) {
 		_, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","set":1}]}`)})
 		if e := schemas.AsError(err); code(e) != schemas.CodeUnavailable || !errors.Is(err, errStore) {
 			t.Errorf("a start is refused: %v", err)
+		}
+	})
+}
+
+// What a policy has serve in a capability's place serves nodes too, durably; a node's own list replaces it.
+func TestNodesFallBackByPolicy(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		list := []schemas.PolicyFallback{{Capability: "gone.x"}, {Capability: "r.idempotent"}, {Value: schemas.Value(`"none"`)}}
+		w.change("once", plan.Tool{Hash: "once", Effect: schemas.EffectOnce, InputSchema: worldSchema, Policy: schemas.Policy{Fallback: list}})
+		p := live(w, s)
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","nodes":[
+			{"id":"a","capability":"r.once","inputs":{"id":"a","fail":1}},
+			{"id":"b","capability":"r.once","inputs":{"id":"b","fail":9}},
+			{"id":"c","capability":"r.once","inputs":{"id":"c","fail":9},"fallback":[{"value":"own"}]}]}`)
+		want(t, e, schemas.StatusSucceeded, `{"a":{"id":"a"},"b":"none","c":"own"}`, "a=succeeded b=succeeded c=succeeded")
+		if e.Nodes[0].ServedBy != "r.idempotent" || !e.Nodes[0].Degraded || e.Nodes[1].ServedBy != "fallback value" {
+			t.Errorf("%+v", e.Nodes)
 		}
 	})
 }

@@ -83,7 +83,7 @@ func (r *Runtime) compile(ctx context.Context, sub *Submit) (*plan.Program, []sc
 		}
 		parsed.Defaults.Retry = sub.Retry.Or(parsed.Defaults.Retry)
 	}
-	program, more := plan.Compile(parsed, r.realms.Catalog(ctx, plan.Realms(parsed)), r.limits.Plan)
+	program, more := plan.Compile(parsed, r.realms.Catalog(ctx, r.withFallbacks(plan.Realms(parsed))), r.limits.Plan)
 	if refused {
 		program = nil
 	}

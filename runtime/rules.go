@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"cmp"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/runplane/runplane/runtime/call"
@@ -37,6 +39,27 @@ func (r *Runtime) rulesOf(realm, capability string) *call.Rules {
 		book.mu.Unlock()
 	}
 	return rules
+}
+
+// withFallbacks adds the realms that the policies have serve when one of these fails.
+func (r *Runtime) withFallbacks(realms []string) []string {
+	p := r.rules.Load().policies
+	out := slices.Clone(realms)
+	add := func(list []schemas.PolicyFallback) {
+		for _, f := range list {
+			if realm, _, ok := strings.Cut(f.Capability, "."); ok && !slices.Contains(out, realm) {
+				out = append(out, realm)
+			}
+		}
+	}
+	for _, realm := range realms {
+		add(p.Default.Fallback)
+		add(p.Realms[realm].Fallback)
+		for _, own := range p.Realms[realm].Capabilities {
+			add(own.Fallback)
+		}
+	}
+	return out
 }
 
 // Breakers are the breakers of all capabilities that were called since the runtime was made, in no order.

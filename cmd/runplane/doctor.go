@@ -33,6 +33,7 @@ type diagnosis struct {
 	health schemas.RealmHealth
 	took   time.Duration
 	tools  []schemas.Capability
+	limits string // what holds for its calls together
 }
 
 func (c *cli) doctor(cmd *cobra.Command) (err error) {
@@ -98,6 +99,7 @@ func (p *plane) diagnose(ctx context.Context, name string) diagnosis {
 	began := time.Now()
 	d, err := p.runtime.Discover(ctx, schemas.DiscoverQuery{Realm: name, Detail: schemas.DetailSchema, Limit: 200})
 	found := diagnosis{took: time.Since(began), tools: d.Capabilities}
+	found.limits = realmLimits(p.config.Policies, name)
 	for _, h := range p.pool.Health() {
 		if h.Realm == name {
 			found.health = h
@@ -122,6 +124,9 @@ func (c *cli) report(d *diagnosis) bool {
 	}
 	fmt.Fprintf(c.out, "realm   %s  ok  %s  MCP %s over %s  %d capabilities  started in %s\n",
 		h.Realm, h.Server, h.Protocol, h.Transport, h.Capabilities, d.took.Round(time.Millisecond))
+	if d.limits != "" {
+		fmt.Fprintf(c.out, "limits  %s: %s\n", h.Realm, d.limits)
+	}
 	var mute []string
 	for _, t := range d.tools {
 		if t.EffectFrom == "default" {

@@ -21,7 +21,7 @@ func (c *compiler) arguments() {
 			item = readsItem
 		}
 		c.argumentsOf(arguments{&n.Target, i, at + "/inputs", len(from.Inputs) > 0, false, item})
-		for k := range n.Fallbacks {
+		for k := range from.Fallback { // what a policy adds is checked when it is called
 			if t := n.Fallbacks[k].Target; t != nil {
 				where := pointerToItem(at+"/fallback", k)
 				c.argumentsOf(arguments{t, i, where + "/inputs", len(from.Fallback[k].Inputs) > 0, t.Inputs == n.Inputs, item})

@@ -170,6 +170,11 @@ func (b *builder) calls(n *Node, from *schemas.Node, at string) {
 	for k := range from.Fallback {
 		n.Fallbacks = append(n.Fallbacks, b.fallback(n, &from.Fallback[k], own, pointerToItem(at+"/fallback", k)))
 	}
+	if len(from.Fallback) == 0 {
+		for _, f := range b.program.Definition.Pins[from.Capability].Fallback {
+			n.Fallbacks = append(n.Fallbacks, b.fallback(n, &schemas.Fallback{Capability: f.Capability, Value: f.Value}, own, at+"/fallback"))
+		}
+	}
 	if c := from.Compensate; c != nil {
 		t := b.target(n, c.Capability, callSettings{timeout: c.Timeout, retry: c.Retry, from: "compensate"})
 		t.Inputs = b.inputs(c.Inputs, at+"/compensate/inputs")

@@ -54,6 +54,7 @@ const (
 	codeUnknownRealm      = "unknown_realm"
 	codeRealmUnavailable  = "realm_unavailable"
 	codeUnknownCapability = "unknown_capability"
+	codeNoFallback        = "policy_fallback_unknown"
 	codeUnusableSchema    = "unusable_schema"
 	codeMissingArgument   = "missing_argument"
 	codeUnknownArgument   = "unknown_argument"

@@ -35,6 +35,8 @@ type Pin struct {
 	TimeoutFrom    string            `json:"timeout_from,omitempty"`
 	Retry          *schemas.Retry    `json:"retry,omitempty"`
 	IdempotencyArg string            `json:"idempotency_arg,omitempty"`
+	// Fallback is the policy's list, for nodes without one of their own.
+	Fallback []schemas.PolicyFallback `json:"fallback,omitempty"`
 }
 
 // Definition is the durable form of an accepted plan.

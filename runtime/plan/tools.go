@@ -33,6 +33,9 @@ func (c *compiler) pinTools() {
 			if t != nil {
 				c.suits(n, i, call, t)
 			}
+			if t != nil && call.at == "/capability" && len(n.Fallback) == 0 {
+				c.policyFallbacks(call.capability, c.at(i)+call.at, t)
+			}
 		}
 		if c.out.full() {
 			return
@@ -106,6 +109,28 @@ func (c *compiler) pin(capability, at string, t Tool) {
 		Effect: t.Effect, Hash: t.Hash, InputSchema: t.InputSchema,
 		Timeout: t.Policy.Timeout, TimeoutFrom: t.Policy.TimeoutFrom, Retry: t.Policy.Retry, IdempotencyArg: t.Policy.IdempotencyArg,
 	}
+}
+
+// policyFallbacks pins what the policy of a capability has serve in its place. An entry that cannot serve is left out: it is
+// the operator's, and the plan is right without it.
+func (c *compiler) policyFallbacks(capability, at string, t *liveTool) {
+	p := c.pins[capability]
+	if p.Fallback != nil || len(t.Policy.Fallback) == 0 {
+		return
+	}
+	p.Fallback = []schemas.PolicyFallback{}
+	for _, f := range t.Policy.Fallback {
+		if realm, name, ok := strings.Cut(f.Capability, "."); ok && c.tools[f.Capability] == nil {
+			other, known := c.cat.Tool(realm, name)
+			if !known {
+				c.out.warnf(codeNoFallback, at, "%s, which the policy has serve when %s fails, is not known now and will not serve", f.Capability, capability)
+				continue
+			}
+			c.pin(f.Capability, at, other)
+		}
+		p.Fallback = append(p.Fallback, f)
+	}
+	c.pins[capability] = p
 }
 
 // available asks the catalog for the realm's tools and reports why they are not known.
