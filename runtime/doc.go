@@ -60,6 +60,9 @@
 // a parent with children also looks for itself now and then. A review is no record: it is a held node, found by an index
 // term of the head and decided through the door (review.go). An event that was sent is an event of the log.
 //
+// A store may lose what it acknowledged (a Redis that fails over). An owner that notices commits it again as far as it remembers, holds
+// the `once` calls that the log does not know, and tells the log (rollback.go).
+//
 // A reconciler looks once a minute for open executions that need an owner and stand in no queue; there should be none (reconcile.go).
 //
 // # Sessions and states

@@ -27,6 +27,9 @@ func (o *owner) launch(l launch) {
 	ctx, cancel := context.WithCancelCause(WithHops(o.r.callsCtx, o.x.head.Hops))
 	f := &flight{unit: l.unit, attempt: l.attempt, effect: l.effect, cancel: cancel}
 	o.flights[l.unit] = f
+	if f.once() && o.x.state.Units[l.unit].Phase == machine.PhaseRun {
+		o.x.memory.about(&l)
+	}
 	c := &call.Call{
 		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.effect, Attempt: l.attempt,
 		Key: l.key, IdempotencyArg: l.target.IdempotencyArg, Timeout: l.target.Timeout.Std(), TimeoutFrom: l.target.TimeoutFrom,

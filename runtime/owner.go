@@ -43,7 +43,7 @@ func (r *Runtime) adopt(x *execution, lease *store.Lease, sent time.Time, first 
 	o := &owner{
 		r: r, x: x, lease: lease, fence: proven(sent, r.limits.Lease), claimed: lease != nil, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{}, kids: map[int]string{},
 	}
-	x.lease = lease
+	x.lease, x.memory = lease, &recollection{}
 	r.mu.Lock()
 	old := r.owned[x.id]
 	switch {
@@ -237,7 +237,7 @@ func (o *owner) run(requests []*request, base store.Batch) {
 			}
 			continue
 		}
-		delay, base, o.claimed = 0, store.Batch{}, false
+		delay, base, o.claimed = 0, store.Batch{}, s.setback
 		o.mu.Lock()
 		if o.lease == nil && o.x.lease != nil {
 			o.lease, o.fence = o.x.lease, proven(o.x.sent, o.r.limits.Lease)
@@ -263,7 +263,7 @@ func (o *owner) run(requests []*request, base store.Batch) {
 			return
 		}
 		o.abort(how)
-		if !s.more {
+		if !s.more && !s.setback {
 			var ok bool
 			if how, ok = o.wait(how, s.at); !ok {
 				return
@@ -296,6 +296,7 @@ func (o *owner) wait(how extent, at time.Time) (extent, bool) {
 		return drain, true
 	case <-o.lost:
 		o.r.log.Warn("lost the lease: another worker goes on", "execution_id", o.x.id)
+		o.lookBack()
 		return how, false
 	case <-o.r.storeCtx.Done():
 		return how, false

@@ -57,6 +57,9 @@ func (p *process) quiet(t *testing.T) {
 	t.Helper()
 	synctest.Wait()
 	p.checkQueue(t)
+	if n := p.Counters().RolledBack; n != 0 {
+		t.Errorf("the store lost nothing, and %d rollbacks were noticed", n)
+	}
 	p.mu.Lock()
 	n := len(p.owned)
 	p.mu.Unlock()

@@ -123,6 +123,12 @@ func (r *Runtime) load(ctx context.Context, id string) (*execution, error) {
 // reload folds x anew from the store after its state turned out to be stale.
 func (r *Runtime) reload(ctx context.Context, x *execution) error {
 	h, version, err := r.readHead(ctx, x.id)
+	if err == nil || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+		h, version, err = r.noticed(ctx, x, h, version, err)
+	}
+	if errors.Is(err, store.ErrConflict) { // somebody changes it while it is restored
+		return r.reload(ctx, x)
+	}
 	if err != nil {
 		return err
 	}
@@ -164,6 +170,7 @@ func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64)
 		}
 	}
 	x.state, x.version = state, version
+	x.memory.begin(mark{version, h.Seq})
 	x.forget()
 	clear(x.lists)
 	x.folded = true

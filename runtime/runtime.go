@@ -119,6 +119,7 @@ type Runtime struct {
 	rooms    call.Rooms
 	rates    *call.Rates
 	counters counters
+	remember int // events of an execution, see recollection
 	quotas   *call.Quotas
 	answers  *call.Answers
 
@@ -146,7 +147,7 @@ type Runtime struct {
 func New(c Config) *Runtime {
 	r := &Runtime{
 		store: c.Store, realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
-		worker: ulid.Make().String(), owned: map[string]*owner{}, stop: make(chan struct{}),
+		worker: ulid.Make().String(), owned: map[string]*owner{}, remember: memoryEvents, stop: make(chan struct{}),
 		sessions: c.Sessions.withDefaults(), states: c.States.withDefaults(),
 		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)},
 	}

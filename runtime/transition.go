@@ -30,6 +30,9 @@ type execution struct {
 	lease   *store.Lease              // nil: somebody else may own it
 	sent    time.Time                 // when the commit that claimed the lease was sent
 
+	memory  *recollection // an owner's; nil: nothing is remembered
+	setback *setback      // of which the log has to be told; nil: none
+
 	doubtful []launch // started by commits of which nobody knows whether they happened; nothing of it was called yet
 	changed  bool     // somebody else committed since this process did: the wake may be theirs
 	folded   bool     // the state was read anew: children may have been started that nobody here tends
@@ -101,6 +104,7 @@ type step struct {
 	children []child
 	released bool // the lease is gone; whoever owned the execution forgets it
 	more     bool // there is more to do at once
+	setback  bool // the store had lost commits: what is in flight is to be looked at
 	at       time.Time
 }
 
@@ -160,6 +164,9 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 				absent = append(absent, l)
 			}
 		}
+		if x.setback != nil {
+			t.told(x.setback)
+		}
 		for _, q := range requests {
 			q.err = t.decide(q.decide)
 		}
@@ -177,6 +184,7 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 			x.doubtful = absent
 			if t.committed {
 				x.doubtful, x.changed = nil, false
+				t.step.setback, x.setback = x.setback != nil, nil
 			}
 			t.step.launches = slices.DeleteFunc(t.step.launches, func(l launch) bool { return !l.stands(x.state) })
 			t.step.at = t.now

@@ -57,6 +57,7 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 	select {
 	case <-t.C:
 	case <-o.lost:
+		o.lookBack()
 		o.leave(keep)
 		return nil, 0
 	case <-o.r.storeCtx.Done():

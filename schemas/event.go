@@ -15,6 +15,7 @@ const (
 	EventCancelling EventType = "execution_cancelling"
 	EventRecovered  EventType = "execution_recovered"
 	EventPriority   EventType = "execution_priority"
+	EventRolledBack EventType = "execution_rolled_back"
 	EventFinished   EventType = "execution_finished"
 	EventSignal     EventType = "signal_received"
 

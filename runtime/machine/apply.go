@@ -33,6 +33,7 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventCancelling:   {from: []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended}, apply: cancelling},
 	schemas.EventRecovered:    {from: []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusCancelling, schemas.StatusCompensating}, apply: recovered},
 	schemas.EventPriority:     {from: unended, apply: func(s *State, _ int, e *schemas.Event) { s.Priority = e.Priority }},
+	schemas.EventRolledBack:   {from: unended, apply: rolledBack},
 	schemas.EventSignal:       {from: unended, apply: signalled},
 	schemas.EventCompensating: {from: []schemas.Status{schemas.StatusRunning, schemas.StatusCancelling}, apply: compensating},
 	schemas.EventFinished:     {from: []schemas.Status{schemas.StatusRunning, schemas.StatusCancelling, schemas.StatusCompensating}, apply: finished},

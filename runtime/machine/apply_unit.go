@@ -174,6 +174,10 @@ func nodeHeld(s *State, unit int, e *schemas.Event) {
 		u.Failures, u.Spent = u.Spent-1, 0
 	default:
 		u.Doubt = e.Attempt
+		u.Attempts = max(u.Attempts, e.Attempt)
+	}
+	if len(s.Doubts) > 0 && e.Reason == schemas.ReasonUnknown {
+		delete(s.Doubts, s.Name(unit))
 	}
 	u.Reason, u.Error, u.Question, u.Phase = e.Reason, e.Error, e.Text, PhaseRun
 	u.TotalDue = time.Time{} // it stands still until somebody decides

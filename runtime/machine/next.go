@@ -171,11 +171,19 @@ func (s *State) decided() []Action {
 // offer starts a ready unit, unless it is an item of a node that can no longer succeed.
 func (s *State) offer(unit int) Action {
 	if !s.IsItem(unit) || !s.itemsFailed(s.Units[unit].Node) {
-		return Action{Kind: Start, Unit: unit}
+		return s.begin(unit)
 	}
 	e := s.event(schemas.EventNodeSkipped, unit)
 	e.Reason = "other items failed"
 	return Action{Kind: Emit, Unit: unit, Event: &e}
+}
+
+// begin starts a unit, unless it may have been called in a history that is lost.
+func (s *State) begin(unit int) Action {
+	if held := s.doubted(unit); held != nil {
+		return *held
+	}
+	return Action{Kind: Start, Unit: unit}
 }
 
 // drain removes the entries at the head of a queue whose units have moved on.
@@ -231,7 +239,7 @@ func (s *State) retry(now time.Time, room int, started []Action) (out []Action) 
 		}
 		kept = append(kept, t)
 		if !mentioned(started, t.unit) && !mentioned(out, t.unit) {
-			out = append(out, Action{Kind: Start, Unit: t.unit})
+			out = append(out, s.begin(t.unit))
 		}
 	}
 	for _, t := range kept {

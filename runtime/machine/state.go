@@ -31,11 +31,12 @@ type State struct {
 	Error      *schemas.Error
 	Degraded   bool
 	Signals    []Signal
-	Failing    bool  // a node failed for good: nothing starts, calls in flight end, then the execution fails
-	Undo       bool  // before it ends, what succeeded is compensated
-	Cancelled  bool  // it was cancelled; an execution that compensates ends as cancelled then
-	Calls      int   // made so far
-	Bytes      int64 // of all outputs
+	Failing    bool           // a node failed for good: nothing starts, calls in flight end, then the execution fails
+	Undo       bool           // before it ends, what succeeded is compensated
+	Cancelled  bool           // it was cancelled; an execution that compensates ends as cancelled then
+	Calls      int            // made so far
+	Bytes      int64          // of all outputs
+	Doubts     map[string]int // attempts of `once` calls that a rolled-back store does not know, by unit; they may have happened
 	Units      []Unit
 
 	program *plan.Program
