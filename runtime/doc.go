@@ -23,6 +23,7 @@
 //	session/<id>        a session; its wake is when it expires unless it is seen before
 //	state/<…>           a state; the ID is a digest of principal and type, and the key
 //	secret/cursor       the key that cursors of lists are sealed with
+//	overdue/<id>        nothing; its wake is when an execution that waits in the queue has waited too long
 //	queue/pause         who paused the queue, since when and why; none: it is open
 //	nudge/<id>          nothing: who owns the execution learns that somebody else changed it, by the watch or, where that missed it,
 //	                    by reading the nudges of the last minute with each renewal

@@ -244,6 +244,9 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 		if d := p.Definition.Plan.Timeout.Std(); d > 0 {
 			e.Due = new(now.Add(d))
 		}
+		if d := p.Definition.Plan.QueueTimeout.Std(); d > 0 {
+			e.QueueDue = new(now.Add(d))
+		}
 		return append([]schemas.Event{e}, sub.reuse...), nil
 	}
 	if r.owner(id) != nil { // the same key is just making it: true once its owner has committed something

@@ -196,6 +196,9 @@ func answer(requests []*request, err error) {
 // takeOver starts a pending execution, and decides about the calls that the last owner left in flight.
 func (o *owner) takeOver(s *machine.State, now time.Time) ([]schemas.Event, error) {
 	if s.Status == schemas.StatusPending {
+		if len(s.Next(now)) > 0 { // it has waited too long
+			return nil, nil
+		}
 		return []schemas.Event{{Type: schemas.EventStarted, By: o.r.worker}}, nil
 	}
 	return s.Recover(o.r.worker, now, o.r.limits.MaxRecoveries, o.makes), nil

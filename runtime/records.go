@@ -26,6 +26,7 @@ const (
 	kindState       = "state"
 	kindSecret      = "secret"
 	kindQueue       = "queue"
+	kindOverdue     = "overdue"
 )
 
 func executionKey(id string) store.Key { return store.Key{Kind: kindExecution, ID: id} }

@@ -192,7 +192,8 @@ func (r *Runtime) Run(ctx context.Context) error {
 	wg.Go(func() { r.renew(r.storeCtx) })
 	wg.Go(func() { r.watch(ctx) })
 	wg.Go(func() { r.reconcile(ctx) })
-	wg.Go(func() { r.attendSessions(ctx) })
+	wg.Go(func() { r.attendDue(ctx, kindSession, r.attend) })
+	wg.Go(func() { r.attendDue(ctx, kindOverdue, r.expire) })
 	wg.Go(func() { r.commitTouches(ctx) })
 
 	<-ctx.Done()

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -23,36 +21,6 @@ import (
 
 // sweepAgain is how long after the first a second sweep follows.
 const sweepAgain = 10 * time.Second
-
-// sweepers is how many sessions one process sees to at once.
-const sweepers = 4
-
-// attendSessions sees to sessions that are due until ctx ends.
-func (r *Runtime) attendSessions(ctx context.Context) {
-	var delay time.Duration
-	for ctx.Err() == nil {
-		leases, err := r.store.Claim(ctx, store.ClaimRequest{Kind: kindSession, Owner: r.worker, Max: claimMax, TTL: r.limits.Lease, Wait: claimWait})
-		var g errgroup.Group
-		g.SetLimit(sweepers)
-		for i := range leases {
-			g.Go(func() error { r.attend(ctx, &leases[i]); return nil })
-		}
-		_ = g.Wait() // none of them has an error
-		if err == nil {
-			delay = 0
-			continue
-		}
-		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
-			return
-		}
-		r.log.Warn("claim sessions: trying again", "error", err)
-		delay = min(max(2*delay, 100*time.Millisecond), maxDelay)
-		select {
-		case <-ctx.Done():
-		case <-time.After(delay):
-		}
-	}
-}
 
 // attend does what is due with one session. Where it cannot, the lease lapses and somebody tries again.
 func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {

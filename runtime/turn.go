@@ -238,6 +238,7 @@ func (t *turn) commit() error {
 	if n := len(t.batch.Wakes); n > 0 {
 		h.Due = t.batch.Wakes[n-1].At
 	}
+	t.expires()
 	if s.Seq-h.Snapshot >= int64(max(snapshotEvery, len(s.Units))) && !s.Status.Terminal() {
 		b, err := s.Snapshot()
 		if err != nil {

@@ -59,6 +59,7 @@ type Event struct {
 	OutputRef  *OutputRef `json:"output_ref,omitempty"`
 	Error      *Error     `json:"error,omitempty"`
 	Due        *time.Time `json:"due,omitempty" jsonschema:"description=when the node or the grace period is due"`
+	QueueDue   *time.Time `json:"queue_due,omitempty" jsonschema:"description=until when the execution may wait in the queue"`
 	Reason     string     `json:"reason,omitempty"`
 	By         string     `json:"by,omitempty" jsonschema:"description=who did it: a principal or a worker"`
 	ServedBy   string     `json:"served_by,omitempty"`

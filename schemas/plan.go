@@ -17,6 +17,7 @@ type Plan struct {
 	Description    string    `json:"description,omitempty"`
 	Inputs         Object    `json:"inputs,omitempty" jsonschema:"description=values the nodes read as ${inputs.name}"`
 	Timeout        Duration  `json:"timeout,omitempty" jsonschema:"description=longest time of the whole execution"`
+	QueueTimeout   Duration  `json:"queue_timeout,omitempty" jsonschema:"description=longest wait in the queue; an execution that no worker took by then ends as timed_out and nothing of it has run"`
 	Priority       int       `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5,description=1 is first and 5 last; 3 unless given"`
 	IdempotencyKey string    `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=the same key with the same plan gives the same execution"`
 	MaxParallel    int       `json:"max_parallel,omitempty" jsonschema:"minimum=1,maximum=1000,description=most nodes in flight at once"`

@@ -117,7 +117,7 @@ func without(list []string, name string) []string {
 func TestPlanSchemaAcceptsAndRefuses(t *testing.T) {
 	node := func(extra string) string { return `{"plan":"v1","nodes":[{"id":"a",` + extra + `}]}` }
 	full, err := json.Marshal(Plan{
-		Version: PlanVersion, Name: "all", Description: "every field", Inputs: Object(`{"a":[1,null]}`), Timeout: 1, Priority: 5,
+		Version: PlanVersion, Name: "all", Description: "every field", Inputs: Object(`{"a":[1,null]}`), Timeout: 1, QueueTimeout: 1, Priority: 5,
 		IdempotencyKey: "k", MaxParallel: 1000, Output: Value(`"${nodes.a.output}"`),
 		Defaults: &Defaults{Timeout: 1, Retry: &Retry{MaxAttempts: 3, Jitter: new(float64), RetryOn: []Code{CodeTimeout}}},
 		Nodes: []Node{{

@@ -36,7 +36,7 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventRolledBack:   {from: unended, apply: rolledBack},
 	schemas.EventSignal:       {from: unended, apply: signalled},
 	schemas.EventCompensating: {from: []schemas.Status{schemas.StatusRunning, schemas.StatusCancelling}, apply: compensating},
-	schemas.EventFinished:     {from: []schemas.Status{schemas.StatusRunning, schemas.StatusCancelling, schemas.StatusCompensating}, apply: finished},
+	schemas.EventFinished:     {from: []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusCancelling, schemas.StatusCompensating}, apply: finished},
 
 	schemas.EventNodeReused:    {from: []schemas.Status{schemas.StatusPending}, nodes: []schemas.NodeStatus{schemas.NodePending, schemas.NodeReady}, apply: nodeReused},
 	schemas.EventNodeExpanded:  {from: live, nodes: []schemas.NodeStatus{schemas.NodeReady}, apply: func(s *State, unit int, e *schemas.Event) { s.expand(unit, e) }},
@@ -63,6 +63,7 @@ var rules = map[schemas.EventType]rule{
 
 // ends says with which status an execution may finish, by the one that it has.
 var ends = map[schemas.Status][]schemas.Status{
+	schemas.StatusPending:      {schemas.StatusTimedOut}, // in the queue
 	schemas.StatusRunning:      {schemas.StatusSucceeded, schemas.StatusFailed, schemas.StatusTimedOut, schemas.StatusHalted},
 	schemas.StatusCancelling:   {schemas.StatusCancelled},
 	schemas.StatusCompensating: {schemas.StatusFailed, schemas.StatusCancelled}, // cancelled: a cancel asked to compensate

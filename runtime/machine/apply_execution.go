@@ -11,6 +11,9 @@ func created(s *State, _ int, e *schemas.Event) {
 	if e.Due != nil {
 		s.Deadline = *e.Due
 	}
+	if e.QueueDue != nil {
+		s.QueueDue = *e.QueueDue
+	}
 }
 
 func started(s *State, _ int, e *schemas.Event) {

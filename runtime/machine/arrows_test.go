@@ -24,7 +24,7 @@ func TestArrowsOfAnExecution(t *testing.T) {
 
 		running→suspended
 		suspending→running
-		pending→suspended
+		pending→suspended pending→timed_out
 		pending→cancelling suspending→cancelling suspended→cancelling
 		cancelling→compensating compensating→cancelled`)
 	p := program(t, `{"plan":"v1","nodes":[{"id":"n","wait":"1h"}]}`)

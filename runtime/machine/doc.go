@@ -12,6 +12,7 @@
 //	                        ││                     │ compensating                ▲
 //	                        │└──compensating──▶ compensating ──finished──▶ failed │ cancelled
 //	                        └──finished──▶ succeeded | failed | timed_out | halted
+//	  pending ──finished──▶ timed_out: no worker had room in time
 //
 //	unit: a node, or an item of a for_each node
 //	  pending ─(last dependency ended; of an item: let go)─▶ ready

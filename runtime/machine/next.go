@@ -38,6 +38,8 @@ const maxActions = 256
 // the time of [State.Wake] comes. Apply the events of all answers before asking again; asking twice gives the same.
 func (s *State) Next(now time.Time) []Action {
 	switch s.Status {
+	case schemas.StatusPending:
+		return s.nextPending(now)
 	case schemas.StatusRunning:
 		return s.nextRunning(now)
 	case schemas.StatusSuspending:
@@ -55,6 +57,31 @@ func (s *State) Next(now time.Time) []Action {
 		return s.nextUndo(now)
 	}
 	return nil
+}
+
+// nextPending ends an execution that has waited for a worker longer than it may.
+func (s *State) nextPending(now time.Time) []Action {
+	end := s.QueueEnd()
+	if end.IsZero() || now.Before(end) {
+		return nil
+	}
+	waited, name, code := s.program.Definition.Plan.QueueTimeout, "queue_timeout", schemas.CodeQueueTimeout
+	if end.Equal(s.Deadline) {
+		waited, name, code = s.program.Definition.Plan.Timeout, "timeout", schemas.CodeTimeout
+	}
+	return emit(schemas.Event{
+		Type: schemas.EventFinished, Status: schemas.StatusTimedOut,
+		Error: schemas.Errorf(code, "no worker had room for the execution within %s, its %s; nothing of it has run", waited, name).WithOutcome(schemas.NotRun).
+			WithHint("get_queue_status tells how full the queue is; submit it again later, with a priority nearer to 1 or a longer %s", name),
+	})
+}
+
+// QueueEnd is until when the execution may wait for its first worker; zero: for ever.
+func (s *State) QueueEnd() time.Time {
+	if s.QueueDue.IsZero() || !s.Deadline.IsZero() && s.Deadline.Before(s.QueueDue) {
+		return s.Deadline
+	}
+	return s.QueueDue
 }
 
 func because(reason string) string {

@@ -19,6 +19,7 @@ type State struct {
 	Started    time.Time
 	Finished   time.Time
 	Deadline   time.Time // zero: none; moves on by the time spent suspended
+	QueueDue   time.Time // zero: none; until when it may wait for its first worker
 	Suspended  time.Time // since when; zero unless suspended
 	GraceUntil time.Time // while cancelling: when calls in flight are given up
 	Now        bool      // while suspending: calls in flight that may be repeated are stopped

@@ -19,6 +19,7 @@ var planFields = []field[schemas.Plan]{
 	{"description", func(d *decoder, p *schemas.Plan, v *tree, at string) { d.text(&p.Description, v, at) }},
 	{"inputs", func(d *decoder, p *schemas.Plan, v *tree, at string) { d.object(&p.Inputs, v, at) }},
 	{"timeout", func(d *decoder, p *schemas.Plan, v *tree, at string) { d.duration(&p.Timeout, v, at) }},
+	{"queue_timeout", func(d *decoder, p *schemas.Plan, v *tree, at string) { d.duration(&p.QueueTimeout, v, at) }},
 	{"priority", func(d *decoder, p *schemas.Plan, v *tree, at string) {
 		d.integer(&p.Priority, v, at, schemas.PriorityFirst)
 	}},

@@ -34,8 +34,10 @@ func (c *compiler) planSettings() {
 	}
 	if c.outer != nil {
 		c.outermost("priority", p.Priority != 0)
+		c.outermost("queue_timeout", p.QueueTimeout != 0)
 		c.outermost("idempotency_key", p.IdempotencyKey != "")
 	} else {
+		c.duration("/queue_timeout", "queue_timeout", p.QueueTimeout)
 		c.inRange("/priority", "priority", p.Priority, schemas.PriorityFirst, schemas.PriorityLast)
 	}
 	c.inRange(c.base+"/max_parallel", "max_parallel", p.MaxParallel, 1, maxParallel)

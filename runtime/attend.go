@@ -1,0 +1,42 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/runplane/runplane/store"
+)
+
+// attendants is how many keys of a kind one process sees to at once.
+const attendants = 4
+
+// attendDue has see look after every key of a kind that is due, until ctx ends. Unlike executions these need no room and no
+// turn, and no pause holds them. Where see does not release a lease it lapses, and somebody tries again.
+func (r *Runtime) attendDue(ctx context.Context, kind string, see func(context.Context, *store.Lease)) {
+	var delay time.Duration
+	for ctx.Err() == nil {
+		leases, err := r.store.Claim(ctx, store.ClaimRequest{Kind: kind, Owner: r.worker, Max: claimMax, TTL: r.limits.Lease, Wait: claimWait})
+		var g errgroup.Group
+		g.SetLimit(attendants)
+		for i := range leases {
+			g.Go(func() error { see(ctx, &leases[i]); return nil })
+		}
+		_ = g.Wait() // none of them has an error
+		if err == nil {
+			delay = 0
+			continue
+		}
+		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
+			return
+		}
+		r.log.Warn("claim what is due: trying again", "kind", kind, "error", err)
+		delay = min(max(2*delay, 100*time.Millisecond), maxDelay)
+		select {
+		case <-ctx.Done():
+		case <-time.After(delay):
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package runtime
+
+import (
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// TestNobodyWaitsInTheQueueLongerThanAllowed: no worker has room, or the queue is paused, or there is no replica for a while.
+func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
+	const node = `"nodes":[{"id":"n","capability":"r.once","inputs":{"id":"late"}}]}`
+	plans := []struct {
+		source string
+		code   schemas.Code
+		after  time.Duration
+	}{
+		{`{"plan":"v1","queue_timeout":"30s",` + node, schemas.CodeQueueTimeout, 30 * time.Second},
+		{`{"plan":"v1","timeout":"20s",` + node, schemas.CodeTimeout, 20 * time.Second},
+		{`{"plan":"v1","queue_timeout":"30s","timeout":"40s",` + node, schemas.CodeQueueTimeout, 30 * time.Second},
+		{`{"plan":"v1","queue_timeout":"30s","timeout":"20s",` + node, schemas.CodeTimeout, 20 * time.Second},
+	}
+	check := func(t *testing.T, w *world, p *process, ids []string, late time.Duration) {
+		t.Helper()
+		for i, id := range ids {
+			e := p.rest(t, id)
+			want(t, e, schemas.StatusTimedOut, "", "n=cancelled")
+			if e.Error == nil || e.Error.Code != plans[i].code || e.Error.Outcome != schemas.NotRun || e.StartedAt != nil {
+				t.Errorf("%s: %v, started %v", plans[i].source, e.Error, e.StartedAt)
+			}
+			if took := e.FinishedAt.Sub(e.CreatedAt); took < plans[i].after || took > plans[i].after+late+time.Second {
+				t.Errorf("%s ended after %v", plans[i].source, took)
+			}
+		}
+		if n := w.calls("once", "late"); n != 0 {
+			t.Errorf("%d calls", n)
+		}
+	}
+	submit := func(t *testing.T, p *process) (ids []string) {
+		t.Helper()
+		for _, plan := range plans {
+			ids = append(ids, p.enqueue(t, 1, Submit{Plan: []byte(plan.source)})...)
+		}
+		return ids
+	}
+	t.Run("no room", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			p := live(w, s, limited(func(l *Limits) { l.MaxExecutions = 1 }))
+			defer p.stop()
+			p.enqueue(t, 1, Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"1h","inputs":{"take":"10m"}}]}`)})
+			ids := submit(t, p)
+			time.Sleep(time.Minute)
+			check(t, w, p, ids, 0)
+			if q, err := s.Queue(t.Context(), kindOverdue); err != nil || q != (store.Queue{}) {
+				t.Errorf("left: %+v %v", q, err)
+			}
+		})
+	})
+	t.Run("paused", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			p := live(w, s)
+			defer p.stop()
+			if _, err := p.PauseQueue(t.Context(), "", "ops"); err != nil {
+				t.Fatal(err)
+			}
+			ids := submit(t, p)
+			time.Sleep(time.Minute)
+			check(t, w, p, ids, 0)
+		})
+	})
+	t.Run("nobody there", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			ids := submit(t, &process{Runtime: New(Config{Store: s, Realms: w})})
+			time.Sleep(time.Hour)
+			p := live(w, s)
+			defer p.stop()
+			check(t, w, p, ids, time.Hour)
+		})
+	})
+}
+
+// TestTimeInTheQueueEndsWithTheStart: whoever was started in time has all of its own time.
+func TestTimeInTheQueueEndsWithTheStart(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		outside := &process{Runtime: New(Config{Store: s, Realms: w})}
+		waited := outside.submit(t, `{"plan":"v1","queue_timeout":"30s","nodes":[{"id":"n","capability":"r.read","timeout":"1h","inputs":{"take":"10m"}}]}`)
+		suspended := outside.submit(t, `{"plan":"v1","queue_timeout":"30s","nodes":[{"id":"n","capability":"r.read"}]}`)
+		if _, err := outside.Suspend(t.Context(), suspended, "", ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		p := live(w, s)
+		defer p.stop()
+		atOnce := p.submit(t, `{"plan":"v1","queue_timeout":"30s","nodes":[{"id":"w","wait":"1h"}]}`)
+		time.Sleep(time.Second)
+		if q, err := s.Queue(t.Context(), kindOverdue); err != nil || q != (store.Queue{}) {
+			t.Errorf("left: %+v %v", q, err)
+		}
+		want(t, p.rest(t, waited), schemas.StatusSucceeded, "", "n=succeeded")
+		want(t, p.rest(t, atOnce), schemas.StatusSucceeded, "", "w=succeeded")
+		if _, err := p.Resume(t.Context(), suspended, nil); err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, suspended), schemas.StatusSucceeded, "", "n=succeeded")
+	})
+}
