@@ -19,7 +19,7 @@ FUZZTIME ?= 60s
 ROUNDS ?= 300
 CHAOS ?= long
 
-.PHONY: build test npm lint fmt vet generate fuzz bench smoke kill chaos cross vuln tools
+.PHONY: scorecard build test npm lint fmt vet generate fuzz bench smoke kill chaos cross vuln tools
 .DEFAULT_GOAL := build
 
 build: ## bin/runplane
@@ -56,6 +56,9 @@ bench: ## the numbers; compare only within one run on one machine
 
 smoke: ## each benchmark once, so that none rots
 	go test -run '^$$' -bench . -benchtime 1x -timeout 10m $(PACKAGES)
+
+scorecard: ## fourteen faults against the built program, with a table
+	RUNPLANE_SCORECARD=full go test -run '^TestScorecard$$' -count 1 -timeout 10m -v ./cmd/runplane
 
 kill: ## SIGKILL at random points, ROUNDS times
 	RUNPLANE_KILL_ROUNDS=$(ROUNDS) go test -run Kill -count 1 -timeout 60m -v ./cmd/runplane

@@ -48,6 +48,7 @@ type Limits struct {
 	MaxStateBytes   int `json:"max_state_bytes,omitempty"`
 
 	StartTimeout schemas.Duration `json:"start_timeout,omitempty"`
+	ProbeEvery   schemas.Duration `json:"probe_every,omitempty"`
 	Lease        schemas.Duration `json:"lease,omitempty"`
 
 	Principal schemas.Quota `json:"principal,omitzero" jsonschema:"description=what one principal may use in a period; calls beyond it are refused with quota_exceeded until enough has come back"`
@@ -138,6 +139,10 @@ var settings = []setting{
 		key: "limits.start_timeout", standard: "30s",
 		about: "how long a realm may take to start or connect; a command that compiles or downloads first is slow once",
 		at:    func(c *Config) any { return &c.Limits.StartTimeout },
+	}, {
+		key: "limits.probe_every", standard: "30s",
+		about: "a realm that was silent so long is asked whether it lives; three times without an answer make its health bad, and nothing else",
+		at:    func(c *Config) any { return &c.Limits.ProbeEvery },
 	}, {
 		key: "limits.lease", standard: "15s", least: schemas.Duration(time.Second),
 		about: "how long the executions of a replica that died stay its own before another takes over; renewed each third, so it must outlast a short loss of the store",

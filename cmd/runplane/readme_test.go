@@ -11,27 +11,11 @@ import (
 	"github.com/runplane/runplane/tools"
 )
 
-//go:generate go test . -run ^TestReadme$ -update
+//go:generate go test . -run ^TestReadme -update
 
 // TestReadme keeps what README says true: the table of tools, and the sample plan with its output, which the scripts run.
 func TestReadme(t *testing.T) {
-	const path = "../../README.md"
-	readme, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	generated := regexp.MustCompile(`(?s)(<!-- generated [^\n]*-->\n).*?(<!-- end -->)`)
-	if !generated.Match(readme) {
-		t.Fatal("README has no place for the table of tools")
-	}
-	want := generated.ReplaceAll(readme, []byte("${1}"+toolTable()+"${2}"))
-	if *update {
-		if err := os.WriteFile(path, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if !bytes.Equal(readme, want) {
-		t.Error("the table of tools in README is stale: go test ./cmd/runplane -run TestReadme -update")
-	}
+	readme := generatedInReadme(t, "the contracts", toolTable())
 
 	plan, err := os.ReadFile("../../testdata/plans/refund.yaml")
 	if err != nil {
@@ -49,6 +33,29 @@ func TestReadme(t *testing.T) {
 	if output == nil || !strings.HasSuffix(string(script), "-- want.json --\n"+string(output[1])) {
 		t.Error("the output in README is not the one that run.txtar checks")
 	}
+}
+
+// generatedInReadme keeps the part of README that is generated from what is named, and returns README.
+func generatedInReadme(t *testing.T, from, text string) []byte {
+	t.Helper()
+	const path = "../../README.md"
+	readme, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := regexp.MustCompile(`(?s)(<!-- generated from ` + from + ` [^\n]*-->\n).*?(<!-- end -->)`)
+	if !place.Match(readme) {
+		t.Fatalf("README has no place for what is generated from %s", from)
+	}
+	want := place.ReplaceAll(readme, []byte("${1}"+text+"${2}"))
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if !bytes.Equal(readme, want) {
+		t.Errorf("what README says of %s is stale: go test ./cmd/runplane -run TestReadme -update", from)
+	}
+	return readme
 }
 
 // bare is a YAML text without comments.

@@ -57,7 +57,7 @@ type Limits struct {
 	CloseGrace    time.Duration // between the end of stdin and TERM, and between TERM and KILL
 	LeaveGrace    time.Duration // what calls under way get on a realm that leaves the configuration
 	ProbeEvery    time.Duration // a realm that was silent so long is asked whether it lives
-	ProbeWait     time.Duration // for the answer to that
+	ProbeWait     time.Duration // for the answer to that; at most ProbeEvery
 	ProbeFailures int           // so many in a row make its health bad
 	MaxMessage    int           // bytes of one message of a realm: a line, an event, a response body
 	MaxTools      int           // tools of one realm
@@ -102,6 +102,7 @@ func (l Limits) withDefaults() Limits {
 			*d.field = *d.value
 		}
 	}
+	l.ProbeWait = min(l.ProbeWait, l.ProbeEvery)
 	for _, d := range []struct{ field, value *int }{
 		{&l.MaxMessage, &DefaultLimits.MaxMessage}, {&l.MaxTools, &DefaultLimits.MaxTools},
 		{&l.MaxDefinition, &DefaultLimits.MaxDefinition}, {&l.MaxText, &DefaultLimits.MaxText},
