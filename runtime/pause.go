@@ -94,8 +94,9 @@ func pausedWords(p *schemas.QueuePause) string {
 // whileOpen waits until the queue is open and returns a context that ends when it is paused; nil once ctx has ended. The
 // returned function is to be called behind the use of that context.
 func (r *Runtime) whileOpen(ctx context.Context) (context.Context, func()) {
-	for ctx.Err() == nil {
-		if r.paused(ctx) == nil {
+	for told := false; ctx.Err() == nil; told = true {
+		p := r.paused(ctx)
+		if p == nil {
 			open, cancel := context.WithCancel(ctx)
 			r.pauses.mu.Lock()
 			r.pauses.end = cancel
@@ -111,6 +112,9 @@ func (r *Runtime) whileOpen(ctx context.Context) (context.Context, func()) {
 			}
 		}
 		r.vacant.Store(false)
+		if !told {
+			r.log.Warn("the queue is paused: nothing is claimed", "by", p.By, "since", p.Since, "reason", p.Reason)
+		}
 		again := time.NewTimer(pauseAge)
 		select {
 		case <-ctx.Done():

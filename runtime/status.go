@@ -109,7 +109,7 @@ func (r *Runtime) shown(ctx context.Context, e schemas.Execution) schemas.Execut
 		since = e.CreatedAt
 	}
 	e.Waiting, e.WaitingFor = true, []schemas.WaitingFor{{Reason: schemas.ReasonQueue, Since: since}}
-	e.Hint = "it is accepted and waits in the queue; " + pausedWords(p) + ". It starts once an operator resumes the queue; cancel_execution withdraws it"
+	e.Hint = "it is accepted and waits in the queue; " + pausedWords(p) + ". It starts once an operator has resumed the queue (resume_queue, or `runplane queue resume`); cancel_execution withdraws it"
 	return e
 }
 

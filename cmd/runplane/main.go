@@ -71,7 +71,7 @@ func (c *cli) main(ctx context.Context, args []string) int {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate("runplane {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misused(cmd, "%s", err) })
-	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand(), c.reviewsCommand(), c.schemaCommand(), c.versionCommand()) //nolint:contextcheck // cobra hands the context to the command that runs
+	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand(), c.reviewsCommand(), c.queueCommand(), c.schemaCommand(), c.versionCommand()) //nolint:contextcheck // cobra hands the context to the command that runs
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

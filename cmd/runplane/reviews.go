@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/user"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -53,10 +52,7 @@ func (c *cli) decideCommand(verb string, approve bool) *cobra.Command {
 					return schemas.Errorf(schemas.CodeInvalidArgument, "--inputs: %v", err)
 				}
 			}
-			d.By = "somebody at the command line"
-			if u, err := user.Current(); err == nil {
-				d.By = u.Username
-			}
+			d.By = operatorName()
 			return c.withStore(cmd, func(rt *runtime.Runtime) error {
 				e, err := rt.DecideReview(cmd.Context(), args[0], d)
 				if err != nil {

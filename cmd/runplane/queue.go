@@ -1,0 +1,91 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/schemas"
+)
+
+func (c *cli) queueCommand() *cobra.Command {
+	var asJSON bool
+	var reason string
+	// does makes a subcommand that does something to the queue and shows what has become of it.
+	does := func(cmd *cobra.Command, do func(*cobra.Command, *runtime.Runtime) (schemas.QueueStatus, error)) *cobra.Command {
+		cmd.Args = takes()
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+			return c.withStore(cmd, func(rt *runtime.Runtime) error {
+				q, err := do(cmd, rt)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return c.printJSON(q)
+				}
+				return printQueue(c.out, q)
+			})
+		}
+		return cmd
+	}
+	status := func(cmd *cobra.Command, rt *runtime.Runtime) (schemas.QueueStatus, error) {
+		return rt.QueueStatus(cmd.Context())
+	}
+	queue := does(&cobra.Command{
+		Use:   "queue",
+		Short: "Show the queue; pause or resume it",
+		Long: "Shows how many executions of the store wait for a worker, by priority. `queue pause` keeps every process on the store from taking any, also those that start later; " +
+			"what runs goes on, and what is submitted waits. `queue resume` ends that.",
+	}, status)
+	pause := does(&cobra.Command{Use: "pause", Short: "Keep every process from taking executions out of the queue"},
+		func(cmd *cobra.Command, rt *runtime.Runtime) (schemas.QueueStatus, error) {
+			if strings.TrimSpace(reason) == "" {
+				return schemas.QueueStatus{}, misused(cmd, "--reason is missing: everybody whose execution waits is told it")
+			}
+			return rt.PauseQueue(cmd.Context(), reason, operatorName())
+		})
+	pause.Flags().StringVar(&reason, "reason", "", "why; everybody whose execution waits is told")
+	queue.PersistentFlags().BoolVar(&asJSON, "json", false, "print the state of the queue as JSON")
+	addConfigFlags(queue.PersistentFlags(), "store", "log.level")
+	queue.AddCommand(pause,
+		does(&cobra.Command{Use: "status", Short: "Show the queue"}, status),
+		does(&cobra.Command{Use: "resume", Short: "End a pause"}, func(cmd *cobra.Command, rt *runtime.Runtime) (schemas.QueueStatus, error) {
+			return rt.ResumeQueue(cmd.Context())
+		}),
+	)
+	return queue
+}
+
+// operatorName is who sits at the command line.
+func operatorName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "somebody at the command line"
+}
+
+func printQueue(out io.Writer, q schemas.QueueStatus) error {
+	var by []string
+	for p := schemas.PriorityFirst; p <= schemas.PriorityLast; p++ {
+		if n := q.DepthByPriority[fmt.Sprint(p)]; n > 0 {
+			by = append(by, fmt.Sprintf("%d of priority %d", n, p))
+		}
+	}
+	wait := fmt.Sprintf("%d wait", q.Depth)
+	if q.Depth > 0 {
+		oldest := time.Duration(q.OldestAgeSeconds * float64(time.Second)).Round(time.Second)
+		wait += fmt.Sprintf(" (%s), the oldest for %s", strings.Join(by, ", "), oldest)
+	}
+	state := "open"
+	if p := q.Paused; p != nil {
+		state = fmt.Sprintf("paused by %s since %s: %s", p.By, p.Since.Format("2006-01-02 15:04:05"), oneLine(cmp.Or(p.Reason, "no reason given")))
+	}
+	_, err := fmt.Fprintf(out, "%s; %d run, %d sleep until a time of their own\nthe queue is %s\n", wait, q.Leased, q.Sleeping, state)
+	return err
+}
