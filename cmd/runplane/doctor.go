@@ -61,12 +61,19 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 	found := make([]diagnosis, len(names))
 	var wg sync.WaitGroup
 	for i, name := range names {
-		wg.Go(func() { found[i] = p.diagnose(cmd.Context(), name) })
+		if !cfg.MCPServers[name].Disabled {
+			wg.Go(func() { found[i] = p.diagnose(cmd.Context(), name) })
+		}
 	}
 	wg.Wait()
 	for i := range found {
-		if !c.report(&found[i]) {
+		if cfg.MCPServers[names[i]].Disabled {
+			fmt.Fprintf(c.out, "realm   %s  disabled\n", names[i])
+		} else if !c.report(&found[i]) {
 			broken = true
+		}
+		if pkg := unpinned(cfg.MCPServers[names[i]]); pkg != "" {
+			fmt.Fprintf(c.out, "        unpinned: %s is whatever version is newest when it starts; write the version that you reviewed\n", pkg)
 		}
 	}
 	if broken {
@@ -135,7 +142,36 @@ func (c *cli) report(d *diagnosis) bool {
 	}
 	if len(mute) > 0 {
 		fmt.Fprintf(c.out, "        %d without annotations count as once, never repeated without a decision: %s\n", len(mute), strings.Join(mute, ", "))
-		fmt.Fprintf(c.out, "        if one is safe to repeat, say so:\n          policies: {realms: {%s: {capabilities: {NAME: {effect: read}}}}}   # or idempotent: it changes something, and twice is as once\n", h.Realm)
+		fmt.Fprint(c.out, "        say what repeating each would do: read changes nothing, idempotent changes something and twice is as once\n", indent(effectSnippet(h.Realm, mute), "          "))
+	}
+	for _, t := range d.tools {
+		for _, w := range t.Warnings {
+			fmt.Fprintf(c.out, "        suspicious: %s: %s\n", t.CapabilityName, w)
+		}
 	}
 	return true
+}
+
+// effectSnippet is the configuration that says of each capability what now holds, ready to be pasted and corrected.
+func effectSnippet(realm string, capabilities []string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "policies:\n  realms:\n    %s:\n      capabilities:\n", realm)
+	for _, name := range capabilities {
+		fmt.Fprintf(&b, "        %q: {effect: once}", name)
+		if looksLikeReading(name) {
+			b.WriteString("   # by its name it only reads: then say read")
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// looksLikeReading goes by the first word of a name, which is a hint to a person and nothing to rely on.
+func looksLikeReading(name string) bool {
+	first := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r < 'a' || r > 'z' })
+	return len(first) > 0 && slices.Contains([]string{"get", "list", "read", "search", "find", "fetch", "show", "describe", "query", "count", "echo"}, first[0])
+}
+
+func indent(text, by string) string {
+	return by + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+by) + "\n"
 }

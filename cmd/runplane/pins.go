@@ -1,0 +1,100 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// runners are the commands that fetch a package and run it, with the options of theirs that take a value, which is no
+// package, and the sub-commands that lead to one.
+var runners = map[string]struct {
+	pinned func(pkg string) bool
+	values []string // options whose next argument is a value
+	verbs  []string // of which one must come first; nil: none
+	named  []string // options whose value is the package
+}{
+	"npx":    {npmPinned, []string{"--registry", "--cache", "-c", "--call", "-w", "--workspace"}, nil, []string{"-p", "--package"}},
+	"bunx":   {npmPinned, nil, nil, []string{"-p", "--package"}},
+	"pnpm":   {npmPinned, []string{"--registry"}, []string{"dlx"}, []string{"--package"}},
+	"yarn":   {npmPinned, nil, []string{"dlx"}, []string{"-p", "--package"}},
+	"uvx":    {pythonPinned, []string{"--python", "-p", "--index-url", "--with"}, nil, []string{"--from"}},
+	"uv":     {pythonPinned, []string{"--python", "-p", "--index-url", "--with"}, []string{"tool", "run", "x"}, []string{"--from"}},
+	"pipx":   {pythonPinned, []string{"--python", "--index-url"}, []string{"run"}, []string{"--spec"}},
+	"docker": {imagePinned, dockerValues, []string{"run"}, nil},
+	"podman": {imagePinned, dockerValues, []string{"run"}, nil},
+}
+
+var dockerValues = []string{"-e", "--env", "--env-file", "-v", "--volume", "--mount", "--name", "--network", "--net", "-p", "--publish", "-w", "--workdir", "-u", "--user", "-m", "--memory", "--cpus", "--entrypoint", "-l", "--label", "--platform", "--pull"}
+
+// unpinned is the package or image that a realm's command fetches in whatever version there is at the time; empty: none.
+// What runs then is decided by whoever publishes next.
+func unpinned(spec schemas.Realm) string {
+	name := strings.TrimSuffix(strings.ToLower(filepath.Base(spec.Command)), filepath.Ext(spec.Command))
+	r, ok := runners[name]
+	if !ok {
+		return ""
+	}
+	verbs := len(r.verbs) == 0
+	for i := 0; i < len(spec.Args); i++ {
+		arg := spec.Args[i]
+		option, value, joined := strings.Cut(arg, "=")
+		switch {
+		case slices.Contains(r.named, option):
+			if !joined && i+1 < len(spec.Args) {
+				value = spec.Args[i+1]
+			}
+			if value == "" || r.pinned(value) {
+				return ""
+			}
+			return value
+		case slices.Contains(r.values, arg):
+			i++
+		case strings.HasPrefix(arg, "-"):
+		case slices.Contains(r.verbs, arg):
+			verbs = true
+		case !verbs || local(arg) || r.pinned(arg):
+			return ""
+		default:
+			return arg
+		}
+	}
+	return ""
+}
+
+// local is true for a path: it is what lies there.
+func local(pkg string) bool { return strings.HasPrefix(pkg, ".") || filepath.IsAbs(pkg) }
+
+// npmPinned wants an exact version behind the @ that is not a scope's: name@1.2.3, @scope/name@1.2.3.
+func npmPinned(pkg string) bool {
+	_, version, found := strings.Cut(strings.TrimPrefix(pkg, "@"), "@")
+	return found && exact(version)
+}
+
+// pythonPinned wants name==1.2.3, or uv's name@1.2.3, or a link to something.
+func pythonPinned(pkg string) bool {
+	if strings.Contains(pkg, "://") {
+		return strings.Contains(pkg[strings.Index(pkg, "://")+3:], "@")
+	}
+	if _, version, found := strings.Cut(pkg, "=="); found {
+		return exact(version)
+	}
+	_, version, found := strings.Cut(pkg, "@")
+	return found && exact(version)
+}
+
+// imagePinned wants a digest, or a tag other than latest.
+func imagePinned(image string) bool {
+	if strings.Contains(image, "@sha256:") {
+		return true
+	}
+	_, tag, found := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
+	return found && tag != "latest"
+}
+
+// exact is a version and not a range or the name of whatever is newest.
+func exact(version string) bool {
+	return version != "" && version[0] >= '0' && version[0] <= '9' && strings.Count(version, ".") >= 2 && !strings.ContainsAny(version, "xX*| ")
+}
