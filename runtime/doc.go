@@ -22,6 +22,7 @@
 //	reconcile/pass      where the reconciler of all replicas has got to
 //	session/<id>        a session; its wake is when it expires unless it is seen before
 //	state/<…>           a state; the ID is a digest of principal and type, and the key
+//	workflow/<…>        a workflow's name with its versions; workflow_version/<…>/<n> holds each, and never changes
 //	secret/cursor       the key that cursors of lists are sealed with
 //	overdue/<id>        nothing; its wake is when an execution that waits in the queue has waited too long
 //	queue/pause         who paused the queue, since when and why; none: it is open

@@ -31,6 +31,8 @@ type Submit struct {
 	RerunOf        string           // the execution that this one repeats
 	reuse          []schemas.Event  // what a rerun takes over: node_reused
 	parent         string           // execution whose workflow node this is
+	workflow       string           // name@version that this is an execution of
+	within         []string         // workflows that the plan is part of
 	session        schemas.Value    // what expressions read of the session; Execute takes it from the session
 }
 
@@ -54,6 +56,7 @@ func (r *Runtime) compile(ctx context.Context, sub *Submit) (*plan.Program, []sc
 	if parsed == nil {
 		return nil, findings
 	}
+	findings = append(findings, r.namedWorkflows(ctx, parsed, "", sub.within)...)
 	refused := slices.ContainsFunc(findings, isError) // the rest is looked at all the same: all findings at once
 	if len(sub.Inputs) > 0 {
 		merged, err := merge(parsed.Inputs, sub.Inputs)
@@ -233,7 +236,7 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 	}
 	now := r.now()
 	h := head{Principal: CallerFrom(ctx).Principal, Hops: realm.Hops(ctx), Execution: schemas.Execution{
-		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, ParentID: sub.parent, CreatedAt: now,
+		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, Workflow: sub.workflow, ParentID: sub.parent, CreatedAt: now,
 	}}
 	x := r.newExecution(id, h)
 	x.setProgram(p, sub.session)

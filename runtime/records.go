@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
@@ -27,6 +28,9 @@ const (
 	kindSecret      = "secret"
 	kindQueue       = "queue"
 	kindOverdue     = "overdue"
+	kindWorkflow    = "workflow"
+
+	kindWorkflowVersion = "workflow_version"
 )
 
 func executionKey(id string) store.Key { return store.Key{Kind: kindExecution, ID: id} }
@@ -62,6 +66,9 @@ func (h *head) terms() []string {
 	}
 	if h.SessionID != "" {
 		t = append(t, "session="+h.SessionID)
+	}
+	if name, _, _ := strings.Cut(h.Workflow, "@"); name != "" {
+		t = append(t, "workflow="+workflowKey(h.Principal, name).ID)
 	}
 	return t
 }

@@ -43,7 +43,7 @@ func (f stateFilter) take(s schemas.State) bool {
 	return schemas.Matches(f.data, s.StateData) && schemas.Matches(f.context, s.Context)
 }
 
-// States lists the caller's states of one type, by key; sessions and executions newest first.
+// States lists the caller's states of one type, by key; sessions and executions, newest first.
 func (r *Runtime) States(ctx context.Context, q StateQuery) (schemas.StateList, error) {
 	if err := (StateRef{Type: q.Type, Key: "any"}).check(); err != nil {
 		return schemas.StateList{}, err
@@ -56,6 +56,9 @@ func (r *Runtime) States(ctx context.Context, q StateQuery) (schemas.StateList, 
 	var read func(store.Record) (schemas.State, bool, error)
 	if v, ok := stateViews[q.Type]; ok {
 		l.query = store.Query{Kind: v.kind, Term: "principal=" + CallerFrom(ctx).Principal, Reverse: true}
+		if q.Type == schemas.StateWorkflow {
+			l.query = workflowsOf(ctx)
+		}
 		read = func(rec store.Record) (schemas.State, bool, error) { return v.read(ctx, r, rec) }
 	} else {
 		l.query = store.Query{Kind: kindState, Prefix: statePrefix(CallerFrom(ctx).Principal, q.Type)}

@@ -18,6 +18,12 @@ type stateView struct {
 	set    func(ctx context.Context, r *Runtime, w StateWrite) (schemas.StateWritten, error)
 }
 
+// Which tools change what a view shows.
+const (
+	changesExecution = "cancel_execution, suspend_execution, resume_execution and signal_execution change an execution"
+	changesWorkflow  = "create_workflow makes the next version of a workflow and delete_workflow removes it"
+)
+
 // stateViews are the coordinated types. A session shows as its data, an execution as get_execution_status has it.
 var stateViews = map[string]stateView{
 	schemas.StateSession: {
@@ -40,7 +46,7 @@ var stateViews = map[string]stateView{
 		set: setSessionState,
 	},
 	schemas.StateExecution: {
-		remedy: "cancel_execution, suspend_execution, resume_execution and signal_execution change an execution", kind: kindExecution,
+		remedy: changesExecution, kind: kindExecution,
 		get: func(ctx context.Context, r *Runtime, key string) (schemas.State, error) {
 			h, err := r.headFor(ctx, key)
 			if err != nil {
@@ -57,8 +63,37 @@ var stateViews = map[string]stateView{
 			v, err := executionState(&h)
 			return v, h.Principal == CallerFrom(ctx).Principal, err
 		},
-		set: setReadOnly("cancel_execution, suspend_execution, resume_execution and signal_execution change an execution"),
+		set: setReadOnly(changesExecution),
 	},
+	schemas.StateWorkflow: {
+		remedy: changesWorkflow, kind: kindWorkflow,
+		get: func(ctx context.Context, r *Runtime, key string) (schemas.State, error) {
+			w, err := r.livingWorkflow(ctx, key)
+			if err != nil {
+				return schemas.State{}, err
+			}
+			return workflowState(&w)
+		},
+		read: func(_ context.Context, _ *Runtime, rec store.Record) (schemas.State, bool, error) {
+			w, err := decodeWorkflow(rec)
+			if err != nil || w.Deleted {
+				return schemas.State{}, false, err
+			}
+			v, err := workflowState(&w)
+			return v, true, err
+		},
+		set: setReadOnly(changesWorkflow),
+	},
+}
+
+func workflowState(w *workflowRecord) (schemas.State, error) {
+	data, err := schemas.Encode(w.info())
+	if err != nil {
+		return schemas.State{}, fmt.Errorf("encode workflow: %w", err)
+	}
+	return schemas.State{
+		Found: true, StateType: schemas.StateWorkflow, StateKey: w.Name, StateData: data, Version: w.Version, UpdatedAt: &w.UpdatedAt,
+	}, nil
 }
 
 func readOnly(ref StateRef, remedy string) *schemas.Error {

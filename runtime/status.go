@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
@@ -158,6 +159,7 @@ func (r *Runtime) loadFor(ctx context.Context, id string) (*execution, error) {
 type ListQuery struct {
 	Status    schemas.Status
 	SessionID string
+	Workflow  string // a workflow's name
 	Limit     int
 	Cursor    string
 }
@@ -166,7 +168,15 @@ type ListQuery struct {
 func (r *Runtime) List(ctx context.Context, q ListQuery) (schemas.ExecutionList, error) {
 	caller := CallerFrom(ctx).Principal
 	term := "principal=" + caller
+	byWorkflow := ""
+	if q.Workflow != "" {
+		byWorkflow = "workflow=" + workflowKey(caller, q.Workflow).ID
+	}
 	switch {
+	case len(byWorkflow) > store.MaxTerm:
+		return schemas.ExecutionList{Executions: []schemas.Execution{}}, nil
+	case byWorkflow != "":
+		term = byWorkflow
 	case q.SessionID != "":
 		r.touchSession(ctx, q.SessionID)
 		term = "session=" + q.SessionID
@@ -180,7 +190,7 @@ func (r *Runtime) List(ctx context.Context, q ListQuery) (schemas.ExecutionList,
 			return h.Execution, false, err
 		}
 		h.Output = nil
-		return h.Execution, h.Principal == caller && (q.Status == "" || h.Status == q.Status) && (q.SessionID == "" || h.SessionID == q.SessionID), nil
+		return h.Execution, h.Principal == caller && (byWorkflow == "" || slices.Contains(rec.Terms, byWorkflow)) && (q.Status == "" || h.Status == q.Status) && (q.SessionID == "" || h.SessionID == q.SessionID), nil
 	})
 	return schemas.ExecutionList{Executions: page, NextCursor: next}, err
 }
@@ -231,7 +241,7 @@ func (r *Runtime) Rerun(ctx context.Context, id, from string) (schemas.Execution
 	if err != nil {
 		return schemas.Execution{}, fmt.Errorf("encode plan: %w", err)
 	}
-	sub := Submit{Plan: source, SessionID: old.head.SessionID, RerunOf: id, session: schemas.Value(old.session.Raw())}
+	sub := Submit{Plan: source, SessionID: old.head.SessionID, RerunOf: id, workflow: old.head.Workflow, session: schemas.Value(old.session.Raw())}
 	if sub.SessionID != "" {
 		if _, err := r.useSession(ctx, sub.SessionID); errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || errors.Is(err, errSessionEnded) {
 			sub.SessionID = "" // what the plan reads of it is known

@@ -296,6 +296,7 @@ func (t *turn) wake(at time.Time) {
 func (t *turn) view() schemas.Execution {
 	v := t.x.state.View()
 	v.ExecutionID, v.Name, v.SessionID, v.RerunOf, v.ParentID = t.x.id, t.x.head.Name, t.x.head.SessionID, t.x.head.RerunOf, t.x.head.ParentID
+	v.Workflow = t.x.head.Workflow
 	for i := range v.WaitingFor {
 		if w := &v.WaitingFor[i]; w.Reason == schemas.ReasonReview {
 			unit, _ := t.x.state.Unit(w.NodeID, w.Item)

@@ -117,6 +117,7 @@ type Execution struct {
 	Priority    int          `json:"priority"`
 	SessionID   string       `json:"session_id,omitempty"`
 	RerunOf     string       `json:"rerun_of,omitempty"`
+	Workflow    string       `json:"workflow,omitempty" jsonschema:"description=name@version it is an execution of"`
 	ParentID    string       `json:"parent_id,omitempty" jsonschema:"description=execution whose workflow node this one runs"`
 	Progress    Progress     `json:"progress"`
 	Output      Value        `json:"output,omitempty" jsonschema:"description=present once the execution succeeded"`

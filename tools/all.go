@@ -8,6 +8,7 @@ func All() []Method {
 		Execution(),
 		Session(),
 		State(),
+		Workflow(),
 		Capability(),
 		Queue(),
 		Health(),

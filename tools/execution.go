@@ -40,8 +40,15 @@ const defaultWait = 20
 
 // submit starts the execution and waits as the caller asked.
 func (s Submission) submit(ctx context.Context, rt *runtime.Runtime, sub runtime.Submit, r Request) (schemas.Execution, error) {
-	sub.SessionID, sub.Priority, sub.IdempotencyKey = s.SessionID, s.Priority, s.IdempotencyKey
-	e, err := rt.Execute(ctx, sub)
+	return s.run(ctx, rt, r, func(options runtime.Submit) (schemas.Execution, error) {
+		sub.SessionID, sub.Priority, sub.IdempotencyKey = options.SessionID, options.Priority, options.IdempotencyKey
+		return rt.Execute(ctx, sub)
+	})
+}
+
+// run starts an execution with the options and waits as the caller asked.
+func (s Submission) run(ctx context.Context, rt *runtime.Runtime, r Request, start func(options runtime.Submit) (schemas.Execution, error)) (schemas.Execution, error) {
+	e, err := start(runtime.Submit{SessionID: s.SessionID, Priority: s.Priority, IdempotencyKey: s.IdempotencyKey})
 	if err != nil {
 		return e, err
 	}
@@ -141,6 +148,7 @@ type nodeOutput struct {
 type listExecutions struct {
 	Status    schemas.Status `json:"status,omitempty"`
 	SessionID string         `json:"session_id,omitempty"`
+	Workflow  string         `json:"workflow,omitempty" jsonschema:"description=name of a workflow"`
 	Limit     int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
 	Cursor    string         `json:"cursor,omitempty" jsonschema:"description=next_cursor of the page before"`
 }
@@ -213,9 +221,9 @@ func Execution() []Method {
 				return rt.NodeOutput(ctx, in.ExecutionID, in.NodeID, in.Item, in.Pointer, in.Offset, in.MaxBytes)
 			}),
 		method(contract, "list_executions", "List executions", Reads,
-			`Lists executions, newest first, without nodes and outputs; filter by status or session. next_cursor leads to the next page.`,
+			`Lists executions, newest first, without nodes and outputs; filter by status, session or workflow. next_cursor leads to the next page.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listExecutions, _ Request) (schemas.ExecutionList, error) {
-				return rt.List(ctx, runtime.ListQuery{Status: in.Status, SessionID: in.SessionID, Limit: in.Limit, Cursor: in.Cursor})
+				return rt.List(ctx, runtime.ListQuery{Status: in.Status, SessionID: in.SessionID, Workflow: in.Workflow, Limit: in.Limit, Cursor: in.Cursor})
 			}),
 		method(contract, "get_execution_events", "Read an execution's events", Reads,
 			`Reads the log of an execution, oldest event first: every start, result, failure, decision. Use it to find out why something happened; read on with after = last_seq.`,

@@ -9,7 +9,7 @@ import (
 
 type stateRef struct {
 	StateKey  string `json:"state_key" jsonschema:"minLength=1,maxLength=512"`
-	StateType string `json:"state_type" jsonschema:"minLength=1,maxLength=128,description=any word of yours; session and execution are views of those"`
+	StateType string `json:"state_type" jsonschema:"minLength=1,maxLength=128,description=any word of yours; session and workflow and execution are views of those"`
 }
 
 func (s stateRef) with(about schemas.Object) runtime.StateRef {
@@ -48,13 +48,13 @@ func State() []Method {
 	return []Method{
 		method(contract, "get_state", "Read a shared state", Reads,
 			`Reads the value that stands under a type and a key, with the version that a later set_state can expect. found is false where there is none. `+
-				`Types session and execution show those records live.`,
+				`Types session, workflow and execution show those records live.`,
 			func(ctx context.Context, rt *runtime.Runtime, in getState, _ Request) (schemas.State, error) {
 				return rt.State(ctx, in.with(in.Context))
 			}),
 		method(contract, "set_state", "Write a shared state", Sets,
 			`Writes a value that all your agents can read. To coordinate, pass expected_version (0 to create): of several writers one wins, the others get conflict with current_version, read again and decide anew. `+
-				`ttl_seconds makes it a lock or lease that falls by itself. Of type session it replaces the session's data; executions are read-only.`,
+				`ttl_seconds makes it a lock or lease that falls by itself. Of type session it replaces the session's data; types workflow and execution are read-only.`,
 			func(ctx context.Context, rt *runtime.Runtime, in setState, _ Request) (schemas.StateWritten, error) {
 				return rt.SetState(ctx, runtime.StateWrite{StateRef: in.with(in.Context), Data: in.StateData, Expected: in.ExpectedVersion, TTL: duration(in.TTLSeconds)})
 			}),

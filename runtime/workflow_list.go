@@ -1,0 +1,54 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// Workflows lists the caller's workflows by name.
+func (r *Runtime) Workflows(ctx context.Context, limit int, cursor string) (schemas.WorkflowList, error) {
+	l := listing{tool: "list_workflows", query: workflowsOf(ctx), limit: limit, cursor: cursor}
+	page, next, err := list(ctx, r, l, func(rec store.Record) (schemas.WorkflowInfo, bool, error) {
+		w, err := decodeWorkflow(rec)
+		return w.info(), !w.Deleted, err
+	})
+	return schemas.WorkflowList{Workflows: page, NextCursor: next}, err
+}
+
+// latestExecutions is how many executions the status of a workflow shows.
+const latestExecutions = 5
+
+// WorkflowStatus shows a workflow, with its executions counted and the newest of them.
+func (r *Runtime) WorkflowStatus(ctx context.Context, name string) (schemas.WorkflowStatus, error) {
+	w, err := r.livingWorkflow(ctx, name)
+	if err != nil {
+		return schemas.WorkflowStatus{}, err
+	}
+	_, _, v, err := r.workflowAt(ctx, name, 0)
+	if err != nil {
+		return schemas.WorkflowStatus{}, err
+	}
+	out := schemas.WorkflowStatus{
+		WorkflowInfo: w.info(), InputSchema: v.InputSchema, Versions: []int64{}, Executions: map[schemas.Status]int{}, Latest: []schemas.Execution{},
+	}
+	for n := w.First; n <= w.Version; n++ {
+		out.Versions = append(out.Versions, n)
+	}
+	caller := CallerFrom(ctx).Principal
+	err = r.each(ctx, store.Query{Kind: kindExecution, Term: "workflow=" + workflowKey(caller, name).ID, Reverse: true}, func(rec store.Record) error {
+		var h head
+		if err := json.Unmarshal(rec.Value, &h); err != nil {
+			return err
+		}
+		out.Executions[h.Status]++
+		if len(out.Latest) < latestExecutions {
+			h.Output = nil
+			out.Latest = append(out.Latest, h.Execution)
+		}
+		return nil
+	})
+	return out, err
+}

@@ -1,0 +1,65 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// maxWorkflowDepth is how deep workflows may stand in workflows, as deep as a plan may hold plans.
+const maxWorkflowDepth = 4
+
+// namedWorkflows puts the plan of a workflow in the place of its name, all the way down: what was accepted does not change
+// when the name gets a next version. within are the workflows around the plan, outermost first.
+func (r *Runtime) namedWorkflows(ctx context.Context, p *schemas.Plan, at string, within []string) (findings []schemas.Finding) {
+	for i := range p.Nodes {
+		w := p.Nodes[i].Workflow
+		if w == nil {
+			continue
+		}
+		path, inner := fmt.Sprintf("%s/nodes/%d/workflow", at, i), within
+		if w.Name != "" && w.Definition == nil {
+			place := path + "/name"
+			if w.Bare {
+				place = path
+			}
+			wrong := func(code, message string, args ...any) {
+				findings = append(findings, schemas.Finding{Severity: schemas.SeverityError, Code: code, Path: place, Message: fmt.Sprintf(message, args...)})
+			}
+			name, _, _ := strings.Cut(w.Name, "@")
+			inner = append(slices.Clone(within), name)
+			if slices.Contains(within, name) {
+				wrong("workflow_cycle", "workflow %q contains itself: %s", name, strings.Join(inner, " → "))
+				w.Definition = &schemas.Plan{Version: schemas.PlanVersion, Nodes: []schemas.Node{}}
+				w.Name = ""
+				continue
+			}
+			if len(inner) > maxWorkflowDepth {
+				wrong("workflow_depth", "workflows stand in workflows %d deep, at most %d may: %s", len(inner), maxWorkflowDepth, strings.Join(inner, " → "))
+			}
+			_, _, v, err := r.workflowAt(ctx, w.Name, 0)
+			if err == nil {
+				w.Definition = new(schemas.Plan)
+				err = json.Unmarshal(v.Plan, w.Definition)
+				w.Definition.Priority = 0 // the whole plan has one
+			}
+			w.Name = ""
+			if err != nil {
+				e := schemas.AsError(err)
+				wrong("unknown_workflow", "%s (%s)", e.Message, e.Hint)
+			}
+			if err != nil || len(inner) > maxWorkflowDepth {
+				w.Definition = &schemas.Plan{Version: schemas.PlanVersion, Nodes: []schemas.Node{}}
+				continue
+			}
+		}
+		if w.Definition != nil {
+			findings = append(findings, r.namedWorkflows(ctx, w.Definition, path+"/definition", inner)...)
+		}
+	}
+	return findings
+}

@@ -1,0 +1,152 @@
+package runtime
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+func (p *process) keep(t *testing.T, name, plan, schema string) int64 {
+	t.Helper()
+	ref, err := p.CreateWorkflow(t.Context(), NewWorkflow{Name: name, Definition: []byte(plan), InputSchema: schemas.Object(schema)})
+	if err != nil {
+		t.Fatalf("create %s: %v", name, err)
+	}
+	return ref.Version
+}
+
+func greet(text string) string {
+	return `{"plan":"v1","inputs":{"who":null},"nodes":[{"id":"a","set":"` + text + ` ${inputs.who}"}],"output":"${nodes.a.output}"}`
+}
+
+func TestWorkflowVersions(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		schema := `{"type":"object","properties":{"who":{"type":"string","default":"world"}},"required":["who"],"additionalProperties":false}`
+		for i, tt := range []struct {
+			text string
+			want int64
+		}{{"hello", 1}, {"hello", 1}, {"bye", 2}, {"bye", 2}, {"hello", 3}} {
+			if v := p.keep(t, "greet", greet(tt.text), schema); v != tt.want {
+				t.Errorf("%d: version %d, want %d", i, v, tt.want)
+			}
+		}
+		for _, tt := range []struct {
+			id      string
+			version int64
+			inputs  string
+			output  string
+			code    schemas.Code
+		}{
+			{"greet", 0, ``, `"hello world"`, ""},
+			{"greet@2", 0, `{"who":"Ada"}`, `"bye Ada"`, ""},
+			{"greet", 2, ``, `"bye world"`, ""},
+			{"greet@2", 2, ``, `"bye world"`, ""},
+			{"greet@2", 1, ``, "", schemas.CodeInvalidArgument},
+			{"greet@x", 0, ``, "", schemas.CodeInvalidArgument},
+			{"greet", 9, ``, "", schemas.CodeNotFound},
+			{"gret", 0, ``, "", schemas.CodeNotFound},
+			{"greet", 0, `{"who":7}`, "", schemas.CodeInvalidArgument},
+			{"greet", 0, `{"whom":"x"}`, "", schemas.CodeInvalidArgument},
+		} {
+			time.Sleep(time.Millisecond) // so that ids are in order
+			e, err := p.ExecuteWorkflow(t.Context(), tt.id, tt.version, Submit{Inputs: schemas.Object(tt.inputs)})
+			if codeOf(err) != tt.code {
+				t.Errorf("%+v: %v", tt, err)
+			} else if err == nil {
+				want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, tt.output, "")
+			}
+			if tt.id == "gret" && !slices.Equal(schemas.AsError(err).Candidates, []string{"greet"}) {
+				t.Errorf("candidates %v", schemas.AsError(err).Candidates)
+			}
+		}
+		st, err := p.WorkflowStatus(t.Context(), "greet")
+		if err != nil || !slices.Equal(st.Versions, []int64{1, 2, 3}) || st.Executions[schemas.StatusSucceeded] != 4 || len(st.Latest) != 4 || st.Latest[0].Workflow != "greet@2" {
+			t.Errorf("%+v, %v", st, err)
+		}
+		page, err := p.List(t.Context(), ListQuery{Workflow: "greet"})
+		if err != nil || len(page.Executions) != 4 {
+			t.Errorf("%d executions, %v", len(page.Executions), err)
+		}
+		if state := p.get(t, StateRef{Type: "workflow", Key: "greet"}); !state.Found || state.Version != 3 {
+			t.Errorf("%+v", state)
+		}
+		if err := errOf(p.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "workflow", Key: "greet"}, Data: schemas.Value(`{}`)})); codeOf(err) != schemas.CodeReadOnly {
+			t.Errorf("%v", err)
+		}
+		if _, err := p.DeleteWorkflow(t.Context(), "greet"); err != nil {
+			t.Error(err)
+		}
+		if err := errOf(p.ExecuteWorkflow(t.Context(), "greet@2", 0, Submit{})); codeOf(err) != schemas.CodeNotFound {
+			t.Errorf("deleted: %v", err)
+		}
+		if v := p.keep(t, "greet", greet("hello"), schema); v != 4 {
+			t.Errorf("version %d stands for another plan", v)
+		}
+		if list, err := p.Workflows(t.Context(), 0, ""); err != nil || len(list.Workflows) != 1 || list.Workflows[0].Version != 4 {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}
+
+func TestWorkflowsWithinPlans(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		p.keep(t, "greet", greet("hello"), "")
+		p.keep(t, "twice", `{"plan":"v1","nodes":[{"id":"a","workflow":"greet","inputs":{"who":"a"}},{"id":"b","workflow":"greet@1","inputs":{"who":"b"}}],"output":"${nodes.a.output}, ${nodes.b.output}"}`, "")
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1m"},{"id":"t","workflow":"twice","depends_on":["w"]}],"output":"${nodes.t.output}"}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.keep(t, "greet", greet("bye"), "") // what was accepted stays
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `"hello a, hello b"`, "")
+	})
+}
+
+func TestBadWorkflows(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		node := func(name string) string { return `{"plan":"v1","nodes":[{"id":"a","workflow":"` + name + `"}]}` }
+		p.keep(t, "a", greet("x"), "")
+		p.keep(t, "b", node("a"), "")
+		p.keep(t, "c", node("b"), "")
+		for i := range maxWorkflowDepth - 1 {
+			p.keep(t, fmt.Sprintf("d%d", i+1), node(map[bool]string{true: "a", false: fmt.Sprintf("d%d", i)}[i == 0]), "")
+		}
+		for name, tt := range map[string]struct {
+			n     NewWorkflow
+			code  schemas.Code
+			names string
+		}{
+			"recursion":        {NewWorkflow{Name: "a", Definition: []byte(node("c"))}, schemas.CodeInvalidPlan, "a → c → b → a"},
+			"itself":           {NewWorkflow{Name: "new", Definition: []byte(node("new"))}, schemas.CodeInvalidPlan, "new → new"},
+			"too deep":         {NewWorkflow{Name: "deep", Definition: []byte(node("d3"))}, schemas.CodeInvalidPlan, "at most 4"},
+			"unknown workflow": {NewWorkflow{Name: "x", Definition: []byte(node("nobody"))}, schemas.CodeInvalidPlan, "nobody"},
+			"bad name":         {NewWorkflow{Name: "A b", Definition: []byte(greet("x"))}, schemas.CodeInvalidArgument, "A b"},
+			"bad plan":         {NewWorkflow{Name: "x", Definition: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.nothing"}]}`)}, schemas.CodeInvalidPlan, "nothing"},
+			"bad schema":       {NewWorkflow{Name: "x", Definition: []byte(greet("x")), InputSchema: schemas.Object(`{"type":7}`)}, schemas.CodeInvalidArgument, "input_schema"},
+		} {
+			if err := errOf(p.CreateWorkflow(t.Context(), tt.n)); codeOf(err) != tt.code || !strings.Contains(err.Error(), tt.names) {
+				t.Errorf("%s: %v, want %s naming %s", name, err, tt.code, tt.names)
+			}
+		}
+		if v := p.keep(t, "a", greet("x"), ""); v != 1 {
+			t.Errorf("a refused definition left version %d", v)
+		}
+		for _, err := range []error{
+			errOf(p.WorkflowStatus(as(t, "other"), "a")), errOf(p.DeleteWorkflow(as(t, "other"), "a")), errOf(p.ExecuteWorkflow(as(t, "other"), "a", 0, Submit{})),
+		} {
+			if codeOf(err) != schemas.CodeNotFound || len(schemas.AsError(err).Candidates) > 0 {
+				t.Errorf("another's: %v", err)
+			}
+		}
+	})
+}

@@ -1,0 +1,67 @@
+package tools
+
+import (
+	"context"
+
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/schemas"
+)
+
+type createWorkflow struct {
+	Name        string         `json:"name" jsonschema:"pattern=^[a-z][a-z0-9_-]{0\\,62}$"`
+	Definition  Plan           `json:"definition" jsonschema:"description=the plan as for execute_plan; its inputs name every input and its default (null: none)"`
+	Description string         `json:"description,omitempty" jsonschema:"maxLength=2000"`
+	InputSchema schemas.Object `json:"input_schema,omitempty" jsonschema:"description=JSON Schema that the inputs must fulfil; a default of a property replaces that of the definition"`
+}
+
+type workflowID struct {
+	WorkflowID string `json:"workflow_id" jsonschema:"description=the workflow's name"`
+}
+
+type executeWorkflow struct {
+	WorkflowID string         `json:"workflow_id" jsonschema:"description=name or name@version"`
+	Version    int64          `json:"version,omitempty" jsonschema:"minimum=1,description=default the latest"`
+	Inputs     schemas.Object `json:"inputs,omitempty" jsonschema:"description=replace those of the definition member by member"`
+	Submission
+}
+
+type listWorkflows struct {
+	Limit  int    `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
+	Cursor string `json:"cursor,omitempty" jsonschema:"description=next_cursor of the page before"`
+}
+
+// Workflow is the contract Workflow.
+func Workflow() []Method {
+	const contract = "Workflow"
+	return []Method{
+		method(contract, "create_workflow", "Keep a plan as a workflow", Adds,
+			`Keeps a plan under a name, to be executed again with other inputs or as a node {"workflow":"name"} of other plans. A name that exists gets its next version; versions never change, `+
+				`and the same definition gives the same version. The plan is checked as by validate_plan.`,
+			func(ctx context.Context, rt *runtime.Runtime, in createWorkflow, _ Request) (schemas.WorkflowRef, error) {
+				return rt.CreateWorkflow(ctx, runtime.NewWorkflow{Name: in.Name, Description: in.Description, Definition: in.Definition, InputSchema: in.InputSchema})
+			}),
+		method(contract, "execute_workflow", "Execute a workflow", Acts,
+			`Executes a kept plan with your inputs, checked against its input_schema, and waits like execute_plan. Returns the execution; cancel_execution stops it.`,
+			func(ctx context.Context, rt *runtime.Runtime, in executeWorkflow, r Request) (schemas.Execution, error) {
+				return in.run(ctx, rt, r, func(sub runtime.Submit) (schemas.Execution, error) {
+					sub.Inputs = in.Inputs
+					return rt.ExecuteWorkflow(ctx, in.WorkflowID, in.Version, sub)
+				})
+			}),
+		method(contract, "get_workflow_status", "Get a workflow's status", Reads,
+			`Shows a workflow: its versions, its input_schema, how many of its executions stand in which status, and the newest of them.`,
+			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowStatus, error) {
+				return rt.WorkflowStatus(ctx, in.WorkflowID)
+			}),
+		method(contract, "list_workflows", "List workflows", Reads,
+			`Lists your workflows by name with their latest version and description. next_cursor leads to the next page.`,
+			func(ctx context.Context, rt *runtime.Runtime, in listWorkflows, _ Request) (schemas.WorkflowList, error) {
+				return rt.Workflows(ctx, in.Limit, in.Cursor)
+			}),
+		method(contract, "delete_workflow", "Delete a workflow", Destroys,
+			`Deletes a workflow with all its versions. What runs of it goes on with the plan it began with. Nothing undoes it; version numbers are not used again.`,
+			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowDeleted, error) {
+				return rt.DeleteWorkflow(ctx, in.WorkflowID)
+			}),
+	}
+}
