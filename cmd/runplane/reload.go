@@ -118,6 +118,7 @@ func (r *reloader) apply(next Config) error {
 		return err
 	}
 	p.runtime.SetPolicies(next.Policies)
+	p.runtime.SetQuotas(next.quotas())
 	for _, w := range next.Warnings {
 		p.log.Warn(w)
 	}

@@ -55,7 +55,7 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 		return nil, errors.Join(err, p.store.Close())
 	}
 	p.runtime = runtime.New(runtime.Config{
-		Store: p.store, Realms: realms{p.pool}, Policies: c.Policies, Quotas: call.QuotaRules{Principal: c.Limits.Principal, Session: c.Limits.Session}, Log: p.log.Named("runtime"),
+		Store: p.store, Realms: realms{p.pool}, Policies: c.Policies, Quotas: c.quotas(), Log: p.log.Named("runtime"),
 		Limits: runtime.Limits{
 			Plan:          plan.Limits{MaxNodes: c.Limits.MaxNodes, MaxBytes: c.Limits.MaxPlanBytes},
 			MaxOutput:     c.Limits.MaxOutputBytes,
@@ -175,4 +175,9 @@ func logger(l Log, stderr io.Writer) hclog.Logger {
 		}
 	}
 	return hclog.New(o)
+}
+
+// quotas are what principals and sessions may use.
+func (c *Config) quotas() call.QuotaRules {
+	return call.QuotaRules{Principal: c.Limits.Principal, Session: c.Limits.Session}
 }
