@@ -1,12 +1,9 @@
 package redis_test
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"testing"
-
-	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/redis"
@@ -45,16 +42,14 @@ func BenchmarkCommit(b *testing.B) {
 // BenchmarkFloor is the least that the same work costs without an engine: one EVALSHA of HSET and RPUSH for each call,
 // each caller on a connection of its own.
 func BenchmarkFloor(b *testing.B) {
-	addr := redistest.Standalone(b).Addr
+	server := redistest.Standalone(b)
 	for _, n := range committers {
 		b.Run(fmt.Sprintf("committers=%d", n), func(b *testing.B) {
-			c := goredis.NewClient(&goredis.Options{Addr: addr, Protocol: 2, PoolSize: n})
-			defer c.Close()
+			write := server.Floor(n)
 			entry, head := make([]byte, 200), make([]byte, 200)
-			sha := must(c.ScriptLoad(b.Context(), "redis.call('HSET', KEYS[1], 'd', ARGV[1]) return redis.call('RPUSH', KEYS[2], ARGV[2], ARGV[3])").Result())
 			commits(b, n, func(w int) func() error {
-				keys := []string{fmt.Sprint("h", w), fmt.Sprint("l", w)}
-				return func() error { return c.EvalSha(context.Background(), sha, keys, head, entry, entry).Err() }
+				id := fmt.Sprint(w)
+				return func() error { return write(id, head, entry, entry) }
 			})
 		})
 	}
@@ -80,11 +75,4 @@ func commits(b *testing.B, workers int, worker func(w int) func() error) {
 	group.Wait()
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
-}
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
 }

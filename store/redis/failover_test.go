@@ -111,3 +111,10 @@ func TestAClusterNodeThatDiesAndComesBack(t *testing.T) {
 		eventually(t, "commit", func() error { return put(t.Context(), s, fmt.Sprint(i)) })
 	}
 }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
