@@ -19,4 +19,17 @@
 // The stdio transport is not mcp-go's either. Ours knows for each call whether a byte of it was written, which decides
 // between "not run" and "unknown"; it reads lines with a cap; it never blocks on a child that does not read; and it puts
 // the calls that wait for the pipe into one write.
+//
+// # What a realm may do to us
+//
+// Nothing, in short; SECURITY items R1 to R14 and D1 to D7 are tests of these names. What reaches mcp-go passes roundtrip.go
+// and events.go first, which let nothing out to another host and no answer in that nobody waits for. Texts are cleaned and
+// flagged (sanitise.go) before a model sees them. A silent realm is probed (probe.go), which shows in its health and changes
+// nothing else. Children live in groups (groups.go) that a guardian ends when we die, and the next start when it died too
+// (record_linux.go).
+//
+// # Another configuration
+//
+// Pool.Reload (reload.go) swaps the members of the pool at once: new calls see the new ones. A realm that leaves takes no
+// more calls, has those under way finish within a grace, and is ended; a call that came too late looks its realm up again.
 package realm

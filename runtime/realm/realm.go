@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"strings"
@@ -230,28 +229,6 @@ func (r *realm) list(ctx context.Context, cn *conn) {
 	r.saveCatalog(ctx, l, cn)
 }
 
-// interpret makes the raw definitions the realm's listing, under the policies as they are then.
-func (r *realm) interpret(at time.Time, raw []json.RawMessage) *listing {
-	for {
-		under := r.policies.Load()
-		l := r.read(at, raw)
-		current := false
-		r.update(func() {
-			if current = r.policies.Load() == under; current {
-				r.listing, r.listErr = l, nil
-			}
-		})
-		if current {
-			return l
-		}
-	}
-}
-
-func (r *realm) read(at time.Time, raw []json.RawMessage) *listing {
-	policies := r.policies.Load()
-	return newListing(at, raw, r.limits, func(tool string) schemas.Policy { return policies.For(r.name, tool) }, r.log)
-}
-
 // connected returns the live conn, or starts one and waits for it. Its error is a *schemas.Error with NotRun.
 func (r *realm) connected(ctx context.Context) (*conn, error) {
 	if cn := r.conn.Load(); cn != nil {
@@ -333,37 +310,6 @@ func (r *realm) backoff() time.Duration {
 // jitter spreads d by a tenth either way, so that replicas and realms do not act in step.
 func (r *realm) jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
-}
-
-// loadCatalog takes the listing of an earlier process, if it is of the same spec.
-func (r *realm) loadCatalog(ctx context.Context) {
-	if r.cache == nil {
-		return
-	}
-	data, err := r.cache.Load(ctx, r.name)
-	if err != nil && ctx.Err() == nil {
-		r.log.Warn("cached catalog cannot be read", "error", err)
-		return
-	}
-	var s saved
-	if len(data) == 0 || json.Unmarshal(data, &s) != nil || s.Spec != specDigest(r.spec) {
-		return
-	}
-	r.interpret(s.At, s.Tools)
-	r.update(func() { r.server, r.protocol = s.Server, s.Protocol })
-}
-
-func (r *realm) saveCatalog(ctx context.Context, l *listing, cn *conn) {
-	if r.cache == nil {
-		return
-	}
-	data, err := json.Marshal(saved{Spec: specDigest(r.spec), At: l.at, Server: cn.server, Protocol: cn.version, Tools: l.raw})
-	if err == nil {
-		err = r.cache.Save(ctx, r.name, data)
-	}
-	if err != nil && ctx.Err() == nil {
-		r.log.Warn("catalog cannot be cached", "error", err)
-	}
 }
 
 // nearest are names of tools like this one.
