@@ -38,7 +38,7 @@ func (o *owner) tend(c child) {
 		c.inputs = inputs
 	}
 	o.kids[c.unit] = c.id
-	head, unit, session := o.x.head, c.unit, schemas.Value(o.x.session.Raw())
+	head, unit, session, suspending := o.x.head, c.unit, schemas.Value(o.x.session.Raw()), o.x.state.Status == schemas.StatusSuspending
 	o.r.owners.Go(func() {
 		defer o.submit(&request{decide: nothing}) // with its children made, the parent may have no reason to stay
 		ctx := WithHops(WithCaller(o.r.storeCtx, Caller{Principal: head.Principal}), head.Hops)
@@ -55,23 +55,32 @@ func (o *owner) tend(c child) {
 			if err := o.r.transition(ctx, head.ExecutionID, o.r.childEnded(unit, h)); err != nil && ctx.Err() == nil {
 				o.r.log.Warn("take note of a workflow's end: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
 			}
+		case suspending || h.WithParent:
+			if err := o.r.follow(ctx, head, c); err != nil && ctx.Err() == nil {
+				o.r.log.Warn("suspend or resume a workflow: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
+			}
 		}
 	})
 }
 
 func nothing(*machine.State, time.Time) ([]schemas.Event, error) { return nil, nil }
 
-// wanted cancels a child that was made behind its parent's back: while it was, the parent gave it up.
+// wanted looks after a child that was made behind its parent's back: while it was, the parent gave it up, or was suspended.
 func (r *Runtime) wanted(ctx context.Context, parent head, c child) error {
-	var wanted, undo bool
+	var wanted, undo, suspending bool
 	err := r.transition(ctx, parent.ExecutionID, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		wanted, undo = waitsFor(s, c.unit, c.id) && !ending(s), s.Undo
+		wanted, undo, suspending = waitsFor(s, c.unit, c.id) && !ending(s), s.Undo, s.Status == schemas.StatusSuspending
 		return nil, nil
 	})
-	if err == nil && !wanted {
+	switch {
+	case err != nil:
+		return err
+	case !wanted:
 		r.cancelChild(parent, c.id, undo) //nolint:contextcheck // the cancel outlives what noticed that it is due
+	case suspending:
+		return r.follow(ctx, parent, c)
 	}
-	return err
+	return nil
 }
 
 // waitsFor tells whether the unit waits for the child.
@@ -141,16 +150,28 @@ func (r *Runtime) childEnded(unit int, h head) decision {
 	}
 }
 
-// tellParent passes the end of a child on.
-func (r *Runtime) tellParent(h head) {
-	err := r.transition(r.storeCtx, h.ParentID, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
-		for i := range s.Units {
-			if s.Units[i].Child == h.ExecutionID && s.Units[i].Status == schemas.NodeRunning {
-				return r.childEnded(i, h)(s, now)
-			}
+// childUnit is the unit that waits for the child; -1: none does.
+func childUnit(s *machine.State, id string) int {
+	for i := range s.Units {
+		if waitsFor(s, i, id) {
+			return i
 		}
-		return nil, nil
-	})
+	}
+	return -1
+}
+
+// tellParent passes on that a child ended, or came to rest.
+func (r *Runtime) tellParent(h head) {
+	tell := childRests(h.ExecutionID)
+	if h.Status.Terminal() {
+		tell = func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+			if unit := childUnit(s, h.ExecutionID); unit >= 0 {
+				return r.childEnded(unit, h)(s, now)
+			}
+			return nil, nil
+		}
+	}
+	err := r.transition(r.storeCtx, h.ParentID, tell)
 	if err != nil && r.storeCtx.Err() == nil {
 		r.log.Warn("tell the parent of a workflow: it will look for itself", "execution_id", h.ExecutionID, "parent_id", h.ParentID, "error", err)
 	}

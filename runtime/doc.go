@@ -59,7 +59,7 @@
 //
 // A workflow node is an execution of its own, its child: the parent's start event names it before it exists, so whoever
 // owns the parent can create it once, also after a crash (child.go). Whoever commits the child's end tells the parent;
-// a parent with children also looks for itself now and then. A review is no record: it is a held node, found by an index
+// a parent with children also looks for itself now and then. Children are suspended and resumed with it (follow.go). A review is no record: it is a held node, found by an index
 // term of the head and decided through the door (review.go). An event that was sent is an event of the log.
 //
 // A store may lose what it acknowledged (a Redis that fails over). An owner that notices commits it again as far as it remembers, holds

@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -293,29 +292,19 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 	}
 }
 
-// Suspend stops an execution from starting anything. In mode drain, the default, calls in flight finish and are recorded;
-// in mode now, which may follow a drain, those that may be repeated are stopped.
+// Suspend stops an execution, and with it those of its workflow nodes, from starting anything. In mode drain, the default,
+// calls in flight finish and are recorded; in mode now, which may follow a drain, those that may be repeated are stopped.
 func (r *Runtime) Suspend(ctx context.Context, id, mode, reason string) (schemas.Execution, error) {
 	return r.change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		switch s.Status {
-		case schemas.StatusSuspended:
-			return nil, nil
-		case schemas.StatusSuspending:
-			if mode != machine.SuspendNow || s.Now {
-				return nil, nil
-			}
-			return []schemas.Event{{Type: schemas.EventSuspending, Reason: cmp.Or(reason, s.Reason), Name: mode, By: CallerFrom(ctx).Principal}}, nil
-		case schemas.StatusPending:
-			return []schemas.Event{{Type: schemas.EventSuspended, Reason: reason, By: CallerFrom(ctx).Principal}}, nil
-		case schemas.StatusRunning:
-			return []schemas.Event{{Type: schemas.EventSuspending, Reason: reason, Name: mode, By: CallerFrom(ctx).Principal}}, nil
+		if !machine.Legal(schemas.EventSuspended, s.Status, "") {
+			return nil, illegal("suspend", id, s.Status)
 		}
-		return nil, illegal("suspend", id, s.Status)
+		return suspends(s, mode, reason, CallerFrom(ctx).Principal, ""), nil
 	})
 }
 
-// Resume lets a suspended execution go on, after the patch has been applied to its held nodes. A patch alone may also
-// go to an execution that runs: its other branches went on.
+// Resume lets a suspended execution go on, after the patch has been applied to its held nodes, and with it the children that
+// were suspended on its behalf. A patch alone may also go to an execution that runs: its other branches went on.
 func (r *Runtime) Resume(ctx context.Context, id string, patch *schemas.Patch) (schemas.Execution, error) {
 	var live map[int]plan.Tool
 	if patch != nil {

@@ -249,7 +249,7 @@ func (o *owner) run(requests []*request, base store.Batch) {
 		for _, l := range s.launches {
 			o.launch(l)
 		}
-		look := o.x.folded || s.at.Sub(o.looked) >= childPoll
+		look := o.x.folded || s.follow || s.at.Sub(o.looked) >= childPoll
 		if look {
 			clear(o.kids)
 		}

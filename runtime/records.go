@@ -50,6 +50,8 @@ type head struct {
 	Snapshot  int64  `json:"snapshot"`       // of the last event that the snapshot covers; 0: there is none
 	Tail      int    `json:"tail"`           // bytes of events behind the snapshot
 
+	WithParent bool `json:"with_parent,omitempty"` // it is suspended because its parent is
+
 	Due time.Time `json:"due,omitzero"` // its wake, as it was written last; zero: none
 }
 

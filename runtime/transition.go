@@ -105,6 +105,7 @@ type step struct {
 	released bool // the lease is gone; whoever owned the execution forgets it
 	more     bool // there is more to do at once
 	setback  bool // the store had lost commits: what is in flight is to be looked at
+	follow   bool // children are to be suspended or resumed
 	at       time.Time
 }
 

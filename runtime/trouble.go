@@ -77,7 +77,7 @@ func (o *owner) leave(requests []*request) {
 func (o *owner) shelve(cause error) {
 	o.r.log.Error("the store refuses a commit: the execution is suspended", "execution_id", o.x.id, "error", cause)
 	q := &request{decide: func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		if !machine.Legal(schemas.EventSuspended, s.Status, "") {
+		if s.Status == schemas.StatusSuspended || !machine.Legal(schemas.EventSuspended, s.Status, "") {
 			return nil, errLetGo
 		}
 		return []schemas.Event{{Type: schemas.EventSuspended, By: o.r.worker, Reason: "what followed cannot be stored: this is a defect of the runtime; its log has the details"}}, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
@@ -53,6 +54,7 @@ func (t *turn) emit(e schemas.Event) {
 	e.Seq, e.At = t.x.state.Seq+1, t.now
 	t.external(&e)
 	t.batch.Sync = t.batch.Sync || vital(t.x.state, &e)
+	t.step.follow = t.step.follow || (e.Type == schemas.EventSuspending || e.Type == schemas.EventResumed) && t.x.state.Children() > 0
 	if t.err = t.letGo(&e, func() error { return t.x.state.Apply(e) }); t.err == nil {
 		t.events = append(t.events, e)
 	}
@@ -192,8 +194,8 @@ func (t *turn) due() time.Time {
 	wake := s.Wake(t.now)
 	if s.Children() > 0 && !s.Status.Terminal() && s.Status != schemas.StatusSuspended { // resume looks after them again
 		look := t.now.Add(childPoll)
-		if t.how == visit && s.Status == schemas.StatusCancelling {
-			look = t.now // an owner has to cancel them
+		if t.how == visit && (s.Status == schemas.StatusCancelling || t.step.follow) {
+			look = t.now // an owner has to tell them
 		}
 		if wake.IsZero() || look.Before(wake) {
 			wake = look
@@ -209,7 +211,7 @@ func (t *turn) commit() error {
 	switch {
 	case t.how == visit:
 		t.wake(wake)
-		if s.InFlight() > 0 { // somebody makes those calls, perhaps another replica, and has to hear of this
+		if s.InFlight()+s.Children() > 0 { // somebody looks after those, perhaps another replica, and has to hear of this
 			t.batch.Puts = append(t.batch.Puts, store.Put{Key: nudgeKey(x.id), Version: store.AnyVersion, TTL: nudgeTTL})
 		}
 	case t.how == wind, len(t.step.children) == 0 && (wake.IsZero() || wake.After(t.now.Add(hold))):
@@ -234,7 +236,7 @@ func (t *turn) commit() error {
 		t.batch.Appends = append(t.batch.Appends, store.Append{Key: executionKey(x.id), Value: b})
 	}
 	h.Execution = t.view()
-	h.Seq, h.Tail = s.Seq, tail
+	h.Seq, h.Tail, h.WithParent = s.Seq, tail, s.WithParent
 	if n := len(t.batch.Wakes); n > 0 {
 		h.Due = t.batch.Wakes[n-1].At
 	}
@@ -267,7 +269,7 @@ func (t *turn) commit() error {
 	if done.Lease != nil {
 		x.lease, x.sent = done.Lease, sent
 	}
-	if s.Status.Terminal() && h.ParentID != "" && len(t.events) > 0 {
+	if h.ParentID != "" && slices.ContainsFunc(t.events, rests) {
 		t.r.owners.Go(func() { t.r.tellParent(h) })
 	}
 	for _, id := range t.orphans {
@@ -278,6 +280,11 @@ func (t *turn) commit() error {
 		t.r.feed.Publish(telemetry.Update{ExecutionID: x.id, Events: t.events, Execution: h.Execution})
 	}
 	return nil
+}
+
+// rests tells whether an event brings an execution to rest: its parent hears of it.
+func rests(e schemas.Event) bool {
+	return e.Type == schemas.EventFinished || e.Type == schemas.EventSuspended
 }
 
 // nudgeTTL is how long a nudge is kept; only its writing tells anything.

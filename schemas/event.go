@@ -37,6 +37,7 @@ const (
 	EventNodeVerifying EventType = "node_verifying"
 	EventNodeNotDone   EventType = "node_verified_not_done"
 	EventNodeSettled   EventType = "node_settled"
+	EventNodeSuspended EventType = "node_suspended"
 	EventReviewDecided EventType = "review_decided"
 
 	EventNodeCompensating   EventType = "node_compensating"
@@ -77,6 +78,7 @@ type Event struct {
 	Definition string     `json:"definition,omitempty" jsonschema:"description=hash of the tool's definition that a decision accepted"`
 	Effect     Effect     `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=of that definition"`
 	Child      string     `json:"child,omitempty" jsonschema:"description=execution that runs a workflow node"`
+	Parent     string     `json:"parent,omitempty" jsonschema:"description=execution with which this one is suspended or resumed"`
 }
 
 // EventList is one page of an execution's events, oldest first.

@@ -28,7 +28,7 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventCreated:      {from: []schemas.Status{""}, apply: created},
 	schemas.EventStarted:      {from: []schemas.Status{schemas.StatusPending}, apply: started},
 	schemas.EventSuspending:   {from: working, apply: suspending},
-	schemas.EventSuspended:    {from: []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending}, apply: suspended},
+	schemas.EventSuspended:    {from: append([]schemas.Status{schemas.StatusPending}, decided...), apply: suspended},
 	schemas.EventResumed:      {from: []schemas.Status{schemas.StatusSuspending, schemas.StatusSuspended}, apply: resumed},
 	schemas.EventCancelling:   {from: []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended}, apply: cancelling},
 	schemas.EventRecovered:    {from: []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusCancelling, schemas.StatusCompensating}, apply: recovered},
@@ -54,6 +54,7 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventNodeFailed:    {from: decided, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld}, apply: nodeFailed},
 	schemas.EventNodeSkipped:   {from: live, nodes: []schemas.NodeStatus{schemas.NodePending, schemas.NodeReady}, apply: nodeSkipped},
 	schemas.EventNodeCancelled: {from: results, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeCancelled},
+	schemas.EventNodeSuspended: {from: []schemas.Status{schemas.StatusSuspending}, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeSuspended},
 	schemas.EventNodePatched:   {from: decided, nodes: []schemas.NodeStatus{schemas.NodeHeld}, apply: nodePatched},
 
 	schemas.EventNodeCompensating:   {from: undoing, nodes: []schemas.NodeStatus{schemas.NodeSucceeded, schemas.NodeCompensating}, apply: nodeCompensating},

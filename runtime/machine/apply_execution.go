@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/runplane/runplane/schemas"
@@ -22,7 +23,7 @@ func started(s *State, _ int, e *schemas.Event) {
 }
 
 func suspending(s *State, _ int, e *schemas.Event) {
-	s.Status, s.Reason, s.Now = schemas.StatusSuspending, e.Reason, e.Name == SuspendNow
+	s.Status, s.Reason, s.Now, s.WithParent = schemas.StatusSuspending, e.Reason, e.Name == SuspendNow, e.Parent != ""
 }
 
 // Modes of a suspend, as Event.Name.
@@ -31,30 +32,38 @@ const (
 	SuspendNow   = "now"
 )
 
+// suspended may come as the end of a suspending, whose reason it keeps, or by itself.
 func suspended(s *State, _ int, e *schemas.Event) {
-	s.Status, s.Suspended, s.Now = schemas.StatusSuspended, e.At, false
-	if e.Reason != "" {
-		s.Reason = e.Reason
+	switch s.Status {
+	case schemas.StatusSuspended: // somebody wants it to stay so when its parent is resumed
+		s.Reason, s.WithParent = e.Reason, e.Parent != ""
+		return
+	case schemas.StatusSuspending:
+		s.Reason = cmp.Or(e.Reason, s.Reason)
+	default:
+		s.Reason, s.WithParent = e.Reason, e.Parent != ""
 	}
+	s.Status, s.Suspended, s.Now = schemas.StatusSuspended, e.At, false
 }
 
 func resumed(s *State, _ int, e *schemas.Event) {
 	if !s.Suspended.IsZero() && !s.Deadline.IsZero() {
 		s.Deadline = s.Deadline.Add(e.At.Sub(s.Suspended))
 	}
-	s.Suspended, s.Now, s.Reason, s.Recoveries = time.Time{}, false, e.Reason, 0
+	s.Suspended, s.Now, s.WithParent, s.Reason, s.Recoveries = time.Time{}, false, false, e.Reason, 0
 	s.Status = schemas.StatusRunning
 	if s.Started.IsZero() {
 		s.Started = e.At
 	}
 	for i := range s.Units {
-		s.Units[i].Deaths = 0
+		s.Units[i].Deaths, s.Units[i].Asleep = 0, false
 	}
+	s.asleep = 0
 	s.queueClocks(e.At)
 }
 
 func cancelling(s *State, _ int, e *schemas.Event) {
-	s.Status, s.Reason, s.Suspended, s.Cancelled = schemas.StatusCancelling, e.Reason, time.Time{}, true
+	s.Status, s.Reason, s.Suspended, s.WithParent, s.Cancelled = schemas.StatusCancelling, e.Reason, time.Time{}, false, true
 	s.Undo = e.Name == CancelUndo
 	if e.Due != nil {
 		s.GraceUntil = *e.Due
@@ -104,6 +113,7 @@ func (s *State) drop(unit int, e *schemas.Event) {
 	u := &s.Units[unit]
 	s.tally(unit, -1)
 	u.Status, u.Since, u.Ended, u.Calling = schemas.NodeCancelled, e.At, e.At, false
+	u.Asleep = false
 	u.Due, u.TotalDue, u.QueueDue, u.Reason, u.Question, u.Asked = time.Time{}, time.Time{}, time.Time{}, "", "", 0
 	s.tally(unit, 1)
 }

@@ -272,6 +272,13 @@ func nodeCancelled(s *State, unit int, e *schemas.Event) {
 	u.CallMS += e.DurationMS
 }
 
+// nodeSuspended: the execution of a workflow unit came to rest because this one is to be suspended.
+func nodeSuspended(s *State, unit int, _ *schemas.Event) {
+	s.tally(unit, -1)
+	s.Units[unit].Asleep = true
+	s.tally(unit, 1)
+}
+
 func nodePatched(s *State, unit int, e *schemas.Event) {
 	p := e.Patch
 	switch {

@@ -12,7 +12,7 @@ import (
 
 // rebuild derives counters and queues from Units.
 func (s *State) rebuild() {
-	s.count, s.inFlight, s.readies, s.timing, s.children, s.held, s.backing = [len(nodeOrder)]int{}, 0, 0, 0, 0, 0, 0
+	s.count, s.inFlight, s.readies, s.timing, s.children, s.asleep, s.held, s.backing = [len(nodeOrder)]int{}, 0, 0, 0, 0, 0, 0, 0
 	s.ready, s.local, s.doomed, s.joins, s.delivered = [schemas.PriorityLast]queue{}, queue{}, queue{}, queue{}, queue{}
 	s.timers, s.retries, s.listening, s.undo = nil, nil, map[string][]int{}, nil
 	for i := range s.Units {
@@ -78,6 +78,9 @@ func (s *State) tally(unit, by int) {
 		s.timing += by
 		if s.Node(unit).Kind == plan.KindWorkflow {
 			s.children += by
+			if u.Asleep {
+				s.asleep += by
+			}
 		}
 	case u.Status == schemas.NodeHeld:
 		s.held += by
@@ -93,6 +96,7 @@ func (s *State) change(unit int, to schemas.NodeStatus, e *schemas.Event, callin
 	ended := u.Status.Ended()
 	s.tally(unit, -1)
 	u.Status, u.Since, u.Due, u.QueueDue, u.Reason, u.Question, u.Asked, u.Calling = to, e.At, time.Time{}, time.Time{}, "", "", 0, calling
+	u.Asleep = false
 	s.tally(unit, 1)
 	switch {
 	case to == schemas.NodeReady:

@@ -46,7 +46,8 @@
 // next attempt, and the next worker, read that.
 //
 // A wait_for unit takes the first signal of its event that nobody had; one that waits already shares a signal with all
-// others that do. A workflow unit runs while its child does, also while its execution is suspended.
+// others that do. A workflow unit runs while its child does. An execution that is suspending waits until each child has ended or
+// is known to be suspended (node_suspended).
 //
 // Compensation goes through what succeeded in reverse order of its commits, one after the other. One that fails for good,
 // whose outcome is unknown and its effect once, or that kills its workers is listed in the execution's error and stops no

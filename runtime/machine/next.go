@@ -43,7 +43,7 @@ func (s *State) Next(now time.Time) []Action {
 	case schemas.StatusRunning:
 		return s.nextRunning(now)
 	case schemas.StatusSuspending:
-		if s.inFlight == 0 {
+		if s.inFlight == 0 && s.children == s.asleep {
 			return emit(schemas.Event{Type: schemas.EventSuspended})
 		}
 	case schemas.StatusCancelling:

@@ -270,7 +270,7 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 		return nil
 	}
 	if reason := s.deadly(lost, maxRecoveries); reason != "" && s.Status == schemas.StatusRunning && len(lost) == s.inFlight {
-		events = append(events, schemas.Event{Type: schemas.EventSuspended, Reason: reason})
+		events = append(events, schemas.Event{Type: schemas.EventSuspending, Name: SuspendDrain, Reason: reason}) // workflows may be under way
 	}
 	return events
 }

@@ -255,8 +255,8 @@ func (w *walk) always() {
 	if calls := len(w.calls()); calls > s.limit || s.inFlight != calls {
 		w.t.Fatalf("%d calls in flight, counted %d, at most %d", calls, s.inFlight, s.limit)
 	}
-	if s.Status == schemas.StatusSuspended && s.inFlight > 0 {
-		w.t.Fatal("suspended with calls in flight")
+	if s.Status == schemas.StatusSuspended && s.inFlight+s.children-s.asleep > 0 {
+		w.t.Fatal("suspended with calls in flight, or workflows that are not suspended")
 	}
 	again := w.derived()
 	for i := range s.Units {
@@ -278,7 +278,7 @@ func (w *walk) always() {
 }
 
 func counters(s *State) any {
-	return [...]any{s.count, s.inFlight, s.readies, s.timing, s.children, s.held, s.backing}
+	return [...]any{s.count, s.inFlight, s.readies, s.timing, s.children, s.asleep, s.held, s.backing}
 }
 
 // derived is the state as a process has it that reads a snapshot.

@@ -55,7 +55,7 @@ func newWalk(t *rapid.T) *walk {
 
 // something is one thing that may happen, and what the runtime does about it.
 func (w *walk) something() {
-	switch rapid.IntRange(0, 23).Draw(w.t, "what") {
+	switch rapid.IntRange(0, 25).Draw(w.t, "what") {
 	default:
 		w.endCall(w.drawError())
 	case 8, 9:
@@ -85,6 +85,8 @@ func (w *walk) something() {
 		w.review(false)
 	case 22, 23:
 		w.endChild(rapid.IntRange(0, 2).Draw(w.t, "child fails") == 0)
+	case 24, 25:
+		w.suspendChild()
 	}
 	w.work(rapid.IntRange(0, 4).Draw(w.t, "owner") > 0)
 }
@@ -301,6 +303,13 @@ func (w *walk) endChild(fails bool) {
 		e = *failed
 	}
 	w.apply(e)
+}
+
+// suspendChild tells that the execution of a workflow unit came to rest with this one.
+func (w *walk) suspendChild() {
+	if units := w.children(); len(units) > 0 && w.s.Status == schemas.StatusSuspending {
+		w.apply(w.s.Event(schemas.EventNodeSuspended, w.one("child", units)))
+	}
 }
 
 // work does what is due: all of it as an owner does, or what a visitor may.

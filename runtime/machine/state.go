@@ -23,6 +23,7 @@ type State struct {
 	Suspended  time.Time // since when; zero unless suspended
 	GraceUntil time.Time // while cancelling: when calls in flight are given up
 	Now        bool      // while suspending: calls in flight that may be repeated are stopped
+	WithParent bool      // while suspending or suspended: because its parent is, and until that is resumed
 	Reason     string    // of the last suspend, resume or cancel
 	Priority   int
 	Recoveries int // takeovers after a crash since a node last ended
@@ -50,6 +51,7 @@ type State struct {
 	readies   int                 // units
 	timing    int                 // units that run without a call: timers, events, workflows
 	children  int                 // of those, workflows
+	asleep    int                 // of those, suspended
 	held      int                 // units
 	backing   int                 // units
 	ready     [schemas.PriorityLast]queue
@@ -91,6 +93,7 @@ type Unit struct {
 	Asked      int64              `json:"aq,omitempty"`  // while a review holds it: the event that asked
 	Signal     int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
 	Child      string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
+	Asleep     bool               `json:"z,omitempty"`   // and that is known to be suspended since this one is to be
 	Kept       []Kept             `json:"in,omitempty"`  // what its calls send, where they have to send it whatever the expressions say by then
 	Definition string             `json:"def,omitempty"` // hash of the definition of its own capability that a decision accepted
 	Effect     schemas.Effect     `json:"eff,omitempty"` // of that definition

@@ -1,0 +1,342 @@
+package runtime
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/storetest"
+)
+
+// all shows executions by their name, whoever's child they are.
+func (p *process) all(t *testing.T) map[string]schemas.Execution {
+	t.Helper()
+	l, err := p.List(t.Context(), ListQuery{Limit: maxList})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]schemas.Execution{}
+	for _, e := range l.Executions {
+		for name := e.Name; ; name += "'" {
+			if _, taken := out[name]; !taken {
+				out[name] = e
+				break
+			}
+		}
+	}
+	return out
+}
+
+// statuses compares the executions by their names with what a test says of them.
+func (p *process) statuses(t *testing.T, want string) {
+	t.Helper()
+	synctest.Wait()
+	all := p.all(t)
+	for _, pair := range strings.Fields(want) {
+		name, status, _ := strings.Cut(pair, "=")
+		if e := all[name]; string(e.Status) != status {
+			t.Errorf("%s is %q (%s), want %s", name, e.Status, e.Reason, status)
+		}
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
+func (p *process) suspend(t *testing.T, id, mode string) {
+	t.Helper()
+	if _, err := p.Suspend(t.Context(), id, mode, "lunch"); err != nil {
+		t.Fatalf("suspend: %v", err)
+	}
+}
+
+func (p *process) resume(t *testing.T, id string) {
+	t.Helper()
+	if _, err := p.Resume(t.Context(), id, nil); err != nil {
+		t.Fatalf("resume: %v", err)
+	}
+}
+
+// subplan writes a workflow node with a name for the execution of its plan.
+func subplan(id, extra, nodes string) string {
+	return fmt.Sprintf(`{"id":"%s",%s"workflow":{"definition":{"plan":"v1","name":"%s","nodes":[%s]}}}`, id, extra, id, nodes)
+}
+
+// nested is a plan three deep, with a call at the bottom and another behind it.
+func nested(tool string) string {
+	return `{"plan":"v1","name":"top","nodes":[` + subplan("mid", "", subplan("low", "",
+		`{"id":"a","capability":"r.`+tool+`","inputs":{"take":"10s"}},{"id":"b","capability":"r.once","inputs":{"id":"${nodes.a.output.id}b"}}`)) + `]}`
+}
+
+// A drain waits for the calls of the plans within as well; now stops those that may be repeated. Nothing of any plan starts
+// until the outermost is resumed, and then all goes on.
+func TestChildrenAreSuspendedWithTheirParent(t *testing.T) {
+	for _, tt := range []struct {
+		mode, tool string
+		took       time.Duration
+		calls      int // of the call in flight, in the end
+	}{
+		{machine.SuspendDrain, "read", 8 * time.Second, 1},
+		{machine.SuspendDrain, "once", 8 * time.Second, 1},
+		{machine.SuspendNow, "read", 0, 2},
+		{machine.SuspendNow, "once", 8 * time.Second, 1},
+	} {
+		t.Run(tt.mode+" "+tt.tool, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				p := live(w, s)
+				defer p.stop()
+				id := p.submit(t, nested(tt.tool))
+				time.Sleep(2 * time.Second)
+				p.suspend(t, id, tt.mode)
+				if tt.took > 0 {
+					p.statuses(t, "top=suspending mid=suspending low=suspending")
+					time.Sleep(tt.took)
+				}
+				p.statuses(t, "top=suspended mid=suspended low=suspended")
+				if low := p.all(t)["low"]; !strings.Contains(low.Reason, "its parent") || !strings.Contains(low.Reason, "lunch") {
+					t.Errorf("the reason of a child is %q", low.Reason)
+				}
+				time.Sleep(time.Hour)
+				p.statuses(t, "top=suspended mid=suspended low=suspended")
+				if w.calls("", "ab") != 0 {
+					t.Errorf("the plan within goes on: %v", w.ledger)
+				}
+				p.resume(t, id)
+				synctest.Wait()
+				time.Sleep(time.Minute)
+				p.statuses(t, "top=succeeded mid=succeeded low=succeeded")
+				if w.calls("", "a") != tt.calls || w.calls("", "ab") != 1 {
+					t.Errorf("ledger %v", w.ledger)
+				}
+				for _, e := range p.all(t) {
+					p.rest(t, e.ExecutionID)
+				}
+			})
+		})
+	}
+}
+
+// A second suspend in mode now hurries the drain of the plans within.
+func TestDrainOfChildrenIsHurried(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, nested("read"))
+		p.suspend(t, id, "")
+		p.statuses(t, "top=suspending mid=suspending low=suspending")
+		p.suspend(t, id, machine.SuspendNow)
+		p.statuses(t, "top=suspended mid=suspended low=suspended")
+	})
+}
+
+// A resume that comes while the plans within still drain lets them go on, all of them.
+func TestResumeBeforeChildrenRest(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, nested("once"))
+		for range 3 {
+			p.suspend(t, id, "")
+			p.resume(t, id)
+		}
+		p.suspend(t, id, "")
+		p.statuses(t, "top=suspending mid=suspending low=suspending")
+		p.resume(t, id)
+		p.statuses(t, "top=running mid=running low=running")
+		time.Sleep(time.Minute)
+		p.statuses(t, "top=succeeded mid=succeeded low=succeeded")
+		if w.calls("", "a") != 1 || w.calls("", "ab") != 1 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}
+
+// What somebody suspended himself stays so when the parent is resumed, whether he came before the parent, while it drained
+// or after; and he may resume a child alone.
+func TestChildThatSomebodySuspendedStaysSuspended(t *testing.T) {
+	const plan = `{"plan":"v1","name":"top","nodes":[%s,%s]}`
+	source := fmt.Sprintf(plan, subplan("one", "", `{"id":"a","capability":"r.read","inputs":{"take":"10s"}},{"id":"t","wait":"1h","depends_on":["a"]}`), subplan("two", "", `{"id":"t","wait":"1h"}`))
+	for name, when := range map[string]time.Duration{"before": -time.Second, "while it drains": time.Second, "after": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				p := live(w, s)
+				defer p.stop()
+				id := p.submit(t, source)
+				one := p.all(t)["one"].ExecutionID
+				if when < 0 {
+					p.suspend(t, one, "")
+				}
+				p.suspend(t, id, "")
+				if when > 0 {
+					time.Sleep(when)
+					p.suspend(t, one, "")
+				}
+				time.Sleep(time.Hour)
+				p.statuses(t, "top=suspended one=suspended two=suspended")
+				if reason := p.all(t)["one"].Reason; reason != "lunch" {
+					t.Errorf("the reason is %q", reason)
+				}
+				p.resume(t, id)
+				time.Sleep(time.Minute)
+				p.statuses(t, "top=running one=suspended")
+				time.Sleep(2 * time.Hour)
+				p.statuses(t, "top=running one=suspended two=succeeded")
+				p.resume(t, one)
+				time.Sleep(2 * time.Hour)
+				p.statuses(t, "top=succeeded one=succeeded")
+			})
+		})
+	}
+	t.Run("resumed alone", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			p := live(w, s)
+			defer p.stop()
+			id := p.submit(t, source)
+			p.suspend(t, id, machine.SuspendNow)
+			p.statuses(t, "top=suspended one=suspended two=suspended")
+			p.resume(t, p.all(t)["one"].ExecutionID)
+			time.Sleep(2 * time.Hour)
+			p.statuses(t, "top=suspended one=succeeded two=suspended")
+			p.resume(t, id)
+			time.Sleep(2 * time.Hour)
+			p.statuses(t, "top=succeeded two=succeeded")
+		})
+	})
+}
+
+// A cancel ends what was suspended together.
+func TestCancelOfSuspendedChildren(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, nested("once"))
+		p.suspend(t, id, "")
+		time.Sleep(time.Minute)
+		p.statuses(t, "top=suspended mid=suspended low=suspended")
+		if _, err := p.Cancel(t.Context(), id, CancelOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		p.statuses(t, "top=cancelled mid=cancelled low=cancelled")
+	})
+}
+
+// The workflows of a list are suspended with it, and no more of them start.
+func TestWorkflowsOfAListAreSuspended(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","name":"top","nodes":[`+subplan("m", `"for_each":"${lists.range(7)}","max_parallel":3,`, `{"id":"t","capability":"r.once","inputs":{"take":"10s"}},{"id":"u","capability":"r.read","depends_on":["t"]}`)+`]}`)
+		p.suspend(t, id, "")
+		p.statuses(t, "top=suspending m=suspending m'=suspending m''=suspending")
+		time.Sleep(time.Hour)
+		p.statuses(t, "top=suspended m=suspended m'=suspended m''=suspended")
+		if n := len(p.children(t)); n != 3 {
+			t.Errorf("%d children", n)
+		}
+		p.resume(t, id)
+		time.Sleep(time.Hour)
+		p.statuses(t, "top=succeeded")
+		if w.calls("once", "t") != 7 || w.calls("read", "u") != 7 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}
+
+// TestCrashWhileChildrenFollow has the process die at each commit of a suspend and a resume, and another one go on: the
+// plans within come to rest with the outermost, and go on with it.
+func TestCrashWhileChildrenFollow(t *testing.T) {
+	story := func(t *testing.T, p *process, dies bool) {
+		l, err := p.List(t.Context(), ListQuery{Limit: maxList})
+		if err != nil && !dies {
+			t.Fatal(err)
+		}
+		for _, e := range l.Executions {
+			if e.ParentID == "" {
+				_, _ = p.Suspend(t.Context(), e.ExecutionID, "", "lunch") // it may die meanwhile
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				_, _ = p.Resume(t.Context(), e.ExecutionID, nil)
+				time.Sleep(time.Second)
+				synctest.Wait()
+			}
+		}
+	}
+	const source = `{"plan":"v1","name":"top","nodes":[%s]}`
+	plan := fmt.Sprintf(source, subplan("mid", "", subplan("low", "", `{"id":"a","wait":"1h"},{"id":"b","capability":"r.once","depends_on":["a"]}`)))
+	begin := func(t *testing.T, w *world, s store.Store) string {
+		p := live(w, s)
+		defer p.stop()
+		return p.submit(t, plan)
+	}
+	commits := 0
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		begin(t, w, s)
+		counting := storetest.Crash(s, 0, storetest.CrashBefore)
+		p := live(w, counting)
+		defer p.stop()
+		story(t, p, false)
+		commits = counting.Commits()
+	})
+	if commits < 8 {
+		t.Fatalf("%d commits", commits)
+	}
+	for at := 1; at <= commits; at++ {
+		for _, mode := range storetest.CrashModes {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				id := begin(t, w, s)
+				dying := live(w, storetest.Crash(s, at, mode))
+				story(t, dying, true)
+				dying.stop()
+				p := live(w, s)
+				defer p.stop()
+				time.Sleep(2 * time.Minute)
+				synctest.Wait()
+				switch all := p.all(t); all["top"].Status {
+				case schemas.StatusRunning:
+					p.statuses(t, "mid=running low=running")
+					p.suspend(t, id, "")
+					time.Sleep(time.Minute)
+					p.statuses(t, "top=suspended mid=suspended low=suspended")
+				case schemas.StatusSuspended:
+					p.statuses(t, "mid=suspended low=suspended")
+				default:
+					t.Errorf("the parent is %s", all["top"].Status)
+				}
+				p.resume(t, id)
+				time.Sleep(2 * time.Hour)
+				p.statuses(t, "top=succeeded mid=succeeded low=succeeded")
+				if w.calls("", "") != 1 {
+					t.Errorf("ledger %v", w.ledger)
+				}
+			})
+			if t.Failed() {
+				t.Fatalf("crash at commit %d of %d (%s)", at, commits, mode)
+			}
+		}
+	}
+}
+
+// A parent that has calls of its own in flight suspends its children meanwhile, and resumes them without delay.
+func TestParentWithCallsOfItsOwnSuspendsItsChildren(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","name":"top","nodes":[`+subplan("one", "", `{"id":"t","wait":"1h"}`)+`,{"id":"own","capability":"r.once","inputs":{"take":"10s"}}]}`)
+		p.suspend(t, id, "")
+		p.statuses(t, "top=suspending one=suspended")
+		p.resume(t, id)
+		p.statuses(t, "top=running one=running")
+		p.suspend(t, id, "")
+		time.Sleep(11 * time.Second)
+		p.statuses(t, "top=suspended one=suspended")
+		if w.calls("", "own") != 1 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}
