@@ -16,7 +16,7 @@ import (
 func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		var passes atomic.Int64
-		counted := &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		counted := &hooks{Store: s, passes: true, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			done, err := s.Commit(ctx, b)
 			if len(b.Puts) == 1 && b.Puts[0].Key == passKey && err == nil {
 				passes.Add(1)
