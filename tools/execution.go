@@ -231,7 +231,7 @@ func Execution() []Method {
 				return rt.Events(ctx, in.ExecutionID, in.After, in.Limit)
 			}),
 		method(contract, "suspend_execution", "Suspend an execution", Sets,
-			`Stops an execution and the plans within from starting more; nothing is lost. It is suspended once calls in flight ended. resume_execution goes on.`,
+			`Stops an execution and plans within from starting more; nothing is lost. It is suspended once calls in flight ended. resume_execution goes on.`,
 			func(ctx context.Context, rt *runtime.Runtime, in suspendExecution, _ Request) (schemas.Execution, error) {
 				return rt.Suspend(ctx, in.ExecutionID, in.Mode, in.Reason)
 			}),
