@@ -19,7 +19,7 @@ FUZZTIME ?= 60s
 ROUNDS ?= 300
 CHAOS ?= long
 
-.PHONY: scorecard build test npm lint fmt vet generate fuzz bench smoke kill chaos cross vuln tools
+.PHONY: scorecard build test npm lint fmt vet generate fuzz bench smoke kill chaos scale cross vuln tools
 .DEFAULT_GOAL := build
 
 build: ## bin/runplane
@@ -65,6 +65,9 @@ kill: ## SIGKILL at random points, ROUNDS times
 
 chaos: ## three replicas on one Redis while everything breaks; CHAOS=short takes two minutes
 	RUNPLANE_REQUIRE_REDIS=1 RUNPLANE_CHAOS=$(CHAOS) go test -run Chaos -count 1 -timeout 90m -v ./cmd/runplane
+
+scale: ## what 100,000 executions cost that sleep, on both stores, and how long a start takes with 10,000 open ones
+	RUNPLANE_REQUIRE_REDIS=1 RUNPLANE_SCALE=full go test -run '^TestScale$$' -count 1 -timeout 30m -v ./cmd/runplane
 
 cross: ## what we cannot test here must at least compile
 	GOOS=darwin GOARCH=arm64 go build ./...

@@ -29,4 +29,9 @@
 // store has none, and every due wake can be claimed at once.
 //
 // Which priority and which fairness key is next is memory's alone too: after a restart the turns begin anew.
+//
+// # Memory
+//
+// The file is read through a map, of which the process counts every page that it ever touched. After opening, which reads
+// all of it, and with each sweep all pages are let go; those in use come back from the kernel's cache (resident_linux.go).
 package bolt

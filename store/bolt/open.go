@@ -71,6 +71,9 @@ func Open(o Options) (*Store, error) {
 	if err := s.db.Update(makeBuckets); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", s.db.Path(), err), s.db.Close(), s.remove())
 	}
+	if err := trim(s.db); err != nil { // finding the free pages has read the whole file
+		return nil, errors.Join(fmt.Errorf("open %s: %w", s.db.Path(), err), s.db.Close(), s.remove())
+	}
 	s.commits.filled.L = &s.commits.mu
 	s.commits.tails = map[string]int64{}
 	s.queues.init(s.db)

@@ -9,7 +9,8 @@ import (
 // sweepChunk is how many expired records one commit removes.
 const sweepChunk = 1000
 
-// runSweeper removes expired records, which readers no longer see, from the file; it returns when stop closes.
+// runSweeper removes expired records, which readers no longer see, from the file, and takes the file out of memory; it returns
+// when stop closes.
 func (s *Store) runSweeper(every time.Duration, stop <-chan struct{}) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -21,6 +22,7 @@ func (s *Store) runSweeper(every time.Duration, stop <-chan struct{}) {
 		}
 		for s.anyExpired() && s.sweepOnce() {
 		}
+		_ = trim(s.db) // what is in use is back after a few faults; where this fails the kernel will see to it
 	}
 }
 
