@@ -240,6 +240,7 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 	x := r.newExecution(id, h)
 	x.setProgram(p, sub.session)
 	x.state = machine.New(p)
+	x.state.Forbid(r.forbids)
 	base := store.Batch{Puts: []store.Put{{Key: planKey(id), Value: record, Version: store.AnyVersion}}}
 	create := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		e := schemas.Event{Type: schemas.EventCreated, By: h.Principal, Priority: p.Definition.Plan.Priority, Name: h.Name}

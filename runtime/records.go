@@ -179,6 +179,7 @@ func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64)
 			break
 		}
 	}
+	state.Forbid(r.forbids)
 	x.state, x.version = state, version
 	x.memory.begin(mark{version, h.Seq})
 	x.forget()

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -40,6 +41,10 @@ func (r *Runtime) rulesOf(realm, capability string) *call.Rules {
 	}
 	return rules
 }
+
+// forbids tells whether a plan may not have a `once` call of the target repeated whose outcome is unknown, as the policies
+// are now.
+func (r *Runtime) forbids(t *plan.Target) bool { return !r.rulesOf(t.Realm, t.Capability).RetryUnknown }
 
 // withFallbacks adds the realms that the policies have serve when one of these fails.
 func (r *Runtime) withFallbacks(realms []string) []string {
@@ -80,5 +85,8 @@ func (r *Runtime) bounds(c *schemas.Capability) {
 	}
 	limits.CacheTTL, limits.StaleIfError = schemas.Duration(rules.CacheTTL), schemas.Duration(rules.StaleIfError)
 	limits.Fallback, limits.Drift = rules.Fallback, rules.Drift
+	if !rules.RetryUnknown {
+		limits.RetryUnknown = new(false)
+	}
 	c.Limits = limits
 }

@@ -131,6 +131,10 @@ func (t *turn) call(unit int) {
 	case u.Fallback > 0:
 		field = fmt.Sprintf("fallback/%d/inputs", u.Fallback-1)
 	}
+	if e := s.Withheld(unit); e != nil {
+		t.emit(*e)
+		return
+	}
 	inputs, err := t.bind(target, t.scope(unit))
 	if err != nil {
 		t.fail(unit, field, err)

@@ -33,6 +33,7 @@ type CapabilityLimits struct {
 	StaleIfError    Duration           `json:"stale_if_error,omitempty"`
 	Fallback        []PolicyFallback   `json:"fallback,omitempty"`
 	Drift           Drift              `json:"drift,omitempty" jsonschema:"enum=hold,enum=allow_compatible"`
+	RetryUnknown    *bool              `json:"retry_unknown,omitempty" jsonschema:"description=false: on_unknown: retry is refused"`
 }
 
 // CircuitState of a breaker.

@@ -87,6 +87,7 @@ type Policy struct {
 	CacheTTL        *Duration        `json:"cache_ttl,omitempty" jsonschema:"description=how long an answer of a capability that reads is good for the same inputs of the same principal; identical calls at once are made once"`
 	StaleIfError    *Duration        `json:"stale_if_error,omitempty" jsonschema:"description=how long beyond cache_ttl an answer may stand in\\, flagged degraded\\, while the capability cannot be called"`
 	Fallback        []PolicyFallback `json:"fallback,omitempty" jsonschema:"description=what serves instead when the capability fails for good\\, in order; a node's own list replaces it"`
+	RetryUnknown    *bool            `json:"retry_unknown,omitempty" jsonschema:"description=false: no plan may have a once call repeated whose outcome is unknown; default true: on_unknown: retry of a plan may"`
 	Drift           Drift            `json:"drift,omitempty" jsonschema:"enum=hold,enum=allow_compatible,description=what happens to a node whose tool has changed since its plan was accepted; default hold"`
 	Effect          Effect           `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=overrides the tool's own annotations"`
 	IdempotencyArg  string           `json:"idempotency_arg,omitempty" jsonschema:"description=input that carries the idempotency key; makes the capability idempotent"`
@@ -95,6 +96,8 @@ type Policy struct {
 
 	// TimeoutFrom is the level that gave Timeout, in the words of an error; [Policies.For] sets it.
 	TimeoutFrom string `json:"-"`
+	// RetryUnknownFrom is the one that gave RetryUnknown.
+	RetryUnknownFrom string `json:"-"`
 }
 
 // Or fills the absent fields of p from base.
@@ -112,6 +115,9 @@ func (p Policy) Or(base Policy) Policy {
 	if p.Fallback == nil {
 		p.Fallback = base.Fallback
 	}
+	if p.RetryUnknown == nil {
+		p.RetryUnknown, p.RetryUnknownFrom = base.RetryUnknown, base.RetryUnknownFrom
+	}
 	p.Drift = cmp.Or(p.Drift, base.Drift)
 	if p.Effect == "" && p.IdempotencyArg == "" {
 		p.Effect = base.Effect
@@ -121,6 +127,9 @@ func (p Policy) Or(base Policy) Policy {
 	p.Required = cmp.Or(p.Required, base.Required)
 	return p
 }
+
+// ForbidsRetryUnknown tells whether a plan may not have a `once` call repeated whose outcome is unknown.
+func (p Policy) ForbidsRetryUnknown() bool { return p.RetryUnknown != nil && !*p.RetryUnknown }
 
 // IsRequired is false unless somebody said otherwise.
 func (p Policy) IsRequired() bool { return p.Required != nil && *p.Required }
@@ -142,10 +151,15 @@ type Policies struct {
 func (p Policies) For(realm, capability string) Policy {
 	r := p.Realms[realm]
 	own := r.Capabilities[capability]
-	own.TimeoutFrom, r.TimeoutFrom, p.Default.TimeoutFrom = "capability's policy", "realm's policy", "default policy"
+	for level, p := range map[string]*Policy{"capability's policy": &own, "realm's policy": &r.Policy, "default policy": &p.Default} {
+		p.TimeoutFrom, p.RetryUnknownFrom = level, level
+	}
 	out := own.Or(r.Policy).Or(p.Default)
 	if out.Timeout == nil {
 		out.TimeoutFrom = ""
+	}
+	if out.RetryUnknown == nil {
+		out.RetryUnknownFrom = ""
 	}
 	return out
 }

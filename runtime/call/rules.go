@@ -17,6 +17,7 @@ type Rules struct {
 	StaleIfError time.Duration // 0: nothing stands in
 	Fallback     []schemas.PolicyFallback
 	Drift        schemas.Drift
+	RetryUnknown bool // a plan may have a `once` call repeated whose outcome is unknown
 }
 
 // BreakerRule says when a breaker opens and for how long; without Failures it never does.
@@ -30,6 +31,8 @@ var DefaultRules = Rules{
 	Breaker:  BreakerRule{Failures: 10, OpenFor: 15 * time.Second},
 	RoomWait: 5 * time.Second,
 	Drift:    schemas.DriftHold,
+
+	RetryUnknown: true,
 }
 
 // NewRules resolves the policies for one capability.
@@ -52,7 +55,7 @@ func NewRules(p schemas.Policies, realm, capability string) *Rules {
 			*d.to = d.from.Std()
 		}
 	}
-	r.Fallback = policy.Fallback
+	r.Fallback, r.RetryUnknown = policy.Fallback, !policy.ForbidsRetryUnknown()
 	if policy.Drift != "" {
 		r.Drift = policy.Drift
 	}

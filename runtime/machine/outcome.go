@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -54,7 +55,28 @@ func postponed(err *schemas.Error, now time.Time) *time.Time {
 // undecidedCall: a `once` call that may have happened, and nobody said that it may be repeated.
 func (s *State) undecidedCall(unit int, err *schemas.Error) bool {
 	_, effect, _ := s.Goes(unit)
-	return err.Outcome == schemas.Unknown && s.Target(unit) != nil && effect.Rank() >= schemas.EffectOnce.Rank() && s.Node(unit).OnUnknown != schemas.OnUnknownRetry
+	return err.Outcome == schemas.Unknown && s.Target(unit) != nil && effect.Rank() >= schemas.EffectOnce.Rank() && !s.repeatable(unit)
+}
+
+// repeatable tells whether the plan has a call of the unit repeated whose outcome is unknown, and no rule forbids that.
+func (s *State) repeatable(unit int) bool {
+	return s.Node(unit).OnUnknown == schemas.OnUnknownRetry && (s.forbids == nil || !s.forbids(s.Target(unit)))
+}
+
+// Withheld is the hold of a unit that backs off to repeat a call of unknown outcome, where a rule forbids that by now; nil:
+// it may go on.
+func (s *State) Withheld(unit int) *schemas.Event {
+	u := &s.Units[unit]
+	if u.Status != schemas.NodeBackingOff || u.Phase != PhaseRun || u.Error == nil || !s.undecidedCall(unit, u.Error) {
+		return nil
+	}
+	e := s.about(unit, u.Attempts, mayHave(s.Target(unit), u.Error), 0)
+	e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonUnknown
+	return e
+}
+
+func mayHave(t *plan.Target, err *schemas.Error) *schemas.Error {
+	return schemas.Errorf(schemas.CodeOutcomeUnknown, "%s may have happened: %s", t.Name(), err.Message).WithOutcome(schemas.Unknown)
 }
 
 func (s *State) about(unit, n int, err *schemas.Error, took time.Duration) *schemas.Event {
@@ -65,8 +87,8 @@ func (s *State) about(unit, n int, err *schemas.Error, took time.Duration) *sche
 
 // undecided makes e what the plan says of a `once` call that may have happened: verify it, fail, or hold for a decision.
 func (s *State) undecided(unit int, e *schemas.Event) {
-	n, t := s.Node(unit), s.Target(unit)
-	e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "%s may have happened: %s", t.Name(), e.Error.Message).WithOutcome(schemas.Unknown)
+	n := s.Node(unit)
+	e.Error = mayHave(s.Target(unit), e.Error)
 	switch {
 	case n.Verify != nil && s.Units[unit].Phase == PhaseRun && s.Units[unit].Fallback == 0:
 		e.Type = schemas.EventNodeVerifying
@@ -258,7 +280,7 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 			}
 		case s.Status == schemas.StatusCancelling || s.Failing:
 			e.Type = schemas.EventNodeCancelled
-		case repeat || s.Node(i).OnUnknown == schemas.OnUnknownRetry:
+		case repeat || s.repeatable(i):
 			e.Type, e.Error, e.Reason = schemas.EventAttemptLost, nil, died
 		default:
 			s.undecided(i, e)

@@ -43,6 +43,7 @@ type State struct {
 
 	program *plan.Program
 	limit   int // most attempts in flight
+	forbids func(*plan.Target) bool
 
 	// What follows is derived from the above, kept so that a transition costs what it changes and not what the plan
 	// weighs: rebuild makes it anew from Units.
@@ -171,6 +172,10 @@ func New(p *plan.Program) *State {
 	s.rebuild()
 	return s
 }
+
+// Forbid gives the operator's word on calls of unknown outcome: where it is yes, a plan's on_unknown: retry counts as
+// suspend. It is no part of the state and asked when a call's outcome is unknown; nil forbids nothing.
+func (s *State) Forbid(target func(*plan.Target) bool) { s.forbids = target }
 
 // Program is the plan the execution runs.
 func (s *State) Program() *plan.Program { return s.program }

@@ -66,6 +66,7 @@ const (
 	codeMisplacedRoot       = "misplaced_root"
 	codeVerifyNotRead       = "verify_not_read"
 	codeVerifyOutput        = "verify_output"
+	codeRetryForbidden      = "retry_forbidden"
 	codeUnreachableFallback = "unreachable_fallback"
 	codeNothingToCompensate = "nothing_to_compensate"
 	codeOnceCompensation    = "once_compensation"

@@ -37,6 +37,7 @@ func (c *compiler) pinTools() {
 				c.policyFallbacks(call.capability, c.at(i)+call.at, t)
 			}
 		}
+		c.mayRepeat(n, c.at(i)+"/on_unknown")
 		if c.out.full() {
 			return
 		}

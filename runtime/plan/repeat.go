@@ -1,0 +1,37 @@
+package plan
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// mayRepeat holds on_unknown: retry of a node to the operator's rules for what the node calls: one finding for each node.
+func (c *compiler) mayRepeat(n *schemas.Node, at string) {
+	u := n.OnUnknown
+	if u == nil || u.Then != schemas.OnUnknownRetry {
+		return
+	}
+	for _, call := range callsOf(n) {
+		t := c.tools[call.capability]
+		own := call.at == "/capability"
+		if t == nil || !own && !strings.HasPrefix(call.at, "/fallback") || !t.Policy.ForbidsRetryUnknown() {
+			continue
+		}
+		effect := cmp.Or(t.Effect, schemas.EffectOnce)
+		if effect.Rank() < schemas.EffectOnce.Rank() && !(own && n.Effect == schemas.EffectOnce) {
+			continue
+		}
+		if !u.Bare {
+			at += "/then"
+		}
+		fix := opReplaceText(at, schemas.OnUnknownSuspend)
+		if u.Verify != nil {
+			fix = opRemove(at)
+		}
+		c.out.errorf(codeRetryForbidden, at, "the %s of %s says retry_unknown: false, so a call of which nobody knows whether it happened is not made again on the word of a plan; write suspend, or {verify: {capability, inputs, happened}} with a capability that finds out",
+			cmp.Or(t.Policy.RetryUnknownFrom, "policy"), call.capability).Fix = []schemas.PatchOp{fix}
+		return
+	}
+}
