@@ -18,8 +18,9 @@ PACKAGES ?= ./... ./testdata/proxy
 FUZZTIME ?= 60s
 ROUNDS ?= 300
 CHAOS ?= long
+SOAK ?= 10m
 
-.PHONY: scorecard build test npm lint fmt vet generate fuzz bench smoke kill chaos scale cross vuln tools
+.PHONY: scorecard soak build test npm lint fmt vet generate fuzz bench smoke kill chaos scale cross vuln tools
 .DEFAULT_GOAL := build
 
 build: ## bin/runplane
@@ -59,6 +60,9 @@ smoke: ## each benchmark once, so that none rots
 
 scorecard: ## fourteen faults against the built program, with a table
 	RUNPLANE_SCORECARD=full go test -run '^TestScorecard$$' -count 1 -timeout 10m -v ./cmd/runplane
+
+soak: ## load for SOAK while realms die, hang, flap, flood and lie; nothing may leak, be lost or happen twice
+	RUNPLANE_SOAK=$(SOAK) go test -run '^TestSoak$$' -count 1 -timeout 90m -v ./cmd/runplane
 
 kill: ## SIGKILL at random points, ROUNDS times
 	RUNPLANE_KILL_ROUNDS=$(ROUNDS) go test -run Kill -count 1 -timeout 60m -v ./cmd/runplane

@@ -1,6 +1,6 @@
-// Command liar is an MCP server that does what servers must not: it answers twice, answers what nobody asked, hides text
-// from readers, asks its client for things, changes its tools behind the client's back and goes mute. It is written without
-// a library, because none would let it.
+// Command liar is an MCP server that does what servers must not: it answers twice, answers what nobody asked or in no JSON,
+// floods its client with notifications, hides text from readers, asks its client for things, changes its tools behind the
+// client's back and goes mute. It is written without a library, because none would let it.
 //
 //	liar                      on stdio
 //	liar -http 127.0.0.1:0    as streamable HTTP at /mcp and legacy SSE at /sse; prints its base URL
@@ -42,11 +42,21 @@ func main() {
 	os.Exit(1)
 }
 
+// raw is a message that is written as it stands.
+type raw string
+
+func encode(v any) ([]byte, error) {
+	if line, ok := v.(raw); ok {
+		return []byte(line), nil
+	}
+	return json.Marshal(v)
+}
+
 // stdio serves one client until it goes away.
 func (l *liar) stdio(in io.Reader, out io.Writer) {
 	var mu sync.Mutex
 	send := func(v any) {
-		line, err := json.Marshal(v)
+		line, err := encode(v)
 		if err != nil {
 			return
 		}
@@ -70,7 +80,7 @@ func events(w http.ResponseWriter) (send func(any)) {
 	w.WriteHeader(http.StatusOK)
 	var mu sync.Mutex
 	return func(v any) {
-		data, err := json.Marshal(v)
+		data, err := encode(v)
 		if err != nil {
 			return
 		}
