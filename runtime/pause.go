@@ -24,6 +24,7 @@ type pauses struct {
 	mu     sync.Mutex
 	pause  *schemas.QueuePause // nil: the queue is open
 	read   time.Time           // zero: to be read anew
+	news   int                 // counts what was learned: what was read before the last of it is stale
 	end    context.CancelFunc  // ends the claim that waits; nil: none does
 	opened chan struct{}       // one token: it was paused and is open
 }
@@ -35,12 +36,29 @@ func (p *pauses) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.read = time.Time{}
+	p.news++
 }
 
 // learn takes note of the pause as it now is; nil: the queue is open.
 func (p *pauses) learn(now *schemas.QueuePause) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.set(now)
+}
+
+// learnRead takes note of what was read since the count of news was taken, unless there are newer ones.
+func (p *pauses) learnRead(now *schemas.QueuePause, news int) *schemas.QueuePause {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.news == news {
+		p.set(now)
+	}
+	return p.pause
+}
+
+// set wants the lock held.
+func (p *pauses) set(now *schemas.QueuePause) {
+	p.news++
 	if now != nil && p.end != nil {
 		p.end()
 	}
@@ -56,7 +74,7 @@ func (p *pauses) learn(now *schemas.QueuePause) {
 // paused is the pause of the queue; nil: it is open. Where the store does not answer it is what was known last.
 func (r *Runtime) paused(ctx context.Context) *schemas.QueuePause {
 	r.pauses.mu.Lock()
-	known, fresh := r.pauses.pause, !r.pauses.read.IsZero() && time.Since(r.pauses.read) < pauseAge
+	known, news, fresh := r.pauses.pause, r.pauses.news, !r.pauses.read.IsZero() && time.Since(r.pauses.read) < pauseAge
 	r.pauses.mu.Unlock()
 	if fresh {
 		return known
@@ -66,8 +84,7 @@ func (r *Runtime) paused(ctx context.Context) *schemas.QueuePause {
 		r.log.Debug("read the pause of the queue", "error", err)
 		return known
 	}
-	r.pauses.learn(now)
-	return now
+	return r.pauses.learnRead(now, news)
 }
 
 // readPause reads the record; version 0 means that there is none.
