@@ -69,11 +69,18 @@ func plain(w http.ResponseWriter, status int, line string) {
 // bodyTime is how long a client may take to send one message.
 const bodyTime = 30 * time.Second
 
+// maxDropped is how much of a message that is too large is still taken off the wire: a client that is cut off while it sends
+// does not get to read why.
+const maxDropped = 16 * maxMessage
+
 // readMessage reads the body of a POST within the bounds of size and time. When it cannot, it has answered, and ok is false.
 func readMessage(w http.ResponseWriter, r *http.Request) (message []byte, ok bool) {
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // unsupported only by recorders in tests
 	message, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessage))
+	if errors.As(err, new(*http.MaxBytesError)) {
+		_, _ = io.CopyN(io.Discard, r.Body, maxDropped) // the message is refused in any case
+	}
 	_ = connection.SetReadDeadline(time.Time{})
 	var timeout net.Error
 	switch {

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -77,6 +80,31 @@ func TestBodyOverTheLimitIsRefused(t *testing.T) {
 	}
 	if status, _, _ := post(t, url+"/mcp", &session, both, strings.Repeat("[", 20000)); status != http.StatusBadRequest {
 		t.Errorf("20,000 levels deep: %d", status)
+	}
+}
+
+// Many clients send all of a message before they read: they too learn that it is too large, though it is more than sockets hold.
+func TestWhoSendsTooMuchGetsToReadWhy(t *testing.T) {
+	url, _, _ := serveHTTP(t, New(Config{Methods: newWorld().methods()}))
+	host := strings.TrimPrefix(url, "http://")
+	c, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := fmt.Fprintf(c, "POST /mcp HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", host, 10*maxMessage); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write(bytes.Repeat([]byte(" "), 10*maxMessage)); err != nil {
+		t.Fatalf("cut off while sending: %v", err)
+	}
+	a, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	if a.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("got %d", a.StatusCode)
 	}
 }
 
