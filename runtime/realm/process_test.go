@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -179,7 +180,7 @@ func TestR4ChildSeesAMinimalEnvironment(t *testing.T) {
 
 func TestR6BrokenRealmsSayWhyAndDelayNobody(t *testing.T) {
 	limits := quick
-	limits.StartTimeout = 400 * time.Millisecond
+	limits.StartTimeout = 10 * time.Minute // nobody who waited for the hung one would be there in time
 	p := run(t, Config{Limits: limits, Realms: realms(
 		"good", server("shop"),
 		"hung", server("slow", "-hang-at-initialize"),
@@ -188,7 +189,14 @@ func TestR6BrokenRealmsSayWhyAndDelayNobody(t *testing.T) {
 		"nowhere", schemas.Realm{Command: "sh", Cwd: "/no/such/folder"},
 		"nofile", schemas.Realm{Command: "sh", EnvFile: "/no/such/file"},
 	)})
+	ctx, cancel := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	waiting.Go(func() { _, _ = p.Invoke(ctx, ask("hung", "x", `{}`)) }) // has it started
 	mustInvoke(t, p, "good", "echo", `{}`)
+	cancel()
+	waiting.Wait()
+	limits.StartTimeout = 400 * time.Millisecond
+	late := run(t, Config{Limits: limits, Realms: realms("hung", server("slow", "-hang-at-initialize"))})
 	for name, says := range map[string]string{
 		"hung":    "did not finish its start within 400ms",
 		"absent":  `command "no-such-command-here" was not found; searched PATH=/bin:/usr/bin`,
@@ -196,6 +204,10 @@ func TestR6BrokenRealmsSayWhyAndDelayNobody(t *testing.T) {
 		"nowhere": "/no/such/folder does not exist",
 		"nofile":  "envFile cannot be read",
 	} {
+		p := p
+		if name == "hung" {
+			p = late
+		}
 		_, err := invoke(t, p, name, "x", `{}`)
 		e := wantError(t, err, schemas.CodeUnavailable, schemas.NotRun, says)
 		if !strings.Contains(e.Message, strconv.Quote(name)) || e.Hint == "" {
