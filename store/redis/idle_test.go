@@ -1,7 +1,9 @@
 package redis
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,6 +62,41 @@ func TestWaitingClaimsCostOneCommandASecond(t *testing.T) {
 		if got, most := s.Trips()-before, int64(shards*(cap(done)+4)); got > most {
 			t.Errorf("%d shards: %d trips in %v, want at most %d", shards, got, wait, most)
 		}
+	}
+}
+
+// TestClaimsDoNotLookForWhatTheWriterLeases: whoever waits for a claim hears of a wake only when it may get it.
+func TestClaimsDoNotLookForWhatTheWriterLeases(t *testing.T) {
+	url := redistest.Standalone(t).URL()
+	writer, other := openURL(t, url), openURL(t, url)
+	ctx, end := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	for _, s := range []*Store{writer, other} {
+		if _, err := s.Watch(ctx); err != nil {
+			t.Fatal(err)
+		}
+		waiting.Go(func() {
+			ls, err := s.Claim(ctx, store.ClaimRequest{Kind: "x", Owner: "o", TTL: time.Hour, Wait: time.Hour})
+			if len(ls) != 0 || ctx.Err() == nil {
+				t.Errorf("claimed %v, %v", ls, err)
+			}
+		})
+	}
+	defer waiting.Wait()
+	defer end()
+	const commits = 200
+	began, before := time.Now(), writer.Trips()+other.Trips()
+	for i := range commits {
+		k := store.Key{Kind: "x", ID: fmt.Sprint("p", i)}
+		if _, err := writer.Commit(t.Context(), store.Batch{
+			Puts: []store.Put{{Key: k}}, Wakes: []store.Wake{{Key: k, At: time.Now()}}, Claim: &store.Claim{Key: k, Owner: "w", TTL: time.Hour},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	polls := 2 * (int64(time.Since(began)/poll) + 2)
+	if got := writer.Trips() + other.Trips() - before; got > commits+polls {
+		t.Errorf("%d trips for %d commits and at most %d polls", got, commits, polls)
 	}
 }
 

@@ -78,10 +78,24 @@ func (s *Store) add(sh *shard, l *lane, c *call) error {
 	l.queue = append(l.queue, c)
 	if l.senders < maxSenders && (l.senders == 0 || len(l.queue) >= 8) {
 		l.senders++
-		s.running.Go(func() { s.send(sh, l) })
+		s.running.Go(func() {
+			deepen()
+			s.send(sh, l)
+		})
 	}
 	return nil
 }
+
+// deepen makes room for deep calls on the stack of a new goroutine at once, which is cheaper than to let it grow by doubling:
+// senders are short-lived.
+//
+//go:noinline
+func deepen() byte {
+	var room [8 << 10]byte
+	return room[len(unknown)]
+}
+
+var unknown string // to the compiler, which would see that nobody needs the room
 
 // send carries calls until none are left.
 func (s *Store) send(sh *shard, l *lane) {

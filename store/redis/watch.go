@@ -83,10 +83,16 @@ func (ws *watches) close() {
 func (s *Store) tell(sh *shard, b *store.Batch) {
 	eachWritten(b, s.watches.send)
 	for i := range b.Wakes {
-		if w := &b.Wakes[i]; !w.At.IsZero() {
+		if w := &b.Wakes[i]; claimable(b, w) {
 			s.claims.hint(w.Key.Kind, sh.number, w.At)
 		}
 	}
+}
+
+// claimable tells whether a wake is news to those who wait for a claim: the batch does not lease its key itself. Of a lease that lapses
+// they hear from the server.
+func claimable(b *store.Batch, w *store.Wake) bool {
+	return !w.At.IsZero() && (b.Claim == nil || b.Claim.Key != w.Key)
 }
 
 // eachWritten calls do with every key that the batch wrote, the usual one once.
@@ -130,7 +136,7 @@ func message(origin string, b *store.Batch) []byte {
 		out = append(binary.BigEndian.AppendUint16(out, uint16(len(k.ID))), k.ID...)
 	}
 	for i := range b.Wakes {
-		if w := &b.Wakes[i]; !w.At.IsZero() {
+		if w := &b.Wakes[i]; claimable(b, w) {
 			add(w.Key, max(instant(w.At), 1))
 		}
 	}
