@@ -1,12 +1,18 @@
 package runtime_test
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/store/redis"
+	"github.com/runplane/runplane/store/redis/redistest"
 )
 
 // traffic is what a Redis was asked: pipelines by this process, scripts by anybody.
@@ -50,5 +56,40 @@ func TestAChainCostsOneTripANode(t *testing.T) {
 	}
 	if most := int64(nodes * 6 / 5); asked.trips > most || asked.scripts > most {
 		t.Errorf("%d nodes took %+v, want at most %d of each", nodes, asked, most)
+	}
+}
+
+// TestIdleReplicasAskLittle: a replica with nothing to do looks once a second for each kind of wake, whoever else is there.
+func TestIdleReplicasAskLittle(t *testing.T) {
+	server := redistest.Standalone(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	const replicas = 3
+	for range replicas {
+		s, err := redis.Open(t.Context(), redis.Options{URL: server.URL()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool, err := realm.New(realm.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := runtime.New(runtime.Config{Store: s, Realms: pooled{Pool: pool}})
+		running.Go(func() {
+			_ = r.Run(ctx) // ends with ctx
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	scripts := func() int64 { return commands(fmt.Sprint(server.Do("INFO", "commandstats")))["evalsha"] }
+	time.Sleep(time.Second) // they start
+	began, before := time.Now(), scripts()
+	time.Sleep(2 * time.Second)
+	asked, a := scripts()-before, time.Since(began).Seconds()
+	if perReplica := float64(asked) / replicas; perReplica < 1 || perReplica > 4*(a+1) {
+		t.Errorf("each asked %.1f times in %.1f s", perReplica, a)
 	}
 }
