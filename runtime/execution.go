@@ -187,7 +187,7 @@ func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *pla
 	owner := sha256.Sum256([]byte(CallerFrom(ctx).Principal + "\x00" + idempotencyKey))
 	key := store.Key{Kind: kindIdempotency, ID: hex.EncodeToString(owner[:])}
 	put := store.Put{Key: key, Value: value, TTL: r.limits.Idempotency}
-	_, err = r.store.Commit(ctx, store.Batch{Puts: []store.Put{put}})
+	_, err = r.store.Commit(ctx, store.Batch{Puts: []store.Put{put}, Sync: true})
 	if err == nil {
 		return id, false, nil
 	}
@@ -219,7 +219,7 @@ func (r *Runtime) rebind(ctx context.Context, id string, put store.Put) (bool, e
 	if _, _, err := r.readHead(ctx, id); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return false, err
 	}
-	_, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{put}})
+	_, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{put}, Sync: true})
 	if errors.Is(err, store.ErrConflict) { // somebody else was faster
 		return false, nil
 	}

@@ -90,7 +90,7 @@ func (r *Runtime) PauseQueue(ctx context.Context, reason, by string) (schemas.Qu
 		if err != nil {
 			return schemas.QueueStatus{}, err
 		}
-		_, err = r.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: pauseKey, Value: value, Version: version}}})
+		_, err = r.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: pauseKey, Value: value, Version: version}}, Sync: true})
 		if errors.Is(err, store.ErrConflict) {
 			continue // somebody else paused or resumed it
 		}
@@ -105,7 +105,7 @@ func (r *Runtime) PauseQueue(ctx context.Context, reason, by string) (schemas.Qu
 
 // ResumeQueue ends a pause; without one it changes nothing.
 func (r *Runtime) ResumeQueue(ctx context.Context) (schemas.QueueStatus, error) {
-	if _, err := r.store.Commit(ctx, store.Batch{Deletes: []store.Key{pauseKey}}); err != nil {
+	if _, err := r.store.Commit(ctx, store.Batch{Deletes: []store.Key{pauseKey}, Sync: true}); err != nil {
 		return schemas.QueueStatus{}, storeError(err)
 	}
 	r.pauses.learn(nil)

@@ -218,7 +218,7 @@ func TestCommitsThatMustOutliveAMachine(t *testing.T) {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "")
-		const wanted = `false execution_created, execution_started, node_started a
+		const wanted = `true execution_created, execution_started, node_started a
 true node_succeeded a, node_started b
 true node_succeeded b, node_started c
 false node_succeeded c, node_succeeded d, node_started w

@@ -57,7 +57,7 @@ func (r *Runtime) CreateSession(ctx context.Context, u schemas.SessionUpdates) (
 		return schemas.Session{}, err
 	}
 	s.seen(now)
-	if err := r.saveSession(ctx, &s, nil, s.ExpiresAt); err != nil {
+	if err := r.saveSession(ctx, &s, s.ExpiresAt, store.Batch{Sync: true}); err != nil {
 		return schemas.Session{}, storeError(err)
 	}
 	return s.view(now, r.sessions), nil
@@ -94,7 +94,7 @@ func (r *Runtime) changeSession(ctx context.Context, id string, expected *int64,
 		}
 		s.Version++
 		s.seen(r.now())
-		return r.saveSession(ctx, &s, nil, s.ExpiresAt)
+		return r.saveSession(ctx, &s, s.ExpiresAt, store.Batch{Sync: true})
 	})
 	return s.view(r.now(), r.sessions), err
 }
@@ -148,7 +148,7 @@ func (r *Runtime) DeleteSession(ctx context.Context, id string) (schemas.Session
 		}
 		s.end(schemas.SessionClosed, now)
 		s.Data, s.UserContext = nil, nil
-		return r.saveSession(ctx, &s, nil, now)
+		return r.saveSession(ctx, &s, now, store.Batch{Sync: true})
 	})
 	return s.view(r.now(), r.sessions), err
 }

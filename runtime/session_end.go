@@ -41,7 +41,7 @@ func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {
 				s.end(schemas.SessionExpired, due)
 				due = now
 			}
-			return r.saveSession(ctx, &s, lease, due)
+			return r.saveSession(ctx, &s, due, store.Batch{Release: lease})
 		}
 		if err := r.sweep(ctx, &s); err != nil {
 			return err
@@ -50,7 +50,7 @@ func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {
 		if !now.Before(due) {
 			due = time.Time{}
 		}
-		return r.saveSession(ctx, &s, lease, due)
+		return r.saveSession(ctx, &s, due, store.Batch{Release: lease})
 	})
 	if err != nil && ctx.Err() == nil {
 		r.log.Warn("see to a session: trying again", "session_id", id, "error", err)

@@ -114,9 +114,9 @@ func noSession(id string) *schemas.Error {
 		WithHint("list_sessions shows those that exist; create_session makes one")
 }
 
-// saveSession writes a session against the version that was read, with when it is next due and, where there is a lease, its
-// release. store.ErrConflict: somebody else was faster.
-func (r *Runtime) saveSession(ctx context.Context, s *session, lease *store.Lease, due time.Time) error {
+// saveSession writes a session against the version that was read, with when it is next due and what else b holds.
+// store.ErrConflict: somebody else was faster.
+func (r *Runtime) saveSession(ctx context.Context, s *session, due time.Time, b store.Batch) error {
 	value, err := schemas.Encode(s)
 	if err != nil {
 		return fmt.Errorf("encode session: %w", err)
@@ -126,7 +126,8 @@ func (r *Runtime) saveSession(ctx context.Context, s *session, lease *store.Leas
 	if s.EndedAt != nil {
 		p.TTL = max(time.Second, s.EndedAt.Add(r.sessions.Keep).Sub(r.now()))
 	}
-	done, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{p}, Wakes: []store.Wake{{Key: key, At: due}}, Release: lease})
+	b.Puts, b.Wakes = []store.Put{p}, []store.Wake{{Key: key, At: due}}
+	done, err := r.store.Commit(ctx, b)
 	if err != nil {
 		return storeError(err)
 	}

@@ -33,7 +33,7 @@ func (p *process) open(t *testing.T, u schemas.SessionUpdates) schemas.Session {
 func (p *process) named(id string) {
 	s := session{Principal: LocalPrincipal, Session: schemas.Session{SessionID: id, Status: schemas.SessionActive, Version: 1, TTLSeconds: 1 << 30, CreatedAt: p.now()}}
 	s.seen(p.now())
-	if err := p.saveSession(context.Background(), &s, nil, s.ExpiresAt); err != nil && !errors.Is(err, store.ErrConflict) { // another life has made it
+	if err := p.saveSession(context.Background(), &s, s.ExpiresAt, store.Batch{}); err != nil && !errors.Is(err, store.ErrConflict) { // another life has made it
 		panic(err)
 	}
 }

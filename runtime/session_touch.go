@@ -72,7 +72,7 @@ func (r *Runtime) useSession(ctx context.Context, id string) (s session, err err
 			r.touches.note(id, now)
 			return nil
 		}
-		return r.saveSession(ctx, &s, nil, s.ExpiresAt)
+		return r.saveSession(ctx, &s, s.ExpiresAt, store.Batch{})
 	})
 	return s, err
 }
@@ -117,7 +117,7 @@ func (r *Runtime) flushTouches(ctx context.Context) {
 			if err != nil || s.Status.Ended() {
 				return err
 			}
-			return r.saveSession(ctx, &s, nil, s.ExpiresAt)
+			return r.saveSession(ctx, &s, s.ExpiresAt, store.Batch{})
 		})
 		if err != nil && !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			if ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {

@@ -285,7 +285,7 @@ func (r *Runtime) saveState(ctx context.Context, key store.Key, s *state) (int64
 	if id, err := sessionOf(s.Context); err == nil && id != "" {
 		p.Terms = []string{"session=" + id}
 	}
-	done, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{p}})
+	done, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{p}, Sync: true})
 	if err != nil {
 		return 0, storeError(err)
 	}

@@ -33,9 +33,10 @@ type execution struct {
 	memory  *recollection // an owner's; nil: nothing is remembered
 	setback *setback      // of which the log has to be told; nil: none
 
-	doubtful []launch // started by commits of which nobody knows whether they happened; nothing of it was called yet
-	changed  bool     // somebody else committed since this process did: the wake may be theirs
-	folded   bool     // the state was read anew: children may have been started that nobody here tends
+	doubtful    []launch // started by commits of which nobody knows whether they happened; nothing of it was called yet
+	changed     bool     // somebody else committed since this process did: the wake may be theirs
+	unconfirmed bool     // a commit that had to be durable ended without a word of that
+	folded      bool     // the state was read anew: children may have been started that nobody here tends
 }
 
 func (r *Runtime) newExecution(id string, h head) *execution {
@@ -156,7 +157,7 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 			}
 		}
 		t := &turn{r: r, x: x, ctx: ctx, how: how, now: r.now(), batch: base}
-		t.batch.Puts = slices.Clip(base.Puts)
+		t.batch.Puts, t.batch.Sync = slices.Clip(base.Puts), base.Sync || x.unconfirmed
 		var absent []launch
 		for _, l := range x.doubtful {
 			if l.stands(x.state) {
@@ -184,14 +185,14 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 		case err == nil:
 			x.doubtful = absent
 			if t.committed {
-				x.doubtful, x.changed = nil, false
+				x.doubtful, x.changed, x.unconfirmed = nil, false, false
 				t.step.setback, x.setback = x.setback != nil, nil
 			}
 			t.step.launches = slices.DeleteFunc(t.step.launches, func(l launch) bool { return !l.stands(x.state) })
 			t.step.at = t.now
 			return t.step, nil
 		case !errors.Is(err, store.ErrConflict): // it may have happened, now or later
-			x.state, x.changed = nil, true
+			x.state, x.changed, x.unconfirmed = nil, true, x.unconfirmed || t.batch.Sync
 			x.doubtful = slices.Concat(absent, t.step.launches)
 			return step{}, storeError(err)
 		case len(base.Puts) > 0:

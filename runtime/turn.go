@@ -60,23 +60,6 @@ func (t *turn) emit(e schemas.Event) {
 	}
 }
 
-// vital tells whether an event must outlive the loss of a machine, where a store can promise that: without it a `once` call
-// might be made again, or an answer that somebody has seen be taken back.
-func vital(s *machine.State, e *schemas.Event) bool {
-	if e.Type == schemas.EventFinished || e.Type == schemas.EventReviewDecided {
-		return true
-	}
-	unit, ok := s.Unit(e.Node, e.Item)
-	if !ok || !machine.AboutNode(e.Type) {
-		return false
-	}
-	if e.Type == schemas.EventNodeCompensating {
-		return s.Node(unit).Compensate.Effect.Rank() >= schemas.EffectOnce.Rank()
-	}
-	_, effect, _ := s.Goes(unit)
-	return s.Target(unit) != nil && effect.Rank() >= schemas.EffectOnce.Rank()
-}
-
 // MaxInline is the largest output in bytes that stands in the log itself; larger ones get a record of their own.
 const MaxInline = 4 << 10
 
@@ -222,7 +205,7 @@ func (t *turn) commit() error {
 	case t.batch.Claim != nil, x.changed, x.head.Priority != s.Priority:
 		t.wake(t.now) // if this process dies, whoever comes next finds it due
 	}
-	if len(t.events) == 0 && !t.step.released && t.batch.Claim == nil {
+	if len(t.events) == 0 && !t.step.released && t.batch.Claim == nil && !x.unconfirmed {
 		return nil
 	}
 	h := x.head

@@ -271,6 +271,7 @@ func (r *Runtime) saveWorkflow(ctx context.Context, w *workflowRecord, b store.B
 		return fmt.Errorf("encode workflow: %w", err)
 	}
 	b.Puts = append(b.Puts, store.Put{Key: workflowKey(CallerFrom(ctx).Principal, w.Name), Value: value, Version: w.stored})
+	b.Sync = true
 	_, err = r.store.Commit(ctx, b)
 	return storeError(err)
 }
