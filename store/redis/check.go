@@ -129,11 +129,11 @@ func (s *Store) check(ctx context.Context, a *address, warn func(string)) error 
 			return err
 		}
 		if a.durability == Strict {
-			g, err := choose(facts)
+			g, err := choose(facts, a.mode)
 			if err != nil {
 				return err
 			}
-			s.durability = max(s.durability, g)
+			s.durability |= g
 		}
 		for _, w := range facts.warnings(a) {
 			if !told[w] {

@@ -83,16 +83,21 @@ func TestWhatStrictRestsOn(t *testing.T) {
 		facts info
 		want  guarantee
 		ok    bool
+		mode  mode
 	}{
-		{"nothing", info{version: "7.0.0"}, 0, false},
-		{"append-only file, each second", info{version: "7.0.0", aof: true, config: config("appendonly", "yes", "appendfsync", "everysec")}, 0, false},
-		{"each write", info{version: "7.0.0", aof: true, config: config("appendonly", "yes", "appendfsync", "always")}, asConfigured, true},
-		{"each write, but no file", info{version: "7.2.0", config: config("appendonly", "no", "appendfsync", "always")}, 0, false},
-		{"WAITAOF", info{version: "7.2.0", aof: true}, onDisk, true},
-		{"WAITAOF before WAIT", info{version: "8.0.0", aof: true, replicas: 2}, onDisk, true},
-		{"WAIT", info{version: "7.0.0", aof: true, replicas: 1}, onReplica, true},
+		{"nothing", info{version: "7.0.0"}, 0, false, standalone},
+		{"append-only file, each second", info{version: "7.0.0", aof: true, config: config("appendonly", "yes", "appendfsync", "everysec")}, 0, false, standalone},
+		{"each write", info{version: "7.0.0", aof: true, config: config("appendonly", "yes", "appendfsync", "always")}, asConfigured, true, standalone},
+		{"each write, but no file", info{version: "7.2.0", config: config("appendonly", "no", "appendfsync", "always")}, 0, false, standalone},
+		{"WAITAOF", info{version: "7.2.0", aof: true}, onDisk, true, standalone},
+		{"WAITAOF before WAIT", info{version: "8.0.0", aof: true, replicas: 2}, onDisk, true, standalone},
+		{"WAIT", info{version: "7.0.0", aof: true, replicas: 1}, onReplica, true, standalone},
+		{"each write, and sentinels", info{version: "7.0.0", aof: true, replicas: 1, config: config("appendonly", "yes", "appendfsync", "always")}, onReplica, true, sentinel},
+		{"each write, and sentinels without a replica", info{version: "7.0.0", aof: true, config: config("appendonly", "yes", "appendfsync", "always")}, onReplica, true, sentinel},
+		{"WAITAOF in a cluster", info{version: "7.2.0", aof: true, replicas: 1}, onDisk | onReplica, true, cluster},
+		{"WAITAOF in a cluster without replicas", info{version: "7.2.0", aof: true}, onDisk, true, cluster},
 	} {
-		if got, err := choose(tt.facts); got != tt.want || (err == nil) != tt.ok {
+		if got, err := choose(tt.facts, tt.mode); got != tt.want || (err == nil) != tt.ok {
 			t.Errorf("%s: got %v, %v, want %v", tt.name, got, err, tt.want)
 		}
 	}

@@ -89,17 +89,20 @@ func (s *Store) trip(sh *shard, calls []*call, load []*script) []error {
 		_ = pipe.Process(ctx, cmds[i])
 		wait = wait || c.wait
 	}
-	var durable *goredis.Cmd
+	var durable []*goredis.Cmd
 	if wait {
-		if durable = s.durability.command(ctx); durable != nil {
-			_ = pipe.Process(ctx, durable)
+		durable = s.durability.commands(ctx)
+		for _, cmd := range durable {
+			_ = pipe.Process(ctx, cmd)
 		}
 	}
 	s.trips.Add(1)
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	var durableErr error
-	if durable != nil {
-		durableErr = s.durability.check(durable)
+	for _, cmd := range durable {
+		if err := confirmed(cmd); durableErr == nil {
+			durableErr = err
+		}
 	}
 	for i, cmd := range cmds {
 		if errs[i] = cmd.Err(); errors.Is(errs[i], goredis.Nil) {

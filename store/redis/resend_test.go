@@ -2,6 +2,8 @@ package redis
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,7 +16,13 @@ import (
 
 // TestABatchThatIsSentTwiceAnswersTheSame sends a batch again as Commit does when the answer was lost.
 func TestABatchThatIsSentTwiceAnswersTheSame(t *testing.T) {
-	s := openURL(t, redistest.Standalone(t).URL())
+	server := redistest.Standalone(t)
+	s := openURL(t, server.URL())
+	changes := func() string {
+		_, rest, _ := strings.Cut(fmt.Sprint(server.Do("INFO", "persistence")), "rdb_changes_since_last_save:")
+		n, _, _ := strings.Cut(rest, "\r")
+		return n
+	}
 	k, other := store.Key{Kind: "x", ID: "p"}, store.Key{Kind: "x", ID: "p/other"}
 	sh := s.shardOf("p")
 	b := store.Batch{
@@ -38,9 +46,13 @@ func TestABatchThatIsSentTwiceAnswersTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
+		before := changes()
 		second, err := send(e, true)
 		if diff := cmp.Diff(first, second); err != nil || diff != "" {
 			t.Fatalf("%v (-first +second):\n%s", err, diff)
+		}
+		if changes() == before {
+			t.Error("the second try wrote nothing that its connection could have confirmed")
 		}
 	}
 	if es, err := s.Log(t.Context(), k, 0, 0); err != nil || len(es) != 2 {

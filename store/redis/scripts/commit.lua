@@ -56,6 +56,7 @@ for i = 1, puts do
     if ARGV[2] == '1' then
       local trace = redis.call('HGET', KEYS[1 + i], 'b')
       if trace and string.sub(trace, 1, #ARGV[1]) == ARGV[1] then
+        redis.call('HSET', KEYS[1 + i], 'b', trace) -- WAIT and WAITAOF confirm what their own connection wrote
         return {3, string.sub(trace, #ARGV[1] + 1)}
       end
     end
