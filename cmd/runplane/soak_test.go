@@ -46,7 +46,10 @@ func TestSoak(t *testing.T) {
 	}
 	var left []string
 	after := w.settled(func(l level) []string {
-		left = above(idleness, idle, l)
+		if now := above(idleness, idle, l); len(now) != len(left) {
+			left = now
+			t.Logf("%s after its begin: %s\n%s", time.Since(began).Round(time.Second), strings.Join(left, "; "), w.processes())
+		}
 		return left
 	})
 	if len(left) > 0 {
