@@ -51,7 +51,7 @@ store: "file:store"
 limits: {start_timeout: 2s, probe_every: 5s, principal: {calls: 1000000, per: 1m}, session: {calls: 20}}
 mcpServers:
   shop: {command: shop, args: [-ledger, %[1]s/shop.ledger], env: {MARK: %[2]s}}
-  flap: {command: shop, args: [-ledger, %[1]s/flap.ledger, -delay, 20ms], env: {MARK: %[2]s}}
+  flap: {command: shop, args: [-ledger, %[1]s/flap.ledger, -delay, 150ms], env: {MARK: %[2]s}}
   web: {url: %[3]s/mcp}
   moody: {command: flaky, env: {MARK: %[2]s}}
   doomed: {command: flaky, args: [-ignore-term], env: {MARK: %[2]s}}
@@ -99,7 +99,7 @@ func newSoakWorld(t *testing.T, seed uint64) *soakWorld {
 	w := &soakWorld{
 		t: t, dir: t.TempDir(), mark: fmt.Sprint("soak-", seed), ended: map[string]int{}, called: map[string]int{}, struck: map[string]int{}, decided: map[string]int{}, retried: map[string]int{}, due: map[string][]string{}, slowest: map[string]slowest{},
 	}
-	w.web = startUpstream(t, "shop", "-http", "127.0.0.1:0", "-ledger", w.ledger("web"), "-delay", "20ms")
+	w.web = startUpstream(t, "shop", "-http", "127.0.0.1:0", "-ledger", w.ledger("web"), "-delay", "150ms")
 	w.liarWeb = startUpstream(t, "liar", "-http", "127.0.0.1:0")
 	w.s = serve(t, w.config(""), "GOGC=25") // it collects early, so that its memory is what it holds and not what it may waste
 	for _, realm := range ready {
