@@ -22,6 +22,11 @@ type flight struct {
 // once tells whether the call must not be made twice.
 func (f *flight) once() bool { return f.effect.Rank() >= schemas.EffectOnce.Rank() }
 
+// undecided tells whether the state has given the call up and does not know what became of it.
+func (f *flight) undecided(s *machine.State) bool {
+	return s != nil && f.unit < len(s.Units) && s.Undecided(f.unit, f.attempt)
+}
+
 // launch makes a call that was just committed as started.
 func (o *owner) launch(l launch) {
 	ctx, cancel := context.WithCancelCause(WithHops(o.r.callsCtx, o.x.head.Hops))

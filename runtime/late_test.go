@@ -48,8 +48,13 @@ func TestLateResultsOfAZombie(t *testing.T) {
 		},
 		{
 			name:   "held items: each by its own",
-			plan:   `{"id":"n","for_each":"${[1,2,3]}","capability":"r.once","inputs":{"id":"i${index}","take":"40s"}}`,
+			plan:   `{"id":"n","for_each":"${[1,2,3]}","capability":"r.once","inputs":{"id":"i${index}","take":"4${index}s"}}`,
 			status: schemas.StatusSucceeded, nodes: "n=succeeded", outputs: `[{"id":"i0"},{"id":"i1"},{"id":"i2"}]`, once: 3, used: 3,
+		},
+		{
+			name:   "held, and who makes the call looks before it ends: it settles",
+			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s"}},{"id":"w","wait":"30s"}`,
+			status: schemas.StatusSucceeded, nodes: "n=succeeded w=succeeded", outputs: `{"id":"n"}`, once: 1, used: 1,
 		},
 		{
 			name:   "two are held: one result is not enough",

@@ -151,7 +151,7 @@ func (o *owner) letGo() {
 	o.r.mu.Unlock()
 	o.mu.Lock()
 	o.closed = true
-	left, lease := o.inbox, o.lease
+	left, lease, gone := o.inbox, o.lease, o.gone
 	o.inbox = nil
 	o.mu.Unlock()
 	answer(left, errLetGo)
@@ -165,7 +165,7 @@ func (o *owner) letGo() {
 		o.r.giveBack(o.x, o.r.now())
 	}
 	for _, f := range o.flights {
-		if !o.gone || !f.once() { // what became of a `once` call is worth knowing to the next owner
+		if !f.once() || !gone && !f.undecided(o.x.state) { // what became of a `once` call is worth knowing to the next owner
 			f.cancel(schemas.Errorf(schemas.CodeCancelled, "nobody waits for this call any more"))
 		}
 	}
