@@ -150,3 +150,40 @@ func TestOutputsAreKeptAsTheyCame(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatVisitorsPassOnWhileTheRuntimeStops: children that nobody owns are cancelled at the moment in which Run sees the last owner
+// go. Whether their parents hear of it at once or look for themselves later, Run and who cancels do not get in each other's way.
+func TestWhatVisitorsPassOnWhileTheRuntimeStops(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		var parents []string
+		for range 20 {
+			parents = append(parents, p.submit(t, `{"plan":"v1","nodes":[{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","wait":"1h"}]}}}]}`))
+		}
+		time.Sleep(time.Second)
+		p.quiet(t)
+		p.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"take":"5s"}}]}`)
+		ends := time.Now().Add(5 * time.Second)
+		var callers sync.WaitGroup
+		for _, id := range parents {
+			e, err := p.Status(t.Context(), id, "", 0, nil)
+			if err != nil || len(e.WaitingFor) != 1 {
+				t.Fatalf("%+v %v", e, err)
+			}
+			callers.Go(func() {
+				time.Sleep(time.Until(ends))
+				if _, err := p.Cancel(t.Context(), e.WaitingFor[0].Child, CancelOptions{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		p.stop()
+		callers.Wait()
+		next := live(w, s)
+		defer next.stop()
+		for _, id := range parents {
+			want(t, next.rest(t, id), schemas.StatusFailed, "", "w=failed")
+		}
+	})
+}

@@ -253,16 +253,36 @@ func (t *turn) commit() error {
 		x.lease, x.sent = done.Lease, sent
 	}
 	if h.ParentID != "" && slices.ContainsFunc(t.events, rests) {
-		t.r.owners.Go(func() { t.r.tellParent(h) })
+		t.pass(func() { t.r.tellParent(h) })
 	}
 	for _, id := range t.orphans {
 		undo := s.Undo
-		t.r.owners.Go(func() { t.r.cancelChild(h, id, undo) })
+		t.pass(func() { t.r.cancelChild(h, id, undo) })
 	}
 	if t.r.feed.Watched(x.id) {
 		t.r.feed.Publish(telemetry.Update{ExecutionID: x.id, Events: t.events, Execution: h.Execution})
 	}
 	return nil
+}
+
+// pass passes on to another execution what was committed, and does not wait for it. Run does, which an owner has waiting for
+// it already; who comes by while Run waits for the last of them would come too late, and does it himself.
+func (t *turn) pass(on func()) {
+	r := t.r
+	if t.how == visit {
+		r.mu.Lock()
+		stopping := r.stopping
+		if !stopping {
+			r.owners.Add(1)
+			defer r.owners.Done()
+		}
+		r.mu.Unlock()
+		if stopping {
+			on()
+			return
+		}
+	}
+	r.owners.Go(on)
 }
 
 // rests tells whether an event brings an execution to rest: its parent hears of it.
