@@ -77,7 +77,8 @@ func (r *Runtime) openCursor(ctx context.Context, tool, scope, cursor string) (s
 		return "", err
 	}
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(b) <= cursorHead || !hmac.Equal(b[:cursorMAC], sign(ctx, key, scope, b[cursorMAC:])) ||
+	if err != nil || base64.RawURLEncoding.EncodeToString(b) != cursor || // not every change of the text changes a byte
+		len(b) <= cursorHead || !hmac.Equal(b[:cursorMAC], sign(ctx, key, scope, b[cursorMAC:])) ||
 		r.now().Unix() > int64(binary.BigEndian.Uint64(b[cursorMAC:])) {
 		return "", schemas.Errorf(schemas.CodeInvalidArgument, "cursor %.100q is not one that %s gave you for this list within the last day", cursor, tool).WithField("cursor").
 			WithHint("pass next_cursor unchanged and with the same filters, or leave cursor out to begin anew")

@@ -508,9 +508,11 @@ func TestListSessions(t *testing.T) {
 		for name, try := range map[string]func(cursor string) error{
 			"another principal": func(c string) error { return errOf(p.Sessions(as(t, "other"), SessionQuery{Cursor: c})) },
 			"another list":      func(c string) error { return errOf(p.List(t.Context(), ListQuery{Cursor: c})) },
-			"changed":           func(c string) error { return errOf(p.Sessions(t.Context(), SessionQuery{Cursor: c[:len(c)-1] + "A"})) },
-			"cut":               func(c string) error { return errOf(p.Sessions(t.Context(), SessionQuery{Cursor: c[:8]})) },
-			"made up":           func(string) error { return errOf(p.Sessions(t.Context(), SessionQuery{Cursor: "!"})) },
+			"broken": func(c string) error {
+				return errOf(p.Sessions(t.Context(), SessionQuery{Cursor: c[:9] + "\n" + c[9:]}))
+			},
+			"cut":     func(c string) error { return errOf(p.Sessions(t.Context(), SessionQuery{Cursor: c[:8]})) },
+			"made up": func(string) error { return errOf(p.Sessions(t.Context(), SessionQuery{Cursor: "!"})) },
 			"a day later": func(c string) error {
 				time.Sleep(24*time.Hour + time.Second)
 				return errOf(p.Sessions(t.Context(), SessionQuery{Cursor: c}))
@@ -521,6 +523,13 @@ func TestListSessions(t *testing.T) {
 			}
 			if page, err = p.Sessions(t.Context(), SessionQuery{Limit: 5}); err != nil {
 				t.Fatal(err)
+			}
+		}
+		body, last := page.NextCursor[:len(page.NextCursor)-1], page.NextCursor[len(page.NextCursor)-1:]
+		for _, letter := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
+			_, err := p.Sessions(t.Context(), SessionQuery{Cursor: body + string(letter)})
+			if same := string(letter) == last; same && err != nil || !same && codeOf(err) != schemas.CodeInvalidArgument {
+				t.Errorf("a cursor on %q with %q at its end: %v", last, letter, err)
 			}
 		}
 	})
