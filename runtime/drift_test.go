@@ -21,7 +21,7 @@ var (
 // drifted runs a plan whose second node calls a tool that changes while the first one runs.
 func drifted(t *testing.T, w *world, p *process, capability string, now plan.Tool) schemas.Execution {
 	t.Helper()
-	e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"1m"}},
+	e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"50s"}},
 		{"id":"b","capability":"` + capability + `","depends_on":["a"],"inputs":{"id":"b"},"retry":{"max_attempts":1}}]}`)})
 	if err != nil {
 		t.Fatal(err)

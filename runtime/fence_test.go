@@ -46,7 +46,7 @@ func TestNothingStartsOnALeaseThatMayHaveLapsed(t *testing.T) {
 		first := live(w, cut(s, time.Now().Add(time.Hour)))
 		defer first.stop()
 		id := first.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"14s"},{"id":"keep","capability":"r.read","inputs":{"take":"30s"}},
-			{"id":"n","capability":"r.once","inputs":{"take":"1m"},"depends_on":["w"]}]}`)
+			{"id":"n","capability":"r.once","inputs":{"take":"1m"},"timeout":"5m","depends_on":["w"]}]}`)
 		second := live(w, s)
 		defer second.stop()
 		want(t, second.rest(t, id), schemas.StatusSucceeded, "", "w=succeeded keep=succeeded n=succeeded")

@@ -113,7 +113,7 @@ func TestOneKeyAtOnceHasOneOwner(t *testing.T) {
 		ids := make([]string, 32)
 		for i := range ids {
 			wg.Go(func() {
-				e, err := p.Execute(t.Context(), Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1m"}},{"id":"b","capability":"r.once","depends_on":["a"]}]}`)})
+				e, err := p.Execute(t.Context(), Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"50s"}},{"id":"b","capability":"r.once","depends_on":["a"]}]}`)})
 				if err != nil {
 					t.Error(err)
 				}
@@ -266,7 +266,7 @@ func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
 		dying := storetest.Crash(s, 0, storetest.CrashBefore)
 		p := live(w, dying)
 		defer p.stop()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"900ms"},{"id":"n","capability":"r.read","inputs":{"take":"1m"},"depends_on":["w"]}]}`)})
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"900ms"},{"id":"n","capability":"r.read","inputs":{"take":"50s"},"depends_on":["w"]}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,7 @@ import (
 // are read, idempotent and once, called after their effect. What a call does stands in its inputs (see deed).
 type world struct {
 	mu     sync.Mutex
+	stops  []func() // of every process in it
 	ledger []entry
 	failed map[string]int
 	tools  map[string]plan.Tool // changed since, by name
@@ -172,8 +173,20 @@ func bubble(t *testing.T, test func(t *testing.T, w *world, s store.Store)) {
 				t.Error(err)
 			}
 		}()
-		test(t, newWorld(), s)
+		w := newWorld()
+		defer w.end() // a test that gives up leaves processes, which would hide its reason behind a deadlock
+		test(t, w, s)
 	})
+}
+
+// end stops the processes that are left.
+func (w *world) end() {
+	w.mu.Lock()
+	stops := w.stops
+	w.mu.Unlock()
+	for _, stop := range stops {
+		stop()
+	}
 }
 
 // process is one life of a runtime.
@@ -192,8 +205,12 @@ func live(w *world, s store.Store, configure ...func(*Config)) *process {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
+	stop := sync.OnceFunc(func() { cancel(); <-done })
+	w.mu.Lock()
+	w.stops = append(w.stops, stop)
+	w.mu.Unlock()
 	synctest.Wait()
-	return &process{r, sync.OnceFunc(func() { cancel(); <-done })}
+	return &process{r, stop}
 }
 
 // execute submits a plan and waits until it comes to rest.
