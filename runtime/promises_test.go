@@ -330,6 +330,7 @@ func TestExpressionsReadOutputsUpToOneMebibyte(t *testing.T) {
 		p := live(d.world, s, func(c *Config) { c.Realms = d })
 		defer p.stop()
 		source := []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"shop.get_order"},{"id":"n","set":"${size(nodes.a.output)}"}],"output":"${nodes.n.output}"}`)
+		about := `{"plan":"v1","nodes":[{"id":"a","capability":"shop.get_order"},{"id":"b","when":"${nodes.a.status == 'succeeded'}","set":"${nodes.a.status} ${nodes.a.degraded} ${nodes.a.error}"}],"output":"${nodes.b.output}"}`
 		for n, fits := range map[int]bool{1 << 20: true, 1<<20 + 1: false} {
 			d.answer["shop.get_order"] = always(`"` + strings.Repeat("x", n-2) + `"`)
 			e := p.execute(t, string(source))
@@ -347,6 +348,7 @@ func TestExpressionsReadOutputsUpToOneMebibyte(t *testing.T) {
 			if page, err := p.NodeOutput(t.Context(), e.ExecutionID, "a", nil, "", n-3, 2); err != nil || page.Text != "xx" {
 				t.Errorf("%d bytes: the page before the last byte is %q, %v", n, page.Text, err)
 			}
+			want(t, p.execute(t, about), schemas.StatusSucceeded, `"succeeded false null"`, "") // whatever the size, the rest is there to read
 		}
 	})
 }

@@ -110,17 +110,31 @@ func (s scope) Node(id string) (plan.NodeValue, error) {
 	if u.TextRef != nil {
 		v.LongText = func() (string, error) { return s.text(unit, id) }
 	}
-	if u.OutputRef != nil && u.OutputRef.Bytes > s.r.limits.MaxOutput {
-		return v, s.tooLarge("output", id, u.OutputRef.Bytes)
-	}
-	if cached, ok := s.x.values[unit]; ok {
+	switch cached, ok := s.x.values[unit]; {
+	case u.OutputRef != nil:
+		v.LongOutput = func() (*plan.Value, error) { return s.output(unit, id) }
+	case ok:
 		v.Output = cached
-	} else if raw, err := s.r.output(s.ctx, s.x.id, s.x.state.Name(unit), u.Output, u.OutputRef); err != nil {
-		return v, err
-	} else if raw != nil {
-		v.Output = s.x.keep(unit, raw)
+	case u.Output != nil:
+		v.Output = s.x.keep(unit, u.Output)
 	}
 	return v, nil
+}
+
+// output is an output that was too large for the log.
+func (s scope) output(unit int, node string) (*plan.Value, error) {
+	u := &s.x.state.Units[unit]
+	if u.OutputRef.Bytes > s.r.limits.MaxOutput {
+		return nil, s.tooLarge("output", node, u.OutputRef.Bytes)
+	}
+	if cached, ok := s.x.values[unit]; ok {
+		return cached, nil
+	}
+	raw, err := s.r.output(s.ctx, s.x.id, s.x.state.Name(unit), u.Output, u.OutputRef)
+	if err != nil {
+		return nil, err
+	}
+	return s.x.keep(unit, raw), nil
 }
 
 func (s scope) tooLarge(what, node string, bytes int) *schemas.Error {

@@ -110,7 +110,11 @@ func nodeVariable(vars map[string]any, scope Scope, p path) error {
 	for _, member := range wanted {
 		switch member {
 		case "output":
-			fields["output"], err = decodeOrNull(node.Output)
+			output, unread := node.output()
+			if unread != nil {
+				return unread
+			}
+			fields["output"], err = decodeOrNull(output)
 		case "error":
 			fields["error"], err = decodeOrNull(errorValue(node.Error))
 		case "text":

@@ -59,7 +59,11 @@ func appendNode(dst []byte, node *NodeValue, p path) ([]byte, error) {
 	}
 	switch member := p.steps[1].key; member {
 	case "output":
-		return appendInside(dst, node.Output, p, 2, node)
+		output, err := node.output()
+		if err != nil {
+			return nil, err
+		}
+		return appendInside(dst, output, p, 2, node)
 	case "text", "status", "degraded":
 		if len(p.steps) > 2 {
 			return nil, noSuchStep(p, 2, &tree{kind: '"'}, node)
@@ -92,12 +96,16 @@ func errorValue(e *schemas.Error) *Value {
 }
 
 func appendWholeNode(dst []byte, node *NodeValue) ([]byte, error) {
+	output, err := node.output()
+	if err != nil {
+		return nil, err
+	}
 	text, err := node.text()
 	if err != nil {
 		return nil, err
 	}
 	dst = append(dst, `{"output":`...)
-	dst = append(dst, rawOf(node.Output)...)
+	dst = append(dst, rawOf(output)...)
 	dst = append(dst, `,"text":`...)
 	dst = appendQuoted(dst, text)
 	dst = append(dst, `,"status":`...)

@@ -168,18 +168,32 @@ type NodeValue struct {
 	Error    *schemas.Error
 	Degraded bool
 
-	LongText func() (string, error) // gets a text that is kept elsewhere, once one is read; nil: Text is all there is
+	// What is kept elsewhere is got once it is read; nil: Text and Output are all there is.
+	LongText   func() (string, error)
+	LongOutput func() (*Value, error)
+}
+
+// output is what ${nodes.<id>.output} reads.
+func (v *NodeValue) output() (*Value, error) {
+	if v.LongOutput != nil {
+		return v.LongOutput()
+	}
+	return v.Output, nil
 }
 
 // text is what ${nodes.<id>.text} reads.
-func (v NodeValue) text() (string, error) {
+func (v *NodeValue) text() (string, error) {
 	switch {
 	case v.LongText != nil:
 		return v.LongText()
-	case v.Text != "" || v.Output == nil:
+	case v.Text != "":
 		return v.Text, nil
 	}
-	raw := v.Output.Raw()
+	output, err := v.output()
+	if err != nil || output == nil {
+		return "", err
+	}
+	raw := output.Raw()
 	var s string
 	if raw[0] == '"' && json.Unmarshal(raw, &s) == nil {
 		return s, nil
