@@ -43,9 +43,12 @@ func (m *recollection) at() mark {
 // begin forgets what led to a point, unless that is where the owner stood: somebody else has come further.
 func (m *recollection) begin(p mark) {
 	if m != nil && m.at() != p {
-		m.from, m.commits, m.events, m.bytes = p, nil, 0, 0
+		m.restart(p)
 	}
 }
+
+// restart forgets every commit: the execution stands at a point to which others have led. What was started stays known.
+func (m *recollection) restart(p mark) { m.from, m.commits, m.events, m.bytes = p, nil, 0, 0 }
 
 // add remembers a commit.
 func (m *recollection) add(b *store.Batch, to mark, most int) {

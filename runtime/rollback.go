@@ -20,8 +20,8 @@ import (
 // would be made, as calls of unknown outcome. Either way the log tells of it.
 //
 // Nobody notices what was lost of an execution that nobody owns, or of one that ended: those commits ask for the
-// strict durability, where the store has one. Nor would an owner notice a history that somebody else brought to the very
-// version that it knows, before it commits.
+// strict durability, where the store has one. Nor would an owner notice, before it reads the execution again, a history that
+// somebody else brought to the very version that it knows.
 
 // setback is a rollback that the log does not tell of yet.
 type setback struct {
@@ -41,10 +41,10 @@ type setbackData struct {
 // returns the head and version to go on from. missing: the store has no such execution.
 func (r *Runtime) noticed(ctx context.Context, x *execution, h head, version int64, missing error) (head, int64, error) {
 	m, now := x.memory, mark{version, h.Seq}
-	if m == nil || m.at() == (mark{}) || m.at() == now {
+	if m == nil || m.at() == (mark{}) {
 		return h, version, missing
 	}
-	behind := now.version <= m.at().version || now.seq < m.at().seq
+	behind := now != m.at() && (now.version <= m.at().version || now.seq < m.at().seq)
 	if missing != nil {
 		if _, err := r.store.Get(ctx, planKey(x.id)); m.from != (mark{}) || !errors.Is(err, store.ErrNotFound) {
 			return h, version, missing // it was deleted
@@ -65,15 +65,18 @@ func (r *Runtime) noticed(ctx context.Context, x *execution, h head, version int
 		}
 		known = same
 	}
-	if known {
+	switch {
+	case known:
 		restored, v, err := r.restore(ctx, x, h, version, lost)
 		if err != nil {
 			return h, version, err
 		}
 		s.restored, h, version = true, restored, v
 		m.commits[len(m.commits)-1].to = mark{v, restored.Seq}
-	} else if missing != nil {
+	case missing != nil:
 		return h, version, missing
+	default:
+		m.restart(now)
 	}
 	x.setback, x.changed = s, true
 	r.counters.rolledBack.Add(1)
