@@ -202,6 +202,9 @@ func plain(err error) string {
 	for _, prefix := range []string{"transport error: ", "failed to send request: ", "write to stdin: ", "read from stdout: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
+	if text == "unexpected nil response" { // mcp-go's words
+		return "its event stream ended without one"
+	}
 	return text
 }
 

@@ -2,6 +2,8 @@ package realm
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -147,6 +149,42 @@ func TestD4UnsolicitedAndDuplicateAnswersAreDropped(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// An answer that says nothing is a call whose outcome is unknown, whatever the transport; the connection serves on.
+func TestD4AnswersThatSayNothing(t *testing.T) {
+	overAll(t, quick, func(t *testing.T, p *Pool) {
+		for _, lie := range []string{"misaddress", "garbage", "no_result"} {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // garbage on some transports, and misaddress on all, is silence
+			_, err := p.Invoke(ctx, ask("liar", lie, `{}`))
+			cancel()
+			e, ok := errors.AsType[*schemas.Error](err)
+			if !ok || e.Outcome != schemas.Unknown {
+				t.Errorf("%s gives %v", lie, err)
+			}
+			if ok && strings.Contains(e.Message, "nil") {
+				t.Errorf("%s is told as %q", lie, e.Message)
+			}
+			if got := mustInvoke(t, p, "liar", "echo", `{"msg":"here"}`); got.Text != "here" {
+				t.Errorf("after %s it echoes %q", lie, got.Text)
+			}
+		}
+	})
+}
+
+func TestR13AStormOfNotificationsIsDebounced(t *testing.T) {
+	patient := quick
+	patient.Debounce = 200 * time.Millisecond
+	overAll(t, patient, func(t *testing.T, p *Pool) {
+		if got := mustInvoke(t, p, "liar", "storm", `{}`); got.Text != "calm" {
+			t.Errorf("the answer is %q", got.Text)
+		}
+		mustInvoke(t, p, "liar", "redefine", `{}`)
+		eventually(t, "the definition is the new one", func() bool {
+			echo, err := p.Resolve(t.Context(), "liar", "echo")
+			return err == nil && strings.HasSuffix(echo.Description, "Version 1.")
+		})
 	})
 }
 
