@@ -75,6 +75,12 @@
 // are independent records; their version is the store's, and a deleted or expired one leaves its version behind for a
 // day, so that a compare-and-set never takes a new state for the old one.
 //
+// # Workflows
+//
+// A name keeps its versions, which never change; a plan that names one gets its definition when it is accepted. A
+// published one is a tool of its principal: the record of the name holds its schema and annotations (publish.go), and the
+// clients that were shown a list hear when it is not true any more, by the watch or by a look now and then (audience.go).
+//
 // # Packages
 //
 //	plan       pure: parse, compile, expressions, binding

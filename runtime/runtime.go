@@ -111,6 +111,7 @@ type Runtime struct {
 	states   StateRules
 	touches  touches
 	clients  clients
+	audience audience
 	feed     telemetry.Feed
 	worker   string // this replica's name on leases
 
@@ -149,7 +150,7 @@ func New(c Config) *Runtime {
 		store: c.Store, realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
 		worker: ulid.Make().String(), owned: map[string]*owner{}, remember: memoryEvents, stop: make(chan struct{}),
 		sessions: c.Sessions.withDefaults(), states: c.States.withDefaults(),
-		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)},
+		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)}, audience: audience{there: make(chan struct{}, 1)},
 	}
 	if r.log == nil {
 		r.log = hclog.NewNullLogger()
@@ -195,6 +196,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	wg.Go(func() { r.attendDue(ctx, kindSession, r.attend) })
 	wg.Go(func() { r.attendDue(ctx, kindOverdue, r.expire) })
 	wg.Go(func() { r.commitTouches(ctx) })
+	wg.Go(func() { r.pollPublished(ctx) })
 
 	<-ctx.Done()
 	r.running.Store(false)
@@ -246,6 +248,10 @@ func (r *Runtime) watch(ctx context.Context) {
 		if key == pauseKey {
 			r.pauses.forget()
 			r.paused(ctx)
+			continue
+		}
+		if key.Kind == kindWorkflow {
+			r.workflowChanged(ctx, key)
 			continue
 		}
 		if o := r.owner(key.ID); o != nil && key.Kind == kindNudge {

@@ -29,6 +29,7 @@ type workflowRecord struct {
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
 	Deleted     bool      `json:"deleted,omitempty"`
+	Tool        *asTool   `json:"tool,omitempty"` // nil: it is not published
 	stored      int64
 }
 
@@ -48,7 +49,7 @@ func workflowVersionKey(principal, name string, version int64) store.Key {
 
 func (w *workflowRecord) info() schemas.WorkflowInfo {
 	return schemas.WorkflowInfo{
-		WorkflowRef: schemas.WorkflowRef{WorkflowID: w.Name, Name: w.Name, Version: w.Version},
+		WorkflowRef: schemas.WorkflowRef{WorkflowID: w.Name, Name: w.Name, Version: w.Version, Tool: w.toolName()},
 		Description: w.Description, CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
 	}
 }
@@ -59,6 +60,7 @@ type NewWorkflow struct {
 	Description string
 	Definition  []byte         // a plan, JSON or YAML
 	InputSchema schemas.Object // JSON Schema of the inputs, whose defaults replace those of the definition; absent: any
+	Publish     *bool          // whether it is a tool of its own; nil: as it is
 }
 
 // CreateWorkflow keeps a plan under a name, as its next version; the plan is checked as for Execute. The same definition
@@ -69,7 +71,7 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 		return ref, schemas.Errorf(schemas.CodeInvalidArgument, "%.80q is no name for a workflow", n.Name).WithField("name").
 			WithHint("begin with a letter and use up to 63 of a-z 0-9 _ and -")
 	}
-	version, err := r.versionOf(ctx, n)
+	version, program, err := r.versionOf(ctx, n)
 	if err != nil {
 		return ref, err
 	}
@@ -84,6 +86,14 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 			return err
 		}
 		now := r.now()
+		published, err := r.publish(ctx, &w, n, &version, program)
+		if err != nil {
+			return err
+		}
+		ref.Tool = ""
+		if w.Tool != nil {
+			ref.Tool = toolPrefix + n.Name
+		}
 		if w.stored == 0 || w.Deleted {
 			w.Name, w.CreatedAt, w.First, w.Deleted = n.Name, now, w.Version+1, false
 		} else {
@@ -91,7 +101,7 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 			if err != nil {
 				return storeError(err)
 			}
-			if bytes.Equal(latest.Value, value) && (n.Description == "" || n.Description == w.Description) {
+			if bytes.Equal(latest.Value, value) && !published && (n.Description == "" || n.Description == w.Description) {
 				ref.Version = w.Version
 				return nil
 			}
@@ -109,28 +119,32 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 		put := store.Put{Key: workflowVersionKey(caller, n.Name, w.Version), Value: value, Version: store.AnyVersion}
 		return r.saveWorkflow(ctx, &w, store.Batch{Puts: []store.Put{put}})
 	})
+	if err == nil {
+		r.recheck(ctx, caller)
+	}
 	return ref, err
 }
 
 // versionOf checks what a version is made of.
-func (r *Runtime) versionOf(ctx context.Context, n NewWorkflow) (v workflowVersion, err error) {
+func (r *Runtime) versionOf(ctx context.Context, n NewWorkflow) (v workflowVersion, program *plan.Program, err error) {
 	if _, err := schemas.NewChecker(json.RawMessage(n.InputSchema)); err != nil {
-		return v, schemas.Errorf(schemas.CodeInvalidArgument, "input_schema: %s", err).WithField("input_schema")
+		return v, nil, schemas.Errorf(schemas.CodeInvalidArgument, "input_schema: %s", err).WithField("input_schema")
 	}
 	defaults := defaultsOf(n.InputSchema)
-	if program, findings := r.compile(ctx, &Submit{Plan: n.Definition, Inputs: defaults, within: []string{n.Name}}); program == nil {
-		return v, invalidPlan(findings)
+	program, findings := r.compile(ctx, &Submit{Plan: n.Definition, Inputs: defaults, within: []string{n.Name}})
+	if program == nil {
+		return v, nil, invalidPlan(findings)
 	}
 	p, _ := plan.Parse(n.Definition, r.limits.Plan) // as it was written: names stand for the latest version when it is executed
 	p.IdempotencyKey = ""
 	if p.Inputs, err = merge(p.Inputs, defaults); err != nil {
-		return v, err
+		return v, nil, err
 	}
 	if v.Plan, err = schemas.Encode(p); err != nil {
-		return v, fmt.Errorf("encode workflow: %w", err)
+		return v, nil, fmt.Errorf("encode workflow: %w", err)
 	}
 	v.InputSchema = n.InputSchema
-	return v, nil
+	return v, program, nil
 }
 
 // defaultsOf are the defaults that a schema gives its properties.
@@ -270,7 +284,12 @@ func (r *Runtime) saveWorkflow(ctx context.Context, w *workflowRecord, b store.B
 	if err != nil {
 		return fmt.Errorf("encode workflow: %w", err)
 	}
-	b.Puts = append(b.Puts, store.Put{Key: workflowKey(CallerFrom(ctx).Principal, w.Name), Value: value, Version: w.stored})
+	caller := CallerFrom(ctx).Principal
+	put := store.Put{Key: workflowKey(caller, w.Name), Value: value, Version: w.stored}
+	if w.Tool != nil {
+		put.Terms = []string{termPublished(caller)}
+	}
+	b.Puts = append(b.Puts, put)
 	b.Sync = true
 	_, err = r.store.Commit(ctx, b)
 	return storeError(err)
@@ -287,8 +306,11 @@ func (r *Runtime) DeleteWorkflow(ctx context.Context, name string) (schemas.Work
 		for v := w.First; v <= w.Version; v++ {
 			b.Deletes = append(b.Deletes, workflowVersionKey(CallerFrom(ctx).Principal, name, v))
 		}
-		w.Deleted, w.Description, w.UpdatedAt = true, "", r.now()
+		w.Deleted, w.Description, w.UpdatedAt, w.Tool = true, "", r.now(), nil
 		return r.saveWorkflow(ctx, &w, b)
 	})
+	if err == nil {
+		r.recheck(ctx, CallerFrom(ctx).Principal)
+	}
 	return schemas.WorkflowDeleted{Deleted: err == nil}, err
 }

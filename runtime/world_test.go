@@ -26,6 +26,7 @@ type world struct {
 	failed map[string]int
 	tools  map[string]plan.Tool // changed since, by name
 	health []schemas.RealmHealth
+	said   map[string]string // annotations of the tools
 }
 
 type entry struct {
@@ -87,7 +88,7 @@ func (w *world) Resolve(_ context.Context, realm, capability string) (schemas.Ca
 	if _, ok := (worldCatalog{w}).Tool(realm, capability); !ok {
 		return schemas.Capability{}, schemas.Errorf(schemas.CodeNotFound, "no capability %q in realm %q", capability, realm)
 	}
-	return schemas.Capability{Realm: realm, CapabilityName: capability, Effect: schemas.Effect(capability)}, nil
+	return schemas.Capability{Realm: realm, CapabilityName: capability, Effect: schemas.Effect(capability), Annotations: schemas.Object(w.said[capability])}, nil
 }
 
 func (w *world) Discover(context.Context, schemas.DiscoverQuery) (schemas.Discovery, error) {

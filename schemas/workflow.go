@@ -7,6 +7,7 @@ type WorkflowRef struct {
 	WorkflowID string `json:"workflow_id" jsonschema:"description=the name; name@version means that version"`
 	Name       string `json:"name"`
 	Version    int64  `json:"version"`
+	Tool       string `json:"tool,omitempty" jsonschema:"description=it is published as this tool"`
 }
 
 // WorkflowInfo is a workflow as lists show it.
@@ -35,4 +36,12 @@ type WorkflowList struct {
 // WorkflowDeleted is what delete_workflow answers.
 type WorkflowDeleted struct {
 	Deleted bool `json:"deleted"`
+}
+
+// Hints are what MCP's four tool annotations say of what a call may do.
+type Hints struct {
+	ReadOnly    bool `json:"read_only"`
+	Destructive bool `json:"destructive"`
+	Idempotent  bool `json:"idempotent"`
+	OpenWorld   bool `json:"open_world"`
 }

@@ -166,7 +166,8 @@ func (s *Server) streams(next http.Handler, stopping <-chan struct{}) http.Handl
 			answer(w, http.StatusBadRequest, bad)
 			return
 		}
-		if unknown := s.unknownTool(h); unknown != nil {
+		ctx, unknown := s.route(r.Context(), h)
+		if unknown != nil {
 			status := http.StatusOK
 			if mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)) {
 				status = http.StatusBadRequest
@@ -174,9 +175,21 @@ func (s *Server) streams(next http.Handler, stopping <-chan struct{}) http.Handl
 			answer(w, status, unknown)
 			return
 		}
-		if h.Method == string(mcp.MethodToolsCall) {
-			r = r.WithContext(withOutlet(r.Context(), out))
+		switch h.Method {
+		case string(mcp.MethodToolsCall):
+			ctx = withOutlet(ctx, out)
+		case string(mcp.MethodSubscriptionsListen):
+			listening, end := context.WithCancelCause(ctx)
+			defer end(nil)
+			go func() {
+				select {
+				case <-stopping:
+					end(errStopping)
+				case <-listening.Done():
+				}
+			}()
+			ctx = listening
 		}
-		next.ServeHTTP(out, r)
+		next.ServeHTTP(out, r.WithContext(ctx))
 	})
 }

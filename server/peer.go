@@ -71,12 +71,18 @@ type peer struct {
 	open  map[string]context.CancelCauseFunc // requests in flight by id
 	info  mcp.Implementation
 	can   mcp.ClientCapabilities
+
+	news        news                 // the list of tools has changed
+	initialized bool                 // the client speaks a protocol that begins with initialize, and has said so
+	listeners   map[string]*listener // by the id of their request
+	ending      bool                 // subscriptions end at once
 }
 
 func newPeer(ctx context.Context, s *Server, id string, write func([]byte) error) *peer {
 	p := &peer{
 		server: s, log: s.log.With("peer", id), id: id, write: write, broken: make(chan struct{}),
 		slots: make(chan struct{}, maxCalls), open: map[string]context.CancelCauseFunc{},
+		news: make(news, 1), listeners: map[string]*listener{},
 	}
 	p.base, p.cutOff = context.WithCancelCause(withOutlet(context.WithoutCancel(ctx), p))
 	return p
@@ -95,6 +101,11 @@ func (p *peer) receive(message []byte) {
 	case h.ID == nil && h.Method == string(mcp.MethodNotificationCancelled):
 		p.cancel(h.Params)
 	case h.ID == nil || h.Method == string(mcp.MethodInitialize):
+		if h.Method == "notifications/initialized" {
+			p.mu.Lock()
+			p.initialized = true
+			p.mu.Unlock()
+		}
 		p.answer(p.base, h, message) // in order: what follows may build on it
 	case p.legacy && h.Method == string(mcp.MethodServerDiscover):
 		p.send(protocolError(h.ID, mcp.METHOD_NOT_FOUND, "this transport speaks the protocols that begin with initialize", nil))
@@ -164,10 +175,16 @@ func (p *peer) cancel(params json.RawMessage) {
 func (p *peer) answer(ctx context.Context, h *envelope, message []byte) {
 	s := &session{peer: p, notifications: make(chan mcp.JSONRPCNotification, 16)}
 	var response mcp.JSONRPCMessage
-	if unknown := p.server.unknownTool(h); unknown != nil {
+	if routed, unknown := p.server.route(ctx, h); unknown != nil {
 		response = unknown
 	} else {
+		s.own = ownTools(routed)
+		end := func() {}
+		if h.Method == string(mcp.MethodSubscriptionsListen) && h.ID != nil {
+			end = p.listen(s, h.ID)
+		}
 		response = p.handleMessage(p.server.mcp.WithContext(ctx, s), h, message)
+		end()
 	}
 	if errors.Is(context.Cause(ctx), errClientCancelled) { // or errClientGone, which has the same code: no answer is wanted
 		return
@@ -225,6 +242,7 @@ const lastWords = time.Second
 // drain waits until all calls are answered; after patience, or when hurry is closed, it cuts off those that are not. Nothing
 // may be received any more. It reports whether every call was answered in time.
 func (p *peer) drain(patience time.Duration, hurry <-chan struct{}) bool {
+	p.endListening()
 	answered := make(chan struct{})
 	go func() { p.calls.Wait(); close(answered) }()
 	timer := time.NewTimer(patience)

@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -24,7 +25,6 @@ import (
 	mcpserver "github.com/mark3labs/mcp-go/server"
 
 	"github.com/runplane/runplane/runtime"
-	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/tools"
 )
 
@@ -53,6 +53,9 @@ type Server struct {
 	names   []string // of the tools, in order
 	methods map[string]*tools.Method
 	handle  handler // a call's way through the middlewares to its method
+
+	peersMu sync.Mutex
+	peers   map[*peer]bool // to be told of changes
 }
 
 // New makes a server. It panics when two methods have one name, which is a defect of the program.
@@ -60,7 +63,7 @@ func New(c Config) *Server {
 	c.Name = cmp.Or(c.Name, "runplane")
 	c.Version = cmp.Or(c.Version, "dev")
 	c.Drain = cmp.Or(c.Drain, 10*time.Second)
-	s := &Server{config: c, log: c.Log, methods: map[string]*tools.Method{}}
+	s := &Server{config: c, log: c.Log, methods: map[string]*tools.Method{}, peers: map[*peer]bool{}}
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
 	}
@@ -69,15 +72,18 @@ func New(c Config) *Server {
 	hooks.AddAfterInitialize(func(_ context.Context, _ any, r *mcp.InitializeRequest, a *mcp.InitializeResult) {
 		s.log.Info("client connected", "client", r.Params.ClientInfo.Name, "version", r.Params.ClientInfo.Version, "protocol", a.ProtocolVersion)
 	})
+	if s.publishes() {
+		hooks.AddAfterListTools(s.listPublished)
+	}
 	s.mcp = mcpserver.NewMCPServer(c.Name, c.Version,
 		mcpserver.WithTitle("Runplane"),
 		mcpserver.WithInstructions(instructions),
 		mcpserver.WithHooks(hooks),
-		mcpserver.WithToolCapabilities(false),
+		mcpserver.WithToolCapabilities(s.publishes()),
 		mcpserver.WithPromptCapabilities(false),
 		mcpserver.WithToolFilter(s.inOrder),
 		mcpserver.WithMethodCacheHints(mcp.MethodToolsList, listTTL.Milliseconds(), mcp.CacheScopePrivate),
-		mcpserver.WithMethodCacheHints(mcp.MethodServerDiscover, listTTL.Milliseconds(), mcp.CacheScopePrivate),
+		mcpserver.WithMethodCacheHints(mcp.MethodServerDiscover, discoverTTL.Milliseconds(), mcp.CacheScopePrivate),
 	)
 	entries := make([]mcpserver.ServerTool, 0, len(c.Methods))
 	for i := range c.Methods {
@@ -94,6 +100,9 @@ func New(c Config) *Server {
 		p := &s.config.Prompts[i]
 		s.mcp.AddPrompt(prompt(p), s.promptHandler(p))
 	}
+	if s.publishes() {
+		c.Runtime.OnPublished(s.toolsChanged)
+	}
 	return s
 }
 
@@ -108,15 +117,19 @@ const instructions = `Runplane runs execution plans: a plan is a DAG whose nodes
 
 Errors are JSON with code, message, hint, retryable. Give idempotency_key when you may submit twice.`
 
-// listTTL is how long a client of the stateless era may keep the list of tools: it changes with the program alone.
-const listTTL = 5 * time.Minute
+// How long a client of the stateless era may keep what it was told: the list of tools changes when a workflow is published,
+// which a client that listens learns at once, and what the server is with the program alone.
+const (
+	listTTL     = time.Minute
+	discoverTTL = 5 * time.Minute
+)
 
 // tool describes a method to clients. All four annotations are given, because their defaults differ between clients.
 func tool(m *tools.Method) mcp.Tool {
 	t := mcp.NewToolWithRawSchema(m.Name, m.Description, m.Input)
 	t.RawOutputSchema = m.Output
 	t.Title = m.Title
-	h := m.Effect.Hints()
+	h := m.Hints()
 	t.Annotations = mcp.ToolAnnotation{
 		Title: m.Title, ReadOnlyHint: &h.ReadOnly, DestructiveHint: &h.Destructive, IdempotentHint: &h.Idempotent, OpenWorldHint: &h.OpenWorld,
 	}
@@ -175,21 +188,4 @@ func (s *Server) invoke(ctx context.Context, c *call) (json.RawMessage, error) {
 		return nil, ended(ctx, err)
 	}
 	return encode(v)
-}
-
-// unknownTool answers a message that calls a tool which does not exist, with the names that may have been meant; nil for
-// every other message. MCP makes this a protocol error.
-func (s *Server) unknownTool(h *envelope) *mcp.JSONRPCError {
-	if h.Method != string(mcp.MethodToolsCall) || h.ID == nil {
-		return nil
-	}
-	var params struct {
-		Name string `json:"name"`
-	}
-	if json.Unmarshal(h.Params, &params) != nil || s.methods[params.Name] != nil {
-		return nil
-	}
-	e := schemas.Errorf(schemas.CodeNotFound, "no tool %.200q", params.Name).WithHint("tools/list shows every tool").
-		WithCandidates(schemas.Nearest(params.Name, s.names, 3))
-	return protocolError(h.ID, mcp.INVALID_PARAMS, fmt.Sprintf("%s; %s", e.Message, e.Hint), e)
 }

@@ -187,7 +187,7 @@ func TestToolsAreListedInOrderAndWhole(t *testing.T) {
 		if a.ReadOnlyHint == nil || a.DestructiveHint == nil || a.IdempotentHint == nil || a.OpenWorldHint == nil {
 			t.Fatalf("%s: an annotation is missing: %+v", tool.Name, a)
 		}
-		if (tools.Hints{ReadOnly: *a.ReadOnlyHint, Destructive: *a.DestructiveHint, Idempotent: *a.IdempotentHint, OpenWorld: *a.OpenWorldHint}) != h {
+		if (schemas.Hints{ReadOnly: *a.ReadOnlyHint, Destructive: *a.DestructiveHint, Idempotent: *a.IdempotentHint, OpenWorld: *a.OpenWorldHint}) != h {
 			t.Errorf("%s: got annotations %+v, want %+v", tool.Name, a, h)
 		}
 		if tool.Title != methods[i].Title || tool.Description != methods[i].Description || tool.OutputSchema.Type != "object" || tool.InputSchema.Type != "object" {

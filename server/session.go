@@ -13,9 +13,15 @@ import (
 type session struct {
 	*peer
 	notifications chan mcp.JSONRPCNotification
+	own           map[string]mcpserver.ServerTool // see route
+	listens       *listener                       // of subscriptions/listen
 }
 
-var _ mcpserver.SessionWithClientInfo = (*session)(nil)
+var (
+	_ mcpserver.SessionWithClientInfo = (*session)(nil)
+	_ mcpserver.SessionWithTools      = (*session)(nil)
+	_ mcpserver.SessionWithTools      = oneRequest{}
+)
 
 func (s *session) SessionID() string { return s.peer.id }
 func (s *session) Initialize()       {}
@@ -23,6 +29,9 @@ func (s *session) Initialized() bool { return true }
 func (s *session) NotificationChannel() chan<- mcp.JSONRPCNotification {
 	return s.notifications
 }
+
+func (s *session) GetSessionTools() map[string]mcpserver.ServerTool { return s.own }
+func (s *session) SetSessionTools(map[string]mcpserver.ServerTool)  {}
 
 func (s *session) GetClientInfo() mcp.Implementation {
 	s.mu.Lock()
@@ -48,19 +57,28 @@ func (s *session) SetClientCapabilities(can mcp.ClientCapabilities) {
 	s.can = can
 }
 
-// oneRequest is a session of its own for a call without one. mcp-go files calls in flight under session and request id, and
-// the stateless era has no sessions: under one empty name any client could cancel everybody's request 1.
+// oneRequest is a session of its own for a call without one, or for a call of the caller's own tool. mcp-go files calls in flight
+// under session and request id, and the stateless era has no sessions: under one empty name any client could cancel
+// everybody's request 1.
 type oneRequest struct {
 	mcpserver.SessionWithClientInfo
-	id string
+	id  string
+	own map[string]mcpserver.ServerTool
 }
 
-func (o oneRequest) SessionID() string { return o.id }
+func (o oneRequest) SessionID() string                                { return o.id }
+func (o oneRequest) GetSessionTools() map[string]mcpserver.ServerTool { return o.own }
+func (o oneRequest) SetSessionTools(map[string]mcpserver.ServerTool)  {}
 
 func (s *Server) ownSession(ctx context.Context) context.Context {
 	session, ok := mcpserver.ClientSessionFromContext(ctx).(mcpserver.SessionWithClientInfo)
-	if !ok || session.SessionID() != "" || outletFrom(ctx) == nil { // the outlet marks a call
+	own := ownTools(ctx)
+	if !ok || session.SessionID() != "" && own == nil || outletFrom(ctx) == nil { // the outlet marks a call
 		return ctx
 	}
-	return s.mcp.WithContext(ctx, oneRequest{session, "request-" + crand.Text()})
+	id := session.SessionID()
+	if id == "" {
+		id = "request-" + crand.Text()
+	}
+	return s.mcp.WithContext(ctx, oneRequest{session, id, own})
 }

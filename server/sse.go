@@ -47,6 +47,7 @@ func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 	t.add(id, p)
 	defer t.remove(id, p)
+	defer t.server.join(p.peer)()
 	inTurn := func(format string, args ...any) error {
 		p.writing.Lock()
 		defer p.writing.Unlock()
@@ -63,6 +64,8 @@ func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
 			if inTurn(": keepalive\n\n") != nil {
 				return
 			}
+		case <-p.news:
+			p.passOn()
 		case <-p.broken:
 			return
 		case <-r.Context().Done():

@@ -27,6 +27,7 @@ func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 		_, err := out.Write(append(message, '\n'))
 		return err
 	})
+	defer s.join(p)()
 	lines := make(chan line)
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
@@ -46,6 +47,8 @@ func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 			default:
 				p.receive(l.text) //nolint:contextcheck // a call may outlive ctx, so that it can be answered
 			}
+		case <-p.news:
+			p.passOn()
 		case <-p.broken:
 			p.drain(0, nil)
 			return fmt.Errorf("write to the client: %w", errBroken)

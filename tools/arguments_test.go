@@ -84,7 +84,7 @@ func TestArgumentsArriveUnchanged(t *testing.T) {
 }
 
 func TestHintsOfEveryEffect(t *testing.T) {
-	for effect, want := range map[Effect]Hints{
+	for effect, want := range map[Effect]schemas.Hints{
 		Reads:    {ReadOnly: true, Idempotent: true},
 		Adds:     {},
 		Sets:     {Idempotent: true},

@@ -29,12 +29,9 @@ const (
 	Acts
 )
 
-// Hints are MCP's four tool annotations.
-type Hints struct{ ReadOnly, Destructive, Idempotent, OpenWorld bool }
-
 // Hints derives the annotations from the effect.
-func (e Effect) Hints() Hints {
-	return map[Effect]Hints{
+func (e Effect) Hints() schemas.Hints {
+	return map[Effect]schemas.Hints{
 		Reads:    {ReadOnly: true, Idempotent: true},
 		Adds:     {},
 		Sets:     {Idempotent: true},
@@ -57,12 +54,21 @@ type Method struct {
 	Title       string
 	Description string // a prompt: what it does, when to use it, what comes back, what undoes it
 	Effect      Effect
+	Known       *schemas.Hints  // annotations that say more than Effect does; nil: those of Effect
 	Operator    bool            // for operators alone: others neither see nor reach it
 	Input       json.RawMessage // JSON Schema of the arguments
 	Output      json.RawMessage // JSON Schema of the result
 	// Call checks the arguments strictly, runs the method and returns a value of the output schema. Every failure is, or
 	// wraps, a *schemas.Error.
 	Call func(ctx context.Context, rt *runtime.Runtime, r Request) (any, error)
+}
+
+// Hints are the method's annotations.
+func (m *Method) Hints() schemas.Hints {
+	if m.Known != nil {
+		return *m.Known
+	}
+	return m.Effect.Hints()
 }
 
 // method makes a row of a function. In is a struct of arguments, Out one of results.

@@ -25,7 +25,7 @@ const goldenDir = "../testdata/tools"
 // golden is what a client sees of a method, in the form of the golden files.
 func golden(t *testing.T, m Method) []byte {
 	t.Helper()
-	h := m.Effect.Hints()
+	h := m.Hints()
 	b, err := json.Marshal(struct {
 		Name        string `json:"name"`
 		Title       string `json:"title"`

@@ -11,7 +11,8 @@ type createWorkflow struct {
 	Name        string         `json:"name" jsonschema:"pattern=^[a-z][a-z0-9_-]{0\\,62}$"`
 	Definition  Plan           `json:"definition" jsonschema:"description=the plan as for execute_plan; its inputs name every input and its default (null: none)"`
 	Description string         `json:"description,omitempty" jsonschema:"maxLength=2000"`
-	InputSchema schemas.Object `json:"input_schema,omitempty" jsonschema:"description=JSON Schema that the inputs must fulfil; a default of a property replaces that of the definition"`
+	InputSchema schemas.Object `json:"input_schema,omitempty" jsonschema:"description=JSON Schema of the inputs; its defaults replace those of the definition"`
+	Publish     *bool          `json:"publish,omitempty" jsonschema:"description=true makes it a tool workflow_<name>"`
 }
 
 type workflowID struct {
@@ -30,15 +31,18 @@ type listWorkflows struct {
 	Cursor string `json:"cursor,omitempty" jsonschema:"description=next_cursor of the page before"`
 }
 
+// WorkflowContract is the contract of workflows. Who has it also has the published ones.
+const WorkflowContract = "Workflow"
+
 // Workflow is the contract Workflow.
 func Workflow() []Method {
-	const contract = "Workflow"
+	const contract = WorkflowContract
 	return []Method{
 		method(contract, "create_workflow", "Keep a plan as a workflow", Adds,
-			`Keeps a plan under a name, to be executed again with other inputs or as a node {"workflow":"name"} of other plans. A name that exists gets its next version; versions never change, `+
-				`and the same definition gives the same version. The plan is checked as by validate_plan.`,
+			`Keeps a plan under a name, for execute_workflow, as a node {"workflow":"name"} of plans and, with publish, as a tool. A name that exists gets its next version, `+
+				`which never changes; the same definition gives none. The plan is checked as by validate_plan.`,
 			func(ctx context.Context, rt *runtime.Runtime, in createWorkflow, _ Request) (schemas.WorkflowRef, error) {
-				return rt.CreateWorkflow(ctx, runtime.NewWorkflow{Name: in.Name, Description: in.Description, Definition: in.Definition, InputSchema: in.InputSchema})
+				return rt.CreateWorkflow(ctx, runtime.NewWorkflow{Name: in.Name, Description: in.Description, Definition: in.Definition, InputSchema: in.InputSchema, Publish: in.Publish})
 			}),
 		method(contract, "execute_workflow", "Execute a workflow", Acts,
 			`Executes a kept plan with your inputs, checked against its input_schema, and waits like execute_plan. Returns the execution; cancel_execution stops it.`,
@@ -49,7 +53,7 @@ func Workflow() []Method {
 				})
 			}),
 		method(contract, "get_workflow_status", "Get a workflow's status", Reads,
-			`Shows a workflow: its versions, its input_schema, how many of its executions stand in which status, and the newest of them.`,
+			`Shows a workflow: its versions, its input_schema, its executions counted by status, and the newest of them.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowStatus, error) {
 				return rt.WorkflowStatus(ctx, in.WorkflowID)
 			}),
@@ -59,7 +63,7 @@ func Workflow() []Method {
 				return rt.Workflows(ctx, in.Limit, in.Cursor)
 			}),
 		method(contract, "delete_workflow", "Delete a workflow", Destroys,
-			`Deletes a workflow with all its versions. What runs of it goes on with the plan it began with. Nothing undoes it; version numbers are not used again.`,
+			`Deletes a workflow with all its versions. What runs of it goes on. Nothing undoes it; version numbers are not used again.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowDeleted, error) {
 				return rt.DeleteWorkflow(ctx, in.WorkflowID)
 			}),

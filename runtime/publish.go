@@ -1,0 +1,234 @@
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// Bounds of published workflows: a client puts them all before its model, with a prefix of its own before each name.
+const (
+	MaxPublished     = 50 // of one principal
+	maxPublishedName = 48
+)
+
+// toolPrefix stands before the name of a workflow in the name of its tool.
+const toolPrefix = "workflow_"
+
+// asTool is what a published workflow is to clients.
+type asTool struct {
+	Title       string         `json:"title,omitempty"`
+	InputSchema schemas.Object `json:"input_schema"` // as schemas.Portable has it
+	Hints       schemas.Hints  `json:"hints"`
+}
+
+func (w *workflowRecord) toolName() string {
+	if w.Tool == nil {
+		return ""
+	}
+	return toolPrefix + w.Name
+}
+
+// Published is a workflow that is a tool of its own.
+type Published struct {
+	Tool        string // its name as a tool
+	Workflow    string
+	Version     int64 // the latest, which a call executes
+	Title       string
+	Description string // empty: none
+	InputSchema json.RawMessage
+	Hints       schemas.Hints
+}
+
+func (w *workflowRecord) published() Published {
+	return Published{
+		Tool: w.toolName(), Workflow: w.Name, Version: w.Version, Title: w.Tool.Title, Description: w.Description,
+		InputSchema: json.RawMessage(w.Tool.InputSchema), Hints: w.Tool.Hints,
+	}
+}
+
+func termPublished(principal string) string {
+	return "published=" + statePrefix(principal, kindWorkflow)
+}
+
+// Published lists the caller's workflows that are tools, by name.
+func (r *Runtime) Published(ctx context.Context) ([]Published, error) {
+	caller := CallerFrom(ctx).Principal
+	list, err := r.publishedOf(ctx, caller)
+	if err == nil {
+		r.audience.shown(caller, list)
+		r.tell(caller, list)
+	}
+	return list, err
+}
+
+func (r *Runtime) publishedOf(ctx context.Context, principal string) ([]Published, error) {
+	list := []Published{}
+	err := r.each(ctx, store.Query{Kind: kindWorkflow, Term: termPublished(principal)}, func(rec store.Record) error {
+		w, err := decodeWorkflow(rec)
+		if err == nil && w.Tool != nil && !w.Deleted {
+			list = append(list, w.published())
+		}
+		return err
+	})
+	return list, err
+}
+
+// PublishedTool finds the caller's workflow that is the tool of this name; false: there is none.
+func (r *Runtime) PublishedTool(ctx context.Context, tool string) (Published, bool, error) {
+	name, ok := strings.CutPrefix(tool, toolPrefix)
+	if !ok {
+		return Published{}, false, nil
+	}
+	w, err := r.readWorkflow(ctx, name)
+	if err != nil || w.Tool == nil || w.Deleted {
+		return Published{}, false, err
+	}
+	return w.published(), true, nil
+}
+
+// publish makes w a tool, or no tool, as n wants it, and tells whether that changes something. A workflow that is a tool
+// stays one through its next versions.
+func (r *Runtime) publish(ctx context.Context, w *workflowRecord, n NewWorkflow, v *workflowVersion, program *plan.Program) (changed bool, err error) {
+	before := w.Tool
+	switch {
+	case n.Publish == nil && before == nil:
+		return false, nil
+	case n.Publish != nil && !*n.Publish:
+		w.Tool = nil
+		return before != nil, nil
+	case len(n.Name) > maxPublishedName:
+		return false, schemas.Errorf(schemas.CodeInvalidArgument, "a workflow whose name is longer than %d characters cannot be a tool", maxPublishedName).
+			WithField("name").WithHint("clients put more before it; choose a shorter name")
+	}
+	if before == nil {
+		list, err := r.publishedOf(ctx, CallerFrom(ctx).Principal)
+		if err != nil {
+			return false, err
+		}
+		if len(list) >= MaxPublished {
+			return false, schemas.Errorf(schemas.CodeQuotaExceeded, "%d workflows are published, as many as may be", len(list)).WithField("publish").
+				WithHint("publish fewer: create_workflow with publish false takes a tool away, and execute_workflow executes any workflow")
+		}
+	}
+	input, err := v.toolSchema()
+	if err != nil {
+		return false, schemas.Errorf(schemas.CodeInvalidArgument, "the workflow cannot be a tool: %s", err).WithField("input_schema").
+			WithHint("write the inputs' schema so that every client can read it, or do not publish the workflow")
+	}
+	w.Tool = &asTool{Title: program.Definition.Plan.Name, InputSchema: input, Hints: r.hintsOf(ctx, program)}
+	return !reflect.DeepEqual(before, w.Tool), nil
+}
+
+// toolSchema is the input schema of the workflow's tool: the declared one with every input that the definition names.
+// Without a declared one there are no others.
+func (v *workflowVersion) toolSchema() (schemas.Object, error) {
+	schema, err := schemas.Portable(v.InputSchema)
+	if err != nil {
+		return nil, err
+	}
+	var p struct{ Inputs map[string]schemas.Value }
+	if err := json.Unmarshal(v.Plan, &p); err != nil {
+		return nil, fmt.Errorf("read workflow: %w", err)
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	if properties == nil {
+		properties = map[string]any{}
+	}
+	if len(v.InputSchema) == 0 {
+		schema["additionalProperties"] = false
+	}
+	for name, standard := range p.Inputs {
+		member, declared := properties[name].(map[string]any)
+		if !declared && schema["additionalProperties"] == false && len(v.InputSchema) > 0 {
+			continue
+		}
+		if !declared {
+			member = map[string]any{"type": typesLike(standard)}
+			properties[name] = member
+		}
+		if string(standard) != "null" && member["default"] == nil {
+			member["default"] = standard
+		}
+	}
+	schema["properties"] = properties
+	if required, ok := schema["required"].([]any); ok { // what has a value need not be given
+		schema["required"] = slices.DeleteFunc(required, func(name any) bool {
+			standard, named := p.Inputs[fmt.Sprint(name)]
+			return named && string(standard) != "null"
+		})
+	}
+	out, err := schemas.Encode(schema)
+	if err == nil && len(out) > schemas.MaxToolSchema {
+		err = fmt.Errorf("the schema of its inputs has %d bytes with their defaults; at most %d may stand in a list of tools", len(out), schemas.MaxToolSchema)
+	}
+	return out, err
+}
+
+// typesLike are the types of an input of which no more is known than its default.
+func typesLike(v schemas.Value) any {
+	if len(v) > 0 {
+		switch v[0] {
+		case '"':
+			return "string"
+		case '{':
+			return "object"
+		case '[':
+			return "array"
+		case 't', 'f':
+			return "boolean"
+		case 'n':
+		default:
+			return "number"
+		}
+	}
+	return schemas.Anything()
+}
+
+// hintsOf says what executing a plan may do, from what is known of every capability that it may call. What nobody says is
+// taken for the worst.
+func (r *Runtime) hintsOf(ctx context.Context, p *plan.Program) schemas.Hints {
+	h := schemas.Hints{ReadOnly: true, Idempotent: true}
+	wanted := map[string]schemas.Effect{}
+	strictest(p, wanted)
+	for _, name := range slices.Sorted(maps.Keys(p.Definition.Pins)) {
+		realm, capability, _ := strings.Cut(name, ".")
+		c, err := r.realms.Resolve(ctx, realm, capability)
+		said := struct{ DestructiveHint, IdempotentHint, OpenWorldHint *bool }{}
+		if err != nil || len(c.Annotations) > 0 && json.Unmarshal(c.Annotations, &said) != nil {
+			return schemas.Hints{Destructive: true, OpenWorld: true}
+		}
+		if e, ok := wanted[name]; ok && e.Rank() > c.Effect.Rank() {
+			c.Effect = e
+		}
+		read := c.Effect == schemas.EffectRead
+		no, yes := false, true
+		h.ReadOnly = h.ReadOnly && read
+		h.Destructive = h.Destructive || !read && *cmp.Or(said.DestructiveHint, &yes)
+		h.Idempotent = h.Idempotent && (read || c.Effect == schemas.EffectIdempotent && *cmp.Or(said.IdempotentHint, &no))
+		h.OpenWorld = h.OpenWorld || *cmp.Or(said.OpenWorldHint, &yes)
+	}
+	return h
+}
+
+// strictest collects what effects a plan's nodes take their capabilities to have: a plan may be stricter than the tool.
+func strictest(p *plan.Program, effects map[string]schemas.Effect) {
+	for i := range p.Nodes {
+		n := &p.Nodes[i]
+		if n.Sub != nil {
+			strictest(n.Sub, effects)
+		}
+		if e, known := effects[n.Name()]; n.Kind == plan.KindCapability && (!known || n.Effect.Rank() > e.Rank()) {
+			effects[n.Name()] = n.Effect
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package runtime
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// tools prints what the caller has published.
+func (p *process) tools(t *testing.T) string {
+	t.Helper()
+	list, err := p.Published(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make([]string, len(list))
+	for i, w := range list {
+		names[i] = fmt.Sprintf("%s@%d", w.Tool, w.Version)
+	}
+	return strings.Join(names, " ")
+}
+
+// TestPublishedWorkflows: what a workflow is as a tool follows its versions and goes with it, on the replica that changed
+// it and on another one, and the clients of both are told, whether the replicas hear of each other or have to look.
+func TestPublishedWorkflows(t *testing.T) {
+	for name, wrap := range map[string]func(store.Store) store.Store{"watch": func(s store.Store) store.Store { return s }, "poll": deaf} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				here, there := live(w, wrap(s)), live(w, wrap(s))
+				defer here.stop()
+				defer there.stop()
+				told := map[*process]*atomic.Int64{here: {}, there: {}}
+				within := map[string]time.Duration{"watch": time.Second, "poll": publishedPoll + time.Second}[name]
+				for _, p := range []*process{here, there} {
+					defer p.OnPublished(func(principal string) {
+						if principal == LocalPrincipal {
+							told[p].Add(1)
+						}
+					})()
+					if got := p.tools(t); got != "" {
+						t.Errorf("before anything was published: %s", got)
+					}
+				}
+				yes, no := true, false
+				for i, step := range []struct {
+					what  string
+					do    func() error
+					tools string
+					told  int64 // each replica, once in all
+				}{
+					{"a workflow that is none", func() error {
+						return errOf(here.CreateWorkflow(t.Context(), NewWorkflow{Name: "quiet", Definition: []byte(greet("x"))}))
+					}, "", 0},
+					{"publish", func() error {
+						return errOf(here.CreateWorkflow(t.Context(), NewWorkflow{Name: "greet", Definition: []byte(greet("hello")), Publish: &yes}))
+					}, "workflow_greet@1", 1},
+					{"again", func() error {
+						return errOf(here.CreateWorkflow(t.Context(), NewWorkflow{Name: "greet", Definition: []byte(greet("hello")), Publish: &yes}))
+					}, "workflow_greet@1", 1},
+					{"another's", func() error {
+						return errOf(here.CreateWorkflow(as(t, "other"), NewWorkflow{Name: "theirs", Definition: []byte(greet("x")), Publish: &yes}))
+					}, "workflow_greet@1", 1},
+					{"next version", func() error {
+						return errOf(there.CreateWorkflow(t.Context(), NewWorkflow{Name: "greet", Definition: []byte(greet("bye"))}))
+					}, "workflow_greet@2", 2},
+					{"publish the other too", func() error {
+						return errOf(there.CreateWorkflow(t.Context(), NewWorkflow{Name: "quiet", Definition: []byte(greet("x")), Publish: &yes}))
+					}, "workflow_greet@2 workflow_quiet@1", 3},
+					{"take one away", func() error {
+						return errOf(here.CreateWorkflow(t.Context(), NewWorkflow{Name: "quiet", Definition: []byte(greet("x")), Publish: &no}))
+					}, "workflow_greet@2", 4},
+					{"delete", func() error { return errOf(there.DeleteWorkflow(t.Context(), "greet")) }, "", 5},
+					{"make it anew", func() error {
+						return errOf(here.CreateWorkflow(t.Context(), NewWorkflow{Name: "greet", Definition: []byte(greet("hello"))}))
+					}, "", 5},
+				} {
+					if err := step.do(); err != nil {
+						t.Fatalf("%s: %v", step.what, err)
+					}
+					time.Sleep(within)
+					synctest.Wait()
+					for _, p := range []*process{here, there} {
+						if n := told[p].Load(); n != step.told {
+							t.Errorf("%d %s: the clients of replica %v were told %d times, want %d", i, step.what, p == here, n, step.told)
+						}
+						if got := p.tools(t); got != step.tools {
+							t.Errorf("%s: tools %q, want %q", step.what, got, step.tools)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestPublishedSchema: the inputs of the tool are those that the workflow declares and those that its definition names.
+func TestPublishedSchema(t *testing.T) {
+	everything := `["object","array","string","number","boolean","null"]`
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		yes := true
+		for _, tt := range []struct{ name, inputs, schema, want, refused string }{
+			{"undeclared", `{"who":null,"n":3,"s":"x","l":[],"o":{},"b":true}`, ``,
+				`{"additionalProperties":false,"properties":{"b":{"default":true,"type":"boolean"},"l":{"default":[],"type":"array"},"n":{"default":3,"type":"number"},"o":{"default":{},"type":"object"},"s":{"default":"x","type":"string"},"who":{"type":` + everything + `}},"type":"object"}`, ""},
+			{"none", `{}`, ``, `{"additionalProperties":false,"properties":{},"type":"object"}`, ""},
+			{"declared", `{"a":null,"b":2}`, `{"type":"object","properties":{"a":{"type":"string","description":"who"},"c":{"type":"integer","default":7}},"required":["a","b","c"]}`,
+				`{"properties":{"a":{"description":"who","type":"string"},"b":{"default":2,"type":"number"},"c":{"default":7,"type":"integer"}},"required":["a"],"type":"object"}`, ""},
+			{"closed", `{"a":null,"b":2}`, `{"properties":{"a":{"type":"string"}},"additionalProperties":false}`, `{"additionalProperties":false,"properties":{"a":{"type":"string"}},"type":"object"}`, ""},
+			{"reference", `{}`, `{"$defs":{"a":{"type":"string"}},"properties":{"a":{"$ref":"#/$defs/a"}}}`, "", "/properties/a/$ref"},
+			{"large", `{}`, `{"properties":{"a":{"type":"string","description":"` + strings.Repeat("x", schemas.MaxToolSchema) + `"}}}`, "", "at most 16384"},
+		} {
+			n := NewWorkflow{
+				Name: "w", Definition: []byte(`{"plan":"v1","inputs":` + tt.inputs + `,"nodes":[{"id":"a","set":1}]}`), InputSchema: schemas.Object(tt.schema), Publish: &yes,
+			}
+			err := errOf(p.CreateWorkflow(t.Context(), n))
+			if tt.refused != "" {
+				if codeOf(err) != schemas.CodeInvalidArgument || !strings.Contains(err.Error(), tt.refused) || schemas.AsError(err).Field != "input_schema" {
+					t.Errorf("%s: %v, want a refusal that says %s", tt.name, err, tt.refused)
+				}
+				continue
+			}
+			tool, ok, lost := p.PublishedTool(t.Context(), "workflow_w")
+			if err != nil || lost != nil || !ok || string(tool.InputSchema) != tt.want {
+				t.Errorf("%s: got %s, %v, %v, want %s", tt.name, tool.InputSchema, err, lost, tt.want)
+			}
+		}
+		if got := p.tools(t); got != "workflow_w@4" {
+			t.Errorf("a refused definition changed what is published: %s", got)
+		}
+		long := NewWorkflow{Name: strings.Repeat("w", maxPublishedName+1), Definition: []byte(greet("x")), Publish: &yes}
+		if err := errOf(p.CreateWorkflow(t.Context(), long)); codeOf(err) != schemas.CodeInvalidArgument {
+			t.Errorf("a long name: %v", err)
+		}
+		for i := range MaxPublished - 1 {
+			if err := errOf(p.CreateWorkflow(t.Context(), NewWorkflow{Name: fmt.Sprint("x", i), Definition: []byte(greet("x")), Publish: &yes})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		one := NewWorkflow{Name: "more", Definition: []byte(greet("x")), Publish: &yes}
+		if err := errOf(p.CreateWorkflow(t.Context(), one)); codeOf(err) != schemas.CodeQuotaExceeded {
+			t.Errorf("one too many: %v", err)
+		}
+	})
+}
+
+// TestPublishedHints: a workflow's annotations are those of everything that it may call, and what nobody vouches for counts
+// as the worst.
+func TestPublishedHints(t *testing.T) {
+	read, idempotent, once := `{"id":"a","capability":"r.read"}`, `{"id":"a","capability":"r.idempotent"}`, `{"id":"a","capability":"r.once"}`
+	harmless := map[string]string{"read": `{"openWorldHint":false}`, "idempotent": `{"idempotentHint":true,"destructiveHint":false,"openWorldHint":false}`, "once": `{"destructiveHint":false,"openWorldHint":false}`}
+	worst := schemas.Hints{Destructive: true, OpenWorld: true}
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		p.keep(t, "inner", `{"plan":"v1","nodes":[`+once+`]}`, "")
+		yes := true
+		for i, tt := range []struct {
+			name, nodes string
+			said        map[string]string
+			want        schemas.Hints
+		}{
+			{"nothing is called", `{"id":"a","set":1}`, nil, schemas.Hints{ReadOnly: true, Idempotent: true}},
+			{"reads", read, harmless, schemas.Hints{ReadOnly: true, Idempotent: true}},
+			{"reads, and the tool says nothing", read, nil, schemas.Hints{ReadOnly: true, Idempotent: true, OpenWorld: true}},
+			{"idempotent", idempotent, harmless, schemas.Hints{Idempotent: true}},
+			{"idempotent by the operator's word", idempotent, nil, worst},
+			{"once", once, harmless, schemas.Hints{}},
+			{"once, and the tool says nothing", once, nil, worst},
+			{"no JSON", read, map[string]string{"read": `7`}, worst},
+			{"one of two", read + `,{"id":"b","capability":"r.once"}`, map[string]string{"read": harmless["read"]}, worst},
+			{"a fallback", `{"id":"a","capability":"r.read","fallback":[{"capability":"r.once"}]}`, harmless, schemas.Hints{}},
+			{"a compensation", `{"id":"a","capability":"r.idempotent","compensate":{"capability":"r.once"}}`, map[string]string{"idempotent": harmless["idempotent"]}, worst},
+			{"a workflow within", `{"id":"a","workflow":"inner"}`, harmless, schemas.Hints{}},
+			{"the plan is stricter", `{"id":"a","capability":"r.read","effect":"once"}`, harmless, schemas.Hints{Destructive: true}},
+		} {
+			w.said = tt.said
+			name := fmt.Sprint("w", i)
+			if err := errOf(p.CreateWorkflow(t.Context(), NewWorkflow{Name: name, Definition: []byte(`{"plan":"v1","nodes":[` + tt.nodes + `]}`), Publish: &yes})); err != nil {
+				t.Fatalf("%s: %v", tt.name, err)
+			}
+			if tool, _, err := p.PublishedTool(t.Context(), "workflow_"+name); err != nil || tool.Hints != tt.want {
+				t.Errorf("%s: %+v, %v, want %+v", tt.name, tool.Hints, err, tt.want)
+			}
+		}
+		w.said = map[string]string{"read": harmless["read"]} // since then
+		if err := errOf(p.CreateWorkflow(t.Context(), NewWorkflow{Name: "w2", Definition: []byte(`{"plan":"v1","nodes":[` + read + `]}`), Publish: &yes})); err != nil {
+			t.Fatal(err)
+		}
+		if tool, _, err := p.PublishedTool(t.Context(), "workflow_w2"); err != nil || tool.Hints.OpenWorld || tool.Version != 1 {
+			t.Errorf("the same definition again does not look anew: %+v, %v", tool, err)
+		}
+	})
+}

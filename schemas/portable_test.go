@@ -1,0 +1,42 @@
+package schemas
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestPortable(t *testing.T) {
+	everything := `["object","array","string","number","boolean","null"]`
+	for _, tt := range []struct{ name, schema, want, err string }{
+		{"nothing", ``, `{"type":"object"}`, ""},
+		{"plain", `{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}`,
+			`{"additionalProperties":false,"properties":{"a":{"type":"string"}},"required":["a"],"type":"object"}`, ""},
+		{"no type at the root", `{"properties":{"a":{"enum":[1,2]}}}`, `{"properties":{"a":{"enum":[1,2]}},"type":"object"}`, ""},
+		{"true and no type", `{"properties":{"a":true,"b":{"description":"b"}}}`,
+			`{"properties":{"a":{"type":` + everything + `},"b":{"description":"b","type":` + everything + `}},"type":"object"}`, ""},
+		{"dialect and leftovers", `{"$schema":"https://json-schema.org/draft/2020-12/schema","$defs":{"x":true},"additionalProperties":true,"properties":{"a":{"type":"string","x-mcp-header":"A"}}}`,
+			`{"properties":{"a":{"type":"string"}},"type":"object"}`, ""},
+		{"large numbers", `{"properties":{"a":{"const":12345678901234567890}}}`, `{"properties":{"a":{"const":12345678901234567890}},"type":"object"}`, ""},
+		{"items", `{"properties":{"a":{"type":"array","items":{"anyOf":[{"type":"string"},true]}}}}`,
+			`{"properties":{"a":{"items":{"anyOf":[{"type":"string"},{"type":` + everything + `}]},"type":"array"}},"type":"object"}`, ""},
+		{"a list", `{"type":"array"}`, "", "own type"},
+		{"several types", `{"type":["object","null"]}`, "", "own type"},
+		{"anyOf at the root", `{"anyOf":[{"type":"object"}]}`, "", "anyOf stands at the root"},
+		{"reference", `{"properties":{"a":{"type":"array","items":{"$ref":"#/$defs/a"}}}}`, "", "/properties/a/items/$ref"},
+		{"false", `{"properties":{"a":{"type":"object","properties":{"b":false}}}}`, "", "/properties/a/properties/b is false"},
+		{"tuple of an old draft", `{"properties":{"a":{"type":"array","items":[{"type":"string"}]}}}`, "", "/properties/a/items is"},
+		{"deep", `{"properties":{"a":` + strings.Repeat(`{"type":"array","items":`, 40) + `{"type":"string"}` + strings.Repeat("}", 40) + `}}`, "", "more than 32"},
+	} {
+		got, err := Portable(Object(tt.schema))
+		if tt.err != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%s: got %v, want an error that says %q", tt.name, err, tt.err)
+			}
+			continue
+		}
+		if b, _ := json.Marshal(got); err != nil || string(b) != tt.want {
+			t.Errorf("%s: got %s, %v, want %s", tt.name, b, err, tt.want)
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mark3labs/mcp-go/client"
+	"github.com/mark3labs/mcp-go/client/transport"
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/realm"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store/bolt"
+	"github.com/runplane/runplane/tools"
+)
+
+// noRealms is a pool as the runtime takes it; nothing is configured in it.
+type noRealms struct{ *realm.Pool }
+
+func (r noRealms) Catalog(ctx context.Context, names []string) plan.Catalog {
+	return r.Pool.Catalog(ctx, names)
+}
+
+func (r noRealms) Discover(context.Context, schemas.DiscoverQuery) (schemas.Discovery, error) {
+	return schemas.Discovery{}, nil
+}
+
+// published is a server with a runtime behind it, and a way to publish.
+func published(t *testing.T) (*Server, func(name, greeting string)) {
+	t.Helper()
+	s, err := bolt.Open(bolt.Options{Mem: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := realm.New(realm.Config{Lazy: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt := runtime.New(runtime.Config{Store: s, Realms: noRealms{pool}})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { _ = rt.Run(ctx); close(done) }() // Run has no error of its own
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	yes := true
+	return New(Config{Runtime: rt, Methods: tools.All()}), func(name, greeting string) {
+		t.Helper()
+		_, err := rt.CreateWorkflow(ctx, runtime.NewWorkflow{
+			Name: name, Description: "Greets somebody.", Publish: &yes,
+			Definition:  []byte(`{"plan":"v1","name":"Greeting","inputs":{"who":null},"nodes":[{"id":"a","set":"` + greeting + ` ${inputs.who}"}],"output":"${nodes.a.output}"}`),
+			InputSchema: schemas.Object(`{"properties":{"who":{"type":"string"}},"required":["who"],"additionalProperties":false}`),
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func await(t *testing.T, told <-chan struct{}, otherwise string) {
+	t.Helper()
+	select {
+	case <-told:
+	case <-time.After(30 * time.Second):
+		t.Fatal(otherwise)
+	}
+}
+
+// TestPublishedWorkflowIsATool: over every transport and era a client hears that a workflow was published, lists it behind
+// the methods, calls it, and is told which input is wrong.
+func TestPublishedWorkflowIsATool(t *testing.T) {
+	for name, dial := range map[string]func(t *testing.T, s *Server) *client.Client{
+		"stdio": func(t *testing.T, s *Server) *client.Client {
+			c, _, _ := stdioClient(t, s)
+			return c
+		},
+		"http": func(t *testing.T, s *Server) *client.Client {
+			url, _, _ := serveHTTP(t, s)
+			return httpClient(t, url, []transport.StreamableHTTPCOption{transport.WithContinuousListening()}, client.WithProtocolVersion("2025-11-25")) //nolint:staticcheck // the clients of that era do it
+		},
+		"http, stateless": func(t *testing.T, s *Server) *client.Client {
+			url, _, _ := serveHTTP(t, s)
+			return httpClient(t, url, nil)
+		},
+		"sse": func(t *testing.T, s *Server) *client.Client {
+			url, _, _ := serveHTTP(t, s)
+			c, err := client.NewSSEMCPClient(url + "/sse")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			return connect(t, c)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, publish := published(t)
+			c := dial(t, s)
+			changed, listening := make(chan struct{}, 100), make(chan struct{}, 100)
+			c.OnNotification(func(n mcp.JSONRPCNotification) {
+				switch n.Method {
+				case mcp.MethodNotificationToolsListChanged:
+					changed <- struct{}{}
+				case mcp.MethodNotificationSubscriptionsAcknowledged:
+					listening <- struct{}{}
+				}
+			})
+			if mcp.IsModernProtocol(c.ProtocolVersion()) {
+				stop, err := c.ListenAsync(t.Context(), mcp.SubscriptionFilter{ToolsListChanged: true}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(stop)
+				await(t, listening, "the subscription was not acknowledged")
+			}
+			list := func() []mcp.Tool {
+				t.Helper()
+				l, err := c.ListTools(t.Context(), mcp.ListToolsRequest{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return l.Tools
+			}
+			if n := len(list()); n != len(tools.All()) {
+				t.Errorf("%d tools, want %d", n, len(tools.All()))
+			}
+			publish("greet", "hello")
+			await(t, changed, "the client did not hear that its tools changed")
+			listed := list()
+			last, err := json.Marshal(listed[len(listed)-1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{
+				`"name":"workflow_greet"`, `"title":"Greeting"`, `Greets somebody. Returns the execution`, `"readOnlyHint":true`, `"destructiveHint":false`, `"openWorldHint":false`, `"required":["who"]`,
+			} {
+				if !strings.Contains(string(last), want) {
+					t.Errorf("the tool %s\nlacks %s", last, want)
+				}
+			}
+			for _, tt := range []struct{ tool, arguments, output, field string }{
+				{"workflow_greet", `{"who":"Ada"}`, `"hello Ada"`, ""},
+				{"workflow_greet", `{"who":7}`, "", "/who"},
+				{"workflow_greet", `{"who":"Ada","whom":"Bob"}`, "", "/whom"},
+				{"workflow_greet", `{}`, "", "/who"},
+			} {
+				r, err := c.CallTool(t.Context(), request(tt.tool, tt.arguments, nil))
+				if err != nil {
+					t.Fatalf("%s: %v", tt.arguments, err)
+				}
+				if tt.field != "" {
+					if e := wireError(t, r); e.Code != schemas.CodeInvalidArgument || e.Field != tt.field {
+						t.Errorf("%s: %+v, want a complaint about %s", tt.arguments, e, tt.field)
+					}
+					continue
+				}
+				var e schemas.Execution
+				if err := json.Unmarshal([]byte(text(t, r)), &e); err != nil || e.Status != schemas.StatusSucceeded || string(e.Output) != tt.output || e.Workflow != "greet@1" {
+					t.Errorf("%s: %+v, %v", tt.arguments, e, err)
+				}
+			}
+			if _, err := c.CallTool(t.Context(), request("workflow_gret", `{}`, nil)); err == nil || !strings.Contains(err.Error(), "no tool") {
+				t.Errorf("a tool that does not exist: %v", err)
+			}
+			publish("greet", "bye")
+			await(t, changed, "the client did not hear of the next version")
+			r, err := c.CallTool(t.Context(), request("workflow_greet", `{"who":"Ada"}`, nil))
+			if err != nil || !strings.Contains(text(t, r), "bye Ada") {
+				t.Errorf("the next version: %v, %v", r, err)
+			}
+		})
+	}
+}
+
+// TestSubscriptionOverStdio: the acknowledgement comes first, what follows carries the subscription's id, and the end of
+// input gives the subscription its answer at once.
+func TestSubscriptionOverStdio(t *testing.T) {
+	s, publish := published(t)
+	c := dial(t.Context(), t, s)
+	const meta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}`
+	next := func() string {
+		t.Helper()
+		l, err := c.out.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	for _, id := range []int{7, 8} {
+		c.send(`{"jsonrpc":"2.0","id":%d,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+meta+`}}`, id)
+		if l := next(); !strings.Contains(l, "subscriptions/acknowledged") || !strings.Contains(l, fmt.Sprintf(`"io.modelcontextprotocol/subscriptionId":%d`, id)) {
+			t.Fatalf("first came %s", l)
+		}
+	}
+	c.send(`{"jsonrpc":"2.0","id":9,"method":"tools/list","params":{` + meta + `}}`) // from here on the list is known
+	if l := next(); !strings.Contains(l, `"id":9`) {
+		t.Fatalf("tools/list: %s", l)
+	}
+	publish("greet", "hello")
+	seen := map[string]bool{}
+	for range 2 {
+		l := next()
+		if !strings.Contains(l, "notifications/tools/list_changed") {
+			t.Fatalf("got %s", l)
+		}
+		for _, id := range []string{"7", "8"} {
+			if strings.Contains(l, `"io.modelcontextprotocol/subscriptionId":`+id) {
+				seen[id] = true
+			}
+		}
+	}
+	if len(seen) != 2 {
+		t.Errorf("subscriptions %v were told, want both", seen)
+	}
+	c.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}`)
+	publish("greet", "bye")
+	for l := next(); !strings.Contains(l, `"io.modelcontextprotocol/subscriptionId":8`); l = next() {
+		t.Logf("before the cancel was heard: %s", l)
+	}
+	began := time.Now()
+	c.in.Close()
+	if l := next(); !strings.Contains(l, `"id":8`) || !strings.Contains(l, `"result"`) {
+		t.Errorf("at the end came %s", l)
+	}
+	if err := <-c.done; err != nil || time.Since(began) > s.config.Drain/2 {
+		t.Errorf("Stdio returned %v after %s", err, time.Since(began))
+	}
+}
