@@ -19,6 +19,10 @@ func (r *Runtime) attendDue(ctx context.Context, kind string, see func(context.C
 	var delay time.Duration
 	for ctx.Err() == nil {
 		leases, err := r.store.Claim(ctx, store.ClaimRequest{Kind: kind, Owner: r.worker, Max: claimMax, TTL: r.limits.Lease, Wait: claimWait})
+		if ctx.Err() != nil {
+			r.returnAll(leases) //nolint:contextcheck // what was taken goes back whatever ends
+			return
+		}
 		var g errgroup.Group
 		g.SetLimit(attendants)
 		for i := range leases {

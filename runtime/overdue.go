@@ -2,7 +2,9 @@ package runtime
 
 import (
 	"context"
+	"time"
 
+	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -28,10 +30,18 @@ func (t *turn) expires() {
 	t.batch.Wakes = append(t.batch.Wakes, w)
 }
 
-// expire ends an execution whose time in the queue is over: [machine.State.Next] says so to whoever visits it.
+// expire ends an execution whose time in the queue is over: [machine.State.Next] says so to whoever visits it. Where the store's clock
+// is ahead of this one it is not over yet; then the lease lapses, and somebody visits it again.
 func (r *Runtime) expire(ctx context.Context, lease *store.Lease) {
 	id := lease.Key.ID
-	err := r.transition(ctx, id, nothing)
+	early := false
+	err := r.transition(ctx, id, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		early = s.Status == schemas.StatusPending && now.Before(s.QueueEnd())
+		return nil, nil
+	})
+	if early && err == nil {
+		return
+	}
 	if err == nil || schemas.AsError(err).Code == schemas.CodeNotFound {
 		_, err = r.store.Commit(ctx, store.Batch{Release: lease})
 	}

@@ -43,14 +43,14 @@ func (r *Runtime) adopt(x *execution, lease *store.Lease, sent time.Time, first 
 	o := &owner{
 		r: r, x: x, lease: lease, fence: proven(sent, r.limits.Lease), claimed: lease != nil, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{}, kids: map[int]string{},
 	}
-	x.lease, x.memory = lease, &recollection{}
+	x.lease, x.claimed, x.memory = lease, lease != nil, &recollection{}
 	r.mu.Lock()
 	old := r.owned[x.id]
 	switch {
 	case r.stopping:
 		r.mu.Unlock()
 		r.slots.Release(1)
-		r.giveBack(x, r.now())
+		r.giveBack(x.lease, r.now())
 		answer(first, schemas.Errorf(schemas.CodeUnavailable, "the runtime is stopping").WithHint("try again when it is back"))
 		return
 	case old != nil && lease == nil: // the same idempotency key is just making it
@@ -130,7 +130,7 @@ func (o *owner) take() []*request {
 		o.x.state, o.x.changed = nil, true
 	}
 	if o.lease != nil && o.lease != o.x.lease {
-		o.x.lease, o.claimed = o.lease, true
+		o.x.lease, o.x.claimed, o.claimed = o.lease, true, true
 	}
 	requests := o.inbox
 	o.inbox = nil
@@ -161,8 +161,7 @@ func (o *owner) letGo() {
 		}
 	}
 	if lease != nil && lease != o.x.lease { // it came back too late
-		o.x.lease = lease
-		o.r.giveBack(o.x, o.r.now())
+		o.r.giveBack(lease, o.r.now())
 	}
 	for _, f := range o.flights {
 		if !f.once() || !gone && !f.undecided(o.x.state) { // what became of a `once` call is worth knowing to the next owner

@@ -15,14 +15,15 @@ import (
 //
 //	seen meanwhile ──▶ next wake
 //	past its time  ──▶ expired, wake now
-//	ended          ──▶ sweep: executions are cancelled or go on, its states are deleted ──▶ wake after sweepAgain ──▶ sweep, done
+//	not yet        ──▶ the store's clock is ahead of this one: once more when the lease lapses
+//	ended          ──▶ sweep: executions are cancelled or go on, its states are deleted ──▶ once more when the lease lapses ──▶ sweep, done
 //
 // The second sweep finds what was begun by calls that had looked at the session just before it ended.
 
-// sweepAgain is how long after the first a second sweep follows.
+// sweepAgain is how long after the end of a session the last sweep may be.
 const sweepAgain = 10 * time.Second
 
-// attend does what is due with one session. Where it cannot, the lease lapses and somebody tries again.
+// attend does what is due with one session. Where it cannot, or not yet, the lease lapses and somebody tries again.
 func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {
 	id := lease.Key.ID
 	err := r.contend(func() error {
@@ -40,17 +41,18 @@ func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {
 			if !now.Before(due) {
 				s.end(schemas.SessionExpired, due)
 				due = now
+			} else if !s.LastSeenAt.After(s.committed) { // not yet
+				return nil
 			}
 			return r.saveSession(ctx, &s, due, store.Batch{Release: lease})
 		}
 		if err := r.sweep(ctx, &s); err != nil {
 			return err
 		}
-		due := s.EndedAt.Add(sweepAgain)
-		if !now.Before(due) {
-			due = time.Time{}
+		if now.Before(s.EndedAt.Add(sweepAgain)) {
+			return nil
 		}
-		return r.saveSession(ctx, &s, due, store.Batch{Release: lease})
+		return r.saveSession(ctx, &s, time.Time{}, store.Batch{Release: lease})
 	})
 	if err != nil && ctx.Err() == nil {
 		r.log.Warn("see to a session: trying again", "session_id", id, "error", err)

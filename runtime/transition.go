@@ -28,6 +28,7 @@ type execution struct {
 	lists   map[int][]json.RawMessage // what for_each nodes run over
 	kept    int                       // bytes in values and texts
 	lease   *store.Lease              // nil: somebody else may own it
+	claimed bool                      // the lease came by a claim: the execution was due
 	sent    time.Time                 // when the commit that claimed the lease was sent
 
 	memory  *recollection // an owner's; nil: nothing is remembered

@@ -37,7 +37,7 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			again = time.Time{} // it was deleted
 		}
-		o.r.giveBack(o.x, again)
+		o.r.giveBack(o.x.lease, again)
 		return nil, 0
 	}
 	o.r.log.Warn("commit failed: trying again", "execution_id", o.x.id, "error", err)
@@ -84,36 +84,34 @@ func (o *owner) shelve(cause error) {
 	}}
 	o.x.state = nil
 	if _, err := o.r.step(o.r.storeCtx, o.x, []*request{q}, wind, store.Batch{}); err != nil || q.err != nil {
-		o.r.giveBack(o.x, o.r.now().Add(pause))
+		o.r.giveBack(o.x.lease, o.r.now().Add(pause))
 	}
 }
 
 // pause is how long an execution that cannot be run at all is left alone.
 const pause = time.Minute
 
-// giveBack releases an execution that cannot be run here, so that it is tried again at the time, or never with
-// a zero one, and blocks nothing until then.
-func (r *Runtime) giveBack(x *execution, at time.Time) {
-	if x.lease == nil {
+// giveBack releases what cannot be worked on here, so that it is tried again at the time, or never with a zero one, and
+// blocks nothing until then. A nil lease is none.
+func (r *Runtime) giveBack(l *store.Lease, at time.Time) {
+	if l == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.storeCtx), time.Second)
 	defer cancel()
-	wake := store.Wake{Key: executionKey(x.id)}
+	wake := store.Wake{Key: l.Key}
 	if places, err := r.store.Places(ctx, []store.Key{wake.Key}); err == nil && places[0].Wake != nil {
 		wake = *places[0].Wake // its priority and its turn are the same as before
 	}
 	wake.At = at
-	if _, err := r.store.Commit(ctx, store.Batch{Release: x.lease, Wakes: []store.Wake{wake}}); err != nil {
-		r.log.Debug("release", "execution_id", x.id, "error", err)
+	if _, err := r.store.Commit(ctx, store.Batch{Release: l, Wakes: []store.Wake{wake}}); err != nil {
+		r.log.Debug("release", "key", l.Key, "error", err)
 	}
 }
 
-// returnAll gives back what was claimed and may not run.
+// returnAll gives back what was claimed and is not worked on.
 func (r *Runtime) returnAll(leases []store.Lease) {
 	for i := range leases {
-		x := r.newExecution(leases[i].Key.ID, head{})
-		x.lease = &leases[i]
-		r.giveBack(x, r.now())
+		r.giveBack(&leases[i], r.now())
 	}
 }

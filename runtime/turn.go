@@ -187,6 +187,12 @@ func (t *turn) due() time.Time {
 	return wake
 }
 
+// early tells whether the execution was claimed for a wake that is yet to come: the store's clock is ahead of this one. Released, it would be
+// claimed again at once, and so on until the clocks agree; so it stays in memory until then.
+func (t *turn) early(wake time.Time) bool {
+	return t.x.claimed && wake.Equal(t.x.head.Due) && wake.After(t.now)
+}
+
 // commit writes the turn as one batch.
 func (t *turn) commit() error {
 	x, s := t.x, t.x.state
@@ -197,7 +203,7 @@ func (t *turn) commit() error {
 		if s.InFlight()+s.Children() > 0 { // somebody looks after those, perhaps another replica, and has to hear of this
 			t.batch.Puts = append(t.batch.Puts, store.Put{Key: nudgeKey(x.id), Version: store.AnyVersion, TTL: nudgeTTL})
 		}
-	case t.how == wind, len(t.step.children) == 0 && (wake.IsZero() || wake.After(t.now.Add(hold))):
+	case t.how == wind, len(t.step.children) == 0 && (wake.IsZero() || wake.After(t.now.Add(hold)) && !t.early(wake)):
 		t.step.released = true
 		t.batch.Claim = nil
 		t.batch.Release = x.lease
