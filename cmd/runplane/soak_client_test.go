@@ -116,6 +116,9 @@ func (w *soakWorld) decide(e *soakExecution, now *schemas.Execution) {
 	if e.cancel && now.Status == schemas.StatusRunning && now.Progress.Running > 0 {
 		_ = w.ask("cancel_execution", args{"execution_id": e.id}, nil) // the status tells
 	}
+	if len(now.WaitingFor) == 1 && now.WaitingFor[0].Reason == schemas.ReasonEvent && w.changeIsKnown(e) {
+		_ = w.ask("signal_execution", args{"execution_id": e.id, "event_name": now.WaitingFor[0].EventName}, nil) // the status tells
+	}
 	if now.Status != schemas.StatusSuspended {
 		return
 	}
@@ -145,6 +148,24 @@ func (w *soakWorld) decide(e *soakExecution, now *schemas.Execution) {
 	if len(patch) > 0 || len(now.WaitingFor) == 0 {
 		_ = w.ask("resume_execution", args{"execution_id": e.id, "patch": object{"nodes": patch}}, nil) // the status tells
 	}
+}
+
+// changeIsKnown tells whether the program has seen the definition that the execution made.
+func (w *soakWorld) changeIsKnown(e *soakExecution) bool {
+	var x schemas.Execution
+	var echo schemas.Capability
+	if w.ask("get_execution_status", args{"execution_id": e.id, "view": "nodes"}, &x) != nil ||
+		w.ask("resolve_capability", args{"realm": "liar", "capability_name": "echo"}, &echo) != nil {
+		return false
+	}
+	made, known := 0, 0
+	_, _ = fmt.Sscanf(string(x.Nodes[0].Output), `"Version %d."`, &made) // else it is 0
+	_, after, _ := strings.Cut(echo.Description, "Version ")
+	_, _ = fmt.Sscanf(after, "%d.", &known) // as above
+	if made == 0 || known < made {
+		time.Sleep(100 * time.Millisecond)
+	}
+	return made > 0 && known >= made
 }
 
 // calls is the capability of a node.

@@ -154,7 +154,7 @@ var soakShapes = []soakShape{
 		nodes: func(int, *rand.Rand) []object {
 			return []object{
 				planNode("change", "capability", "liar.redefine", "timeout", "30s"),
-				planNode("settle", "wait", "3s", "depends_on", []string{"change"}),
+				planNode("settle", "wait_for", "known", "depends_on", []string{"change"}),
 				planNode("use", "capability", "liar.echo", "inputs", object{"msg": "x"}, "depends_on", []string{"settle"}, "timeout", "30s"),
 			}
 		}},

@@ -71,7 +71,7 @@ func (l *liar) tools() []object {
 		tool("echo", description),
 		tool("twice", "Answer twice, and once for a call that comes later."),
 		tool("ask", "Ask the client for something by the method in msg, and answer with what it says."),
-		tool("redefine", "Change what echo is."),
+		tool("redefine", "Change what echo is, and answer with its version."),
 		tool("hang", "Answer never."),
 		tool("misaddress", "Answer everybody but the caller."),
 		tool("garbage", "Answer in something that is nearly JSON."),
@@ -107,9 +107,9 @@ func (l *liar) call(m *message, reply, send func(any)) {
 	case "ask":
 		reply(text(string(l.ask(call.Arguments.Msg, send))))
 	case "redefine":
-		l.version.Add(1)
+		now := l.version.Add(1)
 		send(object{"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
-		reply(text("done"))
+		reply(text(fmt.Sprintf("Version %d.", now)))
 	case "hang":
 	case "misaddress":
 		for _, id := range []any{"nobody", nil, -1, 0.5, 1 << 52, true} {
