@@ -106,6 +106,8 @@ func (c *compiler) pin(capability, at string, t Tool) {
 	}
 	live.checker = checker
 	c.tools[capability] = live
+	_, checks := c.shared()
+	checks[capability] = inputCheck{name: capability, checker: func() *schemas.Checker { return checker }}
 	c.pins[capability] = Pin{
 		Effect: t.Effect, Hash: t.Hash, InputSchema: t.InputSchema,
 		Timeout: t.Policy.Timeout, TimeoutFrom: t.Policy.TimeoutFrom, Retry: t.Policy.Retry, IdempotencyArg: t.Policy.IdempotencyArg,
