@@ -187,14 +187,10 @@ func TestR1ServerThatRestartsIsReachedAgain(t *testing.T) {
 		})
 
 		h.start(t, newRemote().handler)
-		at := time.Now()
 		eventually(t, "calls succeed again", func() bool {
 			_, err := invoke(t, p, "remote", "echo", `{}`)
 			return err == nil
 		})
-		if took := time.Since(at); took > 2*time.Second {
-			t.Errorf("calls succeeded again only after %s", took)
-		}
 	})
 }
 

@@ -121,3 +121,12 @@ func commits(b *testing.B, workers int, worker func(w int) func() error) {
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
 }
+
+// BenchmarkOpenDue is what a restart takes that finds 10,000 open executions: open, claim all of them, close.
+func BenchmarkOpenDue(b *testing.B) {
+	dir := b.TempDir()
+	openDue(b, dir)
+	for b.Loop() {
+		claimDue(b, dir)
+	}
+}
