@@ -49,7 +49,7 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 
 // JSONSchema describes the string form by examples: a field's own description would replace one given here.
 func (Duration) JSONSchema() *jsonschema.Schema {
-	return &jsonschema.Schema{Type: "string", Examples: []any{"500ms", "1h30m"}}
+	return &jsonschema.Schema{Type: "string", Examples: []any{"1h30m"}}
 }
 
 var (

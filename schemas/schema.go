@@ -41,6 +41,8 @@ var words = map[reflect.Type][]any{
 	reflect.TypeFor[NodeStatus](): anys(NodeStatuses()),
 
 	reflect.TypeFor[SessionStatus](): anys(SessionStatuses()),
+	reflect.TypeFor[Overlap]():       anys(Overlaps()),
+	reflect.TypeFor[FiringOutcome](): anys(FiringOutcomes()),
 }
 
 func anys[T any](list []T) []any {

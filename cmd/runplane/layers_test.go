@@ -31,14 +31,16 @@ var fences = map[string][]string{
 	"github.com/go-redis":         {"store/redis"},
 	"go.etcd.io/bbolt":            {"store/bolt"},
 	"cel.dev/cel-go":              {"runtime/plan"},
+	"github.com/robfig/cron":      {"runtime/schedule"},
 	"github.com/spf13/cobra":      {"cmd/runplane"},
 }
 
 // pure packages decide and do nothing else: what they know is passed to them.
 var pure = map[string][]string{
-	"runtime/machine": {"context", "net", "net/http", "os", "os/exec", "sync", "sync/atomic", module + "/store"},
-	"runtime/plan":    {"net", "net/http", "os", "os/exec", module + "/store"},
-	"schemas":         {"context", "net", "net/http", "os", "os/exec"},
+	"runtime/machine":  {"context", "net", "net/http", "os", "os/exec", "sync", "sync/atomic", module + "/store"},
+	"runtime/plan":     {"net", "net/http", "os", "os/exec", module + "/store"},
+	"runtime/schedule": {"context", "net", "net/http", "os", "os/exec", "sync", "sync/atomic", module + "/store"},
+	"schemas":          {"context", "net", "net/http", "os", "os/exec"},
 }
 
 // hollow names say nothing of what is inside.
