@@ -23,6 +23,7 @@
 //	session/<id>        a session; its wake is when it expires unless it is seen before
 //	state/<…>           a state; the ID is a digest of principal and type, and the key
 //	workflow/<…>        a workflow's name with its versions; workflow_version/<…>/<n> holds each, and never changes
+//	schedule/<…>        when a workflow is executed by itself, and its last firings; under the workflow's ID; its wake is the next one
 //	secret/cursor       the key that cursors of lists are sealed with
 //	overdue/<id>        nothing; its wake is when an execution that waits in the queue has waited too long
 //	queue/pause         who paused the queue, since when and why; none: it is open
@@ -62,6 +63,9 @@
 // a parent with children also looks for itself now and then. Children are suspended and resumed with it (follow.go). A review is no record: it is a held node, found by an index
 // term of the head and decided through the door (review.go). An event that was sent is an event of the log.
 //
+// A schedule decides on its firings in one commit, by ids that it has chosen before the executions exist; so whoever comes next can
+// make them, once (schedule_fire.go). Package schedule says when one fires, also where the clock jumps.
+//
 // A store may lose what it acknowledged (a Redis that fails over). An owner that notices commits it again as far as it remembers, holds
 // the `once` calls that the log does not know, and tells the log (rollback.go).
 //
@@ -86,6 +90,7 @@
 //	plan       pure: parse, compile, expressions, binding
 //	machine    pure: the state, its events, what is due
 //	call       one attempt and what is wrapped around it; dispatch.go here puts the chain together
+//	schedule   pure: the times of a schedule
 //	realm      the downstream MCP servers
 //	telemetry  folds of committed events
 //

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -29,6 +30,8 @@ type Submit struct {
 	Retry          *schemas.Retry   // for nodes without a retry of their own; nil: the plan's defaults
 	RerunOf        string           // the execution that this one repeats
 	reuse          []schemas.Event  // what a rerun takes over: node_reused
+	id             string           // of the execution, where whoever submits may do so twice; empty: a new one
+	scheduled      *time.Time       // firing of the workflow's schedule that this is
 	parent         string           // execution whose workflow node this is
 	workflow       string           // name@version that this is an execution of
 	within         []string         // workflows that the plan is part of
@@ -124,7 +127,7 @@ func (r *Runtime) Execute(ctx context.Context, sub Submit) (schemas.Execution, e
 	if program == nil {
 		return schemas.Execution{}, invalidPlan(findings)
 	}
-	id := r.newID()
+	id := cmp.Or(sub.id, r.newID())
 	if key := program.Definition.Plan.IdempotencyKey; key != "" {
 		reserved, known, err := r.reserve(ctx, key, id, program)
 		if err != nil {
@@ -236,6 +239,7 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 	now := r.now()
 	h := head{Principal: CallerFrom(ctx).Principal, Hops: realm.Hops(ctx), Execution: schemas.Execution{
 		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, Workflow: sub.workflow, ParentID: sub.parent, CreatedAt: now,
+		ScheduledAt: sub.scheduled,
 	}}
 	x := r.newExecution(id, h)
 	x.setProgram(p, sub.session)

@@ -29,6 +29,7 @@ const (
 	kindQueue       = "queue"
 	kindOverdue     = "overdue"
 	kindWorkflow    = "workflow"
+	kindSchedule    = "schedule"
 
 	kindWorkflowVersion = "workflow_version"
 )

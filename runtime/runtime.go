@@ -195,6 +195,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	wg.Go(func() { r.reconcile(ctx) })
 	wg.Go(func() { r.attendDue(ctx, kindSession, r.attend) })
 	wg.Go(func() { r.attendDue(ctx, kindOverdue, r.expire) })
+	wg.Go(func() { r.attendDue(ctx, kindSchedule, r.fire) })
 	wg.Go(func() { r.commitTouches(ctx) })
 	wg.Go(func() { r.pollPublished(ctx) })
 

@@ -261,6 +261,9 @@ func (t *turn) commit() error {
 	if h.ParentID != "" && slices.ContainsFunc(t.events, rests) {
 		t.pass(func() { t.r.tellParent(h) })
 	}
+	if s.Status.Terminal() && h.ScheduledAt != nil && len(t.events) > 0 {
+		t.r.owners.Go(func() { t.r.tellSchedule(h) })
+	}
 	for _, id := range t.orphans {
 		undo := s.Undo
 		t.pass(func() { t.r.cancelChild(h, id, undo) })
@@ -312,7 +315,7 @@ func (t *turn) wake(at time.Time) {
 func (t *turn) view() schemas.Execution {
 	v := t.x.state.View()
 	v.ExecutionID, v.Name, v.SessionID, v.RerunOf, v.ParentID = t.x.id, t.x.head.Name, t.x.head.SessionID, t.x.head.RerunOf, t.x.head.ParentID
-	v.Workflow = t.x.head.Workflow
+	v.Workflow, v.ScheduledAt = t.x.head.Workflow, t.x.head.ScheduledAt
 	for i := range v.WaitingFor {
 		if w := &v.WaitingFor[i]; w.Reason == schemas.ReasonReview {
 			unit, _ := t.x.state.Unit(w.NodeID, w.Item)

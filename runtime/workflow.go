@@ -29,7 +29,8 @@ type workflowRecord struct {
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
 	Deleted     bool      `json:"deleted,omitempty"`
-	Tool        *asTool   `json:"tool,omitempty"` // nil: it is not published
+	Tool        *asTool   `json:"tool,omitempty"`      // nil: it is not published
+	Scheduled   bool      `json:"scheduled,omitempty"` // it has a schedule
 	stored      int64
 }
 
@@ -58,13 +59,14 @@ func (w *workflowRecord) info() schemas.WorkflowInfo {
 type NewWorkflow struct {
 	Name        string
 	Description string
-	Definition  []byte         // a plan, JSON or YAML
-	InputSchema schemas.Object // JSON Schema of the inputs, whose defaults replace those of the definition; absent: any
-	Publish     *bool          // whether it is a tool of its own; nil: as it is
+	Definition  []byte            // a plan, JSON or YAML
+	InputSchema schemas.Object    // JSON Schema of the inputs, whose defaults replace those of the definition; absent: any
+	Schedule    *schemas.Schedule // when it is executed by itself; nil: as it was before; an empty one: never
+	Publish     *bool             // whether it is a tool of its own; nil: as it is
 }
 
 // CreateWorkflow keeps a plan under a name, as its next version; the plan is checked as for Execute. The same definition
-// again gives the version that is the latest already.
+// again gives the version that is the latest already. A schedule executes the latest version, with inputs that this one must take.
 func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.WorkflowRef, error) {
 	ref := schemas.WorkflowRef{WorkflowID: n.Name, Name: n.Name}
 	if !workflowName.MatchString(n.Name) {
@@ -79,13 +81,11 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 	if err != nil {
 		return ref, fmt.Errorf("encode workflow: %w", err)
 	}
-	caller := CallerFrom(ctx).Principal
 	err = r.contend(func() error {
 		w, err := r.readWorkflow(ctx, n.Name)
 		if err != nil {
 			return err
 		}
-		now := r.now()
 		published, err := r.publish(ctx, &w, n, &version, program)
 		if err != nil {
 			return err
@@ -94,35 +94,47 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 		if w.Tool != nil {
 			ref.Tool = toolPrefix + n.Name
 		}
-		if w.stored == 0 || w.Deleted {
-			w.Name, w.CreatedAt, w.First, w.Deleted = n.Name, now, w.Version+1, false
-		} else {
-			latest, err := r.store.Get(ctx, workflowVersionKey(caller, n.Name, w.Version))
-			if err != nil {
-				return storeError(err)
-			}
-			if bytes.Equal(latest.Value, value) && !published && (n.Description == "" || n.Description == w.Description) {
-				ref.Version = w.Version
-				return nil
-			}
-			if !bytes.Equal(latest.Value, value) {
-				w.Version++
-			}
+		same, b, err := r.nextVersion(ctx, &w, n, value)
+		if err != nil {
+			return err
 		}
-		if w.Version < w.First {
-			w.Version = w.First
+		ref.Version = w.Version
+		changed, next, err := r.nextSchedule(ctx, &w, n.Schedule, &version, &b)
+		if ref.NextFiring = next; err != nil || same && !changed && !published {
+			return err
 		}
-		if n.Description != "" {
-			w.Description = n.Description
-		}
-		w.UpdatedAt, ref.Version = now, w.Version
-		put := store.Put{Key: workflowVersionKey(caller, n.Name, w.Version), Value: value, Version: store.AnyVersion}
-		return r.saveWorkflow(ctx, &w, store.Batch{Puts: []store.Put{put}})
+		return r.saveWorkflow(ctx, &w, b)
 	})
 	if err == nil {
-		r.recheck(ctx, caller)
+		r.recheck(ctx, CallerFrom(ctx).Principal)
 	}
 	return ref, err
+}
+
+// nextVersion makes what is kept the latest version of w, in b; same: it is that already, and nothing is to be written.
+func (r *Runtime) nextVersion(ctx context.Context, w *workflowRecord, n NewWorkflow, value []byte) (same bool, b store.Batch, err error) {
+	caller, now := CallerFrom(ctx).Principal, r.now()
+	if w.stored == 0 || w.Deleted {
+		w.Name, w.CreatedAt, w.First, w.Version, w.Deleted = n.Name, now, w.Version+1, w.Version+1, false
+	} else {
+		latest, err := r.store.Get(ctx, workflowVersionKey(caller, n.Name, w.Version))
+		if err != nil {
+			return false, b, storeError(err)
+		}
+		equal := bytes.Equal(latest.Value, value)
+		if equal && (n.Description == "" || n.Description == w.Description) {
+			return true, b, nil
+		}
+		if !equal {
+			w.Version++
+		}
+	}
+	if n.Description != "" {
+		w.Description = n.Description
+	}
+	w.UpdatedAt = now
+	b.Puts = []store.Put{{Key: workflowVersionKey(caller, n.Name, w.Version), Value: value, Version: store.AnyVersion}}
+	return false, b, nil
 }
 
 // versionOf checks what a version is made of.
@@ -295,7 +307,7 @@ func (r *Runtime) saveWorkflow(ctx context.Context, w *workflowRecord, b store.B
 	return storeError(err)
 }
 
-// DeleteWorkflow removes a workflow with all its versions. Executions of it keep the plan that they began with.
+// DeleteWorkflow removes a workflow with all its versions and its schedule. Executions of it keep the plan that they began with.
 func (r *Runtime) DeleteWorkflow(ctx context.Context, name string) (schemas.WorkflowDeleted, error) {
 	err := r.contend(func() error {
 		w, err := r.livingWorkflow(ctx, name)
@@ -306,7 +318,8 @@ func (r *Runtime) DeleteWorkflow(ctx context.Context, name string) (schemas.Work
 		for v := w.First; v <= w.Version; v++ {
 			b.Deletes = append(b.Deletes, workflowVersionKey(CallerFrom(ctx).Principal, name, v))
 		}
-		w.Deleted, w.Description, w.UpdatedAt, w.Tool = true, "", r.now(), nil
+		b.Deletes = append(b.Deletes, scheduleKey(CallerFrom(ctx).Principal, name))
+		w.Deleted, w.Scheduled, w.Description, w.UpdatedAt, w.Tool = true, false, "", r.now(), nil
 		return r.saveWorkflow(ctx, &w, b)
 	})
 	if err == nil {

@@ -8,14 +8,38 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
+// WorkflowQuery selects workflows.
+type WorkflowQuery struct {
+	Scheduled bool // only those with a schedule
+	Limit     int
+	Cursor    string
+}
+
 // Workflows lists the caller's workflows by name.
-func (r *Runtime) Workflows(ctx context.Context, limit int, cursor string) (schemas.WorkflowList, error) {
-	l := listing{tool: "list_workflows", query: workflowsOf(ctx), limit: limit, cursor: cursor}
+func (r *Runtime) Workflows(ctx context.Context, q WorkflowQuery) (schemas.WorkflowList, error) {
+	l := listing{tool: "list_workflows", query: workflowsOf(ctx), limit: q.Limit, cursor: q.Cursor}
 	page, next, err := list(ctx, r, l, func(rec store.Record) (schemas.WorkflowInfo, bool, error) {
 		w, err := decodeWorkflow(rec)
-		return w.info(), !w.Deleted, err
+		if err != nil || w.Deleted || q.Scheduled && !w.Scheduled {
+			return schemas.WorkflowInfo{}, false, err
+		}
+		info, err := r.withSchedule(ctx, &w, 0, false)
+		return info, true, err
 	})
 	return schemas.WorkflowList{Workflows: page, NextCursor: next}, err
+}
+
+// withSchedule is a workflow as it is shown, with its schedule where it has one.
+func (r *Runtime) withSchedule(ctx context.Context, w *workflowRecord, next int, past bool) (schemas.WorkflowInfo, error) {
+	info := w.info()
+	if !w.Scheduled {
+		return info, nil
+	}
+	s, err := r.readSchedule(ctx, scheduleKey(CallerFrom(ctx).Principal, w.Name))
+	if err != nil || s.stored == 0 { // it ended just now
+		return info, err
+	}
+	return s.within(info, next, past), nil
 }
 
 // latestExecutions is how many executions the status of a workflow shows.
@@ -31,8 +55,12 @@ func (r *Runtime) WorkflowStatus(ctx context.Context, name string) (schemas.Work
 	if err != nil {
 		return schemas.WorkflowStatus{}, err
 	}
+	info, err := r.withSchedule(ctx, &w, shownFirings, true)
+	if err != nil {
+		return schemas.WorkflowStatus{}, err
+	}
 	out := schemas.WorkflowStatus{
-		WorkflowInfo: w.info(), InputSchema: v.InputSchema, Versions: []int64{}, Executions: map[schemas.Status]int{}, Latest: []schemas.Execution{},
+		WorkflowInfo: info, InputSchema: v.InputSchema, Versions: []int64{}, Executions: map[schemas.Status]int{}, Latest: []schemas.Execution{},
 	}
 	for n := w.First; n <= w.Version; n++ {
 		out.Versions = append(out.Versions, n)

@@ -89,7 +89,7 @@ func TestWorkflowVersions(t *testing.T) {
 		if v := p.keep(t, "greet", greet("hello"), schema); v != 4 {
 			t.Errorf("version %d stands for another plan", v)
 		}
-		if list, err := p.Workflows(t.Context(), 0, ""); err != nil || len(list.Workflows) != 1 || list.Workflows[0].Version != 4 {
+		if list, err := p.Workflows(t.Context(), WorkflowQuery{}); err != nil || len(list.Workflows) != 1 || list.Workflows[0].Version != 4 {
 			t.Errorf("%+v, %v", list, err)
 		}
 	})

@@ -118,6 +118,7 @@ type Execution struct {
 	SessionID   string       `json:"session_id,omitempty"`
 	RerunOf     string       `json:"rerun_of,omitempty"`
 	Workflow    string       `json:"workflow,omitempty" jsonschema:"description=name@version it is an execution of"`
+	ScheduledAt *time.Time   `json:"scheduled_at,omitempty" jsonschema:"description=the firing of its workflow's schedule that it is"`
 	ParentID    string       `json:"parent_id,omitempty" jsonschema:"description=execution whose workflow node this one runs"`
 	Progress    Progress     `json:"progress"`
 	Output      Value        `json:"output,omitempty" jsonschema:"description=present once the execution succeeded"`
@@ -268,7 +269,7 @@ type NodePatch struct {
 
 // Patch is what resume_execution changes before it resumes.
 type Patch struct {
-	Nodes map[string]NodePatch `json:"nodes" jsonschema:"description=node id to the decision about it; each gives exactly one of inputs and output and skip and retry"`
+	Nodes map[string]NodePatch `json:"nodes" jsonschema:"description=by node id: one of inputs and output and skip and retry"`
 }
 
 // ReviewRequest is a question that waits for a person, with what exactly will happen on approval.

@@ -47,7 +47,7 @@ type SessionList struct {
 
 // SessionUpdates is what update_session changes; absent fields stay as they are.
 type SessionUpdates struct {
-	Data        Object  `json:"data,omitempty" jsonschema:"description=merged into data: members replace members and null removes one (JSON Merge Patch)"`
+	Data        Object  `json:"data,omitempty" jsonschema:"description=JSON Merge Patch"`
 	AgentID     *string `json:"agent_id,omitempty" jsonschema:"maxLength=255"`
 	UserContext Object  `json:"user_context,omitempty" jsonschema:"description=merged like data"`
 	TTLSeconds  *int64  `json:"ttl_seconds,omitempty" jsonschema:"minimum=1,maximum=31536000"`

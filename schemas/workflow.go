@@ -8,6 +8,8 @@ type WorkflowRef struct {
 	Name       string `json:"name"`
 	Version    int64  `json:"version"`
 	Tool       string `json:"tool,omitempty" jsonschema:"description=it is published as this tool"`
+
+	NextFiring *time.Time `json:"next_firing,omitempty" jsonschema:"description=when its schedule executes it next"`
 }
 
 // WorkflowInfo is a workflow as lists show it.
@@ -16,6 +18,8 @@ type WorkflowInfo struct {
 	Description string    `json:"description,omitempty"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at" jsonschema:"description=when the latest version was made"`
+
+	Schedule *ScheduleStatus `json:"schedule,omitempty" jsonschema:"description=when it is executed by itself; absent: never"`
 }
 
 // WorkflowStatus is a workflow with what was executed of it.

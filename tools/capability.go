@@ -17,7 +17,7 @@ type resolveCapability struct {
 type invokeCapability struct {
 	Realm          string         `json:"realm"`
 	CapabilityName string         `json:"capability_name"`
-	Inputs         schemas.Object `json:"inputs,omitempty" jsonschema:"description=arguments as the capability's input_schema says"`
+	Inputs         schemas.Object `json:"inputs,omitempty" jsonschema:"description=as its input_schema says"`
 	SafetyLevel    string         `json:"safety_level,omitempty" jsonschema:"enum=normal,description=default normal"`
 	TimeoutSeconds float64        `json:"timeout_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=86400,description=longest time of one attempt"`
 	RetryConfig    *schemas.Retry `json:"retry_config,omitempty"`
@@ -30,7 +30,7 @@ type discoverCapabilities struct {
 	Query  string         `json:"query,omitempty" jsonschema:"maxLength=500,description=words to look for in names and descriptions"`
 	Detail schemas.Detail `json:"detail,omitempty" jsonschema:"enum=names,enum=summary,enum=schema,description=summary (default); schema adds input and output schemas"`
 	Limit  int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=200,description=default 50"`
-	Cursor string         `json:"cursor,omitempty" jsonschema:"description=next_cursor of the page before"`
+	Cursor string         `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
 }
 
 // Capability is the contract Capability.

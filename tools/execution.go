@@ -28,11 +28,11 @@ func (Plan) JSONSchema() *jsonschema.Schema {
 
 // Submission holds the options that every tool which starts an execution has.
 type Submission struct {
-	SessionID      string `json:"session_id,omitempty" jsonschema:"description=of create_session: the execution belongs to it and its plan reads ${session.…}"`
-	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=wait up to so long for the result (default 20; 0 returns at once; the server may cap it)"`
+	SessionID      string `json:"session_id,omitempty" jsonschema:"description=whose data the plan reads as ${session.…}"`
+	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=longest wait for the result (default 20; 0: none)"`
 	Priority       int    `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5,description=1 is first and 5 last (default 3)"`
-	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=submitting the same plan with the same key again returns the same execution"`
-	OnReview       string `json:"on_review,omitempty" jsonschema:"enum=return,description=what to do when a person must decide: return; waiting_for then names the review"`
+	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=same plan and key: same execution"`
+	OnReview       string `json:"on_review,omitempty" jsonschema:"enum=return,description=when a person must decide: return with the review in waiting_for"`
 }
 
 // defaultWait keeps a call below the shortest wall of the common clients.
@@ -88,24 +88,24 @@ func (r Request) follow() func(schemas.Execution) {
 }
 
 type executePlan struct {
-	ExecutionPlan Plan `json:"execution_plan" jsonschema:"description=the plan as an object or as a JSON or YAML string"`
+	ExecutionPlan Plan `json:"execution_plan" jsonschema:"description=object or JSON or YAML string"`
 	Submission
 }
 
 type executeWithTimeout struct {
-	ExecutionPlan  Plan    `json:"execution_plan" jsonschema:"description=the plan as for execute_plan"`
+	ExecutionPlan  Plan    `json:"execution_plan" jsonschema:"description=as for execute_plan"`
 	TimeoutSeconds float64 `json:"timeout_seconds" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=longest time of the whole execution"`
 	Submission
 }
 
 type executeWithRetry struct {
-	ExecutionPlan Plan          `json:"execution_plan" jsonschema:"description=the plan as for execute_plan"`
-	RetryConfig   schemas.Retry `json:"retry_config" jsonschema:"description=for every node without a retry of its own"`
+	ExecutionPlan Plan          `json:"execution_plan" jsonschema:"description=as for execute_plan"`
+	RetryConfig   schemas.Retry `json:"retry_config" jsonschema:"description=for nodes without a retry"`
 	Submission
 }
 
 type validatePlan struct {
-	ExecutionPlan Plan `json:"execution_plan" jsonschema:"description=the plan as an object or as a JSON or YAML string"`
+	ExecutionPlan Plan `json:"execution_plan" jsonschema:"description=object or JSON or YAML string"`
 }
 
 type executionID struct {
@@ -126,22 +126,22 @@ type resumeExecution struct {
 type cancelExecution struct {
 	executionID
 	Reason       string  `json:"reason,omitempty" jsonschema:"maxLength=1000"`
-	GraceSeconds float64 `json:"grace_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=how long calls in flight may take to answer (default 10)"`
+	GraceSeconds float64 `json:"grace_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=for calls in flight (default 10)"`
 	Compensate   bool    `json:"compensate,omitempty" jsonschema:"description=undo what succeeded and has a compensate (default false)"`
 }
 
 type executionStatus struct {
 	executionID
-	View        schemas.View `json:"view,omitempty" jsonschema:"enum=summary,enum=nodes,enum=failures,description=summary (default); nodes lists every node; failures the failed and held ones"`
-	WaitSeconds int          `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=wait up to so long until it finished or needs a decision (default 0; the server may cap it)"`
+	View        schemas.View `json:"view,omitempty" jsonschema:"enum=summary,enum=nodes,enum=failures,description=summary (default); nodes: all; failures: failed and held"`
+	WaitSeconds int          `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=longest wait until it finished or needs a decision (default 0)"`
 }
 
 type nodeOutput struct {
 	executionID
 	NodeID   string `json:"node_id" jsonschema:"description=node of the plan; $output is the execution's own output"`
-	Item     *int   `json:"item,omitempty" jsonschema:"minimum=0,description=index of one item of a for_each node"`
+	Item     *int   `json:"item,omitempty" jsonschema:"minimum=0,description=one item of a for_each"`
 	Pointer  string `json:"pointer,omitempty" jsonschema:"description=JSON pointer to a part such as /items/0"`
-	Offset   int    `json:"offset,omitempty" jsonschema:"minimum=0,description=byte to begin at; next_offset of the page before"`
+	Offset   int    `json:"offset,omitempty" jsonschema:"minimum=0,description=next_offset of the page before"`
 	MaxBytes int    `json:"max_bytes,omitempty" jsonschema:"minimum=1,maximum=65536,description=page size (default 16384)"`
 }
 
@@ -150,12 +150,12 @@ type listExecutions struct {
 	SessionID string         `json:"session_id,omitempty"`
 	Workflow  string         `json:"workflow,omitempty" jsonschema:"description=name of a workflow"`
 	Limit     int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
-	Cursor    string         `json:"cursor,omitempty" jsonschema:"description=next_cursor of the page before"`
+	Cursor    string         `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
 }
 
 type executionEvents struct {
 	executionID
-	After int64 `json:"after,omitempty" jsonschema:"minimum=0,description=last_seq of the page before"`
+	After int64 `json:"after,omitempty" jsonschema:"minimum=0,description=last_seq"`
 	Limit int   `json:"limit,omitempty" jsonschema:"minimum=1,maximum=500,description=default 100"`
 }
 
@@ -221,7 +221,7 @@ func Execution() []Method {
 				return rt.NodeOutput(ctx, in.ExecutionID, in.NodeID, in.Item, in.Pointer, in.Offset, in.MaxBytes)
 			}),
 		method(contract, "list_executions", "List executions", Reads,
-			`Lists executions, newest first, without nodes and outputs; filter by status, session or workflow. next_cursor leads to the next page.`,
+			`Lists executions, newest first, without nodes and outputs; filter by status, session or workflow.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listExecutions, _ Request) (schemas.ExecutionList, error) {
 				return rt.List(ctx, runtime.ListQuery{Status: in.Status, SessionID: in.SessionID, Workflow: in.Workflow, Limit: in.Limit, Cursor: in.Cursor})
 			}),
@@ -243,7 +243,7 @@ func Execution() []Method {
 			}),
 		method(contract, "cancel_execution", "Cancel an execution", Destroys,
 			`Ends an execution for good. Calls in flight are told to stop; what has happened stays, and calls that did not answer in time are listed as unknown. `+
-				`With compensate, what succeeded and can be undone is undone first. To stop for a while use suspend_execution; rerun_execution starts anew.`,
+				`With compensate, what succeeded and can be undone is undone first. To stop for a while use suspend_execution.`,
 			func(ctx context.Context, rt *runtime.Runtime, in cancelExecution, _ Request) (schemas.Execution, error) {
 				return rt.Cancel(ctx, in.ExecutionID, runtime.CancelOptions{
 					Reason: in.Reason, Grace: duration(in.GraceSeconds), Compensate: in.Compensate,

@@ -10,7 +10,7 @@ import (
 type createSession struct {
 	AgentID     string         `json:"agent_id,omitempty" jsonschema:"maxLength=255,description=who works in it"`
 	UserContext schemas.Object `json:"user_context,omitempty" jsonschema:"description=for whom: anything you want back"`
-	TTLSeconds  int64          `json:"ttl_seconds,omitempty" jsonschema:"minimum=1,maximum=31536000,description=it expires so long after the last call that named it (default by the server; 1 day)"`
+	TTLSeconds  int64          `json:"ttl_seconds,omitempty" jsonschema:"minimum=1,maximum=31536000,description=life after the last call that names it (default 1 day)"`
 	Data        schemas.Object `json:"data,omitempty" jsonschema:"description=what to remember; plans read it as ${session.…}"`
 }
 
@@ -21,14 +21,14 @@ type sessionID struct {
 type updateSession struct {
 	sessionID
 	Updates         schemas.SessionUpdates `json:"updates"`
-	ExpectedVersion *int64                 `json:"expected_version,omitempty" jsonschema:"minimum=0,description=refuse with conflict unless the session has this version"`
+	ExpectedVersion *int64                 `json:"expected_version,omitempty" jsonschema:"minimum=0,description=conflict unless the session has this version"`
 }
 
 type listSessions struct {
 	Status  schemas.SessionStatus `json:"status,omitempty"`
 	AgentID string                `json:"agent_id,omitempty"`
 	Limit   int                   `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
-	Cursor  string                `json:"cursor,omitempty" jsonschema:"description=next_cursor of the page before"`
+	Cursor  string                `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
 }
 
 // Session is the contract Session.
@@ -52,7 +52,7 @@ func Session() []Method {
 			}),
 		method(contract, "update_session", "Change a session", Adds,
 			`Changes a session and returns it. data and user_context are merged: {"data":{"a":1,"b":null}} sets a and removes b. With expected_version, an update that somebody overtook is `+
-				`refused as conflict with current_version: read, decide again, repeat. Executions keep the data as it was when they were submitted.`,
+				`refused as conflict with current_version: read, decide again, repeat. Executions keep the data they began with.`,
 			func(ctx context.Context, rt *runtime.Runtime, in updateSession, _ Request) (schemas.Session, error) {
 				return rt.UpdateSession(ctx, in.SessionID, in.Updates, in.ExpectedVersion)
 			}),
@@ -62,7 +62,7 @@ func Session() []Method {
 				return rt.DeleteSession(ctx, in.SessionID)
 			}),
 		method(contract, "list_sessions", "List sessions", Reads,
-			`Lists your sessions, newest first; filter by status or agent_id. Use it to find a session whose id you lost, or who else is at work. next_cursor leads to the next page.`,
+			`Lists your sessions, newest first; filter by status or agent_id. Use it to find a session whose id you lost, or who else is at work.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listSessions, _ Request) (schemas.SessionList, error) {
 				return rt.Sessions(ctx, runtime.SessionQuery{Status: in.Status, AgentID: in.AgentID, Limit: in.Limit, Cursor: in.Cursor})
 			}),

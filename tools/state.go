@@ -9,7 +9,7 @@ import (
 
 type stateRef struct {
 	StateKey  string `json:"state_key" jsonschema:"minLength=1,maxLength=512"`
-	StateType string `json:"state_type" jsonschema:"minLength=1,maxLength=128,description=any word of yours; session and workflow and execution are views of those"`
+	StateType string `json:"state_type" jsonschema:"minLength=1,maxLength=128,description=any word of yours; session and workflow and execution are views"`
 }
 
 func (s stateRef) with(about schemas.Object) runtime.StateRef {
@@ -25,21 +25,21 @@ type setState struct {
 	stateRef
 	StateData       schemas.Value  `json:"state_data"`
 	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=kept with it and filterable; with session_id the state ends with that session"`
-	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=refuse with conflict unless this is the version; 0: it must not exist"`
+	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=conflict unless this is the version; 0: it must not exist"`
 	TTLSeconds      float64        `json:"ttl_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=it is gone so long after this call (default: it stays)"`
 }
 
 type deleteState struct {
 	stateRef
 	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=delete only if it was written with these members"`
-	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=refuse with conflict unless this is the version"`
+	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=conflict unless this is the version"`
 }
 
 type listStates struct {
 	StateType string         `json:"state_type" jsonschema:"minLength=1,maxLength=128"`
-	Filters   schemas.Object `json:"filters,omitempty" jsonschema:"description=members that state_data must have with these values; a member context holds those of the context"`
+	Filters   schemas.Object `json:"filters,omitempty" jsonschema:"description=members of state_data; a member context holds those of the context"`
 	Limit     int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
-	Cursor    string         `json:"cursor,omitempty" jsonschema:"description=next_cursor of the page before"`
+	Cursor    string         `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
 }
 
 // State is the contract State.

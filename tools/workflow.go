@@ -8,11 +8,12 @@ import (
 )
 
 type createWorkflow struct {
-	Name        string         `json:"name" jsonschema:"pattern=^[a-z][a-z0-9_-]{0\\,62}$"`
-	Definition  Plan           `json:"definition" jsonschema:"description=the plan as for execute_plan; its inputs name every input and its default (null: none)"`
-	Description string         `json:"description,omitempty" jsonschema:"maxLength=2000"`
-	InputSchema schemas.Object `json:"input_schema,omitempty" jsonschema:"description=JSON Schema of the inputs; its defaults replace those of the definition"`
-	Publish     *bool          `json:"publish,omitempty" jsonschema:"description=true makes it a tool workflow_<name>"`
+	Name        string            `json:"name" jsonschema:"pattern=^[a-z][a-z0-9_-]{0\\,62}$"`
+	Definition  Plan              `json:"definition" jsonschema:"description=the plan as for execute_plan; its inputs name every input and its default (null: none)"`
+	Description string            `json:"description,omitempty" jsonschema:"maxLength=2000"`
+	Schedule    *schemas.Schedule `json:"schedule,omitempty" jsonschema:"description=execute the latest version by itself; {} ends that"`
+	InputSchema schemas.Object    `json:"input_schema,omitempty" jsonschema:"description=JSON Schema of the inputs; its defaults replace those of the definition"`
+	Publish     *bool             `json:"publish,omitempty" jsonschema:"description=true makes it a tool workflow_<name>"`
 }
 
 type workflowID struct {
@@ -27,8 +28,9 @@ type executeWorkflow struct {
 }
 
 type listWorkflows struct {
-	Limit  int    `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
-	Cursor string `json:"cursor,omitempty" jsonschema:"description=next_cursor of the page before"`
+	Scheduled bool   `json:"scheduled,omitempty" jsonschema:"description=only those with a schedule"`
+	Limit     int    `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
+	Cursor    string `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
 }
 
 // WorkflowContract is the contract of workflows. Who has it also has the published ones.
@@ -42,7 +44,7 @@ func Workflow() []Method {
 			`Keeps a plan under a name, for execute_workflow, as a node {"workflow":"name"} of plans and, with publish, as a tool. A name that exists gets its next version, `+
 				`which never changes; the same definition gives none. The plan is checked as by validate_plan.`,
 			func(ctx context.Context, rt *runtime.Runtime, in createWorkflow, _ Request) (schemas.WorkflowRef, error) {
-				return rt.CreateWorkflow(ctx, runtime.NewWorkflow{Name: in.Name, Description: in.Description, Definition: in.Definition, InputSchema: in.InputSchema, Publish: in.Publish})
+				return rt.CreateWorkflow(ctx, runtime.NewWorkflow{Name: in.Name, Description: in.Description, Definition: in.Definition, InputSchema: in.InputSchema, Publish: in.Publish, Schedule: in.Schedule})
 			}),
 		method(contract, "execute_workflow", "Execute a workflow", Acts,
 			`Executes a kept plan with your inputs, checked against its input_schema, and waits like execute_plan. Returns the execution; cancel_execution stops it.`,
@@ -53,17 +55,27 @@ func Workflow() []Method {
 				})
 			}),
 		method(contract, "get_workflow_status", "Get a workflow's status", Reads,
-			`Shows a workflow: its versions, its input_schema, its executions counted by status, and the newest of them.`,
+			`Shows a workflow: its versions, input_schema, schedule with next and last firings, executions counted by status, and the newest of them.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowStatus, error) {
 				return rt.WorkflowStatus(ctx, in.WorkflowID)
 			}),
 		method(contract, "list_workflows", "List workflows", Reads,
-			`Lists your workflows by name with their latest version and description. next_cursor leads to the next page.`,
+			`Lists your workflows by name with latest version, description and schedule.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listWorkflows, _ Request) (schemas.WorkflowList, error) {
-				return rt.Workflows(ctx, in.Limit, in.Cursor)
+				return rt.Workflows(ctx, runtime.WorkflowQuery{Scheduled: in.Scheduled, Limit: in.Limit, Cursor: in.Cursor})
+			}),
+		method(contract, "pause_schedule", "Pause a schedule", Sets,
+			`Stops a workflow from being executed by its schedule until resume_schedule. Returns the workflow.`,
+			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowInfo, error) {
+				return rt.PauseSchedule(ctx, in.WorkflowID, true)
+			}),
+		method(contract, "resume_schedule", "Resume a schedule", Sets,
+			`Ends pause_schedule; what would have fired meanwhile is not made up. Returns the workflow.`,
+			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowInfo, error) {
+				return rt.PauseSchedule(ctx, in.WorkflowID, false)
 			}),
 		method(contract, "delete_workflow", "Delete a workflow", Destroys,
-			`Deletes a workflow with all its versions. What runs of it goes on. Nothing undoes it; version numbers are not used again.`,
+			`Deletes a workflow with its versions and schedule. What runs of it goes on. Nothing undoes it; version numbers are not used again.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowDeleted, error) {
 				return rt.DeleteWorkflow(ctx, in.WorkflowID)
 			}),

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // the time zones of schedules, where the machine has none
 
 	"github.com/spf13/cobra"
 

@@ -52,7 +52,6 @@ const (
 
 	codeInvalidCapability = "invalid_capability"
 	codeUnknownRealm      = "unknown_realm"
-	codeRealmUnavailable  = "realm_unavailable"
 	codeUnknownCapability = "unknown_capability"
 	codeNoFallback        = "policy_fallback_unknown"
 	codeUnusableSchema    = "unusable_schema"
@@ -146,3 +145,6 @@ func opMove(from, path string) schemas.PatchOp {
 }
 
 func opRemove(path string) schemas.PatchOp { return schemas.PatchOp{Op: "remove", Path: path} }
+
+// CodeRealmUnavailable is the finding of a realm whose tools are not known now; the same plan may be accepted later.
+const CodeRealmUnavailable = "realm_unavailable"

@@ -150,7 +150,7 @@ func (c *compiler) available(realm, at string) bool {
 	if e.Hint != "" && e.Code != schemas.CodeInternal {
 		message += " (" + e.Hint + ")"
 	}
-	c.out.errorf(codeRealmUnavailable, at, "the tools of realm %q are not known now: %s", realm, message)
+	c.out.errorf(CodeRealmUnavailable, at, "the tools of realm %q are not known now: %s", realm, message)
 	return false
 }
 

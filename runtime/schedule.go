@@ -1,0 +1,109 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/runplane/runplane/runtime/schedule"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// nextSchedule takes what becomes of a workflow's schedule into b: as it was (nil), none (an empty one) or a new one. The inputs
+// must be what the version takes. It tells whether anything changes, and when the workflow fires next.
+func (r *Runtime) nextSchedule(ctx context.Context, w *workflowRecord, to *schemas.Schedule, version *workflowVersion, b *store.Batch) (changed bool, next *time.Time, err error) {
+	if to == nil && !w.Scheduled {
+		return false, nil, nil
+	}
+	key := scheduleKey(CallerFrom(ctx).Principal, w.Name)
+	s, err := r.readSchedule(ctx, key)
+	if err != nil {
+		return false, nil, err
+	}
+	if to != nil && to.Empty() {
+		if w.Scheduled = false; s.stored > 0 {
+			b.Deletes = append(b.Deletes, key)
+		}
+		return s.stored > 0, nil, nil
+	}
+	if to != nil {
+		if changed, err = s.change(*to, r.now()); err != nil {
+			return false, nil, err
+		}
+		s.Principal, s.Workflow, w.Scheduled = CallerFrom(ctx).Principal, w.Name, true
+	}
+	if err := version.check(s.Inputs); err != nil {
+		e := schemas.AsError(err)
+		return false, nil, e.WithField("/schedule" + e.Field).WithHint("the schedule executes each version with these inputs: change them, or set another schedule; {} ends it")
+	}
+	if at := s.next(); !at.IsZero() {
+		next = &at
+	}
+	if changed {
+		err = s.put(b, s.next())
+	}
+	return changed, next, err
+}
+
+// change gives a schedule other rules; the same ones change nothing. What was due by the old ones is not made up by the new.
+func (s *scheduled) change(to schemas.Schedule, now time.Time) (bool, error) {
+	if _, err := schedule.New(&to, now); err != nil {
+		return false, err
+	}
+	before, err := schemas.Encode(s.Schedule)
+	if err != nil {
+		return false, err
+	}
+	after, err := schemas.Encode(to)
+	if err != nil || s.stored > 0 && bytes.Equal(before, after) {
+		return false, err
+	}
+	if s.stored == 0 || s.Cron != to.Cron || s.Every != to.Every || s.Timezone != to.Timezone {
+		s.SetAt, s.Decided = now, now
+	}
+	if s.Paused && !to.Paused {
+		s.Decided = now
+	}
+	if s.Schedule = to; to.Paused || to.Overlap != schemas.OverlapQueue {
+		for _, at := range s.Due {
+			s.noted(schemas.Firing{At: at, Outcome: schemas.FiringSkipped})
+		}
+		s.Due = nil
+	}
+	return true, nil
+}
+
+// PauseSchedule stops a workflow from being executed by its schedule, or lets that go on; what would have fired in between
+// is not made up.
+func (r *Runtime) PauseSchedule(ctx context.Context, name string, paused bool) (schemas.WorkflowInfo, error) {
+	var out schemas.WorkflowInfo
+	err := r.contend(func() error {
+		w, err := r.livingWorkflow(ctx, name)
+		if err != nil {
+			return err
+		}
+		s, err := r.readSchedule(ctx, scheduleKey(CallerFrom(ctx).Principal, name))
+		if err != nil {
+			return err
+		}
+		if s.stored == 0 {
+			return schemas.Errorf(schemas.CodeNotFound, "workflow %q has no schedule", name).WithField("workflow_id").
+				WithHint("create_workflow with the same definition and a schedule gives it one")
+		}
+		to := s.Schedule
+		to.Paused = paused
+		changed, err := s.change(to, r.now())
+		out = s.within(w.info(), shownFirings, true)
+		if err != nil || !changed {
+			return err
+		}
+		var b store.Batch
+		if err := s.put(&b, s.next()); err != nil {
+			return err
+		}
+		_, err = r.store.Commit(ctx, b)
+		return storeError(err)
+	})
+	return out, err
+}

@@ -1,0 +1,227 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// A schedule has a wake at its next firing. Whichever replica claims it takes three steps; a crash between any two of them,
+// or another replica that does the same because a lease lapsed, changes nothing of what comes out:
+//
+//	decide  one commit, by the record's version: which firings become executions, under which ids (orders), which are
+//	        skipped or missed, and up to when all of this has been decided
+//	make    each order becomes an execution, unless one of its id is there
+//	note    one commit: the orders are history, the next wake is the next firing
+//
+// So no firing is executed twice, and none is lost that was due, but for what catch_up and overlap say.
+
+// lateFiring is how late a firing may be made and not count as missed.
+const lateFiring = time.Minute
+
+// fire sees to one schedule. Where it cannot, the lease lapses and somebody tries again.
+func (r *Runtime) fire(ctx context.Context, lease *store.Lease) {
+	began := time.Now()
+	err := r.contend(func() error {
+		if time.Since(began) >= r.limits.Lease { // somebody else is at it by now
+			return errLeaseLapsed
+		}
+		s, err := r.readSchedule(ctx, lease.Key)
+		if err != nil {
+			return err
+		}
+		if s.stored == 0 { // deleted meanwhile
+			_, err = r.store.Commit(ctx, store.Batch{Release: lease})
+			return err
+		}
+		return r.fireSchedule(ctx, &s, lease)
+	})
+	if err != nil && ctx.Err() == nil {
+		r.log.Warn("see to a schedule: trying again", "schedule", lease.Key.ID, "error", err)
+	}
+}
+
+func (r *Runtime) fireSchedule(ctx context.Context, s *scheduled, lease *store.Lease) error {
+	if len(s.Orders) == 0 { // else somebody died over them; those come first
+		ordered, err := r.decideFirings(ctx, s)
+		if err != nil {
+			return err
+		}
+		if ordered {
+			if err := r.saveSchedule(ctx, s, nil, r.now()); err != nil {
+				return err
+			}
+		}
+	}
+	again, err := r.makeOrders(ctx, s)
+	if err != nil {
+		return err
+	}
+	wake := s.next()
+	if look := r.now().Add(childPoll); len(s.Due) > 0 && (wake.IsZero() || look.Before(wake)) { // in case nobody tells
+		wake = look
+	}
+	if !again.IsZero() {
+		wake = again
+	}
+	return r.saveSchedule(ctx, s, lease, wake)
+}
+
+// saveSchedule writes the schedule against the version that was read, with its next wake and, where there is a lease, its release.
+func (r *Runtime) saveSchedule(ctx context.Context, s *scheduled, lease *store.Lease, wake time.Time) error {
+	b := store.Batch{Release: lease}
+	if err := s.put(&b, wake); err != nil {
+		return err
+	}
+	done, err := r.store.Commit(ctx, b)
+	if err != nil {
+		return storeError(err)
+	}
+	s.stored = done.Versions[0]
+	return nil
+}
+
+// decideFirings decides on everything that is due: true when an execution has to be made.
+func (r *Runtime) decideFirings(ctx context.Context, s *scheduled) (bool, error) {
+	ctx = WithCaller(ctx, Caller{Principal: s.Principal})
+	due, err := r.dueFirings(ctx, s)
+	if err != nil || len(due) == 0 && len(s.Due) == 0 {
+		return false, err
+	}
+	w, err := r.livingWorkflow(ctx, s.Workflow)
+	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // deleted, and its schedule with it
+		err = store.ErrConflict
+	}
+	if err != nil {
+		return false, err
+	}
+	open, err := r.lastIsOpen(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	execute := func(at time.Time) {
+		s.Orders = append(s.Orders, order{At: at, ExecutionID: r.newID(), Version: w.Version})
+		open = true
+	}
+	for _, at := range due {
+		switch {
+		case s.Overlap == schemas.OverlapQueue:
+			s.Due = append(s.Due, at)
+		case open && s.Overlap != schemas.OverlapAllow:
+			s.noted(schemas.Firing{At: at, Outcome: schemas.FiringSkipped})
+		default:
+			execute(at)
+		}
+	}
+	if n := len(s.Due) - maxDue; n > 0 {
+		s.noted(schemas.Firing{At: s.Due[n-1], Outcome: schemas.FiringMissed})
+		s.Due = s.Due[n:]
+	}
+	if len(s.Due) > 0 && !open {
+		execute(s.Due[0])
+		s.Due = s.Due[1:]
+	}
+	return len(s.Orders) > 0, nil
+}
+
+// dueFirings are the firings to decide on now, oldest first: those on time, and of the missed ones as many as are made up.
+func (r *Runtime) dueFirings(ctx context.Context, s *scheduled) ([]time.Time, error) {
+	times, err := s.times()
+	if err != nil {
+		return nil, err
+	}
+	now := r.now()
+	if next := s.next(); len(s.Due) == 0 && now.Before(next) { // by the store's clock it is due: this one may be behind
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(min(next.Sub(now), time.Second)):
+		}
+		now = r.now()
+	}
+	if s.Paused || !s.Decided.Before(now) {
+		return nil, nil
+	}
+	onTime := now.Add(-lateFiring)
+	missed := times.Newest(s.Decided, onTime, s.catchUp()+1)
+	if n := len(missed) - s.catchUp(); n > 0 {
+		s.noted(schemas.Firing{At: missed[n-1], Outcome: schemas.FiringMissed})
+		missed = missed[n:]
+	}
+	if onTime.Before(s.Decided) {
+		onTime = s.Decided
+	}
+	s.Decided = now
+	return append(missed, times.Newest(onTime, now, int(lateFiring/time.Second))...), nil
+}
+
+// lastIsOpen tells whether the last execution of the schedule has not ended.
+func (r *Runtime) lastIsOpen(ctx context.Context, s *scheduled) (bool, error) {
+	if s.Latest == "" {
+		return false, nil
+	}
+	h, _, err := r.readHead(ctx, s.Latest)
+	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+		return false, nil
+	}
+	return err == nil && !h.Status.Terminal(), err
+}
+
+// makeOrders makes the executions that were decided on. What cannot be made now, as the queue is full or a realm is not there,
+// stays an order: again says when to come back.
+func (r *Runtime) makeOrders(ctx context.Context, s *scheduled) (again time.Time, err error) {
+	ctx = WithCaller(ctx, Caller{Principal: s.Principal})
+	for len(s.Orders) > 0 {
+		o := s.Orders[0]
+		f := schemas.Firing{At: o.At, Outcome: schemas.FiringExecuted, ExecutionID: o.ExecutionID}
+		err := r.makeOrder(ctx, s, o)
+		switch e := schemas.AsError(err); {
+		case err == nil:
+		case ctx.Err() != nil || errors.Is(err, errStore) || errors.Is(err, store.ErrConflict):
+			return again, err
+		case e.Retryable || slices.ContainsFunc(e.Findings, realmUnavailable):
+			r.log.Warn("execute a workflow by its schedule: trying again", "workflow", s.Workflow, "at", o.At, "error", err)
+			return r.now().Add(max(orderRetry, time.Duration(e.RetryAfterSeconds*float64(time.Second)))), nil
+		default:
+			r.log.Error("a workflow cannot be executed by its schedule", "workflow", s.Workflow, "at", o.At, "error", err)
+			f.Outcome, f.ExecutionID, f.Error = schemas.FiringFailed, "", e
+		}
+		s.noted(f)
+		s.Orders = s.Orders[1:]
+	}
+	return again, nil
+}
+
+// orderRetry is when what could not be made is tried again.
+const orderRetry = 5 * time.Second
+
+func realmUnavailable(f schemas.Finding) bool { return f.Code == plan.CodeRealmUnavailable }
+
+var errLeaseLapsed = errors.New("the lease has lapsed")
+
+func (r *Runtime) makeOrder(ctx context.Context, s *scheduled, o order) error {
+	if _, err := r.headFor(ctx, o.ExecutionID); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+		return err
+	}
+	_, err := r.ExecuteWorkflow(ctx, s.Workflow, o.Version, Submit{Inputs: s.Inputs, id: o.ExecutionID, scheduled: &o.At})
+	return err
+}
+
+// tellSchedule lets a schedule know that its execution has ended, where a firing waits for that.
+func (r *Runtime) tellSchedule(h head) {
+	name, _, _ := strings.Cut(h.Workflow, "@")
+	key := scheduleKey(h.Principal, name)
+	s, err := r.readSchedule(r.storeCtx, key)
+	if err == nil && len(s.Due) > 0 {
+		_, err = r.store.Commit(r.storeCtx, store.Batch{Wakes: []store.Wake{{Key: key, At: r.now()}}})
+	}
+	if err != nil && r.storeCtx.Err() == nil {
+		r.log.Warn("tell a schedule that its execution has ended: it will look for itself", "execution_id", h.ExecutionID, "error", err)
+	}
+}

@@ -1,0 +1,125 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/runplane/runplane/runtime/schedule"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// scheduled is the record of a workflow's schedule. Its wake is when somebody next has to look at it.
+type scheduled struct {
+	schemas.Schedule
+	Principal string           `json:"principal"`
+	Workflow  string           `json:"workflow"`
+	SetAt     time.Time        `json:"set_at"`           // of which every counts
+	Decided   time.Time        `json:"decided"`          // what was due up to here has been decided on
+	Orders    []order          `json:"orders,omitempty"` // decided, and perhaps not made yet
+	Due       []time.Time      `json:"due,omitempty"`    // wait for the execution before, oldest first
+	Last      []schemas.Firing `json:"last,omitempty"`   // newest first
+	Latest    string           `json:"latest,omitempty"` // execution that was made last; empty: none was
+	stored    int64
+}
+
+// order is an execution that a firing is to become. Who makes it twice makes it once: the id is the same.
+type order struct {
+	At          time.Time `json:"at"`
+	ExecutionID string    `json:"execution_id"`
+	Version     int64     `json:"version"`
+}
+
+const (
+	keptFirings  = 10  // of the past
+	shownFirings = 5   // to come
+	maxDue       = 100 // that wait for the execution before
+)
+
+// A schedule stands in the partition of its workflow, so that one commit changes both.
+func scheduleKey(principal, workflow string) store.Key {
+	return store.Key{Kind: kindSchedule, ID: workflowKey(principal, workflow).ID}
+}
+
+// readSchedule reads a schedule; one that is not there has stored 0.
+func (r *Runtime) readSchedule(ctx context.Context, key store.Key) (scheduled, error) {
+	rec, err := r.store.Get(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return scheduled{}, nil
+	}
+	if err != nil {
+		return scheduled{}, storeError(err)
+	}
+	s := scheduled{stored: rec.Version}
+	if err := json.Unmarshal(rec.Value, &s); err != nil {
+		return s, fmt.Errorf("read schedule %s: %w", key, err)
+	}
+	return s, nil
+}
+
+func (s *scheduled) key() store.Key { return scheduleKey(s.Principal, s.Workflow) }
+
+func (s *scheduled) times() (*schedule.Times, error) { return schedule.New(&s.Schedule, s.SetAt) }
+
+func (s *scheduled) catchUp() int {
+	if s.CatchUp == nil {
+		return schemas.DefaultCatchUp
+	}
+	return *s.CatchUp
+}
+
+// noted takes a firing into the history. Of firings that were missed one behind the other the last one stands for all.
+func (s *scheduled) noted(f schemas.Firing) {
+	if f.Outcome == schemas.FiringExecuted {
+		s.Latest = f.ExecutionID
+	}
+	if n := len(s.Last); n > 0 && f.Outcome == schemas.FiringMissed && s.Last[0].Outcome == schemas.FiringMissed {
+		s.Last = s.Last[1:]
+	}
+	s.Last = append([]schemas.Firing{f}, s.Last...)
+	slices.SortStableFunc(s.Last, func(a, b schemas.Firing) int { return b.At.Compare(a.At) }) // those that are skipped are known before those that are made
+	s.Last = s.Last[:min(len(s.Last), keptFirings)]
+}
+
+// next is the first firing that was not decided on; zero: none comes.
+func (s *scheduled) next() time.Time {
+	t, err := s.times()
+	if err != nil || s.Paused {
+		return time.Time{}
+	}
+	return t.Next(s.Decided)
+}
+
+// put is the batch that writes the schedule with its next wake. A store.ErrConflict means that somebody else was faster.
+func (s *scheduled) put(b *store.Batch, wake time.Time) error {
+	value, err := schemas.Encode(s)
+	if err != nil {
+		return fmt.Errorf("encode schedule: %w", err)
+	}
+	b.Puts = append(b.Puts, store.Put{Key: s.key(), Value: value, Version: s.stored})
+	b.Wakes = append(b.Wakes, store.Wake{Key: s.key(), At: wake})
+	return nil
+}
+
+// within is a workflow with this as its schedule: with up to n firings to come, and with those that were where they are asked for.
+func (s *scheduled) within(w schemas.WorkflowInfo, n int, past bool) schemas.WorkflowInfo {
+	v := &schemas.ScheduleStatus{Schedule: s.Schedule, Due: s.Due}
+	if w.Schedule = v; past {
+		v.Last = s.Last
+	}
+	if next := s.next(); !next.IsZero() {
+		w.NextFiring = &next
+	}
+	t, err := s.times()
+	if err != nil || s.Paused {
+		return w
+	}
+	for at := t.Next(s.Decided); len(v.Next) < n && !at.IsZero(); at = t.Next(at) {
+		v.Next = append(v.Next, at)
+	}
+	return w
+}
