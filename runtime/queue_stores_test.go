@@ -11,38 +11,11 @@ import (
 
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
-	"github.com/runplane/runplane/store/bolt"
-	"github.com/runplane/runplane/store/redis"
-	"github.com/runplane/runplane/store/redis/redistest"
 )
 
 // TestQueueOnEveryStore is what the tests in virtual time say of the queue, short and by the real clock, on each store. The
 // ledger tells in which order executions ran: one worker takes them out of the queue one by one.
 func TestQueueOnEveryStore(t *testing.T) {
-	stores := []struct {
-		name string
-		open func(t *testing.T) func() store.Store // the function opens it once more, as another replica does
-	}{
-		{"bolt", func(t *testing.T) func() store.Store {
-			s, err := bolt.Open(bolt.Options{Mem: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { s.Close() })
-			return func() store.Store { return s }
-		}},
-		{"redis", func(t *testing.T) func() store.Store {
-			url := redistest.Standalone(t).URL()
-			return func() store.Store {
-				s, err := redis.Open(t.Context(), redis.Options{URL: url})
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { s.Close() })
-				return s
-			}
-		}},
-	}
 	tests := []struct {
 		name string
 		run  func(t *testing.T, f *queueFixture)
@@ -137,7 +110,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 			}
 		}},
 	}
-	for _, st := range stores {
+	for _, st := range everyStore {
 		t.Run(st.name, func(t *testing.T) {
 			for _, tt := range tests {
 				t.Run(tt.name, func(t *testing.T) {

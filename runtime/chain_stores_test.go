@@ -1,0 +1,364 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/schemas"
+)
+
+// pair is one row: two wrappers of the call chain on one capability, and what the one may not cost the other. Limits and quotas
+// have periods of an hour, so that nothing comes back while a test runs, however slow the machine.
+type pair struct {
+	name   string
+	all    schemas.Policy            // of the realm
+	own    map[string]schemas.Policy // by capability
+	quota  int                       // calls of the principal in an hour
+	passes func(t *testing.T, f *paired)
+}
+
+var hour = new(schemas.Duration(time.Hour))
+
+// full is how long a call waits for room where there is none: no time, so that its refusal shows at once.
+var full = new(schemas.Duration(time.Millisecond))
+
+var pairs = []pair{
+	{name: "breaker and limit: an open breaker spends no token", all: schemas.Policy{Breaker: breaker(2, time.Hour), RateLimit: rate(3, time.Hour)},
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "once", broken, "unavailable", "unavailable", "circuit_open", "circuit_open", "circuit_open", "circuit_open")
+			f.asks(t, "read", works, "", "rate_limited", "rate_limited", "rate_limited")
+			f.asks(t, "idempotent", works, "rate_limited", "rate_limited", "rate_limited") // a refusal is no fault of the realm
+			f.closed(t, "idempotent")
+		}},
+	{name: "breaker and bulkhead: an open breaker takes no room", all: schemas.Policy{Breaker: breaker(2, time.Hour), Concurrency: new(1), ConcurrencyWait: full},
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "once", broken, "unavailable", "unavailable")
+			leave := f.occupy(t, "read")
+			f.asks(t, "once", broken, "circuit_open", "circuit_open")
+			f.asks(t, "idempotent", works, "rate_limited", "rate_limited", "rate_limited") // a full room is no fault of the realm
+			leave()
+			f.asks(t, "idempotent", works, "")
+		}},
+	{name: "breaker and quota: an open breaker costs nothing", all: schemas.Policy{Breaker: breaker(2, time.Hour)}, quota: 3,
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "once", broken, "unavailable", "unavailable", "circuit_open", "circuit_open", "circuit_open")
+			f.asks(t, "read", works, "", "quota_exceeded", "quota_exceeded", "quota_exceeded")
+			f.closed(t, "read")
+		}},
+	{name: "breaker and fallback: an open breaker falls back", own: map[string]schemas.Policy{"once": {Breaker: breaker(1, time.Hour), Fallback: insteadOf("r.idempotent")}},
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "once", `{"id":"x","fail":1,"code":"unavailable"}`, "by r.idempotent", "by r.idempotent", "by r.idempotent")
+			f.called(t, "once", 1)
+		}},
+	{name: "breaker and cache: what is kept needs no breaker", all: schemas.Policy{Breaker: breaker(1, time.Hour), CacheTTL: hour},
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "read", works, "")
+			f.asks(t, "read", broken, "unavailable", "circuit_open")
+			f.asks(t, "read", works, "", "")
+			f.called(t, "read", 2)
+		}},
+	{name: "breaker and cache: a stale answer stands in for an open breaker", all: schemas.Policy{Breaker: breaker(1, time.Hour), StaleIfError: hour},
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "read", works, "", "")
+			f.asks(t, "read", broken, "unavailable", "circuit_open")
+			f.asks(t, "read", works, "by r.read", "by r.read") // flagged degraded
+			f.called(t, "read", 3)
+		}},
+	{name: "breaker and retry: a direct call does not wait for it, a node does and spends no attempt",
+		own: map[string]schemas.Policy{"once": {Breaker: breaker(2, time.Hour)}, "idempotent": {Breaker: breaker(2, 300*time.Millisecond)}},
+		passes: func(t *testing.T, f *paired) {
+			f.tries = 9
+			f.asks(t, "once", broken, "circuit_open")
+			f.called(t, "once", 2)
+			e := f.execute(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.idempotent","inputs":{"id":"n","fail":2,"code":"unavailable"},"retry":{"max_attempts":3,"initial_interval":"1ms"}}]}`)
+			want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
+			f.attempts(t, &e, 3)
+			f.called(t, "idempotent", 3)
+		}},
+	{name: "limit and bulkhead: a full room spends no token", all: schemas.Policy{RateLimit: rate(2, time.Hour), Concurrency: new(1), ConcurrencyWait: full},
+		passes: func(t *testing.T, f *paired) {
+			leave := f.occupy(t, "read")
+			f.asks(t, "once", works, "rate_limited", "rate_limited", "rate_limited")
+			leave()
+			f.asks(t, "once", works, "", "rate_limited")
+		}},
+	{name: "limit and quota: an empty bucket costs nothing", own: map[string]schemas.Policy{"once": {RateLimit: rate(1, time.Hour)}}, quota: 3,
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "once", works, "", "rate_limited", "rate_limited", "rate_limited")
+			f.asks(t, "read", works, "", "", "quota_exceeded")
+		}},
+	{name: "limit and fallback: an empty bucket falls back", own: map[string]schemas.Policy{"once": {RateLimit: rate(1, time.Hour), Fallback: insteadOf("r.idempotent")}},
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "once", works, "", "by r.idempotent", "by r.idempotent")
+			f.called(t, "once", 1)
+		}},
+	{name: "limit and cache: what is kept spends no token", all: schemas.Policy{RateLimit: rate(2, time.Hour), CacheTTL: hour},
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "read", works, "", "", "", "")
+			f.asks(t, "read", `{"id":"other"}`, "")
+			f.asks(t, "read", `{"id":"third"}`, "rate_limited")
+			f.asks(t, "read", works, "")
+		}},
+	{name: "limit and retry: a refusal spends no attempt, an attempt a token",
+		own: map[string]schemas.Policy{"once": {RateLimit: rate(1, 300*time.Millisecond)}, "idempotent": {RateLimit: rate(2, time.Hour)}},
+		passes: func(t *testing.T, f *paired) {
+			e := f.execute(t, `{"plan":"v1","inputs":{"l":[0,1,2]},"nodes":[{"id":"n","capability":"r.once","for_each":"${inputs.l}","inputs":{"id":"i${index}"},"retry":{"max_attempts":1}}]}`)
+			want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
+			f.attempts(t, &e, 3)
+			out, err := f.p.Invoke(f.ctx, Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(works), Retry: once})
+			if err != nil || out.Attempts != 1 {
+				t.Errorf("a direct call that waited for its token: %+v %v", out, err)
+			}
+			f.tries = 5
+			f.asks(t, "idempotent", broken, "rate_limited")
+			f.called(t, "idempotent", 2)
+		}},
+	{name: "bulkhead and quota: a full room costs nothing", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: full}, quota: 2,
+		passes: func(t *testing.T, f *paired) {
+			leave := f.occupy(t, "read")
+			f.asks(t, "once", works, "rate_limited", "rate_limited", "rate_limited")
+			leave()
+			f.asks(t, "once", works, "", "quota_exceeded")
+		}},
+	{name: "bulkhead and fallback: a full room falls back", own: map[string]schemas.Policy{"once": {Concurrency: new(1), ConcurrencyWait: full, Fallback: insteadOf("r.idempotent")}},
+		passes: func(t *testing.T, f *paired) {
+			leave := f.occupy(t, "once")
+			f.asks(t, "once", works, "by r.idempotent")
+			leave()
+			f.asks(t, "once", works, "")
+		}},
+	{name: "bulkhead and cache: what is kept needs no room", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: full, CacheTTL: hour},
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "read", works, "")
+			leave := f.occupy(t, "once")
+			f.asks(t, "read", works, "")
+			f.asks(t, "read", `{"id":"other"}`, "rate_limited")
+			leave()
+			f.asks(t, "read", `{"id":"other"}`, "")
+		}},
+	{name: "bulkhead and retry: a full room spends no attempt", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: full},
+		passes: func(t *testing.T, f *paired) {
+			leave := f.occupy(t, "read")
+			e := f.waits(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","retry":{"max_attempts":1}}]}`, schemas.ReasonTimer, schemas.CodeRateLimited)
+			leave()
+			e = f.rest(t, e.ExecutionID)
+			want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
+			f.attempts(t, &e, 1)
+		}},
+	{name: "quota and fallback: a used-up quota falls back, and pays for what serves", quota: 1,
+		own: map[string]schemas.Policy{"once": {Fallback: insteadOf("r.idempotent")}},
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "once", works, "", "by fallback value")
+			f.called(t, "idempotent", 0)
+		}},
+	{name: "quota and cache: what is kept costs nothing", all: schemas.Policy{CacheTTL: hour}, quota: 2,
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "read", works, "", "", "", "")
+			f.asks(t, "read", `{"id":"other"}`, "")
+			f.asks(t, "read", `{"id":"third"}`, "quota_exceeded")
+			f.asks(t, "read", works, "")
+		}},
+	{name: "quota and retry: each attempt costs, a refusal spends none", quota: 3,
+		passes: func(t *testing.T, f *paired) {
+			f.tries = 9
+			f.asks(t, "idempotent", broken, "quota_exceeded")
+			f.called(t, "idempotent", 3)
+			e := f.waits(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","retry":{"max_attempts":1}}]}`, schemas.ReasonBudget, schemas.CodeQuotaExceeded)
+			f.called(t, "once", 0)
+			if e.Progress.Failed != 0 {
+				t.Errorf("%+v", e)
+			}
+		}},
+	{name: "fallback and cache: what stood in is not kept", all: schemas.Policy{CacheTTL: hour}, own: map[string]schemas.Policy{"read": {Fallback: insteadOf("r.idempotent")}},
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "read", `{"id":"x","fail":1,"code":"unavailable"}`, "by r.idempotent", "", "")
+			f.called(t, "read", 2)
+		}},
+	{name: "fallback and retry: it falls back when no attempt is left", own: map[string]schemas.Policy{"idempotent": {Fallback: insteadOf("r.once")}},
+		passes: func(t *testing.T, f *paired) {
+			f.tries = 3
+			f.asks(t, "idempotent", `{"id":"x","fail":3,"code":"unavailable"}`, "by r.once")
+			f.called(t, "idempotent", 3)
+			f.called(t, "once", 1)
+		}},
+	{name: "cache and retry: the answer of a later attempt is kept", all: schemas.Policy{CacheTTL: hour},
+		passes: func(t *testing.T, f *paired) {
+			f.tries = 3
+			f.asks(t, "read", `{"id":"x","fail":2,"code":"unavailable"}`, "", "", "")
+			f.called(t, "read", 3)
+		}},
+}
+
+const (
+	works  = `{"id":"w"}`
+	broken = `{"id":"b","fail":99,"code":"unavailable"}`
+)
+
+// insteadOf is a fallback list: a capability, and then a value.
+func insteadOf(capability string) []schemas.PolicyFallback {
+	return []schemas.PolicyFallback{{Capability: capability}, {Value: schemas.Value(`"none"`)}}
+}
+
+// TestChainInPairsOnEveryStore has each two wrappers of the call chain together, on each store: their order is what a refusal by one
+// costs of the other.
+func TestChainInPairsOnEveryStore(t *testing.T) {
+	for _, st := range everyStore {
+		t.Run(st.name, func(t *testing.T) {
+			for _, tt := range pairs {
+				t.Run(tt.name, func(t *testing.T) {
+					t.Parallel()
+					f := &paired{queueFixture: &queueFixture{world: newWorld(), open: st.open(t)}, tries: 1}
+					f.ctx = f.as(t, "somebody")
+					f.p = f.worker(t, 8)
+					f.rule(tt.all, tt.own)
+					f.p.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: tt.quota, Per: schemas.Duration(time.Hour)}})
+					tt.passes(t, f)
+				})
+			}
+		})
+	}
+}
+
+// TestReplicasShareLimitsAndQuotas: what one replica used up is used up for the other, as far as they share a store.
+func TestReplicasShareLimitsAndQuotas(t *testing.T) {
+	for _, st := range everyStore {
+		t.Run(st.name, func(t *testing.T) {
+			world, open := newWorld(), st.open(t)
+			var replicas []*paired
+			for range 3 {
+				f := &paired{queueFixture: &queueFixture{world: world, open: open}, tries: 1}
+				f.ctx = f.as(t, "somebody")
+				f.p = f.worker(t, 8)
+				f.rule(schemas.Policy{}, map[string]schemas.Policy{"once": {RateLimit: rate(2, time.Hour)}})
+				f.p.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: 4, Per: schemas.Duration(time.Hour)}})
+				replicas = append(replicas, f)
+			}
+			replicas[0].asks(t, "once", works, "")
+			replicas[1].asks(t, "once", works, "")
+			for _, f := range replicas {
+				f.asks(t, "once", works, "rate_limited")
+			}
+			replicas[2].asks(t, "read", works, "", "")
+			for _, f := range replicas {
+				f.asks(t, "read", works, "quota_exceeded")
+			}
+		})
+	}
+}
+
+// paired is a store with one worker under the policies of a pair.
+type paired struct {
+	*queueFixture
+	p     *process
+	ctx   context.Context // of somebody
+	tries int             // attempts of a direct call
+}
+
+// rule sets the policies of the realm and of its capabilities.
+func (f *paired) rule(all schemas.Policy, own map[string]schemas.Policy) {
+	f.p.SetPolicies(schemas.Policies{Default: all, Realms: map[string]schemas.RealmPolicy{"r": {Capabilities: own}}})
+}
+
+// asks makes direct calls, one by one, and compares how each ends: a code, or by whom it was served where that is degraded, or
+// nothing. A call that is turned away does not wait for its turn.
+func (f *paired) asks(t *testing.T, capability, inputs string, ends ...string) {
+	t.Helper()
+	atOnce := []schemas.Code{schemas.CodeRateLimited, schemas.CodeQuotaExceeded, schemas.CodeCircuitOpen}
+	retry := &schemas.Retry{MaxAttempts: f.tries, InitialInterval: schemas.Duration(time.Millisecond), NoRetryOn: atOnce}
+	var got []string
+	for range ends {
+		out, err := f.p.Invoke(f.ctx, Invocation{Realm: "r", Capability: capability, Inputs: json.RawMessage(inputs), Retry: retry})
+		switch e := schemas.AsError(err); {
+		case e != nil:
+			got = append(got, string(e.Code))
+		case out.Degraded:
+			got = append(got, "by "+out.ServedBy)
+		default:
+			got = append(got, "")
+		}
+	}
+	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", ends) {
+		t.Errorf("%s %s ends as %q, want %q", capability, inputs, got, ends)
+	}
+}
+
+// occupy has a call stay in flight until the function that it returns is called.
+func (f *paired) occupy(t *testing.T, capability string) (leave func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(f.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = f.p.Invoke(ctx, Invocation{Realm: "r", Capability: capability, Inputs: json.RawMessage(`{"id":"stays","mute":true}`), Retry: once}) // it is cancelled
+	}()
+	eventually(t, "the room is occupied", func() bool { return f.calls(capability, "stays") == 1 })
+	return func() { cancel(); <-done }
+}
+
+// waits submits a plan of one node and waits until that was turned away.
+func (f *paired) waits(t *testing.T, source, reason string, code schemas.Code) (e schemas.Execution) {
+	t.Helper()
+	e, err := f.p.Execute(f.ctx, Submit{Plan: []byte(source)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the node is turned away", func() bool {
+		e, err = f.p.Status(f.ctx, e.ExecutionID, schemas.ViewNodes, 0, nil)
+		return err != nil || len(e.WaitingFor) == 1
+	})
+	if err != nil || e.WaitingFor[0].Reason != reason || e.Nodes[0].Error == nil || e.Nodes[0].Error.Code != code {
+		t.Fatalf("%+v %v", e, err)
+	}
+	return e
+}
+
+// execute runs a plan to where it rests.
+func (f *paired) execute(t *testing.T, source string) schemas.Execution {
+	t.Helper()
+	e, err := f.p.Execute(f.ctx, Submit{Plan: []byte(source)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.rest(t, e.ExecutionID)
+}
+
+func (f *paired) rest(t *testing.T, id string) (e schemas.Execution) {
+	t.Helper()
+	eventually(t, "the execution comes to rest", func() bool {
+		var err error
+		if e, err = f.p.Status(f.ctx, id, schemas.ViewNodes, time.Second, nil); err != nil {
+			t.Fatal(err)
+		}
+		return AtRest(&e)
+	})
+	return e
+}
+
+func (f *paired) attempts(t *testing.T, e *schemas.Execution, n int) {
+	t.Helper()
+	if e.Nodes[0].Attempts != n {
+		t.Errorf("node %s took %d attempts, want %d", e.Nodes[0].ID, e.Nodes[0].Attempts, n)
+	}
+}
+
+func (f *paired) called(t *testing.T, capability string, n int) {
+	t.Helper()
+	if got := f.calls(capability, ""); got != n {
+		t.Errorf("%s was called %d times, want %d", capability, got, n)
+	}
+}
+
+// closed: the breaker of a capability is closed.
+func (f *paired) closed(t *testing.T, capability string) {
+	t.Helper()
+	for _, b := range f.p.Breakers() {
+		if strings.HasSuffix(b.Capability, "."+capability) && (b.State != schemas.CircuitClosed || b.Failures != 0) {
+			t.Errorf("%+v", b)
+		}
+	}
+}
