@@ -219,12 +219,16 @@ func (m *sim) check() {
 }
 
 // describe prints actions without regard to their order: queues are first come, first served, and a snapshot has no queue.
+// So where room is short, others may be first: units that are started count as those that turn out to be skipped or held.
 func describe(actions []Action) string {
 	kinds := map[string]int{}
 	for _, a := range actions {
-		if a.Event != nil {
+		switch {
+		case a.Kind == Start, a.Event != nil && (a.Event.Type == schemas.EventNodeSkipped || a.Event.Type == schemas.EventNodeHeld):
+			kinds["offered"]++
+		case a.Event != nil:
 			kinds[string(a.Event.Type)]++
-		} else {
+		default:
 			kinds[fmt.Sprint(a.Kind)]++
 		}
 	}
