@@ -84,6 +84,10 @@ func (t *turn) start(unit int) {
 			t.fail(unit, "inputs", err)
 			return
 		}
+		if problem := n.CheckWorkflow(inputs); problem != nil {
+			t.fail(unit, "", problem)
+			return
+		}
 		t.fix(unit, &e, inputs)
 		e.Child = t.r.newID()
 		t.step.children = append(t.step.children, child{unit: unit, id: e.Child, inputs: inputs})

@@ -200,7 +200,7 @@ func (v *workflowVersion) check(inputs schemas.Object) error {
 	if err := json.Unmarshal(v.Plan, &p); err != nil {
 		return fmt.Errorf("read workflow: %w", err)
 	}
-	whole, err := merge(p.Inputs, inputs)
+	whole, err := plan.GivenInputs(p.Inputs, inputs)
 	if err != nil {
 		return schemas.Errorf(schemas.CodeInvalidArgument, "%s", err).WithField("inputs")
 	}
@@ -208,7 +208,7 @@ func (v *workflowVersion) check(inputs schemas.Object) error {
 	if err != nil {
 		return fmt.Errorf("input schema of a workflow: %w", err)
 	}
-	problems := checker.Check(json.RawMessage(whole))
+	problems := checker.Check(whole)
 	if len(problems) == 0 {
 		return nil
 	}

@@ -41,8 +41,9 @@ func (r *Runtime) namedWorkflows(ctx context.Context, p *schemas.Plan, at string
 			if len(inner) > maxWorkflowDepth {
 				wrong("workflow_depth", "workflows stand in workflows %d deep, at most %d may: %s", len(inner), maxWorkflowDepth, strings.Join(inner, " → "))
 			}
-			_, _, v, err := r.workflowAt(ctx, w.Name, 0)
+			_, version, v, err := r.workflowAt(ctx, w.Name, 0)
 			if err == nil {
+				w.Kept = &schemas.KeptWorkflow{Name: fmt.Sprintf("%s@%d", name, version), InputSchema: v.InputSchema}
 				w.Definition = new(schemas.Plan)
 				err = json.Unmarshal(v.Plan, w.Definition)
 				w.Definition.Priority = 0 // the whole plan has one

@@ -88,7 +88,16 @@ type Workflow struct {
 	Name       string `json:"name,omitempty" jsonschema:"description=name or name@version"`
 	Definition *Plan  `json:"definition,omitempty"`
 
+	// Kept tells of a plan within that stood as a name which workflow it is. No plan is written with it.
+	Kept *KeptWorkflow `json:"kept,omitempty"`
+
 	Bare bool `json:"-"` // written as the bare string; findings point there
+}
+
+// KeptWorkflow is a version of a workflow that a plan was accepted with.
+type KeptWorkflow struct {
+	Name        string `json:"name"` // name@version
+	InputSchema Object `json:"input_schema,omitempty"`
 }
 
 // JSONSchema breaks the recursion: a definition is a plan again.

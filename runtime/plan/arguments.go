@@ -13,6 +13,9 @@ import (
 func (c *compiler) arguments() {
 	for i := range c.prog.Nodes {
 		n, from, at := &c.prog.Nodes[i], &c.plan.Nodes[i], c.at(i)
+		if n.Kind == KindWorkflow {
+			c.workflowArguments(i)
+		}
 		if n.Kind != KindCapability {
 			continue
 		}
@@ -20,18 +23,18 @@ func (c *compiler) arguments() {
 		if n.ForEach != nil {
 			item = readsItem
 		}
-		c.argumentsOf(arguments{&n.Target, i, at + "/inputs", len(from.Inputs) > 0, false, item})
+		c.argumentsOf(arguments{&n.Target, i, at + "/inputs", len(from.Inputs) > 0, false, item, ""})
 		for k := range from.Fallback { // what a policy adds is checked when it is called
 			if t := n.Fallbacks[k].Target; t != nil {
 				where := pointerToItem(at+"/fallback", k)
-				c.argumentsOf(arguments{t, i, where + "/inputs", len(from.Fallback[k].Inputs) > 0, t.Inputs == n.Inputs, item})
+				c.argumentsOf(arguments{t, i, where + "/inputs", len(from.Fallback[k].Inputs) > 0, t.Inputs == n.Inputs, item, ""})
 			}
 		}
 		if t := n.Compensate; t != nil {
-			c.argumentsOf(arguments{t, i, at + "/compensate/inputs", len(from.Compensate.Inputs) > 0, false, item | readsSelf})
+			c.argumentsOf(arguments{t, i, at + "/compensate/inputs", len(from.Compensate.Inputs) > 0, false, item | readsSelf, ""})
 		}
 		if v := n.Verify; v != nil {
-			c.argumentsOf(arguments{&v.Target, i, at + "/on_unknown/verify/inputs", len(from.OnUnknown.Verify.Inputs) > 0, false, item})
+			c.argumentsOf(arguments{&v.Target, i, at + "/on_unknown/verify/inputs", len(from.OnUnknown.Verify.Inputs) > 0, false, item, ""})
 		}
 		if c.out.full() {
 			return
@@ -47,6 +50,16 @@ type arguments struct {
 	written bool
 	taken   bool // from the node: there is nothing to repair here
 	may     reach
+
+	workflow string // what is executed where it is no capability
+}
+
+// called names what takes the arguments.
+func (a *arguments) called() string {
+	if a.workflow != "" {
+		return a.workflow
+	}
+	return a.Name()
 }
 
 func (c *compiler) argumentsOf(a arguments) {
@@ -56,15 +69,24 @@ func (c *compiler) argumentsOf(a arguments) {
 	}
 	if t.checker != nil {
 		doc, open := a.Inputs.sample()
-		problems := t.checker.CheckPartial(doc, open)
-		for _, p := range problems {
-			if p.Keyword != "required" || !renamedTo(problems, p) {
-				c.argument(a, doc, p)
-			}
+		c.problemsOf(a, t.checker.CheckPartial(doc, open), doc)
+	}
+	c.typesGiven(a, t.input)
+}
+
+// problemsOf reports what a schema says against arguments.
+func (c *compiler) problemsOf(a arguments, problems []schemas.Problem, doc json.RawMessage) {
+	for _, p := range problems {
+		if p.Keyword != "required" || !renamedTo(problems, p) {
+			c.argument(a, doc, p)
 		}
 	}
+}
+
+// typesGiven compares the types of what is computed with those that are taken.
+func (c *compiler) typesGiven(a arguments, input shape) {
 	for _, h := range a.Inputs.holes() {
-		want := t.input.place(h.at).types()
+		want := input.place(h.at).types()
 		got := c.typesOf(h, a.node, a.may)
 		switch {
 		case !compatible(got, want):
@@ -82,7 +104,7 @@ func (c *compiler) fraction(a arguments, h *hole) {
 		return
 	}
 	where := a.at + h.at
-	c.out.warnf(codeWrongArgument, where, "%s: `%s` must be an integer, and ${%s} may have a fraction: round it", a.Name(), argumentName(h.at), shorten(h.text)).Fix =
+	c.out.warnf(codeWrongArgument, where, "%s: `%s` must be an integer, and ${%s} may have a fraction: round it", a.called(), argumentName(h.at), shorten(h.text)).Fix =
 		[]schemas.PatchOp{c.fixText(where, h.source, func(text string) string {
 			return strings.Replace(text, h.text, "int(math.round("+h.text+"))", 1)
 		})}
@@ -129,7 +151,7 @@ func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem)
 		code = codeUnknownArgument
 	}
 	where := a.at + p.Field
-	f := c.out.errorf(code, where, "%s: %s", a.Name(), p.Message)
+	f := c.out.errorf(code, where, "%s: %s", a.called(), p.Message)
 	if a.taken {
 		f.Path = strings.TrimSuffix(a.at, "/inputs")
 		f.Message += "; give this fallback inputs of its own, because it takes others than the node"
@@ -206,7 +228,7 @@ func convert(v *tree, want []string) (json.RawMessage, bool) {
 
 func (c *compiler) wrongType(a arguments, h *hole, got, want []string) {
 	where := a.at + h.at
-	f := c.out.errorf(codeWrongArgument, where, "%s: `%s` must be %s, and ${%s} is %s", a.Name(), argumentName(h.at), strings.Join(want, " or "), shorten(h.text), strings.Join(got, " or "))
+	f := c.out.errorf(codeWrongArgument, where, "%s: `%s` must be %s, and ${%s} is %s", a.called(), argumentName(h.at), strings.Join(want, " or "), shorten(h.text), strings.Join(got, " or "))
 	if a.taken {
 		f.Path = strings.TrimSuffix(a.at, "/inputs")
 		return

@@ -95,6 +95,7 @@ type Node struct {
 	Question *Template        // of review
 	Expires  schemas.Duration // of wait_for and review; 0: never
 	Sub      *Program         // of workflow: the plan within; its own inputs are Target.Inputs
+	declared inputCheck       // of workflow: what a named one says of its inputs
 
 	ForEach     *Template // nil: the node runs once
 	MaxParallel int       // items in flight; 0: no bound of its own

@@ -1,0 +1,70 @@
+package runtime
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// The inputs that a node gives a named workflow are what the workflow declares: as far as they are known when the plan is
+// compiled, and all of them when it would start.
+func TestInputsOfNamedWorkflows(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		p.keep(t, "greet", `{"plan":"v1","inputs":{"who":null,"times":1,"note":null},"nodes":[{"id":"a","capability":"r.once","inputs":{"id":"${inputs.who}"}}],"output":"${inputs.who}"}`,
+			`{"properties":{"who":{"type":"string"},"times":{"type":"integer","maximum":3},"note":{"type":"string"}},"required":["who"],"additionalProperties":false}`)
+		for _, tt := range []struct{ inputs, findings string }{
+			{`{"who":"Ada"}`, ""},
+			{`{"who":"Ada","times":2,"note":"n"}`, ""},
+			{`{"who":7}`, "wrong_argument /nodes/1/inputs/who"},
+			{`{"who":"Ada","times":4}`, "wrong_argument /nodes/1/inputs/times"},
+			{`{}`, "missing_argument /nodes/1/inputs/who"},
+			{`{"who":"Ada","extra":1}`, "unknown_argument /nodes/1/inputs/extra"},
+			{`{"whoo":"Ada"}`, "unknown_input /nodes/1/inputs/whoo"},
+			{`{"who":"${index_of(1)}"}`, "unknown_function /nodes/1/inputs/who"},
+			{`{"who":"${1 + 1}"}`, "wrong_argument /nodes/1/inputs/who"},
+			{`{"who":"${nodes.x.output}","times":"${nodes.x.output}"}`, ""},
+		} {
+			source := `{"plan":"v1","nodes":[{"id":"x","capability":"r.read"},{"id":"g","workflow":"greet@1","inputs":` + tt.inputs + `,"depends_on":["x"]}]}`
+			v, err := p.Validate(t.Context(), []byte(source))
+			var got []string
+			for _, f := range v.Findings {
+				got = append(got, f.Code+" "+f.Path)
+				if f.Code != "unknown_function" && f.Code != "unknown_input" && !strings.Contains(f.Message, "workflow greet@1") {
+					t.Errorf("%s: %q does not name the workflow", tt.inputs, f.Message)
+				}
+			}
+			if err != nil || strings.Join(got, ", ") != tt.findings {
+				t.Errorf("%s: got %v, %v, want %s", tt.inputs, got, err, tt.findings)
+			}
+		}
+		for i, tt := range []struct{ give, node, want, field string }{
+			{`"Ada"`, `"inputs":{"who":"${nodes.x.output}"}`, "succeeded", ""},
+			{`7`, `"inputs":{"who":"${nodes.x.output}"}`, "failed", "/nodes/1/inputs/who"},
+			{`null`, `"inputs":{"who":"${nodes.x.output}"}`, "failed", "/nodes/1/inputs/who"},
+			{`9`, `"inputs":{"who":"Ada","times":"${nodes.x.output}"}`, "failed", "/nodes/1/inputs/times"},
+			{`["Ada","Bob"]`, `"for_each":"${nodes.x.output}","inputs":{"who":"${item}"}`, "succeeded", ""},
+			{`["Ada",7]`, `"for_each":"${nodes.x.output}","inputs":{"who":"${item}"},"max_parallel":1`, "failed", ""},
+		} {
+			before := w.calls("once", "")
+			e := p.execute(t, fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"x","capability":"r.read","inputs":{"give":%s}},{"id":"g","workflow":"greet",%s}]}`, tt.give, tt.node))
+			if string(e.Status) != tt.want {
+				t.Errorf("%d: %s %v", i, e.Status, e.Error)
+				continue
+			}
+			if tt.want == "succeeded" {
+				continue
+			}
+			if e.Error.Code != schemas.CodeInvalidArgument || !strings.Contains(e.Error.Message, "workflow greet@1") || tt.field != "" && e.Error.Field != tt.field {
+				t.Errorf("%d: %+v, want a complaint about %s", i, e.Error, tt.field)
+			}
+			if tt.field != "" && (w.calls("once", "") != before || e.Nodes[1].Child != "") {
+				t.Errorf("%d: it was executed all the same", i)
+			}
+		}
+	})
+}
