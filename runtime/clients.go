@@ -32,13 +32,7 @@ type client struct {
 func (r *Runtime) Saw(name string) { r.clients.saw(name, time.Now()) }
 
 func (c *clients) saw(name string, now time.Time) {
-	name = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.TrimSpace(name[:min(len(name), maxClientName)]))
-	if name == "" {
+	if name = clean(name); name == "" {
 		name = "unnamed"
 	}
 	c.mu.Lock()
@@ -51,6 +45,16 @@ func (c *clients) saw(name string, now time.Time) {
 		delete(c.seen, oldest)
 	}
 	c.seen[name] = client{now, c.seen[name].calls + 1}
+}
+
+// clean is a name that others chose as people may be shown it.
+func clean(name string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.TrimSpace(name[:min(len(name), maxClientName)]))
 }
 
 // lately names who called within clientMemory, sorted, and counts their calls; the others are forgotten.

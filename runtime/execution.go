@@ -33,6 +33,7 @@ type Submit struct {
 	id             string           // of the execution, where whoever submits may do so twice; empty: a new one
 	scheduled      *time.Time       // firing of the workflow's schedule that this is
 	parent         string           // execution whose workflow node this is
+	accepted       *schemas.Plan    // a plan in canonical form in place of Plan: what a rerun executes again
 	workflow       string           // name@version that this is an execution of
 	within         []string         // workflows that the plan is part of
 	session        schemas.Value    // what expressions read of the session; Execute takes it from the session
@@ -54,7 +55,10 @@ func (r *Runtime) Validate(ctx context.Context, source []byte) (schemas.Validati
 
 // compile makes a program of what was submitted, or nil and the findings that refuse it.
 func (r *Runtime) compile(ctx context.Context, sub *Submit) (*plan.Program, []schemas.Finding) {
-	parsed, findings := plan.Parse(sub.Plan, r.limits.Plan)
+	parsed, findings := sub.accepted, []schemas.Finding(nil)
+	if parsed == nil {
+		parsed, findings = plan.Parse(sub.Plan, r.limits.Plan)
+	}
 	if parsed == nil {
 		return nil, findings
 	}
@@ -141,6 +145,9 @@ func (r *Runtime) Execute(ctx context.Context, sub Submit) (schemas.Execution, e
 				return schemas.Execution{}, err
 			} // else the first submitter died between the reservation and the execution: finish his work
 		}
+	}
+	if err := r.quotas.Execution(ctx, CallerFrom(ctx).Principal, sub.SessionID); err != nil {
+		return schemas.Execution{}, err
 	}
 	if err := r.create(ctx, id, program, sub); err != nil {
 		return schemas.Execution{}, err

@@ -25,7 +25,7 @@ func (r *Runtime) CheckHealth(ctx context.Context, scope schemas.HealthScope) sc
 		checks = append(checks, r.checkStore(ctx), r.checkQueue(ctx), r.checkExecutions(), checkGoroutines())
 	}
 	if in(schemas.ScopeAgents) {
-		checks = append(checks, r.checkClients())
+		checks = append(checks, r.checkClients(), r.checkSessions(ctx))
 	}
 	if in(schemas.ScopeCapabilities) {
 		for _, h := range r.realms.Health() {
@@ -122,15 +122,6 @@ func (r *Runtime) checkExecutions() schemas.Check {
 func checkGoroutines() schemas.Check {
 	n := stdruntime.NumGoroutine()
 	return schemas.Check{Name: "runtime.goroutines", Status: schemas.HealthOK, Message: fmt.Sprintf("%d goroutines", n), Numbers: map[string]float64{"count": float64(n)}}
-}
-
-func (r *Runtime) checkClients() schemas.Check {
-	clients, calls := r.clients.lately(time.Now())
-	return schemas.Check{
-		Name: "agents.clients", Status: schemas.HealthOK,
-		Message: fmt.Sprintf("%d clients called within %s%s", len(clients), clientMemory, listed(clients)),
-		Numbers: map[string]float64{"clients": float64(len(clients)), "calls": float64(calls)},
-	}
 }
 
 // checkRealm judges one realm. What is broken and not required degrades, and no more.

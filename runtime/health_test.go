@@ -135,7 +135,7 @@ func TestHealthScopes(t *testing.T) {
 	w := newWorld()
 	w.health = []schemas.RealmHealth{{Realm: "r", State: schemas.RealmReady}}
 	r := New(Config{Store: memory(t), Realms: w})
-	for scope, want := range map[schemas.HealthScope]int{schemas.ScopeRuntime: 4, schemas.ScopeAgents: 1, schemas.ScopeCapabilities: 1, schemas.ScopeAll: 6, "": 6} {
+	for scope, want := range map[schemas.HealthScope]int{schemas.ScopeRuntime: 4, schemas.ScopeAgents: 2, schemas.ScopeCapabilities: 1, schemas.ScopeAll: 7, "": 7} {
 		if h := r.CheckHealth(t.Context(), scope); len(h.Checks) != want || h.Status != schemas.HealthOK {
 			t.Errorf("%q has %d checks, status %s; want %d", scope, len(h.Checks), h.Status, want)
 		}
@@ -158,4 +158,44 @@ func TestClientsAreRememberedForAWhile(t *testing.T) {
 	if names, _ := c.lately(now); len(names) != maxClients {
 		t.Errorf("%d clients are remembered", len(names))
 	}
+}
+
+func TestHealthTellsOfAgents(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		agent := func(ctx context.Context, id string) schemas.Session {
+			u := schemas.SessionUpdates{}
+			if id != "" {
+				u.AgentID = &id
+			}
+			created, err := p.CreateSession(ctx, u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return created
+		}
+		message := func() string {
+			c := checkNamed(t, p.CheckHealth(t.Context(), schemas.ScopeAgents), "agents.sessions")
+			if c.Status != schemas.HealthOK {
+				t.Errorf("%+v", c)
+			}
+			return c.Message
+		}
+		if got, want := message(), "0 sessions open, 0 of them idle, of 0 agents"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		agent(t.Context(), "bob\n")
+		agent(t.Context(), "")
+		time.Sleep(20 * time.Minute)
+		agent(t.Context(), "ada")
+		ended := agent(t.Context(), "eve")
+		agent(as(t, "other"), "mallory")
+		if _, err := p.DeleteSession(t.Context(), ended.SessionID); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := message(), "3 sessions open, 2 of them idle, of 2 agents: ada, bob (idle, last seen 20m0s ago); 1 session without an agent_id"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
 }

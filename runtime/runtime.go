@@ -112,6 +112,7 @@ type Runtime struct {
 	touches  touches
 	clients  clients
 	audience audience
+	census   census
 	feed     telemetry.Feed
 	worker   string // this replica's name on leases
 

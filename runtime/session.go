@@ -21,6 +21,7 @@ type SessionRules struct {
 	IdleAfter time.Duration // without a call for so long it shows as idle; 10 min
 	Keep      time.Duration // how long an ended session can still be read; 7 days
 	MaxBytes  int           // of data and user_context together; 64 KiB
+	Max       int           // open sessions of one principal, about; 10,000
 	OnDelete  string        // SessionCancel (default) or SessionDetach
 	OnExpire  string        // SessionDetach (default): durable work may outlive who asked for it; or SessionCancel
 }
@@ -36,6 +37,9 @@ func (s SessionRules) withDefaults() SessionRules {
 	or(&s.Keep, 7*24*time.Hour)
 	if s.MaxBytes == 0 {
 		s.MaxBytes = 64 << 10
+	}
+	if s.Max == 0 {
+		s.Max = 10_000
 	}
 	if s.OnDelete == "" {
 		s.OnDelete = SessionCancel
@@ -56,10 +60,14 @@ func (r *Runtime) CreateSession(ctx context.Context, u schemas.SessionUpdates) (
 	if err := r.apply(&s, u); err != nil {
 		return schemas.Session{}, err
 	}
+	if err := r.roomForSession(ctx); err != nil {
+		return schemas.Session{}, err
+	}
 	s.seen(now)
 	if err := r.saveSession(ctx, &s, s.ExpiresAt, store.Batch{Sync: true}); err != nil {
 		return schemas.Session{}, storeError(err)
 	}
+	r.census.born(sessions(s.Principal))
 	return s.view(now, r.sessions), nil
 }
 
@@ -138,18 +146,22 @@ func (r *Runtime) sessionTooLarge(n int) *schemas.Error {
 // DeleteSession closes a session for good and forgets its data. What ended before stays as it is.
 func (r *Runtime) DeleteSession(ctx context.Context, id string) (schemas.Session, error) {
 	var s session
+	var open bool
 	err := r.contend(func() (err error) {
 		if s, err = r.ownSession(ctx, id); err != nil {
 			return err
 		}
 		now := r.now()
-		if s.view(now, r.sessions).Status.Ended() {
+		if open = !s.view(now, r.sessions).Status.Ended(); !open {
 			return nil
 		}
 		s.end(schemas.SessionClosed, now)
 		s.Data, s.UserContext = nil, nil
 		return r.saveSession(ctx, &s, now, store.Batch{Sync: true})
 	})
+	if err == nil && open {
+		r.census.gone(sessions(s.Principal))
+	}
 	return s.view(r.now(), r.sessions), err
 }
 

@@ -16,11 +16,15 @@ import (
 // StateRules bound states. Zero fields take the default beside them.
 type StateRules struct {
 	MaxBytes int // of the data and context of one state; 256 KiB
+	Max      int // states that one principal keeps, about; 100,000
 }
 
 func (s StateRules) withDefaults() StateRules {
 	if s.MaxBytes == 0 {
 		s.MaxBytes = 256 << 10
+	}
+	if s.Max == 0 {
+		s.Max = 100_000
 	}
 	return s
 }
@@ -185,7 +189,8 @@ func (r *Runtime) SetState(ctx context.Context, w StateWrite) (schemas.StateWrit
 	if _, err := r.bind(ctx, w.Context); err != nil {
 		return out, err
 	}
-	key := w.key(ctx)
+	key, caller := w.key(ctx), CallerFrom(ctx).Principal
+	var made bool
 	err := r.contend(func() error {
 		s, err := r.readState(ctx, key)
 		if err != nil {
@@ -195,7 +200,10 @@ func (r *Runtime) SetState(ctx context.Context, w StateWrite) (schemas.StateWrit
 		if err := expect(w.StateRef, w.Expected, s.version(now)); err != nil {
 			return err
 		}
-		if !s.there(now) {
+		if made = !s.there(now); made {
+			if err := r.roomForState(ctx); err != nil {
+				return err
+			}
 			s.Context = nil
 		}
 		if len(w.Context) > 0 {
@@ -205,10 +213,13 @@ func (r *Runtime) SetState(ctx context.Context, w StateWrite) (schemas.StateWrit
 		if w.TTL > 0 {
 			s.ExpiresAt = new(now.Add(w.TTL))
 		}
-		out.Version, err = r.saveState(ctx, key, &s)
+		out.Version, err = r.saveState(ctx, key, &s, caller)
 		out.UpdatedAt, out.ExpiresAt = s.UpdatedAt, s.ExpiresAt
 		return err
 	})
+	if err == nil && made {
+		r.census.born(states(caller))
+	}
 	return out, err
 }
 
@@ -248,9 +259,12 @@ func (r *Runtime) DeleteState(ctx context.Context, ref StateRef, expected *int64
 		if out.Deleted = s.there(now) && schemas.Matches(ref.Context, s.Context); !out.Deleted {
 			return nil
 		}
-		_, err = r.saveState(ctx, key, &state{Key: s.Key, UpdatedAt: now, Deleted: true, stored: s.stored})
+		_, err = r.saveState(ctx, key, &state{Key: s.Key, UpdatedAt: now, Deleted: true, stored: s.stored}, "")
 		return err
 	})
+	if err == nil && out.Deleted {
+		r.census.gone(states(CallerFrom(ctx).Principal))
+	}
 	return out, err
 }
 
@@ -264,13 +278,13 @@ func (r *Runtime) endState(ctx context.Context, rec store.Record, sessionID stri
 		if id, err := sessionOf(s.Context); err != nil || id != sessionID {
 			return err
 		}
-		_, err = r.saveState(ctx, rec.Key, &state{Key: s.Key, UpdatedAt: r.now(), Deleted: true, stored: s.stored})
+		_, err = r.saveState(ctx, rec.Key, &state{Key: s.Key, UpdatedAt: r.now(), Deleted: true, stored: s.stored}, "")
 		return err
 	})
 }
 
-// saveState writes a state against the version that was read and returns the new one.
-func (r *Runtime) saveState(ctx context.Context, key store.Key, s *state) (int64, error) {
+// saveState writes a state of the principal against the version that was read and returns the new one.
+func (r *Runtime) saveState(ctx context.Context, key store.Key, s *state, principal string) (int64, error) {
 	value, err := schemas.Encode(s)
 	if err != nil {
 		return 0, fmt.Errorf("encode state: %w", err)
@@ -284,6 +298,9 @@ func (r *Runtime) saveState(ctx context.Context, key store.Key, s *state) (int64
 	}
 	if id, err := sessionOf(s.Context); err == nil && id != "" {
 		p.Terms = []string{"session=" + id}
+	}
+	if !s.Deleted {
+		p.Terms = append(p.Terms, termOwner(principal))
 	}
 	done, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{p}, Sync: true})
 	if err != nil {

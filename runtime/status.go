@@ -237,11 +237,7 @@ func (r *Runtime) Rerun(ctx context.Context, id, from string) (schemas.Execution
 	}
 	p := old.program.Definition.Plan
 	p.IdempotencyKey = ""
-	source, err := json.Marshal(p)
-	if err != nil {
-		return schemas.Execution{}, fmt.Errorf("encode plan: %w", err)
-	}
-	sub := Submit{Plan: source, SessionID: old.head.SessionID, RerunOf: id, workflow: old.head.Workflow, session: schemas.Value(old.session.Raw())}
+	sub := Submit{accepted: &p, SessionID: old.head.SessionID, RerunOf: id, workflow: old.head.Workflow, session: schemas.Value(old.session.Raw())}
 	if sub.SessionID != "" {
 		if _, err := r.useSession(ctx, sub.SessionID); errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || errors.Is(err, errSessionEnded) {
 			sub.SessionID = "" // what the plan reads of it is known

@@ -41,10 +41,11 @@ const (
 
 // Quota is what one principal, or one session, may use in a period. A field that is 0 is no bound.
 type Quota struct {
-	Calls int      `json:"calls,omitempty" jsonschema:"minimum=0,maximum=1000000000,description=calls of capabilities; 0 is no bound"`
-	Bytes int      `json:"bytes,omitempty" jsonschema:"minimum=0,maximum=1000000000000,description=bytes of inputs and outputs; 0 is no bound"`
-	Time  Duration `json:"time,omitempty" jsonschema:"description=time in calls\\, summed up; 0s is no bound"`
-	Per   Duration `json:"per,omitempty" jsonschema:"description=the period; default 1h"`
+	Calls      int      `json:"calls,omitempty" jsonschema:"minimum=0,maximum=1000000000,description=calls of capabilities; 0 is no bound"`
+	Bytes      int      `json:"bytes,omitempty" jsonschema:"minimum=0,maximum=1000000000000,description=bytes of inputs and outputs; 0 is no bound"`
+	Time       Duration `json:"time,omitempty" jsonschema:"description=time in calls\\, summed up; 0s is no bound"`
+	Executions int      `json:"executions,omitempty" jsonschema:"minimum=0,maximum=1000000000,description=executions submitted; 0 is no bound"`
+	Per        Duration `json:"per,omitempty" jsonschema:"description=the period; default 1h"`
 }
 
 // RateBound is a rate limit with whom it binds: a realm, or one capability (realm.name).

@@ -46,6 +46,8 @@ type Limits struct {
 
 	MaxSessionBytes int `json:"max_session_bytes,omitempty"`
 	MaxStateBytes   int `json:"max_state_bytes,omitempty"`
+	MaxSessions     int `json:"max_sessions,omitempty"`
+	MaxStates       int `json:"max_states,omitempty"`
 
 	StartTimeout schemas.Duration `json:"start_timeout,omitempty"`
 	ProbeEvery   schemas.Duration `json:"probe_every,omitempty"`
@@ -155,6 +157,14 @@ var settings = []setting{
 		key: "limits.max_state_bytes", standard: "262144", min: 1 << 10, max: 16 << 20,
 		about: "largest data and context of one state in bytes of JSON",
 		at:    func(c *Config) any { return &c.Limits.MaxStateBytes },
+	}, {
+		key: "limits.max_sessions", standard: "10000", min: 1, max: 10_000_000,
+		about: "sessions that one principal may have open, about: what other replicas do counts after a minute",
+		at:    func(c *Config) any { return &c.Limits.MaxSessions },
+	}, {
+		key: "limits.max_states", standard: "100000", min: 1, max: 100_000_000,
+		about: "states that one principal may keep, about: what other replicas do counts after a minute",
+		at:    func(c *Config) any { return &c.Limits.MaxStates },
 	}, {
 		key: "sessions.ttl", standard: "24h", least: schemas.Duration(time.Second),
 		about: "how long a session lives after the last call that named it, unless it was created with its own ttl_seconds",

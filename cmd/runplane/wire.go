@@ -69,9 +69,9 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 		},
 		Sessions: runtime.SessionRules{
 			TTL: c.Sessions.TTL.Std(), IdleAfter: c.Sessions.IdleAfter.Std(), Keep: c.Sessions.Keep.Std(),
-			OnDelete: c.Sessions.OnDelete, OnExpire: c.Sessions.OnExpire, MaxBytes: c.Limits.MaxSessionBytes,
+			OnDelete: c.Sessions.OnDelete, OnExpire: c.Sessions.OnExpire, MaxBytes: c.Limits.MaxSessionBytes, Max: c.Limits.MaxSessions,
 		},
-		States: runtime.StateRules{MaxBytes: c.Limits.MaxStateBytes},
+		States: runtime.StateRules{MaxBytes: c.Limits.MaxStateBytes, Max: c.Limits.MaxStates},
 	})
 	return p, nil
 }

@@ -61,7 +61,7 @@ type bill struct {
 	per   time.Duration
 	now   bool // it is paid beforehand
 	whose string
-	unit  string // call, byte or time
+	unit  string // call, byte, execution or time
 	used  func(c *Call, res *Result, took time.Duration) int
 }
 
@@ -72,12 +72,8 @@ func (q *Quotas) Wrap(next Invoker) Invoker {
 		if len(bills) == 0 {
 			return next.Invoke(ctx, c)
 		}
-		for i := range bills {
-			if wait := q.pay(ctx, &bills[i]); wait > 0 {
-				b := &bills[i]
-				return nil, refused(schemas.CodeQuotaExceeded, wait, "the %s has used up its %s in %s", b.whose, b.says(), schemas.Duration(b.per)).
-					WithHint("it comes back over time: wait for retry_after_seconds; an operator raises it under limits in the configuration")
-			}
+		if err := q.collect(ctx, bills); err != nil {
+			return nil, err
 		}
 		began := time.Now()
 		res, err := next.Invoke(ctx, c)
@@ -89,37 +85,64 @@ func (q *Quotas) Wrap(next Invoker) Invoker {
 	})
 }
 
-// bills lists the quotas that the call counts for.
-func (q *Quotas) bills(c *Call) []bill {
+// Execution counts an execution that is submitted, or refuses it with quota_exceeded and the time to wait.
+func (q *Quotas) Execution(ctx context.Context, principal, session string) error {
+	var bills []bill
+	q.bound(principal, session, func(whose string, quota *schemas.Quota, per time.Duration, keys quotaKeys) {
+		if n := quota.Executions; n > 0 {
+			bills = append(bills, bill{key: keys.executions, limit: n, per: per, now: true, whose: whose, unit: "execution"})
+		}
+	})
+	return q.collect(ctx, bills)
+}
+
+// collect takes what is to be paid beforehand, or says what is used up.
+func (q *Quotas) collect(ctx context.Context, bills []bill) error {
+	for i := range bills {
+		b := &bills[i]
+		if wait := q.pay(ctx, b); wait > 0 {
+			return refused(schemas.CodeQuotaExceeded, wait, "the %s has used up its %s in %s", b.whose, b.says(), schemas.Duration(b.per)).
+				WithHint("it comes back over time: wait for retry_after_seconds; an operator raises it under limits in the configuration")
+		}
+	}
+	return nil
+}
+
+// bound calls visit for each of principal and session that a rule binds.
+func (q *Quotas) bound(principal, session string, visit func(whose string, quota *schemas.Quota, per time.Duration, keys quotaKeys)) {
 	rules := q.rules.Load()
 	if *rules == (QuotaRules{}) {
-		return nil
+		return
 	}
-	out := make([]bill, 0, 6)
 	for _, w := range []struct {
 		whose, id string
 		quota     *schemas.Quota
-	}{{"principal", c.Principal, &rules.Principal}, {"session", c.SessionID, &rules.Session}} {
-		if w.id == "" || *w.quota == (schemas.Quota{}) {
-			continue
-		}
-		per := cmp.Or(w.quota.Per.Std(), DefaultQuotaPeriod)
-		keys := q.keysOf(w.whose, c.Principal, w.id)
-		if n := w.quota.Calls; n > 0 {
-			out = append(out, bill{key: keys.calls, limit: n, per: per, now: true, whose: w.whose, unit: "call"})
-		}
-		if n := w.quota.Bytes; n > 0 {
-			out = append(out, bill{key: keys.bytes, limit: n, per: per, whose: w.whose, unit: "byte", used: bytesUsed})
-		}
-		if d := w.quota.Time; d > 0 {
-			out = append(out, bill{key: keys.time, limit: max(int(d.Std().Milliseconds()), 1), per: per, whose: w.whose, unit: "time", used: timeUsed})
+	}{{"principal", principal, &rules.Principal}, {"session", session, &rules.Session}} {
+		if w.id != "" && *w.quota != (schemas.Quota{}) {
+			visit(w.whose, w.quota, cmp.Or(w.quota.Per.Std(), DefaultQuotaPeriod), q.keysOf(w.whose, principal, w.id))
 		}
 	}
+}
+
+// bills lists the quotas that the call counts for.
+func (q *Quotas) bills(c *Call) []bill {
+	var out []bill
+	q.bound(c.Principal, c.SessionID, func(whose string, quota *schemas.Quota, per time.Duration, keys quotaKeys) {
+		if n := quota.Calls; n > 0 {
+			out = append(out, bill{key: keys.calls, limit: n, per: per, now: true, whose: whose, unit: "call"})
+		}
+		if n := quota.Bytes; n > 0 {
+			out = append(out, bill{key: keys.bytes, limit: n, per: per, whose: whose, unit: "byte", used: bytesUsed})
+		}
+		if d := quota.Time; d > 0 {
+			out = append(out, bill{key: keys.time, limit: max(int(d.Std().Milliseconds()), 1), per: per, whose: whose, unit: "time", used: timeUsed})
+		}
+	})
 	return out
 }
 
 // quotaKeys are the keys of the tokens of one principal or session: digests, as whose they are is nobody's business.
-type quotaKeys struct{ calls, bytes, time string }
+type quotaKeys struct{ calls, bytes, time, executions string }
 
 // maxKeys bounds the memory for keys; beyond, they are made anew.
 const maxKeys = 10_000
@@ -132,7 +155,7 @@ func (q *Quotas) keysOf(whose, principal, id string) quotaKeys {
 	if !known {
 		sum := sha256.Sum256([]byte(principal + "\x00" + id))
 		prefix := "quota/" + whose + "/" + hex.EncodeToString(sum[:16])
-		keys = quotaKeys{prefix + "/calls", prefix + "/bytes", prefix + "/time"}
+		keys = quotaKeys{prefix + "/calls", prefix + "/bytes", prefix + "/time", prefix + "/executions"}
 		if len(q.keys) >= maxKeys {
 			clear(q.keys)
 		}

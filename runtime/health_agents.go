@@ -1,0 +1,62 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Two checks tell of agents, from two sides: clients are the programs that called this process, by the names they give
+// themselves, and sessions are the agents that the caller has opened sessions for, on whatever replica.
+
+func (r *Runtime) checkClients() schemas.Check {
+	clients, calls := r.clients.lately(time.Now())
+	return schemas.Check{
+		Name: "agents.clients", Status: schemas.HealthOK,
+		Message: fmt.Sprintf("%s called this process within %s%s", count(len(clients), "client"), clientMemory, listed(clients)),
+		Numbers: map[string]float64{"clients": float64(len(clients)), "calls": float64(calls)},
+	}
+}
+
+// checkSessions says which of the caller's agents are there. One that is silent is idle, which is no fault.
+func (r *Runtime) checkSessions(ctx context.Context) schemas.Check {
+	c := schemas.Check{Name: "agents.sessions", Status: schemas.HealthOK}
+	var agents []schemas.Agent
+	if _, err := timed(ctx, func(ctx context.Context) (err error) {
+		agents, err = r.Agents(ctx)
+		return err
+	}); err != nil {
+		c.Status, c.Message, c.Cure = schemas.HealthDegraded, "the sessions cannot be read", "see runtime.store"
+		return c
+	}
+	active, idle, unnamed := 0, 0, 0
+	var names []string
+	for _, a := range agents { // who was seen last comes first
+		active, idle = active+a.Active, idle+a.Idle
+		if a.AgentID == "" {
+			unnamed = a.Active + a.Idle
+			continue
+		}
+		name := clean(a.AgentID)
+		if a.Active == 0 {
+			name += fmt.Sprintf(" (idle, last seen %s ago)", time.Since(a.LastSeenAt).Round(time.Second))
+		}
+		names = append(names, name)
+	}
+	c.Message = fmt.Sprintf("%s open, %d of them idle, of %s%s", count(active+idle, "session"), idle, count(len(names), "agent"), listed(names))
+	if unnamed > 0 {
+		c.Message += fmt.Sprintf("; %s without an agent_id", count(unnamed, "session"))
+	}
+	c.Numbers = map[string]float64{"agents": float64(len(names)), "active_sessions": float64(active), "idle_sessions": float64(idle)}
+	return c
+}
+
+// count writes 1 client, 2 clients.
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
