@@ -22,9 +22,18 @@ func (r *Runtime) Resolve(ctx context.Context, realm, capability string) (schema
 	return c, err
 }
 
-// Discover lists the capabilities that match.
+// Discover lists the capabilities that match. It asks the store for nothing but the key that its cursors are sealed with.
 func (r *Runtime) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error) {
-	return r.realms.Discover(ctx, q)
+	scope := fmt.Sprintf("capabilities %q %q", q.Realm, q.Query)
+	var err error
+	if q.Cursor, err = r.openCursor(ctx, "discover_capabilities", scope, q.Cursor); err != nil {
+		return schemas.Discovery{}, err
+	}
+	d, err := r.realms.Discover(ctx, q)
+	if err == nil && d.NextCursor != "" {
+		d.NextCursor = r.cursor(ctx, scope, d.NextCursor)
+	}
+	return d, err
 }
 
 // Invocation is a direct call of one capability.

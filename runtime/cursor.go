@@ -17,69 +17,97 @@ import (
 )
 
 // A cursor is where a list goes on: MAC, time of expiry, ID of the last record shown. The MAC binds it to who asked and
-// to what he listed; its key is the store's, so that every replica takes the cursors of all.
+// to what he listed; its key is the store's, so that every replica takes the cursors of all. While the store has not told it, a process
+// seals with a key of its own: what is known can be listed on, here.
 const (
 	cursorMAC  = 16
 	cursorHead = cursorMAC + 8
 	cursorLife = 24 * time.Hour
 )
 
-// cursorKey is the key of all cursors, once it was read.
-type cursorKey struct {
-	mu  sync.Mutex
-	key []byte
+// cursorKeys are what cursors are sealed with.
+type cursorKeys struct {
+	own []byte // of this process alone
+
+	mu     sync.Mutex
+	shared []byte // the store's, once it was read
 }
 
+func freshKey() []byte {
+	key := make([]byte, sha256.Size)
+	_, _ = crand.Read(key) // never fails
+	return key
+}
+
+// cursorKey is the store's key; its error is that the store does not give it soon.
 func (r *Runtime) cursorKey(ctx context.Context) ([]byte, error) {
 	r.cursors.mu.Lock()
-	defer r.cursors.mu.Unlock()
-	if r.cursors.key != nil {
-		return r.cursors.key, nil
+	known := r.cursors.shared
+	r.cursors.mu.Unlock()
+	if known != nil {
+		return known, nil
 	}
+	var shared []byte
+	if _, err := timed(ctx, func(ctx context.Context) (err error) {
+		shared, err = r.sharedKey(ctx)
+		return err
+	}); err != nil {
+		return nil, storeError(err)
+	}
+	r.cursors.mu.Lock()
+	defer r.cursors.mu.Unlock()
+	r.cursors.shared = shared
+	return shared, nil
+}
+
+// sharedKey reads the store's key, and makes it where it is the first to ask.
+func (r *Runtime) sharedKey(ctx context.Context) ([]byte, error) {
 	at := store.Key{Kind: kindSecret, ID: "cursor"}
 	for {
 		rec, err := r.store.Get(ctx, at)
 		if err == nil {
-			r.cursors.key = rec.Value
 			return rec.Value, nil
 		}
 		if !errors.Is(err, store.ErrNotFound) {
-			return nil, storeError(err)
+			return nil, err
 		}
-		fresh := make([]byte, sha256.Size)
-		_, _ = crand.Read(fresh) // never fails
-		if _, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: at, Value: fresh}}}); err != nil && !errors.Is(err, store.ErrConflict) {
-			return nil, storeError(err)
+		if _, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: at, Value: freshKey()}}}); err != nil && !errors.Is(err, store.ErrConflict) {
+			return nil, err
 		}
 	}
 }
 
-// cursor seals the ID of the last record of a page. scope says what is listed.
-func (r *Runtime) cursor(ctx context.Context, scope, last string) (string, error) {
+// cursor seals where a page ended. scope says what is listed.
+func (r *Runtime) cursor(ctx context.Context, scope, last string) string {
 	key, err := r.cursorKey(ctx)
 	if err != nil {
-		return "", err
+		r.log.Warn("the store does not give the key of cursors: this one is good at this process alone", "error", err)
+		key = r.cursors.own
 	}
 	b := make([]byte, cursorHead, cursorHead+len(last))
 	binary.BigEndian.PutUint64(b[cursorMAC:], uint64(r.now().Add(cursorLife).Unix()))
 	b = append(b, last...)
 	copy(b, sign(ctx, key, scope, b[cursorMAC:]))
-	return base64.RawURLEncoding.EncodeToString(b), nil
+	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// openCursor is the ID that a cursor of the same caller and scope holds; an empty one begins anew.
+// openCursor is what a cursor of the same caller and scope holds; an empty one begins anew.
 func (r *Runtime) openCursor(ctx context.Context, tool, scope, cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
-	key, err := r.cursorKey(ctx)
-	if err != nil {
-		return "", err
-	}
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || base64.RawURLEncoding.EncodeToString(b) != cursor || // not every change of the text changes a byte
-		len(b) <= cursorHead || !hmac.Equal(b[:cursorMAC], sign(ctx, key, scope, b[cursorMAC:])) ||
-		r.now().Unix() > int64(binary.BigEndian.Uint64(b[cursorMAC:])) {
+	whole := err == nil && base64.RawURLEncoding.EncodeToString(b) == cursor && len(b) > cursorHead // not every change of the text changes a byte
+	sealed := func(key []byte) bool { return whole && hmac.Equal(b[:cursorMAC], sign(ctx, key, scope, b[cursorMAC:])) }
+	ours := sealed(r.cursors.own)
+	if whole && !ours {
+		key, err := r.cursorKey(ctx)
+		if err != nil {
+			return "", err
+		}
+		ours = sealed(key)
+	}
+	if !ours || r.now().Unix() > int64(binary.BigEndian.Uint64(b[cursorMAC:])) {
 		return "", schemas.Errorf(schemas.CodeInvalidArgument, "cursor %.100q is not one that %s gave you for this list within the last day", cursor, tool).WithField("cursor").
 			WithHint("pass next_cursor unchanged and with the same filters, or leave cursor out to begin anew")
 	}

@@ -50,8 +50,7 @@ func list[T any](ctx context.Context, r *Runtime, l listing, read func(store.Rec
 			}
 			if shown {
 				if size += len(records[i].Value); len(page) == limit || len(page) > 0 && size > MaxPage {
-					next, err = r.cursor(ctx, scope, after)
-					return page, next, err
+					return page, r.cursor(ctx, scope, after), nil
 				}
 				page = append(page, v)
 			}
@@ -61,8 +60,7 @@ func list[T any](ctx context.Context, r *Runtime, l listing, read func(store.Rec
 			return page, "", nil
 		}
 		if scanned += len(records); scanned >= maxScan {
-			next, err = r.cursor(ctx, scope, after)
-			return page, next, err
+			return page, r.cursor(ctx, scope, after), nil
 		}
 	}
 }

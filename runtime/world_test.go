@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -91,8 +92,15 @@ func (w *world) Resolve(_ context.Context, realm, capability string) (schemas.Ca
 	return schemas.Capability{Realm: realm, CapabilityName: capability, Effect: schemas.Effect(capability), Annotations: schemas.Object(w.said[capability])}, nil
 }
 
-func (w *world) Discover(context.Context, schemas.DiscoverQuery) (schemas.Discovery, error) {
-	return schemas.Discovery{}, nil
+// Discover gives a capability a page; the cursor is the name of the last one.
+func (w *world) Discover(_ context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error) {
+	names, _ := worldCatalog{w}.Tools("r")
+	at := slices.Index(names, q.Cursor) + 1 // nothing is before the first
+	d := schemas.Discovery{Capabilities: []schemas.Capability{{Realm: "r", CapabilityName: names[at]}}}
+	if at+1 < len(names) {
+		d.NextCursor = names[at]
+	}
+	return d, nil
 }
 
 func (w *world) Health() []schemas.RealmHealth { return w.health }

@@ -104,8 +104,13 @@ func (c *cli) examineStore(ctx context.Context, setting string) (broken bool) {
 
 func (p *plane) diagnose(ctx context.Context, name string) diagnosis {
 	began := time.Now()
-	d, err := p.runtime.Discover(ctx, schemas.DiscoverQuery{Realm: name, Detail: schemas.DetailSchema, Limit: 200})
+	q := schemas.DiscoverQuery{Realm: name, Detail: schemas.DetailSchema, Limit: 200}
+	d, err := p.runtime.Discover(ctx, q)
 	found := diagnosis{took: time.Since(began), tools: d.Capabilities}
+	for q.Cursor = d.NextCursor; err == nil && q.Cursor != ""; q.Cursor = d.NextCursor {
+		d, err = p.runtime.Discover(ctx, q)
+		found.tools = append(found.tools, d.Capabilities...)
+	}
 	found.limits = realmLimits(p.config.Policies, name)
 	for _, h := range p.pool.Health() {
 		if h.Realm == name {
