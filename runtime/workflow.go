@@ -159,27 +159,6 @@ func (r *Runtime) versionOf(ctx context.Context, n NewWorkflow) (v workflowVersi
 	return v, program, nil
 }
 
-// defaultsOf are the defaults that a schema gives its properties.
-func defaultsOf(schema schemas.Object) schemas.Object {
-	var s struct {
-		Properties map[string]struct{ Default schemas.Value }
-	}
-	if len(schema) == 0 || json.Unmarshal(schema, &s) != nil {
-		return nil
-	}
-	defaults := map[string]schemas.Value{}
-	for name, p := range s.Properties {
-		if len(p.Default) > 0 {
-			defaults[name] = p.Default
-		}
-	}
-	out, err := schemas.Encode(defaults)
-	if err != nil {
-		return nil
-	}
-	return out
-}
-
 // ExecuteWorkflow executes a version of a workflow, the latest unless id is name@version or version says another. The inputs
 // replace those of the definition and must be what its input schema says. The rest of sub is as for Execute.
 func (r *Runtime) ExecuteWorkflow(ctx context.Context, id string, version int64, sub Submit) (schemas.Execution, error) {
@@ -192,30 +171,6 @@ func (r *Runtime) ExecuteWorkflow(ctx context.Context, id string, version int64,
 	}
 	sub.Plan, sub.workflow, sub.within = v.Plan, fmt.Sprintf("%s@%d", name, number), []string{name}
 	return r.Execute(ctx, sub)
-}
-
-// check holds inputs against the declared ones.
-func (v *workflowVersion) check(inputs schemas.Object) error {
-	var p struct{ Inputs schemas.Object }
-	if err := json.Unmarshal(v.Plan, &p); err != nil {
-		return fmt.Errorf("read workflow: %w", err)
-	}
-	whole, err := plan.GivenInputs(p.Inputs, inputs)
-	if err != nil {
-		return schemas.Errorf(schemas.CodeInvalidArgument, "%s", err).WithField("inputs")
-	}
-	checker, err := schemas.NewChecker(json.RawMessage(v.InputSchema))
-	if err != nil {
-		return fmt.Errorf("input schema of a workflow: %w", err)
-	}
-	problems := checker.Check(whole)
-	if len(problems) == 0 {
-		return nil
-	}
-	for i := range problems {
-		problems[i].Field = "/inputs" + problems[i].Field
-	}
-	return schemas.InvalidArguments(problems)
 }
 
 // workflowAt reads one version of a workflow of the caller.

@@ -68,3 +68,38 @@ func TestInputsOfNamedWorkflows(t *testing.T) {
 		}
 	})
 }
+
+// An input that nobody declared is refused by its name, unless the schema says what becomes of those.
+func TestUndeclaredInputsOfWorkflows(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		for i, tt := range []struct{ own, schema, given, want, field string }{
+			{`{"order_id":"A-17"}`, ``, `{"order_id":"A-18"}`, "", ""},
+			{`{"order_id":"A-17"}`, ``, `{"order":"A-18"}`, `no input "order"; did you mean "order_id"?`, "/inputs/order"},
+			{`{"order_id":"A-17"}`, ``, `{"x/y":1}`, `no input "x/y"; it has order_id`, "/inputs/x~1y"},
+			{`{}`, ``, `{"order":1}`, `takes no inputs, and so no "order"`, "/inputs/order"},
+			{`{"order_id":"A-17"}`, `{"properties":{"order_id":{"type":"string"}}}`, `{"oder_id":"A-18","order_id":3}`, `did you mean "order_id"?; `, "/inputs/oder_id"},
+			{`{"order_id":"A-17"}`, `{"properties":{"note":{"type":"string"}}}`, `{"note":"n"}`, "", ""},
+			{`{"order_id":"A-17"}`, `{"additionalProperties":{"type":"integer"}}`, `{"more":1,"order_id":2}`, "", ""},
+			{`{"order_id":"A-17"}`, `{"properties":{"order_id":{}},"additionalProperties":false}`, `{"order":1}`, "order", "/inputs/order"},
+		} {
+			name := fmt.Sprintf("w%d", i)
+			p.keep(t, name, `{"plan":"v1","inputs":`+tt.own+`,"nodes":[{"id":"a","set":{"all":"${inputs}"}}]}`, tt.schema)
+			err := errOf(p.ExecuteWorkflow(t.Context(), name, 0, Submit{Inputs: schemas.Object(tt.given)}))
+			if tt.want == "" {
+				if err != nil {
+					t.Errorf("%d: %v", i, err)
+				}
+				continue
+			}
+			if e := schemas.AsError(err); err == nil || e.Code != schemas.CodeInvalidArgument || !strings.Contains(e.Message, tt.want) || e.Field != tt.field {
+				t.Errorf("%d: got %v at %q, want %q at %q", i, err, e.Field, tt.want, tt.field)
+			}
+		}
+		e, err := p.List(t.Context(), ListQuery{})
+		if err != nil || len(e.Executions) != 3 {
+			t.Errorf("%d executions were made, want 3, %v", len(e.Executions), err)
+		}
+	})
+}

@@ -73,7 +73,7 @@ func (t *translator) walk(e *jsonschema.ValidationError) {
 		}
 		return
 	}
-	where, field := pointerName(e.InstanceLocation), pointer(e.InstanceLocation)
+	where, field := pointerName(e.InstanceLocation), Pointer(e.InstanceLocation)
 	add := func(keyword, format string, args ...any) *Problem {
 		t.out = append(t.out, Problem{Field: field, Keyword: keyword, Message: fmt.Sprintf(format, args...)})
 		return &t.out[len(t.out)-1]
@@ -145,7 +145,7 @@ func (t *translator) walk(e *jsonschema.ValidationError) {
 
 func (t *translator) unknown(location []string, name string, known []string) {
 	p := Problem{
-		Field:      pointer(location) + "/" + escapePointer(name),
+		Field:      Pointer(location) + "/" + escapePointer(name),
 		Keyword:    "additionalProperties",
 		Message:    fmt.Sprintf("unknown argument `%s`", childName(location, name)),
 		Candidates: Nearest(name, known, 3),
@@ -172,13 +172,13 @@ func (t *translator) alternatives(e *jsonschema.ValidationError, keyword string)
 		if len(problems) == 0 {
 			return // what is wrong there depends on an open value
 		}
-		if own := atField(problems, pointer(e.InstanceLocation), "type"); own != nil {
+		if own := atField(problems, Pointer(e.InstanceLocation), "type"); own != nil {
 			types = append(types, own.Expected...)
 			continue
 		}
 		meant = append(meant, problems)
 	}
-	p := Problem{Field: pointer(e.InstanceLocation), Keyword: keyword}
+	p := Problem{Field: Pointer(e.InstanceLocation), Keyword: keyword}
 	where := pointerName(e.InstanceLocation)
 	switch {
 	case len(meant) == 0 && len(types) > 0:
@@ -231,7 +231,7 @@ func (t *translator) uncertain(e *jsonschema.ValidationError) bool {
 			return true
 		}
 	}
-	here := pointer(e.InstanceLocation)
+	here := Pointer(e.InstanceLocation)
 	for _, open := range t.open {
 		if here == open || strings.HasPrefix(here, open+"/") {
 			return !grouping(e.ErrorKind)

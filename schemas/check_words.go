@@ -62,8 +62,8 @@ func typeWords(types []string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
-// pointer writes a location as a JSON pointer (RFC 6901).
-func pointer(location []string) string {
+// Pointer writes a location, the names on the way, as a JSON pointer (RFC 6901).
+func Pointer(location []string) string {
 	var b strings.Builder
 	for _, part := range location {
 		b.WriteByte('/')

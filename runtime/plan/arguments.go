@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -236,6 +237,9 @@ func (c *compiler) wrongType(a arguments, h *hole, got, want []string) {
 	if h.inside || len(got) != 1 {
 		return
 	}
+	if c.declares(f, h, want) {
+		return
+	}
 	convert := ""
 	switch {
 	case slices.Contains(want, "string") && (got[0] == "integer" || got[0] == "number" || got[0] == "boolean"):
@@ -250,4 +254,26 @@ func (c *compiler) wrongType(a arguments, h *hole, got, want []string) {
 			return strings.Replace(text, h.text, convert+"("+h.text+")", 1)
 		})}
 	}
+}
+
+// declares tells whether the expression reads an input that was written as a declaration, {type: …}, where its value belongs,
+// and says so in the finding.
+func (c *compiler) declares(f *schemas.Finding, h *hole, want []string) bool {
+	name, ok := strings.CutPrefix(strings.TrimSpace(h.text), "inputs.")
+	if !ok || c.inputs == nil || c.inputs.kind != '{' {
+		return false
+	}
+	v := c.inputs.get(name)
+	if v == nil || v.kind != '{' {
+		return false
+	}
+	kind, standard := v.get("type"), v.get("default")
+	if kind == nil || kind.kind != '"' || !slices.Contains([]string{"string", "number", "integer", "boolean", "array", "object", "null"}, kind.text()) {
+		return false
+	}
+	f.Message += fmt.Sprintf("; inputs of a plan are values and not their schemas: write %s itself (create_workflow takes a JSON Schema as input_schema)", name)
+	if standard != nil && c.outer == nil && slices.Contains(want, kind.text()) {
+		f.Fix = []schemas.PatchOp{opReplace(pointerTo(c.base+"/inputs", name), json.RawMessage(standard.raw))}
+	}
+	return true
 }
