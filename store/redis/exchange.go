@@ -97,7 +97,13 @@ func (s *Store) trip(sh *shard, calls []*call, load []*script) []error {
 		}
 	}
 	s.trips.Add(1)
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	sent, err := pipe.Exec(ctx)
+	if err != nil && !slices.ContainsFunc(sent, func(cmd goredis.Cmder) bool { return cmd.Err() != nil }) {
+		for i := range errs { // the server refused the connection: else each command has its own error
+			errs[i] = err
+		}
+		return errs
+	}
 	var durableErr error
 	for _, cmd := range durable {
 		if err := confirmed(cmd); durableErr == nil {

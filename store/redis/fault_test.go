@@ -143,6 +143,37 @@ func TestAForeignKeyIsSaidAndNothingIsWritten(t *testing.T) {
 	wantKind(t, "get", err, Foreign)
 }
 
+// TestAForeignIndexLeavesLogAndLeaseAlone: a batch that meets one in the middle can be written later, once, by the same owner.
+func TestAForeignIndexLeavesLogAndLeaseAlone(t *testing.T) {
+	server := redistest.Standalone(t)
+	s := openURL(t, server.URL())
+	k := store.Key{Kind: "x", ID: "a"}
+	if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: k, At: time.Now()}}}); err != nil {
+		t.Fatal(err)
+	}
+	leases, err := s.Claim(t.Context(), store.ClaimRequest{Kind: "x", Owner: "o", TTL: time.Hour})
+	if err != nil || len(leases) != 1 {
+		t.Fatal(leases, err)
+	}
+	b := store.Batch{Puts: []store.Put{{Key: k, Terms: []string{"end"}}}, Appends: []store.Append{{Key: k, Value: []byte("e")}}, Release: &leases[0]}
+	server.Do("SET", "{rp:00}:t:x:end", "not ours")
+	for range 2 {
+		_, err = s.Commit(t.Context(), b)
+		wantKind(t, "commit", err, Foreign)
+	}
+	if lost, err := s.Renew(t.Context(), leases, time.Hour); err != nil || len(lost) != 0 {
+		t.Errorf("lost the lease: %v, %v", lost, err)
+	}
+	server.Do("DEL", "{rp:00}:t:x:end")
+	done, err := s.Commit(t.Context(), b)
+	if err != nil || done.Versions[0] != 1 || done.Seqs[0] != 1 {
+		t.Errorf("got %+v, %v, want the first version and the first entry", done, err)
+	}
+	if lost, err := s.Renew(t.Context(), leases, time.Hour); err != nil || len(lost) != 1 {
+		t.Errorf("still leased: %v, %v", lost, err)
+	}
+}
+
 func TestAMasterThatBecomesAReplica(t *testing.T) {
 	server := redistest.Standalone(t)
 	s := openURL(t, server.URL())
@@ -245,5 +276,81 @@ func TestCallsReturnWhenTheirContextEnds(t *testing.T) {
 		case <-time.After(3 * time.Second):
 			t.Errorf("%s did not return", name)
 		}
+	}
+}
+
+// TestARefusedConnectionIsNoAnswer: a server that does not let a new connection in has answered nothing, least of all that there is nothing.
+func TestARefusedConnectionIsNoAnswer(t *testing.T) {
+	server := redistest.Standalone(t, "user app on >first ~* &* +@all")
+	s := openURL(t, "redis://app:first@"+server.Addr)
+	if err := put(s, "a", "v"); err != nil {
+		t.Fatal(err)
+	}
+	k := store.Key{Kind: "x", ID: "a"}
+	server.Do("ACL", "SETUSER", "app", "resetpass", ">second")
+	for name, ask := range map[string]func() error{
+		"get":    func() error { _, err := s.Get(t.Context(), k); return err },
+		"log":    func() error { _, err := s.Log(t.Context(), k, 0, 0); return err },
+		"list":   func() error { _, err := s.List(t.Context(), store.Query{Kind: "x"}); return err },
+		"renew":  func() error { _, err := s.Renew(t.Context(), []store.Lease{{Key: k}}, time.Hour); return err },
+		"places": func() error { _, err := s.Places(t.Context(), []store.Key{k}); return err },
+		"commit": func() error { return put(s, "a", "w") },
+		"claim": func() error {
+			_, err := s.Claim(t.Context(), store.ClaimRequest{Kind: "x", Owner: "o", TTL: time.Hour})
+			return err
+		},
+	} {
+		server.Do("CLIENT", "KILL", "USER", "app")
+		eventually(t, name, func() error {
+			err := ask()
+			if isFault(err, Interrupted) { // what was cut off comes first
+				return err
+			}
+			wantKind(t, name, err, Denied)
+			return nil
+		})
+	}
+	server.Do("ACL", "SETUSER", "app", "resetpass", ">first")
+	eventually(t, "log", func() error {
+		es, err := s.Log(t.Context(), k, 0, 0)
+		if err == nil && len(es) != 1 {
+			t.Fatalf("%d entries, want 1", len(es))
+		}
+		return err
+	})
+}
+
+// TestALeaseWhoseClaimerLeavesGoesBack: a claim that was under way when its claimer left and the store closed leaves no lease behind.
+func TestALeaseWhoseClaimerLeavesGoesBack(t *testing.T) {
+	server := redistest.Standalone(t)
+	s, other := openURL(t, server.URL()), openURL(t, server.URL())
+	if _, err := other.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: store.Key{Kind: "x", ID: "due"}, At: time.Now()}}}); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	before := s.Trips()
+	ctx, cancel := context.WithCancel(t.Context())
+	claimed := make(chan error, 1)
+	go func() {
+		_, err := s.Claim(ctx, store.ClaimRequest{Kind: "x", Owner: "gone", TTL: time.Hour})
+		claimed <- err
+	}()
+	for s.Trips() == before {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-claimed; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	go func() { _ = s.Close(); close(over) }()
+	for !s.closed() {
+		time.Sleep(time.Millisecond)
+	}
+	server.Continue()
+	<-over
+	leases, err := other.Claim(t.Context(), store.ClaimRequest{Kind: "x", Owner: "next", TTL: time.Hour})
+	if err != nil || len(leases) != 1 {
+		t.Errorf("got %d leases, %v; want the one that nobody took", len(leases), err)
 	}
 }

@@ -187,14 +187,14 @@ func (q *claimQueue) failAll(err error) {
 	clear(q.look)
 }
 
-// giveBack ends leases whose claimer has left. If that fails they lapse.
+// giveBack ends leases whose claimer has left, also while the store closes. If that fails they lapse.
 func (q *claimQueue) giveBack(leases []store.Lease) {
 	for sh, at := range q.s.byShard(len(leases), func(i int) store.Key { return leases[i].Key }) {
 		args := []any{0}
 		for _, i := range at {
 			args = append(args, leases[i].Key.Kind, leases[i].Key.ID, leases[i].Token)
 		}
-		_ = q.s.do(q.s.life, sh, &sh.requests, run(renewScript, []string{sh.base}, args...).again())
+		q.s.exchange(sh, []*call{run(renewScript, []string{sh.base}, args...).again()})
 		q.hint(sh.number, time.Time{})
 	}
 }

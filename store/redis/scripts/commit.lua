@@ -73,7 +73,8 @@ for i = 1, puts do
   arg = arg + 6
 end
 local firstGroup, firstDelete = arg, arg
-for _ = 1, groups do
+for i = 1, groups do
+  redis.call('LLEN', KEYS[1 + puts + i])
   firstDelete = firstDelete + 1 + tonumber(ARGV[firstDelete])
 end
 local firstWake = firstDelete + 2 * deletes
@@ -89,19 +90,33 @@ if claims then
   end
 end
 
--- Logs and leases.
-local reply = {0, '0'}
-arg = firstGroup
-for i = 1, groups do
-  local n, key, from = tonumber(ARGV[arg]), KEYS[1 + puts + i], arg + 1
-  local behind = from + n
-  while from < behind do
-    local to = math.min(from + 999, behind - 1)
-    reply[2 + i] = redis.call('RPUSH', key, unpack(ARGV, from, to))
-    from = to + 1
+-- A script that meets a key of the wrong type stops there and keeps what it did. So what a second try does once more without harm comes
+-- first, and the logs and records behind it: those were looked at above, and take what they are given.
+
+-- Indexes.
+local expiries = {}
+arg = 11
+for i = 1, puts do
+  local kind, id, ttl, block = ARGV[arg], ARGV[arg + 1], ARGV[arg + 3], ARGV[arg + 4]
+  local _, there, expires, indexed = unpack(olds[i])
+  expiries[i] = ''
+  if ttl ~= '0' then
+    expiries[i] = string.format('%.0f', now() + tonumber(ttl))
+    redis.call('ZADD', base .. ':x', expiries[i], kind .. ':' .. id)
+  elseif expires ~= '' then
+    redis.call('ZREM', base .. ':x', kind .. ':' .. id)
   end
-  arg = behind
+  if not there then
+    redis.call('ZADD', base .. ':i:' .. kind, 0, id)
+  end
+  if indexed ~= block then
+    reindex(kind, id, indexed, block)
+  end
+  arg = arg + 6
 end
+
+-- Leases.
+local reply = {0, '0'}
 if claims then
   local kind, id = ARGV[claim], ARGV[claim + 1]
   local wake = redis.call('HGET', base .. ':w:' .. kind, id)
@@ -171,31 +186,28 @@ for i = firstWake, claim - 1, 3 do
   end
 end
 
--- Records.
+-- Logs and records.
+arg = firstGroup
+for i = 1, groups do
+  local n, key, from = tonumber(ARGV[arg]), KEYS[1 + puts + i], arg + 1
+  local behind = from + n
+  while from < behind do
+    local to = math.min(from + 999, behind - 1)
+    reply[2 + i] = redis.call('RPUSH', key, unpack(ARGV, from, to))
+    from = to + 1
+  end
+  arg = behind
+end
 for i = 1, puts do
   reply[2 + groups + i] = olds[i][1] + 1
 end
 arg = 11
 for i = 1, puts do
-  local kind, id, ttl, block = ARGV[arg], ARGV[arg + 1], ARGV[arg + 3], ARGV[arg + 4]
-  local have, there, expires, indexed = unpack(olds[i])
-  local fresh = ''
-  if ttl ~= '0' then
-    fresh = string.format('%.0f', now() + tonumber(ttl))
-    redis.call('ZADD', base .. ':x', fresh, kind .. ':' .. id)
-  elseif expires ~= '' then
-    redis.call('ZREM', base .. ':x', kind .. ':' .. id)
-  end
-  if not there then
-    redis.call('ZADD', base .. ':i:' .. kind, 0, id)
-  end
-  if indexed ~= block then
-    reindex(kind, id, indexed, block)
-  end
+  local version, block = olds[i][1] + 1, ARGV[arg + 4]
   if i == carrier then
-    redis.call('HSET', KEYS[1 + i], 'v', have + 1, 'd', ARGV[arg + 5], 't', block, 'x', fresh, 'b', ARGV[1] .. table.concat(reply, ' ', 2))
+    redis.call('HSET', KEYS[1 + i], 'v', version, 'd', ARGV[arg + 5], 't', block, 'x', expiries[i], 'b', ARGV[1] .. table.concat(reply, ' ', 2))
   else
-    redis.call('HSET', KEYS[1 + i], 'v', have + 1, 'd', ARGV[arg + 5], 't', block, 'x', fresh)
+    redis.call('HSET', KEYS[1 + i], 'v', version, 'd', ARGV[arg + 5], 't', block, 'x', expiries[i])
   end
   arg = arg + 6
 end
