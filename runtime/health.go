@@ -22,7 +22,7 @@ func (r *Runtime) CheckHealth(ctx context.Context, scope schemas.HealthScope) sc
 	var checks []schemas.Check
 	in := func(s schemas.HealthScope) bool { return scope == s || scope == schemas.ScopeAll || scope == "" }
 	if in(schemas.ScopeRuntime) {
-		checks = append(checks, r.checkStore(ctx), r.checkQueue(ctx), r.checkExecutions(), checkGoroutines())
+		checks = append(checks, r.checkStore(ctx), r.checkQueue(ctx), r.checkExecutions(), r.checkRecovery(), checkGoroutines())
 	}
 	if in(schemas.ScopeAgents) {
 		checks = append(checks, r.checkClients(), r.checkSessions(ctx))
@@ -30,6 +30,11 @@ func (r *Runtime) CheckHealth(ctx context.Context, scope schemas.HealthScope) sc
 	if in(schemas.ScopeCapabilities) {
 		for _, h := range r.realms.Health() {
 			checks = append(checks, checkRealm(h))
+		}
+		for _, b := range r.Breakers() {
+			if b.State != schemas.CircuitClosed {
+				checks = append(checks, checkBreaker(b))
+			}
 		}
 	}
 	return schemas.NewHealth(checks)
@@ -59,20 +64,23 @@ func timed(ctx context.Context, question func(context.Context) error) (took time
 	return time.Since(began), err
 }
 
+// checkStore is down where the store does not answer, and degraded where it answers and refuses what is written.
 func (r *Runtime) checkStore(ctx context.Context) schemas.Check {
+	status := schemas.HealthDown
 	took, err := timed(ctx, func(ctx context.Context) error {
 		_, err := r.store.Get(ctx, store.Key{Kind: kindCatalog, ID: "health"})
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
+		if err == nil || errors.Is(err, store.ErrNotFound) {
+			status, err = schemas.HealthDegraded, r.store.refuses(ctx, r.worker)
 		}
 		return err
 	})
 	c := schemas.Check{Name: "runtime.store", Required: true, Status: schemas.HealthOK, Message: "the store answers", Numbers: map[string]float64{"latency_ms": milliseconds(took)}}
-	if err != nil {
-		r.log.Warn("health: the store does not answer", "error", err)
-		c.Status, c.Message = schemas.HealthDown, "the store does not answer"
-		c.Cure = "see whether the store's server and its disk are up; the log says what was wrong. Nothing is lost: work goes on when it is back"
+	if err == nil {
+		return c
 	}
+	r.log.Warn("health: the store does not work", "error", err)
+	c.Status, c.Message = status, storeTrouble(err).Message
+	c.Cure = storeCure(err) + ". Nothing that was acknowledged is lost: work goes on when it is back"
 	return c
 }
 
@@ -105,16 +113,62 @@ func (r *Runtime) checkQueue(ctx context.Context) schemas.Check {
 	return c
 }
 
+// checkExecutions tells how many are in memory, and degrades where there is no room for more, or where what became of some cannot be written.
 func (r *Runtime) checkExecutions() schemas.Check {
+	var trouble error
+	uncommitted := 0
 	r.mu.Lock()
 	n := len(r.owned)
+	for _, o := range r.owned {
+		if err := o.trouble.Load(); err != nil {
+			trouble = *err
+			uncommitted++
+		}
+	}
 	r.mu.Unlock()
 	c := schemas.Check{
 		Name: "runtime.executions", Status: schemas.HealthOK, Message: fmt.Sprintf("%d of %d executions in memory", n, r.limits.MaxExecutions),
-		Numbers: map[string]float64{"in_memory": float64(n), "capacity": float64(r.limits.MaxExecutions)},
+		Numbers: map[string]float64{"in_memory": float64(n), "capacity": float64(r.limits.MaxExecutions), "uncommitted": float64(uncommitted)},
 	}
-	if n >= r.limits.MaxExecutions {
+	switch {
+	case uncommitted > 0:
+		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("what became of %d executions cannot be written: %s", uncommitted, storeTrouble(trouble).Message)
+		c.Cure = storeCure(trouble) + ". Their results are kept here until it can"
+	case n >= r.limits.MaxExecutions:
 		c.Status, c.Cure = schemas.HealthDegraded, "new ones wait until there is room: raise limits.max_executions, or add a replica"
+	}
+	return c
+}
+
+// checkRecovery tells what this process had to mend. What is a defect, or lost data, degrades until it is restarted.
+func (r *Runtime) checkRecovery() schemas.Check {
+	n := r.Counters()
+	c := schemas.Check{Name: "runtime.recovery", Status: schemas.HealthOK, Message: "nothing had to be repaired", Numbers: map[string]float64{
+		"fenced": float64(n.Fenced), "late_used": float64(n.LateUsed), "late_unused": float64(n.LateUnused), "unqueued": float64(n.Unqueued), "rolled_back": float64(n.RolledBack),
+	}}
+	switch {
+	case n.RolledBack > 0:
+		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("the store lost acknowledged commits of %d executions", n.RolledBack)
+		c.Cure = "get_execution_events shows execution_rolled_back where it happened; with durability=strict, or a store that keeps an append-only file, it does not happen again"
+	case n.Unqueued > 0:
+		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("%d executions stood in no queue and were woken", n.Unqueued)
+		c.Cure = "nothing is lost; this is a defect of the runtime or of the store: the log names the executions"
+	}
+	return c
+}
+
+// checkBreaker judges a breaker that is not closed.
+func checkBreaker(b schemas.BreakerState) schemas.Check {
+	c := schemas.Check{
+		Name: "capabilities." + b.Capability, Status: schemas.HealthDegraded, Message: fmt.Sprintf("the circuit of %s is %s after %d faults in a row", b.Capability, b.State, b.Failures),
+		Cure:    "calls are refused until it is tried again",
+		Numbers: map[string]float64{"failures": float64(b.Failures), "opened": float64(b.Opened), "retry_after_seconds": b.RetryAfterSeconds},
+	}
+	if b.LastError != nil {
+		c.Message += ": " + b.LastError.Message
+		if b.LastError.Hint != "" {
+			c.Cure += "; " + b.LastError.Hint
+		}
 	}
 	return c
 }

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -122,7 +123,7 @@ func TestHealthTellsWhatWaits(t *testing.T) {
 	if c := checkNamed(t, h, "runtime.executions"); c.Status != schemas.HealthOK || c.Numbers["capacity"] != 1 {
 		t.Errorf("executions are %+v", c)
 	}
-	r.owned["one"] = nil
+	r.owned["one"] = &owner{}
 	if c := checkNamed(t, r.CheckHealth(t.Context(), schemas.ScopeRuntime), "runtime.executions"); c.Status != schemas.HealthDegraded {
 		t.Errorf("without room executions are %+v", c)
 	}
@@ -135,7 +136,7 @@ func TestHealthScopes(t *testing.T) {
 	w := newWorld()
 	w.health = []schemas.RealmHealth{{Realm: "r", State: schemas.RealmReady}}
 	r := New(Config{Store: memory(t), Realms: w})
-	for scope, want := range map[schemas.HealthScope]int{schemas.ScopeRuntime: 4, schemas.ScopeAgents: 2, schemas.ScopeCapabilities: 1, schemas.ScopeAll: 7, "": 7} {
+	for scope, want := range map[schemas.HealthScope]int{schemas.ScopeRuntime: 5, schemas.ScopeAgents: 2, schemas.ScopeCapabilities: 1, schemas.ScopeAll: 8, "": 8} {
 		if h := r.CheckHealth(t.Context(), scope); len(h.Checks) != want || h.Status != schemas.HealthOK {
 			t.Errorf("%q has %d checks, status %s; want %d", scope, len(h.Checks), h.Status, want)
 		}
@@ -196,6 +197,59 @@ func TestHealthTellsOfAgents(t *testing.T) {
 		}
 		if got, want := message(), "3 sessions open, 2 of them idle, of 2 agents: ada, bob (idle, last seen 20m0s ago); 1 session without an agent_id"; got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// TestHealthTellsWhatHadToBeRepaired: the counters stand in check_health, and those that say that something is wrong degrade it.
+func TestHealthTellsWhatHadToBeRepaired(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		happen func(*counters)
+		number string
+		status schemas.HealthStatus
+	}{
+		{"a call that did not leave", func(c *counters) { c.fenced.Add(1) }, "fenced", schemas.HealthOK},
+		{"a late result", func(c *counters) { c.lateUsed.Add(1) }, "late_used", schemas.HealthOK},
+		{"a result too late", func(c *counters) { c.lateUnused.Add(1) }, "late_unused", schemas.HealthOK},
+		{"an execution in no queue", func(c *counters) { c.unqueued.Add(1) }, "unqueued", schemas.HealthDegraded},
+		{"commits that were lost", func(c *counters) { c.rolledBack.Add(1) }, "rolled_back", schemas.HealthDegraded},
+	} {
+		r := New(Config{Store: memory(t), Realms: newWorld()})
+		if c := checkNamed(t, r.CheckHealth(t.Context(), schemas.ScopeRuntime), "runtime.recovery"); c.Status != schemas.HealthOK || c.Numbers[tt.number] != 0 {
+			t.Errorf("before: %+v", c)
+		}
+		tt.happen(&r.counters)
+		if c := checkNamed(t, r.CheckHealth(t.Context(), schemas.ScopeRuntime), "runtime.recovery"); c.Status != tt.status || c.Numbers[tt.number] != 1 || (c.Cure == "") != (c.Status == schemas.HealthOK) {
+			t.Errorf("%s: %+v", tt.name, c)
+		}
+	}
+}
+
+// TestHealthNamesOpenCircuits: a capability whose breaker is open is a check of its own, and none once that is closed again.
+func TestHealthNamesOpenCircuits(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := policed(w, s, schemas.Policy{Breaker: breaker(2, time.Minute)})
+		defer p.stop()
+		call := func(inputs string) error {
+			_, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(inputs), Retry: &schemas.Retry{MaxAttempts: 1}})
+			return err
+		}
+		for range 2 {
+			if call(fails) == nil {
+				t.Fatal("the call did not fail")
+			}
+		}
+		c := checkNamed(t, p.CheckHealth(t.Context(), schemas.ScopeCapabilities), "capabilities.r.read")
+		if c.Status != schemas.HealthDegraded || !strings.Contains(c.Message, "open") || c.Numbers["retry_after_seconds"] <= 0 {
+			t.Errorf("got %+v", c)
+		}
+		time.Sleep(2 * time.Minute)
+		if err := call(`{}`); err != nil {
+			t.Fatal(err)
+		}
+		if h := p.CheckHealth(t.Context(), schemas.ScopeCapabilities); len(h.Checks) != 0 {
+			t.Errorf("closed again: %+v", h)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
@@ -32,6 +33,8 @@ type owner struct {
 	flights map[int]*flight
 	kids    map[int]string // children by unit
 	looked  time.Time      // when it last looked after all of them
+
+	trouble atomic.Pointer[error] // why the last commit did not happen; nil: it did
 }
 
 // errLetGo answers requests that came while the owner was letting go: ask again.
@@ -240,6 +243,7 @@ func (o *owner) run(requests []*request, base store.Batch) {
 			continue
 		}
 		delay, base, o.claimed = 0, store.Batch{}, s.setback
+		o.trouble.Store(nil)
 		o.mu.Lock()
 		if o.lease == nil && o.x.lease != nil {
 			o.lease, o.fence = o.x.lease, proven(o.x.sent, o.r.limits.Lease)

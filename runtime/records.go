@@ -23,6 +23,7 @@ const (
 	kindIdempotency = "idempotency"
 	kindCatalog     = "catalog"
 	kindNudge       = "nudge"
+	kindHealth      = "health"
 	kindSession     = "session"
 	kindState       = "state"
 	kindSecret      = "secret"
@@ -219,7 +220,7 @@ func storeError(err error) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%w: %w", errStore, err)
+	return fmt.Errorf("%w: %w", storeTrouble(err), err)
 }
 
 var errStore = schemas.Errorf(schemas.CodeUnavailable, "the store does not answer").WithRetryAfter(2 * time.Second).

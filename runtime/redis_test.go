@@ -1,9 +1,7 @@
 package runtime
 
 import (
-	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -12,34 +10,17 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// TestReplicasOnRedis is what the tests in virtual time say of two replicas, short and on a real Redis: each answers for
-// the other, one hears of a cancel through the other, and what a stopped one owned goes on elsewhere.
+// TestReplicasOnRedis is what the tests in virtual time say of two replicas, short and on a real Redis, alone and as a Cluster of 16
+// shards: each answers for the other, one hears of a cancel through the other, and what a stopped one owned goes on elsewhere.
 func TestReplicasOnRedis(t *testing.T) {
-	url := redistest.Standalone(t).URL()
+	t.Run("standalone", func(t *testing.T) { replicasOn(t, redistest.Standalone(t).URL()) })
+	t.Run("cluster", func(t *testing.T) { replicasOn(t, redistest.Cluster(t).URL()) })
+}
+
+func replicasOn(t *testing.T, url string) {
+	t.Helper()
 	w := newWorld()
-	replica := func() *process {
-		s, err := redis.Open(t.Context(), redis.Options{URL: url})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := New(Config{Store: s, Realms: w})
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan struct{})
-		go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
-		for !r.running.Load() {
-			time.Sleep(time.Millisecond)
-		}
-		p := &process{r, sync.OnceFunc(func() {
-			cancel()
-			<-done
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		})}
-		t.Cleanup(p.stop)
-		return p
-	}
-	first, second := replica(), replica()
+	first, second := onRedis(t, w, redis.Options{URL: url}), onRedis(t, w, redis.Options{URL: url})
 	execute := func(p *process, source string) string {
 		e, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
 		if err != nil {

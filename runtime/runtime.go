@@ -99,7 +99,7 @@ type Config struct {
 
 // Runtime is the façade: a method for each method of the contracts, and Run.
 type Runtime struct {
-	store    store.Store
+	store    *witness
 	realms   Realms
 	log      hclog.Logger
 	limits   Limits
@@ -148,7 +148,7 @@ type Runtime struct {
 // New makes a runtime; nothing happens before Run.
 func New(c Config) *Runtime {
 	r := &Runtime{
-		store: c.Store, realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
+		store: &witness{Store: c.Store}, realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
 		worker: ulid.Make().String(), owned: map[string]*owner{}, remember: memoryEvents, cursors: cursorKeys{own: freshKey()}, stop: make(chan struct{}),
 		sessions: c.Sessions.withDefaults(), states: c.States.withDefaults(),
 		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)}, audience: audience{there: make(chan struct{}, 1)},

@@ -40,6 +40,7 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 		o.r.giveBack(o.x.lease, again)
 		return nil, 0
 	}
+	o.trouble.Store(&err)
 	o.r.log.Warn("commit failed: trying again", "execution_id", o.x.id, "error", err)
 	keep := make([]*request, 0, len(requests)+1)
 	var tell []*request

@@ -31,7 +31,7 @@ type Health struct {
 
 // Check is one thing that was looked at.
 type Check struct {
-	Name     string             `json:"name" jsonschema:"description=runtime.store\\, runtime.queue\\, runtime.executions\\, runtime.goroutines\\, agents.clients\\, or capabilities. and a realm"`
+	Name     string             `json:"name" jsonschema:"description=runtime.store\\, runtime.queue\\, runtime.executions\\, runtime.recovery\\, runtime.goroutines\\, agents.clients\\, or capabilities. and a realm or a capability whose circuit is open"`
 	Status   HealthStatus       `json:"status" jsonschema:"enum=ok,enum=degraded,enum=down"`
 	Required bool               `json:"required,omitempty" jsonschema:"description=without it nothing is ready"`
 	Message  string             `json:"message"`

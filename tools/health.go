@@ -15,8 +15,8 @@ type checkHealth struct {
 func Health() []Method {
 	return []Method{
 		method("Health", "check_health", "Check health", Reads,
-			`Tells how well things work: runtime (store, queue, room for executions), agents (clients and sessions) and capabilities (each realm's state, last success, `+
-				`failures in a row, latency). Use it when calls fail or take long. Each check has a status and, where something is wrong, the cure.`,
+			`Tells how well things work: runtime (store, queue, room, repairs), agents (clients and sessions) and capabilities (each realm's state, last success, `+
+				`failures in a row, latency; circuits). Use it when calls fail or take long. Each check has a status and, where something is wrong, the cure.`,
 			func(ctx context.Context, rt *runtime.Runtime, in checkHealth, _ Request) (schemas.Health, error) {
 				return rt.CheckHealth(ctx, in.Scope), nil
 			}),

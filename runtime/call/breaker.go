@@ -3,6 +3,8 @@ package call
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -168,7 +170,7 @@ func (b *Breakers) State(name string, rule BreakerRule) *schemas.BreakerState {
 	return k.state(name)
 }
 
-// All are the states of every breaker that a call has passed, in no order.
+// All are the states of every breaker that a call has passed, by capability.
 func (b *Breakers) All() []schemas.BreakerState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -176,6 +178,7 @@ func (b *Breakers) All() []schemas.BreakerState {
 	for name, k := range b.named {
 		out = append(out, *k.state(name))
 	}
+	slices.SortFunc(out, func(a, b schemas.BreakerState) int { return strings.Compare(a.Capability, b.Capability) })
 	return out
 }
 

@@ -61,12 +61,17 @@ type Fault struct {
 	Err    error  // what the server or the network said
 }
 
+// Says is a sentence on what is wrong, without what the server or the network said.
+func (f *Fault) Says() string {
+	if f.Detail != "" {
+		return f.Detail
+	}
+	return kinds[f.Kind].says
+}
+
 // Error says what is wrong, without secrets.
 func (f *Fault) Error() string {
-	text := f.Detail
-	if text == "" {
-		text = kinds[f.Kind].says
-	}
+	text := f.Says()
 	if f.Err != nil {
 		text += ": " + f.Err.Error()
 	}
