@@ -149,7 +149,7 @@ func (r *Runtime) checkRecovery() schemas.Check {
 	switch {
 	case n.RolledBack > 0:
 		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("the store lost acknowledged commits of %d executions", n.RolledBack)
-		c.Cure = "get_execution_events shows execution_rolled_back where it happened; with durability=strict, or a store that keeps an append-only file, it does not happen again"
+		c.Cure = "get_execution_events shows execution_rolled_back where it happened; what could be was committed again. durability=strict keeps answers that a caller got, starts of once calls and ends from being among them"
 	case n.Unqueued > 0:
 		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("%d executions stood in no queue and were woken", n.Unqueued)
 		c.Cure = "nothing is lost; this is a defect of the runtime or of the store: the log names the executions"

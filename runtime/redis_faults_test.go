@@ -14,13 +14,17 @@ import (
 )
 
 // onRedis starts a replica on a Redis.
-func onRedis(t *testing.T, w *world, o redis.Options) *process {
+func onRedis(t *testing.T, w *world, o redis.Options, configure ...func(*Config)) *process {
 	t.Helper()
 	s, err := redis.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := New(Config{Store: s, Realms: w})
+	c := Config{Store: s, Realms: w}
+	for _, f := range configure {
+		f(&c)
+	}
+	r := New(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own

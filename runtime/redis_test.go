@@ -8,13 +8,83 @@ import (
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store/redis"
 	"github.com/runplane/runplane/store/redis/redistest"
+	"github.com/runplane/runplane/store/storetest"
 )
 
 // TestReplicasOnRedis is what the tests in virtual time say of two replicas, short and on a real Redis, alone and as a Cluster of 16
 // shards: each answers for the other, one hears of a cancel through the other, and what a stopped one owned goes on elsewhere.
 func TestReplicasOnRedis(t *testing.T) {
 	t.Run("standalone", func(t *testing.T) { replicasOn(t, redistest.Standalone(t).URL()) })
-	t.Run("cluster", func(t *testing.T) { replicasOn(t, redistest.Cluster(t).URL()) })
+	t.Run("cluster", func(t *testing.T) {
+		c := redistest.Cluster(t)
+		replicasOn(t, c.URL())
+		takeoverOn(t, c.URL()+"?prefix=killed")
+		for _, m := range c.Masters {
+			if keys, _ := m.Do("KEYS", "{killed:*}:l:execution:*").([]any); len(keys) == 0 {
+				t.Errorf("%s has no execution", m.Addr)
+			}
+		}
+	})
+}
+
+// takeoverOn kills a replica in the middle of its work: the other answers for all of it at once, and goes on with it when the leases lapse. What
+// was in flight and may not be repeated is held there.
+func takeoverOn(t *testing.T, url string) {
+	t.Helper()
+	w := newWorld()
+	var dying *storetest.Crasher
+	lease := func(c *Config) { c.Limits.Lease = 2 * time.Second }
+	first := onRedis(t, w, redis.Options{URL: url}, lease, func(c *Config) {
+		dying = storetest.Crash(c.Store, 0, storetest.CrashAfter)
+		c.Store = dying
+	})
+	var ids []string
+	for i := range 24 {
+		ids = append(ids, first.begin(t, fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"s","wait_for":"go"},{"id":"a","capability":"r.once","inputs":{"id":"%da","take":"500ms"},"depends_on":["s"]},
+			{"id":"n","capability":"r.idempotent","inputs":{"id":"%dn","take":"50ms"},"depends_on":["a"]},{"id":"b","capability":"r.once","inputs":{"id":"%db"},"depends_on":["n"]}],"output":"${nodes.b.output.id}"}`, i, i, i)))
+	}
+	signal := func(p *process, ids []string) {
+		for _, id := range ids {
+			if _, err := p.Signal(t.Context(), id, "go", nil); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	signal(first, ids[:20])
+	second := onRedis(t, w, redis.Options{URL: url}, lease)
+	tryFor(t, "calls in flight", func() error {
+		if n := w.calls("once", ""); n < 10 {
+			return fmt.Errorf("%d", n)
+		}
+		return nil
+	})
+	dying.Reset(1)
+	select {
+	case <-dying.Dead():
+	case <-time.After(30 * time.Second):
+		t.Fatal("the first replica makes no commit")
+	}
+	signal(second, ids[20:])
+	first.endCalls(storetest.ErrCrashed)
+	first.endStore()
+	first.stop()
+	held := map[string]bool{}
+	for i, id := range ids {
+		e := second.rest(t, id)
+		if e.Status == schemas.StatusSuspended {
+			second.settle(t, w, e, fmt.Sprint(i), held)
+			e = second.rest(t, id)
+		}
+		want(t, e, schemas.StatusSucceeded, "", "s=succeeded a=succeeded n=succeeded b=succeeded")
+		for _, once := range []string{"a", "b"} {
+			if call := fmt.Sprint(i, once); w.calls("once", call) != 1 && !held[call] {
+				t.Errorf("%s was called %d times", call, w.calls("once", call))
+			}
+		}
+	}
+	if len(held) == 0 {
+		t.Error("nothing was in flight when it was killed")
+	}
 }
 
 func replicasOn(t *testing.T, url string) {

@@ -45,8 +45,9 @@
 // Fast is what the server is configured for: with appendfsync everysec a crash of its machine may lose a second, a
 // failover what the replica had not yet received. Strict adds, for a batch with Sync, that the answer waits until the write is on disk
 // (appendfsync always, or WAITAOF from 7.2 on) or on a replica (WAIT), behind Sentinels and in a Cluster with replicas always on a replica too;
-// all such batches of one pipeline share the wait. What the
-// server can do is asked at Open, so all servers of a deployment must be configured alike.
+// all such batches of one pipeline share the wait. One replica is enough: of several, Sentinels and Clusters promote the one that has most,
+// of those that they see. What the server can do, and whether a Cluster has replicas, is asked at Open: all servers of a deployment must be configured
+// alike, and the replicas be there by then.
 //
 // # Limits
 //

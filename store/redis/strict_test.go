@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -11,7 +12,8 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// A strict commit that was acknowledged outlives its master: it is there, once, when the sentinels have made another.
+// A strict commit that was acknowledged outlives its master: it is there, once, when the sentinels have made another. What names the
+// version that it replaces is sent again meanwhile, and is written once.
 func TestStrictCommitsSurviveAFailover(t *testing.T) {
 	w := redistest.Sentinel(t)
 	s := open(t, redis.Options{URL: w.URL(), Prefix: prefix(), Durability: redis.Strict})
@@ -40,6 +42,11 @@ func TestStrictCommitsSurviveAFailover(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 		})
+	}
+	chains := make([]chain, clients)
+	for c := range chains {
+		chains[c].key = store.Key{Kind: "x", ID: fmt.Sprint("chain", c)}
+		group.Go(func() { chains[c].run(t, s, stop) })
 	}
 	count := func() (n int) {
 		mu.Lock()
@@ -92,5 +99,67 @@ func TestStrictCommitsSurviveAFailover(t *testing.T) {
 	}
 	if failed == 0 {
 		t.Error("the failover was not noticed")
+	}
+	for c := range chains {
+		chains[c].check(t, s)
+	}
+}
+
+// chain is a client that writes a record and its log, each time on the version that it knows.
+type chain struct {
+	key          store.Key
+	version      int64
+	acknowledged []string
+}
+
+func (c *chain) run(t *testing.T, s *redis.Store, stop chan struct{}) {
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return
+		case <-time.After(time.Millisecond):
+		}
+		value := fmt.Sprint(n)
+		done, err := s.Commit(t.Context(), store.Batch{Puts: []store.Put{{Key: c.key, Version: c.version, Value: []byte(value)}},
+			Appends: []store.Append{{Key: c.key, Value: []byte(value)}}, Sync: true})
+		if err == nil {
+			if c.version++; done.Versions[0] != c.version || done.Seqs[0] != c.version {
+				t.Errorf("%s: got %+v, want %d", c.key, done, c.version)
+			}
+			c.acknowledged = append(c.acknowledged, value)
+			continue
+		}
+		if r, err := s.Get(t.Context(), c.key); err == nil {
+			c.version = r.Version
+		} else if errors.Is(err, store.ErrNotFound) {
+			c.version = 0
+		}
+	}
+}
+
+// check wants every acknowledged entry in the log in its order, none twice, and as many entries as versions.
+func (c *chain) check(t *testing.T, s *redis.Store) {
+	t.Helper()
+	entries, err := s.Log(t.Context(), c.key, 0, 1_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Get(t.Context(), c.key)
+	if err != nil || r.Version != int64(len(entries)) {
+		t.Errorf("%s has version %d and %d entries, %v", c.key, r.Version, len(entries), err)
+	}
+	left, seen := c.acknowledged, map[string]bool{}
+	for _, e := range entries {
+		value := string(e.Value)
+		if seen[value] {
+			t.Errorf("%s: %s is there twice", c.key, value)
+		}
+		seen[value] = true
+		if len(left) > 0 && left[0] == value {
+			left = left[1:]
+		}
+	}
+	if len(left) > 0 {
+		t.Errorf("%s: %d of %d acknowledged entries are lost, %s first", c.key, len(left), len(c.acknowledged), left[0])
 	}
 }
