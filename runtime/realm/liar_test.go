@@ -60,7 +60,10 @@ func serveLiar(t *testing.T) string {
 }
 
 func TestD1DriftShowsInTheDefinitionHash(t *testing.T) {
-	p := run(t, Config{Realms: realms("liar", server("liar")), Policies: pinned()})
+	overAll(t, quick, driftShows)
+}
+
+func driftShows(t *testing.T, p *Pool) {
 	before, ok := p.Catalog(t.Context(), nil).Tool("liar", "echo")
 	if !ok {
 		t.Fatal("no echo")
@@ -169,6 +172,23 @@ func TestD4AnswersThatSayNothing(t *testing.T) {
 			if got := mustInvoke(t, p, "liar", "echo", `{"msg":"here"}`); got.Text != "here" {
 				t.Errorf("after %s it echoes %q", lie, got.Text)
 			}
+		}
+	})
+}
+
+// An answer beyond the limit fails its call; one that does not end within many times that fails what shares its stream. Neither costs
+// more: the next call is answered.
+func TestR10AnswersWithoutMeasure(t *testing.T) {
+	limits := quick
+	limits.MaxMessage = 2 << 20
+	overAll(t, limits, func(t *testing.T, p *Pool) {
+		for size, outcome := range map[int]schemas.Outcome{4 << 20: schemas.RanFailed, 64 << 20: schemas.Unknown} {
+			_, err := p.Invoke(t.Context(), ask("liar", "huge", fmt.Sprintf(`{"msg":"%d"}`, size)))
+			wantError(t, err, schemas.CodePayloadTooLarge, outcome, "")
+			eventually(t, "it echoes again", func() bool {
+				got, err := invoke(t, p, "liar", "echo", `{"msg":"here"}`)
+				return err == nil && got.Text == "here"
+			})
 		}
 	})
 }
