@@ -120,6 +120,40 @@ func TestStoreThatCannotBeReachedForAWhile(t *testing.T) {
 	}
 }
 
+// TestStatusWhileTheStoreIsAway: who asks is told what this process knows, and that it is no more than that; nobody learns of what is
+// another's. What nobody here runs is unavailable.
+func TestStatusWhileTheStoreIsAway(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		began := time.Now()
+		p := live(w, &outage{Store: s, from: began.Add(10 * time.Second), to: began.Add(20 * time.Second)})
+		defer p.stop()
+		asleep := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","wait":"1h"}]}`)
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"5s"}},{"id":"b","capability":"r.once","inputs":{"take":"12s"},"depends_on":["a"]}]}`)
+		time.Sleep(11 * time.Second)
+		for _, view := range []schemas.View{schemas.ViewSummary, schemas.ViewNodes} {
+			asked := time.Now()
+			e, err := p.Status(t.Context(), id, view, 3*time.Second, nil)
+			if err != nil || e.Status != schemas.StatusRunning || e.Progress.Succeeded != 1 || e.Progress.Running != 1 || e.Hint != hintStale || time.Since(asked) != 3*time.Second {
+				t.Errorf("%s after %s: %+v %v", view, time.Since(asked), e, err)
+			}
+		}
+		if _, err := p.Status(as(t, "other"), id, "", 0, nil); codeOf(err) != schemas.CodeNotFound {
+			t.Errorf("another principal: %v", err)
+		}
+		if _, err := p.Status(t.Context(), asleep, "", 0, nil); codeOf(err) != schemas.CodeUnavailable || schemas.AsError(err).RetryAfterSeconds <= 0 {
+			t.Errorf("what nobody runs: %v", err)
+		}
+		if _, err := p.Cancel(t.Context(), id, CancelOptions{}); codeOf(err) != schemas.CodeUnavailable {
+			t.Errorf("a cancel: %v", err)
+		}
+		e := p.rest(t, id)
+		want(t, e, schemas.StatusSucceeded, "", "a=succeeded b=succeeded")
+		if e.Hint != "" || w.calls("once", "") != 2 {
+			t.Errorf("%+v after %d calls", e, w.calls("once", ""))
+		}
+	})
+}
+
 // TestCommitThatNoStoreTakes: a batch that is refused for good is not tried for ever. The execution is suspended and says why;
 // its next try is somebody's decision.
 func TestCommitThatNoStoreTakes(t *testing.T) {

@@ -115,6 +115,24 @@ func (r *Runtime) headFor(ctx context.Context, id string) (head, error) {
 	return h, err
 }
 
+// seenFor is headFor. While the store does not answer it is what the execution's owner in this process knows of it, where it has
+// one: stale.
+func (r *Runtime) seenFor(ctx context.Context, id string) (h head, stale bool, err error) {
+	h, err = r.headFor(ctx, id)
+	o := r.owner(id)
+	if !errors.Is(err, errStore) || o == nil {
+		return h, false, err
+	}
+	known := o.x.seen.Load()
+	switch {
+	case known == nil:
+		return h, false, err
+	case known.Principal != CallerFrom(ctx).Principal:
+		return h, false, notFound(id)
+	}
+	return *known, true, nil
+}
+
 func notFound(id string) *schemas.Error {
 	return schemas.Errorf(schemas.CodeNotFound, "no execution %q", id).WithHint("list_executions shows those that exist").WithField("execution_id")
 }
@@ -149,6 +167,7 @@ func (r *Runtime) reload(ctx context.Context, x *execution) error {
 
 func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64) error {
 	x.head = h
+	x.seen.Store(&h)
 	program, err := r.program(ctx, x)
 	if err != nil {
 		return err

@@ -15,18 +15,23 @@ import (
 )
 
 // Status shows an execution, after waiting up to wait for it to come to rest: finished, suspended, or held for a decision.
-// progress, if any, is told of every change meanwhile. The end of ctx ends the wait, never the execution.
+// progress, if any, is told of every change meanwhile. The end of ctx ends the wait, never the execution. While the store does not
+// answer, an execution that runs in this process is shown as it was committed last, without its nodes; its hint says so.
 func (r *Runtime) Status(ctx context.Context, id string, view schemas.View, wait time.Duration, progress func(schemas.Execution)) (schemas.Execution, error) {
 	if wait > 0 {
 		if err := r.await(ctx, id, min(wait, r.limits.MaxWait), progress); err != nil {
 			return schemas.Execution{}, err
 		}
 	}
-	h, err := r.headFor(ctx, id)
+	h, stale, err := r.seenFor(ctx, id)
 	if err != nil {
 		return schemas.Execution{}, err
 	}
 	e := r.shown(ctx, h.Execution)
+	if stale {
+		e.Hint = hintStale
+		return e, nil
+	}
 	if view == schemas.ViewNodes || view == schemas.ViewFailures {
 		x, err := r.load(ctx, id)
 		if err != nil {
@@ -37,6 +42,8 @@ func (r *Runtime) Status(ctx context.Context, id string, view schemas.View, wait
 	}
 	return e, nil
 }
+
+const hintStale = "the store does not answer: this is what was committed last. Calls under way go on, and what they answer is committed when it is back; ask again then"
 
 // AtRest tells whether nothing will change soon without somebody's doing: it finished, is suspended, or waits for decisions
 // and events alone.
@@ -67,7 +74,7 @@ func (r *Runtime) await(ctx context.Context, id string, wait time.Duration, prog
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
-		h, err := r.headFor(ctx, id)
+		h, _, err := r.seenFor(ctx, id)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
@@ -31,8 +32,9 @@ type execution struct {
 	claimed bool                      // the lease came by a claim: the execution was due
 	sent    time.Time                 // when the commit that claimed the lease was sent
 
-	memory  *recollection // an owner's; nil: nothing is remembered
-	setback *setback      // of which the log has to be told; nil: none
+	seen    atomic.Pointer[head] // as it was read or committed last, for others than the owner
+	memory  *recollection        // an owner's; nil: nothing is remembered
+	setback *setback             // of which the log has to be told; nil: none
 
 	doubtful    []launch // started by commits of which nobody knows whether they happened; nothing of it was called yet
 	changed     bool     // somebody else committed since this process did: the wake may be theirs

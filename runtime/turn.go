@@ -251,6 +251,7 @@ func (t *turn) commit() error {
 	}
 	t.committed = true
 	x.head, x.version = h, done.Versions[len(done.Versions)-1]
+	x.seen.Store(&h)
 	x.memory.add(&t.batch, mark{x.version, s.Seq}, t.r.remember)
 	if x.kept > maxKept {
 		x.forget()

@@ -135,3 +135,57 @@ func TestRateLimitHoldsWhileTheStoreIsAway(t *testing.T) {
 		}
 	})
 }
+
+// mute is a store that says nothing until the ctx of who asks ends; told counts who asked.
+type mute struct{ told int }
+
+func (m *mute) Take(ctx context.Context, _ store.Limit) (time.Duration, error) {
+	m.told++
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+// A store that says nothing costs one call in a while its patience, not each of them for each of its limits.
+func TestAStoreThatSaysNothingDelaysFewCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		realm, calls := answers()
+		m := &mute{}
+		chain := NewRates(NewTokens(m, hclog.NewNullLogger())).Wrap(realm)
+		c := limited(bound("r.c", 100, time.Second, 100), bound("r", 100, time.Second, 100))
+		began := time.Now()
+		for range 50 {
+			if _, err := chain.Invoke(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took != takeWait || m.told != 1 {
+			t.Errorf("fifty calls took %s and asked %d times", took, m.told)
+		}
+		time.Sleep(takeAgain)
+		for range 50 {
+			if _, err := chain.Invoke(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m.told != 2 || *calls != 100 {
+			t.Errorf("later: it was asked %d times for %d calls", m.told, *calls)
+		}
+	})
+}
+
+// What a caller gives up says nothing about the store.
+func TestWhoLeavesDoesNotMakeTheStoreAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		realm, _ := answers()
+		m := &mute{}
+		chain := NewRates(NewTokens(m, hclog.NewNullLogger())).Wrap(realm)
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			_, _ = chain.Invoke(ctx, limited(bound("r", 9, time.Second, 9))) // it leaves
+			cancel()
+		}
+		if m.told != 3 {
+			t.Errorf("it was asked %d times", m.told)
+		}
+	})
+}
