@@ -79,11 +79,23 @@ func (s *Server) route(ctx context.Context, h *envelope) (context.Context, *mcp.
 
 // toolsChanged tells the clients of a principal that their list of tools is another one. It does not block.
 func (s *Server) toolsChanged(principal string) {
+	s.announce(func(p *peer) bool { return runtime.CallerFrom(p.base).Principal == principal })
+}
+
+// RealmsChanged tells every client once, by tools/list_changed, that what can be called through the tools is not what it was:
+// the configuration has other realms or policies. It does not block; where nobody was told to expect news it does nothing.
+func (s *Server) RealmsChanged() {
+	if s.publishes() {
+		s.announce(func(*peer) bool { return true })
+	}
+}
+
+func (s *Server) announce(to func(*peer) bool) {
 	s.mcp.SendNotificationToAllClients(mcp.MethodNotificationToolsListChanged, nil) // those on /mcp; it says nothing of whose list
 	s.peersMu.Lock()
 	defer s.peersMu.Unlock()
 	for p := range s.peers {
-		if runtime.CallerFrom(p.base).Principal == principal {
+		if to(p) {
 			p.news.tell()
 		}
 	}

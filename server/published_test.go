@@ -177,6 +177,8 @@ func TestPublishedWorkflowIsATool(t *testing.T) {
 			if err != nil || !strings.Contains(text(t, r), "bye Ada") {
 				t.Errorf("the next version: %v, %v", r, err)
 			}
+			s.RealmsChanged()
+			await(t, changed, "the client did not hear that there are other realms")
 		})
 	}
 }

@@ -33,7 +33,8 @@ type diagnosis struct {
 	health schemas.RealmHealth
 	took   time.Duration
 	tools  []schemas.Capability
-	limits string // what holds for its calls together
+	limits string            // what holds for its calls together
+	own    map[string]string // and for those of capabilities that have policies of their own
 }
 
 func (c *cli) doctor(cmd *cobra.Command) (err error) {
@@ -76,6 +77,14 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 			fmt.Fprintf(c.out, "        unpinned: %s is whatever version is newest when it starts; write the version that you reviewed\n", pkg)
 		}
 	}
+	for _, q := range []struct {
+		whose string
+		quota schemas.Quota
+	}{{"principal", cfg.Limits.Principal}, {"session", cfg.Limits.Session}} {
+		if words := quotaWords(q.quota); words != "" {
+			fmt.Fprintf(c.out, "limits  each %s: %s\n", q.whose, words)
+		}
+	}
 	if broken {
 		return exit(exitFailed)
 	}
@@ -111,7 +120,10 @@ func (p *plane) diagnose(ctx context.Context, name string) diagnosis {
 		d, err = p.runtime.Discover(ctx, q)
 		found.tools = append(found.tools, d.Capabilities...)
 	}
-	found.limits = realmLimits(p.config.Policies, name)
+	found.limits, found.own = limitsOf(p.config.Policies, name, ""), map[string]string{}
+	for capability := range p.config.Policies.Realms[name].Capabilities {
+		found.own[capability] = limitsOf(p.config.Policies, name, capability)
+	}
 	for _, h := range p.pool.Health() {
 		if h.Realm == name {
 			found.health = h
@@ -136,8 +148,16 @@ func (c *cli) report(d *diagnosis) bool {
 	}
 	fmt.Fprintf(c.out, "realm   %s  ok  %s  MCP %s over %s  %d capabilities  started in %s\n",
 		h.Realm, h.Server, h.Protocol, h.Transport, h.Capabilities, d.took.Round(time.Millisecond))
-	if d.limits != "" {
-		fmt.Fprintf(c.out, "limits  %s: %s\n", h.Realm, d.limits)
+	fmt.Fprintf(c.out, "limits  %s: %s\n", h.Realm, d.limits)
+	names := make([]string, len(d.tools))
+	for i := range d.tools {
+		names[i] = d.tools[i].CapabilityName
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.own)) {
+		fmt.Fprintf(c.out, "limits  %s.%s: %s\n", h.Realm, name, d.own[name])
+		if !slices.Contains(names, name) {
+			fmt.Fprintf(c.out, "        the realm has no such capability, so these policies bind nothing%s\n", orNearest(name, names))
+		}
 	}
 	var mute []string
 	for _, t := range d.tools {
@@ -155,6 +175,15 @@ func (c *cli) report(d *diagnosis) bool {
 		}
 	}
 	return true
+}
+
+// orNearest asks whether another name was meant.
+func orNearest(name string, names []string) string {
+	near := schemas.Nearest(name, names, 1)
+	if len(near) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(": did you mean %q?", near[0])
 }
 
 // effectSnippet is the configuration that says of each capability what now holds, ready to be pasted and corrected.

@@ -64,3 +64,44 @@ func TestDoctorLooksAtEveryCapability(t *testing.T) {
 		t.Errorf("doctor says\n%s", out)
 	}
 }
+
+// What holds is told for each level: the default, the realm, the capability; what a level switches off is off.
+func TestDoctorShowsWhatThePoliciesMakeOfCalls(t *testing.T) {
+	out := doctor(t, `store: "mem:"
+mcpServers: {flaky: {command: flaky}, other: {command: flaky}}
+limits: {principal: {calls: 100, time: 5m, per: 1d}, session: {bytes: 1000, executions: 3}}
+policies:
+  default: {timeout: 30s, rate_limit: {rate: 10, per: 1m}, concurrency: 8, breaker: {failures: 5, open_for: 1m}, cache_ttl: 1m}
+  realms:
+    flaky:
+      timeout: 10s
+      rate_limit: {rate: 3}
+      capabilities:
+        echo: {timeout: 0s, breaker: {failures: 0}, rate_limit: {rate: 0}, concurrency: 0, cache_ttl: 0s, effect: read}
+        big: {rate_limit: {rate: 1, per: 1h}, retry: {max_attempts: 7}, fallback: [{capability: other.big}, {value: 1}], drift: allow_compatible, retry_unknown: false, idempotency_arg: key}
+        ehco: {timeout: 1s}
+`)
+	for _, want := range []string{
+		"limits  other: timeout 30s (default policy); breaker after 5 faults in a row for 1m; rate 10 in 1m, 10 at once, for other; 8 calls of other in flight, others wait 5s; answers of reads are good for 1m\n",
+		"limits  flaky: timeout 10s (realm's policy); breaker after 5 faults in a row for 1m; rate 3 in 1s, 3 at once, for flaky; 8 calls of flaky in flight, others wait 5s; answers of reads are good for 1m\n",
+		"limits  flaky.echo: no timeout (capability's policy); no breaker; effect read\n",
+		"limits  flaky.big: timeout 10s (realm's policy); breaker after 5 faults in a row for 1m; 7 attempts; rate 1 in 1h, 1 at once, for flaky.big; rate 3 in 1s, 3 at once, for flaky; " +
+			"8 calls of flaky in flight, others wait 5s; answers of reads are good for 1m; falls back to other.big; falls back to a value; a changed definition that fits is accepted; " +
+			"no plan repeats a call whose outcome is unknown; idempotent by its key\n",
+		"limits  flaky.ehco: timeout 1s (capability's policy);",
+		"the realm has no such capability, so these policies bind nothing: did you mean \"echo\"?\n",
+		"limits  each principal: 100 calls, 5m in calls in 24h\n",
+		"limits  each session: 1000 bytes, 3 executions in 1h\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("doctor does not say\n%sbut\n%s", want, out)
+		}
+	}
+}
+
+func TestDoctorNamesUnpinnedCommands(t *testing.T) {
+	out := doctor(t, "store: \"mem:\"\nmcpServers: {npm: {command: npx, args: [-y, mcp-x@latest], disabled: true}, py: {command: uvx, args: [mcp-y==1.2.3], disabled: true}}\n")
+	if !strings.Contains(out, "unpinned: mcp-x@latest is whatever version is newest") || strings.Contains(out, "mcp-y") {
+		t.Errorf("doctor says\n%s", out)
+	}
+}

@@ -27,11 +27,12 @@ type reloader struct {
 	load  func() (Config, error)
 	read  func(path string) ([]byte, error)
 	seen  []byte // what the file held when it was last looked at
+	tell  func() // the clients, of other realms or policies
 }
 
-// reloader makes one for a plane that runs c.
-func (c *cli) reloader(p *plane, src sources) *reloader {
-	r := &reloader{plane: p, read: c.sources.read, load: func() (Config, error) { return loadConfig(src) }}
+// reloader makes one for a plane; tell is called once for each change of realms or policies, after it counts.
+func (c *cli) reloader(p *plane, src sources, tell func()) *reloader {
+	r := &reloader{plane: p, tell: tell, read: c.sources.read, load: func() (Config, error) { return loadConfig(src) }}
 	r.seen, _ = r.read(p.config.File) // where it cannot be read, every change is one
 	return r
 }
@@ -129,6 +130,9 @@ func (r *reloader) apply(next Config) error {
 	p.config = next
 	p.log.Info("configuration reloaded", "added", orNone(strings.Join(change.Added, " ")), "removed", orNone(strings.Join(change.Removed, " ")),
 		"restarted", orNone(strings.Join(change.Restarted, " ")), "policies", orNone(strings.Join(change.Policies, " ")))
+	if !change.Empty() {
+		r.tell()
+	}
 	return nil
 }
 

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"io"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +15,7 @@ import (
 // TestReload changes the configuration file of the running program: by replacing it, by a mistake, by SIGHUP.
 func TestReload(t *testing.T) {
 	s := serve(t, "store: \"mem:\"\nmcpServers: {keeps: {command: flaky}, moves: {command: flaky}, goes: {command: flaky}}\n")
+	told := listens(t, s)
 	kept, err := s.pid("keeps", "environment")
 	if err != nil {
 		t.Fatal(err)
@@ -39,6 +42,7 @@ func TestReload(t *testing.T) {
 			t.Errorf("the log does not say %q", want)
 		}
 	}
+	soon(t, "the client is told", func() bool { return told() == 1 })
 	if err := <-inFlight; err != nil {
 		t.Errorf("the call in flight: %v", err)
 	}
@@ -73,4 +77,51 @@ func TestReload(t *testing.T) {
 	if pid, err := s.pid("keeps", "environment"); err != nil || pid != kept {
 		t.Errorf("SIGHUP without a change restarted a realm: %d, had %d: %v", pid, kept, err)
 	}
+	if n := told(); n != 2 {
+		t.Errorf("the client was told %d times of two changes, a mistake and a SIGHUP without a change", n)
+	}
+}
+
+// listens begins a session over SSE; the function that it returns says how often the client was told that tools have changed.
+func listens(t *testing.T, s *served) func() int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/sse", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { res.Body.Close() })
+	var events output
+	go func() { _, _ = io.Copy(&events, res.Body) }() // until the test ends
+	var endpoint string
+	soon(t, "the stream says where to write", func() bool {
+		_, after, _ := strings.Cut(events.String(), "event: endpoint")
+		_, after, found := strings.Cut(after, "data: ")
+		end := strings.IndexAny(after, "\r\n")
+		if found && end > 0 {
+			endpoint = after[:end]
+		}
+		return endpoint != ""
+	})
+	if strings.HasPrefix(endpoint, "/") {
+		endpoint = s.url + endpoint
+	}
+	for _, m := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2024-11-05","capabilities":{},"clientInfo":{"name":"probe","version":"1"}}}`,
+		`{"jsonrpc":"2.0","method":"notifications/initialized"}`,
+		`{"jsonrpc":"2.0","id":2,"method":"ping"}`,
+	} {
+		post, err := http.Post(endpoint, "application/json", strings.NewReader(m)) //nolint:noctx // a test of our own server
+		if err != nil {
+			t.Fatal(err)
+		}
+		post.Body.Close()
+	}
+	soon(t, "the session is there", func() bool {
+		return strings.Contains(events.String(), `"id":2`) && strings.Contains(events.String(), `"listChanged":true`)
+	})
+	return func() int { return strings.Count(events.String(), "notifications/tools/list_changed") }
 }

@@ -48,7 +48,7 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 	defer cancel()
 	src := c.sources
 	src.flags = givenFlags(cmd.Flags())
-	r := c.reloader(p, src)
+	r := c.reloader(p, src, s.RealmsChanged)
 	reloading.Go(func() { r.run(ctx) })
 	if cfg.HTTP != "" {
 		ln, listenErr := s.Listen(ctx, cfg.HTTP)
