@@ -42,7 +42,10 @@ type Submit struct {
 // Validate compiles a plan against the live tools and starts nothing. Findings are the answer; an error means that the
 // plan could not be looked at.
 func (r *Runtime) Validate(ctx context.Context, source []byte) (schemas.Validation, error) {
-	p, findings := r.compile(ctx, &Submit{Plan: source})
+	p, findings, err := r.compile(ctx, &Submit{Plan: source})
+	if err != nil {
+		return schemas.Validation{}, err
+	}
 	v := schemas.Validation{Valid: p != nil, Findings: findings}
 	if findings == nil {
 		v.Findings = []schemas.Finding{}
@@ -53,21 +56,26 @@ func (r *Runtime) Validate(ctx context.Context, source []byte) (schemas.Validati
 	return v, nil
 }
 
-// compile makes a program of what was submitted, or nil and the findings that refuse it.
-func (r *Runtime) compile(ctx context.Context, sub *Submit) (*plan.Program, []schemas.Finding) {
+// compile makes a program of what was submitted, or nil and the findings that refuse it. An error means that the plan could
+// not be looked at.
+func (r *Runtime) compile(ctx context.Context, sub *Submit) (*plan.Program, []schemas.Finding, error) {
 	parsed, findings := sub.accepted, []schemas.Finding(nil)
 	if parsed == nil {
 		parsed, findings = plan.Parse(sub.Plan, r.limits.Plan)
 	}
 	if parsed == nil {
-		return nil, findings
+		return nil, findings, nil
 	}
-	findings = append(findings, r.namedWorkflows(ctx, parsed, "", sub.within)...)
+	named, err := r.namedWorkflows(ctx, parsed, "", sub.within)
+	if err != nil {
+		return nil, nil, err
+	}
+	findings = append(findings, named...)
 	refused := slices.ContainsFunc(findings, isError) // the rest is looked at all the same: all findings at once
 	if len(sub.Inputs) > 0 {
 		merged, err := merge(parsed.Inputs, sub.Inputs)
 		if err != nil {
-			return nil, append(findings, schemas.Finding{Severity: schemas.SeverityError, Code: "invalid_inputs", Path: "/inputs", Message: err.Error()})
+			return nil, append(findings, schemas.Finding{Severity: schemas.SeverityError, Code: "invalid_inputs", Path: "/inputs", Message: err.Error()}), nil
 		}
 		parsed.Inputs = merged
 	}
@@ -96,7 +104,7 @@ func (r *Runtime) compile(ctx context.Context, sub *Submit) (*plan.Program, []sc
 	if refused {
 		program = nil
 	}
-	return program, append(findings, more...)
+	return program, append(findings, slices.DeleteFunc(more, func(f schemas.Finding) bool { return inPlaceOf(named, f) })...), nil
 }
 
 // merge replaces members of an object.
@@ -127,7 +135,10 @@ func (r *Runtime) Execute(ctx context.Context, sub Submit) (schemas.Execution, e
 		}
 		sub.session = schemas.Value(s.Data)
 	}
-	program, findings := r.compile(ctx, &sub)
+	program, findings, err := r.compile(ctx, &sub)
+	if err != nil {
+		return schemas.Execution{}, err
+	}
 	if program == nil {
 		return schemas.Execution{}, invalidPlan(findings)
 	}

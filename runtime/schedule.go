@@ -22,10 +22,11 @@ func (r *Runtime) nextSchedule(ctx context.Context, w *workflowRecord, to *schem
 		return false, nil, err
 	}
 	if to != nil && to.Empty() {
-		if w.Scheduled = false; s.stored > 0 {
-			b.Deletes = append(b.Deletes, key)
+		w.Scheduled = false
+		if !s.there() {
+			return false, nil, nil
 		}
-		return s.stored > 0, nil, nil
+		return true, nil, s.putEnd(b, key)
 	}
 	if to != nil {
 		if changed, err = s.change(*to, r.now()); err != nil {
@@ -41,7 +42,7 @@ func (r *Runtime) nextSchedule(ctx context.Context, w *workflowRecord, to *schem
 		next = &at
 	}
 	if changed {
-		err = s.put(b, s.next())
+		err = s.put(b, s.look(r.now()))
 	}
 	return changed, next, err
 }
@@ -56,15 +57,16 @@ func (s *scheduled) change(to schemas.Schedule, now time.Time) (bool, error) {
 		return false, err
 	}
 	after, err := schemas.Encode(to)
-	if err != nil || s.stored > 0 && bytes.Equal(before, after) {
+	if err != nil || s.there() && bytes.Equal(before, after) {
 		return false, err
 	}
-	if s.stored == 0 || s.Cron != to.Cron || s.Every != to.Every || s.Timezone != to.Timezone {
+	if !s.there() || s.Cron != to.Cron || s.Every != to.Every || s.Timezone != to.Timezone {
 		s.SetAt, s.Decided = now, now
 	}
 	if s.Paused && !to.Paused {
 		s.Decided = now
 	}
+	s.Ended = false
 	if s.Schedule = to; to.Paused || to.Overlap != schemas.OverlapQueue {
 		for _, at := range s.Due {
 			s.noted(schemas.Firing{At: at, Outcome: schemas.FiringSkipped})
@@ -87,7 +89,7 @@ func (r *Runtime) PauseSchedule(ctx context.Context, name string, paused bool) (
 		if err != nil {
 			return err
 		}
-		if s.stored == 0 {
+		if !s.there() {
 			return schemas.Errorf(schemas.CodeNotFound, "workflow %q has no schedule", name).WithField("workflow_id").
 				WithHint("create_workflow with the same definition and a schedule gives it one")
 		}
@@ -99,7 +101,7 @@ func (r *Runtime) PauseSchedule(ctx context.Context, name string, paused bool) (
 			return err
 		}
 		var b store.Batch
-		if err := s.put(&b, s.next()); err != nil {
+		if err := s.put(&b, s.look(r.now())); err != nil {
 			return err
 		}
 		_, err = r.store.Commit(ctx, b)

@@ -20,7 +20,8 @@ import (
 //	make    each order becomes an execution, unless one of its id is there
 //	note    one commit: the orders are history, the next wake is the next firing
 //
-// So no firing is executed twice, and none is lost that was due, but for what catch_up and overlap say.
+// So no firing is executed twice, and none is lost that was due, but for what catch_up and overlap say. What is due is told by the
+// clock of the store alone, which every lease carries: replicas whose clocks differ fire at the same times.
 
 // lateFiring is how late a firing may be made and not count as missed.
 const lateFiring = time.Minute
@@ -28,6 +29,7 @@ const lateFiring = time.Minute
 // fire sees to one schedule. Where it cannot, the lease lapses and somebody tries again.
 func (r *Runtime) fire(ctx context.Context, lease *store.Lease) {
 	began := time.Now()
+	ahead := lease.Until.Add(-r.limits.Lease).Sub(r.now()) // the store's clock of this one
 	err := r.contend(func() error {
 		if time.Since(began) >= r.limits.Lease { // somebody else is at it by now
 			return errLeaseLapsed
@@ -36,39 +38,44 @@ func (r *Runtime) fire(ctx context.Context, lease *store.Lease) {
 		if err != nil {
 			return err
 		}
-		if s.stored == 0 { // deleted meanwhile
-			_, err = r.store.Commit(ctx, store.Batch{Release: lease})
+		if !s.there() { // ended meanwhile; that it still is decides about the wake
+			b := store.Batch{Release: lease}
+			if err := s.putEnd(&b, lease.Key); err != nil {
+				return err
+			}
+			_, err = r.store.Commit(ctx, b)
 			return err
 		}
-		return r.fireSchedule(ctx, &s, lease)
+		return r.fireSchedule(ctx, &s, lease, ahead)
 	})
 	if err != nil && ctx.Err() == nil {
 		r.log.Warn("see to a schedule: trying again", "schedule", lease.Key.ID, "error", err)
 	}
 }
 
-func (r *Runtime) fireSchedule(ctx context.Context, s *scheduled, lease *store.Lease) error {
+func (r *Runtime) fireSchedule(ctx context.Context, s *scheduled, lease *store.Lease, ahead time.Duration) error {
 	if len(s.Orders) == 0 { // else somebody died over them; those come first
-		ordered, err := r.decideFirings(ctx, s)
+		ordered, err := r.decideFirings(ctx, s, ahead)
 		if err != nil {
 			return err
 		}
 		if ordered {
-			if err := r.saveSchedule(ctx, s, nil, r.now()); err != nil {
+			if err := r.saveSchedule(ctx, s, nil, r.now().Add(ahead)); err != nil {
 				return err
 			}
 		}
 	}
-	again, err := r.makeOrders(ctx, s)
+	postponed, err := r.makeOrders(ctx, s)
 	if err != nil {
 		return err
 	}
 	wake := s.next()
-	if look := r.now().Add(childPoll); len(s.Due) > 0 && (wake.IsZero() || look.Before(wake)) { // in case nobody tells
+	now := r.now().Add(ahead)
+	if look := now.Add(childPoll); len(s.Due) > 0 && (wake.IsZero() || look.Before(wake)) { // in case nobody tells
 		wake = look
 	}
-	if !again.IsZero() {
-		wake = again
+	if postponed > 0 {
+		wake = now.Add(postponed)
 	}
 	return r.saveSchedule(ctx, s, lease, wake)
 }
@@ -88,9 +95,9 @@ func (r *Runtime) saveSchedule(ctx context.Context, s *scheduled, lease *store.L
 }
 
 // decideFirings decides on everything that is due: true when an execution has to be made.
-func (r *Runtime) decideFirings(ctx context.Context, s *scheduled) (bool, error) {
+func (r *Runtime) decideFirings(ctx context.Context, s *scheduled, ahead time.Duration) (bool, error) {
 	ctx = WithCaller(ctx, Caller{Principal: s.Principal})
-	due, err := r.dueFirings(ctx, s)
+	due, err := r.dueFirings(ctx, s, ahead)
 	if err != nil || len(due) == 0 && len(s.Due) == 0 {
 		return false, err
 	}
@@ -131,19 +138,19 @@ func (r *Runtime) decideFirings(ctx context.Context, s *scheduled) (bool, error)
 }
 
 // dueFirings are the firings to decide on now, oldest first: those on time, and of the missed ones as many as are made up.
-func (r *Runtime) dueFirings(ctx context.Context, s *scheduled) ([]time.Time, error) {
+func (r *Runtime) dueFirings(ctx context.Context, s *scheduled, ahead time.Duration) ([]time.Time, error) {
 	times, err := s.times()
 	if err != nil {
 		return nil, err
 	}
-	now := r.now()
-	if next := s.next(); len(s.Due) == 0 && now.Before(next) { // by the store's clock it is due: this one may be behind
+	now := r.now().Add(ahead)
+	if next := s.next(); len(s.Due) == 0 && now.Before(next) { // the store's clock was set back
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-time.After(min(next.Sub(now), time.Second)):
 		}
-		now = r.now()
+		now = r.now().Add(ahead)
 	}
 	if s.Paused || !s.Decided.Before(now) {
 		return nil, nil
@@ -174,20 +181,22 @@ func (r *Runtime) lastIsOpen(ctx context.Context, s *scheduled) (bool, error) {
 }
 
 // makeOrders makes the executions that were decided on. What cannot be made now, as the queue is full or a realm is not there,
-// stays an order: again says when to come back.
-func (r *Runtime) makeOrders(ctx context.Context, s *scheduled) (again time.Time, err error) {
+// stays an order: postponed says in how long to come back.
+func (r *Runtime) makeOrders(ctx context.Context, s *scheduled) (postponed time.Duration, err error) {
 	ctx = WithCaller(ctx, Caller{Principal: s.Principal})
 	for len(s.Orders) > 0 {
 		o := s.Orders[0]
 		f := schemas.Firing{At: o.At, Outcome: schemas.FiringExecuted, ExecutionID: o.ExecutionID}
-		err := r.makeOrder(ctx, s, o)
+		made, err := r.makeOrder(ctx, s, o)
 		switch e := schemas.AsError(err); {
+		case err == nil && !made:
+			f.Outcome, f.ExecutionID = schemas.FiringSkipped, ""
 		case err == nil:
 		case ctx.Err() != nil || errors.Is(err, errStore) || errors.Is(err, store.ErrConflict):
-			return again, err
+			return 0, err
 		case e.Retryable || slices.ContainsFunc(e.Findings, realmUnavailable):
 			r.log.Warn("execute a workflow by its schedule: trying again", "workflow", s.Workflow, "at", o.At, "error", err)
-			return r.now().Add(max(orderRetry, time.Duration(e.RetryAfterSeconds*float64(time.Second)))), nil
+			return max(orderRetry, time.Duration(e.RetryAfterSeconds*float64(time.Second))), nil
 		default:
 			r.log.Error("a workflow cannot be executed by its schedule", "workflow", s.Workflow, "at", o.At, "error", err)
 			f.Outcome, f.ExecutionID, f.Error = schemas.FiringFailed, "", e
@@ -195,7 +204,7 @@ func (r *Runtime) makeOrders(ctx context.Context, s *scheduled) (again time.Time
 		s.noted(f)
 		s.Orders = s.Orders[1:]
 	}
-	return again, nil
+	return 0, nil
 }
 
 // orderRetry is when what could not be made is tried again.
@@ -205,12 +214,16 @@ func realmUnavailable(f schemas.Finding) bool { return f.Code == plan.CodeRealmU
 
 var errLeaseLapsed = errors.New("the lease has lapsed")
 
-func (r *Runtime) makeOrder(ctx context.Context, s *scheduled, o order) error {
+// makeOrder makes an execution, unless it is made already, or the schedule was paused before.
+func (r *Runtime) makeOrder(ctx context.Context, s *scheduled, o order) (made bool, err error) {
 	if _, err := r.headFor(ctx, o.ExecutionID); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-		return err
+		return err == nil, err
 	}
-	_, err := r.ExecuteWorkflow(ctx, s.Workflow, o.Version, Submit{Inputs: s.Inputs, id: o.ExecutionID, scheduled: &o.At})
-	return err
+	if s.Paused {
+		return false, nil
+	}
+	_, err = r.ExecuteWorkflow(ctx, s.Workflow, o.Version, Submit{Inputs: s.Inputs, id: o.ExecutionID, scheduled: &o.At})
+	return err == nil, err
 }
 
 // tellSchedule lets a schedule know that its execution has ended, where a firing waits for that.

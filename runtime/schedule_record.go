@@ -13,7 +13,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// scheduled is the record of a workflow's schedule. Its wake is when somebody next has to look at it.
+// scheduled is the record of a workflow's schedule. Its wake is when somebody next has to look at it. One that was ended leaves its
+// version behind for a day, so that nobody who still holds it takes the next one for it.
 type scheduled struct {
 	schemas.Schedule
 	Principal string           `json:"principal"`
@@ -24,8 +25,12 @@ type scheduled struct {
 	Due       []time.Time      `json:"due,omitempty"`    // wait for the execution before, oldest first
 	Last      []schemas.Firing `json:"last,omitempty"`   // newest first
 	Latest    string           `json:"latest,omitempty"` // execution that was made last; empty: none was
+	Ended     bool             `json:"ended,omitempty"`  // there is no schedule
 	stored    int64
 }
+
+// there tells whether there is a schedule.
+func (s *scheduled) there() bool { return s.stored > 0 && !s.Ended }
 
 // order is an execution that a firing is to become. Who makes it twice makes it once: the id is the same.
 type order struct {
@@ -45,7 +50,7 @@ func scheduleKey(principal, workflow string) store.Key {
 	return store.Key{Kind: kindSchedule, ID: workflowKey(principal, workflow).ID}
 }
 
-// readSchedule reads a schedule; one that is not there has stored 0.
+// readSchedule reads a schedule; see there.
 func (r *Runtime) readSchedule(ctx context.Context, key store.Key) (scheduled, error) {
 	rec, err := r.store.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
@@ -103,6 +108,25 @@ func (s *scheduled) put(b *store.Batch, wake time.Time) error {
 	b.Puts = append(b.Puts, store.Put{Key: s.key(), Value: value, Version: s.stored})
 	b.Wakes = append(b.Wakes, store.Wake{Key: s.key(), At: wake})
 	return nil
+}
+
+// putEnd is the batch that ends the schedule at a key, or says once more that there is none.
+func (s *scheduled) putEnd(b *store.Batch, key store.Key) error {
+	value, err := schemas.Encode(scheduled{Ended: true})
+	if err != nil {
+		return fmt.Errorf("encode schedule: %w", err)
+	}
+	b.Puts = append(b.Puts, store.Put{Key: key, Value: value, Version: s.stored, TTL: stateKeep})
+	b.Wakes = append(b.Wakes, store.Wake{Key: key})
+	return nil
+}
+
+// look is when somebody has to see to the schedule after it was changed: what was decided on comes first.
+func (s *scheduled) look(now time.Time) time.Time {
+	if len(s.Orders) > 0 {
+		return now
+	}
+	return s.next()
 }
 
 // within is a workflow with this as its schedule: with up to n firings to come, and with those that were where they are asked for.

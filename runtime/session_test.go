@@ -416,9 +416,9 @@ func TestTheEndOfASessionFindsLatecomers(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		program, findings := p.compile(t.Context(), &Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","wait":"24h"}]}`)})
+		program, findings, err := p.compile(t.Context(), &Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","wait":"24h"}]}`)})
 		if program == nil {
-			t.Fatal(findings)
+			t.Fatal(findings, err)
 		}
 		if err := p.create(t.Context(), "late", program, Submit{SessionID: se.SessionID}); err != nil {
 			t.Fatal(err)

@@ -118,6 +118,9 @@ func (r *Runtime) nextVersion(ctx context.Context, w *workflowRecord, n NewWorkf
 		w.Name, w.CreatedAt, w.First, w.Version, w.Deleted = n.Name, now, w.Version+1, w.Version+1, false
 	} else {
 		latest, err := r.store.Get(ctx, workflowVersionKey(caller, n.Name, w.Version))
+		if errors.Is(err, store.ErrNotFound) { // deleted since w was read
+			err = store.ErrConflict
+		}
 		if err != nil {
 			return false, b, storeError(err)
 		}
@@ -143,7 +146,10 @@ func (r *Runtime) versionOf(ctx context.Context, n NewWorkflow) (v workflowVersi
 		return v, nil, schemas.Errorf(schemas.CodeInvalidArgument, "input_schema: %s", err).WithField("input_schema")
 	}
 	defaults := defaultsOf(n.InputSchema)
-	program, findings := r.compile(ctx, &Submit{Plan: n.Definition, Inputs: defaults, within: []string{n.Name}})
+	program, findings, err := r.compile(ctx, &Submit{Plan: n.Definition, Inputs: defaults, within: []string{n.Name}})
+	if err != nil {
+		return v, nil, err
+	}
 	if program == nil {
 		return v, nil, invalidPlan(findings)
 	}
@@ -273,8 +279,10 @@ func (r *Runtime) DeleteWorkflow(ctx context.Context, name string) (schemas.Work
 		for v := w.First; v <= w.Version; v++ {
 			b.Deletes = append(b.Deletes, workflowVersionKey(CallerFrom(ctx).Principal, name, v))
 		}
-		b.Deletes = append(b.Deletes, scheduleKey(CallerFrom(ctx).Principal, name))
-		w.Deleted, w.Scheduled, w.Description, w.UpdatedAt, w.Tool = true, false, "", r.now(), nil
+		if _, _, err := r.nextSchedule(ctx, &w, new(schemas.Schedule), nil, &b); err != nil {
+			return err
+		}
+		w.Deleted, w.Description, w.UpdatedAt, w.Tool = true, "", r.now(), nil
 		return r.saveWorkflow(ctx, &w, b)
 	})
 	if err == nil {

@@ -36,7 +36,7 @@ func (r *Runtime) withSchedule(ctx context.Context, w *workflowRecord, next int,
 		return info, nil
 	}
 	s, err := r.readSchedule(ctx, scheduleKey(CallerFrom(ctx).Principal, w.Name))
-	if err != nil || s.stored == 0 { // it ended just now
+	if err != nil || !s.there() { // it ended just now
 		return info, err
 	}
 	return s.within(info, next, past), nil

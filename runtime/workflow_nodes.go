@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +15,9 @@ import (
 const maxWorkflowDepth = 4
 
 // namedWorkflows puts the plan of a workflow in the place of its name, all the way down: what was accepted does not change
-// when the name gets a next version. within are the workflows around the plan, outermost first.
-func (r *Runtime) namedWorkflows(ctx context.Context, p *schemas.Plan, at string, within []string) (findings []schemas.Finding) {
+// when the name gets a next version. within are the workflows around the plan, outermost first. An error says that the store does not
+// answer, and nothing of the plan.
+func (r *Runtime) namedWorkflows(ctx context.Context, p *schemas.Plan, at string, within []string) (findings []schemas.Finding, err error) {
 	for i := range p.Nodes {
 		w := p.Nodes[i].Workflow
 		if w == nil {
@@ -49,6 +51,9 @@ func (r *Runtime) namedWorkflows(ctx context.Context, p *schemas.Plan, at string
 				w.Definition.Priority = 0 // the whole plan has one
 			}
 			w.Name = ""
+			if errors.Is(err, errStore) {
+				return nil, err
+			}
 			if err != nil {
 				e := schemas.AsError(err)
 				wrong("unknown_workflow", "%s (%s)", e.Message, e.Hint)
@@ -59,8 +64,19 @@ func (r *Runtime) namedWorkflows(ctx context.Context, p *schemas.Plan, at string
 			}
 		}
 		if w.Definition != nil {
-			findings = append(findings, r.namedWorkflows(ctx, w.Definition, path+"/definition", inner)...)
+			more, err := r.namedWorkflows(ctx, w.Definition, path+"/definition", inner)
+			if err != nil {
+				return nil, err
+			}
+			findings = append(findings, more...)
 		}
 	}
-	return findings
+	return findings, nil
+}
+
+// inPlaceOf tells whether a finding is about what stands in the place of a workflow that was refused: of the plan it says nothing.
+func inPlaceOf(refused []schemas.Finding, f schemas.Finding) bool {
+	return slices.ContainsFunc(refused, func(w schemas.Finding) bool {
+		return strings.HasPrefix(f.Path, strings.TrimSuffix(w.Path, "/name")+"/definition/")
+	})
 }

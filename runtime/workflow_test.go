@@ -150,3 +150,31 @@ func TestBadWorkflows(t *testing.T) {
 		}
 	})
 }
+
+// A plan that names workflows which cannot stand in it is told so, and of everything else that is wrong with it; of what stands in
+// their place it hears nothing.
+func TestFindingsOfNamedWorkflows(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		for source, want := range map[string]string{
+			`{"plan":"v1","nodes":[{"id":"a","workflow":"nightly"}]}`:                                                                                            "unknown_workflow /nodes/0/workflow",
+			`{"plan":"v1","nodes":[{"id":"a","workflow":{"name":"nightly"}}]}`:                                                                                   "unknown_workflow /nodes/0/workflow/name",
+			`{"plan":"v1","nodes":[{"id":"b","set":"${nodes.a.output.x}"},{"id":"a","workflow":"nightly","inputs":{"who":1}},{"id":"c","capability":"r.raed"}]}`: "unknown_workflow /nodes/1/workflow, unknown_capability /nodes/2/capability",
+			`{"plan":"v1","nodes":[{"id":"a","workflow":{"definition":{"plan":"v1","nodes":[{"id":"b","workflow":"nightly"}]}}}]}`:                               "unknown_workflow /nodes/0/workflow/definition/nodes/0/workflow",
+			`{"plan":"v1","nodes":[{"id":"a","workflow":{"definition":{"plan":"v1","nodes":[]}}},{"id":"b","workflow":"nightly"}]}`:                              "unknown_workflow /nodes/1/workflow, empty_plan /nodes/0/workflow/definition/nodes",
+		} {
+			v, err := p.Validate(t.Context(), []byte(source))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, f := range v.Findings {
+				got = append(got, f.Code+" "+f.Path)
+			}
+			if strings.Join(got, ", ") != want || v.Valid {
+				t.Errorf("%s: %s, want %s", source, strings.Join(got, ", "), want)
+			}
+		}
+	})
+}

@@ -181,8 +181,8 @@ func (c *compiler) workflow(w *schemas.Workflow, at string) bool {
 	case w.Name != "" && w.Definition != nil:
 		c.out.errorf(codeSeveralKinds, at, "workflow has a name and a definition; keep one of them").Fix = []schemas.PatchOp{opRemove(name)}
 	case w.Name == unreadable:
-	case w.Name != "":
-		c.out.errorf(codeNotSupported, name, "workflows by name are not supported by this runtime yet: write the plan itself, as in workflow: {definition: {nodes: […]}}")
+	case w.Name != "": // whoever keeps workflows has put the plan in the place of each name that stands for one
+		c.out.errorf(codeUnknownWorkflow, name, "no workflow %.80q is known here", w.Name)
 	case w.Definition == nil:
 		c.out.errorf(codeMissingField, at, "workflow has no definition: write workflow: {definition: {nodes: […]}}")
 	}

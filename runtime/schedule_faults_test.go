@@ -1,0 +1,203 @@
+package runtime
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// whenPut calls do, once, before the first commit that puts a record of a kind, or before the first that ends a lease of it.
+func whenPut(s store.Store, kind string, release bool, do func()) store.Store {
+	var done atomic.Bool
+	return &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		meant := slices.ContainsFunc(b.Puts, func(p store.Put) bool { return p.Key.Kind == kind })
+		if release {
+			meant = b.Release != nil && b.Release.Key.Kind == kind
+		}
+		if meant && !done.Swap(true) {
+			do()
+		}
+		return s.Commit(ctx, b)
+	}}
+}
+
+// While an execution is being made the schedule is ended and another one is set and changed as often as the first was: who made
+// the execution does not write the first one back.
+func TestAScheduleIsNotTakenForTheNext(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		making, goOn := make(chan struct{}), make(chan struct{})
+		p := live(w, whenPut(s, kindExecution, false, func() { close(making); <-goOn }))
+		defer p.stop()
+		p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute)})
+		<-making
+		p.schedules(t, "w", greet("x"), schemas.Schedule{})
+		p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(2 * time.Hour)})
+		if _, err := p.PauseSchedule(t.Context(), "w", true); err != nil {
+			t.Fatal(err)
+		}
+		close(goOn)
+		synctest.Wait()
+		if st, err := p.WorkflowStatus(t.Context(), "w"); err != nil || st.Schedule == nil || st.Schedule.Every.Std() != 2*time.Hour || !st.Schedule.Paused {
+			t.Errorf("%+v, %v", st.Schedule, err)
+		}
+	})
+}
+
+// Who finds that a schedule was ended leaves the wake alone of the one that is set just then.
+func TestAnEndedScheduleLeavesTheNextItsWake(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		user := &process{New(Config{Store: s, Realms: w}), func() {}}
+		user.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute)})
+		time.Sleep(time.Minute)
+		slow := New(Config{Realms: w, Store: whenPut(s, kindSchedule, true, func() {
+			user.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Hour)})
+		})})
+		leases, err := s.Claim(t.Context(), store.ClaimRequest{Kind: kindSchedule, Owner: slow.worker, TTL: slow.limits.Lease})
+		if err != nil || len(leases) != 1 {
+			t.Fatal(leases, err)
+		}
+		user.schedules(t, "w", greet("x"), schemas.Schedule{})
+		slow.fire(t.Context(), &leases[0])
+		p := live(w, s)
+		defer p.stop()
+		time.Sleep(90 * time.Minute)
+		if n := len(p.fired(t, "w")); n != 1 {
+			t.Errorf("%d executions", n)
+		}
+	})
+}
+
+// A firing that waits for room in the queue is not made while the schedule is paused, and not afterwards.
+func TestAPausedScheduleMakesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s, func(c *Config) { c.Limits.MaxQueued = 1 })
+		defer p.stop()
+		start := time.Now()
+		p.schedules(t, "w", takes, schemas.Schedule{Every: every(10 * time.Second), Overlap: schemas.OverlapAllow})
+		if _, err := p.PauseQueue(t.Context(), "work on the line", ""); err != nil {
+			t.Fatal(err)
+		}
+		sleepUntil(start.Add(22 * time.Second)) // the first one waits, and there is no room for the second
+		if _, err := p.PauseSchedule(t.Context(), "w", true); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.ResumeQueue(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		sleepUntil(start.Add(45 * time.Second))
+		if _, err := p.PauseSchedule(t.Context(), "w", false); err != nil {
+			t.Fatal(err)
+		}
+		sleepUntil(start.Add(55 * time.Second))
+		if got := p.outcomes(t, "w", start); got != "10 executed, 20 skipped, 50 executed" {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
+// The store's clock alone says what is due: a replica whose own clock is minutes off makes every firing at its time, and misses none.
+func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
+	for _, off := range []time.Duration{5 * time.Minute, 20 * time.Second, -20 * time.Second, -5 * time.Minute} {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			skewed := &hooks{Store: s,
+				commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+					b.Wakes = slices.Clone(b.Wakes)
+					for i := range b.Wakes {
+						if wake := &b.Wakes[i]; wake.Key.Kind == kindSchedule && !wake.At.IsZero() {
+							wake.At = wake.At.Add(off)
+						}
+					}
+					return s.Commit(ctx, b)
+				},
+				claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+					leases, err := s.Claim(ctx, r)
+					for i := range leases {
+						leases[i].Until = leases[i].Until.Add(-off)
+					}
+					return leases, err
+				},
+			}
+			p := live(w, skewed)
+			defer p.stop()
+			start := time.Now()
+			p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(7 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(0)})
+			sleepUntil(start.Add(30*time.Minute + off)) // half an hour by the store
+			page, err := p.List(t.Context(), ListQuery{Workflow: "w"})
+			if got := p.outcomes(t, "w", start); err != nil || got != "420 executed, 840 executed, 1260 executed, 1680 executed" || len(page.Executions) != 4 {
+				t.Fatalf("%s: %s; %d executions, %v", off, got, len(page.Executions), err)
+			}
+			for _, e := range page.Executions {
+				if late := e.CreatedAt.Add(-off).Sub(*e.ScheduledAt); late < 0 || late > time.Second {
+					t.Errorf("%s: the firing of %s was made %s late by the store's clock", off, e.ScheduledAt, late)
+				}
+			}
+		})
+	}
+}
+
+// reads is a store whose reads can be met.
+type reads struct {
+	store.Store
+	meet func(key store.Key) error
+}
+
+func (r *reads) Get(ctx context.Context, key store.Key) (store.Record, error) {
+	if err := r.meet(key); err != nil {
+		return store.Record{}, err
+	}
+	return r.Store.Get(ctx, key)
+}
+
+// While the store does not tell what a name in the plan stands for, a firing is not refused for good, and nor is a plan.
+func TestNamesThatCannotBeReadNow(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		start := time.Now()
+		inner := workflowKey(LocalPrincipal, "inner")
+		p := live(w, &reads{s, func(key store.Key) error {
+			if now := time.Since(start); key == inner && now >= time.Minute && now < 70*time.Second {
+				return errCut
+			}
+			return nil
+		}})
+		defer p.stop()
+		p.keep(t, "inner", greet("x"), "")
+		outer := `{"plan":"v1","nodes":[{"id":"a","workflow":"inner","inputs":{"who":"Ada"}}]}`
+		p.schedules(t, "w", outer, schemas.Schedule{Every: every(time.Minute), CatchUp: new(0)})
+		sleepUntil(start.Add(65 * time.Second))
+		if err := errOf(p.Execute(t.Context(), Submit{Plan: []byte(outer)})); codeOf(err) != schemas.CodeUnavailable || !schemas.AsError(err).Retryable {
+			t.Errorf("a plan: %v", err)
+		}
+		if err := errOf(p.Validate(t.Context(), []byte(outer))); codeOf(err) != schemas.CodeUnavailable {
+			t.Errorf("its validation: %v", err)
+		}
+		sleepUntil(start.Add(110 * time.Second))
+		if got := p.outcomes(t, "w", start); got != "60 executed" {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
+// A workflow that is deleted while its next version is made is made anew.
+func TestAWorkflowIsDeletedWhileItIsMade(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		other := &process{New(Config{Store: s, Realms: w}), func() {}}
+		other.keep(t, "w", greet("x"), "")
+		var deleted bool
+		p := &process{New(Config{Realms: w, Store: &reads{s, func(key store.Key) error {
+			if key.Kind == kindWorkflowVersion && !deleted {
+				deleted = true
+				return errOf(other.DeleteWorkflow(t.Context(), "w"))
+			}
+			return nil
+		}}}), func() {}}
+		if v := p.keep(t, "w", greet("y"), ""); v != 2 {
+			t.Errorf("version %d", v)
+		}
+	})
+}
