@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ func NewChecker(schema json.RawMessage) (*Checker, error) {
 	}
 	root, err := c.Compile(schemaURL)
 	if err != nil {
-		return nil, fmt.Errorf("the schema cannot be used: %s", firstLine(err.Error()))
+		return nil, fmt.Errorf("the schema cannot be used: %s", whyNoSchema(doc, err))
 	}
 	checker := &Checker{root: root, locations: map[string]*jsonschema.Schema{}}
 	checker.visit(root)
@@ -259,6 +260,22 @@ func countContainers(value any) int {
 		}
 	}
 	return n
+}
+
+// whyNoSchema says where a schema is none.
+func whyNoSchema(doc any, err error) string {
+	var invalid *jsonschema.SchemaValidationError
+	var failed *jsonschema.ValidationError
+	if !errors.As(err, &invalid) || !errors.As(invalid.Err, &failed) {
+		return strings.ReplaceAll(firstLine(err.Error()), schemaURL, "")
+	}
+	t := translator{checker: &Checker{}, doc: doc}
+	problems := t.translate(failed)
+	said := make([]string, 0, len(problems))
+	for _, p := range problems[:min(len(problems), 3)] {
+		said = append(said, p.Message)
+	}
+	return cmp.Or(strings.Join(said, "; "), firstLine(err.Error()))
 }
 
 func firstLine(s string) string {
