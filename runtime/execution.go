@@ -75,7 +75,7 @@ func (r *Runtime) compile(ctx context.Context, sub *Submit) (*plan.Program, []sc
 	if len(sub.Inputs) > 0 {
 		merged, err := merge(parsed.Inputs, sub.Inputs)
 		if err != nil {
-			return nil, append(findings, schemas.Finding{Severity: schemas.SeverityError, Code: "invalid_inputs", Path: "/inputs", Message: err.Error()}), nil
+			return nil, append(findings, schemas.Finding{Severity: schemas.SeverityError, Code: "invalid_inputs", Path: "/inputs", Message: err.Error()}), nil //nolint:nilerr // the finding tells it
 		}
 		parsed.Inputs = merged
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
@@ -166,7 +167,7 @@ func (r *Runtime) loadFor(ctx context.Context, id string) (*execution, error) {
 type ListQuery struct {
 	Status    schemas.Status
 	SessionID string
-	Workflow  string // a workflow's name
+	Workflow  string // a workflow's name, or name@version
 	Limit     int
 	Cursor    string
 }
@@ -176,8 +177,9 @@ func (r *Runtime) List(ctx context.Context, q ListQuery) (schemas.ExecutionList,
 	caller := CallerFrom(ctx).Principal
 	term := "principal=" + caller
 	byWorkflow := ""
+	name, _, ofVersion := strings.Cut(q.Workflow, "@")
 	if q.Workflow != "" {
-		byWorkflow = "workflow=" + workflowKey(caller, q.Workflow).ID
+		byWorkflow = "workflow=" + workflowKey(caller, name).ID
 	}
 	switch {
 	case len(byWorkflow) > store.MaxTerm:
@@ -197,7 +199,7 @@ func (r *Runtime) List(ctx context.Context, q ListQuery) (schemas.ExecutionList,
 			return h.Execution, false, err
 		}
 		h.Output = nil
-		return h.Execution, h.Principal == caller && (byWorkflow == "" || slices.Contains(rec.Terms, byWorkflow)) && (q.Status == "" || h.Status == q.Status) && (q.SessionID == "" || h.SessionID == q.SessionID), nil
+		return h.Execution, h.Principal == caller && (byWorkflow == "" || slices.Contains(rec.Terms, byWorkflow)) && (!ofVersion || h.Workflow == q.Workflow) && (q.Status == "" || h.Status == q.Status) && (q.SessionID == "" || h.SessionID == q.SessionID), nil
 	})
 	return schemas.ExecutionList{Executions: page, NextCursor: next}, err
 }

@@ -74,6 +74,11 @@ func TestWorkflowVersions(t *testing.T) {
 		if err != nil || len(page.Executions) != 4 {
 			t.Errorf("%d executions, %v", len(page.Executions), err)
 		}
+		for workflow, n := range map[string]int{"greet@2": 3, "greet@3": 1, "greet@9": 0} {
+			if page, err := p.List(t.Context(), ListQuery{Workflow: workflow}); err != nil || len(page.Executions) != n {
+				t.Errorf("%s: %d executions, want %d, %v", workflow, len(page.Executions), n, err)
+			}
+		}
 		if state := p.get(t, StateRef{Type: "workflow", Key: "greet"}); !state.Found || state.Version != 3 {
 			t.Errorf("%+v", state)
 		}

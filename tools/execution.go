@@ -148,7 +148,7 @@ type nodeOutput struct {
 type listExecutions struct {
 	Status    schemas.Status `json:"status,omitempty"`
 	SessionID string         `json:"session_id,omitempty"`
-	Workflow  string         `json:"workflow,omitempty" jsonschema:"description=name of a workflow"`
+	Workflow  string         `json:"workflow,omitempty" jsonschema:"description=name or name@version"`
 	Limit     int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
 	Cursor    string         `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
 }
