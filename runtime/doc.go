@@ -83,8 +83,9 @@
 // # Workflows
 //
 // A name keeps its versions, which never change; a plan that names one gets its definition when it is accepted. A
-// published one is a tool of its principal: the record of the name holds its schema and annotations (publish.go), and the
-// clients that were shown a list hear when it is not true any more, by the watch or by a look now and then (audience.go).
+// published one is a tool of its principal: the record of the name holds its schema and annotations (publish.go), which
+// hold while the workflows within are the same (publish_parts.go), and the clients that were shown a list hear when it is
+// not true any more, by the watch or by a look now and then (audience.go).
 //
 // # Packages
 //

@@ -29,6 +29,7 @@ type asTool struct {
 	Title       string         `json:"title,omitempty"`
 	InputSchema schemas.Object `json:"input_schema"` // as schemas.Portable has it
 	Hints       schemas.Hints  `json:"hints"`
+	Parts       []string       `json:"parts,omitempty"` // name@version of every workflow within, as Hints was found
 }
 
 func (w *workflowRecord) toolName() string {
@@ -49,11 +50,18 @@ type Published struct {
 	Hints       schemas.Hints
 }
 
-func (w *workflowRecord) published() Published {
-	return Published{
+// published is a workflow as a tool. Where it would execute other workflows now than those of which its hints were found, nobody
+// vouches for it.
+func (r *Runtime) published(ctx context.Context, w *workflowRecord) (Published, error) {
+	p := Published{
 		Tool: w.toolName(), Workflow: w.Name, Version: w.Version, Title: w.Tool.Title, Description: w.Description,
 		InputSchema: json.RawMessage(w.Tool.InputSchema), Hints: w.Tool.Hints,
 	}
+	same, err := r.sameParts(ctx, w)
+	if !same {
+		p.Hints = unvouched
+	}
+	return p, err
 }
 
 func termPublished(principal string) string {
@@ -73,11 +81,14 @@ func (r *Runtime) Published(ctx context.Context) ([]Published, error) {
 
 func (r *Runtime) publishedOf(ctx context.Context, principal string) ([]Published, error) {
 	list := []Published{}
+	ctx = WithCaller(ctx, Caller{Principal: principal})
 	err := r.each(ctx, store.Query{Kind: kindWorkflow, Term: termPublished(principal)}, func(rec store.Record) error {
 		w, err := decodeWorkflow(rec)
-		if err == nil && w.Tool != nil && !w.Deleted {
-			list = append(list, w.published())
+		if err != nil || w.Tool == nil || w.Deleted {
+			return err
 		}
+		p, err := r.published(ctx, &w)
+		list = append(list, p)
 		return err
 	})
 	return list, err
@@ -93,7 +104,8 @@ func (r *Runtime) PublishedTool(ctx context.Context, tool string) (Published, bo
 	if err != nil || w.Tool == nil || w.Deleted {
 		return Published{}, false, err
 	}
-	return w.published(), true, nil
+	p, err := r.published(ctx, &w)
+	return p, err == nil, err
 }
 
 // publish makes w a tool, or no tool, as n wants it, and tells whether that changes something. A workflow that is a tool
@@ -125,7 +137,7 @@ func (r *Runtime) publish(ctx context.Context, w *workflowRecord, n NewWorkflow,
 		return false, schemas.Errorf(schemas.CodeInvalidArgument, "the workflow cannot be a tool: %s", err).WithField("input_schema").
 			WithHint("write the inputs' schema so that every client can read it, or do not publish the workflow")
 	}
-	w.Tool = &asTool{Title: program.Definition.Plan.Name, InputSchema: input, Hints: r.hintsOf(ctx, program)}
+	w.Tool = &asTool{Title: program.Definition.Plan.Name, InputSchema: input, Hints: r.hintsOf(ctx, program), Parts: partsOf(&program.Definition.Plan)}
 	return !reflect.DeepEqual(before, w.Tool), nil
 }
 
@@ -194,6 +206,9 @@ func typesLike(v schemas.Value) any {
 	return schemas.Anything()
 }
 
+// unvouched are the hints of what nobody knows enough of.
+var unvouched = schemas.Hints{Destructive: true, OpenWorld: true}
+
 // hintsOf says what executing a plan may do, from what is known of every capability that it may call. What nobody says is
 // taken for the worst.
 func (r *Runtime) hintsOf(ctx context.Context, p *plan.Program) schemas.Hints {
@@ -205,7 +220,7 @@ func (r *Runtime) hintsOf(ctx context.Context, p *plan.Program) schemas.Hints {
 		c, err := r.realms.Resolve(ctx, realm, capability)
 		said := struct{ DestructiveHint, IdempotentHint, OpenWorldHint *bool }{}
 		if err != nil || len(c.Annotations) > 0 && json.Unmarshal(c.Annotations, &said) != nil {
-			return schemas.Hints{Destructive: true, OpenWorld: true}
+			return unvouched
 		}
 		if e, ok := wanted[name]; ok && e.Rank() > c.Effect.Rank() {
 			c.Effect = e

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -196,5 +197,56 @@ func TestPublishedHints(t *testing.T) {
 		if tool, _, err := p.PublishedTool(t.Context(), "workflow_w2"); err != nil || tool.Hints.OpenWorld || tool.Version != 1 {
 			t.Errorf("the same definition again does not look anew: %+v, %v", tool, err)
 		}
+	})
+}
+
+// TestHintsFollowTheWorkflowsWithin: what a published workflow names may get another version, or go. The tool never looks more
+// harmless than what it executes now, also where whoever made that version died before he could look at the tool.
+func TestHintsFollowTheWorkflowsWithin(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		w.said = map[string]string{"read": `{"openWorldHint":false}`, "once": `{"destructiveHint":false,"openWorldHint":false}`}
+		reads, pays := `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"}]}`, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once"}]}`
+		names := func(name string) string { return `{"plan":"v1","nodes":[{"id":"a","workflow":"` + name + `"}]}` }
+		p := live(w, s)
+		defer p.stop()
+		yes := true
+		p.keep(t, "inner", reads, "")
+		p.keep(t, "middle", names("inner"), "")
+		for name, definition := range map[string]string{"outer": names("middle"), "fixed": names("inner@1")} {
+			if err := errOf(p.CreateWorkflow(t.Context(), NewWorkflow{Name: name, Definition: []byte(definition), Publish: &yes})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		harmless, harms := schemas.Hints{ReadOnly: true, Idempotent: true}, schemas.Hints{}
+		expect := func(when string, outer schemas.Hints) {
+			t.Helper()
+			list, err := p.Published(t.Context())
+			if err != nil || len(list) != 2 || list[0].Hints != harmless || list[1].Hints != outer {
+				t.Errorf("%s: %+v, %v, want %+v", when, list, err, outer)
+			}
+			if tool, _, err := p.PublishedTool(t.Context(), "workflow_outer"); err != nil || tool.Hints != outer {
+				t.Errorf("%s: %+v, %v, want %+v", when, tool.Hints, err, outer)
+			}
+		}
+		expect("as it was published", harmless)
+		p.keep(t, "inner", pays, "")
+		expect("the next version pays", harms)
+		p.keep(t, "inner", reads, "")
+		expect("the next one reads again", harmless)
+		var versions int
+		dying := New(Config{Realms: w, Store: &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+			if versions++; versions > 1 {
+				return store.Committed{}, errCut
+			}
+			return s.Commit(ctx, b)
+		}}})
+		if err := errOf(dying.CreateWorkflow(t.Context(), NewWorkflow{Name: "inner", Definition: []byte(pays)})); err != nil {
+			t.Fatal(err)
+		}
+		expect("nobody has looked at the next version", schemas.Hints{Destructive: true, OpenWorld: true})
+		if err := errOf(p.DeleteWorkflow(t.Context(), "middle")); err != nil {
+			t.Fatal(err)
+		}
+		expect("a part is gone", schemas.Hints{Destructive: true, OpenWorld: true})
 	})
 }

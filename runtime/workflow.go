@@ -106,6 +106,7 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 		return r.saveWorkflow(ctx, &w, b)
 	})
 	if err == nil {
+		r.renewTools(ctx)
 		r.recheck(ctx, CallerFrom(ctx).Principal)
 	}
 	return ref, err
