@@ -77,3 +77,65 @@ func TestScheduleOnThreeReplicasOfARedis(t *testing.T) {
 		t.Errorf("%d replicas died, want %d", deaths.Load(), killed)
 	}
 }
+
+// idleOnRedis is a replica on a Redis that answers, and runs nothing.
+func idleOnRedis(t *testing.T, w *world, o redis.Options) *process {
+	t.Helper()
+	s, err := redis.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return &process{New(Config{Store: s, Realms: w}), func() {}}
+}
+
+// TestCatchUpOnRedis: nobody was there for an hour; as many of the missed firings are made up as catch_up says, by one of the two
+// replicas that come back together.
+func TestCatchUpOnRedis(t *testing.T) {
+	o, w := redis.Options{URL: redistest.Standalone(t).URL()}, newWorld()
+	p := idleOnRedis(t, w, o)
+	p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(10 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(2)})
+	s, err := p.readSchedule(t.Context(), scheduleKey(LocalPrincipal, "w"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := p.now().Add(-65 * time.Minute)
+	s.SetAt, s.Decided = start, start
+	if err := p.saveSchedule(t.Context(), &s, nil, s.next()); err != nil {
+		t.Fatal(err)
+	}
+	onRedis(t, w, o)
+	onRedis(t, w, o)
+	eventually(t, "the missed firings are made up", func() bool {
+		return p.outcomes(t, "w", start) == "2400 missed, 3000 executed, 3600 executed"
+	})
+	if at := p.fired(t, "w"); len(at) != 2 || !at[1].Equal(start.Add(time.Hour)) {
+		t.Errorf("executions of %v", at)
+	}
+}
+
+// TestSessionsExpireOnRedis: the end of a session is committed when it is due, exactly to the time that was told, by replicas that
+// never saw it.
+func TestSessionsExpireOnRedis(t *testing.T) {
+	o, w := redis.Options{URL: redistest.Standalone(t).URL()}, newWorld()
+	p := idleOnRedis(t, w, o)
+	onRedis(t, w, o)
+	onRedis(t, w, o)
+	due := map[string]time.Time{}
+	for i := range 30 {
+		s := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(1 + i%2))})
+		due[s.SessionID] = s.ExpiresAt
+	}
+	for id, at := range due {
+		eventually(t, "the end of a session is committed", func() bool {
+			s, err := p.readSession(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Status == schemas.SessionExpired && !s.EndedAt.Equal(at) {
+				t.Fatalf("it ended at %s, want %s", s.EndedAt, at)
+			}
+			return s.Status == schemas.SessionExpired
+		})
+	}
+}
