@@ -139,6 +139,7 @@ type Query struct {
 	Prefix  string // only IDs that begin with it
 	After   string // only IDs behind it in the direction of the listing; empty: from the start
 	Reverse bool   // from the highest ID to the lowest
+	Bare    bool   // without the values, which are not even read
 	Limit   int    // at most so many; 0: 100
 }
 

@@ -17,7 +17,7 @@ func FuzzParseRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		out, err := r.record(store.Key{})
+		out, err := r.record(store.Key{}, false)
 		if err != nil {
 			return
 		}

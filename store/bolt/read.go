@@ -53,7 +53,7 @@ func (s *Store) Get(ctx context.Context, key store.Key) (out store.Record, err e
 	}
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		var found bool
-		out, found, err = liveRecord(tx.Bucket(recordsBucket).Get(appendRecordKey(nil, key)), key, time.Now().UnixNano())
+		out, found, err = liveRecord(tx.Bucket(recordsBucket).Get(appendRecordKey(nil, key)), key, time.Now().UnixNano(), false)
 		if err == nil && !found {
 			return fmt.Errorf("%q: %w", key, store.ErrNotFound)
 		}
@@ -63,7 +63,7 @@ func (s *Store) Get(ctx context.Context, key store.Key) (out store.Record, err e
 }
 
 // liveRecord copies the record out of its bytes; not found when there are none or it expired.
-func liveRecord(raw []byte, key store.Key, now int64) (out store.Record, found bool, err error) {
+func liveRecord(raw []byte, key store.Key, now int64, bare bool) (out store.Record, found bool, err error) {
 	if raw == nil {
 		return out, false, nil
 	}
@@ -71,7 +71,7 @@ func liveRecord(raw []byte, key store.Key, now int64) (out store.Record, found b
 	if err != nil || !r.liveAt(now) {
 		return out, false, err
 	}
-	out, err = r.record(key)
+	out, err = r.record(key, bare)
 	return out, err == nil, err
 }
 
@@ -112,7 +112,7 @@ func (s *Store) List(ctx context.Context, q store.Query) (out []store.Record, er
 			if q.Term != "" {
 				raw = records.Get(appendRecordKey(nil, key))
 			}
-			r, found, err := liveRecord(raw, key, now)
+			r, found, err := liveRecord(raw, key, now, q.Bare)
 			if err != nil {
 				return err
 			}

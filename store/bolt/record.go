@@ -60,9 +60,12 @@ func (r *stored) liveAt(now int64) bool {
 	return r.version > 0 && (r.expires == 0 || r.expires > now)
 }
 
-// record copies what was stored for a caller.
-func (r *stored) record(key store.Key) (store.Record, error) {
-	out := store.Record{Key: key, Value: append([]byte(nil), r.value...), Version: r.version}
+// record copies what was stored for a caller; a bare one has no value.
+func (r *stored) record(key store.Key, bare bool) (store.Record, error) {
+	out := store.Record{Key: key, Version: r.version}
+	if !bare {
+		out.Value = append([]byte(nil), r.value...)
+	}
 	if r.expires != 0 {
 		out.Expires = time.Unix(0, r.expires)
 	}

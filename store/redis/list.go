@@ -129,7 +129,7 @@ func (m *merge) fill(ctx context.Context, want int) error {
 			if m.q.Term != "" {
 				index = sh.term(m.q.Kind, m.q.Term)
 			}
-			return run(listScript, []string{sh.base, index}, m.q.Kind, f.lo, f.hi, flag(m.q.Reverse), portion).again()
+			return run(listScript, []string{sh.base, index}, m.q.Kind, f.lo, f.hi, flag(m.q.Reverse), portion, flag(m.q.Bare)).again()
 		})
 		if err != nil {
 			return err

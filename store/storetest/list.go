@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/runplane/runplane/store"
 )
@@ -27,6 +28,18 @@ var listTests = []test{
 				f.Fatalf("list by %q: got %d records, %v", term, len(rs), err)
 			}
 			if r := rs[0]; string(r.Value) != "2" || r.Version != 2 || !slices.Equal(r.Terms, []string{"t", "u"}) {
+				f.Fatalf("list by %q: got %+v", term, r)
+			}
+		}
+	}},
+	{"bare records have all but their values", func(f *fixture) {
+		f.put(store.Put{Key: key("x", "a"), Value: []byte("1"), TTL: time.Hour, Terms: []string{"t", "u"}})
+		for _, term := range []string{"", "t"} {
+			rs, err := f.s.List(f.ctx, store.Query{Kind: "x", Term: term, Bare: true})
+			if err != nil || len(rs) != 1 {
+				f.Fatalf("list by %q: got %d records, %v", term, len(rs), err)
+			}
+			if r := rs[0]; len(r.Value) != 0 || r.Version != 1 || r.Expires.IsZero() || !slices.Equal(r.Terms, []string{"t", "u"}) {
 				f.Fatalf("list by %q: got %+v", term, r)
 			}
 		}

@@ -130,6 +130,7 @@ func (m *model) list(t *rapid.T) {
 		Prefix:  rapid.SampledFrom([]string{"", "p/", "p/a", "p/a\x00", "q"}).Draw(t, "prefix"),
 		After:   rapid.OneOf(rapid.Just(""), someID).Draw(t, "after"),
 		Reverse: rapid.Bool().Draw(t, "reverse"),
+		Bare:    rapid.Bool().Draw(t, "bare"),
 		Limit:   rapid.IntRange(1, 10).Draw(t, "limit"),
 	}
 	var want []string
