@@ -72,6 +72,9 @@ func (r *Runtime) wanted(ctx context.Context, parent head, c child) error {
 		wanted, undo, suspending = waitsFor(s, c.unit, c.id) && !ending(s), s.Undo, s.Status == schemas.StatusSuspending
 		return nil, nil
 	})
+	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // it ended so long ago that it was deleted
+		err, wanted = nil, false
+	}
 	switch {
 	case err != nil:
 		return err
@@ -172,6 +175,9 @@ func (r *Runtime) tellParent(h head) {
 		}
 	}
 	err := r.transition(r.storeCtx, h.ParentID, tell)
+	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // it ended, and was deleted
+		return
+	}
 	if err != nil && r.storeCtx.Err() == nil {
 		r.log.Warn("tell the parent of a workflow: it will look for itself", "execution_id", h.ExecutionID, "parent_id", h.ParentID, "error", err)
 	}

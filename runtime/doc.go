@@ -19,7 +19,7 @@
 //	output/<id>/<node>  an output too large for the log; behind the node $text for its text, $<seq> for inputs or list of that event
 //	idempotency/<key>   which execution an idempotency key stands for
 //	catalog/<realm>     the tools a realm listed last
-//	reconcile/pass      where the reconciler of all replicas has got to
+//	reconcile/<work>    where the rounds of all replicas have got to: pass (the reconciler's), executions and states (of retention)
 //	session/<id>        a session; its wake is when it expires unless it is seen before
 //	state/<…>           a state; the ID is a digest of principal and type, and the key
 //	workflow/<…>        a workflow's name with its versions; workflow_version/<…>/<n> holds each, and never changes
@@ -71,6 +71,10 @@
 // the `once` calls that the log does not know, and tells the log (rollback.go).
 //
 // A reconciler looks once a minute for open executions that need an owner and stand in no queue; there should be none (reconcile.go).
+//
+// What ended long ago is deleted with all that belongs to it, by settings, in passes that the replicas share as they share the
+// reconciler's (rounds.go, retention.go, delete.go). Where that takes several commits the first one makes the execution invisible, and
+// the head goes last. An open execution keeps its children, its parent and what it is a rerun of.
 //
 // # Sessions and states
 //

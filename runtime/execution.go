@@ -189,8 +189,14 @@ type reservation struct {
 	Digest      string `json:"digest"`
 }
 
+// idempotencyKey is where a principal's key is reserved.
+func idempotencyKey(principal, key string) store.Key {
+	sum := sha256.Sum256([]byte(principal + "\x00" + key))
+	return store.Key{Kind: kindIdempotency, ID: hex.EncodeToString(sum[:])}
+}
+
 // reserve binds the key to id, or finds the execution that it is bound to already.
-func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *plan.Program) (bound string, known bool, err error) {
+func (r *Runtime) reserve(ctx context.Context, key, id string, p *plan.Program) (bound string, known bool, err error) {
 	submitted := p.Definition.Plan
 	if submitted.MaxParallel == r.limits.MaxParallel { // a setting, which may change between two submissions
 		submitted.MaxParallel = 0
@@ -205,9 +211,8 @@ func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *pla
 	if err != nil {
 		return "", false, fmt.Errorf("encode reservation: %w", err)
 	}
-	owner := sha256.Sum256([]byte(CallerFrom(ctx).Principal + "\x00" + idempotencyKey))
-	key := store.Key{Kind: kindIdempotency, ID: hex.EncodeToString(owner[:])}
-	put := store.Put{Key: key, Value: value, TTL: r.limits.Idempotency}
+	at := idempotencyKey(CallerFrom(ctx).Principal, key)
+	put := store.Put{Key: at, Value: value, TTL: r.limits.Idempotency}
 	_, err = r.store.Commit(ctx, store.Batch{Puts: []store.Put{put}, Sync: true})
 	if err == nil {
 		return id, false, nil
@@ -215,7 +220,7 @@ func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *pla
 	if !errors.Is(err, store.ErrConflict) {
 		return "", false, storeError(err)
 	}
-	rec, err := r.store.Get(ctx, key)
+	rec, err := r.store.Get(ctx, at)
 	if err != nil {
 		return "", false, storeError(err)
 	}
@@ -228,7 +233,7 @@ func (r *Runtime) reserve(ctx context.Context, idempotencyKey, id string, p *pla
 		if rebound, err := r.rebind(ctx, theirs.ExecutionID, put); err != nil || rebound {
 			return id, false, err
 		}
-		return "", false, schemas.Errorf(schemas.CodeConflict, "idempotency_key %q already stands for another plan, execution %q", idempotencyKey, theirs.ExecutionID).
+		return "", false, schemas.Errorf(schemas.CodeConflict, "idempotency_key %q already stands for another plan, execution %q", key, theirs.ExecutionID).
 			WithHint("use a new key for a new plan; the same key is for the same plan submitted again").
 			WithField("idempotency_key").With(func(e *schemas.Error) { e.ExecutionID = theirs.ExecutionID })
 	}

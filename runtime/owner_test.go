@@ -18,7 +18,7 @@ import (
 // hooks is a store that lets a test in between; nil hooks do nothing.
 type hooks struct {
 	store.Store
-	passes bool // commit is told of the reconciler's too, which come whenever they do
+	passes bool // commit is told of those of rounds too, which come whenever they do
 	commit func(ctx context.Context, b store.Batch) (store.Committed, error)
 	claim  func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error)
 	renew  func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error)
@@ -33,7 +33,7 @@ func (h *hooks) Watch(ctx context.Context) (<-chan store.Key, error) {
 }
 
 func (h *hooks) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
-	if own := len(b.Puts) == 1 && b.Puts[0].Key == passKey; h.commit != nil && (!own || h.passes) {
+	if own := len(b.Puts) == 1 && b.Puts[0].Key.Kind == kindReconcile; h.commit != nil && (!own || h.passes) {
 		return h.commit(ctx, b)
 	}
 	return h.Store.Commit(ctx, b)

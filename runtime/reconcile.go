@@ -13,94 +13,19 @@ import (
 // The reconciler looks for open executions that need an owner and stand in no queue: no wake, no lease. There are none as long as every
 // commit writes the wake that its state needs; it exists because a defect there would leave an execution standing for ever, with
 // nobody to tell. What it finds is woken, counted in Counters.Unqueued and logged as an error.
-//
-// All replicas share its passes: who takes the pass writes its time and place into one record, by its version.
 
-const (
-	reconcileEvery = time.Minute // one pass of all replicas together
-	reconcilePages = 50          // of one pass; the next one goes on behind them
-	kindReconcile  = "reconcile"
-)
+const reconcileEvery = time.Minute // one pass of all replicas together
 
 // openStatuses are those in which an execution may need an owner; a suspended one needs none.
 var openStatuses = []schemas.Status{
 	schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusCancelling, schemas.StatusCompensating,
 }
 
-// pass is the record that the replicas share: when the last pass began, and where the next one goes on.
-type pass struct {
-	At     time.Time `json:"at"`
-	By     string    `json:"by"`
-	Status int       `json:"status"` // of openStatuses
-	After  string    `json:"after"`
-}
-
-var passKey = store.Key{Kind: kindReconcile, ID: "pass"}
-
-// reconcile makes passes until ctx ends.
-func (r *Runtime) reconcile(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Duration((0.75 + r.random()/2) * float64(reconcileEvery))):
-		}
-		if err := r.reconcileOnce(ctx); err != nil && ctx.Err() == nil {
-			r.log.Warn("look for executions in no queue: trying again", "error", err)
-		}
-	}
-}
-
-// reconcileOnce makes one pass, unless another replica has just done it.
-func (r *Runtime) reconcileOnce(ctx context.Context) error {
-	var p pass
-	rec, err := r.store.Get(ctx, passKey)
-	if err == nil {
-		err = json.Unmarshal(rec.Value, &p)
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	now := r.now()
-	if since := now.Sub(p.At); since >= 0 && since < reconcileEvery*3/4 {
-		return nil
-	}
-	p.At, p.By = now, r.worker
-	version, err := r.putPass(ctx, p, rec.Version)
-	if errors.Is(err, store.ErrConflict) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for range reconcilePages {
-		if p.Status >= len(openStatuses) {
-			p.Status, p.After = 0, ""
-			break
-		}
-		if p.After, err = r.reconcilePage(ctx, openStatuses[p.Status], p.After); err != nil {
-			return err
-		}
-		if p.After == "" {
-			p.Status++
-		}
-	}
-	if _, err = r.putPass(ctx, p, version); errors.Is(err, store.ErrConflict) {
-		return nil
-	}
-	return err
-}
-
-func (r *Runtime) putPass(ctx context.Context, p pass, version int64) (int64, error) {
-	value, err := json.Marshal(p)
-	if err != nil {
-		return 0, err
-	}
-	done, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: passKey, Value: value, Version: version}}})
-	if err != nil {
-		return 0, err
-	}
-	return done.Versions[0], nil
+// reconciler are the rounds of the reconciler.
+func (r *Runtime) reconciler() *rounds {
+	return &rounds{name: "pass", every: reconcileEvery, parts: len(openStatuses), look: func(ctx context.Context, part int, after string) (string, error) {
+		return r.reconcilePage(ctx, openStatuses[part], after)
+	}}
 }
 
 // reconcilePage looks at one page of executions of a status, and returns where the next one begins; empty: this was the last.

@@ -55,12 +55,23 @@ type head struct {
 	WithParent bool `json:"with_parent,omitempty"` // it is suspended because its parent is
 
 	Due time.Time `json:"due,omitzero"` // its wake, as it was written last; zero: none
+
+	Deleted bool `json:"deleted,omitempty"` // nobody can see it any more: only what belongs to it is still to be removed
 }
 
 // termReview marks executions in which a review is open.
 const termReview = "waiting=review"
 
+// termDeleted marks executions that are being removed; they have no other terms.
+const termDeleted = "deleted"
+
+// termNeeds marks open executions that need another one, which has ended, to be there still.
+func termNeeds(id string) string { return "needs=" + id }
+
 func (h *head) terms() []string {
+	if h.Deleted {
+		return []string{termDeleted}
+	}
 	t := []string{"status=" + string(h.Status), "principal=" + h.Principal}
 	for _, w := range h.WaitingFor {
 		if w.Reason == schemas.ReasonReview {
@@ -73,6 +84,11 @@ func (h *head) terms() []string {
 	}
 	if name, _, _ := strings.Cut(h.Workflow, "@"); name != "" {
 		t = append(t, "workflow="+workflowKey(h.Principal, name).ID)
+	}
+	for _, id := range []string{h.ParentID, h.RerunOf} {
+		if id != "" && !h.Status.Terminal() {
+			t = append(t, termNeeds(id))
+		}
 	}
 	return t
 }
@@ -94,7 +110,7 @@ type definition struct {
 func (r *Runtime) readHead(ctx context.Context, id string) (head, int64, error) {
 	rec, err := r.store.Get(ctx, executionKey(id))
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalid) { // which no id can be that somebody was given
-		return head{}, 0, notFound(id)
+		return head{}, 0, r.notFound(id)
 	}
 	if err != nil {
 		return head{}, 0, storeError(err)
@@ -103,6 +119,9 @@ func (r *Runtime) readHead(ctx context.Context, id string) (head, int64, error) 
 	if err := json.Unmarshal(rec.Value, &h); err != nil {
 		return head{}, 0, fmt.Errorf("read head of %s: %w", id, err)
 	}
+	if h.Deleted {
+		return head{}, 0, r.notFound(id)
+	}
 	return h, rec.Version, nil
 }
 
@@ -110,7 +129,7 @@ func (r *Runtime) readHead(ctx context.Context, id string) (head, int64, error) 
 func (r *Runtime) headFor(ctx context.Context, id string) (head, error) {
 	h, _, err := r.readHead(ctx, id)
 	if err == nil && h.Principal != CallerFrom(ctx).Principal {
-		err = notFound(id)
+		err = r.notFound(id)
 	}
 	return h, err
 }
@@ -128,13 +147,17 @@ func (r *Runtime) seenFor(ctx context.Context, id string) (h head, stale bool, e
 	case known == nil:
 		return h, false, err
 	case known.Principal != CallerFrom(ctx).Principal:
-		return h, false, notFound(id)
+		return h, false, r.notFound(id)
 	}
 	return *known, true, nil
 }
 
-func notFound(id string) *schemas.Error {
-	return schemas.Errorf(schemas.CodeNotFound, "no execution %q", id).WithHint("list_executions shows those that exist").WithField("execution_id")
+func (r *Runtime) notFound(id string) *schemas.Error {
+	e := schemas.Errorf(schemas.CodeNotFound, "no execution %q", id).WithHint("list_executions shows those that exist").WithField("execution_id")
+	if keep := r.keep.Executions; keep > 0 {
+		e.Hint += fmt.Sprintf("; what ended is deleted after %s (retention.executions)", schemas.Duration(keep))
+	}
+	return e
 }
 
 // load folds an execution from the store.
@@ -144,7 +167,11 @@ func (r *Runtime) load(ctx context.Context, id string) (*execution, error) {
 		return nil, err
 	}
 	x := r.newExecution(id, h)
-	if err := r.fold(ctx, x, h, version); err != nil {
+	err = r.fold(ctx, x, h, version)
+	if errors.Is(err, store.ErrNotFound) || err == nil && x.state.Seq < h.Seq {
+		err = r.gone(ctx, id, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return x, nil

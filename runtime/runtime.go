@@ -95,6 +95,8 @@ type Config struct {
 
 	Sessions SessionRules // zero fields: the defaults
 	States   StateRules
+
+	Retention RetentionRules // zero fields: nothing is deleted
 }
 
 // Runtime is the façade: a method for each method of the contracts, and Run.
@@ -109,6 +111,7 @@ type Runtime struct {
 	cursors  cursorKeys
 	sessions SessionRules
 	states   StateRules
+	keep     RetentionRules
 	touches  touches
 	clients  clients
 	audience audience
@@ -150,7 +153,7 @@ func New(c Config) *Runtime {
 	r := &Runtime{
 		store: &witness{Store: c.Store}, realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
 		worker: ulid.Make().String(), owned: map[string]*owner{}, remember: memoryEvents, cursors: cursorKeys{own: freshKey()}, stop: make(chan struct{}),
-		sessions: c.Sessions.withDefaults(), states: c.States.withDefaults(),
+		sessions: c.Sessions.withDefaults(), states: c.States.withDefaults(), keep: c.Retention,
 		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)}, audience: audience{there: make(chan struct{}, 1)},
 	}
 	if r.log == nil {
@@ -193,7 +196,8 @@ func (r *Runtime) Run(ctx context.Context) error {
 	wg.Go(func() { r.claim(ctx) })
 	wg.Go(func() { r.renew(r.storeCtx) })
 	wg.Go(func() { r.watch(ctx) })
-	wg.Go(func() { r.reconcile(ctx) })
+	wg.Go(func() { r.makeRounds(ctx, r.reconciler(), "look for executions in no queue") })
+	wg.Go(func() { r.retain(ctx) })
 	wg.Go(func() { r.attendDue(ctx, kindSession, r.attend) })
 	wg.Go(func() { r.attendDue(ctx, kindOverdue, r.expire) })
 	wg.Go(func() { r.attendDue(ctx, kindSchedule, r.fire) })

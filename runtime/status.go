@@ -207,7 +207,8 @@ func (r *Runtime) List(ctx context.Context, q ListQuery) (schemas.ExecutionList,
 // Events reads an execution's log behind sequence number after.
 func (r *Runtime) Events(ctx context.Context, id string, after int64, limit int) (schemas.EventList, error) {
 	out := schemas.EventList{ExecutionID: id, Events: []schemas.Event{}, LastSeq: after}
-	if _, err := r.headFor(ctx, id); err != nil {
+	h, err := r.headFor(ctx, id)
+	if err != nil {
 		return out, err
 	}
 	if limit <= 0 {
@@ -217,6 +218,9 @@ func (r *Runtime) Events(ctx context.Context, id string, after int64, limit int)
 	entries, err := r.store.Log(ctx, executionKey(id), after, limit+1)
 	if err != nil {
 		return out, storeError(err)
+	}
+	if len(entries) == 0 && after < h.Seq {
+		return out, r.gone(ctx, id, nil)
 	}
 	total := 0
 	for i, entry := range entries {

@@ -3,10 +3,12 @@ package runtime
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
 )
 
 // scope is what the expressions of one unit read. Outputs too large for the log come from the store, and each output
@@ -167,7 +169,11 @@ func (r *Runtime) output(ctx context.Context, id, name string, inline schemas.Va
 	}
 	rec, err := r.store.Get(ctx, outputKey(id, name))
 	if err != nil {
-		return nil, fmt.Errorf("read output %s/%s: %w", id, name, storeError(err))
+		failed := fmt.Errorf("read output %s/%s: %w", id, name, storeError(err))
+		if errors.Is(err, store.ErrNotFound) {
+			failed = r.gone(ctx, id, failed)
+		}
+		return nil, failed
 	}
 	return rec.Value, nil
 }

@@ -20,6 +20,7 @@ type Config struct {
 	Limits     Limits                   `json:"limits,omitzero"`
 	Drain      schemas.Duration         `json:"drain,omitempty"`
 	Sessions   Sessions                 `json:"sessions,omitzero"`
+	Retention  Retention                `json:"retention,omitzero"`
 
 	StateDir string   `json:"-"` // folder for what belongs to this machine; empty: none
 	File     string   `json:"-"` // absolute path of the file that was read; empty: there was none
@@ -66,6 +67,12 @@ type Sessions struct {
 	OnExpire  string           `json:"on_expire,omitempty"`
 }
 
+// Retention says how long what is over can still be read.
+type Retention struct {
+	Executions schemas.Duration `json:"executions,omitempty"`
+	States     schemas.Duration `json:"states,omitempty"`
+}
+
 // setting is one value that a flag, a variable or the file can give, in this order of precedence. The flag's name is
 // its own; the variable is RUNPLANE_ and the key in capitals with _ for the dot.
 type setting struct {
@@ -76,6 +83,7 @@ type setting struct {
 	words    []string
 	min, max int              // for numbers
 	least    schemas.Duration // for durations
+	forever  bool             // a duration of 0 is allowed, and means without end
 	at       func(*Config) any
 }
 
@@ -185,6 +193,14 @@ var settings = []setting{
 		key: "sessions.on_expire", standard: runtime.SessionDetach, words: sessionEnds,
 		about: "what becomes of the executions of a session that expires; durable work may outlive who asked for it",
 		at:    func(c *Config) any { return &c.Sessions.OnExpire },
+	}, {
+		key: "retention.executions", standard: "720h", least: schemas.Duration(10 * time.Minute), forever: true,
+		about: "how long an execution that ended can still be read; then it is deleted with its outputs and events, unless an open one needs it, and its idempotency key is free again; 0s keeps it for ever, which fills the disk",
+		at:    func(c *Config) any { return &c.Retention.Executions },
+	}, {
+		key: "retention.states", standard: "0s", least: schemas.Duration(time.Hour), forever: true,
+		about: "how long a state that nobody writes stays, unless it was written with its own ttl_seconds; 0s keeps it for ever, for agents may count on their memory",
+		at:    func(c *Config) any { return &c.Retention.States },
 	},
 }
 

@@ -152,7 +152,10 @@ func (s *setting) check(c *Config) error {
 			return fmt.Errorf("want %d to %d", s.min, s.max)
 		}
 	case *schemas.Duration:
-		if *p < s.least {
+		if *p < s.least && (*p != 0 || !s.forever) {
+			if s.forever {
+				return fmt.Errorf("want %s at least, or 0s for ever", s.least)
+			}
 			return fmt.Errorf("want %s at least", s.least)
 		}
 	}

@@ -67,6 +67,7 @@ func TestDefaults(t *testing.T) {
 		Sessions: Sessions{
 			TTL: schemas.Duration(24 * time.Hour), IdleAfter: schemas.Duration(10 * time.Minute), Keep: schemas.Duration(7 * 24 * time.Hour), OnDelete: "cancel", OnExpire: "detach",
 		},
+		Retention: Retention{Executions: schemas.Duration(30 * 24 * time.Hour)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -125,7 +126,8 @@ limits: {max_nodes: 10, max_wait_seconds: 1}
 		Sessions: Sessions{
 			TTL: schemas.Duration(24 * time.Hour), IdleAfter: schemas.Duration(10 * time.Minute), Keep: schemas.Duration(7 * 24 * time.Hour), OnDelete: "cancel", OnExpire: "detach",
 		},
-		File: "/here/runplane.yaml",
+		Retention: Retention{Executions: schemas.Duration(30 * 24 * time.Hour)},
+		File:      "/here/runplane.yaml",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -164,7 +166,7 @@ func TestEverySettingHasItsSources(t *testing.T) {
 		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_executions": "7", "limits.max_queued": "7", "limits.max_parallel": "7",
 		"limits.max_wait_seconds": "7", "limits.max_cache_bytes": "7777", "limits.start_timeout": "7s", "limits.probe_every": "7s", "limits.lease": "7s",
 		"limits.max_session_bytes": "7777", "limits.max_state_bytes": "7777", "limits.max_sessions": "7", "limits.max_states": "7", "sessions.ttl": "7s", "sessions.idle_after": "7s", "sessions.keep": "7s",
-		"sessions.on_delete": "detach", "sessions.on_expire": "cancel",
+		"sessions.on_delete": "detach", "sessions.on_expire": "cancel", "retention.executions": "7h", "retention.states": "7h",
 	}
 	standard := world{}.mustLoad(t)
 	for i := range settings {
@@ -327,6 +329,7 @@ func TestMistakes(t *testing.T) {
 		{"rate limit without a rate", yamlFile(realm + "policies: {default: {rate_limit: {burst: 5}}}\n"), []string{`policies.default.rate_limit: needs a rate`}},
 		{"rate limit in no time", yamlFile(realm + "policies: {realms: {shop: {rate_limit: {rate: 1, per: 0s}}}}\n"), []string{`policies.realms.shop.rate_limit.per: the period is longer than nothing`}},
 		{"misspelt policy", yamlFile(realm + "policies: {realms: {shop: {capabilities: {buy: {rate_limits: {rate: 1}}}}}}\n"), []string{`unknown key "rate_limits": did you mean "rate_limit"?`}},
+		{"short retention", yamlFile("retention: {executions: 1m, states: 1s}\n"), []string{"retention.executions: want 10m at least, or 0s for ever"}},
 		{"negative concurrency", yamlFile(realm + "policies: {default: {concurrency: -1}}\n"), []string{`policies.default.concurrency: -1: the least is 0`}},
 		{"empty breaker", yamlFile(realm + "policies: {default: {breaker: {}}}\n"), []string{`policies.default.breaker: is empty: give it failures (0 is never; default 10) or open_for (default 15s)`}},
 		{"fallback of nothing", yamlFile(realm + "policies: {realms: {shop: {fallback: [{}]}}}\n"), []string{`policies.realms.shop.fallback[0]: is either`}},

@@ -71,7 +71,8 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 			TTL: c.Sessions.TTL.Std(), IdleAfter: c.Sessions.IdleAfter.Std(), Keep: c.Sessions.Keep.Std(),
 			OnDelete: c.Sessions.OnDelete, OnExpire: c.Sessions.OnExpire, MaxBytes: c.Limits.MaxSessionBytes, Max: c.Limits.MaxSessions,
 		},
-		States: runtime.StateRules{MaxBytes: c.Limits.MaxStateBytes, Max: c.Limits.MaxStates},
+		States:    runtime.StateRules{MaxBytes: c.Limits.MaxStateBytes, Max: c.Limits.MaxStates},
+		Retention: runtime.RetentionRules{Executions: c.Retention.Executions.Std(), States: c.Retention.States.Std()},
 	})
 	return p, nil
 }

@@ -1,0 +1,102 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// An execution that has ended is deleted with everything that belongs to it, in one commit where that is not too much. Else the first
+// one takes its head out of every list and answers not_found for it from then on; the head goes last, so that whoever comes
+// after a crash finds what is left.
+
+// deletesAtOnce is how many outputs one commit deletes.
+const deletesAtOnce = 100
+
+// deleteExecution deletes an execution that has ended. store.ErrConflict: somebody has changed its head since that version.
+func (r *Runtime) deleteExecution(ctx context.Context, h *head, version int64) error {
+	id, hidden := h.ExecutionID, h.Deleted
+	if !hidden {
+		if err := r.forgetKey(ctx, h); err != nil {
+			return err
+		}
+	}
+	for {
+		outputs, err := r.store.List(ctx, store.Query{Kind: kindOutput, Prefix: id + "/", Limit: deletesAtOnce, Bare: true})
+		if err != nil {
+			return storeError(err)
+		}
+		var b store.Batch
+		for i := range outputs {
+			b.Deletes = append(b.Deletes, outputs[i].Key)
+		}
+		last := len(outputs) < deletesAtOnce
+		switch {
+		case last:
+			b.Deletes = append(b.Deletes, planKey(id), snapshotKey(id), nudgeKey(id), overdueKey(id), executionKey(id))
+		case !hidden:
+			rest := head{Principal: h.Principal, Deleted: true, Execution: schemas.Execution{
+				ExecutionID: id, Status: h.Status, CreatedAt: h.CreatedAt, FinishedAt: h.FinishedAt,
+			}}
+			value, err := schemas.Encode(&rest)
+			if err != nil {
+				return fmt.Errorf("encode head: %w", err)
+			}
+			b.Puts = []store.Put{{Key: executionKey(id), Value: value, Version: version, Terms: rest.terms()}}
+			hidden = true
+		}
+		if _, err := r.store.Commit(ctx, b); err != nil || last {
+			return storeError(err)
+		}
+	}
+}
+
+// forgetKey frees the idempotency key of an execution that is about to be deleted: who submits it again gets a new one.
+func (r *Runtime) forgetKey(ctx context.Context, h *head) error {
+	if r.now().After(h.CreatedAt.Add(r.limits.Idempotency)) { // it was reserved before, and has gone by itself
+		return nil
+	}
+	rec, err := r.store.Get(ctx, planKey(h.ExecutionID))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return storeError(err)
+	}
+	var d definition
+	if err := json.Unmarshal(rec.Value, &d); err != nil {
+		return fmt.Errorf("read plan of %s: %w", h.ExecutionID, err)
+	}
+	if d.Plan.IdempotencyKey == "" {
+		return nil
+	}
+	key := idempotencyKey(h.Principal, d.Plan.IdempotencyKey)
+	rec, err = r.store.Get(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return storeError(err)
+	}
+	var bound reservation
+	if err := json.Unmarshal(rec.Value, &bound); err != nil {
+		return fmt.Errorf("read reservation: %w", err)
+	}
+	if bound.ExecutionID != h.ExecutionID {
+		return nil
+	}
+	_, err = r.store.Commit(ctx, store.Batch{Deletes: []store.Key{key}})
+	return storeError(err)
+}
+
+// gone is what somebody is told who missed a record of an execution: not_found where it was deleted since he looked, else err.
+func (r *Runtime) gone(ctx context.Context, id string, err error) error {
+	if _, _, now := r.readHead(ctx, id); errors.Is(now, &schemas.Error{Code: schemas.CodeNotFound}) {
+		return now
+	}
+	return err
+}

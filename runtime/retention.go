@@ -1,0 +1,185 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// What has been over for long is deleted: executions that ended, with everything that belongs to them (delete.go), and states that
+// nobody writes. A session that has ended carries its own end, see SessionRules.Keep. All replicas share the rounds; one that
+// did not come to the end is followed by the next one at once, so that a great many are worked off in steps that leave room.
+
+// RetentionRules say how long what is over can still be read. 0 keeps it for ever.
+type RetentionRules struct {
+	// Executions is the time since an execution ended. It stays while its parent, a child or a rerun of it is open. An idempotency
+	// key stands for it no longer than it is there.
+	Executions time.Duration
+	// States is the time since a state was written last. One that was written with a TTL ends by that.
+	States time.Duration
+}
+
+const (
+	retainEvery       = time.Minute // one pass of all replicas together
+	retainStatesEvery = time.Hour   // all states are read for it
+	retainAgain       = time.Second // behind a pass that did not come to the end
+	deletedAtOnce     = 4           // executions
+	statesAtOnce      = 20          // on one page: they may be large
+)
+
+// retain makes rounds until ctx ends.
+func (r *Runtime) retain(ctx context.Context) {
+	var g errgroup.Group
+	if r.keep.Executions > 0 {
+		g.Go(func() error {
+			r.makeRounds(ctx, r.executionRetention(), "delete executions that ended long ago")
+			return nil
+		})
+	}
+	if r.keep.States > 0 {
+		g.Go(func() error {
+			r.makeRounds(ctx, r.stateRetention(), "delete states that nobody writes")
+			return nil
+		})
+	}
+	_ = g.Wait() // neither has an error
+}
+
+// endedTerms find the executions that may go: first those whose deletion has begun.
+var endedTerms = func() []string {
+	terms := []string{termDeleted}
+	for _, s := range schemas.Statuses() {
+		if s.Terminal() {
+			terms = append(terms, "status="+string(s))
+		}
+	}
+	return terms
+}()
+
+func (r *Runtime) executionRetention() *rounds {
+	return &rounds{name: "executions", every: retainEvery, again: retainAgain, parts: len(endedTerms), look: func(ctx context.Context, part int, after string) (string, error) {
+		return r.retainExecutions(ctx, endedTerms[part], after)
+	}}
+}
+
+func (r *Runtime) stateRetention() *rounds {
+	return &rounds{name: "states", every: retainStatesEvery, again: retainAgain, parts: 1, look: func(ctx context.Context, _ int, after string) (string, error) {
+		return r.retainStates(ctx, after)
+	}}
+}
+
+// retainExecutions looks at one page of executions that have ended, the oldest first. Where one cannot be deleted for another reason
+// than the store, the others go all the same.
+func (r *Runtime) retainExecutions(ctx context.Context, term, after string) (next string, err error) {
+	records, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: term, After: after, Limit: maxList})
+	if err != nil {
+		return "", err
+	}
+	if len(records) == maxList {
+		next = records[maxList-1].Key.ID
+	}
+	last := r.now().Add(-r.keep.Executions)
+	var deleted atomic.Int64
+	var g errgroup.Group
+	g.SetLimit(deletedAtOnce)
+	for i := range records {
+		var h head
+		if err := json.Unmarshal(records[i].Value, &h); err != nil {
+			r.log.Error("read head", "execution_id", records[i].Key.ID, "error", err)
+			continue
+		}
+		if h.CreatedAt.After(last) { // ids go by time: what follows is younger
+			next = ""
+			break
+		}
+		if !h.Deleted && (h.FinishedAt == nil || h.FinishedAt.After(last)) {
+			continue
+		}
+		g.Go(func() error {
+			gone, err := r.retire(ctx, &h, records[i].Version)
+			switch {
+			case gone:
+				deleted.Add(1)
+			case err != nil && !errors.Is(err, errStore):
+				r.log.Error("delete an execution that ended long ago", "execution_id", h.ExecutionID, "error", err)
+				err = nil
+			}
+			return err
+		})
+	}
+	err = g.Wait()
+	if n := deleted.Load(); n > 0 {
+		r.log.Info("deleted executions that ended long ago", "executions", n)
+	}
+	return next, err
+}
+
+// retire deletes an execution unless another one needs it.
+func (r *Runtime) retire(ctx context.Context, h *head, version int64) (gone bool, err error) {
+	if !h.Deleted {
+		if needed, err := r.needed(ctx, h); needed || err != nil {
+			return false, err
+		}
+	}
+	err = r.deleteExecution(ctx, h, version)
+	if errors.Is(err, store.ErrConflict) { // somebody else is at it
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// needed tells whether an execution that has ended belongs to an open one: its parent may still ask for its output, its child for how it
+// ended, and who looks at a rerun for what it repeats.
+func (r *Runtime) needed(ctx context.Context, h *head) (bool, error) {
+	if h.ParentID != "" {
+		switch parent, _, err := r.readHead(ctx, h.ParentID); {
+		case errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}):
+		case err != nil:
+			return false, err
+		case !parent.Status.Terminal():
+			return true, nil
+		}
+	}
+	by, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: termNeeds(h.ExecutionID), Limit: 1, Bare: true})
+	return len(by) > 0, storeError(err)
+}
+
+// retainStates looks at one page of states.
+func (r *Runtime) retainStates(ctx context.Context, after string) (next string, err error) {
+	records, err := r.store.List(ctx, store.Query{Kind: kindState, After: after, Limit: statesAtOnce})
+	if err != nil {
+		return "", err
+	}
+	if len(records) == statesAtOnce {
+		next = records[statesAtOnce-1].Key.ID
+	}
+	now, deleted := r.now(), 0
+	for i := range records {
+		s, err := decodeState(records[i])
+		if err != nil {
+			r.log.Error("read state", "state", records[i].Key.ID, "error", err)
+			continue
+		}
+		if s.Deleted || s.ExpiresAt != nil || s.UpdatedAt.After(now.Add(-r.keep.States)) {
+			continue
+		}
+		_, err = r.saveState(ctx, records[i].Key, &state{Key: s.Key, UpdatedAt: now, Deleted: true, stored: s.stored}, "")
+		switch {
+		case err == nil:
+			deleted++
+		case !errors.Is(err, store.ErrConflict): // else it was just written
+			return "", err
+		}
+	}
+	if deleted > 0 {
+		r.log.Info("deleted states that nobody writes", "states", deleted)
+	}
+	return next, nil
+}

@@ -1,0 +1,286 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/bolt"
+	"github.com/runplane/runplane/store/redis"
+	"github.com/runplane/runplane/store/redis/redistest"
+)
+
+// replica starts a runtime in real time, which stops with the test.
+func replica(t *testing.T, w *world, s store.Store, configure ...func(*Config)) *process {
+	t.Helper()
+	c := Config{Store: s, Realms: w}
+	for _, f := range configure {
+		f(&c)
+	}
+	r := New(c)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
+	for !r.running.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	p := &process{r, sync.OnceFunc(func() { cancel(); <-done })}
+	t.Cleanup(p.stop)
+	return p
+}
+
+func openRedis(t *testing.T, url string) store.Store {
+	t.Helper()
+	s, err := redis.Open(t.Context(), redis.Options{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// mentions are the keys of a Redis that name one of these texts, in themselves or anywhere in what they hold.
+func mentions(t *testing.T, s *redistest.Server, texts ...string) (found []string) {
+	t.Helper()
+	keys, _ := s.Do("KEYS", "*").([]any)
+	if len(keys) == 0 {
+		t.Fatal("the Redis is empty")
+	}
+	for _, k := range keys {
+		key := fmt.Sprint(k)
+		read := map[string][]string{
+			"string": {"GET", key}, "hash": {"HGETALL", key}, "list": {"LRANGE", key, "0", "-1"}, "zset": {"ZRANGE", key, "0", "-1"}, "set": {"SMEMBERS", key},
+		}[fmt.Sprint(s.Do("TYPE", key))]
+		if read == nil {
+			t.Fatalf("%s is of a type that this test does not know", key)
+		}
+		content := key + " " + fmt.Sprint(s.Do(read...))
+		for _, text := range texts {
+			if strings.Contains(content, text) {
+				found = append(found, key)
+				break
+			}
+		}
+	}
+	return found
+}
+
+// TestNothingIsLeftOnRedisOfWhatWasDeleted scans all keys and everything in them, after two replicas have deleted it.
+func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
+	server := redistest.Standalone(t)
+	w := newWorld()
+	keep := func(c *Config) { c.Retention.Executions = time.Second }
+	all := []*process{replica(t, w, openRedis(t, server.URL()), keep), replica(t, w, openRedis(t, server.URL()), keep)}
+	p := all[0]
+	accept := func(source string) string {
+		t.Helper()
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.ExecutionID
+	}
+	open := accept(`{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`)
+	parent := p.execute(t, `{"plan":"v1","nodes":[{"id":"c","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","capability":"r.once"}]}}}]}`).ExecutionID
+	gone := []string{parent, p.child(t, parent, "c"), p.execute(t, rich("the-key")).ExecutionID}
+	again, err := p.Rerun(t.Context(), gone[2], "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.rest(t, again.ExecutionID)
+	gone = append(gone, again.ExecutionID)
+	waited := accept(`{"plan":"v1","queue_timeout":"1h","nodes":[{"id":"q","review":"Sure?"}]}`)
+	p.rest(t, waited)
+	if _, err := all[1].Cancel(t.Context(), waited, CancelOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p.rest(t, waited)
+	gone = append(gone, waited)
+	if found := mentions(t, server, gone...); len(found) < 20 {
+		t.Errorf("only %v mention them while they are there", found)
+	}
+	eventually(t, "all of them are deleted", func() bool {
+		var g sync.WaitGroup
+		for _, p := range all {
+			g.Go(func() {
+				rounds := p.executionRetention()
+				rounds.every, rounds.again = time.Second, 10*time.Millisecond
+				if _, err := p.round(t.Context(), rounds); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		g.Wait()
+		for _, id := range gone {
+			if _, err := p.Status(t.Context(), id, "", 0, nil); codeOf(err) != schemas.CodeNotFound {
+				return false
+			}
+		}
+		return true
+	})
+	if found := mentions(t, server, gone...); len(found) != 0 {
+		t.Errorf("what was deleted is still found in %v", found)
+	}
+	if keys, _ := server.Do("KEYS", "*:r:"+kindIdempotency+":*").([]any); len(keys) != 0 {
+		t.Errorf("%v are reserved", keys)
+	}
+	if e, err := p.Status(t.Context(), open, "", 0, nil); err != nil || e.Status != schemas.StatusRunning {
+		t.Errorf("what is open: %+v, %v", e, err)
+	}
+}
+
+// TestStatesAreDeletedOnRedis: their values go at once, what is remembered of their versions by itself.
+func TestStatesAreDeletedOnRedis(t *testing.T) {
+	server := redistest.Standalone(t)
+	p := replica(t, newWorld(), openRedis(t, server.URL()), func(c *Config) { c.Retention.States = time.Millisecond })
+	for i := range statesAtOnce + 1 {
+		if _, err := p.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "x", Key: fmt.Sprint(i)}, Data: schemas.Value(`"canary"`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(5 * time.Millisecond)
+	if found := mentions(t, server, "canary"); len(found) != statesAtOnce+1 {
+		t.Fatalf("written: %v", found)
+	}
+	rounds := p.stateRetention()
+	if more, err := p.round(t.Context(), rounds); err != nil || more {
+		t.Fatalf("more %v, %v", more, err)
+	}
+	if found := mentions(t, server, "canary"); len(found) != 0 {
+		t.Errorf("left: %v", found)
+	}
+}
+
+// TestTheFileOfDeletedExecutionsIsUsedAgain: as many executions again make it no larger.
+func TestTheFileOfDeletedExecutionsIsUsedAgain(t *testing.T) {
+	dir := t.TempDir()
+	s, err := bolt.Open(bolt.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	p := replica(t, newWorld(), s, func(c *Config) { c.Retention.Executions = time.Nanosecond })
+	size := func() (n int64) {
+		t.Helper()
+		err := filepath.Walk(dir, func(_ string, f os.FileInfo, err error) error {
+			if err == nil && !f.IsDir() {
+				n += f.Size()
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	source := fmt.Sprintf(`{"plan":"v1","inputs":{"large":%q},"nodes":[{"id":"a","for_each":"${lists.range(8)}","capability":"r.read","inputs":{"give":"${inputs.large}"}}]}`,
+		strings.Repeat("x", 200_000))
+	fill := func() {
+		t.Helper()
+		for range 7 {
+			e, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e, err = p.Status(t.Context(), e.ExecutionID, "", time.Minute, nil); err != nil || e.Status != schemas.StatusSucceeded {
+				t.Fatal(e, err)
+			}
+		}
+	}
+	empty := size()
+	fill()
+	full := size()
+	if full < empty+4<<20 {
+		t.Fatalf("%d bytes, %d when it was empty: nothing to be used again", full, empty)
+	}
+	p.retainNow(t)
+	if left := everything(t, s); len(left) != 0 {
+		t.Fatalf("%d records are left, such as %s", len(left), left[0])
+	}
+	fill()
+	if got := size(); got > full+full/4 {
+		t.Errorf("%d bytes after twice as many executions, %d after the first", got, full)
+	}
+}
+
+// TestExpiryIsExact: on a real clock and on both stores, a state and a session are there until their time, and not a second longer.
+// Reads are judged by when they began and ended, so that a slow machine proves less and fails nothing.
+func TestExpiryIsExact(t *testing.T) {
+	stores := map[string]func(t *testing.T) store.Store{
+		"bolt": func(t *testing.T) store.Store {
+			s, err := bolt.Open(bolt.Options{Dir: t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			return s
+		},
+		"redis": func(t *testing.T) store.Store { return openRedis(t, redistest.Standalone(t).URL()) },
+	}
+	for name, open := range stores {
+		t.Run(name, func(t *testing.T) {
+			p := replica(t, newWorld(), open(t), func(c *Config) { c.Sessions.OnExpire = SessionCancel })
+			se := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(2))})
+			e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`), SessionID: se.SessionID})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if se, err = p.Session(t.Context(), se.SessionID); err != nil {
+				t.Fatal(err)
+			}
+			lock := StateRef{Type: "lock", Key: "k"}
+			st, err := p.SetState(t.Context(), StateWrite{StateRef: lock, Data: schemas.Value(`1`), TTL: 1500 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			watch := func(what string, ends time.Time, there func() bool) {
+				t.Helper()
+				eventually(t, what+" ends", func() bool {
+					began := time.Now()
+					found := there()
+					switch {
+					case !found && time.Now().Before(ends):
+						t.Errorf("%s was gone %v before its time", what, time.Until(ends))
+					case found && began.After(ends.Add(time.Second)):
+						t.Errorf("%s was there %v behind its time", what, began.Sub(ends))
+					}
+					return !found
+				})
+			}
+			watch("the state", *st.ExpiresAt, func() bool { return p.get(t, lock).Found })
+			if s, err := p.SetState(t.Context(), StateWrite{StateRef: lock, Data: schemas.Value(`2`), Expected: new(int64(0))}); err != nil {
+				t.Errorf("taken again: %+v, %v", s, err)
+			}
+			watch("the session", se.ExpiresAt, func() bool {
+				st, err := p.State(t.Context(), StateRef{Type: schemas.StateSession, Key: se.SessionID})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return !strings.Contains(string(st.Context), `"status":"expired"`)
+			})
+			eventually(t, "its execution is cancelled", func() bool {
+				e, err := p.Status(t.Context(), e.ExecutionID, "", 0, nil)
+				return err == nil && e.Status == schemas.StatusCancelled
+			})
+			rec, err := p.readSession(t.Context(), se.SessionID)
+			if err != nil || rec.Status != schemas.SessionExpired || !rec.EndedAt.Equal(se.ExpiresAt) {
+				t.Errorf("it ended at %v, %v, want %v", rec.EndedAt, err, se.ExpiresAt)
+			}
+		})
+	}
+}

@@ -1,0 +1,512 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/storetest"
+)
+
+// keeping lets executions go five hours after they ended, and states four hours after they were written.
+func keeping(c *Config) {
+	c.Retention = RetentionRules{Executions: 5 * time.Hour, States: 4 * time.Hour}
+}
+
+// everything is what the store has: records, logs and wakes of every kind that can belong to these executions.
+func everything(t *testing.T, s store.Store, ids ...string) (left []string) {
+	t.Helper()
+	for _, kind := range []string{
+		kindExecution, kindPlan, kindSnapshot, kindOutput, kindIdempotency, kindNudge, kindOverdue, kindSession, kindState, kindQueue, kindSchedule,
+	} {
+		var q store.Query
+		for q = (store.Query{Kind: kind}); ; {
+			page, err := s.List(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, rec := range page {
+				left = append(left, rec.Key.String())
+				q.After = rec.Key.ID
+			}
+			if len(page) < 100 {
+				break
+			}
+		}
+		for _, id := range ids {
+			key := store.Key{Kind: kind, ID: id}
+			log, err := s.Log(t.Context(), key, 0, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			place, err := s.Places(t.Context(), []store.Key{key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(log) > 0 || place[0].Wake != nil || place[0].Lease != nil {
+				left = append(left, fmt.Sprintf("%s: log %d, %+v", key, len(log), place[0]))
+			}
+		}
+	}
+	return left
+}
+
+// rich is a plan that leaves a record of each kind: more outputs than one commit deletes, texts, inputs that were kept, a snapshot,
+// an idempotency key and a second wake.
+func rich(key string) string {
+	large := strings.Repeat("x", MaxInline+1)
+	return fmt.Sprintf(`{"plan":"v1","name":"rich","idempotency_key":%q,"queue_timeout":"1h","nodes":[
+		{"id":"a","for_each":"${lists.range(%d)}","capability":"r.idempotent","inputs":{"id":"i${index}","give":{"n":%q}}},
+		{"id":"b","capability":"r.once","depends_on":["a"],"inputs":{"give":%q}}],"output":"${nodes.b.output}"}`, key, deletesAtOnce+60, large, large)
+}
+
+// TestWhatEndedIsDeletedWithAllThatBelongsToIt leaves nothing of what ended in any way, and touches nothing that is open.
+func TestWhatEndedIsDeletedWithAllThatBelongsToIt(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s, keeping)
+		defer p.stop()
+		open := p.submit(t, `{"plan":"v1","idempotency_key":"open","nodes":[{"id":"w","wait_for":"go"}]}`)
+		before := everything(t, s)
+		ids := []string{
+			p.execute(t, rich("k")).ExecutionID,
+			p.execute(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"fail":9,"code":"invalid_argument"}}]}`).ExecutionID,
+			p.execute(t, `{"plan":"v1","timeout":"1s","nodes":[{"id":"n","wait":"1h"}]}`).ExecutionID,
+		}
+		cancelled := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","workflow":{"definition":{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}}}]}`)
+		time.Sleep(time.Second)
+		child := p.child(t, cancelled, "n")
+		if _, err := p.Cancel(t.Context(), cancelled, CancelOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, cancelled, child)
+		time.Sleep(4 * time.Hour)
+		for _, id := range ids {
+			if e, err := p.Status(t.Context(), id, schemas.ViewNodes, 0, nil); err != nil || !e.Status.Terminal() {
+				t.Errorf("%s after 4 hours: %+v, %v", id, e, err)
+			}
+		}
+		again, err := p.Execute(t.Context(), Submit{Plan: []byte(rich("k"))})
+		if err != nil || again.ExecutionID != ids[0] {
+			t.Errorf("the key after 4 hours: %s, %v", again.ExecutionID, err)
+		}
+		for _, kind := range []string{kindExecution, kindPlan, kindSnapshot, kindOutput, kindIdempotency} {
+			if !slices.ContainsFunc(everything(t, s), func(key string) bool { return strings.HasPrefix(key, kind+":") && !slices.Contains(before, key) }) {
+				t.Errorf("the plans leave no %s: this test proves less than it says", kind)
+			}
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if left := everything(t, s, ids...); !slices.Equal(left, before) {
+			t.Errorf("left:\n%s\nwant\n%s", strings.Join(left, "\n"), strings.Join(before, "\n"))
+		}
+		for _, id := range ids {
+			p.isGone(t, id)
+		}
+		again = p.execute(t, rich("k"))
+		if again.Status != schemas.StatusSucceeded || again.ExecutionID == ids[0] {
+			t.Errorf("the key is not free: %+v", again)
+		}
+		if e, err := p.Status(t.Context(), open, "", 0, nil); err != nil || e.Status != schemas.StatusRunning {
+			t.Errorf("what is open: %+v, %v", e, err)
+		}
+	})
+}
+
+// retainNow deletes what has ended, without waiting for a pass.
+func (p *process) retainNow(t *testing.T) {
+	t.Helper()
+	for _, term := range endedTerms {
+		for after, more := "", true; more; more = after != "" {
+			var err error
+			if after, err = p.retainExecutions(t.Context(), term, after); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// child is the execution that runs a node.
+func (p *process) child(t *testing.T, id, node string) string {
+	t.Helper()
+	x, err := p.load(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit, ok := unitNamed(x.state, node)
+	if !ok || x.state.Units[unit].Child == "" {
+		t.Fatalf("node %s of %s has no child", node, id)
+	}
+	return x.state.Units[unit].Child
+}
+
+// isGone asserts that nobody finds the execution in any way, and is told why.
+func (p *process) isGone(t *testing.T, id string) {
+	t.Helper()
+	ctx := t.Context()
+	for what, err := range map[string]error{
+		"status": errOf(p.Status(ctx, id, "", 0, nil)), "nodes": errOf(p.Status(ctx, id, schemas.ViewNodes, time.Second, nil)), "metrics": errOf(p.Metrics(ctx, id)),
+		"output": errOf(p.NodeOutput(ctx, id, "a", nil, "", 0, 0)), "events": errOf(p.Events(ctx, id, 0, 0)), "rerun": errOf(p.Rerun(ctx, id, "")),
+		"cancel": errOf(p.Cancel(ctx, id, CancelOptions{})), "signal": errOf(p.Signal(ctx, id, "go", nil)), "priority": errOf(p.SetPriority(ctx, id, 1)),
+		"review": errOf(p.DecideReview(ctx, id+"/a/1", Decision{})),
+	} {
+		e := schemas.AsError(err)
+		if e == nil || e.Code != schemas.CodeNotFound || !strings.Contains(e.Hint, "deleted after 5h (retention.executions)") {
+			t.Errorf("%s of one that was deleted: %v (%+v)", what, err, e)
+		}
+	}
+	if st := p.get(t, StateRef{Type: schemas.StateExecution, Key: id}); st.Found {
+		t.Errorf("there is still a view of it: %+v", st)
+	}
+}
+
+// TestWhatAnOpenExecutionNeedsStays: the child of an open parent, the parent of an open child, what an open rerun repeats.
+func TestWhatAnOpenExecutionNeedsStays(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s, keeping)
+		defer p.stop()
+		parent := p.submit(t, `{"plan":"v1","nodes":[{"id":"c","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","set":1}]}}},{"id":"w","wait_for":"go"}]}`)
+		time.Sleep(time.Second)
+		child := p.child(t, parent, "c")
+		ended := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1},{"id":"q","capability":"r.read","inputs":{"fail":1,"code":"invalid_argument"},"depends_on":["a"]},{"id":"w","wait_for":"go","depends_on":["q"]}]}`)
+		rerun, err := p.Rerun(t.Context(), ended.ExecutionID, "q")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		// A child that a crash of the store's left open behind its parent's end.
+		orphan := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`)
+		old := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1}]}`)
+		p.adoptAs(t, orphan, old.ExecutionID)
+		stays := []string{child, ended.ExecutionID, old.ExecutionID}
+		time.Sleep(6 * time.Hour)
+		for _, id := range stays {
+			if _, err := p.Status(t.Context(), id, "", 0, nil); err != nil {
+				t.Errorf("%s is needed: %v", id, err)
+			}
+		}
+		for _, id := range []string{parent, rerun.ExecutionID, orphan} {
+			if _, err := p.Signal(t.Context(), id, "go", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(6 * time.Hour)
+		synctest.Wait()
+		if left := everything(t, s); len(left) != 0 {
+			t.Errorf("left when nothing was open any more: %v", left)
+		}
+	})
+}
+
+// adoptAs makes an execution the child of another one.
+func (p *process) adoptAs(t *testing.T, id, parent string) {
+	t.Helper()
+	synctest.Wait()
+	h, version, err := p.readHead(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.ParentID = parent
+	value, err := schemas.Encode(&h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.store.Commit(t.Context(), store.Batch{Puts: []store.Put{{Key: executionKey(id), Value: value, Version: version, Terms: h.terms()}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestACrashInADeletionLeavesNothing tries every commit of it; what was begun is invisible, and finished by the next pass.
+func TestACrashInADeletionLeavesNothing(t *testing.T) {
+	commits := 0
+	for at := 0; at <= commits; at++ {
+		for _, mode := range storetest.CrashModes {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				c := storetest.Crash(s, 0, mode)
+				p := live(w, s)
+				id := p.execute(t, rich("k")).ExecutionID
+				p.stop()
+				time.Sleep(6 * time.Hour)
+				visitor := New(Config{Store: c, Realms: w, Retention: RetentionRules{Executions: 5 * time.Hour}})
+				c.Reset(at)
+				_, err := visitor.round(t.Context(), visitor.executionRetention())
+				if at == 0 {
+					commits = c.Commits()
+				} else if !errors.Is(err, storetest.ErrCrashed) {
+					t.Errorf("crash at %d of %d (%s): %v", at, commits, mode, err)
+				}
+				p = live(w, s, keeping)
+				if at > 0 && at < commits && p.hidden(t, id) {
+					p.isGone(t, id)
+					if page, err := p.List(t.Context(), ListQuery{}); err != nil || len(page.Executions) != 0 {
+						t.Errorf("it is listed: %+v, %v", page, err)
+					}
+				}
+				time.Sleep(3 * time.Minute)
+				synctest.Wait()
+				p.stop()
+				if left := everything(t, s, id); len(left) != 0 {
+					t.Errorf("crash at %d of %d (%s) left %v", at, commits, mode, left)
+				}
+			})
+		}
+	}
+	if commits < 5 { // the pass's two, the key, two of the execution
+		t.Errorf("only %d commits", commits)
+	}
+}
+
+// hidden tells whether the deletion of an execution has begun and not ended.
+func (p *process) hidden(t *testing.T, id string) bool {
+	t.Helper()
+	rec, err := p.store.Get(t.Context(), executionKey(id))
+	if errors.Is(err, store.ErrNotFound) {
+		return false
+	}
+	var h head
+	if err == nil {
+		err = json.Unmarshal(rec.Value, &h)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.Deleted
+}
+
+// TestReplicasShareTheDeletion: three of them delete each execution once, in passes that none of them repeats.
+func TestReplicasShareTheDeletion(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		var mu sync.Mutex
+		deleted, by := map[string]int{}, map[int]int{}
+		var all []*process
+		first := live(w, s)
+		defer first.stop()
+		for range 450 {
+			first.submit(t, `{"plan":"v1","nodes":[{"id":"a","set":1}]}`)
+		}
+		time.Sleep(4 * time.Hour)
+		for i := range 3 {
+			counted := &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+				done, err := s.Commit(ctx, b)
+				for _, k := range b.Deletes {
+					if k.Kind == kindExecution && err == nil {
+						mu.Lock()
+						deleted[k.ID]++
+						by[i]++
+						mu.Unlock()
+					}
+				}
+				return done, err
+			}}
+			all = append(all, live(w, counted, keeping))
+		}
+		time.Sleep(2 * time.Hour)
+		for _, p := range all {
+			p.stop()
+		}
+		for id, n := range deleted {
+			if n != 1 {
+				t.Errorf("%s was deleted %d times", id, n)
+			}
+		}
+		if left := everything(t, s); len(left) != 0 || len(deleted) != 450 {
+			t.Errorf("%d were deleted (%v), %d left", len(deleted), by, len(left))
+		}
+	})
+}
+
+// TestListsAndNumbersStayRightWhileExecutionsAreDeleted: between any two pages some go; those that stay are shown once.
+func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		p.keep(t, "greet", greet("hello"), "")
+		var ids []string // newest first
+		for range 60 {
+			e, err := p.ExecuteWorkflow(t.Context(), "greet", 0, Submit{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = slices.Insert(ids, 0, e.ExecutionID)
+			time.Sleep(time.Minute)
+		}
+		forget := func(age time.Duration) {
+			t.Helper()
+			(&process{Runtime: New(Config{Store: s, Realms: w, Retention: RetentionRules{Executions: age}})}).retainNow(t)
+		}
+		numbers := func(want int) {
+			t.Helper()
+			st, err := p.WorkflowStatus(t.Context(), "greet")
+			if err != nil || st.Executions[schemas.StatusSucceeded] != want || len(st.Latest) != latestExecutions || st.Latest[0].ExecutionID != ids[0] {
+				t.Errorf("want %d executions: %+v, %v", want, st, err)
+			}
+		}
+		var shown []string
+		for q := (ListQuery{Limit: 7}); ; {
+			page, err := p.List(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page.Executions {
+				shown = append(shown, e.ExecutionID)
+			}
+			switch len(shown) {
+			case 7: // what goes is yet to come
+				forget(40*time.Minute + time.Second)
+				numbers(40)
+			case 28: // and here some of it was shown, the last one too, where the cursor stands
+				forget(20*time.Minute + time.Second)
+				numbers(20)
+			}
+			if q.Cursor = page.NextCursor; q.Cursor == "" {
+				break
+			}
+		}
+		if !slices.Equal(shown, ids[:28]) {
+			t.Errorf("shown %d: %v", len(shown), shown)
+		}
+	})
+}
+
+// TestADamagedExecutionDoesNotStopRetention: what cannot be deleted is left, and the others go.
+func TestADamagedExecutionDoesNotStopRetention(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s, keeping)
+		defer p.stop()
+		bad := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1}]}`).ExecutionID
+		time.Sleep(time.Second)
+		good := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1}]}`).ExecutionID
+		if _, err := s.Commit(t.Context(), store.Batch{Puts: []store.Put{{Key: planKey(bad), Value: []byte("{"), Version: store.AnyVersion}}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(6 * time.Hour)
+		p.isGone(t, good)
+		p.stop()
+		time.Sleep(7 * 24 * time.Hour) // by then nobody has to read the plan
+		p = live(w, s, keeping)
+		defer p.stop()
+		time.Sleep(2 * time.Minute)
+		p.isGone(t, bad)
+	})
+}
+
+// TestWhoReadsWhileAnExecutionIsDeletedIsToldSo: it goes between two reads of one call.
+func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		reads := map[string]func(p *process, id string) error{
+			"nodes":  func(p *process, id string) error { return errOf(p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)) },
+			"output": func(p *process, id string) error { return errOf(p.NodeOutput(t.Context(), id, "b", nil, "", 0, 0)) },
+			"events": func(p *process, id string) error { return errOf(p.Events(t.Context(), id, 0, 0)) },
+			"rerun":  func(p *process, id string) error { return errOf(p.Rerun(t.Context(), id, "b")) },
+		}
+		for what, read := range reads {
+			for at := 1; ; at++ {
+				id := p.execute(t, rich(fmt.Sprint(what, at))).ExecutionID
+				var n atomic.Int64
+				racing := &process{Runtime: New(Config{Store: &vanishing{Store: s, at: int64(at), n: &n, vanish: func() {
+					h, version, err := p.readHead(t.Context(), id)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := p.deleteExecution(t.Context(), &h, version); err != nil {
+						t.Fatal(err)
+					}
+				}}, Realms: w})}
+				err := read(racing, id)
+				if n.Load() < int64(at) {
+					break
+				}
+				if err != nil && codeOf(err) != schemas.CodeNotFound {
+					t.Errorf("%s, deleted before read %d: %v", what, at, err)
+				}
+				if at > 100 {
+					t.Fatalf("%s: no end of reads", what)
+				}
+			}
+		}
+	})
+}
+
+// vanishing is a store in which something vanishes before its at-th read.
+type vanishing struct {
+	store.Store
+	at     int64
+	n      *atomic.Int64
+	vanish func()
+}
+
+func (v *vanishing) read() {
+	if v.n.Add(1) == v.at {
+		v.vanish()
+	}
+}
+
+func (v *vanishing) Get(ctx context.Context, k store.Key) (store.Record, error) {
+	v.read()
+	return v.Store.Get(ctx, k)
+}
+
+func (v *vanishing) Log(ctx context.Context, k store.Key, after int64, limit int) ([]store.Entry, error) {
+	v.read()
+	return v.Store.Log(ctx, k, after, limit)
+}
+
+// TestStatesThatNobodyWritesAreDeleted, but for those that say themselves when they end.
+func TestStatesThatNobodyWritesAreDeleted(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s, keeping)
+		defer p.stop()
+		set := func(key string, ttl time.Duration) {
+			t.Helper()
+			if _, err := p.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "x", Key: key}, Data: schemas.Value(`1`), TTL: ttl}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		found := func() (keys string) {
+			t.Helper()
+			page, err := p.States(t.Context(), StateQuery{Type: "x"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, st := range page.States {
+				keys += st.StateKey + " "
+			}
+			return keys
+		}
+		set("old", 0)
+		set("ttl", 10*time.Hour)
+		set("written", 0)
+		for i := range 2*statesAtOnce + 1 {
+			set(fmt.Sprintf("z%02d", i), 0)
+		}
+		time.Sleep(4*time.Hour - time.Minute)
+		if got := found(); !strings.HasPrefix(got, "old ttl written z00 ") {
+			t.Errorf("before 4 hours: %s", got)
+		}
+		set("written", 0)
+		time.Sleep(90 * time.Minute)
+		if got := found(); got != "ttl written " {
+			t.Errorf("after 5 hours: %s", got)
+		}
+		time.Sleep(5 * time.Hour)
+		if got := found(); got != "" {
+			t.Errorf("after 10 hours: %s", got)
+		}
+		p.stop()
+		time.Sleep(stateKeep + 2*time.Hour)
+		if left := everything(t, s); len(left) != 0 {
+			t.Errorf("left for ever: %v", left)
+		}
+	})
+}

@@ -1,0 +1,114 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/runplane/runplane/store"
+)
+
+// rounds is work that goes through many records again and again, one page at a time, such as the reconciler's. All replicas share the
+// passes: who takes one writes its time and place into one record, by its version. A pass is bounded; the next one goes on
+// where it ended, on whichever replica.
+type rounds struct {
+	name  string                                                                     // of the record
+	every time.Duration                                                              // between two passes of all replicas together
+	again time.Duration                                                              // behind a pass that did not come to the end; 0: every
+	parts int                                                                        // of what there is to look at, one behind the other
+	look  func(ctx context.Context, part int, after string) (next string, err error) // looks at one page; next: where the following one begins, empty: there is none
+}
+
+const (
+	kindReconcile = "reconcile"
+	roundPages    = 50 // of one pass
+)
+
+// place is the record that the replicas share: when the last pass began, and where the next one goes on.
+type place struct {
+	At    time.Time `json:"at"`
+	By    string    `json:"by"`
+	Part  int       `json:"status"`
+	After string    `json:"after"`
+	More  bool      `json:"more,omitempty"` // the last pass did not come to the end
+}
+
+func (w *rounds) key() store.Key { return store.Key{Kind: kindReconcile, ID: w.name} }
+
+// wait is how long after the start of a pass the next one is due.
+func (w *rounds) wait(more bool) time.Duration {
+	if more && w.again > 0 {
+		return w.again
+	}
+	return w.every
+}
+
+// makeRounds makes passes until ctx ends. doing is what the log says of one that fails.
+func (r *Runtime) makeRounds(ctx context.Context, w *rounds, doing string) {
+	for more := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Duration((0.75 + r.random()/2) * float64(w.wait(more)))):
+		}
+		var err error
+		if more, err = r.round(ctx, w); err != nil && ctx.Err() == nil {
+			r.log.Warn(doing+": trying again", "error", err)
+		}
+	}
+}
+
+// round makes one pass, unless another replica has just done it. more: it did not come to the end.
+func (r *Runtime) round(ctx context.Context, w *rounds) (more bool, err error) {
+	var p place
+	rec, err := r.store.Get(ctx, w.key())
+	if err == nil {
+		err = json.Unmarshal(rec.Value, &p)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
+	now := r.now()
+	if since := now.Sub(p.At); since >= 0 && since < w.wait(p.More)*3/4 {
+		return false, nil
+	}
+	p.At, p.By, p.More = now, r.worker, false // nobody takes the next one meanwhile
+	version, err := r.putPlace(ctx, w, p, rec.Version)
+	if errors.Is(err, store.ErrConflict) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	p.More = true
+	for n := 0; p.More && n < roundPages && time.Since(now) < w.every/3; n++ {
+		if p.Part < w.parts {
+			if p.After, err = w.look(ctx, p.Part, p.After); err != nil {
+				return false, err
+			}
+		}
+		if p.After == "" {
+			p.Part++
+		}
+		if p.Part >= w.parts {
+			p.Part, p.After, p.More = 0, "", false
+		}
+	}
+	if _, err = r.putPlace(ctx, w, p, version); errors.Is(err, store.ErrConflict) {
+		return false, nil
+	}
+	return p.More, err
+}
+
+func (r *Runtime) putPlace(ctx context.Context, w *rounds, p place, version int64) (int64, error) {
+	value, err := json.Marshal(p)
+	if err != nil {
+		return 0, err
+	}
+	done, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: w.key(), Value: value, Version: version}}})
+	if err != nil {
+		return 0, err
+	}
+	return done.Versions[0], nil
+}
