@@ -157,12 +157,15 @@ func (r *Runtime) checkRecovery() schemas.Check {
 	return c
 }
 
-// checkBreaker judges a breaker that is not closed.
+// checkBreaker judges a breaker that is not closed. One whose time is over refuses nobody: the next call tells, whenever it comes.
 func checkBreaker(b schemas.BreakerState) schemas.Check {
 	c := schemas.Check{
 		Name: "capabilities." + b.Capability, Status: schemas.HealthDegraded, Message: fmt.Sprintf("the circuit of %s is %s after %d faults in a row", b.Capability, b.State, b.Failures),
 		Cure:    "calls are refused until it is tried again",
 		Numbers: map[string]float64{"failures": float64(b.Failures), "opened": float64(b.Opened), "retry_after_seconds": b.RetryAfterSeconds},
+	}
+	if b.State == schemas.CircuitHalfOpen {
+		c.Status, c.Cure = schemas.HealthOK, "the next call tries whether it works again"
 	}
 	if b.LastError != nil {
 		c.Message += ": " + b.LastError.Message

@@ -244,12 +244,29 @@ func TestHealthNamesOpenCircuits(t *testing.T) {
 		if c.Status != schemas.HealthDegraded || !strings.Contains(c.Message, "open") || c.Numbers["retry_after_seconds"] <= 0 {
 			t.Errorf("got %+v", c)
 		}
+		open := func(status schemas.HealthStatus, checks int, when string) {
+			t.Helper()
+			if h := p.CheckHealth(t.Context(), schemas.ScopeCapabilities); h.Status != status || len(h.Checks) != checks {
+				t.Errorf("%s: %+v", when, h)
+			}
+		}
+		p.SetPolicies(schemas.Policies{Default: schemas.Policy{Breaker: breaker(0, 0)}})
+		open(schemas.HealthOK, 0, "switched off")
+		p.SetPolicies(schemas.Policies{Default: schemas.Policy{Breaker: breaker(2, time.Minute)}})
+		open(schemas.HealthDegraded, 1, "and on again")
 		time.Sleep(2 * time.Minute)
+		open(schemas.HealthOK, 1, "nobody has tried yet")
 		if err := call(`{}`); err != nil {
 			t.Fatal(err)
 		}
 		if h := p.CheckHealth(t.Context(), schemas.ScopeCapabilities); len(h.Checks) != 0 {
 			t.Errorf("closed again: %+v", h)
 		}
+		_, _ = call(`{"id":"y","fail":2,"code":"unavailable"}`), call(`{"id":"y","fail":2,"code":"unavailable"}`) // they fail
+		open(schemas.HealthDegraded, 1, "open again")
+		p.ForgetRealms("q")
+		open(schemas.HealthDegraded, 1, "another realm is gone")
+		p.ForgetRealms("r")
+		open(schemas.HealthOK, 0, "the realm is gone")
 	})
 }

@@ -67,8 +67,23 @@ func (r *Runtime) withFallbacks(realms []string) []string {
 	return out
 }
 
-// Breakers are the breakers of all capabilities that were called since the runtime was made, in no order.
-func (r *Runtime) Breakers() []schemas.BreakerState { return r.breakers.All() }
+// Breakers are the breakers of the capabilities that were called, as far as the policies of now have one for them, in no order.
+func (r *Runtime) Breakers() (all []schemas.BreakerState) {
+	for _, name := range r.breakers.Names() {
+		realm, capability, _ := strings.Cut(name, ".")
+		if s := r.breakers.State(name, r.rulesOf(realm, capability).Breaker); s != nil {
+			all = append(all, *s)
+		}
+	}
+	return all
+}
+
+// ForgetRealms drops what was learnt of realms that are gone, or that are reached by other means now: their breakers are closed.
+func (r *Runtime) ForgetRealms(names ...string) {
+	for _, realm := range names {
+		r.breakers.Forget(realm)
+	}
+}
 
 // bounds adds what the runtime holds a capability to.
 func (r *Runtime) bounds(c *schemas.Capability) {

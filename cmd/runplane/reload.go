@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -118,6 +119,7 @@ func (r *reloader) apply(next Config) error {
 	if err != nil {
 		return err
 	}
+	p.runtime.ForgetRealms(slices.Concat(change.Removed, change.Restarted)...)
 	p.runtime.SetPolicies(next.Policies)
 	p.runtime.SetQuotas(next.quotas())
 	for _, w := range next.Warnings {

@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -170,16 +171,18 @@ func (b *Breakers) State(name string, rule BreakerRule) *schemas.BreakerState {
 	return k.state(name)
 }
 
-// All are the states of every breaker that a call has passed, by capability.
-func (b *Breakers) All() []schemas.BreakerState {
+// Names are the capabilities whose breaker a call has passed, in no order.
+func (b *Breakers) Names() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := make([]schemas.BreakerState, 0, len(b.named))
-	for name, k := range b.named {
-		out = append(out, *k.state(name))
-	}
-	slices.SortFunc(out, func(a, b schemas.BreakerState) int { return strings.Compare(a.Capability, b.Capability) })
-	return out
+	return slices.Collect(maps.Keys(b.named))
+}
+
+// Forget drops the breakers of a realm: its next calls begin with closed ones.
+func (b *Breakers) Forget(realm string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.named, func(name string, _ *breaker) bool { return strings.HasPrefix(name, realm+".") })
 }
 
 func (k *breaker) state(name string) *schemas.BreakerState {

@@ -153,7 +153,16 @@ func TestBreakersOfCapabilitiesAreApart(t *testing.T) {
 	if _, err := chain.Invoke(t.Context(), off); err != nil || breakers.State("r.c", BreakerRule{}) != nil {
 		t.Errorf("switched off: %v", err)
 	}
-	if n := len(breakers.All()); n != 2 {
+	if n := len(breakers.Names()); n != 2 {
 		t.Errorf("%d breakers", n)
+	}
+	breakers.Forget("")
+	breakers.Forget("r.c")
+	if s := breakers.State("r.c", rule); s.State != schemas.CircuitOpen {
+		t.Errorf("another realm was forgotten, and %+v", s)
+	}
+	breakers.Forget("r")
+	if s := breakers.State("r.c", rule); s.State != schemas.CircuitClosed || len(breakers.Names()) != 0 {
+		t.Errorf("forgotten: %+v", s)
 	}
 }
