@@ -92,6 +92,12 @@ var pairs = []pair{
 			f.asks(t, "once", works, "", "rate_limited", "rate_limited", "rate_limited")
 			f.asks(t, "read", works, "", "", "quota_exceeded")
 		}},
+	{name: "limit and quota: who has used up his quota uses up nobody's tokens", all: schemas.Policy{RateLimit: rate(5, time.Hour)}, quota: 2,
+		passes: func(t *testing.T, f *paired) {
+			f.asks(t, "once", works, "", "", "quota_exceeded", "quota_exceeded", "quota_exceeded", "quota_exceeded") // the first refusal learns it
+			f.ctx = f.as(t, "somebody else")
+			f.asks(t, "once", works, "", "", "rate_limited") // all five are gone
+		}},
 	{name: "limit and fallback: an empty bucket falls back", own: map[string]schemas.Policy{"once": {RateLimit: rate(1, time.Hour), Fallback: insteadOf("r.idempotent")}},
 		passes: func(t *testing.T, f *paired) {
 			f.asks(t, "once", works, "", "by r.idempotent", "by r.idempotent")

@@ -218,8 +218,8 @@ func TestKeptAnswersSpendNoTokenAndNeedNoBreaker(t *testing.T) {
 		}
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"id":"x"}}]}`)
 		want(t, e, schemas.StatusSucceeded, "", "a=succeeded")
-		if !e.Degraded || !e.Nodes[0].Degraded {
-			t.Errorf("a node served by a stale answer is degraded: %+v", e)
+		if !e.Degraded || !e.Nodes[0].Degraded || e.Nodes[0].AgeSeconds != 600 {
+			t.Errorf("a node served by a stale answer is degraded, and says how old that is: %+v", e)
 		}
 	})
 }

@@ -15,15 +15,16 @@ import (
 // chain puts the call chain together: all of it, in order, outermost first. A node's attempt passes the first; its
 // retries are durable events of the machine. A direct call passes both.
 //
-// The order matters: an answer that is kept costs nothing, an open breaker takes no room and no token, a full room no token,
-// an empty bucket nothing of a quota, and the timeout counts from where the call leaves, the start of its realm included. A
-// wrapper that turns a call away says so with an error that is [schemas.Error.Refused].
+// The order matters: an answer that is kept costs nothing, an open breaker takes no room and no token, nor does a quota that is
+// known to be used up, a full room takes no token, an empty bucket nothing of a quota, and the timeout counts from where the call
+// leaves, the start of its realm included. A wrapper that turns a call away says so with an error that is [schemas.Error.Refused].
 func (r *Runtime) chain() {
 	log := r.log.Named("call")
 	r.attempt = call.Chain(r.realms,
 		call.Observe(log),
 		r.answers.Wrap,
 		r.breakers.Wrap,
+		r.quotas.Early,
 		r.rooms.Wrap,
 		r.rates.Wrap,
 		r.quotas.Wrap,

@@ -30,6 +30,8 @@ type Quotas struct {
 	tokens *Tokens
 	rules  atomic.Pointer[QuotaRules]
 
+	known usedUp
+
 	mu    sync.Mutex
 	debts map[string]*debt
 	keys  map[[3]string]quotaKeys
@@ -49,7 +51,10 @@ func NewQuotas(tokens *Tokens) *Quotas {
 }
 
 // Set replaces the rules.
-func (q *Quotas) Set(r QuotaRules) { q.rules.Store(&r) }
+func (q *Quotas) Set(r QuotaRules) {
+	q.rules.Store(&r)
+	q.known.forget()
+}
 
 // DefaultQuotaPeriod is the period of a quota that names none.
 const DefaultQuotaPeriod = time.Hour
@@ -96,16 +101,24 @@ func (q *Quotas) Execution(ctx context.Context, principal, session string) error
 	return q.collect(ctx, bills)
 }
 
-// collect takes what is to be paid beforehand, or says what is used up.
+// collect takes what is to be paid beforehand, or says what is used up. Of several quotas none is taken from where one is known to
+// be used up.
 func (q *Quotas) collect(ctx context.Context, bills []bill) error {
+	if err := q.known.refusal(bills); err != nil {
+		return err
+	}
 	for i := range bills {
-		b := &bills[i]
-		if wait := q.pay(ctx, b); wait > 0 {
-			return refused(schemas.CodeQuotaExceeded, wait, "the %s has used up its %s in %s", b.whose, b.says(), schemas.Duration(b.per)).
-				WithHint("it comes back over time: wait for retry_after_seconds; an operator raises it under limits in the configuration")
+		if wait := q.pay(ctx, &bills[i]); wait > 0 {
+			q.known.note(bills[i].key, wait)
+			return bills[i].refusal(wait)
 		}
 	}
 	return nil
+}
+
+func (b *bill) refusal(wait time.Duration) error {
+	return refused(schemas.CodeQuotaExceeded, wait, "the %s has used up its %s in %s", b.whose, b.says(), schemas.Duration(b.per)).
+		WithHint("it comes back over time: wait for retry_after_seconds; an operator raises it under limits in the configuration")
 }
 
 // bound calls visit for each of principal and session that a rule binds.

@@ -105,3 +105,46 @@ func TestQuotaDebtIsPaidOff(t *testing.T) {
 		}
 	})
 }
+
+// A session that calls on beyond its quota does not use up what its principal's other sessions may.
+func TestASessionBeyondItsQuotaLeavesTheOthersTheirs(t *testing.T) {
+	withStore(t, func(t *testing.T, s store.Store) {
+		q := NewQuotas(NewTokens(s, hclog.NewNullLogger()))
+		q.Set(QuotaRules{Principal: schemas.Quota{Calls: 6}, Session: schemas.Quota{Calls: 1}})
+		realm, _ := answers()
+		chain := Chain(realm, q.Early, q.Wrap)
+		ask := func(session string) schemas.Code {
+			_, err := chain.Invoke(t.Context(), &Call{Principal: "ada", SessionID: session})
+			if err == nil {
+				return ""
+			}
+			return schemas.AsError(err).Code
+		}
+		if code := ask("noisy"); code != "" {
+			t.Fatal(code)
+		}
+		for range 20 {
+			if code := ask("noisy"); code != schemas.CodeQuotaExceeded { // what the first costs its principal is all
+				t.Fatal(code)
+			}
+		}
+		for _, session := range []string{"a", "b", "c", "d"} {
+			if code := ask(session); code != "" {
+				t.Errorf("session %s: %s", session, code)
+			}
+		}
+		if code := ask("e"); code != schemas.CodeQuotaExceeded {
+			t.Errorf("beyond the principal's: %q", code)
+		}
+		q.Set(QuotaRules{Session: schemas.Quota{Calls: 100}})
+		if code := ask("e"); code != "" {
+			t.Errorf("after the operator raised it: %s", code)
+		}
+		q.Set(QuotaRules{Session: schemas.Quota{Calls: 1}})
+		_, _ = ask("z"), ask("z") // now it is known
+		time.Sleep(time.Hour)
+		if code := ask("z"); code != "" {
+			t.Errorf("an hour later: %s", code)
+		}
+	})
+}

@@ -105,6 +105,7 @@ type Unit struct {
 	Error      *schemas.Error     `json:"err,omitempty"`
 	ServedBy   string             `json:"by,omitempty"`
 	Degraded   bool               `json:"deg,omitempty"`
+	Age        float64            `json:"age,omitempty"` // of an answer that was kept, in seconds
 	CallMS     float64            `json:"ms,omitempty"`
 
 	// Of a for_each node that was expanded: Count items stand in Units from First on.

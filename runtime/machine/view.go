@@ -109,7 +109,7 @@ func (s *State) NodeView(node int) schemas.NodeView {
 	u, p := &s.Units[node], &s.program.Nodes[node]
 	v := schemas.NodeView{
 		ID: p.ID, Status: u.Status, Attempts: u.made(), Error: u.Error, Child: u.Child,
-		Degraded: u.Degraded, ServedBy: u.ServedBy, Output: u.Output, OutputRef: u.OutputRef,
+		Degraded: u.Degraded, ServedBy: u.ServedBy, AgeSeconds: u.Age, Output: u.Output, OutputRef: u.OutputRef,
 	}
 	if p.Kind == plan.KindCapability {
 		v.Capability = p.Name()
