@@ -70,8 +70,12 @@ func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation
 
 // prepare makes a direct call, or says why it cannot be made.
 func (r *Runtime) prepare(ctx context.Context, in Invocation) (*call.Call, error) {
-	if in.SessionID != "" { // a store that is away stops no direct call
-		if _, err := r.useSession(ctx, in.SessionID); err != nil && !errors.Is(err, errStore) {
+	if in.SessionID != "" { // a store that is away stops no direct call, and one that says nothing delays it a little
+		_, err := timed(ctx, func(ctx context.Context) error {
+			_, err := r.useSession(ctx, in.SessionID)
+			return err
+		})
+		if err != nil && !errors.Is(err, errStore) {
 			return nil, err
 		}
 	}

@@ -154,6 +154,27 @@ func TestStatusWhileTheStoreIsAway(t *testing.T) {
 	})
 }
 
+// A direct call of a session, under limits, waits for a store that says nothing as long as somebody who asks can bear, and is made.
+func TestDirectCallsOfASessionWhileTheStoreSaysNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		began := time.Now()
+		out := &outage{Store: s, hang: true, from: began.Add(time.Minute), to: began.Add(3 * time.Minute)}
+		p := policed(w, out, schemas.Policy{RateLimit: rate(100, time.Second)})
+		defer p.stop()
+		session, err := p.CreateSession(t.Context(), schemas.SessionUpdates{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(61 * time.Second)
+		for range 5 {
+			asked := time.Now()
+			if _, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: "once", SessionID: session.SessionID, Inputs: json.RawMessage(`{}`)}); err != nil || time.Since(asked) > 5*time.Second {
+				t.Errorf("after %s: %v", time.Since(asked), err)
+			}
+		}
+	})
+}
+
 // TestCommitThatNoStoreTakes: a batch that is refused for good is not tried for ever. The execution is suspended and says why;
 // its next try is somebody's decision.
 func TestCommitThatNoStoreTakes(t *testing.T) {

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,7 +31,10 @@ func TestReload(t *testing.T) {
 		_, err := s.invoke("moves", "slow_progress", map[string]any{"seconds": 2, "steps": 2})
 		inFlight <- err
 	}()
-	soon(t, "the call is under way", func() bool { h, err := s.health(); return err == nil && len(h.Checks) > 0 })
+	running := s.execute(t, `{"plan":"v1","nodes":[
+		{"id":"a","capability":"moves.slow_progress","inputs":{"seconds":2,"steps":2}},{"id":"gone","capability":"goes.slow_progress","inputs":{"seconds":2,"steps":2}},
+		{"id":"b","capability":"moves.environment","depends_on":["a","gone"]}],"output":"${nodes.b.output.pid}"}`)
+	soon(t, "the calls are under way", func() bool { return s.status(t, running).Progress.Running == 2 })
 
 	reloaded := func(n int) func() bool {
 		return func() bool { return strings.Count(s.log.String(), "configuration reloaded") == n }
@@ -45,6 +50,10 @@ func TestReload(t *testing.T) {
 	soon(t, "the client is told", func() bool { return told() == 1 })
 	if err := <-inFlight; err != nil {
 		t.Errorf("the call in flight: %v", err)
+	}
+	soon(t, "the execution ends", func() bool { return s.status(t, running).Status.Terminal() })
+	if e := s.status(t, running); e.Status != schemas.StatusSucceeded || string(e.Output) == strconv.Itoa(moved) {
+		t.Errorf("an execution across the change %s with %s: %v", e.Status, e.Output, e.Error)
 	}
 	if pid, err := s.pid("keeps", "environment"); err != nil || pid != kept {
 		t.Errorf("a realm that stayed has process %d, had %d: %v", pid, kept, err)
@@ -80,6 +89,27 @@ func TestReload(t *testing.T) {
 	if n := told(); n != 2 {
 		t.Errorf("the client was told %d times of two changes, a mistake and a SIGHUP without a change", n)
 	}
+}
+
+// execute submits a plan and returns the id of the execution.
+func (s *served) execute(t *testing.T, source string) string {
+	t.Helper()
+	v, err := s.tool(t.Context(), "execute_plan", map[string]any{"execution_plan": source, "wait_seconds": 0})
+	var e schemas.Execution
+	if err != nil || json.Unmarshal(v, &e) != nil {
+		t.Fatalf("%s, %v", v, err)
+	}
+	return e.ExecutionID
+}
+
+// status is how an execution stands.
+func (s *served) status(t *testing.T, id string) (e schemas.Execution) {
+	t.Helper()
+	v, err := s.tool(t.Context(), "get_execution_status", map[string]any{"execution_id": id})
+	if err != nil || json.Unmarshal(v, &e) != nil {
+		t.Fatalf("%s, %v", v, err)
+	}
+	return e
 }
 
 // listens begins a session over SSE; the function that it returns says how often the client was told that tools have changed.
