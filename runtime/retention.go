@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runplane/runplane/schemas"
@@ -95,7 +96,7 @@ func (r *Runtime) retainExecutions(ctx context.Context, term, after string) (nex
 			r.log.Error("read head", "execution_id", records[i].Key.ID, "error", err)
 			continue
 		}
-		if h.CreatedAt.After(last) { // ids go by time: what follows is younger
+		if madeAfter(records[i].Key.ID, last) { // and so is everything that follows
 			next = ""
 			break
 		}
@@ -119,6 +120,13 @@ func (r *Runtime) retainExecutions(ctx context.Context, term, after string) (nex
 		r.log.Info("deleted executions that ended long ago", "executions", n)
 	}
 	return next, err
+}
+
+// madeAfter tells whether an id was made after a time. Ids go by time; the execution of one may be much younger: a firing that could not
+// be made for long, a key that was reserved by somebody who died.
+func madeAfter(id string, t time.Time) bool {
+	u, err := ulid.ParseStrict(id)
+	return err == nil && u.Timestamp().After(t)
 }
 
 // retire deletes an execution unless another one needs it.

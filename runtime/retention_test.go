@@ -399,6 +399,25 @@ func TestADamagedExecutionDoesNotStopRetention(t *testing.T) {
 	})
 }
 
+// TestAnExecutionYoungerThanItsIDHoldsNothingUp: its id was made long before it, as that of a firing that could not be made at once.
+func TestAnExecutionYoungerThanItsIDHoldsNothingUp(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s, keeping)
+		defer p.stop()
+		const source = `{"plan":"v1","nodes":[{"id":"a","set":1}]}`
+		reserved := p.newID()
+		time.Sleep(time.Second)
+		old := p.execute(t, source).ExecutionID
+		time.Sleep(4 * time.Hour)
+		if _, err := p.Execute(t.Context(), Submit{Plan: []byte(source), id: reserved}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		p.isGone(t, old)
+		p.rest(t, reserved)
+	})
+}
+
 // TestWhoReadsWhileAnExecutionIsDeletedIsToldSo: it goes between two reads of one call.
 func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
