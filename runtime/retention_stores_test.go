@@ -59,9 +59,13 @@ func mentions(t *testing.T, s *redistest.Server, texts ...string) (found []strin
 	}
 	for _, k := range keys {
 		key := fmt.Sprint(k)
+		kind := fmt.Sprint(s.Do("TYPE", key))
+		if kind == "none" { // it has just gone
+			continue
+		}
 		read := map[string][]string{
 			"string": {"GET", key}, "hash": {"HGETALL", key}, "list": {"LRANGE", key, "0", "-1"}, "zset": {"ZRANGE", key, "0", "-1"}, "set": {"SMEMBERS", key},
-		}[fmt.Sprint(s.Do("TYPE", key))]
+		}[kind]
 		if read == nil {
 			t.Fatalf("%s is of a type that this test does not know", key)
 		}
@@ -160,6 +164,26 @@ func TestStatesAreDeletedOnRedis(t *testing.T) {
 	if found := mentions(t, server, "canary"); len(found) != 0 {
 		t.Errorf("left: %v", found)
 	}
+}
+
+// TestSessionsAreDeletedOnRedis: of one that has ended nothing is left when its time is over, not even its wake.
+func TestSessionsAreDeletedOnRedis(t *testing.T) {
+	server := redistest.Standalone(t)
+	s, err := redis.Open(t.Context(), redis.Options{URL: server.URL(), Sweep: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	p := replica(t, newWorld(), s, func(c *Config) { c.Sessions.Keep, c.Limits.Lease = 2*time.Second, time.Second })
+	expires := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(1)), Data: schemas.Object(`{"a":"canary"}`)}).SessionID
+	deleted := p.open(t, schemas.SessionUpdates{}).SessionID
+	if _, err := p.DeleteSession(t.Context(), deleted); err != nil {
+		t.Fatal(err)
+	}
+	if found := mentions(t, server, expires, deleted, "canary"); len(found) < 4 {
+		t.Errorf("only %v mention them while they are there", found)
+	}
+	eventually(t, "nothing is left of them", func() bool { return len(mentions(t, server, expires, deleted, "canary")) == 0 })
 }
 
 // TestTheFileOfDeletedExecutionsIsUsedAgain: as many executions again make it no larger.
