@@ -113,7 +113,7 @@ func TestPublishedSchema(t *testing.T) {
 			{"none", `{}`, ``, `{"additionalProperties":false,"properties":{},"type":"object"}`, ""},
 			{"declared", `{"a":null,"b":2}`, `{"type":"object","properties":{"a":{"type":"string","description":"who"},"c":{"type":"integer","default":7}},"required":["a","b","c"]}`,
 				`{"properties":{"a":{"description":"who","type":"string"},"b":{"default":2,"type":"number"},"c":{"default":7,"type":"integer"}},"required":["a"],"type":"object"}`, ""},
-			{"closed", `{"a":null,"b":2}`, `{"properties":{"a":{"type":"string"}},"additionalProperties":false}`, `{"additionalProperties":false,"properties":{"a":{"type":"string"}},"type":"object"}`, ""},
+			{"closed", `{"a":null,"b":null}`, `{"properties":{"a":{"type":"string"}},"additionalProperties":false}`, `{"additionalProperties":false,"properties":{"a":{"type":"string"}},"type":"object"}`, ""},
 			{"reference", `{}`, `{"$defs":{"a":{"type":"string"}},"properties":{"a":{"$ref":"#/$defs/a"}}}`, "", "/properties/a/$ref"},
 			{"large", `{}`, `{"properties":{"a":{"type":"string","description":"` + strings.Repeat("x", schemas.MaxToolSchema) + `"}}}`, "", "at most 16384"},
 		} {

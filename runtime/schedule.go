@@ -29,6 +29,10 @@ func (r *Runtime) nextSchedule(ctx context.Context, w *workflowRecord, to *schem
 		return true, nil, s.putEnd(b, key)
 	}
 	if to != nil {
+		paused := *to
+		if paused.Paused = true; s.there() && sameSchedule(&s.Schedule, &paused) { // as it is: that ends no pause
+			to = &paused
+		}
 		if changed, err = s.change(*to, r.now()); err != nil {
 			return false, nil, err
 		}
@@ -47,18 +51,22 @@ func (r *Runtime) nextSchedule(ctx context.Context, w *workflowRecord, to *schem
 	return changed, next, err
 }
 
+func sameSchedule(a, b *schemas.Schedule) bool {
+	first, err := schemas.Encode(a)
+	if err != nil {
+		return false
+	}
+	second, err := schemas.Encode(b)
+	return err == nil && bytes.Equal(first, second)
+}
+
 // change gives a schedule other rules; the same ones change nothing. What was due by the old ones is not made up by the new.
 func (s *scheduled) change(to schemas.Schedule, now time.Time) (bool, error) {
 	if _, err := schedule.New(&to, now); err != nil {
 		return false, err
 	}
-	before, err := schemas.Encode(s.Schedule)
-	if err != nil {
-		return false, err
-	}
-	after, err := schemas.Encode(to)
-	if err != nil || s.there() && bytes.Equal(before, after) {
-		return false, err
+	if s.there() && sameSchedule(&s.Schedule, &to) {
+		return false, nil
 	}
 	if !s.there() || s.Cron != to.Cron || s.Every != to.Every || s.Timezone != to.Timezone {
 		s.SetAt, s.Decided = now, now

@@ -201,3 +201,28 @@ func TestAWorkflowIsDeletedWhileItIsMade(t *testing.T) {
 		}
 	})
 }
+
+// Whoever keeps a workflow once more with the schedule that it has, as every deployment does, ends no pause.
+func TestTheSameScheduleEndsNoPause(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		hourly := schemas.Schedule{Every: every(time.Hour)}
+		p.schedules(t, "w", greet("x"), hourly)
+		if _, err := p.PauseSchedule(t.Context(), "w", true); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{"x", "y"} {
+			if next := p.schedules(t, "w", greet(text), hourly); !next.IsZero() {
+				t.Errorf("paused, and fires at %s", next)
+			}
+		}
+		time.Sleep(5 * time.Hour)
+		if n := len(p.fired(t, "w")); n != 0 {
+			t.Errorf("%d executions of a paused schedule", n)
+		}
+		if next := p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(2 * time.Hour)}); next.IsZero() {
+			t.Error("another schedule is paused")
+		}
+	})
+}

@@ -163,7 +163,7 @@ func (r *Runtime) versionOf(ctx context.Context, n NewWorkflow) (v workflowVersi
 		return v, nil, fmt.Errorf("encode workflow: %w", err)
 	}
 	v.InputSchema = n.InputSchema
-	return v, program, nil
+	return v, program, v.checkDefaults(defaults)
 }
 
 // ExecuteWorkflow executes a version of a workflow, the latest unless id is name@version or version says another. The inputs

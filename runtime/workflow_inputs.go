@@ -35,6 +35,46 @@ func (v *workflowVersion) check(inputs schemas.Object) error {
 	return schemas.InvalidArguments(problems)
 }
 
+// checkDefaults holds the inputs that the workflow gives itself against its input schema, one by one; those that have no value are
+// given when it is executed.
+func (v *workflowVersion) checkDefaults(ofSchema schemas.Object) error {
+	var p struct{ Inputs schemas.Object }
+	if err := json.Unmarshal(v.Plan, &p); err != nil {
+		return fmt.Errorf("read workflow: %w", err)
+	}
+	whole, err := plan.GivenInputs(p.Inputs, nil)
+	if err != nil {
+		return schemas.Errorf(schemas.CodeInvalidArgument, "%s", err).WithField("definition")
+	}
+	checker, err := schemas.NewChecker(json.RawMessage(v.InputSchema))
+	if err != nil {
+		return fmt.Errorf("input schema of a workflow: %w", err)
+	}
+	var given, defaults map[string]json.RawMessage
+	if json.Unmarshal(whole, &given) != nil || len(ofSchema) > 0 && json.Unmarshal(ofSchema, &defaults) != nil {
+		return nil // both were made from what could be read
+	}
+	var problems []schemas.Problem
+	for _, problem := range checker.Check(whole) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(problem.Field, "/"), "/")
+		switch {
+		case given[name] == nil: // another input is needed, or all together
+			continue
+		case defaults[name] != nil:
+			problem.Field = "/input_schema/properties/" + name + "/default"
+		default:
+			problem.Field = "/definition/inputs" + problem.Field
+		}
+		problems = append(problems, problem)
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	e := schemas.InvalidArguments(problems)
+	e.Message = "a default is not what the input_schema says: " + e.Message
+	return e
+}
+
 // undeclared lists the inputs that neither the definition nor the input schema names, unless the schema says itself what
 // becomes of those: a misspelt one must not leave the default in its place.
 func (v *workflowVersion) undeclared(own, given schemas.Object) (problems []schemas.Problem) {

@@ -81,7 +81,7 @@ func TestUndeclaredInputsOfWorkflows(t *testing.T) {
 			{`{}`, ``, `{"order":1}`, `takes no inputs, and so no "order"`, "/inputs/order"},
 			{`{"order_id":"A-17"}`, `{"properties":{"order_id":{"type":"string"}}}`, `{"oder_id":"A-18","order_id":3}`, `did you mean "order_id"?; `, "/inputs/oder_id"},
 			{`{"order_id":"A-17"}`, `{"properties":{"note":{"type":"string"}}}`, `{"note":"n"}`, "", ""},
-			{`{"order_id":"A-17"}`, `{"additionalProperties":{"type":"integer"}}`, `{"more":1,"order_id":2}`, "", ""},
+			{`{"order_id":17}`, `{"additionalProperties":{"type":"integer"}}`, `{"more":1,"order_id":2}`, "", ""},
 			{`{"order_id":"A-17"}`, `{"properties":{"order_id":{}},"additionalProperties":false}`, `{"order":1}`, "order", "/inputs/order"},
 		} {
 			name := fmt.Sprintf("w%d", i)

@@ -137,7 +137,11 @@ func TestBadWorkflows(t *testing.T) {
 			"unknown workflow": {NewWorkflow{Name: "x", Definition: []byte(node("nobody"))}, schemas.CodeInvalidPlan, "nobody"},
 			"bad name":         {NewWorkflow{Name: "A b", Definition: []byte(greet("x"))}, schemas.CodeInvalidArgument, "A b"},
 			"bad plan":         {NewWorkflow{Name: "x", Definition: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.nothing"}]}`)}, schemas.CodeInvalidPlan, "nothing"},
-			"bad schema":       {NewWorkflow{Name: "x", Definition: []byte(greet("x")), InputSchema: schemas.Object(`{"type":7}`)}, schemas.CodeInvalidArgument, "input_schema"},
+			"bad default": {NewWorkflow{Name: "x", Definition: []byte(greet("x")), InputSchema: schemas.Object(`{"properties":{"who":{"type":"string","default":7},"b":{}},"required":["b"]}`)},
+				schemas.CodeInvalidArgument, "`who` must be a string, got integer 7"},
+			"bad input of the definition": {NewWorkflow{Name: "x", Definition: []byte(`{"plan":"v1","inputs":{"n":{"m":"x"}},"nodes":[{"id":"a","set":"${inputs.n}"}]}`),
+				InputSchema: schemas.Object(`{"properties":{"n":{"properties":{"m":{"type":"integer"}}}}}`)}, schemas.CodeInvalidArgument, "`n.m` must be an integer"},
+			"bad schema": {NewWorkflow{Name: "x", Definition: []byte(greet("x")), InputSchema: schemas.Object(`{"type":7}`)}, schemas.CodeInvalidArgument, "input_schema"},
 		} {
 			if err := errOf(p.CreateWorkflow(t.Context(), tt.n)); codeOf(err) != tt.code || !strings.Contains(err.Error(), tt.names) {
 				t.Errorf("%s: %v, want %s naming %s", name, err, tt.code, tt.names)
