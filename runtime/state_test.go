@@ -160,39 +160,42 @@ func TestStateContext(t *testing.T) {
 
 // No name reaches another's state, whatever bytes are in it.
 func TestStatesDoNotAlias(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
-		defer p.stop()
-		type name struct{ principal, kind, key string }
-		var names []name
-		for _, principal := range []string{"a", "a b", "1 a", "a\x00", "*"} {
-			for _, kind := range []string{"t", "t:", "t/x", "*", "b t", "{t}"} {
-				for _, key := range []string{"k", "*", "a:b", "{k}", "k\n", "k\x00", "k/", "/k", "k/x", "x t:k", " ", "é", "_", "%"} {
-					names = append(names, name{principal, kind, key})
-				}
+	for _, on := range everyStore {
+		t.Run(on.name, func(t *testing.T) { statesDoNotAlias(t, on.open(t)()) })
+	}
+}
+
+func statesDoNotAlias(t *testing.T, s store.Store) {
+	p := &process{New(Config{Store: s, Realms: newWorld()}), func() {}}
+	type name struct{ principal, kind, key string }
+	var names []name
+	for _, principal := range []string{"a", "a b", "1 a", "a\x00", "*"} {
+		for _, kind := range []string{"t", "t:", "t/x", "*", "b t", "{t}"} {
+			for _, key := range []string{"k", "*", "a:b", "{k}", "k\n", "k\x00", "k/", "/k", "k/x", "x t:k", " ", "é", "_", "%"} {
+				names = append(names, name{principal, kind, key})
 			}
 		}
-		for i, n := range names {
-			ctx := WithCaller(t.Context(), Caller{Principal: n.principal})
-			if err := errOf(p.SetState(ctx, StateWrite{StateRef: StateRef{Type: n.kind, Key: n.key}, Data: schemas.Value(fmt.Sprint(i)), Expected: new(int64(0))})); err != nil {
-				t.Fatalf("%q: %v", n, err)
-			}
+	}
+	for i, n := range names {
+		ctx := WithCaller(t.Context(), Caller{Principal: n.principal})
+		if err := errOf(p.SetState(ctx, StateWrite{StateRef: StateRef{Type: n.kind, Key: n.key}, Data: schemas.Value(fmt.Sprint(i)), Expected: new(int64(0))})); err != nil {
+			t.Fatalf("%q: %v", n, err)
 		}
-		for i, n := range names {
-			ctx := WithCaller(t.Context(), Caller{Principal: n.principal})
-			if st, err := p.State(ctx, StateRef{Type: n.kind, Key: n.key}); err != nil || string(st.StateData) != fmt.Sprint(i) {
-				t.Errorf("%q: %+v, %v, want %d", n, st, err, i)
-			}
-			if page, err := p.States(ctx, StateQuery{Type: n.kind, Limit: 100}); err != nil || len(page.States) != 14 {
-				t.Errorf("%q: %d states listed, %v, want 14", n, len(page.States), err)
-			}
+	}
+	for i, n := range names {
+		ctx := WithCaller(t.Context(), Caller{Principal: n.principal})
+		if st, err := p.State(ctx, StateRef{Type: n.kind, Key: n.key}); err != nil || string(st.StateData) != fmt.Sprint(i) {
+			t.Errorf("%q: %+v, %v, want %d", n, st, err, i)
 		}
-		for _, ref := range []StateRef{{Type: "", Key: "k"}, {Type: "t", Key: ""}, {Type: strings.Repeat("t", 129), Key: "k"}, {Type: "t", Key: strings.Repeat("é", 257)}} {
-			if err := errOf(p.SetState(t.Context(), StateWrite{StateRef: ref, Data: schemas.Value(`1`)})); codeOf(err) != schemas.CodeInvalidArgument {
-				t.Errorf("%.20q: %v", ref, err)
-			}
+		if page, err := p.States(ctx, StateQuery{Type: n.kind, Limit: 100}); err != nil || len(page.States) != 14 {
+			t.Errorf("%q: %d states listed, %v, want 14", n, len(page.States), err)
 		}
-	})
+	}
+	for _, ref := range []StateRef{{Type: "", Key: "k"}, {Type: "t", Key: ""}, {Type: strings.Repeat("t", 129), Key: "k"}, {Type: "t", Key: strings.Repeat("é", 257)}} {
+		if err := errOf(p.SetState(t.Context(), StateWrite{StateRef: ref, Data: schemas.Value(`1`)})); codeOf(err) != schemas.CodeInvalidArgument {
+			t.Errorf("%.20q: %v", ref, err)
+		}
+	}
 }
 
 func TestListStates(t *testing.T) {
@@ -247,58 +250,59 @@ func TestListStates(t *testing.T) {
 
 // What is there all the time is listed exactly once, whatever is written, deleted and created meanwhile.
 func TestListsAreStableWhileWritersWrite(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
-		defer p.stop()
-		for i := range 100 {
-			p.set(t, StateRef{Type: "t", Key: fmt.Sprintf("k%03d", i*2)}, `0`, nil)
-		}
-		ctx, stop := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		for g := range 4 {
-			wg.Go(func() {
-				for i := g; ctx.Err() == nil; i = (i + 7) % 100 {
-					p.set(t, StateRef{Type: "t", Key: fmt.Sprintf("k%03d", i*2)}, fmt.Sprint(i), nil)
-					odd := StateRef{Type: "t", Key: fmt.Sprintf("k%03d", i*2+1)}
-					p.set(t, odd, `1`, nil)
-					if i%2 == 0 {
-						if _, err := p.DeleteState(t.Context(), odd, nil); err != nil {
-							t.Error(err)
-						}
+	for _, on := range everyStore {
+		t.Run(on.name, func(t *testing.T) { listsAreStable(t, on.open(t)()) })
+	}
+}
+
+func listsAreStable(t *testing.T, s store.Store) {
+	p := &process{New(Config{Store: s, Realms: newWorld()}), func() {}}
+	for i := range 100 {
+		p.set(t, StateRef{Type: "t", Key: fmt.Sprintf("k%03d", i*2)}, `0`, nil)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := g; ctx.Err() == nil; i = (i + 7) % 100 {
+				p.set(t, StateRef{Type: "t", Key: fmt.Sprintf("k%03d", i*2)}, fmt.Sprint(i), nil)
+				odd := StateRef{Type: "t", Key: fmt.Sprintf("k%03d", i*2+1)}
+				p.set(t, odd, `1`, nil)
+				if i%2 == 0 {
+					if _, err := p.DeleteState(t.Context(), odd, nil); err != nil {
+						t.Error(err)
 					}
-					time.Sleep(time.Millisecond)
-				}
-			})
-		}
-		for range 20 {
-			seen := map[string]int{}
-			for q := (StateQuery{Type: "t", Limit: 9}); ; {
-				page, err := p.States(t.Context(), q)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, st := range page.States {
-					seen[st.StateKey]++
-				}
-				time.Sleep(time.Millisecond)
-				if q.Cursor = page.NextCursor; q.Cursor == "" {
-					break
 				}
 			}
-			for i := range 100 {
-				if key := fmt.Sprintf("k%03d", i*2); seen[key] != 1 {
-					t.Errorf("%s was listed %d times", key, seen[key])
-				}
+		})
+	}
+	for range 20 {
+		seen := map[string]int{}
+		for q := (StateQuery{Type: "t", Limit: 9}); ; {
+			page, err := p.States(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
 			}
-			for key, n := range seen {
-				if n > 1 {
-					t.Errorf("%s was listed %d times", key, n)
-				}
+			for _, st := range page.States {
+				seen[st.StateKey]++
+			}
+			if q.Cursor = page.NextCursor; q.Cursor == "" {
+				break
 			}
 		}
-		stop()
-		wg.Wait()
-	})
+		for i := range 100 {
+			if key := fmt.Sprintf("k%03d", i*2); seen[key] != 1 {
+				t.Errorf("%s was listed %d times", key, seen[key])
+			}
+		}
+		for key, n := range seen {
+			if n > 1 {
+				t.Errorf("%s was listed %d times", key, n)
+			}
+		}
+	}
+	stop()
+	wg.Wait()
 }
 
 func TestStateViews(t *testing.T) {
