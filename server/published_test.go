@@ -76,32 +76,35 @@ func await(t *testing.T, told <-chan struct{}, otherwise string) {
 	}
 }
 
+// dials are clients of every transport and era.
+var dials = map[string]func(t *testing.T, s *Server) *client.Client{
+	"stdio": func(t *testing.T, s *Server) *client.Client {
+		c, _, _ := stdioClient(t, s)
+		return c
+	},
+	"http": func(t *testing.T, s *Server) *client.Client {
+		url, _, _ := serveHTTP(t, s)
+		return httpClient(t, url, []transport.StreamableHTTPCOption{transport.WithContinuousListening()}, client.WithProtocolVersion("2025-11-25")) //nolint:staticcheck // the clients of that era do it
+	},
+	"http, stateless": func(t *testing.T, s *Server) *client.Client {
+		url, _, _ := serveHTTP(t, s)
+		return httpClient(t, url, nil)
+	},
+	"sse": func(t *testing.T, s *Server) *client.Client {
+		url, _, _ := serveHTTP(t, s)
+		c, err := client.NewSSEMCPClient(url + "/sse")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return connect(t, c)
+	},
+}
+
 // TestPublishedWorkflowIsATool: over every transport and era a client hears that a workflow was published, lists it behind
 // the methods, calls it, and is told which input is wrong.
 func TestPublishedWorkflowIsATool(t *testing.T) {
-	for name, dial := range map[string]func(t *testing.T, s *Server) *client.Client{
-		"stdio": func(t *testing.T, s *Server) *client.Client {
-			c, _, _ := stdioClient(t, s)
-			return c
-		},
-		"http": func(t *testing.T, s *Server) *client.Client {
-			url, _, _ := serveHTTP(t, s)
-			return httpClient(t, url, []transport.StreamableHTTPCOption{transport.WithContinuousListening()}, client.WithProtocolVersion("2025-11-25")) //nolint:staticcheck // the clients of that era do it
-		},
-		"http, stateless": func(t *testing.T, s *Server) *client.Client {
-			url, _, _ := serveHTTP(t, s)
-			return httpClient(t, url, nil)
-		},
-		"sse": func(t *testing.T, s *Server) *client.Client {
-			url, _, _ := serveHTTP(t, s)
-			c, err := client.NewSSEMCPClient(url + "/sse")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = c.Close() })
-			return connect(t, c)
-		},
-	} {
+	for name, dial := range dials {
 		t.Run(name, func(t *testing.T) {
 			s, publish := published(t)
 			c := dial(t, s)
@@ -114,14 +117,7 @@ func TestPublishedWorkflowIsATool(t *testing.T) {
 					listening <- struct{}{}
 				}
 			})
-			if mcp.IsModernProtocol(c.ProtocolVersion()) {
-				stop, err := c.ListenAsync(t.Context(), mcp.SubscriptionFilter{ToolsListChanged: true}, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(stop)
-				await(t, listening, "the subscription was not acknowledged")
-			}
+			subscribe(t, c, listening)
 			list := func() []mcp.Tool {
 				t.Helper()
 				l, err := c.ListTools(t.Context(), mcp.ListToolsRequest{})
@@ -180,6 +176,51 @@ func TestPublishedWorkflowIsATool(t *testing.T) {
 			s.RealmsChanged()
 			await(t, changed, "the client did not hear that there are other realms")
 		})
+	}
+}
+
+// subscribe has a client hear of its tools where its era needs that.
+func subscribe(t *testing.T, c *client.Client, listening <-chan struct{}) {
+	t.Helper()
+	if !mcp.IsModernProtocol(c.ProtocolVersion()) {
+		return
+	}
+	stop, err := c.ListenAsync(t.Context(), mcp.SubscriptionFilter{ToolsListChanged: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	await(t, listening, "the subscription was not acknowledged")
+}
+
+// TestEveryClientHearsOfPublishedWorkflows: one client lists, and all that are connected are told, two of each kind.
+func TestEveryClientHearsOfPublishedWorkflows(t *testing.T) {
+	s, publish := published(t)
+	told := map[string]chan struct{}{}
+	var first *client.Client
+	for name, dial := range dials {
+		for _, one := range []string{name + ", one", name + ", another"} {
+			c := dial(t, s)
+			changed, listening := make(chan struct{}, 100), make(chan struct{}, 100)
+			told[one] = changed
+			c.OnNotification(func(n mcp.JSONRPCNotification) {
+				switch n.Method {
+				case mcp.MethodNotificationToolsListChanged:
+					changed <- struct{}{}
+				case mcp.MethodNotificationSubscriptionsAcknowledged:
+					listening <- struct{}{}
+				}
+			})
+			subscribe(t, c, listening)
+			first = c
+		}
+	}
+	if _, err := first.ListTools(t.Context(), mcp.ListToolsRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	publish("greet", "hello")
+	for name, changed := range told {
+		await(t, changed, name+" did not hear that its tools changed")
 	}
 }
 
