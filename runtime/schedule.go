@@ -108,7 +108,7 @@ func (r *Runtime) PauseSchedule(ctx context.Context, name string, paused bool) (
 		if err != nil || !changed {
 			return err
 		}
-		var b store.Batch
+		b := store.Batch{Sync: true}
 		if err := s.put(&b, s.look(r.now())); err != nil {
 			return err
 		}

@@ -2,7 +2,10 @@ package runtime
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -139,6 +142,37 @@ func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWhatIsDecidedOutlivesAMachine: a decision that is lost when a machine is lost would be taken twice, as its execution may stand
+// on another machine; a pause that is lost would not hold.
+func TestWhatIsDecidedOutlivesAMachine(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		var commits []string
+		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+			for _, put := range b.Puts {
+				if put.Key.Kind == kindSchedule {
+					var s scheduled
+					if err := json.Unmarshal(put.Value, &s); err != nil {
+						t.Error(err)
+					}
+					commits = append(commits, fmt.Sprintf("%d orders, paused %v: %v", len(s.Orders), s.Paused, b.Sync))
+				}
+			}
+			return s.Commit(ctx, b)
+		}})
+		defer p.stop()
+		p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute)})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if _, err := p.PauseSchedule(t.Context(), "w", true); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"0 orders, paused false: true", "1 orders, paused false: true", "0 orders, paused false: false", "0 orders, paused true: true"}
+		if !slices.Equal(commits, want) {
+			t.Errorf("got\n%s\nwant\n%s", strings.Join(commits, "\n"), strings.Join(want, "\n"))
+		}
+	})
 }
 
 // reads is a store whose reads can be met.

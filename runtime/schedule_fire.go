@@ -81,8 +81,9 @@ func (r *Runtime) fireSchedule(ctx context.Context, s *scheduled, lease *store.L
 }
 
 // saveSchedule writes the schedule against the version that was read, with its next wake and, where there is a lease, its release.
+// What was decided on outlives a machine before it is made: else it would be decided on once more.
 func (r *Runtime) saveSchedule(ctx context.Context, s *scheduled, lease *store.Lease, wake time.Time) error {
-	b := store.Batch{Release: lease}
+	b := store.Batch{Release: lease, Sync: len(s.Orders) > 0}
 	if err := s.put(&b, wake); err != nil {
 		return err
 	}
