@@ -65,7 +65,7 @@ func Workflow() []Method {
 				return rt.Workflows(ctx, runtime.WorkflowQuery{Scheduled: in.Scheduled, Limit: in.Limit, Cursor: in.Cursor})
 			}),
 		method(contract, "pause_schedule", "Pause a schedule", Sets,
-			`Stops a workflow from being executed by its schedule until resume_schedule. Returns the workflow.`,
+			`Stops the schedule of a workflow until resume_schedule or another schedule. Returns the workflow.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowInfo, error) {
 				return rt.PauseSchedule(ctx, in.WorkflowID, true)
 			}),
