@@ -166,7 +166,7 @@ func TestStatesDoNotAlias(t *testing.T) {
 }
 
 func statesDoNotAlias(t *testing.T, s store.Store) {
-	p := &process{New(Config{Store: s, Realms: newWorld()}), func() {}}
+	p := New(Config{Store: s, Realms: newWorld()})
 	type name struct{ principal, kind, key string }
 	var names []name
 	for _, principal := range []string{"a", "a b", "1 a", "a\x00", "*"} {

@@ -51,8 +51,13 @@ func (v *workflowVersion) checkDefaults(ofSchema schemas.Object) error {
 		return fmt.Errorf("input schema of a workflow: %w", err)
 	}
 	var given, defaults map[string]json.RawMessage
-	if json.Unmarshal(whole, &given) != nil || len(ofSchema) > 0 && json.Unmarshal(ofSchema, &defaults) != nil {
-		return nil // both were made from what could be read
+	if err := json.Unmarshal(whole, &given); err != nil {
+		return fmt.Errorf("read the inputs of a workflow: %w", err)
+	}
+	if len(ofSchema) > 0 {
+		if err := json.Unmarshal(ofSchema, &defaults); err != nil {
+			return fmt.Errorf("read the defaults of a workflow: %w", err)
+		}
 	}
 	var problems []schemas.Problem
 	for _, problem := range checker.Check(whole) {
