@@ -33,6 +33,7 @@ type owner struct {
 	flights map[int]*flight
 	kids    map[int]string // children by unit
 	looked  time.Time      // when it last looked after all of them
+	blind   time.Time      // when it looks again at the states that are waited for; zero: it has, or there are none
 
 	trouble atomic.Pointer[error] // why the last commit did not happen; nil: it did
 }
@@ -268,6 +269,9 @@ func (o *owner) run(requests []*request, base store.Batch) {
 		if s.released || o.x.lease == nil {
 			return
 		}
+		if o.x.unlooked && o.x.state.Awaits() {
+			o.lookAround()
+		}
 		o.abort(how)
 		if !s.more && !s.setback {
 			var ok bool
@@ -289,6 +293,9 @@ func (o *owner) wait(how extent, at time.Time) (extent, bool) {
 	wake := o.x.state.Wake(at)
 	if look := o.looked.Add(childPoll); o.x.state.Children() > 0 && (wake.IsZero() || look.Before(wake)) {
 		wake = look
+	}
+	if o.x.unlooked && !o.blind.IsZero() && (wake.IsZero() || o.blind.Before(wake)) {
+		wake = o.blind
 	}
 	if !wake.IsZero() {
 		t := time.NewTimer(time.Until(wake))

@@ -30,6 +30,7 @@ const (
 	kindQueue       = "queue"
 	kindOverdue     = "overdue"
 	kindWorkflow    = "workflow"
+	kindTell        = "tell"
 	kindSchedule    = "schedule"
 
 	kindWorkflowVersion = "workflow_version"
@@ -53,6 +54,8 @@ type head struct {
 	Tail      int    `json:"tail"`           // bytes of events behind the snapshot
 
 	WithParent bool `json:"with_parent,omitempty"` // it is suspended because its parent is
+
+	Awaits []string `json:"awaits,omitempty"` // terms of the states that it waits for
 
 	Due time.Time `json:"due,omitzero"` // its wake, as it was written last; zero: none
 
@@ -79,6 +82,7 @@ func (h *head) terms() []string {
 			break
 		}
 	}
+	t = append(t, h.Awaits...)
 	if h.SessionID != "" {
 		t = append(t, "session="+h.SessionID)
 	}
@@ -232,7 +236,7 @@ func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64)
 	x.memory.begin(mark{version, h.Seq})
 	x.forget()
 	clear(x.lists)
-	x.folded = true
+	x.folded, x.unlooked = true, true
 	return nil
 }
 

@@ -116,6 +116,7 @@ type Runtime struct {
 	clients  clients
 	audience audience
 	census   census
+	written  written
 	feed     telemetry.Feed
 	worker   string // this replica's name on leases
 
@@ -154,7 +155,7 @@ func New(c Config) *Runtime {
 		store: &witness{Store: c.Store}, realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
 		worker: ulid.Make().String(), owned: map[string]*owner{}, remember: memoryEvents, cursors: cursorKeys{own: freshKey()}, stop: make(chan struct{}),
 		sessions: c.Sessions.withDefaults(), states: c.States.withDefaults(), keep: c.Retention,
-		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)}, audience: audience{there: make(chan struct{}, 1)},
+		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)}, audience: audience{there: make(chan struct{}, 1)}, written: written{signal: make(chan struct{}, 1)},
 	}
 	if r.log == nil {
 		r.log = hclog.NewNullLogger()
@@ -203,6 +204,9 @@ func (r *Runtime) Run(ctx context.Context) error {
 	wg.Go(func() { r.attendDue(ctx, kindSchedule, r.fire) })
 	wg.Go(func() { r.commitTouches(ctx) })
 	wg.Go(func() { r.pollPublished(ctx) })
+	wg.Go(func() { r.attendDue(ctx, kindTell, r.tellAgain) })
+	telling := make(chan struct{})
+	go func() { r.tellWritten(ctx); close(telling) }()
 
 	<-ctx.Done()
 	r.running.Store(false)
@@ -217,7 +221,9 @@ func (r *Runtime) Run(ctx context.Context) error {
 		within(done, settle)
 	}
 	r.endCalls(stopped)
+	within(telling, settle)
 	r.endStore()
+	<-telling
 	<-done
 	wg.Wait()
 	return nil

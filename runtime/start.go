@@ -67,6 +67,12 @@ func (t *turn) start(unit int) {
 		}
 		e.Due = &due
 	case plan.KindWaitFor:
+		if n.Awaited != nil {
+			if err := t.await(unit, &e); err != nil {
+				t.fail(unit, "wait_for", err)
+				return
+			}
+		}
 		if n.Expires > 0 {
 			e.Due = new(t.now.Add(n.Expires.Std()))
 		}

@@ -95,7 +95,11 @@ func (ref StateRef) check() error {
 }
 
 func (ref StateRef) key(ctx context.Context) store.Key {
-	return store.Key{Kind: kindState, ID: statePrefix(CallerFrom(ctx).Principal, ref.Type) + ref.Key}
+	return stateKey(CallerFrom(ctx).Principal, schemas.StateName{Type: ref.Type, Key: ref.Key})
+}
+
+func stateKey(principal string, name schemas.StateName) store.Key {
+	return store.Key{Kind: kindState, ID: statePrefix(principal, name.Type) + name.Key}
 }
 
 // sessionOf is the session that a context binds to; empty: none.
@@ -302,9 +306,10 @@ func (r *Runtime) saveState(ctx context.Context, key store.Key, s *state, princi
 	if !s.Deleted {
 		p.Terms = append(p.Terms, termOwner(principal))
 	}
-	done, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{p}, Sync: true})
+	done, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{p}, Wakes: tellAt(key, s), Sync: true})
 	if err != nil {
 		return 0, storeError(err)
 	}
+	r.written.note(key)
 	return done.Versions[0], nil
 }

@@ -47,7 +47,7 @@ func (r *Runtime) Status(ctx context.Context, id string, view schemas.View, wait
 const hintStale = "the store does not answer: this is what was committed last. Calls under way go on, and what they answer is committed when it is back; ask again then"
 
 // AtRest tells whether nothing will change soon without somebody's doing: it finished, is suspended, or waits for decisions
-// and events alone.
+// and events alone. A state is for others to set.
 func AtRest(e *schemas.Execution) bool {
 	if e.Status.Terminal() || e.Status == schemas.StatusSuspended {
 		return true
@@ -57,7 +57,7 @@ func AtRest(e *schemas.Execution) bool {
 	}
 	for _, w := range e.WaitingFor {
 		switch w.Reason {
-		case schemas.ReasonTimer, schemas.ReasonBudget, schemas.ReasonWorkflow: // it goes on by itself
+		case schemas.ReasonTimer, schemas.ReasonBudget, schemas.ReasonWorkflow, schemas.ReasonState: // it goes on without whoever waits for it
 			return false
 		}
 	}
@@ -134,6 +134,9 @@ func withHint(e schemas.Execution) schemas.Execution {
 		e.Hint = "a person has to decide: `runplane reviews`"
 	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonEvent:
 		e.Hint = fmt.Sprintf("signal_execution with event_name %q lets it go on", e.WaitingFor[0].EventName)
+	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonState:
+		e.Hint = fmt.Sprintf("it goes on when state_key %q of state_type %q is as node %q waits for it: get_state shows it, set_state sets it",
+			e.WaitingFor[0].State.Key, e.WaitingFor[0].State.Type, e.WaitingFor[0].NodeID)
 	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonWorkflow && e.Status == schemas.StatusRunning:
 		e.Hint = fmt.Sprintf("get_execution_status with wait_seconds waits for the result; with execution_id %q it shows what workflow node %q waits for",
 			e.WaitingFor[0].Child, e.WaitingFor[0].NodeID)

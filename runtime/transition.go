@@ -40,6 +40,7 @@ type execution struct {
 	changed     bool     // somebody else committed since this process did: the wake may be theirs
 	unconfirmed bool     // a commit that had to be durable ended without a word of that
 	folded      bool     // the state was read anew: children may have been started that nobody here tends
+	unlooked    bool     // the states that it waits for are to be looked at before the lease goes
 }
 
 func (r *Runtime) newExecution(id string, h head) *execution {
@@ -110,6 +111,7 @@ type step struct {
 	more     bool // there is more to do at once
 	setback  bool // the store had lost commits: what is in flight is to be looked at
 	follow   bool // children are to be suspended or resumed
+	look     bool // it began, or begins again, to wait for states
 	at       time.Time
 }
 
@@ -136,15 +138,20 @@ func (r *Runtime) transition(ctx context.Context, id string, decide decision) er
 		if err != nil {
 			return err
 		}
-		q := &request{decide: decide}
-		if _, err = r.step(ctx, x, []*request{q}, visit, store.Batch{}); err != nil {
-			return err
-		}
-		if o := r.owner(id); o != nil { // it began meanwhile, perhaps with what was there before
-			o.refresh()
-		}
-		return q.err
+		return r.visit(ctx, x, decide)
 	}
+}
+
+// visit changes an execution that nobody in this process owns.
+func (r *Runtime) visit(ctx context.Context, x *execution, decide decision) error {
+	q := &request{decide: decide}
+	if _, err := r.step(ctx, x, []*request{q}, visit, store.Batch{}); err != nil {
+		return err
+	}
+	if o := r.owner(x.id); o != nil { // it began meanwhile, perhaps with what was there before
+		o.refresh()
+	}
+	return q.err
 }
 
 // maxConflicts is how often a step is decided anew before it gives up; each conflict means that somebody else made progress.

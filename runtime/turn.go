@@ -55,6 +55,8 @@ func (t *turn) emit(e schemas.Event) {
 	t.external(&e)
 	t.batch.Sync = t.batch.Sync || vital(t.x.state, &e)
 	t.step.follow = t.step.follow || (e.Type == schemas.EventSuspending || e.Type == schemas.EventResumed) && t.x.state.Children() > 0
+	t.step.look = t.step.look || e.State != nil || e.Type == schemas.EventResumed
+	t.x.unlooked = t.x.unlooked || t.step.look
 	if t.err = t.letGo(&e, func() error { return t.x.state.Apply(e) }); t.err == nil {
 		t.events = append(t.events, e)
 	}
@@ -171,7 +173,7 @@ func (t *turn) due() time.Time {
 	if s.Status == schemas.StatusPending {
 		return s.Created // which keeps its place among those that came later
 	}
-	if !s.Status.Terminal() && (s.InFlight() > 0 || t.step.more || len(s.Next(t.now)) > 0) {
+	if !s.Status.Terminal() && (s.InFlight() > 0 || t.step.more || len(s.Next(t.now)) > 0 || t.looks()) {
 		return t.now
 	}
 	wake := s.Wake(t.now)
@@ -226,6 +228,7 @@ func (t *turn) commit() error {
 	}
 	h.Execution = t.view()
 	h.Seq, h.Tail, h.WithParent = s.Seq, tail, s.WithParent
+	h.Awaits = awaits(h.Principal, s)
 	if n := len(t.batch.Wakes); n > 0 {
 		h.Due = t.batch.Wakes[n-1].At
 	}

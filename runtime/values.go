@@ -19,11 +19,13 @@ type scope struct {
 	x      *execution
 	unit   int         // -1: the plan's output
 	answer *plan.Value // of a verification
+	state  *plan.Value // that a wait_for waits for
 }
 
 func (s scope) Inputs() *plan.Value  { return s.x.inputs }
 func (s scope) Session() *plan.Value { return s.x.session }
 func (s scope) Output() *plan.Value  { return s.answer }
+func (s scope) State() *plan.Value   { return s.state }
 
 func (s scope) Execution() *plan.Value {
 	if x := s.x; x.self == nil {

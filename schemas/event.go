@@ -77,6 +77,7 @@ type Event struct {
 	Capability string     `json:"capability,omitempty" jsonschema:"description=what is called where it is not the node's own capability"`
 	Definition string     `json:"definition,omitempty" jsonschema:"description=hash of the tool's definition that a decision accepted"`
 	Effect     Effect     `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=of that definition"`
+	State      *StateName `json:"state,omitempty" jsonschema:"description=the state that the node waits for"`
 	Child      string     `json:"child,omitempty" jsonschema:"description=execution that runs a workflow node"`
 	Parent     string     `json:"parent,omitempty" jsonschema:"description=execution with which this one is suspended or resumed"`
 }

@@ -147,6 +147,7 @@ const (
 	ReasonError   = "error"
 	ReasonDrift   = "drift"
 	ReasonEvent   = "event"
+	ReasonState   = "state"
 	ReasonTimer   = "timer"
 	ReasonBudget  = "budget"
 
@@ -159,10 +160,11 @@ const (
 type WaitingFor struct {
 	NodeID    string     `json:"node_id,omitempty" jsonschema:"description=absent where the whole execution waits: for the paused queue"`
 	Item      *int       `json:"item,omitempty"`
-	Reason    string     `json:"reason" jsonschema:"enum=review,enum=unknown,enum=error,enum=drift,enum=event,enum=timer,enum=budget,enum=workflow,enum=queue"`
+	Reason    string     `json:"reason" jsonschema:"enum=review,enum=unknown,enum=error,enum=drift,enum=event,enum=state,enum=timer,enum=budget,enum=workflow,enum=queue"`
 	ReviewID  string     `json:"review_id,omitempty"`
 	Question  string     `json:"question,omitempty" jsonschema:"description=what the review asks"`
 	EventName string     `json:"event_name,omitempty" jsonschema:"description=what signal_execution has to send"`
+	State     *StateName `json:"state,omitempty" jsonschema:"description=what set_state has to set"`
 	Child     string     `json:"execution_id,omitempty" jsonschema:"description=the execution that runs the workflow"`
 	Since     time.Time  `json:"since"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`

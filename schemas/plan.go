@@ -39,7 +39,7 @@ type Node struct {
 	Capability  string      `json:"capability,omitempty" jsonschema:"description=realm.name of the tool to call"`
 	Set         Value       `json:"set,omitempty" jsonschema:"description=a computed value; it becomes the node's output"`
 	Wait        string      `json:"wait,omitempty" jsonschema:"description=a duration such as 10m or an RFC 3339 timestamp"`
-	WaitFor     *WaitFor    `json:"wait_for,omitempty" jsonschema:"description=an event that signal_execution sends; its data becomes the output"`
+	WaitFor     *WaitFor    `json:"wait_for,omitempty" jsonschema:"description=an event that signal_execution sends or a state that set_state sets; its data becomes the output"`
 	Review      *Review     `json:"review,omitempty" jsonschema:"description=a question to a person; the output is {decision comment by}"`
 	Workflow    *Workflow   `json:"workflow,omitempty" jsonschema:"description=a plan within the plan; its output becomes the node's"`
 	DependsOn   []string    `json:"depends_on,omitempty" jsonschema:"description=ids to wait for beside those that the expressions reference"`
@@ -67,12 +67,20 @@ type Node struct {
 	Effect      Effect      `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=a stricter effect than the tool's own"`
 }
 
-// WaitFor names the event that a node waits for. A plan may write the bare name.
+// WaitFor names the event, or the state, that a node waits for; exactly one is given. A plan may write the bare name of an event.
 type WaitFor struct {
-	Event   string   `json:"event" jsonschema:"minLength=1,maxLength=255"`
-	Timeout Duration `json:"timeout,omitempty" jsonschema:"description=the node fails after this long"`
+	Event   string     `json:"event,omitempty" jsonschema:"minLength=1,maxLength=255"`
+	State   *StateName `json:"state,omitempty" jsonschema:"description=a state that set_state sets; its key may hold ${…}; found data and version of it become the output"`
+	Until   string     `json:"until,omitempty" jsonschema:"description=${…} condition over state.found and state.data and state.version; unless given the state has to be there"`
+	Timeout Duration   `json:"timeout,omitempty" jsonschema:"description=the node fails after this long"`
 
 	Bare bool `json:"-"` // written as the bare string; findings point there
+}
+
+// StateName names a state of the one whose execution it is.
+type StateName struct {
+	Type string `json:"type" jsonschema:"minLength=1,maxLength=128"`
+	Key  string `json:"key" jsonschema:"minLength=1"`
 }
 
 // Review is a question to a person. A plan may write the bare question, which may hold ${…}.

@@ -50,6 +50,8 @@ func planDocument() *jsonschema.Schema {
 	}
 	name := &jsonschema.Schema{Type: "string", Pattern: `^[^.]+\..+$`}
 	either(node, "capability", name, Reflect(capabilityName{}, false))
+	property(node, "wait_for").OneOf = []*jsonschema.Schema{requires("event"), requires("state")}
+	property(node, "wait_for").DependentRequired = map[string][]string{"until": {"state"}}
 	either(node, "wait_for", &jsonschema.Schema{Type: "string", MinLength: new(uint64(1)), MaxLength: new(uint64(255))}, property(node, "wait_for"))
 	either(node, "review", &jsonschema.Schema{Type: "string", MinLength: new(uint64(1))}, property(node, "review"))
 	property(node, "workflow").OneOf = []*jsonschema.Schema{requires("name"), requires("definition")}
@@ -133,7 +135,9 @@ func TestPlanSchemaAcceptsAndRefuses(t *testing.T) {
 			OnUnknown: &OnUnknown{Then: OnUnknownFail, Verify: &Verify{
 				Capability: "pay.find", Inputs: Object(`{}`), Happened: "${output.found}", Output: Value(`"${output.it}"`),
 			}},
-		}, {ID: "e", WaitFor: &WaitFor{Event: "paid", Timeout: 1}}, {ID: "f", Review: &Review{Question: "ok?", Expires: 1}, TriggerRule: OneFailed}, {
+		}, {ID: "e", WaitFor: &WaitFor{Event: "paid", Timeout: 1}}, {
+			ID: "i", WaitFor: &WaitFor{State: &StateName{Type: "order", Key: "${inputs.a}"}, Until: "${state.found}", Timeout: 1},
+		}, {ID: "f", Review: &Review{Question: "ok?", Expires: 1}, TriggerRule: OneFailed}, {
 			ID: "g", Workflow: &Workflow{Definition: &Plan{Version: PlanVersion, Nodes: []Node{{ID: "a", Set: Value(`1`)}}}},
 		}, {ID: "h", Workflow: &Workflow{Name: "refund@3"}}},
 	})
@@ -155,6 +159,10 @@ func TestPlanSchemaAcceptsAndRefuses(t *testing.T) {
 		{"bare question", node(`"review":"ok?"`), true},
 		{"workflow by name", node(`"workflow":"refund"`), true},
 		{"event without a name", node(`"wait_for":{"timeout":"1m"}`), false},
+		{"state", node(`"wait_for":{"state":{"type":"order","key":"A"}}`), true},
+		{"event and state", node(`"wait_for":{"event":"paid","state":{"type":"order","key":"A"}}`), false},
+		{"until of an event", node(`"wait_for":{"event":"paid","until":"${true}"}`), false},
+		{"state without a key", node(`"wait_for":{"state":{"type":"order"}}`), false},
 		{"unknown word for on_unknown", node(`"capability":"a.b","on_unknown":"again"`), false},
 		{"on_unknown that says nothing", node(`"capability":"a.b","on_unknown":{}`), false},
 		{"verify without happened", node(`"capability":"a.b","on_unknown":{"verify":{"capability":"a.c"}}`), false},

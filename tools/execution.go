@@ -179,7 +179,7 @@ func Execution() []Method {
 			`Runs a plan, a DAG of capability calls, durably: dependencies, retries, timeouts and crash recovery are handled, and intermediate results never pass through you. `+
 				`Use it instead of several invoke_capability calls. Shortest example: {"plan":"v1","nodes":[{"id":"a","capability":"files.read","inputs":{"path":"x.txt"}},`+
 				`{"id":"b","capability":"files.write","inputs":{"path":"y.txt","text":"${nodes.a.output.text}"}}],"output":"${nodes.b.output}"}. `+
-				`A reference such as ${nodes.a.output} makes b run after a. Other kinds of nodes: set (a value), wait (10m), wait_for (an event), review (asks a person), workflow (a plan within). `+
+				`A reference such as ${nodes.a.output} makes b run after a. Other kinds of nodes: set (a value), wait (10m), wait_for (an event, a state), review (asks a person), workflow (a plan within). `+
 				`Any node may have when, for_each (with item and index), retry, timeout, fallback, on_error, compensate. `+
 				`Returns the execution with its output, or its state so far when the wait ends first: then call get_execution_status. cancel_execution stops it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executePlan, r Request) (schemas.Execution, error) {

@@ -103,6 +103,38 @@ func TestTwoAgentsCoordinateThroughState(t *testing.T) {
 	}
 }
 
+// TestAPlanWaitsForWhatAnotherAgentSets: a call that waits for a plan returns when another agent has set what the plan waits for.
+func TestAPlanWaitsForWhatAnotherAgentSets(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "runplane.yaml"), "store: \"mem:\"\n")
+	url, _ := serveHTTP(t, dir)
+	ada, bob := newAgent(t, url), newAgent(t, url)
+	var first schemas.Execution
+	const source = `{"plan":"v1","nodes":[{"id":"w","wait_for":{"state":{"type":"job","key":"j1"},"until":"${state.data.done}"}}],"output":"${nodes.w.output.data.by}"}`
+	if err := ada.call(&first, "execute_plan", `{"execution_plan":%s,"wait_seconds":0}`, source); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan schemas.Execution, 1)
+	go func() {
+		e := first
+		for !e.Status.Terminal() {
+			if err := ada.call(&e, "get_execution_status", `{"execution_id":%q,"wait_seconds":20}`, first.ExecutionID); err != nil {
+				t.Error(err)
+				break
+			}
+		}
+		ended <- e
+	}()
+	for _, data := range []string{`{"done":false}`, `{"done":true,"by":"bob"}`} {
+		if err := bob.call(nil, "set_state", `{"state_type":"job","state_key":"j1","state_data":%s}`, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e := <-ended; e.Status != schemas.StatusSucceeded || string(e.Output) != `"bob"` {
+		t.Errorf("%s, output %s, %+v", e.Status, e.Output, e.Error)
+	}
+}
+
 // work takes open tasks until so many are not open any more.
 func work(t *testing.T, a *agent, name string, until int) {
 	var session schemas.Session

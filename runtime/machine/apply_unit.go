@@ -17,7 +17,7 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 	n := s.Node(unit)
 	calls := s.Target(unit) != nil
 	u := s.change(unit, schemas.NodeRunning, e, calls)
-	u.Attempts, u.Error, u.Child = e.Attempt, nil, e.Child
+	u.Attempts, u.Error, u.Child, u.Awaits = e.Attempt, nil, e.Child, e.State
 	u.fix(e, false)
 	if u.Phase == PhaseRun {
 		u.Doubt = 0
@@ -34,7 +34,7 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 		u.Due = *e.Due
 		s.timers.push(u.Due, unit)
 	}
-	if n.Kind == plan.KindWaitFor {
+	if n.Kind == plan.KindWaitFor && n.Awaited == nil {
 		s.take(unit)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // rebuild derives counters and queues from Units.
 func (s *State) rebuild() {
-	s.count, s.inFlight, s.readies, s.timing, s.children, s.asleep, s.held, s.backing = [len(nodeOrder)]int{}, 0, 0, 0, 0, 0, 0, 0
+	s.count, s.inFlight, s.readies, s.timing, s.children, s.awaiting, s.asleep, s.held, s.backing = [len(nodeOrder)]int{}, 0, 0, 0, 0, nil, 0, 0, 0
 	s.ready, s.local, s.doomed, s.joins, s.delivered = [schemas.PriorityLast]queue{}, queue{}, queue{}, queue{}, queue{}
 	s.timers, s.retries, s.listening, s.undo = nil, nil, map[string][]int{}, nil
 	for i := range s.Units {
@@ -54,7 +54,7 @@ func (s *State) rebuild() {
 			s.enqueue(i)
 		case u.Status == schemas.NodeRunning && u.Expanded:
 			s.release(i, u.Since)
-		case u.Status == schemas.NodeRunning && s.Node(i).Kind == plan.KindWaitFor:
+		case u.Status == schemas.NodeRunning && s.Node(i).Kind == plan.KindWaitFor && s.Node(i).Awaited == nil:
 			s.listen(i)
 		}
 	}
@@ -76,6 +76,9 @@ func (s *State) tally(unit, by int) {
 		s.readies += by
 	case u.Status == schemas.NodeRunning && !u.Expanded:
 		s.timing += by
+		if s.Node(unit).Awaited != nil {
+			s.await(unit, by)
+		}
 		if s.Node(unit).Kind == plan.KindWorkflow {
 			s.children += by
 			if u.Asleep {

@@ -45,7 +45,8 @@
 // kept. Where a trigger rule starts a unit before they all have ended, the event that starts it holds what was read: the
 // next attempt, and the next worker, read that.
 //
-// A wait_for unit takes the first signal of its event that nobody had; one that waits already shares a signal with all
+// A wait_for unit that waits for a state runs until somebody who has looked at the state says how it ends. One that waits for an
+// event takes the first signal of its event that nobody had; one that waits already shares a signal with all
 // others that do. A workflow unit runs while its child does. An execution that is suspending waits until each child has ended or
 // is known to be suspended (node_suspended).
 //

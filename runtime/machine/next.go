@@ -303,6 +303,9 @@ func (s *State) elapsed(unit int) *schemas.Event {
 	case u.Status == schemas.NodeHeld:
 		return s.final(unit, schemas.Errorf(schemas.CodeDenied, "nobody decided within %s", u.Due.Sub(u.Since)).
 			WithHint("a review without a decision counts as rejected; raise expires, or ask again"))
+	case n.Awaited != nil && u.Awaits != nil:
+		return s.final(unit, schemas.Errorf(schemas.CodeTimeout, "state %q of type %q was not as the node waits for it within %s", u.Awaits.Key, u.Awaits.Type, u.Due.Sub(u.Since)).
+			WithHint("get_state shows it, set_state sets it; raise the timeout of wait_for"))
 	case n.Kind == plan.KindWaitFor:
 		return s.final(unit, schemas.Errorf(schemas.CodeTimeout, "event %q did not come within %s", n.Event, u.Due.Sub(u.Since)).
 			WithHint("signal_execution sends it; raise the timeout of wait_for"))

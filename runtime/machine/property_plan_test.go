@@ -45,7 +45,8 @@ func (p planner) node(i int) string {
 	case "wait":
 		return n + `,"wait":"1m"`
 	case "wait_for":
-		return n + `,"wait_for":` + p.pick("event", `"ping"`, `{"event":"ping","timeout":"40s"}`, `{"event":"pong","timeout":"1m"}`)
+		return n + `,"wait_for":` + p.pick("event", `"ping"`, `{"event":"ping","timeout":"40s"}`, `{"event":"pong","timeout":"1m"}`,
+			`{"state":{"type":"order","key":"A"}}`, `{"state":{"type":"order","key":"A"},"timeout":"40s"}`)
 	case "review":
 		return n + `,"review":` + p.pick("review", `"?"`, `{"question":"?","expires":"40s"}`)
 	case "workflow":

@@ -353,6 +353,15 @@ func (w *walk) atRest(actions []Action) {
 	if again := w.derived(); !again.Wake(w.now).Equal(wake) {
 		w.t.Fatalf("wake at %s, and at %s for a process that reads a snapshot", wake, again.Wake(w.now))
 	}
+	var awaiting []Await
+	for _, unit := range w.find(func(i int, u *Unit) bool {
+		return s.Status == schemas.StatusRunning && u.Status == schemas.NodeRunning && s.Node(i).Awaited != nil
+	}) {
+		awaiting = append(awaiting, Await{unit, *s.Units[unit].Awaits})
+	}
+	if a, b := s.Awaiting(), w.derived().Awaiting(); !slices.Equal(a, awaiting) || !slices.Equal(b, awaiting) || s.Awaits() != (len(awaiting) > 0) {
+		w.t.Fatalf("%v wait for states, and Awaiting says %v, of a snapshot %v", awaiting, a, b)
+	}
 	events := w.find(func(i int, u *Unit) bool {
 		return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview || u.Status == schemas.NodeRunning && s.Node(i).Kind == plan.KindWaitFor
 	})

@@ -55,7 +55,7 @@ func newWalk(t *rapid.T) *walk {
 
 // something is one thing that may happen, and what the runtime does about it.
 func (w *walk) something() {
-	switch rapid.IntRange(0, 25).Draw(w.t, "what") {
+	switch rapid.IntRange(0, 27).Draw(w.t, "what") {
 	default:
 		w.endCall(w.drawError())
 	case 8, 9:
@@ -87,6 +87,8 @@ func (w *walk) something() {
 		w.endChild(rapid.IntRange(0, 2).Draw(w.t, "child fails") == 0)
 	case 24, 25:
 		w.suspendChild()
+	case 26, 27:
+		w.endAwait(rapid.IntRange(0, 2).Draw(w.t, "until fails") == 0)
 	}
 	w.work(rapid.IntRange(0, 4).Draw(w.t, "owner") > 0)
 }
@@ -305,6 +307,22 @@ func (w *walk) endChild(fails bool) {
 	w.apply(e)
 }
 
+// endAwait tells that a state is as a unit waits for it, or that its condition cannot be asked.
+func (w *walk) endAwait(fails bool) {
+	awaiting := w.s.Awaiting()
+	if len(awaiting) == 0 {
+		return
+	}
+	unit := rapid.SampledFrom(awaiting).Draw(w.t, "await").Unit
+	e := w.s.Event(schemas.EventNodeSucceeded, unit)
+	e.Output = schemas.Value(`{"found":true}`)
+	if fails {
+		e = w.s.Final(unit, schemas.Errorf(schemas.CodeExpressionError, "no").WithOutcome(schemas.NotRun))
+	}
+	e.Attempt = w.s.Units[unit].Attempts
+	w.apply(e)
+}
+
 // suspendChild tells that the execution of a workflow unit came to rest with this one.
 func (w *walk) suspendChild() {
 	if units := w.children(); len(units) > 0 && w.s.Status == schemas.StatusSuspending {
@@ -386,8 +404,13 @@ func (w *walk) startOne(unit int) {
 		e.Output = schemas.Value(`1`)
 	case n.Kind == plan.KindWait:
 		e.Due = new(w.now.Add(time.Duration(rapid.IntRange(-1, 120).Draw(w.t, "seconds")) * time.Second))
-	case n.Kind == plan.KindWaitFor && n.Expires > 0:
-		e.Due = new(w.now.Add(n.Expires.Std()))
+	case n.Kind == plan.KindWaitFor:
+		if n.Expires > 0 {
+			e.Due = new(w.now.Add(n.Expires.Std()))
+		}
+		if n.Awaited != nil {
+			e.State = &schemas.StateName{Type: n.Awaited.Type, Key: "A"}
+		}
 	case n.Kind == plan.KindWorkflow:
 		e.Child = fmt.Sprintf("child-%d-%d", unit, e.Attempt)
 	}
@@ -422,6 +445,8 @@ func (w *walk) answerAll() {
 			w.patch(true)
 		case len(w.children()) > 0:
 			w.endChild(false)
+		case w.s.Awaits():
+			w.endAwait(false)
 		case !wake.IsZero():
 			w.now = wake
 		default:

@@ -50,7 +50,7 @@ type State struct {
 	count     [len(nodeOrder)]int // nodes by status; items are not counted
 	inFlight  int                 // calls
 	readies   int                 // units
-	timing    int                 // units that run without a call: timers, events, workflows
+	timing    int                 // units that run without a call: timers, events, states, workflows
 	children  int                 // of those, workflows
 	asleep    int                 // of those, suspended
 	held      int                 // units
@@ -59,6 +59,7 @@ type State struct {
 	local     queue // units that need no room
 	doomed    queue // nodes whose trigger rule can no longer hold
 	joins     queue // for_each nodes whose outcome is clear
+	awaiting  []int // units that wait for a state
 	delivered queue // wait_for units that have their signal
 	timers    timers
 	retries   timers           // of units that back off: once due they wait for room, which must not keep other timers back
@@ -93,6 +94,7 @@ type Unit struct {
 	Question   string             `json:"ask,omitempty"`
 	Asked      int64              `json:"aq,omitempty"`  // while a review holds it: the event that asked
 	Signal     int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
+	Awaits     *schemas.StateName `json:"aw,omitempty"`  // of a wait_for: the state
 	Child      string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
 	Asleep     bool               `json:"z,omitempty"`   // and that is known to be suspended since this one is to be
 	Kept       []Kept             `json:"in,omitempty"`  // what its calls send, where they have to send it whatever the expressions say by then

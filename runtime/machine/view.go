@@ -79,6 +79,8 @@ func (s *State) waits(out []schemas.WaitingFor, wanted func(*Unit) bool) []schem
 			w.Reason = schemas.ReasonTimer
 		case u.Status != schemas.NodeRunning || u.Calling || u.Expanded:
 			continue
+		case u.Awaits != nil:
+			w.Reason, w.State = schemas.ReasonState, u.Awaits
 		case n.Kind == plan.KindWaitFor:
 			w.Reason, w.EventName = schemas.ReasonEvent, n.Event
 		case n.Kind == plan.KindWorkflow:

@@ -131,6 +131,12 @@ func (b *builder) node(i int) error {
 	case from.WaitFor != nil:
 		n.Kind = KindWaitFor
 		n.Event, n.Expires = from.WaitFor.Event, from.WaitFor.Timeout
+		if w := from.WaitFor; w.State != nil {
+			n.Awaited = &Awaited{Type: w.State.Type, Key: b.text(w.State.Key, at+"/wait_for/state/key")}
+			if w.Until != "" {
+				n.Awaited.Until = b.text(w.Until, at+"/wait_for/until")
+			}
+		}
 	case from.Review != nil:
 		n.Kind = KindReview
 		n.Question, n.Expires = b.text(from.Review.Question, at+questionAt(from)), from.Review.Expires

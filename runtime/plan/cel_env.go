@@ -15,9 +15,10 @@ import (
 // roots of expressions, in the order in which they are offered.
 var roots = []string{"inputs", "nodes", "execution", "session"}
 
-// localRoots mean something in some places alone: item and index with for_each, output in a verification. Elsewhere, and
+// localRoots mean something in some places alone: item and index with for_each, output in a verification, state in the
+// condition of a wait_for. Elsewhere, and
 // as the variable of a macro, the names are free.
-var localRoots = []string{"item", "index", "output"}
+var localRoots = []string{"item", "index", "output", "state"}
 
 func isRoot(name string) bool {
 	return slices.Contains(roots, name) || slices.Contains(localRoots, name)

@@ -65,6 +65,8 @@ func variables(scope Scope, reads []Read) (map[string]any, error) {
 			v = scope.Execution()
 		case "output":
 			v = scope.Output()
+		case "state":
+			v = scope.State()
 		case "item", "index":
 			item, index, err := scope.Item()
 			if err != nil {

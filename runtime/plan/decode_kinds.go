@@ -2,22 +2,55 @@ package plan
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/runplane/runplane/schemas"
 )
 
-// waitFor reads the name of an event, or {event, timeout}.
+// waitFor reads the name of an event, or {event, timeout}, or {state, until, timeout}.
 func (d *decoder) waitFor(to **schemas.WaitFor, v *tree, at string) {
 	w := new(schemas.WaitFor)
 	*to = w
 	switch v.kind {
 	case '{':
+		d.stateOf(v, at)
 		fields(d, w, v, at, "wait_for", waitForFields)
 	case '"':
 		w.Event, w.Bare = v.text(), true
 	default:
-		d.wrong(v, at, "the name of an event or {event, timeout}")
+		d.wrong(v, at, "the name of an event, {event, timeout} or {state: {type, key}, until, timeout}")
 		w.Event = unreadable
+	}
+}
+
+// stateOf moves what names a state into it, and what stands beside a state out of it.
+func (d *decoder) stateOf(v *tree, at string) {
+	where := at + "/state"
+	if s := v.get("state"); s != nil {
+		for _, name := range []string{"until", "timeout"} {
+			if t := s.get(name); t != nil && v.get(name) == nil {
+				d.out.errorf(codeMisplacedField, where+"/"+name, "%s stands beside state, as in wait_for: {state: {type, key}, %s}", name, name).Fix =
+					[]schemas.PatchOp{opMove(where+"/"+name, at+"/"+name)}
+				v.put(name, *t)
+				d.drop(v.get("state"), name)
+				s = v.get("state")
+			}
+		}
+		return
+	}
+	parts := tree{kind: '{'}
+	fix := []schemas.PatchOp{opAdd(where, json.RawMessage(`{}`))}
+	for _, name := range []string{"type", "state_type", "key", "state_key"} {
+		if t := v.get(name); t != nil {
+			to := strings.TrimPrefix(name, "state_")
+			fix = append(fix, opMove(at+"/"+name, where+"/"+to))
+			parts.put(to, *t)
+			d.drop(v, name)
+		}
+	}
+	if len(parts.names) > 0 {
+		d.out.errorf(codeMisplacedField, at, "type and key name a state within it, as in wait_for: {state: {type, key}, until}").Fix = fix
+		v.put("state", parts)
 	}
 }
 

@@ -41,7 +41,7 @@
 //   - int and double mix in comparison and in + - * /; an int beyond 2^53 beside a double is an error, not a rounding.
 //     Two ints divide to an int.
 //   - A missing key is an error that names the nearest one; has(x.y) and x.?y.orValue(z) ask first.
-//   - item and index (for_each) and output (a verification) are free names elsewhere, and as variables of macros.
+//   - item and index (for_each), output (a verification) and state (the until of wait_for) are free names elsewhere, and as variables of macros.
 //   - Nodes are named one by one, because the plan's order is made from these names: nodes[x] is refused.
 //   - An evaluation is bounded in steps, in the size of its texts and in the size of its result.
 package plan

@@ -56,7 +56,7 @@ func (c *compiler) expression(s site) {
 	}
 	switch {
 	case s.inside || s.hole.at != "":
-	case s.field == "/when" || strings.HasSuffix(s.field, "/happened"):
+	case s.field == "/when" || strings.HasSuffix(s.field, "/happened"), s.field == "/wait_for/until":
 		if got := c.typesOf(s.hole, s.node, s.may); !compatible(got, []string{"boolean"}) {
 			c.out.errorf(codeInvalidCondition, s.at, "%s must be true or false, and ${%s} is %s", lastPart(s.field), shorten(s.text), strings.Join(got, " or "))
 		}
@@ -222,7 +222,13 @@ func (c *compiler) unknownRoot(s site, root string) {
 	if s.may&readsOutput != 0 {
 		known, words = slices.Concat(known, []string{"output"}), words+", and here output"
 	}
+	if s.may&readsState != 0 {
+		known, words = slices.Concat(known, []string{"state"}), words+", and here state"
+	}
 	near := schemas.Nearest(root, known, 1)
+	if len(near) == 0 && s.may&readsState != 0 && slices.Contains(stateMembers, root) {
+		near = []string{"state." + root}
+	}
 	if len(near) == 0 {
 		for _, id := range schemas.Nearest(root, c.nodeNames(), 1) {
 			near = []string{"nodes." + id}

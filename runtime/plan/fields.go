@@ -77,7 +77,19 @@ var nodeFields = []field[schemas.Node]{
 
 var waitForFields = []field[schemas.WaitFor]{
 	{"event", func(d *decoder, w *schemas.WaitFor, v *tree, at string) { d.needed(&w.Event, v, at, unreadable) }},
+	{"state", func(d *decoder, w *schemas.WaitFor, v *tree, at string) {
+		w.State = new(schemas.StateName)
+		if fields(d, w.State, v, at, "state", stateFields); v.kind != '{' {
+			*w.State = schemas.StateName{Type: unreadable, Key: unreadable}
+		}
+	}},
+	{"until", func(d *decoder, w *schemas.WaitFor, v *tree, at string) { d.when(&w.Until, v, at) }},
 	{"timeout", func(d *decoder, w *schemas.WaitFor, v *tree, at string) { d.duration(&w.Timeout, v, at) }},
+}
+
+var stateFields = []field[schemas.StateName]{
+	{"type", func(d *decoder, s *schemas.StateName, v *tree, at string) { d.needed(&s.Type, v, at, unreadable) }},
+	{"key", func(d *decoder, s *schemas.StateName, v *tree, at string) { d.needed(&s.Key, v, at, unreadable) }},
 }
 
 var reviewFields = []field[schemas.Review]{
@@ -179,12 +191,12 @@ func merged(a, b map[string]string) map[string]string {
 // the object has is meant.
 var synonyms = map[string][]string{
 	"steps": {"nodes"}, "tasks": {"nodes"}, "version": {"plan"}, "outputs": {"output"}, "title": {"name"}, "deadline": {"timeout", "expires"},
-	"name": {"id", "event"}, "result": {"output"}, "after": {"depends_on"}, "condition": {"when", "happened"}, "value": {"set"},
+	"name": {"id", "event"}, "result": {"output"}, "after": {"depends_on"}, "condition": {"when", "happened", "until"}, "state_type": {"type"}, "state_key": {"key"}, "when": {"until"}, "value": {"set"},
 	"retry_policy": {"retry"}, "max_retries": {"retries"},
 	"loop": {"for_each"}, "items": {"for_each"}, "each": {"for_each"}, "over": {"for_each"}, "map": {"for_each"},
 	"concurrency": {"max_parallel"}, "parallelism": {"max_parallel"}, "max_concurrency": {"max_parallel"},
 	"on_failure": {"on_error"}, "on_fail": {"on_error"}, "undo": {"compensate"}, "rollback": {"compensate"}, "compensation": {"compensate"},
-	"signal": {"wait_for", "event"}, "event": {"wait_for"}, "on_event": {"wait_for"}, "wait_for_signal": {"wait_for"},
+	"signal": {"wait_for", "event"}, "event": {"wait_for"}, "on_event": {"wait_for"}, "wait_for_signal": {"wait_for"}, "wait_for_state": {"wait_for"},
 	"message": {"question"}, "text": {"question"}, "prompt": {"question"}, "timeout": {"expires"}, "expires": {"timeout"},
 	"success": {"happened"}, "check": {"happened"}, "default": {"value"}, "plan": {"definition"}, "ref": {"name"},
 }

@@ -71,6 +71,7 @@ const (
 	codeOnceCompensation    = "once_compensation"
 	codeWrongValue          = "wrong_value"
 	codeMissingDependency   = "missing_dependency"
+	codeLiveState           = "live_state"
 	codeShortTotalTimeout   = "short_total_timeout"
 )
 

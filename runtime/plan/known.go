@@ -23,6 +23,8 @@ func (c *compiler) shapeOf(p path, node int, may reach) shape {
 				at = c.toolShape(u.Verify.Capability)
 			}
 		}
+	case "state":
+		at = stateShape
 	case "nodes":
 		i, ok := c.ids[p.nodeID()]
 		if !ok || len(steps) < 2 || steps[1].key != "output" {
@@ -79,6 +81,8 @@ func givenShape(n *schemas.Node) shape {
 		t := object("type", text("object"), "properties", object("decision", object("type", text("string")), "comment", object(), "by", object("type", text("string"))),
 			"additionalProperties", tree{kind: 'f', raw: "false"})
 		return shape{&t, &t}
+	case n.WaitFor != nil && n.WaitFor.State != nil:
+		return stateShape
 	case definitionOf(n) != nil:
 		return writtenShape(string(definitionOf(n).Output))
 	}

@@ -9,9 +9,6 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// maxEvent is the longest name of an event.
-const maxEvent = 255
-
 // listed are the kinds that may be done for each item of a list.
 var listed = []string{string(KindCapability), string(KindSet), string(KindWorkflow)}
 
@@ -154,21 +151,6 @@ func (c *compiler) missing(value, field, of, at string) bool {
 	}
 	c.out.errorf(codeMissingField, at, "%s has no %s", of, field)
 	return true
-}
-
-func (c *compiler) waitFor(w *schemas.WaitFor, at string) {
-	c.duration(at+"/timeout", "timeout", w.Timeout)
-	where := at + "/event"
-	if w.Bare {
-		where = at
-	}
-	switch {
-	case c.missing(w.Event, "event: write its name, as in wait_for: order_paid", "wait_for", at):
-	case len(w.Event) > maxEvent:
-		c.out.errorf(codeOutOfRange, where, "the name of an event has at most %d bytes, got %d", maxEvent, len(w.Event))
-	case strings.Contains(w.Event, "${"):
-		c.out.errorf(codeNotEvaluated, where, "the name of an event is fixed when the plan is accepted and takes no expression; events are sent to one execution, so the name need not be unique")
-	}
 }
 
 // workflow reports what cannot be run; the plan within is compiled later.

@@ -23,6 +23,8 @@ func appendPath(dst []byte, scope Scope, p path) ([]byte, error) {
 		return appendInside(dst, scope.Execution(), p, 0, nil)
 	case "output":
 		return appendInside(dst, scope.Output(), p, 0, nil)
+	case "state":
+		return appendInside(dst, scope.State(), p, 0, nil)
 	case "item", "index":
 		item, index, err := scope.Item()
 		switch {

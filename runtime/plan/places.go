@@ -13,6 +13,7 @@ const (
 	readsItem   reach = 1 << iota // item and index of for_each
 	readsSelf                     // the node's own result
 	readsOutput                   // the answer of a verification
+	readsState                    // the state that is waited for
 )
 
 // placed is a template of a node and where it stands.
@@ -39,6 +40,10 @@ func (n *Node) templates(from *schemas.Node) []placed {
 	add(n.Inputs, "/inputs", item)
 	add(n.Value, "/set", item)
 	add(n.Wait, "/wait", 0)
+	if a := n.Awaited; a != nil {
+		add(a.Key, "/wait_for/state/key", 0)
+		add(a.Until, "/wait_for/until", readsState)
+	}
 	add(n.Question, questionAt(from), 0)
 	for k := range n.Fallbacks {
 		f, at := &n.Fallbacks[k], pointerToItem("/fallback", k)

@@ -91,7 +91,8 @@ type Node struct {
 	Target                    // what a capability node calls
 	Value    *Template        // the value of set
 	Wait     *Template        // a string: duration or timestamp
-	Event    string           // of wait_for
+	Event    string           // of wait_for an event
+	Awaited  *Awaited         // of wait_for a state
 	Question *Template        // of review
 	Expires  schemas.Duration // of wait_for and review; 0: never
 	Sub      *Program         // of workflow: the plan within; its own inputs are Target.Inputs
@@ -159,6 +160,8 @@ type Scope interface {
 	Item() (item *Value, index int, err error)
 	// Output is the answer of a verification; nil outside.
 	Output() *Value
+	// State is {found, data, version} of the state that is waited for; nil outside.
+	State() *Value
 }
 
 // NodeValue is what ${nodes.<id>.…} reads.

@@ -37,6 +37,14 @@ func (c *compiler) readsFrom(s site, r Read) bool {
 		if v := c.plan.Nodes[s.node].OnUnknown.Verify; !r.Guarded {
 			c.follow(s, r, 0, c.toolShape(v.Capability), "the output of "+v.Capability)
 		}
+	case "state":
+		if s.may&readsState == 0 {
+			c.noState(s)
+			return false
+		}
+		if !r.Guarded {
+			c.readsOfState(s, r)
+		}
 	default:
 		c.unknownRoot(s, root)
 	}
@@ -77,6 +85,11 @@ func (c *compiler) noItem(s site, r Read) {
 
 // noOutput reports a bare output; beside a node's own call it is that node's.
 func (c *compiler) noOutput(s site) {
+	if s.may&readsState != 0 {
+		c.out.errorf(codeMisplacedRoot, s.at, "until reads state, which becomes the node's output, got ${%s}", shorten(s.text)).Fix =
+			[]schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, "output", "state") })}
+		return
+	}
 	f := c.out.errorf(codeMisplacedRoot, s.at, "output alone is the answer of a verification (on_unknown.verify); what a node gave is read as nodes.<id>.output, got ${%s}", shorten(s.text))
 	if s.may&readsSelf != 0 {
 		own := "nodes." + c.plan.Nodes[s.node].ID + ".output"
@@ -165,7 +178,11 @@ func (c *compiler) readsNode(s site, r Read) {
 		c.unknownStep(s, r, 0, codeUnknownNode, schemas.SeverityError, "no node %q", c.nodeNames())
 		return
 	case i == s.node && s.may&readsSelf == 0:
-		c.out.errorf(codeSelfDependency, s.at, "node %q reads its own result in ${%s}", id, shorten(s.text))
+		f := c.out.errorf(codeSelfDependency, s.at, "node %q reads its own result in ${%s}", id, shorten(s.text))
+		if own := "nodes." + id + ".output"; s.may&readsState != 0 && strings.Contains(s.source, own) {
+			f.Message += ": before it is over, that is state"
+			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, own, "state") })}
+		}
 		return
 	case len(p.steps) == 1:
 		return

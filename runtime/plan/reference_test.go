@@ -33,6 +33,13 @@ func TestReferenceIsShortAndTrue(t *testing.T) {
 			t.Errorf("%s\n%+v", node, found)
 		}
 	}
+	state := regexp.MustCompile("(?m)^  `({state: [^`]*)`").FindStringSubmatch(Reference)
+	if state == nil {
+		t.Fatal("it does not show how to wait for a state")
+	}
+	if prog, found := check([]byte("plan: v1\nnodes: [{id: a, wait_for: " + state[1] + "}]")); prog == nil || len(found) > 0 {
+		t.Errorf("%s\n%+v", state[1], found)
+	}
 	if !slices.Equal(kinds, kindNames) {
 		t.Errorf("kinds %v, want %v", kinds, kindNames)
 	}

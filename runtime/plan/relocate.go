@@ -46,6 +46,7 @@ func (d *decoder) relocate(v *tree, at string) {
 		}
 	}
 	d.expiry(v, at)
+	d.until(v, at)
 }
 
 // flag turns name: true into another field with a word, and drops name: false.
@@ -87,6 +88,18 @@ func (d *decoder) consent(v *tree, at string) {
 			d.flag(v, at, name, "review", "May this go on?", true)
 		}
 	}
+}
+
+// until moves a condition beside wait_for into it.
+func (d *decoder) until(v *tree, at string) {
+	t, w := v.get("until"), v.get("wait_for")
+	if t == nil || w == nil || w.kind != '{' || w.get("until") != nil {
+		return
+	}
+	d.out.errorf(codeMisplacedField, at+"/until", "until belongs to wait_for, as in wait_for: {state: {type, key}, until}").Fix =
+		[]schemas.PatchOp{opMove(at+"/until", at+"/wait_for/until")}
+	w.put("until", *t)
+	d.drop(v, "until")
 }
 
 // expiry moves expires and the timeout of a question or an event to where it counts.

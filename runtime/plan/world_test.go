@@ -91,7 +91,7 @@ func mustProgram(t testing.TB, source string) *Program {
 type scope struct {
 	inputs, session, execution *Value
 	nodes                      map[string]NodeValue
-	item, output               *Value
+	item, output, state        *Value
 	at                         int
 }
 
@@ -102,6 +102,7 @@ func (s *scope) Item() (*Value, int, error) {
 	return s.item, s.at, nil
 }
 func (s *scope) Output() *Value { return s.output }
+func (s *scope) State() *Value  { return s.state }
 
 func (s *scope) Node(id string) (NodeValue, error) {
 	n, ok := s.nodes[id]

@@ -1,0 +1,183 @@
+package runtime
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// An execution that waits for a state is found by a term of its head. Who begins to wait looks at the state behind the
+// commit that says so, and whoever writes the state looks for those that wait behind his: one of the two sees the other.
+//
+//	node_started ─▶ commit, with the term ─▶ look: until? ─▶ node_succeeded
+//	set_state ─▶ commit ─▶ heads with the term ─▶ look ─┘   (await_tell.go)
+//
+// An owner keeps its lease until it has looked; so where it dies before, the next one looks. After that nothing of the
+// execution is in memory, and nothing of it is due but its timeout.
+
+// termAwaits marks executions that wait for the state at a key.
+func termAwaits(key store.Key) string {
+	sum := sha256.Sum256([]byte(key.ID))
+	return "awaits=" + hex.EncodeToString(sum[:16])
+}
+
+// awaits are the terms of what an execution of the principal waits for, sorted, each once.
+func awaits(principal string, s *machine.State) []string {
+	var terms []string
+	for _, a := range s.Awaiting() {
+		terms = append(terms, termAwaits(stateKey(principal, a.State)))
+	}
+	slices.Sort(terms)
+	return slices.Compact(terms)
+}
+
+// await begins a wait: it says which state it is for.
+func (t *turn) await(unit int, e *schemas.Event) error {
+	a := t.x.state.Node(unit).Awaited
+	key, err := a.Key.Text(t.scope(unit))
+	if errors.Is(err, errStore) {
+		return err
+	}
+	if err != nil {
+		return schemas.AsError(err).WithField("/state/key")
+	}
+	if len(key) == 0 || len(key) > MaxStateKey {
+		return schemas.Errorf(schemas.CodeInvalidArgument, "the key of the state has %d bytes, want 1 to %d", len(key), MaxStateKey).WithField("/state/key").
+			WithHint("state_key names one state, as in order-17; reference what holds its name")
+	}
+	e.State = &schemas.StateName{Type: a.Type, Key: key}
+	return nil
+}
+
+// looks tells whether somebody has to look at the states that the execution waits for once this turn is committed.
+func (t *turn) looks() bool {
+	switch h := &t.x.head; {
+	case !t.x.state.Awaits():
+		return false
+	case t.how != visit:
+		return t.x.unlooked
+	default: // an owner does, also where the last one has not yet
+		return t.step.look || !h.Due.IsZero() && !h.Due.After(t.now)
+	}
+}
+
+// lookAround has the owner look at the states that its execution waits for; what that decides comes in as a request.
+func (o *owner) lookAround() {
+	over, err := o.r.ends(o.r.storeCtx, o.x)
+	if err != nil {
+		if o.r.storeCtx.Err() == nil {
+			o.r.log.Warn("look at the states that an execution waits for: trying again", "execution_id", o.x.id, "error", err)
+		}
+		o.blind = time.Now().Add(lookAgain)
+		return
+	}
+	o.x.unlooked, o.blind = false, time.Time{}
+	o.submit(&request{decide: waited(over)})
+}
+
+// lookAgain is how long an owner waits for a store that did not let it look.
+const lookAgain = time.Second
+
+// look is lookAround for somebody who has heard of a change, and need not own the execution.
+func (r *Runtime) look(ctx context.Context, id string) error {
+	x, err := r.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	over, err := r.ends(ctx, x)
+	switch {
+	case err != nil || len(over) == 0:
+		return err
+	case r.owner(id) != nil:
+		return r.transition(ctx, id, waited(over))
+	}
+	return r.visit(ctx, x, waited(over))
+}
+
+// ends reads the states that an execution waits for, and tells how those waits end that are over.
+func (r *Runtime) ends(ctx context.Context, x *execution) (map[machine.Await]schemas.Event, error) {
+	over := map[machine.Await]schemas.Event{}
+	for _, a := range x.state.Awaiting() {
+		e, err := r.end(ctx, x, a)
+		if err != nil {
+			return nil, err
+		}
+		if e != nil {
+			over[a] = *e
+		}
+	}
+	return over, nil
+}
+
+// waited decides that waits are over which still go on.
+func waited(over map[machine.Await]schemas.Event) decision {
+	return func(s *machine.State, _ time.Time) (events []schemas.Event, _ error) {
+		for _, a := range s.Awaiting() {
+			if e, is := over[a]; is && e.Attempt == s.Units[a.Unit].Attempts {
+				events = append(events, e)
+			}
+		}
+		return events, nil
+	}
+}
+
+// end is how a wait is over; nil: it is not.
+func (r *Runtime) end(ctx context.Context, x *execution, a machine.Await) (*schemas.Event, error) {
+	found, err := r.readState(ctx, stateKey(x.head.Principal, a.State))
+	if err != nil {
+		return nil, err
+	}
+	now := r.now()
+	seen := seenState{Found: found.there(now), Version: found.version(now)}
+	if seen.Found {
+		seen.Data = found.Data
+	}
+	output, err := schemas.Encode(seen)
+	if err != nil {
+		return nil, fmt.Errorf("encode state: %w", err)
+	}
+	n := x.state.Node(a.Unit)
+	over := seen.Found
+	if n.Awaited.Until != nil {
+		over, err = n.Awaited.Until.Bool(scope{ctx: ctx, r: r, x: x, unit: a.Unit, state: plan.NewValue(output)})
+	}
+	var e schemas.Event
+	switch {
+	case errors.Is(err, errStore):
+		return nil, err
+	case err != nil && seen.Found:
+		e = x.state.Final(a.Unit, untilFailed(err).WithField(fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)).WithOutcome(schemas.NotRun))
+	case !over: // also where the condition cannot be asked about a state that is not there
+		return nil, nil
+	default:
+		e = x.state.Event(schemas.EventNodeSucceeded, a.Unit)
+		e.Output = output
+	}
+	e.Attempt = x.state.Units[a.Unit].Attempts
+	return &e, nil
+}
+
+// seenState is what a condition reads as state, and the output of the node.
+type seenState struct {
+	Found   bool          `json:"found"`
+	Data    schemas.Value `json:"data"`
+	Version int64         `json:"version"`
+}
+
+// untilFailed is the error of a condition that could not be asked about a state that is there.
+func untilFailed(err error) *schemas.Error {
+	e := schemas.AsError(err)
+	if e.Hint == "" {
+		e = e.WithHint("where the state may lack a member, ask first: has(state.data.x) && state.data.x == 1")
+	}
+	return e
+}

@@ -1,0 +1,382 @@
+package runtime
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/storetest"
+)
+
+func (p *process) setState(t *testing.T, key, data string, ttl time.Duration) {
+	t.Helper()
+	if _, err := p.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "order", Key: key}, Data: schemas.Value(data), TTL: ttl}); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+func (p *process) deleteState(t *testing.T, key string) {
+	t.Helper()
+	if _, err := p.DeleteState(t.Context(), StateRef{Type: "order", Key: key}, nil); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// paid waits until an order is paid.
+const paid = `{"state":{"type":"order","key":"${inputs.order}"},"until":"${state.data.status == 'paid'}"`
+
+func awaiting(waitFor, more string) string {
+	return `{"plan":"v1","inputs":{"order":"A"},"nodes":[{"id":"w","wait_for":` + waitFor + more + `},{"id":"b","capability":"r.once","depends_on":["w"]}],"output":"${nodes.w.output}"}`
+}
+
+// TestWaitForAState: a plan goes on when a state is as it wants it, at once whichever replica has set it, and what it waited
+// for is the output of the node. While it waits it costs no memory.
+func TestWaitForAState(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		waitFor string
+		before  func(t *testing.T, p *process) // the execution is submitted
+		set     func(t *testing.T, p *process) // what changes nothing yet
+		then    func(t *testing.T, p *process) // what it waits for
+		took    time.Duration                  // from then on
+		output  string
+	}{
+		{
+			name: "it is there already", waitFor: paid + "}",
+			before: func(t *testing.T, p *process) { p.setState(t, "A", `{"status":"paid"}`, 0) },
+			output: `{"found":true,"data":{"status":"paid"},"version":1}`,
+		}, {
+			name: "it comes", waitFor: `{"state":{"type":"order","key":"A"}}`,
+			set:    func(t *testing.T, p *process) { p.setState(t, "B", `1`, 0) },
+			then:   func(t *testing.T, p *process) { p.setState(t, "A", `null`, 0) },
+			output: `{"found":true,"data":null,"version":1}`,
+		}, {
+			name: "it becomes so", waitFor: paid + "}",
+			before: func(t *testing.T, p *process) { p.setState(t, "A", `{"status":"open"}`, 0) },
+			set: func(t *testing.T, p *process) {
+				p.setState(t, "A", `{"status":"sent"}`, 0)
+				p.deleteState(t, "A")
+				p.setState(t, "A", `{"status":"open"}`, 0)
+			},
+			then:   func(t *testing.T, p *process) { p.setState(t, "A", `{"status":"paid"}`, 0) },
+			output: `{"found":true,"data":{"status":"paid"},"version":5}`,
+		}, {
+			name: "it goes", waitFor: `{"state":{"type":"order","key":"A"},"until":"${!state.found}"}`,
+			before: func(t *testing.T, p *process) { p.setState(t, "A", `1`, 0) },
+			set:    func(t *testing.T, p *process) { p.setState(t, "A", `2`, 0) },
+			then:   func(t *testing.T, p *process) { p.deleteState(t, "A") },
+			output: `{"found":false,"data":null,"version":0}`,
+		}, {
+			name: "it expires", waitFor: `{"state":{"type":"order","key":"A"},"until":"${!state.found}"}`,
+			before: func(t *testing.T, p *process) { p.setState(t, "A", `1`, time.Hour) },
+			then:   func(*testing.T, *process) {},
+			took:   time.Hour + expiryGrain, output: `{"found":false,"data":null,"version":0}`,
+		}, {
+			name: "who sets it dies before he tells anybody", waitFor: paid + "}",
+			then: func(t *testing.T, p *process) {
+				silent := &process{Runtime: New(Config{Store: p.store, Realms: p.realms})}
+				silent.setState(t, "A", `{"status":"paid"}`, 0)
+			},
+			took: 2 * tellPeriod, output: `{"found":true,"data":{"status":"paid"},"version":1}`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				here, there := live(w, s), live(w, s)
+				defer here.stop()
+				defer there.stop()
+				do := func(what func(*testing.T, *process)) {
+					if what != nil {
+						what(t, there)
+						synctest.Wait()
+					}
+				}
+				do(tt.before)
+				id := here.submit(t, awaiting(tt.waitFor, ""))
+				do(tt.set)
+				if tt.then != nil {
+					e, err := here.Status(t.Context(), id, "", 0, nil)
+					if err != nil || e.Status != schemas.StatusRunning || !e.Waiting || len(e.WaitingFor) != 1 || e.WaitingFor[0].Reason != schemas.ReasonState ||
+						*e.WaitingFor[0].State != (schemas.StateName{Type: "order", Key: "A"}) || !strings.Contains(e.Hint, "set_state") {
+						t.Fatalf("while it waits: %+v, %v", e, err)
+					}
+					if inMemory(here)+inMemory(there) != 0 {
+						t.Error("it is in memory while it waits")
+					}
+					do(tt.then)
+				}
+				time.Sleep(tt.took)
+				synctest.Wait()
+				e, err := here.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want(t, e, schemas.StatusSucceeded, tt.output, "w=succeeded b=succeeded")
+				here.checkLog(t, id, e)
+			})
+		})
+	}
+}
+
+// TestWaitForAStateEndsOtherwise: by its timeout, by a condition that cannot be asked, by a key that is none; and one that
+// was not set meanwhile does not go on.
+func TestWaitForAStateEndsOtherwise(t *testing.T) {
+	for _, tt := range []struct {
+		name, waitFor, more, data string
+		code                      schemas.Code
+		field, says               string
+		status                    schemas.Status
+	}{
+		{"timeout", paid + `,"timeout":"90s"}`, "", `{"status":"open"}`, schemas.CodeTimeout, "", `state "A" of type "order"`, schemas.StatusFailed},
+		{"timeout, and the plan goes on", paid + `,"timeout":"90s"}`, `,"on_error":"continue"`, `{"status":"open"}`, schemas.CodeTimeout, "", "1m30s", schemas.StatusSucceeded},
+		{"a member that is missing", paid + `,"timeout":"5m"}`, "", `{"other":1}`, schemas.CodeExpressionError, "/nodes/0/wait_for/until", "status", schemas.StatusFailed},
+		{"no condition", `{"state":{"type":"order","key":"A"},"until":"${state.data}","timeout":"5m"}`, "", `7`, schemas.CodeExpressionError, "/nodes/0/wait_for/until", "true or false", schemas.StatusFailed},
+		{"an empty key", `{"state":{"type":"order","key":"${inputs.order.substring(1)}"}}`, "", `7`, schemas.CodeInvalidArgument, "/nodes/0/wait_for/state/key", "0 bytes", schemas.StatusFailed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				p := live(w, s)
+				defer p.stop()
+				source := strings.Replace(awaiting(tt.waitFor, tt.more), `,"output":"${nodes.w.output}"`, "", 1)
+				id := p.submit(t, source)
+				p.setState(t, "A", tt.data, 0)
+				time.Sleep(2 * time.Minute)
+				e := p.rest(t, id)
+				n := e.Nodes[0]
+				if e.Status != tt.status || n.Error == nil || n.Error.Code != tt.code || !strings.Contains(n.Error.Message, tt.says) || tt.field != "" && n.Error.Field != tt.field || n.Error.Hint == "" {
+					t.Errorf("%s, %+v", e.Status, n.Error)
+				}
+			})
+		})
+	}
+}
+
+// TestWaitForAStateWhileSuspended: what is set while the execution is suspended counts when it is resumed; another
+// principal's state of the same name never does.
+func TestWaitForAStateWhileSuspended(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		here, there := live(w, s), live(w, s)
+		defer here.stop()
+		defer there.stop()
+		id := here.submit(t, awaiting(paid+"}", ""))
+		if _, err := there.SetState(as(t, "other"), StateWrite{StateRef: StateRef{Type: "order", Key: "A"}, Data: schemas.Value(`{"status":"paid"}`)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := here.Suspend(t.Context(), id, "", ""); err != nil {
+			t.Fatal(err)
+		}
+		there.setState(t, "A", `{"status":"paid"}`, 0)
+		time.Sleep(20 * tellPeriod)
+		e, err := here.Status(t.Context(), id, "", 0, nil)
+		if err != nil || e.Status != schemas.StatusSuspended {
+			t.Fatalf("%s, %v", e.Status, err)
+		}
+		if _, err := there.Resume(t.Context(), id, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // and no poll
+		synctest.Wait()
+		want(t, here.rest(t, id), schemas.StatusSucceeded, "", "w=succeeded b=succeeded")
+	})
+}
+
+// TestWaitForAStateBesideACall: an owner that stays for a call in flight hears of the state all the same, and looks for
+// itself where nobody tells.
+func TestWaitForAStateBesideACall(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		silent := &process{Runtime: New(Config{Store: s, Realms: w})}
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"long","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}},
+			{"id":"a","wait_for":{"state":{"type":"order","key":"A"}}},{"id":"b","wait_for":{"state":{"type":"order","key":"B"}}}]}`)
+		nodes := func() string {
+			e, err := p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(e.Nodes[0].Status) + " " + string(e.Nodes[1].Status) + " " + string(e.Nodes[2].Status)
+		}
+		p.setState(t, "A", `1`, 0)
+		if got := nodes(); got != "running succeeded running" {
+			t.Errorf("told: %s", got)
+		}
+		silent.setState(t, "B", `1`, 0)
+		time.Sleep(2 * tellPeriod)
+		synctest.Wait()
+		if got := nodes(); got != "running succeeded succeeded" {
+			t.Errorf("not told: %s", got)
+		}
+		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "long=succeeded a=succeeded b=succeeded")
+	})
+}
+
+// TestWaitForAStateIsDecidedByAPerson: one that ended badly and is held may be tried again, skipped or given an output; one
+// that goes on may be cancelled.
+func TestWaitForAStateIsDecidedByAPerson(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		patch  schemas.NodePatch
+		output string
+		nodes  string
+	}{
+		{"output", schemas.NodePatch{Output: schemas.Value(`{"found":true,"data":"mine","version":9}`)}, `{"found":true,"data":"mine","version":9}`, "w=succeeded b=succeeded"},
+		{"retry", schemas.NodePatch{Retry: true}, `{"found":true,"data":{"status":"paid"},"version":1}`, "w=succeeded b=succeeded"},
+		{"skip", schemas.NodePatch{Skip: true}, "null", "w=skipped b=skipped"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				p := live(w, s)
+				defer p.stop()
+				id := p.submit(t, awaiting(paid+`,"timeout":"1m"}`, `,"on_error":"suspend"`))
+				time.Sleep(2 * time.Minute)
+				e := p.rest(t, id)
+				if e.Status != schemas.StatusSuspended || len(e.WaitingFor) != 1 || e.WaitingFor[0].Reason != schemas.ReasonError {
+					t.Fatalf("%s, %+v", e.Status, e.WaitingFor)
+				}
+				p.setState(t, "A", `{"status":"paid"}`, 0)
+				if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"w": tt.patch}}); err != nil {
+					t.Fatal(err)
+				}
+				want(t, p.rest(t, id), schemas.StatusSucceeded, tt.output, tt.nodes)
+			})
+		})
+	}
+	t.Run("cancel", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world, s store.Store) {
+			p := live(w, s)
+			defer p.stop()
+			id := p.submit(t, awaiting(paid+"}", ""))
+			if _, err := p.Cancel(t.Context(), id, CancelOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			p.setState(t, "A", `{"status":"paid"}`, 0)
+			want(t, p.rest(t, id), schemas.StatusCancelled, "", "w=cancelled b=cancelled")
+			records, err := s.List(t.Context(), store.Query{Kind: kindExecution, Term: termAwaits(stateKey("", schemas.StateName{Type: "order", Key: "A"}))})
+			if err != nil || len(records) > 0 {
+				t.Errorf("%d executions are found that wait, %v", len(records), err)
+			}
+		})
+	})
+}
+
+// TestVisitorLeavesALookToTheNextOwner: an owner has begun to wait and dies before it has looked; who changes the execution
+// meanwhile does not take the next owner away from it.
+func TestVisitorLeavesALookToTheNextOwner(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		counting := storetest.Crash(s, 0, storetest.CrashAfter)
+		begins := func(b *store.Batch) bool {
+			return slices.ContainsFunc(b.Appends, func(e store.Append) bool { return strings.Contains(string(e.Value), `"node_started"`) })
+		}
+		dying := live(w, &hooks{Store: counting, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+			if begins(&b) {
+				counting.Reset(1)
+			}
+			return counting.Commit(ctx, b)
+		}})
+		dying.setState(t, "A", `{"status":"paid"}`, 0)
+		time.Sleep(2 * tellPeriod) // nobody tells of that any more
+		synctest.Wait()
+		e, err := dying.Execute(t.Context(), Submit{Plan: []byte(strings.Replace(awaiting(paid+"}", ""), `"v1"`, `"v1","idempotency_key":"k"`, 1))})
+		if err != nil && !counting.Crashed() {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		p := live(w, s)
+		defer p.stop()
+		records, err := s.List(t.Context(), store.Query{Kind: kindExecution})
+		if err != nil || len(records) != 1 || !counting.Crashed() {
+			t.Fatalf("%d executions, %v, %v", len(records), err, e)
+		}
+		id := records[0].Key.ID
+		if _, err := p.Signal(t.Context(), id, "nobody waits for it", nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		shown, err := p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, shown, schemas.StatusSucceeded, "", "w=succeeded b=succeeded")
+	})
+}
+
+// TestCrashWhileWaitingForAState: whichever commit the process dies at, the wait ends once, with what was set.
+func TestCrashWhileWaitingForAState(t *testing.T) {
+	source := `{"plan":"v1","idempotency_key":"k","inputs":{"order":"A"},"nodes":[{"id":"a","capability":"r.once"},{"id":"w","wait_for":` + paid +
+		`},"depends_on":["a"]},{"id":"b","capability":"r.once","depends_on":["w"]}],"output":"${nodes.w.output.data.status}"}`
+	submit := func(t *testing.T, p *process) (string, error) {
+		e, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+		synctest.Wait()
+		return e.ExecutionID, err
+	}
+	story := func(t *testing.T, p *process) {
+		_, _ = submit(t, p) // it may die of it
+		_, _ = p.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "order", Key: "A"}, Data: schemas.Value(`{"status":"paid"}`)})
+		time.Sleep(4 * tellPeriod)
+		synctest.Wait()
+	}
+	commits := 0
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		counting := storetest.Crash(s, 0, storetest.CrashBefore)
+		p := live(w, counting)
+		defer p.stop()
+		story(t, p)
+		commits = counting.Commits()
+	})
+	if commits < 6 {
+		t.Fatalf("%d commits", commits)
+	}
+	for at := 1; at <= commits; at++ {
+		for _, mode := range storetest.CrashModes {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				dying := live(w, storetest.Crash(s, at, mode))
+				story(t, dying)
+				dying.stop()
+				p := live(w, s)
+				defer p.stop()
+				id, err := submit(t, p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := p.Signal(t.Context(), id, "nobody waits for it", nil); err != nil && schemas.AsError(err).Code != schemas.CodeAlreadyFinished { // a visitor, before an owner has looked
+					t.Fatal(err)
+				}
+				if there, err := p.State(t.Context(), StateRef{Type: "order", Key: "A"}); err != nil || !there.Found { // else nobody sets it again
+					p.setState(t, "A", `{"status":"paid"}`, 0)
+				}
+				for range 10 {
+					time.Sleep(2 * tellPeriod)
+					synctest.Wait()
+					e, err := p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if e.Status == schemas.StatusSuspended { // a once call of unknown outcome
+						p.settle(t, w, e, "", map[string]bool{})
+					}
+				}
+				want(t, p.rest(t, id), schemas.StatusSucceeded, `"paid"`, "a=succeeded w=succeeded b=succeeded")
+				if a, b := w.calls("once", "a"), w.calls("once", "b"); a > 1 || b > 1 { // none where a person said what became of it
+					t.Errorf("a was called %d times, b %d", a, b)
+				}
+			})
+			if t.Failed() {
+				t.Fatalf("crash at commit %d of %d (%s)", at, commits, mode)
+			}
+		}
+	}
+}
+
+func inMemory(p *process) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.owned)
+}
