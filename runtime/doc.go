@@ -28,7 +28,7 @@
 //	secret/cursor       the key that cursors of lists are sealed with
 //	overdue/<id>        nothing; its wake is when an execution that waits in the queue has waited too long
 //	queue/pause         who paused the queue, since when and why; none: it is open
-//	health/<replica>    nothing: that it could be written tells a health check that the store takes what is written again
+//	health/<…>          nothing: that it could be written tells a health check that the store takes what is written again
 //	nudge/<id>          nothing: who owns the execution learns that somebody else changed it, by the watch or, where that missed it,
 //	                    by reading the nudges of the last minute with each renewal
 //

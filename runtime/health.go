@@ -92,7 +92,7 @@ func (r *Runtime) checkQueue(ctx context.Context) schemas.Check {
 		return err
 	})
 	if err != nil {
-		c.Status, c.Message, c.Cure = schemas.HealthDegraded, "the queue cannot be read", "see runtime.store"
+		c.Status, c.Message, c.Cure = schemas.HealthDegraded, "the queue cannot be read: "+storeTrouble(err).Message, storeCure(err)
 		return c
 	}
 	due := 0

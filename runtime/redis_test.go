@@ -2,6 +2,9 @@ package runtime
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -123,4 +126,65 @@ func replicasOn(t *testing.T, url string) {
 			t.Errorf("%+v", c)
 		}
 	}
+}
+
+// TestAShardThatIsDown: while one of three masters of a Cluster is away, what lies on the others is claimed, renewed and goes on, and check_health
+// says what is wrong; what lies on it goes on when it is back.
+func TestAShardThatIsDown(t *testing.T) {
+	c := redistest.Cluster(t, "cluster-require-full-coverage no")
+	w := newWorld()
+	p := onRedis(t, w, redis.Options{URL: c.URL()}, func(c *Config) { c.Limits.Lease = 2 * time.Second })
+	var ids []string
+	for i := range 9 {
+		id := p.begin(t, fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"s","wait_for":"go"},{"id":"a","capability":"r.once","inputs":{"id":"%da","take":"3s"},"depends_on":["s"]},
+			{"id":"b","capability":"r.once","inputs":{"id":"%db"},"depends_on":["a"]}]}`, i, i))
+		want(t, p.rest(t, id), schemas.StatusRunning, "", "s=running a=pending b=pending")
+		ids = append(ids, id)
+	}
+	c.Masters[1].Kill()
+	var signals sync.WaitGroup
+	refused := make([]bool, len(ids))
+	for i, id := range ids {
+		signals.Go(func() {
+			_, err := p.Signal(t.Context(), id, "go", nil)
+			refused[i] = err != nil
+		})
+	}
+	signals.Wait()
+	var away []string
+	for i, id := range ids {
+		if refused[i] {
+			away = append(away, id)
+		}
+	}
+	if len(away) == 0 || len(away) == len(ids) {
+		t.Fatalf("%d of %d executions are on the master that is away", len(away), len(ids))
+	}
+	for _, id := range ids {
+		if !slices.Contains(away, id) {
+			want(t, p.rest(t, id), schemas.StatusSucceeded, "", "s=succeeded a=succeeded b=succeeded")
+		}
+	}
+	if q := checkNamed(t, p.CheckHealth(t.Context(), schemas.ScopeRuntime), "runtime.queue"); q.Status != schemas.HealthDegraded || !strings.Contains(q.Message, "store") || q.Cure == "" {
+		t.Errorf("the queue is %+v", q)
+	}
+	c.Masters[1].Restart()
+	c.Await()
+	for _, id := range away {
+		tryFor(t, "a signal", func() error { _, err := p.Signal(t.Context(), id, "go", nil); return err })
+	}
+	for _, id := range away {
+		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "s=succeeded a=succeeded b=succeeded")
+	}
+	for i := range ids {
+		if a, b := w.calls("once", fmt.Sprint(i, "a")), w.calls("once", fmt.Sprint(i, "b")); a != 1 || b != 1 {
+			t.Errorf("%d was called %d and %d times", i, a, b)
+		}
+	}
+	tryFor(t, "health", func() error {
+		if h := p.CheckHealth(t.Context(), schemas.ScopeRuntime); h.Status != schemas.HealthOK {
+			return fmt.Errorf("%+v", h)
+		}
+		return nil
+	})
 }

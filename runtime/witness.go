@@ -16,28 +16,36 @@ import (
 // witness is a store, and the last refusal of a batch for the store's own sake.
 type witness struct {
 	store.Store
-	refusal atomic.Pointer[error] // nil: the last batch was written
+	refusal atomic.Pointer[refusal] // nil: the last batch was written
 }
+
+// refusal is where it was: a store may be in trouble with a part of its keys alone.
+type refusal struct{ partition string }
 
 func (w *witness) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
 	done, err := w.Store.Commit(ctx, b)
+	if len(b.Puts) == 0 { // what only deletes and releases is taken by a full memory too
+		return done, err
+	}
+	partition := b.Puts[0].Key.Partition()
 	switch {
 	case err == nil:
-		if len(b.Puts) > 0 && w.refusal.Load() != nil { // what only deletes and releases is taken by a full memory too
-			w.refusal.Store(nil)
+		if r := w.refusal.Load(); r != nil && r.partition == partition {
+			w.refusal.CompareAndSwap(r, nil)
 		}
 	case ctx.Err() == nil && !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrInvalid) && !errors.Is(err, store.ErrClosed):
-		w.refusal.Store(&err)
+		w.refusal.Store(&refusal{partition})
 	}
 	return done, err
 }
 
-// refuses says why nothing can be written; nil: something can. After a refusal it writes to find out whether that is over.
+// refuses says why something cannot be written; nil: it can. After a refusal it writes beside what was refused, to find out whether that is over.
 func (w *witness) refuses(ctx context.Context, by string) error {
-	if w.refusal.Load() == nil {
+	r := w.refusal.Load()
+	if r == nil {
 		return nil
 	}
-	_, err := w.Commit(ctx, store.Batch{Puts: []store.Put{{Key: store.Key{Kind: kindHealth, ID: by}, Version: store.AnyVersion, TTL: time.Minute}}})
+	_, err := w.Commit(ctx, store.Batch{Puts: []store.Put{{Key: store.Key{Kind: kindHealth, ID: r.partition + "/" + by}, Version: store.AnyVersion, TTL: time.Minute}}})
 	return err
 }
 

@@ -98,7 +98,13 @@ func (r *Runtime) renew(ctx context.Context) {
 				r.log.Warn("renew leases: trying again", "error", err)
 			}
 			tick.Reset(r.limits.Lease / (5 * renewals))
-			continue
+			some, ok := errors.AsType[*store.Unrenewed](err)
+			if !ok {
+				continue
+			}
+			for _, l := range some.Leases {
+				delete(owners, l.Key.ID)
+			}
 		}
 		for _, l := range lost {
 			if o := owners[l.Key.ID]; o != nil {

@@ -9,6 +9,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -166,6 +167,18 @@ type ClaimRequest struct {
 	Wait  time.Duration // longest wait for the first due key; 0 answers at once
 }
 
+// Unrenewed is the error of a Renew of which a part was not answered; what Renew returns is true of the other leases.
+type Unrenewed struct {
+	Leases []Lease // of which nothing is known
+	Err    error
+}
+
+// Error says how many there are, and why.
+func (u *Unrenewed) Error() string { return fmt.Sprintf("%d leases: %v", len(u.Leases), u.Err) }
+
+// Unwrap gives the cause.
+func (u *Unrenewed) Unwrap() error { return u.Err }
+
 // Limit is a token bucket by key.
 type Limit struct {
 	Key    string
@@ -197,7 +210,8 @@ type Store interface {
 	// shards in turn. Claim waits up to Wait for the first key; none is no error.
 	Claim(ctx context.Context, r ClaimRequest) ([]Lease, error)
 
-	// Renew prolongs the leases by ttl from now and returns those that are no longer held.
+	// Renew prolongs the leases by ttl from now and returns those that are no longer held. A store of several shards may not reach all of
+	// them: *Unrenewed.
 	Renew(ctx context.Context, leases []Lease, ttl time.Duration) (lost []Lease, err error)
 
 	// Queue counts the wakes of a kind. The numbers of a busy store are true for some instant of the call, of each shard its own.

@@ -66,7 +66,7 @@ func (c *claims) queue(s *Store, kind string) *claimQueue {
 	defer c.mu.Unlock()
 	q := c.kinds[kind]
 	if q == nil {
-		q = &claimQueue{s: s, kind: kind, look: make([]time.Time, len(s.shards)), empty: make([]int64, len(s.shards)), poke: make(chan struct{}, 1)}
+		q = &claimQueue{s: s, kind: kind, look: make([]time.Time, len(s.shards)), empty: make([]int64, len(s.shards)), sick: make([]bool, len(s.shards)), poke: make(chan struct{}, 1)}
 		c.kinds[kind] = q
 	}
 	return q
@@ -105,6 +105,7 @@ type claimQueue struct {
 	look    []time.Time // when to look at each shard
 	asks    int64       // questions to shards so far
 	empty   []int64     // the last question to each shard that found nothing
+	sick    []bool      // shards that did not answer when they were asked last
 	first   int         // the shard whose turn it is
 }
 

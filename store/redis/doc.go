@@ -40,6 +40,9 @@
 // repeats the answer. When that cannot tell, the error is that of the first try; a conflict is never reported for what
 // may be the batch's own doing. Batches without such a put are never sent twice.
 //
+// While a node of a Cluster is away, what touches its shards fails, and so does what asks all of them: List and Queue. Claims and renewals of
+// the other shards go on.
+//
 // # Durability
 //
 // Fast is what the server is configured for: with appendfsync everysec a crash of its machine may lose a second, a

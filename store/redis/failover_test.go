@@ -89,7 +89,19 @@ func TestAClusterNodeThatDiesAndComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for i := range 100 {
+		must(s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: store.Key{Kind: "w", ID: fmt.Sprint(i)}, At: time.Now()}}}))
+	}
+	request := store.ClaimRequest{Kind: "w", Owner: "o", Max: 70, TTL: time.Hour, Wait: 10 * time.Second}
+	leases := must(s.Claim(t.Context(), request))
 	c.Masters[1].Kill()
+	if more, err := s.Claim(t.Context(), request); err != nil || len(more) == 0 {
+		t.Errorf("with one of three nodes dead %d leases were claimed, %v", len(more), err)
+	}
+	lost, err := s.Renew(t.Context(), leases, time.Hour)
+	if some, ok := errors.AsType[*store.Unrenewed](err); !ok || len(some.Leases) == 0 || len(some.Leases) == len(leases) || len(lost) > 0 {
+		t.Errorf("with one of three nodes dead the renewal of %d leases says %v, and %d are lost", len(leases), err, len(lost))
+	}
 	worked, failed := 0, 0
 	for i := range 100 {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -109,6 +121,9 @@ func TestAClusterNodeThatDiesAndComesBack(t *testing.T) {
 		k := store.Key{Kind: "x", ID: fmt.Sprint(i)}
 		eventually(t, "get", func() error { _, err := s.Get(t.Context(), k); return err })
 		eventually(t, "commit", func() error { return put(t.Context(), s, fmt.Sprint(i)) })
+	}
+	if lost, err := s.Renew(t.Context(), leases, time.Hour); err != nil || len(lost) > 0 {
+		t.Errorf("when it is back %d leases are lost, %v", len(lost), err)
 	}
 }
 

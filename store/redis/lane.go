@@ -18,6 +18,7 @@ type call struct {
 	reply  any
 	err    error
 	done   chan struct{} // gets one value when reply and err are there
+	also   chan struct{} // and then this; nil: none. It has room for all who share it
 }
 
 func plain(args ...any) *call {
@@ -42,6 +43,9 @@ func (c *call) finish(err error) {
 		c.err = err
 	}
 	c.done <- struct{}{}
+	if c.also != nil {
+		c.also <- struct{}{}
+	}
 }
 
 // cmd is the call as go-redis sends it.
@@ -136,7 +140,13 @@ func (s *Store) do(ctx context.Context, sh *shard, l *lane, c *call) error {
 	return s.await(ctx, c)
 }
 
+// await prefers an answer that is there to the end of ctx.
 func (s *Store) await(ctx context.Context, c *call) error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+	}
 	select {
 	case <-c.done:
 		return c.err

@@ -12,7 +12,8 @@ import (
 // renewAtOnce is how many leases one script prolongs; more go into further calls of the same pipeline.
 const renewAtOnce = 1000
 
-// Renew prolongs leases; see store.Store. All leases of a shard go in one trip, the shards at the same time.
+// Renew prolongs leases; see store.Store. All leases of a shard go in one trip, the shards at the same time. One that does not answer keeps
+// nothing from the others.
 func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Duration) (lost []store.Lease, err error) {
 	if ttl <= 0 {
 		return nil, fmt.Errorf("%w: renew for %v", store.ErrInvalid, ttl)
@@ -44,9 +45,14 @@ func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Durati
 		}
 	}
 	var at []int
+	missed := &store.Unrenewed{}
 	for _, p := range parts {
 		if err := s.await(ctx, p.call); err != nil {
-			return nil, err
+			missed.Err = err
+			for _, i := range p.at {
+				missed.Leases = append(missed.Leases, leases[i])
+			}
+			continue
 		}
 		list, _ := p.call.reply.([]any)
 		for _, v := range list {
@@ -64,7 +70,13 @@ func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Durati
 	for _, l := range leases { // one that now lapses earlier is waited for
 		s.claims.hint(l.Key.Kind, s.shardOf(l.Key.Partition()).number, time.Now().Add(ttl))
 	}
-	return lost, nil
+	switch len(missed.Leases) {
+	case 0:
+		return lost, nil
+	case len(leases):
+		return nil, missed.Err
+	}
+	return lost, missed
 }
 
 // byShard groups the indexes of n keys.

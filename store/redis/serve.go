@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -60,9 +61,9 @@ func (q *claimQueue) due() (shards []*shard, wait time.Duration, ok bool) {
 }
 
 // visit asks some shards, one after the other, for as many leases as the first waiter wants. Where there are several, those
-// that have nothing are left out at the price of one peek at all of them together.
+// that have nothing are left out at the price of one peek at all of them together; so are those that do not answer.
 func (q *claimQueue) visit(shards []*shard) {
-	if len(shards) > 1 {
+	if len(shards) > 1 || len(q.look) > 1 && q.isSick(shards[0]) {
 		shards = q.peek(shards)
 	}
 	w := q.next()
@@ -71,12 +72,7 @@ func (q *claimQueue) visit(shards []*shard) {
 	}
 	var got []store.Lease
 	for _, sh := range shards {
-		leases, err := q.claim(sh, &w.request, w.request.Max-len(got))
-		if got = append(got, leases...); err != nil && len(got) == 0 {
-			q.failAll(err)
-			return
-		}
-		if err != nil || len(got) == w.request.Max {
+		if got = append(got, q.claim(sh, &w.request, w.request.Max-len(got))...); len(got) == w.request.Max {
 			break
 		}
 	}
@@ -96,20 +92,23 @@ func (q *claimQueue) next() *waiter {
 }
 
 // claim asks a shard for leases.
-func (q *claimQueue) claim(sh *shard, r *store.ClaimRequest, most int) ([]store.Lease, error) {
+func (q *claimQueue) claim(sh *shard, r *store.ClaimRequest, most int) []store.Lease {
 	token, ask := newToken(), q.ask(sh)
 	c := run(claimScript, []string{sh.base}, q.kind, r.Owner, micros(r.TTL), most, token)
 	if err := q.s.do(q.s.life, sh, &sh.requests, c); err != nil {
-		return nil, err
+		q.unanswered(sh, ask, err)
+		return nil
 	}
 	list, _ := c.reply.([]any)
 	if len(list) < 2 {
-		return nil, errReply
+		q.unanswered(sh, ask, errReply)
+		return nil
 	}
 	wait, _ := list[0].(int64)
 	until, err := moment(list[1])
 	if err != nil {
-		return nil, err
+		q.unanswered(sh, ask, err)
+		return nil
 	}
 	var leases []store.Lease
 	for i, id := range list[2:] {
@@ -117,31 +116,57 @@ func (q *claimQueue) claim(sh *shard, r *store.ClaimRequest, most int) ([]store.
 		leases = append(leases, store.Lease{Key: store.Key{Kind: q.kind, ID: text}, Owner: r.Owner, Token: token*1000 + int64(i), Until: until})
 	}
 	q.answered(sh, ask, wait, len(leases) == 0)
-	return leases, nil
+	return leases
 }
+
+// glance is how long a peek waits for a shard when another answers.
+const glance = 250 * time.Millisecond
 
 // peek asks which of the shards have something due.
 func (q *claimQueue) peek(shards []*shard) (due []*shard) {
-	asks := make([]int64, len(shards))
+	asks, calls := make([]int64, len(shards)), make([]*call, len(shards))
+	some := make(chan struct{}, len(shards))
 	for i, sh := range shards {
-		asks[i] = q.ask(sh)
-	}
-	calls, err := q.s.all(q.s.life, shards, func(sh *shard) *call {
-		return run(peekScript, []string{sh.base}, q.kind).again()
-	})
-	if err != nil {
-		q.failAll(err)
-		return nil
-	}
-	for i, c := range calls {
-		wait, ok := c.reply.(int64)
-		if !ok {
-			q.failAll(errReply)
+		asks[i], calls[i] = q.ask(sh), run(peekScript, []string{sh.base}, q.kind).again()
+		calls[i].also = some
+		if err := q.s.add(sh, &sh.requests, calls[i]); err != nil {
+			q.failAll(err)
 			return nil
 		}
-		q.answered(shards[i], asks[i], wait, wait != 0)
-		if wait == 0 {
-			due = append(due, shards[i])
+	}
+	var late <-chan time.Time
+	if q.othersWell(shards) {
+		late = time.After(glance)
+	}
+	for n := 0; n < len(calls); n++ {
+		select {
+		case <-some:
+			if late == nil {
+				late = time.After(glance)
+			}
+			continue
+		case <-late:
+		case <-q.s.life.Done():
+		}
+		break
+	}
+	for i, c := range calls {
+		select {
+		case <-c.done:
+		default:
+			q.unanswered(shards[i], asks[i], &Fault{Kind: Silent})
+			continue
+		}
+		switch wait, ok := c.reply.(int64); {
+		case c.err != nil:
+			q.unanswered(shards[i], asks[i], c.err)
+		case !ok:
+			q.unanswered(shards[i], asks[i], errReply)
+		default:
+			q.answered(shards[i], asks[i], wait, wait != 0)
+			if wait == 0 {
+				due = append(due, shards[i])
+			}
 		}
 	}
 	return due
@@ -161,6 +186,7 @@ func (q *claimQueue) ask(sh *shard) int64 {
 func (q *claimQueue) answered(sh *shard, ask, wait int64, nothing bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.sick[sh.number] = false
 	d := poll
 	if wait >= 0 && wait < poll.Microseconds() {
 		d = time.Duration(wait)*time.Microsecond + 50*time.Microsecond
@@ -175,10 +201,46 @@ func (q *claimQueue) answered(sh *shard, ask, wait int64, nothing bool) {
 	}
 }
 
+// unanswered notes that a shard does not answer: it is left alone for a while, and where no other one does either, everybody who waits
+// gets the error.
+func (q *claimQueue) unanswered(sh *shard, ask int64, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sick[sh.number] = true
+	if !slices.Contains(q.sick, false) || errors.Is(err, store.ErrClosed) {
+		q.fail(err)
+		return
+	}
+	q.look[sh.number], q.empty[sh.number] = time.Now().Add(poll), ask
+}
+
+func (q *claimQueue) isSick(sh *shard) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.sick[sh.number]
+}
+
+// othersWell tells whether any shard but these has answered when it was asked last.
+func (q *claimQueue) othersWell(these []*shard) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, sick := range q.sick {
+		if !sick && !slices.ContainsFunc(these, func(sh *shard) bool { return sh.number == i }) {
+			return true
+		}
+	}
+	return false
+}
+
 // failAll gives everybody who waits the same error.
 func (q *claimQueue) failAll(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.fail(err)
+}
+
+// fail is failAll with the lock held.
+func (q *claimQueue) fail(err error) {
 	for _, w := range q.waiters {
 		w.err = err
 		close(w.done)
