@@ -84,8 +84,15 @@ func (r *Runtime) round(ctx context.Context, w *rounds) (more bool, err error) {
 	p.More = true
 	for n := 0; p.More && n < roundPages && time.Since(now) < w.every/3; n++ {
 		if p.Part < w.parts {
+			began := time.Now()
 			if p.After, err = w.look(ctx, p.Part, p.After); err != nil {
 				return false, err
+			}
+			if w.again > 0 { // much to do: half of the time is left to whoever else needs the store
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Since(began)):
+				}
 			}
 		}
 		if p.After == "" {
