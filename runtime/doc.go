@@ -89,6 +89,9 @@
 // whoever writes the state looks on its behalf, and a wake in the batch of that write, or at the time when the state
 // expires, has any replica do so (await_tell.go). So waiting costs no owner, no lease and no poll.
 //
+// Clients that watch a state are told by the process that they are connected to: it looks at what is watched whenever the store's
+// watch names it, when it expires, and every few seconds in case the watch missed something (state_watch.go).
+//
 // # Workflows
 //
 // A name keeps its versions, which never change; a plan that names one gets its definition when it is accepted. A

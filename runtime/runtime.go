@@ -117,6 +117,7 @@ type Runtime struct {
 	audience audience
 	census   census
 	written  written
+	watches  stateWatches
 	feed     telemetry.Feed
 	worker   string // this replica's name on leases
 
@@ -156,6 +157,7 @@ func New(c Config) *Runtime {
 		worker: ulid.Make().String(), owned: map[string]*owner{}, remember: memoryEvents, cursors: cursorKeys{own: freshKey()}, stop: make(chan struct{}),
 		sessions: c.Sessions.withDefaults(), states: c.States.withDefaults(), keep: c.Retention,
 		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)}, audience: audience{there: make(chan struct{}, 1)}, written: written{signal: make(chan struct{}, 1)},
+		watches: stateWatches{signal: make(chan struct{}, 1)},
 	}
 	if r.log == nil {
 		r.log = hclog.NewNullLogger()
@@ -204,6 +206,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	wg.Go(func() { r.attendDue(ctx, kindSchedule, r.fire) })
 	wg.Go(func() { r.commitTouches(ctx) })
 	wg.Go(func() { r.pollPublished(ctx) })
+	wg.Go(func() { r.watchStates(ctx) })
 	wg.Go(func() { r.attendDue(ctx, kindTell, r.tellAgain) })
 	telling := make(chan struct{})
 	go func() { r.tellWritten(ctx); close(telling) }()
@@ -257,6 +260,7 @@ func (r *Runtime) watch(ctx context.Context) {
 		return
 	}
 	for key := range keys {
+		r.watches.hint(key)
 		if key == pauseKey {
 			r.pauses.forget()
 			r.paused(ctx)

@@ -56,6 +56,7 @@ func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
 	}
 	calls, cutOff := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cutOff(nil)
+	defer s.remote.endAll()
 	stopping := make(chan struct{})
 	mcpHTTP := s.streamable()
 	srv := &http.Server{
@@ -178,8 +179,10 @@ func (s *Server) streams(next http.Handler, stopping <-chan struct{}) http.Handl
 		switch h.Method {
 		case string(mcp.MethodToolsCall):
 			ctx = withOutlet(ctx, out)
+		case string(mcp.MethodResourcesSubscribe), string(mcp.MethodResourcesUnsubscribe):
+			ctx = subscribing(ctx, h.Method)
 		case string(mcp.MethodSubscriptionsListen):
-			listening, end := context.WithCancelCause(ctx)
+			listening, end := context.WithCancelCause(subscribing(ctx, h.Method))
 			defer end(nil)
 			go func() {
 				select {

@@ -8,8 +8,8 @@ import (
 	mcpserver "github.com/mark3labs/mcp-go/server"
 )
 
-// news is that the list of tools has changed, for the goroutine that serves a peer to pass on. What it has not passed on yet
-// counts once.
+// news is that something has changed, for the goroutine that serves a peer to pass on. What it has not passed on yet counts
+// once.
 type news chan struct{} // size 1
 
 func (n news) tell() {
@@ -68,6 +68,7 @@ func (p *peer) listen(s *session, id json.RawMessage) (end func()) {
 				l.mu.Lock()
 				l.heard = true
 				l.mu.Unlock()
+				p.news.tell() // of what had to wait for that
 			case <-over:
 				return
 			}
@@ -94,18 +95,39 @@ func (p *peer) endListening() {
 	}
 }
 
-// listChanged is notifications/tools/list_changed.
-type listChanged struct {
+// notice is a notification to the client.
+type notice struct {
 	JSONRPC string         `json:"jsonrpc"`
 	Method  string         `json:"method"`
 	Params  map[string]any `json:"params,omitempty"`
 }
 
-// passOn tells the client that its list of tools has changed: a client that began with initialize as it is, each
-// subscription under its id.
-func (p *peer) passOn() {
+// toolsChanged takes note that the client's list of tools is another one. It does not block.
+func (p *peer) toolsChanged() {
 	p.mu.Lock()
-	initialized := p.initialized
+	defer p.mu.Unlock()
+	p.newTools = true
+	p.news.tell()
+}
+
+// passOn tells the client what has changed.
+func (p *peer) passOn() {
+	p.passOnTools()
+	for _, sub := range p.takeChanged() {
+		p.send(resourceUpdated(sub))
+	}
+}
+
+// passOnTools tells the client that its list of tools has changed: a client that began with initialize as it is, each
+// subscription under its id.
+func (p *peer) passOnTools() {
+	p.mu.Lock()
+	changed, initialized := p.newTools, p.initialized
+	p.newTools = false
+	if !changed {
+		p.mu.Unlock()
+		return
+	}
 	var subscribed []json.RawMessage
 	for _, l := range p.listeners {
 		l.mu.Lock()
@@ -115,7 +137,7 @@ func (p *peer) passOn() {
 		l.mu.Unlock()
 	}
 	p.mu.Unlock()
-	n := listChanged{JSONRPC: mcp.JSONRPC_VERSION, Method: string(mcp.MethodNotificationToolsListChanged)}
+	n := notice{JSONRPC: mcp.JSONRPC_VERSION, Method: string(mcp.MethodNotificationToolsListChanged)}
 	if initialized {
 		p.send(n)
 	}

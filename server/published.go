@@ -96,7 +96,7 @@ func (s *Server) announce(to func(*peer) bool) {
 	defer s.peersMu.Unlock()
 	for p := range s.peers {
 		if to(p) {
-			p.news.tell()
+			p.toolsChanged()
 		}
 	}
 }
@@ -110,5 +110,6 @@ func (s *Server) join(p *peer) (part func()) {
 		s.peersMu.Lock()
 		defer s.peersMu.Unlock()
 		delete(s.peers, p)
+		p.unsubscribeAll()
 	}
 }

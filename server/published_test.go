@@ -82,6 +82,10 @@ var dials = map[string]func(t *testing.T, s *Server) *client.Client{
 		c, _, _ := stdioClient(t, s)
 		return c
 	},
+	"stdio, initialized": func(t *testing.T, s *Server) *client.Client {
+		c, _, _ := stdioClient(t, s, client.WithProtocolVersion("2025-11-25"))
+		return c
+	},
 	"http": func(t *testing.T, s *Server) *client.Client {
 		url, _, _ := serveHTTP(t, s)
 		return httpClient(t, url, []transport.StreamableHTTPCOption{transport.WithContinuousListening()}, client.WithProtocolVersion("2025-11-25")) //nolint:staticcheck // the clients of that era do it

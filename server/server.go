@@ -56,6 +56,7 @@ type Server struct {
 
 	peersMu sync.Mutex
 	peers   map[*peer]bool // to be told of changes
+	remote  remote
 }
 
 // New makes a server. It panics when two methods have one name, which is a defect of the program.
@@ -75,12 +76,14 @@ func New(c Config) *Server {
 	if s.publishes() {
 		hooks.AddAfterListTools(s.listPublished)
 	}
+	hooks.AddOnUnregisterSession(func(_ context.Context, session mcpserver.ClientSession) { s.remote.end(session.SessionID()) })
 	s.mcp = mcpserver.NewMCPServer(c.Name, c.Version,
 		mcpserver.WithTitle("Runplane"),
 		mcpserver.WithInstructions(instructions),
 		mcpserver.WithHooks(hooks),
 		mcpserver.WithToolCapabilities(s.publishes()),
 		mcpserver.WithPromptCapabilities(false),
+		mcpserver.WithResourceCapabilities(s.hasStates(), false),
 		mcpserver.WithToolFilter(s.inOrder),
 		mcpserver.WithMethodCacheHints(mcp.MethodToolsList, listTTL.Milliseconds(), mcp.CacheScopePrivate),
 		mcpserver.WithMethodCacheHints(mcp.MethodServerDiscover, discoverTTL.Milliseconds(), mcp.CacheScopePrivate),
@@ -102,6 +105,9 @@ func New(c Config) *Server {
 	}
 	if s.publishes() {
 		c.Runtime.OnPublished(s.toolsChanged)
+	}
+	if s.hasStates() {
+		s.addResources()
 	}
 	return s
 }

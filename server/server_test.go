@@ -322,7 +322,7 @@ func TestEndedSaysWhy(t *testing.T) {
 }
 
 // stdioClient serves s over pipes to a client of mcp-go. done gets what Stdio returns; closing in is the end of input.
-func stdioClient(t *testing.T, s *Server) (c *client.Client, in io.Closer, done chan error) {
+func stdioClient(t *testing.T, s *Server, options ...client.ClientOption) (c *client.Client, in io.Closer, done chan error) {
 	t.Helper()
 	inR, inW := io.Pipe()
 	outR, outW := io.Pipe()
@@ -333,6 +333,6 @@ func stdioClient(t *testing.T, s *Server) (c *client.Client, in io.Closer, done 
 		outW.Close()
 		done <- err
 	}()
-	c = connect(t, client.NewClient(transport.NewIO(outR, inW, io.NopCloser(strings.NewReader("")))))
+	c = connect(t, client.NewClient(transport.NewIO(outR, inW, io.NopCloser(strings.NewReader(""))), options...))
 	return c, inW, done
 }

@@ -71,6 +71,9 @@ func (o oneRequest) GetSessionTools() map[string]mcpserver.ServerTool { return o
 func (o oneRequest) SetSessionTools(map[string]mcpserver.ServerTool)  {}
 
 func (s *Server) ownSession(ctx context.Context) context.Context {
+	if ctx, ok := s.subscribingSession(ctx); ok {
+		return ctx
+	}
 	session, ok := mcpserver.ClientSessionFromContext(ctx).(mcpserver.SessionWithClientInfo)
 	own := ownTools(ctx)
 	if !ok || session.SessionID() != "" && own == nil || outletFrom(ctx) == nil { // the outlet marks a call

@@ -42,9 +42,12 @@ type listStates struct {
 	Cursor    string         `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
 }
 
+// StateContract is the contract of states. Who has it also has them as resources.
+const StateContract = "State"
+
 // State is the contract State.
 func State() []Method {
-	const contract = "State"
+	const contract = StateContract
 	return []Method{
 		method(contract, "get_state", "Read a shared state", Reads,
 			`Reads the value that stands under a type and a key, with the version that a later set_state can expect. found is false where there is none. `+

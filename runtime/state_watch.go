@@ -1,0 +1,189 @@
+package runtime
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+const (
+	// stateWatchPoll is how late a change is noticed at most that no hint of the store told of.
+	stateWatchPoll  = 5 * time.Second
+	maxStateWatches = 10_000 // of one process
+)
+
+// stateWatches are the states that clients of this process want to hear of.
+type stateWatches struct {
+	mu     sync.Mutex
+	byKey  map[store.Key][]*stateWatch // by the record that they show
+	n      int
+	signal chan struct{} // one token: some watch is to be looked at earlier than was known
+}
+
+// stateWatch is one state in the eyes of one who watches it.
+type stateWatch struct {
+	caller  Caller
+	ref     StateRef
+	key     store.Key
+	changed func()
+
+	look time.Time // when it is to be looked at
+	seen stateMark // what it was when it was
+}
+
+// stateMark tells one state from the next.
+type stateMark struct {
+	found   bool
+	version int64
+	at      time.Time
+}
+
+func markOf(s *schemas.State) stateMark {
+	m := stateMark{found: s.Found, version: s.Version}
+	if s.UpdatedAt != nil {
+		m.at = *s.UpdatedAt
+	}
+	return m
+}
+
+// WatchState has changed called whenever the caller's state is found to be another one than before: written, deleted or expired,
+// through whichever replica. Several changes may be told as one; what it is now State tells. Where the runtime does not run nothing is
+// told. changed must not block; it may be called once more while off is. An error is that of State, or rate_limited.
+func (r *Runtime) WatchState(ctx context.Context, ref StateRef, changed func()) (off func(), err error) {
+	ref.Context = nil
+	s, err := r.State(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	w := &stateWatch{caller: CallerFrom(ctx), ref: ref, key: ref.record(ctx), changed: changed, seen: markOf(&s), look: r.nextLook(&s)}
+	all := &r.watches
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.n >= maxStateWatches {
+		return nil, schemas.Errorf(schemas.CodeRateLimited, "%d states are watched already", all.n).WithHint("end subscriptions that nobody needs, or ask get_state")
+	}
+	if all.byKey == nil {
+		all.byKey = map[store.Key][]*stateWatch{}
+	}
+	all.byKey[w.key] = append(all.byKey[w.key], w)
+	all.n++
+	all.wake()
+	return sync.OnceFunc(func() { all.remove(w) }), nil
+}
+
+// record is what a state is read from; those of coordinated types show other records.
+func (ref StateRef) record(ctx context.Context) store.Key {
+	switch ref.Type {
+	case schemas.StateSession:
+		return sessionKey(ref.Key)
+	case schemas.StateExecution:
+		return executionKey(ref.Key)
+	case schemas.StateWorkflow:
+		return workflowKey(CallerFrom(ctx).Principal, ref.Key)
+	}
+	return ref.key(ctx)
+}
+
+// nextLook is when a state is to be looked at unless a hint comes first: with its end, or when the hint must have been missed.
+func (r *Runtime) nextLook(s *schemas.State) time.Time {
+	now := r.now()
+	next := now.Add(stateWatchPoll)
+	if s.Found && s.ExpiresAt != nil && s.ExpiresAt.Before(next) && s.ExpiresAt.After(now) {
+		next = *s.ExpiresAt
+	}
+	return next
+}
+
+func (all *stateWatches) wake() {
+	select {
+	case all.signal <- struct{}{}:
+	default:
+	}
+}
+
+func (all *stateWatches) remove(w *stateWatch) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	rest := slices.DeleteFunc(all.byKey[w.key], func(other *stateWatch) bool { return other == w })
+	all.n--
+	if all.byKey[w.key] = rest; len(rest) == 0 {
+		delete(all.byKey, w.key)
+	}
+}
+
+// hint has those looked at that watch what a record shows.
+func (all *stateWatches) hint(key store.Key) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for _, w := range all.byKey[key] {
+		w.look = time.Time{}
+		all.wake()
+	}
+}
+
+// due are the watches to be looked at now, and when the next one is; zero: there is none. Each is due again with the next poll.
+func (all *stateWatches) due(now time.Time) (list []*stateWatch, next time.Time) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for _, watches := range all.byKey {
+		for _, w := range watches {
+			if !w.look.After(now) {
+				list = append(list, w)
+				w.look = now.Add(stateWatchPoll)
+			}
+			if next.IsZero() || w.look.Before(next) {
+				next = w.look
+			}
+		}
+	}
+	return list, next
+}
+
+// sees takes note of what a watch's state is now, and tells whether that is news.
+func (all *stateWatches) sees(w *stateWatch, mark stateMark, look time.Time) bool {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if look.Before(w.look) {
+		w.look = look
+		all.wake()
+	}
+	if w.seen == mark {
+		return false
+	}
+	w.seen = mark
+	return slices.Contains(all.byKey[w.key], w)
+}
+
+// watchStates looks at watched states until ctx ends. While nobody watches any it sleeps.
+func (r *Runtime) watchStates(ctx context.Context) {
+	for {
+		list, next := r.watches.due(r.now())
+		for _, w := range list {
+			s, err := r.State(WithCaller(ctx, w.caller), w.ref)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				r.log.Debug("look at a watched state: again later", "state_type", w.ref.Type, "error", err)
+				continue
+			}
+			if r.watches.sees(w, markOf(&s), r.nextLook(&s)) {
+				w.changed()
+			}
+		}
+		var timer <-chan time.Time
+		if !next.IsZero() {
+			timer = time.After(max(0, next.Sub(r.now())))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.watches.signal:
+		case <-timer:
+		}
+	}
+}

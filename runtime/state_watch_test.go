@@ -1,0 +1,183 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/redis/redistest"
+)
+
+// blind is a store whose hints are all missed.
+type blind struct{ store.Store }
+
+func (blind) Watch(ctx context.Context) (<-chan store.Key, error) {
+	keys := make(chan store.Key)
+	go func() {
+		<-ctx.Done()
+		close(keys)
+	}()
+	return keys, nil
+}
+
+// watched counts what a watch tells.
+func (p *process) watched(ctx context.Context, t *testing.T, kind, key string) (told chan struct{}, off func()) {
+	t.Helper()
+	told = make(chan struct{}, 100)
+	off, err := p.WatchState(ctx, StateRef{Type: kind, Key: key}, func() { told <- struct{}{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return told, off
+}
+
+// TestWatchedStates: what is written, deleted or expires is told of once, through another process as well, with hints at once and without them
+// within the poll; what concerns somebody else or is over is not.
+func TestWatchedStates(t *testing.T) {
+	for name, within := range map[string]time.Duration{"hints": time.Millisecond, "no hints": stateWatchPoll} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, s store.Store) {
+				mine := s
+				if name == "no hints" {
+					mine = blind{s}
+				}
+				p, other := live(w, mine), live(w, s)
+				defer p.stop()
+				defer other.stop()
+				told, off := p.watched(t.Context(), t, "order", "a")
+				theirs, _ := p.watched(as(t, "somebody"), t, "order", "a")
+				set := func(data string, ttl time.Duration) {
+					t.Helper()
+					if _, err := other.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "order", Key: "a"}, Data: schemas.Value(data), TTL: ttl}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				expect := func(n int, after time.Duration, what string) {
+					t.Helper()
+					time.Sleep(after)
+					synctest.Wait()
+					if len(told) != n {
+						t.Errorf("%s: told %d times, want %d", what, len(told), n)
+					}
+					for len(told) > 0 {
+						<-told
+					}
+				}
+				expect(0, time.Minute, "nothing")
+				set("1", 0)
+				expect(1, within, "written")
+				expect(0, time.Minute, "nothing more")
+				set("2", time.Minute)
+				expect(1, within, "written with a TTL")
+				expect(0, time.Minute-within-time.Millisecond, "not expired yet")
+				expect(1, time.Second, "expired")
+				set("3", 0)
+				expect(1, within, "made anew")
+				if _, err := other.DeleteState(t.Context(), StateRef{Type: "order", Key: "a"}, nil); err != nil {
+					t.Fatal(err)
+				}
+				expect(1, within, "deleted")
+				off()
+				off()
+				set("4", 0)
+				expect(0, time.Minute, "after the end")
+				if len(theirs) != 0 {
+					t.Error("somebody is told of a state that is not his")
+				}
+				if n := p.watches.n; n != 1 || len(p.watches.byKey) != 1 {
+					t.Errorf("%d watches are left", n)
+				}
+			})
+		})
+	}
+}
+
+// TestWatchedRecords: the coordinated types can be watched as well.
+func TestWatchedRecords(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		ctx := t.Context()
+		session := p.open(t, schemas.SessionUpdates{}).SessionID
+		e, err := p.Execute(ctx, Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","wait_for":"go"}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		ofSession, _ := p.watched(ctx, t, schemas.StateSession, session)
+		ofExecution, _ := p.watched(ctx, t, schemas.StateExecution, e.ExecutionID)
+		ofWorkflow, _ := p.watched(ctx, t, schemas.StateWorkflow, "greet")
+		if _, err := p.UpdateSession(ctx, session, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`)}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Signal(ctx, e.ExecutionID, "go", nil); err != nil {
+			t.Fatal(err)
+		}
+		p.keep(t, "greet", greet("hello"), "")
+		time.Sleep(stateWatchPoll)
+		synctest.Wait()
+		for name, told := range map[string]chan struct{}{"session": ofSession, "execution": ofExecution, "workflow": ofWorkflow} {
+			if len(told) == 0 {
+				t.Errorf("the change of the %s was not told", name)
+			}
+		}
+	})
+}
+
+// TestWatchesAreBounded: who watches ever more is told so.
+func TestWatchesAreBounded(t *testing.T) {
+	r := New(Config{Store: memory(t), Realms: newWorld()})
+	var offs []func()
+	for i := range maxStateWatches {
+		off, err := r.WatchState(t.Context(), StateRef{Type: "x", Key: fmt.Sprint(i)}, func() {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		offs = append(offs, off)
+	}
+	if _, err := r.WatchState(t.Context(), StateRef{Type: "x", Key: "more"}, func() {}); codeOf(err) != schemas.CodeRateLimited {
+		t.Errorf("got %v", err)
+	}
+	offs[0]()
+	if _, err := r.WatchState(t.Context(), StateRef{Type: "x", Key: "more"}, func() {}); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.WatchState(t.Context(), StateRef{Type: "x"}, func() {}); codeOf(err) != schemas.CodeInvalidArgument {
+		t.Errorf("without a key: %v", err)
+	}
+}
+
+// TestWatchedStatesOfOtherReplicas: what a replica on the same Redis writes is told of, and what expires there.
+func TestWatchedStatesOfOtherReplicas(t *testing.T) {
+	server := redistest.Standalone(t)
+	w := newWorld()
+	p, other := replica(t, w, openRedis(t, server.URL())), replica(t, w, openRedis(t, server.URL()))
+	told, off := p.watched(t.Context(), t, "order", "a")
+	defer off()
+	for i, write := range []func() error{
+		func() error {
+			return errOf(other.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "order", Key: "a"}, Data: schemas.Value(`1`)}))
+		},
+		func() error { return errOf(other.DeleteState(t.Context(), StateRef{Type: "order", Key: "a"}, nil)) },
+		func() error {
+			return errOf(other.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "order", Key: "a"}, Data: schemas.Value(`2`), TTL: time.Second}))
+		},
+		func() error { return nil }, // it expires
+	} {
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, fmt.Sprintf("change %d is told", i), func() bool {
+			select {
+			case <-told:
+				return true
+			default:
+				return false
+			}
+		})
+	}
+}

@@ -1,0 +1,202 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mark3labs/mcp-go/client"
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/schemas"
+)
+
+// hear subscribes a client to resources as its era does it, and returns where their addresses come when they change.
+func hear(t *testing.T, c *client.Client, uris ...string) (changed chan string, stop func()) {
+	t.Helper()
+	changed, acknowledged := make(chan string, 100), make(chan struct{}, 1)
+	c.OnNotification(func(n mcp.JSONRPCNotification) {
+		switch n.Method {
+		case mcp.MethodNotificationResourceUpdated:
+			changed <- fmt.Sprint(n.Params.AdditionalFields["uri"])
+		case mcp.MethodNotificationSubscriptionsAcknowledged:
+			acknowledged <- struct{}{}
+		}
+	})
+	if mcp.IsModernProtocol(c.ProtocolVersion()) {
+		stop, err := c.ListenAsync(t.Context(), mcp.SubscriptionFilter{ResourceSubscriptions: uris}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		await(t, acknowledged, "the subscription was not acknowledged")
+		return changed, stop
+	}
+	for _, uri := range uris {
+		if err := subscribeTo(t, c, uri); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return changed, func() {
+		for _, uri := range uris {
+			if err := unsubscribeFrom(t, c, uri); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func subscribeTo(t *testing.T, c *client.Client, uri string) error {
+	t.Helper()
+	var r mcp.SubscribeRequest
+	r.Params.URI = uri
+	return c.Subscribe(t.Context(), r) //nolint:staticcheck // the clients of that era do it
+}
+
+func unsubscribeFrom(t *testing.T, c *client.Client, uri string) error {
+	t.Helper()
+	var r mcp.UnsubscribeRequest
+	r.Params.URI = uri
+	return c.Unsubscribe(t.Context(), r) //nolint:staticcheck // the clients of that era do it
+}
+
+func heard(t *testing.T, changed <-chan string, want string) {
+	t.Helper()
+	select {
+	case got := <-changed:
+		if got != want {
+			t.Fatalf("%s has changed, want %s", got, want)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatalf("the client did not hear that %s has changed", want)
+	}
+}
+
+func readState(t *testing.T, c *client.Client, uri string) (s schemas.State) {
+	t.Helper()
+	var r mcp.ReadResourceRequest
+	r.Params.URI = uri
+	got, err := c.ReadResource(t.Context(), r)
+	if err != nil || len(got.Contents) != 1 {
+		t.Fatalf("read %s: %+v, %v", uri, got, err)
+	}
+	text, ok := got.Contents[0].(mcp.TextResourceContents)
+	if !ok || text.MIMEType != jsonType || text.URI != uri {
+		t.Fatalf("read %s: %+v", uri, got.Contents[0])
+	}
+	if err := json.Unmarshal([]byte(text.Text), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestStatesAreResources: over every transport and era a client finds the template, reads a state, hears that it was written, deleted or
+// has expired, and hears nothing any more when it has unsubscribed.
+func TestStatesAreResources(t *testing.T) {
+	for name, dial := range dials {
+		t.Run(name, func(t *testing.T) {
+			s, _ := published(t)
+			rt := s.config.Runtime
+			set := func(key, data string, ttl time.Duration) {
+				t.Helper()
+				w := runtime.StateWrite{StateRef: runtime.StateRef{Type: "order", Key: key}, Data: schemas.Value(data), TTL: ttl}
+				if _, err := rt.SetState(t.Context(), w); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c := dial(t, s)
+			templates, err := c.ListResourceTemplates(t.Context(), mcp.ListResourceTemplatesRequest{})
+			if err != nil || len(templates.ResourceTemplates) != 1 || templates.ResourceTemplates[0].URITemplate.Raw() != "runplane://state/{type}/{key}" {
+				t.Fatalf("templates %+v, %v", templates, err)
+			}
+			const a, odd = "runplane://state/order/A-17", "runplane://state/order/x%2Fy%20z"
+			if got := readState(t, c, a); got.Found || got.StateKey != "A-17" {
+				t.Errorf("nothing is there: %+v", got)
+			}
+			changed, stop := hear(t, c, a, odd)
+			set("A-17", `{"paid":true}`, 0)
+			heard(t, changed, a)
+			if got := readState(t, c, a); !got.Found || string(got.StateData) != `{"paid":true}` || got.Version != 1 {
+				t.Errorf("read %+v", got)
+			}
+			set("x/y z", `1`, 0)
+			heard(t, changed, odd)
+			if got := readState(t, c, odd); got.StateKey != "x/y z" {
+				t.Errorf("read %+v", got)
+			}
+			set("other", `1`, 0) // of which nobody wants to hear
+			if _, err := rt.DeleteState(t.Context(), runtime.StateRef{Type: "order", Key: "A-17"}, nil); err != nil {
+				t.Fatal(err)
+			}
+			heard(t, changed, a)
+			set("A-17", `2`, time.Second)
+			heard(t, changed, a)
+			heard(t, changed, a) // it has expired
+			if got := readState(t, c, a); got.Found {
+				t.Errorf("it has expired: %+v", got)
+			}
+			stop()
+			time.Sleep(50 * time.Millisecond)
+			set("A-17", `3`, 0)
+			select {
+			case uri := <-changed:
+				t.Errorf("%s is told of after the end of the subscription", uri)
+			case <-time.After(300 * time.Millisecond):
+			}
+		})
+	}
+}
+
+// TestBadResources: an address that names nothing is an error that says what does, and is not subscribed to.
+func TestBadResources(t *testing.T) {
+	for name, dial := range dials {
+		t.Run(name, func(t *testing.T) {
+			s, _ := published(t)
+			c := dial(t, s)
+			for _, uri := range []string{"runplane://state/order", "runplane://state//A", "runplane://state/order/a/b", "runplane://other/order/a", "file:///etc/passwd"} {
+				var read mcp.ReadResourceRequest
+				read.Params.URI = uri
+				if _, err := c.ReadResource(t.Context(), read); err == nil {
+					t.Errorf("%s was read", uri)
+				}
+				if mcp.IsModernProtocol(c.ProtocolVersion()) {
+					continue
+				}
+				if err := subscribeTo(t, c, uri); err == nil || !strings.Contains(err.Error(), "runplane://state/{type}/{key}") {
+					t.Errorf("subscribe to %s: %v", uri, err)
+				}
+			}
+		})
+	}
+}
+
+// TestSubscriptionsAreBounded: a client that subscribes to ever more is told so, and what has ended makes room.
+func TestSubscriptionsAreBounded(t *testing.T) {
+	for _, name := range []string{"stdio, initialized", "http", "sse"} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := published(t)
+			c := dials[name](t, s)
+			uri := func(i int) string { return fmt.Sprintf("runplane://state/order/%d", i) }
+			subscribe := func(i int) error { return subscribeTo(t, c, uri(i)) }
+			for i := range maxSubscriptions {
+				if err := subscribe(i); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := subscribe(0); err != nil { // again
+				t.Error(err)
+			}
+			if err := subscribe(maxSubscriptions); err == nil || !strings.Contains(err.Error(), "unsubscribe") {
+				t.Errorf("one too many: %v", err)
+			}
+			if err := unsubscribeFrom(t, c, uri(7)); err != nil {
+				t.Error(err)
+			}
+			if err := subscribe(maxSubscriptions); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
