@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -32,7 +33,7 @@ func TestAnyReplicaAnswers(t *testing.T) {
 		within time.Duration // the answer, where the replicas hear of each other
 		deaf   time.Duration // and where they do not
 		ask    func(ctx context.Context, p *process, id string) (string, error)
-		want   string // of the answer
+		want   string // of the answer; either side of " or "
 		then   string // status of the execution a minute later, and of n
 		calls  int    // of n
 	}{
@@ -50,8 +51,8 @@ func TestAnyReplicaAnswers(t *testing.T) {
 		}, "running true", "running succeeded", 1},
 		{"cancel_execution", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
 			e, err := p.Cancel(ctx, id, CancelOptions{Grace: 20 * time.Second, Reason: "enough"})
-			return string(e.Status) + " " + e.Reason, err
-		}, "cancelling enough", "cancelled cancelled", 1},
+			return strings.TrimSpace(string(e.Status) + " " + e.Reason), err
+		}, "cancelling enough or cancelled", "cancelled cancelled", 1}, // it may end before the answer is read
 		{"suspend_execution", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
 			e, err := p.Suspend(ctx, id, "drain", "lunch")
 			return string(e.Status) + " " + e.Reason, err
@@ -108,7 +109,7 @@ func TestAnyReplicaAnswers(t *testing.T) {
 					began := time.Now()
 					got, err := tt.ask(t.Context(), other, id)
 					took := time.Since(began)
-					if err != nil || got != tt.want {
+					if err != nil || !slices.Contains(strings.Split(tt.want, " or "), got) {
 						t.Errorf("got %s %v, want %s", got, err, tt.want)
 					}
 					limit := tt.within
