@@ -90,6 +90,9 @@ func TestOpenBreakerSpendsNoAttempt(t *testing.T) {
 		if took := time.Since(began); took < time.Hour || took > time.Hour+time.Minute || e.Nodes[0].Attempts != 1 || e.Nodes[1].Attempts != 1 {
 			t.Errorf("took %s, %+v", took, e.Nodes)
 		}
+		if m, err := p.Metrics(t.Context(), e.ExecutionID); err != nil || m.TurnedAway[schemas.CodeCircuitOpen] == 0 || m.Retries != 0 {
+			t.Errorf("metrics %+v, %v", m, err)
+		}
 	})
 }
 
@@ -108,6 +111,9 @@ func TestRateLimitPostponesNodesAndSpendsNoAttempt(t *testing.T) {
 		m, err := p.Metrics(t.Context(), e.ExecutionID)
 		if err != nil || m.Events > 60 {
 			t.Errorf("%d events for ten calls: they come back again and again (%v)", m.Events, err)
+		}
+		if n := m.TurnedAway[schemas.CodeRateLimited]; n < 9 || len(m.TurnedAway) != 1 || m.Nodes[0].TurnedAway[schemas.CodeRateLimited] != n || m.Attempts != 10 {
+			t.Errorf("metrics %+v", m)
 		}
 	})
 }

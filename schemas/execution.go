@@ -247,6 +247,7 @@ type ExecutionMetrics struct {
 	Attempts    int                `json:"attempts"`
 	Retries     int                `json:"retries"`
 	Recoveries  int                `json:"recoveries" jsonschema:"description=times another worker took over after a crash"`
+	TurnedAway  map[Code]int       `json:"turned_away,omitempty" jsonschema:"description=calls that were postponed without leaving by why: circuit_open or rate_limited or quota_exceeded"`
 	OutputBytes int64              `json:"output_bytes"`
 	NodeCounts  map[NodeStatus]int `json:"node_counts"`
 	Nodes       []NodeMetrics      `json:"nodes"`
@@ -260,6 +261,8 @@ type NodeMetrics struct {
 	Attempts    int        `json:"attempts"`
 	CallMS      float64    `json:"call_ms" jsonschema:"description=sum of its attempts"`
 	OutputBytes int64      `json:"output_bytes,omitempty"`
+
+	TurnedAway map[Code]int `json:"turned_away,omitempty"`
 }
 
 // NodePatch changes one held or failed node on resume; exactly one field is given.

@@ -95,6 +95,7 @@ func nodePostponed(s *State, unit int, e *schemas.Event) {
 	u := s.change(unit, schemas.NodeBackingOff, e, false)
 	u.Reason = e.Reason
 	s.unmade(unit)
+	u.turnedAway(e)
 	if u.Queued.IsZero() {
 		u.Queued = e.At
 	}
@@ -109,6 +110,17 @@ func nodePostponed(s *State, unit int, e *schemas.Event) {
 func (s *State) unmade(unit int) {
 	s.Units[unit].Refused++
 	s.Calls--
+}
+
+// turnedAway counts what a call was turned away by.
+func (u *Unit) turnedAway(e *schemas.Event) {
+	if e.Error == nil {
+		return
+	}
+	if u.TurnedAway == nil {
+		u.TurnedAway = map[schemas.Code]int{}
+	}
+	u.TurnedAway[e.Error.Code]++
 }
 
 // later makes a unit that backs off due again.
@@ -327,6 +339,7 @@ func compensationFailed(s *State, unit int, e *schemas.Event) {
 			u.Failures++
 		case e.Reason != stopped:
 			u.Refused++
+			u.turnedAway(e)
 		}
 		u.Due = *e.Due
 		s.timers.push(u.Due, unit)

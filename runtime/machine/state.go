@@ -125,6 +125,8 @@ type Unit struct {
 	doomed                  bool  // stands in State.doomed
 	queued                  bool  // stands in a queue, perhaps from an earlier attempt
 	joined                  bool  // stands in State.joins
+
+	TurnedAway map[schemas.Code]int `json:"ta,omitempty"` // why calls were refused, as far as limits, quotas and circuits are concerned
 }
 
 // Kept are the inputs of one of the calls that a unit may make: its own, or one of its fallback list.

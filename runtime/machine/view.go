@@ -161,11 +161,23 @@ func (s *State) Metrics(now time.Time) schemas.ExecutionMetrics {
 		nm := &m.Nodes[s.Node(i).Index]
 		nm.Attempts += u.made()
 		nm.CallMS += u.CallMS
+		for code, n := range u.TurnedAway {
+			nm.TurnedAway, m.TurnedAway = counted(nm.TurnedAway, code, n), counted(m.TurnedAway, code, n)
+		}
 		m.Attempts += u.made()
 		m.Retries += max(u.made()-1, 0)
 		m.CallMS += u.CallMS
 	}
 	return m
+}
+
+// counted adds n to the count of a code.
+func counted(counts map[schemas.Code]int, code schemas.Code, n int) map[schemas.Code]int {
+	if counts == nil {
+		counts = map[schemas.Code]int{}
+	}
+	counts[code] += n
+	return counts
 }
 
 // made is how many attempts have left for the realm.
