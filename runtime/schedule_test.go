@@ -111,7 +111,7 @@ func TestNightlyWorkflow(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.keep(t, "greet", greet("anew"), "")
-		time.Sleep(72 * time.Hour)
+		sleepUntil(start.Add(67 * time.Hour))
 		if n := len(p.fired(t, "greet")); n != 2 {
 			t.Errorf("%d executions after the workflow was deleted with its schedule", n)
 		}
@@ -133,9 +133,9 @@ func TestScheduleWhileTheClockChanges(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sleepUntil(day)
+			sleepUntil(day.Add(5 * time.Hour))
 			p = live(w, s)
-			sleepUntil(day.Add(20 * time.Hour))
+			sleepUntil(day.Add(9 * time.Hour))
 			for name, want := range map[string]int{"a": tt.a, "b": tt.b} {
 				at := p.fired(t, name)
 				if n := i + 1; len(at) != n || at[i].Sub(day) != time.Duration(want)*time.Hour/10 {
@@ -153,7 +153,7 @@ func TestCatchUpAfterDaysOff(t *testing.T) {
 	for _, tt := range []struct {
 		catchUp *int
 		overlap schemas.Overlap
-		days    []int // whose midnight firings are made when somebody is back after 10.5 days
+		days    []int // whose midnight firings are made when somebody is back an hour before the eleventh
 		last    string
 	}{
 		{nil, "", []int{10}, "777600 missed, 864000 executed"},
@@ -168,7 +168,7 @@ func TestCatchUpAfterDaysOff(t *testing.T) {
 			start := time.Now()
 			p.schedules(t, "w", takes, schemas.Schedule{Cron: "0 0 * * *", CatchUp: tt.catchUp, Overlap: tt.overlap})
 			p.stop()
-			time.Sleep(10*day + day/2)
+			time.Sleep(11*day - time.Hour)
 			p = live(w, s)
 			defer p.stop()
 			time.Sleep(time.Minute)
@@ -271,7 +271,7 @@ func TestPauseAndChangeSchedules(t *testing.T) {
 		sleepUntil(start.Add(13 * time.Hour))
 		p.schedules(t, "w", takes, schemas.Schedule{})
 		p.schedules(t, "w", takes, schemas.Schedule{}) // ended is ended
-		sleepUntil(start.Add(40 * time.Hour))
+		sleepUntil(start.Add(37 * time.Hour))          // past the next noon
 		if n := len(p.fired(t, "w")); n != 3 {
 			t.Errorf("%d executions", n)
 		}
