@@ -42,7 +42,8 @@ func newProgress(w io.Writer, e schemas.Execution, quiet bool, s screen) *progre
 	rows, _, ok := s()
 	p := &progress{w: w, screen: s, index: map[string]*nodeLine{}, live: ok && !quiet && len(e.Nodes) < rows}
 	for _, n := range e.Nodes {
-		l := &nodeLine{id: n.ID, capability: n.Capability, status: n.Status, attempt: n.Attempts, took: time.Duration(n.DurationMS * float64(time.Millisecond))}
+		l := &nodeLine{id: n.ID, capability: n.Capability}
+		l.take(&n)
 		p.nodes = append(p.nodes, l)
 		p.index[n.ID] = l
 		p.width = max(p.width, len(n.ID))
@@ -57,6 +58,17 @@ func newProgress(w io.Writer, e schemas.Execution, quiet bool, s screen) *progre
 		}
 	}
 	return p
+}
+
+// take has the line show a node as its view has it.
+func (l *nodeLine) take(n *schemas.NodeView) {
+	l.status, l.attempt, l.took, l.note = n.Status, n.Attempts, time.Duration(n.DurationMS*float64(time.Millisecond)), ""
+	switch {
+	case n.Error != nil:
+		l.note = fmt.Sprintf("%s: %s", n.Error.Code, n.Error.Message)
+	case n.Degraded:
+		l.note = "degraded: served by " + n.ServedBy
+	}
 }
 
 // update takes a commit in.
@@ -142,11 +154,7 @@ func (p *progress) settle(e schemas.Execution) {
 		if l == nil || l.status == n.Status {
 			continue
 		}
-		l.status, l.attempt, l.note = n.Status, n.Attempts, ""
-		l.took = time.Duration(n.DurationMS * float64(time.Millisecond))
-		if n.Error != nil {
-			l.note = fmt.Sprintf("%s: %s", n.Error.Code, n.Error.Message)
-		}
+		l.take(&n)
 		if !p.live && (l.status.Ended() || l.status == schemas.NodeHeld) {
 			p.line(l)
 		}
