@@ -21,10 +21,10 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// BenchmarkRetention measures what the deletion of a great many old executions (RUNPLANE_OLD, 10,000 unless given) costs those that run:
+// BenchmarkRetention measures what the deletion of a great many old executions (RUNPLANE_OLD, 1,000 unless given) costs those that run:
 // nodes a second of chains before, during and after it, in one run, with how many were deleted a second and the largest heap.
 func BenchmarkRetention(b *testing.B) {
-	old := 10_000
+	old := 1_000
 	if n, err := strconv.Atoi(os.Getenv("RUNPLANE_OLD")); err == nil {
 		old = n
 	}
