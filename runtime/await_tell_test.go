@@ -108,6 +108,7 @@ func TestWaitForTheEndOfAState(t *testing.T) {
 // TestEveryReplicaTellsOfStates: what one replica writes, deletes or lets expire ends the waits of executions that another
 // one has parked, long before anybody is told again.
 func TestEveryReplicaTellsOfStates(t *testing.T) {
+	t.Parallel()
 	for _, tt := range everyStore {
 		t.Run(tt.name, func(t *testing.T) {
 			open := tt.open(t)

@@ -14,6 +14,7 @@ import (
 // still: what is known is told, direct calls go on within their limits, starts are refused, and what was in flight is committed
 // when the server is back.
 func TestRedisThatGoesAwayForAWhile(t *testing.T) {
+	t.Parallel()
 	for name, outage := range map[string]struct{ begin, end func(*redistest.Server) }{
 		"killed":       {(*redistest.Server).Kill, (*redistest.Server).Restart},
 		"stands still": {(*redistest.Server).Pause, (*redistest.Server).Continue},

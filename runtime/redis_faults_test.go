@@ -68,7 +68,7 @@ func tryFor(t *testing.T, what string, do func() error) {
 
 const (
 	onePlan     = `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"id":"ID"}}]}`
-	longPlan    = `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"id":"ID","take":"300ms"}}]}`
+	heldPlan    = `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"id":"ID","hold":true}}]}`
 	waitingPlan = `{"plan":"v1","nodes":[{"id":"s","wait_for":"go"},{"id":"n","capability":"r.once","inputs":{"id":"ID"},"depends_on":["s"]}]}`
 )
 
@@ -78,6 +78,7 @@ func withID(source, id string) string { return strings.ReplaceAll(source, "ID", 
 // says so and what to do. Once it is mended both are well again by themselves, what a call in flight had answered is committed, what waited
 // goes on, and nothing was called twice. A second deployment with another prefix on the same Redis never sees any of it.
 func TestRedisInTrouble(t *testing.T) {
+	t.Parallel()
 	server := redistest.Standalone(t, "user app on >first ~* &* +@all")
 	url := "redis://app:first@" + server.Addr
 	w := newWorld()
@@ -107,7 +108,7 @@ func TestRedisInTrouble(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			id := strings.ReplaceAll(tt.name, " ", "_")
 			waiting := p.begin(t, withID(waitingPlan, "waiting_"+id))
-			flying := p.begin(t, withID(longPlan, "flying_"+id))
+			flying := p.begin(t, withID(heldPlan, "flying_"+id))
 			tryFor(t, "the call in flight", func() error {
 				if w.calls("once", "flying_"+id) == 0 {
 					return errors.New("it has not left")
@@ -115,6 +116,7 @@ func TestRedisInTrouble(t *testing.T) {
 				return nil
 			})
 			tt.spoil()
+			w.release("flying_" + id)
 			sub := Submit{Plan: []byte(withID(onePlan, "new_"+id)), IdempotencyKey: id}
 			_, err := p.Execute(t.Context(), sub)
 			if e := schemas.AsError(err); err == nil || e.Code != schemas.CodeUnavailable || !e.Retryable || !strings.Contains(e.Message, tt.words) || !strings.Contains(e.Hint, tt.remedy) {
@@ -170,6 +172,7 @@ func TestRedisInTrouble(t *testing.T) {
 // TestRedisInTroubleAtStart: a process that cannot use its Redis does not begin, and says why and what to do. What was accepted before goes on
 // in the first one that can.
 func TestRedisInTroubleAtStart(t *testing.T) {
+	t.Parallel()
 	server := redistest.Standalone(t, "user app on >first ~* &* +@all")
 	url := "redis://app:first@" + server.Addr
 	for _, tt := range []struct {

@@ -17,8 +17,13 @@ import (
 // TestReplicasOnRedis is what the tests in virtual time say of two replicas, short and on a real Redis, alone and as a Cluster of 16
 // shards: each answers for the other, one hears of a cancel through the other, and what a stopped one owned goes on elsewhere.
 func TestReplicasOnRedis(t *testing.T) {
-	t.Run("standalone", func(t *testing.T) { replicasOn(t, redistest.Standalone(t).URL()) })
+	t.Parallel()
+	t.Run("standalone", func(t *testing.T) {
+		t.Parallel()
+		replicasOn(t, redistest.Standalone(t).URL())
+	})
 	t.Run("cluster", func(t *testing.T) {
+		t.Parallel()
 		c := redistest.Cluster(t)
 		replicasOn(t, c.URL())
 		takeoverOn(t, c.URL()+"?prefix=killed")
@@ -131,6 +136,7 @@ func replicasOn(t *testing.T, url string) {
 // TestAShardThatIsDown: while one of three masters of a Cluster is away, what lies on the others is claimed, renewed and goes on, and check_health
 // says what is wrong; what lies on it goes on when it is back.
 func TestAShardThatIsDown(t *testing.T) {
+	t.Parallel()
 	c := redistest.Cluster(t, "cluster-require-full-coverage no")
 	w := newWorld()
 	p := onRedis(t, w, redis.Options{URL: c.URL()}, func(c *Config) { c.Limits.Lease = 2 * time.Second })

@@ -82,6 +82,7 @@ func mentions(t *testing.T, s *redistest.Server, texts ...string) (found []strin
 
 // TestNothingIsLeftOnRedisOfWhatWasDeleted scans all keys and everything in them, after two replicas have deleted it.
 func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
+	t.Parallel()
 	server := redistest.Standalone(t)
 	w := newWorld()
 	keep := func(c *Config) { c.Retention.Executions = time.Second }
@@ -146,6 +147,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 
 // TestStatesAreDeletedOnRedis: their values go at once, what is remembered of their versions by itself.
 func TestStatesAreDeletedOnRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.Standalone(t)
 	p := replica(t, newWorld(), openRedis(t, server.URL()), func(c *Config) { c.Retention.States = time.Millisecond })
 	for i := range statesAtOnce + 1 {
@@ -168,6 +170,7 @@ func TestStatesAreDeletedOnRedis(t *testing.T) {
 
 // TestSessionsAreDeletedOnRedis: of one that has ended nothing is left when its time is over, not even its wake.
 func TestSessionsAreDeletedOnRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.Standalone(t)
 	s, err := redis.Open(t.Context(), redis.Options{URL: server.URL(), Sweep: 50 * time.Millisecond})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 // TestScheduleOnThreeReplicasOfARedis: one firing each second, and twice the replica dies that is just making one: behind its decision,
 // and then another behind the execution. Each firing is one execution all the same.
 func TestScheduleOnThreeReplicasOfARedis(t *testing.T) {
+	t.Parallel()
 	const killed, firings = 2, 9
 	url := redistest.Standalone(t).URL()
 	w := newWorld()
@@ -92,6 +93,7 @@ func idleOnRedis(t *testing.T, w *world, o redis.Options) *process {
 // TestCatchUpOnRedis: nobody was there for an hour; as many of the missed firings are made up as catch_up says, by one of the two
 // replicas that come back together.
 func TestCatchUpOnRedis(t *testing.T) {
+	t.Parallel()
 	o, w := redis.Options{URL: redistest.Standalone(t).URL()}, newWorld()
 	p := idleOnRedis(t, w, o)
 	p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(10 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(2)})
@@ -117,6 +119,7 @@ func TestCatchUpOnRedis(t *testing.T) {
 // TestSessionsExpireOnRedis: the end of a session is committed when it is due, exactly to the time that was told, by replicas that
 // never saw it.
 func TestSessionsExpireOnRedis(t *testing.T) {
+	t.Parallel()
 	o, w := redis.Options{URL: redistest.Standalone(t).URL()}, newWorld()
 	p := idleOnRedis(t, w, o)
 	onRedis(t, w, o)

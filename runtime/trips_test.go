@@ -85,11 +85,17 @@ func TestIdleReplicasAskLittle(t *testing.T) {
 		})
 	}
 	scripts := func() int64 { return commands(fmt.Sprint(server.Do("INFO", "commandstats")))["evalsha"] }
-	time.Sleep(time.Second) // they start
-	began, before := time.Now(), scripts()
-	time.Sleep(2 * time.Second)
-	asked, a := scripts()-before, time.Since(began).Seconds()
-	if perReplica := float64(asked) / replicas; perReplica < 1 || perReplica > 4*(a+1) {
-		t.Errorf("each asked %.1f times in %.1f s", perReplica, a)
+	// They take a while to start, and one that is kept from running asks late: then more, or nothing.
+	for tries := 1; ; tries++ {
+		began, before := time.Now(), scripts()
+		time.Sleep(2 * time.Second)
+		asked, a := scripts()-before, time.Since(began).Seconds()
+		perReplica := float64(asked) / replicas
+		if perReplica >= 1 && perReplica <= 4*(a+1) {
+			return
+		}
+		if tries == 10 {
+			t.Fatalf("each asked %.1f times in %.1f s", perReplica, a)
+		}
 	}
 }

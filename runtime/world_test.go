@@ -25,7 +25,8 @@ type world struct {
 	stops  []func() // of every process in it
 	ledger []entry
 	failed map[string]int
-	tools  map[string]plan.Tool // changed since, by name
+	held   map[string]chan struct{} // by id, see release
+	tools  map[string]plan.Tool     // changed since, by name
 	health []schemas.RealmHealth
 	said   map[string]string // annotations of the tools
 }
@@ -39,6 +40,7 @@ type deed struct {
 	ID    string          `json:"id"`    // for the ledger
 	Give  json.RawMessage `json:"give"`  // its output; {"id": …} unless given
 	Take  string          `json:"take"`  // how long it takes
+	Hold  bool            `json:"hold"`  // it takes until it is released
 	Fail  int             `json:"fail"`  // so many times it fails first
 	Code  schemas.Code    `json:"code"`  // with this code; tool_error unless given
 	Mute  bool            `json:"mute"`  // it happens, and no answer comes before ctx ends
@@ -46,9 +48,9 @@ type deed struct {
 }
 
 var worldSchema = json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{
-	"id":{},"give":{},"take":{"type":"string"},"fail":{"type":"integer"},"code":{"type":"string"},"mute":{"type":"boolean"},"stuck":{"type":"boolean"}}}`)
+	"id":{},"give":{},"take":{"type":"string"},"hold":{"type":"boolean"},"fail":{"type":"integer"},"code":{"type":"string"},"mute":{"type":"boolean"},"stuck":{"type":"boolean"}}}`)
 
-func newWorld() *world { return &world{failed: map[string]int{}} }
+func newWorld() *world { return &world{failed: map[string]int{}, held: map[string]chan struct{}{}} }
 
 func (w *world) Catalog(context.Context, []string) plan.Catalog { return worldCatalog{w} }
 
@@ -133,6 +135,12 @@ func (w *world) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) 
 	case d.Mute:
 		<-ctx.Done()
 		return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.Unknown)
+	case d.Hold:
+		select {
+		case <-w.gate(id):
+		case <-ctx.Done():
+			return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.Unknown)
+		}
 	case take > 0:
 		t := time.NewTimer(take)
 		defer t.Stop()
@@ -155,6 +163,19 @@ func (w *world) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) 
 	}
 	return &call.Result{Output: out, ServedBy: c.Name()}, nil
 }
+
+// gate is what a call that is held waits for.
+func (w *world) gate(id string) chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.held[id] == nil {
+		w.held[id] = make(chan struct{})
+	}
+	return w.held[id]
+}
+
+// release lets the calls end that are held under the id, once.
+func (w *world) release(id string) { close(w.gate(id)) }
 
 // calls counts the ledger's entries of a tool and id; empty matches all.
 func (w *world) calls(tool, id string) int {
