@@ -20,7 +20,7 @@ func TestInterrupt(t *testing.T) {
 		again       bool   // interrupt twice
 		want        string // of the resumed run
 	}{
-		{"once", "500ms", false, `"R-A-3"`},
+		{"once", "2s", false, `"R-A-3"`},
 		{"twice", "1h", true, "held"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

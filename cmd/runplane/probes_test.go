@@ -242,10 +242,10 @@ func probeCancelled(t *testing.T) {
 	must[json.RawMessage](t)(s.invoke("slow", "echo", args{}))
 	other := make(chan error, 1)
 	go func() {
-		_, err := s.invoke("slow", "sleep", args{"ms": 2500})
+		_, err := s.invoke("slow", "sleep", args{"ms": 4000})
 		other <- err
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // it must have arrived by then
 	defer cancel()
 	if _, err := s.tool(ctx, "invoke_capability", args{"realm": "slow", "capability_name": "sleep", "inputs": args{"ms": 60_000}}); err == nil {
 		t.Error("a call that was cancelled was answered")
