@@ -87,32 +87,50 @@ func (o *owner) lookAround() {
 // lookAgain is how long an owner waits for a store that did not let it look.
 const lookAgain = time.Second
 
-// look is lookAround for somebody who has heard of a change, and need not own the execution.
-func (r *Runtime) look(ctx context.Context, id string) error {
+// look is lookAround for somebody who has heard of a change of one state, and need not own the execution.
+func (r *Runtime) look(ctx context.Context, id string, key store.Key) error {
 	x, err := r.load(ctx, id)
 	if err != nil {
 		return err
 	}
-	over, err := r.ends(ctx, x)
+	over := map[machine.Await]schemas.Event{}
+	for _, a := range x.state.Awaiting() {
+		if stateKey(x.head.Principal, a.State) != key {
+			continue
+		}
+		s, err := r.readState(ctx, key)
+		if err != nil {
+			return err
+		}
+		if err := r.end(ctx, x, a, &s, r.now(), over); err != nil {
+			return err
+		}
+	}
 	switch {
-	case err != nil || len(over) == 0:
-		return err
+	case len(over) == 0:
+		return nil
 	case r.owner(id) != nil:
 		return r.transition(ctx, id, waited(over))
 	}
 	return r.visit(ctx, x, waited(over))
 }
 
-// ends reads the states that an execution waits for, and tells how those waits end that are over.
+// ends reads the states that an execution waits for, and tells how those waits end that are over. Of the others it will hear
+// again, also where a state expires.
 func (r *Runtime) ends(ctx context.Context, x *execution) (map[machine.Await]schemas.Event, error) {
 	over := map[machine.Await]schemas.Event{}
 	for _, a := range x.state.Awaiting() {
-		e, err := r.end(ctx, x, a)
+		key := stateKey(x.head.Principal, a.State)
+		s, err := r.readState(ctx, key)
+		now := r.now()
+		if err == nil {
+			err = r.end(ctx, x, a, &s, now, over)
+		}
+		if _, is := over[a]; err == nil && !is {
+			err = r.remind(ctx, key, &s, now)
+		}
 		if err != nil {
 			return nil, err
-		}
-		if e != nil {
-			over[a] = *e
 		}
 	}
 	return over, nil
@@ -130,20 +148,15 @@ func waited(over map[machine.Await]schemas.Event) decision {
 	}
 }
 
-// end is how a wait is over; nil: it is not.
-func (r *Runtime) end(ctx context.Context, x *execution, a machine.Await) (*schemas.Event, error) {
-	found, err := r.readState(ctx, stateKey(x.head.Principal, a.State))
-	if err != nil {
-		return nil, err
-	}
-	now := r.now()
+// end adds how a wait is over where the state was found so; nothing: it is not.
+func (r *Runtime) end(ctx context.Context, x *execution, a machine.Await, found *state, now time.Time, ends map[machine.Await]schemas.Event) error {
 	seen := seenState{Found: found.there(now), Version: found.version(now)}
 	if seen.Found {
 		seen.Data = found.Data
 	}
 	output, err := schemas.Encode(seen)
 	if err != nil {
-		return nil, fmt.Errorf("encode state: %w", err)
+		return fmt.Errorf("encode state: %w", err)
 	}
 	n := x.state.Node(a.Unit)
 	over := seen.Found
@@ -153,17 +166,18 @@ func (r *Runtime) end(ctx context.Context, x *execution, a machine.Await) (*sche
 	var e schemas.Event
 	switch {
 	case errors.Is(err, errStore):
-		return nil, err
+		return err
 	case err != nil && seen.Found:
 		e = x.state.Final(a.Unit, untilFailed(err).WithField(fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)).WithOutcome(schemas.NotRun))
 	case !over: // also where the condition cannot be asked about a state that is not there
-		return nil, nil
+		return nil
 	default:
 		e = x.state.Event(schemas.EventNodeSucceeded, a.Unit)
 		e.Output = output
 	}
 	e.Attempt = x.state.Units[a.Unit].Attempts
-	return &e, nil
+	ends[a] = e
+	return nil
 }
 
 // seenState is what a condition reads as state, and the output of the node.

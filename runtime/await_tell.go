@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,11 +14,12 @@ import (
 )
 
 // Whoever has written a state tells the executions that wait for it, at once. A wake that he commits with the state has
-// somebody tell them again a little later, in case he died first; and a state that expires, which nobody writes, has a
-// wake for that. So an execution that waits never looks by itself.
+// somebody tell them again a little later, in case he died first. A state expires without anybody writing it: who sees one
+// that will, and goes on waiting, leaves a wake for that. So an execution that waits never looks by itself.
 //
 // The wakes of one state differ by their time, and each is handled once: a change that comes while an earlier one is
-// handled has its own. Changes of the same period share one, which is due when the period is over.
+// handled has its own. Changes of the same period share one, which is due when the period is over. The one before an expiry
+// that is far off comes a good deal earlier and leaves the next one, so that a state that is written again and again has few.
 
 const (
 	tellPeriod  = 30 * time.Second
@@ -29,16 +29,32 @@ const (
 	expiryGrain = time.Second
 )
 
-// tellAt are the wakes of a state that is committed.
-func tellAt(key store.Key, s *state) []store.Wake {
-	wakes := []store.Wake{tellWake(key, s.UpdatedAt.Truncate(tellPeriod).Add(2*tellPeriod))}
-	if s.ExpiresAt != nil {
-		wakes = append(wakes, tellWake(key, s.ExpiresAt.Add(expiryGrain-1).Truncate(expiryGrain)))
+// tellAt is the wake of a state that is committed.
+func tellAt(key store.Key, s *state) store.Wake {
+	return tellWake(key, s.UpdatedAt.Truncate(tellPeriod).Add(2*tellPeriod))
+}
+
+// remind has those told that wait for a state when it expires, if it was there when they looked. They are told before too, where that
+// is far off.
+func (r *Runtime) remind(ctx context.Context, key store.Key, s *state, now time.Time) error {
+	if s.ExpiresAt == nil || !s.there(now) {
+		return nil
 	}
-	if len(wakes) == 2 && wakes[0].Key == wakes[1].Key {
-		wakes = wakes[:1]
+	_, err := r.store.Commit(ctx, store.Batch{Wakes: []store.Wake{tellWake(key, reminder(now, *s.ExpiresAt))}, Sync: true})
+	return storeError(err)
+}
+
+// reminder is when those are told next that wait for a state which expires. It is later than now; the times for a state that
+// is written again and again are a few.
+func reminder(now, expires time.Time) time.Time {
+	grain := expiryGrain
+	for 16*grain <= expires.Sub(now) {
+		grain *= 2
 	}
-	return wakes
+	if grain == expiryGrain {
+		return expires.Add(expiryGrain - 1).Truncate(expiryGrain)
+	}
+	return expires.Truncate(grain)
 }
 
 func tellWake(key store.Key, at time.Time) store.Wake {
@@ -55,8 +71,8 @@ func told(wake store.Key) (state store.Key, at time.Time) {
 	return store.Key{Kind: kindState, ID: wake.ID[:cut]}, time.Unix(seconds, 0)
 }
 
-// tellAgain does what is due about a state that was written or has expired. Where it cannot, or where the store's clock is
-// ahead of this one, so that the state has not expired yet, the lease lapses and somebody tries again.
+// tellAgain does what is due about a state that was written, or expires. Where it cannot, or where the store's clock is
+// ahead of this one, so that the state may be there yet, the lease lapses and somebody tries again.
 func (r *Runtime) tellAgain(ctx context.Context, lease *store.Lease) {
 	key, at := told(lease.Key)
 	if r.now().Before(at) {
@@ -71,75 +87,38 @@ func (r *Runtime) tellAgain(ctx context.Context, lease *store.Lease) {
 	}
 }
 
-// tellWaiting has every execution that waits for the state look at it. The error is the last one; it keeps no other waiting.
+// tellWaiting has every execution that waits for the state look at it. The error is the store's; what is wrong with one
+// execution keeps no other waiting.
 func (r *Runtime) tellWaiting(ctx context.Context, key store.Key) error {
 	var g errgroup.Group
 	g.SetLimit(tellLooks)
+	var s *state // as it was before the first of them looks
+	var now time.Time
 	err := r.each(ctx, store.Query{Kind: kindExecution, Term: termAwaits(key), Bare: true}, func(rec store.Record) error {
-		g.Go(func() error {
-			err := r.look(ctx, rec.Key.ID)
-			if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // it was deleted
-				err = nil
+		if s == nil {
+			found, err := r.readState(ctx, key)
+			if err != nil {
+				return err
 			}
-			return err
+			s, now = &found, r.now()
+		}
+		g.Go(func() error {
+			err := r.look(ctx, rec.Key.ID, key)
+			switch {
+			case err == nil, errors.Is(err, errStore), errors.Is(err, store.ErrConflict), ctx.Err() != nil:
+				return err
+			case !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // else it was deleted
+				r.log.Error("look at a state that an execution waits for", "execution_id", rec.Key.ID, "error", err)
+			}
+			return nil
 		})
 		return nil
 	})
 	if failed := g.Wait(); err == nil {
 		err = failed
 	}
-	return err
-}
-
-// written remembers which states this process has written, until those that wait for them were told.
-type written struct {
-	mu     sync.Mutex
-	keys   map[store.Key]bool
-	signal chan struct{} // one token: keys is not empty
-}
-
-// note has those told that wait for the state. It does not block; what does not fit is left to the wake.
-func (w *written) note(key store.Key) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.keys == nil {
-		w.keys = map[store.Key]bool{}
+	if err != nil || s == nil {
+		return err
 	}
-	if len(w.keys) == maxWritten {
-		return
-	}
-	w.keys[key] = true
-	select {
-	case w.signal <- struct{}{}:
-	default:
-	}
-}
-
-func (w *written) take() map[store.Key]bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	keys := w.keys
-	w.keys = nil
-	return keys
-}
-
-// tellWritten tells those that wait for what this process writes, until ctx ends and everything is told that was written before.
-func (r *Runtime) tellWritten(ctx context.Context) {
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-r.written.signal:
-		}
-		var g errgroup.Group
-		g.SetLimit(tellers)
-		for key := range r.written.take() {
-			g.Go(func() error {
-				if err := r.tellWaiting(r.storeCtx, key); err != nil && r.storeCtx.Err() == nil { // also while this process stops
-					r.log.Warn("tell those that wait for a state: they are told again later", "error", err)
-				}
-				return nil
-			})
-		}
-		_ = g.Wait() // none of them has an error
-	}
+	return r.remind(ctx, key, s, now)
 }

@@ -178,6 +178,9 @@ func TestWaitForAStateWhileSuspended(t *testing.T) {
 		if err != nil || e.Status != schemas.StatusSuspended {
 			t.Fatalf("%s, %v", e.Status, err)
 		}
+		if !strings.Contains(e.Hint, "resume_execution") {
+			t.Errorf("hint of a suspended execution: %s", e.Hint)
+		}
 		if _, err := there.Resume(t.Context(), id, nil); err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@
 //	state/<…>           a state; the ID is a digest of principal and type, and the key
 //	workflow/<…>        a workflow's name with its versions; workflow_version/<…>/<n> holds each, and never changes
 //	schedule/<…>        when a workflow is executed by itself, and its last firings; under the workflow's ID; its wake is the next one
-//	tell/<state>/<time> nothing; its wake is when those are told once more that wait for the state: it was written, or has expired
+//	tell/<state>/<time> nothing; its wake is when those are told once more that wait for the state: it was written, or expires
 //	secret/cursor       the key that cursors of lists are sealed with
 //	overdue/<id>        nothing; its wake is when an execution that waits in the queue has waited too long
 //	queue/pause         who paused the queue, since when and why; none: it is open
@@ -86,8 +86,8 @@
 // day, so that a compare-and-set never takes a new state for the old one.
 //
 // An execution that waits for a state is found by an index term of its head (await.go). It looks when it begins to wait; after that
-// whoever writes the state looks on its behalf, and a wake in the batch of that write, or at the time when the state
-// expires, has any replica do so (await_tell.go). So waiting costs no owner, no lease and no poll.
+// whoever writes the state looks on its behalf (await_written.go), and a wake in the batch of that write has any replica do so once
+// more; who looks at a state that will expire leaves a wake for that (await_tell.go). So waiting costs no owner, no lease and no poll.
 //
 // Clients that watch a state are told by the process that they are connected to: it looks at what is watched whenever the store's
 // watch names it, when it expires, and every few seconds in case the watch missed something (state_watch.go).

@@ -156,7 +156,7 @@ func New(c Config) *Runtime {
 		store: &witness{Store: c.Store}, realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
 		worker: ulid.Make().String(), owned: map[string]*owner{}, remember: memoryEvents, cursors: cursorKeys{own: freshKey()}, stop: make(chan struct{}),
 		sessions: c.Sessions.withDefaults(), states: c.States.withDefaults(), keep: c.Retention,
-		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)}, audience: audience{there: make(chan struct{}, 1)}, written: written{signal: make(chan struct{}, 1)},
+		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)}, audience: audience{there: make(chan struct{}, 1)}, written: newWritten(),
 		watches: stateWatches{signal: make(chan struct{}, 1)},
 	}
 	if r.log == nil {

@@ -306,7 +306,7 @@ func (r *Runtime) saveState(ctx context.Context, key store.Key, s *state, princi
 	if !s.Deleted {
 		p.Terms = append(p.Terms, termOwner(principal))
 	}
-	done, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{p}, Wakes: tellAt(key, s), Sync: true})
+	done, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{p}, Wakes: []store.Wake{tellAt(key, s)}, Sync: true})
 	if err != nil {
 		return 0, storeError(err)
 	}

@@ -132,9 +132,9 @@ func withHint(e schemas.Execution) schemas.Execution {
 		e.Hint = fmt.Sprintf("mend node %q with resume_execution and a patch: inputs, retry, output or skip", e.WaitingFor[0].NodeID)
 	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonReview:
 		e.Hint = "a person has to decide: `runplane reviews`"
-	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonEvent:
+	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonEvent && e.Status == schemas.StatusRunning:
 		e.Hint = fmt.Sprintf("signal_execution with event_name %q lets it go on", e.WaitingFor[0].EventName)
-	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonState:
+	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonState && e.Status == schemas.StatusRunning:
 		e.Hint = fmt.Sprintf("it goes on when state_key %q of state_type %q is as node %q waits for it: get_state shows it, set_state sets it",
 			e.WaitingFor[0].State.Key, e.WaitingFor[0].State.Type, e.WaitingFor[0].NodeID)
 	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonWorkflow && e.Status == schemas.StatusRunning:
