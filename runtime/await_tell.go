@@ -80,7 +80,7 @@ func (r *Runtime) tellAgain(ctx context.Context, lease *store.Lease) {
 	}
 	err := r.tellWaiting(ctx, key)
 	if err == nil {
-		_, err = r.store.Commit(ctx, store.Batch{Release: lease})
+		_, err = r.store.Commit(ctx, store.Batch{Release: lease, Wakes: []store.Wake{{Key: lease.Key}}}) // also where so many wait that the lease has lapsed
 	}
 	if err != nil && ctx.Err() == nil {
 		r.log.Warn("tell those that wait for a state: trying again", "error", err)

@@ -11,17 +11,18 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// crowded is a store in which it takes a second to find those that wait for one state.
+// crowded is a store in which it takes long to find those that wait for one state.
 type crowded struct {
 	store.Store
 	term  string
+	takes time.Duration
 	looks atomic.Int64
 }
 
 func (c *crowded) List(ctx context.Context, q store.Query) ([]store.Record, error) {
 	if q.Term == c.term {
 		c.looks.Add(1)
-		time.Sleep(time.Second)
+		time.Sleep(c.takes)
 	}
 	return c.Store.List(ctx, q)
 }
@@ -34,7 +35,7 @@ func orderState(key string) store.Key {
 // wait for another one are told at once.
 func TestABusyStateKeepsNoOther(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		busy := &crowded{Store: s, term: termAwaits(orderState("busy"))}
+		busy := &crowded{Store: s, term: termAwaits(orderState("busy")), takes: time.Second}
 		p := live(w, busy)
 		defer p.stop()
 		id := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"}}`, ""))
@@ -57,6 +58,24 @@ func TestABusyStateKeepsNoOther(t *testing.T) {
 		synctest.Wait()
 		if busy.looks.Load() == last {
 			t.Error("nobody was told of the last change")
+		}
+	})
+}
+
+// TestAStateThatVeryManyWaitForIsToldOfOnce: also where that takes longer than a lease lives.
+func TestAStateThatVeryManyWaitForIsToldOfOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		busy := &crowded{Store: s, term: termAwaits(orderState("busy")), takes: 20 * time.Second}
+		p := live(w, busy)
+		defer p.stop()
+		p.setState(t, "busy", `1`, 0)
+		time.Sleep(4 * tellPeriod)
+		synctest.Wait()
+		if got := busy.looks.Load(); got != 2 {
+			t.Errorf("it was told of %d times, want at once and once more", got)
+		}
+		if q, err := s.Queue(t.Context(), kindTell); err != nil || q != (store.Queue{}) {
+			t.Errorf("left: %+v, %v", q, err)
 		}
 	})
 }
