@@ -136,7 +136,7 @@ func replicasOn(t *testing.T, url string) {
 // TestAShardThatIsDown: while one of three masters of a Cluster is away, what lies on the others is claimed, renewed and goes on, and check_health
 // says what is wrong; what lies on it goes on when it is back.
 func TestAShardThatIsDown(t *testing.T) {
-	c := redistest.Cluster(t, "cluster-require-full-coverage no")
+	c := redistest.Cluster(t, "cluster-require-full-coverage no", "appendfsync always") // or a kill may lose what was acknowledged
 	w := newWorld()
 	p := onRedis(t, w, redis.Options{URL: c.URL()}, func(c *Config) { c.Limits.Lease = 5 * time.Second })
 	var ids []string
