@@ -14,6 +14,7 @@ type Config struct {
 	MCPServers map[string]schemas.Realm `json:"mcpServers,omitempty" jsonschema:"description=realm name to MCP server; the same object as in Claude Desktop\\, Cursor and VS Code"`
 	Policies   schemas.Policies         `json:"policies,omitzero" jsonschema:"description=what holds for every call\\, for a realm\\, for a capability; the nearest level wins"`
 	Store      string                   `json:"store,omitempty"`
+	Shards     int                      `json:"shards,omitempty"`
 	HTTP       string                   `json:"http,omitempty"`
 	Operator   bool                     `json:"operator,omitempty"`
 	Log        Log                      `json:"log,omitzero"`
@@ -93,6 +94,10 @@ var settings = []setting{
 		key: "store", flag: "store", standard: "file:",
 		about: "where executions live: file:DIR is durable, file: alone is the user's state folder, mem: forgets at exit, redis://HOST:PORT (rediss://, redis+sentinel://, redis+cluster://) is shared by any number of replicas",
 		at:    func(c *Config) any { return &c.Store },
+	}, {
+		key: "shards", flag: "shards", standard: "0", min: 0, max: 1024,
+		about: "over how many hash tags a Redis store spreads its keys, fixed at first use; 0 takes what is there, else 1 on a server alone and 16 on a Cluster",
+		at:    func(c *Config) any { return &c.Shards },
 	}, {
 		key: "http", flag: "http", standard: "",
 		about: "loopback address to serve /mcp and /sse on, such as 127.0.0.1:8080; empty serves stdio, which is what MCP clients start",

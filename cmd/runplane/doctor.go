@@ -43,7 +43,7 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 		return err
 	}
 	fmt.Fprintf(c.out, "config  %s\n", orNone(cfg.File))
-	broken := c.examineStore(cmd.Context(), cfg.Store)
+	broken := c.examineStore(cmd.Context(), cfg.Store, cfg.Shards)
 	cfg.Store = "mem:"
 	if cfg.Log.Level == "info" {
 		cfg.Log.Level = "error"
@@ -92,9 +92,9 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 }
 
 // examineStore tells whether the configured store can be opened; true: it cannot.
-func (c *cli) examineStore(ctx context.Context, setting string) (broken bool) {
+func (c *cli) examineStore(ctx context.Context, setting string, shards int) (broken bool) {
 	name := storeName(setting)
-	s, err := openStore(ctx, setting, func(w string) { fmt.Fprintf(c.out, "store   %s  warning: %s\n", name, w) })
+	s, err := openStore(ctx, setting, shards, func(w string) { fmt.Fprintf(c.out, "store   %s  warning: %s\n", name, w) })
 	if err == nil {
 		err = s.Close()
 	}

@@ -44,7 +44,7 @@ func (c *cli) runCommand() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args, o) },
 	}
-	addConfigFlags(cmd.Flags(), "store", "log.level", "log.json", "drain")
+	addConfigFlags(cmd.Flags(), "store", "shards", "log.level", "log.json", "drain")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the whole execution as JSON instead of its output")
 	cmd.Flags().StringArrayVar(&o.inputs, "input", nil, "NAME=VALUE replaces an input of the plan; VALUE is JSON, or else a string; may be repeated")
 	cmd.Flags().StringVar(&o.resume, "resume", "", "follow execution `ID` of the store to its end instead of starting one")

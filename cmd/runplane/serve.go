@@ -21,7 +21,7 @@ func (c *cli) serveCommand() *cobra.Command {
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd) },
 	}
-	addConfigFlags(cmd.Flags(), "store", "http", "operator", "log.level", "log.json", "drain")
+	addConfigFlags(cmd.Flags(), "store", "shards", "http", "operator", "log.level", "log.json", "drain")
 	return cmd
 }
 

@@ -42,7 +42,7 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 		p.log.Debug(n)
 	}
 	var err error
-	if p.store, err = openStore(ctx, c.Store, func(w string) { p.log.Warn(w) }); err != nil {
+	if p.store, err = openStore(ctx, c.Store, c.Shards, func(w string) { p.log.Warn(w) }); err != nil {
 		return nil, err
 	}
 	p.pool, err = realm.New(realm.Config{
@@ -112,11 +112,15 @@ func (p *plane) start(ctx context.Context) (stop func() error) {
 	}
 }
 
-// openStore opens what a store setting names: file:DIR, mem: or the URL of a Redis. What an operator should know of it goes
-// to warn.
-func openStore(ctx context.Context, setting string, warn func(string)) (store.Store, error) {
+// openStore opens what a store setting names: file:DIR, mem: or the URL of a Redis, whose keys stand in so many shards; 0 leaves
+// that to the store. What an operator should know of it goes to warn.
+func openStore(ctx context.Context, setting string, shards int, warn func(string)) (store.Store, error) {
 	if redis.Known(setting) {
-		return openRedis(ctx, setting, warn)
+		return openRedis(ctx, setting, shards, warn)
+	}
+	if shards != 0 {
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "shards is %d, and the store %s has none", shards, setting).
+			WithHint("leave shards out, or name a Redis with --store redis://host:port")
 	}
 	kind, rest, _ := strings.Cut(setting, ":")
 	var options bolt.Options
@@ -144,8 +148,8 @@ func openStore(ctx context.Context, setting string, warn func(string)) (store.St
 	return s, nil
 }
 
-func openRedis(ctx context.Context, url string, warn func(string)) (store.Store, error) {
-	s, err := redis.Open(ctx, redis.Options{URL: url, Warn: warn})
+func openRedis(ctx context.Context, url string, shards int, warn func(string)) (store.Store, error) {
+	s, err := redis.Open(ctx, redis.Options{URL: url, Shards: shards, Warn: warn})
 	if err == nil {
 		return s, nil
 	}
