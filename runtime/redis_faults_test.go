@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -20,24 +19,14 @@ func onRedis(t *testing.T, w *world, o redis.Options, configure ...func(*Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Store: s, Realms: w}
-	for _, f := range configure {
-		f(&c)
-	}
-	r := New(c)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
-	for !r.running.Load() {
-		time.Sleep(time.Millisecond)
-	}
-	p := &process{r, sync.OnceFunc(func() {
-		cancel()
-		<-done
+	p := replica(t, w, s, configure...)
+	end := p.stop
+	p.stop = sync.OnceFunc(func() {
+		end()
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-	})}
+	})
 	t.Cleanup(p.stop)
 	return p
 }
