@@ -102,7 +102,7 @@ func (r *Runtime) look(ctx context.Context, id string, key store.Key) error {
 		if err != nil {
 			return err
 		}
-		if err := r.end(ctx, x, a, &s, r.now(), over); err != nil {
+		if err := r.end(ctx, x, a, &s, timeNow(), over); err != nil {
 			return err
 		}
 	}
@@ -122,7 +122,7 @@ func (r *Runtime) ends(ctx context.Context, x *execution) (map[machine.Await]sch
 	for _, a := range x.state.Awaiting() {
 		key := stateKey(x.head.Principal, a.State)
 		s, err := r.readState(ctx, key)
-		now := r.now()
+		now := timeNow()
 		if err == nil {
 			err = r.end(ctx, x, a, &s, now, over)
 		}

@@ -21,11 +21,16 @@ import (
 // handled has its own. Changes of the same period share one, which is due when the period is over. The one before an expiry
 // that is far off comes a good deal earlier and leaves the next one, so that a state that is written again and again has few.
 
+const kindTell = "tell"
+
+const (
+	tellers    = 4 // changes told of at once
+	tellLooks  = 8 // executions looked at at once, of each change
+	maxWritten = 10_000
+)
+
 const (
 	tellPeriod  = 30 * time.Second
-	tellers     = 4 // changes told of at once
-	tellLooks   = 8 // executions looked at at once, of each change
-	maxWritten  = 10_000
 	expiryGrain = time.Second
 )
 
@@ -75,7 +80,7 @@ func told(wake store.Key) (state store.Key, at time.Time) {
 // ahead of this one, so that the state may be there yet, the lease lapses and somebody tries again.
 func (r *Runtime) tellAgain(ctx context.Context, lease *store.Lease) {
 	key, at := told(lease.Key)
-	if r.now().Before(at) {
+	if timeNow().Before(at) {
 		return
 	}
 	err := r.tellWaiting(ctx, key)
@@ -100,7 +105,7 @@ func (r *Runtime) tellWaiting(ctx context.Context, key store.Key) error {
 			if err != nil {
 				return err
 			}
-			s, now = &found, r.now()
+			s, now = &found, timeNow()
 		}
 		g.Go(func() error {
 			err := r.look(ctx, rec.Key.ID, key)

@@ -7,6 +7,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
+const kindCatalog = "catalog"
+
 // CatalogCache keeps what realms listed last in the store, so that plans can be checked before a realm is up.
 func CatalogCache(s store.Store) *Catalogs { return &Catalogs{store: s} }
 

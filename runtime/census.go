@@ -93,7 +93,7 @@ func (r *Runtime) roomForState(ctx context.Context) error {
 }
 
 func (r *Runtime) countStates(ctx context.Context, principal string) (n int, err error) {
-	now := r.now()
+	now := timeNow()
 	err = r.each(ctx, store.Query{Kind: kindState, Term: termOwner(principal)}, func(rec store.Record) error {
 		s, err := decodeState(rec)
 		if err == nil && s.there(now) {
@@ -115,7 +115,7 @@ func (r *Runtime) roomForSession(ctx context.Context) error {
 }
 
 func (r *Runtime) countSessions(ctx context.Context, _ string) (n int, err error) {
-	now := r.now()
+	now := timeNow()
 	err = r.each(ctx, sessionsOf(ctx), func(rec store.Record) error {
 		s, err := r.decodeSession(rec)
 		if err == nil && !s.view(now, r.sessions).Status.Ended() {

@@ -25,6 +25,8 @@ const (
 	cursorLife = 24 * time.Hour
 )
 
+const kindSecret = "secret"
+
 // cursorKeys are what cursors are sealed with.
 type cursorKeys struct {
 	own []byte // of this process alone
@@ -85,7 +87,7 @@ func (r *Runtime) cursor(ctx context.Context, scope, last string) string {
 		key = r.cursors.own
 	}
 	b := make([]byte, cursorHead, cursorHead+len(last))
-	binary.BigEndian.PutUint64(b[cursorMAC:], uint64(r.now().Add(cursorLife).Unix()))
+	binary.BigEndian.PutUint64(b[cursorMAC:], uint64(timeNow().Add(cursorLife).Unix()))
 	b = append(b, last...)
 	copy(b, sign(ctx, key, scope, b[cursorMAC:]))
 	return base64.RawURLEncoding.EncodeToString(b)
@@ -107,7 +109,7 @@ func (r *Runtime) openCursor(ctx context.Context, tool, scope, cursor string) (s
 		}
 		ours = sealed(key)
 	}
-	if !ours || r.now().Unix() > int64(binary.BigEndian.Uint64(b[cursorMAC:])) {
+	if !ours || timeNow().Unix() > int64(binary.BigEndian.Uint64(b[cursorMAC:])) {
 		return "", schemas.Errorf(schemas.CodeInvalidArgument, "cursor %.100q is not one that %s gave you for this list within the last day", cursor, tool).WithField("cursor").
 			WithHint("pass next_cursor unchanged and with the same filters, or leave cursor out to begin anew")
 	}

@@ -57,7 +57,7 @@ func (r *Runtime) deleteExecution(ctx context.Context, h *head, version int64) e
 
 // forgetKey frees the idempotency key of an execution that is about to be deleted: who submits it again gets a new one.
 func (r *Runtime) forgetKey(ctx context.Context, h *head) error {
-	if r.now().After(h.CreatedAt.Add(r.limits.Idempotency)) { // it was reserved before, and has gone by itself
+	if timeNow().After(h.CreatedAt.Add(r.limits.Idempotency)) { // it was reserved before, and has gone by itself
 		return nil
 	}
 	rec, err := r.store.Get(ctx, planKey(h.ExecutionID))

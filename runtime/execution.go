@@ -259,7 +259,7 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 	if err != nil {
 		return fmt.Errorf("encode plan: %w", err)
 	}
-	now := r.now()
+	now := timeNow()
 	h := head{Principal: CallerFrom(ctx).Principal, Hops: realm.Hops(ctx), Execution: schemas.Execution{
 		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, Workflow: sub.workflow, ParentID: sub.parent, CreatedAt: now,
 		ScheduledAt: sub.scheduled,

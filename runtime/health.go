@@ -11,10 +11,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-const (
-	storeWait  = 2 * time.Second // for the store's answer to a health check
-	queueStale = time.Minute     // an execution that is due longer than this has nobody to run it
-)
+// storeWait is how long a request waits for the store's answer where it can do without.
+const storeWait = 2 * time.Second
+
+const queueStale = time.Minute // an execution that is due longer than this has nobody to run it
 
 // CheckHealth looks at the runtime, the agents, the capabilities, or all of them; an empty scope is all. Only the store is
 // asked something, for at most two seconds; everything else answers from memory.

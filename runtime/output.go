@@ -11,11 +11,11 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Page sizes of node outputs in bytes.
-const (
-	DefaultPage = 16 << 10
-	MaxPage     = 64 << 10
-)
+// DefaultPage is how many bytes of an output one answer has that asks for no other number.
+const DefaultPage = 16 << 10
+
+// MaxPage is the most bytes of one page.
+const MaxPage = 64 << 10
 
 // NodeOutput reads a node's output, or the part of it that the JSON pointer names. What fits into maxBytes comes as JSON,
 // the rest as pages of its text.

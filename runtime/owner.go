@@ -54,7 +54,7 @@ func (r *Runtime) adopt(x *execution, lease *store.Lease, sent time.Time, first 
 	case r.stopping:
 		r.mu.Unlock()
 		r.slots.Release(1)
-		r.giveBack(x.lease, r.now())
+		r.giveBack(x.lease, timeNow())
 		answer(first, schemas.Errorf(schemas.CodeUnavailable, "the runtime is stopping").WithHint("try again when it is back"))
 		return
 	case old != nil && lease == nil: // the same idempotency key is just making it
@@ -165,7 +165,7 @@ func (o *owner) letGo() {
 		}
 	}
 	if lease != nil && lease != o.x.lease { // it came back too late
-		o.r.giveBack(lease, o.r.now())
+		o.r.giveBack(lease, timeNow())
 	}
 	for _, f := range o.flights {
 		if !f.once() || !gone && !f.undecided(o.x.state) { // what became of a `once` call is worth knowing to the next owner

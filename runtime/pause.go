@@ -12,6 +12,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
+const kindQueue = "queue"
+
 // pauseKey holds a schemas.QueuePause while the queue is paused; no record means that it is open.
 var pauseKey = store.Key{Kind: kindQueue, ID: "pause"}
 

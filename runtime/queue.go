@@ -33,7 +33,7 @@ func (r *Runtime) QueueStatus(ctx context.Context) (schemas.QueueStatus, error) 
 		out.DepthByPriority[strconv.Itoa(i+1)] = n
 	}
 	if !q.Oldest.IsZero() {
-		out.OldestAgeSeconds = max(0, r.now().Sub(q.Oldest).Seconds())
+		out.OldestAgeSeconds = max(0, timeNow().Sub(q.Oldest).Seconds())
 	}
 	return out, nil
 }
@@ -82,7 +82,7 @@ func (r *Runtime) PauseQueue(ctx context.Context, reason, by string) (schemas.Qu
 		if err != nil {
 			return schemas.QueueStatus{}, err
 		}
-		next := schemas.QueuePause{By: by, Since: r.now(), Reason: reason}
+		next := schemas.QueuePause{By: by, Since: timeNow(), Reason: reason}
 		if pause != nil {
 			next.Since = pause.Since
 		}

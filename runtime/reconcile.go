@@ -68,7 +68,7 @@ func (r *Runtime) rescue(ctx context.Context, rec *store.Record) error {
 	}
 	_, err := r.store.Commit(ctx, store.Batch{
 		Puts:  []store.Put{{Key: rec.Key, Value: rec.Value, Version: rec.Version, Terms: rec.Terms}},
-		Wakes: []store.Wake{{Key: rec.Key, At: r.now(), Priority: h.Priority, Fairness: h.fairness()}},
+		Wakes: []store.Wake{{Key: rec.Key, At: timeNow(), Priority: h.Priority, Fairness: h.fairness()}},
 	})
 	switch {
 	case errors.Is(err, store.ErrConflict):

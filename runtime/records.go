@@ -14,26 +14,15 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// The kinds of records; doc.go tells what each one holds.
+// The kinds of records of an execution; doc.go tells what each one holds.
 const (
 	kindExecution   = "execution"
 	kindPlan        = "plan"
 	kindSnapshot    = "snapshot"
 	kindOutput      = "output"
 	kindIdempotency = "idempotency"
-	kindCatalog     = "catalog"
 	kindNudge       = "nudge"
-	kindHealth      = "health"
-	kindSession     = "session"
-	kindState       = "state"
-	kindSecret      = "secret"
-	kindQueue       = "queue"
 	kindOverdue     = "overdue"
-	kindWorkflow    = "workflow"
-	kindTell        = "tell"
-	kindSchedule    = "schedule"
-
-	kindWorkflowVersion = "workflow_version"
 )
 
 func executionKey(id string) store.Key { return store.Key{Kind: kindExecution, ID: id} }

@@ -86,7 +86,7 @@ func (r *Runtime) retainExecutions(ctx context.Context, term, after string) (nex
 	if len(records) == maxList {
 		next = records[maxList-1].Key.ID
 	}
-	last := r.now().Add(-r.keep.Executions)
+	last := timeNow().Add(-r.keep.Executions)
 	var deleted atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(deletedAtOnce)
@@ -168,7 +168,7 @@ func (r *Runtime) retainStates(ctx context.Context, after string) (next string, 
 	if len(records) == statesAtOnce {
 		next = records[statesAtOnce-1].Key.ID
 	}
-	now, deleted := r.now(), 0
+	now, deleted := timeNow(), 0
 	for i := range records {
 		s, err := decodeState(records[i])
 		if err != nil {

@@ -154,7 +154,7 @@ func age(b *testing.B, r *Runtime, n int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ended := r.now().Add(-2 * time.Hour)
+	ended := timeNow().Add(-2 * time.Hour)
 	var g errgroup.Group
 	g.SetLimit(256)
 	for i := range n {

@@ -100,7 +100,7 @@ func (r *Runtime) agrees(ctx context.Context, x *execution, p mark) (bool, error
 // restore commits again what was lost behind the head that the store has.
 func (r *Runtime) restore(ctx context.Context, x *execution, h head, version int64, lost []kept) (head, int64, error) {
 	restored := x.head
-	restored.Snapshot, restored.Tail, restored.Due = h.Snapshot, h.Tail, r.now() // the snapshot may be lost as well
+	restored.Snapshot, restored.Tail, restored.Due = h.Snapshot, h.Tail, timeNow() // the snapshot may be lost as well
 	b := store.Batch{Sync: true, Wakes: []store.Wake{{Key: executionKey(x.id), At: restored.Due, Priority: restored.Priority, Fairness: restored.fairness()}}}
 	puts := map[store.Key]store.Put{}
 	for _, k := range lost {

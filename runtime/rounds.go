@@ -20,10 +20,9 @@ type rounds struct {
 	look  func(ctx context.Context, part int, after string) (next string, err error) // looks at one page; next: where the following one begins, empty: there is none
 }
 
-const (
-	kindReconcile = "reconcile"
-	roundPages    = 50 // of one pass
-)
+const kindReconcile = "reconcile"
+
+const roundPages = 50 // of one pass
 
 // place is the record that the replicas share: when the last pass began, and where the next one goes on.
 type place struct {
@@ -69,7 +68,7 @@ func (r *Runtime) round(ctx context.Context, w *rounds) (more bool, err error) {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return false, err
 	}
-	now := r.now()
+	now := timeNow()
 	if since := now.Sub(p.At); since >= 0 && since < w.wait(p.More)*3/4 {
 		return false, nil
 	}

@@ -185,8 +185,8 @@ func New(c Config) *Runtime {
 // newULID is sortable by time and has 80 random bits, so that nobody guesses another one's id.
 func newULID() string { return ulid.MustNew(ulid.Now(), crand.Reader).String() }
 
-// now is the time of events: without a monotonic part, so that a fold of the log gives the very same state.
-func (r *Runtime) now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+// timeNow is the time of events: without a monotonic part, so that a fold of the log gives the very same state.
+func timeNow() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 // Feed lets others watch committed events.
 func (r *Runtime) Feed() *telemetry.Feed { return &r.feed }

@@ -33,7 +33,7 @@ func (r *Runtime) nextSchedule(ctx context.Context, w *workflowRecord, to *schem
 		if paused.Paused = true; s.there() && sameSchedule(&s.Schedule, &paused) { // as it is: that ends no pause
 			to = &paused
 		}
-		if changed, err = s.change(*to, r.now()); err != nil {
+		if changed, err = s.change(*to, timeNow()); err != nil {
 			return false, nil, err
 		}
 		s.Principal, s.Workflow, w.Scheduled = CallerFrom(ctx).Principal, w.Name, true
@@ -46,7 +46,7 @@ func (r *Runtime) nextSchedule(ctx context.Context, w *workflowRecord, to *schem
 		next = &at
 	}
 	if changed {
-		err = s.put(b, s.look(r.now()))
+		err = s.put(b, s.look(timeNow()))
 	}
 	return changed, next, err
 }
@@ -103,13 +103,13 @@ func (r *Runtime) PauseSchedule(ctx context.Context, name string, paused bool) (
 		}
 		to := s.Schedule
 		to.Paused = paused
-		changed, err := s.change(to, r.now())
+		changed, err := s.change(to, timeNow())
 		out = s.within(w.info(), shownFirings, true)
 		if err != nil || !changed {
 			return err
 		}
 		b := store.Batch{Sync: true}
-		if err := s.put(&b, s.look(r.now())); err != nil {
+		if err := s.put(&b, s.look(timeNow())); err != nil {
 			return err
 		}
 		_, err = r.store.Commit(ctx, b)

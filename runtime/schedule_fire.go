@@ -29,7 +29,7 @@ const lateFiring = time.Minute
 // fire sees to one schedule. Where it cannot, the lease lapses and somebody tries again.
 func (r *Runtime) fire(ctx context.Context, lease *store.Lease) {
 	began := time.Now()
-	ahead := lease.Until.Add(-r.limits.Lease).Sub(r.now()) // the store's clock of this one
+	ahead := lease.Until.Add(-r.limits.Lease).Sub(timeNow()) // the store's clock of this one
 	err := r.contend(func() error {
 		if time.Since(began) >= r.limits.Lease { // somebody else is at it by now
 			return errLeaseLapsed
@@ -60,7 +60,7 @@ func (r *Runtime) fireSchedule(ctx context.Context, s *scheduled, lease *store.L
 			return err
 		}
 		if ordered {
-			if err := r.saveSchedule(ctx, s, nil, r.now().Add(ahead)); err != nil {
+			if err := r.saveSchedule(ctx, s, nil, timeNow().Add(ahead)); err != nil {
 				return err
 			}
 		}
@@ -70,7 +70,7 @@ func (r *Runtime) fireSchedule(ctx context.Context, s *scheduled, lease *store.L
 		return err
 	}
 	wake := s.next()
-	now := r.now().Add(ahead)
+	now := timeNow().Add(ahead)
 	if look := now.Add(childPoll); len(s.Due) > 0 && (wake.IsZero() || look.Before(wake)) { // in case nobody tells
 		wake = look
 	}
@@ -144,14 +144,14 @@ func (r *Runtime) dueFirings(ctx context.Context, s *scheduled, ahead time.Durat
 	if err != nil {
 		return nil, err
 	}
-	now := r.now().Add(ahead)
+	now := timeNow().Add(ahead)
 	if next := s.next(); len(s.Due) == 0 && now.Before(next) { // the store's clock was set back
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-time.After(min(next.Sub(now), time.Second)):
 		}
-		now = r.now().Add(ahead)
+		now = timeNow().Add(ahead)
 	}
 	if s.Paused || !s.Decided.Before(now) {
 		return nil, nil
@@ -233,7 +233,7 @@ func (r *Runtime) tellSchedule(h head) {
 	key := scheduleKey(h.Principal, name)
 	s, err := r.readSchedule(r.storeCtx, key)
 	if err == nil && len(s.Due) > 0 {
-		_, err = r.store.Commit(r.storeCtx, store.Batch{Wakes: []store.Wake{{Key: key, At: r.now()}}})
+		_, err = r.store.Commit(r.storeCtx, store.Batch{Wakes: []store.Wake{{Key: key, At: timeNow()}}})
 	}
 	if err != nil && r.storeCtx.Err() == nil {
 		r.log.Warn("tell a schedule that its execution has ended: it will look for itself", "execution_id", h.ExecutionID, "error", err)

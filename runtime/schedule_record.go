@@ -13,6 +13,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
+const kindSchedule = "schedule"
+
 // scheduled is the record of a workflow's schedule. Its wake is when somebody next has to look at it. One that was ended leaves its
 // version behind for a day, so that nobody who still holds it takes the next one for it.
 type scheduled struct {

@@ -101,7 +101,7 @@ func TestCatchUpOnRedis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := p.now().Add(-65 * time.Minute)
+	start := timeNow().Add(-65 * time.Minute)
 	s.SetAt, s.Decided = start, start
 	if err := p.saveSchedule(t.Context(), &s, nil, s.next()); err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ func (s SessionRules) withDefaults() SessionRules {
 
 // CreateSession opens a session for the caller. The updates are what it begins with; nothing of them is needed.
 func (r *Runtime) CreateSession(ctx context.Context, u schemas.SessionUpdates) (schemas.Session, error) {
-	now := r.now()
+	now := timeNow()
 	s := session{Principal: CallerFrom(ctx).Principal, Session: schemas.Session{
 		SessionID: r.newID(), Status: schemas.SessionActive, Version: 1, TTLSeconds: max(1, int64(r.sessions.TTL/time.Second)), CreatedAt: now, LastSeenAt: now,
 	}}
@@ -77,7 +77,7 @@ func (r *Runtime) Session(ctx context.Context, id string) (schemas.Session, erro
 	if errors.Is(err, errSessionEnded) {
 		err = nil
 	}
-	return s.view(r.now(), r.sessions), err
+	return s.view(timeNow(), r.sessions), err
 }
 
 // UpdateSession changes a session that lives. With an expected version, an update that somebody else has overtaken is a
@@ -101,10 +101,10 @@ func (r *Runtime) changeSession(ctx context.Context, id string, expected *int64,
 			return err
 		}
 		s.Version++
-		s.seen(r.now())
+		s.seen(timeNow())
 		return r.saveSession(ctx, &s, s.ExpiresAt, store.Batch{Sync: true})
 	})
-	return s.view(r.now(), r.sessions), err
+	return s.view(timeNow(), r.sessions), err
 }
 
 // apply changes a session by what was given, or says what is wrong with it.
@@ -151,7 +151,7 @@ func (r *Runtime) DeleteSession(ctx context.Context, id string) (schemas.Session
 		if s, err = r.ownSession(ctx, id); err != nil {
 			return err
 		}
-		now := r.now()
+		now := timeNow()
 		if open = !s.view(now, r.sessions).Status.Ended(); !open {
 			return nil
 		}
@@ -162,7 +162,7 @@ func (r *Runtime) DeleteSession(ctx context.Context, id string) (schemas.Session
 	if err == nil && open {
 		r.census.gone(sessions(s.Principal))
 	}
-	return s.view(r.now(), r.sessions), err
+	return s.view(timeNow(), r.sessions), err
 }
 
 // contend tries a read-decide-write until nobody else was faster. An error that is no store.ErrConflict ends it.

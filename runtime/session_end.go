@@ -35,7 +35,7 @@ func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {
 		if err != nil {
 			return err
 		}
-		now := r.now()
+		now := timeNow()
 		if !s.Status.Ended() {
 			due := s.ExpiresAt
 			if !now.Before(due) {

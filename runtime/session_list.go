@@ -19,7 +19,7 @@ type SessionQuery struct {
 
 // Sessions lists the caller's sessions, newest first. It names none of them, so none counts as seen.
 func (r *Runtime) Sessions(ctx context.Context, q SessionQuery) (schemas.SessionList, error) {
-	now := r.now()
+	now := timeNow()
 	l := listing{tool: "list_sessions", query: sessionsOf(ctx), limit: q.Limit, cursor: q.Cursor}
 	page, next, err := list(ctx, r, l, func(rec store.Record) (schemas.Session, bool, error) {
 		s, err := r.decodeSession(rec)
@@ -39,7 +39,7 @@ func sessionsOf(ctx context.Context) store.Query {
 // Agents tells who is there: the agents with open sessions of the caller, who was seen last first. Sessions without an
 // agent_id count together, under an empty one.
 func (r *Runtime) Agents(ctx context.Context) ([]schemas.Agent, error) {
-	now := r.now()
+	now := timeNow()
 	byID := map[string]*schemas.Agent{}
 	err := r.each(ctx, sessionsOf(ctx), func(rec store.Record) error {
 		s, err := r.decodeSession(rec)

@@ -11,6 +11,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
+const kindSession = "session"
+
 // session is the record of a session. Its Status is active until it ends: that it is idle or past its time follows from
 // the clock. Its Version counts updates; the store's also counts when it was seen.
 //
@@ -63,7 +65,7 @@ func (r *Runtime) livingSession(ctx context.Context, id string) (session, error)
 	if err != nil {
 		return s, err
 	}
-	if v := s.view(r.now(), r.sessions); v.Status.Ended() {
+	if v := s.view(timeNow(), r.sessions); v.Status.Ended() {
 		return s, fmt.Errorf("%w: %w", errSessionEnded, schemas.Errorf(schemas.CodeAlreadyFinished, "session %q %s at %s", id, ended[v.Status], v.EndedAt.Format(time.RFC3339)).
 			WithField("session_id").WithHint("create_session makes a new one"))
 	}
@@ -124,7 +126,7 @@ func (r *Runtime) saveSession(ctx context.Context, s *session, due time.Time, b 
 	key := sessionKey(s.SessionID)
 	p := store.Put{Key: key, Value: value, Version: s.stored, Terms: []string{"principal=" + s.Principal}}
 	if s.EndedAt != nil {
-		p.TTL = max(time.Second, s.EndedAt.Add(r.sessions.Keep).Sub(r.now()))
+		p.TTL = max(time.Second, s.EndedAt.Add(r.sessions.Keep).Sub(timeNow()))
 	}
 	b.Puts, b.Wakes = []store.Put{p}, []store.Wake{{Key: key, At: due}}
 	done, err := r.store.Commit(ctx, b)

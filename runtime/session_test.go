@@ -32,8 +32,8 @@ func (p *process) open(t *testing.T, u schemas.SessionUpdates) schemas.Session {
 
 // named makes a session of the local principal with this id, which lives as long as any test.
 func (p *process) named(id string) {
-	s := session{Principal: LocalPrincipal, Session: schemas.Session{SessionID: id, Status: schemas.SessionActive, Version: 1, TTLSeconds: 1 << 30, CreatedAt: p.now()}}
-	s.seen(p.now())
+	s := session{Principal: LocalPrincipal, Session: schemas.Session{SessionID: id, Status: schemas.SessionActive, Version: 1, TTLSeconds: 1 << 30, CreatedAt: timeNow()}}
+	s.seen(timeNow())
 	if err := p.saveSession(context.Background(), &s, s.ExpiresAt, store.Batch{}); err != nil && !errors.Is(err, store.ErrConflict) { // another life has made it
 		panic(err)
 	}
@@ -175,7 +175,7 @@ func TestBeingSeenIsCheap(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		last := p.now()
+		last := timeNow()
 		c.mu.Lock()
 		if c.n > 60 { // a reader and the one that commits what was seen may meet every touchEvery: one of them tries again
 			t.Errorf("6000 reads in a minute made %d commits", c.n)

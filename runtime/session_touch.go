@@ -66,7 +66,7 @@ func (r *Runtime) useSession(ctx context.Context, id string) (s session, err err
 		if s, err = r.livingSession(ctx, id); err != nil {
 			return err
 		}
-		now := r.now()
+		now := timeNow()
 		s.seen(now)
 		if r.running.Load() && now.Sub(s.committed) < min(touchEvery, s.ttl()/20) {
 			r.touches.note(id, now)

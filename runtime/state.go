@@ -35,6 +35,8 @@ const (
 	MaxStateKey  = 512
 )
 
+const kindState = "state"
+
 // stateKeep is how long the version of a state that was deleted or expired is remembered: whoever makes it anew goes on
 // counting, so that nobody takes the new one for the old by its version.
 const stateKeep = 24 * time.Hour
@@ -162,7 +164,7 @@ func (r *Runtime) State(ctx context.Context, ref StateRef) (schemas.State, error
 		return s, err
 	}
 	s, err := r.readState(ctx, ref.key(ctx))
-	if err != nil || !s.there(r.now()) || !schemas.Matches(ref.Context, s.Context) {
+	if err != nil || !s.there(timeNow()) || !schemas.Matches(ref.Context, s.Context) {
 		return none, err
 	}
 	return s.view(ref.Type), nil
@@ -200,7 +202,7 @@ func (r *Runtime) SetState(ctx context.Context, w StateWrite) (schemas.StateWrit
 		if err != nil {
 			return err
 		}
-		now := r.now()
+		now := timeNow()
 		if err := expect(w.StateRef, w.Expected, s.version(now)); err != nil {
 			return err
 		}
@@ -256,7 +258,7 @@ func (r *Runtime) DeleteState(ctx context.Context, ref StateRef, expected *int64
 		if err != nil {
 			return err
 		}
-		now := r.now()
+		now := timeNow()
 		if err := expect(ref, expected, s.version(now)); err != nil {
 			return err
 		}
@@ -282,7 +284,7 @@ func (r *Runtime) endState(ctx context.Context, rec store.Record, sessionID stri
 		if id, err := sessionOf(s.Context); err != nil || id != sessionID {
 			return err
 		}
-		_, err = r.saveState(ctx, rec.Key, &state{Key: s.Key, UpdatedAt: r.now(), Deleted: true, stored: s.stored}, "")
+		_, err = r.saveState(ctx, rec.Key, &state{Key: s.Key, UpdatedAt: timeNow(), Deleted: true, stored: s.stored}, "")
 		return err
 	})
 }

@@ -70,7 +70,7 @@ func (r *Runtime) States(ctx context.Context, q StateQuery) (schemas.StateList, 
 			r.touchSession(ctx, id)
 			l.query.Term = "session=" + id
 		}
-		now := r.now()
+		now := timeNow()
 		read = func(rec store.Record) (schemas.State, bool, error) {
 			s, err := decodeState(rec)
 			return s.view(q.Type), s.there(now), err

@@ -108,7 +108,7 @@ func setReadOnly(remedy string) func(context.Context, *Runtime, StateWrite) (sch
 }
 
 func (r *Runtime) sessionState(s *session) (schemas.State, error) {
-	v := s.view(r.now(), r.sessions)
+	v := s.view(timeNow(), r.sessions)
 	about, err := schemas.Encode(map[string]string{"session_id": v.SessionID, "agent_id": v.AgentID, "status": string(v.Status)})
 	if err != nil {
 		return schemas.State{}, fmt.Errorf("encode session: %w", err)

@@ -90,7 +90,7 @@ func (ref StateRef) record(ctx context.Context) store.Key {
 
 // nextLook is when a state is to be looked at unless a hint comes first: with its end, or when the hint must have been missed.
 func (r *Runtime) nextLook(s *schemas.State) time.Time {
-	now := r.now()
+	now := timeNow()
 	next := now.Add(stateWatchPoll)
 	if s.Found && s.ExpiresAt != nil && s.ExpiresAt.Before(next) && s.ExpiresAt.After(now) {
 		next = *s.ExpiresAt
@@ -161,7 +161,7 @@ func (all *stateWatches) sees(w *stateWatch, mark stateMark, look time.Time) boo
 // watchStates looks at watched states until ctx ends. While nobody watches any it sleeps.
 func (r *Runtime) watchStates(ctx context.Context) {
 	for {
-		list, next := r.watches.due(r.now())
+		list, next := r.watches.due(timeNow())
 		for _, w := range list {
 			s, err := r.State(WithCaller(ctx, w.caller), w.ref)
 			if ctx.Err() != nil {
@@ -177,7 +177,7 @@ func (r *Runtime) watchStates(ctx context.Context) {
 		}
 		var timer <-chan time.Time
 		if !next.IsZero() {
-			timer = time.After(max(0, next.Sub(r.now())))
+			timer = time.After(max(0, next.Sub(timeNow())))
 		}
 		select {
 		case <-ctx.Done():

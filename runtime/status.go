@@ -154,7 +154,7 @@ func (r *Runtime) Metrics(ctx context.Context, id string) (schemas.ExecutionMetr
 	if err != nil {
 		return schemas.ExecutionMetrics{}, err
 	}
-	m := x.state.Metrics(r.now())
+	m := x.state.Metrics(timeNow())
 	m.ExecutionID = id
 	return m, nil
 }

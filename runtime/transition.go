@@ -166,7 +166,7 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 				return step{}, err
 			}
 		}
-		t := &turn{r: r, x: x, ctx: ctx, how: how, now: r.now(), batch: base}
+		t := &turn{r: r, x: x, ctx: ctx, how: how, now: timeNow(), batch: base}
 		t.batch.Puts, t.batch.Sync = slices.Clip(base.Puts), base.Sync || x.unconfirmed
 		var absent []launch
 		for _, l := range x.doubtful {

@@ -33,7 +33,7 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 			o.r.log.Error("run execution", "execution_id", o.x.id, "error", err)
 		}
 		answer(requests, err)
-		again := o.r.now().Add(pause)
+		again := timeNow().Add(pause)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			again = time.Time{} // it was deleted
 		}
@@ -85,7 +85,7 @@ func (o *owner) shelve(cause error) {
 	}}
 	o.x.state = nil
 	if _, err := o.r.step(o.r.storeCtx, o.x, []*request{q}, wind, store.Batch{}); err != nil || q.err != nil {
-		o.r.giveBack(o.x.lease, o.r.now().Add(pause))
+		o.r.giveBack(o.x.lease, timeNow().Add(pause))
 	}
 }
 
@@ -113,6 +113,6 @@ func (r *Runtime) giveBack(l *store.Lease, at time.Time) {
 // returnAll gives back what was claimed and is not worked on.
 func (r *Runtime) returnAll(leases []store.Lease) {
 	for i := range leases {
-		r.giveBack(&leases[i], r.now())
+		r.giveBack(&leases[i], timeNow())
 	}
 }

@@ -13,6 +13,8 @@ import (
 // A store may answer what is read and refuse what is written: a Redis whose memory is full, whose disk is, or that became a
 // replica. Who reads for his health would not see it, so the last refusal is remembered.
 
+const kindHealth = "health"
+
 // witness is a store, and the last refusal of a batch for the store's own sake.
 type witness struct {
 	store.Store

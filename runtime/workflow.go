@@ -16,6 +16,12 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
+// The kinds of records of a workflow.
+const (
+	kindWorkflow        = "workflow"
+	kindWorkflowVersion = "workflow_version"
+)
+
 // workflowName is what a workflow may be called; "@" divides it from a version.
 var workflowName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
 
@@ -114,7 +120,7 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 
 // nextVersion makes what is kept the latest version of w, in b; same: it is that already, and nothing is to be written.
 func (r *Runtime) nextVersion(ctx context.Context, w *workflowRecord, n NewWorkflow, value []byte) (same bool, b store.Batch, err error) {
-	caller, now := CallerFrom(ctx).Principal, r.now()
+	caller, now := CallerFrom(ctx).Principal, timeNow()
 	if w.stored == 0 || w.Deleted {
 		w.Name, w.CreatedAt, w.First, w.Version, w.Deleted = n.Name, now, w.Version+1, w.Version+1, false
 	} else {
@@ -283,7 +289,7 @@ func (r *Runtime) DeleteWorkflow(ctx context.Context, name string) (schemas.Work
 		if _, _, err := r.nextSchedule(ctx, &w, new(schemas.Schedule), nil, &b); err != nil {
 			return err
 		}
-		w.Deleted, w.Description, w.UpdatedAt, w.Tool = true, "", r.now(), nil
+		w.Deleted, w.Description, w.UpdatedAt, w.Tool = true, "", timeNow(), nil
 		return r.saveWorkflow(ctx, &w, b)
 	})
 	if err == nil {
