@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -55,7 +56,7 @@ func (e *entrance) enter(ctx context.Context, r *Runtime) (depth int, err error)
 	}
 	q, err := r.store.Queue(ctx, kindExecution)
 	if err != nil {
-		return 0, storeError(err)
+		return 0, records.Error(err)
 	}
 	for _, n := range q.Due {
 		depth += n

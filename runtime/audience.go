@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/store"
 )
 
@@ -110,7 +111,7 @@ func (r *Runtime) tell(principal string, list []Published) {
 // workflowChanged looks after the principal to whom a workflow's key belongs.
 func (r *Runtime) workflowChanged(ctx context.Context, key store.Key) {
 	for _, principal := range r.audience.principals() {
-		if strings.HasPrefix(key.ID, statePrefix(principal, kindWorkflow)) {
+		if strings.HasPrefix(key.ID, records.Private(principal, kindWorkflow)) {
 			r.recheck(ctx, principal)
 			return
 		}

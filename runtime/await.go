@@ -11,6 +11,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -44,7 +45,7 @@ func awaits(principal string, s *machine.State) []string {
 func (t *turn) await(unit int, e *schemas.Event) error {
 	a := t.x.state.Node(unit).Awaited
 	key, err := a.Key.Text(t.scope(unit))
-	if errors.Is(err, errStore) {
+	if errors.Is(err, records.Unavailable) {
 		return err
 	}
 	if err != nil {
@@ -102,7 +103,7 @@ func (r *Runtime) look(ctx context.Context, id string, key store.Key) error {
 		if err != nil {
 			return err
 		}
-		if err := r.end(ctx, x, a, &s, timeNow(), over); err != nil {
+		if err := r.end(ctx, x, a, &s, records.Now(), over); err != nil {
 			return err
 		}
 	}
@@ -122,7 +123,7 @@ func (r *Runtime) ends(ctx context.Context, x *execution) (map[machine.Await]sch
 	for _, a := range x.state.Awaiting() {
 		key := stateKey(x.head.Principal, a.State)
 		s, err := r.readState(ctx, key)
-		now := timeNow()
+		now := records.Now()
 		if err == nil {
 			err = r.end(ctx, x, a, &s, now, over)
 		}
@@ -165,7 +166,7 @@ func (r *Runtime) end(ctx context.Context, x *execution, a machine.Await, found 
 	}
 	var e schemas.Event
 	switch {
-	case errors.Is(err, errStore):
+	case errors.Is(err, records.Unavailable):
 		return err
 	case err != nil && seen.Found:
 		e = x.state.Final(a.Unit, untilFailed(err).WithField(fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)).WithOutcome(schemas.NotRun))

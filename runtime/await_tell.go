@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -46,7 +47,7 @@ func (r *Runtime) remind(ctx context.Context, key store.Key, s *state, now time.
 		return nil
 	}
 	_, err := r.store.Commit(ctx, store.Batch{Wakes: []store.Wake{tellWake(key, reminder(now, *s.ExpiresAt))}, Sync: true})
-	return storeError(err)
+	return records.Error(err)
 }
 
 // reminder is when those are told next that wait for a state which expires. It is later than now; the times for a state that
@@ -80,7 +81,7 @@ func told(wake store.Key) (state store.Key, at time.Time) {
 // ahead of this one, so that the state may be there yet, the lease lapses and somebody tries again.
 func (r *Runtime) tellAgain(ctx context.Context, lease *store.Lease) {
 	key, at := told(lease.Key)
-	if timeNow().Before(at) {
+	if records.Now().Before(at) {
 		return
 	}
 	err := r.tellWaiting(ctx, key)
@@ -99,18 +100,18 @@ func (r *Runtime) tellWaiting(ctx context.Context, key store.Key) error {
 	g.SetLimit(tellLooks)
 	var s *state // as it was before the first of them looks
 	var now time.Time
-	err := r.each(ctx, store.Query{Kind: kindExecution, Term: termAwaits(key), Bare: true}, func(rec store.Record) error {
+	err := r.store.Each(ctx, store.Query{Kind: kindExecution, Term: termAwaits(key), Bare: true}, func(rec store.Record) error {
 		if s == nil {
 			found, err := r.readState(ctx, key)
 			if err != nil {
 				return err
 			}
-			s, now = &found, timeNow()
+			s, now = &found, records.Now()
 		}
 		g.Go(func() error {
 			err := r.look(ctx, rec.Key.ID, key)
 			switch {
-			case err == nil, errors.Is(err, errStore), errors.Is(err, store.ErrConflict), ctx.Err() != nil:
+			case err == nil, errors.Is(err, records.Unavailable), errors.Is(err, store.ErrConflict), ctx.Err() != nil:
 				return err
 			case !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // else it was deleted
 				r.log.Error("look at a state that an execution waits for", "execution_id", rec.Key.ID, "error", err)

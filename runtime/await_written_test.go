@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -28,7 +29,7 @@ func (c *crowded) List(ctx context.Context, q store.Query) ([]store.Record, erro
 }
 
 func orderState(key string) store.Key {
-	return stateKey(CallerFrom(context.Background()).Principal, schemas.StateName{Type: "order", Key: key})
+	return stateKey(caller.From(context.Background()).Principal, schemas.StateName{Type: "order", Key: key})
 }
 
 // TestABusyStateKeepsNoOther: a state that many wait for, and that is written without end, takes half of the time of one teller; those that

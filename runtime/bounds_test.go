@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
-	"github.com/runplane/runplane/runtime/realm"
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -23,7 +23,7 @@ type hopping struct {
 
 func (h *hopping) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 	h.mu.Lock()
-	h.hops = append(h.hops, realm.Hops(ctx))
+	h.hops = append(h.hops, caller.Hops(ctx))
 	h.mu.Unlock()
 	return h.world.Invoke(ctx, c)
 }
@@ -37,15 +37,15 @@ func TestPlanThatReachesItsOwnRuntimeIsStopped(t *testing.T) {
 		defer p.stop()
 		plan := Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read"},
 			{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","capability":"r.read"}]}}}]}`)}
-		e, err := p.Execute(WithHops(t.Context(), MaxHops), plan)
+		e, err := p.Execute(caller.WithHops(t.Context(), caller.MaxHops), plan)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "n=succeeded w=succeeded")
-		if len(h.hops) != 2 || h.hops[0] != MaxHops || h.hops[1] != MaxHops {
+		if len(h.hops) != 2 || h.hops[0] != caller.MaxHops || h.hops[1] != caller.MaxHops {
 			t.Errorf("calls carry %v hops, want those of the request", h.hops)
 		}
-		far := WithHops(t.Context(), MaxHops+1)
+		far := caller.WithHops(t.Context(), caller.MaxHops+1)
 		if _, err := p.Execute(far, plan); !errors.Is(err, &schemas.Error{Code: schemas.CodeDenied}) {
 			t.Errorf("a plan that went too far: %v", err)
 		}

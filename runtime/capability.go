@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -26,12 +28,12 @@ func (r *Runtime) Resolve(ctx context.Context, realm, capability string) (schema
 func (r *Runtime) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error) {
 	scope := fmt.Sprintf("capabilities %q %q", q.Realm, q.Query)
 	var err error
-	if q.Cursor, err = r.openCursor(ctx, "discover_capabilities", scope, q.Cursor); err != nil {
+	if q.Cursor, err = r.store.OpenCursor(ctx, "discover_capabilities", scope, q.Cursor); err != nil {
 		return schemas.Discovery{}, err
 	}
 	d, err := r.realms.Discover(ctx, q)
 	if err == nil && d.NextCursor != "" {
-		d.NextCursor = r.cursor(ctx, scope, d.NextCursor)
+		d.NextCursor = r.store.Cursor(ctx, scope, d.NextCursor)
 	}
 	return d, err
 }
@@ -50,7 +52,7 @@ type Invocation struct {
 // Invoke calls one capability now and waits for its answer, with the policy's timeout, retries and fallbacks; nothing of it
 // is durable. Inputs are checked against the tool's schema before anything is sent.
 func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation, error) {
-	if err := tooFar(ctx); err != nil {
+	if err := caller.CheckHops(ctx); err != nil {
 		return schemas.Invocation{}, err
 	}
 	c, err := r.prepare(ctx, in)
@@ -63,7 +65,7 @@ func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation
 		return schemas.Invocation{}, err
 	}
 	return schemas.Invocation{
-		Output: orElse(schemas.Value(res.Output), "null"), Attempts: res.Attempts, Degraded: res.Degraded, ServedBy: res.ServedBy,
+		Output: records.OrElse(schemas.Value(res.Output), "null"), Attempts: res.Attempts, Degraded: res.Degraded, ServedBy: res.ServedBy,
 		AgeSeconds: res.Age.Seconds(), DurationMS: float64(time.Since(began).Microseconds()) / 1000,
 	}, nil
 }
@@ -71,11 +73,11 @@ func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation
 // prepare makes a direct call, or says why it cannot be made.
 func (r *Runtime) prepare(ctx context.Context, in Invocation) (*call.Call, error) {
 	if in.SessionID != "" { // a store that is away stops no direct call, and one that says nothing delays it a little
-		_, err := timed(ctx, func(ctx context.Context) error {
+		_, err := records.Timed(ctx, func(ctx context.Context) error {
 			_, err := r.useSession(ctx, in.SessionID)
 			return err
 		})
-		if err != nil && !errors.Is(err, errStore) {
+		if err != nil && !errors.Is(err, records.Unavailable) {
 			return nil, err
 		}
 	}
@@ -91,7 +93,7 @@ func (r *Runtime) prepare(ctx context.Context, in Invocation) (*call.Call, error
 	if err != nil {
 		return nil, err
 	}
-	if problems := checker.Check(orElse(in.Inputs, "{}")); len(problems) > 0 {
+	if problems := checker.Check(records.OrElse(in.Inputs, "{}")); len(problems) > 0 {
 		for i := range problems {
 			problems[i].Field = "/inputs" + problems[i].Field
 		}
@@ -101,7 +103,7 @@ func (r *Runtime) prepare(ctx context.Context, in Invocation) (*call.Call, error
 		Realm: in.Realm, Capability: in.Capability, Inputs: in.Inputs, Effect: tool.Effect, Attempt: 1,
 		Key: in.IdempotencyKey, IdempotencyArg: tool.Policy.IdempotencyArg,
 		Timeout: in.Timeout, TimeoutFrom: "call", Retry: in.Retry.Or(tool.Policy.Retry),
-		Rules: r.rulesOf(in.Realm, in.Capability), Hash: tool.Hash, Principal: CallerFrom(ctx).Principal, SessionID: in.SessionID, Progress: in.Progress,
+		Rules: r.rulesOf(in.Realm, in.Capability), Hash: tool.Hash, Principal: caller.From(ctx).Principal, SessionID: in.SessionID, Progress: in.Progress,
 	}
 	switch own := tool.Policy.Timeout; {
 	case c.Timeout > 0:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -79,11 +80,11 @@ func TestPrincipalsKeepSoMuch(t *testing.T) {
 				t.Errorf("%s: what was deleted makes no room: %v", name, err)
 			}
 			full(p, 5)
-			time.Sleep(time.Hour + censusAge + time.Second)
+			time.Sleep(time.Hour + records.UsageAge + time.Second)
 			if err := tt.make(replica, "ada", 5, 0); err != nil {
 				t.Errorf("%s: what expired makes no room: %v", name, err)
 			}
-			time.Sleep(censusAge + time.Second)
+			time.Sleep(records.UsageAge + time.Second)
 			full(p, 6)
 		}
 	})

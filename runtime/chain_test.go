@@ -11,6 +11,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -334,7 +335,7 @@ func TestDirectCallsGoOnWithoutTheStore(t *testing.T) {
 			t.Errorf("%d calls passed the limit of 3", n)
 		}
 		_, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","set":1}]}`)})
-		if e := schemas.AsError(err); code(e) != schemas.CodeUnavailable || !errors.Is(err, errStore) {
+		if e := schemas.AsError(err); code(e) != schemas.CodeUnavailable || !errors.Is(err, records.Unavailable) {
 			t.Errorf("a start is refused: %v", err)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
@@ -41,7 +42,7 @@ func (o *owner) tend(c child) {
 	head, unit, session, suspending := o.x.head, c.unit, schemas.Value(o.x.session.Raw()), o.x.state.Status == schemas.StatusSuspending
 	o.r.owners.Go(func() {
 		defer o.submit(&request{decide: nothing}) // with its children made, the parent may have no reason to stay
-		ctx := WithHops(WithCaller(o.r.storeCtx, Caller{Principal: head.Principal}), head.Hops)
+		ctx := caller.WithHops(caller.With(o.r.storeCtx, caller.Caller{Principal: head.Principal}), head.Hops)
 		h, err := o.r.headFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			if err = o.r.spawn(ctx, head, n.Sub, c, session); err == nil {
@@ -201,7 +202,7 @@ func (o *owner) endChildren() {
 // cancelChild ends a child of which its parent wants nothing any more; what it did is undone where the parent undoes what
 // itself did.
 func (r *Runtime) cancelChild(parent head, id string, undo bool) {
-	ctx := WithCaller(r.storeCtx, Caller{Principal: parent.Principal})
+	ctx := caller.With(r.storeCtx, caller.Caller{Principal: parent.Principal})
 	h, err := r.headFor(ctx, id)
 	if err == nil && h.Status.Terminal() {
 		return

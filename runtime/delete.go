@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -28,7 +29,7 @@ func (r *Runtime) deleteExecution(ctx context.Context, h *head, version int64) e
 	for {
 		outputs, err := r.store.List(ctx, store.Query{Kind: kindOutput, Prefix: id + "/", Limit: deletesAtOnce, Bare: true})
 		if err != nil {
-			return storeError(err)
+			return records.Error(err)
 		}
 		var b store.Batch
 		for i := range outputs {
@@ -50,14 +51,14 @@ func (r *Runtime) deleteExecution(ctx context.Context, h *head, version int64) e
 			hidden = true
 		}
 		if _, err := r.store.Commit(ctx, b); err != nil || last {
-			return storeError(err)
+			return records.Error(err)
 		}
 	}
 }
 
 // forgetKey frees the idempotency key of an execution that is about to be deleted: who submits it again gets a new one.
 func (r *Runtime) forgetKey(ctx context.Context, h *head) error {
-	if timeNow().After(h.CreatedAt.Add(r.limits.Idempotency)) { // it was reserved before, and has gone by itself
+	if records.Now().After(h.CreatedAt.Add(r.limits.Idempotency)) { // it was reserved before, and has gone by itself
 		return nil
 	}
 	rec, err := r.store.Get(ctx, planKey(h.ExecutionID))
@@ -65,7 +66,7 @@ func (r *Runtime) forgetKey(ctx context.Context, h *head) error {
 		return nil
 	}
 	if err != nil {
-		return storeError(err)
+		return records.Error(err)
 	}
 	var d definition
 	if err := json.Unmarshal(rec.Value, &d); err != nil {
@@ -80,7 +81,7 @@ func (r *Runtime) forgetKey(ctx context.Context, h *head) error {
 		return nil
 	}
 	if err != nil {
-		return storeError(err)
+		return records.Error(err)
 	}
 	var bound reservation
 	if err := json.Unmarshal(rec.Value, &bound); err != nil {
@@ -90,7 +91,7 @@ func (r *Runtime) forgetKey(ctx context.Context, h *head) error {
 		return nil
 	}
 	_, err = r.store.Commit(ctx, store.Batch{Deletes: []store.Key{key}})
-	return storeError(err)
+	return records.Error(err)
 }
 
 // gone is what somebody is told who missed a record of an execution: not_found where it was deleted since he looked, else err.

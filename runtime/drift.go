@@ -6,6 +6,7 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -25,7 +26,7 @@ func (r *Runtime) undrifted(next call.Invoker) call.Invoker {
 		if err != nil {
 			return nil, err
 		}
-		problems := checker.Check(orElse(c.Inputs, "{}"))
+		problems := checker.Check(records.OrElse(c.Inputs, "{}"))
 		switch compatible := len(problems) == 0 && live.Effect.Rank() <= c.Effect.Rank(); {
 		case live.Hash == c.Hash && len(problems) > 0: // accepted by a person, and never checked
 			return nil, schemas.InvalidArguments(problems).WithOutcome(schemas.NotRun)

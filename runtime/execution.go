@@ -12,9 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
-	"github.com/runplane/runplane/runtime/realm"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -125,7 +126,7 @@ func isError(f schemas.Finding) bool { return f.Severity == schemas.SeverityErro
 // Execute accepts a plan: when it returns, the execution is durable and will be run, whatever happens to this process.
 // An invalid plan is an error of code invalid_plan that carries the findings; nothing was started then.
 func (r *Runtime) Execute(ctx context.Context, sub Submit) (schemas.Execution, error) {
-	if err := tooFar(ctx); err != nil {
+	if err := caller.CheckHops(ctx); err != nil {
 		return schemas.Execution{}, err
 	}
 	if sub.SessionID != "" {
@@ -157,7 +158,7 @@ func (r *Runtime) Execute(ctx context.Context, sub Submit) (schemas.Execution, e
 			} // else the first submitter died between the reservation and the execution: finish his work
 		}
 	}
-	if err := r.quotas.Execution(ctx, CallerFrom(ctx).Principal, sub.SessionID); err != nil {
+	if err := r.quotas.Execution(ctx, caller.From(ctx).Principal, sub.SessionID); err != nil {
 		return schemas.Execution{}, err
 	}
 	if err := r.create(ctx, id, program, sub); err != nil {
@@ -211,18 +212,18 @@ func (r *Runtime) reserve(ctx context.Context, key, id string, p *plan.Program) 
 	if err != nil {
 		return "", false, fmt.Errorf("encode reservation: %w", err)
 	}
-	at := idempotencyKey(CallerFrom(ctx).Principal, key)
+	at := idempotencyKey(caller.From(ctx).Principal, key)
 	put := store.Put{Key: at, Value: value, TTL: r.limits.Idempotency}
 	_, err = r.store.Commit(ctx, store.Batch{Puts: []store.Put{put}, Sync: true})
 	if err == nil {
 		return id, false, nil
 	}
 	if !errors.Is(err, store.ErrConflict) {
-		return "", false, storeError(err)
+		return "", false, records.Error(err)
 	}
 	rec, err := r.store.Get(ctx, at)
 	if err != nil {
-		return "", false, storeError(err)
+		return "", false, records.Error(err)
 	}
 	var theirs reservation
 	if err := json.Unmarshal(rec.Value, &theirs); err != nil {
@@ -249,7 +250,7 @@ func (r *Runtime) rebind(ctx context.Context, id string, put store.Put) (bool, e
 	if errors.Is(err, store.ErrConflict) { // somebody else was faster
 		return false, nil
 	}
-	return err == nil, storeError(err)
+	return err == nil, records.Error(err)
 }
 
 // create commits a new execution; that somebody with the same idempotency key was faster is as good. Where nobody waits
@@ -259,8 +260,8 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 	if err != nil {
 		return fmt.Errorf("encode plan: %w", err)
 	}
-	now := timeNow()
-	h := head{Principal: CallerFrom(ctx).Principal, Hops: realm.Hops(ctx), Execution: schemas.Execution{
+	now := records.Now()
+	h := head{Principal: caller.From(ctx).Principal, Hops: caller.Hops(ctx), Execution: schemas.Execution{
 		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, Workflow: sub.workflow, ParentID: sub.parent, CreatedAt: now,
 		ScheduledAt: sub.scheduled,
 	}}
@@ -327,7 +328,7 @@ func (r *Runtime) Suspend(ctx context.Context, id, mode, reason string) (schemas
 		if !machine.Legal(schemas.EventSuspended, s.Status, "") {
 			return nil, illegal("suspend", id, s.Status)
 		}
-		return suspends(s, mode, reason, CallerFrom(ctx).Principal, ""), nil
+		return suspends(s, mode, reason, caller.From(ctx).Principal, ""), nil
 	})
 }
 
@@ -343,13 +344,13 @@ func (r *Runtime) Resume(ctx context.Context, id string, patch *schemas.Patch) (
 		live = r.accepted(ctx, x.state, patch)
 	}
 	return r.change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		events, err := patched(s, id, patch, live, CallerFrom(ctx).Principal)
+		events, err := patched(s, id, patch, live, caller.From(ctx).Principal)
 		if err != nil {
 			return nil, err
 		}
 		switch s.Status {
 		case schemas.StatusSuspending, schemas.StatusSuspended:
-			return append(events, schemas.Event{Type: schemas.EventResumed, By: CallerFrom(ctx).Principal}), nil
+			return append(events, schemas.Event{Type: schemas.EventResumed, By: caller.From(ctx).Principal}), nil
 		case schemas.StatusRunning:
 			return events, nil
 		}
@@ -377,7 +378,7 @@ func (r *Runtime) Cancel(ctx context.Context, id string, o CancelOptions) (schem
 		case s.Status.Terminal() || s.Status == schemas.StatusCompensating:
 			return nil, illegal("cancel", id, s.Status)
 		}
-		e := schemas.Event{Type: schemas.EventCancelling, Reason: o.Reason, By: CallerFrom(ctx).Principal, Due: new(now.Add(o.Grace))}
+		e := schemas.Event{Type: schemas.EventCancelling, Reason: o.Reason, By: caller.From(ctx).Principal, Due: new(now.Add(o.Grace))}
 		if o.Compensate {
 			e.Name = machine.CancelUndo
 		}
@@ -400,7 +401,7 @@ func (r *Runtime) Signal(ctx context.Context, id, name string, data schemas.Valu
 		case len(s.Signals) >= machine.MaxSignals:
 			return nil, schemas.Errorf(schemas.CodeQuotaExceeded, "execution %q already holds %d signals", id, machine.MaxSignals)
 		}
-		return []schemas.Event{{Type: schemas.EventSignal, Name: name, Data: data, By: CallerFrom(ctx).Principal}}, nil
+		return []schemas.Event{{Type: schemas.EventSignal, Name: name, Data: data, By: caller.From(ctx).Principal}}, nil
 	})
 }
 

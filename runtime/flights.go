@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -29,7 +31,7 @@ func (f *flight) undecided(s *machine.State) bool {
 
 // launch makes a call that was just committed as started.
 func (o *owner) launch(l launch) {
-	ctx, cancel := context.WithCancelCause(WithHops(o.r.callsCtx, o.x.head.Hops))
+	ctx, cancel := context.WithCancelCause(caller.WithHops(o.r.callsCtx, o.x.head.Hops))
 	f := &flight{unit: l.unit, attempt: l.attempt, effect: l.effect, cancel: cancel}
 	o.flights[l.unit] = f
 	if f.once() && o.x.state.Units[l.unit].Phase == machine.PhaseRun {
@@ -62,7 +64,7 @@ func (r *Runtime) late(id string, q *request) {
 		return events, err
 	}
 	err := r.transition(r.storeCtx, id, decide)
-	for delay := minDelay; errors.Is(err, errStore) && r.storeCtx.Err() == nil; delay = min(2*delay, maxDelay) {
+	for delay := records.MinDelay; errors.Is(err, records.Unavailable) && r.storeCtx.Err() == nil; delay = min(2*delay, records.MaxDelay) {
 		select {
 		case <-time.After(delay):
 		case <-r.storeCtx.Done():
@@ -145,7 +147,7 @@ func (o *owner) verified(l launch, res *call.Result, e schemas.Event, took time.
 		e.Output = schemas.Value(out)
 	}
 	switch {
-	case errors.Is(err, errStore):
+	case errors.Is(err, records.Unavailable):
 		return nil, err
 	case err == nil && !happened:
 		e = *s.NotDone(l.unit, l.attempt, took, now, o.r.random) // it is in flight: the caller has looked

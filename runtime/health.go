@@ -7,12 +7,10 @@ import (
 	stdruntime "runtime"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
-
-// storeWait is how long a request waits for the store's answer where it can do without.
-const storeWait = 2 * time.Second
 
 const queueStale = time.Minute // an execution that is due longer than this has nobody to run it
 
@@ -55,22 +53,13 @@ func (r *Runtime) Ready(ctx context.Context) error {
 	return nil
 }
 
-// timed asks the store something within storeWait and tells how long that took.
-func timed(ctx context.Context, question func(context.Context) error) (took time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, storeWait)
-	defer cancel()
-	began := time.Now()
-	err = question(ctx)
-	return time.Since(began), err
-}
-
 // checkStore is down where the store does not answer, and degraded where it answers and refuses what is written.
 func (r *Runtime) checkStore(ctx context.Context) schemas.Check {
 	status := schemas.HealthDown
-	took, err := timed(ctx, func(ctx context.Context) error {
+	took, err := records.Timed(ctx, func(ctx context.Context) error {
 		_, err := r.store.Get(ctx, store.Key{Kind: kindCatalog, ID: "health"})
 		if err == nil || errors.Is(err, store.ErrNotFound) {
-			status, err = schemas.HealthDegraded, r.store.refuses(ctx, r.worker)
+			status, err = schemas.HealthDegraded, r.store.Refuses(ctx, r.worker)
 		}
 		return err
 	})
@@ -79,20 +68,20 @@ func (r *Runtime) checkStore(ctx context.Context) schemas.Check {
 		return c
 	}
 	r.log.Warn("health: the store does not work", "error", err)
-	c.Status, c.Message = status, storeTrouble(err).Message
-	c.Cure = storeCure(err) + ". Nothing that was acknowledged is lost: work goes on when it is back"
+	c.Status, c.Message = status, records.Trouble(err).Message
+	c.Cure = records.Cure(err) + ". Nothing that was acknowledged is lost: work goes on when it is back"
 	return c
 }
 
 func (r *Runtime) checkQueue(ctx context.Context) schemas.Check {
 	c := schemas.Check{Name: "runtime.queue", Status: schemas.HealthOK, Message: "executions find somebody to run them"}
 	var q store.Queue
-	_, err := timed(ctx, func(ctx context.Context) (err error) {
+	_, err := records.Timed(ctx, func(ctx context.Context) (err error) {
 		q, err = r.store.Queue(ctx, kindExecution)
 		return err
 	})
 	if err != nil {
-		c.Status, c.Message, c.Cure = schemas.HealthDegraded, "the queue cannot be read: "+storeTrouble(err).Message, storeCure(err)
+		c.Status, c.Message, c.Cure = schemas.HealthDegraded, "the queue cannot be read: "+records.Trouble(err).Message, records.Cure(err)
 		return c
 	}
 	due := 0
@@ -132,8 +121,8 @@ func (r *Runtime) checkExecutions() schemas.Check {
 	}
 	switch {
 	case uncommitted > 0:
-		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("what became of %d executions cannot be written: %s", uncommitted, storeTrouble(trouble).Message)
-		c.Cure = storeCure(trouble) + ". Their results are kept here until it can"
+		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("what became of %d executions cannot be written: %s", uncommitted, records.Trouble(trouble).Message)
+		c.Cure = records.Cure(trouble) + ". Their results are kept here until it can"
 	case n >= r.limits.MaxExecutions:
 		c.Status, c.Cure = schemas.HealthDegraded, "new ones wait until there is room: raise limits.max_executions, or add a replica"
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -24,7 +25,7 @@ func (r *Runtime) checkClients() schemas.Check {
 func (r *Runtime) checkSessions(ctx context.Context) schemas.Check {
 	c := schemas.Check{Name: "agents.sessions", Status: schemas.HealthOK}
 	var agents []schemas.Agent
-	if _, err := timed(ctx, func(ctx context.Context) (err error) {
+	if _, err := records.Timed(ctx, func(ctx context.Context) (err error) {
 		agents, err = r.Agents(ctx)
 		return err
 	}); err != nil {

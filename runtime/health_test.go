@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
@@ -96,7 +97,7 @@ func TestHealthOfAStoreThatDoesNotAnswer(t *testing.T) {
 		if h.Status != schemas.HealthDown || c.Status != schemas.HealthDown || c.Cure == "" {
 			t.Errorf("the health is %+v", h)
 		}
-		if took := time.Since(began); took != storeWait {
+		if took := time.Since(began); took != records.Patience {
 			t.Errorf("it took %s", took)
 		}
 		if q := checkNamed(t, h, "runtime.queue"); q.Status != schemas.HealthDegraded {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -22,7 +23,7 @@ const twoDays = `{"id":"t","wait":"48h"}`
 // children are the executions of the workflow nodes of one that somebody submitted.
 func (p *process) children(t *testing.T) []schemas.Execution {
 	t.Helper()
-	l, err := p.List(t.Context(), ListQuery{Limit: maxList})
+	l, err := p.List(t.Context(), ListQuery{Limit: records.PageSize})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -222,8 +223,8 @@ func TestErrorsOfTheStoreSayWhetherTryingAgainHelps(t *testing.T) {
 		errors.New("i/o timeout"): true, context.DeadlineExceeded: true, store.ErrClosed: true,
 		store.ErrInvalid: false, store.ErrConflict: false, store.ErrNotFound: false,
 	} {
-		got := storeError(fmt.Errorf("commit: %w", err))
-		if errors.Is(got, errStore) != again || !errors.Is(got, err) {
+		got := records.Error(fmt.Errorf("commit: %w", err))
+		if errors.Is(got, records.Unavailable) != again || !errors.Is(got, err) {
 			t.Errorf("%v: %v", err, got)
 		}
 	}

@@ -8,14 +8,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
 // DefaultPage is how many bytes of an output one answer has that asks for no other number.
 const DefaultPage = 16 << 10
-
-// MaxPage is the most bytes of one page.
-const MaxPage = 64 << 10
 
 // NodeOutput reads a node's output, or the part of it that the JSON pointer names. What fits into maxBytes comes as JSON,
 // the rest as pages of its text.
@@ -36,7 +34,7 @@ func (r *Runtime) NodeOutput(ctx context.Context, id, node string, item *int, po
 	if maxBytes <= 0 {
 		maxBytes = DefaultPage
 	}
-	maxBytes = min(maxBytes, MaxPage)
+	maxBytes = min(maxBytes, records.PageBytes)
 	out := schemas.NodeOutput{ExecutionID: id, NodeID: node, TotalBytes: len(raw), Offset: offset}
 	switch {
 	case offset < 0 || offset > len(raw):
@@ -67,7 +65,7 @@ func (r *Runtime) wholeOutput(ctx context.Context, x *execution, node string, it
 				WithHint("get_execution_status with wait_seconds waits for the result")
 		}
 		raw, err := r.output(ctx, x.id, node, x.state.Output, x.state.OutputRef)
-		return orElse(json.RawMessage(raw), "null"), err
+		return records.OrElse(json.RawMessage(raw), "null"), err
 	}
 	i, ok := x.program.Index(node)
 	if !ok {
@@ -109,7 +107,7 @@ func (r *Runtime) wholeOutput(ctx context.Context, x *execution, node string, it
 			WithHint("get_execution_status with view nodes shows what became of each node")
 	}
 	raw, err := r.output(ctx, x.id, x.state.Name(i), u.Output, u.OutputRef)
-	return orElse(json.RawMessage(raw), "null"), err
+	return records.OrElse(json.RawMessage(raw), "null"), err
 }
 
 // point slices JSON by an RFC 6901 pointer; the empty one is the whole.

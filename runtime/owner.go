@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -54,7 +55,7 @@ func (r *Runtime) adopt(x *execution, lease *store.Lease, sent time.Time, first 
 	case r.stopping:
 		r.mu.Unlock()
 		r.slots.Release(1)
-		r.giveBack(x.lease, timeNow())
+		r.store.GiveBack(x.lease, records.Now())
 		answer(first, schemas.Errorf(schemas.CodeUnavailable, "the runtime is stopping").WithHint("try again when it is back"))
 		return
 	case old != nil && lease == nil: // the same idempotency key is just making it
@@ -165,7 +166,7 @@ func (o *owner) letGo() {
 		}
 	}
 	if lease != nil && lease != o.x.lease { // it came back too late
-		o.r.giveBack(lease, timeNow())
+		o.r.store.GiveBack(lease, records.Now())
 	}
 	for _, f := range o.flights {
 		if !f.once() || !gone && !f.undecided(o.x.state) { // what became of a `once` call is worth knowing to the next owner

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -33,7 +34,7 @@ func (h *hooks) Watch(ctx context.Context) (<-chan store.Key, error) {
 }
 
 func (h *hooks) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
-	if own := len(b.Puts) == 1 && b.Puts[0].Key.Kind == kindReconcile; h.commit != nil && (!own || h.passes) {
+	if own := len(b.Puts) == 1 && b.Puts[0].Key.Kind == records.KindReconcile; h.commit != nil && (!own || h.passes) {
 		return h.commit(ctx, b)
 	}
 	return h.Store.Commit(ctx, b)

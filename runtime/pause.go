@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -96,7 +97,7 @@ func (r *Runtime) readPause(ctx context.Context) (*schemas.QueuePause, int64, er
 		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, 0, storeError(err)
+		return nil, 0, records.Error(err)
 	}
 	p := new(schemas.QueuePause)
 	if err := json.Unmarshal(rec.Value, p); err != nil {

@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -65,12 +67,12 @@ func (r *Runtime) published(ctx context.Context, w *workflowRecord) (Published, 
 }
 
 func termPublished(principal string) string {
-	return "published=" + statePrefix(principal, kindWorkflow)
+	return "published=" + records.Private(principal, kindWorkflow)
 }
 
 // Published lists the caller's workflows that are tools, by name.
 func (r *Runtime) Published(ctx context.Context) ([]Published, error) {
-	caller := CallerFrom(ctx).Principal
+	caller := caller.From(ctx).Principal
 	list, err := r.publishedOf(ctx, caller)
 	if err == nil {
 		r.audience.shown(caller, list)
@@ -81,8 +83,8 @@ func (r *Runtime) Published(ctx context.Context) ([]Published, error) {
 
 func (r *Runtime) publishedOf(ctx context.Context, principal string) ([]Published, error) {
 	list := []Published{}
-	ctx = WithCaller(ctx, Caller{Principal: principal})
-	err := r.each(ctx, store.Query{Kind: kindWorkflow, Term: termPublished(principal)}, func(rec store.Record) error {
+	ctx = caller.With(ctx, caller.Caller{Principal: principal})
+	err := r.store.Each(ctx, store.Query{Kind: kindWorkflow, Term: termPublished(principal)}, func(rec store.Record) error {
 		w, err := decodeWorkflow(rec)
 		if err != nil || w.Tool == nil || w.Deleted {
 			return err
@@ -123,7 +125,7 @@ func (r *Runtime) publish(ctx context.Context, w *workflowRecord, n NewWorkflow,
 			WithField("name").WithHint("clients put more before it; choose a shorter name")
 	}
 	if before == nil {
-		list, err := r.publishedOf(ctx, CallerFrom(ctx).Principal)
+		list, err := r.publishedOf(ctx, caller.From(ctx).Principal)
 		if err != nil {
 			return false, err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -59,7 +60,7 @@ func ignoreMissing(err error) error {
 // renewTools finds out anew about the caller's published workflows whose parts have changed. One about which that cannot be done
 // stays one for which nobody vouches.
 func (r *Runtime) renewTools(ctx context.Context) {
-	err := r.each(ctx, store.Query{Kind: kindWorkflow, Term: termPublished(CallerFrom(ctx).Principal)}, func(rec store.Record) error {
+	err := r.store.Each(ctx, store.Query{Kind: kindWorkflow, Term: termPublished(caller.From(ctx).Principal)}, func(rec store.Record) error {
 		w, err := decodeWorkflow(rec)
 		if err != nil || w.Tool == nil {
 			return err

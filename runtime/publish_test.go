@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -40,7 +41,7 @@ func TestPublishedWorkflows(t *testing.T) {
 				within := map[string]time.Duration{"watch": time.Second, "poll": publishedPoll + time.Second}[name]
 				for _, p := range []*process{here, there} {
 					defer p.OnPublished(func(principal string) {
-						if principal == LocalPrincipal {
+						if principal == caller.LocalPrincipal {
 							told[p].Add(1)
 						}
 					})()

@@ -6,7 +6,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -15,7 +17,7 @@ import (
 func (r *Runtime) QueueStatus(ctx context.Context) (schemas.QueueStatus, error) {
 	q, err := r.store.Queue(ctx, kindExecution)
 	if err != nil {
-		return schemas.QueueStatus{}, storeError(err)
+		return schemas.QueueStatus{}, records.Error(err)
 	}
 	pause, _, err := r.readPause(ctx)
 	if err != nil {
@@ -33,7 +35,7 @@ func (r *Runtime) QueueStatus(ctx context.Context) (schemas.QueueStatus, error) 
 		out.DepthByPriority[strconv.Itoa(i+1)] = n
 	}
 	if !q.Oldest.IsZero() {
-		out.OldestAgeSeconds = max(0, timeNow().Sub(q.Oldest).Seconds())
+		out.OldestAgeSeconds = max(0, records.Now().Sub(q.Oldest).Seconds())
 	}
 	return out, nil
 }
@@ -54,7 +56,7 @@ func (r *Runtime) SetPriority(ctx context.Context, id string, priority int) (sch
 		if s.Priority == priority {
 			return nil, nil
 		}
-		return []schemas.Event{{Type: schemas.EventPriority, Priority: priority, By: CallerFrom(ctx).Principal}}, nil
+		return []schemas.Event{{Type: schemas.EventPriority, Priority: priority, By: caller.From(ctx).Principal}}, nil
 	})
 	if err != nil {
 		return e, err
@@ -75,14 +77,14 @@ func (r *Runtime) SetPriority(ctx context.Context, id string, priority int) (sch
 // means the caller. What is in memory goes on. A queue that is paused already keeps its time and takes the new reason.
 func (r *Runtime) PauseQueue(ctx context.Context, reason, by string) (schemas.QueueStatus, error) {
 	if by == "" {
-		by = CallerFrom(ctx).Principal
+		by = caller.From(ctx).Principal
 	}
 	for {
 		pause, version, err := r.readPause(ctx)
 		if err != nil {
 			return schemas.QueueStatus{}, err
 		}
-		next := schemas.QueuePause{By: by, Since: timeNow(), Reason: reason}
+		next := schemas.QueuePause{By: by, Since: records.Now(), Reason: reason}
 		if pause != nil {
 			next.Since = pause.Since
 		}
@@ -95,7 +97,7 @@ func (r *Runtime) PauseQueue(ctx context.Context, reason, by string) (schemas.Qu
 			continue // somebody else paused or resumed it
 		}
 		if err != nil {
-			return schemas.QueueStatus{}, storeError(err)
+			return schemas.QueueStatus{}, records.Error(err)
 		}
 		r.pauses.learn(&next)
 		r.log.Info("the queue is paused", "by", by, "reason", reason)
@@ -106,9 +108,9 @@ func (r *Runtime) PauseQueue(ctx context.Context, reason, by string) (schemas.Qu
 // ResumeQueue ends a pause; without one it changes nothing.
 func (r *Runtime) ResumeQueue(ctx context.Context) (schemas.QueueStatus, error) {
 	if _, err := r.store.Commit(ctx, store.Batch{Deletes: []store.Key{pauseKey}, Sync: true}); err != nil {
-		return schemas.QueueStatus{}, storeError(err)
+		return schemas.QueueStatus{}, records.Error(err)
 	}
 	r.pauses.learn(nil)
-	r.log.Info("the queue is open", "by", CallerFrom(ctx).Principal)
+	r.log.Info("the queue is open", "by", caller.From(ctx).Principal)
 	return r.QueueStatus(ctx)
 }

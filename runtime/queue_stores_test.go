@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -133,7 +134,7 @@ type queueFixture struct {
 
 func (f *queueFixture) as(t *testing.T, principal string) context.Context {
 	t.Helper()
-	return WithCaller(t.Context(), Caller{Principal: principal})
+	return caller.With(t.Context(), caller.Caller{Principal: principal})
 }
 
 // worker starts a replica that runs so many executions at once.

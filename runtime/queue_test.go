@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -156,7 +157,7 @@ func TestSetPriorityOvertakes(t *testing.T) {
 			t.Errorf("the urgent one started at %v, the first at %v", first, at)
 		}
 		log, err := p.Events(t.Context(), ids[49], 0, 0)
-		if err != nil || log.Events[1].Type != schemas.EventPriority || log.Events[1].Priority != 1 || log.Events[1].By != LocalPrincipal {
+		if err != nil || log.Events[1].Type != schemas.EventPriority || log.Events[1].Priority != 1 || log.Events[1].By != caller.LocalPrincipal {
 			t.Errorf("log %+v %v", log.Events, err)
 		}
 		for _, tt := range []struct {

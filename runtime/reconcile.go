@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -22,37 +23,37 @@ var openStatuses = []schemas.Status{
 }
 
 // reconciler are the rounds of the reconciler.
-func (r *Runtime) reconciler() *rounds {
-	return &rounds{name: "pass", every: reconcileEvery, parts: len(openStatuses), look: func(ctx context.Context, part int, after string) (string, error) {
+func (r *Runtime) reconciler() *records.Rounds {
+	return &records.Rounds{Name: "pass", Every: reconcileEvery, Parts: len(openStatuses), Look: func(ctx context.Context, part int, after string) (string, error) {
 		return r.reconcilePage(ctx, openStatuses[part], after)
 	}}
 }
 
 // reconcilePage looks at one page of executions of a status, and returns where the next one begins; empty: this was the last.
 func (r *Runtime) reconcilePage(ctx context.Context, status schemas.Status, after string) (string, error) {
-	records, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: "status=" + string(status), After: after, Limit: maxList})
-	if err != nil || len(records) == 0 {
+	page, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: "status=" + string(status), After: after, Limit: records.PageSize})
+	if err != nil || len(page) == 0 {
 		return "", err
 	}
-	keys := make([]store.Key, len(records))
-	for i := range records {
-		keys[i] = records[i].Key
+	keys := make([]store.Key, len(page))
+	for i := range page {
+		keys[i] = page[i].Key
 	}
 	places, err := r.store.Places(ctx, keys)
 	if err != nil {
 		return "", err
 	}
-	for i := range records {
+	for i := range page {
 		if places[i].Wake == nil && places[i].Lease == nil {
-			if err := r.rescue(ctx, &records[i]); err != nil {
+			if err := r.rescue(ctx, &page[i]); err != nil {
 				return "", err
 			}
 		}
 	}
-	if len(records) < maxList {
+	if len(page) < records.PageSize {
 		return "", nil
 	}
-	return records[len(records)-1].Key.ID, nil
+	return page[len(page)-1].Key.ID, nil
 }
 
 // rescue wakes an execution that stands in no queue, if it needs an owner. That nobody has changed it since it was read is
@@ -68,7 +69,7 @@ func (r *Runtime) rescue(ctx context.Context, rec *store.Record) error {
 	}
 	_, err := r.store.Commit(ctx, store.Batch{
 		Puts:  []store.Put{{Key: rec.Key, Value: rec.Value, Version: rec.Version, Terms: rec.Terms}},
-		Wakes: []store.Wake{{Key: rec.Key, At: timeNow(), Priority: h.Priority, Fairness: h.fairness()}},
+		Wakes: []store.Wake{{Key: rec.Key, At: records.Now(), Priority: h.Priority, Fairness: h.fairness()}},
 	})
 	switch {
 	case errors.Is(err, store.ErrConflict):

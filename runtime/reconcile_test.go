@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -18,7 +19,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 		var passes atomic.Int64
 		counted := &hooks{Store: s, passes: true, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			done, err := s.Commit(ctx, b)
-			if len(b.Puts) == 1 && b.Puts[0].Key.Kind == kindReconcile && err == nil {
+			if len(b.Puts) == 1 && b.Puts[0].Key.Kind == records.KindReconcile && err == nil {
 				passes.Add(1)
 			}
 			return done, err
@@ -103,7 +104,7 @@ func TestPassesGoOnWhereTheLastOneEnded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const n = roundPages*maxList + 10
+		const n = records.RoundPages*records.PageSize + 10
 		for i := range n { // heads alone are enough: each waits for an event, but for the last one
 			key := store.Key{Kind: kindExecution, ID: "0" + string(rune('a'+i/676)) + string(rune('a'+i/26%26)) + string(rune('a'+i%26))}
 			b := store.Batch{Puts: []store.Put{{Key: key, Value: value, Terms: []string{"status=running"}}}}
@@ -116,7 +117,7 @@ func TestPassesGoOnWhereTheLastOneEnded(t *testing.T) {
 		}
 		for pass, want := range []int64{0, 1, 1} {
 			time.Sleep(reconcileEvery)
-			if _, err := p.round(t.Context(), p.reconciler()); err != nil {
+			if _, err := p.store.Round(t.Context(), p.reconciler()); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait() // the runtime's own pass may have come first

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -26,9 +28,13 @@ const (
 )
 
 func executionKey(id string) store.Key { return store.Key{Kind: kindExecution, ID: id} }
-func planKey(id string) store.Key      { return store.Key{Kind: kindPlan, ID: id} }
-func snapshotKey(id string) store.Key  { return store.Key{Kind: kindSnapshot, ID: id} }
-func nudgeKey(id string) store.Key     { return store.Key{Kind: kindNudge, ID: id} }
+
+func planKey(id string) store.Key { return store.Key{Kind: kindPlan, ID: id} }
+
+func snapshotKey(id string) store.Key { return store.Key{Kind: kindSnapshot, ID: id} }
+
+func nudgeKey(id string) store.Key { return store.Key{Kind: kindNudge, ID: id} }
+
 func outputKey(id, node string) store.Key {
 	return store.Key{Kind: kindOutput, ID: id + "/" + node}
 }
@@ -106,7 +112,7 @@ func (r *Runtime) readHead(ctx context.Context, id string) (head, int64, error) 
 		return head{}, 0, r.notFound(id)
 	}
 	if err != nil {
-		return head{}, 0, storeError(err)
+		return head{}, 0, records.Error(err)
 	}
 	var h head
 	if err := json.Unmarshal(rec.Value, &h); err != nil {
@@ -121,7 +127,7 @@ func (r *Runtime) readHead(ctx context.Context, id string) (head, int64, error) 
 // headFor is readHead for a caller: what belongs to somebody else does not exist.
 func (r *Runtime) headFor(ctx context.Context, id string) (head, error) {
 	h, _, err := r.readHead(ctx, id)
-	if err == nil && h.Principal != CallerFrom(ctx).Principal {
+	if err == nil && h.Principal != caller.From(ctx).Principal {
 		err = r.notFound(id)
 	}
 	return h, err
@@ -132,14 +138,14 @@ func (r *Runtime) headFor(ctx context.Context, id string) (head, error) {
 func (r *Runtime) seenFor(ctx context.Context, id string) (h head, stale bool, err error) {
 	h, err = r.headFor(ctx, id)
 	o := r.owner(id)
-	if !errors.Is(err, errStore) || o == nil {
+	if !errors.Is(err, records.Unavailable) || o == nil {
 		return h, false, err
 	}
 	known := o.x.seen.Load()
 	switch {
 	case known == nil:
 		return h, false, err
-	case known.Principal != CallerFrom(ctx).Principal:
+	case known.Principal != caller.From(ctx).Principal:
 		return h, false, r.notFound(id)
 	}
 	return *known, true, nil
@@ -196,7 +202,7 @@ func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64)
 	if h.Snapshot > 0 {
 		rec, err := r.store.Get(ctx, snapshotKey(x.id))
 		if err != nil {
-			return fmt.Errorf("read snapshot of %s: %w", x.id, storeError(err))
+			return fmt.Errorf("read snapshot of %s: %w", x.id, records.Error(err))
 		}
 		if state, err = machine.Restore(program, rec.Value); err != nil {
 			return err
@@ -205,7 +211,7 @@ func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64)
 	for {
 		entries, err := r.store.Log(ctx, executionKey(x.id), state.Seq, 0)
 		if err != nil {
-			return fmt.Errorf("read log of %s: %w", x.id, storeError(err))
+			return fmt.Errorf("read log of %s: %w", x.id, records.Error(err))
 		}
 		for _, entry := range entries {
 			var e schemas.Event
@@ -236,7 +242,7 @@ func (r *Runtime) program(ctx context.Context, x *execution) (*plan.Program, err
 	}
 	rec, err := r.store.Get(ctx, planKey(x.id))
 	if err != nil {
-		return nil, fmt.Errorf("read plan of %s: %w", x.id, storeError(err))
+		return nil, fmt.Errorf("read plan of %s: %w", x.id, records.Error(err))
 	}
 	var d definition
 	if err := json.Unmarshal(rec.Value, &d); err != nil {
@@ -249,18 +255,3 @@ func (r *Runtime) program(ctx context.Context, x *execution) (*plan.Program, err
 	x.setProgram(p, d.Session)
 	return p, nil
 }
-
-// storeError is what a caller sees of a store that fails; the cause stays in the chain for the log. A conflict is for the caller
-// to decide. A request that no store takes, or a record that is missing though another one names it, is a defect: trying
-// again would change nothing.
-func storeError(err error) error {
-	for _, known := range []error{nil, store.ErrConflict, store.ErrInvalid, store.ErrNotFound} {
-		if errors.Is(err, known) {
-			return err
-		}
-	}
-	return fmt.Errorf("%w: %w", storeTrouble(err), err)
-}
-
-var errStore = schemas.Errorf(schemas.CodeUnavailable, "the store does not answer").WithRetryAfter(2 * time.Second).
-	WithHint("nothing was lost that was acknowledged; try again shortly")

@@ -10,6 +10,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -40,13 +41,13 @@ func (r *Runtime) retain(ctx context.Context) {
 	var g errgroup.Group
 	if r.keep.Executions > 0 {
 		g.Go(func() error {
-			r.makeRounds(ctx, r.executionRetention(), "delete executions that ended long ago")
+			r.store.MakeRounds(ctx, r.executionRetention(), "delete executions that ended long ago")
 			return nil
 		})
 	}
 	if r.keep.States > 0 {
 		g.Go(func() error {
-			r.makeRounds(ctx, r.stateRetention(), "delete states that nobody writes")
+			r.store.MakeRounds(ctx, r.stateRetention(), "delete states that nobody writes")
 			return nil
 		})
 	}
@@ -64,14 +65,14 @@ var endedTerms = func() []string {
 	return terms
 }()
 
-func (r *Runtime) executionRetention() *rounds {
-	return &rounds{name: "executions", every: retainEvery, again: retainAgain, parts: len(endedTerms), look: func(ctx context.Context, part int, after string) (string, error) {
+func (r *Runtime) executionRetention() *records.Rounds {
+	return &records.Rounds{Name: "executions", Every: retainEvery, Again: retainAgain, Parts: len(endedTerms), Look: func(ctx context.Context, part int, after string) (string, error) {
 		return r.retainExecutions(ctx, endedTerms[part], after)
 	}}
 }
 
-func (r *Runtime) stateRetention() *rounds {
-	return &rounds{name: "states", every: retainStatesEvery, again: retainAgain, parts: 1, look: func(ctx context.Context, _ int, after string) (string, error) {
+func (r *Runtime) stateRetention() *records.Rounds {
+	return &records.Rounds{Name: "states", Every: retainStatesEvery, Again: retainAgain, Parts: 1, Look: func(ctx context.Context, _ int, after string) (string, error) {
 		return r.retainStates(ctx, after)
 	}}
 }
@@ -79,24 +80,24 @@ func (r *Runtime) stateRetention() *rounds {
 // retainExecutions looks at one page of executions that have ended, the oldest first. Where one cannot be deleted for another reason
 // than the store, the others go all the same.
 func (r *Runtime) retainExecutions(ctx context.Context, term, after string) (next string, err error) {
-	records, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: term, After: after, Limit: maxList})
+	page, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: term, After: after, Limit: records.PageSize})
 	if err != nil {
 		return "", err
 	}
-	if len(records) == maxList {
-		next = records[maxList-1].Key.ID
+	if len(page) == records.PageSize {
+		next = page[records.PageSize-1].Key.ID
 	}
-	last := timeNow().Add(-r.keep.Executions)
+	last := records.Now().Add(-r.keep.Executions)
 	var deleted atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(deletedAtOnce)
-	for i := range records {
+	for i := range page {
 		var h head
-		if err := json.Unmarshal(records[i].Value, &h); err != nil {
-			r.log.Error("read head", "execution_id", records[i].Key.ID, "error", err)
+		if err := json.Unmarshal(page[i].Value, &h); err != nil {
+			r.log.Error("read head", "execution_id", page[i].Key.ID, "error", err)
 			continue
 		}
-		if madeAfter(records[i].Key.ID, last) { // and so is everything that follows
+		if madeAfter(page[i].Key.ID, last) { // and so is everything that follows
 			next = ""
 			break
 		}
@@ -104,11 +105,11 @@ func (r *Runtime) retainExecutions(ctx context.Context, term, after string) (nex
 			continue
 		}
 		g.Go(func() error {
-			gone, err := r.retire(ctx, &h, records[i].Version)
+			gone, err := r.retire(ctx, &h, page[i].Version)
 			switch {
 			case gone:
 				deleted.Add(1)
-			case err != nil && !errors.Is(err, errStore):
+			case err != nil && !errors.Is(err, records.Unavailable):
 				r.log.Error("delete an execution that ended long ago", "execution_id", h.ExecutionID, "error", err)
 				err = nil
 			}
@@ -156,29 +157,29 @@ func (r *Runtime) needed(ctx context.Context, h *head) (bool, error) {
 		}
 	}
 	by, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: termNeeds(h.ExecutionID), Limit: 1, Bare: true})
-	return len(by) > 0, storeError(err)
+	return len(by) > 0, records.Error(err)
 }
 
 // retainStates looks at one page of states.
 func (r *Runtime) retainStates(ctx context.Context, after string) (next string, err error) {
-	records, err := r.store.List(ctx, store.Query{Kind: kindState, After: after, Limit: statesAtOnce})
+	page, err := r.store.List(ctx, store.Query{Kind: kindState, After: after, Limit: statesAtOnce})
 	if err != nil {
 		return "", err
 	}
-	if len(records) == statesAtOnce {
-		next = records[statesAtOnce-1].Key.ID
+	if len(page) == statesAtOnce {
+		next = page[statesAtOnce-1].Key.ID
 	}
-	now, deleted := timeNow(), 0
-	for i := range records {
-		s, err := decodeState(records[i])
+	now, deleted := records.Now(), 0
+	for i := range page {
+		s, err := decodeState(page[i])
 		if err != nil {
-			r.log.Error("read state", "state", records[i].Key.ID, "error", err)
+			r.log.Error("read state", "state", page[i].Key.ID, "error", err)
 			continue
 		}
 		if s.Deleted || s.ExpiresAt != nil || s.UpdatedAt.After(now.Add(-r.keep.States)) {
 			continue
 		}
-		_, err = r.saveState(ctx, records[i].Key, &state{Key: s.Key, UpdatedAt: now, Deleted: true, stored: s.stored}, "")
+		_, err = r.saveState(ctx, page[i].Key, &state{Key: s.Key, UpdatedAt: now, Deleted: true, stored: s.stored}, "")
 		switch {
 		case err == nil:
 			deleted++

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
@@ -93,7 +94,7 @@ func BenchmarkRetention(b *testing.B) {
 			go func() {
 				defer close(done)
 				for {
-					more, err := retainer.round(ctx, retainer.executionRetention())
+					more, err := retainer.store.Round(ctx, retainer.executionRetention())
 					if err != nil {
 						b.Error(err)
 					}
@@ -154,7 +155,7 @@ func age(b *testing.B, r *Runtime, n int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ended := timeNow().Add(-2 * time.Hour)
+	ended := records.Now().Add(-2 * time.Hour)
 	var g errgroup.Group
 	g.SetLimit(256)
 	for i := range n {

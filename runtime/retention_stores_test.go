@@ -120,8 +120,8 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 		for _, p := range all {
 			g.Go(func() {
 				rounds := p.executionRetention()
-				rounds.every, rounds.again = time.Second, 10*time.Millisecond
-				if _, err := p.round(t.Context(), rounds); err != nil {
+				rounds.Every, rounds.Again = time.Second, 10*time.Millisecond
+				if _, err := p.store.Round(t.Context(), rounds); err != nil {
 					t.Error(err)
 				}
 			})
@@ -160,7 +160,7 @@ func TestStatesAreDeletedOnRedis(t *testing.T) {
 		t.Fatalf("written: %v", found)
 	}
 	rounds := p.stateRetention()
-	if more, err := p.round(t.Context(), rounds); err != nil || more {
+	if more, err := p.store.Round(t.Context(), rounds); err != nil || more {
 		t.Fatalf("more %v, %v", more, err)
 	}
 	if found := mentions(t, server, "canary"); len(found) != 0 {

@@ -238,7 +238,7 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 				time.Sleep(6 * time.Hour)
 				visitor := New(Config{Store: c, Realms: w, Retention: RetentionRules{Executions: 5 * time.Hour}})
 				c.Reset(at)
-				_, err := visitor.round(t.Context(), visitor.executionRetention())
+				_, err := visitor.store.Round(t.Context(), visitor.executionRetention())
 				if at == 0 {
 					commits = c.Commits()
 				} else if !errors.Is(err, storetest.ErrCrashed) {

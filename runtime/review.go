@@ -12,6 +12,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -43,11 +44,11 @@ func parseReviewID(id string) (question, bool) {
 func (r *Runtime) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
 	out := []schemas.ReviewRequest{}
 	for after := ""; ; {
-		records, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: termReview, After: after, Limit: maxList})
+		page, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: termReview, After: after, Limit: records.PageSize})
 		if err != nil {
-			return nil, storeError(err)
+			return nil, records.Error(err)
 		}
-		for _, rec := range records {
+		for _, rec := range page {
 			after = rec.Key.ID
 			x, err := r.loadFor(ctx, rec.Key.ID)
 			if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
@@ -62,7 +63,7 @@ func (r *Runtime) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) 
 				}
 			}
 		}
-		if len(records) < maxList {
+		if len(page) < records.PageSize {
 			return out, nil
 		}
 	}
@@ -164,7 +165,7 @@ func (r *Runtime) closedReview(ctx context.Context, q question) error {
 	for after := q.asked - 1; ; {
 		entries, err := r.store.Log(ctx, executionKey(q.execution), after, 0)
 		if err != nil {
-			return storeError(err)
+			return records.Error(err)
 		}
 		for _, entry := range entries {
 			after = entry.Seq

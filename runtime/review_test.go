@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -80,7 +81,7 @@ func TestReviewsThatAreNotOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.refused(t, open, schemas.CodeAlreadyFinished, "cancelled")
-		if _, err := p.DecideReview(WithCaller(t.Context(), Caller{Principal: "somebody else"}), open, Decision{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+		if _, err := p.DecideReview(caller.With(t.Context(), caller.Caller{Principal: "somebody else"}), open, Decision{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			t.Errorf("somebody else's review: %v", err)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -92,7 +93,7 @@ func (r *Runtime) agrees(ctx context.Context, x *execution, p mark) (bool, error
 	}
 	entries, err := r.store.Log(ctx, executionKey(x.id), p.seq-1, 1)
 	if err != nil {
-		return false, storeError(err)
+		return false, records.Error(err)
 	}
 	return len(entries) == 1 && bytes.Equal(entries[0].Value, want.Value), nil
 }
@@ -100,7 +101,7 @@ func (r *Runtime) agrees(ctx context.Context, x *execution, p mark) (bool, error
 // restore commits again what was lost behind the head that the store has.
 func (r *Runtime) restore(ctx context.Context, x *execution, h head, version int64, lost []kept) (head, int64, error) {
 	restored := x.head
-	restored.Snapshot, restored.Tail, restored.Due = h.Snapshot, h.Tail, timeNow() // the snapshot may be lost as well
+	restored.Snapshot, restored.Tail, restored.Due = h.Snapshot, h.Tail, records.Now() // the snapshot may be lost as well
 	b := store.Batch{Sync: true, Wakes: []store.Wake{{Key: executionKey(x.id), At: restored.Due, Priority: restored.Priority, Fairness: restored.fairness()}}}
 	puts := map[store.Key]store.Put{}
 	for _, k := range lost {
@@ -123,7 +124,7 @@ func (r *Runtime) restore(ctx context.Context, x *execution, h head, version int
 	b.Puts = append(b.Puts, store.Put{Key: executionKey(x.id), Value: value, Version: version, Terms: restored.terms()})
 	done, err := r.store.Commit(ctx, b)
 	if err != nil {
-		return head{}, 0, storeError(err)
+		return head{}, 0, records.Error(err)
 	}
 	return restored, done.Versions[len(done.Versions)-1], nil
 }

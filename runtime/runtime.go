@@ -3,7 +3,6 @@ package runtime
 import (
 	"cmp"
 	"context"
-	crand "crypto/rand"
 	"errors"
 	"math/rand/v2"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/telemetry"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -101,21 +101,19 @@ type Config struct {
 
 // Runtime is the façade: a method for each method of the contracts, and Run.
 type Runtime struct {
-	store    *witness
+	store    *records.Store
 	realms   Realms
 	log      hclog.Logger
 	limits   Limits
 	newID    func() string
 	random   func() float64
 	checkers checkers
-	cursors  cursorKeys
 	sessions SessionRules
 	states   StateRules
 	keep     RetentionRules
 	touches  touches
 	clients  clients
 	audience audience
-	census   census
 	written  written
 	watches  stateWatches
 	feed     telemetry.Feed
@@ -153,8 +151,8 @@ type Runtime struct {
 // New makes a runtime; nothing happens before Run.
 func New(c Config) *Runtime {
 	r := &Runtime{
-		store: &witness{Store: c.Store}, realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
-		worker: ulid.Make().String(), owned: map[string]*owner{}, remember: memoryEvents, cursors: cursorKeys{own: freshKey()}, stop: make(chan struct{}),
+		realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
+		worker: ulid.Make().String(), owned: map[string]*owner{}, remember: memoryEvents, stop: make(chan struct{}),
 		sessions: c.Sessions.withDefaults(), states: c.States.withDefaults(), keep: c.Retention,
 		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)}, audience: audience{there: make(chan struct{}, 1)}, written: newWritten(),
 		watches: stateWatches{signal: make(chan struct{}, 1)},
@@ -163,11 +161,12 @@ func New(c Config) *Runtime {
 		r.log = hclog.NewNullLogger()
 	}
 	if r.newID == nil {
-		r.newID = newULID
+		r.newID = records.NewID
 	}
 	if r.random == nil {
 		r.random = rand.Float64
 	}
+	r.store = records.New(records.Config{Store: c.Store, Log: r.log, Worker: r.worker, Lease: r.limits.Lease, Random: r.random})
 	r.pauses.init()
 	r.slots = semaphore.NewWeighted(int64(r.limits.MaxExecutions))
 	ctx, end := context.WithCancelCause(context.Background())
@@ -182,12 +181,6 @@ func New(c Config) *Runtime {
 	return r
 }
 
-// newULID is sortable by time and has 80 random bits, so that nobody guesses another one's id.
-func newULID() string { return ulid.MustNew(ulid.Now(), crand.Reader).String() }
-
-// timeNow is the time of events: without a monotonic part, so that a fold of the log gives the very same state.
-func timeNow() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-
 // Feed lets others watch committed events.
 func (r *Runtime) Feed() *telemetry.Feed { return &r.feed }
 
@@ -199,15 +192,15 @@ func (r *Runtime) Run(ctx context.Context) error {
 	wg.Go(func() { r.claim(ctx) })
 	wg.Go(func() { r.renew(r.storeCtx) })
 	wg.Go(func() { r.watch(ctx) })
-	wg.Go(func() { r.makeRounds(ctx, r.reconciler(), "look for executions in no queue") })
+	wg.Go(func() { r.store.MakeRounds(ctx, r.reconciler(), "look for executions in no queue") })
 	wg.Go(func() { r.retain(ctx) })
-	wg.Go(func() { r.attendDue(ctx, kindSession, r.attend) })
-	wg.Go(func() { r.attendDue(ctx, kindOverdue, r.expire) })
-	wg.Go(func() { r.attendDue(ctx, kindSchedule, r.fire) })
+	wg.Go(func() { r.store.HandleDue(ctx, kindSession, r.attend) })
+	wg.Go(func() { r.store.HandleDue(ctx, kindOverdue, r.expire) })
+	wg.Go(func() { r.store.HandleDue(ctx, kindSchedule, r.fire) })
 	wg.Go(func() { r.commitTouches(ctx) })
 	wg.Go(func() { r.pollPublished(ctx) })
 	wg.Go(func() { r.watchStates(ctx) })
-	wg.Go(func() { r.attendDue(ctx, kindTell, r.tellAgain) })
+	wg.Go(func() { r.store.HandleDue(ctx, kindTell, r.tellAgain) })
 	telling := make(chan struct{})
 	go func() { r.tellWritten(ctx); close(telling) }()
 

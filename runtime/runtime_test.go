@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -227,7 +228,7 @@ func TestIdempotencyKeyGivesTheSameExecution(t *testing.T) {
 		if !ok || e.Code != schemas.CodeConflict || e.ExecutionID != ids[0] {
 			t.Errorf("another plan with the same key: %v", err)
 		}
-		other := WithCaller(t.Context(), Caller{Principal: "somebody else"})
+		other := caller.With(t.Context(), caller.Caller{Principal: "somebody else"})
 		theirs, err := p.Execute(other, Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":1}]}`)})
 		if err != nil || theirs.ExecutionID == ids[0] {
 			t.Errorf("another principal shares the key: %v %v", theirs.ExecutionID, err)
@@ -240,7 +241,7 @@ func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		mine := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","set":1}]}`).ExecutionID
-		ctx := WithCaller(t.Context(), Caller{Principal: "somebody else"})
+		ctx := caller.With(t.Context(), caller.Caller{Principal: "somebody else"})
 		ask := func(id string) []error {
 			_, status := p.Status(ctx, id, schemas.ViewNodes, time.Second, nil)
 			_, metrics := p.Metrics(ctx, id)

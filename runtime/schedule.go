@@ -5,6 +5,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/schedule"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -16,7 +18,7 @@ func (r *Runtime) nextSchedule(ctx context.Context, w *workflowRecord, to *schem
 	if to == nil && !w.Scheduled {
 		return false, nil, nil
 	}
-	key := scheduleKey(CallerFrom(ctx).Principal, w.Name)
+	key := scheduleKey(caller.From(ctx).Principal, w.Name)
 	s, err := r.readSchedule(ctx, key)
 	if err != nil {
 		return false, nil, err
@@ -33,10 +35,10 @@ func (r *Runtime) nextSchedule(ctx context.Context, w *workflowRecord, to *schem
 		if paused.Paused = true; s.there() && sameSchedule(&s.Schedule, &paused) { // as it is: that ends no pause
 			to = &paused
 		}
-		if changed, err = s.change(*to, timeNow()); err != nil {
+		if changed, err = s.change(*to, records.Now()); err != nil {
 			return false, nil, err
 		}
-		s.Principal, s.Workflow, w.Scheduled = CallerFrom(ctx).Principal, w.Name, true
+		s.Principal, s.Workflow, w.Scheduled = caller.From(ctx).Principal, w.Name, true
 	}
 	if err := version.check(s.Inputs); err != nil {
 		e := schemas.AsError(err)
@@ -46,7 +48,7 @@ func (r *Runtime) nextSchedule(ctx context.Context, w *workflowRecord, to *schem
 		next = &at
 	}
 	if changed {
-		err = s.put(b, s.look(timeNow()))
+		err = s.put(b, s.look(records.Now()))
 	}
 	return changed, next, err
 }
@@ -88,12 +90,12 @@ func (s *scheduled) change(to schemas.Schedule, now time.Time) (bool, error) {
 // is not made up.
 func (r *Runtime) PauseSchedule(ctx context.Context, name string, paused bool) (schemas.WorkflowInfo, error) {
 	var out schemas.WorkflowInfo
-	err := r.contend(func() error {
+	err := r.store.RetryOnConflict(func() error {
 		w, err := r.livingWorkflow(ctx, name)
 		if err != nil {
 			return err
 		}
-		s, err := r.readSchedule(ctx, scheduleKey(CallerFrom(ctx).Principal, name))
+		s, err := r.readSchedule(ctx, scheduleKey(caller.From(ctx).Principal, name))
 		if err != nil {
 			return err
 		}
@@ -103,17 +105,17 @@ func (r *Runtime) PauseSchedule(ctx context.Context, name string, paused bool) (
 		}
 		to := s.Schedule
 		to.Paused = paused
-		changed, err := s.change(to, timeNow())
+		changed, err := s.change(to, records.Now())
 		out = s.within(w.info(), shownFirings, true)
 		if err != nil || !changed {
 			return err
 		}
 		b := store.Batch{Sync: true}
-		if err := s.put(&b, s.look(timeNow())); err != nil {
+		if err := s.put(&b, s.look(records.Now())); err != nil {
 			return err
 		}
 		_, err = r.store.Commit(ctx, b)
-		return storeError(err)
+		return records.Error(err)
 	})
 	return out, err
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -192,7 +193,7 @@ func (r *reads) Get(ctx context.Context, key store.Key) (store.Record, error) {
 func TestNamesThatCannotBeReadNow(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		start := time.Now()
-		inner := workflowKey(LocalPrincipal, "inner")
+		inner := workflowKey(caller.LocalPrincipal, "inner")
 		p := live(w, &reads{s, func(key store.Key) error {
 			if now := time.Since(start); key == inner && now >= time.Minute && now < 70*time.Second {
 				return errCut

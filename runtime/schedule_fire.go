@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -29,8 +31,8 @@ const lateFiring = time.Minute
 // fire sees to one schedule. Where it cannot, the lease lapses and somebody tries again.
 func (r *Runtime) fire(ctx context.Context, lease *store.Lease) {
 	began := time.Now()
-	ahead := lease.Until.Add(-r.limits.Lease).Sub(timeNow()) // the store's clock of this one
-	err := r.contend(func() error {
+	ahead := lease.Until.Add(-r.limits.Lease).Sub(records.Now()) // the store's clock of this one
+	err := r.store.RetryOnConflict(func() error {
 		if time.Since(began) >= r.limits.Lease { // somebody else is at it by now
 			return errLeaseLapsed
 		}
@@ -60,7 +62,7 @@ func (r *Runtime) fireSchedule(ctx context.Context, s *scheduled, lease *store.L
 			return err
 		}
 		if ordered {
-			if err := r.saveSchedule(ctx, s, nil, timeNow().Add(ahead)); err != nil {
+			if err := r.saveSchedule(ctx, s, nil, records.Now().Add(ahead)); err != nil {
 				return err
 			}
 		}
@@ -70,7 +72,7 @@ func (r *Runtime) fireSchedule(ctx context.Context, s *scheduled, lease *store.L
 		return err
 	}
 	wake := s.next()
-	now := timeNow().Add(ahead)
+	now := records.Now().Add(ahead)
 	if look := now.Add(childPoll); len(s.Due) > 0 && (wake.IsZero() || look.Before(wake)) { // in case nobody tells
 		wake = look
 	}
@@ -89,7 +91,7 @@ func (r *Runtime) saveSchedule(ctx context.Context, s *scheduled, lease *store.L
 	}
 	done, err := r.store.Commit(ctx, b)
 	if err != nil {
-		return storeError(err)
+		return records.Error(err)
 	}
 	s.stored = done.Versions[0]
 	return nil
@@ -97,7 +99,7 @@ func (r *Runtime) saveSchedule(ctx context.Context, s *scheduled, lease *store.L
 
 // decideFirings decides on everything that is due: true when an execution has to be made.
 func (r *Runtime) decideFirings(ctx context.Context, s *scheduled, ahead time.Duration) (bool, error) {
-	ctx = WithCaller(ctx, Caller{Principal: s.Principal})
+	ctx = caller.With(ctx, caller.Caller{Principal: s.Principal})
 	due, err := r.dueFirings(ctx, s, ahead)
 	if err != nil || len(due) == 0 && len(s.Due) == 0 {
 		return false, err
@@ -144,14 +146,14 @@ func (r *Runtime) dueFirings(ctx context.Context, s *scheduled, ahead time.Durat
 	if err != nil {
 		return nil, err
 	}
-	now := timeNow().Add(ahead)
+	now := records.Now().Add(ahead)
 	if next := s.next(); len(s.Due) == 0 && now.Before(next) { // the store's clock was set back
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-time.After(min(next.Sub(now), time.Second)):
 		}
-		now = timeNow().Add(ahead)
+		now = records.Now().Add(ahead)
 	}
 	if s.Paused || !s.Decided.Before(now) {
 		return nil, nil
@@ -184,7 +186,7 @@ func (r *Runtime) lastIsOpen(ctx context.Context, s *scheduled) (bool, error) {
 // makeOrders makes the executions that were decided on. What cannot be made now, as the queue is full or a realm is not there,
 // stays an order: postponed says in how long to come back.
 func (r *Runtime) makeOrders(ctx context.Context, s *scheduled) (postponed time.Duration, err error) {
-	ctx = WithCaller(ctx, Caller{Principal: s.Principal})
+	ctx = caller.With(ctx, caller.Caller{Principal: s.Principal})
 	for len(s.Orders) > 0 {
 		o := s.Orders[0]
 		f := schemas.Firing{At: o.At, Outcome: schemas.FiringExecuted, ExecutionID: o.ExecutionID}
@@ -193,7 +195,7 @@ func (r *Runtime) makeOrders(ctx context.Context, s *scheduled) (postponed time.
 		case err == nil && !made:
 			f.Outcome, f.ExecutionID = schemas.FiringSkipped, ""
 		case err == nil:
-		case ctx.Err() != nil || errors.Is(err, errStore) || errors.Is(err, store.ErrConflict):
+		case ctx.Err() != nil || errors.Is(err, records.Unavailable) || errors.Is(err, store.ErrConflict):
 			return 0, err
 		case e.Retryable || slices.ContainsFunc(e.Findings, realmUnavailable):
 			r.log.Warn("execute a workflow by its schedule: trying again", "workflow", s.Workflow, "at", o.At, "error", err)
@@ -233,7 +235,7 @@ func (r *Runtime) tellSchedule(h head) {
 	key := scheduleKey(h.Principal, name)
 	s, err := r.readSchedule(r.storeCtx, key)
 	if err == nil && len(s.Due) > 0 {
-		_, err = r.store.Commit(r.storeCtx, store.Batch{Wakes: []store.Wake{{Key: key, At: timeNow()}}})
+		_, err = r.store.Commit(r.storeCtx, store.Batch{Wakes: []store.Wake{{Key: key, At: records.Now()}}})
 	}
 	if err != nil && r.storeCtx.Err() == nil {
 		r.log.Warn("tell a schedule that its execution has ended: it will look for itself", "execution_id", h.ExecutionID, "error", err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/schedule"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -59,7 +60,7 @@ func (r *Runtime) readSchedule(ctx context.Context, key store.Key) (scheduled, e
 		return scheduled{}, nil
 	}
 	if err != nil {
-		return scheduled{}, storeError(err)
+		return scheduled{}, records.Error(err)
 	}
 	s := scheduled{stored: rec.Version}
 	if err := json.Unmarshal(rec.Value, &s); err != nil {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/redis"
@@ -97,11 +99,11 @@ func TestCatchUpOnRedis(t *testing.T) {
 	o, w := redis.Options{URL: redistest.Standalone(t).URL()}, newWorld()
 	p := idleOnRedis(t, w, o)
 	p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(10 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(2)})
-	s, err := p.readSchedule(t.Context(), scheduleKey(LocalPrincipal, "w"))
+	s, err := p.readSchedule(t.Context(), scheduleKey(caller.LocalPrincipal, "w"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := timeNow().Add(-65 * time.Minute)
+	start := records.Now().Add(-65 * time.Minute)
 	s.SetAt, s.Decided = start, start
 	if err := p.saveSchedule(t.Context(), &s, nil, s.next()); err != nil {
 		t.Fatal(err)

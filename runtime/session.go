@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -52,8 +54,8 @@ func (s SessionRules) withDefaults() SessionRules {
 
 // CreateSession opens a session for the caller. The updates are what it begins with; nothing of them is needed.
 func (r *Runtime) CreateSession(ctx context.Context, u schemas.SessionUpdates) (schemas.Session, error) {
-	now := timeNow()
-	s := session{Principal: CallerFrom(ctx).Principal, Session: schemas.Session{
+	now := records.Now()
+	s := session{Principal: caller.From(ctx).Principal, Session: schemas.Session{
 		SessionID: r.newID(), Status: schemas.SessionActive, Version: 1, TTLSeconds: max(1, int64(r.sessions.TTL/time.Second)), CreatedAt: now, LastSeenAt: now,
 	}}
 	s.Data, s.UserContext, u.Data, u.UserContext = u.Data, u.UserContext, nil, nil
@@ -65,9 +67,9 @@ func (r *Runtime) CreateSession(ctx context.Context, u schemas.SessionUpdates) (
 	}
 	s.seen(now)
 	if err := r.saveSession(ctx, &s, s.ExpiresAt, store.Batch{Sync: true}); err != nil {
-		return schemas.Session{}, storeError(err)
+		return schemas.Session{}, records.Error(err)
 	}
-	r.census.born(sessions(s.Principal))
+	r.store.Usage.Add(sessions(s.Principal), 1)
 	return s.view(now, r.sessions), nil
 }
 
@@ -77,7 +79,7 @@ func (r *Runtime) Session(ctx context.Context, id string) (schemas.Session, erro
 	if errors.Is(err, errSessionEnded) {
 		err = nil
 	}
-	return s.view(timeNow(), r.sessions), err
+	return s.view(records.Now(), r.sessions), err
 }
 
 // UpdateSession changes a session that lives. With an expected version, an update that somebody else has overtaken is a
@@ -89,7 +91,7 @@ func (r *Runtime) UpdateSession(ctx context.Context, id string, u schemas.Sessio
 // changeSession applies a change to a living session, again whenever somebody else was faster.
 func (r *Runtime) changeSession(ctx context.Context, id string, expected *int64, change func(*session) error) (schemas.Session, error) {
 	var s session
-	err := r.contend(func() (err error) {
+	err := r.store.RetryOnConflict(func() (err error) {
 		if s, err = r.livingSession(ctx, id); err != nil {
 			return err
 		}
@@ -101,10 +103,10 @@ func (r *Runtime) changeSession(ctx context.Context, id string, expected *int64,
 			return err
 		}
 		s.Version++
-		s.seen(timeNow())
+		s.seen(records.Now())
 		return r.saveSession(ctx, &s, s.ExpiresAt, store.Batch{Sync: true})
 	})
-	return s.view(timeNow(), r.sessions), err
+	return s.view(records.Now(), r.sessions), err
 }
 
 // apply changes a session by what was given, or says what is wrong with it.
@@ -147,11 +149,11 @@ func (r *Runtime) sessionTooLarge(n int) *schemas.Error {
 func (r *Runtime) DeleteSession(ctx context.Context, id string) (schemas.Session, error) {
 	var s session
 	var open bool
-	err := r.contend(func() (err error) {
+	err := r.store.RetryOnConflict(func() (err error) {
 		if s, err = r.ownSession(ctx, id); err != nil {
 			return err
 		}
-		now := timeNow()
+		now := records.Now()
 		if open = !s.view(now, r.sessions).Status.Ended(); !open {
 			return nil
 		}
@@ -160,20 +162,7 @@ func (r *Runtime) DeleteSession(ctx context.Context, id string) (schemas.Session
 		return r.saveSession(ctx, &s, now, store.Batch{Sync: true})
 	})
 	if err == nil && open {
-		r.census.gone(sessions(s.Principal))
+		r.store.Usage.Add(sessions(s.Principal), -1)
 	}
-	return s.view(timeNow(), r.sessions), err
-}
-
-// contend tries a read-decide-write until nobody else was faster. An error that is no store.ErrConflict ends it.
-func (r *Runtime) contend(try func() error) error {
-	for n := range maxConflicts {
-		if err := try(); !errors.Is(err, store.ErrConflict) {
-			return err
-		}
-		if n >= 8 { // a crowd: let it thin out
-			time.Sleep(time.Duration(r.random() * float64(n) * float64(time.Millisecond)))
-		}
-	}
-	return schemas.Errorf(schemas.CodeConflict, "too many others change this at the same time").WithHint("try again").With(func(e *schemas.Error) { e.Retryable = true })
+	return s.view(records.Now(), r.sessions), err
 }

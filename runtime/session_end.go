@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -26,7 +28,7 @@ const sweepAgain = 10 * time.Second
 // attend does what is due with one session. Where it cannot, or not yet, the lease lapses and somebody tries again.
 func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {
 	id := lease.Key.ID
-	err := r.contend(func() error {
+	err := r.store.RetryOnConflict(func() error {
 		s, err := r.readSession(ctx, id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			_, err = r.store.Commit(ctx, store.Batch{Release: lease})
@@ -35,7 +37,7 @@ func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {
 		if err != nil {
 			return err
 		}
-		now := timeNow()
+		now := records.Now()
 		if !s.Status.Ended() {
 			due := s.ExpiresAt
 			if !now.Before(due) {
@@ -61,7 +63,7 @@ func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {
 
 // sweep ends what belongs to a session that has ended.
 func (r *Runtime) sweep(ctx context.Context, s *session) error {
-	ctx = WithCaller(ctx, Caller{Principal: s.Principal})
+	ctx = caller.With(ctx, caller.Caller{Principal: s.Principal})
 	then := r.sessions.OnExpire
 	if s.Status == schemas.SessionClosed {
 		then = r.sessions.OnDelete
@@ -69,7 +71,7 @@ func (r *Runtime) sweep(ctx context.Context, s *session) error {
 	term := "session=" + s.SessionID
 	if then == SessionCancel {
 		reason := "its session " + s.SessionID + " " + ended[s.Status]
-		err := r.each(ctx, store.Query{Kind: kindExecution, Term: term}, func(rec store.Record) error {
+		err := r.store.Each(ctx, store.Query{Kind: kindExecution, Term: term}, func(rec store.Record) error {
 			var h head
 			if err := json.Unmarshal(rec.Value, &h); err != nil {
 				return err
@@ -87,24 +89,5 @@ func (r *Runtime) sweep(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	return r.each(ctx, store.Query{Kind: kindState, Term: term}, func(rec store.Record) error { return r.endState(ctx, rec, s.SessionID) })
-}
-
-// each reads all records of a query.
-func (r *Runtime) each(ctx context.Context, q store.Query, do func(store.Record) error) error {
-	for q.Limit = maxList; ; {
-		records, err := r.store.List(ctx, q)
-		if err != nil {
-			return storeError(err)
-		}
-		for i := range records {
-			if err := do(records[i]); err != nil {
-				return err
-			}
-			q.After = records[i].Key.ID
-		}
-		if len(records) < q.Limit {
-			return nil
-		}
-	}
+	return r.store.Each(ctx, store.Query{Kind: kindState, Term: term}, func(rec store.Record) error { return r.endState(ctx, rec, s.SessionID) })
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -19,9 +21,9 @@ type SessionQuery struct {
 
 // Sessions lists the caller's sessions, newest first. It names none of them, so none counts as seen.
 func (r *Runtime) Sessions(ctx context.Context, q SessionQuery) (schemas.SessionList, error) {
-	now := timeNow()
-	l := listing{tool: "list_sessions", query: sessionsOf(ctx), limit: q.Limit, cursor: q.Cursor}
-	page, next, err := list(ctx, r, l, func(rec store.Record) (schemas.Session, bool, error) {
+	now := records.Now()
+	l := records.Listing{Tool: "list_sessions", Query: sessionsOf(ctx), Limit: q.Limit, Cursor: q.Cursor}
+	page, next, err := records.List(ctx, r.store, l, func(rec store.Record) (schemas.Session, bool, error) {
 		s, err := r.decodeSession(rec)
 		if err != nil {
 			return s.Session, false, err
@@ -33,15 +35,15 @@ func (r *Runtime) Sessions(ctx context.Context, q SessionQuery) (schemas.Session
 }
 
 func sessionsOf(ctx context.Context) store.Query {
-	return store.Query{Kind: kindSession, Term: "principal=" + CallerFrom(ctx).Principal, Reverse: true}
+	return store.Query{Kind: kindSession, Term: "principal=" + caller.From(ctx).Principal, Reverse: true}
 }
 
 // Agents tells who is there: the agents with open sessions of the caller, who was seen last first. Sessions without an
 // agent_id count together, under an empty one.
 func (r *Runtime) Agents(ctx context.Context) ([]schemas.Agent, error) {
-	now := timeNow()
+	now := records.Now()
 	byID := map[string]*schemas.Agent{}
-	err := r.each(ctx, sessionsOf(ctx), func(rec store.Record) error {
+	err := r.store.Each(ctx, sessionsOf(ctx), func(rec store.Record) error {
 		s, err := r.decodeSession(rec)
 		if err != nil {
 			return err

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -65,7 +67,7 @@ func (r *Runtime) livingSession(ctx context.Context, id string) (session, error)
 	if err != nil {
 		return s, err
 	}
-	if v := s.view(timeNow(), r.sessions); v.Status.Ended() {
+	if v := s.view(records.Now(), r.sessions); v.Status.Ended() {
 		return s, fmt.Errorf("%w: %w", errSessionEnded, schemas.Errorf(schemas.CodeAlreadyFinished, "session %q %s at %s", id, ended[v.Status], v.EndedAt.Format(time.RFC3339)).
 			WithField("session_id").WithHint("create_session makes a new one"))
 	}
@@ -79,7 +81,7 @@ var ended = map[schemas.SessionStatus]string{schemas.SessionExpired: "expired", 
 // ownSession reads a session of the caller, as last seen by this process; what belongs to somebody else does not exist.
 func (r *Runtime) ownSession(ctx context.Context, id string) (session, error) {
 	s, err := r.readSession(ctx, id)
-	if err == nil && s.Principal != CallerFrom(ctx).Principal {
+	if err == nil && s.Principal != caller.From(ctx).Principal {
 		return session{}, noSession(id)
 	}
 	return s, err
@@ -94,7 +96,7 @@ func (r *Runtime) readSession(ctx context.Context, id string) (session, error) {
 		return session{}, noSession(id)
 	}
 	if err != nil {
-		return session{}, storeError(err)
+		return session{}, records.Error(err)
 	}
 	return r.decodeSession(rec)
 }
@@ -126,12 +128,12 @@ func (r *Runtime) saveSession(ctx context.Context, s *session, due time.Time, b 
 	key := sessionKey(s.SessionID)
 	p := store.Put{Key: key, Value: value, Version: s.stored, Terms: []string{"principal=" + s.Principal}}
 	if s.EndedAt != nil {
-		p.TTL = max(time.Second, s.EndedAt.Add(r.sessions.Keep).Sub(timeNow()))
+		p.TTL = max(time.Second, s.EndedAt.Add(r.sessions.Keep).Sub(records.Now()))
 	}
 	b.Puts, b.Wakes = []store.Put{p}, []store.Wake{{Key: key, At: due}}
 	done, err := r.store.Commit(ctx, b)
 	if err != nil {
-		return storeError(err)
+		return records.Error(err)
 	}
 	s.stored = done.Versions[0]
 	return nil

@@ -11,13 +11,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
 
 func as(t *testing.T, principal string) context.Context {
 	t.Helper()
-	return WithCaller(t.Context(), Caller{Principal: principal})
+	return caller.With(t.Context(), caller.Caller{Principal: principal})
 }
 
 // open makes a session for a test.
@@ -32,8 +34,8 @@ func (p *process) open(t *testing.T, u schemas.SessionUpdates) schemas.Session {
 
 // named makes a session of the local principal with this id, which lives as long as any test.
 func (p *process) named(id string) {
-	s := session{Principal: LocalPrincipal, Session: schemas.Session{SessionID: id, Status: schemas.SessionActive, Version: 1, TTLSeconds: 1 << 30, CreatedAt: timeNow()}}
-	s.seen(timeNow())
+	s := session{Principal: caller.LocalPrincipal, Session: schemas.Session{SessionID: id, Status: schemas.SessionActive, Version: 1, TTLSeconds: 1 << 30, CreatedAt: records.Now()}}
+	s.seen(records.Now())
 	if err := p.saveSession(context.Background(), &s, s.ExpiresAt, store.Batch{}); err != nil && !errors.Is(err, store.ErrConflict) { // another life has made it
 		panic(err)
 	}
@@ -175,7 +177,7 @@ func TestBeingSeenIsCheap(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		last := timeNow()
+		last := records.Now()
 		c.mu.Lock()
 		if c.n > 60 { // a reader and the one that commits what was seen may meet every touchEvery: one of them tries again
 			t.Errorf("6000 reads in a minute made %d commits", c.n)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -62,11 +63,11 @@ func (t *touches) ids() []string {
 // useSession is for every call that names a session: it must be the caller's and alive, and was seen by this. A session
 // that ended comes with errSessionEnded.
 func (r *Runtime) useSession(ctx context.Context, id string) (s session, err error) {
-	err = r.contend(func() error {
+	err = r.store.RetryOnConflict(func() error {
 		if s, err = r.livingSession(ctx, id); err != nil {
 			return err
 		}
-		now := timeNow()
+		now := records.Now()
 		s.seen(now)
 		if r.running.Load() && now.Sub(s.committed) < min(touchEvery, s.ttl()/20) {
 			r.touches.note(id, now)
@@ -112,7 +113,7 @@ func (r *Runtime) flushTouches(ctx context.Context) {
 		if !ok {
 			continue
 		}
-		err := r.contend(func() error {
+		err := r.store.RetryOnConflict(func() error {
 			s, err := r.readSession(ctx, id) // as seen
 			if err != nil || s.Status.Ended() {
 				return err

@@ -90,7 +90,7 @@ func TestLeasesThatCameTooLateGoBack(t *testing.T) {
 		if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: key, At: time.Now()}}}); err != nil {
 			t.Fatal(err)
 		}
-		r.attendDue(ctx, kindSession, func(context.Context, *store.Lease) { t.Error("it was attended to") })
+		r.store.HandleDue(ctx, kindSession, func(context.Context, *store.Lease) { t.Error("it was attended to") })
 		places, err := s.Places(t.Context(), []store.Key{key})
 		if err != nil || places[0].Lease != nil || places[0].Wake == nil {
 			t.Errorf("got %+v %v, want it in the queue", places, err)

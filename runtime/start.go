@@ -10,6 +10,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -224,7 +225,7 @@ func (t *turn) bind(target *plan.Target, sc scope) (json.RawMessage, error) {
 
 // fail ends a unit that could not be evaluated, as far as its fallbacks and on_error go along.
 func (t *turn) fail(unit int, field string, err error) {
-	if errors.Is(err, errStore) {
+	if errors.Is(err, records.Unavailable) {
 		t.err = err
 		return
 	}
@@ -325,7 +326,7 @@ func (t *turn) undo(unit int) {
 	s := t.x.state
 	target := s.Node(unit).Compensate
 	inputs, err := t.bind(target, t.scope(unit))
-	if errors.Is(err, errStore) {
+	if errors.Is(err, records.Unavailable) {
 		t.err = err
 		return
 	}
@@ -344,7 +345,7 @@ func (t *turn) undo(unit int) {
 // finish evaluates the plan's output and ends the execution.
 func (t *turn) finish() {
 	out, err := t.output()
-	if errors.Is(err, errStore) {
+	if errors.Is(err, records.Unavailable) {
 		t.err = err
 		return
 	}

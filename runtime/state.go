@@ -2,13 +2,13 @@ package runtime
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -72,11 +72,6 @@ func (s *state) view(kind string) schemas.State {
 	}
 }
 
-func statePrefix(principal, kind string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %s", len(principal), principal, kind))
-	return hex.EncodeToString(sum[:16]) + ":"
-}
-
 // StateRef names a state of the caller. With a context, the members given have to be those that the state was written
 // with, else it is not meant; a session_id among them counts as naming the session.
 type StateRef struct {
@@ -97,11 +92,11 @@ func (ref StateRef) check() error {
 }
 
 func (ref StateRef) key(ctx context.Context) store.Key {
-	return stateKey(CallerFrom(ctx).Principal, schemas.StateName{Type: ref.Type, Key: ref.Key})
+	return stateKey(caller.From(ctx).Principal, schemas.StateName{Type: ref.Type, Key: ref.Key})
 }
 
 func stateKey(principal string, name schemas.StateName) store.Key {
-	return store.Key{Kind: kindState, ID: statePrefix(principal, name.Type) + name.Key}
+	return store.Key{Kind: kindState, ID: records.Private(principal, name.Type) + name.Key}
 }
 
 // sessionOf is the session that a context binds to; empty: none.
@@ -136,7 +131,7 @@ func (r *Runtime) readState(ctx context.Context, key store.Key) (state, error) {
 		return state{}, nil
 	}
 	if err != nil {
-		return state{}, storeError(err)
+		return state{}, records.Error(err)
 	}
 	return decodeState(rec)
 }
@@ -164,7 +159,7 @@ func (r *Runtime) State(ctx context.Context, ref StateRef) (schemas.State, error
 		return s, err
 	}
 	s, err := r.readState(ctx, ref.key(ctx))
-	if err != nil || !s.there(timeNow()) || !schemas.Matches(ref.Context, s.Context) {
+	if err != nil || !s.there(records.Now()) || !schemas.Matches(ref.Context, s.Context) {
 		return none, err
 	}
 	return s.view(ref.Type), nil
@@ -195,14 +190,14 @@ func (r *Runtime) SetState(ctx context.Context, w StateWrite) (schemas.StateWrit
 	if _, err := r.bind(ctx, w.Context); err != nil {
 		return out, err
 	}
-	key, caller := w.key(ctx), CallerFrom(ctx).Principal
+	key, caller := w.key(ctx), caller.From(ctx).Principal
 	var made bool
-	err := r.contend(func() error {
+	err := r.store.RetryOnConflict(func() error {
 		s, err := r.readState(ctx, key)
 		if err != nil {
 			return err
 		}
-		now := timeNow()
+		now := records.Now()
 		if err := expect(w.StateRef, w.Expected, s.version(now)); err != nil {
 			return err
 		}
@@ -224,7 +219,7 @@ func (r *Runtime) SetState(ctx context.Context, w StateWrite) (schemas.StateWrit
 		return err
 	})
 	if err == nil && made {
-		r.census.born(states(caller))
+		r.store.Usage.Add(states(caller), 1)
 	}
 	return out, err
 }
@@ -253,12 +248,12 @@ func (r *Runtime) DeleteState(ctx context.Context, ref StateRef, expected *int64
 		return out, err
 	}
 	key := ref.key(ctx)
-	err = r.contend(func() error {
+	err = r.store.RetryOnConflict(func() error {
 		s, err := r.readState(ctx, key)
 		if err != nil {
 			return err
 		}
-		now := timeNow()
+		now := records.Now()
 		if err := expect(ref, expected, s.version(now)); err != nil {
 			return err
 		}
@@ -269,14 +264,14 @@ func (r *Runtime) DeleteState(ctx context.Context, ref StateRef, expected *int64
 		return err
 	})
 	if err == nil && out.Deleted {
-		r.census.gone(states(CallerFrom(ctx).Principal))
+		r.store.Usage.Add(states(caller.From(ctx).Principal), -1)
 	}
 	return out, err
 }
 
 // endState deletes a state whose session has ended.
 func (r *Runtime) endState(ctx context.Context, rec store.Record, sessionID string) error {
-	return r.contend(func() error {
+	return r.store.RetryOnConflict(func() error {
 		s, err := r.readState(ctx, rec.Key)
 		if err != nil || s.stored == 0 || s.Deleted {
 			return err
@@ -284,7 +279,7 @@ func (r *Runtime) endState(ctx context.Context, rec store.Record, sessionID stri
 		if id, err := sessionOf(s.Context); err != nil || id != sessionID {
 			return err
 		}
-		_, err = r.saveState(ctx, rec.Key, &state{Key: s.Key, UpdatedAt: timeNow(), Deleted: true, stored: s.stored}, "")
+		_, err = r.saveState(ctx, rec.Key, &state{Key: s.Key, UpdatedAt: records.Now(), Deleted: true, stored: s.stored}, "")
 		return err
 	})
 }
@@ -310,7 +305,7 @@ func (r *Runtime) saveState(ctx context.Context, key store.Key, s *state, princi
 	}
 	done, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{p}, Wakes: []store.Wake{tellAt(key, s)}, Sync: true})
 	if err != nil {
-		return 0, storeError(err)
+		return 0, records.Error(err)
 	}
 	r.written.note(key)
 	return done.Versions[0], nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -52,31 +54,31 @@ func (r *Runtime) States(ctx context.Context, q StateQuery) (schemas.StateList, 
 	if err != nil {
 		return schemas.StateList{}, err
 	}
-	l := listing{tool: "list_states", limit: q.Limit, cursor: q.Cursor}
+	l := records.Listing{Tool: "list_states", Limit: q.Limit, Cursor: q.Cursor}
 	var read func(store.Record) (schemas.State, bool, error)
 	if v, ok := stateViews[q.Type]; ok {
-		l.query = store.Query{Kind: v.kind, Term: "principal=" + CallerFrom(ctx).Principal, Reverse: true}
+		l.Query = store.Query{Kind: v.kind, Term: "principal=" + caller.From(ctx).Principal, Reverse: true}
 		if q.Type == schemas.StateWorkflow {
-			l.query = workflowsOf(ctx)
+			l.Query = workflowsOf(ctx)
 		}
 		read = func(rec store.Record) (schemas.State, bool, error) { return v.read(ctx, r, rec) }
 	} else {
-		l.query = store.Query{Kind: kindState, Prefix: statePrefix(CallerFrom(ctx).Principal, q.Type)}
+		l.Query = store.Query{Kind: kindState, Prefix: records.Private(caller.From(ctx).Principal, q.Type)}
 		id, err := sessionOf(f.context)
 		if err != nil {
 			return schemas.StateList{}, err
 		}
 		if id != "" {
 			r.touchSession(ctx, id)
-			l.query.Term = "session=" + id
+			l.Query.Term = "session=" + id
 		}
-		now := timeNow()
+		now := records.Now()
 		read = func(rec store.Record) (schemas.State, bool, error) {
 			s, err := decodeState(rec)
 			return s.view(q.Type), s.there(now), err
 		}
 	}
-	page, next, err := list(ctx, r, l, func(rec store.Record) (schemas.State, bool, error) {
+	page, next, err := records.List(ctx, r.store, l, func(rec store.Record) (schemas.State, bool, error) {
 		s, there, err := read(rec)
 		return s, there && err == nil && f.take(s), err
 	})

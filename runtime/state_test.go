@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -177,13 +178,13 @@ func statesDoNotAlias(t *testing.T, s store.Store) {
 		}
 	}
 	for i, n := range names {
-		ctx := WithCaller(t.Context(), Caller{Principal: n.principal})
+		ctx := caller.With(t.Context(), caller.Caller{Principal: n.principal})
 		if err := errOf(p.SetState(ctx, StateWrite{StateRef: StateRef{Type: n.kind, Key: n.key}, Data: schemas.Value(fmt.Sprint(i)), Expected: new(int64(0))})); err != nil {
 			t.Fatalf("%q: %v", n, err)
 		}
 	}
 	for i, n := range names {
-		ctx := WithCaller(t.Context(), Caller{Principal: n.principal})
+		ctx := caller.With(t.Context(), caller.Caller{Principal: n.principal})
 		if st, err := p.State(ctx, StateRef{Type: n.kind, Key: n.key}); err != nil || string(st.StateData) != fmt.Sprint(i) {
 			t.Errorf("%q: %+v, %v, want %d", n, st, err, i)
 		}

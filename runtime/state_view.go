@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -61,7 +63,7 @@ var stateViews = map[string]stateView{
 			}
 			h.Output = nil
 			v, err := executionState(&h)
-			return v, h.Principal == CallerFrom(ctx).Principal, err
+			return v, h.Principal == caller.From(ctx).Principal, err
 		},
 		set: setReadOnly(changesExecution),
 	},
@@ -108,13 +110,13 @@ func setReadOnly(remedy string) func(context.Context, *Runtime, StateWrite) (sch
 }
 
 func (r *Runtime) sessionState(s *session) (schemas.State, error) {
-	v := s.view(timeNow(), r.sessions)
+	v := s.view(records.Now(), r.sessions)
 	about, err := schemas.Encode(map[string]string{"session_id": v.SessionID, "agent_id": v.AgentID, "status": string(v.Status)})
 	if err != nil {
 		return schemas.State{}, fmt.Errorf("encode session: %w", err)
 	}
 	return schemas.State{
-		Found: true, StateType: schemas.StateSession, StateKey: v.SessionID, StateData: orElse(schemas.Value(v.Data), "{}"), Context: about,
+		Found: true, StateType: schemas.StateSession, StateKey: v.SessionID, StateData: records.OrElse(schemas.Value(v.Data), "{}"), Context: about,
 		Version: v.Version, ExpiresAt: &v.ExpiresAt,
 	}, nil
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -26,7 +28,7 @@ type stateWatches struct {
 
 // stateWatch is one state in the eyes of one who watches it.
 type stateWatch struct {
-	caller  Caller
+	caller  caller.Caller
 	ref     StateRef
 	key     store.Key
 	changed func()
@@ -59,7 +61,7 @@ func (r *Runtime) WatchState(ctx context.Context, ref StateRef, changed func()) 
 	if err != nil {
 		return nil, err
 	}
-	w := &stateWatch{caller: CallerFrom(ctx), ref: ref, key: ref.record(ctx), changed: changed, seen: markOf(&s), look: r.nextLook(&s)}
+	w := &stateWatch{caller: caller.From(ctx), ref: ref, key: ref.record(ctx), changed: changed, seen: markOf(&s), look: r.nextLook(&s)}
 	all := &r.watches
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -83,14 +85,14 @@ func (ref StateRef) record(ctx context.Context) store.Key {
 	case schemas.StateExecution:
 		return executionKey(ref.Key)
 	case schemas.StateWorkflow:
-		return workflowKey(CallerFrom(ctx).Principal, ref.Key)
+		return workflowKey(caller.From(ctx).Principal, ref.Key)
 	}
 	return ref.key(ctx)
 }
 
 // nextLook is when a state is to be looked at unless a hint comes first: with its end, or when the hint must have been missed.
 func (r *Runtime) nextLook(s *schemas.State) time.Time {
-	now := timeNow()
+	now := records.Now()
 	next := now.Add(stateWatchPoll)
 	if s.Found && s.ExpiresAt != nil && s.ExpiresAt.Before(next) && s.ExpiresAt.After(now) {
 		next = *s.ExpiresAt
@@ -161,9 +163,9 @@ func (all *stateWatches) sees(w *stateWatch, mark stateMark, look time.Time) boo
 // watchStates looks at watched states until ctx ends. While nobody watches any it sleeps.
 func (r *Runtime) watchStates(ctx context.Context) {
 	for {
-		list, next := r.watches.due(timeNow())
+		list, next := r.watches.due(records.Now())
 		for _, w := range list {
-			s, err := r.State(WithCaller(ctx, w.caller), w.ref)
+			s, err := r.State(caller.With(ctx, w.caller), w.ref)
 			if ctx.Err() != nil {
 				return
 			}
@@ -177,7 +179,7 @@ func (r *Runtime) watchStates(ctx context.Context) {
 		}
 		var timer <-chan time.Time
 		if !next.IsZero() {
-			timer = time.After(max(0, next.Sub(timeNow())))
+			timer = time.After(max(0, next.Sub(records.Now())))
 		}
 		select {
 		case <-ctx.Done():

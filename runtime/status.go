@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -154,7 +156,7 @@ func (r *Runtime) Metrics(ctx context.Context, id string) (schemas.ExecutionMetr
 	if err != nil {
 		return schemas.ExecutionMetrics{}, err
 	}
-	m := x.state.Metrics(timeNow())
+	m := x.state.Metrics(records.Now())
 	m.ExecutionID = id
 	return m, nil
 }
@@ -177,7 +179,7 @@ type ListQuery struct {
 
 // List shows the caller's executions, newest first, without outputs.
 func (r *Runtime) List(ctx context.Context, q ListQuery) (schemas.ExecutionList, error) {
-	caller := CallerFrom(ctx).Principal
+	caller := caller.From(ctx).Principal
 	term := "principal=" + caller
 	byWorkflow := ""
 	name, _, ofVersion := strings.Cut(q.Workflow, "@")
@@ -195,8 +197,8 @@ func (r *Runtime) List(ctx context.Context, q ListQuery) (schemas.ExecutionList,
 	case q.Status != "":
 		term = "status=" + string(q.Status)
 	}
-	l := listing{tool: "list_executions", query: store.Query{Kind: kindExecution, Term: term, Reverse: true}, limit: q.Limit, cursor: q.Cursor}
-	page, next, err := list(ctx, r, l, func(rec store.Record) (schemas.Execution, bool, error) {
+	l := records.Listing{Tool: "list_executions", Query: store.Query{Kind: kindExecution, Term: term, Reverse: true}, Limit: q.Limit, Cursor: q.Cursor}
+	page, next, err := records.List(ctx, r.store, l, func(rec store.Record) (schemas.Execution, bool, error) {
 		var h head
 		if err := json.Unmarshal(rec.Value, &h); err != nil {
 			return h.Execution, false, err
@@ -220,14 +222,14 @@ func (r *Runtime) Events(ctx context.Context, id string, after int64, limit int)
 	limit = min(limit, 500)
 	entries, err := r.store.Log(ctx, executionKey(id), after, limit+1)
 	if err != nil {
-		return out, storeError(err)
+		return out, records.Error(err)
 	}
 	if len(entries) == 0 && after < h.Seq {
 		return out, r.gone(ctx, id, nil)
 	}
 	total := 0
 	for i, entry := range entries {
-		if total += len(entry.Value); i == limit || i > 0 && total > MaxPage {
+		if total += len(entry.Value); i == limit || i > 0 && total > records.PageBytes {
 			out.More = true
 			break
 		}

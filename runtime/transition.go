@@ -10,6 +10,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -49,15 +50,8 @@ func (r *Runtime) newExecution(id string, h head) *execution {
 
 func (x *execution) setProgram(p *plan.Program, session schemas.Value) {
 	x.program = p
-	x.inputs = plan.NewValue(json.RawMessage(orElse(p.Definition.Plan.Inputs, "{}")))
-	x.session = plan.NewValue(json.RawMessage(orElse(session, "{}")))
-}
-
-func orElse[T ~[]byte](b T, otherwise string) T {
-	if len(b) == 0 {
-		return T(otherwise)
-	}
-	return b
+	x.inputs = plan.NewValue(json.RawMessage(records.OrElse(p.Definition.Plan.Inputs, "{}")))
+	x.session = plan.NewValue(json.RawMessage(records.OrElse(session, "{}")))
 }
 
 // decision looks at a state and says which events follow from what has happened. It may be asked again with a
@@ -154,19 +148,16 @@ func (r *Runtime) visit(ctx context.Context, x *execution, decide decision) erro
 	return q.err
 }
 
-// maxConflicts is how often a step is decided anew before it gives up; each conflict means that somebody else made progress.
-const maxConflicts = 100
-
 // step decides, applies and commits once. base holds what else belongs into the batch of a new execution; that the execution exists
 // is then ErrConflict. The error is the store's; what a decision refused stands in its request.
 func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, how extent, base store.Batch) (step, error) {
-	for range maxConflicts {
+	for range records.MaxConflicts {
 		if x.state == nil {
 			if err := r.reload(ctx, x); err != nil {
 				return step{}, err
 			}
 		}
-		t := &turn{r: r, x: x, ctx: ctx, how: how, now: timeNow(), batch: base}
+		t := &turn{r: r, x: x, ctx: ctx, how: how, now: records.Now(), batch: base}
 		t.batch.Puts, t.batch.Sync = slices.Clip(base.Puts), base.Sync || x.unconfirmed
 		var absent []launch
 		for _, l := range x.doubtful {
@@ -204,7 +195,7 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 		case !errors.Is(err, store.ErrConflict): // it may have happened, now or later
 			x.state, x.changed, x.unconfirmed = nil, true, x.unconfirmed || t.batch.Sync
 			x.doubtful = slices.Concat(absent, t.step.launches)
-			return step{}, storeError(err)
+			return step{}, records.Error(err)
 		case len(base.Puts) > 0:
 			return step{}, err
 		}

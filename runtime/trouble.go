@@ -1,19 +1,13 @@
 package runtime
 
 import (
-	"context"
 	"errors"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
-)
-
-// The shortest and the longest pause between two tries of a commit to a store that does not answer.
-const (
-	minDelay = 100 * time.Millisecond
-	maxDelay = 5 * time.Second
 )
 
 // troubled handles a step that failed for the store's sake: results are kept and tried again, everybody else is told. No
@@ -28,16 +22,16 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 		o.shelve(err)
 		return nil, 0
 	}
-	if !errors.Is(err, errStore) || base.Claim != nil || o.r.storeCtx.Err() != nil || errors.Is(err, store.ErrClosed) {
+	if !errors.Is(err, records.Unavailable) || base.Claim != nil || o.r.storeCtx.Err() != nil || errors.Is(err, store.ErrClosed) {
 		if o.r.storeCtx.Err() == nil {
 			o.r.log.Error("run execution", "execution_id", o.x.id, "error", err)
 		}
 		answer(requests, err)
-		again := timeNow().Add(pause)
+		again := records.Now().Add(pause)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			again = time.Time{} // it was deleted
 		}
-		o.r.giveBack(o.x.lease, again)
+		o.r.store.GiveBack(o.x.lease, again)
 		return nil, 0
 	}
 	o.trouble.Store(&err)
@@ -52,7 +46,7 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 		}
 	}
 	answer(tell, err)
-	delay = min(max(2*delay, minDelay), maxDelay)
+	delay = min(max(2*delay, records.MinDelay), records.MaxDelay)
 	t := time.NewTimer(delay)
 	defer t.Stop()
 	select {
@@ -85,34 +79,9 @@ func (o *owner) shelve(cause error) {
 	}}
 	o.x.state = nil
 	if _, err := o.r.step(o.r.storeCtx, o.x, []*request{q}, wind, store.Batch{}); err != nil || q.err != nil {
-		o.r.giveBack(o.x.lease, timeNow().Add(pause))
+		o.r.store.GiveBack(o.x.lease, records.Now().Add(pause))
 	}
 }
 
 // pause is how long an execution that cannot be run at all is left alone.
 const pause = time.Minute
-
-// giveBack releases what cannot be worked on here, so that it is tried again at the time, or never with a zero one, and
-// blocks nothing until then. A nil lease is none.
-func (r *Runtime) giveBack(l *store.Lease, at time.Time) {
-	if l == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.storeCtx), time.Second)
-	defer cancel()
-	wake := store.Wake{Key: l.Key}
-	if places, err := r.store.Places(ctx, []store.Key{wake.Key}); err == nil && places[0].Wake != nil {
-		wake = *places[0].Wake // its priority and its turn are the same as before
-	}
-	wake.At = at
-	if _, err := r.store.Commit(ctx, store.Batch{Release: l, Wakes: []store.Wake{wake}}); err != nil {
-		r.log.Debug("release", "key", l.Key, "error", err)
-	}
-}
-
-// returnAll gives back what was claimed and is not worked on.
-func (r *Runtime) returnAll(leases []store.Lease) {
-	for i := range leases {
-		r.giveBack(&leases[i], timeNow())
-	}
-}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -171,7 +172,7 @@ func (r *Runtime) output(ctx context.Context, id, name string, inline schemas.Va
 	}
 	rec, err := r.store.Get(ctx, outputKey(id, name))
 	if err != nil {
-		failed := fmt.Errorf("read output %s/%s: %w", id, name, storeError(err))
+		failed := fmt.Errorf("read output %s/%s: %w", id, name, records.Error(err))
 		if errors.Is(err, store.ErrNotFound) {
 			failed = r.gone(ctx, id, failed)
 		}

@@ -5,14 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/store"
 )
-
-// claimWait is how long one Claim waits for work.
-const claimWait = 30 * time.Second
-
-// claimMax is how many executions one Claim takes at most.
-const claimMax = 32
 
 // claim adopts due executions as long as there is room for them and the queue is not paused. While it waits it keeps room
 // for one; when that one has come it takes what else is due. It keeps r.vacant true to what it sees.
@@ -32,7 +27,7 @@ func (r *Runtime) claim(ctx context.Context) {
 			}
 		}
 		room := 1
-		for wait == 0 && room < claimMax && r.slots.TryAcquire(1) {
+		for wait == 0 && room < records.ClaimMax && r.slots.TryAcquire(1) {
 			room++
 		}
 		sent := time.Now()
@@ -41,14 +36,14 @@ func (r *Runtime) claim(ctx context.Context) {
 		})
 		interrupted := open.Err() != nil
 		end()
-		if wait = claimWait; err != nil || len(leases) == room {
+		if wait = records.ClaimWait; err != nil || len(leases) == room {
 			wait = 0
 		}
 		if err == nil {
 			r.vacant.Store(len(leases) < room)
 		}
 		if len(leases) > 0 && r.paused(ctx) != nil {
-			r.returnAll(leases) //nolint:contextcheck // what was taken goes back whatever ends
+			r.store.ReturnAll(leases) //nolint:contextcheck // what was taken goes back whatever ends
 			leases = nil
 		}
 		leases, sent = r.prove(ctx, leases, sent)
@@ -64,7 +59,7 @@ func (r *Runtime) claim(ctx context.Context) {
 			return
 		}
 		r.log.Warn("claim failed: trying again", "error", err)
-		delay = min(max(2*delay, minDelay), maxDelay)
+		delay = min(max(2*delay, records.MinDelay), records.MaxDelay)
 		select {
 		case <-ctx.Done():
 		case <-time.After(delay):

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -47,7 +49,7 @@ type workflowVersion struct {
 }
 
 func workflowKey(principal, name string) store.Key {
-	return store.Key{Kind: kindWorkflow, ID: statePrefix(principal, kindWorkflow) + name}
+	return store.Key{Kind: kindWorkflow, ID: records.Private(principal, kindWorkflow) + name}
 }
 
 func workflowVersionKey(principal, name string, version int64) store.Key {
@@ -87,7 +89,7 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 	if err != nil {
 		return ref, fmt.Errorf("encode workflow: %w", err)
 	}
-	err = r.contend(func() error {
+	err = r.store.RetryOnConflict(func() error {
 		w, err := r.readWorkflow(ctx, n.Name)
 		if err != nil {
 			return err
@@ -113,14 +115,14 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 	})
 	if err == nil {
 		r.renewTools(ctx)
-		r.recheck(ctx, CallerFrom(ctx).Principal)
+		r.recheck(ctx, caller.From(ctx).Principal)
 	}
 	return ref, err
 }
 
 // nextVersion makes what is kept the latest version of w, in b; same: it is that already, and nothing is to be written.
 func (r *Runtime) nextVersion(ctx context.Context, w *workflowRecord, n NewWorkflow, value []byte) (same bool, b store.Batch, err error) {
-	caller, now := CallerFrom(ctx).Principal, timeNow()
+	caller, now := caller.From(ctx).Principal, records.Now()
 	if w.stored == 0 || w.Deleted {
 		w.Name, w.CreatedAt, w.First, w.Version, w.Deleted = n.Name, now, w.Version+1, w.Version+1, false
 	} else {
@@ -129,7 +131,7 @@ func (r *Runtime) nextVersion(ctx context.Context, w *workflowRecord, n NewWorkf
 			err = store.ErrConflict
 		}
 		if err != nil {
-			return false, b, storeError(err)
+			return false, b, records.Error(err)
 		}
 		equal := bytes.Equal(latest.Value, value)
 		if equal && (n.Description == "" || n.Description == w.Description) {
@@ -203,13 +205,13 @@ func (r *Runtime) workflowAt(ctx context.Context, id string, version int64) (nam
 	if version == 0 {
 		version = w.Version
 	}
-	rec, err := r.store.Get(ctx, workflowVersionKey(CallerFrom(ctx).Principal, name, version))
+	rec, err := r.store.Get(ctx, workflowVersionKey(caller.From(ctx).Principal, name, version))
 	if errors.Is(err, store.ErrNotFound) {
 		return name, 0, v, schemas.Errorf(schemas.CodeNotFound, "workflow %q has no version %d", name, version).WithField("version").
 			WithHint("its latest version is %d", w.Version)
 	}
 	if err != nil {
-		return name, 0, v, storeError(err)
+		return name, 0, v, records.Error(err)
 	}
 	return name, version, v, json.Unmarshal(rec.Value, &v)
 }
@@ -221,7 +223,7 @@ func (r *Runtime) livingWorkflow(ctx context.Context, name string) (workflowReco
 		return w, err
 	}
 	names := []string{}
-	err = r.each(ctx, workflowsOf(ctx), func(rec store.Record) error {
+	err = r.store.Each(ctx, workflowsOf(ctx), func(rec store.Record) error {
 		w, err := decodeWorkflow(rec)
 		if !w.Deleted {
 			names = append(names, w.Name)
@@ -236,19 +238,19 @@ func (r *Runtime) livingWorkflow(ctx context.Context, name string) (workflowReco
 }
 
 func workflowsOf(ctx context.Context) store.Query {
-	return store.Query{Kind: kindWorkflow, Prefix: statePrefix(CallerFrom(ctx).Principal, kindWorkflow)}
+	return store.Query{Kind: kindWorkflow, Prefix: records.Private(caller.From(ctx).Principal, kindWorkflow)}
 }
 
 func (r *Runtime) readWorkflow(ctx context.Context, name string) (workflowRecord, error) {
 	if !workflowName.MatchString(name) {
 		return workflowRecord{}, nil
 	}
-	rec, err := r.store.Get(ctx, workflowKey(CallerFrom(ctx).Principal, name))
+	rec, err := r.store.Get(ctx, workflowKey(caller.From(ctx).Principal, name))
 	if errors.Is(err, store.ErrNotFound) {
 		return workflowRecord{}, nil
 	}
 	if err != nil {
-		return workflowRecord{}, storeError(err)
+		return workflowRecord{}, records.Error(err)
 	}
 	return decodeWorkflow(rec)
 }
@@ -264,7 +266,7 @@ func (r *Runtime) saveWorkflow(ctx context.Context, w *workflowRecord, b store.B
 	if err != nil {
 		return fmt.Errorf("encode workflow: %w", err)
 	}
-	caller := CallerFrom(ctx).Principal
+	caller := caller.From(ctx).Principal
 	put := store.Put{Key: workflowKey(caller, w.Name), Value: value, Version: w.stored}
 	if w.Tool != nil {
 		put.Terms = []string{termPublished(caller)}
@@ -272,28 +274,28 @@ func (r *Runtime) saveWorkflow(ctx context.Context, w *workflowRecord, b store.B
 	b.Puts = append(b.Puts, put)
 	b.Sync = true
 	_, err = r.store.Commit(ctx, b)
-	return storeError(err)
+	return records.Error(err)
 }
 
 // DeleteWorkflow removes a workflow with all its versions and its schedule. Executions of it keep the plan that they began with.
 func (r *Runtime) DeleteWorkflow(ctx context.Context, name string) (schemas.WorkflowDeleted, error) {
-	err := r.contend(func() error {
+	err := r.store.RetryOnConflict(func() error {
 		w, err := r.livingWorkflow(ctx, name)
 		if err != nil {
 			return err
 		}
 		var b store.Batch
 		for v := w.First; v <= w.Version; v++ {
-			b.Deletes = append(b.Deletes, workflowVersionKey(CallerFrom(ctx).Principal, name, v))
+			b.Deletes = append(b.Deletes, workflowVersionKey(caller.From(ctx).Principal, name, v))
 		}
 		if _, _, err := r.nextSchedule(ctx, &w, new(schemas.Schedule), nil, &b); err != nil {
 			return err
 		}
-		w.Deleted, w.Description, w.UpdatedAt, w.Tool = true, "", timeNow(), nil
+		w.Deleted, w.Description, w.UpdatedAt, w.Tool = true, "", records.Now(), nil
 		return r.saveWorkflow(ctx, &w, b)
 	})
 	if err == nil {
-		r.recheck(ctx, CallerFrom(ctx).Principal)
+		r.recheck(ctx, caller.From(ctx).Principal)
 	}
 	return schemas.WorkflowDeleted{Deleted: err == nil}, err
 }

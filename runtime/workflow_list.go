@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -17,8 +19,8 @@ type WorkflowQuery struct {
 
 // Workflows lists the caller's workflows by name.
 func (r *Runtime) Workflows(ctx context.Context, q WorkflowQuery) (schemas.WorkflowList, error) {
-	l := listing{tool: "list_workflows", query: workflowsOf(ctx), limit: q.Limit, cursor: q.Cursor}
-	page, next, err := list(ctx, r, l, func(rec store.Record) (schemas.WorkflowInfo, bool, error) {
+	l := records.Listing{Tool: "list_workflows", Query: workflowsOf(ctx), Limit: q.Limit, Cursor: q.Cursor}
+	page, next, err := records.List(ctx, r.store, l, func(rec store.Record) (schemas.WorkflowInfo, bool, error) {
 		w, err := decodeWorkflow(rec)
 		if err != nil || w.Deleted || q.Scheduled && !w.Scheduled {
 			return schemas.WorkflowInfo{}, false, err
@@ -35,7 +37,7 @@ func (r *Runtime) withSchedule(ctx context.Context, w *workflowRecord, next int,
 	if !w.Scheduled {
 		return info, nil
 	}
-	s, err := r.readSchedule(ctx, scheduleKey(CallerFrom(ctx).Principal, w.Name))
+	s, err := r.readSchedule(ctx, scheduleKey(caller.From(ctx).Principal, w.Name))
 	if err != nil || !s.there() { // it ended just now
 		return info, err
 	}
@@ -65,8 +67,8 @@ func (r *Runtime) WorkflowStatus(ctx context.Context, name string) (schemas.Work
 	for n := w.First; n <= w.Version; n++ {
 		out.Versions = append(out.Versions, n)
 	}
-	caller := CallerFrom(ctx).Principal
-	err = r.each(ctx, store.Query{Kind: kindExecution, Term: "workflow=" + workflowKey(caller, name).ID, Reverse: true}, func(rec store.Record) error {
+	caller := caller.From(ctx).Principal
+	err = r.store.Each(ctx, store.Query{Kind: kindExecution, Term: "workflow=" + workflowKey(caller, name).ID, Reverse: true}, func(rec store.Record) error {
 		var h head
 		if err := json.Unmarshal(rec.Value, &h); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -51,7 +52,7 @@ func (r *Runtime) namedWorkflows(ctx context.Context, p *schemas.Plan, at string
 				w.Definition.Priority = 0 // the whole plan has one
 			}
 			w.Name = ""
-			if errors.Is(err, errStore) {
+			if errors.Is(err, records.Unavailable) {
 				return nil, err
 			}
 			if err != nil {

@@ -10,6 +10,7 @@ import (
 	mcpserver "github.com/mark3labs/mcp-go/server"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/tools"
 )
@@ -79,7 +80,7 @@ func (s *Server) route(ctx context.Context, h *envelope) (context.Context, *mcp.
 
 // toolsChanged tells the clients of a principal that their list of tools is another one. It does not block.
 func (s *Server) toolsChanged(principal string) {
-	s.announce(func(p *peer) bool { return runtime.CallerFrom(p.base).Principal == principal })
+	s.announce(func(p *peer) bool { return caller.From(p.base).Principal == principal })
 }
 
 // RealmsChanged tells every client once, by tools/list_changed, that what can be called through the tools is not what it was:

@@ -25,6 +25,7 @@ import (
 	mcpserver "github.com/mark3labs/mcp-go/server"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/tools"
 )
 
@@ -158,7 +159,7 @@ func (s *Server) handler(m *tools.Method) mcpserver.ToolHandlerFunc {
 		if meta := r.Params.Meta; meta != nil {
 			c.traceparent, _ = meta.AdditionalFields["traceparent"].(string)
 			if hops, ok := meta.AdditionalFields["runplane/hops"].(float64); ok {
-				ctx = runtime.WithHops(ctx, int(hops))
+				ctx = caller.WithHops(ctx, int(hops))
 			}
 			if out := outletFrom(ctx); out != nil && meta.ProgressToken != nil {
 				p := newReporter(out, meta.ProgressToken)

@@ -15,6 +15,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -25,20 +26,6 @@ const (
 	metaKey  = "runplane/idempotency_key"
 	metaHops = "runplane/hops"
 )
-
-type hopsKey struct{}
-
-// WithHops says how many runtimes a request passed on its way to this one; calls made with ctx carry one more. It lets a
-// plan that reaches its own runtime through a realm be stopped.
-func WithHops(ctx context.Context, hops int) context.Context {
-	return context.WithValue(ctx, hopsKey{}, hops)
-}
-
-// Hops is what WithHops said, 0 without it.
-func Hops(ctx context.Context) int {
-	hops, _ := ctx.Value(hopsKey{}).(int)
-	return hops
-}
 
 // Invoke calls one tool once and returns what it answered. It starts the realm if need be, and waits for it. It has no
 // timeout of its own but that of a start: it obeys ctx, and a call that ctx ends is cancelled downstream. A failure is a
@@ -150,7 +137,7 @@ func (c *conn) callTool(ctx context.Context, ask *call.Call, inputs json.RawMess
 		defer sink.close()
 		defer c.progress.remove(id)
 	}
-	params := c.callParams(id, ask, inputs, Hops(ctx)+1)
+	params := c.callParams(id, ask, inputs, caller.Hops(ctx)+1)
 	header := c.standardHeader(mcp.MethodToolsCall, params)
 	if header != nil {
 		c.mirrorArguments(header, ask.Capability, params)

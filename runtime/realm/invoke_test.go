@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/testdata/servers/ledger"
 )
@@ -194,12 +195,12 @@ func TestProgressComesInOrderAndBeforeTheResult(t *testing.T) {
 
 func TestHopsAreCounted(t *testing.T) {
 	c := &conn{}
-	params := c.callParams(7, &call.Call{Capability: "t", Key: `a"b`, TraceParent: "00-1-2-01", Progress: func(call.Progress) {}}, json.RawMessage(`{}`), Hops(WithHops(t.Context(), 2))+1)
+	params := c.callParams(7, &call.Call{Capability: "t", Key: `a"b`, TraceParent: "00-1-2-01", Progress: func(call.Progress) {}}, json.RawMessage(`{}`), caller.Hops(caller.WithHops(t.Context(), 2))+1)
 	want := `{"name":"t","arguments":{},"_meta":{"runplane/hops":3,"progressToken":7,"runplane/idempotency_key":"a\"b","traceparent":"00-1-2-01"}}`
 	if string(params) != want {
 		t.Errorf("got  %s\nwant %s", params, want)
 	}
-	if got := Hops(t.Context()); got != 0 {
+	if got := caller.Hops(t.Context()); got != 0 {
 		t.Errorf("without WithHops there are %d", got)
 	}
 }

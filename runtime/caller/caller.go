@@ -1,9 +1,8 @@
-package runtime
+package caller
 
 import (
 	"context"
 
-	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -17,13 +16,13 @@ const LocalPrincipal = "local"
 
 type callerKey struct{}
 
-// WithCaller names who asks in everything done with the context.
-func WithCaller(ctx context.Context, c Caller) context.Context {
+// With names who asks in everything done with the context.
+func With(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// CallerFrom is who asks; the local principal unless somebody else was named.
-func CallerFrom(ctx context.Context) Caller {
+// From is who asks; the local principal unless somebody else was named.
+func From(ctx context.Context) Caller {
 	if c, ok := ctx.Value(callerKey{}).(Caller); ok {
 		return c
 	}
@@ -34,12 +33,23 @@ func CallerFrom(ctx context.Context) Caller {
 // would otherwise start itself for ever.
 const MaxHops = 8
 
-// WithHops says how many runtimes a request has passed; calls made for it carry one more.
-func WithHops(ctx context.Context, hops int) context.Context { return realm.WithHops(ctx, hops) }
+type hopsKey struct{}
 
-// tooFar refuses a request that passed too many runtimes.
-func tooFar(ctx context.Context) error {
-	if hops := realm.Hops(ctx); hops > MaxHops {
+// WithHops says how many runtimes a request has passed on its way to this one; calls made with ctx carry one more. It lets a plan
+// that reaches its own runtime through a realm be stopped.
+func WithHops(ctx context.Context, hops int) context.Context {
+	return context.WithValue(ctx, hopsKey{}, hops)
+}
+
+// Hops is what WithHops said, 0 without it.
+func Hops(ctx context.Context) int {
+	hops, _ := ctx.Value(hopsKey{}).(int)
+	return hops
+}
+
+// CheckHops refuses a request that passed too many runtimes.
+func CheckHops(ctx context.Context) error {
+	if hops := Hops(ctx); hops > MaxHops {
 		return schemas.Errorf(schemas.CodeDenied, "this request passed %d runtimes, one behind the other; at most %d may", hops, MaxHops).
 			WithHint("a realm of this runtime leads back to it: take it out of the plan, or out of mcpServers").WithOutcome(schemas.NotRun)
 	}

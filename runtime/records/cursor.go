@@ -1,4 +1,4 @@
-package runtime
+package records
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -22,7 +23,7 @@ import (
 const (
 	cursorMAC  = 16
 	cursorHead = cursorMAC + 8
-	cursorLife = 24 * time.Hour
+	CursorLife = 24 * time.Hour
 )
 
 const kindSecret = "secret"
@@ -42,7 +43,7 @@ func freshKey() []byte {
 }
 
 // cursorKey is the store's key; its error is that the store does not give it soon.
-func (r *Runtime) cursorKey(ctx context.Context) ([]byte, error) {
+func (r *Store) cursorKey(ctx context.Context) ([]byte, error) {
 	r.cursors.mu.Lock()
 	known := r.cursors.shared
 	r.cursors.mu.Unlock()
@@ -50,11 +51,11 @@ func (r *Runtime) cursorKey(ctx context.Context) ([]byte, error) {
 		return known, nil
 	}
 	var shared []byte
-	if _, err := timed(ctx, func(ctx context.Context) (err error) {
+	if _, err := Timed(ctx, func(ctx context.Context) (err error) {
 		shared, err = r.sharedKey(ctx)
 		return err
 	}); err != nil {
-		return nil, storeError(err)
+		return nil, Error(err)
 	}
 	r.cursors.mu.Lock()
 	defer r.cursors.mu.Unlock()
@@ -63,38 +64,38 @@ func (r *Runtime) cursorKey(ctx context.Context) ([]byte, error) {
 }
 
 // sharedKey reads the store's key, and makes it where it is the first to ask.
-func (r *Runtime) sharedKey(ctx context.Context) ([]byte, error) {
+func (r *Store) sharedKey(ctx context.Context) ([]byte, error) {
 	at := store.Key{Kind: kindSecret, ID: "cursor"}
 	for {
-		rec, err := r.store.Get(ctx, at)
+		rec, err := r.Get(ctx, at)
 		if err == nil {
 			return rec.Value, nil
 		}
 		if !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
-		if _, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: at, Value: freshKey()}}}); err != nil && !errors.Is(err, store.ErrConflict) {
+		if _, err := r.Commit(ctx, store.Batch{Puts: []store.Put{{Key: at, Value: freshKey()}}}); err != nil && !errors.Is(err, store.ErrConflict) {
 			return nil, err
 		}
 	}
 }
 
-// cursor seals where a page ended. scope says what is listed.
-func (r *Runtime) cursor(ctx context.Context, scope, last string) string {
+// Cursor seals where a page ended. scope says what is listed.
+func (r *Store) Cursor(ctx context.Context, scope, last string) string {
 	key, err := r.cursorKey(ctx)
 	if err != nil {
 		r.log.Warn("the store does not give the key of cursors: this one is good at this process alone", "error", err)
 		key = r.cursors.own
 	}
 	b := make([]byte, cursorHead, cursorHead+len(last))
-	binary.BigEndian.PutUint64(b[cursorMAC:], uint64(timeNow().Add(cursorLife).Unix()))
+	binary.BigEndian.PutUint64(b[cursorMAC:], uint64(Now().Add(CursorLife).Unix()))
 	b = append(b, last...)
 	copy(b, sign(ctx, key, scope, b[cursorMAC:]))
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// openCursor is what a cursor of the same caller and scope holds; an empty one begins anew.
-func (r *Runtime) openCursor(ctx context.Context, tool, scope, cursor string) (string, error) {
+// OpenCursor is what a cursor of the same caller and scope holds; an empty one begins anew.
+func (r *Store) OpenCursor(ctx context.Context, tool, scope, cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
@@ -109,7 +110,7 @@ func (r *Runtime) openCursor(ctx context.Context, tool, scope, cursor string) (s
 		}
 		ours = sealed(key)
 	}
-	if !ours || timeNow().Unix() > int64(binary.BigEndian.Uint64(b[cursorMAC:])) {
+	if !ours || Now().Unix() > int64(binary.BigEndian.Uint64(b[cursorMAC:])) {
 		return "", schemas.Errorf(schemas.CodeInvalidArgument, "cursor %.100q is not one that %s gave you for this list within the last day", cursor, tool).WithField("cursor").
 			WithHint("pass next_cursor unchanged and with the same filters, or leave cursor out to begin anew")
 	}
@@ -118,7 +119,7 @@ func (r *Runtime) openCursor(ctx context.Context, tool, scope, cursor string) (s
 
 func sign(ctx context.Context, key []byte, scope string, payload []byte) []byte {
 	mac := hmac.New(sha256.New, key)
-	caller := CallerFrom(ctx).Principal
+	caller := caller.From(ctx).Principal
 	_, _ = fmt.Fprintf(mac, "%d %s %d %s ", len(caller), caller, len(scope), scope) // writing to a hash never fails
 	_, _ = mac.Write(payload)
 	return mac.Sum(nil)[:cursorMAC]

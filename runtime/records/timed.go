@@ -1,0 +1,18 @@
+package records
+
+import (
+	"context"
+	"time"
+)
+
+// Patience is how long a request waits for the store's answer where it can do without.
+const Patience = 2 * time.Second
+
+// Timed asks the store something within storeWait and tells how long that took.
+func Timed(ctx context.Context, question func(context.Context) error) (took time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	began := time.Now()
+	err = question(ctx)
+	return time.Since(began), err
+}
