@@ -12,6 +12,7 @@ import (
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -35,7 +36,7 @@ func termAwaits(key store.Key) string {
 func awaits(principal string, s *machine.State) []string {
 	var terms []string
 	for _, a := range s.Awaiting() {
-		terms = append(terms, termAwaits(stateKey(principal, a.State)))
+		terms = append(terms, termAwaits(state.Key(principal, a.State)))
 	}
 	slices.Sort(terms)
 	return slices.Compact(terms)
@@ -51,8 +52,8 @@ func (t *turn) await(unit int, e *schemas.Event) error {
 	if err != nil {
 		return schemas.AsError(err).WithField("/state/key")
 	}
-	if len(key) == 0 || len(key) > MaxStateKey {
-		return schemas.Errorf(schemas.CodeInvalidArgument, "the key of the state has %d bytes, want 1 to %d", len(key), MaxStateKey).WithField("/state/key").
+	if len(key) == 0 || len(key) > state.MaxKey {
+		return schemas.Errorf(schemas.CodeInvalidArgument, "the key of the state has %d bytes, want 1 to %d", len(key), state.MaxKey).WithField("/state/key").
 			WithHint("state_key names one state, as in order-17; reference what holds its name")
 	}
 	e.State = &schemas.StateName{Type: a.Type, Key: key}
@@ -96,10 +97,10 @@ func (r *Runtime) look(ctx context.Context, id string, key store.Key) error {
 	}
 	over := map[machine.Await]schemas.Event{}
 	for _, a := range x.state.Awaiting() {
-		if stateKey(x.head.Principal, a.State) != key {
+		if state.Key(x.head.Principal, a.State) != key {
 			continue
 		}
-		s, err := r.readState(ctx, key)
+		s, err := r.States.Read(ctx, key)
 		if err != nil {
 			return err
 		}
@@ -121,14 +122,14 @@ func (r *Runtime) look(ctx context.Context, id string, key store.Key) error {
 func (r *Runtime) ends(ctx context.Context, x *execution) (map[machine.Await]schemas.Event, error) {
 	over := map[machine.Await]schemas.Event{}
 	for _, a := range x.state.Awaiting() {
-		key := stateKey(x.head.Principal, a.State)
-		s, err := r.readState(ctx, key)
+		key := state.Key(x.head.Principal, a.State)
+		s, err := r.States.Read(ctx, key)
 		now := records.Now()
 		if err == nil {
 			err = r.end(ctx, x, a, &s, now, over)
 		}
 		if _, is := over[a]; err == nil && !is {
-			err = r.remind(ctx, key, &s, now)
+			err = r.States.Remind(ctx, key, &s, now)
 		}
 		if err != nil {
 			return nil, err
@@ -150,8 +151,8 @@ func waited(over map[machine.Await]schemas.Event) decision {
 }
 
 // end adds how a wait is over where the state was found so; nothing: it is not.
-func (r *Runtime) end(ctx context.Context, x *execution, a machine.Await, found *state, now time.Time, ends map[machine.Await]schemas.Event) error {
-	seen := seenState{Found: found.there(now), Version: found.version(now)}
+func (r *Runtime) end(ctx context.Context, x *execution, a machine.Await, found *state.Record, now time.Time, ends map[machine.Await]schemas.Event) error {
+	seen := seenState{Found: found.Exists(now), Version: found.VersionAt(now)}
 	if seen.Found {
 		seen.Data = found.Data
 	}

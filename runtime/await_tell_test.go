@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -47,15 +48,15 @@ func TestChangesOfAPeriodAreToldAgainOnce(t *testing.T) {
 		defer p.stop()
 		for range 100 {
 			p.setState(t, "A", `1`, 0)
-			time.Sleep(tellPeriod / 50)
+			time.Sleep(state.NotifyPeriod / 50)
 		}
-		q, err := s.Queue(t.Context(), kindTell)
+		q, err := s.Queue(t.Context(), state.KindNotify)
 		if err != nil || q.Sleeping == 0 || q.Sleeping > 3 {
 			t.Errorf("%d wakes for 100 changes in two periods, %v", q.Sleeping, err)
 		}
-		time.Sleep(2 * tellPeriod)
+		time.Sleep(2 * state.NotifyPeriod)
 		synctest.Wait()
-		if q, err := s.Queue(t.Context(), kindTell); err != nil || q != (store.Queue{}) {
+		if q, err := s.Queue(t.Context(), state.KindNotify); err != nil || q != (store.Queue{}) {
 			t.Errorf("left: %+v, %v", q, err)
 		}
 
@@ -64,7 +65,7 @@ func TestChangesOfAPeriodAreToldAgainOnce(t *testing.T) {
 			released++
 			return s.Commit(ctx, b)
 		}}, Realms: w})
-		lease := &store.Lease{Key: tellWake(stateKey("", schemas.StateName{Type: "order", Key: "a/b/1"}), time.Now().Add(time.Second).Truncate(time.Second)).Key, Owner: "x", Token: 1}
+		lease := &store.Lease{Key: state.NotifyWake(state.Key("", schemas.StateName{Type: "order", Key: "a/b/1"}), time.Now().Add(time.Second).Truncate(time.Second)).Key, Owner: "x", Token: 1}
 		if r.tellAgain(t.Context(), lease); released != 0 {
 			t.Error("it was told before its time")
 		}
@@ -97,7 +98,7 @@ func TestWaitForTheEndOfAState(t *testing.T) {
 		if got := status(); got != schemas.StatusRunning {
 			t.Errorf("%s before the state expired", got)
 		}
-		time.Sleep(time.Microsecond + expiryGrain)
+		time.Sleep(time.Microsecond + state.ExpiryGrain)
 		synctest.Wait()
 		if got := status(); got != schemas.StatusSucceeded {
 			t.Errorf("%s after the state expired", got)
@@ -116,7 +117,7 @@ func TestEveryReplicaTellsOfStates(t *testing.T) {
 			defer w.end()
 			writer, parker := replicaOf(w, open()), replicaOf(w, open())
 			set := func(key string, ttl time.Duration) {
-				if _, err := writer.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "order", Key: key}, Data: schemas.Value(`{"status":"paid"}`), TTL: ttl}); err != nil {
+				if _, err := writer.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "order", Key: key}, Data: schemas.Value(`{"status":"paid"}`), TTL: ttl}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -144,7 +145,7 @@ func TestEveryReplicaTellsOfStates(t *testing.T) {
 				case 0:
 					set(key, 0)
 				case 1:
-					if _, err := writer.DeleteState(t.Context(), StateRef{Type: "order", Key: key}, nil); err != nil {
+					if _, err := writer.States.Delete(t.Context(), state.Ref{Type: "order", Key: key}, nil); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -155,7 +156,7 @@ func TestEveryReplicaTellsOfStates(t *testing.T) {
 					t.Errorf("%s: %+v", e.Status, e.Error)
 				}
 			}
-			if took := time.Since(began); took > tellPeriod {
+			if took := time.Since(began); took > state.NotifyPeriod {
 				t.Errorf("it took %s", took)
 			}
 		})

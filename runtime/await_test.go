@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -15,7 +16,7 @@ import (
 
 func (p *process) setState(t *testing.T, key, data string, ttl time.Duration) {
 	t.Helper()
-	if _, err := p.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "order", Key: key}, Data: schemas.Value(data), TTL: ttl}); err != nil {
+	if _, err := p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "order", Key: key}, Data: schemas.Value(data), TTL: ttl}); err != nil {
 		t.Fatal(err)
 	}
 	synctest.Wait()
@@ -23,7 +24,7 @@ func (p *process) setState(t *testing.T, key, data string, ttl time.Duration) {
 
 func (p *process) deleteState(t *testing.T, key string) {
 	t.Helper()
-	if _, err := p.DeleteState(t.Context(), StateRef{Type: "order", Key: key}, nil); err != nil {
+	if _, err := p.States.Delete(t.Context(), state.Ref{Type: "order", Key: key}, nil); err != nil {
 		t.Fatal(err)
 	}
 	synctest.Wait()
@@ -77,14 +78,14 @@ func TestWaitForAState(t *testing.T) {
 			name: "it expires", waitFor: `{"state":{"type":"order","key":"A"},"until":"${!state.found}"}`,
 			before: func(t *testing.T, p *process) { p.setState(t, "A", `1`, time.Hour) },
 			then:   func(*testing.T, *process) {},
-			took:   time.Hour + expiryGrain, output: `{"found":false,"data":null,"version":0}`,
+			took:   time.Hour + state.ExpiryGrain, output: `{"found":false,"data":null,"version":0}`,
 		}, {
 			name: "who sets it dies before he tells anybody", waitFor: paid + "}",
 			then: func(t *testing.T, p *process) {
 				silent := &process{Runtime: New(Config{Store: p.store, Realms: p.realms})}
 				silent.setState(t, "A", `{"status":"paid"}`, 0)
 			},
-			took: 2 * tellPeriod, output: `{"found":true,"data":{"status":"paid"},"version":1}`,
+			took: 2 * state.NotifyPeriod, output: `{"found":true,"data":{"status":"paid"},"version":1}`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -166,14 +167,14 @@ func TestWaitForAStateWhileSuspended(t *testing.T) {
 		defer here.stop()
 		defer there.stop()
 		id := here.submit(t, awaiting(paid+"}", ""))
-		if _, err := there.SetState(as(t, "other"), StateWrite{StateRef: StateRef{Type: "order", Key: "A"}, Data: schemas.Value(`{"status":"paid"}`)}); err != nil {
+		if _, err := there.States.Set(as(t, "other"), state.Write{Ref: state.Ref{Type: "order", Key: "A"}, Data: schemas.Value(`{"status":"paid"}`)}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := here.Suspend(t.Context(), id, "", ""); err != nil {
 			t.Fatal(err)
 		}
 		there.setState(t, "A", `{"status":"paid"}`, 0)
-		time.Sleep(20 * tellPeriod)
+		time.Sleep(20 * state.NotifyPeriod)
 		e, err := here.Status(t.Context(), id, "", 0, nil)
 		if err != nil || e.Status != schemas.StatusSuspended {
 			t.Fatalf("%s, %v", e.Status, err)
@@ -211,7 +212,7 @@ func TestWaitForAStateBesideACall(t *testing.T) {
 			t.Errorf("told: %s", got)
 		}
 		silent.setState(t, "B", `1`, 0)
-		time.Sleep(2 * tellPeriod)
+		time.Sleep(2 * state.NotifyPeriod)
 		synctest.Wait()
 		if got := nodes(); got != "running succeeded succeeded" {
 			t.Errorf("not told: %s", got)
@@ -261,7 +262,7 @@ func TestWaitForAStateIsDecidedByAPerson(t *testing.T) {
 			}
 			p.setState(t, "A", `{"status":"paid"}`, 0)
 			want(t, p.rest(t, id), schemas.StatusCancelled, "", "w=cancelled b=cancelled")
-			records, err := s.List(t.Context(), store.Query{Kind: kindExecution, Term: termAwaits(stateKey("", schemas.StateName{Type: "order", Key: "A"}))})
+			records, err := s.List(t.Context(), store.Query{Kind: kindExecution, Term: termAwaits(state.Key("", schemas.StateName{Type: "order", Key: "A"}))})
 			if err != nil || len(records) > 0 {
 				t.Errorf("%d executions are found that wait, %v", len(records), err)
 			}
@@ -284,7 +285,7 @@ func TestVisitorLeavesALookToTheNextOwner(t *testing.T) {
 			return counting.Commit(ctx, b)
 		}})
 		dying.setState(t, "A", `{"status":"paid"}`, 0)
-		time.Sleep(2 * tellPeriod) // nobody tells of that any more
+		time.Sleep(2 * state.NotifyPeriod) // nobody tells of that any more
 		synctest.Wait()
 		e, err := dying.Execute(t.Context(), Submit{Plan: []byte(strings.Replace(awaiting(paid+"}", ""), `"v1"`, `"v1","idempotency_key":"k"`, 1))})
 		if err != nil && !counting.Crashed() {
@@ -322,8 +323,8 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 	}
 	story := func(t *testing.T, p *process) {
 		_, _ = submit(t, p) // it may die of it
-		_, _ = p.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "order", Key: "A"}, Data: schemas.Value(`{"status":"paid"}`)})
-		time.Sleep(4 * tellPeriod)
+		_, _ = p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "order", Key: "A"}, Data: schemas.Value(`{"status":"paid"}`)})
+		time.Sleep(4 * state.NotifyPeriod)
 		synctest.Wait()
 	}
 	commits := 0
@@ -352,11 +353,11 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 				if _, err := p.Signal(t.Context(), id, "nobody waits for it", nil); err != nil && schemas.AsError(err).Code != schemas.CodeAlreadyFinished { // a visitor, before an owner has looked
 					t.Fatal(err)
 				}
-				if there, err := p.State(t.Context(), StateRef{Type: "order", Key: "A"}); err != nil || !there.Found { // else nobody sets it again
+				if there, err := p.States.Get(t.Context(), state.Ref{Type: "order", Key: "A"}); err != nil || !there.Found { // else nobody sets it again
 					p.setState(t, "A", `{"status":"paid"}`, 0)
 				}
 				for range 10 {
-					time.Sleep(2 * tellPeriod)
+					time.Sleep(2 * state.NotifyPeriod)
 					synctest.Wait()
 					e, err := p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
 					if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -29,7 +30,7 @@ func (c *crowded) List(ctx context.Context, q store.Query) ([]store.Record, erro
 }
 
 func orderState(key string) store.Key {
-	return stateKey(caller.From(context.Background()).Principal, schemas.StateName{Type: "order", Key: key})
+	return state.Key(caller.From(context.Background()).Principal, schemas.StateName{Type: "order", Key: key})
 }
 
 // TestABusyStateKeepsNoOther: a state that many wait for, and that is written without end, takes half of the time of one teller; those that
@@ -70,12 +71,12 @@ func TestAStateThatVeryManyWaitForIsToldOfOnce(t *testing.T) {
 		p := live(w, busy)
 		defer p.stop()
 		p.setState(t, "busy", `1`, 0)
-		time.Sleep(4 * tellPeriod)
+		time.Sleep(4 * state.NotifyPeriod)
 		synctest.Wait()
 		if got := busy.looks.Load(); got != 2 {
 			t.Errorf("it was told of %d times, want at once and once more", got)
 		}
-		if q, err := s.Queue(t.Context(), kindTell); err != nil || q != (store.Queue{}) {
+		if q, err := s.Queue(t.Context(), state.KindNotify); err != nil || q != (store.Queue{}) {
 			t.Errorf("left: %+v, %v", q, err)
 		}
 	})
@@ -95,9 +96,9 @@ func TestADamagedExecutionIsToldOnce(t *testing.T) {
 		if e := p.rest(t, good); e.Status != schemas.StatusSucceeded {
 			t.Error(e.Status)
 		}
-		time.Sleep(3 * tellPeriod)
+		time.Sleep(3 * state.NotifyPeriod)
 		synctest.Wait()
-		if q, err := s.Queue(t.Context(), kindTell); err != nil || q != (store.Queue{}) {
+		if q, err := s.Queue(t.Context(), state.KindNotify); err != nil || q != (store.Queue{}) {
 			t.Errorf("left: %+v, %v", q, err)
 		}
 	})
@@ -123,19 +124,19 @@ func TestStatesThatExpireHaveFewWakes(t *testing.T) {
 					p.setState(t, "A", `1`, 7*24*time.Hour)
 					time.Sleep(time.Second)
 				}
-				if q, err := s.Queue(t.Context(), kindTell); err != nil || q.Sleeping > tt.most {
+				if q, err := s.Queue(t.Context(), state.KindNotify); err != nil || q.Sleeping > tt.most {
 					t.Errorf("%d wakes, want %d at most, %v", q.Sleeping, tt.most, err)
 				}
 				time.Sleep(7*24*time.Hour - 2*time.Second)
 				if e, err := p.Status(t.Context(), id, "", 0, nil); tt.wait && (err != nil || e.Status != schemas.StatusRunning) {
 					t.Errorf("%s, %v before the state has expired", e.Status, err)
 				}
-				time.Sleep(time.Second + expiryGrain)
+				time.Sleep(time.Second + state.ExpiryGrain)
 				synctest.Wait()
 				if e, err := p.Status(t.Context(), id, "", 0, nil); tt.wait && (err != nil || e.Status != schemas.StatusSucceeded) {
 					t.Errorf("%s, %v after it has", e.Status, err)
 				}
-				if q, err := s.Queue(t.Context(), kindTell); err != nil || q != (store.Queue{}) {
+				if q, err := s.Queue(t.Context(), state.KindNotify); err != nil || q != (store.Queue{}) {
 					t.Errorf("left: %+v, %v", q, err)
 				}
 			})
@@ -151,11 +152,11 @@ func TestWhoSeesAStateThatExpiresHearsOfIt(t *testing.T) {
 		p.setState(t, "A", `1`, 5*time.Minute)
 		at := time.Now().Add(5 * time.Minute)
 		time.Sleep(5*time.Minute - 10*time.Second)
-		if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{tellWake(orderState("A"), at).Key}}); err != nil {
+		if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{state.NotifyWake(orderState("A"), at).Key}}); err != nil {
 			t.Fatal(err)
 		}
 		id := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"},"until":"${!state.found}"}`, ""))
-		time.Sleep(10*time.Second + expiryGrain)
+		time.Sleep(10*time.Second + state.ExpiryGrain)
 		synctest.Wait()
 		if e, err := p.Status(t.Context(), id, "", 0, nil); err != nil || e.Status != schemas.StatusSucceeded {
 			t.Errorf("%s, %v", e.Status, err)

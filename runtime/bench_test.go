@@ -70,7 +70,7 @@ func BenchmarkPolicies(b *testing.B) {
 			Realms: map[string]schemas.RealmPolicy{"shop": {Capabilities: map[string]schemas.Policy{"echo": {RateLimit: plenty, Concurrency: new(1000)}}}},
 		}}),
 	}
-	session, err := p.CreateSession(ctx, schemas.SessionUpdates{})
+	session, err := p.Sessions.Create(ctx, schemas.SessionUpdates{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation
 func (r *Runtime) prepare(ctx context.Context, in Invocation) (*call.Call, error) {
 	if in.SessionID != "" { // a store that is away stops no direct call, and one that says nothing delays it a little
 		_, err := records.Timed(ctx, func(ctx context.Context) error {
-			_, err := r.useSession(ctx, in.SessionID)
+			_, err := r.Sessions.Use(ctx, in.SessionID)
 			return err
 		})
 		if err != nil && !errors.Is(err, records.Unavailable) {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/session"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -26,10 +28,10 @@ func TestPrincipalsKeepSoMuch(t *testing.T) {
 		}{
 			"states": {
 				func(p *process, who string, n int, ttl time.Duration) error {
-					return errOf(p.SetState(as(t, who), StateWrite{StateRef: StateRef{Type: fmt.Sprint("t", n%2), Key: fmt.Sprint(n)}, Data: schemas.Value(`1`), TTL: ttl}))
+					return errOf(p.States.Set(as(t, who), state.Write{Ref: state.Ref{Type: fmt.Sprint("t", n%2), Key: fmt.Sprint(n)}, Data: schemas.Value(`1`), TTL: ttl}))
 				},
 				func(n int) error {
-					return errOf(p.DeleteState(as(t, "ada"), StateRef{Type: fmt.Sprint("t", n%2), Key: fmt.Sprint(n)}, nil))
+					return errOf(p.States.Delete(as(t, "ada"), state.Ref{Type: fmt.Sprint("t", n%2), Key: fmt.Sprint(n)}, nil))
 				},
 			},
 			"sessions": {
@@ -40,14 +42,14 @@ func TestPrincipalsKeepSoMuch(t *testing.T) {
 						seconds := int64(ttl / time.Second)
 						u.TTLSeconds = &seconds
 					}
-					return errOf(p.CreateSession(as(t, who), u))
+					return errOf(p.Sessions.Create(as(t, who), u))
 				},
 				func(n int) error {
-					list, err := p.Sessions(as(t, "ada"), SessionQuery{AgentID: fmt.Sprint(n)})
+					list, err := p.Sessions.List(as(t, "ada"), session.Query{AgentID: fmt.Sprint(n)})
 					if err != nil {
 						return err
 					}
-					return errOf(p.DeleteSession(as(t, "ada"), list.Sessions[0].SessionID))
+					return errOf(p.Sessions.Delete(as(t, "ada"), list.Sessions[0].SessionID))
 				},
 			},
 		} {
@@ -97,7 +99,7 @@ func TestQuotaOfExecutions(t *testing.T) {
 			c.Quotas = call.QuotaRules{Session: schemas.Quota{Executions: 2, Per: schemas.Duration(time.Hour)}}
 		})
 		defer p.stop()
-		session, err := p.CreateSession(t.Context(), schemas.SessionUpdates{})
+		session, err := p.Sessions.Create(t.Context(), schemas.SessionUpdates{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -249,7 +249,7 @@ func TestQuotaRefusesDirectCallsAndPostponesNodes(t *testing.T) {
 		p := policed(w, s, schemas.Policy{}, func(c *Config) { c.Quotas.Session = schemas.Quota{Calls: 2, Per: schemas.Duration(time.Hour)} })
 		defer p.stop()
 		began := time.Now()
-		session, err := p.CreateSession(t.Context(), schemas.SessionUpdates{})
+		session, err := p.Sessions.Create(t.Context(), schemas.SessionUpdates{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
@@ -96,12 +97,12 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 		}
 	}
 	session := func(ctx context.Context, r *Runtime, id string) string {
-		s, err := r.ownSession(ctx, id)
+		s, err := r.Sessions.Look(ctx, id)
 		return fmt.Sprint(s.Status, string(s.Data), err)
 	}
-	ref := StateRef{Type: "t", Key: "k"}
+	ref := state.Ref{Type: "t", Key: "k"}
 	state := func(ctx context.Context, r *Runtime) string {
-		s, err := r.State(ctx, ref)
+		s, err := r.States.Get(ctx, ref)
 		return fmt.Sprint(s.Found, string(s.StateData), err)
 	}
 	workflow := func(ctx context.Context, r *Runtime) string {
@@ -191,14 +192,14 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 		},
 		"update_session": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
 			s := p.open(t, schemas.SessionUpdates{})
-			if _, err := p.UpdateSession(t.Context(), s.SessionID, schemas.SessionUpdates{Data: schemas.Object(`{"a":2}`)}, nil); err != nil {
+			if _, err := p.Sessions.Update(t.Context(), s.SessionID, schemas.SessionUpdates{Data: schemas.Object(`{"a":2}`)}, nil); err != nil {
 				t.Fatal(err)
 			}
 			return func(ctx context.Context, r *Runtime) string { return session(ctx, r, s.SessionID) }
 		},
 		"delete_session": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
 			s := p.open(t, schemas.SessionUpdates{})
-			if _, err := p.DeleteSession(t.Context(), s.SessionID); err != nil {
+			if _, err := p.Sessions.Delete(t.Context(), s.SessionID); err != nil {
 				t.Fatal(err)
 			}
 			return func(ctx context.Context, r *Runtime) string { return session(ctx, r, s.SessionID) }
@@ -210,7 +211,7 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 		},
 		"delete_state": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
 			p.set(t, ref, `1`, nil)
-			if _, err := p.DeleteState(t.Context(), ref, nil); err != nil {
+			if _, err := p.States.Delete(t.Context(), ref, nil); err != nil {
 				t.Fatal(err)
 			}
 			return state

@@ -130,7 +130,7 @@ func (r *Runtime) Execute(ctx context.Context, sub Submit) (schemas.Execution, e
 		return schemas.Execution{}, err
 	}
 	if sub.SessionID != "" {
-		s, err := r.useSession(ctx, sub.SessionID)
+		s, err := r.Sessions.Use(ctx, sub.SessionID)
 		if err != nil {
 			return schemas.Execution{}, err
 		}

@@ -26,7 +26,7 @@ func (r *Runtime) checkSessions(ctx context.Context) schemas.Check {
 	c := schemas.Check{Name: "agents.sessions", Status: schemas.HealthOK}
 	var agents []schemas.Agent
 	if _, err := records.Timed(ctx, func(ctx context.Context) (err error) {
-		agents, err = r.Agents(ctx)
+		agents, err = r.Sessions.Agents(ctx)
 		return err
 	}); err != nil {
 		c.Status, c.Message, c.Cure = schemas.HealthDegraded, "the sessions cannot be read", "see runtime.store"

@@ -171,7 +171,7 @@ func TestHealthTellsOfAgents(t *testing.T) {
 			if id != "" {
 				u.AgentID = &id
 			}
-			created, err := p.CreateSession(ctx, u)
+			created, err := p.Sessions.Create(ctx, u)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,7 +193,7 @@ func TestHealthTellsOfAgents(t *testing.T) {
 		agent(t.Context(), "ada")
 		ended := agent(t.Context(), "eve")
 		agent(as(t, "other"), "mallory")
-		if _, err := p.DeleteSession(t.Context(), ended.SessionID); err != nil {
+		if _, err := p.Sessions.Delete(t.Context(), ended.SessionID); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := message(), "3 sessions open, 2 of them idle, of 2 agents: ada, bob (idle, last seen 20m0s ago); 1 session without an agent_id"; got != want {

@@ -162,7 +162,7 @@ func TestDirectCallsOfASessionWhileTheStoreSaysNothing(t *testing.T) {
 		out := &outage{Store: s, hang: true, from: began.Add(time.Minute), to: began.Add(3 * time.Minute)}
 		p := policed(w, out, schemas.Policy{RateLimit: rate(100, time.Second)})
 		defer p.stop()
-		session, err := p.CreateSession(t.Context(), schemas.SessionUpdates{})
+		session, err := p.Sessions.Create(t.Context(), schemas.SessionUpdates{})
 		if err != nil {
 			t.Fatal(err)
 		}

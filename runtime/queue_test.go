@@ -65,7 +65,7 @@ func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
 		outside := &process{Runtime: New(Config{Store: s, Realms: w, Limits: Limits{MaxQueued: 20_000}})}
 		var sessions [2]string
 		for i := range sessions {
-			made, err := outside.CreateSession(t.Context(), schemas.SessionUpdates{})
+			made, err := outside.Sessions.Create(t.Context(), schemas.SessionUpdates{})
 			if err != nil {
 				t.Fatal(err)
 			}

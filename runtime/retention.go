@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -162,29 +163,23 @@ func (r *Runtime) needed(ctx context.Context, h *head) (bool, error) {
 
 // retainStates looks at one page of states.
 func (r *Runtime) retainStates(ctx context.Context, after string) (next string, err error) {
-	page, err := r.store.List(ctx, store.Query{Kind: kindState, After: after, Limit: statesAtOnce})
+	page, err := r.store.List(ctx, store.Query{Kind: state.Kind, After: after, Limit: statesAtOnce})
 	if err != nil {
 		return "", err
 	}
 	if len(page) == statesAtOnce {
 		next = page[statesAtOnce-1].Key.ID
 	}
-	now, deleted := records.Now(), 0
+	since, deleted := records.Now().Add(-r.keep.States), 0
 	for i := range page {
-		s, err := decodeState(page[i])
-		if err != nil {
-			r.log.Error("read state", "state", page[i].Key.ID, "error", err)
-			continue
-		}
-		if s.Deleted || s.ExpiresAt != nil || s.UpdatedAt.After(now.Add(-r.keep.States)) {
-			continue
-		}
-		_, err = r.saveState(ctx, page[i].Key, &state{Key: s.Key, UpdatedAt: now, Deleted: true, stored: s.stored}, "")
+		gone, err := r.States.Retire(ctx, page[i], since)
 		switch {
-		case err == nil:
+		case gone:
 			deleted++
-		case !errors.Is(err, store.ErrConflict): // else it was just written
+		case errors.Is(err, records.Unavailable):
 			return "", err
+		case err != nil:
+			r.log.Error("delete a state that was not written for long", "state", page[i].Key.ID, "error", err)
 		}
 	}
 	if deleted > 0 {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/session"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
@@ -151,7 +153,7 @@ func TestStatesAreDeletedOnRedis(t *testing.T) {
 	server := redistest.Standalone(t)
 	p := replica(t, newWorld(), openRedis(t, server.URL()), func(c *Config) { c.Retention.States = time.Millisecond })
 	for i := range statesAtOnce + 1 {
-		if _, err := p.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "x", Key: fmt.Sprint(i)}, Data: schemas.Value(`"canary"`)}); err != nil {
+		if _, err := p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "x", Key: fmt.Sprint(i)}, Data: schemas.Value(`"canary"`)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -180,7 +182,7 @@ func TestSessionsAreDeletedOnRedis(t *testing.T) {
 	p := replica(t, newWorld(), s, func(c *Config) { c.Sessions.Keep, c.Limits.Lease = 2*time.Second, time.Second })
 	expires := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(1)), Data: schemas.Object(`{"a":"canary"}`)}).SessionID
 	deleted := p.open(t, schemas.SessionUpdates{}).SessionID
-	if _, err := p.DeleteSession(t.Context(), deleted); err != nil {
+	if _, err := p.Sessions.Delete(t.Context(), deleted); err != nil {
 		t.Fatal(err)
 	}
 	if found := mentions(t, server, expires, deleted, "canary"); len(found) < 4 {
@@ -261,17 +263,17 @@ func TestExpiryIsExact(t *testing.T) {
 	}
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
-			p := replica(t, newWorld(), open(t), func(c *Config) { c.Sessions.OnExpire = SessionCancel })
+			p := replica(t, newWorld(), open(t), func(c *Config) { c.Sessions.OnExpire = session.Cancel })
 			se := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(2))})
 			e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`), SessionID: se.SessionID})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if se, err = p.Session(t.Context(), se.SessionID); err != nil {
+			if se, err = p.Sessions.Get(t.Context(), se.SessionID); err != nil {
 				t.Fatal(err)
 			}
-			lock := StateRef{Type: "lock", Key: "k"}
-			st, err := p.SetState(t.Context(), StateWrite{StateRef: lock, Data: schemas.Value(`1`), TTL: 1500 * time.Millisecond})
+			lock := state.Ref{Type: "lock", Key: "k"}
+			st, err := p.States.Set(t.Context(), state.Write{Ref: lock, Data: schemas.Value(`1`), TTL: 1500 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -290,11 +292,11 @@ func TestExpiryIsExact(t *testing.T) {
 				})
 			}
 			watch("the state", *st.ExpiresAt, func() bool { return p.get(t, lock).Found })
-			if s, err := p.SetState(t.Context(), StateWrite{StateRef: lock, Data: schemas.Value(`2`), Expected: new(int64(0))}); err != nil {
+			if s, err := p.States.Set(t.Context(), state.Write{Ref: lock, Data: schemas.Value(`2`), Expected: new(int64(0))}); err != nil {
 				t.Errorf("taken again: %+v, %v", s, err)
 			}
 			watch("the session", se.ExpiresAt, func() bool {
-				st, err := p.State(t.Context(), StateRef{Type: schemas.StateSession, Key: se.SessionID})
+				st, err := p.States.Get(t.Context(), state.Ref{Type: schemas.StateSession, Key: se.SessionID})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -304,7 +306,7 @@ func TestExpiryIsExact(t *testing.T) {
 				e, err := p.Status(t.Context(), e.ExecutionID, "", 0, nil)
 				return err == nil && e.Status == schemas.StatusCancelled
 			})
-			rec, err := p.readSession(t.Context(), se.SessionID)
+			rec, err := stored(t.Context(), p.store, se.SessionID)
 			if err != nil || rec.Status != schemas.SessionExpired || !rec.EndedAt.Equal(se.ExpiresAt) {
 				t.Errorf("it ended at %v, %v, want %v", rec.EndedAt, err, se.ExpiresAt)
 			}

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/session"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -27,7 +29,7 @@ func keeping(c *Config) {
 func everything(t *testing.T, s store.Store, ids ...string) (left []string) {
 	t.Helper()
 	for _, kind := range []string{
-		kindExecution, kindPlan, kindSnapshot, kindOutput, kindIdempotency, kindNudge, kindOverdue, kindSession, kindState, kindQueue, kindSchedule,
+		kindExecution, kindPlan, kindSnapshot, kindOutput, kindIdempotency, kindNudge, kindOverdue, session.Kind, state.Kind, kindQueue, kindSchedule,
 	} {
 		var q store.Query
 		for q = (store.Query{Kind: kind}); ; {
@@ -164,7 +166,7 @@ func (p *process) isGone(t *testing.T, id string) {
 			t.Errorf("%s of one that was deleted: %v (%+v)", what, err, e)
 		}
 	}
-	if st := p.get(t, StateRef{Type: schemas.StateExecution, Key: id}); st.Found {
+	if st := p.get(t, state.Ref{Type: schemas.StateExecution, Key: id}); st.Found {
 		t.Errorf("there is still a view of it: %+v", st)
 	}
 }
@@ -488,13 +490,13 @@ func TestStatesThatNobodyWritesAreDeleted(t *testing.T) {
 		defer p.stop()
 		set := func(key string, ttl time.Duration) {
 			t.Helper()
-			if _, err := p.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "x", Key: key}, Data: schemas.Value(`1`), TTL: ttl}); err != nil {
+			if _, err := p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "x", Key: key}, Data: schemas.Value(`1`), TTL: ttl}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		found := func() (keys string) {
 			t.Helper()
-			page, err := p.States(t.Context(), StateQuery{Type: "x"})
+			page, err := p.States.List(t.Context(), state.Query{Type: "x"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -523,7 +525,7 @@ func TestStatesThatNobodyWritesAreDeleted(t *testing.T) {
 			t.Errorf("after 10 hours: %s", got)
 		}
 		p.stop()
-		time.Sleep(stateKeep + 2*time.Hour)
+		time.Sleep(state.KeepVersion + 2*time.Hour)
 		if left := everything(t, s); len(left) != 0 {
 			t.Errorf("left for ever: %v", left)
 		}

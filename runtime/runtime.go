@@ -17,6 +17,8 @@ import (
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/session"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/runtime/telemetry"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -93,14 +95,17 @@ type Config struct {
 	NewID    func() string  // for executions and sessions; nil: ULIDs
 	Random   func() float64 // [0,1) for jitter; nil: math/rand. It is called from many goroutines
 
-	Sessions SessionRules // zero fields: the defaults
-	States   StateRules
+	Sessions session.Rules // zero fields: the defaults
+	States   state.Rules
 
 	Retention RetentionRules // zero fields: nothing is deleted
 }
 
 // Runtime is the façade: a method for each method of the contracts, and Run.
 type Runtime struct {
+	Sessions *session.Sessions
+	States   *state.States
+
 	store    *records.Store
 	realms   Realms
 	log      hclog.Logger
@@ -108,14 +113,10 @@ type Runtime struct {
 	newID    func() string
 	random   func() float64
 	checkers checkers
-	sessions SessionRules
-	states   StateRules
 	keep     RetentionRules
-	touches  touches
 	clients  clients
 	audience audience
 	written  written
-	watches  stateWatches
 	feed     telemetry.Feed
 	worker   string // this replica's name on leases
 
@@ -153,9 +154,7 @@ func New(c Config) *Runtime {
 	r := &Runtime{
 		realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
 		worker: ulid.Make().String(), owned: map[string]*owner{}, remember: memoryEvents, stop: make(chan struct{}),
-		sessions: c.Sessions.withDefaults(), states: c.States.withDefaults(), keep: c.Retention,
-		touches: touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)}, audience: audience{there: make(chan struct{}, 1)}, written: newWritten(),
-		watches: stateWatches{signal: make(chan struct{}, 1)},
+		keep: c.Retention, audience: audience{there: make(chan struct{}, 1)}, written: newWritten(),
 	}
 	if r.log == nil {
 		r.log = hclog.NewNullLogger()
@@ -167,6 +166,9 @@ func New(c Config) *Runtime {
 		r.random = rand.Float64
 	}
 	r.store = records.New(records.Config{Store: c.Store, Log: r.log, Worker: r.worker, Lease: r.limits.Lease, Random: r.random})
+	r.Sessions = session.New(session.Config{Store: r.store, Log: r.log, Rules: c.Sessions, NewID: r.newID})
+	r.States = state.New(state.Config{Store: r.store, Log: r.log, Sessions: r.Sessions, Rules: c.States, Views: r.views(), Written: r.written.note})
+	r.Sessions.OnEnd(r, r.States)
 	r.pauses.init()
 	r.slots = semaphore.NewWeighted(int64(r.limits.MaxExecutions))
 	ctx, end := context.WithCancelCause(context.Background())
@@ -194,13 +196,12 @@ func (r *Runtime) Run(ctx context.Context) error {
 	wg.Go(func() { r.watch(ctx) })
 	wg.Go(func() { r.store.MakeRounds(ctx, r.reconciler(), "look for executions in no queue") })
 	wg.Go(func() { r.retain(ctx) })
-	wg.Go(func() { r.store.HandleDue(ctx, kindSession, r.attend) })
+	wg.Go(func() { _ = r.Sessions.Run(ctx) }) // its error is always nil
 	wg.Go(func() { r.store.HandleDue(ctx, kindOverdue, r.expire) })
 	wg.Go(func() { r.store.HandleDue(ctx, kindSchedule, r.fire) })
-	wg.Go(func() { r.commitTouches(ctx) })
 	wg.Go(func() { r.pollPublished(ctx) })
-	wg.Go(func() { r.watchStates(ctx) })
-	wg.Go(func() { r.store.HandleDue(ctx, kindTell, r.tellAgain) })
+	wg.Go(func() { _ = r.States.Run(ctx) }) // its error is always nil
+	wg.Go(func() { r.store.HandleDue(ctx, state.KindNotify, r.tellAgain) })
 	telling := make(chan struct{})
 	go func() { r.tellWritten(ctx); close(telling) }()
 
@@ -253,7 +254,7 @@ func (r *Runtime) watch(ctx context.Context) {
 		return
 	}
 	for key := range keys {
-		r.watches.hint(key)
+		r.States.Changed(key)
 		if key == pauseKey {
 			r.pauses.forget()
 			r.paused(ctx)

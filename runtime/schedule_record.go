@@ -10,6 +10,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/schedule"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -119,7 +120,7 @@ func (s *scheduled) putEnd(b *store.Batch, key store.Key) error {
 	if err != nil {
 		return fmt.Errorf("encode schedule: %w", err)
 	}
-	b.Puts = append(b.Puts, store.Put{Key: key, Value: value, Version: s.stored, TTL: stateKeep})
+	b.Puts = append(b.Puts, store.Put{Key: key, Value: value, Version: s.stored, TTL: state.KeepVersion})
 	b.Wakes = append(b.Wakes, store.Wake{Key: key})
 	return nil
 }

@@ -133,7 +133,7 @@ func TestSessionsExpireOnRedis(t *testing.T) {
 	}
 	for id, at := range due {
 		eventually(t, "the end of a session is committed", func() bool {
-			s, err := p.readSession(t.Context(), id)
+			s, err := stored(t.Context(), p.store, id)
 			if err != nil {
 				t.Fatal(err)
 			}

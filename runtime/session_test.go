@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/session"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -25,7 +28,7 @@ func as(t *testing.T, principal string) context.Context {
 // open makes a session for a test.
 func (p *process) open(t *testing.T, u schemas.SessionUpdates) schemas.Session {
 	t.Helper()
-	s, err := p.CreateSession(t.Context(), u)
+	s, err := p.Sessions.Create(t.Context(), u)
 	if err != nil {
 		t.Fatalf("create session: %v", err)
 	}
@@ -34,17 +37,35 @@ func (p *process) open(t *testing.T, u schemas.SessionUpdates) schemas.Session {
 
 // named makes a session of the local principal with this id, which lives as long as any test.
 func (p *process) named(id string) {
-	s := session{Principal: caller.LocalPrincipal, Session: schemas.Session{SessionID: id, Status: schemas.SessionActive, Version: 1, TTLSeconds: 1 << 30, CreatedAt: records.Now()}}
-	s.seen(records.Now())
-	if err := p.saveSession(context.Background(), &s, s.ExpiresAt, store.Batch{}); err != nil && !errors.Is(err, store.ErrConflict) { // another life has made it
+	now := records.Now()
+	value, err := schemas.Encode(struct {
+		schemas.Session
+		Principal string `json:"principal"`
+	}{schemas.Session{
+		SessionID: id, Status: schemas.SessionActive, Version: 1, TTLSeconds: 1 << 30, CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(1 << 30 * time.Second),
+	}, caller.LocalPrincipal})
+	if err != nil {
 		panic(err)
 	}
+	put := store.Put{Key: session.Key(id), Value: value, Terms: []string{"principal=" + caller.LocalPrincipal}}
+	if _, err := p.store.Commit(context.Background(), store.Batch{Puts: []store.Put{put}}); err != nil && !errors.Is(err, store.ErrConflict) { // another life has made it
+		panic(err)
+	}
+}
+
+// stored is a session as it was committed.
+func stored(ctx context.Context, s store.Store, id string) (se schemas.Session, err error) {
+	rec, err := s.Get(ctx, session.Key(id))
+	if err == nil {
+		err = json.Unmarshal(rec.Value, &se)
+	}
+	return se, err
 }
 
 // stands asserts a session's status without touching it.
 func (p *process) stands(t *testing.T, id string, status schemas.SessionStatus) {
 	t.Helper()
-	st, err := p.State(t.Context(), StateRef{Type: schemas.StateSession, Key: id})
+	st, err := p.States.Get(t.Context(), state.Ref{Type: schemas.StateSession, Key: id})
 	if want := fmt.Sprintf(`"status":%q`, status); err != nil || !strings.Contains(string(st.Context), want) {
 		t.Errorf("%s: session %s: got %s, %v, want %s", time.Now().Format(time.TimeOnly), id, st.Context, err, status)
 	}
@@ -66,7 +87,7 @@ func TestSessionLivesAsLongAsItIsSeen(t *testing.T) {
 		time.Sleep(time.Second)
 		p.stands(t, id, schemas.SessionIdle)
 		time.Sleep(49 * time.Minute)
-		if se, err := p.Session(t.Context(), id); err != nil || se.Status != schemas.SessionActive || !se.ExpiresAt.Equal(time.Now().Add(time.Hour)) {
+		if se, err := p.Sessions.Get(t.Context(), id); err != nil || se.Status != schemas.SessionActive || !se.ExpiresAt.Equal(time.Now().Add(time.Hour)) {
 			t.Errorf("seen: %+v, %v", se, err)
 		}
 		time.Sleep(59*time.Minute + 59*time.Second)
@@ -74,7 +95,7 @@ func TestSessionLivesAsLongAsItIsSeen(t *testing.T) {
 		time.Sleep(time.Second)
 		p.stands(t, id, schemas.SessionExpired)
 		synctest.Wait()
-		rec, err := p.readSession(t.Context(), id)
+		rec, err := stored(t.Context(), p.store, id)
 		if err != nil || rec.Status != schemas.SessionExpired {
 			t.Errorf("nobody committed the end: %+v, %v", rec, err)
 		}
@@ -83,7 +104,7 @@ func TestSessionLivesAsLongAsItIsSeen(t *testing.T) {
 		p = live(w, s)
 		p.stands(t, id, schemas.SessionExpired)
 		time.Sleep(2 * time.Minute)
-		if _, err := p.Session(t.Context(), id); codeOf(err) != schemas.CodeNotFound {
+		if _, err := p.Sessions.Get(t.Context(), id); codeOf(err) != schemas.CodeNotFound {
 			t.Errorf("kept for ever: %v", err)
 		}
 	})
@@ -96,9 +117,9 @@ func TestEveryCallThatNamesASessionCounts(t *testing.T) {
 		name string
 		call func(ctx context.Context, p *process, id string) error
 	}{
-		{"get_session", func(ctx context.Context, p *process, id string) error { _, err := p.Session(ctx, id); return err }},
+		{"get_session", func(ctx context.Context, p *process, id string) error { _, err := p.Sessions.Get(ctx, id); return err }},
 		{"update_session", func(ctx context.Context, p *process, id string) error {
-			_, err := p.UpdateSession(ctx, id, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`)}, nil)
+			_, err := p.Sessions.Update(ctx, id, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`)}, nil)
 			return err
 		}},
 		{"execute_plan", func(ctx context.Context, p *process, id string) error {
@@ -114,15 +135,15 @@ func TestEveryCallThatNamesASessionCounts(t *testing.T) {
 			return err
 		}},
 		{"set_state", func(ctx context.Context, p *process, id string) error {
-			_, err := p.SetState(ctx, StateWrite{StateRef: StateRef{"t", "k", schemas.Object(`{"session_id":"` + id + `"}`)}, Data: schemas.Value(`1`)})
+			_, err := p.States.Set(ctx, state.Write{Ref: state.Ref{Type: "t", Key: "k", Context: schemas.Object(`{"session_id":"` + id + `"}`)}, Data: schemas.Value(`1`)})
 			return err
 		}},
 		{"get_state", func(ctx context.Context, p *process, id string) error {
-			_, err := p.State(ctx, StateRef{"t", "k", schemas.Object(`{"session_id":"` + id + `"}`)})
+			_, err := p.States.Get(ctx, state.Ref{Type: "t", Key: "k", Context: schemas.Object(`{"session_id":"` + id + `"}`)})
 			return err
 		}},
 		{"list_states", func(ctx context.Context, p *process, id string) error {
-			_, err := p.States(ctx, StateQuery{Type: "t", Filters: schemas.Object(`{"context":{"session_id":"` + id + `"}}`)})
+			_, err := p.States.List(ctx, state.Query{Type: "t", Filters: schemas.Object(`{"context":{"session_id":"` + id + `"}}`)})
 			return err
 		}},
 	} {
@@ -158,7 +179,7 @@ type counted struct {
 }
 
 func (c *counted) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
-	if slices.ContainsFunc(b.Puts, func(p store.Put) bool { return p.Key.Kind == kindSession }) {
+	if slices.ContainsFunc(b.Puts, func(p store.Put) bool { return p.Key.Kind == session.Kind }) {
 		c.mu.Lock()
 		c.n++
 		c.mu.Unlock()
@@ -173,7 +194,7 @@ func TestBeingSeenIsCheap(t *testing.T) {
 		id := p.open(t, schemas.SessionUpdates{}).SessionID
 		for range 6000 { // a minute
 			time.Sleep(10 * time.Millisecond)
-			if _, err := p.Session(t.Context(), id); err != nil {
+			if _, err := p.Sessions.Get(t.Context(), id); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -186,7 +207,7 @@ func TestBeingSeenIsCheap(t *testing.T) {
 		p.stop() // commits what it remembers
 		p = live(w, c)
 		defer p.stop()
-		if se, err := p.readSession(t.Context(), id); err != nil || !se.LastSeenAt.Equal(last) {
+		if se, err := stored(t.Context(), p.store, id); err != nil || !se.LastSeenAt.Equal(last) {
 			t.Errorf("last seen %v, %v, want %v", se.LastSeenAt, err, last)
 		}
 	})
@@ -213,8 +234,8 @@ func TestUpdateSession(t *testing.T) {
 			{"too large together", schemas.SessionUpdates{UserContext: schemas.Object(`{"b":"` + strings.Repeat("x", 90) + `"}`)}, nil, schemas.CodePayloadTooLarge, `{"b":2}`, 4},
 			{"no JSON", schemas.SessionUpdates{Data: schemas.Object(`{"b":`)}, nil, schemas.CodeInvalidArgument, `{"b":2}`, 4},
 		} {
-			_, err := p.UpdateSession(t.Context(), se.SessionID, tt.updates, tt.expected)
-			now, readErr := p.Session(t.Context(), se.SessionID)
+			_, err := p.Sessions.Update(t.Context(), se.SessionID, tt.updates, tt.expected)
+			now, readErr := p.Sessions.Get(t.Context(), se.SessionID)
 			if codeOf(err) != tt.code || readErr != nil || string(now.Data) != tt.data || now.Version != tt.version {
 				t.Errorf("%s: %v; %s version %d, %v", tt.name, err, now.Data, now.Version, readErr)
 			}
@@ -224,10 +245,10 @@ func TestUpdateSession(t *testing.T) {
 				}
 			}
 		}
-		if now, _ := p.Session(t.Context(), se.SessionID); now.AgentID != "two" {
+		if now, _ := p.Sessions.Get(t.Context(), se.SessionID); now.AgentID != "two" {
 			t.Errorf("agent %q", now.AgentID)
 		}
-		if _, err := p.CreateSession(t.Context(), schemas.SessionUpdates{Data: schemas.Object(`{"b":"` + strings.Repeat("x", 200) + `"}`)}); codeOf(err) != schemas.CodePayloadTooLarge {
+		if _, err := p.Sessions.Create(t.Context(), schemas.SessionUpdates{Data: schemas.Object(`{"b":"` + strings.Repeat("x", 200) + `"}`)}); codeOf(err) != schemas.CodePayloadTooLarge {
 			t.Errorf("create: %v", err)
 		}
 	})
@@ -238,18 +259,18 @@ func TestBadSessionsAreRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		mine, err := p.CreateSession(as(t, "mine"), schemas.SessionUpdates{})
+		mine, err := p.Sessions.Create(as(t, "mine"), schemas.SessionUpdates{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		closed, expired := p.open(t, schemas.SessionUpdates{Data: schemas.Object(`{"secret":1}`)}), p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(1))})
-		if se, err := p.DeleteSession(t.Context(), closed.SessionID); err != nil || se.Status != schemas.SessionClosed || len(se.Data) > 0 {
+		if se, err := p.Sessions.Delete(t.Context(), closed.SessionID); err != nil || se.Status != schemas.SessionClosed || len(se.Data) > 0 {
 			t.Errorf("delete: %+v, %v", se, err)
 		}
 		time.Sleep(time.Second)
 		for name, call := range map[string]func(id string) error{
 			"update": func(id string) error {
-				_, err := p.UpdateSession(t.Context(), id, schemas.SessionUpdates{Data: schemas.Object(`{}`)}, nil)
+				_, err := p.Sessions.Update(t.Context(), id, schemas.SessionUpdates{Data: schemas.Object(`{}`)}, nil)
 				return err
 			},
 			"execute": func(id string) error {
@@ -261,11 +282,11 @@ func TestBadSessionsAreRefused(t *testing.T) {
 				return err
 			},
 			"set_state": func(id string) error {
-				_, err := p.SetState(t.Context(), StateWrite{StateRef: StateRef{"t", "k", schemas.Object(`{"session_id":"` + id + `"}`)}, Data: schemas.Value(`1`)})
+				_, err := p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "t", Key: "k", Context: schemas.Object(`{"session_id":"` + id + `"}`)}, Data: schemas.Value(`1`)})
 				return err
 			},
 			"set_state of the session": func(id string) error {
-				_, err := p.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "session", Key: id}, Data: schemas.Value(`{}`)})
+				_, err := p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "session", Key: id}, Data: schemas.Value(`{}`)})
 				return err
 			},
 		} {
@@ -283,19 +304,19 @@ func TestBadSessionsAreRefused(t *testing.T) {
 			}
 		}
 		for _, err := range []error{
-			errOf(p.Session(t.Context(), mine.SessionID)), errOf(p.DeleteSession(t.Context(), mine.SessionID)),
+			errOf(p.Sessions.Get(t.Context(), mine.SessionID)), errOf(p.Sessions.Delete(t.Context(), mine.SessionID)),
 		} {
 			if codeOf(err) != schemas.CodeNotFound {
 				t.Errorf("another's: %v", err)
 			}
 		}
-		if se, err := p.DeleteSession(t.Context(), expired.SessionID); err != nil || se.Status != schemas.SessionExpired {
+		if se, err := p.Sessions.Delete(t.Context(), expired.SessionID); err != nil || se.Status != schemas.SessionExpired {
 			t.Errorf("deleting an expired one: %+v, %v", se, err)
 		}
 		if w.calls("", "") != 0 {
 			t.Errorf("%d calls were made all the same", w.calls("", ""))
 		}
-		if st, err := p.State(t.Context(), StateRef{Type: "t", Key: "k"}); err != nil || st.Found {
+		if st, err := p.States.Get(t.Context(), state.Ref{Type: "t", Key: "k"}); err != nil || st.Found {
 			t.Errorf("a state was written all the same: %+v, %v", st, err)
 		}
 	})
@@ -314,14 +335,14 @@ func TestPlansReadTheSessionAsItWasAtSubmit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.UpdateSession(t.Context(), id, schemas.SessionUpdates{Data: schemas.Object(`{"user":{"name":"Bob"}}`)}, nil); err != nil {
+		if _, err := p.Sessions.Update(t.Context(), id, schemas.SessionUpdates{Data: schemas.Object(`{"user":{"name":"Bob"}}`)}, nil); err != nil {
 			t.Fatal(err)
 		}
 		p.stop()
 		p = live(w, s) // it reads the snapshot from the store
 		defer p.stop()
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `["Ada","child of Ada"]`, "")
-		if _, err := p.DeleteSession(t.Context(), id); err != nil {
+		if _, err := p.Sessions.Delete(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		again, err := p.Rerun(t.Context(), e.ExecutionID, "")
@@ -337,14 +358,14 @@ func TestPlansReadTheSessionAsItWasAtSubmit(t *testing.T) {
 func TestTheEndOfASession(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		rules  SessionRules
+		rules  session.Rules
 		delete bool
 		want   schemas.Status
 	}{
-		{"deleted", SessionRules{}, true, schemas.StatusCancelled},
-		{"deleted, detach", SessionRules{OnDelete: SessionDetach}, true, schemas.StatusRunning},
-		{"expired", SessionRules{}, false, schemas.StatusRunning},
-		{"expired, cancel", SessionRules{OnExpire: SessionCancel}, false, schemas.StatusCancelled},
+		{"deleted", session.Rules{}, true, schemas.StatusCancelled},
+		{"deleted, detach", session.Rules{OnDelete: session.Detach}, true, schemas.StatusRunning},
+		{"expired", session.Rules{}, false, schemas.StatusRunning},
+		{"expired, cancel", session.Rules{OnExpire: session.Cancel}, false, schemas.StatusCancelled},
 	} {
 		for _, crash := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/crash=%v", tt.name, crash), func(t *testing.T) {
@@ -352,9 +373,9 @@ func TestTheEndOfASession(t *testing.T) {
 					configure := func(c *Config) { c.Sessions = tt.rules }
 					p := live(w, s, configure)
 					id := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(60))}).SessionID
-					bound := StateRef{"t", "bound", schemas.Object(`{"session_id":"` + id + `"}`)}
-					for _, ref := range []StateRef{bound, {Type: "t", Key: "free"}} {
-						if _, err := p.SetState(t.Context(), StateWrite{StateRef: ref, Data: schemas.Value(`1`)}); err != nil {
+					bound := state.Ref{Type: "t", Key: "bound", Context: schemas.Object(`{"session_id":"` + id + `"}`)}
+					for _, ref := range []state.Ref{bound, {Type: "t", Key: "free"}} {
+						if _, err := p.States.Set(t.Context(), state.Write{Ref: ref, Data: schemas.Value(`1`)}); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -376,7 +397,7 @@ func TestTheEndOfASession(t *testing.T) {
 						p = &process{New(Config{Store: s, Realms: w, Sessions: tt.rules}), func() {}} // nothing of it runs
 					}
 					if tt.delete {
-						if _, err := p.DeleteSession(t.Context(), id); err != nil {
+						if _, err := p.Sessions.Delete(t.Context(), id); err != nil {
 							t.Fatal(err)
 						}
 					} else {
@@ -398,10 +419,10 @@ func TestTheEndOfASession(t *testing.T) {
 						}
 					}
 					bound.Context = nil
-					if st, err := p.State(t.Context(), bound); err != nil || st.Found {
+					if st, err := p.States.Get(t.Context(), bound); err != nil || st.Found {
 						t.Errorf("the bound state is still there: %+v, %v", st, err)
 					}
-					if st, err := p.State(t.Context(), StateRef{Type: "t", Key: "free"}); err != nil || !st.Found {
+					if st, err := p.States.Get(t.Context(), state.Ref{Type: "t", Key: "free"}); err != nil || !st.Found {
 						t.Errorf("the free state: %+v, %v", st, err)
 					}
 				})
@@ -416,7 +437,7 @@ func TestTheEndOfASessionFindsLatecomers(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		se := p.open(t, schemas.SessionUpdates{})
-		if _, err := p.DeleteSession(t.Context(), se.SessionID); err != nil {
+		if _, err := p.Sessions.Delete(t.Context(), se.SessionID); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
@@ -427,7 +448,7 @@ func TestTheEndOfASessionFindsLatecomers(t *testing.T) {
 		if err := p.create(t.Context(), "late", program, Submit{SessionID: se.SessionID}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(sweepAgain)
+		time.Sleep(session.SweepAgain)
 		synctest.Wait()
 		want(t, p.rest(t, "late"), schemas.StatusCancelled, "", "")
 	})
@@ -451,11 +472,11 @@ func TestOneReplicaEndsASession(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		for id, due := range ids {
-			rec, err := s.Get(t.Context(), sessionKey(id))
+			rec, err := s.Get(t.Context(), session.Key(id))
 			if err != nil {
 				t.Fatal(err)
 			}
-			se, err := ps[0].decodeSession(rec)
+			se, err := ps[0].Sessions.Decode(rec)
 			// created, expired, swept twice: the first sweep commits nothing
 			if err != nil || se.Status != schemas.SessionExpired || !se.EndedAt.Equal(due) || rec.Version != 3 {
 				t.Errorf("%s: %s at %v, want %v; %d commits, %v", id, se.Status, se.EndedAt, due, rec.Version, err)
@@ -473,19 +494,19 @@ func TestListSessions(t *testing.T) {
 			ids = append(ids, p.open(t, schemas.SessionUpdates{AgentID: new(fmt.Sprintf("agent-%d", i%3))}).SessionID)
 			time.Sleep(time.Millisecond)
 		}
-		if _, err := p.CreateSession(as(t, "other"), schemas.SessionUpdates{AgentID: new("agent-0")}); err != nil {
+		if _, err := p.Sessions.Create(as(t, "other"), schemas.SessionUpdates{AgentID: new("agent-0")}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.DeleteSession(t.Context(), ids[0]); err != nil {
+		if _, err := p.Sessions.Delete(t.Context(), ids[0]); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(11 * time.Minute)
-		if _, err := p.Session(t.Context(), ids[1]); err != nil {
+		if _, err := p.Sessions.Get(t.Context(), ids[1]); err != nil {
 			t.Fatal(err)
 		}
-		count := func(q SessionQuery) (n int) {
+		count := func(q session.Query) (n int) {
 			for {
-				page, err := p.Sessions(t.Context(), q)
+				page, err := p.Sessions.List(t.Context(), q)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -496,49 +517,49 @@ func TestListSessions(t *testing.T) {
 			}
 		}
 		for _, tt := range []struct {
-			q    SessionQuery
+			q    session.Query
 			want int
 		}{
-			{SessionQuery{Limit: 7}, 30}, {SessionQuery{Status: schemas.SessionIdle}, 28}, {SessionQuery{Status: schemas.SessionActive}, 1},
-			{SessionQuery{Status: schemas.SessionClosed, AgentID: "agent-0"}, 1}, {SessionQuery{AgentID: "agent-2", Limit: 3}, 10}, {SessionQuery{AgentID: "nobody"}, 0},
+			{session.Query{Limit: 7}, 30}, {session.Query{Status: schemas.SessionIdle}, 28}, {session.Query{Status: schemas.SessionActive}, 1},
+			{session.Query{Status: schemas.SessionClosed, AgentID: "agent-0"}, 1}, {session.Query{AgentID: "agent-2", Limit: 3}, 10}, {session.Query{AgentID: "nobody"}, 0},
 		} {
 			if n := count(tt.q); n != tt.want {
 				t.Errorf("%+v: %d sessions, want %d", tt.q, n, tt.want)
 			}
 		}
-		agents, err := p.Agents(t.Context())
+		agents, err := p.Sessions.Agents(t.Context())
 		if err != nil || len(agents) != 3 || agents[0].AgentID != "agent-1" || agents[0].Active != 1 || agents[0].Idle != 9 {
 			t.Errorf("agents: %+v, %v", agents, err)
 		}
-		page, err := p.Sessions(t.Context(), SessionQuery{Limit: 5})
+		page, err := p.Sessions.List(t.Context(), session.Query{Limit: 5})
 		if err != nil || page.Sessions[0].SessionID != ids[29] {
 			t.Errorf("first page: %+v, %v", page, err)
 		}
 		for name, try := range map[string]func(cursor string) error{
-			"another principal": func(c string) error { return errOf(p.Sessions(as(t, "other"), SessionQuery{Cursor: c})) },
+			"another principal": func(c string) error { return errOf(p.Sessions.List(as(t, "other"), session.Query{Cursor: c})) },
 			"another list":      func(c string) error { return errOf(p.List(t.Context(), ListQuery{Cursor: c})) },
 			"broken": func(c string) error {
-				return errOf(p.Sessions(t.Context(), SessionQuery{Cursor: c[:9] + "\n" + c[9:]}))
+				return errOf(p.Sessions.List(t.Context(), session.Query{Cursor: c[:9] + "\n" + c[9:]}))
 			},
-			"cut":     func(c string) error { return errOf(p.Sessions(t.Context(), SessionQuery{Cursor: c[:8]})) },
-			"made up": func(string) error { return errOf(p.Sessions(t.Context(), SessionQuery{Cursor: "!"})) },
+			"cut":     func(c string) error { return errOf(p.Sessions.List(t.Context(), session.Query{Cursor: c[:8]})) },
+			"made up": func(string) error { return errOf(p.Sessions.List(t.Context(), session.Query{Cursor: "!"})) },
 			"a day later": func(c string) error {
 				p.stop()
 				time.Sleep(24*time.Hour + time.Second)
 				p = live(w, s)
-				return errOf(p.Sessions(t.Context(), SessionQuery{Cursor: c}))
+				return errOf(p.Sessions.List(t.Context(), session.Query{Cursor: c}))
 			},
 		} {
 			if err := try(page.NextCursor); codeOf(err) != schemas.CodeInvalidArgument || schemas.AsError(err).Field != "cursor" {
 				t.Errorf("%s: %v", name, err)
 			}
-			if page, err = p.Sessions(t.Context(), SessionQuery{Limit: 5}); err != nil {
+			if page, err = p.Sessions.List(t.Context(), session.Query{Limit: 5}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		body, last := page.NextCursor[:len(page.NextCursor)-1], page.NextCursor[len(page.NextCursor)-1:]
 		for _, letter := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
-			_, err := p.Sessions(t.Context(), SessionQuery{Cursor: body + string(letter)})
+			_, err := p.Sessions.List(t.Context(), session.Query{Cursor: body + string(letter)})
 			if same := string(letter) == last; same && err != nil || !same && codeOf(err) != schemas.CodeInvalidArgument {
 				t.Errorf("a cursor on %q with %q at its end: %v", last, letter, err)
 			}
@@ -558,13 +579,13 @@ func TestSessionWritersLoseNothing(t *testing.T) {
 			wg.Go(func() {
 				at := []*process{p, other}[i%2]
 				for {
-					se, err := at.Session(t.Context(), id)
+					se, err := at.Sessions.Get(t.Context(), id)
 					if err != nil {
 						t.Error(err)
 						return
 					}
 					u := schemas.SessionUpdates{Data: schemas.Object(fmt.Sprintf(`{"w%d":%d}`, i, se.Version))}
-					_, err = at.UpdateSession(t.Context(), id, u, &se.Version)
+					_, err = at.Sessions.Update(t.Context(), id, u, &se.Version)
 					if err == nil {
 						return
 					}
@@ -576,7 +597,7 @@ func TestSessionWritersLoseNothing(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		se, err := p.Session(t.Context(), id)
+		se, err := p.Sessions.Get(t.Context(), id)
 		if err != nil || se.Version != 65 || strings.Count(string(se.Data), `"w`) != 64 {
 			t.Errorf("version %d, %s, %v", se.Version, se.Data, err)
 		}

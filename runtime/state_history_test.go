@@ -11,6 +11,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
@@ -127,12 +128,12 @@ func TestStateWritersLoseNothing(t *testing.T) {
 }
 
 func one(ctx context.Context, r *Runtime, in stateInput) (stateOutput, error) {
-	ref := StateRef{Type: "counter", Key: "c"}
+	ref := state.Ref{Type: "counter", Key: "c"}
 	if !in.write {
-		s, err := r.State(ctx, ref)
+		s, err := r.States.Get(ctx, ref)
 		return stateOutput{value: string(s.StateData), version: s.Version}, err
 	}
-	w, err := r.SetState(ctx, StateWrite{StateRef: ref, Data: schemas.Value(in.value), Expected: &in.expected})
+	w, err := r.States.Set(ctx, state.Write{Ref: ref, Data: schemas.Value(in.value), Expected: &in.expected})
 	if errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
 		current := schemas.AsError(err).CurrentVersion
 		if current == nil {

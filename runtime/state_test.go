@@ -10,22 +10,23 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
 
-func (p *process) set(t *testing.T, ref StateRef, data string, expected *int64) int64 {
+func (p *process) set(t *testing.T, ref state.Ref, data string, expected *int64) int64 {
 	t.Helper()
-	out, err := p.SetState(t.Context(), StateWrite{StateRef: ref, Data: schemas.Value(data), Expected: expected})
+	out, err := p.States.Set(t.Context(), state.Write{Ref: ref, Data: schemas.Value(data), Expected: expected})
 	if err != nil {
 		t.Fatalf("set %v: %v", ref, err)
 	}
 	return out.Version
 }
 
-func (p *process) get(t *testing.T, ref StateRef) schemas.State {
+func (p *process) get(t *testing.T, ref state.Ref) schemas.State {
 	t.Helper()
-	s, err := p.State(t.Context(), ref)
+	s, err := p.States.Get(t.Context(), ref)
 	if err != nil {
 		t.Fatalf("get %v: %v", ref, err)
 	}
@@ -36,14 +37,14 @@ func TestStateByVersion(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s, func(c *Config) { c.States.MaxBytes = 100 })
 		defer p.stop()
-		at := StateRef{Type: "task", Key: "k"}
+		at := state.Ref{Type: "task", Key: "k"}
 		set := func(data string, expected *int64) func() error {
 			return func() error {
-				return errOf(p.SetState(t.Context(), StateWrite{StateRef: at, Data: schemas.Value(data), Expected: expected}))
+				return errOf(p.States.Set(t.Context(), state.Write{Ref: at, Data: schemas.Value(data), Expected: expected}))
 			}
 		}
 		remove := func(expected *int64) func() error {
-			return func() error { return errOf(p.DeleteState(t.Context(), at, expected)) }
+			return func() error { return errOf(p.States.Delete(t.Context(), at, expected)) }
 		}
 		for _, tt := range []struct {
 			name    string
@@ -86,33 +87,33 @@ func TestStateExpires(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		lock := StateWrite{StateRef: StateRef{Type: "lock", Key: "k"}, Data: schemas.Value(`"a"`), Expected: new(int64(0)), TTL: 30 * time.Second}
-		a, err := p.SetState(t.Context(), lock)
+		lock := state.Write{Ref: state.Ref{Type: "lock", Key: "k"}, Data: schemas.Value(`"a"`), Expected: new(int64(0)), TTL: 30 * time.Second}
+		a, err := p.States.Set(t.Context(), lock)
 		if err != nil || a.ExpiresAt == nil || !a.ExpiresAt.Equal(time.Now().Add(30*time.Second)) {
 			t.Fatalf("%+v, %v", a, err)
 		}
 		time.Sleep(30*time.Second - time.Millisecond)
-		if err := errOf(p.SetState(t.Context(), lock)); codeOf(err) != schemas.CodeConflict {
+		if err := errOf(p.States.Set(t.Context(), lock)); codeOf(err) != schemas.CodeConflict {
 			t.Errorf("the lock is held: %v", err)
 		}
 		time.Sleep(time.Millisecond)
-		if st := p.get(t, lock.StateRef); st.Found || st.Version != 0 {
+		if st := p.get(t, lock.Ref); st.Found || st.Version != 0 {
 			t.Errorf("expired: %+v", st)
 		}
-		if page, err := p.States(t.Context(), StateQuery{Type: "lock"}); err != nil || len(page.States) != 0 {
+		if page, err := p.States.List(t.Context(), state.Query{Type: "lock"}); err != nil || len(page.States) != 0 {
 			t.Errorf("expired, but listed: %+v, %v", page, err)
 		}
 		lock.Data = schemas.Value(`"b"`)
-		b, err := p.SetState(t.Context(), lock)
+		b, err := p.States.Set(t.Context(), lock)
 		if err != nil || b.Version == a.Version {
 			t.Errorf("taken anew: %+v, %v", b, err)
 		}
 		lock.Data, lock.Expected = schemas.Value(`"a"`), &a.Version
-		if err := errOf(p.SetState(t.Context(), lock)); codeOf(err) != schemas.CodeConflict {
+		if err := errOf(p.States.Set(t.Context(), lock)); codeOf(err) != schemas.CodeConflict {
 			t.Errorf("a renewed the lock of b: %v", err)
 		}
-		time.Sleep(30*time.Second + stateKeep)
-		if rec, err := s.List(t.Context(), store.Query{Kind: kindState}); err != nil || len(rec) != 0 {
+		time.Sleep(30*time.Second + state.KeepVersion)
+		if rec, err := s.List(t.Context(), store.Query{Kind: state.Kind}); err != nil || len(rec) != 0 {
 			t.Errorf("%d records are kept for ever, %v", len(rec), err)
 		}
 	})
@@ -124,36 +125,36 @@ func TestStateContext(t *testing.T) {
 		defer p.stop()
 		se := p.open(t, schemas.SessionUpdates{})
 		about := schemas.Object(`{"session_id":"` + se.SessionID + `","team":"red"}`)
-		p.set(t, StateRef{"t", "a", about}, `{"n":1}`, nil)
-		at := StateRef{Type: "t", Key: "a"}
+		p.set(t, state.Ref{Type: "t", Key: "a", Context: about}, `{"n":1}`, nil)
+		at := state.Ref{Type: "t", Key: "a"}
 		p.set(t, at, `{"n":2}`, nil)
 		if st := p.get(t, at); string(st.Context) != string(about) || string(st.StateData) != `{"n":2}` {
 			t.Errorf("a write without a context keeps it: %+v", st)
 		}
-		blue := StateRef{"t", "a", schemas.Object(`{"team":"blue"}`)}
+		blue := state.Ref{Type: "t", Key: "a", Context: schemas.Object(`{"team":"blue"}`)}
 		if st := p.get(t, blue); st.Found {
 			t.Errorf("another context: %+v", st)
 		}
-		if out, err := p.DeleteState(t.Context(), blue, nil); err != nil || out.Deleted {
+		if out, err := p.States.Delete(t.Context(), blue, nil); err != nil || out.Deleted {
 			t.Errorf("delete in another context: %+v, %v", out, err)
 		}
-		if st := p.get(t, StateRef{"t", "a", schemas.Object(`{"team":"red"}`)}); !st.Found {
+		if st := p.get(t, state.Ref{Type: "t", Key: "a", Context: schemas.Object(`{"team":"red"}`)}); !st.Found {
 			t.Error("the same context")
 		}
-		if err := errOf(p.State(t.Context(), StateRef{"t", "a", schemas.Object(`{"session_id":7}`)})); codeOf(err) != schemas.CodeInvalidArgument {
+		if err := errOf(p.States.Get(t.Context(), state.Ref{Type: "t", Key: "a", Context: schemas.Object(`{"session_id":7}`)})); codeOf(err) != schemas.CodeInvalidArgument {
 			t.Errorf("session_id is a number: %v", err)
 		}
 		// Moved out of its session, a state does not end with it.
-		p.set(t, StateRef{"t", "moved", about}, `1`, nil)
-		p.set(t, StateRef{"t", "moved", schemas.Object(`{"team":"red"}`)}, `1`, nil)
-		if err := errOf(p.DeleteSession(t.Context(), se.SessionID)); err != nil {
+		p.set(t, state.Ref{Type: "t", Key: "moved", Context: about}, `1`, nil)
+		p.set(t, state.Ref{Type: "t", Key: "moved", Context: schemas.Object(`{"team":"red"}`)}, `1`, nil)
+		if err := errOf(p.Sessions.Delete(t.Context(), se.SessionID)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
 		if st := p.get(t, at); st.Found {
 			t.Errorf("its session has ended: %+v", st)
 		}
-		if st := p.get(t, StateRef{Type: "t", Key: "moved"}); !st.Found {
+		if st := p.get(t, state.Ref{Type: "t", Key: "moved"}); !st.Found {
 			t.Error("moved out of the session")
 		}
 	})
@@ -179,21 +180,21 @@ func statesDoNotAlias(t *testing.T, s store.Store) {
 	}
 	for i, n := range names {
 		ctx := caller.With(t.Context(), caller.Caller{Principal: n.principal})
-		if err := errOf(p.SetState(ctx, StateWrite{StateRef: StateRef{Type: n.kind, Key: n.key}, Data: schemas.Value(fmt.Sprint(i)), Expected: new(int64(0))})); err != nil {
+		if err := errOf(p.States.Set(ctx, state.Write{Ref: state.Ref{Type: n.kind, Key: n.key}, Data: schemas.Value(fmt.Sprint(i)), Expected: new(int64(0))})); err != nil {
 			t.Fatalf("%q: %v", n, err)
 		}
 	}
 	for i, n := range names {
 		ctx := caller.With(t.Context(), caller.Caller{Principal: n.principal})
-		if st, err := p.State(ctx, StateRef{Type: n.kind, Key: n.key}); err != nil || string(st.StateData) != fmt.Sprint(i) {
+		if st, err := p.States.Get(ctx, state.Ref{Type: n.kind, Key: n.key}); err != nil || string(st.StateData) != fmt.Sprint(i) {
 			t.Errorf("%q: %+v, %v, want %d", n, st, err, i)
 		}
-		if page, err := p.States(ctx, StateQuery{Type: n.kind, Limit: 100}); err != nil || len(page.States) != 14 {
+		if page, err := p.States.List(ctx, state.Query{Type: n.kind, Limit: 100}); err != nil || len(page.States) != 14 {
 			t.Errorf("%q: %d states listed, %v, want 14", n, len(page.States), err)
 		}
 	}
-	for _, ref := range []StateRef{{Type: "", Key: "k"}, {Type: "t", Key: ""}, {Type: strings.Repeat("t", 129), Key: "k"}, {Type: "t", Key: strings.Repeat("é", 257)}} {
-		if err := errOf(p.SetState(t.Context(), StateWrite{StateRef: ref, Data: schemas.Value(`1`)})); codeOf(err) != schemas.CodeInvalidArgument {
+	for _, ref := range []state.Ref{{Type: "", Key: "k"}, {Type: "t", Key: ""}, {Type: strings.Repeat("t", 129), Key: "k"}, {Type: "t", Key: strings.Repeat("é", 257)}} {
+		if err := errOf(p.States.Set(t.Context(), state.Write{Ref: ref, Data: schemas.Value(`1`)})); codeOf(err) != schemas.CodeInvalidArgument {
 			t.Errorf("%.20q: %v", ref, err)
 		}
 	}
@@ -205,16 +206,16 @@ func TestListStates(t *testing.T) {
 		defer p.stop()
 		se := p.open(t, schemas.SessionUpdates{})
 		for i := range 60 {
-			ref := StateRef{Type: "task", Key: fmt.Sprintf("k%02d", i)}
+			ref := state.Ref{Type: "task", Key: fmt.Sprintf("k%02d", i)}
 			if i%3 == 0 {
 				ref.Context = schemas.Object(`{"session_id":"` + se.SessionID + `"}`)
 			}
 			p.set(t, ref, fmt.Sprintf(`{"n":%d,"status":%q}`, i, []string{"open", "done"}[i%2]), nil)
 		}
 		all := func(filters string, limit int) (keys []string) {
-			q := StateQuery{Type: "task", Filters: schemas.Object(filters), Limit: limit}
+			q := state.Query{Type: "task", Filters: schemas.Object(filters), Limit: limit}
 			for {
-				page, err := p.States(t.Context(), q)
+				page, err := p.States.List(t.Context(), q)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -235,14 +236,14 @@ func TestListStates(t *testing.T) {
 			}
 		}
 		for _, filters := range []string{`{"context":7}`, `[1]`, `{"context":{"session_id":7}}`} {
-			if err := errOf(p.States(t.Context(), StateQuery{Type: "task", Filters: schemas.Object(filters)})); codeOf(err) != schemas.CodeInvalidArgument {
+			if err := errOf(p.States.List(t.Context(), state.Query{Type: "task", Filters: schemas.Object(filters)})); codeOf(err) != schemas.CodeInvalidArgument {
 				t.Errorf("%s: %v", filters, err)
 			}
 		}
 		for i := range 5 { // together larger than a page
-			p.set(t, StateRef{Type: "large", Key: fmt.Sprint(i)}, `"`+strings.Repeat("x", 30<<10)+`"`, nil)
+			p.set(t, state.Ref{Type: "large", Key: fmt.Sprint(i)}, `"`+strings.Repeat("x", 30<<10)+`"`, nil)
 		}
-		page, err := p.States(t.Context(), StateQuery{Type: "large"})
+		page, err := p.States.List(t.Context(), state.Query{Type: "large"})
 		if err != nil || len(page.States) != 2 || page.NextCursor == "" {
 			t.Errorf("a page of large ones: %d, %q, %v", len(page.States), page.NextCursor, err)
 		}
@@ -259,18 +260,18 @@ func TestListsAreStableWhileWritersWrite(t *testing.T) {
 func listsAreStable(t *testing.T, s store.Store) {
 	p := &process{New(Config{Store: s, Realms: newWorld()}), func() {}}
 	for i := range 100 {
-		p.set(t, StateRef{Type: "t", Key: fmt.Sprintf("k%03d", i*2)}, `0`, nil)
+		p.set(t, state.Ref{Type: "t", Key: fmt.Sprintf("k%03d", i*2)}, `0`, nil)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {
 			for i := g; ctx.Err() == nil; i = (i + 7) % 100 {
-				p.set(t, StateRef{Type: "t", Key: fmt.Sprintf("k%03d", i*2)}, fmt.Sprint(i), nil)
-				odd := StateRef{Type: "t", Key: fmt.Sprintf("k%03d", i*2+1)}
+				p.set(t, state.Ref{Type: "t", Key: fmt.Sprintf("k%03d", i*2)}, fmt.Sprint(i), nil)
+				odd := state.Ref{Type: "t", Key: fmt.Sprintf("k%03d", i*2+1)}
 				p.set(t, odd, `1`, nil)
 				if i%2 == 0 {
-					if _, err := p.DeleteState(t.Context(), odd, nil); err != nil {
+					if _, err := p.States.Delete(t.Context(), odd, nil); err != nil {
 						t.Error(err)
 					}
 				}
@@ -279,8 +280,8 @@ func listsAreStable(t *testing.T, s store.Store) {
 	}
 	for range 20 {
 		seen := map[string]int{}
-		for q := (StateQuery{Type: "t", Limit: 9}); ; {
-			page, err := p.States(t.Context(), q)
+		for q := (state.Query{Type: "t", Limit: 9}); ; {
+			page, err := p.States.List(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -317,7 +318,7 @@ func TestStateViews(t *testing.T) {
 		}
 		p.rest(t, e.ExecutionID)
 
-		ref := StateRef{Type: "session", Key: se.SessionID}
+		ref := state.Ref{Type: "session", Key: se.SessionID}
 		st := p.get(t, ref)
 		if string(st.StateData) != `{"a":1}` || st.Version != 1 || !strings.Contains(string(st.Context), `"agent_id":"ada"`) {
 			t.Errorf("session: %s %s %d", st.StateData, st.Context, st.Version)
@@ -325,10 +326,10 @@ func TestStateViews(t *testing.T) {
 		if v := p.set(t, ref, `{"b":null}`, &st.Version); v != 2 {
 			t.Errorf("version %d", v)
 		}
-		if now, err := p.Session(t.Context(), se.SessionID); err != nil || string(now.Data) != `{"b":null}` {
+		if now, err := p.Sessions.Get(t.Context(), se.SessionID); err != nil || string(now.Data) != `{"b":null}` {
 			t.Errorf("replaced: %s, %v", now.Data, err)
 		}
-		run := StateRef{Type: "execution", Key: e.ExecutionID}
+		run := state.Ref{Type: "execution", Key: e.ExecutionID}
 		if st = p.get(t, run); !strings.Contains(string(st.StateData), `"status":"succeeded"`) || !strings.Contains(string(st.Context), se.SessionID) {
 			t.Errorf("execution: %s %s", st.StateData, st.Context)
 		}
@@ -336,25 +337,25 @@ func TestStateViews(t *testing.T) {
 			"session": `{"context":{"agent_id":"ada","status":"active"}}`, "execution": `{"status":"succeeded","name":"n","context":{"session_id":"` + se.SessionID + `"}}`,
 		} {
 			for f, want := range map[string]int{``: 1, filters: 1, `{"status":"nonsense"}`: 0} {
-				if page, err := p.States(t.Context(), StateQuery{Type: kind, Filters: schemas.Object(f)}); err != nil || len(page.States) != want {
+				if page, err := p.States.List(t.Context(), state.Query{Type: kind, Filters: schemas.Object(f)}); err != nil || len(page.States) != want {
 					t.Errorf("list %s %s: %d, %v, want %d", kind, f, len(page.States), err, want)
 				}
-				if page, err := p.States(as(t, "other"), StateQuery{Type: kind, Filters: schemas.Object(f)}); err != nil || len(page.States) != 0 {
+				if page, err := p.States.List(as(t, "other"), state.Query{Type: kind, Filters: schemas.Object(f)}); err != nil || len(page.States) != 0 {
 					t.Errorf("another's list %s: %+v, %v", kind, page, err)
 				}
 			}
 		}
-		for _, ref := range []StateRef{ref, run, {Type: "session", Key: "nobody"}, {Type: "execution", Key: "nobody"}} {
-			if st, err := p.State(as(t, "other"), ref); err != nil || st.Found {
+		for _, ref := range []state.Ref{ref, run, {Type: "session", Key: "nobody"}, {Type: "execution", Key: "nobody"}} {
+			if st, err := p.States.Get(as(t, "other"), ref); err != nil || st.Found {
 				t.Errorf("another's %v: %+v, %v", ref, st, err)
 			}
 		}
-		write := func(ref StateRef, data string, edit func(*StateWrite)) error {
-			w := StateWrite{StateRef: ref, Data: schemas.Value(data)}
+		write := func(ref state.Ref, data string, edit func(*state.Write)) error {
+			w := state.Write{Ref: ref, Data: schemas.Value(data)}
 			if edit != nil {
 				edit(&w)
 			}
-			return errOf(p.SetState(t.Context(), w))
+			return errOf(p.States.Set(t.Context(), w))
 		}
 		for name, tt := range map[string]struct {
 			err   error
@@ -362,13 +363,13 @@ func TestStateViews(t *testing.T) {
 			names string
 		}{
 			"write an execution":       {write(run, `{}`, nil), schemas.CodeReadOnly, "cancel_execution"},
-			"delete an execution":      {errOf(p.DeleteState(t.Context(), run, nil)), schemas.CodeReadOnly, "cancel_execution"},
-			"delete a session":         {errOf(p.DeleteState(t.Context(), ref, nil)), schemas.CodeReadOnly, "delete_session"},
+			"delete an execution":      {errOf(p.States.Delete(t.Context(), run, nil)), schemas.CodeReadOnly, "cancel_execution"},
+			"delete a session":         {errOf(p.States.Delete(t.Context(), ref, nil)), schemas.CodeReadOnly, "delete_session"},
 			"a session that is a list": {write(ref, `[1]`, nil), schemas.CodeInvalidArgument, "object"},
-			"a session with a TTL":     {write(ref, `{}`, func(w *StateWrite) { w.TTL = time.Second }), schemas.CodeInvalidArgument, "update_session"},
-			"a session in a context":   {write(ref, `{}`, func(w *StateWrite) { w.Context = schemas.Object(`{"a":1}`) }), schemas.CodeInvalidArgument, "context"},
-			"an old version":           {write(ref, `{}`, func(w *StateWrite) { w.Expected = new(int64(1)) }), schemas.CodeConflict, "get_session"},
-			"no such session":          {write(StateRef{Type: "session", Key: "x"}, `{}`, nil), schemas.CodeNotFound, "create_session"},
+			"a session with a TTL":     {write(ref, `{}`, func(w *state.Write) { w.TTL = time.Second }), schemas.CodeInvalidArgument, "update_session"},
+			"a session in a context":   {write(ref, `{}`, func(w *state.Write) { w.Context = schemas.Object(`{"a":1}`) }), schemas.CodeInvalidArgument, "context"},
+			"an old version":           {write(ref, `{}`, func(w *state.Write) { w.Expected = new(int64(1)) }), schemas.CodeConflict, "get_session"},
+			"no such session":          {write(state.Ref{Type: "session", Key: "x"}, `{}`, nil), schemas.CodeNotFound, "create_session"},
 		} {
 			if codeOf(tt.err) != tt.code || !strings.Contains(tt.err.Error(), tt.names) {
 				t.Errorf("%s: %v, want %s naming %s", name, tt.err, tt.code, tt.names)

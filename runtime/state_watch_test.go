@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/redis/redistest"
@@ -28,7 +29,7 @@ func (blind) Watch(ctx context.Context) (<-chan store.Key, error) {
 func (p *process) watched(ctx context.Context, t *testing.T, kind, key string) (told chan struct{}, off func()) {
 	t.Helper()
 	told = make(chan struct{}, 100)
-	off, err := p.WatchState(ctx, StateRef{Type: kind, Key: key}, func() { told <- struct{}{} })
+	off, err := p.States.Watch(ctx, state.Ref{Type: kind, Key: key}, func() { told <- struct{}{} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +39,7 @@ func (p *process) watched(ctx context.Context, t *testing.T, kind, key string) (
 // TestWatchedStates: what is written, deleted or expires is told of once, through another process as well, with hints at once and without them
 // within the poll; what concerns somebody else or is over is not.
 func TestWatchedStates(t *testing.T) {
-	for name, within := range map[string]time.Duration{"hints": time.Millisecond, "no hints": stateWatchPoll} {
+	for name, within := range map[string]time.Duration{"hints": time.Millisecond, "no hints": state.WatchPoll} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
 				mine := s
@@ -52,7 +53,7 @@ func TestWatchedStates(t *testing.T) {
 				theirs, _ := p.watched(as(t, "somebody"), t, "order", "a")
 				set := func(data string, ttl time.Duration) {
 					t.Helper()
-					if _, err := other.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "order", Key: "a"}, Data: schemas.Value(data), TTL: ttl}); err != nil {
+					if _, err := other.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "order", Key: "a"}, Data: schemas.Value(data), TTL: ttl}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -77,7 +78,7 @@ func TestWatchedStates(t *testing.T) {
 				expect(1, time.Second, "expired")
 				set("3", 0)
 				expect(1, within, "made anew")
-				if _, err := other.DeleteState(t.Context(), StateRef{Type: "order", Key: "a"}, nil); err != nil {
+				if _, err := other.States.Delete(t.Context(), state.Ref{Type: "order", Key: "a"}, nil); err != nil {
 					t.Fatal(err)
 				}
 				expect(1, within, "deleted")
@@ -88,7 +89,7 @@ func TestWatchedStates(t *testing.T) {
 				if len(theirs) != 0 {
 					t.Error("somebody is told of a state that is not his")
 				}
-				if n := p.watches.n; n != 1 || len(p.watches.byKey) != 1 {
+				if n, shown := p.States.Watched(); n != 1 || shown != 1 {
 					t.Errorf("%d watches are left", n)
 				}
 			})
@@ -111,14 +112,14 @@ func TestWatchedRecords(t *testing.T) {
 		ofSession, _ := p.watched(ctx, t, schemas.StateSession, session)
 		ofExecution, _ := p.watched(ctx, t, schemas.StateExecution, e.ExecutionID)
 		ofWorkflow, _ := p.watched(ctx, t, schemas.StateWorkflow, "greet")
-		if _, err := p.UpdateSession(ctx, session, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`)}, nil); err != nil {
+		if _, err := p.Sessions.Update(ctx, session, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`)}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := p.Signal(ctx, e.ExecutionID, "go", nil); err != nil {
 			t.Fatal(err)
 		}
 		p.keep(t, "greet", greet("hello"), "")
-		time.Sleep(stateWatchPoll)
+		time.Sleep(state.WatchPoll)
 		synctest.Wait()
 		for name, told := range map[string]chan struct{}{"session": ofSession, "execution": ofExecution, "workflow": ofWorkflow} {
 			if len(told) == 0 {
@@ -132,21 +133,21 @@ func TestWatchedRecords(t *testing.T) {
 func TestWatchesAreBounded(t *testing.T) {
 	r := New(Config{Store: memory(t), Realms: newWorld()})
 	var offs []func()
-	for i := range maxStateWatches {
-		off, err := r.WatchState(t.Context(), StateRef{Type: "x", Key: fmt.Sprint(i)}, func() {})
+	for i := range state.MaxWatches {
+		off, err := r.States.Watch(t.Context(), state.Ref{Type: "x", Key: fmt.Sprint(i)}, func() {})
 		if err != nil {
 			t.Fatal(err)
 		}
 		offs = append(offs, off)
 	}
-	if _, err := r.WatchState(t.Context(), StateRef{Type: "x", Key: "more"}, func() {}); codeOf(err) != schemas.CodeRateLimited {
+	if _, err := r.States.Watch(t.Context(), state.Ref{Type: "x", Key: "more"}, func() {}); codeOf(err) != schemas.CodeRateLimited {
 		t.Errorf("got %v", err)
 	}
 	offs[0]()
-	if _, err := r.WatchState(t.Context(), StateRef{Type: "x", Key: "more"}, func() {}); err != nil {
+	if _, err := r.States.Watch(t.Context(), state.Ref{Type: "x", Key: "more"}, func() {}); err != nil {
 		t.Error(err)
 	}
-	if _, err := r.WatchState(t.Context(), StateRef{Type: "x"}, func() {}); codeOf(err) != schemas.CodeInvalidArgument {
+	if _, err := r.States.Watch(t.Context(), state.Ref{Type: "x"}, func() {}); codeOf(err) != schemas.CodeInvalidArgument {
 		t.Errorf("without a key: %v", err)
 	}
 }
@@ -160,11 +161,11 @@ func TestWatchedStatesOfOtherReplicas(t *testing.T) {
 	defer off()
 	for i, write := range []func() error{
 		func() error {
-			return errOf(other.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "order", Key: "a"}, Data: schemas.Value(`1`)}))
+			return errOf(other.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "order", Key: "a"}, Data: schemas.Value(`1`)}))
 		},
-		func() error { return errOf(other.DeleteState(t.Context(), StateRef{Type: "order", Key: "a"}, nil)) },
+		func() error { return errOf(other.States.Delete(t.Context(), state.Ref{Type: "order", Key: "a"}, nil)) },
 		func() error {
-			return errOf(other.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "order", Key: "a"}, Data: schemas.Value(`2`), TTL: time.Second}))
+			return errOf(other.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "order", Key: "a"}, Data: schemas.Value(`2`), TTL: time.Second}))
 		},
 		func() error { return nil }, // it expires
 	} {

@@ -13,6 +13,7 @@ import (
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -192,7 +193,7 @@ func (r *Runtime) List(ctx context.Context, q ListQuery) (schemas.ExecutionList,
 	case byWorkflow != "":
 		term = byWorkflow
 	case q.SessionID != "":
-		r.touchSession(ctx, q.SessionID)
+		r.Sessions.Touch(ctx, q.SessionID)
 		term = "session=" + q.SessionID
 	case q.Status != "":
 		term = "status=" + string(q.Status)
@@ -257,7 +258,7 @@ func (r *Runtime) Rerun(ctx context.Context, id, from string) (schemas.Execution
 	p.IdempotencyKey = ""
 	sub := Submit{accepted: &p, SessionID: old.head.SessionID, RerunOf: id, workflow: old.head.Workflow, session: schemas.Value(old.session.Raw())}
 	if sub.SessionID != "" {
-		if _, err := r.useSession(ctx, sub.SessionID); errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || errors.Is(err, errSessionEnded) {
+		if _, err := r.Sessions.Use(ctx, sub.SessionID); errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || errors.Is(err, session.ErrEnded) {
 			sub.SessionID = "" // what the plan reads of it is known
 		} else if err != nil {
 			return schemas.Execution{}, err

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -79,10 +80,10 @@ func TestWorkflowVersions(t *testing.T) {
 				t.Errorf("%s: %d executions, want %d, %v", workflow, len(page.Executions), n, err)
 			}
 		}
-		if state := p.get(t, StateRef{Type: "workflow", Key: "greet"}); !state.Found || state.Version != 3 {
+		if state := p.get(t, state.Ref{Type: "workflow", Key: "greet"}); !state.Found || state.Version != 3 {
 			t.Errorf("%+v", state)
 		}
-		if err := errOf(p.SetState(t.Context(), StateWrite{StateRef: StateRef{Type: "workflow", Key: "greet"}, Data: schemas.Value(`{}`)})); codeOf(err) != schemas.CodeReadOnly {
+		if err := errOf(p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "workflow", Key: "greet"}, Data: schemas.Value(`{}`)})); codeOf(err) != schemas.CodeReadOnly {
 			t.Errorf("%v", err)
 		}
 		if _, err := p.DeleteWorkflow(t.Context(), "greet"); err != nil {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/tools"
 )
@@ -39,7 +39,7 @@ func (s *Server) addResources() {
 }
 
 // stateOf reads the address of a state.
-func stateOf(uri string) (ref runtime.StateRef, err error) {
+func stateOf(uri string) (ref state.Ref, err error) {
 	rest, ok := strings.CutPrefix(uri, stateRoot)
 	kind, key, whole := strings.Cut(rest, "/")
 	if ok && whole && !strings.ContainsAny(key, "/?#") {
@@ -60,7 +60,7 @@ func (s *Server) readResource(ctx context.Context, r mcp.ReadResourceRequest) ([
 	if err != nil {
 		return nil, inWords(err)
 	}
-	state, err := s.config.Runtime.State(ctx, ref)
+	state, err := s.config.Runtime.States.Get(ctx, ref)
 	if err != nil {
 		s.log.Debug("read a resource", "uri", r.Params.URI, keyError, err)
 		return nil, inWords(err)
@@ -87,7 +87,7 @@ func (s *Server) watch(ctx context.Context, uri string, told func()) (off func()
 	if err != nil {
 		return nil, inWords(err)
 	}
-	off, err = s.config.Runtime.WatchState(ctx, ref, told)
+	off, err = s.config.Runtime.States.Watch(ctx, ref, told)
 	if err != nil {
 		return nil, inWords(err)
 	}

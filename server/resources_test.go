@@ -10,7 +10,7 @@ import (
 	"github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -101,8 +101,8 @@ func TestStatesAreResources(t *testing.T) {
 			rt := s.config.Runtime
 			set := func(key, data string, ttl time.Duration) {
 				t.Helper()
-				w := runtime.StateWrite{StateRef: runtime.StateRef{Type: "order", Key: key}, Data: schemas.Value(data), TTL: ttl}
-				if _, err := rt.SetState(t.Context(), w); err != nil {
+				w := state.Write{Ref: state.Ref{Type: "order", Key: key}, Data: schemas.Value(data), TTL: ttl}
+				if _, err := rt.States.Set(t.Context(), w); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -127,7 +127,7 @@ func TestStatesAreResources(t *testing.T) {
 				t.Errorf("read %+v", got)
 			}
 			set("other", `1`, 0) // of which nobody wants to hear
-			if _, err := rt.DeleteState(t.Context(), runtime.StateRef{Type: "order", Key: "A-17"}, nil); err != nil {
+			if _, err := rt.States.Delete(t.Context(), state.Ref{Type: "order", Key: "A-17"}, nil); err != nil {
 				t.Fatal(err)
 			}
 			heard(t, changed, a)

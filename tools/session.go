@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -43,28 +44,28 @@ func Session() []Method {
 				if in.TTLSeconds > 0 {
 					u.TTLSeconds = &in.TTLSeconds
 				}
-				return rt.CreateSession(ctx, u)
+				return rt.Sessions.Create(ctx, u)
 			}),
 		method(contract, "get_session", "Read a session", Reads,
 			`Reads a session: its data, version, status (active, idle, expired, closed) and when it expires. The call counts as use and moves that on; list_sessions looks without it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in sessionID, _ Request) (schemas.Session, error) {
-				return rt.Session(ctx, in.SessionID)
+				return rt.Sessions.Get(ctx, in.SessionID)
 			}),
 		method(contract, "update_session", "Change a session", Adds,
 			`Changes a session and returns it. data and user_context are merged: {"data":{"a":1,"b":null}} sets a and removes b. With expected_version, an update that somebody overtook is `+
 				`refused as conflict with current_version: read, decide again, repeat. Executions keep the data they began with.`,
 			func(ctx context.Context, rt *runtime.Runtime, in updateSession, _ Request) (schemas.Session, error) {
-				return rt.UpdateSession(ctx, in.SessionID, in.Updates, in.ExpectedVersion)
+				return rt.Sessions.Update(ctx, in.SessionID, in.Updates, in.ExpectedVersion)
 			}),
 		method(contract, "delete_session", "Close a session", Destroys,
 			`Closes a session for good: its data and the states bound to it are deleted, and its executions are cancelled unless the server is set to let them go on. Nothing undoes it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in sessionID, _ Request) (schemas.Session, error) {
-				return rt.DeleteSession(ctx, in.SessionID)
+				return rt.Sessions.Delete(ctx, in.SessionID)
 			}),
 		method(contract, "list_sessions", "List sessions", Reads,
 			`Lists your sessions, newest first; filter by status or agent_id. Use it to find a session whose id you lost, or who else is at work.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listSessions, _ Request) (schemas.SessionList, error) {
-				return rt.Sessions(ctx, runtime.SessionQuery{Status: in.Status, AgentID: in.AgentID, Limit: in.Limit, Cursor: in.Cursor})
+				return rt.Sessions.List(ctx, session.Query{Status: in.Status, AgentID: in.AgentID, Limit: in.Limit, Cursor: in.Cursor})
 			}),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -12,8 +13,8 @@ type stateRef struct {
 	StateType string `json:"state_type" jsonschema:"minLength=1,maxLength=128,description=any word of yours; session and workflow and execution are views"`
 }
 
-func (s stateRef) with(about schemas.Object) runtime.StateRef {
-	return runtime.StateRef{Type: s.StateType, Key: s.StateKey, Context: about}
+func (s stateRef) with(about schemas.Object) state.Ref {
+	return state.Ref{Type: s.StateType, Key: s.StateKey, Context: about}
 }
 
 type getState struct {
@@ -53,23 +54,23 @@ func State() []Method {
 			`Reads the value that stands under a type and a key, with the version that a later set_state can expect. found is false where there is none. `+
 				`Types session, workflow and execution show those records live.`,
 			func(ctx context.Context, rt *runtime.Runtime, in getState, _ Request) (schemas.State, error) {
-				return rt.State(ctx, in.with(in.Context))
+				return rt.States.Get(ctx, in.with(in.Context))
 			}),
 		method(contract, "set_state", "Write a shared state", Sets,
 			`Writes a value that all your agents can read. To coordinate, pass expected_version (0 to create): of several writers one wins, the others get conflict with current_version, read again and decide anew. `+
 				`ttl_seconds makes it a lock or lease that falls by itself. Of type session it replaces the session's data; types workflow and execution are read-only.`,
 			func(ctx context.Context, rt *runtime.Runtime, in setState, _ Request) (schemas.StateWritten, error) {
-				return rt.SetState(ctx, runtime.StateWrite{StateRef: in.with(in.Context), Data: in.StateData, Expected: in.ExpectedVersion, TTL: duration(in.TTLSeconds)})
+				return rt.States.Set(ctx, state.Write{Ref: in.with(in.Context), Data: in.StateData, Expected: in.ExpectedVersion, TTL: duration(in.TTLSeconds)})
 			}),
 		method(contract, "delete_state", "Delete a shared state", Destroys,
 			`Deletes the value under a type and a key for good; deleted is false where there was none. With expected_version only the version you read is deleted.`,
 			func(ctx context.Context, rt *runtime.Runtime, in deleteState, _ Request) (schemas.StateDeleted, error) {
-				return rt.DeleteState(ctx, in.with(in.Context), in.ExpectedVersion)
+				return rt.States.Delete(ctx, in.with(in.Context), in.ExpectedVersion)
 			}),
 		method(contract, "list_states", "List shared states", Reads,
 			`Lists the states of one type with their data, by key: {"state_type":"task","filters":{"status":"open","context":{"session_id":"…"}}}. A page may be short; go on while there is a next_cursor.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listStates, _ Request) (schemas.StateList, error) {
-				return rt.States(ctx, runtime.StateQuery{Type: in.StateType, Filters: in.Filters, Limit: in.Limit, Cursor: in.Cursor})
+				return rt.States.List(ctx, state.Query{Type: in.StateType, Filters: in.Filters, Limit: in.Limit, Cursor: in.Cursor})
 			}),
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -191,11 +191,11 @@ var settings = []setting{
 		about: "how long an ended session can still be read; then it is deleted",
 		at:    func(c *Config) any { return &c.Sessions.Keep },
 	}, {
-		key: "sessions.on_delete", standard: runtime.SessionCancel, words: sessionEnds,
+		key: "sessions.on_delete", standard: session.Cancel, words: sessionEnds,
 		about: "what becomes of the executions of a session that is deleted; who deletes it wants nothing more of it",
 		at:    func(c *Config) any { return &c.Sessions.OnDelete },
 	}, {
-		key: "sessions.on_expire", standard: runtime.SessionDetach, words: sessionEnds,
+		key: "sessions.on_expire", standard: session.Detach, words: sessionEnds,
 		about: "what becomes of the executions of a session that expires; durable work may outlive who asked for it",
 		at:    func(c *Config) any { return &c.Sessions.OnExpire },
 	}, {
@@ -210,7 +210,7 @@ var settings = []setting{
 }
 
 // sessionEnds is what may become of the executions of a session that ends: they are cancelled, or go on without it.
-var sessionEnds = []string{runtime.SessionCancel, runtime.SessionDetach}
+var sessionEnds = []string{session.Cancel, session.Detach}
 
 const envPrefix = "RUNPLANE_"
 

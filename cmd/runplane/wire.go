@@ -16,6 +16,8 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/realm"
+	"github.com/runplane/runplane/runtime/session"
+	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
@@ -67,11 +69,11 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 			Grace:         c.Drain.Std(),
 			Lease:         c.Limits.Lease.Std(),
 		},
-		Sessions: runtime.SessionRules{
+		Sessions: session.Rules{
 			TTL: c.Sessions.TTL.Std(), IdleAfter: c.Sessions.IdleAfter.Std(), Keep: c.Sessions.Keep.Std(),
 			OnDelete: c.Sessions.OnDelete, OnExpire: c.Sessions.OnExpire, MaxBytes: c.Limits.MaxSessionBytes, Max: c.Limits.MaxSessions,
 		},
-		States:    runtime.StateRules{MaxBytes: c.Limits.MaxStateBytes, Max: c.Limits.MaxStates},
+		States:    state.Rules{MaxBytes: c.Limits.MaxStateBytes, Max: c.Limits.MaxStates},
 		Retention: runtime.RetentionRules{Executions: c.Retention.Executions.Std(), States: c.Retention.States.Std()},
 	})
 	return p, nil

@@ -1,4 +1,4 @@
-package runtime
+package session
 
 import (
 	"context"
@@ -60,11 +60,12 @@ func (t *touches) ids() []string {
 	return ids
 }
 
-// useSession is for every call that names a session: it must be the caller's and alive, and was seen by this. A session
-// that ended comes with errSessionEnded.
-func (r *Runtime) useSession(ctx context.Context, id string) (s session, err error) {
-	err = r.store.RetryOnConflict(func() error {
-		if s, err = r.livingSession(ctx, id); err != nil {
+// Use is for every call that names a session: it must be the caller's and alive, and the call counts as seeing it. A session that has
+// ended comes with [ErrEnded].
+func (r *Sessions) Use(ctx context.Context, id string) (schemas.Session, error) {
+	var s record
+	err := r.store.RetryOnConflict(func() (err error) {
+		if s, err = r.living(ctx, id); err != nil {
 			return err
 		}
 		now := records.Now()
@@ -73,21 +74,21 @@ func (r *Runtime) useSession(ctx context.Context, id string) (s session, err err
 			r.touches.note(id, now)
 			return nil
 		}
-		return r.saveSession(ctx, &s, s.ExpiresAt, store.Batch{})
+		return r.save(ctx, &s, s.ExpiresAt, store.Batch{})
 	})
-	return s, err
+	return s.view(records.Now(), r.rules), err
 }
 
-// touchSession lets a call that may do without the session count as one that names it.
-func (r *Runtime) touchSession(ctx context.Context, id string) {
-	_, err := r.useSession(ctx, id)
-	if err != nil && !errors.Is(err, errSessionEnded) && !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+// Touch lets a call that may do without the session count as one that names it.
+func (r *Sessions) Touch(ctx context.Context, id string) {
+	_, err := r.Use(ctx, id)
+	if err != nil && !errors.Is(err, ErrEnded) && !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		r.log.Debug("touch a session", "session_id", id, "error", err)
 	}
 }
 
 // commitTouches commits what was seen every touchEvery, and the rest when ctx ends.
-func (r *Runtime) commitTouches(ctx context.Context) {
+func (r *Sessions) commitTouches(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -107,18 +108,18 @@ func (r *Runtime) commitTouches(ctx context.Context) {
 	}
 }
 
-func (r *Runtime) flushTouches(ctx context.Context) {
+func (r *Sessions) flushTouches(ctx context.Context) {
 	for _, id := range r.touches.ids() {
 		at, ok := r.touches.at(id)
 		if !ok {
 			continue
 		}
 		err := r.store.RetryOnConflict(func() error {
-			s, err := r.readSession(ctx, id) // as seen
+			s, err := r.read(ctx, id) // as seen
 			if err != nil || s.Status.Ended() {
 				return err
 			}
-			return r.saveSession(ctx, &s, s.ExpiresAt, store.Batch{})
+			return r.save(ctx, &s, s.ExpiresAt, store.Batch{})
 		})
 		if err != nil && !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			if ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {

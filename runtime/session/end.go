@@ -1,8 +1,7 @@
-package runtime
+package session
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -22,14 +21,31 @@ import (
 //
 // The second sweep finds what was begun by calls that had looked at the session just before it ended.
 
-// sweepAgain is how long after the end of a session the last sweep may be.
-const sweepAgain = 10 * time.Second
+// Ended is a session that has ended.
+type Ended struct {
+	SessionID string
+	Principal string
+	How       string // "expired" or "was closed"
+	Cancel    bool   // what runs on behalf of the session is to be cancelled
+}
 
-// attend does what is due with one session. Where it cannot, or not yet, the lease lapses and somebody tries again.
-func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {
+// Belongings is what a room keeps that belongs to sessions. SessionEnded ends it; it is called once more where it returns an error, and
+// again after [SweepAgain]. ctx has the session's principal as its caller.
+type Belongings interface {
+	SessionEnded(ctx context.Context, e Ended) error
+}
+
+// Term marks the records that belong to a session.
+func Term(id string) string { return "session=" + id }
+
+// SweepAgain is how long after the end of a session the last sweep may be.
+const SweepAgain = 10 * time.Second
+
+// handle does what is due with one session. Where it cannot, or not yet, the lease lapses and somebody tries again.
+func (r *Sessions) handle(ctx context.Context, lease *store.Lease) {
 	id := lease.Key.ID
 	err := r.store.RetryOnConflict(func() error {
-		s, err := r.readSession(ctx, id)
+		s, err := r.read(ctx, id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			_, err = r.store.Commit(ctx, store.Batch{Release: lease})
 			return err
@@ -46,15 +62,15 @@ func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {
 			} else if !s.LastSeenAt.After(s.committed) { // not yet
 				return nil
 			}
-			return r.saveSession(ctx, &s, due, store.Batch{Release: lease})
+			return r.save(ctx, &s, due, store.Batch{Release: lease})
 		}
 		if err := r.sweep(ctx, &s); err != nil {
 			return err
 		}
-		if now.Before(s.EndedAt.Add(sweepAgain)) {
+		if now.Before(s.EndedAt.Add(SweepAgain)) {
 			return nil
 		}
-		return r.saveSession(ctx, &s, time.Time{}, store.Batch{Release: lease})
+		return r.save(ctx, &s, time.Time{}, store.Batch{Release: lease})
 	})
 	if err != nil && ctx.Err() == nil {
 		r.log.Warn("see to a session: trying again", "session_id", id, "error", err)
@@ -62,32 +78,17 @@ func (r *Runtime) attend(ctx context.Context, lease *store.Lease) {
 }
 
 // sweep ends what belongs to a session that has ended.
-func (r *Runtime) sweep(ctx context.Context, s *session) error {
+func (r *Sessions) sweep(ctx context.Context, s *record) error {
 	ctx = caller.With(ctx, caller.Caller{Principal: s.Principal})
-	then := r.sessions.OnExpire
+	then := r.rules.OnExpire
 	if s.Status == schemas.SessionClosed {
-		then = r.sessions.OnDelete
+		then = r.rules.OnDelete
 	}
-	term := "session=" + s.SessionID
-	if then == SessionCancel {
-		reason := "its session " + s.SessionID + " " + ended[s.Status]
-		err := r.store.Each(ctx, store.Query{Kind: kindExecution, Term: term}, func(rec store.Record) error {
-			var h head
-			if err := json.Unmarshal(rec.Value, &h); err != nil {
-				return err
-			}
-			if h.Principal != s.Principal || h.Status.Terminal() || h.ParentID != "" { // a child ends with its parent
-				return nil
-			}
-			_, err := r.Cancel(ctx, rec.Key.ID, CancelOptions{Reason: reason})
-			if errors.Is(err, &schemas.Error{Code: schemas.CodeAlreadyFinished}) || errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
-				return nil // it ends by itself
-			}
-			return err
-		})
-		if err != nil {
+	e := Ended{SessionID: s.SessionID, Principal: s.Principal, How: ended[s.Status], Cancel: then == Cancel}
+	for _, b := range r.belongings {
+		if err := b.SessionEnded(ctx, e); err != nil {
 			return err
 		}
 	}
-	return r.store.Each(ctx, store.Query{Kind: kindState, Term: term}, func(rec store.Record) error { return r.endState(ctx, rec, s.SessionID) })
+	return nil
 }

@@ -1,4 +1,4 @@
-package runtime
+package state
 
 import (
 	"context"
@@ -6,23 +6,24 @@ import (
 
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
 
-// StateQuery selects states of one type. Filters are members that the data must have with these values; a member
+// Query selects states of one type. Filters are members that the data must have with these values; a member
 // context holds those of the context.
-type StateQuery struct {
+type Query struct {
 	Type    string
 	Filters schemas.Object
 	Limit   int
 	Cursor  string
 }
 
-// stateFilter is a StateQuery's filters, taken apart.
-type stateFilter struct{ data, context schemas.Object }
+// filter is a StateQuery's filters, taken apart.
+type filter struct{ data, context schemas.Object }
 
-func filterOf(filters schemas.Object) (f stateFilter, err error) {
+func filterOf(filters schemas.Object) (f filter, err error) {
 	members := map[string]json.RawMessage{}
 	if len(filters) > 0 {
 		if err := json.Unmarshal(filters, &members); err != nil {
@@ -41,13 +42,13 @@ func filterOf(filters schemas.Object) (f stateFilter, err error) {
 	return f, err
 }
 
-func (f stateFilter) take(s schemas.State) bool {
+func (f filter) take(s schemas.State) bool {
 	return schemas.Matches(f.data, s.StateData) && schemas.Matches(f.context, s.Context)
 }
 
-// States lists the caller's states of one type, by key; sessions and executions, newest first.
-func (r *Runtime) States(ctx context.Context, q StateQuery) (schemas.StateList, error) {
-	if err := (StateRef{Type: q.Type, Key: "any"}).check(); err != nil {
+// List lists the caller's states of one type, by key; sessions and executions, newest first.
+func (r *States) List(ctx context.Context, q Query) (schemas.StateList, error) {
+	if err := (Ref{Type: q.Type, Key: "any"}).check(); err != nil {
 		return schemas.StateList{}, err
 	}
 	f, err := filterOf(q.Filters)
@@ -56,26 +57,23 @@ func (r *Runtime) States(ctx context.Context, q StateQuery) (schemas.StateList, 
 	}
 	l := records.Listing{Tool: "list_states", Limit: q.Limit, Cursor: q.Cursor}
 	var read func(store.Record) (schemas.State, bool, error)
-	if v, ok := stateViews[q.Type]; ok {
-		l.Query = store.Query{Kind: v.kind, Term: "principal=" + caller.From(ctx).Principal, Reverse: true}
-		if q.Type == schemas.StateWorkflow {
-			l.Query = workflowsOf(ctx)
-		}
-		read = func(rec store.Record) (schemas.State, bool, error) { return v.read(ctx, r, rec) }
+	if v, ok := r.views[q.Type]; ok {
+		l.Query = v.Query(ctx)
+		read = func(rec store.Record) (schemas.State, bool, error) { return v.Read(ctx, rec) }
 	} else {
-		l.Query = store.Query{Kind: kindState, Prefix: records.Private(caller.From(ctx).Principal, q.Type)}
+		l.Query = store.Query{Kind: Kind, Prefix: records.Private(caller.From(ctx).Principal, q.Type)}
 		id, err := sessionOf(f.context)
 		if err != nil {
 			return schemas.StateList{}, err
 		}
 		if id != "" {
-			r.touchSession(ctx, id)
-			l.Query.Term = "session=" + id
+			r.sessions.Touch(ctx, id)
+			l.Query.Term = session.Term(id)
 		}
 		now := records.Now()
 		read = func(rec store.Record) (schemas.State, bool, error) {
-			s, err := decodeState(rec)
-			return s.view(q.Type), s.there(now), err
+			s, err := Decode(rec)
+			return s.view(q.Type), s.Exists(now), err
 		}
 	}
 	page, next, err := records.List(ctx, r.store, l, func(rec store.Record) (schemas.State, bool, error) {

@@ -1,4 +1,4 @@
-package runtime
+package session
 
 import (
 	"cmp"
@@ -11,44 +11,45 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// SessionQuery selects sessions; empty fields select all.
-type SessionQuery struct {
+// Query selects sessions; empty fields select all.
+type Query struct {
 	Status  schemas.SessionStatus
 	AgentID string
 	Limit   int
 	Cursor  string
 }
 
-// Sessions lists the caller's sessions, newest first. It names none of them, so none counts as seen.
-func (r *Runtime) Sessions(ctx context.Context, q SessionQuery) (schemas.SessionList, error) {
+// List lists the caller's sessions, newest first. It names none of them, so none counts as seen.
+func (r *Sessions) List(ctx context.Context, q Query) (schemas.SessionList, error) {
 	now := records.Now()
-	l := records.Listing{Tool: "list_sessions", Query: sessionsOf(ctx), Limit: q.Limit, Cursor: q.Cursor}
+	l := records.Listing{Tool: "list_sessions", Query: OfCaller(ctx), Limit: q.Limit, Cursor: q.Cursor}
 	page, next, err := records.List(ctx, r.store, l, func(rec store.Record) (schemas.Session, bool, error) {
-		s, err := r.decodeSession(rec)
+		s, err := r.decode(rec)
 		if err != nil {
 			return s.Session, false, err
 		}
-		v := s.view(now, r.sessions)
+		v := s.view(now, r.rules)
 		return v, (q.Status == "" || v.Status == q.Status) && (q.AgentID == "" || v.AgentID == q.AgentID), nil
 	})
 	return schemas.SessionList{Sessions: page, NextCursor: next}, err
 }
 
-func sessionsOf(ctx context.Context) store.Query {
-	return store.Query{Kind: kindSession, Term: "principal=" + caller.From(ctx).Principal, Reverse: true}
+// OfCaller selects the records of the caller's sessions, newest first.
+func OfCaller(ctx context.Context) store.Query {
+	return store.Query{Kind: Kind, Term: "principal=" + caller.From(ctx).Principal, Reverse: true}
 }
 
 // Agents tells who is there: the agents with open sessions of the caller, who was seen last first. Sessions without an
 // agent_id count together, under an empty one.
-func (r *Runtime) Agents(ctx context.Context) ([]schemas.Agent, error) {
+func (r *Sessions) Agents(ctx context.Context) ([]schemas.Agent, error) {
 	now := records.Now()
 	byID := map[string]*schemas.Agent{}
-	err := r.store.Each(ctx, sessionsOf(ctx), func(rec store.Record) error {
-		s, err := r.decodeSession(rec)
+	err := r.store.Each(ctx, OfCaller(ctx), func(rec store.Record) error {
+		s, err := r.decode(rec)
 		if err != nil {
 			return err
 		}
-		v := s.view(now, r.sessions)
+		v := s.view(now, r.rules)
 		if v.Status.Ended() {
 			return nil
 		}

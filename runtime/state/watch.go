@@ -1,4 +1,4 @@
-package runtime
+package state
 
 import (
 	"context"
@@ -14,62 +14,62 @@ import (
 
 const (
 	// stateWatchPoll is how late a change is noticed at most that no hint of the store told of.
-	stateWatchPoll  = 5 * time.Second
-	maxStateWatches = 10_000 // of one process
+	WatchPoll  = 5 * time.Second
+	MaxWatches = 10_000 // of one process
 )
 
-// stateWatches are the states that clients of this process want to hear of.
-type stateWatches struct {
+// watches are the states that clients of this process want to hear of.
+type watches struct {
 	mu     sync.Mutex
-	byKey  map[store.Key][]*stateWatch // by the record that they show
+	byKey  map[store.Key][]*watch // by the record that they show
 	n      int
 	signal chan struct{} // one token: some watch is to be looked at earlier than was known
 }
 
-// stateWatch is one state in the eyes of one who watches it.
-type stateWatch struct {
+// watch is one state in the eyes of one who watches it.
+type watch struct {
 	caller  caller.Caller
-	ref     StateRef
+	ref     Ref
 	key     store.Key
 	changed func()
 
 	look time.Time // when it is to be looked at
-	seen stateMark // what it was when it was
+	seen mark      // what it was when it was
 }
 
-// stateMark tells one state from the next.
-type stateMark struct {
+// mark tells one state from the next.
+type mark struct {
 	found   bool
 	version int64
 	at      time.Time
 }
 
-func markOf(s *schemas.State) stateMark {
-	m := stateMark{found: s.Found, version: s.Version}
+func markOf(s *schemas.State) mark {
+	m := mark{found: s.Found, version: s.Version}
 	if s.UpdatedAt != nil {
 		m.at = *s.UpdatedAt
 	}
 	return m
 }
 
-// WatchState has changed called whenever the caller's state is found to be another one than before: written, deleted or expired,
+// Watch has changed called whenever the caller's state is found to be another one than before: written, deleted or expired,
 // through whichever replica. Several changes may be told as one; what it is now State tells. Where the runtime does not run nothing is
 // told. changed must not block; it may be called once more while off is. An error is that of State, or rate_limited.
-func (r *Runtime) WatchState(ctx context.Context, ref StateRef, changed func()) (off func(), err error) {
+func (r *States) Watch(ctx context.Context, ref Ref, changed func()) (off func(), err error) {
 	ref.Context = nil
-	s, err := r.State(ctx, ref)
+	s, err := r.Get(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	w := &stateWatch{caller: caller.From(ctx), ref: ref, key: ref.record(ctx), changed: changed, seen: markOf(&s), look: r.nextLook(&s)}
+	w := &watch{caller: caller.From(ctx), ref: ref, key: r.record(ctx, ref), changed: changed, seen: markOf(&s), look: r.nextLook(&s)}
 	all := &r.watches
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	if all.n >= maxStateWatches {
+	if all.n >= MaxWatches {
 		return nil, schemas.Errorf(schemas.CodeRateLimited, "%d states are watched already", all.n).WithHint("end subscriptions that nobody needs, or ask get_state")
 	}
 	if all.byKey == nil {
-		all.byKey = map[store.Key][]*stateWatch{}
+		all.byKey = map[store.Key][]*watch{}
 	}
 	all.byKey[w.key] = append(all.byKey[w.key], w)
 	all.n++
@@ -77,40 +77,45 @@ func (r *Runtime) WatchState(ctx context.Context, ref StateRef, changed func()) 
 	return sync.OnceFunc(func() { all.remove(w) }), nil
 }
 
-// record is what a state is read from; those of coordinated types show other records.
-func (ref StateRef) record(ctx context.Context) store.Key {
-	switch ref.Type {
-	case schemas.StateSession:
-		return sessionKey(ref.Key)
-	case schemas.StateExecution:
-		return executionKey(ref.Key)
-	case schemas.StateWorkflow:
-		return workflowKey(caller.From(ctx).Principal, ref.Key)
+// record is what a state is read from; a view shows another record.
+func (r *States) record(ctx context.Context, ref Ref) store.Key {
+	if v, ok := r.views[ref.Type]; ok {
+		return v.Key(ctx, ref.Key)
 	}
 	return ref.key(ctx)
 }
 
+// Changed has the watches looked at of what a record shows: the store's watch named it.
+func (r *States) Changed(key store.Key) { r.watches.hint(key) }
+
+// Watched counts the watches of this process, and the records that they show.
+func (r *States) Watched() (count, recs int) {
+	r.watches.mu.Lock()
+	defer r.watches.mu.Unlock()
+	return r.watches.n, len(r.watches.byKey)
+}
+
 // nextLook is when a state is to be looked at unless a hint comes first: with its end, or when the hint must have been missed.
-func (r *Runtime) nextLook(s *schemas.State) time.Time {
+func (r *States) nextLook(s *schemas.State) time.Time {
 	now := records.Now()
-	next := now.Add(stateWatchPoll)
+	next := now.Add(WatchPoll)
 	if s.Found && s.ExpiresAt != nil && s.ExpiresAt.Before(next) && s.ExpiresAt.After(now) {
 		next = *s.ExpiresAt
 	}
 	return next
 }
 
-func (all *stateWatches) wake() {
+func (all *watches) wake() {
 	select {
 	case all.signal <- struct{}{}:
 	default:
 	}
 }
 
-func (all *stateWatches) remove(w *stateWatch) {
+func (all *watches) remove(w *watch) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	rest := slices.DeleteFunc(all.byKey[w.key], func(other *stateWatch) bool { return other == w })
+	rest := slices.DeleteFunc(all.byKey[w.key], func(other *watch) bool { return other == w })
 	all.n--
 	if all.byKey[w.key] = rest; len(rest) == 0 {
 		delete(all.byKey, w.key)
@@ -118,7 +123,7 @@ func (all *stateWatches) remove(w *stateWatch) {
 }
 
 // hint has those looked at that watch what a record shows.
-func (all *stateWatches) hint(key store.Key) {
+func (all *watches) hint(key store.Key) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	for _, w := range all.byKey[key] {
@@ -128,14 +133,14 @@ func (all *stateWatches) hint(key store.Key) {
 }
 
 // due are the watches to be looked at now, and when the next one is; zero: there is none. Each is due again with the next poll.
-func (all *stateWatches) due(now time.Time) (list []*stateWatch, next time.Time) {
+func (all *watches) due(now time.Time) (list []*watch, next time.Time) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	for _, watches := range all.byKey {
 		for _, w := range watches {
 			if !w.look.After(now) {
 				list = append(list, w)
-				w.look = now.Add(stateWatchPoll)
+				w.look = now.Add(WatchPoll)
 			}
 			if next.IsZero() || w.look.Before(next) {
 				next = w.look
@@ -146,7 +151,7 @@ func (all *stateWatches) due(now time.Time) (list []*stateWatch, next time.Time)
 }
 
 // sees takes note of what a watch's state is now, and tells whether that is news.
-func (all *stateWatches) sees(w *stateWatch, mark stateMark, look time.Time) bool {
+func (all *watches) sees(w *watch, mark mark, look time.Time) bool {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if look.Before(w.look) {
@@ -160,12 +165,12 @@ func (all *stateWatches) sees(w *stateWatch, mark stateMark, look time.Time) boo
 	return slices.Contains(all.byKey[w.key], w)
 }
 
-// watchStates looks at watched states until ctx ends. While nobody watches any it sleeps.
-func (r *Runtime) watchStates(ctx context.Context) {
+// runWatches looks at watched states until ctx ends. While nobody watches any it sleeps.
+func (r *States) runWatches(ctx context.Context) {
 	for {
 		list, next := r.watches.due(records.Now())
 		for _, w := range list {
-			s, err := r.State(caller.With(ctx, w.caller), w.ref)
+			s, err := r.Get(caller.With(ctx, w.caller), w.ref)
 			if ctx.Err() != nil {
 				return
 			}

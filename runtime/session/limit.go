@@ -1,0 +1,34 @@
+package session
+
+import (
+	"context"
+
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+func owner(principal string) records.Owner { return records.Owner{Kind: Kind, Principal: principal} }
+
+// checkRoom refuses a new session where its principal has as many open as may be.
+func (r *Sessions) checkRoom(ctx context.Context) error {
+	n, ok, err := r.store.Usage.Room(ctx, owner(caller.From(ctx).Principal), r.rules.Max, r.count)
+	if err != nil || ok {
+		return err
+	}
+	return schemas.Errorf(schemas.CodeQuotaExceeded, "%d sessions are open, as many as may be", n).
+		WithHint("delete_session those that are done with, or use one that list_sessions shows; an operator raises limits.max_sessions")
+}
+
+func (r *Sessions) count(ctx context.Context, _ string) (n int, err error) {
+	now := records.Now()
+	err = r.store.Each(ctx, OfCaller(ctx), func(rec store.Record) error {
+		s, err := r.decode(rec)
+		if err == nil && !s.view(now, r.rules).Status.Ended() {
+			n++
+		}
+		return err
+	})
+	return n, err
+}

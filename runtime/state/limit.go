@@ -1,0 +1,37 @@
+package state
+
+import (
+	"context"
+
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+func owner(principal string) records.Owner { return records.Owner{Kind: Kind, Principal: principal} }
+
+// checkRoom refuses a new state where its principal keeps as many as may be.
+func (r *States) checkRoom(ctx context.Context) error {
+	n, ok, err := r.store.Usage.Room(ctx, owner(caller.From(ctx).Principal), r.rules.Max, r.count)
+	if err != nil || ok {
+		return err
+	}
+	return schemas.Errorf(schemas.CodeQuotaExceeded, "%d states are kept, as many as may be", n).WithField("state_key").
+		WithHint("delete_state what is done with, or give states a ttl_seconds; an operator raises limits.max_states")
+}
+
+func (r *States) count(ctx context.Context, principal string) (n int, err error) {
+	now := records.Now()
+	err = r.store.Each(ctx, store.Query{Kind: Kind, Term: termOwner(principal)}, func(rec store.Record) error {
+		s, err := Decode(rec)
+		if err == nil && s.Exists(now) {
+			n++
+		}
+		return err
+	})
+	return n, err
+}
+
+// termOwner marks the states of a principal.
+func termOwner(principal string) string { return "owner=" + records.Private(principal, "") }
