@@ -82,7 +82,7 @@ func TestWaitForAState(t *testing.T) {
 		}, {
 			name: "who sets it dies before he tells anybody", waitFor: paid + "}",
 			then: func(t *testing.T, p *process) {
-				silent := &process{Runtime: New(Config{Store: p.store, Realms: p.realms})}
+				silent := &process{Runtime: New(Config{Store: p.store, Realms: p.Capabilities.Realms})}
 				silent.setState(t, "A", `{"status":"paid"}`, 0)
 			},
 			took: 2 * state.NotifyPeriod, output: `{"found":true,"data":{"status":"paid"},"version":1}`,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -39,7 +40,7 @@ func BenchmarkInvoke(b *testing.B) {
 		}
 		direct = append(direct, time.Since(began))
 		began = time.Now()
-		if _, err := p.Invoke(ctx, runtime.Invocation{Realm: "shop", Capability: "echo", Inputs: json.RawMessage(`{"msg":"0"}`)}); err != nil {
+		if _, err := p.Capabilities.Invoke(ctx, capability.Invocation{Realm: "shop", Capability: "echo", Inputs: json.RawMessage(`{"msg":"0"}`)}); err != nil {
 			b.Fatal(err)
 		}
 		invoked = append(invoked, time.Since(began))
@@ -79,7 +80,7 @@ func BenchmarkPolicies(b *testing.B) {
 		for k, r := range runtimes {
 			inputs := fmt.Appendf(nil, `{"msg":"%d-%d"}`, i, k)
 			began := time.Now()
-			out, err := r.Invoke(ctx, runtime.Invocation{Realm: "shop", Capability: "echo", Inputs: inputs, SessionID: session.SessionID})
+			out, err := r.Capabilities.Invoke(ctx, capability.Invocation{Realm: "shop", Capability: "echo", Inputs: inputs, SessionID: session.SessionID})
 			took[k] = append(took[k], time.Since(began))
 			if err != nil || out.Degraded {
 				b.Fatal(out, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -49,7 +50,7 @@ func TestPlanThatReachesItsOwnRuntimeIsStopped(t *testing.T) {
 		if _, err := p.Execute(far, plan); !errors.Is(err, &schemas.Error{Code: schemas.CodeDenied}) {
 			t.Errorf("a plan that went too far: %v", err)
 		}
-		if _, err := p.Invoke(far, Invocation{Realm: "r", Capability: "read"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeDenied}) {
+		if _, err := p.Capabilities.Invoke(far, capability.Invocation{Realm: "r", Capability: "read"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeDenied}) {
 			t.Errorf("a call that went too far: %v", err)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -116,7 +117,7 @@ var pairs = []pair{
 			e := f.execute(t, `{"plan":"v1","inputs":{"l":[0,1,2]},"nodes":[{"id":"n","capability":"r.once","for_each":"${inputs.l}","inputs":{"id":"i${index}"},"retry":{"max_attempts":1}}]}`)
 			want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
 			f.attempts(t, &e, 3)
-			out, err := f.p.Invoke(f.ctx, Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(works), Retry: once})
+			out, err := f.p.Capabilities.Invoke(f.ctx, capability.Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(works), Retry: once})
 			if err != nil || out.Attempts != 1 {
 				t.Errorf("a direct call that waited for its token: %+v %v", out, err)
 			}
@@ -222,7 +223,7 @@ func TestChainInPairsOnEveryStore(t *testing.T) {
 					f.ctx = f.as(t, "somebody")
 					f.p = f.worker(t, 8)
 					f.rule(tt.all, tt.own)
-					f.p.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: tt.quota, Per: schemas.Duration(time.Hour)}})
+					f.p.Capabilities.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: tt.quota, Per: schemas.Duration(time.Hour)}})
 					tt.passes(t, f)
 				})
 			}
@@ -241,7 +242,7 @@ func TestReplicasShareLimitsAndQuotas(t *testing.T) {
 				f.ctx = f.as(t, "somebody")
 				f.p = f.worker(t, 8)
 				f.rule(schemas.Policy{}, map[string]schemas.Policy{"once": {RateLimit: rate(2, time.Hour)}})
-				f.p.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: 4, Per: schemas.Duration(time.Hour)}})
+				f.p.Capabilities.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: 4, Per: schemas.Duration(time.Hour)}})
 				replicas = append(replicas, f)
 			}
 			replicas[0].asks(t, "once", works, "")
@@ -267,18 +268,18 @@ type paired struct {
 
 // rule sets the policies of the realm and of its capabilities.
 func (f *paired) rule(all schemas.Policy, own map[string]schemas.Policy) {
-	f.p.SetPolicies(schemas.Policies{Default: all, Realms: map[string]schemas.RealmPolicy{"r": {Capabilities: own}}})
+	f.p.Capabilities.SetPolicies(schemas.Policies{Default: all, Realms: map[string]schemas.RealmPolicy{"r": {Capabilities: own}}})
 }
 
 // asks makes direct calls, one by one, and compares how each ends: a code, or by whom it was served where that is degraded, or
 // nothing. A call that is turned away does not wait for its turn.
-func (f *paired) asks(t *testing.T, capability, inputs string, ends ...string) {
+func (f *paired) asks(t *testing.T, name, inputs string, ends ...string) {
 	t.Helper()
 	atOnce := []schemas.Code{schemas.CodeRateLimited, schemas.CodeQuotaExceeded, schemas.CodeCircuitOpen}
 	retry := &schemas.Retry{MaxAttempts: f.tries, InitialInterval: schemas.Duration(time.Millisecond), NoRetryOn: atOnce}
 	var got []string
 	for range ends {
-		out, err := f.p.Invoke(f.ctx, Invocation{Realm: "r", Capability: capability, Inputs: json.RawMessage(inputs), Retry: retry})
+		out, err := f.p.Capabilities.Invoke(f.ctx, capability.Invocation{Realm: "r", Capability: name, Inputs: json.RawMessage(inputs), Retry: retry})
 		switch e := schemas.AsError(err); {
 		case e != nil:
 			got = append(got, string(e.Code))
@@ -289,20 +290,20 @@ func (f *paired) asks(t *testing.T, capability, inputs string, ends ...string) {
 		}
 	}
 	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", ends) {
-		t.Errorf("%s %s ends as %q, want %q", capability, inputs, got, ends)
+		t.Errorf("%s %s ends as %q, want %q", name, inputs, got, ends)
 	}
 }
 
 // occupy has a call stay in flight until the function that it returns is called.
-func (f *paired) occupy(t *testing.T, capability string) (leave func()) {
+func (f *paired) occupy(t *testing.T, name string) (leave func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(f.ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = f.p.Invoke(ctx, Invocation{Realm: "r", Capability: capability, Inputs: json.RawMessage(`{"id":"stays","mute":true}`), Retry: once}) // it is cancelled
+		_, _ = f.p.Capabilities.Invoke(ctx, capability.Invocation{Realm: "r", Capability: name, Inputs: json.RawMessage(`{"id":"stays","mute":true}`), Retry: once}) // it is cancelled
 	}()
-	eventually(t, "the room is occupied", func() bool { return f.calls(capability, "stays") == 1 })
+	eventually(t, "the room is occupied", func() bool { return f.calls(name, "stays") == 1 })
 	return func() { cancel(); <-done }
 }
 
@@ -362,7 +363,7 @@ func (f *paired) called(t *testing.T, capability string, n int) {
 // closed: the breaker of a capability is closed.
 func (f *paired) closed(t *testing.T, capability string) {
 	t.Helper()
-	for _, b := range f.p.Breakers() {
+	for _, b := range f.p.Capabilities.Breakers() {
 		if strings.HasSuffix(b.Capability, "."+capability) && (b.State != schemas.CircuitClosed || b.Failures != 0) {
 			t.Errorf("%+v", b)
 		}

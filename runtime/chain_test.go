@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -23,9 +24,9 @@ func policed(w *world, s store.Store, p schemas.Policy, more ...func(*Config)) *
 	return rt
 }
 
-func ask(p *process, t *testing.T, capability, inputs string) (schemas.Invocation, *schemas.Error) {
+func ask(p *process, t *testing.T, name, inputs string) (schemas.Invocation, *schemas.Error) {
 	t.Helper()
-	out, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: capability, Inputs: json.RawMessage(inputs), Retry: once})
+	out, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: name, Inputs: json.RawMessage(inputs), Retry: once})
 	return out, schemas.AsError(err)
 }
 
@@ -53,7 +54,7 @@ func TestOpenBreakerSpendsNoToken(t *testing.T) {
 		p := policed(w, s, schemas.Policy{Breaker: breaker(2, time.Minute), RateLimit: rate(3, time.Hour)})
 		defer p.stop()
 		invoke := func() schemas.Code {
-			_, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(fails), Retry: once})
+			_, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(fails), Retry: once})
 			return code(schemas.AsError(err))
 		}
 		var got []schemas.Code
@@ -66,7 +67,7 @@ func TestOpenBreakerSpendsNoToken(t *testing.T) {
 		if fmt.Sprint(got) != want || w.calls("", "") != 3 {
 			t.Errorf("got %v after %d calls, want %s", got, w.calls("", ""), want)
 		}
-		c, err := p.Resolve(t.Context(), "r", "once")
+		c, err := p.Capabilities.Resolve(t.Context(), "r", "once")
 		if err != nil || c.Breaker.State != schemas.CircuitClosed || c.Breaker.Opened != 1 || *c.Limits.Breaker.Failures != 2 || c.Limits.RateLimits[0].Scope != "r" || c.Limits.RateLimits[0].Rate != 3 {
 			t.Errorf("resolve says %+v %+v %v", c.Breaker, c.Limits, err)
 		}
@@ -79,11 +80,11 @@ func TestOpenBreakerSpendsNoAttempt(t *testing.T) {
 		p := policed(w, s, schemas.Policy{Breaker: breaker(2, time.Hour)})
 		defer p.stop()
 		began := time.Now()
-		_, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(fails), Retry: &schemas.Retry{MaxAttempts: 9, InitialInterval: schemas.Duration(time.Second), Jitter: new(0.0)}})
+		_, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(fails), Retry: &schemas.Retry{MaxAttempts: 9, InitialInterval: schemas.Duration(time.Second), Jitter: new(0.0)}})
 		if e := schemas.AsError(err); code(e) != schemas.CodeCircuitOpen || w.calls("", "") != 2 || time.Since(began) > 4*time.Second {
 			t.Errorf("%v after %d calls and %s", e, w.calls("", ""), time.Since(began))
 		}
-		if open := p.Breakers(); len(open) != 1 || open[0].State != schemas.CircuitOpen || open[0].Capability != "r.once" {
+		if open := p.Capabilities.Breakers(); len(open) != 1 || open[0].State != schemas.CircuitOpen || open[0].Capability != "r.once" {
 			t.Errorf("%+v", open)
 		}
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","retry":{"max_attempts":1}},{"id":"b","capability":"r.once","retry":{"max_attempts":1}}]}`)
@@ -188,7 +189,7 @@ func TestOpenBreakerFallsBackAtOnce(t *testing.T) {
 		defer p.stop()
 		for i, by := range []string{"r.idempotent", "r.idempotent"} {
 			began := time.Now()
-			out, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(`{"id":"x","fail":1,"code":"unavailable"}`), Retry: once})
+			out, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(`{"id":"x","fail":1,"code":"unavailable"}`), Retry: once})
 			if err != nil || out.ServedBy != by || !out.Degraded || time.Since(began) > 0 {
 				t.Errorf("call %d: %+v %v", i, out, err)
 			}
@@ -254,7 +255,7 @@ func TestQuotaRefusesDirectCallsAndPostponesNodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		invoke := func() *schemas.Error {
-			_, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(`{}`), SessionID: session.SessionID})
+			_, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(`{}`), SessionID: session.SessionID})
 			return schemas.AsError(err)
 		}
 		first, second, third := invoke(), invoke(), invoke()
@@ -284,11 +285,11 @@ func TestPoliciesAreReplaced(t *testing.T) {
 		defer p.stop()
 		_, _ = ask(p, t, "once", `{"id":"x","fail":1,"code":"denied"}`) // takes the token
 		wait := 1500 * time.Millisecond
-		p.SetPolicies(schemas.Policies{Default: schemas.Policy{Breaker: breaker(1, time.Hour), RateLimit: &schemas.RateLimit{}, Timeout: new(schemas.Duration(wait))}})
+		p.Capabilities.SetPolicies(schemas.Policies{Default: schemas.Policy{Breaker: breaker(1, time.Hour), RateLimit: &schemas.RateLimit{}, Timeout: new(schemas.Duration(wait))}})
 		if _, err := ask(p, t, "once", `{}`); err != nil {
 			t.Errorf("without a limit: %v", err)
 		}
-		p.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: 1}})
+		p.Capabilities.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: 1}})
 		_, _ = ask(p, t, "read", `{}`) // the one
 		if _, err := ask(p, t, "read", `{}`); code(err) != schemas.CodeQuotaExceeded {
 			t.Errorf("with a quota: %v", err)
@@ -316,7 +317,7 @@ func TestDirectCallsGoOnWithoutTheStore(t *testing.T) {
 		passed := make(chan bool, 10)
 		for i := range 10 {
 			wg.Go(func() {
-				_, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: "read", Inputs: fmt.Appendf(nil, `{"id":"n%d"}`, i), Retry: once})
+				_, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "read", Inputs: fmt.Appendf(nil, `{"id":"n%d"}`, i), Retry: once})
 				passed <- err == nil
 				if err != nil && code(schemas.AsError(err)) != schemas.CodeRateLimited {
 					t.Error(err)

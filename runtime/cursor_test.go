@@ -16,7 +16,7 @@ func discovered(t *testing.T, replicas ...*process) (names []string) {
 	t.Helper()
 	q := schemas.DiscoverQuery{Query: "x"}
 	for i := 0; ; i++ {
-		d, err := replicas[i%len(replicas)].Discover(t.Context(), q)
+		d, err := replicas[i%len(replicas)].Capabilities.Discover(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestCursorsOfDiscoveryAreSealed(t *testing.T) {
 		if got := discovered(t, p, other); fmt.Sprint(got) != "[idempotent once read]" {
 			t.Errorf("the pages have %v", got)
 		}
-		page, err := p.Discover(t.Context(), schemas.DiscoverQuery{Query: "x"})
+		page, err := p.Capabilities.Discover(t.Context(), schemas.DiscoverQuery{Query: "x"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,22 +52,22 @@ func TestCursorsOfDiscoveryAreSealed(t *testing.T) {
 			"changed":                    {Query: "x", Cursor: c[:middle] + swapped + c[middle+1:]},
 			"cut":                        {Query: "x", Cursor: c[:len(c)-4]},
 		} {
-			_, err := p.Discover(t.Context(), q)
+			_, err := p.Capabilities.Discover(t.Context(), q)
 			if e := schemas.AsError(err); codeOf(err) != schemas.CodeInvalidArgument || e.Field != "cursor" || !strings.Contains(e.Message, "discover_capabilities") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if _, err := p.Discover(as(t, "other"), schemas.DiscoverQuery{Query: "x", Cursor: c}); codeOf(err) != schemas.CodeInvalidArgument {
+		if _, err := p.Capabilities.Discover(as(t, "other"), schemas.DiscoverQuery{Query: "x", Cursor: c}); codeOf(err) != schemas.CodeInvalidArgument {
 			t.Errorf("another principal: %v", err)
 		}
 		away := live(w, &outage{Store: s, from: time.Now(), to: time.Now().Add(time.Minute)})
-		if _, err := away.Discover(t.Context(), schemas.DiscoverQuery{Query: "x", Cursor: c}); codeOf(err) != schemas.CodeUnavailable {
+		if _, err := away.Capabilities.Discover(t.Context(), schemas.DiscoverQuery{Query: "x", Cursor: c}); codeOf(err) != schemas.CodeUnavailable {
 			t.Errorf("a replica that cannot know whose it is: %v", err)
 		}
 		w.end()
 		time.Sleep(records.CursorLife + time.Second) // a day of running processes is long, also in virtual time
 		p = live(w, s)
-		if _, err := p.Discover(t.Context(), schemas.DiscoverQuery{Query: "x", Cursor: c}); codeOf(err) != schemas.CodeInvalidArgument {
+		if _, err := p.Capabilities.Discover(t.Context(), schemas.DiscoverQuery{Query: "x", Cursor: c}); codeOf(err) != schemas.CodeInvalidArgument {
 			t.Errorf("a day later: %v", err)
 		}
 	})

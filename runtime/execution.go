@@ -101,7 +101,7 @@ func (r *Runtime) compile(ctx context.Context, sub *Submit) (*plan.Program, []sc
 		}
 		parsed.Defaults.Retry = sub.Retry.Or(parsed.Defaults.Retry)
 	}
-	program, more := plan.Compile(parsed, r.realms.Catalog(ctx, r.withFallbacks(plan.Realms(parsed))), r.limits.Plan)
+	program, more := plan.Compile(parsed, r.Capabilities.Realms.Catalog(ctx, r.Capabilities.WithFallbacks(plan.Realms(parsed))), r.limits.Plan)
 	if refused {
 		program = nil
 	}
@@ -158,7 +158,7 @@ func (r *Runtime) Execute(ctx context.Context, sub Submit) (schemas.Execution, e
 			} // else the first submitter died between the reservation and the execution: finish his work
 		}
 	}
-	if err := r.quotas.Execution(ctx, caller.From(ctx).Principal, sub.SessionID); err != nil {
+	if err := r.Capabilities.Quotas.Execution(ctx, caller.From(ctx).Principal, sub.SessionID); err != nil {
 		return schemas.Execution{}, err
 	}
 	if err := r.create(ctx, id, program, sub); err != nil {
@@ -268,7 +268,7 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 	x := r.newExecution(id, h)
 	x.setProgram(p, sub.session)
 	x.state = machine.New(p)
-	x.state.Forbid(r.forbids)
+	x.state.Forbid(r.Capabilities.Forbids)
 	base := store.Batch{Puts: []store.Put{{Key: planKey(id), Value: record, Version: store.AnyVersion}}}
 	create := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		e := schemas.Event{Type: schemas.EventCreated, By: h.Principal, Priority: p.Definition.Plan.Priority, Name: h.Name}

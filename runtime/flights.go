@@ -40,14 +40,14 @@ func (o *owner) launch(l launch) {
 	c := &call.Call{
 		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.effect, Attempt: l.attempt,
 		Key: l.key, IdempotencyArg: l.target.IdempotencyArg, Timeout: l.target.Timeout.Std(), TimeoutFrom: l.target.TimeoutFrom,
-		Heartbeat: l.target.HeartbeatTimeout.Std(), Rules: o.r.rulesOf(l.target.Realm, l.target.Capability), Hash: l.hash, Accepted: l.hash != l.target.Hash,
+		Heartbeat: l.target.HeartbeatTimeout.Std(), Rules: o.r.Capabilities.RulesOf(l.target.Realm, l.target.Capability), Hash: l.hash, Accepted: l.hash != l.target.Hash,
 		Principal: o.x.head.Principal, SessionID: o.x.head.SessionID, ExecutionID: o.x.id, NodeID: l.name, Leave: o.mayLeave,
 	}
 	o.r.owners.Go(func() {
 		deepen()
 		defer cancel(nil)
 		began := time.Now()
-		res, err := o.r.attempt.Invoke(ctx, c)
+		res, err := o.r.Capabilities.Attempt(ctx, c)
 		if q := (&request{flight: f, decide: o.ended(l, res, err, time.Since(began))}); !o.submit(q) {
 			o.r.late(o.x.id, q)
 		}

@@ -7,6 +7,7 @@ import (
 	stdruntime "runtime"
 	"time"
 
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -26,10 +27,10 @@ func (r *Runtime) CheckHealth(ctx context.Context, scope schemas.HealthScope) sc
 		checks = append(checks, r.checkClients(), r.checkSessions(ctx))
 	}
 	if in(schemas.ScopeCapabilities) {
-		for _, h := range r.realms.Health() {
+		for _, h := range r.Capabilities.Realms.Health() {
 			checks = append(checks, checkRealm(h))
 		}
-		for _, b := range r.Breakers() {
+		for _, b := range r.Capabilities.Breakers() {
 			if b.State != schemas.CircuitClosed {
 				checks = append(checks, checkBreaker(b))
 			}
@@ -42,7 +43,7 @@ func (r *Runtime) CheckHealth(ctx context.Context, scope schemas.HealthScope) sc
 // every realm that is required works.
 func (r *Runtime) Ready(ctx context.Context) error {
 	checks := []schemas.Check{r.checkStore(ctx)}
-	for _, h := range r.realms.Health() {
+	for _, h := range r.Capabilities.Realms.Health() {
 		checks = append(checks, checkRealm(h))
 	}
 	for _, c := range checks {
@@ -57,7 +58,7 @@ func (r *Runtime) Ready(ctx context.Context) error {
 func (r *Runtime) checkStore(ctx context.Context) schemas.Check {
 	status := schemas.HealthDown
 	took, err := records.Timed(ctx, func(ctx context.Context) error {
-		_, err := r.store.Get(ctx, store.Key{Kind: kindCatalog, ID: "health"})
+		_, err := r.store.Get(ctx, store.Key{Kind: capability.KindCatalog, ID: "health"})
 		if err == nil || errors.Is(err, store.ErrNotFound) {
 			status, err = schemas.HealthDegraded, r.store.Refuses(ctx, r.worker)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -233,7 +234,7 @@ func TestHealthNamesOpenCircuits(t *testing.T) {
 		p := policed(w, s, schemas.Policy{Breaker: breaker(2, time.Minute)})
 		defer p.stop()
 		call := func(inputs string) error {
-			_, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(inputs), Retry: &schemas.Retry{MaxAttempts: 1}})
+			_, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(inputs), Retry: &schemas.Retry{MaxAttempts: 1}})
 			return err
 		}
 		for range 2 {
@@ -251,9 +252,9 @@ func TestHealthNamesOpenCircuits(t *testing.T) {
 				t.Errorf("%s: %+v", when, h)
 			}
 		}
-		p.SetPolicies(schemas.Policies{Default: schemas.Policy{Breaker: breaker(0, 0)}})
+		p.Capabilities.SetPolicies(schemas.Policies{Default: schemas.Policy{Breaker: breaker(0, 0)}})
 		open(schemas.HealthOK, 0, "switched off")
-		p.SetPolicies(schemas.Policies{Default: schemas.Policy{Breaker: breaker(2, time.Minute)}})
+		p.Capabilities.SetPolicies(schemas.Policies{Default: schemas.Policy{Breaker: breaker(2, time.Minute)}})
 		open(schemas.HealthDegraded, 1, "and on again")
 		time.Sleep(2 * time.Minute)
 		open(schemas.HealthOK, 1, "nobody has tried yet")
@@ -265,9 +266,9 @@ func TestHealthNamesOpenCircuits(t *testing.T) {
 		}
 		_, _ = call(`{"id":"y","fail":2,"code":"unavailable"}`), call(`{"id":"y","fail":2,"code":"unavailable"}`) // they fail
 		open(schemas.HealthDegraded, 1, "open again")
-		p.ForgetRealms("q")
+		p.Capabilities.Forget("q")
 		open(schemas.HealthDegraded, 1, "another realm is gone")
-		p.ForgetRealms("r")
+		p.Capabilities.Forget("r")
 		open(schemas.HealthOK, 0, "the realm is gone")
 	})
 }

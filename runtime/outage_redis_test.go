@@ -46,11 +46,11 @@ func TestRedisThatGoesAwayForAWhile(t *testing.T) {
 			if err != nil || now.Status != schemas.StatusRunning || now.Hint != hintStale {
 				t.Errorf("its status: %+v %v", now, err)
 			}
-			f.asks(t, "read", works, "")                                                                                  // it is kept
-			f.asks(t, "read", `{"id":"second"}`, "")                                                                      // counted by this process alone from here
-			f.asks(t, "read", `{"id":"third"}`, "")                                                                       // which has two
-			f.asks(t, "read", `{"id":"fourth"}`, "rate_limited")                                                          // and no more
-			if d, err := f.p.Discover(f.ctx, schemas.DiscoverQuery{Query: "x"}); err != nil || len(d.Capabilities) == 0 { // and a cursor
+			f.asks(t, "read", works, "")                                                                                               // it is kept
+			f.asks(t, "read", `{"id":"second"}`, "")                                                                                   // counted by this process alone from here
+			f.asks(t, "read", `{"id":"third"}`, "")                                                                                    // which has two
+			f.asks(t, "read", `{"id":"fourth"}`, "rate_limited")                                                                       // and no more
+			if d, err := f.p.Capabilities.Discover(f.ctx, schemas.DiscoverQuery{Query: "x"}); err != nil || len(d.Capabilities) == 0 { // and a cursor
 				t.Errorf("discovery: %+v %v", d, err)
 			}
 			if name == "killed" { // each trip to the other one takes seconds

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -169,7 +170,7 @@ func TestDirectCallsOfASessionWhileTheStoreSaysNothing(t *testing.T) {
 		time.Sleep(61 * time.Second)
 		for range 5 {
 			asked := time.Now()
-			if _, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: "once", SessionID: session.SessionID, Inputs: json.RawMessage(`{}`)}); err != nil || time.Since(asked) > 5*time.Second {
+			if _, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "once", SessionID: session.SessionID, Inputs: json.RawMessage(`{}`)}); err != nil || time.Since(asked) > 5*time.Second {
 				t.Errorf("after %s: %v", time.Since(asked), err)
 			}
 		}

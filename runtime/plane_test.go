@@ -14,6 +14,7 @@ import (
 
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/schemas"
@@ -108,7 +109,7 @@ func newPlane(t testing.TB, kind string) *plane {
 			t.Error(err)
 		}
 	})
-	if _, err := p.Invoke(ctx, runtime.Invocation{Realm: "shop", Capability: "echo", Inputs: json.RawMessage(`{"msg":"warm"}`)}); err != nil {
+	if _, err := p.Capabilities.Invoke(ctx, capability.Invocation{Realm: "shop", Capability: "echo", Inputs: json.RawMessage(`{"msg":"warm"}`)}); err != nil {
 		t.Fatal(err)
 	}
 	return p

@@ -219,7 +219,7 @@ func (r *Runtime) hintsOf(ctx context.Context, p *plan.Program) schemas.Hints {
 	strictest(p, wanted)
 	for _, name := range slices.Sorted(maps.Keys(p.Definition.Pins)) {
 		realm, capability, _ := strings.Cut(name, ".")
-		c, err := r.realms.Resolve(ctx, realm, capability)
+		c, err := r.Capabilities.Realms.Resolve(ctx, realm, capability)
 		said := struct{ DestructiveHint, IdempotentHint, OpenWorldHint *bool }{}
 		if err != nil || len(c.Annotations) > 0 && json.Unmarshal(c.Annotations, &said) != nil {
 			return unvouched

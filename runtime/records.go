@@ -226,7 +226,7 @@ func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64)
 			break
 		}
 	}
-	state.Forbid(r.forbids)
+	state.Forbid(r.Capabilities.Forbids)
 	x.state, x.version = state, version
 	x.memory.begin(mark{version, h.Seq})
 	x.forget()

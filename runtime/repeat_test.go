@@ -51,7 +51,7 @@ func TestRuleAgainstRetryOfUnknownHoldsForAcceptedPlans(t *testing.T) {
 					p.stop()
 					p = live(w, s, func(c *Config) { c.Policies = tt.rule })
 				} else {
-					p.SetPolicies(tt.rule)
+					p.Capabilities.SetPolicies(tt.rule)
 				}
 				defer p.stop()
 				p.rest(t, id)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
@@ -23,21 +24,6 @@ import (
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
-
-// Realms is what the runtime needs of the downstream servers; package realm has it.
-type Realms interface {
-	call.Invoker
-	// Catalog is a snapshot of the tools of these realms, started where needed.
-	Catalog(ctx context.Context, realms []string) plan.Catalog
-	// Definition is the tool as its realm lists it now, asked of the realm where it is not known; false: it cannot be told.
-	Definition(ctx context.Context, realm, capability string) (plan.Tool, bool)
-	// Resolve describes one capability: not_found with candidates, unavailable with the cure.
-	Resolve(ctx context.Context, realm, capability string) (schemas.Capability, error)
-	// Discover lists capabilities in a stable order.
-	Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error)
-	// Health tells what is known of each realm without asking it.
-	Health() []schemas.RealmHealth
-}
 
 // Limits bound what one runtime takes on. Zero fields take the default beside them.
 type Limits struct {
@@ -86,7 +72,7 @@ func (l Limits) withDefaults() Limits {
 // Config is what a Runtime is made of. Store and Realms are required.
 type Config struct {
 	Store  store.Store
-	Realms Realms
+	Realms capability.Realms
 	// Policies and Quotas are the operator's; SetPolicies and SetQuotas replace them.
 	Policies schemas.Policies
 	Quotas   call.QuotaRules
@@ -103,16 +89,15 @@ type Config struct {
 
 // Runtime is the façade: a method for each method of the contracts, and Run.
 type Runtime struct {
-	Sessions *session.Sessions
-	States   *state.States
+	Sessions     *session.Sessions
+	States       *state.States
+	Capabilities *capability.Capabilities
 
 	store    *records.Store
-	realms   Realms
 	log      hclog.Logger
 	limits   Limits
 	newID    func() string
 	random   func() float64
-	checkers checkers
 	keep     RetentionRules
 	clients  clients
 	audience audience
@@ -120,17 +105,8 @@ type Runtime struct {
 	feed     telemetry.Feed
 	worker   string // this replica's name on leases
 
-	rules    atomic.Pointer[ruleBook]
-	breakers *call.Breakers
-	rooms    call.Rooms
-	rates    *call.Rates
 	counters counters
 	remember int // events of an execution, see recollection
-	quotas   *call.Quotas
-	answers  *call.Answers
-
-	attempt call.Invoker // one attempt of a node
-	direct  call.Invoker // a direct call with its retries
 
 	running  atomic.Bool // Run has begun and not ended: this process may own executions
 	mu       sync.Mutex
@@ -152,7 +128,7 @@ type Runtime struct {
 // New makes a runtime; nothing happens before Run.
 func New(c Config) *Runtime {
 	r := &Runtime{
-		realms: c.Realms, log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
+		log: c.Log, limits: c.Limits.withDefaults(), newID: c.NewID, random: c.Random,
 		worker: ulid.Make().String(), owned: map[string]*owner{}, remember: memoryEvents, stop: make(chan struct{}),
 		keep: c.Retention, audience: audience{there: make(chan struct{}, 1)}, written: newWritten(),
 	}
@@ -169,17 +145,15 @@ func New(c Config) *Runtime {
 	r.Sessions = session.New(session.Config{Store: r.store, Log: r.log, Rules: c.Sessions, NewID: r.newID})
 	r.States = state.New(state.Config{Store: r.store, Log: r.log, Sessions: r.Sessions, Rules: c.States, Views: r.views(), Written: r.written.note})
 	r.Sessions.OnEnd(r, r.States)
+	r.Capabilities = capability.New(capability.Config{
+		Store: r.store, Log: r.log, Sessions: r.Sessions, Realms: c.Realms, Policies: c.Policies, Quotas: c.Quotas, MaxCache: r.limits.MaxCache,
+		NewID: r.newID, Random: r.random,
+	})
 	r.pauses.init()
 	r.slots = semaphore.NewWeighted(int64(r.limits.MaxExecutions))
 	ctx, end := context.WithCancelCause(context.Background())
 	r.callsCtx, r.endCalls = ctx, end
 	r.storeCtx, r.endStore = context.WithCancel(context.Background())
-	r.breakers, r.answers = call.NewBreakers(r.log.Named("call")), call.NewAnswers(r.limits.MaxCache)
-	tokens := call.NewTokens(r.store, r.log.Named("call"))
-	r.rates, r.quotas = call.NewRates(tokens), call.NewQuotas(tokens)
-	r.SetPolicies(c.Policies)
-	r.SetQuotas(c.Quotas)
-	r.chain()
 	return r
 }
 

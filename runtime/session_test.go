@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
@@ -131,7 +132,7 @@ func TestEveryCallThatNamesASessionCounts(t *testing.T) {
 			return err
 		}},
 		{"invoke_capability", func(ctx context.Context, p *process, id string) error {
-			_, err := p.Invoke(ctx, Invocation{Realm: "r", Capability: "read", Inputs: []byte(`{}`), SessionID: id})
+			_, err := p.Capabilities.Invoke(ctx, capability.Invocation{Realm: "r", Capability: "read", Inputs: []byte(`{}`), SessionID: id})
 			return err
 		}},
 		{"set_state", func(ctx context.Context, p *process, id string) error {
@@ -278,7 +279,7 @@ func TestBadSessionsAreRefused(t *testing.T) {
 				return err
 			},
 			"invoke": func(id string) error {
-				_, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: "read", Inputs: []byte(`{}`), SessionID: id})
+				_, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "read", Inputs: []byte(`{}`), SessionID: id})
 				return err
 			},
 			"set_state": func(id string) error {

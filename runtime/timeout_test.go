@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -43,7 +44,7 @@ func TestTimeoutNamesTheLevelThatCut(t *testing.T) {
 				}
 				limit, _ := time.ParseDuration(tt.call)
 				began := time.Now()
-				_, err := p.Invoke(t.Context(), Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(inputs), Timeout: limit, Retry: once})
+				_, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(inputs), Timeout: limit, Retry: once})
 				check := func(err *schemas.Error, from string) {
 					t.Helper()
 					took, words := time.Since(began), tt.whom

@@ -6,6 +6,7 @@ import (
 
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -41,19 +42,19 @@ func Capability() []Method {
 			`Lists what can be called: each capability is one tool of one realm (a connected MCP server). Start here, then resolve_capability for the schema of the one you need. `+
 				`Also tells the state of each realm and, where one is broken, the cure.`,
 			func(ctx context.Context, rt *runtime.Runtime, in discoverCapabilities, _ Request) (schemas.Discovery, error) {
-				return rt.Discover(ctx, schemas.DiscoverQuery{Realm: in.Realm, Query: in.Query, Detail: in.Detail, Limit: in.Limit, Cursor: in.Cursor})
+				return rt.Capabilities.Discover(ctx, schemas.DiscoverQuery{Realm: in.Realm, Query: in.Query, Detail: in.Detail, Limit: in.Limit, Cursor: in.Cursor})
 			}),
 		method(contract, "resolve_capability", "Describe a capability", Reads,
 			`Describes one capability: input and output schema, annotations, limits, health, and its effect: read, idempotent or once `+
 				`(a once call is never repeated without a decision). Use it before you write a plan or call invoke_capability.`,
 			func(ctx context.Context, rt *runtime.Runtime, in resolveCapability, _ Request) (schemas.Capability, error) {
-				return rt.Resolve(ctx, in.Realm, in.CapabilityName)
+				return rt.Capabilities.Resolve(ctx, in.Realm, in.CapabilityName)
 			}),
 		method(contract, "invoke_capability", "Call one capability", Acts,
 			`Calls one capability now and returns its output, with the realm's timeout and retries. Inputs are checked before anything is sent. `+
 				`It is not durable: for several calls, or one that must survive a crash, use execute_plan. A failure's outcome says whether the call ran.`,
 			func(ctx context.Context, rt *runtime.Runtime, in invokeCapability, r Request) (schemas.Invocation, error) {
-				return rt.Invoke(ctx, runtime.Invocation{
+				return rt.Capabilities.Invoke(ctx, capability.Invocation{
 					Realm: in.Realm, Capability: in.CapabilityName, Inputs: json.RawMessage(in.Inputs),
 					Timeout: duration(in.TimeoutSeconds), Retry: in.RetryConfig, IdempotencyKey: in.IdempotencyKey, SessionID: in.SessionID,
 					Progress: r.relay(),

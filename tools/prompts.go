@@ -50,7 +50,7 @@ func Prompts() []Prompt {
 const maxListed = 60
 
 func planFromGoal(ctx context.Context, rt *runtime.Runtime, arguments map[string]string) (string, error) {
-	found, err := rt.Discover(ctx, schemas.DiscoverQuery{Detail: schemas.DetailSummary, Limit: maxListed})
+	found, err := rt.Capabilities.Discover(ctx, schemas.DiscoverQuery{Detail: schemas.DetailSummary, Limit: maxListed})
 	if err != nil {
 		return "", err
 	}

@@ -114,10 +114,10 @@ func (c *cli) examineStore(ctx context.Context, setting string, shards int) (bro
 func (p *plane) diagnose(ctx context.Context, name string) diagnosis {
 	began := time.Now()
 	q := schemas.DiscoverQuery{Realm: name, Detail: schemas.DetailSchema, Limit: 200}
-	d, err := p.runtime.Discover(ctx, q)
+	d, err := p.runtime.Capabilities.Discover(ctx, q)
 	found := diagnosis{took: time.Since(began), tools: d.Capabilities}
 	for q.Cursor = d.NextCursor; err == nil && q.Cursor != ""; q.Cursor = d.NextCursor {
-		d, err = p.runtime.Discover(ctx, q)
+		d, err = p.runtime.Capabilities.Discover(ctx, q)
 		found.tools = append(found.tools, d.Capabilities...)
 	}
 	found.limits, found.own = limitsOf(p.config.Policies, name, ""), map[string]string{}

@@ -119,9 +119,9 @@ func (r *reloader) apply(next Config) error {
 	if err != nil {
 		return err
 	}
-	p.runtime.ForgetRealms(slices.Concat(change.Removed, change.Restarted)...)
-	p.runtime.SetPolicies(next.Policies)
-	p.runtime.SetQuotas(next.quotas())
+	p.runtime.Capabilities.Forget(slices.Concat(change.Removed, change.Restarted)...)
+	p.runtime.Capabilities.SetPolicies(next.Policies)
+	p.runtime.Capabilities.SetQuotas(next.quotas())
 	for _, w := range next.Warnings {
 		p.log.Warn(w)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/runtime/session"
@@ -51,7 +52,7 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 		Realms: c.MCPServers, Policies: c.Policies, Logger: p.log, Version: version(), Lazy: !eager,
 		Limits:   realm.Limits{StartTimeout: c.Limits.StartTimeout.Std(), LeaveGrace: c.Drain.Std(), ProbeEvery: c.Limits.ProbeEvery.Std()},
 		StateDir: c.StateDir,
-		Cache:    runtime.CatalogCache(p.store),
+		Cache:    capability.NewCatalogs(p.store),
 	})
 	if err != nil {
 		return nil, errors.Join(err, p.store.Close())

@@ -1,4 +1,4 @@
-package runtime
+package capability
 
 import (
 	"cmp"
@@ -11,8 +11,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// ruleBook resolves the policies once for each capability in use.
-type ruleBook struct {
+// resolvedRules resolves the policies once for each capability in use.
+type resolvedRules struct {
 	policies schemas.Policies
 	mu       sync.RWMutex
 	rules    map[[2]string]*call.Rules
@@ -20,15 +20,15 @@ type ruleBook struct {
 
 // SetPolicies replaces the policies for every call that begins from now on. Breakers, limits and rooms whose own numbers
 // stay keep what they have counted.
-func (r *Runtime) SetPolicies(p schemas.Policies) {
-	r.rules.Store(&ruleBook{policies: p, rules: map[[2]string]*call.Rules{}})
+func (r *Capabilities) SetPolicies(p schemas.Policies) {
+	r.rules.Store(&resolvedRules{policies: p, rules: map[[2]string]*call.Rules{}})
 }
 
 // SetQuotas replaces what principals and sessions may use, for every call that begins from now on.
-func (r *Runtime) SetQuotas(q call.QuotaRules) { r.quotas.Set(q) }
+func (r *Capabilities) SetQuotas(q call.QuotaRules) { r.Quotas.Set(q) }
 
-// rulesOf is what a capability's calls are held to now.
-func (r *Runtime) rulesOf(realm, capability string) *call.Rules {
+// RulesOf is what a capability's calls are held to now.
+func (r *Capabilities) RulesOf(realm, capability string) *call.Rules {
 	book, key := r.rules.Load(), [2]string{realm, capability}
 	book.mu.RLock()
 	rules := book.rules[key]
@@ -42,12 +42,14 @@ func (r *Runtime) rulesOf(realm, capability string) *call.Rules {
 	return rules
 }
 
-// forbids tells whether a plan may not have a `once` call of the target repeated whose outcome is unknown, as the policies
+// Forbids tells whether a plan may not have a `once` call of the target repeated whose outcome is unknown, as the policies
 // are now.
-func (r *Runtime) forbids(t *plan.Target) bool { return !r.rulesOf(t.Realm, t.Capability).RetryUnknown }
+func (r *Capabilities) Forbids(t *plan.Target) bool {
+	return !r.RulesOf(t.Realm, t.Capability).RetryUnknown
+}
 
-// withFallbacks adds the realms that the policies have serve when one of these fails.
-func (r *Runtime) withFallbacks(realms []string) []string {
+// WithFallbacks adds the realms that the policies have serve when one of these fails.
+func (r *Capabilities) WithFallbacks(realms []string) []string {
 	p := r.rules.Load().policies
 	out := slices.Clone(realms)
 	add := func(list []schemas.PolicyFallback) {
@@ -68,26 +70,26 @@ func (r *Runtime) withFallbacks(realms []string) []string {
 }
 
 // Breakers are the breakers of the capabilities that were called, as far as the policies of now have one for them, in no order.
-func (r *Runtime) Breakers() (all []schemas.BreakerState) {
+func (r *Capabilities) Breakers() (all []schemas.BreakerState) {
 	for _, name := range r.breakers.Names() {
 		realm, capability, _ := strings.Cut(name, ".")
-		if s := r.breakers.State(name, r.rulesOf(realm, capability).Breaker); s != nil {
+		if s := r.breakers.State(name, r.RulesOf(realm, capability).Breaker); s != nil {
 			all = append(all, *s)
 		}
 	}
 	return all
 }
 
-// ForgetRealms drops what was learnt of realms that are gone, or that are reached by other means now: their breakers are closed.
-func (r *Runtime) ForgetRealms(names ...string) {
+// Forget drops what was learnt of realms that are gone, or that are reached by other means now: their breakers are closed.
+func (r *Capabilities) Forget(names ...string) {
 	for _, realm := range names {
 		r.breakers.Forget(realm)
 	}
 }
 
 // bounds adds what the runtime holds a capability to.
-func (r *Runtime) bounds(c *schemas.Capability) {
-	rules := r.rulesOf(c.Realm, c.CapabilityName)
+func (r *Capabilities) bounds(c *schemas.Capability) {
+	rules := r.RulesOf(c.Realm, c.CapabilityName)
 	c.Breaker = r.breakers.State(c.Realm+"."+c.CapabilityName, rules.Breaker)
 	limits := cmp.Or(c.Limits, &schemas.CapabilityLimits{Timeout: schemas.Duration(defaultTimeout)})
 	limits.Breaker = &schemas.Breaker{Failures: new(rules.Breaker.Failures)}

@@ -1,4 +1,4 @@
-package runtime
+package capability
 
 import (
 	"context"
@@ -7,17 +7,70 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
 )
 
+// Config is what Capabilities are made of. Store, Log, Sessions, Realms, NewID and Random are required.
+type Config struct {
+	Store    *records.Store
+	Log      hclog.Logger
+	Sessions *session.Sessions
+	Realms   Realms
+	Policies schemas.Policies // see SetPolicies
+	Quotas   call.QuotaRules  // see SetQuotas
+	MaxCache int              // bytes of answers that are kept
+	NewID    func() string    // for idempotency keys of direct calls
+	Random   func() float64   // [0,1) for jitter
+}
+
+// Capabilities is the contract Capability, and what every call passes.
+type Capabilities struct {
+	Realms Realms       // the downstream servers
+	Quotas *call.Quotas // what principals and sessions have used
+
+	store    *records.Store
+	log      hclog.Logger
+	sessions *session.Sessions
+	newID    func() string
+	random   func() float64
+
+	checkers checkers
+	rules    atomic.Pointer[resolvedRules]
+	breakers *call.Breakers
+	rooms    call.Rooms
+	rates    *call.Rates
+	answers  *call.Answers
+
+	attempt call.Invoker // one attempt of a node
+	direct  call.Invoker // a direct call with its retries
+}
+
+// New makes Capabilities; nothing is called.
+func New(c Config) *Capabilities {
+	log := c.Log.Named("call")
+	tokens := call.NewTokens(c.Store, log)
+	r := &Capabilities{
+		Realms: c.Realms, Quotas: call.NewQuotas(tokens), store: c.Store, log: c.Log, sessions: c.Sessions, newID: c.NewID, random: c.Random,
+		breakers: call.NewBreakers(log), rates: call.NewRates(tokens), answers: call.NewAnswers(c.MaxCache),
+	}
+	r.SetPolicies(c.Policies)
+	r.SetQuotas(c.Quotas)
+	r.chain()
+	return r
+}
+
 // Resolve describes one capability as it would be called now.
-func (r *Runtime) Resolve(ctx context.Context, realm, capability string) (schemas.Capability, error) {
-	c, err := r.realms.Resolve(ctx, realm, capability)
+func (r *Capabilities) Resolve(ctx context.Context, realm, capability string) (schemas.Capability, error) {
+	c, err := r.Realms.Resolve(ctx, realm, capability)
 	if err == nil {
 		r.bounds(&c)
 	}
@@ -25,13 +78,13 @@ func (r *Runtime) Resolve(ctx context.Context, realm, capability string) (schema
 }
 
 // Discover lists the capabilities that match. It asks the store for nothing but the key that its cursors are sealed with.
-func (r *Runtime) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error) {
+func (r *Capabilities) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error) {
 	scope := fmt.Sprintf("capabilities %q %q", q.Realm, q.Query)
 	var err error
 	if q.Cursor, err = r.store.OpenCursor(ctx, "discover_capabilities", scope, q.Cursor); err != nil {
 		return schemas.Discovery{}, err
 	}
-	d, err := r.realms.Discover(ctx, q)
+	d, err := r.Realms.Discover(ctx, q)
 	if err == nil && d.NextCursor != "" {
 		d.NextCursor = r.store.Cursor(ctx, scope, d.NextCursor)
 	}
@@ -51,7 +104,7 @@ type Invocation struct {
 
 // Invoke calls one capability now and waits for its answer, with the policy's timeout, retries and fallbacks; nothing of it
 // is durable. Inputs are checked against the tool's schema before anything is sent.
-func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation, error) {
+func (r *Capabilities) Invoke(ctx context.Context, in Invocation) (schemas.Invocation, error) {
 	if err := caller.CheckHops(ctx); err != nil {
 		return schemas.Invocation{}, err
 	}
@@ -71,19 +124,19 @@ func (r *Runtime) Invoke(ctx context.Context, in Invocation) (schemas.Invocation
 }
 
 // prepare makes a direct call, or says why it cannot be made.
-func (r *Runtime) prepare(ctx context.Context, in Invocation) (*call.Call, error) {
+func (r *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, error) {
 	if in.SessionID != "" { // a store that is away stops no direct call, and one that says nothing delays it a little
 		_, err := records.Timed(ctx, func(ctx context.Context) error {
-			_, err := r.Sessions.Use(ctx, in.SessionID)
+			_, err := r.sessions.Use(ctx, in.SessionID)
 			return err
 		})
 		if err != nil && !errors.Is(err, records.Unavailable) {
 			return nil, err
 		}
 	}
-	tool, known := r.realms.Catalog(ctx, []string{in.Realm}).Tool(in.Realm, in.Capability)
+	tool, known := r.Realms.Catalog(ctx, []string{in.Realm}).Tool(in.Realm, in.Capability)
 	if !known {
-		_, err := r.realms.Resolve(ctx, in.Realm, in.Capability) // it knows why
+		_, err := r.Realms.Resolve(ctx, in.Realm, in.Capability) // it knows why
 		if err == nil {
 			err = fmt.Errorf("%s.%s is resolved but not in the catalog", in.Realm, in.Capability)
 		}
@@ -103,7 +156,7 @@ func (r *Runtime) prepare(ctx context.Context, in Invocation) (*call.Call, error
 		Realm: in.Realm, Capability: in.Capability, Inputs: in.Inputs, Effect: tool.Effect, Attempt: 1,
 		Key: in.IdempotencyKey, IdempotencyArg: tool.Policy.IdempotencyArg,
 		Timeout: in.Timeout, TimeoutFrom: "call", Retry: in.Retry.Or(tool.Policy.Retry),
-		Rules: r.rulesOf(in.Realm, in.Capability), Hash: tool.Hash, Principal: caller.From(ctx).Principal, SessionID: in.SessionID, Progress: in.Progress,
+		Rules: r.RulesOf(in.Realm, in.Capability), Hash: tool.Hash, Principal: caller.From(ctx).Principal, SessionID: in.SessionID, Progress: in.Progress,
 	}
 	switch own := tool.Policy.Timeout; {
 	case c.Timeout > 0:
@@ -119,7 +172,7 @@ func (r *Runtime) prepare(ctx context.Context, in Invocation) (*call.Call, error
 }
 
 // fallback makes the call of an entry of a policy's fallback list; it is another effect, with a key of its own.
-func (r *Runtime) fallback(ctx context.Context, failed *call.Call, capability string) (*call.Call, error) {
+func (r *Capabilities) fallback(ctx context.Context, failed *call.Call, capability string) (*call.Call, error) {
 	realm, name, _ := strings.Cut(capability, ".")
 	return r.prepare(ctx, Invocation{
 		Realm: realm, Capability: name, Inputs: failed.Inputs, IdempotencyKey: failed.Key + "/fallback/" + capability, SessionID: failed.SessionID, Progress: failed.Progress,

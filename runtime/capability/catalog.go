@@ -1,4 +1,4 @@
-package runtime
+package capability
 
 import (
 	"context"
@@ -7,17 +7,17 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-const kindCatalog = "catalog"
+const KindCatalog = "catalog"
 
-// CatalogCache keeps what realms listed last in the store, so that plans can be checked before a realm is up.
-func CatalogCache(s store.Store) *Catalogs { return &Catalogs{store: s} }
+// NewCatalogs keeps what realms listed last in the store, so that plans can be checked before a realm is up.
+func NewCatalogs(s store.Store) *Catalogs { return &Catalogs{store: s} }
 
 // Catalogs is the cache that [CatalogCache] makes.
 type Catalogs struct{ store store.Store }
 
 // Load reads a realm's catalog; nothing is known of a new one.
 func (c *Catalogs) Load(ctx context.Context, realm string) ([]byte, error) {
-	rec, err := c.store.Get(ctx, store.Key{Kind: kindCatalog, ID: realm})
+	rec, err := c.store.Get(ctx, store.Key{Kind: KindCatalog, ID: realm})
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
@@ -26,7 +26,7 @@ func (c *Catalogs) Load(ctx context.Context, realm string) ([]byte, error) {
 
 // Save replaces a realm's catalog.
 func (c *Catalogs) Save(ctx context.Context, realm string, catalog []byte) error {
-	key := store.Key{Kind: kindCatalog, ID: realm}
+	key := store.Key{Kind: KindCatalog, ID: realm}
 	_, err := c.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: key, Value: catalog, Version: store.AnyVersion}}})
 	return err
 }

@@ -1,6 +1,7 @@
-package runtime
+package capability
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -18,19 +19,19 @@ import (
 // The order matters: an answer that is kept costs nothing, an open breaker takes no room and no token, nor does a quota that is
 // known to be used up, a full room takes no token, an empty bucket nothing of a quota, and the timeout counts from where the call
 // leaves, the start of its realm included. A wrapper that turns a call away says so with an error that is [schemas.Error.Refused].
-func (r *Runtime) chain() {
+func (r *Capabilities) chain() {
 	log := r.log.Named("call")
-	r.attempt = call.Chain(r.realms,
+	r.attempt = call.Chain(r.Realms,
 		call.Observe(log),
 		r.answers.Wrap,
 		r.breakers.Wrap,
-		r.quotas.Early,
+		r.Quotas.Early,
 		r.rooms.Wrap,
 		r.rates.Wrap,
-		r.quotas.Wrap,
+		r.Quotas.Wrap,
 		call.Timeout,
 		call.Heartbeat,
-		r.undrifted,
+		r.checkDrift,
 	)
 	r.direct = call.Chain(r.attempt,
 		call.Fallback(r.fallback),
@@ -38,8 +39,13 @@ func (r *Runtime) chain() {
 	)
 }
 
+// Attempt makes one attempt of a node's call.
+func (r *Capabilities) Attempt(ctx context.Context, c *call.Call) (*call.Result, error) {
+	return r.attempt.Invoke(ctx, c)
+}
+
 // retries is the policy of direct calls. An open breaker answers them at once, unless somebody asked to wait for it.
-func (r *Runtime) retries(c *call.Call) call.Policy {
+func (r *Capabilities) retries(c *call.Call) call.Policy {
 	policy := *c.Retry.Or(new(plan.DefaultRetry()))
 	explicit := c.Retry != nil
 	return call.Policy{
