@@ -91,7 +91,7 @@ const lookAgain = time.Second
 
 // look is lookAround for somebody who has heard of a change of one state, and need not own the execution.
 func (r *Runtime) look(ctx context.Context, id string, key store.Key) error {
-	x, err := r.load(ctx, id)
+	x, err := r.open(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (r *Runtime) end(ctx context.Context, x *execution, a machine.Await, found 
 	n := x.state.Node(a.Unit)
 	over := seen.Found
 	if n.Awaited.Until != nil {
-		over, err = n.Awaited.Until.Bool(scope{ctx: ctx, r: r, x: x, unit: a.Unit, state: plan.NewValue(output)})
+		over, err = n.Awaited.Until.Bool(scope{ctx: ctx, r: r, x: x.journaled, unit: a.Unit, state: plan.NewValue(output)})
 	}
 	var e schemas.Event
 	switch {

@@ -265,7 +265,7 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, Workflow: sub.workflow, ParentID: sub.parent, CreatedAt: now,
 		ScheduledAt: sub.scheduled,
 	}}
-	x := r.newExecution(id, h)
+	x := newExecution(id, h)
 	x.setProgram(p, sub.session)
 	x.state = machine.New(p)
 	x.state.Forbid(r.Capabilities.Forbids)

@@ -138,7 +138,7 @@ func answered(e *schemas.Event, s *machine.State, res *call.Result) {
 func (o *owner) verified(l launch, res *call.Result, e schemas.Event, took time.Duration, now time.Time) ([]schemas.Event, error) {
 	s := o.x.state
 	v := s.Node(l.unit).Verify
-	sc := scope{ctx: o.r.storeCtx, r: o.r, x: o.x, unit: l.unit, answer: plan.NewValue(res.Output)}
+	sc := scope{ctx: o.r.storeCtx, r: o.r, x: o.x.journaled, unit: l.unit, answer: plan.NewValue(res.Output)}
 	happened, err := v.Happened.Bool(sc)
 	e.Output, e.Reason, e.ServedBy = schemas.Value(res.Output), "verified", res.ServedBy
 	if err == nil && happened && v.Output != nil {

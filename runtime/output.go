@@ -58,7 +58,7 @@ func (r *Runtime) NodeOutput(ctx context.Context, id, node string, item *int, po
 	return out, nil
 }
 
-func (r *Runtime) wholeOutput(ctx context.Context, x *execution, node string, item *int) (json.RawMessage, error) {
+func (r *Runtime) wholeOutput(ctx context.Context, x *journaled, node string, item *int) (json.RawMessage, error) {
 	if node == outputNode {
 		if x.state.Status != schemas.StatusSucceeded {
 			return nil, schemas.Errorf(schemas.CodeConflict, "execution %q has no output: it is %s", x.id, x.state.Status).WithField("node_id").

@@ -160,12 +160,12 @@ func (r *Runtime) notFound(id string) *schemas.Error {
 }
 
 // load folds an execution from the store.
-func (r *Runtime) load(ctx context.Context, id string) (*execution, error) {
+func (r *Runtime) load(ctx context.Context, id string) (*journaled, error) {
 	h, version, err := r.readHead(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	x := r.newExecution(id, h)
+	x := newJournaled(id, h)
 	err = r.fold(ctx, x, h, version)
 	if errors.Is(err, store.ErrNotFound) || err == nil && x.state.Seq < h.Seq {
 		err = r.gone(ctx, id, err)
@@ -176,24 +176,9 @@ func (r *Runtime) load(ctx context.Context, id string) (*execution, error) {
 	return x, nil
 }
 
-// reload folds x anew from the store after its state turned out to be stale.
-func (r *Runtime) reload(ctx context.Context, x *execution) error {
-	h, version, err := r.readHead(ctx, x.id)
-	if err == nil || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-		h, version, err = r.noticed(ctx, x, h, version, err)
-	}
-	if errors.Is(err, store.ErrConflict) { // somebody changes it while it is restored
-		return r.reload(ctx, x)
-	}
-	if err != nil {
-		return err
-	}
-	return r.fold(ctx, x, h, version)
-}
-
-func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64) error {
+// fold makes x what the log says, from its head on.
+func (r *Runtime) fold(ctx context.Context, x *journaled, h head, version int64) error {
 	x.head = h
-	x.seen.Store(&h)
 	program, err := r.program(ctx, x)
 	if err != nil {
 		return err
@@ -228,15 +213,13 @@ func (r *Runtime) fold(ctx context.Context, x *execution, h head, version int64)
 	}
 	state.Forbid(r.Capabilities.Forbids)
 	x.state, x.version = state, version
-	x.memory.begin(mark{version, h.Seq})
 	x.forget()
 	clear(x.lists)
-	x.folded, x.unlooked = true, true
 	return nil
 }
 
 // program reads and compiles the stored plan once.
-func (r *Runtime) program(ctx context.Context, x *execution) (*plan.Program, error) {
+func (r *Runtime) program(ctx context.Context, x *journaled) (*plan.Program, error) {
 	if x.program != nil {
 		return x.program, nil
 	}

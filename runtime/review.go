@@ -69,7 +69,7 @@ func (r *Runtime) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) 
 	}
 }
 
-func (r *Runtime) reviewOf(ctx context.Context, x *execution, unit int) schemas.ReviewRequest {
+func (r *Runtime) reviewOf(ctx context.Context, x *journaled, unit int) schemas.ReviewRequest {
 	u, n := &x.state.Units[unit], x.state.Node(unit)
 	v := schemas.ReviewRequest{
 		ReviewID: reviewID(x.id, x.state, unit), ExecutionID: x.id, Name: x.head.Name, NodeID: n.ID, Question: u.Question, Since: u.Since,
@@ -82,8 +82,7 @@ func (r *Runtime) reviewOf(ctx context.Context, x *execution, unit int) schemas.
 	}
 	if target := x.state.Target(unit); target != nil {
 		v.Capability = target.Name()
-		t := &turn{r: r, x: x, ctx: ctx}
-		if inputs, err := t.bind(target, t.scope(unit)); err == nil {
+		if inputs, err := (scope{ctx: ctx, r: r, x: x, unit: unit}).bind(target); err == nil {
 			v.Inputs = schemas.Object(inputs)
 		}
 	}
@@ -194,7 +193,7 @@ func (r *Runtime) closedReview(ctx context.Context, q question) error {
 }
 
 // became says how the first event about a unit behind a question ended that question.
-func (x *execution) became(q question, asked, e *schemas.Event) *schemas.Error {
+func (x *journaled) became(q question, asked, e *schemas.Event) *schemas.Error {
 	const hint = "a review is decided once; get_execution_status shows what the execution waits for now, `runplane reviews` lists the open ones"
 	switch {
 	case e.Type == schemas.EventReviewDecided:

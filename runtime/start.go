@@ -14,7 +14,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-func (t *turn) scope(unit int) scope { return scope{ctx: t.ctx, r: t.r, x: t.x, unit: unit} }
+func (t *turn) scope(unit int) scope { return scope{ctx: t.ctx, r: t.r, x: t.x.journaled, unit: unit} }
 
 // start evaluates a unit that may run: its condition, then what its kind needs. What goes wrong here is the unit's
 // failure; a store that does not answer is not.
@@ -146,7 +146,7 @@ func (t *turn) call(unit int) {
 		t.emit(*e)
 		return
 	}
-	inputs, err := t.bind(target, t.scope(unit))
+	inputs, err := t.scope(unit).bind(target)
 	if err != nil {
 		t.fail(unit, field, err)
 		return
@@ -206,21 +206,6 @@ func (t *turn) ask(unit int, question string, inputs json.RawMessage) {
 		e.Due = new(t.now.Add(d))
 	}
 	t.emit(e)
-}
-
-// bind makes a call's arguments and checks them against the schema that the plan was accepted with.
-func (t *turn) bind(target *plan.Target, sc scope) (json.RawMessage, error) {
-	inputs, err := sc.inputs(target)
-	if err != nil {
-		return nil, err
-	}
-	if _, _, accepted := sc.x.state.Goes(max(sc.unit, 0)); sc.unit >= 0 && accepted && target == &sc.x.state.Node(sc.unit).Target {
-		return inputs, nil // they are checked against the definition that was accepted, once it is known to be there still
-	}
-	if problem := target.CheckInputs(inputs); problem != nil {
-		return nil, problem
-	}
-	return inputs, nil
 }
 
 // fail ends a unit that could not be evaluated, as far as its fallbacks and on_error go along.
@@ -325,7 +310,7 @@ func (t *turn) itemOutput(unit int) ([]byte, error) {
 func (t *turn) undo(unit int) {
 	s := t.x.state
 	target := s.Node(unit).Compensate
-	inputs, err := t.bind(target, t.scope(unit))
+	inputs, err := t.scope(unit).bind(target)
 	if errors.Is(err, records.Unavailable) {
 		t.err = err
 		return

@@ -162,7 +162,7 @@ func (r *Runtime) Metrics(ctx context.Context, id string) (schemas.ExecutionMetr
 	return m, nil
 }
 
-func (r *Runtime) loadFor(ctx context.Context, id string) (*execution, error) {
+func (r *Runtime) loadFor(ctx context.Context, id string) (*journaled, error) {
 	if _, err := r.headFor(ctx, id); err != nil {
 		return nil, err
 	}

@@ -15,23 +15,12 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// execution is one execution in memory: a cache of its log, used by one goroutine at a time.
+// execution is an execution as the commits of this process see it, used by one goroutine at a time.
 type execution struct {
-	id      string
-	head    head
-	version int64
-	state   *machine.State // nil: stale, to be folded anew
-	program *plan.Program
-	inputs  *plan.Value
-	session *plan.Value
-	self    *plan.Value               // made when it is read first
-	values  map[int]*plan.Value       // decoded outputs by unit
-	texts   map[int]string            // large texts by unit
-	lists   map[int][]json.RawMessage // what for_each nodes run over
-	kept    int                       // bytes in values and texts
-	lease   *store.Lease              // nil: somebody else may own it
-	claimed bool                      // the lease came by a claim: the execution was due
-	sent    time.Time                 // when the commit that claimed the lease was sent
+	*journaled
+	lease   *store.Lease // nil: somebody else may own it
+	claimed bool         // the lease came by a claim: the execution was due
+	sent    time.Time    // when the commit that claimed the lease was sent
 
 	seen    atomic.Pointer[head] // as it was read or committed last, for others than the owner
 	memory  *recollection        // an owner's; nil: nothing is remembered
@@ -44,14 +33,45 @@ type execution struct {
 	unlooked    bool     // the states that it waits for are to be looked at before the lease goes
 }
 
-func (r *Runtime) newExecution(id string, h head) *execution {
-	return &execution{id: id, head: h, values: map[int]*plan.Value{}, texts: map[int]string{}, lists: map[int][]json.RawMessage{}}
+func newExecution(id string, h head) *execution { return &execution{journaled: newJournaled(id, h)} }
+
+// open reads an execution from the store to change it.
+func (r *Runtime) open(ctx context.Context, id string) (*execution, error) {
+	j, err := r.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	x := &execution{journaled: j}
+	x.read()
+	return x, nil
 }
 
-func (x *execution) setProgram(p *plan.Program, session schemas.Value) {
-	x.program = p
-	x.inputs = plan.NewValue(json.RawMessage(records.OrElse(p.Definition.Plan.Inputs, "{}")))
-	x.session = plan.NewValue(json.RawMessage(records.OrElse(session, "{}")))
+// read takes note that the execution was folded from the store.
+func (x *execution) read() {
+	h := x.head
+	x.seen.Store(&h)
+	x.memory.begin(mark{x.version, h.Seq})
+	x.folded, x.unlooked = true, true
+}
+
+// reload folds x again from the store after its state turned out to be stale.
+func (r *Runtime) reload(ctx context.Context, x *execution) error {
+	h, version, err := r.readHead(ctx, x.id)
+	if err == nil || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+		h, version, err = r.noticed(ctx, x, h, version, err)
+	}
+	if errors.Is(err, store.ErrConflict) { // somebody changes it while it is restored
+		return r.reload(ctx, x)
+	}
+	if err != nil {
+		return err
+	}
+	x.seen.Store(&h)
+	if err := r.fold(ctx, x.journaled, h, version); err != nil {
+		return err
+	}
+	x.read()
+	return nil
 }
 
 // decision looks at a state and says which events follow from what has happened. It may be asked again with a
@@ -128,7 +148,7 @@ func (r *Runtime) transition(ctx context.Context, id string, decide decision) er
 				return context.Cause(ctx)
 			}
 		}
-		x, err := r.load(ctx, id)
+		x, err := r.open(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -215,20 +235,3 @@ func (r *Runtime) current(ctx context.Context, x *execution) error {
 	}
 	return err
 }
-
-// keep caches an output for the expressions that read it.
-func (x *execution) keep(unit int, output []byte) *plan.Value {
-	x.values[unit] = plan.NewValue(json.RawMessage(output))
-	x.kept += len(output)
-	return x.values[unit]
-}
-
-// forget drops what keep holds; it is read again when somebody asks.
-func (x *execution) forget() {
-	clear(x.values)
-	clear(x.texts)
-	x.kept = 0
-}
-
-// maxKept is how many bytes of outputs an execution keeps in memory between two commits; what is dropped is read again.
-const maxKept = 16 << 20

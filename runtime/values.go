@@ -17,7 +17,7 @@ import (
 type scope struct {
 	ctx    context.Context //nolint:containedctx // lives for one evaluation; plan.Scope is pure and takes none
 	r      *Runtime
-	x      *execution
+	x      *journaled
 	unit   int         // -1: the plan's output
 	answer *plan.Value // of a verification
 	state  *plan.Value // that a wait_for waits for
@@ -60,6 +60,21 @@ func (s scope) inputs(target *plan.Target) (json.RawMessage, error) {
 		}
 	}
 	return target.Inputs.Render(s, s.r.limits.Plan)
+}
+
+// bind makes a call's arguments and checks them against the schema that the plan was accepted with.
+func (s scope) bind(target *plan.Target) (json.RawMessage, error) {
+	inputs, err := s.inputs(target)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, accepted := s.x.state.Goes(max(s.unit, 0)); s.unit >= 0 && accepted && target == &s.x.state.Node(s.unit).Target {
+		return inputs, nil // they are checked against the definition that was accepted, once it is known to be there still
+	}
+	if problem := target.CheckInputs(inputs); problem != nil {
+		return nil, problem
+	}
+	return inputs, nil
 }
 
 // workflowInputs are what the plan within the unit is given.

@@ -49,7 +49,7 @@ func (r *Runtime) claim(ctx context.Context) {
 		leases, sent = r.prove(ctx, leases, sent)
 		r.slots.Release(int64(room - len(leases)))
 		for i := range leases {
-			r.adopt(r.newExecution(leases[i].Key.ID, head{}), &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
+			r.adopt(newExecution(leases[i].Key.ID, head{}), &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
 		}
 		if err == nil || interrupted {
 			delay = 0

@@ -290,7 +290,7 @@ func (p *process) checkLog(t *testing.T, id string, e schemas.Execution) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := p.newExecution(id, x.head)
+	whole := newJournaled(id, x.head)
 	h := x.head
 	h.Snapshot = 0
 	if err := p.fold(t.Context(), whole, h, x.version); err != nil {
