@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
-	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
@@ -163,7 +163,7 @@ func (r *Runtime) end(ctx context.Context, x *execution, a machine.Await, found 
 	n := x.state.Node(a.Unit)
 	over := seen.Found
 	if n.Awaited.Until != nil {
-		over, err = n.Awaited.Until.Bool(scope{ctx: ctx, r: r, x: x.journaled, unit: a.Unit, state: plan.NewValue(output)})
+		over, err = n.Awaited.Until.Bool(r.scope(ctx, x.journaled, a.Unit).withState(json.RawMessage(output)))
 	}
 	var e schemas.Event
 	switch {

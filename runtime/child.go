@@ -31,7 +31,7 @@ const childPoll = 30 * time.Second
 func (o *owner) tend(c child) {
 	n := o.x.state.Node(c.unit)
 	if c.inputs == nil {
-		inputs, err := scope{ctx: o.r.storeCtx, r: o.r, x: o.x.journaled, unit: c.unit}.workflowInputs()
+		inputs, err := o.r.scope(o.r.storeCtx, o.x.journaled, c.unit).workflowInputs()
 		if err != nil { // it was rendered before; only the store can be at fault, and the next look will do
 			o.r.log.Warn("render the inputs of a workflow", "execution_id", o.x.id, "node", n.ID, "error", err)
 			return

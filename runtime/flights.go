@@ -9,7 +9,6 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/machine"
-	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
@@ -138,7 +137,7 @@ func answered(e *schemas.Event, s *machine.State, res *call.Result) {
 func (o *owner) verified(l launch, res *call.Result, e schemas.Event, took time.Duration, now time.Time) ([]schemas.Event, error) {
 	s := o.x.state
 	v := s.Node(l.unit).Verify
-	sc := scope{ctx: o.r.storeCtx, r: o.r, x: o.x.journaled, unit: l.unit, answer: plan.NewValue(res.Output)}
+	sc := o.r.scope(o.r.storeCtx, o.x.journaled, l.unit).withAnswer(res.Output)
 	happened, err := v.Happened.Bool(sc)
 	e.Output, e.Reason, e.ServedBy = schemas.Value(res.Output), "verified", res.ServedBy
 	if err == nil && happened && v.Output != nil {

@@ -44,12 +44,36 @@ func (x *journaled) keep(unit int, output []byte) *plan.Value {
 	return x.values[unit]
 }
 
-// forget drops what keep holds; it is read again when somebody asks.
+// keepText caches a text for the expressions that read it.
+func (x *journaled) keepText(unit int, text string) {
+	x.texts[unit] = text
+	x.kept += len(text)
+}
+
+// cached is an output that keep was given, which may not be committed yet.
+func (x *journaled) cached(unit int) (*plan.Value, bool) {
+	v, ok := x.values[unit]
+	return v, ok
+}
+
+// dropList forgets what a for_each node runs over; only a compensation reads it again.
+func (x *journaled) dropList(node int) { delete(x.lists, node) }
+
+// cachedLists counts the lists of for_each nodes in memory.
+func (x *journaled) cachedLists() int { return len(x.lists) }
+
+// trim drops what is cached where that is too much; it is read again when an expression asks for it.
+func (x *journaled) trim() {
+	if x.kept > maxKept {
+		x.forget()
+	}
+}
+
 func (x *journaled) forget() {
 	clear(x.values)
 	clear(x.texts)
 	x.kept = 0
 }
 
-// maxKept is how many bytes of outputs an execution keeps in memory between two commits; what is dropped is read again.
+// maxKept is how many bytes of outputs an execution keeps in memory between two commits.
 const maxKept = 16 << 20

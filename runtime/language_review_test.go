@@ -235,8 +235,8 @@ func TestListsOfItemsLeaveMemoryWithTheirItems(t *testing.T) {
 		if o == nil {
 			t.Fatal("nobody owns it while its call is in flight")
 		}
-		if len(o.x.lists) != 0 {
-			t.Errorf("%d lists are kept that nothing reads any more", len(o.x.lists))
+		if n := o.x.cachedLists(); n != 0 {
+			t.Errorf("%d lists are kept that nothing reads any more", n)
 		}
 	})
 }

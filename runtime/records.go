@@ -66,6 +66,11 @@ const termDeleted = "deleted"
 // termNeeds marks open executions that need another one, which has ended, to be there still.
 func termNeeds(id string) string { return "needs=" + id }
 
+// termWorkflow marks the executions of a workflow.
+func termWorkflow(principal, name string) string {
+	return "workflow=" + records.Private(principal, "workflow") + name
+}
+
 func (h *head) terms() []string {
 	if h.Deleted {
 		return []string{termDeleted}
@@ -82,7 +87,7 @@ func (h *head) terms() []string {
 		t = append(t, "session="+h.SessionID)
 	}
 	if name, _, _ := strings.Cut(h.Workflow, "@"); name != "" {
-		t = append(t, "workflow="+workflowKey(h.Principal, name).ID)
+		t = append(t, termWorkflow(h.Principal, name))
 	}
 	for _, id := range []string{h.ParentID, h.RerunOf} {
 		if id != "" && !h.Status.Terminal() {

@@ -82,7 +82,7 @@ func (r *Runtime) reviewOf(ctx context.Context, x *journaled, unit int) schemas.
 	}
 	if target := x.state.Target(unit); target != nil {
 		v.Capability = target.Name()
-		if inputs, err := (scope{ctx: ctx, r: r, x: x, unit: unit}).bind(target); err == nil {
+		if inputs, err := r.scope(ctx, x, unit).bind(target); err == nil {
 			v.Inputs = schemas.Object(inputs)
 		}
 	}

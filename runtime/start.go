@@ -14,7 +14,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-func (t *turn) scope(unit int) scope { return scope{ctx: t.ctx, r: t.r, x: t.x.journaled, unit: unit} }
+func (t *turn) scope(unit int) scope { return t.r.scope(t.ctx, t.x.journaled, unit) }
 
 // start evaluates a unit that may run: its condition, then what its kind needs. What goes wrong here is the unit's
 // failure; a store that does not answer is not.
@@ -289,7 +289,7 @@ func (t *turn) join(unit int) {
 		e.Degraded = e.Degraded || s.Units[u.FirstItem+i].Degraded
 	}
 	t.emit(e)
-	delete(t.x.lists, unit) // only a compensation reads it again
+	t.x.dropList(unit)
 }
 
 // maxJoined is the largest output of a for_each node in bytes.
@@ -300,7 +300,7 @@ func (t *turn) itemOutput(unit int) ([]byte, error) {
 	if u.Status != schemas.NodeSucceeded {
 		return nil, nil
 	}
-	if cached, ok := t.x.values[unit]; ok { // perhaps not committed yet
+	if cached, ok := t.x.cached(unit); ok { // perhaps not committed yet
 		return cached.Raw(), nil
 	}
 	return t.r.output(t.ctx, t.x.id, t.x.state.Name(unit), u.Output, u.OutputRef)

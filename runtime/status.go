@@ -185,7 +185,7 @@ func (r *Runtime) List(ctx context.Context, q ListQuery) (schemas.ExecutionList,
 	byWorkflow := ""
 	name, _, ofVersion := strings.Cut(q.Workflow, "@")
 	if q.Workflow != "" {
-		byWorkflow = "workflow=" + workflowKey(caller, name).ID
+		byWorkflow = termWorkflow(caller, name)
 	}
 	switch {
 	case len(byWorkflow) > store.MaxTerm:

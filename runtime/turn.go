@@ -76,8 +76,7 @@ func (t *turn) external(e *schemas.Event) {
 		name, limit = t.x.state.Name(unit), MaxInline
 	}
 	if len(e.Text) > MaxInline && e.Type != schemas.EventNodeHeld { // of which it is the question
-		t.x.texts[unit] = e.Text
-		t.x.kept += len(e.Text)
+		t.x.keepText(unit, e.Text)
 		e.TextRef, e.Text = t.aside(name+textPart, []byte(e.Text)), ""
 	}
 	if e.Patch != nil && len(e.Patch.Output) > limit {
@@ -256,9 +255,7 @@ func (t *turn) commit() error {
 	x.head, x.version = h, done.Versions[len(done.Versions)-1]
 	x.seen.Store(&h)
 	x.memory.add(&t.batch, mark{x.version, s.Seq}, t.r.remember)
-	if x.kept > maxKept {
-		x.forget()
-	}
+	x.trim()
 	if done.Lease != nil {
 		x.lease, x.sent = done.Lease, sent
 	}

@@ -23,6 +23,23 @@ type scope struct {
 	state  *plan.Value // that a wait_for waits for
 }
 
+// scope is what the expressions of a unit read; -1 stands for the plan's output. ctx is that of the evaluation.
+func (r *Runtime) scope(ctx context.Context, x *journaled, unit int) scope {
+	return scope{ctx: ctx, r: r, x: x, unit: unit}
+}
+
+// withAnswer is s with what a verification answered, which its expressions read as output.
+func (s scope) withAnswer(output json.RawMessage) scope {
+	s.answer = plan.NewValue(output)
+	return s
+}
+
+// withState is s with a state that a wait_for waits for, which its expressions read as state.
+func (s scope) withState(found json.RawMessage) scope {
+	s.state = plan.NewValue(found)
+	return s
+}
+
 func (s scope) Inputs() *plan.Value  { return s.x.inputs }
 func (s scope) Session() *plan.Value { return s.x.session }
 func (s scope) Output() *plan.Value  { return s.answer }
@@ -98,7 +115,7 @@ func (s scope) list(node int) ([]json.RawMessage, error) {
 	n, u := &s.x.program.Nodes[node], &s.x.state.Units[node]
 	raw, err := s.kept(u.List, u.ListRef)
 	if len(raw) == 0 && err == nil {
-		raw, err = n.ForEach.Render(scope{ctx: s.ctx, r: s.r, x: s.x, unit: node}, s.r.limits.Plan)
+		raw, err = n.ForEach.Render(s.r.scope(s.ctx, s.x, node), s.r.limits.Plan)
 	}
 	if err != nil {
 		return nil, err
@@ -130,7 +147,7 @@ func (s scope) Node(id string) (plan.NodeValue, error) {
 	if u.TextRef != nil {
 		v.LongText = func() (string, error) { return s.text(unit, id) }
 	}
-	switch cached, ok := s.x.values[unit]; {
+	switch cached, ok := s.x.cached(unit); {
 	case u.OutputRef != nil:
 		v.LongOutput = func() (*plan.Value, error) { return s.output(unit, id) }
 	case ok:
@@ -147,7 +164,7 @@ func (s scope) output(unit int, node string) (*plan.Value, error) {
 	if u.OutputRef.Bytes > s.r.limits.MaxOutput {
 		return nil, s.tooLarge("output", node, u.OutputRef.Bytes)
 	}
-	if cached, ok := s.x.values[unit]; ok {
+	if cached, ok := s.x.cached(unit); ok {
 		return cached, nil
 	}
 	raw, err := s.r.output(s.ctx, s.x.id, s.x.state.Name(unit), u.Output, u.OutputRef)
@@ -175,9 +192,8 @@ func (s scope) text(unit int, node string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.x.texts[unit] = string(raw)
-	s.x.kept += len(raw)
-	return s.x.texts[unit], nil
+	s.x.keepText(unit, string(raw))
+	return string(raw), nil
 }
 
 // output is a unit's whole output, wherever it is kept.

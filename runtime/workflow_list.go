@@ -68,7 +68,7 @@ func (r *Runtime) WorkflowStatus(ctx context.Context, name string) (schemas.Work
 		out.Versions = append(out.Versions, n)
 	}
 	caller := caller.From(ctx).Principal
-	err = r.store.Each(ctx, store.Query{Kind: kindExecution, Term: "workflow=" + workflowKey(caller, name).ID, Reverse: true}, func(rec store.Record) error {
+	err = r.store.Each(ctx, store.Query{Kind: kindExecution, Term: termWorkflow(caller, name), Reverse: true}, func(rec store.Record) error {
 		var h head
 		if err := json.Unmarshal(rec.Value, &h); err != nil {
 			return err
