@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
@@ -54,7 +55,7 @@ func (e *entrance) enter(ctx context.Context, r *Runtime) (depth int, err error)
 	if depth, ok := e.known(r.limits.MaxQueued); ok {
 		return depth, nil
 	}
-	q, err := r.store.Queue(ctx, kindExecution)
+	q, err := r.store.Queue(ctx, journal.KindExecution)
 	if err != nil {
 		return 0, records.Error(err)
 	}

@@ -2,12 +2,9 @@ package runtime
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
@@ -17,34 +14,9 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// An execution that waits for a state is found by a term of its head. Who begins to wait looks at the state behind the
-// commit that says so, and whoever writes the state looks for those that wait behind his: one of the two sees the other.
-//
-//	node_started ─▶ commit, with the term ─▶ look: until? ─▶ node_succeeded
-//	set_state ─▶ commit ─▶ heads with the term ─▶ look ─┘   (await_tell.go)
-//
-// An owner keeps its lease until it has looked; so where it dies before, the next one looks. After that nothing of the
-// execution is in memory, and nothing of it is due but its timeout.
-
-// termAwaits marks executions that wait for the state at a key.
-func termAwaits(key store.Key) string {
-	sum := sha256.Sum256([]byte(key.ID))
-	return "awaits=" + hex.EncodeToString(sum[:16])
-}
-
-// awaits are the terms of what an execution of the principal waits for, sorted, each once.
-func awaits(principal string, s *machine.State) []string {
-	var terms []string
-	for _, a := range s.Awaiting() {
-		terms = append(terms, termAwaits(state.Key(principal, a.State)))
-	}
-	slices.Sort(terms)
-	return slices.Compact(terms)
-}
-
 // await begins a wait: it says which state it is for.
 func (t *turn) await(unit int, e *schemas.Event) error {
-	a := t.x.state.Node(unit).Awaited
+	a := t.x.State.Node(unit).Awaited
 	key, err := a.Key.Text(t.scope(unit))
 	if errors.Is(err, records.Unavailable) {
 		return err
@@ -62,8 +34,8 @@ func (t *turn) await(unit int, e *schemas.Event) error {
 
 // looks tells whether somebody has to look at the states that the execution waits for once this turn is committed.
 func (t *turn) looks() bool {
-	switch h := &t.x.head; {
-	case !t.x.state.Awaits():
+	switch h := &t.x.Head; {
+	case !t.x.State.Awaits():
 		return false
 	case t.how != visit:
 		return t.x.unlooked
@@ -77,7 +49,7 @@ func (o *owner) lookAround() {
 	over, err := o.r.ends(o.r.storeCtx, o.x)
 	if err != nil {
 		if o.r.storeCtx.Err() == nil {
-			o.r.log.Warn("look at the states that an execution waits for: trying again", "execution_id", o.x.id, "error", err)
+			o.r.log.Warn("look at the states that an execution waits for: trying again", "execution_id", o.x.ID, "error", err)
 		}
 		o.blind = time.Now().Add(lookAgain)
 		return
@@ -96,8 +68,8 @@ func (r *Runtime) look(ctx context.Context, id string, key store.Key) error {
 		return err
 	}
 	over := map[machine.Await]schemas.Event{}
-	for _, a := range x.state.Awaiting() {
-		if state.Key(x.head.Principal, a.State) != key {
+	for _, a := range x.State.Awaiting() {
+		if state.Key(x.Head.Principal, a.State) != key {
 			continue
 		}
 		s, err := r.States.Read(ctx, key)
@@ -121,8 +93,8 @@ func (r *Runtime) look(ctx context.Context, id string, key store.Key) error {
 // again, also where a state expires.
 func (r *Runtime) ends(ctx context.Context, x *execution) (map[machine.Await]schemas.Event, error) {
 	over := map[machine.Await]schemas.Event{}
-	for _, a := range x.state.Awaiting() {
-		key := state.Key(x.head.Principal, a.State)
+	for _, a := range x.State.Awaiting() {
+		key := state.Key(x.Head.Principal, a.State)
 		s, err := r.States.Read(ctx, key)
 		now := records.Now()
 		if err == nil {
@@ -160,24 +132,24 @@ func (r *Runtime) end(ctx context.Context, x *execution, a machine.Await, found 
 	if err != nil {
 		return fmt.Errorf("encode state: %w", err)
 	}
-	n := x.state.Node(a.Unit)
+	n := x.State.Node(a.Unit)
 	over := seen.Found
 	if n.Awaited.Until != nil {
-		over, err = n.Awaited.Until.Bool(r.scope(ctx, x.journaled, a.Unit).withState(json.RawMessage(output)))
+		over, err = n.Awaited.Until.Bool(r.journal.Scope(ctx, x.Execution, a.Unit).WithState(json.RawMessage(output)))
 	}
 	var e schemas.Event
 	switch {
 	case errors.Is(err, records.Unavailable):
 		return err
 	case err != nil && seen.Found:
-		e = x.state.Final(a.Unit, untilFailed(err).WithField(fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)).WithOutcome(schemas.NotRun))
+		e = x.State.Final(a.Unit, untilFailed(err).WithField(fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)).WithOutcome(schemas.NotRun))
 	case !over: // also where the condition cannot be asked about a state that is not there
 		return nil
 	default:
-		e = x.state.Event(schemas.EventNodeSucceeded, a.Unit)
+		e = x.State.Event(schemas.EventNodeSucceeded, a.Unit)
 		e.Output = output
 	}
-	e.Attempt = x.state.Units[a.Unit].Attempts
+	e.Attempt = x.State.Units[a.Unit].Attempts
 	ends[a] = e
 	return nil
 }

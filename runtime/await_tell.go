@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
@@ -42,7 +43,7 @@ func (r *Runtime) tellWaiting(ctx context.Context, key store.Key) error {
 	g.SetLimit(tellLooks)
 	var s *state.Record // as it was before the first of them looks
 	var now time.Time
-	err := r.store.Each(ctx, store.Query{Kind: kindExecution, Term: termAwaits(key), Bare: true}, func(rec store.Record) error {
+	err := r.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermAwaits(key), Bare: true}, func(rec store.Record) error {
 		if s == nil {
 			found, err := r.States.Read(ctx, key)
 			if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -137,7 +138,7 @@ func TestEveryReplicaTellsOfStates(t *testing.T) {
 				ids = append(ids, e.ExecutionID)
 			}
 			eventually(t, "they are parked", func() bool {
-				places, err := parker.store.Places(t.Context(), []store.Key{executionKey(ids[0]), executionKey(ids[1])})
+				places, err := parker.store.Places(t.Context(), []store.Key{journal.ExecutionKey(ids[0]), journal.ExecutionKey(ids[1])})
 				return err == nil && inMemory(parker) == 0 && places[0] == (store.Place{}) && places[1] == (store.Place{})
 			})
 			for i := range ids {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -262,7 +263,7 @@ func TestWaitForAStateIsDecidedByAPerson(t *testing.T) {
 			}
 			p.setState(t, "A", `{"status":"paid"}`, 0)
 			want(t, p.rest(t, id), schemas.StatusCancelled, "", "w=cancelled b=cancelled")
-			records, err := s.List(t.Context(), store.Query{Kind: kindExecution, Term: termAwaits(state.Key("", schemas.StateName{Type: "order", Key: "A"}))})
+			records, err := s.List(t.Context(), store.Query{Kind: journal.KindExecution, Term: journal.TermAwaits(state.Key("", schemas.StateName{Type: "order", Key: "A"}))})
 			if err != nil || len(records) > 0 {
 				t.Errorf("%d executions are found that wait, %v", len(records), err)
 			}
@@ -294,7 +295,7 @@ func TestVisitorLeavesALookToTheNextOwner(t *testing.T) {
 		synctest.Wait()
 		p := live(w, s)
 		defer p.stop()
-		records, err := s.List(t.Context(), store.Query{Kind: kindExecution})
+		records, err := s.List(t.Context(), store.Query{Kind: journal.KindExecution})
 		if err != nil || len(records) != 1 || !counting.Crashed() {
 			t.Fatalf("%d executions, %v, %v", len(records), err, e)
 		}

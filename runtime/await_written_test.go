@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -37,7 +38,7 @@ func orderState(key string) store.Key {
 // wait for another one are told at once.
 func TestABusyStateKeepsNoOther(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		busy := &crowded{Store: s, term: termAwaits(orderState("busy")), takes: time.Second}
+		busy := &crowded{Store: s, term: journal.TermAwaits(orderState("busy")), takes: time.Second}
 		p := live(w, busy)
 		defer p.stop()
 		id := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"}}`, ""))
@@ -67,7 +68,7 @@ func TestABusyStateKeepsNoOther(t *testing.T) {
 // TestAStateThatVeryManyWaitForIsToldOfOnce: also where that takes longer than a lease lives.
 func TestAStateThatVeryManyWaitForIsToldOfOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		busy := &crowded{Store: s, term: termAwaits(orderState("busy")), takes: 20 * time.Second}
+		busy := &crowded{Store: s, term: journal.TermAwaits(orderState("busy")), takes: 20 * time.Second}
 		p := live(w, busy)
 		defer p.stop()
 		p.setState(t, "busy", `1`, 0)
@@ -89,7 +90,7 @@ func TestADamagedExecutionIsToldOnce(t *testing.T) {
 		defer p.stop()
 		bad := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"}}`, ""))
 		good := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"}}`, ""))
-		if _, err := s.Commit(t.Context(), store.Batch{Puts: []store.Put{{Key: planKey(bad), Value: []byte("{"), Version: store.AnyVersion}}}); err != nil {
+		if _, err := s.Commit(t.Context(), store.Batch{Puts: []store.Put{{Key: journal.PlanKey(bad), Value: []byte("{"), Version: store.AnyVersion}}}); err != nil {
 			t.Fatal(err)
 		}
 		p.setState(t, "A", `1`, 0)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -341,7 +342,7 @@ func (f *paired) rest(t *testing.T, id string) (e schemas.Execution) {
 		if e, err = f.p.Status(f.ctx, id, schemas.ViewNodes, time.Second, nil); err != nil {
 			t.Fatal(err)
 		}
-		return AtRest(&e)
+		return journal.AtRest(&e)
 	})
 	return e
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
@@ -29,21 +30,21 @@ const childPoll = 30 * time.Second
 
 // tend sees to it that a child exists, and takes note if it has ended.
 func (o *owner) tend(c child) {
-	n := o.x.state.Node(c.unit)
+	n := o.x.State.Node(c.unit)
 	if c.inputs == nil {
-		inputs, err := o.r.scope(o.r.storeCtx, o.x.journaled, c.unit).workflowInputs()
+		inputs, err := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, c.unit).WorkflowInputs()
 		if err != nil { // it was rendered before; only the store can be at fault, and the next look will do
-			o.r.log.Warn("render the inputs of a workflow", "execution_id", o.x.id, "node", n.ID, "error", err)
+			o.r.log.Warn("render the inputs of a workflow", "execution_id", o.x.ID, "node", n.ID, "error", err)
 			return
 		}
 		c.inputs = inputs
 	}
 	o.kids[c.unit] = c.id
-	head, unit, session, suspending := o.x.head, c.unit, schemas.Value(o.x.session.Raw()), o.x.state.Status == schemas.StatusSuspending
+	head, unit, session, suspending := o.x.Head, c.unit, schemas.Value(o.x.Session.Raw()), o.x.State.Status == schemas.StatusSuspending
 	o.r.owners.Go(func() {
 		defer o.submit(&request{decide: nothing}) // with its children made, the parent may have no reason to stay
 		ctx := caller.WithHops(caller.With(o.r.storeCtx, caller.Caller{Principal: head.Principal}), head.Hops)
-		h, err := o.r.headFor(ctx, c.id)
+		h, err := o.r.journal.HeadFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			if err = o.r.spawn(ctx, head, n.Sub, c, session); err == nil {
 				err = o.r.wanted(ctx, head, c)
@@ -51,7 +52,7 @@ func (o *owner) tend(c child) {
 		}
 		switch {
 		case err != nil:
-			o.r.log.Warn("start a workflow: trying again", "execution_id", o.x.id, "node", n.ID, "error", err)
+			o.r.log.Warn("start a workflow: trying again", "execution_id", o.x.ID, "node", n.ID, "error", err)
 		case h.Status.Terminal():
 			if err := o.r.transition(ctx, head.ExecutionID, o.r.childEnded(unit, h)); err != nil && ctx.Err() == nil {
 				o.r.log.Warn("take note of a workflow's end: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
@@ -67,7 +68,7 @@ func (o *owner) tend(c child) {
 func nothing(*machine.State, time.Time) ([]schemas.Event, error) { return nil, nil }
 
 // wanted looks after a child that was made behind its parent's back: while it was, the parent gave it up, or was suspended.
-func (r *Runtime) wanted(ctx context.Context, parent head, c child) error {
+func (r *Runtime) wanted(ctx context.Context, parent journal.Head, c child) error {
 	var wanted, undo, suspending bool
 	err := r.transition(ctx, parent.ExecutionID, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		wanted, undo, suspending = waitsFor(s, c.unit, c.id) && !ending(s), s.Undo, s.Status == schemas.StatusSuspending
@@ -97,15 +98,15 @@ func ending(s *machine.State) bool { return s.Status == schemas.StatusCancelling
 
 // tendAll looks after the children that were there before this owner.
 func (o *owner) tendAll() {
-	for unit := range o.x.state.Units {
-		if u := &o.x.state.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning && o.kids[unit] == "" {
+	for unit := range o.x.State.Units {
+		if u := &o.x.State.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning && o.kids[unit] == "" {
 			o.tend(child{unit: unit, id: u.Child})
 		}
 	}
 }
 
 // spawn creates a child execution; one that exists already is left as it is.
-func (r *Runtime) spawn(ctx context.Context, parent head, sub *plan.Program, c child, session schemas.Value) error {
+func (r *Runtime) spawn(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) error {
 	d := sub.Definition
 	merged, err := merge(d.Plan.Inputs, schemas.Object(c.inputs))
 	if err != nil {
@@ -125,7 +126,7 @@ func (r *Runtime) spawn(ctx context.Context, parent head, sub *plan.Program, c c
 }
 
 // childEnded decides what the end of a child means for its parent's unit.
-func (r *Runtime) childEnded(unit int, h head) decision {
+func (r *Runtime) childEnded(unit int, h journal.Head) decision {
 	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		u := &s.Units[unit]
 		if u.Status != schemas.NodeRunning || u.Child != h.ExecutionID {
@@ -135,7 +136,7 @@ func (r *Runtime) childEnded(unit int, h head) decision {
 			e := s.Event(schemas.EventNodeSucceeded, unit)
 			e.Attempt, e.Output, e.Degraded = u.Attempts, h.Output, h.Degraded
 			if h.OutputRef != nil {
-				raw, err := r.output(r.storeCtx, h.ExecutionID, outputNode, nil, h.OutputRef)
+				raw, err := r.journal.Output(r.storeCtx, h.ExecutionID, journal.OutputNode, nil, h.OutputRef)
 				if err != nil {
 					return nil, err
 				}
@@ -165,7 +166,7 @@ func childUnit(s *machine.State, id string) int {
 }
 
 // tellParent passes on that a child ended, or came to rest.
-func (r *Runtime) tellParent(h head) {
+func (r *Runtime) tellParent(h journal.Head) {
 	tell := childRests(h.ExecutionID)
 	if h.Status.Terminal() {
 		tell = func(s *machine.State, now time.Time) ([]schemas.Event, error) {
@@ -187,13 +188,13 @@ func (r *Runtime) tellParent(h head) {
 // endChildren cancels the children of an execution that is about to end. Those that it does not wait for any more, the
 // commit cancels that let them go.
 func (o *owner) endChildren() {
-	s := o.x.state
+	s := o.x.State
 	for unit, id := range o.kids {
 		if !waitsFor(s, unit, id) {
 			delete(o.kids, unit)
 		} else if ending(s) {
 			delete(o.kids, unit)
-			head, undo := o.x.head, s.Undo
+			head, undo := o.x.Head, s.Undo
 			o.r.owners.Go(func() { o.r.cancelChild(head, id, undo) })
 		}
 	}
@@ -201,9 +202,9 @@ func (o *owner) endChildren() {
 
 // cancelChild ends a child of which its parent wants nothing any more; what it did is undone where the parent undoes what
 // itself did.
-func (r *Runtime) cancelChild(parent head, id string, undo bool) {
+func (r *Runtime) cancelChild(parent journal.Head, id string, undo bool) {
 	ctx := caller.With(r.storeCtx, caller.Caller{Principal: parent.Principal})
-	h, err := r.headFor(ctx, id)
+	h, err := r.journal.HeadFor(ctx, id)
 	if err == nil && h.Status.Terminal() {
 		return
 	}
@@ -218,7 +219,7 @@ func (r *Runtime) cancelChild(parent head, id string, undo bool) {
 
 // letGo notes which children an event ends the wait for, but for success: they are cancelled once it is committed.
 func (t *turn) letGo(e *schemas.Event, apply func() error) error {
-	s := t.x.state
+	s := t.x.State
 	first, last := 0, len(s.Units)
 	switch {
 	case s.Children() == 0 || e.Type == schemas.EventNodeSucceeded:
@@ -253,10 +254,10 @@ func (t *turn) letGo(e *schemas.Event, apply func() error) error {
 // it could cancel the child. Where nobody can tell it has one.
 func (o *owner) orphaned() bool {
 	x, ctx := o.x, o.r.storeCtx
-	if x.state == nil && o.r.reload(ctx, x) != nil || x.head.ParentID == "" {
+	if x.State == nil && o.r.reload(ctx, x) != nil || x.Head.ParentID == "" {
 		return false
 	}
-	parent, _, err := o.r.readHead(ctx, x.head.ParentID)
+	parent, _, err := o.r.journal.ReadHead(ctx, x.Head.ParentID)
 	return err == nil && (parent.Status.Terminal() || parent.Status == schemas.StatusCompensating)
 }
 

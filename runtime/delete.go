@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -19,7 +20,7 @@ import (
 const deletesAtOnce = 100
 
 // deleteExecution deletes an execution that has ended. store.ErrConflict: somebody has changed its head since that version.
-func (r *Runtime) deleteExecution(ctx context.Context, h *head, version int64) error {
+func (r *Runtime) deleteExecution(ctx context.Context, h *journal.Head, version int64) error {
 	id, hidden := h.ExecutionID, h.Deleted
 	if !hidden {
 		if err := r.forgetKey(ctx, h); err != nil {
@@ -27,7 +28,7 @@ func (r *Runtime) deleteExecution(ctx context.Context, h *head, version int64) e
 		}
 	}
 	for {
-		outputs, err := r.store.List(ctx, store.Query{Kind: kindOutput, Prefix: id + "/", Limit: deletesAtOnce, Bare: true})
+		outputs, err := r.store.List(ctx, store.Query{Kind: journal.KindOutput, Prefix: id + "/", Limit: deletesAtOnce, Bare: true})
 		if err != nil {
 			return records.Error(err)
 		}
@@ -38,16 +39,16 @@ func (r *Runtime) deleteExecution(ctx context.Context, h *head, version int64) e
 		last := len(outputs) < deletesAtOnce
 		switch {
 		case last:
-			b.Deletes = append(b.Deletes, planKey(id), snapshotKey(id), nudgeKey(id), overdueKey(id), executionKey(id))
+			b.Deletes = append(b.Deletes, journal.PlanKey(id), journal.SnapshotKey(id), journal.NudgeKey(id), journal.OverdueKey(id), journal.ExecutionKey(id))
 		case !hidden:
-			rest := head{Principal: h.Principal, Deleted: true, Execution: schemas.Execution{
+			rest := journal.Head{Principal: h.Principal, Deleted: true, Execution: schemas.Execution{
 				ExecutionID: id, Status: h.Status, CreatedAt: h.CreatedAt, FinishedAt: h.FinishedAt,
 			}}
 			value, err := schemas.Encode(&rest)
 			if err != nil {
 				return fmt.Errorf("encode head: %w", err)
 			}
-			b.Puts = []store.Put{{Key: executionKey(id), Value: value, Version: version, Terms: rest.terms()}}
+			b.Puts = []store.Put{{Key: journal.ExecutionKey(id), Value: value, Version: version, Terms: rest.Terms()}}
 			hidden = true
 		}
 		if _, err := r.store.Commit(ctx, b); err != nil || last {
@@ -57,25 +58,25 @@ func (r *Runtime) deleteExecution(ctx context.Context, h *head, version int64) e
 }
 
 // forgetKey frees the idempotency key of an execution that is about to be deleted: who submits it again gets a new one.
-func (r *Runtime) forgetKey(ctx context.Context, h *head) error {
+func (r *Runtime) forgetKey(ctx context.Context, h *journal.Head) error {
 	if records.Now().After(h.CreatedAt.Add(r.limits.Idempotency)) { // it was reserved before, and has gone by itself
 		return nil
 	}
-	rec, err := r.store.Get(ctx, planKey(h.ExecutionID))
+	rec, err := r.store.Get(ctx, journal.PlanKey(h.ExecutionID))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return records.Error(err)
 	}
-	var d definition
+	var d journal.Definition
 	if err := json.Unmarshal(rec.Value, &d); err != nil {
 		return fmt.Errorf("read plan of %s: %w", h.ExecutionID, err)
 	}
 	if d.Plan.IdempotencyKey == "" {
 		return nil
 	}
-	key := idempotencyKey(h.Principal, d.Plan.IdempotencyKey)
+	key := journal.IdempotencyKey(h.Principal, d.Plan.IdempotencyKey)
 	rec, err = r.store.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -83,7 +84,7 @@ func (r *Runtime) forgetKey(ctx context.Context, h *head) error {
 	if err != nil {
 		return records.Error(err)
 	}
-	var bound reservation
+	var bound journal.Reservation
 	if err := json.Unmarshal(rec.Value, &bound); err != nil {
 		return fmt.Errorf("read reservation: %w", err)
 	}
@@ -92,12 +93,4 @@ func (r *Runtime) forgetKey(ctx context.Context, h *head) error {
 	}
 	_, err = r.store.Commit(ctx, store.Batch{Deletes: []store.Key{key}})
 	return records.Error(err)
-}
-
-// gone is what somebody is told who missed a record of an execution: not_found where it was deleted since he looked, else err.
-func (r *Runtime) gone(ctx context.Context, id string, err error) error {
-	if _, _, now := r.readHead(ctx, id); errors.Is(now, &schemas.Error{Code: schemas.CodeNotFound}) {
-		return now
-	}
-	return err
 }

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
@@ -15,7 +16,7 @@ func (r *Runtime) accepted(ctx context.Context, s *machine.State, patch *schemas
 	}
 	live := map[int]plan.Tool{}
 	for name, p := range patch.Nodes {
-		unit, ok := unitNamed(s, name)
+		unit, ok := journal.UnitNamed(s, name)
 		if !ok || s.Units[unit].Reason != schemas.ReasonDrift || !p.Retry && len(p.Inputs) == 0 {
 			continue
 		}

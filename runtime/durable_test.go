@@ -15,14 +15,14 @@ import (
 	"github.com/runplane/runplane/store/bolt"
 )
 
-// journal is a store that remembers every batch it wrote.
-type journal struct {
+// batchLog is a store that remembers every batch it wrote.
+type batchLog struct {
 	store.Store
 	mu      sync.Mutex
 	batches []store.Batch
 }
 
-func (j *journal) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
+func (j *batchLog) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	done, err := j.Store.Commit(ctx, b)
@@ -33,7 +33,7 @@ func (j *journal) Commit(ctx context.Context, b store.Batch) (store.Committed, e
 }
 
 // failover is a store that has of each partition what was written up to the last batch that asked for the strict durability.
-func (j *journal) failover(t *testing.T) store.Store {
+func (j *batchLog) failover(t *testing.T) store.Store {
 	t.Helper()
 	s, err := bolt.Open(bolt.Options{Mem: true})
 	if err != nil {
@@ -230,7 +230,7 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				j := &journal{Store: s}
+				j := &batchLog{Store: s}
 				p := live(w, j)
 				defer p.stop()
 				see := ask(t, p)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
@@ -151,7 +152,7 @@ func (r *Runtime) Execute(ctx context.Context, sub Submit) (schemas.Execution, e
 		}
 		id = reserved
 		if known {
-			if h, err := r.headFor(ctx, id); err == nil {
+			if h, err := r.journal.HeadFor(ctx, id); err == nil {
 				return h.Execution, nil
 			} else if !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 				return schemas.Execution{}, err
@@ -164,7 +165,7 @@ func (r *Runtime) Execute(ctx context.Context, sub Submit) (schemas.Execution, e
 	if err := r.create(ctx, id, program, sub); err != nil {
 		return schemas.Execution{}, err
 	}
-	h, err := r.headFor(ctx, id)
+	h, err := r.journal.HeadFor(ctx, id)
 	return h.Execution, err
 }
 
@@ -184,18 +185,6 @@ func invalidPlan(findings []schemas.Finding) *schemas.Error {
 	return schemas.Errorf(schemas.CodeInvalidPlan, "%s", first).With(func(e *schemas.Error) { e.Findings = findings })
 }
 
-// reservation says which execution an idempotency key stands for.
-type reservation struct {
-	ExecutionID string `json:"execution_id"`
-	Digest      string `json:"digest"`
-}
-
-// idempotencyKey is where a principal's key is reserved.
-func idempotencyKey(principal, key string) store.Key {
-	sum := sha256.Sum256([]byte(principal + "\x00" + key))
-	return store.Key{Kind: kindIdempotency, ID: hex.EncodeToString(sum[:])}
-}
-
 // reserve binds the key to id, or finds the execution that it is bound to already.
 func (r *Runtime) reserve(ctx context.Context, key, id string, p *plan.Program) (bound string, known bool, err error) {
 	submitted := p.Definition.Plan
@@ -207,12 +196,12 @@ func (r *Runtime) reserve(ctx context.Context, key, id string, p *plan.Program) 
 		return "", false, fmt.Errorf("digest plan: %w", err)
 	}
 	sum := sha256.Sum256(canonical)
-	mine := reservation{ExecutionID: id, Digest: hex.EncodeToString(sum[:])}
+	mine := journal.Reservation{ExecutionID: id, Digest: hex.EncodeToString(sum[:])}
 	value, err := json.Marshal(mine)
 	if err != nil {
 		return "", false, fmt.Errorf("encode reservation: %w", err)
 	}
-	at := idempotencyKey(caller.From(ctx).Principal, key)
+	at := journal.IdempotencyKey(caller.From(ctx).Principal, key)
 	put := store.Put{Key: at, Value: value, TTL: r.limits.Idempotency}
 	_, err = r.store.Commit(ctx, store.Batch{Puts: []store.Put{put}, Sync: true})
 	if err == nil {
@@ -225,7 +214,7 @@ func (r *Runtime) reserve(ctx context.Context, key, id string, p *plan.Program) 
 	if err != nil {
 		return "", false, records.Error(err)
 	}
-	var theirs reservation
+	var theirs journal.Reservation
 	if err := json.Unmarshal(rec.Value, &theirs); err != nil {
 		return "", false, fmt.Errorf("read reservation: %w", err)
 	}
@@ -243,7 +232,7 @@ func (r *Runtime) reserve(ctx context.Context, key, id string, p *plan.Program) 
 
 // rebind gives the key to another plan where the first one was never accepted: the queue was full, or its submitter died.
 func (r *Runtime) rebind(ctx context.Context, id string, put store.Put) (bool, error) {
-	if _, _, err := r.readHead(ctx, id); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+	if _, _, err := r.journal.ReadHead(ctx, id); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return false, err
 	}
 	_, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{put}, Sync: true})
@@ -256,20 +245,20 @@ func (r *Runtime) rebind(ctx context.Context, id string, put store.Put) (bool, e
 // create commits a new execution; that somebody with the same idempotency key was faster is as good. Where nobody waits
 // and this process has room it owns it from the same commit on; else it takes its turn in the queue, or is refused when that is full.
 func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Submit) error {
-	record, err := schemas.Encode(definition{Definition: p.Definition, Session: sub.session})
+	record, err := schemas.Encode(journal.Definition{Definition: p.Definition, Session: sub.session})
 	if err != nil {
 		return fmt.Errorf("encode plan: %w", err)
 	}
 	now := records.Now()
-	h := head{Principal: caller.From(ctx).Principal, Hops: caller.Hops(ctx), Execution: schemas.Execution{
+	h := journal.Head{Principal: caller.From(ctx).Principal, Hops: caller.Hops(ctx), Execution: schemas.Execution{
 		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, Workflow: sub.workflow, ParentID: sub.parent, CreatedAt: now,
 		ScheduledAt: sub.scheduled,
 	}}
 	x := newExecution(id, h)
-	x.setProgram(p, sub.session)
-	x.state = machine.New(p)
-	x.state.Forbid(r.Capabilities.Forbids)
-	base := store.Batch{Puts: []store.Put{{Key: planKey(id), Value: record, Version: store.AnyVersion}}}
+	x.SetProgram(p, sub.session)
+	x.State = machine.New(p)
+	x.State.Forbid(r.Capabilities.Forbids)
+	base := store.Batch{Puts: []store.Put{{Key: journal.PlanKey(id), Value: record, Version: store.AnyVersion}}}
 	create := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		e := schemas.Event{Type: schemas.EventCreated, By: h.Principal, Priority: p.Definition.Plan.Priority, Name: h.Name}
 		if d := p.Definition.Plan.Timeout.Std(); d > 0 {
@@ -298,7 +287,7 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 		}
 		return q.err
 	}
-	base.Claim = &store.Claim{Key: executionKey(id), Owner: r.worker, TTL: r.limits.Lease}
+	base.Claim = &store.Claim{Key: journal.ExecutionKey(id), Owner: r.worker, TTL: r.limits.Lease}
 	q := &request{done: make(chan struct{}), decide: func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		events, err := create(s, now)
 		if err == nil && len(events) > 0 {
@@ -337,11 +326,11 @@ func (r *Runtime) Suspend(ctx context.Context, id, mode, reason string) (schemas
 func (r *Runtime) Resume(ctx context.Context, id string, patch *schemas.Patch) (schemas.Execution, error) {
 	var live map[int]plan.Tool
 	if patch != nil {
-		x, err := r.loadFor(ctx, id)
+		x, err := r.journal.LoadFor(ctx, id)
 		if err != nil {
 			return schemas.Execution{}, err
 		}
-		live = r.accepted(ctx, x.state, patch)
+		live = r.accepted(ctx, x.State, patch)
 	}
 	return r.change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		events, err := patched(s, id, patch, live, caller.From(ctx).Principal)
@@ -407,13 +396,13 @@ func (r *Runtime) Signal(ctx context.Context, id, name string, data schemas.Valu
 
 // change passes a caller's decision through the door and shows what became of the execution.
 func (r *Runtime) change(ctx context.Context, id string, decide decision) (schemas.Execution, error) {
-	if _, err := r.headFor(ctx, id); err != nil {
+	if _, err := r.journal.HeadFor(ctx, id); err != nil {
 		return schemas.Execution{}, err
 	}
 	if err := r.transition(ctx, id, decide); err != nil {
 		return schemas.Execution{}, err
 	}
-	h, err := r.headFor(ctx, id)
+	h, err := r.journal.HeadFor(ctx, id)
 	return r.shown(ctx, h.Execution), err
 }
 

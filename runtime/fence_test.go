@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -29,7 +30,7 @@ func cut(s store.Store, until time.Time) *hooks {
 		claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
 			switch {
 			case !time.Now().Before(until):
-			case r.Kind == kindExecution && looked.CompareAndSwap(false, true):
+			case r.Kind == journal.KindExecution && looked.CompareAndSwap(false, true):
 				return nil, nil
 			default:
 				return nil, errCut

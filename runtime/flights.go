@@ -30,17 +30,17 @@ func (f *flight) undecided(s *machine.State) bool {
 
 // launch makes a call that was just committed as started.
 func (o *owner) launch(l launch) {
-	ctx, cancel := context.WithCancelCause(caller.WithHops(o.r.callsCtx, o.x.head.Hops))
+	ctx, cancel := context.WithCancelCause(caller.WithHops(o.r.callsCtx, o.x.Head.Hops))
 	f := &flight{unit: l.unit, attempt: l.attempt, effect: l.effect, cancel: cancel}
 	o.flights[l.unit] = f
-	if f.once() && o.x.state.Units[l.unit].Phase == machine.PhaseRun {
+	if f.once() && o.x.State.Units[l.unit].Phase == machine.PhaseRun {
 		o.x.memory.about(&l)
 	}
 	c := &call.Call{
 		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.effect, Attempt: l.attempt,
 		Key: l.key, IdempotencyArg: l.target.IdempotencyArg, Timeout: l.target.Timeout.Std(), TimeoutFrom: l.target.TimeoutFrom,
 		Heartbeat: l.target.HeartbeatTimeout.Std(), Rules: o.r.Capabilities.RulesOf(l.target.Realm, l.target.Capability), Hash: l.hash, Accepted: l.hash != l.target.Hash,
-		Principal: o.x.head.Principal, SessionID: o.x.head.SessionID, ExecutionID: o.x.id, NodeID: l.name, Leave: o.mayLeave,
+		Principal: o.x.Head.Principal, SessionID: o.x.Head.SessionID, ExecutionID: o.x.ID, NodeID: l.name, Leave: o.mayLeave,
 	}
 	o.r.owners.Go(func() {
 		deepen()
@@ -48,7 +48,7 @@ func (o *owner) launch(l launch) {
 		began := time.Now()
 		res, err := o.r.Capabilities.Attempt(ctx, c)
 		if q := (&request{flight: f, decide: o.ended(l, res, err, time.Since(began))}); !o.submit(q) {
-			o.r.late(o.x.id, q)
+			o.r.late(o.x.ID, q)
 		}
 	})
 }
@@ -114,7 +114,7 @@ func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration)
 		case machine.PhaseUndo:
 			e.Type = schemas.EventNodeCompensated
 		case machine.PhaseVerify:
-			if s != o.x.state { // too late for this owner; the next one verifies again
+			if s != o.x.State { // too late for this owner; the next one verifies again
 				return nil, nil
 			}
 			return o.verified(l, res, e, took, now)
@@ -135,9 +135,9 @@ func answered(e *schemas.Event, s *machine.State, res *call.Result) {
 
 // verified decides by the answer of a verification: the call had happened, or it is made again.
 func (o *owner) verified(l launch, res *call.Result, e schemas.Event, took time.Duration, now time.Time) ([]schemas.Event, error) {
-	s := o.x.state
+	s := o.x.State
 	v := s.Node(l.unit).Verify
-	sc := o.r.scope(o.r.storeCtx, o.x.journaled, l.unit).withAnswer(res.Output)
+	sc := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, l.unit).WithAnswer(res.Output)
 	happened, err := v.Happened.Bool(sc)
 	e.Output, e.Reason, e.ServedBy = schemas.Value(res.Output), "verified", res.ServedBy
 	if err == nil && happened && v.Output != nil {
@@ -163,7 +163,7 @@ func (o *owner) verified(l launch, res *call.Result, e schemas.Event, took time.
 // abort stops the calls that the execution does not want any more. A `once` call is stopped by a cancel alone: its result
 // is worth waiting for.
 func (o *owner) abort(how extent) {
-	s := o.x.state
+	s := o.x.State
 	if len(o.flights) == 0 {
 		return
 	}

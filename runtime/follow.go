@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/schemas"
 )
@@ -49,7 +50,7 @@ func suspends(s *machine.State, mode, reason, by, parent string) []schemas.Event
 }
 
 // follow has a child do what its parent does, until neither changes under its hands.
-func (r *Runtime) follow(ctx context.Context, parent head, c child) error {
+func (r *Runtime) follow(ctx context.Context, parent journal.Head, c child) error {
 	for {
 		var status schemas.Status
 		var mode, reason string
@@ -80,7 +81,7 @@ func (r *Runtime) follow(ctx context.Context, parent head, c child) error {
 }
 
 // suspendWith suspends a child with its parent; of one that is at rest already the parent is told.
-func (r *Runtime) suspendWith(ctx context.Context, parent head, id, mode, reason string) (changed bool, err error) {
+func (r *Runtime) suspendWith(ctx context.Context, parent journal.Head, id, mode, reason string) (changed bool, err error) {
 	var rests bool
 	err = r.transition(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		events := suspends(s, mode, "its parent "+parent.ExecutionID+" was suspended"+because(reason), parent.Principal, parent.ExecutionID)
@@ -94,7 +95,7 @@ func (r *Runtime) suspendWith(ctx context.Context, parent head, id, mode, reason
 }
 
 // resumeWith resumes a child that was suspended with its parent.
-func (r *Runtime) resumeWith(ctx context.Context, parent head, id string) (changed bool, err error) {
+func (r *Runtime) resumeWith(ctx context.Context, parent journal.Head, id string) (changed bool, err error) {
 	err = r.transition(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		if changed = s.WithParent; !changed {
 			return nil, nil

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -17,7 +18,7 @@ import (
 // all shows executions by their name, whoever's child they are.
 func (p *process) all(t *testing.T) map[string]schemas.Execution {
 	t.Helper()
-	l, err := p.List(t.Context(), ListQuery{Limit: records.PageSize})
+	l, err := p.List(t.Context(), journal.Query{Limit: records.PageSize})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +254,7 @@ func TestWorkflowsOfAListAreSuspended(t *testing.T) {
 // plans within come to rest with the outermost, and go on with it.
 func TestCrashWhileChildrenFollow(t *testing.T) {
 	story := func(t *testing.T, p *process, dies bool) {
-		l, err := p.List(t.Context(), ListQuery{Limit: records.PageSize})
+		l, err := p.List(t.Context(), journal.Query{Limit: records.PageSize})
 		if err != nil && !dies {
 			t.Fatal(err)
 		}

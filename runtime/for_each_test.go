@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -147,7 +148,7 @@ type forgetful struct {
 }
 
 func (f *forgetful) Get(ctx context.Context, k store.Key) (store.Record, error) {
-	if k.Kind == kindOutput && f.left.Add(-1) >= 0 {
+	if k.Kind == journal.KindOutput && f.left.Add(-1) >= 0 {
 		return store.Record{}, errCut
 	}
 	return f.Store.Get(ctx, k)

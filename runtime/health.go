@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -78,7 +79,7 @@ func (r *Runtime) checkQueue(ctx context.Context) schemas.Check {
 	c := schemas.Check{Name: "runtime.queue", Status: schemas.HealthOK, Message: "executions find somebody to run them"}
 	var q store.Queue
 	_, err := records.Timed(ctx, func(ctx context.Context) (err error) {
-		q, err = r.store.Queue(ctx, kindExecution)
+		q, err = r.store.Queue(ctx, journal.KindExecution)
 		return err
 	})
 	if err != nil {

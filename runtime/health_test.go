@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -112,7 +113,7 @@ func TestHealthOfAStoreThatDoesNotAnswer(t *testing.T) {
 
 func TestHealthTellsWhatWaits(t *testing.T) {
 	s := memory(t)
-	key := store.Key{Kind: kindExecution, ID: "late"}
+	key := store.Key{Kind: journal.KindExecution, ID: "late"}
 	if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: key, At: time.Now().Add(-5 * time.Minute), Priority: 3}}}); err != nil {
 		t.Fatal(err)
 	}

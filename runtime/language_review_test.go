@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -23,7 +24,7 @@ const twoDays = `{"id":"t","wait":"48h"}`
 // children are the executions of the workflow nodes of one that somebody submitted.
 func (p *process) children(t *testing.T) []schemas.Execution {
 	t.Helper()
-	l, err := p.List(t.Context(), ListQuery{Limit: records.PageSize})
+	l, err := p.List(t.Context(), journal.Query{Limit: records.PageSize})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +236,7 @@ func TestListsOfItemsLeaveMemoryWithTheirItems(t *testing.T) {
 		if o == nil {
 			t.Fatal("nobody owns it while its call is in flight")
 		}
-		if n := o.x.cachedLists(); n != 0 {
+		if n := o.x.CachedLists(); n != 0 {
 			t.Errorf("%d lists are kept that nothing reads any more", n)
 		}
 	})

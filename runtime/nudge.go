@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/store"
 )
@@ -12,7 +13,7 @@ func (r *Runtime) nudged(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.limits.Lease/(5*renewals))
 	defer cancel()
 	for after, page := "", records.PageSize; page == records.PageSize; {
-		records, err := r.store.List(ctx, store.Query{Kind: kindNudge, After: after, Limit: records.PageSize})
+		records, err := r.store.List(ctx, store.Query{Kind: journal.KindNudge, After: after, Limit: records.PageSize})
 		if err != nil {
 			r.log.Debug("read nudges: the next renewal looks again", "error", err)
 			return

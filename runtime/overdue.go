@@ -4,26 +4,21 @@ import (
 	"context"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
 
-// An execution that waits in the queue and may not wait for ever (the plan has a queue_timeout or a timeout) has a second
-// key with a wake at that time. Whoever claims it ends the execution if it waits still, however full the queue is and though it
-// is paused. Who starts the execution takes the wake away.
-
-func overdueKey(id string) store.Key { return store.Key{Kind: kindOverdue, ID: id} }
-
 // expires keeps the second wake as the commit needs it.
 func (t *turn) expires() {
-	s, was := t.x.state, t.x.head.Status
+	s, was := t.x.State, t.x.Head.Status
 	at := s.QueueEnd()
 	waits, waited := s.Status == schemas.StatusPending, was == schemas.StatusPending
 	if at.IsZero() || waits == waited {
 		return
 	}
-	w := store.Wake{Key: overdueKey(t.x.id)}
+	w := store.Wake{Key: journal.OverdueKey(t.x.ID)}
 	if waits {
 		w.At = at
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -52,7 +53,7 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 			ids := submit(t, p)
 			time.Sleep(time.Minute)
 			check(t, w, p, ids, 0)
-			if q, err := s.Queue(t.Context(), kindOverdue); err != nil || q != (store.Queue{}) {
+			if q, err := s.Queue(t.Context(), journal.KindOverdue); err != nil || q != (store.Queue{}) {
 				t.Errorf("left: %+v %v", q, err)
 			}
 		})
@@ -94,7 +95,7 @@ func TestTimeInTheQueueEndsWithTheStart(t *testing.T) {
 		defer p.stop()
 		atOnce := p.submit(t, `{"plan":"v1","queue_timeout":"30s","nodes":[{"id":"w","wait":"1h"}]}`)
 		time.Sleep(time.Second)
-		if q, err := s.Queue(t.Context(), kindOverdue); err != nil || q != (store.Queue{}) {
+		if q, err := s.Queue(t.Context(), journal.KindOverdue); err != nil || q != (store.Queue{}) {
 			t.Errorf("left: %+v %v", q, err)
 		}
 		want(t, p.rest(t, waited), schemas.StatusSucceeded, "", "n=succeeded")

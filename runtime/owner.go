@@ -50,7 +50,7 @@ func (r *Runtime) adopt(x *execution, lease *store.Lease, sent time.Time, first 
 	}
 	x.lease, x.claimed, x.memory = lease, lease != nil, &recollection{}
 	r.mu.Lock()
-	old := r.owned[x.id]
+	old := r.owned[x.ID]
 	switch {
 	case r.stopping:
 		r.mu.Unlock()
@@ -68,7 +68,7 @@ func (r *Runtime) adopt(x *execution, lease *store.Lease, sent time.Time, first 
 		r.slots.Release(1)
 		return
 	}
-	r.owned[x.id] = o
+	r.owned[x.ID] = o
 	r.owners.Add(1)
 	r.mu.Unlock()
 	go func() {
@@ -132,7 +132,7 @@ func (o *owner) take() []*request {
 	defer o.mu.Unlock()
 	if o.stale {
 		o.stale = false
-		o.x.state, o.x.changed = nil, true
+		o.x.State, o.x.changed = nil, true
 	}
 	if o.lease != nil && o.lease != o.x.lease {
 		o.x.lease, o.x.claimed, o.claimed = o.lease, true, true
@@ -150,8 +150,8 @@ func (o *owner) take() []*request {
 // letGo ends the ownership; the inbox takes nothing more.
 func (o *owner) letGo() {
 	o.r.mu.Lock()
-	if o.r.owned[o.x.id] == o {
-		delete(o.r.owned, o.x.id)
+	if o.r.owned[o.x.ID] == o {
+		delete(o.r.owned, o.x.ID)
 	}
 	o.r.mu.Unlock()
 	o.mu.Lock()
@@ -162,14 +162,14 @@ func (o *owner) letGo() {
 	answer(left, errLetGo)
 	for _, q := range left {
 		if q.flight != nil {
-			o.r.owners.Go(func() { o.r.late(o.x.id, q) })
+			o.r.owners.Go(func() { o.r.late(o.x.ID, q) })
 		}
 	}
 	if lease != nil && lease != o.x.lease { // it came back too late
 		o.r.store.GiveBack(lease, records.Now())
 	}
 	for _, f := range o.flights {
-		if !f.once() || !gone && !f.undecided(o.x.state) { // what became of a `once` call is worth knowing to the next owner
+		if !f.once() || !gone && !f.undecided(o.x.State) { // what became of a `once` call is worth knowing to the next owner
 			f.cancel(schemas.Errorf(schemas.CodeCancelled, "nobody waits for this call any more"))
 		}
 	}
@@ -214,7 +214,7 @@ func (o *owner) makes(unit, attempt int) bool {
 		return true
 	}
 	return slices.ContainsFunc(o.x.doubtful, func(l launch) bool {
-		return l.unit == unit && l.attempt == attempt && l.stands(o.x.state)
+		return l.unit == unit && l.attempt == attempt && l.stands(o.x.State)
 	})
 }
 
@@ -270,7 +270,7 @@ func (o *owner) run(requests []*request, base store.Batch) {
 		if s.released || o.x.lease == nil {
 			return
 		}
-		if o.x.unlooked && o.x.state.Awaits() {
+		if o.x.unlooked && o.x.State.Awaits() {
 			o.lookAround()
 		}
 		o.abort(how)
@@ -291,8 +291,8 @@ func (o *owner) wait(how extent, at time.Time) (extent, bool) {
 		stop = nil
 	}
 	var due <-chan time.Time
-	wake := o.x.state.Wake(at)
-	if look := o.looked.Add(childPoll); o.x.state.Children() > 0 && (wake.IsZero() || look.Before(wake)) {
+	wake := o.x.State.Wake(at)
+	if look := o.looked.Add(childPoll); o.x.State.Children() > 0 && (wake.IsZero() || look.Before(wake)) {
 		wake = look
 	}
 	if o.x.unlooked && !o.blind.IsZero() && (wake.IsZero() || o.blind.Before(wake)) {
@@ -309,7 +309,7 @@ func (o *owner) wait(how extent, at time.Time) (extent, bool) {
 	case <-stop:
 		return drain, true
 	case <-o.lost:
-		o.r.log.Warn("lost the lease: another worker goes on", "execution_id", o.x.id)
+		o.r.log.Warn("lost the lease: another worker goes on", "execution_id", o.x.ID)
 		o.lookBack()
 		return how, false
 	case <-o.r.storeCtx.Done():

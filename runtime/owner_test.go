@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -329,7 +330,7 @@ func TestDeletedExecutionIsForgotten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{executionKey(e.ExecutionID)}}); err != nil {
+		if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{journal.ExecutionKey(e.ExecutionID)}}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)

@@ -3,9 +3,8 @@ package runtime
 import (
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
@@ -20,7 +19,7 @@ func patched(s *machine.State, id string, patch *schemas.Patch, live map[int]pla
 	var events []schemas.Event
 	for _, node := range slices.Sorted(maps.Keys(patch.Nodes)) {
 		p, field := patch.Nodes[node], "patch.nodes."+node
-		unit, ok := unitNamed(s, node)
+		unit, ok := journal.UnitNamed(s, node)
 		if !ok {
 			var ids []string
 			for j := range s.Program().Nodes {
@@ -66,17 +65,4 @@ func patched(s *machine.State, id string, patch *schemas.Patch, live map[int]pla
 		events = append(events, e)
 	}
 	return events, nil
-}
-
-// unitNamed finds a node by its id, or an item by id[index].
-func unitNamed(s *machine.State, name string) (unit int, ok bool) {
-	id, index, isItem := strings.Cut(name, "[")
-	if !isItem {
-		return s.Unit(id, nil)
-	}
-	item, err := strconv.Atoi(strings.TrimSuffix(index, "]"))
-	if err != nil || !strings.HasSuffix(index, "]") {
-		return 0, false
-	}
-	return s.Unit(id, &item)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -15,7 +16,7 @@ import (
 
 // QueueStatus tells how full the queue is. The numbers count everybody's executions.
 func (r *Runtime) QueueStatus(ctx context.Context) (schemas.QueueStatus, error) {
-	q, err := r.store.Queue(ctx, kindExecution)
+	q, err := r.store.Queue(ctx, journal.KindExecution)
 	if err != nil {
 		return schemas.QueueStatus{}, records.Error(err)
 	}

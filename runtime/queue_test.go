@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -94,17 +95,17 @@ func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
 }
 
 func TestSessionsOfTwoPrincipalsDoNotShareTheirTurns(t *testing.T) {
-	a, b := head{Principal: "a"}, head{Principal: "b"}
-	same := head{Principal: "a"}
+	a, b := journal.Head{Principal: "a"}, journal.Head{Principal: "b"}
+	same := journal.Head{Principal: "a"}
 	same.SessionID = "s"
-	other := head{Principal: "b"}
+	other := journal.Head{Principal: "b"}
 	other.SessionID = "s"
 	seen := map[string]bool{}
-	for _, h := range []head{a, b, same, other} {
-		if seen[h.fairness()] {
+	for _, h := range []journal.Head{a, b, same, other} {
+		if seen[h.Fairness()] {
 			t.Errorf("%+v takes its turns with somebody else", h)
 		}
-		seen[h.fairness()] = true
+		seen[h.Fairness()] = true
 	}
 }
 

@@ -3,6 +3,7 @@ package runtime
 import (
 	"slices"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/store"
 )
 
@@ -57,7 +58,7 @@ func (m *recollection) add(b *store.Batch, to mark, most int) {
 	}
 	k := kept{appends: b.Appends, to: to}
 	for i := range b.Puts {
-		if kind := b.Puts[i].Key.Kind; kind == kindOutput || kind == kindPlan {
+		if kind := b.Puts[i].Key.Kind; kind == journal.KindOutput || kind == journal.KindPlan {
 			k.puts = append(k.puts, b.Puts[i])
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -31,7 +32,7 @@ func (r *Runtime) reconciler() *records.Rounds {
 
 // reconcilePage looks at one page of executions of a status, and returns where the next one begins; empty: this was the last.
 func (r *Runtime) reconcilePage(ctx context.Context, status schemas.Status, after string) (string, error) {
-	page, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: "status=" + string(status), After: after, Limit: records.PageSize})
+	page, err := r.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: "status=" + string(status), After: after, Limit: records.PageSize})
 	if err != nil || len(page) == 0 {
 		return "", err
 	}
@@ -59,17 +60,17 @@ func (r *Runtime) reconcilePage(ctx context.Context, status schemas.Status, afte
 // rescue wakes an execution that stands in no queue, if it needs an owner. That nobody has changed it since it was read is
 // part of the commit: who did has also set its wake.
 func (r *Runtime) rescue(ctx context.Context, rec *store.Record) error {
-	var h head
+	var h journal.Head
 	if err := json.Unmarshal(rec.Value, &h); err != nil {
 		r.log.Error("read head", "execution_id", rec.Key.ID, "error", err)
 		return nil
 	}
-	if !h.needsOwner() {
+	if !needsOwner(&h) {
 		return nil
 	}
 	_, err := r.store.Commit(ctx, store.Batch{
 		Puts:  []store.Put{{Key: rec.Key, Value: rec.Value, Version: rec.Version, Terms: rec.Terms}},
-		Wakes: []store.Wake{{Key: rec.Key, At: records.Now(), Priority: h.Priority, Fairness: h.fairness()}},
+		Wakes: []store.Wake{{Key: rec.Key, At: records.Now(), Priority: h.Priority, Fairness: h.Fairness()}},
 	})
 	switch {
 	case errors.Is(err, store.ErrConflict):
@@ -84,6 +85,6 @@ func (r *Runtime) rescue(ctx context.Context, rec *store.Record) error {
 
 // needsOwner tells whether the execution has to be in a queue or to be owned: its last commit said when it is due, or
 // something of it can run.
-func (h *head) needsOwner() bool {
+func needsOwner(h *journal.Head) bool {
 	return !h.Due.IsZero() || !h.Waiting && h.Status != schemas.StatusSuspended && !h.Status.Terminal()
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -59,7 +60,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		for _, id := range []string{timer, pending.ExecutionID} {
-			if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: executionKey(id)}}}); err != nil {
+			if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: journal.ExecutionKey(id)}}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -96,7 +97,7 @@ func TestPassesGoOnWhereTheLastOneEnded(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"30h"}]}`)
-		h, _, err := p.readHead(t.Context(), id)
+		h, _, err := p.journal.ReadHead(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +107,7 @@ func TestPassesGoOnWhereTheLastOneEnded(t *testing.T) {
 		}
 		const n = records.RoundPages*records.PageSize + 10
 		for i := range n { // heads alone are enough: each waits for an event, but for the last one
-			key := store.Key{Kind: kindExecution, ID: "0" + string(rune('a'+i/676)) + string(rune('a'+i/26%26)) + string(rune('a'+i%26))}
+			key := store.Key{Kind: journal.KindExecution, ID: "0" + string(rune('a'+i/676)) + string(rune('a'+i/26%26)) + string(rune('a'+i%26))}
 			b := store.Batch{Puts: []store.Put{{Key: key, Value: value, Terms: []string{"status=running"}}}}
 			if i < n-1 {
 				b.Wakes = []store.Wake{{Key: key, At: time.Now().Add(1000 * time.Hour)}}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store/redis"
 	"github.com/runplane/runplane/store/redis/redistest"
@@ -151,7 +152,7 @@ func TestRedisInTrouble(t *testing.T) {
 		if h := other.CheckHealth(t.Context(), schemas.ScopeRuntime); h.Status != schemas.HealthOK {
 			t.Errorf("its health is %+v", h)
 		}
-		page, err := other.List(t.Context(), ListQuery{})
+		page, err := other.List(t.Context(), journal.Query{})
 		if err != nil || len(page.Executions) != 1 {
 			t.Errorf("it lists %d executions, %v; want its own", len(page.Executions), err)
 		}

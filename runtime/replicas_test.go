@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -85,7 +86,7 @@ func TestAnyReplicaAnswers(t *testing.T) {
 			return fmt.Sprintf("%s %d %d", m.Status, m.Attempts, m.NodeCounts[schemas.NodeRunning]), err
 		}, "running 2 1", "running succeeded", 1},
 		{"list_executions", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
-			l, err := p.List(ctx, ListQuery{Status: schemas.StatusRunning})
+			l, err := p.List(ctx, journal.Query{Status: schemas.StatusRunning})
 			return fmt.Sprint(len(l.Executions) == 1 && l.Executions[0].ExecutionID == id), err
 		}, "true", "running succeeded", 1},
 		{"rerun_execution", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {

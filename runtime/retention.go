@@ -10,6 +10,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
@@ -57,7 +58,7 @@ func (r *Runtime) retain(ctx context.Context) {
 
 // endedTerms find the executions that may go: first those whose deletion has begun.
 var endedTerms = func() []string {
-	terms := []string{termDeleted}
+	terms := []string{journal.TermDeleted}
 	for _, s := range schemas.Statuses() {
 		if s.Terminal() {
 			terms = append(terms, "status="+string(s))
@@ -81,7 +82,7 @@ func (r *Runtime) stateRetention() *records.Rounds {
 // retainExecutions looks at one page of executions that have ended, the oldest first. Where one cannot be deleted for another reason
 // than the store, the others go all the same.
 func (r *Runtime) retainExecutions(ctx context.Context, term, after string) (next string, err error) {
-	page, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: term, After: after, Limit: records.PageSize})
+	page, err := r.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: term, After: after, Limit: records.PageSize})
 	if err != nil {
 		return "", err
 	}
@@ -93,7 +94,7 @@ func (r *Runtime) retainExecutions(ctx context.Context, term, after string) (nex
 	var g errgroup.Group
 	g.SetLimit(deletedAtOnce)
 	for i := range page {
-		var h head
+		var h journal.Head
 		if err := json.Unmarshal(page[i].Value, &h); err != nil {
 			r.log.Error("read head", "execution_id", page[i].Key.ID, "error", err)
 			continue
@@ -132,7 +133,7 @@ func madeAfter(id string, t time.Time) bool {
 }
 
 // retire deletes an execution unless another one needs it.
-func (r *Runtime) retire(ctx context.Context, h *head, version int64) (gone bool, err error) {
+func (r *Runtime) retire(ctx context.Context, h *journal.Head, version int64) (gone bool, err error) {
 	if !h.Deleted {
 		if needed, err := r.needed(ctx, h); needed || err != nil {
 			return false, err
@@ -147,9 +148,9 @@ func (r *Runtime) retire(ctx context.Context, h *head, version int64) (gone bool
 
 // needed tells whether an execution that has ended belongs to an open one: its parent may still ask for its output, its child for how it
 // ended, and who looks at a rerun for what it repeats.
-func (r *Runtime) needed(ctx context.Context, h *head) (bool, error) {
+func (r *Runtime) needed(ctx context.Context, h *journal.Head) (bool, error) {
 	if h.ParentID != "" {
-		switch parent, _, err := r.readHead(ctx, h.ParentID); {
+		switch parent, _, err := r.journal.ReadHead(ctx, h.ParentID); {
 		case errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}):
 		case err != nil:
 			return false, err
@@ -157,7 +158,7 @@ func (r *Runtime) needed(ctx context.Context, h *head) (bool, error) {
 			return true, nil
 		}
 	}
-	by, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: termNeeds(h.ExecutionID), Limit: 1, Bare: true})
+	by, err := r.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermNeeds(h.ExecutionID), Limit: 1, Bare: true})
 	return len(by) > 0, records.Error(err)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -118,7 +119,7 @@ func BenchmarkRetention(b *testing.B) {
 			if err := chains.Wait(); err != nil && ctx.Err() == nil {
 				b.Error(err)
 			}
-			if left, err := s.List(b.Context(), store.Query{Kind: kindExecution, Prefix: "00OLD"}); err != nil || len(left) > 0 {
+			if left, err := s.List(b.Context(), store.Query{Kind: journal.KindExecution, Prefix: "00OLD"}); err != nil || len(left) > 0 {
 				b.Fatalf("%d are left, %v", len(left), err)
 			}
 			b.ReportMetric(before, "nodes/s-before")
@@ -143,15 +144,15 @@ func age(b *testing.B, r *Runtime, n int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	model, _, err := r.readHead(ctx, e.ExecutionID)
+	model, _, err := r.journal.ReadHead(ctx, e.ExecutionID)
 	if err != nil {
 		b.Fatal(err)
 	}
-	plan, err := r.store.Get(ctx, planKey(e.ExecutionID))
+	plan, err := r.store.Get(ctx, journal.PlanKey(e.ExecutionID))
 	if err != nil {
 		b.Fatal(err)
 	}
-	log, err := r.store.Log(ctx, executionKey(e.ExecutionID), 0, 0)
+	log, err := r.store.Log(ctx, journal.ExecutionKey(e.ExecutionID), 0, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -166,10 +167,10 @@ func age(b *testing.B, r *Runtime, n int) {
 			if err != nil {
 				return err
 			}
-			key := executionKey(h.ExecutionID)
+			key := journal.ExecutionKey(h.ExecutionID)
 			batch := store.Batch{Puts: []store.Put{
-				{Key: key, Value: value, Terms: h.terms()}, {Key: planKey(h.ExecutionID), Value: plan.Value},
-				{Key: outputKey(h.ExecutionID, "n0"), Value: bytes.Repeat([]byte("x"), 2*MaxInline)},
+				{Key: key, Value: value, Terms: h.Terms()}, {Key: journal.PlanKey(h.ExecutionID), Value: plan.Value},
+				{Key: journal.OutputKey(h.ExecutionID, "n0"), Value: bytes.Repeat([]byte("x"), 2*MaxInline)},
 			}}
 			for _, entry := range log {
 				batch.Appends = append(batch.Appends, store.Append{Key: key, Value: entry.Value})

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
@@ -139,7 +140,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 	if found := mentions(t, server, gone...); len(found) != 0 {
 		t.Errorf("what was deleted is still found in %v", found)
 	}
-	if keys, _ := server.Do("KEYS", "*:r:"+kindIdempotency+":*").([]any); len(keys) != 0 {
+	if keys, _ := server.Do("KEYS", "*:r:"+journal.KindIdempotency+":*").([]any); len(keys) != 0 {
 		t.Errorf("%v are reserved", keys)
 	}
 	if e, err := p.Status(t.Context(), open, "", 0, nil); err != nil || e.Status != schemas.StatusRunning {

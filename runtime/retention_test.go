@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
@@ -29,7 +30,7 @@ func keeping(c *Config) {
 func everything(t *testing.T, s store.Store, ids ...string) (left []string) {
 	t.Helper()
 	for _, kind := range []string{
-		kindExecution, kindPlan, kindSnapshot, kindOutput, kindIdempotency, kindNudge, kindOverdue, session.Kind, state.Kind, kindQueue, kindSchedule,
+		journal.KindExecution, journal.KindPlan, journal.KindSnapshot, journal.KindOutput, journal.KindIdempotency, journal.KindNudge, journal.KindOverdue, session.Kind, state.Kind, kindQueue, kindSchedule,
 	} {
 		var q store.Query
 		for q = (store.Query{Kind: kind}); ; {
@@ -101,7 +102,7 @@ func TestWhatEndedIsDeletedWithAllThatBelongsToIt(t *testing.T) {
 		if err != nil || again.ExecutionID != ids[0] {
 			t.Errorf("the key after 4 hours: %s, %v", again.ExecutionID, err)
 		}
-		for _, kind := range []string{kindExecution, kindPlan, kindSnapshot, kindOutput, kindIdempotency} {
+		for _, kind := range []string{journal.KindExecution, journal.KindPlan, journal.KindSnapshot, journal.KindOutput, journal.KindIdempotency} {
 			if !slices.ContainsFunc(everything(t, s), func(key string) bool { return strings.HasPrefix(key, kind+":") && !slices.Contains(before, key) }) {
 				t.Errorf("the plans leave no %s: this test proves less than it says", kind)
 			}
@@ -140,15 +141,15 @@ func (p *process) retainNow(t *testing.T) {
 // child is the execution that runs a node.
 func (p *process) child(t *testing.T, id, node string) string {
 	t.Helper()
-	x, err := p.load(t.Context(), id)
+	x, err := p.journal.Load(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	unit, ok := unitNamed(x.state, node)
-	if !ok || x.state.Units[unit].Child == "" {
+	unit, ok := journal.UnitNamed(x.State, node)
+	if !ok || x.State.Units[unit].Child == "" {
 		t.Fatalf("node %s of %s has no child", node, id)
 	}
-	return x.state.Units[unit].Child
+	return x.State.Units[unit].Child
 }
 
 // isGone asserts that nobody finds the execution in any way, and is told why.
@@ -213,7 +214,7 @@ func TestWhatAnOpenExecutionNeedsStays(t *testing.T) {
 func (p *process) adoptAs(t *testing.T, id, parent string) {
 	t.Helper()
 	synctest.Wait()
-	h, version, err := p.readHead(t.Context(), id)
+	h, version, err := p.journal.ReadHead(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +223,7 @@ func (p *process) adoptAs(t *testing.T, id, parent string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.store.Commit(t.Context(), store.Batch{Puts: []store.Put{{Key: executionKey(id), Value: value, Version: version, Terms: h.terms()}}}); err != nil {
+	if _, err := p.store.Commit(t.Context(), store.Batch{Puts: []store.Put{{Key: journal.ExecutionKey(id), Value: value, Version: version, Terms: h.Terms()}}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -249,7 +250,7 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 				p = live(w, s, keeping)
 				if at > 0 && at < commits && p.hidden(t, id) {
 					p.isGone(t, id)
-					if page, err := p.List(t.Context(), ListQuery{}); err != nil || len(page.Executions) != 0 {
+					if page, err := p.List(t.Context(), journal.Query{}); err != nil || len(page.Executions) != 0 {
 						t.Errorf("it is listed: %+v, %v", page, err)
 					}
 				}
@@ -270,11 +271,11 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 // hidden tells whether the deletion of an execution has begun and not ended.
 func (p *process) hidden(t *testing.T, id string) bool {
 	t.Helper()
-	rec, err := p.store.Get(t.Context(), executionKey(id))
+	rec, err := p.store.Get(t.Context(), journal.ExecutionKey(id))
 	if errors.Is(err, store.ErrNotFound) {
 		return false
 	}
-	var h head
+	var h journal.Head
 	if err == nil {
 		err = json.Unmarshal(rec.Value, &h)
 	}
@@ -300,7 +301,7 @@ func TestReplicasShareTheDeletion(t *testing.T) {
 			counted := &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 				done, err := s.Commit(ctx, b)
 				for _, k := range b.Deletes {
-					if k.Kind == kindExecution && err == nil {
+					if k.Kind == journal.KindExecution && err == nil {
 						mu.Lock()
 						deleted[k.ID]++
 						by[i]++
@@ -353,7 +354,7 @@ func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
 			}
 		}
 		var shown []string
-		for q := (ListQuery{Limit: 7}); ; {
+		for q := (journal.Query{Limit: 7}); ; {
 			page, err := p.List(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
@@ -387,7 +388,7 @@ func TestADamagedExecutionDoesNotStopRetention(t *testing.T) {
 		bad := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1}]}`).ExecutionID
 		time.Sleep(time.Second)
 		good := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1}]}`).ExecutionID
-		if _, err := s.Commit(t.Context(), store.Batch{Puts: []store.Put{{Key: planKey(bad), Value: []byte("{"), Version: store.AnyVersion}}}); err != nil {
+		if _, err := s.Commit(t.Context(), store.Batch{Puts: []store.Put{{Key: journal.PlanKey(bad), Value: []byte("{"), Version: store.AnyVersion}}}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(6 * time.Hour)
@@ -426,8 +427,10 @@ func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		reads := map[string]func(p *process, id string) error{
-			"nodes":  func(p *process, id string) error { return errOf(p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)) },
-			"output": func(p *process, id string) error { return errOf(p.NodeOutput(t.Context(), id, "b", nil, "", 0, 0)) },
+			"nodes": func(p *process, id string) error { return errOf(p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)) },
+			"output": func(p *process, id string) error {
+				return errOf(p.NodeOutput(t.Context(), id, "b", nil, "", 0, 0))
+			},
 			"events": func(p *process, id string) error { return errOf(p.Events(t.Context(), id, 0, 0)) },
 			"rerun":  func(p *process, id string) error { return errOf(p.Rerun(t.Context(), id, "b")) },
 		}
@@ -436,7 +439,7 @@ func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 				id := p.execute(t, rich(fmt.Sprint(what, at))).ExecutionID
 				var n atomic.Int64
 				racing := &process{Runtime: New(Config{Store: &vanishing{Store: s, at: int64(at), n: &n, vanish: func() {
-					h, version, err := p.readHead(t.Context(), id)
+					h, version, err := p.journal.ReadHead(t.Context(), id)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -10,18 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
-
-// reviewID names one question: the execution, the unit that it holds, and the event that asked. The event says what was
-// asked, inputs and all, so that a decision never meets another question, be it the next one of the same node.
-func reviewID(execution string, s *machine.State, unit int) string {
-	return fmt.Sprintf("%s/%s/%d", execution, s.Name(unit), s.Units[unit].Asked)
-}
 
 // question is a review id taken apart.
 type question struct {
@@ -44,21 +39,21 @@ func parseReviewID(id string) (question, bool) {
 func (r *Runtime) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
 	out := []schemas.ReviewRequest{}
 	for after := ""; ; {
-		page, err := r.store.List(ctx, store.Query{Kind: kindExecution, Term: termReview, After: after, Limit: records.PageSize})
+		page, err := r.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermReview, After: after, Limit: records.PageSize})
 		if err != nil {
 			return nil, records.Error(err)
 		}
 		for _, rec := range page {
 			after = rec.Key.ID
-			x, err := r.loadFor(ctx, rec.Key.ID)
+			x, err := r.journal.LoadFor(ctx, rec.Key.ID)
 			if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 				continue // somebody else's, or gone meanwhile
 			}
 			if err != nil {
 				return nil, err
 			}
-			for unit := range x.state.Units {
-				if u := &x.state.Units[unit]; u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview {
+			for unit := range x.State.Units {
+				if u := &x.State.Units[unit]; u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview {
 					out = append(out, r.reviewOf(ctx, x, unit))
 				}
 			}
@@ -69,20 +64,20 @@ func (r *Runtime) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) 
 	}
 }
 
-func (r *Runtime) reviewOf(ctx context.Context, x *journaled, unit int) schemas.ReviewRequest {
-	u, n := &x.state.Units[unit], x.state.Node(unit)
+func (r *Runtime) reviewOf(ctx context.Context, x *journal.Execution, unit int) schemas.ReviewRequest {
+	u, n := &x.State.Units[unit], x.State.Node(unit)
 	v := schemas.ReviewRequest{
-		ReviewID: reviewID(x.id, x.state, unit), ExecutionID: x.id, Name: x.head.Name, NodeID: n.ID, Question: u.Question, Since: u.Since,
+		ReviewID: journal.ReviewID(x.ID, x.State, unit), ExecutionID: x.ID, Name: x.Head.Name, NodeID: n.ID, Question: u.Question, Since: u.Since,
 	}
-	if x.state.IsItem(unit) {
+	if x.State.IsItem(unit) {
 		v.Item = new(u.Item)
 	}
 	if !u.Due.IsZero() {
 		v.ExpiresAt = new(u.Due)
 	}
-	if target := x.state.Target(unit); target != nil {
+	if target := x.State.Target(unit); target != nil {
 		v.Capability = target.Name()
-		if inputs, err := r.scope(ctx, x, unit).bind(target); err == nil {
+		if inputs, err := r.journal.Scope(ctx, x, unit).Bind(target); err == nil {
 			v.Inputs = schemas.Object(inputs)
 		}
 	}
@@ -105,7 +100,7 @@ func (r *Runtime) DecideReview(ctx context.Context, id string, d Decision) (sche
 		return schemas.Execution{}, noReview(id)
 	}
 	e, err := r.change(ctx, q.execution, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
-		unit, ok := unitNamed(s, q.unit)
+		unit, ok := journal.UnitNamed(s, q.unit)
 		if !ok {
 			return nil, noReview(id)
 		}
@@ -156,13 +151,13 @@ func expired(id string, at time.Time) *schemas.Error {
 
 // closedReview says what became of a review that is not open, as the log tells.
 func (r *Runtime) closedReview(ctx context.Context, q question) error {
-	x, err := r.loadFor(ctx, q.execution)
+	x, err := r.journal.LoadFor(ctx, q.execution)
 	if err != nil {
 		return err
 	}
 	var asked *schemas.Event
 	for after := q.asked - 1; ; {
-		entries, err := r.store.Log(ctx, executionKey(q.execution), after, 0)
+		entries, err := r.store.Log(ctx, journal.ExecutionKey(q.execution), after, 0)
 		if err != nil {
 			return records.Error(err)
 		}
@@ -172,14 +167,14 @@ func (r *Runtime) closedReview(ctx context.Context, q question) error {
 			if err := json.Unmarshal(entry.Value, &e); err != nil {
 				return fmt.Errorf("read event %d of %s: %w", entry.Seq, q.execution, err)
 			}
-			switch unit, ok := x.state.Unit(e.Node, e.Item); {
+			switch unit, ok := x.State.Unit(e.Node, e.Item); {
 			case asked == nil:
-				if e.Type != schemas.EventNodeHeld || e.Reason != schemas.ReasonReview || !ok || x.state.Name(unit) != q.unit {
+				if e.Type != schemas.EventNodeHeld || e.Reason != schemas.ReasonReview || !ok || x.State.Name(unit) != q.unit {
 					return noReview(q.id)
 				}
 				asked = &e
-			case e.Node != "" && ok && x.state.Name(unit) == q.unit:
-				return x.became(q, asked, &e)
+			case e.Node != "" && ok && x.State.Name(unit) == q.unit:
+				return became(q, asked, &e)
 			}
 		}
 		if len(entries) == 0 {
@@ -189,11 +184,11 @@ func (r *Runtime) closedReview(ctx context.Context, q question) error {
 	if asked == nil {
 		return noReview(q.id)
 	}
-	return illegal("decide a review of", q.execution, x.state.Status)
+	return illegal("decide a review of", q.execution, x.State.Status)
 }
 
 // became says how the first event about a unit behind a question ended that question.
-func (x *journaled) became(q question, asked, e *schemas.Event) *schemas.Error {
+func became(q question, asked, e *schemas.Event) *schemas.Error {
 	const hint = "a review is decided once; get_execution_status shows what the execution waits for now, `runplane reviews` lists the open ones"
 	switch {
 	case e.Type == schemas.EventReviewDecided:

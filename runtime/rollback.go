@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -40,14 +41,14 @@ type setbackData struct {
 
 // noticed compares what the store says of an execution with what its owner knows, and restores what can be. It
 // returns the head and version to go on from. missing: the store has no such execution.
-func (r *Runtime) noticed(ctx context.Context, x *execution, h head, version int64, missing error) (head, int64, error) {
+func (r *Runtime) noticed(ctx context.Context, x *execution, h journal.Head, version int64, missing error) (journal.Head, int64, error) {
 	m, now := x.memory, mark{version, h.Seq}
 	if m == nil || m.at() == (mark{}) {
 		return h, version, missing
 	}
 	behind := now != m.at() && (now.version <= m.at().version || now.seq < m.at().seq)
 	if missing != nil {
-		if _, err := r.store.Get(ctx, planKey(x.id)); m.from != (mark{}) || !errors.Is(err, store.ErrNotFound) {
+		if _, err := r.store.Get(ctx, journal.PlanKey(x.ID)); m.from != (mark{}) || !errors.Is(err, store.ErrNotFound) {
 			return h, version, missing // it was deleted
 		}
 		now = mark{}
@@ -81,7 +82,7 @@ func (r *Runtime) noticed(ctx context.Context, x *execution, h head, version int
 	}
 	x.setback, x.changed = s, true
 	r.counters.rolledBack.Add(1)
-	r.log.Error("the store lost commits that it had acknowledged", "execution_id", x.id, "from_seq", s.from.seq, "to_seq", s.to.seq, "restored", s.restored)
+	r.log.Error("the store lost commits that it had acknowledged", "execution_id", x.ID, "from_seq", s.from.seq, "to_seq", s.to.seq, "restored", s.restored)
 	return h, version, nil
 }
 
@@ -91,7 +92,7 @@ func (r *Runtime) agrees(ctx context.Context, x *execution, p mark) (bool, error
 	if want == nil {
 		return true, nil
 	}
-	entries, err := r.store.Log(ctx, executionKey(x.id), p.seq-1, 1)
+	entries, err := r.store.Log(ctx, journal.ExecutionKey(x.ID), p.seq-1, 1)
 	if err != nil {
 		return false, records.Error(err)
 	}
@@ -99,10 +100,10 @@ func (r *Runtime) agrees(ctx context.Context, x *execution, p mark) (bool, error
 }
 
 // restore commits again what was lost behind the head that the store has.
-func (r *Runtime) restore(ctx context.Context, x *execution, h head, version int64, lost []kept) (head, int64, error) {
-	restored := x.head
+func (r *Runtime) restore(ctx context.Context, x *execution, h journal.Head, version int64, lost []kept) (journal.Head, int64, error) {
+	restored := x.Head
 	restored.Snapshot, restored.Tail, restored.Due = h.Snapshot, h.Tail, records.Now() // the snapshot may be lost as well
-	b := store.Batch{Sync: true, Wakes: []store.Wake{{Key: executionKey(x.id), At: restored.Due, Priority: restored.Priority, Fairness: restored.fairness()}}}
+	b := store.Batch{Sync: true, Wakes: []store.Wake{{Key: journal.ExecutionKey(x.ID), At: restored.Due, Priority: restored.Priority, Fairness: restored.Fairness()}}}
 	puts := map[store.Key]store.Put{}
 	for _, k := range lost {
 		b.Appends = append(b.Appends, k.appends...)
@@ -119,12 +120,12 @@ func (r *Runtime) restore(ctx context.Context, x *execution, h head, version int
 	}
 	value, err := schemas.Encode(&restored)
 	if err != nil {
-		return head{}, 0, err
+		return journal.Head{}, 0, err
 	}
-	b.Puts = append(b.Puts, store.Put{Key: executionKey(x.id), Value: value, Version: version, Terms: restored.terms()})
+	b.Puts = append(b.Puts, store.Put{Key: journal.ExecutionKey(x.ID), Value: value, Version: version, Terms: restored.Terms()})
 	done, err := r.store.Commit(ctx, b)
 	if err != nil {
-		return head{}, 0, records.Error(err)
+		return journal.Head{}, 0, records.Error(err)
 	}
 	return restored, done.Versions[len(done.Versions)-1], nil
 }
@@ -133,7 +134,7 @@ func (r *Runtime) restore(ctx context.Context, x *execution, h head, version int
 func (s *setback) event(x *execution) (schemas.Event, error) {
 	d := setbackData{From: s.from.seq, To: s.to.seq, Restored: s.restored}
 	for name, attempt := range x.memory.started {
-		if u, ok := unitNamed(x.state, name); ok && (x.state.Units[u].Attempts >= attempt || x.state.Units[u].Status.Ended()) {
+		if u, ok := journal.UnitNamed(x.State, name); ok && (x.State.Units[u].Attempts >= attempt || x.State.Units[u].Status.Ended()) {
 			continue
 		}
 		if d.Unknown == nil {
@@ -152,7 +153,7 @@ func (t *turn) told(s *setback) {
 		t.err = err
 		return
 	}
-	if machine.Legal(e.Type, t.x.state.Status, "") {
+	if machine.Legal(e.Type, t.x.State.Status, "") {
 		t.emit(e)
 	}
 }
@@ -160,11 +161,11 @@ func (t *turn) told(s *setback) {
 // lookBack is the last look of an owner whose lease is gone: perhaps the store has lost more than that.
 func (o *owner) lookBack() {
 	x := o.x
-	x.state = nil
+	x.State = nil
 	if err := o.r.reload(o.r.storeCtx, x); err != nil || x.setback == nil {
 		return
 	}
 	if _, err := o.r.step(o.r.storeCtx, x, nil, visit, store.Batch{}); err != nil {
-		o.r.log.Warn("tell of the commits that the store lost", "execution_id", x.id, "error", err)
+		o.r.log.Warn("tell of the commits that the store lost", "execution_id", x.ID, "error", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -38,7 +39,7 @@ func (f *rewound) Commit(ctx context.Context, b store.Batch) (store.Committed, e
 // partition is the execution that a batch writes; empty: none.
 func partition(b *store.Batch) string {
 	for i := range b.Puts {
-		if b.Puts[i].Key.Kind == kindExecution {
+		if b.Puts[i].Key.Kind == journal.KindExecution {
 			return b.Puts[i].Key.Partition()
 		}
 	}
@@ -241,7 +242,7 @@ func TestDeletedIsNotLost(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}},{"id":"m","capability":"r.read","depends_on":["n"]}]}`)
-		if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{executionKey(id)}}); err != nil {
+		if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{journal.ExecutionKey(id)}}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)

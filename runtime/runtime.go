@@ -15,6 +15,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
@@ -89,11 +90,13 @@ type Config struct {
 
 // Runtime is the façade: a method for each method of the contracts, and Run.
 type Runtime struct {
+	journal.Reader
 	Sessions     *session.Sessions
 	States       *state.States
 	Capabilities *capability.Capabilities
 
 	store    *records.Store
+	journal  *journal.Journal
 	log      hclog.Logger
 	limits   Limits
 	newID    func() string
@@ -149,6 +152,11 @@ func New(c Config) *Runtime {
 		Store: r.store, Log: r.log, Sessions: r.Sessions, Realms: c.Realms, Policies: c.Policies, Quotas: c.Quotas, MaxCache: r.limits.MaxCache,
 		NewID: r.newID, Random: r.random,
 	})
+	r.journal = journal.Open(journal.Config{
+		Store: r.store, Sessions: r.Sessions, Limits: journal.Limits{Plan: r.limits.Plan, MaxOutput: r.limits.MaxOutput}, Kept: c.Retention.Executions,
+		Forbids: r.Capabilities.Forbids,
+	})
+	r.Reader = r.journal.Reader()
 	r.pauses.init()
 	r.slots = semaphore.NewWeighted(int64(r.limits.MaxExecutions))
 	ctx, end := context.WithCancelCause(context.Background())
@@ -171,7 +179,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	wg.Go(func() { r.store.MakeRounds(ctx, r.reconciler(), "look for executions in no queue") })
 	wg.Go(func() { r.retain(ctx) })
 	wg.Go(func() { _ = r.Sessions.Run(ctx) }) // its error is always nil
-	wg.Go(func() { r.store.HandleDue(ctx, kindOverdue, r.expire) })
+	wg.Go(func() { r.store.HandleDue(ctx, journal.KindOverdue, r.expire) })
 	wg.Go(func() { r.store.HandleDue(ctx, kindSchedule, r.fire) })
 	wg.Go(func() { r.pollPublished(ctx) })
 	wg.Go(func() { _ = r.States.Run(ctx) }) // its error is always nil
@@ -238,14 +246,14 @@ func (r *Runtime) watch(ctx context.Context) {
 			r.workflowChanged(ctx, key)
 			continue
 		}
-		if o := r.owner(key.ID); o != nil && key.Kind == kindNudge {
+		if o := r.owner(key.ID); o != nil && key.Kind == journal.KindNudge {
 			o.refresh()
 			continue
 		}
-		if key.Kind != kindExecution || r.owner(key.ID) != nil || !r.feed.Watched(key.ID) {
+		if key.Kind != journal.KindExecution || r.owner(key.ID) != nil || !r.feed.Watched(key.ID) {
 			continue
 		}
-		if h, _, err := r.readHead(ctx, key.ID); err == nil {
+		if h, _, err := r.journal.ReadHead(ctx, key.ID); err == nil {
 			r.feed.Publish(telemetry.Update{ExecutionID: key.ID, Execution: h.Execution})
 		} else if !errors.Is(err, context.Canceled) {
 			r.log.Debug("read a changed execution", "execution_id", key.ID, "error", err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -261,7 +262,7 @@ func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
 				t.Errorf("question %d tells them apart: %v; %v", i, a, b)
 			}
 		}
-		list, err := p.List(ctx, ListQuery{})
+		list, err := p.List(ctx, journal.Query{})
 		if err != nil || len(list.Executions) != 0 {
 			t.Errorf("list: %v %v", list, err)
 		}
@@ -507,11 +508,11 @@ func TestLongChainPassesSnapshots(t *testing.T) {
 		if e.Progress.Succeeded != 1000 {
 			t.Errorf("%+v", e.Progress)
 		}
-		x, err := p.load(t.Context(), e.ExecutionID)
+		x, err := p.journal.Load(t.Context(), e.ExecutionID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if x.head.Snapshot == 0 {
+		if x.Head.Snapshot == 0 {
 			t.Error("no snapshot was put")
 		}
 	})
@@ -592,7 +593,7 @@ func TestInvalidPlanStartsNothing(t *testing.T) {
 				t.Errorf("%s: %v", source, err)
 			}
 		}
-		list, err := p.List(t.Context(), ListQuery{})
+		list, err := p.List(t.Context(), journal.Query{})
 		if err != nil || len(list.Executions) != 0 {
 			t.Errorf("%+v %v", list, err)
 		}
@@ -680,11 +681,11 @@ func TestMoreExecutionsThanRoomAllRun(t *testing.T) {
 		if n := w.calls("once", ""); n != 20 {
 			t.Errorf("%d calls", n)
 		}
-		page, err := p.List(t.Context(), ListQuery{Limit: 15, Status: schemas.StatusSucceeded})
+		page, err := p.List(t.Context(), journal.Query{Limit: 15, Status: schemas.StatusSucceeded})
 		if err != nil || len(page.Executions) != 15 || page.Executions[0].ExecutionID != ids[19] {
 			t.Fatalf("first page: %d %v", len(page.Executions), err)
 		}
-		rest, err := p.List(t.Context(), ListQuery{Limit: 15, Status: schemas.StatusSucceeded, Cursor: page.NextCursor})
+		rest, err := p.List(t.Context(), journal.Query{Limit: 15, Status: schemas.StatusSucceeded, Cursor: page.NextCursor})
 		if err != nil || len(rest.Executions) != 5 || rest.NextCursor != "" || rest.Executions[4].ExecutionID != ids[0] {
 			t.Fatalf("second page: %d %q %v", len(rest.Executions), rest.NextCursor, err)
 		}

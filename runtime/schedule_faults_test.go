@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -36,7 +37,7 @@ func whenPut(s store.Store, kind string, release bool, do func()) store.Store {
 func TestAScheduleIsNotTakenForTheNext(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		making, goOn := make(chan struct{}), make(chan struct{})
-		p := live(w, whenPut(s, kindExecution, false, func() { close(making); <-goOn }))
+		p := live(w, whenPut(s, journal.KindExecution, false, func() { close(making); <-goOn }))
 		defer p.stop()
 		p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute)})
 		<-making
@@ -132,7 +133,7 @@ func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
 			start := time.Now()
 			p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(7 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(0)})
 			sleepUntil(start.Add(30*time.Minute + off)) // half an hour by the store
-			page, err := p.List(t.Context(), ListQuery{Workflow: "w"})
+			page, err := p.List(t.Context(), journal.Query{Workflow: "w"})
 			if got := p.outcomes(t, "w", start); err != nil || got != "420 executed, 840 executed, 1260 executed, 1680 executed" || len(page.Executions) != 4 {
 				t.Fatalf("%s: %s; %d executions, %v", off, got, len(page.Executions), err)
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -176,7 +177,7 @@ func (r *Runtime) lastIsOpen(ctx context.Context, s *scheduled) (bool, error) {
 	if s.Latest == "" {
 		return false, nil
 	}
-	h, _, err := r.readHead(ctx, s.Latest)
+	h, _, err := r.journal.ReadHead(ctx, s.Latest)
 	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return false, nil
 	}
@@ -219,7 +220,7 @@ var errLeaseLapsed = errors.New("the lease has lapsed")
 
 // makeOrder makes an execution, unless it is made already, or the schedule was paused before.
 func (r *Runtime) makeOrder(ctx context.Context, s *scheduled, o order) (made bool, err error) {
-	if _, err := r.headFor(ctx, o.ExecutionID); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+	if _, err := r.journal.HeadFor(ctx, o.ExecutionID); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return err == nil, err
 	}
 	if s.Paused {
@@ -230,7 +231,7 @@ func (r *Runtime) makeOrder(ctx context.Context, s *scheduled, o order) (made bo
 }
 
 // tellSchedule lets a schedule know that its execution has ended, where a firing waits for that.
-func (r *Runtime) tellSchedule(h head) {
+func (r *Runtime) tellSchedule(h journal.Head) {
 	name, _, _ := strings.Cut(h.Workflow, "@")
 	key := scheduleKey(h.Principal, name)
 	s, err := r.readSchedule(r.storeCtx, key)

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -33,7 +34,7 @@ func (p *process) schedules(t *testing.T, name, definition string, s schemas.Sch
 func (p *process) fired(t *testing.T, name string) (at []time.Time) {
 	t.Helper()
 	for cursor := ""; ; {
-		page, err := p.List(t.Context(), ListQuery{Workflow: name, Limit: 100, Cursor: cursor})
+		page, err := p.List(t.Context(), journal.Query{Workflow: name, Limit: 100, Cursor: cursor})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +208,7 @@ func TestOverlap(t *testing.T) {
 			if got := p.outcomes(t, "w", start); got != tt.last {
 				t.Errorf("%q: %s, want %s", tt.overlap, got, tt.last)
 			}
-			page, err := p.List(t.Context(), ListQuery{Workflow: "w"})
+			page, err := p.List(t.Context(), journal.Query{Workflow: "w"})
 			if err != nil || len(page.Executions) != len(tt.created) {
 				t.Fatalf("%q: %d executions, %v", tt.overlap, len(page.Executions), err)
 			}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -16,8 +17,8 @@ func (r *Runtime) SessionEnded(ctx context.Context, e session.Ended) error {
 		return nil
 	}
 	reason := "its session " + e.SessionID + " " + e.How
-	return r.store.Each(ctx, store.Query{Kind: kindExecution, Term: session.Term(e.SessionID)}, func(rec store.Record) error {
-		var h head
+	return r.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: session.Term(e.SessionID)}, func(rec store.Record) error {
+		var h journal.Head
 		if err := json.Unmarshal(rec.Value, &h); err != nil {
 			return err
 		}

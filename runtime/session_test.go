@@ -14,6 +14,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
@@ -128,7 +129,7 @@ func TestEveryCallThatNamesASessionCounts(t *testing.T) {
 			return err
 		}},
 		{"list_executions", func(ctx context.Context, p *process, id string) error {
-			_, err := p.List(ctx, ListQuery{SessionID: id})
+			_, err := p.List(ctx, journal.Query{SessionID: id})
 			return err
 		}},
 		{"invoke_capability", func(ctx context.Context, p *process, id string) error {
@@ -538,7 +539,7 @@ func TestListSessions(t *testing.T) {
 		}
 		for name, try := range map[string]func(cursor string) error{
 			"another principal": func(c string) error { return errOf(p.Sessions.List(as(t, "other"), session.Query{Cursor: c})) },
-			"another list":      func(c string) error { return errOf(p.List(t.Context(), ListQuery{Cursor: c})) },
+			"another list":      func(c string) error { return errOf(p.List(t.Context(), journal.Query{Cursor: c})) },
 			"broken": func(c string) error {
 				return errOf(p.Sessions.List(t.Context(), session.Query{Cursor: c[:9] + "\n" + c[9:]}))
 			},

@@ -8,18 +8,19 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
-func (t *turn) scope(unit int) scope { return t.r.scope(t.ctx, t.x.journaled, unit) }
+func (t *turn) scope(unit int) journal.Scope { return t.r.journal.Scope(t.ctx, t.x.Execution, unit) }
 
 // start evaluates a unit that may run: its condition, then what its kind needs. What goes wrong here is the unit's
 // failure; a store that does not answer is not.
 func (t *turn) start(unit int) {
-	s := t.x.state
+	s := t.x.State
 	n, u, sc := s.Node(unit), &s.Units[unit], t.scope(unit)
 	if n.When != nil && !s.IsItem(unit) && u.First.IsZero() && u.Attempts == 0 {
 		ok, err := n.When.Bool(sc)
@@ -86,7 +87,7 @@ func (t *turn) start(unit int) {
 		t.ask(unit, question, nil)
 		return
 	case plan.KindWorkflow:
-		inputs, err := sc.workflowInputs()
+		inputs, err := sc.WorkflowInputs()
 		if err != nil {
 			t.fail(unit, "inputs", err)
 			return
@@ -104,7 +105,7 @@ func (t *turn) start(unit int) {
 
 // exhausted tells whether the execution has used up what one execution may use.
 func (t *turn) exhausted() error {
-	s, limits := t.x.state, &t.r.limits
+	s, limits := t.x.State, &t.r.limits
 	switch {
 	case s.Calls >= limits.MaxCalls:
 		return schemas.Errorf(schemas.CodeQuotaExceeded, "the execution has made %d calls, as many as one may", s.Calls).
@@ -123,7 +124,7 @@ func (t *turn) value(unit int, template *plan.Template, field string) {
 		t.fail(unit, field, err)
 		return
 	}
-	e := t.x.state.Event(schemas.EventNodeSucceeded, unit)
+	e := t.x.State.Event(schemas.EventNodeSucceeded, unit)
 	e.Output = schemas.Value(out)
 	if field == "fallback" {
 		e.Degraded, e.ServedBy = true, "fallback value"
@@ -133,7 +134,7 @@ func (t *turn) value(unit int, template *plan.Template, field string) {
 
 // call binds a unit's arguments and launches the call, or first asks a person.
 func (t *turn) call(unit int) {
-	s := t.x.state
+	s := t.x.State
 	n, u, target := s.Node(unit), &s.Units[unit], s.Target(unit)
 	field := "inputs"
 	switch {
@@ -146,7 +147,7 @@ func (t *turn) call(unit int) {
 		t.emit(*e)
 		return
 	}
-	inputs, err := t.scope(unit).bind(target)
+	inputs, err := t.scope(unit).Bind(target)
 	if err != nil {
 		t.fail(unit, field, err)
 		return
@@ -170,39 +171,39 @@ func (t *turn) call(unit int) {
 // fix puts a unit's inputs into the event that starts it, for its attempts to come, where its expressions could say
 // something else by then: attempts under one key send the same.
 func (t *turn) fix(unit int, e *schemas.Event, inputs json.RawMessage) {
-	if t.x.state.Fixed(unit) == nil && t.x.state.Unsettled(unit) {
+	if t.x.State.Fixed(unit) == nil && t.x.State.Unsettled(unit) {
 		e.Data = schemas.Value(inputs)
 	}
 }
 
 func (t *turn) launch(unit, attempt int, target *plan.Target, inputs json.RawMessage) {
-	key := t.x.id + "/" + t.x.state.Node(unit).ID
-	if t.x.state.IsItem(unit) {
-		key += fmt.Sprintf("/%d", t.x.state.Units[unit].Item)
+	key := t.x.ID + "/" + t.x.State.Node(unit).ID
+	if t.x.State.IsItem(unit) {
+		key += fmt.Sprintf("/%d", t.x.State.Units[unit].Item)
 	}
-	if k := t.x.state.Fixed(unit); k != nil && k.Mended { // another effect than the one before
+	if k := t.x.State.Fixed(unit); k != nil && k.Mended { // another effect than the one before
 		sum := sha256.Sum256(inputs)
 		key += fmt.Sprintf("/%x", sum[:6])
 	}
-	switch t.x.state.Units[unit].Phase {
+	switch t.x.State.Units[unit].Phase {
 	case machine.PhaseUndo:
 		key += "/compensate"
 	case machine.PhaseVerify:
 		key += "/verify"
 	}
-	if f := t.x.state.Units[unit].Fallback; f > 0 {
+	if f := t.x.State.Units[unit].Fallback; f > 0 {
 		key += fmt.Sprintf("/fallback/%d", f)
 	}
-	hash, effect, _ := t.x.state.Goes(unit)
-	t.step.launches = append(t.step.launches, launch{hash: hash, effect: effect, unit: unit, attempt: attempt, name: t.x.state.Name(unit), target: target, inputs: inputs, key: key, at: t.now})
+	hash, effect, _ := t.x.State.Goes(unit)
+	t.step.launches = append(t.step.launches, launch{hash: hash, effect: effect, unit: unit, attempt: attempt, name: t.x.State.Name(unit), target: target, inputs: inputs, key: key, at: t.now})
 }
 
 // ask holds a unit until a person decides, and with it the inputs that he is asked about.
 func (t *turn) ask(unit int, question string, inputs json.RawMessage) {
-	e := t.x.state.Event(schemas.EventNodeHeld, unit)
+	e := t.x.State.Event(schemas.EventNodeHeld, unit)
 	e.Reason, e.Text = schemas.ReasonReview, question
 	e.Data = schemas.Value(inputs)
-	if d := t.x.state.Node(unit).Expires.Std(); d > 0 {
+	if d := t.x.State.Node(unit).Expires.Std(); d > 0 {
 		e.Due = new(t.now.Add(d))
 	}
 	t.emit(e)
@@ -214,10 +215,10 @@ func (t *turn) fail(unit int, field string, err error) {
 		t.err = err
 		return
 	}
-	s := t.x.state
+	s := t.x.State
 	e := schemas.AsError(err)
 	if e.Code == schemas.CodeInternal {
-		t.r.log.Error("evaluate", "execution_id", t.x.id, "node", s.Name(unit), "error", err)
+		t.r.log.Error("evaluate", "execution_id", t.x.ID, "node", s.Name(unit), "error", err)
 	}
 	path := strings.TrimSuffix(fmt.Sprintf("/nodes/%d/%s", s.Node(unit).Index, field), "/")
 	if strings.HasPrefix(e.Field, "/") {
@@ -235,14 +236,14 @@ func (t *turn) fail(unit int, field string, err error) {
 
 // expand makes the items of a for_each node.
 func (t *turn) expand(unit int) {
-	list, err := t.scope(unit).list(unit)
+	list, err := t.scope(unit).List(unit)
 	if err != nil {
 		t.fail(unit, "for_each", err)
 		return
 	}
-	e := t.x.state.Event(schemas.EventNodeExpanded, unit)
+	e := t.x.State.Event(schemas.EventNodeExpanded, unit)
 	e.Count = len(list)
-	if t.x.state.Unsettled(unit) { // it would say something else when it is read again
+	if t.x.State.Unsettled(unit) { // it would say something else when it is read again
 		if e.Data, err = schemas.Encode(list); err != nil {
 			t.err = fmt.Errorf("encode list: %w", err)
 			return
@@ -253,7 +254,7 @@ func (t *turn) expand(unit int) {
 
 // join puts the outputs of a for_each node's items together, in their order; an item that failed is null.
 func (t *turn) join(unit int) {
-	s := t.x.state
+	s := t.x.State
 	if err := s.Joinable(unit); err != nil {
 		t.emit(s.Final(unit, err))
 		return
@@ -289,28 +290,28 @@ func (t *turn) join(unit int) {
 		e.Degraded = e.Degraded || s.Units[u.FirstItem+i].Degraded
 	}
 	t.emit(e)
-	t.x.dropList(unit)
+	t.x.DropList(unit)
 }
 
 // maxJoined is the largest output of a for_each node in bytes.
 const maxJoined = 16 << 20
 
 func (t *turn) itemOutput(unit int) ([]byte, error) {
-	u := &t.x.state.Units[unit]
+	u := &t.x.State.Units[unit]
 	if u.Status != schemas.NodeSucceeded {
 		return nil, nil
 	}
-	if cached, ok := t.x.cached(unit); ok { // perhaps not committed yet
+	if cached, ok := t.x.Cached(unit); ok { // perhaps not committed yet
 		return cached.Raw(), nil
 	}
-	return t.r.output(t.ctx, t.x.id, t.x.state.Name(unit), u.Output, u.OutputRef)
+	return t.r.journal.Output(t.ctx, t.x.ID, t.x.State.Name(unit), u.Output, u.OutputRef)
 }
 
 // undo starts the compensation of a unit.
 func (t *turn) undo(unit int) {
-	s := t.x.state
+	s := t.x.State
 	target := s.Node(unit).Compensate
-	inputs, err := t.scope(unit).bind(target)
+	inputs, err := t.scope(unit).Bind(target)
 	if errors.Is(err, records.Unavailable) {
 		t.err = err
 		return
@@ -344,13 +345,13 @@ func (t *turn) finish() {
 // output is what the plan says, else the outputs of the nodes that nothing depends on, by id. Of the latter, one that is
 // too large stands there as {"output_ref": …}, to be read with get_node_output.
 func (t *turn) output() (json.RawMessage, error) {
-	if t.x.program.Output != nil {
-		return t.x.program.Output.RenderOutput(t.scope(-1), t.r.limits.Plan)
+	if t.x.Program.Output != nil {
+		return t.x.Program.Output.RenderOutput(t.scope(-1), t.r.limits.Plan)
 	}
 	ends := map[string]any{}
 	room := t.r.limits.MaxOutput
-	for i := range t.x.program.Nodes {
-		n, u := &t.x.program.Nodes[i], &t.x.state.Units[i]
+	for i := range t.x.Program.Nodes {
+		n, u := &t.x.Program.Nodes[i], &t.x.State.Units[i]
 		switch {
 		case len(n.Dependents) > 0 || u.Status != schemas.NodeSucceeded:
 		case u.OutputRef != nil:

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
@@ -42,7 +43,7 @@ func TestPagesOfOneByteLoseNoCharacter(t *testing.T) {
 
 func TestPointerNamesAnElementByItsNumberAlone(t *testing.T) {
 	for _, pointer := range []string{"/1x", "/01", "/+1", "/-1", "/3", "/", "/1 "} {
-		if got, err := point(json.RawMessage(`[5,6,7]`), pointer); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+		if got, err := journal.Point(json.RawMessage(`[5,6,7]`), pointer); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
 			t.Errorf("%q: %s %v", pointer, got, err)
 		}
 	}
@@ -56,11 +57,11 @@ func TestOutputOfAnExecutionThatRunsIsNotNull(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if out, err := p.NodeOutput(t.Context(), e.ExecutionID, outputNode, nil, "", 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
+		if out, err := p.NodeOutput(t.Context(), e.ExecutionID, journal.OutputNode, nil, "", 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
 			t.Errorf("got %s %v", out.Output, err)
 		}
 		p.rest(t, e.ExecutionID)
-		if out, err := p.NodeOutput(t.Context(), e.ExecutionID, outputNode, nil, "", 0, 0); err != nil || string(out.Output) != `{"n":{"id":"n"}}` {
+		if out, err := p.NodeOutput(t.Context(), e.ExecutionID, journal.OutputNode, nil, "", 0, 0); err != nil || string(out.Output) != `{"n":{"id":"n"}}` {
 			t.Errorf("got %s %v", out.Output, err)
 		}
 	})
@@ -106,7 +107,7 @@ func TestLargePatchedOutputIsReferenced(t *testing.T) {
 		want(t, e, schemas.StatusSucceeded, "12288", "a=succeeded b=succeeded")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		entries, err := s.Log(t.Context(), executionKey(e.ExecutionID), 0, 0)
+		entries, err := s.Log(t.Context(), journal.ExecutionKey(e.ExecutionID), 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
@@ -17,14 +18,14 @@ import (
 
 // execution is an execution as the commits of this process see it, used by one goroutine at a time.
 type execution struct {
-	*journaled
+	*journal.Execution
 	lease   *store.Lease // nil: somebody else may own it
 	claimed bool         // the lease came by a claim: the execution was due
 	sent    time.Time    // when the commit that claimed the lease was sent
 
-	seen    atomic.Pointer[head] // as it was read or committed last, for others than the owner
-	memory  *recollection        // an owner's; nil: nothing is remembered
-	setback *setback             // of which the log has to be told; nil: none
+	seen    atomic.Pointer[journal.Head] // as it was read or committed last, for others than the owner
+	memory  *recollection                // an owner's; nil: nothing is remembered
+	setback *setback                     // of which the log has to be told; nil: none
 
 	doubtful    []launch // started by commits of which nobody knows whether they happened; nothing of it was called yet
 	changed     bool     // somebody else committed since this process did: the wake may be theirs
@@ -33,30 +34,32 @@ type execution struct {
 	unlooked    bool     // the states that it waits for are to be looked at before the lease goes
 }
 
-func newExecution(id string, h head) *execution { return &execution{journaled: newJournaled(id, h)} }
+func newExecution(id string, h journal.Head) *execution {
+	return &execution{Execution: journal.New(id, h)}
+}
 
 // open reads an execution from the store to change it.
 func (r *Runtime) open(ctx context.Context, id string) (*execution, error) {
-	j, err := r.load(ctx, id)
+	j, err := r.journal.Load(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	x := &execution{journaled: j}
+	x := &execution{Execution: j}
 	x.read()
 	return x, nil
 }
 
 // read takes note that the execution was folded from the store.
 func (x *execution) read() {
-	h := x.head
+	h := x.Head
 	x.seen.Store(&h)
-	x.memory.begin(mark{x.version, h.Seq})
+	x.memory.begin(mark{x.Version, h.Seq})
 	x.folded, x.unlooked = true, true
 }
 
 // reload folds x again from the store after its state turned out to be stale.
 func (r *Runtime) reload(ctx context.Context, x *execution) error {
-	h, version, err := r.readHead(ctx, x.id)
+	h, version, err := r.journal.ReadHead(ctx, x.ID)
 	if err == nil || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		h, version, err = r.noticed(ctx, x, h, version, err)
 	}
@@ -67,7 +70,7 @@ func (r *Runtime) reload(ctx context.Context, x *execution) error {
 		return err
 	}
 	x.seen.Store(&h)
-	if err := r.fold(ctx, x.journaled, h, version); err != nil {
+	if err := r.journal.Fold(ctx, x.Execution, h, version); err != nil {
 		return err
 	}
 	x.read()
@@ -162,7 +165,7 @@ func (r *Runtime) visit(ctx context.Context, x *execution, decide decision) erro
 	if _, err := r.step(ctx, x, []*request{q}, visit, store.Batch{}); err != nil {
 		return err
 	}
-	if o := r.owner(x.id); o != nil { // it began meanwhile, perhaps with what was there before
+	if o := r.owner(x.ID); o != nil { // it began meanwhile, perhaps with what was there before
 		o.refresh()
 	}
 	return q.err
@@ -172,7 +175,7 @@ func (r *Runtime) visit(ctx context.Context, x *execution, decide decision) erro
 // is then ErrConflict. The error is the store's; what a decision refused stands in its request.
 func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, how extent, base store.Batch) (step, error) {
 	for range records.MaxConflicts {
-		if x.state == nil {
+		if x.State == nil {
 			if err := r.reload(ctx, x); err != nil {
 				return step{}, err
 			}
@@ -181,7 +184,7 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 		t.batch.Puts, t.batch.Sync = slices.Clip(base.Puts), base.Sync || x.unconfirmed
 		var absent []launch
 		for _, l := range x.doubtful {
-			if l.stands(x.state) {
+			if l.stands(x.State) {
 				t.step.launches = append(t.step.launches, l)
 			} else {
 				absent = append(absent, l)
@@ -195,7 +198,7 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 		}
 		t.advance()
 		if t.err != nil {
-			x.state = nil
+			x.State = nil
 			return step{}, t.err
 		}
 		err := t.commit() //nolint:contextcheck // cancels of children outlive the commit
@@ -209,19 +212,19 @@ func (r *Runtime) step(ctx context.Context, x *execution, requests []*request, h
 				x.doubtful, x.changed, x.unconfirmed = nil, false, false
 				t.step.setback, x.setback = x.setback != nil, nil
 			}
-			t.step.launches = slices.DeleteFunc(t.step.launches, func(l launch) bool { return !l.stands(x.state) })
+			t.step.launches = slices.DeleteFunc(t.step.launches, func(l launch) bool { return !l.stands(x.State) })
 			t.step.at = t.now
 			return t.step, nil
 		case !errors.Is(err, store.ErrConflict): // it may have happened, now or later
-			x.state, x.changed, x.unconfirmed = nil, true, x.unconfirmed || t.batch.Sync
+			x.State, x.changed, x.unconfirmed = nil, true, x.unconfirmed || t.batch.Sync
 			x.doubtful = slices.Concat(absent, t.step.launches)
 			return step{}, records.Error(err)
 		case len(base.Puts) > 0:
 			return step{}, err
 		}
-		x.state, x.changed = nil, true // what was applied is not in the log
+		x.State, x.changed = nil, true // what was applied is not in the log
 	}
-	return step{}, schemas.Errorf(schemas.CodeConflict, "execution %q changes too fast to be changed from here", x.id).WithHint("try again").With(func(e *schemas.Error) { e.Retryable = true })
+	return step{}, schemas.Errorf(schemas.CodeConflict, "execution %q changes too fast to be changed from here", x.ID).WithHint("try again").With(func(e *schemas.Error) { e.Retryable = true })
 }
 
 // asked tells whether somebody waits for the decision.
@@ -229,8 +232,8 @@ func (q *request) asked() bool { return q.done != nil }
 
 // current is ErrConflict if somebody has changed the execution since its state was read.
 func (r *Runtime) current(ctx context.Context, x *execution) error {
-	_, version, err := r.readHead(ctx, x.id)
-	if err == nil && version != x.version {
+	_, version, err := r.journal.ReadHead(ctx, x.ID)
+	if err == nil && version != x.Version {
 		err = store.ErrConflict
 	}
 	return err

@@ -24,7 +24,7 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 	}
 	if !errors.Is(err, records.Unavailable) || base.Claim != nil || o.r.storeCtx.Err() != nil || errors.Is(err, store.ErrClosed) {
 		if o.r.storeCtx.Err() == nil {
-			o.r.log.Error("run execution", "execution_id", o.x.id, "error", err)
+			o.r.log.Error("run execution", "execution_id", o.x.ID, "error", err)
 		}
 		answer(requests, err)
 		again := records.Now().Add(pause)
@@ -35,7 +35,7 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 		return nil, 0
 	}
 	o.trouble.Store(&err)
-	o.r.log.Warn("commit failed: trying again", "execution_id", o.x.id, "error", err)
+	o.r.log.Warn("commit failed: trying again", "execution_id", o.x.ID, "error", err)
 	keep := make([]*request, 0, len(requests)+1)
 	var tell []*request
 	for _, q := range requests {
@@ -70,14 +70,14 @@ func (o *owner) leave(requests []*request) {
 // shelve suspends an execution of which the store refuses what it is given: trying again would change nothing, and
 // somebody has to look.
 func (o *owner) shelve(cause error) {
-	o.r.log.Error("the store refuses a commit: the execution is suspended", "execution_id", o.x.id, "error", cause)
+	o.r.log.Error("the store refuses a commit: the execution is suspended", "execution_id", o.x.ID, "error", cause)
 	q := &request{decide: func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		if s.Status == schemas.StatusSuspended || !machine.Legal(schemas.EventSuspended, s.Status, "") {
 			return nil, errLetGo
 		}
 		return []schemas.Event{{Type: schemas.EventSuspended, By: o.r.worker, Reason: "what followed cannot be stored: this is a defect of the runtime; its log has the details"}}, nil
 	}}
-	o.x.state = nil
+	o.x.State = nil
 	if _, err := o.r.step(o.r.storeCtx, o.x, []*request{q}, wind, store.Batch{}); err != nil || q.err != nil {
 		o.r.store.GiveBack(o.x.lease, records.Now().Add(pause))
 	}

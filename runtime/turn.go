@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/telemetry"
 	"github.com/runplane/runplane/schemas"
@@ -36,7 +37,7 @@ func (t *turn) decide(d decision) error {
 	if t.err != nil {
 		return t.err
 	}
-	events, err := d(t.x.state, t.now)
+	events, err := d(t.x.State, t.now)
 	if err != nil {
 		return err
 	}
@@ -51,13 +52,13 @@ func (t *turn) emit(e schemas.Event) {
 	if t.err != nil {
 		return
 	}
-	e.Seq, e.At = t.x.state.Seq+1, t.now
+	e.Seq, e.At = t.x.State.Seq+1, t.now
 	t.external(&e)
-	t.batch.Sync = t.batch.Sync || vital(t.x.state, &e)
-	t.step.follow = t.step.follow || (e.Type == schemas.EventSuspending || e.Type == schemas.EventResumed) && t.x.state.Children() > 0
+	t.batch.Sync = t.batch.Sync || vital(t.x.State, &e)
+	t.step.follow = t.step.follow || (e.Type == schemas.EventSuspending || e.Type == schemas.EventResumed) && t.x.State.Children() > 0
 	t.step.look = t.step.look || e.State != nil || e.Type == schemas.EventResumed
 	t.x.unlooked = t.x.unlooked || t.step.look
-	if t.err = t.letGo(&e, func() error { return t.x.state.Apply(e) }); t.err == nil {
+	if t.err = t.letGo(&e, func() error { return t.x.State.Apply(e) }); t.err == nil {
 		t.events = append(t.events, e)
 	}
 }
@@ -70,14 +71,14 @@ func (t *turn) external(e *schemas.Event) {
 	if e.Text != "" && derivable(e.Text, e.Output) {
 		e.Text = ""
 	}
-	name, limit, unit := outputNode, schemas.MaxExecutionOutput, -1
+	name, limit, unit := journal.OutputNode, schemas.MaxExecutionOutput, -1
 	if machine.AboutNode(e.Type) {
-		unit, _ = t.x.state.Unit(e.Node, e.Item)
-		name, limit = t.x.state.Name(unit), MaxInline
+		unit, _ = t.x.State.Unit(e.Node, e.Item)
+		name, limit = t.x.State.Name(unit), MaxInline
 	}
 	if len(e.Text) > MaxInline && e.Type != schemas.EventNodeHeld { // of which it is the question
-		t.x.keepText(unit, e.Text)
-		e.TextRef, e.Text = t.aside(name+textPart, []byte(e.Text)), ""
+		t.x.KeepText(unit, e.Text)
+		e.TextRef, e.Text = t.aside(name+journal.TextPart, []byte(e.Text)), ""
 	}
 	if e.Patch != nil && len(e.Patch.Output) > limit {
 		patch := *e.Patch
@@ -92,22 +93,16 @@ func (t *turn) external(e *schemas.Event) {
 	}
 	e.OutputRef = t.aside(name, e.Output)
 	if unit >= 0 {
-		t.x.keep(unit, e.Output)
+		t.x.Keep(unit, e.Output)
 	}
 	e.Output = nil
 }
 
 // aside puts what is large into a record of its own.
 func (t *turn) aside(name string, value []byte) *schemas.OutputRef {
-	t.batch.Puts = append(t.batch.Puts, store.Put{Key: outputKey(t.x.id, name), Value: value, Version: store.AnyVersion})
+	t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.OutputKey(t.x.ID, name), Value: value, Version: store.AnyVersion})
 	return &schemas.OutputRef{NodeID: name, Bytes: len(value)}
 }
-
-// outputNode stands for the execution's own output where a node id is expected; no node can have this id.
-const outputNode = "$output"
-
-// textPart behind a node's name stands for its text.
-const textPart = "$text"
 
 // derivable tells whether plan.Value.Text would give the text.
 func derivable(text string, output []byte) bool {
@@ -135,7 +130,7 @@ const maxEvents = 512
 func (t *turn) advance() {
 	for t.err == nil && len(t.events) < maxEvents {
 		before := len(t.events)
-		for _, a := range t.x.state.Next(t.now) {
+		for _, a := range t.x.State.Next(t.now) {
 			if t.err != nil {
 				return
 			}
@@ -143,7 +138,7 @@ func (t *turn) advance() {
 			case machine.Emit:
 				t.emit(*a.Event)
 			case machine.Start:
-				if t.how == proceed && !t.x.state.Failing {
+				if t.how == proceed && !t.x.State.Failing {
 					t.start(a.Unit)
 				}
 			case machine.Undo:
@@ -168,7 +163,7 @@ const hold = time.Second
 
 // due is when the execution next needs an owner: now while anything can run or is in flight, zero for never.
 func (t *turn) due() time.Time {
-	s := t.x.state
+	s := t.x.State
 	if s.Status == schemas.StatusPending {
 		return s.Created // which keeps its place among those that came later
 	}
@@ -191,31 +186,31 @@ func (t *turn) due() time.Time {
 // early tells whether the execution was claimed for a wake that is yet to come: the store's clock is ahead of this one. Released, it would be
 // claimed again at once, and so on until the clocks agree; so it stays in memory until then.
 func (t *turn) early(wake time.Time) bool {
-	return t.x.claimed && wake.Equal(t.x.head.Due) && wake.After(t.now)
+	return t.x.claimed && wake.Equal(t.x.Head.Due) && wake.After(t.now)
 }
 
 // commit writes the turn as one batch.
 func (t *turn) commit() error {
-	x, s := t.x, t.x.state
+	x, s := t.x, t.x.State
 	wake := t.due()
 	switch {
 	case t.how == visit:
 		t.wake(wake)
 		if s.InFlight()+s.Children() > 0 { // somebody looks after those, perhaps another replica, and has to hear of this
-			t.batch.Puts = append(t.batch.Puts, store.Put{Key: nudgeKey(x.id), Version: store.AnyVersion, TTL: nudgeTTL})
+			t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.NudgeKey(x.ID), Version: store.AnyVersion, TTL: nudgeTTL})
 		}
 	case t.how == wind, len(t.step.children) == 0 && (wake.IsZero() || wake.After(t.now.Add(hold)) && !t.early(wake)):
 		t.step.released = true
 		t.batch.Claim = nil
 		t.batch.Release = x.lease
 		t.wake(wake)
-	case t.batch.Claim != nil, x.changed, x.head.Priority != s.Priority:
+	case t.batch.Claim != nil, x.changed, x.Head.Priority != s.Priority:
 		t.wake(t.now) // if this process dies, whoever comes next finds it due
 	}
 	if len(t.events) == 0 && !t.step.released && t.batch.Claim == nil && !x.unconfirmed {
 		return nil
 	}
-	h := x.head
+	h := x.Head
 	tail := h.Tail
 	for i := range t.events {
 		b, err := schemas.Encode(&t.events[i])
@@ -223,11 +218,11 @@ func (t *turn) commit() error {
 			return fmt.Errorf("encode event: %w", err)
 		}
 		tail += len(b)
-		t.batch.Appends = append(t.batch.Appends, store.Append{Key: executionKey(x.id), Value: b})
+		t.batch.Appends = append(t.batch.Appends, store.Append{Key: journal.ExecutionKey(x.ID), Value: b})
 	}
 	h.Execution = t.view()
 	h.Seq, h.Tail, h.WithParent = s.Seq, tail, s.WithParent
-	h.Awaits = awaits(h.Principal, s)
+	h.Awaits = journal.Awaits(h.Principal, s)
 	if n := len(t.batch.Wakes); n > 0 {
 		h.Due = t.batch.Wakes[n-1].At
 	}
@@ -238,24 +233,24 @@ func (t *turn) commit() error {
 			return err
 		}
 		h.Snapshot, h.Tail = s.Seq, 0
-		t.batch.Puts = append(t.batch.Puts, store.Put{Key: snapshotKey(x.id), Value: b, Version: store.AnyVersion})
+		t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.SnapshotKey(x.ID), Value: b, Version: store.AnyVersion})
 	}
 	b, err := schemas.Encode(&h)
 	if err != nil {
 		return fmt.Errorf("encode head: %w", err)
 	}
 	// Without events too: a wake that is written unfenced could undo the one of somebody faster.
-	t.batch.Puts = append(t.batch.Puts, store.Put{Key: executionKey(x.id), Value: b, Version: x.version, Terms: h.terms()})
+	t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.ExecutionKey(x.ID), Value: b, Version: x.Version, Terms: h.Terms()})
 	sent := time.Now()
 	done, err := t.r.store.Commit(t.ctx, t.batch)
 	if err != nil {
 		return err
 	}
 	t.committed = true
-	x.head, x.version = h, done.Versions[len(done.Versions)-1]
+	x.Head, x.Version = h, done.Versions[len(done.Versions)-1]
 	x.seen.Store(&h)
-	x.memory.add(&t.batch, mark{x.version, s.Seq}, t.r.remember)
-	x.trim()
+	x.memory.add(&t.batch, mark{x.Version, s.Seq}, t.r.remember)
+	x.Trim()
 	if done.Lease != nil {
 		x.lease, x.sent = done.Lease, sent
 	}
@@ -269,8 +264,8 @@ func (t *turn) commit() error {
 		undo := s.Undo
 		t.pass(func() { t.r.cancelChild(h, id, undo) })
 	}
-	if t.r.feed.Watched(x.id) {
-		t.r.feed.Publish(telemetry.Update{ExecutionID: x.id, Events: t.events, Execution: h.Execution})
+	if t.r.feed.Watched(x.ID) {
+		t.r.feed.Publish(telemetry.Update{ExecutionID: x.ID, Events: t.events, Execution: h.Execution})
 	}
 	return nil
 }
@@ -308,19 +303,19 @@ const snapshotEvery = 256
 
 func (t *turn) wake(at time.Time) {
 	t.batch.Wakes = append(t.batch.Wakes, store.Wake{
-		Key: executionKey(t.x.id), At: at, Priority: t.x.state.Priority, Fairness: t.x.head.fairness(),
+		Key: journal.ExecutionKey(t.x.ID), At: at, Priority: t.x.State.Priority, Fairness: t.x.Head.Fairness(),
 	})
 }
 
 // view is the state as the head shows it.
 func (t *turn) view() schemas.Execution {
-	v := t.x.state.View()
-	v.ExecutionID, v.Name, v.SessionID, v.RerunOf, v.ParentID = t.x.id, t.x.head.Name, t.x.head.SessionID, t.x.head.RerunOf, t.x.head.ParentID
-	v.Workflow, v.ScheduledAt = t.x.head.Workflow, t.x.head.ScheduledAt
+	v := t.x.State.View()
+	v.ExecutionID, v.Name, v.SessionID, v.RerunOf, v.ParentID = t.x.ID, t.x.Head.Name, t.x.Head.SessionID, t.x.Head.RerunOf, t.x.Head.ParentID
+	v.Workflow, v.ScheduledAt = t.x.Head.Workflow, t.x.Head.ScheduledAt
 	for i := range v.WaitingFor {
 		if w := &v.WaitingFor[i]; w.Reason == schemas.ReasonReview {
-			unit, _ := t.x.state.Unit(w.NodeID, w.Item)
-			w.ReviewID = reviewID(t.x.id, t.x.state, unit)
+			unit, _ := t.x.State.Unit(w.NodeID, w.Item)
+			w.ReviewID = journal.ReviewID(t.x.ID, t.x.State, unit)
 		}
 	}
 	return v

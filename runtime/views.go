@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
@@ -41,18 +42,18 @@ func (r *Runtime) views() map[string]state.View {
 		schemas.StateExecution: {
 			Remedy: "cancel_execution, suspend_execution, resume_execution and signal_execution change an execution",
 			Query: func(ctx context.Context) store.Query {
-				return store.Query{Kind: kindExecution, Term: "principal=" + caller.From(ctx).Principal, Reverse: true}
+				return store.Query{Kind: journal.KindExecution, Term: "principal=" + caller.From(ctx).Principal, Reverse: true}
 			},
-			Key: func(_ context.Context, key string) store.Key { return executionKey(key) },
+			Key: func(_ context.Context, key string) store.Key { return journal.ExecutionKey(key) },
 			Get: func(ctx context.Context, key string) (schemas.State, error) {
-				h, err := r.headFor(ctx, key)
+				h, err := r.journal.HeadFor(ctx, key)
 				if err != nil {
 					return schemas.State{}, err
 				}
 				return executionState(&h)
 			},
 			Read: func(ctx context.Context, rec store.Record) (schemas.State, bool, error) {
-				var h head
+				var h journal.Head
 				if err := json.Unmarshal(rec.Value, &h); err != nil {
 					return schemas.State{}, false, err
 				}
@@ -105,8 +106,8 @@ func sessionState(s schemas.Session) (schemas.State, error) {
 	}, nil
 }
 
-func executionState(h *head) (schemas.State, error) {
-	data, err := schemas.Encode(withHint(h.Execution))
+func executionState(h *journal.Head) (schemas.State, error) {
+	data, err := schemas.Encode(journal.WithHint(h.Execution))
 	if err != nil {
 		return schemas.State{}, fmt.Errorf("encode execution: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/store"
 )
@@ -32,7 +33,7 @@ func (r *Runtime) claim(ctx context.Context) {
 		}
 		sent := time.Now()
 		leases, err := r.store.Claim(open, store.ClaimRequest{
-			Kind: kindExecution, Owner: r.worker, Max: room, TTL: r.limits.Lease, Wait: wait,
+			Kind: journal.KindExecution, Owner: r.worker, Max: room, TTL: r.limits.Lease, Wait: wait,
 		})
 		interrupted := open.Err() != nil
 		end()
@@ -49,7 +50,7 @@ func (r *Runtime) claim(ctx context.Context) {
 		leases, sent = r.prove(ctx, leases, sent)
 		r.slots.Release(int64(room - len(leases)))
 		for i := range leases {
-			r.adopt(newExecution(leases[i].Key.ID, head{}), &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
+			r.adopt(newExecution(leases[i].Key.ID, journal.Head{}), &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
 		}
 		if err == nil || interrupted {
 			delay = 0

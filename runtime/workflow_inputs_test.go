@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -97,7 +98,7 @@ func TestUndeclaredInputsOfWorkflows(t *testing.T) {
 				t.Errorf("%d: got %v at %q, want %q at %q", i, err, e.Field, tt.want, tt.field)
 			}
 		}
-		e, err := p.List(t.Context(), ListQuery{})
+		e, err := p.List(t.Context(), journal.Query{})
 		if err != nil || len(e.Executions) != 3 {
 			t.Errorf("%d executions were made, want 3, %v", len(e.Executions), err)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -68,8 +69,8 @@ func (r *Runtime) WorkflowStatus(ctx context.Context, name string) (schemas.Work
 		out.Versions = append(out.Versions, n)
 	}
 	caller := caller.From(ctx).Principal
-	err = r.store.Each(ctx, store.Query{Kind: kindExecution, Term: termWorkflow(caller, name), Reverse: true}, func(rec store.Record) error {
-		var h head
+	err = r.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermWorkflow(caller, name), Reverse: true}, func(rec store.Record) error {
+		var h journal.Head
 		if err := json.Unmarshal(rec.Value, &h); err != nil {
 			return err
 		}

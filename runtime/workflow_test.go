@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -71,12 +72,12 @@ func TestWorkflowVersions(t *testing.T) {
 		if err != nil || !slices.Equal(st.Versions, []int64{1, 2, 3}) || st.Executions[schemas.StatusSucceeded] != 4 || len(st.Latest) != 4 || st.Latest[0].Workflow != "greet@2" {
 			t.Errorf("%+v, %v", st, err)
 		}
-		page, err := p.List(t.Context(), ListQuery{Workflow: "greet"})
+		page, err := p.List(t.Context(), journal.Query{Workflow: "greet"})
 		if err != nil || len(page.Executions) != 4 {
 			t.Errorf("%d executions, %v", len(page.Executions), err)
 		}
 		for workflow, n := range map[string]int{"greet@2": 3, "greet@3": 1, "greet@9": 0} {
-			if page, err := p.List(t.Context(), ListQuery{Workflow: workflow}); err != nil || len(page.Executions) != n {
+			if page, err := p.List(t.Context(), journal.Query{Workflow: workflow}); err != nil || len(page.Executions) != n {
 				t.Errorf("%s: %d executions, want %d, %v", workflow, len(page.Executions), n, err)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -261,7 +262,7 @@ func (p *process) rest(t *testing.T, id string) schemas.Execution {
 		if err != nil {
 			t.Fatalf("status: %v", err)
 		}
-		if AtRest(&e) {
+		if journal.AtRest(&e) {
 			p.checkLog(t, id, e)
 			p.checkQueue(t)
 			return e
@@ -282,29 +283,29 @@ func (p *process) checkQueue(t *testing.T) {
 // checkLog asserts that the fold of the whole log, without any snapshot, is what the head and the snapshot say.
 func (p *process) checkLog(t *testing.T, id string, e schemas.Execution) {
 	t.Helper()
-	x, err := p.load(t.Context(), id)
+	x, err := p.journal.Load(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := x.state.Snapshot()
+	want, err := x.State.Snapshot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := newJournaled(id, x.head)
-	h := x.head
+	whole := journal.New(id, x.Head)
+	h := x.Head
 	h.Snapshot = 0
-	if err := p.fold(t.Context(), whole, h, x.version); err != nil {
+	if err := p.journal.Fold(t.Context(), whole, h, x.Version); err != nil {
 		t.Fatal(err)
 	}
-	got, err := whole.state.Snapshot()
+	got, err := whole.State.Snapshot()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if string(got) != string(want) {
 		t.Errorf("fold(log) differs from the state:\n%s\n%s", got, want)
 	}
-	if x.head.Seq != x.state.Seq || x.head.Status != e.Status {
-		t.Errorf("the head says event %d, %s; the log %d, %s", x.head.Seq, x.head.Status, x.state.Seq, e.Status)
+	if x.Head.Seq != x.State.Seq || x.Head.Status != e.Status {
+		t.Errorf("the head says event %d, %s; the log %d, %s", x.Head.Seq, x.Head.Status, x.State.Seq, e.Status)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -223,7 +224,7 @@ func Execution() []Method {
 		method(contract, "list_executions", "List executions", Reads,
 			`Lists executions, newest first, without nodes and outputs; filter by status, session or workflow.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listExecutions, _ Request) (schemas.ExecutionList, error) {
-				return rt.List(ctx, runtime.ListQuery{Status: in.Status, SessionID: in.SessionID, Workflow: in.Workflow, Limit: in.Limit, Cursor: in.Cursor})
+				return rt.List(ctx, journal.Query{Status: in.Status, SessionID: in.SessionID, Workflow: in.Workflow, Limit: in.Limit, Cursor: in.Cursor})
 			}),
 		method(contract, "get_execution_events", "Read an execution's events", Reads,
 			`Reads the log of an execution, oldest event first: every start, result, failure, decision. Use it to find out why something happened; read on with after = last_seq.`,

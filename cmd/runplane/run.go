@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/telemetry"
 	"github.com/runplane/runplane/schemas"
 )
@@ -187,7 +188,7 @@ func (c *cli) follow(ctx context.Context, rt *runtime.Runtime, id string, events
 		if err != nil {
 			return e, err
 		}
-		if runtime.AtRest(&e) {
+		if journal.AtRest(&e) {
 			show.drain(events, id)
 			if e, err = rt.Status(ctx, id, schemas.ViewNodes, 0, nil); err == nil {
 				show.settle(e)

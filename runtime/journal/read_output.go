@@ -1,4 +1,4 @@
-package runtime
+package journal
 
 import (
 	"context"
@@ -19,16 +19,16 @@ const DefaultPage = 16 << 10
 // the rest as pages of its text.
 //
 // Of a for_each node, item selects one item, also before all of them have ended.
-func (r *Runtime) NodeOutput(ctx context.Context, id, node string, item *int, pointer string, offset, maxBytes int) (schemas.NodeOutput, error) {
-	x, err := r.loadFor(ctx, id)
+func (r Reader) NodeOutput(ctx context.Context, id, node string, item *int, pointer string, offset, maxBytes int) (schemas.NodeOutput, error) {
+	x, err := r.journal.LoadFor(ctx, id)
 	if err != nil {
 		return schemas.NodeOutput{}, err
 	}
-	raw, err := r.wholeOutput(ctx, x, node, item)
+	raw, err := r.journal.WholeOutput(ctx, x, node, item)
 	if err != nil {
 		return schemas.NodeOutput{}, err
 	}
-	if raw, err = point(raw, pointer); err != nil {
+	if raw, err = Point(raw, pointer); err != nil {
 		return schemas.NodeOutput{}, err
 	}
 	if maxBytes <= 0 {
@@ -58,31 +58,31 @@ func (r *Runtime) NodeOutput(ctx context.Context, id, node string, item *int, po
 	return out, nil
 }
 
-func (r *Runtime) wholeOutput(ctx context.Context, x *journaled, node string, item *int) (json.RawMessage, error) {
-	if node == outputNode {
-		if x.state.Status != schemas.StatusSucceeded {
-			return nil, schemas.Errorf(schemas.CodeConflict, "execution %q has no output: it is %s", x.id, x.state.Status).WithField("node_id").
+func (r *Journal) WholeOutput(ctx context.Context, x *Execution, node string, item *int) (json.RawMessage, error) {
+	if node == OutputNode {
+		if x.State.Status != schemas.StatusSucceeded {
+			return nil, schemas.Errorf(schemas.CodeConflict, "execution %q has no output: it is %s", x.ID, x.State.Status).WithField("node_id").
 				WithHint("get_execution_status with wait_seconds waits for the result")
 		}
-		raw, err := r.output(ctx, x.id, node, x.state.Output, x.state.OutputRef)
+		raw, err := r.Output(ctx, x.ID, node, x.State.Output, x.State.OutputRef)
 		return records.OrElse(json.RawMessage(raw), "null"), err
 	}
-	i, ok := x.program.Index(node)
+	i, ok := x.Program.Index(node)
 	if !ok {
 		var ids []string
-		for j := range x.program.Nodes {
-			ids = append(ids, x.program.Nodes[j].ID)
+		for j := range x.Program.Nodes {
+			ids = append(ids, x.Program.Nodes[j].ID)
 		}
-		return nil, schemas.Errorf(schemas.CodeNotFound, "execution %q has no node %q", x.id, node).WithField("node_id").WithCandidates(schemas.Nearest(node, ids, 3))
+		return nil, schemas.Errorf(schemas.CodeNotFound, "execution %q has no node %q", x.ID, node).WithField("node_id").WithCandidates(schemas.Nearest(node, ids, 3))
 	}
-	u := &x.state.Units[i]
+	u := &x.State.Units[i]
 	if item != nil {
-		if x.program.Nodes[i].ForEach != nil && !u.Expanded && u.Status == schemas.NodeSucceeded { // taken over: there is the list alone
-			raw, err := r.output(ctx, x.id, node, u.Output, u.OutputRef)
+		if x.Program.Nodes[i].ForEach != nil && !u.Expanded && u.Status == schemas.NodeSucceeded { // taken over: there is the list alone
+			raw, err := r.Output(ctx, x.ID, node, u.Output, u.OutputRef)
 			if err != nil {
 				return nil, err
 			}
-			if raw, err = point(raw, fmt.Sprintf("/%d", *item)); err != nil {
+			if raw, err = Point(raw, fmt.Sprintf("/%d", *item)); err != nil {
 				err = schemas.Errorf(schemas.CodeInvalidArgument, "node %q has no item %d", node, *item).WithField("item")
 			}
 			return raw, err
@@ -91,27 +91,27 @@ func (r *Runtime) wholeOutput(ctx context.Context, x *journaled, node string, it
 			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q has %d items, there is no item %d", node, u.Count, *item).WithField("item")
 		}
 		if u.Status == schemas.NodeSucceeded { // the list has them
-			raw, err := r.output(ctx, x.id, node, u.Output, u.OutputRef)
+			raw, err := r.Output(ctx, x.ID, node, u.Output, u.OutputRef)
 			if err != nil {
 				return nil, err
 			}
-			return point(raw, fmt.Sprintf("/%d", *item))
+			return Point(raw, fmt.Sprintf("/%d", *item))
 		}
 		i = u.FirstItem + *item
-		u = &x.state.Units[i]
+		u = &x.State.Units[i]
 	}
 	switch u.Status {
 	case schemas.NodeSucceeded, schemas.NodeCompensating, schemas.NodeCompensated:
 	default:
-		return nil, schemas.Errorf(schemas.CodeConflict, "node %q has no output: it is %s", x.state.Name(i), u.Status).WithField("node_id").
+		return nil, schemas.Errorf(schemas.CodeConflict, "node %q has no output: it is %s", x.State.Name(i), u.Status).WithField("node_id").
 			WithHint("get_execution_status with view nodes shows what became of each node")
 	}
-	raw, err := r.output(ctx, x.id, x.state.Name(i), u.Output, u.OutputRef)
+	raw, err := r.Output(ctx, x.ID, x.State.Name(i), u.Output, u.OutputRef)
 	return records.OrElse(json.RawMessage(raw), "null"), err
 }
 
-// point slices JSON by an RFC 6901 pointer; the empty one is the whole.
-func point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
+// Point slices JSON by an RFC 6901 pointer; the empty one is the whole.
+func Point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 	if pointer == "" {
 		return raw, nil
 	}

@@ -1,0 +1,47 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/schemas"
+)
+
+// Events reads an execution's log behind sequence number after.
+func (r Reader) Events(ctx context.Context, id string, after int64, limit int) (schemas.EventList, error) {
+	out := schemas.EventList{ExecutionID: id, Events: []schemas.Event{}, LastSeq: after}
+	h, err := r.journal.HeadFor(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	if limit <= 0 {
+		limit = 100
+	}
+	limit = min(limit, 500)
+	entries, err := r.journal.store.Log(ctx, ExecutionKey(id), after, limit+1)
+	if err != nil {
+		return out, records.Error(err)
+	}
+	if len(entries) == 0 && after < h.Seq {
+		return out, r.journal.Gone(ctx, id, nil)
+	}
+	total := 0
+	for i, entry := range entries {
+		if total += len(entry.Value); i == limit || i > 0 && total > records.PageBytes {
+			out.More = true
+			break
+		}
+		var e schemas.Event
+		if err := json.Unmarshal(entry.Value, &e); err != nil {
+			return out, fmt.Errorf("read event %d of %s: %w", entry.Seq, id, err)
+		}
+		if len(e.Output) > schemas.MaxViewOutput {
+			e.OutputRef, e.Output = &schemas.OutputRef{NodeID: e.Node, Bytes: len(e.Output)}, nil
+		}
+		out.Events = append(out.Events, e)
+		out.LastSeq = e.Seq
+	}
+	return out, nil
+}

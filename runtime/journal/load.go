@@ -1,0 +1,116 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// Gone is what somebody is told who missed a record of an execution: not_found where it was deleted since he looked, else err.
+func (r *Journal) Gone(ctx context.Context, id string, err error) error {
+	if _, _, now := r.ReadHead(ctx, id); errors.Is(now, &schemas.Error{Code: schemas.CodeNotFound}) {
+		return now
+	}
+	return err
+}
+
+// Definition is what the plan record holds.
+type Definition struct {
+	plan.Definition
+	Session schemas.Value `json:"session,omitempty"` // snapshot of the session's data for expressions
+}
+
+// Load folds an execution from the store.
+func (r *Journal) Load(ctx context.Context, id string) (*Execution, error) {
+	h, version, err := r.ReadHead(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	x := New(id, h)
+	err = r.Fold(ctx, x, h, version)
+	if errors.Is(err, store.ErrNotFound) || err == nil && x.State.Seq < h.Seq {
+		err = r.Gone(ctx, id, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// Fold makes x what the log says, from its head on.
+func (r *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64) error {
+	x.Head = h
+	program, err := r.program(ctx, x)
+	if err != nil {
+		return err
+	}
+	state := machine.New(program)
+	if h.Snapshot > 0 {
+		rec, err := r.store.Get(ctx, SnapshotKey(x.ID))
+		if err != nil {
+			return fmt.Errorf("read snapshot of %s: %w", x.ID, records.Error(err))
+		}
+		if state, err = machine.Restore(program, rec.Value); err != nil {
+			return err
+		}
+	}
+	for {
+		entries, err := r.store.Log(ctx, ExecutionKey(x.ID), state.Seq, 0)
+		if err != nil {
+			return fmt.Errorf("read log of %s: %w", x.ID, records.Error(err))
+		}
+		for _, entry := range entries {
+			var e schemas.Event
+			if err := json.Unmarshal(entry.Value, &e); err != nil {
+				return fmt.Errorf("read event %d of %s: %w", entry.Seq, x.ID, err)
+			}
+			if err := state.Apply(e); err != nil {
+				return fmt.Errorf("fold %s: %w", x.ID, err)
+			}
+		}
+		if len(entries) == 0 {
+			break
+		}
+	}
+	state.Forbid(r.forbids)
+	x.State, x.Version = state, version
+	x.forget()
+	clear(x.lists)
+	return nil
+}
+
+// program reads and compiles the stored plan once.
+func (r *Journal) program(ctx context.Context, x *Execution) (*plan.Program, error) {
+	if x.Program != nil {
+		return x.Program, nil
+	}
+	rec, err := r.store.Get(ctx, PlanKey(x.ID))
+	if err != nil {
+		return nil, fmt.Errorf("read plan of %s: %w", x.ID, records.Error(err))
+	}
+	var d Definition
+	if err := json.Unmarshal(rec.Value, &d); err != nil {
+		return nil, fmt.Errorf("read plan of %s: %w", x.ID, err)
+	}
+	p, err := plan.Load(d.Definition)
+	if err != nil {
+		return nil, fmt.Errorf("load plan of %s: %w", x.ID, err)
+	}
+	x.SetProgram(p, d.Session)
+	return p, nil
+}
+
+// LoadFor is Load for a caller: what belongs to another principal does not exist.
+func (r *Journal) LoadFor(ctx context.Context, id string) (*Execution, error) {
+	if _, err := r.HeadFor(ctx, id); err != nil {
+		return nil, err
+	}
+	return r.Load(ctx, id)
+}
