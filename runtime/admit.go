@@ -27,9 +27,6 @@ const (
 // startsAtOnce tells whether a new execution may begin without a turn in the queue: it is open, and nobody waits there. A
 // pause does not stop the workflow of an execution that runs, which is a part of it.
 func (r *Runtime) startsAtOnce(ctx context.Context, child bool) bool {
-	if !r.running.Load() {
-		return false
-	}
 	if r.paused(ctx) != nil {
 		return child
 	}

@@ -84,7 +84,7 @@ func (r *Runtime) follow(ctx context.Context, parent journal.Head, c child) erro
 func (r *Runtime) suspendWith(ctx context.Context, parent journal.Head, id, mode, reason string) (changed bool, err error) {
 	var rests bool
 	err = r.transition(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		events := suspends(s, mode, "its parent "+parent.ExecutionID+" was suspended"+because(reason), parent.Principal, parent.ExecutionID)
+		events := suspends(s, mode, "its parent "+parent.ExecutionID+" was suspended"+schemas.Because(reason), parent.Principal, parent.ExecutionID)
 		changed, rests = len(events) > 0, s.Status == schemas.StatusSuspended
 		return events, nil
 	})

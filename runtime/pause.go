@@ -108,7 +108,7 @@ func (r *Runtime) readPause(ctx context.Context) (*schemas.QueuePause, int64, er
 
 // pausedWords tells a caller who paused the queue.
 func pausedWords(p *schemas.QueuePause) string {
-	return fmt.Sprintf("it has been paused by %s since %s%s", p.By, p.Since.Format(time.RFC3339), because(p.Reason))
+	return fmt.Sprintf("it has been paused by %s since %s%s", p.By, p.Since.Format(time.RFC3339), schemas.Because(p.Reason))
 }
 
 // whileOpen waits until the queue is open and returns a context that ends when it is paused; nil once ctx has ended. The

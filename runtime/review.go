@@ -117,7 +117,7 @@ func (r *Runtime) DecideReview(ctx context.Context, id string, d Decision) (sche
 		switch {
 		case !d.Approve:
 			e.Name = machine.Reject
-			e.Error = schemas.Errorf(schemas.CodeDenied, "%s rejected it%s", d.By, because(d.Comment)).WithOutcome(schemas.NotRun)
+			e.Error = schemas.Errorf(schemas.CodeDenied, "%s rejected it%s", d.By, schemas.Because(d.Comment)).WithOutcome(schemas.NotRun)
 		case s.Node(unit).Kind == plan.KindReview:
 			if len(d.Inputs) > 0 {
 				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "this review asks a question; inputs are for the review of a call").WithField("inputs")
@@ -193,18 +193,11 @@ func became(q question, asked, e *schemas.Event) *schemas.Error {
 	switch {
 	case e.Type == schemas.EventReviewDecided:
 		verb := map[string]string{machine.Approve: "approved", machine.Reject: "rejected"}[e.Name]
-		return schemas.Errorf(schemas.CodeAlreadyFinished, "review %q is not open: %s %s it at %s%s", q.id, cmp.Or(e.By, "somebody"), verb, e.At.Format(time.RFC3339), because(e.Reason)).WithHint(hint)
+		return schemas.Errorf(schemas.CodeAlreadyFinished, "review %q is not open: %s %s it at %s%s", q.id, cmp.Or(e.By, "somebody"), verb, e.At.Format(time.RFC3339), schemas.Because(e.Reason)).WithHint(hint)
 	case e.Type == schemas.EventNodeFailed && asked.Due != nil && !e.At.Before(*asked.Due):
 		return expired(q.id, *asked.Due)
 	}
 	return schemas.Errorf(schemas.CodeConflict, "review %q is not open: %s ended it at %s", q.id, e.Type, e.At.Format(time.RFC3339)).WithHint(hint)
-}
-
-func because(comment string) string {
-	if comment == "" {
-		return ""
-	}
-	return ": " + comment
 }
 
 func noReview(id string) *schemas.Error {
