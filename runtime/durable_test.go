@@ -110,8 +110,8 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 		return fmt.Sprint(n, err)
 	}
 	paused := func(ctx context.Context, r *Runtime) string {
-		p, _, err := r.readPause(ctx)
-		return fmt.Sprint(p != nil, err)
+		q, err := r.Queue.Status(ctx)
+		return fmt.Sprint(q.Paused != nil, err)
 	}
 	const small = `{"plan":"v1","nodes":[{"id":"n","set":1}]}`
 	for name, ask := range map[string]func(*testing.T, *process) func(context.Context, *Runtime) string{
@@ -156,7 +156,7 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 			return err
 		}),
 		"execute_plan, paused": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
-			if _, err := p.PauseQueue(t.Context(), "", "me"); err != nil {
+			if _, err := p.Queue.Pause(t.Context(), "", "me"); err != nil {
 				t.Fatal(err)
 			}
 			id := p.submit(t, waiting)
@@ -178,10 +178,10 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 			return func(ctx context.Context, r *Runtime) string { return status(ctx, r, id) }
 		},
 		"pause_queue, resume_queue": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
-			if _, err := p.PauseQueue(t.Context(), "", "me"); err != nil {
+			if _, err := p.Queue.Pause(t.Context(), "", "me"); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := p.ResumeQueue(t.Context()); err != nil {
+			if _, err := p.Queue.Resume(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			return paused

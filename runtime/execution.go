@@ -275,9 +275,9 @@ func (r *Runtime) create(ctx context.Context, id string, p *plan.Program, sub Su
 			return err
 		}
 	}
-	if !r.running.Load() || !r.startsAtOnce(ctx, sub.parent != "") || !r.slots.TryAcquire(1) {
+	if !r.running.Load() || !r.Queue.StartsAtOnce(ctx, sub.parent != "") || !r.slots.TryAcquire(1) {
 		if sub.parent == "" {
-			if err := r.admit(ctx); err != nil {
+			if err := r.Queue.Admit(ctx); err != nil {
 				return err
 			}
 		}

@@ -62,7 +62,7 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
 			p := live(w, s)
 			defer p.stop()
-			if _, err := p.PauseQueue(t.Context(), "", "ops"); err != nil {
+			if _, err := p.Queue.Pause(t.Context(), "", "ops"); err != nil {
 				t.Fatal(err)
 			}
 			ids := submit(t, p)

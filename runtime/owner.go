@@ -85,6 +85,13 @@ func (r *Runtime) owner(id string) *owner {
 	return r.owned[id]
 }
 
+// inMemory counts the executions that this process owns.
+func (r *Runtime) inMemory() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.owned)
+}
+
 // submit hands a request to the owner; false: it has let go.
 func (o *owner) submit(q *request) bool {
 	o.mu.Lock()

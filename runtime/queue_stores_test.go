@@ -62,10 +62,10 @@ func TestQueueOnEveryStore(t *testing.T) {
 		}},
 		{"a pause holds all replicas", func(t *testing.T, f *queueFixture) {
 			a, b := f.worker(t, 8), f.worker(t, 8)
-			if _, err := a.PauseQueue(t.Context(), "x", "ops"); err != nil {
+			if _, err := a.Queue.Pause(t.Context(), "x", "ops"); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the other replica knows", func() bool { return b.paused(t.Context()) != nil })
+			eventually(t, "the other replica knows", func() bool { return b.Queue.Paused(t.Context()) != nil })
 			ids := f.submitTo(t, b.Runtime, "a", 3, 3)
 			e, err := b.Status(f.as(t, "a"), ids[0], schemas.ViewSummary, 20*time.Second, nil)
 			if err != nil || e.Status != schemas.StatusPending || len(e.WaitingFor) != 1 {
@@ -75,7 +75,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 			if n := len(f.order()); n != 0 {
 				t.Errorf("%d ran in the pause", n)
 			}
-			if _, err := b.ResumeQueue(t.Context()); err != nil {
+			if _, err := b.Queue.Resume(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			f.ran(t, 3)
@@ -95,7 +95,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 		}},
 		{"a pause does not keep what waits too long", func(t *testing.T, f *queueFixture) {
 			p := f.worker(t, 8)
-			if _, err := p.PauseQueue(t.Context(), "x", "ops"); err != nil {
+			if _, err := p.Queue.Pause(t.Context(), "x", "ops"); err != nil {
 				t.Fatal(err)
 			}
 			e, err := p.Execute(f.as(t, "a"), Submit{Plan: []byte(`{"plan":"v1","queue_timeout":"200ms","nodes":[{"id":"n","capability":"r.once"}]}`)})

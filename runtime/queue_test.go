@@ -11,6 +11,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/queue"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -53,7 +54,7 @@ func (p *process) started(t *testing.T, id string) time.Time {
 
 func queueOf(t *testing.T, r *Runtime) schemas.QueueStatus {
 	t.Helper()
-	q, err := r.QueueStatus(t.Context())
+	q, err := r.Queue.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +217,7 @@ func TestPauseHoldsEveryReplicaAndResumeLetsGo(t *testing.T) {
 		running := b.enqueue(t, 1, Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}},
 			{"id":"sub","depends_on":["n"],"workflow":{"definition":` + slow + `}}]}`)})[0]
 		sleeping := a.enqueue(t, 1, Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"30s"}]}`)})[0]
-		if _, err := a.PauseQueue(t.Context(), "the shop is being moved", "ops"); err != nil {
+		if _, err := a.Queue.Pause(t.Context(), "the shop is being moved", "ops"); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -256,7 +257,7 @@ func TestPauseHoldsEveryReplicaAndResumeLetsGo(t *testing.T) {
 			}
 		}
 		began := time.Now()
-		if q, err := b.ResumeQueue(t.Context()); err != nil || q.Paused != nil {
+		if q, err := b.Queue.Resume(t.Context()); err != nil || q.Paused != nil {
 			t.Fatal(q, err)
 		}
 		synctest.Wait()
@@ -274,10 +275,10 @@ func TestPauseIsSeenWithoutAWatch(t *testing.T) {
 		p := live(w, deaf(s))
 		defer p.stop()
 		other := New(Config{Store: s, Realms: w})
-		if _, err := other.PauseQueue(t.Context(), "x", "ops"); err != nil {
+		if _, err := other.Queue.Pause(t.Context(), "x", "ops"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(pauseAge)
+		time.Sleep(queue.PauseAge)
 		id := p.enqueue(t, 1, Submit{Plan: []byte(quick)})[0]
 		time.Sleep(time.Minute) // its claim, which waits still, takes it and gives it back
 		if at := p.started(t, id); !at.IsZero() {
@@ -286,10 +287,10 @@ func TestPauseIsSeenWithoutAWatch(t *testing.T) {
 		if q := queueOf(t, p.Runtime); q.Depth != 1 || q.Leased != 0 || q.DepthByPriority["3"] != 1 {
 			t.Errorf("%+v", q)
 		}
-		if _, err := other.ResumeQueue(t.Context()); err != nil {
+		if _, err := other.Queue.Resume(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * pauseAge)
+		time.Sleep(2 * queue.PauseAge)
 		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "")
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/queue"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
@@ -30,7 +31,7 @@ func keeping(c *Config) {
 func everything(t *testing.T, s store.Store, ids ...string) (left []string) {
 	t.Helper()
 	for _, kind := range []string{
-		journal.KindExecution, journal.KindPlan, journal.KindSnapshot, journal.KindOutput, journal.KindIdempotency, journal.KindNudge, journal.KindOverdue, session.Kind, state.Kind, kindQueue, kindSchedule,
+		journal.KindExecution, journal.KindPlan, journal.KindSnapshot, journal.KindOutput, journal.KindIdempotency, journal.KindNudge, journal.KindOverdue, session.Kind, state.Kind, queue.Kind, kindSchedule,
 	} {
 		var q store.Query
 		for q = (store.Query{Kind: kind}); ; {

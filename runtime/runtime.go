@@ -18,6 +18,7 @@ import (
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/queue"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
@@ -94,6 +95,7 @@ type Runtime struct {
 	Sessions     *session.Sessions
 	States       *state.States
 	Capabilities *capability.Capabilities
+	Queue        *queue.Queue
 
 	store    *records.Store
 	journal  *journal.Journal
@@ -117,9 +119,6 @@ type Runtime struct {
 	stopping bool
 	owners   sync.WaitGroup
 	slots    *semaphore.Weighted // executions in memory
-	vacant   atomic.Bool         // nobody waited in the queue when it was last looked at
-	pauses   pauses
-	entrance entrance
 
 	stop     chan struct{}      // closed when no new call may start
 	callsCtx context.Context    //nolint:containedctx // root of all calls; outlives every request
@@ -157,7 +156,7 @@ func New(c Config) *Runtime {
 		Forbids: r.Capabilities.Forbids,
 	})
 	r.Reader = r.journal.Reader()
-	r.pauses.init()
+	r.Queue = queue.New(queue.Config{Store: r.store, Log: r.log, MaxQueued: r.limits.MaxQueued, Capacity: r.limits.MaxExecutions, InFlight: r.inMemory})
 	r.slots = semaphore.NewWeighted(int64(r.limits.MaxExecutions))
 	ctx, end := context.WithCancelCause(context.Background())
 	r.callsCtx, r.endCalls = ctx, end
@@ -237,11 +236,7 @@ func (r *Runtime) watch(ctx context.Context) {
 	}
 	for key := range keys {
 		r.States.Changed(key)
-		if key == pauseKey {
-			r.pauses.forget()
-			r.paused(ctx)
-			continue
-		}
+		r.Queue.Changed(ctx, key)
 		if key.Kind == kindWorkflow {
 			r.workflowChanged(ctx, key)
 			continue

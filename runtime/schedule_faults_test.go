@@ -85,14 +85,14 @@ func TestAPausedScheduleMakesNothing(t *testing.T) {
 		defer p.stop()
 		start := time.Now()
 		p.schedules(t, "w", takes, schemas.Schedule{Every: every(10 * time.Second), Overlap: schemas.OverlapAllow})
-		if _, err := p.PauseQueue(t.Context(), "work on the line", ""); err != nil {
+		if _, err := p.Queue.Pause(t.Context(), "work on the line", ""); err != nil {
 			t.Fatal(err)
 		}
 		sleepUntil(start.Add(22 * time.Second)) // the first one waits, and there is no room for the second
 		if _, err := p.PauseSchedule(t.Context(), "w", true); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.ResumeQueue(t.Context()); err != nil {
+		if _, err := p.Queue.Resume(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		sleepUntil(start.Add(45 * time.Second))

@@ -331,7 +331,7 @@ func TestScheduleAndTheQueue(t *testing.T) {
 		defer p.stop()
 		start := time.Now()
 		p.schedules(t, "w", takes, schemas.Schedule{Every: every(10 * time.Second), Overlap: schemas.OverlapAllow})
-		if _, err := p.PauseQueue(t.Context(), "work on the line", ""); err != nil {
+		if _, err := p.Queue.Pause(t.Context(), "work on the line", ""); err != nil {
 			t.Fatal(err)
 		}
 		sleepUntil(start.Add(25 * time.Second))
@@ -342,7 +342,7 @@ func TestScheduleAndTheQueue(t *testing.T) {
 		if st, err := p.WorkflowStatus(t.Context(), "w"); err != nil || st.Executions[schemas.StatusPending] != 2 {
 			t.Errorf("%+v, %v", st, err)
 		}
-		if _, err := p.ResumeQueue(t.Context()); err != nil {
+		if _, err := p.Queue.Resume(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		sleepUntil(start.Add(69 * time.Second))

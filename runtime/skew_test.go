@@ -55,7 +55,7 @@ func TestAStoreWhoseClockIsAhead(t *testing.T) {
 			return func() { p.stands(t, s.SessionID, schemas.SessionExpired) }
 		}, 8},
 		{"a time in the queue", func(t *testing.T, p *process) func() {
-			if _, err := p.PauseQueue(t.Context(), "", "ops"); err != nil {
+			if _, err := p.Queue.Pause(t.Context(), "", "ops"); err != nil {
 				t.Fatal(err)
 			}
 			id := p.submit(t, `{"plan":"v1","queue_timeout":"10m","nodes":[{"id":"n","capability":"r.once"}]}`)

@@ -8,6 +8,7 @@ import (
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/queue"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
 )
@@ -87,7 +88,7 @@ func (r *Runtime) shown(ctx context.Context, e schemas.Execution) schemas.Execut
 	if e.Status != schemas.StatusPending {
 		return journal.WithHint(e)
 	}
-	p := r.paused(ctx)
+	p := r.Queue.Paused(ctx)
 	if p == nil {
 		e.Hint = "it waits in the queue for a worker: get_queue_status tells how full that is, get_execution_status with wait_seconds waits for the result"
 		return e
@@ -97,7 +98,7 @@ func (r *Runtime) shown(ctx context.Context, e schemas.Execution) schemas.Execut
 		since = e.CreatedAt
 	}
 	e.Waiting, e.WaitingFor = true, []schemas.WaitingFor{{Reason: schemas.ReasonQueue, Since: since}}
-	e.Hint = "it is accepted and waits in the queue; " + pausedWords(p) + ". It starts once an operator has resumed the queue (resume_queue, or `runplane queue resume`); cancel_execution withdraws it"
+	e.Hint = "it is accepted and waits in the queue; " + queue.PausedWords(p) + ". It starts once an operator has resumed the queue (resume_queue, or `runplane queue resume`); cancel_execution withdraws it"
 	return e
 }
 

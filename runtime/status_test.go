@@ -77,7 +77,7 @@ func TestCreationTimeIsOne(t *testing.T) {
 	defer s.Close()
 	r := New(Config{Store: s, Realms: newWorld()})
 	r.running.Store(true) // so that the submitter owns it
-	r.vacant.Store(true)
+	r.Queue.SetVacant(true)
 	var got, want []string
 	for range 5 {
 		e, err := r.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":"${execution.created_at}"}],"output":"${nodes.n.output}"}`)})

@@ -15,12 +15,12 @@ import (
 func (r *Runtime) claim(ctx context.Context) {
 	var delay, wait time.Duration
 	for ctx.Err() == nil {
-		open, end := r.whileOpen(ctx)
+		open, end := r.Queue.WhileOpen(ctx)
 		if open == nil {
 			return
 		}
 		if !r.slots.TryAcquire(1) {
-			r.vacant.Store(false)
+			r.Queue.SetVacant(false)
 			wait = 0
 			if r.slots.Acquire(open, 1) != nil {
 				end()
@@ -41,9 +41,9 @@ func (r *Runtime) claim(ctx context.Context) {
 			wait = 0
 		}
 		if err == nil {
-			r.vacant.Store(len(leases) < room)
+			r.Queue.SetVacant(len(leases) < room)
 		}
-		if len(leases) > 0 && r.paused(ctx) != nil {
+		if len(leases) > 0 && r.Queue.Paused(ctx) != nil {
 			r.store.ReturnAll(leases) //nolint:contextcheck // what was taken goes back whatever ends
 			leases = nil
 		}

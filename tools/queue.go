@@ -26,7 +26,7 @@ func Queue() []Method {
 			`Tells how many executions wait for a worker, by priority, how long the oldest has waited, how many run, and whether an operator paused the queue. `+
 				`Use it when an execution stays pending, or after rate_limited.`,
 			func(ctx context.Context, rt *runtime.Runtime, _ noArguments, _ Request) (schemas.QueueStatus, error) {
-				return rt.QueueStatus(ctx)
+				return rt.Queue.Status(ctx)
 			}),
 		method(contract, "set_execution_priority", "Change a priority", Sets,
 			`Changes the priority of an unfinished execution and of its workflows, at once also where it waits in the queue. `+
@@ -38,12 +38,12 @@ func Queue() []Method {
 			`Stops every replica from taking executions out of the queue, until resume_queue. What runs goes on; what sleeps or is submitted meanwhile waits, and whoever asks is told the reason. `+
 				`Returns the state of the queue.`,
 			func(ctx context.Context, rt *runtime.Runtime, in pauseQueue, _ Request) (schemas.QueueStatus, error) {
-				return rt.PauseQueue(ctx, in.Reason, "")
+				return rt.Queue.Pause(ctx, in.Reason, "")
 			})),
 		operators(method(contract, "resume_queue", "Resume the queue", Sets,
 			`Ends the pause of pause_queue: what waits is taken out of the queue again, by priority and in turn. Returns the state of the queue.`,
 			func(ctx context.Context, rt *runtime.Runtime, _ noArguments, _ Request) (schemas.QueueStatus, error) {
-				return rt.ResumeQueue(ctx)
+				return rt.Queue.Resume(ctx)
 			})),
 	}
 }

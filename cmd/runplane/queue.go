@@ -35,7 +35,7 @@ func (c *cli) queueCommand() *cobra.Command {
 		return cmd
 	}
 	status := func(cmd *cobra.Command, rt *runtime.Runtime) (schemas.QueueStatus, error) {
-		return rt.QueueStatus(cmd.Context())
+		return rt.Queue.Status(cmd.Context())
 	}
 	queue := does(&cobra.Command{
 		Use:   "queue",
@@ -48,7 +48,7 @@ func (c *cli) queueCommand() *cobra.Command {
 			if strings.TrimSpace(reason) == "" {
 				return schemas.QueueStatus{}, misused(cmd, "--reason is missing: everybody whose execution waits is told it")
 			}
-			return rt.PauseQueue(cmd.Context(), reason, operatorName())
+			return rt.Queue.Pause(cmd.Context(), reason, operatorName())
 		})
 	pause.Flags().StringVar(&reason, "reason", "", "why; everybody whose execution waits is told")
 	queue.PersistentFlags().BoolVar(&asJSON, "json", false, "print the state of the queue as JSON")
@@ -56,7 +56,7 @@ func (c *cli) queueCommand() *cobra.Command {
 	queue.AddCommand(pause,
 		does(&cobra.Command{Use: "status", Short: "Show the queue"}, status),
 		does(&cobra.Command{Use: "resume", Short: "End a pause"}, func(cmd *cobra.Command, rt *runtime.Runtime) (schemas.QueueStatus, error) {
-			return rt.ResumeQueue(cmd.Context())
+			return rt.Queue.Resume(cmd.Context())
 		}),
 	)
 	return queue

@@ -109,7 +109,7 @@ func fill(t *testing.T, setting string, n int, sleep bool) {
 	submitters.Wait()
 	if sleep {
 		waitFor(t, "all sleep", func() bool {
-			q, err := p.runtime.QueueStatus(t.Context())
+			q, err := p.runtime.Queue.Status(t.Context())
 			return err != nil || q.Depth == 0 && q.Leased == 0
 		})
 	}

@@ -1,4 +1,4 @@
-package runtime
+package queue
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// entrance guards the way into the queue. What it knows of the depth it keeps for a moment, so that a flood of submissions
+// admission guards the way into the queue. What it knows of the depth it keeps for a moment, so that a flood of submissions
 // does not become a flood of questions to the store.
-type entrance struct {
+type admission struct {
 	mu    sync.Mutex
 	depth int
 	full  bool // it was when the store was asked
@@ -24,32 +24,32 @@ const (
 	fullRetry = 5 * time.Second        // after which a refused submission may try again
 )
 
-// startsAtOnce tells whether a new execution may begin without a turn in the queue: it is open, and nobody waits there. A
+// StartsAtOnce tells whether a new execution may begin without a turn in the queue: it is open, and nobody waits there. A
 // pause does not stop the workflow of an execution that runs, which is a part of it.
-func (r *Runtime) startsAtOnce(ctx context.Context, child bool) bool {
-	if r.paused(ctx) != nil {
+func (r *Queue) StartsAtOnce(ctx context.Context, child bool) bool {
+	if r.Paused(ctx) != nil {
 		return child
 	}
 	return r.vacant.Load()
 }
 
-// admit refuses a submission that would have to wait in a full queue: rate_limited.
-func (r *Runtime) admit(ctx context.Context) error {
-	if depth, err := r.entrance.enter(ctx, r); err != nil || depth < r.limits.MaxQueued {
+// Admit refuses a submission that would have to wait in a full queue: rate_limited.
+func (r *Queue) Admit(ctx context.Context) error {
+	if depth, err := r.admission.enter(ctx, r); err != nil || depth < r.maxQueued {
 		return err
 	}
-	err := schemas.Errorf(schemas.CodeRateLimited, "the queue is full: %d executions wait, as many as may", r.limits.MaxQueued).
+	err := schemas.Errorf(schemas.CodeRateLimited, "the queue is full: %d executions wait, as many as may", r.maxQueued).
 		WithRetryAfter(fullRetry).WithOutcome(schemas.NotRun).
 		WithHint("nothing was started; submit it again after retry_after_seconds, with the same idempotency_key if it has one. get_queue_status tells how full the queue is")
-	if p := r.paused(ctx); p != nil {
-		err.Message += ", and " + pausedWords(p)
+	if p := r.Paused(ctx); p != nil {
+		err.Message += ", and " + PausedWords(p)
 	}
 	return err
 }
 
 // enter says how many waited before the caller, and counts the caller if he may.
-func (e *entrance) enter(ctx context.Context, r *Runtime) (depth int, err error) {
-	if depth, ok := e.known(r.limits.MaxQueued); ok {
+func (e *admission) enter(ctx context.Context, r *Queue) (depth int, err error) {
+	if depth, ok := e.known(r.maxQueued); ok {
 		return depth, nil
 	}
 	q, err := r.store.Queue(ctx, journal.KindExecution)
@@ -61,13 +61,13 @@ func (e *entrance) enter(ctx context.Context, r *Runtime) (depth int, err error)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.depth, e.full, e.until = depth+1, depth >= r.limits.MaxQueued, time.Now().Add(depthAge)
+	e.depth, e.full, e.until = depth+1, depth >= r.maxQueued, time.Now().Add(depthAge)
 	return depth, nil
 }
 
 // known answers from memory; not ok where the store has to be asked: also when only those who came since fill the queue, as
 // some may have left.
-func (e *entrance) known(limit int) (depth int, ok bool) {
+func (e *admission) known(limit int) (depth int, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !time.Now().Before(e.until) || e.depth >= limit && !e.full {

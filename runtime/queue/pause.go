@@ -1,4 +1,4 @@
-package runtime
+package queue
 
 import (
 	"context"
@@ -13,13 +13,14 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-const kindQueue = "queue"
+// Kind of the records of the queue.
+const Kind = "queue"
 
 // pauseKey holds a schemas.QueuePause while the queue is paused; no record means that it is open.
-var pauseKey = store.Key{Kind: kindQueue, ID: "pause"}
+var pauseKey = store.Key{Kind: Kind, ID: "pause"}
 
-// pauseAge is how old this replica's knowledge of a pause may be.
-const pauseAge = time.Second
+// PauseAge is how old this replica's knowledge of a pause may be.
+const PauseAge = time.Second
 
 // pauses is what this replica knows of the pause. A watch tells it of changes; what is older than pauseAge is read anew
 // before anybody relies on it, so that an idle runtime reads nothing.
@@ -31,8 +32,6 @@ type pauses struct {
 	end    context.CancelFunc  // ends the claim that waits; nil: none does
 	opened chan struct{}       // one token: it was paused and is open
 }
-
-func (p *pauses) init() { p.opened = make(chan struct{}, 1) }
 
 // forget has the record read anew by whoever needs it next.
 func (p *pauses) forget() {
@@ -74,10 +73,10 @@ func (p *pauses) set(now *schemas.QueuePause) {
 	p.pause, p.read = now, time.Now()
 }
 
-// paused is the pause of the queue; nil: it is open. Where the store does not answer it is what was known last.
-func (r *Runtime) paused(ctx context.Context) *schemas.QueuePause {
+// Paused is the pause of the queue; nil: it is open. Where the store does not answer it is what was known last.
+func (r *Queue) Paused(ctx context.Context) *schemas.QueuePause {
 	r.pauses.mu.Lock()
-	known, news, fresh := r.pauses.pause, r.pauses.news, !r.pauses.read.IsZero() && time.Since(r.pauses.read) < pauseAge
+	known, news, fresh := r.pauses.pause, r.pauses.news, !r.pauses.read.IsZero() && time.Since(r.pauses.read) < PauseAge
 	r.pauses.mu.Unlock()
 	if fresh {
 		return known
@@ -91,7 +90,7 @@ func (r *Runtime) paused(ctx context.Context) *schemas.QueuePause {
 }
 
 // readPause reads the record; version 0 means that there is none.
-func (r *Runtime) readPause(ctx context.Context) (*schemas.QueuePause, int64, error) {
+func (r *Queue) readPause(ctx context.Context) (*schemas.QueuePause, int64, error) {
 	rec, err := r.store.Get(ctx, pauseKey)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, 0, nil
@@ -106,16 +105,16 @@ func (r *Runtime) readPause(ctx context.Context) (*schemas.QueuePause, int64, er
 	return p, rec.Version, nil
 }
 
-// pausedWords tells a caller who paused the queue.
-func pausedWords(p *schemas.QueuePause) string {
+// PausedWords tells a caller who paused the queue.
+func PausedWords(p *schemas.QueuePause) string {
 	return fmt.Sprintf("it has been paused by %s since %s%s", p.By, p.Since.Format(time.RFC3339), schemas.Because(p.Reason))
 }
 
-// whileOpen waits until the queue is open and returns a context that ends when it is paused; nil once ctx has ended. The
+// WhileOpen waits until the queue is open and returns a context that ends when it is paused; nil once ctx has ended. The
 // returned function is to be called behind the use of that context.
-func (r *Runtime) whileOpen(ctx context.Context) (context.Context, func()) {
+func (r *Queue) WhileOpen(ctx context.Context) (context.Context, func()) {
 	for told := false; ctx.Err() == nil; told = true {
-		p := r.paused(ctx)
+		p := r.Paused(ctx)
 		if p == nil {
 			open, cancel := context.WithCancel(ctx)
 			r.pauses.mu.Lock()
@@ -135,7 +134,7 @@ func (r *Runtime) whileOpen(ctx context.Context) (context.Context, func()) {
 		if !told {
 			r.log.Warn("the queue is paused: nothing is claimed", "by", p.By, "since", p.Since, "reason", p.Reason)
 		}
-		again := time.NewTimer(pauseAge)
+		again := time.NewTimer(PauseAge)
 		select {
 		case <-ctx.Done():
 		case <-r.pauses.opened:

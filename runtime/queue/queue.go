@@ -1,0 +1,121 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// Config is what a Queue is made of. Store, Log and InFlight are required.
+type Config struct {
+	Store     *records.Store
+	Log       hclog.Logger
+	MaxQueued int        // executions that wait when new ones are refused
+	Capacity  int        // executions in memory at once
+	InFlight  func() int // executions that are in memory now
+}
+
+// Queue is the contract Queue.
+type Queue struct {
+	store     *records.Store
+	log       hclog.Logger
+	maxQueued int
+	capacity  int
+	inFlight  func() int
+	vacant    atomic.Bool // nothing waited when this process last claimed
+	pauses    pauses
+	admission admission
+}
+
+// New makes a Queue; it reads nothing.
+func New(c Config) *Queue {
+	return &Queue{
+		store: c.Store, log: c.Log, maxQueued: c.MaxQueued, capacity: c.Capacity, inFlight: c.InFlight, pauses: pauses{opened: make(chan struct{}, 1)},
+	}
+}
+
+// SetVacant says whether a claim of this process found nothing more that waits.
+func (r *Queue) SetVacant(vacant bool) { r.vacant.Store(vacant) }
+
+// Changed takes note that a record was changed, perhaps by another replica.
+func (r *Queue) Changed(ctx context.Context, key store.Key) {
+	if key == pauseKey {
+		r.pauses.forget()
+		r.Paused(ctx)
+	}
+}
+
+// Status tells how full the queue is. The numbers count everybody's executions.
+func (r *Queue) Status(ctx context.Context) (schemas.QueueStatus, error) {
+	q, err := r.store.Queue(ctx, journal.KindExecution)
+	if err != nil {
+		return schemas.QueueStatus{}, records.Error(err)
+	}
+	pause, _, err := r.readPause(ctx)
+	if err != nil {
+		return schemas.QueueStatus{}, err
+	}
+	out := schemas.QueueStatus{
+		DepthByPriority: map[string]int{}, InFlight: r.inFlight(), Leased: q.Leased, Sleeping: q.Sleeping,
+		Capacity: r.capacity, MaxQueued: r.maxQueued, Paused: pause,
+	}
+	for i, n := range q.Due {
+		out.Depth += n
+		out.DepthByPriority[strconv.Itoa(i+1)] = n
+	}
+	if !q.Oldest.IsZero() {
+		out.OldestAgeSeconds = max(0, records.Now().Sub(q.Oldest).Seconds())
+	}
+	return out, nil
+}
+
+// Pause keeps every replica from claiming and from starting what is submitted, until ResumeQueue; by names who wants it, empty
+// means the caller. What is in memory goes on. A queue that is paused already keeps its time and takes the new reason.
+func (r *Queue) Pause(ctx context.Context, reason, by string) (schemas.QueueStatus, error) {
+	if by == "" {
+		by = caller.From(ctx).Principal
+	}
+	for {
+		pause, version, err := r.readPause(ctx)
+		if err != nil {
+			return schemas.QueueStatus{}, err
+		}
+		next := schemas.QueuePause{By: by, Since: records.Now(), Reason: reason}
+		if pause != nil {
+			next.Since = pause.Since
+		}
+		value, err := schemas.Encode(next)
+		if err != nil {
+			return schemas.QueueStatus{}, err
+		}
+		_, err = r.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: pauseKey, Value: value, Version: version}}, Sync: true})
+		if errors.Is(err, store.ErrConflict) {
+			continue // somebody else paused or resumed it
+		}
+		if err != nil {
+			return schemas.QueueStatus{}, records.Error(err)
+		}
+		r.pauses.learn(&next)
+		r.log.Info("the queue is paused", "by", by, "reason", reason)
+		return r.Status(ctx)
+	}
+}
+
+// Resume ends a pause; without one it changes nothing.
+func (r *Queue) Resume(ctx context.Context) (schemas.QueueStatus, error) {
+	if _, err := r.store.Commit(ctx, store.Batch{Deletes: []store.Key{pauseKey}, Sync: true}); err != nil {
+		return schemas.QueueStatus{}, records.Error(err)
+	}
+	r.pauses.learn(nil)
+	r.log.Info("the queue is open", "by", caller.From(ctx).Principal)
+	return r.Status(ctx)
+}
