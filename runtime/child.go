@@ -108,7 +108,7 @@ func (o *owner) tendAll() {
 // spawn creates a child execution; one that exists already is left as it is.
 func (r *Runtime) spawn(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) error {
 	d := sub.Definition
-	merged, err := merge(d.Plan.Inputs, schemas.Object(c.inputs))
+	merged, err := schemas.ReplaceMembers(d.Plan.Inputs, schemas.Object(c.inputs))
 	if err != nil {
 		return err
 	}

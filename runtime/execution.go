@@ -75,7 +75,7 @@ func (r *Runtime) compile(ctx context.Context, sub *Submit) (*plan.Program, []sc
 	findings = append(findings, named...)
 	refused := slices.ContainsFunc(findings, isError) // the rest is looked at all the same: all findings at once
 	if len(sub.Inputs) > 0 {
-		merged, err := merge(parsed.Inputs, sub.Inputs)
+		merged, err := schemas.ReplaceMembers(parsed.Inputs, sub.Inputs)
 		if err != nil {
 			return nil, append(findings, schemas.Finding{Severity: schemas.SeverityError, Code: "invalid_inputs", Path: "/inputs", Message: err.Error()}), nil //nolint:nilerr // the finding tells it
 		}
@@ -107,19 +107,6 @@ func (r *Runtime) compile(ctx context.Context, sub *Submit) (*plan.Program, []sc
 		program = nil
 	}
 	return program, append(findings, slices.DeleteFunc(more, func(f schemas.Finding) bool { return inPlaceOf(named, f) })...), nil
-}
-
-// merge replaces members of an object.
-func merge(base, over schemas.Object) (schemas.Object, error) {
-	members := map[string]json.RawMessage{}
-	for _, o := range []schemas.Object{base, over} {
-		if len(o) > 0 {
-			if err := json.Unmarshal(o, &members); err != nil {
-				return nil, fmt.Errorf("inputs are no JSON object: %w", err)
-			}
-		}
-	}
-	return schemas.Encode(members)
 }
 
 func isError(f schemas.Finding) bool { return f.Severity == schemas.SeverityError }

@@ -164,7 +164,7 @@ func (r *Runtime) versionOf(ctx context.Context, n NewWorkflow) (v workflowVersi
 	}
 	p, _ := plan.Parse(n.Definition, r.limits.Plan) // as it was written: names stand for the latest version when it is executed
 	p.IdempotencyKey = ""
-	if p.Inputs, err = merge(p.Inputs, defaults); err != nil {
+	if p.Inputs, err = schemas.ReplaceMembers(p.Inputs, defaults); err != nil {
 		return v, nil, err
 	}
 	if v.Plan, err = schemas.Encode(p); err != nil {

@@ -49,3 +49,16 @@ func decodeTree(doc []byte) (v any, err error) {
 	err = d.Decode(&v)
 	return v, err
 }
+
+// ReplaceMembers is base with the members of over in the place of its own; unlike MergePatch it does not look inside them.
+func ReplaceMembers(base, over Object) (Object, error) {
+	members := map[string]json.RawMessage{}
+	for _, o := range []Object{base, over} {
+		if len(o) > 0 {
+			if err := json.Unmarshal(o, &members); err != nil {
+				return nil, fmt.Errorf("inputs are no JSON object: %w", err)
+			}
+		}
+	}
+	return Encode(members)
+}
