@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -44,7 +45,7 @@ func TestAnswerThatIsNoJSONFailsItsNode(t *testing.T) {
 // A text beside the output that is large is kept in a record of its own, and read where an expression asks for it: in the
 // commit that it came with, later, by another process and in a rerun.
 func TestLargeTextIsKeptAside(t *testing.T) {
-	for size, aside := range map[int]bool{MaxInline: false, MaxInline + 1: true, 64 << 10: true} {
+	for size, aside := range map[int]bool{engine.MaxInline: false, engine.MaxInline + 1: true, 64 << 10: true} {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
 			text := strings.Repeat("t", size)
 			d := answering(w, schemas.EffectRead, `{"id":7}`, text)
@@ -59,16 +60,16 @@ func TestLargeTextIsKeptAside(t *testing.T) {
 			e := p.rest(t, id)
 			output := fmt.Sprintf("[%d,%d,7]", size, size)
 			want(t, e, schemas.StatusSucceeded, output, "")
-			events, err := p.Events(t.Context(), id, 0, 0)
+			events, err := p.Executions.Events(t.Context(), id, 0, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, ev := range events.Events {
-				if ev.Node == "a" && ev.Type == schemas.EventNodeSucceeded && (ev.Text == "") != aside || len(ev.Text) > MaxInline {
+				if ev.Node == "a" && ev.Type == schemas.EventNodeSucceeded && (ev.Text == "") != aside || len(ev.Text) > engine.MaxInline {
 					t.Errorf("%d bytes of text, in the log %d and %+v", size, len(ev.Text), ev.TextRef)
 				}
 			}
-			again, err := p.Rerun(t.Context(), id, "b")
+			again, err := p.Executions.Rerun(t.Context(), id, "b")
 			if err != nil {
 				t.Fatal(err)
 			}

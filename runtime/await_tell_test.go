@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
@@ -62,16 +63,32 @@ func TestChangesOfAPeriodAreToldAgainOnce(t *testing.T) {
 		}
 
 		released := 0
-		r := New(Config{Store: &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
-			released++
+		due := make(chan store.Lease)
+		early := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+			if b.Release != nil && b.Release.Key.Kind == state.KindNotify {
+				released++
+			}
 			return s.Commit(ctx, b)
-		}}, Realms: w})
-		lease := &store.Lease{Key: state.NotifyWake(state.Key("", schemas.StateName{Type: "order", Key: "a/b/1"}), time.Now().Add(time.Second).Truncate(time.Second)).Key, Owner: "x", Token: 1}
-		if r.tellAgain(t.Context(), lease); released != 0 {
+		}, claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+			if r.Kind != state.KindNotify {
+				return s.Claim(ctx, r)
+			}
+			select {
+			case l := <-due:
+				return []store.Lease{l}, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}})
+		defer early.stop()
+		lease := store.Lease{Key: state.NotifyWake(state.Key("", schemas.StateName{Type: "order", Key: "a/b/1"}), time.Now().Add(time.Second).Truncate(time.Second)).Key, Owner: "x", Token: 1}
+		due <- lease
+		if synctest.Wait(); released != 0 {
 			t.Error("it was told before its time")
 		}
 		time.Sleep(time.Second)
-		if r.tellAgain(t.Context(), lease); released != 1 {
+		due <- lease
+		if synctest.Wait(); released != 1 {
 			t.Error("it was not told in its time")
 		}
 	})
@@ -89,7 +106,7 @@ func TestWaitForTheEndOfAState(t *testing.T) {
 			p.setState(t, "A", `1`, 10*time.Second)
 		}
 		status := func() schemas.Status {
-			e, err := p.Status(t.Context(), id, "", 0, nil)
+			e, err := p.Executions.Status(t.Context(), id, "", 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +147,7 @@ func TestEveryReplicaTellsOfStates(t *testing.T) {
 					until = `"${!state.found}"`
 					set(key, time.Duration(i%3-1)*2*time.Second)
 				}
-				e, err := parker.Execute(t.Context(), Submit{Plan: []byte(fmt.Sprintf(
+				e, err := parker.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(fmt.Sprintf(
 					`{"plan":"v1","nodes":[{"id":"w","wait_for":{"state":{"type":"order","key":"%s"},"until":%s}}]}`, key, until))})
 				if err != nil {
 					t.Fatal(err)

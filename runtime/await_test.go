@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
@@ -104,7 +105,7 @@ func TestWaitForAState(t *testing.T) {
 				id := here.submit(t, awaiting(tt.waitFor, ""))
 				do(tt.set)
 				if tt.then != nil {
-					e, err := here.Status(t.Context(), id, "", 0, nil)
+					e, err := here.Executions.Status(t.Context(), id, "", 0, nil)
 					if err != nil || e.Status != schemas.StatusRunning || !e.Waiting || len(e.WaitingFor) != 1 || e.WaitingFor[0].Reason != schemas.ReasonState ||
 						*e.WaitingFor[0].State != (schemas.StateName{Type: "order", Key: "A"}) || !strings.Contains(e.Hint, "set_state") {
 						t.Fatalf("while it waits: %+v, %v", e, err)
@@ -116,7 +117,7 @@ func TestWaitForAState(t *testing.T) {
 				}
 				time.Sleep(tt.took)
 				synctest.Wait()
-				e, err := here.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
+				e, err := here.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -171,19 +172,19 @@ func TestWaitForAStateWhileSuspended(t *testing.T) {
 		if _, err := there.States.Set(as(t, "other"), state.Write{Ref: state.Ref{Type: "order", Key: "A"}, Data: schemas.Value(`{"status":"paid"}`)}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := here.Suspend(t.Context(), id, "", ""); err != nil {
+		if _, err := here.Executions.Suspend(t.Context(), id, "", ""); err != nil {
 			t.Fatal(err)
 		}
 		there.setState(t, "A", `{"status":"paid"}`, 0)
 		time.Sleep(20 * state.NotifyPeriod)
-		e, err := here.Status(t.Context(), id, "", 0, nil)
+		e, err := here.Executions.Status(t.Context(), id, "", 0, nil)
 		if err != nil || e.Status != schemas.StatusSuspended {
 			t.Fatalf("%s, %v", e.Status, err)
 		}
 		if !strings.Contains(e.Hint, "resume_execution") {
 			t.Errorf("hint of a suspended execution: %s", e.Hint)
 		}
-		if _, err := there.Resume(t.Context(), id, nil); err != nil {
+		if _, err := there.Executions.Resume(t.Context(), id, nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second) // and no poll
@@ -202,7 +203,7 @@ func TestWaitForAStateBesideACall(t *testing.T) {
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"long","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}},
 			{"id":"a","wait_for":{"state":{"type":"order","key":"A"}}},{"id":"b","wait_for":{"state":{"type":"order","key":"B"}}}]}`)
 		nodes := func() string {
-			e, err := p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
+			e, err := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -246,7 +247,7 @@ func TestWaitForAStateIsDecidedByAPerson(t *testing.T) {
 					t.Fatalf("%s, %+v", e.Status, e.WaitingFor)
 				}
 				p.setState(t, "A", `{"status":"paid"}`, 0)
-				if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"w": tt.patch}}); err != nil {
+				if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"w": tt.patch}}); err != nil {
 					t.Fatal(err)
 				}
 				want(t, p.rest(t, id), schemas.StatusSucceeded, tt.output, tt.nodes)
@@ -258,7 +259,7 @@ func TestWaitForAStateIsDecidedByAPerson(t *testing.T) {
 			p := live(w, s)
 			defer p.stop()
 			id := p.submit(t, awaiting(paid+"}", ""))
-			if _, err := p.Cancel(t.Context(), id, CancelOptions{}); err != nil {
+			if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			p.setState(t, "A", `{"status":"paid"}`, 0)
@@ -288,7 +289,7 @@ func TestVisitorLeavesALookToTheNextOwner(t *testing.T) {
 		dying.setState(t, "A", `{"status":"paid"}`, 0)
 		time.Sleep(2 * state.NotifyPeriod) // nobody tells of that any more
 		synctest.Wait()
-		e, err := dying.Execute(t.Context(), Submit{Plan: []byte(strings.Replace(awaiting(paid+"}", ""), `"v1"`, `"v1","idempotency_key":"k"`, 1))})
+		e, err := dying.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(strings.Replace(awaiting(paid+"}", ""), `"v1"`, `"v1","idempotency_key":"k"`, 1))})
 		if err != nil && !counting.Crashed() {
 			t.Fatal(err)
 		}
@@ -300,12 +301,12 @@ func TestVisitorLeavesALookToTheNextOwner(t *testing.T) {
 			t.Fatalf("%d executions, %v, %v", len(records), err, e)
 		}
 		id := records[0].Key.ID
-		if _, err := p.Signal(t.Context(), id, "nobody waits for it", nil); err != nil {
+		if _, err := p.Executions.Signal(t.Context(), id, "nobody waits for it", nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		shown, err := p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
+		shown, err := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -318,7 +319,7 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 	source := `{"plan":"v1","idempotency_key":"k","inputs":{"order":"A"},"nodes":[{"id":"a","capability":"r.once"},{"id":"w","wait_for":` + paid +
 		`},"depends_on":["a"]},{"id":"b","capability":"r.once","depends_on":["w"]}],"output":"${nodes.w.output.data.status}"}`
 	submit := func(t *testing.T, p *process) (string, error) {
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
 		synctest.Wait()
 		return e.ExecutionID, err
 	}
@@ -351,7 +352,7 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := p.Signal(t.Context(), id, "nobody waits for it", nil); err != nil && schemas.AsError(err).Code != schemas.CodeAlreadyFinished { // a visitor, before an owner has looked
+				if _, err := p.Executions.Signal(t.Context(), id, "nobody waits for it", nil); err != nil && schemas.AsError(err).Code != schemas.CodeAlreadyFinished { // a visitor, before an owner has looked
 					t.Fatal(err)
 				}
 				if there, err := p.States.Get(t.Context(), state.Ref{Type: "order", Key: "A"}); err != nil || !there.Found { // else nobody sets it again
@@ -360,7 +361,7 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 				for range 10 {
 					time.Sleep(2 * state.NotifyPeriod)
 					synctest.Wait()
-					e, err := p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
+					e, err := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -381,7 +382,5 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 }
 
 func inMemory(p *process) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.owned)
+	return p.Executions.InMemory()
 }

@@ -129,12 +129,12 @@ func TestStatesThatExpireHaveFewWakes(t *testing.T) {
 					t.Errorf("%d wakes, want %d at most, %v", q.Sleeping, tt.most, err)
 				}
 				time.Sleep(7*24*time.Hour - 2*time.Second)
-				if e, err := p.Status(t.Context(), id, "", 0, nil); tt.wait && (err != nil || e.Status != schemas.StatusRunning) {
+				if e, err := p.Executions.Status(t.Context(), id, "", 0, nil); tt.wait && (err != nil || e.Status != schemas.StatusRunning) {
 					t.Errorf("%s, %v before the state has expired", e.Status, err)
 				}
 				time.Sleep(time.Second + state.ExpiryGrain)
 				synctest.Wait()
-				if e, err := p.Status(t.Context(), id, "", 0, nil); tt.wait && (err != nil || e.Status != schemas.StatusSucceeded) {
+				if e, err := p.Executions.Status(t.Context(), id, "", 0, nil); tt.wait && (err != nil || e.Status != schemas.StatusSucceeded) {
 					t.Errorf("%s, %v after it has", e.Status, err)
 				}
 				if q, err := s.Queue(t.Context(), state.KindNotify); err != nil || q != (store.Queue{}) {
@@ -159,7 +159,7 @@ func TestWhoSeesAStateThatExpiresHearsOfIt(t *testing.T) {
 		id := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"},"until":"${!state.found}"}`, ""))
 		time.Sleep(10*time.Second + state.ExpiryGrain)
 		synctest.Wait()
-		if e, err := p.Status(t.Context(), id, "", 0, nil); err != nil || e.Status != schemas.StatusSucceeded {
+		if e, err := p.Executions.Status(t.Context(), id, "", 0, nil); err != nil || e.Status != schemas.StatusSucceeded {
 			t.Errorf("%s, %v", e.Status, err)
 		}
 	})

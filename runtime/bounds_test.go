@@ -11,6 +11,7 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -36,9 +37,9 @@ func TestPlanThatReachesItsOwnRuntimeIsStopped(t *testing.T) {
 		h := &hopping{world: w}
 		p := live(w, s, func(c *Config) { c.Realms = h })
 		defer p.stop()
-		plan := Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read"},
+		plan := engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read"},
 			{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","capability":"r.read"}]}}}]}`)}
-		e, err := p.Execute(caller.WithHops(t.Context(), caller.MaxHops), plan)
+		e, err := p.Executions.Execute(caller.WithHops(t.Context(), caller.MaxHops), plan)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +48,7 @@ func TestPlanThatReachesItsOwnRuntimeIsStopped(t *testing.T) {
 			t.Errorf("calls carry %v hops, want those of the request", h.hops)
 		}
 		far := caller.WithHops(t.Context(), caller.MaxHops+1)
-		if _, err := p.Execute(far, plan); !errors.Is(err, &schemas.Error{Code: schemas.CodeDenied}) {
+		if _, err := p.Executions.Execute(far, plan); !errors.Is(err, &schemas.Error{Code: schemas.CodeDenied}) {
 			t.Errorf("a plan that went too far: %v", err)
 		}
 		if _, err := p.Capabilities.Invoke(far, capability.Invocation{Realm: "r", Capability: "read"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeDenied}) {
@@ -59,21 +60,21 @@ func TestPlanThatReachesItsOwnRuntimeIsStopped(t *testing.T) {
 // TestOneExecutionHasItsBounds is P7: calls and bytes of one execution are capped, whatever its plan multiplies.
 func TestOneExecutionHasItsBounds(t *testing.T) {
 	for name, tt := range map[string]struct {
-		limit func(*Limits)
+		limit func(*engine.Limits)
 		plan  string
 		calls int
 	}{
 		"calls": {
-			func(l *Limits) { l.MaxCalls = 25 },
+			func(l *engine.Limits) { l.MaxCalls = 25 },
 			`{"plan":"v1","nodes":[{"id":"m","capability":"r.read","for_each":"${lists.range(100)}","on_error":"continue","inputs":{"id":"${string(item)}"}},
 				{"id":"n","capability":"r.read","depends_on":["m"]}]}`, 25,
 		},
 		"attempts": {
-			func(l *Limits) { l.MaxCalls = 5 },
+			func(l *engine.Limits) { l.MaxCalls = 5 },
 			`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","retry":{"max_attempts":50},"inputs":{"fail":99,"code":"unavailable"}}]}`, 5,
 		},
 		"bytes": {
-			func(l *Limits) { l.MaxBytes = 100 },
+			func(l *engine.Limits) { l.MaxBytes = 100 },
 			`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"give":"` + strings.Repeat("x", 120) + `"}},{"id":"n","capability":"r.read","depends_on":["a"]}]}`, 1,
 		},
 	} {
@@ -98,13 +99,13 @@ func TestTimerThatPassesWhileSuspendedCountsOnResume(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"1h"},{"id":"n","capability":"r.read","depends_on":["w"]}]}`)
-		if _, err := p.Suspend(t.Context(), id, "", ""); err != nil {
+		if _, err := p.Executions.Suspend(t.Context(), id, "", ""); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * time.Hour)
 		want(t, p.rest(t, id), schemas.StatusSuspended, "", "w=running n=pending")
 		began := time.Now()
-		if _, err := p.Resume(t.Context(), id, nil); err != nil {
+		if _, err := p.Executions.Resume(t.Context(), id, nil); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "w=succeeded n=succeeded")
@@ -168,13 +169,13 @@ func TestWhatVisitorsPassOnWhileTheRuntimeStops(t *testing.T) {
 		ends := time.Now().Add(5 * time.Second)
 		var callers sync.WaitGroup
 		for _, id := range parents {
-			e, err := p.Status(t.Context(), id, "", 0, nil)
+			e, err := p.Executions.Status(t.Context(), id, "", 0, nil)
 			if err != nil || len(e.WaitingFor) != 1 {
 				t.Fatalf("%+v %v", e, err)
 			}
 			callers.Go(func() {
 				time.Sleep(time.Until(ends))
-				if _, err := p.Cancel(t.Context(), e.WaitingFor[0].Child, CancelOptions{}); err != nil {
+				if _, err := p.Executions.Cancel(t.Context(), e.WaitingFor[0].Child, engine.CancelOptions{}); err != nil {
 					t.Error(err)
 				}
 			})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
@@ -104,7 +105,7 @@ func TestQuotaOfExecutions(t *testing.T) {
 			t.Fatal(err)
 		}
 		submit := func(id, key string) (schemas.Execution, error) {
-			return p.Execute(t.Context(), Submit{SessionID: id, IdempotencyKey: key, Plan: []byte(
+			return p.Executions.Execute(t.Context(), engine.Submit{SessionID: id, IdempotencyKey: key, Plan: []byte(
 				`{"plan":"v1","nodes":[{"id":"w","for_each":[1,2,3],"workflow":{"definition":{"nodes":[{"id":"a","set":1}]}}}]}`)})
 		}
 		for _, key := range []string{"a", "b", "a"} {

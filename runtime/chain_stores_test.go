@@ -10,6 +10,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 )
@@ -311,12 +312,12 @@ func (f *paired) occupy(t *testing.T, name string) (leave func()) {
 // waits submits a plan of one node and waits until that was turned away.
 func (f *paired) waits(t *testing.T, source, reason string, code schemas.Code) (e schemas.Execution) {
 	t.Helper()
-	e, err := f.p.Execute(f.ctx, Submit{Plan: []byte(source)})
+	e, err := f.p.Executions.Execute(f.ctx, engine.Submit{Plan: []byte(source)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the node is turned away", func() bool {
-		e, err = f.p.Status(f.ctx, e.ExecutionID, schemas.ViewNodes, 0, nil)
+		e, err = f.p.Executions.Status(f.ctx, e.ExecutionID, schemas.ViewNodes, 0, nil)
 		return err != nil || len(e.WaitingFor) == 1
 	})
 	if err != nil || e.WaitingFor[0].Reason != reason || e.Nodes[0].Error == nil || e.Nodes[0].Error.Code != code {
@@ -328,7 +329,7 @@ func (f *paired) waits(t *testing.T, source, reason string, code schemas.Code) (
 // execute runs a plan to where it rests.
 func (f *paired) execute(t *testing.T, source string) schemas.Execution {
 	t.Helper()
-	e, err := f.p.Execute(f.ctx, Submit{Plan: []byte(source)})
+	e, err := f.p.Executions.Execute(f.ctx, engine.Submit{Plan: []byte(source)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +340,7 @@ func (f *paired) rest(t *testing.T, id string) (e schemas.Execution) {
 	t.Helper()
 	eventually(t, "the execution comes to rest", func() bool {
 		var err error
-		if e, err = f.p.Status(f.ctx, id, schemas.ViewNodes, time.Second, nil); err != nil {
+		if e, err = f.p.Executions.Status(f.ctx, id, schemas.ViewNodes, time.Second, nil); err != nil {
 			t.Fatal(err)
 		}
 		return journal.AtRest(&e)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -92,7 +93,7 @@ func TestOpenBreakerSpendsNoAttempt(t *testing.T) {
 		if took := time.Since(began); took < time.Hour || took > time.Hour+time.Minute || e.Nodes[0].Attempts != 1 || e.Nodes[1].Attempts != 1 {
 			t.Errorf("took %s, %+v", took, e.Nodes)
 		}
-		if m, err := p.Metrics(t.Context(), e.ExecutionID); err != nil || m.TurnedAway[schemas.CodeCircuitOpen] == 0 || m.Retries != 0 {
+		if m, err := p.Executions.Metrics(t.Context(), e.ExecutionID); err != nil || m.TurnedAway[schemas.CodeCircuitOpen] == 0 || m.Retries != 0 {
 			t.Errorf("metrics %+v, %v", m, err)
 		}
 	})
@@ -110,7 +111,7 @@ func TestRateLimitPostponesNodesAndSpendsNoAttempt(t *testing.T) {
 		if took := time.Since(began).Round(time.Second); took != 9*time.Minute || e.Nodes[0].Attempts != 10 || w.calls("", "") != 10 {
 			t.Errorf("took %s for %d calls, %d attempts", took, w.calls("", ""), e.Nodes[0].Attempts)
 		}
-		m, err := p.Metrics(t.Context(), e.ExecutionID)
+		m, err := p.Executions.Metrics(t.Context(), e.ExecutionID)
 		if err != nil || m.Events > 60 {
 			t.Errorf("%d events for ten calls: they come back again and again (%v)", m.Events, err)
 		}
@@ -125,12 +126,12 @@ func TestPostponedNodeOutlivesTheProcess(t *testing.T) {
 		began := time.Now()
 		policy := schemas.Policy{RateLimit: rate(1, time.Hour)}
 		p := policed(w, s, policy)
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","max_parallel":1,"nodes":[{"id":"a","capability":"r.once"},{"id":"b","capability":"r.once","retry":{"max_attempts":1},"depends_on":["a"]}]}`)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","max_parallel":1,"nodes":[{"id":"a","capability":"r.once"},{"id":"b","capability":"r.once","retry":{"max_attempts":1},"depends_on":["a"]}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		e, err = p.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil)
+		e, err = p.Executions.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil)
 		if err != nil || len(e.WaitingFor) != 1 || e.WaitingFor[0].Reason != schemas.ReasonTimer || !e.Waiting || e.Nodes[1].Error == nil || e.Nodes[1].Error.Code != schemas.CodeRateLimited {
 			t.Errorf("%+v %v", e, err)
 		}
@@ -262,12 +263,12 @@ func TestQuotaRefusesDirectCallsAndPostponesNodes(t *testing.T) {
 		if first != nil || second != nil || code(third) != schemas.CodeQuotaExceeded || third.RetryAfterSeconds < 1790 || time.Since(began) > 0 {
 			t.Errorf("%v, %v, %+v after %s", first, second, third, time.Since(began))
 		}
-		e, err := p.Execute(t.Context(), Submit{SessionID: session.SessionID, Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","retry":{"max_attempts":1}}]}`)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{SessionID: session.SessionID, Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","retry":{"max_attempts":1}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		e, err = p.Status(t.Context(), e.ExecutionID, "", 0, nil)
+		e, err = p.Executions.Status(t.Context(), e.ExecutionID, "", 0, nil)
 		if err != nil || len(e.WaitingFor) != 1 || e.WaitingFor[0].Reason != schemas.ReasonBudget {
 			t.Errorf("%+v %v", e, err)
 		}
@@ -335,7 +336,7 @@ func TestDirectCallsGoOnWithoutTheStore(t *testing.T) {
 		if n != 3 {
 			t.Errorf("%d calls passed the limit of 3", n)
 		}
-		_, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","set":1}]}`)})
+		_, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","set":1}]}`)})
 		if e := schemas.AsError(err); code(e) != schemas.CodeUnavailable || !errors.Is(err, records.Unavailable) {
 			t.Errorf("a start is refused: %v", err)
 		}

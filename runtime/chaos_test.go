@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -83,7 +84,7 @@ func misbehave(t *testing.T, w *world, s store.Store, seed uint64) {
 		{"id":"g","capability":"r.once","depends_on":["f"]}]}`
 	var id string
 	for id == "" {
-		e, err := replicas[d.roll(2)].Execute(ctx, Submit{Plan: []byte(source)})
+		e, err := replicas[d.roll(2)].Executions.Execute(ctx, engine.Submit{Plan: []byte(source)})
 		if err == nil {
 			id = e.ExecutionID
 		}
@@ -96,11 +97,11 @@ func misbehave(t *testing.T, w *world, s store.Store, seed uint64) {
 				p := replicas[d.roll(2)]
 				switch d.roll(4) {
 				case 0:
-					_, _ = p.Suspend(ctx, id, []string{"", "now"}[d.roll(2)], "")
+					_, _ = p.Executions.Suspend(ctx, id, []string{"", "now"}[d.roll(2)], "")
 				case 1, 2:
-					_, _ = p.Resume(ctx, id, nil)
+					_, _ = p.Executions.Resume(ctx, id, nil)
 				case 3:
-					_, _ = p.Signal(ctx, id, "ping", nil)
+					_, _ = p.Executions.Signal(ctx, id, "ping", nil)
 				}
 				time.Sleep(time.Duration(d.roll(6000)) * time.Millisecond)
 			}
@@ -110,7 +111,7 @@ func misbehave(t *testing.T, w *world, s store.Store, seed uint64) {
 	time.Sleep(time.Minute)
 	decided := map[string]bool{}
 	for range 200 {
-		e, err := replicas[0].Status(ctx, id, schemas.ViewNodes, 0, nil)
+		e, err := replicas[0].Executions.Status(ctx, id, schemas.ViewNodes, 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +128,7 @@ func misbehave(t *testing.T, w *world, s store.Store, seed uint64) {
 			}
 		}
 		if e.Status == schemas.StatusSuspended { // what runs is left alone: it has to get on by itself
-			if _, err = replicas[d.roll(2)].Resume(ctx, id, patch); err != nil {
+			if _, err = replicas[d.roll(2)].Executions.Resume(ctx, id, patch); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -138,9 +139,9 @@ func misbehave(t *testing.T, w *world, s store.Store, seed uint64) {
 			t.Errorf("once call %s happened %d times (decided: %v)", once, n, decided[once])
 		}
 	}
-	e, _ := replicas[0].Status(ctx, id, schemas.ViewNodes, 0, nil)
+	e, _ := replicas[0].Executions.Status(ctx, id, schemas.ViewNodes, 0, nil)
 	if !e.Status.Terminal() {
-		events, _ := replicas[0].Events(ctx, id, 0, 500)
+		events, _ := replicas[0].Executions.Events(ctx, id, 0, 500)
 		var b strings.Builder
 		for _, ev := range events.Events {
 			fmt.Fprintf(&b, "%d %s %s %s %d %s\n", ev.Seq, ev.At.Format("15:04:05.000"), ev.Type, ev.Node, ev.Attempt, ev.By)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -21,7 +22,7 @@ var (
 // drifted runs a plan whose second node calls a tool that changes while the first one runs.
 func drifted(t *testing.T, w *world, p *process, capability string, now plan.Tool) schemas.Execution {
 	t.Helper()
-	e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"50s"}},
+	e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"50s"}},
 		{"id":"b","capability":"` + capability + `","depends_on":["a"],"inputs":{"id":"b"},"retry":{"max_attempts":1}}]}`)})
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +87,7 @@ func TestRetryAcceptsTheNewDefinition(t *testing.T) {
 				p.stop()
 				p = live(w, s) // what is held stays held
 				defer p.stop()
-				if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"b": tt.patch}}); err != nil {
+				if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"b": tt.patch}}); err != nil {
 					t.Fatal(err)
 				}
 				e = p.rest(t, e.ExecutionID)
@@ -104,7 +105,7 @@ func TestAcceptedEffectDecidesAfterACrash(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		e := drifted(t, w, p, "r.idempotent", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: worldSchema})
-		if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"b": {Inputs: schemas.Object(`{"id":"b","mute":true}`)}}}); err != nil {
+		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"b": {Inputs: schemas.Object(`{"id":"b","mute":true}`)}}}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
@@ -141,7 +142,7 @@ func TestDriftVoidsAnApproval(t *testing.T) {
 		w.change("once", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: worldSchema})
 		e = approve()
 		want(t, e, schemas.StatusSuspended, "", "a=held")
-		if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Retry: true}}}); err != nil {
+		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Retry: true}}}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusRunning, "", "a=held")

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -76,7 +77,7 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 	const waiting = `{"plan":"v1","nodes":[{"id":"s","wait_for":"go"},{"id":"h","review":"Sure?"},
 		{"id":"u","capability":"r.once","timeout":"1s","inputs":{"mute":true}},{"id":"n","capability":"r.read","depends_on":["s","h"]}]}`
 	status := func(ctx context.Context, r *Runtime, id string) string {
-		e, err := r.Status(ctx, id, schemas.ViewNodes, 0, nil)
+		e, err := r.Executions.Status(ctx, id, schemas.ViewNodes, 0, nil)
 		if err != nil {
 			return err.Error()
 		}
@@ -117,35 +118,35 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 	for name, ask := range map[string]func(*testing.T, *process) func(context.Context, *Runtime) string{
 		"execute_plan": execution(func(context.Context, *process, string) error { return nil }),
 		"suspend_execution": execution(func(ctx context.Context, p *process, id string) error {
-			_, err := p.Suspend(ctx, id, "", "")
+			_, err := p.Executions.Suspend(ctx, id, "", "")
 			return err
 		}),
 		"cancel_execution": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
 			id := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"stuck":true}}]}`)
 			synctest.Wait()
-			if _, err := p.Cancel(t.Context(), id, CancelOptions{}); err != nil {
+			if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			return func(ctx context.Context, r *Runtime) string { return status(ctx, r, id) }
 		},
 		"signal_execution": execution(func(ctx context.Context, p *process, id string) error {
-			_, err := p.Signal(ctx, id, "go", nil)
+			_, err := p.Executions.Signal(ctx, id, "go", nil)
 			return err
 		}),
 		"set_execution_priority": execution(func(ctx context.Context, p *process, id string) error {
-			_, err := p.SetPriority(ctx, id, 1)
+			_, err := p.Executions.SetPriority(ctx, id, 1)
 			return err
 		}),
 		"resume_execution": execution(func(ctx context.Context, p *process, id string) error {
-			_, err := p.Suspend(ctx, id, "", "")
+			_, err := p.Executions.Suspend(ctx, id, "", "")
 			if err == nil {
-				_, err = p.Resume(ctx, id, nil)
+				_, err = p.Executions.Resume(ctx, id, nil)
 			}
 			return err
 		}),
 		"resume_execution with a patch": execution(func(ctx context.Context, p *process, id string) error {
 			time.Sleep(2 * time.Second) // until u is held
-			_, err := p.Resume(ctx, id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"u": {Output: schemas.Value(`1`)}}})
+			_, err := p.Executions.Resume(ctx, id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"u": {Output: schemas.Value(`1`)}}})
 			return err
 		}),
 		"decide_review": execution(func(ctx context.Context, p *process, id string) error {
@@ -163,13 +164,13 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 			return func(ctx context.Context, r *Runtime) string { return status(ctx, r, id) + paused(ctx, r) }
 		},
 		"execute_plan with a key": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
-			sub := Submit{Plan: []byte(waiting), IdempotencyKey: "k"}
-			e, err := p.Execute(t.Context(), sub)
+			sub := engine.Submit{Plan: []byte(waiting), IdempotencyKey: "k"}
+			e, err := p.Executions.Execute(t.Context(), sub)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return func(ctx context.Context, r *Runtime) string {
-				again, err := r.Execute(ctx, sub)
+				again, err := r.Executions.Execute(ctx, sub)
 				return fmt.Sprint(again.ExecutionID == e.ExecutionID, err)
 			}
 		},

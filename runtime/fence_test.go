@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -51,7 +52,7 @@ func TestNothingStartsOnALeaseThatMayHaveLapsed(t *testing.T) {
 		second := live(w, s)
 		defer second.stop()
 		want(t, second.rest(t, id), schemas.StatusSucceeded, "", "w=succeeded keep=succeeded n=succeeded")
-		m, err := second.Metrics(t.Context(), id)
+		m, err := second.Executions.Metrics(t.Context(), id)
 		if err != nil || m.Nodes[2].Attempts != 1 || w.calls("once", "n") != 1 {
 			t.Errorf("%+v %v, ledger %v", m, err, w.ledger)
 		}
@@ -96,7 +97,7 @@ func TestCallWhoseLeaseLapsedBeforeItLeft(t *testing.T) {
 				time.Sleep(5 * time.Minute)
 				e := first.rest(t, id)
 				want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
-				if n := first.Counters().Fenced; n != 1 || w.calls("once", "n") != 1 || e.Nodes[0].Attempts != 2 {
+				if n := first.Executions.Counters.Fenced.Load(); n != 1 || w.calls("once", "n") != 1 || e.Nodes[0].Attempts != 2 {
 					t.Errorf("%d calls did not leave, ledger %v, %d attempts", n, w.ledger, e.Nodes[0].Attempts)
 				}
 				synctest.Wait()
@@ -114,7 +115,7 @@ func TestClaimThatWaitedStartsAtOnce(t *testing.T) {
 		defer p.stop()
 		time.Sleep(20 * time.Second)
 		began := time.Now()
-		e, err := New(Config{Store: s, Realms: w}).Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once"}]}`)})
+		e, err := New(Config{Store: s, Realms: w}).Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once"}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,23 +124,4 @@ func TestClaimThatWaitedStartsAtOnce(t *testing.T) {
 			t.Errorf("took %s", took)
 		}
 	})
-}
-
-func TestFenceHoldsByBothClocks(t *testing.T) {
-	sent := time.Now()
-	f := proven(sent, 10*time.Second)
-	for _, tt := range []struct {
-		at   time.Time
-		want bool
-	}{
-		{sent, true}, {sent.Add(9*time.Second - 1), true}, {sent.Add(9 * time.Second), false},
-		{sent.Add(9*time.Second - 1).Round(0), true}, {sent.Add(time.Minute).Round(0), false},
-	} {
-		if got := f.holds(tt.at); got != tt.want {
-			t.Errorf("%s after it was sent: %v", tt.at.Sub(sent), got)
-		}
-	}
-	if (fence{}).holds(sent) {
-		t.Error("a lease that was never proven holds")
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/records"
@@ -18,7 +19,7 @@ import (
 // all shows executions by their name, whoever's child they are.
 func (p *process) all(t *testing.T) map[string]schemas.Execution {
 	t.Helper()
-	l, err := p.List(t.Context(), journal.Query{Limit: records.PageSize})
+	l, err := p.Executions.List(t.Context(), journal.Query{Limit: records.PageSize})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,14 +53,14 @@ func (p *process) statuses(t *testing.T, want string) {
 
 func (p *process) suspend(t *testing.T, id, mode string) {
 	t.Helper()
-	if _, err := p.Suspend(t.Context(), id, mode, "lunch"); err != nil {
+	if _, err := p.Executions.Suspend(t.Context(), id, mode, "lunch"); err != nil {
 		t.Fatalf("suspend: %v", err)
 	}
 }
 
 func (p *process) resume(t *testing.T, id string) {
 	t.Helper()
-	if _, err := p.Resume(t.Context(), id, nil); err != nil {
+	if _, err := p.Executions.Resume(t.Context(), id, nil); err != nil {
 		t.Fatalf("resume: %v", err)
 	}
 }
@@ -220,7 +221,7 @@ func TestCancelOfSuspendedChildren(t *testing.T) {
 		p.suspend(t, id, "")
 		time.Sleep(time.Minute)
 		p.statuses(t, "top=suspended mid=suspended low=suspended")
-		if _, err := p.Cancel(t.Context(), id, CancelOptions{}); err != nil {
+		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -254,16 +255,16 @@ func TestWorkflowsOfAListAreSuspended(t *testing.T) {
 // plans within come to rest with the outermost, and go on with it.
 func TestCrashWhileChildrenFollow(t *testing.T) {
 	story := func(t *testing.T, p *process, dies bool) {
-		l, err := p.List(t.Context(), journal.Query{Limit: records.PageSize})
+		l, err := p.Executions.List(t.Context(), journal.Query{Limit: records.PageSize})
 		if err != nil && !dies {
 			t.Fatal(err)
 		}
 		for _, e := range l.Executions {
 			if e.ParentID == "" {
-				_, _ = p.Suspend(t.Context(), e.ExecutionID, "", "lunch") // it may die meanwhile
+				_, _ = p.Executions.Suspend(t.Context(), e.ExecutionID, "", "lunch") // it may die meanwhile
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				_, _ = p.Resume(t.Context(), e.ExecutionID, nil)
+				_, _ = p.Executions.Resume(t.Context(), e.ExecutionID, nil)
 				time.Sleep(time.Second)
 				synctest.Wait()
 			}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -18,7 +19,7 @@ import (
 // patch applies one decision and waits for what follows.
 func (p *process) patch(t *testing.T, id, unit string, patch schemas.NodePatch) schemas.Execution {
 	t.Helper()
-	if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{unit: patch}}); err != nil {
+	if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{unit: patch}}); err != nil {
 		t.Fatalf("patch %s: %v", unit, err)
 	}
 	synctest.Wait()
@@ -70,10 +71,10 @@ func TestForEachNodeIsHeldOnError(t *testing.T) {
 				if err := e.Nodes[0].Error; err == nil || !strings.Contains(err.Message, "min_success is 4") {
 					t.Errorf("%v", err)
 				}
-				if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"m": {Inputs: schemas.Object(`{"id":"x"}`)}}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+				if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"m": {Inputs: schemas.Object(`{"id":"x"}`)}}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
 					t.Errorf("inputs for a list: %v", err)
 				}
-				if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"m": {Retry: true}}}); err != nil {
+				if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"m": {Retry: true}}}); err != nil {
 					t.Fatal(err)
 				}
 				if crash {
@@ -159,7 +160,7 @@ func TestStoreThatDoesNotAnswerFailsNoItem(t *testing.T) {
 	for _, list := range []string{`["${nodes.big.output}","b","c"]`, `"${[nodes.big.output,nodes.slow.status,'c']}"`} {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
 			first := live(w, s)
-			id := first.submit(t, `{"plan":"v1","nodes":[{"id":"big","capability":"r.read","inputs":{"give":"`+strings.Repeat("x", 2*MaxInline)+`"}},
+			id := first.submit(t, `{"plan":"v1","nodes":[{"id":"big","capability":"r.read","inputs":{"give":"`+strings.Repeat("x", 2*engine.MaxInline)+`"}},
 				{"id":"slow","capability":"r.read","inputs":{"take":"50s"}},
 				{"id":"m","for_each":`+list+`,"trigger_rule":"one_success","max_parallel":1,"capability":"r.read","inputs":{"id":"${index} ${size(item)}","take":"20s"},"depends_on":["slow"]}]}`)
 			first.stop()

@@ -61,7 +61,7 @@ func (r *Runtime) checkStore(ctx context.Context) schemas.Check {
 	took, err := records.Timed(ctx, func(ctx context.Context) error {
 		_, err := r.store.Get(ctx, store.Key{Kind: capability.KindCatalog, ID: "health"})
 		if err == nil || errors.Is(err, store.ErrNotFound) {
-			status, err = schemas.HealthDegraded, r.store.Refuses(ctx, r.worker)
+			status, err = schemas.HealthDegraded, r.store.Refuses(ctx, r.store.Worker())
 		}
 		return err
 	})
@@ -106,26 +106,16 @@ func (r *Runtime) checkQueue(ctx context.Context) schemas.Check {
 
 // checkExecutions tells how many are in memory, and degrades where there is no room for more, or where what became of some cannot be written.
 func (r *Runtime) checkExecutions() schemas.Check {
-	var trouble error
-	uncommitted := 0
-	r.mu.Lock()
-	n := len(r.owned)
-	for _, o := range r.owned {
-		if err := o.trouble.Load(); err != nil {
-			trouble = *err
-			uncommitted++
-		}
-	}
-	r.mu.Unlock()
+	l := r.Executions.Load()
 	c := schemas.Check{
-		Name: "runtime.executions", Status: schemas.HealthOK, Message: fmt.Sprintf("%d of %d executions in memory", n, r.limits.MaxExecutions),
-		Numbers: map[string]float64{"in_memory": float64(n), "capacity": float64(r.limits.MaxExecutions), "uncommitted": float64(uncommitted)},
+		Name: "runtime.executions", Status: schemas.HealthOK, Message: fmt.Sprintf("%d of %d executions in memory", l.InMemory, l.Capacity),
+		Numbers: map[string]float64{"in_memory": float64(l.InMemory), "capacity": float64(l.Capacity), "uncommitted": float64(l.Uncommitted)},
 	}
 	switch {
-	case uncommitted > 0:
-		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("what became of %d executions cannot be written: %s", uncommitted, records.Trouble(trouble).Message)
-		c.Cure = records.Cure(trouble) + ". Their results are kept here until it can"
-	case n >= r.limits.MaxExecutions:
+	case l.Uncommitted > 0:
+		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("what became of %d executions cannot be written: %s", l.Uncommitted, records.Trouble(l.Trouble).Message)
+		c.Cure = records.Cure(l.Trouble) + ". Their results are kept here until it can"
+	case l.InMemory >= l.Capacity:
 		c.Status, c.Cure = schemas.HealthDegraded, "new ones wait until there is room: raise limits.max_executions, or add a replica"
 	}
 	return c
@@ -133,16 +123,18 @@ func (r *Runtime) checkExecutions() schemas.Check {
 
 // checkRecovery tells what this process had to mend. What is a defect, or lost data, degrades until it is restarted.
 func (r *Runtime) checkRecovery() schemas.Check {
-	n := r.Counters()
+	n := &r.Executions.Counters
+	rolledBack, unqueued := n.RolledBack.Load(), r.unqueued.Load()
 	c := schemas.Check{Name: "runtime.recovery", Status: schemas.HealthOK, Message: "nothing had to be repaired", Numbers: map[string]float64{
-		"fenced": float64(n.Fenced), "late_used": float64(n.LateUsed), "late_unused": float64(n.LateUnused), "unqueued": float64(n.Unqueued), "rolled_back": float64(n.RolledBack),
+		"fenced": float64(n.Fenced.Load()), "late_used": float64(n.LateUsed.Load()), "late_unused": float64(n.LateUnused.Load()),
+		"unqueued": float64(unqueued), "rolled_back": float64(rolledBack),
 	}}
 	switch {
-	case n.RolledBack > 0:
-		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("the store lost acknowledged commits of %d executions", n.RolledBack)
+	case rolledBack > 0:
+		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("the store lost acknowledged commits of %d executions", rolledBack)
 		c.Cure = "get_execution_events shows execution_rolled_back where it happened; what could be was committed again. durability=strict keeps answers that a caller got, starts of once calls and ends from being among them"
-	case n.Unqueued > 0:
-		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("%d executions stood in no queue and were woken", n.Unqueued)
+	case unqueued > 0:
+		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("%d executions stood in no queue and were woken", unqueued)
 		c.Cure = "nothing is lost; this is a defect of the runtime or of the store: the log names the executions"
 	}
 	return c

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -117,7 +118,7 @@ func TestHealthTellsWhatWaits(t *testing.T) {
 	if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: key, At: time.Now().Add(-5 * time.Minute), Priority: 3}}}); err != nil {
 		t.Fatal(err)
 	}
-	r := New(Config{Store: s, Realms: newWorld(), Limits: Limits{MaxExecutions: 1}})
+	r := New(Config{Store: s, Realms: newWorld(), Limits: engine.Limits{MaxExecutions: 1}})
 	h := r.CheckHealth(t.Context(), schemas.ScopeRuntime)
 	q := checkNamed(t, h, "runtime.queue")
 	if q.Status != schemas.HealthDegraded || q.Numbers["due"] != 1 || q.Numbers["oldest_seconds"] < 299 || q.Cure == "" {
@@ -126,7 +127,16 @@ func TestHealthTellsWhatWaits(t *testing.T) {
 	if c := checkNamed(t, h, "runtime.executions"); c.Status != schemas.HealthOK || c.Numbers["capacity"] != 1 {
 		t.Errorf("executions are %+v", c)
 	}
-	r.owned["one"] = &owner{}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
+	defer func() { cancel(); <-done }()
+	if _, err := r.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"hold":true}}]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	for r.Executions.InMemory() == 0 {
+		time.Sleep(time.Millisecond)
+	}
 	if c := checkNamed(t, r.CheckHealth(t.Context(), schemas.ScopeRuntime), "runtime.executions"); c.Status != schemas.HealthDegraded {
 		t.Errorf("without room executions are %+v", c)
 	}
@@ -208,21 +218,21 @@ func TestHealthTellsOfAgents(t *testing.T) {
 func TestHealthTellsWhatHadToBeRepaired(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		happen func(*counters)
+		happen func(*Runtime)
 		number string
 		status schemas.HealthStatus
 	}{
-		{"a call that did not leave", func(c *counters) { c.fenced.Add(1) }, "fenced", schemas.HealthOK},
-		{"a late result", func(c *counters) { c.lateUsed.Add(1) }, "late_used", schemas.HealthOK},
-		{"a result too late", func(c *counters) { c.lateUnused.Add(1) }, "late_unused", schemas.HealthOK},
-		{"an execution in no queue", func(c *counters) { c.unqueued.Add(1) }, "unqueued", schemas.HealthDegraded},
-		{"commits that were lost", func(c *counters) { c.rolledBack.Add(1) }, "rolled_back", schemas.HealthDegraded},
+		{"a call that did not leave", func(r *Runtime) { r.Executions.Counters.Fenced.Add(1) }, "fenced", schemas.HealthOK},
+		{"a late result", func(r *Runtime) { r.Executions.Counters.LateUsed.Add(1) }, "late_used", schemas.HealthOK},
+		{"a result too late", func(r *Runtime) { r.Executions.Counters.LateUnused.Add(1) }, "late_unused", schemas.HealthOK},
+		{"an execution in no queue", func(r *Runtime) { r.unqueued.Add(1) }, "unqueued", schemas.HealthDegraded},
+		{"commits that were lost", func(r *Runtime) { r.Executions.Counters.RolledBack.Add(1) }, "rolled_back", schemas.HealthDegraded},
 	} {
 		r := New(Config{Store: memory(t), Realms: newWorld()})
 		if c := checkNamed(t, r.CheckHealth(t.Context(), schemas.ScopeRuntime), "runtime.recovery"); c.Status != schemas.HealthOK || c.Numbers[tt.number] != 0 {
 			t.Errorf("before: %+v", c)
 		}
-		tt.happen(&r.counters)
+		tt.happen(r)
 		if c := checkNamed(t, r.CheckHealth(t.Context(), schemas.ScopeRuntime), "runtime.recovery"); c.Status != tt.status || c.Numbers[tt.number] != 1 || (c.Cure == "") != (c.Status == schemas.HealthOK) {
 			t.Errorf("%s: %+v", tt.name, c)
 		}

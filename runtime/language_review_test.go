@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -24,7 +25,7 @@ const twoDays = `{"id":"t","wait":"48h"}`
 // children are the executions of the workflow nodes of one that somebody submitted.
 func (p *process) children(t *testing.T) []schemas.Execution {
 	t.Helper()
-	l, err := p.List(t.Context(), journal.Query{Limit: records.PageSize})
+	l, err := p.Executions.List(t.Context(), journal.Query{Limit: records.PageSize})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,11 +43,11 @@ func TestParentsLeaveRoomForTheirChildren(t *testing.T) {
 		p := live(w, s, func(c *Config) { c.Limits.MaxExecutions = 1 })
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[`+workflow("w", "", `{"id":"a","capability":"r.once"}`)+`]}`)
-		if p.owner(id) != nil {
+		if p.Executions.Owns(id) {
 			t.Error("an execution that waits for a workflow is kept in memory")
 		}
 		time.Sleep(time.Minute)
-		if e, err := p.Status(t.Context(), id, "", 0, nil); err != nil || e.Status != schemas.StatusSucceeded {
+		if e, err := p.Executions.Status(t.Context(), id, "", 0, nil); err != nil || e.Status != schemas.StatusSucceeded {
 			t.Errorf("%s %v: the child found no room", e.Status, err)
 		}
 	})
@@ -68,7 +69,7 @@ func TestChildrenEndWithTheirParentHoweverItEnds(t *testing.T) {
 				defer p.stop()
 				id := p.submit(t, plan)
 				time.Sleep(time.Hour)
-				if e, err := p.Status(t.Context(), id, "", 0, nil); err != nil || !e.Status.Terminal() {
+				if e, err := p.Executions.Status(t.Context(), id, "", 0, nil); err != nil || !e.Status.Terminal() {
 					t.Errorf("the parent is %s %v", e.Status, err)
 				}
 				for _, c := range p.children(t) {
@@ -105,7 +106,7 @@ func TestChildrenUndoWithTheirParent(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[`+workflow("w", "", `{"id":"a","capability":"r.once","compensate":{"capability":"r.read","inputs":{"id":"undo"}}},{"id":"t","wait":"48h","depends_on":["a"]}`)+`]}`)
-		if _, err := p.Cancel(t.Context(), id, CancelOptions{Compensate: true}); err != nil {
+		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{Compensate: true}); err != nil {
 			t.Fatal(err)
 		}
 		p.rest(t, id)
@@ -121,7 +122,7 @@ func TestParentSaysWhichChildItWaitsFor(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[`+workflow("w", "", `{"id":"q","review":"sure?"}`)+`]}`)
-		e, err := p.Status(t.Context(), id, "", 0, nil)
+		e, err := p.Executions.Status(t.Context(), id, "", 0, nil)
 		if err != nil || len(e.WaitingFor) != 1 || !strings.Contains(e.Hint, e.WaitingFor[0].Child) {
 			t.Errorf("%+v %q %v", e.WaitingFor, e.Hint, err)
 		}
@@ -176,7 +177,7 @@ func TestRerunAsksAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.rest(t, id)
-		e, err := p.Rerun(t.Context(), id, "del")
+		e, err := p.Executions.Rerun(t.Context(), id, "del")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +201,7 @@ func TestReviewsAreListedBehindManyOtherWaits(t *testing.T) {
 		if err != nil || len(open) != 1 {
 			t.Errorf("%+v %v", open, err)
 		}
-		e, err := p.Status(t.Context(), id, "", 0, nil)
+		e, err := p.Executions.Status(t.Context(), id, "", 0, nil)
 		if err != nil || e.WaitingFor[0].ReviewID == "" || !strings.Contains(e.Hint, "person") {
 			t.Errorf("%+v %q %v", e.WaitingFor[0], e.Hint, err)
 		}
@@ -212,32 +213,17 @@ func TestItemsOfAReusedOutput(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","inputs":{"l":[1,2]},"nodes":[{"id":"m","set":"${item}","for_each":"${inputs.l}"},{"id":"n","capability":"r.read","depends_on":["m"]}]}`)
-		again, err := p.Rerun(t.Context(), e.ExecutionID, "n")
+		again, err := p.Executions.Rerun(t.Context(), e.ExecutionID, "n")
 		if err != nil {
 			t.Fatal(err)
 		}
 		p.rest(t, again.ExecutionID)
-		out, err := p.NodeOutput(t.Context(), again.ExecutionID, "m", new(1), "", 0, 0)
+		out, err := p.Executions.NodeOutput(t.Context(), again.ExecutionID, "m", new(1), "", 0, 0)
 		if err != nil || string(out.Output) != `2` {
 			t.Errorf("%s %v", out.Output, err)
 		}
-		if _, err := p.NodeOutput(t.Context(), again.ExecutionID, "m", new(2), "", 0, 0); err == nil {
+		if _, err := p.Executions.NodeOutput(t.Context(), again.ExecutionID, "m", new(2), "", 0, 0); err == nil {
 			t.Error("there is no item 2")
-		}
-	})
-}
-
-func TestListsOfItemsLeaveMemoryWithTheirItems(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
-		defer p.stop()
-		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"m","set":"${item}","for_each":"${lists.range(500)}"},{"id":"n","capability":"r.read","inputs":{"take":"1h"},"depends_on":["m"]}]}`)
-		o := p.owner(id)
-		if o == nil {
-			t.Fatal("nobody owns it while its call is in flight")
-		}
-		if n := o.x.CachedLists(); n != 0 {
-			t.Errorf("%d lists are kept that nothing reads any more", n)
 		}
 	})
 }

@@ -9,13 +9,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
 
 func (p *process) submit(t *testing.T, source string) string {
 	t.Helper()
-	e, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+	e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
 	if err != nil {
 		t.Fatalf("execute: %v", err)
 	}
@@ -38,7 +39,7 @@ func TestForEachKeepsOrderAndBoundsParallelism(t *testing.T) {
 		if v := e.Nodes[0].Items; v == nil || v.Succeeded != 7 || e.Nodes[0].Attempts != 7 {
 			t.Errorf("%+v", e.Nodes[0])
 		}
-		out, err := p.NodeOutput(t.Context(), e.ExecutionID, "m", new(4), "/id", 0, 0)
+		out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "m", new(4), "/id", 0, 0)
 		if err != nil || string(out.Output) != `"e-4"` {
 			t.Errorf("item 4: %s %v", out.Output, err)
 		}
@@ -88,13 +89,13 @@ func TestSignalReachesWhoWaitsAndWhoWillWait(t *testing.T) {
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","wait_for":"paid"},{"id":"b","wait_for":{"event":"paid","timeout":"1h"}},
 			{"id":"c","wait_for":"shipped","depends_on":["a"]}],"output":["${nodes.a.output}","${nodes.b.output.n}","${nodes.c.output}"]}`)
-		if p.owner(id) != nil {
+		if p.Executions.Owns(id) {
 			t.Error("an execution that waits for events is kept in memory")
 		}
-		if _, err := p.Signal(t.Context(), id, "shipped", schemas.Value(`"early"`)); err != nil {
+		if _, err := p.Executions.Signal(t.Context(), id, "shipped", schemas.Value(`"early"`)); err != nil {
 			t.Fatal(err)
 		}
-		e, err := p.Signal(t.Context(), id, "paid", schemas.Value(`{"n":1}`))
+		e, err := p.Executions.Signal(t.Context(), id, "paid", schemas.Value(`{"n":1}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,10 +117,10 @@ func TestReviewOfAQuestion(t *testing.T) {
 		if err != nil || len(open) != 1 || open[0].Question != "Delete 3 files?" || open[0].ExecutionID != id {
 			t.Fatalf("%+v %v", open, err)
 		}
-		if e, err := p.Status(t.Context(), id, "", time.Second, nil); err != nil || !e.Waiting || e.WaitingFor[0].ReviewID != open[0].ReviewID {
+		if e, err := p.Executions.Status(t.Context(), id, "", time.Second, nil); err != nil || !e.Waiting || e.WaitingFor[0].ReviewID != open[0].ReviewID {
 			t.Errorf("%+v %v", e, err)
 		}
-		if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"ask": {Skip: true}}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNeedsReview}) {
+		if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"ask": {Skip: true}}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNeedsReview}) {
 			t.Errorf("a patch around the review: %v", err)
 		}
 		if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true, Comment: "fine", By: "ada"}); err != nil {
@@ -264,7 +265,7 @@ func TestCancelMayCompensate(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","compensate":{"capability":"r.idempotent","inputs":{"id":"undo"}}},{"id":"w","wait":"48h","depends_on":["a"]}]}`)
-		if _, err := p.Cancel(t.Context(), id, CancelOptions{Compensate: true}); err != nil {
+		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{Compensate: true}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, id), schemas.StatusCancelled, "", "a=compensated w=cancelled")
@@ -284,7 +285,7 @@ func TestRepairLoopOfAnAgent(t *testing.T) {
 		if e.WaitingFor[0].Reason != schemas.ReasonError || !strings.Contains(e.Hint, "patch") {
 			t.Errorf("%+v %q", e.WaitingFor, e.Hint)
 		}
-		if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Inputs: schemas.Object(`{"id":"good"}`)}}}); err != nil {
+		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Inputs: schemas.Object(`{"id":"good"}`)}}}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `"good"`, "a=succeeded b=succeeded")
@@ -301,7 +302,7 @@ func TestItemsAreHeldAndPatchedByIndex(t *testing.T) {
 		if len(e.WaitingFor) != 1 || e.WaitingFor[0].Item == nil || *e.WaitingFor[0].Item != 1 {
 			t.Errorf("%+v", e.WaitingFor)
 		}
-		if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"m[1]": {Output: schemas.Value(`"decided"`)}}}); err != nil {
+		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"m[1]": {Output: schemas.Value(`"decided"`)}}}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `[{"id":"i0"},"decided",{"id":"i2"}]`, "m=succeeded")
@@ -355,7 +356,7 @@ func TestWorkflowRunsAPlanWithinThePlan(t *testing.T) {
 		inner = strings.Replace(inner, "90s", "50s", 1)
 		e = p.execute(t, `{"plan":"v1","nodes":[{"id":"w","workflow":{"definition":`+inner+`},"inputs":{"n":8}},{"id":"b","set":"${nodes.w.output}!"}],"output":"${nodes.b.output}"}`)
 		want(t, e, schemas.StatusSucceeded, `"in-8y!"`, "w=succeeded b=succeeded")
-		kid, err := p.Status(t.Context(), e.Nodes[0].Child, "", 0, nil)
+		kid, err := p.Executions.Status(t.Context(), e.Nodes[0].Child, "", 0, nil)
 		if err != nil || kid.ParentID != e.ExecutionID || kid.Name != "inner" {
 			t.Errorf("%+v %v", kid, err)
 		}
@@ -369,11 +370,11 @@ func TestCancelFlowsDownToWorkflows(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","wait":"48h"}]}}}]}`)
-		e, err := p.Status(t.Context(), id, "nodes", 0, nil)
+		e, err := p.Executions.Status(t.Context(), id, "nodes", 0, nil)
 		if err != nil || e.Nodes[0].Child == "" {
 			t.Fatalf("%+v %v", e, err)
 		}
-		if _, err := p.Cancel(t.Context(), id, CancelOptions{}); err != nil {
+		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, id), schemas.StatusCancelled, "", "w=cancelled")

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -83,7 +84,7 @@ func TestLateResultsOfAZombie(t *testing.T) {
 			plan: `{"id":"n","capability":"r.once","inputs":{"take":"40s"}},{"id":"w","wait":"5m","depends_on":["n"]}`,
 			between: func(t *testing.T, p *process, id string) {
 				patch := &schemas.Patch{Nodes: map[string]schemas.NodePatch{"n": {Output: schemas.Value(`"patched"`)}}}
-				if _, err := p.Resume(t.Context(), id, patch); err != nil {
+				if _, err := p.Executions.Resume(t.Context(), id, patch); err != nil {
 					t.Error(err)
 				}
 			},
@@ -98,7 +99,7 @@ func TestLateResultsOfAZombie(t *testing.T) {
 			name: "cancelled: nothing",
 			plan: `{"id":"n","capability":"r.once","inputs":{"take":"40s"}}`,
 			between: func(t *testing.T, p *process, id string) {
-				if _, err := p.Cancel(t.Context(), id, CancelOptions{}); err != nil {
+				if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
 					t.Error(err)
 				}
 			},
@@ -133,8 +134,8 @@ func TestLateResultsOfAZombie(t *testing.T) {
 					if n := w.calls("once", ""); n != tt.once {
 						t.Errorf("%d calls: %v", n, w.ledger)
 					}
-					if c := first.Counters(); mode == "it learns that" && (c.LateUsed != tt.used || c.LateUnused != tt.unused) {
-						t.Errorf("late results: %+v", c)
+					if c := &first.Executions.Counters; mode == "it learns that" && (c.LateUsed.Load() != tt.used || c.LateUnused.Load() != tt.unused) {
+						t.Errorf("late results: %d used, %d unused", c.LateUsed.Load(), c.LateUnused.Load())
 					}
 					synctest.Wait()
 				})

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/redis"
@@ -35,14 +36,14 @@ func TestRedisThatGoesAwayForAWhile(t *testing.T) {
 			f.rule(schemas.Policy{}, map[string]schemas.Policy{"read": {RateLimit: rate(2, time.Hour), CacheTTL: hour}})
 			f.asks(t, "read", works, "")
 			const source = `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"a","take":"3s"}},{"id":"b","capability":"r.once","inputs":{"id":"b"},"depends_on":["a"]}]}`
-			e, err := f.p.Execute(f.ctx, Submit{Plan: []byte(source)})
+			e, err := f.p.Executions.Execute(f.ctx, engine.Submit{Plan: []byte(source)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "the call is under way", func() bool { return f.calls("once", "a") == 1 })
 
 			outage.begin(server)
-			now, err := f.p.Status(f.ctx, e.ExecutionID, "", 0, nil)
+			now, err := f.p.Executions.Status(f.ctx, e.ExecutionID, "", 0, nil)
 			if err != nil || now.Status != schemas.StatusRunning || now.Hint != hintStale {
 				t.Errorf("its status: %+v %v", now, err)
 			}
@@ -54,7 +55,7 @@ func TestRedisThatGoesAwayForAWhile(t *testing.T) {
 				t.Errorf("discovery: %+v %v", d, err)
 			}
 			if name == "killed" { // each trip to the other one takes seconds
-				_, err = f.p.Execute(f.ctx, Submit{Plan: []byte(source)})
+				_, err = f.p.Executions.Execute(f.ctx, engine.Submit{Plan: []byte(source)})
 				if e := schemas.AsError(err); code(e) != schemas.CodeUnavailable || e.RetryAfterSeconds <= 0 {
 					t.Errorf("a start: %v", err)
 				}
@@ -65,7 +66,7 @@ func TestRedisThatGoesAwayForAWhile(t *testing.T) {
 
 			outage.end(server)
 			eventually(t, "it ends", func() bool { // it may be held for a moment, until the call that never left says so
-				now, err = f.p.Status(f.ctx, e.ExecutionID, schemas.ViewNodes, time.Second, nil)
+				now, err = f.p.Executions.Status(f.ctx, e.ExecutionID, schemas.ViewNodes, time.Second, nil)
 				return err == nil && now.Status.Terminal()
 			})
 			want(t, now, schemas.StatusSucceeded, "", "a=succeeded b=succeeded")
@@ -75,7 +76,7 @@ func TestRedisThatGoesAwayForAWhile(t *testing.T) {
 				}
 			}
 			eventually(t, "it is ready again", func() bool { return f.p.Ready(f.ctx) == nil })
-			if _, err := f.p.Execute(f.ctx, Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":1}]}`)}); err != nil {
+			if _, err := f.p.Executions.Execute(f.ctx, engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":1}]}`)}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -98,7 +99,7 @@ func TestStoreThatCannotBeReachedForAWhile(t *testing.T) {
 						id := all[0].submit(t, outagePlan)
 						time.Sleep(3 * time.Second)
 						if !hang {
-							_, err := all[0].Execute(t.Context(), Submit{Plan: []byte(outagePlan)})
+							_, err := all[0].Executions.Execute(t.Context(), engine.Submit{Plan: []byte(outagePlan)})
 							if e := schemas.AsError(err); e == nil || e.Code != schemas.CodeUnavailable || e.RetryAfterSeconds <= 0 || !e.Retryable {
 								t.Errorf("refused with %v", err)
 							}
@@ -134,18 +135,18 @@ func TestStatusWhileTheStoreIsAway(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		for _, view := range []schemas.View{schemas.ViewSummary, schemas.ViewNodes} {
 			asked := time.Now()
-			e, err := p.Status(t.Context(), id, view, 3*time.Second, nil)
+			e, err := p.Executions.Status(t.Context(), id, view, 3*time.Second, nil)
 			if err != nil || e.Status != schemas.StatusRunning || e.Progress.Succeeded != 1 || e.Progress.Running != 1 || e.Hint != hintStale || time.Since(asked) != 3*time.Second {
 				t.Errorf("%s after %s: %+v %v", view, time.Since(asked), e, err)
 			}
 		}
-		if _, err := p.Status(as(t, "other"), id, "", 0, nil); codeOf(err) != schemas.CodeNotFound {
+		if _, err := p.Executions.Status(as(t, "other"), id, "", 0, nil); codeOf(err) != schemas.CodeNotFound {
 			t.Errorf("another principal: %v", err)
 		}
-		if _, err := p.Status(t.Context(), asleep, "", 0, nil); codeOf(err) != schemas.CodeUnavailable || schemas.AsError(err).RetryAfterSeconds <= 0 {
+		if _, err := p.Executions.Status(t.Context(), asleep, "", 0, nil); codeOf(err) != schemas.CodeUnavailable || schemas.AsError(err).RetryAfterSeconds <= 0 {
 			t.Errorf("what nobody runs: %v", err)
 		}
-		if _, err := p.Cancel(t.Context(), id, CancelOptions{}); codeOf(err) != schemas.CodeUnavailable {
+		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); codeOf(err) != schemas.CodeUnavailable {
 			t.Errorf("a cancel: %v", err)
 		}
 		e := p.rest(t, id)
@@ -209,7 +210,7 @@ func TestCommitThatNoStoreTakes(t *testing.T) {
 		mu.Lock()
 		refuse = false
 		mu.Unlock()
-		if _, err := p.Resume(t.Context(), id, nil); err != nil {
+		if _, err := p.Executions.Resume(t.Context(), id, nil); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, id), schemas.StatusSuspended, "", "n=held") // nobody knows what became of its call
@@ -230,3 +231,6 @@ func TestErrorsOfTheStoreSayWhetherTryingAgainHelps(t *testing.T) {
 		}
 	}
 }
+
+// hintStale is the hint of an execution that is shown while the store does not answer.
+const hintStale = "the store does not answer: this is what was committed last. Calls under way go on, and what they answer is committed when it is back; ask again then"

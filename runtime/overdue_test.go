@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -41,15 +42,15 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 	submit := func(t *testing.T, p *process) (ids []string) {
 		t.Helper()
 		for _, plan := range plans {
-			ids = append(ids, p.enqueue(t, 1, Submit{Plan: []byte(plan.source)})...)
+			ids = append(ids, p.enqueue(t, 1, engine.Submit{Plan: []byte(plan.source)})...)
 		}
 		return ids
 	}
 	t.Run("no room", func(t *testing.T) {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			p := live(w, s, limited(func(l *Limits) { l.MaxExecutions = 1 }))
+			p := live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 			defer p.stop()
-			p.enqueue(t, 1, Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"1h","inputs":{"take":"10m"}}]}`)})
+			p.enqueue(t, 1, engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"1h","inputs":{"take":"10m"}}]}`)})
 			ids := submit(t, p)
 			time.Sleep(time.Minute)
 			check(t, w, p, ids, 0)
@@ -87,7 +88,7 @@ func TestTimeInTheQueueEndsWithTheStart(t *testing.T) {
 		outside := &process{Runtime: New(Config{Store: s, Realms: w})}
 		waited := outside.submit(t, `{"plan":"v1","queue_timeout":"30s","nodes":[{"id":"n","capability":"r.read","timeout":"1h","inputs":{"take":"10m"}}]}`)
 		suspended := outside.submit(t, `{"plan":"v1","queue_timeout":"30s","nodes":[{"id":"n","capability":"r.read"}]}`)
-		if _, err := outside.Suspend(t.Context(), suspended, "", ""); err != nil {
+		if _, err := outside.Executions.Suspend(t.Context(), suspended, "", ""); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)
@@ -100,7 +101,7 @@ func TestTimeInTheQueueEndsWithTheStart(t *testing.T) {
 		}
 		want(t, p.rest(t, waited), schemas.StatusSucceeded, "", "n=succeeded")
 		want(t, p.rest(t, atOnce), schemas.StatusSucceeded, "", "w=succeeded")
-		if _, err := p.Resume(t.Context(), suspended, nil); err != nil {
+		if _, err := p.Executions.Resume(t.Context(), suspended, nil); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, suspended), schemas.StatusSucceeded, "", "n=succeeded")

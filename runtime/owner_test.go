@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -60,20 +61,14 @@ func (p *process) quiet(t *testing.T) {
 	t.Helper()
 	synctest.Wait()
 	p.checkQueue(t)
-	if n := p.Counters().RolledBack; n != 0 {
+	if n := p.Executions.Counters.RolledBack.Load(); n != 0 {
 		t.Errorf("the store lost nothing, and %d rollbacks were noticed", n)
 	}
-	p.mu.Lock()
-	n := len(p.owned)
-	p.mu.Unlock()
-	if n != 0 {
+	if n := p.Executions.InMemory(); n != 0 {
 		t.Errorf("%d executions are still owned", n)
 	}
-	room := int64(p.limits.MaxExecutions - 1) // a claim that waits keeps one
-	if !p.slots.TryAcquire(room) {
+	if !p.Executions.HasRoom(p.Executions.Load().Capacity - 1) { // a claim that waits keeps one
 		t.Error("room for executions was not given back")
-	} else {
-		p.slots.Release(room)
 	}
 }
 
@@ -89,13 +84,13 @@ func TestRequestAsTheOwnerLetsGoIsDone(t *testing.T) {
 			if b.Release != nil || b.Claim == nil && len(b.Wakes) > 0 {
 				once.Do(func() {
 					id := b.Wakes[0].Key.ID
-					go func() { _, err := p.Signal(t.Context(), id, "ping", nil); asked <- err }()
+					go func() { _, err := p.Executions.Signal(t.Context(), id, "ping", nil); asked <- err }()
 					time.Sleep(time.Millisecond) // it waits for the owner by now
 				})
 			}
 			return done, err
 		}
-		if _, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"1s"}},{"id":"w","wait":"1h","depends_on":["n"]}]}`)}); err != nil {
+		if _, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"1s"}},{"id":"w","wait":"1h","depends_on":["n"]}]}`)}); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-asked; err != nil {
@@ -115,7 +110,7 @@ func TestOneKeyAtOnceHasOneOwner(t *testing.T) {
 		ids := make([]string, 32)
 		for i := range ids {
 			wg.Go(func() {
-				e, err := p.Execute(t.Context(), Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"50s"}},{"id":"b","capability":"r.once","depends_on":["a"]}]}`)})
+				e, err := p.Executions.Execute(t.Context(), engine.Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"50s"}},{"id":"b","capability":"r.once","depends_on":["a"]}]}`)})
 				if err != nil {
 					t.Error(err)
 				}
@@ -186,7 +181,7 @@ func TestLapsedLeaseComesBackToItsOwner(t *testing.T) {
 func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		visitor := New(Config{Store: s, Realms: w})
-		e, err := visitor.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read"}]}`)})
+		e, err := visitor.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read"}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +191,7 @@ func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
 				leases, err := s.Claim(ctx, r)
 				if len(leases) > 0 {
 					suspend.Do(func() {
-						if _, err := visitor.Suspend(t.Context(), e.ExecutionID, "", ""); err != nil {
+						if _, err := visitor.Executions.Suspend(t.Context(), e.ExecutionID, "", ""); err != nil {
 							t.Error(err)
 						}
 					})
@@ -205,7 +200,7 @@ func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
 			},
 			commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 				resume.Do(func() {
-					if _, err := visitor.Resume(t.Context(), e.ExecutionID, nil); err != nil {
+					if _, err := visitor.Executions.Resume(t.Context(), e.ExecutionID, nil); err != nil {
 						t.Error(err)
 					}
 				})
@@ -215,7 +210,7 @@ func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
 		p := live(w, h)
 		defer p.stop()
 		time.Sleep(time.Minute)
-		e, err = p.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil)
+		e, err = p.Executions.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +222,7 @@ func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
 // cancel was committed.
 func TestCancelPastTheOwnerReachesIt(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		e, err := New(Config{Store: s, Realms: w}).Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}}]}`)})
+		e, err := New(Config{Store: s, Realms: w}).Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +246,7 @@ func TestCancelPastTheOwnerReachesIt(t *testing.T) {
 		p := live(w, h)
 		defer p.stop()
 		began := time.Now()
-		if _, err := p.Cancel(t.Context(), e.ExecutionID, CancelOptions{}); err != nil {
+		if _, err := p.Executions.Cancel(t.Context(), e.ExecutionID, engine.CancelOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusCancelled, "", "n=cancelled")
@@ -268,14 +263,14 @@ func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
 		dying := storetest.Crash(s, 0, storetest.CrashBefore)
 		p := live(w, dying)
 		defer p.stop()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"900ms"},{"id":"n","capability":"r.read","inputs":{"take":"50s"},"depends_on":["w"]}]}`)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"900ms"},{"id":"n","capability":"r.read","inputs":{"take":"50s"},"depends_on":["w"]}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := New(Config{Store: s, Realms: w}).Suspend(t.Context(), e.ExecutionID, "", ""); err != nil {
+		if _, err := New(Config{Store: s, Realms: w}).Executions.Suspend(t.Context(), e.ExecutionID, "", ""); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Resume(t.Context(), e.ExecutionID, nil); err != nil {
+		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
@@ -287,7 +282,7 @@ func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
 		next := live(w, s)
 		defer next.stop()
 		time.Sleep(3 * time.Minute)
-		e, err = next.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil)
+		e, err = next.Executions.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,11 +297,11 @@ func TestCancelThroughAnotherReplicaStopsTheCall(t *testing.T) {
 		defer p.stop()
 		defer other.stop()
 		began := time.Now()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}}]}`)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := other.Cancel(t.Context(), e.ExecutionID, CancelOptions{Grace: time.Minute}); err != nil {
+		if _, err := other.Executions.Cancel(t.Context(), e.ExecutionID, engine.CancelOptions{Grace: time.Minute}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, other.rest(t, e.ExecutionID), schemas.StatusCancelled, "", "n=cancelled")
@@ -326,7 +321,7 @@ func TestDeletedExecutionIsForgotten(t *testing.T) {
 			return leases, err
 		}})
 		defer p.stop()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}}]}`)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -343,16 +338,16 @@ func TestDeletedExecutionIsForgotten(t *testing.T) {
 
 func TestIdempotencyKeyOutlivesASetting(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		sub := Submit{Plan: []byte(`{"plan":"v1","idempotency_key":"k","nodes":[{"id":"n","set":1}]}`)}
+		sub := engine.Submit{Plan: []byte(`{"plan":"v1","idempotency_key":"k","nodes":[{"id":"n","set":1}]}`)}
 		first := live(w, s)
-		e, err := first.Execute(t.Context(), sub)
+		e, err := first.Executions.Execute(t.Context(), sub)
 		if err != nil {
 			t.Fatal(err)
 		}
 		first.stop()
 		second := live(w, s, func(c *Config) { c.Limits.MaxParallel = 7 })
 		defer second.stop()
-		if again, err := second.Execute(t.Context(), sub); err != nil || again.ExecutionID != e.ExecutionID {
+		if again, err := second.Executions.Execute(t.Context(), sub); err != nil || again.ExecutionID != e.ExecutionID {
 			t.Errorf("%s and %s: %v", e.ExecutionID, again.ExecutionID, err)
 		}
 	})

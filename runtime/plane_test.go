@@ -15,6 +15,7 @@ import (
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/schemas"
@@ -95,7 +96,7 @@ func newPlane(t testing.TB, kind string) *plane {
 	if p.pool, err = realm.New(realm.Config{Realms: map[string]schemas.Realm{"shop": {Command: shop(t)}}}); err != nil {
 		t.Fatal(err)
 	}
-	p.Runtime = runtime.New(runtime.Config{Store: p.store, Realms: pooled{p.pool, &p.left}, Limits: runtime.Limits{
+	p.Runtime = runtime.New(runtime.Config{Store: p.store, Realms: pooled{p.pool, &p.left}, Limits: engine.Limits{
 		Plan: plan.Limits{MaxNodes: 20_000, MaxBytes: 8 << 20, MaxReferences: 1 << 20},
 	}})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -118,9 +119,9 @@ func newPlane(t testing.TB, kind string) *plane {
 // finish runs a plan to its end.
 func (p *plane) finish(t testing.TB, source []byte) {
 	t.Helper()
-	e, err := p.Execute(context.Background(), runtime.Submit{Plan: source})
+	e, err := p.Executions.Execute(context.Background(), engine.Submit{Plan: source})
 	for err == nil && !e.Status.Terminal() {
-		e, err = p.Status(context.Background(), e.ExecutionID, "", 20*time.Second, nil)
+		e, err = p.Executions.Status(context.Background(), e.ExecutionID, "", 20*time.Second, nil)
 	}
 	if err != nil || e.Status != schemas.StatusSucceeded {
 		t.Errorf("execution %s: %v %v", e.Status, err, e.Error)

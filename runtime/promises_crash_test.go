@@ -36,11 +36,11 @@ func TestFiveRecoveriesAndNoMore(t *testing.T) {
 		if n := w.calls("read", "a"); n != 6 {
 			t.Errorf("%d calls", n)
 		}
-		m, err := last.Metrics(t.Context(), id)
+		m, err := last.Executions.Metrics(t.Context(), id)
 		if err != nil || m.Recoveries != 6 { // the sixth found that it is enough
 			t.Errorf("%+v %v", m, err)
 		}
-		if _, err := last.Resume(t.Context(), id, nil); err != nil {
+		if _, err := last.Executions.Resume(t.Context(), id, nil); err != nil {
 			t.Fatal(err)
 		}
 		want(t, last.rest(t, id), schemas.StatusSucceeded, "", "a=succeeded")
@@ -64,7 +64,7 @@ func TestWhatASuspendDoesToCallsInFlight(t *testing.T) {
 				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.`+tt.effect+`","retry":{"max_attempts":1},"inputs":{"take":"10s"}},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)
 				began := time.Now()
 				for mode := range strings.SplitSeq(tt.mode, " ") {
-					if _, err := p.Suspend(t.Context(), id, mode, "why "+mode); err != nil {
+					if _, err := p.Executions.Suspend(t.Context(), id, mode, "why "+mode); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -75,7 +75,7 @@ func TestWhatASuspendDoesToCallsInFlight(t *testing.T) {
 				if w.calls("", "b") != 0 {
 					t.Error("something was started")
 				}
-				if _, err := p.Resume(t.Context(), id, nil); err != nil {
+				if _, err := p.Executions.Resume(t.Context(), id, nil); err != nil {
 					t.Fatal(err)
 				}
 				want(t, p.rest(t, id), schemas.StatusSucceeded, "", "a=succeeded b=succeeded")
@@ -100,7 +100,7 @@ func TestWaitingIsNothingToRun(t *testing.T) {
 			alone := p.submit(t, `{"plan":"v1","nodes":[{"id":"z","set":1},{"id":"a","depends_on":["z"],`+node+`},{"id":"next","set":1,"depends_on":["a"]}]}`)
 			busy := p.submit(t, `{"plan":"v1","nodes":[{"id":"z","capability":"r.read","inputs":{"take":"1h"}},{"id":"a",`+node+`},{"id":"next","set":1,"depends_on":["a"]}]}`)
 			for id, want := range map[string]bool{alone: waiting, busy: false} {
-				if e, err := p.Status(t.Context(), id, "", 0, nil); err != nil || e.Status != schemas.StatusRunning || e.Waiting != want {
+				if e, err := p.Executions.Status(t.Context(), id, "", 0, nil); err != nil || e.Status != schemas.StatusRunning || e.Waiting != want {
 					t.Errorf("%s: %s, waiting %v, want %v, %v", node, e.Status, e.Waiting, want, err)
 				}
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -208,7 +209,7 @@ func TestWholePlanRuns(t *testing.T) {
 				if d := cmp.Diff(tt.calls, d.log); tt.calls != nil && d != "" {
 					t.Errorf("calls (-want +got):\n%s", d)
 				}
-				again, err := p.Execute(t.Context(), Submit{Plan: source})
+				again, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: source})
 				if err != nil || again.ExecutionID != id {
 					t.Errorf("the same key and plan gave %s, %v", again.ExecutionID, err)
 				}
@@ -235,7 +236,7 @@ func TestPriorityOfAnExecutionDecidesWhoGoesFirst(t *testing.T) {
 		p := live(w, s, func(c *Config) { c.Limits.MaxExecutions = 1 })
 		defer p.stop()
 		submit := func(id, priority string) schemas.Execution {
-			e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1",` + priority + `"nodes":[{"id":"a","capability":"r.once","inputs":{"id":"` + id + `","take":"10s"}}]}`)})
+			e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1",` + priority + `"nodes":[{"id":"a","capability":"r.once","inputs":{"id":"` + id + `","take":"10s"}}]}`)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -345,7 +346,7 @@ func TestExpressionsReadOutputsUpToOneMebibyte(t *testing.T) {
 			if e.Nodes[0].OutputRef == nil || e.Nodes[0].OutputRef.Bytes != n {
 				t.Errorf("%d bytes: reference %+v", n, e.Nodes[0].OutputRef)
 			}
-			if page, err := p.NodeOutput(t.Context(), e.ExecutionID, "a", nil, "", n-3, 2); err != nil || page.Text != "xx" {
+			if page, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "a", nil, "", n-3, 2); err != nil || page.Text != "xx" {
 				t.Errorf("%d bytes: the page before the last byte is %q, %v", n, page.Text, err)
 			}
 			want(t, p.execute(t, about), schemas.StatusSucceeded, `"succeeded false null"`, "") // whatever the size, the rest is there to read
@@ -379,7 +380,7 @@ func TestWhatATextSaysIsNeverEvaluated(t *testing.T) {
 			{"id":"event","wait_for":"e"},
 			{"id":"ask","review":"${nodes.a.output}"}],
 			"output":["${nodes.again.output}","${nodes.call.output}","${nodes.each.output}","${nodes.instead.output}","${nodes.within.output}","${nodes.event.output}","${nodes.ask.output.comment}"]}`)
-		if _, err := p.Signal(t.Context(), id, "e", raw); err != nil {
+		if _, err := p.Executions.Signal(t.Context(), id, "e", raw); err != nil {
 			t.Fatal(err)
 		}
 		open, err := p.Reviews(t.Context())
@@ -420,11 +421,11 @@ func TestExecuteRefusesWithTheFindingsOfValidate(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		source := []byte(`{"plan":"v1","nodes":[{"id":"a","tool":"r.reed","if":"${nodes.b.output}"},{"id":"c","capability":"q.read","timeout":30}]}`)
-		v, err := p.Validate(t.Context(), source)
+		v, err := p.Executions.Validate(t.Context(), source)
 		if err != nil || v.Valid || len(v.Findings) < 5 {
 			t.Fatalf("%+v %v", v, err)
 		}
-		_, err = p.Execute(t.Context(), Submit{Plan: source})
+		_, err = p.Executions.Execute(t.Context(), engine.Submit{Plan: source})
 		e := schemas.AsError(err)
 		if d := cmp.Diff(v.Findings, e.Findings); e.Code != schemas.CodeInvalidPlan || d != "" {
 			t.Errorf("%s, findings (-validate +execute):\n%s", e.Code, d)
@@ -480,24 +481,24 @@ func TestEveryEndIsOne(t *testing.T) {
 					id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.`+effect+`","inputs":{"take":"1s"}}]}`)
 					time.Sleep(at)
 					var wg sync.WaitGroup
-					wg.Go(func() { _, _ = p.Suspend(t.Context(), id, "now", "") }) // each may come too late
-					wg.Go(func() { _, _ = p.Cancel(t.Context(), id, CancelOptions{}) })
-					wg.Go(func() { _, _ = p.Suspend(t.Context(), id, "", "") })
+					wg.Go(func() { _, _ = p.Executions.Suspend(t.Context(), id, "now", "") }) // each may come too late
+					wg.Go(func() { _, _ = p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}) })
+					wg.Go(func() { _, _ = p.Executions.Suspend(t.Context(), id, "", "") })
 					wg.Wait()
 					e := p.rest(t, id)
 					if e.Status == schemas.StatusSuspended {
-						if _, err := p.Resume(t.Context(), id, nil); err != nil {
+						if _, err := p.Executions.Resume(t.Context(), id, nil); err != nil {
 							t.Fatal(err)
 						}
 						e = p.rest(t, id)
 					}
 					time.Sleep(time.Minute) // whatever is late is here
 					synctest.Wait()
-					after, err := p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
+					after, err := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
 					if err != nil || after.Status != e.Status || !e.Status.Terminal() {
 						t.Errorf("%s, and later %s, %v", e.Status, after.Status, err)
 					}
-					events, err := p.Events(t.Context(), id, 0, 0)
+					events, err := p.Executions.Events(t.Context(), id, 0, 0)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -524,7 +525,7 @@ func TestOneExecutionDoesNotReadAnother(t *testing.T) {
 		first := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":"secret"}]}`).ExecutionID
 		for _, expression := range []string{"nodes.a.output", "executions['" + first + "'].nodes.a.output", "env.HOME", "file('/etc/passwd')"} {
 			raw, _ := json.Marshal("${" + expression + "}")
-			_, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"b","set":` + string(raw) + `}]}`)})
+			_, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"b","set":` + string(raw) + `}]}`)})
 			if !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidPlan}) {
 				t.Errorf("%s: %v", expression, err)
 			}

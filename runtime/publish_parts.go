@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -73,7 +74,7 @@ func (r *Runtime) renewTools(ctx context.Context) {
 			return ignoreMissing(err)
 		}
 		n := NewWorkflow{Name: w.Name, Definition: v.Plan, InputSchema: v.InputSchema}
-		program, _, err := r.compile(ctx, &Submit{Plan: n.Definition, within: []string{n.Name}})
+		program, _, err := r.Executions.Compile(ctx, &engine.Submit{Plan: n.Definition, Within: []string{n.Name}})
 		if err != nil || program == nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -51,7 +52,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 		}},
 		{"a changed priority overtakes", func(t *testing.T, f *queueFixture) {
 			ids := f.submit(t, "a", 30, 3)
-			if _, err := f.outside.SetPriority(f.as(t, "a"), ids[29], 1); err != nil {
+			if _, err := f.outside.Executions.SetPriority(f.as(t, "a"), ids[29], 1); err != nil {
 				t.Fatal(err)
 			}
 			f.worker(t, 1)
@@ -67,7 +68,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 			}
 			eventually(t, "the other replica knows", func() bool { return b.Queue.Paused(t.Context()) != nil })
 			ids := f.submitTo(t, b.Runtime, "a", 3, 3)
-			e, err := b.Status(f.as(t, "a"), ids[0], schemas.ViewSummary, 20*time.Second, nil)
+			e, err := b.Executions.Status(f.as(t, "a"), ids[0], schemas.ViewSummary, 20*time.Second, nil)
 			if err != nil || e.Status != schemas.StatusPending || len(e.WaitingFor) != 1 {
 				t.Errorf("%+v %v", e, err)
 			}
@@ -82,14 +83,14 @@ func TestQueueOnEveryStore(t *testing.T) {
 		}},
 		{"a full queue refuses", func(t *testing.T, f *queueFixture) {
 			f.submit(t, "a", 300, 3)
-			_, err := f.outside.Execute(f.as(t, "a"), Submit{Plan: []byte(quick)})
+			_, err := f.outside.Executions.Execute(f.as(t, "a"), engine.Submit{Plan: []byte(quick)})
 			if e := schemas.AsError(err); e == nil || e.Code != schemas.CodeRateLimited || e.RetryAfterSeconds <= 0 {
 				t.Errorf("got %v, want rate_limited", err)
 			}
 			f.worker(t, 16)
 			f.ran(t, 300)
 			eventually(t, "there is room again", func() bool {
-				_, err := f.outside.Execute(f.as(t, "a"), Submit{Plan: []byte(quick)})
+				_, err := f.outside.Executions.Execute(f.as(t, "a"), engine.Submit{Plan: []byte(quick)})
 				return err == nil
 			})
 		}},
@@ -98,12 +99,12 @@ func TestQueueOnEveryStore(t *testing.T) {
 			if _, err := p.Queue.Pause(t.Context(), "x", "ops"); err != nil {
 				t.Fatal(err)
 			}
-			e, err := p.Execute(f.as(t, "a"), Submit{Plan: []byte(`{"plan":"v1","queue_timeout":"200ms","nodes":[{"id":"n","capability":"r.once"}]}`)})
+			e, err := p.Executions.Execute(f.as(t, "a"), engine.Submit{Plan: []byte(`{"plan":"v1","queue_timeout":"200ms","nodes":[{"id":"n","capability":"r.once"}]}`)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "it ends", func() bool {
-				e, err = p.Status(f.as(t, "a"), e.ExecutionID, schemas.ViewSummary, 0, nil)
+				e, err = p.Executions.Status(f.as(t, "a"), e.ExecutionID, schemas.ViewSummary, 0, nil)
 				return err != nil || e.Status.Terminal()
 			})
 			if err != nil || e.Status != schemas.StatusTimedOut || e.Error.Code != schemas.CodeQueueTimeout || len(f.order()) != 0 {
@@ -117,7 +118,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 				t.Run(tt.name, func(t *testing.T) {
 					open := st.open(t)
 					f := &queueFixture{world: newWorld(), open: open}
-					f.outside = New(Config{Store: open(), Realms: f.world, Limits: Limits{MaxQueued: 300}})
+					f.outside = New(Config{Store: open(), Realms: f.world, MaxQueued: 300})
 					tt.run(t, f)
 				})
 			}
@@ -140,13 +141,13 @@ func (f *queueFixture) as(t *testing.T, principal string) context.Context {
 // worker starts a replica that runs so many executions at once.
 func (f *queueFixture) worker(t *testing.T, n int) *process {
 	t.Helper()
-	r := New(Config{Store: f.open(), Realms: f.world, Limits: Limits{MaxExecutions: n}})
+	r := New(Config{Store: f.open(), Realms: f.world, Limits: engine.Limits{MaxExecutions: n}})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
 	p := &process{r, sync.OnceFunc(func() { cancel(); <-done })}
 	t.Cleanup(p.stop)
-	eventually(t, "the worker is there", r.running.Load)
+	eventually(t, "the worker is there", r.Executions.Running)
 	return p
 }
 
@@ -160,7 +161,7 @@ func (f *queueFixture) submitTo(t *testing.T, r *Runtime, principal string, n, p
 	t.Helper()
 	for i := range n {
 		source := fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"id":"%s-%d"}}]}`, principal, i)
-		e, err := r.Execute(f.as(t, principal), Submit{Plan: []byte(source), Priority: priority})
+		e, err := r.Executions.Execute(f.as(t, principal), engine.Submit{Plan: []byte(source), Priority: priority})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/queue"
 	"github.com/runplane/runplane/schemas"
@@ -22,13 +23,13 @@ const (
 	slow  = `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"1s"}}]}`
 )
 
-func limited(edit func(*Limits)) func(*Config) { return func(c *Config) { edit(&c.Limits) } }
+func limited(edit func(*engine.Limits)) func(*Config) { return func(c *Config) { edit(&c.Limits) } }
 
 // enqueue submits a plan n times for a session and returns the ids.
-func (p *process) enqueue(t *testing.T, n int, sub Submit) (ids []string) {
+func (p *process) enqueue(t *testing.T, n int, sub engine.Submit) (ids []string) {
 	t.Helper()
 	for range n {
-		e, err := p.Execute(t.Context(), sub)
+		e, err := p.Executions.Execute(t.Context(), sub)
 		if err != nil {
 			t.Error(err)
 			return ids
@@ -42,7 +43,7 @@ func (p *process) enqueue(t *testing.T, n int, sub Submit) (ids []string) {
 // started is when an execution began to run; zero: it has not.
 func (p *process) started(t *testing.T, id string) time.Time {
 	t.Helper()
-	e, err := p.Status(t.Context(), id, schemas.ViewSummary, 0, nil)
+	e, err := p.Executions.Status(t.Context(), id, schemas.ViewSummary, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func queueOf(t *testing.T, r *Runtime) schemas.QueueStatus {
 // The store is tested with ten thousand that wait.
 func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		outside := &process{Runtime: New(Config{Store: s, Realms: w, Limits: Limits{MaxQueued: 20_000}})}
+		outside := &process{Runtime: New(Config{Store: s, Realms: w, MaxQueued: 20_000})}
 		var sessions [2]string
 		for i := range sessions {
 			made, err := outside.Sessions.Create(t.Context(), schemas.SessionUpdates{})
@@ -75,13 +76,13 @@ func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
 		}
 		var submitters sync.WaitGroup
 		for range 50 {
-			submitters.Go(func() { outside.enqueue(t, 40, Submit{Plan: []byte(slow), SessionID: sessions[0]}) })
+			submitters.Go(func() { outside.enqueue(t, 40, engine.Submit{Plan: []byte(slow), SessionID: sessions[0]}) })
 		}
 		submitters.Wait()
 		time.Sleep(time.Minute)
-		calm := outside.enqueue(t, 5, Submit{Plan: []byte(slow), SessionID: sessions[1]})
+		calm := outside.enqueue(t, 5, engine.Submit{Plan: []byte(slow), SessionID: sessions[1]})
 		began := time.Now()
-		p := live(w, s, limited(func(l *Limits) { l.MaxExecutions = 4 }))
+		p := live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 4 }))
 		defer p.stop()
 		for _, id := range calm {
 			if e := p.rest(t, id); e.Status != schemas.StatusSucceeded {
@@ -115,9 +116,9 @@ func TestNoPriorityStarvesAndTheUrgentAreServedMore(t *testing.T) {
 		outside := &process{Runtime: New(Config{Store: s, Realms: w})}
 		ids := map[int][]string{}
 		for _, priority := range []int{5, 4, 3, 2, 1} {
-			ids[priority] = outside.enqueue(t, 100, Submit{Plan: []byte(slow), Priority: priority})
+			ids[priority] = outside.enqueue(t, 100, engine.Submit{Plan: []byte(slow), Priority: priority})
 		}
-		p := live(w, s, limited(func(l *Limits) { l.MaxExecutions = 1 }))
+		p := live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 		defer p.stop()
 		time.Sleep(62 * time.Second)
 		last := 1000
@@ -140,25 +141,25 @@ func TestNoPriorityStarvesAndTheUrgentAreServedMore(t *testing.T) {
 func TestSetPriorityOvertakes(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		outside := &process{Runtime: New(Config{Store: s, Realms: w})}
-		ids := outside.enqueue(t, 50, Submit{Plan: []byte(slow)})
+		ids := outside.enqueue(t, 50, engine.Submit{Plan: []byte(slow)})
 		if q := queueOf(t, outside.Runtime); q.Depth != 50 || q.DepthByPriority["3"] != 50 {
 			t.Errorf("queue %+v", q)
 		}
-		e, err := outside.SetPriority(t.Context(), ids[49], 1)
+		e, err := outside.Executions.SetPriority(t.Context(), ids[49], 1)
 		if err != nil || e.Priority != 1 {
 			t.Fatal(e, err)
 		}
 		if q := queueOf(t, outside.Runtime); q.Depth != 50 || q.DepthByPriority["1"] != 1 {
 			t.Errorf("queue %+v", q)
 		}
-		p := live(w, s, limited(func(l *Limits) { l.MaxExecutions = 1 }))
+		p := live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 		defer p.stop()
 		first := p.rest(t, ids[49]).StartedAt
 		p.rest(t, ids[0])
 		if at := p.started(t, ids[0]); !first.Before(at) {
 			t.Errorf("the urgent one started at %v, the first at %v", first, at)
 		}
-		log, err := p.Events(t.Context(), ids[49], 0, 0)
+		log, err := p.Executions.Events(t.Context(), ids[49], 0, 0)
 		if err != nil || log.Events[1].Type != schemas.EventPriority || log.Events[1].Priority != 1 || log.Events[1].By != caller.LocalPrincipal {
 			t.Errorf("log %+v %v", log.Events, err)
 		}
@@ -169,7 +170,7 @@ func TestSetPriorityOvertakes(t *testing.T) {
 		}{
 			{ids[49], 2, schemas.CodeAlreadyFinished}, {ids[1], 6, schemas.CodeInvalidArgument}, {ids[1], 0, schemas.CodeInvalidArgument}, {"none", 1, schemas.CodeNotFound},
 		} {
-			if _, err := p.SetPriority(t.Context(), tt.id, tt.priority); !errors.Is(err, &schemas.Error{Code: tt.code}) {
+			if _, err := p.Executions.SetPriority(t.Context(), tt.id, tt.priority); !errors.Is(err, &schemas.Error{Code: tt.code}) {
 				t.Errorf("priority %d of %s: got %v, want %s", tt.priority, tt.id, err, tt.code)
 			}
 		}
@@ -182,11 +183,11 @@ func TestSetPriorityReachesWorkflows(t *testing.T) {
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"sub","workflow":{"definition":{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}}}]}`)
 		time.Sleep(time.Second)
-		e, err := p.SetPriority(t.Context(), id, 1)
+		e, err := p.Executions.SetPriority(t.Context(), id, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		child, err := p.Status(t.Context(), e.WaitingFor[0].Child, schemas.ViewSummary, 0, nil)
+		child, err := p.Executions.Status(t.Context(), e.WaitingFor[0].Child, schemas.ViewSummary, 0, nil)
 		if err != nil || child.Priority != 1 {
 			t.Errorf("%+v %v", child, err)
 		}
@@ -195,9 +196,9 @@ func TestSetPriorityReachesWorkflows(t *testing.T) {
 
 func TestNobodyOvertakesThoseWhoWait(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, limited(func(l *Limits) { l.MaxExecutions = 2 }))
+		p := live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 2 }))
 		defer p.stop()
-		ids := p.enqueue(t, 20, Submit{Plan: []byte(slow)})
+		ids := p.enqueue(t, 20, engine.Submit{Plan: []byte(slow)})
 		last := time.Time{}
 		for _, id := range ids {
 			e := p.rest(t, id)
@@ -205,7 +206,7 @@ func TestNobodyOvertakesThoseWhoWait(t *testing.T) {
 				t.Errorf("%s started before one that was submitted earlier", id)
 			}
 			last = *e.StartedAt
-			p.enqueue(t, 1, Submit{Plan: []byte(quick)}) // a slot is free at this moment, and the queue is not empty
+			p.enqueue(t, 1, engine.Submit{Plan: []byte(quick)}) // a slot is free at this moment, and the queue is not empty
 		}
 	})
 }
@@ -214,19 +215,19 @@ func TestPauseHoldsEveryReplicaAndResumeLetsGo(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		a, b := live(w, s), live(w, s)
 		defer a.stop()
-		running := b.enqueue(t, 1, Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}},
+		running := b.enqueue(t, 1, engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}},
 			{"id":"sub","depends_on":["n"],"workflow":{"definition":` + slow + `}}]}`)})[0]
-		sleeping := a.enqueue(t, 1, Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"30s"}]}`)})[0]
+		sleeping := a.enqueue(t, 1, engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"30s"}]}`)})[0]
 		if _, err := a.Queue.Pause(t.Context(), "the shop is being moved", "ops"); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
 		var waiting []string
 		for _, p := range []*process{a, b} {
-			id := p.enqueue(t, 1, Submit{Plan: []byte(quick)})[0]
+			id := p.enqueue(t, 1, engine.Submit{Plan: []byte(quick)})[0]
 			began := time.Now()
 			waiting = append(waiting, id)
-			e, err := p.Status(t.Context(), id, schemas.ViewSummary, 20*time.Second, nil)
+			e, err := p.Executions.Status(t.Context(), id, schemas.ViewSummary, 20*time.Second, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -279,7 +280,7 @@ func TestPauseIsSeenWithoutAWatch(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(queue.PauseAge)
-		id := p.enqueue(t, 1, Submit{Plan: []byte(quick)})[0]
+		id := p.enqueue(t, 1, engine.Submit{Plan: []byte(quick)})[0]
 		time.Sleep(time.Minute) // its claim, which waits still, takes it and gives it back
 		if at := p.started(t, id); !at.IsZero() {
 			t.Errorf("started at %v, in the pause", at)
@@ -297,15 +298,15 @@ func TestPauseIsSeenWithoutAWatch(t *testing.T) {
 
 func TestFullQueueRefusesButNotWhatRuns(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, limited(func(l *Limits) { l.MaxExecutions, l.MaxQueued = 2, 3 }))
+		p := live(w, s, func(c *Config) { c.Limits.MaxExecutions, c.MaxQueued = 2, 3 })
 		defer p.stop()
 		// One runs and starts workflows, whatever waits.
 		parent := p.submit(t, `{"plan":"v1","nodes":[{"id":"first","wait":"500ms"},
 			{"id":"sub","depends_on":["first"],"for_each":[1,2,3,4,5,6],"workflow":{"definition":`+quick+`}}]}`)
-		accepted := Submit{Plan: []byte(slow), IdempotencyKey: "again"}
+		accepted := engine.Submit{Plan: []byte(slow), IdempotencyKey: "again"}
 		known := p.enqueue(t, 1, accepted)[0]
-		p.enqueue(t, 3, Submit{Plan: []byte(slow)})
-		_, err := p.Execute(t.Context(), Submit{Plan: []byte(slow), IdempotencyKey: "later"})
+		p.enqueue(t, 3, engine.Submit{Plan: []byte(slow)})
+		_, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(slow), IdempotencyKey: "later"})
 		refused := schemas.AsError(err)
 		if refused == nil || refused.Code != schemas.CodeRateLimited || refused.RetryAfterSeconds <= 0 || !refused.Retryable || refused.Hint == "" {
 			t.Fatalf("got %v, want rate_limited with a time", err)
@@ -316,9 +317,9 @@ func TestFullQueueRefusesButNotWhatRuns(t *testing.T) {
 		want(t, p.rest(t, parent), schemas.StatusSucceeded, "", "first=succeeded sub=succeeded")
 		time.Sleep(time.Duration(refused.RetryAfterSeconds) * time.Second)
 		// The key of what was refused is free, also for another plan.
-		id := p.enqueue(t, 1, Submit{Plan: []byte(quick), IdempotencyKey: "later"})[0]
+		id := p.enqueue(t, 1, engine.Submit{Plan: []byte(quick), IdempotencyKey: "later"})[0]
 		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "")
-		if _, err := p.Execute(t.Context(), Submit{Plan: []byte(slow), IdempotencyKey: "later"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
+		if _, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(slow), IdempotencyKey: "later"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
 			t.Errorf("got %v, want a conflict", err)
 		}
 	})
@@ -326,11 +327,11 @@ func TestFullQueueRefusesButNotWhatRuns(t *testing.T) {
 
 func TestQueueKeepsItsOrderAcrossARestart(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, limited(func(l *Limits) { l.MaxExecutions = 1 }))
-		ids := p.enqueue(t, 10, Submit{Plan: []byte(slow)})
+		p := live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
+		ids := p.enqueue(t, 10, engine.Submit{Plan: []byte(slow)})
 		time.Sleep(2500 * time.Millisecond)
 		p.stop()
-		p = live(w, s, limited(func(l *Limits) { l.MaxExecutions = 1 }))
+		p = live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 		defer p.stop()
 		last := ""
 		for i, id := range ids {

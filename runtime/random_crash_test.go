@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -80,7 +81,7 @@ func TestRandomPlansGiveTheSameResultAfterACrashAtAnyCommit(t *testing.T) {
 			mode := storetest.CrashModes[at%2]
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
 				dying := live(w, storetest.Crash(s, at, mode))
-				_, _ = dying.Execute(t.Context(), Submit{Plan: []byte(source)}) // it may die meanwhile
+				_, _ = dying.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)}) // it may die meanwhile
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				dying.stop()

@@ -78,7 +78,7 @@ func (r *Runtime) rescue(ctx context.Context, rec *store.Record) error {
 	case err != nil:
 		return err
 	}
-	r.counters.unqueued.Add(1)
+	r.unqueued.Add(1)
 	r.log.Error("an execution that needs an owner stood in no queue: it was woken", "execution_id", h.ExecutionID, "status", h.Status)
 	return nil
 }

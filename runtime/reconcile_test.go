@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -28,7 +29,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 		all := []*process{live(w, counted), live(w, counted), live(w, counted)}
 		unqueued := func() (n int64) {
 			for _, p := range all {
-				n += p.Counters().Unqueued
+				n += p.unqueued.Load()
 			}
 			return n
 		}
@@ -43,7 +44,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 			p.submit(t, `{"plan":"v1","nodes":[{"id":"q","review":"Sure?"}]}`),
 		}
 		suspended := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"2h"}]}`)
-		if _, err := p.Suspend(t.Context(), suspended, "", ""); err != nil {
+		if _, err := p.Executions.Suspend(t.Context(), suspended, "", ""); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
@@ -54,7 +55,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 			t.Errorf("%d commits of passes in 10 minutes", n)
 		}
 		visitor := New(Config{Store: s, Realms: w})
-		pending, err := visitor.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}`)})
+		pending, err := visitor.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +74,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 			t.Errorf("%d were found in all", n)
 		}
 		for _, id := range append(idle, timer, running, suspended, pending.ExecutionID) {
-			e, err := p.Status(t.Context(), id, "", 0, nil)
+			e, err := p.Executions.Status(t.Context(), id, "", 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +123,7 @@ func TestPassesGoOnWhereTheLastOneEnded(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Wait() // the runtime's own pass may have come first
-			if got := p.Counters().Unqueued; got != want {
+			if got := p.unqueued.Load(); got != want {
 				t.Errorf("%d found after pass %d, want %d", got, pass, want)
 			}
 		}

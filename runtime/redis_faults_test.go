@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store/redis"
@@ -35,7 +36,7 @@ func onRedis(t *testing.T, w *world, o redis.Options, configure ...func(*Config)
 // begin starts an execution and says its id.
 func (p *process) begin(t *testing.T, source string) string {
 	t.Helper()
-	e, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+	e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,8 +108,8 @@ func TestRedisInTrouble(t *testing.T) {
 			})
 			tt.spoil()
 			w.release("flying_" + id)
-			sub := Submit{Plan: []byte(withID(onePlan, "new_"+id)), IdempotencyKey: id}
-			_, err := p.Execute(t.Context(), sub)
+			sub := engine.Submit{Plan: []byte(withID(onePlan, "new_"+id)), IdempotencyKey: id}
+			_, err := p.Executions.Execute(t.Context(), sub)
 			if e := schemas.AsError(err); err == nil || e.Code != schemas.CodeUnavailable || !e.Retryable || !strings.Contains(e.Message, tt.words) || !strings.Contains(e.Hint, tt.remedy) {
 				t.Errorf("a submission: %v", err)
 			}
@@ -123,14 +124,14 @@ func TestRedisInTrouble(t *testing.T) {
 			tryFor(t, "check_health of the execution whose call has ended", func() error { return says("runtime.executions", schemas.HealthDegraded) })
 			tt.mend()
 			tryFor(t, "a submission", func() error {
-				e, err := p.Execute(t.Context(), sub)
+				e, err := p.Executions.Execute(t.Context(), sub)
 				if err == nil {
 					want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "n=succeeded")
 				}
 				return err
 			})
 			want(t, p.rest(t, flying), schemas.StatusSucceeded, "", "n=succeeded")
-			if _, err := p.Signal(t.Context(), waiting, "go", nil); err != nil {
+			if _, err := p.Executions.Signal(t.Context(), waiting, "go", nil); err != nil {
 				t.Error(err)
 			}
 			want(t, p.rest(t, waiting), schemas.StatusSucceeded, "", "s=succeeded n=succeeded")
@@ -142,7 +143,7 @@ func TestRedisInTrouble(t *testing.T) {
 			for _, name := range []string{"runtime.store", "runtime.queue", "runtime.executions", "runtime.recovery"} {
 				tryFor(t, "check_health when it is mended", func() error { return says(name, schemas.HealthOK) })
 			}
-			if _, err := other.Status(t.Context(), waiting, "", 0, nil); schemas.AsError(err) == nil || schemas.AsError(err).Code != schemas.CodeNotFound {
+			if _, err := other.Executions.Status(t.Context(), waiting, "", 0, nil); schemas.AsError(err) == nil || schemas.AsError(err).Code != schemas.CodeNotFound {
 				t.Errorf("another deployment sees it: %v", err)
 			}
 		})
@@ -152,7 +153,7 @@ func TestRedisInTrouble(t *testing.T) {
 		if h := other.CheckHealth(t.Context(), schemas.ScopeRuntime); h.Status != schemas.HealthOK {
 			t.Errorf("its health is %+v", h)
 		}
-		page, err := other.List(t.Context(), journal.Query{})
+		page, err := other.Executions.List(t.Context(), journal.Query{})
 		if err != nil || len(page.Executions) != 1 {
 			t.Errorf("it lists %d executions, %v; want its own", len(page.Executions), err)
 		}
@@ -198,7 +199,7 @@ func TestRedisInTroubleAtStart(t *testing.T) {
 			}
 			tt.mend()
 			next := onRedis(t, w, redis.Options{URL: url})
-			if _, err := next.Signal(t.Context(), waiting, "go", nil); err != nil {
+			if _, err := next.Executions.Signal(t.Context(), waiting, "go", nil); err != nil {
 				t.Fatal(err)
 			}
 			want(t, next.rest(t, waiting), schemas.StatusSucceeded, "", "s=succeeded n=succeeded")

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store/redis"
 	"github.com/runplane/runplane/store/redis/redistest"
@@ -44,7 +45,7 @@ func takeoverOn(t *testing.T, url string) {
 	lease := func(c *Config) { c.Limits.Lease = 2 * time.Second }
 	first := onRedis(t, w, redis.Options{URL: url}, lease, func(c *Config) {
 		dying = storetest.Crash(c.Store, 0, storetest.CrashAfter)
-		c.Store = dying
+		c.Store, c.Limits.Grace = dying, time.Nanosecond
 	})
 	var ids []string
 	for i := range 24 {
@@ -53,7 +54,7 @@ func takeoverOn(t *testing.T, url string) {
 	}
 	signal := func(p *process, ids []string) {
 		for _, id := range ids {
-			if _, err := p.Signal(t.Context(), id, "go", nil); err != nil {
+			if _, err := p.Executions.Signal(t.Context(), id, "go", nil); err != nil {
 				t.Error(err)
 			}
 		}
@@ -73,8 +74,6 @@ func takeoverOn(t *testing.T, url string) {
 		t.Fatal("the first replica makes no commit")
 	}
 	signal(second, ids[20:])
-	first.endCalls(storetest.ErrCrashed)
-	first.endStore()
 	first.stop()
 	held := map[string]bool{}
 	for i, id := range ids {
@@ -100,14 +99,14 @@ func replicasOn(t *testing.T, url string) {
 	w := newWorld()
 	first, second := onRedis(t, w, redis.Options{URL: url}), onRedis(t, w, redis.Options{URL: url})
 	execute := func(p *process, source string) string {
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return e.ExecutionID
 	}
 	cancelled := execute(first, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"id":"long","take":"10m"}}]}`)
-	if _, err := second.Cancel(t.Context(), cancelled, CancelOptions{Grace: time.Minute}); err != nil {
+	if _, err := second.Executions.Cancel(t.Context(), cancelled, engine.CancelOptions{Grace: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	want(t, second.rest(t, cancelled), schemas.StatusCancelled, "", "n=cancelled")
@@ -127,8 +126,8 @@ func replicasOn(t *testing.T, url string) {
 		}
 	}
 	for _, p := range []*process{first, second} {
-		if c := p.Counters(); c.Unqueued != 0 || c.RolledBack != 0 {
-			t.Errorf("%+v", c)
+		if lost, unqueued := p.Executions.Counters.RolledBack.Load(), p.unqueued.Load(); lost != 0 || unqueued != 0 {
+			t.Errorf("%d rolled back, %d unqueued", lost, unqueued)
 		}
 	}
 }
@@ -151,7 +150,7 @@ func TestAShardThatIsDown(t *testing.T) {
 	refused := make([]bool, len(ids))
 	for i, id := range ids {
 		signals.Go(func() {
-			_, err := p.Signal(t.Context(), id, "go", nil)
+			_, err := p.Executions.Signal(t.Context(), id, "go", nil)
 			refused[i] = err != nil
 		})
 	}
@@ -176,7 +175,7 @@ func TestAShardThatIsDown(t *testing.T) {
 	c.Masters[1].Restart()
 	c.Await()
 	for _, id := range away {
-		tryFor(t, "a signal", func() error { _, err := p.Signal(t.Context(), id, "go", nil); return err })
+		tryFor(t, "a signal", func() error { _, err := p.Executions.Signal(t.Context(), id, "go", nil); return err })
 	}
 	for _, id := range away {
 		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "s=succeeded a=succeeded b=succeeded")

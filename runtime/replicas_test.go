@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -39,42 +40,42 @@ func TestAnyReplicaAnswers(t *testing.T) {
 		calls  int    // of n
 	}{
 		{"get_execution_status", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
-			e, err := p.Status(ctx, id, schemas.ViewNodes, 0, nil)
+			e, err := p.Executions.Status(ctx, id, schemas.ViewNodes, 0, nil)
 			return fmt.Sprintf("%s %d/%d %s", e.Status, e.Progress.Succeeded, e.Progress.Running, e.Nodes[1].Status), err
 		}, "running 1/1 running", "running succeeded", 1},
 		{"get_execution_status with wait_seconds", 21 * time.Second, 23 * time.Second, func(ctx context.Context, p *process, id string) (string, error) {
-			_, err := p.Status(ctx, id, "", 20*time.Second, nil)
+			_, err := p.Executions.Status(ctx, id, "", 20*time.Second, nil)
 			if err != nil {
 				return "", err
 			}
-			e, err := p.Status(ctx, id, "", 25*time.Second, nil)
+			e, err := p.Executions.Status(ctx, id, "", 25*time.Second, nil)
 			return fmt.Sprintf("%s %v", e.Status, e.Waiting), err
 		}, "running true", "running succeeded", 1},
 		{"cancel_execution", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
-			e, err := p.Cancel(ctx, id, CancelOptions{Grace: 20 * time.Second, Reason: "enough"})
+			e, err := p.Executions.Cancel(ctx, id, engine.CancelOptions{Grace: 20 * time.Second, Reason: "enough"})
 			return strings.TrimSpace(string(e.Status) + " " + e.Reason), err
 		}, "cancelling enough or cancelled", "cancelled cancelled", 1}, // it may end before the answer is read
 		{"suspend_execution", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
-			e, err := p.Suspend(ctx, id, "drain", "lunch")
+			e, err := p.Executions.Suspend(ctx, id, "drain", "lunch")
 			return string(e.Status) + " " + e.Reason, err
 		}, "suspending lunch", "suspended succeeded", 1},
 		{"resume_execution", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
-			if _, err := p.Suspend(ctx, id, "drain", ""); err != nil {
+			if _, err := p.Executions.Suspend(ctx, id, "drain", ""); err != nil {
 				return "", err
 			}
-			e, err := p.Resume(ctx, id, nil)
+			e, err := p.Executions.Resume(ctx, id, nil)
 			return string(e.Status), err
 		}, "running", "running succeeded", 1},
 		{"signal_execution", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
-			e, err := p.Signal(ctx, id, "go", schemas.Value(`7`))
+			e, err := p.Executions.Signal(ctx, id, "go", schemas.Value(`7`))
 			return string(e.Status), err
 		}, "running", "succeeded succeeded", 1},
 		{"get_node_output", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
-			out, err := p.NodeOutput(ctx, id, "a", nil, "/id", 0, 0)
+			out, err := p.Executions.NodeOutput(ctx, id, "a", nil, "/id", 0, 0)
 			return string(out.Output), err
 		}, `"a"`, "running succeeded", 1},
 		{"get_execution_events", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
-			events, err := p.Events(ctx, id, 2, 0)
+			events, err := p.Executions.Events(ctx, id, 2, 0)
 			var types []string
 			for _, e := range events.Events {
 				types = append(types, string(e.Type)+" "+e.Node)
@@ -82,15 +83,15 @@ func TestAnyReplicaAnswers(t *testing.T) {
 			return strings.Join(types, ", "), err
 		}, "node_started a, node_succeeded a, node_started n", "running succeeded", 1},
 		{"get_execution_metrics", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
-			m, err := p.Metrics(ctx, id)
+			m, err := p.Executions.Metrics(ctx, id)
 			return fmt.Sprintf("%s %d %d", m.Status, m.Attempts, m.NodeCounts[schemas.NodeRunning]), err
 		}, "running 2 1", "running succeeded", 1},
 		{"list_executions", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
-			l, err := p.List(ctx, journal.Query{Status: schemas.StatusRunning})
+			l, err := p.Executions.List(ctx, journal.Query{Status: schemas.StatusRunning})
 			return fmt.Sprint(len(l.Executions) == 1 && l.Executions[0].ExecutionID == id), err
 		}, "true", "running succeeded", 1},
 		{"rerun_execution", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
-			e, err := p.Rerun(ctx, id, "n")
+			e, err := p.Executions.Rerun(ctx, id, "n")
 			return fmt.Sprint(e.RerunOf == id), err
 		}, "true", "running succeeded", 2},
 	}
@@ -104,7 +105,7 @@ func TestAnyReplicaAnswers(t *testing.T) {
 					other := live(w, of(s))
 					defer other.stop()
 					time.Sleep(9 * time.Second)
-					if owner.owner(id) == nil || other.owner(id) != nil {
+					if !owner.Executions.Owns(id) || other.Executions.Owns(id) {
 						t.Fatal("the wrong one owns it")
 					}
 					began := time.Now()
@@ -122,7 +123,7 @@ func TestAnyReplicaAnswers(t *testing.T) {
 					}
 					time.Sleep(time.Minute)
 					for _, p := range []*process{owner, other} {
-						e, err := p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
+						e, err := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -166,14 +167,14 @@ func TestStoppedReplicaHandsOverAtOnce(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		for i, id := range ids {
-			if i%4 != 3 && second.owner(id) == nil { // nobody owns who waits for its child alone
+			if i%4 != 3 && !second.Executions.Owns(id) { // nobody owns who waits for its child alone
 				t.Errorf("%s was not taken over within a second", id)
 			}
 		}
 		if n := w.calls("", "first") - before; n != 50 {
 			t.Errorf("%d calls were begun anew", n)
 		}
-		if second.owner(slow) != nil || w.calls("once", "slow") != 1 {
+		if second.Executions.Owns(slow) || w.calls("once", "slow") != 1 {
 			t.Error("what has a once call in flight was taken over")
 		}
 		want(t, second.rest(t, slow), schemas.StatusSucceeded, "", "n=succeeded next=succeeded")
@@ -181,7 +182,7 @@ func TestStoppedReplicaHandsOverAtOnce(t *testing.T) {
 			t.Errorf("took %s, %v", took, w.ledger)
 		}
 		for _, id := range ids {
-			if _, err := second.Cancel(t.Context(), id, CancelOptions{}); err != nil {
+			if _, err := second.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
 				t.Error(err)
 			}
 		}

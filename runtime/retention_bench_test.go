@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -49,7 +50,7 @@ func BenchmarkRetention(b *testing.B) {
 			running.Go(func() { _ = r.Run(ctx) })
 			defer running.Wait()
 			defer cancel()
-			for !r.running.Load() {
+			for !r.Executions.Running() {
 				time.Sleep(time.Millisecond)
 			}
 			age(b, r, old)
@@ -58,9 +59,9 @@ func BenchmarkRetention(b *testing.B) {
 			for range 16 {
 				chains.Go(func() error {
 					for ctx.Err() == nil {
-						e, err := r.Execute(ctx, Submit{Plan: []byte(chainPlan(20, "read"))})
+						e, err := r.Executions.Execute(ctx, engine.Submit{Plan: []byte(chainPlan(20, "read"))})
 						if err == nil {
-							e, err = r.Status(ctx, e.ExecutionID, "", time.Minute, nil)
+							e, err = r.Executions.Status(ctx, e.ExecutionID, "", time.Minute, nil)
 						}
 						if err != nil || e.Status != schemas.StatusSucceeded {
 							return err
@@ -137,9 +138,9 @@ func BenchmarkRetention(b *testing.B) {
 func age(b *testing.B, r *Runtime, n int) {
 	b.Helper()
 	ctx := b.Context()
-	e, err := r.Execute(ctx, Submit{Plan: []byte(chainPlan(5, "read"))})
+	e, err := r.Executions.Execute(ctx, engine.Submit{Plan: []byte(chainPlan(5, "read"))})
 	if err == nil {
-		e, err = r.Status(ctx, e.ExecutionID, "", time.Minute, nil)
+		e, err = r.Executions.Status(ctx, e.ExecutionID, "", time.Minute, nil)
 	}
 	if err != nil {
 		b.Fatal(err)
@@ -170,7 +171,7 @@ func age(b *testing.B, r *Runtime, n int) {
 			key := journal.ExecutionKey(h.ExecutionID)
 			batch := store.Batch{Puts: []store.Put{
 				{Key: key, Value: value, Terms: h.Terms()}, {Key: journal.PlanKey(h.ExecutionID), Value: plan.Value},
-				{Key: journal.OutputKey(h.ExecutionID, "n0"), Value: bytes.Repeat([]byte("x"), 2*MaxInline)},
+				{Key: journal.OutputKey(h.ExecutionID, "n0"), Value: bytes.Repeat([]byte("x"), 2*engine.MaxInline)},
 			}}
 			for _, entry := range log {
 				batch.Appends = append(batch.Appends, store.Append{Key: key, Value: entry.Value})

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
@@ -31,7 +32,7 @@ func replica(t *testing.T, w *world, s store.Store, configure ...func(*Config)) 
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
-	for !r.running.Load() {
+	for !r.Executions.Running() {
 		time.Sleep(time.Millisecond)
 	}
 	p := &process{r, sync.OnceFunc(func() { cancel(); <-done })}
@@ -93,7 +94,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 	p := all[0]
 	accept := func(source string) string {
 		t.Helper()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +103,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 	open := accept(`{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`)
 	parent := p.execute(t, `{"plan":"v1","nodes":[{"id":"c","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","capability":"r.once"}]}}}]}`).ExecutionID
 	gone := []string{parent, p.child(t, parent, "c"), p.execute(t, rich("the-key")).ExecutionID}
-	again, err := p.Rerun(t.Context(), gone[2], "b")
+	again, err := p.Executions.Rerun(t.Context(), gone[2], "b")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 	gone = append(gone, again.ExecutionID)
 	waited := accept(`{"plan":"v1","queue_timeout":"1h","nodes":[{"id":"q","review":"Sure?"}]}`)
 	p.rest(t, waited)
-	if _, err := all[1].Cancel(t.Context(), waited, CancelOptions{}); err != nil {
+	if _, err := all[1].Executions.Cancel(t.Context(), waited, engine.CancelOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	p.rest(t, waited)
@@ -131,7 +132,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 		}
 		g.Wait()
 		for _, id := range gone {
-			if _, err := p.Status(t.Context(), id, "", 0, nil); codeOf(err) != schemas.CodeNotFound {
+			if _, err := p.Executions.Status(t.Context(), id, "", 0, nil); codeOf(err) != schemas.CodeNotFound {
 				return false
 			}
 		}
@@ -143,7 +144,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 	if keys, _ := server.Do("KEYS", "*:r:"+journal.KindIdempotency+":*").([]any); len(keys) != 0 {
 		t.Errorf("%v are reserved", keys)
 	}
-	if e, err := p.Status(t.Context(), open, "", 0, nil); err != nil || e.Status != schemas.StatusRunning {
+	if e, err := p.Executions.Status(t.Context(), open, "", 0, nil); err != nil || e.Status != schemas.StatusRunning {
 		t.Errorf("what is open: %+v, %v", e, err)
 	}
 }
@@ -223,11 +224,11 @@ func TestTheFileOfDeletedExecutionsIsUsedAgain(t *testing.T) {
 	fill := func() {
 		t.Helper()
 		for range 7 {
-			e, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+			e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e, err = p.Status(t.Context(), e.ExecutionID, "", time.Minute, nil); err != nil || e.Status != schemas.StatusSucceeded {
+			if e, err = p.Executions.Status(t.Context(), e.ExecutionID, "", time.Minute, nil); err != nil || e.Status != schemas.StatusSucceeded {
 				t.Fatal(e, err)
 			}
 		}
@@ -266,7 +267,7 @@ func TestExpiryIsExact(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := replica(t, newWorld(), open(t), func(c *Config) { c.Sessions.OnExpire = session.Cancel })
 			se := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(2))})
-			e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`), SessionID: se.SessionID})
+			e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`), SessionID: se.SessionID})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -304,7 +305,7 @@ func TestExpiryIsExact(t *testing.T) {
 				return !strings.Contains(string(st.Context), `"status":"expired"`)
 			})
 			eventually(t, "its execution is cancelled", func() bool {
-				e, err := p.Status(t.Context(), e.ExecutionID, "", 0, nil)
+				e, err := p.Executions.Status(t.Context(), e.ExecutionID, "", 0, nil)
 				return err == nil && e.Status == schemas.StatusCancelled
 			})
 			rec, err := stored(t.Context(), p.store, se.SessionID)

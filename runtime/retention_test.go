@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/queue"
 	"github.com/runplane/runplane/runtime/session"
@@ -68,7 +69,7 @@ func everything(t *testing.T, s store.Store, ids ...string) (left []string) {
 // rich is a plan that leaves a record of each kind: more outputs than one commit deletes, texts, inputs that were kept, a snapshot,
 // an idempotency key and a second wake.
 func rich(key string) string {
-	large := strings.Repeat("x", MaxInline+1)
+	large := strings.Repeat("x", engine.MaxInline+1)
 	return fmt.Sprintf(`{"plan":"v1","name":"rich","idempotency_key":%q,"queue_timeout":"1h","nodes":[
 		{"id":"a","for_each":"${lists.range(%d)}","capability":"r.idempotent","inputs":{"id":"i${index}","give":{"n":%q}}},
 		{"id":"b","capability":"r.once","depends_on":["a"],"inputs":{"give":%q}}],"output":"${nodes.b.output}"}`, key, deletesAtOnce+60, large, large)
@@ -89,17 +90,17 @@ func TestWhatEndedIsDeletedWithAllThatBelongsToIt(t *testing.T) {
 		cancelled := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","workflow":{"definition":{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}}}]}`)
 		time.Sleep(time.Second)
 		child := p.child(t, cancelled, "n")
-		if _, err := p.Cancel(t.Context(), cancelled, CancelOptions{}); err != nil {
+		if _, err := p.Executions.Cancel(t.Context(), cancelled, engine.CancelOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		ids = append(ids, cancelled, child)
 		time.Sleep(4 * time.Hour)
 		for _, id := range ids {
-			if e, err := p.Status(t.Context(), id, schemas.ViewNodes, 0, nil); err != nil || !e.Status.Terminal() {
+			if e, err := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil); err != nil || !e.Status.Terminal() {
 				t.Errorf("%s after 4 hours: %+v, %v", id, e, err)
 			}
 		}
-		again, err := p.Execute(t.Context(), Submit{Plan: []byte(rich("k"))})
+		again, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(rich("k"))})
 		if err != nil || again.ExecutionID != ids[0] {
 			t.Errorf("the key after 4 hours: %s, %v", again.ExecutionID, err)
 		}
@@ -120,7 +121,7 @@ func TestWhatEndedIsDeletedWithAllThatBelongsToIt(t *testing.T) {
 		if again.Status != schemas.StatusSucceeded || again.ExecutionID == ids[0] {
 			t.Errorf("the key is not free: %+v", again)
 		}
-		if e, err := p.Status(t.Context(), open, "", 0, nil); err != nil || e.Status != schemas.StatusRunning {
+		if e, err := p.Executions.Status(t.Context(), open, "", 0, nil); err != nil || e.Status != schemas.StatusRunning {
 			t.Errorf("what is open: %+v, %v", e, err)
 		}
 	})
@@ -158,9 +159,9 @@ func (p *process) isGone(t *testing.T, id string) {
 	t.Helper()
 	ctx := t.Context()
 	for what, err := range map[string]error{
-		"status": errOf(p.Status(ctx, id, "", 0, nil)), "nodes": errOf(p.Status(ctx, id, schemas.ViewNodes, time.Second, nil)), "metrics": errOf(p.Metrics(ctx, id)),
-		"output": errOf(p.NodeOutput(ctx, id, "a", nil, "", 0, 0)), "events": errOf(p.Events(ctx, id, 0, 0)), "rerun": errOf(p.Rerun(ctx, id, "")),
-		"cancel": errOf(p.Cancel(ctx, id, CancelOptions{})), "signal": errOf(p.Signal(ctx, id, "go", nil)), "priority": errOf(p.SetPriority(ctx, id, 1)),
+		"status": errOf(p.Executions.Status(ctx, id, "", 0, nil)), "nodes": errOf(p.Executions.Status(ctx, id, schemas.ViewNodes, time.Second, nil)), "metrics": errOf(p.Executions.Metrics(ctx, id)),
+		"output": errOf(p.Executions.NodeOutput(ctx, id, "a", nil, "", 0, 0)), "events": errOf(p.Executions.Events(ctx, id, 0, 0)), "rerun": errOf(p.Executions.Rerun(ctx, id, "")),
+		"cancel": errOf(p.Executions.Cancel(ctx, id, engine.CancelOptions{})), "signal": errOf(p.Executions.Signal(ctx, id, "go", nil)), "priority": errOf(p.Executions.SetPriority(ctx, id, 1)),
 		"review": errOf(p.DecideReview(ctx, id+"/a/1", Decision{})),
 	} {
 		e := schemas.AsError(err)
@@ -182,7 +183,7 @@ func TestWhatAnOpenExecutionNeedsStays(t *testing.T) {
 		time.Sleep(time.Second)
 		child := p.child(t, parent, "c")
 		ended := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1},{"id":"q","capability":"r.read","inputs":{"fail":1,"code":"invalid_argument"},"depends_on":["a"]},{"id":"w","wait_for":"go","depends_on":["q"]}]}`)
-		rerun, err := p.Rerun(t.Context(), ended.ExecutionID, "q")
+		rerun, err := p.Executions.Rerun(t.Context(), ended.ExecutionID, "q")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,12 +195,12 @@ func TestWhatAnOpenExecutionNeedsStays(t *testing.T) {
 		stays := []string{child, ended.ExecutionID, old.ExecutionID}
 		time.Sleep(6 * time.Hour)
 		for _, id := range stays {
-			if _, err := p.Status(t.Context(), id, "", 0, nil); err != nil {
+			if _, err := p.Executions.Status(t.Context(), id, "", 0, nil); err != nil {
 				t.Errorf("%s is needed: %v", id, err)
 			}
 		}
 		for _, id := range []string{parent, rerun.ExecutionID, orphan} {
-			if _, err := p.Signal(t.Context(), id, "go", nil); err != nil {
+			if _, err := p.Executions.Signal(t.Context(), id, "go", nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -251,7 +252,7 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 				p = live(w, s, keeping)
 				if at > 0 && at < commits && p.hidden(t, id) {
 					p.isGone(t, id)
-					if page, err := p.List(t.Context(), journal.Query{}); err != nil || len(page.Executions) != 0 {
+					if page, err := p.Executions.List(t.Context(), journal.Query{}); err != nil || len(page.Executions) != 0 {
 						t.Errorf("it is listed: %+v, %v", page, err)
 					}
 				}
@@ -336,7 +337,7 @@ func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
 		p.keep(t, "greet", greet("hello"), "")
 		var ids []string // newest first
 		for range 60 {
-			e, err := p.ExecuteWorkflow(t.Context(), "greet", 0, Submit{})
+			e, err := p.ExecuteWorkflow(t.Context(), "greet", 0, engine.Submit{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -356,7 +357,7 @@ func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
 		}
 		var shown []string
 		for q := (journal.Query{Limit: 7}); ; {
-			page, err := p.List(t.Context(), q)
+			page, err := p.Executions.List(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -413,7 +414,7 @@ func TestAnExecutionYoungerThanItsIDHoldsNothingUp(t *testing.T) {
 		time.Sleep(time.Second)
 		old := p.execute(t, source).ExecutionID
 		time.Sleep(4 * time.Hour)
-		if _, err := p.Execute(t.Context(), Submit{Plan: []byte(source), id: reserved}); err != nil {
+		if _, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source), ID: reserved}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Hour)
@@ -428,12 +429,14 @@ func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		reads := map[string]func(p *process, id string) error{
-			"nodes": func(p *process, id string) error { return errOf(p.Status(t.Context(), id, schemas.ViewNodes, 0, nil)) },
-			"output": func(p *process, id string) error {
-				return errOf(p.NodeOutput(t.Context(), id, "b", nil, "", 0, 0))
+			"nodes": func(p *process, id string) error {
+				return errOf(p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil))
 			},
-			"events": func(p *process, id string) error { return errOf(p.Events(t.Context(), id, 0, 0)) },
-			"rerun":  func(p *process, id string) error { return errOf(p.Rerun(t.Context(), id, "b")) },
+			"output": func(p *process, id string) error {
+				return errOf(p.Executions.NodeOutput(t.Context(), id, "b", nil, "", 0, 0))
+			},
+			"events": func(p *process, id string) error { return errOf(p.Executions.Events(t.Context(), id, 0, 0)) },
+			"rerun":  func(p *process, id string) error { return errOf(p.Executions.Rerun(t.Context(), id, "b")) },
 		}
 		for what, read := range reads {
 			for at := 1; ; at++ {

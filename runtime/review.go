@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
@@ -99,7 +100,7 @@ func (r *Runtime) DecideReview(ctx context.Context, id string, d Decision) (sche
 	if !ok {
 		return schemas.Execution{}, noReview(id)
 	}
-	e, err := r.change(ctx, q.execution, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+	e, err := r.Executions.Change(ctx, q.execution, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		unit, ok := journal.UnitNamed(s, q.unit)
 		if !ok {
 			return nil, noReview(id)
@@ -184,7 +185,7 @@ func (r *Runtime) closedReview(ctx context.Context, q question) error {
 	if asked == nil {
 		return noReview(q.id)
 	}
-	return illegal("decide a review of", q.execution, x.State.Status)
+	return engine.Illegal("decide a review of", q.execution, x.State.Status)
 }
 
 // became says how the first event about a unit behind a question ended that question.

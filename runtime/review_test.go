@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -44,7 +45,7 @@ func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, id), schemas.StatusSuspended, "", "pay=held")
-		if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"pay": {Inputs: schemas.Object(`{"id":"third"}`)}}}); err != nil {
+		if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"pay": {Inputs: schemas.Object(`{"id":"third"}`)}}}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -77,7 +78,7 @@ func TestReviewsThatAreNotOpen(t *testing.T) {
 		p.refused(t, open, schemas.CodeConflict, "expired")
 		id = p.submit(t, source)
 		open = p.review(t, id, "q")
-		if _, err := p.Cancel(t.Context(), id, CancelOptions{}); err != nil {
+		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		p.refused(t, open, schemas.CodeAlreadyFinished, "cancelled")
@@ -111,20 +112,20 @@ func TestReviewOfLargeInputs(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		large := strings.Repeat("x", 2*MaxInline)
+		large := strings.Repeat("x", 2*engine.MaxInline)
 		id := p.submit(t, `{"plan":"v1","inputs":{"x":"`+large+`"},"nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"${inputs.x}"}}]}`)
 		open, err := p.Reviews(t.Context())
 		if err != nil || len(open) != 1 || string(open[0].Inputs) != `{"id":"`+large+`"}` {
 			t.Fatalf("%.80v %v", open, err)
 		}
-		events, err := p.Events(t.Context(), id, 0, 0)
+		events, err := p.Executions.Events(t.Context(), id, 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if held := events.Events[len(events.Events)-1]; len(held.Data) > 0 || held.DataRef == nil || held.DataRef.Bytes <= len(large) {
 			t.Errorf("%+v", held)
 		}
-		mended := strings.Repeat("y", 2*MaxInline)
+		mended := strings.Repeat("y", 2*engine.MaxInline)
 		if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true, By: "ada", Inputs: schemas.Object(`{"id":"` + mended + `"}`)}); err != nil {
 			t.Fatal(err)
 		}

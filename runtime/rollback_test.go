@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/schemas"
@@ -77,7 +78,7 @@ func (f *rewound) lose(t *testing.T, id string, n int) {
 // TestStoreThatLosesCommits: while calls are in flight the store loses the last n commits. Their owner notices, by a commit
 // that conflicts or by the lease that is gone, commits them again, and every call happens once.
 func TestStoreThatLosesCommits(t *testing.T) {
-	source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s","give":"` + strings.Repeat("a", 2*MaxInline) + `"}},
+	source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s","give":"` + strings.Repeat("a", 2*engine.MaxInline) + `"}},
 		{"id":"b","capability":"r.once","inputs":{"take":"1s"},"depends_on":["a"]},{"id":"i","for_each":"${[1,2,3]}","capability":"r.once","inputs":{"id":"i${index}"},"depends_on":["b"]},
 		{"id":"c","capability":"r.once","inputs":{"take":"%s"},"depends_on":["i"],"timeout":"1h"},{"id":"d","capability":"r.once","depends_on":["c"]},
 		{"id":"size","set":"${size(nodes.a.output)}","depends_on":["d"]}]}`
@@ -97,7 +98,7 @@ func TestStoreThatLosesCommits(t *testing.T) {
 						if w.calls("once", "c") != 1 {
 							t.Fatal("c is not in flight")
 						}
-						before, err := p.Events(t.Context(), id, 0, 500)
+						before, err := p.Executions.Events(t.Context(), id, 0, 500)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -109,7 +110,7 @@ func TestStoreThatLosesCommits(t *testing.T) {
 						time.Sleep(10 * time.Minute)
 						e := p.rest(t, id)
 						want(t, e, schemas.StatusSucceeded, "", "a=succeeded b=succeeded i=succeeded c=succeeded d=succeeded size=succeeded")
-						if got, want := string(e.Nodes[5].Output), fmt.Sprint(2*MaxInline); got != want {
+						if got, want := string(e.Nodes[5].Output), fmt.Sprint(2*engine.MaxInline); got != want {
 							t.Errorf("size %s, want %s", got, want)
 						}
 						for _, once := range []string{"a", "b", "i0", "i1", "i2", "c", "d"} {
@@ -117,7 +118,7 @@ func TestStoreThatLosesCommits(t *testing.T) {
 								t.Errorf("%s was called %d times", once, got)
 							}
 						}
-						after, err := p.Events(t.Context(), id, 0, 500)
+						after, err := p.Executions.Events(t.Context(), id, 0, 500)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -135,7 +136,7 @@ func TestStoreThatLosesCommits(t *testing.T) {
 								}
 							}
 						}
-						if c := p.Counters().RolledBack; told != 1 || c != 1 {
+						if c := p.Executions.Counters.RolledBack.Load(); told != 1 || c != 1 {
 							t.Errorf("told %d times, counted %d", told, c)
 						}
 						synctest.Wait()
@@ -153,9 +154,8 @@ func TestStoreThatLosesMoreThanIsRemembered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
 				f := &rewound{Store: s, batches: map[string][]store.Batch{}}
-				p := live(w, f)
+				p := live(w, f, limited(func(l *engine.Limits) { l.MaxMemory = 3 }))
 				defer p.stop()
-				p.remember = 3
 				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s"}},{"id":"r","capability":"r.read","inputs":{"take":"1s"},"depends_on":["a"]},
 					{"id":"b","capability":"r.once","inputs":{"take":"1s"},"depends_on":["r"]},{"id":"c","capability":"r.read","inputs":{"take":"1s"},"depends_on":["b"]},{"id":"d","capability":"r.once","depends_on":["c"]}]}`)
 				time.Sleep(3500 * time.Millisecond)
@@ -168,7 +168,7 @@ func TestStoreThatLosesMoreThanIsRemembered(t *testing.T) {
 					if verb == "retry" {
 						patch.Nodes[node] = schemas.NodePatch{Retry: true}
 					}
-					if _, err := p.Resume(t.Context(), id, patch); err != nil {
+					if _, err := p.Executions.Resume(t.Context(), id, patch); err != nil {
 						t.Fatal(err)
 					}
 					time.Sleep(time.Minute)
@@ -180,7 +180,7 @@ func TestStoreThatLosesMoreThanIsRemembered(t *testing.T) {
 				if w.calls("once", "a") != calls || w.calls("once", "b") != calls || w.calls("once", "d") != 1 {
 					t.Errorf("ledger %v", w.ledger)
 				}
-				if c := p.Counters().RolledBack; c != 1 {
+				if c := p.Executions.Counters.RolledBack.Load(); c != 1 {
 					t.Errorf("counted %d", c)
 				}
 			})
@@ -207,7 +207,7 @@ func TestStoreThatLosesCommitsAndGoesOn(t *testing.T) {
 				time.Sleep(2500 * time.Millisecond)
 				f.lose(t, id, 2)
 				for _, events := range commits {
-					err := New(Config{Store: f, Realms: w}).transition(t.Context(), id, func(*machine.State, time.Time) ([]schemas.Event, error) {
+					err := New(Config{Store: f, Realms: w}).Executions.Decide(t.Context(), id, func(*machine.State, time.Time) ([]schemas.Event, error) {
 						return slices.Repeat([]schemas.Event{{Type: schemas.EventSignal, Name: "ping"}}, events), nil
 					})
 					if err != nil {
@@ -219,7 +219,7 @@ func TestStoreThatLosesCommitsAndGoesOn(t *testing.T) {
 					e := p.rest(t, id)
 					want(t, e, schemas.StatusSuspended, "", nodes)
 					patch := &schemas.Patch{Nodes: map[string]schemas.NodePatch{e.WaitingFor[0].NodeID: {Output: schemas.Value(`{"id":"decided"}`)}}}
-					if _, err := p.Resume(t.Context(), id, patch); err != nil {
+					if _, err := p.Executions.Resume(t.Context(), id, patch); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -228,7 +228,7 @@ func TestStoreThatLosesCommitsAndGoesOn(t *testing.T) {
 				if n := w.calls("once", ""); n != 3 {
 					t.Errorf("ledger %v", w.ledger)
 				}
-				if c := p.Counters().RolledBack; c != 1 {
+				if c := p.Executions.Counters.RolledBack.Load(); c != 1 {
 					t.Errorf("counted %d", c)
 				}
 			})
@@ -246,32 +246,12 @@ func TestDeletedIsNotLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
-		if _, err := p.Status(t.Context(), id, "", 0, nil); schemas.AsError(err) == nil || schemas.AsError(err).Code != schemas.CodeNotFound {
+		if _, err := p.Executions.Status(t.Context(), id, "", 0, nil); schemas.AsError(err) == nil || schemas.AsError(err).Code != schemas.CodeNotFound {
 			t.Errorf("got %v", err)
 		}
-		if c := p.Counters().RolledBack; c != 0 || w.calls("read", "m") != 0 {
+		if c := p.Executions.Counters.RolledBack.Load(); c != 0 || w.calls("read", "m") != 0 {
 			t.Errorf("counted %d, ledger %v", c, w.ledger)
 		}
 		p.quiet(t)
 	})
-}
-
-func TestMemoryForgetsTheOldest(t *testing.T) {
-	m := &recollection{}
-	for i := int64(1); i <= 10; i++ {
-		m.add(&store.Batch{Appends: make([]store.Append, 2)}, mark{i, 2 * i}, 6)
-	}
-	if m.from != (mark{7, 14}) || m.at() != (mark{10, 20}) || m.events != 6 {
-		t.Errorf("%+v", m)
-	}
-	if lost, ok := m.since(mark{8, 16}); !ok || len(lost) != 2 {
-		t.Errorf("%v %v", lost, ok)
-	}
-	if _, ok := m.since(mark{6, 12}); ok {
-		t.Error("it knows what it forgot")
-	}
-	m.add(&store.Batch{Appends: []store.Append{{Value: make([]byte, memoryBytes+1)}}}, mark{11, 21}, 6)
-	if len(m.commits) != 0 || m.at() != (mark{11, 21}) || m.bytes != 0 {
-		t.Errorf("%+v", m)
-	}
 }

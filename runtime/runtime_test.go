@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -57,7 +58,7 @@ func TestWithoutOutputTheEndsAreTheOutput(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		big := strings.Repeat("x", MaxInline+1)
+		big := strings.Repeat("x", engine.MaxInline+1)
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1},{"id":"b","set":"${nodes.a.output + 1}"},{"id":"c","set":"`+big+`"}]}`)
 		want(t, e, schemas.StatusSucceeded, fmt.Sprintf(`{"b":2,"c":{"output_ref":{"node_id":"c","bytes":%d}}}`, len(big)+2), "")
 	})
@@ -113,7 +114,7 @@ func crashAt(t *testing.T, w *world, s store.Store, source, output string, at in
 	dying := storetest.Crash(s, at, mode)
 	first := live(w, dying)
 	acknowledged := ""
-	if e, err := first.Execute(t.Context(), Submit{Plan: []byte(source)}); err == nil {
+	if e, err := first.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)}); err == nil {
 		acknowledged = e.ExecutionID
 	}
 	time.Sleep(time.Minute) // virtual: everything that can happen has happened
@@ -123,7 +124,7 @@ func crashAt(t *testing.T, w *world, s store.Store, source, output string, at in
 
 	second := live(w, s)
 	defer second.stop()
-	e, err := second.Execute(t.Context(), Submit{Plan: []byte(source)})
+	e, err := second.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
 	if err != nil {
 		t.Fatalf("commit %d: submit again: %v", at, err)
 	}
@@ -134,7 +135,7 @@ func crashAt(t *testing.T, w *world, s store.Store, source, output string, at in
 	for range 100 {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if e, err = second.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil); err != nil {
+		if e, err = second.Executions.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil); err != nil {
 			t.Fatal(err)
 		}
 		if e.Status.Terminal() {
@@ -174,7 +175,7 @@ func (p *process) settle(t *testing.T, w *world, e schemas.Execution, prefix str
 		}
 		switch h.Reason {
 		case schemas.ReasonWorkflow:
-			child, err := p.Status(t.Context(), h.Child, "", 0, nil)
+			child, err := p.Executions.Status(t.Context(), h.Child, "", 0, nil)
 			if err == nil {
 				p.settle(t, w, child, prefix+name+".", held)
 			}
@@ -190,7 +191,7 @@ func (p *process) settle(t *testing.T, w *world, e schemas.Execution, prefix str
 		}
 	}
 	if len(patch.Nodes) > 0 {
-		if _, err := p.Resume(t.Context(), e.ExecutionID, &patch); err != nil {
+		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &patch); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -201,7 +202,7 @@ func TestIdempotencyKeyGivesTheSameExecution(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		submit := func(id string) (schemas.Execution, error) {
-			return p.Execute(t.Context(), Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"id":"` + id + `"}}]}`)})
+			return p.Executions.Execute(t.Context(), engine.Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"id":"` + id + `"}}]}`)})
 		}
 		ids := make([]string, 16)
 		var wg sync.WaitGroup
@@ -230,7 +231,7 @@ func TestIdempotencyKeyGivesTheSameExecution(t *testing.T) {
 			t.Errorf("another plan with the same key: %v", err)
 		}
 		other := caller.With(t.Context(), caller.Caller{Principal: "somebody else"})
-		theirs, err := p.Execute(other, Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":1}]}`)})
+		theirs, err := p.Executions.Execute(other, engine.Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":1}]}`)})
 		if err != nil || theirs.ExecutionID == ids[0] {
 			t.Errorf("another principal shares the key: %v %v", theirs.ExecutionID, err)
 		}
@@ -244,15 +245,15 @@ func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
 		mine := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","set":1}]}`).ExecutionID
 		ctx := caller.With(t.Context(), caller.Caller{Principal: "somebody else"})
 		ask := func(id string) []error {
-			_, status := p.Status(ctx, id, schemas.ViewNodes, time.Second, nil)
-			_, metrics := p.Metrics(ctx, id)
-			_, output := p.NodeOutput(ctx, id, "n", nil, "", 0, 0)
-			_, events := p.Events(ctx, id, 0, 0)
-			_, suspend := p.Suspend(ctx, id, "", "")
-			_, resume := p.Resume(ctx, id, nil)
-			_, cancel := p.Cancel(ctx, id, CancelOptions{})
-			_, signal := p.Signal(ctx, id, "e", nil)
-			_, rerun := p.Rerun(ctx, id, "")
+			_, status := p.Executions.Status(ctx, id, schemas.ViewNodes, time.Second, nil)
+			_, metrics := p.Executions.Metrics(ctx, id)
+			_, output := p.Executions.NodeOutput(ctx, id, "n", nil, "", 0, 0)
+			_, events := p.Executions.Events(ctx, id, 0, 0)
+			_, suspend := p.Executions.Suspend(ctx, id, "", "")
+			_, resume := p.Executions.Resume(ctx, id, nil)
+			_, cancel := p.Executions.Cancel(ctx, id, engine.CancelOptions{})
+			_, signal := p.Executions.Signal(ctx, id, "e", nil)
+			_, rerun := p.Executions.Rerun(ctx, id, "")
 			return []error{status, metrics, output, events, suspend, resume, cancel, signal, rerun}
 		}
 		theirs, nobodys := ask(mine), ask("01J00000000000000000000000")
@@ -262,7 +263,7 @@ func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
 				t.Errorf("question %d tells them apart: %v; %v", i, a, b)
 			}
 		}
-		list, err := p.List(ctx, journal.Query{})
+		list, err := p.Executions.List(ctx, journal.Query{})
 		if err != nil || len(list.Executions) != 0 {
 			t.Errorf("list: %v %v", list, err)
 		}
@@ -274,15 +275,15 @@ func TestTwoDayWaitLeavesMemoryAndComesBack(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		began := time.Now()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"48h"},{"id":"n","capability":"r.read","depends_on":["w"]}]}`)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"48h"},{"id":"n","capability":"r.read","depends_on":["w"]}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if p.owner(e.ExecutionID) != nil {
+		if p.Executions.Owns(e.ExecutionID) {
 			t.Error("an execution that only waits is kept in memory")
 		}
-		now, err := p.Status(t.Context(), e.ExecutionID, "", 0, nil)
+		now, err := p.Executions.Status(t.Context(), e.ExecutionID, "", 0, nil)
 		if err != nil || !now.Waiting || len(now.WaitingFor) != 1 || now.WaitingFor[0].Reason != schemas.ReasonTimer {
 			t.Errorf("%+v %v", now, err)
 		}
@@ -297,26 +298,26 @@ func TestSuspendDrainsAndResumeGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[
 			{"id":"a","capability":"r.once","inputs":{"take":"10s"}},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err = p.Suspend(t.Context(), e.ExecutionID, "", "lunch")
+		e, err = p.Executions.Suspend(t.Context(), e.ExecutionID, "", "lunch")
 		if err != nil || e.Status != schemas.StatusSuspending {
 			t.Fatalf("%s %v", e.Status, err)
 		}
 		e = p.rest(t, e.ExecutionID)
 		want(t, e, schemas.StatusSuspended, "", "a=succeeded b=ready")
 		synctest.Wait() // its owner lets go behind the commit that this was read from
-		if p.owner(e.ExecutionID) != nil {
+		if p.Executions.Owns(e.ExecutionID) {
 			t.Error("a suspended execution is kept in memory")
 		}
-		if e, err = p.Resume(t.Context(), e.ExecutionID, nil); err != nil {
+		if e, err = p.Executions.Resume(t.Context(), e.ExecutionID, nil); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "a=succeeded b=succeeded")
-		if _, err = p.Resume(t.Context(), e.ExecutionID, nil); !errors.Is(err, &schemas.Error{Code: schemas.CodeAlreadyFinished}) {
+		if _, err = p.Executions.Resume(t.Context(), e.ExecutionID, nil); !errors.Is(err, &schemas.Error{Code: schemas.CodeAlreadyFinished}) {
 			t.Errorf("resume of a finished execution: %v", err)
 		}
 	})
@@ -327,20 +328,20 @@ func TestSuspendNowStopsWhatMayBeRepeated(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		began := time.Now()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[
 			{"id":"a","capability":"r.once","inputs":{"take":"10s"}},{"id":"b","capability":"r.read","inputs":{"take":"50s"}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait() // both calls have left
-		if e, err = p.Suspend(t.Context(), e.ExecutionID, "now", ""); err != nil {
+		if e, err = p.Executions.Suspend(t.Context(), e.ExecutionID, "now", ""); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSuspended, "", "a=succeeded b=ready")
 		if took := time.Since(began); took != 10*time.Second {
 			t.Errorf("took %s: the read call was waited for, or the once call was not", took)
 		}
-		if _, err = p.Resume(t.Context(), e.ExecutionID, nil); err != nil {
+		if _, err = p.Executions.Resume(t.Context(), e.ExecutionID, nil); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "")
@@ -355,14 +356,14 @@ func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		began := time.Now()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[
 			{"id":"good","capability":"r.once","inputs":{"mute":true}},{"id":"bad","capability":"r.once","inputs":{"stuck":true}},
 			{"id":"later","capability":"r.read","depends_on":["good"]}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait() // both calls have left
-		if e, err = p.Cancel(t.Context(), e.ExecutionID, CancelOptions{Reason: "changed my mind", Grace: 7 * time.Second}); err != nil {
+		if e, err = p.Executions.Cancel(t.Context(), e.ExecutionID, engine.CancelOptions{Reason: "changed my mind", Grace: 7 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
 		e = p.rest(t, e.ExecutionID)
@@ -375,7 +376,7 @@ func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
 				t.Errorf("%s is not listed as unknown: %v", n.ID, n.Error)
 			}
 		}
-		if again, err := p.Cancel(t.Context(), e.ExecutionID, CancelOptions{}); err != nil || again.Status != schemas.StatusCancelled {
+		if again, err := p.Executions.Cancel(t.Context(), e.ExecutionID, engine.CancelOptions{}); err != nil || again.Status != schemas.StatusCancelled {
 			t.Errorf("a second cancel: %v", err)
 		}
 		time.Sleep(time.Hour) // the stuck call returns to nobody
@@ -385,7 +386,7 @@ func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
 func TestGracefulStopHandsBackAndTheNextLifeGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		first := live(w, s)
-		e, err := first.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[
+		e, err := first.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[
 			{"id":"a","capability":"r.once","inputs":{"take":"5s"}},{"id":"b","capability":"r.read","inputs":{"take":"50s"}},
 			{"id":"c","capability":"r.once","depends_on":["a"]}]}`)})
 		if err != nil {
@@ -417,7 +418,7 @@ func TestGracefulStopHandsBackAndTheNextLifeGoesOn(t *testing.T) {
 func TestStopHoldsOnceCallsThatDoNotEnd(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		first := live(w, s)
-		e, err := first.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"mute":true}}]}`)})
+		e, err := first.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"mute":true}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -447,15 +448,15 @@ func TestNodeTimeoutOfOnceCallIsHeldAndRetriedOnDecision(t *testing.T) {
 			"two decisions": {Skip: true, Retry: true},
 			"inputs unfit":  {Inputs: schemas.Object(`{"take":7}`)},
 		} {
-			if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": patch}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+			if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": patch}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"b": {Skip: true}}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"b": {Skip: true}}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			t.Errorf("unknown node: %v", err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSuspended, "", "a=held")
-		if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Inputs: schemas.Object(`{"give":7}`)}}}); err != nil {
+		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Inputs: schemas.Object(`{"give":7}`)}}}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `{"a":7}`, "a=succeeded")
@@ -535,7 +536,7 @@ func TestLargeOutputsAreReferencedAndPaged(t *testing.T) {
 		}
 		var whole strings.Builder
 		for offset := 0; ; {
-			page, err := p.NodeOutput(t.Context(), e.ExecutionID, "copy", nil, "", offset, 1001)
+			page, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "copy", nil, "", offset, 1001)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -548,12 +549,12 @@ func TestLargeOutputsAreReferencedAndPaged(t *testing.T) {
 		if json.Unmarshal([]byte(whole.String()), &got) != nil || json.Unmarshal(raw, &wanted) != nil || fmt.Sprint(got) != fmt.Sprint(wanted) {
 			t.Error("the pages do not add up to the output")
 		}
-		part, err := p.NodeOutput(t.Context(), e.ExecutionID, "big", nil, "/n/1", 0, 0)
+		part, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "big", nil, "/n/1", 0, 0)
 		if err != nil || string(part.Output) != "2" {
 			t.Errorf("pointer: %s %v", part.Output, err)
 		}
 		for _, pointer := range []string{"n", "/m", "/n/7", "/n/1/x"} {
-			if _, err := p.NodeOutput(t.Context(), e.ExecutionID, "big", nil, pointer, 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+			if _, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "big", nil, pointer, 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
 				t.Errorf("pointer %q: %v", pointer, err)
 			}
 		}
@@ -567,7 +568,7 @@ func TestRerunFromANodeReusesTheRest(t *testing.T) {
 		old := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once"},{"id":"x","capability":"r.once"},
 			{"id":"b","capability":"r.once","inputs":{"id":"b","fail":1},"depends_on":["a"]},{"id":"c","capability":"r.read","depends_on":["b","x"]}],"output":"${nodes.c.output.id}"}`)
 		want(t, old, schemas.StatusFailed, "", "a=succeeded x=succeeded b=failed c=cancelled")
-		e, err := p.Rerun(t.Context(), old.ExecutionID, "b")
+		e, err := p.Executions.Rerun(t.Context(), old.ExecutionID, "b")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -576,7 +577,7 @@ func TestRerunFromANodeReusesTheRest(t *testing.T) {
 		if e.RerunOf != old.ExecutionID || w.calls("once", "a") != 1 || w.calls("once", "x") != 1 || w.calls("once", "b") != 2 {
 			t.Errorf("rerun of %q, ledger %v", e.RerunOf, w.ledger)
 		}
-		if _, err := p.Rerun(t.Context(), old.ExecutionID, "bb"); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+		if _, err := p.Executions.Rerun(t.Context(), old.ExecutionID, "bb"); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			t.Errorf("unknown node: %v", err)
 		}
 	})
@@ -587,13 +588,13 @@ func TestInvalidPlanStartsNothing(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		for _, source := range []string{`{`, `{"plan":"v1","nodes":[]}`, `{"plan":"v1","nodes":[{"id":"a","capability":"r.reed"}]}`} {
-			_, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+			_, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
 			e, ok := errors.AsType[*schemas.Error](err)
 			if !ok || e.Code != schemas.CodeInvalidPlan || len(e.Findings) == 0 {
 				t.Errorf("%s: %v", source, err)
 			}
 		}
-		list, err := p.List(t.Context(), journal.Query{})
+		list, err := p.Executions.List(t.Context(), journal.Query{})
 		if err != nil || len(list.Executions) != 0 {
 			t.Errorf("%+v %v", list, err)
 		}
@@ -605,13 +606,13 @@ func TestStoreThatFailsForAWhileLosesNoResult(t *testing.T) {
 		flaky := &flakyStore{Store: s}
 		p := live(w, flaky)
 		defer p.stop()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s"}}]}`)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s"}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		flaky.fail(errors.New("disk full"))
 		time.Sleep(5 * time.Second)
-		if _, err := p.Cancel(t.Context(), e.ExecutionID, CancelOptions{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeUnavailable}) {
+		if _, err := p.Executions.Cancel(t.Context(), e.ExecutionID, engine.CancelOptions{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeUnavailable}) {
 			t.Errorf("cancel while the store fails: %v", err)
 		}
 		flaky.fail(nil)
@@ -649,13 +650,13 @@ func TestEndOfTheCallerEndsTheWaitAlone(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"10s"}}]}`)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"10s"}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := p.Status(ctx, e.ExecutionID, "", 20*time.Second, nil); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := p.Executions.Status(ctx, e.ExecutionID, "", 20*time.Second, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "")
@@ -668,7 +669,7 @@ func TestMoreExecutionsThanRoomAllRun(t *testing.T) {
 		defer p.stop()
 		var ids []string
 		for i := range 20 {
-			e, err := p.Execute(t.Context(), Submit{Plan: fmt.Appendf(nil, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"e%d","take":"10s"}}]}`, i)})
+			e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: fmt.Appendf(nil, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"e%d","take":"10s"}}]}`, i)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -681,11 +682,11 @@ func TestMoreExecutionsThanRoomAllRun(t *testing.T) {
 		if n := w.calls("once", ""); n != 20 {
 			t.Errorf("%d calls", n)
 		}
-		page, err := p.List(t.Context(), journal.Query{Limit: 15, Status: schemas.StatusSucceeded})
+		page, err := p.Executions.List(t.Context(), journal.Query{Limit: 15, Status: schemas.StatusSucceeded})
 		if err != nil || len(page.Executions) != 15 || page.Executions[0].ExecutionID != ids[19] {
 			t.Fatalf("first page: %d %v", len(page.Executions), err)
 		}
-		rest, err := p.List(t.Context(), journal.Query{Limit: 15, Status: schemas.StatusSucceeded, Cursor: page.NextCursor})
+		rest, err := p.Executions.List(t.Context(), journal.Query{Limit: 15, Status: schemas.StatusSucceeded, Cursor: page.NextCursor})
 		if err != nil || len(rest.Executions) != 5 || rest.NextCursor != "" || rest.Executions[4].ExecutionID != ids[0] {
 			t.Fatalf("second page: %d %q %v", len(rest.Executions), rest.NextCursor, err)
 		}

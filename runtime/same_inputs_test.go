@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -16,7 +17,7 @@ import (
 // earlyPlan writes a plan whose nodes start before all that they read has ended: what their expressions say depends on
 // when they are asked.
 func earlyPlan(r *rand.Rand) string {
-	status := fmt.Sprintf("${nodes.slow.status}%s", strings.Repeat("x", r.IntN(2)*MaxInline)) // small, or one for a record of its own
+	status := fmt.Sprintf("${nodes.slow.status}%s", strings.Repeat("x", r.IntN(2)*engine.MaxInline)) // small, or one for a record of its own
 	call := func(id, inputs string) string {
 		return fmt.Sprintf(`"capability":"r.%s","trigger_rule":"one_success","depends_on":["quick"],"inputs":{"id":"%s %s","take":"%dms"%s}`,
 			[]string{"read", "idempotent"}[r.IntN(2)], id, inputs, 1+r.IntN(40), []string{"", `,"fail":1,"code":"unavailable"`}[r.IntN(2)])
@@ -49,7 +50,7 @@ func TestOneKeyStandsForOneSetOfInputs(t *testing.T) {
 			mode := storetest.CrashModes[at%2]
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
 				dying := live(w, storetest.Crash(s, at, mode))
-				_, _ = dying.Execute(t.Context(), Submit{Plan: []byte(source)}) // it may die meanwhile
+				_, _ = dying.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)}) // it may die meanwhile
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				dying.stop()
@@ -91,12 +92,12 @@ func TestCompensationSendsItsOwnInputs(t *testing.T) {
 			{"id":"e","wait_for":"never","depends_on":["a"]}]}`)
 		for _, patch := range []schemas.NodePatch{{Inputs: schemas.Object(`{"id":"mended","fail":9}`)}, {Output: schemas.Value(`1`)}} {
 			want(t, p.rest(t, id), schemas.StatusSuspended, "", "a=held e=pending")
-			if _, err := p.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": patch}}); err != nil {
+			if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": patch}}); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
 		}
-		if _, err := p.Cancel(t.Context(), id, CancelOptions{Compensate: true}); err != nil {
+		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{Compensate: true}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, id), schemas.StatusCancelled, "", "a=compensated e=cancelled")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -63,7 +64,7 @@ func TestAnEndedScheduleLeavesTheNextItsWake(t *testing.T) {
 		slow := New(Config{Realms: w, Store: whenPut(s, kindSchedule, true, func() {
 			user.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Hour)})
 		})})
-		leases, err := s.Claim(t.Context(), store.ClaimRequest{Kind: kindSchedule, Owner: slow.worker, TTL: slow.limits.Lease})
+		leases, err := s.Claim(t.Context(), store.ClaimRequest{Kind: kindSchedule, Owner: slow.store.Worker(), TTL: slow.limits.Lease})
 		if err != nil || len(leases) != 1 {
 			t.Fatal(leases, err)
 		}
@@ -81,7 +82,7 @@ func TestAnEndedScheduleLeavesTheNextItsWake(t *testing.T) {
 // A firing that waits for room in the queue is not made while the schedule is paused, and not afterwards.
 func TestAPausedScheduleMakesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, func(c *Config) { c.Limits.MaxQueued = 1 })
+		p := live(w, s, func(c *Config) { c.MaxQueued = 1 })
 		defer p.stop()
 		start := time.Now()
 		p.schedules(t, "w", takes, schemas.Schedule{Every: every(10 * time.Second), Overlap: schemas.OverlapAllow})
@@ -133,7 +134,7 @@ func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
 			start := time.Now()
 			p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(7 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(0)})
 			sleepUntil(start.Add(30*time.Minute + off)) // half an hour by the store
-			page, err := p.List(t.Context(), journal.Query{Workflow: "w"})
+			page, err := p.Executions.List(t.Context(), journal.Query{Workflow: "w"})
 			if got := p.outcomes(t, "w", start); err != nil || got != "420 executed, 840 executed, 1260 executed, 1680 executed" || len(page.Executions) != 4 {
 				t.Fatalf("%s: %s; %d executions, %v", off, got, len(page.Executions), err)
 			}
@@ -206,10 +207,10 @@ func TestNamesThatCannotBeReadNow(t *testing.T) {
 		outer := `{"plan":"v1","nodes":[{"id":"a","workflow":"inner","inputs":{"who":"Ada"}}]}`
 		p.schedules(t, "w", outer, schemas.Schedule{Every: every(time.Minute), CatchUp: new(0)})
 		sleepUntil(start.Add(65 * time.Second))
-		if err := errOf(p.Execute(t.Context(), Submit{Plan: []byte(outer)})); codeOf(err) != schemas.CodeUnavailable || !schemas.AsError(err).Retryable {
+		if err := errOf(p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(outer)})); codeOf(err) != schemas.CodeUnavailable || !schemas.AsError(err).Retryable {
 			t.Errorf("a plan: %v", err)
 		}
-		if err := errOf(p.Validate(t.Context(), []byte(outer))); codeOf(err) != schemas.CodeUnavailable {
+		if err := errOf(p.Executions.Validate(t.Context(), []byte(outer))); codeOf(err) != schemas.CodeUnavailable {
 			t.Errorf("its validation: %v", err)
 		}
 		sleepUntil(start.Add(110 * time.Second))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
@@ -74,7 +75,7 @@ func (r *Runtime) fireSchedule(ctx context.Context, s *scheduled, lease *store.L
 	}
 	wake := s.next()
 	now := records.Now().Add(ahead)
-	if look := now.Add(childPoll); len(s.Due) > 0 && (wake.IsZero() || look.Before(wake)) { // in case nobody tells
+	if look := now.Add(executionPoll); len(s.Due) > 0 && (wake.IsZero() || look.Before(wake)) { // in case nobody tells
 		wake = look
 	}
 	if postponed > 0 {
@@ -226,19 +227,30 @@ func (r *Runtime) makeOrder(ctx context.Context, s *scheduled, o order) (made bo
 	if s.Paused {
 		return false, nil
 	}
-	_, err = r.ExecuteWorkflow(ctx, s.Workflow, o.Version, Submit{Inputs: s.Inputs, id: o.ExecutionID, scheduled: &o.At})
+	_, err = r.ExecuteWorkflow(ctx, s.Workflow, o.Version, engine.Submit{Inputs: s.Inputs, ID: o.ExecutionID, ScheduledAt: &o.At})
 	return err == nil, err
 }
 
-// tellSchedule lets a schedule know that its execution has ended, where a firing waits for that.
-func (r *Runtime) tellSchedule(h journal.Head) {
-	name, _, _ := strings.Cut(h.Workflow, "@")
-	key := scheduleKey(h.Principal, name)
-	s, err := r.readSchedule(r.storeCtx, key)
-	if err == nil && len(s.Due) > 0 {
-		_, err = r.store.Commit(r.storeCtx, store.Batch{Wakes: []store.Wake{{Key: key, At: records.Now()}}})
-	}
-	if err != nil && r.storeCtx.Err() == nil {
-		r.log.Warn("tell a schedule that its execution has ended: it will look for itself", "execution_id", h.ExecutionID, "error", err)
+// Committed is the hook of package engine: a schedule learns that its execution has ended.
+func (r *Runtime) Committed(c journal.Commit) {
+	if c.Head.Status.Terminal() && c.Head.ScheduledAt != nil && len(c.Events) > 0 {
+		name, _, _ := strings.Cut(c.Head.Workflow, "@")
+		r.ended.Add(scheduleKey(c.Head.Principal, name)) // one that does not fit looks for itself
 	}
 }
+
+// tellSchedule has a schedule looked at of which an execution has ended, where a firing waits for that.
+func (r *Runtime) tellSchedule(key store.Key) {
+	ctx, cancel := context.WithTimeout(context.Background(), executionPoll)
+	defer cancel()
+	s, err := r.readSchedule(ctx, key)
+	if err == nil && len(s.Due) > 0 {
+		_, err = r.store.Commit(ctx, store.Batch{Wakes: []store.Wake{{Key: key, At: records.Now()}}})
+	}
+	if err != nil {
+		r.log.Warn("look at a schedule of which an execution has ended: it is looked at again later", "schedule", key.ID, "error", err)
+	}
+}
+
+// executionPoll is how often a schedule looks whether its execution has ended, in case it was not told.
+const executionPoll = 30 * time.Second

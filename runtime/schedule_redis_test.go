@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -46,7 +47,7 @@ func TestScheduleOnThreeReplicasOfARedis(t *testing.T) {
 			}
 			return c.Commit(ctx, b)
 		}}
-		r := New(Config{Store: mortal, Realms: w, Limits: Limits{Lease: time.Second, Grace: time.Second}})
+		r := New(Config{Store: mortal, Realms: w, Limits: engine.Limits{Lease: time.Second, Grace: time.Second}})
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own

@@ -34,7 +34,7 @@ func (p *process) schedules(t *testing.T, name, definition string, s schemas.Sch
 func (p *process) fired(t *testing.T, name string) (at []time.Time) {
 	t.Helper()
 	for cursor := ""; ; {
-		page, err := p.List(t.Context(), journal.Query{Workflow: name, Limit: 100, Cursor: cursor})
+		page, err := p.Executions.List(t.Context(), journal.Query{Workflow: name, Limit: 100, Cursor: cursor})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func TestNightlyWorkflow(t *testing.T) {
 		}
 		for i, want := range []struct{ version, output string }{{"greet@2", `"bye Ada"`}, {"greet@1", `"hello Ada"`}} {
 			f := st.Schedule.Last[i]
-			e, err := p.Status(t.Context(), f.ExecutionID, "", 0, nil)
+			e, err := p.Executions.Status(t.Context(), f.ExecutionID, "", 0, nil)
 			if err != nil || f.Outcome != schemas.FiringExecuted || e.Workflow != want.version || string(e.Output) != want.output || !e.ScheduledAt.Equal(f.At) || e.CreatedAt.Sub(f.At) > time.Second {
 				t.Errorf("%+v: %+v, %v", f, e, err)
 			}
@@ -208,7 +208,7 @@ func TestOverlap(t *testing.T) {
 			if got := p.outcomes(t, "w", start); got != tt.last {
 				t.Errorf("%q: %s, want %s", tt.overlap, got, tt.last)
 			}
-			page, err := p.List(t.Context(), journal.Query{Workflow: "w"})
+			page, err := p.Executions.List(t.Context(), journal.Query{Workflow: "w"})
 			if err != nil || len(page.Executions) != len(tt.created) {
 				t.Fatalf("%q: %d executions, %v", tt.overlap, len(page.Executions), err)
 			}
@@ -327,7 +327,7 @@ func TestBadSchedules(t *testing.T) {
 // While the queue is paused firings are accepted; a full queue makes them wait for room.
 func TestScheduleAndTheQueue(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, func(c *Config) { c.Limits.MaxQueued = 2 })
+		p := live(w, s, func(c *Config) { c.MaxQueued = 2 })
 		defer p.stop()
 		start := time.Now()
 		p.schedules(t, "w", takes, schemas.Schedule{Every: every(10 * time.Second), Overlap: schemas.OverlapAllow})

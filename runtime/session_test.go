@@ -14,6 +14,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/session"
@@ -125,11 +126,11 @@ func TestEveryCallThatNamesASessionCounts(t *testing.T) {
 			return err
 		}},
 		{"execute_plan", func(ctx context.Context, p *process, id string) error {
-			_, err := p.Execute(ctx, Submit{Plan: plan, SessionID: id})
+			_, err := p.Executions.Execute(ctx, engine.Submit{Plan: plan, SessionID: id})
 			return err
 		}},
 		{"list_executions", func(ctx context.Context, p *process, id string) error {
-			_, err := p.List(ctx, journal.Query{SessionID: id})
+			_, err := p.Executions.List(ctx, journal.Query{SessionID: id})
 			return err
 		}},
 		{"invoke_capability", func(ctx context.Context, p *process, id string) error {
@@ -276,7 +277,7 @@ func TestBadSessionsAreRefused(t *testing.T) {
 				return err
 			},
 			"execute": func(id string) error {
-				_, err := p.Execute(t.Context(), Submit{Plan: []byte(chainPlan(1, "read")), SessionID: id})
+				_, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(chainPlan(1, "read")), SessionID: id})
 				return err
 			},
 			"invoke": func(id string) error {
@@ -330,7 +331,7 @@ func TestPlansReadTheSessionAsItWasAtSubmit(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		id := p.open(t, schemas.SessionUpdates{Data: schemas.Object(`{"user":{"name":"Ada"}}`)}).SessionID
-		e, err := p.Execute(t.Context(), Submit{SessionID: id, Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1m"},
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{SessionID: id, Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1m"},
 			{"id":"a","depends_on":["w"],"set":"${session.user.name}"},
 			{"id":"b","depends_on":["w"],"workflow":{"definition":{"plan":"v1","nodes":[{"id":"x","set":"child of ${session.user.name}"}],"output":"${nodes.x.output}"}}}],
 			"output":["${nodes.a.output}","${nodes.b.output}"]}`)})
@@ -347,7 +348,7 @@ func TestPlansReadTheSessionAsItWasAtSubmit(t *testing.T) {
 		if _, err := p.Sessions.Delete(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		again, err := p.Rerun(t.Context(), e.ExecutionID, "")
+		again, err := p.Executions.Rerun(t.Context(), e.ExecutionID, "")
 		if err != nil || again.SessionID != "" {
 			t.Fatalf("rerun without its session: %+v, %v", again, err)
 		}
@@ -387,7 +388,7 @@ func TestTheEndOfASession(t *testing.T) {
 						`{"plan":"v1","nodes":[{"id":"a","workflow":{"definition":{"plan":"v1","nodes":[{"id":"b","wait":"24h"}]}}}]}`,
 						`{"plan":"v1","nodes":[{"id":"a","set":1}]}`,
 					} {
-						e, err := p.Execute(t.Context(), Submit{Plan: []byte(source), SessionID: id})
+						e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source), SessionID: id})
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -416,7 +417,7 @@ func TestTheEndOfASession(t *testing.T) {
 						if i == 2 {
 							status = schemas.StatusSucceeded
 						}
-						if got, err := p.Status(t.Context(), e, schemas.ViewSummary, 0, nil); err != nil || got.Status != status {
+						if got, err := p.Executions.Status(t.Context(), e, schemas.ViewSummary, 0, nil); err != nil || got.Status != status {
 							t.Errorf("execution %d: %s %v, want %s", i, got.Status, err, status)
 						}
 					}
@@ -436,18 +437,29 @@ func TestTheEndOfASession(t *testing.T) {
 // What was begun by a call that had looked at the session just before it ended does not escape the end.
 func TestTheEndOfASessionFindsLatecomers(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		ended := make(chan struct{})
+		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+			if slices.ContainsFunc(b.Puts, func(p store.Put) bool { return p.Key == journal.PlanKey("late") }) {
+				<-ended // it has looked at the session
+			}
+			return s.Commit(ctx, b)
+		}})
 		defer p.stop()
 		se := p.open(t, schemas.SessionUpdates{})
+		made := make(chan error)
+		go func() {
+			_, err := p.Executions.Execute(t.Context(), engine.Submit{
+				ID: "late", SessionID: se.SessionID, Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","wait":"24h"}]}`),
+			})
+			made <- err
+		}()
+		synctest.Wait()
 		if _, err := p.Sessions.Delete(t.Context(), se.SessionID); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		program, findings, err := p.compile(t.Context(), &Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","wait":"24h"}]}`)})
-		if program == nil {
-			t.Fatal(findings, err)
-		}
-		if err := p.create(t.Context(), "late", program, Submit{SessionID: se.SessionID}); err != nil {
+		close(ended)
+		if err := <-made; err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(session.SweepAgain)
@@ -539,7 +551,7 @@ func TestListSessions(t *testing.T) {
 		}
 		for name, try := range map[string]func(cursor string) error{
 			"another principal": func(c string) error { return errOf(p.Sessions.List(as(t, "other"), session.Query{Cursor: c})) },
-			"another list":      func(c string) error { return errOf(p.List(t.Context(), journal.Query{Cursor: c})) },
+			"another list":      func(c string) error { return errOf(p.Executions.List(t.Context(), journal.Query{Cursor: c})) },
 			"broken": func(c string) error {
 				return errOf(p.Sessions.List(t.Context(), session.Query{Cursor: c[:9] + "\n" + c[9:]}))
 			},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -312,7 +313,7 @@ func TestStateViews(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		se := p.open(t, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`), AgentID: new("ada")})
-		e, err := p.Execute(t.Context(), Submit{SessionID: se.SessionID, Plan: []byte(`{"plan":"v1","name":"n","nodes":[{"id":"a","set":1}]}`)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{SessionID: se.SessionID, Plan: []byte(`{"plan":"v1","name":"n","nodes":[{"id":"a","set":1}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}

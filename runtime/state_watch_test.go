@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -104,7 +105,7 @@ func TestWatchedRecords(t *testing.T) {
 		defer p.stop()
 		ctx := t.Context()
 		session := p.open(t, schemas.SessionUpdates{}).SessionID
-		e, err := p.Execute(ctx, Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","wait_for":"go"}]}`)})
+		e, err := p.Executions.Execute(ctx, engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","wait_for":"go"}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +116,7 @@ func TestWatchedRecords(t *testing.T) {
 		if _, err := p.Sessions.Update(ctx, session, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`)}, nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Signal(ctx, e.ExecutionID, "go", nil); err != nil {
+		if _, err := p.Executions.Signal(ctx, e.ExecutionID, "go", nil); err != nil {
 			t.Fatal(err)
 		}
 		p.keep(t, "greet", greet("hello"), "")

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -21,7 +23,7 @@ func TestPagesOfOneByteLoseNoCharacter(t *testing.T) {
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","set":"aé→😀z"}]}`)
 		var whole strings.Builder
 		for offset, pages := 0, 0; ; pages++ {
-			page, err := p.NodeOutput(t.Context(), e.ExecutionID, "n", nil, "", offset, 1)
+			page, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "n", nil, "", offset, 1)
 			if err != nil || pages > 20 {
 				t.Fatal(pages, err)
 			}
@@ -53,15 +55,15 @@ func TestOutputOfAnExecutionThatRunsIsNotNull(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}}]}`)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if out, err := p.NodeOutput(t.Context(), e.ExecutionID, journal.OutputNode, nil, "", 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
+		if out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputNode, nil, "", 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
 			t.Errorf("got %s %v", out.Output, err)
 		}
 		p.rest(t, e.ExecutionID)
-		if out, err := p.NodeOutput(t.Context(), e.ExecutionID, journal.OutputNode, nil, "", 0, 0); err != nil || string(out.Output) != `{"n":{"id":"n"}}` {
+		if out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputNode, nil, "", 0, 0); err != nil || string(out.Output) != `{"n":{"id":"n"}}` {
 			t.Errorf("got %s %v", out.Output, err)
 		}
 	})
@@ -76,12 +78,21 @@ func TestCreationTimeIsOne(t *testing.T) {
 	}
 	defer s.Close()
 	r := New(Config{Store: s, Realms: newWorld()})
-	r.running.Store(true) // so that the submitter owns it
-	r.Queue.SetVacant(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
+	defer func() { cancel(); <-done }()
+	for !r.Executions.Running() {
+		time.Sleep(time.Millisecond)
+	}
+	r.Queue.SetVacant(true) // so that the submitter owns it
 	var got, want []string
 	for range 5 {
-		e, err := r.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":"${execution.created_at}"}],"output":"${nodes.n.output}"}`)})
+		e, err := r.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":"${execution.created_at}"}],"output":"${nodes.n.output}"}`)})
 		if err != nil {
+			t.Fatal(err)
+		}
+		if e, err = r.Executions.Status(t.Context(), e.ExecutionID, "", 5*time.Second, nil); err != nil {
 			t.Fatal(err)
 		}
 		text, _ := e.CreatedAt.MarshalJSON()
@@ -90,7 +101,6 @@ func TestCreationTimeIsOne(t *testing.T) {
 	if strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("expressions read %v, the executions say %v", got, want)
 	}
-	r.owners.Wait()
 }
 
 func TestLargePatchedOutputIsReferenced(t *testing.T) {
@@ -99,8 +109,8 @@ func TestLargePatchedOutputIsReferenced(t *testing.T) {
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","timeout":"1s","inputs":{"mute":true}},{"id":"b","set":"${size(nodes.a.output)}"}],"output":"${nodes.b.output}"}`)
 		want(t, e, schemas.StatusSuspended, "", "a=held b=pending")
-		big, _ := json.Marshal(strings.Repeat("x", 3*MaxInline))
-		if _, err := p.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Output: big}}}); err != nil {
+		big, _ := json.Marshal(strings.Repeat("x", 3*engine.MaxInline))
+		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Output: big}}}); err != nil {
 			t.Fatal(err)
 		}
 		e = p.rest(t, e.ExecutionID)
@@ -112,11 +122,11 @@ func TestLargePatchedOutputIsReferenced(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, entry := range entries {
-			if len(entry.Value) > MaxInline {
+			if len(entry.Value) > engine.MaxInline {
 				t.Errorf("event %d has %d bytes", entry.Seq, len(entry.Value))
 			}
 		}
-		if out, err := p.NodeOutput(t.Context(), e.ExecutionID, "a", nil, "", 0, 0); err != nil || string(out.Output) != string(big) {
+		if out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "a", nil, "", 0, 0); err != nil || string(out.Output) != string(big) {
 			t.Errorf("%d bytes, %v", len(out.Output), err)
 		}
 	})
@@ -126,15 +136,15 @@ func TestSignalIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}`)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		data := func(n int) schemas.Value { return schemas.Value(`"` + strings.Repeat("x", n-2) + `"`) }
-		if _, err := p.Signal(t.Context(), e.ExecutionID, "s", data(MaxSignalData)); err != nil {
+		if _, err := p.Executions.Signal(t.Context(), e.ExecutionID, "s", data(engine.MaxSignalData)); err != nil {
 			t.Error(err)
 		}
-		if _, err := p.Signal(t.Context(), e.ExecutionID, "s", data(MaxSignalData+1)); !errors.Is(err, &schemas.Error{Code: schemas.CodePayloadTooLarge}) {
+		if _, err := p.Executions.Signal(t.Context(), e.ExecutionID, "s", data(engine.MaxSignalData+1)); !errors.Is(err, &schemas.Error{Code: schemas.CodePayloadTooLarge}) {
 			t.Errorf("%v", err)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -155,12 +156,12 @@ func (r *Runtime) versionOf(ctx context.Context, n NewWorkflow) (v workflowVersi
 		return v, nil, schemas.Errorf(schemas.CodeInvalidArgument, "input_schema: %s", err).WithField("input_schema")
 	}
 	defaults := defaultsOf(n.InputSchema)
-	program, findings, err := r.compile(ctx, &Submit{Plan: n.Definition, Inputs: defaults, within: []string{n.Name}})
+	program, findings, err := r.Executions.Compile(ctx, &engine.Submit{Plan: n.Definition, Inputs: defaults, Within: []string{n.Name}})
 	if err != nil {
 		return v, nil, err
 	}
 	if program == nil {
-		return v, nil, invalidPlan(findings)
+		return v, nil, engine.InvalidPlan(findings)
 	}
 	p, _ := plan.Parse(n.Definition, r.limits.Plan) // as it was written: names stand for the latest version when it is executed
 	p.IdempotencyKey = ""
@@ -176,7 +177,7 @@ func (r *Runtime) versionOf(ctx context.Context, n NewWorkflow) (v workflowVersi
 
 // ExecuteWorkflow executes a version of a workflow, the latest unless id is name@version or version says another. The inputs
 // replace those of the definition and must be what its input schema says. The rest of sub is as for Execute.
-func (r *Runtime) ExecuteWorkflow(ctx context.Context, id string, version int64, sub Submit) (schemas.Execution, error) {
+func (r *Runtime) ExecuteWorkflow(ctx context.Context, id string, version int64, sub engine.Submit) (schemas.Execution, error) {
 	name, number, v, err := r.workflowAt(ctx, id, version)
 	if err != nil {
 		return schemas.Execution{}, err
@@ -184,8 +185,8 @@ func (r *Runtime) ExecuteWorkflow(ctx context.Context, id string, version int64,
 	if err := v.check(sub.Inputs); err != nil {
 		return schemas.Execution{}, err
 	}
-	sub.Plan, sub.workflow, sub.within = v.Plan, fmt.Sprintf("%s@%d", name, number), []string{name}
-	return r.Execute(ctx, sub)
+	sub.Plan, sub.Workflow, sub.Within = v.Plan, fmt.Sprintf("%s@%d", name, number), []string{name}
+	return r.Executions.Execute(ctx, sub)
 }
 
 // workflowAt reads one version of a workflow of the caller.

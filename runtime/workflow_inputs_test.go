@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -31,7 +32,7 @@ func TestInputsOfNamedWorkflows(t *testing.T) {
 			{`{"who":"${nodes.x.output}","times":"${nodes.x.output}"}`, ""},
 		} {
 			source := `{"plan":"v1","nodes":[{"id":"x","capability":"r.read"},{"id":"g","workflow":"greet@1","inputs":` + tt.inputs + `,"depends_on":["x"]}]}`
-			v, err := p.Validate(t.Context(), []byte(source))
+			v, err := p.Executions.Validate(t.Context(), []byte(source))
 			var got []string
 			for _, f := range v.Findings {
 				got = append(got, f.Code+" "+f.Path)
@@ -87,7 +88,7 @@ func TestUndeclaredInputsOfWorkflows(t *testing.T) {
 		} {
 			name := fmt.Sprintf("w%d", i)
 			p.keep(t, name, `{"plan":"v1","inputs":`+tt.own+`,"nodes":[{"id":"a","set":{"all":"${inputs}"}}]}`, tt.schema)
-			err := errOf(p.ExecuteWorkflow(t.Context(), name, 0, Submit{Inputs: schemas.Object(tt.given)}))
+			err := errOf(p.ExecuteWorkflow(t.Context(), name, 0, engine.Submit{Inputs: schemas.Object(tt.given)}))
 			if tt.want == "" {
 				if err != nil {
 					t.Errorf("%d: %v", i, err)
@@ -98,7 +99,7 @@ func TestUndeclaredInputsOfWorkflows(t *testing.T) {
 				t.Errorf("%d: got %v at %q, want %q at %q", i, err, e.Field, tt.want, tt.field)
 			}
 		}
-		e, err := p.List(t.Context(), journal.Query{})
+		e, err := p.Executions.List(t.Context(), journal.Query{})
 		if err != nil || len(e.Executions) != 3 {
 			t.Errorf("%d executions were made, want 3, %v", len(e.Executions), err)
 		}

@@ -15,6 +15,11 @@ import (
 // maxWorkflowDepth is how deep workflows may stand in workflows, as deep as a plan may hold plans.
 const maxWorkflowDepth = 4
 
+// Resolve is the hook of package engine.
+func (r *Runtime) Resolve(ctx context.Context, p *schemas.Plan, within []string) ([]schemas.Finding, error) {
+	return r.namedWorkflows(ctx, p, "", within)
+}
+
 // namedWorkflows puts the plan of a workflow in the place of its name, all the way down: what was accepted does not change
 // when the name gets a next version. within are the workflows around the plan, outermost first. An error says that the store does not
 // answer, and nothing of the plan.
@@ -73,11 +78,4 @@ func (r *Runtime) namedWorkflows(ctx context.Context, p *schemas.Plan, at string
 		}
 	}
 	return findings, nil
-}
-
-// inPlaceOf tells whether a finding is about what stands in the place of a workflow that was refused: of the plan it says nothing.
-func inPlaceOf(refused []schemas.Finding, f schemas.Finding) bool {
-	return slices.ContainsFunc(refused, func(w schemas.Finding) bool {
-		return strings.HasPrefix(f.Path, strings.TrimSuffix(w.Path, "/name")+"/definition/")
-	})
 }

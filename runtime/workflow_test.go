@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
@@ -58,7 +59,7 @@ func TestWorkflowVersions(t *testing.T) {
 			{"greet", 0, `{"whom":"x"}`, "", schemas.CodeInvalidArgument},
 		} {
 			time.Sleep(time.Millisecond) // so that ids are in order
-			e, err := p.ExecuteWorkflow(t.Context(), tt.id, tt.version, Submit{Inputs: schemas.Object(tt.inputs)})
+			e, err := p.ExecuteWorkflow(t.Context(), tt.id, tt.version, engine.Submit{Inputs: schemas.Object(tt.inputs)})
 			if codeOf(err) != tt.code {
 				t.Errorf("%+v: %v", tt, err)
 			} else if err == nil {
@@ -72,12 +73,12 @@ func TestWorkflowVersions(t *testing.T) {
 		if err != nil || !slices.Equal(st.Versions, []int64{1, 2, 3}) || st.Executions[schemas.StatusSucceeded] != 4 || len(st.Latest) != 4 || st.Latest[0].Workflow != "greet@2" {
 			t.Errorf("%+v, %v", st, err)
 		}
-		page, err := p.List(t.Context(), journal.Query{Workflow: "greet"})
+		page, err := p.Executions.List(t.Context(), journal.Query{Workflow: "greet"})
 		if err != nil || len(page.Executions) != 4 {
 			t.Errorf("%d executions, %v", len(page.Executions), err)
 		}
 		for workflow, n := range map[string]int{"greet@2": 3, "greet@3": 1, "greet@9": 0} {
-			if page, err := p.List(t.Context(), journal.Query{Workflow: workflow}); err != nil || len(page.Executions) != n {
+			if page, err := p.Executions.List(t.Context(), journal.Query{Workflow: workflow}); err != nil || len(page.Executions) != n {
 				t.Errorf("%s: %d executions, want %d, %v", workflow, len(page.Executions), n, err)
 			}
 		}
@@ -90,7 +91,7 @@ func TestWorkflowVersions(t *testing.T) {
 		if _, err := p.DeleteWorkflow(t.Context(), "greet"); err != nil {
 			t.Error(err)
 		}
-		if err := errOf(p.ExecuteWorkflow(t.Context(), "greet@2", 0, Submit{})); codeOf(err) != schemas.CodeNotFound {
+		if err := errOf(p.ExecuteWorkflow(t.Context(), "greet@2", 0, engine.Submit{})); codeOf(err) != schemas.CodeNotFound {
 			t.Errorf("deleted: %v", err)
 		}
 		if v := p.keep(t, "greet", greet("hello"), schema); v != 4 {
@@ -108,7 +109,7 @@ func TestWorkflowsWithinPlans(t *testing.T) {
 		defer p.stop()
 		p.keep(t, "greet", greet("hello"), "")
 		p.keep(t, "twice", `{"plan":"v1","nodes":[{"id":"a","workflow":"greet","inputs":{"who":"a"}},{"id":"b","workflow":"greet@1","inputs":{"who":"b"}}],"output":"${nodes.a.output}, ${nodes.b.output}"}`, "")
-		e, err := p.Execute(t.Context(), Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1m"},{"id":"t","workflow":"twice","depends_on":["w"]}],"output":"${nodes.t.output}"}`)})
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1m"},{"id":"t","workflow":"twice","depends_on":["w"]}],"output":"${nodes.t.output}"}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +154,7 @@ func TestBadWorkflows(t *testing.T) {
 			t.Errorf("a refused definition left version %d", v)
 		}
 		for _, err := range []error{
-			errOf(p.WorkflowStatus(as(t, "other"), "a")), errOf(p.DeleteWorkflow(as(t, "other"), "a")), errOf(p.ExecuteWorkflow(as(t, "other"), "a", 0, Submit{})),
+			errOf(p.WorkflowStatus(as(t, "other"), "a")), errOf(p.DeleteWorkflow(as(t, "other"), "a")), errOf(p.ExecuteWorkflow(as(t, "other"), "a", 0, engine.Submit{})),
 		} {
 			if codeOf(err) != schemas.CodeNotFound || len(schemas.AsError(err).Candidates) > 0 {
 				t.Errorf("another's: %v", err)
@@ -175,7 +176,7 @@ func TestFindingsOfNamedWorkflows(t *testing.T) {
 			`{"plan":"v1","nodes":[{"id":"a","workflow":{"definition":{"plan":"v1","nodes":[{"id":"b","workflow":"nightly"}]}}}]}`:                               "unknown_workflow /nodes/0/workflow/definition/nodes/0/workflow",
 			`{"plan":"v1","nodes":[{"id":"a","workflow":{"definition":{"plan":"v1","nodes":[]}}},{"id":"b","workflow":"nightly"}]}`:                              "unknown_workflow /nodes/1/workflow, empty_plan /nodes/0/workflow/definition/nodes",
 		} {
-			v, err := p.Validate(t.Context(), []byte(source))
+			v, err := p.Executions.Validate(t.Context(), []byte(source))
 			if err != nil {
 				t.Fatal(err)
 			}

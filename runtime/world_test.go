@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
@@ -247,7 +248,7 @@ func live(w *world, s store.Store, configure ...func(*Config)) *process {
 // execute submits a plan and waits until it comes to rest.
 func (p *process) execute(t *testing.T, source string) schemas.Execution {
 	t.Helper()
-	e, err := p.Execute(t.Context(), Submit{Plan: []byte(source)})
+	e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
 	if err != nil {
 		t.Fatalf("execute: %v", err)
 	}
@@ -258,7 +259,7 @@ func (p *process) execute(t *testing.T, source string) schemas.Execution {
 func (p *process) rest(t *testing.T, id string) schemas.Execution {
 	t.Helper()
 	for range 10_000 {
-		e, err := p.Status(t.Context(), id, schemas.ViewNodes, 20*time.Second, nil)
+		e, err := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 20*time.Second, nil)
 		if err != nil {
 			t.Fatalf("status: %v", err)
 		}
@@ -275,7 +276,7 @@ func (p *process) rest(t *testing.T, id string) schemas.Execution {
 // checkQueue fails the test if the reconciler found an execution in no queue: that is a defect wherever it happens.
 func (p *process) checkQueue(t *testing.T) {
 	t.Helper()
-	if n := p.Counters().Unqueued; n != 0 {
+	if n := p.unqueued.Load(); n != 0 {
 		t.Errorf("%d executions that needed an owner stood in no queue", n)
 	}
 }
@@ -330,7 +331,7 @@ func want(t *testing.T, e schemas.Execution, status schemas.Status, output, node
 // review is the id of the open review of a node.
 func (p *process) review(t *testing.T, id, node string) string {
 	t.Helper()
-	e, err := p.Status(t.Context(), id, "", 0, nil)
+	e, err := p.Executions.Status(t.Context(), id, "", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 )
@@ -40,16 +41,16 @@ type Submission struct {
 const defaultWait = 20
 
 // submit starts the execution and waits as the caller asked.
-func (s Submission) submit(ctx context.Context, rt *runtime.Runtime, sub runtime.Submit, r Request) (schemas.Execution, error) {
-	return s.run(ctx, rt, r, func(options runtime.Submit) (schemas.Execution, error) {
+func (s Submission) submit(ctx context.Context, rt *runtime.Runtime, sub engine.Submit, r Request) (schemas.Execution, error) {
+	return s.run(ctx, rt, r, func(options engine.Submit) (schemas.Execution, error) {
 		sub.SessionID, sub.Priority, sub.IdempotencyKey = options.SessionID, options.Priority, options.IdempotencyKey
-		return rt.Execute(ctx, sub)
+		return rt.Executions.Execute(ctx, sub)
 	})
 }
 
 // run starts an execution with the options and waits as the caller asked.
-func (s Submission) run(ctx context.Context, rt *runtime.Runtime, r Request, start func(options runtime.Submit) (schemas.Execution, error)) (schemas.Execution, error) {
-	e, err := start(runtime.Submit{SessionID: s.SessionID, Priority: s.Priority, IdempotencyKey: s.IdempotencyKey})
+func (s Submission) run(ctx context.Context, rt *runtime.Runtime, r Request, start func(options engine.Submit) (schemas.Execution, error)) (schemas.Execution, error) {
+	e, err := start(engine.Submit{SessionID: s.SessionID, Priority: s.Priority, IdempotencyKey: s.IdempotencyKey})
 	if err != nil {
 		return e, err
 	}
@@ -62,7 +63,7 @@ func (s Submission) run(ctx context.Context, rt *runtime.Runtime, r Request, sta
 
 // await waits for an execution that was just started. Whatever ends the wait, the caller learns the id.
 func await(ctx context.Context, rt *runtime.Runtime, e schemas.Execution, wait int, r Request) (schemas.Execution, error) {
-	now, err := rt.Status(ctx, e.ExecutionID, schemas.ViewFailures, seconds(wait), r.follow())
+	now, err := rt.Executions.Status(ctx, e.ExecutionID, schemas.ViewFailures, seconds(wait), r.follow())
 	if err != nil {
 		return now, schemas.AsError(err).With(func(c *schemas.Error) { c.ExecutionID = e.ExecutionID })
 	}
@@ -184,69 +185,69 @@ func Execution() []Method {
 				`Any node may have when, for_each (with item and index), retry, timeout, fallback, on_error, compensate. `+
 				`Returns the execution with its output, or its state so far when the wait ends first: then call get_execution_status. cancel_execution stops it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executePlan, r Request) (schemas.Execution, error) {
-				return in.submit(ctx, rt, runtime.Submit{Plan: in.ExecutionPlan}, r)
+				return in.submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan}, r)
 			}),
 		method(contract, "execute_with_timeout", "Execute a plan with a timeout", Acts,
 			`Like execute_plan, but the whole execution ends as timed_out after timeout_seconds. Calls in flight are then given up and listed.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWithTimeout, r Request) (schemas.Execution, error) {
 				timeout := schemas.Duration(duration(in.TimeoutSeconds))
-				return in.submit(ctx, rt, runtime.Submit{Plan: in.ExecutionPlan, Timeout: timeout}, r)
+				return in.submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan, Timeout: timeout}, r)
 			}),
 		method(contract, "execute_with_retry", "Execute a plan with retries", Acts,
 			`Like execute_plan, but every node without a retry of its own uses retry_config. Errors that a tool itself reports are then retried too. `+
 				`A call that must not be repeated and whose outcome is unknown is held for a decision all the same.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWithRetry, r Request) (schemas.Execution, error) {
-				return in.submit(ctx, rt, runtime.Submit{Plan: in.ExecutionPlan, Retry: &in.RetryConfig}, r)
+				return in.submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan, Retry: &in.RetryConfig}, r)
 			}),
 		method(contract, "validate_plan", "Check a plan", Reads,
 			`Checks a plan against the live tools and runs nothing. Returns every finding with its place and, where one exists, a JSON Patch that repairs it; `+
 				`for a valid plan also what it would do: waves, critical path, most calls. execute_plan makes the same checks.`,
 			func(ctx context.Context, rt *runtime.Runtime, in validatePlan, _ Request) (schemas.Validation, error) {
-				return rt.Validate(ctx, in.ExecutionPlan)
+				return rt.Executions.Validate(ctx, in.ExecutionPlan)
 			}),
 		method(contract, "get_execution_status", "Get an execution's status", Reads,
 			`Shows how far an execution is and, once it succeeded, its output. With wait_seconds it answers when the execution has finished, was suspended or needs a decision. `+
 				`waiting_for lists what it waits for; view nodes shows each node's output and error.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionStatus, r Request) (schemas.Execution, error) {
-				return rt.Status(ctx, in.ExecutionID, in.View, seconds(in.WaitSeconds), r.follow())
+				return rt.Executions.Status(ctx, in.ExecutionID, in.View, seconds(in.WaitSeconds), r.follow())
 			}),
 		method(contract, "get_execution_metrics", "Get an execution's metrics", Reads,
 			`Counts and times of one execution: queueing, calls, attempts, retries, recoveries, bytes, in all and for each node. Use it to find what was slow or flaky.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionID, _ Request) (schemas.ExecutionMetrics, error) {
-				return rt.Metrics(ctx, in.ExecutionID)
+				return rt.Executions.Metrics(ctx, in.ExecutionID)
 			}),
 		method(contract, "get_node_output", "Read a node's output", Reads,
 			`Reads the output of one node, whole or the part that a JSON pointer names. Use it where a status shows output_ref instead of an output. `+
 				`More than max_bytes comes as pages of text: pass next_offset as offset.`,
 			func(ctx context.Context, rt *runtime.Runtime, in nodeOutput, _ Request) (schemas.NodeOutput, error) {
-				return rt.NodeOutput(ctx, in.ExecutionID, in.NodeID, in.Item, in.Pointer, in.Offset, in.MaxBytes)
+				return rt.Executions.NodeOutput(ctx, in.ExecutionID, in.NodeID, in.Item, in.Pointer, in.Offset, in.MaxBytes)
 			}),
 		method(contract, "list_executions", "List executions", Reads,
 			`Lists executions, newest first, without nodes and outputs; filter by status, session or workflow.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listExecutions, _ Request) (schemas.ExecutionList, error) {
-				return rt.List(ctx, journal.Query{Status: in.Status, SessionID: in.SessionID, Workflow: in.Workflow, Limit: in.Limit, Cursor: in.Cursor})
+				return rt.Executions.List(ctx, journal.Query{Status: in.Status, SessionID: in.SessionID, Workflow: in.Workflow, Limit: in.Limit, Cursor: in.Cursor})
 			}),
 		method(contract, "get_execution_events", "Read an execution's events", Reads,
 			`Reads the log of an execution, oldest event first: every start, result, failure, decision. Use it to find out why something happened; read on with after = last_seq.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionEvents, _ Request) (schemas.EventList, error) {
-				return rt.Events(ctx, in.ExecutionID, in.After, in.Limit)
+				return rt.Executions.Events(ctx, in.ExecutionID, in.After, in.Limit)
 			}),
 		method(contract, "suspend_execution", "Suspend an execution", Sets,
 			`Stops an execution and plans within from starting more; nothing is lost. It is suspended once calls in flight ended. resume_execution goes on.`,
 			func(ctx context.Context, rt *runtime.Runtime, in suspendExecution, _ Request) (schemas.Execution, error) {
-				return rt.Suspend(ctx, in.ExecutionID, in.Mode, in.Reason)
+				return rt.Executions.Suspend(ctx, in.ExecutionID, in.Mode, in.Reason)
 			}),
 		method(contract, "resume_execution", "Resume an execution", Acts,
 			`Lets a suspended execution go on. Where a node is held (its call failed, or nobody knows whether it happened), say in patch what to do with it: `+
 				`{"nodes":{"<id>":{"retry":true}}} calls it again, {"skip":true} leaves it out, {"output":…} counts it as done, {"inputs":{…}} calls it with other inputs.`,
 			func(ctx context.Context, rt *runtime.Runtime, in resumeExecution, _ Request) (schemas.Execution, error) {
-				return rt.Resume(ctx, in.ExecutionID, in.Patch)
+				return rt.Executions.Resume(ctx, in.ExecutionID, in.Patch)
 			}),
 		method(contract, "cancel_execution", "Cancel an execution", Destroys,
 			`Ends an execution for good. Calls in flight are told to stop; what has happened stays, and calls that did not answer in time are listed as unknown. `+
 				`With compensate, what succeeded and can be undone is undone first. To stop for a while use suspend_execution.`,
 			func(ctx context.Context, rt *runtime.Runtime, in cancelExecution, _ Request) (schemas.Execution, error) {
-				return rt.Cancel(ctx, in.ExecutionID, runtime.CancelOptions{
+				return rt.Executions.Cancel(ctx, in.ExecutionID, engine.CancelOptions{
 					Reason: in.Reason, Grace: duration(in.GraceSeconds), Compensate: in.Compensate,
 				})
 			}),
@@ -254,7 +255,7 @@ func Execution() []Method {
 			`Starts a new execution of the same plan and returns it. With from_node, that node and all that depend on it run again and the other outputs are reused: `+
 				`use it after the cause of a failure was mended. The old execution stays as it is.`,
 			func(ctx context.Context, rt *runtime.Runtime, in rerunExecution, r Request) (schemas.Execution, error) {
-				e, err := rt.Rerun(ctx, in.ExecutionID, in.FromNode)
+				e, err := rt.Executions.Rerun(ctx, in.ExecutionID, in.FromNode)
 				if err != nil {
 					return e, err
 				}
@@ -267,7 +268,7 @@ func Execution() []Method {
 		method(contract, "signal_execution", "Send an event to an execution", Adds,
 			`Sends a named event with data to an execution: the nodes that wait_for it go on with the data as their output. An event that nobody waits for yet is kept for the next node that does.`,
 			func(ctx context.Context, rt *runtime.Runtime, in signalExecution, _ Request) (schemas.Execution, error) {
-				return rt.Signal(ctx, in.ExecutionID, in.EventName, in.Data)
+				return rt.Executions.Signal(ctx, in.ExecutionID, in.EventName, in.Data)
 			}),
 	}
 }

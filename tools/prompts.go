@@ -77,15 +77,15 @@ const lastEvents = 40
 
 func debugExecution(ctx context.Context, rt *runtime.Runtime, arguments map[string]string) (string, error) {
 	id := arguments["execution_id"]
-	e, err := rt.Status(ctx, id, schemas.ViewFailures, 0, nil)
+	e, err := rt.Executions.Status(ctx, id, schemas.ViewFailures, 0, nil)
 	if err != nil {
 		return "", err
 	}
-	m, err := rt.Metrics(ctx, id)
+	m, err := rt.Executions.Metrics(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	events, err := rt.Events(ctx, id, max(0, m.Events-lastEvents), lastEvents)
+	events, err := rt.Executions.Events(ctx, id, max(0, m.Events-lastEvents), lastEvents)
 	if err != nil {
 		return "", err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -55,7 +56,7 @@ func published(w *runtime.Published) Method {
 		if err != nil {
 			return nil, err
 		}
-		e, err := Submission{}.run(ctx, rt, r, func(sub runtime.Submit) (schemas.Execution, error) {
+		e, err := Submission{}.run(ctx, rt, r, func(sub engine.Submit) (schemas.Execution, error) {
 			sub.Inputs = inputs
 			return rt.ExecuteWorkflow(ctx, name, 0, sub)
 		})

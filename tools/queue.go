@@ -32,7 +32,7 @@ func Queue() []Method {
 			`Changes the priority of an unfinished execution and of its workflows, at once also where it waits in the queue. `+
 				`A lower number is served more often and no priority starves. Returns the execution; call it again to change it back.`,
 			func(ctx context.Context, rt *runtime.Runtime, in setPriority, _ Request) (schemas.Execution, error) {
-				return rt.SetPriority(ctx, in.ExecutionID, in.Priority)
+				return rt.Executions.SetPriority(ctx, in.ExecutionID, in.Priority)
 			}),
 		operators(method(contract, "pause_queue", "Pause the queue", Sets,
 			`Stops every replica from taking executions out of the queue, until resume_queue. What runs goes on; what sleeps or is submitted meanwhile waits, and whoever asks is told the reason. `+

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -49,7 +50,7 @@ func Workflow() []Method {
 		method(contract, "execute_workflow", "Execute a workflow", Acts,
 			`Executes a kept plan with your inputs, checked against its input_schema, and waits like execute_plan. Returns the execution; cancel_execution stops it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWorkflow, r Request) (schemas.Execution, error) {
-				return in.run(ctx, rt, r, func(sub runtime.Submit) (schemas.Execution, error) {
+				return in.run(ctx, rt, r, func(sub engine.Submit) (schemas.Execution, error) {
 					sub.Inputs = in.Inputs
 					return rt.ExecuteWorkflow(ctx, in.WorkflowID, in.Version, sub)
 				})

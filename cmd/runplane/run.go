@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/telemetry"
 	"github.com/runplane/runplane/schemas"
@@ -54,7 +55,7 @@ func (c *cli) runCommand() *cobra.Command {
 }
 
 func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
-	var sub runtime.Submit
+	var sub engine.Submit
 	var patch *schemas.Patch
 	if o.resume == "" {
 		if o.patch != "" {
@@ -85,11 +86,11 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 
 	// A run that is interrupted ends its wait; the execution itself is handed back to the store by stop.
 	ctx := cmd.Context()
-	events := p.runtime.Feed().Subscribe("", 4096)
+	events := p.runtime.Telemetry.Subscribe("", 4096)
 	defer func() { events.Close() }()
 	id := o.resume
 	if id == "" {
-		e, err := p.runtime.Execute(ctx, sub)
+		e, err := p.runtime.Executions.Execute(ctx, sub)
 		if err != nil {
 			return c.refused(err, o.json, cfg)
 		}
@@ -160,7 +161,7 @@ func decisions(text string) (*schemas.Patch, error) {
 // resume lets an execution go on: with the decisions, or because it was suspended by hand. One that is interrupted needs
 // nothing, and one that is held stays so until it is decided about.
 func (c *cli) resume(ctx context.Context, rt *runtime.Runtime, id string, patch *schemas.Patch, setting string) error {
-	e, err := rt.Status(ctx, id, schemas.ViewSummary, 0, nil)
+	e, err := rt.Executions.Status(ctx, id, schemas.ViewSummary, 0, nil)
 	if e, ok := errors.AsType[*schemas.Error](err); ok && e.Code == schemas.CodeNotFound {
 		return e.WithHint("the store is %s; --store or --config may name the one that it is in", setting)
 	}
@@ -168,14 +169,14 @@ func (c *cli) resume(ctx context.Context, rt *runtime.Runtime, id string, patch 
 		return err
 	}
 	if patch != nil || e.Status == schemas.StatusSuspended && len(e.WaitingFor) == 0 {
-		_, err = rt.Resume(ctx, id, patch)
+		_, err = rt.Executions.Resume(ctx, id, patch)
 	}
 	return err
 }
 
 // follow shows the progress of an execution until it comes to rest.
 func (c *cli) follow(ctx context.Context, rt *runtime.Runtime, id string, events *telemetry.Subscription, quiet bool) (schemas.Execution, error) {
-	first, err := rt.Status(ctx, id, schemas.ViewNodes, 0, nil)
+	first, err := rt.Executions.Status(ctx, id, schemas.ViewNodes, 0, nil)
 	if err != nil {
 		return first, err
 	}
@@ -184,13 +185,13 @@ func (c *cli) follow(ctx context.Context, rt *runtime.Runtime, id string, events
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		e, err := rt.Status(ctx, id, schemas.ViewSummary, 0, nil)
+		e, err := rt.Executions.Status(ctx, id, schemas.ViewSummary, 0, nil)
 		if err != nil {
 			return e, err
 		}
 		if journal.AtRest(&e) {
 			show.drain(events, id)
-			if e, err = rt.Status(ctx, id, schemas.ViewNodes, 0, nil); err == nil {
+			if e, err = rt.Executions.Status(ctx, id, schemas.ViewNodes, 0, nil); err == nil {
 				show.settle(e)
 			}
 			return e, err

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store/redis/redistest"
 )
@@ -99,7 +99,7 @@ func fill(t *testing.T, setting string, n int, sleep bool) {
 				if sleep {
 					node = []string{`"wait":"1000h"`, `"wait_for":"go"`}[j%2]
 				}
-				if _, err := p.runtime.Execute(t.Context(), runtime.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n",` + node + `}]}`)}); err != nil {
+				if _, err := p.runtime.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n",` + node + `}]}`)}); err != nil {
 					t.Error(err)
 					return
 				}

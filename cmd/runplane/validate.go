@@ -45,7 +45,7 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 	}
 	stop := p.start(cmd.Context())
 	defer func() { err = errors.Join(err, stop()) }()
-	v, err := p.runtime.Validate(cmd.Context(), source)
+	v, err := p.runtime.Executions.Validate(cmd.Context(), source)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/runtime/session"
@@ -59,17 +60,16 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 	}
 	p.runtime = runtime.New(runtime.Config{
 		Store: p.store, Realms: realms{p.pool}, Policies: c.Policies, Quotas: c.quotas(), Log: p.log.Named("runtime"),
-		Limits: runtime.Limits{
+		Limits: engine.Limits{
 			Plan:          plan.Limits{MaxNodes: c.Limits.MaxNodes, MaxBytes: c.Limits.MaxPlanBytes},
 			MaxOutput:     c.Limits.MaxOutputBytes,
-			MaxCache:      c.Limits.MaxCacheBytes,
 			MaxExecutions: c.Limits.MaxExecutions,
-			MaxQueued:     c.Limits.MaxQueued,
 			MaxParallel:   c.Limits.MaxParallel,
 			MaxWait:       time.Duration(c.Limits.MaxWaitSeconds) * time.Second,
 			Grace:         c.Drain.Std(),
 			Lease:         c.Limits.Lease.Std(),
 		},
+		MaxQueued: c.Limits.MaxQueued, MaxCache: c.Limits.MaxCacheBytes,
 		Sessions: session.Rules{
 			TTL: c.Sessions.TTL.Std(), IdleAfter: c.Sessions.IdleAfter.Std(), Keep: c.Sessions.Keep.Std(),
 			OnDelete: c.Sessions.OnDelete, OnExpire: c.Sessions.OnExpire, MaxBytes: c.Limits.MaxSessionBytes, Max: c.Limits.MaxSessions,

@@ -1,6 +1,7 @@
 package capability
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,7 +28,7 @@ type Config struct {
 	Realms   Realms
 	Policies schemas.Policies // see SetPolicies
 	Quotas   call.QuotaRules  // see SetQuotas
-	MaxCache int              // bytes of answers that are kept
+	MaxCache int              // bytes of answers that are kept; 0: 32 MiB
 	NewID    func() string    // for idempotency keys of direct calls
 	Random   func() float64   // [0,1) for jitter
 }
@@ -60,7 +61,7 @@ func New(c Config) *Capabilities {
 	tokens := call.NewTokens(c.Store, log)
 	r := &Capabilities{
 		Realms: c.Realms, Quotas: call.NewQuotas(tokens), store: c.Store, log: c.Log, sessions: c.Sessions, newID: c.NewID, random: c.Random,
-		breakers: call.NewBreakers(log), rates: call.NewRates(tokens), answers: call.NewAnswers(c.MaxCache),
+		breakers: call.NewBreakers(log), rates: call.NewRates(tokens), answers: call.NewAnswers(cmp.Or(c.MaxCache, 32<<20)),
 	}
 	r.SetPolicies(c.Policies)
 	r.SetQuotas(c.Quotas)

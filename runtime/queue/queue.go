@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -19,7 +20,7 @@ import (
 type Config struct {
 	Store     *records.Store
 	Log       hclog.Logger
-	MaxQueued int        // executions that wait when new ones are refused
+	MaxQueued int        // executions that wait when new ones are refused; 0: 10,000
 	Capacity  int        // executions in memory at once
 	InFlight  func() int // executions that are in memory now
 }
@@ -39,7 +40,7 @@ type Queue struct {
 // New makes a Queue; it reads nothing.
 func New(c Config) *Queue {
 	return &Queue{
-		store: c.Store, log: c.Log, maxQueued: c.MaxQueued, capacity: c.Capacity, inFlight: c.InFlight, pauses: pauses{opened: make(chan struct{}, 1)},
+		store: c.Store, log: c.Log, maxQueued: cmp.Or(c.MaxQueued, 10_000), capacity: c.Capacity, inFlight: c.InFlight, pauses: pauses{opened: make(chan struct{}, 1)},
 	}
 }
 

@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/state"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// await begins a wait: it says which state it is for.
+func (t *turn) await(unit int, e *schemas.Event) error {
+	a := t.x.State.Node(unit).Awaited
+	key, err := a.Key.Text(t.scope(unit))
+	if errors.Is(err, records.Unavailable) {
+		return err
+	}
+	if err != nil {
+		return schemas.AsError(err).WithField("/state/key")
+	}
+	if len(key) == 0 || len(key) > state.MaxKey {
+		return schemas.Errorf(schemas.CodeInvalidArgument, "the key of the state has %d bytes, want 1 to %d", len(key), state.MaxKey).WithField("/state/key").
+			WithHint("state_key names one state, as in order-17; reference what holds its name")
+	}
+	e.State = &schemas.StateName{Type: a.Type, Key: key}
+	return nil
+}
+
+// looks tells whether somebody has to look at the states that the execution waits for once this turn is committed.
+func (t *turn) looks() bool {
+	switch h := &t.x.Head; {
+	case !t.x.State.Awaits():
+		return false
+	case t.how != visit:
+		return t.x.unlooked
+	default: // an owner does, also where the last one has not yet
+		return t.step.look || !h.Due.IsZero() && !h.Due.After(t.now)
+	}
+}
+
+// lookAround has the owner look at the states that its execution waits for; what that decides comes in as a request.
+func (o *owner) lookAround() {
+	over, err := o.r.ends(o.r.storeCtx, o.x)
+	if err != nil {
+		if o.r.storeCtx.Err() == nil {
+			o.r.log.Warn("look at the states that an execution waits for: trying again", "execution_id", o.x.ID, "error", err)
+		}
+		o.blind = time.Now().Add(lookAgain)
+		return
+	}
+	o.x.unlooked, o.blind = false, time.Time{}
+	o.submit(&request{decide: waited(over)})
+}
+
+// lookAgain is how long an owner waits for a store that did not let it look.
+const lookAgain = time.Second
+
+// look is lookAround for somebody who has heard of a change of one state, and need not own the execution.
+func (r *Engine) look(ctx context.Context, id string, key store.Key) error {
+	x, err := r.open(ctx, id)
+	if err != nil {
+		return err
+	}
+	over := map[machine.Await]schemas.Event{}
+	for _, a := range x.State.Awaiting() {
+		if state.Key(x.Head.Principal, a.State) != key {
+			continue
+		}
+		s, err := r.states.Read(ctx, key)
+		if err != nil {
+			return err
+		}
+		if err := r.end(ctx, x, a, &s, records.Now(), over); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(over) == 0:
+		return nil
+	case r.owner(id) != nil:
+		return r.Decide(ctx, id, waited(over))
+	}
+	return r.visit(ctx, x, waited(over))
+}
+
+// ends reads the states that an execution waits for, and tells how those waits end that are over. Of the others it will hear
+// again, also where a state expires.
+func (r *Engine) ends(ctx context.Context, x *execution) (map[machine.Await]schemas.Event, error) {
+	over := map[machine.Await]schemas.Event{}
+	for _, a := range x.State.Awaiting() {
+		key := state.Key(x.Head.Principal, a.State)
+		s, err := r.states.Read(ctx, key)
+		now := records.Now()
+		if err == nil {
+			err = r.end(ctx, x, a, &s, now, over)
+		}
+		if _, is := over[a]; err == nil && !is {
+			err = r.states.Remind(ctx, key, &s, now)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return over, nil
+}
+
+// waited decides that waits are over which still go on.
+func waited(over map[machine.Await]schemas.Event) Decision {
+	return func(s *machine.State, _ time.Time) (events []schemas.Event, _ error) {
+		for _, a := range s.Awaiting() {
+			if e, is := over[a]; is && e.Attempt == s.Units[a.Unit].Attempts {
+				events = append(events, e)
+			}
+		}
+		return events, nil
+	}
+}
+
+// end adds how a wait is over where the state was found so; nothing: it is not.
+func (r *Engine) end(ctx context.Context, x *execution, a machine.Await, found *state.Record, now time.Time, ends map[machine.Await]schemas.Event) error {
+	seen := seenState{Found: found.Exists(now), Version: found.VersionAt(now)}
+	if seen.Found {
+		seen.Data = found.Data
+	}
+	output, err := schemas.Encode(seen)
+	if err != nil {
+		return fmt.Errorf("encode state: %w", err)
+	}
+	n := x.State.Node(a.Unit)
+	over := seen.Found
+	if n.Awaited.Until != nil {
+		over, err = n.Awaited.Until.Bool(r.journal.Scope(ctx, x.Execution, a.Unit).WithState(json.RawMessage(output)))
+	}
+	var e schemas.Event
+	switch {
+	case errors.Is(err, records.Unavailable):
+		return err
+	case err != nil && seen.Found:
+		e = x.State.Final(a.Unit, untilFailed(err).WithField(fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)).WithOutcome(schemas.NotRun))
+	case !over: // also where the condition cannot be asked about a state that is not there
+		return nil
+	default:
+		e = x.State.Event(schemas.EventNodeSucceeded, a.Unit)
+		e.Output = output
+	}
+	e.Attempt = x.State.Units[a.Unit].Attempts
+	ends[a] = e
+	return nil
+}
+
+// seenState is what a condition reads as state, and the output of the node.
+type seenState struct {
+	Found   bool          `json:"found"`
+	Data    schemas.Value `json:"data"`
+	Version int64         `json:"version"`
+}
+
+// untilFailed is the error of a condition that could not be asked about a state that is there.
+func untilFailed(err error) *schemas.Error {
+	e := schemas.AsError(err)
+	if e.Hint == "" {
+		e = e.WithHint("where the state may lack a member, ask first: has(state.data.x) && state.data.x == 1")
+	}
+	return e
+}

@@ -1,0 +1,270 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+)
+
+// child is the execution that runs a workflow unit of another one, its parent. The parent's start event names it before
+// it exists, so whoever owns the parent can create it, once, also after a crash. Its end is told to the parent by
+// whoever commits it; a parent that has children also looks for itself now and then, in case nobody did.
+type child struct {
+	unit   int
+	id     string
+	inputs json.RawMessage // nil: to be rendered anew
+}
+
+// childPoll is how often a parent looks after its children.
+const childPoll = 30 * time.Second
+
+// tend sees to it that a child exists, and takes note if it has ended.
+func (o *owner) tend(c child) {
+	n := o.x.State.Node(c.unit)
+	if c.inputs == nil {
+		inputs, err := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, c.unit).WorkflowInputs()
+		if err != nil { // it was rendered before; only the store can be at fault, and the next look will do
+			o.r.log.Warn("render the inputs of a workflow", "execution_id", o.x.ID, "node", n.ID, "error", err)
+			return
+		}
+		c.inputs = inputs
+	}
+	o.kids[c.unit] = c.id
+	head, unit, session, suspending := o.x.Head, c.unit, schemas.Value(o.x.Session.Raw()), o.x.State.Status == schemas.StatusSuspending
+	o.r.owners.Go(func() {
+		defer o.submit(&request{decide: nothing}) // with its children made, the parent may have no reason to stay
+		ctx := caller.WithHops(caller.With(o.r.storeCtx, caller.Caller{Principal: head.Principal}), head.Hops)
+		h, err := o.r.journal.HeadFor(ctx, c.id)
+		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+			if err = o.r.spawn(ctx, head, n.Sub, c, session); err == nil {
+				err = o.r.wanted(ctx, head, c)
+			}
+		}
+		switch {
+		case err != nil:
+			o.r.log.Warn("start a workflow: trying again", "execution_id", o.x.ID, "node", n.ID, "error", err)
+		case h.Status.Terminal():
+			if err := o.r.Decide(ctx, head.ExecutionID, o.r.childEnded(unit, h)); err != nil && ctx.Err() == nil {
+				o.r.log.Warn("take note of a workflow's end: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
+			}
+		case suspending || h.WithParent:
+			if err := o.r.follow(ctx, head, c); err != nil && ctx.Err() == nil {
+				o.r.log.Warn("suspend or resume a workflow: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
+			}
+		}
+	})
+}
+
+func nothing(*machine.State, time.Time) ([]schemas.Event, error) { return nil, nil }
+
+// wanted looks after a child that was made behind its parent's back: while it was, the parent gave it up, or was suspended.
+func (r *Engine) wanted(ctx context.Context, parent journal.Head, c child) error {
+	var wanted, undo, suspending bool
+	err := r.Decide(ctx, parent.ExecutionID, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		wanted, undo, suspending = waitsFor(s, c.unit, c.id) && !ending(s), s.Undo, s.Status == schemas.StatusSuspending
+		return nil, nil
+	})
+	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // it ended so long ago that it was deleted
+		err, wanted = nil, false
+	}
+	switch {
+	case err != nil:
+		return err
+	case !wanted:
+		r.cancelChild(parent, c.id, undo) //nolint:contextcheck // the cancel outlives what noticed that it is due
+	case suspending:
+		return r.follow(ctx, parent, c)
+	}
+	return nil
+}
+
+// waitsFor tells whether the unit waits for the child.
+func waitsFor(s *machine.State, unit int, id string) bool {
+	return s.Units[unit].Status == schemas.NodeRunning && s.Units[unit].Child == id
+}
+
+// ending tells whether the execution has no use for the children that it still waits for.
+func ending(s *machine.State) bool { return s.Status == schemas.StatusCancelling || s.Failing }
+
+// tendAll looks after the children that were there before this owner.
+func (o *owner) tendAll() {
+	for unit := range o.x.State.Units {
+		if u := &o.x.State.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning && o.kids[unit] == "" {
+			o.tend(child{unit: unit, id: u.Child})
+		}
+	}
+}
+
+// spawn creates a child execution; one that exists already is left as it is.
+func (r *Engine) spawn(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) error {
+	d := sub.Definition
+	merged, err := schemas.ReplaceMembers(d.Plan.Inputs, schemas.Object(c.inputs))
+	if err != nil {
+		return err
+	}
+	d.Plan.Inputs = merged
+	d.Plan.Priority = parent.Priority
+	d.Plan.IdempotencyKey = ""
+	if d.Plan.MaxParallel == 0 {
+		d.Plan.MaxParallel = r.limits.MaxParallel
+	}
+	p, err := plan.Load(d)
+	if err != nil {
+		return fmt.Errorf("load the plan of a workflow: %w", err)
+	}
+	return r.create(ctx, c.id, p, Submit{SessionID: parent.SessionID, parent: parent.ExecutionID, session: session})
+}
+
+// childEnded decides what the end of a child means for its parent's unit.
+func (r *Engine) childEnded(unit int, h journal.Head) Decision {
+	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		u := &s.Units[unit]
+		if u.Status != schemas.NodeRunning || u.Child != h.ExecutionID {
+			return nil, nil
+		}
+		if h.Status == schemas.StatusSucceeded {
+			e := s.Event(schemas.EventNodeSucceeded, unit)
+			e.Attempt, e.Output, e.Degraded = u.Attempts, h.Output, h.Degraded
+			if h.OutputRef != nil {
+				raw, err := r.journal.Output(r.storeCtx, h.ExecutionID, journal.OutputNode, nil, h.OutputRef)
+				if err != nil {
+					return nil, err
+				}
+				e.Output = raw
+			}
+			return []schemas.Event{e}, nil
+		}
+		cause := schemas.Errorf(schemas.CodeToolError, "execution %s ended as %s", h.ExecutionID, h.Status)
+		if h.Error != nil {
+			cause = h.Error.With(func(c *schemas.Error) { c.Message = "workflow: " + c.Message })
+		}
+		if e := s.ChildFailed(unit, h.ExecutionID, cause, now, r.random); e != nil {
+			return []schemas.Event{*e}, nil
+		}
+		return nil, nil
+	}
+}
+
+// childUnit is the unit that waits for the child; -1: none does.
+func childUnit(s *machine.State, id string) int {
+	for i := range s.Units {
+		if waitsFor(s, i, id) {
+			return i
+		}
+	}
+	return -1
+}
+
+// tellParent passes on that a child ended, or came to rest.
+func (r *Engine) tellParent(h journal.Head) {
+	tell := childRests(h.ExecutionID)
+	if h.Status.Terminal() {
+		tell = func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+			if unit := childUnit(s, h.ExecutionID); unit >= 0 {
+				return r.childEnded(unit, h)(s, now)
+			}
+			return nil, nil
+		}
+	}
+	err := r.Decide(r.storeCtx, h.ParentID, tell)
+	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // it ended, and was deleted
+		return
+	}
+	if err != nil && r.storeCtx.Err() == nil {
+		r.log.Warn("tell the parent of a workflow: it will look for itself", "execution_id", h.ExecutionID, "parent_id", h.ParentID, "error", err)
+	}
+}
+
+// endChildren cancels the children of an execution that is about to end. Those that it does not wait for any more, the
+// commit cancels that let them go.
+func (o *owner) endChildren() {
+	s := o.x.State
+	for unit, id := range o.kids {
+		if !waitsFor(s, unit, id) {
+			delete(o.kids, unit)
+		} else if ending(s) {
+			delete(o.kids, unit)
+			head, undo := o.x.Head, s.Undo
+			o.r.owners.Go(func() { o.r.cancelChild(head, id, undo) })
+		}
+	}
+}
+
+// cancelChild ends a child of which its parent wants nothing any more; what it did is undone where the parent undoes what
+// itself did.
+func (r *Engine) cancelChild(parent journal.Head, id string, undo bool) {
+	ctx := caller.With(r.storeCtx, caller.Caller{Principal: parent.Principal})
+	h, err := r.journal.HeadFor(ctx, id)
+	if err == nil && h.Status.Terminal() {
+		return
+	}
+	_, err = r.Cancel(ctx, id, CancelOptions{Reason: "its parent " + parent.ExecutionID + " gave it up", Compensate: undo})
+	switch {
+	case err == nil, ctx.Err() != nil, errors.Is(err, &schemas.Error{Code: schemas.CodeAlreadyFinished}):
+	case errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // whoever makes it looks whether it is wanted
+	default:
+		r.log.Warn("cancel a workflow", "execution_id", id, "error", err)
+	}
+}
+
+// letGo notes which children an event ends the wait for, but for success: they are cancelled once it is committed.
+func (t *turn) letGo(e *schemas.Event, apply func() error) error {
+	s := t.x.State
+	first, last := 0, len(s.Units)
+	switch {
+	case s.Children() == 0 || e.Type == schemas.EventNodeSucceeded:
+		return apply()
+	case machine.AboutNode(e.Type):
+		unit, ok := s.Unit(e.Node, e.Item)
+		if !ok {
+			return apply()
+		}
+		first, last = unit, unit+1
+	case e.Type != schemas.EventFinished && e.Type != schemas.EventCompensating:
+		return apply()
+	}
+	before := map[int]string{}
+	for unit := first; unit < last; unit++ {
+		if u := &s.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning {
+			before[unit] = u.Child
+		}
+	}
+	if err := apply(); err != nil {
+		return err
+	}
+	for _, unit := range slices.Sorted(maps.Keys(before)) {
+		if !waitsFor(s, unit, before[unit]) {
+			t.orphans = append(t.orphans, before[unit])
+		}
+	}
+	return nil
+}
+
+// orphaned tells whether a child that was claimed has no parent any more: that one ended, and its process was gone before
+// it could cancel the child. Where nobody can tell it has one.
+func (o *owner) orphaned() bool {
+	x, ctx := o.x, o.r.storeCtx
+	if x.State == nil && o.r.reload(ctx, x) != nil || x.Head.ParentID == "" {
+		return false
+	}
+	parent, _, err := o.r.journal.ReadHead(ctx, x.Head.ParentID)
+	return err == nil && (parent.Status.Terminal() || parent.Status == schemas.StatusCompensating)
+}
+
+// abandoned ends an execution whose parent is gone.
+func abandoned(s *machine.State, now time.Time) ([]schemas.Event, error) {
+	if !machine.Legal(schemas.EventCancelling, s.Status, "") {
+		return nil, nil
+	}
+	return []schemas.Event{{Type: schemas.EventCancelling, Reason: "its parent has ended", Due: &now}}, nil
+}

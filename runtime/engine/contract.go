@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+)
+
+// Suspend stops an execution, and with it those of its workflow nodes, from starting anything. In mode drain, the default,
+// calls in flight finish and are recorded; in mode now, which may follow a drain, those that may be repeated are stopped.
+func (r *Engine) Suspend(ctx context.Context, id, mode, reason string) (schemas.Execution, error) {
+	return r.Change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		if !machine.Legal(schemas.EventSuspended, s.Status, "") {
+			return nil, Illegal("suspend", id, s.Status)
+		}
+		return suspends(s, mode, reason, caller.From(ctx).Principal, ""), nil
+	})
+}
+
+// Resume lets a suspended execution go on, after the patch has been applied to its held nodes, and with it the children that
+// were suspended on its behalf. A patch alone may also go to an execution that runs: its other branches went on.
+func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (schemas.Execution, error) {
+	var live map[int]plan.Tool
+	if patch != nil {
+		x, err := r.journal.LoadFor(ctx, id)
+		if err != nil {
+			return schemas.Execution{}, err
+		}
+		live = r.accepted(ctx, x.State, patch)
+	}
+	return r.Change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		events, err := patched(s, id, patch, live, caller.From(ctx).Principal)
+		if err != nil {
+			return nil, err
+		}
+		switch s.Status {
+		case schemas.StatusSuspending, schemas.StatusSuspended:
+			return append(events, schemas.Event{Type: schemas.EventResumed, By: caller.From(ctx).Principal}), nil
+		case schemas.StatusRunning:
+			return events, nil
+		}
+		return nil, Illegal("resume", id, s.Status)
+	})
+}
+
+// CancelOptions say how an execution ends.
+type CancelOptions struct {
+	Reason     string
+	Grace      time.Duration // how long calls in flight may take to answer; 0: the default
+	Compensate bool          // undo what succeeded and can be undone
+}
+
+// Cancel ends an execution. Calls in flight are told to stop and have the grace period to answer; what does not is listed
+// with outcome unknown. Executions of its workflow nodes are cancelled with it.
+func (r *Engine) Cancel(ctx context.Context, id string, o CancelOptions) (schemas.Execution, error) {
+	if o.Grace <= 0 {
+		o.Grace = r.limits.Grace
+	}
+	return r.Change(ctx, id, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		switch {
+		case s.Status == schemas.StatusCancelling, s.Status == schemas.StatusCancelled:
+			return nil, nil
+		case s.Status.Terminal() || s.Status == schemas.StatusCompensating:
+			return nil, Illegal("cancel", id, s.Status)
+		}
+		e := schemas.Event{Type: schemas.EventCancelling, Reason: o.Reason, By: caller.From(ctx).Principal, Due: new(now.Add(o.Grace))}
+		if o.Compensate {
+			e.Name = machine.CancelUndo
+		}
+		return []schemas.Event{e}, nil
+	})
+}
+
+// MaxSignalData is the largest data of one signal in bytes: an execution keeps up to machine.MaxSignals of them in memory.
+const MaxSignalData = 16 << 10
+
+// Signal delivers an event with data to an execution, which keeps it in its log.
+func (r *Engine) Signal(ctx context.Context, id, name string, data schemas.Value) (schemas.Execution, error) {
+	return r.Change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		switch {
+		case s.Status.Terminal() || s.Status == schemas.StatusCancelling:
+			return nil, Illegal("signal", id, s.Status)
+		case len(data) > MaxSignalData:
+			return nil, schemas.Errorf(schemas.CodePayloadTooLarge, "the data of a signal may have %d bytes, this has %d", MaxSignalData, len(data)).WithField("data").
+				WithHint("send a reference to the data instead")
+		case len(s.Signals) >= machine.MaxSignals:
+			return nil, schemas.Errorf(schemas.CodeQuotaExceeded, "execution %q already holds %d signals", id, machine.MaxSignals)
+		}
+		return []schemas.Event{{Type: schemas.EventSignal, Name: name, Data: data, By: caller.From(ctx).Principal}}, nil
+	})
+}
+
+// Change passes a caller's decision through the door and shows what became of the execution.
+func (r *Engine) Change(ctx context.Context, id string, decide Decision) (schemas.Execution, error) {
+	if _, err := r.journal.HeadFor(ctx, id); err != nil {
+		return schemas.Execution{}, err
+	}
+	if err := r.Decide(ctx, id, decide); err != nil {
+		return schemas.Execution{}, err
+	}
+	h, err := r.journal.HeadFor(ctx, id)
+	return r.shown(ctx, h.Execution), err
+}
+
+func Illegal(verb, id string, s schemas.Status) *schemas.Error {
+	code := schemas.CodeConflict
+	if s.Terminal() {
+		code = schemas.CodeAlreadyFinished
+	}
+	return schemas.Errorf(code, "cannot %s execution %q: it is %s", verb, id, s).With(func(e *schemas.Error) { e.ExecutionID = id })
+}

@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// execution is an execution as the commits of this process see it, used by one goroutine at a time.
+type execution struct {
+	*journal.Execution
+	lease   *store.Lease // nil: somebody else may own it
+	claimed bool         // the lease came by a claim: the execution was due
+	sent    time.Time    // when the commit that claimed the lease was sent
+
+	seen    atomic.Pointer[journal.Head] // as it was read or committed last, for others than the owner
+	memory  *recollection                // an owner's; nil: nothing is remembered
+	setback *setback                     // of which the log has to be told; nil: none
+
+	doubtful    []launch // started by commits of which nobody knows whether they happened; nothing of it was called yet
+	changed     bool     // somebody else committed since this process did: the wake may be theirs
+	unconfirmed bool     // a commit that had to be durable ended without a word of that
+	folded      bool     // the state was read anew: children may have been started that nobody here tends
+	unlooked    bool     // the states that it waits for are to be looked at before the lease goes
+}
+
+func newExecution(id string, h journal.Head) *execution {
+	return &execution{Execution: journal.New(id, h)}
+}
+
+// open reads an execution from the store to change it.
+func (r *Engine) open(ctx context.Context, id string) (*execution, error) {
+	j, err := r.journal.Load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	x := &execution{Execution: j}
+	x.read()
+	return x, nil
+}
+
+// read takes note that the execution was folded from the store.
+func (x *execution) read() {
+	h := x.Head
+	x.seen.Store(&h)
+	x.memory.begin(mark{x.Version, h.Seq})
+	x.folded, x.unlooked = true, true
+}
+
+// reload folds x again from the store after its state turned out to be stale.
+func (r *Engine) reload(ctx context.Context, x *execution) error {
+	h, version, err := r.journal.ReadHead(ctx, x.ID)
+	if err == nil || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+		h, version, err = r.noticed(ctx, x, h, version, err)
+	}
+	if errors.Is(err, store.ErrConflict) { // somebody changes it while it is restored
+		return r.reload(ctx, x)
+	}
+	if err != nil {
+		return err
+	}
+	x.seen.Store(&h)
+	if err := r.journal.Fold(ctx, x.Execution, h, version); err != nil {
+		return err
+	}
+	x.read()
+	return nil
+}

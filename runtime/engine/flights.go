@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/schemas"
+)
+
+// flight is a call in flight.
+type flight struct {
+	unit, attempt int
+	effect        schemas.Effect
+	cancel        context.CancelCauseFunc
+}
+
+// once tells whether the call must not be made twice.
+func (f *flight) once() bool { return f.effect.Rank() >= schemas.EffectOnce.Rank() }
+
+// undecided tells whether the state has given the call up and does not know what became of it.
+func (f *flight) undecided(s *machine.State) bool {
+	return s != nil && f.unit < len(s.Units) && s.Undecided(f.unit, f.attempt)
+}
+
+// launch makes a call that was just committed as started.
+func (o *owner) launch(l launch) {
+	ctx, cancel := context.WithCancelCause(caller.WithHops(o.r.callsCtx, o.x.Head.Hops))
+	f := &flight{unit: l.unit, attempt: l.attempt, effect: l.effect, cancel: cancel}
+	o.flights[l.unit] = f
+	if f.once() && o.x.State.Units[l.unit].Phase == machine.PhaseRun {
+		o.x.memory.about(&l)
+	}
+	c := &call.Call{
+		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.effect, Attempt: l.attempt,
+		Key: l.key, IdempotencyArg: l.target.IdempotencyArg, Timeout: l.target.Timeout.Std(), TimeoutFrom: l.target.TimeoutFrom,
+		Heartbeat: l.target.HeartbeatTimeout.Std(), Rules: o.r.capabilities.RulesOf(l.target.Realm, l.target.Capability), Hash: l.hash, Accepted: l.hash != l.target.Hash,
+		Principal: o.x.Head.Principal, SessionID: o.x.Head.SessionID, ExecutionID: o.x.ID, NodeID: l.name, Leave: o.mayLeave,
+	}
+	o.r.owners.Go(func() {
+		deepen()
+		defer cancel(nil)
+		began := time.Now()
+		res, err := o.r.capabilities.Attempt(ctx, c)
+		if q := (&request{flight: f, decide: o.ended(l, res, err, time.Since(began))}); !o.submit(q) {
+			o.r.late(o.x.ID, q)
+		}
+	})
+}
+
+// late passes on a call's end that came when its owner had let go: nobody else knows of it. Where the attempt still counts
+// as in flight somebody waits for it, and where its outcome is unknown it is evidence.
+func (r *Engine) late(id string, q *request) {
+	used := false
+	decide := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		events, err := q.decide(s, now)
+		used = len(events) > 0
+		return events, err
+	}
+	err := r.Decide(r.storeCtx, id, decide)
+	for delay := records.MinDelay; errors.Is(err, records.Unavailable) && r.storeCtx.Err() == nil; delay = min(2*delay, records.MaxDelay) {
+		select {
+		case <-time.After(delay):
+		case <-r.storeCtx.Done():
+		}
+		err = r.Decide(r.storeCtx, id, decide)
+	}
+	switch {
+	case err != nil:
+		r.log.Warn("the result of a call came late and is lost", "execution_id", id, "error", err)
+	case used:
+		r.Counters.LateUsed.Add(1)
+		r.log.Info("the result of a call came late and counts", "execution_id", id)
+	default:
+		r.Counters.LateUnused.Add(1)
+		r.log.Info("the result of a call came too late", "execution_id", id)
+	}
+}
+
+// ended decides what a call's end means. What comes after its attempt was given up is evidence where nobody knows what
+// became of that, and nothing otherwise: what was committed stands.
+func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration) Decision {
+	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		if !l.in(s) {
+			return nil, nil
+		}
+		if err != nil {
+			e := s.Failed(l.unit, l.attempt, schemas.AsError(err), took, now, o.r.random)
+			switch {
+			case e != nil:
+				return []schemas.Event{*e}, nil
+			case s.Undecided(l.unit, l.attempt):
+				return s.SettledFailed(l.unit, l.attempt, schemas.AsError(err), took, o.r.worker), nil
+			}
+			return nil, nil
+		}
+		if s.Undecided(l.unit, l.attempt) {
+			events := s.Settled(l.unit, l.attempt, took, o.r.worker)
+			answered(&events[0], s, res)
+			return events, nil
+		}
+		if !s.Attempt(l.unit, l.attempt) {
+			return nil, nil
+		}
+		u := &s.Units[l.unit]
+		e := s.Event(schemas.EventNodeSucceeded, l.unit)
+		e.Attempt, e.DurationMS = l.attempt, float64(took.Microseconds())/1000
+		switch u.Phase {
+		case machine.PhaseUndo:
+			e.Type = schemas.EventNodeCompensated
+		case machine.PhaseVerify:
+			if s != o.x.State { // too late for this owner; the next one verifies again
+				return nil, nil
+			}
+			return o.verified(l, res, e, took, now)
+		default:
+			answered(&e, s, res)
+		}
+		return []schemas.Event{e}, nil
+	}
+}
+
+// answered puts into the event of a unit what its call answered.
+func answered(e *schemas.Event, s *machine.State, res *call.Result) {
+	unit, _ := s.Unit(e.Node, e.Item)
+	e.Output, e.Text, e.ServedBy = schemas.Value(res.Output), res.Text, res.ServedBy
+	e.AgeSeconds = res.Age.Seconds()
+	e.Degraded = res.Degraded || s.Units[unit].Fallback > 0
+}
+
+// verified decides by the answer of a verification: the call had happened, or it is made again.
+func (o *owner) verified(l launch, res *call.Result, e schemas.Event, took time.Duration, now time.Time) ([]schemas.Event, error) {
+	s := o.x.State
+	v := s.Node(l.unit).Verify
+	sc := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, l.unit).WithAnswer(res.Output)
+	happened, err := v.Happened.Bool(sc)
+	e.Output, e.Reason, e.ServedBy = schemas.Value(res.Output), "verified", res.ServedBy
+	if err == nil && happened && v.Output != nil {
+		var out json.RawMessage
+		out, err = v.Output.Render(sc, o.r.limits.Plan)
+		e.Output = schemas.Value(out)
+	}
+	switch {
+	case errors.Is(err, records.Unavailable):
+		return nil, err
+	case err == nil && !happened:
+		e = *s.NotDone(l.unit, l.attempt, took, now, o.r.random) // it is in flight: the caller has looked
+	case err != nil && s.Status == schemas.StatusCancelling:
+		e.Type, e.Output = schemas.EventNodeCancelled, nil
+	case err != nil:
+		e.Type, e.Output, e.Reason = schemas.EventNodeHeld, nil, schemas.ReasonUnknown
+		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and the answer of its verification cannot be read: %s", schemas.AsError(err).Message).
+			WithOutcome(schemas.Unknown)
+	}
+	return []schemas.Event{e}, nil
+}
+
+// abort stops the calls that the execution does not want any more. A `once` call is stopped by a cancel alone: its result
+// is worth waiting for.
+func (o *owner) abort(how extent) {
+	s := o.x.State
+	if len(o.flights) == 0 {
+		return
+	}
+	var why string
+	switch {
+	case s.Status == schemas.StatusCancelling:
+		why = "the execution was cancelled"
+	case s.Failing && s.Status == schemas.StatusRunning:
+		why = "the execution failed at another node"
+	case s.Status == schemas.StatusSuspending && s.Now:
+		why = "the execution was suspended"
+	case how != proceed:
+		why = "the runtime is stopping"
+	default:
+		return
+	}
+	for _, f := range o.flights {
+		if s.Status == schemas.StatusCancelling || !f.once() {
+			f.cancel(schemas.Errorf(schemas.CodeCancelled, "the call was stopped: %s", why))
+		}
+	}
+}
+
+// deepen makes room for deep calls on the stack of a new goroutine at once. Left to grow by doubling, with ever more frames to move,
+// the stacks of calls cost a chain a tenth of its time.
+//
+//go:noinline
+func deepen() byte {
+	var room [8 << 10]byte
+	return room[len(unknown)]
+}
+
+var unknown string // to the compiler, which would see that nobody needs the room

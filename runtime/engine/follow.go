@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/schemas"
+)
+
+// Children are suspended with their parent and resumed with it. While the parent is suspending, its owner suspends each
+// child, and whoever commits that a child has come to rest tells the parent; when all have, the parent is suspended too.
+// Nothing of this is lost in a crash: whoever owns a parent next compares its status with those of its children. A child
+// says whether it is suspended on behalf of its parent: one that somebody suspended himself stays so.
+
+// suspends is what a suspend makes of an execution: nothing where it is as wanted. parent is the execution on whose behalf
+// it is asked; empty: somebody asked himself, and then a resume of the parent leaves it suspended.
+func suspends(s *machine.State, mode, reason, by, parent string) []schemas.Event {
+	e := schemas.Event{Type: schemas.EventSuspending, Name: mode, Reason: reason, By: by, Parent: parent}
+	taken := s.WithParent && parent == "" // from the parent
+	switch s.Status {
+	case schemas.StatusRunning:
+	case schemas.StatusPending:
+		e.Type, e.Name = schemas.EventSuspended, ""
+	case schemas.StatusSuspended:
+		if !taken {
+			return nil
+		}
+		e.Type, e.Name = schemas.EventSuspended, ""
+	case schemas.StatusSuspending:
+		hurried := mode == machine.SuspendNow && !s.Now
+		if !taken && !hurried {
+			return nil
+		}
+		if s.Now {
+			e.Name = machine.SuspendNow
+		}
+		if parent != "" && !s.WithParent {
+			e.Parent, e.Reason = "", s.Reason
+		}
+		if !taken {
+			e.Reason = cmp.Or(e.Reason, s.Reason)
+		}
+	default:
+		return nil
+	}
+	return []schemas.Event{e}
+}
+
+// follow has a child do what its parent does, until neither changes under its hands.
+func (r *Engine) follow(ctx context.Context, parent journal.Head, c child) error {
+	for {
+		var status schemas.Status
+		var mode, reason string
+		err := r.Decide(ctx, parent.ExecutionID, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+			status, mode, reason = "", machine.SuspendDrain, s.Reason
+			if waitsFor(s, c.unit, c.id) && !ending(s) && !s.Units[c.unit].Asleep {
+				status = s.Status
+			}
+			if s.Now {
+				mode = machine.SuspendNow
+			}
+			return nil, nil
+		})
+		if err != nil {
+			return err
+		}
+		var changed bool
+		switch status {
+		case schemas.StatusSuspending:
+			changed, err = r.suspendWith(ctx, parent, c.id, mode, reason)
+		case schemas.StatusRunning:
+			changed, err = r.resumeWith(ctx, parent, c.id)
+		}
+		if err != nil || !changed {
+			return err
+		}
+	}
+}
+
+// suspendWith suspends a child with its parent; of one that is at rest already the parent is told.
+func (r *Engine) suspendWith(ctx context.Context, parent journal.Head, id, mode, reason string) (changed bool, err error) {
+	var rests bool
+	err = r.Decide(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		events := suspends(s, mode, "its parent "+parent.ExecutionID+" was suspended"+schemas.Because(reason), parent.Principal, parent.ExecutionID)
+		changed, rests = len(events) > 0, s.Status == schemas.StatusSuspended
+		return events, nil
+	})
+	if err == nil && rests {
+		err = r.Decide(ctx, parent.ExecutionID, childRests(id))
+	}
+	return changed, err
+}
+
+// resumeWith resumes a child that was suspended with its parent.
+func (r *Engine) resumeWith(ctx context.Context, parent journal.Head, id string) (changed bool, err error) {
+	err = r.Decide(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		if changed = s.WithParent; !changed {
+			return nil, nil
+		}
+		return []schemas.Event{{Type: schemas.EventResumed, By: parent.Principal, Parent: parent.ExecutionID}}, nil
+	})
+	return changed, err
+}
+
+// childRests decides what it means for a parent that its child is suspended: it counts where the parent waits for that.
+func childRests(id string) Decision {
+	return func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		if s.Status != schemas.StatusSuspending {
+			return nil, nil
+		}
+		unit := childUnit(s, id)
+		if unit < 0 || s.Units[unit].Asleep {
+			return nil, nil
+		}
+		e := s.Event(schemas.EventNodeSuspended, unit)
+		e.Child = id
+		return []schemas.Event{e}, nil
+	}
+}

@@ -1,0 +1,52 @@
+package engine
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
+)
+
+// Limits bound what one runtime takes on. Zero fields take the default beside them.
+type Limits struct {
+	Plan          plan.Limits
+	MaxOutput     int           // bytes of one output that expressions read and a binding may make; 1 MiB
+	MaxExecutions int           // executions in memory at once; 256
+	MaxCalls      int           // of one execution, in all; 100,000
+	MaxBytes      int64         // of all outputs of one execution; 1 GiB
+	MaxParallel   int           // attempts of one execution in flight; 32. A plan may ask for fewer
+	MaxWait       time.Duration // longest wait of one request; 25 s, below the shortest wall of the common clients
+	MaxRecoveries int           // machine.DefaultMaxRecoveries
+	MaxMemory     int           // events of the latest commits that an owner remembers, in case the store forgets them; 1,000
+	Grace         time.Duration // for `once` calls in flight at a stop, and of a cancel that names none; 10 s
+	Idempotency   time.Duration // how long an idempotency key is remembered; 7 days
+	Lease         time.Duration // how long a dead worker's executions stay its own; 15 s, renewed each third
+}
+
+// WithDefaults is l with the defaults in the place of zero fields.
+func (l Limits) WithDefaults() Limits {
+	set := func(field *int, value int) {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	setTime := func(field *time.Duration, value time.Duration) {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	set(&l.MaxOutput, 1<<20)
+	set(&l.Plan.MaxBound, l.MaxOutput)
+	set(&l.MaxExecutions, 256)
+	set(&l.MaxParallel, 32)
+	set(&l.MaxCalls, 100_000)
+	set(&l.MaxMemory, 1000)
+	l.MaxBytes = cmp.Or(l.MaxBytes, 1<<30)
+	set(&l.MaxRecoveries, machine.DefaultMaxRecoveries)
+	setTime(&l.MaxWait, 25*time.Second)
+	setTime(&l.Grace, 10*time.Second)
+	setTime(&l.Idempotency, 7*24*time.Hour)
+	setTime(&l.Lease, 15*time.Second)
+	return l
+}

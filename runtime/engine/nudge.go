@@ -1,0 +1,40 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/store"
+)
+
+// nudged looks for what others did to executions that are owned here, in case the watch missed it.
+func (r *Engine) nudged(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, r.limits.Lease/(5*renewals))
+	defer cancel()
+	for after, page := "", records.PageSize; page == records.PageSize; {
+		records, err := r.store.List(ctx, store.Query{Kind: journal.KindNudge, After: after, Limit: records.PageSize})
+		if err != nil {
+			r.log.Debug("read nudges: the next renewal looks again", "error", err)
+			return
+		}
+		for _, rec := range records {
+			if o := r.owner(rec.Key.ID); o != nil {
+				o.nudge(rec)
+			}
+			after = rec.Key.ID
+		}
+		page = len(records)
+	}
+}
+
+// nudge is refresh for a nudge that was read, once for each.
+func (o *owner) nudge(rec store.Record) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.nudgedAt.Equal(rec.Expires) {
+		return
+	}
+	o.nudgedAt, o.stale = rec.Expires, true
+	o.poke()
+}

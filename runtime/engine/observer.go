@@ -1,0 +1,34 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/telemetry"
+	"github.com/runplane/runplane/store"
+)
+
+// published passes commits on to those who watch executions in this process.
+type published struct{ feed *telemetry.Feed }
+
+func (p published) Committed(c journal.Commit) {
+	if p.feed.Watched(c.Head.ExecutionID) {
+		p.feed.Publish(telemetry.Update{ExecutionID: c.Head.ExecutionID, Events: c.Events, Execution: c.Head.Execution})
+	}
+}
+
+// Changed takes note that the store's watch named a record of an execution: its owner hears what another replica did to it, and those
+// who watch it here hear of another replica's commits.
+func (r *Engine) Changed(ctx context.Context, key store.Key) {
+	switch owner := r.owner(key.ID); {
+	case owner != nil && key.Kind == journal.KindNudge:
+		owner.refresh()
+	case owner == nil && key.Kind == journal.KindExecution && r.feed.Watched(key.ID):
+		if h, _, err := r.journal.ReadHead(ctx, key.ID); err == nil {
+			r.feed.Publish(telemetry.Update{ExecutionID: key.ID, Execution: h.Execution})
+		} else if !errors.Is(err, context.Canceled) {
+			r.log.Debug("read a changed execution", "execution_id", key.ID, "error", err)
+		}
+	}
+}

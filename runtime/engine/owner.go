@@ -1,0 +1,356 @@
+package engine
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// owner runs one execution from its claim until nothing is left to do but wait. One goroutine decides and commits;
+// calls run in their own and send their results to its inbox.
+type owner struct {
+	r *Engine
+	x *execution
+
+	mu       sync.Mutex
+	inbox    []*request
+	closed   bool
+	stale    bool // somebody else changed the execution
+	lease    *store.Lease
+	fence    fence         // of the lease
+	gone     bool          // the lease is lost
+	nudgedAt time.Time     // when the last nudge that was read expires
+	signal   chan struct{} // one token: the inbox is not empty, or one of the words above has changed
+
+	lost    chan struct{} // closed when the lease is gone
+	claimed bool          // the lease came by a claim: what others left in flight is to be decided
+	flights map[int]*flight
+	kids    map[int]string // children by unit
+	looked  time.Time      // when it last looked after all of them
+	blind   time.Time      // when it looks again at the states that are waited for; zero: it has, or there are none
+
+	trouble atomic.Pointer[error] // why the last commit did not happen; nil: it did
+}
+
+// errLetGo answers requests that came while the owner was letting go: ask again.
+var errLetGo = errors.New("owner let go")
+
+// adopt makes this process the owner of an execution and runs it in a goroutine of its own: one that was claimed, by its lease and when
+// the claim was sent, or without one a new execution by what base claims. The caller has a slot, which the owner gives back.
+func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first []*request, base store.Batch) {
+	o := &owner{
+		r: r, x: x, lease: lease, fence: proven(sent, r.limits.Lease), claimed: lease != nil, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{}, kids: map[int]string{},
+	}
+	x.lease, x.claimed, x.memory = lease, lease != nil, &recollection{}
+	r.mu.Lock()
+	old := r.owned[x.ID]
+	switch {
+	case r.stopping:
+		r.mu.Unlock()
+		r.slots.Release(1)
+		r.store.GiveBack(x.lease, records.Now())
+		answer(first, schemas.Errorf(schemas.CodeUnavailable, "the runtime is stopping").WithHint("try again when it is back"))
+		return
+	case old != nil && lease == nil: // the same idempotency key is just making it
+		r.mu.Unlock()
+		r.slots.Release(1)
+		answer(first, errLetGo)
+		return
+	case old != nil && old.regain(lease, sent):
+		r.mu.Unlock()
+		r.slots.Release(1)
+		return
+	}
+	r.owned[x.ID] = o
+	r.owners.Add(1)
+	r.mu.Unlock()
+	go func() {
+		defer r.owners.Done()
+		defer r.slots.Release(1)
+		o.run(first, base)
+	}()
+}
+
+// owner is who owns the execution in this process; nil: nobody.
+func (r *Engine) owner(id string) *owner {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owned[id]
+}
+
+// InMemory counts the executions that this process owns.
+func (r *Engine) InMemory() int { return r.Load().InMemory }
+
+// Owns reports whether this process owns the execution.
+func (r *Engine) Owns(id string) bool { return r.owner(id) != nil }
+
+// HasRoom reports whether n more executions fit into memory now.
+func (r *Engine) HasRoom(n int) bool {
+	ok := r.slots.TryAcquire(int64(n))
+	if ok {
+		r.slots.Release(int64(n))
+	}
+	return ok
+}
+
+// Load is what this process has taken on.
+type Load struct {
+	InMemory    int   // executions that it owns
+	Capacity    int   // how many it may own
+	Uncommitted int   // of InMemory, those whose last commit failed
+	Trouble     error // why one of those failed; nil: none did
+}
+
+// Load reads the load of this process.
+func (r *Engine) Load() Load {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := Load{InMemory: len(r.owned), Capacity: r.limits.MaxExecutions}
+	for _, o := range r.owned {
+		if err := o.trouble.Load(); err != nil {
+			l.Trouble = *err
+			l.Uncommitted++
+		}
+	}
+	return l
+}
+
+// submit hands a request to the owner; false: it has let go.
+func (o *owner) submit(q *request) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return false
+	}
+	o.inbox = append(o.inbox, q)
+	o.poke()
+	return true
+}
+
+// poke has the owner look around; o.mu is held.
+func (o *owner) poke() {
+	select {
+	case o.signal <- struct{}{}:
+	default:
+	}
+}
+
+// refresh tells the owner that somebody else changed the execution.
+func (o *owner) refresh() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stale = true
+	o.poke()
+}
+
+// regain gives the owner a new lease: the last one lapsed before it was renewed, and this process claimed the execution
+// anew. false: the owner is going, or has gone.
+func (o *owner) regain(l *store.Lease, sent time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed || o.gone {
+		return false
+	}
+	o.lease, o.fence, o.stale = l, proven(sent, o.r.limits.Lease), true
+	o.poke()
+	return true
+}
+
+// take empties the inbox.
+func (o *owner) take() []*request {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.stale {
+		o.stale = false
+		o.x.State, o.x.changed = nil, true
+	}
+	if o.lease != nil && o.lease != o.x.lease {
+		o.x.lease, o.x.claimed, o.claimed = o.lease, true, true
+	}
+	requests := o.inbox
+	o.inbox = nil
+	for _, q := range requests {
+		if f := q.flight; f != nil && o.flights[f.unit] == f {
+			delete(o.flights, f.unit)
+		}
+	}
+	return requests
+}
+
+// letGo ends the ownership; the inbox takes nothing more.
+func (o *owner) letGo() {
+	o.r.mu.Lock()
+	if o.r.owned[o.x.ID] == o {
+		delete(o.r.owned, o.x.ID)
+	}
+	o.r.mu.Unlock()
+	o.mu.Lock()
+	o.closed = true
+	left, lease, gone := o.inbox, o.lease, o.gone
+	o.inbox = nil
+	o.mu.Unlock()
+	answer(left, errLetGo)
+	for _, q := range left {
+		if q.flight != nil {
+			o.r.owners.Go(func() { o.r.late(o.x.ID, q) })
+		}
+	}
+	if lease != nil && lease != o.x.lease { // it came back too late
+		o.r.store.GiveBack(lease, records.Now())
+	}
+	for _, f := range o.flights {
+		if !f.once() || !gone && !f.undecided(o.x.State) { // what became of a `once` call is worth knowing to the next owner
+			f.cancel(schemas.Errorf(schemas.CodeCancelled, "nobody waits for this call any more"))
+		}
+	}
+}
+
+// loseLease tells the owner that another worker may have the execution by now, unless it has a newer lease.
+func (o *owner) loseLease(l store.Lease) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.gone && o.lease != nil && o.lease.Token == l.Token {
+		o.gone = true
+		close(o.lost)
+	}
+}
+
+// answer ends the wait of those who asked; a nil err leaves each request its own.
+func answer(requests []*request, err error) {
+	for _, q := range requests {
+		if err != nil {
+			q.err = err
+		}
+		if q.done != nil {
+			close(q.done)
+		}
+	}
+}
+
+// takeOver starts a pending execution, and decides about the calls that the last owner left in flight.
+func (o *owner) takeOver(s *machine.State, now time.Time) ([]schemas.Event, error) {
+	if s.Status == schemas.StatusPending {
+		if len(s.Next(now)) > 0 { // it has waited too long
+			return nil, nil
+		}
+		return []schemas.Event{{Type: schemas.EventStarted, By: o.r.worker}}, nil
+	}
+	return s.Recover(o.r.worker, now, o.r.limits.MaxRecoveries, o.makes), nil
+}
+
+// makes tells whether the owner itself makes the call of the attempt, or is about to.
+func (o *owner) makes(unit, attempt int) bool {
+	if f := o.flights[unit]; f != nil && f.attempt == attempt {
+		return true
+	}
+	return slices.ContainsFunc(o.x.doubtful, func(l launch) bool {
+		return l.unit == unit && l.attempt == attempt && l.stands(o.x.State)
+	})
+}
+
+func (o *owner) run(requests []*request, base store.Batch) {
+	defer o.letGo()
+	how := proceed
+	var delay time.Duration
+	for {
+		if how == drain && len(o.flights) == 0 {
+			how = wind
+		}
+		decided := requests
+		if o.claimed { // behind the results that are there
+			decided = append(slices.Clip(requests), &request{decide: o.takeOver})
+			if o.orphaned() {
+				decided = append(decided, &request{decide: abandoned})
+			}
+		}
+		far := how
+		if far == proceed && base.Claim == nil && !o.holds() {
+			far = fenced
+		}
+		s, err := o.r.step(o.r.storeCtx, o.x, decided, far, base)
+		if err != nil {
+			if requests, delay = o.troubled(requests, base, err, delay); requests == nil {
+				return
+			}
+			continue
+		}
+		delay, base, o.claimed = 0, store.Batch{}, s.setback
+		o.trouble.Store(nil)
+		o.mu.Lock()
+		if o.lease == nil && o.x.lease != nil {
+			o.lease, o.fence = o.x.lease, proven(o.x.sent, o.r.limits.Lease)
+		}
+		o.mu.Unlock()
+		for _, l := range s.launches {
+			o.launch(l)
+		}
+		look := o.x.folded || s.follow || s.at.Sub(o.looked) >= childPoll
+		if look {
+			clear(o.kids)
+		}
+		for _, c := range s.children {
+			o.tend(c)
+		}
+		if look {
+			o.x.folded, o.looked = false, s.at
+			o.tendAll()
+		}
+		answer(requests, nil)
+		o.endChildren()
+		if s.released || o.x.lease == nil {
+			return
+		}
+		if o.x.unlooked && o.x.State.Awaits() {
+			o.lookAround()
+		}
+		o.abort(how)
+		if !s.more && !s.setback {
+			var ok bool
+			if how, ok = o.wait(how, s.at); !ok {
+				return
+			}
+		}
+		requests = o.take()
+	}
+}
+
+// wait blocks until there is something to do after a step at the given time. false: the execution is not ours any more.
+func (o *owner) wait(how extent, at time.Time) (extent, bool) {
+	stop := o.r.stop
+	if how != proceed {
+		stop = nil
+	}
+	var due <-chan time.Time
+	wake := o.x.State.Wake(at)
+	if look := o.looked.Add(childPoll); o.x.State.Children() > 0 && (wake.IsZero() || look.Before(wake)) {
+		wake = look
+	}
+	if o.x.unlooked && !o.blind.IsZero() && (wake.IsZero() || o.blind.Before(wake)) {
+		wake = o.blind
+	}
+	if !wake.IsZero() {
+		t := time.NewTimer(time.Until(wake))
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case <-o.signal:
+	case <-due:
+	case <-stop:
+		return drain, true
+	case <-o.lost:
+		o.r.log.Warn("lost the lease: another worker goes on", "execution_id", o.x.ID)
+		o.lookBack()
+		return how, false
+	case <-o.r.storeCtx.Done():
+		return how, false
+	}
+	return how, true
+}

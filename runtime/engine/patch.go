@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+)
+
+// patched is the decision of a person about held nodes: one event for each node, in the order of their ids. All problems
+// of the patch are told before any of it is applied.
+func patched(s *machine.State, id string, patch *schemas.Patch, live map[int]plan.Tool, by string) ([]schemas.Event, error) {
+	if patch == nil {
+		return nil, nil
+	}
+	var events []schemas.Event
+	for _, node := range slices.Sorted(maps.Keys(patch.Nodes)) {
+		p, field := patch.Nodes[node], "patch.nodes."+node
+		unit, ok := journal.UnitNamed(s, node)
+		if !ok {
+			var ids []string
+			for j := range s.Program().Nodes {
+				ids = append(ids, s.Program().Nodes[j].ID)
+			}
+			return nil, schemas.Errorf(schemas.CodeNotFound, "execution %q has no node %q", id, node).WithField(field).WithCandidates(schemas.Nearest(node, ids, 3))
+		}
+		given := 0
+		for _, set := range []bool{len(p.Inputs) > 0, len(p.Output) > 0, p.Skip, p.Retry} {
+			if set {
+				given++
+			}
+		}
+		if given != 1 {
+			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "give node %q exactly one of inputs, output, skip and retry", node).WithField(field)
+		}
+		if st := s.Units[unit].Status; st != schemas.NodeHeld {
+			return nil, schemas.Errorf(schemas.CodeConflict, "node %q is %s; only a held node can be patched", node, st).WithField(field).
+				WithHint("get_execution_status with view nodes shows which nodes are held; rerun_execution with from_node repeats others")
+		}
+		if len(p.Inputs) > 0 {
+			n := s.Node(unit)
+			if n.ForEach != nil && !s.IsItem(unit) {
+				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q runs over a list, its inputs belong to its items", node).WithField(field).
+					WithHint("retry runs the items again that did not succeed; output gives the whole list; one held item is patched as %s[0]", node)
+			}
+			if n.Kind != plan.KindCapability {
+				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q calls nothing and has no inputs", node).WithField(field)
+			}
+			if problem := n.CheckInputs([]byte(p.Inputs)); problem != nil && s.Units[unit].Reason != schemas.ReasonDrift {
+				return nil, problem.WithField(field + ".inputs")
+			}
+		}
+		if s.Units[unit].Reason == schemas.ReasonReview {
+			return nil, schemas.Errorf(schemas.CodeNeedsReview, "node %q waits for a person, not for a patch", node).WithField(field).
+				WithHint("`runplane reviews` lists and decides reviews; cancel_execution ends the execution")
+		}
+		e := s.Event(schemas.EventNodePatched, unit)
+		e.By, e.Patch = by, &p
+		if tool, ok := live[unit]; ok {
+			e.Definition, e.Effect = tool.Hash, tool.Effect
+		}
+		events = append(events, e)
+	}
+	return events, nil
+}
+
+// accepted are the definitions that a decision to go on accepts, by unit: those of the held nodes that the patch runs again.
+func (r *Engine) accepted(ctx context.Context, s *machine.State, patch *schemas.Patch) map[int]plan.Tool {
+	if patch == nil {
+		return nil
+	}
+	live := map[int]plan.Tool{}
+	for name, p := range patch.Nodes {
+		unit, ok := journal.UnitNamed(s, name)
+		if !ok || s.Units[unit].Reason != schemas.ReasonDrift || !p.Retry && len(p.Inputs) == 0 {
+			continue
+		}
+		target := &s.Node(unit).Target
+		if tool, known := r.capabilities.Realms.Definition(ctx, target.Realm, target.Capability); known {
+			live[unit] = tool
+		}
+	}
+	return live
+}

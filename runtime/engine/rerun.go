@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/session"
+	"github.com/runplane/runplane/schemas"
+)
+
+// Rerun executes the plan of an older execution again, compiled against today's tools. With from, the outputs of all
+// nodes that succeeded and do not depend on that node are taken over; what a person was asked, a person is asked again. Where its session has ended, the new execution belongs to none, and reads what the session held.
+func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution, error) {
+	old, err := r.journal.LoadFor(ctx, id)
+	if err != nil {
+		return schemas.Execution{}, err
+	}
+	p := old.Program.Definition.Plan
+	p.IdempotencyKey = ""
+	sub := Submit{accepted: &p, SessionID: old.Head.SessionID, RerunOf: id, Workflow: old.Head.Workflow, session: schemas.Value(old.Session.Raw())}
+	if sub.SessionID != "" {
+		if _, err := r.sessions.Use(ctx, sub.SessionID); errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || errors.Is(err, session.ErrEnded) {
+			sub.SessionID = "" // what the plan reads of it is known
+		} else if err != nil {
+			return schemas.Execution{}, err
+		}
+	}
+	if from == "" {
+		return r.Execute(ctx, sub)
+	}
+	first, ok := old.Program.Index(from)
+	if !ok {
+		_, err := r.journal.WholeOutput(ctx, old, from, nil)
+		return schemas.Execution{}, schemas.AsError(err).WithField("from_node")
+	}
+	again := descendants(old.State, first)
+	for i := range old.Program.Nodes {
+		n := &old.State.Units[i]
+		if again[i] || n.Status != schemas.NodeSucceeded || old.Program.Nodes[i].Kind == plan.KindReview { // a yes counts once
+			continue
+		}
+		node := old.Program.Nodes[i].ID
+		raw, err := r.journal.Output(ctx, id, node, n.Output, n.OutputRef)
+		if err != nil {
+			return schemas.Execution{}, err
+		}
+		text, err := r.journal.Output(ctx, id, node+journal.TextPart, schemas.Value(n.Text), n.TextRef)
+		if err != nil {
+			return schemas.Execution{}, err
+		}
+		sub.reuse = append(sub.reuse, schemas.Event{
+			Type: schemas.EventNodeReused, Node: node, Output: raw, Text: string(text), ServedBy: n.ServedBy, Degraded: n.Degraded, Reason: id,
+		})
+	}
+	return r.Execute(ctx, sub)
+}
+
+// descendants marks a node and everything that depends on it.
+func descendants(s *machine.State, node int) map[int]bool {
+	marked := map[int]bool{node: true}
+	for queue := []int{node}; len(queue) > 0; queue = queue[1:] {
+		for _, d := range s.Program().Nodes[queue[0]].Dependents {
+			if !marked[d] {
+				marked[d] = true
+				queue = append(queue, d)
+			}
+		}
+	}
+	return marked
+}

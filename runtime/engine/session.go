@@ -1,0 +1,34 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/session"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// SessionEnded cancels the executions of a session where that is wanted; it is the hook of package session.
+func (r *Engine) SessionEnded(ctx context.Context, e session.Ended) error {
+	if !e.Cancel {
+		return nil
+	}
+	reason := "its session " + e.SessionID + " " + e.How
+	return r.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: session.Term(e.SessionID)}, func(rec store.Record) error {
+		var h journal.Head
+		if err := json.Unmarshal(rec.Value, &h); err != nil {
+			return err
+		}
+		if h.Principal != e.Principal || h.Status.Terminal() || h.ParentID != "" { // a child ends with its parent
+			return nil
+		}
+		_, err := r.Cancel(ctx, rec.Key.ID, CancelOptions{Reason: reason})
+		if errors.Is(err, &schemas.Error{Code: schemas.CodeAlreadyFinished}) || errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
+			return nil // it ends by itself
+		}
+		return err
+	})
+}

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/store"
+)
+
+// claim adopts due executions as long as there is room for them and the queue is not paused. While it waits it keeps room
+// for one; when that one has come it takes what else is due. It keeps r.vacant true to what it sees.
+func (r *Engine) claim(ctx context.Context) {
+	var delay, wait time.Duration
+	for ctx.Err() == nil {
+		open, end := r.queue.WhileOpen(ctx)
+		if open == nil {
+			return
+		}
+		if !r.slots.TryAcquire(1) {
+			r.queue.SetVacant(false)
+			wait = 0
+			if r.slots.Acquire(open, 1) != nil {
+				end()
+				continue
+			}
+		}
+		room := 1
+		for wait == 0 && room < records.ClaimMax && r.slots.TryAcquire(1) {
+			room++
+		}
+		sent := time.Now()
+		leases, err := r.store.Claim(open, store.ClaimRequest{
+			Kind: journal.KindExecution, Owner: r.worker, Max: room, TTL: r.limits.Lease, Wait: wait,
+		})
+		interrupted := open.Err() != nil
+		end()
+		if wait = records.ClaimWait; err != nil || len(leases) == room {
+			wait = 0
+		}
+		if err == nil {
+			r.queue.SetVacant(len(leases) < room)
+		}
+		if len(leases) > 0 && r.queue.Paused(ctx) != nil {
+			r.store.ReturnAll(leases) //nolint:contextcheck // what was taken goes back whatever ends
+			leases = nil
+		}
+		leases, sent = r.prove(ctx, leases, sent)
+		r.slots.Release(int64(room - len(leases)))
+		for i := range leases {
+			r.adopt(newExecution(leases[i].Key.ID, journal.Head{}), &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
+		}
+		if err == nil || interrupted {
+			delay = 0
+			continue
+		}
+		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
+			return
+		}
+		r.log.Warn("claim failed: trying again", "error", err)
+		delay = min(max(2*delay, records.MinDelay), records.MaxDelay)
+		select {
+		case <-ctx.Done():
+		case <-time.After(delay):
+		}
+	}
+}
+
+// renewals is how often a lease is renewed in its life; an attempt that failed is made again sooner.
+const renewals = 3
+
+// renew keeps the leases of everything owned, in one trip each third of their life.
+func (r *Engine) renew(ctx context.Context) {
+	tick := time.NewTimer(r.limits.Lease / renewals)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		tick.Reset(r.limits.Lease / renewals)
+		leases, owners := r.leases()
+		if len(leases) == 0 {
+			continue
+		}
+		r.nudged(ctx)
+		sent := time.Now()
+		lost, err := r.renewAll(ctx, leases)
+		if err != nil {
+			if ctx.Err() == nil {
+				r.log.Warn("renew leases: trying again", "error", err)
+			}
+			tick.Reset(r.limits.Lease / (5 * renewals))
+			some, ok := errors.AsType[*store.Unrenewed](err)
+			if !ok {
+				continue
+			}
+			for _, l := range some.Leases {
+				delete(owners, l.Key.ID)
+			}
+		}
+		for _, l := range lost {
+			if o := owners[l.Key.ID]; o != nil {
+				delete(owners, l.Key.ID)
+				o.loseLease(l)
+			}
+		}
+		for _, l := range leases {
+			if o := owners[l.Key.ID]; o != nil {
+				o.renewed(l, sent)
+			}
+		}
+	}
+}
+
+// renewAll renews leases, and gives up in time for the next try.
+func (r *Engine) renewAll(ctx context.Context, leases []store.Lease) ([]store.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.limits.Lease/renewals)
+	defer cancel()
+	return r.store.Renew(ctx, leases, r.limits.Lease)
+}
+
+func (r *Engine) leases() ([]store.Lease, map[string]*owner) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	leases := make([]store.Lease, 0, len(r.owned))
+	owners := make(map[string]*owner, len(r.owned))
+	for id, o := range r.owned {
+		o.mu.Lock()
+		if o.lease != nil && !o.closed && !o.gone {
+			leases = append(leases, *o.lease)
+			owners[id] = o
+		}
+		o.mu.Unlock()
+	}
+	return leases, owners
+}

@@ -1,0 +1,9 @@
+package journal
+
+import "github.com/runplane/runplane/schemas"
+
+// Commit is one commit to an execution.
+type Commit struct {
+	Head   Head            // as it was committed
+	Events []schemas.Event // of this commit, in order; none: only a wake or a lease was changed
+}

@@ -1,0 +1,79 @@
+package runtime
+
+import (
+	"math/rand/v2"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/queue"
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/session"
+	"github.com/runplane/runplane/runtime/state"
+	"github.com/runplane/runplane/runtime/telemetry"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// Config is what a Runtime is made of. Store and Realms are required; zero fields take the defaults.
+type Config struct {
+	Store  store.Store
+	Realms capability.Realms
+	// Policies and Quotas are the operator's; SetPolicies and SetQuotas of Capabilities replace them.
+	Policies schemas.Policies
+	Quotas   call.QuotaRules
+	Log      hclog.Logger // nil: silent
+	Limits   engine.Limits
+	NewID    func() string  // for executions and sessions; nil: ULIDs
+	Random   func() float64 // [0,1) for jitter; nil: math/rand. It is called from many goroutines
+
+	MaxQueued int // executions that wait in the queue when new ones are refused; 10,000
+	MaxCache  int // bytes of answers that are kept; 32 MiB
+
+	Sessions  session.Rules
+	States    state.Rules
+	Retention RetentionRules // zero fields: nothing is deleted
+}
+
+// New makes a runtime; nothing happens before Run.
+func New(c Config) *Runtime {
+	if c.Log == nil {
+		c.Log = hclog.NewNullLogger()
+	}
+	if c.NewID == nil {
+		c.NewID = records.NewID
+	}
+	if c.Random == nil {
+		c.Random = rand.Float64
+	}
+	limits := c.Limits.WithDefaults()
+	s := records.New(records.Config{Store: c.Store, Log: c.Log, Worker: ulid.Make().String(), Lease: limits.Lease, Random: c.Random})
+	r := &Runtime{
+		Telemetry: new(telemetry.Feed), store: s, log: c.Log, limits: limits, newID: c.NewID, keep: c.Retention, audience: audience{there: make(chan struct{}, 1)},
+		ended: records.NewDirty[store.Key](10_000),
+	}
+	r.Sessions = session.New(session.Config{Store: s, Log: c.Log, Rules: c.Sessions, NewID: c.NewID})
+	r.States = state.New(state.Config{
+		Store: s, Log: c.Log, Sessions: r.Sessions, Rules: c.States, Views: r.views(), Written: func(key store.Key) { r.Executions.Written(key) },
+	})
+	r.Capabilities = capability.New(capability.Config{
+		Store: s, Log: c.Log, Sessions: r.Sessions, Realms: c.Realms, Policies: c.Policies, Quotas: c.Quotas, MaxCache: c.MaxCache, NewID: c.NewID, Random: c.Random,
+	})
+	r.journal = journal.Open(journal.Config{
+		Store: s, Sessions: r.Sessions, Limits: journal.Limits{Plan: limits.Plan, MaxOutput: limits.MaxOutput}, Kept: c.Retention.Executions, Forbids: r.Capabilities.Forbids,
+	})
+	r.Queue = queue.New(queue.Config{
+		Store: s, Log: c.Log, MaxQueued: c.MaxQueued, Capacity: limits.MaxExecutions, InFlight: func() int { return r.Executions.InMemory() },
+	})
+	r.Executions = engine.New(engine.Config{
+		Store: s, Log: c.Log, Sessions: r.Sessions, States: r.States, Capabilities: r.Capabilities, Journal: r.journal, Queue: r.Queue, Feed: r.Telemetry,
+		Limits: limits, NewID: c.NewID, Random: c.Random,
+	})
+	r.Executions.Connect(r, r)
+	r.Sessions.OnEnd(r.Executions, r.States)
+	return r
+}
