@@ -9,6 +9,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -130,11 +131,11 @@ func TestDriftVoidsAnApproval(t *testing.T) {
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"a"},"safety_level":"review"}]}`)
 		approve := func() schemas.Execution {
 			t.Helper()
-			reviews, err := p.Reviews(t.Context())
+			reviews, err := p.Safety.Reviews(t.Context())
 			if err != nil || len(reviews) != 1 {
 				t.Fatalf("%+v %v", reviews, err)
 			}
-			if _, err := p.DecideReview(context.Background(), reviews[0].ReviewID, Decision{Approve: true, By: "eve"}); err != nil {
+			if _, err := p.Safety.Decide(context.Background(), reviews[0].ReviewID, safety.Decision{Approve: true, By: "eve"}); err != nil {
 				t.Fatal(err)
 			}
 			return p.rest(t, e.ExecutionID)

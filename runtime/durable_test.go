@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -107,8 +108,8 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 		return fmt.Sprint(s.Found, string(s.StateData), err)
 	}
 	workflow := func(ctx context.Context, r *Runtime) string {
-		_, n, _, err := r.workflowAt(ctx, "w", 0)
-		return fmt.Sprint(n, err)
+		w, err := r.Workflows.Status(ctx, "w")
+		return fmt.Sprint(w.Version, err)
 	}
 	paused := func(ctx context.Context, r *Runtime) string {
 		q, err := r.Queue.Status(ctx)
@@ -150,9 +151,9 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 			return err
 		}),
 		"decide_review": execution(func(ctx context.Context, p *process, id string) error {
-			reviews, err := p.Reviews(ctx)
+			reviews, err := p.Safety.Reviews(ctx)
 			if err == nil {
-				_, err = p.DecideReview(ctx, reviews[0].ReviewID, Decision{Approve: true, By: "me"})
+				_, err = p.Safety.Decide(ctx, reviews[0].ReviewID, safety.Decision{Approve: true, By: "me"})
 			}
 			return err
 		}),
@@ -223,7 +224,7 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 		},
 		"delete_workflow": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
 			p.keep(t, "w", small, "")
-			if _, err := p.DeleteWorkflow(t.Context(), "w"); err != nil {
+			if _, err := p.Workflows.Delete(t.Context(), "w"); err != nil {
 				t.Fatal(err)
 			}
 			return workflow

@@ -12,6 +12,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -54,11 +55,11 @@ func TestForEachNodeIsHeldOnError(t *testing.T) {
 				decide := func(node string, yes bool) {
 					t.Helper()
 					synctest.Wait()
-					open, err := p.Reviews(t.Context())
+					open, err := p.Safety.Reviews(t.Context())
 					if err != nil || len(open) != 1 || fmt.Sprintf("m[%d]", *open[0].Item) != node {
 						t.Fatalf("%+v %v, want a review of %s", open, err, node)
 					}
-					if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: yes, By: "ada"}); err != nil {
+					if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: yes, By: "ada"}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -129,7 +130,7 @@ func TestWorkflowsOfAListStartAsMaxParallelAllows(t *testing.T) {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
 			p := live(w, s)
 			defer p.stop()
-			id := p.submit(t, `{"plan":"v1","max_parallel":3,"nodes":[`+workflow("m", setting+`"for_each":"${lists.range(12)}",`, `{"id":"t","wait":"1m"}`)+`]}`)
+			id := p.submit(t, `{"plan":"v1","max_parallel":3,"nodes":[`+subPlan("m", setting+`"for_each":"${lists.range(12)}",`, `{"id":"t","wait":"1m"}`)+`]}`)
 			for round := 1; round*most <= 12; round++ {
 				if n := len(p.children(t)); n != round*most {
 					t.Fatalf("%q: %d children in minute %d, want %d", setting, n, round, round*most)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +74,7 @@ func TestHealthFollowsTheRealms(t *testing.T) {
 			tt.realm.Realm = "r"
 			w.health = []schemas.RealmHealth{tt.realm}
 			r := New(Config{Store: memory(t), Realms: w})
-			h := r.CheckHealth(t.Context(), schemas.ScopeAll)
+			h := r.Health.Check(t.Context(), schemas.ScopeAll)
 			c := checkNamed(t, h, "capabilities.r")
 			if h.Status != tt.status || c.Status != tt.check || c.Message == "" {
 				t.Errorf("the health is %s with %+v", h.Status, c)
@@ -83,7 +82,7 @@ func TestHealthFollowsTheRealms(t *testing.T) {
 			if tt.realm.Error != nil && (c.Message != failure.Message || c.Cure != "install x") {
 				t.Errorf("the check says %q, cure %q", c.Message, c.Cure)
 			}
-			err := r.Ready(t.Context())
+			err := r.Health.Ready(t.Context())
 			if (err == nil) != tt.ready || err != nil && schemas.AsError(err).Message != c.Message {
 				t.Errorf("ready: %v", err)
 			}
@@ -95,7 +94,7 @@ func TestHealthOfAStoreThatDoesNotAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		r := New(Config{Store: silent{s}, Realms: w})
 		began := time.Now()
-		h := r.CheckHealth(t.Context(), schemas.ScopeRuntime)
+		h := r.Health.Check(t.Context(), schemas.ScopeRuntime)
 		c := checkNamed(t, h, "runtime.store")
 		if h.Status != schemas.HealthDown || c.Status != schemas.HealthDown || c.Cure == "" {
 			t.Errorf("the health is %+v", h)
@@ -106,7 +105,7 @@ func TestHealthOfAStoreThatDoesNotAnswer(t *testing.T) {
 		if q := checkNamed(t, h, "runtime.queue"); q.Status != schemas.HealthDegraded {
 			t.Errorf("the queue is %+v", q)
 		}
-		if err := r.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "store does not answer") {
+		if err := r.Health.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "store does not answer") {
 			t.Errorf("ready: %v", err)
 		}
 	})
@@ -119,7 +118,7 @@ func TestHealthTellsWhatWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := New(Config{Store: s, Realms: newWorld(), Limits: engine.Limits{MaxExecutions: 1}})
-	h := r.CheckHealth(t.Context(), schemas.ScopeRuntime)
+	h := r.Health.Check(t.Context(), schemas.ScopeRuntime)
 	q := checkNamed(t, h, "runtime.queue")
 	if q.Status != schemas.HealthDegraded || q.Numbers["due"] != 1 || q.Numbers["oldest_seconds"] < 299 || q.Cure == "" {
 		t.Errorf("the queue is %+v", q)
@@ -137,10 +136,10 @@ func TestHealthTellsWhatWaits(t *testing.T) {
 	for r.Executions.InMemory() == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	if c := checkNamed(t, r.CheckHealth(t.Context(), schemas.ScopeRuntime), "runtime.executions"); c.Status != schemas.HealthDegraded {
+	if c := checkNamed(t, r.Health.Check(t.Context(), schemas.ScopeRuntime), "runtime.executions"); c.Status != schemas.HealthDegraded {
 		t.Errorf("without room executions are %+v", c)
 	}
-	if err := r.Ready(t.Context()); err != nil {
+	if err := r.Health.Ready(t.Context()); err != nil {
 		t.Errorf("a queue is no reason to send requests elsewhere: %v", err)
 	}
 }
@@ -150,27 +149,9 @@ func TestHealthScopes(t *testing.T) {
 	w.health = []schemas.RealmHealth{{Realm: "r", State: schemas.RealmReady}}
 	r := New(Config{Store: memory(t), Realms: w})
 	for scope, want := range map[schemas.HealthScope]int{schemas.ScopeRuntime: 5, schemas.ScopeAgents: 2, schemas.ScopeCapabilities: 1, schemas.ScopeAll: 8, "": 8} {
-		if h := r.CheckHealth(t.Context(), scope); len(h.Checks) != want || h.Status != schemas.HealthOK {
+		if h := r.Health.Check(t.Context(), scope); len(h.Checks) != want || h.Status != schemas.HealthOK {
 			t.Errorf("%q has %d checks, status %s; want %d", scope, len(h.Checks), h.Status, want)
 		}
-	}
-}
-
-func TestClientsAreRememberedForAWhile(t *testing.T) {
-	var c clients
-	now := time.Now()
-	c.saw("claude 1\x1b[31m\n", now)
-	c.saw("claude 1[31m", now)
-	c.saw("", now.Add(-clientMemory-time.Second))
-	names, calls := c.lately(now)
-	if len(names) != 1 || names[0] != "claude 1[31m" || calls != 2 {
-		t.Errorf("lately: %q, %d calls", names, calls)
-	}
-	for i := range 2 * maxClients {
-		c.saw(fmt.Sprintf("client %d %s", i, strings.Repeat("x", 1000)), now.Add(time.Duration(i)))
-	}
-	if names, _ := c.lately(now); len(names) != maxClients {
-		t.Errorf("%d clients are remembered", len(names))
 	}
 }
 
@@ -190,7 +171,7 @@ func TestHealthTellsOfAgents(t *testing.T) {
 			return created
 		}
 		message := func() string {
-			c := checkNamed(t, p.CheckHealth(t.Context(), schemas.ScopeAgents), "agents.sessions")
+			c := checkNamed(t, p.Health.Check(t.Context(), schemas.ScopeAgents), "agents.sessions")
 			if c.Status != schemas.HealthOK {
 				t.Errorf("%+v", c)
 			}
@@ -225,15 +206,15 @@ func TestHealthTellsWhatHadToBeRepaired(t *testing.T) {
 		{"a call that did not leave", func(r *Runtime) { r.Executions.Counters.Fenced.Add(1) }, "fenced", schemas.HealthOK},
 		{"a late result", func(r *Runtime) { r.Executions.Counters.LateUsed.Add(1) }, "late_used", schemas.HealthOK},
 		{"a result too late", func(r *Runtime) { r.Executions.Counters.LateUnused.Add(1) }, "late_unused", schemas.HealthOK},
-		{"an execution in no queue", func(r *Runtime) { r.unqueued.Add(1) }, "unqueued", schemas.HealthDegraded},
+		{"an execution in no queue", func(r *Runtime) { r.upkeep.Unqueued.Add(1) }, "unqueued", schemas.HealthDegraded},
 		{"commits that were lost", func(r *Runtime) { r.Executions.Counters.RolledBack.Add(1) }, "rolled_back", schemas.HealthDegraded},
 	} {
 		r := New(Config{Store: memory(t), Realms: newWorld()})
-		if c := checkNamed(t, r.CheckHealth(t.Context(), schemas.ScopeRuntime), "runtime.recovery"); c.Status != schemas.HealthOK || c.Numbers[tt.number] != 0 {
+		if c := checkNamed(t, r.Health.Check(t.Context(), schemas.ScopeRuntime), "runtime.recovery"); c.Status != schemas.HealthOK || c.Numbers[tt.number] != 0 {
 			t.Errorf("before: %+v", c)
 		}
 		tt.happen(r)
-		if c := checkNamed(t, r.CheckHealth(t.Context(), schemas.ScopeRuntime), "runtime.recovery"); c.Status != tt.status || c.Numbers[tt.number] != 1 || (c.Cure == "") != (c.Status == schemas.HealthOK) {
+		if c := checkNamed(t, r.Health.Check(t.Context(), schemas.ScopeRuntime), "runtime.recovery"); c.Status != tt.status || c.Numbers[tt.number] != 1 || (c.Cure == "") != (c.Status == schemas.HealthOK) {
 			t.Errorf("%s: %+v", tt.name, c)
 		}
 	}
@@ -253,13 +234,13 @@ func TestHealthNamesOpenCircuits(t *testing.T) {
 				t.Fatal("the call did not fail")
 			}
 		}
-		c := checkNamed(t, p.CheckHealth(t.Context(), schemas.ScopeCapabilities), "capabilities.r.read")
+		c := checkNamed(t, p.Health.Check(t.Context(), schemas.ScopeCapabilities), "capabilities.r.read")
 		if c.Status != schemas.HealthDegraded || !strings.Contains(c.Message, "open") || c.Numbers["retry_after_seconds"] <= 0 {
 			t.Errorf("got %+v", c)
 		}
 		open := func(status schemas.HealthStatus, checks int, when string) {
 			t.Helper()
-			if h := p.CheckHealth(t.Context(), schemas.ScopeCapabilities); h.Status != status || len(h.Checks) != checks {
+			if h := p.Health.Check(t.Context(), schemas.ScopeCapabilities); h.Status != status || len(h.Checks) != checks {
 				t.Errorf("%s: %+v", when, h)
 			}
 		}
@@ -272,7 +253,7 @@ func TestHealthNamesOpenCircuits(t *testing.T) {
 		if err := call(`{}`); err != nil {
 			t.Fatal(err)
 		}
-		if h := p.CheckHealth(t.Context(), schemas.ScopeCapabilities); len(h.Checks) != 0 {
+		if h := p.Health.Check(t.Context(), schemas.ScopeCapabilities); len(h.Checks) != 0 {
 			t.Errorf("closed again: %+v", h)
 		}
 		_, _ = call(`{"id":"y","fail":2,"code":"unavailable"}`), call(`{"id":"y","fail":2,"code":"unavailable"}`) // they fail

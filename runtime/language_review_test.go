@@ -11,12 +11,13 @@ import (
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
 
-// workflow is a node that runs the nodes as a plan within.
-func workflow(id, extra, nodes string) string {
+// subPlan is a node that runs the nodes as a plan within.
+func subPlan(id, extra, nodes string) string {
 	return fmt.Sprintf(`{"id":"%s",%s"workflow":{"definition":{"plan":"v1","nodes":[%s]}}}`, id, extra, nodes)
 }
 
@@ -42,7 +43,7 @@ func TestParentsLeaveRoomForTheirChildren(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s, func(c *Config) { c.Limits.MaxExecutions = 1 })
 		defer p.stop()
-		id := p.submit(t, `{"plan":"v1","nodes":[`+workflow("w", "", `{"id":"a","capability":"r.once"}`)+`]}`)
+		id := p.submit(t, `{"plan":"v1","nodes":[`+subPlan("w", "", `{"id":"a","capability":"r.once"}`)+`]}`)
 		if p.Executions.Owns(id) {
 			t.Error("an execution that waits for a workflow is kept in memory")
 		}
@@ -55,13 +56,13 @@ func TestParentsLeaveRoomForTheirChildren(t *testing.T) {
 
 func TestChildrenEndWithTheirParentHoweverItEnds(t *testing.T) {
 	for name, plan := range map[string]string{
-		"timeout":                   `{"plan":"v1","timeout":"10m","nodes":[` + workflow("w", "", twoDays) + `]}`,
-		"another workflow fails":    `{"plan":"v1","nodes":[` + workflow("w", "", twoDays) + `,` + workflow("x", "", `{"id":"t","wait":"5m"},{"id":"a","capability":"r.once","inputs":{"fail":9},"depends_on":["t"]}`) + `]}`,
-		"an event does not come":    `{"plan":"v1","nodes":[` + workflow("w", "", twoDays) + `,{"id":"e","wait_for":{"event":"e","timeout":"5m"}}]}`,
-		"a node fails at once":      `{"plan":"v1","inputs":{"l":[]},"nodes":[` + workflow("w", "", twoDays) + `,{"id":"s","set":"${inputs.l[3]}"}]}`,
-		"a call fails":              `{"plan":"v1","nodes":[` + workflow("w", "", twoDays) + `,{"id":"a","capability":"r.once","inputs":{"fail":9}}]}`,
-		"compensation":              `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","compensate":{"capability":"r.read"}},` + workflow("w", "", twoDays) + `,{"id":"e","wait_for":{"event":"e","timeout":"5m"},"on_error":"compensate","depends_on":["a"]}]}`,
-		"total_timeout of its node": `{"plan":"v1","nodes":[` + workflow("w", `"total_timeout":"5m","on_error":"continue",`, twoDays) + `]}`,
+		"timeout":                   `{"plan":"v1","timeout":"10m","nodes":[` + subPlan("w", "", twoDays) + `]}`,
+		"another workflow fails":    `{"plan":"v1","nodes":[` + subPlan("w", "", twoDays) + `,` + subPlan("x", "", `{"id":"t","wait":"5m"},{"id":"a","capability":"r.once","inputs":{"fail":9},"depends_on":["t"]}`) + `]}`,
+		"an event does not come":    `{"plan":"v1","nodes":[` + subPlan("w", "", twoDays) + `,{"id":"e","wait_for":{"event":"e","timeout":"5m"}}]}`,
+		"a node fails at once":      `{"plan":"v1","inputs":{"l":[]},"nodes":[` + subPlan("w", "", twoDays) + `,{"id":"s","set":"${inputs.l[3]}"}]}`,
+		"a call fails":              `{"plan":"v1","nodes":[` + subPlan("w", "", twoDays) + `,{"id":"a","capability":"r.once","inputs":{"fail":9}}]}`,
+		"compensation":              `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","compensate":{"capability":"r.read"}},` + subPlan("w", "", twoDays) + `,{"id":"e","wait_for":{"event":"e","timeout":"5m"},"on_error":"compensate","depends_on":["a"]}]}`,
+		"total_timeout of its node": `{"plan":"v1","nodes":[` + subPlan("w", `"total_timeout":"5m","on_error":"continue",`, twoDays) + `]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
@@ -85,9 +86,9 @@ func TestChildrenEndWithTheirParentHoweverItEnds(t *testing.T) {
 func TestChildOfAParentThatEndedDoesNothingMore(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		first := live(w, s)
-		id := first.submit(t, `{"plan":"v1","nodes":[`+workflow("w", "", `{"id":"t","wait":"1h"},{"id":"a","capability":"r.once","depends_on":["t"]}`)+`,{"id":"q","review":"sure?"}]}`)
+		id := first.submit(t, `{"plan":"v1","nodes":[`+subPlan("w", "", `{"id":"t","wait":"1h"},{"id":"a","capability":"r.once","depends_on":["t"]}`)+`,{"id":"q","review":"sure?"}]}`)
 		first.stop()
-		if _, err := first.DecideReview(t.Context(), first.review(t, id, "q"), Decision{By: "ada"}); err != nil { // from a process that runs nothing
+		if _, err := first.Safety.Decide(t.Context(), first.review(t, id, "q"), safety.Decision{By: "ada"}); err != nil { // from a process that runs nothing
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -105,7 +106,7 @@ func TestChildrenUndoWithTheirParent(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		id := p.submit(t, `{"plan":"v1","nodes":[`+workflow("w", "", `{"id":"a","capability":"r.once","compensate":{"capability":"r.read","inputs":{"id":"undo"}}},{"id":"t","wait":"48h","depends_on":["a"]}`)+`]}`)
+		id := p.submit(t, `{"plan":"v1","nodes":[`+subPlan("w", "", `{"id":"a","capability":"r.once","compensate":{"capability":"r.read","inputs":{"id":"undo"}}},{"id":"t","wait":"48h","depends_on":["a"]}`)+`]}`)
 		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{Compensate: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +122,7 @@ func TestParentSaysWhichChildItWaitsFor(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		id := p.submit(t, `{"plan":"v1","nodes":[`+workflow("w", "", `{"id":"q","review":"sure?"}`)+`]}`)
+		id := p.submit(t, `{"plan":"v1","nodes":[`+subPlan("w", "", `{"id":"q","review":"sure?"}`)+`]}`)
 		e, err := p.Executions.Status(t.Context(), id, "", 0, nil)
 		if err != nil || len(e.WaitingFor) != 1 || !strings.Contains(e.Hint, e.WaitingFor[0].Child) {
 			t.Errorf("%+v %q %v", e.WaitingFor, e.Hint, err)
@@ -138,11 +139,11 @@ func TestFallbackOfAReviewedCallIsReviewedItself(t *testing.T) {
 		approve := func(capability, inputs, instead string) {
 			t.Helper()
 			synctest.Wait()
-			open, err := p.Reviews(t.Context())
+			open, err := p.Safety.Reviews(t.Context())
 			if err != nil || len(open) != 1 || open[0].Capability != capability || string(open[0].Inputs) != inputs {
 				t.Fatalf("%+v %v", open, err)
 			}
-			if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true, Inputs: schemas.Object(instead)}); err != nil {
+			if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, Inputs: schemas.Object(instead)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -161,7 +162,7 @@ func TestAReviewThatExpiredCannotBeApproved(t *testing.T) {
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"q","review":{"question":"sure?","expires":"1h"}}]}`)
 		p.stop()
 		time.Sleep(2 * time.Hour) // nobody is there to notice
-		if _, err := p.DecideReview(t.Context(), p.review(t, id, "q"), Decision{Approve: true, By: "ada"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
+		if _, err := p.Safety.Decide(t.Context(), p.review(t, id, "q"), safety.Decision{Approve: true, By: "ada"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
 			t.Errorf("approved after its expiry: %v", err)
 		}
 		want(t, p.rest(t, id), schemas.StatusFailed, "", "q=failed")
@@ -173,7 +174,7 @@ func TestRerunAsksAgain(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"ask","review":"delete?","depends_on":["a"]},{"id":"del","capability":"r.once","depends_on":["ask"]}]}`)
-		if _, err := p.DecideReview(t.Context(), p.review(t, id, "ask"), Decision{Approve: true, By: "ada"}); err != nil {
+		if _, err := p.Safety.Decide(t.Context(), p.review(t, id, "ask"), safety.Decision{Approve: true, By: "ada"}); err != nil {
 			t.Fatal(err)
 		}
 		p.rest(t, id)
@@ -197,7 +198,7 @@ func TestReviewsAreListedBehindManyOtherWaits(t *testing.T) {
 			fmt.Fprintf(&nodes, `{"id":"w%d","wait":"48h"},`, i)
 		}
 		id := p.submit(t, `{"plan":"v1","nodes":[`+nodes.String()+`{"id":"q","review":"sure?"}]}`)
-		open, err := p.Reviews(t.Context())
+		open, err := p.Safety.Reviews(t.Context())
 		if err != nil || len(open) != 1 {
 			t.Errorf("%+v %v", open, err)
 		}
@@ -236,15 +237,15 @@ func TestWhatWasApprovedIsWhatRuns(t *testing.T) {
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read","inputs":{"take":"30s"}},
 			{"id":"pay","capability":"r.once","safety_level":"review","trigger_rule":"one_success","depends_on":["a"],"inputs":{"id":"${nodes.b.status}"}}]}`)
-		open, err := p.Reviews(t.Context())
+		open, err := p.Safety.Reviews(t.Context())
 		if err != nil || len(open) != 1 || string(open[0].Inputs) != `{"id":"running"}` {
 			t.Fatalf("%+v %v", open, err)
 		}
 		time.Sleep(time.Minute)
-		if open, err = p.Reviews(t.Context()); err != nil || string(open[0].Inputs) != `{"id":"running"}` {
+		if open, err = p.Safety.Reviews(t.Context()); err != nil || string(open[0].Inputs) != `{"id":"running"}` {
 			t.Fatalf("what is asked changes: %+v %v", open, err)
 		}
-		if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true, By: "ada"}); err != nil {
+		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, By: "ada"}); err != nil {
 			t.Fatal(err)
 		}
 		p.rest(t, id)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -113,7 +114,7 @@ func TestReviewOfAQuestion(t *testing.T) {
 		source := `{"plan":"v1","inputs":{"n":3},"nodes":[{"id":"ask","review":{"question":"Delete ${inputs.n} files?","expires":"24h"}},
 			{"id":"del","capability":"r.once","depends_on":["ask"]}],"output":"${nodes.ask.output.comment}"}`
 		id := p.submit(t, source)
-		open, err := p.Reviews(t.Context())
+		open, err := p.Safety.Reviews(t.Context())
 		if err != nil || len(open) != 1 || open[0].Question != "Delete 3 files?" || open[0].ExecutionID != id {
 			t.Fatalf("%+v %v", open, err)
 		}
@@ -123,15 +124,15 @@ func TestReviewOfAQuestion(t *testing.T) {
 		if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"ask": {Skip: true}}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNeedsReview}) {
 			t.Errorf("a patch around the review: %v", err)
 		}
-		if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true, Comment: "fine", By: "ada"}); err != nil {
+		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, Comment: "fine", By: "ada"}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, id), schemas.StatusSucceeded, `"fine"`, "ask=succeeded del=succeeded")
-		if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true}); err == nil {
+		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true}); err == nil {
 			t.Error("a review was decided twice")
 		}
 		id = p.submit(t, source)
-		if _, err := p.DecideReview(t.Context(), p.review(t, id, "ask"), Decision{Comment: "no", By: "ada"}); err != nil {
+		if _, err := p.Safety.Decide(t.Context(), p.review(t, id, "ask"), safety.Decision{Comment: "no", By: "ada"}); err != nil {
 			t.Fatal(err)
 		}
 		e := p.rest(t, id)
@@ -142,7 +143,7 @@ func TestReviewOfAQuestion(t *testing.T) {
 		id = p.submit(t, source)
 		time.Sleep(25 * time.Hour)
 		want(t, p.rest(t, id), schemas.StatusFailed, "", "ask=failed del=cancelled")
-		if open, err = p.Reviews(t.Context()); err != nil || len(open) != 0 {
+		if open, err = p.Safety.Reviews(t.Context()); err != nil || len(open) != 0 {
 			t.Errorf("still open: %+v %v", open, err)
 		}
 		if n := w.calls("once", ""); n != 1 {
@@ -156,17 +157,17 @@ func TestReviewOfACallShowsAndMayChangeItsInputs(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"first"}}]}`)
-		open, err := p.Reviews(t.Context())
+		open, err := p.Safety.Reviews(t.Context())
 		if err != nil || len(open) != 1 || string(open[0].Inputs) != `{"id":"first"}` || open[0].Capability != "r.once" {
 			t.Fatalf("%+v %v", open, err)
 		}
 		if w.calls("", "") != 0 {
 			t.Error("called before the review")
 		}
-		if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true, Inputs: schemas.Object(`{"id":7,"bogus":1}`)}); err == nil {
+		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, Inputs: schemas.Object(`{"id":7,"bogus":1}`)}); err == nil {
 			t.Error("unfit inputs were accepted")
 		}
-		if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true, Inputs: schemas.Object(`{"id":"second"}`)}); err != nil {
+		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, Inputs: schemas.Object(`{"id":"second"}`)}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, id), schemas.StatusSucceeded, `{"pay":{"id":"second"}}`, "pay=succeeded")

@@ -60,7 +60,7 @@ func TestRedisThatGoesAwayForAWhile(t *testing.T) {
 					t.Errorf("a start: %v", err)
 				}
 			}
-			if err := f.p.Ready(f.ctx); codeOf(err) != schemas.CodeUnavailable {
+			if err := f.p.Health.Ready(f.ctx); codeOf(err) != schemas.CodeUnavailable {
 				t.Errorf("ready: %v", err)
 			}
 
@@ -75,7 +75,7 @@ func TestRedisThatGoesAwayForAWhile(t *testing.T) {
 					t.Errorf("%s was called %d times", id, n)
 				}
 			}
-			eventually(t, "it is ready again", func() bool { return f.p.Ready(f.ctx) == nil })
+			eventually(t, "it is ready again", func() bool { return f.p.Health.Ready(f.ctx) == nil })
 			if _, err := f.p.Executions.Execute(f.ctx, engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":1}]}`)}); err != nil {
 				t.Error(err)
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -187,7 +188,7 @@ func TestWholePlanRuns(t *testing.T) {
 				defer p.stop()
 				id := p.submit(t, string(source))
 				time.Sleep(time.Minute) // the retries of what is down
-				open, err := p.Reviews(t.Context())
+				open, err := p.Safety.Reviews(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -195,7 +196,7 @@ func TestWholePlanRuns(t *testing.T) {
 					if d.called("pay.refund") > 0 || string(r.Inputs) != `{"order":"A-17","cents":3600}` {
 						t.Errorf("called before the review, or it shows %s", r.Inputs)
 					}
-					if _, err := p.DecideReview(t.Context(), r.ReviewID, Decision{Approve: !tt.reject, By: "ada"}); err != nil {
+					if _, err := p.Safety.Decide(t.Context(), r.ReviewID, safety.Decision{Approve: !tt.reject, By: "ada"}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -278,7 +279,7 @@ func TestDecisionIsTheOutputOfAReview(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","review":"Sure?"}],"output":"${nodes.a.output}"}`)
-		if _, err := p.DecideReview(t.Context(), p.review(t, id, "a"), Decision{Approve: true, Comment: "fine", By: "ada"}); err != nil {
+		if _, err := p.Safety.Decide(t.Context(), p.review(t, id, "a"), safety.Decision{Approve: true, Comment: "fine", By: "ada"}); err != nil {
 			t.Fatal(err)
 		}
 		e := p.rest(t, id)
@@ -383,11 +384,11 @@ func TestWhatATextSaysIsNeverEvaluated(t *testing.T) {
 		if _, err := p.Executions.Signal(t.Context(), id, "e", raw); err != nil {
 			t.Fatal(err)
 		}
-		open, err := p.Reviews(t.Context())
+		open, err := p.Safety.Reviews(t.Context())
 		if err != nil || len(open) != 1 || open[0].Question != trap {
 			t.Fatalf("%+v %v", open, err)
 		}
-		if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true, Comment: trap, By: "ada"}); err != nil {
+		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, Comment: trap, By: "ada"}); err != nil {
 			t.Fatal(err)
 		}
 		e := p.rest(t, id)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -17,7 +18,7 @@ import (
 // tools prints what the caller has published.
 func (p *process) tools(t *testing.T) string {
 	t.Helper()
-	list, err := p.Published(t.Context())
+	list, err := p.Workflows.Published(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,9 +39,9 @@ func TestPublishedWorkflows(t *testing.T) {
 				defer here.stop()
 				defer there.stop()
 				told := map[*process]*atomic.Int64{here: {}, there: {}}
-				within := map[string]time.Duration{"watch": time.Second, "poll": publishedPoll + time.Second}[name]
+				within := map[string]time.Duration{"watch": time.Second, "poll": workflow.PublishedPoll + time.Second}[name]
 				for _, p := range []*process{here, there} {
-					defer p.OnPublished(func(principal string) {
+					defer p.Workflows.OnPublished(func(principal string) {
 						if principal == caller.LocalPrincipal {
 							told[p].Add(1)
 						}
@@ -57,29 +58,29 @@ func TestPublishedWorkflows(t *testing.T) {
 					told  int64 // each replica, once in all
 				}{
 					{"a workflow that is none", func() error {
-						return errOf(here.CreateWorkflow(t.Context(), NewWorkflow{Name: "quiet", Definition: []byte(greet("x"))}))
+						return errOf(here.Workflows.Create(t.Context(), workflow.Spec{Name: "quiet", Definition: []byte(greet("x"))}))
 					}, "", 0},
 					{"publish", func() error {
-						return errOf(here.CreateWorkflow(t.Context(), NewWorkflow{Name: "greet", Definition: []byte(greet("hello")), Publish: &yes}))
+						return errOf(here.Workflows.Create(t.Context(), workflow.Spec{Name: "greet", Definition: []byte(greet("hello")), Publish: &yes}))
 					}, "workflow_greet@1", 1},
 					{"again", func() error {
-						return errOf(here.CreateWorkflow(t.Context(), NewWorkflow{Name: "greet", Definition: []byte(greet("hello")), Publish: &yes}))
+						return errOf(here.Workflows.Create(t.Context(), workflow.Spec{Name: "greet", Definition: []byte(greet("hello")), Publish: &yes}))
 					}, "workflow_greet@1", 1},
 					{"another's", func() error {
-						return errOf(here.CreateWorkflow(as(t, "other"), NewWorkflow{Name: "theirs", Definition: []byte(greet("x")), Publish: &yes}))
+						return errOf(here.Workflows.Create(as(t, "other"), workflow.Spec{Name: "theirs", Definition: []byte(greet("x")), Publish: &yes}))
 					}, "workflow_greet@1", 1},
 					{"next version", func() error {
-						return errOf(there.CreateWorkflow(t.Context(), NewWorkflow{Name: "greet", Definition: []byte(greet("bye"))}))
+						return errOf(there.Workflows.Create(t.Context(), workflow.Spec{Name: "greet", Definition: []byte(greet("bye"))}))
 					}, "workflow_greet@2", 2},
 					{"publish the other too", func() error {
-						return errOf(there.CreateWorkflow(t.Context(), NewWorkflow{Name: "quiet", Definition: []byte(greet("x")), Publish: &yes}))
+						return errOf(there.Workflows.Create(t.Context(), workflow.Spec{Name: "quiet", Definition: []byte(greet("x")), Publish: &yes}))
 					}, "workflow_greet@2 workflow_quiet@1", 3},
 					{"take one away", func() error {
-						return errOf(here.CreateWorkflow(t.Context(), NewWorkflow{Name: "quiet", Definition: []byte(greet("x")), Publish: &no}))
+						return errOf(here.Workflows.Create(t.Context(), workflow.Spec{Name: "quiet", Definition: []byte(greet("x")), Publish: &no}))
 					}, "workflow_greet@2", 4},
-					{"delete", func() error { return errOf(there.DeleteWorkflow(t.Context(), "greet")) }, "", 5},
+					{"delete", func() error { return errOf(there.Workflows.Delete(t.Context(), "greet")) }, "", 5},
 					{"make it anew", func() error {
-						return errOf(here.CreateWorkflow(t.Context(), NewWorkflow{Name: "greet", Definition: []byte(greet("hello"))}))
+						return errOf(here.Workflows.Create(t.Context(), workflow.Spec{Name: "greet", Definition: []byte(greet("hello"))}))
 					}, "", 5},
 				} {
 					if err := step.do(); err != nil {
@@ -118,17 +119,17 @@ func TestPublishedSchema(t *testing.T) {
 			{"reference", `{}`, `{"$defs":{"a":{"type":"string"}},"properties":{"a":{"$ref":"#/$defs/a"}}}`, "", "/properties/a/$ref"},
 			{"large", `{}`, `{"properties":{"a":{"type":"string","description":"` + strings.Repeat("x", schemas.MaxToolSchema) + `"}}}`, "", "at most 16384"},
 		} {
-			n := NewWorkflow{
+			n := workflow.Spec{
 				Name: "w", Definition: []byte(`{"plan":"v1","inputs":` + tt.inputs + `,"nodes":[{"id":"a","set":1}]}`), InputSchema: schemas.Object(tt.schema), Publish: &yes,
 			}
-			err := errOf(p.CreateWorkflow(t.Context(), n))
+			err := errOf(p.Workflows.Create(t.Context(), n))
 			if tt.refused != "" {
 				if codeOf(err) != schemas.CodeInvalidArgument || !strings.Contains(err.Error(), tt.refused) || schemas.AsError(err).Field != "input_schema" {
 					t.Errorf("%s: %v, want a refusal that says %s", tt.name, err, tt.refused)
 				}
 				continue
 			}
-			tool, ok, lost := p.PublishedTool(t.Context(), "workflow_w")
+			tool, ok, lost := p.Workflows.PublishedTool(t.Context(), "workflow_w")
 			if err != nil || lost != nil || !ok || string(tool.InputSchema) != tt.want {
 				t.Errorf("%s: got %s, %v, %v, want %s", tt.name, tool.InputSchema, err, lost, tt.want)
 			}
@@ -136,17 +137,17 @@ func TestPublishedSchema(t *testing.T) {
 		if got := p.tools(t); got != "workflow_w@4" {
 			t.Errorf("a refused definition changed what is published: %s", got)
 		}
-		long := NewWorkflow{Name: strings.Repeat("w", maxPublishedName+1), Definition: []byte(greet("x")), Publish: &yes}
-		if err := errOf(p.CreateWorkflow(t.Context(), long)); codeOf(err) != schemas.CodeInvalidArgument {
+		long := workflow.Spec{Name: strings.Repeat("w", workflow.MaxPublishedName+1), Definition: []byte(greet("x")), Publish: &yes}
+		if err := errOf(p.Workflows.Create(t.Context(), long)); codeOf(err) != schemas.CodeInvalidArgument {
 			t.Errorf("a long name: %v", err)
 		}
-		for i := range MaxPublished - 1 {
-			if err := errOf(p.CreateWorkflow(t.Context(), NewWorkflow{Name: fmt.Sprint("x", i), Definition: []byte(greet("x")), Publish: &yes})); err != nil {
+		for i := range workflow.MaxPublished - 1 {
+			if err := errOf(p.Workflows.Create(t.Context(), workflow.Spec{Name: fmt.Sprint("x", i), Definition: []byte(greet("x")), Publish: &yes})); err != nil {
 				t.Fatal(err)
 			}
 		}
-		one := NewWorkflow{Name: "more", Definition: []byte(greet("x")), Publish: &yes}
-		if err := errOf(p.CreateWorkflow(t.Context(), one)); codeOf(err) != schemas.CodeQuotaExceeded {
+		one := workflow.Spec{Name: "more", Definition: []byte(greet("x")), Publish: &yes}
+		if err := errOf(p.Workflows.Create(t.Context(), one)); codeOf(err) != schemas.CodeQuotaExceeded {
 			t.Errorf("one too many: %v", err)
 		}
 	})
@@ -184,18 +185,18 @@ func TestPublishedHints(t *testing.T) {
 		} {
 			w.said = tt.said
 			name := fmt.Sprint("w", i)
-			if err := errOf(p.CreateWorkflow(t.Context(), NewWorkflow{Name: name, Definition: []byte(`{"plan":"v1","nodes":[` + tt.nodes + `]}`), Publish: &yes})); err != nil {
+			if err := errOf(p.Workflows.Create(t.Context(), workflow.Spec{Name: name, Definition: []byte(`{"plan":"v1","nodes":[` + tt.nodes + `]}`), Publish: &yes})); err != nil {
 				t.Fatalf("%s: %v", tt.name, err)
 			}
-			if tool, _, err := p.PublishedTool(t.Context(), "workflow_"+name); err != nil || tool.Hints != tt.want {
+			if tool, _, err := p.Workflows.PublishedTool(t.Context(), "workflow_"+name); err != nil || tool.Hints != tt.want {
 				t.Errorf("%s: %+v, %v, want %+v", tt.name, tool.Hints, err, tt.want)
 			}
 		}
 		w.said = map[string]string{"read": harmless["read"]} // since then
-		if err := errOf(p.CreateWorkflow(t.Context(), NewWorkflow{Name: "w2", Definition: []byte(`{"plan":"v1","nodes":[` + read + `]}`), Publish: &yes})); err != nil {
+		if err := errOf(p.Workflows.Create(t.Context(), workflow.Spec{Name: "w2", Definition: []byte(`{"plan":"v1","nodes":[` + read + `]}`), Publish: &yes})); err != nil {
 			t.Fatal(err)
 		}
-		if tool, _, err := p.PublishedTool(t.Context(), "workflow_w2"); err != nil || tool.Hints.OpenWorld || tool.Version != 1 {
+		if tool, _, err := p.Workflows.PublishedTool(t.Context(), "workflow_w2"); err != nil || tool.Hints.OpenWorld || tool.Version != 1 {
 			t.Errorf("the same definition again does not look anew: %+v, %v", tool, err)
 		}
 	})
@@ -214,18 +215,18 @@ func TestHintsFollowTheWorkflowsWithin(t *testing.T) {
 		p.keep(t, "inner", reads, "")
 		p.keep(t, "middle", names("inner"), "")
 		for name, definition := range map[string]string{"outer": names("middle"), "fixed": names("inner@1")} {
-			if err := errOf(p.CreateWorkflow(t.Context(), NewWorkflow{Name: name, Definition: []byte(definition), Publish: &yes})); err != nil {
+			if err := errOf(p.Workflows.Create(t.Context(), workflow.Spec{Name: name, Definition: []byte(definition), Publish: &yes})); err != nil {
 				t.Fatal(err)
 			}
 		}
 		harmless, harms := schemas.Hints{ReadOnly: true, Idempotent: true}, schemas.Hints{}
 		expect := func(when string, outer schemas.Hints) {
 			t.Helper()
-			list, err := p.Published(t.Context())
+			list, err := p.Workflows.Published(t.Context())
 			if err != nil || len(list) != 2 || list[0].Hints != harmless || list[1].Hints != outer {
 				t.Errorf("%s: %+v, %v, want %+v", when, list, err, outer)
 			}
-			if tool, _, err := p.PublishedTool(t.Context(), "workflow_outer"); err != nil || tool.Hints != outer {
+			if tool, _, err := p.Workflows.PublishedTool(t.Context(), "workflow_outer"); err != nil || tool.Hints != outer {
 				t.Errorf("%s: %+v, %v, want %+v", when, tool.Hints, err, outer)
 			}
 		}
@@ -241,11 +242,11 @@ func TestHintsFollowTheWorkflowsWithin(t *testing.T) {
 			}
 			return s.Commit(ctx, b)
 		}}})
-		if err := errOf(dying.CreateWorkflow(t.Context(), NewWorkflow{Name: "inner", Definition: []byte(pays)})); err != nil {
+		if err := errOf(dying.Workflows.Create(t.Context(), workflow.Spec{Name: "inner", Definition: []byte(pays)})); err != nil {
 			t.Fatal(err)
 		}
 		expect("nobody has looked at the next version", schemas.Hints{Destructive: true, OpenWorld: true})
-		if err := errOf(p.DeleteWorkflow(t.Context(), "middle")); err != nil {
+		if err := errOf(p.Workflows.Delete(t.Context(), "middle")); err != nil {
 			t.Fatal(err)
 		}
 		expect("a part is gone", schemas.Hints{Destructive: true, OpenWorld: true})

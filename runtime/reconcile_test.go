@@ -10,6 +10,7 @@ import (
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/upkeep"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -29,7 +30,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 		all := []*process{live(w, counted), live(w, counted), live(w, counted)}
 		unqueued := func() (n int64) {
 			for _, p := range all {
-				n += p.unqueued.Load()
+				n += p.upkeep.Unqueued.Load()
 			}
 			return n
 		}
@@ -118,12 +119,12 @@ func TestPassesGoOnWhereTheLastOneEnded(t *testing.T) {
 			}
 		}
 		for pass, want := range []int64{0, 1, 1} {
-			time.Sleep(reconcileEvery)
-			if _, err := p.store.Round(t.Context(), p.reconciler()); err != nil {
+			time.Sleep(upkeep.ReconcileEvery)
+			if _, err := p.store.Round(t.Context(), p.upkeep.ReconcileRounds()); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait() // the runtime's own pass may have come first
-			if got := p.unqueued.Load(); got != want {
+			if got := p.upkeep.Unqueued.Load(); got != want {
 				t.Errorf("%d found after pass %d, want %d", got, pass, want)
 			}
 		}

@@ -114,7 +114,7 @@ func TestRedisInTrouble(t *testing.T) {
 				t.Errorf("a submission: %v", err)
 			}
 			says := func(name string, status schemas.HealthStatus) error {
-				c := checkNamed(t, p.CheckHealth(t.Context(), schemas.ScopeRuntime), name)
+				c := checkNamed(t, p.Health.Check(t.Context(), schemas.ScopeRuntime), name)
 				if c.Status != status || status != schemas.HealthOK && (!strings.Contains(c.Message, tt.words) || !strings.Contains(c.Cure, tt.remedy)) {
 					return errors.New(string(c.Status) + ": " + c.Message + "; " + c.Cure)
 				}
@@ -150,7 +150,7 @@ func TestRedisInTrouble(t *testing.T) {
 	}
 	t.Run("a second deployment with another prefix", func(t *testing.T) {
 		want(t, other.execute(t, withID(onePlan, "n")), schemas.StatusSucceeded, "", "n=succeeded")
-		if h := other.CheckHealth(t.Context(), schemas.ScopeRuntime); h.Status != schemas.HealthOK {
+		if h := other.Health.Check(t.Context(), schemas.ScopeRuntime); h.Status != schemas.HealthOK {
 			t.Errorf("its health is %+v", h)
 		}
 		page, err := other.Executions.List(t.Context(), journal.Query{})
@@ -206,7 +206,7 @@ func TestRedisInTroubleAtStart(t *testing.T) {
 			if n := w.calls("once", id); n != 1 {
 				t.Errorf("called %d times", n)
 			}
-			if h := next.CheckHealth(t.Context(), schemas.ScopeRuntime); h.Status != schemas.HealthOK {
+			if h := next.Health.Check(t.Context(), schemas.ScopeRuntime); h.Status != schemas.HealthOK {
 				t.Errorf("its health is %+v", h)
 			}
 		})

@@ -126,7 +126,7 @@ func replicasOn(t *testing.T, url string) {
 		}
 	}
 	for _, p := range []*process{first, second} {
-		if lost, unqueued := p.Executions.Counters.RolledBack.Load(), p.unqueued.Load(); lost != 0 || unqueued != 0 {
+		if lost, unqueued := p.Executions.Counters.RolledBack.Load(), p.upkeep.Unqueued.Load(); lost != 0 || unqueued != 0 {
 			t.Errorf("%d rolled back, %d unqueued", lost, unqueued)
 		}
 	}
@@ -169,7 +169,7 @@ func TestAShardThatIsDown(t *testing.T) {
 			want(t, p.rest(t, id), schemas.StatusSucceeded, "", "s=succeeded a=succeeded b=succeeded")
 		}
 	}
-	if q := checkNamed(t, p.CheckHealth(t.Context(), schemas.ScopeRuntime), "runtime.queue"); q.Status != schemas.HealthDegraded || !strings.Contains(q.Message, "store") || q.Cure == "" {
+	if q := checkNamed(t, p.Health.Check(t.Context(), schemas.ScopeRuntime), "runtime.queue"); q.Status != schemas.HealthDegraded || !strings.Contains(q.Message, "store") || q.Cure == "" {
 		t.Errorf("the queue is %+v", q)
 	}
 	c.Masters[1].Restart()
@@ -186,7 +186,7 @@ func TestAShardThatIsDown(t *testing.T) {
 		}
 	}
 	tryFor(t, "health", func() error {
-		if h := p.CheckHealth(t.Context(), schemas.ScopeRuntime); h.Status != schemas.HealthOK {
+		if h := p.Health.Check(t.Context(), schemas.ScopeRuntime); h.Status != schemas.HealthOK {
 			return fmt.Errorf("%+v", h)
 		}
 		return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -213,11 +214,11 @@ func TestCommitsThatMustOutliveAMachine(t *testing.T) {
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"1s"}},{"id":"b","capability":"r.once","inputs":{"take":"1s"},"depends_on":["a"]},
 			{"id":"c","capability":"r.idempotent","inputs":{"take":"1s"},"depends_on":["b"]},{"id":"d","set":1,"depends_on":["c"]},{"id":"w","wait":"5s","depends_on":["d"]},
 			{"id":"q","review":"Sure?","depends_on":["w"]},{"id":"x","wait":"5s","depends_on":["q"]}]}`)
-		reviews, err := p.Reviews(t.Context())
+		reviews, err := p.Safety.Reviews(t.Context())
 		if err != nil || len(reviews) != 1 {
 			t.Fatal(reviews, err)
 		}
-		if _, err := p.DecideReview(t.Context(), reviews[0].ReviewID, Decision{Approve: true, By: "me"}); err != nil {
+		if _, err := p.Safety.Decide(t.Context(), reviews[0].ReviewID, safety.Decision{Approve: true, By: "me"}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "")

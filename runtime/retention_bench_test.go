@@ -17,6 +17,7 @@ import (
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/upkeep"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
@@ -90,20 +91,21 @@ func BenchmarkRetention(b *testing.B) {
 				return func() bool { return time.Now().After(end) }
 			}
 			before, heapBefore := rate(wait())
-			retainer := New(Config{Store: s, Realms: newWorld(), Retention: RetentionRules{Executions: time.Hour}})
+			retainer := New(Config{Store: s, Realms: newWorld(), Retention: upkeep.Retention{Executions: time.Hour}})
+			rounds := retainer.upkeep.ExecutionRounds()
 			done := make(chan struct{})
 			began := time.Now()
 			go func() {
 				defer close(done)
 				for {
-					more, err := retainer.store.Round(ctx, retainer.executionRetention())
+					more, err := retainer.store.Round(ctx, rounds)
 					if err != nil {
 						b.Error(err)
 					}
 					if !more {
 						return
 					}
-					time.Sleep(retainAgain)
+					time.Sleep(rounds.Again)
 				}
 			}()
 			during, heapDuring := rate(func() bool {

@@ -14,6 +14,7 @@ import (
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
+	"github.com/runplane/runplane/runtime/upkeep"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
@@ -123,7 +124,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 		var g sync.WaitGroup
 		for _, p := range all {
 			g.Go(func() {
-				rounds := p.executionRetention()
+				rounds := p.upkeep.ExecutionRounds()
 				rounds.Every, rounds.Again = time.Second, 10*time.Millisecond
 				if _, err := p.store.Round(t.Context(), rounds); err != nil {
 					t.Error(err)
@@ -154,16 +155,16 @@ func TestStatesAreDeletedOnRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Standalone(t)
 	p := replica(t, newWorld(), openRedis(t, server.URL()), func(c *Config) { c.Retention.States = time.Millisecond })
-	for i := range statesAtOnce + 1 {
+	for i := range upkeep.StatesAtOnce + 1 {
 		if _, err := p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "x", Key: fmt.Sprint(i)}, Data: schemas.Value(`"canary"`)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	time.Sleep(5 * time.Millisecond)
-	if found := mentions(t, server, "canary"); len(found) != statesAtOnce+1 {
+	if found := mentions(t, server, "canary"); len(found) != upkeep.StatesAtOnce+1 {
 		t.Fatalf("written: %v", found)
 	}
-	rounds := p.stateRetention()
+	rounds := p.upkeep.StateRounds()
 	if more, err := p.store.Round(t.Context(), rounds); err != nil || more {
 		t.Fatalf("more %v, %v", more, err)
 	}

@@ -16,8 +16,12 @@ import (
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/queue"
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
+	"github.com/runplane/runplane/runtime/upkeep"
+	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -25,14 +29,14 @@ import (
 
 // keeping lets executions go five hours after they ended, and states four hours after they were written.
 func keeping(c *Config) {
-	c.Retention = RetentionRules{Executions: 5 * time.Hour, States: 4 * time.Hour}
+	c.Retention = upkeep.Retention{Executions: 5 * time.Hour, States: 4 * time.Hour}
 }
 
 // everything is what the store has: records, logs and wakes of every kind that can belong to these executions.
 func everything(t *testing.T, s store.Store, ids ...string) (left []string) {
 	t.Helper()
 	for _, kind := range []string{
-		journal.KindExecution, journal.KindPlan, journal.KindSnapshot, journal.KindOutput, journal.KindIdempotency, journal.KindNudge, journal.KindOverdue, session.Kind, state.Kind, queue.Kind, kindSchedule,
+		journal.KindExecution, journal.KindPlan, journal.KindSnapshot, journal.KindOutput, journal.KindIdempotency, journal.KindNudge, journal.KindOverdue, session.Kind, state.Kind, queue.Kind, workflow.KindSchedule,
 	} {
 		var q store.Query
 		for q = (store.Query{Kind: kind}); ; {
@@ -72,7 +76,7 @@ func rich(key string) string {
 	large := strings.Repeat("x", engine.MaxInline+1)
 	return fmt.Sprintf(`{"plan":"v1","name":"rich","idempotency_key":%q,"queue_timeout":"1h","nodes":[
 		{"id":"a","for_each":"${lists.range(%d)}","capability":"r.idempotent","inputs":{"id":"i${index}","give":{"n":%q}}},
-		{"id":"b","capability":"r.once","depends_on":["a"],"inputs":{"give":%q}}],"output":"${nodes.b.output}"}`, key, deletesAtOnce+60, large, large)
+		{"id":"b","capability":"r.once","depends_on":["a"],"inputs":{"give":%q}}],"output":"${nodes.b.output}"}`, key, upkeep.DeletesAtOnce+60, large, large)
 }
 
 // TestWhatEndedIsDeletedWithAllThatBelongsToIt leaves nothing of what ended in any way, and touches nothing that is open.
@@ -130,10 +134,11 @@ func TestWhatEndedIsDeletedWithAllThatBelongsToIt(t *testing.T) {
 // retainNow deletes what has ended, without waiting for a pass.
 func (p *process) retainNow(t *testing.T) {
 	t.Helper()
-	for _, term := range endedTerms {
+	rounds := p.upkeep.ExecutionRounds()
+	for part := range rounds.Parts {
 		for after, more := "", true; more; more = after != "" {
 			var err error
-			if after, err = p.retainExecutions(t.Context(), term, after); err != nil {
+			if after, err = rounds.Look(t.Context(), part, after); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -162,7 +167,7 @@ func (p *process) isGone(t *testing.T, id string) {
 		"status": errOf(p.Executions.Status(ctx, id, "", 0, nil)), "nodes": errOf(p.Executions.Status(ctx, id, schemas.ViewNodes, time.Second, nil)), "metrics": errOf(p.Executions.Metrics(ctx, id)),
 		"output": errOf(p.Executions.NodeOutput(ctx, id, "a", nil, "", 0, 0)), "events": errOf(p.Executions.Events(ctx, id, 0, 0)), "rerun": errOf(p.Executions.Rerun(ctx, id, "")),
 		"cancel": errOf(p.Executions.Cancel(ctx, id, engine.CancelOptions{})), "signal": errOf(p.Executions.Signal(ctx, id, "go", nil)), "priority": errOf(p.Executions.SetPriority(ctx, id, 1)),
-		"review": errOf(p.DecideReview(ctx, id+"/a/1", Decision{})),
+		"review": errOf(p.Safety.Decide(ctx, id+"/a/1", safety.Decision{})),
 	} {
 		e := schemas.AsError(err)
 		if e == nil || e.Code != schemas.CodeNotFound || !strings.Contains(e.Hint, "deleted after 5h (retention.executions)") {
@@ -241,9 +246,9 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 				id := p.execute(t, rich("k")).ExecutionID
 				p.stop()
 				time.Sleep(6 * time.Hour)
-				visitor := New(Config{Store: c, Realms: w, Retention: RetentionRules{Executions: 5 * time.Hour}})
+				visitor := New(Config{Store: c, Realms: w, Retention: upkeep.Retention{Executions: 5 * time.Hour}})
 				c.Reset(at)
-				_, err := visitor.store.Round(t.Context(), visitor.executionRetention())
+				_, err := visitor.store.Round(t.Context(), visitor.upkeep.ExecutionRounds())
 				if at == 0 {
 					commits = c.Commits()
 				} else if !errors.Is(err, storetest.ErrCrashed) {
@@ -337,7 +342,7 @@ func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
 		p.keep(t, "greet", greet("hello"), "")
 		var ids []string // newest first
 		for range 60 {
-			e, err := p.ExecuteWorkflow(t.Context(), "greet", 0, engine.Submit{})
+			e, err := p.Workflows.Execute(t.Context(), "greet", 0, engine.Submit{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -346,12 +351,12 @@ func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
 		}
 		forget := func(age time.Duration) {
 			t.Helper()
-			(&process{Runtime: New(Config{Store: s, Realms: w, Retention: RetentionRules{Executions: age}})}).retainNow(t)
+			(&process{Runtime: New(Config{Store: s, Realms: w, Retention: upkeep.Retention{Executions: age}})}).retainNow(t)
 		}
 		numbers := func(want int) {
 			t.Helper()
-			st, err := p.WorkflowStatus(t.Context(), "greet")
-			if err != nil || st.Executions[schemas.StatusSucceeded] != want || len(st.Latest) != latestExecutions || st.Latest[0].ExecutionID != ids[0] {
+			st, err := p.Workflows.Status(t.Context(), "greet")
+			if err != nil || st.Executions[schemas.StatusSucceeded] != want || len(st.Latest) != workflow.LatestExecutions || st.Latest[0].ExecutionID != ids[0] {
 				t.Errorf("want %d executions: %+v, %v", want, st, err)
 			}
 		}
@@ -410,7 +415,7 @@ func TestAnExecutionYoungerThanItsIDHoldsNothingUp(t *testing.T) {
 		p := live(w, s, keeping)
 		defer p.stop()
 		const source = `{"plan":"v1","nodes":[{"id":"a","set":1}]}`
-		reserved := p.newID()
+		reserved := records.NewID()
 		time.Sleep(time.Second)
 		old := p.execute(t, source).ExecutionID
 		time.Sleep(4 * time.Hour)
@@ -447,7 +452,7 @@ func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if err := p.deleteExecution(t.Context(), &h, version); err != nil {
+					if err := p.upkeep.Delete(t.Context(), &h, version); err != nil {
 						t.Fatal(err)
 					}
 				}}, Realms: w})}
@@ -515,7 +520,7 @@ func TestStatesThatNobodyWritesAreDeleted(t *testing.T) {
 		set("old", 0)
 		set("ttl", 10*time.Hour)
 		set("written", 0)
-		for i := range 2*statesAtOnce + 1 {
+		for i := range 2*upkeep.StatesAtOnce + 1 {
 			set(fmt.Sprintf("z%02d", i), 0)
 		}
 		time.Sleep(4*time.Hour - time.Minute)

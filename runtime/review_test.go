@@ -9,6 +9,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -16,7 +17,7 @@ import (
 // refused asserts that a decision is refused with the code, in words that say what became of the review.
 func (p *process) refused(t *testing.T, id string, code schemas.Code, words string) {
 	t.Helper()
-	_, err := p.DecideReview(t.Context(), id, Decision{Approve: true, By: "ada"})
+	_, err := p.Safety.Decide(t.Context(), id, safety.Decision{Approve: true, By: "ada"})
 	if !errors.Is(err, &schemas.Error{Code: code}) || !strings.Contains(err.Error(), words) {
 		t.Errorf("review %s: %v, want %s: … %s", id, err, code, words)
 	}
@@ -31,8 +32,8 @@ func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"own","fail":9},
 			"on_error":"suspend","fallback":[{"capability":"r.idempotent","inputs":{"id":"other","fail":9}}]}]}`)
 		own := p.review(t, id, "pay")
-		yes := Decision{Approve: true, By: "ada", Comment: "fine"}
-		if _, err := p.DecideReview(t.Context(), own, yes); err != nil {
+		yes := safety.Decision{Approve: true, By: "ada", Comment: "fine"}
+		if _, err := p.Safety.Decide(t.Context(), own, yes); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -41,7 +42,7 @@ func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
 		if w.calls("idempotent", "") != 0 {
 			t.Errorf("one yes was good for two calls: %v", w.ledger)
 		}
-		if _, err := p.DecideReview(t.Context(), fallback, yes); err != nil {
+		if _, err := p.Safety.Decide(t.Context(), fallback, yes); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, id), schemas.StatusSuspended, "", "pay=held")
@@ -53,7 +54,7 @@ func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
 		for _, old := range []string{own, fallback} {
 			p.refused(t, old, schemas.CodeAlreadyFinished, "fine")
 		}
-		if _, err := p.DecideReview(t.Context(), again, Decision{By: "ada", Comment: "enough"}); err != nil {
+		if _, err := p.Safety.Decide(t.Context(), again, safety.Decision{By: "ada", Comment: "enough"}); err != nil {
 			t.Fatal(err)
 		}
 		p.refused(t, again, schemas.CodeAlreadyFinished, "ada rejected it")
@@ -82,7 +83,7 @@ func TestReviewsThatAreNotOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.refused(t, open, schemas.CodeAlreadyFinished, "cancelled")
-		if _, err := p.DecideReview(caller.With(t.Context(), caller.Caller{Principal: "somebody else"}), open, Decision{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+		if _, err := p.Safety.Decide(caller.With(t.Context(), caller.Caller{Principal: "somebody else"}), open, safety.Decision{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			t.Errorf("somebody else's review: %v", err)
 		}
 	})
@@ -100,7 +101,7 @@ func TestReviewSurvivesItsProcess(t *testing.T) {
 		if got := second.review(t, id, "pay"); got != open {
 			t.Errorf("the review is %s now, it was %s", got, open)
 		}
-		if _, err := second.DecideReview(t.Context(), open, Decision{Approve: true, By: "ada"}); err != nil {
+		if _, err := second.Safety.Decide(t.Context(), open, safety.Decision{Approve: true, By: "ada"}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, second.rest(t, id), schemas.StatusSucceeded, "", "pay=succeeded")
@@ -114,7 +115,7 @@ func TestReviewOfLargeInputs(t *testing.T) {
 		defer p.stop()
 		large := strings.Repeat("x", 2*engine.MaxInline)
 		id := p.submit(t, `{"plan":"v1","inputs":{"x":"`+large+`"},"nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"${inputs.x}"}}]}`)
-		open, err := p.Reviews(t.Context())
+		open, err := p.Safety.Reviews(t.Context())
 		if err != nil || len(open) != 1 || string(open[0].Inputs) != `{"id":"`+large+`"}` {
 			t.Fatalf("%.80v %v", open, err)
 		}
@@ -126,7 +127,7 @@ func TestReviewOfLargeInputs(t *testing.T) {
 			t.Errorf("%+v", held)
 		}
 		mended := strings.Repeat("y", 2*engine.MaxInline)
-		if _, err := p.DecideReview(t.Context(), open[0].ReviewID, Decision{Approve: true, By: "ada", Inputs: schemas.Object(`{"id":"` + mended + `"}`)}); err != nil {
+		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, By: "ada", Inputs: schemas.Object(`{"id":"` + mended + `"}`)}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "pay=succeeded")

@@ -14,6 +14,7 @@ import (
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -44,12 +45,12 @@ func TestAScheduleIsNotTakenForTheNext(t *testing.T) {
 		<-making
 		p.schedules(t, "w", greet("x"), schemas.Schedule{})
 		p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(2 * time.Hour)})
-		if _, err := p.PauseSchedule(t.Context(), "w", true); err != nil {
+		if _, err := p.Workflows.PauseSchedule(t.Context(), "w", true); err != nil {
 			t.Fatal(err)
 		}
 		close(goOn)
 		synctest.Wait()
-		if st, err := p.WorkflowStatus(t.Context(), "w"); err != nil || st.Schedule == nil || st.Schedule.Every.Std() != 2*time.Hour || !st.Schedule.Paused {
+		if st, err := p.Workflows.Status(t.Context(), "w"); err != nil || st.Schedule == nil || st.Schedule.Every.Std() != 2*time.Hour || !st.Schedule.Paused {
 			t.Errorf("%+v, %v", st.Schedule, err)
 		}
 	})
@@ -61,15 +62,25 @@ func TestAnEndedScheduleLeavesTheNextItsWake(t *testing.T) {
 		user := &process{New(Config{Store: s, Realms: w}), func() {}}
 		user.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute)})
 		time.Sleep(time.Minute)
-		slow := New(Config{Realms: w, Store: whenPut(s, kindSchedule, true, func() {
-			user.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Hour)})
-		})})
-		leases, err := s.Claim(t.Context(), store.ClaimRequest{Kind: kindSchedule, Owner: slow.store.Worker(), TTL: slow.limits.Lease})
+		leases, err := s.Claim(t.Context(), store.ClaimRequest{Kind: workflow.KindSchedule, Owner: "slow", TTL: engine.Limits{}.WithDefaults().Lease})
 		if err != nil || len(leases) != 1 {
 			t.Fatal(leases, err)
 		}
 		user.schedules(t, "w", greet("x"), schemas.Schedule{})
-		slow.fire(t.Context(), &leases[0])
+		slow := live(w, &hooks{Store: whenPut(s, workflow.KindSchedule, true, func() {
+			user.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Hour)})
+		}), claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+			if r.Kind != workflow.KindSchedule {
+				return s.Claim(ctx, r)
+			}
+			if taken := leases; taken != nil {
+				leases = nil
+				return taken, nil
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}})
+		slow.stop()
 		p := live(w, s)
 		defer p.stop()
 		time.Sleep(90 * time.Minute)
@@ -90,14 +101,14 @@ func TestAPausedScheduleMakesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		sleepUntil(start.Add(22 * time.Second)) // the first one waits, and there is no room for the second
-		if _, err := p.PauseSchedule(t.Context(), "w", true); err != nil {
+		if _, err := p.Workflows.PauseSchedule(t.Context(), "w", true); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := p.Queue.Resume(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		sleepUntil(start.Add(45 * time.Second))
-		if _, err := p.PauseSchedule(t.Context(), "w", false); err != nil {
+		if _, err := p.Workflows.PauseSchedule(t.Context(), "w", false); err != nil {
 			t.Fatal(err)
 		}
 		sleepUntil(start.Add(55 * time.Second))
@@ -115,7 +126,7 @@ func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
 				commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 					b.Wakes = slices.Clone(b.Wakes)
 					for i := range b.Wakes {
-						if wake := &b.Wakes[i]; wake.Key.Kind == kindSchedule && !wake.At.IsZero() {
+						if wake := &b.Wakes[i]; wake.Key.Kind == workflow.KindSchedule && !wake.At.IsZero() {
 							wake.At = wake.At.Add(off)
 						}
 					}
@@ -154,8 +165,11 @@ func TestWhatIsDecidedOutlivesAMachine(t *testing.T) {
 		var commits []string
 		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			for _, put := range b.Puts {
-				if put.Key.Kind == kindSchedule {
-					var s scheduled
+				if put.Key.Kind == workflow.KindSchedule {
+					var s struct {
+						Orders []any
+						Paused bool
+					}
 					if err := json.Unmarshal(put.Value, &s); err != nil {
 						t.Error(err)
 					}
@@ -168,7 +182,7 @@ func TestWhatIsDecidedOutlivesAMachine(t *testing.T) {
 		p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute)})
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if _, err := p.PauseSchedule(t.Context(), "w", true); err != nil {
+		if _, err := p.Workflows.PauseSchedule(t.Context(), "w", true); err != nil {
 			t.Fatal(err)
 		}
 		want := []string{"0 orders, paused false: true", "1 orders, paused false: true", "0 orders, paused false: false", "0 orders, paused true: true"}
@@ -195,7 +209,7 @@ func (r *reads) Get(ctx context.Context, key store.Key) (store.Record, error) {
 func TestNamesThatCannotBeReadNow(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		start := time.Now()
-		inner := workflowKey(caller.LocalPrincipal, "inner")
+		inner := workflow.Key(caller.LocalPrincipal, "inner")
 		p := live(w, &reads{s, func(key store.Key) error {
 			if now := time.Since(start); key == inner && now >= time.Minute && now < 70*time.Second {
 				return errCut
@@ -227,9 +241,9 @@ func TestAWorkflowIsDeletedWhileItIsMade(t *testing.T) {
 		other.keep(t, "w", greet("x"), "")
 		var deleted bool
 		p := &process{New(Config{Realms: w, Store: &reads{s, func(key store.Key) error {
-			if key.Kind == kindWorkflowVersion && !deleted {
+			if key.Kind == workflow.KindVersion && !deleted {
 				deleted = true
-				return errOf(other.DeleteWorkflow(t.Context(), "w"))
+				return errOf(other.Workflows.Delete(t.Context(), "w"))
 			}
 			return nil
 		}}}), func() {}}
@@ -246,7 +260,7 @@ func TestTheSameScheduleEndsNoPause(t *testing.T) {
 		defer p.stop()
 		hourly := schemas.Schedule{Every: every(time.Hour)}
 		p.schedules(t, "w", greet("x"), hourly)
-		if _, err := p.PauseSchedule(t.Context(), "w", true); err != nil {
+		if _, err := p.Workflows.PauseSchedule(t.Context(), "w", true); err != nil {
 			t.Fatal(err)
 		}
 		for _, text := range []string{"x", "y"} {

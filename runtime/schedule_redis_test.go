@@ -3,6 +3,7 @@ package runtime
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/redis"
@@ -35,7 +37,7 @@ func TestScheduleOnThreeReplicasOfARedis(t *testing.T) {
 		}
 		c := storetest.Crash(s, 0, storetest.CrashAfter)
 		mortal := &hooks{Store: c, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
-			if len(b.Puts) == 1 && b.Puts[0].Key.Kind == kindSchedule && !c.Crashed() {
+			if len(b.Puts) == 1 && b.Puts[0].Key.Kind == workflow.KindSchedule && !c.Crashed() {
 				n := decisions.Load()
 				if bytes.Contains(b.Puts[0].Value, []byte(`"orders"`)) {
 					n = decisions.Add(1)
@@ -100,13 +102,23 @@ func TestCatchUpOnRedis(t *testing.T) {
 	o, w := redis.Options{URL: redistest.Standalone(t).URL()}, newWorld()
 	p := idleOnRedis(t, w, o)
 	p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(10 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(2)})
-	s, err := p.readSchedule(t.Context(), scheduleKey(caller.LocalPrincipal, "w"))
+	rec, err := p.store.Get(t.Context(), workflow.ScheduleKey(caller.LocalPrincipal, "w"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	var s map[string]any
+	if err := json.Unmarshal(rec.Value, &s); err != nil {
+		t.Fatal(err)
+	}
 	start := records.Now().Add(-65 * time.Minute)
-	s.SetAt, s.Decided = start, start
-	if err := p.saveSchedule(t.Context(), &s, nil, s.next()); err != nil {
+	s["set_at"], s["decided"] = start, start
+	value, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.store.Commit(t.Context(), store.Batch{
+		Puts: []store.Put{{Key: rec.Key, Value: value, Version: rec.Version}}, Wakes: []store.Wake{{Key: rec.Key, At: start.Add(10 * time.Minute)}},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	onRedis(t, w, o)

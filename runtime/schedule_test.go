@@ -12,6 +12,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -20,7 +21,7 @@ import (
 // schedules gives a workflow a schedule, and says when it fires first.
 func (p *process) schedules(t *testing.T, name, definition string, s schemas.Schedule) time.Time {
 	t.Helper()
-	ref, err := p.CreateWorkflow(t.Context(), NewWorkflow{Name: name, Definition: []byte(definition), Schedule: &s})
+	ref, err := p.Workflows.Create(t.Context(), workflow.Spec{Name: name, Definition: []byte(definition), Schedule: &s})
 	if err != nil {
 		t.Fatalf("create %s: %v", name, err)
 	}
@@ -54,7 +55,7 @@ func (p *process) fired(t *testing.T, name string) (at []time.Time) {
 // outcomes are the last firings of a workflow as one line, oldest first: seconds after start and what became of them.
 func (p *process) outcomes(t *testing.T, name string, start time.Time) string {
 	t.Helper()
-	st, err := p.WorkflowStatus(t.Context(), name)
+	st, err := p.Workflows.Status(t.Context(), name)
 	if err != nil || st.Schedule == nil {
 		t.Fatalf("%+v, %v", st, err)
 	}
@@ -88,8 +89,8 @@ func TestNightlyWorkflow(t *testing.T) {
 		sleepUntil(start.Add(36 * time.Hour))
 		p.keep(t, "greet", greet("bye"), "") // a next version, and the schedule as it was
 		sleepUntil(start.Add(60 * time.Hour))
-		st, err := p.WorkflowStatus(t.Context(), "greet")
-		if err != nil || st.Version != 2 || st.Executions[schemas.StatusSucceeded] != 2 || len(st.Schedule.Last) != 2 || len(st.Schedule.Next) != shownFirings {
+		st, err := p.Workflows.Status(t.Context(), "greet")
+		if err != nil || st.Version != 2 || st.Executions[schemas.StatusSucceeded] != 2 || len(st.Schedule.Last) != 2 || len(st.Schedule.Next) != workflow.ShownFirings {
 			t.Fatalf("%+v, %v", st, err)
 		}
 		if !st.Schedule.Next[0].Equal(start.Add(66*time.Hour)) || !st.NextFiring.Equal(st.Schedule.Next[0]) || st.Schedule.Timezone != "Asia/Tokyo" {
@@ -104,11 +105,11 @@ func TestNightlyWorkflow(t *testing.T) {
 		}
 		p.keep(t, "plain", greet("x"), "")
 		for scheduled, n := range map[bool]int{true: 1, false: 2} {
-			if list, err := p.Workflows(t.Context(), WorkflowQuery{Scheduled: scheduled}); err != nil || len(list.Workflows) != n || list.Workflows[0].Schedule.Cron != "0 3 * * *" {
+			if list, err := p.Workflows.List(t.Context(), workflow.Query{Scheduled: scheduled}); err != nil || len(list.Workflows) != n || list.Workflows[0].Schedule.Cron != "0 3 * * *" {
 				t.Errorf("%+v, %v", list, err)
 			}
 		}
-		if _, err := p.DeleteWorkflow(t.Context(), "greet"); err != nil {
+		if _, err := p.Workflows.Delete(t.Context(), "greet"); err != nil {
 			t.Fatal(err)
 		}
 		p.keep(t, "greet", greet("anew"), "")
@@ -217,7 +218,7 @@ func TestOverlap(t *testing.T) {
 					t.Errorf("%q: made after %s, want %s", tt.overlap, e.CreatedAt.Sub(start), want)
 				}
 			}
-			if st, err := p.WorkflowStatus(t.Context(), "w"); err != nil || (len(st.Schedule.Due) == 3) != (tt.overlap == schemas.OverlapQueue) {
+			if st, err := p.Workflows.Status(t.Context(), "w"); err != nil || (len(st.Schedule.Due) == 3) != (tt.overlap == schemas.OverlapQueue) {
 				t.Errorf("%q: %+v, %v", tt.overlap, st.Schedule, err)
 			}
 		})
@@ -232,8 +233,8 @@ func TestDueFiringsAreBounded(t *testing.T) {
 		start := time.Now()
 		p.schedules(t, "w", takes, schemas.Schedule{Every: every(time.Second), Overlap: schemas.OverlapQueue, Inputs: schemas.Object(`{"take":"10m"}`)})
 		sleepUntil(start.Add(9 * time.Minute))
-		st, err := p.WorkflowStatus(t.Context(), "w")
-		if err != nil || len(st.Schedule.Due) != maxDue || len(st.Schedule.Last) != 2 || st.Schedule.Last[0].Outcome != schemas.FiringMissed || st.Executions[schemas.StatusRunning] != 1 {
+		st, err := p.Workflows.Status(t.Context(), "w")
+		if err != nil || len(st.Schedule.Due) != workflow.MaxDue || len(st.Schedule.Last) != 2 || st.Schedule.Last[0].Outcome != schemas.FiringMissed || st.Executions[schemas.StatusRunning] != 1 {
 			t.Errorf("%+v, %v", st, err)
 		}
 	})
@@ -248,13 +249,13 @@ func TestPauseAndChangeSchedules(t *testing.T) {
 		p.schedules(t, "w", takes, hourly)
 		sleepUntil(start.Add(90 * time.Minute))
 		for range 2 {
-			if info, err := p.PauseSchedule(t.Context(), "w", true); err != nil || !info.Schedule.Paused || info.NextFiring != nil || len(info.Schedule.Next) > 0 {
+			if info, err := p.Workflows.PauseSchedule(t.Context(), "w", true); err != nil || !info.Schedule.Paused || info.NextFiring != nil || len(info.Schedule.Next) > 0 {
 				t.Errorf("%+v, %v", info, err)
 			}
 		}
 		sleepUntil(start.Add(5*time.Hour + 30*time.Minute))
 		for range 2 {
-			if info, err := p.PauseSchedule(t.Context(), "w", false); err != nil || info.Schedule.Paused || !info.NextFiring.Equal(start.Add(6*time.Hour)) {
+			if info, err := p.Workflows.PauseSchedule(t.Context(), "w", false); err != nil || info.Schedule.Paused || !info.NextFiring.Equal(start.Add(6*time.Hour)) {
 				t.Errorf("%+v, %v", info, err)
 			}
 		}
@@ -276,10 +277,10 @@ func TestPauseAndChangeSchedules(t *testing.T) {
 		if n := len(p.fired(t, "w")); n != 3 {
 			t.Errorf("%d executions", n)
 		}
-		if st, err := p.WorkflowStatus(t.Context(), "w"); err != nil || st.Schedule != nil || st.NextFiring != nil || st.Version != 1 {
+		if st, err := p.Workflows.Status(t.Context(), "w"); err != nil || st.Schedule != nil || st.NextFiring != nil || st.Version != 1 {
 			t.Errorf("%+v, %v", st, err)
 		}
-		for _, err := range []error{errOf(p.PauseSchedule(t.Context(), "w", true)), errOf(p.PauseSchedule(t.Context(), "nobody", true)), errOf(p.PauseSchedule(as(t, "other"), "w", true))} {
+		for _, err := range []error{errOf(p.Workflows.PauseSchedule(t.Context(), "w", true)), errOf(p.Workflows.PauseSchedule(t.Context(), "nobody", true)), errOf(p.Workflows.PauseSchedule(as(t, "other"), "w", true))} {
 			if codeOf(err) != schemas.CodeNotFound {
 				t.Errorf("%v", err)
 			}
@@ -296,7 +297,7 @@ func TestBadSchedules(t *testing.T) {
 			return schemas.Object(`{"type":"object","properties":{"who":{"type":"` + kind + `"}}}`)
 		}
 		create := func(text, kind string, s *schemas.Schedule) error {
-			_, err := p.CreateWorkflow(t.Context(), NewWorkflow{Name: "w", Definition: []byte(greet(text)), InputSchema: schema(kind), Schedule: s})
+			_, err := p.Workflows.Create(t.Context(), workflow.Spec{Name: "w", Definition: []byte(greet(text)), InputSchema: schema(kind), Schedule: s})
 			return err
 		}
 		good := schemas.Schedule{Every: every(time.Hour), Inputs: schemas.Object(`{"who":"Ada"}`)}
@@ -318,7 +319,7 @@ func TestBadSchedules(t *testing.T) {
 				t.Errorf("%+v: %v, field %v", tt, e, e.Field)
 			}
 		}
-		if st, err := p.WorkflowStatus(t.Context(), "w"); err != nil || st.Version != 1 || st.Schedule.Every != good.Every {
+		if st, err := p.Workflows.Status(t.Context(), "w"); err != nil || st.Version != 1 || st.Schedule.Every != good.Every {
 			t.Errorf("%+v, %v", st, err)
 		}
 	})
@@ -335,11 +336,11 @@ func TestScheduleAndTheQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		sleepUntil(start.Add(25 * time.Second))
-		if st, err := p.WorkflowStatus(t.Context(), "w"); err != nil || st.Executions[schemas.StatusPending] != 2 {
+		if st, err := p.Workflows.Status(t.Context(), "w"); err != nil || st.Executions[schemas.StatusPending] != 2 {
 			t.Errorf("%+v, %v", st, err)
 		}
 		sleepUntil(start.Add(55 * time.Second)) // three more come, and there is no room
-		if st, err := p.WorkflowStatus(t.Context(), "w"); err != nil || st.Executions[schemas.StatusPending] != 2 {
+		if st, err := p.Workflows.Status(t.Context(), "w"); err != nil || st.Executions[schemas.StatusPending] != 2 {
 			t.Errorf("%+v, %v", st, err)
 		}
 		if _, err := p.Queue.Resume(t.Context()); err != nil {
@@ -392,7 +393,7 @@ func TestFiringsThatCannotBeMade(t *testing.T) {
 		if got := p.outcomes(t, "w", start); got != "3600 executed, 7200 failed" {
 			t.Errorf("%s", got)
 		}
-		if st, err := p.WorkflowStatus(t.Context(), "w"); err != nil || st.Schedule.Last[0].Error.Code != schemas.CodeInvalidPlan || len(st.Latest) != 1 {
+		if st, err := p.Workflows.Status(t.Context(), "w"); err != nil || st.Schedule.Last[0].Error.Code != schemas.CodeInvalidPlan || len(st.Latest) != 1 {
 			t.Errorf("%+v, %v", st, err)
 		}
 	})

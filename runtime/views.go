@@ -10,6 +10,7 @@ import (
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
+	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -64,18 +65,18 @@ func (r *Runtime) views() map[string]state.View {
 		},
 		schemas.StateWorkflow: {
 			Remedy: "create_workflow makes the next version of a workflow and delete_workflow removes it",
-			Query:  workflowsOf,
-			Key:    func(ctx context.Context, key string) store.Key { return workflowKey(caller.From(ctx).Principal, key) },
+			Query:  workflow.OfCaller,
+			Key:    func(ctx context.Context, key string) store.Key { return workflow.Key(caller.From(ctx).Principal, key) },
 			Get: func(ctx context.Context, key string) (schemas.State, error) {
-				w, err := r.livingWorkflow(ctx, key)
+				w, err := r.Workflows.Look(ctx, key)
 				if err != nil {
 					return schemas.State{}, err
 				}
 				return workflowState(&w)
 			},
 			Read: func(_ context.Context, rec store.Record) (schemas.State, bool, error) {
-				w, err := decodeWorkflow(rec)
-				if err != nil || w.Deleted {
+				w, ok, err := workflow.Decode(rec)
+				if !ok {
 					return schemas.State{}, false, err
 				}
 				v, err := workflowState(&w)
@@ -85,8 +86,8 @@ func (r *Runtime) views() map[string]state.View {
 	}
 }
 
-func workflowState(w *workflowRecord) (schemas.State, error) {
-	data, err := schemas.Encode(w.info())
+func workflowState(w *schemas.WorkflowInfo) (schemas.State, error) {
+	data, err := schemas.Encode(w)
 	if err != nil {
 		return schemas.State{}, fmt.Errorf("encode workflow: %w", err)
 	}

@@ -9,12 +9,16 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/health"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/queue"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/runtime/telemetry"
+	"github.com/runplane/runplane/runtime/upkeep"
+	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -36,7 +40,7 @@ type Config struct {
 
 	Sessions  session.Rules
 	States    state.Rules
-	Retention RetentionRules // zero fields: nothing is deleted
+	Retention upkeep.Retention // zero fields: nothing is deleted
 }
 
 // New makes a runtime; nothing happens before Run.
@@ -53,8 +57,7 @@ func New(c Config) *Runtime {
 	limits := c.Limits.WithDefaults()
 	s := records.New(records.Config{Store: c.Store, Log: c.Log, Worker: ulid.Make().String(), Lease: limits.Lease, Random: c.Random})
 	r := &Runtime{
-		Telemetry: new(telemetry.Feed), store: s, log: c.Log, limits: limits, newID: c.NewID, keep: c.Retention, audience: audience{there: make(chan struct{}, 1)},
-		ended: records.NewDirty[store.Key](10_000),
+		Telemetry: new(telemetry.Feed), store: s, log: c.Log,
 	}
 	r.Sessions = session.New(session.Config{Store: s, Log: c.Log, Rules: c.Sessions, NewID: c.NewID})
 	r.States = state.New(state.Config{
@@ -73,7 +76,17 @@ func New(c Config) *Runtime {
 		Store: s, Log: c.Log, Sessions: r.Sessions, States: r.States, Capabilities: r.Capabilities, Journal: r.journal, Queue: r.Queue, Feed: r.Telemetry,
 		Limits: limits, NewID: c.NewID, Random: c.Random,
 	})
-	r.Executions.Connect(r, r)
+	r.Workflows = workflow.New(workflow.Config{
+		Store: s, Log: c.Log, Journal: r.journal, Capabilities: r.Capabilities, Executions: r.Executions, Plans: limits.Plan, NewID: c.NewID,
+	})
+	r.Safety = safety.New(safety.Config{Store: s, Journal: r.journal, Executions: r.Executions})
+	r.upkeep = upkeep.New(upkeep.Config{
+		Store: s, Log: c.Log, Journal: r.journal, States: r.States, Retention: c.Retention, Idempotency: limits.Idempotency,
+	})
+	r.Health = health.New(health.Config{
+		Store: s, Log: c.Log, Sessions: r.Sessions, Capabilities: r.Capabilities, Executions: r.Executions, Upkeep: r.upkeep,
+	})
+	r.Executions.Connect(r.Workflows, r.Workflows)
 	r.Sessions.OnEnd(r.Executions, r.States)
 	return r
 }

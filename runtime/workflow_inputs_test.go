@@ -88,7 +88,7 @@ func TestUndeclaredInputsOfWorkflows(t *testing.T) {
 		} {
 			name := fmt.Sprintf("w%d", i)
 			p.keep(t, name, `{"plan":"v1","inputs":`+tt.own+`,"nodes":[{"id":"a","set":{"all":"${inputs}"}}]}`, tt.schema)
-			err := errOf(p.ExecuteWorkflow(t.Context(), name, 0, engine.Submit{Inputs: schemas.Object(tt.given)}))
+			err := errOf(p.Workflows.Execute(t.Context(), name, 0, engine.Submit{Inputs: schemas.Object(tt.given)}))
 			if tt.want == "" {
 				if err != nil {
 					t.Errorf("%d: %v", i, err)

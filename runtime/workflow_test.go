@@ -10,13 +10,14 @@ import (
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/state"
+	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
 
 func (p *process) keep(t *testing.T, name, plan, schema string) int64 {
 	t.Helper()
-	ref, err := p.CreateWorkflow(t.Context(), NewWorkflow{Name: name, Definition: []byte(plan), InputSchema: schemas.Object(schema)})
+	ref, err := p.Workflows.Create(t.Context(), workflow.Spec{Name: name, Definition: []byte(plan), InputSchema: schemas.Object(schema)})
 	if err != nil {
 		t.Fatalf("create %s: %v", name, err)
 	}
@@ -59,7 +60,7 @@ func TestWorkflowVersions(t *testing.T) {
 			{"greet", 0, `{"whom":"x"}`, "", schemas.CodeInvalidArgument},
 		} {
 			time.Sleep(time.Millisecond) // so that ids are in order
-			e, err := p.ExecuteWorkflow(t.Context(), tt.id, tt.version, engine.Submit{Inputs: schemas.Object(tt.inputs)})
+			e, err := p.Workflows.Execute(t.Context(), tt.id, tt.version, engine.Submit{Inputs: schemas.Object(tt.inputs)})
 			if codeOf(err) != tt.code {
 				t.Errorf("%+v: %v", tt, err)
 			} else if err == nil {
@@ -69,7 +70,7 @@ func TestWorkflowVersions(t *testing.T) {
 				t.Errorf("candidates %v", schemas.AsError(err).Candidates)
 			}
 		}
-		st, err := p.WorkflowStatus(t.Context(), "greet")
+		st, err := p.Workflows.Status(t.Context(), "greet")
 		if err != nil || !slices.Equal(st.Versions, []int64{1, 2, 3}) || st.Executions[schemas.StatusSucceeded] != 4 || len(st.Latest) != 4 || st.Latest[0].Workflow != "greet@2" {
 			t.Errorf("%+v, %v", st, err)
 		}
@@ -88,16 +89,16 @@ func TestWorkflowVersions(t *testing.T) {
 		if err := errOf(p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "workflow", Key: "greet"}, Data: schemas.Value(`{}`)})); codeOf(err) != schemas.CodeReadOnly {
 			t.Errorf("%v", err)
 		}
-		if _, err := p.DeleteWorkflow(t.Context(), "greet"); err != nil {
+		if _, err := p.Workflows.Delete(t.Context(), "greet"); err != nil {
 			t.Error(err)
 		}
-		if err := errOf(p.ExecuteWorkflow(t.Context(), "greet@2", 0, engine.Submit{})); codeOf(err) != schemas.CodeNotFound {
+		if err := errOf(p.Workflows.Execute(t.Context(), "greet@2", 0, engine.Submit{})); codeOf(err) != schemas.CodeNotFound {
 			t.Errorf("deleted: %v", err)
 		}
 		if v := p.keep(t, "greet", greet("hello"), schema); v != 4 {
 			t.Errorf("version %d stands for another plan", v)
 		}
-		if list, err := p.Workflows(t.Context(), WorkflowQuery{}); err != nil || len(list.Workflows) != 1 || list.Workflows[0].Version != 4 {
+		if list, err := p.Workflows.List(t.Context(), workflow.Query{}); err != nil || len(list.Workflows) != 1 || list.Workflows[0].Version != 4 {
 			t.Errorf("%+v, %v", list, err)
 		}
 	})
@@ -126,27 +127,27 @@ func TestBadWorkflows(t *testing.T) {
 		p.keep(t, "a", greet("x"), "")
 		p.keep(t, "b", node("a"), "")
 		p.keep(t, "c", node("b"), "")
-		for i := range maxWorkflowDepth - 1 {
+		for i := range workflow.MaxDepth - 1 {
 			p.keep(t, fmt.Sprintf("d%d", i+1), node(map[bool]string{true: "a", false: fmt.Sprintf("d%d", i)}[i == 0]), "")
 		}
 		for name, tt := range map[string]struct {
-			n     NewWorkflow
+			n     workflow.Spec
 			code  schemas.Code
 			names string
 		}{
-			"recursion":        {NewWorkflow{Name: "a", Definition: []byte(node("c"))}, schemas.CodeInvalidPlan, "a → c → b → a"},
-			"itself":           {NewWorkflow{Name: "new", Definition: []byte(node("new"))}, schemas.CodeInvalidPlan, "new → new"},
-			"too deep":         {NewWorkflow{Name: "deep", Definition: []byte(node("d3"))}, schemas.CodeInvalidPlan, "at most 4"},
-			"unknown workflow": {NewWorkflow{Name: "x", Definition: []byte(node("nobody"))}, schemas.CodeInvalidPlan, "nobody"},
-			"bad name":         {NewWorkflow{Name: "A b", Definition: []byte(greet("x"))}, schemas.CodeInvalidArgument, "A b"},
-			"bad plan":         {NewWorkflow{Name: "x", Definition: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.nothing"}]}`)}, schemas.CodeInvalidPlan, "nothing"},
-			"bad default": {NewWorkflow{Name: "x", Definition: []byte(greet("x")), InputSchema: schemas.Object(`{"properties":{"who":{"type":"string","default":7},"b":{}},"required":["b"]}`)},
+			"recursion":        {workflow.Spec{Name: "a", Definition: []byte(node("c"))}, schemas.CodeInvalidPlan, "a → c → b → a"},
+			"itself":           {workflow.Spec{Name: "new", Definition: []byte(node("new"))}, schemas.CodeInvalidPlan, "new → new"},
+			"too deep":         {workflow.Spec{Name: "deep", Definition: []byte(node("d3"))}, schemas.CodeInvalidPlan, "at most 4"},
+			"unknown workflow": {workflow.Spec{Name: "x", Definition: []byte(node("nobody"))}, schemas.CodeInvalidPlan, "nobody"},
+			"bad name":         {workflow.Spec{Name: "A b", Definition: []byte(greet("x"))}, schemas.CodeInvalidArgument, "A b"},
+			"bad plan":         {workflow.Spec{Name: "x", Definition: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.nothing"}]}`)}, schemas.CodeInvalidPlan, "nothing"},
+			"bad default": {workflow.Spec{Name: "x", Definition: []byte(greet("x")), InputSchema: schemas.Object(`{"properties":{"who":{"type":"string","default":7},"b":{}},"required":["b"]}`)},
 				schemas.CodeInvalidArgument, "`who` must be a string, got integer 7"},
-			"bad input of the definition": {NewWorkflow{Name: "x", Definition: []byte(`{"plan":"v1","inputs":{"n":{"m":"x"}},"nodes":[{"id":"a","set":"${inputs.n}"}]}`),
+			"bad input of the definition": {workflow.Spec{Name: "x", Definition: []byte(`{"plan":"v1","inputs":{"n":{"m":"x"}},"nodes":[{"id":"a","set":"${inputs.n}"}]}`),
 				InputSchema: schemas.Object(`{"properties":{"n":{"properties":{"m":{"type":"integer"}}}}}`)}, schemas.CodeInvalidArgument, "`n.m` must be an integer"},
-			"bad schema": {NewWorkflow{Name: "x", Definition: []byte(greet("x")), InputSchema: schemas.Object(`{"type":7}`)}, schemas.CodeInvalidArgument, "input_schema"},
+			"bad schema": {workflow.Spec{Name: "x", Definition: []byte(greet("x")), InputSchema: schemas.Object(`{"type":7}`)}, schemas.CodeInvalidArgument, "input_schema"},
 		} {
-			if err := errOf(p.CreateWorkflow(t.Context(), tt.n)); codeOf(err) != tt.code || !strings.Contains(err.Error(), tt.names) {
+			if err := errOf(p.Workflows.Create(t.Context(), tt.n)); codeOf(err) != tt.code || !strings.Contains(err.Error(), tt.names) {
 				t.Errorf("%s: %v, want %s naming %s", name, err, tt.code, tt.names)
 			}
 		}
@@ -154,7 +155,7 @@ func TestBadWorkflows(t *testing.T) {
 			t.Errorf("a refused definition left version %d", v)
 		}
 		for _, err := range []error{
-			errOf(p.WorkflowStatus(as(t, "other"), "a")), errOf(p.DeleteWorkflow(as(t, "other"), "a")), errOf(p.ExecuteWorkflow(as(t, "other"), "a", 0, engine.Submit{})),
+			errOf(p.Workflows.Status(as(t, "other"), "a")), errOf(p.Workflows.Delete(as(t, "other"), "a")), errOf(p.Workflows.Execute(as(t, "other"), "a", 0, engine.Submit{})),
 		} {
 			if codeOf(err) != schemas.CodeNotFound || len(schemas.AsError(err).Candidates) > 0 {
 				t.Errorf("another's: %v", err)

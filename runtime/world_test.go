@@ -276,7 +276,7 @@ func (p *process) rest(t *testing.T, id string) schemas.Execution {
 // checkQueue fails the test if the reconciler found an execution in no queue: that is a defect wherever it happens.
 func (p *process) checkQueue(t *testing.T) {
 	t.Helper()
-	if n := p.unqueued.Load(); n != 0 {
+	if n := p.upkeep.Unqueued.Load(); n != 0 {
 		t.Errorf("%d executions that needed an owner stood in no queue", n)
 	}
 }

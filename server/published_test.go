@@ -15,6 +15,7 @@ import (
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/realm"
+	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store/bolt"
 	"github.com/runplane/runplane/tools"
@@ -56,7 +57,7 @@ func published(t *testing.T) (*Server, func(name, greeting string)) {
 	yes := true
 	return New(Config{Runtime: rt, Methods: tools.All()}), func(name, greeting string) {
 		t.Helper()
-		_, err := rt.CreateWorkflow(ctx, runtime.NewWorkflow{
+		_, err := rt.Workflows.Create(ctx, workflow.Spec{
 			Name: name, Description: "Greets somebody.", Publish: &yes,
 			Definition:  []byte(`{"plan":"v1","name":"Greeting","inputs":{"who":null},"nodes":[{"id":"a","set":"` + greeting + ` ${inputs.who}"}],"output":"${nodes.a.output}"}`),
 			InputSchema: schemas.Object(`{"properties":{"who":{"type":"string"}},"required":["who"],"additionalProperties":false}`),

@@ -105,7 +105,7 @@ func New(c Config) *Server {
 		s.mcp.AddPrompt(prompt(p), s.promptHandler(p))
 	}
 	if s.publishes() {
-		c.Runtime.OnPublished(s.toolsChanged)
+		c.Runtime.Workflows.OnPublished(s.toolsChanged)
 	}
 	if s.hasStates() {
 		s.addResources()
@@ -182,7 +182,7 @@ func (s *Server) saw(ctx context.Context) {
 	} else if session, ok := mcpserver.ClientSessionFromContext(ctx).(mcpserver.SessionWithClientInfo); ok {
 		info = session.GetClientInfo()
 	}
-	s.config.Runtime.Saw(info.Name + " " + info.Version)
+	s.config.Runtime.Health.Saw(info.Name + " " + info.Version)
 }
 
 // invoke is the innermost handler: the method itself, unless the call was given up while it waited for its turn.

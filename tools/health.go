@@ -18,7 +18,7 @@ func Health() []Method {
 			`Tells how well things work: runtime (store, queue, room, repairs), agents (clients and sessions) and capabilities (each realm's state, last success, `+
 				`failures in a row, latency; circuits). Use it when calls fail or take long. Each check has a status and, where something is wrong, the cure.`,
 			func(ctx context.Context, rt *runtime.Runtime, in checkHealth, _ Request) (schemas.Health, error) {
-				return rt.CheckHealth(ctx, in.Scope), nil
+				return rt.Health.Check(ctx, in.Scope), nil
 			}),
 	}
 }

@@ -6,12 +6,13 @@ import (
 
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 )
 
 // Published lists the caller's workflows that are tools of their own, as methods, by name.
 func Published(ctx context.Context, rt *runtime.Runtime) ([]Method, error) {
-	workflows, err := rt.Published(ctx)
+	workflows, err := rt.Workflows.Published(ctx)
 	methods := make([]Method, len(workflows))
 	for i := range workflows {
 		methods[i] = published(&workflows[i])
@@ -21,7 +22,7 @@ func Published(ctx context.Context, rt *runtime.Runtime) ([]Method, error) {
 
 // PublishedMethod finds one of Published by its name; nil: there is none.
 func PublishedMethod(ctx context.Context, rt *runtime.Runtime, name string) (*Method, error) {
-	w, ok, err := rt.PublishedTool(ctx, name)
+	w, ok, err := rt.Workflows.PublishedTool(ctx, name)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ var execution = schemas.OutputSchema(new(schemas.Execution))
 
 // published makes a method of a workflow. Its arguments are the inputs, checked as every method's are; it executes the
 // latest version and waits like execute_workflow.
-func published(w *runtime.Published) Method {
+func published(w *workflow.Published) Method {
 	m := Method{
 		Contract: WorkflowContract, Name: w.Tool, Title: w.Title, Effect: Acts, Known: &w.Hints, Input: w.InputSchema, Output: execution,
 		Description: w.Description,
@@ -58,7 +59,7 @@ func published(w *runtime.Published) Method {
 		}
 		e, err := Submission{}.run(ctx, rt, r, func(sub engine.Submit) (schemas.Execution, error) {
 			sub.Inputs = inputs
-			return rt.ExecuteWorkflow(ctx, name, 0, sub)
+			return rt.Workflows.Execute(ctx, name, 0, sub)
 		})
 		if err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -45,40 +46,40 @@ func Workflow() []Method {
 			`Keeps a plan under a name, for execute_workflow, as a node {"workflow":"name"} of plans and, with publish, as a tool. A name that exists gets its next version, `+
 				`which never changes; the same definition gives none. The plan is checked as by validate_plan.`,
 			func(ctx context.Context, rt *runtime.Runtime, in createWorkflow, _ Request) (schemas.WorkflowRef, error) {
-				return rt.CreateWorkflow(ctx, runtime.NewWorkflow{Name: in.Name, Description: in.Description, Definition: in.Definition, InputSchema: in.InputSchema, Publish: in.Publish, Schedule: in.Schedule})
+				return rt.Workflows.Create(ctx, workflow.Spec{Name: in.Name, Description: in.Description, Definition: in.Definition, InputSchema: in.InputSchema, Publish: in.Publish, Schedule: in.Schedule})
 			}),
 		method(contract, "execute_workflow", "Execute a workflow", Acts,
 			`Executes a kept plan with your inputs, checked against its input_schema, and waits like execute_plan. Returns the execution; cancel_execution stops it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWorkflow, r Request) (schemas.Execution, error) {
 				return in.run(ctx, rt, r, func(sub engine.Submit) (schemas.Execution, error) {
 					sub.Inputs = in.Inputs
-					return rt.ExecuteWorkflow(ctx, in.WorkflowID, in.Version, sub)
+					return rt.Workflows.Execute(ctx, in.WorkflowID, in.Version, sub)
 				})
 			}),
 		method(contract, "get_workflow_status", "Get a workflow's status", Reads,
 			`Shows a workflow: its versions, input_schema, schedule with next and last firings, executions counted by status, and the newest of them.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowStatus, error) {
-				return rt.WorkflowStatus(ctx, in.WorkflowID)
+				return rt.Workflows.Status(ctx, in.WorkflowID)
 			}),
 		method(contract, "list_workflows", "List workflows", Reads,
 			`Lists your workflows by name with latest version, description and schedule.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listWorkflows, _ Request) (schemas.WorkflowList, error) {
-				return rt.Workflows(ctx, runtime.WorkflowQuery{Scheduled: in.Scheduled, Limit: in.Limit, Cursor: in.Cursor})
+				return rt.Workflows.List(ctx, workflow.Query{Scheduled: in.Scheduled, Limit: in.Limit, Cursor: in.Cursor})
 			}),
 		method(contract, "pause_schedule", "Pause a schedule", Sets,
 			`Stops the schedule of a workflow until resume_schedule or another schedule. Returns the workflow.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowInfo, error) {
-				return rt.PauseSchedule(ctx, in.WorkflowID, true)
+				return rt.Workflows.PauseSchedule(ctx, in.WorkflowID, true)
 			}),
 		method(contract, "resume_schedule", "Resume a schedule", Sets,
 			`Ends pause_schedule; what would have fired meanwhile is not made up. Returns the workflow.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowInfo, error) {
-				return rt.PauseSchedule(ctx, in.WorkflowID, false)
+				return rt.Workflows.PauseSchedule(ctx, in.WorkflowID, false)
 			}),
 		method(contract, "delete_workflow", "Delete a workflow", Destroys,
 			`Deletes a workflow with its versions and schedule. What runs of it goes on. Nothing undoes it; version numbers are not used again.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowDeleted, error) {
-				return rt.DeleteWorkflow(ctx, in.WorkflowID)
+				return rt.Workflows.Delete(ctx, in.WorkflowID)
 			}),
 	}
 }

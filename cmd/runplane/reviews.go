@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -22,7 +23,7 @@ func (c *cli) reviewsCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withStore(cmd, func(rt *runtime.Runtime) error {
-				open, err := rt.Reviews(cmd.Context())
+				open, err := rt.Safety.Reviews(cmd.Context())
 				if err != nil {
 					return err
 				}
@@ -40,7 +41,7 @@ func (c *cli) reviewsCommand() *cobra.Command {
 }
 
 func (c *cli) decideCommand(verb string, approve bool) *cobra.Command {
-	d := runtime.Decision{Approve: approve}
+	d := safety.Decision{Approve: approve}
 	var inputs string
 	cmd := &cobra.Command{
 		Use:   verb + " ID",
@@ -54,7 +55,7 @@ func (c *cli) decideCommand(verb string, approve bool) *cobra.Command {
 			}
 			d.By = operatorName()
 			return c.withStore(cmd, func(rt *runtime.Runtime) error {
-				e, err := rt.DecideReview(cmd.Context(), args[0], d)
+				e, err := rt.Safety.Decide(cmd.Context(), args[0], d)
 				if err != nil {
 					return err
 				}

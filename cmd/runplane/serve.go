@@ -38,7 +38,7 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, stop()) }()
 	s := server.New(server.Config{
 		Runtime: p.runtime, Methods: tools.For(cfg.Operator), Prompts: tools.Prompts(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
-		Drain: cfg.Drain.Std(), Ready: p.runtime.Ready,
+		Drain: cfg.Drain.Std(), Ready: p.runtime.Health.Ready,
 	})
 	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", storeName(cfg.Store), "realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))
 	defer p.log.Info("stopping")

@@ -20,6 +20,7 @@ import (
 	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
+	"github.com/runplane/runplane/runtime/upkeep"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
@@ -75,7 +76,7 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 			OnDelete: c.Sessions.OnDelete, OnExpire: c.Sessions.OnExpire, MaxBytes: c.Limits.MaxSessionBytes, Max: c.Limits.MaxSessions,
 		},
 		States:    state.Rules{MaxBytes: c.Limits.MaxStateBytes, Max: c.Limits.MaxStates},
-		Retention: runtime.RetentionRules{Executions: c.Retention.Executions.Std(), States: c.Retention.States.Std()},
+		Retention: upkeep.Retention{Executions: c.Retention.Executions.Std(), States: c.Retention.States.Std()},
 	})
 	return p, nil
 }

@@ -44,6 +44,9 @@ func New(c Config) *Store {
 // Worker is this replica's name on leases.
 func (r *Store) Worker() string { return r.worker }
 
+// Lease is how long a key that is due stays with the replica that claimed it.
+func (r *Store) Lease() time.Duration { return r.lease }
+
 // Private begins the IDs of a principal's records of a kind: a digest, so that no ID of one principal reaches into another's.
 func Private(principal, kind string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %s", len(principal), principal, kind))

@@ -1,4 +1,4 @@
-package runtime
+package health
 
 import (
 	"maps"
@@ -29,7 +29,7 @@ type client struct {
 }
 
 // Saw notes a call of a client.
-func (r *Runtime) Saw(name string) { r.clients.saw(name, time.Now()) }
+func (r *Health) Saw(name string) { r.clients.saw(name, time.Now()) }
 
 func (c *clients) saw(name string, now time.Time) {
 	if name = clean(name); name == "" {

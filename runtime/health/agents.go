@@ -1,4 +1,4 @@
-package runtime
+package health
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // Two checks tell of agents, from two sides: clients are the programs that called this process, by the names they give
 // themselves, and sessions are the agents that the caller has opened sessions for, on whatever replica.
 
-func (r *Runtime) checkClients() schemas.Check {
+func (r *Health) checkClients() schemas.Check {
 	clients, calls := r.clients.lately(time.Now())
 	return schemas.Check{
 		Name: "agents.clients", Status: schemas.HealthOK,
@@ -22,11 +22,11 @@ func (r *Runtime) checkClients() schemas.Check {
 }
 
 // checkSessions says which of the caller's agents are there. One that is silent is idle, which is no fault.
-func (r *Runtime) checkSessions(ctx context.Context) schemas.Check {
+func (r *Health) checkSessions(ctx context.Context) schemas.Check {
 	c := schemas.Check{Name: "agents.sessions", Status: schemas.HealthOK}
 	var agents []schemas.Agent
 	if _, err := records.Timed(ctx, func(ctx context.Context) (err error) {
-		agents, err = r.Sessions.Agents(ctx)
+		agents, err = r.sessions.Agents(ctx)
 		return err
 	}); err != nil {
 		c.Status, c.Message, c.Cure = schemas.HealthDegraded, "the sessions cannot be read", "see runtime.store"

@@ -1,4 +1,4 @@
-package runtime
+package upkeep
 
 import (
 	"context"
@@ -21,8 +21,8 @@ import (
 // nobody writes. A session that has ended carries its own end, see SessionRules.Keep. All replicas share the rounds; one that
 // did not come to the end is followed by the next one at once, so that a great many are worked off in steps that leave room.
 
-// RetentionRules say how long what is over can still be read. 0 keeps it for ever.
-type RetentionRules struct {
+// Retention says how long what is over can still be read. 0 keeps it for ever.
+type Retention struct {
 	// Executions is the time since an execution ended. It stays while its parent, a child or a rerun of it is open. An idempotency
 	// key stands for it no longer than it is there.
 	Executions time.Duration
@@ -35,26 +35,10 @@ const (
 	retainStatesEvery = time.Hour   // all states are read for it
 	retainAgain       = time.Second // behind a pass that did not come to the end
 	deletedAtOnce     = 4           // executions
-	statesAtOnce      = 20          // on one page: they may be large
 )
 
-// retain makes rounds until ctx ends.
-func (r *Runtime) retain(ctx context.Context) {
-	var g errgroup.Group
-	if r.keep.Executions > 0 {
-		g.Go(func() error {
-			r.store.MakeRounds(ctx, r.executionRetention(), "delete executions that ended long ago")
-			return nil
-		})
-	}
-	if r.keep.States > 0 {
-		g.Go(func() error {
-			r.store.MakeRounds(ctx, r.stateRetention(), "delete states that nobody writes")
-			return nil
-		})
-	}
-	_ = g.Wait() // neither has an error
-}
+// StatesAtOnce is how many states one page of a pass has; they may be large.
+const StatesAtOnce = 20
 
 // endedTerms find the executions that may go: first those whose deletion has begun.
 var endedTerms = func() []string {
@@ -67,13 +51,15 @@ var endedTerms = func() []string {
 	return terms
 }()
 
-func (r *Runtime) executionRetention() *records.Rounds {
+// ExecutionRounds are the passes that delete executions.
+func (r *Upkeep) ExecutionRounds() *records.Rounds {
 	return &records.Rounds{Name: "executions", Every: retainEvery, Again: retainAgain, Parts: len(endedTerms), Look: func(ctx context.Context, part int, after string) (string, error) {
 		return r.retainExecutions(ctx, endedTerms[part], after)
 	}}
 }
 
-func (r *Runtime) stateRetention() *records.Rounds {
+// StateRounds are the passes that delete states.
+func (r *Upkeep) StateRounds() *records.Rounds {
 	return &records.Rounds{Name: "states", Every: retainStatesEvery, Again: retainAgain, Parts: 1, Look: func(ctx context.Context, _ int, after string) (string, error) {
 		return r.retainStates(ctx, after)
 	}}
@@ -81,7 +67,7 @@ func (r *Runtime) stateRetention() *records.Rounds {
 
 // retainExecutions looks at one page of executions that have ended, the oldest first. Where one cannot be deleted for another reason
 // than the store, the others go all the same.
-func (r *Runtime) retainExecutions(ctx context.Context, term, after string) (next string, err error) {
+func (r *Upkeep) retainExecutions(ctx context.Context, term, after string) (next string, err error) {
 	page, err := r.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: term, After: after, Limit: records.PageSize})
 	if err != nil {
 		return "", err
@@ -89,7 +75,7 @@ func (r *Runtime) retainExecutions(ctx context.Context, term, after string) (nex
 	if len(page) == records.PageSize {
 		next = page[records.PageSize-1].Key.ID
 	}
-	last := records.Now().Add(-r.keep.Executions)
+	last := records.Now().Add(-r.retention.Executions)
 	var deleted atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(deletedAtOnce)
@@ -133,13 +119,13 @@ func madeAfter(id string, t time.Time) bool {
 }
 
 // retire deletes an execution unless another one needs it.
-func (r *Runtime) retire(ctx context.Context, h *journal.Head, version int64) (gone bool, err error) {
+func (r *Upkeep) retire(ctx context.Context, h *journal.Head, version int64) (gone bool, err error) {
 	if !h.Deleted {
 		if needed, err := r.needed(ctx, h); needed || err != nil {
 			return false, err
 		}
 	}
-	err = r.deleteExecution(ctx, h, version)
+	err = r.Delete(ctx, h, version)
 	if errors.Is(err, store.ErrConflict) { // somebody else is at it
 		return false, nil
 	}
@@ -148,7 +134,7 @@ func (r *Runtime) retire(ctx context.Context, h *journal.Head, version int64) (g
 
 // needed tells whether an execution that has ended belongs to an open one: its parent may still ask for its output, its child for how it
 // ended, and who looks at a rerun for what it repeats.
-func (r *Runtime) needed(ctx context.Context, h *journal.Head) (bool, error) {
+func (r *Upkeep) needed(ctx context.Context, h *journal.Head) (bool, error) {
 	if h.ParentID != "" {
 		switch parent, _, err := r.journal.ReadHead(ctx, h.ParentID); {
 		case errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}):
@@ -163,17 +149,17 @@ func (r *Runtime) needed(ctx context.Context, h *journal.Head) (bool, error) {
 }
 
 // retainStates looks at one page of states.
-func (r *Runtime) retainStates(ctx context.Context, after string) (next string, err error) {
-	page, err := r.store.List(ctx, store.Query{Kind: state.Kind, After: after, Limit: statesAtOnce})
+func (r *Upkeep) retainStates(ctx context.Context, after string) (next string, err error) {
+	page, err := r.store.List(ctx, store.Query{Kind: state.Kind, After: after, Limit: StatesAtOnce})
 	if err != nil {
 		return "", err
 	}
-	if len(page) == statesAtOnce {
-		next = page[statesAtOnce-1].Key.ID
+	if len(page) == StatesAtOnce {
+		next = page[StatesAtOnce-1].Key.ID
 	}
-	since, deleted := records.Now().Add(-r.keep.States), 0
+	since, deleted := records.Now().Add(-r.retention.States), 0
 	for i := range page {
-		gone, err := r.States.Retire(ctx, page[i], since)
+		gone, err := r.states.Retire(ctx, page[i], since)
 		switch {
 		case gone:
 			deleted++

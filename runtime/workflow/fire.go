@@ -1,4 +1,4 @@
-package runtime
+package workflow
 
 import (
 	"context"
@@ -31,11 +31,11 @@ import (
 const lateFiring = time.Minute
 
 // fire sees to one schedule. Where it cannot, the lease lapses and somebody tries again.
-func (r *Runtime) fire(ctx context.Context, lease *store.Lease) {
+func (r *Workflows) fire(ctx context.Context, lease *store.Lease) {
 	began := time.Now()
-	ahead := lease.Until.Add(-r.limits.Lease).Sub(records.Now()) // the store's clock of this one
+	ahead := lease.Until.Add(-r.store.Lease()).Sub(records.Now()) // the store's clock of this one
 	err := r.store.RetryOnConflict(func() error {
-		if time.Since(began) >= r.limits.Lease { // somebody else is at it by now
+		if time.Since(began) >= r.store.Lease() { // somebody else is at it by now
 			return errLeaseLapsed
 		}
 		s, err := r.readSchedule(ctx, lease.Key)
@@ -57,7 +57,7 @@ func (r *Runtime) fire(ctx context.Context, lease *store.Lease) {
 	}
 }
 
-func (r *Runtime) fireSchedule(ctx context.Context, s *scheduled, lease *store.Lease, ahead time.Duration) error {
+func (r *Workflows) fireSchedule(ctx context.Context, s *scheduled, lease *store.Lease, ahead time.Duration) error {
 	if len(s.Orders) == 0 { // else somebody died over them; those come first
 		ordered, err := r.decideFirings(ctx, s, ahead)
 		if err != nil {
@@ -86,7 +86,7 @@ func (r *Runtime) fireSchedule(ctx context.Context, s *scheduled, lease *store.L
 
 // saveSchedule writes the schedule against the version that was read, with its next wake and, where there is a lease, its release.
 // What was decided on outlives a machine before it is made: else it would be decided on once more.
-func (r *Runtime) saveSchedule(ctx context.Context, s *scheduled, lease *store.Lease, wake time.Time) error {
+func (r *Workflows) saveSchedule(ctx context.Context, s *scheduled, lease *store.Lease, wake time.Time) error {
 	b := store.Batch{Release: lease, Sync: len(s.Orders) > 0}
 	if err := s.put(&b, wake); err != nil {
 		return err
@@ -100,13 +100,13 @@ func (r *Runtime) saveSchedule(ctx context.Context, s *scheduled, lease *store.L
 }
 
 // decideFirings decides on everything that is due: true when an execution has to be made.
-func (r *Runtime) decideFirings(ctx context.Context, s *scheduled, ahead time.Duration) (bool, error) {
+func (r *Workflows) decideFirings(ctx context.Context, s *scheduled, ahead time.Duration) (bool, error) {
 	ctx = caller.With(ctx, caller.Caller{Principal: s.Principal})
 	due, err := r.dueFirings(ctx, s, ahead)
 	if err != nil || len(due) == 0 && len(s.Due) == 0 {
 		return false, err
 	}
-	w, err := r.livingWorkflow(ctx, s.Workflow)
+	w, err := r.living(ctx, s.Workflow)
 	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // deleted, and its schedule with it
 		err = store.ErrConflict
 	}
@@ -131,7 +131,7 @@ func (r *Runtime) decideFirings(ctx context.Context, s *scheduled, ahead time.Du
 			execute(at)
 		}
 	}
-	if n := len(s.Due) - maxDue; n > 0 {
+	if n := len(s.Due) - MaxDue; n > 0 {
 		s.noted(schemas.Firing{At: s.Due[n-1], Outcome: schemas.FiringMissed})
 		s.Due = s.Due[n:]
 	}
@@ -143,7 +143,7 @@ func (r *Runtime) decideFirings(ctx context.Context, s *scheduled, ahead time.Du
 }
 
 // dueFirings are the firings to decide on now, oldest first: those on time, and of the missed ones as many as are made up.
-func (r *Runtime) dueFirings(ctx context.Context, s *scheduled, ahead time.Duration) ([]time.Time, error) {
+func (r *Workflows) dueFirings(ctx context.Context, s *scheduled, ahead time.Duration) ([]time.Time, error) {
 	times, err := s.times()
 	if err != nil {
 		return nil, err
@@ -174,7 +174,7 @@ func (r *Runtime) dueFirings(ctx context.Context, s *scheduled, ahead time.Durat
 }
 
 // lastIsOpen tells whether the last execution of the schedule has not ended.
-func (r *Runtime) lastIsOpen(ctx context.Context, s *scheduled) (bool, error) {
+func (r *Workflows) lastIsOpen(ctx context.Context, s *scheduled) (bool, error) {
 	if s.Latest == "" {
 		return false, nil
 	}
@@ -187,7 +187,7 @@ func (r *Runtime) lastIsOpen(ctx context.Context, s *scheduled) (bool, error) {
 
 // makeOrders makes the executions that were decided on. What cannot be made now, as the queue is full or a realm is not there,
 // stays an order: postponed says in how long to come back.
-func (r *Runtime) makeOrders(ctx context.Context, s *scheduled) (postponed time.Duration, err error) {
+func (r *Workflows) makeOrders(ctx context.Context, s *scheduled) (postponed time.Duration, err error) {
 	ctx = caller.With(ctx, caller.Caller{Principal: s.Principal})
 	for len(s.Orders) > 0 {
 		o := s.Orders[0]
@@ -220,27 +220,27 @@ func realmUnavailable(f schemas.Finding) bool { return f.Code == plan.CodeRealmU
 var errLeaseLapsed = errors.New("the lease has lapsed")
 
 // makeOrder makes an execution, unless it is made already, or the schedule was paused before.
-func (r *Runtime) makeOrder(ctx context.Context, s *scheduled, o order) (made bool, err error) {
+func (r *Workflows) makeOrder(ctx context.Context, s *scheduled, o order) (made bool, err error) {
 	if _, err := r.journal.HeadFor(ctx, o.ExecutionID); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return err == nil, err
 	}
 	if s.Paused {
 		return false, nil
 	}
-	_, err = r.ExecuteWorkflow(ctx, s.Workflow, o.Version, engine.Submit{Inputs: s.Inputs, ID: o.ExecutionID, ScheduledAt: &o.At})
+	_, err = r.Execute(ctx, s.Workflow, o.Version, engine.Submit{Inputs: s.Inputs, ID: o.ExecutionID, ScheduledAt: &o.At})
 	return err == nil, err
 }
 
 // Committed is the hook of package engine: a schedule learns that its execution has ended.
-func (r *Runtime) Committed(c journal.Commit) {
+func (r *Workflows) Committed(c journal.Commit) {
 	if c.Head.Status.Terminal() && c.Head.ScheduledAt != nil && len(c.Events) > 0 {
 		name, _, _ := strings.Cut(c.Head.Workflow, "@")
-		r.ended.Add(scheduleKey(c.Head.Principal, name)) // one that does not fit looks for itself
+		r.ended.Add(ScheduleKey(c.Head.Principal, name)) // one that does not fit looks for itself
 	}
 }
 
-// tellSchedule has a schedule looked at of which an execution has ended, where a firing waits for that.
-func (r *Runtime) tellSchedule(key store.Key) {
+// lookAtEnded has a schedule looked at of which an execution has ended, where a firing waits for that.
+func (r *Workflows) lookAtEnded(key store.Key) {
 	ctx, cancel := context.WithTimeout(context.Background(), executionPoll)
 	defer cancel()
 	s, err := r.readSchedule(ctx, key)

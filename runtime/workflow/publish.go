@@ -1,4 +1,4 @@
-package runtime
+package workflow
 
 import (
 	"cmp"
@@ -20,7 +20,7 @@ import (
 // Bounds of published workflows: a client puts them all before its model, with a prefix of its own before each name.
 const (
 	MaxPublished     = 50 // of one principal
-	maxPublishedName = 48
+	MaxPublishedName = 48
 )
 
 // toolPrefix stands before the name of a workflow in the name of its tool.
@@ -34,7 +34,7 @@ type asTool struct {
 	Parts       []string       `json:"parts,omitempty"` // name@version of every workflow within, as Hints was found
 }
 
-func (w *workflowRecord) toolName() string {
+func (w *record) toolName() string {
 	if w.Tool == nil {
 		return ""
 	}
@@ -54,7 +54,7 @@ type Published struct {
 
 // published is a workflow as a tool. Where it would execute other workflows now than those of which its hints were found, nobody
 // vouches for it.
-func (r *Runtime) published(ctx context.Context, w *workflowRecord) (Published, error) {
+func (r *Workflows) published(ctx context.Context, w *record) (Published, error) {
 	p := Published{
 		Tool: w.toolName(), Workflow: w.Name, Version: w.Version, Title: w.Tool.Title, Description: w.Description,
 		InputSchema: json.RawMessage(w.Tool.InputSchema), Hints: w.Tool.Hints,
@@ -67,25 +67,25 @@ func (r *Runtime) published(ctx context.Context, w *workflowRecord) (Published, 
 }
 
 func termPublished(principal string) string {
-	return "published=" + records.Private(principal, kindWorkflow)
+	return "published=" + records.Private(principal, Kind)
 }
 
 // Published lists the caller's workflows that are tools, by name.
-func (r *Runtime) Published(ctx context.Context) ([]Published, error) {
+func (r *Workflows) Published(ctx context.Context) ([]Published, error) {
 	caller := caller.From(ctx).Principal
 	list, err := r.publishedOf(ctx, caller)
 	if err == nil {
-		r.audience.shown(caller, list)
-		r.tell(caller, list)
+		r.listeners.remember(caller, list)
+		r.notify(caller, list)
 	}
 	return list, err
 }
 
-func (r *Runtime) publishedOf(ctx context.Context, principal string) ([]Published, error) {
+func (r *Workflows) publishedOf(ctx context.Context, principal string) ([]Published, error) {
 	list := []Published{}
 	ctx = caller.With(ctx, caller.Caller{Principal: principal})
-	err := r.store.Each(ctx, store.Query{Kind: kindWorkflow, Term: termPublished(principal)}, func(rec store.Record) error {
-		w, err := decodeWorkflow(rec)
+	err := r.store.Each(ctx, store.Query{Kind: Kind, Term: termPublished(principal)}, func(rec store.Record) error {
+		w, err := decode(rec)
 		if err != nil || w.Tool == nil || w.Deleted {
 			return err
 		}
@@ -97,12 +97,12 @@ func (r *Runtime) publishedOf(ctx context.Context, principal string) ([]Publishe
 }
 
 // PublishedTool finds the caller's workflow that is the tool of this name; false: there is none.
-func (r *Runtime) PublishedTool(ctx context.Context, tool string) (Published, bool, error) {
+func (r *Workflows) PublishedTool(ctx context.Context, tool string) (Published, bool, error) {
 	name, ok := strings.CutPrefix(tool, toolPrefix)
 	if !ok {
 		return Published{}, false, nil
 	}
-	w, err := r.readWorkflow(ctx, name)
+	w, err := r.read(ctx, name)
 	if err != nil || w.Tool == nil || w.Deleted {
 		return Published{}, false, err
 	}
@@ -112,7 +112,7 @@ func (r *Runtime) PublishedTool(ctx context.Context, tool string) (Published, bo
 
 // publish makes w a tool, or no tool, as n wants it, and tells whether that changes something. A workflow that is a tool
 // stays one through its next versions.
-func (r *Runtime) publish(ctx context.Context, w *workflowRecord, n NewWorkflow, v *workflowVersion, program *plan.Program) (changed bool, err error) {
+func (r *Workflows) publish(ctx context.Context, w *record, n Spec, v *version, program *plan.Program) (changed bool, err error) {
 	before := w.Tool
 	switch {
 	case n.Publish == nil && before == nil:
@@ -120,8 +120,8 @@ func (r *Runtime) publish(ctx context.Context, w *workflowRecord, n NewWorkflow,
 	case n.Publish != nil && !*n.Publish:
 		w.Tool = nil
 		return before != nil, nil
-	case len(n.Name) > maxPublishedName:
-		return false, schemas.Errorf(schemas.CodeInvalidArgument, "a workflow whose name is longer than %d characters cannot be a tool", maxPublishedName).
+	case len(n.Name) > MaxPublishedName:
+		return false, schemas.Errorf(schemas.CodeInvalidArgument, "a workflow whose name is longer than %d characters cannot be a tool", MaxPublishedName).
 			WithField("name").WithHint("clients put more before it; choose a shorter name")
 	}
 	if before == nil {
@@ -145,7 +145,7 @@ func (r *Runtime) publish(ctx context.Context, w *workflowRecord, n NewWorkflow,
 
 // toolSchema is the input schema of the workflow's tool: the declared one with every input that the definition names.
 // Without a declared one there are no others.
-func (v *workflowVersion) toolSchema() (schemas.Object, error) {
+func (v *version) toolSchema() (schemas.Object, error) {
 	schema, err := schemas.Portable(v.InputSchema)
 	if err != nil {
 		return nil, err
@@ -213,13 +213,13 @@ var unvouched = schemas.Hints{Destructive: true, OpenWorld: true}
 
 // hintsOf says what executing a plan may do, from what is known of every capability that it may call. What nobody says is
 // taken for the worst.
-func (r *Runtime) hintsOf(ctx context.Context, p *plan.Program) schemas.Hints {
+func (r *Workflows) hintsOf(ctx context.Context, p *plan.Program) schemas.Hints {
 	h := schemas.Hints{ReadOnly: true, Idempotent: true}
 	wanted := map[string]schemas.Effect{}
 	strictest(p, wanted)
 	for _, name := range slices.Sorted(maps.Keys(p.Definition.Pins)) {
 		realm, capability, _ := strings.Cut(name, ".")
-		c, err := r.Capabilities.Realms.Resolve(ctx, realm, capability)
+		c, err := r.capabilities.Realms.Resolve(ctx, realm, capability)
 		said := struct{ DestructiveHint, IdempotentHint, OpenWorldHint *bool }{}
 		if err != nil || len(c.Annotations) > 0 && json.Unmarshal(c.Annotations, &said) != nil {
 			return unvouched

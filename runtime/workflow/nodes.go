@@ -1,4 +1,4 @@
-package runtime
+package workflow
 
 import (
 	"context"
@@ -12,18 +12,18 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// maxWorkflowDepth is how deep workflows may stand in workflows, as deep as a plan may hold plans.
-const maxWorkflowDepth = 4
+// MaxDepth is how deep workflows may stand in workflows, as deep as a plan may hold plans.
+const MaxDepth = 4
 
 // Resolve is the hook of package engine.
-func (r *Runtime) Resolve(ctx context.Context, p *schemas.Plan, within []string) ([]schemas.Finding, error) {
+func (r *Workflows) Resolve(ctx context.Context, p *schemas.Plan, within []string) ([]schemas.Finding, error) {
 	return r.namedWorkflows(ctx, p, "", within)
 }
 
 // namedWorkflows puts the plan of a workflow in the place of its name, all the way down: what was accepted does not change
 // when the name gets a next version. within are the workflows around the plan, outermost first. An error says that the store does not
 // answer, and nothing of the plan.
-func (r *Runtime) namedWorkflows(ctx context.Context, p *schemas.Plan, at string, within []string) (findings []schemas.Finding, err error) {
+func (r *Workflows) namedWorkflows(ctx context.Context, p *schemas.Plan, at string, within []string) (findings []schemas.Finding, err error) {
 	for i := range p.Nodes {
 		w := p.Nodes[i].Workflow
 		if w == nil {
@@ -46,10 +46,10 @@ func (r *Runtime) namedWorkflows(ctx context.Context, p *schemas.Plan, at string
 				w.Name = ""
 				continue
 			}
-			if len(inner) > maxWorkflowDepth {
-				wrong("workflow_depth", "workflows stand in workflows %d deep, at most %d may: %s", len(inner), maxWorkflowDepth, strings.Join(inner, " → "))
+			if len(inner) > MaxDepth {
+				wrong("workflow_depth", "workflows stand in workflows %d deep, at most %d may: %s", len(inner), MaxDepth, strings.Join(inner, " → "))
 			}
-			_, version, v, err := r.workflowAt(ctx, w.Name, 0)
+			_, version, v, err := r.at(ctx, w.Name, 0)
 			if err == nil {
 				w.Kept = &schemas.KeptWorkflow{Name: fmt.Sprintf("%s@%d", name, version), InputSchema: v.InputSchema}
 				w.Definition = new(schemas.Plan)
@@ -64,7 +64,7 @@ func (r *Runtime) namedWorkflows(ctx context.Context, p *schemas.Plan, at string
 				e := schemas.AsError(err)
 				wrong("unknown_workflow", "%s (%s)", e.Message, e.Hint)
 			}
-			if err != nil || len(inner) > maxWorkflowDepth {
+			if err != nil || len(inner) > MaxDepth {
 				w.Definition = &schemas.Plan{Version: schemas.PlanVersion, Nodes: []schemas.Node{}}
 				continue
 			}

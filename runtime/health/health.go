@@ -1,4 +1,4 @@
-package runtime
+package health
 
 import (
 	"context"
@@ -7,18 +7,49 @@ import (
 	stdruntime "runtime"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/session"
+	"github.com/runplane/runplane/runtime/upkeep"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
 
 const queueStale = time.Minute // an execution that is due longer than this has nobody to run it
 
-// CheckHealth looks at the runtime, the agents, the capabilities, or all of them; an empty scope is all. Only the store is
+// Config is what Health is made of. Every field is required.
+type Config struct {
+	Store        *records.Store
+	Log          hclog.Logger
+	Sessions     *session.Sessions
+	Capabilities *capability.Capabilities
+	Executions   *engine.Engine
+	Upkeep       *upkeep.Upkeep
+}
+
+// Health is the contract Health.
+type Health struct {
+	store        *records.Store
+	log          hclog.Logger
+	sessions     *session.Sessions
+	capabilities *capability.Capabilities
+	executions   *engine.Engine
+	upkeep       *upkeep.Upkeep
+	clients      clients
+}
+
+// New makes Health.
+func New(c Config) *Health {
+	return &Health{store: c.Store, log: c.Log, sessions: c.Sessions, capabilities: c.Capabilities, executions: c.Executions, upkeep: c.Upkeep}
+}
+
+// Check looks at the runtime, the agents, the capabilities, or all of them; an empty scope is all. Only the store is
 // asked something, for at most two seconds; everything else answers from memory.
-func (r *Runtime) CheckHealth(ctx context.Context, scope schemas.HealthScope) schemas.Health {
+func (r *Health) Check(ctx context.Context, scope schemas.HealthScope) schemas.Health {
 	var checks []schemas.Check
 	in := func(s schemas.HealthScope) bool { return scope == s || scope == schemas.ScopeAll || scope == "" }
 	if in(schemas.ScopeRuntime) {
@@ -28,10 +59,10 @@ func (r *Runtime) CheckHealth(ctx context.Context, scope schemas.HealthScope) sc
 		checks = append(checks, r.checkClients(), r.checkSessions(ctx))
 	}
 	if in(schemas.ScopeCapabilities) {
-		for _, h := range r.Capabilities.Realms.Health() {
+		for _, h := range r.capabilities.Realms.Health() {
 			checks = append(checks, checkRealm(h))
 		}
-		for _, b := range r.Capabilities.Breakers() {
+		for _, b := range r.capabilities.Breakers() {
 			if b.State != schemas.CircuitClosed {
 				checks = append(checks, checkBreaker(b))
 			}
@@ -42,9 +73,9 @@ func (r *Runtime) CheckHealth(ctx context.Context, scope schemas.HealthScope) sc
 
 // Ready says why requests should go to another replica; nil: they may come. It follows CheckHealth: the store answers, and
 // every realm that is required works.
-func (r *Runtime) Ready(ctx context.Context) error {
+func (r *Health) Ready(ctx context.Context) error {
 	checks := []schemas.Check{r.checkStore(ctx)}
-	for _, h := range r.Capabilities.Realms.Health() {
+	for _, h := range r.capabilities.Realms.Health() {
 		checks = append(checks, checkRealm(h))
 	}
 	for _, c := range checks {
@@ -56,7 +87,7 @@ func (r *Runtime) Ready(ctx context.Context) error {
 }
 
 // checkStore is down where the store does not answer, and degraded where it answers and refuses what is written.
-func (r *Runtime) checkStore(ctx context.Context) schemas.Check {
+func (r *Health) checkStore(ctx context.Context) schemas.Check {
 	status := schemas.HealthDown
 	took, err := records.Timed(ctx, func(ctx context.Context) error {
 		_, err := r.store.Get(ctx, store.Key{Kind: capability.KindCatalog, ID: "health"})
@@ -75,7 +106,7 @@ func (r *Runtime) checkStore(ctx context.Context) schemas.Check {
 	return c
 }
 
-func (r *Runtime) checkQueue(ctx context.Context) schemas.Check {
+func (r *Health) checkQueue(ctx context.Context) schemas.Check {
 	c := schemas.Check{Name: "runtime.queue", Status: schemas.HealthOK, Message: "executions find somebody to run them"}
 	var q store.Queue
 	_, err := records.Timed(ctx, func(ctx context.Context) (err error) {
@@ -105,8 +136,8 @@ func (r *Runtime) checkQueue(ctx context.Context) schemas.Check {
 }
 
 // checkExecutions tells how many are in memory, and degrades where there is no room for more, or where what became of some cannot be written.
-func (r *Runtime) checkExecutions() schemas.Check {
-	l := r.Executions.Load()
+func (r *Health) checkExecutions() schemas.Check {
+	l := r.executions.Load()
 	c := schemas.Check{
 		Name: "runtime.executions", Status: schemas.HealthOK, Message: fmt.Sprintf("%d of %d executions in memory", l.InMemory, l.Capacity),
 		Numbers: map[string]float64{"in_memory": float64(l.InMemory), "capacity": float64(l.Capacity), "uncommitted": float64(l.Uncommitted)},
@@ -122,9 +153,9 @@ func (r *Runtime) checkExecutions() schemas.Check {
 }
 
 // checkRecovery tells what this process had to mend. What is a defect, or lost data, degrades until it is restarted.
-func (r *Runtime) checkRecovery() schemas.Check {
-	n := &r.Executions.Counters
-	rolledBack, unqueued := n.RolledBack.Load(), r.unqueued.Load()
+func (r *Health) checkRecovery() schemas.Check {
+	n := &r.executions.Counters
+	rolledBack, unqueued := n.RolledBack.Load(), r.upkeep.Unqueued.Load()
 	c := schemas.Check{Name: "runtime.recovery", Status: schemas.HealthOK, Message: "nothing had to be repaired", Numbers: map[string]float64{
 		"fenced": float64(n.Fenced.Load()), "late_used": float64(n.LateUsed.Load()), "late_unused": float64(n.LateUnused.Load()),
 		"unqueued": float64(unqueued), "rolled_back": float64(rolledBack),

@@ -1,4 +1,4 @@
-package runtime
+package workflow
 
 import (
 	"context"
@@ -32,11 +32,11 @@ func partsOf(p *schemas.Plan) (parts []string) {
 }
 
 // sameParts tells whether the names in the latest version of a published workflow stand for what they stood for.
-func (r *Runtime) sameParts(ctx context.Context, w *workflowRecord) (bool, error) {
+func (r *Workflows) sameParts(ctx context.Context, w *record) (bool, error) {
 	if len(w.Tool.Parts) == 0 { // there are no names in it
 		return true, nil
 	}
-	_, _, v, err := r.workflowAt(ctx, w.Name, w.Version)
+	_, _, v, err := r.at(ctx, w.Name, w.Version)
 	if err != nil {
 		return false, ignoreMissing(err)
 	}
@@ -60,28 +60,28 @@ func ignoreMissing(err error) error {
 
 // renewTools finds out anew about the caller's published workflows whose parts have changed. One about which that cannot be done
 // stays one for which nobody vouches.
-func (r *Runtime) renewTools(ctx context.Context) {
-	err := r.store.Each(ctx, store.Query{Kind: kindWorkflow, Term: termPublished(caller.From(ctx).Principal)}, func(rec store.Record) error {
-		w, err := decodeWorkflow(rec)
+func (r *Workflows) renewTools(ctx context.Context) {
+	err := r.store.Each(ctx, store.Query{Kind: Kind, Term: termPublished(caller.From(ctx).Principal)}, func(rec store.Record) error {
+		w, err := decode(rec)
 		if err != nil || w.Tool == nil {
 			return err
 		}
 		if same, err := r.sameParts(ctx, &w); err != nil || same {
 			return err
 		}
-		_, _, v, err := r.workflowAt(ctx, w.Name, w.Version)
+		_, _, v, err := r.at(ctx, w.Name, w.Version)
 		if err != nil {
 			return ignoreMissing(err)
 		}
-		n := NewWorkflow{Name: w.Name, Definition: v.Plan, InputSchema: v.InputSchema}
-		program, _, err := r.Executions.Compile(ctx, &engine.Submit{Plan: n.Definition, Within: []string{n.Name}})
+		n := Spec{Name: w.Name, Definition: v.Plan, InputSchema: v.InputSchema}
+		program, _, err := r.executions.Compile(ctx, &engine.Submit{Plan: n.Definition, Within: []string{n.Name}})
 		if err != nil || program == nil {
 			return err
 		}
 		if _, err := r.publish(ctx, &w, n, &v, program); err != nil {
 			return err
 		}
-		if err := r.saveWorkflow(ctx, &w, store.Batch{}); !errors.Is(err, store.ErrConflict) { // else somebody has changed it
+		if err := r.save(ctx, &w, store.Batch{}); !errors.Is(err, store.ErrConflict) { // else somebody has changed it
 			return err
 		}
 		return nil

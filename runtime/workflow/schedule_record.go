@@ -1,4 +1,4 @@
-package runtime
+package workflow
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-const kindSchedule = "schedule"
+const KindSchedule = "schedule"
 
 // scheduled is the record of a workflow's schedule. Its wake is when somebody next has to look at it. One that was ended leaves its
 // version behind for a day, so that nobody who still holds it takes the next one for it.
@@ -45,17 +45,17 @@ type order struct {
 
 const (
 	keptFirings  = 10  // of the past
-	shownFirings = 5   // to come
-	maxDue       = 100 // that wait for the execution before
+	ShownFirings = 5   // to come
+	MaxDue       = 100 // that wait for the execution before
 )
 
-// A schedule stands in the partition of its workflow, so that one commit changes both.
-func scheduleKey(principal, workflow string) store.Key {
-	return store.Key{Kind: kindSchedule, ID: workflowKey(principal, workflow).ID}
+// ScheduleKey is where the schedule of a workflow is stored: it stands in the partition of its workflow, so that one commit changes both.
+func ScheduleKey(principal, workflow string) store.Key {
+	return store.Key{Kind: KindSchedule, ID: Key(principal, workflow).ID}
 }
 
 // readSchedule reads a schedule; see there.
-func (r *Runtime) readSchedule(ctx context.Context, key store.Key) (scheduled, error) {
+func (r *Workflows) readSchedule(ctx context.Context, key store.Key) (scheduled, error) {
 	rec, err := r.store.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
 		return scheduled{}, nil
@@ -70,7 +70,7 @@ func (r *Runtime) readSchedule(ctx context.Context, key store.Key) (scheduled, e
 	return s, nil
 }
 
-func (s *scheduled) key() store.Key { return scheduleKey(s.Principal, s.Workflow) }
+func (s *scheduled) key() store.Key { return ScheduleKey(s.Principal, s.Workflow) }
 
 func (s *scheduled) times() (*schedule.Times, error) { return schedule.New(&s.Schedule, s.SetAt) }
 

@@ -1,4 +1,4 @@
-package runtime
+package upkeep
 
 import (
 	"context"
@@ -16,22 +16,22 @@ import (
 // commit writes the wake that its state needs; it exists because a defect there would leave an execution standing for ever, with
 // nobody to tell. What it finds is woken, counted in Counters.Unqueued and logged as an error.
 
-const reconcileEvery = time.Minute // one pass of all replicas together
+const ReconcileEvery = time.Minute // one pass of all replicas together
 
 // openStatuses are those in which an execution may need an owner; a suspended one needs none.
 var openStatuses = []schemas.Status{
 	schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusCancelling, schemas.StatusCompensating,
 }
 
-// reconciler are the rounds of the reconciler.
-func (r *Runtime) reconciler() *records.Rounds {
-	return &records.Rounds{Name: "pass", Every: reconcileEvery, Parts: len(openStatuses), Look: func(ctx context.Context, part int, after string) (string, error) {
+// ReconcileRounds are the rounds of the reconciler.
+func (r *Upkeep) ReconcileRounds() *records.Rounds {
+	return &records.Rounds{Name: "pass", Every: ReconcileEvery, Parts: len(openStatuses), Look: func(ctx context.Context, part int, after string) (string, error) {
 		return r.reconcilePage(ctx, openStatuses[part], after)
 	}}
 }
 
 // reconcilePage looks at one page of executions of a status, and returns where the next one begins; empty: this was the last.
-func (r *Runtime) reconcilePage(ctx context.Context, status schemas.Status, after string) (string, error) {
+func (r *Upkeep) reconcilePage(ctx context.Context, status schemas.Status, after string) (string, error) {
 	page, err := r.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: "status=" + string(status), After: after, Limit: records.PageSize})
 	if err != nil || len(page) == 0 {
 		return "", err
@@ -59,7 +59,7 @@ func (r *Runtime) reconcilePage(ctx context.Context, status schemas.Status, afte
 
 // rescue wakes an execution that stands in no queue, if it needs an owner. That nobody has changed it since it was read is
 // part of the commit: who did has also set its wake.
-func (r *Runtime) rescue(ctx context.Context, rec *store.Record) error {
+func (r *Upkeep) rescue(ctx context.Context, rec *store.Record) error {
 	var h journal.Head
 	if err := json.Unmarshal(rec.Value, &h); err != nil {
 		r.log.Error("read head", "execution_id", rec.Key.ID, "error", err)
@@ -78,7 +78,7 @@ func (r *Runtime) rescue(ctx context.Context, rec *store.Record) error {
 	case err != nil:
 		return err
 	}
-	r.unqueued.Add(1)
+	r.Unqueued.Add(1)
 	r.log.Error("an execution that needs an owner stood in no queue: it was woken", "execution_id", h.ExecutionID, "status", h.Status)
 	return nil
 }

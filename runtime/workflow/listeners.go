@@ -1,4 +1,4 @@
-package runtime
+package workflow
 
 import (
 	"context"
@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	publishedPoll = 10 * time.Second // how old the knowledge of what others published may be where the watch missed it
+	PublishedPoll = 10 * time.Second // how old the knowledge of what others published may be where the watch missed it
 	maxAudience   = 1000             // principals that are remembered
 )
 
-// audience knows what lists of published workflows clients of this process were shown, and tells when one of them is not
+// listeners knows what lists of published workflows clients of this process were shown, and tells when one of them is not
 // true any more.
-type audience struct {
+type listeners struct {
 	there  chan struct{} // one token: somebody was shown a list
 	mu     sync.Mutex
 	lists  map[string][]Published // by principal
@@ -27,8 +27,8 @@ type audience struct {
 
 // OnPublished has f called after the published workflows of a principal changed who has asked for them, whoever changed
 // them; off ends that. Where the runtime does not run f learns of this process's changes alone. f must not block.
-func (r *Runtime) OnPublished(f func(principal string)) (off func()) {
-	a := &r.audience
+func (r *Workflows) OnPublished(f func(principal string)) (off func()) {
+	a := &r.listeners
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.notify = append(a.notify, &f)
@@ -44,8 +44,8 @@ func (r *Runtime) OnPublished(f func(principal string)) (off func()) {
 	}
 }
 
-// shown remembers what a principal was shown first; later changes are told by recheck.
-func (a *audience) shown(principal string, list []Published) {
+// remember remembers what a principal was shown first; later changes are told by recheck.
+func (a *listeners) remember(principal string, list []Published) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.lists == nil {
@@ -61,7 +61,7 @@ func (a *audience) shown(principal string, list []Published) {
 }
 
 // changed takes note of a principal's list and returns who is to be told that it is another one.
-func (a *audience) changed(principal string, list []Published) []*func(string) {
+func (a *listeners) changed(principal string, list []Published) []*func(string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before, known := a.lists[principal]
@@ -72,7 +72,7 @@ func (a *audience) changed(principal string, list []Published) []*func(string) {
 	return a.notify
 }
 
-func (a *audience) principals() (names []string) {
+func (a *listeners) principals() (names []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for name := range a.lists {
@@ -81,7 +81,7 @@ func (a *audience) principals() (names []string) {
 	return names
 }
 
-func (a *audience) knows(principal string) bool {
+func (a *listeners) hasListeners(principal string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_, known := a.lists[principal]
@@ -89,8 +89,8 @@ func (a *audience) knows(principal string) bool {
 }
 
 // recheck reads what a principal has published, and tells who wants to know if it has changed.
-func (r *Runtime) recheck(ctx context.Context, principal string) {
-	if !r.audience.knows(principal) {
+func (r *Workflows) recheck(ctx context.Context, principal string) {
+	if !r.listeners.hasListeners(principal) {
 		return
 	}
 	list, err := r.publishedOf(ctx, principal)
@@ -98,20 +98,23 @@ func (r *Runtime) recheck(ctx context.Context, principal string) {
 		r.log.Debug("read the published workflows", "error", err)
 		return
 	}
-	r.tell(principal, list)
+	r.notify(principal, list)
 }
 
-// tell passes on that a principal's list is another one than it was.
-func (r *Runtime) tell(principal string, list []Published) {
-	for _, f := range r.audience.changed(principal, list) {
+// notify passes on that a principal's list is another one than it was.
+func (r *Workflows) notify(principal string, list []Published) {
+	for _, f := range r.listeners.changed(principal, list) {
 		(*f)(principal)
 	}
 }
 
-// workflowChanged looks after the principal to whom a workflow's key belongs.
-func (r *Runtime) workflowChanged(ctx context.Context, key store.Key) {
-	for _, principal := range r.audience.principals() {
-		if strings.HasPrefix(key.ID, records.Private(principal, kindWorkflow)) {
+// Changed takes note that the store's watch named a record: the principal to whom a workflow belongs is looked after.
+func (r *Workflows) Changed(ctx context.Context, key store.Key) {
+	if key.Kind != Kind {
+		return
+	}
+	for _, principal := range r.listeners.principals() {
+		if strings.HasPrefix(key.ID, records.Private(principal, Kind)) {
 			r.recheck(ctx, principal)
 			return
 		}
@@ -119,13 +122,13 @@ func (r *Runtime) workflowChanged(ctx context.Context, key store.Key) {
 }
 
 // pollPublished is for changes that no watch told of. It does nothing until somebody was shown a list.
-func (r *Runtime) pollPublished(ctx context.Context) {
+func (r *Workflows) pollPublished(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 		return
-	case <-r.audience.there:
+	case <-r.listeners.there:
 	}
-	tick := time.NewTicker(publishedPoll)
+	tick := time.NewTicker(PublishedPoll)
 	defer tick.Stop()
 	for {
 		select {
@@ -133,7 +136,7 @@ func (r *Runtime) pollPublished(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for _, principal := range r.audience.principals() {
+		for _, principal := range r.listeners.principals() {
 			r.recheck(ctx, principal)
 		}
 	}

@@ -1,4 +1,4 @@
-package runtime
+package workflow
 
 import (
 	"bytes"
@@ -14,11 +14,11 @@ import (
 
 // nextSchedule takes what becomes of a workflow's schedule into b: as it was (nil), none (an empty one) or a new one. The inputs
 // must be what the version takes. It tells whether anything changes, and when the workflow fires next.
-func (r *Runtime) nextSchedule(ctx context.Context, w *workflowRecord, to *schemas.Schedule, version *workflowVersion, b *store.Batch) (changed bool, next *time.Time, err error) {
+func (r *Workflows) nextSchedule(ctx context.Context, w *record, to *schemas.Schedule, version *version, b *store.Batch) (changed bool, next *time.Time, err error) {
 	if to == nil && !w.Scheduled {
 		return false, nil, nil
 	}
-	key := scheduleKey(caller.From(ctx).Principal, w.Name)
+	key := ScheduleKey(caller.From(ctx).Principal, w.Name)
 	s, err := r.readSchedule(ctx, key)
 	if err != nil {
 		return false, nil, err
@@ -88,14 +88,14 @@ func (s *scheduled) change(to schemas.Schedule, now time.Time) (bool, error) {
 
 // PauseSchedule stops a workflow from being executed by its schedule, or lets that go on; what would have fired in between
 // is not made up.
-func (r *Runtime) PauseSchedule(ctx context.Context, name string, paused bool) (schemas.WorkflowInfo, error) {
+func (r *Workflows) PauseSchedule(ctx context.Context, name string, paused bool) (schemas.WorkflowInfo, error) {
 	var out schemas.WorkflowInfo
 	err := r.store.RetryOnConflict(func() error {
-		w, err := r.livingWorkflow(ctx, name)
+		w, err := r.living(ctx, name)
 		if err != nil {
 			return err
 		}
-		s, err := r.readSchedule(ctx, scheduleKey(caller.From(ctx).Principal, name))
+		s, err := r.readSchedule(ctx, ScheduleKey(caller.From(ctx).Principal, name))
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (r *Runtime) PauseSchedule(ctx context.Context, name string, paused bool) (
 		to := s.Schedule
 		to.Paused = paused
 		changed, err := s.change(to, records.Now())
-		out = s.within(w.info(), shownFirings, true)
+		out = s.within(w.info(), ShownFirings, true)
 		if err != nil || !changed {
 			return err
 		}

@@ -1,4 +1,4 @@
-package runtime
+package workflow
 
 import (
 	"context"
@@ -11,18 +11,18 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// WorkflowQuery selects workflows.
-type WorkflowQuery struct {
+// Query selects workflows.
+type Query struct {
 	Scheduled bool // only those with a schedule
 	Limit     int
 	Cursor    string
 }
 
-// Workflows lists the caller's workflows by name.
-func (r *Runtime) Workflows(ctx context.Context, q WorkflowQuery) (schemas.WorkflowList, error) {
-	l := records.Listing{Tool: "list_workflows", Query: workflowsOf(ctx), Limit: q.Limit, Cursor: q.Cursor}
+// List lists the caller's workflows by name.
+func (r *Workflows) List(ctx context.Context, q Query) (schemas.WorkflowList, error) {
+	l := records.Listing{Tool: "list_workflows", Query: OfCaller(ctx), Limit: q.Limit, Cursor: q.Cursor}
 	page, next, err := records.List(ctx, r.store, l, func(rec store.Record) (schemas.WorkflowInfo, bool, error) {
-		w, err := decodeWorkflow(rec)
+		w, err := decode(rec)
 		if err != nil || w.Deleted || q.Scheduled && !w.Scheduled {
 			return schemas.WorkflowInfo{}, false, err
 		}
@@ -33,32 +33,32 @@ func (r *Runtime) Workflows(ctx context.Context, q WorkflowQuery) (schemas.Workf
 }
 
 // withSchedule is a workflow as it is shown, with its schedule where it has one.
-func (r *Runtime) withSchedule(ctx context.Context, w *workflowRecord, next int, past bool) (schemas.WorkflowInfo, error) {
+func (r *Workflows) withSchedule(ctx context.Context, w *record, next int, past bool) (schemas.WorkflowInfo, error) {
 	info := w.info()
 	if !w.Scheduled {
 		return info, nil
 	}
-	s, err := r.readSchedule(ctx, scheduleKey(caller.From(ctx).Principal, w.Name))
+	s, err := r.readSchedule(ctx, ScheduleKey(caller.From(ctx).Principal, w.Name))
 	if err != nil || !s.there() { // it ended just now
 		return info, err
 	}
 	return s.within(info, next, past), nil
 }
 
-// latestExecutions is how many executions the status of a workflow shows.
-const latestExecutions = 5
+// LatestExecutions is how many executions the status of a workflow shows.
+const LatestExecutions = 5
 
-// WorkflowStatus shows a workflow, with its executions counted and the newest of them.
-func (r *Runtime) WorkflowStatus(ctx context.Context, name string) (schemas.WorkflowStatus, error) {
-	w, err := r.livingWorkflow(ctx, name)
+// Status shows a workflow, with its executions counted and the newest of them.
+func (r *Workflows) Status(ctx context.Context, name string) (schemas.WorkflowStatus, error) {
+	w, err := r.living(ctx, name)
 	if err != nil {
 		return schemas.WorkflowStatus{}, err
 	}
-	_, _, v, err := r.workflowAt(ctx, name, 0)
+	_, _, v, err := r.at(ctx, name, 0)
 	if err != nil {
 		return schemas.WorkflowStatus{}, err
 	}
-	info, err := r.withSchedule(ctx, &w, shownFirings, true)
+	info, err := r.withSchedule(ctx, &w, ShownFirings, true)
 	if err != nil {
 		return schemas.WorkflowStatus{}, err
 	}
@@ -75,7 +75,7 @@ func (r *Runtime) WorkflowStatus(ctx context.Context, name string) (schemas.Work
 			return err
 		}
 		out.Executions[h.Status]++
-		if len(out.Latest) < latestExecutions {
+		if len(out.Latest) < LatestExecutions {
 			h.Output = nil
 			out.Latest = append(out.Latest, h.Execution)
 		}

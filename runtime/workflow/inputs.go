@@ -1,4 +1,4 @@
-package runtime
+package workflow
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 )
 
 // check holds inputs against the declared ones.
-func (v *workflowVersion) check(inputs schemas.Object) error {
+func (v *version) check(inputs schemas.Object) error {
 	var p struct{ Inputs schemas.Object }
 	if err := json.Unmarshal(v.Plan, &p); err != nil {
 		return fmt.Errorf("read workflow: %w", err)
@@ -37,7 +37,7 @@ func (v *workflowVersion) check(inputs schemas.Object) error {
 
 // checkDefaults holds the inputs that the workflow gives itself against its input schema, one by one; those that have no value are
 // given when it is executed.
-func (v *workflowVersion) checkDefaults(ofSchema schemas.Object) error {
+func (v *version) checkDefaults(ofSchema schemas.Object) error {
 	var p struct{ Inputs schemas.Object }
 	if err := json.Unmarshal(v.Plan, &p); err != nil {
 		return fmt.Errorf("read workflow: %w", err)
@@ -82,7 +82,7 @@ func (v *workflowVersion) checkDefaults(ofSchema schemas.Object) error {
 
 // undeclared lists the inputs that neither the definition nor the input schema names, unless the schema says itself what
 // becomes of those: a misspelt one must not leave the default in its place.
-func (v *workflowVersion) undeclared(own, given schemas.Object) (problems []schemas.Problem) {
+func (v *version) undeclared(own, given schemas.Object) (problems []schemas.Problem) {
 	var declared, named, schema map[string]json.RawMessage
 	for to, from := range map[*map[string]json.RawMessage]schemas.Object{&declared: own, &named: given, &schema: v.InputSchema} {
 		if len(from) > 0 && json.Unmarshal(from, to) != nil {

@@ -1,4 +1,4 @@
-package runtime
+package upkeep
 
 import (
 	"context"
@@ -16,11 +16,11 @@ import (
 // one takes its head out of every list and answers not_found for it from then on; the head goes last, so that whoever comes
 // after a crash finds what is left.
 
-// deletesAtOnce is how many outputs one commit deletes.
-const deletesAtOnce = 100
+// DeletesAtOnce is how many outputs one commit deletes.
+const DeletesAtOnce = 100
 
-// deleteExecution deletes an execution that has ended. store.ErrConflict: somebody has changed its head since that version.
-func (r *Runtime) deleteExecution(ctx context.Context, h *journal.Head, version int64) error {
+// Delete deletes an execution that has ended. store.ErrConflict: somebody has changed its head since that version.
+func (r *Upkeep) Delete(ctx context.Context, h *journal.Head, version int64) error {
 	id, hidden := h.ExecutionID, h.Deleted
 	if !hidden {
 		if err := r.forgetKey(ctx, h); err != nil {
@@ -28,7 +28,7 @@ func (r *Runtime) deleteExecution(ctx context.Context, h *journal.Head, version 
 		}
 	}
 	for {
-		outputs, err := r.store.List(ctx, store.Query{Kind: journal.KindOutput, Prefix: id + "/", Limit: deletesAtOnce, Bare: true})
+		outputs, err := r.store.List(ctx, store.Query{Kind: journal.KindOutput, Prefix: id + "/", Limit: DeletesAtOnce, Bare: true})
 		if err != nil {
 			return records.Error(err)
 		}
@@ -36,7 +36,7 @@ func (r *Runtime) deleteExecution(ctx context.Context, h *journal.Head, version 
 		for i := range outputs {
 			b.Deletes = append(b.Deletes, outputs[i].Key)
 		}
-		last := len(outputs) < deletesAtOnce
+		last := len(outputs) < DeletesAtOnce
 		switch {
 		case last:
 			b.Deletes = append(b.Deletes, journal.PlanKey(id), journal.SnapshotKey(id), journal.NudgeKey(id), journal.OverdueKey(id), journal.ExecutionKey(id))
@@ -58,8 +58,8 @@ func (r *Runtime) deleteExecution(ctx context.Context, h *journal.Head, version 
 }
 
 // forgetKey frees the idempotency key of an execution that is about to be deleted: who submits it again gets a new one.
-func (r *Runtime) forgetKey(ctx context.Context, h *journal.Head) error {
-	if records.Now().After(h.CreatedAt.Add(r.limits.Idempotency)) { // it was reserved before, and has gone by itself
+func (r *Upkeep) forgetKey(ctx context.Context, h *journal.Head) error {
+	if records.Now().After(h.CreatedAt.Add(r.idempotency)) { // it was reserved before, and has gone by itself
 		return nil
 	}
 	rec, err := r.store.Get(ctx, journal.PlanKey(h.ExecutionID))

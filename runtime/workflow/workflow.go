@@ -1,4 +1,4 @@
-package runtime
+package workflow
 
 import (
 	"bytes"
@@ -9,10 +9,15 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -21,16 +26,16 @@ import (
 
 // The kinds of records of a workflow.
 const (
-	kindWorkflow        = "workflow"
-	kindWorkflowVersion = "workflow_version"
+	Kind        = "workflow"
+	KindVersion = "workflow_version"
 )
 
-// workflowName is what a workflow may be called; "@" divides it from a version.
-var workflowName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
+// validName is what a workflow may be called; "@" divides it from a version.
+var validName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
 
-// workflowRecord is the record of a name: which versions there are. One that was deleted stays, so that no version comes back as
+// record is the record of a name: which versions there are. One that was deleted stays, so that no version comes back as
 // another plan.
-type workflowRecord struct {
+type record struct {
 	Name        string    `json:"name"`
 	Description string    `json:"description,omitempty"`
 	Version     int64     `json:"version"` // the latest
@@ -43,29 +48,76 @@ type workflowRecord struct {
 	stored      int64
 }
 
-// workflowVersion is the record of one version; it never changes.
-type workflowVersion struct {
+// version is the record of one version; it never changes.
+type version struct {
 	Plan        schemas.Object `json:"plan"` // canonical, with the defaults of the input schema among its inputs; names of workflows are names
 	InputSchema schemas.Object `json:"input_schema,omitempty"`
 }
 
-func workflowKey(principal, name string) store.Key {
-	return store.Key{Kind: kindWorkflow, ID: records.Private(principal, kindWorkflow) + name}
+// Key is where a workflow of a principal is stored.
+func Key(principal, name string) store.Key {
+	return store.Key{Kind: Kind, ID: records.Private(principal, Kind) + name}
 }
 
-func workflowVersionKey(principal, name string, version int64) store.Key {
-	return store.Key{Kind: kindWorkflowVersion, ID: fmt.Sprintf("%s/%d", workflowKey(principal, name).ID, version)}
+func versionKey(principal, name string, version int64) store.Key {
+	return store.Key{Kind: KindVersion, ID: fmt.Sprintf("%s/%d", Key(principal, name).ID, version)}
 }
 
-func (w *workflowRecord) info() schemas.WorkflowInfo {
+func (w *record) info() schemas.WorkflowInfo {
 	return schemas.WorkflowInfo{
 		WorkflowRef: schemas.WorkflowRef{WorkflowID: w.Name, Name: w.Name, Version: w.Version, Tool: w.toolName()},
 		Description: w.Description, CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
 	}
 }
 
-// NewWorkflow is what CreateWorkflow keeps.
-type NewWorkflow struct {
+// Config is what Workflows are made of. Every field is required.
+type Config struct {
+	Store        *records.Store
+	Log          hclog.Logger
+	Journal      *journal.Journal
+	Capabilities *capability.Capabilities
+	Executions   *engine.Engine
+	Plans        plan.Limits
+	NewID        func() string // for executions of schedules
+}
+
+// Workflows is the contract Workflow.
+type Workflows struct {
+	store        *records.Store
+	log          hclog.Logger
+	journal      *journal.Journal
+	capabilities *capability.Capabilities
+	executions   *engine.Engine
+	plans        plan.Limits
+	newID        func() string
+	listeners    listeners
+	ended        *records.Dirty[store.Key] // schedules of which an execution has ended
+}
+
+// New makes Workflows; nothing happens before Run.
+func New(c Config) *Workflows {
+	return &Workflows{
+		store: c.Store, log: c.Log, journal: c.Journal, capabilities: c.Capabilities, executions: c.Executions, plans: c.Plans, newID: c.NewID,
+		listeners: listeners{there: make(chan struct{}, 1)}, ended: records.NewDirty[store.Key](maxEnded),
+	}
+}
+
+// maxEnded is how many schedules are looked at together of which an execution has ended; the others look for themselves.
+const maxEnded = 10_000
+
+// Run fires schedules and keeps the knowledge of published workflows, until ctx ends. It is stopped after the engine: schedules look at
+// the executions that ended last.
+func (r *Workflows) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { r.store.HandleDue(ctx, KindSchedule, r.fire) })
+	wg.Go(func() { r.pollPublished(ctx) })
+	wg.Go(func() { r.ended.Handle(ctx, 4, r.lookAtEnded) })
+	wg.Wait()
+	return nil
+}
+
+// Spec is what CreateWorkflow keeps.
+type Spec struct {
 	Name        string
 	Description string
 	Definition  []byte            // a plan, JSON or YAML
@@ -74,11 +126,11 @@ type NewWorkflow struct {
 	Publish     *bool             // whether it is a tool of its own; nil: as it is
 }
 
-// CreateWorkflow keeps a plan under a name, as its next version; the plan is checked as for Execute. The same definition
+// Create keeps a plan under a name, as its next version; the plan is checked as for Execute. The same definition
 // again gives the version that is the latest already. A schedule executes the latest version, with inputs that this one must take.
-func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.WorkflowRef, error) {
+func (r *Workflows) Create(ctx context.Context, n Spec) (schemas.WorkflowRef, error) {
 	ref := schemas.WorkflowRef{WorkflowID: n.Name, Name: n.Name}
-	if !workflowName.MatchString(n.Name) {
+	if !validName.MatchString(n.Name) {
 		return ref, schemas.Errorf(schemas.CodeInvalidArgument, "%.80q is no name for a workflow", n.Name).WithField("name").
 			WithHint("begin with a letter and use up to 63 of a-z 0-9 _ and -")
 	}
@@ -91,7 +143,7 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 		return ref, fmt.Errorf("encode workflow: %w", err)
 	}
 	err = r.store.RetryOnConflict(func() error {
-		w, err := r.readWorkflow(ctx, n.Name)
+		w, err := r.read(ctx, n.Name)
 		if err != nil {
 			return err
 		}
@@ -112,7 +164,7 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 		if ref.NextFiring = next; err != nil || same && !changed && !published {
 			return err
 		}
-		return r.saveWorkflow(ctx, &w, b)
+		return r.save(ctx, &w, b)
 	})
 	if err == nil {
 		r.renewTools(ctx)
@@ -122,12 +174,12 @@ func (r *Runtime) CreateWorkflow(ctx context.Context, n NewWorkflow) (schemas.Wo
 }
 
 // nextVersion makes what is kept the latest version of w, in b; same: it is that already, and nothing is to be written.
-func (r *Runtime) nextVersion(ctx context.Context, w *workflowRecord, n NewWorkflow, value []byte) (same bool, b store.Batch, err error) {
+func (r *Workflows) nextVersion(ctx context.Context, w *record, n Spec, value []byte) (same bool, b store.Batch, err error) {
 	caller, now := caller.From(ctx).Principal, records.Now()
 	if w.stored == 0 || w.Deleted {
 		w.Name, w.CreatedAt, w.First, w.Version, w.Deleted = n.Name, now, w.Version+1, w.Version+1, false
 	} else {
-		latest, err := r.store.Get(ctx, workflowVersionKey(caller, n.Name, w.Version))
+		latest, err := r.store.Get(ctx, versionKey(caller, n.Name, w.Version))
 		if errors.Is(err, store.ErrNotFound) { // deleted since w was read
 			err = store.ErrConflict
 		}
@@ -146,24 +198,24 @@ func (r *Runtime) nextVersion(ctx context.Context, w *workflowRecord, n NewWorkf
 		w.Description = n.Description
 	}
 	w.UpdatedAt = now
-	b.Puts = []store.Put{{Key: workflowVersionKey(caller, n.Name, w.Version), Value: value, Version: store.AnyVersion}}
+	b.Puts = []store.Put{{Key: versionKey(caller, n.Name, w.Version), Value: value, Version: store.AnyVersion}}
 	return false, b, nil
 }
 
 // versionOf checks what a version is made of.
-func (r *Runtime) versionOf(ctx context.Context, n NewWorkflow) (v workflowVersion, program *plan.Program, err error) {
+func (r *Workflows) versionOf(ctx context.Context, n Spec) (v version, program *plan.Program, err error) {
 	if _, err := schemas.NewChecker(json.RawMessage(n.InputSchema)); err != nil {
 		return v, nil, schemas.Errorf(schemas.CodeInvalidArgument, "input_schema: %s", err).WithField("input_schema")
 	}
 	defaults := defaultsOf(n.InputSchema)
-	program, findings, err := r.Executions.Compile(ctx, &engine.Submit{Plan: n.Definition, Inputs: defaults, Within: []string{n.Name}})
+	program, findings, err := r.executions.Compile(ctx, &engine.Submit{Plan: n.Definition, Inputs: defaults, Within: []string{n.Name}})
 	if err != nil {
 		return v, nil, err
 	}
 	if program == nil {
 		return v, nil, engine.InvalidPlan(findings)
 	}
-	p, _ := plan.Parse(n.Definition, r.limits.Plan) // as it was written: names stand for the latest version when it is executed
+	p, _ := plan.Parse(n.Definition, r.plans) // as it was written: names stand for the latest version when it is executed
 	p.IdempotencyKey = ""
 	if p.Inputs, err = schemas.ReplaceMembers(p.Inputs, defaults); err != nil {
 		return v, nil, err
@@ -175,10 +227,10 @@ func (r *Runtime) versionOf(ctx context.Context, n NewWorkflow) (v workflowVersi
 	return v, program, v.checkDefaults(defaults)
 }
 
-// ExecuteWorkflow executes a version of a workflow, the latest unless id is name@version or version says another. The inputs
+// Execute executes a version of a workflow, the latest unless id is name@version or version says another. The inputs
 // replace those of the definition and must be what its input schema says. The rest of sub is as for Execute.
-func (r *Runtime) ExecuteWorkflow(ctx context.Context, id string, version int64, sub engine.Submit) (schemas.Execution, error) {
-	name, number, v, err := r.workflowAt(ctx, id, version)
+func (r *Workflows) Execute(ctx context.Context, id string, version int64, sub engine.Submit) (schemas.Execution, error) {
+	name, number, v, err := r.at(ctx, id, version)
 	if err != nil {
 		return schemas.Execution{}, err
 	}
@@ -186,11 +238,11 @@ func (r *Runtime) ExecuteWorkflow(ctx context.Context, id string, version int64,
 		return schemas.Execution{}, err
 	}
 	sub.Plan, sub.Workflow, sub.Within = v.Plan, fmt.Sprintf("%s@%d", name, number), []string{name}
-	return r.Executions.Execute(ctx, sub)
+	return r.executions.Execute(ctx, sub)
 }
 
-// workflowAt reads one version of a workflow of the caller.
-func (r *Runtime) workflowAt(ctx context.Context, id string, version int64) (name string, number int64, v workflowVersion, err error) {
+// at reads one version of a workflow of the caller.
+func (r *Workflows) at(ctx context.Context, id string, version int64) (name string, number int64, v version, err error) {
 	name, at, versioned := strings.Cut(id, "@")
 	if versioned {
 		n, err := strconv.ParseInt(at, 10, 64)
@@ -199,14 +251,14 @@ func (r *Runtime) workflowAt(ctx context.Context, id string, version int64) (nam
 		}
 		version = n
 	}
-	w, err := r.livingWorkflow(ctx, name)
+	w, err := r.living(ctx, name)
 	if err != nil {
 		return name, 0, v, err
 	}
 	if version == 0 {
 		version = w.Version
 	}
-	rec, err := r.store.Get(ctx, workflowVersionKey(caller.From(ctx).Principal, name, version))
+	rec, err := r.store.Get(ctx, versionKey(caller.From(ctx).Principal, name, version))
 	if errors.Is(err, store.ErrNotFound) {
 		return name, 0, v, schemas.Errorf(schemas.CodeNotFound, "workflow %q has no version %d", name, version).WithField("version").
 			WithHint("its latest version is %d", w.Version)
@@ -217,15 +269,27 @@ func (r *Runtime) workflowAt(ctx context.Context, id string, version int64) (nam
 	return name, version, v, json.Unmarshal(rec.Value, &v)
 }
 
-// livingWorkflow reads a workflow of the caller; one that is not there is not_found with the nearest names.
-func (r *Runtime) livingWorkflow(ctx context.Context, name string) (workflowRecord, error) {
-	w, err := r.readWorkflow(ctx, name)
+// Look shows a workflow of the caller; one that is not there is not_found with the nearest names.
+func (r *Workflows) Look(ctx context.Context, name string) (schemas.WorkflowInfo, error) {
+	w, err := r.living(ctx, name)
+	return w.info(), err
+}
+
+// Decode is the workflow of a record; false: it was deleted.
+func Decode(rec store.Record) (schemas.WorkflowInfo, bool, error) {
+	w, err := decode(rec)
+	return w.info(), err == nil && !w.Deleted, err
+}
+
+// living reads a workflow of the caller; one that is not there is not_found with the nearest names.
+func (r *Workflows) living(ctx context.Context, name string) (record, error) {
+	w, err := r.read(ctx, name)
 	if err != nil || w.stored > 0 && !w.Deleted {
 		return w, err
 	}
 	names := []string{}
-	err = r.store.Each(ctx, workflowsOf(ctx), func(rec store.Record) error {
-		w, err := decodeWorkflow(rec)
+	err = r.store.Each(ctx, OfCaller(ctx), func(rec store.Record) error {
+		w, err := decode(rec)
 		if !w.Deleted {
 			names = append(names, w.Name)
 		}
@@ -238,37 +302,38 @@ func (r *Runtime) livingWorkflow(ctx context.Context, name string) (workflowReco
 		WithHint("list_workflows shows those that exist; create_workflow makes one").WithCandidates(schemas.Nearest(name, names, 3))
 }
 
-func workflowsOf(ctx context.Context) store.Query {
-	return store.Query{Kind: kindWorkflow, Prefix: records.Private(caller.From(ctx).Principal, kindWorkflow)}
+// OfCaller selects the records of the caller's workflows, by name.
+func OfCaller(ctx context.Context) store.Query {
+	return store.Query{Kind: Kind, Prefix: records.Private(caller.From(ctx).Principal, Kind)}
 }
 
-func (r *Runtime) readWorkflow(ctx context.Context, name string) (workflowRecord, error) {
-	if !workflowName.MatchString(name) {
-		return workflowRecord{}, nil
+func (r *Workflows) read(ctx context.Context, name string) (record, error) {
+	if !validName.MatchString(name) {
+		return record{}, nil
 	}
-	rec, err := r.store.Get(ctx, workflowKey(caller.From(ctx).Principal, name))
+	rec, err := r.store.Get(ctx, Key(caller.From(ctx).Principal, name))
 	if errors.Is(err, store.ErrNotFound) {
-		return workflowRecord{}, nil
+		return record{}, nil
 	}
 	if err != nil {
-		return workflowRecord{}, records.Error(err)
+		return record{}, records.Error(err)
 	}
-	return decodeWorkflow(rec)
+	return decode(rec)
 }
 
-func decodeWorkflow(rec store.Record) (workflowRecord, error) {
-	w := workflowRecord{stored: rec.Version}
+func decode(rec store.Record) (record, error) {
+	w := record{stored: rec.Version}
 	err := json.Unmarshal(rec.Value, &w)
 	return w, err
 }
 
-func (r *Runtime) saveWorkflow(ctx context.Context, w *workflowRecord, b store.Batch) error {
+func (r *Workflows) save(ctx context.Context, w *record, b store.Batch) error {
 	value, err := schemas.Encode(w)
 	if err != nil {
 		return fmt.Errorf("encode workflow: %w", err)
 	}
 	caller := caller.From(ctx).Principal
-	put := store.Put{Key: workflowKey(caller, w.Name), Value: value, Version: w.stored}
+	put := store.Put{Key: Key(caller, w.Name), Value: value, Version: w.stored}
 	if w.Tool != nil {
 		put.Terms = []string{termPublished(caller)}
 	}
@@ -278,22 +343,22 @@ func (r *Runtime) saveWorkflow(ctx context.Context, w *workflowRecord, b store.B
 	return records.Error(err)
 }
 
-// DeleteWorkflow removes a workflow with all its versions and its schedule. Executions of it keep the plan that they began with.
-func (r *Runtime) DeleteWorkflow(ctx context.Context, name string) (schemas.WorkflowDeleted, error) {
+// Delete removes a workflow with all its versions and its schedule. Executions of it keep the plan that they began with.
+func (r *Workflows) Delete(ctx context.Context, name string) (schemas.WorkflowDeleted, error) {
 	err := r.store.RetryOnConflict(func() error {
-		w, err := r.livingWorkflow(ctx, name)
+		w, err := r.living(ctx, name)
 		if err != nil {
 			return err
 		}
 		var b store.Batch
 		for v := w.First; v <= w.Version; v++ {
-			b.Deletes = append(b.Deletes, workflowVersionKey(caller.From(ctx).Principal, name, v))
+			b.Deletes = append(b.Deletes, versionKey(caller.From(ctx).Principal, name, v))
 		}
 		if _, _, err := r.nextSchedule(ctx, &w, new(schemas.Schedule), nil, &b); err != nil {
 			return err
 		}
 		w.Deleted, w.Description, w.UpdatedAt, w.Tool = true, "", records.Now(), nil
-		return r.saveWorkflow(ctx, &w, b)
+		return r.save(ctx, &w, b)
 	})
 	if err == nil {
 		r.recheck(ctx, caller.From(ctx).Principal)

@@ -1,4 +1,4 @@
-package runtime
+package safety
 
 import (
 	"cmp"
@@ -36,8 +36,27 @@ func parseReviewID(id string) (question, bool) {
 	return q, ok && err == nil && asked > 0 && strconv.FormatInt(asked, 10) == number
 }
 
+// Config is what Safety is made of. Every field is required.
+type Config struct {
+	Store      *records.Store
+	Journal    *journal.Journal
+	Executions *engine.Engine
+}
+
+// Safety is the contract Safety.
+type Safety struct {
+	store      *records.Store
+	journal    *journal.Journal
+	executions *engine.Engine
+}
+
+// New makes Safety.
+func New(c Config) *Safety {
+	return &Safety{store: c.Store, journal: c.Journal, executions: c.Executions}
+}
+
 // Reviews lists the caller's open reviews, the oldest execution first, with what exactly will run.
-func (r *Runtime) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
+func (r *Safety) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
 	out := []schemas.ReviewRequest{}
 	for after := ""; ; {
 		page, err := r.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermReview, After: after, Limit: records.PageSize})
@@ -65,7 +84,7 @@ func (r *Runtime) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) 
 	}
 }
 
-func (r *Runtime) reviewOf(ctx context.Context, x *journal.Execution, unit int) schemas.ReviewRequest {
+func (r *Safety) reviewOf(ctx context.Context, x *journal.Execution, unit int) schemas.ReviewRequest {
 	u, n := &x.State.Units[unit], x.State.Node(unit)
 	v := schemas.ReviewRequest{
 		ReviewID: journal.ReviewID(x.ID, x.State, unit), ExecutionID: x.ID, Name: x.Head.Name, NodeID: n.ID, Question: u.Question, Since: u.Since,
@@ -93,14 +112,14 @@ type Decision struct {
 	By      string
 }
 
-// DecideReview lets a held node go on, or fails it with code denied. A review is decided once: the id of one that was
+// Decide lets a held node go on, or fails it with code denied. A review is decided once: the id of one that was
 // decided, expired or given up is refused with what became of it, whatever its node is asked by then.
-func (r *Runtime) DecideReview(ctx context.Context, id string, d Decision) (schemas.Execution, error) {
+func (r *Safety) Decide(ctx context.Context, id string, d Decision) (schemas.Execution, error) {
 	q, ok := parseReviewID(id)
 	if !ok {
 		return schemas.Execution{}, noReview(id)
 	}
-	e, err := r.Executions.Change(ctx, q.execution, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+	e, err := r.executions.Change(ctx, q.execution, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		unit, ok := journal.UnitNamed(s, q.unit)
 		if !ok {
 			return nil, noReview(id)
@@ -151,7 +170,7 @@ func expired(id string, at time.Time) *schemas.Error {
 }
 
 // closedReview says what became of a review that is not open, as the log tells.
-func (r *Runtime) closedReview(ctx context.Context, q question) error {
+func (r *Safety) closedReview(ctx context.Context, q question) error {
 	x, err := r.journal.LoadFor(ctx, q.execution)
 	if err != nil {
 		return err

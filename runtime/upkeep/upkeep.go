@@ -1,0 +1,57 @@
+package upkeep
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/state"
+)
+
+// Config is what Upkeep is made of. Store, Log, Journal and States are required.
+type Config struct {
+	Store       *records.Store
+	Log         hclog.Logger
+	Journal     *journal.Journal
+	States      *state.States
+	Retention   Retention
+	Idempotency time.Duration // how long an idempotency key is remembered
+}
+
+// Upkeep keeps the store in order.
+type Upkeep struct {
+	// Unqueued counts executions found in no queue that needed an owner since the start of this process. Each one is a defect, and was
+	// repaired.
+	Unqueued atomic.Int64
+
+	store       *records.Store
+	log         hclog.Logger
+	journal     *journal.Journal
+	states      *state.States
+	retention   Retention
+	idempotency time.Duration
+}
+
+// New makes Upkeep; nothing happens before Run.
+func New(c Config) *Upkeep {
+	return &Upkeep{store: c.Store, log: c.Log, journal: c.Journal, states: c.States, retention: c.Retention, idempotency: c.Idempotency}
+}
+
+// Run makes rounds until ctx ends.
+func (r *Upkeep) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { r.store.MakeRounds(ctx, r.ReconcileRounds(), "look for executions in no queue") })
+	if r.retention.Executions > 0 {
+		wg.Go(func() { r.store.MakeRounds(ctx, r.ExecutionRounds(), "delete executions that ended long ago") })
+	}
+	if r.retention.States > 0 {
+		wg.Go(func() { r.store.MakeRounds(ctx, r.StateRounds(), "delete states that were not written for long") })
+	}
+	wg.Wait()
+	return nil
+}
