@@ -24,6 +24,35 @@ var layers = map[string][]string{
 	"store":   {},
 }
 
+// rooms is who may import whom below runtime: what stands lower is told nothing of what stands higher, and calls hooks instead. A room
+// may import the rooms that its row names, each of which has a row above its own. Every package below runtime has a row.
+var rooms = []struct {
+	name string
+	may  []string
+}{
+	{"caller", nil},
+	{"telemetry", nil},
+	{"schedule", nil},
+	{"plan", nil},
+	{"machine", []string{"plan"}},
+	{"call", nil},
+	{"realm", []string{"caller", "plan", "call"}},
+	{"records", []string{"caller"}},
+	{"session", []string{"caller", "records"}},
+	{"state", []string{"caller", "records", "session"}},
+	{"capability", []string{"caller", "plan", "machine", "call", "records", "session"}},
+	{"journal", []string{"caller", "plan", "machine", "records", "session", "state"}},
+	{"queue", []string{"caller", "records", "journal"}},
+	{"engine", []string{"caller", "telemetry", "plan", "machine", "call", "records", "session", "state", "capability", "journal", "queue"}},
+	{"upkeep", []string{"records", "state", "journal"}},
+	{"safety", []string{"plan", "machine", "records", "journal", "engine"}},
+	{"workflow", []string{"caller", "schedule", "plan", "records", "state", "capability", "journal", "engine"}},
+	{"health", []string{"records", "session", "capability", "journal", "engine", "upkeep"}},
+	{"", []string{ // runtime itself, where the rooms meet
+		"caller", "telemetry", "call", "records", "session", "state", "capability", "journal", "queue", "engine", "upkeep", "safety", "workflow", "health",
+	}},
+}
+
 // fences keeps a library at the edge that it was chosen for: import path prefix to the packages that may name it.
 var fences = map[string][]string{
 	"github.com/mark3labs/mcp-go": {"server", "runtime/realm"},

@@ -202,7 +202,7 @@ func (w *walk) settle(unit, attempt int) {
 	} else {
 		held := u.Status == schemas.NodeHeld
 		events = w.s.SettledFailed(unit, attempt, err, time.Millisecond, "w")
-		if told := held && err.Outcome != schemas.Unknown; told != (len(events) > 0) {
+		if known := held && err.Outcome != schemas.Unknown; known != (len(events) > 0) {
 			w.t.Fatalf("%s, which is %s, ended late with %v: %v", w.s.Name(unit), u.Status, err, events)
 		}
 	}
