@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/state"
@@ -32,36 +33,65 @@ func (t *turn) await(unit int, e *schemas.Event) error {
 	return nil
 }
 
-// looks tells whether somebody has to look at the states that the execution waits for once this turn is committed.
-func (t *turn) looks() bool {
-	switch h := &t.x.Head; {
-	case !t.x.State.Awaits():
-		return false
-	case t.how != visit:
-		return t.x.unlooked
-	default: // an owner does, also where the last one has not yet
-		return t.step.look || !h.Due.IsZero() && !h.Due.After(t.now)
+// waits is the companion of an execution that waits for states.
+type waits struct {
+	idle
+	unlooked bool      // the states are to be looked at before the lease goes
+	again    time.Time // when they are looked at again, as the store did not let the owner look; zero: it did
+	folds    int       // of the execution when unlooked was last set, see execution.folds
+	begun    bool      // the turn begins a wait, or lets one go on
+}
+
+func (w *waits) begin(t *turn) {
+	w.begun = false
+	if w.folds != t.x.folds {
+		w.folds, w.unlooked = t.x.folds, true
 	}
 }
 
-// lookAround has the owner look at the states that its execution waits for; what that decides comes in as a request.
-func (o *owner) lookAround() {
+func (w *waits) applying(_ *turn, e *schemas.Event) func() {
+	if e.State != nil || e.Type == schemas.EventResumed {
+		w.begun, w.unlooked = true, true
+	}
+	return nil
+}
+
+func (w *waits) prepare(t *turn) {
+	t.head.Awaits = journal.Awaits(t.head.Principal, t.x.State)
+	if !t.x.State.Awaits() {
+		return
+	}
+	looks := w.unlooked
+	if t.how == visit { // an owner looks, also where the last one has not yet
+		looks = w.begun || !t.x.Head.Due.IsZero() && !t.x.Head.Due.After(t.now)
+	}
+	if looks {
+		t.need(t.now)
+	}
+}
+
+// tend has the owner look at the states; what that decides comes in as a request.
+func (w *waits) tend(o *owner, s *step) time.Time {
+	if !w.unlooked || !o.x.State.Awaits() || s.released || o.x.lease == nil {
+		return w.again
+	}
 	over, err := o.r.ends(o.r.storeCtx, o.x)
 	if err != nil {
 		if o.r.storeCtx.Err() == nil {
 			o.r.log.Warn("look at the states that an execution waits for: trying again", "execution_id", o.x.ID, "error", err)
 		}
-		o.blind = time.Now().Add(lookAgain)
-		return
+		w.again = time.Now().Add(lookAgain)
+		return w.again
 	}
-	o.x.unlooked, o.blind = false, time.Time{}
+	w.unlooked, w.again = false, time.Time{}
 	o.submit(&request{decide: waited(over)})
+	return w.again
 }
 
 // lookAgain is how long an owner waits for a store that did not let it look.
 const lookAgain = time.Second
 
-// look is lookAround for somebody who has heard of a change of one state, and need not own the execution.
+// look is waits.tend for somebody who has heard of a change of one state, and need not own the execution.
 func (r *Engine) look(ctx context.Context, id string, key store.Key) error {
 	x, err := r.open(ctx, id)
 	if err != nil {

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
@@ -27,43 +25,6 @@ type child struct {
 
 // childPoll is how often a parent looks after its children.
 const childPoll = 30 * time.Second
-
-// tend sees to it that a child exists, and takes note if it has ended.
-func (o *owner) tend(c child) {
-	n := o.x.State.Node(c.unit)
-	if c.inputs == nil {
-		inputs, err := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, c.unit).WorkflowInputs()
-		if err != nil { // it was rendered before; only the store can be at fault, and the next look will do
-			o.r.log.Warn("render the inputs of a workflow", "execution_id", o.x.ID, "node", n.ID, "error", err)
-			return
-		}
-		c.inputs = inputs
-	}
-	o.kids[c.unit] = c.id
-	head, unit, session, suspending := o.x.Head, c.unit, schemas.Value(o.x.Session.Raw()), o.x.State.Status == schemas.StatusSuspending
-	o.r.owners.Go(func() {
-		defer o.submit(&request{decide: nothing}) // with its children made, the parent may have no reason to stay
-		ctx := caller.WithHops(caller.With(o.r.storeCtx, caller.Caller{Principal: head.Principal}), head.Hops)
-		h, err := o.r.journal.HeadFor(ctx, c.id)
-		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-			if err = o.r.spawn(ctx, head, n.Sub, c, session); err == nil {
-				err = o.r.wanted(ctx, head, c)
-			}
-		}
-		switch {
-		case err != nil:
-			o.r.log.Warn("start a workflow: trying again", "execution_id", o.x.ID, "node", n.ID, "error", err)
-		case h.Status.Terminal():
-			if err := o.r.Decide(ctx, head.ExecutionID, o.r.childEnded(unit, h)); err != nil && ctx.Err() == nil {
-				o.r.log.Warn("take note of a workflow's end: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
-			}
-		case suspending || h.WithParent:
-			if err := o.r.follow(ctx, head, c); err != nil && ctx.Err() == nil {
-				o.r.log.Warn("suspend or resume a workflow: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
-			}
-		}
-	})
-}
 
 func nothing(*machine.State, time.Time) ([]schemas.Event, error) { return nil, nil }
 
@@ -95,15 +56,6 @@ func waitsFor(s *machine.State, unit int, id string) bool {
 
 // ending tells whether the execution has no use for the children that it still waits for.
 func ending(s *machine.State) bool { return s.Status == schemas.StatusCancelling || s.Failing }
-
-// tendAll looks after the children that were there before this owner.
-func (o *owner) tendAll() {
-	for unit := range o.x.State.Units {
-		if u := &o.x.State.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning && o.kids[unit] == "" {
-			o.tend(child{unit: unit, id: u.Child})
-		}
-	}
-}
 
 // spawn creates a child execution; one that exists already is left as it is.
 func (r *Engine) spawn(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) error {
@@ -185,21 +137,6 @@ func (r *Engine) tellParent(h journal.Head) {
 	}
 }
 
-// endChildren cancels the children of an execution that is about to end. Those that it does not wait for any more, the
-// commit cancels that let them go.
-func (o *owner) endChildren() {
-	s := o.x.State
-	for unit, id := range o.kids {
-		if !waitsFor(s, unit, id) {
-			delete(o.kids, unit)
-		} else if ending(s) {
-			delete(o.kids, unit)
-			head, undo := o.x.Head, s.Undo
-			o.r.owners.Go(func() { o.r.cancelChild(head, id, undo) })
-		}
-	}
-}
-
 // cancelChild ends a child of which its parent wants nothing any more; what it did is undone where the parent undoes what
 // itself did.
 func (r *Engine) cancelChild(parent journal.Head, id string, undo bool) {
@@ -215,56 +152,4 @@ func (r *Engine) cancelChild(parent journal.Head, id string, undo bool) {
 	default:
 		r.log.Warn("cancel a workflow", "execution_id", id, "error", err)
 	}
-}
-
-// letGo notes which children an event ends the wait for, but for success: they are cancelled once it is committed.
-func (t *turn) letGo(e *schemas.Event, apply func() error) error {
-	s := t.x.State
-	first, last := 0, len(s.Units)
-	switch {
-	case s.Children() == 0 || e.Type == schemas.EventNodeSucceeded:
-		return apply()
-	case machine.AboutNode(e.Type):
-		unit, ok := s.Unit(e.Node, e.Item)
-		if !ok {
-			return apply()
-		}
-		first, last = unit, unit+1
-	case e.Type != schemas.EventFinished && e.Type != schemas.EventCompensating:
-		return apply()
-	}
-	before := map[int]string{}
-	for unit := first; unit < last; unit++ {
-		if u := &s.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning {
-			before[unit] = u.Child
-		}
-	}
-	if err := apply(); err != nil {
-		return err
-	}
-	for _, unit := range slices.Sorted(maps.Keys(before)) {
-		if !waitsFor(s, unit, before[unit]) {
-			t.orphans = append(t.orphans, before[unit])
-		}
-	}
-	return nil
-}
-
-// orphaned tells whether a child that was claimed has no parent any more: that one ended, and its process was gone before
-// it could cancel the child. Where nobody can tell it has one.
-func (o *owner) orphaned() bool {
-	x, ctx := o.x, o.r.storeCtx
-	if x.State == nil && o.r.reload(ctx, x) != nil || x.Head.ParentID == "" {
-		return false
-	}
-	parent, _, err := o.r.journal.ReadHead(ctx, x.Head.ParentID)
-	return err == nil && (parent.Status.Terminal() || parent.Status == schemas.StatusCompensating)
-}
-
-// abandoned ends an execution whose parent is gone.
-func abandoned(s *machine.State, now time.Time) ([]schemas.Event, error) {
-	if !machine.Legal(schemas.EventCancelling, s.Status, "") {
-		return nil, nil
-	}
-	return []schemas.Event{{Type: schemas.EventCancelling, Reason: "its parent has ended", Due: &now}}, nil
 }

@@ -60,12 +60,9 @@ const (
 // step is what one commit made of an execution.
 type step struct {
 	launches []launch
-	children []child
 	released bool // the lease is gone; whoever owned the execution forgets it
 	more     bool // there is more to do at once
 	setback  bool // the store had lost commits: what is in flight is to be looked at
-	follow   bool // children are to be suspended or resumed
-	look     bool // it began, or begins again, to wait for states
 	at       time.Time
 }
 
@@ -127,8 +124,8 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, ho
 				absent = append(absent, l)
 			}
 		}
-		if x.setback != nil {
-			t.told(x.setback)
+		for _, c := range x.companions {
+			c.begin(t)
 		}
 		for _, q := range requests {
 			q.err = t.decide(q.decide)

@@ -25,12 +25,22 @@ type execution struct {
 	doubtful    []launch // started by commits of which nobody knows whether they happened; nothing of it was called yet
 	changed     bool     // somebody else committed since this process did: the wake may be theirs
 	unconfirmed bool     // a commit that had to be durable ended without a word of that
-	folded      bool     // the state was read anew: children may have been started that nobody here tends
-	unlooked    bool     // the states that it waits for are to be looked at before the lease goes
+	folds       int      // how often the state was read from the store
+
+	family     *family
+	waits      *waits
+	companions []companion
 }
 
 func newExecution(id string, h journal.Head) *execution {
-	return &execution{Execution: journal.New(id, h)}
+	return accompany(journal.New(id, h))
+}
+
+// accompany gives an execution its companions.
+func accompany(j *journal.Execution) *execution {
+	x := &execution{Execution: j, family: new(family), waits: new(waits)}
+	x.companions = companionsOf(x)
+	return x
 }
 
 // open reads an execution from the store to change it.
@@ -39,7 +49,7 @@ func (r *Engine) open(ctx context.Context, id string) (*execution, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &execution{Execution: j}
+	x := accompany(j)
 	x.read()
 	return x, nil
 }
@@ -49,7 +59,7 @@ func (x *execution) read() {
 	h := x.Head
 	x.seen.Store(&h)
 	x.memory.begin(mark{x.Version, h.Seq})
-	x.folded, x.unlooked = true, true
+	x.folds++
 }
 
 // reload folds x again from the store after its state turned out to be stale.

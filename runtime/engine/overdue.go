@@ -10,8 +10,11 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// expires keeps the second wake as the commit needs it.
-func (t *turn) expires() {
+// overdue is the companion of an execution that may not wait in the queue for ever.
+type overdue struct{ idle }
+
+// prepare keeps the second wake as the commit needs it.
+func (overdue) prepare(t *turn) {
 	s, was := t.x.State, t.x.Head.Status
 	at := s.QueueEnd()
 	waits, waited := s.Status == schemas.StatusPending, was == schemas.StatusPending

@@ -32,9 +32,7 @@ type owner struct {
 	lost    chan struct{} // closed when the lease is gone
 	claimed bool          // the lease came by a claim: what others left in flight is to be decided
 	flights map[int]*flight
-	kids    map[int]string // children by unit
-	looked  time.Time      // when it last looked after all of them
-	blind   time.Time      // when it looks again at the states that are waited for; zero: it has, or there are none
+	again   time.Time // when a companion wants the owner back; zero: none does
 
 	trouble atomic.Pointer[error] // why the last commit did not happen; nil: it did
 }
@@ -46,7 +44,7 @@ var errLetGo = errors.New("owner let go")
 // the claim was sent, or without one a new execution by what base claims. The caller has a slot, which the owner gives back.
 func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first []*request, base store.Batch) {
 	o := &owner{
-		r: r, x: x, lease: lease, fence: proven(sent, r.limits.Lease), claimed: lease != nil, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{}, kids: map[int]string{},
+		r: r, x: x, lease: lease, fence: proven(sent, r.limits.Lease), claimed: lease != nil, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{},
 	}
 	x.lease, x.claimed, x.memory = lease, lease != nil, &recollection{}
 	r.mu.Lock()
@@ -264,10 +262,12 @@ func (o *owner) run(requests []*request, base store.Batch) {
 			how = wind
 		}
 		decided := requests
-		if o.claimed { // behind the results that are there
+		if o.claimed { // after the results that are there
 			decided = append(slices.Clip(requests), &request{decide: o.takeOver})
-			if o.orphaned() {
-				decided = append(decided, &request{decide: abandoned})
+			for _, c := range o.x.companions {
+				if d := c.claimed(o); d != nil {
+					decided = append(decided, &request{decide: d})
+				}
 			}
 		}
 		far := how
@@ -291,24 +291,13 @@ func (o *owner) run(requests []*request, base store.Batch) {
 		for _, l := range s.launches {
 			o.launch(l)
 		}
-		look := o.x.folded || s.follow || s.at.Sub(o.looked) >= childPoll
-		if look {
-			clear(o.kids)
-		}
-		for _, c := range s.children {
-			o.tend(c)
-		}
-		if look {
-			o.x.folded, o.looked = false, s.at
-			o.tendAll()
-		}
 		answer(requests, nil)
-		o.endChildren()
+		o.again = time.Time{}
+		for _, c := range o.x.companions {
+			o.again = earliest(o.again, c.tend(o, &s))
+		}
 		if s.released || o.x.lease == nil {
 			return
-		}
-		if o.x.unlooked && o.x.State.Awaits() {
-			o.lookAround()
 		}
 		o.abort(how)
 		if !s.more && !s.setback {
@@ -328,13 +317,7 @@ func (o *owner) wait(how extent, at time.Time) (extent, bool) {
 		stop = nil
 	}
 	var due <-chan time.Time
-	wake := o.x.State.Wake(at)
-	if look := o.looked.Add(childPoll); o.x.State.Children() > 0 && (wake.IsZero() || look.Before(wake)) {
-		wake = look
-	}
-	if o.x.unlooked && !o.blind.IsZero() && (wake.IsZero() || o.blind.Before(wake)) {
-		wake = o.blind
-	}
+	wake := earliest(o.x.State.Wake(at), o.again)
 	if !wake.IsZero() {
 		t := time.NewTimer(time.Until(wake))
 		defer t.Stop()

@@ -146,9 +146,15 @@ func (s *setback) event(x *execution) (schemas.Event, error) {
 	return schemas.Event{Type: schemas.EventRolledBack, Data: data}, err
 }
 
-// told puts a rollback into the turn.
-func (t *turn) told(s *setback) {
-	e, err := s.event(t.x)
+// rollback is the companion of an execution whose store may lose commits.
+type rollback struct{ idle }
+
+// begin puts a rollback that was noticed into the log, before anything is decided on what is left.
+func (rollback) begin(t *turn) {
+	if t.x.setback == nil {
+		return
+	}
+	e, err := t.x.setback.event(t.x)
 	if err != nil {
 		t.err = err
 		return
@@ -156,6 +162,10 @@ func (t *turn) told(s *setback) {
 	if machine.Legal(e.Type, t.x.State.Status, "") {
 		t.emit(e)
 	}
+}
+
+func (rollback) committed(t *turn) {
+	t.x.memory.add(&t.batch, mark{t.x.Version, t.x.State.Seq}, t.r.limits.MaxMemory)
 }
 
 // lookBack is the last look of an owner whose lease is gone: perhaps the store has lost more than that.

@@ -98,7 +98,7 @@ func (t *turn) start(unit int) {
 		}
 		t.fix(unit, &e, inputs)
 		e.Child = t.r.newID()
-		t.step.children = append(t.step.children, child{unit: unit, id: e.Child, inputs: inputs})
+		t.x.family.start(child{unit: unit, id: e.Child, inputs: inputs})
 	}
 	t.emit(e)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/runplane/runplane/runtime/journal"
@@ -22,11 +21,14 @@ type turn struct {
 	how    extent
 	now    time.Time
 	batch  store.Batch
+	head   journal.Head // as it is committed
 	events []schemas.Event
 	step   step
 	err    error // ends the turn
 
-	orphans []string // children that nobody waits for any more
+	needed time.Time // when a companion needs an owner at the latest; zero: none does
+	stays  bool      // a companion needs the owner after the commit
+	nudges bool      // another replica may have to hear of the commit
 
 	committed bool
 }
@@ -54,11 +56,19 @@ func (t *turn) emit(e schemas.Event) {
 	e.Seq, e.At = t.x.State.Seq+1, t.now
 	t.external(&e)
 	t.batch.Sync = t.batch.Sync || vital(t.x.State, &e)
-	t.step.follow = t.step.follow || (e.Type == schemas.EventSuspending || e.Type == schemas.EventResumed) && t.x.State.Children() > 0
-	t.step.look = t.step.look || e.State != nil || e.Type == schemas.EventResumed
-	t.x.unlooked = t.x.unlooked || t.step.look
-	if t.err = t.letGo(&e, func() error { return t.x.State.Apply(e) }); t.err == nil {
-		t.events = append(t.events, e)
+	var applied [4]func() // one for each companion
+	after := applied[:0]
+	for _, c := range t.x.companions {
+		if f := c.applying(t, &e); f != nil {
+			after = append(after, f)
+		}
+	}
+	if t.err = t.x.State.Apply(e); t.err != nil {
+		return
+	}
+	t.events = append(t.events, e)
+	for _, f := range after {
+		f()
 	}
 }
 
@@ -163,24 +173,19 @@ const hold = time.Second
 // due is when the execution next needs an owner: now while anything can run or is in flight, zero for never.
 func (t *turn) due() time.Time {
 	s := t.x.State
-	if s.Status == schemas.StatusPending {
+	switch {
+	case s.Status == schemas.StatusPending:
 		return s.Created // which keeps its place among those that came later
-	}
-	if !s.Status.Terminal() && (s.InFlight() > 0 || t.step.more || len(s.Next(t.now)) > 0 || t.looks()) {
+	case s.Status.Terminal():
+		return s.Wake(t.now)
+	case s.InFlight() > 0 || t.step.more || len(s.Next(t.now)) > 0:
 		return t.now
 	}
-	wake := s.Wake(t.now)
-	if s.Children() > 0 && !s.Status.Terminal() && s.Status != schemas.StatusSuspended { // resume looks after them again
-		look := t.now.Add(childPoll)
-		if t.how == visit && (s.Status == schemas.StatusCancelling || t.step.follow) {
-			look = t.now // an owner has to tell them
-		}
-		if wake.IsZero() || look.Before(wake) {
-			wake = look
-		}
-	}
-	return wake
+	return earliest(s.Wake(t.now), t.needed)
 }
+
+// need says that a companion needs an owner at the time, or before.
+func (t *turn) need(at time.Time) { t.needed = earliest(t.needed, at) }
 
 // early tells whether the execution was claimed for a wake that is yet to come: the store's clock is ahead of this one. Released, it would be
 // claimed again at once, and so on until the clocks agree; so it stays in memory until then.
@@ -190,80 +195,99 @@ func (t *turn) early(wake time.Time) bool {
 
 // commit writes the turn as one batch.
 func (t *turn) commit() error {
-	x, s := t.x, t.x.State
-	wake := t.due()
-	switch {
-	case t.how == visit:
-		t.wake(wake)
-		if s.InFlight()+s.Children() > 0 { // somebody looks after those, perhaps another replica, and has to hear of this
-			t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.NudgeKey(x.ID), Version: store.AnyVersion, TTL: nudgeTTL})
-		}
-	case t.how == wind, len(t.step.children) == 0 && (wake.IsZero() || wake.After(t.now.Add(hold)) && !t.early(wake)):
-		t.step.released = true
-		t.batch.Claim = nil
-		t.batch.Release = x.lease
-		t.wake(wake)
-	case t.batch.Claim != nil, x.changed, x.Head.Priority != s.Priority:
-		t.wake(t.now) // if this process dies, whoever comes next finds it due
+	t.head = t.x.Head
+	for _, c := range t.x.companions {
+		c.prepare(t)
 	}
-	if len(t.events) == 0 && !t.step.released && t.batch.Claim == nil && !x.unconfirmed {
+	t.schedule()
+	if len(t.events) == 0 && !t.step.released && t.batch.Claim == nil && !t.x.unconfirmed {
 		return nil
 	}
-	h := x.Head
-	tail := h.Tail
-	for i := range t.events {
-		b, err := schemas.Encode(&t.events[i])
-		if err != nil {
-			return fmt.Errorf("encode event: %w", err)
-		}
-		tail += len(b)
-		t.batch.Appends = append(t.batch.Appends, store.Append{Key: journal.ExecutionKey(x.ID), Value: b})
+	if err := t.encode(); err != nil {
+		return err
 	}
-	h.Execution = t.view()
-	h.Seq, h.Tail, h.WithParent = s.Seq, tail, s.WithParent
-	h.Awaits = journal.Awaits(h.Principal, s)
-	if n := len(t.batch.Wakes); n > 0 {
-		h.Due = t.batch.Wakes[n-1].At
-	}
-	t.expires()
-	if s.Seq-h.Snapshot >= int64(max(snapshotEvery, len(s.Units))) && !s.Status.Terminal() {
-		b, err := s.Snapshot()
-		if err != nil {
-			return err
-		}
-		h.Snapshot, h.Tail = s.Seq, 0
-		t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.SnapshotKey(x.ID), Value: b, Version: store.AnyVersion})
-	}
-	b, err := schemas.Encode(&h)
-	if err != nil {
-		return fmt.Errorf("encode head: %w", err)
-	}
-	// Without events too: a wake that is written unfenced could undo the one of somebody faster.
-	t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.ExecutionKey(x.ID), Value: b, Version: x.Version, Terms: h.Terms()})
 	sent := time.Now()
 	done, err := t.r.store.Commit(t.ctx, t.batch)
 	if err != nil {
 		return err
 	}
 	t.committed = true
+	t.x.commit(t.head, done, sent)
+	for _, c := range t.x.companions {
+		c.committed(t)
+	}
+	for _, o := range t.r.observers {
+		o.Committed(journal.Commit{Head: t.head, Events: t.events})
+	}
+	return nil
+}
+
+// schedule decides whether the lease is released, and when the execution is next due.
+func (t *turn) schedule() {
+	x, s := t.x, t.x.State
+	wake := t.due()
+	switch {
+	case t.how == visit:
+		t.wake(wake)
+		if t.nudges || s.InFlight() > 0 { // the owner, perhaps on another replica, has to hear of this
+			t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.NudgeKey(x.ID), Version: store.AnyVersion, TTL: nudgeTTL})
+		}
+	case t.how == wind, !t.stays && (wake.IsZero() || wake.After(t.now.Add(hold)) && !t.early(wake)):
+		t.step.released = true
+		t.batch.Claim = nil
+		t.batch.Release = x.lease
+		t.wake(wake)
+	case t.batch.Claim != nil, x.changed, x.Head.Priority != s.Priority:
+		t.wake(t.now) // if this process dies, the next replica finds it due
+	}
+}
+
+// wake sets when the execution is next due.
+func (t *turn) wake(at time.Time) {
+	t.head.Due = at
+	t.batch.Wakes = append(t.batch.Wakes, store.Wake{
+		Key: journal.ExecutionKey(t.x.ID), At: at, Priority: t.x.State.Priority, Fairness: t.x.Head.Fairness(),
+	})
+}
+
+// encode puts the events, a snapshot where the log has outgrown the last one, and the head into the batch. The head is written without
+// events too: a wake that is written unfenced could undo the one of a faster replica.
+func (t *turn) encode() error {
+	x, s := t.x, t.x.State
+	for i := range t.events {
+		b, err := schemas.Encode(&t.events[i])
+		if err != nil {
+			return fmt.Errorf("encode event: %w", err)
+		}
+		t.head.Tail += len(b)
+		t.batch.Appends = append(t.batch.Appends, store.Append{Key: journal.ExecutionKey(x.ID), Value: b})
+	}
+	t.head.Execution = t.view()
+	t.head.Seq, t.head.WithParent = s.Seq, s.WithParent
+	if s.Seq-t.head.Snapshot >= int64(max(snapshotEvery, len(s.Units))) && !s.Status.Terminal() {
+		b, err := s.Snapshot()
+		if err != nil {
+			return err
+		}
+		t.head.Snapshot, t.head.Tail = s.Seq, 0
+		t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.SnapshotKey(x.ID), Value: b, Version: store.AnyVersion})
+	}
+	b, err := schemas.Encode(&t.head)
+	if err != nil {
+		return fmt.Errorf("encode head: %w", err)
+	}
+	t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.ExecutionKey(x.ID), Value: b, Version: x.Version, Terms: t.head.Terms()})
+	return nil
+}
+
+// commit takes note of what was committed.
+func (x *execution) commit(h journal.Head, done store.Committed, sent time.Time) {
 	x.Head, x.Version = h, done.Versions[len(done.Versions)-1]
 	x.seen.Store(&h)
-	x.memory.add(&t.batch, mark{x.Version, s.Seq}, t.r.limits.MaxMemory)
 	x.Trim()
 	if done.Lease != nil {
 		x.lease, x.sent = done.Lease, sent
 	}
-	if h.ParentID != "" && slices.ContainsFunc(t.events, rests) {
-		t.pass(func() { t.r.tellParent(h) })
-	}
-	for _, id := range t.orphans {
-		undo := s.Undo
-		t.pass(func() { t.r.cancelChild(h, id, undo) })
-	}
-	for _, o := range t.r.observers {
-		o.Committed(journal.Commit{Head: h, Events: t.events})
-	}
-	return nil
 }
 
 // pass passes on to another execution what was committed, and does not wait for it. Run does, which an owner has waiting for
@@ -286,22 +310,11 @@ func (t *turn) pass(on func()) {
 	r.owners.Go(on)
 }
 
-// rests tells whether an event brings an execution to rest: its parent hears of it.
-func rests(e schemas.Event) bool {
-	return e.Type == schemas.EventFinished || e.Type == schemas.EventSuspended
-}
-
 // nudgeTTL is how long a nudge is kept; only its writing tells anything.
 const nudgeTTL = time.Minute
 
 // snapshotEvery is the fewest events between two snapshots.
 const snapshotEvery = 256
-
-func (t *turn) wake(at time.Time) {
-	t.batch.Wakes = append(t.batch.Wakes, store.Wake{
-		Key: journal.ExecutionKey(t.x.ID), At: at, Priority: t.x.State.Priority, Fairness: t.x.Head.Fairness(),
-	})
-}
 
 // view is the state as the head shows it.
 func (t *turn) view() schemas.Execution {

@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/schemas"
+)
+
+// family is the companion of an execution that has children or a parent.
+type family struct {
+	idle
+	children map[int]string // those that the owner has seen to, by unit
+	looked   time.Time      // when it last looked at all of them
+	folds    int            // of the execution when the owner last looked at all of them, see execution.folds
+
+	// Of the turn:
+	started []child
+	orphans []string // children that are not waited for any more
+	follow  bool     // children are to be suspended or resumed
+}
+
+func (f *family) begin(*turn) { f.started, f.orphans, f.follow = nil, nil, false }
+
+// start notes a child that the turn has named.
+func (f *family) start(c child) { f.started = append(f.started, c) }
+
+// applying notes which children an event ends the wait for, but for success: they are cancelled once it is committed.
+func (f *family) applying(t *turn, e *schemas.Event) func() {
+	s := t.x.State
+	if s.Children() == 0 {
+		return nil
+	}
+	f.follow = f.follow || e.Type == schemas.EventSuspending || e.Type == schemas.EventResumed
+	first, last := 0, len(s.Units)
+	switch {
+	case e.Type == schemas.EventNodeSucceeded:
+		return nil
+	case machine.AboutNode(e.Type):
+		unit, ok := s.Unit(e.Node, e.Item)
+		if !ok {
+			return nil
+		}
+		first, last = unit, unit+1
+	case e.Type != schemas.EventFinished && e.Type != schemas.EventCompensating:
+		return nil
+	}
+	before := map[int]string{}
+	for unit := first; unit < last; unit++ {
+		if u := &s.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning {
+			before[unit] = u.Child
+		}
+	}
+	return func() {
+		for _, unit := range slices.Sorted(maps.Keys(before)) {
+			if !waitsFor(s, unit, before[unit]) {
+				f.orphans = append(f.orphans, before[unit])
+			}
+		}
+	}
+}
+
+func (f *family) prepare(t *turn) {
+	s := t.x.State
+	t.stays = t.stays || len(f.started) > 0
+	if s.Children() == 0 {
+		return
+	}
+	t.nudges = true
+	if s.Status == schemas.StatusSuspended { // resume looks after them again
+		return
+	}
+	look := t.now.Add(childPoll)
+	if t.how == visit && (s.Status == schemas.StatusCancelling || f.follow) {
+		look = t.now // an owner has to notify them
+	}
+	t.need(look)
+}
+
+func (f *family) committed(t *turn) {
+	h := t.head
+	if h.ParentID != "" && slices.ContainsFunc(t.events, rests) {
+		t.pass(func() { t.r.tellParent(h) })
+	}
+	undo := t.x.State.Undo
+	for _, id := range f.orphans {
+		t.pass(func() { t.r.cancelChild(h, id, undo) })
+	}
+}
+
+// rests reports whether an event brings an execution to rest: its parent is notified.
+func rests(e schemas.Event) bool {
+	return e.Type == schemas.EventFinished || e.Type == schemas.EventSuspended
+}
+
+// claimed ends an execution whose parent has ended, and whose process was gone before it could cancel the child. Where that cannot be
+// found out it has a parent.
+func (f *family) claimed(o *owner) Decision {
+	x, ctx := o.x, o.r.storeCtx
+	if x.State == nil && o.r.reload(ctx, x) != nil || x.Head.ParentID == "" {
+		return nil
+	}
+	parent, _, err := o.r.journal.ReadHead(ctx, x.Head.ParentID)
+	if err != nil || !parent.Status.Terminal() && parent.Status != schemas.StatusCompensating {
+		return nil
+	}
+	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		if !machine.Legal(schemas.EventCancelling, s.Status, "") {
+			return nil, nil
+		}
+		return []schemas.Event{{Type: schemas.EventCancelling, Reason: "its parent has ended", Due: &now}}, nil
+	}
+}
+
+// tend makes the children that were named, looks at all of them now and then, and cancels those of an execution that is about to end.
+// Those that it does not wait for any more, the commit cancels that let them go.
+func (f *family) tend(o *owner, s *step) time.Time {
+	x := o.x
+	all := f.folds != x.folds || f.follow || s.at.Sub(f.looked) >= childPoll
+	if all {
+		clear(f.children)
+	}
+	for _, c := range f.started {
+		f.ensure(o, c)
+	}
+	if all {
+		f.folds, f.looked = x.folds, s.at
+		for unit := range x.State.Units {
+			if u := &x.State.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning && f.children[unit] == "" {
+				f.ensure(o, child{unit: unit, id: u.Child})
+			}
+		}
+	}
+	for unit, id := range f.children {
+		if !waitsFor(x.State, unit, id) {
+			delete(f.children, unit)
+		} else if ending(x.State) {
+			delete(f.children, unit)
+			head, undo := x.Head, x.State.Undo
+			o.r.owners.Go(func() { o.r.cancelChild(head, id, undo) })
+		}
+	}
+	if x.State.Children() == 0 {
+		return time.Time{}
+	}
+	return f.looked.Add(childPoll)
+}
+
+// ensure sees to it that a child exists, and takes note if it has ended.
+func (f *family) ensure(o *owner, c child) {
+	n := o.x.State.Node(c.unit)
+	if c.inputs == nil {
+		inputs, err := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, c.unit).WorkflowInputs()
+		if err != nil { // it was rendered before; only the store can be at fault, and the next look will do
+			o.r.log.Warn("render the inputs of a workflow", "execution_id", o.x.ID, "node", n.ID, "error", err)
+			return
+		}
+		c.inputs = inputs
+	}
+	if f.children == nil {
+		f.children = map[int]string{}
+	}
+	f.children[c.unit] = c.id
+	head, unit, session, suspending := o.x.Head, c.unit, schemas.Value(o.x.Session.Raw()), o.x.State.Status == schemas.StatusSuspending
+	o.r.owners.Go(func() {
+		defer o.submit(&request{decide: nothing}) // with its children made, the parent may have no reason to stay
+		ctx := caller.WithHops(caller.With(o.r.storeCtx, caller.Caller{Principal: head.Principal}), head.Hops)
+		h, err := o.r.journal.HeadFor(ctx, c.id)
+		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+			if err = o.r.spawn(ctx, head, n.Sub, c, session); err == nil {
+				err = o.r.wanted(ctx, head, c)
+			}
+		}
+		switch {
+		case err != nil:
+			o.r.log.Warn("start a workflow: trying again", "execution_id", o.x.ID, "node", n.ID, "error", err)
+		case h.Status.Terminal():
+			if err := o.r.Decide(ctx, head.ExecutionID, o.r.childEnded(unit, h)); err != nil && ctx.Err() == nil {
+				o.r.log.Warn("take note of a workflow's end: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
+			}
+		case suspending || h.WithParent:
+			if err := o.r.follow(ctx, head, c); err != nil && ctx.Err() == nil {
+				o.r.log.Warn("suspend or resume a workflow: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
+			}
+		}
+	})
+}
