@@ -54,7 +54,7 @@ func (o *owner) renewed(l store.Lease, sent time.Time) {
 	lapsed := !o.fence.holds(time.Now())
 	o.fence = proven(sent, o.r.limits.Lease)
 	if lapsed {
-		o.poke() // what it did not dare to start
+		o.signal.Set() // what it did not dare to start
 	}
 }
 

@@ -36,5 +36,5 @@ func (o *owner) nudge(rec store.Record) {
 		return
 	}
 	o.nudgedAt, o.stale = rec.Expires, true
-	o.poke()
+	o.signal.Set()
 }

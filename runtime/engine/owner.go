@@ -24,10 +24,10 @@ type owner struct {
 	closed   bool
 	stale    bool // somebody else changed the execution
 	lease    *store.Lease
-	fence    fence         // of the lease
-	gone     bool          // the lease is lost
-	nudgedAt time.Time     // when the last nudge that was read expires
-	signal   chan struct{} // one token: the inbox is not empty, or one of the words above has changed
+	fence    fence          // of the lease
+	gone     bool           // the lease is lost
+	nudgedAt time.Time      // when the last nudge that was read expires
+	signal   records.Signal // the inbox is not empty, or one of the words above has changed
 
 	lost    chan struct{} // closed when the lease is gone
 	claimed bool          // the lease came by a claim: what others left in flight is to be decided
@@ -44,7 +44,7 @@ var errLetGo = errors.New("owner let go")
 // the claim was sent, or without one a new execution by what base claims. The caller has a slot, which the owner gives back.
 func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first []*request, base store.Batch) {
 	o := &owner{
-		r: r, x: x, lease: lease, fence: proven(sent, r.limits.Lease), claimed: lease != nil, signal: make(chan struct{}, 1), lost: make(chan struct{}), flights: map[int]*flight{},
+		r: r, x: x, lease: lease, fence: proven(sent, r.limits.Lease), claimed: lease != nil, signal: records.NewSignal(), lost: make(chan struct{}), flights: map[int]*flight{},
 	}
 	x.lease, x.claimed, x.memory = lease, lease != nil, &recollection{}
 	r.mu.Lock()
@@ -128,16 +128,8 @@ func (o *owner) submit(q *request) bool {
 		return false
 	}
 	o.inbox = append(o.inbox, q)
-	o.poke()
+	o.signal.Set()
 	return true
-}
-
-// poke has the owner look around; o.mu is held.
-func (o *owner) poke() {
-	select {
-	case o.signal <- struct{}{}:
-	default:
-	}
 }
 
 // refresh tells the owner that somebody else changed the execution.
@@ -145,7 +137,7 @@ func (o *owner) refresh() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.stale = true
-	o.poke()
+	o.signal.Set()
 }
 
 // regain gives the owner a new lease: the last one lapsed before it was renewed, and this process claimed the execution
@@ -157,7 +149,7 @@ func (o *owner) regain(l *store.Lease, sent time.Time) bool {
 		return false
 	}
 	o.lease, o.fence, o.stale = l, proven(sent, o.r.limits.Lease), true
-	o.poke()
+	o.signal.Set()
 	return true
 }
 

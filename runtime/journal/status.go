@@ -26,28 +26,47 @@ func AtRest(e *schemas.Execution) bool {
 	return true
 }
 
+// hints say what to call next, by what an execution waits for first and by its status; an empty status stands for all.
+var hints = map[string]struct {
+	status schemas.Status
+	say    func(w *schemas.WaitingFor) string
+}{
+	schemas.ReasonUnknown: {schemas.StatusSuspended, func(w *schemas.WaitingFor) string {
+		return fmt.Sprintf("find out whether the call of node %q happened, then resume_execution with a patch for it: retry, skip or output", w.NodeID)
+	}},
+	schemas.ReasonError: {schemas.StatusSuspended, func(w *schemas.WaitingFor) string {
+		return fmt.Sprintf("mend node %q with resume_execution and a patch: inputs, retry, output or skip", w.NodeID)
+	}},
+	schemas.ReasonReview: {"", func(*schemas.WaitingFor) string { return "a person has to decide: `runplane reviews`" }},
+	schemas.ReasonEvent: {schemas.StatusRunning, func(w *schemas.WaitingFor) string {
+		return fmt.Sprintf("signal_execution with event_name %q lets it go on", w.EventName)
+	}},
+	schemas.ReasonState: {schemas.StatusRunning, func(w *schemas.WaitingFor) string {
+		return fmt.Sprintf("it goes on when state_key %q of state_type %q is as node %q waits for it: get_state shows it, set_state sets it", w.State.Key, w.State.Type, w.NodeID)
+	}},
+	schemas.ReasonWorkflow: {schemas.StatusRunning, func(w *schemas.WaitingFor) string {
+		return fmt.Sprintf("get_execution_status with wait_seconds waits for the result; with execution_id %q it shows what workflow node %q waits for", w.Child, w.NodeID)
+	}},
+}
+
 // WithHint adds what to call next where the execution itself does not say.
 func WithHint(e schemas.Execution) schemas.Execution {
-	switch {
-	case e.Status.Terminal():
-	case e.Status == schemas.StatusSuspended && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonUnknown:
-		e.Hint = fmt.Sprintf("find out whether the call of node %q happened, then resume_execution with a patch for it: retry, skip or output", e.WaitingFor[0].NodeID)
-	case e.Status == schemas.StatusSuspended && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonError:
-		e.Hint = fmt.Sprintf("mend node %q with resume_execution and a patch: inputs, retry, output or skip", e.WaitingFor[0].NodeID)
-	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonReview:
-		e.Hint = "a person has to decide: `runplane reviews`"
-	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonEvent && e.Status == schemas.StatusRunning:
-		e.Hint = fmt.Sprintf("signal_execution with event_name %q lets it go on", e.WaitingFor[0].EventName)
-	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonState && e.Status == schemas.StatusRunning:
-		e.Hint = fmt.Sprintf("it goes on when state_key %q of state_type %q is as node %q waits for it: get_state shows it, set_state sets it",
-			e.WaitingFor[0].State.Key, e.WaitingFor[0].State.Type, e.WaitingFor[0].NodeID)
-	case e.Waiting && len(e.WaitingFor) > 0 && e.WaitingFor[0].Reason == schemas.ReasonWorkflow && e.Status == schemas.StatusRunning:
-		e.Hint = fmt.Sprintf("get_execution_status with wait_seconds waits for the result; with execution_id %q it shows what workflow node %q waits for",
-			e.WaitingFor[0].Child, e.WaitingFor[0].NodeID)
-	case e.Status == schemas.StatusSuspended:
+	switch e.Status {
+	case schemas.StatusSuspended:
 		e.Hint = "resume_execution lets it go on; cancel_execution ends it"
 	default:
+		if e.Status.Terminal() {
+			return e
+		}
 		e.Hint = "get_execution_status with wait_seconds waits for the result"
+	}
+	if len(e.WaitingFor) == 0 {
+		return e
+	}
+	w := &e.WaitingFor[0]
+	h, ok := hints[w.Reason]
+	if ok && (h.status == "" || h.status == e.Status) && (e.Waiting || e.Status == schemas.StatusSuspended && h.status != "") {
+		e.Hint = h.say(w)
 	}
 	return e
 }

@@ -30,7 +30,7 @@ type pauses struct {
 	read   time.Time           // zero: to be read anew
 	news   int                 // counts what was learned: what was read before the last of it is stale
 	end    context.CancelFunc  // ends the claim that waits; nil: none does
-	opened chan struct{}       // one token: it was paused and is open
+	opened records.Signal      // it was paused and is open
 }
 
 // forget has the record read anew by whoever needs it next.
@@ -65,10 +65,7 @@ func (p *pauses) set(now *schemas.QueuePause) {
 		p.end()
 	}
 	if now == nil && p.pause != nil {
-		select {
-		case p.opened <- struct{}{}:
-		default:
-		}
+		p.opened.Set()
 	}
 	p.pause, p.read = now, time.Now()
 }

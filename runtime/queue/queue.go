@@ -40,7 +40,7 @@ type Queue struct {
 // New makes a Queue; it reads nothing.
 func New(c Config) *Queue {
 	return &Queue{
-		store: c.Store, log: c.Log, maxQueued: cmp.Or(c.MaxQueued, 10_000), capacity: c.Capacity, inFlight: c.InFlight, pauses: pauses{opened: make(chan struct{}, 1)},
+		store: c.Store, log: c.Log, maxQueued: cmp.Or(c.MaxQueued, 10_000), capacity: c.Capacity, inFlight: c.InFlight, pauses: pauses{opened: records.NewSignal()},
 	}
 }
 

@@ -13,13 +13,13 @@ type Dirty[K comparable] struct {
 	most   int
 	mu     sync.Mutex
 	keys   map[K]bool
-	busy   map[K]bool    // those that are handled, or rest after that
-	signal chan struct{} // one token: there may be a key that is not busy
+	busy   map[K]bool // those that are handled, or rest after that
+	signal Signal     // there may be a key that is not busy
 }
 
 // NewDirty makes a set of at most so many keys.
 func NewDirty[K comparable](most int) *Dirty[K] {
-	return &Dirty[K]{most: most, keys: map[K]bool{}, busy: map[K]bool{}, signal: make(chan struct{}, 1)}
+	return &Dirty[K]{most: most, keys: map[K]bool{}, busy: map[K]bool{}, signal: NewSignal()}
 }
 
 // Add takes a key into the set; it does not block. false: the set is full, and the key is left out.
@@ -30,16 +30,8 @@ func (d *Dirty[K]) Add(key K) bool {
 		return false
 	}
 	d.keys[key] = true
-	d.wake()
+	d.signal.Set()
 	return true
-}
-
-// wake says that there may be a key to take. The caller holds d.mu.
-func (d *Dirty[K]) wake() {
-	select {
-	case d.signal <- struct{}{}:
-	default:
-	}
 }
 
 // take gives out one key that is not busy; it is busy until it is freed.
@@ -60,7 +52,7 @@ func (d *Dirty[K]) free(key K) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.busy, key)
-	d.wake()
+	d.signal.Set()
 }
 
 // Handle has handle called for each key of the set, in so many goroutines, until ctx ends and every key that was added before is handled.

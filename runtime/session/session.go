@@ -81,7 +81,7 @@ func New(c Config) *Sessions {
 	if r.newID == nil {
 		r.newID = records.NewID
 	}
-	r.touches = touches{last: map[string]time.Time{}, signal: make(chan struct{}, 1)}
+	r.touches = touches{last: map[string]time.Time{}, signal: records.NewSignal()}
 	return r
 }
 

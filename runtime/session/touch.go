@@ -19,7 +19,7 @@ const touchEvery = 5 * time.Second
 type touches struct {
 	mu     sync.Mutex
 	last   map[string]time.Time
-	signal chan struct{} // one token: there is something
+	signal records.Signal // there is something
 }
 
 func (t *touches) at(id string) (time.Time, bool) {
@@ -35,10 +35,7 @@ func (t *touches) note(id string, at time.Time) {
 	if at.After(t.last[id]) {
 		t.last[id] = at
 	}
-	select {
-	case t.signal <- struct{}{}:
-	default:
-	}
+	t.signal.Set()
 }
 
 // drop forgets a session, unless it was seen again since.

@@ -66,7 +66,7 @@ type States struct {
 func New(c Config) *States {
 	return &States{
 		store: c.Store, log: c.Log, sessions: c.Sessions, rules: c.Rules.withDefaults(), views: c.Views, written: c.Written,
-		watches: watches{signal: make(chan struct{}, 1)},
+		watches: watches{signal: records.NewSignal()},
 	}
 }
 

@@ -23,7 +23,7 @@ type watches struct {
 	mu     sync.Mutex
 	byKey  map[store.Key][]*watch // by the record that they show
 	n      int
-	signal chan struct{} // one token: some watch is to be looked at earlier than was known
+	signal records.Signal // some watch is to be looked at earlier than was known
 }
 
 // watch is one state in the eyes of one who watches it.
@@ -73,7 +73,7 @@ func (r *States) Watch(ctx context.Context, ref Ref, changed func()) (off func()
 	}
 	all.byKey[w.key] = append(all.byKey[w.key], w)
 	all.n++
-	all.wake()
+	all.signal.Set()
 	return sync.OnceFunc(func() { all.remove(w) }), nil
 }
 
@@ -105,13 +105,6 @@ func (r *States) nextLook(s *schemas.State) time.Time {
 	return next
 }
 
-func (all *watches) wake() {
-	select {
-	case all.signal <- struct{}{}:
-	default:
-	}
-}
-
 func (all *watches) remove(w *watch) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -128,7 +121,7 @@ func (all *watches) hint(key store.Key) {
 	defer all.mu.Unlock()
 	for _, w := range all.byKey[key] {
 		w.look = time.Time{}
-		all.wake()
+		all.signal.Set()
 	}
 }
 
@@ -156,7 +149,7 @@ func (all *watches) sees(w *watch, mark mark, look time.Time) bool {
 	defer all.mu.Unlock()
 	if look.Before(w.look) {
 		w.look = look
-		all.wake()
+		all.signal.Set()
 	}
 	if w.seen == mark {
 		return false

@@ -19,7 +19,7 @@ const (
 // listeners knows what lists of published workflows clients of this process were shown, and tells when one of them is not
 // true any more.
 type listeners struct {
-	there  chan struct{} // one token: somebody was shown a list
+	there  records.Signal // somebody was shown a list
 	mu     sync.Mutex
 	lists  map[string][]Published // by principal
 	notify []*func(principal string)
@@ -53,10 +53,7 @@ func (a *listeners) remember(principal string, list []Published) {
 	}
 	if _, known := a.lists[principal]; !known && len(a.lists) < maxAudience {
 		a.lists[principal] = list
-		select {
-		case a.there <- struct{}{}:
-		default:
-		}
+		a.there.Set()
 	}
 }
 

@@ -98,7 +98,7 @@ type Workflows struct {
 func New(c Config) *Workflows {
 	return &Workflows{
 		store: c.Store, log: c.Log, journal: c.Journal, capabilities: c.Capabilities, executions: c.Executions, plans: c.Plans, newID: c.NewID,
-		listeners: listeners{there: make(chan struct{}, 1)}, ended: records.NewDirty[store.Key](maxEnded),
+		listeners: listeners{there: records.NewSignal()}, ended: records.NewDirty[store.Key](maxEnded),
 	}
 }
 
