@@ -25,7 +25,8 @@ type Problem struct {
 
 // Name is the last part of the field: the name of the missing or unknown argument.
 func (p Problem) Name() string {
-	return unescapePointer(p.Field[strings.LastIndexByte(p.Field, '/')+1:])
+	_, name := SplitPointer(p.Field)
+	return name
 }
 
 // maxProblems bounds an answer; whoever has so many mistakes reads no more of them.
@@ -81,7 +82,7 @@ func (t *translator) walk(e *jsonschema.ValidationError) {
 	switch k := e.ErrorKind.(type) {
 	case *kind.Required:
 		for _, name := range k.Missing {
-			add("required", "missing required `%s`", childName(e.InstanceLocation, name)).Field = field + "/" + escapePointer(name)
+			add("required", "missing required `%s`", childName(e.InstanceLocation, name)).Field = PointerTo(field, name)
 		}
 	case *kind.AdditionalProperties:
 		slices.Sort(k.Properties)
@@ -145,7 +146,7 @@ func (t *translator) walk(e *jsonschema.ValidationError) {
 
 func (t *translator) unknown(location []string, name string, known []string) {
 	p := Problem{
-		Field:      Pointer(location) + "/" + escapePointer(name),
+		Field:      PointerTo(Pointer(location), name),
 		Keyword:    "additionalProperties",
 		Message:    fmt.Sprintf("unknown argument `%s`", childName(location, name)),
 		Candidates: Nearest(name, known, 3),

@@ -62,24 +62,6 @@ func typeWords(types []string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
-// Pointer writes a location, the names on the way, as a JSON pointer (RFC 6901).
-func Pointer(location []string) string {
-	var b strings.Builder
-	for _, part := range location {
-		b.WriteByte('/')
-		b.WriteString(escapePointer(part))
-	}
-	return b.String()
-}
-
-func escapePointer(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "~", "~0"), "/", "~1")
-}
-
-func unescapePointer(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
-}
-
 // pointerName writes a location as people do: `filter.items[2].id`.
 func pointerName(location []string) string {
 	if len(location) == 0 {

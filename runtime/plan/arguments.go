@@ -27,7 +27,7 @@ func (c *compiler) arguments() {
 		c.argumentsOf(arguments{&n.Target, i, at + "/inputs", len(from.Inputs) > 0, false, item, ""})
 		for k := range from.Fallback { // what a policy adds is checked when it is called
 			if t := n.Fallbacks[k].Target; t != nil {
-				where := pointerToItem(at+"/fallback", k)
+				where := schemas.PointerToItem(at+"/fallback", k)
 				c.argumentsOf(arguments{t, i, where + "/inputs", len(from.Fallback[k].Inputs) > 0, t.Inputs == n.Inputs, item, ""})
 			}
 		}
@@ -115,10 +115,10 @@ func argumentName(at string) string { return strings.ReplaceAll(strings.TrimPref
 
 // renamedTo reports whether an unknown argument is evidently the missing one, misspelt; that is one finding, not two.
 func renamedTo(problems []schemas.Problem, missing schemas.Problem) bool {
-	parent := missing.Field[:strings.LastIndexByte(missing.Field, '/')]
+	parent, _ := schemas.SplitPointer(missing.Field)
 	for _, p := range problems {
-		if p.Keyword == "additionalProperties" && len(p.Candidates) > 0 && p.Candidates[0] == missing.Name() &&
-			p.Field[:strings.LastIndexByte(p.Field, '/')] == parent {
+		if holder, _ := schemas.SplitPointer(p.Field); p.Keyword == "additionalProperties" && holder == parent &&
+			len(p.Candidates) > 0 && p.Candidates[0] == missing.Name() {
 			return true
 		}
 	}
@@ -168,9 +168,9 @@ func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem)
 			f.Path = strings.TrimSuffix(a.at, "/inputs")
 		}
 	case p.Keyword == "additionalProperties" && len(p.Candidates) > 0:
-		parent := p.Field[:strings.LastIndexByte(p.Field, '/')]
+		parent, _ := schemas.SplitPointer(p.Field)
 		if holder := find(&root, parent); holder != nil && holder.get(p.Candidates[0]) == nil {
-			f.Fix = []schemas.PatchOp{opMove(where, pointerTo(a.at+parent, p.Candidates[0]))}
+			f.Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(a.at+parent, p.Candidates[0]))}
 		}
 	case p.Keyword == "additionalProperties":
 		f.Fix = []schemas.PatchOp{opRemove(where)}
@@ -187,15 +187,13 @@ func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem)
 
 // find goes to a JSON pointer in a value.
 func find(t *tree, pointer string) *tree {
-	for pointer != "" && t != nil {
-		part, more, _ := strings.Cut(pointer[1:], "/")
-		pointer = ""
-		if more != "" {
-			pointer = "/" + more
+	for part := range schemas.PointerParts(pointer) {
+		if t == nil {
+			return nil
 		}
 		switch t.kind {
 		case '{':
-			t = t.get(strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~"))
+			t = t.get(part)
 		case '[':
 			i, err := strconv.Atoi(part)
 			if err != nil || i < 0 || i >= len(t.items) {
@@ -273,7 +271,7 @@ func (c *compiler) declares(f *schemas.Finding, h *hole, want []string) bool {
 	}
 	f.Message += fmt.Sprintf("; inputs of a plan are values and not their schemas: write %s itself (create_workflow takes a JSON Schema as input_schema)", name)
 	if standard != nil && c.outer == nil && slices.Contains(want, kind.text()) {
-		f.Fix = []schemas.PatchOp{opReplace(pointerTo(c.base+"/inputs", name), json.RawMessage(standard.raw))}
+		f.Fix = []schemas.PatchOp{opReplace(schemas.PointerTo(c.base+"/inputs", name), json.RawMessage(standard.raw))}
 	}
 	return true
 }

@@ -101,7 +101,7 @@ func (b *builder) build() error {
 // node resolves the settings and templates of one node; connections come later.
 func (b *builder) node(i int) error {
 	from := &b.program.Definition.Plan.Nodes[i]
-	at := pointerToItem("/nodes", i)
+	at := schemas.PointerToItem("/nodes", i)
 	n := &b.program.Nodes[i]
 	*n = Node{
 		ID: from.ID, Index: i,
@@ -174,7 +174,7 @@ func (b *builder) calls(n *Node, from *schemas.Node, at string) {
 	}
 	n.Review = from.SafetyLevel == schemas.SafetyReview
 	for k := range from.Fallback {
-		n.Fallbacks = append(n.Fallbacks, b.fallback(n, &from.Fallback[k], own, pointerToItem(at+"/fallback", k)))
+		n.Fallbacks = append(n.Fallbacks, b.fallback(n, &from.Fallback[k], own, schemas.PointerToItem(at+"/fallback", k)))
 	}
 	if len(from.Fallback) == 0 {
 		for _, f := range b.program.Definition.Pins[from.Capability].Fallback {

@@ -58,7 +58,7 @@ type compiler struct {
 }
 
 // at points to node i.
-func (c *compiler) at(i int) string { return pointerToItem(c.base+"/nodes", i) }
+func (c *compiler) at(i int) string { return schemas.PointerToItem(c.base+"/nodes", i) }
 
 func (c *compiler) compile() *Program {
 	if !c.sizes() {
@@ -108,7 +108,7 @@ func (c *compiler) sizes() bool {
 			return false
 		}
 		for i := range p.Nodes {
-			at := pointerToItem(base+"/nodes", i)
+			at := schemas.PointerToItem(base+"/nodes", i)
 			if edges += len(p.Nodes[i].DependsOn); edges > c.lim.MaxReferences {
 				c.out.errorf(codeTooManyRefs, at+"/depends_on", "the plan has more than %d dependencies", c.lim.MaxReferences)
 				return false
@@ -132,7 +132,7 @@ func (c *compiler) dependencies() {
 		n := &c.plan.Nodes[i]
 		var kept []string
 		for _, id := range n.DependsOn {
-			at := pointerToItem(c.at(i)+"/depends_on", len(kept))
+			at := schemas.PointerToItem(c.at(i)+"/depends_on", len(kept))
 			switch _, known := c.ids[id]; {
 			case id == n.ID:
 				c.out.errorf(codeSelfDependency, at, "node %q depends on itself", id).Fix = []schemas.PatchOp{opRemove(at)}

@@ -50,7 +50,7 @@ func fields[T any](d *decoder, to *T, t *tree, at, what string, table []field[T]
 		if t.items[i].kind == 'n' && !takesNull[f.name] {
 			continue // null counts as absent
 		}
-		f.read(d, to, &t.items[i], pointerTo(at, f.name))
+		f.read(d, to, &t.items[i], schemas.PointerTo(at, f.name))
 		if d.out.full() {
 			return
 		}
@@ -76,7 +76,7 @@ func fieldNames[T any](table []field[T]) []string {
 
 // unknownField reports a field and returns the one it is taken for, if any.
 func (d *decoder) unknownField(t *tree, name, at, what string, known []string) string {
-	where := pointerTo(at, name)
+	where := schemas.PointerTo(at, name)
 	meant := ""
 	for _, s := range synonyms[name] {
 		if slices.Contains(known, s) {
@@ -99,7 +99,7 @@ func (d *decoder) unknownField(t *tree, name, at, what string, known []string) s
 		f.Fix = []schemas.PatchOp{opRemove(where)}
 		return ""
 	}
-	f.Fix = []schemas.PatchOp{opMove(where, pointerTo(at, meant))}
+	f.Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(at, meant))}
 	return meant
 }
 
@@ -112,5 +112,6 @@ func lastPart(at string) string {
 	if at == "" {
 		return "the plan"
 	}
-	return at[strings.LastIndexByte(at, '/')+1:]
+	_, name := schemas.SplitPointer(at)
+	return name
 }

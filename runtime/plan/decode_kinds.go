@@ -127,7 +127,7 @@ func (d *decoder) fallbacks(to *[]schemas.Fallback, v *tree, at string) {
 	}
 	*to = make([]schemas.Fallback, len(v.items))
 	for i := range v.items {
-		d.fallback(&(*to)[i], &v.items[i], pointerToItem(at, i))
+		d.fallback(&(*to)[i], &v.items[i], schemas.PointerToItem(at, i))
 	}
 }
 

@@ -145,7 +145,7 @@ func (d *decoder) texts(to *[]string, v *tree, at string) {
 	}
 	for i := range v.items {
 		if v.items[i].kind != '"' {
-			d.wrong(&v.items[i], pointerToItem(at, i), "a string")
+			d.wrong(&v.items[i], schemas.PointerToItem(at, i), "a string")
 			continue
 		}
 		*to = append(*to, v.items[i].text())

@@ -69,8 +69,8 @@ func (c *compiler) givenInputs(own, given *tree, n *schemas.Node) {
 		if _, have := index[name]; compare && !have && !c.out.full() {
 			if near := c.misspeltInput(declared, given, name); near != "" {
 				at := c.outer.at(c.holder) + "/inputs"
-				c.out.errorf(codeUnknownInput, pointerTo(at, name), "the definition of node %q has no input %q; did you mean %q?", n.ID, name, near).Fix =
-					[]schemas.PatchOp{opMove(pointerTo(at, name), pointerTo(at, near))}
+				c.out.errorf(codeUnknownInput, schemas.PointerTo(at, name), "the definition of node %q has no input %q; did you mean %q?", n.ID, name, near).Fix =
+					[]schemas.PatchOp{opMove(schemas.PointerTo(at, name), schemas.PointerTo(at, near))}
 				name = near
 			}
 		}

@@ -42,7 +42,7 @@ func (c *compiler) idle() {
 func (c *compiler) fixDependency(i, on, before int) schemas.PatchOp {
 	at, id := c.at(i)+"/depends_on", quote(c.prog.Nodes[on].ID)
 	if k := len(c.plan.Nodes[i].DependsOn) + before; k > 0 {
-		return opAdd(pointerToItem(at, k), json.RawMessage(id))
+		return opAdd(schemas.PointerToItem(at, k), json.RawMessage(id))
 	}
 	return opAdd(at, json.RawMessage("["+id+"]"))
 }

@@ -143,7 +143,7 @@ func (c *compiler) renameReferences(renamed []rename) {
 		for k, id := range n.DependsOn {
 			if r, ok := byName[id]; ok {
 				n.DependsOn[k] = r.to
-				c.addFix(r, opReplaceText(pointerToItem(at+"/depends_on", k), r.to))
+				c.addFix(r, opReplaceText(schemas.PointerToItem(at+"/depends_on", k), r.to))
 			}
 		}
 		n.When, n.Wait = text(at+"/when", n.When), text(at+"/wait", n.Wait)
@@ -157,7 +157,7 @@ func (c *compiler) renameReferences(renamed []rename) {
 		}
 		n.Fallback = slices.Clone(n.Fallback)
 		for k := range n.Fallback {
-			f, at := &n.Fallback[k], pointerToItem(at+"/fallback", k)
+			f, at := &n.Fallback[k], schemas.PointerToItem(at+"/fallback", k)
 			f.Inputs = object(at+"/inputs", f.Inputs)
 			f.Value = schemas.Value(value(at+"/value", json.RawMessage(f.Value)))
 		}
@@ -188,11 +188,11 @@ func rewriteStrings(t *tree, at string, edit func(at, s string) string) bool {
 	switch t.kind {
 	case '{':
 		for i := range t.items {
-			changed = rewriteStrings(&t.items[i], pointerTo(at, t.names[i]), edit) || changed
+			changed = rewriteStrings(&t.items[i], schemas.PointerTo(at, t.names[i]), edit) || changed
 		}
 	case '[':
 		for i := range t.items {
-			changed = rewriteStrings(&t.items[i], pointerToItem(at, i), edit) || changed
+			changed = rewriteStrings(&t.items[i], schemas.PointerToItem(at, i), edit) || changed
 		}
 	case '"':
 		before := t.text()

@@ -174,11 +174,11 @@ func (c *compiler) workflow(w *schemas.Workflow, at string) bool {
 func (c *compiler) fallbacks(list []schemas.Fallback, at string) {
 	final := -1 // the first value: nothing comes after it
 	for k := range list {
-		f, where := &list[k], pointerToItem(at, k)
+		f, where := &list[k], schemas.PointerToItem(at, k)
 		switch {
 		case f.Capability != "" && len(f.Value) > 0:
 			c.out.errorf(codeSeveralKinds, where, "a fallback is a capability or a value; make an entry of each").Fix = []schemas.PatchOp{
-				opAdd(pointerToItem(at, k+1), json.RawMessage(`{"value":`+string(f.Value)+`}`)), opRemove(where + "/value"),
+				opAdd(schemas.PointerToItem(at, k+1), json.RawMessage(`{"value":`+string(f.Value)+`}`)), opRemove(where + "/value"),
 			}
 			return // the entries behind it have moved
 		case f.Capability == "" && len(f.Value) == 0:
@@ -191,9 +191,9 @@ func (c *compiler) fallbacks(list []schemas.Fallback, at string) {
 		}
 	}
 	if final >= 0 && final < len(list)-1 {
-		f := c.out.warnf(codeUnreachableFallback, pointerToItem(at, final+1), "a value always serves, so what comes after it is never reached")
+		f := c.out.warnf(codeUnreachableFallback, schemas.PointerToItem(at, final+1), "a value always serves, so what comes after it is never reached")
 		for k := len(list) - 1; k > final; k-- {
-			f.Fix = append(f.Fix, opRemove(pointerToItem(at, k)))
+			f.Fix = append(f.Fix, opRemove(schemas.PointerToItem(at, k)))
 		}
 	}
 }

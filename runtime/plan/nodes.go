@@ -27,7 +27,7 @@ func (d *decoder) nodes(p *schemas.Plan, v *tree, at string) {
 	}
 	p.Nodes = make([]schemas.Node, len(v.items))
 	for i := range v.items {
-		d.node(&p.Nodes[i], &v.items[i], pointerToItem(at, i))
+		d.node(&p.Nodes[i], &v.items[i], schemas.PointerToItem(at, i))
 		if d.out.full() {
 			return
 		}
@@ -43,8 +43,8 @@ func (d *decoder) nodeMap(v *tree, at string) {
 	ops := []schemas.PatchOp{opMove(at, aside), opAdd(at, json.RawMessage("[]"))}
 	for i, id := range v.names {
 		n := &v.items[i]
-		where := pointerToItem(at, i)
-		ops = append(ops, opMove(pointerTo(aside, id), where))
+		where := schemas.PointerToItem(at, i)
+		ops = append(ops, opMove(schemas.PointerTo(aside, id), where))
 		if n.kind != '{' || n.get("id") != nil {
 			continue
 		}
@@ -87,14 +87,14 @@ func (d *decoder) aliases(v *tree, at string, words map[string]string) {
 		if !ok {
 			continue
 		}
-		where := pointerTo(at, name)
+		where := schemas.PointerTo(at, name)
 		if v.get(canonical) != nil {
 			d.out.errorf(codeAliasConflict, where, "%s means %s, which is given as well; keep one of them", name, canonical)
 			v.items[i] = tree{kind: 'n', raw: "null"}
 			v.names[i] = canonical
 			continue
 		}
-		d.out.warnf(codeAlias, where, "%s is taken as %s", name, canonical).Fix = []schemas.PatchOp{opMove(where, pointerTo(at, canonical))}
+		d.out.warnf(codeAlias, where, "%s is taken as %s", name, canonical).Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(at, canonical))}
 		v.names[i] = canonical
 	}
 }

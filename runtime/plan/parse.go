@@ -62,7 +62,7 @@ func (d *decoder) read(source []byte, mayBeText bool) (tree, bool) {
 		return tree{}, false
 	}
 	if at, name := duplicateKey(&t, ""); name != "" {
-		d.out.errorf(codeDuplicateKey, pointerTo(at, name), "the key %q stands twice in one object; keep one of them", shorten(name))
+		d.out.errorf(codeDuplicateKey, schemas.PointerTo(at, name), "the key %q stands twice in one object; keep one of them", shorten(name))
 		return tree{}, false
 	}
 	return t, true
@@ -148,7 +148,7 @@ func duplicateKey(t *tree, at string) (where, name string) {
 		if t.kind == '{' {
 			part = t.names[i]
 		}
-		if where, name := duplicateKey(&t.items[i], pointerTo(at, part)); name != "" {
+		if where, name := duplicateKey(&t.items[i], schemas.PointerTo(at, part)); name != "" {
 			return where, name
 		}
 	}

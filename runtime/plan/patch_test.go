@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/runplane/runplane/schemas"
@@ -51,12 +50,11 @@ func applyOp(root *tree, op schemas.PatchOp) error {
 }
 
 func edit(root *tree, pointer, op string, value tree) error {
-	cut := strings.LastIndexByte(pointer, '/')
-	holder := find(root, pointer[:cut])
-	name := strings.ReplaceAll(strings.ReplaceAll(pointer[cut+1:], "~1", "/"), "~0", "~")
+	parent, name := schemas.SplitPointer(pointer)
+	holder := find(root, parent)
 	switch {
 	case holder == nil:
-		return fmt.Errorf("nothing at %s", pointer[:cut])
+		return fmt.Errorf("nothing at %s", parent)
 	case holder.kind == '[':
 		i, err := strconv.Atoi(name)
 		switch {

@@ -46,7 +46,7 @@ func (n *Node) templates(from *schemas.Node) []placed {
 	}
 	add(n.Question, questionAt(from), 0)
 	for k := range n.Fallbacks {
-		f, at := &n.Fallbacks[k], pointerToItem("/fallback", k)
+		f, at := &n.Fallbacks[k], schemas.PointerToItem("/fallback", k)
 		add(f.Value, at+"/value", item)
 		if f.Target != nil && f.Target.Inputs != n.Inputs {
 			add(f.Target.Inputs, at+"/inputs", item)
@@ -89,7 +89,7 @@ func callsOf(n *schemas.Node) []call {
 		list = append(list, call{n.Capability, "/capability", "/inputs"})
 	}
 	for k := range n.Fallback {
-		f, at := &n.Fallback[k], pointerToItem("/fallback", k)
+		f, at := &n.Fallback[k], schemas.PointerToItem("/fallback", k)
 		switch {
 		case f.Capability == "":
 		case f.Bare:

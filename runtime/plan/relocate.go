@@ -39,8 +39,8 @@ func (d *decoder) relocate(v *tree, at string) {
 	}
 	for _, name := range []string{"definition", "subplan", "sub_plan", "subworkflow"} {
 		if t := v.get(name); t != nil && t.kind == '{' && v.get("workflow") == nil {
-			d.out.errorf(codeUnknownField, pointerTo(at, name), "a node has no field %q; a plan within a plan is written workflow: {definition: …}", name).Fix =
-				[]schemas.PatchOp{opAdd(at+"/workflow", json.RawMessage("{}")), opMove(pointerTo(at, name), at+"/workflow/definition")}
+			d.out.errorf(codeUnknownField, schemas.PointerTo(at, name), "a node has no field %q; a plan within a plan is written workflow: {definition: …}", name).Fix =
+				[]schemas.PatchOp{opAdd(at+"/workflow", json.RawMessage("{}")), opMove(schemas.PointerTo(at, name), at+"/workflow/definition")}
 			v.put("workflow", tree{kind: '{', names: []string{"definition"}, items: []tree{*t}})
 			d.drop(v, name)
 		}
@@ -51,7 +51,7 @@ func (d *decoder) relocate(v *tree, at string) {
 
 // flag turns name: true into another field with a word, and drops name: false.
 func (d *decoder) flag(v *tree, at, name, field, value string, on bool) {
-	where := pointerTo(at, name)
+	where := schemas.PointerTo(at, name)
 	f := d.out.errorf(codeUnknownField, where, "a node has no field %q; write %s: %s", name, field, value)
 	f.Fix = []schemas.PatchOp{opRemove(where)}
 	if on && v.get(field) == nil {
@@ -80,8 +80,8 @@ func (d *decoder) consent(v *tree, at string) {
 			d.flag(v, at, name, "safety_level", schemas.SafetyReview, t.kind != 'f' && t.kind != 'n')
 		case v.get("review") != nil:
 		case t.kind == '"' || t.kind == '{':
-			d.out.errorf(codeUnknownField, pointerTo(at, name), "a node has no field %q; did you mean \"review\"?", name).Fix =
-				[]schemas.PatchOp{opMove(pointerTo(at, name), at+"/review")}
+			d.out.errorf(codeUnknownField, schemas.PointerTo(at, name), "a node has no field %q; did you mean \"review\"?", name).Fix =
+				[]schemas.PatchOp{opMove(schemas.PointerTo(at, name), at+"/review")}
 			v.put("review", *t)
 			d.drop(v, name)
 		case t.kind == 't':

@@ -127,7 +127,7 @@ func (c *compiler) retry(at string, r *schemas.Retry) {
 		codes []schemas.Code
 	}{{"retry_on", r.RetryOn}, {"no_retry_on", r.NoRetryOn}} {
 		for i, code := range list.codes {
-			c.word(pointerToItem(at+"/"+list.name, i), "error code", string(code), errorCodes())
+			c.word(schemas.PointerToItem(at+"/"+list.name, i), "error code", string(code), errorCodes())
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/runplane/runplane/schemas"
 )
 
 // shape is what a JSON Schema says about one place in a document. It follows properties, items and references within
@@ -53,13 +55,7 @@ func (s shape) pointed(ref string) *tree {
 		return nil
 	}
 	at := s.root
-	for rest != "" {
-		part, more, _ := strings.Cut(rest[1:], "/")
-		rest = ""
-		if more != "" {
-			rest = "/" + more
-		}
-		part = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+	for part := range schemas.PointerParts(rest) {
 		if at.kind != '{' {
 			return nil
 		}
@@ -133,13 +129,7 @@ func (s shape) item() shape {
 
 // place goes to a JSON pointer of a document.
 func (s shape) place(pointer string) shape {
-	for pointer != "" && s.at != nil {
-		part, more, _ := strings.Cut(pointer[1:], "/")
-		pointer = ""
-		if more != "" {
-			pointer = "/" + more
-		}
-		part = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+	for part := range schemas.PointerParts(pointer) {
 		if slices.Contains(s.types(), "array") {
 			s = s.item()
 			continue

@@ -3,6 +3,8 @@ package plan
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/runplane/runplane/schemas"
 )
 
 // Template is a JSON value in which strings hold ${…}. A string that is only ${…} becomes the value itself with its
@@ -101,7 +103,7 @@ func (b *templateBuilder) value(t *tree, at string) {
 				b.literal = append(b.literal, ',')
 			}
 			b.key(t.names[i], at)
-			b.value(&t.items[i], pointerTo(at, t.names[i]))
+			b.value(&t.items[i], schemas.PointerTo(at, t.names[i]))
 		}
 		b.literal = append(b.literal, '}')
 	case '[':
@@ -110,7 +112,7 @@ func (b *templateBuilder) value(t *tree, at string) {
 			if i > 0 {
 				b.literal = append(b.literal, ',')
 			}
-			b.value(&t.items[i], pointerToItem(at, i))
+			b.value(&t.items[i], schemas.PointerToItem(at, i))
 		}
 		b.literal = append(b.literal, ']')
 	case '"':
@@ -131,7 +133,7 @@ func (b *templateBuilder) key(name, at string) {
 		literal += s.text
 	}
 	if fault != nil {
-		b.bad = append(b.bad, badString{pointerTo(at, name), name, *fault})
+		b.bad = append(b.bad, badString{schemas.PointerTo(at, name), name, *fault})
 	}
 	b.literal = append(appendQuoted(b.literal, literal), ':')
 }

@@ -227,13 +227,3 @@ func (t *tree) keys() []string {
 	slices.Sort(names)
 	return slices.Compact(names)
 }
-
-// pointerTo appends one part to a JSON pointer (RFC 6901).
-func pointerTo(at, part string) string {
-	if strings.ContainsAny(part, "~/") {
-		part = strings.ReplaceAll(strings.ReplaceAll(part, "~", "~0"), "/", "~1")
-	}
-	return at + "/" + part
-}
-
-func pointerToItem(at string, i int) string { return at + "/" + strconv.Itoa(i) }
