@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/runplane/runplane/schemas"
@@ -169,7 +168,7 @@ func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem)
 		}
 	case p.Keyword == "additionalProperties" && len(p.Candidates) > 0:
 		parent, _ := schemas.SplitPointer(p.Field)
-		if holder := find(&root, parent); holder != nil && holder.get(p.Candidates[0]) == nil {
+		if holder := root.find(parent); holder != nil && holder.get(p.Candidates[0]) == nil {
 			f.Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(a.at+parent, p.Candidates[0]))}
 		}
 	case p.Keyword == "additionalProperties":
@@ -177,34 +176,12 @@ func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem)
 	case p.Keyword == "enum" && len(p.Candidates) > 0:
 		f.Fix = []schemas.PatchOp{opReplaceText(where, p.Candidates[0])}
 	case p.Keyword == "type":
-		if v := find(&root, p.Field); v != nil {
+		if v := root.find(p.Field); v != nil {
 			if fixed, ok := convert(v, p.Expected); ok {
 				f.Fix = []schemas.PatchOp{opReplace(where, fixed)}
 			}
 		}
 	}
-}
-
-// find goes to a JSON pointer in a value.
-func find(t *tree, pointer string) *tree {
-	for part := range schemas.PointerParts(pointer) {
-		if t == nil {
-			return nil
-		}
-		switch t.kind {
-		case '{':
-			t = t.get(part)
-		case '[':
-			i, err := strconv.Atoi(part)
-			if err != nil || i < 0 || i >= len(t.items) {
-				return nil
-			}
-			t = &t.items[i]
-		default:
-			return nil
-		}
-	}
-	return t
 }
 
 // convert writes a literal in the type that is wanted, where that loses nothing.

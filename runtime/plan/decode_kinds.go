@@ -32,7 +32,7 @@ func (d *decoder) stateOf(v *tree, at string) {
 				d.out.errorf(codeMisplacedField, where+"/"+name, "%s stands beside state, as in wait_for: {state: {type, key}, %s}", name, name).Fix =
 					[]schemas.PatchOp{opMove(where+"/"+name, at+"/"+name)}
 				v.put(name, *t)
-				d.drop(v.get("state"), name)
+				v.get("state").drop(name)
 				s = v.get("state")
 			}
 		}
@@ -45,7 +45,7 @@ func (d *decoder) stateOf(v *tree, at string) {
 			to := strings.TrimPrefix(name, "state_")
 			fix = append(fix, opMove(at+"/"+name, where+"/"+to))
 			parts.put(to, *t)
-			d.drop(v, name)
+			v.drop(name)
 		}
 	}
 	if len(parts.names) > 0 {

@@ -105,13 +105,7 @@ func (c *compiler) notAList(s site, got []string) {
 func (c *compiler) listsIn(s site) []string {
 	var lists []string
 	if s.path.root == "inputs" {
-		at := c.inputs
-		for _, step := range s.path.steps {
-			if at != nil {
-				at = at.step(step)
-			}
-		}
-		if at != nil && at.kind == '{' {
+		if at := s.path.in(c.inputs); at != nil && at.kind == '{' {
 			for i, name := range at.names {
 				if at.items[i].kind == '[' {
 					lists = append(lists, name)
@@ -258,13 +252,7 @@ func (c *compiler) typesOf(h *hole, node int, may reach) []string {
 	p := h.path
 	switch p.root {
 	case "inputs":
-		at := c.inputs
-		for _, s := range p.steps {
-			if at == nil {
-				return nil
-			}
-			at = at.step(s)
-		}
+		at := p.in(c.inputs)
 		if at == nil || at.kind == 'n' {
 			return nil // a null stands for a value that comes with the call
 		}

@@ -122,12 +122,7 @@ func (c *compiler) listShape(p path, node int) shape {
 	if p.root == "nodes" {
 		return c.shapeOf(p, node, 0).item()
 	}
-	at := c.inputs
-	for _, s := range p.steps {
-		if at != nil {
-			at = at.step(s)
-		}
-	}
+	at := p.in(c.inputs)
 	if at == nil || at.kind != '[' {
 		return shape{}
 	}

@@ -109,7 +109,7 @@ func (d *decoder) retries(v *tree, at string) {
 	n, err := strconv.Atoi(r.raw)
 	if r.kind != '0' || err != nil || n < 0 {
 		d.wrong(r, where, "a whole number of tries after the first")
-		d.drop(v, "retries")
+		v.drop("retries")
 		return
 	}
 	attempts := strconv.Itoa(n + 1)
@@ -127,16 +127,5 @@ func (d *decoder) retries(v *tree, at string) {
 		d.out.errorf(codeAliasConflict, where, "retries means retry.max_attempts, which is given as well; keep one of them").Fix =
 			[]schemas.PatchOp{opRemove(where)}
 	}
-	d.drop(v, "retries")
-}
-
-// drop removes a field that was dealt with.
-func (d *decoder) drop(v *tree, name string) {
-	for i := range v.names {
-		if v.names[i] == name {
-			v.names = append(v.names[:i:i], v.names[i+1:]...)
-			v.items = append(v.items[:i:i], v.items[i+1:]...)
-			return
-		}
-	}
+	v.drop("retries")
 }

@@ -31,7 +31,7 @@ func applyOp(root *tree, op schemas.PatchOp) error {
 	var value tree
 	switch op.Op {
 	case "move":
-		moved := find(root, op.From)
+		moved := root.find(op.From)
 		if moved == nil {
 			return fmt.Errorf("nothing at %s", op.From)
 		}
@@ -51,7 +51,7 @@ func applyOp(root *tree, op schemas.PatchOp) error {
 
 func edit(root *tree, pointer, op string, value tree) error {
 	parent, name := schemas.SplitPointer(pointer)
-	holder := find(root, parent)
+	holder := root.find(parent)
 	switch {
 	case holder == nil:
 		return fmt.Errorf("nothing at %s", parent)
@@ -73,7 +73,7 @@ func edit(root *tree, pointer, op string, value tree) error {
 	case op != "add" && holder.get(name) == nil:
 		return fmt.Errorf("nothing at %s", pointer)
 	case op == "remove":
-		(&decoder{}).drop(holder, name)
+		holder.drop(name)
 	default:
 		holder.put(name, value)
 	}

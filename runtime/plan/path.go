@@ -120,6 +120,14 @@ func isName(s string) bool {
 	return true
 }
 
+// in follows the steps of the path into a value; nil: they do not lead anywhere.
+func (p path) in(t *tree) *tree {
+	for _, s := range p.steps {
+		t = s.in(t)
+	}
+	return t
+}
+
 // nodeID is the node that the path reads; empty when it reads none.
 func (p path) nodeID() string {
 	if p.root == "nodes" && len(p.steps) > 0 && p.steps[0].index < 0 {

@@ -139,7 +139,7 @@ func appendInside(dst []byte, v *Value, p path, from int, node *NodeValue) ([]by
 		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: the value is %v", p, err)
 	}
 	for i := from; i < len(p.steps); i++ {
-		next := at.step(p.steps[i])
+		next := p.steps[i].in(at)
 		if next == nil {
 			return nil, noSuchStep(p, i, at, node)
 		}
@@ -148,8 +148,10 @@ func appendInside(dst []byte, v *Value, p path, from int, node *NodeValue) ([]by
 	return append(dst, at.raw...), nil
 }
 
-func (t *tree) step(s step) *tree {
+// in goes one step into a value; nil: there is nothing.
+func (s step) in(t *tree) *tree {
 	switch {
+	case t == nil:
 	case s.index < 0 && t.kind == '{':
 		return t.get(s.key)
 	case s.index >= 0 && t.kind == '[' && s.index < len(t.items):

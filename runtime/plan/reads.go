@@ -127,7 +127,7 @@ func (c *compiler) readsInput(s site, r Read) {
 		if at == nil || r.Guarded {
 			return
 		}
-		next := at.step(step)
+		next := step.in(at)
 		if next == nil && step.index < 0 && at.kind == '{' {
 			severity, format := schemas.SeverityError, "the plan has no input %q"
 			if c.outer != nil {

@@ -30,7 +30,7 @@ func (d *decoder) relocate(v *tree, at string) {
 			f.Fix = []schemas.PatchOp{opReplace(to, json.RawMessage(`{"then":`+u.raw+`}`)), opMove(where, to+"/verify")}
 			*u = tree{kind: '{', names: []string{"then", "verify"}, items: []tree{*u, *t}}
 		}
-		d.drop(v, "verify")
+		v.drop("verify")
 	}
 	for _, name := range []string{"continue_on_error", "continue-on-error", "ignore_errors"} {
 		if t := v.get(name); t != nil {
@@ -42,7 +42,7 @@ func (d *decoder) relocate(v *tree, at string) {
 			d.out.errorf(codeUnknownField, schemas.PointerTo(at, name), "a node has no field %q; a plan within a plan is written workflow: {definition: …}", name).Fix =
 				[]schemas.PatchOp{opAdd(at+"/workflow", json.RawMessage("{}")), opMove(schemas.PointerTo(at, name), at+"/workflow/definition")}
 			v.put("workflow", tree{kind: '{', names: []string{"definition"}, items: []tree{*t}})
-			d.drop(v, name)
+			v.drop(name)
 		}
 	}
 	d.expiry(v, at)
@@ -58,7 +58,7 @@ func (d *decoder) flag(v *tree, at, name, field, value string, on bool) {
 		f.Fix = append(f.Fix, opAdd(at+"/"+field, json.RawMessage(quote(value))))
 		v.put(field, tree{kind: '"', raw: quote(value)})
 	}
-	d.drop(v, name)
+	v.drop(name)
 }
 
 // consent reads every way of asking for a person: on a call it is a safety level, else a node of its own.
@@ -70,7 +70,7 @@ func (d *decoder) consent(v *tree, at string) {
 		if r.kind != 'f' && v.get("safety_level") == nil {
 			f.Fix = append(f.Fix, opAdd(at+"/safety_level", json.RawMessage(`"review"`)))
 		}
-		d.drop(v, "review")
+		v.drop("review")
 	}
 	for _, name := range approvals {
 		t := v.get(name)
@@ -83,7 +83,7 @@ func (d *decoder) consent(v *tree, at string) {
 			d.out.errorf(codeUnknownField, schemas.PointerTo(at, name), "a node has no field %q; did you mean \"review\"?", name).Fix =
 				[]schemas.PatchOp{opMove(schemas.PointerTo(at, name), at+"/review")}
 			v.put("review", *t)
-			d.drop(v, name)
+			v.drop(name)
 		case t.kind == 't':
 			d.flag(v, at, name, "review", "May this go on?", true)
 		}
@@ -99,7 +99,7 @@ func (d *decoder) until(v *tree, at string) {
 	d.out.errorf(codeMisplacedField, at+"/until", "until belongs to wait_for, as in wait_for: {state: {type, key}, until}").Fix =
 		[]schemas.PatchOp{opMove(at+"/until", at+"/wait_for/until")}
 	w.put("until", *t)
-	d.drop(v, "until")
+	v.drop("until")
 }
 
 // expiry moves expires and the timeout of a question or an event to where it counts.
@@ -124,10 +124,10 @@ func (d *decoder) expiry(v *tree, at string) {
 			f.Fix = []schemas.PatchOp{opReplace(to, json.RawMessage(`{`+quote(kind.text)+`:`+k.raw+`}`)), opMove(where, to+"/"+kind.time)}
 			*k = tree{kind: '{', names: []string{kind.text, kind.time}, items: []tree{*k, *t}}
 		}
-		d.drop(v, "expires")
+		v.drop("expires")
 		return
 	}
 	d.out.errorf(codeUnknownField, where, "expires belongs to review: {question, expires}; a call has timeout and total_timeout, a wait ends by itself").Fix =
 		[]schemas.PatchOp{opRemove(where)}
-	d.drop(v, "expires")
+	v.drop("expires")
 }

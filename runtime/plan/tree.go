@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/runplane/runplane/schemas"
 )
 
 // tree is a JSON value over its own text: each part keeps the bytes it was written with, so that large numbers, key
@@ -122,6 +124,36 @@ func (t *tree) put(name string, v tree) {
 		return
 	}
 	t.names, t.items = append(t.names, name), append(t.items, v)
+}
+
+// drop takes the first field of a name out of an object.
+func (t *tree) drop(name string) {
+	if i := slices.Index(t.names, name); i >= 0 {
+		t.names = append(t.names[:i:i], t.names[i+1:]...)
+		t.items = append(t.items[:i:i], t.items[i+1:]...)
+	}
+}
+
+// find goes to a JSON pointer within the value; nil: there is nothing.
+func (t *tree) find(pointer string) *tree {
+	for part := range schemas.PointerParts(pointer) {
+		if t == nil {
+			return nil
+		}
+		switch t.kind {
+		case '{':
+			t = t.get(part)
+		case '[':
+			i, err := strconv.Atoi(part)
+			if err != nil || i < 0 || i >= len(t.items) {
+				return nil
+			}
+			t = &t.items[i]
+		default:
+			return nil
+		}
+	}
+	return t
 }
 
 // typeName is the word for the value's type in messages.
