@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -157,7 +158,7 @@ func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem)
 		f.Message += "; give this fallback inputs of its own, because it takes others than the node"
 		return
 	}
-	root, err := parseTree(string(doc))
+	root, err := document.Parse(string(doc))
 	if err != nil {
 		return
 	}
@@ -168,7 +169,7 @@ func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem)
 		}
 	case p.Keyword == "additionalProperties" && len(p.Candidates) > 0:
 		parent, _ := schemas.SplitPointer(p.Field)
-		if holder := root.find(parent); holder != nil && holder.get(p.Candidates[0]) == nil {
+		if holder := root.Find(parent); holder != nil && holder.Get(p.Candidates[0]) == nil {
 			f.Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(a.at+parent, p.Candidates[0]))}
 		}
 	case p.Keyword == "additionalProperties":
@@ -176,7 +177,7 @@ func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem)
 	case p.Keyword == "enum" && len(p.Candidates) > 0:
 		f.Fix = []schemas.PatchOp{opReplaceText(where, p.Candidates[0])}
 	case p.Keyword == "type":
-		if v := root.find(p.Field); v != nil {
+		if v := root.Find(p.Field); v != nil {
 			if fixed, ok := convert(v, p.Expected); ok {
 				f.Fix = []schemas.PatchOp{opReplace(where, fixed)}
 			}
@@ -185,18 +186,18 @@ func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem)
 }
 
 // convert writes a literal in the type that is wanted, where that loses nothing.
-func convert(v *tree, want []string) (json.RawMessage, bool) {
+func convert(v *document.Tree, want []string) (json.RawMessage, bool) {
 	for _, w := range want {
 		switch {
-		case v.kind == '"' && (w == "integer" || w == "number" || w == "boolean"):
-			text := strings.TrimSpace(v.text())
-			if t, err := parseTree(text); err == nil && (t.jsonType() == w || w == "number" && t.jsonType() == "integer") {
+		case v.Kind == '"' && (w == "integer" || w == "number" || w == "boolean"):
+			text := strings.TrimSpace(v.Text())
+			if t, err := document.Parse(text); err == nil && (t.JSONType() == w || w == "number" && t.JSONType() == "integer") {
 				return json.RawMessage(text), true
 			}
-		case w == "string" && (v.kind == '0' || v.kind == 't' || v.kind == 'f'):
-			return json.RawMessage(quote(v.raw)), true
-		case w == "array" && v.kind != 'n' && v.kind != '[':
-			return json.RawMessage("[" + v.raw + "]"), true
+		case w == "string" && (v.Kind == '0' || v.Kind == 't' || v.Kind == 'f'):
+			return json.RawMessage(document.Quote(v.Raw)), true
+		case w == "array" && v.Kind != 'n' && v.Kind != '[':
+			return json.RawMessage("[" + v.Raw + "]"), true
 		}
 	}
 	return nil, false
@@ -235,20 +236,20 @@ func (c *compiler) wrongType(a arguments, h *hole, got, want []string) {
 // and says so in the finding.
 func (c *compiler) declares(f *schemas.Finding, h *hole, want []string) bool {
 	name, ok := strings.CutPrefix(strings.TrimSpace(h.text), "inputs.")
-	if !ok || c.inputs == nil || c.inputs.kind != '{' {
+	if !ok || c.inputs == nil || c.inputs.Kind != '{' {
 		return false
 	}
-	v := c.inputs.get(name)
-	if v == nil || v.kind != '{' {
+	v := c.inputs.Get(name)
+	if v == nil || v.Kind != '{' {
 		return false
 	}
-	kind, standard := v.get("type"), v.get("default")
-	if kind == nil || kind.kind != '"' || !slices.Contains([]string{"string", "number", "integer", "boolean", "array", "object", "null"}, kind.text()) {
+	kind, standard := v.Get("type"), v.Get("default")
+	if kind == nil || kind.Kind != '"' || !slices.Contains([]string{"string", "number", "integer", "boolean", "array", "object", "null"}, kind.Text()) {
 		return false
 	}
 	f.Message += fmt.Sprintf("; inputs of a plan are values and not their schemas: write %s itself (create_workflow takes a JSON Schema as input_schema)", name)
-	if standard != nil && c.outer == nil && slices.Contains(want, kind.text()) {
-		f.Fix = []schemas.PatchOp{opReplace(schemas.PointerTo(c.base+"/inputs", name), json.RawMessage(standard.raw))}
+	if standard != nil && c.outer == nil && slices.Contains(want, kind.Text()) {
+		f.Fix = []schemas.PatchOp{opReplace(schemas.PointerTo(c.base+"/inputs", name), json.RawMessage(standard.Raw))}
 	}
 	return true
 }

@@ -7,6 +7,8 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/runplane/runplane/runtime/plan/document"
 )
 
 // codecs are the functions that read and write encodings: base64.encode, base64.decode, json.encode and json.decode.
@@ -26,11 +28,11 @@ func codecs() []cel.EnvOption {
 
 // decodeJSON opens text that is itself JSON.
 func decodeJSON(v ref.Val) ref.Val {
-	t, err := parseTree(string(v.(types.String)))
+	t, err := document.Parse(string(v.(types.String)))
 	if err != nil {
 		return types.NewErr("json.decode: the text is %v", err)
 	}
-	return types.DefaultTypeAdapter.NativeToValue(t.decode())
+	return types.DefaultTypeAdapter.NativeToValue(t.Decode())
 }
 
 func encodeJSON(v ref.Val) ref.Val {

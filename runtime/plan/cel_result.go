@@ -14,6 +14,7 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -55,15 +56,15 @@ func (w *resultWriter) write(v ref.Val, depth int) error {
 		if len(w.out)+len(v) > w.max {
 			return errTooLarge
 		}
-		w.out = appendQuoted(w.out, string(v))
+		w.out = document.AppendQuoted(w.out, string(v))
 	case types.Bytes:
 		b, err := json.Marshal([]byte(v))
 		w.out = append(w.out, b...)
 		return err
 	case types.Timestamp:
-		w.out = appendQuoted(w.out, v.Format(time.RFC3339Nano))
+		w.out = document.AppendQuoted(w.out, v.Format(time.RFC3339Nano))
 	case types.Duration:
-		w.out = appendQuoted(w.out, v.Duration.String())
+		w.out = document.AppendQuoted(w.out, v.Duration.String())
 	case *types.Optional:
 		if !v.HasValue() {
 			w.out = append(w.out, "null"...)
@@ -77,7 +78,7 @@ func (w *resultWriter) write(v ref.Val, depth int) error {
 	case *types.Err:
 		return v.Unwrap()
 	default:
-		w.out = appendQuoted(w.out, v.Type().TypeName())
+		w.out = document.AppendQuoted(w.out, v.Type().TypeName())
 	}
 	return nil
 }
@@ -124,7 +125,7 @@ func (w *resultWriter) object(v traits.Mapper, depth int) error {
 		if i > 0 {
 			w.out = append(w.out, ',')
 		}
-		w.out = append(appendQuoted(w.out, e.name), ':')
+		w.out = append(document.AppendQuoted(w.out, e.name), ':')
 		if err := w.write(e.value, depth+1); err != nil {
 			return err
 		}

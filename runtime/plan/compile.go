@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -50,7 +51,7 @@ type compiler struct {
 	ids    map[string]int
 	prog   *Program
 	subs   map[int]*Program // by workflow node
-	inputs *tree            // the plan's; nil when they cannot be read
+	inputs *document.Tree   // the plan's; nil when they cannot be read
 	known  shapes           // by id: a node's output
 	items  shapes           // by list: an item of for_each
 	passed bool             // a fix gives the node around it inputs

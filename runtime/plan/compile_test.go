@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -222,7 +223,7 @@ func TestGuardedReadsAreNotReported(t *testing.T) {
 	for _, expression := range []string{
 		"${has(nodes.a.output.extra) ? nodes.a.output.extra : 0}", "${nodes.a.output.?extra.orValue(0)}", "${has(inputs.maybe) && inputs.maybe == 1}",
 	} {
-		_, found := check([]byte(`{"plan":"v1","nodes":[{"id":"a","capability":"shop.get_order","inputs":{"id":"x"}},{"id":"b","set":` + quote(expression) + `}]}`))
+		_, found := check([]byte(`{"plan":"v1","nodes":[{"id":"a","capability":"shop.get_order","inputs":{"id":"x"}},{"id":"b","set":` + document.Quote(expression) + `}]}`))
 		if len(found) > 0 {
 			t.Errorf("%s: %+v", expression, found)
 		}

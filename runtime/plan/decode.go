@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -18,15 +19,15 @@ type decoder struct {
 	table []field[schemas.Plan] // of a plan; here because a node's table needs it and is part of it
 }
 
-func (d *decoder) plan(t *tree) *schemas.Plan {
+func (d *decoder) plan(t *document.Tree) *schemas.Plan {
 	p := new(schemas.Plan)
 	fields(d, p, t, "", "the plan", d.table)
-	if t.get("plan") == nil {
+	if t.Get("plan") == nil {
 		d.out.warnf(codeMissingVersion, "", "the plan does not say its version; taken as plan: v1").Fix =
 			[]schemas.PatchOp{opAdd("/plan", json.RawMessage(`"v1"`))}
 		p.Version = schemas.PlanVersion
 	}
-	if d.blind || t.get("nodes") == nil && d.out.errors > 0 {
+	if d.blind || t.Get("nodes") == nil && d.out.errors > 0 {
 		return nil
 	}
 	return p
@@ -34,23 +35,23 @@ func (d *decoder) plan(t *tree) *schemas.Plan {
 
 // fields reads an object by a table. An unknown field near a known one that is absent is taken for it, so that one slip
 // is one finding.
-func fields[T any](d *decoder, to *T, t *tree, at, what string, table []field[T]) {
-	if t.kind != '{' {
+func fields[T any](d *decoder, to *T, t *document.Tree, at, what string, table []field[T]) {
+	if t.Kind != '{' {
 		d.wrong(t, at, "an object")
 		return
 	}
-	for i := range t.names {
-		f := findField(table, t.names[i])
+	for i := range t.Names {
+		f := findField(table, t.Names[i])
 		if f == nil {
-			name := d.unknownField(t, t.names[i], at, what, fieldNames(table))
+			name := d.unknownField(t, t.Names[i], at, what, fieldNames(table))
 			if f = findField(table, name); f == nil {
 				continue
 			}
 		}
-		if t.items[i].kind == 'n' && !takesNull[f.name] {
+		if t.Items[i].Kind == 'n' && !takesNull[f.name] {
 			continue // null counts as absent
 		}
-		f.read(d, to, &t.items[i], schemas.PointerTo(at, f.name))
+		f.read(d, to, &t.Items[i], schemas.PointerTo(at, f.name))
 		if d.out.full() {
 			return
 		}
@@ -75,7 +76,7 @@ func fieldNames[T any](table []field[T]) []string {
 }
 
 // unknownField reports a field and returns the one it is taken for, if any.
-func (d *decoder) unknownField(t *tree, name, at, what string, known []string) string {
+func (d *decoder) unknownField(t *document.Tree, name, at, what string, known []string) string {
 	where := schemas.PointerTo(at, name)
 	meant := ""
 	for _, s := range synonyms[name] {
@@ -95,7 +96,7 @@ func (d *decoder) unknownField(t *tree, name, at, what string, known []string) s
 		return ""
 	}
 	f := d.out.errorf(codeUnknownField, where, "%s has no field %q; did you mean %q?", what, shorten(name), meant)
-	if t.get(meant) != nil {
+	if t.Get(meant) != nil {
 		f.Fix = []schemas.PatchOp{opRemove(where)}
 		return ""
 	}
@@ -104,8 +105,8 @@ func (d *decoder) unknownField(t *tree, name, at, what string, known []string) s
 }
 
 // wrong reports a value of the wrong type.
-func (d *decoder) wrong(v *tree, at, want string) *schemas.Finding {
-	return d.out.errorf(codeWrongType, at, "%s must be %s, got %s", lastPart(at), want, v.typeName())
+func (d *decoder) wrong(v *document.Tree, at, want string) *schemas.Finding {
+	return d.out.errorf(codeWrongType, at, "%s must be %s, got %s", lastPart(at), want, v.TypeName())
 }
 
 func lastPart(at string) string {

@@ -6,66 +6,69 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
-func (d *decoder) text(to *string, v *tree, at string) {
-	switch v.kind {
+func (d *decoder) text(to *string, v *document.Tree, at string) {
+	switch v.Kind {
 	case '"':
-		*to = v.text()
+		*to = v.Text()
 	case '0', 't', 'f':
-		*to = v.raw
-		d.wrong(v, at, "a string").Fix = []schemas.PatchOp{opReplaceText(at, v.raw)}
+		*to = v.Raw
+		d.wrong(v, at, "a string").Fix = []schemas.PatchOp{opReplaceText(at, v.Raw)}
 	default:
 		d.wrong(v, at, "a string")
 	}
 }
 
 // needed reads a text that must be there; what cannot be read is reported once, and a stand-in takes its place.
-func (d *decoder) needed(to *string, v *tree, at, standIn string) {
-	if d.text(to, v, at); *to == "" && v.kind != '"' {
+func (d *decoder) needed(to *string, v *document.Tree, at, standIn string) {
+	if d.text(to, v, at); *to == "" && v.Kind != '"' {
 		*to = standIn
 	}
 }
 
-func (d *decoder) value(to *schemas.Value, v *tree, _ string) { *to = schemas.Value(v.appendTo(nil)) }
+func (d *decoder) value(to *schemas.Value, v *document.Tree, _ string) {
+	*to = schemas.Value(v.AppendTo(nil))
+}
 
-func word[T ~string](d *decoder, to *T, v *tree, at string) {
+func word[T ~string](d *decoder, to *T, v *document.Tree, at string) {
 	var s string
 	d.text(&s, v, at)
 	*to = T(s)
 }
 
-func (d *decoder) version(to *string, v *tree, at string) {
-	if v.kind == '"' {
-		*to = v.text()
+func (d *decoder) version(to *string, v *document.Tree, at string) {
+	if v.Kind == '"' {
+		*to = v.Text()
 		return
 	}
 	*to = schemas.PlanVersion
 	d.wrong(v, at, `the string "v1"`).Fix = []schemas.PatchOp{opReplaceText(at, schemas.PlanVersion)}
 }
 
-func (d *decoder) object(to *schemas.Object, v *tree, at string) {
-	if v.kind != '{' {
+func (d *decoder) object(to *schemas.Object, v *document.Tree, at string) {
+	if v.Kind != '{' {
 		d.wrong(v, at, "an object")
 		return
 	}
-	*to = schemas.Object(v.appendTo(nil))
+	*to = schemas.Object(v.AppendTo(nil))
 }
 
 // integer reads a whole number from low on; what is below is reported here, because 0 counts as absent later.
-func (d *decoder) integer(to *int, v *tree, at string, low int) {
-	text := v.raw
-	if v.kind == '"' {
-		text = strings.TrimSpace(v.text())
+func (d *decoder) integer(to *int, v *document.Tree, at string, low int) {
+	text := v.Raw
+	if v.Kind == '"' {
+		text = strings.TrimSpace(v.Text())
 	}
 	n, err := strconv.Atoi(strings.TrimSuffix(text, ".0"))
 	switch {
-	case v.kind != '0' && (v.kind != '"' || err != nil):
+	case v.Kind != '0' && (v.Kind != '"' || err != nil):
 		d.wrong(v, at, "a whole number")
 	case err != nil:
 		d.out.errorf(codeWrongType, at, "%s must be a whole number, got %s", lastPart(at), shorten(text))
-	case v.kind == '"':
+	case v.Kind == '"':
 		d.wrong(v, at, "a whole number").Fix = []schemas.PatchOp{opReplace(at, json.RawMessage(strconv.Itoa(n)))}
 		*to = n
 	case n < low:
@@ -76,31 +79,31 @@ func (d *decoder) integer(to *int, v *tree, at string, low int) {
 	}
 }
 
-func (d *decoder) number(to *float64, v *tree, at string) {
-	n, err := strconv.ParseFloat(v.raw, 64)
-	if v.kind != '0' || err != nil {
+func (d *decoder) number(to *float64, v *document.Tree, at string) {
+	n, err := strconv.ParseFloat(v.Raw, 64)
+	if v.Kind != '0' || err != nil {
 		d.wrong(v, at, "a number")
 		return
 	}
 	*to = n
 }
 
-func (d *decoder) duration(to *schemas.Duration, v *tree, at string) {
+func (d *decoder) duration(to *schemas.Duration, v *document.Tree, at string) {
 	name := lastPart(at)
-	switch v.kind {
+	switch v.Kind {
 	case '0':
-		unit := withUnit(v.raw)
+		unit := withUnit(v.Raw)
 		if name == "expires" || strings.HasSuffix(at, "/wait_for/timeout") {
-			unit = v.raw + "s" // people and events take longer than milliseconds
+			unit = v.Raw + "s" // people and events take longer than milliseconds
 		}
-		d.out.errorf(codeInvalidDuration, at, "%s needs a unit: write %q instead of %s", name, unit, v.raw).Fix = []schemas.PatchOp{opReplaceText(at, unit)}
+		d.out.errorf(codeInvalidDuration, at, "%s needs a unit: write %q instead of %s", name, unit, v.Raw).Fix = []schemas.PatchOp{opReplaceText(at, unit)}
 		return
 	case '"':
 	default:
 		d.wrong(v, at, `a duration such as "30s"`)
 		return
 	}
-	text := v.text()
+	text := v.Text()
 	if strings.Contains(text, "${") {
 		d.out.errorf(codeInvalidDuration, at, "%s is fixed when the plan is accepted and takes no expression", name)
 		return
@@ -119,9 +122,9 @@ func (d *decoder) duration(to *schemas.Duration, v *tree, at string) {
 	}
 }
 
-func (d *decoder) retry(to **schemas.Retry, v *tree, at string) {
-	if v.kind == '0' { // retry: 3
-		if n, err := strconv.Atoi(v.raw); err == nil && n >= 0 {
+func (d *decoder) retry(to **schemas.Retry, v *document.Tree, at string) {
+	if v.Kind == '0' { // retry: 3
+		if n, err := strconv.Atoi(v.Raw); err == nil && n >= 0 {
 			fixed := json.RawMessage(fmt.Sprintf(`{"max_attempts":%d}`, n+1))
 			d.out.warnf(codeAlias, at, "retry: %d is taken as %s (attempts count the first try)", n, fixed).Fix = []schemas.PatchOp{opReplace(at, fixed)}
 			*to = &schemas.Retry{MaxAttempts: n + 1}
@@ -133,26 +136,26 @@ func (d *decoder) retry(to **schemas.Retry, v *tree, at string) {
 }
 
 // texts reads a list of strings; one string stands for a list of one.
-func (d *decoder) texts(to *[]string, v *tree, at string) {
-	if v.kind == '"' {
-		*to = []string{v.text()}
-		d.out.warnf(codeAlias, at, "%s is a list", lastPart(at)).Fix = []schemas.PatchOp{opReplace(at, json.RawMessage("["+v.raw+"]"))}
+func (d *decoder) texts(to *[]string, v *document.Tree, at string) {
+	if v.Kind == '"' {
+		*to = []string{v.Text()}
+		d.out.warnf(codeAlias, at, "%s is a list", lastPart(at)).Fix = []schemas.PatchOp{opReplace(at, json.RawMessage("["+v.Raw+"]"))}
 		return
 	}
-	if v.kind != '[' {
+	if v.Kind != '[' {
 		d.wrong(v, at, "a list of strings")
 		return
 	}
-	for i := range v.items {
-		if v.items[i].kind != '"' {
-			d.wrong(&v.items[i], schemas.PointerToItem(at, i), "a string")
+	for i := range v.Items {
+		if v.Items[i].Kind != '"' {
+			d.wrong(&v.Items[i], schemas.PointerToItem(at, i), "a string")
 			continue
 		}
-		*to = append(*to, v.items[i].text())
+		*to = append(*to, v.Items[i].Text())
 	}
 }
 
-func (d *decoder) codes(to *[]schemas.Code, v *tree, at string) {
+func (d *decoder) codes(to *[]schemas.Code, v *document.Tree, at string) {
 	var names []string
 	d.texts(&names, v, at)
 	for _, name := range names {
@@ -161,38 +164,38 @@ func (d *decoder) codes(to *[]schemas.Code, v *tree, at string) {
 }
 
 // capability reads "realm.name" or {realm, name}.
-func (d *decoder) capability(to *string, v *tree, at string) {
-	if v.kind != '{' {
+func (d *decoder) capability(to *string, v *document.Tree, at string) {
+	if v.Kind != '{' {
 		d.needed(to, v, at, unreadable)
 		return
 	}
-	realm, name := v.get("realm"), v.get("name")
+	realm, name := v.Get("realm"), v.Get("name")
 	if name == nil {
-		name = v.get("capability_name")
+		name = v.Get("capability_name")
 	}
-	if realm == nil || name == nil || realm.kind != '"' || name.kind != '"' || len(v.names) != 2 {
+	if realm == nil || name == nil || realm.Kind != '"' || name.Kind != '"' || len(v.Names) != 2 {
 		d.wrong(v, at, `a string "realm.name"`)
 		*to = unreadable
 		return
 	}
-	*to = realm.text() + "." + name.text()
+	*to = realm.Text() + "." + name.Text()
 	d.out.warnf(codeAlias, at, "capability is written %q", *to).Fix = []schemas.PatchOp{opReplaceText(at, *to)}
 }
 
 // when reads a condition; true and false are taken as they are meant.
-func (d *decoder) when(to *string, v *tree, at string) {
-	if v.kind == 't' || v.kind == 'f' {
-		*to = "${" + v.raw + "}"
+func (d *decoder) when(to *string, v *document.Tree, at string) {
+	if v.Kind == 't' || v.Kind == 'f' {
+		*to = "${" + v.Raw + "}"
 		d.wrong(v, at, "a string with ${…}").Fix = []schemas.PatchOp{opReplaceText(at, *to)}
 		return
 	}
 	d.text(to, v, at)
 }
 
-func (d *decoder) wait(to *string, v *tree, at string) {
-	if v.kind == '0' {
-		*to = withUnit(v.raw)
-		d.out.errorf(codeInvalidDuration, at, "wait needs a unit: write %q instead of %s", *to, v.raw).Fix = []schemas.PatchOp{opReplaceText(at, *to)}
+func (d *decoder) wait(to *string, v *document.Tree, at string) {
+	if v.Kind == '0' {
+		*to = withUnit(v.Raw)
+		d.out.errorf(codeInvalidDuration, at, "wait needs a unit: write %q instead of %s", *to, v.Raw).Fix = []schemas.PatchOp{opReplaceText(at, *to)}
 		return
 	}
 	d.text(to, v, at)

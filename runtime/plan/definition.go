@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -39,13 +40,13 @@ func (w *work) shared() (Evaluator, map[string]inputCheck) {
 // knownInputs reads the inputs of the plan. For a plan within a plan those that its node gives replace the members of
 // its own; what is computed stands as null, which is a value that comes later.
 func (c *compiler) knownInputs() {
-	t, err := parseTree(cmp.Or(string(c.plan.Inputs), "{}"))
+	t, err := document.Parse(cmp.Or(string(c.plan.Inputs), "{}"))
 	if err != nil {
 		return
 	}
 	if c.outer != nil {
 		n := &c.outer.plan.Nodes[c.holder]
-		if given, err := parseTree(cmp.Or(string(n.Inputs), "{}")); err == nil {
+		if given, err := document.Parse(cmp.Or(string(n.Inputs), "{}")); err == nil {
 			c.givenInputs(&t, &given, n)
 		}
 	}
@@ -54,17 +55,17 @@ func (c *compiler) knownInputs() {
 
 // givenInputs puts what the node gives into the definition's inputs. A name that the definition lacks and that is near
 // to one that it has was misspelt.
-func (c *compiler) givenInputs(own, given *tree, n *schemas.Node) {
-	declared := own.keys()
-	index := make(map[string]int, len(own.names))
-	for i, name := range own.names {
+func (c *compiler) givenInputs(own, given *document.Tree, n *schemas.Node) {
+	declared := own.Keys()
+	index := make(map[string]int, len(own.Names))
+	for i, name := range own.Names {
 		index[name] = i
 	}
-	compare := len(declared)*len(given.names) <= 10_000
-	for k, name := range given.names {
-		value := given.items[k]
-		if strings.Contains(value.raw, "${") || strings.Contains(value.raw, `\u`) {
-			value = tree{kind: 'n', raw: "null"}
+	compare := len(declared)*len(given.Names) <= 10_000
+	for k, name := range given.Names {
+		value := given.Items[k]
+		if strings.Contains(value.Raw, "${") || strings.Contains(value.Raw, `\u`) {
+			value = document.Tree{Kind: 'n', Raw: "null"}
 		}
 		if _, have := index[name]; compare && !have && !c.out.full() {
 			if near := c.misspeltInput(declared, given, name); near != "" {
@@ -75,18 +76,18 @@ func (c *compiler) givenInputs(own, given *tree, n *schemas.Node) {
 			}
 		}
 		if i, have := index[name]; have {
-			own.items[i] = value
+			own.Items[i] = value
 			continue
 		}
-		index[name] = len(own.names)
-		own.names, own.items = append(own.names, name), append(own.items, value)
+		index[name] = len(own.Names)
+		own.Names, own.Items = append(own.Names, name), append(own.Items, value)
 	}
 }
 
 // misspeltInput finds the input that was meant by a name which the definition neither has nor reads.
-func (c *compiler) misspeltInput(declared []string, given *tree, name string) string {
+func (c *compiler) misspeltInput(declared []string, given *document.Tree, name string) string {
 	near := schemas.Nearest(name, declared, 1)
-	if len(near) == 0 || given.get(near[0]) != nil || strings.Contains(string(quotedNodes(c.plan.Nodes)), "inputs."+name) {
+	if len(near) == 0 || given.Get(near[0]) != nil || strings.Contains(string(quotedNodes(c.plan.Nodes)), "inputs."+name) {
 		return ""
 	}
 	return near[0]

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -108,11 +109,11 @@ func (n *Node) maxItems() int {
 // length counts the items of a template that is a list as it is written.
 func (t *Template) length() (int, bool) {
 	doc, _ := t.sample()
-	list, err := parseTree(string(doc))
-	if err != nil || list.kind != '[' {
+	list, err := document.Parse(string(doc))
+	if err != nil || list.Kind != '[' {
 		return 0, false
 	}
-	return len(list.items), true
+	return len(list.Items), true
 }
 
 // plus and times stop at the largest number instead of overflowing.

@@ -105,9 +105,9 @@ func (c *compiler) notAList(s site, got []string) {
 func (c *compiler) listsIn(s site) []string {
 	var lists []string
 	if s.path.root == "inputs" {
-		if at := s.path.in(c.inputs); at != nil && at.kind == '{' {
-			for i, name := range at.names {
-				if at.items[i].kind == '[' {
+		if at := s.path.in(c.inputs); at != nil && at.Kind == '{' {
+			for i, name := range at.Names {
+				if at.Items[i].Kind == '[' {
 					lists = append(lists, name)
 				}
 			}
@@ -253,10 +253,10 @@ func (c *compiler) typesOf(h *hole, node int, may reach) []string {
 	switch p.root {
 	case "inputs":
 		at := p.in(c.inputs)
-		if at == nil || at.kind == 'n' {
+		if at == nil || at.Kind == 'n' {
 			return nil // a null stands for a value that comes with the call
 		}
-		return []string{at.jsonType()}
+		return []string{at.JSONType()}
 	case "index":
 		return []string{"integer"}
 	case "nodes":

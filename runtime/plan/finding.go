@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -134,7 +135,7 @@ func opReplace(path string, value json.RawMessage) schemas.PatchOp {
 }
 
 func opReplaceText(path, text string) schemas.PatchOp {
-	return opReplace(path, json.RawMessage(quote(text)))
+	return opReplace(path, json.RawMessage(document.Quote(text)))
 }
 
 func opAdd(path string, value json.RawMessage) schemas.PatchOp {

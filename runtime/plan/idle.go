@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -40,7 +41,7 @@ func (c *compiler) idle() {
 
 // fixDependency makes node i depend on another one, after so many that other fixes have added.
 func (c *compiler) fixDependency(i, on, before int) schemas.PatchOp {
-	at, id := c.at(i)+"/depends_on", quote(c.prog.Nodes[on].ID)
+	at, id := c.at(i)+"/depends_on", document.Quote(c.prog.Nodes[on].ID)
 	if k := len(c.plan.Nodes[i].DependsOn) + before; k > 0 {
 		return opAdd(schemas.PointerToItem(at, k), json.RawMessage(id))
 	}

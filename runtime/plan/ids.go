@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -30,7 +31,7 @@ func (c *compiler) identifiers() {
 		switch {
 		case n.ID == "":
 			n.ID = c.freeID(wordFor(n))
-			c.out.errorf(codeMissingID, at, "node %d has no id", i).Fix = []schemas.PatchOp{opAdd(at+"/id", json.RawMessage(quote(n.ID)))}
+			c.out.errorf(codeMissingID, at, "node %d has no id", i).Fix = []schemas.PatchOp{opAdd(at+"/id", json.RawMessage(document.Quote(n.ID)))}
 			c.ids[n.ID] = i
 		case again:
 			old := n.ID
@@ -129,11 +130,11 @@ func (c *compiler) renameReferences(renamed []rename) {
 		return s
 	}
 	value := func(at string, raw json.RawMessage) json.RawMessage {
-		t, err := parseTree(string(raw))
+		t, err := document.Parse(string(raw))
 		if err != nil || !rewriteStrings(&t, at, text) {
 			return raw
 		}
-		return t.appendTo(nil)
+		return t.AppendTo(nil)
 	}
 	object := func(at string, o schemas.Object) schemas.Object { return schemas.Object(value(at, json.RawMessage(o))) }
 	for i := range c.plan.Nodes {
@@ -183,21 +184,21 @@ func (c *compiler) addFix(r rename, op schemas.PatchOp) {
 }
 
 // rewriteStrings applies edit to every string of a value and reports whether one changed.
-func rewriteStrings(t *tree, at string, edit func(at, s string) string) bool {
+func rewriteStrings(t *document.Tree, at string, edit func(at, s string) string) bool {
 	changed := false
-	switch t.kind {
+	switch t.Kind {
 	case '{':
-		for i := range t.items {
-			changed = rewriteStrings(&t.items[i], schemas.PointerTo(at, t.names[i]), edit) || changed
+		for i := range t.Items {
+			changed = rewriteStrings(&t.Items[i], schemas.PointerTo(at, t.Names[i]), edit) || changed
 		}
 	case '[':
-		for i := range t.items {
-			changed = rewriteStrings(&t.items[i], schemas.PointerToItem(at, i), edit) || changed
+		for i := range t.Items {
+			changed = rewriteStrings(&t.Items[i], schemas.PointerToItem(at, i), edit) || changed
 		}
 	case '"':
-		before := t.text()
+		before := t.Text()
 		if after := edit(at, before); after != before {
-			t.raw, changed = quote(after), true
+			t.Raw, changed = document.Quote(after), true
 		}
 	}
 	return changed

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -58,7 +59,7 @@ func (c *compiler) shapeFor(node, reader int, may reach) shape {
 	}
 	list := object("type", text("array"))
 	if s.at != nil {
-		list.put("items", *s.at)
+		list.Put("items", *s.at)
 	}
 	return shape{s.root, &list}
 }
@@ -79,7 +80,7 @@ func givenShape(n *schemas.Node) shape {
 		return writtenShape(string(n.Set))
 	case n.Review != nil:
 		t := object("type", text("object"), "properties", object("decision", object("type", text("string")), "comment", object(), "by", object("type", text("string"))),
-			"additionalProperties", tree{kind: 'f', raw: "false"})
+			"additionalProperties", document.Tree{Kind: 'f', Raw: "false"})
 		return shape{&t, &t}
 	case n.WaitFor != nil && n.WaitFor.State != nil:
 		return stateShape
@@ -90,7 +91,7 @@ func givenShape(n *schemas.Node) shape {
 }
 
 func writtenShape(raw string) shape {
-	t, err := parseTree(raw)
+	t, err := document.Parse(raw)
 	if err != nil {
 		return shape{}
 	}
@@ -109,11 +110,11 @@ func (c *compiler) itemShape(node int) shape {
 	}
 	raw := string(c.plan.Nodes[node].ForEach)
 	return c.items.of(raw, func() shape {
-		t, err := parseTree(raw)
+		t, err := document.Parse(raw)
 		if err != nil {
 			return shape{}
 		}
-		return commonShape(t.items)
+		return commonShape(t.Items)
 	})
 }
 
@@ -123,10 +124,10 @@ func (c *compiler) listShape(p path, node int) shape {
 		return c.shapeOf(p, node, 0).item()
 	}
 	at := p.in(c.inputs)
-	if at == nil || at.kind != '[' {
+	if at == nil || at.Kind != '[' {
 		return shape{}
 	}
-	return commonShape(at.items)
+	return commonShape(at.Items)
 }
 
 // shapes remembers what was found out.
@@ -151,7 +152,7 @@ const (
 )
 
 // commonShape is what all values of a list have in common: their type, and of objects every key that one has.
-func commonShape(items []tree) shape {
+func commonShape(items []document.Tree) shape {
 	if len(items) == 0 || len(items) > maxKnownItems {
 		return shape{}
 	}
@@ -164,58 +165,58 @@ func commonShape(items []tree) shape {
 }
 
 // merge joins two schemas of schemaOf; where they differ nothing is known.
-func merge(a, b *tree) tree {
-	at, bt := a.get("type"), b.get("type")
+func merge(a, b *document.Tree) document.Tree {
+	at, bt := a.Get("type"), b.Get("type")
 	switch {
-	case at == nil || bt == nil || at.raw != bt.raw:
+	case at == nil || bt == nil || at.Raw != bt.Raw:
 		return object()
-	case at.raw != `"object"`:
+	case at.Raw != `"object"`:
 		return object("type", *at)
 	}
-	pa, pb := a.get("properties"), b.get("properties")
+	pa, pb := a.Get("properties"), b.Get("properties")
 	if pa == nil || pb == nil {
 		return object("type", *at)
 	}
 	properties := object()
-	for i, name := range pa.names {
-		if other := pb.get(name); other != nil {
-			properties.put(name, merge(&pa.items[i], other))
+	for i, name := range pa.Names {
+		if other := pb.Get(name); other != nil {
+			properties.Put(name, merge(&pa.Items[i], other))
 		} else {
-			properties.put(name, pa.items[i])
+			properties.Put(name, pa.Items[i])
 		}
 	}
-	for i, name := range pb.names {
-		if pa.get(name) == nil {
-			properties.put(name, pb.items[i])
+	for i, name := range pb.Names {
+		if pa.Get(name) == nil {
+			properties.Put(name, pb.Items[i])
 		}
 	}
 	both := object("type", *at, "properties", properties)
-	if a.get("additionalProperties") != nil && b.get("additionalProperties") != nil {
-		both.put("additionalProperties", tree{kind: 'f', raw: "false"})
+	if a.Get("additionalProperties") != nil && b.Get("additionalProperties") != nil {
+		both.Put("additionalProperties", document.Tree{Kind: 'f', Raw: "false"})
 	}
 	return both
 }
 
 // schemaOf is the schema of a value as it is written; of what ${…} gives nothing is known.
-func schemaOf(t *tree) tree {
-	switch t.kind {
+func schemaOf(t *document.Tree) document.Tree {
+	switch t.Kind {
 	case '{':
 		properties := object()
 		s := object("type", text("object"))
-		if len(t.names) > maxKnownKeys {
+		if len(t.Names) > maxKnownKeys {
 			return s
 		}
-		open := slices.ContainsFunc(t.names, func(name string) bool { return strings.Contains(name, "${") })
-		for i, name := range t.names {
-			properties.put(name, schemaOf(&t.items[i]))
+		open := slices.ContainsFunc(t.Names, func(name string) bool { return strings.Contains(name, "${") })
+		for i, name := range t.Names {
+			properties.Put(name, schemaOf(&t.Items[i]))
 		}
-		s.put("properties", properties)
+		s.Put("properties", properties)
 		if !open {
-			s.put("additionalProperties", tree{kind: 'f', raw: "false"})
+			s.Put("additionalProperties", document.Tree{Kind: 'f', Raw: "false"})
 		}
 		return s
 	case '"':
-		segments, fault := splitString(t.text())
+		segments, fault := splitString(t.Text())
 		if fault != nil || len(segments) == 1 && segments[0].expression {
 			return object()
 		}
@@ -223,18 +224,18 @@ func schemaOf(t *tree) tree {
 	case 'n':
 		return object()
 	default:
-		return object("type", text(t.jsonType()))
+		return object("type", text(t.JSONType()))
 	}
 }
 
 // object makes an object of names and values.
-func object(pairs ...any) tree {
-	t := tree{kind: '{'}
+func object(pairs ...any) document.Tree {
+	t := document.Tree{Kind: '{'}
 	for i := 0; i+1 < len(pairs); i += 2 {
-		t.names = append(t.names, pairs[i].(string))
-		t.items = append(t.items, pairs[i+1].(tree))
+		t.Names = append(t.Names, pairs[i].(string))
+		t.Items = append(t.Items, pairs[i+1].(document.Tree))
 	}
 	return t
 }
 
-func text(s string) tree { return tree{kind: '"', raw: quote(s)} }
+func text(s string) document.Tree { return document.Tree{Kind: '"', Raw: document.Quote(s)} }

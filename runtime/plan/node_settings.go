@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -130,13 +131,13 @@ func (c *compiler) moveTimeout(f *schemas.Finding, n *schemas.Node, at, name str
 		f.Message += "; write wait_for: {event, timeout}"
 		f.Fix = []schemas.PatchOp{opMove(from, at+"/wait_for/timeout")}
 		if n.WaitFor.Bare {
-			f.Fix = append([]schemas.PatchOp{opReplace(at+"/wait_for", json.RawMessage(`{"event":`+quote(n.WaitFor.Event)+`}`))}, f.Fix...)
+			f.Fix = append([]schemas.PatchOp{opReplace(at+"/wait_for", json.RawMessage(`{"event":`+document.Quote(n.WaitFor.Event)+`}`))}, f.Fix...)
 		}
 	case n.Review != nil && n.Review.Expires == 0:
 		f.Message += "; write review: {question, expires}"
 		f.Fix = []schemas.PatchOp{opMove(from, at+"/review/expires")}
 		if n.Review.Bare {
-			f.Fix = append([]schemas.PatchOp{opReplace(at+"/review", json.RawMessage(`{"question":`+quote(n.Review.Question)+`}`))}, f.Fix...)
+			f.Fix = append([]schemas.PatchOp{opReplace(at+"/review", json.RawMessage(`{"question":`+document.Quote(n.Review.Question)+`}`))}, f.Fix...)
 		}
 	case n.Workflow != nil && n.TotalTimeout == 0:
 		f.Message += "; a workflow has total_timeout, and a timeout inside its definition"
@@ -228,7 +229,7 @@ func (c *compiler) list(n *schemas.Node, at string) {
 	}
 	c.inRange(at+"/max_parallel", "max_parallel", n.MaxParallel, 1, maxParallel)
 	c.inRange(at+"/max_items", "max_items", n.MaxItems, 1, c.lim.MaxItems)
-	t, err := parseTree(string(n.ForEach))
+	t, err := document.Parse(string(n.ForEach))
 	if err != nil {
 		c.out.errorf(codeWrongType, at+"/for_each", "for_each is %v", err)
 		return
@@ -237,22 +238,22 @@ func (c *compiler) list(n *schemas.Node, at string) {
 	if most == 0 {
 		most, bound = c.lim.MaxItems, "the most items"
 	}
-	switch t.kind {
+	switch t.Kind {
 	case '[':
-		if len(t.items) > most {
-			f := c.out.errorf(codeOutOfRange, at+"/for_each", "for_each has %d items; %s is %d", len(t.items), bound, most)
-			if n.MaxItems > 0 && len(t.items) <= c.lim.MaxItems {
+		if len(t.Items) > most {
+			f := c.out.errorf(codeOutOfRange, at+"/for_each", "for_each has %d items; %s is %d", len(t.Items), bound, most)
+			if n.MaxItems > 0 && len(t.Items) <= c.lim.MaxItems {
 				f.Path = at + "/max_items"
-				f.Fix = []schemas.PatchOp{opReplace(at+"/max_items", json.RawMessage(fmt.Sprint(len(t.items))))}
+				f.Fix = []schemas.PatchOp{opReplace(at+"/max_items", json.RawMessage(fmt.Sprint(len(t.Items))))}
 			}
 			return
 		}
-		most, bound = len(t.items), "the number of items"
+		most, bound = len(t.Items), "the number of items"
 	case '"':
-		c.listText(t.text(), at+"/for_each")
+		c.listText(t.Text(), at+"/for_each")
 	default:
-		f := c.out.errorf(codeInvalidList, at+"/for_each", "for_each takes a list or one ${…} that gives one, got %s", t.typeName())
-		if t.kind == '{' {
+		f := c.out.errorf(codeInvalidList, at+"/for_each", "for_each takes a list or one ${…} that gives one, got %s", t.TypeName())
+		if t.Kind == '{' {
 			f.Message += "; a list of its members would be [{key: …, value: …}, …]"
 		}
 	}

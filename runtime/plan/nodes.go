@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
 // nodes reads the list of nodes, or the map by id that stands for it.
-func (d *decoder) nodes(p *schemas.Plan, v *tree, at string) {
-	switch v.kind {
+func (d *decoder) nodes(p *schemas.Plan, v *document.Tree, at string) {
+	switch v.Kind {
 	case '{':
 		d.nodeMap(v, at)
 	case '[':
@@ -20,14 +21,14 @@ func (d *decoder) nodes(p *schemas.Plan, v *tree, at string) {
 		d.blind = true
 		return
 	}
-	if d.count += len(v.items); d.count > d.lim.MaxNodes {
+	if d.count += len(v.Items); d.count > d.lim.MaxNodes {
 		d.out.errorf(codeTooManyNodes, at, "the plan has %d nodes; at most %d are allowed", d.count, d.lim.MaxNodes)
 		d.blind = true
 		return
 	}
-	p.Nodes = make([]schemas.Node, len(v.items))
-	for i := range v.items {
-		d.node(&p.Nodes[i], &v.items[i], schemas.PointerToItem(at, i))
+	p.Nodes = make([]schemas.Node, len(v.Items))
+	for i := range v.Items {
+		d.node(&p.Nodes[i], &v.Items[i], schemas.PointerToItem(at, i))
 		if d.out.full() {
 			return
 		}
@@ -38,26 +39,26 @@ func (d *decoder) nodes(p *schemas.Plan, v *tree, at string) {
 const aside = "_by_id"
 
 // nodeMap turns a map of nodes into the list, in its order.
-func (d *decoder) nodeMap(v *tree, at string) {
+func (d *decoder) nodeMap(v *document.Tree, at string) {
 	aside := at + aside
 	ops := []schemas.PatchOp{opMove(at, aside), opAdd(at, json.RawMessage("[]"))}
-	for i, id := range v.names {
-		n := &v.items[i]
+	for i, id := range v.Names {
+		n := &v.Items[i]
 		where := schemas.PointerToItem(at, i)
 		ops = append(ops, opMove(schemas.PointerTo(aside, id), where))
-		if n.kind != '{' || n.get("id") != nil {
+		if n.Kind != '{' || n.Get("id") != nil {
 			continue
 		}
-		ops = append(ops, opAdd(where+"/id", json.RawMessage(quote(id))))
-		n.put("id", tree{kind: '"', raw: quote(id)})
+		ops = append(ops, opAdd(where+"/id", json.RawMessage(document.Quote(id))))
+		n.Put("id", document.Tree{Kind: '"', Raw: document.Quote(id)})
 	}
 	ops = append(ops, opRemove(aside))
 	d.out.warnf(codeAlias, at, "nodes is a list, in which each node has its id").Fix = ops
-	v.kind, v.names = '[', nil
+	v.Kind, v.Names = '[', nil
 }
 
-func (d *decoder) node(n *schemas.Node, v *tree, at string) {
-	if v.kind != '{' {
+func (d *decoder) node(n *schemas.Node, v *document.Tree, at string) {
+	if v.Kind != '{' {
 		d.wrong(v, at, "an object")
 		n.Set = nullValue
 		return
@@ -66,66 +67,66 @@ func (d *decoder) node(n *schemas.Node, v *tree, at string) {
 	d.retries(v, at)
 	d.relocate(v, at)
 	what := "node"
-	if id := v.get("id"); id != nil && id.kind == '"' {
-		what = fmt.Sprintf("node %q", shorten(id.text()))
+	if id := v.Get("id"); id != nil && id.Kind == '"' {
+		what = fmt.Sprintf("node %q", shorten(id.Text()))
 	}
 	fields(d, n, v, at, what, nodeFields)
 	if len(kindsOf(n)) > 0 {
 		return
 	}
-	for i, name := range v.names { // a kind was given and could not be read
-		if slices.Contains(kindNames, name) && v.items[i].kind != 'n' {
+	for i, name := range v.Names { // a kind was given and could not be read
+		if slices.Contains(kindNames, name) && v.Items[i].Kind != 'n' {
 			n.Set = nullValue
 		}
 	}
 }
 
 // aliases writes other words for fields as the fields.
-func (d *decoder) aliases(v *tree, at string, words map[string]string) {
-	for i, name := range v.names {
+func (d *decoder) aliases(v *document.Tree, at string, words map[string]string) {
+	for i, name := range v.Names {
 		canonical, ok := words[name]
 		if !ok {
 			continue
 		}
 		where := schemas.PointerTo(at, name)
-		if v.get(canonical) != nil {
+		if v.Get(canonical) != nil {
 			d.out.errorf(codeAliasConflict, where, "%s means %s, which is given as well; keep one of them", name, canonical)
-			v.items[i] = tree{kind: 'n', raw: "null"}
-			v.names[i] = canonical
+			v.Items[i] = document.Tree{Kind: 'n', Raw: "null"}
+			v.Names[i] = canonical
 			continue
 		}
 		d.out.warnf(codeAlias, where, "%s is taken as %s", name, canonical).Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(at, canonical))}
-		v.names[i] = canonical
+		v.Names[i] = canonical
 	}
 }
 
 // retries turns retries: n into retry.max_attempts n+1.
-func (d *decoder) retries(v *tree, at string) {
-	r := v.get("retries")
+func (d *decoder) retries(v *document.Tree, at string) {
+	r := v.Get("retries")
 	if r == nil {
 		return
 	}
 	where := at + "/retries"
-	n, err := strconv.Atoi(r.raw)
-	if r.kind != '0' || err != nil || n < 0 {
+	n, err := strconv.Atoi(r.Raw)
+	if r.Kind != '0' || err != nil || n < 0 {
 		d.wrong(r, where, "a whole number of tries after the first")
-		v.drop("retries")
+		v.Drop("retries")
 		return
 	}
 	attempts := strconv.Itoa(n + 1)
-	retry := v.get("retry")
+	retry := v.Get("retry")
 	switch {
 	case retry == nil:
-		v.put("retry", tree{kind: '{', names: []string{"max_attempts"}, items: []tree{{kind: '0', raw: attempts}}})
+		v.Put("retry", document.Tree{Kind: '{', Names: []string{"max_attempts"}, Items: []document.Tree{{Kind: '0', Raw: attempts}}})
 		d.out.warnf(codeAlias, where, "retries: %d is taken as retry.max_attempts: %s, which counts the first try", n, attempts).Fix =
 			[]schemas.PatchOp{opRemove(where), opAdd(at+"/retry", json.RawMessage(`{"max_attempts":`+attempts+`}`))}
-	case retry.kind == '{' && retry.get("max_attempts") == nil:
-		retry.put("max_attempts", tree{kind: '0', raw: attempts})
+	case retry.Kind == '{' && retry.Get("max_attempts") == nil:
+		retry.Put("max_attempts", document.Tree{Kind: '0', Raw: attempts})
 		d.out.warnf(codeAlias, where, "retries: %d is taken as retry.max_attempts: %s, which counts the first try", n, attempts).Fix =
 			[]schemas.PatchOp{opRemove(where), opAdd(at+"/retry/max_attempts", json.RawMessage(attempts))}
 	default:
 		d.out.errorf(codeAliasConflict, where, "retries means retry.max_attempts, which is given as well; keep one of them").Fix =
 			[]schemas.PatchOp{opRemove(where)}
 	}
-	v.drop("retries")
+	v.Drop("retries")
 }

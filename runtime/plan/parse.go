@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -26,44 +27,44 @@ func Parse(source []byte, lim Limits) (*schemas.Plan, []schemas.Finding) {
 }
 
 // read turns the source into a tree whose top is an object.
-func (d *decoder) read(source []byte, mayBeText bool) (tree, bool) {
+func (d *decoder) read(source []byte, mayBeText bool) (document.Tree, bool) {
 	if len(source) > d.lim.MaxBytes {
 		d.out.errorf(codeTooLarge, "", "the plan has %d bytes; at most %d are allowed", len(source), d.lim.MaxBytes)
-		return tree{}, false
+		return document.Tree{}, false
 	}
 	trimmed := bytes.TrimSpace(bytes.TrimPrefix(source, []byte("\xef\xbb\xbf")))
 	switch {
 	case len(trimmed) == 0:
 		d.out.errorf(codeEmptyPlan, "", "the plan is empty")
-		return tree{}, false
+		return document.Tree{}, false
 	case trimmed[0] == '"' && json.Valid(trimmed):
 		if !mayBeText {
 			d.out.errorf(codeWrongType, "", "the plan is text inside text; give it as an object")
-			return tree{}, false
+			return document.Tree{}, false
 		}
-		return d.read([]byte(unquote(string(trimmed))), false)
+		return d.read([]byte(document.Unquote(string(trimmed))), false)
 	case !looksLikeJSON(trimmed):
 		var ok bool
 		if trimmed, ok = d.fromYAML(source); !ok {
-			return tree{}, false
+			return document.Tree{}, false
 		}
 	}
 	if depth := bracketDepth(trimmed); depth > d.lim.MaxDepth {
 		d.out.errorf(codeTooDeep, "", "the plan is nested %d levels deep; at most %d are allowed", depth, d.lim.MaxDepth)
-		return tree{}, false
+		return document.Tree{}, false
 	}
 	if err := json.Unmarshal(trimmed, new(json.RawMessage)); err != nil {
 		d.syntax(source, trimmed, err)
-		return tree{}, false
+		return document.Tree{}, false
 	}
-	t, err := parseTree(string(trimmed))
-	if err != nil || t.kind != '{' {
-		d.out.errorf(codeWrongType, "", "a plan is an object with nodes, got %s", t.typeName())
-		return tree{}, false
+	t, err := document.Parse(string(trimmed))
+	if err != nil || t.Kind != '{' {
+		d.out.errorf(codeWrongType, "", "a plan is an object with nodes, got %s", t.TypeName())
+		return document.Tree{}, false
 	}
 	if at, name := duplicateKey(&t, ""); name != "" {
 		d.out.errorf(codeDuplicateKey, schemas.PointerTo(at, name), "the key %q stands twice in one object; keep one of them", shorten(name))
-		return tree{}, false
+		return document.Tree{}, false
 	}
 	return t, true
 }
@@ -120,19 +121,19 @@ func (d *decoder) syntax(source, trimmed []byte, err error) {
 }
 
 // duplicateKey finds an object that has a key twice.
-func duplicateKey(t *tree, at string) (where, name string) {
-	if t.kind == '{' && len(t.names) > 1 {
-		if len(t.names) <= 16 {
-			for i, a := range t.names {
-				for _, b := range t.names[:i] {
+func duplicateKey(t *document.Tree, at string) (where, name string) {
+	if t.Kind == '{' && len(t.Names) > 1 {
+		if len(t.Names) <= 16 {
+			for i, a := range t.Names {
+				for _, b := range t.Names[:i] {
 					if a == b {
 						return at, a
 					}
 				}
 			}
 		} else {
-			seen := make(map[string]bool, len(t.names))
-			for _, name := range t.names {
+			seen := make(map[string]bool, len(t.Names))
+			for _, name := range t.Names {
 				if seen[name] {
 					return at, name
 				}
@@ -140,15 +141,15 @@ func duplicateKey(t *tree, at string) (where, name string) {
 			}
 		}
 	}
-	for i := range t.items {
-		if k := t.items[i].kind; k != '{' && k != '[' {
+	for i := range t.Items {
+		if k := t.Items[i].Kind; k != '{' && k != '[' {
 			continue
 		}
 		part := fmt.Sprint(i)
-		if t.kind == '{' {
-			part = t.names[i]
+		if t.Kind == '{' {
+			part = t.Names[i]
 		}
-		if where, name := duplicateKey(&t.items[i], schemas.PointerTo(at, part)); name != "" {
+		if where, name := duplicateKey(&t.Items[i], schemas.PointerTo(at, part)); name != "" {
 			return where, name
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -24,58 +25,58 @@ func applyFixes(t testing.TB, source []byte, found []schemas.Finding) []byte {
 			}
 		}
 	}
-	return root.appendTo(nil)
+	return root.AppendTo(nil)
 }
 
-func applyOp(root *tree, op schemas.PatchOp) error {
-	var value tree
+func applyOp(root *document.Tree, op schemas.PatchOp) error {
+	var value document.Tree
 	switch op.Op {
 	case "move":
-		moved := root.find(op.From)
+		moved := root.Find(op.From)
 		if moved == nil {
 			return fmt.Errorf("nothing at %s", op.From)
 		}
 		value = *moved
-		if err := edit(root, op.From, "remove", tree{}); err != nil {
+		if err := edit(root, op.From, "remove", document.Tree{}); err != nil {
 			return err
 		}
 		return edit(root, op.Path, "add", value)
 	case "add", "replace":
 		var err error
-		if value, err = parseTree(string(op.Value)); err != nil {
+		if value, err = document.Parse(string(op.Value)); err != nil {
 			return err
 		}
 	}
 	return edit(root, op.Path, op.Op, value)
 }
 
-func edit(root *tree, pointer, op string, value tree) error {
+func edit(root *document.Tree, pointer, op string, value document.Tree) error {
 	parent, name := schemas.SplitPointer(pointer)
-	holder := root.find(parent)
+	holder := root.Find(parent)
 	switch {
 	case holder == nil:
 		return fmt.Errorf("nothing at %s", parent)
-	case holder.kind == '[':
+	case holder.Kind == '[':
 		i, err := strconv.Atoi(name)
 		switch {
-		case err != nil || i > len(holder.items) || i == len(holder.items) && op != "add":
+		case err != nil || i > len(holder.Items) || i == len(holder.Items) && op != "add":
 			return fmt.Errorf("no item %s", pointer)
 		case op == "add":
-			holder.items = append(holder.items[:i:i], append([]tree{value}, holder.items[i:]...)...)
+			holder.Items = append(holder.Items[:i:i], append([]document.Tree{value}, holder.Items[i:]...)...)
 		case op == "remove":
-			holder.items = append(holder.items[:i:i], holder.items[i+1:]...)
+			holder.Items = append(holder.Items[:i:i], holder.Items[i+1:]...)
 		default:
-			holder.items[i] = value
+			holder.Items[i] = value
 		}
 		return nil
-	case holder.kind != '{':
+	case holder.Kind != '{':
 		return fmt.Errorf("%s is inside a value", pointer)
-	case op != "add" && holder.get(name) == nil:
+	case op != "add" && holder.Get(name) == nil:
 		return fmt.Errorf("nothing at %s", pointer)
 	case op == "remove":
-		holder.drop(name)
+		holder.Drop(name)
 	default:
-		holder.put(name, value)
+		holder.Put(name, value)
 	}
 	return nil
 }
@@ -87,7 +88,7 @@ func TestApplyOp(t *testing.T) {
 		{`{"a":{"b":1}}`, `{"op":"move","from":"/a/b","path":"/c"}`, `{"a":{},"c":1}`},
 		{`{"a/b":1}`, `{"op":"replace","path":"/a~1b","value":2}`, `{"a/b":2}`},
 	} {
-		root, err := parseTree(tt.before)
+		root, err := document.Parse(tt.before)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,8 +96,8 @@ func TestApplyOp(t *testing.T) {
 		if err := json.Unmarshal([]byte(tt.op), &op); err != nil {
 			t.Fatal(err)
 		}
-		if err := applyOp(&root, op); err != nil || string(root.appendTo(nil)) != tt.after {
-			t.Errorf("%s: got %s, %v, want %s", tt.op, root.appendTo(nil), err, tt.after)
+		if err := applyOp(&root, op); err != nil || string(root.AppendTo(nil)) != tt.after {
+			t.Errorf("%s: got %s, %v, want %s", tt.op, root.AppendTo(nil), err, tt.after)
 		}
 	}
 }

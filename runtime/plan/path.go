@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/runplane/runplane/runtime/plan/document"
 )
 
 // path is a plain path, such as nodes.order.output.items[0].sku: a root and constant steps. It is read directly from
@@ -121,7 +123,7 @@ func isName(s string) bool {
 }
 
 // in follows the steps of the path into a value; nil: they do not lead anywhere.
-func (p path) in(t *tree) *tree {
+func (p path) in(t *document.Tree) *document.Tree {
 	for _, s := range p.steps {
 		t = s.in(t)
 	}

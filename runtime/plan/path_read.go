@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -35,7 +36,7 @@ func appendPath(dst []byte, scope Scope, p path) ([]byte, error) {
 		case p.root == "item":
 			return appendInside(dst, item, p, 0, nil)
 		case len(p.steps) > 0:
-			return nil, noSuchStep(p, 0, &tree{kind: '0'}, nil)
+			return nil, noSuchStep(p, 0, &document.Tree{Kind: '0'}, nil)
 		}
 		return strconv.AppendInt(dst, int64(index), 10), nil
 	case "nodes":
@@ -68,20 +69,20 @@ func appendNode(dst []byte, node *NodeValue, p path) ([]byte, error) {
 		return appendInside(dst, output, p, 2, node)
 	case "text", "status", "degraded":
 		if len(p.steps) > 2 {
-			return nil, noSuchStep(p, 2, &tree{kind: '"'}, node)
+			return nil, noSuchStep(p, 2, &document.Tree{Kind: '"'}, node)
 		}
 		switch member {
 		case "text":
 			text, err := node.text()
-			return appendQuoted(dst, text), err
+			return document.AppendQuoted(dst, text), err
 		case "status":
-			return appendQuoted(dst, string(node.Status)), nil
+			return document.AppendQuoted(dst, string(node.Status)), nil
 		}
 		return strconv.AppendBool(dst, node.Degraded), nil
 	case "error":
 		return appendInside(dst, errorValue(node.Error), p, 2, node)
 	default:
-		object := tree{kind: '{', names: members}
+		object := document.Tree{Kind: '{', Names: members}
 		return nil, noSuchStep(p, 1, &object, node)
 	}
 }
@@ -109,9 +110,9 @@ func appendWholeNode(dst []byte, node *NodeValue) ([]byte, error) {
 	dst = append(dst, `{"output":`...)
 	dst = append(dst, rawOf(output)...)
 	dst = append(dst, `,"text":`...)
-	dst = appendQuoted(dst, text)
+	dst = document.AppendQuoted(dst, text)
 	dst = append(dst, `,"status":`...)
-	dst = appendQuoted(dst, string(node.Status))
+	dst = document.AppendQuoted(dst, string(node.Status))
 	dst = append(dst, `,"error":`...)
 	dst = append(dst, rawOf(errorValue(node.Error))...)
 	dst = append(dst, `,"degraded":`...)
@@ -132,7 +133,7 @@ func appendInside(dst []byte, v *Value, p path, from int, node *NodeValue) ([]by
 		return append(dst, rawOf(v)...), nil
 	}
 	if v == nil {
-		return nil, noSuchStep(p, from, &tree{kind: 'n'}, node)
+		return nil, noSuchStep(p, from, &document.Tree{Kind: 'n'}, node)
 	}
 	at, err := v.parsed()
 	if err != nil {
@@ -145,29 +146,29 @@ func appendInside(dst []byte, v *Value, p path, from int, node *NodeValue) ([]by
 		}
 		at = next
 	}
-	return append(dst, at.raw...), nil
+	return append(dst, at.Raw...), nil
 }
 
 // in goes one step into a value; nil: there is nothing.
-func (s step) in(t *tree) *tree {
+func (s step) in(t *document.Tree) *document.Tree {
 	switch {
 	case t == nil:
-	case s.index < 0 && t.kind == '{':
-		return t.get(s.key)
-	case s.index >= 0 && t.kind == '[' && s.index < len(t.items):
-		return &t.items[s.index]
+	case s.index < 0 && t.Kind == '{':
+		return t.Get(s.key)
+	case s.index >= 0 && t.Kind == '[' && s.index < len(t.Items):
+		return &t.Items[s.index]
 	}
 	return nil
 }
 
 // noSuchStep says why step i of the path cannot be taken from value at.
-func noSuchStep(p path, i int, at *tree, node *NodeValue) *schemas.Error {
+func noSuchStep(p path, i int, at *document.Tree, node *NodeValue) *schemas.Error {
 	have := path{p.root, p.steps[:i]}.String()
 	s := p.steps[i]
 	e := schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: ", p)
 	switch {
-	case at.kind == '{' && s.index < 0:
-		keys := at.keys()
+	case at.Kind == '{' && s.index < 0:
+		keys := at.Keys()
 		e.Message += fmt.Sprintf("`%s` has no key %q", have, s.key)
 		if e.Candidates = schemas.Nearest(s.key, keys, 3); len(e.Candidates) > 0 {
 			e.Message += fmt.Sprintf(", did you mean %q?", e.Candidates[0])
@@ -177,22 +178,22 @@ func noSuchStep(p path, i int, at *tree, node *NodeValue) *schemas.Error {
 			e.Hint = "it is an empty object"
 		}
 		e.Hint += "; test an optional key with has(…) first"
-	case at.kind == '[' && s.index >= 0:
-		e.Message += fmt.Sprintf("`%s` has %d items, so there is no item %d", have, len(at.items), s.index)
+	case at.Kind == '[' && s.index >= 0:
+		e.Message += fmt.Sprintf("`%s` has %d items, so there is no item %d", have, len(at.Items), s.index)
 		e.Hint = "items count from 0; test with size(…) first"
-	case at.kind == '[':
+	case at.Kind == '[':
 		e.Message += fmt.Sprintf("`%s` is a list, which has no key %q", have, s.key)
 		e.Hint = fmt.Sprintf("take one item, as in %s[0], or all of them, as in %s.map(x, x.%s)", have, have, s.key)
-	case at.kind == 'n':
+	case at.Kind == 'n':
 		e.Message += fmt.Sprintf("`%s` is null", have)
 		e.Hint = "test it first, as in ${" + have + " != null ? … : …}"
 		if node != nil && node.Status != schemas.NodeSucceeded && node.Status != "" {
 			e.Message += fmt.Sprintf(" because the node is %s", node.Status)
 		}
 	default:
-		e.Message += fmt.Sprintf("`%s` is %s, which holds nothing inside", have, at.typeName())
+		e.Message += fmt.Sprintf("`%s` is %s, which holds nothing inside", have, at.TypeName())
 		e.Hint = "end the path there"
-		if at.kind == '"' {
+		if at.Kind == '"' {
 			e.Hint += "; text that is itself JSON is opened with json.decode(…)"
 		}
 	}

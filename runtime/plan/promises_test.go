@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -93,7 +94,7 @@ func TestNodeIDs(t *testing.T) {
 		"a": true, "a_1": true, "a" + strings.Repeat("b", 62): true, "a" + strings.Repeat("b", 63): false,
 		"": false, "A": false, "1a": false, "_a": false, "a-b": false, "a.b": false, "ä": false, "a b": false, "a\n": false,
 	} {
-		if ok, _, found := accepted(`{"plan":"v1","nodes":[{"id":` + quote(id) + `,"set":1}]}`); ok != good {
+		if ok, _, found := accepted(`{"plan":"v1","nodes":[{"id":` + document.Quote(id) + `,"set":1}]}`); ok != good {
 			t.Errorf("%q: %+v", id, found)
 		}
 	}
@@ -181,7 +182,7 @@ func TestPlanCarriesNoCommandNoAddressAndNoSecret(t *testing.T) {
 		}
 	}
 	for _, capability := range []string{"https://evil.example/mcp", "/bin/sh -c id", "npx -y pkg", "file:///etc/passwd"} {
-		if ok, _, found := accepted(`{"plan":"v1","nodes":[{"id":"a","capability":` + quote(capability) + `}]}`); ok {
+		if ok, _, found := accepted(`{"plan":"v1","nodes":[{"id":"a","capability":` + document.Quote(capability) + `}]}`); ok {
 			t.Errorf("%s: %+v", capability, found)
 		}
 	}
@@ -196,8 +197,8 @@ func TestReferencesStayWithinTheExecution(t *testing.T) {
 		"config.store": codeUnknownRoot, "execution.principal": codeUnknownMember, "execution.env": codeUnknownMember,
 	} {
 		for _, source := range []string{
-			`{"plan":"v1","inputs":{"x":"a"},"nodes":[{"id":"a","set":1},{"id":"b","set":` + quote("${"+expression+"}") + `}]}`,
-			`{"plan":"v1","inputs":{"x":"a"},"nodes":[{"id":"a","set":1}],"output":` + quote("${"+expression+"}") + `}`,
+			`{"plan":"v1","inputs":{"x":"a"},"nodes":[{"id":"a","set":1},{"id":"b","set":` + document.Quote("${"+expression+"}") + `}]}`,
+			`{"plan":"v1","inputs":{"x":"a"},"nodes":[{"id":"a","set":1}],"output":` + document.Quote("${"+expression+"}") + `}`,
 		} {
 			if ok, got, found := accepted(source); ok || got != code {
 				t.Errorf("%s: %+v, want %s", expression, found, code)
@@ -222,7 +223,7 @@ func (u unused) Eval(text string, _ Scope, _ Limits) (json.RawMessage, error) {
 func TestPlainPathsSkipTheExpressionLanguage(t *testing.T) {
 	lim := Limits{}.filled()
 	for _, path := range []string{"inputs.order_id", "inputs['with-dash']", "nodes.a.output.items[1].sku", "nodes.a.text", "nodes.c.error.code", "execution.id", "session.data.user"} {
-		template, bad := newTemplate(json.RawMessage(`{"whole":`+quote("${"+path+"}")+`,"part":`+quote("- ${ "+path+" } -")+`}`), unused{t}, lim)
+		template, bad := newTemplate(json.RawMessage(`{"whole":`+document.Quote("${"+path+"}")+`,"part":`+document.Quote("- ${ "+path+" } -")+`}`), unused{t}, lim)
 		if len(bad) > 0 {
 			t.Fatal(bad)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -128,7 +129,7 @@ func (c *compiler) readsInput(s site, r Read) {
 			return
 		}
 		next := step.in(at)
-		if next == nil && step.index < 0 && at.kind == '{' {
+		if next == nil && step.index < 0 && at.Kind == '{' {
 			severity, format := schemas.SeverityError, "the plan has no input %q"
 			if c.outer != nil {
 				format = "the definition has no input %q"
@@ -137,7 +138,7 @@ func (c *compiler) readsInput(s site, r Read) {
 				severity, format = schemas.SeverityWarning, "this input has no %q"
 			}
 			if i > 0 || !c.outerInput(s, step.key) {
-				c.unknownStep(s, r, i, codeUnknownInput, severity, format, at.keys())
+				c.unknownStep(s, r, i, codeUnknownInput, severity, format, at.Keys())
 			}
 			return
 		}
@@ -147,18 +148,18 @@ func (c *compiler) readsInput(s site, r Read) {
 
 // outerInput reports an input that the plan around the definition has; the fix passes it in.
 func (c *compiler) outerInput(s site, name string) bool {
-	if c.outer == nil || c.outer.inputs == nil || c.outer.inputs.get(name) == nil || !isName(name) {
+	if c.outer == nil || c.outer.inputs == nil || c.outer.inputs.Get(name) == nil || !isName(name) {
 		return false
 	}
 	n, at := &c.outer.plan.Nodes[c.holder], c.outer.at(c.holder)+"/inputs"
 	f := c.out.errorf(codeUnknownInput, s.at, "a definition has inputs of its own; pass %q in with the inputs of node %q", name, n.ID)
-	value := json.RawMessage(quote("${inputs." + name + "}"))
+	value := json.RawMessage(document.Quote("${inputs." + name + "}"))
 	if len(n.Inputs) == 0 && !c.passed {
 		f.Fix = []schemas.PatchOp{opAdd(at, json.RawMessage("{}"))}
 	}
 	f.Fix = append(f.Fix, opAdd(at+"/"+name, value))
 	c.passed = true
-	c.inputs.put(name, *c.outer.inputs.get(name)) // passed in from here on
+	c.inputs.Put(name, *c.outer.inputs.Get(name)) // passed in from here on
 	return true
 }
 

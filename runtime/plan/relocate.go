@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -11,38 +12,38 @@ var approvals = []string{"approval", "approve", "human_review", "require_approva
 
 // relocate moves what authors write beside a field into it, where renaming the field is not enough. What it reports it
 // also repairs in v, so that the rest is judged as if it were repaired.
-func (d *decoder) relocate(v *tree, at string) {
-	if v.kind != '{' {
+func (d *decoder) relocate(v *document.Tree, at string) {
+	if v.Kind != '{' {
 		return
 	}
 	d.consent(v, at)
-	if t := v.get("verify"); t != nil {
+	if t := v.Get("verify"); t != nil {
 		where, to := at+"/verify", at+"/on_unknown"
 		f := d.out.errorf(codeUnknownField, where, "a node has no field \"verify\": it belongs into on_unknown")
-		switch u := v.get("on_unknown"); {
+		switch u := v.Get("on_unknown"); {
 		case u == nil:
 			f.Fix = []schemas.PatchOp{opAdd(to, json.RawMessage("{}")), opMove(where, to+"/verify")}
-			v.put("on_unknown", tree{kind: '{', names: []string{"verify"}, items: []tree{*t}})
-		case u.kind == '{' && u.get("verify") == nil:
+			v.Put("on_unknown", document.Tree{Kind: '{', Names: []string{"verify"}, Items: []document.Tree{*t}})
+		case u.Kind == '{' && u.Get("verify") == nil:
 			f.Fix = []schemas.PatchOp{opMove(where, to+"/verify")}
-			u.put("verify", *t)
-		case u.kind == '"':
-			f.Fix = []schemas.PatchOp{opReplace(to, json.RawMessage(`{"then":`+u.raw+`}`)), opMove(where, to+"/verify")}
-			*u = tree{kind: '{', names: []string{"then", "verify"}, items: []tree{*u, *t}}
+			u.Put("verify", *t)
+		case u.Kind == '"':
+			f.Fix = []schemas.PatchOp{opReplace(to, json.RawMessage(`{"then":`+u.Raw+`}`)), opMove(where, to+"/verify")}
+			*u = document.Tree{Kind: '{', Names: []string{"then", "verify"}, Items: []document.Tree{*u, *t}}
 		}
-		v.drop("verify")
+		v.Drop("verify")
 	}
 	for _, name := range []string{"continue_on_error", "continue-on-error", "ignore_errors"} {
-		if t := v.get(name); t != nil {
-			d.flag(v, at, name, "on_error", string(schemas.OnErrorContinue), t.kind == 't')
+		if t := v.Get(name); t != nil {
+			d.flag(v, at, name, "on_error", string(schemas.OnErrorContinue), t.Kind == 't')
 		}
 	}
 	for _, name := range []string{"definition", "subplan", "sub_plan", "subworkflow"} {
-		if t := v.get(name); t != nil && t.kind == '{' && v.get("workflow") == nil {
+		if t := v.Get(name); t != nil && t.Kind == '{' && v.Get("workflow") == nil {
 			d.out.errorf(codeUnknownField, schemas.PointerTo(at, name), "a node has no field %q; a plan within a plan is written workflow: {definition: …}", name).Fix =
 				[]schemas.PatchOp{opAdd(at+"/workflow", json.RawMessage("{}")), opMove(schemas.PointerTo(at, name), at+"/workflow/definition")}
-			v.put("workflow", tree{kind: '{', names: []string{"definition"}, items: []tree{*t}})
-			v.drop(name)
+			v.Put("workflow", document.Tree{Kind: '{', Names: []string{"definition"}, Items: []document.Tree{*t}})
+			v.Drop(name)
 		}
 	}
 	d.expiry(v, at)
@@ -50,84 +51,84 @@ func (d *decoder) relocate(v *tree, at string) {
 }
 
 // flag turns name: true into another field with a word, and drops name: false.
-func (d *decoder) flag(v *tree, at, name, field, value string, on bool) {
+func (d *decoder) flag(v *document.Tree, at, name, field, value string, on bool) {
 	where := schemas.PointerTo(at, name)
 	f := d.out.errorf(codeUnknownField, where, "a node has no field %q; write %s: %s", name, field, value)
 	f.Fix = []schemas.PatchOp{opRemove(where)}
-	if on && v.get(field) == nil {
-		f.Fix = append(f.Fix, opAdd(at+"/"+field, json.RawMessage(quote(value))))
-		v.put(field, tree{kind: '"', raw: quote(value)})
+	if on && v.Get(field) == nil {
+		f.Fix = append(f.Fix, opAdd(at+"/"+field, json.RawMessage(document.Quote(value))))
+		v.Put(field, document.Tree{Kind: '"', Raw: document.Quote(value)})
 	}
-	v.drop(name)
+	v.Drop(name)
 }
 
 // consent reads every way of asking for a person: on a call it is a safety level, else a node of its own.
-func (d *decoder) consent(v *tree, at string) {
-	calls := v.get("capability") != nil
-	if r := v.get("review"); r != nil && calls && r.kind != 'n' {
+func (d *decoder) consent(v *document.Tree, at string) {
+	calls := v.Get("capability") != nil
+	if r := v.Get("review"); r != nil && calls && r.Kind != 'n' {
 		f := d.out.errorf(codeSeveralKinds, at+"/review", "a review node asks a person and calls nothing; to have a person decide on the call write safety_level: review")
 		f.Fix = []schemas.PatchOp{opRemove(at + "/review")}
-		if r.kind != 'f' && v.get("safety_level") == nil {
+		if r.Kind != 'f' && v.Get("safety_level") == nil {
 			f.Fix = append(f.Fix, opAdd(at+"/safety_level", json.RawMessage(`"review"`)))
 		}
-		v.drop("review")
+		v.Drop("review")
 	}
 	for _, name := range approvals {
-		t := v.get(name)
+		t := v.Get(name)
 		switch {
 		case t == nil:
 		case calls:
-			d.flag(v, at, name, "safety_level", schemas.SafetyReview, t.kind != 'f' && t.kind != 'n')
-		case v.get("review") != nil:
-		case t.kind == '"' || t.kind == '{':
+			d.flag(v, at, name, "safety_level", schemas.SafetyReview, t.Kind != 'f' && t.Kind != 'n')
+		case v.Get("review") != nil:
+		case t.Kind == '"' || t.Kind == '{':
 			d.out.errorf(codeUnknownField, schemas.PointerTo(at, name), "a node has no field %q; did you mean \"review\"?", name).Fix =
 				[]schemas.PatchOp{opMove(schemas.PointerTo(at, name), at+"/review")}
-			v.put("review", *t)
-			v.drop(name)
-		case t.kind == 't':
+			v.Put("review", *t)
+			v.Drop(name)
+		case t.Kind == 't':
 			d.flag(v, at, name, "review", "May this go on?", true)
 		}
 	}
 }
 
 // until moves a condition beside wait_for into it.
-func (d *decoder) until(v *tree, at string) {
-	t, w := v.get("until"), v.get("wait_for")
-	if t == nil || w == nil || w.kind != '{' || w.get("until") != nil {
+func (d *decoder) until(v *document.Tree, at string) {
+	t, w := v.Get("until"), v.Get("wait_for")
+	if t == nil || w == nil || w.Kind != '{' || w.Get("until") != nil {
 		return
 	}
 	d.out.errorf(codeMisplacedField, at+"/until", "until belongs to wait_for, as in wait_for: {state: {type, key}, until}").Fix =
 		[]schemas.PatchOp{opMove(at+"/until", at+"/wait_for/until")}
-	w.put("until", *t)
-	v.drop("until")
+	w.Put("until", *t)
+	v.Drop("until")
 }
 
 // expiry moves expires and the timeout of a question or an event to where it counts.
-func (d *decoder) expiry(v *tree, at string) {
-	t := v.get("expires")
+func (d *decoder) expiry(v *document.Tree, at string) {
+	t := v.Get("expires")
 	if t == nil {
 		return
 	}
 	where := at + "/expires"
 	for _, kind := range []struct{ name, text, time string }{{"review", "question", "expires"}, {"wait_for", "event", "timeout"}} {
-		k := v.get(kind.name)
+		k := v.Get(kind.name)
 		if k == nil {
 			continue
 		}
 		to := at + "/" + kind.name
 		f := d.out.errorf(codeUnknownField, where, "a node has no field \"expires\": write %s: {%s, %s}", kind.name, kind.text, kind.time)
 		switch {
-		case k.kind == '{' && k.get(kind.time) == nil:
+		case k.Kind == '{' && k.Get(kind.time) == nil:
 			f.Fix = []schemas.PatchOp{opMove(where, to+"/"+kind.time)}
-			k.put(kind.time, *t)
-		case k.kind == '"':
-			f.Fix = []schemas.PatchOp{opReplace(to, json.RawMessage(`{`+quote(kind.text)+`:`+k.raw+`}`)), opMove(where, to+"/"+kind.time)}
-			*k = tree{kind: '{', names: []string{kind.text, kind.time}, items: []tree{*k, *t}}
+			k.Put(kind.time, *t)
+		case k.Kind == '"':
+			f.Fix = []schemas.PatchOp{opReplace(to, json.RawMessage(`{`+document.Quote(kind.text)+`:`+k.Raw+`}`)), opMove(where, to+"/"+kind.time)}
+			*k = document.Tree{Kind: '{', Names: []string{kind.text, kind.time}, Items: []document.Tree{*k, *t}}
 		}
-		v.drop("expires")
+		v.Drop("expires")
 		return
 	}
 	d.out.errorf(codeUnknownField, where, "expires belongs to review: {question, expires}; a call has timeout and total_timeout, a wait ends by itself").Fix =
 		[]schemas.PatchOp{opRemove(where)}
-	v.drop("expires")
+	v.Drop("expires")
 }

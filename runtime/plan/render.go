@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -87,7 +88,7 @@ func appendInterpolated(dst, value []byte) []byte {
 	if len(value) > 1 && value[0] == '"' {
 		return append(dst, value[1:len(value)-1]...)
 	}
-	return appendEscaped(dst, compact(value))
+	return document.AppendEscaped(dst, compact(value))
 }
 
 // compact writes a JSON value without blanks.
@@ -122,7 +123,7 @@ func (t *Template) Text(scope Scope) (string, error) {
 		return "", err
 	}
 	if token := strings.TrimSpace(string(out)); len(token) > 1 && token[0] == '"' {
-		return unquote(token), nil
+		return document.Unquote(token), nil
 	}
 	return compact(out), nil
 }

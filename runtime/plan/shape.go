@@ -5,19 +5,20 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
 // shape is what a JSON Schema says about one place in a document. It follows properties, items and references within
 // the schema; where a schema leaves alternatives open, nothing is known.
 type shape struct {
-	root *tree
-	at   *tree // nil: nothing is known
+	root *document.Tree
+	at   *document.Tree // nil: nothing is known
 }
 
 // newShape reads a schema; an empty or unreadable one says nothing.
 func newShape(schema json.RawMessage) shape {
-	t, err := parseTree(string(schema))
+	t, err := document.Parse(string(schema))
 	if err != nil {
 		return shape{}
 	}
@@ -28,38 +29,38 @@ func newShape(schema json.RawMessage) shape {
 // resolved follows $ref; a place that leaves alternatives open becomes unknown.
 func (s shape) resolved() shape {
 	for range 10 {
-		if s.at == nil || s.at.kind != '{' {
+		if s.at == nil || s.at.Kind != '{' {
 			return shape{}
 		}
-		ref := s.at.get("$ref")
+		ref := s.at.Get("$ref")
 		if ref == nil {
 			for _, open := range []string{"anyOf", "oneOf", "allOf", "if", "$dynamicRef", "not"} {
-				if s.at.get(open) != nil {
+				if s.at.Get(open) != nil {
 					return shape{}
 				}
 			}
 			return s
 		}
-		if ref.kind != '"' {
+		if ref.Kind != '"' {
 			return shape{}
 		}
-		s.at = s.pointed(ref.text())
+		s.at = s.pointed(ref.Text())
 	}
 	return shape{}
 }
 
 // pointed finds a part of the schema by a reference such as #/$defs/order.
-func (s shape) pointed(ref string) *tree {
+func (s shape) pointed(ref string) *document.Tree {
 	rest, ok := strings.CutPrefix(ref, "#")
 	if !ok || rest != "" && rest[0] != '/' {
 		return nil
 	}
 	at := s.root
 	for part := range schemas.PointerParts(rest) {
-		if at.kind != '{' {
+		if at.Kind != '{' {
 			return nil
 		}
-		if at = at.get(part); at == nil {
+		if at = at.Get(part); at == nil {
 			return nil
 		}
 	}
@@ -71,17 +72,17 @@ func (s shape) types() []string {
 	if s.at == nil {
 		return nil
 	}
-	t := s.at.get("type")
+	t := s.at.Get("type")
 	if t == nil {
 		return nil
 	}
-	if t.kind == '"' {
-		return []string{t.text()}
+	if t.Kind == '"' {
+		return []string{t.Text()}
 	}
 	var all []string
-	for i := range t.items {
-		if t.items[i].kind == '"' {
-			all = append(all, t.items[i].text())
+	for i := range t.Items {
+		if t.Items[i].Kind == '"' {
+			all = append(all, t.Items[i].Text())
 		}
 	}
 	return all
@@ -92,11 +93,11 @@ func (s shape) properties() (names []string, closed bool) {
 	if s.at == nil {
 		return nil, false
 	}
-	if p := s.at.get("properties"); p != nil && p.kind == '{' {
-		names = p.keys()
+	if p := s.at.Get("properties"); p != nil && p.Kind == '{' {
+		names = p.Keys()
 	}
-	additional := s.at.get("additionalProperties")
-	return names, additional != nil && additional.kind == 'f' && s.at.get("patternProperties") == nil
+	additional := s.at.Get("additionalProperties")
+	return names, additional != nil && additional.Kind == 'f' && s.at.Get("patternProperties") == nil
 }
 
 // property goes to a declared property; known is false when it is not declared.
@@ -104,11 +105,11 @@ func (s shape) property(name string) (next shape, known bool) {
 	if s.at == nil {
 		return shape{}, false
 	}
-	p := s.at.get("properties")
-	if p == nil || p.kind != '{' {
+	p := s.at.Get("properties")
+	if p == nil || p.Kind != '{' {
 		return shape{}, false
 	}
-	v := p.get(name)
+	v := p.Get(name)
 	if v == nil {
 		return shape{}, false
 	}
@@ -117,11 +118,11 @@ func (s shape) property(name string) (next shape, known bool) {
 
 // item goes to the items of a list.
 func (s shape) item() shape {
-	if s.at == nil || s.at.get("prefixItems") != nil {
+	if s.at == nil || s.at.Get("prefixItems") != nil {
 		return shape{}
 	}
-	items := s.at.get("items")
-	if items == nil || items.kind != '{' {
+	items := s.at.Get("items")
+	if items == nil || items.Kind != '{' {
 		return shape{}
 	}
 	return shape{s.root, items}.resolved()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -55,14 +56,14 @@ type badString struct {
 // newTemplate compiles the strings of a JSON value. Faults are reported for each bad string; the template is complete
 // only without any.
 func newTemplate(raw json.RawMessage, language Evaluator, lim Limits) (*Template, []badString) {
-	t, err := parseTree(string(raw))
+	t, err := document.Parse(string(raw))
 	if err != nil {
 		return nil, []badString{{Fault: Fault{Code: codeWrongType, Message: "the value is " + err.Error()}}}
 	}
 	return treeTemplate(&t, language, lim)
 }
 
-func treeTemplate(t *tree, language Evaluator, lim Limits) (*Template, []badString) {
+func treeTemplate(t *document.Tree, language Evaluator, lim Limits) (*Template, []badString) {
 	b := templateBuilder{lim: lim}
 	b.value(t, "")
 	b.flush()
@@ -71,7 +72,7 @@ func treeTemplate(t *tree, language Evaluator, lim Limits) (*Template, []badStri
 
 // stringTemplate compiles one string.
 func stringTemplate(s string, language Evaluator, lim Limits) (*Template, []badString) {
-	return treeTemplate(&tree{kind: '"', raw: quote(s)}, language, lim)
+	return treeTemplate(&document.Tree{Kind: '"', Raw: document.Quote(s)}, language, lim)
 }
 
 type templateBuilder struct {
@@ -90,35 +91,35 @@ func (b *templateBuilder) flush() {
 	}
 }
 
-func (b *templateBuilder) value(t *tree, at string) {
-	if !strings.Contains(t.raw, "${") && !strings.Contains(t.raw, `\u`) {
-		b.literal = t.appendTo(b.literal)
+func (b *templateBuilder) value(t *document.Tree, at string) {
+	if !strings.Contains(t.Raw, "${") && !strings.Contains(t.Raw, `\u`) {
+		b.literal = t.AppendTo(b.literal)
 		return
 	}
-	switch t.kind {
+	switch t.Kind {
 	case '{':
 		b.literal = append(b.literal, '{')
-		for i := range t.items {
+		for i := range t.Items {
 			if i > 0 {
 				b.literal = append(b.literal, ',')
 			}
-			b.key(t.names[i], at)
-			b.value(&t.items[i], schemas.PointerTo(at, t.names[i]))
+			b.key(t.Names[i], at)
+			b.value(&t.Items[i], schemas.PointerTo(at, t.Names[i]))
 		}
 		b.literal = append(b.literal, '}')
 	case '[':
 		b.literal = append(b.literal, '[')
-		for i := range t.items {
+		for i := range t.Items {
 			if i > 0 {
 				b.literal = append(b.literal, ',')
 			}
-			b.value(&t.items[i], schemas.PointerToItem(at, i))
+			b.value(&t.Items[i], schemas.PointerToItem(at, i))
 		}
 		b.literal = append(b.literal, ']')
 	case '"':
-		b.text(t.text(), at)
+		b.text(t.Text(), at)
 	default:
-		b.literal = append(b.literal, t.raw...)
+		b.literal = append(b.literal, t.Raw...)
 	}
 }
 
@@ -135,7 +136,7 @@ func (b *templateBuilder) key(name, at string) {
 	if fault != nil {
 		b.bad = append(b.bad, badString{schemas.PointerTo(at, name), name, *fault})
 	}
-	b.literal = append(appendQuoted(b.literal, literal), ':')
+	b.literal = append(document.AppendQuoted(b.literal, literal), ':')
 }
 
 func (b *templateBuilder) text(s, at string) {
@@ -150,7 +151,7 @@ func (b *templateBuilder) text(s, at string) {
 	}
 	for _, segment := range segments {
 		if !segment.expression {
-			b.literal = appendEscaped(b.literal, segment.text)
+			b.literal = document.AppendEscaped(b.literal, segment.text)
 			continue
 		}
 		h, fault := newHole(segment, b.lim)

@@ -3,6 +3,8 @@ package plan
 import (
 	"encoding/json"
 	"sync"
+
+	"github.com/runplane/runplane/runtime/plan/document"
 )
 
 // Value is a JSON value that is decoded when something first looks inside it, and then once. It is safe for concurrent
@@ -11,7 +13,7 @@ type Value struct {
 	raw json.RawMessage
 
 	parse   sync.Once
-	tree    tree
+	tree    document.Tree
 	treeErr error
 
 	convert sync.Once
@@ -36,11 +38,11 @@ func (v *Value) Decode() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.convert.Do(func() { v.decoded = t.decode() })
+	v.convert.Do(func() { v.decoded = t.Decode() })
 	return v.decoded, nil
 }
 
-func (v *Value) parsed() (*tree, error) {
-	v.parse.Do(func() { v.tree, v.treeErr = parseTree(string(v.raw)) })
+func (v *Value) parsed() (*document.Tree, error) {
+	v.parse.Do(func() { v.tree, v.treeErr = document.Parse(string(v.raw)) })
 	return &v.tree, v.treeErr
 }

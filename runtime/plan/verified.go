@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -33,7 +34,7 @@ func (c *compiler) verified(s site, r Read, node int) {
 	f := c.out.warnf(codeVerifyOutput, at, "where %s finds that it happened, its answer becomes the output of node %q, and that has no %q, which ${%s} reads; write beside happened what the output is to be, as in output: %s",
 		u.Verify.Capability, c.plan.Nodes[node].ID, stepsString(steps)[1:], shorten(s.text), `"${output.items[0]}"`)
 	if inside := answer.holding(steps); inside != "" {
-		f.Fix = []schemas.PatchOp{opAdd(at+"/output", json.RawMessage(quote("${output."+inside+"}")))}
+		f.Fix = []schemas.PatchOp{opAdd(at+"/output", json.RawMessage(document.Quote("${output."+inside+"}")))}
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	yamltoken "github.com/goccy/go-yaml/token"
+
+	"github.com/runplane/runplane/runtime/plan/document"
 )
 
 // maxYAMLNesting bounds the recursion of the YAML parser, before it starts.
@@ -153,9 +155,9 @@ func (w *yamlWriter) write(n ast.Node, depth int) error {
 	case *ast.TagNode:
 		return w.write(n.Value, depth)
 	case *ast.StringNode:
-		w.out = appendQuoted(w.out, n.Value)
+		w.out = document.AppendQuoted(w.out, n.Value)
 	case *ast.LiteralNode:
-		w.out = appendQuoted(w.out, n.Value.Value)
+		w.out = document.AppendQuoted(w.out, n.Value.Value)
 	case *ast.BoolNode:
 		w.out = strconv.AppendBool(w.out, n.Value)
 	case *ast.NullNode:
@@ -174,7 +176,7 @@ func (w *yamlWriter) write(n ast.Node, depth int) error {
 
 func (w *yamlWriter) float(n *ast.FloatNode) error {
 	text := n.GetToken().Value
-	if t, err := parseTree(text); err == nil && t.kind == '0' {
+	if t, err := document.Parse(text); err == nil && t.Kind == '0' {
 		w.out = append(w.out, text...)
 		return nil
 	}
@@ -241,7 +243,7 @@ func (w *yamlWriter) entries(values []*ast.MappingValueNode, own, merged map[str
 			w.out = append(w.out, ',')
 		}
 		*first = false
-		w.out = append(appendQuoted(w.out, key), ':')
+		w.out = append(document.AppendQuoted(w.out, key), ':')
 		if err := w.write(v.Value, depth+1); err != nil {
 			return err
 		}

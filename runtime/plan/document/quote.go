@@ -1,12 +1,12 @@
-package plan
+package document
 
 import (
 	"encoding/json"
 	"strings"
 )
 
-// unquote decodes a JSON string token.
-func unquote(token string) string {
+// Unquote decodes a JSON string token.
+func Unquote(token string) string {
 	if body := token[1 : len(token)-1]; strings.IndexByte(body, '\\') < 0 {
 		return body
 	}
@@ -17,18 +17,18 @@ func unquote(token string) string {
 	return s
 }
 
-// quote encodes s as a JSON string; <, > and & stay as they are.
-func quote(s string) string { return string(appendQuoted(nil, s)) }
+// Quote encodes s as a JSON string; <, > and & stay as they are.
+func Quote(s string) string { return string(AppendQuoted(nil, s)) }
 
-// appendQuoted appends s as a JSON string.
-func appendQuoted(dst []byte, s string) []byte {
+// AppendQuoted appends s as a JSON string.
+func AppendQuoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
-	dst = appendEscaped(dst, s)
+	dst = AppendEscaped(dst, s)
 	return append(dst, '"')
 }
 
-// appendEscaped appends s as the inside of a JSON string. Bytes that are not UTF-8 become U+FFFD.
-func appendEscaped(dst []byte, s string) []byte {
+// AppendEscaped appends s as the inside of a JSON string. Bytes that are not UTF-8 become U+FFFD.
+func AppendEscaped(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	if !isASCII(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
