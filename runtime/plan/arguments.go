@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -69,7 +70,7 @@ func (c *compiler) argumentsOf(a arguments) {
 		return
 	}
 	if t.checker != nil {
-		doc, open := a.Inputs.sample()
+		doc, open := a.Inputs.Sample()
 		c.problemsOf(a, t.checker.CheckPartial(doc, open), doc)
 	}
 	c.typesGiven(a, t.input)
@@ -86,28 +87,28 @@ func (c *compiler) problemsOf(a arguments, problems []schemas.Problem, doc json.
 
 // typesGiven compares the types of what is computed with those that are taken.
 func (c *compiler) typesGiven(a arguments, input shape) {
-	for _, h := range a.Inputs.holes() {
-		want := input.place(h.at).types()
+	for h := range a.Inputs.Placeholders() {
+		want := input.place(h.At).types()
 		got := c.typesOf(h, a.node, a.may)
 		switch {
 		case !compatible(got, want):
 			c.wrongType(a, h, got, want)
-		case len(got) == 0 && !h.plain && slices.Contains(want, "integer") && !slices.Contains(want, "number"):
+		case len(got) == 0 && !h.Plain && slices.Contains(want, "integer") && !slices.Contains(want, "number"):
 			c.fraction(a, h)
 		}
 	}
 }
 
 // fraction warns of arithmetic with doubles where only whole numbers are taken.
-func (c *compiler) fraction(a arguments, h *hole) {
-	facts, faults := c.prog.language.Check(h.text)
+func (c *compiler) fraction(a arguments, h *expr.Placeholder) {
+	facts, faults := c.prog.language.Check(h.Text)
 	if len(faults) > 0 || !facts.Double || a.taken {
 		return
 	}
-	where := a.at + h.at
-	c.out.warnf(codeWrongArgument, where, "%s: `%s` must be an integer, and ${%s} may have a fraction: round it", a.called(), argumentName(h.at), shorten(h.text)).Fix =
-		[]schemas.PatchOp{c.fixText(where, h.source, func(text string) string {
-			return strings.Replace(text, h.text, "int(math.round("+h.text+"))", 1)
+	where := a.at + h.At
+	c.out.warnf(codeWrongArgument, where, "%s: `%s` must be an integer, and ${%s} may have a fraction: round it", a.called(), argumentName(h.At), expr.Shorten(h.Text)).Fix =
+		[]schemas.PatchOp{c.fixText(where, h.Source, func(text string) string {
+			return strings.Replace(text, h.Text, "int(math.round("+h.Text+"))", 1)
 		})}
 }
 
@@ -123,24 +124,6 @@ func renamedTo(problems []schemas.Problem, missing schemas.Problem) bool {
 		}
 	}
 	return false
-}
-
-// sample renders the template with stand-ins for what is not known yet, and says where they are.
-func (t *Template) sample() (json.RawMessage, []string) {
-	var doc []byte
-	var open []string
-	for i := range t.parts {
-		p := &t.parts[i]
-		switch {
-		case p.hole == nil:
-			doc = append(doc, p.literal...)
-			continue
-		case !p.hole.inside:
-			doc = append(doc, "null"...)
-		}
-		open = appendOnce(open, p.hole.at)
-	}
-	return doc, open
 }
 
 func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem) {
@@ -203,14 +186,14 @@ func convert(v *document.Tree, want []string) (json.RawMessage, bool) {
 	return nil, false
 }
 
-func (c *compiler) wrongType(a arguments, h *hole, got, want []string) {
-	where := a.at + h.at
-	f := c.out.errorf(codeWrongArgument, where, "%s: `%s` must be %s, and ${%s} is %s", a.called(), argumentName(h.at), strings.Join(want, " or "), shorten(h.text), strings.Join(got, " or "))
+func (c *compiler) wrongType(a arguments, h *expr.Placeholder, got, want []string) {
+	where := a.at + h.At
+	f := c.out.errorf(codeWrongArgument, where, "%s: `%s` must be %s, and ${%s} is %s", a.called(), argumentName(h.At), strings.Join(want, " or "), expr.Shorten(h.Text), strings.Join(got, " or "))
 	if a.taken {
 		f.Path = strings.TrimSuffix(a.at, "/inputs")
 		return
 	}
-	if h.inside || len(got) != 1 {
+	if h.Inside || len(got) != 1 {
 		return
 	}
 	if c.declares(f, h, want) {
@@ -226,16 +209,16 @@ func (c *compiler) wrongType(a arguments, h *hole, got, want []string) {
 		convert = "double"
 	}
 	if convert != "" {
-		f.Fix = []schemas.PatchOp{c.fixText(where, h.source, func(text string) string {
-			return strings.Replace(text, h.text, convert+"("+h.text+")", 1)
+		f.Fix = []schemas.PatchOp{c.fixText(where, h.Source, func(text string) string {
+			return strings.Replace(text, h.Text, convert+"("+h.Text+")", 1)
 		})}
 	}
 }
 
 // declares tells whether the expression reads an input that was written as a declaration, {type: …}, where its value belongs,
 // and says so in the finding.
-func (c *compiler) declares(f *schemas.Finding, h *hole, want []string) bool {
-	name, ok := strings.CutPrefix(strings.TrimSpace(h.text), "inputs.")
+func (c *compiler) declares(f *schemas.Finding, h *expr.Placeholder, want []string) bool {
+	name, ok := strings.CutPrefix(strings.TrimSpace(h.Text), "inputs.")
 	if !ok || c.inputs == nil || c.inputs.Kind != '{' {
 		return false
 	}

@@ -1,10 +1,11 @@
 package plan
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/runplane/runplane/runtime/plan/expr"
 )
 
 // benchPlan is a chain of n nodes that pass values on by plain paths; every tenth has a condition.
@@ -41,7 +42,7 @@ func BenchmarkCompile1000(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			p, _ := Parse(benchPlan(1000, distinct), Limits{})
 			w := sampleWorld()
-			celEnvironment()
+			expr.NewEvaluator(expr.Limits{}).Check("1")
 			for b.Loop() {
 				if prog, found := Compile(p, w, Limits{}); prog == nil {
 					b.Fatal(found)
@@ -61,36 +62,5 @@ func BenchmarkLoad1000(b *testing.B) {
 		if _, err := Load(prog.Definition); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-func BenchmarkRender(b *testing.B) {
-	big := NewValue(json.RawMessage(`{"items":[` + strings.Repeat(`{"sku":"x","n":1},`, 5000) + `{"sku":"y","n":2}]}`))
-	for _, bm := range []struct{ name, template string }{
-		{"Paths", `{"id":"${inputs.order_id}","n":"${nodes.a.output.n}"}`},
-		{"Text", `{"text":"Refund ${inputs.order_id}: ${nodes.a.output.n}"}`},
-		{"WholeOutput", `{"all":"${nodes.big.output}"}`},
-		{"CEL", `{"ok":"${nodes.a.output.n > 3 && inputs.order_id != ''}"}`},
-		{"CELMap", `{"skus":"${nodes.a.output.items.map(x, x.sku)}"}`},
-		{"CELFilter5000", `{"n":"${size(nodes.big.output.items.filter(x, x.n > 1))}"}`},
-	} {
-		b.Run(bm.name, func(b *testing.B) {
-			lim := DefaultLimits()
-			template, bad := newTemplate(json.RawMessage(bm.template), &language{lim: lim}, lim)
-			if len(bad) > 0 {
-				b.Fatal(bad)
-			}
-			s := sampleScope()
-			s.nodes["big"] = NodeValue{Output: big}
-			if _, err := template.Render(s, lim); err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := template.Render(s, lim); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }

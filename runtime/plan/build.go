@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -38,7 +39,7 @@ func Load(d Definition) (*Program, error) {
 		return nil, fmt.Errorf("load plan: %w", err)
 	}
 	if len(b.bad) > 0 {
-		return nil, fmt.Errorf("load plan: %s: %s", b.bad[0].at, b.bad[0].Message)
+		return nil, fmt.Errorf("load plan: %s: %s", b.bad[0].Pointer, b.bad[0].Message)
 	}
 	return b.program, nil
 }
@@ -47,7 +48,7 @@ func Load(d Definition) (*Program, error) {
 type builder struct {
 	program *Program
 	lim     Limits
-	bad     []badString // at is a pointer into the plan
+	bad     []expr.BadString // at is a pointer into the plan
 	// sub gives the program of a workflow node where it is compiled already; nil: build it.
 	sub func(node int) *Program
 }
@@ -58,7 +59,7 @@ func newBuilder(d Definition, lim Limits) *builder {
 		Definition: d,
 		Nodes:      make([]Node, len(d.Plan.Nodes)),
 		index:      make(map[string]int, len(d.Plan.Nodes)),
-		language:   &language{lim: lim},
+		language:   expr.NewEvaluator(lim.Limits),
 		checks:     map[string]inputCheck{},
 	}}
 }
@@ -81,8 +82,8 @@ func (b *builder) build() error {
 	}
 	if raw := p.Definition.Plan.Output; len(raw) > 0 {
 		p.Output = b.template(json.RawMessage(raw), "/output")
-		for _, h := range p.Output.holes() {
-			for _, id := range h.reads() {
+		for h := range p.Output.Placeholders() {
+			for id := range h.Nodes() {
 				if _, ok := p.index[id]; !ok {
 					return fmt.Errorf("the output reads node %q, which does not exist", id)
 				}
@@ -278,28 +279,28 @@ func (b *builder) check(capability string, schema json.RawMessage) inputCheck {
 }
 
 // inputs reads arguments; absent ones are none.
-func (b *builder) inputs(o schemas.Object, at string) *Template {
+func (b *builder) inputs(o schemas.Object, at string) *expr.Template {
 	if len(o) == 0 {
 		o = schemas.Object("{}")
 	}
 	return b.template(json.RawMessage(o), at)
 }
 
-func (b *builder) template(raw json.RawMessage, at string) *Template {
-	t, bad := newTemplate(raw, b.program.language, b.lim)
+func (b *builder) template(raw json.RawMessage, at string) *expr.Template {
+	t, bad := expr.NewTemplate(raw, b.program.language, b.lim.Limits)
 	b.collect(at, bad)
 	return t
 }
 
-func (b *builder) text(s, at string) *Template {
-	t, bad := stringTemplate(s, b.program.language, b.lim)
+func (b *builder) text(s, at string) *expr.Template {
+	t, bad := expr.NewText(s, b.program.language, b.lim.Limits)
 	b.collect(at, bad)
 	return t
 }
 
-func (b *builder) collect(at string, bad []badString) {
+func (b *builder) collect(at string, bad []expr.BadString) {
 	for _, s := range bad {
-		s.at = at + s.at
+		s.Pointer = at + s.Pointer
 		b.bad = append(b.bad, s)
 	}
 }
@@ -336,20 +337,8 @@ func (b *builder) connect() error {
 			}
 		}
 		for _, t := range n.templates(&p.Definition.Plan.Nodes[i]) {
-			for k := range t.template.parts {
-				h := t.template.parts[k].hole
-				if h == nil {
-					continue
-				}
-				if h.plain {
-					if id := h.path.nodeID(); id != "" {
-						if err := need(id, t.may); err != nil {
-							return err
-						}
-					}
-					continue
-				}
-				for _, id := range h.reads() {
+			for h := range t.template.Placeholders() {
+				for id := range h.Nodes() {
 					if err := need(id, t.may); err != nil {
 						return err
 					}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -36,7 +37,7 @@ type work struct {
 	realms      []string        // of the catalog, once asked
 	unavailable map[string]bool // by realm, once asked
 	undoes      bool            // some node of all plans has a compensation
-	evaluator   Evaluator       // of all programs
+	evaluator   expr.Evaluator  // of all programs
 	checks      map[string]inputCheck
 }
 
@@ -194,10 +195,10 @@ func (c *compiler) wire() bool {
 		p.Output = b.template(json.RawMessage(raw), "/output")
 	}
 	for _, s := range b.bad {
-		s.at = c.base + s.at
-		f := c.out.errorf(s.Code, s.at, "%s", place(s.source, s.At, s.Message))
-		if s.Code == codeExpressionSyntax && strings.Count(s.source, "${") == 1 && !strings.Contains(s.source, "}") {
-			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return text + "}" })}
+		s.Pointer = c.base + s.Pointer
+		f := c.out.errorf(s.Code, s.Pointer, "%s", place(s.Source, s.At, s.Message))
+		if s.Code == expr.CodeSyntax && strings.Count(s.Source, "${") == 1 && !strings.Contains(s.Source, "}") {
+			f.Fix = []schemas.PatchOp{c.fixText(s.Pointer, s.Source, func(text string) string { return text + "}" })}
 		}
 	}
 	c.prog = p
@@ -209,7 +210,7 @@ func place(source string, at int, message string) string {
 	if at > len(source) {
 		at = len(source)
 	}
-	return fmt.Sprintf("%s (character %d of %q)", message, len([]rune(source[:at]))+1, shorten(source))
+	return fmt.Sprintf("%s (character %d of %q)", message, len([]rune(source[:at]))+1, expr.Shorten(source))
 }
 
 // fixText makes a fix that edits the string at a pointer as the fixes before it left it.
@@ -252,11 +253,11 @@ func (c *compiler) undoneTooEarly(cycle []int) bool {
 		at := ""
 		elsewhere := false
 		for _, t := range n.templates(&c.plan.Nodes[i]) {
-			for _, h := range t.template.holes() {
+			for h := range t.template.Placeholders() {
 				switch {
-				case !slices.Contains(h.reads(), id):
+				case !slices.Contains(slices.Collect(h.Nodes()), id):
 				case t.may&readsSelf != 0:
-					at = t.at + h.at
+					at = t.at + h.At
 				default:
 					elsewhere = true
 				}

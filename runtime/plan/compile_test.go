@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -135,11 +136,12 @@ func TestLoadIsTheSameProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := sampleScope()
-	s.nodes["order"] = NodeValue{Status: schemas.NodeSucceeded, Output: NewValue(json.RawMessage(`{"id":"A-17","total":5,"paid":false}`))}
-	s.nodes["charge"] = NodeValue{Status: schemas.NodeSucceeded, Output: NewValue(json.RawMessage(`{"receipt":"r1"}`))}
-	s.nodes["note"] = NodeValue{Status: schemas.NodeSucceeded, Output: NewValue(json.RawMessage(`{"text":"hi"}`))}
-	s.nodes["mail"] = NodeValue{Status: schemas.NodeFailed}
+	s := fixed{inputs: expr.NewValue(json.RawMessage(`{"order_id":"A-17"}`)), nodes: map[string]expr.NodeValue{
+		"order":  {Status: schemas.NodeSucceeded, Output: expr.NewValue(json.RawMessage(`{"id":"A-17","total":5,"paid":false}`))},
+		"charge": {Status: schemas.NodeSucceeded, Output: expr.NewValue(json.RawMessage(`{"receipt":"r1"}`))},
+		"note":   {Status: schemas.NodeSucceeded, Output: expr.NewValue(json.RawMessage(`{"text":"hi"}`))},
+		"mail":   {Status: schemas.NodeFailed},
+	}}
 	show := func(p *Program) string {
 		var b strings.Builder
 		fmt.Fprintln(&b, p.Explain())

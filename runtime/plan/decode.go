@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -91,11 +92,11 @@ func (d *decoder) unknownField(t *document.Tree, name, at, what string, known []
 		meant = near[0]
 	}
 	if meant == "" {
-		d.out.errorf(codeUnknownField, where, "%s has no field %q; it has %s", what, shorten(name), strings.Join(known, ", ")).Fix =
+		d.out.errorf(codeUnknownField, where, "%s has no field %q; it has %s", what, expr.Shorten(name), strings.Join(known, ", ")).Fix =
 			[]schemas.PatchOp{opRemove(where)}
 		return ""
 	}
-	f := d.out.errorf(codeUnknownField, where, "%s has no field %q; did you mean %q?", what, shorten(name), meant)
+	f := d.out.errorf(codeUnknownField, where, "%s has no field %q; did you mean %q?", what, expr.Shorten(name), meant)
 	if t.Get(meant) != nil {
 		f.Fix = []schemas.PatchOp{opRemove(where)}
 		return ""

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -67,7 +68,7 @@ func (d *decoder) integer(to *int, v *document.Tree, at string, low int) {
 	case v.Kind != '0' && (v.Kind != '"' || err != nil):
 		d.wrong(v, at, "a whole number")
 	case err != nil:
-		d.out.errorf(codeWrongType, at, "%s must be a whole number, got %s", lastPart(at), shorten(text))
+		d.out.errorf(codeWrongType, at, "%s must be a whole number, got %s", lastPart(at), expr.Shorten(text))
 	case v.Kind == '"':
 		d.wrong(v, at, "a whole number").Fix = []schemas.PatchOp{opReplace(at, json.RawMessage(strconv.Itoa(n)))}
 		*to = n

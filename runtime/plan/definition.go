@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -30,9 +31,9 @@ func (c *compiler) definitions() bool {
 }
 
 // shared is what all programs of one compilation have in common: compiled expressions and schemas.
-func (w *work) shared() (Evaluator, map[string]inputCheck) {
+func (w *work) shared() (expr.Evaluator, map[string]inputCheck) {
 	if w.evaluator == nil {
-		w.evaluator, w.checks = &language{lim: w.lim}, map[string]inputCheck{}
+		w.evaluator, w.checks = expr.NewEvaluator(w.lim.Limits), map[string]inputCheck{}
 	}
 	return w.evaluator, w.checks
 }

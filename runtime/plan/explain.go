@@ -100,20 +100,11 @@ func (n *Node) maxItems() int {
 	if n.ForEach == nil {
 		return 1
 	}
-	if items, ok := n.ForEach.length(); ok {
-		return items
+	doc, _ := n.ForEach.Sample()
+	if list, err := document.Parse(string(doc)); err == nil && list.Kind == '[' {
+		return len(list.Items)
 	}
 	return n.MaxItems
-}
-
-// length counts the items of a template that is a list as it is written.
-func (t *Template) length() (int, bool) {
-	doc, _ := t.sample()
-	list, err := document.Parse(string(doc))
-	if err != nil || list.Kind != '[' {
-		return 0, false
-	}
-	return len(list.Items), true
 }
 
 // plus and times stop at the largest number instead of overflowing.

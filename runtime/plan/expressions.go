@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -13,7 +14,7 @@ var executionFields = []string{"id", "name", "created_at"}
 
 // site is one expression and where it stands.
 type site struct {
-	*hole
+	*expr.Placeholder
 	node  int    // -1: the plan's output
 	at    string // JSON pointer to the string
 	field string // pointer below the node to the template
@@ -26,24 +27,24 @@ func (c *compiler) expressions() {
 		n := &c.prog.Nodes[i]
 		base := c.at(i)
 		for _, t := range n.templates(&c.plan.Nodes[i]) {
-			for _, h := range t.template.holes() {
-				c.expression(site{h, i, base + t.at + h.at, t.at, t.may})
+			for h := range t.template.Placeholders() {
+				c.expression(site{h, i, base + t.at + h.At, t.at, t.may})
 			}
 			if c.out.full() {
 				return
 			}
 		}
 	}
-	for _, h := range c.prog.Output.holes() {
-		c.expression(site{h, -1, c.base + "/output" + h.at, "", 0})
+	for h := range c.prog.Output.Placeholders() {
+		c.expression(site{h, -1, c.base + "/output" + h.At, "", 0})
 	}
 }
 
 func (c *compiler) expression(s site) {
-	if s.plain {
-		c.readsFrom(s, Read{Path: s.path})
+	if s.Plain {
+		c.readsFrom(s, expr.Read{Path: s.Path})
 	} else {
-		facts, faults := c.prog.language.Check(s.text)
+		facts, faults := c.prog.language.Check(s.Text)
 		for _, f := range faults {
 			c.fault(s, f)
 		}
@@ -55,31 +56,31 @@ func (c *compiler) expression(s site) {
 		}
 	}
 	switch {
-	case s.inside || s.hole.at != "":
+	case s.Inside || s.Placeholder.At != "":
 	case s.field == "/when" || strings.HasSuffix(s.field, "/happened"), s.field == "/wait_for/until":
-		if got := c.typesOf(s.hole, s.node, s.may); !compatible(got, []string{"boolean"}) {
-			c.out.errorf(codeInvalidCondition, s.at, "%s must be true or false, and ${%s} is %s", lastPart(s.field), shorten(s.text), strings.Join(got, " or "))
+		if got := c.typesOf(s.Placeholder, s.node, s.may); !compatible(got, []string{"boolean"}) {
+			c.out.errorf(codeInvalidCondition, s.at, "%s must be true or false, and ${%s} is %s", lastPart(s.field), expr.Shorten(s.Text), strings.Join(got, " or "))
 		}
 	case s.field == "/for_each":
-		if got := c.typesOf(s.hole, s.node, s.may); !compatible(got, []string{"array"}) {
+		if got := c.typesOf(s.Placeholder, s.node, s.may); !compatible(got, []string{"array"}) {
 			c.notAList(s, got)
 		}
 	}
 }
 
 // decided warns of a comparison with a decision that never comes.
-func (c *compiler) decided(s site, r Read) {
-	if len(r.Path.steps) != 3 || r.Path.steps[1].key != "output" || r.Path.steps[2].key != "decision" {
+func (c *compiler) decided(s site, r expr.Read) {
+	if len(r.Path.Steps) != 3 || r.Path.Steps[1].Key != "output" || r.Path.Steps[2].Key != "decision" {
 		return
 	}
-	if i, ok := c.ids[r.Path.nodeID()]; !ok || c.plan.Nodes[i].Review == nil {
+	if i, ok := c.ids[r.Path.NodeID()]; !ok || c.plan.Nodes[i].Review == nil {
 		return
 	}
 	for _, quoted := range []string{`"approved"`, `'approved'`, `"Approve"`, `'yes'`, `"yes"`} {
-		if strings.Contains(s.text, quoted) {
+		if strings.Contains(s.Text, quoted) {
 			mark := quoted[:1]
 			c.out.warnf(codeWrongValue, s.at, "the decision of a review that succeeded is always \"approve\"; a rejected one fails its node, so what depends on it is skipped without a condition").Fix =
-				[]schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return strings.Replace(text, quoted, mark+"approve"+mark, 1) })}
+				[]schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return strings.Replace(text, quoted, mark+"approve"+mark, 1) })}
 			return
 		}
 	}
@@ -87,25 +88,25 @@ func (c *compiler) decided(s site, r Read) {
 
 // notAList reports a for_each over anything else; the fix takes the one list inside it.
 func (c *compiler) notAList(s site, got []string) {
-	f := c.out.errorf(codeInvalidList, s.at, "for_each needs a list, and ${%s} is %s", shorten(s.text), strings.Join(got, " or "))
-	if !s.plain {
+	f := c.out.errorf(codeInvalidList, s.at, "for_each needs a list, and ${%s} is %s", expr.Shorten(s.Text), strings.Join(got, " or "))
+	if !s.Plain {
 		return
 	}
 	lists := c.listsIn(s)
 	if len(lists) > 0 {
-		f.Message += "; it has the list " + nameList(lists, 5)
+		f.Message += "; it has the list " + expr.NameList(lists, 5)
 	}
 	if len(lists) == 1 {
-		inner := path{s.path.root, append(slices.Clone(s.path.steps), step{key: lists[0], index: -1})}.String()
-		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return strings.Replace(text, s.text, inner, 1) })}
+		inner := s.Path.Then(lists[0]).String()
+		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return strings.Replace(text, s.Text, inner, 1) })}
 	}
 }
 
 // listsIn names the lists directly inside what a path leads to.
 func (c *compiler) listsIn(s site) []string {
 	var lists []string
-	if s.path.root == "inputs" {
-		if at := s.path.in(c.inputs); at != nil && at.Kind == '{' {
+	if s.Path.Root == "inputs" {
+		if at := s.Path.In(c.inputs); at != nil && at.Kind == '{' {
 			for i, name := range at.Names {
 				if at.Items[i].Kind == '[' {
 					lists = append(lists, name)
@@ -114,7 +115,7 @@ func (c *compiler) listsIn(s site) []string {
 		}
 		return lists
 	}
-	at := c.shapeOf(s.path, s.node, s.may)
+	at := c.shapeOf(s.Path, s.node, s.may)
 	names, _ := at.properties()
 	for _, name := range names {
 		if inner, _ := at.property(name); slices.Equal(inner.types(), []string{"array"}) {
@@ -124,28 +125,28 @@ func (c *compiler) listsIn(s site) []string {
 	return lists
 }
 
-func (c *compiler) fault(s site, f Fault) {
+func (c *compiler) fault(s site, f expr.Fault) {
 	message := f.Message
-	if f.Code == codeUnknownRoot {
-		if whole, ok := dashed(s.text); ok {
+	if f.Code == expr.CodeUnknownRoot {
+		if whole, ok := expr.Dashed(s.Text); ok {
 			message += fmt.Sprintf("; a name with a dash is written in brackets: %s", whole)
-			c.out.errorf(f.Code, s.at, "%s", place(s.source, s.offset+f.At, message)).Fix =
-				[]schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return strings.Replace(text, s.text, whole, 1) })}
+			c.out.errorf(f.Code, s.at, "%s", place(s.Source, s.Offset+f.At, message)).Fix =
+				[]schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return strings.Replace(text, s.Text, whole, 1) })}
 			return
 		}
-		if word := wordAt(s.text, f.At); word != "" {
+		if word := expr.WordAt(s.Text, f.At); word != "" {
 			c.unknownRoot(s, word)
 			return
 		}
 	}
-	finding := c.out.errorf(f.Code, s.at, "%s", place(s.source, s.offset+f.At, message))
+	finding := c.out.errorf(f.Code, s.at, "%s", place(s.Source, s.Offset+f.At, message))
 	if len(f.Candidates) > 0 {
-		wrong := wordAt(s.text, f.At)
-		if f.Code == codeUnknownFunction {
+		wrong := expr.WordAt(s.Text, f.At)
+		if f.Code == expr.CodeUnknownFunction {
 			wrong = calledAt(f.Message)
 		}
-		if wrong != "" && strings.Contains(s.text, wrong) {
-			finding.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, wrong, f.Candidates[0]) })}
+		if wrong != "" && strings.Contains(s.Text, wrong) {
+			finding.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, wrong, f.Candidates[0]) })}
 		}
 	}
 }
@@ -157,59 +158,16 @@ func calledAt(message string) string {
 	return name
 }
 
-// dashed writes a path whose names hold dashes with brackets.
-func dashed(text string) (string, bool) {
-	root, rest, ok := strings.Cut(text, ".")
-	if !ok || !slices.Contains(roots, root) || !strings.Contains(rest, "-") {
-		return "", false
-	}
-	p := path{root: root}
-	for _, key := range strings.Split(rest, ".") {
-		if !isName(strings.ReplaceAll(key, "-", "_")) {
-			return "", false
-		}
-		p.steps = append(p.steps, step{key: key, index: -1})
-	}
-	return p.String(), true
-}
-
-func wordAt(text string, at int) string {
-	if at < 0 || at >= len(text) {
-		return ""
-	}
-	end := at
-	for end < len(text) && isNamePart(text[end]) {
-		end++
-	}
-	return text[at:end]
-}
-
-// replaceWord replaces the first occurrence that is a whole word.
-func replaceWord(text, word, with string) string {
-	for from := 0; ; {
-		i := strings.Index(text[from:], word)
-		if i < 0 {
-			return text
-		}
-		i += from
-		end := i + len(word)
-		if (i == 0 || !isNamePart(text[i-1])) && (end == len(text) || !isNamePart(text[end])) {
-			return text[:i] + with + text[end:]
-		}
-		from = end
-	}
-}
-
 func (c *compiler) isNode(word string) bool { _, ok := c.ids[word]; return ok }
 
 // unknownRoot reports a name that is no root; the id of a node lacks its "nodes." alone.
 func (c *compiler) unknownRoot(s site, root string) {
 	if c.isNode(root) {
-		c.out.errorf(codeUnknownRoot, s.at, "a node is read as nodes.%s, got ${%s}", root, shorten(s.text)).Fix =
-			[]schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, root, "nodes."+root) })}
+		c.out.errorf(expr.CodeUnknownRoot, s.at, "a node is read as nodes.%s, got ${%s}", root, expr.Shorten(s.Text)).Fix =
+			[]schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, root, "nodes."+root) })}
 		return
 	}
-	known, words := roots, "inputs, nodes.<id>, execution and session"
+	known, words := expr.Roots, "inputs, nodes.<id>, execution and session"
 	if s.may&readsItem != 0 {
 		known, words = slices.Concat(known, []string{"item", "index"}), words+", and here item and index"
 	}
@@ -232,27 +190,27 @@ func (c *compiler) unknownRoot(s site, root string) {
 	if len(near) > 0 {
 		suggestion = fmt.Sprintf("; did you mean %q?", near[0])
 	}
-	f := c.out.errorf(codeUnknownRoot, s.at, "unknown name %q in ${%s}%s: expressions read %s", root, shorten(s.text), suggestion, words)
+	f := c.out.errorf(expr.CodeUnknownRoot, s.at, "unknown name %q in ${%s}%s: expressions read %s", root, expr.Shorten(s.Text), suggestion, words)
 	if len(near) > 0 {
-		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, root, near[0]) })}
+		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, root, near[0]) })}
 	}
 }
 
 // typesOf lists the JSON types that an expression of a node can have; none means that nothing is known.
-func (c *compiler) typesOf(h *hole, node int, may reach) []string {
-	if h.inside {
+func (c *compiler) typesOf(h *expr.Placeholder, node int, may reach) []string {
+	if h.Inside {
 		return []string{"string"}
 	}
-	if !h.plain {
-		if facts, faults := c.prog.language.Check(h.text); len(faults) == 0 && facts.Type != "" {
+	if !h.Plain {
+		if facts, faults := c.prog.language.Check(h.Text); len(faults) == 0 && facts.Type != "" {
 			return []string{facts.Type}
 		}
 		return nil
 	}
-	p := h.path
-	switch p.root {
+	p := h.Path
+	switch p.Root {
 	case "inputs":
-		at := p.in(c.inputs)
+		at := p.In(c.inputs)
 		if at == nil || at.Kind == 'n' {
 			return nil // a null stands for a value that comes with the call
 		}
@@ -260,10 +218,10 @@ func (c *compiler) typesOf(h *hole, node int, may reach) []string {
 	case "index":
 		return []string{"integer"}
 	case "nodes":
-		if len(p.steps) < 2 {
+		if len(p.Steps) < 2 {
 			return nil
 		}
-		switch p.steps[1].key {
+		switch p.Steps[1].Key {
 		case "text", "status":
 			return []string{"string"}
 		case "degraded":

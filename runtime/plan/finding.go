@@ -8,7 +8,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// The codes of findings. Like error codes they are part of the wire.
+// The codes of findings; those of expressions are in package expr. Like error codes they are part of the wire.
 const (
 	codeSyntax           = "syntax_error"
 	codeDuplicateKey     = "duplicate_key"
@@ -38,18 +38,11 @@ const (
 	codeSelfDependency   = "self_dependency"
 	codeCycle            = "cycle"
 	codeUnknownInput     = "unknown_input"
-	codeUnknownRoot      = "unknown_root"
 	codeUnknownMember    = "unknown_member"
 	codeUnknownOutput    = "unknown_output"
-	codeUnknownFunction  = "unknown_function"
-	codeDynamicReference = "dynamic_reference"
-	codeExpressionSyntax = "expression_syntax"
-	codeExpressionInKey  = "expression_in_key"
 	codeNotEvaluated     = "not_evaluated"
 	codeInvalidCondition = "invalid_condition"
 	codeInvalidWait      = "invalid_wait"
-
-	codeExpressionTooLarge = "expression_too_large"
 
 	codeInvalidCapability = "invalid_capability"
 	codeUnknownRealm      = "unknown_realm"

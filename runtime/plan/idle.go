@@ -14,8 +14,8 @@ func (c *compiler) idle() {
 		return
 	}
 	read := map[string]bool{}
-	for _, h := range c.prog.Output.holes() {
-		for _, id := range h.reads() {
+	for h := range c.prog.Output.Placeholders() {
+		for id := range h.Nodes() {
 			read[id] = true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -44,7 +45,7 @@ func (c *compiler) identifiers() {
 				continue
 			}
 			r := rename{from: n.ID, to: c.freeID(repairID(n.ID)), finding: len(c.out.list)}
-			f := c.out.errorf(codeInvalidID, at+"/id", "the id %q is not allowed: begin with a lower-case letter, go on with letters, digits and _, at most 63", shorten(n.ID))
+			f := c.out.errorf(codeInvalidID, at+"/id", "the id %q is not allowed: begin with a lower-case letter, go on with letters, digits and _, at most 63", expr.Shorten(n.ID))
 			f.Fix = []schemas.PatchOp{opReplaceText(at+"/id", r.to)}
 			n.ID = r.to
 			c.ids[r.to] = i
@@ -122,7 +123,7 @@ func (c *compiler) renameReferences(renamed []rename) {
 			return s
 		}
 		for _, r := range renamed {
-			if after := renameInText(s, r.from, r.to); after != s {
+			if after := expr.RenameNode(s, r.from, r.to); after != s {
 				s = after
 				c.addFix(r, c.fixText(at, s, func(string) string { return after }))
 			}
@@ -202,28 +203,4 @@ func rewriteStrings(t *document.Tree, at string, edit func(at, s string) string)
 		}
 	}
 	return changed
-}
-
-// renameInText renames nodes.from, nodes["from"] and nodes['from'] in a string with expressions.
-func renameInText(s, from, to string) string {
-	for _, quoted := range []string{`"` + from + `"`, `'` + from + `'`} {
-		s = strings.ReplaceAll(s, "nodes["+quoted+"]", "nodes."+to)
-	}
-	var b strings.Builder
-	for {
-		i := strings.Index(s, "nodes."+from)
-		if i < 0 {
-			b.WriteString(s)
-			return b.String()
-		}
-		end := i + len("nodes.") + len(from)
-		ends := end == len(s) || !isNamePart(s[end]) && s[end] != '-'
-		starts := i == 0 || !isNamePart(s[i-1]) && s[i-1] != '.'
-		if starts && ends {
-			b.WriteString(s[:i] + "nodes." + to)
-		} else {
-			b.WriteString(s[:end])
-		}
-		s = s[end:]
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -12,10 +13,10 @@ import (
 // written.
 
 // shapeOf is what a plain path of a node leads to.
-func (c *compiler) shapeOf(p path, node int, may reach) shape {
+func (c *compiler) shapeOf(p expr.Path, node int, may reach) shape {
 	var at shape
-	steps := p.steps
-	switch p.root {
+	steps := p.Steps
+	switch p.Root {
 	case "item":
 		at = c.itemShape(node)
 	case "output":
@@ -27,17 +28,17 @@ func (c *compiler) shapeOf(p path, node int, may reach) shape {
 	case "state":
 		at = stateShape
 	case "nodes":
-		i, ok := c.ids[p.nodeID()]
-		if !ok || len(steps) < 2 || steps[1].key != "output" {
+		i, ok := c.ids[p.NodeID()]
+		if !ok || len(steps) < 2 || steps[1].Key != "output" {
 			return shape{}
 		}
 		at, steps = c.shapeFor(i, node, may), steps[2:]
 	}
 	for _, s := range steps {
-		if s.index >= 0 {
+		if s.Index >= 0 {
 			at = at.item()
 		} else {
-			at, _ = at.property(s.key)
+			at, _ = at.property(s.Key)
 		}
 	}
 	return at
@@ -101,12 +102,11 @@ func writtenShape(raw string) shape {
 
 // itemShape is what is known of an item of the node's for_each. Nodes with the same list share the answer.
 func (c *compiler) itemShape(node int) shape {
-	if list := c.prog.Nodes[node].ForEach; len(list.parts) == 1 && list.parts[0].hole != nil {
-		h := list.parts[0].hole
-		if !h.plain || h.path.root != "inputs" && h.path.root != "nodes" {
+	if h := c.prog.Nodes[node].ForEach.Whole(); h != nil {
+		if !h.Plain || h.Path.Root != "inputs" && h.Path.Root != "nodes" {
 			return shape{}
 		}
-		return c.items.of(h.path.String(), func() shape { return c.listShape(h.path, node) })
+		return c.items.of(h.Path.String(), func() shape { return c.listShape(h.Path, node) })
 	}
 	raw := string(c.plan.Nodes[node].ForEach)
 	return c.items.of(raw, func() shape {
@@ -119,11 +119,11 @@ func (c *compiler) itemShape(node int) shape {
 }
 
 // listShape is what is known of the items of the list that a path leads to.
-func (c *compiler) listShape(p path, node int) shape {
-	if p.root == "nodes" {
+func (c *compiler) listShape(p expr.Path, node int) shape {
+	if p.Root == "nodes" {
 		return c.shapeOf(p, node, 0).item()
 	}
-	at := p.in(c.inputs)
+	at := p.In(c.inputs)
 	if at == nil || at.Kind != '[' {
 		return shape{}
 	}
@@ -216,8 +216,8 @@ func schemaOf(t *document.Tree) document.Tree {
 		}
 		return s
 	case '"':
-		segments, fault := splitString(t.Text())
-		if fault != nil || len(segments) == 1 && segments[0].expression {
+		segments, fault := expr.Split(t.Text())
+		if fault != nil || len(segments) == 1 && segments[0].Expression {
 			return object()
 		}
 		return object("type", text("string"))

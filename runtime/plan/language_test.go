@@ -188,44 +188,6 @@ func describe(p *Program, indent string) string {
 	return b.String()
 }
 
-func TestRenderItemIndexAndOutput(t *testing.T) {
-	s := sampleScope()
-	s.item, s.at, s.output = NewValue(json.RawMessage(`{"email":"a@x","n":2,"list":[{"id":"i0"}]}`)), 3, NewValue(json.RawMessage(`{"items":[{"id":"r1"}]}`))
-	for template, want := range map[string]string{
-		`{"to":"${item.email}","n":"${index}"}`:                          `{"to":"a@x","n":3}`,
-		`"#${index}: ${item.list[0].id}"`:                                `"#3: i0"`,
-		`"${item}"`:                                                      `{"email":"a@x","n":2,"list":[{"id":"i0"}]}`,
-		`"${index + item.n * 2}"`:                                        `7`,
-		`"${inputs.list[index - 1]}"`:                                    `3`,
-		`"${size(output.items) > 0}"`:                                    `true`,
-		`"${output.items[0].id}"`:                                        `"r1"`,
-		`"${output}"`:                                                    `{"items":[{"id":"r1"}]}`,
-		`"${nodes.a.output.items.map(item, item.n)}"`:                    `[1,2]`,
-		`"${nodes.a.output.items.filter(item, item.n > 1)[0].sku}"`:      `"y"`,
-		`"${nodes.a.output.items.map(output, output.sku + item.email)}"`: `["xa@x","ya@x"]`,
-		`"${inputs.list.map(index, index * 2)}"`:                         `[2,4,6]`,
-	} {
-		if got, err := render(t, template, s, Limits{}); err != nil || got != want {
-			t.Errorf("%s: got %s, %v, want %s", template, got, err, want)
-		}
-	}
-	for template, want := range map[string]string{
-		`"${item.emial}"`:      "`item` has no key \"emial\", did you mean \"email\"?",
-		`"${item.emial + ''}"`: "`item` has no key \"emial\", did you mean \"email\"?",
-		`"${index.x}"`:         "`index` is a number",
-		`"${output.itms}"`:     "did you mean \"items\"?",
-	} {
-		if _, err := render(t, template, s, Limits{}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %q", template, err, want)
-		}
-	}
-	for _, template := range []string{`"${item}"`, `"${item.x + 1}"`, `"${index}"`, `"${index + 1}"`} {
-		if _, err := render(t, template, sampleScope(), Limits{}); err == nil || !strings.Contains(err.Error(), "no for_each") {
-			t.Errorf("%s without an item: got %v", template, err)
-		}
-	}
-}
-
 func TestCheckInputsOfEveryTarget(t *testing.T) {
 	n := &mustProgram(t, `
 plan: v1

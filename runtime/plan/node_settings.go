@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -265,18 +266,18 @@ func (c *compiler) list(n *schemas.Node, at string) {
 
 // listText wants one expression. A path without its braces gets them.
 func (c *compiler) listText(text, at string) {
-	segments, fault := splitString(text)
-	if fault != nil || len(segments) == 1 && segments[0].expression {
+	segments, fault := expr.Split(text)
+	if fault != nil || len(segments) == 1 && segments[0].Expression {
 		return // a fault is reported with the other strings
 	}
-	f := c.out.errorf(codeInvalidList, at, "for_each takes a list or one ${…} that gives one, got the text %q", shorten(text))
+	f := c.out.errorf(codeInvalidList, at, "for_each takes a list or one ${…} that gives one, got the text %q", expr.Shorten(text))
 	bare := strings.TrimSpace(text)
 	if strings.Contains(bare, "${") {
 		return
 	}
-	if p, ok := parsePath(bare); ok && slices.Contains(roots, p.root) && len(p.steps) > 0 {
+	if p, ok := expr.ParsePath(bare); ok && slices.Contains(expr.Roots, p.Root) && len(p.Steps) > 0 {
 		f.Fix = []schemas.PatchOp{c.fixText(at, text, func(s string) string { return "${" + strings.TrimSpace(s) + "}" })}
-	} else if facts, faults := (&language{lim: c.lim}).Check(bare); len(faults) == 0 && len(facts.Reads) > 0 {
+	} else if facts, faults := expr.NewEvaluator(c.lim.Limits).Check(bare); len(faults) == 0 && len(facts.Reads) > 0 {
 		f.Fix = []schemas.PatchOp{c.fixText(at, text, func(s string) string { return "${" + strings.TrimSpace(s) + "}" })}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -68,7 +69,7 @@ func (d *decoder) node(n *schemas.Node, v *document.Tree, at string) {
 	d.relocate(v, at)
 	what := "node"
 	if id := v.Get("id"); id != nil && id.Kind == '"' {
-		what = fmt.Sprintf("node %q", shorten(id.Text()))
+		what = fmt.Sprintf("node %q", expr.Shorten(id.Text()))
 	}
 	fields(d, n, v, at, what, nodeFields)
 	if len(kindsOf(n)) > 0 {

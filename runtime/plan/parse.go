@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -63,7 +64,7 @@ func (d *decoder) read(source []byte, mayBeText bool) (document.Tree, bool) {
 		return document.Tree{}, false
 	}
 	if at, name := duplicateKey(&t, ""); name != "" {
-		d.out.errorf(codeDuplicateKey, schemas.PointerTo(at, name), "the key %q stands twice in one object; keep one of them", shorten(name))
+		d.out.errorf(codeDuplicateKey, schemas.PointerTo(at, name), "the key %q stands twice in one object; keep one of them", expr.Shorten(name))
 		return document.Tree{}, false
 	}
 	return t, true

@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -18,7 +19,7 @@ const (
 
 // placed is a template of a node and where it stands.
 type placed struct {
-	template *Template
+	template *expr.Template
 	at       string // JSON pointer below the node
 	may      reach
 }
@@ -26,7 +27,7 @@ type placed struct {
 // templates lists a node's templates. The pointers lead to where the plan has them written, bare forms included.
 func (n *Node) templates(from *schemas.Node) []placed {
 	list := make([]placed, 0, 4)
-	add := func(t *Template, at string, may reach) {
+	add := func(t *expr.Template, at string, may reach) {
 		if t != nil {
 			list = append(list, placed{t, at, may})
 		}

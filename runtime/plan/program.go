@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -64,10 +65,10 @@ const (
 type Program struct {
 	Definition Definition
 	Nodes      []Node // in the order they were written
-	Output     *Template
+	Output     *expr.Template
 
 	index    map[string]int
-	language Evaluator
+	language expr.Evaluator
 	checks   map[string]inputCheck // by realm.name
 }
 
@@ -85,21 +86,21 @@ type Node struct {
 	Deps       []int // inferred and explicit, each once, ascending
 	Dependents []int
 	Rule       schemas.TriggerRule
-	When       *Template // nil: always; with for_each it is asked once, before the list
-	Priority   int       // among ready nodes; 1 is first
+	When       *expr.Template // nil: always; with for_each it is asked once, before the list
+	Priority   int            // among ready nodes; 1 is first
 
 	Target                    // what a capability node calls
-	Value    *Template        // the value of set
-	Wait     *Template        // a string: duration or timestamp
+	Value    *expr.Template   // the value of set
+	Wait     *expr.Template   // a string: duration or timestamp
 	Event    string           // of wait_for an event
 	Awaited  *Awaited         // of wait_for a state
-	Question *Template        // of review
+	Question *expr.Template   // of review
 	Expires  schemas.Duration // of wait_for and review; 0: never
 	Sub      *Program         // of workflow: the plan within; its own inputs are Target.Inputs
 	declared inputCheck       // of workflow: what a named one says of its inputs
 
-	ForEach     *Template // nil: the node runs once
-	MaxParallel int       // items in flight; 0: no bound of its own
+	ForEach     *expr.Template // nil: the node runs once
+	MaxParallel int            // items in flight; 0: no bound of its own
 	MaxItems    int
 	MinSuccess  int // items that suffice; -1: all, as on_error says
 
@@ -118,7 +119,7 @@ type Node struct {
 type Target struct {
 	Realm      string
 	Capability string
-	Inputs     *Template // the arguments
+	Inputs     *expr.Template // the arguments
 
 	Hash             string // of the tool's definition that the plan was accepted with; empty: not known
 	Effect           schemas.Effect
@@ -138,69 +139,13 @@ func (t *Target) Name() string { return t.Realm + "." + t.Capability }
 
 // Fallback is one entry of a node's fallback list: a call, or a value.
 type Fallback struct {
-	Target *Target   // nil: Value
-	Value  *Template // may read whatever the node may
+	Target *Target        // nil: Value
+	Value  *expr.Template // may read whatever the node may
 }
 
 // Verify finds out whether a call of unknown outcome happened. Happened and Output read the answer as the root `output`.
 type Verify struct {
 	Target
-	Happened *Template
-	Output   *Template // nil: the answer itself
-}
-
-// Scope is what expressions of one execution read. Methods are called for the roots an expression names and no others.
-type Scope interface {
-	Inputs() *Value
-	Session() *Value
-	Execution() *Value
-	// Node answers for a node that the expression's own node depends on; in a compensation also for that node itself.
-	Node(id string) (NodeValue, error)
-	// Item is the current item of for_each and its index; nil outside. An error says that it could not be read.
-	Item() (item *Value, index int, err error)
-	// Output is the answer of a verification; nil outside.
-	Output() *Value
-	// State is {found, data, version} of the state that is waited for; nil outside.
-	State() *Value
-}
-
-// NodeValue is what ${nodes.<id>.…} reads.
-type NodeValue struct {
-	Status   schemas.NodeStatus
-	Output   *Value // nil: null
-	Text     string // empty: what Output says as text, a string as it is and anything else as JSON
-	Error    *schemas.Error
-	Degraded bool
-
-	// What is kept elsewhere is got once it is read; nil: Text and Output are all there is.
-	LongText   func() (string, error)
-	LongOutput func() (*Value, error)
-}
-
-// output is what ${nodes.<id>.output} reads.
-func (v *NodeValue) output() (*Value, error) {
-	if v.LongOutput != nil {
-		return v.LongOutput()
-	}
-	return v.Output, nil
-}
-
-// text is what ${nodes.<id>.text} reads.
-func (v *NodeValue) text() (string, error) {
-	switch {
-	case v.LongText != nil:
-		return v.LongText()
-	case v.Text != "":
-		return v.Text, nil
-	}
-	output, err := v.output()
-	if err != nil || output == nil {
-		return "", err
-	}
-	raw := output.Raw()
-	var s string
-	if raw[0] == '"' && json.Unmarshal(raw, &s) == nil {
-		return s, nil
-	}
-	return string(raw), nil
+	Happened *expr.Template
+	Output   *expr.Template // nil: the answer itself
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -192,9 +193,9 @@ func TestPlanCarriesNoCommandNoAddressAndNoSecret(t *testing.T) {
 func TestReferencesStayWithinTheExecution(t *testing.T) {
 	for expression, code := range map[string]string{
 		"nodes.other.output": codeUnknownNode, "nodes['other'].output": codeUnknownNode, "nodes.other.output + 1": codeUnknownNode,
-		"nodes[inputs.x].output": codeDynamicReference, "nodes": codeDynamicReference,
-		"executions.ex1.output": codeUnknownRoot, "env.HOME": codeUnknownRoot, "secrets.token": codeUnknownRoot, "file('/etc/passwd')": codeUnknownFunction, "read('x')": codeUnknownFunction,
-		"config.store": codeUnknownRoot, "execution.principal": codeUnknownMember, "execution.env": codeUnknownMember,
+		"nodes[inputs.x].output": expr.CodeDynamicReference, "nodes": expr.CodeDynamicReference,
+		"executions.ex1.output": expr.CodeUnknownRoot, "env.HOME": expr.CodeUnknownRoot, "secrets.token": expr.CodeUnknownRoot, "file('/etc/passwd')": expr.CodeUnknownFunction, "read('x')": expr.CodeUnknownFunction,
+		"config.store": expr.CodeUnknownRoot, "execution.principal": codeUnknownMember, "execution.env": codeUnknownMember,
 	} {
 		for _, source := range []string{
 			`{"plan":"v1","inputs":{"x":"a"},"nodes":[{"id":"a","set":1},{"id":"b","set":` + document.Quote("${"+expression+"}") + `}]}`,
@@ -203,32 +204,6 @@ func TestReferencesStayWithinTheExecution(t *testing.T) {
 			if ok, got, found := accepted(source); ok || got != code {
 				t.Errorf("%s: %+v, want %s", expression, found, code)
 			}
-		}
-	}
-}
-
-// unused is an Evaluator that nothing may ask.
-type unused struct{ t *testing.T }
-
-func (u unused) Check(text string) (Facts, []Fault) {
-	u.t.Errorf("%s was compiled", text)
-	return Facts{}, nil
-}
-
-func (u unused) Eval(text string, _ Scope, _ Limits) (json.RawMessage, error) {
-	u.t.Errorf("%s was evaluated", text)
-	return nil, nil
-}
-
-func TestPlainPathsSkipTheExpressionLanguage(t *testing.T) {
-	lim := Limits{}.filled()
-	for _, path := range []string{"inputs.order_id", "inputs['with-dash']", "nodes.a.output.items[1].sku", "nodes.a.text", "nodes.c.error.code", "execution.id", "session.data.user"} {
-		template, bad := newTemplate(json.RawMessage(`{"whole":`+document.Quote("${"+path+"}")+`,"part":`+document.Quote("- ${ "+path+" } -")+`}`), unused{t}, lim)
-		if len(bad) > 0 {
-			t.Fatal(bad)
-		}
-		if out, err := template.Render(sampleScope(), lim); err != nil {
-			t.Errorf("%s: %s %v", path, out, err)
 		}
 	}
 }

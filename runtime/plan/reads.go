@@ -7,18 +7,19 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
 // readsFrom checks one read; false says that the rest of the expression need not be looked at.
-func (c *compiler) readsFrom(s site, r Read) bool {
-	switch root := r.Path.root; root {
+func (c *compiler) readsFrom(s site, r expr.Read) bool {
+	switch root := r.Path.Root; root {
 	case "nodes":
 		c.readsNode(s, r)
 	case "inputs":
 		c.readsInput(s, r)
 	case "execution":
-		if len(r.Path.steps) > 0 && !slices.Contains(executionFields, r.Path.steps[0].key) {
+		if len(r.Path.Steps) > 0 && !slices.Contains(executionFields, r.Path.Steps[0].Key) {
 			c.unknownStep(s, r, 0, codeUnknownMember, schemas.SeverityError, "the execution has no %q", executionFields)
 		}
 	case "session":
@@ -53,9 +54,9 @@ func (c *compiler) readsFrom(s site, r Read) bool {
 }
 
 // noItem reports item and index where there are none. A condition over the item becomes a filter of the list.
-func (c *compiler) noItem(s site, r Read) {
-	root := r.Path.root
-	var list *Template
+func (c *compiler) noItem(s site, r expr.Read) {
+	root := r.Path.Root
+	var list *expr.Template
 	if s.node >= 0 {
 		list = c.prog.Nodes[s.node].ForEach
 	}
@@ -63,20 +64,20 @@ func (c *compiler) noItem(s site, r Read) {
 	case list == nil && c.outer != nil && len(c.outer.plan.Nodes[c.holder].ForEach) > 0:
 		c.out.errorf(codeMisplacedRoot, s.at, "%s is not known in the definition: pass it in, as in inputs: {x: \"${%s}\"} beside for_each, and read ${inputs.x}", root, r.Path)
 	case list == nil:
-		c.out.errorf(codeMisplacedRoot, s.at, "%s in ${%s} belongs to for_each, which is not here", root, shorten(s.text))
+		c.out.errorf(codeMisplacedRoot, s.at, "%s in ${%s} belongs to for_each, which is not here", root, expr.Shorten(s.Text))
 	case s.field == "/when":
 		f := c.out.errorf(codeMisplacedRoot, s.at, "when is asked once, before the list, and knows no %s: filter the list instead, as in for_each: \"${list.filter(item, item.ok)}\"", root)
-		holes := list.holes()
-		if root == "index" || len(holes) != 1 || holes[0].at != "" || holes[0].inside || s.inside {
+		holes := slices.Collect(list.Placeholders())
+		if root == "index" || len(holes) != 1 || holes[0].At != "" || holes[0].Inside || s.Inside {
 			return
 		}
-		of := holes[0].text
-		if !holes[0].plain {
+		of := holes[0].Text
+		if !holes[0].Plain {
 			of = "(" + of + ")"
 		}
 		at := c.at(s.node)
 		f.Fix = []schemas.PatchOp{
-			c.fixText(at+"/for_each", holes[0].source, func(string) string { return "${" + of + ".filter(item, " + s.text + ")}" }),
+			c.fixText(at+"/for_each", holes[0].Source, func(string) string { return "${" + of + ".filter(item, " + s.Text + ")}" }),
 			opRemove(s.at),
 		}
 	default:
@@ -87,24 +88,24 @@ func (c *compiler) noItem(s site, r Read) {
 // noOutput reports a bare output; beside a node's own call it is that node's.
 func (c *compiler) noOutput(s site) {
 	if s.may&readsState != 0 {
-		c.out.errorf(codeMisplacedRoot, s.at, "until reads state, which becomes the node's output, got ${%s}", shorten(s.text)).Fix =
-			[]schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, "output", "state") })}
+		c.out.errorf(codeMisplacedRoot, s.at, "until reads state, which becomes the node's output, got ${%s}", expr.Shorten(s.Text)).Fix =
+			[]schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, "output", "state") })}
 		return
 	}
-	f := c.out.errorf(codeMisplacedRoot, s.at, "output alone is the answer of a verification (on_unknown.verify); what a node gave is read as nodes.<id>.output, got ${%s}", shorten(s.text))
+	f := c.out.errorf(codeMisplacedRoot, s.at, "output alone is the answer of a verification (on_unknown.verify); what a node gave is read as nodes.<id>.output, got ${%s}", expr.Shorten(s.Text))
 	if s.may&readsSelf != 0 {
 		own := "nodes." + c.plan.Nodes[s.node].ID + ".output"
-		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, "output", own) })}
+		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, "output", own) })}
 	}
 }
 
 // unknownStep reports step i of a path as unknown; the fix renames it to the nearest name.
-func (c *compiler) unknownStep(s site, r Read, i int, code string, severity schemas.Severity, format string, names []string) {
-	wrong := r.Path.steps[i].key
+func (c *compiler) unknownStep(s site, r expr.Read, i int, code string, severity schemas.Severity, format string, names []string) {
+	wrong := r.Path.Steps[i].Key
 	suggestion, near := nearest(wrong, names)
 	message := fmt.Sprintf(format, wrong) + suggestion
 	if len(near) == 0 && len(names) > 0 {
-		message += "; it has " + nameList(names, 20)
+		message += "; it has " + expr.NameList(names, 20)
 	}
 	f := c.out.add(severity, code, s.at, "%s", message)
 	if len(near) > 0 {
@@ -113,23 +114,23 @@ func (c *compiler) unknownStep(s site, r Read, i int, code string, severity sche
 }
 
 // fixPath renames step i of a path, where the path stands in the string as it is usually written.
-func (c *compiler) fixPath(f *schemas.Finding, s site, p path, i int, name string) {
-	before := path{p.root, p.steps[:i+1]}.String()
-	after := path{p.root, append(slices.Clone(p.steps[:i]), step{key: name, index: -1})}.String()
-	if !strings.Contains(s.source, before) {
+func (c *compiler) fixPath(f *schemas.Finding, s site, p expr.Path, i int, name string) {
+	before := p.UpTo(i + 1).String()
+	after := p.UpTo(i).Then(name).String()
+	if !strings.Contains(s.Source, before) {
 		return
 	}
-	f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, before, after) })}
+	f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, before, after) })}
 }
 
-func (c *compiler) readsInput(s site, r Read) {
+func (c *compiler) readsInput(s site, r expr.Read) {
 	at := c.inputs
-	for i, step := range r.Path.steps {
+	for i, step := range r.Path.Steps {
 		if at == nil || r.Guarded {
 			return
 		}
-		next := step.in(at)
-		if next == nil && step.index < 0 && at.Kind == '{' {
+		next := step.In(at)
+		if next == nil && step.Index < 0 && at.Kind == '{' {
 			severity, format := schemas.SeverityError, "the plan has no input %q"
 			if c.outer != nil {
 				format = "the definition has no input %q"
@@ -137,7 +138,7 @@ func (c *compiler) readsInput(s site, r Read) {
 			if i > 0 {
 				severity, format = schemas.SeverityWarning, "this input has no %q"
 			}
-			if i > 0 || !c.outerInput(s, step.key) {
+			if i > 0 || !c.outerInput(s, step.Key) {
 				c.unknownStep(s, r, i, codeUnknownInput, severity, format, at.Keys())
 			}
 			return
@@ -148,7 +149,7 @@ func (c *compiler) readsInput(s site, r Read) {
 
 // outerInput reports an input that the plan around the definition has; the fix passes it in.
 func (c *compiler) outerInput(s site, name string) bool {
-	if c.outer == nil || c.outer.inputs == nil || c.outer.inputs.Get(name) == nil || !isName(name) {
+	if c.outer == nil || c.outer.inputs == nil || c.outer.inputs.Get(name) == nil || !expr.IsName(name) {
 		return false
 	}
 	n, at := &c.outer.plan.Nodes[c.holder], c.outer.at(c.holder)+"/inputs"
@@ -163,11 +164,11 @@ func (c *compiler) outerInput(s site, name string) bool {
 	return true
 }
 
-func (c *compiler) readsNode(s site, r Read) {
+func (c *compiler) readsNode(s site, r expr.Read) {
 	p := r.Path
-	id := p.nodeID()
+	id := p.NodeID()
 	if id == "" {
-		c.out.errorf(codeDynamicReference, s.at, "nodes must be named one by one, as in ${nodes.order.output}, got ${%s}", shorten(s.text))
+		c.out.errorf(expr.CodeDynamicReference, s.at, "nodes must be named one by one, as in ${nodes.order.output}, got ${%s}", expr.Shorten(s.Text))
 		return
 	}
 	i, known := c.ids[id]
@@ -179,21 +180,21 @@ func (c *compiler) readsNode(s site, r Read) {
 		c.unknownStep(s, r, 0, codeUnknownNode, schemas.SeverityError, "no node %q", c.nodeNames())
 		return
 	case i == s.node && s.may&readsSelf == 0:
-		f := c.out.errorf(codeSelfDependency, s.at, "node %q reads its own result in ${%s}", id, shorten(s.text))
-		if own := "nodes." + id + ".output"; s.may&readsState != 0 && strings.Contains(s.source, own) {
+		f := c.out.errorf(codeSelfDependency, s.at, "node %q reads its own result in ${%s}", id, expr.Shorten(s.Text))
+		if own := "nodes." + id + ".output"; s.may&readsState != 0 && strings.Contains(s.Source, own) {
 			f.Message += ": before it is over, that is state"
-			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, own, "state") })}
+			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, own, "state") })}
 		}
 		return
-	case len(p.steps) == 1:
+	case len(p.Steps) == 1:
 		return
 	}
-	member := p.steps[1]
-	if member.index >= 0 || !slices.Contains(members, member.key) {
+	member := p.Steps[1]
+	if member.Index >= 0 || !slices.Contains(expr.Members, member.Key) {
 		c.unknownMember(s, r, i)
 		return
 	}
-	if member.key == "output" && !r.Guarded {
+	if member.Key == "output" && !r.Guarded {
 		c.follow(s, r, 2, c.shapeFor(i, s.node, s.may), "the output of "+c.whose(i))
 		c.verified(s, r, i)
 	}
@@ -215,27 +216,27 @@ func (c *compiler) knows(id string) bool {
 }
 
 // unknownMember reports nodes.a.x; mostly x is a field of the output.
-func (c *compiler) unknownMember(s site, r Read, node int) {
+func (c *compiler) unknownMember(s site, r expr.Read, node int) {
 	p := r.Path
 	names, _ := c.shapeFor(node, s.node, s.may).properties()
-	near := schemas.Nearest(p.steps[1].key, members, 1)
-	if slices.Contains(names, p.steps[1].key) || len(near) == 0 {
-		id := p.steps[0].key
-		f := c.out.errorf(codeUnknownMember, s.at, "a node has %s; its result is inside output: nodes.%s.output%s", strings.Join(members, ", "), id, stepsString(p.steps[1:]))
-		before := "nodes." + id + stepsString(p.steps[1:2])
-		if strings.Contains(s.source, before) {
-			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string {
-				return replaceWord(text, before, "nodes."+id+".output"+stepsString(p.steps[1:2]))
+	near := schemas.Nearest(p.Steps[1].Key, expr.Members, 1)
+	if slices.Contains(names, p.Steps[1].Key) || len(near) == 0 {
+		id := p.Steps[0].Key
+		f := c.out.errorf(codeUnknownMember, s.at, "a node has %s; its result is inside output: nodes.%s.output%s", strings.Join(expr.Members, ", "), id, expr.StepsString(p.Steps[1:]))
+		before := "nodes." + id + expr.StepsString(p.Steps[1:2])
+		if strings.Contains(s.Source, before) {
+			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string {
+				return expr.ReplaceWord(text, before, "nodes."+id+".output"+expr.StepsString(p.Steps[1:2]))
 			})}
 		}
 		return
 	}
-	c.unknownStep(s, r, 1, codeUnknownMember, schemas.SeverityError, "a node has no %q", members)
+	c.unknownStep(s, r, 1, codeUnknownMember, schemas.SeverityError, "a node has no %q", expr.Members)
 }
 
 // follow checks the steps of a path, from one on, against what is known of the value.
-func (c *compiler) follow(s site, r Read, from int, at shape, whose string) {
-	for i, step := range r.Path.steps {
+func (c *compiler) follow(s site, r expr.Read, from int, at shape, whose string) {
+	for i, step := range r.Path.Steps {
 		if i < from {
 			continue
 		}
@@ -245,21 +246,21 @@ func (c *compiler) follow(s site, r Read, from int, at shape, whose string) {
 		types := at.types()
 		isList := len(types) == 1 && types[0] == "array"
 		switch {
-		case step.index >= 0 && len(types) > 0 && !slices.Contains(types, "array"),
-			step.index < 0 && len(types) > 0 && !slices.Contains(types, "object") && !isList:
-			have := path{r.Path.root, r.Path.steps[:i]}
-			c.out.errorf(codeUnknownOutput, s.at, "%s is %s, so there is no %s in it", have, strings.Join(types, " or "), stepsString(r.Path.steps[i:i+1]))
+		case step.Index >= 0 && len(types) > 0 && !slices.Contains(types, "array"),
+			step.Index < 0 && len(types) > 0 && !slices.Contains(types, "object") && !isList:
+			have := r.Path.UpTo(i)
+			c.out.errorf(codeUnknownOutput, s.at, "%s is %s, so there is no %s in it", have, strings.Join(types, " or "), expr.StepsString(r.Path.Steps[i:i+1]))
 			return
-		case step.index < 0 && isList:
-			have := path{r.Path.root, r.Path.steps[:i]}
+		case step.Index < 0 && isList:
+			have := r.Path.UpTo(i)
 			c.out.errorf(codeUnknownOutput, s.at, "%s is a list: take one item, as in %s[0]%s, or all, as in %s.map(x, x%s)", have, have,
-				stepsString(r.Path.steps[i:]), have, stepsString(r.Path.steps[i:]))
+				expr.StepsString(r.Path.Steps[i:]), have, expr.StepsString(r.Path.Steps[i:]))
 			return
-		case step.index >= 0:
+		case step.Index >= 0:
 			at = at.item()
 			continue
 		}
-		next, known := at.property(step.key)
+		next, known := at.property(step.Key)
 		if !known {
 			severity, format := schemas.SeverityWarning, " declares no %q"
 			names, closed := at.properties()

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/runplane/runplane/runtime/plan/expr"
 )
 
 func TestReferenceIsShortAndTrue(t *testing.T) {
@@ -56,7 +58,12 @@ func TestReferenceIsShortAndTrue(t *testing.T) {
 		if strings.HasPrefix(in, "l") {
 			in = "inputs." + in
 		}
-		if out, err := render(t, `"${`+in+`}"`, &scope{inputs: NewValue([]byte(`{"a":{"b":1},"l":[{"id":1,"n":2}]}`))}, Limits{}); err != nil {
+		lim := Limits{}.Limits
+		template, bad := expr.NewText("${"+in+"}", expr.NewEvaluator(lim), lim.Filled())
+		if len(bad) > 0 {
+			t.Fatal(bad)
+		}
+		if out, err := template.Render(fixed{inputs: expr.NewValue([]byte(`{"a":{"b":1},"l":[{"id":1,"n":2}]}`))}, lim); err != nil {
 			t.Errorf("%s: %s, %v", in, out, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -83,7 +84,7 @@ func (c *compiler) word(at, name, value string, allowed []string) {
 		}
 	}
 	suggestion, near := nearest(value, allowed)
-	f := c.out.errorf(codeUnknownValue, at, "%s %q is not known%s; it is one of %s", name, shorten(value), suggestion, strings.Join(allowed, ", "))
+	f := c.out.errorf(codeUnknownValue, at, "%s %q is not known%s; it is one of %s", name, expr.Shorten(value), suggestion, strings.Join(allowed, ", "))
 	if len(near) > 0 {
 		f.Fix = []schemas.PatchOp{opReplaceText(at, near[0])}
 	}
@@ -146,17 +147,17 @@ func (c *compiler) condition(name, when, at string) {
 	if when == "true" || when == "false" {
 		return
 	}
-	segments, fault := splitString(when)
+	segments, fault := expr.Split(when)
 	if fault != nil {
 		return // reported with the other strings
 	}
 	var joined strings.Builder
 	count := 0
 	for _, s := range segments {
-		if s.expression {
+		if s.Expression {
 			count++
 		}
-		joined.WriteString(s.text)
+		joined.WriteString(s.Text)
 	}
 	if count == 1 && len(segments) == 1 {
 		return
@@ -165,8 +166,8 @@ func (c *compiler) condition(name, when, at string) {
 	if count > 0 {
 		message += ": put the whole comparison inside it"
 	}
-	f := c.out.errorf(codeInvalidCondition, at, "%s, got %q", message, shorten(when))
-	if _, faults := (&language{lim: c.lim}).Check(joined.String()); len(faults) == 0 {
+	f := c.out.errorf(codeInvalidCondition, at, "%s, got %q", message, expr.Shorten(when))
+	if _, faults := expr.NewEvaluator(c.lim.Limits).Check(joined.String()); len(faults) == 0 {
 		f.Fix = []schemas.PatchOp{c.fixText(at, when, func(string) string { return "${" + strings.TrimSpace(joined.String()) + "}" })}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -155,7 +156,7 @@ func (c *compiler) available(realm, at string) bool {
 }
 
 func (c *compiler) unqualified(capability, at string, realms []string) {
-	f := c.out.errorf(codeInvalidCapability, at, "%q is no capability: write realm.name", shorten(capability))
+	f := c.out.errorf(codeInvalidCapability, at, "%q is no capability: write realm.name", expr.Shorten(capability))
 	name := strings.Trim(capability, ".")
 	for _, realm := range realms {
 		if _, ok := c.cat.Tool(realm, name); ok {
@@ -164,7 +165,7 @@ func (c *compiler) unqualified(capability, at string, realms []string) {
 			return
 		}
 	}
-	f.Message += "; the realms are " + nameList(realms, 20)
+	f.Message += "; the realms are " + expr.NameList(realms, 20)
 	if strings.Contains(at, "/fallback/") {
 		f.Message += "; a fallback that is a value is written {value: …}"
 	}
@@ -181,7 +182,7 @@ func (c *compiler) unknownRealm(realm, name, at string, realms []string) {
 		f.Message += "; none is configured"
 		return
 	}
-	f.Message += "; the realms are " + nameList(realms, 20)
+	f.Message += "; the realms are " + expr.NameList(realms, 20)
 }
 
 func (c *compiler) unknownCapability(realm, name, at string, realms []string) {
@@ -199,7 +200,7 @@ func (c *compiler) unknownCapability(realm, name, at string, realms []string) {
 			return
 		}
 	}
-	f.Message += "; it has " + nameList(tools, 20)
+	f.Message += "; it has " + expr.NameList(tools, 20)
 }
 
 func quoteAll(names []string) []string {

@@ -5,19 +5,20 @@ import (
 	"slices"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
 // verified warns where the answer of a verification would become the output of its node, and what is read of that output
 // is not in such an answer: the plan works until the day on which it is verified. One finding for each verification.
-func (c *compiler) verified(s site, r Read, node int) {
+func (c *compiler) verified(s site, r expr.Read, node int) {
 	u := c.plan.Nodes[node].OnUnknown
 	if u == nil || u.Verify == nil || len(u.Verify.Output) > 0 || r.Guarded || c.warned[node] {
 		return
 	}
-	steps := r.Path.steps[2:]
+	steps := r.Path.Steps[2:]
 	if len(c.plan.Nodes[node].ForEach) > 0 && (node != s.node || s.may&readsSelf == 0) { // a list of such outputs
-		if len(steps) == 0 || steps[0].index < 0 {
+		if len(steps) == 0 || steps[0].Index < 0 {
 			return
 		}
 		steps = steps[1:]
@@ -32,27 +33,27 @@ func (c *compiler) verified(s site, r Read, node int) {
 	c.warned[node] = true
 	at := c.at(node) + "/on_unknown/verify"
 	f := c.out.warnf(codeVerifyOutput, at, "where %s finds that it happened, its answer becomes the output of node %q, and that has no %q, which ${%s} reads; write beside happened what the output is to be, as in output: %s",
-		u.Verify.Capability, c.plan.Nodes[node].ID, stepsString(steps)[1:], shorten(s.text), `"${output.items[0]}"`)
+		u.Verify.Capability, c.plan.Nodes[node].ID, expr.StepsString(steps)[1:], expr.Shorten(s.Text), `"${output.items[0]}"`)
 	if inside := answer.holding(steps); inside != "" {
 		f.Fix = []schemas.PatchOp{opAdd(at+"/output", json.RawMessage(document.Quote("${output."+inside+"}")))}
 	}
 }
 
 // lacks tells whether a value of the shape has nothing at the end of the steps, as far as the schema declares what it has.
-func (s shape) lacks(steps []step) bool {
+func (s shape) lacks(steps []expr.Step) bool {
 	for _, step := range steps {
 		types := s.types()
 		switch {
 		case s.at == nil:
 			return false
-		case step.index >= 0 && len(types) > 0 && !slices.Contains(types, "array"),
-			step.index < 0 && len(types) > 0 && !slices.Contains(types, "object"):
+		case step.Index >= 0 && len(types) > 0 && !slices.Contains(types, "array"),
+			step.Index < 0 && len(types) > 0 && !slices.Contains(types, "object"):
 			return true
-		case step.index >= 0:
+		case step.Index >= 0:
 			s = s.item()
 			continue
 		}
-		next, known := s.property(step.key)
+		next, known := s.property(step.Key)
 		if !known {
 			names, closed := s.properties()
 			return closed || len(names) > 0
@@ -64,7 +65,7 @@ func (s shape) lacks(steps []step) bool {
 
 // holding finds the one property, or the first item of it, in which the steps lead to something declared; empty: none, or
 // more than one.
-func (s shape) holding(steps []step) (found string) {
+func (s shape) holding(steps []expr.Step) (found string) {
 	names, _ := s.properties()
 	for _, name := range names {
 		at, _ := s.property(name)
@@ -72,7 +73,7 @@ func (s shape) holding(steps []step) (found string) {
 		if slices.Equal(at.types(), []string{"array"}) {
 			at, where = at.item(), name+"[0]"
 		}
-		if _, known := at.property(steps[0].key); !known || steps[0].index >= 0 || at.lacks(steps) || !isName(name) {
+		if _, known := at.property(steps[0].Key); !known || steps[0].Index >= 0 || at.lacks(steps) || !expr.IsName(name) {
 			continue
 		}
 		if found != "" {

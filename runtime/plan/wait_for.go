@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -18,8 +19,8 @@ const (
 // Awaited is the state that a wait_for node waits for.
 type Awaited struct {
 	Type  string
-	Key   *Template
-	Until *Template // reads the root `state`; nil: it has to be there
+	Key   *expr.Template
+	Until *expr.Template // reads the root `state`; nil: it has to be there
 }
 
 // liveStates are types of states that show other records, with what to do instead: nothing tells when those change.
@@ -85,12 +86,12 @@ var stateShape = newShape(json.RawMessage(`{"type":"object","properties":{"found
 var stateMembers = []string{"found", "data", "version"}
 
 // readsOfState checks what a condition reads of the state that it is about.
-func (c *compiler) readsOfState(s site, r Read) {
-	if steps := r.Path.steps; len(steps) > 0 && steps[0].index < 0 && !slices.Contains(stateMembers, steps[0].key) && len(schemas.Nearest(steps[0].key, stateMembers, 1)) == 0 {
-		f := c.out.errorf(codeUnknownOutput, s.at, "state has no %q: it has found, data and version, and what set_state was given is its data", shorten(steps[0].key))
-		before := path{"state", steps[:1]}.String()
-		if after := (path{"state", []step{{key: "data", index: -1}, steps[0]}}).String(); strings.Contains(s.source, before) {
-			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return replaceWord(text, before, after) })}
+func (c *compiler) readsOfState(s site, r expr.Read) {
+	if steps := r.Path.Steps; len(steps) > 0 && steps[0].Index < 0 && !slices.Contains(stateMembers, steps[0].Key) && len(schemas.Nearest(steps[0].Key, stateMembers, 1)) == 0 {
+		f := c.out.errorf(codeUnknownOutput, s.at, "state has no %q: it has found, data and version, and what set_state was given is its data", expr.Shorten(steps[0].Key))
+		before := r.Path.UpTo(1).String()
+		if after := r.Path.UpTo(0).Then("data").Then(steps[0].Key).String(); strings.Contains(s.Source, before) {
+			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, before, after) })}
 		}
 		return
 	}
@@ -103,5 +104,5 @@ func (c *compiler) noState(s site) {
 		c.unknownRoot(s, "state")
 		return
 	}
-	c.out.errorf(codeMisplacedRoot, s.at, "state is what wait_for: {state, until} asks about, in until alone; elsewhere it is that node's output, got ${%s}", shorten(s.text))
+	c.out.errorf(codeMisplacedRoot, s.at, "state is what wait_for: {state, until} asks about, in until alone; elsewhere it is that node's output, got ${%s}", expr.Shorten(s.Text))
 }

@@ -67,7 +67,7 @@ func (c *compiler) workflowArguments(i int) {
 	if err != nil {
 		return // it was refused when the workflow was kept
 	}
-	given, open := n.Inputs.sample()
+	given, open := n.Inputs.Sample()
 	doc, err := GivenInputs(from.Workflow.Definition.Inputs, schemas.Object(given))
 	if err != nil {
 		return

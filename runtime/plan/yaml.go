@@ -14,6 +14,7 @@ import (
 	yamltoken "github.com/goccy/go-yaml/token"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 )
 
 // maxYAMLNesting bounds the recursion of the YAML parser, before it starts.
@@ -108,7 +109,7 @@ func (d *decoder) yamlError(err error) {
 			code = codeDuplicateKey
 		}
 	default:
-		message = "not valid YAML: " + clean(message)
+		message = "not valid YAML: " + expr.OneLine(message)
 	}
 	if at != nil && at.Position != nil {
 		message = fmt.Sprintf("line %d, column %d: %s", at.Position.Line, at.Position.Column, message)

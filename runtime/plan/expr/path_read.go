@@ -1,21 +1,20 @@
-package plan
+package expr
 
 import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
-// members of a node, in the order in which they are offered.
-var members = []string{"output", "text", "status", "error", "degraded"}
+// Members of a node, in the order in which they are offered.
+var Members = []string{"output", "text", "status", "error", "degraded"}
 
 // appendPath appends the JSON that the path leads to, reading only what it needs of the scope.
-func appendPath(dst []byte, scope Scope, p path) ([]byte, error) {
-	switch p.root {
+func appendPath(dst []byte, scope Scope, p Path) ([]byte, error) {
+	switch p.Root {
 	case "inputs":
 		return appendInside(dst, scope.Inputs(), p, 0, nil)
 	case "session":
@@ -33,14 +32,14 @@ func appendPath(dst []byte, scope Scope, p path) ([]byte, error) {
 			return nil, err
 		case item == nil:
 			return nil, notHere(p)
-		case p.root == "item":
+		case p.Root == "item":
 			return appendInside(dst, item, p, 0, nil)
-		case len(p.steps) > 0:
+		case len(p.Steps) > 0:
 			return nil, noSuchStep(p, 0, &document.Tree{Kind: '0'}, nil)
 		}
 		return strconv.AppendInt(dst, int64(index), 10), nil
 	case "nodes":
-		if id := p.nodeID(); id != "" {
+		if id := p.NodeID(); id != "" {
 			node, err := scope.Node(id)
 			if err != nil {
 				return nil, err
@@ -52,15 +51,15 @@ func appendPath(dst []byte, scope Scope, p path) ([]byte, error) {
 }
 
 // notHere is the error of item and index outside for_each.
-func notHere(p path) *schemas.Error {
+func notHere(p Path) *schemas.Error {
 	return schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: there is no item, because the node has no for_each", p)
 }
 
-func appendNode(dst []byte, node *NodeValue, p path) ([]byte, error) {
-	if len(p.steps) == 1 {
+func appendNode(dst []byte, node *NodeValue, p Path) ([]byte, error) {
+	if len(p.Steps) == 1 {
 		return appendWholeNode(dst, node)
 	}
-	switch member := p.steps[1].key; member {
+	switch member := p.Steps[1].Key; member {
 	case "output":
 		output, err := node.output()
 		if err != nil {
@@ -68,7 +67,7 @@ func appendNode(dst []byte, node *NodeValue, p path) ([]byte, error) {
 		}
 		return appendInside(dst, output, p, 2, node)
 	case "text", "status", "degraded":
-		if len(p.steps) > 2 {
+		if len(p.Steps) > 2 {
 			return nil, noSuchStep(p, 2, &document.Tree{Kind: '"'}, node)
 		}
 		switch member {
@@ -82,7 +81,7 @@ func appendNode(dst []byte, node *NodeValue, p path) ([]byte, error) {
 	case "error":
 		return appendInside(dst, errorValue(node.Error), p, 2, node)
 	default:
-		object := document.Tree{Kind: '{', Names: members}
+		object := document.Tree{Kind: '{', Names: Members}
 		return nil, noSuchStep(p, 1, &object, node)
 	}
 }
@@ -128,8 +127,8 @@ func rawOf(v *Value) json.RawMessage {
 }
 
 // appendInside follows the steps from the given one on inside a value; a nil value is null.
-func appendInside(dst []byte, v *Value, p path, from int, node *NodeValue) ([]byte, error) {
-	if from >= len(p.steps) {
+func appendInside(dst []byte, v *Value, p Path, from int, node *NodeValue) ([]byte, error) {
+	if from >= len(p.Steps) {
 		return append(dst, rawOf(v)...), nil
 	}
 	if v == nil {
@@ -139,8 +138,8 @@ func appendInside(dst []byte, v *Value, p path, from int, node *NodeValue) ([]by
 	if err != nil {
 		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: the value is %v", p, err)
 	}
-	for i := from; i < len(p.steps); i++ {
-		next := p.steps[i].in(at)
+	for i := from; i < len(p.Steps); i++ {
+		next := p.Steps[i].In(at)
 		if next == nil {
 			return nil, noSuchStep(p, i, at, node)
 		}
@@ -149,41 +148,41 @@ func appendInside(dst []byte, v *Value, p path, from int, node *NodeValue) ([]by
 	return append(dst, at.Raw...), nil
 }
 
-// in goes one step into a value; nil: there is nothing.
-func (s step) in(t *document.Tree) *document.Tree {
+// In goes one step into a value; nil: there is nothing.
+func (s Step) In(t *document.Tree) *document.Tree {
 	switch {
 	case t == nil:
-	case s.index < 0 && t.Kind == '{':
-		return t.Get(s.key)
-	case s.index >= 0 && t.Kind == '[' && s.index < len(t.Items):
-		return &t.Items[s.index]
+	case s.Index < 0 && t.Kind == '{':
+		return t.Get(s.Key)
+	case s.Index >= 0 && t.Kind == '[' && s.Index < len(t.Items):
+		return &t.Items[s.Index]
 	}
 	return nil
 }
 
 // noSuchStep says why step i of the path cannot be taken from value at.
-func noSuchStep(p path, i int, at *document.Tree, node *NodeValue) *schemas.Error {
-	have := path{p.root, p.steps[:i]}.String()
-	s := p.steps[i]
+func noSuchStep(p Path, i int, at *document.Tree, node *NodeValue) *schemas.Error {
+	have := Path{p.Root, p.Steps[:i]}.String()
+	s := p.Steps[i]
 	e := schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: ", p)
 	switch {
-	case at.Kind == '{' && s.index < 0:
+	case at.Kind == '{' && s.Index < 0:
 		keys := at.Keys()
-		e.Message += fmt.Sprintf("`%s` has no key %q", have, s.key)
-		if e.Candidates = schemas.Nearest(s.key, keys, 3); len(e.Candidates) > 0 {
+		e.Message += fmt.Sprintf("`%s` has no key %q", have, s.Key)
+		if e.Candidates = schemas.Nearest(s.Key, keys, 3); len(e.Candidates) > 0 {
 			e.Message += fmt.Sprintf(", did you mean %q?", e.Candidates[0])
 		}
-		e.Hint = "it has the keys " + nameList(keys, 20)
+		e.Hint = "it has the keys " + NameList(keys, 20)
 		if len(keys) == 0 {
 			e.Hint = "it is an empty object"
 		}
 		e.Hint += "; test an optional key with has(…) first"
-	case at.Kind == '[' && s.index >= 0:
-		e.Message += fmt.Sprintf("`%s` has %d items, so there is no item %d", have, len(at.Items), s.index)
+	case at.Kind == '[' && s.Index >= 0:
+		e.Message += fmt.Sprintf("`%s` has %d items, so there is no item %d", have, len(at.Items), s.Index)
 		e.Hint = "items count from 0; test with size(…) first"
 	case at.Kind == '[':
-		e.Message += fmt.Sprintf("`%s` is a list, which has no key %q", have, s.key)
-		e.Hint = fmt.Sprintf("take one item, as in %s[0], or all of them, as in %s.map(x, x.%s)", have, have, s.key)
+		e.Message += fmt.Sprintf("`%s` is a list, which has no key %q", have, s.Key)
+		e.Hint = fmt.Sprintf("take one item, as in %s[0], or all of them, as in %s.map(x, x.%s)", have, have, s.Key)
 	case at.Kind == 'n':
 		e.Message += fmt.Sprintf("`%s` is null", have)
 		e.Hint = "test it first, as in ${" + have + " != null ? … : …}"
@@ -198,21 +197,4 @@ func noSuchStep(p path, i int, at *document.Tree, node *NodeValue) *schemas.Erro
 		}
 	}
 	return e
-}
-
-// nameList prints up to limit names.
-func nameList(names []string, limit int) string {
-	more := ""
-	if len(names) > limit {
-		more = fmt.Sprintf(" and %d more", len(names)-limit)
-		names = names[:limit]
-	}
-	short := make([]string, len(names))
-	for i, name := range names {
-		if len(name) > 60 {
-			name = strings.ToValidUTF8(name[:57], "") + "…"
-		}
-		short[i] = name
-	}
-	return strings.Join(short, ", ") + more
 }

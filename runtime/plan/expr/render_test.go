@@ -1,4 +1,4 @@
-package plan
+package expr
 
 import (
 	"encoding/json"
@@ -8,13 +8,14 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
 func render(t testing.TB, raw string, s Scope, lim Limits) (string, error) {
 	t.Helper()
-	lim = lim.filled()
-	template, bad := newTemplate(json.RawMessage(raw), &language{lim: lim}, lim)
+	lim = lim.Filled()
+	template, bad := NewTemplate(json.RawMessage(raw), &language{lim: lim}, lim)
 	if len(bad) > 0 {
 		return "", schemas.Errorf(schemas.CodeExpressionError, "%s", bad[0].Message)
 	}
@@ -153,7 +154,7 @@ func TestRenderIsBounded(t *testing.T) {
 }
 
 func TestBoolAndText(t *testing.T) {
-	lim := Limits{}.filled()
+	lim := Limits{}.Filled()
 	for _, tt := range []struct {
 		when    string
 		want    bool
@@ -162,7 +163,7 @@ func TestBoolAndText(t *testing.T) {
 		{"${inputs.n > 2}", true, ""}, {"${inputs.n > 5}", false, ""}, {"true", true, ""}, {"false", false, ""},
 		{"${inputs.n}", false, "must be true or false, got 3"}, {"${inputs.order_id}", false, `got "A-17"`},
 	} {
-		template, bad := stringTemplate(tt.when, &language{lim: lim}, lim)
+		template, bad := NewText(tt.when, &language{lim: lim}, lim)
 		if len(bad) > 0 {
 			t.Fatal(bad)
 		}
@@ -172,7 +173,7 @@ func TestBoolAndText(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{"10m": "10m", "${inputs.n}m": "3m", "${inputs.order_id}": "A-17", "${inputs.list}": "[1,2,3]", "${inputs.quote}": "say \"hi\"\n"} {
-		template, _ := stringTemplate(text, &language{lim: lim}, lim)
+		template, _ := NewText(text, &language{lim: lim}, lim)
 		if got, err := template.Text(sampleScope()); got != want || err != nil {
 			t.Errorf("%s: got %q, %v, want %q", text, got, err, want)
 		}
@@ -200,8 +201,8 @@ func TestValueIsDecodedOnceByMany(t *testing.T) {
 }
 
 func TestRenderSharedTemplateConcurrently(t *testing.T) {
-	lim := Limits{}.filled()
-	template, _ := newTemplate(json.RawMessage(`{"x":"${nodes.a.output.items.filter(i, i.n > inputs.n - 2).size()}","y":"${nodes.a.output.n}"}`), &language{lim: lim}, lim)
+	lim := Limits{}.Filled()
+	template, _ := NewTemplate(json.RawMessage(`{"x":"${nodes.a.output.items.filter(i, i.n > inputs.n - 2).size()}","y":"${nodes.a.output.n}"}`), &language{lim: lim}, lim)
 	s := sampleScope()
 	var wg sync.WaitGroup
 	for range 8 {
@@ -212,4 +213,68 @@ func TestRenderSharedTemplateConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestRenderItemIndexAndOutput(t *testing.T) {
+	s := sampleScope()
+	s.item, s.at, s.output = NewValue(json.RawMessage(`{"email":"a@x","n":2,"list":[{"id":"i0"}]}`)), 3, NewValue(json.RawMessage(`{"items":[{"id":"r1"}]}`))
+	for template, want := range map[string]string{
+		`{"to":"${item.email}","n":"${index}"}`:                          `{"to":"a@x","n":3}`,
+		`"#${index}: ${item.list[0].id}"`:                                `"#3: i0"`,
+		`"${item}"`:                                                      `{"email":"a@x","n":2,"list":[{"id":"i0"}]}`,
+		`"${index + item.n * 2}"`:                                        `7`,
+		`"${inputs.list[index - 1]}"`:                                    `3`,
+		`"${size(output.items) > 0}"`:                                    `true`,
+		`"${output.items[0].id}"`:                                        `"r1"`,
+		`"${output}"`:                                                    `{"items":[{"id":"r1"}]}`,
+		`"${nodes.a.output.items.map(item, item.n)}"`:                    `[1,2]`,
+		`"${nodes.a.output.items.filter(item, item.n > 1)[0].sku}"`:      `"y"`,
+		`"${nodes.a.output.items.map(output, output.sku + item.email)}"`: `["xa@x","ya@x"]`,
+		`"${inputs.list.map(index, index * 2)}"`:                         `[2,4,6]`,
+	} {
+		if got, err := render(t, template, s, Limits{}); err != nil || got != want {
+			t.Errorf("%s: got %s, %v, want %s", template, got, err, want)
+		}
+	}
+	for template, want := range map[string]string{
+		`"${item.emial}"`:      "`item` has no key \"emial\", did you mean \"email\"?",
+		`"${item.emial + ''}"`: "`item` has no key \"emial\", did you mean \"email\"?",
+		`"${index.x}"`:         "`index` is a number",
+		`"${output.itms}"`:     "did you mean \"items\"?",
+	} {
+		if _, err := render(t, template, s, Limits{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", template, err, want)
+		}
+	}
+	for _, template := range []string{`"${item}"`, `"${item.x + 1}"`, `"${index}"`, `"${index + 1}"`} {
+		if _, err := render(t, template, sampleScope(), Limits{}); err == nil || !strings.Contains(err.Error(), "no for_each") {
+			t.Errorf("%s without an item: got %v", template, err)
+		}
+	}
+}
+
+// unused is an Evaluator that nothing may ask.
+type unused struct{ t *testing.T }
+
+func (u unused) Check(text string) (Facts, []Fault) {
+	u.t.Errorf("%s was compiled", text)
+	return Facts{}, nil
+}
+
+func (u unused) Eval(text string, _ Scope, _ Limits) (json.RawMessage, error) {
+	u.t.Errorf("%s was evaluated", text)
+	return nil, nil
+}
+
+func TestPlainPathsSkipTheExpressionLanguage(t *testing.T) {
+	lim := Limits{}.Filled()
+	for _, path := range []string{"inputs.order_id", "inputs['with-dash']", "nodes.a.output.items[1].sku", "nodes.a.text", "nodes.c.error.code", "execution.id", "session.data.user"} {
+		template, bad := NewTemplate(json.RawMessage(`{"whole":`+document.Quote("${"+path+"}")+`,"part":`+document.Quote("- ${ "+path+" } -")+`}`), unused{t}, lim)
+		if len(bad) > 0 {
+			t.Fatal(bad)
+		}
+		if out, err := template.Render(sampleScope(), lim); err != nil {
+			t.Errorf("%s: %s %v", path, out, err)
+		}
+	}
 }

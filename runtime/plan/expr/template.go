@@ -1,7 +1,9 @@
-package plan
+package expr
 
 import (
 	"encoding/json"
+	"iter"
+	"slices"
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
@@ -18,60 +20,60 @@ type Template struct {
 	size     int // bytes of the literal parts
 }
 
-// part is JSON text as it stands, or a hole.
+// part is JSON text as it stands, or a placeholder.
 type part struct {
 	literal string
-	hole    *hole
+	hole    *Placeholder
 }
 
-// hole is one ${…}.
-type hole struct {
-	text   string // the expression
-	path   path
-	plain  bool   // path says it all
-	inside bool   // of a longer string
-	at     string // JSON pointer below the template's root to the string that holds it
-	source string // that string
-	offset int    // of the expression in it
+// Placeholder is one ${…}.
+type Placeholder struct {
+	Text   string // the expression
+	Path   Path
+	Plain  bool   // path says it all
+	Inside bool   // of a longer string
+	At     string // JSON pointer below the template's root to the string that holds it
+	Source string // that string
+	Offset int    // of the expression in it
 }
 
-// reads lists the ids of the nodes that the hole names.
-func (h *hole) reads() []string {
-	if h.plain {
-		if id := h.path.nodeID(); id != "" {
-			return []string{id}
+// Nodes are the ids of the nodes that the expression names, each once.
+func (h *Placeholder) Nodes() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !h.Plain {
+			slices.Values(namedNodes(h.Text))(yield)
+		} else if id := h.Path.NodeID(); id != "" {
+			yield(id)
 		}
-		return nil
 	}
-	return namedNodes(h.text)
 }
 
-// badString is a string of a template that cannot be read.
-type badString struct {
-	at     string // JSON pointer below the template's root
-	source string
+// BadString is a string of a template that cannot be read.
+type BadString struct {
+	Pointer string // JSON pointer below the template's root
+	Source  string
 	Fault
 }
 
-// newTemplate compiles the strings of a JSON value. Faults are reported for each bad string; the template is complete
+// NewTemplate compiles the strings of a JSON value. Faults are reported for each bad string; the template is complete
 // only without any.
-func newTemplate(raw json.RawMessage, language Evaluator, lim Limits) (*Template, []badString) {
+func NewTemplate(raw json.RawMessage, language Evaluator, lim Limits) (*Template, []BadString) {
 	t, err := document.Parse(string(raw))
 	if err != nil {
-		return nil, []badString{{Fault: Fault{Code: codeWrongType, Message: "the value is " + err.Error()}}}
+		return nil, []BadString{{Fault: Fault{Code: codeNotJSON, Message: "the value is " + err.Error()}}}
 	}
 	return treeTemplate(&t, language, lim)
 }
 
-func treeTemplate(t *document.Tree, language Evaluator, lim Limits) (*Template, []badString) {
+func treeTemplate(t *document.Tree, language Evaluator, lim Limits) (*Template, []BadString) {
 	b := templateBuilder{lim: lim}
 	b.value(t, "")
 	b.flush()
 	return &Template{parts: b.parts, language: language, size: b.size}, b.bad
 }
 
-// stringTemplate compiles one string.
-func stringTemplate(s string, language Evaluator, lim Limits) (*Template, []badString) {
+// NewText compiles one string.
+func NewText(s string, language Evaluator, lim Limits) (*Template, []BadString) {
 	return treeTemplate(&document.Tree{Kind: '"', Raw: document.Quote(s)}, language, lim)
 }
 
@@ -80,7 +82,7 @@ type templateBuilder struct {
 	parts   []part
 	literal []byte
 	size    int
-	bad     []badString
+	bad     []BadString
 }
 
 func (b *templateBuilder) flush() {
@@ -125,41 +127,41 @@ func (b *templateBuilder) value(t *document.Tree, at string) {
 
 // key writes the key of an object; keys are not computed.
 func (b *templateBuilder) key(name, at string) {
-	segments, fault := splitString(name)
+	segments, fault := Split(name)
 	literal := ""
 	for _, s := range segments {
-		if s.expression {
-			fault = &Fault{Code: codeExpressionInKey, Message: "a key cannot be computed; build the object in one expression, as in ${{\"a\" + inputs.b: 1}}"}
+		if s.Expression {
+			fault = &Fault{Code: CodeInKey, Message: "a key cannot be computed; build the object in one expression, as in ${{\"a\" + inputs.b: 1}}"}
 		}
-		literal += s.text
+		literal += s.Text
 	}
 	if fault != nil {
-		b.bad = append(b.bad, badString{schemas.PointerTo(at, name), name, *fault})
+		b.bad = append(b.bad, BadString{schemas.PointerTo(at, name), name, *fault})
 	}
 	b.literal = append(document.AppendQuoted(b.literal, literal), ':')
 }
 
 func (b *templateBuilder) text(s, at string) {
-	segments, fault := splitString(s)
+	segments, fault := Split(s)
 	if fault != nil {
-		b.bad = append(b.bad, badString{at, s, *fault})
+		b.bad = append(b.bad, BadString{at, s, *fault})
 		return
 	}
-	whole := len(segments) == 1 && segments[0].expression
+	whole := len(segments) == 1 && segments[0].Expression
 	if !whole {
 		b.literal = append(b.literal, '"')
 	}
 	for _, segment := range segments {
-		if !segment.expression {
-			b.literal = document.AppendEscaped(b.literal, segment.text)
+		if !segment.Expression {
+			b.literal = document.AppendEscaped(b.literal, segment.Text)
 			continue
 		}
 		h, fault := newHole(segment, b.lim)
 		if fault != nil {
-			b.bad = append(b.bad, badString{at, s, *fault})
+			b.bad = append(b.bad, BadString{at, s, *fault})
 			continue
 		}
-		h.at, h.source, h.inside = at, s, !whole
+		h.At, h.Source, h.Inside = at, s, !whole
 		b.flush()
 		b.parts = append(b.parts, part{hole: h})
 	}
@@ -168,20 +170,20 @@ func (b *templateBuilder) text(s, at string) {
 	}
 }
 
-// segment of a string: literal text, or the text between ${ and }.
-type segment struct {
-	text       string
-	expression bool
-	at         int
+// Segment of a string: literal text, or the text between ${ and }.
+type Segment struct {
+	Text       string
+	Expression bool
+	At         int
 }
 
-// splitString cuts a string into its segments.
-func splitString(s string) ([]segment, *Fault) {
-	var out []segment
+// Split cuts a string into its segments.
+func Split(s string) ([]Segment, *Fault) {
+	var out []Segment
 	literal, start := "", 0
 	emit := func(end int) {
 		if literal += s[start:end]; literal != "" {
-			out = append(out, segment{text: literal})
+			out = append(out, Segment{Text: literal})
 		}
 		literal = ""
 	}
@@ -195,9 +197,9 @@ func splitString(s string) ([]segment, *Fault) {
 			emit(i)
 			end, ok := expressionEnd(s, i+2)
 			if !ok {
-				return nil, &Fault{Code: codeExpressionSyntax, At: i, Message: "the ${ has no matching }; write $${ for a literal ${"}
+				return nil, &Fault{Code: CodeSyntax, At: i, Message: "the ${ has no matching }; write $${ for a literal ${"}
 			}
-			out = append(out, segment{s[i+2 : end], true, i + 2})
+			out = append(out, Segment{s[i+2 : end], true, i + 2})
 			i, start = end+1, end+1
 		default:
 			next := strings.IndexByte(s[i+1:], '$')
@@ -210,7 +212,7 @@ func splitString(s string) ([]segment, *Fault) {
 	}
 	emit(len(s))
 	if len(out) == 0 {
-		out = append(out, segment{})
+		out = append(out, Segment{})
 	}
 	return out, nil
 }
@@ -233,31 +235,39 @@ func expressionEnd(s string, from int) (int, bool) {
 	}
 }
 
-func newHole(s segment, lim Limits) (*hole, *Fault) {
-	text := strings.TrimSpace(s.text)
-	h := &hole{text: text, offset: s.at + strings.Index(s.text, text)}
+func newHole(s Segment, lim Limits) (*Placeholder, *Fault) {
+	text := strings.TrimSpace(s.Text)
+	h := &Placeholder{Text: text, Offset: s.At + strings.Index(s.Text, text)}
 	switch {
 	case text == "":
-		return nil, &Fault{Code: codeExpressionSyntax, At: s.at, Message: "the expression is empty"}
+		return nil, &Fault{Code: CodeSyntax, At: s.At, Message: "the expression is empty"}
 	case len(text) > lim.MaxExpression:
-		return nil, &Fault{Code: codeExpressionTooLarge, At: s.at, Message: "the expression is too long; move parts of it into `set` nodes"}
+		return nil, &Fault{Code: CodeTooLarge, At: s.At, Message: "the expression is too long; move parts of it into `set` nodes"}
 	}
-	h.path, h.plain = parsePath(text)
+	h.Path, h.Plain = ParsePath(text)
 	return h, nil
 }
 
-// holes lists the expressions of the template.
-func (t *Template) holes() []*hole {
-	if t == nil {
-		return nil
-	}
-	var all []*hole
-	for _, p := range t.parts {
-		if p.hole != nil {
-			all = append(all, p.hole)
+// Placeholders are the expressions of the template, in the order in which they are written; a nil template has none.
+func (t *Template) Placeholders() iter.Seq[*Placeholder] {
+	return func(yield func(*Placeholder) bool) {
+		if t == nil {
+			return
+		}
+		for i := range t.parts {
+			if h := t.parts[i].hole; h != nil && !yield(h) {
+				return
+			}
 		}
 	}
-	return all
+}
+
+// Whole is the one expression that the template is; nil where it is anything else.
+func (t *Template) Whole() *Placeholder {
+	if len(t.parts) == 1 {
+		return t.parts[0].hole
+	}
+	return nil
 }
 
 // Constant reports whether the template holds no expression.
@@ -268,4 +278,22 @@ func (t *Template) Constant() bool {
 		}
 	}
 	return true
+}
+
+// Sample renders the template with stand-ins for what is not known yet, and says where they are.
+func (t *Template) Sample() (json.RawMessage, []string) {
+	var doc []byte
+	var open []string
+	for i := range t.parts {
+		p := &t.parts[i]
+		switch {
+		case p.hole == nil:
+			doc = append(doc, p.literal...)
+			continue
+		case !p.hole.Inside:
+			doc = append(doc, "null"...)
+		}
+		open = appendOnce(open, p.hole.At)
+	}
+	return doc, open
 }

@@ -1,4 +1,4 @@
-package plan
+package expr
 
 import (
 	"bytes"
@@ -12,19 +12,19 @@ import (
 
 // Render evaluates every expression and returns the JSON value. Errors are *schemas.Error with code expression_error or
 // payload_too_large, and those of the scope.
-func (t *Template) Render(scope Scope, lim Limits) (json.RawMessage, error) {
-	return t.render(scope, lim, nil)
+func (t *Template) Render(scope Scope, lim Limited) (json.RawMessage, error) {
+	return t.render(scope, lim.limits(), nil)
 }
 
 // RenderOutput is Render for the output of a plan whose run is over: an expression that cannot be read because a node it
 // names did not succeed is null (and nothing inside a longer string), so that a branch which was skipped does not
 // take the results of the others with it.
-func (t *Template) RenderOutput(scope Scope, lim Limits) (json.RawMessage, error) {
-	return t.render(scope, lim, func(h *hole, err error) bool {
+func (t *Template) RenderOutput(scope Scope, lim Limited) (json.RawMessage, error) {
+	return t.render(scope, lim.limits(), func(h *Placeholder, err error) bool {
 		if !errors.Is(err, &schemas.Error{Code: schemas.CodeExpressionError}) {
 			return false
 		}
-		for _, id := range h.reads() {
+		for id := range h.Nodes() {
 			if n, err := scope.Node(id); err == nil && n.Status != schemas.NodeSucceeded {
 				return true
 			}
@@ -33,9 +33,9 @@ func (t *Template) RenderOutput(scope Scope, lim Limits) (json.RawMessage, error
 	})
 }
 
-// render fills the holes; absent, where given, says that one which failed is null.
-func (t *Template) render(scope Scope, lim Limits, absent func(*hole, error) bool) (json.RawMessage, error) {
-	lim = lim.filled()
+// render fills the placeholders; absent, where given, reports whether one that failed counts as null.
+func (t *Template) render(scope Scope, lim Limits, absent func(*Placeholder, error) bool) (json.RawMessage, error) {
+	lim = lim.Filled()
 	dst := make([]byte, 0, t.size+32*len(t.parts))
 	for i := range t.parts {
 		p := &t.parts[i]
@@ -49,7 +49,7 @@ func (t *Template) render(scope Scope, lim Limits, absent func(*hole, error) boo
 			dst = filled
 		case absent == nil || !absent(p.hole, err):
 			return nil, err
-		case !p.hole.inside:
+		case !p.hole.Inside:
 			dst = append(dst, "null"...)
 		}
 		if len(dst) > lim.MaxBound {
@@ -59,14 +59,14 @@ func (t *Template) render(scope Scope, lim Limits, absent func(*hole, error) boo
 	return dst, nil
 }
 
-func (t *Template) fill(dst []byte, h *hole, scope Scope, lim Limits) ([]byte, error) {
+func (t *Template) fill(dst []byte, h *Placeholder, scope Scope, lim Limits) ([]byte, error) {
 	start := len(dst)
 	var err error
-	if h.plain {
-		dst, err = appendPath(dst, scope, h.path)
+	if h.Plain {
+		dst, err = appendPath(dst, scope, h.Path)
 	} else {
 		var result json.RawMessage
-		result, err = t.language.Eval(h.text, scope, lim)
+		result, err = t.language.Eval(h.Text, scope, lim)
 		dst = append(dst, result...)
 	}
 	if err != nil {
@@ -75,7 +75,7 @@ func (t *Template) fill(dst []byte, h *hole, scope Scope, lim Limits) ([]byte, e
 	if len(dst) > lim.MaxBound {
 		return nil, tooLarge(lim.MaxBound)
 	}
-	if h.inside {
+	if h.Inside {
 		return appendInterpolated(dst[:start], dst[start:]), nil
 	}
 	return dst, nil
@@ -112,7 +112,7 @@ func (t *Template) Bool(scope Scope) (bool, error) {
 	case "false", `"false"`:
 		return false, nil
 	}
-	return false, schemas.Errorf(schemas.CodeExpressionError, "the condition must be true or false, got %s", shorten(string(out))).
+	return false, schemas.Errorf(schemas.CodeExpressionError, "the condition must be true or false, got %s", Shorten(string(out))).
 		WithHint("compare the value, as in ${inputs.count > 0} or ${nodes.a.output.name != \"\"}")
 }
 

@@ -1,4 +1,4 @@
-package plan
+package expr
 
 import (
 	"fmt"
@@ -52,7 +52,7 @@ func (w *walker) walk(e ast.Expr) {
 			w.walk(entry.AsMapEntry().Value())
 		}
 	case ast.StructKind:
-		w.fault(e, codeExpressionSyntax, nil, "objects are written {\"key\": value}, without a type name")
+		w.fault(e, CodeSyntax, nil, "objects are written {\"key\": value}, without a type name")
 	case ast.ComprehensionKind:
 		w.comprehension(e)
 	}
@@ -65,8 +65,8 @@ func (w *walker) comprehension(e ast.Expr) {
 	w.walk(c.AccuInit())
 	before := len(w.bound)
 	for _, name := range []string{c.IterVar(), c.IterVar2(), c.AccuVar()} {
-		if slices.Contains(roots, name) {
-			w.fault(e, codeDynamicReference, nil, "%q already means something here: choose another name for the variable", name)
+		if slices.Contains(Roots, name) {
+			w.fault(e, CodeDynamicReference, nil, "%q already means something here: choose another name for the variable", name)
 		}
 		if name != "" {
 			w.bound = append(w.bound, name)
@@ -83,7 +83,7 @@ func (w *walker) ident(e ast.Expr) {
 	if slices.Contains(w.bound, name) || isTypeName(name) {
 		return
 	}
-	w.fault(e, codeUnknownRoot, schemas.Nearest(name, roots, 1), "unknown name %q: expressions read inputs, nodes.<id>, execution and session", name)
+	w.fault(e, CodeUnknownRoot, schemas.Nearest(name, Roots, 1), "unknown name %q: expressions read inputs, nodes.<id>, execution and session", name)
 }
 
 // isTypeName reports whether the name is a type, as in type(x) == string.
@@ -108,10 +108,10 @@ func (w *walker) call(e ast.Expr) {
 	}
 	if !celEnvironment().HasFunction(name) && !strings.HasPrefix(name, "@") {
 		if slices.Contains(celNames(), name) {
-			w.fault(e, codeUnknownFunction, nil, "%s() is written with the wrong number or kind of arguments", name)
+			w.fault(e, CodeUnknownFunction, nil, "%s() is written with the wrong number or kind of arguments", name)
 			return // a macro's variables mean nothing outside it
 		}
-		w.fault(e, codeUnknownFunction, schemas.Nearest(name, celNames(), 3), "unknown function %s()", name)
+		w.fault(e, CodeUnknownFunction, schemas.Nearest(name, celNames(), 3), "unknown function %s()", name)
 	}
 	for _, arg := range c.Args() {
 		w.walk(arg)
@@ -119,44 +119,44 @@ func (w *walker) call(e ast.Expr) {
 }
 
 // chain reads e as a root with constant steps. Guarded tells that a step is optional or tested with has().
-func (w *walker) chain(e ast.Expr) (p path, guarded, ok bool) {
+func (w *walker) chain(e ast.Expr) (p Path, guarded, ok bool) {
 	switch e.Kind() {
 	case ast.IdentKind:
 		name := e.AsIdent()
-		return path{root: name}, false, isRoot(name) && !slices.Contains(w.bound, name)
+		return Path{Root: name}, false, isRoot(name) && !slices.Contains(w.bound, name)
 	case ast.SelectKind:
 		s := e.AsSelect()
 		p, guarded, ok = w.chain(s.Operand())
-		p.steps = append(p.steps, step{key: s.FieldName(), index: -1})
+		p.Steps = append(p.Steps, Step{Key: s.FieldName(), Index: -1})
 		return p, guarded || s.IsTestOnly(), ok
 	case ast.CallKind:
 		c := e.AsCall()
 		optional := c.FunctionName() == operators.OptSelect || c.FunctionName() == operators.OptIndex
 		if !optional && c.FunctionName() != operators.Index || len(c.Args()) != 2 || c.Args()[1].Kind() != ast.LiteralKind {
-			return path{}, false, false
+			return Path{}, false, false
 		}
-		s := step{index: -1}
+		s := Step{Index: -1}
 		switch v := c.Args()[1].AsLiteral().(type) {
 		case types.String:
-			s.key = string(v)
+			s.Key = string(v)
 		case types.Int:
 			if v < 0 {
-				return path{}, false, false
+				return Path{}, false, false
 			}
-			s.index = int(v)
+			s.Index = int(v)
 		default:
-			return path{}, false, false
+			return Path{}, false, false
 		}
 		p, guarded, ok = w.chain(c.Args()[0])
-		p.steps = append(p.steps, s)
+		p.Steps = append(p.Steps, s)
 		return p, guarded || optional, ok
 	}
-	return path{}, false, false
+	return Path{}, false, false
 }
 
-func (w *walker) read(e ast.Expr, p path, guarded bool) {
-	if p.root == "nodes" && p.nodeID() == "" {
-		w.fault(e, codeDynamicReference, nil, "nodes must be named one by one, as in nodes.order.output: the plan's order is made from these names")
+func (w *walker) read(e ast.Expr, p Path, guarded bool) {
+	if p.Root == "nodes" && p.NodeID() == "" {
+		w.fault(e, CodeDynamicReference, nil, "nodes must be named one by one, as in nodes.order.output: the plan's order is made from these names")
 		return
 	}
 	w.reads = append(w.reads, Read{p, guarded})
@@ -166,7 +166,7 @@ func (w *walker) read(e ast.Expr, p path, guarded bool) {
 func (w *walker) finish() []Read {
 	for i := range w.reads {
 		for _, other := range w.reads {
-			if other.Guarded && other.Path.root == w.reads[i].Path.root && hasPrefix(w.reads[i].Path.steps, other.Path.steps) {
+			if other.Guarded && other.Path.Root == w.reads[i].Path.Root && hasPrefix(w.reads[i].Path.Steps, other.Path.Steps) {
 				w.reads[i].Guarded = true
 			}
 		}
@@ -174,15 +174,15 @@ func (w *walker) finish() []Read {
 	return w.reads
 }
 
-func hasPrefix(steps, prefix []step) bool {
+func hasPrefix(steps, prefix []Step) bool {
 	return len(steps) >= len(prefix) && slices.Equal(steps[:len(prefix)], prefix)
 }
 
-// sameNodes makes sure that the tokens alone name the nodes that the language sees; [Load] relies on that.
+// sameNodes makes sure that the tokens alone name the nodes that the language sees; loading a plan relies on that.
 func (w *walker) sameNodes() []Fault {
 	var seen []string
 	for _, r := range w.reads {
-		if id := r.Path.nodeID(); id != "" {
+		if id := r.Path.NodeID(); id != "" {
 			seen = appendOnce(seen, id)
 		}
 	}
@@ -192,5 +192,5 @@ func (w *walker) sameNodes() []Fault {
 	if slices.Equal(seen, named) {
 		return nil
 	}
-	return []Fault{{Code: codeDynamicReference, Message: "write each node plainly, as in nodes.order.output, without brackets or blanks in between"}}
+	return []Fault{{Code: CodeDynamicReference, Message: "write each node plainly, as in nodes.order.output, without brackets or blanks in between"}}
 }

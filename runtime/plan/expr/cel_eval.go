@@ -1,4 +1,4 @@
-package plan
+package expr
 
 import (
 	"encoding/json"
@@ -16,13 +16,13 @@ func (l *language) Eval(text string, scope Scope, lim Limits) (json.RawMessage, 
 	c := l.expression(text)
 	c.check.Do(func() { c.checkText(text) })
 	if len(c.faults) > 0 {
-		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s`: %s", shorten(text), c.faults[0].Message)
+		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s`: %s", Shorten(text), c.faults[0].Message)
 	}
 	c.plan.Do(func() {
 		c.program, c.planErr = celEnvironment().Program(c.ast, cel.CostLimit(l.lim.MaxCost), cel.EvalOptions(cel.OptOptimize))
 	})
 	if c.planErr != nil {
-		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be used: %v", shorten(text), c.planErr)
+		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be used: %v", Shorten(text), c.planErr)
 	}
 	vars, err := variables(scope, c.facts.Reads)
 	if err != nil {
@@ -37,7 +37,7 @@ func (l *language) Eval(text string, scope Scope, lim Limits) (json.RawMessage, 
 		if errors.Is(err, errTooLarge) {
 			return nil, tooLarge(lim.MaxBound)
 		}
-		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` has no result in JSON: %v", shorten(text), err)
+		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` has no result in JSON: %v", Shorten(text), err)
 	}
 	return w.out, nil
 }
@@ -46,17 +46,17 @@ func (l *language) Eval(text string, scope Scope, lim Limits) (json.RawMessage, 
 func variables(scope Scope, reads []Read) (map[string]any, error) {
 	vars := make(map[string]any, 2)
 	for _, r := range reads {
-		if r.Path.root == "nodes" {
+		if r.Path.Root == "nodes" {
 			if err := nodeVariable(vars, scope, r.Path); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		if _, have := vars[r.Path.root]; have {
+		if _, have := vars[r.Path.Root]; have {
 			continue
 		}
 		var v *Value
-		switch r.Path.root {
+		switch r.Path.Root {
 		case "inputs":
 			v = scope.Inputs()
 		case "session":
@@ -75,35 +75,35 @@ func variables(scope Scope, reads []Read) (map[string]any, error) {
 			if item == nil {
 				return nil, notHere(r.Path)
 			}
-			if v = item; r.Path.root == "index" {
+			if v = item; r.Path.Root == "index" {
 				vars["index"] = int64(index)
 				continue
 			}
 		}
 		decoded, err := decodeOrNull(v)
 		if err != nil {
-			return nil, schemas.Errorf(schemas.CodeExpressionError, "%s cannot be read: %v", r.Path.root, err)
+			return nil, schemas.Errorf(schemas.CodeExpressionError, "%s cannot be read: %v", r.Path.Root, err)
 		}
-		vars[r.Path.root] = decoded
+		vars[r.Path.Root] = decoded
 	}
 	return vars, nil
 }
 
-func nodeVariable(vars map[string]any, scope Scope, p path) error {
+func nodeVariable(vars map[string]any, scope Scope, p Path) error {
 	nodes, _ := vars["nodes"].(map[string]any)
 	if nodes == nil {
 		nodes = map[string]any{}
 		vars["nodes"] = nodes
 	}
-	id := p.nodeID()
+	id := p.NodeID()
 	fields, _ := nodes[id].(map[string]any)
 	if fields == nil {
-		fields = make(map[string]any, len(members))
+		fields = make(map[string]any, len(Members))
 		nodes[id] = fields
 	}
-	wanted := members
-	if len(p.steps) > 1 {
-		wanted = []string{p.steps[1].key}
+	wanted := Members
+	if len(p.Steps) > 1 {
+		wanted = []string{p.Steps[1].Key}
 	}
 	node, err := scope.Node(id)
 	if err != nil {
@@ -148,7 +148,7 @@ func (l *language) explain(text string, err error, scope Scope, reads []Read) er
 	message := err.Error()
 	switch {
 	case strings.Contains(message, "cost limit exceeded"):
-		return schemas.Errorf(schemas.CodeExpressionError, "`%s` takes too many steps (more than %d)", shorten(text), l.lim.MaxCost).
+		return schemas.Errorf(schemas.CodeExpressionError, "`%s` takes too many steps (more than %d)", Shorten(text), l.lim.MaxCost).
 			WithHint("compute less in one expression: filter first, or let a capability do it")
 	case strings.Contains(message, "no such key"), strings.Contains(message, "no such overload"),
 		strings.Contains(message, "index out of bounds"), strings.Contains(message, "no such attribute"):
@@ -162,26 +162,9 @@ func (l *language) explain(text string, err error, scope Scope, reads []Read) er
 			}
 		}
 	}
-	e := schemas.Errorf(schemas.CodeExpressionError, "`%s`: %s", shorten(text), clean(message))
+	e := schemas.Errorf(schemas.CodeExpressionError, "`%s`: %s", Shorten(text), OneLine(message))
 	if strings.Contains(message, "no such overload") {
 		e.Hint = "the operands have types that do not go together; convert with string(…), int(…) or double(…), and test for null first"
 	}
 	return e
-}
-
-// clean cuts a foreign message to one bounded line.
-func clean(message string) string {
-	message, _, _ = strings.Cut(message, "\n")
-	if len(message) > 300 {
-		message = strings.ToValidUTF8(message[:297], "") + "…"
-	}
-	return message
-}
-
-// shorten keeps messages readable.
-func shorten(text string) string {
-	if len(text) > 80 {
-		return strings.ToValidUTF8(text[:77], "") + "…"
-	}
-	return text
 }

@@ -1,4 +1,4 @@
-package plan
+package expr
 
 import (
 	"encoding/json"
@@ -25,18 +25,13 @@ type Facts struct {
 
 // Read is a constant path that an expression reads, such as nodes.order.output.total.
 type Read struct {
-	Path path
+	Path Path
 	// Guarded: the expression tests it with has(…) or takes it as optional, so it may well be missing.
 	Guarded bool
 }
 
-// Fault is something wrong with an expression.
-type Fault struct {
-	Code       string // a finding's code
-	At         int    // byte offset in the expression's text
-	Message    string
-	Candidates []string
-}
+// NewEvaluator makes the evaluator of one program, within the limits.
+func NewEvaluator(lim Limits) Evaluator { return &language{lim: lim.Filled()} }
 
 // language is the Evaluator of one program: the shared environment with this program's compiled expressions.
 type language struct {

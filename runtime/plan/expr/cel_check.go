@@ -1,4 +1,4 @@
-package plan
+package expr
 
 import (
 	"fmt"
@@ -75,7 +75,7 @@ func syntaxFaults(text string, issues *cel.Issues) []Fault {
 			name := strings.Trim(strings.TrimPrefix(message[:i], "found no matching overload for "), "'")
 			message = fmt.Sprintf("%s cannot be used with %s", operatorWord(name), strings.Trim(message[i+len(" applied to "):], "'"))
 		}
-		faults = append(faults, Fault{Code: codeExpressionSyntax, At: at, Message: message})
+		faults = append(faults, Fault{Code: CodeSyntax, At: at, Message: message})
 		if len(faults) == 3 {
 			break
 		}

@@ -1,4 +1,4 @@
-package plan
+package expr
 
 import (
 	"slices"
@@ -12,16 +12,15 @@ import (
 	"cel.dev/cel-go/ext"
 )
 
-// roots of expressions, in the order in which they are offered.
-var roots = []string{"inputs", "nodes", "execution", "session"}
+// Roots of expressions, in the order in which they are offered.
+var Roots = []string{"inputs", "nodes", "execution", "session"}
 
 // localRoots mean something in some places alone: item and index with for_each, output in a verification, state in the
-// condition of a wait_for. Elsewhere, and
-// as the variable of a macro, the names are free.
+// condition of a wait_for. Elsewhere, and as the variable of a macro, the names are free.
 var localRoots = []string{"item", "index", "output", "state"}
 
 func isRoot(name string) bool {
-	return slices.Contains(roots, name) || slices.Contains(localRoots, name)
+	return slices.Contains(Roots, name) || slices.Contains(localRoots, name)
 }
 
 // maxRange is the longest list that lists.range makes.
@@ -59,7 +58,7 @@ func celOptions() []cel.EnvOption {
 		ext.TwoVarComprehensions(),
 		cel.RegexProgramSizeLimit(500),
 	}
-	for _, root := range slices.Concat(roots, localRoots) {
+	for _, root := range slices.Concat(Roots, localRoots) {
 		options = append(options, cel.Variable(root, cel.DynType))
 	}
 	return slices.Concat(options, codecs(), mixedFunctions())

@@ -1,4 +1,4 @@
-package plan
+package expr
 
 import "strings"
 
@@ -111,7 +111,7 @@ func isStringPrefix(word string) bool {
 }
 
 // namedNodes lists the ids that an expression names as nodes.id, nodes.?id, nodes["id"] or nodes[?"id"], each once, in
-// order. It reads tokens alone; compile makes sure that the language itself sees exactly the same ids.
+// order. It reads tokens alone; Check makes sure that the language itself sees exactly the same ids.
 func namedNodes(text string) []string {
 	var ids []string
 	l := lexer{text: text}

@@ -1,0 +1,17 @@
+// Package expr owns the expressions of plans: what stands between ${ and } in a JSON value, what it reads, what is wrong
+// with it, and what it gives for a [Scope]. Package plan compiles templates and asks about them, and whoever runs a plan
+// renders them. It is pure: no clock, no I/O, and it imports nothing of package plan.
+//
+// Plain paths (nodes.order.output.items[0].sku) are read from the JSON text and copied byte for byte, so large numbers
+// and key order survive. All else is CEL behind [Evaluator]: the standard library, the string, list, math, set and bind
+// extensions, optional values, and json.encode, json.decode, base64.encode and base64.decode.
+//
+//   - A number without fraction and exponent is an int as long as 64 bits hold it, else a double.
+//   - int and double mix in comparison and in + - * /; an int beyond 2^53 beside a double is an error, not a rounding.
+//     Two ints divide to an int.
+//   - A missing key is an error that names the nearest one; has(x.y) and x.?y.orValue(z) ask first.
+//   - item and index (for_each), output (a verification) and state (the until of wait_for) are free names elsewhere, and
+//     as variables of macros.
+//   - Nodes are named one by one, because the plan's order is made from these names: nodes[x] is refused.
+//   - An evaluation is bounded in steps, in the size of its texts and in the size of its result.
+package expr

@@ -1,0 +1,74 @@
+package expr
+
+import (
+	"slices"
+	"strings"
+)
+
+// Dashed writes a path whose names hold dashes with brackets.
+func Dashed(text string) (string, bool) {
+	root, rest, ok := strings.Cut(text, ".")
+	if !ok || !slices.Contains(Roots, root) || !strings.Contains(rest, "-") {
+		return "", false
+	}
+	p := Path{Root: root}
+	for _, key := range strings.Split(rest, ".") {
+		if !IsName(strings.ReplaceAll(key, "-", "_")) {
+			return "", false
+		}
+		p = p.Then(key)
+	}
+	return p.String(), true
+}
+
+// WordAt is the name that begins at a byte of an expression; empty: none does.
+func WordAt(text string, at int) string {
+	if at < 0 || at >= len(text) {
+		return ""
+	}
+	end := at
+	for end < len(text) && isNamePart(text[end]) {
+		end++
+	}
+	return text[at:end]
+}
+
+// ReplaceWord replaces the first occurrence that is a whole word.
+func ReplaceWord(text, word, with string) string {
+	for from := 0; ; {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			return text
+		}
+		i += from
+		end := i + len(word)
+		if (i == 0 || !isNamePart(text[i-1])) && (end == len(text) || !isNamePart(text[end])) {
+			return text[:i] + with + text[end:]
+		}
+		from = end
+	}
+}
+
+// RenameNode renames nodes.from, nodes["from"] and nodes['from'] in a string with expressions.
+func RenameNode(s, from, to string) string {
+	for _, quoted := range []string{`"` + from + `"`, `'` + from + `'`} {
+		s = strings.ReplaceAll(s, "nodes["+quoted+"]", "nodes."+to)
+	}
+	var b strings.Builder
+	for {
+		i := strings.Index(s, "nodes."+from)
+		if i < 0 {
+			b.WriteString(s)
+			return b.String()
+		}
+		end := i + len("nodes.") + len(from)
+		ends := end == len(s) || !isNamePart(s[end]) && s[end] != '-'
+		starts := i == 0 || !isNamePart(s[i-1]) && s[i-1] != '.'
+		if starts && ends {
+			b.WriteString(s[:i] + "nodes." + to)
+		} else {
+			b.WriteString(s[:end])
+		}
+		s = s[end:]
+	}
+}

@@ -1,0 +1,63 @@
+package expr
+
+import (
+	"encoding/json"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Scope is what expressions of one execution read. Methods are called for the roots an expression names and no others.
+type Scope interface {
+	Inputs() *Value
+	Session() *Value
+	Execution() *Value
+	// Node answers for a node that the expression's own node depends on; in a compensation also for that node itself.
+	Node(id string) (NodeValue, error)
+	// Item is the current item of for_each and its index; nil outside. An error says that it could not be read.
+	Item() (item *Value, index int, err error)
+	// Output is the answer of a verification; nil outside.
+	Output() *Value
+	// State is {found, data, version} of the state that is waited for; nil outside.
+	State() *Value
+}
+
+// NodeValue is what ${nodes.<id>.…} reads.
+type NodeValue struct {
+	Status   schemas.NodeStatus
+	Output   *Value // nil: null
+	Text     string // empty: what Output says as text, a string as it is and anything else as JSON
+	Error    *schemas.Error
+	Degraded bool
+
+	// What is kept elsewhere is got once it is read; nil: Text and Output are all there is.
+	LongText   func() (string, error)
+	LongOutput func() (*Value, error)
+}
+
+// output is what ${nodes.<id>.output} reads.
+func (v *NodeValue) output() (*Value, error) {
+	if v.LongOutput != nil {
+		return v.LongOutput()
+	}
+	return v.Output, nil
+}
+
+// text is what ${nodes.<id>.text} reads.
+func (v *NodeValue) text() (string, error) {
+	switch {
+	case v.LongText != nil:
+		return v.LongText()
+	case v.Text != "":
+		return v.Text, nil
+	}
+	output, err := v.output()
+	if err != nil || output == nil {
+		return "", err
+	}
+	raw := output.Raw()
+	var s string
+	if raw[0] == '"' && json.Unmarshal(raw, &s) == nil {
+		return s, nil
+	}
+	return string(raw), nil
+}
