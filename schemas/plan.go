@@ -24,6 +24,15 @@ type Plan struct {
 	Defaults       *Defaults `json:"defaults,omitempty"`
 	Nodes          []Node    `json:"nodes"`
 	Output         Value     `json:"output,omitempty" jsonschema:"description=the execution's output; unless given it is the outputs of the nodes that nothing depends on by node id"`
+
+	Source Source `json:"-"` // the text that the plan was read from; nil: it was none, or of one line
+}
+
+// Source knows the text that a plan was read from.
+type Source interface {
+	// Place is the line and the column, both from 1, of what a JSON pointer into the plan leads to, or of the nearest part
+	// around it.
+	Place(pointer string) (line, column int)
 }
 
 // Defaults apply to each capability node that does not say otherwise.

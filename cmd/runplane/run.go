@@ -92,7 +92,7 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 	if id == "" {
 		e, err := p.runtime.Executions.Execute(ctx, sub)
 		if err != nil {
-			return c.refused(err, o.json, cfg)
+			return c.refused(args[0], err, o.json, cfg)
 		}
 		id = e.ExecutionID
 	} else if err := c.resume(ctx, p.runtime, id, patch, storeName(cfg.Store)); err != nil {
@@ -209,8 +209,8 @@ func (c *cli) follow(ctx context.Context, rt *runtime.Runtime, id string, events
 	}
 }
 
-// refused tells why a plan was not started.
-func (c *cli) refused(err error, asJSON bool, cfg Config) error {
+// refused prints why a plan was not started.
+func (c *cli) refused(file string, err error, asJSON bool, cfg Config) error {
 	e, ok := errors.AsType[*schemas.Error](err)
 	if !ok || e.Code != schemas.CodeInvalidPlan {
 		return err
@@ -218,7 +218,7 @@ func (c *cli) refused(err error, asJSON bool, cfg Config) error {
 	if asJSON {
 		return errors.Join(c.printJSON(map[string]any{"error": e}), exit(exitInvalid))
 	}
-	c.printFindings(e.Findings, cfg)
+	c.printFindings(file, e.Findings, cfg)
 	return exit(exitInvalid)
 }
 

@@ -53,7 +53,7 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 	case asJSON:
 		err = c.printJSON(v)
 	default:
-		c.printFindings(v.Findings, cfg)
+		c.printFindings(file, v.Findings, cfg)
 		if v.Valid {
 			x := v.Explain
 			fmt.Fprintf(c.out, "valid: %d waves, at most %d calls, critical path %s\n", len(x.Waves), x.MaxCalls, strings.Join(x.CriticalPath, " → "))
@@ -68,12 +68,18 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 	return err
 }
 
-// printFindings tells each finding to a person.
-func (c *cli) printFindings(findings []schemas.Finding, cfg Config) {
+// printFindings prints each finding of a plan for a person, with its place in the file where it is known.
+func (c *cli) printFindings(file string, findings []schemas.Finding, cfg Config) {
+	if file == "-" {
+		file = "<stdin>"
+	}
 	for _, f := range findings {
 		where := f.Path
 		if where == "" {
 			where = "/"
+		}
+		if f.Line > 0 {
+			fmt.Fprintf(c.err, "%s:%d:%d: ", file, f.Line, f.Column)
 		}
 		fmt.Fprintf(c.err, "%s %s: %s [%s]\n", f.Severity, where, f.Message, f.Code)
 		if len(f.Fix) > 0 {

@@ -22,8 +22,24 @@ func Compile(p *schemas.Plan, cat Catalog, lim Limits) (*Program, []schemas.Find
 		undoes: compensates(p, lim.MaxNesting),
 	}
 	c := &compiler{work: w, plan: *p}
+	c.plan.Source = nil // the program does not keep the text
 	program := c.compile()
-	return program, w.out.result()
+	found := w.out.result()
+	Locate(p, found)
+	return program, found
+}
+
+// Locate says of findings about a plan where they stand in the text that the plan was parsed from, as far as they do not
+// say it and the text has several lines.
+func Locate(p *schemas.Plan, found []schemas.Finding) {
+	if p.Source == nil {
+		return
+	}
+	for i := range found {
+		if f := &found[i]; f.Line == 0 {
+			f.Line, f.Column = p.Source.Place(f.Path)
+		}
+	}
 }
 
 // work is what a plan shares with the plans within it.

@@ -79,7 +79,8 @@ func (d *decoder) workflow(to **schemas.Workflow, v *document.Tree, at string) {
 		beside := at + "_definition"
 		d.out.warnf(codeAlias, at, "a plan within a plan is written {definition: …}").Fix =
 			[]schemas.PatchOp{opMove(at, beside), opAdd(at, json.RawMessage("{}")), opMove(beside, at+"/definition")}
-		d.definition(w, v, at+"/definition")
+		v.Wrap("definition")
+		d.definition(w, &v.Items[0], at+"/definition")
 	case v.Kind == '{':
 		fields(d, w, v, at, "workflow", workflowFields)
 	case v.Kind == '"':
@@ -121,9 +122,8 @@ func (d *decoder) definition(w *schemas.Workflow, v *document.Tree, at string) {
 // fallbacks reads the list of what serves instead; one entry stands for a list of one.
 func (d *decoder) fallbacks(to *[]schemas.Fallback, v *document.Tree, at string) {
 	if v.Kind != '[' {
-		one := *v
-		*v = document.Tree{Kind: '[', Items: []document.Tree{one}}
-		written := one.AppendTo(nil)
+		v.WrapInList()
+		written := v.Items[0].AppendTo(nil)
 		d.out.warnf(codeAlias, at, "fallback is a list").Fix = []schemas.PatchOp{opReplace(at, append(append([]byte{'['}, written...), ']'))}
 	}
 	*to = make([]schemas.Fallback, len(v.Items))

@@ -75,6 +75,7 @@ type findings struct {
 	max    int
 	more   int
 	errors int
+	source schemas.Source // nil: findings do not say where
 }
 
 func (f *findings) add(severity schemas.Severity, code, path, format string, args ...any) *schemas.Finding {
@@ -85,7 +86,11 @@ func (f *findings) add(severity schemas.Severity, code, path, format string, arg
 		f.more++
 		return &schemas.Finding{}
 	}
-	f.list = append(f.list, schemas.Finding{Severity: severity, Code: code, Path: path, Message: fmt.Sprintf(format, args...)})
+	found := schemas.Finding{Severity: severity, Code: code, Path: path, Message: fmt.Sprintf(format, args...)}
+	if f.source != nil {
+		found.Line, found.Column = f.source.Place(path)
+	}
+	f.list = append(f.list, found)
 	return &f.list[len(f.list)-1]
 }
 

@@ -14,10 +14,11 @@ import (
 func applyFixes(t testing.TB, source []byte, found []schemas.Finding) []byte {
 	t.Helper()
 	d := &decoder{lim: DefaultLimits(), out: findings{max: 10}}
-	root, ok := d.read(source, true)
-	if !ok {
+	doc := d.read(source, true)
+	if doc == nil {
 		t.Fatalf("no plan to fix: %v", d.out.list)
 	}
+	root := doc.Tree
 	for _, f := range found {
 		for _, op := range f.Fix {
 			if err := applyOp(&root, op); err != nil {

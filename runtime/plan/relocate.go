@@ -29,7 +29,8 @@ func (d *decoder) relocate(v *document.Tree, at string) {
 			u.Put("verify", *t)
 		case u.Kind == '"':
 			f.Fix = []schemas.PatchOp{opReplace(to, json.RawMessage(`{"then":`+u.Raw+`}`)), opMove(where, to+"/verify")}
-			*u = document.Tree{Kind: '{', Names: []string{"then", "verify"}, Items: []document.Tree{*u, *t}}
+			u.Wrap("then")
+			u.Put("verify", *t)
 		}
 		v.Drop("verify")
 	}
@@ -123,7 +124,8 @@ func (d *decoder) expiry(v *document.Tree, at string) {
 			k.Put(kind.time, *t)
 		case k.Kind == '"':
 			f.Fix = []schemas.PatchOp{opReplace(to, json.RawMessage(`{`+document.Quote(kind.text)+`:`+k.Raw+`}`)), opMove(where, to+"/"+kind.time)}
-			*k = document.Tree{Kind: '{', Names: []string{kind.text, kind.time}, Items: []document.Tree{*k, *t}}
+			k.Wrap(kind.text)
+			k.Put(kind.time, *t)
 		}
 		v.Drop("expires")
 		return

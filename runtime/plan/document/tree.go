@@ -14,6 +14,8 @@ import (
 // order and whole sub-values are copied, never re-encoded.
 type Tree struct {
 	Kind  byte     // the first byte of its text: { [ " t f n, or 0 for a number
+	at    uint32   // where it stands in its document, see Document.position; 0: not known
+	key   uint32   // where its key stands, where it is a member of an object
 	Raw   string   // its text; once a part of an object or a list was changed, only AppendTo gives the whole
 	Names []string // keys of an object, in order
 	Items []Tree   // values of an object or items of a list
@@ -26,15 +28,32 @@ func Parse(text string) (Tree, error) {
 	if !json.Valid([]byte(text)) {
 		return Tree{}, errNotJSON
 	}
-	p := treeParser{text: text}
+	return parse(text, nil), nil
+}
+
+// parse reads text that is known to be valid. places, where given, are those of its keys and values in their order; else
+// they are the offsets in the text.
+func parse(text string, places []uint32) Tree {
+	p := treeParser{text: text, places: places}
 	p.space()
-	return p.value(), nil
+	return p.value()
 }
 
 // treeParser walks text that is known to be valid.
 type treeParser struct {
-	text string
-	at   int
+	text   string
+	at     int
+	places []uint32
+}
+
+// place is where the key or value at the position stands.
+func (p *treeParser) place() uint32 {
+	if p.places == nil {
+		return uint32(p.at) + 1 //nolint:gosec // a place is only shown, and only of documents that are bounded
+	}
+	next := p.places[0]
+	p.places = p.places[1:]
+	return next
 }
 
 func (p *treeParser) space() {
@@ -50,15 +69,18 @@ func (p *treeParser) space() {
 
 func (p *treeParser) value() Tree {
 	start := p.at
-	t := Tree{Kind: p.text[p.at]}
+	t := Tree{Kind: p.text[p.at], at: p.place()}
 	switch t.Kind {
 	case '{':
 		p.container(func() {
+			key := p.place()
 			t.Names = append(t.Names, Unquote(p.stringToken()))
 			p.space()
 			p.at++ // the colon
 			p.space()
-			t.Items = append(t.Items, p.value())
+			item := p.value()
+			item.key = key
+			t.Items = append(t.Items, item)
 		})
 	case '[':
 		p.container(func() { t.Items = append(t.Items, p.value()) })
@@ -133,6 +155,14 @@ func (t *Tree) Drop(name string) {
 		t.Items = append(t.Items[:i:i], t.Items[i+1:]...)
 	}
 }
+
+// Wrap makes the value an object that holds what it was under a name.
+func (t *Tree) Wrap(name string) {
+	*t = Tree{Kind: '{', at: t.at, key: t.key, Names: []string{name}, Items: []Tree{*t}}
+}
+
+// WrapInList makes the value a list of what it was.
+func (t *Tree) WrapInList() { *t = Tree{Kind: '[', at: t.at, key: t.key, Items: []Tree{*t}} }
 
 // Find goes to a JSON pointer within the value; nil: there is nothing.
 func (t *Tree) Find(pointer string) *Tree {

@@ -1,0 +1,181 @@
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// Document is a tree with the places of its parts in the text that it was read from. Parts that were added later have
+// none.
+type Document struct {
+	Tree
+	Lines bool // the text is YAML, or JSON of several lines: a person wrote it, or reads it with line numbers
+
+	json    string     // the text; of JSON the places are byte offsets in it
+	places  []Position // of YAML
+	written map[uint32]string
+}
+
+// Options bound what is read, and say how.
+type Options struct {
+	MaxBytes int  // of the JSON that the text stands for, once aliases are expanded
+	MaxDepth int  // levels of nesting
+	Comments bool // JSON may have // and /* */ comments, as the files of editors do
+	YAML     bool // what is not valid JSON is YAML, even where it looks like JSON
+}
+
+// Kind of an [Error].
+type Kind string
+
+// The kinds of errors.
+const (
+	Empty        Kind = "empty"
+	Syntax       Kind = "syntax_error"
+	DuplicateKey Kind = "duplicate_key"
+	TooDeep      Kind = "too_deep"
+	TooLarge     Kind = "too_large"
+)
+
+// Error says where a text cannot be read. Its message holds no value of the text but names of keys and aliases.
+type Error struct {
+	Kind    Kind
+	At      Position // zero: the text as a whole
+	Path    string   // JSON pointer to a key that stands twice
+	Message string
+}
+
+// Error is the message with its place before it.
+func (e *Error) Error() string {
+	if e.At == (Position{}) {
+		return e.Message
+	}
+	return fmt.Sprintf("line %d, column %d: %s", e.At.Line, e.At.Column, e.Message)
+}
+
+// Read reads one document of YAML or JSON. The error is an *Error.
+func Read(source []byte, o Options) (*Document, error) {
+	source = bytes.TrimPrefix(source, []byte("\xef\xbb\xbf"))
+	if o.Comments {
+		source = bytes.Clone(source)
+		blankComments(source)
+	}
+	trimmed := bytes.TrimSpace(source)
+	if len(trimmed) == 0 {
+		return nil, &Error{Kind: Empty, Message: "the document is empty"}
+	}
+	isJSON := looksLikeJSON(trimmed)
+	if o.YAML {
+		isJSON = json.Valid(trimmed)
+	}
+	d := &Document{json: string(source), Lines: bytes.Contains(trimmed, []byte("\n"))}
+	text := d.json
+	var places []uint32
+	if !isJSON {
+		w, err := readYAML(source, o)
+		if err != nil {
+			return nil, err
+		}
+		d.Lines, d.places, d.written = true, w.positions, w.written
+		text, places = string(w.out), w.places
+	}
+	if depth := bracketDepth(text); depth > o.MaxDepth {
+		return nil, &Error{Kind: TooDeep, Message: fmt.Sprintf("nested %d levels deep; at most %d are allowed", depth, o.MaxDepth)}
+	}
+	if err := json.Unmarshal([]byte(text), new(json.RawMessage)); err != nil {
+		return nil, d.syntaxError(err)
+	}
+	d.Tree = parse(text, places)
+	return d, d.duplicate(&d.Tree, "")
+}
+
+// looksLikeJSON tells JSON from YAML: an object begins with a quoted key.
+func looksLikeJSON(s []byte) bool {
+	switch s[0] {
+	case '{':
+		rest := bytes.TrimLeft(s[1:], " \t\r\n")
+		return len(rest) == 0 || rest[0] == '"' || rest[0] == '}' || rest[0] == '{' || rest[0] == '['
+	case '[', '"':
+		return true
+	}
+	return false
+}
+
+// bracketDepth is the deepest nesting of JSON text, valid or not, in one pass.
+func bracketDepth(s string) int {
+	depth, deepest, inside := 0, 0, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case inside && c == '\\':
+			i++
+		case c == '"':
+			inside = !inside
+		case inside:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
+}
+
+func (d *Document) syntaxError(err error) error {
+	var bad *json.SyntaxError
+	if !errors.As(err, &bad) {
+		return &Error{Kind: Syntax, Message: fmt.Sprintf("not valid JSON: %v", err)}
+	}
+	return &Error{Kind: Syntax, At: d.offset(int(bad.Offset) - 1), Message: "not valid JSON: " + strings.TrimPrefix(bad.Error(), "json: ")}
+}
+
+// duplicate finds an object that has a key twice.
+func (d *Document) duplicate(t *Tree, at string) error {
+	if t.Kind == '{' && len(t.Names) > 1 {
+		if i := repeated(t.Names); i >= 0 {
+			return &Error{
+				Kind: DuplicateKey, At: d.KeyPosition(&t.Items[i]), Path: schemas.PointerTo(at, t.Names[i]),
+				Message: fmt.Sprintf("the key %.80q stands twice in one object; keep one of them", t.Names[i]),
+			}
+		}
+	}
+	for i := range t.Items {
+		if k := t.Items[i].Kind; k != '{' && k != '[' {
+			continue
+		}
+		below := schemas.PointerToItem(at, i)
+		if t.Kind == '{' {
+			below = schemas.PointerTo(at, t.Names[i])
+		}
+		if err := d.duplicate(&t.Items[i], below); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repeated is the index of the first name that stands in the list before; -1: none.
+func repeated(names []string) int {
+	if len(names) <= 16 {
+		for i, a := range names {
+			for _, b := range names[:i] {
+				if a == b {
+					return i
+				}
+			}
+		}
+		return -1
+	}
+	seen := make(map[string]bool, len(names))
+	for i, name := range names {
+		if seen[name] {
+			return i
+		}
+		seen[name] = true
+	}
+	return -1
+}
