@@ -76,6 +76,16 @@ func (c *Checker) Check(doc json.RawMessage) []Problem { return c.CheckPartial(d
 // CheckPartial checks a document in which the values at the JSON pointers of open are not known yet and stand for
 // anything. It returns only what is wrong whatever those values turn out to be.
 func (c *Checker) CheckPartial(doc json.RawMessage, open []string) []Problem {
+	return c.check(doc, translator{checker: c, open: open})
+}
+
+// CheckShowing checks a document whose values may not all be shown: where show gives a text for a JSON pointer, messages
+// have it instead of the value.
+func (c *Checker) CheckShowing(doc json.RawMessage, show func(field string) (text string, ok bool)) []Problem {
+	return c.check(doc, translator{checker: c, show: show})
+}
+
+func (c *Checker) check(doc json.RawMessage, t translator) []Problem {
 	if len(bytes.TrimSpace(doc)) == 0 {
 		doc = []byte("{}")
 	}
@@ -91,7 +101,7 @@ func (c *Checker) CheckPartial(doc json.RawMessage, open []string) []Problem {
 	if !errors.As(err, &failed) {
 		return []Problem{{Keyword: "steps", Message: "the document is too complex to check against the schema"}}
 	}
-	t := translator{checker: c, doc: value, open: open}
+	t.doc = value
 	return t.translate(failed)
 }
 

@@ -40,6 +40,7 @@ type translator struct {
 	checker *Checker
 	doc     any
 	open    []string
+	show    func(field string) (string, bool) // nil: values are shown as they are
 	out     []Problem
 }
 
@@ -168,7 +169,7 @@ func (t *translator) alternatives(e *jsonschema.ValidationError, keyword string)
 	var types []string
 	var meant [][]Problem
 	for _, cause := range e.Causes {
-		branch := translator{checker: t.checker, doc: t.doc, open: t.open}
+		branch := translator{checker: t.checker, doc: t.doc, open: t.open, show: t.show}
 		problems := branch.translate(cause)
 		if len(problems) == 0 {
 			return // what is wrong there depends on an open value
@@ -280,6 +281,11 @@ func (t *translator) value(location []string) any {
 
 // got describes the value at the error: its type and, where it is short, itself.
 func (t *translator) got(e *jsonschema.ValidationError) string {
+	if t.show != nil {
+		if text, ok := t.show(Pointer(e.InstanceLocation)); ok {
+			return text
+		}
+	}
 	v := t.value(e.InstanceLocation)
 	switch v := v.(type) {
 	case nil:

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/netip"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,47 +23,42 @@ var (
 )
 
 // check finds what is wrong across the fields of a file.
-func (d *decoder) check(c *Config) {
+func (r *reader) check(c *Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.MCPServers)) {
-		path := join("mcpServers", name)
+		field := schemas.PointerTo("/mcpServers", name)
+		at := r.doc.Locate(field)
 		if !realmName.MatchString(name) {
-			d.fail(d.at[path], "mcpServers", "realm name %.80q: use 1 to 64 of A-Z a-z 0-9 _ and -, for example %q", name, suggestRealm(name))
+			r.failAt(at, "/mcpServers", "realm name %.80q: use 1 to 64 of A-Z a-z 0-9 _ and -, for example %q", name, suggestRealm(name))
 		}
-		if wrong := checkRealm(c.MCPServers[name]); wrong != "" && !d.failed(path) {
-			d.fail(d.at[path], path, "the realm %s", wrong)
+		if wrong := checkRealm(c.MCPServers[name]); wrong != "" && !r.failed(field) {
+			r.failAt(at, field, "the realm %s", wrong)
 		}
 	}
 	realms := slices.Sorted(maps.Keys(c.MCPServers))
-	d.policy("policies.default", &c.Policies.Default, realms)
+	r.policy("/policies/default", &c.Policies.Default, realms)
 	for _, name := range slices.Sorted(maps.Keys(c.Policies.Realms)) {
-		path := "policies.realms." + name
+		field := schemas.PointerTo("/policies/realms", name)
 		if _, ok := c.MCPServers[name]; !ok {
 			near := schemas.Nearest(name, realms, 1)
-			message := fmt.Sprintf("no realm %q in mcpServers", name)
+			message := fmt.Sprintf("%s: no realm %q in mcpServers", dotted(field), name)
 			if len(near) > 0 {
 				message += fmt.Sprintf(": did you mean %q?", near[0])
 			}
-			d.problems = append(d.problems, problem{d.at[path], path, message, near})
+			r.problems = append(r.problems, problem{r.doc.Locate(field), field, message, near})
 		}
-		r := c.Policies.Realms[name]
-		d.policy(path, &r.Policy, realms)
-		for capability, p := range r.Capabilities {
-			d.policy(join(path, "capabilities."+capability), &p, realms)
-			if p.Protocol != "" {
-				at := join(path, "capabilities."+capability+".protocol")
-				d.fail(d.at[at], at, "the protocol is spoken with a whole realm: set policies.realms.%s.protocol", name)
+		p := c.Policies.Realms[name]
+		r.policy(field, &p.Policy, realms)
+		for capability, own := range p.Capabilities {
+			at := schemas.PointerTo(field+"/capabilities", capability)
+			r.policy(at, &own, realms)
+			if own.Protocol != "" {
+				r.fail(at+"/protocol", "the protocol is spoken with a whole realm: set policies.realms.%s.protocol", name)
 			}
-			if p.Required != nil {
-				at := join(path, "capabilities."+capability+".required")
-				d.fail(d.at[at], at, "a whole realm is required or none of it: set policies.realms.%s.required", name)
+			if own.Required != nil {
+				r.fail(at+"/required", "a whole realm is required or none of it: set policies.realms.%s.required", name)
 			}
 		}
 	}
-}
-
-// failed reports whether something at or below path is already known to be wrong.
-func (d *decoder) failed(path string) bool {
-	return slices.ContainsFunc(d.problems, func(p problem) bool { return p.path == path || strings.HasPrefix(p.path, path+".") })
 }
 
 func suggestRealm(name string) string {
@@ -75,7 +70,7 @@ func suggestRealm(name string) string {
 }
 
 // resolve gives the setting its value from the first source that has one, and checks it.
-func (s *setting) resolve(c *Config, src sources, env environment, inFile map[string]position) error {
+func (s *setting) resolve(c *Config, src sources, env environment, file *reader) error {
 	from, base := "default", src.dir
 	text, given := "", false
 	if s.flag != "" {
@@ -91,8 +86,8 @@ func (s *setting) resolve(c *Config, src sources, env environment, inFile map[st
 		}
 	}
 	if !given {
-		if at, ok := inFile[s.key]; ok {
-			from, base = fmt.Sprintf("%s:%s: %s", c.File, at, s.key), filepath.Dir(c.File)
+		if field := "/" + strings.ReplaceAll(s.key, ".", "/"); file.has(field) {
+			from, base = fmt.Sprintf("%s:%s: %s", c.File, file.position(field), s.key), filepath.Dir(c.File)
 		} else {
 			text, given = s.standard, true
 		}
@@ -135,9 +130,20 @@ func (s *setting) set(c *Config, text string) error {
 		v, err := schemas.ParseDuration(text)
 		*p = v
 		return err
-	default:
-		return setText(reflect.ValueOf(p).Elem(), text, bounds{})
+	case *bool:
+		v, err := strconv.ParseBool(text)
+		if err != nil {
+			return errors.New("want true or false")
+		}
+		*p = v
+	case *int:
+		v, err := strconv.ParseInt(text, 0, 0)
+		if err != nil {
+			return errors.New("want a whole number")
+		}
+		*p = int(v)
 	}
+	return nil
 }
 
 // check holds the value against the table's bounds.

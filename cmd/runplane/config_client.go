@@ -3,10 +3,10 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -33,65 +33,68 @@ var realmKeys = map[string]string{
 	"auth":          "give the token in headers",
 }
 
-// foreign decides about a key that the struct at path does not have. It reports whether the key is dealt with.
-func (d *decoder) foreign(entry field, v reflect.Value, path string, known []string) bool {
-	realm, isRealm := v.Addr().Interface().(*schemas.Realm)
-	if name, ok := realmAliases[entry.name]; ok && isRealm {
-		d.decode(entry.value, reflect.ValueOf(&realm.URL).Elem(), strings.TrimSuffix(path, entry.name)+name, bounds{})
-		return true
-	}
-	advice, harmless := realmKeys[entry.name]
-	switch {
+// foreign decides about a key that the object at a JSON pointer does not have. It reports whether the key is dealt with.
+func (r *reader) foreign(at, name string, known []string) bool {
+	path := dotted(schemas.PointerTo(at, name))
+	advice, harmless := realmKeys[name]
+	switch realm, isRealm := realmAt(at); {
 	case isRealm && harmless && advice != "":
-		name := strings.TrimPrefix(strings.TrimSuffix(path, "."+entry.name), "mcpServers.")
-		d.warnings = append(d.warnings, path+" is not applied: "+strings.ReplaceAll(advice, "%[1]s", name))
+		r.warnings = append(r.warnings, path+" is not applied: "+strings.ReplaceAll(advice, "%[1]s", realm))
 	case isRealm && harmless:
-		d.notes = append(d.notes, path+" is the client's own and ignored")
-	case path == "$schema" || path == entry.name && strings.HasPrefix(entry.name, "x-"):
-		// for editors, and for YAML anchors
-	case d.client && len(schemas.Nearest(entry.name, known, 1)) == 0:
-		d.notes = append(d.notes, path+" is the client's own and ignored")
+		r.notes = append(r.notes, path+" is the client's own and ignored")
+	case at == "" && strings.HasPrefix(name, "x-"):
+		// for YAML anchors
+	case r.client && len(schemas.Nearest(name, known, 1)) == 0:
+		r.notes = append(r.notes, path+" is the client's own and ignored")
 	default:
 		return false
 	}
 	return true
 }
 
+// realmAt is the name of the realm that stands at a JSON pointer.
+func realmAt(at string) (name string, ok bool) {
+	parent, name := schemas.SplitPointer(at)
+	return name, parent == "/mcpServers"
+}
+
 // adopt turns the file of a client into our form and reports whether it is one: JSON with `servers`, or with
 // `mcpServers` and no other key of ours.
-func adopt(root *node, path string) bool {
+func adopt(root *document.Tree, path string) bool {
 	if ext := filepath.Ext(path); ext == ".yaml" || ext == ".yml" || strings.HasPrefix(filepath.Base(path), "runplane.") {
 		return false
 	}
-	ours := fieldsOf(reflect.TypeFor[Config]())
-	for _, f := range root.fields {
-		if _, ok := ours[f.name]; ok && f.name != "mcpServers" {
+	ours := configSchema().names()
+	for _, name := range root.Names {
+		if name != "mcpServers" && slices.Contains(ours, name) {
 			return false
 		}
 	}
-	_, own := root.get("mcpServers")
-	servers, vscode := root.get("servers")
-	if vscode && !own && servers.kind == kindObject {
-		root.fields = slices.DeleteFunc(root.fields, func(f field) bool { return f.name == "inputs" })
-		i := slices.IndexFunc(root.fields, func(f field) bool { return f.name == "servers" })
-		root.fields[i].name = "mcpServers"
+	own, servers := root.Get("mcpServers") != nil, root.Get("servers")
+	if servers != nil && !own && servers.Kind == '{' {
+		root.Names[slices.Index(root.Names, "servers")] = "mcpServers"
+		root.Drop("inputs")
 	}
-	return own || vscode
+	return own || servers != nil
 }
 
 // transports are other spellings of a realm's type.
 var transports = map[string]string{"streamableHttp": "http", "streamable_http": "http", "http-stream": "http"}
 
-// realm reads an entry of mcpServers. A disabled one is not expanded: its variables are often not set.
-func (d *decoder) realm(n *node, v reflect.Value, path string) {
-	if t, ok := n.get("type"); ok && transports[t.text] != "" {
-		t.text = transports[t.text]
+// realm reads an entry of mcpServers as other clients write it. A disabled one is not expanded: its variables are often
+// not set.
+func (r *reader) realm(t *document.Tree) {
+	for i, name := range t.Names {
+		if own := realmAliases[name]; own != "" {
+			t.Names[i] = own
+		}
 	}
-	if off, ok := n.get("disabled"); ok && off.kind == kindBool && off.text == "true" {
-		defer func(e *expander) { d.expand = e }(d.expand)
-		d.expand = nil
+	if v := t.Get("type"); v != nil && v.Kind == '"' && transports[v.Text()] != "" {
+		*v = v.As('"', document.Quote(transports[v.Text()]))
 	}
-	d.fields(n, v, path)
+	if off := t.Get("disabled"); off != nil && off.Kind == 't' {
+		r.expand = nil
+	}
 }
 
 // workspace is the folder that paths in the file are relative to: its own, or the project's for the files that clients

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"slices"
 	"strings"
 	"testing"
 
@@ -121,42 +119,4 @@ func TestWhatClientsKeepForThemselves(t *testing.T) {
 			t.Errorf("%s: got %v", slip, err)
 		}
 	}
-}
-
-func TestBlankedCommentsKeepPositions(t *testing.T) {
-	for in, want := range map[string]string{
-		"{\"a\": \"//x\"} // y\n1": "{\"a\": \"//x\"}     \n1",
-		`{"a\"//": 1}`:             `{"a\"//": 1}`,
-		"/* a\n b */{}":            "    \n     {}",
-		"{} /* open":               "{}        ",
-		"/":                        "/",
-		`"\`:                       `"\`,
-	} {
-		got := []byte(in)
-		blankComments(got)
-		if string(got) != want {
-			t.Errorf("%q becomes %q, want %q", in, got, want)
-		}
-	}
-}
-
-// Whatever a file holds, reading it ends, and a mistake in it is one of ours.
-func FuzzParseNodes(f *testing.F) {
-	for _, s := range []string{"a: &x {b: [1, *x]}", "<<: *x", "{\"a\": // c\n 1}", "? [a]\n: b", "- |\n  x\n", "!!str 1", "%YAML 1.2\n---\n", "a: 'x", "\ufeff{}"} {
-		f.Add(s, true)
-		f.Add(s, false)
-	}
-	f.Fuzz(func(t *testing.T, text string, json bool) {
-		root, err := parseNodes([]byte(text), json)
-		if err != nil {
-			if bad, ok := errors.AsType[*syntaxError](err); !ok || bad.at.line < 1 || bad.at.col < 1 {
-				t.Fatalf("got %T %+v", err, err)
-			}
-			return
-		}
-		kinds := []nodeKind{kindNull, kindBool, kindNumber, kindString, kindList, kindObject}
-		if !slices.Contains(kinds, root.kind) {
-			t.Fatalf("a node of kind %q", root.kind)
-		}
-	})
 }

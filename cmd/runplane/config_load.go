@@ -6,10 +6,10 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -39,15 +39,15 @@ func loadConfig(src sources) (Config, error) {
 	if err != nil {
 		return c, err
 	}
-	inFile := map[string]position{}
+	file := &reader{doc: &document.Document{}}
 	if path != "" {
 		c.File = path
-		if inFile, err = c.readFile(data, env); err != nil {
+		if file, err = c.readFile(data, env); err != nil {
 			return c, err
 		}
 	}
 	for i := range settings {
-		if err := settings[i].resolve(&c, src, env, inFile); err != nil {
+		if err := settings[i].resolve(&c, src, env, file); err != nil {
 			return c, err
 		}
 	}
@@ -97,29 +97,20 @@ func readError(path string, data []byte, err error) error {
 	return nil
 }
 
-// readFile decodes and checks the file and returns where its keys stand.
-func (c *Config) readFile(data []byte, env environment) (map[string]position, error) {
+// readFile reads and checks the file.
+func (c *Config) readFile(data []byte, env environment) (*reader, error) {
 	ext := filepath.Ext(c.File)
-	root, err := parseNodes(data, ext != ".yaml" && ext != ".yml")
-	d := &decoder{at: map[string]position{}}
-	if bad, ok := errors.AsType[*syntaxError](err); ok {
-		d.fail(bad.at, "", "%s", bad.message)
-		return nil, d.err(c.File)
-	}
-	folder, project := workspace(c.File)
-	d.expand = &expander{env: env.get, folder: folder, home: env.home()}
-	d.client = adopt(root, c.File)
-	if d.is(root, kindObject, "") {
-		d.fields(root, reflect.ValueOf(c).Elem(), "")
-	}
-	d.check(c)
-	if err := d.err(c.File); err != nil {
+	r := readConfig(data, c.File, ext == ".yaml" || ext == ".yml", env)
+	r.into(c)
+	r.check(c)
+	if err := r.err(c.File); err != nil {
 		return nil, err
 	}
-	c.Warnings = append(c.Warnings, d.warnings...)
-	c.Notes = append(c.Notes, d.notes...)
+	c.Warnings = append(c.Warnings, r.warnings...)
+	c.Notes = append(c.Notes, r.notes...)
+	folder, project := workspace(c.File)
 	placeRealms(c.MCPServers, folder, project)
-	return d.at, nil
+	return r, nil
 }
 
 // absolute makes a path absolute from folder; ~ is the home folder.

@@ -10,41 +10,57 @@ import (
 )
 
 // policy checks what one level of the policies says as a whole.
-func (d *decoder) policy(path string, p *schemas.Policy, realms []string) {
-	say := func(at, format string, args ...any) {
-		if where, ok := d.at[at]; ok && !d.failed(at) {
-			d.fail(where, at, format, args...)
-		}
+func (r *reader) policy(field string, p *schemas.Policy, realms []string) {
+	if p.Retry != nil {
+		r.codes(field+"/retry/retry_on", p.Retry.RetryOn)
+		r.codes(field+"/retry/no_retry_on", p.Retry.NoRetryOn)
 	}
-	if p.RateLimit != nil {
-		at := join(path, "rate_limit")
-		if _, ok := d.at[join(at, "rate")]; !ok {
-			say(at, "needs a rate, such as {rate: 10, per: 1s}; {rate: 0} is no limit")
-		}
-		if _, ok := d.at[join(at, "per")]; ok && p.RateLimit.Per == 0 {
-			say(join(at, "per"), "the period is longer than nothing")
-		}
+	if at := field + "/rate_limit/per"; p.RateLimit != nil && p.RateLimit.Per == 0 && r.has(at) && !r.failed(at) {
+		r.fail(at, "the period is longer than nothing")
 	}
 	for i, f := range p.Fallback {
-		at := fmt.Sprintf("%s[%d]", join(path, "fallback"), i)
+		at := schemas.PointerToItem(field+"/fallback", i)
 		realm, name, qualified := strings.Cut(f.Capability, ".")
-		switch _, hasValue := d.at[join(at, "value")]; {
+		switch hasValue := r.has(at + "/value"); {
+		case r.failed(at):
 		case hasValue == (f.Capability != ""):
-			say(at, "is either {capability: realm.name} or {value: …}")
+			r.fail(at, "is either {capability: realm.name} or {value: …}")
 		case hasValue:
 		case !qualified || name == "":
-			say(join(at, "capability"), "a capability is written realm.name")
+			r.fail(at+"/capability", "a capability is written realm.name")
 		case !slices.Contains(realms, realm):
+			at += "/capability"
 			near := schemas.Nearest(realm, realms, 1)
-			message := fmt.Sprintf("no realm %q in mcpServers", realm)
+			message := fmt.Sprintf("%s: no realm %q in mcpServers", dotted(at), realm)
 			if len(near) > 0 {
 				message += fmt.Sprintf(": did you mean %q?", near[0]+"."+name)
 			}
-			d.problems = append(d.problems, problem{d.at[join(at, "capability")], join(at, "capability"), message, near})
+			r.problems = append(r.problems, problem{r.position(at), at, message, near})
 		}
 	}
-	if b := p.Breaker; b != nil && b.OpenFor == 0 && b.Failures == nil {
-		say(join(path, "breaker"), "is empty: give it failures (0 is never; default %d) or open_for (default %s)",
+	if b := p.Breaker; b != nil && b.OpenFor == 0 && b.Failures == nil && !r.failed(field+"/breaker") {
+		r.fail(field+"/breaker", "is empty: give it failures (0 is never; default %d) or open_for (default %s)",
 			call.DefaultRules.Breaker.Failures, schemas.Duration(call.DefaultRules.Breaker.OpenFor))
+	}
+}
+
+// codes checks a list of error codes.
+func (r *reader) codes(field string, list []schemas.Code) {
+	for i, code := range list {
+		if code.Valid() {
+			continue
+		}
+		at := schemas.PointerToItem(field, i)
+		shown := fmt.Sprintf("%q", code)
+		if text, hidden := r.hidden(at); hidden {
+			shown = text
+		}
+		known := make([]string, 0, len(schemas.Codes()))
+		for _, c := range schemas.Codes() {
+			known = append(known, string(c))
+		}
+		slices.Sort(known)
+		message := fmt.Sprintf("%s: %s is unknown: want one of %s", dotted(at), shown, strings.Join(known, ", "))
+		r.problems = append(r.problems, problem{r.position(at), at, message, schemas.Nearest(string(code), known, 1)})
 	}
 }

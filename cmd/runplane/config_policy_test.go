@@ -38,7 +38,7 @@ policies:
 	if list.Timeout.String() != "30s" || list.TimeoutFrom != "default policy" || *list.Breaker.Failures != 5 || list.RateLimit.Rate != 10 || *list.Concurrency != 8 {
 		t.Errorf("what is inherited: %+v", list)
 	}
-	want := []schemas.PolicyFallback{{Capability: "old.list"}, {Value: schemas.Value(`{"half":0.5,"ids":[1,16,"/home/ada"],"none":null,"yes":true}`)}}
+	want := []schemas.PolicyFallback{{Capability: "old.list"}, {Value: schemas.Value(`{"ids":[1,16,"/home/ada"],"none":null,"half":0.5,"yes":true}`)}}
 	if diff := cmp.Diff(want, list.Fallback); diff != "" {
 		t.Error(diff)
 	}

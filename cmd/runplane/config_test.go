@@ -272,15 +272,15 @@ func TestMistakes(t *testing.T) {
 		{"not YAML", yamlFile("store: [1\nb: 2\n"), []string{"runplane.yaml:2:1: "}},
 		{"not JSON", clientFile("/a.json", "{\n  \"mcpServers\": {\n"), []string{"/a.json:"}},
 		{"twice", yamlFile("store: 'mem:'\nstore: 'mem:'\n"), []string{":2:1:", `"store" already defined`}},
-		{"a list", yamlFile("- a\n"), []string{":1:1: want an object, got a list"}},
+		{"a list", yamlFile("- a\n"), []string{":1:1: the document must be an object, got a list"}},
 		{"two documents", yamlFile("store: 'mem:'\n---\nstore: 'mem:'\n"), []string{":3:", "one file holds one"}},
 		{"no anchor", yamlFile("log: *x\n"), []string{"alias *x has no anchor"}},
-		{"wrong kind", yamlFile("limits: {max_nodes: many}\n"), []string{":1:21: limits.max_nodes: want a number, got a string"}},
-		{"fraction", yamlFile("limits: {max_nodes: 1.5}\n"), []string{"limits.max_nodes: 1.5: want a whole number"}},
-		{"too small", yamlFile("limits: {max_nodes: 0}\n"), []string{":1:21: limits.max_nodes: want 1 to 100000"}},
-		{"negative", yamlFile("limits:\n  max_parallel: -1\n"), []string{":2:17: limits.max_parallel: want 1 to 1000"}},
-		{"level", yamlFile("log: {level: loud}\n"), []string{":1:14: log.level: want one of trace, debug, info, warn, error"}},
-		{"http", yamlFile("http: 8080\n"), []string{"http: want a string"}},
+		{"wrong kind", yamlFile("limits: {max_nodes: many}\n"), []string{":1:21: `limits.max_nodes` must be an integer, got string \"many\""}},
+		{"fraction", yamlFile("limits: {max_nodes: 1.5}\n"), []string{"`limits.max_nodes` must be an integer, got number 1.5"}},
+		{"too small", yamlFile("limits: {max_nodes: 0}\n"), []string{":1:21: `limits.max_nodes` must be at least 1, got integer 0"}},
+		{"negative", yamlFile("limits:\n  max_parallel: -1\n"), []string{":2:17: `limits.max_parallel` must be at least 1, got integer -1"}},
+		{"level", yamlFile("log: {level: loud}\n"), []string{":1:14: `log.level` must be one of \"trace\", \"debug\", \"info\", \"warn\", \"error\""}},
+		{"http", yamlFile("http: 8080\n"), []string{"`http` must be a string"}},
 		{"http without a port", yamlFile("http: localhost\n"), []string{"http: want host:port"}},
 		{"http for all", yamlFile("http: ':8080'\n"), []string{":1:7: http: only a loopback address such as 127.0.0.1:8080"}},
 		{"http to the world", world{flags: map[string]string{"http": "0.0.0.0:1"}}, []string{"--http: only a loopback address"}},
@@ -312,35 +312,43 @@ func TestMistakes(t *testing.T) {
 		{"both", yamlFile("mcpServers: {shop: {command: x, url: 'http://x'}}\n"), []string{`has both "command" and "url"`}},
 		{"type without url", yamlFile("mcpServers: {shop: {type: http, command: x}}\n"), []string{`is of type http and has no "url"`}},
 		{"stdio without command", yamlFile("mcpServers: {shop: {type: stdio, url: 'http://x'}}\n"), []string{`is of type stdio and has no "command"`}},
-		{"unknown type", yamlFile("mcpServers: {shop: {type: pipe, command: x}}\n"), []string{"mcpServers.shop.type: want one of stdio, http"}},
+		{"unknown type", yamlFile("mcpServers: {shop: {type: pipe, command: x}}\n"), []string{"`mcpServers.shop.type` must be one of \"stdio\", \"http\""}},
 		{"no URL", yamlFile("mcpServers: {shop: {url: '" + secret + "'}}\n"), []string{"does not begin with http:// or https://"}},
-		{"argument is a list", yamlFile("mcpServers: {shop: {command: x, args: [[" + secret + "]]}}\n"), []string{"mcpServers.shop.args[0]: want a string, got a list"}},
+		{"argument is a list", yamlFile("mcpServers: {shop: {command: x, args: [[" + secret + "]]}}\n"), []string{"`mcpServers.shop.args[0]` must be a string, got a list"}},
 
 		{"policy of no realm", yamlFile(realm + "policies:\n  realms:\n    shpo: {effect: read}\n"), []string{`:4:5: policies.realms.shpo: no realm "shpo" in mcpServers: did you mean "shop"?`}},
-		{"effect", yamlFile(realm + "policies: {realms: {shop: {effect: reed}}}\n"), []string{`:2:36: policies.realms.shop.effect: "reed" is unknown: want one of read, idempotent, once`}},
+		{"effect", yamlFile(realm + "policies: {realms: {shop: {effect: reed}}}\n"), []string{":2:36: `policies.realms.shop.effect` must be one of \"read\", \"idempotent\", \"once\", got string \"reed\""}},
 		{"code", yamlFile(realm + "policies: {default: {retry: {retry_on: [timeuot]}}}\n"), []string{`policies.default.retry.retry_on[0]: "timeuot" is unknown: want one of already_finished`}},
-		{"protocol", yamlFile(realm + "policies: {realms: {shop: {protocol: 2020-01-01}}}\n"), []string{"want one of auto, 2024-11-05"}},
+		{"protocol", yamlFile(realm + "policies: {realms: {shop: {protocol: 2020-01-01}}}\n"), []string{"must be one of \"auto\", \"2024-11-05\""}},
 		{"protocol of a capability", yamlFile(realm + "policies: {realms: {shop: {capabilities: {buy: {protocol: auto}}}}}\n"), []string{"set policies.realms.shop.protocol"}},
-		{"attempts", yamlFile(realm + "policies: {default: {retry: {max_attempts: 0}}}\n"), []string{"max_attempts: 0: the least is 1"}},
-		{"negative attempts", yamlFile(realm + "policies: {default: {retry: {max_attempts: -3}}}\n"), []string{"max_attempts: -3: the least is 1"}},
-		{"jitter", yamlFile(realm + "policies: {default: {retry: {jitter: 1.5}}}\n"), []string{"jitter: 1.5: the most is 1"}},
+		{"attempts", yamlFile(realm + "policies: {default: {retry: {max_attempts: 0}}}\n"), []string{"max_attempts` must be at least 1, got integer 0"}},
+		{"negative attempts", yamlFile(realm + "policies: {default: {retry: {max_attempts: -3}}}\n"), []string{"max_attempts` must be at least 1, got integer -3"}},
+		{"jitter", yamlFile(realm + "policies: {default: {retry: {jitter: 1.5}}}\n"), []string{"jitter` must be at most 1, got number 1.5"}},
 		{"short lease", yamlFile("limits: {lease: 10ms}\n"), []string{"limits.lease: want 1s at least"}},
 		{"negative timeout", yamlFile(realm + "policies: {default: {timeout: -5s}}\n"), []string{`duration "-5s" is negative`}},
-		{"rate limit without a rate", yamlFile(realm + "policies: {default: {rate_limit: {burst: 5}}}\n"), []string{`policies.default.rate_limit: needs a rate`}},
+		{"rate limit without a rate", yamlFile(realm + "policies: {default: {rate_limit: {burst: 5}}}\n"), []string{":2:22: missing required `policies.default.rate_limit.rate`"}},
 		{"rate limit in no time", yamlFile(realm + "policies: {realms: {shop: {rate_limit: {rate: 1, per: 0s}}}}\n"), []string{`policies.realms.shop.rate_limit.per: the period is longer than nothing`}},
 		{"misspelt policy", yamlFile(realm + "policies: {realms: {shop: {capabilities: {buy: {rate_limits: {rate: 1}}}}}}\n"), []string{`unknown key "rate_limits": did you mean "rate_limit"?`}},
 		{"short retention", yamlFile("retention: {executions: 1m, states: 1s}\n"), []string{"retention.executions: want 10m at least, or 0s for ever"}},
-		{"negative concurrency", yamlFile(realm + "policies: {default: {concurrency: -1}}\n"), []string{`policies.default.concurrency: -1: the least is 0`}},
+		{"negative concurrency", yamlFile(realm + "policies: {default: {concurrency: -1}}\n"), []string{"`policies.default.concurrency` must be at least 0, got integer -1"}},
 		{"empty breaker", yamlFile(realm + "policies: {default: {breaker: {}}}\n"), []string{`policies.default.breaker: is empty: give it failures (0 is never; default 10) or open_for (default 15s)`}},
 		{"fallback of nothing", yamlFile(realm + "policies: {realms: {shop: {fallback: [{}]}}}\n"), []string{`policies.realms.shop.fallback[0]: is either`}},
 		{"fallback of both", yamlFile(realm + "policies: {realms: {shop: {fallback: [{capability: shop.x, value: 1}]}}}\n"), []string{`policies.realms.shop.fallback[0]: is either`}},
 		{"fallback to no realm", yamlFile(realm + "policies: {realms: {shop: {fallback: [{capability: shpo.x}]}}}\n"), []string{`policies.realms.shop.fallback[0].capability: no realm "shpo" in mcpServers: did you mean "shop.x"?`}},
 		{"fallback without a realm", yamlFile(realm + "policies: {realms: {shop: {fallback: [{capability: x}]}}}\n"), []string{`a capability is written realm.name`}},
-		{"drift", yamlFile(realm + "policies: {default: {drift: allow}}\n"), []string{`policies.default.drift: "allow" is unknown: want one of hold, allow_compatible`}},
+		{"drift", yamlFile(realm + "policies: {default: {drift: allow}}\n"), []string{"`policies.default.drift` must be one of \"hold\", \"allow_compatible\", got string \"allow\""}},
 		{"misspelt quota", yamlFile("limits: {session: {call: 5}}\n"), []string{`limits.session: unknown key "call": did you mean "calls"?`}},
-		{"expanded duration", yamlFile("drain: ${env:D}\n", "D="+secret), []string{`drain: ${env:D} is no duration`}},
-		{"expanded number", yamlFile("limits: {max_nodes: '${env:D}'}\n", "D="+secret), []string{"limits.max_nodes: ${env:D}: want a whole number"}},
-		{"expanded word", yamlFile(realm+"policies: {default: {effect: '${env:D}'}}\n", "D="+secret), []string{"policies.default.effect: want one of read"}},
+		{"expanded duration", yamlFile("drain: ${env:D}\n", "D="+secret), []string{`drain: ${env:D} is not a duration`}},
+		{"expanded number", yamlFile("limits: {max_nodes: '${env:D}'}\n", "D="+secret), []string{"`limits.max_nodes` must be an integer, got the value of ${env:D}"}},
+		{"expanded duration of a policy", yamlFile(realm+"policies:\n  default:\n    timeout: ${env:D}\n", "D="+secret), []string{":4:14: policies.default.timeout: ${env:D} is not a duration"}},
+		{"expanded boolean", yamlFile("operator: ${env:D}\n", "D="+secret), []string{"`operator` must be a boolean, got the value of ${env:D}"}},
+		{"boolean of a realm", yamlFile("mcpServers: {shop: {command: x, disabled: " + secret + "}}\n"), []string{"`mcpServers.shop.disabled` must be a boolean, got a string"}},
+		{"expanded code", yamlFile(realm+"policies: {default: {retry: {retry_on: ['${env:D}']}}}\n", "D="+secret), []string{"retry_on[0]: the value of ${env:D} is unknown"}},
+		{"through an anchor", yamlFile(realm + "x-r: &r {jitter: 2}\npolicies:\n  default: {retry: *r}\n"), []string{":2:18: `policies.default.retry.jitter` must be at most 1"}},
+		{"JSON", clientFile("/runplane.json", "{\n  // ours\n  \"limits\": {\n    \"max_nodes\": true,\n  },\n}"), []string{"/runplane.json:4:18: `limits.max_nodes` must be an integer, got boolean true"}},
+		{"JSON, twice", clientFile("/runplane.json", "{\"drain\": \"1s\",\n  \"drain\": \"2s\"}"), []string{"/runplane.json:2:3: ", "twice"}},
+		{"much too deep", yamlFile("mcpServers: " + strings.Repeat("[", 200) + strings.Repeat("]", 200)), []string{"nested too deep"}},
+		{"expanded word", yamlFile(realm+"policies: {default: {effect: '${env:D}'}}\n", "D="+secret), []string{"`policies.default.effect` must be one of \"read\""}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := tt.w.load(t)
@@ -361,6 +369,42 @@ func TestMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Values stand in the form that the setting wants, however they were written.
+func TestSpellings(t *testing.T) {
+	c := yamlFile(`
+operator: ${env:ON}
+limits: {max_nodes: 0x10, max_parallel: 100.0, max_queued: "${env:N}", max_sessions: 7.0}
+log:
+drain: null
+mcpServers: {shop: {command: 0x10, args: [1.10, True, null-ish], env: {EMPTY: , OCTAL: 010, YES: yes}}}
+`, "ON=true", "N=500").mustLoad(t)
+	if l := c.Limits; !c.Operator || l.MaxNodes != 16 || l.MaxParallel != 100 || l.MaxQueued != 500 || l.MaxSessions != 7 || c.Log.Level != "info" || c.Drain.Std() != 10*time.Second {
+		t.Errorf("got %+v", c)
+	}
+	want := schemas.Realm{Command: "0x10", Args: []string{"1.10", "True", "null-ish"}, Env: map[string]string{"EMPTY": "", "OCTAL": "010", "YES": "yes"}}
+	if diff := cmp.Diff(want, c.MCPServers["shop"]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// FuzzLoadConfig: whatever a file holds, it is a configuration or an error of ours that has a place.
+func FuzzLoadConfig(f *testing.F) {
+	for _, s := range []string{"store: 'mem:'", "mcpServers: {a: {command: '${env:X} $${', args: [1, [2]]}}", "limits: {max_nodes: ${env:N}}", "{\"servers\": {\"a\": {}}} // x", "<<: {drain: 5}", "policies: {default: {fallback: [{value: null}], retry: {retry_on: [x]}}}", "x-a: &a [*a]", "log: []"} {
+		f.Add(s, true)
+		f.Add(s, false)
+	}
+	f.Fuzz(func(t *testing.T, text string, isYAML bool) {
+		w := clientFile("/a.json", text, "N=5")
+		if isYAML {
+			w = yamlFile(text, "N=5")
+		}
+		_, err := w.load(t)
+		if e, ok := errors.AsType[*schemas.Error](err); err != nil && (!ok || e.Message == "") {
+			t.Fatalf("got %T %v", err, err)
+		}
+	})
 }
 
 func TestMisspeltVariablesAreNamed(t *testing.T) {

@@ -60,6 +60,7 @@ var fences = map[string][]string{
 	"github.com/go-redis":         {"store/redis"},
 	"go.etcd.io/bbolt":            {"store/bolt"},
 	"cel.dev/cel-go":              {"runtime/plan/expr"},
+	"github.com/goccy/go-yaml":    {"runtime/plan/document"},
 	"github.com/robfig/cron":      {"runtime/schedule"},
 	"github.com/spf13/cobra":      {"cmd/runplane"},
 }
@@ -118,6 +119,7 @@ func TestImportRuleFindsViolations(t *testing.T) {
 		{"runtime/machine", module + "/store", true},
 		{"runtime/plan", "net/http", true},
 		{"runtime/plan", "cel.dev/cel-go/cel", true},
+		{"cmd/runplane", "github.com/goccy/go-yaml/ast", true},
 		{"runtime/plan/expr", "cel.dev/cel-go/cel", false},
 		{"runtime/plan/expr", module + "/runtime/plan/document", false},
 		{"runtime/plan/expr", module + "/runtime/plan", true},

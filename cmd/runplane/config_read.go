@@ -1,0 +1,349 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/schemas"
+)
+
+// maxConfigDepth is far deeper than any configuration.
+const maxConfigDepth = 100
+
+// reader brings the tree of a file into the form that the published schema describes, and collects everything that is
+// wrong with it.
+type reader struct {
+	doc      *document.Document
+	expand   *expander         // nil leaves ${…} as it is
+	client   bool              // the file belongs to an MCP client, which has keys of its own
+	expanded map[string]string // by JSON pointer: a string as it was before it was expanded
+	problems []problem
+	warnings []string
+	notes    []string
+}
+
+// problem is one mistake in the file. It never holds a value that was expanded, or any of a realm.
+type problem struct {
+	at         document.Position
+	field      string // JSON pointer
+	message    string
+	candidates []string
+}
+
+// configSchema is the published schema of the file, which is made from [Config] and the table of settings.
+var configSchema = sync.OnceValue(func() wanted {
+	t, err := document.Parse(string(schemas.ConfigSchema()))
+	if err != nil {
+		panic("the published schema is not JSON: " + err.Error()) // a test holds it
+	}
+	return wanted{&t}
+})
+
+var configChecker = sync.OnceValue(func() *schemas.Checker {
+	c, err := schemas.NewChecker(schemas.ConfigSchema())
+	if err != nil {
+		panic("the published schema cannot be used: " + err.Error()) // a test holds it
+	}
+	return c
+})
+
+// readConfig reads the text of a file; an empty one is an empty object. The reader has what is wrong with it.
+func readConfig(data []byte, file string, isYAML bool, env environment) *reader {
+	r := &reader{expanded: map[string]string{}}
+	doc, err := document.Read(data, document.Options{MaxBytes: maxConfigBytes, MaxDepth: maxConfigDepth, Comments: !isYAML, YAML: true})
+	if bad, ok := errors.AsType[*document.Error](err); ok && bad.Kind != document.Empty {
+		at := bad.At
+		if at == (document.Position{}) {
+			at = document.Position{Line: 1, Column: 1}
+		}
+		r.problems = append(r.problems, problem{at: at, message: bad.Message})
+	}
+	if err != nil {
+		doc = &document.Document{Tree: document.Tree{Kind: '{'}}
+	}
+	r.doc = doc
+	if doc.Kind == 'n' {
+		doc.Kind = '{'
+	}
+	folder, _ := workspace(file)
+	r.expand = &expander{env: env.get, folder: folder, home: env.home()}
+	r.client = adopt(&doc.Tree, file)
+	r.normalise(&doc.Tree, "", configSchema())
+	return r
+}
+
+// into checks the file against the schema and fills the configuration as far as it can be read.
+func (r *reader) into(c *Config) {
+	raw := r.doc.AppendTo(nil)
+	for _, p := range configChecker().CheckShowing(raw, r.hidden) {
+		if p.Keyword != "propertyNames" { // names of realms are looked at with the realms
+			r.problems = append(r.problems, problem{r.position(p.Field), p.Field, p.Message, p.Candidates})
+		}
+	}
+	if err := json.Unmarshal(raw, c); err != nil && len(r.problems) == 0 {
+		r.fail("", "cannot be read as a configuration") // the schema allows what the type does not take
+	}
+}
+
+// hidden is what messages say in place of a value of a realm, or of one that was expanded.
+func (r *reader) hidden(field string) (string, bool) {
+	if text, ok := r.expanded[field]; ok {
+		return "the value of " + text, true
+	}
+	if v := r.doc.Find(field); v != nil && inRealm(field) {
+		return v.TypeName(), true
+	}
+	return "", false
+}
+
+// fail reports a mistake at a JSON pointer.
+func (r *reader) fail(field, format string, args ...any) {
+	r.failAt(r.position(field), field, format, args...)
+}
+
+func (r *reader) failAt(at document.Position, field, format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	if field != "" {
+		message = dotted(field) + ": " + message
+	}
+	r.problems = append(r.problems, problem{at: at, field: field, message: message})
+}
+
+// has reports whether the file gives the field.
+func (r *reader) has(field string) bool { return r.doc.Find(field) != nil }
+
+// position is where the value at a JSON pointer begins, or what is around it where the file does not have it.
+func (r *reader) position(field string) document.Position {
+	if v := r.doc.Find(field); v != nil {
+		if p := r.doc.Position(v); p != (document.Position{}) {
+			return p
+		}
+	}
+	if p := r.doc.Locate(field); p != (document.Position{}) {
+		return p
+	}
+	return document.Position{Line: 1, Column: 1}
+}
+
+// failed reports whether something at or below a JSON pointer is already known to be wrong.
+func (r *reader) failed(field string) bool {
+	return slices.ContainsFunc(r.problems, func(p problem) bool { return p.field == field || strings.HasPrefix(p.field, field+"/") })
+}
+
+// normalise drops what the file's owner keeps for other programs and what is null, expands ${…}, and writes values as the
+// schema wants them where that is certain.
+func (r *reader) normalise(t *document.Tree, at string, w wanted) {
+	switch t.Kind {
+	case '{':
+		if _, isRealm := realmAt(at); isRealm {
+			defer func(e *expander) { r.expand = e }(r.expand)
+			r.realm(t)
+		}
+		r.members(t, at, w)
+	case '[':
+		for i := range t.Items {
+			r.normalise(&t.Items[i], schemas.PointerToItem(at, i), w.items())
+		}
+	case '"':
+		r.text(t, at, w)
+	case '0', 't', 'f':
+		r.scalar(t, at, w)
+	}
+}
+
+// members normalises an object. A key that it does not have is an error with the nearest name, or left to the rules for
+// realms and for files of clients.
+func (r *reader) members(t *document.Tree, at string, w wanted) {
+	names, items := t.Names, t.Items
+	t.Names, t.Items = nil, nil
+	known := w.names()
+	for i := range items {
+		name, v := names[i], &items[i]
+		inner, ok := w.member(name)
+		if !ok {
+			r.unknown(v, at, name, known)
+			continue
+		}
+		below := schemas.PointerTo(at, name)
+		if v.Kind == 'n' && !inner.allows("null") {
+			if len(known) > 0 {
+				continue // as if it were absent
+			}
+			*v = v.As('{', "{}") // a member of a map, with nothing in it
+			if inner.allows("string") {
+				*v = v.As('"', `""`)
+			}
+		}
+		r.normalise(v, below, inner)
+		t.Names, t.Items = append(t.Names, name), append(t.Items, *v)
+	}
+}
+
+func (r *reader) unknown(v *document.Tree, at, name string, known []string) {
+	if r.foreign(at, name, known) {
+		return
+	}
+	near := schemas.Nearest(name, known, 1)
+	message := fmt.Sprintf("unknown key %q", name)
+	if len(near) > 0 {
+		message += fmt.Sprintf(": did you mean %q?", near[0])
+	} else {
+		message += ": known are " + strings.Join(known, ", ")
+	}
+	if at != "" {
+		message = dotted(at) + ": " + message
+	}
+	r.problems = append(r.problems, problem{r.doc.KeyPosition(v), at, message, near})
+}
+
+// text expands a string. What was expanded gives a number or a boolean where one is wanted.
+func (r *reader) text(t *document.Tree, at string, w wanted) {
+	text := t.Text()
+	if r.expand != nil {
+		replace := r.expand.setting
+		if inRealm(at) {
+			replace = r.expand.realm
+		}
+		after, problems := replace(text)
+		for _, err := range problems {
+			r.failAt(r.doc.Position(t), at, "%s", err)
+		}
+		if strings.Contains(text, "${") {
+			r.expanded[at] = text
+		}
+		if after != text {
+			*t = t.As('"', document.Quote(after))
+		}
+		if v, err := document.Parse(after); err == nil && r.expanded[at] != "" && len(after) < 20 && !w.allows("string") && w.allows(v.JSONType()) {
+			*t = t.As(v.Kind, v.Raw)
+		}
+		text = after
+	}
+	if w.isDuration() && text != "" {
+		_, err := schemas.ParseDuration(text)
+		switch {
+		case err == nil:
+			return
+		case r.expanded[at] != "":
+			r.failAt(r.doc.Position(t), at, "%s is not a duration such as \"30s\"", r.expanded[at])
+		default:
+			r.failAt(r.doc.Position(t), at, "%s", err)
+		}
+	}
+	if w.isDuration() {
+		*t = t.As('"', `"0s"`)
+	}
+}
+
+// scalar reads YAML's plain numbers and booleans in a realm, where files of clients hold strings alone, as they were
+// written.
+func (r *reader) scalar(t *document.Tree, at string, w wanted) {
+	switch {
+	case w.isDuration() && t.Kind == '0':
+		r.failAt(r.doc.Position(t), at, "a duration needs a unit: write %q", r.doc.Written(t)+"s")
+		*t = t.As('"', `"0s"`)
+	case inRealm(at) && w.allows("string"):
+		*t = t.As('"', document.Quote(r.doc.Written(t)))
+	case w.allows("integer") && !w.allows("number") && strings.ContainsAny(t.Raw, ".eE"):
+		if n, err := strconv.ParseFloat(t.Raw, 64); err == nil && n == float64(int64(n)) {
+			*t = t.As('0', strconv.FormatInt(int64(n), 10))
+		}
+	}
+}
+
+// wanted is what the schema says of one place; nil: anything may stand there.
+type wanted struct{ schema *document.Tree }
+
+func (w wanted) get(keyword string) *document.Tree {
+	if w.schema == nil {
+		return nil
+	}
+	return w.schema.Get(keyword)
+}
+
+// names lists the members that an object has, sorted; none: it is a map, or anything.
+func (w wanted) names() []string {
+	if properties := w.get("properties"); properties != nil {
+		return slices.DeleteFunc(properties.Keys(), func(name string) bool { return name == "$schema" })
+	}
+	return nil
+}
+
+// member is what is wanted of a member; ok is false when the object has none of the name.
+func (w wanted) member(name string) (wanted, bool) {
+	properties := w.get("properties")
+	if properties == nil {
+		return wanted{w.get("additionalProperties")}, true
+	}
+	v := properties.Get(name)
+	return wanted{v}, v != nil
+}
+
+func (w wanted) items() wanted { return wanted{w.get("items")} }
+
+// allows reports whether a value of the JSON type may stand there.
+func (w wanted) allows(jsonType string) bool {
+	t := w.get("type")
+	if t == nil || t.Kind == '"' && t.Text() == jsonType {
+		return true
+	}
+	return slices.ContainsFunc(t.Items, func(one document.Tree) bool { return one.Text() == jsonType })
+}
+
+// isDuration knows the schema of [schemas.Duration] by its example.
+func (w wanted) isDuration() bool {
+	examples := w.get("examples")
+	return examples != nil && string(examples.AppendTo(nil)) == durationExamples
+}
+
+var durationExamples = func() string {
+	raw, err := json.Marshal(schemas.Duration(0).JSONSchema().Examples)
+	if err != nil {
+		panic(err)
+	}
+	return string(raw)
+}()
+
+// dotted writes a JSON pointer as people do: mcpServers.shop.args[0].
+func dotted(pointer string) string {
+	var b strings.Builder
+	for part := range schemas.PointerParts(pointer) {
+		switch _, err := strconv.Atoi(part); {
+		case err == nil && b.Len() > 0:
+			b.WriteString("[" + part + "]")
+		case b.Len() > 0:
+			b.WriteString("." + part)
+		default:
+			b.WriteString(part)
+		}
+	}
+	return b.String()
+}
+
+func inRealm(pointer string) bool { return strings.HasPrefix(pointer, "/mcpServers/") }
+
+// err joins the problems in the order of the file; nil when there are none.
+func (r *reader) err(file string) error {
+	if len(r.problems) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(r.problems, func(a, b problem) int {
+		return cmp.Or(cmp.Compare(a.at.Line, b.at.Line), cmp.Compare(a.at.Column, b.at.Column))
+	})
+	var lines, candidates []string
+	for _, p := range r.problems {
+		lines = append(lines, fmt.Sprintf("%s:%s: %s", file, p.at, p.message))
+		candidates = append(candidates, p.candidates...)
+	}
+	e := schemas.Errorf(schemas.CodeInvalidArgument, "%s", strings.Join(lines, "\n")).
+		WithField(dotted(r.problems[0].field)).WithHint("correct the file; `runplane schema config` prints its schema")
+	e.Candidates = candidates
+	return e
+}
