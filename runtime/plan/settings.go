@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -139,6 +140,7 @@ func errorCodes() []string {
 	for i, code := range codes {
 		names[i] = string(code)
 	}
+	slices.Sort(names) // the same message each time
 	return names
 }
 

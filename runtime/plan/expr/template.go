@@ -262,9 +262,9 @@ func (t *Template) Placeholders() iter.Seq[*Placeholder] {
 	}
 }
 
-// Whole is the one expression that the template is; nil where it is anything else.
+// Whole is the one expression that the template is; nil where it is anything else, or the template is nil.
 func (t *Template) Whole() *Placeholder {
-	if len(t.parts) == 1 {
+	if t != nil && len(t.parts) == 1 {
 		return t.parts[0].hole
 	}
 	return nil
