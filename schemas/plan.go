@@ -102,7 +102,7 @@ type Review struct {
 
 // Workflow is a plan within a plan: by name, or as it stands.
 type Workflow struct {
-	Name       string `json:"name,omitempty" jsonschema:"description=name or name@version"`
+	Name       string `json:"name,omitempty" jsonschema:"minLength=1,description=name or name@version"`
 	Definition *Plan  `json:"definition,omitempty"`
 
 	// Kept tells of a plan within that stood as a name which workflow it is. No plan is written with it.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -14,15 +15,14 @@ import (
 type decoder struct {
 	lim   Limits
 	out   findings
-	count int                   // nodes so far, those within nodes too
-	depth int                   // plans around the one that is read
-	blind bool                  // the nodes could not be read: without them nothing more can be said
-	table []field[schemas.Plan] // of a plan; here because a node's table needs it and is part of it
+	count int  // nodes so far, those within nodes too
+	depth int  // plans around the one that is read
+	blind bool // the nodes could not be read: without them nothing more can be said
 }
 
 func (d *decoder) plan(t *document.Tree) *schemas.Plan {
 	p := new(schemas.Plan)
-	fields(d, p, t, "", "the plan", d.table)
+	d.fields(p, t, "", "the plan")
 	if t.Get("plan") == nil {
 		d.out.warnf(codeMissingVersion, "", "the plan does not say its version; taken as plan: v1").Fix =
 			[]schemas.PatchOp{opAdd("/plan", json.RawMessage(`"v1"`))}
@@ -34,13 +34,15 @@ func (d *decoder) plan(t *document.Tree) *schemas.Plan {
 	return p
 }
 
-// fields reads an object by a table. An unknown field near a known one that is absent is taken for it, so that one slip
-// is one finding.
-func fields[T any](d *decoder, to *T, t *document.Tree, at, what string, table []field[T]) {
+// fields reads an object into a struct. An unknown field near a known one that is absent is taken for it, so that one
+// slip is one finding.
+func (d *decoder) fields(to any, t *document.Tree, at, what string) {
 	if t.Kind != '{' {
 		d.wrong(t, at, "an object")
 		return
 	}
+	object := reflect.ValueOf(to).Elem()
+	table := fieldsOf(object.Type())
 	for i := range t.Names {
 		f := findField(table, t.Names[i])
 		if f == nil {
@@ -52,14 +54,14 @@ func fields[T any](d *decoder, to *T, t *document.Tree, at, what string, table [
 		if t.Items[i].Kind == 'n' && !takesNull[f.name] {
 			continue // null counts as absent
 		}
-		f.read(d, to, &t.Items[i], schemas.PointerTo(at, f.name))
+		d.field(object, f, &t.Items[i], schemas.PointerTo(at, f.name))
 		if d.out.full() {
 			return
 		}
 	}
 }
 
-func findField[T any](table []field[T], name string) *field[T] {
+func findField(table []field, name string) *field {
 	for i := range table {
 		if table[i].name == name {
 			return &table[i]
@@ -68,7 +70,7 @@ func findField[T any](table []field[T], name string) *field[T] {
 	return nil
 }
 
-func fieldNames[T any](table []field[T]) []string {
+func fieldNames(table []field) []string {
 	names := make([]string, len(table))
 	for i := range table {
 		names[i] = table[i].name

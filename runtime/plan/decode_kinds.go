@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
@@ -15,7 +16,7 @@ func (d *decoder) waitFor(to **schemas.WaitFor, v *document.Tree, at string) {
 	switch v.Kind {
 	case '{':
 		d.stateOf(v, at)
-		fields(d, w, v, at, "wait_for", waitForFields)
+		d.fields(w, v, at, "wait_for")
 	case '"':
 		w.Event, w.Bare = v.Text(), true
 	default:
@@ -55,13 +56,21 @@ func (d *decoder) stateOf(v *document.Tree, at string) {
 	}
 }
 
+// state reads {type, key}.
+func (d *decoder) state(to **schemas.StateName, v *document.Tree, at string) {
+	*to = new(schemas.StateName)
+	if d.fields(*to, v, at, "state"); v.Kind != '{' {
+		**to = schemas.StateName{Type: unreadable, Key: unreadable}
+	}
+}
+
 // review reads a question, or {question, expires}.
 func (d *decoder) review(to **schemas.Review, v *document.Tree, at string) {
 	r := new(schemas.Review)
 	*to = r
 	switch v.Kind {
 	case '{':
-		fields(d, r, v, at, "review", reviewFields)
+		d.fields(r, v, at, "review")
 	case '"':
 		r.Question, r.Bare = v.Text(), true
 	default:
@@ -82,7 +91,7 @@ func (d *decoder) workflow(to **schemas.Workflow, v *document.Tree, at string) {
 		v.Wrap("definition")
 		d.definition(w, &v.Items[0], at+"/definition")
 	case v.Kind == '{':
-		fields(d, w, v, at, "workflow", workflowFields)
+		d.fields(w, v, at, "workflow")
 	case v.Kind == '"':
 		w.Name, w.Bare = v.Text(), true
 	default:
@@ -113,7 +122,7 @@ func (d *decoder) definition(w *schemas.Workflow, v *document.Tree, at string) {
 	errors := d.out.errors
 	p := &schemas.Plan{Version: schemas.PlanVersion}
 	w.Definition = p
-	fields(d, p, v, at, "the definition", d.table)
+	d.fields(p, v, at, "the definition")
 	if len(p.Nodes) == 0 && d.out.errors > errors {
 		p.Nodes = emptyDefinition().Nodes // what is wrong with them was said
 	}
@@ -138,7 +147,7 @@ func (d *decoder) fallback(f *schemas.Fallback, v *document.Tree, at string) {
 		f.Capability, f.Bare = v.Text(), true
 	case v.Kind == '{' && looksLikeCall(v):
 		d.aliases(v, at, callAliases)
-		fields(d, f, v, at, "fallback", fallbackFields)
+		d.fields(f, v, at, "fallback")
 		if f.Capability == "" && len(f.Value) == 0 && v.Get("capability") != nil {
 			f.Capability = unreadable
 		}
@@ -151,8 +160,9 @@ func (d *decoder) fallback(f *schemas.Fallback, v *document.Tree, at string) {
 
 // looksLikeCall tells an entry of a fallback from a bare value.
 func looksLikeCall(v *document.Tree) bool {
+	table := fieldsOf(reflect.TypeFor[schemas.Fallback]())
 	for _, name := range v.Names {
-		if findField(fallbackFields, name) != nil || callAliases[name] != "" || len(schemas.Nearest(name, fieldNames(fallbackFields), 1)) > 0 {
+		if findField(table, name) != nil || callAliases[name] != "" || len(schemas.Nearest(name, fieldNames(table), 1)) > 0 {
 			return true
 		}
 	}
@@ -166,7 +176,7 @@ func (d *decoder) compensate(to **schemas.Compensate, v *document.Tree, at strin
 	switch v.Kind {
 	case '{':
 		d.aliases(v, at, callAliases)
-		fields(d, c, v, at, "compensate", compensateFields)
+		d.fields(c, v, at, "compensate")
 	case '"':
 		c.Capability, c.Bare = v.Text(), true
 	default:
@@ -183,9 +193,18 @@ func (d *decoder) onUnknown(to **schemas.OnUnknown, v *document.Tree, at string)
 	u := new(schemas.OnUnknown)
 	*to = u
 	if v.Kind == '{' {
-		fields(d, u, v, at, "on_unknown", onUnknownFields)
+		d.fields(u, v, at, "on_unknown")
 		return
 	}
 	u.Bare = true
 	d.text(&u.Then, v, at)
+}
+
+// verify reads {capability, inputs, happened, output}.
+func (d *decoder) verify(to **schemas.Verify, v *document.Tree, at string) {
+	*to = new(schemas.Verify)
+	d.aliases(v, at, callAliases)
+	if d.fields(*to, v, at, "verify"); v.Kind != '{' {
+		**to = schemas.Verify{Capability: unreadable, Happened: "${true}"}
+	}
 }

@@ -23,13 +23,6 @@ func (d *decoder) text(to *string, v *document.Tree, at string) {
 	}
 }
 
-// needed reads a text that must be there; what cannot be read is reported once, and a stand-in takes its place.
-func (d *decoder) needed(to *string, v *document.Tree, at, standIn string) {
-	if d.text(to, v, at); *to == "" && v.Kind != '"' {
-		*to = standIn
-	}
-}
-
 func (d *decoder) value(to *schemas.Value, v *document.Tree, _ string) {
 	*to = schemas.Value(v.AppendTo(nil))
 }
@@ -133,7 +126,7 @@ func (d *decoder) retry(to **schemas.Retry, v *document.Tree, at string) {
 		}
 	}
 	*to = new(schemas.Retry)
-	fields(d, *to, v, at, "retry", retryFields)
+	d.fields(*to, v, at, "retry")
 }
 
 // texts reads a list of strings; one string stands for a list of one.
@@ -167,7 +160,9 @@ func (d *decoder) codes(to *[]schemas.Code, v *document.Tree, at string) {
 // capability reads "realm.name" or {realm, name}.
 func (d *decoder) capability(to *string, v *document.Tree, at string) {
 	if v.Kind != '{' {
-		d.needed(to, v, at, unreadable)
+		if d.text(to, v, at); *to == "" && v.Kind != '"' {
+			*to = unreadable
+		}
 		return
 	}
 	realm, name := v.Get("realm"), v.Get("name")

@@ -2,172 +2,140 @@ package plan
 
 import (
 	"encoding/json"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
 
 	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
-// field is one field of an object of the plan and how it is read.
-type field[T any] struct {
-	name string
-	read func(d *decoder, to *T, v *document.Tree, at string)
+// field is one field of an object of the plan: the name and the least value come from the tags of the Go field.
+type field struct {
+	name  string
+	index int
+	low   int  // of a whole number
+	given bool // a text that may not be empty: one that cannot be read is reported once, and a stand-in takes its place
 }
 
-// planFields are the fields of a plan.
-var planFields = []field[schemas.Plan]{
-	{"plan", func(d *decoder, p *schemas.Plan, v *document.Tree, at string) { d.version(&p.Version, v, at) }},
-	{"name", func(d *decoder, p *schemas.Plan, v *document.Tree, at string) { d.text(&p.Name, v, at) }},
-	{"description", func(d *decoder, p *schemas.Plan, v *document.Tree, at string) { d.text(&p.Description, v, at) }},
-	{"inputs", func(d *decoder, p *schemas.Plan, v *document.Tree, at string) { d.object(&p.Inputs, v, at) }},
-	{"timeout", func(d *decoder, p *schemas.Plan, v *document.Tree, at string) { d.duration(&p.Timeout, v, at) }},
-	{"queue_timeout", func(d *decoder, p *schemas.Plan, v *document.Tree, at string) { d.duration(&p.QueueTimeout, v, at) }},
-	{"priority", func(d *decoder, p *schemas.Plan, v *document.Tree, at string) {
-		d.integer(&p.Priority, v, at, schemas.PriorityFirst)
-	}},
-	{"idempotency_key", func(d *decoder, p *schemas.Plan, v *document.Tree, at string) { d.text(&p.IdempotencyKey, v, at) }},
-	{"max_parallel", func(d *decoder, p *schemas.Plan, v *document.Tree, at string) { d.integer(&p.MaxParallel, v, at, 1) }},
-	{"defaults", func(d *decoder, p *schemas.Plan, v *document.Tree, at string) {
-		p.Defaults = new(schemas.Defaults)
-		fields(d, p.Defaults, v, at, "defaults", defaultsFields)
-	}},
-	{"nodes", func(d *decoder, p *schemas.Plan, v *document.Tree, at string) { d.nodes(p, v, at) }},
-	{"output", func(d *decoder, p *schemas.Plan, v *document.Tree, at string) { d.value(&p.Output, v, at) }},
+// isGiven reports whether an object has the field; an empty list counts as absent.
+func (f *field) isGiven(object reflect.Value) bool {
+	v := object.Field(f.index)
+	return !v.IsZero() && (v.Kind() != reflect.Slice || v.Len() > 0)
 }
 
-var defaultsFields = []field[schemas.Defaults]{
-	{"timeout", func(d *decoder, to *schemas.Defaults, v *document.Tree, at string) { d.duration(&to.Timeout, v, at) }},
-	{"retry", func(d *decoder, to *schemas.Defaults, v *document.Tree, at string) { d.retry(&to.Retry, v, at) }},
-}
+// tables are the fields of the objects of the plan by their type, made on first use.
+var tables sync.Map // reflect.Type → []field
 
-// nodeFields are the fields of a node.
-var nodeFields = []field[schemas.Node]{
-	{"id", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.text(&n.ID, v, at) }},
-	{"description", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.text(&n.Description, v, at) }},
-	{"capability", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.capability(&n.Capability, v, at) }},
-	{"set", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.value(&n.Set, v, at) }},
-	{"wait", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.wait(&n.Wait, v, at) }},
-	{"wait_for", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.waitFor(&n.WaitFor, v, at) }},
-	{"review", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.review(&n.Review, v, at) }},
-	{"workflow", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.workflow(&n.Workflow, v, at) }},
-	{"depends_on", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.texts(&n.DependsOn, v, at) }},
-	{"trigger_rule", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { word(d, &n.TriggerRule, v, at) }},
-	{"when", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.when(&n.When, v, at) }},
-	{"inputs", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.object(&n.Inputs, v, at) }},
-	{"for_each", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.value(&n.ForEach, v, at) }},
-	{"max_parallel", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.integer(&n.MaxParallel, v, at, 1) }},
-	{"max_items", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.integer(&n.MaxItems, v, at, 1) }},
-	{"min_success", func(d *decoder, n *schemas.Node, v *document.Tree, at string) {
-		n.MinSuccess = new(int)
-		d.integer(n.MinSuccess, v, at, 0)
-	}},
-	{"timeout", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.duration(&n.Timeout, v, at) }},
-	{"total_timeout", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.duration(&n.TotalTimeout, v, at) }},
-	{"queue_timeout", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.duration(&n.QueueTimeout, v, at) }},
-	{"heartbeat_timeout", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.duration(&n.HeartbeatTimeout, v, at) }},
-	{"retry", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.retry(&n.Retry, v, at) }},
-	{"priority", func(d *decoder, n *schemas.Node, v *document.Tree, at string) {
-		d.integer(&n.Priority, v, at, schemas.PriorityFirst)
-	}},
-	{"safety_level", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.text(&n.SafetyLevel, v, at) }},
-	{"fallback", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.fallbacks(&n.Fallback, v, at) }},
-	{"compensate", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.compensate(&n.Compensate, v, at) }},
-	{"on_error", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { word(d, &n.OnError, v, at) }},
-	{"on_unknown", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { d.onUnknown(&n.OnUnknown, v, at) }},
-	{"effect", func(d *decoder, n *schemas.Node, v *document.Tree, at string) { word(d, &n.Effect, v, at) }},
-}
-
-var waitForFields = []field[schemas.WaitFor]{
-	{"event", func(d *decoder, w *schemas.WaitFor, v *document.Tree, at string) {
-		d.needed(&w.Event, v, at, unreadable)
-	}},
-	{"state", func(d *decoder, w *schemas.WaitFor, v *document.Tree, at string) {
-		w.State = new(schemas.StateName)
-		if fields(d, w.State, v, at, "state", stateFields); v.Kind != '{' {
-			*w.State = schemas.StateName{Type: unreadable, Key: unreadable}
+// fieldsOf lists the fields that a plan may give an object of the type.
+func fieldsOf(t reflect.Type) []field {
+	if known, ok := tables.Load(t); ok {
+		return known.([]field)
+	}
+	var table []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" || f.Type == reflect.TypeFor[*schemas.KeptWorkflow]() {
+			continue // set by the runtime, never written
 		}
-	}},
-	{"until", func(d *decoder, w *schemas.WaitFor, v *document.Tree, at string) { d.when(&w.Until, v, at) }},
-	{"timeout", func(d *decoder, w *schemas.WaitFor, v *document.Tree, at string) { d.duration(&w.Timeout, v, at) }},
-}
-
-var stateFields = []field[schemas.StateName]{
-	{"type", func(d *decoder, s *schemas.StateName, v *document.Tree, at string) {
-		d.needed(&s.Type, v, at, unreadable)
-	}},
-	{"key", func(d *decoder, s *schemas.StateName, v *document.Tree, at string) {
-		d.needed(&s.Key, v, at, unreadable)
-	}},
-}
-
-var reviewFields = []field[schemas.Review]{
-	{"question", func(d *decoder, r *schemas.Review, v *document.Tree, at string) {
-		d.needed(&r.Question, v, at, unreadable)
-	}},
-	{"expires", func(d *decoder, r *schemas.Review, v *document.Tree, at string) { d.duration(&r.Expires, v, at) }},
-}
-
-var workflowFields = []field[schemas.Workflow]{
-	{"name", func(d *decoder, w *schemas.Workflow, v *document.Tree, at string) {
-		d.needed(&w.Name, v, at, unreadable)
-	}},
-	{"definition", func(d *decoder, w *schemas.Workflow, v *document.Tree, at string) { d.definition(w, v, at) }},
-}
-
-var fallbackFields = []field[schemas.Fallback]{
-	{"capability", func(d *decoder, f *schemas.Fallback, v *document.Tree, at string) { d.capability(&f.Capability, v, at) }},
-	{"inputs", func(d *decoder, f *schemas.Fallback, v *document.Tree, at string) { d.object(&f.Inputs, v, at) }},
-	{"value", func(d *decoder, f *schemas.Fallback, v *document.Tree, at string) { d.value(&f.Value, v, at) }},
-}
-
-var compensateFields = []field[schemas.Compensate]{
-	{"capability", func(d *decoder, c *schemas.Compensate, v *document.Tree, at string) {
-		d.capability(&c.Capability, v, at)
-	}},
-	{"inputs", func(d *decoder, c *schemas.Compensate, v *document.Tree, at string) { d.object(&c.Inputs, v, at) }},
-	{"timeout", func(d *decoder, c *schemas.Compensate, v *document.Tree, at string) { d.duration(&c.Timeout, v, at) }},
-	{"retry", func(d *decoder, c *schemas.Compensate, v *document.Tree, at string) { d.retry(&c.Retry, v, at) }},
-}
-
-var onUnknownFields = []field[schemas.OnUnknown]{
-	{"then", func(d *decoder, u *schemas.OnUnknown, v *document.Tree, at string) { d.text(&u.Then, v, at) }},
-	{"verify", func(d *decoder, u *schemas.OnUnknown, v *document.Tree, at string) {
-		u.Verify = new(schemas.Verify)
-		d.aliases(v, at, callAliases)
-		fields(d, u.Verify, v, at, "verify", verifyFields)
-		if v.Kind != '{' {
-			*u.Verify = schemas.Verify{Capability: unreadable, Happened: "${true}"}
+		one := field{name: name, index: i}
+		for part := range strings.SplitSeq(f.Tag.Get("jsonschema"), ",") {
+			if low, ok := strings.CutPrefix(part, "minimum="); ok {
+				one.low, _ = strconv.Atoi(low)
+			}
+			one.given = one.given || part == "minLength=1"
 		}
-	}},
+		table = append(table, one)
+	}
+	tables.Store(t, table)
+	return table
 }
 
-var verifyFields = []field[schemas.Verify]{
-	{"capability", func(d *decoder, f *schemas.Verify, v *document.Tree, at string) { d.capability(&f.Capability, v, at) }},
-	{"inputs", func(d *decoder, f *schemas.Verify, v *document.Tree, at string) { d.object(&f.Inputs, v, at) }},
-	{"happened", func(d *decoder, f *schemas.Verify, v *document.Tree, at string) {
-		if d.when(&f.Happened, v, at); f.Happened == "" && v.Kind != '"' {
-			f.Happened = "${true}"
+// field reads a value of an object by the type of the field; strings have rules by their names.
+func (d *decoder) field(object reflect.Value, f *field, v *document.Tree, at string) {
+	switch to := object.Field(f.index).Addr().Interface().(type) {
+	case *string:
+		d.string(to, f, v, at)
+	case *schemas.TriggerRule:
+		word(d, to, v, at)
+	case *schemas.OnError:
+		word(d, to, v, at)
+	case *schemas.Effect:
+		word(d, to, v, at)
+	case *schemas.Duration:
+		d.duration(to, v, at)
+	case *schemas.Object:
+		d.object(to, v, at)
+	case *schemas.Value:
+		d.value(to, v, at)
+	case *int:
+		d.integer(to, v, at, f.low)
+	case **int:
+		*to = new(int)
+		d.integer(*to, v, at, f.low)
+	case *float64:
+		if d.number(to, v, at); v.Kind == '0' && *to == 0 { // 0 would count as absent
+			*to = -1
 		}
-	}},
-	{"output", func(d *decoder, f *schemas.Verify, v *document.Tree, at string) { d.value(&f.Output, v, at) }},
+	case **float64:
+		*to = new(float64)
+		d.number(*to, v, at)
+	case *[]string:
+		d.texts(to, v, at)
+	case *[]schemas.Code:
+		d.codes(to, v, at)
+	case **schemas.Retry:
+		d.retry(to, v, at)
+	case **schemas.Defaults:
+		*to = new(schemas.Defaults)
+		d.fields(*to, v, at, "defaults")
+	case *[]schemas.Node:
+		d.nodes(to, v, at)
+	case **schemas.WaitFor:
+		d.waitFor(to, v, at)
+	case **schemas.StateName:
+		d.state(to, v, at)
+	case **schemas.Review:
+		d.review(to, v, at)
+	case **schemas.Workflow:
+		d.workflow(to, v, at)
+	case **schemas.Plan:
+		d.definition(object.Addr().Interface().(*schemas.Workflow), v, at)
+	case *[]schemas.Fallback:
+		d.fallbacks(to, v, at)
+	case **schemas.Compensate:
+		d.compensate(to, v, at)
+	case **schemas.OnUnknown:
+		d.onUnknown(to, v, at)
+	case **schemas.Verify:
+		d.verify(to, v, at)
+	default:
+		panic("plan: no reader for " + reflect.TypeOf(to).String()) // a test reads every field
+	}
 }
 
-var retryFields = []field[schemas.Retry]{
-	{"max_attempts", func(d *decoder, r *schemas.Retry, v *document.Tree, at string) { d.integer(&r.MaxAttempts, v, at, 1) }},
-	{"initial_interval", func(d *decoder, r *schemas.Retry, v *document.Tree, at string) { d.duration(&r.InitialInterval, v, at) }},
-	{"backoff_coefficient", func(d *decoder, r *schemas.Retry, v *document.Tree, at string) {
-		d.number(&r.BackoffCoefficient, v, at)
-		if v.Kind == '0' && r.BackoffCoefficient == 0 { // 0 would count as absent
-			r.BackoffCoefficient = -1
+// string reads the strings of the language.
+func (d *decoder) string(to *string, f *field, v *document.Tree, at string) {
+	switch f.name {
+	case "plan":
+		d.version(to, v, at)
+	case "capability":
+		d.capability(to, v, at)
+	case "wait":
+		d.wait(to, v, at)
+	case "when", "until":
+		d.when(to, v, at)
+	case "happened":
+		if d.when(to, v, at); *to == "" && v.Kind != '"' {
+			*to = "${true}"
 		}
-	}},
-	{"max_interval", func(d *decoder, r *schemas.Retry, v *document.Tree, at string) { d.duration(&r.MaxInterval, v, at) }},
-	{"jitter", func(d *decoder, r *schemas.Retry, v *document.Tree, at string) {
-		r.Jitter = new(float64)
-		d.number(r.Jitter, v, at)
-	}},
-	{"max_elapsed", func(d *decoder, r *schemas.Retry, v *document.Tree, at string) { d.duration(&r.MaxElapsed, v, at) }},
-	{"retry_on", func(d *decoder, r *schemas.Retry, v *document.Tree, at string) { d.codes(&r.RetryOn, v, at) }},
-	{"no_retry_on", func(d *decoder, r *schemas.Retry, v *document.Tree, at string) { d.codes(&r.NoRetryOn, v, at) }},
+	default:
+		if d.text(to, v, at); f.given && *to == "" && v.Kind != '"' {
+			*to = unreadable
+		}
+	}
 }
 
 // takesNull are the fields whose null is a value; everywhere else it counts as absent.

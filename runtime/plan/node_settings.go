@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -14,29 +15,26 @@ import (
 // listed are the kinds that may be done for each item of a list.
 var listed = []string{string(KindCapability), string(KindSet), string(KindWorkflow)}
 
-// nodeSetting is a field that not every kind of node has.
-type nodeSetting struct {
-	name  string
-	kinds []string
-	given func(*schemas.Node) bool
+// kindsWith are the kinds of node that have a field which not every kind has.
+var kindsWith = map[string][]string{
+	"inputs":            {string(KindCapability), string(KindWorkflow)},
+	"for_each":          listed,
+	"timeout":           called,
+	"total_timeout":     {string(KindCapability), string(KindWorkflow)},
+	"queue_timeout":     called,
+	"heartbeat_timeout": called,
+	"retry":             called,
+	"safety_level":      called,
+	"fallback":          called,
+	"compensate":        called,
+	"on_unknown":        called,
+	"effect":            called,
 }
 
 var called = []string{string(KindCapability)}
 
-var nodeSettingsByKind = []nodeSetting{
-	{"inputs", []string{string(KindCapability), string(KindWorkflow)}, func(n *schemas.Node) bool { return len(n.Inputs) > 0 }},
-	{"for_each", listed, func(n *schemas.Node) bool { return len(n.ForEach) > 0 }},
-	{"timeout", called, func(n *schemas.Node) bool { return n.Timeout != 0 }},
-	{"total_timeout", []string{string(KindCapability), string(KindWorkflow)}, func(n *schemas.Node) bool { return n.TotalTimeout != 0 }},
-	{"queue_timeout", called, func(n *schemas.Node) bool { return n.QueueTimeout != 0 }},
-	{"heartbeat_timeout", called, func(n *schemas.Node) bool { return n.HeartbeatTimeout != 0 }},
-	{"retry", called, func(n *schemas.Node) bool { return n.Retry != nil }},
-	{"safety_level", called, func(n *schemas.Node) bool { return n.SafetyLevel != "" }},
-	{"fallback", called, func(n *schemas.Node) bool { return len(n.Fallback) > 0 }},
-	{"compensate", called, func(n *schemas.Node) bool { return n.Compensate != nil }},
-	{"on_unknown", called, func(n *schemas.Node) bool { return n.OnUnknown != nil }},
-	{"effect", called, func(n *schemas.Node) bool { return n.Effect != "" }},
-}
+// withForEach are fields that go with for_each.
+var withForEach = []string{"max_parallel", "max_items", "min_success"}
 
 // nodeSettings checks everything about a node but its references; false when it has not exactly one kind.
 func (c *compiler) nodeSettings(i int) bool {
@@ -102,25 +100,24 @@ func (c *compiler) nodeSettings(i int) bool {
 
 // misplaced reports settings that this kind of node does not have. A timeout goes where the kind has its own.
 func (c *compiler) misplaced(n *schemas.Node, at, kind string) {
-	for _, s := range nodeSettingsByKind {
-		if !s.given(n) || slices.Contains(s.kinds, kind) {
+	object := reflect.ValueOf(n).Elem()
+	for _, f := range fieldsOf(object.Type()) {
+		kinds := kindsWith[f.name]
+		if kinds == nil || !f.isGiven(object) || slices.Contains(kinds, kind) {
 			continue
 		}
-		f := c.out.errorf(codeMisplacedField, at+"/"+s.name, "node %q is a %s node; %s belongs to %s nodes alone", n.ID, kind, s.name, strings.Join(s.kinds, ", "))
-		f.Fix = []schemas.PatchOp{opRemove(at + "/" + s.name)}
-		if s.name == "timeout" || s.name == "total_timeout" {
-			c.moveTimeout(f, n, at, s.name)
+		found := c.out.errorf(codeMisplacedField, at+"/"+f.name, "node %q is a %s node; %s belongs to %s nodes alone", n.ID, kind, f.name, strings.Join(kinds, ", "))
+		found.Fix = []schemas.PatchOp{opRemove(at + "/" + f.name)}
+		if f.name == "timeout" || f.name == "total_timeout" {
+			c.moveTimeout(found, n, at, f.name)
 		}
 	}
 	if len(n.ForEach) > 0 {
 		return
 	}
-	for _, s := range []struct {
-		name  string
-		given bool
-	}{{"max_parallel", n.MaxParallel != 0}, {"max_items", n.MaxItems != 0}, {"min_success", n.MinSuccess != nil}} {
-		if s.given {
-			c.out.errorf(codeMisplacedField, at+"/"+s.name, "%s goes with for_each, which node %q does not have", s.name, n.ID).Fix = []schemas.PatchOp{opRemove(at + "/" + s.name)}
+	for _, f := range fieldsOf(object.Type()) {
+		if slices.Contains(withForEach, f.name) && f.isGiven(object) {
+			c.out.errorf(codeMisplacedField, at+"/"+f.name, "%s goes with for_each, which node %q does not have", f.name, n.ID).Fix = []schemas.PatchOp{opRemove(at + "/" + f.name)}
 		}
 	}
 }

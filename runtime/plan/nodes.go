@@ -12,7 +12,7 @@ import (
 )
 
 // nodes reads the list of nodes, or the map by id that stands for it.
-func (d *decoder) nodes(p *schemas.Plan, v *document.Tree, at string) {
+func (d *decoder) nodes(to *[]schemas.Node, v *document.Tree, at string) {
 	switch v.Kind {
 	case '{':
 		d.nodeMap(v, at)
@@ -27,9 +27,9 @@ func (d *decoder) nodes(p *schemas.Plan, v *document.Tree, at string) {
 		d.blind = true
 		return
 	}
-	p.Nodes = make([]schemas.Node, len(v.Items))
+	*to = make([]schemas.Node, len(v.Items))
 	for i := range v.Items {
-		d.node(&p.Nodes[i], &v.Items[i], schemas.PointerToItem(at, i))
+		d.node(&(*to)[i], &v.Items[i], schemas.PointerToItem(at, i))
 		if d.out.full() {
 			return
 		}
@@ -71,7 +71,7 @@ func (d *decoder) node(n *schemas.Node, v *document.Tree, at string) {
 	if id := v.Get("id"); id != nil && id.Kind == '"' {
 		what = fmt.Sprintf("node %q", expr.Shorten(id.Text()))
 	}
-	fields(d, n, v, at, what, nodeFields)
+	d.fields(n, v, at, what)
 	if len(kindsOf(n)) > 0 {
 		return
 	}

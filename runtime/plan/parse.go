@@ -17,7 +17,7 @@ import (
 // that is text of several lines findings say line and column too, those of Compile as well.
 func Parse(source []byte, lim Limits) (*schemas.Plan, []schemas.Finding) {
 	lim = lim.filled()
-	d := &decoder{lim: lim, out: findings{max: lim.MaxFindings}, table: planFields}
+	d := &decoder{lim: lim, out: findings{max: lim.MaxFindings}}
 	doc := d.read(source, true)
 	if doc == nil {
 		return nil, d.out.result()

@@ -157,7 +157,9 @@ func (t *Tree) Drop(name string) {
 }
 
 // As is another scalar, or an empty container, in the place of the value.
-func (t *Tree) As(kind byte, raw string) Tree { return Tree{Kind: kind, Raw: raw, at: t.at, key: t.key} }
+func (t *Tree) As(kind byte, raw string) Tree {
+	return Tree{Kind: kind, Raw: raw, at: t.at, key: t.key}
+}
 
 // Wrap makes the value an object that holds what it was under a name.
 func (t *Tree) Wrap(name string) {
