@@ -12,6 +12,12 @@ import (
 // executionFields are what ${execution.…} has.
 var executionFields = []string{"id", "name", "created_at"}
 
+// localRoots are the names that mean something in some places alone.
+var localRoots = []struct {
+	may   reach
+	names []string
+}{{readsItem, []string{"item", "index"}}, {readsOutput, []string{"output"}}, {readsState, []string{"state"}}}
+
 // site is one expression and where it stands.
 type site struct {
 	*expr.Placeholder
@@ -168,14 +174,10 @@ func (c *compiler) unknownRoot(s site, root string) {
 		return
 	}
 	known, words := expr.Roots, "inputs, nodes.<id>, execution and session"
-	if s.may&readsItem != 0 {
-		known, words = slices.Concat(known, []string{"item", "index"}), words+", and here item and index"
-	}
-	if s.may&readsOutput != 0 {
-		known, words = slices.Concat(known, []string{"output"}), words+", and here output"
-	}
-	if s.may&readsState != 0 {
-		known, words = slices.Concat(known, []string{"state"}), words+", and here state"
+	for _, local := range localRoots {
+		if s.may&local.may != 0 {
+			known, words = slices.Concat(known, local.names), words+", and here "+strings.Join(local.names, " and ")
+		}
 	}
 	near := schemas.Nearest(root, known, 1)
 	if len(near) == 0 && s.may&readsState != 0 && slices.Contains(stateMembers, root) {

@@ -41,30 +41,16 @@ func (s shape) resolved() shape {
 			}
 			return s
 		}
-		if ref.Kind != '"' {
+		inside, ok := "", false
+		if ref.Kind == '"' {
+			inside, ok = strings.CutPrefix(ref.Text(), "#")
+		}
+		if !ok || inside != "" && inside[0] != '/' {
 			return shape{}
 		}
-		s.at = s.pointed(ref.Text())
+		s.at = s.root.Find(inside)
 	}
 	return shape{}
-}
-
-// pointed finds a part of the schema by a reference such as #/$defs/order.
-func (s shape) pointed(ref string) *document.Tree {
-	rest, ok := strings.CutPrefix(ref, "#")
-	if !ok || rest != "" && rest[0] != '/' {
-		return nil
-	}
-	at := s.root
-	for part := range schemas.PointerParts(rest) {
-		if at.Kind != '{' {
-			return nil
-		}
-		if at = at.Get(part); at == nil {
-			return nil
-		}
-	}
-	return at
 }
 
 // types lists the JSON types allowed here; none means that any may be.

@@ -55,19 +55,8 @@ func variables(scope Scope, reads []Read) (map[string]any, error) {
 		if _, have := vars[r.Path.Root]; have {
 			continue
 		}
-		var v *Value
-		switch r.Path.Root {
-		case "inputs":
-			v = scope.Inputs()
-		case "session":
-			v = scope.Session()
-		case "execution":
-			v = scope.Execution()
-		case "output":
-			v = scope.Output()
-		case "state":
-			v = scope.State()
-		case "item", "index":
+		v, ok := rootValue(scope, r.Path.Root)
+		if !ok { // item and index
 			item, index, err := scope.Item()
 			if err != nil {
 				return nil, err

@@ -14,17 +14,10 @@ var Members = []string{"output", "text", "status", "error", "degraded"}
 
 // appendPath appends the JSON that the path leads to, reading only what it needs of the scope.
 func appendPath(dst []byte, scope Scope, p Path) ([]byte, error) {
+	if v, ok := rootValue(scope, p.Root); ok {
+		return appendInside(dst, v, p, 0, nil)
+	}
 	switch p.Root {
-	case "inputs":
-		return appendInside(dst, scope.Inputs(), p, 0, nil)
-	case "session":
-		return appendInside(dst, scope.Session(), p, 0, nil)
-	case "execution":
-		return appendInside(dst, scope.Execution(), p, 0, nil)
-	case "output":
-		return appendInside(dst, scope.Output(), p, 0, nil)
-	case "state":
-		return appendInside(dst, scope.State(), p, 0, nil)
 	case "item", "index":
 		item, index, err := scope.Item()
 		switch {
@@ -48,6 +41,23 @@ func appendPath(dst []byte, scope Scope, p Path) ([]byte, error) {
 		}
 	}
 	return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: expressions read inputs, nodes.<id>, execution and session", p)
+}
+
+// rootValue reads a root that is one value; ok is false for the others.
+func rootValue(scope Scope, root string) (v *Value, ok bool) {
+	switch root {
+	case "inputs":
+		return scope.Inputs(), true
+	case "session":
+		return scope.Session(), true
+	case "execution":
+		return scope.Execution(), true
+	case "output":
+		return scope.Output(), true
+	case "state":
+		return scope.State(), true
+	}
+	return nil, false
 }
 
 // notHere is the error of item and index outside for_each.
