@@ -26,10 +26,10 @@ type Config struct {
 	StateDir string   `json:"-"` // folder for what belongs to this machine; empty: none
 	File     string   `json:"-"` // absolute path of the file that was read; empty: there was none
 	Warnings []string `json:"-"` // for the operator
-	Notes    []string `json:"-"` // for whoever debugs; neither holds a value from the file
+	Notes    []string `json:"-"` // for debugging; neither holds a value from the file
 }
 
-// Log says what goes to stderr.
+// Log is what is written to stderr.
 type Log struct {
 	Level string `json:"level,omitempty"`
 	JSON  bool   `json:"json,omitempty"`
@@ -59,7 +59,7 @@ type Limits struct {
 	Session   schemas.Quota `json:"session,omitzero" jsonschema:"description=what one session may use in a period"`
 }
 
-// Sessions says how sessions live and end.
+// Sessions are the settings of sessions.
 type Sessions struct {
 	TTL       schemas.Duration `json:"ttl,omitempty"`
 	IdleAfter schemas.Duration `json:"idle_after,omitempty"`
@@ -68,7 +68,7 @@ type Sessions struct {
 	OnExpire  string           `json:"on_expire,omitempty"`
 }
 
-// Retention says how long what is over can still be read.
+// Retention is how long ended executions and unused states can still be read.
 type Retention struct {
 	Executions schemas.Duration `json:"executions,omitempty"`
 	States     schemas.Duration `json:"states,omitempty"`
@@ -84,31 +84,33 @@ type setting struct {
 	words    []string
 	min, max int              // for numbers
 	least    schemas.Duration // for durations
-	forever  bool             // a duration of 0 is allowed, and means without end
+	forever  bool             // a duration of 0 is allowed and means no limit
 	at       func(*Config) any
 }
 
-// settings is each setting once. Realms and policies have no flag and no default.
+// settings has each setting once. Realms and policies have no flag and no default.
 var settings = []setting{
 	{
 		key: "store", flag: "store", standard: "file:",
-		about: "where executions live: file:DIR is durable, file: alone is the user's state folder, mem: forgets at exit, redis://HOST:PORT (rediss://, redis+sentinel://, redis+cluster://) is shared by any number of replicas",
-		at:    func(c *Config) any { return &c.Store },
+		about: "where executions live: file:DIR is durable, file: alone is the user's state folder, mem: forgets at exit, " +
+			"redis://HOST:PORT (rediss://, redis+sentinel://, redis+cluster://) is shared by any number of replicas",
+		at: func(c *Config) any { return &c.Store },
 	}, {
 		key: "shards", flag: "shards", standard: "0", min: 0, max: 1024,
-		about: "over how many hash tags a Redis store spreads its keys, fixed at first use; 0 takes what is there, else 1 on a server alone and 16 on a Cluster",
-		at:    func(c *Config) any { return &c.Shards },
+		about: "over how many hash tags a Redis store spreads its keys, fixed at first use; 0 takes what is there, else 1 " +
+			"on a server alone and 16 on a Cluster",
+		at: func(c *Config) any { return &c.Shards },
 	}, {
 		key: "http", flag: "http", standard: "",
 		about: "loopback address to serve /mcp and /sse on, such as 127.0.0.1:8080; empty serves stdio, which is what MCP clients start",
 		at:    func(c *Config) any { return &c.HTTP },
 	}, {
 		key: "operator", flag: "operator", standard: "false",
-		about: "whoever is connected is an operator and sees the operators' tools, such as pause_queue; an agent should not be one",
+		about: "every connected client is an operator and sees the operators' tools, such as pause_queue; do not set it for agents",
 		at:    func(c *Config) any { return &c.Operator },
 	}, {
 		key: "log.level", flag: "log-level", standard: "info", words: []string{"trace", "debug", "info", "warn", "error"},
-		about: "least level that is logged; info is what an operator counts",
+		about: "lowest level that is logged; info is what an operator needs",
 		at:    func(c *Config) any { return &c.Log.Level },
 	}, {
 		key: "log.json", flag: "log-json", standard: "false",
@@ -116,15 +118,15 @@ var settings = []setting{
 		at:    func(c *Config) any { return &c.Log.JSON },
 	}, {
 		key: "drain", flag: "drain", standard: "10s",
-		about: "how long calls in flight may finish after SIGTERM or the end of stdin; what does not is recovered at the next start",
+		about: "how long calls in flight may take to finish after SIGTERM or the end of stdin; those that do not are recovered at the next start",
 		at:    func(c *Config) any { return &c.Drain },
 	}, {
 		key: "limits.max_nodes", standard: "1000", min: 1, max: 100_000,
-		about: "most nodes of a plan; a larger one is nearly always a loop that was unrolled",
+		about: "most nodes of a plan; a larger plan is nearly always an unrolled loop",
 		at:    func(c *Config) any { return &c.Limits.MaxNodes },
 	}, {
 		key: "limits.max_plan_bytes", standard: "262144", min: 1 << 10, max: 16 << 20,
-		about: "largest plan in bytes of JSON; data belongs into inputs and outputs",
+		about: "largest plan in bytes of JSON; data belongs in inputs and outputs",
 		at:    func(c *Config) any { return &c.Limits.MaxPlanBytes },
 	}, {
 		key: "limits.max_output_bytes", standard: "1048576", min: 1 << 10, max: 64 << 20,
@@ -136,7 +138,7 @@ var settings = []setting{
 		at:    func(c *Config) any { return &c.Limits.MaxExecutions },
 	}, {
 		key: "limits.max_queued", standard: "10000", min: 1, max: 10_000_000,
-		about: "executions that may wait in the queue; when so many do, new ones are refused as rate_limited instead of waiting for ever",
+		about: "most executions that wait in the queue; further ones are refused as rate_limited",
 		at:    func(c *Config) any { return &c.Limits.MaxQueued },
 	}, {
 		key: "limits.max_parallel", standard: "32", min: 1, max: 1000,
@@ -148,7 +150,7 @@ var settings = []setting{
 		at:    func(c *Config) any { return &c.Limits.MaxWaitSeconds },
 	}, {
 		key: "limits.max_cache_bytes", standard: "33554432", min: 1 << 10, max: 16 << 30,
-		about: "memory for the answers that policies with a cache_ttl keep; what was not asked for longest goes first",
+		about: "memory for the answers that policies with a cache_ttl keep; the least recently used are dropped first",
 		at:    func(c *Config) any { return &c.Limits.MaxCacheBytes },
 	}, {
 		key: "limits.start_timeout", standard: "30s",
@@ -156,12 +158,13 @@ var settings = []setting{
 		at:    func(c *Config) any { return &c.Limits.StartTimeout },
 	}, {
 		key: "limits.probe_every", standard: "30s",
-		about: "a realm that was silent so long is asked whether it lives; three times without an answer make its health bad, and nothing else",
+		about: "a realm that was silent this long is pinged; three pings without an answer make its health bad and have no other effect",
 		at:    func(c *Config) any { return &c.Limits.ProbeEvery },
 	}, {
 		key: "limits.lease", standard: "15s", least: schemas.Duration(time.Second),
-		about: "how long the executions of a replica that died stay its own before another takes over; renewed each third, so it must outlast a short loss of the store",
-		at:    func(c *Config) any { return &c.Limits.Lease },
+		about: "how long the executions of a replica that died stay assigned to it before another takes over; renewed after " +
+			"each third, so it must outlast a short loss of the store",
+		at: func(c *Config) any { return &c.Limits.Lease },
 	}, {
 		key: "limits.max_session_bytes", standard: "65536", min: 1 << 10, max: 1 << 20,
 		about: "largest data and user_context of a session in bytes of JSON; each execution of the session keeps a copy of the data",
@@ -172,11 +175,11 @@ var settings = []setting{
 		at:    func(c *Config) any { return &c.Limits.MaxStateBytes },
 	}, {
 		key: "limits.max_sessions", standard: "10000", min: 1, max: 10_000_000,
-		about: "sessions that one principal may have open, about: what other replicas do counts after a minute",
+		about: "most open sessions of one principal, approximately: other replicas' sessions count after a minute",
 		at:    func(c *Config) any { return &c.Limits.MaxSessions },
 	}, {
 		key: "limits.max_states", standard: "100000", min: 1, max: 100_000_000,
-		about: "states that one principal may keep, about: what other replicas do counts after a minute",
+		about: "most states of one principal, approximately: other replicas' states count after a minute",
 		at:    func(c *Config) any { return &c.Limits.MaxStates },
 	}, {
 		key: "sessions.ttl", standard: "24h", least: schemas.Duration(time.Second),
@@ -184,7 +187,7 @@ var settings = []setting{
 		at:    func(c *Config) any { return &c.Sessions.TTL },
 	}, {
 		key: "sessions.idle_after", standard: "10m", least: schemas.Duration(time.Second),
-		about: "without a call for so long a session shows as idle",
+		about: "a session without a call for this long is shown as idle",
 		at:    func(c *Config) any { return &c.Sessions.IdleAfter },
 	}, {
 		key: "sessions.keep", standard: "168h", least: schemas.Duration(time.Second),
@@ -192,24 +195,26 @@ var settings = []setting{
 		at:    func(c *Config) any { return &c.Sessions.Keep },
 	}, {
 		key: "sessions.on_delete", standard: session.Cancel, words: sessionEnds,
-		about: "what becomes of the executions of a session that is deleted; who deletes it wants nothing more of it",
+		about: "what happens to the executions of a session that is deleted; deleting it means that their results are not wanted",
 		at:    func(c *Config) any { return &c.Sessions.OnDelete },
 	}, {
 		key: "sessions.on_expire", standard: session.Detach, words: sessionEnds,
-		about: "what becomes of the executions of a session that expires; durable work may outlive who asked for it",
+		about: "what happens to the executions of a session that expires; durable work may outlive its session",
 		at:    func(c *Config) any { return &c.Sessions.OnExpire },
 	}, {
 		key: "retention.executions", standard: "720h", least: schemas.Duration(10 * time.Minute), forever: true,
-		about: "how long an execution that ended can still be read; then it is deleted with its outputs and events, unless an open one needs it, and its idempotency key is free again; 0s keeps it for ever, which fills the disk",
-		at:    func(c *Config) any { return &c.Retention.Executions },
+		about: "how long an execution that ended can still be read; then it is deleted with its outputs and events, unless " +
+			"an open one needs it, and its idempotency key is free again; 0s keeps it forever, which fills the disk",
+		at: func(c *Config) any { return &c.Retention.Executions },
 	}, {
 		key: "retention.states", standard: "0s", least: schemas.Duration(time.Hour), forever: true,
-		about: "how long a state that nobody writes stays, unless it was written with its own ttl_seconds; 0s keeps it for ever, for agents may count on their memory",
-		at:    func(c *Config) any { return &c.Retention.States },
+		about: "how long a state stays after its last write, unless it was written with its own ttl_seconds; 0s keeps it " +
+			"forever, because agents may rely on their memory",
+		at: func(c *Config) any { return &c.Retention.States },
 	},
 }
 
-// sessionEnds is what may become of the executions of a session that ends: they are cancelled, or go on without it.
+// sessionEnds is what may happen to the executions of a session that ends: they are cancelled, or continue without it.
 var sessionEnds = []string{session.Cancel, session.Detach}
 
 const envPrefix = "RUNPLANE_"

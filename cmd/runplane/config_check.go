@@ -52,10 +52,10 @@ func (r *reader) check(c *Config) {
 			at := schemas.PointerTo(field+"/capabilities", capability)
 			r.policy(at, &own, realms)
 			if own.Protocol != "" {
-				r.fail(at+"/protocol", "the protocol is spoken with a whole realm: set policies.realms.%s.protocol", name)
+				r.fail(at+"/protocol", "the protocol is set for a whole realm: set policies.realms.%s.protocol", name)
 			}
 			if own.Required != nil {
-				r.fail(at+"/required", "a whole realm is required or none of it: set policies.realms.%s.required", name)
+				r.fail(at+"/required", "only a whole realm can be required: set policies.realms.%s.required", name)
 			}
 		}
 	}
@@ -133,13 +133,13 @@ func (s *setting) set(c *Config, text string) error {
 	case *bool:
 		v, err := strconv.ParseBool(text)
 		if err != nil {
-			return errors.New("want true or false")
+			return errors.New("must be true or false")
 		}
 		*p = v
 	case *int:
 		v, err := strconv.ParseInt(text, 0, 0)
 		if err != nil {
-			return errors.New("want a whole number")
+			return errors.New("must be a whole number")
 		}
 		*p = int(v)
 	}
@@ -151,18 +151,18 @@ func (s *setting) check(c *Config) error {
 	switch p := s.at(c).(type) {
 	case *string:
 		if s.words != nil && !slices.Contains(s.words, *p) {
-			return fmt.Errorf("want one of %s", strings.Join(s.words, ", "))
+			return fmt.Errorf("must be one of %s", strings.Join(s.words, ", "))
 		}
 	case *int:
 		if *p < s.min || *p > s.max {
-			return fmt.Errorf("want %d to %d", s.min, s.max)
+			return fmt.Errorf("must be from %d to %d", s.min, s.max)
 		}
 	case *schemas.Duration:
 		if *p < s.least && (*p != 0 || !s.forever) {
 			if s.forever {
-				return fmt.Errorf("want %s at least, or 0s for ever", s.least)
+				return fmt.Errorf("must be at least %s, or 0s for no limit", s.least)
 			}
-			return fmt.Errorf("want %s at least", s.least)
+			return fmt.Errorf("must be at least %s", s.least)
 		}
 	}
 	return nil
@@ -186,11 +186,11 @@ func resolveStore(store, base string, src sources, env environment) (string, err
 	case scheme == "file" && found:
 		return "file:" + src.absolute(strings.TrimPrefix(rest, "//"), base, env), nil
 	}
-	return "", fmt.Errorf("the store is file:, file:DIR, mem: or a URL such as redis://host:port") // what was written may hold a password
+	return "", fmt.Errorf("the store is file:, file:DIR, mem: or a URL such as redis://host:port") // the value may hold a password
 }
 
 // stateDir is where this machine's part of the state belongs: in the store's folder, or where the store is elsewhere in the
-// user's state folder. A store that forgets has none.
+// user's state folder. A store in memory has none.
 func stateDir(store string, env environment) string {
 	if dir, local := strings.CutPrefix(store, "file:"); local {
 		return dir
@@ -202,17 +202,17 @@ func stateDir(store string, env environment) string {
 	return filepath.Join(state, "runplane")
 }
 
-// checkAddress allows loopback alone: there is no authentication that could guard anything else.
+// checkAddress allows only loopback addresses: requests are not authenticated.
 func checkAddress(address string) error {
 	if address == "" {
 		return nil
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("want host:port, such as 127.0.0.1:8080")
+		return fmt.Errorf("must be host:port, such as 127.0.0.1:8080")
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return fmt.Errorf("the port is a number up to 65535")
+		return fmt.Errorf("the port must be a number from 0 to 65535")
 	}
 	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
 		return fmt.Errorf("only a loopback address such as 127.0.0.1:%s is served, because every caller may start the configured programs", port)

@@ -19,8 +19,8 @@ var realmAliases = map[string]string{
 	"httpUrl":   "url", // Gemini CLI
 }
 
-// realmKeys are what clients keep beside a realm's own keys. The value says what the operator should know; empty means
-// that nothing is lost.
+// realmKeys are keys that clients keep in a realm besides its own. The value is what the operator should know; empty:
+// nothing is lost.
 var realmKeys = map[string]string{
 	"alwaysAllow": "", "autoApprove": "", "autoStart": "", "description": "", "dev": "", "gallery": "", "icon": "",
 	"metadata": "", "name": "", "trust": "", "version": "",
@@ -33,7 +33,7 @@ var realmKeys = map[string]string{
 	"auth":          "give the token in headers",
 }
 
-// foreign decides about a key that the object at a JSON pointer does not have. It reports whether the key is dealt with.
+// foreign handles a key that the object at a JSON pointer does not have. It reports whether the key may be ignored.
 func (r *reader) foreign(at, name string, known []string) bool {
 	path := dotted(schemas.PointerTo(at, name))
 	advice, harmless := realmKeys[name]
@@ -52,7 +52,7 @@ func (r *reader) foreign(at, name string, known []string) bool {
 	return true
 }
 
-// realmAt is the name of the realm that stands at a JSON pointer.
+// realmAt is the name of the realm at a JSON pointer.
 func realmAt(at string) (name string, ok bool) {
 	parent, name := schemas.SplitPointer(at)
 	return name, parent == "/mcpServers"
@@ -98,7 +98,7 @@ func (r *reader) realm(t *document.Tree) {
 }
 
 // workspace is the folder that paths in the file are relative to: its own, or the project's for the files that clients
-// keep in a folder of the project. project says that the client starts realms there.
+// keep in a folder of the project. project reports whether the client starts realms there.
 func workspace(path string) (folder string, project bool) {
 	folder = filepath.Dir(path)
 	switch filepath.Base(folder) {
@@ -123,7 +123,7 @@ func placeRealms(realms map[string]schemas.Realm, folder string, project bool) {
 	}
 }
 
-// checkRealm says what is wrong with a realm on the whole; empty when nothing is.
+// checkRealm is what is wrong with a realm as a whole; empty when nothing is.
 func checkRealm(r schemas.Realm) string {
 	switch {
 	case r.Command == "" && r.URL == "":

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// expander replaces ${…} in the strings of a file. A value that it reads from the environment stands in no error.
+// expander replaces ${…} in the strings of a file. No error holds a value that it reads from the environment.
 type expander struct {
 	env    func(name string) (string, bool)
 	folder string // what ${workspaceFolder} is: the folder of the file, or the one above .vscode and .cursor
@@ -21,7 +21,7 @@ var (
 	variable = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$`)
 )
 
-// setting expands ${env:NAME} and ${env:NAME:-default}; nothing else may stand in ${}. $${ is a literal ${.
+// setting expands ${env:NAME} and ${env:NAME:-default}; nothing else is allowed in ${}. $${ is a literal ${.
 func (e *expander) setting(text string) (string, []error) {
 	return e.replace(text, func(name string) (string, error) {
 		if v, ok := strings.CutPrefix(name, "env:"); ok {
@@ -50,7 +50,7 @@ func (e *expander) realm(text string) (string, []error) {
 			return string(filepath.Separator), nil
 		}
 		if id, ok := strings.CutPrefix(name, "input:"); ok {
-			return "", fmt.Errorf("${input:%s} asks a person, and nobody can be asked here: write ${env:%s} and set that variable",
+			return "", fmt.Errorf("${input:%s} asks a person, which is not possible here: write ${env:%s} and set that variable",
 				id, envName(id))
 		}
 		if v, ok := strings.CutPrefix(name, "env:"); ok {
@@ -82,7 +82,7 @@ func (e *expander) replace(text string, value func(name string) (string, error))
 func (e *expander) variable(ref string) (string, error) {
 	m := variable.FindStringSubmatch(ref)
 	if m == nil {
-		return "", fmt.Errorf("%q is no name of a variable", ref)
+		return "", fmt.Errorf("invalid variable name %q", ref)
 	}
 	value, ok := e.env(m[1])
 	if strings.Contains(ref, ":-") {

@@ -29,7 +29,7 @@ var fileNames = []string{"runplane.yaml", "runplane.yml", "runplane.json"}
 const maxConfigBytes = 4 << 20
 
 // loadConfig finds the file, reads it and applies flags, environment and defaults: flag > RUNPLANE_* > file > default.
-// Without a file the Config has no realms. Errors are *schemas.Error; each mistake in the file stands on a line of its
+// Without a file the Config has no realms. Errors are *schemas.Error; each mistake in the file is on a line of its
 // own with file:line:column. No error, warning or note holds the value of a variable or a realm.
 func loadConfig(src sources) (Config, error) {
 	env := environmentOf(src.environ)
@@ -161,7 +161,7 @@ func (env environment) folder(variable, fallback string) string {
 	return filepath.Join(env.home(), filepath.FromSlash(fallback))
 }
 
-// misspelt warns of variables that look like a setting's and are none.
+// misspelt warns about variables whose names are near to a setting's.
 func (env environment) misspelt() []string {
 	known := []string{strings.TrimPrefix(envConfig, envPrefix)}
 	for i := range settings {

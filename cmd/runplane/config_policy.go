@@ -9,14 +9,14 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// policy checks what one level of the policies says as a whole.
+// policy checks one level of the policies across its fields.
 func (r *reader) policy(field string, p *schemas.Policy, realms []string) {
 	if p.Retry != nil {
 		r.codes(field+"/retry/retry_on", p.Retry.RetryOn)
 		r.codes(field+"/retry/no_retry_on", p.Retry.NoRetryOn)
 	}
 	if at := field + "/rate_limit/per"; p.RateLimit != nil && p.RateLimit.Per == 0 && r.has(at) && !r.failed(at) {
-		r.fail(at, "the period is longer than nothing")
+		r.fail(at, "the period must be longer than 0s")
 	}
 	for i, f := range p.Fallback {
 		at := schemas.PointerToItem(field+"/fallback", i)

@@ -92,7 +92,7 @@ func (r *reader) into(c *Config) {
 	}
 }
 
-// hidden is what messages say in place of a value of a realm, or of one that was expanded.
+// hidden is what messages show instead of a value of a realm, or of one that was expanded.
 func (r *reader) hidden(field string) (string, bool) {
 	if text, ok := r.expanded[field]; ok {
 		return "the value of " + text, true
@@ -137,8 +137,8 @@ func (r *reader) failed(field string) bool {
 	return slices.ContainsFunc(r.problems, func(p problem) bool { return p.field == field || strings.HasPrefix(p.field, field+"/") })
 }
 
-// normalise drops what the file's owner keeps for other programs and what is null, expands ${…}, and writes values as the
-// schema wants them where that is certain.
+// normalise drops nulls and the keys that clients keep for themselves, expands ${…}, and converts values to the form of
+// the schema where that loses nothing.
 func (r *reader) normalise(t *document.Tree, at string, w wanted) {
 	switch t.Kind {
 	case '{':
@@ -258,7 +258,7 @@ func (r *reader) scalar(t *document.Tree, at string, w wanted) {
 	}
 }
 
-// wanted is what the schema says of one place; nil: anything may stand there.
+// wanted is the schema of one place; nil: anything is allowed.
 type wanted struct{ schema *document.Tree }
 
 func (w wanted) get(keyword string) *document.Tree {
@@ -288,7 +288,7 @@ func (w wanted) member(name string) (wanted, bool) {
 
 func (w wanted) items() wanted { return wanted{w.get("items")} }
 
-// allows reports whether a value of the JSON type may stand there.
+// allows reports whether a value of the JSON type is allowed.
 func (w wanted) allows(jsonType string) bool {
 	t := w.get("type")
 	if t == nil || t.Kind == '"' && t.Text() == jsonType {

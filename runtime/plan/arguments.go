@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// arguments checks the inputs of each call against its tool's schema, as far as they are known before anything ran.
+// arguments checks the inputs of each call against its tool's schema, as far as they are known before the plan runs.
 func (c *compiler) arguments() {
 	for i := range c.prog.Nodes {
 		n, from, at := &c.prog.Nodes[i], &c.plan.Nodes[i], c.at(i)
@@ -53,10 +53,10 @@ type arguments struct {
 	taken   bool // from the node: there is nothing to repair here
 	may     reach
 
-	workflow string // what is executed where it is no capability
+	workflow string // what is executed, where it is not a capability
 }
 
-// called names what takes the arguments.
+// called is the name of what takes the arguments.
 func (a *arguments) called() string {
 	if a.workflow != "" {
 		return a.workflow
@@ -76,7 +76,7 @@ func (c *compiler) argumentsOf(a arguments) {
 	c.typesGiven(a, t.input)
 }
 
-// problemsOf reports what a schema says against arguments.
+// problemsOf reports the arguments that the schema does not allow.
 func (c *compiler) problemsOf(a arguments, problems []schemas.Problem, doc json.RawMessage) {
 	for _, p := range problems {
 		if p.Keyword != "required" || !renamedTo(problems, p) {
@@ -85,7 +85,7 @@ func (c *compiler) problemsOf(a arguments, problems []schemas.Problem, doc json.
 	}
 }
 
-// typesGiven compares the types of what is computed with those that are taken.
+// typesGiven compares the types of the expressions with those that the schema allows.
 func (c *compiler) typesGiven(a arguments, input shape) {
 	for h := range a.Inputs.Placeholders() {
 		want := input.place(h.At).types()
@@ -106,7 +106,8 @@ func (c *compiler) fraction(a arguments, h *expr.Placeholder) {
 		return
 	}
 	where := a.at + h.At
-	c.out.warnf(codeWrongArgument, where, "%s: `%s` must be an integer, and ${%s} may have a fraction: round it", a.called(), argumentName(h.At), expr.Shorten(h.Text)).Fix =
+	c.out.warnf(codeWrongArgument, where,
+		"%s: `%s` must be an integer, and ${%s} may have a fraction: round it", a.called(), argumentName(h.At), expr.Shorten(h.Text)).Fix =
 		[]schemas.PatchOp{c.fixText(where, h.Source, func(text string) string {
 			return strings.Replace(text, h.Text, "int(math.round("+h.Text+"))", 1)
 		})}
@@ -188,7 +189,8 @@ func convert(v *document.Tree, want []string) (json.RawMessage, bool) {
 
 func (c *compiler) wrongType(a arguments, h *expr.Placeholder, got, want []string) {
 	where := a.at + h.At
-	f := c.out.errorf(codeWrongArgument, where, "%s: `%s` must be %s, and ${%s} is %s", a.called(), argumentName(h.At), strings.Join(want, " or "), expr.Shorten(h.Text), strings.Join(got, " or "))
+	f := c.out.errorf(codeWrongArgument, where,
+		"%s: `%s` must be %s, and ${%s} is %s", a.called(), argumentName(h.At), strings.Join(want, " or "), expr.Shorten(h.Text), strings.Join(got, " or "))
 	if a.taken {
 		f.Path = strings.TrimSuffix(a.at, "/inputs")
 		return
@@ -215,8 +217,10 @@ func (c *compiler) wrongType(a arguments, h *expr.Placeholder, got, want []strin
 	}
 }
 
-// declares tells whether the expression reads an input that was written as a declaration, {type: …}, where its value belongs,
-// and says so in the finding.
+var jsonTypes = []string{"string", "number", "integer", "boolean", "array", "object", "null"}
+
+// declares reports whether the expression reads an input that was written as a declaration, {type: …}, instead of its
+// value, and adds that to the finding.
 func (c *compiler) declares(f *schemas.Finding, h *expr.Placeholder, want []string) bool {
 	name, ok := strings.CutPrefix(strings.TrimSpace(h.Text), "inputs.")
 	if !ok || c.inputs == nil || c.inputs.Kind != '{' {
@@ -227,10 +231,11 @@ func (c *compiler) declares(f *schemas.Finding, h *expr.Placeholder, want []stri
 		return false
 	}
 	kind, standard := v.Get("type"), v.Get("default")
-	if kind == nil || kind.Kind != '"' || !slices.Contains([]string{"string", "number", "integer", "boolean", "array", "object", "null"}, kind.Text()) {
+	if kind == nil || kind.Kind != '"' || !slices.Contains(jsonTypes, kind.Text()) {
 		return false
 	}
-	f.Message += fmt.Sprintf("; inputs of a plan are values and not their schemas: write %s itself (create_workflow takes a JSON Schema as input_schema)", name)
+	f.Message += fmt.Sprintf("; inputs of a plan are values and not their schemas: write %s itself "+
+		"(create_workflow takes a JSON Schema as input_schema)", name)
 	if standard != nil && c.outer == nil && slices.Contains(want, kind.Text()) {
 		f.Fix = []schemas.PatchOp{opReplace(schemas.PointerTo(c.base+"/inputs", name), json.RawMessage(standard.Raw))}
 	}

@@ -30,9 +30,9 @@ func DefaultRetry() schemas.Retry {
 	}
 }
 
-// Load makes a program of its durable form again. It needs no live tools and compiles expressions only when they first
-// run, so that thousands of nodes load in milliseconds. The error says what in the definition cannot be read; a
-// definition that [Compile] accepted always loads.
+// Load makes a program from its durable form. It needs no live tools and compiles expressions only when they first run,
+// so that thousands of nodes load in milliseconds. The error names what in the definition cannot be read; a definition
+// that [Compile] accepted always loads.
 func Load(d Definition) (*Program, error) {
 	b := newBuilder(d, Limits{})
 	if err := b.build(); err != nil {
@@ -49,7 +49,7 @@ type builder struct {
 	program *Program
 	lim     Limits
 	bad     []expr.BadString // at is a pointer into the plan
-	// sub gives the program of a workflow node where it is compiled already; nil: build it.
+	// sub returns the program of a workflow node that is compiled already; nil: build it.
 	sub func(node int) *Program
 }
 
@@ -64,7 +64,7 @@ func newBuilder(d Definition, lim Limits) *builder {
 	}}
 }
 
-// build resolves every node and connects it to the nodes it needs. It fails on what no program can express: a node
+// build resolves every node and connects it to the nodes it needs. It fails on what a program cannot express: a node
 // without a kind, an id twice, a dependency that does not exist, too many of them, a cycle.
 func (b *builder) build() error {
 	p := b.program
@@ -201,7 +201,7 @@ func (b *builder) calls(n *Node, from *schemas.Node, at string) {
 	}
 }
 
-// fallback resolves one entry; what it does not say of its call, the node says.
+// fallback resolves one entry; settings that it does not give are the node's.
 func (b *builder) fallback(n *Node, from *schemas.Fallback, own callSettings, at string) Fallback {
 	if from.Capability == "" {
 		return Fallback{Value: b.template(json.RawMessage(cmp.Or(string(from.Value), "null")), at+"/value")}
@@ -235,15 +235,15 @@ func (b *builder) within(n *Node, from *schemas.Node, at string) error {
 	return nil
 }
 
-// callSettings are what a plan says of one call.
+// callSettings are the settings that a plan gives one call.
 type callSettings struct {
 	timeout schemas.Duration
 	retry   *schemas.Retry
-	from    string // where the timeout stands
+	from    string // where the timeout is set
 }
 
-// target resolves one call: what the call itself says, the plan's defaults, the policy and the built-in defaults, in
-// this order.
+// target resolves the settings of one call from the call itself, the plan's defaults, the policy and the built-in
+// defaults, in this order.
 func (b *builder) target(n *Node, capability string, own callSettings) Target {
 	var defaults schemas.Defaults
 	if d := b.program.Definition.Plan.Defaults; d != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Compile proves a plan against the live tools and makes a program of it. The program is nil when any finding is an
+// Compile checks a plan against the live tools and makes a program of it. The program is nil when any finding is an
 // error. Paths of findings point into the plan in canonical form, which is what [Parse] returns; each fix assumes that
 // the fixes of the findings before it were applied. p is not changed.
 func Compile(p *schemas.Plan, cat Catalog, lim Limits) (*Program, []schemas.Finding) {
@@ -29,8 +29,8 @@ func Compile(p *schemas.Plan, cat Catalog, lim Limits) (*Program, []schemas.Find
 	return program, found
 }
 
-// Locate says of findings about a plan where they stand in the text that the plan was parsed from, as far as they do not
-// say it and the text has several lines.
+// Locate fills in the line and the column of findings that have none, where the plan was parsed from a text of several
+// lines.
 func Locate(p *schemas.Plan, found []schemas.Finding) {
 	if p.Source == nil {
 		return
@@ -52,7 +52,7 @@ type work struct {
 	tools       map[string]*liveTool
 	realms      []string        // of the catalog, once asked
 	unavailable map[string]bool // by realm, once asked
-	undoes      bool            // some node of all plans has a compensation
+	undoes      bool            // a node of one of the plans has a compensation
 	evaluator   expr.Evaluator  // of all programs
 	checks      map[string]inputCheck
 }
@@ -71,8 +71,8 @@ type compiler struct {
 	inputs *document.Tree   // the plan's; nil when they cannot be read
 	known  shapes           // by id: a node's output
 	items  shapes           // by list: an item of for_each
-	passed bool             // a fix gives the node around it inputs
-	warned map[int]bool     // nodes of whose verification was said that its answer lacks what others read
+	passed bool             // a fix adds inputs to the node around the plan
+	warned map[int]bool     // nodes with a finding about what their verification's answer lacks
 }
 
 // at points to node i.
@@ -105,10 +105,11 @@ func (c *compiler) compile() *Program {
 	return c.prog
 }
 
-// sizes refuses at once what would be expensive to look at closer.
+// sizes refuses plans that would be expensive to check, before anything else is checked.
 func (c *compiler) sizes() bool {
 	if len(c.plan.Nodes) == 0 {
-		c.out.errorf(codeEmptyPlan, c.base+"/nodes", "the plan has no nodes; write at least one, such as {\"id\": \"a\", \"capability\": \"realm.name\"}")
+		c.out.errorf(codeEmptyPlan, c.base+"/nodes",
+			"the plan has no nodes; write at least one, such as {\"id\": \"a\", \"capability\": \"realm.name\"}")
 		return false
 	}
 	if c.outer != nil {
@@ -122,7 +123,8 @@ func (c *compiler) sizes() bool {
 			return false
 		}
 		if depth > c.lim.MaxNesting {
-			c.out.errorf(codeTooDeep, base, "definitions are nested more than %d levels deep; write the nodes into the plan around them", c.lim.MaxNesting)
+			c.out.errorf(codeTooDeep, base,
+				"definitions are nested more than %d levels deep; write the nodes into the plan around them", c.lim.MaxNesting)
 			return false
 		}
 		for i := range p.Nodes {
@@ -189,7 +191,7 @@ func (c *compiler) nodeNames() []string {
 }
 
 // wire builds the program and reports the strings that cannot be read. Nodes that it cannot connect are reported by the
-// stages that know why, so false only says that the rest cannot be judged.
+// stages that know why; false means only that the rest cannot be checked.
 func (c *compiler) wire() bool {
 	d := Definition{Plan: c.plan, Pins: c.pins}
 	if c.lim.MaxItems != DefaultLimits().MaxItems {
@@ -221,7 +223,7 @@ func (c *compiler) wire() bool {
 	return true
 }
 
-// place says where in a string something is wrong.
+// place adds to a message where in a string the fault is.
 func place(source string, at int, message string) string {
 	if at > len(source) {
 		at = len(source)
@@ -240,7 +242,7 @@ func (c *compiler) fixText(at, source string, edit func(string) string) schemas.
 	return opReplaceText(at, text)
 }
 
-// cycles connects the nodes and reports what goes in circles.
+// cycles connects the nodes and reports dependency cycles.
 func (c *compiler) cycles() {
 	b := &builder{program: c.prog, lim: c.lim}
 	if err := b.connect(); err != nil {
@@ -254,7 +256,8 @@ func (c *compiler) cycles() {
 			continue
 		}
 		first := cycle[len(cycle)-1]
-		c.out.errorf(codeCycle, c.at(first), "these nodes wait for each other: %s; remove one of the references or depends_on between them", cyclePath(c.prog.Nodes, cycle))
+		c.out.errorf(codeCycle, c.at(first),
+			"these nodes wait for each other: %s; remove one of the references or depends_on between them", cyclePath(c.prog.Nodes, cycle))
 	}
 }
 
@@ -280,7 +283,9 @@ func (c *compiler) undoneTooEarly(cycle []int) bool {
 			}
 		}
 		if at != "" && !elsewhere {
-			c.out.errorf(codeCycle, c.at(i)+at, "the compensation of %q reads %q, which runs after it (%s); it may read nodes.%s itself and what ran before it",
+			c.out.errorf(codeCycle, c.at(i)+at,
+				"the compensation of %q reads %q, which runs after it (%s); it may read nodes.%s itself and what ran "+
+					"before it",
 				n.ID, id, cyclePath(c.prog.Nodes, cycle), n.ID)
 			return true
 		}

@@ -17,7 +17,7 @@ type decoder struct {
 	out   findings
 	count int  // nodes so far, those within nodes too
 	depth int  // plans around the one that is read
-	blind bool // the nodes could not be read: without them nothing more can be said
+	blind bool // the nodes could not be read: without them the rest cannot be checked
 }
 
 func (d *decoder) plan(t *document.Tree) *schemas.Plan {
@@ -88,9 +88,7 @@ func (d *decoder) unknownField(t *document.Tree, name, at, what string, known []
 			break
 		}
 	}
-	if meant != "" {
-		// said
-	} else if near := schemas.Nearest(name, known, 1); len(near) > 0 {
+	if near := schemas.Nearest(name, known, 1); meant == "" && len(near) > 0 {
 		meant = near[0]
 	}
 	if meant == "" {

@@ -25,13 +25,13 @@ func (d *decoder) waitFor(to **schemas.WaitFor, v *document.Tree, at string) {
 	}
 }
 
-// stateOf moves what names a state into it, and what stands beside a state out of it.
+// stateOf moves the type and the key of a state into state, and until and timeout out of it.
 func (d *decoder) stateOf(v *document.Tree, at string) {
 	where := at + "/state"
 	if s := v.Get("state"); s != nil {
 		for _, name := range []string{"until", "timeout"} {
 			if t := s.Get(name); t != nil && v.Get(name) == nil {
-				d.out.errorf(codeMisplacedField, where+"/"+name, "%s stands beside state, as in wait_for: {state: {type, key}, %s}", name, name).Fix =
+				d.out.errorf(codeMisplacedField, where+"/"+name, "%s goes beside state, as in wait_for: {state: {type, key}, %s}", name, name).Fix =
 					[]schemas.PatchOp{opMove(where+"/"+name, at+"/"+name)}
 				v.Put(name, *t)
 				v.Get("state").Drop(name)
@@ -100,9 +100,11 @@ func (d *decoder) workflow(to **schemas.Workflow, v *document.Tree, at string) {
 	}
 }
 
-// emptyDefinition stands for a definition that was refused already.
+// emptyDefinition takes the place of a definition that was refused already.
 func emptyDefinition() *schemas.Plan {
-	return &schemas.Plan{Version: schemas.PlanVersion, Nodes: []schemas.Node{{ID: "a", Set: nullValue}}, Output: schemas.Value(`"${nodes.a.output}"`)}
+	return &schemas.Plan{
+		Version: schemas.PlanVersion, Nodes: []schemas.Node{{ID: "a", Set: nullValue}}, Output: schemas.Value(`"${nodes.a.output}"`),
+	}
 }
 
 // definition reads the plan within a plan. It need not say its version again.
@@ -113,7 +115,8 @@ func (d *decoder) definition(w *schemas.Workflow, v *document.Tree, at string) {
 		return
 	}
 	if d.depth == d.lim.MaxNesting {
-		d.out.errorf(codeTooDeep, at, "definitions are nested more than %d levels deep; write the nodes into the plan around them", d.lim.MaxNesting)
+		d.out.errorf(codeTooDeep, at,
+			"definitions are nested more than %d levels deep; write the nodes into the plan around them", d.lim.MaxNesting)
 		w.Name = unreadable
 		return
 	}
@@ -124,11 +127,11 @@ func (d *decoder) definition(w *schemas.Workflow, v *document.Tree, at string) {
 	w.Definition = p
 	d.fields(p, v, at, "the definition")
 	if len(p.Nodes) == 0 && d.out.errors > errors {
-		p.Nodes = emptyDefinition().Nodes // what is wrong with them was said
+		p.Nodes = emptyDefinition().Nodes // what is wrong with them is reported already
 	}
 }
 
-// fallbacks reads the list of what serves instead; one entry stands for a list of one.
+// fallbacks reads the list of fallbacks; a single entry counts as a list of one.
 func (d *decoder) fallbacks(to *[]schemas.Fallback, v *document.Tree, at string) {
 	if v.Kind != '[' {
 		v.WrapInList()
@@ -158,7 +161,7 @@ func (d *decoder) fallback(f *schemas.Fallback, v *document.Tree, at string) {
 	}
 }
 
-// looksLikeCall tells an entry of a fallback from a bare value.
+// looksLikeCall reports whether an object is an entry of a fallback and not a bare value.
 func looksLikeCall(v *document.Tree) bool {
 	table := fieldsOf(reflect.TypeFor[schemas.Fallback]())
 	for _, name := range v.Names {

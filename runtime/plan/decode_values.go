@@ -90,7 +90,8 @@ func (d *decoder) duration(to *schemas.Duration, v *document.Tree, at string) {
 		if name == "expires" || strings.HasSuffix(at, "/wait_for/timeout") {
 			unit = v.Raw + "s" // people and events take longer than milliseconds
 		}
-		d.out.errorf(codeInvalidDuration, at, "%s needs a unit: write %q instead of %s", name, unit, v.Raw).Fix = []schemas.PatchOp{opReplaceText(at, unit)}
+		d.out.errorf(codeInvalidDuration, at,
+			"%s needs a unit: write %q instead of %s", name, unit, v.Raw).Fix = []schemas.PatchOp{opReplaceText(at, unit)}
 		return
 	case '"':
 	default:
@@ -120,7 +121,8 @@ func (d *decoder) retry(to **schemas.Retry, v *document.Tree, at string) {
 	if v.Kind == '0' { // retry: 3
 		if n, err := strconv.Atoi(v.Raw); err == nil && n >= 0 {
 			fixed := json.RawMessage(fmt.Sprintf(`{"max_attempts":%d}`, n+1))
-			d.out.warnf(codeAlias, at, "retry: %d is taken as %s (attempts count the first try)", n, fixed).Fix = []schemas.PatchOp{opReplace(at, fixed)}
+			d.out.warnf(codeAlias, at,
+				"retry: %d is taken as %s (attempts count the first try)", n, fixed).Fix = []schemas.PatchOp{opReplace(at, fixed)}
 			*to = &schemas.Retry{MaxAttempts: n + 1}
 			return
 		}
@@ -129,7 +131,7 @@ func (d *decoder) retry(to **schemas.Retry, v *document.Tree, at string) {
 	d.fields(*to, v, at, "retry")
 }
 
-// texts reads a list of strings; one string stands for a list of one.
+// texts reads a list of strings; a single string counts as a list of one.
 func (d *decoder) texts(to *[]string, v *document.Tree, at string) {
 	if v.Kind == '"' {
 		*to = []string{v.Text()}
@@ -178,7 +180,7 @@ func (d *decoder) capability(to *string, v *document.Tree, at string) {
 	d.out.warnf(codeAlias, at, "capability is written %q", *to).Fix = []schemas.PatchOp{opReplaceText(at, *to)}
 }
 
-// when reads a condition; true and false are taken as they are meant.
+// when reads a condition; true and false get a fix that makes them strings.
 func (d *decoder) when(to *string, v *document.Tree, at string) {
 	if v.Kind == 't' || v.Kind == 'f' {
 		*to = "${" + v.Raw + "}"
@@ -191,7 +193,8 @@ func (d *decoder) when(to *string, v *document.Tree, at string) {
 func (d *decoder) wait(to *string, v *document.Tree, at string) {
 	if v.Kind == '0' {
 		*to = withUnit(v.Raw)
-		d.out.errorf(codeInvalidDuration, at, "wait needs a unit: write %q instead of %s", *to, v.Raw).Fix = []schemas.PatchOp{opReplaceText(at, *to)}
+		d.out.errorf(codeInvalidDuration, at,
+			"wait needs a unit: write %q instead of %s", *to, v.Raw).Fix = []schemas.PatchOp{opReplaceText(at, *to)}
 		return
 	}
 	d.text(to, v, at)

@@ -39,7 +39,7 @@ func (w *work) shared() (expr.Evaluator, map[string]inputCheck) {
 }
 
 // knownInputs reads the inputs of the plan. For a plan within a plan those that its node gives replace the members of
-// its own; what is computed stands as null, which is a value that comes later.
+// its own; what is computed is null here, which means a value that is known later.
 func (c *compiler) knownInputs() {
 	t, err := document.Parse(cmp.Or(string(c.plan.Inputs), "{}"))
 	if err != nil {
@@ -71,7 +71,8 @@ func (c *compiler) givenInputs(own, given *document.Tree, n *schemas.Node) {
 		if _, have := index[name]; compare && !have && !c.out.full() {
 			if near := c.misspeltInput(declared, given, name); near != "" {
 				at := c.outer.at(c.holder) + "/inputs"
-				c.out.errorf(codeUnknownInput, schemas.PointerTo(at, name), "the definition of node %q has no input %q; did you mean %q?", n.ID, name, near).Fix =
+				c.out.errorf(codeUnknownInput, schemas.PointerTo(at, name),
+					"the definition of node %q has no input %q; did you mean %q?", n.ID, name, near).Fix =
 					[]schemas.PatchOp{opMove(schemas.PointerTo(at, name), schemas.PointerTo(at, near))}
 				name = near
 			}
@@ -85,7 +86,7 @@ func (c *compiler) givenInputs(own, given *document.Tree, n *schemas.Node) {
 	}
 }
 
-// misspeltInput finds the input that was meant by a name which the definition neither has nor reads.
+// misspeltInput finds the input that is near to a name which the definition neither has nor reads.
 func (c *compiler) misspeltInput(declared []string, given *document.Tree, name string) string {
 	near := schemas.Nearest(name, declared, 1)
 	if len(near) == 0 || given.Get(near[0]) != nil || strings.Contains(string(quotedNodes(c.plan.Nodes)), "inputs."+name) {

@@ -8,7 +8,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Explain tells what the program would do at most. A workflow counts as one node in waves and critical_path; what is
+// Explain describes the most that the program may do. A workflow counts as one node in waves and critical_path; what is
 // inside it is counted in max_calls and listed as workflow/node in reviews and once_nodes.
 func (p *Program) Explain() schemas.Explain {
 	e := schemas.Explain{Waves: [][]string{}, CriticalPath: []string{}, Reviews: []string{}, OnceNodes: []string{}}
@@ -41,12 +41,12 @@ func (p *Program) Explain() schemas.Explain {
 		i = before
 	}
 	slices.Reverse(e.CriticalPath)
-	e.MaxCalls = p.tell(&e, "")
+	e.MaxCalls = p.summarise(&e, "")
 	return e
 }
 
-// tell lists the reviews and once nodes below a prefix and counts the calls at most.
-func (p *Program) tell(e *schemas.Explain, prefix string) int {
+// summarise lists the reviews and once nodes below a prefix and returns the largest number of calls.
+func (p *Program) summarise(e *schemas.Explain, prefix string) int {
 	total := 0
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
@@ -58,7 +58,7 @@ func (p *Program) tell(e *schemas.Explain, prefix string) int {
 		}
 		calls := n.maxCalls()
 		if n.Sub != nil {
-			calls = n.Sub.tell(e, prefix+n.ID+"/")
+			calls = n.Sub.summarise(e, prefix+n.ID+"/")
 		}
 		total = plus(total, times(n.maxItems(), calls))
 	}

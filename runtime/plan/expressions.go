@@ -12,7 +12,7 @@ import (
 // executionFields are what ${execution.…} has.
 var executionFields = []string{"id", "name", "created_at"}
 
-// localRoots are the names that mean something in some places alone.
+// localRoots are the names that have a meaning in some places only.
 var localRoots = []struct {
 	may   reach
 	names []string
@@ -56,7 +56,7 @@ func (c *compiler) expression(s site) {
 		}
 		for _, r := range facts.Reads {
 			if !c.readsFrom(s, r) {
-				break // one word on a place is enough
+				break // one finding for each place is enough
 			}
 			c.decided(s, r)
 		}
@@ -65,7 +65,8 @@ func (c *compiler) expression(s site) {
 	case s.Inside || s.Placeholder.At != "":
 	case s.field == "/when" || strings.HasSuffix(s.field, "/happened"), s.field == "/wait_for/until":
 		if got := c.typesOf(s.Placeholder, s.node, s.may); !compatible(got, []string{"boolean"}) {
-			c.out.errorf(codeInvalidCondition, s.at, "%s must be true or false, and ${%s} is %s", lastPart(s.field), expr.Shorten(s.Text), strings.Join(got, " or "))
+			c.out.errorf(codeInvalidCondition, s.at,
+				"%s must be true or false, and ${%s} is %s", lastPart(s.field), expr.Shorten(s.Text), strings.Join(got, " or "))
 		}
 	case s.field == "/for_each":
 		if got := c.typesOf(s.Placeholder, s.node, s.may); !compatible(got, []string{"array"}) {
@@ -74,7 +75,7 @@ func (c *compiler) expression(s site) {
 	}
 }
 
-// decided warns of a comparison with a decision that never comes.
+// decided warns about a comparison with a decision that a review never gives.
 func (c *compiler) decided(s site, r expr.Read) {
 	if len(r.Path.Steps) != 3 || r.Path.Steps[1].Key != "output" || r.Path.Steps[2].Key != "decision" {
 		return
@@ -85,7 +86,9 @@ func (c *compiler) decided(s site, r expr.Read) {
 	for _, quoted := range []string{`"approved"`, `'approved'`, `"Approve"`, `'yes'`, `"yes"`} {
 		if strings.Contains(s.Text, quoted) {
 			mark := quoted[:1]
-			c.out.warnf(codeWrongValue, s.at, "the decision of a review that succeeded is always \"approve\"; a rejected one fails its node, so what depends on it is skipped without a condition").Fix =
+			c.out.warnf(codeWrongValue, s.at,
+				"the decision of a review that succeeded is always \"approve\"; a rejected one fails its node, so what "+
+					"depends on it is skipped without a condition").Fix =
 				[]schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return strings.Replace(text, quoted, mark+"approve"+mark, 1) })}
 			return
 		}
@@ -166,7 +169,7 @@ func calledAt(message string) string {
 
 func (c *compiler) isNode(word string) bool { _, ok := c.ids[word]; return ok }
 
-// unknownRoot reports a name that is no root; the id of a node lacks its "nodes." alone.
+// unknownRoot reports a name that is not a root; where it is the id of a node, the fix adds "nodes.".
 func (c *compiler) unknownRoot(s site, root string) {
 	if c.isNode(root) {
 		c.out.errorf(expr.CodeUnknownRoot, s.at, "a node is read as nodes.%s, got ${%s}", root, expr.Shorten(s.Text)).Fix =
@@ -192,13 +195,14 @@ func (c *compiler) unknownRoot(s site, root string) {
 	if len(near) > 0 {
 		suggestion = fmt.Sprintf("; did you mean %q?", near[0])
 	}
-	f := c.out.errorf(expr.CodeUnknownRoot, s.at, "unknown name %q in ${%s}%s: expressions read %s", root, expr.Shorten(s.Text), suggestion, words)
+	f := c.out.errorf(expr.CodeUnknownRoot, s.at,
+		"unknown name %q in ${%s}%s: expressions read %s", root, expr.Shorten(s.Text), suggestion, words)
 	if len(near) > 0 {
 		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, root, near[0]) })}
 	}
 }
 
-// typesOf lists the JSON types that an expression of a node can have; none means that nothing is known.
+// typesOf lists the JSON types that an expression of a node can have; none: they are not known.
 func (c *compiler) typesOf(h *expr.Placeholder, node int, may reach) []string {
 	if h.Inside {
 		return []string{"string"}

@@ -141,10 +141,10 @@ func (d *decoder) string(to *string, f *field, v *document.Tree, at string) {
 // takesNull are the fields whose null is a value; everywhere else it counts as absent.
 var takesNull = map[string]bool{"set": true, "output": true, "value": true}
 
-// unreadable stands for a name that was refused already, so that nothing more is said of it.
+// unreadable takes the place of a name that was refused already, so that it is reported once.
 const unreadable = "?"
 
-// nullValue stands for the kind of a node whose real kind was refused, so that the rest of it can be checked.
+// nullValue takes the place of a kind that was refused, so that the rest of the node can be checked.
 var nullValue = schemas.Value(json.RawMessage("null"))
 
 // callAliases are other words for the fields of a call.
@@ -168,16 +168,18 @@ func merged(a, b map[string]string) map[string]string {
 	return all
 }
 
-// synonyms are words that mean a field to many authors and are too far from it for spelling to find it; the first that
-// the object has is meant.
+// synonyms are names that authors often use for a field and that are too far from it to be found as a misspelling; the
+// first that the object has is meant.
 var synonyms = map[string][]string{
 	"steps": {"nodes"}, "tasks": {"nodes"}, "version": {"plan"}, "outputs": {"output"}, "title": {"name"}, "deadline": {"timeout", "expires"},
-	"name": {"id", "event"}, "result": {"output"}, "after": {"depends_on"}, "condition": {"when", "happened", "until"}, "state_type": {"type"}, "state_key": {"key"}, "when": {"until"}, "value": {"set"},
+	"name": {"id", "event"}, "result": {"output"}, "after": {"depends_on"}, "condition": {"when", "happened", "until"},
+	"state_type": {"type"}, "state_key": {"key"}, "when": {"until"}, "value": {"set"},
 	"retry_policy": {"retry"}, "max_retries": {"retries"},
 	"loop": {"for_each"}, "items": {"for_each"}, "each": {"for_each"}, "over": {"for_each"}, "map": {"for_each"},
 	"concurrency": {"max_parallel"}, "parallelism": {"max_parallel"}, "max_concurrency": {"max_parallel"},
 	"on_failure": {"on_error"}, "on_fail": {"on_error"}, "undo": {"compensate"}, "rollback": {"compensate"}, "compensation": {"compensate"},
-	"signal": {"wait_for", "event"}, "event": {"wait_for"}, "on_event": {"wait_for"}, "wait_for_signal": {"wait_for"}, "wait_for_state": {"wait_for"},
-	"message": {"question"}, "text": {"question"}, "prompt": {"question"}, "timeout": {"expires"}, "expires": {"timeout"},
+	"signal": {"wait_for", "event"}, "event": {"wait_for"}, "on_event": {"wait_for"}, "wait_for_signal": {"wait_for"},
+	"wait_for_state": {"wait_for"},
+	"message":        {"question"}, "text": {"question"}, "prompt": {"question"}, "timeout": {"expires"}, "expires": {"timeout"},
 	"success": {"happened"}, "check": {"happened"}, "default": {"value"}, "plan": {"definition"}, "ref": {"name"},
 }

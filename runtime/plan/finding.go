@@ -69,7 +69,7 @@ const (
 	codeShortTotalTimeout   = "short_total_timeout"
 )
 
-// findings collects what is wrong, in order, up to a number.
+// findings collects findings in order, up to a limit.
 type findings struct {
 	list   []schemas.Finding
 	max    int
@@ -105,7 +105,7 @@ func (f *findings) warnf(code, path, format string, args ...any) *schemas.Findin
 // full reports whether nothing more will be kept, so that the search may end.
 func (f *findings) full() bool { return len(f.list) >= f.max }
 
-// result closes the list; what was cut off is counted in a last finding of the severity it needs.
+// result is the list; findings over the limit are counted in a last one.
 func (f *findings) result() []schemas.Finding {
 	if f.more == 0 {
 		return f.list
@@ -117,7 +117,7 @@ func (f *findings) result() []schemas.Finding {
 	return append(f.list, schemas.Finding{Severity: severity, Code: codeTooLarge, Message: fmt.Sprintf("and %d more; repair these first", f.more)})
 }
 
-// nearest words a suggestion: empty, or `; did you mean "x"?`.
+// nearest is a suggestion for messages, empty or `; did you mean "x"?`, and the nearest names.
 func nearest(word string, names []string) (string, []string) {
 	near := schemas.Nearest(word, names, 3)
 	if len(near) == 0 {

@@ -7,8 +7,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// idle warns of a wait, an event or a question in the middle of the plan that holds nothing up: authors take the order in
-// which nodes are written for the order in which they run. The fix makes it so.
+// idle warns about a wait, an event or a question in the middle of the plan that nothing waits for: authors take the
+// order in which nodes are written for the order in which they run. The fix makes it so.
 func (c *compiler) idle() {
 	if c.out.errors > 0 {
 		return
@@ -29,7 +29,9 @@ func (c *compiler) idle() {
 		if !orders || len(n.Deps)+len(n.Dependents) > 0 || read[n.ID] {
 			continue
 		}
-		f := c.out.warnf(codeMissingDependency, c.at(i), "node %q depends on nothing and nothing depends on it, so it holds nothing up: nodes run as soon as their references allow, whatever their place in the list", n.ID)
+		f := c.out.warnf(codeMissingDependency, c.at(i),
+			"node %q depends on nothing and nothing depends on it, so nothing waits for it: nodes run as soon as their "+
+				"references allow, whatever their place in the list", n.ID)
 		for _, edge := range [][2]int{{i + 1, i}, {i, i - 1}} {
 			if from, to := edge[0], edge[1]; to >= 0 && !c.reaches(to, from, added) {
 				f.Fix = append(f.Fix, c.fixDependency(from, to, len(added[from])))

@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// identifiers checks the ids. It goes on with repaired ones, so that a bad id is one finding and not one for each
+// identifiers checks the ids. The stages after it use repaired ids, so that a bad id is one finding and not one for each
 // reference to it; the fix renames the references as well.
 func (c *compiler) identifiers() {
 	c.plan.Nodes = slices.Clone(c.plan.Nodes)
@@ -37,7 +37,8 @@ func (c *compiler) identifiers() {
 		case again:
 			old := n.ID
 			n.ID = c.freeID(repairID(old))
-			c.out.errorf(codeDuplicateID, at+"/id", "node %d has the id %q of node %d", i, old, first).Fix = []schemas.PatchOp{opReplaceText(at+"/id", n.ID)}
+			c.out.errorf(codeDuplicateID, at+"/id",
+				"node %d has the id %q of node %d", i, old, first).Fix = []schemas.PatchOp{opReplaceText(at+"/id", n.ID)}
 			c.ids[n.ID] = i
 		default:
 			seen[n.ID] = i
@@ -45,7 +46,9 @@ func (c *compiler) identifiers() {
 				continue
 			}
 			r := rename{from: n.ID, to: c.freeID(repairID(n.ID)), finding: len(c.out.list)}
-			f := c.out.errorf(codeInvalidID, at+"/id", "the id %q is not allowed: begin with a lower-case letter, go on with letters, digits and _, at most 63", expr.Shorten(n.ID))
+			f := c.out.errorf(codeInvalidID, at+"/id",
+				"invalid id %q: an id begins with a lower-case letter, followed by lower-case letters, digits and _, "+
+					"at most 63 characters", expr.Shorten(n.ID))
 			f.Fix = []schemas.PatchOp{opReplaceText(at+"/id", r.to)}
 			n.ID = r.to
 			c.ids[r.to] = i
@@ -119,7 +122,7 @@ func (c *compiler) renameReferences(renamed []rename) {
 		byName[r.from] = r
 	}
 	text := func(at, s string) string {
-		if !strings.Contains(s, "${") && !strings.HasSuffix(at, "/when") && !strings.HasSuffix(at, "/happened") && !strings.HasSuffix(at, "/for_each") {
+		if !strings.Contains(s, "${") && !slices.Contains([]string{"when", "happened", "for_each"}, lastPart(at)) {
 			return s
 		}
 		for _, r := range renamed {

@@ -11,7 +11,7 @@ import (
 
 // inputCheck is the pinned input schema of one capability, compiled on its first use and shared by its callers.
 type inputCheck struct {
-	checker func() *schemas.Checker // nil result: the schema cannot be used, and the tool alone decides
+	checker func() *schemas.Checker // nil result: the schema cannot be used, and only the tool checks
 	name    string
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -9,7 +10,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// What compile knows of a value before anything ran, as a JSON Schema: from a tool's outputSchema, or from how a value is
+// What is known of a value before the plan runs, as a JSON Schema: from a tool's outputSchema, or from how a value is
 // written.
 
 // shapeOf is what a plain path of a node leads to.
@@ -74,15 +75,17 @@ func (c *compiler) outputShape(node int) shape {
 	return c.known.of(n.ID, func() shape { return givenShape(n) })
 }
 
+// reviewShape is the output of a review.
+var reviewShape = newShape(json.RawMessage(`{"type":"object",
+	"properties":{"decision":{"type":"string"},"comment":{},"by":{"type":"string"}},"additionalProperties":false}`))
+
 // givenShape is what is known of a node that calls nothing.
 func givenShape(n *schemas.Node) shape {
 	switch {
 	case len(n.Set) > 0:
 		return writtenShape(string(n.Set))
 	case n.Review != nil:
-		t := object("type", text("object"), "properties", object("decision", object("type", text("string")), "comment", object(), "by", object("type", text("string"))),
-			"additionalProperties", document.Tree{Kind: 'f', Raw: "false"})
-		return shape{&t, &t}
+		return reviewShape
 	case n.WaitFor != nil && n.WaitFor.State != nil:
 		return stateShape
 	case definitionOf(n) != nil:
@@ -130,7 +133,7 @@ func (c *compiler) listShape(p expr.Path, node int) shape {
 	return commonShape(at.Items)
 }
 
-// shapes remembers what was found out.
+// shapes caches shapes.
 type shapes map[string]shape
 
 func (s *shapes) of(key string, find func() shape) shape {
@@ -145,7 +148,7 @@ func (s *shapes) of(key string, find func() shape) shape {
 	return known
 }
 
-// What is written out is looked at as long as it is of the size that people write.
+// Literal values are analysed up to these sizes.
 const (
 	maxKnownItems = 50 // of a list
 	maxKnownKeys  = 50 // of an object
@@ -164,7 +167,7 @@ func commonShape(items []document.Tree) shape {
 	return shape{&s, &s}
 }
 
-// merge joins two schemas of schemaOf; where they differ nothing is known.
+// merge joins two schemas of schemaOf; where they differ, anything is allowed.
 func merge(a, b *document.Tree) document.Tree {
 	at, bt := a.Get("type"), b.Get("type")
 	switch {
@@ -197,7 +200,7 @@ func merge(a, b *document.Tree) document.Tree {
 	return both
 }
 
-// schemaOf is the schema of a value as it is written; of what ${…} gives nothing is known.
+// schemaOf is the schema of a literal value; expressions in it may give anything.
 func schemaOf(t *document.Tree) document.Tree {
 	switch t.Kind {
 	case '{':

@@ -15,7 +15,7 @@ type Limits struct {
 	MaxDepth      int              // levels of nesting in a plan; 64
 	MaxNodes      int              // those of plans within the plan too; 1,000
 	MaxNesting    int              // definitions within definitions; 4
-	MaxItems      int              // of a for_each that says nothing of its own, and the most it may say; 10,000
+	MaxItems      int              // of a for_each: the default of its max_items, and the largest; 10,000
 	MaxReferences int              // dependencies of all nodes together; 50,000
 	MaxDuration   schemas.Duration // longest timeout or wait; 366 days
 	MaxFindings   int              // findings reported at once; 100

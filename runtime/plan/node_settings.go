@@ -12,7 +12,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// listed are the kinds that may be done for each item of a list.
+// listed are the kinds that may have for_each.
 var listed = []string{string(KindCapability), string(KindSet), string(KindWorkflow)}
 
 // kindsWith are the kinds of node that have a field which not every kind has.
@@ -62,11 +62,13 @@ func (c *compiler) nodeSettings(i int) bool {
 	c.duration(at+"/heartbeat_timeout", "heartbeat_timeout", n.HeartbeatTimeout)
 	c.retry(at+"/retry", n.Retry)
 	if n.Timeout > 0 && n.TotalTimeout > 0 && n.TotalTimeout < n.Timeout {
-		c.out.warnf(codeShortTotalTimeout, at+"/total_timeout", "total_timeout %s ends the node before one attempt may (timeout %s)", n.TotalTimeout, n.Timeout).Fix =
+		c.out.warnf(codeShortTotalTimeout, at+"/total_timeout",
+			"total_timeout %s is shorter than the timeout of one attempt, %s", n.TotalTimeout, n.Timeout).Fix =
 			[]schemas.PatchOp{opReplaceText(at+"/timeout", n.TotalTimeout.String())}
 	}
 	if n.OnError == schemas.OnErrorCompensate && !c.undoes {
-		c.out.warnf(codeNothingToCompensate, at+"/on_error", "on_error is compensate, and no node says how to undo it with compensate: this is the same as fail").Fix =
+		c.out.warnf(codeNothingToCompensate, at+"/on_error",
+			"on_error is compensate, but no node has a compensate: this is the same as fail").Fix =
 			[]schemas.PatchOp{opReplaceText(at+"/on_error", string(schemas.OnErrorFail))}
 	}
 	if n.When != "" {
@@ -98,7 +100,7 @@ func (c *compiler) nodeSettings(i int) bool {
 	return true
 }
 
-// misplaced reports settings that this kind of node does not have. A timeout goes where the kind has its own.
+// misplaced reports settings that this kind of node does not have. A timeout is moved to the one that the kind has.
 func (c *compiler) misplaced(n *schemas.Node, at, kind string) {
 	object := reflect.ValueOf(n).Elem()
 	for _, f := range fieldsOf(object.Type()) {
@@ -106,7 +108,8 @@ func (c *compiler) misplaced(n *schemas.Node, at, kind string) {
 		if kinds == nil || !f.isGiven(object) || slices.Contains(kinds, kind) {
 			continue
 		}
-		found := c.out.errorf(codeMisplacedField, at+"/"+f.name, "node %q is a %s node; %s belongs to %s nodes alone", n.ID, kind, f.name, strings.Join(kinds, ", "))
+		found := c.out.errorf(codeMisplacedField, at+"/"+f.name,
+			"node %q is a %s node; %s belongs to %s nodes alone", n.ID, kind, f.name, strings.Join(kinds, ", "))
 		found.Fix = []schemas.PatchOp{opRemove(at + "/" + f.name)}
 		if f.name == "timeout" || f.name == "total_timeout" {
 			c.moveTimeout(found, n, at, f.name)
@@ -117,7 +120,8 @@ func (c *compiler) misplaced(n *schemas.Node, at, kind string) {
 	}
 	for _, f := range fieldsOf(object.Type()) {
 		if slices.Contains(withForEach, f.name) && f.isGiven(object) {
-			c.out.errorf(codeMisplacedField, at+"/"+f.name, "%s goes with for_each, which node %q does not have", f.name, n.ID).Fix = []schemas.PatchOp{opRemove(at + "/" + f.name)}
+			c.out.errorf(codeMisplacedField, at+"/"+f.name,
+				"%s goes with for_each, which node %q does not have", f.name, n.ID).Fix = []schemas.PatchOp{opRemove(at + "/" + f.name)}
 		}
 	}
 }
@@ -162,7 +166,7 @@ func (c *compiler) workflow(w *schemas.Workflow, at string) bool {
 	case w.Name != "" && w.Definition != nil:
 		c.out.errorf(codeSeveralKinds, at, "workflow has a name and a definition; keep one of them").Fix = []schemas.PatchOp{opRemove(name)}
 	case w.Name == unreadable:
-	case w.Name != "": // whoever keeps workflows has put the plan in the place of each name that stands for one
+	case w.Name != "": // the runtime has replaced the names of workflows that exist by their plans
 		c.out.errorf(codeUnknownWorkflow, name, "no workflow %.80q is known here", w.Name)
 	case w.Definition == nil:
 		c.out.errorf(codeMissingField, at, "workflow has no definition: write workflow: {definition: {nodes: […]}}")
@@ -179,18 +183,20 @@ func (c *compiler) fallbacks(list []schemas.Fallback, at string) {
 			c.out.errorf(codeSeveralKinds, where, "a fallback is a capability or a value; make an entry of each").Fix = []schemas.PatchOp{
 				opAdd(schemas.PointerToItem(at, k+1), json.RawMessage(`{"value":`+string(f.Value)+`}`)), opRemove(where + "/value"),
 			}
-			return // the entries behind it have moved
+			return // the indices of the entries after it have changed
 		case f.Capability == "" && len(f.Value) == 0:
 			c.out.errorf(codeMissingField, where, "a fallback has a capability or a value")
 		case len(f.Value) > 0 && len(f.Inputs) > 0:
-			c.out.errorf(codeMisplacedField, where+"/inputs", "a fallback that is a value calls nothing and has no inputs").Fix = []schemas.PatchOp{opRemove(where + "/inputs")}
+			c.out.errorf(codeMisplacedField, where+"/inputs",
+				"a fallback that is a value calls nothing and has no inputs").Fix = []schemas.PatchOp{opRemove(where + "/inputs")}
 		}
 		if final < 0 && len(f.Value) > 0 {
 			final = k
 		}
 	}
 	if final >= 0 && final < len(list)-1 {
-		f := c.out.warnf(codeUnreachableFallback, schemas.PointerToItem(at, final+1), "a value always serves, so what comes after it is never reached")
+		f := c.out.warnf(codeUnreachableFallback, schemas.PointerToItem(at, final+1),
+			"a fallback that is a value always succeeds, so the entries after it are never reached")
 		for k := len(list) - 1; k > final; k-- {
 			f.Fix = append(f.Fix, opRemove(schemas.PointerToItem(at, k)))
 		}
@@ -203,7 +209,9 @@ func (c *compiler) onUnknown(u *schemas.OnUnknown, at string) {
 		then = at
 	}
 	if u.Then == "verify" {
-		c.out.errorf(codeUnknownValue, then, "verify needs to be told how: on_unknown: {verify: {capability, inputs, happened: \"${…output…}\"}}")
+		c.out.errorf(codeUnknownValue, then,
+			"verify needs a capability and a condition, as in on_unknown: {verify: {capability, inputs, happened: "+
+				"\"${…output…}\"}}")
 		return
 	}
 	c.word(then, "on_unknown", u.Then, onUnknowns)
@@ -279,7 +287,7 @@ func (c *compiler) listText(text, at string) {
 	}
 }
 
-// compensates reports whether any node of the plan, or of one within it, says how to undo it.
+// compensates reports whether any node of the plan, or of one within it, has a compensation.
 func compensates(p *schemas.Plan, depth int) bool {
 	for i := range p.Nodes {
 		if p.Nodes[i].Compensate != nil {

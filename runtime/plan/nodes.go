@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// nodes reads the list of nodes, or the map by id that stands for it.
+// nodes reads the list of nodes, or a map of nodes by id, which is made a list.
 func (d *decoder) nodes(to *[]schemas.Node, v *document.Tree, at string) {
 	switch v.Kind {
 	case '{':
@@ -82,7 +82,7 @@ func (d *decoder) node(n *schemas.Node, v *document.Tree, at string) {
 	}
 }
 
-// aliases writes other words for fields as the fields.
+// aliases replaces other names of fields by the fields.
 func (d *decoder) aliases(v *document.Tree, at string, words map[string]string) {
 	for i, name := range v.Names {
 		canonical, ok := words[name]
@@ -96,7 +96,8 @@ func (d *decoder) aliases(v *document.Tree, at string, words map[string]string) 
 			v.Names[i] = canonical
 			continue
 		}
-		d.out.warnf(codeAlias, where, "%s is taken as %s", name, canonical).Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(at, canonical))}
+		d.out.warnf(codeAlias, where,
+			"%s is taken as %s", name, canonical).Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(at, canonical))}
 		v.Names[i] = canonical
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // Parse reads a plan in JSON or YAML, or a JSON string that holds either, and brings it into canonical form: aliases
 // and shorthands become warnings with the fix that writes them out. The plan is nil when nothing useful could be read;
-// a plan beside findings that are errors is there for [Compile] to find the rest, and must not run. Paths of findings
+// a plan with findings that are errors is returned for [Compile] to find the rest, and must not run. Paths of findings
 // are JSON pointers into the plan; each fix assumes that the fixes of the findings before it were applied. Of a plan
 // that is text of several lines findings say line and column too, those of Compile as well.
 func Parse(source []byte, lim Limits) (*schemas.Plan, []schemas.Finding) {
@@ -41,7 +41,7 @@ func (s origin) Place(pointer string) (line, column int) {
 	return p.Line, p.Column
 }
 
-// read turns the source into a tree whose top is an object; nil: it is none.
+// read reads the source as an object; nil: it is not one.
 func (d *decoder) read(source []byte, mayBeText bool) *document.Document {
 	if len(source) > d.lim.MaxBytes {
 		d.out.errorf(codeTooLarge, "", "the plan has %d bytes; at most %d are allowed", len(source), d.lim.MaxBytes)
@@ -66,7 +66,7 @@ func (d *decoder) read(source []byte, mayBeText bool) *document.Document {
 	return doc
 }
 
-// unreadable reports a text that is no document.
+// unreadable reports a text that is not a document.
 func (d *decoder) unreadable(err error) {
 	var e *document.Error
 	if !errors.As(err, &e) {

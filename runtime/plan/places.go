@@ -7,7 +7,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// reach is what a template may read beside the nodes that ran before.
+// reach is what a template may read besides the nodes that ran before.
 type reach byte
 
 const (
@@ -17,7 +17,7 @@ const (
 	readsState                    // the state that is waited for
 )
 
-// placed is a template of a node and where it stands.
+// placed is a template of a node and its place.
 type placed struct {
 	template *expr.Template
 	at       string // JSON pointer below the node
@@ -65,7 +65,7 @@ func (n *Node) templates(from *schemas.Node) []placed {
 	return list
 }
 
-// questionAt is where a review's question stands.
+// questionAt is the pointer to a review's question.
 func questionAt(n *schemas.Node) string {
 	if n.Review != nil && n.Review.Bare {
 		return "/review"
@@ -114,7 +114,7 @@ func callsOf(n *schemas.Node) []call {
 	return list
 }
 
-// kindNames are the fields that say what a node does.
+// kindNames are the fields that give a node its kind.
 var kindNames = []string{
 	string(KindCapability), string(KindSet), string(KindWait), string(KindWaitFor), string(KindReview), string(KindWorkflow),
 }

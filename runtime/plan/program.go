@@ -27,7 +27,7 @@ type Catalog interface {
 }
 
 // Pin is what a plan was accepted with for one capability; it is stored with the plan, so that a recovery decides as
-// the submission did, whatever the realm says by then.
+// the submission did, even if the realm has changed since.
 type Pin struct {
 	Effect         schemas.Effect    `json:"effect"`
 	Hash           string            `json:"hash"`

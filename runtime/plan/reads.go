@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// readsFrom checks one read; false says that the rest of the expression need not be looked at.
+// readsFrom checks one read; false means that the rest of the expression need not be checked.
 func (c *compiler) readsFrom(s site, r expr.Read) bool {
 	switch root := r.Path.Root; root {
 	case "nodes":
@@ -62,11 +62,15 @@ func (c *compiler) noItem(s site, r expr.Read) {
 	}
 	switch {
 	case list == nil && c.outer != nil && len(c.outer.plan.Nodes[c.holder].ForEach) > 0:
-		c.out.errorf(codeMisplacedRoot, s.at, "%s is not known in the definition: pass it in, as in inputs: {x: \"${%s}\"} beside for_each, and read ${inputs.x}", root, r.Path)
+		c.out.errorf(codeMisplacedRoot, s.at,
+			"%s is not known in the definition: pass it in, as in inputs: {x: \"${%s}\"} beside for_each, and read "+
+				"${inputs.x}", root, r.Path)
 	case list == nil:
 		c.out.errorf(codeMisplacedRoot, s.at, "%s in ${%s} belongs to for_each, which is not here", root, expr.Shorten(s.Text))
 	case s.field == "/when":
-		f := c.out.errorf(codeMisplacedRoot, s.at, "when is asked once, before the list, and knows no %s: filter the list instead, as in for_each: \"${list.filter(item, item.ok)}\"", root)
+		f := c.out.errorf(codeMisplacedRoot, s.at,
+			"when is asked once, before the list, and knows no %s: filter the list instead, as in for_each: "+
+				"\"${list.filter(item, item.ok)}\"", root)
 		holes := slices.Collect(list.Placeholders())
 		if root == "index" || len(holes) != 1 || holes[0].At != "" || holes[0].Inside || s.Inside {
 			return
@@ -85,14 +89,16 @@ func (c *compiler) noItem(s site, r expr.Read) {
 	}
 }
 
-// noOutput reports a bare output; beside a node's own call it is that node's.
+// noOutput reports a bare output outside a verification; in a compensation the fix reads the node's own.
 func (c *compiler) noOutput(s site) {
 	if s.may&readsState != 0 {
 		c.out.errorf(codeMisplacedRoot, s.at, "until reads state, which becomes the node's output, got ${%s}", expr.Shorten(s.Text)).Fix =
 			[]schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, "output", "state") })}
 		return
 	}
-	f := c.out.errorf(codeMisplacedRoot, s.at, "output alone is the answer of a verification (on_unknown.verify); what a node gave is read as nodes.<id>.output, got ${%s}", expr.Shorten(s.Text))
+	f := c.out.errorf(codeMisplacedRoot, s.at,
+		"output alone is the answer of a verification (on_unknown.verify); what a node gave is read as "+
+			"nodes.<id>.output, got ${%s}", expr.Shorten(s.Text))
 	if s.may&readsSelf != 0 {
 		own := "nodes." + c.plan.Nodes[s.node].ID + ".output"
 		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, "output", own) })}
@@ -168,13 +174,16 @@ func (c *compiler) readsNode(s site, r expr.Read) {
 	p := r.Path
 	id := p.NodeID()
 	if id == "" {
-		c.out.errorf(expr.CodeDynamicReference, s.at, "nodes must be named one by one, as in ${nodes.order.output}, got ${%s}", expr.Shorten(s.Text))
+		c.out.errorf(expr.CodeDynamicReference, s.at,
+			"nodes must be named one by one, as in ${nodes.order.output}, got ${%s}", expr.Shorten(s.Text))
 		return
 	}
 	i, known := c.ids[id]
 	switch {
 	case !known && c.outer != nil && c.outer.knows(id):
-		c.out.errorf(codeUnknownNode, s.at, "node %q is outside of the definition: pass what you need of it in with the inputs of the workflow node, and read it as ${inputs.…}", id)
+		c.out.errorf(codeUnknownNode, s.at,
+			"node %q is outside of the definition: pass what you need of it in with the inputs of the workflow node, "+
+				"and read it as ${inputs.…}", id)
 		return
 	case !known:
 		c.unknownStep(s, r, 0, codeUnknownNode, schemas.SeverityError, "no node %q", c.nodeNames())
@@ -195,13 +204,13 @@ func (c *compiler) readsNode(s site, r expr.Read) {
 		return
 	}
 	if member.Key == "output" && !r.Guarded {
-		c.follow(s, r, 2, c.shapeFor(i, s.node, s.may), "the output of "+c.whose(i))
+		c.follow(s, r, 2, c.shapeFor(i, s.node, s.may), "the output of "+c.outputOf(i))
 		c.verified(s, r, i)
 	}
 }
 
-// whose names what gave a node's output.
-func (c *compiler) whose(node int) string {
+// outputOf names what a node's output comes from, for messages.
+func (c *compiler) outputOf(node int) string {
 	n := &c.plan.Nodes[node]
 	if n.Capability != "" {
 		return n.Capability
@@ -222,7 +231,8 @@ func (c *compiler) unknownMember(s site, r expr.Read, node int) {
 	near := schemas.Nearest(p.Steps[1].Key, expr.Members, 1)
 	if slices.Contains(names, p.Steps[1].Key) || len(near) == 0 {
 		id := p.Steps[0].Key
-		f := c.out.errorf(codeUnknownMember, s.at, "a node has %s; its result is inside output: nodes.%s.output%s", strings.Join(expr.Members, ", "), id, expr.StepsString(p.Steps[1:]))
+		f := c.out.errorf(codeUnknownMember, s.at,
+			"a node has %s; its result is inside output: nodes.%s.output%s", strings.Join(expr.Members, ", "), id, expr.StepsString(p.Steps[1:]))
 		before := "nodes." + id + expr.StepsString(p.Steps[1:2])
 		if strings.Contains(s.Source, before) {
 			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string {
@@ -235,7 +245,7 @@ func (c *compiler) unknownMember(s site, r expr.Read, node int) {
 }
 
 // follow checks the steps of a path, from one on, against what is known of the value.
-func (c *compiler) follow(s site, r expr.Read, from int, at shape, whose string) {
+func (c *compiler) follow(s site, r expr.Read, from int, at shape, of string) {
 	for i, step := range r.Path.Steps {
 		if i < from {
 			continue
@@ -249,7 +259,8 @@ func (c *compiler) follow(s site, r expr.Read, from int, at shape, whose string)
 		case step.Index >= 0 && len(types) > 0 && !slices.Contains(types, "array"),
 			step.Index < 0 && len(types) > 0 && !slices.Contains(types, "object") && !isList:
 			have := r.Path.UpTo(i)
-			c.out.errorf(codeUnknownOutput, s.at, "%s is %s, so there is no %s in it", have, strings.Join(types, " or "), expr.StepsString(r.Path.Steps[i:i+1]))
+			c.out.errorf(codeUnknownOutput, s.at,
+				"%s is %s, so there is no %s in it", have, strings.Join(types, " or "), expr.StepsString(r.Path.Steps[i:i+1]))
 			return
 		case step.Index < 0 && isList:
 			have := r.Path.UpTo(i)
@@ -268,7 +279,7 @@ func (c *compiler) follow(s site, r expr.Read, from int, at shape, whose string)
 				severity, format = schemas.SeverityError, " has no %q"
 			}
 			if closed || len(names) > 0 {
-				c.unknownStep(s, r, i, codeUnknownOutput, severity, strings.ReplaceAll(whose, "%", "%%")+format, names)
+				c.unknownStep(s, r, i, codeUnknownOutput, severity, strings.ReplaceAll(of, "%", "%%")+format, names)
 			}
 			return
 		}

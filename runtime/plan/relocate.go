@@ -8,7 +8,9 @@ import (
 )
 
 // approvals are words that authors use to ask for a person's consent.
-var approvals = []string{"approval", "approve", "human_review", "require_approval", "requires_approval", "needs_approval", "confirm", "confirmation"}
+var approvals = []string{
+	"approval", "approve", "human_review", "require_approval", "requires_approval", "needs_approval", "confirm", "confirmation",
+}
 
 // relocate moves what authors write beside a field into it, where renaming the field is not enough. What it reports it
 // also repairs in v, so that the rest is judged as if it were repaired.
@@ -19,7 +21,7 @@ func (d *decoder) relocate(v *document.Tree, at string) {
 	d.consent(v, at)
 	if t := v.Get("verify"); t != nil {
 		where, to := at+"/verify", at+"/on_unknown"
-		f := d.out.errorf(codeUnknownField, where, "a node has no field \"verify\": it belongs into on_unknown")
+		f := d.out.errorf(codeUnknownField, where, "a node has no field \"verify\": it belongs in on_unknown")
 		switch u := v.Get("on_unknown"); {
 		case u == nil:
 			f.Fix = []schemas.PatchOp{opAdd(to, json.RawMessage("{}")), opMove(where, to+"/verify")}
@@ -41,7 +43,8 @@ func (d *decoder) relocate(v *document.Tree, at string) {
 	}
 	for _, name := range []string{"definition", "subplan", "sub_plan", "subworkflow"} {
 		if t := v.Get(name); t != nil && t.Kind == '{' && v.Get("workflow") == nil {
-			d.out.errorf(codeUnknownField, schemas.PointerTo(at, name), "a node has no field %q; a plan within a plan is written workflow: {definition: …}", name).Fix =
+			d.out.errorf(codeUnknownField, schemas.PointerTo(at, name),
+				"a node has no field %q; a plan within a plan is written workflow: {definition: …}", name).Fix =
 				[]schemas.PatchOp{opAdd(at+"/workflow", json.RawMessage("{}")), opMove(schemas.PointerTo(at, name), at+"/workflow/definition")}
 			v.Put("workflow", document.Tree{Kind: '{', Names: []string{"definition"}, Items: []document.Tree{*t}})
 			v.Drop(name)
@@ -63,11 +66,13 @@ func (d *decoder) flag(v *document.Tree, at, name, field, value string, on bool)
 	v.Drop(name)
 }
 
-// consent reads every way of asking for a person: on a call it is a safety level, else a node of its own.
+// consent reads every way of asking for a person's approval: on a call it is a safety level, else a node of its own.
 func (d *decoder) consent(v *document.Tree, at string) {
 	calls := v.Get("capability") != nil
 	if r := v.Get("review"); r != nil && calls && r.Kind != 'n' {
-		f := d.out.errorf(codeSeveralKinds, at+"/review", "a review node asks a person and calls nothing; to have a person decide on the call write safety_level: review")
+		f := d.out.errorf(codeSeveralKinds, at+"/review",
+			"a review node asks a person and calls nothing; to have a person decide on the call write safety_level: "+
+				"review")
 		f.Fix = []schemas.PatchOp{opRemove(at + "/review")}
 		if r.Kind != 'f' && v.Get("safety_level") == nil {
 			f.Fix = append(f.Fix, opAdd(at+"/safety_level", json.RawMessage(`"review"`)))
@@ -130,7 +135,8 @@ func (d *decoder) expiry(v *document.Tree, at string) {
 		v.Drop("expires")
 		return
 	}
-	d.out.errorf(codeUnknownField, where, "expires belongs to review: {question, expires}; a call has timeout and total_timeout, a wait ends by itself").Fix =
+	d.out.errorf(codeUnknownField, where,
+		"expires belongs to review: {question, expires}; a call has timeout and total_timeout, and a wait needs no limit").Fix =
 		[]schemas.PatchOp{opRemove(where)}
 	v.Drop("expires")
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// mayRepeat holds on_unknown: retry of a node to the operator's rules for what the node calls: one finding for each node.
+// mayRepeat checks on_unknown: retry of a node against the policies of what the node calls: one finding for each node.
 func (c *compiler) mayRepeat(n *schemas.Node, at string) {
 	u := n.OnUnknown
 	if u == nil || u.Then != schemas.OnUnknownRetry {
@@ -30,7 +30,9 @@ func (c *compiler) mayRepeat(n *schemas.Node, at string) {
 		if u.Verify != nil {
 			fix = opRemove(at)
 		}
-		c.out.errorf(codeRetryForbidden, at, "the %s of %s says retry_unknown: false, so a call of which nobody knows whether it happened is not made again on the word of a plan; write suspend, or {verify: {capability, inputs, happened}} with a capability that finds out",
+		c.out.errorf(codeRetryForbidden, at,
+			"the %s of %s has retry_unknown: false, so a plan may not repeat a call whose outcome is unknown; write "+
+				"suspend, or {verify: {capability, inputs, happened}} with a capability that finds out whether it happened",
 			cmp.Or(t.Policy.RetryUnknownFrom, "policy"), call.capability).Fix = []schemas.PatchOp{fix}
 		return
 	}

@@ -13,12 +13,20 @@ import (
 
 // The values of the settings that are words.
 var (
-	triggerRules = []string{string(schemas.AllSuccess), string(schemas.NoneFailed), string(schemas.AllDone), string(schemas.OneSuccess), string(schemas.OneFailed)}
-	onErrors     = []string{string(schemas.OnErrorFail), string(schemas.OnErrorContinue), string(schemas.OnErrorSuspend), string(schemas.OnErrorCompensate)}
-	onUnknowns   = []string{schemas.OnUnknownSuspend, schemas.OnUnknownFail, schemas.OnUnknownRetry}
-	effects      = []string{string(schemas.EffectRead), string(schemas.EffectIdempotent), string(schemas.EffectOnce)}
-	safetyLevels = []string{schemas.SafetyNormal, schemas.SafetyReview}
+	triggerRules = strs(schemas.AllSuccess, schemas.NoneFailed, schemas.AllDone, schemas.OneSuccess, schemas.OneFailed)
+	onErrors     = strs(schemas.OnErrorFail, schemas.OnErrorContinue, schemas.OnErrorSuspend, schemas.OnErrorCompensate)
+	onUnknowns   = strs(schemas.OnUnknownSuspend, schemas.OnUnknownFail, schemas.OnUnknownRetry)
+	effects      = strs(schemas.EffectRead, schemas.EffectIdempotent, schemas.EffectOnce)
+	safetyLevels = strs(schemas.SafetyNormal, schemas.SafetyReview)
 )
+
+func strs[T ~string](values ...T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}
 
 // maxParallel is the highest max_parallel, and maxKey the longest idempotency_key.
 const (
@@ -44,7 +52,8 @@ func (c *compiler) planSettings() {
 	}
 	c.inRange(c.base+"/max_parallel", "max_parallel", p.MaxParallel, 1, maxParallel)
 	if len(p.IdempotencyKey) > maxKey {
-		c.out.errorf(codeOutOfRange, c.base+"/idempotency_key", "idempotency_key has %d bytes; at most %d are allowed", len(p.IdempotencyKey), maxKey)
+		c.out.errorf(codeOutOfRange, c.base+"/idempotency_key",
+			"idempotency_key has %d bytes; at most %d are allowed", len(p.IdempotencyKey), maxKey)
 	}
 	c.duration(c.base+"/timeout", "timeout", p.Timeout)
 	if p.Defaults != nil {
@@ -60,11 +69,12 @@ func (c *compiler) planSettings() {
 	}
 }
 
-// outermost refuses a field that only a whole plan has.
+// outermost refuses a field that only the outermost plan may have.
 func (c *compiler) outermost(name string, given bool) {
 	if given {
 		at := c.base + "/" + name
-		c.out.errorf(codeMisplacedField, at, "%s belongs to the whole plan, not to a definition within it", name).Fix = []schemas.PatchOp{opRemove(at)}
+		c.out.errorf(codeMisplacedField, at,
+			"%s belongs to the whole plan, not to a definition within it", name).Fix = []schemas.PatchOp{opRemove(at)}
 	}
 }
 
@@ -85,7 +95,8 @@ func (c *compiler) word(at, name, value string, allowed []string) {
 		}
 	}
 	suggestion, near := nearest(value, allowed)
-	f := c.out.errorf(codeUnknownValue, at, "%s %q is not known%s; it is one of %s", name, expr.Shorten(value), suggestion, strings.Join(allowed, ", "))
+	f := c.out.errorf(codeUnknownValue, at,
+		"%s %q is not known%s; it is one of %s", name, expr.Shorten(value), suggestion, strings.Join(allowed, ", "))
 	if len(near) > 0 {
 		f.Fix = []schemas.PatchOp{opReplaceText(at, near[0])}
 	}
@@ -135,11 +146,7 @@ func (c *compiler) retry(at string, r *schemas.Retry) {
 }
 
 func errorCodes() []string {
-	codes := schemas.Codes()
-	names := make([]string, len(codes))
-	for i, code := range codes {
-		names[i] = string(code)
-	}
+	names := strs(schemas.Codes()...)
 	slices.Sort(names) // the same message each time
 	return names
 }
@@ -201,7 +208,7 @@ func withUnit(number string) string {
 	return number + "s"
 }
 
-// WaitUntil says when a rendered wait is over: at the time it names, or the duration it names after now.
+// WaitUntil is when a rendered wait ends: at the time that it gives, or after the duration that it gives.
 func WaitUntil(text string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil

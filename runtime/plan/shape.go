@@ -53,7 +53,7 @@ func (s shape) resolved() shape {
 	return shape{}
 }
 
-// types lists the JSON types allowed here; none means that any may be.
+// types lists the JSON types that are allowed here; none: any.
 func (s shape) types() []string {
 	if s.at == nil {
 		return nil
@@ -74,7 +74,7 @@ func (s shape) types() []string {
 	return all
 }
 
-// properties lists the declared names; closed tells that there can be no others.
+// properties lists the declared names; closed reports whether there can be no others.
 func (s shape) properties() (names []string, closed bool) {
 	if s.at == nil {
 		return nil, false

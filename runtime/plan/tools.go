@@ -53,9 +53,13 @@ func (c *compiler) suits(n *schemas.Node, i int, call call, t *liveTool) {
 	case call.at == "/capability":
 		c.effect(n, i, t)
 	case strings.HasPrefix(call.at, "/on_unknown") && effect != schemas.EffectRead:
-		c.out.errorf(codeVerifyNotRead, at, "%s has the effect %q; only a capability that reads may verify, because it is called whether or not the first call happened", call.capability, effect)
+		c.out.errorf(codeVerifyNotRead, at,
+			"%s has the effect %q; only a capability that reads may verify, because it is called whether or not the "+
+				"first call happened", call.capability, effect)
 	case strings.HasPrefix(call.at, "/compensate") && effect == schemas.EffectOnce:
-		c.out.warnf(codeOnceCompensation, at, "%s has the effect \"once\": a compensation whose outcome is unknown is not called again, and a person has to look; say in its policy that it is idempotent if it is", call.capability)
+		c.out.warnf(codeOnceCompensation, at,
+			"%s has the effect \"once\": a compensation whose outcome is unknown is not called again and waits for a "+
+				"person; set its effect to idempotent in the policy if it is", call.capability)
 	}
 }
 
@@ -127,7 +131,7 @@ func (c *compiler) policyFallbacks(capability, at string, t *liveTool) {
 		if realm, name, ok := strings.Cut(f.Capability, "."); ok && c.tools[f.Capability] == nil {
 			other, known := c.cat.Tool(realm, name)
 			if !known {
-				c.out.warnf(codeNoFallback, at, "%s, which the policy has serve when %s fails, is not known now and will not serve", f.Capability, capability)
+				c.out.warnf(codeNoFallback, at, "%s, the policy's fallback of %s, is not known now and is left out", f.Capability, capability)
 				continue
 			}
 			c.pin(f.Capability, at, other)
@@ -156,7 +160,7 @@ func (c *compiler) available(realm, at string) bool {
 }
 
 func (c *compiler) unqualified(capability, at string, realms []string) {
-	f := c.out.errorf(codeInvalidCapability, at, "%q is no capability: write realm.name", expr.Shorten(capability))
+	f := c.out.errorf(codeInvalidCapability, at, "invalid capability %q: write realm.name", expr.Shorten(capability))
 	name := strings.Trim(capability, ".")
 	for _, realm := range realms {
 		if _, ok := c.cat.Tool(realm, name); ok {
@@ -221,6 +225,7 @@ func (c *compiler) effect(n *schemas.Node, i int, t *liveTool) {
 	if effect == "" {
 		effect = schemas.EffectOnce
 	}
-	c.out.errorf(codeLooserEffect, at, "%s has the effect %q; a plan may be stricter than that, not looser (%q)", n.Capability, effect, n.Effect).Fix =
+	c.out.errorf(codeLooserEffect, at,
+		"%s has the effect %q; a plan may be stricter than that, not looser (%q)", n.Capability, effect, n.Effect).Fix =
 		[]schemas.PatchOp{opRemove(at)}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// verified warns where the answer of a verification would become the output of its node, and what is read of that output
-// is not in such an answer: the plan works until the day on which it is verified. One finding for each verification.
+// verified warns where the answer of a verification becomes the output of its node, and other nodes read what such an
+// answer does not have: the plan fails only when it is verified. One finding for each verification.
 func (c *compiler) verified(s site, r expr.Read, node int) {
 	u := c.plan.Nodes[node].OnUnknown
 	if u == nil || u.Verify == nil || len(u.Verify.Output) > 0 || r.Guarded || c.warned[node] {
@@ -32,14 +32,16 @@ func (c *compiler) verified(s site, r expr.Read, node int) {
 	}
 	c.warned[node] = true
 	at := c.at(node) + "/on_unknown/verify"
-	f := c.out.warnf(codeVerifyOutput, at, "where %s finds that it happened, its answer becomes the output of node %q, and that has no %q, which ${%s} reads; write beside happened what the output is to be, as in output: %s",
+	f := c.out.warnf(codeVerifyOutput, at,
+		"if %s finds that the call happened, its answer becomes the output of node %q, and that has no %q, which ${%s} "+
+			"reads; give verify an output, as in output: %s",
 		u.Verify.Capability, c.plan.Nodes[node].ID, expr.StepsString(steps)[1:], expr.Shorten(s.Text), `"${output.items[0]}"`)
 	if inside := answer.holding(steps); inside != "" {
 		f.Fix = []schemas.PatchOp{opAdd(at+"/output", json.RawMessage(document.Quote("${output."+inside+"}")))}
 	}
 }
 
-// lacks tells whether a value of the shape has nothing at the end of the steps, as far as the schema declares what it has.
+// lacks reports whether a value of the shape has nothing at the end of the steps, as far as the schema declares its members.
 func (s shape) lacks(steps []expr.Step) bool {
 	for _, step := range steps {
 		types := s.types()

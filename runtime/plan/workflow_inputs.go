@@ -8,13 +8,13 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// GivenInputs are the inputs of a plan with those that replace some of them, as an input schema is asked about them: an
-// input that the plan names without a value is absent.
+// GivenInputs merges the inputs of a plan with those that replace some of them, in the form that an input schema checks:
+// an input that the plan names without a value is absent.
 func GivenInputs(own, given schemas.Object) (json.RawMessage, error) {
 	members := map[string]json.RawMessage{}
 	if len(own) > 0 {
 		if err := json.Unmarshal(own, &members); err != nil {
-			return nil, fmt.Errorf("inputs are no JSON object: %w", err)
+			return nil, fmt.Errorf("inputs must be a JSON object: %w", err)
 		}
 	}
 	for name, v := range members {
@@ -24,7 +24,7 @@ func GivenInputs(own, given schemas.Object) (json.RawMessage, error) {
 	}
 	if len(given) > 0 {
 		if err := json.Unmarshal(given, &members); err != nil {
-			return nil, fmt.Errorf("inputs are no JSON object: %w", err)
+			return nil, fmt.Errorf("inputs must be a JSON object: %w", err)
 		}
 	}
 	return schemas.Encode(members)
@@ -56,7 +56,7 @@ func (n *Node) CheckWorkflow(inputs json.RawMessage) *schemas.Error {
 	return e.WithHint("get_workflow_status shows the inputs it takes").WithOutcome(schemas.NotRun)
 }
 
-// workflowArguments checks the inputs of a node that names a workflow, as far as they are known before anything ran.
+// workflowArguments checks the inputs of a node that names a workflow, as far as they are known before the plan runs.
 func (c *compiler) workflowArguments(i int) {
 	n, from := &c.prog.Nodes[i], &c.plan.Nodes[i]
 	kept := from.Workflow.Kept
@@ -78,13 +78,13 @@ func (c *compiler) workflowArguments(i int) {
 	}
 	a := arguments{Target: &n.Target, node: i, at: c.at(i) + "/inputs", written: len(from.Inputs) > 0, may: item, workflow: n.declared.name}
 	var own map[string]json.RawMessage
-	_ = json.Unmarshal(from.Workflow.Definition.Inputs, &own) // it could be read a moment ago
+	_ = json.Unmarshal(from.Workflow.Definition.Inputs, &own) // GivenInputs has read it
 	problems := checker.CheckPartial(doc, open)
 	c.problemsOf(a, slices.DeleteFunc(slices.Clone(problems), func(p schemas.Problem) bool {
 		if p.Keyword == "required" {
 			return renamedTo(problems, p)
 		}
-		return p.Keyword == "additionalProperties" && len(p.Candidates) > 0 && own[p.Candidates[0]] != nil // givenInputs has told
+		return p.Keyword == "additionalProperties" && len(p.Candidates) > 0 && own[p.Candidates[0]] != nil // givenInputs has reported it
 	}), given)
 	c.typesGiven(a, newShape(json.RawMessage(kept.InputSchema)))
 }

@@ -231,7 +231,7 @@ func (t *Tree) JSONType() string {
 }
 
 // Decode turns the value into Go's maps, slices, strings, booleans, nil, int64 and float64. An integer that fits is an
-// int64, every other number a float64; a number beyond both is an infinity, and no JSON any more.
+// int64, every other number a float64; a number beyond both is an infinity, which JSON cannot hold.
 func (t *Tree) Decode() any {
 	switch t.Kind {
 	case '{':

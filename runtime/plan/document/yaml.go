@@ -25,7 +25,7 @@ func readYAML(source []byte, o Options) (w *yamlWriter, err error) {
 		return nil, tooDeep(nil, o)
 	}
 	defer func() {
-		if r := recover(); r != nil { // the parser is not ours; whatever trips it is no document
+		if r := recover(); r != nil { // the parser is not ours; a text on which it panics is not a document
 			w, err = nil, &Error{Kind: Syntax, Message: "not valid YAML"}
 		}
 	}()

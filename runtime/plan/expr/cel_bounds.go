@@ -73,7 +73,7 @@ func length(v ref.Val) int {
 	return 0
 }
 
-// textSize counts the bytes that a value takes as text, until there are more than allowed anyhow.
+// textSize counts the bytes that a value takes as text, until there are more than allowed.
 func textSize(v ref.Val) int {
 	switch v := v.(type) {
 	case types.String:
@@ -97,7 +97,7 @@ func textSize(v ref.Val) int {
 	return 8
 }
 
-// boundedFunctions declares the measured functions of an environment again, each behind its measure.
+// boundedFunctions declares the measured functions of an environment again; each call is measured before it is made.
 func boundedFunctions(e *cel.Env) ([]cel.EnvOption, error) {
 	var options []cel.EnvOption
 	for name, m := range measures {
@@ -141,7 +141,7 @@ func redeclare(o *decls.OverloadDecl, call func(args ...ref.Val) ref.Val) cel.Fu
 func bounded(name string, m measure, b *functions.Overload) func(args ...ref.Val) ref.Val {
 	return func(args ...ref.Val) ref.Val {
 		if text, work := m(args); text > maxText || work > maxWork {
-			return types.NewErr("%s() would take too much: its arguments are too large together", name)
+			return types.NewErr("%s() is not called: its arguments are too large together", name)
 		}
 		switch {
 		case b.Unary != nil && len(args) == 1:

@@ -37,7 +37,7 @@ func (l *language) Eval(text string, scope Scope, lim Limits) (json.RawMessage, 
 		if errors.Is(err, errTooLarge) {
 			return nil, tooLarge(lim.MaxBound)
 		}
-		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` has no result in JSON: %v", Shorten(text), err)
+		return nil, schemas.Errorf(schemas.CodeExpressionError, "the result of `%s` cannot be written as JSON: %v", Shorten(text), err)
 	}
 	return w.out, nil
 }
@@ -131,7 +131,7 @@ func decodeOrNull(v *Value) (any, error) {
 	return v.Decode()
 }
 
-// explain turns CEL's error into one that says what to change. A missing key is found again along the constant paths,
+// explain turns CEL's error into one that names what to change. A missing key is found again along the constant paths,
 // because CEL names the key alone.
 func (l *language) explain(text string, err error, scope Scope, reads []Read) error {
 	message := err.Error()

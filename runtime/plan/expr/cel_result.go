@@ -85,7 +85,7 @@ func (w *resultWriter) write(v ref.Val, depth int) error {
 
 func (w *resultWriter) double(f float64) error {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return fmt.Errorf("%v is no number in JSON", f)
+		return fmt.Errorf("%v is not a JSON number", f)
 	}
 	b, err := json.Marshal(f)
 	w.out = append(w.out, b...)

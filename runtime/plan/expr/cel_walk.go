@@ -12,7 +12,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// walker finds what a parsed expression reads and which names in it mean nothing.
+// walker finds what a parsed expression reads and which of its names are unknown.
 type walker struct {
 	info   *ast.SourceInfo
 	text   string
@@ -109,7 +109,7 @@ func (w *walker) call(e ast.Expr) {
 	if !celEnvironment().HasFunction(name) && !strings.HasPrefix(name, "@") {
 		if slices.Contains(celNames(), name) {
 			w.fault(e, CodeUnknownFunction, nil, "%s() is written with the wrong number or kind of arguments", name)
-			return // a macro's variables mean nothing outside it
+			return // a macro's variables are unknown outside it
 		}
 		w.fault(e, CodeUnknownFunction, schemas.Nearest(name, celNames(), 3), "unknown function %s()", name)
 	}
@@ -118,7 +118,7 @@ func (w *walker) call(e ast.Expr) {
 	}
 }
 
-// chain reads e as a root with constant steps. Guarded tells that a step is optional or tested with has().
+// chain reads e as a root with constant steps. guarded reports whether a step is optional or tested with has().
 func (w *walker) chain(e ast.Expr) (p Path, guarded, ok bool) {
 	switch e.Kind() {
 	case ast.IdentKind:

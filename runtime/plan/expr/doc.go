@@ -1,9 +1,9 @@
-// Package expr owns the expressions of plans: what stands between ${ and } in a JSON value, what it reads, what is wrong
-// with it, and what it gives for a [Scope]. Package plan compiles templates and asks about them, and whoever runs a plan
-// renders them. It is pure: no clock, no I/O, and it imports nothing of package plan.
+// Package expr owns the expressions of plans: what is written between ${ and } in a JSON value, what it reads, what is
+// wrong with it, and its value for a [Scope]. Package plan compiles templates and checks them; the runtime renders them
+// and implements Scope. It is pure (no clock, no I/O) and imports nothing of package plan.
 //
 // Plain paths (nodes.order.output.items[0].sku) are read from the JSON text and copied byte for byte, so large numbers
-// and key order survive. All else is CEL behind [Evaluator]: the standard library, the string, list, math, set and bind
+// and key order survive. Everything else is CEL, evaluated by an [Evaluator]: the standard library, the string, list, math, set and bind
 // extensions, optional values, and json.encode, json.decode, base64.encode and base64.decode.
 //
 //   - A number without fraction and exponent is an int as long as 64 bits hold it, else a double.

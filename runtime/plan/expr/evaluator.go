@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// Evaluator is the expression language behind ${…}. Plain paths never reach it. Both methods are safe for concurrent
-// use and remember what they compiled, by text.
+// Evaluator is the expression language of ${…}. Plain paths never reach it. Both methods are safe for concurrent use and
+// cache what they compiled, by text.
 type Evaluator interface {
-	// Check compiles an expression and says what it reads, or everything that is wrong with it.
+	// Check compiles an expression and returns what it reads, or everything that is wrong with it.
 	Check(text string) (Facts, []Fault)
 	// Eval evaluates an expression to JSON. Its errors are *schemas.Error with code expression_error or
 	// payload_too_large, and those of the scope.

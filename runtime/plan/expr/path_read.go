@@ -40,7 +40,8 @@ func appendPath(dst []byte, scope Scope, p Path) ([]byte, error) {
 			return appendNode(dst, &node, p)
 		}
 	}
-	return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: expressions read inputs, nodes.<id>, execution and session", p)
+	return nil, schemas.Errorf(schemas.CodeExpressionError,
+		"`%s` cannot be read: expressions read inputs, nodes.<id>, execution and session", p)
 }
 
 // rootValue reads a root that is one value; ok is false for the others.

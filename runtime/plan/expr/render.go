@@ -16,9 +16,9 @@ func (t *Template) Render(scope Scope, lim Limited) (json.RawMessage, error) {
 	return t.render(scope, lim.limits(), nil)
 }
 
-// RenderOutput is Render for the output of a plan whose run is over: an expression that cannot be read because a node it
-// names did not succeed is null (and nothing inside a longer string), so that a branch which was skipped does not
-// take the results of the others with it.
+// RenderOutput is Render for the output of an execution that has ended: an expression that cannot be read because a node
+// it names did not succeed is null (and empty inside a longer string), so that a skipped branch does not lose the
+// results of the others.
 func (t *Template) RenderOutput(scope Scope, lim Limited) (json.RawMessage, error) {
 	return t.render(scope, lim.limits(), func(h *Placeholder, err error) bool {
 		if !errors.Is(err, &schemas.Error{Code: schemas.CodeExpressionError}) {
@@ -97,7 +97,7 @@ func compact(value []byte) string {
 	if err := json.Compact(&b, value); err == nil {
 		return b.String()
 	}
-	return string(value) // a value that came in broken goes on as it is
+	return string(value) // invalid JSON is passed on unchanged
 }
 
 // Bool renders a condition. Anything but true or false is an expression_error.

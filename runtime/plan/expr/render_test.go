@@ -97,7 +97,7 @@ func TestRenderErrorsNameTheWay(t *testing.T) {
 		{"types that do not go together", `"${inputs.order_id + 1}"`, "no such overload", "string(…)"},
 		{"too large to mix", `"${inputs.big * 0.5}"`, "9007199254740993 is too large to calculate with a double exactly", ""},
 		{"division by zero", `"${inputs.n / 0}"`, "division by zero", ""},
-		{"no number", `"${0.0 / 0.0}"`, "NaN is no number in JSON", ""},
+		{"no number", `"${0.0 / 0.0}"`, "NaN is not a JSON number", ""},
 		{"key of a macro's item", `"${nodes.a.output.items.map(x, x.name)}"`, "no such key: name", ""},
 		{"unknown root", `"${inptus.n}"`, "expressions read inputs, nodes.<id>, execution and session", ""},
 	}

@@ -11,9 +11,9 @@ type Scope interface {
 	Inputs() *Value
 	Session() *Value
 	Execution() *Value
-	// Node answers for a node that the expression's own node depends on; in a compensation also for that node itself.
+	// Node is a node that the expression's own node depends on; in a compensation also that node itself.
 	Node(id string) (NodeValue, error)
-	// Item is the current item of for_each and its index; nil outside. An error says that it could not be read.
+	// Item is the current item of for_each and its index; nil outside. It fails when the item cannot be read.
 	Item() (item *Value, index int, err error)
 	// Output is the answer of a verification; nil outside.
 	Output() *Value
@@ -25,11 +25,11 @@ type Scope interface {
 type NodeValue struct {
 	Status   schemas.NodeStatus
 	Output   *Value // nil: null
-	Text     string // empty: what Output says as text, a string as it is and anything else as JSON
+	Text     string // empty: Output as text, a string as it is and anything else as JSON
 	Error    *schemas.Error
 	Degraded bool
 
-	// What is kept elsewhere is got once it is read; nil: Text and Output are all there is.
+	// Long values are loaded when they are read; nil: Text and Output are complete.
 	LongText   func() (string, error)
 	LongOutput func() (*Value, error)
 }

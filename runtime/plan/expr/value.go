@@ -7,7 +7,7 @@ import (
 	"github.com/runplane/runplane/runtime/plan/document"
 )
 
-// Value is a JSON value that is decoded when something first looks inside it, and then once. It is safe for concurrent
+// Value is a JSON value that is decoded once, when it is first read. It is safe for concurrent
 // use and must not be copied. The bytes must not change after NewValue.
 type Value struct {
 	raw json.RawMessage
@@ -32,7 +32,7 @@ func NewValue(raw json.RawMessage) *Value {
 func (v *Value) Raw() json.RawMessage { return v.raw }
 
 // Decode returns the value as maps, slices, strings, booleans, nil, int64 (integers that fit) and float64. The result
-// is shared: do not change it. The error says that the bytes are no JSON.
+// is shared: do not change it. It fails when the bytes are not JSON.
 func (v *Value) Decode() (any, error) {
 	t, err := v.parsed()
 	if err != nil {
