@@ -181,3 +181,24 @@ func BenchmarkCheck(b *testing.B) {
 		}
 	})
 }
+
+// Messages of a document with secrets have something else in their place.
+func TestCheckShowingHidesValues(t *testing.T) {
+	c, err := NewChecker(json.RawMessage(`{"type":"object","properties":{"port":{"type":"integer"},"mode":{"enum":["fast","slow"]},
+		"any":{"anyOf":[{"type":"boolean"},{"type":"integer","minimum":9}]},"shown":{"type":"integer"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := json.RawMessage(`{"port":"hunter2","mode":"hunter2","any":"hunter2","shown":"ten"}`)
+	var got []string
+	for _, p := range c.CheckShowing(doc, func(field string) (string, bool) { return "a secret", field != "/shown" }) {
+		got = append(got, p.Message)
+	}
+	want := []string{
+		"`any` must be a boolean or an integer, got a secret", "`mode` must be one of \"fast\", \"slow\", got a secret",
+		"`port` must be an integer, got a secret", "`shown` must be an integer, got string \"ten\"",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -49,7 +49,7 @@ type treeParser struct {
 // place is where the key or value at the position stands.
 func (p *treeParser) place() uint32 {
 	if p.places == nil {
-		return uint32(p.at) + 1 //nolint:gosec // a place is only shown, and only of documents that are bounded
+		return uint32(p.at) + 1 // a place is only shown, and only of documents that are bounded
 	}
 	next := p.places[0]
 	p.places = p.places[1:]

@@ -143,7 +143,7 @@ type yamlWriter struct {
 // mark keeps where the next key or value stands.
 func (w *yamlWriter) mark(p Position) {
 	w.positions = append(w.positions, p)
-	w.places = append(w.places, uint32(len(w.positions))) //nolint:gosec // bounded by the size of a document
+	w.places = append(w.places, uint32(len(w.positions))) // bounded by the size of a document
 }
 
 // write writes a value; its place is marked before it, unless another node stands for the same value.
