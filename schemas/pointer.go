@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -39,6 +40,9 @@ func PointerParts(pointer string) iter.Seq[string] {
 		}
 	}
 }
+
+// Dotted writes a JSON pointer as people do: filter.items[2].id.
+func Dotted(pointer string) string { return dotted(slices.Collect(PointerParts(pointer))) }
 
 // SplitPointer takes the last name off a JSON pointer; the empty pointer gives two empty strings.
 func SplitPointer(pointer string) (parent, name string) {

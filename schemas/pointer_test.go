@@ -34,6 +34,9 @@ func TestPointerIsReadAsItWasWritten(t *testing.T) {
 		}
 		break
 	}
+	if got := Dotted("/a/0/b~1c"); got != "a[0].b/c" {
+		t.Errorf("got %q", got)
+	}
 	if got := PointerToItem("/nodes", 12); got != "/nodes/12" {
 		t.Errorf("got %q", got)
 	}

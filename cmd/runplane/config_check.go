@@ -40,7 +40,7 @@ func (r *reader) check(c *Config) {
 		field := schemas.PointerTo("/policies/realms", name)
 		if _, ok := c.MCPServers[name]; !ok {
 			near := schemas.Nearest(name, realms, 1)
-			message := fmt.Sprintf("%s: no realm %q in mcpServers", dotted(field), name)
+			message := fmt.Sprintf("%s: no realm %q in mcpServers", schemas.Dotted(field), name)
 			if len(near) > 0 {
 				message += fmt.Sprintf(": did you mean %q?", near[0])
 			}

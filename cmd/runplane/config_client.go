@@ -35,7 +35,7 @@ var realmKeys = map[string]string{
 
 // foreign handles a key that the object at a JSON pointer does not have. It reports whether the key may be ignored.
 func (r *reader) foreign(at, name string, known []string) bool {
-	path := dotted(schemas.PointerTo(at, name))
+	path := schemas.Dotted(schemas.PointerTo(at, name))
 	advice, harmless := realmKeys[name]
 	switch realm, isRealm := realmAt(at); {
 	case isRealm && harmless && advice != "":

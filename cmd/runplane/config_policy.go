@@ -31,7 +31,7 @@ func (r *reader) policy(field string, p *schemas.Policy, realms []string) {
 		case !slices.Contains(realms, realm):
 			at += "/capability"
 			near := schemas.Nearest(realm, realms, 1)
-			message := fmt.Sprintf("%s: no realm %q in mcpServers", dotted(at), realm)
+			message := fmt.Sprintf("%s: no realm %q in mcpServers", schemas.Dotted(at), realm)
 			if len(near) > 0 {
 				message += fmt.Sprintf(": did you mean %q?", near[0]+"."+name)
 			}
@@ -60,7 +60,7 @@ func (r *reader) codes(field string, list []schemas.Code) {
 			known = append(known, string(c))
 		}
 		slices.Sort(known)
-		message := fmt.Sprintf("%s: %s is unknown: want one of %s", dotted(at), shown, strings.Join(known, ", "))
+		message := fmt.Sprintf("%s: %s is unknown: want one of %s", schemas.Dotted(at), shown, strings.Join(known, ", "))
 		r.problems = append(r.problems, problem{r.position(at), at, message, schemas.Nearest(string(code), known, 1)})
 	}
 }

@@ -111,7 +111,7 @@ func (r *reader) fail(field, format string, args ...any) {
 func (r *reader) failAt(at document.Position, field, format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
 	if field != "" {
-		message = dotted(field) + ": " + message
+		message = schemas.Dotted(field) + ": " + message
 	}
 	r.problems = append(r.problems, problem{at: at, field: field, message: message})
 }
@@ -198,7 +198,7 @@ func (r *reader) unknown(v *document.Tree, at, name string, known []string) {
 		message += ": known are " + strings.Join(known, ", ")
 	}
 	if at != "" {
-		message = dotted(at) + ": " + message
+		message = schemas.Dotted(at) + ": " + message
 	}
 	r.problems = append(r.problems, problem{r.doc.KeyPosition(v), at, message, near})
 }
@@ -311,22 +311,6 @@ var durationExamples = func() string {
 	return string(raw)
 }()
 
-// dotted writes a JSON pointer as people do: mcpServers.shop.args[0].
-func dotted(pointer string) string {
-	var b strings.Builder
-	for part := range schemas.PointerParts(pointer) {
-		switch _, err := strconv.Atoi(part); {
-		case err == nil && b.Len() > 0:
-			b.WriteString("[" + part + "]")
-		case b.Len() > 0:
-			b.WriteString("." + part)
-		default:
-			b.WriteString(part)
-		}
-	}
-	return b.String()
-}
-
 func inRealm(pointer string) bool { return strings.HasPrefix(pointer, "/mcpServers/") }
 
 // err joins the problems in the order of the file; nil when there are none.
@@ -343,7 +327,7 @@ func (r *reader) err(file string) error {
 		candidates = append(candidates, p.candidates...)
 	}
 	e := schemas.Errorf(schemas.CodeInvalidArgument, "%s", strings.Join(lines, "\n")).
-		WithField(dotted(r.problems[0].field)).WithHint("correct the file; `runplane schema config` prints its schema")
+		WithField(schemas.Dotted(r.problems[0].field)).WithHint("correct the file; `runplane schema config` prints its schema")
 	e.Candidates = candidates
 	return e
 }

@@ -107,13 +107,11 @@ func (c *compiler) fraction(a arguments, h *expr.Placeholder) {
 	}
 	where := a.at + h.At
 	c.out.warnf(codeWrongArgument, where,
-		"%s: `%s` must be an integer, and ${%s} may have a fraction: round it", a.called(), argumentName(h.At), expr.Shorten(h.Text)).Fix =
+		"%s: `%s` must be an integer, and ${%s} may have a fraction: round it", a.called(), schemas.Dotted(h.At), expr.Shorten(h.Text)).Fix =
 		[]schemas.PatchOp{c.fixText(where, h.Source, func(text string) string {
 			return strings.Replace(text, h.Text, "int(math.round("+h.Text+"))", 1)
 		})}
 }
-
-func argumentName(at string) string { return strings.ReplaceAll(strings.TrimPrefix(at, "/"), "/", ".") }
 
 // renamedTo reports whether an unknown argument is evidently the missing one, misspelt; that is one finding, not two.
 func renamedTo(problems []schemas.Problem, missing schemas.Problem) bool {
@@ -190,7 +188,7 @@ func convert(v *document.Tree, want []string) (json.RawMessage, bool) {
 func (c *compiler) wrongType(a arguments, h *expr.Placeholder, got, want []string) {
 	where := a.at + h.At
 	f := c.out.errorf(codeWrongArgument, where,
-		"%s: `%s` must be %s, and ${%s} is %s", a.called(), argumentName(h.At), strings.Join(want, " or "), expr.Shorten(h.Text), strings.Join(got, " or "))
+		"%s: `%s` must be %s, and ${%s} is %s", a.called(), schemas.Dotted(h.At), strings.Join(want, " or "), expr.Shorten(h.Text), strings.Join(got, " or "))
 	if a.taken {
 		f.Path = strings.TrimSuffix(a.at, "/inputs")
 		return
