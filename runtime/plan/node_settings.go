@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/runtime/plan/expr"
@@ -35,6 +36,27 @@ var called = []string{string(KindCapability)}
 
 // withForEach are fields that go with for_each.
 var withForEach = []string{"max_parallel", "max_items", "min_success"}
+
+// nodeSetting is a field that not every node may have.
+type nodeSetting struct {
+	*field
+	kinds []string // nil: those with for_each
+}
+
+// settingsOfKinds lists the fields that not every node may have; those that go with for_each are the last.
+var settingsOfKinds = sync.OnceValue(func() []nodeSetting {
+	var settings, listed []nodeSetting
+	table := fieldsOf(reflect.TypeFor[schemas.Node]())
+	for i := range table {
+		switch f := &table[i]; {
+		case kindsWith[f.name] != nil:
+			settings = append(settings, nodeSetting{f, kindsWith[f.name]})
+		case slices.Contains(withForEach, f.name):
+			listed = append(listed, nodeSetting{f, nil})
+		}
+	}
+	return append(settings, listed...)
+})
 
 // nodeSettings checks everything about a node but its references; false when it has not exactly one kind.
 func (c *compiler) nodeSettings(i int) bool {
@@ -103,25 +125,21 @@ func (c *compiler) nodeSettings(i int) bool {
 // misplaced reports settings that this kind of node does not have. A timeout is moved to the one that the kind has.
 func (c *compiler) misplaced(n *schemas.Node, at, kind string) {
 	object := reflect.ValueOf(n).Elem()
-	for _, f := range fieldsOf(object.Type()) {
-		kinds := kindsWith[f.name]
-		if kinds == nil || !f.isGiven(object) || slices.Contains(kinds, kind) {
-			continue
-		}
-		found := c.out.errorf(codeMisplacedField, at+"/"+f.name,
-			"node %q is a %s node; %s belongs to %s nodes alone", n.ID, kind, f.name, strings.Join(kinds, ", "))
-		found.Fix = []schemas.PatchOp{opRemove(at + "/" + f.name)}
-		if f.name == "timeout" || f.name == "total_timeout" {
-			c.moveTimeout(found, n, at, f.name)
-		}
-	}
-	if len(n.ForEach) > 0 {
-		return
-	}
-	for _, f := range fieldsOf(object.Type()) {
-		if slices.Contains(withForEach, f.name) && f.isGiven(object) {
-			c.out.errorf(codeMisplacedField, at+"/"+f.name,
-				"%s goes with for_each, which node %q does not have", f.name, n.ID).Fix = []schemas.PatchOp{opRemove(at + "/" + f.name)}
+	for _, f := range settingsOfKinds() {
+		switch {
+		case !f.isGiven(object):
+		case f.kinds == nil: // it goes with for_each
+			if len(n.ForEach) == 0 {
+				c.out.errorf(codeMisplacedField, at+"/"+f.name, "%s goes with for_each, which node %q does not have", f.name, n.ID).Fix =
+					[]schemas.PatchOp{opRemove(at + "/" + f.name)}
+			}
+		case !slices.Contains(f.kinds, kind):
+			found := c.out.errorf(codeMisplacedField, at+"/"+f.name,
+				"node %q is a %s node; %s belongs to %s nodes alone", n.ID, kind, f.name, strings.Join(f.kinds, ", "))
+			found.Fix = []schemas.PatchOp{opRemove(at + "/" + f.name)}
+			if f.name == "timeout" || f.name == "total_timeout" {
+				c.moveTimeout(found, n, at, f.name)
+			}
 		}
 	}
 }
