@@ -229,7 +229,7 @@ type Finding struct {
 	Code     string    `json:"code" jsonschema:"description=kind of finding\\, such as unknown_capability or cycle"`
 	Path     string    `json:"path" jsonschema:"description=JSON pointer into the plan"`
 	Message  string    `json:"message"`
-	Line     int       `json:"line,omitempty" jsonschema:"description=of a plan that came as text of several lines: where it stands there"`
+	Line     int       `json:"line,omitempty" jsonschema:"description=where it is in a plan that was submitted as text of several lines"`
 	Column   int       `json:"column,omitempty"`
 	Fix      []PatchOp `json:"fix,omitempty" jsonschema:"description=JSON Patch (RFC 6902) that repairs the plan"`
 }

@@ -25,7 +25,7 @@ type Plan struct {
 	Nodes          []Node    `json:"nodes"`
 	Output         Value     `json:"output,omitempty" jsonschema:"description=the execution's output; unless given it is the outputs of the nodes that nothing depends on by node id"`
 
-	Source Source `json:"-"` // the text that the plan was read from; nil: it was none, or of one line
+	Source Source `json:"-"` // the text that the plan was read from; nil: there is none, or it has one line
 }
 
 // Source knows the text that a plan was read from.

@@ -346,7 +346,7 @@ func TestMistakes(t *testing.T) {
 		{"expanded code", yamlFile(realm+"policies: {default: {retry: {retry_on: ['${env:D}']}}}\n", "D="+secret), []string{"retry_on[0]: the value of ${env:D} is unknown"}},
 		{"through an anchor", yamlFile(realm + "x-r: &r {jitter: 2}\npolicies:\n  default: {retry: *r}\n"), []string{":2:18: `policies.default.retry.jitter` must be at most 1"}},
 		{"JSON", clientFile("/runplane.json", "{\n  // ours\n  \"limits\": {\n    \"max_nodes\": true,\n  },\n}"), []string{"/runplane.json:4:18: `limits.max_nodes` must be an integer, got boolean true"}},
-		{"JSON, twice", clientFile("/runplane.json", "{\"drain\": \"1s\",\n  \"drain\": \"2s\"}"), []string{"/runplane.json:2:3: ", "twice"}},
+		{"JSON, twice", clientFile("/runplane.json", "{\"drain\": \"1s\",\n  \"drain\": \"2s\"}"), []string{"/runplane.json:2:3: duplicate key \"drain\""}},
 		{"much too deep", yamlFile("mcpServers: " + strings.Repeat("[", 200) + strings.Repeat("]", 200)), []string{"nested too deep"}},
 		{"expanded word", yamlFile(realm+"policies: {default: {effect: '${env:D}'}}\n", "D="+secret), []string{"`policies.default.effect` must be one of \"read\""}},
 	} {

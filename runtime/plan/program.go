@@ -86,7 +86,7 @@ type Node struct {
 	Deps       []int // inferred and explicit, each once, ascending
 	Dependents []int
 	Rule       schemas.TriggerRule
-	When       *expr.Template // nil: always; with for_each it is asked once, before the list
+	When       *expr.Template // nil: always; with for_each it is evaluated once, before the list
 	Priority   int            // among ready nodes; 1 is first
 
 	Target                    // what a capability node calls
@@ -97,12 +97,12 @@ type Node struct {
 	Question *expr.Template   // of review
 	Expires  schemas.Duration // of wait_for and review; 0: never
 	Sub      *Program         // of workflow: the plan within; its own inputs are Target.Inputs
-	declared inputCheck       // of workflow: what a named one says of its inputs
+	declared inputCheck       // of workflow: the input schema of a named one
 
 	ForEach     *expr.Template // nil: the node runs once
-	MaxParallel int            // items in flight; 0: no bound of its own
+	MaxParallel int            // items in flight; 0: no limit of its own
 	MaxItems    int
-	MinSuccess  int // items that suffice; -1: all, as on_error says
+	MinSuccess  int // successful items that suffice; -1: all, as on_error decides
 
 	TotalTimeout schemas.Duration // 0: none
 	QueueTimeout schemas.Duration // 0: none

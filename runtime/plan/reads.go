@@ -53,7 +53,7 @@ func (c *compiler) readsFrom(s site, r expr.Read) bool {
 	return true
 }
 
-// noItem reports item and index where there are none. A condition over the item becomes a filter of the list.
+// noItem reports item and index outside of for_each. A condition over the item becomes a filter of the list.
 func (c *compiler) noItem(s site, r expr.Read) {
 	root := r.Path.Root
 	var list *expr.Template
@@ -119,7 +119,7 @@ func (c *compiler) unknownStep(s site, r expr.Read, i int, code string, severity
 	}
 }
 
-// fixPath renames step i of a path, where the path stands in the string as it is usually written.
+// fixPath renames step i of a path, if the string has the path in its usual form.
 func (c *compiler) fixPath(f *schemas.Finding, s site, p expr.Path, i int, name string) {
 	before := p.UpTo(i + 1).String()
 	after := p.UpTo(i).Then(name).String()
@@ -166,7 +166,7 @@ func (c *compiler) outerInput(s site, name string) bool {
 	}
 	f.Fix = append(f.Fix, opAdd(at+"/"+name, value))
 	c.passed = true
-	c.inputs.Put(name, *c.outer.inputs.Get(name)) // passed in from here on
+	c.inputs.Put(name, *c.outer.inputs.Get(name)) // the rest is checked as if the fix were applied
 	return true
 }
 
@@ -224,7 +224,7 @@ func (c *compiler) knows(id string) bool {
 	return ok || c.outer != nil && c.outer.knows(id)
 }
 
-// unknownMember reports nodes.a.x; mostly x is a field of the output.
+// unknownMember reports nodes.a.x; usually x is a field of the output.
 func (c *compiler) unknownMember(s site, r expr.Read, node int) {
 	p := r.Path
 	names, _ := c.shapeFor(node, s.node, s.may).properties()

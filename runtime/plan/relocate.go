@@ -7,13 +7,13 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// approvals are words that authors use to ask for a person's consent.
+// approvals are names that authors use to ask for a person's approval.
 var approvals = []string{
 	"approval", "approve", "human_review", "require_approval", "requires_approval", "needs_approval", "confirm", "confirmation",
 }
 
-// relocate moves what authors write beside a field into it, where renaming the field is not enough. What it reports it
-// also repairs in v, so that the rest is judged as if it were repaired.
+// relocate moves fields that authors write in the wrong place, where renaming is not enough. What it reports it also
+// repairs in v, so that the rest is checked as if it were repaired.
 func (d *decoder) relocate(v *document.Tree, at string) {
 	if v.Kind != '{' {
 		return
@@ -54,7 +54,7 @@ func (d *decoder) relocate(v *document.Tree, at string) {
 	d.until(v, at)
 }
 
-// flag turns name: true into another field with a word, and drops name: false.
+// flag turns name: true into another field with a value, and drops name: false.
 func (d *decoder) flag(v *document.Tree, at, name, field, value string, on bool) {
 	where := schemas.PointerTo(at, name)
 	f := d.out.errorf(codeUnknownField, where, "a node has no field %q; write %s: %s", name, field, value)
@@ -109,7 +109,7 @@ func (d *decoder) until(v *document.Tree, at string) {
 	v.Drop("until")
 }
 
-// expiry moves expires and the timeout of a question or an event to where it counts.
+// expiry moves expires into the review or the wait_for of the node.
 func (d *decoder) expiry(v *document.Tree, at string) {
 	t := v.Get("expires")
 	if t == nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// The values of the settings that are words.
+// The values of enumerated settings.
 var (
 	triggerRules = strs(schemas.AllSuccess, schemas.NoneFailed, schemas.AllDone, schemas.OneSuccess, schemas.OneFailed)
 	onErrors     = strs(schemas.OnErrorFail, schemas.OnErrorContinue, schemas.OnErrorSuspend, schemas.OnErrorCompensate)
@@ -200,7 +200,7 @@ func (c *compiler) wait(text, at string) {
 	c.duration(at, "wait", d)
 }
 
-// withUnit guesses the unit of a bare number: from 1000 on it was meant as milliseconds.
+// withUnit guesses the unit of a bare number: milliseconds from 1000 on, else seconds.
 func withUnit(number string) string {
 	if n, err := strconv.ParseFloat(number, 64); err == nil && n >= 1000 {
 		return number + "ms"

@@ -9,14 +9,14 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// shape is what a JSON Schema says about one place in a document. It follows properties, items and references within
-// the schema; where a schema leaves alternatives open, nothing is known.
+// shape is what a JSON Schema declares about one place in a document. It follows properties, items and references within
+// the schema; where a schema has alternatives, nothing is known.
 type shape struct {
 	root *document.Tree
 	at   *document.Tree // nil: nothing is known
 }
 
-// newShape reads a schema; an empty or unreadable one says nothing.
+// newShape reads a schema; of an empty or unreadable one nothing is known.
 func newShape(schema json.RawMessage) shape {
 	t, err := document.Parse(string(schema))
 	if err != nil {
@@ -126,7 +126,7 @@ func (s shape) place(pointer string) shape {
 	return s
 }
 
-// compatible reports whether a value of one of the types may be what is wanted. Nothing known is compatible with all.
+// compatible reports whether a value of one of the types may be of one that is wanted. No types are compatible with all.
 func compatible(got, want []string) bool {
 	if len(got) == 0 || len(want) == 0 {
 		return true

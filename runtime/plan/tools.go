@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// liveTool is one capability of the catalog as far as this compilation has needed it.
+// liveTool is one capability of the catalog that this compilation has used.
 type liveTool struct {
 	Tool
 	checker *schemas.Checker // nil: the schema cannot be used
@@ -45,7 +45,7 @@ func (c *compiler) pinTools() {
 	}
 }
 
-// suits checks that the tool's effect goes with what the node wants of it.
+// suits checks that the tool's effect is allowed where the node calls it.
 func (c *compiler) suits(n *schemas.Node, i int, call call, t *liveTool) {
 	at := c.at(i) + call.at
 	effect := cmp.Or(t.Effect, schemas.EffectOnce)
@@ -119,8 +119,8 @@ func (c *compiler) pin(capability, at string, t Tool) {
 	}
 }
 
-// policyFallbacks pins what the policy of a capability has serve in its place. An entry that cannot serve is left out: it is
-// the operator's, and the plan is right without it.
+// policyFallbacks pins the fallbacks of a capability's policy. An entry that is not known is left out: it is the
+// operator's, and the plan is valid without it.
 func (c *compiler) policyFallbacks(capability, at string, t *liveTool) {
 	p := c.pins[capability]
 	if p.Fallback != nil || len(t.Policy.Fallback) == 0 {
@@ -215,7 +215,7 @@ func quoteAll(names []string) []string {
 	return out
 }
 
-// effect refuses a plan that calls a tool more harmless than it is.
+// effect refuses a plan that gives a tool a less strict effect than its own.
 func (c *compiler) effect(n *schemas.Node, i int, t *liveTool) {
 	if n.Effect == "" || !slices.Contains(effects, string(n.Effect)) || n.Effect.Rank() >= t.Effect.Rank() {
 		return

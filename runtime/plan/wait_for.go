@@ -20,7 +20,7 @@ const (
 type Awaited struct {
 	Type  string
 	Key   *expr.Template
-	Until *expr.Template // reads the root `state`; nil: it has to be there
+	Until *expr.Template // reads the root `state`; nil: it waits until the state exists
 }
 
 // liveStates are types of states that show other records, with what to do instead: their changes are not notified.

@@ -10,23 +10,23 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Document is a tree with the places of its parts in the text that it was read from. Parts that were added later have
+// Document is a tree whose parts have positions in the text that they were read from. Parts that were added later have
 // none.
 type Document struct {
 	Tree
-	Lines bool // the text is YAML, or JSON of several lines: a person wrote it, or reads it with line numbers
+	Lines bool // the text is YAML, or JSON of several lines, so that line numbers help its reader
 
-	json    string     // the text; of JSON the places are byte offsets in it
-	places  []Position // of YAML
+	json    string     // the text; places in JSON are byte offsets in it
+	places  []Position // of YAML: what places are indices of
 	written map[uint32]string
 }
 
-// Options bound what is read, and say how.
+// Options are the limits and the dialect of a text.
 type Options struct {
-	MaxBytes int  // of the JSON that the text stands for, once aliases are expanded
+	MaxBytes int  // of the text as JSON, with aliases expanded
 	MaxDepth int  // levels of nesting
 	Comments bool // JSON may have // and /* */ comments, as the files of editors do
-	YAML     bool // what is not valid JSON is YAML, even where it looks like JSON
+	YAML     bool // a text that is not valid JSON is YAML, even if it looks like JSON
 }
 
 // Kind of an [Error].
@@ -41,15 +41,15 @@ const (
 	TooLarge     Kind = "too_large"
 )
 
-// Error says where a text cannot be read. Its message holds no value of the text but names of keys and aliases.
+// Error is why a text cannot be read, and where. Its message holds no values, only names of keys and aliases.
 type Error struct {
 	Kind    Kind
 	At      Position // zero: the text as a whole
-	Path    string   // JSON pointer to a key that stands twice
+	Path    string   // JSON pointer to a duplicate key
 	Message string
 }
 
-// Error is the message with its place before it.
+// Error is the message after its line and column.
 func (e *Error) Error() string {
 	if e.At == (Position{}) {
 		return e.Message
@@ -93,7 +93,7 @@ func Read(source []byte, o Options) (*Document, error) {
 	return d, d.duplicate(&d.Tree, "")
 }
 
-// looksLikeJSON tells JSON from YAML: an object begins with a quoted key.
+// looksLikeJSON reports whether a text is meant as JSON and not YAML: an object begins with a quoted key.
 func looksLikeJSON(s []byte) bool {
 	switch s[0] {
 	case '{':
@@ -139,7 +139,7 @@ func (d *Document) duplicate(t *Tree, at string) error {
 		if i := repeated(t.Names); i >= 0 {
 			return &Error{
 				Kind: DuplicateKey, At: d.KeyPosition(&t.Items[i]), Path: schemas.PointerTo(at, t.Names[i]),
-				Message: fmt.Sprintf("the key %.80q stands twice in one object; keep one of them", t.Names[i]),
+				Message: fmt.Sprintf("duplicate key %.80q in one object; keep one of them", t.Names[i]),
 			}
 		}
 	}
@@ -158,7 +158,7 @@ func (d *Document) duplicate(t *Tree, at string) error {
 	return nil
 }
 
-// repeated is the index of the first name that stands in the list before; -1: none.
+// repeated is the index of the first name that is in the list twice; -1: none.
 func repeated(names []string) int {
 	if len(names) <= 16 {
 		for i, a := range names {

@@ -45,7 +45,7 @@ func TestLocate(t *testing.T) {
 		}
 		d.Put("new", Tree{Kind: '{'})
 		if got := d.Locate("/new/x"); got != d.Position(&d.Tree) {
-			t.Errorf("what was added stands at %s", got)
+			t.Errorf("what was added is at %s", got)
 		}
 	}
 }
@@ -114,11 +114,11 @@ func TestErrors(t *testing.T) {
 		{"{\"a\": 1,\n \"b\": }", Syntax, "line 2, column 7: not valid JSON: "},
 		{"a: 1\n b: 2\n", Syntax, "line 1, column 4: not valid YAML: "},
 		{"a: *x\n", Syntax, "line 1, column 4: the alias *x has no anchor &x before it"},
-		{"a: &x [*x]\n", Syntax, "line 1, column 8: the alias *x stands inside its own anchor"},
+		{"a: &x [*x]\n", Syntax, "line 1, column 8: the alias *x is inside its own anchor"},
 		{"a: 1\n---\nb: 2\n", Syntax, "line 3, column 1: several YAML documents"},
 		{"a: .inf\n", Syntax, "line 1, column 4: a number that is not finite"},
 		{"a: 1\nb: 2\na: 3\n", DuplicateKey, "line 3, column 1: "},
-		{"{\"a\": 1,\n  \"a\": 2}", DuplicateKey, "line 2, column 3: the key \"a\" stands twice"},
+		{"{\"a\": 1,\n  \"a\": 2}", DuplicateKey, "line 2, column 3: duplicate key \"a\""},
 		{strings.Repeat("[", 30) + strings.Repeat("]", 30), TooDeep, "nested 30 levels deep; at most 20 are allowed"},
 		{"a: " + strings.Repeat("[", 30) + strings.Repeat("]", 30), TooDeep, "nested too deep; at most 20 levels are allowed"},
 		{strings.Repeat("- ", 600), TooDeep, "nested too deep; at most 20 levels are allowed"},
@@ -140,7 +140,7 @@ func TestFilesOfEditors(t *testing.T) {
 		t.Fatalf("got %v, %v", d, err)
 	}
 	if got := d.Locate("/b").String(); got != "3:23" {
-		t.Errorf("b stands at %s, want 3:23", got)
+		t.Errorf("b is at %s, want 3:23", got)
 	}
 }
 
@@ -169,7 +169,7 @@ func FuzzRead(f *testing.F) {
 				t.Fatalf("%q reads as another tree", text)
 			}
 			if p := d.Position(a); p.Line < 1 || p.Column < 1 {
-				t.Fatalf("%q: a part stands at %s", text, p)
+				t.Fatalf("%q: a part is at %s", text, p)
 			}
 			for i := range a.Items {
 				walk(&a.Items[i], &b.Items[i])

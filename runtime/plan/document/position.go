@@ -18,7 +18,7 @@ func (p Position) String() string { return fmt.Sprintf("%d:%d", p.Line, p.Column
 // Position is where a part of the document begins; zero: it is not known.
 func (d *Document) Position(t *Tree) Position { return d.position(t.at) }
 
-// KeyPosition is where the key stands whose value the part is; of an item of a list it is where the item begins.
+// KeyPosition is where the key of a member begins, given its value; for an item of a list it is where the item begins.
 func (d *Document) KeyPosition(t *Tree) Position {
 	if t.key == 0 {
 		return d.position(t.at)
@@ -26,8 +26,8 @@ func (d *Document) KeyPosition(t *Tree) Position {
 	return d.position(t.key)
 }
 
-// Locate is where the part stands that a JSON pointer leads to: its key, or of an item of a list its begin. Where the
-// document has no such part it is the place of the nearest part around it.
+// Locate is the position of the part that a JSON pointer leads to: of its key, or of the item of a list. If the document
+// has no such part, it is the position of the nearest part around it.
 func (d *Document) Locate(pointer string) Position {
 	t := &d.Tree
 	found := d.Position(t)
@@ -52,8 +52,8 @@ func (d *Document) Locate(pointer string) Position {
 	return found
 }
 
-// Written is a scalar as the text has it, which may be another spelling than that of JSON: 0x10, yes, 1_000. Strings are
-// without their quotes.
+// Written is a scalar as it is spelled in the text, which may differ from JSON: 0x10, True, 1_000. Strings are without
+// their quotes.
 func (d *Document) Written(t *Tree) string {
 	if text, ok := d.written[t.at]; ok {
 		return text
@@ -74,7 +74,7 @@ func (d *Document) position(place uint32) Position {
 	return d.offset(int(place) - 1)
 }
 
-// offset is the place of a byte of the JSON text.
+// offset is the position of a byte of the JSON text.
 func (d *Document) offset(at int) Position {
 	before := d.json[:max(0, min(at, len(d.json)))]
 	line := before[strings.LastIndexByte(before, '\n')+1:]

@@ -14,9 +14,9 @@ import (
 // order and whole sub-values are copied, never re-encoded.
 type Tree struct {
 	Kind  byte     // the first byte of its text: { [ " t f n, or 0 for a number
-	at    uint32   // where it stands in its document, see Document.position; 0: not known
-	key   uint32   // where its key stands, where it is a member of an object
-	Raw   string   // its text; once a part of an object or a list was changed, only AppendTo gives the whole
+	at    uint32   // its place in its document, see Document.position; 0: not known
+	key   uint32   // the place of its key, if it is a member of an object
+	Raw   string   // its text; after a part of an object or a list was changed, use AppendTo
 	Names []string // keys of an object, in order
 	Items []Tree   // values of an object or items of a list
 }
@@ -46,10 +46,10 @@ type treeParser struct {
 	places []uint32
 }
 
-// place is where the key or value at the position stands.
+// place is the place of the key or value at the position.
 func (p *treeParser) place() uint32 {
 	if p.places == nil {
-		return uint32(p.at) + 1 // a place is only shown, and only of documents that are bounded
+		return uint32(p.at) + 1 // places are shown only for documents, whose size is limited
 	}
 	next := p.places[0]
 	p.places = p.places[1:]
@@ -148,7 +148,7 @@ func (t *Tree) Put(name string, v Tree) {
 	t.Names, t.Items = append(t.Names, name), append(t.Items, v)
 }
 
-// Drop takes the first field of a name out of an object.
+// Drop removes the first field with the name from an object.
 func (t *Tree) Drop(name string) {
 	if i := slices.Index(t.Names, name); i >= 0 {
 		t.Names = append(t.Names[:i:i], t.Names[i+1:]...)
@@ -161,12 +161,12 @@ func (t *Tree) As(kind byte, raw string) Tree {
 	return Tree{Kind: kind, Raw: raw, at: t.at, key: t.key}
 }
 
-// Wrap makes the value an object that holds what it was under a name.
+// Wrap turns the value into an object that has the old value under a name.
 func (t *Tree) Wrap(name string) {
 	*t = Tree{Kind: '{', at: t.at, key: t.key, Names: []string{name}, Items: []Tree{*t}}
 }
 
-// WrapInList makes the value a list of what it was.
+// WrapInList turns the value into a list of the old value.
 func (t *Tree) WrapInList() { *t = Tree{Kind: '[', at: t.at, key: t.key, Items: []Tree{*t}} }
 
 // Find goes to a JSON pointer within the value; nil: there is nothing.
@@ -191,7 +191,7 @@ func (t *Tree) Find(pointer string) *Tree {
 	return t
 }
 
-// TypeName is the word for the value's type in messages.
+// TypeName is the value's type as messages write it, such as "a list".
 func (t *Tree) TypeName() string {
 	switch t.Kind {
 	case '{':

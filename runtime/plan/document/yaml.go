@@ -15,7 +15,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxYAMLNesting bounds the recursion of the YAML parser, before it starts.
+// maxYAMLNesting limits the recursion of the YAML parser; it is checked before parsing.
 const maxYAMLNesting = 500
 
 // readYAML writes a YAML document as JSON. Aliases are expanded within the size that a document may have, so a few lines
@@ -72,7 +72,7 @@ func yamlNesting(source []byte) int {
 	return deepest
 }
 
-// parserError classifies what the library says.
+// parserError classifies an error of the library.
 func parserError(err error) *Error {
 	var syntax *yaml.SyntaxError
 	var twice *yaml.DuplicateKeyError
@@ -136,17 +136,17 @@ type yamlWriter struct {
 	open    []string // aliases that are being expanded
 
 	places    []uint32          // of the keys and values, in the order in which they are written
-	positions []Position        // what a place stands for, from 1 on
+	positions []Position        // by place, from 1 on
 	written   map[uint32]string // by place: a scalar whose text is not its JSON
 }
 
-// mark keeps where the next key or value stands.
+// mark keeps the position of the next key or value.
 func (w *yamlWriter) mark(p Position) {
 	w.positions = append(w.positions, p)
-	w.places = append(w.places, uint32(len(w.positions))) // bounded by the size of a document
+	w.places = append(w.places, uint32(len(w.positions))) // limited by the size of a document
 }
 
-// write writes a value; its place is marked before it, unless another node stands for the same value.
+// write writes a value and marks its position; anchors, aliases and tags have the position of their value.
 func (w *yamlWriter) write(n ast.Node, depth int) error {
 	if depth > w.MaxDepth {
 		return tooDeep(n, w.Options)
@@ -202,7 +202,7 @@ func (w *yamlWriter) write(n ast.Node, depth int) error {
 	return nil
 }
 
-// scalar writes the JSON of a scalar, and keeps how it is spelt where that is something else.
+// scalar writes the JSON of a scalar, and keeps its spelling if that differs.
 func (w *yamlWriter) scalar(n ast.Node, text string) {
 	w.out = append(w.out, text...)
 	if spelt := n.GetToken().Value; spelt != text {
@@ -233,7 +233,7 @@ func (w *yamlWriter) alias(n *ast.AliasNode, depth int) error {
 		return yamlError(Syntax, n, "the alias *%s has no anchor &%s before it", name, name)
 	}
 	if slices.Contains(w.open, name) {
-		return yamlError(Syntax, n, "the alias *%s stands inside its own anchor", name)
+		return yamlError(Syntax, n, "the alias *%s is inside its own anchor", name)
 	}
 	w.open = append(w.open, name)
 	err := w.write(target, depth)
@@ -331,7 +331,7 @@ func isMerge(v *ast.MappingValueNode) bool {
 	return ok
 }
 
-// keyNode is a key without the mark of a complex one.
+// keyNode is a key without the ? of a complex one.
 func keyNode(v *ast.MappingValueNode) ast.Node {
 	if k, ok := v.Key.(*ast.MappingKeyNode); ok {
 		return k.Value

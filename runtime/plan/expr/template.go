@@ -30,8 +30,8 @@ type part struct {
 type Placeholder struct {
 	Text   string // the expression
 	Path   Path
-	Plain  bool   // path says it all
-	Inside bool   // of a longer string
+	Plain  bool   // the expression is a plain path
+	Inside bool   // the expression is a part of a longer string
 	At     string // JSON pointer below the template's root to the string that holds it
 	Source string // that string
 	Offset int    // of the expression in it
@@ -280,7 +280,8 @@ func (t *Template) Constant() bool {
 	return true
 }
 
-// Sample renders the template with stand-ins for what is not known yet, and says where they are.
+// Sample renders the template with null, or with nothing inside a string, for each expression, and returns the pointers
+// to the strings that hold one.
 func (t *Template) Sample() (json.RawMessage, []string) {
 	var doc []byte
 	var open []string

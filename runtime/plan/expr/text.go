@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// OneLine cuts a foreign message to one bounded line.
+// OneLine cuts a message of a library to one line of limited length.
 func OneLine(message string) string {
 	message, _, _ = strings.Cut(message, "\n")
 	if len(message) > 300 {
@@ -14,7 +14,7 @@ func OneLine(message string) string {
 	return message
 }
 
-// Shorten keeps messages readable.
+// Shorten cuts text for messages to 80 bytes.
 func Shorten(text string) string {
 	if len(text) > 80 {
 		return strings.ToValidUTF8(text[:77], "") + "…"

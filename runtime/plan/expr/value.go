@@ -7,8 +7,8 @@ import (
 	"github.com/runplane/runplane/runtime/plan/document"
 )
 
-// Value is a JSON value that is decoded once, when it is first read. It is safe for concurrent
-// use and must not be copied. The bytes must not change after NewValue.
+// Value is a JSON value that is decoded once, when it is first read. It is safe for concurrent use and must not be copied.
+// The bytes must not change after NewValue.
 type Value struct {
 	raw json.RawMessage
 
