@@ -277,7 +277,7 @@ func whyNoSchema(doc any, err error) string {
 	var invalid *jsonschema.SchemaValidationError
 	var failed *jsonschema.ValidationError
 	if !errors.As(err, &invalid) || !errors.As(invalid.Err, &failed) {
-		return strings.ReplaceAll(firstLine(err.Error()), schemaURL, "")
+		return strings.ReplaceAll(FirstLine(err.Error()), schemaURL, "")
 	}
 	t := translator{checker: &Checker{}, doc: doc}
 	problems := t.translate(failed)
@@ -285,12 +285,7 @@ func whyNoSchema(doc any, err error) string {
 	for _, p := range problems[:min(len(problems), 3)] {
 		said = append(said, p.Message)
 	}
-	return cmp.Or(strings.Join(said, "; "), firstLine(err.Error()))
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
+	return cmp.Or(strings.Join(said, "; "), FirstLine(err.Error()))
 }
 
 // propertyNames lists what the schema at a location declares, sorted.

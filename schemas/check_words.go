@@ -14,10 +14,7 @@ func show(v any) string {
 	if err != nil {
 		return "a value"
 	}
-	if s := string(b); len(s) <= 60 {
-		return s
-	}
-	return strings.ToValidUTF8(string(b[:57]), "") + "…"
+	return Cut(string(b), 60, Ellipsis)
 }
 
 func valueList(values []any) string {

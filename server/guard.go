@@ -55,9 +55,6 @@ func fromHere(onLoopback bool, next http.Handler) http.Handler {
 	})
 }
 
-// oneLine takes line ends out of a text that others had a part in.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
-
 // plain answers with one line of text.
 func plain(w http.ResponseWriter, status int, line string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

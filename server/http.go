@@ -122,7 +122,7 @@ func (s *Server) routes(mcpHTTP http.Handler, stopping <-chan struct{}) http.Han
 		}
 		if s.config.Ready != nil {
 			if err := s.config.Ready(r.Context()); err != nil {
-				plain(w, http.StatusServiceUnavailable, oneLine(schemas.AsError(err).Message))
+				plain(w, http.StatusServiceUnavailable, schemas.OneLine(schemas.AsError(err).Message))
 				return
 			}
 		}

@@ -58,8 +58,7 @@ func planFromGoal(ctx context.Context, rt *runtime.Runtime, arguments map[string
 	fmt.Fprintf(&b, "Goal: %s\n\nWrite one Runplane plan that reaches this goal. Check it with validate_plan, apply the fixes it returns, then run it with execute_plan.\n"+
 		"Resolve the schema of a capability with resolve_capability before you write its inputs.\n\n%s\n\nCapabilities:\n", arguments["goal"], plan.Reference)
 	for _, c := range found.Capabilities {
-		about, _, _ := strings.Cut(c.Description, "\n")
-		fmt.Fprintf(&b, "- %s.%s (%s): %s\n", c.Realm, c.CapabilityName, c.Effect, about)
+		fmt.Fprintf(&b, "- %s.%s (%s): %s\n", c.Realm, c.CapabilityName, c.Effect, schemas.FirstLine(c.Description))
 	}
 	if found.NextCursor != "" {
 		b.WriteString("- more: discover_capabilities\n")

@@ -215,19 +215,8 @@ func cut(s string, columns int) string {
 	return s
 }
 
-// oneLine makes foreign text safe for a terminal: no control characters, no second line.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, s)
-	if r := []rune(s); len(r) > maxNote {
-		s = string(r[:maxNote-1]) + "…"
-	}
-	return s
-}
+// oneLine makes a text of others safe for a terminal: one line of bounded length without control characters.
+func oneLine(s string) string { return schemas.Cut(schemas.OneLine(s), maxNote, schemas.Ellipsis) }
 
 // done ends the display.
 func (p *progress) done() {

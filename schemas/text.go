@@ -1,0 +1,63 @@
+package schemas
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Text that a server, a client or an agent wrote is cleaned and cut here before it is shown to a model or a person.
+
+// Ellipsis is the usual mark of [Cut].
+const Ellipsis = "…"
+
+// terminalEscape is an escape sequence of a terminal, such as a colour.
+var terminalEscape = regexp.MustCompile(`\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|\x{9b}[0-9;:?]*[@-~]`)
+
+// Hidden reports whether a reader does not see r and a model does: controls except tab and newline, zero-width and direction
+// marks, tags, variation selectors, private use, and bytes that are not UTF-8.
+func Hidden(r rune) bool {
+	switch {
+	case r == '\n' || r == '\t':
+		return false
+	case unicode.Is(unicode.Cc, r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r), r == utf8.RuneError:
+		return true
+	case r >= 0xFE00 && r <= 0xFE0F, r >= 0xE0100 && r <= 0xE01EF, r == 0x115F, r == 0x1160, r == 0x3164, r == 0x2028, r == 0x2029:
+		return true
+	}
+	return false
+}
+
+// WithoutEscapes removes terminal escape sequences.
+func WithoutEscapes(s string) string { return terminalEscape.ReplaceAllString(s, "") }
+
+// Clean removes terminal escape sequences and hidden characters.
+func Clean(s string) string {
+	if !strings.ContainsFunc(s, Hidden) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if Hidden(r) {
+			return -1
+		}
+		return r
+	}, WithoutEscapes(s))
+}
+
+// OneLine is [Clean] with every run of white space as one space.
+func OneLine(s string) string { return Clean(strings.Join(strings.Fields(s), " ")) }
+
+// FirstLine is s up to its first line end.
+func FirstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+// Cut shortens s to at most limit bytes, at the boundary of a character. A text that was shortened ends in mark.
+func Cut(s string, limit int, mark string) string {
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:max(0, limit-len(mark))], "") + mark
+}
