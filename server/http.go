@@ -56,7 +56,7 @@ func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
 	}
 	calls, cutOff := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cutOff(nil)
-	defer s.remote.endAll()
+	defer s.subscriptions.removeWeb()
 	stopping := make(chan struct{})
 	mcpHTTP := s.streamable()
 	srv := &http.Server{

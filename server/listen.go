@@ -8,11 +8,10 @@ import (
 	mcpserver "github.com/mark3labs/mcp-go/server"
 )
 
-// news is that something has changed, for the goroutine that serves a peer to pass on. What it has not passed on yet counts
-// once.
-type news chan struct{} // size 1
+// notifier wakes the goroutine that serves a peer. Notifications that it has not received yet count once.
+type notifier chan struct{} // size 1
 
-func (n news) tell() {
+func (n notifier) notify() {
 	select {
 	case n <- struct{}{}:
 	default:
@@ -68,7 +67,7 @@ func (p *peer) listen(s *session, id json.RawMessage) (end func()) {
 				l.mu.Lock()
 				l.heard = true
 				l.mu.Unlock()
-				p.news.tell() // of what had to wait for that
+				p.changes.notify() // of what had to wait for that
 			case <-over:
 				return
 			}
@@ -107,7 +106,7 @@ func (p *peer) toolsChanged() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.newTools = true
-	p.news.tell()
+	p.changes.notify()
 }
 
 // passOn tells the client what has changed.
@@ -145,4 +144,13 @@ func (p *peer) passOnTools() {
 		n.Params = map[string]any{"_meta": map[string]any{mcp.MetaKeySubscriptionID: id}}
 		p.send(n)
 	}
+}
+
+func (l *listener) acknowledged() bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard
 }

@@ -72,21 +72,19 @@ type peer struct {
 	info  mcp.Implementation
 	can   mcp.ClientCapabilities
 
-	news        news                 // something has changed: newTools or changed
-	newTools    bool                 // the list of tools
-	initialized bool                 // the client speaks a protocol that begins with initialize, and has said so
-	listeners   map[string]*listener // by the id of their request
-	ending      bool                 // subscriptions end at once
-
-	subscriptions map[subscription]func() // what ends them
-	changed       map[subscription]bool   // of which the client was not told yet
+	changes     notifier              // newTools or changed was set
+	newTools    bool                  // the client's list of tools has changed
+	changed     map[subscription]bool // resources that have changed
+	initialized bool                  // the client speaks a protocol that begins with initialize, and has sent initialized
+	listeners   map[string]*listener  // by the id of their request
+	ending      bool                  // subscriptions end at once
 }
 
 func newPeer(ctx context.Context, s *Server, id string, write func([]byte) error) *peer {
 	p := &peer{
 		server: s, log: s.log.With("peer", id), id: id, write: write, broken: make(chan struct{}),
 		slots: make(chan struct{}, maxCalls), open: map[string]context.CancelCauseFunc{},
-		news: make(news, 1), listeners: map[string]*listener{}, subscriptions: map[subscription]func(){}, changed: map[subscription]bool{},
+		changes: make(notifier, 1), listeners: map[string]*listener{}, changed: map[subscription]bool{},
 	}
 	p.base, p.cutOff = context.WithCancelCause(withOutlet(context.WithoutCancel(ctx), p))
 	return p

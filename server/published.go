@@ -111,6 +111,6 @@ func (s *Server) join(p *peer) (part func()) {
 		s.peersMu.Lock()
 		defer s.peersMu.Unlock()
 		delete(s.peers, p)
-		p.unsubscribeAll()
+		s.subscriptions.removeAll(p)
 	}
 }

@@ -56,8 +56,9 @@ type Server struct {
 	handle  handler // a call's way through the middlewares to its method
 
 	peersMu sync.Mutex
-	peers   map[*peer]bool // to be told of changes
-	remote  remote
+	peers   map[*peer]bool // connected, to be notified of changes
+
+	subscriptions subscriptions
 }
 
 // New makes a server. It panics when two methods have one name, which is a defect of the program.
@@ -77,7 +78,9 @@ func New(c Config) *Server {
 	if s.publishes() {
 		hooks.AddAfterListTools(s.listPublished)
 	}
-	hooks.AddOnUnregisterSession(func(_ context.Context, session mcpserver.ClientSession) { s.remote.end(session.SessionID()) })
+	hooks.AddOnUnregisterSession(func(_ context.Context, session mcpserver.ClientSession) {
+		s.subscriptions.removeAll(session.SessionID())
+	})
 	s.mcp = mcpserver.NewMCPServer(c.Name, c.Version,
 		mcpserver.WithTitle("Runplane"),
 		mcpserver.WithInstructions(instructions),

@@ -64,7 +64,7 @@ func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
 			if inTurn(": keepalive\n\n") != nil {
 				return
 			}
-		case <-p.news:
+		case <-p.changes:
 			p.passOn()
 		case <-p.broken:
 			return

@@ -47,7 +47,7 @@ func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 			default:
 				p.receive(l.text) //nolint:contextcheck // a call may outlive ctx, so that it can be answered
 			}
-		case <-p.news:
+		case <-p.changes:
 			p.passOn()
 		case <-p.broken:
 			p.drain(0, nil)

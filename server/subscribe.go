@@ -3,53 +3,162 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	mcpserver "github.com/mark3labs/mcp-go/server"
 )
 
-// maxSubscriptions bounds the resources that one client hears of.
+// maxSubscriptions bounds the resources that one client is subscribed to.
 const maxSubscriptions = 100
 
-// subscription is a resource that a client wants to hear of: by resources/subscribe, or as a part of subscriptions/listen.
+// subscription is a resource that a client is notified about: by resources/subscribe, or as a part of subscriptions/listen.
 type subscription struct {
-	listen string // the id of subscriptions/listen; empty: resources/subscribe
+	listen string // the id of a peer's subscriptions/listen; empty: resources/subscribe
 	uri    string
+}
+
+// subscriptions are those of every client of a server. A client is a *peer, the id of a session on /mcp, or, for a
+// subscriptions/listen on /mcp, the *webSubscriber of that request. The zero value is ready for use.
+type subscriptions struct {
+	mu      sync.Mutex
+	clients map[any]map[subscription]*watched
+}
+
+// watched is a subscription in the registry; stop is nil until its watch has begun.
+type watched struct{ stop func() }
+
+func (w *watched) end() {
+	if w.stop != nil {
+		w.stop()
+	}
+}
+
+// add registers a subscription before it begins the watch, so that no change is missed in between. A subscription that
+// exists already is kept as it is.
+func (s *subscriptions) add(client any, sub subscription, begin func() (stop func(), err error)) error {
+	w := new(watched)
+	s.mu.Lock()
+	own := s.clients[client]
+	exists, n := own[sub] != nil, len(own)
+	if !exists && n < maxSubscriptions {
+		if own == nil {
+			if s.clients == nil {
+				s.clients = map[any]map[subscription]*watched{}
+			}
+			own = map[subscription]*watched{}
+			s.clients[client] = own
+		}
+		own[sub] = w
+	}
+	s.mu.Unlock()
+	switch {
+	case exists:
+		return nil
+	case n >= maxSubscriptions:
+		return fmt.Errorf("the client is subscribed to %d resources (limit %d); unsubscribe from one that it no longer needs", n, maxSubscriptions) //nolint:err113 // for the client
+	}
+	stop, err := begin()
+	if err != nil {
+		s.remove(client, sub)
+		return err
+	}
+	s.mu.Lock()
+	kept := s.clients[client][sub] == w
+	if kept {
+		w.stop = stop
+	}
+	s.mu.Unlock()
+	if !kept { // it was removed meanwhile
+		stop()
+	}
+	return nil
+}
+
+func (s *subscriptions) has(client any, sub subscription) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clients[client][sub] != nil
+}
+
+// uris lists the resources of one subscriptions/listen, or of resources/subscribe where listen is empty.
+func (s *subscriptions) uris(client any, listen string) (uris []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sub := range s.clients[client] {
+		if sub.listen == listen {
+			uris = append(uris, sub.uri)
+		}
+	}
+	slices.Sort(uris)
+	return uris
+}
+
+func (s *subscriptions) remove(client any, sub subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.clients[client]
+	if w := own[sub]; w != nil {
+		w.end()
+	}
+	if delete(own, sub); len(own) == 0 {
+		delete(s.clients, client)
+	}
+}
+
+// removeAll removes every subscription of a client.
+func (s *subscriptions) removeAll(client any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(client)
+}
+
+// removeWeb removes every subscription made on /mcp.
+func (s *subscriptions) removeWeb() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for client := range s.clients {
+		if _, ok := client.(*peer); !ok {
+			s.drop(client)
+		}
+	}
+}
+
+// drop is removeAll for a caller that holds mu.
+func (s *subscriptions) drop(client any) {
+	for _, w := range s.clients[client] {
+		w.end()
+	}
+	delete(s.clients, client)
 }
 
 var _ mcpserver.SessionWithResourceSubscriptionsErr = (*session)(nil)
 
-// SubscribeToResourceErr has the client hear of a resource.
+// SubscribeToResourceErr subscribes the client to a resource.
 func (s *session) SubscribeToResourceErr(uri string) error {
-	return s.peer.subscribe(s.subscription(uri))
+	p, sub := s.peer, s.subscription(uri)
+	return p.server.subscriptions.add(p, sub, func() (func(), error) {
+		return p.server.watch(p.base, uri, func() { p.resourceChanged(sub) })
+	})
 }
 
-// SubscribeToResource is SubscribeToResourceErr for those who do not ask.
+// SubscribeToResource is SubscribeToResourceErr without its error.
 func (s *session) SubscribeToResource(uri string) { _ = s.SubscribeToResourceErr(uri) }
 
-// UnsubscribeFromResource ends it.
-func (s *session) UnsubscribeFromResource(uri string) { s.peer.unsubscribe(s.subscription(uri)) }
-
-// SubscribedResources are those that this request's kind of subscription tells of.
-func (s *session) SubscribedResources() (uris []string) {
-	of := s.subscription("").listen
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for sub := range s.subscriptions {
-		if sub.listen == of {
-			uris = append(uris, sub.uri)
-		}
-	}
-	return uris
+// UnsubscribeFromResource ends the subscription.
+func (s *session) UnsubscribeFromResource(uri string) {
+	s.server.subscriptions.remove(s.peer, s.subscription(uri))
 }
 
-// IsSubscribedToResource tells whether the client hears of a resource.
+// SubscribedResources lists the subscriptions of this request's kind.
+func (s *session) SubscribedResources() []string {
+	return s.server.subscriptions.uris(s.peer, s.subscription("").listen)
+}
+
+// IsSubscribedToResource reports whether the client is subscribed to a resource.
 func (s *session) IsSubscribedToResource(uri string) bool {
-	sub := s.subscription(uri)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.subscriptions[sub] != nil
+	return s.server.subscriptions.has(s.peer, s.subscription(uri))
 }
 
 func (s *session) subscription(uri string) subscription {
@@ -60,96 +169,30 @@ func (s *session) subscription(uri string) subscription {
 	return sub
 }
 
-func (p *peer) subscribe(sub subscription) error {
-	return place(&p.mu, func() map[subscription]func() { return p.subscriptions }, sub, func() (func(), error) {
-		return p.server.watch(p.base, sub.uri, func() { p.updated(sub) })
-	})
-}
-
-// place keeps a subscription from before it begins, so that nothing is missed in between, until it is taken out again. What all
-// returns is guarded by mu.
-func place[K comparable](mu *sync.Mutex, all func() map[K]func(), sub K, begin func() (off func(), err error)) error {
-	mu.Lock()
-	_, there := all()[sub]
-	many := !there && len(all()) >= maxSubscriptions
-	if !there && !many {
-		all()[sub] = func() {}
-	}
-	mu.Unlock()
-	switch {
-	case there:
-		return nil
-	case many:
-		return errManySubscriptions
-	}
-	off, err := begin()
-	mu.Lock()
-	defer mu.Unlock()
-	_, there = all()[sub]
-	switch {
-	case err != nil:
-		delete(all(), sub)
-	case !there: // it was ended meanwhile
-		off()
-	default:
-		all()[sub] = off
-	}
-	return err
-}
-
-var errManySubscriptions = fmt.Errorf("a client may subscribe to %d resources; unsubscribe from one that you no longer need", maxSubscriptions) //nolint:err113 // for the client
-
-func (p *peer) unsubscribe(sub subscription) {
+// resourceChanged leaves a change to the goroutine that serves the peer. It does not block.
+func (p *peer) resourceChanged(sub subscription) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if off := p.subscriptions[sub]; off != nil {
-		off()
-	}
-	delete(p.subscriptions, sub)
-	delete(p.changed, sub)
+	p.changed[sub] = true
+	p.changes.notify()
 }
 
-func (p *peer) unsubscribeAll() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, off := range p.subscriptions {
-		off()
-	}
-	clear(p.subscriptions)
-	clear(p.changed)
-}
-
-// updated takes note that a resource has changed, for the goroutine that serves the peer to pass on.
-func (p *peer) updated(sub subscription) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.subscriptions[sub] != nil {
-		p.changed[sub] = true
-		p.news.tell()
-	}
-}
-
-// takeChanged are the subscriptions to tell of. Those of a listen that was not acknowledged yet wait for that.
+// takeChanged returns the subscriptions to notify the client about. Those of a listen that was not acknowledged yet wait
+// for that.
 func (p *peer) takeChanged() (subs []subscription) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for sub := range p.changed {
-		if sub.listen != "" && !p.listeners[sub.listen].acknowledged() {
+		current := p.server.subscriptions.has(p, sub)
+		if current && sub.listen != "" && !p.listeners[sub.listen].acknowledged() {
 			continue
 		}
 		delete(p.changed, sub)
-		subs = append(subs, sub)
+		if current {
+			subs = append(subs, sub)
+		}
 	}
 	return subs
-}
-
-func (l *listener) acknowledged() bool {
-	if l == nil {
-		return false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.heard
 }
 
 // resourceUpdated is notifications/resources/updated.

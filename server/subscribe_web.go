@@ -3,9 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +10,7 @@ import (
 	mcpserver "github.com/mark3labs/mcp-go/server"
 )
 
-// On /mcp mcp-go keeps the sessions, and they know nothing of resources.
+// On /mcp mcp-go keeps the sessions, and those do not keep subscriptions to resources.
 
 // webSession is what mcp-go's sessions on /mcp can do.
 type webSession interface {
@@ -22,23 +19,22 @@ type webSession interface {
 	mcpserver.SessionWithStreamableHTTPConfig
 }
 
-// subscriber is such a session during a request that is about subscriptions. Those of resources/subscribe outlive the request with
-// the session; those of subscriptions/listen end with it.
-type subscriber struct {
+// webSubscriber is such a session during a request about subscriptions. Those of resources/subscribe belong to the session and
+// outlive the request; those of subscriptions/listen belong to the request and mcp-go ends them with it.
+type webSubscriber struct {
 	webSession
 	server *Server
 	ctx    context.Context //nolint:containedctx // of the request
 	listen bool
-	asked  atomic.Bool // for where notifications go, which the acknowledgement is the first to do
-	mu     sync.Mutex
-	own    map[string]func() // of a listen
+	// acknowledging is set when mcp-go asks for the notification channel: the acknowledgement is the first message in it.
+	acknowledging atomic.Bool
 }
 
-var _ mcpserver.SessionWithResourceSubscriptionsErr = (*subscriber)(nil)
+var _ mcpserver.SessionWithResourceSubscriptionsErr = (*webSubscriber)(nil)
 
 type subscribesKey struct{}
 
-// subscribing marks a request that is about subscriptions.
+// subscribing marks a request about subscriptions.
 func subscribing(ctx context.Context, method string) context.Context {
 	return context.WithValue(ctx, subscribesKey{}, method)
 }
@@ -50,162 +46,83 @@ func (s *Server) subscribingSession(ctx context.Context) (_ context.Context, ok 
 	if method == "" || !is {
 		return ctx, false
 	}
-	sub := &subscriber{webSession: web, server: s, ctx: ctx, listen: method == string(mcp.MethodSubscriptionsListen), own: map[string]func(){}}
-	return s.mcp.WithContext(ctx, sub), true
+	return s.mcp.WithContext(ctx, &webSubscriber{webSession: web, server: s, ctx: ctx, listen: method == string(mcp.MethodSubscriptionsListen)}), true
 }
 
-func (s *subscriber) NotificationChannel() chan<- mcp.JSONRPCNotification {
-	s.asked.Store(true)
+func (s *webSubscriber) NotificationChannel() chan<- mcp.JSONRPCNotification {
+	s.acknowledging.Store(true)
 	return s.webSession.NotificationChannel()
 }
 
-func (s *subscriber) SubscribeToResource(uri string) { _ = s.SubscribeToResourceErr(uri) }
-
-func (s *subscriber) SubscribeToResourceErr(uri string) error {
-	if !s.listen {
-		return s.server.remote.subscribe(s.ctx, s.server, s.SessionID(), uri)
+// client is the owner of the subscriptions in the registry.
+func (s *webSubscriber) client() any {
+	if s.listen {
+		return s
 	}
-	return place(&s.mu, func() map[string]func() { return s.own }, uri, func() (func(), error) {
-		return s.server.watch(s.ctx, uri, func() { s.tell(uri) })
+	return s.SessionID()
+}
+
+var errNoSession = errors.New("there is no session to notify: use subscriptions/listen")
+
+func (s *webSubscriber) SubscribeToResourceErr(uri string) error {
+	changed := func() { s.resourceChanged(uri) }
+	if !s.listen {
+		if s.SessionID() == "" {
+			return errNoSession
+		}
+		changed = s.server.notifySession(s.SessionID(), uri)
+	}
+	return s.server.subscriptions.add(s.client(), subscription{uri: uri}, func() (func(), error) {
+		return s.server.watch(s.ctx, uri, changed)
 	})
 }
 
-// again is when what could not be sent yet is tried once more: the acknowledgement comes first, and a client that reads slowly has
-// notifications before it.
-const again = 20 * time.Millisecond
+func (s *webSubscriber) SubscribeToResource(uri string) { _ = s.SubscribeToResourceErr(uri) }
 
-// tell sends that a resource has changed on the stream of the listen.
-func (s *subscriber) tell(uri string) {
+func (s *webSubscriber) UnsubscribeFromResource(uri string) {
+	s.server.subscriptions.remove(s.client(), subscription{uri: uri})
+}
+
+func (s *webSubscriber) SubscribedResources() []string {
+	return s.server.subscriptions.uris(s.client(), "")
+}
+
+func (s *webSubscriber) IsSubscribedToResource(uri string) bool {
+	return s.server.subscriptions.has(s.client(), subscription{uri: uri})
+}
+
+// notifyRetry is how long a notification waits that cannot be sent yet: the acknowledgement comes first, and the channel of a
+// client that reads slowly may be full.
+const notifyRetry = 20 * time.Millisecond
+
+// resourceChanged notifies the client on the stream of its subscriptions/listen.
+func (s *webSubscriber) resourceChanged(uri string) {
 	if s.ctx.Err() != nil || !s.IsSubscribedToResource(uri) {
 		return
 	}
 	n := mcp.JSONRPCNotification{JSONRPC: mcp.JSONRPC_VERSION}
 	n.Method, n.Params.AdditionalFields = mcp.MethodNotificationResourceUpdated, map[string]any{"uri": uri}
-	if s.asked.Load() {
+	if s.acknowledging.Load() {
 		select {
 		case s.webSession.NotificationChannel() <- n:
 			return
 		default:
 		}
 	}
-	time.AfterFunc(again, func() { s.tell(uri) })
+	time.AfterFunc(notifyRetry, func() { s.resourceChanged(uri) })
 }
 
-func (s *subscriber) UnsubscribeFromResource(uri string) {
-	if !s.listen {
-		s.server.remote.unsubscribe(s.SessionID(), uri)
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if off := s.own[uri]; off != nil {
-		off()
-	}
-	delete(s.own, uri)
-}
-
-func (s *subscriber) SubscribedResources() (uris []string) {
-	if !s.listen {
-		return s.server.remote.list(s.SessionID())
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for uri := range s.own {
-		uris = append(uris, uri)
-	}
-	return uris
-}
-
-func (s *subscriber) IsSubscribedToResource(uri string) bool {
-	return slices.Contains(s.SubscribedResources(), uri)
-}
-
-// remote are the subscriptions of sessions on /mcp, by session and address.
-type remote struct {
-	mu       sync.Mutex
-	sessions map[string]map[string]func()
-}
-
-var errNoSession = errors.New("there is no session to tell of changes: use subscriptions/listen")
-
-// of are the subscriptions of a session, for whoever holds mu.
-func (r *remote) of(session string) map[string]func() {
-	if r.sessions == nil {
-		r.sessions = map[string]map[string]func(){}
-	}
-	if r.sessions[session] == nil {
-		r.sessions[session] = map[string]func(){}
-	}
-	return r.sessions[session]
-}
-
-func (r *remote) subscribe(ctx context.Context, s *Server, session, uri string) error {
-	if session == "" {
-		return errNoSession
-	}
+// notifySession returns a function that notifies a session; the notification waits in the session until a stream of the
+// client takes it. A session that mcp-go has forgotten loses its subscriptions.
+func (s *Server) notifySession(session, uri string) (changed func()) {
 	since := time.Now()
-	err := place(&r.mu, func() map[string]func() { return r.of(session) }, uri, func() (func(), error) {
-		return s.watch(ctx, uri, func() {
-			// It waits in the session until a stream of the client takes it.
-			err := s.mcp.SendNotificationToSpecificClient(session, mcp.MethodNotificationResourceUpdated, map[string]any{"uri": uri})
-			if errors.Is(err, mcpserver.ErrSessionNotFound) && time.Since(since) > sessionLife { // its client has gone without a word
-				r.end(session)
-			}
-			if err != nil {
-				s.log.Debug("tell a client that a resource has changed", "uri", uri, keyError, err)
-			}
-		})
-	})
-	if err != nil {
-		r.tidy(session)
-	}
-	return err
-}
-
-// tidy forgets a session without subscriptions.
-func (r *remote) tidy(session string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.sessions[session]) == 0 {
-		delete(r.sessions, session)
-	}
-}
-
-func (r *remote) unsubscribe(session, uri string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	own := r.sessions[session]
-	if off := own[uri]; off != nil {
-		off()
-	}
-	if delete(own, uri); len(own) == 0 {
-		delete(r.sessions, session)
-	}
-}
-
-// list are the resources that a session hears of.
-func (r *remote) list(session string) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Sorted(maps.Keys(r.sessions[session]))
-}
-
-// end forgets a session.
-func (r *remote) end(session string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, off := range r.sessions[session] {
-		off()
-	}
-	delete(r.sessions, session)
-}
-
-// endAll forgets all of them.
-func (r *remote) endAll() {
-	r.mu.Lock()
-	sessions := slices.Collect(maps.Keys(r.sessions))
-	r.mu.Unlock()
-	for _, session := range sessions {
-		r.end(session)
+	return func() {
+		err := s.mcp.SendNotificationToSpecificClient(session, mcp.MethodNotificationResourceUpdated, map[string]any{"uri": uri})
+		if errors.Is(err, mcpserver.ErrSessionNotFound) && time.Since(since) > sessionLife {
+			s.subscriptions.removeAll(session)
+		}
+		if err != nil {
+			s.log.Debug("notify a client of a changed resource", "uri", uri, keyError, err)
+		}
 	}
 }
