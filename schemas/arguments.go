@@ -2,8 +2,8 @@ package schemas
 
 import "strings"
 
-// InvalidArguments makes one error of everything that is wrong with the arguments of a call, so that the caller can
-// correct all of it at once. Field and candidates are those of the first problem.
+// InvalidArguments makes one error of all problems of a call's arguments, so that the caller can correct them at once.
+// Field and candidates are those of the first problem.
 func InvalidArguments(problems []Problem) *Error {
 	messages := make([]string, len(problems))
 	for i, p := range problems {

@@ -2,10 +2,10 @@ package schemas
 
 import "cmp"
 
-// Breaker says when a capability is not called any more for a while, and how long that is.
+// Breaker says after how many faults the calls of a capability are refused, and for how long.
 type Breaker struct {
-	Failures *int     `json:"failures,omitempty" jsonschema:"minimum=0,maximum=1000,description=so many faults of the realm in a row open it; 0 is never; default 10"`
-	OpenFor  Duration `json:"open_for,omitempty" jsonschema:"description=how long it stays open before one call may try; default 15s"`
+	Failures *int     `json:"failures,omitempty" jsonschema:"minimum=0,maximum=1000,description=consecutive faults of the realm that open it; 0: never; default 10"`
+	OpenFor  Duration `json:"open_for,omitempty" jsonschema:"description=how long it stays open before one trial call; default 15s"`
 }
 
 // Or fills the absent fields of b from base; either may be nil.
@@ -18,7 +18,7 @@ func (b *Breaker) Or(base *Breaker) *Breaker {
 
 // RateLimit is a token bucket: Rate calls in each Per, and at most Burst at once.
 type RateLimit struct {
-	Rate  int      `json:"rate" jsonschema:"minimum=0,maximum=1000000,description=calls in each period; 0 is no limit"`
+	Rate  int      `json:"rate" jsonschema:"minimum=0,maximum=1000000,description=calls in each period; 0: no limit"`
 	Per   Duration `json:"per,omitempty" jsonschema:"description=the period; default 1s"`
 	Burst int      `json:"burst,omitempty" jsonschema:"minimum=0,maximum=1000000,description=most calls at once; default the rate"`
 }
@@ -26,7 +26,7 @@ type RateLimit struct {
 // PolicyFallback is one entry of a policy's fallback list: another capability, called with the same inputs, or a value.
 type PolicyFallback struct {
 	Capability string `json:"capability,omitempty" jsonschema:"description=realm.name"`
-	Value      Value  `json:"value,omitempty" jsonschema:"description=stands in as it is"`
+	Value      Value  `json:"value,omitempty" jsonschema:"description=used as the output"`
 }
 
 // Drift says what happens to a node whose tool has changed since its plan was accepted.
@@ -35,20 +35,20 @@ type Drift string
 const (
 	// DriftHold holds the node for a decision; it is the default.
 	DriftHold Drift = "hold"
-	// DriftAllowCompatible goes on where the node's inputs fit the new definition and its effect is no worse.
+	// DriftAllowCompatible continues if the node's inputs fit the new definition and its effect is no stricter.
 	DriftAllowCompatible Drift = "allow_compatible"
 )
 
-// Quota is what one principal, or one session, may use in a period. A field that is 0 is no bound.
+// Quota is what one principal, or one session, may use in a period. A field that is 0 sets no limit.
 type Quota struct {
-	Calls      int      `json:"calls,omitempty" jsonschema:"minimum=0,maximum=1000000000,description=calls of capabilities; 0 is no bound"`
-	Bytes      int      `json:"bytes,omitempty" jsonschema:"minimum=0,maximum=1000000000000,description=bytes of inputs and outputs; 0 is no bound"`
-	Time       Duration `json:"time,omitempty" jsonschema:"description=time in calls\\, summed up; 0s is no bound"`
-	Executions int      `json:"executions,omitempty" jsonschema:"minimum=0,maximum=1000000000,description=executions submitted; 0 is no bound"`
+	Calls      int      `json:"calls,omitempty" jsonschema:"minimum=0,maximum=1000000000,description=calls of capabilities; 0: no limit"`
+	Bytes      int      `json:"bytes,omitempty" jsonschema:"minimum=0,maximum=1000000000000,description=bytes of inputs and outputs; 0: no limit"`
+	Time       Duration `json:"time,omitempty" jsonschema:"description=total time in calls; 0s: no limit"`
+	Executions int      `json:"executions,omitempty" jsonschema:"minimum=0,maximum=1000000000,description=executions submitted; 0: no limit"`
 	Per        Duration `json:"per,omitempty" jsonschema:"description=the period; default 1h"`
 }
 
-// RateBound is a rate limit with whom it binds: a realm, or one capability (realm.name).
+// RateBound is a rate limit with its scope: a realm, or one capability (realm.name).
 type RateBound struct {
 	Scope string `json:"scope" jsonschema:"description=the realm or the capability whose calls share it"`
 	RateLimit
@@ -60,9 +60,9 @@ type ConcurrencyBound struct {
 	Calls int    `json:"calls"`
 }
 
-// Bounds are what a call passes together with others. The bound of a capability stands beside the one of its realm, which
-// is the realm's own or else the default's; a capability's written 0 exempts it from both.
-func (p Policies) Bounds(realm, capability string) (rates []RateBound, rooms []ConcurrencyBound) {
+// Bounds returns the limits that a call shares with others. The limit of a capability applies beside that of its realm,
+// which is the realm's own or else the default's; a capability's explicit 0 exempts it from both.
+func (p Policies) Bounds(realm, capability string) (rates []RateBound, bulkheads []ConcurrencyBound) {
 	r := p.Realms[realm]
 	own, name := r.Capabilities[capability], realm+"."+capability
 	if l := own.RateLimit; l == nil || l.Rate > 0 {
@@ -75,11 +75,11 @@ func (p Policies) Bounds(realm, capability string) (rates []RateBound, rooms []C
 	}
 	if n := own.Concurrency; n == nil || *n > 0 {
 		if n != nil {
-			rooms = append(rooms, ConcurrencyBound{name, *n})
+			bulkheads = append(bulkheads, ConcurrencyBound{name, *n})
 		}
 		if n := cmp.Or(r.Concurrency, p.Default.Concurrency); n != nil && *n > 0 {
-			rooms = append(rooms, ConcurrencyBound{realm, *n})
+			bulkheads = append(bulkheads, ConcurrencyBound{realm, *n})
 		}
 	}
-	return rates, rooms
+	return rates, bulkheads
 }

@@ -13,17 +13,17 @@ type Capability struct {
 	Annotations    Object            `json:"annotations,omitempty"`
 	Effect         Effect            `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once"`
 	EffectFrom     string            `json:"effect_from,omitempty" jsonschema:"enum=config,enum=annotations,enum=default,description=what decided the effect"`
-	Warnings       []string          `json:"warnings,omitempty" jsonschema:"description=what was suspicious in the realm's definition and was taken out of it"`
+	Warnings       []string          `json:"warnings,omitempty" jsonschema:"description=suspicious content that was removed from the realm's definition"`
 	DefinitionHash string            `json:"definition_hash,omitempty" jsonschema:"description=changes with name\\, description\\, schemas and annotations"`
 	Health         *RealmHealth      `json:"health,omitempty"`
-	Breaker        *BreakerState     `json:"breaker,omitempty" jsonschema:"description=absent where the policy switches it off"`
+	Breaker        *BreakerState     `json:"breaker,omitempty" jsonschema:"description=absent if the policy switches it off"`
 	Limits         *CapabilityLimits `json:"limits,omitempty"`
 }
 
-// CapabilityLimits are the bounds that apply to one attempt of a capability.
+// CapabilityLimits are the limits that apply to one attempt of a capability.
 type CapabilityLimits struct {
-	Timeout         Duration           `json:"timeout" jsonschema:"description=0s is none"`
-	TimeoutFrom     string             `json:"timeout_from,omitempty" jsonschema:"description=which level of the policies says so"`
+	Timeout         Duration           `json:"timeout" jsonschema:"description=0s: none"`
+	TimeoutFrom     string             `json:"timeout_from,omitempty" jsonschema:"description=level of the policies that sets it"`
 	Retry           *Retry             `json:"retry,omitempty"`
 	Breaker         *Breaker           `json:"breaker,omitempty"`
 	RateLimits      []RateBound        `json:"rate_limits,omitempty"`
@@ -36,35 +36,35 @@ type CapabilityLimits struct {
 	RetryUnknown    *bool              `json:"retry_unknown,omitempty" jsonschema:"description=false: on_unknown: retry is refused"`
 }
 
-// CircuitState of a breaker.
+// CircuitState is the state of a breaker.
 type CircuitState string
 
 const (
 	// CircuitClosed: calls pass.
 	CircuitClosed CircuitState = "closed"
-	// CircuitOpen: calls are refused until the time is over.
+	// CircuitOpen: calls are refused until open_for has passed.
 	CircuitOpen CircuitState = "open"
-	// CircuitHalfOpen: one call at a time may try.
+	// CircuitHalfOpen: one trial call at a time is let through.
 	CircuitHalfOpen CircuitState = "half_open"
 )
 
-// BreakerState is how the breaker of one capability stands.
+// BreakerState is the state of one capability's breaker.
 type BreakerState struct {
 	Capability        string       `json:"capability" jsonschema:"description=realm.name"`
 	State             CircuitState `json:"state" jsonschema:"enum=closed,enum=open,enum=half_open"`
 	Failures          int          `json:"failures" jsonschema:"description=faults in a row"`
-	Opened            int          `json:"opened" jsonschema:"description=how often since this process started"`
+	Opened            int          `json:"opened" jsonschema:"description=times since this process started"`
 	RetryAfterSeconds float64      `json:"retry_after_seconds,omitempty"`
 	LastError         *Error       `json:"last_error,omitempty"`
 }
 
-// RealmState says whether a realm can be called now.
+// RealmState says whether a realm can be called.
 type RealmState string
 
 const (
 	// RealmIdle: configured and not started yet; the first use starts it.
 	RealmIdle RealmState = "idle"
-	// RealmStarting: being connected.
+	// RealmStarting: connecting.
 	RealmStarting RealmState = "starting"
 	// RealmReady: connected.
 	RealmReady RealmState = "ready"
@@ -72,31 +72,31 @@ const (
 	RealmBroken RealmState = "broken"
 )
 
-// RealmHealth is what is known of one realm.
+// RealmHealth is what is known about one realm.
 type RealmHealth struct {
 	Realm               string     `json:"realm"`
 	State               RealmState `json:"state" jsonschema:"enum=idle,enum=starting,enum=ready,enum=broken"`
 	Transport           string     `json:"transport" jsonschema:"enum=stdio,enum=http,enum=sse"`
-	Server              string     `json:"server,omitempty" jsonschema:"description=name and version the realm gave of itself"`
+	Server              string     `json:"server,omitempty" jsonschema:"description=name and version that the realm reported"`
 	Protocol            string     `json:"protocol,omitempty" jsonschema:"description=negotiated MCP version"`
 	Capabilities        int        `json:"capabilities" jsonschema:"description=number of tools in the catalog"`
 	CatalogAt           *time.Time `json:"catalog_at,omitempty" jsonschema:"description=when the catalog was read"`
 	LastSuccess         *time.Time `json:"last_success,omitempty"`
 	ConsecutiveFailures int        `json:"consecutive_failures,omitempty"`
-	UnansweredProbes    int        `json:"unanswered_probes,omitempty" jsonschema:"description=health probes in a row that got no answer"`
+	UnansweredProbes    int        `json:"unanswered_probes,omitempty" jsonschema:"description=consecutive health probes without an answer"`
 	Latency             *Latency   `json:"latency,omitempty"`
-	Required            bool       `json:"required,omitempty" jsonschema:"description=readiness waits for it"`
-	Error               *Error     `json:"error,omitempty" jsonschema:"description=why it is broken and the cure"`
+	Required            bool       `json:"required,omitempty" jsonschema:"description=this process is not ready without it"`
+	Error               *Error     `json:"error,omitempty" jsonschema:"description=why it is broken and how to repair it"`
 }
 
-// Latency is how long the last calls took, failed ones too.
+// Latency is the duration of the last calls, including failed ones.
 type Latency struct {
-	Calls int     `json:"calls" jsonschema:"description=how many calls these numbers are of"`
+	Calls int     `json:"calls" jsonschema:"description=number of calls measured"`
 	P50MS float64 `json:"p50_ms"`
 	P99MS float64 `json:"p99_ms"`
 }
 
-// Discovery is one page of the capabilities that exist.
+// Discovery is one page of capabilities, with the state of every realm.
 type Discovery struct {
 	Realms       []RealmHealth `json:"realms"`
 	Capabilities []Capability  `json:"capabilities"`
@@ -110,14 +110,14 @@ type Invocation struct {
 	DurationMS float64 `json:"duration_ms"`
 	Degraded   bool    `json:"degraded"`
 	ServedBy   string  `json:"served_by" jsonschema:"description=realm.name that answered"`
-	AgeSeconds float64 `json:"age_seconds,omitempty" jsonschema:"description=of an answer that was kept from an earlier call"`
+	AgeSeconds float64 `json:"age_seconds,omitempty" jsonschema:"description=of a cached answer"`
 }
 
-// Detail says how much discovery tells of each capability.
+// Detail says how much discovery shows of each capability.
 type Detail string
 
 const (
-	// DetailNames gives realm and capability_name alone.
+	// DetailNames gives only realm and capability_name.
 	DetailNames Detail = "names"
 	// DetailSummary adds title, description and effect.
 	DetailSummary Detail = "summary"
@@ -128,8 +128,8 @@ const (
 // DiscoverQuery selects capabilities.
 type DiscoverQuery struct {
 	Realm  string // empty: all
-	Query  string // words to search names and descriptions for; empty: all
+	Query  string // words to search for in names and descriptions; empty: all
 	Detail Detail // empty: summary
 	Limit  int    // 0: a page of the default size
-	Cursor string // next_cursor of the page before
+	Cursor string // next_cursor of the previous page
 }

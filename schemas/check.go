@@ -16,7 +16,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Bounds of a Checker. A schema comes from a server that nobody vouches for, so its cost is bounded before and during use.
+// Limits of a Checker. Schemas come from servers that are not trusted, so their cost is limited before and during use.
 const (
 	maxSchemaBytes  = 256 << 10
 	maxSchemaValues = 8000    // JSON objects and lists in a schema
@@ -26,7 +26,7 @@ const (
 )
 
 // Checker checks documents against one JSON Schema (2020-12 unless the schema names another draft). It never fetches a
-// remote $ref, a pattern that RE2 cannot express is taken as satisfied, and both a schema and a check are bounded in
+// remote $ref, a pattern that RE2 cannot express counts as satisfied, and both a schema and a check are limited in
 // size and steps. It is safe for concurrent use; checks of one Checker run one at a time.
 type Checker struct {
 	root      *jsonschema.Schema
@@ -38,21 +38,21 @@ type Checker struct {
 // schemaURL names the schema inside the checker; nothing is ever read from it.
 const schemaURL = "schema:tool"
 
-// NewChecker prepares a schema. An empty one accepts everything. The error says why the schema cannot be used: it is no
+// NewChecker prepares a schema. An empty one accepts everything. The error says why the schema cannot be used: it is not a
 // JSON Schema, refers to another document, or is too large.
 func NewChecker(schema json.RawMessage) (*Checker, error) {
 	if len(bytes.TrimSpace(schema)) == 0 {
 		schema = []byte("{}")
 	}
 	if len(schema) > maxSchemaBytes {
-		return nil, fmt.Errorf("the schema has %d bytes; at most %d are allowed", len(schema), maxSchemaBytes)
+		return nil, fmt.Errorf("the schema has %d bytes (limit %d)", len(schema), maxSchemaBytes)
 	}
 	doc, problem := decodeDocument(schema)
 	if problem != "" {
 		return nil, fmt.Errorf("the schema %s", problem)
 	}
 	if n := countContainers(doc); n > maxSchemaValues {
-		return nil, fmt.Errorf("the schema has %d parts; at most %d are allowed", n, maxSchemaValues)
+		return nil, fmt.Errorf("the schema has %d parts (limit %d)", n, maxSchemaValues)
 	}
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
@@ -63,18 +63,18 @@ func NewChecker(schema json.RawMessage) (*Checker, error) {
 	}
 	root, err := c.Compile(schemaURL)
 	if err != nil {
-		return nil, fmt.Errorf("the schema cannot be used: %s", whyNoSchema(doc, err))
+		return nil, fmt.Errorf("the schema cannot be used: %s", schemaProblems(doc, err))
 	}
 	checker := &Checker{root: root, locations: map[string]*jsonschema.Schema{}}
 	checker.visit(root)
 	return checker, nil
 }
 
-// Check returns everything that is wrong with a document, in the order of its fields; nothing means that it is valid.
+// Check returns all problems of a document in the order of its fields; none means that it is valid.
 func (c *Checker) Check(doc json.RawMessage) []Problem { return c.CheckPartial(doc, nil) }
 
-// CheckPartial checks a document in which the values at the JSON pointers of open are not known yet and stand for
-// anything. It returns only what is wrong whatever those values turn out to be.
+// CheckPartial checks a document in which the values at the JSON pointers of open are not known yet. It returns only the
+// problems that exist whatever those values will be.
 func (c *Checker) CheckPartial(doc json.RawMessage, open []string) []Problem {
 	return c.check(doc, translator{checker: c, open: open})
 }
@@ -123,8 +123,8 @@ func (c *Checker) validate(doc any) (err error) {
 	return c.root.Validate(doc)
 }
 
-// stepCounter stands in every sub-schema and ends the check when the budget is spent: without it a schema of a few
-// lines, whose allOf doubles at each level, runs for years.
+// stepCounter is added to every sub-schema and ends the check when the budget is spent: without it a schema of a few
+// lines, whose allOf doubles at each level, would run for years.
 type stepCounter struct {
 	checker *Checker
 	weight  int
@@ -191,13 +191,13 @@ func (c *Checker) visitAny(v any) {
 // noRemote refuses every document that is not part of the schema.
 type noRemote struct{}
 
-// Load refuses.
+// Load returns an error.
 func (noRemote) Load(url string) (any, error) {
 	return nil, fmt.Errorf("it refers to %q, and remote schemas are never fetched", url)
 }
 
-// compilePattern reads a pattern as RE2; those that need more (look-ahead, back-references) match everything, which
-// leaves the check to the tool itself.
+// compilePattern compiles a pattern as RE2; those that need more (look-ahead, back-references) match everything, so that
+// the tool itself checks them.
 func compilePattern(pattern string) (jsonschema.Regexp, error) {
 	re, err := regexp.Compile(pattern)
 	if err != nil {
@@ -211,7 +211,7 @@ type anyPattern string
 func (p anyPattern) String() string        { return string(p) }
 func (anyPattern) MatchString(string) bool { return true }
 
-// decodeDocument reads JSON with its numbers as they were written. The problem says in words what is wrong.
+// decodeDocument decodes JSON and keeps numbers as they were written.
 func decodeDocument(doc json.RawMessage) (value any, problem string) {
 	d := json.NewDecoder(bytes.NewReader(doc))
 	d.UseNumber()
@@ -219,12 +219,12 @@ func decodeDocument(doc json.RawMessage) (value any, problem string) {
 		return nil, "is not valid JSON: " + err.Error()
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, "is followed by something else"
+		return nil, "is followed by more data"
 	}
 	return value, boundDocument(value, 0)
 }
 
-// boundDocument finds what would make the arithmetic or the recursion of a check explode.
+// boundDocument reports numbers and nesting that would be too expensive to check.
 func boundDocument(value any, depth int) string {
 	if depth > maxCheckDepth {
 		return fmt.Sprintf("is nested deeper than %d levels", maxCheckDepth)
@@ -272,8 +272,8 @@ func countContainers(value any) int {
 	return n
 }
 
-// whyNoSchema says where a schema is none.
-func whyNoSchema(doc any, err error) string {
+// schemaProblems describes the places at which a schema is invalid.
+func schemaProblems(doc any, err error) string {
 	var invalid *jsonschema.SchemaValidationError
 	var failed *jsonschema.ValidationError
 	if !errors.As(err, &invalid) || !errors.As(invalid.Err, &failed) {
@@ -281,14 +281,14 @@ func whyNoSchema(doc any, err error) string {
 	}
 	t := translator{checker: &Checker{}, doc: doc}
 	problems := t.translate(failed)
-	said := make([]string, 0, len(problems))
+	messages := make([]string, 0, len(problems))
 	for _, p := range problems[:min(len(problems), 3)] {
-		said = append(said, p.Message)
+		messages = append(messages, p.Message)
 	}
-	return cmp.Or(strings.Join(said, "; "), FirstLine(err.Error()))
+	return cmp.Or(strings.Join(messages, "; "), FirstLine(err.Error()))
 }
 
-// propertyNames lists what the schema at a location declares, sorted.
+// propertyNames lists the properties that the schema at a location declares, sorted.
 func (c *Checker) propertyNames(location string) []string {
 	s := c.locations[location]
 	if s == nil {

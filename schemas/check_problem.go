@@ -14,13 +14,13 @@ import (
 	"golang.org/x/text/message"
 )
 
-// Problem is one thing that is wrong with a document, in a sentence for whoever wrote it.
+// Problem is one error in a document, described for its author.
 type Problem struct {
-	Field      string   // JSON pointer to the value at fault, or to the one that is missing; "" is the whole document
-	Keyword    string   // the JSON Schema keyword that it breaks, such as required or type
+	Field      string   // JSON pointer to the invalid or missing value; "" is the whole document
+	Keyword    string   // the JSON Schema keyword that it violates, such as required or type
 	Message    string   // for example: `limit` must be an integer, got string "ten"
-	Candidates []string // nearest names or the allowed values, where the problem is a wrong name or value
-	Expected   []string // the types the schema allows, where the type is wrong
+	Candidates []string // nearest names or allowed values, if the problem is a wrong name or value
+	Expected   []string // the types that the schema allows, if the type is wrong
 }
 
 // Name is the last part of the field: the name of the missing or unknown argument.
@@ -29,10 +29,10 @@ func (p Problem) Name() string {
 	return name
 }
 
-// maxProblems bounds an answer; whoever has so many mistakes reads no more of them.
+// maxProblems bounds an answer.
 const maxProblems = 50
 
-// english prints what has no sentence of its own here.
+// english prints the errors that have no sentence of their own here.
 var english = message.NewPrinter(language.English)
 
 // translator flattens the validator's tree of errors into problems.
@@ -56,7 +56,7 @@ func (t *translator) translate(e *jsonschema.ValidationError) []Problem {
 	return t.out
 }
 
-// grouping reports whether an error only holds those below it.
+// grouping reports whether an error only contains others.
 func grouping(k jsonschema.ErrorKind) bool {
 	switch k.(type) {
 	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
@@ -108,7 +108,7 @@ func (t *translator) walk(e *jsonschema.ValidationError) {
 		t.alternatives(e, "anyOf")
 	case *kind.OneOf:
 		if len(k.Subschemas) > 0 {
-			add("oneOf", "%s fits more than one of the forms that exclude each other", where)
+			add("oneOf", "%s matches more than one of the exclusive forms", where)
 			return
 		}
 		t.alternatives(e, "oneOf")
@@ -156,50 +156,50 @@ func (t *translator) unknown(location []string, name string, known []string) {
 	case len(p.Candidates) > 0:
 		p.Message += fmt.Sprintf("; did you mean `%s`?", p.Candidates[0])
 	case len(known) == 0:
-		p.Message += "; none is allowed here"
+		p.Message += "; no arguments are allowed here"
 	default:
 		p.Message += "; known are " + codeList(known, 12)
 	}
 	t.out = append(t.out, p)
 }
 
-// alternatives sums up an anyOf or oneOf of which no branch fits: the branch that was evidently meant speaks for itself,
-// a choice of types is one sentence, and everything else lists the first problem of each branch.
+// alternatives summarizes an anyOf or oneOf of which no branch matches: if all branches but one fail by the value's type,
+// the problems are those of that branch; a choice of types is one sentence; otherwise the first problem of each branch is listed.
 func (t *translator) alternatives(e *jsonschema.ValidationError, keyword string) {
 	var types []string
-	var meant [][]Problem
+	var matching [][]Problem // of the branches whose type matches
 	for _, cause := range e.Causes {
 		branch := translator{checker: t.checker, doc: t.doc, open: t.open, show: t.show}
 		problems := branch.translate(cause)
 		if len(problems) == 0 {
-			return // what is wrong there depends on an open value
+			return // whether it matches depends on an open value
 		}
 		if own := atField(problems, Pointer(e.InstanceLocation), "type"); own != nil {
 			types = append(types, own.Expected...)
 			continue
 		}
-		meant = append(meant, problems)
+		matching = append(matching, problems)
 	}
 	p := Problem{Field: Pointer(e.InstanceLocation), Keyword: keyword}
 	where := pointerName(e.InstanceLocation)
 	switch {
-	case len(meant) == 0 && len(types) > 0:
+	case len(matching) == 0 && len(types) > 0:
 		slices.Sort(types)
 		p.Keyword, p.Expected = "type", slices.Compact(types)
 		p.Message = fmt.Sprintf("%s must be %s, got %s", where, typeWords(p.Expected), t.got(e))
-	case len(meant) == 1:
-		t.out = append(t.out, meant[0]...)
+	case len(matching) == 1:
+		t.out = append(t.out, matching[0]...)
 		return
 	default:
 		var forms []string
-		for i, problems := range meant {
+		for i, problems := range matching {
 			if i == 3 {
-				forms = append(forms, fmt.Sprintf("and %d more", len(meant)-3))
+				forms = append(forms, fmt.Sprintf("and %d more", len(matching)-3))
 				break
 			}
 			forms = append(forms, fmt.Sprintf("(%d) %s", i+1, problems[0].Message))
 		}
-		p.Message = fmt.Sprintf("%s fits none of the %d allowed forms: %s", where, len(e.Causes), strings.Join(forms, "; "))
+		p.Message = fmt.Sprintf("%s matches none of the %d allowed forms: %s", where, len(e.Causes), strings.Join(forms, "; "))
 	}
 	t.out = append(t.out, p)
 }
@@ -213,7 +213,7 @@ func atField(problems []Problem, field, keyword string) *Problem {
 	return nil
 }
 
-// dependsOnValue holds the kinds whose verdict at a container may change with an open value inside it.
+// dependsOnValue reports whether the result of a keyword at a container may change with an open value inside it.
 func dependsOnValue(k jsonschema.ErrorKind) bool {
 	switch k.(type) {
 	case *kind.AnyOf, *kind.OneOf, *kind.Not, *kind.Enum, *kind.Const, *kind.UniqueItems, *kind.Contains,
@@ -223,7 +223,7 @@ func dependsOnValue(k jsonschema.ErrorKind) bool {
 	return false
 }
 
-// uncertain reports whether an error may vanish once the open values are known.
+// uncertain reports whether an error may disappear once the open values are known.
 func (t *translator) uncertain(e *jsonschema.ValidationError) bool {
 	if len(t.open) == 0 {
 		return false
@@ -279,7 +279,7 @@ func (t *translator) value(location []string) any {
 	return v
 }
 
-// got describes the value at the error: its type and, where it is short, itself.
+// got describes the value at the error: its type and the value itself, shortened.
 func (t *translator) got(e *jsonschema.ValidationError) string {
 	if t.show != nil {
 		if text, ok := t.show(Pointer(e.InstanceLocation)); ok {

@@ -38,8 +38,8 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		{"not JSON", search, `{"query":`, []string{": the document is not valid JSON: unexpected EOF"}},
 		{"choice of types", `{"properties":{"x":{"anyOf":[{"type":"string"},{"type":"null"}]}}}`, `{"x":5}`, []string{"/x: `x` must be null or a string, got integer 5"}},
 		{"branch that was meant", `{"properties":{"x":{"anyOf":[{"type":"string"},{"type":"object","required":["id"]}]}}}`, `{"x":{}}`, []string{"/x/id: missing required `x.id`"}},
-		{"several branches", `{"anyOf":[{"required":["a"]},{"required":["b"]}]}`, `{}`, []string{": the document fits none of the 2 allowed forms: (1) missing required `a`; (2) missing required `b`"}},
-		{"two of oneOf", `{"oneOf":[{"required":["a"]},{"required":["b"]}]}`, `{"a":1,"b":2}`, []string{": the document fits more than one of the forms that exclude each other"}},
+		{"several branches", `{"anyOf":[{"required":["a"]},{"required":["b"]}]}`, `{}`, []string{": the document matches none of the 2 allowed forms: (1) missing required `a`; (2) missing required `b`"}},
+		{"two of oneOf", `{"oneOf":[{"required":["a"]},{"required":["b"]}]}`, `{"a":1,"b":2}`, []string{": the document matches more than one of the exclusive forms"}},
 		{"local ref", `{"$defs":{"id":{"type":"integer"}},"properties":{"id":{"$ref":"#/$defs/id"}}}`, `{"id":"7"}`, []string{"/id: `id` must be an integer, got string \"7\""}},
 		{"unevaluated", `{"properties":{"query":{}},"unevaluatedProperties":false}`, `{"qurey":1}`, []string{"/qurey: unknown argument `qurey`; did you mean `query`?"}},
 		{"large integers are exact", `{"properties":{"n":{"maximum":9007199254740993}}}`, `{"n":9007199254740994}`, []string{"/n: `n` must be at most 9007199254740993, got integer 9007199254740994"}},
@@ -111,8 +111,8 @@ func TestNewCheckerRefusesWhatItCannotHold(t *testing.T) {
 		{"not JSON", `{`, "not valid JSON"},
 		{"huge exponent", `{"maximum":1e999999999}`, "out of range"},
 		{"too deep", strings.Repeat(`{"not":`, 2000) + `{}` + strings.Repeat(`}`, 2000), "nested deeper"},
-		{"too large", `{"description":"` + strings.Repeat("x", maxSchemaBytes) + `"}`, "at most"},
-		{"too many parts", `{"enum":[` + strings.Repeat(`{},`, maxSchemaValues) + `1]}`, "parts; at most"},
+		{"too large", `{"description":"` + strings.Repeat("x", maxSchemaBytes) + `"}`, "bytes (limit 262144)"},
+		{"too many parts", `{"enum":[` + strings.Repeat(`{},`, maxSchemaValues) + `1]}`, "parts (limit 8000)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

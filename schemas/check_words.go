@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// show prints a value as short JSON.
+// show prints a value as JSON, shortened.
 func show(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -59,7 +59,7 @@ func typeWords(types []string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
-// pointerName writes a location as people do: `filter.items[2].id`.
+// pointerName formats a location for readers: `filter.items[2].id`.
 func pointerName(location []string) string {
 	if len(location) == 0 {
 		return "the document"

@@ -12,10 +12,10 @@ import (
 )
 
 // Duration is a length of time that is a string on the wire: "500ms", "1h30m" (Go's units, plus d for 24 h) or an
-// ISO 8601 time duration, "PT30S". A bare number is refused, because nobody can tell seconds from milliseconds.
+// ISO 8601 time duration, "PT30S". A bare number is refused: it does not say whether it means seconds or milliseconds.
 type Duration time.Duration
 
-// Std returns the standard library's form.
+// Std converts d to the standard library's type.
 func (d Duration) Std() time.Duration { return time.Duration(d) }
 
 // String prints the canonical form: Go's, without zero parts at the end ("1h30m", not "1h30m0s").
@@ -33,7 +33,7 @@ func (d Duration) String() string {
 // MarshalJSON writes the canonical string.
 func (d Duration) MarshalJSON() ([]byte, error) { return []byte(strconv.Quote(d.String())), nil }
 
-// UnmarshalJSON reads a string that [ParseDuration] accepts.
+// UnmarshalJSON parses a string that [ParseDuration] accepts.
 func (d *Duration) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
@@ -58,8 +58,8 @@ var (
 	bareDuration = regexp.MustCompile(`^-?\d+(\.\d+)?$`)
 )
 
-// ParseDuration reads "500ms", "1h30m", "2d", "2d12h" or "PT30S". Negative and unit-less values are errors that say
-// what to write instead.
+// ParseDuration parses "500ms", "1h30m", "2d", "2d12h" or "PT30S". Negative values and values without a unit are errors
+// that say what to write instead.
 func ParseDuration(s string) (Duration, error) {
 	text := strings.TrimSpace(s)
 	switch {

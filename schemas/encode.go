@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 )
 
-// Encode is json.Marshal without its escapes for HTML: what a capability answered is stored and shown as it came, and a
-// model that reads "<b>" does not have to know what \u003cb\u003e means.
+// Encode is json.Marshal without HTML escapes: the answer of a capability is stored and shown as it was received, "<b>" and
+// not \u003cb\u003e.
 func Encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -8,7 +8,7 @@ import (
 	"github.com/invopop/jsonschema"
 )
 
-// Code is the word a caller branches on. Codes are part of the wire and never change their meaning.
+// Code classifies an error for callers that branch on it. Codes are part of the API and never change their meaning.
 type Code string
 
 // The codes of every error that leaves Runplane.
@@ -38,8 +38,7 @@ const (
 	CodeInternal        Code = "internal"
 )
 
-// codes is every code with whether the same call may succeed later, and what to do next where the error itself does
-// not say.
+// codes holds for every code whether the same call may succeed later, and the hint of errors that have none of their own.
 var codes = map[Code]struct {
 	retryable bool
 	hint      string
@@ -56,7 +55,7 @@ var codes = map[Code]struct {
 	CodeTimeout:         {true, "raise the timeout that the message names, or try again"},
 	CodeQueueTimeout:    {true, "try again later or with a higher priority"},
 	CodeHeartbeatLost:   {true, "the capability stopped reporting progress; try again"},
-	CodeUnavailable:     {true, "try again shortly; discover_capabilities tells the state of each realm"},
+	CodeUnavailable:     {true, "try again shortly; discover_capabilities shows the state of each realm"},
 	CodeRateLimited:     {true, "wait for retry_after_seconds and try again"},
 	CodeCircuitOpen:     {true, "the capability failed repeatedly; wait for retry_after_seconds"},
 	CodeQuotaExceeded:   {false, "the budget is used up; ask for a larger one"},
@@ -65,11 +64,11 @@ var codes = map[Code]struct {
 	CodeExpressionError: {false, "correct the expression"},
 	CodeCapabilityDrift: {false, "the tool changed since the plan was accepted; validate the plan again"},
 	CodeOutcomeUnknown:  {false, "find out whether the call happened, then resume_execution with a patch: retry, skip or output"},
-	CodeCancelled:       {false, "it was cancelled; start it again if that was not meant"},
+	CodeCancelled:       {false, "it was cancelled; start it again if that was a mistake"},
 	CodeInternal:        {false, "this is a defect of the runtime; its log has the details"},
 }
 
-// Codes lists every code, for documents and tests; the order is not defined.
+// Codes lists every code, for documentation and tests, in no particular order.
 func Codes() []Code {
 	all := make([]Code, 0, len(codes))
 	for c := range codes {
@@ -78,26 +77,26 @@ func Codes() []Code {
 	return all
 }
 
-// Valid reports whether c is one of the codes above.
+// Valid reports whether c is a known code.
 func (c Code) Valid() bool { _, ok := codes[c]; return ok }
 
-// Retryable reports whether a failure with this code may pass when tried again unchanged.
+// Retryable reports whether a call that failed with this code may succeed when it is retried unchanged.
 func (c Code) Retryable() bool { return codes[c].retryable }
 
-// Outcome says whether a failed call ran at its realm. It is decided once, where the call left the process.
+// Outcome says whether a failed call ran at its realm. It is decided once, where the call leaves the process.
 type Outcome string
 
 const (
 	// NotRun: the call certainly did not reach the tool (refused connection, unknown tool, invalid parameters, a limit).
 	NotRun Outcome = "not_run"
-	// RanFailed: the tool ran and said that it failed.
+	// RanFailed: the tool ran and reported an error.
 	RanFailed Outcome = "ran_failed"
 	// Unknown: the call was sent and no answer came back; it may have happened.
 	Unknown Outcome = "unknown"
 )
 
-// Error is every failure that a caller sees: a code to branch on, a message that is true, and a hint that says the next
-// step. On the wire it stands as {"error": {...}} in the text of a result with isError.
+// Error is every failure that a caller sees: a code to branch on, a message, and a hint that says the next step. On the
+// wire it is {"error": {...}} in the text of a result with isError.
 type Error struct {
 	Code              Code      `json:"code"`
 	Message           string    `json:"message"`
@@ -108,11 +107,11 @@ type Error struct {
 	RetryAfterSeconds float64   `json:"retry_after_seconds,omitempty"`
 	Findings          []Finding `json:"findings,omitempty"`
 	ExecutionID       string    `json:"execution_id,omitempty"`
-	CurrentVersion    *int64    `json:"current_version,omitempty" jsonschema:"description=of a conflict: the version that is there; 0: nothing is"`
+	CurrentVersion    *int64    `json:"current_version,omitempty" jsonschema:"description=of a conflict: the current version; 0: it does not exist"`
 	Outcome           Outcome   `json:"outcome,omitempty" jsonschema:"enum=not_run,enum=ran_failed,enum=unknown,description=for a failed call: did it run at the realm"`
 }
 
-// JSONSchema names what callers branch on and leaves the rest open: the whole of it, findings and all, would stand in the
+// JSONSchema names the fields that callers branch on and leaves the rest open: the complete schema would be repeated in the
 // output schema of nearly every tool.
 func (Error) JSONSchema() *jsonschema.Schema {
 	properties := jsonschema.NewProperties()
@@ -129,7 +128,7 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Hint: c.hint, Retryable: c.retryable}
 }
 
-// Error prints code and message, and the hint behind a dash.
+// Error formats code and message, and the hint in parentheses.
 func (e *Error) Error() string {
 	s := string(e.Code) + ": " + e.Message
 	if e.Hint != "" {
@@ -144,7 +143,7 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// With returns the error after edit has changed a copy of it.
+// With returns a copy that edit has changed.
 func (e *Error) With(edit func(*Error)) *Error {
 	c := *e
 	edit(&c)
@@ -161,7 +160,7 @@ func (e *Error) WithField(field string) *Error {
 	return e.With(func(c *Error) { c.Field = field })
 }
 
-// WithCandidates returns a copy with the nearest names, and a hint that asks for the first; none leave it as it is.
+// WithCandidates returns a copy with the nearest names and a hint that suggests the first; without names it returns e.
 func (e *Error) WithCandidates(names []string) *Error {
 	if len(names) == 0 {
 		return e
@@ -177,18 +176,18 @@ func (e *Error) WithOutcome(o Outcome) *Error {
 	return e.With(func(c *Error) { c.Outcome = o })
 }
 
-// WithVersion returns a copy that says which version is there instead of the expected one.
+// WithVersion returns a copy with the current version, which is not the expected one.
 func (e *Error) WithVersion(current int64) *Error {
 	return e.With(func(c *Error) { c.CurrentVersion = &current })
 }
 
-// WithRetryAfter returns a copy that says when waiting helps.
+// WithRetryAfter returns a copy that says after how long the call may be retried.
 func (e *Error) WithRetryAfter(d time.Duration) *Error {
 	return e.With(func(c *Error) { c.RetryAfterSeconds = d.Seconds() })
 }
 
-// Refused tells whether a call was turned away before it left, by a bound that will pass: it spends no attempt, and the same
-// call may pass after the time that the error says.
+// Refused reports whether a call was refused before it was sent, by a temporary limit: it spends no attempt, and the same
+// call may succeed after the time that the error says.
 func (e *Error) Refused() bool {
 	if e.Outcome != NotRun {
 		return false
@@ -202,8 +201,8 @@ func (e *Error) Refused() bool {
 	return false
 }
 
-// AsError finds the *Error in err's chain. Any other error becomes code internal, with its text left out of the message:
-// foreign internals never reach the wire.
+// AsError finds the *Error in err's chain. Any other error becomes code internal, without its text: internals never reach
+// a caller.
 func AsError(err error) *Error {
 	if err == nil {
 		return nil
@@ -214,7 +213,7 @@ func AsError(err error) *Error {
 	return Errorf(CodeInternal, "the runtime failed to do this")
 }
 
-// Severity of a Finding: an error refuses the plan, a warning does not.
+// Severity of a Finding: a plan with an error is refused, one with warnings is not.
 type Severity string
 
 // The severities.
@@ -223,7 +222,7 @@ const (
 	SeverityWarning Severity = "warning"
 )
 
-// Finding is one thing that compile found in a plan.
+// Finding is one error or warning that the compiler found in a plan.
 type Finding struct {
 	Severity Severity  `json:"severity" jsonschema:"enum=error,enum=warning"`
 	Code     string    `json:"code" jsonschema:"description=kind of finding\\, such as unknown_capability or cycle"`

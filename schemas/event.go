@@ -2,10 +2,10 @@ package schemas
 
 import "time"
 
-// EventType names a fact of an execution's log.
+// EventType is the kind of an [Event].
 type EventType string
 
-// The facts. Package runtime/machine says what each one changes and from where it is legal.
+// The types of events. Package runtime/machine defines what each one changes and in which states it is legal.
 const (
 	EventCreated    EventType = "execution_created"
 	EventStarted    EventType = "execution_started"
@@ -45,7 +45,7 @@ const (
 	EventNodeCompensated    EventType = "node_compensated"
 )
 
-// Event is one committed fact of an execution. Which fields are set depends on the type; Seq counts from 1 without gaps.
+// Event is one committed entry of an execution's log. Which fields are set depends on the type; Seq counts from 1 without gaps.
 type Event struct {
 	Seq        int64      `json:"seq"`
 	At         time.Time  `json:"at"`
@@ -56,7 +56,7 @@ type Event struct {
 	Status     Status     `json:"status,omitempty"`
 	Output     Value      `json:"output,omitempty"`
 	Text       string     `json:"text,omitempty"`
-	TextRef    *OutputRef `json:"text_ref,omitempty" jsonschema:"description=text that is too large to stand here"`
+	TextRef    *OutputRef `json:"text_ref,omitempty" jsonschema:"description=instead of a text too large to show"`
 	OutputRef  *OutputRef `json:"output_ref,omitempty"`
 	Error      *Error     `json:"error,omitempty"`
 	Due        *time.Time `json:"due,omitempty" jsonschema:"description=when the node or the grace period is due"`
@@ -66,16 +66,16 @@ type Event struct {
 	ServedBy   string     `json:"served_by,omitempty"`
 	Degraded   bool       `json:"degraded,omitempty"`
 	DurationMS float64    `json:"duration_ms,omitempty"`
-	AgeSeconds float64    `json:"age_seconds,omitempty" jsonschema:"description=of an answer that was kept from an earlier call"`
+	AgeSeconds float64    `json:"age_seconds,omitempty" jsonschema:"description=of a cached answer"`
 	Priority   int        `json:"priority,omitempty"`
 	Name       string     `json:"name,omitempty" jsonschema:"description=name of a signal"`
 	Data       Value      `json:"data,omitempty"`
-	DataRef    *OutputRef `json:"data_ref,omitempty" jsonschema:"description=data that is too large to stand here"`
+	DataRef    *OutputRef `json:"data_ref,omitempty" jsonschema:"description=instead of data too large to show"`
 	Patch      *NodePatch `json:"patch,omitempty"`
 	Count      int        `json:"count,omitempty" jsonschema:"description=items of a for_each"`
-	Fallback   int        `json:"fallback,omitempty" jsonschema:"description=which entry of the fallback list serves now; from 1"`
-	Capability string     `json:"capability,omitempty" jsonschema:"description=what is called where it is not the node's own capability"`
-	Definition string     `json:"definition,omitempty" jsonschema:"description=hash of the tool's definition that a decision accepted"`
+	Fallback   int        `json:"fallback,omitempty" jsonschema:"description=entry of the fallback list that serves now; from 1"`
+	Capability string     `json:"capability,omitempty" jsonschema:"description=what is called instead of the node's own capability"`
+	Definition string     `json:"definition,omitempty" jsonschema:"description=hash of the tool definition that a decision accepted"`
 	Effect     Effect     `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=of that definition"`
 	State      *StateName `json:"state,omitempty" jsonschema:"description=the state that the node waits for"`
 	Child      string     `json:"child,omitempty" jsonschema:"description=execution that runs a workflow node"`
@@ -86,6 +86,6 @@ type Event struct {
 type EventList struct {
 	ExecutionID string  `json:"execution_id"`
 	Events      []Event `json:"events"`
-	LastSeq     int64   `json:"last_seq" jsonschema:"description=pass it as after to read on"`
+	LastSeq     int64   `json:"last_seq" jsonschema:"description=pass it as after to continue"`
 	More        bool    `json:"more,omitempty"`
 }

@@ -2,7 +2,7 @@ package schemas
 
 import "time"
 
-// Status of an execution. The arrows between them are drawn in package runtime/machine.
+// Status of an execution. Package runtime/machine documents the transitions.
 type Status string
 
 const (
@@ -14,15 +14,15 @@ const (
 	StatusSuspending Status = "suspending"
 	// StatusSuspended: nothing runs until resume_execution.
 	StatusSuspended Status = "suspended"
-	// StatusCancelling: calls in flight were told to stop and have a grace period.
+	// StatusCancelling: calls in flight were cancelled and have a grace period.
 	StatusCancelling Status = "cancelling"
-	// StatusCompensating: a failure is being undone.
+	// StatusCompensating: succeeded nodes are being undone.
 	StatusCompensating Status = "compensating"
-	// StatusSucceeded is final: every node ended well enough.
+	// StatusSucceeded is final: every node ended as the plan allows.
 	StatusSucceeded Status = "succeeded"
 	// StatusFailed is final: a node failed for good.
 	StatusFailed Status = "failed"
-	// StatusCancelled is final: somebody cancelled it.
+	// StatusCancelled is final: a caller cancelled it.
 	StatusCancelled Status = "cancelled"
 	// StatusTimedOut is final: the plan's timeout passed.
 	StatusTimedOut Status = "timed_out"
@@ -30,7 +30,7 @@ const (
 	StatusHalted Status = "halted"
 )
 
-// Statuses lists every execution status in the order of a life.
+// Statuses lists every execution status in the order of an execution's life.
 func Statuses() []Status {
 	return []Status{
 		StatusPending, StatusRunning, StatusSuspending, StatusSuspended, StatusCancelling, StatusCompensating,
@@ -53,17 +53,17 @@ type NodeStatus string
 const (
 	// NodePending: a dependency has not ended yet.
 	NodePending NodeStatus = "pending"
-	// NodeReady: may start as soon as there is room.
+	// NodeReady: starts as soon as a limit allows.
 	NodeReady NodeStatus = "ready"
 	// NodeRunning: an attempt is in flight, or a timer runs.
 	NodeRunning NodeStatus = "running"
 	// NodeBackingOff: an attempt failed and the next one is due later.
 	NodeBackingOff NodeStatus = "backing_off"
-	// NodeHeld: waits for a decision; waiting_for says which.
+	// NodeHeld: waits for a decision; waiting_for says for which.
 	NodeHeld NodeStatus = "held"
 	// NodeSucceeded: its output is committed and never changes.
 	NodeSucceeded NodeStatus = "succeeded"
-	// NodeFailed: no attempt is left or allowed.
+	// NodeFailed: no further attempt is allowed.
 	NodeFailed NodeStatus = "failed"
 	// NodeSkipped: its condition was false or its trigger rule could not hold.
 	NodeSkipped NodeStatus = "skipped"
@@ -75,7 +75,7 @@ const (
 	NodeCompensated NodeStatus = "compensated"
 )
 
-// NodeStatuses lists every node status in the order of a life.
+// NodeStatuses lists every node status in the order of a node's life.
 func NodeStatuses() []NodeStatus {
 	return []NodeStatus{
 		NodePending, NodeReady, NodeRunning, NodeBackingOff, NodeHeld,
@@ -83,7 +83,7 @@ func NodeStatuses() []NodeStatus {
 	}
 }
 
-// Ended reports whether the node will not run again unless it is patched.
+// Ended reports whether the node does not run again unless it is patched.
 func (s NodeStatus) Ended() bool {
 	switch s {
 	case NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled, NodeCompensating, NodeCompensated:
@@ -92,15 +92,15 @@ func (s NodeStatus) Ended() bool {
 	return false
 }
 
-// View selects how much of an execution an answer carries.
+// View selects how much of an execution is returned.
 type View string
 
 const (
-	// ViewSummary carries no nodes.
+	// ViewSummary returns no nodes.
 	ViewSummary View = "summary"
-	// ViewNodes carries every node.
+	// ViewNodes returns every node.
 	ViewNodes View = "nodes"
-	// ViewFailures carries the failed and held nodes.
+	// ViewFailures returns the failed and held nodes.
 	ViewFailures View = "failures"
 )
 
@@ -110,18 +110,18 @@ type Execution struct {
 	Name        string       `json:"name,omitempty"`
 	Status      Status       `json:"status"`
 	Waiting     bool         `json:"waiting,omitempty" jsonschema:"description=nothing can run until a timer\\, an event or a decision"`
-	Reason      string       `json:"reason,omitempty" jsonschema:"description=why it is suspended or being cancelled"`
+	Reason      string       `json:"reason,omitempty" jsonschema:"description=why it is suspended or cancelled"`
 	CreatedAt   time.Time    `json:"created_at"`
 	StartedAt   *time.Time   `json:"started_at,omitempty"`
 	FinishedAt  *time.Time   `json:"finished_at,omitempty"`
 	Priority    int          `json:"priority"`
 	SessionID   string       `json:"session_id,omitempty"`
 	RerunOf     string       `json:"rerun_of,omitempty"`
-	Workflow    string       `json:"workflow,omitempty" jsonschema:"description=name@version it is an execution of"`
-	ScheduledAt *time.Time   `json:"scheduled_at,omitempty" jsonschema:"description=the firing of its workflow's schedule that it is"`
+	Workflow    string       `json:"workflow,omitempty" jsonschema:"description=name@version that it executes"`
+	ScheduledAt *time.Time   `json:"scheduled_at,omitempty" jsonschema:"description=firing of its workflow's schedule that started it"`
 	ParentID    string       `json:"parent_id,omitempty" jsonschema:"description=execution whose workflow node this one runs"`
 	Progress    Progress     `json:"progress"`
-	Output      Value        `json:"output,omitempty" jsonschema:"description=present once the execution succeeded"`
+	Output      Value        `json:"output,omitempty" jsonschema:"description=present when the execution has succeeded"`
 	OutputRef   *OutputRef   `json:"output_ref,omitempty" jsonschema:"description=instead of an output too large to show"`
 	Degraded    bool         `json:"degraded,omitempty"`
 	Error       *Error       `json:"error,omitempty"`
@@ -153,12 +153,12 @@ const (
 
 	ReasonWorkflow = "workflow"
 
-	ReasonQueue = "queue" // the whole execution: the queue is paused
+	ReasonQueue = "queue" // the whole execution waits: the queue is paused
 )
 
 // WaitingFor is one thing an execution waits for.
 type WaitingFor struct {
-	NodeID    string     `json:"node_id,omitempty" jsonschema:"description=absent where the whole execution waits: for the paused queue"`
+	NodeID    string     `json:"node_id,omitempty" jsonschema:"description=absent if the whole execution waits: for the paused queue"`
 	Item      *int       `json:"item,omitempty"`
 	Reason    string     `json:"reason" jsonschema:"enum=review,enum=unknown,enum=error,enum=drift,enum=event,enum=state,enum=timer,enum=budget,enum=workflow,enum=queue"`
 	ReviewID  string     `json:"review_id,omitempty"`
@@ -180,14 +180,14 @@ type NodeView struct {
 	Error      *Error     `json:"error,omitempty"`
 	Degraded   bool       `json:"degraded,omitempty"`
 	ServedBy   string     `json:"served_by,omitempty"`
-	AgeSeconds float64    `json:"age_seconds,omitempty" jsonschema:"description=of an answer that was kept from an earlier call"`
+	AgeSeconds float64    `json:"age_seconds,omitempty" jsonschema:"description=of a cached answer"`
 	Output     Value      `json:"output,omitempty"`
 	OutputRef  *OutputRef `json:"output_ref,omitempty" jsonschema:"description=instead of an output over 8 KiB; read it with get_node_output"`
 	Items      *Items     `json:"items,omitempty" jsonschema:"description=of a node with for_each"`
 	Child      string     `json:"execution_id,omitempty" jsonschema:"description=the execution that runs a workflow node"`
 }
 
-// Items counts the items of a for_each node and tells the errors of some that failed.
+// Items counts the items of a for_each node and lists the errors of the first that failed.
 type Items struct {
 	Total     int         `json:"total"`
 	Succeeded int         `json:"succeeded"`
@@ -208,18 +208,18 @@ type ItemError struct {
 // MaxViewOutput is the largest node output in bytes that a view shows; larger ones appear as an OutputRef.
 const MaxViewOutput = 8 << 10
 
-// MaxExecutionOutput is the largest output in bytes of a whole execution that answers carry; a larger one appears as an
-// OutputRef.
+// MaxExecutionOutput is the largest output in bytes of a whole execution that is returned with it; a larger one appears as
+// an OutputRef.
 const MaxExecutionOutput = 32 << 10
 
-// OutputRef stands for an output that is too large to show.
+// OutputRef replaces an output that is too large to show.
 type OutputRef struct {
 	NodeID string `json:"node_id,omitempty"`
 	Bytes  int    `json:"bytes"`
 }
 
-// NodeOutput is a part of a node's output. A whole output that fits stands in Output; a page of a larger one in Text,
-// bytes offset to next_offset of its JSON.
+// NodeOutput is a node's output or a part of it. Output holds a whole output that fits; Text holds a page of a larger one,
+// the bytes offset to next_offset of its JSON.
 type NodeOutput struct {
 	ExecutionID string `json:"execution_id"`
 	NodeID      string `json:"node_id"`
@@ -236,18 +236,18 @@ type ExecutionList struct {
 	NextCursor string      `json:"next_cursor,omitempty"`
 }
 
-// ExecutionMetrics are the counts and times of one execution, folded from its events.
+// ExecutionMetrics are the counts and times of one execution, computed from its events.
 type ExecutionMetrics struct {
 	ExecutionID string             `json:"execution_id"`
 	Status      Status             `json:"status"`
-	DurationMS  float64            `json:"duration_ms" jsonschema:"description=since created; until finished or now"`
-	QueueMS     float64            `json:"queue_ms" jsonschema:"description=from created to first claim"`
+	DurationMS  float64            `json:"duration_ms" jsonschema:"description=from creation to the end or now"`
+	QueueMS     float64            `json:"queue_ms" jsonschema:"description=from creation to the first claim"`
 	CallMS      float64            `json:"call_ms" jsonschema:"description=sum of all attempts"`
 	Events      int64              `json:"events"`
 	Attempts    int                `json:"attempts"`
 	Retries     int                `json:"retries"`
 	Recoveries  int                `json:"recoveries" jsonschema:"description=times another worker took over after a crash"`
-	TurnedAway  map[Code]int       `json:"turned_away,omitempty" jsonschema:"description=calls that were postponed without leaving by why: circuit_open or rate_limited or quota_exceeded"`
+	TurnedAway  map[Code]int       `json:"turned_away,omitempty" jsonschema:"description=calls postponed without being sent; by code: circuit_open or rate_limited or quota_exceeded"`
 	OutputBytes int64              `json:"output_bytes"`
 	NodeCounts  map[NodeStatus]int `json:"node_counts"`
 	Nodes       []NodeMetrics      `json:"nodes"`
@@ -265,20 +265,20 @@ type NodeMetrics struct {
 	TurnedAway map[Code]int `json:"turned_away,omitempty"`
 }
 
-// NodePatch changes one held or failed node on resume; exactly one field is given.
+// NodePatch is the decision about one held or failed node; exactly one field is given.
 type NodePatch struct {
 	Inputs Object `json:"inputs,omitempty" jsonschema:"description=run again with these inputs"`
 	Output Value  `json:"output,omitempty" jsonschema:"description=count as succeeded with this output"`
-	Skip   bool   `json:"skip,omitempty" jsonschema:"description=leave it out"`
+	Skip   bool   `json:"skip,omitempty" jsonschema:"description=skip the node"`
 	Retry  bool   `json:"retry,omitempty" jsonschema:"description=run again unchanged"`
 }
 
-// Patch is what resume_execution changes before it resumes.
+// Patch holds the decisions that resume_execution applies before it resumes.
 type Patch struct {
 	Nodes map[string]NodePatch `json:"nodes" jsonschema:"description=by node id: one of inputs and output and skip and retry"`
 }
 
-// ReviewRequest is a question that waits for a person, with what exactly will happen on approval.
+// ReviewRequest is a question that waits for a person, with the exact call that an approval allows.
 type ReviewRequest struct {
 	ReviewID    string     `json:"review_id"`
 	ExecutionID string     `json:"execution_id"`

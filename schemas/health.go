@@ -1,18 +1,18 @@
 package schemas
 
-// HealthStatus says how well something works.
+// HealthStatus is the result of a [Check] or of all of them.
 type HealthStatus string
 
 const (
-	// HealthOK: all is as it should be.
+	// HealthOK: no problem was found.
 	HealthOK HealthStatus = "ok"
-	// HealthDegraded: it works, and something that is not required does not, or is short.
+	// HealthDegraded: it works, but something that is not required fails or runs short.
 	HealthDegraded HealthStatus = "degraded"
-	// HealthDown: something without which nothing works does not work.
+	// HealthDown: something required fails.
 	HealthDown HealthStatus = "down"
 )
 
-// HealthScope is what is asked about.
+// HealthScope selects the checks.
 type HealthScope string
 
 // The scopes.
@@ -23,24 +23,24 @@ const (
 	ScopeAll          HealthScope = "all"
 )
 
-// Health is the worst of its checks, where one that is down and not required counts as degraded.
+// Health is the result of several checks: the worst of them, where a check that is down and not required counts as degraded.
 type Health struct {
 	Status HealthStatus `json:"status" jsonschema:"enum=ok,enum=degraded,enum=down"`
 	Checks []Check      `json:"checks"`
 }
 
-// Check is one thing that was looked at.
+// Check is the health of one component.
 type Check struct {
-	Name     string             `json:"name" jsonschema:"description=runtime.store\\, runtime.queue\\, runtime.executions\\, runtime.recovery\\, runtime.goroutines\\, agents.clients\\, or capabilities. and a realm or a capability whose circuit is open"`
+	Name     string             `json:"name" jsonschema:"description=runtime.store\\, runtime.queue\\, runtime.executions\\, runtime.recovery\\, runtime.goroutines\\, agents.clients\\, or capabilities. and a realm or a capability with an open circuit"`
 	Status   HealthStatus       `json:"status" jsonschema:"enum=ok,enum=degraded,enum=down"`
-	Required bool               `json:"required,omitempty" jsonschema:"description=without it nothing is ready"`
+	Required bool               `json:"required,omitempty" jsonschema:"description=this process is not ready without it"`
 	Message  string             `json:"message"`
-	Cure     string             `json:"cure,omitempty" jsonschema:"description=what to do about it"`
+	Cure     string             `json:"cure,omitempty" jsonschema:"description=how to repair it"`
 	Numbers  map[string]float64 `json:"numbers,omitempty"`
 	Realm    *RealmHealth       `json:"realm,omitempty"`
 }
 
-// NewHealth folds checks.
+// NewHealth combines checks.
 func NewHealth(checks []Check) Health {
 	h := Health{Status: HealthOK, Checks: checks}
 	for _, c := range checks {

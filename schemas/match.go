@@ -5,8 +5,9 @@ import (
 	"strconv"
 )
 
-// Matches reports whether every member of the filter is a member of the document with an equal value; members of objects
-// may stand in any order, and 1 equals 1.0. An empty filter matches everything, and only an empty one what is no object.
+// Matches reports whether every member of the filter is a member of the document with an equal value. The order of members
+// does not matter, and 1 equals 1.0. An empty filter matches everything; a document that is not an object matches only an
+// empty filter.
 func Matches(filter Object, document []byte) bool {
 	if len(filter) == 0 {
 		return true
@@ -21,7 +22,7 @@ func Matches(filter Object, document []byte) bool {
 	}
 	members, _ := have.(map[string]any)
 	for name, v := range want.(map[string]any) {
-		if got, there := members[name]; !there || !equalTree(v, got) {
+		if got, ok := members[name]; !ok || !equalTree(v, got) {
 			return false
 		}
 	}
@@ -50,7 +51,7 @@ func equalTree(a, b any) bool {
 			return false
 		}
 		for name, v := range a {
-			if other, there := b[name]; !there || !equalTree(v, other) {
+			if other, ok := b[name]; !ok || !equalTree(v, other) {
 				return false
 			}
 		}
@@ -59,7 +60,7 @@ func equalTree(a, b any) bool {
 	return a == b
 }
 
-// exact is where a float64 stops telling neighbouring integers apart.
+// exact is the first integer whose successor a float64 cannot represent.
 const exact = 1 << 53
 
 func equalNumber(a, b json.Number) bool {

@@ -7,17 +7,17 @@ import (
 )
 
 // MergePatch applies a JSON Merge Patch (RFC 7396): members of the patch replace those of the target, objects are merged
-// member by member, null removes a member, and anything that is no object replaces the target whole. Numbers keep their
-// digits. An absent target counts as {}. The error says that one of the two is no JSON.
+// member by member, null removes a member, and a patch that is not an object replaces the whole target. Numbers keep their
+// digits. An absent target counts as {}. It is an error if one of the two is not JSON.
 func MergePatch(target, patch []byte) ([]byte, error) {
 	over, err := decodeTree(patch)
 	if err != nil {
-		return nil, fmt.Errorf("the patch is no JSON: %w", err)
+		return nil, fmt.Errorf("the patch is not JSON: %w", err)
 	}
 	var base any
 	if len(target) > 0 {
 		if base, err = decodeTree(target); err != nil {
-			return nil, fmt.Errorf("what is patched is no JSON: %w", err)
+			return nil, fmt.Errorf("the target is not JSON: %w", err)
 		}
 	}
 	return Encode(mergeTree(base, over))
@@ -42,7 +42,7 @@ func mergeTree(target, patch any) any {
 	return base
 }
 
-// decodeTree reads JSON with its numbers as they were written.
+// decodeTree decodes JSON and keeps numbers as they were written.
 func decodeTree(doc []byte) (v any, err error) {
 	d := json.NewDecoder(bytes.NewReader(doc))
 	d.UseNumber()

@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// Nearest returns up to limit of names that somebody who wrote word may have meant, the likeliest first and equals in
-// alphabetical order. Case and the difference between - and _ do not count. A name that shares too little with word is
-// left out, so the answer may be empty.
+// Nearest returns up to limit of the names that may be meant by word, the nearest first and equally near ones in alphabetical
+// order. Case and the difference between - and _ are ignored. A name that shares too little with word is left out, so the
+// result may be empty.
 func Nearest(word string, names []string, limit int) []string {
 	type candidate struct {
 		name     string
@@ -37,11 +37,11 @@ func Nearest(word string, names []string, limit int) []string {
 	return out
 }
 
-// maxNameLength bounds the work for one pair; no name of ours is longer.
+// maxNameLength bounds the work for one pair; no valid name is longer.
 const maxNameLength = 256
 
-// nameDistance says how far apart two folded names are, and whether that is near enough to be suggested: a third of the
-// longer one in edits, or one of them contained in the other.
+// nameDistance returns the distance of two folded names and whether they are near enough to be suggested: edits up to a third
+// of the longer one, or one of them contained in the other.
 func nameDistance(word, name string) (int, bool) {
 	if word == "" || name == "" || len(word) > maxNameLength || len(name) > maxNameLength {
 		return 0, false
@@ -52,7 +52,7 @@ func nameDistance(word, name string) (int, bool) {
 		return d, true
 	}
 	if len(word) >= 3 && strings.Contains(name, word) || len(name) >= 3 && strings.Contains(word, name) {
-		return longer/3 + 1, true // behind every plain slip of the keyboard
+		return longer/3 + 1, true // ranked after every typing error
 	}
 	return 0, false
 }

@@ -9,29 +9,29 @@ import (
 // PlanVersion is the only value of a plan's `plan` field.
 const PlanVersion = "v1"
 
-// Plan is an execution plan in its canonical form: a DAG of nodes. Aliases and shorthands are gone; the strings may
-// hold ${…} expressions.
+// Plan is an execution plan in its canonical form, without aliases and shorthands: a DAG of nodes. Its strings may hold ${…}
+// expressions.
 type Plan struct {
 	Version        string    `json:"plan" jsonschema:"enum=v1,description=version of the plan language"`
-	Name           string    `json:"name,omitempty" jsonschema:"description=what people will call this execution"`
+	Name           string    `json:"name,omitempty" jsonschema:"description=name of the execution for readers"`
 	Description    string    `json:"description,omitempty"`
 	Inputs         Object    `json:"inputs,omitempty" jsonschema:"description=values the nodes read as ${inputs.name}"`
 	Timeout        Duration  `json:"timeout,omitempty" jsonschema:"description=longest time of the whole execution"`
-	QueueTimeout   Duration  `json:"queue_timeout,omitempty" jsonschema:"description=longest wait in the queue; an execution that no worker took by then ends as timed_out and nothing of it has run"`
+	QueueTimeout   Duration  `json:"queue_timeout,omitempty" jsonschema:"description=longest wait in the queue; an execution that no worker claimed by then ends as timed_out without having run"`
 	Priority       int       `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5,description=1 is first and 5 last; 3 unless given"`
 	IdempotencyKey string    `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=the same key with the same plan gives the same execution"`
 	MaxParallel    int       `json:"max_parallel,omitempty" jsonschema:"minimum=1,maximum=1000,description=most nodes in flight at once"`
 	Defaults       *Defaults `json:"defaults,omitempty"`
 	Nodes          []Node    `json:"nodes"`
-	Output         Value     `json:"output,omitempty" jsonschema:"description=the execution's output; unless given it is the outputs of the nodes that nothing depends on by node id"`
+	Output         Value     `json:"output,omitempty" jsonschema:"description=the execution's output; default the outputs of the nodes that no other depends on by node id"`
 
-	Source Source `json:"-"` // the text that the plan was read from; nil: there is none, or it has one line
+	Source Source `json:"-"` // places in the text of the plan; nil: unknown, or the text is one line
 }
 
-// Source knows the text that a plan was read from.
+// Source locates values of a plan in the text that it was read from.
 type Source interface {
-	// Place is the line and the column, both from 1, of what a JSON pointer into the plan leads to, or of the nearest part
-	// around it.
+	// Place returns the line and the column, both from 1, of the value at a JSON pointer into the plan, or of the nearest value
+	// that contains it.
 	Place(pointer string) (line, column int)
 }
 
@@ -50,43 +50,43 @@ type Node struct {
 	Wait        string      `json:"wait,omitempty" jsonschema:"description=a duration such as 10m or an RFC 3339 timestamp"`
 	WaitFor     *WaitFor    `json:"wait_for,omitempty" jsonschema:"description=an event that signal_execution sends or a state that set_state sets; its data becomes the output"`
 	Review      *Review     `json:"review,omitempty" jsonschema:"description=a question to a person; the output is {decision comment by}"`
-	Workflow    *Workflow   `json:"workflow,omitempty" jsonschema:"description=a plan within the plan; its output becomes the node's"`
-	DependsOn   []string    `json:"depends_on,omitempty" jsonschema:"description=ids to wait for beside those that the expressions reference"`
-	TriggerRule TriggerRule `json:"trigger_rule,omitempty" jsonschema:"enum=all_success,enum=none_failed,enum=all_done,enum=one_success,enum=one_failed,description=which ends of the dependencies let the node start"`
+	Workflow    *Workflow   `json:"workflow,omitempty" jsonschema:"description=a nested plan; its output becomes the node's"`
+	DependsOn   []string    `json:"depends_on,omitempty" jsonschema:"description=ids of dependencies in addition to those that expressions reference"`
+	TriggerRule TriggerRule `json:"trigger_rule,omitempty" jsonschema:"enum=all_success,enum=none_failed,enum=all_done,enum=one_success,enum=one_failed,description=which results of the dependencies let the node start"`
 	When        string      `json:"when,omitempty" jsonschema:"description=${…} condition; false skips the node"`
 	Inputs      Object      `json:"inputs,omitempty" jsonschema:"description=arguments of the capability or inputs of the workflow"`
 
-	ForEach     Value `json:"for_each,omitempty" jsonschema:"description=a list or a ${…} that gives one: the node runs once for each item; its output is the list of outputs in that order"`
+	ForEach     Value `json:"for_each,omitempty" jsonschema:"description=a list or a ${…} that gives one: the node runs once for each item; its output is the list of their outputs in order"`
 	MaxParallel int   `json:"max_parallel,omitempty" jsonschema:"minimum=1,maximum=1000,description=most items in flight at once"`
 	MaxItems    int   `json:"max_items,omitempty" jsonschema:"minimum=1,maximum=10000,description=a longer list fails the node"`
-	MinSuccess  *int  `json:"min_success,omitempty" jsonschema:"minimum=0,description=so many items have to succeed and suffice; the output of a failed or skipped one is null"`
+	MinSuccess  *int  `json:"min_success,omitempty" jsonschema:"minimum=0,description=number of items that must succeed; the output of a failed or skipped one is null"`
 
 	Timeout          Duration `json:"timeout,omitempty" jsonschema:"description=longest time of one attempt"`
 	TotalTimeout     Duration `json:"total_timeout,omitempty" jsonschema:"description=longest time of all attempts together"`
-	QueueTimeout     Duration `json:"queue_timeout,omitempty" jsonschema:"description=longest wait of a ready node for room"`
-	HeartbeatTimeout Duration `json:"heartbeat_timeout,omitempty" jsonschema:"description=longest silence between two progress reports of the call"`
+	QueueTimeout     Duration `json:"queue_timeout,omitempty" jsonschema:"description=longest wait of a ready node for a free slot"`
+	HeartbeatTimeout Duration `json:"heartbeat_timeout,omitempty" jsonschema:"description=longest time between two progress reports of the call"`
 	Retry            *Retry   `json:"retry,omitempty"`
 	Priority         int      `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5,description=among ready nodes; 1 is first"`
 
 	SafetyLevel string      `json:"safety_level,omitempty" jsonschema:"enum=normal,enum=review,description=review asks a person before the call"`
-	Fallback    []Fallback  `json:"fallback,omitempty" jsonschema:"description=what serves instead after the node failed for good; in order"`
+	Fallback    []Fallback  `json:"fallback,omitempty" jsonschema:"description=what replaces a call that failed for good; tried in order"`
 	Compensate  *Compensate `json:"compensate,omitempty" jsonschema:"description=the call that undoes the node"`
 	OnError     OnError     `json:"on_error,omitempty" jsonschema:"enum=fail,enum=continue,enum=suspend,enum=compensate,description=what a failure of the node does to the execution"`
 	OnUnknown   *OnUnknown  `json:"on_unknown,omitempty"`
 	Effect      Effect      `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=a stricter effect than the tool's own"`
 }
 
-// WaitFor names the event, or the state, that a node waits for; exactly one is given. A plan may write the bare name of an event.
+// WaitFor names the event or the state that a node waits for; exactly one is given. A plan may write the bare name of an event.
 type WaitFor struct {
 	Event   string     `json:"event,omitempty" jsonschema:"minLength=1,maxLength=255"`
-	State   *StateName `json:"state,omitempty" jsonschema:"description=a state that set_state sets; its key may hold ${…}; found data and version of it become the output"`
-	Until   string     `json:"until,omitempty" jsonschema:"description=${…} condition over state.found and state.data and state.version; unless given the state has to be there"`
-	Timeout Duration   `json:"timeout,omitempty" jsonschema:"description=the node fails after this long"`
+	State   *StateName `json:"state,omitempty" jsonschema:"description=a state that set_state sets; its key may hold ${…}; its found and data and version become the output"`
+	Until   string     `json:"until,omitempty" jsonschema:"description=${…} condition over state.found and state.data and state.version; default the state exists"`
+	Timeout Duration   `json:"timeout,omitempty" jsonschema:"description=the node fails after this time"`
 
 	Bare bool `json:"-"` // written as the bare string; findings point there
 }
 
-// StateName names a state of the one whose execution it is.
+// StateName names a state of the principal whose execution it is.
 type StateName struct {
 	Type string `json:"type" jsonschema:"minLength=1,maxLength=128"`
 	Key  string `json:"key" jsonschema:"minLength=1"`
@@ -100,24 +100,24 @@ type Review struct {
 	Bare bool `json:"-"` // written as the bare string; findings point there
 }
 
-// Workflow is a plan within a plan: by name, or as it stands.
+// Workflow is a plan within a plan: a stored workflow by name, or a definition.
 type Workflow struct {
 	Name       string `json:"name,omitempty" jsonschema:"minLength=1,description=name or name@version"`
 	Definition *Plan  `json:"definition,omitempty"`
 
-	// Kept tells of a plan within that stood as a name which workflow it is. No plan is written with it.
+	// Kept says which workflow a definition was resolved from. A submitted plan does not contain it.
 	Kept *KeptWorkflow `json:"kept,omitempty"`
 
 	Bare bool `json:"-"` // written as the bare string; findings point there
 }
 
-// KeptWorkflow is a version of a workflow that a plan was accepted with.
+// KeptWorkflow is the version of a workflow that was resolved when a plan was accepted.
 type KeptWorkflow struct {
 	Name        string `json:"name"` // name@version
 	InputSchema Object `json:"input_schema,omitempty"`
 }
 
-// JSONSchema breaks the recursion: a definition is a plan again.
+// JSONSchema breaks the recursion: a definition is itself a plan.
 func (Workflow) JSONSchema() *jsonschema.Schema {
 	properties := jsonschema.NewProperties()
 	properties.Set("name", &jsonschema.Schema{Type: "string", Description: "name or name@version"})
@@ -125,7 +125,7 @@ func (Workflow) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "object", Properties: properties, AdditionalProperties: jsonschema.FalseSchema}
 }
 
-// Fallback serves a node whose own call failed for good: another capability, or a value. Exactly one is given.
+// Fallback replaces a node's own call after it failed for good: another capability or a value. Exactly one is given.
 type Fallback struct {
 	Capability string `json:"capability,omitempty" jsonschema:"description=realm.name"`
 	Inputs     Object `json:"inputs,omitempty" jsonschema:"description=its arguments; the node's own unless given"`
@@ -144,10 +144,10 @@ type Compensate struct {
 	Bare bool `json:"-"` // written as the bare string; findings point there
 }
 
-// OnUnknown says what follows a once call whose outcome is unknown. A plan may write the bare word of Then.
+// OnUnknown says what follows a once call whose outcome is unknown. A plan may write the bare value of Then.
 type OnUnknown struct {
 	Then   string  `json:"then,omitempty" jsonschema:"enum=suspend,enum=fail,enum=retry,description=suspend holds the node for a decision and is the default"`
-	Verify *Verify `json:"verify,omitempty" jsonschema:"description=a read-only call that tells whether it happened"`
+	Verify *Verify `json:"verify,omitempty" jsonschema:"description=a read-only call that finds out whether it happened"`
 
 	Bare bool `json:"-"` // written as the bare string; findings point there
 }
@@ -166,15 +166,15 @@ type OnError string
 const (
 	// OnErrorFail ends the execution as failed; it is the default.
 	OnErrorFail OnError = "fail"
-	// OnErrorContinue lets the execution go on and may still succeed; the dependents follow their trigger_rule.
+	// OnErrorContinue lets the execution go on, and it may still succeed; the dependents follow their trigger_rule.
 	OnErrorContinue OnError = "continue"
-	// OnErrorSuspend suspends the execution with the node held, for resume_execution to mend.
+	// OnErrorSuspend suspends the execution with the node held for a decision of resume_execution.
 	OnErrorSuspend OnError = "suspend"
 	// OnErrorCompensate undoes what succeeded, in reverse order, and then ends the execution as failed.
 	OnErrorCompensate OnError = "compensate"
 )
 
-// The values of on_unknown. Suspend is the default.
+// The values of [OnUnknown].Then. Suspend is the default.
 const (
 	OnUnknownSuspend = "suspend"
 	OnUnknownFail    = "fail"
@@ -187,7 +187,7 @@ const (
 	SafetyReview = "review"
 )
 
-// TriggerRule says which ends of its dependencies let a node start. Where the rule can no longer hold, it is skipped.
+// TriggerRule says which results of its dependencies let a node start. A node whose rule can no longer hold is skipped.
 type TriggerRule string
 
 const (
@@ -203,7 +203,7 @@ const (
 	OneFailed TriggerRule = "one_failed"
 )
 
-// NodeID is what a node's id looks like.
+// NodeID matches the id of a node.
 var NodeID = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
 // Priorities of an execution.
@@ -213,18 +213,18 @@ const (
 	PriorityLast    = 5
 )
 
-// Explain tells what a valid plan would do at most.
+// Explain says what a valid plan would do at most.
 type Explain struct {
-	Waves        [][]string `json:"waves" jsonschema:"description=node ids that can run together in order"`
+	Waves        [][]string `json:"waves" jsonschema:"description=groups of node ids that can run together; in order"`
 	CriticalPath []string   `json:"critical_path" jsonschema:"description=longest chain of node ids"`
-	MaxCalls     int        `json:"max_calls" jsonschema:"description=most attempts if every retry is used"`
+	MaxCalls     int        `json:"max_calls" jsonschema:"description=number of attempts if every retry is used"`
 	Reviews      []string   `json:"reviews" jsonschema:"description=nodes that wait for a person"`
 	OnceNodes    []string   `json:"once_nodes" jsonschema:"description=nodes that are never repeated without a decision"`
 }
 
-// Validation is the answer of validate_plan.
+// Validation is the result of validate_plan.
 type Validation struct {
 	Valid    bool      `json:"valid"`
 	Findings []Finding `json:"findings"`
-	Explain  *Explain  `json:"explain,omitempty" jsonschema:"description=for a valid plan alone"`
+	Explain  *Explain  `json:"explain,omitempty" jsonschema:"description=only for a valid plan"`
 }

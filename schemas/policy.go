@@ -2,19 +2,19 @@ package schemas
 
 import "cmp"
 
-// Effect says what repeating a call would do; it decides what may follow a call whose outcome is unknown.
+// Effect says what repeating a call would do. It decides what may follow a call whose outcome is unknown.
 type Effect string
 
 const (
-	// EffectRead changes nothing: it is run again.
+	// EffectRead changes nothing: the call is repeated.
 	EffectRead Effect = "read"
-	// EffectIdempotent changes something once however often it is called with the same inputs and key: it is run again.
+	// EffectIdempotent changes something once, however often it is called with the same inputs and key: the call is repeated.
 	EffectIdempotent Effect = "idempotent"
-	// EffectOnce must not be repeated without a decision. Everything that says nothing of itself counts as once.
+	// EffectOnce must not be repeated without a decision. A tool without annotations counts as once.
 	EffectOnce Effect = "once"
 )
 
-// Rank orders effects from harmless (0) to strict (2); an unknown word is strict.
+// Rank orders effects from harmless (0) to strict (2); an unknown effect is strict.
 func (e Effect) Rank() int {
 	switch e {
 	case EffectRead:
@@ -29,13 +29,13 @@ func (e Effect) Rank() int {
 // Retry says how often and when a failed attempt is tried again. Absent fields inherit from the next level
 // (node, plan defaults, capability, realm, default policy, built-in).
 type Retry struct {
-	MaxAttempts        int      `json:"max_attempts,omitempty" jsonschema:"minimum=1,maximum=100,description=total tries including the first"`
+	MaxAttempts        int      `json:"max_attempts,omitempty" jsonschema:"minimum=1,maximum=100,description=attempts including the first"`
 	InitialInterval    Duration `json:"initial_interval,omitempty"`
-	BackoffCoefficient float64  `json:"backoff_coefficient,omitempty" jsonschema:"minimum=1,maximum=100,description=each wait is the one before times this"`
+	BackoffCoefficient float64  `json:"backoff_coefficient,omitempty" jsonschema:"minimum=1,maximum=100,description=factor between one wait and the next"`
 	MaxInterval        Duration `json:"max_interval,omitempty"`
-	Jitter             *float64 `json:"jitter,omitempty" jsonschema:"minimum=0,maximum=1,description=each wait varies by up to this share"`
-	MaxElapsed         Duration `json:"max_elapsed,omitempty" jsonschema:"description=no new attempt after this much time since the first"`
-	RetryOn            []Code   `json:"retry_on,omitempty" jsonschema:"description=retry these error codes alone"`
+	Jitter             *float64 `json:"jitter,omitempty" jsonschema:"minimum=0,maximum=1,description=waits vary by up to this fraction"`
+	MaxElapsed         Duration `json:"max_elapsed,omitempty" jsonschema:"description=no new attempt after this time since the first"`
+	RetryOn            []Code   `json:"retry_on,omitempty" jsonschema:"description=retry only these error codes"`
 	NoRetryOn          []Code   `json:"no_retry_on,omitempty" jsonschema:"description=never retry these error codes"`
 }
 
@@ -75,28 +75,28 @@ func (r *Retry) Or(base *Retry) *Retry {
 	return &out
 }
 
-// Policy is what an operator decides for a realm or a capability. Absent fields inherit from the level above; a written 0
-// switches off what would be inherited.
+// Policy is what an operator configures for a realm or a capability. Absent fields inherit from the level above; an explicit
+// 0 switches off what would be inherited.
 type Policy struct {
-	Timeout         *Duration        `json:"timeout,omitempty" jsonschema:"description=longest time of one attempt; 0s is none"`
+	Timeout         *Duration        `json:"timeout,omitempty" jsonschema:"description=longest time of one attempt; 0s: none"`
 	Retry           *Retry           `json:"retry,omitempty"`
-	Breaker         *Breaker         `json:"breaker,omitempty" jsonschema:"description=stops calling a capability that fails again and again"`
-	RateLimit       *RateLimit       `json:"rate_limit,omitempty" jsonschema:"description=of default: for each realm; of a realm: for all its capabilities together; of a capability: beside the realm's"`
-	Concurrency     *int             `json:"concurrency,omitempty" jsonschema:"minimum=0,maximum=10000,description=calls in flight at once from one process; levels as of rate_limit; 0 is no bound"`
-	ConcurrencyWait *Duration        `json:"concurrency_wait,omitempty" jsonschema:"description=how long a call waits for room among them before it is refused; default 5s"`
-	CacheTTL        *Duration        `json:"cache_ttl,omitempty" jsonschema:"description=how long an answer of a capability that reads is good for the same inputs of the same principal; identical calls at once are made once"`
-	StaleIfError    *Duration        `json:"stale_if_error,omitempty" jsonschema:"description=how long beyond cache_ttl an answer may stand in\\, flagged degraded\\, while the capability cannot be called"`
-	Fallback        []PolicyFallback `json:"fallback,omitempty" jsonschema:"description=what serves instead when the capability fails for good\\, in order; a node's own list replaces it"`
-	RetryUnknown    *bool            `json:"retry_unknown,omitempty" jsonschema:"description=false: no plan may have a once call repeated whose outcome is unknown; default true: on_unknown: retry of a plan may"`
+	Breaker         *Breaker         `json:"breaker,omitempty" jsonschema:"description=refuses calls of a capability that fails repeatedly"`
+	RateLimit       *RateLimit       `json:"rate_limit,omitempty" jsonschema:"description=of default: for each realm; of a realm: for all its capabilities together; of a capability: in addition to the realm's"`
+	Concurrency     *int             `json:"concurrency,omitempty" jsonschema:"minimum=0,maximum=10000,description=calls in flight at once from one process; levels as for rate_limit; 0: no limit"`
+	ConcurrencyWait *Duration        `json:"concurrency_wait,omitempty" jsonschema:"description=how long a call waits for a free slot before it is refused; default 5s"`
+	CacheTTL        *Duration        `json:"cache_ttl,omitempty" jsonschema:"description=how long the answer of a read capability is reused for the same inputs of the same principal; identical concurrent calls are made once"`
+	StaleIfError    *Duration        `json:"stale_if_error,omitempty" jsonschema:"description=how long after cache_ttl an answer may be used\\, flagged degraded\\, while the capability cannot be called"`
+	Fallback        []PolicyFallback `json:"fallback,omitempty" jsonschema:"description=what replaces a call that failed for good\\, tried in order; a node's own list takes precedence"`
+	RetryUnknown    *bool            `json:"retry_unknown,omitempty" jsonschema:"description=false: on_unknown: retry is refused\\, so that no plan repeats a once call whose outcome is unknown; default true"`
 	Drift           Drift            `json:"drift,omitempty" jsonschema:"enum=hold,enum=allow_compatible,description=what happens to a node whose tool has changed since its plan was accepted; default hold"`
 	Effect          Effect           `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=overrides the tool's own annotations"`
-	IdempotencyArg  string           `json:"idempotency_arg,omitempty" jsonschema:"description=input that carries the idempotency key; makes the capability idempotent"`
+	IdempotencyArg  string           `json:"idempotency_arg,omitempty" jsonschema:"description=input that takes the idempotency key; makes the capability idempotent"`
 	Protocol        string           `json:"protocol,omitempty" jsonschema:"enum=auto,enum=2024-11-05,enum=2025-03-26,enum=2025-06-18,enum=2025-11-25,enum=2026-07-28,description=MCP version to speak with the realm"`
 	Required        *bool            `json:"required,omitempty" jsonschema:"description=this process is ready only while the realm works"`
 
-	// TimeoutFrom is the level that gave Timeout, in the words of an error; [Policies.For] sets it.
+	// TimeoutFrom is the level that set Timeout, as errors name it; [Policies.For] sets it.
 	TimeoutFrom string `json:"-"`
-	// RetryUnknownFrom is the one that gave RetryUnknown.
+	// RetryUnknownFrom is the level that set RetryUnknown.
 	RetryUnknownFrom string `json:"-"`
 }
 
@@ -128,13 +128,13 @@ func (p Policy) Or(base Policy) Policy {
 	return p
 }
 
-// ForbidsRetryUnknown tells whether a plan may not have a `once` call repeated whose outcome is unknown.
+// ForbidsRetryUnknown reports whether plans may not repeat a `once` call whose outcome is unknown.
 func (p Policy) ForbidsRetryUnknown() bool { return p.RetryUnknown != nil && !*p.RetryUnknown }
 
-// IsRequired is false unless somebody said otherwise.
+// IsRequired reports whether Required is set to true.
 func (p Policy) IsRequired() bool { return p.Required != nil && *p.Required }
 
-// RealmPolicy is a realm's policy with those of its capabilities below it.
+// RealmPolicy is the policy of a realm and of its capabilities.
 type RealmPolicy struct {
 	Policy
 	Capabilities map[string]Policy `json:"capabilities,omitempty" jsonschema:"description=capability name to policy"`
@@ -147,7 +147,7 @@ type Policies struct {
 }
 
 // For resolves the policy of one capability: its own fields, else the realm's, else the default's. Protocol and
-// Required belong to a realm alone. What calls share is in [Policies.Bounds].
+// Required apply to a realm only. Limits that calls share are in [Policies.Bounds].
 func (p Policies) For(realm, capability string) Policy {
 	r := p.Realms[realm]
 	own := r.Capabilities[capability]

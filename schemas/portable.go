@@ -7,19 +7,19 @@ import (
 	"slices"
 )
 
-// Bounds of a schema that is put before models.
+// Limits of a schema that is shown to models.
 const (
 	MaxToolSchema = 16 << 10 // bytes
-	maxToolDepth  = 32       // schemas within schemas
+	maxToolDepth  = 32       // nested schemas
 )
 
-// anything names every type, because some clients refuse a schema that is `true` or names none.
+// anything names every type, because some clients refuse a schema that is `true` or has no type.
 var anything = []any{"object", "array", "string", "number", "boolean", "null"}
 
-// Anything is the type of what may be any JSON value.
+// Anything is the type keyword of any JSON value.
 func Anything() []any { return anything }
 
-// Keywords by what stands behind them, and those that nobody needs once references are gone.
+// Keywords by the kind of their value, and those that have no meaning without references.
 var (
 	schemaMaps   = []string{"properties", "patternProperties", "dependentSchemas"}
 	schemaLists  = []string{"anyOf", "oneOf", "allOf", "prefixItems"}
@@ -29,9 +29,9 @@ var (
 	typing       = []string{"type", "enum", "const", "anyOf", "oneOf", "allOf"}
 )
 
-// Portable makes of a JSON Schema one that every known MCP client reads as the input schema of a tool: an object whose
-// members have types, without references, dialect, and booleans where a schema stands. Where that would change what the
-// schema says, the error says at which place and what to do.
+// Portable converts a JSON Schema to one that every known MCP client accepts as the input schema of a tool: an object whose
+// members have types, without references, without a dialect and without boolean schemas. If that would change the meaning
+// of the schema, the error names the place and says what to do.
 func Portable(schema Object) (map[string]any, error) {
 	d := json.NewDecoder(bytes.NewReader(schema))
 	d.UseNumber()
@@ -39,15 +39,15 @@ func Portable(schema Object) (map[string]any, error) {
 	if len(schema) == 0 {
 		root = map[string]any{}
 	} else if err := d.Decode(&root); err != nil {
-		return nil, fmt.Errorf("the schema is no JSON object: %w", err)
+		return nil, fmt.Errorf("the schema is not a JSON object: %w", err)
 	}
-	if t, there := root["type"]; there && t != "object" {
-		return nil, fmt.Errorf("the schema's own type is %v; inputs are an object", t)
+	if t, ok := root["type"]; ok && t != "object" {
+		return nil, fmt.Errorf("the type of the schema is %v; inputs are an object", t)
 	}
 	root["type"] = "object"
 	for _, keyword := range []string{"anyOf", "oneOf", "allOf", "not", "if"} {
 		if root[keyword] != nil {
-			return nil, fmt.Errorf("%s stands at the root, which some clients refuse; say it of the members", keyword)
+			return nil, fmt.Errorf("%s at the root is refused by some clients; use it in the properties", keyword)
 		}
 	}
 	if _, err := portableSchema("", root, 0); err != nil {
@@ -62,13 +62,13 @@ func portableSchema(at string, v any, depth int) (any, error) {
 	case v == true:
 		return map[string]any{"type": anything}, nil
 	case !ok:
-		return nil, fmt.Errorf("%s is %.20v where a schema has to stand", at, v)
+		return nil, fmt.Errorf("%s is %.20v; it must be a schema", at, v)
 	case depth > maxToolDepth:
-		return nil, fmt.Errorf("%s: more than %d schemas stand within one another", at, maxToolDepth)
+		return nil, fmt.Errorf("%s: schemas are nested deeper than %d levels", at, maxToolDepth)
 	}
 	for _, keyword := range references {
-		if _, there := s[keyword]; there {
-			return nil, fmt.Errorf("%s/%s: many clients cannot read a reference; write out what it means", at, keyword)
+		if _, ok := s[keyword]; ok {
+			return nil, fmt.Errorf("%s/%s: many clients cannot resolve references; inline the schema", at, keyword)
 		}
 	}
 	for _, keyword := range needless {
@@ -83,7 +83,7 @@ func portableSchema(at string, v any, depth int) (any, error) {
 	return s, eachSchema(s, func(path string, sub any) (any, error) { return portableSchema(at+path, sub, depth+1) })
 }
 
-// eachSchema replaces every schema right within s by what change makes of it.
+// eachSchema replaces every direct sub-schema of s by the result of change.
 func eachSchema(s map[string]any, change func(path string, sub any) (any, error)) (err error) {
 	for _, keyword := range schemaMaps {
 		named, _ := s[keyword].(map[string]any)
@@ -102,8 +102,8 @@ func eachSchema(s map[string]any, change func(path string, sub any) (any, error)
 		}
 	}
 	for _, keyword := range schemaSingle {
-		sub, there := s[keyword]
-		if !there || keyword == "additionalProperties" && sub == false { // which every client reads
+		sub, ok := s[keyword]
+		if !ok || keyword == "additionalProperties" && sub == false { // every client accepts it
 			continue
 		}
 		if s[keyword], err = change("/"+keyword, sub); err != nil {

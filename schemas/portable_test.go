@@ -20,13 +20,13 @@ func TestPortable(t *testing.T) {
 		{"large numbers", `{"properties":{"a":{"const":12345678901234567890}}}`, `{"properties":{"a":{"const":12345678901234567890}},"type":"object"}`, ""},
 		{"items", `{"properties":{"a":{"type":"array","items":{"anyOf":[{"type":"string"},true]}}}}`,
 			`{"properties":{"a":{"items":{"anyOf":[{"type":"string"},{"type":` + everything + `}]},"type":"array"}},"type":"object"}`, ""},
-		{"a list", `{"type":"array"}`, "", "own type"},
-		{"several types", `{"type":["object","null"]}`, "", "own type"},
-		{"anyOf at the root", `{"anyOf":[{"type":"object"}]}`, "", "anyOf stands at the root"},
+		{"a list", `{"type":"array"}`, "", "the type of the schema is"},
+		{"several types", `{"type":["object","null"]}`, "", "the type of the schema is"},
+		{"anyOf at the root", `{"anyOf":[{"type":"object"}]}`, "", "anyOf at the root is refused"},
 		{"reference", `{"properties":{"a":{"type":"array","items":{"$ref":"#/$defs/a"}}}}`, "", "/properties/a/items/$ref"},
 		{"false", `{"properties":{"a":{"type":"object","properties":{"b":false}}}}`, "", "/properties/a/properties/b is false"},
 		{"tuple of an old draft", `{"properties":{"a":{"type":"array","items":[{"type":"string"}]}}}`, "", "/properties/a/items is"},
-		{"deep", `{"properties":{"a":` + strings.Repeat(`{"type":"array","items":`, 40) + `{"type":"string"}` + strings.Repeat("}", 40) + `}}`, "", "more than 32"},
+		{"deep", `{"properties":{"a":` + strings.Repeat(`{"type":"array","items":`, 40) + `{"type":"string"}` + strings.Repeat("}", 40) + `}}`, "", "deeper than 32"},
 	} {
 		got, err := Portable(Object(tt.schema))
 		if tt.err != "" {

@@ -2,55 +2,55 @@ package schemas
 
 import "time"
 
-// Overlap says what becomes of a firing while the execution of the one before has not ended.
+// Overlap says what happens to a firing while the execution of the previous one has not ended.
 type Overlap string
 
 const (
-	// OverlapSkip: nothing is executed; the default.
+	// OverlapSkip: it is not executed; the default.
 	OverlapSkip Overlap = "skip"
-	// OverlapQueue: it is executed when that one has ended.
+	// OverlapQueue: it is executed when the previous one has ended.
 	OverlapQueue Overlap = "queue"
-	// OverlapAllow: it is executed all the same.
+	// OverlapAllow: it is executed at the same time.
 	OverlapAllow Overlap = "allow"
 )
 
 // Overlaps lists every overlap policy.
 func Overlaps() []Overlap { return []Overlap{OverlapSkip, OverlapQueue, OverlapAllow} }
 
-// Schedule says when a workflow is executed by itself: at the times of Cron in Timezone, or each Every from when it was
-// set. None of both is no schedule.
+// Schedule says when a workflow is executed automatically: at the times of Cron in Timezone, or at intervals of Every from
+// the time it was set. Without either there is no schedule.
 type Schedule struct {
 	Cron     string   `json:"cron,omitempty" jsonschema:"description=minute hour day month weekday"`
 	Every    Duration `json:"every,omitempty"`
 	Timezone string   `json:"timezone,omitempty" jsonschema:"description=of cron (default UTC)"`
 	Inputs   Object   `json:"inputs,omitempty"`
-	Overlap  Overlap  `json:"overlap,omitempty" jsonschema:"description=while the last one still runs (default skip)"`
-	CatchUp  *int     `json:"catch_up,omitempty" jsonschema:"minimum=0,maximum=100,description=missed firings to make up (default 1)"`
+	Overlap  Overlap  `json:"overlap,omitempty" jsonschema:"description=while the previous one still runs (default skip)"`
+	CatchUp  *int     `json:"catch_up,omitempty" jsonschema:"minimum=0,maximum=100,description=missed firings to run later (default 1)"`
 	Paused   bool     `json:"paused,omitempty"`
 }
 
-// DefaultCatchUp is how many missed firings are made up where a schedule says nothing.
+// DefaultCatchUp is the number of missed firings that are run later unless a schedule sets its own.
 const DefaultCatchUp = 1
 
-// None tells whether no time is named.
+// None reports whether the schedule names no time.
 func (s *Schedule) None() bool { return s.Cron == "" && s.Every == 0 }
 
-// Empty tells whether nothing at all is said: that ends a schedule.
+// Empty reports whether no field is set: an empty schedule removes a workflow's schedule.
 func (s *Schedule) Empty() bool {
 	return s.None() && s.Timezone == "" && len(s.Inputs) == 0 && s.Overlap == "" && s.CatchUp == nil && !s.Paused
 }
 
-// FiringOutcome is what became of a firing.
+// FiringOutcome is the result of a [Firing].
 type FiringOutcome string
 
 const (
-	// FiringExecuted: it is the execution that is named.
+	// FiringExecuted: the execution that it names was started.
 	FiringExecuted FiringOutcome = "executed"
-	// FiringSkipped: the one before had not ended, or the schedule was paused.
+	// FiringSkipped: the previous one had not ended, or the schedule was paused.
 	FiringSkipped FiringOutcome = "skipped"
-	// FiringMissed: nobody was there to make it, and catch_up did not cover it; it stands for all such before it.
+	// FiringMissed: no process was running to make it, and catch_up did not include it. It stands for all missed ones before it.
 	FiringMissed FiringOutcome = "missed"
-	// FiringFailed: the execution was refused, see the error.
+	// FiringFailed: the execution was refused; the error says why.
 	FiringFailed FiringOutcome = "failed"
 )
 
@@ -59,7 +59,7 @@ func FiringOutcomes() []FiringOutcome {
 	return []FiringOutcome{FiringExecuted, FiringSkipped, FiringMissed, FiringFailed}
 }
 
-// Firing is one time of a schedule that has come.
+// Firing is one due time of a schedule and what followed.
 type Firing struct {
 	At          time.Time     `json:"at"`
 	Outcome     FiringOutcome `json:"outcome"`
@@ -71,6 +71,6 @@ type Firing struct {
 type ScheduleStatus struct {
 	Schedule
 	Next []time.Time `json:"next,omitempty" jsonschema:"description=the next firings; none while it is paused"`
-	Due  []time.Time `json:"due,omitempty" jsonschema:"description=firings that wait for the execution before (overlap queue)"`
+	Due  []time.Time `json:"due,omitempty" jsonschema:"description=firings that wait for the previous execution (overlap queue)"`
 	Last []Firing    `json:"last,omitempty" jsonschema:"description=the last firings; newest first"`
 }

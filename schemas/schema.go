@@ -10,23 +10,23 @@ import (
 	"github.com/invopop/jsonschema"
 )
 
-// InputSchema describes the type of v as JSON Schema for a tool's arguments: an object that takes no other property.
-// It has what every known MCP client reads and nothing that some refuse: one inline tree without $schema, $ref and
-// $defs, and no boolean where a schema stands. A field is required unless it is omitempty or omitzero. The same type
-// gives the same bytes. A type that contains itself overflows the stack; no noun here does.
+// InputSchema describes the type of v as JSON Schema for a tool's arguments: an object without additional properties.
+// It uses only what every known MCP client accepts: one inline tree without $schema, $ref and $defs, and without boolean
+// schemas. A field is required unless it is omitempty or omitzero. The same type gives the same bytes. A recursive type
+// overflows the stack; no type of this package is recursive.
 func InputSchema(v any) json.RawMessage { return encode(Reflect(v, false)) }
 
 // OutputSchema is like [InputSchema] for a tool's result: an object that may gain properties in later versions.
 func OutputSchema(v any) json.RawMessage { return encode(Reflect(v, true)) }
 
-// Reflect is the one reflector behind every schema of the project, for callers that add to the tree. An open schema
-// allows properties that the type does not name.
+// Reflect makes every schema of the project, as a tree for callers that add to it. An open schema allows properties that
+// the type does not name.
 func Reflect(v any, open bool) *jsonschema.Schema {
 	r := &jsonschema.Reflector{
 		Anonymous:                 true,
 		DoNotReference:            true,
 		AllowAdditionalProperties: open,
-		Mapper:                    func(t reflect.Type) *jsonschema.Schema { return enum(words[t]) },
+		Mapper:                    func(t reflect.Type) *jsonschema.Schema { return enum(enums[t]) },
 	}
 	s := r.Reflect(v)
 	s.Version = ""
@@ -35,8 +35,8 @@ func Reflect(v any, open bool) *jsonschema.Schema {
 	return s
 }
 
-// words holds the types whose values are a closed list, so that their fields need not repeat it.
-var words = map[reflect.Type][]any{
+// enums holds the types whose values are a closed list, so that their fields need not repeat it.
+var enums = map[reflect.Type][]any{
 	reflect.TypeFor[Status]():     anys(Statuses()),
 	reflect.TypeFor[NodeStatus](): anys(NodeStatuses()),
 
@@ -60,8 +60,8 @@ func enum(values []any) *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "string", Enum: values}
 }
 
-// portable replaces what invopop prints as a bare true: as a property, an item or an alternative it becomes the list of
-// all types; as additionalProperties it goes away, which means the same. additionalProperties: false stays, clients know it.
+// portable replaces schemas that invopop prints as a bare true: a property, an item or an alternative becomes the list of all
+// types; additionalProperties is removed, which means the same. additionalProperties: false stays, as every client accepts it.
 func portable(s *jsonschema.Schema) {
 	if accepts(s.AdditionalProperties) {
 		s.AdditionalProperties = nil
@@ -87,7 +87,7 @@ func portable(s *jsonschema.Schema) {
 	}
 }
 
-// typed makes s portable and gives it every type where it names none.
+// typed makes s portable and gives it every type if it has none.
 func typed(s *jsonschema.Schema) *jsonschema.Schema {
 	if accepts(s) {
 		return Value(nil).JSONSchema()
@@ -125,8 +125,9 @@ var (
 	configSchema []byte
 )
 
-// PlanSchema is the published schema of plan files, for editors; it also takes the forms that are normalised: nodes as
-// a map, a capability as {realm, name}, and the bare forms of wait_for, review, workflow, compensate, fallback and on_unknown. The bytes belong to the caller.
+// PlanSchema is the published schema of plan files, for editors. It also accepts the forms that are normalised: nodes as a
+// map, a capability as {realm, name}, and the bare forms of wait_for, review, workflow, compensate, fallback and on_unknown.
+// The bytes belong to the caller.
 func PlanSchema() []byte { return bytes.Clone(planSchema) }
 
 // ConfigSchema is the published schema of runplane.yaml. The bytes belong to the caller.

@@ -2,21 +2,21 @@ package schemas
 
 import "time"
 
-// SessionStatus is where a session stands in its life.
+// SessionStatus is the status of a session.
 type SessionStatus string
 
 const (
-	// SessionActive: a call named it lately.
+	// SessionActive: a call has named it recently.
 	SessionActive SessionStatus = "active"
 	// SessionIdle: no call has named it for a while; the next one makes it active again.
 	SessionIdle SessionStatus = "idle"
-	// SessionExpired is final: no call named it for the whole of its time to live.
+	// SessionExpired is final: no call has named it for its time to live.
 	SessionExpired SessionStatus = "expired"
-	// SessionClosed is final: somebody deleted it.
+	// SessionClosed is final: a caller deleted it.
 	SessionClosed SessionStatus = "closed"
 )
 
-// SessionStatuses lists every session status in the order of a life.
+// SessionStatuses lists every session status in the order of a session's life.
 func SessionStatuses() []SessionStatus {
 	return []SessionStatus{SessionActive, SessionIdle, SessionExpired, SessionClosed}
 }
@@ -24,7 +24,7 @@ func SessionStatuses() []SessionStatus {
 // Ended reports whether the status never changes again.
 func (s SessionStatus) Ended() bool { return s == SessionExpired || s == SessionClosed }
 
-// Session is what an agent keeps between its calls, and what its executions belong to.
+// Session holds data that an agent keeps between its calls. Executions belong to it.
 type Session struct {
 	SessionID   string        `json:"session_id"`
 	AgentID     string        `json:"agent_id,omitempty"`
@@ -35,7 +35,7 @@ type Session struct {
 	TTLSeconds  int64         `json:"ttl_seconds"`
 	CreatedAt   time.Time     `json:"created_at"`
 	LastSeenAt  time.Time     `json:"last_seen_at"`
-	ExpiresAt   time.Time     `json:"expires_at" jsonschema:"description=unless a call names it before"`
+	ExpiresAt   time.Time     `json:"expires_at" jsonschema:"description=unless a call names it earlier"`
 	EndedAt     *time.Time    `json:"ended_at,omitempty"`
 }
 
@@ -53,10 +53,10 @@ type SessionUpdates struct {
 	TTLSeconds  *int64  `json:"ttl_seconds,omitempty" jsonschema:"minimum=1,maximum=31536000"`
 }
 
-// Agent is what is known of an agent by the sessions that it has open.
+// Agent is what is known about an agent from its open sessions.
 type Agent struct {
 	AgentID    string    `json:"agent_id"`
 	Active     int       `json:"active" jsonschema:"description=sessions in use"`
-	Idle       int       `json:"idle" jsonschema:"description=sessions not named for a while"`
+	Idle       int       `json:"idle" jsonschema:"description=sessions that no call has named for a while"`
 	LastSeenAt time.Time `json:"last_seen_at"`
 }

@@ -2,7 +2,7 @@ package schemas
 
 import "time"
 
-// The types of state that are live views of other records. Any other type is free.
+// The types of state that are live views of other records. Agents choose any other type freely.
 const (
 	StateSession   = "session"
 	StateWorkflow  = "workflow"
@@ -16,12 +16,12 @@ type State struct {
 	StateType string     `json:"state_type"`
 	StateData Value      `json:"state_data,omitempty"`
 	Context   Object     `json:"context,omitempty"`
-	Version   int64      `json:"version" jsonschema:"description=expected_version of the next write; 0: there is none"`
+	Version   int64      `json:"version" jsonschema:"description=expected_version of the next write; 0: it does not exist"`
 	UpdatedAt *time.Time `json:"updated_at,omitempty"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
-// StateWritten is what set_state answers.
+// StateWritten is the result of set_state.
 type StateWritten struct {
 	StateKey  string     `json:"state_key"`
 	StateType string     `json:"state_type"`
@@ -30,9 +30,9 @@ type StateWritten struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
-// StateDeleted is what delete_state answers.
+// StateDeleted is the result of delete_state.
 type StateDeleted struct {
-	Deleted bool `json:"deleted" jsonschema:"description=false: there was none"`
+	Deleted bool `json:"deleted" jsonschema:"description=false: it did not exist"`
 }
 
 // StateList is one page of states of one type, by key.

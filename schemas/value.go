@@ -7,11 +7,11 @@ import (
 	"github.com/invopop/jsonschema"
 )
 
-// Value is any JSON value, kept as the bytes that arrived so that large integers and key order survive.
+// Value is any JSON value, kept as the bytes that arrived, so that large integers and the order of keys are preserved.
 // The zero value is absent: it marshals as null, and `omitempty` leaves it out.
 type Value json.RawMessage
 
-// MarshalJSON writes the bytes as they are.
+// MarshalJSON returns the bytes unchanged.
 func (v Value) MarshalJSON() ([]byte, error) {
 	if len(v) == 0 {
 		return []byte("null"), nil
@@ -25,7 +25,7 @@ func (v *Value) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// JSONSchema accepts every type by naming each: a bare `true` makes some clients refuse the whole tool list.
+// JSONSchema names every type: a bare `true` makes some clients refuse the whole tool list.
 func (Value) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Extras: map[string]any{"type": []string{"object", "array", "string", "number", "boolean", "null"}}}
 }
@@ -33,7 +33,7 @@ func (Value) JSONSchema() *jsonschema.Schema {
 // Object is a JSON object, kept as the bytes that arrived. The zero value is absent.
 type Object json.RawMessage
 
-// MarshalJSON writes the bytes as they are, or {} when absent.
+// MarshalJSON returns the bytes unchanged, or {} for an absent object.
 func (o Object) MarshalJSON() ([]byte, error) {
 	if len(o) == 0 {
 		return []byte("{}"), nil
@@ -41,7 +41,7 @@ func (o Object) MarshalJSON() ([]byte, error) {
 	return o, nil
 }
 
-// UnmarshalJSON keeps a copy of the bytes and refuses anything but an object; null counts as absent.
+// UnmarshalJSON keeps a copy of the bytes. Anything but an object is an error; null counts as absent.
 func (o *Object) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		*o = nil
@@ -54,7 +54,7 @@ func (o *Object) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// JSONSchema is an open object.
+// JSONSchema describes an object with any members.
 func (Object) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{}}
 }

@@ -2,32 +2,32 @@ package schemas
 
 import "time"
 
-// WorkflowRef says which version of a workflow was made, or is there already.
+// WorkflowRef names a version of a workflow: the new one, or the existing one with the same definition.
 type WorkflowRef struct {
-	WorkflowID string `json:"workflow_id" jsonschema:"description=the name; name@version means that version"`
+	WorkflowID string `json:"workflow_id" jsonschema:"description=the name; name@version selects a version"`
 	Name       string `json:"name"`
 	Version    int64  `json:"version"`
-	Tool       string `json:"tool,omitempty" jsonschema:"description=it is published as this tool"`
+	Tool       string `json:"tool,omitempty" jsonschema:"description=the tool that it is published as"`
 
-	NextFiring *time.Time `json:"next_firing,omitempty" jsonschema:"description=when its schedule executes it next"`
+	NextFiring *time.Time `json:"next_firing,omitempty" jsonschema:"description=next time its schedule executes it"`
 }
 
-// WorkflowInfo is a workflow as lists show it.
+// WorkflowInfo is a workflow in a list.
 type WorkflowInfo struct {
 	WorkflowRef
 	Description string    `json:"description,omitempty"`
 	CreatedAt   time.Time `json:"created_at"`
-	UpdatedAt   time.Time `json:"updated_at" jsonschema:"description=when the latest version was made"`
+	UpdatedAt   time.Time `json:"updated_at" jsonschema:"description=when the latest version was created"`
 
-	Schedule *ScheduleStatus `json:"schedule,omitempty" jsonschema:"description=when it is executed by itself; absent: never"`
+	Schedule *ScheduleStatus `json:"schedule,omitempty" jsonschema:"description=when it is executed automatically"`
 }
 
-// WorkflowStatus is a workflow with what was executed of it.
+// WorkflowStatus is a workflow with its executions.
 type WorkflowStatus struct {
 	WorkflowInfo
 	InputSchema Object         `json:"input_schema,omitempty"`
 	Versions    []int64        `json:"versions"`
-	Executions  map[Status]int `json:"executions" jsonschema:"description=how many by status"`
+	Executions  map[Status]int `json:"executions" jsonschema:"description=number by status"`
 	Latest      []Execution    `json:"latest" jsonschema:"description=the newest executions"`
 }
 
@@ -37,12 +37,12 @@ type WorkflowList struct {
 	NextCursor string         `json:"next_cursor,omitempty"`
 }
 
-// WorkflowDeleted is what delete_workflow answers.
+// WorkflowDeleted is the result of delete_workflow.
 type WorkflowDeleted struct {
 	Deleted bool `json:"deleted"`
 }
 
-// Hints are what MCP's four tool annotations say of what a call may do.
+// Hints are MCP's four tool annotations: what a call may do.
 type Hints struct {
 	ReadOnly    bool `json:"read_only"`
 	Destructive bool `json:"destructive"`

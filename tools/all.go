@@ -15,7 +15,7 @@ func All() []Method {
 	)
 }
 
-// For lists what a client may use: an operator everything, anybody else what is not for operators alone.
+// For lists the methods that a client may call: an operator all of them, other clients those that are not only for operators.
 func For(operator bool) []Method {
 	return slices.DeleteFunc(All(), func(m Method) bool { return m.Operator && !operator })
 }

@@ -40,7 +40,7 @@ func Capability() []Method {
 	return []Method{
 		method(contract, "discover_capabilities", "Find capabilities", Reads,
 			`Lists what can be called: each capability is one tool of one realm (a connected MCP server). Start here, then resolve_capability for the schema of the one you need. `+
-				`Also tells the state of each realm and, where one is broken, the cure.`,
+				`Also shows the state of each realm and how to repair a broken one.`,
 			func(ctx context.Context, rt *runtime.Runtime, in discoverCapabilities, _ Request) (schemas.Discovery, error) {
 				return rt.Capabilities.Discover(ctx, schemas.DiscoverQuery{Realm: in.Realm, Query: in.Query, Detail: in.Detail, Limit: in.Limit, Cursor: in.Cursor})
 			}),

@@ -1,5 +1,7 @@
-// Package tools holds the contracts: one file for each, one row for each method, which becomes one MCP tool. A row says
-// what a model has to know and calls the runtime; there is no logic here and nothing of MCP.
+// Package tools holds the contracts: one file for each contract, one row for each method, which becomes one MCP tool. It
+// owns what clients read about a method (name, description, schemas, annotations) and the strict decoding of its
+// arguments. Package server lists the rows and calls them; a row calls a method of [runtime.Runtime]. There is no logic
+// here and nothing of MCP.
 package tools
 
 import (
@@ -19,7 +21,7 @@ type Effect int
 const (
 	// Reads changes nothing.
 	Reads Effect = iota
-	// Adds creates or starts something and takes nothing away; a second call does it again.
+	// Adds creates or starts something and removes nothing; a second call does it again.
 	Adds
 	// Sets brings something into a state; a second call changes nothing more.
 	Sets
@@ -43,7 +45,7 @@ func (e Effect) Hints() schemas.Hints {
 // Request is one call of a method.
 type Request struct {
 	Arguments json.RawMessage // a JSON object; empty counts as {}
-	// Progress tells the client how far a waiting call is; nil: it does not want to know. It must not block.
+	// Progress reports to the client how far a waiting call is; nil: the client did not ask for it. It must not block.
 	Progress func(done, total float64, message string)
 }
 
@@ -54,8 +56,8 @@ type Method struct {
 	Title       string
 	Description string // a prompt: what it does, when to use it, what comes back, what undoes it
 	Effect      Effect
-	Known       *schemas.Hints  // annotations that say more than Effect does; nil: those of Effect
-	Operator    bool            // for operators alone: others neither see nor reach it
+	ExactHints  *schemas.Hints  // annotations that say more than Effect does; nil: those of Effect
+	Operator    bool            // only operators see it and can call it
 	Input       json.RawMessage // JSON Schema of the arguments
 	Output      json.RawMessage // JSON Schema of the result
 	// Call checks the arguments strictly, runs the method and returns a value of the output schema. Every failure is, or
@@ -65,8 +67,8 @@ type Method struct {
 
 // Hints are the method's annotations.
 func (m *Method) Hints() schemas.Hints {
-	if m.Known != nil {
-		return *m.Known
+	if m.ExactHints != nil {
+		return *m.ExactHints
 	}
 	return m.Effect.Hints()
 }
@@ -98,13 +100,13 @@ func method[In, Out any](contract, name, title string, effect Effect, descriptio
 	return m
 }
 
-// operators keeps a method for operators.
-func operators(m Method) Method {
+// operatorOnly restricts a method to operators.
+func operatorOnly(m Method) Method {
 	m.Operator = true
 	return m
 }
 
-// decode checks arguments against the method's schema, all problems at once, and reads them.
+// decode checks arguments against the method's schema, reporting all problems at once, and decodes them.
 func decode[In any](c *schemas.Checker, arguments json.RawMessage) (in In, err error) {
 	if arguments = bytes.TrimSpace(arguments); len(arguments) == 0 || string(arguments) == "null" {
 		arguments = json.RawMessage("{}")
@@ -112,7 +114,7 @@ func decode[In any](c *schemas.Checker, arguments json.RawMessage) (in In, err e
 	if problems := c.Check(arguments); len(problems) > 0 {
 		return in, schemas.InvalidArguments(problems)
 	}
-	if err := json.Unmarshal(arguments, &in); err != nil { // what a schema cannot say, such as the form of a duration
+	if err := json.Unmarshal(arguments, &in); err != nil { // what a schema cannot express, such as the form of a duration
 		return in, schemas.Errorf(schemas.CodeInvalidArgument, "%s", err)
 	}
 	return in, nil

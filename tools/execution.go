@@ -23,21 +23,21 @@ func (p *Plan) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// JSONSchema is short on purpose: the tools that take a plan would each repeat its whole schema. validate_plan explains what is wrong.
+// JSONSchema is short on purpose: each tool that takes a plan would repeat its whole schema. validate_plan explains what is wrong.
 func (Plan) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Extras: map[string]any{"type": []string{"object", "string"}}}
 }
 
-// Submission holds the options that every tool which starts an execution has.
+// Submission holds the options of every tool that starts an execution.
 type Submission struct {
-	SessionID      string `json:"session_id,omitempty" jsonschema:"description=whose data the plan reads as ${session.…}"`
+	SessionID      string `json:"session_id,omitempty" jsonschema:"description=the plan reads its data as ${session.…}"`
 	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=longest wait for the result (default 20; 0: none)"`
 	Priority       int    `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5,description=1 is first and 5 last (default 3)"`
 	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=same plan and key: same execution"`
 	OnReview       string `json:"on_review,omitempty" jsonschema:"enum=return,description=when a person must decide: return with the review in waiting_for"`
 }
 
-// defaultWait keeps a call below the shortest wall of the common clients.
+// defaultWait is below the shortest call timeout of the common clients, in seconds.
 const defaultWait = 20
 
 // submit starts the execution and waits as the caller asked.
@@ -61,7 +61,7 @@ func (s Submission) run(ctx context.Context, rt *runtime.Runtime, r Request, sta
 	return await(ctx, rt, e, wait, r)
 }
 
-// await waits for an execution that was just started. Whatever ends the wait, the caller learns the id.
+// await waits for an execution that was just started. Its error carries the id, so that the caller can ask again.
 func await(ctx context.Context, rt *runtime.Runtime, e schemas.Execution, wait int, r Request) (schemas.Execution, error) {
 	now, err := rt.Executions.Status(ctx, e.ExecutionID, schemas.ViewFailures, seconds(wait), r.follow())
 	if err != nil {
@@ -135,7 +135,7 @@ type cancelExecution struct {
 type executionStatus struct {
 	executionID
 	View        schemas.View `json:"view,omitempty" jsonschema:"enum=summary,enum=nodes,enum=failures,description=summary (default); nodes: all; failures: failed and held"`
-	WaitSeconds int          `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=longest wait until it finished or needs a decision (default 0)"`
+	WaitSeconds int          `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=longest wait until it has finished or needs a decision (default 0)"`
 }
 
 type nodeOutput struct {
@@ -178,30 +178,30 @@ func Execution() []Method {
 	const contract = "Execution"
 	return []Method{
 		method(contract, "execute_plan", "Execute a plan", Acts,
-			`Runs a plan, a DAG of capability calls, durably: dependencies, retries, timeouts and crash recovery are handled, and intermediate results never pass through you. `+
+			`Runs a plan, a DAG of capability calls, durably: dependencies, retries, timeouts and crash recovery are handled, and intermediate results stay out of your context. `+
 				`Use it instead of several invoke_capability calls. Shortest example: {"plan":"v1","nodes":[{"id":"a","capability":"files.read","inputs":{"path":"x.txt"}},`+
 				`{"id":"b","capability":"files.write","inputs":{"path":"y.txt","text":"${nodes.a.output.text}"}}],"output":"${nodes.b.output}"}. `+
-				`A reference such as ${nodes.a.output} makes b run after a. Other kinds of nodes: set (a value), wait (10m), wait_for (an event, a state), review (asks a person), workflow (a plan within). `+
+				`A reference such as ${nodes.a.output} makes b run after a. Other kinds of nodes: set (a value), wait (10m), wait_for (an event, a state), review (asks a person), workflow (a nested plan). `+
 				`Any node may have when, for_each (with item and index), retry, timeout, fallback, on_error, compensate. `+
 				`Returns the execution with its output, or its state so far when the wait ends first: then call get_execution_status. cancel_execution stops it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executePlan, r Request) (schemas.Execution, error) {
 				return in.submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan}, r)
 			}),
 		method(contract, "execute_with_timeout", "Execute a plan with a timeout", Acts,
-			`Like execute_plan, but the whole execution ends as timed_out after timeout_seconds. Calls in flight are then given up and listed.`,
+			`Like execute_plan, but the whole execution ends as timed_out after timeout_seconds. Calls in flight are then abandoned and listed.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWithTimeout, r Request) (schemas.Execution, error) {
 				timeout := schemas.Duration(duration(in.TimeoutSeconds))
 				return in.submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan, Timeout: timeout}, r)
 			}),
 		method(contract, "execute_with_retry", "Execute a plan with retries", Acts,
 			`Like execute_plan, but every node without a retry of its own uses retry_config. Errors that a tool itself reports are then retried too. `+
-				`A call that must not be repeated and whose outcome is unknown is held for a decision all the same.`,
+				`A call that must not be repeated and whose outcome is unknown is still held for a decision.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWithRetry, r Request) (schemas.Execution, error) {
 				return in.submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan, Retry: &in.RetryConfig}, r)
 			}),
 		method(contract, "validate_plan", "Check a plan", Reads,
 			`Checks a plan against the live tools and runs nothing. Returns every finding with its place and, where one exists, a JSON Patch that repairs it; `+
-				`for a valid plan also what it would do: waves, critical path, most calls. execute_plan makes the same checks.`,
+				`for a valid plan also what it would do: waves, critical path, maximum calls. execute_plan makes the same checks.`,
 			func(ctx context.Context, rt *runtime.Runtime, in validatePlan, _ Request) (schemas.Validation, error) {
 				return rt.Executions.Validate(ctx, in.ExecutionPlan)
 			}),
@@ -212,12 +212,12 @@ func Execution() []Method {
 				return rt.Executions.Status(ctx, in.ExecutionID, in.View, seconds(in.WaitSeconds), r.follow())
 			}),
 		method(contract, "get_execution_metrics", "Get an execution's metrics", Reads,
-			`Counts and times of one execution: queueing, calls, attempts, retries, recoveries, bytes, in all and for each node. Use it to find what was slow or flaky.`,
+			`Counts and times of one execution: queueing, calls, attempts, retries, recoveries, bytes, in total and for each node. Use it to find what was slow or flaky.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionID, _ Request) (schemas.ExecutionMetrics, error) {
 				return rt.Executions.Metrics(ctx, in.ExecutionID)
 			}),
 		method(contract, "get_node_output", "Read a node's output", Reads,
-			`Reads the output of one node, whole or the part that a JSON pointer names. Use it where a status shows output_ref instead of an output. `+
+			`Reads the output of one node, whole or the part that a JSON pointer names. Use it when a status shows output_ref instead of an output. `+
 				`More than max_bytes comes as pages of text: pass next_offset as offset.`,
 			func(ctx context.Context, rt *runtime.Runtime, in nodeOutput, _ Request) (schemas.NodeOutput, error) {
 				return rt.Executions.NodeOutput(ctx, in.ExecutionID, in.NodeID, in.Item, in.Pointer, in.Offset, in.MaxBytes)
@@ -228,24 +228,24 @@ func Execution() []Method {
 				return rt.Executions.List(ctx, journal.Query{Status: in.Status, SessionID: in.SessionID, Workflow: in.Workflow, Limit: in.Limit, Cursor: in.Cursor})
 			}),
 		method(contract, "get_execution_events", "Read an execution's events", Reads,
-			`Reads the log of an execution, oldest event first: every start, result, failure, decision. Use it to find out why something happened; read on with after = last_seq.`,
+			`Reads the log of an execution, oldest event first: every start, result, failure, decision. Use it to find out why something happened; continue with after = last_seq.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionEvents, _ Request) (schemas.EventList, error) {
 				return rt.Executions.Events(ctx, in.ExecutionID, in.After, in.Limit)
 			}),
 		method(contract, "suspend_execution", "Suspend an execution", Sets,
-			`Stops an execution and plans within from starting more; nothing is lost. It is suspended once calls in flight ended. resume_execution goes on.`,
+			`Keeps an execution and its nested plans from starting more calls; nothing is lost. It is suspended when calls in flight have ended. resume_execution continues it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in suspendExecution, _ Request) (schemas.Execution, error) {
 				return rt.Executions.Suspend(ctx, in.ExecutionID, in.Mode, in.Reason)
 			}),
 		method(contract, "resume_execution", "Resume an execution", Acts,
-			`Lets a suspended execution go on. Where a node is held (its call failed, or nobody knows whether it happened), say in patch what to do with it: `+
+			`Continues a suspended execution. If a node is held (its call failed, or its outcome is unknown), say in patch what to do with it: `+
 				`{"nodes":{"<id>":{"retry":true}}} calls it again, {"skip":true} leaves it out, {"output":…} counts it as done, {"inputs":{…}} calls it with other inputs.`,
 			func(ctx context.Context, rt *runtime.Runtime, in resumeExecution, _ Request) (schemas.Execution, error) {
 				return rt.Executions.Resume(ctx, in.ExecutionID, in.Patch)
 			}),
 		method(contract, "cancel_execution", "Cancel an execution", Destroys,
-			`Ends an execution for good. Calls in flight are told to stop; what has happened stays, and calls that did not answer in time are listed as unknown. `+
-				`With compensate, what succeeded and can be undone is undone first. To stop for a while use suspend_execution.`,
+			`Ends an execution for good. Calls in flight are cancelled; effects that happened stay, and calls that did not answer in time are listed as unknown. `+
+				`With compensate, what succeeded and can be undone is undone first. To pause it, use suspend_execution.`,
 			func(ctx context.Context, rt *runtime.Runtime, in cancelExecution, _ Request) (schemas.Execution, error) {
 				return rt.Executions.Cancel(ctx, in.ExecutionID, engine.CancelOptions{
 					Reason: in.Reason, Grace: duration(in.GraceSeconds), Compensate: in.Compensate,
@@ -253,7 +253,7 @@ func Execution() []Method {
 			}),
 		method(contract, "rerun_execution", "Run an execution again", Acts,
 			`Starts a new execution of the same plan and returns it. With from_node, that node and all that depend on it run again and the other outputs are reused: `+
-				`use it after the cause of a failure was mended. The old execution stays as it is.`,
+				`use it after the cause of a failure was fixed. The old execution stays as it is.`,
 			func(ctx context.Context, rt *runtime.Runtime, in rerunExecution, r Request) (schemas.Execution, error) {
 				e, err := rt.Executions.Rerun(ctx, in.ExecutionID, in.FromNode)
 				if err != nil {
@@ -266,7 +266,7 @@ func Execution() []Method {
 				return await(ctx, rt, e, wait, r)
 			}),
 		method(contract, "signal_execution", "Send an event to an execution", Adds,
-			`Sends a named event with data to an execution: the nodes that wait_for it go on with the data as their output. An event that nobody waits for yet is kept for the next node that does.`,
+			`Sends a named event with data to an execution: the nodes that wait_for it continue with the data as their output. An event that no node waits for yet is kept for the next one that does.`,
 			func(ctx context.Context, rt *runtime.Runtime, in signalExecution, _ Request) (schemas.Execution, error) {
 				return rt.Executions.Signal(ctx, in.ExecutionID, in.EventName, in.Data)
 			}),

@@ -15,8 +15,8 @@ type checkHealth struct {
 func Health() []Method {
 	return []Method{
 		method("Health", "check_health", "Check health", Reads,
-			`Tells how well things work: runtime (store, queue, room, repairs), agents (clients and sessions) and capabilities (each realm's state, last success, `+
-				`failures in a row, latency; circuits). Use it when calls fail or take long. Each check has a status and, where something is wrong, the cure.`,
+			`Shows the health of the runtime (store, queue, capacity, repairs), of agents (clients and sessions) and of capabilities (each realm's state, last success, `+
+				`consecutive failures, latency; circuits). Use it when calls fail or are slow. Each check has a status and, if something is wrong, its cure.`,
 			func(ctx context.Context, rt *runtime.Runtime, in checkHealth, _ Request) (schemas.Health, error) {
 				return rt.Health.Check(ctx, in.Scope), nil
 			}),

@@ -10,7 +10,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Published lists the caller's workflows that are tools of their own, as methods, by name.
+// Published lists the caller's published workflows as methods, by name.
 func Published(ctx context.Context, rt *runtime.Runtime) ([]Method, error) {
 	workflows, err := rt.Workflows.Published(ctx)
 	methods := make([]Method, len(workflows))
@@ -20,7 +20,7 @@ func Published(ctx context.Context, rt *runtime.Runtime) ([]Method, error) {
 	return methods, err
 }
 
-// PublishedMethod finds one of Published by its name; nil: there is none.
+// PublishedMethod finds one of [Published] by the name of its tool; nil: there is none.
 func PublishedMethod(ctx context.Context, rt *runtime.Runtime, name string) (*Method, error) {
 	w, ok, err := rt.Workflows.PublishedTool(ctx, name)
 	if err != nil || !ok {
@@ -30,14 +30,14 @@ func PublishedMethod(ctx context.Context, rt *runtime.Runtime, name string) (*Me
 	return &m, nil
 }
 
-// execution is the schema of what every published workflow answers.
+// execution is the schema of the result of every published workflow.
 var execution = schemas.OutputSchema(new(schemas.Execution))
 
-// published makes a method of a workflow. Its arguments are the inputs, checked as every method's are; it executes the
+// published makes a method of a workflow. Its arguments are the inputs, checked like every method's; it executes the
 // latest version and waits like execute_workflow.
 func published(w *workflow.Published) Method {
 	m := Method{
-		Contract: WorkflowContract, Name: w.Tool, Title: w.Title, Effect: Acts, Known: &w.Hints, Input: w.InputSchema, Output: execution,
+		Contract: WorkflowContract, Name: w.Tool, Title: w.Title, Effect: Acts, ExactHints: &w.Hints, Input: w.InputSchema, Output: execution,
 		Description: w.Description,
 	}
 	if m.Title == "" {
@@ -46,7 +46,7 @@ func published(w *workflow.Published) Method {
 	if m.Description == "" {
 		m.Description = fmt.Sprintf("Executes the workflow %q.", w.Workflow)
 	}
-	m.Description += fmt.Sprintf(" Returns the execution with its output; where it has not finished after %d s, ask get_execution_status with its execution_id.", defaultWait)
+	m.Description += fmt.Sprintf(" Returns the execution with its output; if it has not finished after %d s, call get_execution_status with its execution_id.", defaultWait)
 	name := w.Workflow
 	m.Call = func(ctx context.Context, rt *runtime.Runtime, r Request) (any, error) {
 		c, err := schemas.NewChecker(m.Input)

@@ -9,9 +9,9 @@ import (
 )
 
 type createSession struct {
-	AgentID     string         `json:"agent_id,omitempty" jsonschema:"maxLength=255,description=who works in it"`
-	UserContext schemas.Object `json:"user_context,omitempty" jsonschema:"description=for whom: anything you want back"`
-	TTLSeconds  int64          `json:"ttl_seconds,omitempty" jsonschema:"minimum=1,maximum=31536000,description=life after the last call that names it (default 1 day)"`
+	AgentID     string         `json:"agent_id,omitempty" jsonschema:"maxLength=255,description=the agent that works in it"`
+	UserContext schemas.Object `json:"user_context,omitempty" jsonschema:"description=about the user: returned as given"`
+	TTLSeconds  int64          `json:"ttl_seconds,omitempty" jsonschema:"minimum=1,maximum=31536000,description=lifetime after the last call that names it (default 1 day)"`
 	Data        schemas.Object `json:"data,omitempty" jsonschema:"description=what to remember; plans read it as ${session.…}"`
 }
 
@@ -47,23 +47,23 @@ func Session() []Method {
 				return rt.Sessions.Create(ctx, u)
 			}),
 		method(contract, "get_session", "Read a session", Reads,
-			`Reads a session: its data, version, status (active, idle, expired, closed) and when it expires. The call counts as use and moves that on; list_sessions looks without it.`,
+			`Reads a session: its data, version, status (active, idle, expired, closed) and when it expires. The call counts as use and renews its expiry; list_sessions does not.`,
 			func(ctx context.Context, rt *runtime.Runtime, in sessionID, _ Request) (schemas.Session, error) {
 				return rt.Sessions.Get(ctx, in.SessionID)
 			}),
 		method(contract, "update_session", "Change a session", Adds,
-			`Changes a session and returns it. data and user_context are merged: {"data":{"a":1,"b":null}} sets a and removes b. With expected_version, an update that somebody overtook is `+
+			`Changes a session and returns it. data and user_context are merged: {"data":{"a":1,"b":null}} sets a and removes b. With expected_version, an update based on an older version is `+
 				`refused as conflict with current_version: read, decide again, repeat. Executions keep the data they began with.`,
 			func(ctx context.Context, rt *runtime.Runtime, in updateSession, _ Request) (schemas.Session, error) {
 				return rt.Sessions.Update(ctx, in.SessionID, in.Updates, in.ExpectedVersion)
 			}),
 		method(contract, "delete_session", "Close a session", Destroys,
-			`Closes a session for good: its data and the states bound to it are deleted, and its executions are cancelled unless the server is set to let them go on. Nothing undoes it.`,
+			`Closes a session for good: its data and the states bound to it are deleted, and its executions are cancelled unless the server is configured to let them go on. It cannot be undone.`,
 			func(ctx context.Context, rt *runtime.Runtime, in sessionID, _ Request) (schemas.Session, error) {
 				return rt.Sessions.Delete(ctx, in.SessionID)
 			}),
 		method(contract, "list_sessions", "List sessions", Reads,
-			`Lists your sessions, newest first; filter by status or agent_id. Use it to find a session whose id you lost, or who else is at work.`,
+			`Lists your sessions, newest first; filter by status or agent_id. Use it to find a session whose id you lost, or which agents are at work.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listSessions, _ Request) (schemas.SessionList, error) {
 				return rt.Sessions.List(ctx, session.Query{Status: in.Status, AgentID: in.AgentID, Limit: in.Limit, Cursor: in.Cursor})
 			}),

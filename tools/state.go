@@ -10,7 +10,7 @@ import (
 
 type stateRef struct {
 	StateKey  string `json:"state_key" jsonschema:"minLength=1,maxLength=512"`
-	StateType string `json:"state_type" jsonschema:"minLength=1,maxLength=128,description=any word of yours; session and workflow and execution are views"`
+	StateType string `json:"state_type" jsonschema:"minLength=1,maxLength=128,description=any word; session and workflow and execution are live views"`
 }
 
 func (s stateRef) with(about schemas.Object) state.Ref {
@@ -25,9 +25,9 @@ type getState struct {
 type setState struct {
 	stateRef
 	StateData       schemas.Value  `json:"state_data"`
-	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=kept with it and filterable; with session_id the state ends with that session"`
+	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=stored with it and filterable; with session_id the state ends with that session"`
 	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=conflict unless this is the version; 0: it must not exist"`
-	TTLSeconds      float64        `json:"ttl_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=it is gone so long after this call (default: it stays)"`
+	TTLSeconds      float64        `json:"ttl_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=expires this long after the call (default: never)"`
 }
 
 type deleteState struct {
@@ -38,12 +38,12 @@ type deleteState struct {
 
 type listStates struct {
 	StateType string         `json:"state_type" jsonschema:"minLength=1,maxLength=128"`
-	Filters   schemas.Object `json:"filters,omitempty" jsonschema:"description=members of state_data; a member context holds those of the context"`
+	Filters   schemas.Object `json:"filters,omitempty" jsonschema:"description=members of state_data to match; context: members of the context"`
 	Limit     int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
 	Cursor    string         `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
 }
 
-// StateContract is the contract of states. Who has it also has them as resources.
+// StateContract is the contract of states. A server that has it also serves states as resources.
 const StateContract = "State"
 
 // State is the contract State.
@@ -51,24 +51,24 @@ func State() []Method {
 	const contract = StateContract
 	return []Method{
 		method(contract, "get_state", "Read a shared state", Reads,
-			`Reads the value that stands under a type and a key, with the version that a later set_state can expect. found is false where there is none. `+
+			`Reads the value stored under a type and a key, with the version that a later set_state can expect. found is false if there is none. `+
 				`Types session, workflow and execution show those records live.`,
 			func(ctx context.Context, rt *runtime.Runtime, in getState, _ Request) (schemas.State, error) {
 				return rt.States.Get(ctx, in.with(in.Context))
 			}),
 		method(contract, "set_state", "Write a shared state", Sets,
-			`Writes a value that all your agents can read. To coordinate, pass expected_version (0 to create): of several writers one wins, the others get conflict with current_version, read again and decide anew. `+
-				`ttl_seconds makes it a lock or lease that falls by itself. Of type session it replaces the session's data; types workflow and execution are read-only.`,
+			`Writes a value that all your agents can read. To coordinate, pass expected_version (0 to create): of several writers one wins, the others get conflict with current_version, read again and decide again. `+
+				`ttl_seconds makes it a lock or lease that expires by itself. Of type session it replaces the session's data; types workflow and execution are read-only.`,
 			func(ctx context.Context, rt *runtime.Runtime, in setState, _ Request) (schemas.StateWritten, error) {
 				return rt.States.Set(ctx, state.Write{Ref: in.with(in.Context), Data: in.StateData, Expected: in.ExpectedVersion, TTL: duration(in.TTLSeconds)})
 			}),
 		method(contract, "delete_state", "Delete a shared state", Destroys,
-			`Deletes the value under a type and a key for good; deleted is false where there was none. With expected_version only the version you read is deleted.`,
+			`Deletes the value under a type and a key for good; deleted is false if there was none. With expected_version only the version you read is deleted.`,
 			func(ctx context.Context, rt *runtime.Runtime, in deleteState, _ Request) (schemas.StateDeleted, error) {
 				return rt.States.Delete(ctx, in.with(in.Context), in.ExpectedVersion)
 			}),
 		method(contract, "list_states", "List shared states", Reads,
-			`Lists the states of one type with their data, by key: {"state_type":"task","filters":{"status":"open","context":{"session_id":"…"}}}. A page may be short; go on while there is a next_cursor.`,
+			`Lists the states of one type with their data, by key: {"state_type":"task","filters":{"status":"open","context":{"session_id":"…"}}}. A page may be short; continue while there is a next_cursor.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listStates, _ Request) (schemas.StateList, error) {
 				return rt.States.List(ctx, state.Query{Type: in.StateType, Filters: in.Filters, Limit: in.Limit, Cursor: in.Cursor})
 			}),

@@ -13,7 +13,7 @@ type createWorkflow struct {
 	Name        string            `json:"name" jsonschema:"pattern=^[a-z][a-z0-9_-]{0\\,62}$"`
 	Definition  Plan              `json:"definition" jsonschema:"description=the plan as for execute_plan; its inputs name every input and its default (null: none)"`
 	Description string            `json:"description,omitempty" jsonschema:"maxLength=2000"`
-	Schedule    *schemas.Schedule `json:"schedule,omitempty" jsonschema:"description=execute the latest version by itself; {} ends that"`
+	Schedule    *schemas.Schedule `json:"schedule,omitempty" jsonschema:"description=executes the latest version at set times; {} removes it"`
 	InputSchema schemas.Object    `json:"input_schema,omitempty" jsonschema:"description=JSON Schema of the inputs; its defaults replace those of the definition"`
 	Publish     *bool             `json:"publish,omitempty" jsonschema:"description=true makes it a tool workflow_<name>"`
 }
@@ -35,21 +35,21 @@ type listWorkflows struct {
 	Cursor    string `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
 }
 
-// WorkflowContract is the contract of workflows. Who has it also has the published ones.
+// WorkflowContract is the contract of workflows. A server that has it also lists published workflows as tools.
 const WorkflowContract = "Workflow"
 
 // Workflow is the contract Workflow.
 func Workflow() []Method {
 	const contract = WorkflowContract
 	return []Method{
-		method(contract, "create_workflow", "Keep a plan as a workflow", Adds,
-			`Keeps a plan under a name, for execute_workflow, as a node {"workflow":"name"} of plans and, with publish, as a tool. A name that exists gets its next version, `+
-				`which never changes; the same definition gives none. The plan is checked as by validate_plan.`,
+		method(contract, "create_workflow", "Store a plan as a workflow", Adds,
+			`Stores a plan under a name, for execute_workflow, for nodes {"workflow":"name"} of plans and, with publish, as a tool. An existing name gets a new version, `+
+				`which never changes; an unchanged definition gives none. The plan is checked as by validate_plan.`,
 			func(ctx context.Context, rt *runtime.Runtime, in createWorkflow, _ Request) (schemas.WorkflowRef, error) {
 				return rt.Workflows.Create(ctx, workflow.Spec{Name: in.Name, Description: in.Description, Definition: in.Definition, InputSchema: in.InputSchema, Publish: in.Publish, Schedule: in.Schedule})
 			}),
 		method(contract, "execute_workflow", "Execute a workflow", Acts,
-			`Executes a kept plan with your inputs, checked against its input_schema, and waits like execute_plan. Returns the execution; cancel_execution stops it.`,
+			`Executes a stored plan with your inputs, checked against its input_schema, and waits like execute_plan. Returns the execution; cancel_execution stops it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWorkflow, r Request) (schemas.Execution, error) {
 				return in.run(ctx, rt, r, func(sub engine.Submit) (schemas.Execution, error) {
 					sub.Inputs = in.Inputs
@@ -67,17 +67,17 @@ func Workflow() []Method {
 				return rt.Workflows.List(ctx, workflow.Query{Scheduled: in.Scheduled, Limit: in.Limit, Cursor: in.Cursor})
 			}),
 		method(contract, "pause_schedule", "Pause a schedule", Sets,
-			`Stops the schedule of a workflow until resume_schedule or another schedule. Returns the workflow.`,
+			`Stops the schedule of a workflow until resume_schedule or a new schedule. Returns the workflow.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowInfo, error) {
 				return rt.Workflows.PauseSchedule(ctx, in.WorkflowID, true)
 			}),
 		method(contract, "resume_schedule", "Resume a schedule", Sets,
-			`Ends pause_schedule; what would have fired meanwhile is not made up. Returns the workflow.`,
+			`Ends pause_schedule; firings missed meanwhile are not run. Returns the workflow.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowInfo, error) {
 				return rt.Workflows.PauseSchedule(ctx, in.WorkflowID, false)
 			}),
 		method(contract, "delete_workflow", "Delete a workflow", Destroys,
-			`Deletes a workflow with its versions and schedule. What runs of it goes on. Nothing undoes it; version numbers are not used again.`,
+			`Deletes a workflow with its versions and schedule. Its running executions go on. It cannot be undone; version numbers are not used again.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowDeleted, error) {
 				return rt.Workflows.Delete(ctx, in.WorkflowID)
 			}),
