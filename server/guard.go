@@ -21,7 +21,7 @@ import (
 var tooLarge = schemas.Errorf(schemas.CodePayloadTooLarge, "the message is larger than %d MiB", maxMessage>>20).
 	WithHint("pass less data in one call; a plan can let its nodes fetch it")
 
-// loopback reports whether a host, with or without a port, is this machine and nothing else.
+// loopback reports whether a host, with or without a port, can only be this machine.
 func loopback(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -34,20 +34,20 @@ func loopback(host string) bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
-// fromHere lets pass what no foreign web page can send. On a loopback address the Host must be a loopback name (else a name
-// that somebody rebinds to 127.0.0.1 would reach us) and so must the Origin, which only browsers send; elsewhere the Origin
-// must be the Host itself.
-func fromHere(onLoopback bool, next http.Handler) http.Handler {
+// guard refuses requests that a web page of another origin could have sent. On a loopback address the Host must be a loopback
+// name (a DNS name rebound to 127.0.0.1 would otherwise reach this server) and so must the Origin, which only browsers send; on
+// other addresses the Origin must be the Host itself.
+func guard(onLoopback bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // that of the request before, on the same connection
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // set by the previous request on the same connection
 		if onLoopback && !loopback(r.Host) {
-			plain(w, http.StatusForbidden, "this server answers to loopback names alone")
+			plain(w, http.StatusForbidden, "this server accepts only loopback host names")
 			return
 		}
 		for _, origin := range r.Header.Values("Origin") {
 			u, err := url.Parse(origin)
 			if err != nil || u.Host == "" || onLoopback && !loopback(u.Host) || !onLoopback && !strings.EqualFold(u.Host, r.Host) {
-				plain(w, http.StatusForbidden, "requests of web pages from elsewhere are refused")
+				plain(w, http.StatusForbidden, "requests from web pages of other origins are refused")
 				return
 			}
 		}
@@ -66,11 +66,11 @@ func plain(w http.ResponseWriter, status int, line string) {
 // bodyTime is how long a client may take to send one message.
 const bodyTime = 30 * time.Second
 
-// maxDropped is how much of a message that is too large is still taken off the wire: a client that is cut off while it sends
-// does not get to read why.
+// maxDropped is how much of a message that is too large is still read: a client that is disconnected while it sends cannot read
+// the answer.
 const maxDropped = 16 * maxMessage
 
-// readMessage reads the body of a POST within the bounds of size and time. When it cannot, it has answered, and ok is false.
+// readMessage reads the body of a POST within the limits of size and time. If it fails, it has answered and ok is false.
 func readMessage(w http.ResponseWriter, r *http.Request) (message []byte, ok bool) {
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // unsupported only by recorders in tests
@@ -88,9 +88,9 @@ func readMessage(w http.ResponseWriter, r *http.Request) (message []byte, ok boo
 		answer(w, http.StatusRequestEntityTooLarge, protocolError(nil, mcp.INVALID_REQUEST, tooLarge.Message, tooLarge))
 	case errors.As(err, &timeout) && timeout.Timeout():
 		w.Header().Set("Connection", "close")
-		plain(w, http.StatusRequestTimeout, "the message did not arrive in time")
+		plain(w, http.StatusRequestTimeout, "the message was not received in time")
 	default:
-		plain(w, http.StatusBadRequest, "the message did not arrive whole")
+		plain(w, http.StatusBadRequest, "the message was not received completely")
 	}
 	return nil, false
 }
@@ -99,5 +99,5 @@ func readMessage(w http.ResponseWriter, r *http.Request) (message []byte, ok boo
 func answer(w http.ResponseWriter, status int, message any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(message) // the client may be gone
+	_ = json.NewEncoder(w).Encode(message) // the client may have disconnected
 }

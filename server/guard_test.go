@@ -182,7 +182,7 @@ func TestDeadlinesOfAConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 		r := httptest.NewRequest(http.MethodPost, "http://localhost/mcp", strings.NewReader("{}"))
-		fromHere(true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		guard(true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if message, ok := readMessage(w, r); !ok || string(message) != "{}" {
 				t.Errorf("read %q, %v", message, ok)
 			}

@@ -16,12 +16,13 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Listen opens an address such as "127.0.0.1:8080" for HTTP; port 0 takes a free one. Without Config.InsecureNoAuth it refuses
-// every address that other machines can reach, before anything is opened.
+// Listen opens an address such as "127.0.0.1:8080" for HTTP; port 0 selects a free one. Without Config.InsecureNoAuth it
+// refuses every address that other machines can reach, before it opens anything.
 func (s *Server) Listen(ctx context.Context, address string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "address %q: %s", address, err).WithHint(`use host:port such as "127.0.0.1:8080"`)
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "address %q: %s", address, err).
+			WithHint(`use host:port such as "127.0.0.1:8080"`)
 	}
 	if !loopback(host) && !s.config.InsecureNoAuth {
 		return nil, exposed(address)
@@ -34,20 +35,21 @@ func (s *Server) Listen(ctx context.Context, address string) (net.Listener, erro
 }
 
 func exposed(address string) error {
-	return schemas.Errorf(schemas.CodeDenied, "refused to listen on %q: other machines could reach it, and nobody is asked who he is yet", address).
-		WithHint("listen on 127.0.0.1 and put a proxy with authentication before it, or pass --insecure-no-auth")
+	return schemas.Errorf(schemas.CodeDenied, "refused to listen on %q: other machines could reach it, and requests are not authenticated yet", address).
+		WithHint("listen on 127.0.0.1 and put an authenticating proxy in front of it, or pass --insecure-no-auth")
 }
 
-// Bounds of HTTP connections.
+// Limits of HTTP connections.
 const (
 	headerTime  = 10 * time.Second
 	idleTime    = 2 * time.Minute
 	maxHeader   = 64 << 10
-	sessionLife = time.Hour // of what mcp-go remembers of an idle session
+	sessionLife = time.Hour // after which mcp-go forgets an idle session
 )
 
-// HTTP serves streamable HTTP at /mcp, legacy SSE at /sse and /message, /healthz and /readyz, until ctx ends. Then nothing
-// new is taken and it returns nil once the calls in flight were answered; after Config.Drain the rest is cut off. It closes ln.
+// HTTP serves streamable HTTP at /mcp, legacy SSE at /sse and /message, /healthz and /readyz, until ctx ends. Then it accepts
+// nothing new and returns nil after the calls in flight are answered; those that take longer than Config.Drain are cut off. It
+// closes ln.
 func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
 	onLoopback := loopback(ln.Addr().String())
 	if !onLoopback && !s.config.InsecureNoAuth {
@@ -60,7 +62,7 @@ func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
 	stopping := make(chan struct{})
 	mcpHTTP := s.streamable()
 	srv := &http.Server{
-		Handler:           fromHere(onLoopback, s.routes(mcpHTTP, stopping)),
+		Handler:           guard(onLoopback, s.routes(mcpHTTP, stopping)),
 		BaseContext:       func(net.Listener) context.Context { return calls },
 		ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		ErrorLog: s.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
@@ -84,7 +86,7 @@ func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
 	}
 
 	close(stopping)
-	_ = mcpHTTP.Shutdown(calls) // ends the GET streams and mcp-go's sweeper; it cannot fail without a server of its own
+	_ = mcpHTTP.Shutdown(calls) // ends the GET streams and mcp-go's session sweeper; it cannot fail without an http.Server
 	unused.Range(func(c, _ any) bool {
 		c.(net.Conn).Close()
 		return true
@@ -92,9 +94,9 @@ func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
 	patience, done := context.WithTimeout(calls, s.config.Drain)
 	defer done()
 	if err := srv.Shutdown(patience); err != nil {
-		s.log.Warn("calls in flight were cut off", "after", s.config.Drain)
+		s.log.Warn("calls in flight were cut off because they did not finish in time", "after", s.config.Drain)
 		cutOff(errStopping)
-		last, done := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+		last, done := context.WithTimeout(context.WithoutCancel(ctx), cutOffGrace)
 		defer done()
 		if err := srv.Shutdown(last); err != nil {
 			srv.Close()
@@ -108,7 +110,7 @@ func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
 
 func (s *Server) routes(mcpHTTP http.Handler, stopping <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/mcp", s.streams(mcpHTTP, stopping))
+	mux.Handle("/mcp", s.mcpHandler(mcpHTTP, stopping))
 	old := newSSE(s, stopping)
 	mux.HandleFunc("GET /sse", old.listen)
 	mux.HandleFunc("POST /message", old.post)
@@ -131,11 +133,11 @@ func (s *Server) routes(mcpHTTP http.Handler, stopping <-chan struct{}) http.Han
 	return mux
 }
 
-// streamable is mcp-go's handler of /mcp.
+// streamable is mcp-go's handler for /mcp.
 func (s *Server) streamable() *mcpserver.StreamableHTTPServer {
 	return mcpserver.NewStreamableHTTPServer(s.mcp,
 		mcpserver.WithStreamableHTTPLogger(slogTo(s.log.Named("http"))),
-		mcpserver.WithDisableLocalhostProtection(true), // fromHere does it, and the Origin too
+		mcpserver.WithDisableLocalhostProtection(true), // guard checks Host and Origin
 		mcpserver.WithSessionIdleTTL(sessionLife),
 		mcpserver.WithHTTPContextFunc(func(ctx context.Context, _ *http.Request) context.Context {
 			return s.ownSession(ctx)
@@ -143,8 +145,8 @@ func (s *Server) streamable() *mcpserver.StreamableHTTPServer {
 	)
 }
 
-// streams gives every request on /mcp a bounded body and a response that progress can be written to.
-func (s *Server) streams(next http.Handler, stopping <-chan struct{}) http.Handler {
+// mcpHandler gives every request on /mcp a body of limited size and a response that progress can be written to.
+func (s *Server) mcpHandler(next http.Handler, stopping <-chan struct{}) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-stopping:
@@ -162,7 +164,7 @@ func (s *Server) streams(next http.Handler, stopping <-chan struct{}) http.Handl
 		if !ok {
 			return
 		}
-		h, bad := open(message)
+		h, bad := parseEnvelope(message)
 		if bad != nil {
 			answer(w, http.StatusBadRequest, bad)
 			return
@@ -178,7 +180,7 @@ func (s *Server) streams(next http.Handler, stopping <-chan struct{}) http.Handl
 		}
 		switch h.Method {
 		case string(mcp.MethodToolsCall):
-			ctx = withOutlet(ctx, out)
+			ctx = withSender(ctx, out)
 		case string(mcp.MethodResourcesSubscribe), string(mcp.MethodResourcesUnsubscribe):
 			ctx = subscribing(ctx, h.Method)
 		case string(mcp.MethodSubscriptionsListen):

@@ -18,43 +18,43 @@ func (n notifier) notify() {
 	}
 }
 
-// listener is a subscriptions/listen of a client in the stateless era, which is told of nothing that it did not ask for.
+// listener is a subscriptions/listen of a client of the stateless era. It is notified only about what its filter names.
 type listener struct {
 	id     json.RawMessage
 	mu     sync.Mutex
 	filter mcp.SubscriptionFilter
-	heard  bool // the acknowledgement has been sent, which comes before everything else
+	acked  bool // the acknowledgement, which comes before everything else, has been sent
 }
 
 var _ mcpserver.SessionWithSubscriptionFilter = (*session)(nil)
 
-// SetSubscriptionFilter takes note of what the client wants to hear of.
+// SetSubscriptionFilter sets what the client is notified about.
 func (s *session) SetSubscriptionFilter(f mcp.SubscriptionFilter) {
-	if s.listens != nil {
-		s.listens.mu.Lock()
-		defer s.listens.mu.Unlock()
-		s.listens.filter = f
+	if s.listener != nil {
+		s.listener.mu.Lock()
+		defer s.listener.mu.Unlock()
+		s.listener.filter = f
 	}
 }
 
-// SubscriptionFilter is what the client wants to hear of.
+// SubscriptionFilter returns what the client is notified about.
 func (s *session) SubscriptionFilter() (mcp.SubscriptionFilter, bool) {
-	if s.listens == nil {
+	if s.listener == nil {
 		return mcp.SubscriptionFilter{}, false
 	}
-	s.listens.mu.Lock()
-	defer s.listens.mu.Unlock()
-	return s.listens.filter, true
+	s.listener.mu.Lock()
+	defer s.listener.mu.Unlock()
+	return s.listener.filter, true
 }
 
-// listen begins a subscription: what mcp-go says of it is sent as it comes, until end is called.
+// listen begins a subscription: mcp-go's notifications for it are sent as they come, until end is called.
 func (p *peer) listen(s *session, id json.RawMessage) (end func()) {
 	l := &listener{id: id}
-	s.listens = l
+	s.listener = l
 	p.mu.Lock()
 	p.listeners[string(id)] = l
 	if p.ending {
-		p.open[string(id)](errStopping)
+		p.inFlight[string(id)](errStopping)
 	}
 	p.mu.Unlock()
 	over, done := make(chan struct{}), make(chan struct{})
@@ -65,9 +65,9 @@ func (p *peer) listen(s *session, id json.RawMessage) (end func()) {
 			case n := <-s.notifications:
 				p.send(n)
 				l.mu.Lock()
-				l.heard = true
+				l.acked = true
 				l.mu.Unlock()
-				p.changes.notify() // of what had to wait for that
+				p.changes.notify() // notifications that waited for the acknowledgement
 			case <-over:
 				return
 			}
@@ -82,13 +82,13 @@ func (p *peer) listen(s *session, id json.RawMessage) (end func()) {
 	}
 }
 
-// endListening ends every subscription as the protocol wants it: with its answer.
+// endListening ends every subscription as the protocol requires: with its answer.
 func (p *peer) endListening() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ending = true
 	for id := range p.listeners {
-		if cancel := p.open[id]; cancel != nil {
+		if cancel := p.inFlight[id]; cancel != nil {
 			cancel(errStopping)
 		}
 	}
@@ -101,7 +101,7 @@ type notice struct {
 	Params  map[string]any `json:"params,omitempty"`
 }
 
-// toolsChanged takes note that the client's list of tools is another one. It does not block.
+// toolsChanged records that the client's list of tools has changed. It does not block.
 func (p *peer) toolsChanged() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,17 +109,17 @@ func (p *peer) toolsChanged() {
 	p.changes.notify()
 }
 
-// passOn tells the client what has changed.
-func (p *peer) passOn() {
-	p.passOnTools()
+// sendChanges notifies the client of what has changed.
+func (p *peer) sendChanges() {
+	p.sendToolsChanged()
 	for _, sub := range p.takeChanged() {
 		p.send(resourceUpdated(sub))
 	}
 }
 
-// passOnTools tells the client that its list of tools has changed: a client that began with initialize as it is, each
-// subscription under its id.
-func (p *peer) passOnTools() {
+// sendToolsChanged notifies the client that its list of tools has changed: once if it began with initialize, and once for each
+// subscription, with its id.
+func (p *peer) sendToolsChanged() {
 	p.mu.Lock()
 	changed, initialized := p.newTools, p.initialized
 	p.newTools = false
@@ -130,7 +130,7 @@ func (p *peer) passOnTools() {
 	var subscribed []json.RawMessage
 	for _, l := range p.listeners {
 		l.mu.Lock()
-		if l.heard && l.filter.ToolsListChanged {
+		if l.acked && l.filter.ToolsListChanged {
 			subscribed = append(subscribed, l.id)
 		}
 		l.mu.Unlock()
@@ -152,5 +152,5 @@ func (l *listener) acknowledged() bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.heard
+	return l.acked
 }

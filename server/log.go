@@ -7,7 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// slogTo lets mcp-go, which wants an slog.Logger, write to ours.
+// slogTo makes an slog.Logger for mcp-go that writes to log.
 func slogTo(log hclog.Logger) *slog.Logger { return slog.New(&slogHandler{log: log}) }
 
 // slogHandler is an slog.Handler over hclog; groups become a prefix of the keys.

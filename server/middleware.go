@@ -17,22 +17,22 @@ import (
 	"github.com/runplane/runplane/tools"
 )
 
-// call is one call of a method on its way through the middlewares.
+// call is one call of a method.
 type call struct {
 	method      *tools.Method
 	request     tools.Request
-	traceparent string // as the client gave it
+	traceparent string // as the client sent it
 	traceID     string // set by traced
 }
 
 // handler answers a call with the JSON of its result, or an error of any kind.
 type handler func(ctx context.Context, c *call) (json.RawMessage, error)
 
-// middleware wraps a handler in one concern.
+// middleware wraps a handler with one concern.
 type middleware func(handler) handler
 
-// chain puts h behind the middlewares; the first one is the outermost. The order is: trace, so that all others can name the
-// call; log, which sees every outcome; recover, which makes an outcome of a panic; the method.
+// chain wraps h in the middlewares; the first one is the outermost. The order is: trace, so that all others can name the call;
+// log, which sees every outcome; recover, which turns a panic into an error; the method.
 func chain(h handler, outerFirst ...middleware) handler {
 	for _, m := range slices.Backward(outerFirst) {
 		h = m(h)
@@ -49,7 +49,7 @@ const (
 	keyError   = "error"
 )
 
-// traceparent is W3C Trace Context, version 00 and what later versions add behind it.
+// traceparent matches W3C Trace Context, version 00 and later versions with additional fields.
 var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-|$)`)
 
 // traced gives every call a trace id: the client's, or a new one.
@@ -66,8 +66,8 @@ func traced(next handler) handler {
 	}
 }
 
-// logged writes one line for each call. An error that is a defect of ours is logged with its real cause, and the caller is
-// told the trace id by which that line is found.
+// logged logs one line for each call. An internal error is logged with its cause, and the caller gets the trace id to find
+// that line by.
 func logged(log hclog.Logger) middleware {
 	return func(next handler) handler {
 		return func(ctx context.Context, c *call) (json.RawMessage, error) {
@@ -79,10 +79,10 @@ func logged(log hclog.Logger) middleware {
 			case e == nil:
 				log.Debug("call", append(facts, keyCode, "ok")...)
 			case e.Code == schemas.CodeInternal:
-				log.Warn("call failed inside", append(facts, keyCode, e.Code, keyError, err)...)
+				log.Warn("call failed with an internal error", append(facts, keyCode, e.Code, keyError, err)...)
 				err = e.With(func(e *schemas.Error) {
 					e.Message += " (trace " + c.traceID + ")"
-					e.Hint = "this is a defect of the runtime; its log tells more under this trace id"
+					e.Hint = "this is a defect of the runtime; its log has the details under this trace id"
 				})
 			default:
 				log.Debug("call", append(facts, keyCode, e.Code)...)
@@ -92,13 +92,13 @@ func logged(log hclog.Logger) middleware {
 	}
 }
 
-// recovered makes an internal error of a panic and logs its stack.
+// recovered turns a panic into an internal error and logs its stack.
 func recovered(log hclog.Logger) middleware {
 	return func(next handler) handler {
 		return func(ctx context.Context, c *call) (out json.RawMessage, err error) {
 			defer func() {
 				if v := recover(); v != nil {
-					log.Error("a call panicked", keyTool, c.method.Name, keyTraceID, c.traceID, "panic", v, "stack", string(debug.Stack()))
+					log.Error("call panicked", keyTool, c.method.Name, keyTraceID, c.traceID, "panic", v, "stack", string(debug.Stack()))
 					err = fmt.Errorf("panic: %v", v)
 				}
 			}()

@@ -16,15 +16,15 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Bounds of one message and of what one peer may have in flight. Beyond maxCalls a call waits, and can be cancelled while it
-// does; beyond maxInFlight a request is refused.
+// Limits of one message and of the requests of one peer in flight. Beyond maxCalls a call waits, and can be cancelled while it
+// waits; beyond maxInFlight a request is refused.
 const (
 	maxMessage  = 4 << 20
 	maxCalls    = 256
 	maxInFlight = 1024
 )
 
-// envelope is what has to be known of a message to route it.
+// envelope holds the fields of a message that are needed to route it.
 type envelope struct {
 	ID     json.RawMessage `json:"id"`
 	Method string          `json:"method"`
@@ -33,8 +33,8 @@ type envelope struct {
 	Error  json.RawMessage `json:"error"`
 }
 
-// open reads the envelope of one message, or says what is wrong as a protocol error.
-func open(message []byte) (*envelope, *mcp.JSONRPCError) {
+// parseEnvelope parses the envelope of one message. If the message is invalid, it returns a protocol error.
+func parseEnvelope(message []byte) (*envelope, *mcp.JSONRPCError) {
 	var h envelope
 	if err := json.Unmarshal(message, &h); err != nil {
 		if !json.Valid(message) {
@@ -46,31 +46,31 @@ func open(message []byte) (*envelope, *mcp.JSONRPCError) {
 		h.ID = nil
 	}
 	if len(h.ID) > 0 && h.ID[0] != '"' && h.ID[0] != '-' && (h.ID[0] < '0' || h.ID[0] > '9') {
-		return nil, protocolError(nil, mcp.INVALID_REQUEST, "id has to be a string or a number", nil)
+		return nil, protocolError(nil, mcp.INVALID_REQUEST, "id must be a string or a number", nil)
 	}
 	return &h, nil
 }
 
-// peer is one client at the other end of a channel that goes both ways: stdin and stdout, or the halves of legacy SSE. Each
-// request has a goroutine of its own, so that a call which waits delays nobody.
+// peer is one client on a two-way channel: stdin and stdout, or the two halves of legacy SSE. Each request has its own
+// goroutine, so that a waiting call does not delay others.
 type peer struct {
 	server *Server
 	log    hclog.Logger
 	id     string
-	legacy bool            // the stateless protocol is not for this transport
-	base   context.Context //nolint:containedctx // of all calls: it outlives what accepted the peer, so that calls can be answered
+	legacy bool            // the transport does not support the stateless protocol
+	base   context.Context //nolint:containedctx // of all calls: it outlives the context of the transport, so that calls can be answered
 	cutOff context.CancelCauseFunc
 
 	writing sync.Mutex
 	write   func(message []byte) error // sends one message
-	broken  chan struct{}              // closed when write failed: nothing reaches the client any more
+	broken  chan struct{}              // closed when write failed: the client can no longer be reached
 
-	slots chan struct{} // maxCalls at once
-	calls sync.WaitGroup
-	mu    sync.Mutex
-	open  map[string]context.CancelCauseFunc // requests in flight by id
-	info  mcp.Implementation
-	can   mcp.ClientCapabilities
+	slots        chan struct{} // maxCalls at once
+	calls        sync.WaitGroup
+	mu           sync.Mutex
+	inFlight     map[string]context.CancelCauseFunc // requests in flight by id
+	clientInfo   mcp.Implementation
+	capabilities mcp.ClientCapabilities
 
 	changes     notifier              // newTools or changed was set
 	newTools    bool                  // the client's list of tools has changed
@@ -83,23 +83,23 @@ type peer struct {
 func newPeer(ctx context.Context, s *Server, id string, write func([]byte) error) *peer {
 	p := &peer{
 		server: s, log: s.log.With("peer", id), id: id, write: write, broken: make(chan struct{}),
-		slots: make(chan struct{}, maxCalls), open: map[string]context.CancelCauseFunc{},
+		slots: make(chan struct{}, maxCalls), inFlight: map[string]context.CancelCauseFunc{},
 		changes: make(notifier, 1), listeners: map[string]*listener{}, changed: map[subscription]bool{},
 	}
-	p.base, p.cutOff = context.WithCancelCause(withOutlet(context.WithoutCancel(ctx), p))
+	p.base, p.cutOff = context.WithCancelCause(withSender(context.WithoutCancel(ctx), p))
 	return p
 }
 
-// receive takes one message, which it keeps, and does not wait for its answer. It is called by one goroutine.
+// receive handles one message, which it keeps, and does not wait for its answer. It is called by one goroutine.
 func (p *peer) receive(message []byte) {
-	h, bad := open(message)
+	h, bad := parseEnvelope(message)
 	switch {
 	case bad != nil:
 		p.send(bad)
 	case h.Method == "" && (h.Result != nil || h.Error != nil):
-		p.log.Debug("an answer that nobody waits for")
+		p.log.Debug("response to no request in flight")
 	case h.Method == "":
-		p.send(protocolError(h.ID, mcp.INVALID_REQUEST, "a request has a method", nil))
+		p.send(protocolError(h.ID, mcp.INVALID_REQUEST, "the request has no method", nil))
 	case h.ID == nil && h.Method == string(mcp.MethodNotificationCancelled):
 		p.cancel(h.Params)
 	case h.ID == nil || h.Method == string(mcp.MethodInitialize):
@@ -108,15 +108,15 @@ func (p *peer) receive(message []byte) {
 			p.initialized = true
 			p.mu.Unlock()
 		}
-		p.answer(p.base, h, message) // in order: what follows may build on it
+		p.answer(p.base, h, message) // in order: later messages may depend on it
 	case p.legacy && h.Method == string(mcp.MethodServerDiscover):
-		p.send(protocolError(h.ID, mcp.METHOD_NOT_FOUND, "this transport speaks the protocols that begin with initialize", nil))
+		p.send(protocolError(h.ID, mcp.METHOD_NOT_FOUND, "this transport supports only protocols that begin with initialize", nil))
 	default:
 		p.start(h, message)
 	}
 }
 
-// start serves a request in a goroutine of its own.
+// start serves a request in its own goroutine.
 func (p *peer) start(h *envelope, message []byte) {
 	ctx, cancel := context.WithCancelCause(p.base)
 	key := string(h.ID)
@@ -142,23 +142,23 @@ func (p *peer) start(h *envelope, message []byte) {
 func (p *peer) begin(key string, cancel context.CancelCauseFunc) (refusal string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.open[key] != nil {
+	if p.inFlight[key] != nil {
 		return fmt.Sprintf("a request with id %.100s is still in flight", key)
 	}
-	if len(p.open) == maxInFlight {
-		return fmt.Sprintf("%d requests are in flight already", maxInFlight)
+	if len(p.inFlight) == maxInFlight {
+		return fmt.Sprintf("%d requests are in flight (limit %d)", len(p.inFlight), maxInFlight)
 	}
-	p.open[key] = cancel
+	p.inFlight[key] = cancel
 	return ""
 }
 
 func (p *peer) end(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.open, key)
+	delete(p.inFlight, key)
 }
 
-// cancel ends the wait for one request; MCP wants no answer to it then.
+// cancel cancels one request; MCP wants no answer to it then.
 func (p *peer) cancel(params json.RawMessage) {
 	var which struct {
 		RequestID json.RawMessage `json:"requestId"`
@@ -168,12 +168,12 @@ func (p *peer) cancel(params json.RawMessage) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if cancel := p.open[string(which.RequestID)]; cancel != nil {
+	if cancel := p.inFlight[string(which.RequestID)]; cancel != nil {
 		cancel(errClientCancelled)
 	}
 }
 
-// answer has mcp-go handle the message and sends what it says, and before it what it notified.
+// answer has mcp-go handle the message and sends its notifications and then its response.
 func (p *peer) answer(ctx context.Context, h *envelope, message []byte) {
 	s := &session{peer: p, notifications: make(chan mcp.JSONRPCNotification, 16)}
 	var response mcp.JSONRPCMessage
@@ -188,7 +188,7 @@ func (p *peer) answer(ctx context.Context, h *envelope, message []byte) {
 		response = p.handleMessage(p.server.mcp.WithContext(ctx, s), h, message)
 		end()
 	}
-	if errors.Is(context.Cause(ctx), errClientCancelled) { // or errClientGone, which has the same code: no answer is wanted
+	if errors.Is(context.Cause(ctx), errClientCancelled) { // or errClientGone, which has the same code: no answer is sent
 		return
 	}
 	for len(s.notifications) > 0 {
@@ -199,27 +199,27 @@ func (p *peer) answer(ctx context.Context, h *envelope, message []byte) {
 	}
 }
 
-// handleMessage outlives a panic of mcp-go; those of methods are caught further inside.
+// handleMessage recovers from a panic of mcp-go; those of methods are recovered by a middleware.
 func (p *peer) handleMessage(ctx context.Context, h *envelope, message []byte) (response mcp.JSONRPCMessage) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.log.Error("a message panicked", "method", h.Method, "panic", v, "stack", string(debug.Stack()))
-			response = protocolError(h.ID, mcp.INTERNAL_ERROR, "the server failed to handle this message; its log tells more", nil)
+			p.log.Error("handling a message panicked", "method", h.Method, "panic", v, "stack", string(debug.Stack()))
+			response = protocolError(h.ID, mcp.INTERNAL_ERROR, "the server failed to handle this message; its log has the details", nil)
 		}
 	}()
 	return p.server.mcp.HandleMessage(ctx, message)
 }
 
-// send is notify for those who cannot do anything about a failure, which shows in broken.
+// send is notify without its error; a failure closes broken.
 func (p *peer) send(message any) { _ = p.notify(message) }
 
-var errBroken = schemas.Errorf(schemas.CodeUnavailable, "the client reads no more")
+var errBroken = schemas.Errorf(schemas.CodeUnavailable, "the connection to the client is broken")
 
-// notify implements outlet: it writes one message, whole and in turn.
+// notify implements sender: it writes one message at a time.
 func (p *peer) notify(message any) error {
 	b, err := json.Marshal(message)
 	if err != nil {
-		p.log.Error("encode a message", keyError, err)
+		p.log.Error("encoding a message failed; it is dropped", keyError, err)
 		return fmt.Errorf("encode message: %w", err)
 	}
 	p.writing.Lock()
@@ -230,7 +230,7 @@ func (p *peer) notify(message any) error {
 	default:
 	}
 	if err := p.write(bytes.TrimSpace(b)); err != nil {
-		p.log.Debug("write to the client", keyError, err)
+		p.log.Debug("writing to the client failed", keyError, err)
 		close(p.broken)
 		p.cutOff(errClientGone)
 		return errBroken
@@ -238,11 +238,11 @@ func (p *peer) notify(message any) error {
 	return nil
 }
 
-// lastWords is how long calls that were just cut off may take to say so.
-const lastWords = time.Second
+// cutOffGrace is how long calls that were just cut off may take to answer.
+const cutOffGrace = time.Second
 
-// drain waits until all calls are answered; after patience, or when hurry is closed, it cuts off those that are not. Nothing
-// may be received any more. It reports whether every call was answered in time.
+// drain waits until all calls are answered; after patience, or when hurry is closed, it cuts off those that are not. No message
+// may be received after it was called. It reports whether every call was answered in time.
 func (p *peer) drain(patience time.Duration, hurry <-chan struct{}) bool {
 	p.endListening()
 	answered := make(chan struct{})
@@ -257,11 +257,11 @@ func (p *peer) drain(patience time.Duration, hurry <-chan struct{}) bool {
 	case <-hurry:
 	}
 	p.cutOff(errStopping)
-	timer.Reset(lastWords)
+	timer.Reset(cutOffGrace)
 	select {
 	case <-answered:
 	case <-timer.C:
-		p.log.Warn("calls in flight did not end")
+		p.log.Warn("calls in flight did not end after they were cut off")
 	}
 	return false
 }

@@ -9,28 +9,28 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// How much progress of one call a client gets: that many at once, then that many a second. What comes faster is merged, so
-// that the newest is never lost.
+// How many progress notifications of one call a client gets: a burst, then a number per second. Faster reports replace each
+// other, so that the newest is never lost.
 const (
 	progressBurst  = 10
 	progressPerSec = 10
 )
 
-// outlet leads to the client that made a call. Messages arrive in the order of notify, all before the call's answer. It may
-// block while the client does not read.
-type outlet interface {
+// sender sends notifications to the client that made a call. They arrive in order, all before the call's answer. It may block
+// while the client does not read.
+type sender interface {
 	notify(message any) error
 }
 
-type outletKey struct{}
+type senderKey struct{}
 
-func withOutlet(ctx context.Context, out outlet) context.Context {
-	return context.WithValue(ctx, outletKey{}, out)
+func withSender(ctx context.Context, out sender) context.Context {
+	return context.WithValue(ctx, senderKey{}, out)
 }
 
-// outletFrom is nil where the client cannot be told anything while its call runs.
-func outletFrom(ctx context.Context) outlet {
-	out, _ := ctx.Value(outletKey{}).(outlet)
+// senderFrom returns nil if the client cannot be notified while its call runs.
+func senderFrom(ctx context.Context) sender {
+	out, _ := ctx.Value(senderKey{}).(sender)
 	return out
 }
 
@@ -48,12 +48,12 @@ type progressParams struct {
 	Message       string  `json:"message,omitempty"`
 }
 
-// reporter carries the progress of one call to its client: always rising, at a bearable rate, never after the answer.
+// reporter sends the progress of one call to its client: always rising, at a limited rate, never after the answer.
 type reporter struct {
-	out    outlet
+	out    sender
 	token  any
 	limit  *rate.Limiter
-	ctx    context.Context //nolint:containedctx // ends the waiting for the rate when the call has ended
+	ctx    context.Context //nolint:containedctx // ends the wait for the rate limit when the call has ended
 	cancel context.CancelFunc
 	wake   chan struct{} // size 1: there is something in queue; closed by close
 	done   chan struct{} // closed when everything was sent
@@ -65,7 +65,7 @@ type reporter struct {
 }
 
 // newReporter starts the goroutine that sends; close ends it.
-func newReporter(out outlet, token any) *reporter {
+func newReporter(out sender, token any) *reporter {
 	r := &reporter{
 		out: out, token: token, limit: rate.NewLimiter(progressPerSec, progressBurst), last: math.Inf(-1),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
@@ -75,7 +75,7 @@ func newReporter(out outlet, token any) *reporter {
 	return r
 }
 
-// report never blocks. What does not rise is left out, as MCP demands, and so is everything after close.
+// report does not block. Progress that does not rise is dropped, as MCP demands, and so is everything after close.
 func (r *reporter) report(done, total float64, message string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,7 +93,7 @@ func (r *reporter) report(done, total float64, message string) {
 	}
 }
 
-// close sends what is left and returns when it is sent.
+// close sends what is queued and returns when it is sent.
 func (r *reporter) close() {
 	r.mu.Lock()
 	r.closed = true
@@ -113,13 +113,13 @@ func (r *reporter) run() {
 
 func (r *reporter) flush() {
 	for r.pending() {
-		_ = r.limit.Wait(r.ctx) // an error: the call has ended and the rest goes out at once
+		_ = r.limit.Wait(r.ctx) // an error: the call has ended and the rest is sent at once
 		r.mu.Lock()
 		next := r.queue[0]
 		r.queue = r.queue[1:]
 		r.mu.Unlock()
 		if r.out.notify(progress{mcp.JSONRPC_VERSION, "notifications/progress", next}) != nil {
-			return // nobody is there; what follows is not wanted either
+			return // the client cannot be reached
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// recorder is an outlet that keeps what it is told, and when.
+// recorder is a sender that keeps its messages and their times.
 type recorder struct {
 	values []float64
 	times  []time.Time

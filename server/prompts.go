@@ -20,7 +20,7 @@ func prompt(p *tools.Prompt) mcp.Prompt {
 	return out
 }
 
-// promptHandler is the mcp-go side of a prompt. Unlike that of a tool its error is a protocol error: MCP has no other.
+// promptHandler adapts a prompt to mcp-go. Unlike the error of a tool, its error is a protocol error: MCP has no other.
 func (s *Server) promptHandler(p *tools.Prompt) mcpserver.PromptHandlerFunc {
 	return func(ctx context.Context, r mcp.GetPromptRequest) (*mcp.GetPromptResult, error) {
 		for _, a := range p.Arguments {
@@ -32,7 +32,7 @@ func (s *Server) promptHandler(p *tools.Prompt) mcpserver.PromptHandlerFunc {
 		if err != nil {
 			e := schemas.AsError(err)
 			if e.Code == schemas.CodeInternal && !errors.Is(err, context.Canceled) {
-				s.log.Error("render a prompt", "prompt", p.Name, "error", err)
+				s.log.Error("rendering a prompt failed", "prompt", p.Name, keyError, err)
 			}
 			return nil, e
 		}

@@ -15,19 +15,25 @@ import (
 	"github.com/runplane/runplane/tools"
 )
 
-// A published workflow is a tool of one caller: it stands behind the methods in his list alone, and a call of it finds it
-// among the tools of a session that is made for this one call. mcp-go's registry, which all callers share, never holds it.
+// A published workflow is a tool of one principal: it follows the methods in the lists of its callers only. A call of it finds the
+// tool in a session that is made for this call. mcp-go's registry, which all callers share, never contains it.
 
-// publishes tells whether clients of this server see workflows as tools.
+// publishes reports whether this server lists published workflows as tools.
 func (s *Server) publishes() bool {
-	return s.config.Runtime != nil && slices.ContainsFunc(s.config.Methods, func(m tools.Method) bool { return m.Contract == tools.WorkflowContract })
+	return s.has(tools.WorkflowContract)
+}
+
+// has reports whether the server has a runtime and the methods of a contract.
+func (s *Server) has(contract string) bool {
+	return s.config.Runtime != nil &&
+		slices.ContainsFunc(s.config.Methods, func(m tools.Method) bool { return m.Contract == contract })
 }
 
 // listPublished adds the caller's published workflows to a list of tools.
 func (s *Server) listPublished(ctx context.Context, _ any, _ *mcp.ListToolsRequest, list *mcp.ListToolsResult) {
 	methods, err := tools.Published(ctx, s.config.Runtime)
 	if err != nil {
-		s.log.Warn("list the published workflows: they are left out", keyError, err)
+		s.log.Warn("listing published workflows failed; the list of tools is without them", keyError, err)
 		return
 	}
 	for i := range methods {
@@ -39,14 +45,14 @@ func (s *Server) listPublished(ctx context.Context, _ any, _ *mcp.ListToolsReque
 
 type ownToolsKey struct{}
 
-// ownTools are the tools that a call reaches beside those of everybody; at most one.
+// ownTools returns the tools of the caller's own that a call needs in addition to the shared ones; at most one.
 func ownTools(ctx context.Context) map[string]mcpserver.ServerTool {
 	own, _ := ctx.Value(ownToolsKey{}).(map[string]mcpserver.ServerTool)
 	return own
 }
 
-// route finds what a tools/call goes to: the context carries the tool if it is the caller's own. A name that nothing has is
-// answered with the names that may have been meant; MCP makes this a protocol error. Every other message passes.
+// route finds the tool of a tools/call: the returned context carries it if it is the caller's own. For an unknown name it returns
+// a protocol error, as MCP demands, with the nearest names. Every other message passes unchanged.
 func (s *Server) route(ctx context.Context, h *envelope) (context.Context, *mcp.JSONRPCError) {
 	if h.Method != string(mcp.MethodToolsCall) || h.ID == nil {
 		return ctx, nil
@@ -60,7 +66,7 @@ func (s *Server) route(ctx context.Context, h *envelope) (context.Context, *mcp.
 	names := s.names
 	if s.publishes() {
 		m, err := tools.PublishedMethod(ctx, s.config.Runtime, params.Name)
-		if err != nil { // nobody knows whether there is such a tool: the call says so
+		if err != nil { // whether the tool exists is unknown: the call returns the error
 			m = &tools.Method{Name: params.Name, Call: func(context.Context, *runtime.Runtime, tools.Request) (any, error) { return nil, err }}
 		}
 		if m != nil {
@@ -78,21 +84,21 @@ func (s *Server) route(ctx context.Context, h *envelope) (context.Context, *mcp.
 	return ctx, protocolError(h.ID, mcp.INVALID_PARAMS, fmt.Sprintf("%s; %s", e.Message, e.Hint), e)
 }
 
-// toolsChanged tells the clients of a principal that their list of tools is another one. It does not block.
+// toolsChanged notifies the clients of a principal that their list of tools has changed. It does not block.
 func (s *Server) toolsChanged(principal string) {
-	s.announce(func(p *peer) bool { return caller.From(p.base).Principal == principal })
+	s.notifyToolsChanged(func(p *peer) bool { return caller.From(p.base).Principal == principal })
 }
 
-// RealmsChanged tells every client once, by tools/list_changed, that what can be called through the tools is not what it was:
-// the configuration has other realms or policies. It does not block; where nobody was told to expect news it does nothing.
+// RealmsChanged notifies every client once, by tools/list_changed, that the realms or policies have changed and with them the
+// capabilities. It does not block. It does nothing on a server that does not announce changes of its list of tools.
 func (s *Server) RealmsChanged() {
 	if s.publishes() {
-		s.announce(func(*peer) bool { return true })
+		s.notifyToolsChanged(func(*peer) bool { return true })
 	}
 }
 
-func (s *Server) announce(to func(*peer) bool) {
-	s.mcp.SendNotificationToAllClients(mcp.MethodNotificationToolsListChanged, nil) // those on /mcp; it says nothing of whose list
+func (s *Server) notifyToolsChanged(to func(*peer) bool) {
+	s.mcp.SendNotificationToAllClients(mcp.MethodNotificationToolsListChanged, nil) // clients on /mcp; it does not say whose list
 	s.peersMu.Lock()
 	defer s.peersMu.Unlock()
 	for p := range s.peers {
@@ -102,8 +108,8 @@ func (s *Server) announce(to func(*peer) bool) {
 	}
 }
 
-// join has a peer hear of changes until the returned function is called.
-func (s *Server) join(p *peer) (part func()) {
+// register notifies a peer of changes until the returned function is called.
+func (s *Server) register(p *peer) (unregister func()) {
 	s.peersMu.Lock()
 	defer s.peersMu.Unlock()
 	s.peers[p] = true

@@ -11,9 +11,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// result is the one place where an outcome becomes MCP. A value stands in structuredContent and, as the same JSON, in a text
-// block. An error is a text block of {"error": {...}} alone: clients check structuredContent against the output schema even
-// when isError is set.
+// result converts every outcome to MCP. A value is structuredContent and, as the same JSON, a text block. An error is only a
+// text block of {"error": {...}}: clients check structuredContent against the output schema even when isError is set.
 func result(value json.RawMessage, err error) *mcp.CallToolResult {
 	if err == nil {
 		return &mcp.CallToolResult{
@@ -22,14 +21,14 @@ func result(value json.RawMessage, err error) *mcp.CallToolResult {
 		}
 	}
 	text, bad := encode(map[string]*schemas.Error{"error": schemas.AsError(err)})
-	if bad != nil { // a value inside a finding that is no JSON; the rest of the error is strings and numbers
+	if bad != nil { // a value in a finding is not JSON; the rest of the error is strings and numbers
 		e := schemas.AsError(err).With(func(e *schemas.Error) { e.Findings = nil })
 		text, _ = encode(map[string]*schemas.Error{"error": e})
 	}
 	return &mcp.CallToolResult{Content: []mcp.Content{mcp.NewTextContent(string(text))}, IsError: true}
 }
 
-// encode prints a value as compact JSON.
+// encode encodes a value as compact JSON.
 func encode(v any) (json.RawMessage, error) {
 	b, err := schemas.Encode(v)
 	if err != nil {
@@ -38,17 +37,17 @@ func encode(v any) (json.RawMessage, error) {
 	return b, nil
 }
 
-// Why a call was cut short; these are causes of its context and, where anybody still listens, its answer.
+// Why a call was ended early: the cause of its context and, if the client still waits, its answer.
 var (
 	errClientCancelled = schemas.Errorf(schemas.CodeCancelled, "the client cancelled the call").
-				WithHint("an execution that it waited for goes on; cancel_execution would end it")
-	errClientGone = schemas.Errorf(schemas.CodeCancelled, "the client went away").
+				WithHint("an execution that it waited for goes on; cancel_execution ends it")
+	errClientGone = schemas.Errorf(schemas.CodeCancelled, "the client disconnected").
 			WithHint("an execution that it waited for goes on")
 	errStopping = schemas.Errorf(schemas.CodeUnavailable, "the server is stopping").
-			WithHint("executions are kept and go on when it is back; ask again then")
+			WithHint("executions are kept and go on when it runs again; retry then")
 )
 
-// ended says why a call's context ended, where its end is all that the error says.
+// ended replaces an error that only says that the call's context ended by the cause of that.
 func ended(ctx context.Context, err error) error {
 	var known *schemas.Error
 	if ctx.Err() == nil || errors.As(err, &known) {

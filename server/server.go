@@ -1,14 +1,16 @@
-// Package server is the edge towards MCP clients: it turns the contracts' methods into tools and carries calls in over
-// stdio, streamable HTTP and legacy SSE. Nothing above it knows MCP, and nothing in it knows plans.
+// Package server serves MCP clients over stdio, streamable HTTP and legacy SSE. It owns the transports, the registry of tools,
+// prompts and resources, and the translation of outcomes into MCP results. A program makes a [Server] of a runtime and the rows
+// of package tools and runs one of its transports. It calls [tools.Method] for each call, and of [runtime.Runtime] what has no
+// row: published tools, states as resources, who called. It knows nothing about plans, and only it and runtime/realm know MCP.
 //
 //	stdio.go    ─▶ peer.go ─┐
 //	sse.go      ─▶ peer.go ─┼─▶ MCPServer.HandleMessage ─▶ server.go ─▶ middleware.go ─▶ tools.Method ─▶ result.go
 //	http.go (/mcp) stream.go ┘        (mcp-go)
 //
-// mcp-go keeps the registry of tools, speaks JSON-RPC and both eras of the protocol, and serves /mcp. The two-way
-// transports are our own, because mcp-go's lose what a call says last and let slow calls block quick ones. On /mcp it is
-// mcp-go that keeps sessions (any well-formed id is good, so that clients survive a restart; DELETE forgets nothing that
-// matters, as no tool depends on a session) and the GET stream; progress of a call goes past it, see [stream].
+// mcp-go keeps the registry of tools, handles JSON-RPC and both eras of the protocol, and serves /mcp. The two-way
+// transports are our own, because mcp-go's lose the last notifications of a call and let slow calls block quick ones. On /mcp
+// mcp-go keeps the sessions (any well-formed id is accepted, so that clients survive a restart; DELETE has no lasting effect, as
+// no tool depends on a session) and the GET stream; the progress of a call bypasses it, see [stream].
 package server
 
 import (
@@ -29,31 +31,31 @@ import (
 	"github.com/runplane/runplane/tools"
 )
 
-// Config is what a Server is made of. Methods is required.
+// Config configures a [Server]. Methods is required.
 type Config struct {
-	Runtime *runtime.Runtime // what the methods are called with
+	Runtime *runtime.Runtime // passed to the methods
 	Methods []tools.Method   // listed in this order; names are unique
 	Prompts []tools.Prompt
-	Log     hclog.Logger // nil: silent. On stdio it must not write to stdout
+	Log     hclog.Logger // nil: no log. On stdio it must not write to stdout
 	Name    string       // of the server; empty: runplane
 	Version string       // of the program; empty: dev
 
-	// Drain is how long calls in flight may take to answer once nothing new is taken; 0: 10 s.
+	// Drain is how long calls in flight may take to finish after the server stops accepting new ones; 0: 10 s.
 	Drain time.Duration
-	// Ready says why requests should go elsewhere, for /readyz; nil: always ready while serving.
+	// Ready returns why this process is not ready, for /readyz; nil: always ready while serving.
 	Ready func(context.Context) error
-	// InsecureNoAuth lets HTTP listen beyond loopback although nobody is asked who he is.
+	// InsecureNoAuth lets HTTP listen beyond loopback although requests are not authenticated.
 	InsecureNoAuth bool
 }
 
-// Server serves one runtime to any number of clients. Its methods may run at the same time.
+// Server serves one runtime to any number of clients. Its methods are safe for concurrent use.
 type Server struct {
 	config  Config
 	log     hclog.Logger
 	mcp     *mcpserver.MCPServer
 	names   []string // of the tools, in order
 	methods map[string]*tools.Method
-	handle  handler // a call's way through the middlewares to its method
+	handle  handler // the middlewares and, inside them, the method
 
 	peersMu sync.Mutex
 	peers   map[*peer]bool // connected, to be notified of changes
@@ -61,7 +63,7 @@ type Server struct {
 	subscriptions subscriptions
 }
 
-// New makes a server. It panics when two methods have one name, which is a defect of the program.
+// New makes a server. It panics if two methods have the same name, which is a defect of the program.
 func New(c Config) *Server {
 	c.Name = cmp.Or(c.Name, "runplane")
 	c.Version = cmp.Or(c.Version, "dev")
@@ -87,7 +89,7 @@ func New(c Config) *Server {
 		mcpserver.WithHooks(hooks),
 		mcpserver.WithToolCapabilities(s.publishes()),
 		mcpserver.WithPromptCapabilities(false),
-		mcpserver.WithResourceCapabilities(s.hasStates(), false),
+		mcpserver.WithResourceCapabilities(s.servesStates(), false),
 		mcpserver.WithToolFilter(s.inOrder),
 		mcpserver.WithMethodCacheHints(mcp.MethodToolsList, listTTL.Milliseconds(), mcp.CacheScopePrivate),
 		mcpserver.WithMethodCacheHints(mcp.MethodServerDiscover, discoverTTL.Milliseconds(), mcp.CacheScopePrivate),
@@ -110,25 +112,25 @@ func New(c Config) *Server {
 	if s.publishes() {
 		c.Runtime.Workflows.OnPublished(s.toolsChanged)
 	}
-	if s.hasStates() {
+	if s.servesStates() {
 		s.addResources()
 	}
 	return s
 }
 
-// instructions is what a client may put before its model, once for all tools.
+// instructions describe all tools together; a client may show them to its model.
 const instructions = `Runplane runs execution plans: a plan is a DAG whose nodes call capabilities (tools of connected MCP servers, the realms). ` +
 	`It handles dependencies, retries, timeouts and crash recovery, and intermediate results stay out of your context.
 
 1. discover_capabilities finds what can be called; resolve_capability gives one capability's schema and effect.
 2. One call: invoke_capability. Several, or work that must survive a crash: write a plan. validate_plan checks it and returns fixes; execute_plan runs it.
 3. execute_plan waits about 20 s. If the execution is still running, call get_execution_status with its execution_id and wait_seconds. Ending a call never ends an execution; cancel_execution does.
-4. Read waiting_for and hint. An execution that holds a node waits for a decision: resume_execution with a patch.
+4. Read waiting_for and hint. A held node waits for a decision: resume_execution with a patch.
 
 Errors are JSON with code, message, hint, retryable. Give idempotency_key when you may submit twice.`
 
-// How long a client of the stateless era may keep what it was told: the list of tools changes when a workflow is published,
-// which a client that listens learns at once, and what the server is with the program alone.
+// How long a client of the stateless era may cache answers: the list of tools changes when a workflow is published, and
+// clients that listen are notified; the description of the server changes only with the program.
 const (
 	listTTL     = time.Minute
 	discoverTTL = 5 * time.Minute
@@ -146,7 +148,7 @@ func tool(m *tools.Method) mcp.Tool {
 	return t
 }
 
-// inOrder lists tools as Config.Methods has them; mcp-go sorts by name. What a client may not see is to be left out here.
+// inOrder sorts tools as in Config.Methods; mcp-go sorts by name. Tools that a client may not see would be left out here.
 func (s *Server) inOrder(_ context.Context, listed []mcp.Tool) []mcp.Tool {
 	slices.SortStableFunc(listed, func(a, b mcp.Tool) int {
 		return cmp.Compare(slices.Index(s.names, a.Name), slices.Index(s.names, b.Name))
@@ -154,19 +156,19 @@ func (s *Server) inOrder(_ context.Context, listed []mcp.Tool) []mcp.Tool {
 	return listed
 }
 
-// handler is the mcp-go side of a call: it never returns an error, as the model would not see that.
+// handler adapts a method to mcp-go. It never returns an error, as the model would not see it.
 func (s *Server) handler(m *tools.Method) mcpserver.ToolHandlerFunc {
 	return func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		s.saw(ctx)
+		s.recordClient(ctx)
 		c := &call{method: m, request: tools.Request{Arguments: r.Params.RawArguments}}
 		if meta := r.Params.Meta; meta != nil {
 			c.traceparent, _ = meta.AdditionalFields["traceparent"].(string)
 			if hops, ok := meta.AdditionalFields["runplane/hops"].(float64); ok {
 				ctx = caller.WithHops(ctx, int(hops))
 			}
-			if out := outletFrom(ctx); out != nil && meta.ProgressToken != nil {
+			if out := senderFrom(ctx); out != nil && meta.ProgressToken != nil {
 				p := newReporter(out, meta.ProgressToken)
-				defer p.close() // before the result leaves: nothing follows an answer
+				defer p.close() // before the result is sent: nothing follows an answer
 				c.request.Progress = p.report
 			}
 		}
@@ -174,8 +176,8 @@ func (s *Server) handler(m *tools.Method) mcpserver.ToolHandlerFunc {
 	}
 }
 
-// saw tells the runtime who calls.
-func (s *Server) saw(ctx context.Context) {
+// recordClient reports the calling client to the runtime.
+func (s *Server) recordClient(ctx context.Context) {
 	if s.config.Runtime == nil {
 		return
 	}
@@ -188,7 +190,7 @@ func (s *Server) saw(ctx context.Context) {
 	s.config.Runtime.Health.Saw(info.Name + " " + info.Version)
 }
 
-// invoke is the innermost handler: the method itself, unless the call was given up while it waited for its turn.
+// invoke is the innermost handler: the method itself, unless the call was cancelled while it waited for a slot.
 func (s *Server) invoke(ctx context.Context, c *call) (json.RawMessage, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, ended(ctx, err)

@@ -9,10 +9,10 @@ import (
 )
 
 // sse is the transport of 2024-11-05: GET /sse is the stream to the client, and its first event names the address to which
-// the client posts its messages. A client that goes away ends the waits of its calls.
+// the client posts its messages. When a client disconnects, its waiting calls end.
 type sse struct {
 	server   *Server
-	stopping <-chan struct{} // closed when nothing new is taken
+	stopping <-chan struct{} // closed when nothing new is accepted
 
 	mu    sync.Mutex
 	peers map[string]*ssePeer
@@ -28,7 +28,7 @@ func newSSE(s *Server, stopping <-chan struct{}) *sse {
 	return &sse{server: s, stopping: stopping, peers: map[string]*ssePeer{}}
 }
 
-// listen serves GET /sse until the client goes away or the server stops and the client's calls are answered.
+// listen serves GET /sse until the client disconnects, or the server stops and the client's calls are answered.
 func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
 	connection := http.NewResponseController(w)
 	put := func(format string, args ...any) error { // one at a time
@@ -38,7 +38,7 @@ func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
 		}
 		return connection.Flush()
 	}
-	id := crand.Text() // 130 random bits: who knows it may post
+	id := crand.Text() // 130 random bits: a client that knows the id may post
 	p := &ssePeer{peer: newPeer(r.Context(), t.server, id, func(message []byte) error { return put("event: message\ndata: %s\n\n", message) })}
 	p.log = t.server.log.With("peer", "sse") // the id is a secret
 	p.legacy = true
@@ -47,7 +47,7 @@ func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 	t.add(id, p)
 	defer t.remove(id, p)
-	defer t.server.join(p.peer)()
+	defer t.server.register(p.peer)()
 	inTurn := func(format string, args ...any) error {
 		p.writing.Lock()
 		defer p.writing.Unlock()
@@ -65,7 +65,7 @@ func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		case <-p.changes:
-			p.passOn()
+			p.sendChanges()
 		case <-p.broken:
 			return
 		case <-r.Context().Done():
@@ -84,7 +84,7 @@ func (t *sse) add(id string, p *ssePeer) {
 	t.peers[id] = p
 }
 
-// remove forgets the peer, ends its calls and sees to it that none of them writes any more.
+// remove removes the peer, ends its calls and prevents them from writing.
 func (t *sse) remove(id string, p *ssePeer) {
 	t.mu.Lock()
 	delete(t.peers, id)
@@ -101,14 +101,14 @@ func (t *sse) remove(id string, p *ssePeer) {
 	}
 }
 
-// leave ends the receiving of messages.
+// leave stops the receiving of messages.
 func (p *ssePeer) leave() {
 	p.receiving.Lock()
 	defer p.receiving.Unlock()
 	p.leaving = true
 }
 
-// receive reports false when messages are not taken any more.
+// receive reports whether the message was accepted.
 func (p *ssePeer) receive(message []byte) bool {
 	p.receiving.Lock()
 	defer p.receiving.Unlock()
@@ -119,7 +119,7 @@ func (p *ssePeer) receive(message []byte) bool {
 	return true
 }
 
-// post serves POST /message: the answer comes over the stream.
+// post serves POST /message; the answer is sent on the stream.
 func (t *sse) post(w http.ResponseWriter, r *http.Request) {
 	t.mu.Lock()
 	p := t.peers[r.URL.Query().Get("sessionId")]

@@ -14,12 +14,13 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// hurried is how long calls may still take when ctx ends: a client that ends us kills us about two seconds later.
-const hurried = 500 * time.Millisecond
+// shutdownGrace is how long calls may still take when ctx ends: a client that terminates this process kills it about two seconds
+// later.
+const shutdownGrace = 500 * time.Millisecond
 
 // Stdio serves one client over a pair of streams, one JSON-RPC message a line. It returns nil at the end of in, after the calls
-// in flight were answered or Config.Drain has passed, and nil when ctx ends, after at most two seconds; executions that a call
-// waited for go on either way. An error means that in or out failed.
+// in flight are answered or Config.Drain has passed, and nil when ctx ends, after at most two seconds. Executions that a call
+// waited for go on in both cases. An error means that in or out failed.
 //
 // A Read of in cannot be interrupted: after the end of ctx one goroutine stays in it until it returns.
 func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
@@ -27,7 +28,7 @@ func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 		_, err := out.Write(append(message, '\n'))
 		return err
 	})
-	defer s.join(p)()
+	defer s.register(p)()
 	lines := make(chan line)
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
@@ -48,36 +49,36 @@ func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 				p.receive(l.text) //nolint:contextcheck // a call may outlive ctx, so that it can be answered
 			}
 		case <-p.changes:
-			p.passOn()
+			p.sendChanges()
 		case <-p.broken:
 			p.drain(0, nil)
 			return fmt.Errorf("write to the client: %w", errBroken)
 		case <-ctx.Done():
-			p.drain(hurried, nil)
+			p.drain(shutdownGrace, nil)
 			return nil
 		}
 	}
 }
 
-// leave ends a connection whose client has said all it will.
+// leave ends the connection of a client that has closed its side.
 func (s *Server) leave(ctx context.Context, p *peer) error {
 	late := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(hurried, func() { close(late) }) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(shutdownGrace, func() { close(late) }) })
 	defer stop()
 	if !p.drain(s.config.Drain, late) {
-		s.log.Warn("the client closed its side and calls in flight were cut off")
+		s.log.Warn("the client closed its side; calls in flight were cut off")
 	}
 	return nil
 }
 
 // line is one line of input without its end, or the error that ended the input.
 type line struct {
-	text    []byte // of one that is too long: its beginning and its end
+	text    []byte // of a line that is too long: its beginning and its end
 	tooLong bool
 	err     error
 }
 
-// readLines passes on every line that is not empty until ctx or in ends. A line over maxMessage costs no more memory than that.
+// readLines sends every line that is not empty until ctx or in ends. A line over maxMessage uses no more memory than that.
 func readLines(ctx context.Context, in io.Reader, lines chan<- line) {
 	r := bufio.NewReaderSize(in, 64<<10)
 	for {
@@ -96,8 +97,8 @@ func readLines(ctx context.Context, in io.Reader, lines chan<- line) {
 	}
 }
 
-// edge is how much of the beginning and of the end of a line that is too long is kept, to find its id.
-const edge = 512
+// lineEdge is how much of the beginning and of the end of a line that is too long is kept to find its id.
+const lineEdge = 512
 
 func readLine(r *bufio.Reader) (l line) {
 	var tail []byte
@@ -106,11 +107,11 @@ func readLine(r *bufio.Reader) (l line) {
 		switch {
 		case l.tooLong:
 			tail = append(tail, part...)
-			tail = append(tail[:0], tail[max(0, len(tail)-edge):]...)
+			tail = append(tail[:0], tail[max(0, len(tail)-lineEdge):]...)
 		case len(l.text)+len(part) > maxMessage:
 			l.tooLong = true
-			tail = append(tail, part[max(0, len(part)-edge):]...)
-			l.text = bytes.Clone(l.text[:min(edge, len(l.text))])
+			tail = append(tail, part[max(0, len(part)-lineEdge):]...)
+			l.text = bytes.Clone(l.text[:min(lineEdge, len(l.text))])
 		default:
 			l.text = append(l.text, part...)
 		}
@@ -128,13 +129,13 @@ func readLine(r *bufio.Reader) (l line) {
 	}
 }
 
-// Where clients put the id of a request: right at its beginning, or as its last member. In both places no other id can stand.
+// Where clients put the id of a request: at its beginning, or as its last member. Neither place can hold another id.
 var (
 	idFirst = regexp.MustCompile(`^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*("[^"\\]*"|-?\d+)\s*,`)
 	idLast  = regexp.MustCompile(`[,{]\s*"id"\s*:\s*("[^"\\]*"|-?\d+)\s*\}\s*$`)
 )
 
-// messageID finds the id in the edges of a request that was too long to be read, nil where it stands elsewhere.
+// messageID finds the id in the beginning and end of a request that was too long; nil: it is elsewhere.
 func messageID(edges []byte) json.RawMessage {
 	for _, place := range []*regexp.Regexp{idFirst, idLast} {
 		if m := place.FindSubmatch(edges); m != nil {

@@ -12,39 +12,39 @@ import (
 
 const (
 	eventStream = "text/event-stream"
-	// keepAlive is how often an open event stream says something, so that nobody between takes it for dead.
+	// keepAlive is how often a comment is written on an open event stream, so that proxies do not close it.
 	keepAlive = 15 * time.Second
-	// writeTime is how long a client may leave one write unread before its stream is given up.
+	// writeTime is how long one write may block before the stream is closed.
 	writeTime = 30 * time.Second
 )
 
-// stream is the response to one request on /mcp. mcp-go writes it, and progress of the call goes right into it: mcp-go's own
-// way leads through a channel that all requests of a session share, so that progress reaches another call's stream, and the
-// last of it comes too late. When progress comes first, the response becomes an event stream, and the answer that mcp-go then
-// writes as plain JSON is made its last event.
+// stream is the response to one request on /mcp. mcp-go writes it, and the progress of the call is written directly to it:
+// mcp-go would send progress through a channel that all requests of a session share, so that it could reach another call's
+// stream or come after the answer. When progress comes first, the response becomes an event stream, and the answer that mcp-go
+// then writes as plain JSON becomes its last event.
 type stream struct {
 	http.ResponseWriter
-	connection *http.ResponseController
-	mayEvents  bool // the client takes event streams
-	stopped    chan struct{}
+	connection    *http.ResponseController
+	acceptsEvents bool // the client accepts event streams
+	stopped       chan struct{}
 
-	mu      sync.Mutex
-	begun   bool         // the status has been sent
-	events  bool         // as an event stream
-	ours    bool         // which we began
-	foreign bool         // mcp-go writes events as well
-	plain   bytes.Buffer // what it writes as JSON meanwhile
-	ended   bool
+	mu        sync.Mutex
+	started   bool         // the status has been sent
+	events    bool         // as an event stream
+	ownEvents bool         // notify started it
+	mcpEvents bool         // mcp-go writes events too
+	plain     bytes.Buffer // what mcp-go writes as JSON instead
+	ended     bool
 }
 
 func newStream(w http.ResponseWriter, r *http.Request) *stream {
 	return &stream{
 		ResponseWriter: w, connection: http.NewResponseController(w), stopped: make(chan struct{}),
-		mayEvents: strings.Contains(strings.Join(r.Header.Values("Accept"), ","), eventStream),
+		acceptsEvents: strings.Contains(strings.Join(r.Header.Values("Accept"), ","), eventStream),
 	}
 }
 
-// notify implements outlet.
+// notify implements sender.
 func (s *stream) notify(message any) error {
 	b, err := json.Marshal(message)
 	if err != nil {
@@ -52,11 +52,11 @@ func (s *stream) notify(message any) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.begun && s.mayEvents && !s.ended {
+	if !s.started && s.acceptsEvents && !s.ended {
 		eventHeader(s.Header())
 		s.begin(http.StatusOK)
-		s.ours = true
-		s.Header().Del("Content-Type") // sent; what mcp-go sets now says how it goes on
+		s.ownEvents = true
+		s.Header().Del("Content-Type") // sent; what mcp-go sets now is the type of what it writes
 	}
 	if !s.events || s.ended {
 		return errBroken
@@ -71,7 +71,7 @@ func eventHeader(h http.Header) {
 }
 
 func (s *stream) begin(status int) {
-	s.begun = true
+	s.started = true
 	s.events = strings.HasPrefix(s.Header().Get("Content-Type"), eventStream)
 	if s.events {
 		s.Header().Set("X-Accel-Buffering", "no")
@@ -99,8 +99,8 @@ func (s *stream) put(b []byte) error {
 func (s *stream) WriteHeader(status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ours {
-		s.foreign = strings.HasPrefix(s.Header().Get("Content-Type"), eventStream)
+	if s.ownEvents {
+		s.mcpEvents = strings.HasPrefix(s.Header().Get("Content-Type"), eventStream)
 		return
 	}
 	s.begin(status)
@@ -110,10 +110,10 @@ func (s *stream) WriteHeader(status int) {
 func (s *stream) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.begun {
+	if !s.started {
 		s.begin(http.StatusOK)
 	}
-	if s.ours && !s.foreign {
+	if s.ownEvents && !s.mcpEvents {
 		return s.plain.Write(b)
 	}
 	if err := s.put(b); err != nil {
@@ -126,12 +126,12 @@ func (s *stream) Write(b []byte) (int, error) {
 func (s *stream) Flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.begun {
+	if s.started {
 		_ = s.connection.Flush()
 	}
 }
 
-// end sends what is left; nothing is written after it.
+// end sends the answer if it is still buffered; nothing is written after it.
 func (s *stream) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

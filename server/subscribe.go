@@ -57,7 +57,7 @@ func (s *subscriptions) add(client any, sub subscription, begin func() (stop fun
 	case exists:
 		return nil
 	case n >= maxSubscriptions:
-		return fmt.Errorf("the client is subscribed to %d resources (limit %d); unsubscribe from one that it no longer needs", n, maxSubscriptions) //nolint:err113 // for the client
+		return fmt.Errorf("the client is subscribed to %d resources (limit %d); unsubscribe from one of them", n, maxSubscriptions) //nolint:err113 // for the client
 	}
 	stop, err := begin()
 	if err != nil {
@@ -163,8 +163,8 @@ func (s *session) IsSubscribedToResource(uri string) bool {
 
 func (s *session) subscription(uri string) subscription {
 	sub := subscription{uri: uri}
-	if s.listens != nil {
-		sub.listen = string(s.listens.id)
+	if s.listener != nil {
+		sub.listen = string(s.listener.id)
 	}
 	return sub
 }

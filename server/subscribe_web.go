@@ -46,7 +46,8 @@ func (s *Server) subscribingSession(ctx context.Context) (_ context.Context, ok 
 	if method == "" || !is {
 		return ctx, false
 	}
-	return s.mcp.WithContext(ctx, &webSubscriber{webSession: web, server: s, ctx: ctx, listen: method == string(mcp.MethodSubscriptionsListen)}), true
+	listen := method == string(mcp.MethodSubscriptionsListen)
+	return s.mcp.WithContext(ctx, &webSubscriber{webSession: web, server: s, ctx: ctx, listen: listen}), true
 }
 
 func (s *webSubscriber) NotificationChannel() chan<- mcp.JSONRPCNotification {
