@@ -23,10 +23,11 @@ func Anything() []any { return anything }
 var (
 	schemaMaps   = []string{"properties", "patternProperties", "dependentSchemas"}
 	schemaLists  = []string{"anyOf", "oneOf", "allOf", "prefixItems"}
-	schemaSingle = []string{"items", "not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "additionalItems", "additionalProperties"}
-	references   = []string{"$ref", "$dynamicRef", "$recursiveRef"}
-	needless     = []string{"$schema", "$id", "$anchor", "$dynamicAnchor", "$comment", "$vocabulary", "$defs", "definitions", "x-mcp-header"}
-	typing       = []string{"type", "enum", "const", "anyOf", "oneOf", "allOf"}
+	schemaSingle = []string{"items", "not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties",
+		"additionalItems", "additionalProperties"}
+	references = []string{"$ref", "$dynamicRef", "$recursiveRef"}
+	needless   = []string{"$schema", "$id", "$anchor", "$dynamicAnchor", "$comment", "$vocabulary", "$defs", "definitions", "x-mcp-header"}
+	typing     = []string{"type", "enum", "const", "anyOf", "oneOf", "allOf"}
 )
 
 // Portable converts a JSON Schema to one that every known MCP client accepts as the input schema of a tool: an object whose

@@ -39,20 +39,21 @@ func Capability() []Method {
 	const contract = "Capability"
 	return []Method{
 		method(contract, "discover_capabilities", "Find capabilities", Reads,
-			`Lists what can be called: each capability is one tool of one realm (a connected MCP server). Start here, then resolve_capability for the schema of the one you need. `+
-				`Also shows the state of each realm and how to repair a broken one.`,
+			`Lists what can be called: each capability is one tool of one realm (a connected MCP server). Start here, then resolve_capability `+
+				`for the schema of the one you need. Also shows the state of each realm and how to repair a broken one.`,
 			func(ctx context.Context, rt *runtime.Runtime, in discoverCapabilities, _ Request) (schemas.Discovery, error) {
 				return rt.Capabilities.Discover(ctx, schemas.DiscoverQuery{Realm: in.Realm, Query: in.Query, Detail: in.Detail, Limit: in.Limit, Cursor: in.Cursor})
 			}),
 		method(contract, "resolve_capability", "Describe a capability", Reads,
-			`Describes one capability: input and output schema, annotations, limits, health, and its effect: read, idempotent or once `+
-				`(a once call is never repeated without a decision). Use it before you write a plan or call invoke_capability.`,
+			`Describes one capability: input and output schema, annotations, limits, health, and its effect: read, idempotent or once (a once `+
+				`call is never repeated without a decision). Use it before you write a plan or call invoke_capability.`,
 			func(ctx context.Context, rt *runtime.Runtime, in resolveCapability, _ Request) (schemas.Capability, error) {
 				return rt.Capabilities.Resolve(ctx, in.Realm, in.CapabilityName)
 			}),
 		method(contract, "invoke_capability", "Call one capability", Acts,
-			`Calls one capability now and returns its output, with the realm's timeout and retries. Inputs are checked before anything is sent. `+
-				`It is not durable: for several calls, or one that must survive a crash, use execute_plan. A failure's outcome says whether the call ran.`,
+			`Calls one capability now and returns its output, with the realm's timeout and retries. Inputs are checked before anything is `+
+				`sent. It is not durable: for several calls, or one that must survive a crash, use execute_plan. A failure's outcome says whether `+
+				`the call ran.`,
 			func(ctx context.Context, rt *runtime.Runtime, in invokeCapability, r Request) (schemas.Invocation, error) {
 				return rt.Capabilities.Invoke(ctx, capability.Invocation{
 					Realm: in.Realm, Capability: in.CapabilityName, Inputs: json.RawMessage(in.Inputs),

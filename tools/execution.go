@@ -49,7 +49,9 @@ func (s Submission) submit(ctx context.Context, rt *runtime.Runtime, sub engine.
 }
 
 // run starts an execution with the options and waits as the caller asked.
-func (s Submission) run(ctx context.Context, rt *runtime.Runtime, r Request, start func(options engine.Submit) (schemas.Execution, error)) (schemas.Execution, error) {
+func (s Submission) run(ctx context.Context, rt *runtime.Runtime, r Request,
+	start func(options engine.Submit) (schemas.Execution, error),
+) (schemas.Execution, error) {
 	e, err := start(engine.Submit{SessionID: s.SessionID, Priority: s.Priority, IdempotencyKey: s.IdempotencyKey})
 	if err != nil {
 		return e, err
@@ -178,12 +180,14 @@ func Execution() []Method {
 	const contract = "Execution"
 	return []Method{
 		method(contract, "execute_plan", "Execute a plan", Acts,
-			`Runs a plan, a DAG of capability calls, durably: dependencies, retries, timeouts and crash recovery are handled, and intermediate results stay out of your context. `+
-				`Use it instead of several invoke_capability calls. Shortest example: {"plan":"v1","nodes":[{"id":"a","capability":"files.read","inputs":{"path":"x.txt"}},`+
+			`Runs a plan, a DAG of capability calls, durably: dependencies, retries, timeouts and crash recovery are handled, and intermediate `+
+				`results stay out of your context. Use it instead of several invoke_capability calls. Shortest example: `+
+				`{"plan":"v1","nodes":[{"id":"a","capability":"files.read","inputs":{"path":"x.txt"}},`+
 				`{"id":"b","capability":"files.write","inputs":{"path":"y.txt","text":"${nodes.a.output.text}"}}],"output":"${nodes.b.output}"}. `+
-				`A reference such as ${nodes.a.output} makes b run after a. Other kinds of nodes: set (a value), wait (10m), wait_for (an event, a state), review (asks a person), workflow (a nested plan). `+
-				`Any node may have when, for_each (with item and index), retry, timeout, fallback, on_error, compensate. `+
-				`Returns the execution with its output, or its state so far when the wait ends first: then call get_execution_status. cancel_execution stops it.`,
+				`A reference such as ${nodes.a.output} makes b run after a. Other kinds of nodes: set (a value), wait (10m), wait_for (an event, a `+
+				`state), review (asks a person), workflow (a nested plan). Any node may have when, for_each (with item and index), retry, timeout, `+
+				`fallback, on_error, compensate. Returns the execution with its output, or its state so far when the wait ends first: then call `+
+				`get_execution_status. cancel_execution stops it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executePlan, r Request) (schemas.Execution, error) {
 				return in.submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan}, r)
 			}),
@@ -194,66 +198,72 @@ func Execution() []Method {
 				return in.submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan, Timeout: timeout}, r)
 			}),
 		method(contract, "execute_with_retry", "Execute a plan with retries", Acts,
-			`Like execute_plan, but every node without a retry of its own uses retry_config. Errors that a tool itself reports are then retried too. `+
-				`A call that must not be repeated and whose outcome is unknown is still held for a decision.`,
+			`Like execute_plan, but every node without a retry of its own uses retry_config. Errors that a tool itself reports are then `+
+				`retried too. A call that must not be repeated and whose outcome is unknown is still held for a decision.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWithRetry, r Request) (schemas.Execution, error) {
 				return in.submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan, Retry: &in.RetryConfig}, r)
 			}),
 		method(contract, "validate_plan", "Check a plan", Reads,
-			`Checks a plan against the live tools and runs nothing. Returns every finding with its place and, where one exists, a JSON Patch that repairs it; `+
-				`for a valid plan also what it would do: waves, critical path, maximum calls. execute_plan makes the same checks.`,
+			`Checks a plan against the live tools and runs nothing. Returns every finding with its place and, where one exists, a JSON Patch `+
+				`that repairs it; for a valid plan also what it would do: waves, critical path, maximum calls. execute_plan makes the same checks.`,
 			func(ctx context.Context, rt *runtime.Runtime, in validatePlan, _ Request) (schemas.Validation, error) {
 				return rt.Executions.Validate(ctx, in.ExecutionPlan)
 			}),
 		method(contract, "get_execution_status", "Get an execution's status", Reads,
-			`Shows how far an execution is and, once it succeeded, its output. With wait_seconds it answers when the execution has finished, was suspended or needs a decision. `+
-				`waiting_for lists what it waits for; view nodes shows each node's output and error.`,
+			`Shows how far an execution is and, once it succeeded, its output. With wait_seconds it answers when the execution has finished, `+
+				`was suspended or needs a decision. waiting_for lists what it waits for; view nodes shows each node's output and error.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionStatus, r Request) (schemas.Execution, error) {
 				return rt.Executions.Status(ctx, in.ExecutionID, in.View, seconds(in.WaitSeconds), r.follow())
 			}),
 		method(contract, "get_execution_metrics", "Get an execution's metrics", Reads,
-			`Counts and times of one execution: queueing, calls, attempts, retries, recoveries, bytes, in total and for each node. Use it to find what was slow or flaky.`,
+			`Counts and times of one execution: queueing, calls, attempts, retries, recoveries, bytes, in total and for each node. Use it to `+
+				`find what was slow or flaky.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionID, _ Request) (schemas.ExecutionMetrics, error) {
 				return rt.Executions.Metrics(ctx, in.ExecutionID)
 			}),
 		method(contract, "get_node_output", "Read a node's output", Reads,
-			`Reads the output of one node, whole or the part that a JSON pointer names. Use it when a status shows output_ref instead of an output. `+
-				`More than max_bytes comes as pages of text: pass next_offset as offset.`,
+			`Reads the output of one node, whole or the part that a JSON pointer names. Use it when a status shows output_ref instead of an `+
+				`output. More than max_bytes comes as pages of text: pass next_offset as offset.`,
 			func(ctx context.Context, rt *runtime.Runtime, in nodeOutput, _ Request) (schemas.NodeOutput, error) {
 				return rt.Executions.NodeOutput(ctx, in.ExecutionID, in.NodeID, in.Item, in.Pointer, in.Offset, in.MaxBytes)
 			}),
 		method(contract, "list_executions", "List executions", Reads,
 			`Lists executions, newest first, without nodes and outputs; filter by status, session or workflow.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listExecutions, _ Request) (schemas.ExecutionList, error) {
-				return rt.Executions.List(ctx, journal.Query{Status: in.Status, SessionID: in.SessionID, Workflow: in.Workflow, Limit: in.Limit, Cursor: in.Cursor})
+				return rt.Executions.List(ctx, journal.Query{
+					Status: in.Status, SessionID: in.SessionID, Workflow: in.Workflow, Limit: in.Limit, Cursor: in.Cursor,
+				})
 			}),
 		method(contract, "get_execution_events", "Read an execution's events", Reads,
-			`Reads the log of an execution, oldest event first: every start, result, failure, decision. Use it to find out why something happened; continue with after = last_seq.`,
+			`Reads the log of an execution, oldest event first: every start, result, failure, decision. Use it to find out why something `+
+				`happened; continue with after = last_seq.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionEvents, _ Request) (schemas.EventList, error) {
 				return rt.Executions.Events(ctx, in.ExecutionID, in.After, in.Limit)
 			}),
 		method(contract, "suspend_execution", "Suspend an execution", Sets,
-			`Keeps an execution and its nested plans from starting more calls; nothing is lost. It is suspended when calls in flight have ended. resume_execution continues it.`,
+			`Keeps an execution and its nested plans from starting more calls; nothing is lost. It is suspended when calls in flight have `+
+				`ended. resume_execution continues it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in suspendExecution, _ Request) (schemas.Execution, error) {
 				return rt.Executions.Suspend(ctx, in.ExecutionID, in.Mode, in.Reason)
 			}),
 		method(contract, "resume_execution", "Resume an execution", Acts,
 			`Continues a suspended execution. If a node is held (its call failed, or its outcome is unknown), say in patch what to do with it: `+
-				`{"nodes":{"<id>":{"retry":true}}} calls it again, {"skip":true} leaves it out, {"output":…} counts it as done, {"inputs":{…}} calls it with other inputs.`,
+				`{"nodes":{"<id>":{"retry":true}}} calls it again, {"skip":true} leaves it out, {"output":…} counts it as done, {"inputs":{…}} `+
+				`calls it with other inputs.`,
 			func(ctx context.Context, rt *runtime.Runtime, in resumeExecution, _ Request) (schemas.Execution, error) {
 				return rt.Executions.Resume(ctx, in.ExecutionID, in.Patch)
 			}),
 		method(contract, "cancel_execution", "Cancel an execution", Destroys,
-			`Ends an execution for good. Calls in flight are cancelled; effects that happened stay, and calls that did not answer in time are listed as unknown. `+
-				`With compensate, what succeeded and can be undone is undone first. To pause it, use suspend_execution.`,
+			`Ends an execution for good. Calls in flight are cancelled; effects that happened stay, and calls that did not answer in time are `+
+				`listed as unknown. With compensate, what succeeded and can be undone is undone first. To pause it, use suspend_execution.`,
 			func(ctx context.Context, rt *runtime.Runtime, in cancelExecution, _ Request) (schemas.Execution, error) {
 				return rt.Executions.Cancel(ctx, in.ExecutionID, engine.CancelOptions{
 					Reason: in.Reason, Grace: duration(in.GraceSeconds), Compensate: in.Compensate,
 				})
 			}),
 		method(contract, "rerun_execution", "Run an execution again", Acts,
-			`Starts a new execution of the same plan and returns it. With from_node, that node and all that depend on it run again and the other outputs are reused: `+
-				`use it after the cause of a failure was fixed. The old execution stays as it is.`,
+			`Starts a new execution of the same plan and returns it. With from_node, that node and all that depend on it run again and the `+
+				`other outputs are reused: use it after the cause of a failure was fixed. The old execution stays as it is.`,
 			func(ctx context.Context, rt *runtime.Runtime, in rerunExecution, r Request) (schemas.Execution, error) {
 				e, err := rt.Executions.Rerun(ctx, in.ExecutionID, in.FromNode)
 				if err != nil {
@@ -266,7 +276,8 @@ func Execution() []Method {
 				return await(ctx, rt, e, wait, r)
 			}),
 		method(contract, "signal_execution", "Send an event to an execution", Adds,
-			`Sends a named event with data to an execution: the nodes that wait_for it continue with the data as their output. An event that no node waits for yet is kept for the next one that does.`,
+			`Sends a named event with data to an execution: the nodes that wait_for it continue with the data as their output. An event that `+
+				`no node waits for yet is kept for the next one that does.`,
 			func(ctx context.Context, rt *runtime.Runtime, in signalExecution, _ Request) (schemas.Execution, error) {
 				return rt.Executions.Signal(ctx, in.ExecutionID, in.EventName, in.Data)
 			}),

@@ -46,7 +46,8 @@ func published(w *workflow.Published) Method {
 	if m.Description == "" {
 		m.Description = fmt.Sprintf("Executes the workflow %q.", w.Workflow)
 	}
-	m.Description += fmt.Sprintf(" Returns the execution with its output; if it has not finished after %d s, call get_execution_status with its execution_id.", defaultWait)
+	m.Description += fmt.Sprintf(" Returns the execution with its output; if it has not finished after %d s, "+
+		"call get_execution_status with its execution_id.", defaultWait)
 	name := w.Workflow
 	m.Call = func(ctx context.Context, rt *runtime.Runtime, r Request) (any, error) {
 		c, err := schemas.NewChecker(m.Input)

@@ -23,25 +23,26 @@ func Queue() []Method {
 	const contract = "Queue"
 	return []Method{
 		method(contract, "get_queue_status", "Look at the queue", Reads,
-			`Shows how many executions wait for a worker, by priority, how long the oldest has waited, how many run, and whether an operator paused the queue. `+
-				`Use it when an execution stays pending, or after rate_limited.`,
+			`Shows how many executions wait for a worker, by priority, how long the oldest has waited, how many run, and whether an operator `+
+				`paused the queue. Use it when an execution stays pending, or after rate_limited.`,
 			func(ctx context.Context, rt *runtime.Runtime, _ noArguments, _ Request) (schemas.QueueStatus, error) {
 				return rt.Queue.Status(ctx)
 			}),
 		method(contract, "set_execution_priority", "Change a priority", Sets,
-			`Changes the priority of an unfinished execution and of its workflows immediately, also while it waits in the queue. `+
-				`A lower number is served more often and no priority starves. Returns the execution; call it again to change it back.`,
+			`Changes the priority of an unfinished execution and of its workflows immediately, also while it waits in the queue. A lower `+
+				`number is served more often and no priority starves. Returns the execution; call it again to change it back.`,
 			func(ctx context.Context, rt *runtime.Runtime, in setPriority, _ Request) (schemas.Execution, error) {
 				return rt.Executions.SetPriority(ctx, in.ExecutionID, in.Priority)
 			}),
 		operatorOnly(method(contract, "pause_queue", "Pause the queue", Sets,
-			`Stops every replica from taking executions out of the queue, until resume_queue. Running ones go on; those that sleep or are submitted meanwhile wait, and callers are shown the reason. `+
-				`Returns the state of the queue.`,
+			`Stops every replica from taking executions out of the queue, until resume_queue. Running ones go on; those that sleep or are `+
+				`submitted meanwhile wait, and callers are shown the reason. Returns the state of the queue.`,
 			func(ctx context.Context, rt *runtime.Runtime, in pauseQueue, _ Request) (schemas.QueueStatus, error) {
 				return rt.Queue.Pause(ctx, in.Reason, "")
 			})),
 		operatorOnly(method(contract, "resume_queue", "Resume the queue", Sets,
-			`Ends the pause of pause_queue: replicas take executions out of the queue again, by priority and in turn. Returns the state of the queue.`,
+			`Ends the pause of pause_queue: replicas take executions out of the queue again, by priority and in turn. Returns the state of the `+
+				`queue.`,
 			func(ctx context.Context, rt *runtime.Runtime, _ noArguments, _ Request) (schemas.QueueStatus, error) {
 				return rt.Queue.Resume(ctx)
 			})),

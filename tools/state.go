@@ -51,24 +51,30 @@ func State() []Method {
 	const contract = StateContract
 	return []Method{
 		method(contract, "get_state", "Read a shared state", Reads,
-			`Reads the value stored under a type and a key, with the version that a later set_state can expect. found is false if there is none. `+
-				`Types session, workflow and execution show those records live.`,
+			`Reads the value stored under a type and a key, with the version that a later set_state can expect. found is false if there is `+
+				`none. Types session, workflow and execution show those records live.`,
 			func(ctx context.Context, rt *runtime.Runtime, in getState, _ Request) (schemas.State, error) {
 				return rt.States.Get(ctx, in.with(in.Context))
 			}),
 		method(contract, "set_state", "Write a shared state", Sets,
-			`Writes a value that all your agents can read. To coordinate, pass expected_version (0 to create): of several writers one wins, the others get conflict with current_version, read again and decide again. `+
-				`ttl_seconds makes it a lock or lease that expires by itself. Of type session it replaces the session's data; types workflow and execution are read-only.`,
+			`Writes a value that all your agents can read. To coordinate, pass expected_version (0 to create): of several writers one wins, `+
+				`the others get conflict with current_version, read again and decide again. ttl_seconds makes it a lock or lease that expires by `+
+				`itself. Of type session it replaces the session's data; types workflow and execution are read-only.`,
 			func(ctx context.Context, rt *runtime.Runtime, in setState, _ Request) (schemas.StateWritten, error) {
-				return rt.States.Set(ctx, state.Write{Ref: in.with(in.Context), Data: in.StateData, Expected: in.ExpectedVersion, TTL: duration(in.TTLSeconds)})
+				return rt.States.Set(ctx, state.Write{
+					Ref: in.with(in.Context), Data: in.StateData, Expected: in.ExpectedVersion, TTL: duration(in.TTLSeconds),
+				})
 			}),
 		method(contract, "delete_state", "Delete a shared state", Destroys,
-			`Deletes the value under a type and a key for good; deleted is false if there was none. With expected_version only the version you read is deleted.`,
+			`Deletes the value under a type and a key for good; deleted is false if there was none. With expected_version only the version you `+
+				`read is deleted.`,
 			func(ctx context.Context, rt *runtime.Runtime, in deleteState, _ Request) (schemas.StateDeleted, error) {
 				return rt.States.Delete(ctx, in.with(in.Context), in.ExpectedVersion)
 			}),
 		method(contract, "list_states", "List shared states", Reads,
-			`Lists the states of one type with their data, by key: {"state_type":"task","filters":{"status":"open","context":{"session_id":"…"}}}. A page may be short; continue while there is a next_cursor.`,
+			`Lists the states of one type with their data, by key: `+
+				`{"state_type":"task","filters":{"status":"open","context":{"session_id":"…"}}}. A page may be short; continue while there is a `+
+				`next_cursor.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listStates, _ Request) (schemas.StateList, error) {
 				return rt.States.List(ctx, state.Query{Type: in.StateType, Filters: in.Filters, Limit: in.Limit, Cursor: in.Cursor})
 			}),

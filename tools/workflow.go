@@ -43,13 +43,18 @@ func Workflow() []Method {
 	const contract = WorkflowContract
 	return []Method{
 		method(contract, "create_workflow", "Store a plan as a workflow", Adds,
-			`Stores a plan under a name, for execute_workflow, for nodes {"workflow":"name"} of plans and, with publish, as a tool. An existing name gets a new version, `+
-				`which never changes; an unchanged definition gives none. The plan is checked as by validate_plan.`,
+			`Stores a plan under a name, for execute_workflow, for nodes {"workflow":"name"} of plans and, with publish, as a tool. An `+
+				`existing name gets a new version, which never changes; an unchanged definition gives none. The plan is checked as by `+
+				`validate_plan.`,
 			func(ctx context.Context, rt *runtime.Runtime, in createWorkflow, _ Request) (schemas.WorkflowRef, error) {
-				return rt.Workflows.Create(ctx, workflow.Spec{Name: in.Name, Description: in.Description, Definition: in.Definition, InputSchema: in.InputSchema, Publish: in.Publish, Schedule: in.Schedule})
+				return rt.Workflows.Create(ctx, workflow.Spec{
+					Name: in.Name, Description: in.Description, Definition: in.Definition,
+					InputSchema: in.InputSchema, Publish: in.Publish, Schedule: in.Schedule,
+				})
 			}),
 		method(contract, "execute_workflow", "Execute a workflow", Acts,
-			`Executes a stored plan with your inputs, checked against its input_schema, and waits like execute_plan. Returns the execution; cancel_execution stops it.`,
+			`Executes a stored plan with your inputs, checked against its input_schema, and waits like execute_plan. Returns the execution; `+
+				`cancel_execution stops it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWorkflow, r Request) (schemas.Execution, error) {
 				return in.run(ctx, rt, r, func(sub engine.Submit) (schemas.Execution, error) {
 					sub.Inputs = in.Inputs
@@ -57,7 +62,8 @@ func Workflow() []Method {
 				})
 			}),
 		method(contract, "get_workflow_status", "Get a workflow's status", Reads,
-			`Shows a workflow: its versions, input_schema, schedule with next and last firings, executions counted by status, and the newest of them.`,
+			`Shows a workflow: its versions, input_schema, schedule with next and last firings, executions counted by status, and the newest `+
+				`of them.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowStatus, error) {
 				return rt.Workflows.Status(ctx, in.WorkflowID)
 			}),
@@ -77,7 +83,8 @@ func Workflow() []Method {
 				return rt.Workflows.PauseSchedule(ctx, in.WorkflowID, false)
 			}),
 		method(contract, "delete_workflow", "Delete a workflow", Destroys,
-			`Deletes a workflow with its versions and schedule. Its running executions go on. It cannot be undone; version numbers are not used again.`,
+			`Deletes a workflow with its versions and schedule. Its running executions go on. It cannot be undone; version numbers are not `+
+				`used again.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowDeleted, error) {
 				return rt.Workflows.Delete(ctx, in.WorkflowID)
 			}),
