@@ -18,23 +18,23 @@ import (
 func (c *cli) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Start every realm and say what is wrong with it",
-		Long: "Starts every configured realm, lists its tools and prints what it found, with the cure for what is broken. " +
+		Short: "Start every realm and print its problems",
+		Long: "Starts every configured realm, lists its tools and prints what it found and how to repair what is broken. " +
 			"Exit code 0: every realm works; 1: one does not.",
-		Args: takes(),
+		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.doctor(cmd) },
 	}
 	addConfigFlags(cmd.Flags(), "store", "log.level", "log.json")
 	return cmd
 }
 
-// diagnosis is what doctor found out about one realm.
+// diagnosis is what doctor found about one realm.
 type diagnosis struct {
 	health schemas.RealmHealth
 	took   time.Duration
 	tools  []schemas.Capability
-	limits string            // what holds for its calls together
-	own    map[string]string // and for those of capabilities that have policies of their own
+	limits string            // of its calls
+	own    map[string]string // of the calls of capabilities with their own policies
 }
 
 func (c *cli) doctor(cmd *cobra.Command) (err error) {
@@ -43,7 +43,7 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 		return err
 	}
 	fmt.Fprintf(c.out, "config  %s\n", orNone(cfg.File))
-	broken := c.examineStore(cmd.Context(), cfg.Store, cfg.Shards)
+	broken := c.checkStore(cmd.Context(), cfg.Store, cfg.Shards)
 	cfg.Store = "mem:"
 	if cfg.Log.Level == "info" {
 		cfg.Log.Level = "error"
@@ -74,15 +74,15 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 			broken = true
 		}
 		if pkg := unpinned(cfg.MCPServers[names[i]]); pkg != "" {
-			fmt.Fprintf(c.out, "        unpinned: %s is whatever version is newest when it starts; write the version that you reviewed\n", pkg)
+			fmt.Fprintf(c.out, "        unpinned: %s runs the newest version at each start; name the version that you reviewed\n", pkg)
 		}
 	}
 	for _, q := range []struct {
-		whose string
+		scope string
 		quota schemas.Quota
 	}{{"principal", cfg.Limits.Principal}, {"session", cfg.Limits.Session}} {
-		if words := quotaWords(q.quota); words != "" {
-			fmt.Fprintf(c.out, "limits  each %s: %s\n", q.whose, words)
+		if words := describeQuota(q.quota); words != "" {
+			fmt.Fprintf(c.out, "limits  each %s: %s\n", q.scope, words)
 		}
 	}
 	if broken {
@@ -91,8 +91,8 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 	return nil
 }
 
-// examineStore tells whether the configured store can be opened; true: it cannot.
-func (c *cli) examineStore(ctx context.Context, setting string, shards int) (broken bool) {
+// checkStore opens and closes the configured store, prints the result and reports whether it is broken.
+func (c *cli) checkStore(ctx context.Context, setting string, shards int) (broken bool) {
 	name := storeName(setting)
 	s, err := openStore(ctx, setting, shards, func(w string) { fmt.Fprintf(c.out, "store   %s  warning: %s\n", name, w) })
 	if err == nil {
@@ -120,9 +120,9 @@ func (p *plane) diagnose(ctx context.Context, name string) diagnosis {
 		d, err = p.runtime.Capabilities.Discover(ctx, q)
 		found.tools = append(found.tools, d.Capabilities...)
 	}
-	found.limits, found.own = limitsOf(p.config.Policies, name, ""), map[string]string{}
+	found.limits, found.own = describeLimits(p.config.Policies, name, ""), map[string]string{}
 	for capability := range p.config.Policies.Realms[name].Capabilities {
-		found.own[capability] = limitsOf(p.config.Policies, name, capability)
+		found.own[capability] = describeLimits(p.config.Policies, name, capability)
 	}
 	for _, h := range p.pool.Health() {
 		if h.Realm == name {
@@ -135,7 +135,7 @@ func (p *plane) diagnose(ctx context.Context, name string) diagnosis {
 	return found
 }
 
-// report prints one realm; false: it is broken.
+// report prints one realm and reports whether it works.
 func (c *cli) report(d *diagnosis) bool {
 	h := &d.health
 	if h.Error != nil || h.State != schemas.RealmReady {
@@ -156,18 +156,20 @@ func (c *cli) report(d *diagnosis) bool {
 	for _, name := range slices.Sorted(maps.Keys(d.own)) {
 		fmt.Fprintf(c.out, "limits  %s.%s: %s\n", h.Realm, name, d.own[name])
 		if !slices.Contains(names, name) {
-			fmt.Fprintf(c.out, "        the realm has no such capability, so these policies bind nothing%s\n", orNearest(name, names))
+			fmt.Fprintf(c.out, "        the realm has no such capability, so these policies have no effect%s\n", suggestion(name, names))
 		}
 	}
-	var mute []string
+	var unannotated []string
 	for _, t := range d.tools {
 		if t.EffectFrom == "default" {
-			mute = append(mute, t.CapabilityName)
+			unannotated = append(unannotated, t.CapabilityName)
 		}
 	}
-	if len(mute) > 0 {
-		fmt.Fprintf(c.out, "        %d without annotations count as once, never repeated without a decision: %s\n", len(mute), strings.Join(mute, ", "))
-		fmt.Fprint(c.out, "        say what repeating each would do: read changes nothing, idempotent changes something and twice is as once\n", indent(effectSnippet(h.Realm, mute), "          "))
+	if len(unannotated) > 0 {
+		fmt.Fprintf(c.out, "        %d without annotations count as once, never repeated without a decision: %s\n",
+			len(unannotated), strings.Join(unannotated, ", "))
+		fmt.Fprint(c.out, "        configure what repeating each would do: read changes nothing, idempotent has the same effect once or twice\n",
+			indent(effectSnippet(h.Realm, unannotated), "          "))
 	}
 	for _, t := range d.tools {
 		for _, w := range t.Warnings {
@@ -177,8 +179,8 @@ func (c *cli) report(d *diagnosis) bool {
 	return true
 }
 
-// orNearest asks whether another name was meant.
-func orNearest(name string, names []string) string {
+// suggestion asks whether another name was meant.
+func suggestion(name string, names []string) string {
 	near := schemas.Nearest(name, names, 1)
 	if len(near) == 0 {
 		return ""
@@ -186,24 +188,26 @@ func orNearest(name string, names []string) string {
 	return fmt.Sprintf(": did you mean %q?", near[0])
 }
 
-// effectSnippet is the configuration that says of each capability what now holds, ready to be pasted and corrected.
+// effectSnippet is a configuration with the current effect of each capability, to be pasted and corrected.
 func effectSnippet(realm string, capabilities []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "policies:\n  realms:\n    %s:\n      capabilities:\n", realm)
 	for _, name := range capabilities {
 		fmt.Fprintf(&b, "        %q: {effect: once}", name)
-		if looksLikeReading(name) {
-			b.WriteString("   # by its name it only reads: then say read")
+		if readsByName(name) {
+			b.WriteString("   # its name suggests: read")
 		}
 		b.WriteString("\n")
 	}
 	return b.String()
 }
 
-// looksLikeReading goes by the first word of a name, which is a hint to a person and nothing to rely on.
-func looksLikeReading(name string) bool {
+var readingWords = []string{"get", "list", "read", "search", "find", "fetch", "show", "describe", "query", "count", "echo"}
+
+// readsByName reports whether the first word of a name suggests that the capability only reads: a hint, not a fact.
+func readsByName(name string) bool {
 	first := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r < 'a' || r > 'z' })
-	return len(first) > 0 && slices.Contains([]string{"get", "list", "read", "search", "find", "fetch", "show", "describe", "query", "count", "echo"}, first[0])
+	return len(first) > 0 && slices.Contains(readingWords, first[0])
 }
 
 func indent(text, by string) string {

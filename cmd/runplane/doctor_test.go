@@ -82,14 +82,14 @@ policies:
         ehco: {timeout: 1s}
 `)
 	for _, want := range []string{
-		"limits  other: timeout 30s (default policy); breaker after 5 faults in a row for 1m; rate 10 in 1m, 10 at once, for other; 8 calls of other in flight, others wait 5s; answers of reads are good for 1m\n",
-		"limits  flaky: timeout 10s (realm's policy); breaker after 5 faults in a row for 1m; rate 3 in 1s, 3 at once, for flaky; 8 calls of flaky in flight, others wait 5s; answers of reads are good for 1m\n",
+		"limits  other: timeout 30s (default policy); breaker after 5 faults in a row for 1m; rate 10 in 1m, 10 at once, for other; 8 calls of other in flight, others wait 5s; answers of reads are reused for 1m\n",
+		"limits  flaky: timeout 10s (realm's policy); breaker after 5 faults in a row for 1m; rate 3 in 1s, 3 at once, for flaky; 8 calls of flaky in flight, others wait 5s; answers of reads are reused for 1m\n",
 		"limits  flaky.echo: no timeout (capability's policy); no breaker; effect read\n",
 		"limits  flaky.big: timeout 10s (realm's policy); breaker after 5 faults in a row for 1m; 7 attempts; rate 1 in 1h, 1 at once, for flaky.big; rate 3 in 1s, 3 at once, for flaky; " +
-			"8 calls of flaky in flight, others wait 5s; answers of reads are good for 1m; falls back to other.big; falls back to a value; a changed definition that fits is accepted; " +
+			"8 calls of flaky in flight, others wait 5s; answers of reads are reused for 1m; falls back to other.big; falls back to a value; a compatible changed definition is accepted; " +
 			"no plan repeats a call whose outcome is unknown; idempotent by its key\n",
 		"limits  flaky.ehco: timeout 1s (capability's policy);",
-		"the realm has no such capability, so these policies bind nothing: did you mean \"echo\"?\n",
+		"the realm has no such capability, so these policies have no effect: did you mean \"echo\"?\n",
 		"limits  each principal: 100 calls, 5m in calls in 24h\n",
 		"limits  each session: 1000 bytes, 3 executions in 1h\n",
 	} {
@@ -101,7 +101,7 @@ policies:
 
 func TestDoctorNamesUnpinnedCommands(t *testing.T) {
 	out := doctor(t, "store: \"mem:\"\nmcpServers: {npm: {command: npx, args: [-y, mcp-x@latest], disabled: true}, py: {command: uvx, args: [mcp-y==1.2.3], disabled: true}}\n")
-	if !strings.Contains(out, "unpinned: mcp-x@latest is whatever version is newest") || strings.Contains(out, "mcp-y") {
+	if !strings.Contains(out, "unpinned: mcp-x@latest runs the newest version at each start") || strings.Contains(out, "mcp-y") {
 		t.Errorf("doctor says\n%s", out)
 	}
 }

@@ -1,5 +1,6 @@
-// Command runplane is the runtime plane for LLM agents: an MCP server that runs execution plans durably, and the same
-// runtime at a shell.
+// Command runplane is the runtime plane for LLM agents: an MCP server that runs execution plans durably, and the same runtime as
+// a command line. It owns the configuration, the commands and the wiring (wire.go): it makes a store, the pool of realms, the
+// runtime and the server, calls their Run methods and stops them in order. No package imports it.
 package main
 
 import (
@@ -9,16 +10,16 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
-	_ "time/tzdata" // the time zones of schedules, where the machine has none
+	_ "time/tzdata" // the time zones of schedules, if the machine has none
 
 	"github.com/spf13/cobra"
 
 	"github.com/runplane/runplane/schemas"
 )
 
-// Exit codes. A plan that cannot be run, a wrong flag or a wrong configuration is invalid; everything that went wrong
-// while running is failed.
+// Exit codes. Invalid: the plan, a flag or the configuration is wrong, and nothing ran. Failed: an error while running.
 const (
 	exitOK      = 0
 	exitFailed  = 1
@@ -27,11 +28,11 @@ const (
 
 func main() { os.Exit(process()) }
 
-// process is one run of the program on the real streams.
+// process runs the program on the streams of the process.
 func process() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal does not wait for calls in flight: the store can take it
+	context.AfterFunc(ctx, stop) // a second signal kills the process without waiting for calls in flight; the store tolerates that
 	dir, err := os.Getwd()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "runplane:", err)
@@ -43,14 +44,17 @@ func process() int {
 	}).main(ctx, os.Args[1:])
 }
 
-// cli is one run of the program and what it may touch.
+// cli is one run of the program: its streams and where it reads its configuration.
 type cli struct {
 	in       io.Reader
 	out, err io.Writer
 	sources  sources
 }
 
-// exit is an error that was already told to the user: the program ends with this code and says nothing more.
+// invalidCodes are the errors that exit with exitInvalid.
+var invalidCodes = []schemas.Code{schemas.CodeInvalidArgument, schemas.CodeInvalidPlan, schemas.CodeNotFound}
+
+// exit is an error that was already printed: the program ends with this code and prints nothing more.
 type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
@@ -58,9 +62,10 @@ func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 // main runs a command line and returns the exit code.
 func (c *cli) main(ctx context.Context, args []string) int {
 	root := &cobra.Command{
-		Use:           "runplane",
-		Short:         "The runtime plane for LLM agents: durable execution plans over MCP servers",
-		Long:          "Runplane runs execution plans, DAGs of tool calls on MCP servers, durably. As an MCP server it serves agents; `run` runs a plan from a shell.",
+		Use:   "runplane",
+		Short: "The runtime plane for LLM agents: durable execution plans over MCP servers",
+		Long: "Runplane runs execution plans, DAGs of tool calls on MCP servers, durably. `serve` serves agents as an MCP server; " +
+			"`run` runs a plan from a shell.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version(),
@@ -71,8 +76,9 @@ func (c *cli) main(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate("runplane {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misused(cmd, "%s", err) })
-	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand(), c.reviewsCommand(), c.queueCommand(), c.schemaCommand(), c.versionCommand()) //nolint:contextcheck // cobra hands the context to the command that runs
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, "%s", err) })
+	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand(), //nolint:contextcheck // cobra passes the context
+		c.reviewsCommand(), c.queueCommand(), c.schemaCommand(), c.versionCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -80,15 +86,16 @@ func (c *cli) main(ctx context.Context, args []string) int {
 	if code, ok := errors.AsType[exit](err); ok {
 		return int(code)
 	}
-	c.complain(err)
-	if e, ok := errors.AsType[*schemas.Error](err); ok && e.Code != schemas.CodeInvalidArgument && e.Code != schemas.CodeInvalidPlan && e.Code != schemas.CodeNotFound {
-		return exitFailed
+	c.printError(err)
+	e, ok := errors.AsType[*schemas.Error](err)
+	if !ok || slices.Contains(invalidCodes, e.Code) {
+		return exitInvalid
 	}
-	return exitInvalid
+	return exitFailed
 }
 
-// complain tells an error to a person: what is wrong, and what to do about it.
-func (c *cli) complain(err error) {
+// printError prints an error for a person: the message and the hint.
+func (c *cli) printError(err error) {
 	e, ok := errors.AsType[*schemas.Error](err)
 	if !ok {
 		fmt.Fprintf(c.err, "runplane: %v\n", err)
@@ -100,32 +107,32 @@ func (c *cli) complain(err error) {
 	}
 }
 
-// config loads the configuration with the flags of a command. Whatever is wrong with it, nothing has run.
+// config loads the configuration with the flags of a command, and prints its error.
 func (c *cli) config(cmd *cobra.Command) (Config, error) {
 	src := c.sources
 	src.flags = givenFlags(cmd.Flags())
 	cfg, err := loadConfig(src)
 	if err != nil {
-		c.complain(err)
+		c.printError(err)
 		return cfg, exit(exitInvalid)
 	}
 	return cfg, nil
 }
 
-// takes is the check of a command that wants exactly these arguments.
-func takes(names ...string) cobra.PositionalArgs {
+// exactArgs checks that a command is given exactly these arguments.
+func exactArgs(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
-			return misused(cmd, "%s wants %s", cmd.CommandPath(), names[len(args)])
+			return usageError(cmd, "%s needs %s", cmd.CommandPath(), names[len(args)])
 		case len(args) > len(names):
-			return misused(cmd, "%s does not take %q", cmd.CommandPath(), args[len(names)])
+			return usageError(cmd, "%s: unexpected argument %q", cmd.CommandPath(), args[len(names)])
 		}
 		return nil
 	}
 }
 
-// misused is a command line that means nothing, with the place where its form stands.
-func misused(cmd *cobra.Command, format string, args ...any) error {
+// usageError is the error of an invalid command line; its hint names the help.
+func usageError(cmd *cobra.Command, format string, args ...any) error {
 	return schemas.Errorf(schemas.CodeInvalidArgument, format, args...).WithHint("see %s --help", cmd.CommandPath())
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// runners are the commands that fetch a package and run it, with the options of theirs that take a value, which is no
-// package, and the sub-commands that lead to one.
+// runners are the commands that fetch a package and run it, with their options that take a value other than the package, and
+// their sub-commands that run a package.
 var runners = map[string]struct {
 	pinned func(pkg string) bool
 	values []string // options whose next argument is a value
-	verbs  []string // of which one must come first; nil: none
+	verbs  []string // one of which must come first; nil: none
 	named  []string // options whose value is the package
 }{
 	"npx":    {npmPinned, []string{"--registry", "--cache", "-c", "--call", "-w", "--workspace"}, nil, []string{"-p", "--package"}},
@@ -27,10 +27,13 @@ var runners = map[string]struct {
 	"podman": {imagePinned, dockerValues, []string{"run"}, nil},
 }
 
-var dockerValues = []string{"-e", "--env", "--env-file", "-v", "--volume", "--mount", "--name", "--network", "--net", "-p", "--publish", "-w", "--workdir", "-u", "--user", "-m", "--memory", "--cpus", "--entrypoint", "-l", "--label", "--platform", "--pull"}
+var dockerValues = []string{
+	"-e", "--env", "--env-file", "-v", "--volume", "--mount", "--name", "--network", "--net", "-p", "--publish", "-w", "--workdir",
+	"-u", "--user", "-m", "--memory", "--cpus", "--entrypoint", "-l", "--label", "--platform", "--pull",
+}
 
-// unpinned is the package or image that a realm's command fetches in whatever version there is at the time; empty: none.
-// What runs then is decided by whoever publishes next.
+// unpinned returns the package or image that a realm's command fetches without a fixed version; empty: none. A later release of
+// it would run without review.
 func unpinned(spec schemas.Realm) string {
 	name := strings.TrimSuffix(strings.ToLower(filepath.Base(spec.Command)), filepath.Ext(spec.Command))
 	r, ok := runners[name]
@@ -64,16 +67,16 @@ func unpinned(spec schemas.Realm) string {
 	return ""
 }
 
-// local is true for a path: it is what lies there.
+// local reports whether a package is a path.
 func local(pkg string) bool { return strings.HasPrefix(pkg, ".") || filepath.IsAbs(pkg) }
 
-// npmPinned wants an exact version behind the @ that is not a scope's: name@1.2.3, @scope/name@1.2.3.
+// npmPinned reports whether a package has an exact version: name@1.2.3, @scope/name@1.2.3.
 func npmPinned(pkg string) bool {
 	_, version, found := strings.Cut(strings.TrimPrefix(pkg, "@"), "@")
 	return found && exact(version)
 }
 
-// pythonPinned wants name==1.2.3, or uv's name@1.2.3, or a link to something.
+// pythonPinned reports whether a package has an exact version: name==1.2.3, uv's name@1.2.3, or a URL with a revision.
 func pythonPinned(pkg string) bool {
 	if strings.Contains(pkg, "://") {
 		return strings.Contains(pkg[strings.Index(pkg, "://")+3:], "@")
@@ -85,7 +88,7 @@ func pythonPinned(pkg string) bool {
 	return found && exact(version)
 }
 
-// imagePinned wants a digest, or a tag other than latest.
+// imagePinned reports whether an image has a digest, or a tag other than latest.
 func imagePinned(image string) bool {
 	if strings.Contains(image, "@sha256:") {
 		return true
@@ -94,7 +97,7 @@ func imagePinned(image string) bool {
 	return found && tag != "latest"
 }
 
-// exact is a version and not a range or the name of whatever is newest.
+// exact reports whether a version is complete: not a range, and not a tag such as latest.
 func exact(version string) bool {
 	return version != "" && version[0] >= '0' && version[0] <= '9' && strings.Count(version, ".") >= 2 && !strings.ContainsAny(version, "xX*| ")
 }

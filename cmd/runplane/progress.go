@@ -10,8 +10,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// progress shows how an execution goes. On a terminal every node has a row that is rewritten in place; elsewhere, and
-// for plans larger than the screen, each change is a line of its own.
+// progress shows the progress of an execution. On a terminal every node has a row that is rewritten in place; otherwise, and for
+// plans larger than the screen, each change is a new line.
 type progress struct {
 	w      io.Writer
 	screen screen
@@ -22,7 +22,7 @@ type progress struct {
 	drawn  bool
 }
 
-// screen is asked at every drawing, because people resize; false: nobody looks.
+// screen returns the size of the terminal; it is called for each drawing, because the size can change. false: there is none.
 type screen func() (rows, columns int, ok bool)
 
 type nodeLine struct {
@@ -52,7 +52,7 @@ func newProgress(w io.Writer, e schemas.Execution, quiet bool, s screen) *progre
 		p.draw()
 		return p
 	}
-	for _, l := range p.nodes { // what happened before anybody looked
+	for _, l := range p.nodes { // changes before the display began
 		if l.status.Ended() || l.status == schemas.NodeHeld {
 			p.line(l)
 		}
@@ -60,7 +60,7 @@ func newProgress(w io.Writer, e schemas.Execution, quiet bool, s screen) *progre
 	return p
 }
 
-// take has the line show a node as its view has it.
+// take sets the line to the view of a node.
 func (l *nodeLine) take(n *schemas.NodeView) {
 	l.status, l.attempt, l.took, l.note = n.Status, n.Attempts, time.Duration(n.DurationMS*float64(time.Millisecond)), ""
 	switch {
@@ -71,7 +71,7 @@ func (l *nodeLine) take(n *schemas.NodeView) {
 	}
 }
 
-// update takes a commit in.
+// update shows the events of a commit.
 func (p *progress) update(u telemetry.Update, id string) {
 	if u.ExecutionID != id {
 		return
@@ -89,11 +89,11 @@ func (p *progress) update(u telemetry.Update, id string) {
 	}
 }
 
-// apply changes the line and tells whether a reader of plain lines wants to know.
+// apply applies an event to the line and reports whether plain output prints it.
 func (l *nodeLine) apply(e *schemas.Event) bool {
 	before := l.status
 	if before.Ended() {
-		return false // it was shown already: events before the first look come late
+		return false // it was shown already: the events before the first status arrive late
 	}
 	switch e.Type {
 	case schemas.EventNodeStarted:
@@ -132,7 +132,7 @@ func (l *nodeLine) apply(e *schemas.Event) bool {
 	return l.status != before || e.Error != nil
 }
 
-// drain takes in what is still buffered.
+// drain shows the events that are still buffered.
 func (p *progress) drain(events *telemetry.Subscription, id string) {
 	for {
 		select {
@@ -147,7 +147,7 @@ func (p *progress) drain(events *telemetry.Subscription, id string) {
 	}
 }
 
-// settle shows what became of the nodes whose last event has not come by: the feed may be behind the log.
+// settle shows the final state of nodes whose last event has not arrived: the feed may lag behind the log.
 func (p *progress) settle(e schemas.Execution) {
 	for _, n := range e.Nodes {
 		l := p.index[n.ID]
@@ -163,7 +163,7 @@ func (p *progress) settle(e schemas.Execution) {
 
 func (p *progress) line(l *nodeLine) { fmt.Fprintln(p.w, l.format(p.width)) }
 
-// draw rewrites the block of rows. When the screen has become too small for it, plain lines follow.
+// draw rewrites the block of rows. If the screen has become too small for it, the display changes to plain lines.
 func (p *progress) draw() {
 	rows, columns, ok := p.screen()
 	if !ok || len(p.nodes) >= rows {
@@ -178,7 +178,7 @@ func (p *progress) draw() {
 	for _, l := range p.nodes {
 		b.WriteString("\r\x1b[2K" + cut(l.format(p.width), columns-1) + "\n")
 	}
-	_, _ = io.WriteString(p.w, b.String()) // a terminal that is gone shows nothing
+	_, _ = io.WriteString(p.w, b.String()) // an error means that the terminal is gone
 }
 
 func (l *nodeLine) format(width int) string {
@@ -198,10 +198,10 @@ func (l *nodeLine) format(width int) string {
 	return strings.TrimRight(s, " ")
 }
 
-// maxNote is enough of an error to know it by; the whole stands below, or in the events.
+// maxNote bounds an error in a row; the whole error is printed at the end, or is in the events.
 const maxNote = 200
 
-// cut shortens a line to so many columns; letters that may be two wide count as two.
+// cut shortens a line to a number of columns; characters that may be two columns wide count as two.
 func cut(s string, columns int) string {
 	used := 0
 	for i, r := range s {
@@ -215,7 +215,7 @@ func cut(s string, columns int) string {
 	return s
 }
 
-// oneLine makes a text of others safe for a terminal: one line of bounded length without control characters.
+// oneLine makes text from others safe for a terminal: one line of limited length without control characters.
 func oneLine(s string) string { return schemas.Cut(schemas.OneLine(s), maxNote, schemas.Ellipsis) }
 
 // done ends the display.

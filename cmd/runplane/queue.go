@@ -17,9 +17,9 @@ import (
 func (c *cli) queueCommand() *cobra.Command {
 	var asJSON bool
 	var reason string
-	// does makes a subcommand that does something to the queue and shows what has become of it.
-	does := func(cmd *cobra.Command, do func(*cobra.Command, *runtime.Runtime) (schemas.QueueStatus, error)) *cobra.Command {
-		cmd.Args = takes()
+	// action makes a subcommand that changes the queue, or nothing, and shows its state.
+	action := func(cmd *cobra.Command, do func(*cobra.Command, *runtime.Runtime) (schemas.QueueStatus, error)) *cobra.Command {
+		cmd.Args = exactArgs()
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 			return c.withStore(cmd, func(rt *runtime.Runtime) error {
 				q, err := do(cmd, rt)
@@ -37,37 +37,37 @@ func (c *cli) queueCommand() *cobra.Command {
 	status := func(cmd *cobra.Command, rt *runtime.Runtime) (schemas.QueueStatus, error) {
 		return rt.Queue.Status(cmd.Context())
 	}
-	queue := does(&cobra.Command{
+	queue := action(&cobra.Command{
 		Use:   "queue",
 		Short: "Show the queue; pause or resume it",
-		Long: "Shows how many executions of the store wait for a worker, by priority. `queue pause` keeps every process on the store from taking any, also those that start later; " +
-			"what runs goes on, and what is submitted waits. `queue resume` ends that.",
+		Long: "Shows how many executions of the store wait for a worker, by priority. `queue pause` keeps every process on the store, " +
+			"also those that start later, from taking any; running executions go on, and submitted ones wait. `queue resume` ends the pause.",
 	}, status)
-	pause := does(&cobra.Command{Use: "pause", Short: "Keep every process from taking executions out of the queue"},
+	pause := action(&cobra.Command{Use: "pause", Short: "Keep every process from taking executions out of the queue"},
 		func(cmd *cobra.Command, rt *runtime.Runtime) (schemas.QueueStatus, error) {
 			if strings.TrimSpace(reason) == "" {
-				return schemas.QueueStatus{}, misused(cmd, "--reason is missing: everybody whose execution waits is told it")
+				return schemas.QueueStatus{}, usageError(cmd, "--reason is missing: it is shown to callers whose executions wait")
 			}
 			return rt.Queue.Pause(cmd.Context(), reason, operatorName())
 		})
-	pause.Flags().StringVar(&reason, "reason", "", "why; everybody whose execution waits is told")
+	pause.Flags().StringVar(&reason, "reason", "", "why; shown to callers whose executions wait")
 	queue.PersistentFlags().BoolVar(&asJSON, "json", false, "print the state of the queue as JSON")
 	addConfigFlags(queue.PersistentFlags(), "store", "log.level")
 	queue.AddCommand(pause,
-		does(&cobra.Command{Use: "status", Short: "Show the queue"}, status),
-		does(&cobra.Command{Use: "resume", Short: "End a pause"}, func(cmd *cobra.Command, rt *runtime.Runtime) (schemas.QueueStatus, error) {
+		action(&cobra.Command{Use: "status", Short: "Show the queue"}, status),
+		action(&cobra.Command{Use: "resume", Short: "End a pause"}, func(cmd *cobra.Command, rt *runtime.Runtime) (schemas.QueueStatus, error) {
 			return rt.Queue.Resume(cmd.Context())
 		}),
 	)
 	return queue
 }
 
-// operatorName is who sits at the command line.
+// operatorName is the user who runs the command.
 func operatorName() string {
 	if u, err := user.Current(); err == nil {
 		return u.Username
 	}
-	return "somebody at the command line"
+	return "an operator at the command line"
 }
 
 func printQueue(out io.Writer, q schemas.QueueStatus) error {
@@ -86,6 +86,6 @@ func printQueue(out io.Writer, q schemas.QueueStatus) error {
 	if p := q.Paused; p != nil {
 		state = fmt.Sprintf("paused by %s since %s: %s", p.By, p.Since.Format("2006-01-02 15:04:05"), oneLine(cmp.Or(p.Reason, "no reason given")))
 	}
-	_, err := fmt.Fprintf(out, "%s; %d run, %d sleep until a time of their own\nthe queue is %s\n", wait, q.Leased, q.Sleeping, state)
+	_, err := fmt.Fprintf(out, "%s; %d run, %d sleep until a timer\nthe queue is %s\n", wait, q.Leased, q.Sleeping, state)
 	return err
 }

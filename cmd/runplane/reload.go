@@ -18,23 +18,23 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// settleTime is how long the file must be left alone: an editor writes in several steps, or puts a new file in its place.
-const settleTime = 200 * time.Millisecond
+// quietTime is how long the file must be unchanged: an editor writes in several steps, or replaces the file.
+const quietTime = 200 * time.Millisecond
 
-// reloader keeps a plane in step with its configuration file. What is wrong changes nothing: the last good configuration
-// stays, and the log says so.
+// reloader applies changes of the configuration file to a plane. An invalid configuration changes nothing: the last valid one
+// stays, and an error is logged.
 type reloader struct {
-	plane *plane
-	load  func() (Config, error)
-	read  func(path string) ([]byte, error)
-	seen  []byte // what the file held when it was last looked at
-	tell  func() // the clients, of other realms or policies
+	plane  *plane
+	load   func() (Config, error)
+	read   func(path string) ([]byte, error)
+	seen   []byte // content of the file when it was last read
+	notify func() // tells the clients that realms or policies have changed
 }
 
-// reloader makes one for a plane; tell is called once for each change of realms or policies, after it counts.
-func (c *cli) reloader(p *plane, src sources, tell func()) *reloader {
-	r := &reloader{plane: p, tell: tell, read: c.sources.read, load: func() (Config, error) { return loadConfig(src) }}
-	r.seen, _ = r.read(p.config.File) // where it cannot be read, every change is one
+// reloader makes a reloader for a plane; notify is called once for each change of realms or policies, after it is applied.
+func (c *cli) reloader(p *plane, src sources, notify func()) *reloader {
+	r := &reloader{plane: p, notify: notify, read: c.sources.read, load: func() (Config, error) { return loadConfig(src) }}
+	r.seen, _ = r.read(p.config.File) // if it cannot be read, the first successful read counts as a change
 	return r
 }
 
@@ -43,7 +43,7 @@ func (r *reloader) run(ctx context.Context) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	var touched <-chan fsnotify.Event // nil: nobody watches the file
+	var touched <-chan fsnotify.Event // nil: the file is not watched
 	watcher, err := watch(r.plane.config.File)
 	switch {
 	case err != nil:
@@ -59,14 +59,14 @@ func (r *reloader) run(ctx context.Context) {
 			return
 		case <-hangup:
 			r.plane.log.Info("SIGHUP: reading the configuration again")
-			r.seen, _ = r.read(r.plane.config.File) // loading tells what is wrong
+			r.seen, _ = r.read(r.plane.config.File) // loading it reports the error
 			r.reload()
 		case _, open := <-touched:
 			if !open {
 				touched = nil
 				continue
 			}
-			settled = time.After(settleTime)
+			settled = time.After(quietTime)
 		case <-settled:
 			settled = nil
 			if now, err := r.read(r.plane.config.File); err == nil && !bytes.Equal(now, r.seen) {
@@ -77,8 +77,8 @@ func (r *reloader) run(ctx context.Context) {
 	}
 }
 
-// watch watches the folders of the file and of what it links to: a file that is replaced is another file. Without a file
-// there is nothing to watch.
+// watch watches the folders of the file and of the target of its link: a file that is replaced is a different one. Without a
+// file it returns nil.
 func watch(file string) (*fsnotify.Watcher, error) {
 	if file == "" {
 		return nil, nil
@@ -100,7 +100,7 @@ func watch(file string) (*fsnotify.Watcher, error) {
 	return w, nil
 }
 
-// reload applies the configuration as it is now, or refuses it.
+// reload loads and applies the configuration, or logs why it cannot.
 func (r *reloader) reload() {
 	p := r.plane
 	next, err := r.load()
@@ -109,7 +109,7 @@ func (r *reloader) reload() {
 	}
 	if err != nil {
 		e := schemas.AsError(err)
-		p.log.Error("configuration refused: the last good one stays", "error", e.Message, "hint", e.Hint)
+		p.log.Error("configuration refused: the last valid one stays in effect", "error", e.Message, "hint", e.Hint)
 	}
 }
 
@@ -127,18 +127,18 @@ func (r *reloader) apply(next Config) error {
 	}
 	p.log.SetLevel(hclog.LevelFromString(next.Log.Level))
 	if later := needRestart(&p.config, &next); len(later) > 0 {
-		p.log.Warn("these settings changed and count from the next start on", "settings", strings.Join(later, " "))
+		p.log.Warn("these settings changed and take effect at the next start", "settings", strings.Join(later, " "))
 	}
 	p.config = next
 	p.log.Info("configuration reloaded", "added", orNone(strings.Join(change.Added, " ")), "removed", orNone(strings.Join(change.Removed, " ")),
 		"restarted", orNone(strings.Join(change.Restarted, " ")), "policies", orNone(strings.Join(change.Policies, " ")))
 	if !change.Empty() {
-		r.tell()
+		r.notify()
 	}
 	return nil
 }
 
-// needRestart names the settings that differ and that a running process cannot take over.
+// needRestart names the settings that differ and cannot be changed in a running process.
 func needRestart(a, b *Config) (keys []string) {
 	for i := range settings {
 		s := &settings[i]

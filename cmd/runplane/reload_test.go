@@ -42,7 +42,7 @@ func TestReload(t *testing.T) {
 	s.configure(t, "store: \"mem:\"\nlog: {level: debug}\ndrain: 3s\nmcpServers: {keeps: {command: flaky}, moves: {command: flaky, env: {NEW: yes}}, comes: {command: shop}}\n"+
 		"policies: {realms: {comes: {required: true}}}\n")
 	soon(t, "the file's change counts", reloaded(1))
-	for _, want := range []string{"added=comes", "removed=goes", "restarted=moves", "from the next start on: settings=drain"} {
+	for _, want := range []string{"added=comes", "removed=goes", "restarted=moves", "take effect at the next start: settings=drain"} {
 		if !strings.Contains(s.log.String(), want) {
 			t.Errorf("the log does not say %q", want)
 		}
@@ -69,7 +69,9 @@ func TestReload(t *testing.T) {
 	}
 
 	s.configure(t, "mcpServers: {keeps: {comand: flaky}}\n")
-	soon(t, "the mistake is refused aloud", func() bool { return strings.Contains(s.log.String(), "configuration refused: the last good one stays") })
+	soon(t, "the mistake is refused and logged", func() bool {
+		return strings.Contains(s.log.String(), "configuration refused: the last valid one stays in effect")
+	})
 	if !strings.Contains(s.log.String(), "comand") {
 		t.Error("the log does not name the mistake")
 	}

@@ -17,9 +17,9 @@ func (c *cli) reviewsCommand() *cobra.Command {
 	var asJSON bool
 	list := &cobra.Command{
 		Use:   "reviews",
-		Short: "List what waits for a person; approve or reject it",
-		Long: "Lists the open reviews of the store: nodes that ask a question, and calls that a plan wants to have approved, with exactly what will be called. " +
-			"`reviews approve ID` and `reviews reject ID` decide one. What was decided goes on with the next `run --resume` or `serve` on the same store.",
+		Short: "List open reviews; approve or reject one",
+		Long: "Lists the open reviews of the store: nodes that ask a question, and calls that need approval, with the exact call. " +
+			"`reviews approve ID` and `reviews reject ID` decide one. The execution continues with the next `run --resume` or `serve` on the same store.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withStore(cmd, func(rt *runtime.Runtime) error {
@@ -45,7 +45,7 @@ func (c *cli) decideCommand(verb string, approve bool) *cobra.Command {
 	var inputs string
 	cmd := &cobra.Command{
 		Use:   verb + " ID",
-		Short: map[bool]string{true: "Let it happen", false: "Refuse it: the node fails with code denied"}[approve],
+		Short: map[bool]string{true: "Approve a review", false: "Reject a review: the node fails with code denied"}[approve],
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if inputs != "" {
@@ -59,19 +59,19 @@ func (c *cli) decideCommand(verb string, approve bool) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(c.out, "decided; the execution goes on with: runplane run --resume %s\n", e.ExecutionID)
+				_, err = fmt.Fprintf(c.out, "decided; continue with: runplane run --resume %s\n", e.ExecutionID)
 				return err
 			})
 		},
 	}
-	cmd.Flags().StringVar(&d.Comment, "comment", "", "why; it is kept in the log")
+	cmd.Flags().StringVar(&d.Comment, "comment", "", "why; it is stored in the execution's log")
 	if approve {
 		cmd.Flags().StringVar(&inputs, "inputs", "", "JSON `object` to call with instead of the plan's inputs")
 	}
 	return cmd
 }
 
-// withStore looks into the configured store without running anything of it.
+// withStore calls do with a runtime on the configured store that runs no executions.
 func (c *cli) withStore(cmd *cobra.Command, do func(*runtime.Runtime) error) error {
 	cfg, err := c.config(cmd)
 	if err != nil {

@@ -31,16 +31,16 @@ func (c *cli) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run PLAN",
 		Short: "Run a plan here and print its output",
-		Long: "Runs a plan file (JSON or YAML, - for stdin) with the configured realms and store, shows its progress on stderr and prints its output on stdout. " +
-			"Exit code 0: succeeded; 1: anything else became of it; 2: the plan or the configuration is invalid. " +
-			"What was interrupted goes on with --resume ID; what is held waits for a decision: --resume ID --patch '{\"nodes\": {\"NODE\": {\"retry\": true}}}' " +
-			"calls again, skip leaves the node out, output counts it as done.",
+		Long: "Runs a plan file (JSON or YAML, - for stdin) with the configured realms and store, shows its progress on stderr and prints " +
+			"its output on stdout. Exit code 0: it succeeded; 1: it did not; 2: the plan or the configuration is invalid. " +
+			"--resume ID continues an interrupted execution. A held node needs a decision: " +
+			"--resume ID --patch '{\"nodes\": {\"NODE\": {\"retry\": true}}}' calls it again, skip leaves it out, output counts it as done.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case o.resume == "":
-				return takes("PLAN")(cmd, args)
+				return exactArgs("PLAN")(cmd, args)
 			case len(args) > 0 || len(o.inputs) > 0:
-				return misused(cmd, "an execution that is resumed has its plan and inputs already")
+				return usageError(cmd, "--resume takes no plan and no inputs: the execution has them")
 			}
 			return nil
 		},
@@ -48,9 +48,9 @@ func (c *cli) runCommand() *cobra.Command {
 	}
 	addConfigFlags(cmd.Flags(), "store", "shards", "log.level", "log.json", "drain")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the whole execution as JSON instead of its output")
-	cmd.Flags().StringArrayVar(&o.inputs, "input", nil, "NAME=VALUE replaces an input of the plan; VALUE is JSON, or else a string; may be repeated")
-	cmd.Flags().StringVar(&o.resume, "resume", "", "follow execution `ID` of the store to its end instead of starting one")
-	cmd.Flags().StringVar(&o.patch, "patch", "", "with --resume: `JSON` with the decisions about held nodes, as resume_execution takes it")
+	cmd.Flags().StringArrayVar(&o.inputs, "input", nil, "NAME=VALUE sets an input of the plan; VALUE is JSON, or else a string; may be repeated")
+	cmd.Flags().StringVar(&o.resume, "resume", "", "continue execution `ID` of the store and follow it to its end")
+	cmd.Flags().StringVar(&o.patch, "patch", "", "with --resume: `JSON` with the decisions about held nodes, as for resume_execution")
 	return cmd
 }
 
@@ -59,15 +59,15 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 	var patch *schemas.Patch
 	if o.resume == "" {
 		if o.patch != "" {
-			return misused(cmd, "--patch decides about an execution that is held: it needs --resume ID")
+			return usageError(cmd, "--patch needs --resume ID: it decides about held nodes of that execution")
 		}
 		if sub.Plan, err = c.planFile(args[0]); err != nil {
 			return err
 		}
-		if sub.Inputs, err = inputs(o.inputs, sub.Plan); err != nil {
+		if sub.Inputs, err = parseInputs(o.inputs, sub.Plan); err != nil {
 			return err
 		}
-	} else if patch, err = decisions(o.patch); err != nil {
+	} else if patch, err = parsePatch(o.patch); err != nil {
 		return err
 	}
 	cfg, err := c.config(cmd)
@@ -75,7 +75,7 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 		return err
 	}
 	if cfg.Log.Level == "info" && !cmd.Flags().Changed("log-level") {
-		cfg.Log.Level = "warn" // the progress says what info would
+		cfg.Log.Level = "warn" // the progress display shows what info would log
 	}
 	p, err := open(cmd.Context(), cfg, c.err, false)
 	if err != nil {
@@ -84,7 +84,7 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 	stop := p.start(cmd.Context())
 	defer func() { err = errors.Join(err, stop()) }()
 
-	// A run that is interrupted ends its wait; the execution itself is handed back to the store by stop.
+	// An interrupt ends the wait; stop releases the execution to the store.
 	ctx := cmd.Context()
 	events := p.runtime.Telemetry.Subscribe("", 4096)
 	defer func() { events.Close() }()
@@ -101,12 +101,13 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 	e, err := c.follow(ctx, p.runtime, id, events, o.json)
 	if err != nil {
 		if ctx.Err() != nil {
-			fmt.Fprintf(c.err, "interrupted; it goes on with: runplane run --resume %s\n(calls in flight may finish first, for %s at most; a second Ctrl-C does not wait)\n", id, cfg.Drain)
+			fmt.Fprintf(c.err, "interrupted; continue with: runplane run --resume %s\n"+
+				"(calls in flight may take up to %s to finish; a second Ctrl-C does not wait)\n", id, cfg.Drain)
 			return exit(exitFailed)
 		}
 		return err
 	}
-	return c.conclude(e, o.json)
+	return c.printResult(e, o.json)
 }
 
 // planFile reads a plan from a file, or from stdin for "-".
@@ -121,8 +122,8 @@ func (c *cli) planFile(name string) ([]byte, error) {
 	return b, nil
 }
 
-// inputs reads NAME=VALUE pairs. A name that stands nowhere in the plan would change nothing: that is a slip, not an input.
-func inputs(pairs []string, plan []byte) (schemas.Object, error) {
+// parseInputs parses NAME=VALUE pairs. A name that does not occur in the plan would have no effect and is an error.
+func parseInputs(pairs []string, plan []byte) (schemas.Object, error) {
 	if len(pairs) == 0 {
 		return nil, nil
 	}
@@ -130,10 +131,12 @@ func inputs(pairs []string, plan []byte) (schemas.Object, error) {
 	for _, pair := range pairs {
 		name, text, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
-			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "--input %q is not NAME=VALUE", pair).WithHint("such as --input order_id=A-17")
+			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "--input %q is not NAME=VALUE", pair).
+				WithHint("for example --input order_id=A-17")
 		}
 		if !bytes.Contains(plan, []byte(name)) {
-			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "--input %s: the plan names no such input", name).WithHint("its inputs stand in the plan under inputs")
+			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "--input %s: the plan has no such input", name).
+				WithHint("the field inputs of the plan lists them")
 		}
 		value := json.RawMessage(text)
 		if !json.Valid(value) {
@@ -144,8 +147,8 @@ func inputs(pairs []string, plan []byte) (schemas.Object, error) {
 	return json.Marshal(values)
 }
 
-// decisions reads --patch; empty is none.
-func decisions(text string) (*schemas.Patch, error) {
+// parsePatch parses --patch; empty is none.
+func parsePatch(text string) (*schemas.Patch, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -153,17 +156,18 @@ func decisions(text string) (*schemas.Patch, error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(patch); err != nil {
-		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "--patch: %v", err).WithHint(`it looks like {"nodes": {"NODE": {"retry": true}}}; instead of retry: skip, output or inputs`)
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "--patch: %v", err).
+			WithHint(`for example {"nodes": {"NODE": {"retry": true}}}; instead of retry: skip, output or inputs`)
 	}
 	return patch, nil
 }
 
-// resume lets an execution go on: with the decisions, or because it was suspended by hand. One that is interrupted needs
-// nothing, and one that is held stays so until it is decided about.
+// resume resumes an execution that was suspended by request, or one with decisions about held nodes. An interrupted one
+// needs nothing, and held nodes without a decision stay held.
 func (c *cli) resume(ctx context.Context, rt *runtime.Runtime, id string, patch *schemas.Patch, setting string) error {
 	e, err := rt.Executions.Status(ctx, id, schemas.ViewSummary, 0, nil)
 	if e, ok := errors.AsType[*schemas.Error](err); ok && e.Code == schemas.CodeNotFound {
-		return e.WithHint("the store is %s; --store or --config may name the one that it is in", setting)
+		return e.WithHint("the store is %s; select another one with --store or --config", setting)
 	}
 	if err != nil {
 		return err
@@ -174,8 +178,9 @@ func (c *cli) resume(ctx context.Context, rt *runtime.Runtime, id string, patch 
 	return err
 }
 
-// follow shows the progress of an execution until it comes to rest.
-func (c *cli) follow(ctx context.Context, rt *runtime.Runtime, id string, events *telemetry.Subscription, quiet bool) (schemas.Execution, error) {
+// follow shows the progress of an execution until it has ended or waits for a decision.
+func (c *cli) follow(ctx context.Context, rt *runtime.Runtime, id string, events *telemetry.Subscription, quiet bool,
+) (schemas.Execution, error) {
 	first, err := rt.Executions.Status(ctx, id, schemas.ViewNodes, 0, nil)
 	if err != nil {
 		return first, err
@@ -199,7 +204,7 @@ func (c *cli) follow(ctx context.Context, rt *runtime.Runtime, id string, events
 		select {
 		case u, ok := <-events.C:
 			if !ok {
-				return e, errors.New("the progress display could not keep up") // its buffer holds far more than a screen
+				return e, errors.New("the progress display could not keep up") // its buffer is far larger than a screen
 			}
 			show.update(u, id)
 		case <-tick.C:
@@ -222,8 +227,8 @@ func (c *cli) refused(file string, err error, asJSON bool, cfg Config) error {
 	return exit(exitInvalid)
 }
 
-// conclude prints what became of an execution.
-func (c *cli) conclude(e schemas.Execution, asJSON bool) error {
+// printResult prints the output of an execution, or why it has none.
+func (c *cli) printResult(e schemas.Execution, asJSON bool) error {
 	var err error
 	switch {
 	case asJSON:
@@ -240,14 +245,15 @@ func (c *cli) conclude(e schemas.Execution, asJSON bool) error {
 		return nil
 	}
 	if e.Error != nil {
-		c.complain(e.Error)
+		c.printError(e.Error)
 	}
 	if !e.Status.Terminal() {
 		fmt.Fprintf(c.err, "the execution is %s: %s\n", e.Status, e.Hint)
 	}
 	for _, w := range e.WaitingFor {
 		if w.Reason == schemas.ReasonUnknown {
-			fmt.Fprintf(c.err, "  from here: runplane run --resume %s --patch '{\"nodes\": {%q: {\"retry\": true}}}' (or skip, or output)\n", e.ExecutionID, w.NodeID)
+			fmt.Fprintf(c.err, "  decide with: runplane run --resume %s --patch '{\"nodes\": {%q: {\"retry\": true}}}' (or skip, or output)\n",
+				e.ExecutionID, w.NodeID)
 		}
 	}
 	return exit(exitFailed)

@@ -17,7 +17,7 @@ func (c *cli) schemaCommand() *cobra.Command {
 		Short:     "Print the JSON Schema of plans or of the configuration",
 		Long:      "Prints a JSON Schema for editors and generators.",
 		ValidArgs: []string{"plan", "config"},
-		Args:      takes("plan or config"),
+		Args:      exactArgs("plan or config"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var schema []byte
 			switch args[0] {
@@ -26,7 +26,7 @@ func (c *cli) schemaCommand() *cobra.Command {
 			case "config":
 				schema = schemas.ConfigSchema()
 			default:
-				return misused(cmd, "there is no schema %q; there are plan and config", args[0])
+				return usageError(cmd, "unknown schema %q: use plan or config", args[0])
 			}
 			var b bytes.Buffer
 			if err := json.Indent(&b, bytes.TrimSpace(schema), "", "  "); err != nil {
@@ -42,7 +42,7 @@ func (c *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  takes(),
+		Args:  exactArgs(),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(c.out, "runplane", version())
 			return err
@@ -53,7 +53,7 @@ func (c *cli) versionCommand() *cobra.Command {
 // release is set by the linker for a release build.
 var release string
 
-// version is the release, else the module version or commit the binary was built from.
+// version is the release, else the module version or commit that the binary was built from.
 func version() string {
 	if release != "" {
 		return release

@@ -16,9 +16,9 @@ func (c *cli) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve MCP: on stdio, or over HTTP with --http",
 		Long: "Serves MCP clients on stdin and stdout until stdin ends, or with --http on /mcp (streamable HTTP) and /sse (legacy SSE) until SIGTERM. " +
-			"Unfinished executions of the store go on at once. A changed configuration file, or SIGHUP, adds, removes and restarts realms without losing a call; " +
-			"a wrong one changes nothing.",
-		Args: takes(),
+			"Unfinished executions of the store continue at once. When the configuration file changes, or on SIGHUP, realms are added, " +
+			"removed and restarted without losing a call; an invalid configuration changes nothing.",
+		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd) },
 	}
 	addConfigFlags(cmd.Flags(), "store", "shards", "http", "operator", "log.level", "log.json", "drain")
@@ -40,7 +40,8 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 		Runtime: p.runtime, Methods: tools.For(cfg.Operator), Prompts: tools.Prompts(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
 		Drain: cfg.Drain.Std(), Ready: p.runtime.Health.Ready,
 	})
-	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", storeName(cfg.Store), "realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))
+	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", storeName(cfg.Store),
+		"realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))
 	defer p.log.Info("stopping")
 	ctx, cancel := context.WithCancel(cmd.Context())
 	var reloading sync.WaitGroup
@@ -55,7 +56,7 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 		if listenErr != nil {
 			return listenErr
 		}
-		p.log.Info("listening", "url", "http://"+ln.Addr().String()) // the address may have been :0
+		p.log.Info("listening", "url", "http://"+ln.Addr().String()) // the port may have been 0
 		err = s.HTTP(ctx, ln)
 	} else {
 		err = s.Stdio(ctx, c.in, c.out)

@@ -4,5 +4,5 @@ package main
 
 import "os"
 
-// windowSize knows no terminal here: progress is plain lines.
+// windowSize reports no terminal on this platform: progress is printed as plain lines.
 func windowSize(*os.File) (rows, columns int, ok bool) { return 0, 0, false }

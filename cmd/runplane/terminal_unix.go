@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// windowSize asks the terminal behind f; false: it is none.
+// windowSize returns the size of the terminal f; false: f is not a terminal.
 func windowSize(f *os.File) (rows, columns int, ok bool) {
 	var size struct{ rows, columns, x, y uint16 }
 	_, _, failed := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), syscall.TIOCGWINSZ, uintptr(unsafe.Pointer(&size)))

@@ -16,13 +16,14 @@ func (c *cli) validateCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "validate PLAN",
-		Short: "Check a plan against the live tools; run nothing",
-		Long:  "Checks a plan file (JSON or YAML, - for stdin) as execute_plan would and prints every finding, with a JSON Patch where one mends it. Exit code 0: valid; 2: not.",
-		Args:  takes("PLAN"),
-		RunE:  func(cmd *cobra.Command, args []string) error { return c.validate(cmd, args[0], asJSON) },
+		Short: "Check a plan against the live tools without running it",
+		Long: "Checks a plan file (JSON or YAML, - for stdin) as execute_plan would and prints every finding, " +
+			"with a JSON Patch that fixes it if there is one. Exit code 0: valid; 2: invalid.",
+		Args: exactArgs("PLAN"),
+		RunE: func(cmd *cobra.Command, args []string) error { return c.validate(cmd, args[0], asJSON) },
 	}
 	addConfigFlags(cmd.Flags(), "log.level", "log.json")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer of validate_plan")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result of validate_plan")
 	return cmd
 }
 
@@ -38,7 +39,7 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 	if cfg.Log.Level == "info" && !cmd.Flags().Changed("log-level") {
 		cfg.Log.Level = "warn"
 	}
-	cfg.Store = "mem:" // nothing is kept, and a server may hold the store
+	cfg.Store = "mem:" // nothing is stored, and a server may hold the configured store
 	p, err := open(cmd.Context(), cfg, c.err, false)
 	if err != nil {
 		return err
@@ -90,6 +91,7 @@ func (c *cli) printFindings(file string, findings []schemas.Finding, cfg Config)
 		}
 	}
 	if len(cfg.MCPServers) == 0 && slices.ContainsFunc(findings, func(f schemas.Finding) bool { return f.Code == "unknown_realm" }) {
-		fmt.Fprintf(c.err, "  hint: the configuration (%s) has no mcpServers: write them to ./runplane.yaml, or pass a file with --config\n", orNone(cfg.File))
+		fmt.Fprintf(c.err, "  hint: the configuration (%s) has no mcpServers: write them to ./runplane.yaml, or pass a file with --config\n",
+			orNone(cfg.File))
 	}
 }

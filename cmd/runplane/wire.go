@@ -27,7 +27,7 @@ import (
 	"github.com/runplane/runplane/store/redis"
 )
 
-// plane is everything that one process runs, put together from a configuration. This file is the only wiring.
+// plane is everything that one process runs, made from a configuration. This file is the only wiring.
 type plane struct {
 	config  Config
 	log     hclog.Logger
@@ -36,8 +36,8 @@ type plane struct {
 	runtime *runtime.Runtime
 }
 
-// open makes a plane; nothing runs before start, whose stop also closes what open opened. An eager one starts every realm at once,
-// any other each realm when it is first needed.
+// open makes a plane; nothing runs before start, whose stop also closes what open has opened. An eager plane starts every realm
+// at once, any other starts each realm when it is first needed.
 func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, error) {
 	p := &plane{config: c, log: logger(c.Log, stderr)}
 	for _, w := range c.Warnings {
@@ -81,22 +81,21 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 	return p, nil
 }
 
-// realms is the pool as the runtime sees it.
+// realms adapts the pool to the runtime.
 type realms struct{ *realm.Pool }
 
-// Catalog hides the pool's own type.
+// Catalog returns the pool's catalog as the interface of the runtime.
 func (r realms) Catalog(ctx context.Context, names []string) plan.Catalog {
 	return r.Pool.Catalog(ctx, names)
 }
 
-// Discover spreads the query out.
+// Discover passes the fields of the query to the pool.
 func (r realms) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error) {
 	return r.Pool.Discover(ctx, q.Realm, q.Query, string(q.Detail), q.Limit, q.Cursor)
 }
 
-// start runs the plane until the returned function is called: that ends it in order, calls first, then realms, then the
-// store, and returns when nothing of it is left.
-// The end of ctx does not end it: calls in flight would be cut off before they are recorded.
+// start runs the plane until the returned function is called: that stops calls first, then realms, then the store, and returns
+// when everything has ended. The end of ctx does not stop it: calls in flight would be cut off before they are recorded.
 func (p *plane) start(ctx context.Context) (stop func() error) {
 	poolCtx, endPool := context.WithCancel(context.WithoutCancel(ctx))
 	runtimeCtx, endRuntime := context.WithCancel(context.WithoutCancel(ctx))
@@ -110,20 +109,20 @@ func (p *plane) start(ctx context.Context) (stop func() error) {
 		endPool()
 		pool.Wait()
 		if errors.Is(poolErr, context.Canceled) {
-			poolErr = nil // we asked for it
+			poolErr = nil // endPool caused it
 		}
 		return errors.Join(rtErr, poolErr, p.store.Close())
 	}
 }
 
-// openStore opens what a store setting names: file:DIR, mem: or the URL of a Redis, whose keys stand in so many shards; 0 leaves
-// that to the store. What an operator should know of it goes to warn.
+// openStore opens the store that a setting names: file:DIR, mem: or the URL of a Redis. shards is the number of shards of a
+// Redis; 0 leaves it to the store. Warnings for the operator are passed to warn.
 func openStore(ctx context.Context, setting string, shards int, warn func(string)) (store.Store, error) {
 	if redis.Known(setting) {
 		return openRedis(ctx, setting, shards, warn)
 	}
 	if shards != 0 {
-		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "shards is %d, and the store %s has none", shards, setting).
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "shards is %d, but the store %s has no shards", shards, setting).
 			WithHint("leave shards out, or name a Redis with --store redis://host:port")
 	}
 	kind, rest, _ := strings.Cut(setting, ":")
@@ -140,14 +139,14 @@ func openStore(ctx context.Context, setting string, shards int, warn func(string
 	switch {
 	case errors.Is(err, store.ErrInUse):
 		return nil, schemas.Errorf(schemas.CodeUnavailable, "%s", err).
-			WithHint("end that process, or give this one a store of its own with --store file:DIR (or --store mem: to keep nothing)")
+			WithHint("stop that process, or use another store with --store file:DIR (or --store mem: to keep nothing)")
 	case err != nil:
 		reason := err
 		if path, ok := errors.AsType[*fs.PathError](err); ok {
-			reason = path // once is enough
+			reason = path // without the text around it
 		}
 		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "the store %s cannot be opened: %v", setting, reason).
-			WithHint("name a folder that may be written with --store file:DIR, or keep nothing with --store mem:")
+			WithHint("name a writable folder with --store file:DIR, or keep nothing with --store mem:")
 	}
 	return s, nil
 }
@@ -161,10 +160,10 @@ func openRedis(ctx context.Context, url string, shards int, warn func(string)) (
 		return nil, schemas.Errorf(schemas.CodeUnavailable, "the store %s: %v", storeName(url), err).WithHint("%s", f.Hint())
 	}
 	return nil, schemas.Errorf(schemas.CodeInvalidArgument, "the store %s: %v", storeName(url), err).
-		WithHint("such as redis://host:6379, redis+sentinel://host:26379/master or redis+cluster://host:6379")
+		WithHint("for example redis://host:6379, redis+sentinel://host:26379/master or redis+cluster://host:6379")
 }
 
-// storeName is the setting as it may be shown: without a password.
+// storeName is the setting as it may be shown, without a password.
 func storeName(setting string) string {
 	if redis.Known(setting) {
 		return redis.Name(setting)
@@ -172,21 +171,21 @@ func storeName(setting string) string {
 	return setting
 }
 
-// logger writes to stderr alone: stdout belongs to MCP, or to the result.
+// logger writes only to stderr: stdout carries MCP, or the result.
 func logger(l Log, stderr io.Writer) hclog.Logger {
 	o := &hclog.LoggerOptions{
 		Name: "runplane", Level: hclog.LevelFromString(l.Level), JSONFormat: l.JSON, Output: stderr,
 		TimeFn: func() time.Time { return time.Now().UTC() },
 	}
 	if f, ok := stderr.(*os.File); ok && !l.JSON {
-		if _, _, person := windowSize(f); person {
+		if _, _, terminal := windowSize(f); terminal {
 			o.Color = hclog.AutoColor
 		}
 	}
 	return hclog.New(o)
 }
 
-// quotas are what principals and sessions may use.
+// quotas returns the limits of what principals and sessions may use.
 func (c *Config) quotas() call.QuotaRules {
 	return call.QuotaRules{Principal: c.Limits.Principal, Session: c.Limits.Session}
 }
