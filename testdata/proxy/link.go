@@ -24,23 +24,23 @@ func (l *link) reset() {
 	})
 }
 
-// hangUp closes a connection with RST: the other end reads an error, not an orderly end.
+// hangUp closes a connection with RST: the other end reads an error, not an end of file.
 func hangUp(c *net.TCPConn) {
 	_ = c.SetLinger(0) // it may be closed already
 	_ = c.Close()
 }
 
-// piece is bytes on their way.
+// piece is bytes in transit.
 type piece struct {
 	bytes []byte
 	due   time.Time
 }
 
-// pass carries one direction until it ends or the link is reset. Pieces are delayed beside each other, so that latency
-// does not cost bandwidth.
+// pass forwards one direction until it ends or the link is reset. Pieces are delayed independently, so that latency does not
+// reduce bandwidth.
 func (p *Proxy) pass(l *link, to, from *net.TCPConn, random *rand.Rand) {
-	cuts := rand.New(rand.NewPCG(p.seed, random.Uint64())) // of its own: the two halves run beside each other
-	pieces := make(chan piece, 256)                        // so many are on their way before the sender is held up
+	cuts := rand.New(rand.NewPCG(p.seed, random.Uint64())) // a separate source: the two goroutines run concurrently
+	pieces := make(chan piece, 256)                        // in transit before the sender is blocked
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		defer close(pieces)
@@ -71,7 +71,7 @@ func (p *Proxy) pass(l *link, to, from *net.TCPConn, random *rand.Rand) {
 	reader.Wait()
 }
 
-// deliver writes the pieces when they are due, and resets the link where the cut falls.
+// deliver writes the pieces when they are due, and resets the link at the cut.
 func (p *Proxy) deliver(l *link, to *net.TCPConn, pieces <-chan piece, random *rand.Rand) {
 	var since <-chan struct{} // the faults that the cut was counted for
 	left := 0
@@ -89,7 +89,7 @@ func (p *Proxy) deliver(l *link, to *net.TCPConn, pieces <-chan piece, random *r
 					}
 				}
 				if f.Cut > 0 && len(next.bytes) >= left {
-					_, _ = to.Write(next.bytes[:left]) // what follows is worse
+					_, _ = to.Write(next.bytes[:left]) // the link is reset in any case
 					l.reset()
 					return
 				}
@@ -110,11 +110,11 @@ func (p *Proxy) deliver(l *link, to *net.TCPConn, pieces <-chan piece, random *r
 	select {
 	case <-l.gone:
 	default:
-		_ = to.CloseWrite() // the sender has said that it is done
+		_ = to.CloseWrite() // the sender has closed its side
 	}
 }
 
-// sleep waits; false when the link went first.
+// sleep reports whether it slept for d; false: the link was reset.
 func sleep(d time.Duration, gone <-chan struct{}) bool {
 	if d <= 0 {
 		return true

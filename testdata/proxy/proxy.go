@@ -1,5 +1,5 @@
-// Package proxy is a TCP proxy on loopback that does to its connections what a bad network does: delays, resets, a link
-// that swallows everything for a while. What it chooses, it chooses by a seed.
+// Package proxy is a TCP proxy on loopback for tests that simulates a bad network: delays, resets, and a link on which nothing
+// arrives for a while. Its random choices are made by a seed.
 package proxy
 
 import (
@@ -12,15 +12,15 @@ import (
 
 // Faults is how bad the network is. The zero value is a good one.
 type Faults struct {
-	Latency   time.Duration // each piece of a stream arrives so much later
-	Jitter    time.Duration // up to so much later still
-	Cut       int           // a connection is reset behind so many more bytes in one direction, the last of which may be lost with it; 0: never
-	CutJitter int           // up to so many bytes later
-	Blackhole bool          // nothing passes; as in TCP, it arrives when the network is good again
+	Latency   time.Duration // added to the arrival of each piece of a stream
+	Jitter    time.Duration // a random part of this is added too
+	Cut       int           // a connection is reset after this many more bytes in one direction, the last of which may be lost; 0: never
+	CutJitter int           // a random part of this is added to Cut
+	Blackhole bool          // nothing passes until the network is good again; then, as in TCP, it arrives
 	Refuse    bool          // new connections are reset at once
 }
 
-// Proxy passes connections on to one address. Its methods are safe for concurrent use.
+// Proxy forwards connections to one address. Its methods are safe for concurrent use.
 type Proxy struct {
 	Addr string // where it listens, host:port
 
@@ -37,8 +37,8 @@ type Proxy struct {
 	closed   bool
 }
 
-// New starts a proxy for target that ends with the test. The same seed makes the same choices for the same connections
-// in the order of their coming.
+// New starts a proxy for target that ends with the test. The same seed makes the same choices for the same connections in the
+// same order.
 func New(t testing.TB, target string, seed uint64) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -51,7 +51,7 @@ func New(t testing.TB, target string, seed uint64) *Proxy {
 	}
 	p.group.Go(p.accept)
 	t.Cleanup(func() {
-		_ = l.Close() // nobody has closed it before
+		_ = l.Close() // it is closed only here
 		p.mu.Lock()
 		p.closed = true
 		p.mu.Unlock()
@@ -61,7 +61,7 @@ func New(t testing.TB, target string, seed uint64) *Proxy {
 	return p
 }
 
-// Set makes the network as bad as f says, for new connections and for those that are open; a Cut counts from here.
+// Set applies f to new and to open connections; a Cut counts from now.
 func (p *Proxy) Set(f Faults) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,7 +73,7 @@ func (p *Proxy) Set(f Faults) {
 // Heal makes the network good again.
 func (p *Proxy) Heal() { p.Set(Faults{}) }
 
-// Reset resets every open connection and tells how many there were.
+// Reset resets every open connection and returns their number.
 func (p *Proxy) Reset() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,14 +84,14 @@ func (p *Proxy) Reset() int {
 	return n
 }
 
-// Accepted is how many connections have come so far.
+// Accepted is the number of connections accepted so far.
 func (p *Proxy) Accepted() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return int(p.accepted)
 }
 
-// now is how bad the network is, until the channel closes.
+// now returns the current faults; the channel is closed when they change.
 func (p *Proxy) now() (Faults, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,4 +1,4 @@
-// Command flaky is an MCP server that fails in the ways real ones do, as the arguments of its tools ask.
+// Command flaky is an MCP server whose tools fail in the ways of real ones, as their arguments say.
 //
 //	flaky [-ignore-term]
 package main
@@ -39,7 +39,7 @@ func main() {
 	}
 }
 
-// stdin is this process's standard input until deaf is set; then nothing is read any more, and the pipe fills.
+// stdin is this process's standard input until deaf is set; then nothing is read, and the pipe fills.
 type stdin struct{ deaf *atomic.Bool }
 
 func (s *stdin) Read(b []byte) (int, error) {

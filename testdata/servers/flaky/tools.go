@@ -133,7 +133,7 @@ func (f *flaky) environment(context.Context, mcp.CallToolRequest) (*mcp.CallTool
 
 func (f *flaky) grandchild(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	cmd := exec.Command("sleep", "300")
-	cmd.Stdout = os.Stdout // holds our pipe open, as helpers of npx do
+	cmd.Stdout = os.Stdout // keeps our pipe open, as child processes of npx do
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

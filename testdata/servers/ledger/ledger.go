@@ -1,5 +1,5 @@
-// Package ledger is the memory of the sample servers: a file with one JSON line for each call, so that a test can count
-// what really happened, whatever the caller believes.
+// Package ledger records the calls of the sample servers: a file with one JSON line for each call, so that a test can count what
+// happened independently of the caller.
 package ledger
 
 import (
@@ -24,7 +24,7 @@ type Entry struct {
 	PID    int             `json:"pid"`
 }
 
-// File appends entries to one path; an empty path forgets them. Several processes may append to one file.
+// File appends entries to one path; with an empty path it drops them. Several processes may append to one file.
 type File struct {
 	path string
 	mu   sync.Mutex

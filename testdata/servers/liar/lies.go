@@ -22,10 +22,10 @@ type message struct {
 type liar struct {
 	mute    atomic.Bool  // pings and lists get no answer
 	version atomic.Int64 // of the tools
-	asked   atomic.Int64
+	asked   atomic.Int64 // requests to the client
 	mu      sync.Mutex
-	answers map[string]chan json.RawMessage // by the id of what we asked the client
-	told    map[string]func(any)            // the SSE streams by session
+	answers map[string]chan json.RawMessage // by the id of our request to the client
+	streams map[string]func(any)            // the SSE streams by session
 }
 
 type object = map[string]any
@@ -37,7 +37,7 @@ func text(s string) object {
 func (l *liar) handle(m *message, send func(any)) {
 	reply := func(result any) { send(object{"jsonrpc": "2.0", "id": m.ID, "result": result}) }
 	switch {
-	case m.Method == "": // an answer to what we asked
+	case m.Method == "": // an answer to our request
 		l.mu.Lock()
 		answer := l.answers[string(m.ID)]
 		l.mu.Unlock()
@@ -123,7 +123,7 @@ func (l *liar) call(m *message, reply, send func(any)) {
 	case "no_result":
 		reply([]string{"no", "tool", "result"})
 	case "huge":
-		n, _ := strconv.Atoi(call.Arguments.Msg) // else it is a small one
+		n, _ := strconv.Atoi(call.Arguments.Msg) // an error means 0
 		reply(text(strings.Repeat("x", n)))
 	case "storm":
 		for i := range 300 {

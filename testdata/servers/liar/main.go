@@ -1,6 +1,6 @@
-// Command liar is an MCP server that does what servers must not: it answers twice, answers what nobody asked or in no JSON,
-// floods its client with notifications, hides text from readers, asks its client for things, changes its tools behind the
-// client's back and goes mute. It is written without a library, because none would let it.
+// Command liar is an MCP server that violates the protocol: it answers twice, answers without a request or with invalid JSON,
+// floods its client with notifications, hides text from readers, sends requests to its client, changes its tools without
+// notice and stops answering. It is written without a library, because none would allow that.
 //
 //	liar                      on stdio
 //	liar -http 127.0.0.1:0    as streamable HTTP at /mcp and legacy SSE at /sse; prints its base URL
@@ -22,7 +22,7 @@ import (
 func main() {
 	address := flag.String("http", "", "serve HTTP on this address")
 	flag.Parse()
-	l := &liar{answers: map[string]chan json.RawMessage{}, told: map[string]func(any){}}
+	l := &liar{answers: map[string]chan json.RawMessage{}, streams: map[string]func(any){}}
 	if *address == "" {
 		l.stdio(os.Stdin, os.Stdout)
 		return
@@ -42,7 +42,7 @@ func main() {
 	os.Exit(1)
 }
 
-// raw is a message that is written as it stands.
+// raw is a message that is written unchanged.
 type raw string
 
 func encode(v any) ([]byte, error) {
@@ -52,7 +52,7 @@ func encode(v any) ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// stdio serves one client until it goes away.
+// stdio serves one client until it disconnects.
 func (l *liar) stdio(in io.Reader, out io.Writer) {
 	var mu sync.Mutex
 	send := func(v any) {
@@ -62,7 +62,7 @@ func (l *liar) stdio(in io.Reader, out io.Writer) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		_, _ = out.Write(append(line, '\n')) // the client may be gone
+		_, _ = out.Write(append(line, '\n')) // the client may have disconnected
 	}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 1<<20)
@@ -74,7 +74,7 @@ func (l *liar) stdio(in io.Reader, out io.Writer) {
 	}
 }
 
-// events makes a response an event stream; send writes to it, also from several goroutines.
+// events makes a response an event stream; send writes to it and is safe for concurrent use.
 func events(w http.ResponseWriter) (send func(any)) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
@@ -87,11 +87,11 @@ func events(w http.ResponseWriter) (send func(any)) {
 		mu.Lock()
 		defer mu.Unlock()
 		fmt.Fprintf(w, "event: message\ndata: %s\n\n", data)
-		_ = http.NewResponseController(w).Flush() // the client may be gone
+		_ = http.NewResponseController(w).Flush() // the client may have disconnected
 	}
 }
 
-// streamable answers each request on a stream of its own, which is long enough to lie on.
+// streamable answers each request on its own event stream, so that it can send several messages.
 func (l *liar) streamable(w http.ResponseWriter, r *http.Request) {
 	var m message
 	if r.Method != http.MethodPost || json.NewDecoder(r.Body).Decode(&m) != nil {
@@ -106,24 +106,24 @@ func (l *liar) streamable(w http.ResponseWriter, r *http.Request) {
 	l.handle(&m, events(w))
 }
 
-// sse keeps a stream for the messages that are posted with its session.
+// sse keeps a stream for the answers to messages that are posted with its session.
 func (l *liar) sse(w http.ResponseWriter, r *http.Request) {
 	send := events(w)
 	session := fmt.Sprint(time.Now().UnixNano())
-	l.mu.Lock() // until it is out nobody else writes
-	l.told[session] = send
+	l.mu.Lock() // until it is written, no other goroutine writes
+	l.streams[session] = send
 	fmt.Fprintf(w, "event: endpoint\ndata: /message?session=%s\n\n", session)
-	_ = http.NewResponseController(w).Flush() // the client may be gone
+	_ = http.NewResponseController(w).Flush() // the client may have disconnected
 	l.mu.Unlock()
 	<-r.Context().Done()
 	l.mu.Lock()
-	delete(l.told, session)
+	delete(l.streams, session)
 	l.mu.Unlock()
 }
 
 func (l *liar) message(w http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
-	send := l.told[r.URL.Query().Get("session")]
+	send := l.streams[r.URL.Query().Get("session")]
 	l.mu.Unlock()
 	var m message
 	if send == nil || json.NewDecoder(r.Body).Decode(&m) != nil {
@@ -134,7 +134,7 @@ func (l *liar) message(w http.ResponseWriter, r *http.Request) {
 	go l.handle(&m, func(v any) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.told[r.URL.Query().Get("session")] != nil { // else its stream is over, and not to be written to
+		if l.streams[r.URL.Query().Get("session")] != nil { // otherwise its stream has ended and must not be written to
 			send(v)
 		}
 	})

@@ -1,5 +1,5 @@
-// Command shop is a small MCP server with the three kinds of capabilities: it reads orders, changes them idempotently and
-// does what must happen once. Every call but echo is a line in its ledger.
+// Command shop is a small MCP server with capabilities of each effect: it reads orders, changes them idempotently, and makes
+// payments, which must happen once. Every call but echo is a line in its ledger.
 //
 //	shop [-ledger FILE] [-delay 50ms] [-http 127.0.0.1:0]
 package main
@@ -39,7 +39,7 @@ func main() {
 	}
 }
 
-// serveHTTP says on stderr where it listens, so that the address may end in :0.
+// serveHTTP prints its address on stderr, so that the port may be 0.
 func serveHTTP(s *server.MCPServer, addr string) error {
 	listener, err := net.Listen("tcp", cmp.Or(addr, "127.0.0.1:0"))
 	if err != nil {

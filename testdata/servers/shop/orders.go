@@ -19,7 +19,7 @@ type Item struct {
 	Cents int    `json:"cents"`
 }
 
-// Contact is somebody to write to about an order.
+// Contact is a person to write to about an order.
 type Contact struct {
 	Name  string `json:"name"`
 	Email string `json:"email"`

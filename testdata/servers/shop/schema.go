@@ -8,11 +8,11 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// schema makes an object schema of properties; a name that ends in "!" is required.
+// schema makes an object schema of properties; names that end in "!" are required.
 func schema(properties string) json.RawMessage {
 	var props map[string]json.RawMessage
 	if err := json.Unmarshal([]byte("{"+properties+"}"), &props); err != nil {
-		panic(err) // the table above is wrong
+		panic(err) // the table of tools is wrong
 	}
 	required := []string{}
 	for name := range props {
@@ -30,7 +30,7 @@ func schema(properties string) json.RawMessage {
 	return out
 }
 
-// annotations gives the hints for an effect; an empty one has none, as most tools in the wild.
+// annotations returns the hints for an effect; an empty one has none, like most real tools.
 func annotations(effect string) mcp.ToolAnnotation {
 	if effect == "" {
 		return mcp.ToolAnnotation{}

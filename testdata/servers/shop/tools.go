@@ -17,7 +17,7 @@ type shop struct {
 	delay  time.Duration
 }
 
-// tool is one row: what it is called, what repeating it does, its schemas, and what it does.
+// tool is one row: its name, effect, schemas and function.
 type tool struct {
 	name, effect, description string
 	input, output             string // properties of the two schemas; the required ones end in "!"
@@ -52,7 +52,7 @@ var tools = []tool{
 		`"sent": {"type": "boolean"}, "to": {"type": "string"}`, (*shop).sendMail},
 }
 
-// register adds every tool, and echo, which touches neither ledger nor clock.
+// register adds every tool, and echo, which uses neither ledger nor delay.
 func (s *shop) register(to *server.MCPServer) {
 	all := []server.ServerTool{{
 		Tool: mcp.NewToolWithRawSchema("echo", "Answer with the message.", schema(`"msg!": {"type": "string"}`)),
@@ -70,7 +70,7 @@ func (s *shop) register(to *server.MCPServer) {
 	to.AddTools(all...)
 }
 
-// handler checks the arguments, writes the ledger, waits as long as -delay says and answers.
+// handler decodes the arguments, writes the ledger, waits for -delay and answers.
 func (s *shop) handler(t tool) server.ToolHandlerFunc {
 	return func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		var a args
@@ -150,7 +150,7 @@ func (s *shop) voidRefund(a args) (any, error) {
 	return map[string]any{"id": a.ID, "voided": true}, nil
 }
 
-// findRefund looks into the ledger, so that it knows the refunds of processes that are gone.
+// findRefund reads the ledger, so that it finds the refunds of earlier processes.
 func (s *shop) findRefund(a args) (any, error) {
 	entries, err := s.ledger.Read()
 	if err != nil {

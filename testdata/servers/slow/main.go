@@ -1,5 +1,5 @@
-// Command slow is an MCP server whose one tool takes as long as it is asked to, and which says in its ledger whether a call
-// slept to its end or was cancelled.
+// Command slow is an MCP server with a tool that takes as long as its argument says. Its ledger says whether a call slept to its
+// end or was cancelled.
 //
 //	slow [-ledger FILE] [-hang-at-initialize]
 package main
@@ -24,7 +24,7 @@ func main() {
 	flag.Parse()
 
 	if *hang {
-		_, _ = io.Copy(io.Discard, os.Stdin) // until the client goes away
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the client disconnects
 		return
 	}
 	s := server.NewMCPServer("slow", "1.0.0")
