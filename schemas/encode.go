@@ -16,3 +16,11 @@ func Encode(v any) ([]byte, error) {
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
+
+// Decode is json.Unmarshal that keeps the digits of numbers: those in an any are json.Number. Data after the first value is
+// ignored.
+func Decode(doc []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(doc))
+	d.UseNumber()
+	return d.Decode(v)
+}

@@ -12,17 +12,15 @@ func Matches(filter Object, document []byte) bool {
 	if len(filter) == 0 {
 		return true
 	}
-	want, err := decodeTree(filter)
-	if err != nil {
+	var want, have map[string]any
+	if Decode(filter, &want) != nil {
 		return false
 	}
-	have, err := decodeTree(document)
-	if err != nil {
-		return len(want.(map[string]any)) == 0
+	if Decode(document, &have) != nil {
+		return len(want) == 0
 	}
-	members, _ := have.(map[string]any)
-	for name, v := range want.(map[string]any) {
-		if got, ok := members[name]; !ok || !equalTree(v, got) {
+	for name, v := range want {
+		if got, ok := have[name]; !ok || !equalTree(v, got) {
 			return false
 		}
 	}

@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -10,13 +9,12 @@ import (
 // member by member, null removes a member, and a patch that is not an object replaces the whole target. Numbers keep their
 // digits. An absent target counts as {}. It is an error if one of the two is not JSON.
 func MergePatch(target, patch []byte) ([]byte, error) {
-	over, err := decodeTree(patch)
-	if err != nil {
+	var over, base any
+	if err := Decode(patch, &over); err != nil {
 		return nil, fmt.Errorf("the patch is not JSON: %w", err)
 	}
-	var base any
 	if len(target) > 0 {
-		if base, err = decodeTree(target); err != nil {
+		if err := Decode(target, &base); err != nil {
 			return nil, fmt.Errorf("the target is not JSON: %w", err)
 		}
 	}
@@ -42,21 +40,13 @@ func mergeTree(target, patch any) any {
 	return base
 }
 
-// decodeTree decodes JSON and keeps numbers as they were written.
-func decodeTree(doc []byte) (v any, err error) {
-	d := json.NewDecoder(bytes.NewReader(doc))
-	d.UseNumber()
-	err = d.Decode(&v)
-	return v, err
-}
-
-// ReplaceMembers is base with the members of over in the place of its own; unlike MergePatch it does not look inside them.
+// ReplaceMembers replaces members of base by those of over; unlike MergePatch it does not merge their values.
 func ReplaceMembers(base, over Object) (Object, error) {
 	members := map[string]json.RawMessage{}
 	for _, o := range []Object{base, over} {
 		if len(o) > 0 {
 			if err := json.Unmarshal(o, &members); err != nil {
-				return nil, fmt.Errorf("inputs are no JSON object: %w", err)
+				return nil, fmt.Errorf("inputs are not a JSON object: %w", err)
 			}
 		}
 	}

@@ -41,30 +41,18 @@ type Retry struct {
 
 // Or fills the absent fields of r from base; either may be nil.
 func (r *Retry) Or(base *Retry) *Retry {
-	if r == nil {
-		return base
+	if r == nil || base == nil {
+		return cmp.Or(r, base)
 	}
-	if base == nil {
-		return r
-	}
-	out := *r
-	if out.MaxAttempts == 0 {
-		out.MaxAttempts = base.MaxAttempts
-	}
-	if out.InitialInterval == 0 {
-		out.InitialInterval = base.InitialInterval
-	}
-	if out.BackoffCoefficient == 0 {
-		out.BackoffCoefficient = base.BackoffCoefficient
-	}
-	if out.MaxInterval == 0 {
-		out.MaxInterval = base.MaxInterval
-	}
-	if out.Jitter == nil {
-		out.Jitter = base.Jitter
-	}
-	if out.MaxElapsed == 0 {
-		out.MaxElapsed = base.MaxElapsed
+	out := Retry{
+		MaxAttempts:        cmp.Or(r.MaxAttempts, base.MaxAttempts),
+		InitialInterval:    cmp.Or(r.InitialInterval, base.InitialInterval),
+		BackoffCoefficient: cmp.Or(r.BackoffCoefficient, base.BackoffCoefficient),
+		MaxInterval:        cmp.Or(r.MaxInterval, base.MaxInterval),
+		Jitter:             cmp.Or(r.Jitter, base.Jitter),
+		MaxElapsed:         cmp.Or(r.MaxElapsed, base.MaxElapsed),
+		RetryOn:            r.RetryOn,
+		NoRetryOn:          r.NoRetryOn,
 	}
 	if out.RetryOn == nil {
 		out.RetryOn = base.RetryOn

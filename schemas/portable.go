@@ -1,8 +1,6 @@
 package schemas
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -34,13 +32,11 @@ var (
 // members have types, without references, without a dialect and without boolean schemas. If that would change the meaning
 // of the schema, the error names the place and says what to do.
 func Portable(schema Object) (map[string]any, error) {
-	d := json.NewDecoder(bytes.NewReader(schema))
-	d.UseNumber()
-	var root map[string]any
-	if len(schema) == 0 {
-		root = map[string]any{}
-	} else if err := d.Decode(&root); err != nil {
-		return nil, fmt.Errorf("the schema is not a JSON object: %w", err)
+	root := map[string]any{}
+	if len(schema) > 0 {
+		if err := Decode(schema, &root); err != nil {
+			return nil, fmt.Errorf("the schema is not a JSON object: %w", err)
+		}
 	}
 	if t, ok := root["type"]; ok && t != "object" {
 		return nil, fmt.Errorf("the type of the schema is %v; inputs are an object", t)
