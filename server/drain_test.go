@@ -105,7 +105,7 @@ func TestOpenStreamsDoNotHoldUpTheEnd(t *testing.T) {
 	}
 }
 
-// A connection on which nothing was said yet is not waited for: net/http would wait five seconds. A busy machine may be as
+// A connection on which nothing was sent yet is not waited for: net/http would wait five seconds. A busy machine may be as
 // slow for other reasons, but not each time.
 func TestUnusedConnectionsDoNotHoldUpTheEnd(t *testing.T) {
 	const tries = 5

@@ -83,7 +83,7 @@ func TestBodyOverTheLimitIsRefused(t *testing.T) {
 	}
 }
 
-// Many clients send all of a message before they read: they too learn that it is too large, though it is more than sockets hold.
+// Many clients send a whole message before they read: they too get the error that it is too large, although it exceeds socket buffers.
 func TestWhoSendsTooMuchGetsToReadWhy(t *testing.T) {
 	url, _, _ := serveHTTP(t, New(Config{Methods: newWorld().methods()}))
 	host := strings.TrimPrefix(url, "http://")
@@ -130,7 +130,7 @@ func TestOtherMachinesCannotReachUs(t *testing.T) {
 	}
 }
 
-// everywhere is a listener that says it is open to all.
+// everywhere is a listener with a public address.
 type everywhere struct{ net.Listener }
 
 func (everywhere) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero, Port: 80} }
@@ -168,7 +168,7 @@ func TestInsecureServerStillRefusesForeignPages(t *testing.T) {
 	}
 }
 
-// deadlines is a response that keeps the deadlines which are set on its connection.
+// deadlines is a response that records the deadlines set on its connection.
 type deadlines struct {
 	*httptest.ResponseRecorder
 	read, write []time.Time
@@ -177,7 +177,7 @@ type deadlines struct {
 func (d *deadlines) SetReadDeadline(t time.Time) error  { d.read = append(d.read, t); return nil }
 func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = append(d.write, t); return nil }
 
-// A message has to arrive in time, but neither that deadline nor one of the request before may cut what follows on the connection.
+// A message must arrive in time, but neither that deadline nor that of the previous request may end later requests on the connection.
 func TestDeadlinesOfAConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}

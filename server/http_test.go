@@ -21,10 +21,10 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// patience is for what happens at once where nothing is wrong, on a machine that may be busy with something else.
+// patience bounds what should happen at once, on a machine that may be busy.
 const patience = time.Minute
 
-// serveHTTP serves s on a free loopback port and gives back its address, what ends it, and what HTTP returned.
+// serveHTTP serves s on a free loopback port and returns its address, a function that stops it, and what HTTP returned.
 func serveHTTP(t *testing.T, s *Server) (url string, stop context.CancelFunc, done chan error) {
 	t.Helper()
 	ln, err := s.Listen(t.Context(), "127.0.0.1:0")
@@ -45,7 +45,7 @@ func serveHTTP(t *testing.T, s *Server) (url string, stop context.CancelFunc, do
 	return "http://" + ln.Addr().String(), stop, done
 }
 
-// eras are the ways in which clients reach us over HTTP.
+// eras are the ways in which clients connect over HTTP.
 var eras = []struct {
 	name string
 	dial func(t *testing.T, url string) *client.Client
@@ -186,7 +186,7 @@ func post(t *testing.T, url string, session *string, accept, body string) (int, 
 const both = "application/json, text/event-stream"
 
 // On the wire: progress makes the response an event stream whose last event is the answer; without it, or for a client that
-// takes JSON alone, the response is plain.
+// accepts only JSON, the response is plain.
 func TestResponseOnTheWire(t *testing.T) {
 	url, _, _ := serveHTTP(t, New(Config{Methods: newWorld().methods()}))
 	var session string
@@ -226,7 +226,7 @@ func TestClientGoneEndsTheWait(t *testing.T) {
 			go func() {
 				<-w.started
 				cancel()
-				if era.name == "SSE" { // that client says nothing when a call's context ends
+				if era.name == "SSE" { // that client sends nothing when a call's context ends
 					c.Close()
 				}
 			}()
@@ -327,7 +327,7 @@ func TestHealthAndReadiness(t *testing.T) {
 	}
 }
 
-// A message that is posted to a stream which is not there, or does not fit, is told so.
+// A message that is posted to an unknown stream, or is invalid, gets an error.
 func TestSSEMessages(t *testing.T) {
 	url, _, _ := serveHTTP(t, New(Config{Methods: newWorld().methods()}))
 	var none string
@@ -378,7 +378,7 @@ func TestClientsAreLogged(t *testing.T) {
 	}
 }
 
-// A call that does not end with its client writes nothing into a response that is over.
+// A call that outlives its client writes nothing to a response that has ended.
 func TestNothingIsWrittenToAnSSEStreamThatEnded(t *testing.T) {
 	s := New(Config{Methods: newWorld().methods()})
 	old := newSSE(s, nil)
@@ -402,7 +402,7 @@ func TestNothingIsWrittenToAnSSEStreamThatEnded(t *testing.T) {
 	}
 }
 
-// spy looks around at every flush.
+// spy calls a function at every flush.
 type spy struct {
 	*httptest.ResponseRecorder
 	look func()

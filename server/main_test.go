@@ -7,7 +7,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Nothing that the tests started, and so nothing of the server, is left running.
+// No goroutine that the tests, and so the server, started is left running.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(closer{m})
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/runplane/runplane/tools"
 )
 
-// noRealms is a pool as the runtime takes it; nothing is configured in it.
+// noRealms is a pool without realms.
 type noRealms struct{ *realm.Pool }
 
 func (r noRealms) Catalog(ctx context.Context, names []string) plan.Catalog {
@@ -32,7 +32,7 @@ func (r noRealms) Discover(context.Context, schemas.DiscoverQuery) (schemas.Disc
 	return schemas.Discovery{}, nil
 }
 
-// published is a server with a runtime behind it, and a way to publish.
+// published returns a server with a runtime, and a function that publishes a workflow.
 func published(t *testing.T) (*Server, func(name, greeting string)) {
 	t.Helper()
 	s, err := bolt.Open(bolt.Options{Mem: true})
@@ -68,10 +68,10 @@ func published(t *testing.T) (*Server, func(name, greeting string)) {
 	}
 }
 
-func await(t *testing.T, told <-chan struct{}, otherwise string) {
+func await(t *testing.T, notified <-chan struct{}, otherwise string) {
 	t.Helper()
 	select {
-	case <-told:
+	case <-notified:
 	case <-time.After(30 * time.Second):
 		t.Fatal(otherwise)
 	}
@@ -106,8 +106,8 @@ var dials = map[string]func(t *testing.T, s *Server) *client.Client{
 	},
 }
 
-// TestPublishedWorkflowIsATool: over every transport and era a client hears that a workflow was published, lists it behind
-// the methods, calls it, and is told which input is wrong.
+// TestPublishedWorkflowIsATool: over every transport and era a client is notified that a workflow was published, lists it after
+// the methods, calls it, and gets an error that names the wrong input.
 func TestPublishedWorkflowIsATool(t *testing.T) {
 	for name, dial := range dials {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestPublishedWorkflowIsATool(t *testing.T) {
 				t.Errorf("%d tools, want %d", n, len(tools.All()))
 			}
 			publish("greet", "hello")
-			await(t, changed, "the client did not hear that its tools changed")
+			await(t, changed, "the client was not notified that its tools changed")
 			listed := list()
 			last, err := json.Marshal(listed[len(listed)-1])
 			if err != nil {
@@ -173,18 +173,18 @@ func TestPublishedWorkflowIsATool(t *testing.T) {
 				t.Errorf("a tool that does not exist: %v", err)
 			}
 			publish("greet", "bye")
-			await(t, changed, "the client did not hear of the next version")
+			await(t, changed, "the client was not notified of the next version")
 			r, err := c.CallTool(t.Context(), request("workflow_greet", `{"who":"Ada"}`, nil))
 			if err != nil || !strings.Contains(text(t, r), "bye Ada") {
 				t.Errorf("the next version: %v, %v", r, err)
 			}
 			s.RealmsChanged()
-			await(t, changed, "the client did not hear that there are other realms")
+			await(t, changed, "the client was not notified that realms changed")
 		})
 	}
 }
 
-// subscribe has a client hear of its tools where its era needs that.
+// subscribe subscribes a client to changes of its tools if its era needs that.
 func subscribe(t *testing.T, c *client.Client, listening <-chan struct{}) {
 	t.Helper()
 	if !mcp.IsModernProtocol(c.ProtocolVersion()) {
@@ -198,16 +198,16 @@ func subscribe(t *testing.T, c *client.Client, listening <-chan struct{}) {
 	await(t, listening, "the subscription was not acknowledged")
 }
 
-// TestEveryClientHearsOfPublishedWorkflows: one client lists, and all that are connected are told, two of each kind.
-func TestEveryClientHearsOfPublishedWorkflows(t *testing.T) {
+// TestEveryClientIsNotifiedOfPublishedWorkflows: one client lists, and all connected clients are notified, two of each kind.
+func TestEveryClientIsNotifiedOfPublishedWorkflows(t *testing.T) {
 	s, publish := published(t)
-	told := map[string]chan struct{}{}
+	notified := map[string]chan struct{}{}
 	var first *client.Client
 	for name, dial := range dials {
 		for _, one := range []string{name + ", one", name + ", another"} {
 			c := dial(t, s)
 			changed, listening := make(chan struct{}, 100), make(chan struct{}, 100)
-			told[one] = changed
+			notified[one] = changed
 			c.OnNotification(func(n mcp.JSONRPCNotification) {
 				switch n.Method {
 				case mcp.MethodNotificationToolsListChanged:
@@ -224,8 +224,8 @@ func TestEveryClientHearsOfPublishedWorkflows(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish("greet", "hello")
-	for name, changed := range told {
-		await(t, changed, name+" did not hear that its tools changed")
+	for name, changed := range notified {
+		await(t, changed, name+" was not notified that its tools changed")
 	}
 }
 
@@ -249,7 +249,7 @@ func TestSubscriptionOverStdio(t *testing.T) {
 			t.Fatalf("first came %s", l)
 		}
 	}
-	c.send(`{"jsonrpc":"2.0","id":9,"method":"tools/list","params":{` + meta + `}}`) // from here on the list is known
+	c.send(`{"jsonrpc":"2.0","id":9,"method":"tools/list","params":{` + meta + `}}`) // from now on the list is known
 	if l := next(); !strings.Contains(l, `"id":9`) {
 		t.Fatalf("tools/list: %s", l)
 	}
@@ -267,12 +267,12 @@ func TestSubscriptionOverStdio(t *testing.T) {
 		}
 	}
 	if len(seen) != 2 {
-		t.Errorf("subscriptions %v were told, want both", seen)
+		t.Errorf("subscriptions %v were notified, want both", seen)
 	}
 	c.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}`)
 	publish("greet", "bye")
 	for l := next(); !strings.Contains(l, `"io.modelcontextprotocol/subscriptionId":8`); l = next() {
-		t.Logf("before the cancel was heard: %s", l)
+		t.Logf("before the cancel arrived: %s", l)
 	}
 	began := time.Now()
 	c.in.Close()

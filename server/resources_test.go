@@ -14,8 +14,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// hear subscribes a client to resources as its era does it, and returns where their addresses come when they change.
-func hear(t *testing.T, c *client.Client, uris ...string) (changed chan string, stop func()) {
+// watchResources subscribes a client to resources as in its era. The URIs of changed resources arrive on the channel.
+func watchResources(t *testing.T, c *client.Client, uris ...string) (changed chan string, stop func()) {
 	t.Helper()
 	changed, acknowledged := make(chan string, 100), make(chan struct{}, 1)
 	c.OnNotification(func(n mcp.JSONRPCNotification) {
@@ -62,7 +62,7 @@ func unsubscribeFrom(t *testing.T, c *client.Client, uri string) error {
 	return c.Unsubscribe(t.Context(), r) //nolint:staticcheck // the clients of that era do it
 }
 
-func heard(t *testing.T, changed <-chan string, want string) {
+func wantChanged(t *testing.T, changed <-chan string, want string) {
 	t.Helper()
 	select {
 	case got := <-changed:
@@ -70,7 +70,7 @@ func heard(t *testing.T, changed <-chan string, want string) {
 			t.Fatalf("%s has changed, want %s", got, want)
 		}
 	case <-time.After(30 * time.Second):
-		t.Fatalf("the client did not hear that %s has changed", want)
+		t.Fatalf("the client was not notified that %s has changed", want)
 	}
 }
 
@@ -92,8 +92,8 @@ func readState(t *testing.T, c *client.Client, uri string) (s schemas.State) {
 	return s
 }
 
-// TestStatesAreResources: over every transport and era a client finds the template, reads a state, hears that it was written, deleted or
-// has expired, and hears nothing any more when it has unsubscribed.
+// TestStatesAreResources: over every transport and era a client finds the template, reads a state, is notified that it was written,
+// deleted or has expired, and is not notified after it has unsubscribed.
 func TestStatesAreResources(t *testing.T) {
 	for name, dial := range dials {
 		t.Run(name, func(t *testing.T) {
@@ -115,25 +115,25 @@ func TestStatesAreResources(t *testing.T) {
 			if got := readState(t, c, a); got.Found || got.StateKey != "A-17" {
 				t.Errorf("nothing is there: %+v", got)
 			}
-			changed, stop := hear(t, c, a, odd)
+			changed, stop := watchResources(t, c, a, odd)
 			set("A-17", `{"paid":true}`, 0)
-			heard(t, changed, a)
+			wantChanged(t, changed, a)
 			if got := readState(t, c, a); !got.Found || string(got.StateData) != `{"paid":true}` || got.Version != 1 {
 				t.Errorf("read %+v", got)
 			}
 			set("x/y z", `1`, 0)
-			heard(t, changed, odd)
+			wantChanged(t, changed, odd)
 			if got := readState(t, c, odd); got.StateKey != "x/y z" {
 				t.Errorf("read %+v", got)
 			}
-			set("other", `1`, 0) // of which nobody wants to hear
+			set("other", `1`, 0) // not subscribed to
 			if _, err := rt.States.Delete(t.Context(), state.Ref{Type: "order", Key: "A-17"}, nil); err != nil {
 				t.Fatal(err)
 			}
-			heard(t, changed, a)
+			wantChanged(t, changed, a)
 			set("A-17", `2`, time.Second)
-			heard(t, changed, a)
-			heard(t, changed, a) // it has expired
+			wantChanged(t, changed, a)
+			wantChanged(t, changed, a) // it has expired
 			if got := readState(t, c, a); got.Found {
 				t.Errorf("it has expired: %+v", got)
 			}
@@ -142,14 +142,14 @@ func TestStatesAreResources(t *testing.T) {
 			set("A-17", `3`, 0)
 			select {
 			case uri := <-changed:
-				t.Errorf("%s is told of after the end of the subscription", uri)
+				t.Errorf("notified about %s after the end of the subscription", uri)
 			case <-time.After(300 * time.Millisecond):
 			}
 		})
 	}
 }
 
-// TestBadResources: an address that names nothing is an error that says what does, and is not subscribed to.
+// TestBadResources: an invalid URI gives an error that shows the template, and no subscription.
 func TestBadResources(t *testing.T) {
 	for name, dial := range dials {
 		t.Run(name, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestBadResources(t *testing.T) {
 	}
 }
 
-// TestSubscriptionsAreBounded: a client that subscribes to ever more is told so, and what has ended makes room.
+// TestSubscriptionsAreBounded: subscriptions beyond the limit are refused until another one ends.
 func TestSubscriptionsAreBounded(t *testing.T) {
 	for _, name := range []string{"stdio, initialized", "http", "sse"} {
 		t.Run(name, func(t *testing.T) {

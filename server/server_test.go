@@ -22,7 +22,7 @@ import (
 	"github.com/runplane/runplane/tools"
 )
 
-// method is a method for tests. They are made of nothing but tools.Method, so that the edge is tried without a runtime.
+// method is a method for tests. It is only a tools.Method, so that the server is tested without a runtime.
 func method(name string, effect tools.Effect, call func(ctx context.Context, r tools.Request) (any, error)) tools.Method {
 	return tools.Method{
 		Contract: "Test", Name: name, Title: "The " + name, Description: "Does " + name + ".", Effect: effect,
@@ -34,7 +34,7 @@ func method(name string, effect tools.Effect, call func(ctx context.Context, r t
 	}
 }
 
-// world is a set of methods that behave in every way that matters here.
+// world is a set of methods with every behaviour that matters here.
 type world struct {
 	started chan string                                    // a slow call began
 	ended   chan error                                     // and ended, with the cause of its context
@@ -106,7 +106,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// connect initialises a client and gives it back with a way to call.
+// connect initializes a client and returns it with a function that calls a tool.
 func connect(t testing.TB, c *client.Client) *client.Client {
 	t.Helper()
 	if err := c.Start(t.Context()); err != nil {
@@ -143,7 +143,7 @@ func text(t testing.TB, r *mcp.CallToolResult) string {
 	return c.Text
 }
 
-// wireError reads the error of a result and checks its form.
+// wireError decodes the error of a result and checks its form.
 func wireError(t testing.TB, r *mcp.CallToolResult) *schemas.Error {
 	t.Helper()
 	if !r.IsError || r.StructuredContent != nil {
@@ -270,7 +270,7 @@ func TestErrorsReachTheModel(t *testing.T) {
 	}
 }
 
-// A call without a usable traceparent has an id of its own.
+// A call without a valid traceparent gets a new trace id.
 func TestEveryCallHasATraceID(t *testing.T) {
 	seen := map[string]bool{}
 	h := traced(func(_ context.Context, c *call) (json.RawMessage, error) {
@@ -295,7 +295,7 @@ func TestTwoMethodsOfOneNamePanicAtStart(t *testing.T) {
 	New(Config{Methods: []tools.Method{m, m}})
 }
 
-// A call whose context ended says why, and what is not about the context stays as it is.
+// A call whose context ended returns the cause; other errors are unchanged.
 func TestEndedSaysWhy(t *testing.T) {
 	live := t.Context()
 	plain, cancel := context.WithCancel(live)
@@ -312,7 +312,7 @@ func TestEndedSaysWhy(t *testing.T) {
 		{"stopping", stopping, context.Canceled, schemas.CodeUnavailable},
 		{"stopping, as its cause", stopping, context.Cause(stopping), schemas.CodeUnavailable},
 		{"another error after the end", stopping, errInside, schemas.CodeInternal},
-		{"somebody else's context", live, context.Canceled, schemas.CodeInternal},
+		{"another context", live, context.Canceled, schemas.CodeInternal},
 		{"a real error after the end", stopping, schemas.Errorf(schemas.CodeTimeout, "x"), schemas.CodeTimeout},
 	} {
 		if got := schemas.AsError(ended(tt.ctx, tt.err)).Code; got != tt.want {

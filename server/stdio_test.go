@@ -133,7 +133,7 @@ func TestProgressOnlyOnRequest(t *testing.T) {
 	}
 }
 
-// Slow calls, as many as may run at once and more, hinder neither requests that are no calls nor each other's end.
+// More slow calls than may run at once delay neither requests that are not calls nor each other's end.
 func TestSlowCallsDelayNobody(t *testing.T) {
 	w := newWorld()
 	c := dial(t.Context(), t, New(Config{Methods: w.methods()}))
@@ -151,7 +151,7 @@ func TestSlowCallsDelayNobody(t *testing.T) {
 		c.call(id, "slow", "{}")
 		<-w.started
 	}
-	c.call(2000, "slow", `{"queued":true}`) // waits for room
+	c.call(2000, "slow", `{"queued":true}`) // waits for a slot
 	c.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2000}}`)
 	c.send(`{"jsonrpc":"2.0","id":2001,"method":"ping"}`)
 	if r := c.next(); string(r.ID) != "2001" || r.Error != nil {
@@ -234,7 +234,7 @@ func TestEndOfInputCutsOffWhatTakesTooLong(t *testing.T) {
 	})
 }
 
-// A client that closes our input and loses patience has us ended; then there is little time.
+// A client that closes stdin and then terminates the process leaves little time.
 func TestEndOfContextHurries(t *testing.T) {
 	for name, closeFirst := range map[string]bool{"at once": false, "while draining": true} {
 		t.Run(name, func(t *testing.T) {
@@ -262,7 +262,7 @@ func TestEndOfContextHurries(t *testing.T) {
 	}
 }
 
-// Also a call that answers nobody cannot hold up the end.
+// A call whose client is gone cannot delay the end.
 func TestCallThatIgnoresItsContextIsLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		forever := make(chan struct{})
@@ -303,7 +303,7 @@ func TestBadMessagesAreAnsweredAndTheNextOneServed(t *testing.T) {
 			if r.Error == nil || string(r.ID) != tt.id || r.Error.Code != tt.code || !strings.Contains(r.Error.Message, tt.says) {
 				t.Errorf("got id %s, %+v; want id %s, %d that says %q", r.ID, r.Error, tt.id, tt.code, tt.says)
 			}
-			c.send("\r\n  \n" + `{"jsonrpc":"2.0","id":99,"result":{}}`) // nothing, and an answer nobody waits for
+			c.send("\r\n  \n" + `{"jsonrpc":"2.0","id":99,"result":{}}`) // empty lines, and a response to no request
 			c.send(`{"jsonrpc":"2.0","id":100,"method":"ping"}`)
 			if r := c.next(); string(r.ID) != "100" || r.Error != nil {
 				t.Errorf("then got %+v", r)
@@ -365,7 +365,7 @@ func TestBrokenStreamsEndStdio(t *testing.T) {
 	}
 }
 
-// mcp-go's client speaks the newest protocol with us.
+// mcp-go's client uses the newest protocol.
 func TestClientOverStdio(t *testing.T) {
 	c, in, done := stdioClient(t, New(Config{Methods: newWorld().methods()}))
 	if v := c.ProtocolVersion(); v != mcp.LATEST_PROTOCOL_VERSION {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// exchange runs a handler over a stream as mcp-go's would run and gives back what the client reads.
+// exchange runs a handler on a stream, as mcp-go's would run, and returns what the client reads.
 func exchange(accept string, handle func(s *stream)) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
 	r.Header.Set("Accept", accept)
@@ -37,25 +37,25 @@ func eventAnswer(s *stream) {
 
 func TestStreamJoinsProgressAndAnswer(t *testing.T) {
 	const one, answer = "event: message\ndata: {\"p\":1}\n\n", "event: message\ndata: {\"id\":1}\n\n"
-	told := func(s *stream) error { return s.notify(map[string]int{"p": 1}) }
+	report := func(s *stream) error { return s.notify(map[string]int{"p": 1}) }
 	for _, tt := range []struct {
 		name, accept, kind, body string
 		handle                   func(s *stream)
 	}{
 		{"answer alone", both, "application/json", "{\"id\":1}\n", plainAnswer},
-		{"progress, answer as JSON", both, eventStream, one + answer, func(s *stream) { _ = told(s); plainAnswer(s) }},
-		{"progress, answer as event", both, eventStream, one + answer, func(s *stream) { _ = told(s); eventAnswer(s) }},
-		{"progress between events", both, eventStream, answer + one, func(s *stream) { eventAnswer(s); _ = told(s) }},
-		{"progress, and the call was cut off", both, eventStream, one, func(s *stream) { _ = told(s) }},
+		{"progress, answer as JSON", both, eventStream, one + answer, func(s *stream) { _ = report(s); plainAnswer(s) }},
+		{"progress, answer as event", both, eventStream, one + answer, func(s *stream) { _ = report(s); eventAnswer(s) }},
+		{"progress between events", both, eventStream, answer + one, func(s *stream) { eventAnswer(s); _ = report(s) }},
+		{"progress, and the call was cut off", both, eventStream, one, func(s *stream) { _ = report(s) }},
 		{"progress for a client of JSON alone", "application/json", "application/json", "{\"id\":1}\n", func(s *stream) {
-			if err := told(s); !errors.Is(err, errBroken) {
+			if err := report(s); !errors.Is(err, errBroken) {
 				t.Errorf("got %v", err)
 			}
 			plainAnswer(s)
 		}},
-		{"progress behind a plain answer", both, "application/json", "{\"id\":1}\n", func(s *stream) {
+		{"progress after a plain answer", both, "application/json", "{\"id\":1}\n", func(s *stream) {
 			plainAnswer(s)
-			if err := told(s); !errors.Is(err, errBroken) {
+			if err := report(s); !errors.Is(err, errBroken) {
 				t.Errorf("got %v", err)
 			}
 		}},
@@ -70,7 +70,7 @@ func TestStreamJoinsProgressAndAnswer(t *testing.T) {
 	}
 	var late *stream
 	exchange(both, func(s *stream) { late = s })
-	if err := told(late); !errors.Is(err, errBroken) {
+	if err := report(late); !errors.Is(err, errBroken) {
 		t.Errorf("after the end: got %v", err)
 	}
 }

@@ -103,10 +103,10 @@ func TestHintsOfEveryEffect(t *testing.T) {
 	}
 }
 
-// Progress of an execution tells each number of ended nodes once, and never goes back.
+// Progress of an execution reports each number of ended nodes once, and never goes back.
 func TestFollowRises(t *testing.T) {
 	if (Request{}).follow() != nil || (Request{}).relay() != nil {
-		t.Error("without a listener there is nothing to tell")
+		t.Error("progress without a client that wants it")
 	}
 	var got []float64
 	follow := Request{Progress: func(done, total float64, message string) {

@@ -16,7 +16,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 //go:generate go test . -run ^TestToolsAreAsReviewed$ -update
 
@@ -215,7 +215,7 @@ func TestPortabilityFindsProblems(t *testing.T) {
 	}
 }
 
-// What is for operators alone is out of everybody else's reach.
+// Methods for operators are not available to other clients.
 func TestOperatorsToolsAreForOperators(t *testing.T) {
 	var hidden []string
 	for _, m := range For(true) {

@@ -73,7 +73,7 @@ func (w *chaosWorld) submit(r *rand.Rand, e *chaosExecution) bool {
 }
 
 // decide does what a person would: it approves, sends the event that is waited for, and looks into the books before it says what
-// to do with a call whose outcome nobody knows.
+// to do with a call whose outcome is unknown.
 func (w *chaosWorld) decide(r *rand.Rand, e *chaosExecution) {
 	patch := map[string]any{}
 	for _, wait := range e.last.WaitingFor {
@@ -113,7 +113,7 @@ func (w *chaosWorld) decide(r *rand.Rand, e *chaosExecution) {
 		time.Sleep(100 * time.Millisecond)
 		return
 	}
-	_ = w.ask(r, "resume_execution", arguments, nil) // the next status tells
+	_ = w.ask(r, "resume_execution", arguments, nil) // the next status shows it
 }
 
 // approve is the operator at the command line, a process of its own on the shared store.

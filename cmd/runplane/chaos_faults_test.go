@@ -16,7 +16,7 @@ type chaosPlace int
 const (
 	onRedis     chaosPlace = iota
 	onSentinels            // a master and its replica under three sentinels
-	overProxies            // one Redis, each replica behind a bad network of its own
+	overProxies            // one Redis, each replica on its own bad network
 )
 
 // chaosFault is one row: what breaks, where, and how often in the short and the long suite. A strike breaks something,

@@ -15,7 +15,7 @@ import (
 	"github.com/runplane/runplane/testdata/servers/ledger"
 )
 
-// judge compares what clients were told, what the logs of all executions say and what the ledger of the shop saw.
+// judge compares the answers that clients got, the logs of all executions and the ledger of the shop.
 func (w *chaosWorld) judge(fault string, strikes int) chaosCount {
 	c := chaosCount{fault: fault, strikes: strikes, executions: len(w.acknowledged)}
 	known := map[string]bool{}
@@ -41,11 +41,11 @@ func (w *chaosWorld) judge(fault string, strikes int) chaosCount {
 		}
 		if e.Effect == "once" && calls[e.Key] > 1+w.retried[e.Key] {
 			c.doubleCalls++
-			w.wrong("%s (%s) was called %d times; somebody decided on a retry %d times", e.Key, e.Tool, calls[e.Key], w.retried[e.Key])
+			w.wrong("%s (%s) was called %d times; a retry was decided %d times", e.Key, e.Tool, calls[e.Key], w.retried[e.Key])
 		}
 	}
 	for odd, n := range w.odd {
-		w.wrong("%d times a client was told %s", n, odd)
+		w.wrong("%d times a client got %s", n, odd)
 	}
 	for _, b := range w.broken[:min(len(w.broken), 20)] {
 		w.t.Error(b)
@@ -81,7 +81,7 @@ func (w *chaosWorld) judgeExecution(r *rand.Rand, e *chaosExecution, c *chaosCou
 		w.wrong("%s: replicas do not agree:\n%s", e.id, diff)
 	}
 	if s := views[0].Status; s != schemas.StatusSucceeded || e.last.Status != s {
-		w.wrong("%s ended as %s: %v; the client was told %s", e.id, s, views[0].Error, e.last.Status)
+		w.wrong("%s ended as %s: %v; the client got %s", e.id, s, views[0].Error, e.last.Status)
 	}
 	c.held += e.held
 	c.nodes += views[0].Progress.Succeeded

@@ -30,7 +30,7 @@ type chaosWorld struct {
 	acknowledged []*chaosExecution
 	strikes      []time.Time
 	healed       time.Time      // zero: not yet
-	retried      map[string]int // by key: how often somebody decided to call it again
+	retried      map[string]int // by key: how often a retry was decided
 	odd          map[string]int // errors that a client should not see, by code
 	broken       []string
 }
@@ -81,7 +81,7 @@ func (w *chaosWorld) heal() {
 	w.healed = time.Now()
 }
 
-// patience tells whether a client should go on.
+// patience reports whether a client should go on.
 func (w *chaosWorld) patience() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -65,7 +65,7 @@ func TestDoctorLooksAtEveryCapability(t *testing.T) {
 	}
 }
 
-// What holds is told for each level: the default, the realm, the capability; what a level switches off is off.
+// The policies in effect are printed for each level: the default, the realm, the capability; what a level switches off is off.
 func TestDoctorShowsWhatThePoliciesMakeOfCalls(t *testing.T) {
 	out := doctor(t, `store: "mem:"
 mcpServers: {flaky: {command: flaky}, other: {command: flaky}}

@@ -136,7 +136,7 @@ func serveHTTP(t *testing.T, dir string) (base string, stop func()) {
 	}
 	giveUp := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() }) // then stderr ends
 	defer giveUp.Stop()
-	told := bufio.NewReader(stderr)
+	output := bufio.NewReader(stderr)
 	drained := make(chan struct{})
 	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
@@ -147,9 +147,9 @@ func serveHTTP(t *testing.T, dir string) (base string, stop func()) {
 	})
 	t.Cleanup(stop)
 	for {
-		line, err := told.ReadString('\n')
+		line, err := output.ReadString('\n')
 		if base = listening.FindString(line); base != "" || err != nil {
-			go func() { defer close(drained); _, _ = io.Copy(io.Discard, told) }()
+			go func() { defer close(drained); _, _ = io.Copy(io.Discard, output) }()
 			if base == "" {
 				t.Fatalf("serve --http does not say where it listens: %v", err)
 			}

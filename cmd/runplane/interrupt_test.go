@@ -46,10 +46,10 @@ func TestInterrupt(t *testing.T) {
 				}
 			}
 			interrupt(t, first)
-			told := bufio.NewReader(stderr)
+			output := bufio.NewReader(stderr)
 			var id string
 			for {
-				line, err := told.ReadString('\n')
+				line, err := output.ReadString('\n')
 				if err != nil {
 					t.Fatalf("it does not say that it was interrupted: %v", err)
 				}
@@ -61,7 +61,7 @@ func TestInterrupt(t *testing.T) {
 			if tt.again {
 				interrupt(t, first)
 			}
-			_, _ = io.Copy(io.Discard, told)
+			_, _ = io.Copy(io.Discard, output)
 			exited, ok := errors.AsType[*exec.ExitError](first.Wait())
 			if !ok || exited.ExitCode() == exitOK {
 				t.Error("an interrupted run succeeded")

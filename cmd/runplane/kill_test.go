@@ -139,14 +139,14 @@ func killRound(t *testing.T, after time.Duration) (r killResult) {
 	return r
 }
 
-// A second process on the same store is told who holds it and what to do, and disturbs nothing.
+// A second process on the same store gets an error that names the holder and says what to do, and disturbs nothing.
 func TestSecondProcessOnAStore(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "plan.yaml"), "plan: v1\nnodes: [{id: w, wait: 1h}]\n")
 	write(t, filepath.Join(dir, "runplane.yaml"), "store: \"file:store\"\n")
 	first, _ := program(dir)
 	first.Stderr = nil
-	told, err := first.StderrPipe()
+	output, err := first.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestSecondProcessOnAStore(t *testing.T) {
 		_ = first.Process.Signal(syscall.SIGTERM) // it waits for an hour
 		_ = first.Wait()
 	}()
-	if line, err := bufio.NewReader(told).ReadString('\n'); err != nil || !executionLine.MatchString(line) {
+	if line, err := bufio.NewReader(output).ReadString('\n'); err != nil || !executionLine.MatchString(line) {
 		t.Fatalf("%q %v", line, err)
 	}
 	second, stderr := program(dir)

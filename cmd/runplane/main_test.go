@@ -60,7 +60,7 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// haveNPM tells whether the npm packages are there; where they are required, missing ones fail the test.
+// haveNPM reports whether the npm packages are installed; if they are required, missing ones fail the test.
 func haveNPM(t *testing.T, npm string) bool {
 	t.Helper()
 	if npm != "" {

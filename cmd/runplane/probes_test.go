@@ -250,7 +250,7 @@ func probeCancelled(t *testing.T) {
 	if _, err := s.tool(ctx, "invoke_capability", args{"realm": "slow", "capability_name": "sleep", "inputs": args{"ms": 60_000}}); err == nil {
 		t.Error("a call that was cancelled was answered")
 	}
-	soon(t, "the server was told", func() bool {
+	soon(t, "the server was notified", func() bool {
 		b, err := os.ReadFile(ledger)
 		return err == nil && strings.Contains(string(b), "cancelled")
 	})
@@ -329,7 +329,7 @@ func probeChanged(t *testing.T) {
 		if finds("extra", "extra_1")() {
 			return true
 		}
-		_, err := s.invoke("flaky", "change_tools", args{}) // a modern server tells only who listens already
+		_, err := s.invoke("flaky", "change_tools", args{}) // a modern server notifies only clients that listen already
 		return err != nil
 	})
 	s.configure(t, "store: \"mem:\"\nmcpServers: {flaky: {command: flaky}, shop: {command: shop}}\n")

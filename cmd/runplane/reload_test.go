@@ -17,7 +17,7 @@ import (
 // TestReload changes the configuration file of the running program: by replacing it, by a mistake, by SIGHUP.
 func TestReload(t *testing.T) {
 	s := serve(t, "store: \"mem:\"\nmcpServers: {keeps: {command: flaky}, moves: {command: flaky}, goes: {command: flaky}}\n")
-	told := listens(t, s)
+	notified := listens(t, s)
 	kept, err := s.pid("keeps", "environment")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestReload(t *testing.T) {
 			t.Errorf("the log does not say %q", want)
 		}
 	}
-	soon(t, "the client is told", func() bool { return told() == 1 })
+	soon(t, "the client is notified", func() bool { return notified() == 1 })
 	if err := <-inFlight; err != nil {
 		t.Errorf("the call in flight: %v", err)
 	}
@@ -88,8 +88,8 @@ func TestReload(t *testing.T) {
 	if pid, err := s.pid("keeps", "environment"); err != nil || pid != kept {
 		t.Errorf("SIGHUP without a change restarted a realm: %d, had %d: %v", pid, kept, err)
 	}
-	if n := told(); n != 2 {
-		t.Errorf("the client was told %d times of two changes, a mistake and a SIGHUP without a change", n)
+	if n := notified(); n != 2 {
+		t.Errorf("the client was notified %d times of two changes, a mistake and a SIGHUP without a change", n)
 	}
 }
 
@@ -114,7 +114,7 @@ func (s *served) status(t *testing.T, id string) (e schemas.Execution) {
 	return e
 }
 
-// listens begins a session over SSE; the function that it returns says how often the client was told that tools have changed.
+// listens begins a session over SSE; the function that it returns returns how often the client was notified that tools have changed.
 func listens(t *testing.T, s *served) func() int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/sse", nil)

@@ -26,7 +26,7 @@ var probes = []probe{
 	{"R6", "one server hangs at start, one does not exist", "the others work at once; check_health names both and the cure", probeBroken},
 	{"R7", "a call takes 65 s", "it is answered: only configured timeouts cut, and they say which", probeLong},
 	{"R8", "an HTTP server forgets the session", "a new session, every call answered, none run twice", probeSession},
-	{"R9", "one call is cancelled", "the server is told, the other calls go on", probeCancelled},
+	{"R9", "one call is cancelled", "the server is notified, the other calls go on", probeCancelled},
 	{"R10", "a huge answer, an endless line, a flood on stderr", "that call fails, memory stays bounded, others go on", probeFlood},
 	{"R11", "a server does not let itself be closed", "no result waits for it", probeStubborn},
 	{"R12", "a server answers no health probe", "its health says so, and it still gets its calls", probeMute},

@@ -114,10 +114,10 @@ func (w *soakWorld) took(e *soakExecution, d time.Duration) {
 // decide cancels what is to be cancelled, and answers what is held, for a call of unknown outcome by the ledger of its realm.
 func (w *soakWorld) decide(e *soakExecution, now *schemas.Execution) {
 	if e.cancel && now.Status == schemas.StatusRunning && now.Progress.Running > 0 {
-		_ = w.ask("cancel_execution", args{"execution_id": e.id}, nil) // the status tells
+		_ = w.ask("cancel_execution", args{"execution_id": e.id}, nil) // the status shows it
 	}
 	if len(now.WaitingFor) == 1 && now.WaitingFor[0].Reason == schemas.ReasonEvent && w.changeIsKnown(e) {
-		_ = w.ask("signal_execution", args{"execution_id": e.id, "event_name": now.WaitingFor[0].EventName}, nil) // the status tells
+		_ = w.ask("signal_execution", args{"execution_id": e.id, "event_name": now.WaitingFor[0].EventName}, nil) // the status shows it
 	}
 	if now.Status != schemas.StatusSuspended {
 		return
@@ -146,11 +146,11 @@ func (w *soakWorld) decide(e *soakExecution, now *schemas.Execution) {
 		patch[wait.NodeID] = map[string]object{"output": {"output": object{"known": true}}, "retry": {"retry": true}}[decision]
 	}
 	if len(patch) > 0 || len(now.WaitingFor) == 0 {
-		_ = w.ask("resume_execution", args{"execution_id": e.id, "patch": object{"nodes": patch}}, nil) // the status tells
+		_ = w.ask("resume_execution", args{"execution_id": e.id, "patch": object{"nodes": patch}}, nil) // the status shows it
 	}
 }
 
-// changeIsKnown tells whether the program has seen the definition that the execution made.
+// changeIsKnown reports whether the program has seen the definition that the execution made.
 func (w *soakWorld) changeIsKnown(e *soakExecution) bool {
 	var x schemas.Execution
 	var echo schemas.Capability
@@ -256,7 +256,7 @@ func (w *soakWorld) judgeLedgers() (calls, repeated int) {
 				repeated++
 			}
 			if e.Effect == "once" && seen[e.Key] > 1+w.retried[e.Key] {
-				w.wrong("%s (%s of %s) happened %d times; somebody decided on a retry %d times", e.Key, e.Tool, realm, seen[e.Key], w.retried[e.Key])
+				w.wrong("%s (%s of %s) happened %d times; a retry was decided %d times", e.Key, e.Tool, realm, seen[e.Key], w.retried[e.Key])
 			}
 		}
 		for _, key := range w.due[realm] {

@@ -37,7 +37,7 @@ var soakFaults = []soakFault{
 		}
 		w.fault("deaf", "deafen")
 		w.fault("deaf", "echo")                // it hangs, until its time is over
-		_ = syscall.Kill(pid, syscall.SIGKILL) // it was alive a moment ago, and nobody else ends it
+		_ = syscall.Kill(pid, syscall.SIGKILL) // it was alive a moment ago, and nothing else ends it
 	}},
 	{"death that leaves a helper", func(w *soakWorld, _ *rand.Rand) {
 		w.fault("doomed", "grandchild")

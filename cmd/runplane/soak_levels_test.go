@@ -171,7 +171,7 @@ func below(pid int, mark string) map[int]string {
 	}
 	all := map[int]string{}
 	for p := range parent {
-		environment, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p)) // somebody else's, or gone
+		environment, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p)) // another user's, or gone
 		ours := bytes.Contains(environment, []byte(mark))
 		for up := parent[p]; !ours && up > 1; up = parent[up] {
 			ours = up == pid

@@ -20,7 +20,7 @@ type soakShape struct {
 
 	status schemas.Status
 	want   map[string]nodeWant // by node; every other one succeeds, undegraded
-	held   map[string]string   // nodes that somebody must decide about: why; where that is a chance, a word more: "unknown?"
+	held   map[string]string   // nodes that need a decision, and the reason; with a question mark if it may not happen: "unknown?"
 	once   []string            // nodes whose call must stand in the ledger of its realm once, and once alone
 	cancel bool                // the client cancels it once it runs
 }

@@ -88,7 +88,7 @@ func (w *soakWorld) load(seed uint64, lasts time.Duration) (all []level) {
 	return all
 }
 
-// settled waits until nothing is left over, and tells the level then, or the last within soakSettles.
+// settled waits until nothing is left over and returns the level then, or the last within soakSettles.
 func (w *soakWorld) settled(leftover func(level) []string) level {
 	for began := time.Now(); ; time.Sleep(500 * time.Millisecond) {
 		http.DefaultClient.CloseIdleConnections()

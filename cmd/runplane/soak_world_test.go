@@ -32,7 +32,7 @@ type soakWorld struct {
 	ended   map[string]int      // executions by shape
 	called  map[string]int      // direct calls by what they are
 	struck  map[string]int      // faults by name
-	retried map[string]int      // by key: how often somebody decided to call it again
+	retried map[string]int      // by key: how often a retry was decided
 	decided map[string]int      // decisions about held nodes, by why and what
 	due     map[string][]string // by realm: keys of once calls that must have happened
 	slowest map[string]slowest  // executions by shape

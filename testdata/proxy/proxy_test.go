@@ -126,7 +126,7 @@ func TestCutIsExact(t *testing.T) {
 	}
 	got, err := io.ReadAll(c)
 	if !errors.Is(err, syscall.ECONNRESET) || len(got) > 5 {
-		t.Errorf("got %q, %v, want a reset behind at most 5 more bytes", got, err)
+		t.Errorf("got %q, %v, want a reset after at most 5 more bytes", got, err)
 	}
 	p.Heal()
 	if err := say(dial(t, p), "a long text that passes whole"); err != nil {
@@ -160,7 +160,7 @@ func TestCutsFollowTheSeed(t *testing.T) {
 	}
 	for _, n := range first {
 		if n < 4 || n > 105 {
-			t.Errorf("cut behind %d bytes, want 4 to 105", n)
+			t.Errorf("cut after %d bytes, want 4 to 105", n)
 		}
 	}
 }
@@ -172,15 +172,15 @@ func TestABlackholeKeepsWhatIsSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Set(proxy.Faults{Blackhole: true})
-	heard := make(chan error, 1)
-	go func() { heard <- say(c, "anybody?") }()
+	answered := make(chan error, 1)
+	go func() { answered <- say(c, "hello") }()
 	select {
-	case err := <-heard:
-		t.Fatalf("heard through a blackhole: %v", err)
+	case err := <-answered:
+		t.Fatalf("answered through a blackhole: %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 	p.Heal()
-	if err := <-heard; err != nil {
+	if err := <-answered; err != nil {
 		t.Fatalf("after healing: %v", err)
 	}
 }
