@@ -49,8 +49,8 @@
 //
 // An output is the JSON value that a node or an execution produced ([NodeOutput]). One too large to show is an [OutputRef].
 //
-// A held node waits for a decision: its call failed, its outcome is unknown, its tool has changed, or its budget is used up
-// ([WaitingFor] has the reason). A patch ([Patch], [NodePatch]) is the decision: retry, skip, other inputs or an output.
+// A held node waits for a decision: its call failed, its outcome is unknown, or its tool has changed. [WaitingFor] lists what an
+// execution waits for, held nodes and others. A patch ([Patch], [NodePatch]) is the decision: retry, skip, other inputs or an output.
 //
 // A review ([Review] in a plan, [ReviewRequest] when it is open) is a question to a person: a node of its own, or the approval of a
 // call. Approve or reject is its decision.

@@ -53,7 +53,7 @@ type NodeStatus string
 const (
 	// NodePending: a dependency has not ended yet.
 	NodePending NodeStatus = "pending"
-	// NodeReady: starts as soon as a limit allows.
+	// NodeReady: starts as soon as the limits allow.
 	NodeReady NodeStatus = "ready"
 	// NodeRunning: an attempt is in flight, or a timer runs.
 	NodeRunning NodeStatus = "running"

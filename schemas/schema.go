@@ -13,7 +13,7 @@ import (
 // InputSchema describes the type of v as JSON Schema for a tool's arguments: an object without additional properties.
 // It uses only what every known MCP client accepts: one inline tree without $schema, $ref and $defs, and without boolean
 // schemas. A field is required unless it is omitempty or omitzero. The same type gives the same bytes. A recursive type
-// overflows the stack; no type of this package is recursive.
+// overflows the stack unless a JSONSchema method breaks the recursion, as that of [Workflow] does.
 func InputSchema(v any) json.RawMessage { return encode(Reflect(v, false)) }
 
 // OutputSchema is like [InputSchema] for a tool's result: an object that may gain properties in later versions.

@@ -60,20 +60,17 @@ func (s *subscriptions) add(client any, sub subscription, begin func() (stop fun
 		return fmt.Errorf("the client is subscribed to %d resources (limit %d); unsubscribe from one of them", n, maxSubscriptions) //nolint:err113 // for the client
 	}
 	stop, err := begin()
-	if err != nil {
-		s.remove(client, sub)
-		return err
-	}
 	s.mu.Lock()
-	kept := s.clients[client][sub] == w
-	if kept {
+	defer s.mu.Unlock()
+	switch kept := s.clients[client][sub] == w; {
+	case kept && err == nil:
 		w.stop = stop
-	}
-	s.mu.Unlock()
-	if !kept { // it was removed meanwhile
+	case kept:
+		s.delete(client, sub)
+	case err == nil: // it was removed meanwhile
 		stop()
 	}
-	return nil
+	return err
 }
 
 func (s *subscriptions) has(client any, sub subscription) bool {
@@ -82,7 +79,7 @@ func (s *subscriptions) has(client any, sub subscription) bool {
 	return s.clients[client][sub] != nil
 }
 
-// uris lists the resources of one subscriptions/listen, or of resources/subscribe where listen is empty.
+// uris lists the resources of one subscriptions/listen, or of resources/subscribe if listen is empty.
 func (s *subscriptions) uris(client any, listen string) (uris []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,10 +95,15 @@ func (s *subscriptions) uris(client any, listen string) (uris []string) {
 func (s *subscriptions) remove(client any, sub subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	own := s.clients[client]
-	if w := own[sub]; w != nil {
+	if w := s.clients[client][sub]; w != nil {
 		w.end()
+		s.delete(client, sub)
 	}
+}
+
+// delete forgets a subscription; the caller holds mu.
+func (s *subscriptions) delete(client any, sub subscription) {
+	own := s.clients[client]
 	if delete(own, sub); len(own) == 0 {
 		delete(s.clients, client)
 	}
@@ -125,7 +127,7 @@ func (s *subscriptions) removeWeb() {
 	}
 }
 
-// drop is removeAll for a caller that holds mu.
+// drop is removeAll; the caller holds mu.
 func (s *subscriptions) drop(client any) {
 	for _, w := range s.clients[client] {
 		w.end()

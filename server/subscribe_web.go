@@ -123,7 +123,7 @@ func (s *Server) notifySession(session, uri string) (changed func()) {
 			s.subscriptions.removeAll(session)
 		}
 		if err != nil {
-			s.log.Debug("notify a client of a changed resource", "uri", uri, keyError, err)
+			s.log.Debug("notifying a client of a changed resource failed", "uri", uri, keyError, err)
 		}
 	}
 }

@@ -77,8 +77,8 @@ func (c *cli) main(ctx context.Context, args []string) int {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate("runplane {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, "%s", err) })
-	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand(), //nolint:contextcheck // cobra passes the context
-		c.reviewsCommand(), c.queueCommand(), c.schemaCommand(), c.versionCommand())
+	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand())
+	root.AddCommand(c.reviewsCommand(), c.queueCommand(), c.schemaCommand(), c.versionCommand()) //nolint:contextcheck // cobra passes the context
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
