@@ -77,7 +77,7 @@ func (c *cli) main(ctx context.Context, args []string) int {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate("runplane {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, "%s", err) })
-	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand())
+	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand())    //nolint:contextcheck // cobra passes the context
 	root.AddCommand(c.reviewsCommand(), c.queueCommand(), c.schemaCommand(), c.versionCommand()) //nolint:contextcheck // cobra passes the context
 	err := root.ExecuteContext(ctx)
 	if err == nil {
