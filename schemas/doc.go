@@ -72,7 +72,7 @@
 //
 // # What callers share
 //
-// A principal is the identity on whose behalf a call is made (Caller.Principal in the runtime). Executions, sessions, states and
+// A principal is the identity on whose behalf a call is made (Principal of runtime/caller.Caller). Executions, sessions, states and
 // workflows belong to one and are invisible to others. An operator is a client that may also use the methods for operators.
 //
 // An agent ([Agent]) is a program of a principal that names itself in its sessions. A session ([Session]) is data that it keeps between

@@ -61,3 +61,11 @@ func Cut(s string, limit int, mark string) string {
 	}
 	return strings.ToValidUTF8(s[:max(0, limit-len(mark))], "") + mark
 }
+
+// Because formats a caller's reason as the end of a sentence: ": reason", or nothing for an empty one.
+func Because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}

@@ -1,7 +1,7 @@
 // Package tools holds the contracts: one file for each contract, one row for each method, which becomes one MCP tool. It
 // owns what clients read about a method (name, description, schemas, annotations) and the strict decoding of its
-// arguments. Package server lists the rows and calls them; a row calls a method of [runtime.Runtime]. There is no logic
-// here and nothing of MCP.
+// arguments. Package server lists the rows and calls them; a row calls one method of one door of [runtime.Runtime], such as
+// Executions. There is no logic here and nothing of MCP.
 package tools
 
 import (

@@ -56,15 +56,16 @@ func (s Submission) run(ctx context.Context, rt *runtime.Runtime, r Request,
 	if err != nil {
 		return e, err
 	}
-	wait := defaultWait
-	if s.WaitSeconds != nil {
-		wait = *s.WaitSeconds
-	}
-	return await(ctx, rt, e, wait, r)
+	return await(ctx, rt, e, s.WaitSeconds, r)
 }
 
-// await waits for an execution that was just started. Its error carries the id, so that the caller can ask again.
-func await(ctx context.Context, rt *runtime.Runtime, e schemas.Execution, wait int, r Request) (schemas.Execution, error) {
+// await waits up to waitSeconds for an execution that was just started; nil: the default. Its error carries the id, so that
+// the caller can ask again.
+func await(ctx context.Context, rt *runtime.Runtime, e schemas.Execution, waitSeconds *int, r Request) (schemas.Execution, error) {
+	wait := defaultWait
+	if waitSeconds != nil {
+		wait = *waitSeconds
+	}
 	now, err := rt.Executions.Status(ctx, e.ExecutionID, schemas.ViewFailures, seconds(wait), r.follow())
 	if err != nil {
 		return now, schemas.AsError(err).With(func(c *schemas.Error) { c.ExecutionID = e.ExecutionID })
@@ -269,11 +270,7 @@ func Execution() []Method {
 				if err != nil {
 					return e, err
 				}
-				wait := defaultWait
-				if in.WaitSeconds != nil {
-					wait = *in.WaitSeconds
-				}
-				return await(ctx, rt, e, wait, r)
+				return await(ctx, rt, e, in.WaitSeconds, r)
 			}),
 		method(contract, "signal_execution", "Send an event to an execution", Adds,
 			`Sends a named event with data to an execution: the nodes that wait_for it continue with the data as their output. An event that `+
