@@ -123,7 +123,7 @@ func TestNewCheckerRefusesWhatItCannotHold(t *testing.T) {
 	}
 }
 
-// TestCheckIsBounded holds SECURITY P6: schemas and documents made to explode are cut off.
+// TestCheckIsBounded holds SECURITY P6: checks of schemas and documents that are made to be expensive are ended.
 func TestCheckIsBounded(t *testing.T) {
 	var doubling strings.Builder
 	doubling.WriteString(`{"$defs":{`)

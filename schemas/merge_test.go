@@ -2,7 +2,7 @@ package schemas
 
 import "testing"
 
-// The cases of RFC 7396, appendix A, and what the bytes must survive.
+// The cases of RFC 7396, appendix A, and values that must keep their bytes.
 func TestMergePatch(t *testing.T) {
 	for _, tt := range []struct{ target, patch, want string }{
 		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`},

@@ -45,7 +45,7 @@ func TestRetryInheritsEachField(t *testing.T) {
 	}
 }
 
-// As for Retry: a field that Or forgets fails here. A written 0 is a value.
+// As for Retry: a field that Or forgets fails here. An explicit 0 is a value.
 func TestPolicyInheritsEachField(t *testing.T) {
 	full := Policy{
 		Timeout: new(second), Retry: &Retry{MaxAttempts: 2}, Breaker: &Breaker{Failures: new(3), OpenFor: second}, RateLimit: &RateLimit{Rate: 1},
@@ -84,7 +84,7 @@ func TestPolicyInheritsEachField(t *testing.T) {
 	}
 }
 
-// What calls share is bound at each level: the capability beside its realm, the default for each realm.
+// The limits that calls share, at each level: the capability in addition to its realm, the default for each realm.
 func TestBoundsByLevel(t *testing.T) {
 	p := Policies{
 		Default: Policy{RateLimit: &RateLimit{Rate: 100}, Concurrency: new(50)},

@@ -174,7 +174,7 @@ func TestSchemasOfEveryFieldKind(t *testing.T) {
 	}
 }
 
-// A comma in a jsonschema tag ends the keyword; what follows without "=" is lost in silence.
+// A comma in a jsonschema tag ends the keyword; text after it without "=" is silently lost.
 func TestTagsLoseNothing(t *testing.T) {
 	seen := map[reflect.Type]bool{}
 	var walk func(reflect.Type)

@@ -93,7 +93,7 @@ func TestToolsAreAsReviewed(t *testing.T) {
 	}
 }
 
-// wireName is what every known client takes, after the prefix that some of them put before it.
+// wireName is a name that every known client accepts, after the prefix that some of them add.
 var wireName = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 
 func TestEveryToolIsWhole(t *testing.T) {
@@ -144,8 +144,8 @@ func TestEveryToolIsWhole(t *testing.T) {
 	}
 }
 
-// portability lists what some known client cannot read in a schema: references, a dialect, and a boolean or no type where a
-// schema stands.
+// portability lists what some known client cannot read in a schema: references, a dialect, boolean schemas and schemas without a
+// type.
 func portability(path string, schema map[string]any) (problems []string) {
 	bad := func(what string) { problems = append(problems, path+": "+what) }
 	for _, keyword := range []string{"$ref", "$schema", "$id", "$defs", "definitions", "$dynamicRef"} {
@@ -191,7 +191,7 @@ func portability(path string, schema map[string]any) (problems []string) {
 	return problems
 }
 
-// The walk itself finds what it is for.
+// portability itself finds problems.
 func TestPortabilityFindsProblems(t *testing.T) {
 	for _, tt := range []struct {
 		schema string

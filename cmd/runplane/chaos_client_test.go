@@ -21,7 +21,7 @@ import (
 	"github.com/runplane/runplane/testdata/servers/ledger"
 )
 
-// run takes one plan from its submission to its end, each request to a replica of chance.
+// run takes one plan from its submission to its end, each request to a random replica.
 func (w *chaosWorld) run(r *rand.Rand) {
 	w.mu.Lock()
 	w.serial++
@@ -50,7 +50,7 @@ func (w *chaosWorld) run(r *rand.Rand) {
 	e.stuck = true
 }
 
-// submit goes on until the execution is acknowledged; the idempotency key makes that safe.
+// submit repeats the submission until it is acknowledged; the idempotency key makes that safe.
 func (w *chaosWorld) submit(r *rand.Rand, e *chaosExecution) bool {
 	for w.patience() {
 		var got schemas.Execution
@@ -72,14 +72,14 @@ func (w *chaosWorld) submit(r *rand.Rand, e *chaosExecution) bool {
 	return false
 }
 
-// decide does what a person would: it approves, sends the event that is waited for, and looks into the books before it says what
-// to do with a call whose outcome is unknown.
+// decide decides as a person would: it approves, sends the event that a node waits for, and reads the ledger before it decides
+// about a call whose outcome is unknown.
 func (w *chaosWorld) decide(r *rand.Rand, e *chaosExecution) {
 	patch := map[string]any{}
 	for _, wait := range e.last.WaitingFor {
 		switch wait.Reason {
 		case schemas.ReasonEvent:
-			_ = w.ask(r, "signal_execution", map[string]any{"execution_id": e.id, "event_name": wait.EventName, "data": 1}, nil) // else again
+			_ = w.ask(r, "signal_execution", map[string]any{"execution_id": e.id, "event_name": wait.EventName, "data": 1}, nil) // on an error it is sent again
 		case schemas.ReasonReview:
 			w.approve(r, wait.ReviewID)
 		case schemas.ReasonUnknown:
@@ -116,14 +116,14 @@ func (w *chaosWorld) decide(r *rand.Rand, e *chaosExecution) {
 	_ = w.ask(r, "resume_execution", arguments, nil) // the next status shows it
 }
 
-// approve is the operator at the command line, a process of its own on the shared store.
+// approve is an operator at the command line: another process on the shared store.
 func (w *chaosWorld) approve(r *rand.Rand, review string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "runplane"), "reviews", "approve", review)
 	cmd.Dir = w.replica(r).dir
 	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir)
-	_ = cmd.Run() // the store may be away; the next status tells
+	_ = cmd.Run() // the store may be unavailable; the next status shows it
 }
 
 func (w *chaosWorld) happened(key string) (bool, error) {
@@ -136,7 +136,7 @@ func (w *chaosWorld) happened(key string) (bool, error) {
 	return false, err
 }
 
-// ask asks a replica of chance.
+// ask calls a random replica.
 func (w *chaosWorld) ask(r *rand.Rand, tool string, arguments, result any) error {
 	to := w.replica(r)
 	url := to.address()

@@ -10,7 +10,7 @@ import (
 	"github.com/runplane/runplane/testdata/proxy"
 )
 
-// chaosPlace is where the replicas meet.
+// chaosPlace is the store of the replicas and the network to it.
 type chaosPlace int
 
 const (
@@ -20,7 +20,7 @@ const (
 )
 
 // chaosFault is one row: what breaks, where, and how often in the short and the long suite. A strike breaks something,
-// mends it, and leaves time for what follows from it.
+// repairs it, and leaves time for the consequences.
 type chaosFault struct {
 	name        string
 	place       chaosPlace

@@ -135,7 +135,7 @@ func (w *chaosWorld) judgeLog(r *rand.Rand, e *chaosExecution, c *chaosCount) {
 	}
 }
 
-// sinceStrike is the time since the last strike before.
+// sinceStrike is the time since the previous strike.
 func (w *chaosWorld) sinceStrike(at time.Time) (time.Duration, bool) {
 	for _, s := range slices.Backward(w.strikes) {
 		if s.Before(at) {
@@ -145,7 +145,7 @@ func (w *chaosWorld) sinceStrike(at time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// quantile of durations, rounded for people; 0 of none.
+// quantile of durations, rounded; 0 of none.
 func quantile(all []time.Duration, q float64) time.Duration {
 	if len(all) == 0 {
 		return 0

@@ -8,8 +8,8 @@ import (
 	"math/rand/v2"
 )
 
-// chaosPlan is the plan number n, of a shape of chance. What a plan pays back is a sum that no other plan pays for
-// its order, so that a verification finds its own refund alone.
+// chaosPlan is plan number n, of a random shape. Each plan refunds a different amount for its order, so that a verification
+// finds only its own refund.
 func chaosPlan(n int, r *rand.Rand) json.RawMessage {
 	order, cents := fmt.Sprintf("A-%d", 1+n%40), 1+n/40
 	shape := r.IntN(len(chaosShapes))
@@ -23,7 +23,7 @@ func chaosPlan(n int, r *rand.Rand) json.RawMessage {
 	return b
 }
 
-// planNode writes one node: id, what it is, and pairs of a field and its value.
+// planNode makes one node: id, kind, and pairs of a field and its value.
 func planNode(id string, fields ...any) map[string]any {
 	m := map[string]any{"id": id}
 	for i := 0; i < len(fields); i += 2 {
@@ -35,7 +35,7 @@ func planNode(id string, fields ...any) map[string]any {
 type object = map[string]any
 
 var chaosShapes = []func(order string, cents int, r *rand.Rand) []object{
-	// A chain of every effect; what is unknown is held for the client.
+	// A chain of every effect; calls of unknown outcome are held for the client.
 	func(order string, _ int, _ *rand.Rand) []object {
 		return []object{
 			planNode("order", "capability", "shop.get_order", "inputs", object{"id": order}),
@@ -76,7 +76,7 @@ var chaosShapes = []func(order string, cents int, r *rand.Rand) []object{
 			planNode("charge", "capability", "shop.charge", "inputs", object{"order": order, "cents": 7}, "depends_on", []string{"go"}),
 		}
 	},
-	// A question to a person before and in front of a once call.
+	// A review, and the approval of a once call.
 	func(order string, _ int, _ *rand.Rand) []object {
 		return []object{
 			planNode("order", "capability", "shop.get_order", "inputs", object{"id": order}),

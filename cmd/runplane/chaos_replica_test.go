@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// replica is one `runplane serve --http` with a folder of its own; it may be killed and started again.
+// replica is one `runplane serve --http` in its own folder; it may be killed and started again.
 type replica struct {
 	t    *testing.T
 	name string
@@ -91,7 +91,7 @@ func (r *replica) start() {
 	}
 }
 
-// address is where it listens now; empty: it does not.
+// address is where it listens; empty: it is not running.
 func (r *replica) address() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -103,7 +103,7 @@ func (r *replica) kill() {
 	r.url = ""
 	cmd, ended := r.cmd, r.ended
 	r.mu.Unlock()
-	_ = cmd.Process.Kill() // it is ours and runs
+	_ = cmd.Process.Kill() // this test started it and it runs
 	<-ended
 }
 
@@ -118,7 +118,7 @@ func (r *replica) signal(s os.Signal) {
 	}
 }
 
-// end stops it in order; one that does not end is killed and fails the test.
+// end stops it gracefully; if it does not end, it is killed and the test fails.
 func (r *replica) end() {
 	if r.cmd == nil {
 		return

@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-// chaosLease is short, so that takeovers are many.
+// chaosLease is short, so that there are many takeovers.
 const chaosLease = 2 * time.Second
 
 // chaosGrace is how long after the last fault every execution may take to finish.
 const chaosGrace = 60 * time.Second
 
-// TestChaos runs three replicas of the real program on one Redis, has clients submit plans to any of them and ask any of
-// them for results, and breaks things meanwhile. Whatever broke: no acknowledged execution is lost, no result is committed
-// twice, no once capability is called twice, and nothing is stuck. RUNPLANE_CHAOS is short, as in CI, or long; without it there is no
-// chaos. RUNPLANE_CHAOS_SEED repeats the choices of a run.
+// TestChaos runs three replicas of the built program on one Redis while clients submit plans and ask for results at random
+// replicas, and injects faults. Whatever broke: no acknowledged execution is lost, no result is committed twice, no once capability
+// is called twice, and nothing is stuck. RUNPLANE_CHAOS is short, as in CI, or long; without it the test is skipped.
+// RUNPLANE_CHAOS_SEED repeats the choices of a run.
 func TestChaos(t *testing.T) {
 	var long bool
 	switch how := os.Getenv("RUNPLANE_CHAOS"); how {
@@ -64,7 +64,7 @@ func TestChaos(t *testing.T) {
 	t.Logf("lease %v\n%s", chaosLease, &table)
 }
 
-// chaosRound breaks one kind of thing, again and again, and checks what is left.
+// chaosRound injects one kind of fault repeatedly and checks the result.
 func chaosRound(t *testing.T, f chaosFault, seed uint64, long bool) chaosCount {
 	w := newChaosWorld(t, f.place, seed)
 	strikes, clients := f.short, 12
@@ -96,7 +96,7 @@ func chaosRound(t *testing.T, f chaosFault, seed uint64, long bool) chaosCount {
 	return w.judge(f.name, strikes)
 }
 
-// chaosCount is what a round came to.
+// chaosCount is the result of a round.
 type chaosCount struct {
 	fault                                         string
 	strikes, executions, nodes, calls, repeated   int

@@ -15,7 +15,7 @@ import (
 	"github.com/runplane/runplane/testdata/proxy"
 )
 
-// chaosWorld is the store, the replicas, what clients know, and what was broken when.
+// chaosWorld is the store, the replicas, what clients know, and the faults with their times.
 type chaosWorld struct {
 	t        *testing.T
 	seed     uint64
@@ -74,7 +74,7 @@ func (w *chaosWorld) struck() {
 	w.strikes = append(w.strikes, time.Now())
 }
 
-// heal says that nothing breaks any more.
+// heal ends the faults.
 func (w *chaosWorld) heal() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -88,7 +88,7 @@ func (w *chaosWorld) patience() bool {
 	return w.healed.IsZero() || time.Since(w.healed) < chaosGrace
 }
 
-// wrong notes what must not be.
+// wrong records a violation.
 func (w *chaosWorld) wrong(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// large is a server of the older streamable HTTP with so many tools that say nothing of themselves.
+// large is a server of the older streamable HTTP with n tools without annotations.
 type large int
 
 func (n large) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -25,7 +25,7 @@ const inspectorPlan = `{"execution_plan": {"plan": "v1", "nodes": [
 	{"id": "refund", "capability": "shop.refund", "inputs": {"order": "${nodes.order.output.id}", "cents": 100}}],
 	"output": "${nodes.refund.output.id}"}}`
 
-// inspector is the MCP inspector at a target, in a folder. The test is skipped where it is not installed.
+// inspector runs the MCP inspector against a target, in a folder. The test is skipped if it is not installed.
 func inspector(t *testing.T, dir string, target ...string) func(args ...string) []byte {
 	t.Helper()
 	npm := os.Getenv("RUNPLANE_NPM")
@@ -48,8 +48,8 @@ func inspector(t *testing.T, dir string, target ...string) func(args ...string) 
 	}
 }
 
-// The MCP inspector is a client that we did not write: over each transport it finds nothing wrong with our tools, and a plan
-// that it submits comes back with its result.
+// The MCP inspector is an independent client: over each transport it finds no error in the tools, and gets the result of a plan
+// that it submits.
 func TestInspector(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "runplane.yaml"), fmt.Sprintf("mcpServers: {shop: {command: %q}}\nstore: \"mem:\"\n", filepath.Join(bin, "shop")))
@@ -77,7 +77,7 @@ func TestInspector(t *testing.T) {
 	}
 }
 
-// A workflow that was published is a tool as all others are, to the inspector and as a part of a plan.
+// A published workflow is a tool like all others, for the inspector and in a plan.
 func TestInspectorCallsAPublishedWorkflow(t *testing.T) {
 	for name, over := range map[string]func(t *testing.T, dir string) []string{
 		"stdio": func(*testing.T, string) []string { return []string{filepath.Join(bin, "runplane"), "serve"} },
@@ -121,7 +121,7 @@ func TestInspectorCallsAPublishedWorkflow(t *testing.T) {
 
 var listening = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
-// serveHTTP starts the program with --http in dir and returns its base URL; the program ends with the test, or by stop.
+// serveHTTP starts the program with --http in dir and returns its base URL; the program ends with the test, or when stop is called.
 func serveHTTP(t *testing.T, dir string) (base string, stop func()) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(bin, "runplane"), "serve", "--http", "127.0.0.1:0")

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// An interrupt lets a call that happens once finish, so that it need not be decided about; a second interrupt does not wait.
+// After an interrupt a once call in flight finishes, so that it needs no decision; a second interrupt does not wait.
 func TestInterrupt(t *testing.T) {
 	for _, tt := range []struct {
 		name, delay string // how long the call lasts

@@ -20,7 +20,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// killPlan has every effect on a chain and beside it; each call lasts as long as the shop's -delay.
+// killPlan has every effect, in a chain and in parallel; each call lasts as long as the shop's -delay.
 const killPlan = `
 plan: v1
 name: kill
@@ -39,8 +39,8 @@ nodes:
 var executionLine = regexp.MustCompile(`(?m)^execution (\S+)`)
 
 // TestKill ends the real program with SIGKILL at random points of a plan on the embedded store, starts it again and asserts:
-// what was acknowledged goes on under the same id, reads and idempotent calls run again, and no once call ever
-// happened twice. RUNPLANE_KILL_ROUNDS sets how often.
+// acknowledged executions continue under the same id, reads and idempotent calls run again, and no once call happens twice.
+// RUNPLANE_KILL_ROUNDS is the number of rounds.
 func TestKill(t *testing.T) {
 	rounds := 30
 	if s := os.Getenv("RUNPLANE_KILL_ROUNDS"); s != "" {
@@ -171,7 +171,7 @@ func TestSecondProcessOnAStore(t *testing.T) {
 	}
 }
 
-// program is one life of runplane run on the plan in dir.
+// program is one run of `runplane run` on the plan in dir.
 func program(dir string) (*exec.Cmd, *bytes.Buffer) {
 	cmd := exec.Command(filepath.Join(bin, "runplane"), "run", "--json", "plan.yaml")
 	cmd.Dir = dir

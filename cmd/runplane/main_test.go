@@ -33,7 +33,7 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// TestScript runs testdata/script/*.txtar on the built program. Each script has a folder and a home of its own, the sample
+// TestScript runs testdata/script/*.txtar on the built program. Each script has its own folder and home, the sample
 // plans under $PLANS, and the sample servers on its PATH.
 func TestScript(t *testing.T) {
 	plans, err := filepath.Abs("../../testdata/plans")

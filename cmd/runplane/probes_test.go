@@ -25,7 +25,7 @@ import (
 
 type args = map[string]any
 
-// must fails the test where a call fails.
+// must fails the test if a call fails.
 func must[T any](t *testing.T) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
@@ -36,7 +36,7 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// lives is true for a process that is there and no zombie.
+// lives reports whether a process exists and is not a zombie.
 func lives(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	_, after, _ := strings.Cut(string(stat), ") ")
@@ -61,7 +61,7 @@ func probeKilled(t *testing.T) {
 	}
 }
 
-// family starts a server that ignores SIGTERM and a helper of it, and returns both.
+// family starts a server that ignores SIGTERM and a child process of it, and returns both.
 func family(t *testing.T) (s *served, pids []int) {
 	s = serve(t, "store: \"mem:\"\nmcpServers: {flaky: {command: flaky, args: [-ignore-term]}}\n")
 	return s, []int{must[int](t)(s.pid("flaky", "environment")), must[int](t)(s.pid("flaky", "grandchild"))}
@@ -172,7 +172,7 @@ func probeLong(t *testing.T) {
 	}
 }
 
-// forgetful is a server of the older streamable HTTP that knows one session at a time.
+// forgetful is a server of the older streamable HTTP that keeps one session at a time.
 type forgetful struct{ session, starts, runs atomic.Int64 }
 
 func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {

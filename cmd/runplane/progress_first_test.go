@@ -7,7 +7,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// TestWhatHappenedBeforeTheFirstLookIsShownWhole: nodes that ended before anybody looked say why, as those do whose events come by.
+// TestWhatHappenedBeforeTheFirstLookIsShownWhole: nodes that ended before the display began are shown with their error, like later ones.
 func TestWhatHappenedBeforeTheFirstLookIsShownWhole(t *testing.T) {
 	e := schemas.Execution{ExecutionID: "x", Nodes: []schemas.NodeView{
 		{ID: "order", Status: schemas.NodeFailed, Capability: "shop.get_order", DurationMS: 2, Error: schemas.Errorf(schemas.CodeToolError, "no order")},

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestPrompts asks the served program for its prompts: one knows the plan language and what can be called, the other an
-// execution that failed.
+// TestPrompts asks the served program for its prompts: one has the plan language and the capabilities, the other a
+// failed execution.
 func TestPrompts(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "runplane.yaml"), fmt.Sprintf("mcpServers: {shop: {command: %q}}\nstore: \"mem:\"\n", filepath.Join(bin, "shop")))

@@ -13,7 +13,7 @@ import (
 
 //go:generate go test . -run ^TestReadme -update
 
-// TestReadme keeps what README says true: the table of tools, and the sample plan with its output, which the scripts run.
+// TestReadme keeps README up to date: the table of tools, and the sample plan with its output, which the scripts run.
 func TestReadme(t *testing.T) {
 	readme := generatedInReadme(t, "the contracts", toolTable())
 
@@ -35,7 +35,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// generatedInReadme keeps the part of README that is generated from what is named, and returns README.
+// generatedInReadme compares the generated part of README with the given name, or updates it, and returns README.
 func generatedInReadme(t *testing.T, from, text string) []byte {
 	t.Helper()
 	const path = "../../README.md"

@@ -14,7 +14,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// TestReload changes the configuration file of the running program: by replacing it, by a mistake, by SIGHUP.
+// TestReload changes the configuration file of the running program: it replaces it, makes it invalid, and sends SIGHUP.
 func TestReload(t *testing.T) {
 	s := serve(t, "store: \"mem:\"\nmcpServers: {keeps: {command: flaky}, moves: {command: flaky}, goes: {command: flaky}}\n")
 	notified := listens(t, s)
@@ -104,7 +104,7 @@ func (s *served) execute(t *testing.T, source string) string {
 	return e.ExecutionID
 }
 
-// status is how an execution stands.
+// status is the status of an execution.
 func (s *served) status(t *testing.T, id string) (e schemas.Execution) {
 	t.Helper()
 	v, err := s.tool(t.Context(), "get_execution_status", map[string]any{"execution_id": id})

@@ -20,9 +20,9 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// TestScale measures what executions cost that do nothing: `make scale` with the numbers of the design (100,000 that sleep or wait
-// for an event, 10,000 that are open when the process starts), every other run with few, so that it does not rot. The full
-// one holds the budgets, and prints what it saw.
+// TestScale measures the cost of waiting executions: `make scale` with the numbers of the design (100,000 that sleep or wait for an
+// event, 10,000 that are open when the process starts), other runs with few, so that the test stays correct. The full run checks
+// the budgets and prints its measurements.
 func TestScale(t *testing.T) {
 	sleeping, open, full := 400, 200, os.Getenv("RUNPLANE_SCALE") == "full"
 	if full {
@@ -68,7 +68,7 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// watched is how long a process is watched doing nothing.
+// watched is how long an idle process is measured.
 const watched = 10 * time.Second
 
 // fill makes n executions in the store and leaves it: half of those that sleep do so for a time, half for an event; the others wait
@@ -118,7 +118,7 @@ func fill(t *testing.T, setting string, n int, sleep bool) {
 	}
 }
 
-// waitFor is soon for what takes longer on a busy machine.
+// waitFor is soon with more time, for a busy machine.
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(5 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
@@ -128,7 +128,7 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// weight is what a process on a store costs, and how fast it is.
+// weight is the memory, processor time and speed of a process on a store.
 type weight struct {
 	rss, anon   int           // KiB: all of it, and without what is mapped from files
 	cpu         time.Duration // while it was watched
@@ -157,7 +157,7 @@ func weigh(t *testing.T, setting string, full bool) (w weight) {
 	calls := 20
 	if full {
 		calls = 300
-		time.Sleep(35 * time.Second) // what the start needed is given back: the store sweeps each 30 s
+		time.Sleep(35 * time.Second) // until the memory of the start is released: the store sweeps each 30 s
 		before := s.processor(t)
 		time.Sleep(watched)
 		w.cpu = s.processor(t) - before
@@ -166,7 +166,7 @@ func weigh(t *testing.T, setting string, full bool) (w weight) {
 	for range calls {
 		w.call = append(w.call, s.took(t, `{"plan":"v1","nodes":[{"id":"n","set":1}]}`))
 	}
-	// A timer beyond a second leaves memory, and comes back through a claim.
+	// An execution with a timer over a second is not kept in memory and is claimed again.
 	const timer = 1500 * time.Millisecond
 	var group sync.WaitGroup
 	var mu sync.Mutex
@@ -228,7 +228,7 @@ func (s *served) memory(t *testing.T, line string) int {
 	return kib
 }
 
-// processor is what the process has used so far; Linux counts in hundredths of a second.
+// processor is the processor time of the process so far; Linux counts in hundredths of a second.
 func (s *served) processor(t *testing.T) time.Duration {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))

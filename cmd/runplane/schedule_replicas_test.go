@@ -12,8 +12,8 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// TestAScheduleOutlivesItsReplicas: three programs share a Redis and one schedule. Each of them in turn, so also the one that sees to
-// the schedule, is killed and started again. Every firing is one execution, and nothing is missing between them.
+// TestAScheduleOutlivesItsReplicas: three programs share a Redis and one schedule. Each in turn, and so also the one that handles the
+// schedule, is killed and started again. Every firing is one execution, and nothing is missing between them.
 func TestAScheduleOutlivesItsReplicas(t *testing.T) {
 	url := redistest.Standalone(t).URL()
 	ledger := filepath.Join(t.TempDir(), "ledger")

@@ -10,8 +10,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// TestANightlyWorkflow: a workflow with inputs and versions that executes itself. The agent sees when it will, mends a wrong
-// expression by what the error says, and does not wait for the night: it has it executed each second for a while, over a restart.
+// TestANightlyWorkflow: a workflow with inputs, versions and a schedule. The agent reads its next firing, corrects an invalid
+// expression by the error, and then has it executed each second for a while, across a restart.
 func TestANightlyWorkflow(t *testing.T) {
 	dir := t.TempDir()
 	ledger := filepath.Join(dir, "ledger")

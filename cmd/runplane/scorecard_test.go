@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// probe is one fault that a realm, a client or an operator brings about, and what must come of it.
+// probe is one fault of a realm, a client or an operator, and the required result.
 type probe struct {
 	id, fault, expected string
 	run                 func(t *testing.T)
 }
 
-// probes are the faults R1 to R14. README shows them as they stand here.
+// probes are the faults R1 to R14. README shows this table.
 var probes = []probe{
 	{"R1", "a stdio server is killed", "the next call restarts it, within 2 s", probeKilled},
 	{"R2", "Runplane gets SIGTERM", "its servers and their helpers are gone", probeTerminated},
@@ -60,7 +60,7 @@ func TestScorecard(t *testing.T) {
 
 func TestReadmeScorecard(t *testing.T) { generatedInReadme(t, "the scorecard", scorecardTable()) }
 
-// scorecardTable is what README shows.
+// scorecardTable is the table in README.
 func scorecardTable() string {
 	var b strings.Builder
 	b.WriteString("\n| | when | then |\n|---|---|---|\n")

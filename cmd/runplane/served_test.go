@@ -20,7 +20,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// served is the built program as it serves HTTP in a folder of its own.
+// served is the built program, which serves HTTP in its own folder.
 type served struct {
 	dir, url string
 	cmd      *exec.Cmd
@@ -48,7 +48,7 @@ func (o *output) String() string {
 
 var listensAt = regexp.MustCompile(`listening: .*url=(http://\S+)`)
 
-// serve starts the program on a configuration; it is killed with the test if it is still there.
+// serve starts the program on a configuration; it is killed at the end of the test if it still runs.
 func serve(t testing.TB, config string, environ ...string) *served {
 	t.Helper()
 	s := &served{dir: t.TempDir(), log: &output{}, ended: make(chan struct{})}
@@ -78,7 +78,7 @@ func (s *served) start(t testing.TB, environ ...string) {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = s.cmd.Wait() // how it ended is the test's to say
+		_ = s.cmd.Wait() // the test checks how it ended
 		close(s.ended)
 	}()
 	t.Cleanup(func() {
@@ -96,7 +96,7 @@ func (s *served) start(t testing.TB, environ ...string) {
 
 const soonIs = 20 * time.Second
 
-// soon polls for what must happen soon.
+// soon polls until a condition holds and fails the test if it takes too long.
 func soon(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(soonIs); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -106,7 +106,7 @@ func soon(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// tool calls one of our tools, in the stateless way.
+// tool calls a tool of the program with the stateless protocol.
 func (s *served) tool(ctx context.Context, name string, arguments any) (json.RawMessage, error) {
 	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": map[string]any{
 		"name": name, "arguments": arguments,

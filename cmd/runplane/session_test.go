@@ -65,8 +65,8 @@ func (a *agent) call(out any, tool, arguments string, args ...any) *schemas.Erro
 	return nil
 }
 
-// TestTwoAgentsCoordinateThroughState: a board of tasks, two agents that take them by version and do each with a plan of
-// their session. Every task is done once; the program is restarted in between, and nothing is forgotten.
+// TestTwoAgentsCoordinateThroughState: two agents claim tasks by the version of a state and do each with a plan of their session.
+// Every task is done once; the program is restarted in between, and nothing is lost.
 func TestTwoAgentsCoordinateThroughState(t *testing.T) {
 	dir := t.TempDir()
 	ledger := filepath.Join(dir, "ledger")
@@ -135,7 +135,7 @@ func TestAPlanWaitsForWhatAnotherAgentSets(t *testing.T) {
 	}
 }
 
-// work takes open tasks until so many are not open any more.
+// work takes open tasks until n are no longer open.
 func work(t *testing.T, a *agent, name string, until int) {
 	var session schemas.Session
 	if err := a.call(&session, "create_session", `{"agent_id":%q,"data":{"cents":7}}`, name); err != nil {
@@ -185,7 +185,7 @@ func work(t *testing.T, a *agent, name string, until int) {
 	}
 }
 
-// TestABudgetStopsARunawaySession: a session may make so many calls; another one is not concerned.
+// TestABudgetStopsARunawaySession: the quota of calls of one session does not affect another one.
 func TestABudgetStopsARunawaySession(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "runplane.yaml"), fmt.Sprintf(

@@ -9,7 +9,7 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// TestShardsOfTheStore: the setting decides how a Redis is laid out at its first use and is held against it later; another store has none.
+// TestShardsOfTheStore: the setting decides the layout of a Redis at its first use and is compared with it later; other stores have none.
 func TestShardsOfTheStore(t *testing.T) {
 	url := redistest.Standalone(t).URL()
 	open := func(setting string, shards int) error {
@@ -19,7 +19,7 @@ func TestShardsOfTheStore(t *testing.T) {
 		}
 		return s.Close()
 	}
-	for _, shards := range []int{4, 4, 0} { // 0 takes what is there
+	for _, shards := range []int{4, 4, 0} { // 0 takes the existing number
 		if err := open(url, shards); err != nil {
 			t.Errorf("%d shards: %v", shards, err)
 		}

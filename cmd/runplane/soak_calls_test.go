@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// soakCall is one thing that clients ask for beside plans, and what must come of it: make says what is wrong.
+// soakCall is one kind of request that clients make besides plans; make returns what is wrong with its result.
 type soakCall struct {
 	name string
 	make func(w *soakWorld, r *rand.Rand) string
@@ -91,7 +91,7 @@ func oneOf(err error, codes ...schemas.Code) string {
 	return ""
 }
 
-// beyondQuota uses up what a session may call, 20 in an hour, and then some.
+// beyondQuota uses up the quota of a session, 20 calls in an hour, and makes more calls.
 func (w *soakWorld) beyondQuota(*rand.Rand) string {
 	var session schemas.Session
 	if err := w.ask("create_session", args{"agent_id": "soak"}, &session); err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/runplane/runplane/testdata/servers/ledger"
 )
 
-// soakExecution is one plan on its way.
+// soakExecution is one submitted plan.
 type soakExecution struct {
 	*soakShape
 	plan   object
@@ -44,7 +44,7 @@ func (w *soakWorld) work(r *rand.Rand, stop <-chan struct{}) {
 	}
 }
 
-// ask calls one of our tools; an internal error is a defect whatever was asked.
+// ask calls a tool of the program; an internal error is always a defect.
 func (w *soakWorld) ask(tool string, arguments, result any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), soakPatience)
 	defer cancel()
@@ -102,7 +102,7 @@ func (w *soakWorld) run(r *rand.Rand) {
 	w.judge(e)
 }
 
-// took notes the slowest execution of each shape.
+// took records the slowest execution of each shape.
 func (w *soakWorld) took(e *soakExecution, d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -111,7 +111,8 @@ func (w *soakWorld) took(e *soakExecution, d time.Duration) {
 	}
 }
 
-// decide cancels what is to be cancelled, and answers what is held, for a call of unknown outcome by the ledger of its realm.
+// decide cancels executions that are to be cancelled and decides about held nodes; the ledger of the realm shows whether a call of
+// unknown outcome happened.
 func (w *soakWorld) decide(e *soakExecution, now *schemas.Execution) {
 	if e.cancel && now.Status == schemas.StatusRunning && now.Progress.Running > 0 {
 		_ = w.ask("cancel_execution", args{"execution_id": e.id}, nil) // the status shows it
@@ -159,7 +160,7 @@ func (w *soakWorld) changeIsKnown(e *soakExecution) bool {
 		return false
 	}
 	made, known := 0, 0
-	_, _ = fmt.Sscanf(string(x.Nodes[0].Output), `"Version %d."`, &made) // else it is 0
+	_, _ = fmt.Sscanf(string(x.Nodes[0].Output), `"Version %d."`, &made) // on an error it is 0
 	_, after, _ := strings.Cut(echo.Description, "Version ")
 	_, _ = fmt.Sscanf(after, "%d.", &known) // as above
 	if made == 0 || known < made {
@@ -179,7 +180,7 @@ func (e *soakExecution) calls(node string) string {
 	return ""
 }
 
-// effects counts what the ledger of a realm has by a key.
+// effects counts the entries of a key in the ledger of a realm.
 func (w *soakWorld) effects(realm, key string) (n int) {
 	entries, err := ledger.New(w.ledger(realm)).Read()
 	if err != nil {

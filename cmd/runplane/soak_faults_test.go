@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// soakFault is one thing that is done to a realm while the clients work.
+// soakFault is one fault that is injected into a realm while the clients work.
 type soakFault struct {
 	name   string
 	strike func(w *soakWorld, r *rand.Rand)
@@ -54,7 +54,7 @@ var soakFaults = []soakFault{
 	}},
 }
 
-// fault makes a call that does a realm harm, whatever it answers.
+// fault makes a call that harms a realm; its answer does not matter.
 func (w *soakWorld) fault(realm, capability string) {
 	_ = w.ask("invoke_capability", args{"realm": realm, "capability_name": capability, "timeout_seconds": 2, "retry_config": args{"max_attempts": 1}}, nil)
 }
@@ -65,7 +65,7 @@ func (w *soakWorld) signal(words *regexp.Regexp, s syscall.Signal) {
 	}
 }
 
-// torment strikes with one fault until stop is closed.
+// torment injects one fault repeatedly until stop is closed.
 func (w *soakWorld) torment(f soakFault, r *rand.Rand, stop <-chan struct{}) {
 	for {
 		select {

@@ -19,7 +19,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// level is what the runtime holds at one moment.
+// level is the resources that the program uses at one moment.
 type level struct {
 	at         time.Duration // since the load began
 	memory     int           // KiB of its own; the pages of the store's file are the kernel's to give and take
@@ -29,7 +29,7 @@ type level struct {
 	executions int // in memory
 }
 
-// bound says how far a later level may be above an earlier one: by a share of it, and by a number that small ones need.
+// bound limits how far a later level may be above an earlier one: by a fraction of it, and by a number for small ones.
 type bound struct {
 	name  string
 	of    func(level) int
@@ -37,10 +37,10 @@ type bound struct {
 	more  int
 }
 
-// flatness is how much the last third of a load may hold above the first. Memory swings by some tens of MiB between two
-// collections, as an answer of 16 MiB is read before it is found too long. Goroutines, files and processes swing with the calls in
-// flight and the realms that are just restarting; the medians of many samples do not, and a leak of one for each fault is more than
-// the bound within a minute.
+// flatness limits the last third of a load relative to the first. Memory varies by some tens of MiB between two
+// collections, as an answer of 16 MiB is read before it is refused. Goroutines, files and processes vary with the calls in
+// flight and the realms that are restarting; the medians of many samples do not, and a leak of one for each fault exceeds the
+// bound within a minute.
 var flatness = []bound{
 	{"memory", func(l level) int { return l.memory }, 0.3, 32 << 10},
 	{"goroutines", func(l level) int { return l.goroutines }, 0.25, 30},
@@ -48,8 +48,8 @@ var flatness = []bound{
 	{"processes", func(l level) int { return l.processes }, 0, 4},
 }
 
-// idleness is how much the runtime may hold after the load above before it: what is kept on purpose (answers, compiled schemas,
-// buffers for reuse), and goroutines and files for what a realm's connection has more than one that is new.
+// idleness limits the level after the load relative to the one before: what is kept on purpose (answers, compiled schemas, buffers
+// for reuse), and the goroutines and files that a used connection to a realm has more than a new one.
 var idleness = []bound{
 	{"memory", func(l level) int { return l.memory }, 0, 24 << 10},
 	{"goroutines", func(l level) int { return l.goroutines }, 0, 15},
@@ -58,7 +58,7 @@ var idleness = []bound{
 	{"executions", func(l level) int { return l.executions }, 0, 0},
 }
 
-// above lists what now holds more of than the bounds allow above before.
+// above lists the fields of now that exceed before by more than the bounds.
 func above(bounds []bound, before, now level) (all []string) {
 	for _, b := range bounds {
 		was, is := b.of(before), b.of(now)
@@ -85,7 +85,7 @@ func median(all []level) level {
 	}
 }
 
-// rise compares the last third of a load with the first, its first quarter left out.
+// rise compares the last third of a load with the first, without its first quarter.
 func rise(load []level) (first, last level, problems []string) {
 	load = load[len(load)/4:]
 	third := max(len(load)/3, 1)
@@ -122,7 +122,7 @@ func TestRiseOfLevels(t *testing.T) {
 	}
 }
 
-// levelNow measures the program; mark stands in the environment of everything that its realms start.
+// levelNow measures the program; mark is in the environment of every process that its realms start.
 func levelNow(s *served, mark string) (level, error) {
 	var l level
 	v, err := s.tool(context.Background(), "check_health", args{"scope": "runtime"})
@@ -164,7 +164,7 @@ func below(pid int, mark string) map[int]string {
 	for _, stat := range stats {
 		b, err := os.ReadFile(stat)
 		_, after, ok := strings.Cut(string(b), ") ")
-		if fields := strings.Fields(after); err == nil && ok && len(fields) > 1 { // else it has just ended
+		if fields := strings.Fields(after); err == nil && ok && len(fields) > 1 { // otherwise it has just ended
 			p, _ := strconv.Atoi(filepath.Base(filepath.Dir(stat)))
 			parent[p], _ = strconv.Atoi(fields[1])
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// soakShape is one row: how often plans of it are submitted, what they are, and what must become of them by how they are made.
+// soakShape is one row: how often its plans are submitted, how they are made, and how they must end.
 type soakShape struct {
 	name   string
 	weight int
@@ -25,7 +25,7 @@ type soakShape struct {
 	cancel bool                // the client cancels it once it runs
 }
 
-// nodeWant is how a node ends. The zero value of a field is no demand.
+// nodeWant is how a node must end. A zero field is not checked.
 type nodeWant struct {
 	status   schemas.NodeStatus
 	code     schemas.Code // of its error
@@ -34,7 +34,7 @@ type nodeWant struct {
 	attempts int
 }
 
-// instead is what the policy of doomed has stand in.
+// instead is the fallback value in the policy of doomed.
 const instead = "fallback value"
 
 var (
@@ -46,7 +46,7 @@ var (
 
 func anOrder(n int) string { return fmt.Sprintf("A-%d", 1+n%40) }
 
-// briefly bounds a node whose capability has an open breaker most of the time: it need not wait for its turn to try.
+// briefly limits the wait of a node whose capability has an open breaker most of the time.
 var briefly = []any{"total_timeout", "5s"}
 
 // aValue is a fallback of a node.
@@ -184,7 +184,7 @@ var soakShapes = []soakShape{
 
 var liars = []string{"liar", "liarweb", "liarsse"}
 
-// soakPlan makes the plan number n of a shape.
+// soakPlan makes plan number n of a shape.
 func (s *soakShape) soakPlan(n int, r *rand.Rand) object {
 	p := object{"plan": "v1", "name": fmt.Sprint(s.name, " ", n), "priority": 1 + n%5, "nodes": s.nodes(n, r)}
 	for k, v := range s.plan {
@@ -193,7 +193,7 @@ func (s *soakShape) soakPlan(n int, r *rand.Rand) object {
 	return p
 }
 
-// soakDeck has each shape as often as its weight says, in an order of chance.
+// soakDeck has each shape as often as its weight says, in random order.
 func soakDeck(r *rand.Rand) (deck []*soakShape) {
 	for i := range soakShapes {
 		deck = append(deck, slices.Repeat([]*soakShape{&soakShapes[i]}, soakShapes[i].weight)...)
@@ -202,5 +202,5 @@ func soakDeck(r *rand.Rand) (deck []*soakShape) {
 	return deck
 }
 
-// soakPatience is how long an execution may take in all, on a machine that is busy with other things too.
+// soakPatience is how long an execution may take in total, on a busy machine.
 const soakPatience = 3 * time.Minute

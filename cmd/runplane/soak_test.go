@@ -18,12 +18,13 @@ import (
 	"time"
 )
 
-// soakSettles is how long after the load everything may take to be gone. An idle collector collects every two minutes.
+// soakSettles is how long after the load resources may take to be released. An idle collector collects every two minutes.
 const soakSettles = 150 * time.Second
 
 // TestSoak puts load on the built program for RUNPLANE_SOAK, while its realms die, hang, flap, flood and lie, and every policy
-// is on. Every execution must reach what its plan implies, no once effect may happen twice, no answer may be an internal error,
-// and what the program holds must be flat and go back afterwards. Without RUNPLANE_SOAK there is no soak; RUNPLANE_SOAK_SEED repeats the choices of a run.
+// is on. Every execution must end as its plan implies, no once effect may happen twice, no answer may be an internal error, and the
+// resources of the program must stay flat and return to their level afterwards. Without RUNPLANE_SOAK the test is skipped;
+// RUNPLANE_SOAK_SEED repeats the choices of a run.
 func TestSoak(t *testing.T) {
 	if os.Getenv("RUNPLANE_SOAK") == "" {
 		t.Skip("RUNPLANE_SOAK is no duration such as 60s or 10m")
@@ -61,8 +62,8 @@ func TestSoak(t *testing.T) {
 	t.Logf("\n%s", levelTable(idle, load, first, last, after, 20))
 }
 
-// load has clients work while realms are tormented, and samples the program's levels meanwhile. What was begun has ended when
-// it returns.
+// load runs clients while faults are injected, and samples the program's levels. Everything that it started has ended when it
+// returns.
 func (w *soakWorld) load(seed uint64, lasts time.Duration) (all []level) {
 	stop := make(chan struct{})
 	var group sync.WaitGroup
@@ -111,7 +112,7 @@ func (w *soakWorld) processes() string {
 	return b.String()
 }
 
-// report prints the counts and fails the test for what must not be.
+// report prints the counts and fails the test for violations.
 func (w *soakWorld) report(calls, repeated int) {
 	var b bytes.Buffer
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// soakWorld is the program with its realms, and what its clients saw.
+// soakWorld is the program with its realms, and the results that its clients got.
 type soakWorld struct {
 	t       *testing.T
 	s       *served
@@ -44,8 +44,8 @@ type slowest struct {
 	id   string
 }
 
-// soakRealms is the configuration: every policy is on, and each realm is bad in its own way. The verbs are the folder for ledgers, the mark,
-// the URLs of web and of the liar, and what else there is.
+// soakRealms is the configuration: every policy is on, and each realm fails in its own way. The verbs are the folder for ledgers,
+// the mark, the URLs of web and of the liar, and further configuration.
 const soakRealms = `
 store: "file:store"
 limits: {start_timeout: 2s, probe_every: 5s, principal: {calls: 1000000, per: 1m}, session: {calls: 20}}
@@ -92,7 +92,7 @@ policies:
     liarsse: {effect: read, timeout: 1s, drift: allow_compatible}
 `
 
-// ready are the realms that work until something is done to them.
+// ready are the realms that work until a fault is injected.
 var ready = []string{"shop", "flap", "web", "moody", "doomed", "deaf", "stuck", "flood", "torrent", "slow", "liar", "liarweb", "liarsse"}
 
 func newSoakWorld(t *testing.T, seed uint64) *soakWorld {
@@ -101,7 +101,7 @@ func newSoakWorld(t *testing.T, seed uint64) *soakWorld {
 	}
 	w.web = startUpstream(t, "shop", "-http", "127.0.0.1:0", "-ledger", w.ledger("web"), "-delay", "150ms")
 	w.liarWeb = startUpstream(t, "liar", "-http", "127.0.0.1:0")
-	w.s = serve(t, w.config(""), "GOGC=25") // it collects early, so that its memory is what it holds and not what it may waste
+	w.s = serve(t, w.config(""), "GOGC=25") // early collection, so that the memory is that of live objects
 	for _, realm := range ready {
 		must[json.RawMessage](t)(w.s.invoke(realm, "echo", args{"msg": "hello"}))
 	}
@@ -112,7 +112,7 @@ func (w *soakWorld) config(more string) string {
 	return fmt.Sprintf(soakRealms, w.dir, w.mark, w.web.url, w.liarWeb.url, more)
 }
 
-// ledger is where a realm that is a shop writes what it did.
+// ledger is the ledger of a realm that is a shop.
 func (w *soakWorld) ledger(realm string) string { return filepath.Join(w.dir, realm+".ledger") }
 
 // pids are the processes that run with these words in their command line.
@@ -125,7 +125,7 @@ func (w *soakWorld) pids(words *regexp.Regexp) (all []int) {
 	return all
 }
 
-// wrong notes what must not be.
+// wrong records a violation.
 func (w *soakWorld) wrong(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -138,7 +138,7 @@ func (w *soakWorld) count(in map[string]int, name string) {
 	in[name]++
 }
 
-// upstream is a realm over HTTP, which the test starts and ends.
+// upstream is a realm over HTTP that the test starts and ends.
 type upstream struct {
 	t    *testing.T
 	args []string
@@ -176,7 +176,7 @@ func (u *upstream) start() {
 	go func() {
 		defer out.Close()
 		lines := bufio.NewReader(out)
-		line, _ := lines.ReadString('\n') // what is no address is no start
+		line, _ := lines.ReadString('\n') // without an address the start has failed
 		at <- servesAt.FindStringSubmatch(line)
 		_, _ = io.Copy(io.Discard, lines)
 	}()
@@ -198,9 +198,9 @@ func (u *upstream) start() {
 }
 
 func (u *upstream) kill() {
-	_ = u.cmd.Process.Kill() // it is ours
+	_ = u.cmd.Process.Kill() // this test started it
 	_ = u.cmd.Wait()         // it was killed
 }
 
-// pause is a moment of chance.
+// pause waits for a random moment.
 func pause(r *rand.Rand, most time.Duration) { time.Sleep(time.Duration(r.Int64N(int64(most)))) }

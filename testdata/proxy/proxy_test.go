@@ -13,7 +13,7 @@ import (
 	"github.com/runplane/runplane/testdata/proxy"
 )
 
-// echo is a server that sends back what it gets, and its end.
+// echo is a server that sends back what it receives, and closes when its client does.
 func echo(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,7 +49,7 @@ func dial(t *testing.T, p *proxy.Proxy) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// say sends a text and reads as much back.
+// say sends a text and reads the same number of bytes.
 func say(c net.Conn, text string) error {
 	if _, err := io.WriteString(c, text); err != nil {
 		return err
