@@ -5,15 +5,17 @@ import (
 	"time"
 )
 
-// MaxTerm is the longest term in bytes, and maxKind the longest kind.
+// Limits of what is stored and defaults of what is read.
 const (
-	MaxTerm = 1024
-	maxKind = 64
+	MaxTerm        = 1024 // bytes of a term
+	maxKind        = 64   // bytes of a kind
+	defaultRecords = 100  // of a page of List
+	DefaultEntries = 1000 // of a page of Log
 )
 
 // Valid reports ErrInvalid unless the key has a kind of [a-z_] and an ID of 1 to MaxID bytes.
 func (k Key) Valid() error {
-	if err := validKind(k.Kind); err != nil {
+	if err := ValidKind(k.Kind); err != nil {
 		return err
 	}
 	if len(k.ID) == 0 || len(k.ID) > MaxID {
@@ -22,7 +24,8 @@ func (k Key) Valid() error {
 	return nil
 }
 
-func validKind(kind string) error {
+// ValidKind returns ErrInvalid unless the kind is 1 to 64 of [a-z_].
+func ValidKind(kind string) error {
 	if kind == "" || len(kind) > maxKind {
 		return fmt.Errorf("%w: a kind of %d bytes, want 1 to %d", ErrInvalid, len(kind), maxKind)
 	}
@@ -151,12 +154,20 @@ func (c *batchCheck) fail(format string, args ...any) {
 	}
 }
 
-// Valid reports ErrInvalid for a bad kind.
-func (q Query) Valid() error { return validKind(q.Kind) }
+// Filled returns the query with its default limit in place, or ErrInvalid for a bad kind or a term that is too long.
+func (q Query) Filled() (Query, error) {
+	if q.Limit <= 0 {
+		q.Limit = defaultRecords
+	}
+	if len(q.Term) > MaxTerm {
+		return q, fmt.Errorf("%w: a term of %d bytes", ErrInvalid, len(q.Term))
+	}
+	return q, ValidKind(q.Kind)
+}
 
 // Valid reports ErrInvalid without a good kind, an owner and a positive TTL.
 func (r ClaimRequest) Valid() error {
-	if err := validKind(r.Kind); err != nil {
+	if err := ValidKind(r.Kind); err != nil {
 		return err
 	}
 	if r.Owner == "" || r.TTL <= 0 {

@@ -15,7 +15,7 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease,
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, ended(ctx)
+		return nil, store.Ended(ctx)
 	}
 	got, w, err := s.queues.claim(r)
 	if w == nil {
@@ -29,7 +29,7 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease,
 	case <-ctx.Done():
 	}
 	if s.queues.leave(w) && ctx.Err() != nil {
-		return nil, ended(ctx)
+		return nil, store.Ended(ctx)
 	}
 	return w.leases, w.err
 }
@@ -82,7 +82,7 @@ func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Durati
 		return nil, fmt.Errorf("%w: renew for %v", store.ErrInvalid, ttl)
 	}
 	if ctx.Err() != nil {
-		return nil, ended(ctx)
+		return nil, store.Ended(ctx)
 	}
 	qs := &s.queues
 	qs.mu.Lock()

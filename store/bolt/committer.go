@@ -31,7 +31,7 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (store.Committed, err
 		return store.Committed{}, err
 	}
 	if ctx.Err() != nil {
-		return store.Committed{}, ended(ctx)
+		return store.Committed{}, store.Ended(ctx)
 	}
 	r := s.requests.get()
 	r.encode(&b, time.Now())
@@ -41,17 +41,13 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (store.Committed, err
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		return store.Committed{}, ended(ctx) // the committer keeps r
+		return store.Committed{}, store.Ended(ctx) // the committer keeps r
 	}
 	defer s.requests.put(r)
 	if r.err != nil {
 		return store.Committed{}, r.err
 	}
 	return r.committed(), nil
-}
-
-func ended(ctx context.Context) error {
-	return fmt.Errorf("store: %w", context.Cause(ctx))
 }
 
 func (c *committer) add(r *request) error {
@@ -201,5 +197,5 @@ func (s *Store) try(group []*request) (err error) {
 // publish lets memory follow what a group wrote: leases, due wakes, watchers.
 func (s *Store) publish(group []*request) {
 	s.queues.follow(group)
-	s.watches.tell(group)
+	s.notify(group)
 }

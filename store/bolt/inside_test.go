@@ -305,7 +305,7 @@ func TestInstantsKeepTheirOrder(t *testing.T) {
 	times := []time.Time{{}, time.Unix(-1<<40, 0), time.Unix(-1, 0), time.Unix(-1, 999_999_999), time.Unix(0, 0), time.Unix(0, 1),
 		time.Now(), time.Now().Add(time.Hour), time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 	for i := 1; i < len(times); i++ {
-		a, b := instant(times[i-1]), instant(times[i])
+		a, b := store.UnixNano(times[i-1]), store.UnixNano(times[i])
 		if a > b || string(appendInstant(nil, a)) > string(appendInstant(nil, b)) {
 			t.Errorf("%v is not before %v", times[i-1], times[i])
 		}
@@ -313,7 +313,7 @@ func TestInstantsKeepTheirOrder(t *testing.T) {
 			t.Errorf("%v does not come back", times[i])
 		}
 	}
-	if instant(times[0]) != math.MinInt64 || instant(times[len(times)-1]) != math.MaxInt64 {
+	if store.UnixNano(times[0]) != math.MinInt64 || store.UnixNano(times[len(times)-1]) != math.MaxInt64 {
 		t.Error("what does not fit is not clamped")
 	}
 }

@@ -2,8 +2,6 @@ package bolt
 
 import (
 	"encoding/binary"
-	"math"
-	"time"
 
 	"github.com/runplane/runplane/store"
 )
@@ -67,18 +65,6 @@ func appendExpiryKey(b []byte, at int64, recordKey []byte) []byte {
 	return append(appendInstant(b, at), recordKey...)
 }
 
-// instant is t in nanoseconds since 1970, clamped to what fits.
-func instant(t time.Time) int64 {
-	const most = math.MaxInt64 / int64(time.Second)
-	switch s := t.Unix(); {
-	case s >= most:
-		return math.MaxInt64
-	case s <= -most:
-		return math.MinInt64
-	}
-	return t.UnixNano()
-}
-
 // appendInstant keeps the order of instants in the order of bytes.
 func appendInstant(b []byte, at int64) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(at)^1<<63)
@@ -86,16 +72,4 @@ func appendInstant(b []byte, at int64) []byte {
 
 func parseInstant(b []byte) int64 {
 	return int64(binary.BigEndian.Uint64(b) ^ 1<<63)
-}
-
-// successor is the first key behind all those that begin with prefix; nil when there is none.
-func successor(prefix []byte) []byte {
-	for i := len(prefix) - 1; i >= 0; i-- {
-		if prefix[i] != 0xff {
-			next := append([]byte(nil), prefix[:i+1]...)
-			next[i]++
-			return next
-		}
-	}
-	return nil
 }

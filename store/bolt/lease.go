@@ -14,17 +14,19 @@ type lease struct {
 }
 
 func (l *lease) liveAt(now time.Time) bool { return l.Until.After(now) }
+func (l *lease) before(other *lease) bool  { return l.Until.Before(other.Until) }
+func (l *lease) setIndex(i int)            { l.index = i }
 
 // leases is every lease of the store: by key, and as a heap by when it lapses.
 type leases struct {
 	byKey map[store.Key]*lease
-	order []*lease
+	order heapOf[*lease]
 }
 
 func (ls *leases) grant(l store.Lease) *lease {
 	granted := &lease{Lease: l}
 	ls.byKey[l.Key] = granted
-	heap.Push(ls, granted)
+	heap.Push(&ls.order, granted)
 	return granted
 }
 
@@ -39,7 +41,7 @@ func (ls *leases) held(l store.Lease, now time.Time) *lease {
 
 func (ls *leases) prolong(l *lease, until time.Time) {
 	l.Until = until
-	heap.Fix(ls, l.index)
+	heap.Fix(&ls.order, l.index)
 }
 
 // end forgets the lease; false if it was forgotten before.
@@ -47,7 +49,7 @@ func (ls *leases) end(l *lease) bool {
 	if l.index < 0 {
 		return false
 	}
-	heap.Remove(ls, l.index)
+	heap.Remove(&ls.order, l.index)
 	delete(ls.byKey, l.Key)
 	return true
 }
@@ -58,27 +60,4 @@ func (ls *leases) first() *lease {
 		return nil
 	}
 	return ls.order[0]
-}
-
-func (ls *leases) Len() int           { return len(ls.order) }
-func (ls *leases) Less(i, j int) bool { return ls.order[i].Until.Before(ls.order[j].Until) }
-
-func (ls *leases) Swap(i, j int) {
-	ls.order[i], ls.order[j] = ls.order[j], ls.order[i]
-	ls.order[i].index, ls.order[j].index = i, j
-}
-
-func (ls *leases) Push(x any) {
-	l := x.(*lease)
-	l.index = len(ls.order)
-	ls.order = append(ls.order, l)
-}
-
-func (ls *leases) Pop() any {
-	last := len(ls.order) - 1
-	l := ls.order[last]
-	ls.order[last] = nil
-	ls.order = ls.order[:last]
-	l.index = -1
-	return l
 }

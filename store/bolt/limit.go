@@ -29,7 +29,7 @@ func (s *Store) Take(ctx context.Context, l store.Limit) (wait time.Duration, er
 		return 0, err
 	}
 	if ctx.Err() != nil {
-		return 0, ended(ctx)
+		return 0, store.Ended(ctx)
 	}
 	return s.limits.take(l, time.Now())
 }

@@ -39,7 +39,7 @@ type Store struct {
 	commits  committer
 	queues   queues
 	limits   limits
-	watches  watches
+	watchers store.Watchers
 
 	stop    chan struct{} // closed by Close
 	running sync.WaitGroup
@@ -78,7 +78,6 @@ func Open(o Options) (*Store, error) {
 	s.commits.tails = map[string]int64{}
 	s.queues.init(s.db)
 	s.limits.init()
-	s.watches.readers = map[*watcher]struct{}{}
 	s.close = sync.OnceValue(s.shut)
 
 	s.running.Go(s.commitGroups)
@@ -171,7 +170,7 @@ func (s *Store) shut() error {
 	s.queues.close()
 	s.limits.close()
 	s.running.Wait()
-	s.watches.close()
+	s.watchers.Close()
 	// The holder's file goes first: once the lock is free it is the next process's.
 	removed := s.remove()
 	return errors.Join(removed, s.db.Close())

@@ -14,12 +14,11 @@ import (
 
 // Queue counts the wakes of a kind; see store.Store. What is due is counted in memory, what sleeps in the file.
 func (s *Store) Queue(ctx context.Context, kind string) (out store.Queue, err error) {
-	q := store.Query{Kind: kind}
-	if err := q.Valid(); err != nil {
+	if err := store.ValidKind(kind); err != nil {
 		return out, err
 	}
 	if ctx.Err() != nil {
-		return out, ended(ctx)
+		return out, store.Ended(ctx)
 	}
 	out, leased, now, err := s.queues.count(kind)
 	if err != nil {
@@ -30,7 +29,7 @@ func (s *Store) Queue(ctx context.Context, kind string) (out store.Queue, err er
 		if now < math.MaxInt64 {
 			for k, _ := due.Seek(appendInstant(bytes.Clone(prefix), now+1)); bytes.HasPrefix(k, prefix); k, _ = due.Next() {
 				if out.Sleeping++; out.Sleeping%checkEvery == 0 && ctx.Err() != nil {
-					return ended(ctx)
+					return store.Ended(ctx)
 				}
 			}
 		}

@@ -20,7 +20,7 @@ const checkEvery = 256
 // view reads one consistent state of the file.
 func (s *Store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 	if ctx.Err() != nil {
-		return ended(ctx)
+		return store.Ended(ctx)
 	}
 	return view(s.db, read)
 }
@@ -75,25 +75,13 @@ func liveRecord(raw []byte, key store.Key, now int64, bare bool) (out store.Reco
 	return out, err == nil, err
 }
 
-// defaultPage is how many records List returns, and defaultLog how many entries Log does, when not told.
-const (
-	defaultPage = 100
-	defaultLog  = 1000
-)
-
 // List reads a page of records; see store.Store.
 func (s *Store) List(ctx context.Context, q store.Query) (out []store.Record, err error) {
-	if err := q.Valid(); err != nil {
+	if q, err = q.Filled(); err != nil {
 		return nil, err
-	}
-	if q.Limit <= 0 {
-		q.Limit = defaultPage
 	}
 	base, index := appendKind(nil, q.Kind), recordsBucket
 	if q.Term != "" {
-		if len(q.Term) > store.MaxTerm {
-			return nil, fmt.Errorf("%w: a term of %d bytes", store.ErrInvalid, len(q.Term))
-		}
 		base, index = appendTermPrefix(nil, q.Kind, q.Term), termsBucket
 	}
 	now := time.Now().UnixNano()
@@ -102,7 +90,7 @@ func (s *Store) List(ctx context.Context, q store.Query) (out []store.Record, er
 		walk := newWalk(tx.Bucket(index).Cursor(), base, q)
 		for n := 1; len(out) < q.Limit; n++ {
 			if n%checkEvery == 0 && ctx.Err() != nil {
-				return ended(ctx)
+				return store.Ended(ctx)
 			}
 			id, raw, ok := walk.next()
 			if !ok {
@@ -138,7 +126,7 @@ type walk struct {
 func newWalk(c *bbolt.Cursor, base []byte, q store.Query) *walk {
 	w := &walk{cursor: c, base: len(base), reverse: q.Reverse}
 	w.low = append(bytes.Clone(base), q.Prefix...)
-	w.high = successor(w.low)
+	w.high = store.PrefixEnd(w.low)
 	if q.After == "" {
 		return w
 	}
@@ -184,7 +172,7 @@ func (s *Store) Log(ctx context.Context, key store.Key, after int64, limit int) 
 		return nil, err
 	}
 	if limit <= 0 {
-		limit = defaultLog
+		limit = store.DefaultEntries
 	}
 	after = max(after, 0)
 	prefix := appendLogPrefix(nil, key)
@@ -196,7 +184,7 @@ func (s *Store) Log(ctx context.Context, key store.Key, after int64, limit int) 
 				return errDamaged
 			}
 			if n++; n%checkEvery == 0 && ctx.Err() != nil {
-				return ended(ctx)
+				return store.Ended(ctx)
 			}
 			out, err = appendEntries(out, chunk, int64(binary.BigEndian.Uint64(k[len(prefix):])), after, limit)
 			if err != nil || len(out) >= limit {

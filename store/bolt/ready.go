@@ -37,7 +37,7 @@ func cost(priority int) int64 { return int64(store.Weight(1) / store.Weight(prio
 type group struct {
 	level    *level
 	fairness string
-	items    []*item
+	items    heapOf[*item]
 	queued   bool // stands in turns
 }
 
@@ -47,6 +47,11 @@ type item struct {
 	group *group
 	index int // in group.items
 }
+
+func (it *item) before(other *item) bool {
+	return it.at < other.at || it.at == other.at && it.id < other.id
+}
+func (it *item) setIndex(i int) { it.index = i }
 
 func newReady() ready {
 	r := ready{items: map[string]*item{}}
@@ -76,7 +81,7 @@ func (r *ready) put(id string, at int64, priority int, fairness []byte) {
 	it := &item{id: id, at: at, group: g}
 	r.items[id] = it
 	r.peak = max(r.peak, len(r.items))
-	heap.Push(g, it)
+	heap.Push(&g.items, it)
 	l.items++
 	if !g.queued {
 		g.queued = true
@@ -87,7 +92,7 @@ func (r *ready) put(id string, at int64, priority int, fairness []byte) {
 // remove forgets the key; its group, if that leaves it empty, falls away at its turn.
 func (r *ready) remove(id string) {
 	if it := r.items[id]; it != nil {
-		heap.Remove(it.group, it.index)
+		heap.Remove(&it.group.items, it.index)
 		it.group.level.items--
 		r.forget(id)
 	}
@@ -113,7 +118,7 @@ func (r *ready) pop() (id string, ok bool) {
 			l.drop(g)
 			continue
 		}
-		it := heap.Pop(g).(*item)
+		it := heap.Pop(&g.items).(*item)
 		l.items--
 		r.forget(it.id)
 		if len(g.items) > 0 {
@@ -174,30 +179,4 @@ func (l *level) next() *group {
 		l.turns, l.head = l.turns[:n], 0
 	}
 	return g
-}
-
-func (g *group) Len() int { return len(g.items) }
-
-func (g *group) Less(i, j int) bool {
-	a, b := g.items[i], g.items[j]
-	return a.at < b.at || a.at == b.at && a.id < b.id
-}
-
-func (g *group) Swap(i, j int) {
-	g.items[i], g.items[j] = g.items[j], g.items[i]
-	g.items[i].index, g.items[j].index = i, j
-}
-
-func (g *group) Push(x any) {
-	it := x.(*item)
-	it.index = len(g.items)
-	g.items = append(g.items, it)
-}
-
-func (g *group) Pop() any {
-	last := len(g.items) - 1
-	it := g.items[last]
-	g.items[last] = nil
-	g.items = g.items[:last]
-	return it
 }

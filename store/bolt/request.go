@@ -101,7 +101,7 @@ func (r *request) encode(b *store.Batch, now time.Time) {
 	for _, w := range b.Wakes {
 		op := wakeOp{keyOp: r.keyOp(w.Key), set: !w.At.IsZero()}
 		if op.set {
-			op.wake = wake{at: instant(w.At), priority: w.Priority, fairness: w.Fairness}
+			op.wake = wake{at: store.UnixNano(w.At), priority: w.Priority, fairness: w.Fairness}
 			if w.Priority == 0 {
 				op.wake.priority = 3
 			}
@@ -145,7 +145,7 @@ func (r *request) keyOp(k store.Key) keyOp {
 func (r *request) addPut(p *store.Put, now time.Time) {
 	op := putOp{keyOp: r.keyOp(p.Key), want: p.Version}
 	if p.TTL > 0 {
-		op.expires = instant(now.Add(p.TTL))
+		op.expires = store.UnixNano(now.Add(p.TTL))
 	}
 	from := len(r.buf)
 	r.buf = appendRecord(r.buf, p, op.expires)

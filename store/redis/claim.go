@@ -41,7 +41,7 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease,
 	}
 	if q.leave(w) {
 		if ctx.Err() != nil {
-			return nil, ended(ctx)
+			return nil, store.Ended(ctx)
 		}
 		return nil, nil
 	}

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -169,8 +168,4 @@ func isMoving(err error) bool {
 		return true
 	}
 	return false
-}
-
-func ended(ctx context.Context) error {
-	return fmt.Errorf("store: %w", context.Cause(ctx))
 }

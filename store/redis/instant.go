@@ -2,25 +2,12 @@ package redis
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/runplane/runplane/store"
 )
-
-// instant is t in nanoseconds since 1970, clamped to what fits.
-func instant(t time.Time) int64 {
-	const most = math.MaxInt64 / int64(time.Second)
-	switch s := t.Unix(); {
-	case s >= most:
-		return math.MaxInt64
-	case s <= -most:
-		return math.MinInt64
-	}
-	return t.UnixNano()
-}
 
 // micros is a duration as the scripts take it: in microseconds, at least one.
 func micros(d time.Duration) int64 { return max(int64((d+time.Microsecond-1)/time.Microsecond), 1) }

@@ -54,7 +54,7 @@ func wakeText(w *store.Wake) string {
 	}
 	b := make([]byte, 0, 24+len(w.Fairness))
 	b = append(b, byte('0'+priority(w.Priority)))
-	b = strconv.AppendInt(b, instant(w.At), 10)
+	b = strconv.AppendInt(b, store.UnixNano(w.At), 10)
 	b = append(b, ':')
 	return string(append(b, w.Fairness...))
 }

@@ -151,7 +151,7 @@ func (s *Store) await(ctx context.Context, c *call) error {
 	case <-c.done:
 		return c.err
 	case <-ctx.Done():
-		return ended(ctx)
+		return store.Ended(ctx)
 	}
 }
 

@@ -2,29 +2,21 @@ package redis
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/runplane/runplane/store"
 )
 
-const (
-	defaultPage = 100
-	maxPortion  = 500 // ids that one script looks at
-)
+// maxPortion is how many IDs one script looks at.
+const maxPortion = 500
 
 // List reads a page of records; see store.Store. Each shard gives its records in order, and they are merged here.
 func (s *Store) List(ctx context.Context, q store.Query) ([]store.Record, error) {
-	if err := q.Valid(); err != nil {
+	q, err := q.Filled()
+	if err != nil {
 		return nil, err
-	}
-	if len(q.Term) > store.MaxTerm {
-		return nil, fmt.Errorf("%w: a term of %d bytes", store.ErrInvalid, len(q.Term))
 	}
 	if err := s.ready(ctx); err != nil {
 		return nil, err
-	}
-	if q.Limit <= 0 {
-		q.Limit = defaultPage
 	}
 	m := merge{s: s, q: q, from: make([]source, len(s.shards))}
 	for i, sh := range s.shards {
@@ -45,8 +37,8 @@ func newSource(sh *shard, q store.Query) source {
 	f := source{sh: sh, lo: "-", hi: "+"}
 	if q.Prefix != "" {
 		f.lo = "[" + q.Prefix
-		if next := successor(q.Prefix); next != "" {
-			f.hi = "(" + next
+		if next := store.PrefixEnd([]byte(q.Prefix)); next != nil {
+			f.hi = "(" + string(next)
 		}
 	}
 	switch {
@@ -60,16 +52,6 @@ func newSource(sh *shard, q store.Query) source {
 		f.end = true
 	}
 	return f
-}
-
-// successor is the first string behind all those that begin with prefix; "" when there is none.
-func successor(prefix string) string {
-	for i := len(prefix) - 1; i >= 0; i-- {
-		if prefix[i] != 0xff {
-			return prefix[:i] + string([]byte{prefix[i] + 1})
-		}
-	}
-	return ""
 }
 
 // merge takes records from the shards in order.

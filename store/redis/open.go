@@ -44,7 +44,7 @@ type Store struct {
 	origin     string // names this Store in messages
 	limiter    limiter
 	claims     claims
-	watches    watches
+	watchers   store.Watchers
 	listen     listening
 
 	trips    atomic.Int64
@@ -79,7 +79,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.life, s.kill = context.WithCancel(context.WithoutCancel(ctx))
 	s.connect(&a)
 	s.claims.init()
-	s.watches.init()
 	s.close = sync.OnceValue(s.shut)
 	if err := s.prepare(ctx, &a, o.Warn); err != nil {
 		_ = s.close() // nothing was written that it could lose
@@ -119,7 +118,7 @@ func (s *Store) prepare(ctx context.Context, a *address, warn func(string)) erro
 		return err
 	case <-ctx.Done():
 		s.kill()
-		return ended(ctx)
+		return store.Ended(ctx)
 	}
 }
 
@@ -179,7 +178,7 @@ func (s *Store) shut() error {
 		sh.strict.close()
 		sh.requests.close()
 	}
-	s.watches.close()
+	s.watchers.Close()
 	idle := make(chan struct{})
 	go func() {
 		defer close(idle)
@@ -216,7 +215,7 @@ func (s *Store) closed() bool {
 // ready is what every call looks at first.
 func (s *Store) ready(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return ended(ctx)
+		return store.Ended(ctx)
 	}
 	if s.closed() {
 		return store.ErrClosed

@@ -8,7 +8,7 @@ import (
 
 // Queue counts the wakes of a kind; see store.Store.
 func (s *Store) Queue(ctx context.Context, kind string) (out store.Queue, err error) {
-	if err := (store.Query{Kind: kind}).Valid(); err != nil {
+	if err := store.ValidKind(kind); err != nil {
 		return out, err
 	}
 	if err := s.ready(ctx); err != nil {

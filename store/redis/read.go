@@ -7,9 +7,6 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// defaultLog is how many entries Log returns when not told.
-const defaultLog = 1000
-
 // Get reads one record; see store.Store.
 func (s *Store) Get(ctx context.Context, key store.Key) (out store.Record, err error) {
 	if err := key.Valid(); err != nil {
@@ -57,7 +54,7 @@ func (s *Store) Log(ctx context.Context, key store.Key, after int64, limit int) 
 		return nil, err
 	}
 	if limit <= 0 {
-		limit = defaultLog
+		limit = store.DefaultEntries
 	}
 	after = max(after, 0)
 	sh := s.shardOf(key.Partition())

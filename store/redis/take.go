@@ -48,6 +48,6 @@ func (s *Store) Take(ctx context.Context, l store.Limit) (wait time.Duration, er
 		}
 		return max(a.result.RetryAfter, 0), nil
 	case <-ctx.Done():
-		return 0, ended(ctx)
+		return 0, store.Ended(ctx)
 	}
 }

@@ -3,28 +3,10 @@ package redis
 import (
 	"context"
 	"encoding/binary"
-	"sync"
 	"time"
 
 	"github.com/runplane/runplane/store"
 )
-
-// watches tells watchers in this process of written keys. It never waits for one: what does not fit its buffer, it misses.
-type watches struct {
-	mu      sync.Mutex
-	readers map[*watcher]struct{}
-	closed  bool
-}
-
-type watcher struct {
-	keys chan store.Key
-	stop func() bool // forgets the context
-}
-
-// watchBuffer is how many keys a watcher may lag behind.
-const watchBuffer = 256
-
-func (ws *watches) init() { ws.readers = map[*watcher]struct{}{} }
 
 // Watch sends written keys until ctx or the store ends; see store.Store. While the connection is down, what others write is
 // missed.
@@ -34,54 +16,12 @@ func (s *Store) Watch(ctx context.Context) (<-chan store.Key, error) {
 	}
 	s.subscribe()
 	s.listen.await(ctx, s.stop)
-	ws := &s.watches
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	if ws.closed {
-		return nil, store.ErrClosed
-	}
-	w := &watcher{keys: make(chan store.Key, watchBuffer)}
-	w.stop = context.AfterFunc(ctx, func() {
-		ws.mu.Lock()
-		defer ws.mu.Unlock()
-		ws.drop(w)
-	})
-	ws.readers[w] = struct{}{}
-	return w.keys, nil
-}
-
-// drop closes the watcher's channel once; the lock is held.
-func (ws *watches) drop(w *watcher) {
-	if _, ok := ws.readers[w]; ok {
-		delete(ws.readers, w)
-		close(w.keys)
-	}
-}
-
-func (ws *watches) send(key store.Key) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	for w := range ws.readers {
-		select {
-		case w.keys <- key:
-		default:
-		}
-	}
-}
-
-func (ws *watches) close() {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	ws.closed = true
-	for w := range ws.readers {
-		w.stop()
-		ws.drop(w)
-	}
+	return s.watchers.Add(ctx)
 }
 
 // tell passes a batch that was written on to those who wait in this process.
 func (s *Store) tell(sh *shard, b *store.Batch) {
-	eachWritten(b, s.watches.send)
+	s.watchers.Send(func(send func(store.Key)) { eachWritten(b, send) })
 	for i := range b.Wakes {
 		if w := &b.Wakes[i]; claimable(b, w) {
 			s.claims.hint(w.Key.Kind, sh.number, w.At)
@@ -137,7 +77,7 @@ func message(origin string, b *store.Batch) []byte {
 	}
 	for i := range b.Wakes {
 		if w := &b.Wakes[i]; claimable(b, w) {
-			add(w.Key, max(instant(w.At), 1))
+			add(w.Key, max(store.UnixNano(w.At), 1))
 		}
 	}
 	eachWritten(b, func(k store.Key) { add(k, 0) })
@@ -174,7 +114,7 @@ func (s *Store) hear(sh *shard, text string) {
 		if at != 0 {
 			s.claims.hint(k.Kind, sh.number, time.Unix(0, at))
 		} else {
-			s.watches.send(k)
+			s.watchers.Send(func(send func(store.Key)) { send(k) })
 		}
 	}
 }
