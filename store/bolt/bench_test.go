@@ -9,11 +9,11 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
+	"github.com/runplane/runplane/store/storetest"
 )
 
-// BenchmarkCommit is the hot path: one record with its version and two log entries of 200 bytes a commit.
+// BenchmarkCommit is the hot path, see storetest.BenchmarkCommits.
 func BenchmarkCommit(b *testing.B) {
 	for _, place := range []string{"file", "mem"} {
 		for _, committers := range []int{1, 16, 64} {
@@ -27,21 +27,7 @@ func BenchmarkCommit(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer s.Close()
-				entry, head := make([]byte, 200), make([]byte, 200)
-				commits(b, committers, func(w int) func() error {
-					key := store.Key{Kind: "execution", ID: fmt.Sprintf("01JCZ0K9W8%016d", w)}
-					version := int64(0)
-					return func() error {
-						c, err := s.Commit(b.Context(), store.Batch{
-							Puts:    []store.Put{{Key: key, Value: head, Version: version}},
-							Appends: []store.Append{{Key: key, Value: entry}, {Key: key, Value: entry}},
-						})
-						if err == nil {
-							version = c.Versions[0]
-						}
-						return err
-					}
-				})
+				storetest.BenchmarkCommits(b, s, committers)
 			})
 		}
 	}
@@ -84,7 +70,7 @@ func BenchmarkFloor(b *testing.B) {
 						}
 					}
 				})
-				commits(b, committers, func(w int) func() error {
+				storetest.Concurrently(b, committers, func(w int) func() error {
 					key := binary.BigEndian.AppendUint64(nil, uint64(w))
 					n, done := uint64(0), make(chan error, 1)
 					return func() error {
@@ -98,28 +84,6 @@ func BenchmarkFloor(b *testing.B) {
 			})
 		}
 	}
-}
-
-// commits shares b.N calls among workers, each of which made its own function.
-func commits(b *testing.B, workers int, worker func(w int) func() error) {
-	b.Helper()
-	b.ReportAllocs()
-	b.ResetTimer()
-	var group sync.WaitGroup
-	for w := range workers {
-		commit := worker(w)
-		group.Go(func() {
-			for n := w; n < b.N; n += workers {
-				if err := commit(); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	group.Wait()
-	b.StopTimer()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
 }
 
 // BenchmarkOpenDue is what a restart takes that finds 10,000 open executions: open, claim all of them, close.

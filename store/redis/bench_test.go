@@ -2,38 +2,23 @@ package redis_test
 
 import (
 	"fmt"
-	"sync"
 	"testing"
 
-	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/redis"
 	"github.com/runplane/runplane/store/redis/redistest"
+	"github.com/runplane/runplane/store/storetest"
 )
 
 var committers = []int{1, 16, 64}
 
-// BenchmarkCommit is the hot path: one record with its version and two log entries of 200 bytes a commit.
+// BenchmarkCommit is the hot path, see storetest.BenchmarkCommits.
 func BenchmarkCommit(b *testing.B) {
 	url := redistest.Standalone(b).URL()
 	for _, n := range committers {
 		b.Run(fmt.Sprintf("committers=%d", n), func(b *testing.B) {
 			s := open(b, redis.Options{URL: url, Prefix: prefix()})
-			entry, head := make([]byte, 200), make([]byte, 200)
 			trips := s.Trips()
-			commits(b, n, func(w int) func() error {
-				key := store.Key{Kind: "execution", ID: fmt.Sprintf("01JCZ0K9W8%016d", w)}
-				version := int64(0)
-				return func() error {
-					c, err := s.Commit(b.Context(), store.Batch{
-						Puts:    []store.Put{{Key: key, Value: head, Version: version}},
-						Appends: []store.Append{{Key: key, Value: entry}, {Key: key, Value: entry}},
-					})
-					if err == nil {
-						version = c.Versions[0]
-					}
-					return err
-				}
-			})
+			storetest.BenchmarkCommits(b, s, n)
 			b.ReportMetric(float64(s.Trips()-trips)/float64(b.N), "trips/op")
 		})
 	}
@@ -47,32 +32,10 @@ func BenchmarkFloor(b *testing.B) {
 		b.Run(fmt.Sprintf("committers=%d", n), func(b *testing.B) {
 			write := server.Floor(n)
 			entry, head := make([]byte, 200), make([]byte, 200)
-			commits(b, n, func(w int) func() error {
+			storetest.Concurrently(b, n, func(w int) func() error {
 				id := fmt.Sprint(w)
 				return func() error { return write(id, head, entry, entry) }
 			})
 		})
 	}
-}
-
-// commits shares b.N calls among workers, each of which made its own function.
-func commits(b *testing.B, workers int, worker func(w int) func() error) {
-	b.Helper()
-	b.ReportAllocs()
-	b.ResetTimer()
-	var group sync.WaitGroup
-	for w := range workers {
-		commit := worker(w)
-		group.Go(func() {
-			for n := w; n < b.N; n += workers {
-				if err := commit(); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	group.Wait()
-	b.StopTimer()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
 }
