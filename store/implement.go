@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// What follows, like Watchers, is for implementations of Store.
-
-// Ended is the error of a call whose context ended, with the context's cause in the chain.
+// Ended is the error of a Store method whose context ended, with the context's cause in the chain. It is for
+// implementations of Store, as are the functions below and Watchers.
 func Ended(ctx context.Context) error {
 	return fmt.Errorf("store: %w", context.Cause(ctx))
 }

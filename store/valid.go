@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Limits of what is stored and defaults of what is read.
+// Limits and defaults of what is stored and read.
 const (
-	MaxTerm        = 1024 // bytes of a term
-	maxKind        = 64   // bytes of a kind
-	defaultRecords = 100  // of a page of List
-	DefaultEntries = 1000 // of a page of Log
+	MaxTerm        = 1024 // most bytes of a term
+	maxKind        = 64   // most bytes of a kind
+	defaultRecords = 100  // records of a List without a Limit
+	DefaultEntries = 1000 // entries of a Log without a limit
 )
 
-// Valid reports ErrInvalid unless the key has a kind of [a-z_] and an ID of 1 to MaxID bytes.
+// Valid returns ErrInvalid unless the key has a kind of [a-z_] and an ID of 1 to MaxID bytes.
 func (k Key) Valid() error {
 	if err := ValidKind(k.Kind); err != nil {
 		return err
 	}
 	if len(k.ID) == 0 || len(k.ID) > MaxID {
-		return fmt.Errorf("%w: an ID of %d bytes in kind %q, want 1 to %d", ErrInvalid, len(k.ID), k.Kind, MaxID)
+		return fmt.Errorf("%w: ID of %d bytes in kind %q, want 1 to %d", ErrInvalid, len(k.ID), k.Kind, MaxID)
 	}
 	return nil
 }
@@ -27,19 +27,19 @@ func (k Key) Valid() error {
 // ValidKind returns ErrInvalid unless the kind is 1 to 64 of [a-z_].
 func ValidKind(kind string) error {
 	if kind == "" || len(kind) > maxKind {
-		return fmt.Errorf("%w: a kind of %d bytes, want 1 to %d", ErrInvalid, len(kind), maxKind)
+		return fmt.Errorf("%w: kind of %d bytes, want 1 to %d", ErrInvalid, len(kind), maxKind)
 	}
 	for i := range len(kind) {
 		if c := kind[i]; c != '_' && (c < 'a' || c > 'z') {
-			return fmt.Errorf("%w: kind %q is not of [a-z_]", ErrInvalid, kind)
+			return fmt.Errorf("%w: kind %q has characters other than [a-z_]", ErrInvalid, kind)
 		}
 	}
 	return nil
 }
 
-// Valid reports ErrInvalid for what no store may accept: a bad key, two partitions, the same key twice in Puts or in
-// Wakes, a key both deleted and written, a negative TTL or version, an empty or overlong term, a priority that there is
-// not. A batch that writes nothing is valid.
+// Valid returns ErrInvalid for what no store may accept: an invalid key, two partitions, a key twice in Puts or in Wakes,
+// a key both deleted and written, a negative TTL or version, an empty term or one that is too long, an unknown priority. A
+// batch that writes nothing is valid.
 func (b *Batch) Valid() error {
 	var c batchCheck
 	for i := range b.Puts {
@@ -79,7 +79,7 @@ func (b *Batch) Valid() error {
 	return c.err
 }
 
-// use says what a batch does with a key.
+// use is the set of what a batch does with a key.
 type use uint8
 
 const (
@@ -89,10 +89,10 @@ const (
 	useDelete
 )
 
-// batchCheck keeps the first fault of a batch and what the batch does with each key: the usual few in an array, more in
-// a map.
+// batchCheck holds the first error of a batch and what the batch does with each key: the first few in an array, which
+// costs no allocation, more in a map.
 type batchCheck struct {
-	few       [8]keyUse
+	few       [8]keyUse // the first n
 	n         int
 	many      map[Key]use
 	first     Key
@@ -112,22 +112,22 @@ func (c *batchCheck) key(k Key, u use) {
 	if c.first == (Key{}) {
 		c.first, c.partition = k, k.Partition()
 	} else if k.ID != c.first.ID && k.Partition() != c.partition {
-		c.fail("%q and %q are of two partitions", c.first, k)
+		c.fail("%q and %q are in different partitions", c.first, k)
 	}
 	if u == 0 {
 		return
 	}
-	old := c.mark(k, u)
+	old := c.add(k, u)
 	switch {
 	case u != useAppend && old&u != 0:
-		c.fail("%q stands twice in one batch", k)
+		c.fail("%q occurs twice in one batch", k)
 	case old != 0 && (old|u)&useDelete != 0:
 		c.fail("%q is both deleted and written", k)
 	}
 }
 
-// mark adds a use of the key and returns the earlier ones.
-func (c *batchCheck) mark(k Key, u use) use {
+// add adds a use of the key and returns the earlier ones.
+func (c *batchCheck) add(k Key, u use) use {
 	for i := range c.few[:c.n] {
 		if c.few[i].key == k {
 			old := c.few[i].use
@@ -154,18 +154,18 @@ func (c *batchCheck) fail(format string, args ...any) {
 	}
 }
 
-// Filled returns the query with its default limit in place, or ErrInvalid for a bad kind or a term that is too long.
+// Filled returns the query with its default limit set, or ErrInvalid for an invalid kind or a term that is too long.
 func (q Query) Filled() (Query, error) {
 	if q.Limit <= 0 {
 		q.Limit = defaultRecords
 	}
 	if len(q.Term) > MaxTerm {
-		return q, fmt.Errorf("%w: a term of %d bytes", ErrInvalid, len(q.Term))
+		return q, fmt.Errorf("%w: term of %d bytes, want at most %d", ErrInvalid, len(q.Term), MaxTerm)
 	}
 	return q, ValidKind(q.Kind)
 }
 
-// Valid reports ErrInvalid without a good kind, an owner and a positive TTL.
+// Valid returns ErrInvalid without a valid kind, an owner and a positive TTL.
 func (r ClaimRequest) Valid() error {
 	if err := ValidKind(r.Kind); err != nil {
 		return err
@@ -176,7 +176,7 @@ func (r ClaimRequest) Valid() error {
 	return nil
 }
 
-// Filled returns the limit with its defaults in place, or ErrInvalid: no key, no rate, or more tokens than ever fit.
+// Filled returns the limit with its defaults set, or ErrInvalid without a key or a rate, or for more tokens than Burst.
 func (l Limit) Filled() (Limit, error) {
 	if l.Tokens == 0 {
 		l.Tokens = 1

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Watchers are the open Watch channels of one store in this process. The zero value has none and is ready to use. It
-// is for implementations of Store.
+// Watchers holds the channels that a store's Watch returned in this process, and sends to them. The zero value is ready
+// to use. It is for implementations of Store.
 type Watchers struct {
 	mu     sync.Mutex
 	open   map[*watcher]struct{}
@@ -15,10 +15,10 @@ type Watchers struct {
 
 type watcher struct {
 	keys chan Key
-	stop func() bool // ends the watch of the context
+	stop func() bool // of context.AfterFunc
 }
 
-// watchBuffer is how many keys a watcher may lag: the largest usual group of commits.
+// watchBuffer is how many keys a watcher may leave unread: those of a usual group of commits.
 const watchBuffer = 256
 
 // Add opens a channel, which closes when ctx ends or Close is called. After Close it returns ErrClosed.

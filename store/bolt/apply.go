@@ -10,28 +10,28 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// writer is one group's transaction: the buckets, opened once, and the time that decides what is expired.
+// writer is one group's transaction: the buckets, and the time that decides what has expired.
 type writer struct {
 	now                                        int64
 	records, terms, logs, wakes, due, expiries *bbolt.Bucket
-	tails                                      map[string]int64 // last numbers of logs written lately; the committer's
+	tails                                      map[string]int64 // last sequence numbers of recently written logs; owned by the committer
 	scratch                                    []byte
 }
 
-// full is how far pages are filled: logs and indexes grow mostly behind what is there.
-const full = 0.9
+// fillPercent is how far pages are filled: new keys of logs and indexes mostly follow the existing ones.
+const fillPercent = 0.9
 
 func newWriter(tx *bbolt.Tx, now int64, tails map[string]int64) *writer {
 	w := &writer{now: now, tails: tails,
 		records: tx.Bucket(recordsBucket), terms: tx.Bucket(termsBucket), logs: tx.Bucket(logsBucket),
 		wakes: tx.Bucket(wakesBucket), due: tx.Bucket(dueBucket), expiries: tx.Bucket(expiriesBucket)}
 	for _, b := range []*bbolt.Bucket{w.records, w.terms, w.logs, w.wakes, w.due, w.expiries} {
-		b.FillPercent = full
+		b.FillPercent = fillPercent
 	}
 	return w
 }
 
-// check compares the batch's versions with what is there, and remembers the old records for write. It writes nothing.
+// check compares the batch's versions with the stored ones and keeps the old records for write. It writes nothing.
 func (w *writer) check(r *request) error {
 	for i := range r.puts {
 		p := &r.puts[i]
@@ -55,7 +55,7 @@ func (w *writer) check(r *request) error {
 	return nil
 }
 
-// write carries out a batch that check passed. An error means that the whole transaction must be given up.
+// write writes a batch that check accepted. After an error the whole transaction must be rolled back.
 func (w *writer) write(r *request) error {
 	for _, d := range r.deletes {
 		if err := w.delete(d); err != nil {
@@ -77,8 +77,8 @@ func (w *writer) write(r *request) error {
 			return fmt.Errorf("wake of %q: %w", r.wakes[i].key, err)
 		}
 	}
-	if r.dropsWake() {
-		if err := w.setWake(&wakeOp{keyOp: r.freed}); err != nil {
+	if r.removesWake() {
+		if err := w.setWake(&wakeOp{keyOp: r.releasedKey}); err != nil {
 			return fmt.Errorf("release of %q: %w", r.release.Key, err)
 		}
 	}
@@ -97,7 +97,7 @@ func (w *writer) put(p *putOp, version int64) error {
 	return w.records.Put(p.rec, p.value)
 }
 
-// reindex turns the index entries of one state of a record into those of the next; the zero stored has none.
+// reindex replaces the index entries of a record's old state with those of its new one; the zero stored has none.
 func (w *writer) reindex(k keyOp, old, fresh stored) error {
 	if old.expires != fresh.expires {
 		if old.expires != 0 {
@@ -125,7 +125,7 @@ func (w *writer) reindex(k keyOp, old, fresh stored) error {
 // eachTerm calls do with the index key of each term in block that is not in other.
 func (w *writer) eachTerm(key store.Key, block, other []byte, do func([]byte) error) error {
 	for len(block) > 0 {
-		term, rest, err := nextSized(block)
+		term, rest, err := cutSized(block)
 		if err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func (w *writer) deleteRecord(k keyOp) error {
 	return w.records.Delete(k.rec)
 }
 
-// maxTails bounds the memory of last numbers; a log beyond costs one more look into the file.
+// maxTails is the most entries of writer.tails; the last number of another log is read from the file.
 const maxTails = 8192
 
 func (w *writer) append(l *logOp) error {
@@ -189,12 +189,12 @@ func (w *writer) append(l *logOp) error {
 	return w.logs.Put(w.scratch, l.chunk)
 }
 
-// lastSeq is the number of a log's last entry, 0 for an empty one. It searches forward alone: a step back in bbolt stops
-// at a page that the same transaction emptied.
+// lastSeq is the number of a log's last entry, 0 for an empty log. It only searches forward: in bbolt, Cursor.Prev stops at
+// a page that the same transaction emptied.
 func lastSeq(logs *bbolt.Bucket, prefix []byte) int64 {
 	c := logs.Cursor()
 	key := append([]byte(nil), prefix...)
-	reach := func(seq int64) int64 { // the last number of the first chunk that reaches seq; 0: none does
+	firstFrom := func(seq int64) int64 { // the last number of the first chunk that ends at seq or later; 0: none does
 		key = appendSeq(key[:len(prefix)], seq)
 		k, _ := c.Seek(key)
 		if len(k) != len(key) || !bytes.HasPrefix(k, prefix) {
@@ -202,23 +202,23 @@ func lastSeq(logs *bbolt.Bucket, prefix []byte) int64 {
 		}
 		return int64(binary.BigEndian.Uint64(k[len(prefix):]))
 	}
-	last := reach(1)
+	last := firstFrom(1)
 	if last == 0 {
 		return 0
 	}
 	step := int64(1)
-	for next := reach(last + step); next != 0; next = reach(last + step) {
+	for next := firstFrom(last + step); next != 0; next = firstFrom(last + step) {
 		last, step = next, 2*step
 	}
-	for ; step > 1; step /= 2 { // it is less than step behind last
-		if next := reach(last + step/2); next != 0 {
+	for ; step > 1; step /= 2 { // the last number is less than last+step
+		if next := firstFrom(last + step/2); next != 0 {
 			last = next
 		}
 	}
 	return last
 }
 
-// setWake replaces or removes a key's wake in both places.
+// setWake replaces or removes a key's wake in both buckets.
 func (w *writer) setWake(op *wakeOp) error {
 	var value []byte
 	if op.set {

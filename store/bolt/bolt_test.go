@@ -27,7 +27,7 @@ func open(t testing.TB, o bolt.Options) *bolt.Store {
 	return s
 }
 
-// must passes a result on; a test has no use for the error.
+// must returns the result; an error panics.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -43,13 +43,13 @@ func TestConformanceFile(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, bolt.Options{Dir: t.TempDir()}) })
 }
 
-func TestConformanceBehindACrasher(t *testing.T) {
+func TestConformanceOfACrasher(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store {
 		return closing{storetest.Crash(open(t, bolt.Options{Mem: true}), 0, storetest.CrashBefore)}
 	})
 }
 
-// TestHoursPassInABubble: the store works under the clock of testing/synctest, to the nanosecond.
+// TestHoursPassInABubble checks that the store works with the clock of testing/synctest, to the nanosecond.
 func TestHoursPassInABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := must(bolt.Open(bolt.Options{Mem: true}))
@@ -88,7 +88,7 @@ func TestHoursPassInABubble(t *testing.T) {
 	})
 }
 
-// closing is a Crasher whose closed store answers ErrClosed, as the suite wants it.
+// closing is a Crasher that returns ErrClosed after Close, as the suite requires, instead of ErrCrashed.
 type closing struct{ *storetest.Crasher }
 
 func (c closing) Close() error { return c.Unwrap().Close() }

@@ -9,7 +9,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Claim leases due keys; see store.Store. Claims that wait are served in the order in which they came.
+// Claim leases due keys; see store.Store. Waiting claims are served first come, first served.
 func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
 	if err := r.Valid(); err != nil {
 		return nil, err
@@ -28,13 +28,13 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease,
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	if s.queues.leave(w) && ctx.Err() != nil {
+	if s.queues.remove(w) && ctx.Err() != nil {
 		return nil, store.Ended(ctx)
 	}
 	return w.leases, w.err
 }
 
-// claim answers at once, or with the waiter that will have the answer.
+// claim returns the leases, or the waiter that will get them.
 func (qs *queues) claim(r store.ClaimRequest) ([]store.Lease, *waiter, error) {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
@@ -43,27 +43,27 @@ func (qs *queues) claim(r store.ClaimRequest) ([]store.Lease, *waiter, error) {
 	}
 	now := time.Now()
 	q := qs.queue(r.Kind)
-	qs.lapse(now)
+	qs.expireLeases(now)
 	if err := qs.load(q, now); err != nil {
 		return nil, nil, err
 	}
 	var got []store.Lease
 	if len(q.waiters) == 0 {
-		got = qs.take(q, &r, now)
+		got = qs.grantReady(q, &r, now)
 	}
 	if len(got) > 0 || r.Wait <= 0 {
-		qs.settle(now)
+		qs.serveWaiters(now)
 		return got, nil, nil
 	}
 	w := &waiter{request: r, done: make(chan struct{})}
 	q.waiters = append(q.waiters, w)
 	qs.waiting++
-	qs.settle(now)
+	qs.serveWaiters(now)
 	return nil, w, nil
 }
 
-// leave takes the waiter out; false if it was answered before.
-func (qs *queues) leave(w *waiter) bool {
+// remove removes a waiter; false: it was answered before.
+func (qs *queues) remove(w *waiter) bool {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	q := qs.kinds[w.request.Kind]
@@ -76,7 +76,7 @@ func (qs *queues) leave(w *waiter) bool {
 	return true
 }
 
-// Renew prolongs leases; see store.Store. A lease that lapsed is lost even if nobody took it since.
+// Renew extends leases; see store.Store. An expired lease is lost even if its key was not leased again.
 func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Duration) (lost []store.Lease, err error) {
 	if ttl <= 0 {
 		return nil, fmt.Errorf("%w: renew for %v", store.ErrInvalid, ttl)
@@ -92,8 +92,8 @@ func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Durati
 	}
 	now := time.Now()
 	for _, l := range leases {
-		if h := qs.leases.held(l, now); h != nil {
-			qs.leases.prolong(h, now.Add(ttl))
+		if h := qs.leases.find(l, now); h != nil {
+			qs.leases.extend(h, now.Add(ttl))
 		} else {
 			lost = append(lost, l)
 		}
@@ -101,10 +101,10 @@ func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Durati
 	return lost, nil
 }
 
-// runClock serves waiting claims when a wake becomes due or a lease lapses; it returns when stop closes. With nobody
-// waiting it sleeps.
+// runClock serves waiting claims when a wake becomes due or a lease expires; it returns when stop closes. Without waiting
+// claims it sleeps.
 func (qs *queues) runClock(stop <-chan struct{}) {
-	timer := time.NewTimer(recheck)
+	timer := time.NewTimer(maxSleep)
 	defer timer.Stop()
 	for {
 		if wait, ok := qs.tick(); ok {
@@ -115,28 +115,28 @@ func (qs *queues) runClock(stop <-chan struct{}) {
 		select {
 		case <-stop:
 			return
-		case <-qs.poke:
+		case <-qs.retick:
 		case <-timer.C:
 		}
 	}
 }
 
-// tick does what is due and says how long until the next; not ok when nobody waits.
+// tick serves the waiting claims if it is time, and returns how long until the next tick; not ok: no claim waits.
 func (qs *queues) tick() (wait time.Duration, ok bool) {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	now := time.Now()
-	if !qs.armed.After(now) {
-		qs.armed = time.Time{}
+	if !qs.nextTick.After(now) {
+		qs.nextTick = time.Time{}
 		if qs.waiting > 0 {
-			qs.lapse(now)
-			qs.settle(now)
+			qs.expireLeases(now)
+			qs.serveWaiters(now)
 		}
 	}
-	if qs.armed.IsZero() {
+	if qs.nextTick.IsZero() {
 		return 0, false
 	}
-	return qs.armed.Sub(now), true
+	return qs.nextTick.Sub(now), true
 }
 
 // close answers every waiting claim with ErrClosed.

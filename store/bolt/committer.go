@@ -10,19 +10,19 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// A group is bounded so that its first caller does not wait for an endless last one.
+// Bounds of a group, so that its first caller does not wait too long for its last one.
 const (
 	maxGroup      = 1024
 	maxGroupBytes = 8 << 20
 )
 
-// committer is the queue in front of the one goroutine that writes.
+// committer is the queue of the one goroutine that writes.
 type committer struct {
-	mu     sync.Mutex
-	filled sync.Cond
-	queue  []*request
-	closed bool
-	tails  map[string]int64 // see writer.append; the goroutine's own
+	mu       sync.Mutex
+	notEmpty sync.Cond
+	queue    []*request
+	closed   bool
+	tails    map[string]int64 // see writer.append; used only by that goroutine
 }
 
 // Commit writes the batch in the next group; see store.Store.
@@ -57,17 +57,18 @@ func (c *committer) add(r *request) error {
 		return store.ErrClosed
 	}
 	c.queue = append(c.queue, r)
-	c.filled.Signal()
+	c.notEmpty.Signal()
 	return nil
 }
 
-// next waits for requests and takes a group of them; none when the store closes, whose leftovers end with ErrClosed.
+// next waits for requests and takes a group of them. It returns none when the store closes, after failing those that are
+// queued with ErrClosed.
 func (c *committer) next(group []*request) []*request {
 	c.gather()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.queue) == 0 && !c.closed {
-		c.filled.Wait()
+		c.notEmpty.Wait()
 	}
 	if c.closed {
 		for _, r := range c.queue {
@@ -89,8 +90,8 @@ func (c *committer) next(group []*request) []*request {
 	return group
 }
 
-// gather lets the callers that run queue their batches, for as long as that brings more: those that the last group
-// answered have the next one ready in a moment, and a sync for the first of them alone would make all others wait.
+// gather yields to runnable callers for as long as they queue more batches: the callers that the last group answered have
+// their next batch ready soon, and syncing the first of them alone would make all others wait.
 func (c *committer) gather() {
 	for before := 0; ; {
 		runtime.Gosched()
@@ -108,10 +109,10 @@ func (c *committer) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	c.filled.Signal()
+	c.notEmpty.Signal()
 }
 
-// commitGroups is the committer; it returns when the store closes.
+// commitGroups is the committer's goroutine; it returns when the store closes.
 func (s *Store) commitGroups() {
 	var group []*request
 	for {
@@ -126,10 +127,10 @@ func (s *Store) commitGroups() {
 	}
 }
 
-// commitGroup writes a group. When that goes wrong as a whole, each batch is tried alone, so that one that cannot be
-// written takes no other with it.
+// commitGroup writes a group. If the transaction fails, each batch is written in a transaction of its own, so that a batch
+// that cannot be written does not fail the others.
 func (s *Store) commitGroup(group []*request) {
-	err := s.try(group)
+	err := s.commitTx(group)
 	if err == nil {
 		s.publish(group)
 		return
@@ -137,7 +138,7 @@ func (s *Store) commitGroup(group []*request) {
 	for i, r := range group {
 		alone := group[i : i+1]
 		if len(group) > 1 {
-			err = s.try(alone)
+			err = s.commitTx(alone)
 		}
 		if err != nil {
 			r.err = err
@@ -147,9 +148,9 @@ func (s *Store) commitGroup(group []*request) {
 	}
 }
 
-// try writes a group in one transaction: every request's err says how it went, or nothing was written and try's error
-// says why. A panic is such an error.
-func (s *Store) try(group []*request) (err error) {
+// commitTx writes a group in one transaction and sets each request's err. If it returns an error, nothing was written. A
+// panic becomes an error.
+func (s *Store) commitTx(group []*request) (err error) {
 	for _, r := range group {
 		r.versions, r.err, r.lease, r.released, r.expired = r.versions[:0], nil, nil, false, 0
 	}
@@ -164,9 +165,9 @@ func (s *Store) try(group []*request) (err error) {
 	}()
 	tx, err := s.db.Begin(true)
 	if err != nil {
-		return foreign("begin", err)
+		return classify("begin", err)
 	}
-	defer tx.Rollback() // after a commit it does nothing
+	defer tx.Rollback() // no effect after a commit
 	w := newWriter(tx, time.Now().UnixNano(), s.commits.tails)
 	written := false
 	for _, r := range group {
@@ -189,13 +190,13 @@ func (s *Store) try(group []*request) (err error) {
 		written = true
 	}
 	if !written {
-		return nil // conflicts alone need no disk
+		return nil // only conflicts: no need to sync
 	}
-	return foreign("commit", tx.Commit())
+	return classify("commit", tx.Commit())
 }
 
-// publish lets memory follow what a group wrote: leases, due wakes, watchers.
+// publish updates memory after a group was written: leases, due wakes and watchers.
 func (s *Store) publish(group []*request) {
-	s.queues.follow(group)
+	s.queues.apply(group)
 	s.notify(group)
 }

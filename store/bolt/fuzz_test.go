@@ -24,15 +24,17 @@ func FuzzParseRecord(f *testing.F) {
 		again := appendRecord(nil, &store.Put{Value: out.Value, Terms: out.Terms}, r.expires)
 		setVersion(again, out.Version)
 		back, err := parseRecord(again)
-		if err != nil || back.version != r.version || back.expires != r.expires || !bytes.Equal(back.terms, r.terms) || !bytes.Equal(back.value, r.value) {
-			t.Fatalf("%+v came back as %+v, %v", r, back, err)
+		same := back.version == r.version && back.expires == r.expires && bytes.Equal(back.terms, r.terms) && bytes.Equal(back.value, r.value)
+		if err != nil || !same {
+			t.Fatalf("%+v round-trips to %+v, %v", r, back, err)
 		}
 	})
 }
 
 func FuzzParseEntries(f *testing.F) {
 	r := (&requestPool{}).get()
-	r.encode(&store.Batch{Appends: []store.Append{{Key: store.Key{Kind: "x", ID: "a"}, Value: []byte("one")}, {Key: store.Key{Kind: "x", ID: "a"}}}}, time.Now())
+	k := store.Key{Kind: "x", ID: "a"}
+	r.encode(&store.Batch{Appends: []store.Append{{Key: k, Value: []byte("one")}, {Key: k}}}, time.Now())
 	f.Add(r.logs[0].chunk, int64(2), int64(0))
 	f.Add([]byte{0xff}, int64(1), int64(0))
 	f.Fuzz(func(t *testing.T, b []byte, last, after int64) {
@@ -53,7 +55,7 @@ func FuzzParseWake(f *testing.F) {
 		}
 		p2, fairness2, err := parseWake(appendWake(nil, wake{priority: p, fairness: string(fairness)})[8:])
 		if err != nil || p2 != p || !bytes.Equal(fairness, fairness2) {
-			t.Fatalf("%d %q came back as %d %q, %v", p, fairness, p2, fairness2, err)
+			t.Fatalf("%d %q round-trips to %d %q, %v", p, fairness, p2, fairness2, err)
 		}
 	})
 }

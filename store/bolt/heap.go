@@ -1,6 +1,6 @@
 package bolt
 
-// heapOf is a heap.Interface over items that know their index, so that heap.Fix and heap.Remove find them.
+// heapOf is a heap.Interface over items that record their index, for heap.Fix and heap.Remove.
 type heapOf[T heapItem[T]] []T
 
 type heapItem[T any] interface {

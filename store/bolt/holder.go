@@ -12,22 +12,22 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// holderName is the file beside the store that says who holds it. The lock on the store alone decides; the file only
-// lets the error name the holder.
+// holderName is the pid file beside the store. Only the lock on the store's file excludes other processes; the pid file
+// lets the error name the process that holds it.
 const holderName = "runplane.pid"
 
 func writeHolder(dir string) error {
 	return os.WriteFile(filepath.Join(dir, holderName), fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
 }
 
-func forgetHolder(dir string) error {
+func removeHolder(dir string) error {
 	if err := os.Remove(filepath.Join(dir, holderName)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-// inUse is the error for a locked file.
+// inUse is the error for a file that another process has locked.
 func inUse(dir, path string) error {
 	holder := "another process"
 	if b, err := os.ReadFile(filepath.Join(dir, holderName)); err == nil {
@@ -41,7 +41,7 @@ func inUse(dir, path string) error {
 	return fmt.Errorf("%w: %s holds %s; stop it, or use another --store", store.ErrInUse, holder, path)
 }
 
-// syncDir makes a new file's name durable. Where folders cannot be synced there is nothing to do.
+// syncDir makes the name of a new file durable, on systems where folders can be synced.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

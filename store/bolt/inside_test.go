@@ -41,7 +41,7 @@ func (s *Store) request(b store.Batch) *request {
 	return r
 }
 
-// broken is a request whose write panics: its record is too short to hold a version.
+// broken is a request whose write panics: its record has no room for a version.
 func (s *Store) broken() *request {
 	r := s.request(store.Batch{
 		Puts:    []store.Put{{Key: store.Key{Kind: "x", ID: "broken"}}},
@@ -69,7 +69,7 @@ func TestPanicFailsItsBatchAlone(t *testing.T) {
 	}
 	s.commits.mu.Lock()
 	s.commits.queue = append(s.commits.queue, group...) // all at once, so that they are one group
-	s.commits.filled.Signal()
+	s.commits.notEmpty.Signal()
 	s.commits.mu.Unlock()
 	for i, r := range group {
 		<-r.done
@@ -80,7 +80,7 @@ func TestPanicFailsItsBatchAlone(t *testing.T) {
 			t.Errorf("request %d: version %d, number %d, lease %+v", i, r.versions[0], r.logs[0].last, r.grant)
 		}
 	}
-	// Nothing of the broken one is left, and the store goes on.
+	// Nothing of the broken batch is left, and the store works.
 	k := store.Key{Kind: "x", ID: "broken"}
 	c := mustCommit(t, s, store.Batch{
 		Puts:    []store.Put{{Key: k}},
@@ -100,7 +100,7 @@ func TestConflictInAGroupFailsAlone(t *testing.T) {
 	}
 	// Each sees what the earlier ones of its group wrote.
 	group := []*request{put(0), put(0), put(1), put(1), put(2), put(store.AnyVersion)}
-	if err := s.try(group); err != nil {
+	if err := s.commitTx(group); err != nil {
 		t.Fatal(err)
 	}
 	for i, conflict := range []bool{false, true, false, true, false, false} {
@@ -116,7 +116,7 @@ func TestConflictInAGroupFailsAlone(t *testing.T) {
 	}
 }
 
-func TestLogGoesOnAfterItsNeighbourIsDeletedInOneTransaction(t *testing.T) {
+func TestLogContinuesAfterItsNeighbourIsDeletedInOneTransaction(t *testing.T) {
 	s := openMem(t)
 	before, long := store.Key{Kind: "x", ID: "a"}, store.Key{Kind: "x", ID: "b"}
 	for range 3 {
@@ -132,11 +132,11 @@ func TestLogGoesOnAfterItsNeighbourIsDeletedInOneTransaction(t *testing.T) {
 		s.request(store.Batch{Appends: []store.Append{{Key: before, Value: []byte("4")}}}),
 		s.request(store.Batch{Appends: []store.Append{{Key: long, Value: []byte("1")}}}),
 	}
-	if err := s.try(group); err != nil {
+	if err := s.commitTx(group); err != nil {
 		t.Fatal(err)
 	}
 	if a, b := group[1].logs[0].last, group[2].logs[0].last; a != 4 || b != 1 {
-		t.Errorf("the logs went on with %d and %d, want 4 and 1", a, b)
+		t.Errorf("the logs continued with %d and %d, want 4 and 1", a, b)
 	}
 }
 
@@ -165,7 +165,7 @@ func TestLastNumberOfAnyLog(t *testing.T) {
 	}
 }
 
-func TestFullDiskFailsCommitsAndNothingElse(t *testing.T) {
+func TestFullDiskFailsOnlyCommits(t *testing.T) {
 	s := openMem(t)
 	k := store.Key{Kind: "x", ID: "a"}
 	mustCommit(t, s, store.Batch{Puts: []store.Put{{Key: k, Value: []byte("1")}}, Appends: []store.Append{{Key: k, Value: []byte("1")}}})
@@ -277,7 +277,7 @@ func TestIdleLimitsAreForgotten(t *testing.T) {
 	}
 }
 
-func TestWakeStandsWhenTheClockIsSetBack(t *testing.T) {
+func TestWakeIsKeptWhenTheClockIsSetBack(t *testing.T) {
 	s := openMem(t)
 	qs := &s.queues
 	k := store.Key{Kind: "x", ID: "a"}
@@ -289,10 +289,10 @@ func TestWakeStandsWhenTheClockIsSetBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := s.request(store.Batch{Wakes: []store.Wake{{Key: k, At: now.Add(time.Minute)}}})
-	if err := s.try([]*request{r}); err != nil {
+	if err := s.commitTx([]*request{r}); err != nil {
 		t.Fatal(err)
 	}
-	qs.place(k, &r.wakes[0].wake, now)
+	qs.update(k, &r.wakes[0].wake, now)
 	if err := qs.load(q, now); err != nil || q.ready.len() != 0 {
 		t.Fatalf("%d ready, %v, want none yet", q.ready.len(), err)
 	}
@@ -310,16 +310,16 @@ func TestInstantsKeepTheirOrder(t *testing.T) {
 			t.Errorf("%v is not before %v", times[i-1], times[i])
 		}
 		if parseInstant(appendInstant(nil, b)) != b {
-			t.Errorf("%v does not come back", times[i])
+			t.Errorf("%v does not round-trip", times[i])
 		}
 	}
 	if store.UnixNano(times[0]) != math.MinInt64 || store.UnixNano(times[len(times)-1]) != math.MaxInt64 {
-		t.Error("what does not fit is not clamped")
+		t.Error("times out of range are not clamped")
 	}
 }
 
-func TestWritersSeeEachOthersBytesNever(t *testing.T) {
-	// A caller that gives up may write to its slices again at once; the committer still has the batch.
+func TestCommitKeepsItsOwnCopy(t *testing.T) {
+	// A caller whose context ended may reuse its slices at once, while the committer still has the batch.
 	s := openMem(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -6,7 +6,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// The names of the buckets; doc.go has their layout.
+// Bucket names; doc.go describes the layout.
 var (
 	recordsBucket  = []byte("records")
 	termsBucket    = []byte("terms")
@@ -17,12 +17,12 @@ var (
 	aboutBucket    = []byte("about")
 )
 
-// appendKind begins every key that belongs to a kind.
+// appendKind appends the part with which every key of a kind begins.
 func appendKind(b []byte, kind string) []byte {
 	return append(append(b, kind...), 0)
 }
 
-// appendSized appends s behind its length.
+// appendSized appends the length of s and s.
 func appendSized(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
 }
@@ -41,12 +41,12 @@ func parseRecordKey(b []byte) (k store.Key, ok bool) {
 	return k, false
 }
 
-// appendTermPrefix begins the index keys of a term; the ID follows.
+// appendTermPrefix appends the prefix of a term's index keys; the ID follows it.
 func appendTermPrefix(b []byte, kind, term string) []byte {
 	return appendSized(appendKind(b, kind), term)
 }
 
-// appendLogPrefix begins the keys of a log; the sequence number follows.
+// appendLogPrefix appends the prefix of a log's keys; the sequence number follows it.
 func appendLogPrefix(b []byte, k store.Key) []byte {
 	return appendSized(appendKind(b, k.Kind), k.ID)
 }
@@ -55,17 +55,17 @@ func appendSeq(b []byte, seq int64) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(seq))
 }
 
-// appendDueKey orders a kind's wakes by time.
+// appendDueKey appends a key of the due bucket, which orders a kind's wakes by time.
 func appendDueKey(b []byte, k store.Key, at int64) []byte {
 	return append(appendInstant(appendKind(b, k.Kind), at), k.ID...)
 }
 
-// appendExpiryKey orders records by the time of their expiry.
+// appendExpiryKey appends a key of the expiries bucket, which orders records by when they expire.
 func appendExpiryKey(b []byte, at int64, recordKey []byte) []byte {
 	return append(appendInstant(b, at), recordKey...)
 }
 
-// appendInstant keeps the order of instants in the order of bytes.
+// appendInstant appends nanoseconds since 1970 so that the bytes sort by time.
 func appendInstant(b []byte, at int64) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(at)^1<<63)
 }

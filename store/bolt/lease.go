@@ -7,17 +7,17 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// lease is a granted lease while it lasts.
+// lease is a granted lease.
 type lease struct {
 	store.Lease
-	index int // in leases; -1 outside
+	index int // in leases.order; -1: removed
 }
 
 func (l *lease) liveAt(now time.Time) bool { return l.Until.After(now) }
 func (l *lease) before(other *lease) bool  { return l.Until.Before(other.Until) }
 func (l *lease) setIndex(i int)            { l.index = i }
 
-// leases is every lease of the store: by key, and as a heap by when it lapses.
+// leases is every lease of the store: by key, and as a heap by when it expires.
 type leases struct {
 	byKey map[store.Key]*lease
 	order heapOf[*lease]
@@ -30,8 +30,8 @@ func (ls *leases) grant(l store.Lease) *lease {
 	return granted
 }
 
-// held finds the lease if it is still the key's and has not lapsed.
-func (ls *leases) held(l store.Lease, now time.Time) *lease {
+// find returns the lease if it is still the current one of its key and has not expired; else nil.
+func (ls *leases) find(l store.Lease, now time.Time) *lease {
 	h := ls.byKey[l.Key]
 	if h == nil || h.Token != l.Token || !h.liveAt(now) {
 		return nil
@@ -39,13 +39,13 @@ func (ls *leases) held(l store.Lease, now time.Time) *lease {
 	return h
 }
 
-func (ls *leases) prolong(l *lease, until time.Time) {
+func (ls *leases) extend(l *lease, until time.Time) {
 	l.Until = until
 	heap.Fix(&ls.order, l.index)
 }
 
-// end forgets the lease; false if it was forgotten before.
-func (ls *leases) end(l *lease) bool {
+// remove removes the lease; false: it was removed before.
+func (ls *leases) remove(l *lease) bool {
 	if l.index < 0 {
 		return false
 	}
@@ -54,7 +54,7 @@ func (ls *leases) end(l *lease) bool {
 	return true
 }
 
-// first is the lease that lapses next.
+// first is the lease that expires next; nil: there is none.
 func (ls *leases) first() *lease {
 	if len(ls.order) == 0 {
 		return nil

@@ -10,20 +10,20 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// limits holds a token bucket for each key that is not full: a full one is as good as none, and falls away.
+// limits holds the token buckets that are not full. A full bucket is dropped: a missing one counts as full.
 type limits struct {
 	mu      sync.Mutex
 	buckets map[string]*rate.Limiter
-	sweepAt int // size at which to look for full ones
+	sweepAt int // number of buckets at which full ones are dropped next
 	closed  bool
 }
 
-// minSweep is the least number of buckets worth a sweep.
+// minSweep is the least number of buckets at which full ones are dropped.
 const minSweep = 1024
 
 func (ls *limits) init() { ls.buckets = map[string]*rate.Limiter{} }
 
-// Take takes tokens or says when to try again; see store.Store. Buckets live in memory and start full.
+// Take takes tokens or returns how long to wait; see store.Store. Buckets are in memory and start full.
 func (s *Store) Take(ctx context.Context, l store.Limit) (wait time.Duration, err error) {
 	if l, err = l.Filled(); err != nil {
 		return 0, err
@@ -43,7 +43,7 @@ func (ls *limits) take(l store.Limit, now time.Time) (time.Duration, error) {
 	each := rate.Limit(float64(l.Rate) / l.Period.Seconds())
 	b := ls.buckets[l.Key]
 	if b == nil {
-		ls.makeRoom(now)
+		ls.dropFull(now)
 		b = rate.NewLimiter(each, l.Burst)
 		ls.buckets[l.Key] = b
 	}
@@ -61,8 +61,8 @@ func (ls *limits) take(l store.Limit, now time.Time) (time.Duration, error) {
 	return wait, nil
 }
 
-// makeRoom drops full buckets each time their number doubled, so that a sweep is paid for by as many new keys.
-func (ls *limits) makeRoom(now time.Time) {
+// dropFull drops full buckets each time their number has doubled, so that the cost is shared by as many new keys.
+func (ls *limits) dropFull(now time.Time) {
 	if len(ls.buckets) < max(ls.sweepAt, minSweep) {
 		return
 	}

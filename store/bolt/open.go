@@ -16,23 +16,23 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Options says where the store lives. The zero value is not valid: give Dir or Mem.
+// Options is where the store is kept. Exactly one of Dir and Mem must be set.
 type Options struct {
-	Dir   string        // the folder that holds runplane.db; made if missing, for its owner alone
-	Mem   bool          // a temporary file instead, never synced, gone with Close or the process
+	Dir   string        // the folder of runplane.db; created if missing, accessible only to its owner
+	Mem   bool          // a temporary file instead, never synced, removed by Close or when the process ends
 	Sweep time.Duration // how often expired records are removed from the file; 0: 30 s
 }
 
-// fileName is the store within Options.Dir.
+// fileName is the name of the file in Options.Dir.
 const fileName = "runplane.db"
 
-// lockWait is how long Open waits for another process to let go: long enough for one that is just ending.
+// lockWait is how long Open waits for another process to unlock the file: long enough for one that is ending.
 const lockWait = 200 * time.Millisecond
 
 // format is the version of the layout in doc.go.
 const format = "1"
 
-// Store is a store.Store in one file. Make it with Open, end it with Close.
+// Store is a store.Store in one file. Create it with Open.
 type Store struct {
 	db       *bbolt.DB
 	requests requestPool
@@ -44,16 +44,16 @@ type Store struct {
 	stop    chan struct{} // closed by Close
 	running sync.WaitGroup
 	close   func() error
-	remove  func() error // gives back what lies beside the file
+	remove  func() error // removes what Open created beside the file
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open opens or makes the store and starts its goroutines; Close ends them. When another process holds the file the
-// error wraps store.ErrInUse and names that process.
+// Open opens the store, creating it if missing, and starts its goroutines, which Close ends. When another process has the
+// file open the error wraps store.ErrInUse and names that process.
 func Open(o Options) (*Store, error) {
 	if (o.Dir == "") != o.Mem {
-		return nil, fmt.Errorf("%w: bolt needs a folder, or Mem, and not both", store.ErrInvalid)
+		return nil, fmt.Errorf("%w: bolt needs either a folder or Mem", store.ErrInvalid)
 	}
 	if o.Sweep <= 0 {
 		o.Sweep = 30 * time.Second
@@ -71,14 +71,14 @@ func Open(o Options) (*Store, error) {
 	if err := s.db.Update(makeBuckets); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", s.db.Path(), err), s.db.Close(), s.remove())
 	}
-	if err := trim(s.db); err != nil { // finding the free pages has read the whole file
+	if err := releasePages(s.db); err != nil { // finding the free pages has read the whole file
 		return nil, errors.Join(fmt.Errorf("open %s: %w", s.db.Path(), err), s.db.Close(), s.remove())
 	}
-	s.commits.filled.L = &s.commits.mu
+	s.commits.notEmpty.L = &s.commits.mu
 	s.commits.tails = map[string]int64{}
 	s.queues.init(s.db)
 	s.limits.init()
-	s.close = sync.OnceValue(s.shut)
+	s.close = sync.OnceValue(s.shutdown)
 
 	s.running.Go(s.commitGroups)
 	s.running.Go(func() { s.queues.runClock(s.stop) })
@@ -99,7 +99,7 @@ func (s *Store) openDir(dir string) error {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	s.db = db
-	s.remove = func() error { return forgetHolder(dir) }
+	s.remove = func() error { return removeHolder(dir) }
 	err = errors.Join(os.Chmod(path, 0o600), syncDir(dir), writeHolder(dir))
 	if err != nil {
 		return errors.Join(fmt.Errorf("open %s: %w", path, err), db.Close())
@@ -118,14 +118,14 @@ func (s *Store) openMem() error {
 	}
 	s.db = db
 	s.remove = func() error { return os.RemoveAll(dir) }
-	if os.RemoveAll(dir) == nil { // where an open file can lose its name, nothing is left even after a crash
+	if os.RemoveAll(dir) == nil { // where an open file can be removed, nothing is left even after a crash
 		s.remove = func() error { return nil }
 	}
 	return nil
 }
 
-// openFile opens the file as measured best for many small commits: free pages are found at open instead of being
-// written with each commit, and the map is large from the start, since growing it waits for readers.
+// openFile opens the file with the options that were measured to be best for many small commits: free pages are found when
+// opening instead of being written with each commit, and the map is large from the start, since growing it waits for readers.
 func openFile(path string, mem bool) (*bbolt.DB, error) {
 	return bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:         lockWait,
@@ -138,7 +138,7 @@ func openFile(path string, mem bool) (*bbolt.DB, error) {
 	})
 }
 
-// makeBuckets makes what is missing and refuses a layout that it does not know.
+// makeBuckets creates missing buckets and returns an error for an unknown layout.
 func makeBuckets(tx *bbolt.Tx) error {
 	about, err := tx.CreateBucketIfNotExists(aboutBucket)
 	if err != nil {
@@ -160,23 +160,24 @@ func makeBuckets(tx *bbolt.Tx) error {
 	return nil
 }
 
-// Close ends every waiting call with ErrClosed, waits for the store's goroutines and gives the file back. The group that
-// is being written is finished and answered. Closing again returns what the first did.
+// Close ends every waiting call with ErrClosed, waits for the store's goroutines and closes the file. The group that is
+// being written is finished and answered. A second Close returns what the first did.
 func (s *Store) Close() error { return s.close() }
 
-func (s *Store) shut() error {
+func (s *Store) shutdown() error {
 	close(s.stop)
 	s.commits.close()
 	s.queues.close()
 	s.limits.close()
 	s.running.Wait()
 	s.watchers.Close()
-	// The holder's file goes first: once the lock is free it is the next process's.
+	// Remove the pid file first: once the file is unlocked, the pid file belongs to the next process.
 	removed := s.remove()
 	return errors.Join(removed, s.db.Close())
 }
 
-// initialMmap is address space, not memory; but Windows makes the file as large as the map.
+// initialMmap is the initial size of the map. It takes address space, not memory; but on Windows the file becomes as large
+// as the map.
 func initialMmap() int {
 	if runtime.GOOS == "windows" || strconv.IntSize < 64 {
 		return 0

@@ -19,7 +19,7 @@ import (
 	"github.com/runplane/runplane/store/bolt"
 )
 
-// The test binary, started again with childDir set, is another process with the store.
+// childDir is the environment variable with which the test binary runs as another process that opens the store.
 const childDir = "RUNPLANE_TEST_STORE"
 
 func TestMain(m *testing.M) {
@@ -56,7 +56,7 @@ func child(dir string) {
 	os.Exit(1)
 }
 
-// startChild starts the other process and returns its lines, once it has the store open.
+// startChild starts the other process and returns its output once it has opened the store.
 func startChild(t *testing.T, dir string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -71,7 +71,7 @@ func startChild(t *testing.T, dir string) (*exec.Cmd, *bufio.Scanner) {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() || lines.Text() != "open" {
-		t.Fatalf("the other process says %q", lines.Text())
+		t.Fatalf("the other process printed %q", lines.Text())
 	}
 	return cmd, lines
 }
@@ -91,15 +91,15 @@ func TestHeldFileNamesItsHolder(t *testing.T) {
 	}
 	for _, part := range []string{fmt.Sprintf("process %d ", cmd.Process.Pid), filepath.Join(dir, "runplane.db"), "stop it", "--store"} {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("%q does not say %q", err, part)
+			t.Errorf("%q does not contain %q", err, part)
 		}
 	}
-	if took > 20*time.Second { // at the bottom of it is a wait of a second
-		t.Errorf("it took %v to say so", took)
+	if took > 20*time.Second { // it waits for a fraction of a second
+		t.Errorf("the error took %v", took)
 	}
 }
 
-func TestSecondOpenInOneProcessSaysSo(t *testing.T) {
+func TestSecondOpenInOneProcess(t *testing.T) {
 	dir := t.TempDir()
 	open(t, bolt.Options{Dir: dir})
 	if _, err := bolt.Open(bolt.Options{Dir: dir}); !errors.Is(err, store.ErrInUse) || !strings.Contains(err.Error(), "this process") {
@@ -116,7 +116,7 @@ func TestKilledProcessLosesNothingAcknowledged(t *testing.T) {
 		for n := 0; n < 5+37*round && lines.Scan(); n++ {
 			v, err := strconv.ParseInt(lines.Text(), 10, 64)
 			if err != nil {
-				t.Fatalf("the other process says %q", lines.Text())
+				t.Fatalf("the other process printed %q", lines.Text())
 			}
 			last = v
 		}
@@ -154,7 +154,7 @@ func TestKilledProcessLosesNothingAcknowledged(t *testing.T) {
 	}
 }
 
-func TestReopenKeepsDataAndVoidsLeases(t *testing.T) {
+func TestReopenKeepsDataAndEndsLeases(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, bolt.Options{Dir: dir})
 	k := store.Key{Kind: "execution", ID: "e"}
@@ -197,7 +197,7 @@ func TestTenThousandDueWakesAreClaimedAfterOpen(t *testing.T) {
 
 const dueWakes = 10_000
 
-// openDue leaves a closed store with open executions behind.
+// openDue creates a store with due executions and closes it.
 func openDue(t testing.TB, dir string) {
 	t.Helper()
 	s := open(t, bolt.Options{Dir: dir})
@@ -215,7 +215,7 @@ func openDue(t testing.TB, dir string) {
 	}
 }
 
-// claimDue opens it, claims them all and closes it; then they are due again at once.
+// claimDue opens that store, claims them all and closes it; then all are due again.
 func claimDue(t testing.TB, dir string) {
 	t.Helper()
 	s := open(t, bolt.Options{Dir: dir})
@@ -276,7 +276,7 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 	}
 	open(t, bolt.Options{Dir: dir})
 	if info, err := os.Stat(filepath.Join(dir, "runplane.db")); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("an open file stays readable for others: %v, %v", info.Mode(), err)
+		t.Errorf("an opened file stays readable by others: %v, %v", info.Mode(), err)
 	}
 }
 
@@ -316,7 +316,7 @@ func TestOpenRefusesWhatItCannotRead(t *testing.T) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second time too, so the first let go of the file
+	for range 2 { // twice: the first unlocked the file
 		if _, err := bolt.Open(bolt.Options{Dir: newer}); err == nil || !strings.Contains(err.Error(), `"99"`) {
 			t.Errorf("newer format: got %v", err)
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Queue counts the wakes of a kind; see store.Store. What is due is counted in memory, what sleeps in the file.
+// Queue counts the wakes of a kind; see store.Store. Due ones are counted in memory, sleeping ones in the file.
 func (s *Store) Queue(ctx context.Context, kind string) (out store.Queue, err error) {
 	if err := store.ValidKind(kind); err != nil {
 		return out, err
@@ -44,7 +44,7 @@ func (s *Store) Queue(ctx context.Context, kind string) (out store.Queue, err er
 	return out, err
 }
 
-// count counts what is due and what is leased, and says for which moment that is true.
+// count counts due and leased keys and returns the time of the count.
 func (qs *queues) count(kind string) (out store.Queue, leased []store.Key, at int64, err error) {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
@@ -53,7 +53,7 @@ func (qs *queues) count(kind string) (out store.Queue, leased []store.Key, at in
 	}
 	now := time.Now()
 	q := qs.queue(kind)
-	qs.lapse(now)
+	qs.expireLeases(now)
 	if err := qs.load(q, now); err != nil {
 		return out, nil, 0, err
 	}
@@ -72,7 +72,7 @@ func (qs *queues) count(kind string) (out store.Queue, leased []store.Key, at in
 	return out, leased, now.UnixNano(), nil
 }
 
-// Places tells how keys stand in the queue; see store.Store.
+// Places returns the wakes and leases of keys; see store.Store.
 func (s *Store) Places(ctx context.Context, keys []store.Key) ([]store.Place, error) {
 	for _, k := range keys {
 		if err := k.Valid(); err != nil {

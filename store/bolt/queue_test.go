@@ -13,7 +13,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-func TestQueueCountsWhatWaits(t *testing.T) {
+func TestQueueCountsWakesAndLeases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ctx, now := openMem(t), context.Background(), time.Now()
 		wake := func(kind, id string, in time.Duration, priority int) {
@@ -40,14 +40,14 @@ func TestQueueCountsWhatWaits(t *testing.T) {
 			t.Fatal(ls, err)
 		}
 		want(store.Queue{Due: [5]int{0, 0, 1, 0, 1}, Oldest: now.Add(-3 * time.Minute), Sleeping: 2, Leased: 2})
-		wake("x", ls[0].Key.ID, time.Hour, 1) // its owner knows when it is next due; it is leased all the same
+		wake("x", ls[0].Key.ID, time.Hour, 1) // its owner sets its next wake; it is still leased
 		want(store.Queue{Due: [5]int{0, 0, 1, 0, 1}, Oldest: now.Add(-3 * time.Minute), Sleeping: 2, Leased: 2})
 		time.Sleep(2 * time.Hour)
 		want(store.Queue{Due: [5]int{1, 1, 3, 0, 1}, Oldest: now.Add(-3 * time.Minute)})
 	})
 }
 
-func TestPlacesTellWhereKeysStand(t *testing.T) {
+func TestPlacesOfKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ctx, now := openMem(t), context.Background(), time.Now()
 		x := func(id string) store.Key { return store.Key{Kind: "x", ID: id} }
@@ -60,19 +60,19 @@ func TestPlacesTellWhereKeysStand(t *testing.T) {
 			t.Fatal(ls, err)
 		}
 		want := []store.Place{{Wake: &sleeps}, {}, {Wake: &held, Lease: &ls[0]}}
-		got, err := s.Places(ctx, []store.Key{x("sleeps"), x("nobody"), x("held")})
+		got, err := s.Places(ctx, []store.Key{x("sleeps"), x("missing"), x("held")})
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("places (-want +got):\n%s%v", diff, err)
 		}
 		time.Sleep(2 * time.Minute)
 		got, err = s.Places(ctx, []store.Key{x("held")})
 		if diff := cmp.Diff([]store.Place{{Wake: &held}}, got); err != nil || diff != "" {
-			t.Errorf("places when the lease has lapsed (-want +got):\n%s%v", diff, err)
+			t.Errorf("places after the lease expired (-want +got):\n%s%v", diff, err)
 		}
 	})
 }
 
-func TestTenThousandOfOneDoNotHoldUpAnother(t *testing.T) {
+func TestTenThousandOfOneSessionDoNotDelayAnother(t *testing.T) {
 	s, ctx, now := openMem(t), context.Background(), time.Now()
 	wakes := func(session string, n int, at time.Time) {
 		for i := range n {

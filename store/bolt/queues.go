@@ -12,31 +12,31 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// queues grants leases on due keys. Its methods without a word on it take the lock; what is on disk they read under it,
-// and the committer calls follow under it after every commit, so that memory never keeps a wake that the disk lost.
+// queues grants leases on due keys. Methods lock mu unless their section says otherwise. They read the file while holding
+// mu, and apply takes mu after every commit, so memory never keeps a wake that was removed from the file.
 type queues struct {
 	db *bbolt.DB
 
-	mu      sync.Mutex
-	kinds   map[string]*queue // those that were ever claimed from
-	leases  leases
-	token   int64 // the last lease's
-	waiting int   // claims that wait
-	armed   time.Time
-	poke    chan struct{} // the clock has to look again: something is due before armed
-	closed  bool
+	mu       sync.Mutex
+	kinds    map[string]*queue // every kind that was ever claimed or counted
+	leases   leases
+	token    int64         // of the last lease
+	waiting  int           // number of waiting claims
+	nextTick time.Time     // zero: the clock sleeps
+	retick   chan struct{} // wakes runClock: nextTick is earlier now
+	closed   bool
 }
 
-// queue is what memory knows of one kind's wakes.
+// queue is the part of one kind's wakes that is in memory.
 type queue struct {
 	kind    string
 	ready   ready
-	loaded  int64 // all wakes up to here are in ready, or hidden by a lease
-	next    int64 // none is on disk between loaded and here
+	loaded  int64 // all wakes up to this time are in ready, or their keys are leased
+	next    int64 // no wake in the file is after loaded and before this time
 	waiters []*waiter
 }
 
-// waiter is a claim that waits. Its answer is written before done is closed.
+// waiter is a waiting claim. Its answer is written before done is closed.
 type waiter struct {
 	request store.ClaimRequest
 	leases  []store.Lease
@@ -44,19 +44,19 @@ type waiter struct {
 	done    chan struct{}
 }
 
-// recheck bounds how long the clock sleeps, for the case that the wall clock is set or the machine slept.
-const recheck = 30 * time.Second
+// maxSleep is the longest sleep of the clock, for the case that the wall clock is set or the machine was suspended.
+const maxSleep = 30 * time.Second
 
-// init gives the queues their file. Tokens start at the time, so that a lease of an earlier process matches none.
+// init prepares the queues. Tokens start at the current time, so that no lease of an earlier process matches a new one.
 func (qs *queues) init(db *bbolt.DB) {
 	qs.db = db
 	qs.kinds = map[string]*queue{}
 	qs.leases = leases{byKey: map[store.Key]*lease{}}
 	qs.token = time.Now().UnixNano()
-	qs.poke = make(chan struct{}, 1)
+	qs.retick = make(chan struct{}, 1)
 }
 
-// reserve makes the batch's claim hold from before it is written, and finds out whether its release ends anything.
+// reserve grants the batch's claim before the batch is written, and determines whether its release ends a lease.
 func (qs *queues) reserve(r *request) error {
 	if r.claim == nil && r.release == nil {
 		return nil
@@ -69,7 +69,7 @@ func (qs *queues) reserve(r *request) error {
 			if h.liveAt(now) && h.Owner != c.Owner {
 				return fmt.Errorf("%w: %q is leased by %s", store.ErrConflict, c.Key, h.Owner)
 			}
-			qs.leases.end(h)
+			qs.leases.remove(h)
 		}
 		r.lease = qs.grant(c.Key, c.Owner, now.Add(c.TTL))
 		r.grant = r.lease.Lease
@@ -78,27 +78,27 @@ func (qs *queues) reserve(r *request) error {
 		}
 	}
 	if r.release != nil {
-		r.released = qs.leases.held(*r.release, now) != nil
+		r.released = qs.leases.find(*r.release, now) != nil
 	}
 	return nil
 }
 
-// undo takes back what reserve granted to a group that was not written.
+// undo removes the leases that reserve granted to a group that was not written.
 func (qs *queues) undo(group []*request) {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	now := time.Now()
 	for _, r := range group {
-		if r.lease != nil && qs.leases.end(r.lease) {
-			qs.restore(r.lease.Key, now)
+		if r.lease != nil && qs.leases.remove(r.lease) {
+			qs.reload(r.lease.Key, now)
 		}
 		r.lease, r.released = nil, false
 	}
-	qs.settle(now)
+	qs.serveWaiters(now)
 }
 
-// follow repeats in memory what a written group did to wakes and leases.
-func (qs *queues) follow(group []*request) {
+// apply applies what a written group did to wakes and leases to memory.
+func (qs *queues) apply(group []*request) {
 	touched := false
 	for _, r := range group {
 		touched = touched || r.err == nil && r.touchesQueues()
@@ -115,28 +115,28 @@ func (qs *queues) follow(group []*request) {
 		}
 		if r.released {
 			if h := qs.leases.byKey[r.release.Key]; h != nil && h.Token == r.release.Token {
-				qs.leases.end(h)
+				qs.leases.remove(h)
 			}
-			if r.dropsWake() {
-				qs.place(r.release.Key, nil, now)
+			if r.removesWake() {
+				qs.update(r.release.Key, nil, now)
 			}
 		}
 		for _, d := range r.deletes {
-			qs.place(d.key, nil, now)
+			qs.update(d.key, nil, now)
 		}
 		for i := range r.wakes {
 			w := &r.wakes[i]
 			if !w.set {
-				qs.place(w.key, nil, now)
+				qs.update(w.key, nil, now)
 			} else {
-				qs.place(w.key, &w.wake, now)
+				qs.update(w.key, &w.wake, now)
 			}
 		}
 	}
-	qs.settle(now)
+	qs.serveWaiters(now)
 }
 
-// The methods below want the lock held.
+// The callers of the methods below hold mu.
 
 func (qs *queues) queue(kind string) *queue {
 	q := qs.kinds[kind]
@@ -152,11 +152,11 @@ func (qs *queues) grant(key store.Key, owner string, until time.Time) *lease {
 	return qs.leases.grant(store.Lease{Key: key, Owner: owner, Token: qs.token, Until: until})
 }
 
-// place says what a key's wake now is; nil: it has none.
-func (qs *queues) place(key store.Key, w *wake, now time.Time) {
+// update sets a key's wake in memory; nil: it has none.
+func (qs *queues) update(key store.Key, w *wake, now time.Time) {
 	q := qs.kinds[key.Kind]
 	if q == nil || qs.leases.byKey[key] != nil {
-		return // loaded when the kind is first claimed from, or when the lease ends
+		return // read when the kind is first claimed, or when the lease ends
 	}
 	if w != nil && w.at <= now.UnixNano() {
 		q.ready.put(key.ID, w.at, w.priority, []byte(w.fairness))
@@ -169,8 +169,8 @@ func (qs *queues) place(key store.Key, w *wake, now time.Time) {
 	}
 }
 
-// restore reads a key's wake after its lease ended without a word on it.
-func (qs *queues) restore(key store.Key, now time.Time) {
+// reload reads a key's wake from the file after its lease ended without a new wake.
+func (qs *queues) reload(key store.Key, now time.Time) {
 	q := qs.kinds[key.Kind]
 	if q == nil {
 		return
@@ -178,7 +178,7 @@ func (qs *queues) restore(key store.Key, now time.Time) {
 	err := view(qs.db, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(wakesBucket).Get(appendRecordKey(nil, key))
 		if b == nil {
-			qs.place(key, nil, now)
+			qs.update(key, nil, now)
 			return nil
 		}
 		if len(b) < 8 {
@@ -186,16 +186,16 @@ func (qs *queues) restore(key store.Key, now time.Time) {
 		}
 		priority, fairness, err := parseWake(b[8:])
 		if err == nil {
-			qs.place(key, &wake{parseInstant(b), priority, string(fairness)}, now)
+			qs.update(key, &wake{parseInstant(b), priority, string(fairness)}, now)
 		}
 		return err
 	})
-	if err != nil { // let load meet it, which can say so
+	if err != nil { // load will read it again and can return the error
 		q.loaded, q.next = math.MinInt64, math.MinInt64
 	}
 }
 
-// load brings the wakes that became due since the last time into memory.
+// load reads the wakes that have become due since the last load into memory.
 func (qs *queues) load(q *queue, now time.Time) error {
 	limit := now.UnixNano()
 	if q.next > limit {
@@ -237,16 +237,16 @@ func (qs *queues) load(q *queue, now time.Time) error {
 	return nil
 }
 
-// lapse ends the leases whose time is over; their wakes count again.
-func (qs *queues) lapse(now time.Time) {
+// expireLeases removes the leases that have expired; their wakes count again.
+func (qs *queues) expireLeases(now time.Time) {
 	for l := qs.leases.first(); l != nil && !l.liveAt(now); l = qs.leases.first() {
-		qs.leases.end(l)
-		qs.restore(l.Key, now)
+		qs.leases.remove(l)
+		qs.reload(l.Key, now)
 	}
 }
 
-// take leases what is ready for the request.
-func (qs *queues) take(q *queue, r *store.ClaimRequest, now time.Time) []store.Lease {
+// grantReady leases ready keys for the request.
+func (qs *queues) grantReady(q *queue, r *store.ClaimRequest, now time.Time) []store.Lease {
 	var got []store.Lease
 	for len(got) < max(r.Max, 1) {
 		id, ok := q.ready.pop()
@@ -259,12 +259,12 @@ func (qs *queues) take(q *queue, r *store.ClaimRequest, now time.Time) []store.L
 	return got
 }
 
-// settle gives ready keys to the claims that wait, first come first served, and has the clock look again in time.
-func (qs *queues) settle(now time.Time) {
+// serveWaiters gives ready keys to waiting claims, first come, first served, and schedules the next tick.
+func (qs *queues) serveWaiters(now time.Time) {
 	if qs.waiting == 0 {
 		return
 	}
-	due := now.Add(recheck)
+	due := now.Add(maxSleep)
 	for _, q := range qs.kinds {
 		if len(q.waiters) == 0 {
 			continue
@@ -276,20 +276,20 @@ func (qs *queues) settle(now time.Time) {
 			continue
 		}
 		for len(q.waiters) > 0 && q.ready.len() > 0 {
-			qs.answer(q, qs.take(q, &q.waiters[0].request, now), nil)
+			qs.answer(q, qs.grantReady(q, &q.waiters[0].request, now), nil)
 		}
-		if wait := q.next - now.UnixNano(); len(q.waiters) > 0 && q.next != math.MaxInt64 && wait < int64(recheck) {
+		if wait := q.next - now.UnixNano(); len(q.waiters) > 0 && q.next != math.MaxInt64 && wait < int64(maxSleep) {
 			due = earlier(due, now.Add(time.Duration(wait)))
 		}
 	}
 	if l := qs.leases.first(); l != nil {
 		due = earlier(due, l.Until)
 	}
-	if qs.armed.IsZero() || due.Before(qs.armed) {
-		qs.armed = due
+	if qs.nextTick.IsZero() || due.Before(qs.nextTick) {
+		qs.nextTick = due
 		select {
-		case qs.poke <- struct{}{}:
-		default: // it will look anyway
+		case qs.retick <- struct{}{}:
+		default: // already signalled
 		}
 	}
 }
@@ -301,7 +301,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// answer ends the longest waiting claim.
+// answer answers the claim that has waited longest.
 func (qs *queues) answer(q *queue, got []store.Lease, err error) {
 	w := q.waiters[0]
 	q.waiters = q.waiters[1:]

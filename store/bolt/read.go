@@ -14,10 +14,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// checkEvery is how many entries a scan passes between looks at its context.
+// checkEvery is after how many entries a scan checks its context.
 const checkEvery = 256
 
-// view reads one consistent state of the file.
+// view calls read with a read transaction, one consistent state of the file.
 func (s *Store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 	if ctx.Err() != nil {
 		return store.Ended(ctx)
@@ -25,18 +25,18 @@ func (s *Store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 	return view(s.db, read)
 }
 
-// view turns a panic too into an error: bbolt panics where it finds a damaged page.
+// view is Store.view without a context. It turns a panic into an error: bbolt panics on a damaged page.
 func view(db *bbolt.DB, read func(*bbolt.Tx) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("read: %w: %v", errDamaged, p)
 		}
 	}()
-	return foreign("read", db.View(read))
+	return classify("read", db.View(read))
 }
 
-// foreign classifies what bbolt says: a closed file is a closed store. Errors of this package pass as they are.
-func foreign(doing string, err error) error {
+// classify adds context to an error; of a closed file it makes store.ErrClosed.
+func classify(doing string, err error) error {
 	switch {
 	case err == nil, errors.Is(err, store.ErrNotFound):
 		return err
@@ -62,7 +62,7 @@ func (s *Store) Get(ctx context.Context, key store.Key) (out store.Record, err e
 	return out, err
 }
 
-// liveRecord copies the record out of its bytes; not found when there are none or it expired.
+// liveRecord decodes a copy of the record; not found: there are no bytes or it has expired.
 func liveRecord(raw []byte, key store.Key, now int64, bare bool) (out store.Record, found bool, err error) {
 	if raw == nil {
 		return out, false, nil
@@ -87,12 +87,12 @@ func (s *Store) List(ctx context.Context, q store.Query) (out []store.Record, er
 	now := time.Now().UnixNano()
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		records := tx.Bucket(recordsBucket)
-		walk := newWalk(tx.Bucket(index).Cursor(), base, q)
+		scan := newScan(tx.Bucket(index).Cursor(), base, q)
 		for n := 1; len(out) < q.Limit; n++ {
 			if n%checkEvery == 0 && ctx.Err() != nil {
 				return store.Ended(ctx)
 			}
-			id, raw, ok := walk.next()
+			id, raw, ok := scan.next()
 			if !ok {
 				return nil
 			}
@@ -113,18 +113,18 @@ func (s *Store) List(ctx context.Context, q store.Query) (out []store.Record, er
 	return out, err
 }
 
-// walk steps through the keys base+ID of a query, in its direction.
-type walk struct {
+// scan iterates over the keys base+ID of a query, in its direction.
+type scan struct {
 	cursor  *bbolt.Cursor
-	base    int
+	base    int    // length of the base
 	low     []byte // first key
-	high    []byte // first key beyond; nil: the end of the bucket
+	high    []byte // first key after the range; nil: the end of the bucket
 	reverse bool
-	begun   bool
+	started bool
 }
 
-func newWalk(c *bbolt.Cursor, base []byte, q store.Query) *walk {
-	w := &walk{cursor: c, base: len(base), reverse: q.Reverse}
+func newScan(c *bbolt.Cursor, base []byte, q store.Query) *scan {
+	w := &scan{cursor: c, base: len(base), reverse: q.Reverse}
 	w.low = append(bytes.Clone(base), q.Prefix...)
 	w.high = store.PrefixEnd(w.low)
 	if q.After == "" {
@@ -135,18 +135,18 @@ func newWalk(c *bbolt.Cursor, base []byte, q store.Query) *walk {
 		if w.high == nil || bytes.Compare(after, w.high) < 0 {
 			w.high = after
 		}
-	} else if after = append(after, 0); bytes.Compare(after, w.low) > 0 { // the least key behind After
+	} else if after = append(after, 0); bytes.Compare(after, w.low) > 0 { // the least key after After
 		w.low = after
 	}
 	return w
 }
 
-func (w *walk) next() (id, value []byte, ok bool) {
+func (w *scan) next() (id, value []byte, ok bool) {
 	var k, v []byte
 	switch {
-	case w.begun && w.reverse:
+	case w.started && w.reverse:
 		k, v = w.cursor.Prev()
-	case w.begun:
+	case w.started:
 		k, v = w.cursor.Next()
 	case !w.reverse:
 		k, v = w.cursor.Seek(w.low)
@@ -159,7 +159,7 @@ func (w *walk) next() (id, value []byte, ok bool) {
 			k, v = w.cursor.Prev()
 		}
 	}
-	w.begun = true
+	w.started = true
 	if k == nil || bytes.Compare(k, w.low) < 0 || w.high != nil && bytes.Compare(k, w.high) >= 0 {
 		return nil, nil, false
 	}
@@ -196,7 +196,8 @@ func (s *Store) Log(ctx context.Context, key store.Key, after int64, limit int) 
 	return out, err
 }
 
-// appendEntries adds the entries of a chunk that lie behind after, up to limit in all; last numbers the chunk's last.
+// appendEntries appends the entries of a chunk with numbers above after, until out has limit; last is the number of the
+// chunk's last entry.
 func appendEntries(out []store.Entry, chunk []byte, last, after int64, limit int) ([]store.Entry, error) {
 	var parts [][]byte
 	var few [16][]byte

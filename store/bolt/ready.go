@@ -6,31 +6,31 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// ready holds the due wakes of one kind that nobody leases, in the order of claims: the priorities by their weights, then the
+// ready holds the due wakes of one kind whose keys are not leased, in the order of claims: priorities by weight, then
 // fairness keys in turn, then the longest due.
 //
-// The priorities share the claims by self-clocked weighted fair queuing: each has a tag, where its last claim finished in a
-// virtual time in which a claim of priority p takes cost(p). The one whose next claim would finish first is next. A
-// priority with nothing due takes part from the present time on, which is where the last claim started: it neither saves up
-// claims nor loses what it was charged.
+// The priorities share the claims by self-clocked weighted fair queuing: each has a finish tag, the virtual time at which its
+// last claim finished, where a claim of priority p takes cost(p). The priority whose next claim would finish first is served
+// next. The tag of a priority with nothing due rises to the current virtual time, the start of the last claim: it neither
+// saves up claims nor loses what it was charged.
 type ready struct {
 	items  map[string]*item // by ID
 	levels [store.Priorities]level
 	now    int64 // the virtual time: the start of the last claim
-	peak   int   // most items since items was made
+	peak   int   // most items since the map was allocated
 }
 
-// level is one priority. A group that has items stands in turns once; it goes to the end when it was served.
+// level is one priority. A group that has items is in turns once, and moves to the end when it was served.
 type level struct {
 	priority int
-	finish   int64 // the tag: where the last claim of the priority finished in virtual time
+	finish   int64 // the finish tag
 	items    int
 	groups   map[string]*group
 	turns    []*group
-	head     int // turns before it were taken
+	head     int // index of the next in turns
 }
 
-// cost is what one claim of the priority takes of the virtual time.
+// cost is the virtual time that a claim of the priority takes.
 func cost(priority int) int64 { return int64(store.Weight(1) / store.Weight(priority)) }
 
 // group is a heap of one fairness key's items, longest due first.
@@ -38,7 +38,7 @@ type group struct {
 	level    *level
 	fairness string
 	items    heapOf[*item]
-	queued   bool // stands in turns
+	queued   bool // is in turns
 }
 
 type item struct {
@@ -63,7 +63,7 @@ func newReady() ready {
 
 func (r *ready) len() int { return len(r.items) }
 
-// put adds the key, or moves it to where its wake now belongs. A priority beyond the ends counts as the end.
+// put adds the key, or moves it to where its wake now belongs. A priority out of range counts as the nearest one.
 func (r *ready) put(id string, at int64, priority int, fairness []byte) {
 	priority = min(max(priority, 1), store.Priorities)
 	if it := r.items[id]; it != nil {
@@ -89,7 +89,7 @@ func (r *ready) put(id string, at int64, priority int, fairness []byte) {
 	}
 }
 
-// remove forgets the key; its group, if that leaves it empty, falls away at its turn.
+// remove removes the key; a group that becomes empty is dropped when its turn comes.
 func (r *ready) remove(id string) {
 	if it := r.items[id]; it != nil {
 		heap.Remove(&it.group.items, it.index)
@@ -98,7 +98,7 @@ func (r *ready) remove(id string) {
 	}
 }
 
-// forget drops the ID; after a flood it gives the memory back, which a map does not do by itself.
+// forget deletes the ID. When the last of very many is deleted it replaces the map, since a map never shrinks.
 func (r *ready) forget(id string) {
 	delete(r.items, id)
 	if len(r.items) == 0 && r.peak > 1024 {
@@ -106,14 +106,14 @@ func (r *ready) forget(id string) {
 	}
 }
 
-// pop takes the key that is to be claimed next.
+// pop removes and returns the key that is to be claimed next.
 func (r *ready) pop() (id string, ok bool) {
-	l := r.turn()
+	l := r.nextLevel()
 	if l == nil {
 		return "", false
 	}
 	for {
-		g := l.next()
+		g := l.nextGroup()
 		if len(g.items) == 0 {
 			l.drop(g)
 			continue
@@ -130,8 +130,8 @@ func (r *ready) pop() (id string, ok bool) {
 	}
 }
 
-// turn says which priority is served next, and charges it; nil: nothing is ready.
-func (r *ready) turn() *level {
+// nextLevel returns the priority that is served next and charges it; nil: nothing is ready.
+func (r *ready) nextLevel() *level {
 	var best *level
 	for i := range r.levels {
 		l := &r.levels[i]
@@ -148,7 +148,7 @@ func (r *ready) turn() *level {
 	return best
 }
 
-// oldest is the least time of all that are ready; false: none is.
+// oldest is the earliest time of all ready wakes; false: there are none.
 func (r *ready) oldest() (at int64, ok bool) {
 	for i := range r.levels {
 		for _, g := range r.levels[i].groups {
@@ -160,14 +160,14 @@ func (r *ready) oldest() (at int64, ok bool) {
 	return at, ok
 }
 
-// drop forgets a group without items that does not stand in turns any more.
+// drop deletes a group that has no items and is no longer in turns.
 func (l *level) drop(g *group) {
 	g.queued = false
 	delete(l.groups, g.fairness)
 }
 
-// next takes the group whose turn it is out of turns.
-func (l *level) next() *group {
+// nextGroup removes the group whose turn it is from turns and returns it.
+func (l *level) nextGroup() *group {
 	g := l.turns[l.head]
 	l.turns[l.head] = nil
 	l.head++

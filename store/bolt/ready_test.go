@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestReadyKeepsItsOrder compares ready with a list that is searched for the next key each time: the priority whose claim
-// finishes first in virtual time, then the fairness key that waited longest for its turn, then the longest due.
+// TestReadyKeepsItsOrder compares ready with a model that searches all keys for the next one: the priority whose claim
+// finishes first in virtual time, then the fairness key that has waited longest for its turn, then the longest due.
 func TestReadyKeepsItsOrder(t *testing.T) {
 	type entry struct {
 		id       string
@@ -105,7 +105,7 @@ func TestReadyGivesMemoryBack(t *testing.T) {
 	}
 }
 
-// TestPrioritiesShareByWeight has all priorities wait with much: of 31 claims each gets its weight.
+// TestPrioritiesShareByWeight keeps all priorities due: of 31 claims each gets as many as its weight.
 func TestPrioritiesShareByWeight(t *testing.T) {
 	r := newReady()
 	for i := range 1000 {
@@ -123,9 +123,9 @@ func TestPrioritiesShareByWeight(t *testing.T) {
 	}
 }
 
-// TestNoPriorityStarvesBehindThoseThatComeAndGo has 1 and 2 never wait at once and never wait long: what they were served
-// counts all the same, so that 5 gets its turn.
-func TestNoPriorityStarvesBehindThoseThatComeAndGo(t *testing.T) {
+// TestNoPriorityStarvesUnderAlternatingLoad has keys of priorities 1 and 2 arrive in turn, so that they never wait for long:
+// their claims are charged all the same, so priority 5 gets its turn.
+func TestNoPriorityStarvesUnderAlternatingLoad(t *testing.T) {
 	r := newReady()
 	r.put("patient", 0, 5, nil)
 	for i := range 100 {

@@ -8,21 +8,21 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// errDamaged: the file holds what this package never writes.
+// errDamaged: the file contains what this package never writes.
 var errDamaged = errors.New("damaged store file")
 
-// A record's bytes: version (8), expiry (8; 0 never), length of the terms, terms, value.
+// An encoded record: version (8 bytes), expiry (8 bytes; 0: never), length of the terms (varint), terms, value.
 const recordHeader = 16
 
-// stored is a record as it lies on disk; its slices are valid as long as the transaction.
+// stored is a record as it is on disk; its slices are valid until the transaction ends.
 type stored struct {
 	version int64
 	expires int64
-	terms   []byte // each behind its length
+	terms   []byte // each preceded by its length
 	value   []byte
 }
 
-// appendRecord leaves the version 0 for the committer; see setVersion.
+// appendRecord encodes a record with version 0; the committer calls setVersion.
 func appendRecord(b []byte, p *store.Put, expires int64) []byte {
 	b = append(b, make([]byte, 8)...)
 	b = binary.BigEndian.AppendUint64(b, uint64(expires))
@@ -55,12 +55,12 @@ func parseRecord(b []byte) (stored, error) {
 	return r, nil
 }
 
-// liveAt says whether the record exists for readers at now.
+// liveAt reports whether the record exists and has not expired at now.
 func (r *stored) liveAt(now int64) bool {
 	return r.version > 0 && (r.expires == 0 || r.expires > now)
 }
 
-// record copies what was stored for a caller; a bare one has no value.
+// record decodes a copy; a bare one has no value.
 func (r *stored) record(key store.Key, bare bool) (store.Record, error) {
 	out := store.Record{Key: key, Version: r.version}
 	if !bare {
@@ -70,7 +70,7 @@ func (r *stored) record(key store.Key, bare bool) (store.Record, error) {
 		out.Expires = time.Unix(0, r.expires)
 	}
 	for rest := r.terms; len(rest) > 0; {
-		term, tail, err := nextSized(rest)
+		term, tail, err := cutSized(rest)
 		if err != nil {
 			return out, err
 		}
@@ -80,8 +80,8 @@ func (r *stored) record(key store.Key, bare bool) (store.Record, error) {
 	return out, nil
 }
 
-// nextSized is the inverse of appendSized: the first string and what follows it.
-func nextSized(b []byte) (s, rest []byte, err error) {
+// cutSized is the inverse of appendSized: it returns the first string and what follows it.
+func cutSized(b []byte) (s, rest []byte, err error) {
 	if len(b) < 2 {
 		return nil, nil, errDamaged
 	}
@@ -92,10 +92,10 @@ func nextSized(b []byte) (s, rest []byte, err error) {
 	return b[2:n], b[n:], nil
 }
 
-// hasTerm says whether term is in a block of terms.
+// hasTerm reports whether term is in a block of terms.
 func hasTerm(block, term []byte) bool {
 	for len(block) > 0 {
-		t, rest, err := nextSized(block)
+		t, rest, err := cutSized(block)
 		if err != nil {
 			return false
 		}

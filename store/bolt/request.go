@@ -8,25 +8,25 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// request is a batch on its way through the committer. The caller encodes it in full before queueing it, so that the
-// committer only looks up, compares and writes, and never touches the caller's memory.
+// request is a batch for the committer. The caller encodes it completely before queueing it, so that the committer only
+// looks up, compares and writes, and never reads the caller's memory.
 type request struct {
-	buf     []byte // backs everything encoded below
-	puts    []putOp
-	deletes []keyOp
-	logs    []logOp
-	appends []appendAt
-	wakes   []wakeOp
-	claim   *store.Claim
-	release *store.Lease
-	freed   keyOp // release's key
-	sweep   bool  // an order of the sweeper instead of a batch
+	buf         []byte // backs everything encoded below
+	puts        []putOp
+	deletes     []keyOp
+	logs        []logOp
+	appends     []appendAt
+	wakes       []wakeOp
+	claim       *store.Claim
+	release     *store.Lease
+	releasedKey keyOp // key of release
+	sweep       bool  // removes expired records instead of writing a batch
 
 	versions []int64
 	lease    *lease      // granted to claim
-	grant    store.Lease // what it said when it was granted
-	released bool        // release named a live lease
-	expired  int         // records that a sweep removed
+	grant    store.Lease // a copy of lease as it was granted
+	released bool        // release named a lease that had not expired
+	expired  int         // number of records that a sweep removed
 	err      error
 	done     chan struct{}
 }
@@ -41,8 +41,8 @@ type putOp struct {
 	value   []byte // encoded record
 	want    int64
 	expires int64
-	old     stored // what the check found
-	oldRaw  bool   // something lies at the key, alive or expired
+	old     stored // the record that check found
+	oldRaw  bool   // there was a record, expired or not
 }
 
 // logOp is what a batch appends to one log: one pair in the bucket.
@@ -51,10 +51,10 @@ type logOp struct {
 	prefix []byte
 	chunk  []byte
 	n      int64
-	last   int64 // the log's last number after it
+	last   int64 // the log's last sequence number after the batch
 }
 
-// appendAt is where an Append of the batch went: log op and place in it.
+// appendAt locates an Append of the batch: the index of its logOp and its index among that log's entries.
 type appendAt struct {
 	log int
 	nth int64
@@ -66,14 +66,14 @@ type wakeOp struct {
 	set  bool // false: no wake
 }
 
-// wake is a wake's fields as they are indexed.
+// wake is a store.Wake without its key, as it is stored.
 type wake struct {
 	at       int64
 	priority int
 	fairness string
 }
 
-// requestPool is a store's own, so that a store made in a testing/synctest bubble shares no channel with another.
+// requestPool is not shared between stores, so that a store in a testing/synctest bubble uses no channel from outside it.
 type requestPool struct{ pool sync.Pool }
 
 func (p *requestPool) get() *request {
@@ -83,13 +83,13 @@ func (p *requestPool) get() *request {
 	return &request{done: make(chan struct{}, 1)}
 }
 
-// put takes back a request that nobody uses any more.
+// put returns a request to the pool. The caller does not use it again.
 func (p *requestPool) put(r *request) {
 	r.reset()
 	p.pool.Put(r)
 }
 
-// encode turns a valid batch into the request.
+// encode encodes a valid batch into the request.
 func (r *request) encode(b *store.Batch, now time.Time) {
 	for i := range b.Puts {
 		r.addPut(&b.Puts[i], now)
@@ -114,11 +114,11 @@ func (r *request) encode(b *store.Batch, now time.Time) {
 	}
 	if b.Release != nil {
 		l := *b.Release
-		r.release, r.freed = &l, r.keyOp(l.Key)
+		r.release, r.releasedKey = &l, r.keyOp(l.Key)
 	}
 }
 
-// reset keeps the memory of the request, for the next, and nothing else.
+// reset clears the request and keeps its memory for the next one.
 func (r *request) reset() {
 	if cap(r.buf) > 1<<16 {
 		r.buf = nil
@@ -131,15 +131,15 @@ func (r *request) reset() {
 		wakes: r.wakes[:0], versions: r.versions[:0], done: r.done}
 }
 
-// since returns what was appended to buf behind from; buf growing later leaves it alone.
-func (r *request) since(from int) []byte {
+// encodedFrom returns what was appended to buf from index from on. It stays valid when buf grows.
+func (r *request) encodedFrom(from int) []byte {
 	return r.buf[from:len(r.buf):len(r.buf)]
 }
 
 func (r *request) keyOp(k store.Key) keyOp {
 	from := len(r.buf)
 	r.buf = appendRecordKey(r.buf, k)
-	return keyOp{k, r.since(from)}
+	return keyOp{k, r.encodedFrom(from)}
 }
 
 func (r *request) addPut(p *store.Put, now time.Time) {
@@ -149,11 +149,11 @@ func (r *request) addPut(p *store.Put, now time.Time) {
 	}
 	from := len(r.buf)
 	r.buf = appendRecord(r.buf, p, op.expires)
-	op.value = r.since(from)
+	op.value = r.encodedFrom(from)
 	r.puts = append(r.puts, op)
 }
 
-// addAppends gathers the entries of each log into one chunk: each entry behind its length.
+// addAppends encodes the entries of each log as one chunk: each entry preceded by its length.
 func (r *request) addAppends(appends []store.Append) {
 	for i := range appends {
 		a := &appends[i]
@@ -164,7 +164,7 @@ func (r *request) addAppends(appends []store.Append) {
 		if at < 0 {
 			from := len(r.buf)
 			r.buf = appendLogPrefix(r.buf, a.Key)
-			r.logs = append(r.logs, logOp{key: a.Key, prefix: r.since(from)})
+			r.logs = append(r.logs, logOp{key: a.Key, prefix: r.encodedFrom(from)})
 			at = len(r.logs) - 1
 		}
 		r.appends = append(r.appends, appendAt{at, r.logs[at].n})
@@ -178,12 +178,12 @@ func (r *request) addAppends(appends []store.Append) {
 				r.buf = append(r.buf, appends[i].Value...)
 			}
 		}
-		r.logs[l].chunk = r.since(from)
+		r.logs[l].chunk = r.encodedFrom(from)
 	}
 }
 
-// dropsWake says whether the release leaves its key without a wake.
-func (r *request) dropsWake() bool {
+// removesWake reports whether the release leaves its key without a wake.
+func (r *request) removesWake() bool {
 	if !r.released {
 		return false
 	}
@@ -195,15 +195,15 @@ func (r *request) dropsWake() bool {
 	return true
 }
 
-// touchesQueues says whether memory has to follow what was written.
+// touchesQueues reports whether the batch changed wakes or leases, so that memory must be updated.
 func (r *request) touchesQueues() bool {
 	return len(r.wakes) > 0 || len(r.deletes) > 0 || r.released
 }
 
-// size is what the request adds to a group, roughly.
+// size is about how many bytes the request adds to a group.
 func (r *request) size() int { return len(r.buf) }
 
-// committed is the answer for the caller.
+// committed is the result for the caller.
 func (r *request) committed() store.Committed {
 	out := store.Committed{}
 	if n := len(r.puts) + len(r.appends); n > 0 {

@@ -42,7 +42,7 @@ func resident(t *testing.T, path string) (kib int) {
 	return kib
 }
 
-// TestFileLeavesMemory: a store costs memory for what is being read, not for what lies in it.
+// TestFileLeavesMemory checks that a store takes memory for what is being read, not for its size.
 func TestFileLeavesMemory(t *testing.T) {
 	dir, ctx := t.TempDir(), context.Background()
 	path := filepath.Join(dir, fileName)
@@ -62,13 +62,13 @@ func TestFileLeavesMemory(t *testing.T) {
 	}
 	defer s.Close()
 	if kib := resident(t, path); kib > n*size>>13 {
-		t.Errorf("%d KiB are resident once it is open, of %d KiB of values", kib, n*size>>10)
+		t.Errorf("%d KiB are resident after opening, of %d KiB of values", kib, n*size>>10)
 	}
 	for end := time.Now().Add(20 * time.Second); ; {
 		if rs, err := s.List(ctx, store.Query{Kind: "x", Limit: n}); err != nil || len(rs) != n || len(rs[n-1].Value) != size {
 			t.Fatalf("%d records, %v", len(rs), err)
 		}
-		time.Sleep(100 * time.Millisecond) // the sweeper has been there
+		time.Sleep(100 * time.Millisecond) // the sweeper has run
 		if kib := resident(t, path); kib < n*size>>13 {
 			return
 		} else if time.Now().After(end) {

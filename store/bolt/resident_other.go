@@ -4,5 +4,5 @@ package bolt
 
 import "go.etcd.io/bbolt"
 
-// trim does nothing where the kernel has no way to ask for it.
-func trim(*bbolt.DB) error { return nil }
+// releasePages does nothing on other systems.
+func releasePages(*bbolt.DB) error { return nil }

@@ -9,8 +9,8 @@ import (
 // sweepChunk is how many expired records one commit removes.
 const sweepChunk = 1000
 
-// runSweeper removes expired records, which readers no longer see, from the file, and takes the file out of memory; it returns
-// when stop closes.
+// runSweeper removes expired records, which reads already leave out, from the file, and releases the file's pages; it
+// returns when stop closes.
 func (s *Store) runSweeper(every time.Duration, stop <-chan struct{}) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -22,11 +22,11 @@ func (s *Store) runSweeper(every time.Duration, stop <-chan struct{}) {
 		}
 		for s.anyExpired() && s.sweepOnce() {
 		}
-		_ = trim(s.db) // what is in use is back after a few faults; where this fails the kernel will see to it
+		_ = releasePages(s.db) // pages in use are mapped again on access; on an error the kernel reclaims pages when memory is short
 	}
 }
 
-// anyExpired looks without writing.
+// anyExpired reports whether a record has expired, without a write transaction.
 func (s *Store) anyExpired() (found bool) {
 	err := view(s.db, func(tx *bbolt.Tx) error {
 		k, _ := tx.Bucket(expiriesBucket).Cursor().First()
@@ -36,7 +36,8 @@ func (s *Store) anyExpired() (found bool) {
 	return err == nil && found
 }
 
-// sweepOnce removes a chunk through the committer; false if that failed, which the next tick tries again.
+// sweepOnce has the committer remove up to sweepChunk records; false: there were none, or it failed and the next tick will
+// try again.
 func (s *Store) sweepOnce() bool {
 	r := &request{sweep: true, done: make(chan struct{}, 1)}
 	if s.commits.add(r) != nil {
@@ -46,7 +47,7 @@ func (s *Store) sweepOnce() bool {
 	return r.err == nil && r.expired > 0
 }
 
-// sweep removes up to sweepChunk records that expired, and says how many entries of the index it handled.
+// sweep removes up to sweepChunk expired records and returns the number of index entries that it handled.
 func (w *writer) sweep() (int, error) {
 	var keys [][]byte
 	c := w.expiries.Cursor()
