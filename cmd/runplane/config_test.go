@@ -291,7 +291,7 @@ func TestMistakes(t *testing.T) {
 		{"store with a password", world{env: []string{"RUNPLANE_STORE=rediss+x://:" + secret + "@h"}}, []string{"RUNPLANE_STORE: the store is file:, file:DIR, mem: or a URL such as redis://host:port"}},
 		{"Redis with an unknown parameter", world{env: []string{"RUNPLANE_STORE=redis://:" + secret + "@h?prefxi=a"}},
 			[]string{`RUNPLANE_STORE: the URL has no parameter "prefxi": did you mean "prefix"?`}},
-		{"Redis with a bad port", yamlFile("store: redis://:" + secret + "@h:port\n"), []string{":1:8: store: the URL wants host"}},
+		{"Redis with a bad port", yamlFile("store: redis://:" + secret + "@h:port\n"), []string{":1:8: store: the URL needs host"}},
 		{"no such file", world{flags: map[string]string{"config": "gone.yaml"}}, []string{"not_found", "/here/gone.yaml (from --config)"}},
 		{"no such file by variable", world{env: []string{"RUNPLANE_CONFIG=/gone"}}, []string{"/gone (from RUNPLANE_CONFIG)"}},
 		{"huge", yamlFile("#" + strings.Repeat("x", maxConfigBytes)), []string{"payload_too_large"}},

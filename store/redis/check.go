@@ -11,19 +11,19 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// info is what a server says of itself.
-type info struct {
+// serverInfo is what INFO and CONFIG GET of a server return.
+type serverInfo struct {
 	version  string
 	mode     string // standalone, cluster, sentinel
 	role     string // master, slave
 	replicas int
 	aof      bool
-	policy   string            // of eviction; "" where it does not say
-	config   map[string]string // what CONFIG GET told; empty where that is forbidden
+	policy   string            // maxmemory-policy; "" where it is unknown
+	config   map[string]string // from CONFIG GET; empty where that is forbidden
 }
 
-// atLeast compares the version.
-func (f *info) atLeast(major, minor int) bool {
+// atLeast reports whether the version is major.minor or later.
+func (f *serverInfo) atLeast(major, minor int) bool {
 	a, rest, _ := strings.Cut(f.version, ".")
 	b, _, _ := strings.Cut(rest, ".")
 	x, _ := strconv.Atoi(a)
@@ -31,11 +31,12 @@ func (f *info) atLeast(major, minor int) bool {
 	return x > major || x == major && y >= minor
 }
 
-// inspect asks a server. CONFIG may be forbidden, and in Sentinel mode a part of INFO is missing; INFO must answer.
-func inspect(ctx context.Context, c *goredis.Client) (facts info, err error) {
+// inspect asks a server for its serverInfo. CONFIG may be forbidden, and a Sentinel omits a part of INFO; INFO itself is
+// required.
+func inspect(ctx context.Context, c *goredis.Client) (info serverInfo, err error) {
 	text, err := c.Info(ctx).Result()
 	if err != nil {
-		return facts, classify(err)
+		return info, classify(err)
 	}
 	said := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -43,36 +44,37 @@ func inspect(ctx context.Context, c *goredis.Client) (facts info, err error) {
 			said[name] = value
 		}
 	}
-	facts = info{version: said["redis_version"], mode: said["redis_mode"], role: said["role"], aof: said["aof_enabled"] == "1",
+	info = serverInfo{version: said["redis_version"], mode: said["redis_mode"], role: said["role"], aof: said["aof_enabled"] == "1",
 		policy: said["maxmemory_policy"], config: map[string]string{}}
-	facts.replicas, _ = strconv.Atoi(said["connected_slaves"])
+	info.replicas, _ = strconv.Atoi(said["connected_slaves"])
 	for _, name := range []string{"maxmemory-policy", "appendonly", "appendfsync"} {
 		got, err := c.ConfigGet(ctx, name).Result()
 		if err != nil {
-			break // INFO has to do
+			break // use what INFO has
 		}
 		for k, v := range got {
-			facts.config[k] = v
+			info.config[k] = v
 		}
 	}
-	if p := facts.config["maxmemory-policy"]; p != "" {
-		facts.policy = p
+	if p := info.config["maxmemory-policy"]; p != "" {
+		info.policy = p
 	}
-	return facts, nil
+	return info, nil
 }
 
-// suit refuses a server that cannot keep what is entrusted to it.
-func (f *info) suit(want mode) error {
+// requireUsable returns a *Fault for a server that cannot be used as a store.
+func (f *serverInfo) requireUsable(want mode) error {
 	unsuitable := func(cure, format string, args ...any) error {
 		return &Fault{Kind: Unsuitable, Detail: fmt.Sprintf(format, args...), Cure: cure}
 	}
 	switch {
 	case f.mode == "sentinel":
-		return unsuitable("write redis+sentinel://host:port,…/master-name instead of redis://", "this is a Redis Sentinel, not a Redis that holds data")
+		return unsuitable("write redis+sentinel://host:port,…/master-name instead of redis://",
+			"this is a Redis Sentinel, not a Redis that holds data")
 	case f.mode == "cluster" && want != cluster:
 		return unsuitable("write redis+cluster://host:port,… instead of redis://", "this Redis is a node of a Cluster")
 	case f.mode == "standalone" && want == cluster:
-		return unsuitable("write redis://host:port instead of redis+cluster://", "this Redis is no Cluster")
+		return unsuitable("write redis://host:port instead of redis+cluster://", "this Redis is not a Cluster")
 	case !f.atLeast(7, 0):
 		return unsuitable("use Redis 7.0 or later, or Valkey", "this Redis has version %q", f.version)
 	case f.role == "slave":
@@ -84,14 +86,14 @@ func (f *info) suit(want mode) error {
 	return nil
 }
 
-// warnings is what an operator should know and may want so.
-func (f *info) warnings(a *address) []string {
+// warnings are the properties of the server that an operator should know of and may have chosen.
+func (f *serverInfo) warnings(a *address) []string {
 	var out []string
 	if f.policy == "" {
-		out = append(out, "Redis does not tell its maxmemory-policy: make sure that it is noeviction")
+		out = append(out, "the maxmemory-policy of Redis cannot be read: make sure that it is noeviction")
 	}
 	if !f.aof {
-		out = append(out, "Redis keeps no append-only file (appendonly no): what was written since its last snapshot is lost when it stops")
+		out = append(out, "Redis has no append-only file (appendonly no): what was written since its last snapshot is lost when it stops")
 	}
 	for _, h := range a.hosts {
 		if isLoopback(h) {
@@ -103,7 +105,7 @@ func (f *info) warnings(a *address) []string {
 		if !a.tls {
 			out = append(out, "the connection to Redis at "+h+" is not encrypted: use rediss://")
 		}
-		break // one host speaks for all
+		break // the first remote host is enough
 	}
 	return out
 }
@@ -117,27 +119,27 @@ func isLoopback(hostPort string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// check looks at every master, and finds out how durability can be had.
+// check checks every master, and determines how durable writes are confirmed.
 func (s *Store) check(ctx context.Context, a *address, warn func(string)) error {
-	told := map[string]bool{}
+	warned := map[string]bool{}
 	look := func(ctx context.Context, c *goredis.Client) error {
-		facts, err := inspect(ctx, c)
+		info, err := inspect(ctx, c)
 		if err != nil {
 			return err
 		}
-		if err := facts.suit(a.mode); err != nil {
+		if err := info.requireUsable(a.mode); err != nil {
 			return err
 		}
 		if a.durability == Strict {
-			g, err := choose(facts, a.mode)
+			g, err := guaranteeFor(info, a.mode)
 			if err != nil {
 				return err
 			}
 			s.durability |= g
 		}
-		for _, w := range facts.warnings(a) {
-			if !told[w] {
-				told[w] = true
+		for _, w := range info.warnings(a) {
+			if !warned[w] {
+				warned[w] = true
 				warn(w)
 			}
 		}
@@ -149,7 +151,7 @@ func (s *Store) check(ctx context.Context, a *address, warn func(string)) error 
 	return s.checkCluster(ctx, look)
 }
 
-// checkCluster looks at the masters one after the other.
+// checkCluster calls look for each master, one at a time.
 func (s *Store) checkCluster(ctx context.Context, look func(context.Context, *goredis.Client) error) error {
 	one := make(chan struct{}, 1) // ForEachMaster calls from several goroutines
 	err := s.cluster.ForEachMaster(ctx, func(ctx context.Context, c *goredis.Client) error {
@@ -158,13 +160,13 @@ func (s *Store) checkCluster(ctx context.Context, look func(context.Context, *go
 		return look(ctx, c)
 	})
 	if err != nil && strings.Contains(err.Error(), "cluster support disabled") {
-		return (&info{mode: "standalone"}).suit(cluster)
+		return (&serverInfo{mode: "standalone"}).requireUsable(cluster)
 	}
 	return classify(err)
 }
 
-// agree writes down format and shards on first use, and refuses what is not ours to read.
-func (s *Store) agree(ctx context.Context, a *address) error {
+// readLayout stores the format and the number of shards at first use, and returns a *Fault where they differ.
+func (s *Store) readLayout(ctx context.Context, a *address) error {
 	n := a.shards
 	if n == 0 {
 		n = 1
@@ -182,8 +184,9 @@ func (s *Store) agree(ctx context.Context, a *address) error {
 		return errReply
 	}
 	if reply[0] != format {
-		return &Fault{Kind: Unsuitable, Detail: fmt.Sprintf("the prefix %s holds format %q, this version of runplane reads %q", a.prefix, reply[0], format),
-			Cure: "use the version that wrote it, or another prefix with ?prefix="}
+		return &Fault{Kind: Unsuitable,
+			Detail: fmt.Sprintf("the prefix %s holds format %q, this version of runplane supports %q", a.prefix, reply[0], format),
+			Cure:   "use the version that wrote it, or another prefix with ?prefix="}
 	}
 	text, _ := reply[1].(string)
 	have, err := strconv.Atoi(text)
@@ -192,7 +195,7 @@ func (s *Store) agree(ctx context.Context, a *address) error {
 	}
 	if a.shards != 0 && a.shards != have {
 		return &Fault{Kind: Unsuitable, Detail: fmt.Sprintf("the prefix %s has %d shards, not %d", a.prefix, have, a.shards),
-			Cure: fmt.Sprintf("leave ?shards= out or write shards=%d; the number is fixed at first use", have)}
+			Cure: fmt.Sprintf("omit ?shards= or use shards=%d; the number is fixed at first use", have)}
 	}
 	for i := range have {
 		s.shards = append(s.shards, newShard(a.prefix, i))
@@ -200,7 +203,7 @@ func (s *Store) agree(ctx context.Context, a *address) error {
 	return nil
 }
 
-// isFault says whether the error is of that kind.
+// isFault reports whether the error is a *Fault of the kind.
 func isFault(err error, k Kind) bool {
 	f, ok := errors.AsType[*Fault](err)
 	return ok && f.Kind == k

@@ -8,9 +8,9 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Claim leases due keys; see store.Store. Claims of one kind that wait in this process are served in the order in which they
-// came, by one goroutine that asks the server when something may be due: after a commit that this process or another made,
-// at the time of the next wake, and each second in case that word of it was lost.
+// Claim leases due keys; see store.Store. Waiting claims of one kind in this process are served first come, first served, by
+// one goroutine that asks the server when a key may be due: after a commit by this process or another one, at the time of
+// the next wake, and each second in case a message was lost.
 func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
 	if err := r.Valid(); err != nil {
 		return nil, err
@@ -24,22 +24,22 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease,
 	}
 	q := s.claims.queue(s, r.Kind)
 	w := &waiter{request: r, done: make(chan struct{})}
-	if err := q.join(w); err != nil {
+	if err := q.add(w); err != nil {
 		return nil, err
 	}
-	var late <-chan time.Time
+	var timeout <-chan time.Time
 	if r.Wait > 0 {
 		timer := time.NewTimer(r.Wait)
 		defer timer.Stop()
-		late = timer.C
+		timeout = timer.C
 	}
 	select {
 	case <-w.done:
 		return w.leases, w.err
-	case <-late:
+	case <-timeout:
 	case <-ctx.Done():
 	}
-	if q.leave(w) {
+	if q.remove(w) {
 		if ctx.Err() != nil {
 			return nil, store.Ended(ctx)
 		}
@@ -49,11 +49,11 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease,
 }
 
 const (
-	maxClaim = 1000        // leases of one claim: what the three digits of their tokens tell apart
-	poll     = time.Second // between looks at a shard of which nothing is heard
+	maxClaim = 1000        // leases of one claim: the last three digits of their tokens number them
+	poll     = time.Second // between two questions to a shard without messages
 )
 
-// claims holds the queue of each kind that was ever claimed.
+// claims holds the queue of every kind that was ever claimed.
 type claims struct {
 	mu    sync.Mutex
 	kinds map[string]*claimQueue
@@ -66,13 +66,17 @@ func (c *claims) queue(s *Store, kind string) *claimQueue {
 	defer c.mu.Unlock()
 	q := c.kinds[kind]
 	if q == nil {
-		q = &claimQueue{s: s, kind: kind, look: make([]time.Time, len(s.shards)), empty: make([]int64, len(s.shards)), sick: make([]bool, len(s.shards)), poke: make(chan struct{}, 1)}
+		n := len(s.shards)
+		q = &claimQueue{
+			s: s, kind: kind, changed: make(chan struct{}, 1),
+			nextLook: make([]time.Time, n), empty: make([]int64, n), down: make([]bool, n),
+		}
 		c.kinds[kind] = q
 	}
 	return q
 }
 
-// hint says that a key of the kind in that shard is due at that time.
+// hint notes that a key of the kind in the shard is due at the time.
 func (c *claims) hint(kind string, shard int, at time.Time) {
 	c.mu.Lock()
 	q := c.kinds[kind]
@@ -82,44 +86,44 @@ func (c *claims) hint(kind string, shard int, at time.Time) {
 	}
 }
 
-// hintAll says that anything may be due: word of it may have been missed.
+// hintAll notes that any key may be due: messages may have been missed.
 func (c *claims) hintAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, q := range c.kinds {
-		for i := range q.look {
+		for i := range q.nextLook {
 			q.hint(i, time.Time{})
 		}
 	}
 }
 
-// claimQueue is the claims of one kind that wait in this process.
+// claimQueue is the waiting claims of one kind in this process.
 type claimQueue struct {
-	s    *Store
-	kind string
-	poke chan struct{} // look changed
+	s       *Store
+	kind    string
+	changed chan struct{} // nextLook changed
 
-	mu      sync.Mutex
-	waiters []*waiter
-	running bool
-	look    []time.Time // when to look at each shard
-	asks    int64       // questions to shards so far
-	empty   []int64     // the last question to each shard that found nothing
-	sick    []bool      // shards that did not answer when they were asked last
-	first   int         // the shard whose turn it is
+	mu       sync.Mutex
+	waiters  []*waiter
+	running  bool
+	nextLook []time.Time // when to ask each shard
+	asks     int64       // number of questions to shards so far
+	empty    []int64     // by shard: the number of the last question that found nothing
+	down     []bool      // by shard: it did not answer the last question
+	first    int         // the shard that is asked first next
 }
 
-// waiter is a claim. Its answer is written before done is closed, both under the queue's lock.
+// waiter is a claim. Its answer is written and then done is closed, both while holding the queue's mutex.
 type waiter struct {
 	request store.ClaimRequest
-	since   int64 // questions that were asked before it came
+	since   int64 // the number of questions asked before it was added
 	leases  []store.Lease
 	err     error
 	done    chan struct{}
 }
 
-// join adds a waiter and has all shards looked at anew for it.
-func (q *claimQueue) join(w *waiter) error {
+// add adds a waiter and has all shards asked again for it.
+func (q *claimQueue) add(w *waiter) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.running {
@@ -130,13 +134,13 @@ func (q *claimQueue) join(w *waiter) error {
 	}
 	w.since = q.asks
 	q.waiters = append(q.waiters, w)
-	clear(q.look)
-	q.nudge()
+	clear(q.nextLook)
+	q.signal()
 	return nil
 }
 
-// leave takes a waiter out; false: it has its answer.
-func (q *claimQueue) leave(w *waiter) bool {
+// remove removes a waiter; false: it was answered before.
+func (q *claimQueue) remove(w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.waiters {
@@ -148,9 +152,9 @@ func (q *claimQueue) leave(w *waiter) bool {
 	return false
 }
 
-// answer gives the first waiter what it waited for; false: it has left.
+// answer answers a waiter; false: it was removed before.
 func (q *claimQueue) answer(w *waiter, leases []store.Lease, err error) bool {
-	if !q.leave(w) {
+	if !q.remove(w) {
 		return false
 	}
 	w.leases, w.err = leases, err
@@ -161,15 +165,15 @@ func (q *claimQueue) answer(w *waiter, leases []store.Lease, err error) bool {
 func (q *claimQueue) hint(shard int, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.running && at.Before(q.look[shard]) {
-		q.look[shard] = at
-		q.nudge()
+	if q.running && at.Before(q.nextLook[shard]) {
+		q.nextLook[shard] = at
+		q.signal()
 	}
 }
 
-func (q *claimQueue) nudge() {
+func (q *claimQueue) signal() {
 	select {
-	case q.poke <- struct{}{}:
-	default: // it will look anyway
+	case q.changed <- struct{}{}:
+	default: // already signalled
 	}
 }

@@ -15,8 +15,8 @@ import (
 // resends is how often a batch whose answer was lost is sent again.
 const resends = 3
 
-// Commit writes the batch in one trip, which it shares with others that are under way; see store.Store and the package
-// comment on consistency.
+// Commit writes the batch in one round trip, which it may share with other calls; see store.Store and the package comment on
+// consistency.
 func (s *Store) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
 	if err := b.Valid(); err != nil {
 		return store.Committed{}, err
@@ -41,14 +41,14 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (store.Committed, err
 		if err == nil {
 			out, err := e.answer(c.reply)
 			if err != nil && lost != nil {
-				err = lost // it may be a conflict with ourselves
+				err = lost // it may conflict with its own first try
 			}
 			if err == nil {
-				s.tell(sh, &b)
+				s.notify(sh, &b)
 			}
 			return out, err
 		}
-		if !isFault(err, Interrupted) && (lost == nil || !isFault(err, Unreachable)) || !e.fenced || try == resends {
+		if !isFault(err, Interrupted) && (lost == nil || !isFault(err, Unreachable)) || !e.resendable || try == resends {
 			if lost != nil && ctx.Err() == nil {
 				err = lost
 			}
@@ -60,7 +60,7 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (store.Committed, err
 	}
 }
 
-// partitionOf finds the partition of a valid batch; false: it touches nothing.
+// partitionOf returns the partition of a valid batch; false: the batch is empty.
 func partitionOf(b *store.Batch) (string, bool) {
 	switch {
 	case len(b.Puts) > 0:
@@ -79,16 +79,16 @@ func partitionOf(b *store.Batch) (string, bool) {
 	return "", false
 }
 
-// encoded is a batch in the words of commit.lua. It holds copies of what belongs to the caller.
+// encoded is a batch as the arguments of commit.lua. It copies what belongs to the caller.
 type encoded struct {
-	batch  *store.Batch
-	script *script
-	args   []any
-	sent   int   // where in args stands whether it was sent before
-	fenced bool  // a put names the version that it replaces, so that it cannot be written twice
-	logs   []int // for each append: the group of its log
-	sizes  []int // of the groups
-	lease  int64
+	batch      *store.Batch
+	script     *script
+	args       []any
+	sent       int   // index in args of the flag that it was sent before
+	resendable bool  // a put names the version that it replaces, so that the batch cannot be written twice
+	logs       []int // for each append: the number of its group, the appends to one log
+	sizes      []int // of the groups
+	lease      int64 // token of the claim
 }
 
 func encodeBatch(s *Store, sh *shard, b *store.Batch) *encoded {
@@ -115,7 +115,7 @@ func encodeBatch(s *Store, sh *shard, b *store.Batch) *encoded {
 	args = append(args, len(b.Puts), len(groups), len(b.Deletes), len(b.Wakes), flag(b.Claim != nil), flag(b.Release != nil))
 	for i := range b.Puts {
 		p := &b.Puts[i]
-		e.fenced = e.fenced || p.Version != store.AnyVersion
+		e.resendable = e.resendable || p.Version != store.AnyVersion
 		ttl := int64(0)
 		if p.TTL > 0 {
 			ttl = micros(p.TTL)
@@ -137,7 +137,7 @@ func encodeBatch(s *Store, sh *shard, b *store.Batch) *encoded {
 		args = append(args, b.Wakes[i].Key.Kind, b.Wakes[i].Key.ID, wakeText(&b.Wakes[i]))
 	}
 	if c := b.Claim; c != nil {
-		e.lease = newToken()*1000 + 999 // never one of a claim of several
+		e.lease = newToken()*1000 + 999 // Claim's tokens end below 999
 		args = append(args, c.Key.Kind, c.Key.ID, c.Owner, micros(c.TTL), e.lease)
 	}
 	if r := b.Release; r != nil {
@@ -147,7 +147,7 @@ func encodeBatch(s *Store, sh *shard, b *store.Batch) *encoded {
 	return e
 }
 
-// groupAppends finds the logs that the batch appends to: the index of the first append of each.
+// groupAppends groups the appends by log and returns the index of the first append of each group.
 func (e *encoded) groupAppends(appends []store.Append) (first []int) {
 	if len(appends) == 0 {
 		return nil
@@ -168,7 +168,7 @@ func (e *encoded) groupAppends(appends []store.Append) (first []int) {
 	return first
 }
 
-// call makes what is sent: each try its own, since the last may still be under way.
+// call makes the call of one try. Each try has its own, since the previous one may still be in flight.
 func (e *encoded) call(wait, again bool) *call {
 	args := e.args
 	if again {
@@ -178,7 +178,7 @@ func (e *encoded) call(wait, again bool) *call {
 	return &call{script: e.script, args: args, wait: wait, done: make(chan struct{}, 1)}
 }
 
-// answer reads what commit.lua returned.
+// answer decodes what commit.lua returned.
 func (e *encoded) answer(reply any) (out store.Committed, err error) {
 	list, _ := reply.([]any)
 	if len(list) < 2 {
@@ -245,7 +245,7 @@ func flag(b bool) string {
 	return "0"
 }
 
-// termBlock puts each term behind its length.
+// termBlock encodes terms: each preceded by its length in two bytes.
 func termBlock(terms []string) string {
 	if len(terms) == 0 {
 		return ""
@@ -272,5 +272,5 @@ func parseTerms(block string) (terms []string, err error) {
 	return terms, nil
 }
 
-// newToken is 15 random digits that do not begin with 0: room for three more, and for all of it in an int64.
+// newToken is a random number of 15 digits that does not begin with 0. With three more digits it fits an int64.
 func newToken() int64 { return 1e14 + rand.Int64N(9e14) }

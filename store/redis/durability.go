@@ -8,7 +8,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// Durability says when a batch with Sync is answered.
+// Durability is when a batch with Sync is answered.
 type Durability string
 
 // Durabilities.
@@ -17,19 +17,19 @@ const (
 	Strict Durability = "strict" // once it is on disk, or on a replica
 )
 
-// guarantee is how the server can be made to confirm a write: a set, of which all must.
+// guarantee is the set of confirmations that a durable write waits for.
 type guarantee uint8
 
 const (
 	onDisk       guarantee = 1 << iota // WAITAOF
 	onReplica                          // WAIT
-	asConfigured guarantee = 0         // nothing to ask for: fast, or appendfsync always
+	asConfigured guarantee = 0         // none: fast, or appendfsync always
 )
 
-// confirmWithin is how long the server may take to confirm; less than the read timeout.
+// confirmWithin is how long the server may take to confirm; shorter than replyTimeout.
 const confirmWithin = 4 * time.Second
 
-// commands ask for the confirmation of what the same connection wrote before.
+// commands are the commands that wait for the confirmation of what the same connection wrote before.
 func (g guarantee) commands(ctx context.Context) (cmds []*goredis.Cmd) {
 	if g&onReplica != 0 {
 		cmds = append(cmds, goredis.NewCmd(ctx, "WAIT", 1, confirmWithin.Milliseconds()))
@@ -40,7 +40,7 @@ func (g guarantee) commands(ctx context.Context) (cmds []*goredis.Cmd) {
 	return cmds
 }
 
-// confirmed reads an answer: how many confirmed.
+// confirmed checks the answer to one of these commands: the number of confirmations.
 func confirmed(cmd *goredis.Cmd) error {
 	reply, err := cmd.Result()
 	if err != nil {
@@ -51,26 +51,26 @@ func confirmed(cmd *goredis.Cmd) error {
 		count = list[0]
 	}
 	if n, ok := count.(int64); !ok || n < 1 {
-		return &Fault{Kind: Undurable, Err: fmt.Errorf("%s answers %v within %v", cmd.Name(), reply, confirmWithin)}
+		return &Fault{Kind: Undurable, Err: fmt.Errorf("%s answered %v within %v", cmd.Name(), reply, confirmWithin)}
 	}
 	return nil
 }
 
-// choose finds what makes a write outlive its server. Where a replica may take that one's place, behind Sentinels or in a Cluster, the
-// replica has to have it too; else the disk will do.
-func choose(facts info, m mode) (g guarantee, err error) {
-	always := facts.config["appendonly"] == "yes" && facts.config["appendfsync"] == "always"
-	if m == sentinel || m == cluster && facts.replicas > 0 {
+// guaranteeFor returns the confirmations that make a write survive its server. Where a replica may be promoted, with Sentinels
+// or in a Cluster, the replica must have received the write too; else the disk is enough.
+func guaranteeFor(info serverInfo, m mode) (g guarantee, err error) {
+	always := info.config["appendonly"] == "yes" && info.config["appendfsync"] == "always"
+	if m == sentinel || m == cluster && info.replicas > 0 {
 		g = onReplica
 	}
 	switch {
 	case always:
 		return g, nil
-	case facts.aof && facts.atLeast(7, 2):
+	case info.aof && info.atLeast(7, 2):
 		return g | onDisk, nil
-	case facts.replicas > 0:
+	case info.replicas > 0:
 		return onReplica, nil
 	}
 	return asConfigured, &Fault{Kind: Unsuitable, Detail: "this Redis cannot give durability=strict",
-		Cure: "set appendonly yes and appendfsync always, or use Redis 7.2 or later with appendonly yes, or attach a replica; or take durability=fast"}
+		Cure: "set appendonly yes and appendfsync always, or use Redis 7.2 or later with appendonly yes, or attach a replica; or use durability=fast"}
 }

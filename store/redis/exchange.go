@@ -10,16 +10,16 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// How often calls that certainly did not happen are sent again, and the pauses between: together about two seconds, which is
-// what a Cluster needs to tell of a new master, and no more than a caller wants to wait.
+// How often calls that certainly did not happen are sent, and the longest pause between two tries: together about two
+// seconds, which is what a Cluster needs to announce a new master.
 const (
 	maxTries = 8
 	maxPause = 500 * time.Millisecond
 )
 
-// exchange sends calls in one pipeline and finishes each with its answer. What certainly did not happen is sent again: a
-// script that the server does not know is loaded first, a Cluster is asked who serves the slot now. What may have
-// happened is sent again only where that does no harm.
+// exchange sends calls in one pipeline and finishes each with its answer. A call that certainly did not happen is sent
+// again: an unknown script is loaded first, and a Cluster is asked which node serves the slot now. A call that may have
+// happened is sent again only if it is repeatable.
 func (s *Store) exchange(sh *shard, calls []*call) {
 	var missing []*script
 	for try := 1; len(calls) > 0; try++ {
@@ -54,7 +54,7 @@ func (s *Store) exchange(sh *shard, calls []*call) {
 	}
 }
 
-// sleep is false when the store closed meanwhile.
+// sleep returns false if the store closes meanwhile.
 func (s *Store) sleep(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -66,8 +66,8 @@ func (s *Store) sleep(d time.Duration) bool {
 	}
 }
 
-// trip is one pipeline: the scripts to load, the calls, and where one asks for it the wait for durability. It returns an
-// error for each call.
+// trip sends one pipeline: the scripts to load, the calls, and if one of them waits for durability the commands for that. It
+// returns an error for each call.
 func (s *Store) trip(sh *shard, calls []*call, load []*script) []error {
 	errs := make([]error, len(calls))
 	client, err := s.node(s.life, sh)
@@ -99,7 +99,7 @@ func (s *Store) trip(sh *shard, calls []*call, load []*script) []error {
 	s.trips.Add(1)
 	sent, err := pipe.Exec(ctx)
 	if err != nil && !slices.ContainsFunc(sent, func(cmd goredis.Cmder) bool { return cmd.Err() != nil }) {
-		for i := range errs { // the server refused the connection: else each command has its own error
+		for i := range errs { // the connection was refused; otherwise the commands have errors of their own
 			errs[i] = err
 		}
 		return errs
@@ -122,7 +122,7 @@ func (s *Store) trip(sh *shard, calls []*call, load []*script) []error {
 	return errs
 }
 
-// node is the server that has the shard now.
+// node is the server that has the shard.
 func (s *Store) node(ctx context.Context, sh *shard) (*goredis.Client, error) {
 	if s.cluster == nil {
 		return s.single, nil
@@ -134,5 +134,5 @@ func (s *Store) node(ctx context.Context, sh *shard) (*goredis.Client, error) {
 	return c, nil
 }
 
-// Trips is how many pipelines were sent so far. Commits that were under way together share one.
+// Trips is the number of pipelines sent so far. Concurrent commits share them.
 func (s *Store) Trips() int64 { return s.trips.Load() }

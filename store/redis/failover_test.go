@@ -23,7 +23,7 @@ func put(ctx context.Context, s *redis.Store, id string) error {
 	return err
 }
 
-// eventually retries what heals by itself.
+// eventually retries until do succeeds.
 func eventually(t *testing.T, what string, do func() error) {
 	t.Helper()
 	var err error
@@ -35,9 +35,9 @@ func eventually(t *testing.T, what string, do func() error) {
 	t.Fatalf("%s: still %v", what, err)
 }
 
-// TestAFailoverIsFollowed kills the master: with durability=strict the new one has what was acknowledged, and every call
-// works again by itself.
-func TestAFailoverIsFollowed(t *testing.T) {
+// TestFailover kills the master: with durability=strict the new one has what was acknowledged, and every call works again
+// without action.
+func TestFailover(t *testing.T) {
 	w := redistest.Sentinel(t)
 	s, other := open(t, redis.Options{URL: w.URL(), Durability: redis.Strict}), open(t, redis.Options{URL: w.URL()})
 	keys := must(s.Watch(t.Context()))
@@ -69,19 +69,19 @@ func TestAFailoverIsFollowed(t *testing.T) {
 					return nil
 				}
 			case <-time.After(50 * time.Millisecond):
-				return errors.New("nothing heard")
+				return errors.New("nothing received")
 			}
 		}
 	})
-	// Without a replica that answers, strict says so instead of lying.
+	// Without a replica, a strict commit is not acknowledged.
 	err = put(t.Context(), s, "alone")
 	if f, ok := errors.AsType[*redis.Fault](err); !ok || f.Kind != redis.Undurable {
 		t.Errorf("strict without a replica: got %v, want %s", err, redis.Undurable)
 	}
 }
 
-// TestAClusterNodeThatDiesAndComesBack: the shards of the others go on meanwhile.
-func TestAClusterNodeThatDiesAndComesBack(t *testing.T) {
+// TestClusterNodeThatDiesAndComesBack checks that the shards of other nodes keep working.
+func TestClusterNodeThatDiesAndComesBack(t *testing.T) {
 	c := redistest.Cluster(t, "cluster-require-full-coverage no", "appendfsync always")
 	s := open(t, redis.Options{URL: c.URL(), Durability: redis.Strict})
 	for i := range 100 {
@@ -100,7 +100,7 @@ func TestAClusterNodeThatDiesAndComesBack(t *testing.T) {
 	}
 	lost, err := s.Renew(t.Context(), leases, time.Hour)
 	if some, ok := errors.AsType[*store.Unrenewed](err); !ok || len(some.Leases) == 0 || len(some.Leases) == len(leases) || len(lost) > 0 {
-		t.Errorf("with one of three nodes dead the renewal of %d leases says %v, and %d are lost", len(leases), err, len(lost))
+		t.Errorf("with one of three nodes dead the renewal of %d leases returned %v, and %d are lost", len(leases), err, len(lost))
 	}
 	worked, failed := 0, 0
 	for i := range 100 {
@@ -123,7 +123,7 @@ func TestAClusterNodeThatDiesAndComesBack(t *testing.T) {
 		eventually(t, "commit", func() error { return put(t.Context(), s, fmt.Sprint(i)) })
 	}
 	if lost, err := s.Renew(t.Context(), leases, time.Hour); err != nil || len(lost) > 0 {
-		t.Errorf("when it is back %d leases are lost, %v", len(lost), err)
+		t.Errorf("when the node is back %d leases are lost, %v", len(lost), err)
 	}
 }
 

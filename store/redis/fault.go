@@ -14,61 +14,61 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Kind says what is wrong with the server.
+// Kind is what is wrong with the server.
 type Kind string
 
-// What may be wrong.
+// Kinds.
 const (
-	Unreachable Kind = "unreachable" // nobody answers at the address: nothing was sent
-	Interrupted Kind = "interrupted" // the connection broke while the answer was awaited
-	Silent      Kind = "silent"      // connected, and no answer in time
+	Unreachable Kind = "unreachable" // no connection: nothing was sent
+	Interrupted Kind = "interrupted" // the connection broke before the answer
+	Silent      Kind = "silent"      // connected, but no answer in time
 	Denied      Kind = "denied"      // wrong user or password, or not permitted
-	ReadOnly    Kind = "read_only"   // a replica, or one that was a master a moment ago
+	ReadOnly    Kind = "read_only"   // a replica, or a former master
 	Full        Kind = "full"        // maxmemory is reached
-	Unsaved     Kind = "unsaved"     // it refuses writes because it cannot write its files
-	Loading     Kind = "loading"     // it reads its data after a start
-	Foreign     Kind = "foreign"     // a key of ours holds something else
-	Moving      Kind = "moving"      // the cluster has no master for the slot at the moment
+	Unsaved     Kind = "unsaved"     // writes are refused because the server cannot save its data
+	Loading     Kind = "loading"     // the server is loading its data after a start
+	Foreign     Kind = "foreign"     // a key of this store has the wrong type
+	Moving      Kind = "moving"      // the cluster has no master for the slot
 	Undurable   Kind = "undurable"   // written, but not confirmed as durable in time
 	Unsuitable  Kind = "unsuitable"  // a server or configuration that cannot be used
-	Other       Kind = "other"       // anything else that the server says
+	Other       Kind = "other"       // any other error of the server
 )
 
-// kinds is each kind's sentence and what to do about it.
-var kinds = map[Kind]struct{ says, hint string }{
+// kinds is the message and the hint of each kind.
+var kinds = map[Kind]struct{ message, hint string }{
 	Unreachable: {"Redis cannot be reached", "start it, or correct the address; what runs already continues by itself once it answers"},
 	Interrupted: {"the connection to Redis broke", "this continues by itself once Redis answers again"},
-	Silent:      {"Redis does not answer in time", "look at its load and the network; this continues by itself once it answers"},
+	Silent:      {"Redis does not answer in time", "check its load and the network; this continues by itself once it answers"},
 	Denied:      {"Redis denies access", "correct user and password in the URL, or the user's ACL: it needs read, write, scripting and pubsub on the keys of the prefix"},
 	ReadOnly:    {"this Redis is a read-only replica", "connect to the master, or through redis+sentinel:// or redis+cluster:// so that a failover is followed"},
-	Full:        {"Redis has reached its maxmemory", "raise maxmemory, or delete what is not needed; nothing was lost"},
-	Unsaved:     {"Redis refuses writes because it cannot save its data", "look for a full or broken disk in the server's log"},
+	Full:        {"Redis has reached its maxmemory", "raise maxmemory, or delete what is not needed; no data was lost"},
+	Unsaved:     {"Redis refuses writes because it cannot save its data", "check the server's log for a full or broken disk"},
 	Loading:     {"Redis is still loading its data", "wait: this continues by itself"},
 	Foreign:     {"a key of this store holds something else", "another program uses the same keys: give one of them another prefix with ?prefix="},
-	Moving:      {"the Redis Cluster serves no master for this slot", "look at CLUSTER INFO; this continues by itself once all slots are served"},
-	Undurable:   {"written, but Redis did not confirm it as durable", "look at the disk (WAITAOF) or the replicas (WAIT) of the server"},
+	Moving:      {"the Redis Cluster serves no master for this slot", "check CLUSTER INFO; this continues by itself once all slots are served"},
+	Undurable:   {"written, but Redis did not confirm it as durable", "check the disk (WAITAOF) or the replicas (WAIT) of the server"},
 	Unsuitable:  {"this Redis cannot be used", ""},
-	Other:       {"Redis answers with an error", ""},
+	Other:       {"Redis answered with an error", ""},
 }
 
-// Fault is an error of the server, or of the way to it. A commit that ends with one may have happened, unless the Kind is
-// Unreachable, Denied, ReadOnly, Full, Unsaved, Loading or Moving.
+// Fault is an error of the server or of the connection to it. A commit that ends with one may have happened, unless the Kind
+// is Unreachable, Denied, ReadOnly, Full, Unsaved, Loading or Moving.
 type Fault struct {
 	Kind   Kind
-	Detail string // replaces the sentence of the kind
+	Detail string // replaces the message of the kind
 	Cure   string // replaces the hint of the kind
-	Err    error  // what the server or the network said
+	Err    error  // of the server or the network
 }
 
-// Says is a sentence on what is wrong, without what the server or the network said.
+// Says is the message without Err.
 func (f *Fault) Says() string {
 	if f.Detail != "" {
 		return f.Detail
 	}
-	return kinds[f.Kind].says
+	return kinds[f.Kind].message
 }
 
-// Error says what is wrong, without secrets.
+// Error is the message with Err. It contains no secrets.
 func (f *Fault) Error() string {
 	text := f.Says()
 	if f.Err != nil {
@@ -77,7 +77,7 @@ func (f *Fault) Error() string {
 	return text
 }
 
-// Hint says what to do about it.
+// Hint is what to do about it.
 func (f *Fault) Hint() string {
 	if f.Cure != "" {
 		return f.Cure
@@ -85,13 +85,13 @@ func (f *Fault) Hint() string {
 	return kinds[f.Kind].hint
 }
 
-// Unwrap gives the cause.
+// Unwrap returns Err.
 func (f *Fault) Unwrap() error { return f.Err }
 
-// errReply: a script answered what this version of the package does not expect.
+// errReply: the answer of a script has an unexpected form.
 var errReply = errors.New("unexpected answer of a script")
 
-// prefixes is how the server begins its errors.
+// prefixes are how error messages of the server begin, and their kinds.
 var prefixes = []struct {
 	begins string
 	kind   Kind
@@ -102,7 +102,7 @@ var prefixes = []struct {
 	{"NOREPLICAS", Undurable}, {"ERR max number of clients", Unreachable}, {"BUSY", Silent},
 }
 
-// classify turns what go-redis says into a Fault; errors of ours pass.
+// classify turns an error of go-redis into a *Fault; errors of this package are returned as they are.
 func classify(err error) error {
 	switch {
 	case err == nil, errors.Is(err, store.ErrClosed), errors.As(err, new(*Fault)):
@@ -136,7 +136,7 @@ func kindOf(err error) Kind {
 	return Other
 }
 
-// serverKind finds the kind of an error that a command within a script met, which Redis quotes behind its own words.
+// serverKind returns the kind of the error of a command in a script, which Redis quotes within its message.
 func serverKind(err error) Kind {
 	text := err.Error()
 	for _, p := range prefixes {
@@ -152,7 +152,7 @@ func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &n) && n.Timeout()
 }
 
-// isLost says that the connection broke; what was sent on it may have happened.
+// isLost reports whether the connection broke; what was sent on it may have happened.
 func isLost(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
 		errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
@@ -160,8 +160,8 @@ func isLost(err error) bool {
 
 func isUnknownScript(err error) bool { return strings.HasPrefix(err.Error(), "NOSCRIPT") }
 
-// isMoving says that the node does not serve the slot, or cannot be reached: the call did not happen, and another node may
-// take it soon.
+// isMoving reports whether the node does not serve the slot or cannot be reached: the call did not happen, and another node
+// may serve the slot soon.
 func isMoving(err error) bool {
 	switch kindOf(err) {
 	case Moving, Unreachable, ReadOnly:

@@ -15,53 +15,53 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// said is an error as a server sends it.
-type said string
+// serverError is an error of a server.
+type serverError string
 
-func (s said) Error() string { return string(s) }
-func (said) RedisError()     {}
+func (s serverError) Error() string { return string(s) }
+func (serverError) RedisError()     {}
 
-func TestErrorsAreToldApart(t *testing.T) {
+func TestErrorsAreClassified(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
 		want Kind
 	}{
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, Unreachable},
 		{&net.DNSError{Err: "no such host"}, Unreachable},
-		{said("ERR max number of clients reached"), Unreachable},
+		{serverError("ERR max number of clients reached"), Unreachable},
 		{fmt.Errorf("read: %w", io.EOF), Interrupted},
 		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, Interrupted},
 		{&net.OpError{Op: "write", Err: syscall.EPIPE}, Interrupted},
 		{context.DeadlineExceeded, Silent},
-		{said("BUSY Redis is busy running a script."), Silent},
-		{said("WRONGPASS invalid username-password pair"), Denied},
-		{said("NOAUTH Authentication required."), Denied},
-		{said("NOPERM this user has no permissions"), Denied},
-		{said("ERR AUTH <password> called without any password configured"), Denied},
-		{said("READONLY You can't write against a read only replica."), ReadOnly},
-		{said("OOM command not allowed when used memory > 'maxmemory'."), Full},
-		{said("MISCONF Errors writing to the AOF file: No space left on device"), Unsaved},
-		{said("LOADING Redis is loading the dataset in memory"), Loading},
-		{said("WRONGTYPE Operation against a key holding the wrong kind of value"), Foreign},
-		{said("ERR Error running script: -WRONGTYPE Operation against a key"), Foreign},
-		{said("CLUSTERDOWN The cluster is down"), Moving},
-		{said("TRYAGAIN Multiple keys request during rehashing of slot"), Moving},
-		{said("MOVED 1 127.0.0.1:7"), Moving},
-		{said("ERR unknown command 'EVALSHA'"), Other},
+		{serverError("BUSY Redis is busy running a script."), Silent},
+		{serverError("WRONGPASS invalid username-password pair"), Denied},
+		{serverError("NOAUTH Authentication required."), Denied},
+		{serverError("NOPERM this user has no permissions"), Denied},
+		{serverError("ERR AUTH <password> called without any password configured"), Denied},
+		{serverError("READONLY You can't write against a read only replica."), ReadOnly},
+		{serverError("OOM command not allowed when used memory > 'maxmemory'."), Full},
+		{serverError("MISCONF Errors writing to the AOF file: No space left on device"), Unsaved},
+		{serverError("LOADING Redis is loading the dataset in memory"), Loading},
+		{serverError("WRONGTYPE Operation against a key holding the wrong kind of value"), Foreign},
+		{serverError("ERR Error running script: -WRONGTYPE Operation against a key"), Foreign},
+		{serverError("CLUSTERDOWN The cluster is down"), Moving},
+		{serverError("TRYAGAIN Multiple keys request during rehashing of slot"), Moving},
+		{serverError("MOVED 1 127.0.0.1:7"), Moving},
+		{serverError("ERR unknown command 'EVALSHA'"), Other},
 		{errors.New("odd"), Other},
 	} {
 		err := classify(tt.err)
 		f, ok := errors.AsType[*Fault](err)
-		if !ok || f.Kind != tt.want || !errors.Is(err, tt.err) || !strings.HasPrefix(err.Error(), kinds[tt.want].says) {
+		if !ok || f.Kind != tt.want || !errors.Is(err, tt.err) || !strings.HasPrefix(err.Error(), kinds[tt.want].message) {
 			t.Errorf("%v: got %v, want %s", tt.err, err, tt.want)
 		}
 	}
 	seen := map[string]Kind{}
 	for k, what := range kinds {
-		if other, ok := seen[what.says]; ok {
-			t.Errorf("%s and %s say the same", k, other)
+		if other, ok := seen[what.message]; ok {
+			t.Errorf("%s and %s have the same message", k, other)
 		}
-		seen[what.says] = k
+		seen[what.message] = k
 	}
 }
 
@@ -85,7 +85,7 @@ func wantKind(t *testing.T, what string, err error, kinds ...Kind) {
 	t.Fatalf("%s: got %v, want %v", what, err, kinds)
 }
 
-// eventually retries what heals by itself.
+// eventually retries until do succeeds.
 func eventually(t *testing.T, what string, do func() error) {
 	t.Helper()
 	var err error
@@ -97,7 +97,7 @@ func eventually(t *testing.T, what string, do func() error) {
 	t.Fatalf("%s: still %v", what, err)
 }
 
-func TestFullMemoryLosesNothingAndHeals(t *testing.T) {
+func TestFullMemoryLosesNothing(t *testing.T) {
 	server := redistest.Standalone(t)
 	s := openURL(t, server.URL())
 	if err := put(s, "a", "kept"); err != nil {
@@ -116,7 +116,7 @@ func TestFullMemoryLosesNothingAndHeals(t *testing.T) {
 		t.Fatalf("claim of what was accepted: %v, %v", ls, err)
 	}
 	if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{{Kind: "x", ID: "a"}}}); err != nil {
-		t.Fatalf("a delete is the way out of a full memory: %v", err)
+		t.Fatalf("a delete with full memory: %v", err)
 	}
 	server.Config("maxmemory", "0")
 	if err := put(s, "a", "new"); err != nil {
@@ -124,7 +124,7 @@ func TestFullMemoryLosesNothingAndHeals(t *testing.T) {
 	}
 }
 
-func TestAForeignKeyIsSaidAndNothingIsWritten(t *testing.T) {
+func TestKeyOfAnotherTypeFailsTheCommit(t *testing.T) {
 	server := redistest.Standalone(t)
 	s := openURL(t, server.URL())
 	sh := s.shards[0]
@@ -143,8 +143,9 @@ func TestAForeignKeyIsSaidAndNothingIsWritten(t *testing.T) {
 	wantKind(t, "get", err, Foreign)
 }
 
-// TestAForeignIndexLeavesLogAndLeaseAlone: a batch that meets one in the middle can be written later, once, by the same owner.
-func TestAForeignIndexLeavesLogAndLeaseAlone(t *testing.T) {
+// TestIndexOfAnotherTypeLeavesLogAndLease checks that a batch that fails in the middle can be written later, once, by the same
+// owner.
+func TestIndexOfAnotherTypeLeavesLogAndLease(t *testing.T) {
 	server := redistest.Standalone(t)
 	s := openURL(t, server.URL())
 	k := store.Key{Kind: "x", ID: "a"}
@@ -174,7 +175,7 @@ func TestAForeignIndexLeavesLogAndLeaseAlone(t *testing.T) {
 	}
 }
 
-func TestAMasterThatBecomesAReplica(t *testing.T) {
+func TestMasterThatBecomesAReplica(t *testing.T) {
 	server := redistest.Standalone(t)
 	s := openURL(t, server.URL())
 	server.Do("REPLICAOF", "127.0.0.1", "1")
@@ -185,7 +186,7 @@ func TestAMasterThatBecomesAReplica(t *testing.T) {
 	}
 }
 
-func TestDownInFlightAndBack(t *testing.T) {
+func TestRestartDuringCalls(t *testing.T) {
 	server := redistest.Standalone(t)
 	s, other := openURL(t, server.URL()), openURL(t, server.URL())
 	keys, err := s.Watch(t.Context())
@@ -227,7 +228,7 @@ func TestDownInFlightAndBack(t *testing.T) {
 					return nil
 				}
 			case <-time.After(50 * time.Millisecond):
-				return errors.New("nothing heard")
+				return errors.New("nothing received")
 			}
 		}
 	})
@@ -279,8 +280,8 @@ func TestCallsReturnWhenTheirContextEnds(t *testing.T) {
 	}
 }
 
-// TestARefusedConnectionIsNoAnswer: a server that does not let a new connection in has answered nothing, least of all that there is nothing.
-func TestARefusedConnectionIsNoAnswer(t *testing.T) {
+// TestRefusedConnectionIsAnError checks that a refused connection is an error of the calls, not an empty answer.
+func TestRefusedConnectionIsAnError(t *testing.T) {
 	server := redistest.Standalone(t, "user app on >first ~* &* +@all")
 	s := openURL(t, "redis://app:first@"+server.Addr)
 	if err := put(s, "a", "v"); err != nil {
@@ -303,7 +304,7 @@ func TestARefusedConnectionIsNoAnswer(t *testing.T) {
 		server.Do("CLIENT", "KILL", "USER", "app")
 		eventually(t, name, func() error {
 			err := ask()
-			if isFault(err, Interrupted) { // what was cut off comes first
+			if isFault(err, Interrupted) { // calls on the old connection come first
 				return err
 			}
 			wantKind(t, name, err, Denied)
@@ -320,8 +321,9 @@ func TestARefusedConnectionIsNoAnswer(t *testing.T) {
 	})
 }
 
-// TestALeaseWhoseClaimerLeavesGoesBack: a claim that was under way when its claimer left and the store closed leaves no lease behind.
-func TestALeaseWhoseClaimerLeavesGoesBack(t *testing.T) {
+// TestLeaseOfACancelledClaimIsReleased checks that a claim that was in flight when its caller left and the store closed leaves
+// no lease.
+func TestLeaseOfACancelledClaimIsReleased(t *testing.T) {
 	server := redistest.Standalone(t)
 	s, other := openURL(t, server.URL()), openURL(t, server.URL())
 	if _, err := other.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: store.Key{Kind: "x", ID: "due"}, At: time.Now()}}}); err != nil {
@@ -351,6 +353,6 @@ func TestALeaseWhoseClaimerLeavesGoesBack(t *testing.T) {
 	<-over
 	leases, err := other.Claim(t.Context(), store.ClaimRequest{Kind: "x", Owner: "next", TTL: time.Hour})
 	if err != nil || len(leases) != 1 {
-		t.Errorf("got %d leases, %v; want the one that nobody took", len(leases), err)
+		t.Errorf("got %d leases, %v; want the one of the cancelled claim", len(leases), err)
 	}
 }

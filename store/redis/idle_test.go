@@ -29,7 +29,7 @@ func sleepers(t testing.TB, s *Store, n int) {
 	}
 }
 
-// TestWaitingClaimsCostOneCommandASecond: however many wait here, and however much sleeps there.
+// TestWaitingClaimsCostOneCommandASecond checks that the number of waiting claims and of sleeping wakes does not matter.
 func TestWaitingClaimsCostOneCommandASecond(t *testing.T) {
 	for _, shards := range []int{1, 4} {
 		s, err := Open(t.Context(), Options{URL: redistest.Standalone(t).URL(), Shards: shards, Sweep: time.Hour})
@@ -38,7 +38,7 @@ func TestWaitingClaimsCostOneCommandASecond(t *testing.T) {
 		}
 		defer s.Close()
 		sleepers(t, s, 5000)
-		if _, err := s.Watch(t.Context()); err != nil { // subscribing makes them look once more
+		if _, err := s.Watch(t.Context()); err != nil { // subscribing makes claims ask once more
 			t.Fatal(err)
 		}
 		const wait = 3 * time.Second
@@ -58,14 +58,14 @@ func TestWaitingClaimsCostOneCommandASecond(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// Each claim looks when it comes; then there is the poll.
+		// Each claim asks once when it starts; then there are polls.
 		if got, most := s.Trips()-before, int64(shards*(cap(done)+4)); got > most {
 			t.Errorf("%d shards: %d trips in %v, want at most %d", shards, got, wait, most)
 		}
 	}
 }
 
-// TestClaimsDoNotLookForWhatTheWriterLeases: whoever waits for a claim hears of a wake only when it may get it.
+// TestClaimsDoNotLookForWhatTheWriterLeases checks that waiting claims are notified only of wakes that they may get.
 func TestClaimsDoNotLookForWhatTheWriterLeases(t *testing.T) {
 	url := redistest.Standalone(t).URL()
 	writer, other := openURL(t, url), openURL(t, url)
@@ -100,13 +100,15 @@ func TestClaimsDoNotLookForWhatTheWriterLeases(t *testing.T) {
 	}
 }
 
-func TestDeploymentsKeepApart(t *testing.T) {
+func TestPrefixesAreSeparate(t *testing.T) {
 	server := redistest.Standalone(t)
 	a, b := openURL(t, server.URL()), openURL(t, server.URL()+"?prefix=other")
 	k := store.Key{Kind: "x", ID: "p"}
 	fill := func(s *Store) {
 		if _, err := s.Commit(t.Context(), store.Batch{
-			Puts: []store.Put{{Key: k, Terms: []string{"t"}, TTL: time.Hour}}, Appends: []store.Append{{Key: k}}, Wakes: []store.Wake{{Key: k, At: time.Now()}},
+			Puts:    []store.Put{{Key: k, Terms: []string{"t"}, TTL: time.Hour}},
+			Appends: []store.Append{{Key: k}},
+			Wakes:   []store.Wake{{Key: k, At: time.Now()}},
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +144,7 @@ func TestDeploymentsKeepApart(t *testing.T) {
 	}
 }
 
-// TestDeletedAndExpiredLeaveNothing: what is left are counters, which do not grow.
+// TestDeletedAndExpiredLeaveNothing checks that only counters are left, which do not grow.
 func TestDeletedAndExpiredLeaveNothing(t *testing.T) {
 	server := redistest.Standalone(t)
 	s, err := Open(t.Context(), Options{URL: server.URL(), Sweep: 20 * time.Millisecond})
@@ -174,7 +176,7 @@ func TestDeletedAndExpiredLeaveNothing(t *testing.T) {
 	})
 }
 
-// BenchmarkClaim claims and puts back while others sleep: the time must not depend on how many.
+// BenchmarkClaim claims and releases one key while others sleep: the time must not depend on their number.
 func BenchmarkClaim(b *testing.B) {
 	for _, n := range []int{0, 100_000} {
 		b.Run(fmt.Sprintf("sleeping=%d", n), func(b *testing.B) {

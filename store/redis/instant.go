@@ -9,11 +9,11 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// micros is a duration as the scripts take it: in microseconds, at least one.
+// micros is a duration as scripts take it: in microseconds, rounded up, at least one.
 func micros(d time.Duration) int64 { return max(int64((d+time.Microsecond-1)/time.Microsecond), 1) }
 
-// moment reads a time that a script answered, in microseconds; "" is the zero time.
-func moment(reply any) (time.Time, error) {
+// parseMicros reads a time in microseconds from the answer of a script; "" is the zero time.
+func parseMicros(reply any) (time.Time, error) {
 	switch v := reply.(type) {
 	case int64:
 		return time.UnixMicro(v), nil
@@ -40,7 +40,7 @@ func parseWake(key store.Key, text string) (*store.Wake, error) {
 	return &store.Wake{Key: key, At: time.Unix(0, ns), Priority: int(text[0] - '0'), Fairness: fairness}, nil
 }
 
-// parseHolder takes "token:owner" apart.
+// parseHolder splits "token:owner".
 func parseHolder(text string) (token int64, owner string, err error) {
 	number, owner, found := strings.Cut(text, ":")
 	token, err = strconv.ParseInt(number, 10, 64)

@@ -8,18 +8,18 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Every key that this package names; the scripts name more of the same tag, and doc.go lists them all.
+// All keys that Go code of this package uses. Scripts use more keys of the same tag; doc.go lists them all.
 
-// aboutKey holds what is true for the whole prefix.
+// aboutKey is the key of what applies to the whole prefix.
 func aboutKey(prefix string) string { return "{" + prefix + "}:about" }
 
-// shard is one hash tag and what goes to it.
+// shard is one hash tag and the lanes of calls to it.
 type shard struct {
 	base     string // {rp:00}; KEYS[1] of most scripts
 	number   int
 	commits  lane
-	strict   lane // those whose answer waits for durability
-	requests lane // everything else
+	strict   lane // commits whose answer waits for durability
+	requests lane // all other calls
 }
 
 func newShard(prefix string, number int) *shard {
@@ -36,7 +36,7 @@ func (s *Store) shardOf(partition string) *shard {
 	return s.shards[shardNumber(partition, len(s.shards))]
 }
 
-// shardNumber spreads partitions over n shards. It must never change: it decides where data are looked for.
+// shardNumber distributes partitions over n shards. It must never change: it decides where data are read.
 func shardNumber(partition string, n int) int {
 	if n == 1 {
 		return 0
@@ -47,7 +47,7 @@ func shardNumber(partition string, n int) int {
 	return int((sum ^ sum>>32) % uint64(n))
 }
 
-// wakeText is a wake as the scripts keep it.
+// wakeText is a wake as scripts store it; see wakes.lua.
 func wakeText(w *store.Wake) string {
 	if w.At.IsZero() {
 		return ""

@@ -9,23 +9,23 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// call is one command on its way to its shard. What it refers to must not change until it is done.
+// call is one command to a shard. What it refers to must not change until it is done.
 type call struct {
 	script *script // nil: args is a whole command
-	args   []any   // of a script: how many keys, the keys, the arguments
+	args   []any   // of a script: the number of keys, the keys, the arguments
 	wait   bool    // its answer waits for durability
-	repeat bool    // may be sent again when its answer was lost: it reads, or does the same once more
+	repeat bool    // may be sent again when its answer was lost: it only reads or is idempotent
 	reply  any
 	err    error
-	done   chan struct{} // gets one value when reply and err are there
-	also   chan struct{} // and then this; nil: none. It has room for all who share it
+	done   chan struct{} // receives one value when reply and err are set
+	also   chan struct{} // then this receives one too, if not nil; its buffer has room for all calls that share it
 }
 
 func plain(args ...any) *call {
 	return &call{args: args, repeat: true, done: make(chan struct{}, 1)}
 }
 
-// run makes a call of a script with its keys and arguments.
+// run returns a call of a script with its keys and arguments.
 func run(sc *script, keys []string, args ...any) *call {
 	all := make([]any, 0, 1+len(keys)+len(args))
 	all = append(all, len(keys))
@@ -35,7 +35,7 @@ func run(sc *script, keys []string, args ...any) *call {
 	return &call{script: sc, args: append(all, args...), done: make(chan struct{}, 1)}
 }
 
-// again marks the call as one that may be sent twice.
+// again marks the call as repeatable.
 func (c *call) again() *call { c.repeat = true; return c }
 
 func (c *call) finish(err error) {
@@ -58,8 +58,8 @@ func (c *call) cmd(ctx context.Context) *goredis.Cmd {
 	return goredis.NewCmd(ctx, append(all, c.args...)...)
 }
 
-// lane carries the calls of one sort to one shard. While pipelines are under way the next calls gather, so that a lone
-// caller waits for nobody and many share a trip.
+// lane queues the calls of one sort to one shard. While pipelines are in flight the next calls are queued, so a single call
+// is sent at once and many share a pipeline.
 type lane struct {
 	mu      sync.Mutex
 	queue   []*call
@@ -68,11 +68,11 @@ type lane struct {
 }
 
 const (
-	maxSenders  = 2   // pipelines of a lane under way at once
-	maxPipeline = 256 // calls in one
+	maxSenders  = 2   // pipelines of a lane in flight at once
+	maxPipeline = 256 // calls in one pipeline
 )
 
-// add queues a call; its done channel gets a value when it is through. It starts a sender where one is free.
+// add queues a call, and starts a sender if the lane may have another one.
 func (s *Store) add(sh *shard, l *lane, c *call) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,25 +83,25 @@ func (s *Store) add(sh *shard, l *lane, c *call) error {
 	if l.senders < maxSenders && (l.senders == 0 || len(l.queue) >= 8) {
 		l.senders++
 		s.running.Go(func() {
-			deepen()
+			growStack()
 			s.send(sh, l)
 		})
 	}
 	return nil
 }
 
-// deepen makes room for deep calls on the stack of a new goroutine at once, which is cheaper than to let it grow by doubling:
-// senders are short-lived.
+// growStack grows the stack of a new goroutine once, which is cheaper than letting it grow step by step: senders are
+// short-lived.
 //
 //go:noinline
-func deepen() byte {
+func growStack() byte {
 	var room [8 << 10]byte
 	return room[len(unknown)]
 }
 
-var unknown string // to the compiler, which would see that nobody needs the room
+var unknown string // not constant, so that the compiler does not remove room
 
-// send carries calls until none are left.
+// send sends queued calls until none are left.
 func (s *Store) send(sh *shard, l *lane) {
 	for {
 		l.mu.Lock()
@@ -121,7 +121,7 @@ func (s *Store) send(sh *shard, l *lane) {
 	}
 }
 
-// close refuses what comes and what waits; what is under way is answered.
+// close fails queued and further calls with ErrClosed; calls in flight are answered.
 func (l *lane) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,7 +132,7 @@ func (l *lane) close() {
 	l.queue = nil
 }
 
-// do sends one call and waits for its answer, or for the end of ctx; then the call may still happen.
+// do sends one call and waits for its answer. If ctx ends first, the call may still happen.
 func (s *Store) do(ctx context.Context, sh *shard, l *lane, c *call) error {
 	if err := s.add(sh, l, c); err != nil {
 		return err
@@ -140,7 +140,7 @@ func (s *Store) do(ctx context.Context, sh *shard, l *lane, c *call) error {
 	return s.await(ctx, c)
 }
 
-// await prefers an answer that is there to the end of ctx.
+// await waits for the answer or the end of ctx; if both are there it returns the answer.
 func (s *Store) await(ctx context.Context, c *call) error {
 	select {
 	case <-c.done:
@@ -155,7 +155,7 @@ func (s *Store) await(ctx context.Context, c *call) error {
 	}
 }
 
-// all sends one call to each of some shards at once and waits for all of them.
+// all sends one call to each of the shards concurrently and waits for all of them.
 func (s *Store) all(ctx context.Context, shards []*shard, each func(*shard) *call) ([]*call, error) {
 	calls := []*call{}
 	for _, sh := range shards {

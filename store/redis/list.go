@@ -6,10 +6,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// maxPortion is how many IDs one script looks at.
-const maxPortion = 500
+// maxListed is how many IDs one script looks at.
+const maxListed = 500
 
-// List reads a page of records; see store.Store. Each shard gives its records in order, and they are merged here.
+// List reads a page of records; see store.Store. Each shard returns its records in order, and List merges them.
 func (s *Store) List(ctx context.Context, q store.Query) ([]store.Record, error) {
 	q, err := q.Filled()
 	if err != nil {
@@ -25,11 +25,11 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]store.Record, error)
 	return m.page(ctx)
 }
 
-// source is one shard's records of a listing.
+// source is the records of one shard in a listing.
 type source struct {
 	sh     *shard
-	lo, hi string // what is left, as ZRANGE BYLEX wants it
-	end    bool   // nothing is left on the server
+	lo, hi string // the remaining range, as ZRANGE BYLEX takes it
+	end    bool   // the server has no more
 	ready  []store.Record
 }
 
@@ -54,7 +54,7 @@ func newSource(sh *shard, q store.Query) source {
 	return f
 }
 
-// merge takes records from the shards in order.
+// merge merges the records of the shards in order.
 type merge struct {
 	s    *Store
 	q    store.Query
@@ -86,7 +86,7 @@ func (m *merge) page(ctx context.Context) ([]store.Record, error) {
 	return out, nil
 }
 
-// fill sees to it that every shard that has records left has one ready: the next of the page may be any of them.
+// fill makes sure that every shard that has records left has one ready: the next of the page may be any of them.
 func (m *merge) fill(ctx context.Context, want int) error {
 	for {
 		var empty []*source
@@ -99,9 +99,9 @@ func (m *merge) fill(ctx context.Context, want int) error {
 		if len(empty) == 0 {
 			return nil
 		}
-		portion := min(want, maxPortion)
+		limit := min(want, maxListed)
 		if n := len(m.from); n > 1 {
-			portion = min(portion, 2*want/n+8)
+			limit = min(limit, 2*want/n+8)
 		}
 		next := 0
 		calls, err := m.s.all(ctx, shards, func(sh *shard) *call {
@@ -111,7 +111,7 @@ func (m *merge) fill(ctx context.Context, want int) error {
 			if m.q.Term != "" {
 				index = sh.term(m.q.Kind, m.q.Term)
 			}
-			return run(listScript, []string{sh.base, index}, m.q.Kind, f.lo, f.hi, flag(m.q.Reverse), portion, flag(m.q.Bare)).again()
+			return run(listScript, []string{sh.base, index}, m.q.Kind, f.lo, f.hi, flag(m.q.Reverse), limit, flag(m.q.Bare)).again()
 		})
 		if err != nil {
 			return err
@@ -124,7 +124,7 @@ func (m *merge) fill(ctx context.Context, want int) error {
 	}
 }
 
-// take reads a portion.
+// take decodes an answer of list.lua.
 func (f *source) take(q *store.Query, reply any) error {
 	list, _ := reply.([]any)
 	if len(list)%5 != 1 {

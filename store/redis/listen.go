@@ -12,22 +12,22 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// listening is the subscriptions to the shards' channels. They begin with the first Watch or waiting Claim and last until
-// the store closes; after a break they begin again by themselves.
+// listening is the subscriptions to the shards' channels. They start with the first Watch or waiting Claim and last until the
+// store closes; after an interruption they are renewed.
 type listening struct {
-	once  sync.Once
-	alive []atomic.Bool // by shard
-	heard chan struct{} // closed when all were alive for the first time
-	left  atomic.Int64  // those that were not yet
+	once       sync.Once
+	alive      []atomic.Bool // by shard: it is subscribed
+	subscribed chan struct{} // closed when all have been subscribed once
+	missing    atomic.Int64  // how many have not been
 }
 
 func (l *listening) init(shards int) {
 	l.alive = make([]atomic.Bool, shards)
-	l.heard = make(chan struct{})
-	l.left.Store(int64(shards))
+	l.subscribed = make(chan struct{})
+	l.missing.Store(int64(shards))
 }
 
-// count is how many subscribers of the shard's channel this process is: they need no message of what it wrote itself.
+// count is the number of subscribers of the shard's channel in this process, which need no message of its own commits.
 func (l *listening) count(sh *shard) int {
 	if l.alive[sh.number].Load() {
 		return 1
@@ -35,22 +35,22 @@ func (l *listening) count(sh *shard) int {
 	return 0
 }
 
-// patient is how long Watch waits for the subscriptions.
-const patient = time.Second
+// subscribeWait is how long Watch waits for the subscriptions.
+const subscribeWait = time.Second
 
-// await returns when everything is subscribed, or would take too long.
+// await returns when all shards are subscribed, or after subscribeWait.
 func (l *listening) await(ctx context.Context, stop <-chan struct{}) {
-	timer := time.NewTimer(patient)
+	timer := time.NewTimer(subscribeWait)
 	defer timer.Stop()
 	select {
-	case <-l.heard:
+	case <-l.subscribed:
 	case <-timer.C:
 	case <-ctx.Done():
 	case <-stop:
 	}
 }
 
-// subscribe starts listening once: on one connection, or on a Cluster one for each shard, since a connection leads to one
+// subscribe starts listening, once: on one connection, or on a Cluster on one for each shard, since a connection is to one
 // node.
 func (s *Store) subscribe() {
 	s.listen.once.Do(func() {
@@ -67,7 +67,7 @@ func (s *Store) subscribe() {
 	})
 }
 
-// background runs a function that Close waits for; ErrClosed once the store is closed.
+// background runs a function in a goroutine that Close waits for; ErrClosed if the store is closed.
 func (s *Store) background(do func()) error {
 	s.starting.Lock()
 	defer s.starting.Unlock()
@@ -79,11 +79,11 @@ func (s *Store) background(do func()) error {
 }
 
 const (
-	quietFor  = 20 * time.Second // then the connection is tried with a ping
-	maxAbsent = time.Second      // between two tries to subscribe again
+	pingAfter      = 20 * time.Second // of silence, a ping checks the connection
+	maxResubscribe = time.Second      // longest pause before subscribing again
 )
 
-// listenTo subscribes until the store closes.
+// listenTo keeps the shards subscribed until the store closes.
 func (s *Store) listenTo(shards []*shard) {
 	for pause := 10 * time.Millisecond; !s.closed(); {
 		if s.listenOnce(shards) {
@@ -92,11 +92,11 @@ func (s *Store) listenTo(shards []*shard) {
 		if !s.sleep(pause) {
 			return
 		}
-		pause = min(2*pause, maxAbsent)
+		pause = min(2*pause, maxResubscribe)
 	}
 }
 
-// listenOnce listens on one connection until it breaks; false if it never came to be.
+// listenOnce listens on one connection until it breaks; false: nothing was ever subscribed on it.
 func (s *Store) listenOnce(shards []*shard) (was bool) {
 	byChannel := map[string]*shard{}
 	var channels []string
@@ -113,7 +113,7 @@ func (s *Store) listenOnce(shards []*shard) (was bool) {
 	defer sub.Close()
 	over := make(chan struct{})
 	defer close(over)
-	s.running.Go(func() { // a read of the connection does not see that the store closes
+	s.running.Go(func() { // closing the store must end a blocked read
 		select {
 		case <-s.stop:
 			_ = sub.Close()
@@ -126,7 +126,7 @@ func (s *Store) listenOnce(shards []*shard) (was bool) {
 		}
 	}()
 	for pinged := false; ; {
-		got, err := sub.ReceiveTimeout(s.life, quietFor)
+		got, err := sub.ReceiveTimeout(s.life, pingAfter)
 		switch {
 		case err == nil:
 			pinged = false
@@ -142,18 +142,18 @@ func (s *Store) listenOnce(shards []*shard) (was bool) {
 		switch m := got.(type) {
 		case *goredis.Message:
 			if sh := byChannel[m.Channel]; sh != nil {
-				s.hear(sh, m.Payload)
+				s.receive(sh, m.Payload)
 			}
 		case *goredis.Subscription:
 			sh := byChannel[m.Channel]
 			if sh == nil || m.Kind != "ssubscribe" {
-				return was // the slot went to another node
+				return was // the slot moved to another node
 			}
-			if !s.listen.alive[sh.number].Swap(true) && s.listen.left.Add(-1) == 0 {
-				close(s.listen.heard)
+			if !s.listen.alive[sh.number].Swap(true) && s.listen.missing.Add(-1) == 0 {
+				close(s.listen.subscribed)
 			}
 			was = true
-			s.claims.hintAll() // of what happened meanwhile nothing was heard
+			s.claims.hintAll() // messages since the last subscription were missed
 		}
 	}
 }

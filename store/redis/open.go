@@ -16,50 +16,50 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Options says which Redis, and what of it. URL is enough; the fields behind it override its parameters.
+// Options says which Redis to use and how. URL is enough; the other fields override its parameters.
 type Options struct {
 	URL        string
-	Prefix     string       // keeps deployments on one Redis apart; "": rp
-	Shards     int          // fixed at first use; 0: whatever is there, else 1, on a Cluster 16
-	Durability Durability   // "": Fast
-	Warn       func(string) // gets what an operator should know of the server, at Open; nil: nobody
-	Sweep      time.Duration
+	Prefix     string        // separates deployments on one Redis; "": rp
+	Shards     int           // fixed at first use; 0: the stored number, or at first use 1, on a Cluster 16
+	Durability Durability    // "": Fast
+	Warn       func(string)  // receives what an operator should know of the server, during Open; nil: ignored
+	Sweep      time.Duration // how often expired records are removed; 0: 30 s
 }
 
 // format is the version of the layout in doc.go.
 const format = "1"
 
-// How long one command may take. A server that is silent for longer fails the calls that wait for it.
+// How long connecting and one command may take. After that the waiting calls fail.
 const (
 	dialTimeout  = 3 * time.Second
 	replyTimeout = 5 * time.Second
 )
 
-// Store is a store.Store on Redis. Make it with Open, end it with Close.
+// Store is a store.Store on Redis. Create it with Open.
 type Store struct {
-	single     *goredis.Client        // standalone, or the master behind Sentinels
-	cluster    *goredis.ClusterClient // or this
+	single     *goredis.Client        // standalone, or the master that Sentinels name; nil for a Cluster
+	cluster    *goredis.ClusterClient // nil: not a Cluster
 	shards     []*shard
 	durability guarantee
-	origin     string // names this Store in messages
+	origin     string // identifies this Store in messages
 	limiter    limiter
 	claims     claims
 	watchers   store.Watchers
 	listen     listening
 
 	trips    atomic.Int64
-	life     context.Context // of everything that is sent; ends when Close loses patience
+	life     context.Context // of everything that is sent; Close ends it
 	kill     context.CancelFunc
 	stop     chan struct{} // closed by Close
 	running  sync.WaitGroup
-	starting sync.Mutex // so that nothing joins running once Close waits for it
+	starting sync.Mutex // guards running: nothing is added once Close waits for it
 	close    func() error
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open connects, checks that the server is fit for the purpose and starts the store's goroutines; Close ends them. A wrong
-// URL or option is store.ErrInvalid, anything that is wrong with the server a *Fault. Neither holds a password.
+// Open connects, checks that the server can be used and starts the store's goroutines, which Close ends. An invalid URL or
+// option is store.ErrInvalid, anything wrong with the server a *Fault. Neither error contains a password.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	a, err := parseURL(o.URL)
 	if err == nil {
@@ -74,14 +74,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Sweep <= 0 {
 		o.Sweep = 30 * time.Second
 	}
-	quieten()
+	disableLog()
 	s := &Store{stop: make(chan struct{}), origin: rand.Text()[:8]}
 	s.life, s.kill = context.WithCancel(context.WithoutCancel(ctx))
 	s.connect(&a)
 	s.claims.init()
-	s.close = sync.OnceValue(s.shut)
+	s.close = sync.OnceValue(s.shutdown)
 	if err := s.prepare(ctx, &a, o.Warn); err != nil {
-		_ = s.close() // nothing was written that it could lose
+		_ = s.close() // nothing was written: its error does not matter
 		return nil, err
 	}
 	s.limiter.init(s)
@@ -103,13 +103,13 @@ func (o *Options) override(a *address) error {
 	return a.check()
 }
 
-// prepare gives up when ctx ends: go-redis looks at a context only between its steps.
+// prepare checks the server and reads the layout. It returns when ctx ends: go-redis checks a context only between its steps.
 func (s *Store) prepare(ctx context.Context, a *address, warn func(string)) error {
 	done := make(chan error, 1)
 	s.running.Go(func() {
 		err := s.check(s.life, a, warn)
 		if err == nil {
-			err = s.agree(s.life, a)
+			err = s.readLayout(s.life, a)
 		}
 		done <- err
 	})
@@ -122,14 +122,14 @@ func (s *Store) prepare(ctx context.Context, a *address, warn func(string)) erro
 	}
 }
 
-// silence is go-redis's logger: what goes wrong comes back as an error of the call, and is said once.
-type silence struct{}
+// noLog is go-redis's logger. It drops everything: each call returns its error, which is logged once.
+type noLog struct{}
 
-func (silence) Printf(context.Context, string, ...any) {}
+func (noLog) Printf(context.Context, string, ...any) {}
 
-var quieten = sync.OnceFunc(func() { goredis.SetLogger(silence{}) })
+var disableLog = sync.OnceFunc(func() { goredis.SetLogger(noLog{}) })
 
-// connect makes the client. It never sends anything twice by itself: what that would do, only exchange can tell.
+// connect creates the client. The client retries nothing by itself: only exchange knows which calls may be repeated.
 func (s *Store) connect(a *address) {
 	var secure *tls.Config
 	if a.tls {
@@ -162,14 +162,14 @@ func (s *Store) connect(a *address) {
 	}
 }
 
-// patience is how long Close lets what is under way finish.
-const patience = time.Second
+// closeWait is how long Close waits for calls in flight.
+const closeWait = time.Second
 
-// Close ends every waiting call with ErrClosed, gives what is under way a second to be answered, and returns when no
-// goroutine of the store is left. Closing again returns what the first did.
+// Close ends every waiting call with ErrClosed, waits up to a second for calls in flight, and returns when no goroutine of the
+// store is left. A second Close returns what the first did.
 func (s *Store) Close() error { return s.close() }
 
-func (s *Store) shut() error {
+func (s *Store) shutdown() error {
 	s.starting.Lock()
 	close(s.stop)
 	s.starting.Unlock()
@@ -184,7 +184,7 @@ func (s *Store) shut() error {
 		defer close(idle)
 		s.running.Wait()
 	}()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(closeWait)
 	defer timer.Stop()
 	select {
 	case <-idle:
@@ -212,7 +212,7 @@ func (s *Store) closed() bool {
 	}
 }
 
-// ready is what every call looks at first.
+// ready returns the error of a call whose context ended or whose store is closed.
 func (s *Store) ready(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return store.Ended(ctx)

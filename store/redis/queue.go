@@ -36,7 +36,7 @@ func (s *Store) Queue(ctx context.Context, kind string) (out store.Queue, err er
 		for p := range store.Priorities {
 			out.Due[p] += int(n[p])
 		}
-		oldest, err := moment(list[store.Priorities])
+		oldest, err := parseMicros(list[store.Priorities])
 		if err != nil {
 			return out, err
 		}
@@ -52,7 +52,7 @@ func (s *Store) Queue(ctx context.Context, kind string) (out store.Queue, err er
 // placesAtOnce is how many keys one script looks up.
 const placesAtOnce = 1000
 
-// Places tells how keys stand in the queue; see store.Store.
+// Places returns the wakes and leases of keys; see store.Store.
 func (s *Store) Places(ctx context.Context, keys []store.Key) ([]store.Place, error) {
 	for _, k := range keys {
 		if err := k.Valid(); err != nil {
@@ -75,7 +75,7 @@ func (s *Store) Places(ctx context.Context, keys []store.Key) ([]store.Place, er
 	return out, nil
 }
 
-// placesOf fills in those keys that stand at some indexes, all of one shard.
+// placesOf sets out[i] for each i in at; their keys are of one shard.
 func (s *Store) placesOf(ctx context.Context, sh *shard, keys []store.Key, at []int, out []store.Place) error {
 	var args []any
 	for _, i := range at {
@@ -103,7 +103,7 @@ func (s *Store) placesOf(ctx context.Context, sh *shard, keys []store.Key, at []
 		if l.Token, l.Owner, err = parseHolder(holder); err != nil {
 			return err
 		}
-		if l.Until, err = moment(list[3*n+2]); err != nil {
+		if l.Until, err = parseMicros(list[3*n+2]); err != nil {
 			return err
 		}
 		out[i].Lease = l

@@ -27,7 +27,7 @@ func (s *Store) Get(ctx context.Context, key store.Key) (out store.Record, err e
 	return parseRecord(key, fields)
 }
 
-// parseRecord reads version, value, terms and expiry.
+// parseRecord decodes version, value, terms and expiry.
 func parseRecord(key store.Key, fields []any) (out store.Record, err error) {
 	if len(fields) != 4 {
 		return out, errReply
@@ -41,7 +41,7 @@ func parseRecord(key store.Key, fields []any) (out store.Record, err error) {
 	if out.Terms, err = parseTerms(terms); err != nil {
 		return out, fmt.Errorf("terms of %q: %w", key, err)
 	}
-	out.Expires, err = moment(fields[3])
+	out.Expires, err = parseMicros(fields[3])
 	return out, err
 }
 

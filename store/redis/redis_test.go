@@ -27,7 +27,7 @@ func open(t testing.TB, o redis.Options) *redis.Store {
 
 var prefixes atomic.Int64
 
-// prefix is one that no other test of this process has.
+// prefix returns a prefix that no other test of this process uses.
 func prefix() string { return fmt.Sprint("t", prefixes.Add(1)) }
 
 func TestConformanceStandalone(t *testing.T) {

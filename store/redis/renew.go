@@ -9,11 +9,11 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// renewAtOnce is how many leases one script prolongs; more go into further calls of the same pipeline.
+// renewAtOnce is how many leases one script extends; more are further calls of the same pipeline.
 const renewAtOnce = 1000
 
-// Renew prolongs leases; see store.Store. All leases of a shard go in one trip, the shards at the same time. One that does not answer keeps
-// nothing from the others.
+// Renew extends leases; see store.Store. All leases of a shard are sent in one pipeline, to all shards concurrently. A shard
+// that does not answer does not affect the others.
 func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Duration) (lost []store.Lease, err error) {
 	if ttl <= 0 {
 		return nil, fmt.Errorf("%w: renew for %v", store.ErrInvalid, ttl)
@@ -67,7 +67,7 @@ func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Durati
 	for _, i := range at {
 		lost = append(lost, leases[i])
 	}
-	for _, l := range leases { // one that now lapses earlier is waited for
+	for _, l := range leases { // a lease may expire earlier now
 		s.claims.hint(l.Key.Kind, s.shardOf(l.Key.Partition()).number, time.Now().Add(ttl))
 	}
 	switch len(missed.Leases) {
@@ -79,7 +79,7 @@ func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Durati
 	return lost, missed
 }
 
-// byShard groups the indexes of n keys.
+// byShard groups the indexes of n keys by shard.
 func (s *Store) byShard(n int, key func(int) store.Key) map[*shard][]int {
 	groups := map[*shard][]int{}
 	for i := range n {

@@ -13,7 +13,7 @@ import (
 	"github.com/runplane/runplane/testdata/proxy"
 )
 
-// What one replica did holds for the other at once.
+// What one replica wrote is visible to the other at once.
 func TestConformanceReplicas(t *testing.T) {
 	url := redistest.Standalone(t).URL()
 	storetest.Run(t, func(t *testing.T) store.Store {
@@ -22,9 +22,9 @@ func TestConformanceReplicas(t *testing.T) {
 	})
 }
 
-// TestFaultsOnTheWay calls a good Redis over a bad network: nothing that was acknowledged is lost, and nothing happens
-// twice, whatever became of the answer.
-func TestFaultsOnTheWay(t *testing.T) {
+// TestNetworkFaults calls a Redis over a faulty network: nothing that was acknowledged is lost, and nothing happens twice,
+// even if the answer was lost.
+func TestNetworkFaults(t *testing.T) {
 	server := redistest.Standalone(t)
 	for _, tt := range []struct {
 		name    string
@@ -64,7 +64,7 @@ func TestFaultsOnTheWay(t *testing.T) {
 	}
 }
 
-// A server that dies with each write on disk has lost nothing when it is back.
+// A server with appendfsync always that is killed has lost nothing after a restart.
 func TestRestartsLoseNothing(t *testing.T) {
 	server := redistest.Standalone(t, "appendfsync always")
 	s := open(t, redis.Options{URL: server.URL(), Prefix: prefix()})

@@ -14,8 +14,8 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// TestABatchThatIsSentTwiceAnswersTheSame sends a batch again as Commit does when the answer was lost.
-func TestABatchThatIsSentTwiceAnswersTheSame(t *testing.T) {
+// TestResentBatchHasTheSameAnswer sends a batch again as Commit does when the answer was lost.
+func TestResentBatchHasTheSameAnswer(t *testing.T) {
 	server := redistest.Standalone(t)
 	s := openURL(t, server.URL())
 	changes := func() string {
@@ -38,8 +38,8 @@ func TestABatchThatIsSentTwiceAnswersTheSame(t *testing.T) {
 		return e.answer(c.reply)
 	}
 	e := encodeBatch(s, sh, &b)
-	if !e.fenced {
-		t.Fatal("a batch that names a version may be sent again")
+	if !e.resendable {
+		t.Fatal("a batch with a version is not resendable")
 	}
 	first, err := send(e, false)
 	if err != nil {
@@ -59,16 +59,16 @@ func TestABatchThatIsSentTwiceAnswersTheSame(t *testing.T) {
 		t.Fatalf("%d entries, %v; want 2", len(es), err)
 	}
 	if _, err := send(encodeBatch(s, sh, &b), true); !errors.Is(err, store.ErrConflict) {
-		t.Errorf("another batch of the same words: got %v, want a conflict", err)
+		t.Errorf("another batch with the same contents: got %v, want a conflict", err)
 	}
 	if _, err := s.Commit(t.Context(), store.Batch{Puts: []store.Put{{Key: k, Version: 1}}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := send(e, true); !errors.Is(err, store.ErrConflict) { // Commit makes of this the error of its first try
+	if _, err := send(e, true); !errors.Is(err, store.ErrConflict) { // Commit returns the error of its first try instead
 		t.Errorf("overwritten since: got %v, want a conflict", err)
 	}
 
-	// What was lost on the way there is written by the second.
+	// A batch whose request was lost is written by the second try.
 	late := store.Batch{Puts: []store.Put{{Key: k, Version: 2, Value: []byte("late")}}}
 	if c, err := send(encodeBatch(s, sh, &late), true); err != nil || c.Versions[0] != 3 {
 		t.Errorf("got %+v, %v, want version 3", c, err)
@@ -76,20 +76,23 @@ func TestABatchThatIsSentTwiceAnswersTheSame(t *testing.T) {
 	for _, b := range []store.Batch{
 		{Puts: []store.Put{{Key: k, Version: store.AnyVersion}}}, {Appends: []store.Append{{Key: k}}}, {Deletes: []store.Key{k}},
 	} {
-		if encodeBatch(s, sh, &b).fenced {
+		if encodeBatch(s, sh, &b).resendable {
 			t.Errorf("%+v could be written twice", b)
 		}
 	}
 }
 
-// TestCommitsShareTrips: a lone commit is one trip, and those that come while Redis is busy go together.
+// TestCommitsShareTrips checks that a single commit is one trip, and that commits during a trip share the next one.
 func TestCommitsShareTrips(t *testing.T) {
 	server := redistest.Standalone(t)
 	s := openURL(t, server.URL())
 	commit := func(id string, v int64) error {
 		k := store.Key{Kind: "x", ID: id}
-		_, err := s.Commit(t.Context(), store.Batch{Puts: []store.Put{{Key: k, Version: v, Terms: []string{"t"}}}, Appends: []store.Append{{Key: k}},
-			Wakes: []store.Wake{{Key: k, At: time.Now()}}})
+		_, err := s.Commit(t.Context(), store.Batch{
+			Puts:    []store.Put{{Key: k, Version: v, Terms: []string{"t"}}},
+			Appends: []store.Append{{Key: k}},
+			Wakes:   []store.Wake{{Key: k, At: time.Now()}},
+		})
 		return err
 	}
 	if err := commit("a", 0); err != nil {

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// script is one Lua script. Redis names it by the hash of its text, so that a process with another version of it and this
-// one do not get in each other's way.
+// script is one Lua script. Redis identifies it by the hash of its text, so processes with different versions of it do not
+// affect each other.
 type script struct {
 	text string
 	sha  string
 }
 
-// What Redis needs to know of a script before it runs: one that only reads runs when memory is full and needs no
-// persistence; one that only frees memory runs when it is full; any other is then refused as a whole.
+// Flags of scripts: no-writes runs also when memory is full or the server cannot save its data; allow-oom runs when memory is
+// full, for scripts that only free memory; any other script is then refused as a whole.
 const (
 	writes = "#!lua\n"
 	reads  = "#!lua flags=no-writes\n"
@@ -24,7 +24,7 @@ const (
 
 func newScript(flags string, parts ...string) *script {
 	text := flags + strings.Join(parts, "\n")
-	sum := sha1.Sum([]byte(text)) //nolint:gosec // it is how Redis names scripts
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // Redis identifies scripts by it
 	return &script{text, hex.EncodeToString(sum[:])}
 }
 
@@ -63,8 +63,8 @@ var aboutText string
 
 var (
 	commitScript = newScript(writes, wakesText, commitText)
-	freeScript   = newScript(frees, wakesText, commitText) // commits that delete or release and write nothing
-	claimScript  = newScript(frees, wakesText, claimText)  // or nobody could finish what is to be freed
+	freeScript   = newScript(frees, wakesText, commitText) // commits that only delete or release
+	claimScript  = newScript(frees, wakesText, claimText)  // else executions that would free memory could not be claimed
 	peekScript   = newScript(reads, peekText)
 	renewScript  = newScript(frees, renewText)
 	getScript    = newScript(reads, getText)

@@ -11,14 +11,14 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// all is every script by the file that it is in.
+// all is every script, by the name of its file.
 var all = map[string][]*script{
 	"commit.lua": {commitScript, freeScript}, "claim.lua": {claimScript}, "peek.lua": {peekScript}, "renew.lua": {renewScript},
 	"get.lua": {getScript}, "list.lua": {listScript}, "queue.lua": {queueScript}, "places.lua": {placesScript},
 	"sweep.lua": {sweepScript}, "about.lua": {aboutScript},
 }
 
-func TestEveryScriptSaysWhatItTakesAndReturns(t *testing.T) {
+func TestEveryScriptHasAHeader(t *testing.T) {
 	files, err := filepath.Glob("scripts/*.lua")
 	if err != nil || len(files) != len(all)+1 {
 		t.Fatalf("%d files, %v; want those of %d scripts and wakes.lua", len(files), err, len(all))
@@ -33,28 +33,29 @@ func TestEveryScriptSaysWhatItTakesAndReturns(t *testing.T) {
 			continue
 		}
 		head, _, _ := strings.Cut(string(text), "\nlocal")
-		if !strings.HasPrefix(head, "-- "+strings.TrimSuffix(name, ".lua")+" ") || !strings.Contains(head, "-- KEYS  ") || !strings.Contains(head, "-- returns ") {
-			t.Errorf("%s does not begin with what it does, KEYS and returns", name)
+		purpose := strings.HasPrefix(head, "-- "+strings.TrimSuffix(name, ".lua")+" ")
+		if !purpose || !strings.Contains(head, "-- KEYS  ") || !strings.Contains(head, "-- returns ") {
+			t.Errorf("%s has no header with its purpose, KEYS and returns", name)
 		}
 		for _, sc := range all[name] {
 			if !strings.HasSuffix(sc.text, string(text)) {
-				t.Errorf("what is sent as %s is not what is in the file", name)
+				t.Errorf("the script sent as %s is not the text of the file", name)
 			}
 		}
 		if len(all[name]) == 0 {
-			t.Errorf("%s is used by nobody", name)
+			t.Errorf("%s is not used", name)
 		}
 	}
 }
 
-// Redis forgets scripts when it restarts, or when it is told to.
+// Redis forgets scripts when it restarts, and with SCRIPT FLUSH.
 func TestForgottenScriptsAreLoadedAgain(t *testing.T) {
 	server := redistest.Standalone(t)
 	s := openURL(t, server.URL())
 	for name, scripts := range all {
 		for _, sc := range scripts {
 			if got := server.Do("SCRIPT", "LOAD", sc.text); got != sc.sha {
-				t.Errorf("%s: Redis calls it %v, we %s", name, got, sc.sha)
+				t.Errorf("%s: its hash is %v in Redis and %s here", name, got, sc.sha)
 			}
 		}
 	}

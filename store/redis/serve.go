@@ -8,7 +8,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// serve asks the server for the waiters, and ends with the last of them.
+// serve asks the server for leases until no waiter is left.
 func (q *claimQueue) serve() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -18,21 +18,21 @@ func (q *claimQueue) serve() {
 			return
 		}
 		if len(shards) > 0 {
-			q.visit(shards)
+			q.claimFrom(shards)
 			continue
 		}
 		timer.Reset(wait)
 		select {
 		case <-timer.C:
-		case <-q.poke:
+		case <-q.changed:
 		case <-q.s.stop:
 			q.failAll(store.ErrClosed)
 		}
 	}
 }
 
-// due says which shards to look at now, in turn, or how long until the next; not ok: nobody waits any more. Those who wanted an
-// answer at once, and for whom everything was looked at in vain, get theirs.
+// due returns the shards to ask now, in turn, or how long until the next; not ok: no waiter is left. It answers the waiters
+// that do not wait and for which every shard was asked and had nothing.
 func (q *claimQueue) due() (shards []*shard, wait time.Duration, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -49,9 +49,9 @@ func (q *claimQueue) due() (shards []*shard, wait time.Duration, ok bool) {
 	}
 	now := time.Now()
 	wait = poll
-	for i := range q.look {
-		at := (q.first + i) % len(q.look)
-		if d := q.look[at].Sub(now); d > 0 {
+	for i := range q.nextLook {
+		at := (q.first + i) % len(q.nextLook)
+		if d := q.nextLook[at].Sub(now); d > 0 {
 			wait = min(wait, d)
 		} else {
 			shards = append(shards, q.s.shards[at])
@@ -60,10 +60,10 @@ func (q *claimQueue) due() (shards []*shard, wait time.Duration, ok bool) {
 	return shards, wait, true
 }
 
-// visit asks some shards, one after the other, for as many leases as the first waiter wants. Where there are several, those
-// that have nothing are left out at the price of one peek at all of them together; so are those that do not answer.
-func (q *claimQueue) visit(shards []*shard) {
-	if len(shards) > 1 || len(q.look) > 1 && q.isSick(shards[0]) {
+// claimFrom asks shards, one after the other, for as many leases as the first waiter wants. If there are several, it first
+// peeks at all of them concurrently, and skips those that have nothing due or do not answer.
+func (q *claimQueue) claimFrom(shards []*shard) {
+	if len(shards) > 1 || len(q.nextLook) > 1 && q.isDown(shards[0]) {
 		shards = q.peek(shards)
 	}
 	w := q.next()
@@ -77,11 +77,11 @@ func (q *claimQueue) visit(shards []*shard) {
 		}
 	}
 	if len(got) > 0 && !q.answer(w, got, nil) {
-		q.giveBack(got)
+		q.release(got)
 	}
 }
 
-// next is the waiter to serve; nil: there is none.
+// next is the first waiter; nil: there is none.
 func (q *claimQueue) next() *waiter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -105,7 +105,7 @@ func (q *claimQueue) claim(sh *shard, r *store.ClaimRequest, most int) []store.L
 		return nil
 	}
 	wait, _ := list[0].(int64)
-	until, err := moment(list[1])
+	until, err := parseMicros(list[1])
 	if err != nil {
 		q.unanswered(sh, ask, err)
 		return nil
@@ -119,10 +119,10 @@ func (q *claimQueue) claim(sh *shard, r *store.ClaimRequest, most int) []store.L
 	return leases
 }
 
-// glance is how long a peek waits for a shard when another answers.
-const glance = 250 * time.Millisecond
+// peekWait is how long a peek waits for a shard when another one has answered.
+const peekWait = 250 * time.Millisecond
 
-// peek asks which of the shards have something due.
+// peek returns those of the shards that have something due.
 func (q *claimQueue) peek(shards []*shard) (due []*shard) {
 	asks, calls := make([]int64, len(shards)), make([]*call, len(shards))
 	some := make(chan struct{}, len(shards))
@@ -134,18 +134,18 @@ func (q *claimQueue) peek(shards []*shard) (due []*shard) {
 			return nil
 		}
 	}
-	var late <-chan time.Time
-	if q.othersWell(shards) {
-		late = time.After(glance)
+	var timeout <-chan time.Time
+	if q.othersUp(shards) {
+		timeout = time.After(peekWait)
 	}
 	for n := 0; n < len(calls); n++ {
 		select {
 		case <-some:
-			if late == nil {
-				late = time.After(glance)
+			if timeout == nil {
+				timeout = time.After(peekWait)
 			}
 			continue
-		case <-late:
+		case <-timeout:
 		case <-q.s.life.Done():
 		}
 		break
@@ -172,85 +172,85 @@ func (q *claimQueue) peek(shards []*shard) (due []*shard) {
 	return due
 }
 
-// ask numbers a question to a shard. What is heard of the shard from now on is newer than the answer.
+// ask numbers a question to a shard. A hint about the shard from now on is newer than the answer.
 func (q *claimQueue) ask(sh *shard) int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.look[sh.number] = time.Now().Add(time.Hour)
+	q.nextLook[sh.number] = time.Now().Add(time.Hour)
 	q.asks++
 	return q.asks
 }
 
-// answered notes that the shard had nothing, or something, and is worth the next look in wait microseconds, if nothing was heard
-// of it meanwhile.
+// answered notes the answer of a shard: whether it had nothing, and in how many microseconds to ask it again (unless a hint
+// came meanwhile).
 func (q *claimQueue) answered(sh *shard, ask, wait int64, nothing bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.sick[sh.number] = false
+	q.down[sh.number] = false
 	d := poll
 	if wait >= 0 && wait < poll.Microseconds() {
 		d = time.Duration(wait)*time.Microsecond + 50*time.Microsecond
 	}
-	if at := time.Now().Add(d); at.Before(q.look[sh.number]) {
-		q.look[sh.number] = at
+	if at := time.Now().Add(d); at.Before(q.nextLook[sh.number]) {
+		q.nextLook[sh.number] = at
 	}
 	if nothing {
 		q.empty[sh.number] = ask
 	} else {
-		q.first = (sh.number + 1) % len(q.look)
+		q.first = (sh.number + 1) % len(q.nextLook)
 	}
 }
 
-// unanswered notes that a shard does not answer: it is left alone for a while, and where no other one does either, everybody who waits
-// gets the error.
+// unanswered notes that a shard did not answer. It is asked again after poll; if no other shard answers either, all waiters
+// get the error.
 func (q *claimQueue) unanswered(sh *shard, ask int64, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.sick[sh.number] = true
-	if !slices.Contains(q.sick, false) || errors.Is(err, store.ErrClosed) {
+	q.down[sh.number] = true
+	if !slices.Contains(q.down, false) || errors.Is(err, store.ErrClosed) {
 		q.fail(err)
 		return
 	}
-	q.look[sh.number], q.empty[sh.number] = time.Now().Add(poll), ask
+	q.nextLook[sh.number], q.empty[sh.number] = time.Now().Add(poll), ask
 }
 
-func (q *claimQueue) isSick(sh *shard) bool {
+func (q *claimQueue) isDown(sh *shard) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.sick[sh.number]
+	return q.down[sh.number]
 }
 
-// othersWell tells whether any shard but these has answered when it was asked last.
-func (q *claimQueue) othersWell(these []*shard) bool {
+// othersUp reports whether a shard other than these answered the last question to it.
+func (q *claimQueue) othersUp(these []*shard) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, sick := range q.sick {
-		if !sick && !slices.ContainsFunc(these, func(sh *shard) bool { return sh.number == i }) {
+	for i, down := range q.down {
+		if !down && !slices.ContainsFunc(these, func(sh *shard) bool { return sh.number == i }) {
 			return true
 		}
 	}
 	return false
 }
 
-// failAll gives everybody who waits the same error.
+// failAll answers all waiters with the error.
 func (q *claimQueue) failAll(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.fail(err)
 }
 
-// fail is failAll with the lock held.
+// fail is failAll; the caller holds q.mu.
 func (q *claimQueue) fail(err error) {
 	for _, w := range q.waiters {
 		w.err = err
 		close(w.done)
 	}
 	q.waiters = nil
-	clear(q.look)
+	clear(q.nextLook)
 }
 
-// giveBack ends leases whose claimer has left, also while the store closes. If that fails they lapse.
-func (q *claimQueue) giveBack(leases []store.Lease) {
+// release ends leases whose claimer has left, also while the store closes. If that fails they expire.
+func (q *claimQueue) release(leases []store.Lease) {
 	for sh, at := range q.s.byShard(len(leases), func(i int) store.Key { return leases[i].Key }) {
 		args := []any{0}
 		for _, i := range at {

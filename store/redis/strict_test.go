@@ -12,8 +12,8 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// A strict commit that was acknowledged outlives its master: it is there, once, when the sentinels have made another. What names the
-// version that it replaces is sent again meanwhile, and is written once.
+// An acknowledged strict commit survives its master: it is in the log once after a failover. A batch that names the version that
+// it replaces is sent again meanwhile, and is written once.
 func TestStrictCommitsSurviveAFailover(t *testing.T) {
 	w := redistest.Sentinel(t)
 	s := open(t, redis.Options{URL: w.URL(), Prefix: prefix(), Durability: redis.Strict})
@@ -62,7 +62,7 @@ func TestStrictCommitsSurviveAFailover(t *testing.T) {
 		t.Helper()
 		for before, end := count(), time.Now().Add(30*time.Second); count() < before+20; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("%s nothing is acknowledged", what)
+				t.Fatalf("%s: nothing is acknowledged", what)
 			}
 		}
 	}
@@ -95,7 +95,7 @@ func TestStrictCommitsSurviveAFailover(t *testing.T) {
 	}
 	t.Logf("%d acknowledged, %d failed", count(), failed)
 	if lost > 0 || twice > 0 {
-		t.Errorf("%d acknowledged entries are lost, %d are there twice", lost, twice)
+		t.Errorf("%d acknowledged entries are lost, %d were written twice", lost, twice)
 	}
 	if failed == 0 {
 		t.Error("the failover was not noticed")
@@ -105,7 +105,7 @@ func TestStrictCommitsSurviveAFailover(t *testing.T) {
 	}
 }
 
-// chain is a client that writes a record and its log, each time on the version that it knows.
+// chain is a client that repeatedly writes a record, with the version that it knows, and its log.
 type chain struct {
 	key          store.Key
 	version      int64
@@ -137,7 +137,7 @@ func (c *chain) run(t *testing.T, s *redis.Store, stop chan struct{}) {
 	}
 }
 
-// check wants every acknowledged entry in the log in its order, none twice, and as many entries as versions.
+// check checks that the log has every acknowledged entry in order, none twice, and as many entries as the record has versions.
 func (c *chain) check(t *testing.T, s *redis.Store) {
 	t.Helper()
 	entries, err := s.Log(t.Context(), c.key, 0, 1_000_000)
@@ -152,7 +152,7 @@ func (c *chain) check(t *testing.T, s *redis.Store) {
 	for _, e := range entries {
 		value := string(e.Value)
 		if seen[value] {
-			t.Errorf("%s: %s is there twice", c.key, value)
+			t.Errorf("%s: %s was written twice", c.key, value)
 		}
 		seen[value] = true
 		if len(left) > 0 && left[0] == value {

@@ -8,7 +8,7 @@ import (
 // sweepAtOnce is how many expired records one script removes.
 const sweepAtOnce = 200
 
-// runSweeper removes expired records until the store closes. Every process does so; what one removed the others do not find.
+// runSweeper removes expired records until the store closes. Every process does so, at random times.
 func (s *Store) runSweeper(every time.Duration) {
 	for s.sleep(every/2 + rand.N(every)) {
 		for _, sh := range s.shards {
@@ -18,7 +18,7 @@ func (s *Store) runSweeper(every time.Duration) {
 	}
 }
 
-// sweep removes a portion; true: there may be more. A failure is left to the next time.
+// sweep removes up to sweepAtOnce records; true: there may be more. After an error the next run tries again.
 func (s *Store) sweep(sh *shard) bool {
 	c := run(sweepScript, []string{sh.base}, sweepAtOnce).again()
 	if s.do(s.life, sh, &sh.requests, c) != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// limiter is redis_rate, which speaks to the client directly: its script is not ours to send.
+// limiter is redis_rate, which sends its own script through the client and does not use lanes.
 type limiter struct{ rate *redis_rate.Limiter }
 
 func (l *limiter) init(s *Store) {
@@ -20,7 +20,7 @@ func (l *limiter) init(s *Store) {
 	}
 }
 
-// Take takes tokens or says when to try again; see store.Store. Buckets are shared by all processes and start full.
+// Take takes tokens or returns how long to wait; see store.Store. Buckets are shared by all processes and start full.
 func (s *Store) Take(ctx context.Context, l store.Limit) (wait time.Duration, err error) {
 	if l, err = l.Filled(); err != nil {
 		return 0, err

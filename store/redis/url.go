@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// mode is how servers stand together.
+// mode is how the servers are deployed.
 type mode int
 
 const (
@@ -19,7 +19,7 @@ const (
 	cluster
 )
 
-// schemes is what a URL may begin with.
+// schemes are the schemes of a URL.
 var schemes = map[string]struct {
 	mode mode
 	tls  bool
@@ -29,14 +29,14 @@ var schemes = map[string]struct {
 	"redis+cluster": {cluster, false}, "rediss+cluster": {cluster, true},
 }
 
-// Known says whether a URL's scheme is one of ours; the rest of it may still be wrong.
+// Known reports whether the URL's scheme is one of schemes; the rest may still be invalid.
 func Known(text string) bool {
 	scheme, _, found := strings.Cut(text, "://")
 	_, known := schemes[scheme]
 	return found && known
 }
 
-// address is what a URL says. Zero values stand for the defaults.
+// address is a parsed URL. Zero values mean the defaults.
 type address struct {
 	mode       mode
 	tls        bool
@@ -56,24 +56,23 @@ const (
 	defaultPrefix = "rp"
 )
 
-// parameters is what may stand behind the "?".
+// parameters are the query parameters of a URL.
 var parameters = []string{"prefix", "shards", "durability"}
 
-// CheckURL says what is wrong with a URL, as far as that can be told without connecting. The error never quotes the URL,
-// which may hold a password.
+// CheckURL checks a URL without connecting. The error never quotes the URL, which may contain a password.
 func CheckURL(text string) error {
 	_, err := parseURL(text)
 	return err
 }
 
-// Name is what may be shown of a URL: everything but user and password.
+// Name is the URL without user and password.
 func Name(text string) string {
 	scheme, rest, _ := strings.Cut(text, "://")
 	return scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
 }
 
-// parseURL reads redis://[user:password@]host[:port][/db], its kin with TLS, redis+sentinel://…hosts/master[/db] and
-// redis+cluster://…hosts, each with parameters.
+// parseURL parses redis://[user:password@]host[:port][/db], redis+sentinel://…hosts/master[/db] and redis+cluster://…hosts, the
+// same with rediss for TLS, each with parameters.
 func parseURL(text string) (a address, err error) {
 	scheme, rest, found := strings.Cut(text, "://")
 	known, ok := schemes[scheme]
@@ -104,15 +103,15 @@ func (a *address) parseUser(text string) (err error) {
 		a.password, err = url.PathUnescape(password)
 	}
 	if err != nil {
-		return errors.New("user or password of the URL has a wrong escape: write % as %25, @ as %40, : as %3A, / as %2F, ? as %3F")
+		return errors.New("the user or password of the URL has an invalid escape: write % as %25, @ as %40, : as %3A, / as %2F, ? as %3F")
 	}
 	if !both {
-		return errors.New("a password alone is written :password@, a user user:password@")
+		return errors.New("write a password without a user as :password@, and with one as user:password@")
 	}
 	return nil
 }
 
-// parseHosts reads host[:port],…; an IPv6 address stands in brackets.
+// parseHosts parses host[:port],…; an IPv6 address is in brackets.
 func (a *address) parseHosts(text string) error {
 	port := "6379"
 	if a.mode == sentinel {
@@ -125,7 +124,7 @@ func (a *address) parseHosts(text string) error {
 		}
 		n, err := strconv.Atoi(p)
 		if host == "" || strings.ContainsAny(host, " []") || err != nil || n < 1 || n > 65535 {
-			return errors.New("the URL wants host, host:port or [address]:port" + map[bool]string{true: ", several with a comma"}[a.mode != standalone])
+			return errors.New("the URL needs host, host:port or [address]:port" + map[bool]string{true: ", several separated by commas"}[a.mode != standalone])
 		}
 		a.hosts = append(a.hosts, net.JoinHostPort(host, p))
 	}
@@ -139,7 +138,7 @@ func (a *address) parsePath(path string) error {
 	if a.mode == sentinel {
 		master, db, _ := strings.Cut(path, "/")
 		if master == "" {
-			return errors.New("redis+sentinel:// wants the master's name behind the hosts: redis+sentinel://host:26379/mymaster")
+			return errors.New("redis+sentinel:// needs the master's name after the hosts: redis+sentinel://host:26379/mymaster")
 		}
 		a.master, path = master, db
 	}
@@ -148,10 +147,10 @@ func (a *address) parsePath(path string) error {
 	}
 	db, err := strconv.Atoi(path)
 	if err != nil || db < 0 {
-		return errors.New("the database of the URL is a number from 0")
+		return errors.New("the database of the URL must be a number from 0")
 	}
 	if a.mode == cluster && db != 0 {
-		return errors.New("a Redis Cluster has database 0 alone")
+		return errors.New("a Redis Cluster has only database 0")
 	}
 	a.db = db
 	return nil
@@ -160,14 +159,14 @@ func (a *address) parsePath(path string) error {
 func (a *address) parseQuery(query string) error {
 	values, err := url.ParseQuery(query)
 	if err != nil || strings.ContainsRune(query, '@') { // the latter is what follows a ? in a password
-		return errors.New("the parameters of the URL cannot be read: they look like ?prefix=rp&shards=4, and a ? in a password is written %3F")
+		return errors.New("invalid parameters of the URL: they look like ?prefix=rp&shards=4, and a ? in a password is written %3F")
 	}
 	for name := range values {
 		if !slices.Contains(parameters, name) {
-			return fmt.Errorf("the URL has no parameter %q: did you mean %q? There are %s", name, nearest(name), strings.Join(parameters, ", "))
+			return fmt.Errorf("the URL has no parameter %q: did you mean %q? Parameters are %s", name, nearest(name), strings.Join(parameters, ", "))
 		}
 		if len(values[name]) > 1 {
-			return fmt.Errorf("parameter %s stands twice", name)
+			return fmt.Errorf("parameter %s occurs twice", name)
 		}
 	}
 	if v, ok := values["prefix"]; ok {
@@ -184,27 +183,27 @@ func (a *address) parseQuery(query string) error {
 	return a.check()
 }
 
-// check looks at what may come from Options too.
+// check checks what may also come from Options.
 func (a *address) check() error {
 	if a.prefix == "" || len(a.prefix) > maxPrefix || strings.Trim(a.prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") != "" {
-		return fmt.Errorf("a prefix is 1 to %d of letters, digits, _ . and -", maxPrefix)
+		return fmt.Errorf("the prefix must be 1 to %d letters, digits, _ . and -", maxPrefix)
 	}
 	if a.shards < 0 || a.shards > maxShards {
-		return fmt.Errorf("shards is a number from 1 to %d", maxShards)
+		return fmt.Errorf("shards must be a number from 1 to %d", maxShards)
 	}
 	switch a.durability {
 	case "", Fast, Strict:
 		return nil
 	}
-	return fmt.Errorf("durability is %s or %s", Fast, Strict)
+	return fmt.Errorf("durability must be %s or %s", Fast, Strict)
 }
 
-// nearest is the parameter with the fewest letters to change.
+// nearest is the parameter with the smallest edit distance.
 func nearest(name string) string {
 	return slices.MinFunc(parameters, func(a, b string) int { return distance(name, a) - distance(name, b) })
 }
 
-// distance is how many letters to add, drop or replace (Levenshtein).
+// distance is the number of bytes to insert, delete or replace (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -31,7 +31,7 @@ func TestURLs(t *testing.T) {
 	}
 }
 
-func TestWrongURLsSayWhatIsWrongAndNoPassword(t *testing.T) {
+func TestInvalidURLsNameTheErrorAndNoPassword(t *testing.T) {
 	for _, tt := range []struct{ url, want string }{
 		{"http://h", "begins with redis://"},
 		{"redis:h", "begins with redis://"},
@@ -41,21 +41,21 @@ func TestWrongURLsSayWhatIsWrongAndNoPassword(t *testing.T) {
 		{"redis://:hunter2@h:0", "host:port"},
 		{"redis://:hunter2@h:65536", "host:port"},
 		{"redis://hunter2@h", ":password@"},
-		{"redis://:hunter2%zz@h", "wrong escape"},
+		{"redis://:hunter2%zz@h", "invalid escape"},
 		{"redis://u:12?hunter2@h:1/0", "%3F"},
 		{"redis://:hunter2/x@h:1/0", "host:port"},
 		{"redis://:hunter2@a,b", "redis+sentinel://"},
 		{"redis://:hunter2@h/one", "the database"},
 		{"redis://:hunter2@h/-1", "the database"},
-		{"redis+cluster://:hunter2@h/1", "database 0 alone"},
+		{"redis+cluster://:hunter2@h/1", "only database 0"},
 		{"redis+sentinel://:hunter2@h", "the master's name"},
 		{"redis://:hunter2@h?prefxi=a", `no parameter "prefxi": did you mean "prefix"?`},
 		{"redis://:hunter2@h?shard=4", `did you mean "shards"?`},
 		{"redis://:hunter2@h?durable=4", `did you mean "durability"?`},
-		{"redis://:hunter2@h?prefix=a&prefix=b", "stands twice"},
-		{"redis://:hunter2@h?prefix=", "a prefix is"},
-		{"redis://:hunter2@h?prefix=a:b", "a prefix is"},
-		{"redis://:hunter2@h?prefix={a}", "a prefix is"},
+		{"redis://:hunter2@h?prefix=a&prefix=b", "occurs twice"},
+		{"redis://:hunter2@h?prefix=", "the prefix must"},
+		{"redis://:hunter2@h?prefix=a:b", "the prefix must"},
+		{"redis://:hunter2@h?prefix={a}", "the prefix must"},
 		{"redis://:hunter2@h?shards=0", "from 1 to 1024"},
 		{"redis://:hunter2@h?shards=many", "from 1 to 1024"},
 		{"redis://:hunter2@h?shards=1025", "from 1 to 1024"},
@@ -66,16 +66,16 @@ func TestWrongURLsSayWhatIsWrongAndNoPassword(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", tt.url, err, tt.want)
 		}
 		if Name(tt.url) != tt.url && strings.Contains(Name(tt.url), "hunter2") {
-			t.Errorf("%s is shown as %s", tt.url, Name(tt.url))
+			t.Errorf("%s is named %s", tt.url, Name(tt.url))
 		}
 	}
 	if got := Name("rediss://ada:hunter2@h:7/2?prefix=a"); got != "rediss://h:7/2?prefix=a" {
-		t.Errorf("shown as %s", got)
+		t.Errorf("named %s", got)
 	}
 }
 
-// TestShardsAreForGood holds the hash that decides where a partition is looked for: a change would lose data.
-func TestShardsAreForGood(t *testing.T) {
+// TestShardNumbersNeverChange checks the hash that decides where a partition is stored: a change would lose data.
+func TestShardNumbersNeverChange(t *testing.T) {
 	var got []int
 	for _, p := range []string{"", "a", "01JCZ0K9W8AAAAAAAAAAAAAAAA", "01JCZ0K9W8AAAAAAAAAAAAAAAB", "\x00\xff"} {
 		got = append(got, shardNumber(p, 16))

@@ -8,8 +8,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Watch sends written keys until ctx or the store ends; see store.Store. While the connection is down, what others write is
-// missed.
+// Watch sends written keys until ctx or the store ends; see store.Store. While the connection is down, keys written by other
+// processes are missed.
 func (s *Store) Watch(ctx context.Context) (<-chan store.Key, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
@@ -19,8 +19,8 @@ func (s *Store) Watch(ctx context.Context) (<-chan store.Key, error) {
 	return s.watchers.Add(ctx)
 }
 
-// tell passes a batch that was written on to those who wait in this process.
-func (s *Store) tell(sh *shard, b *store.Batch) {
+// notify notifies the watchers and claims in this process of a written batch.
+func (s *Store) notify(sh *shard, b *store.Batch) {
 	s.watchers.Send(func(send func(store.Key)) { eachWritten(b, send) })
 	for i := range b.Wakes {
 		if w := &b.Wakes[i]; claimable(b, w) {
@@ -29,13 +29,13 @@ func (s *Store) tell(sh *shard, b *store.Batch) {
 	}
 }
 
-// claimable tells whether a wake is news to those who wait for a claim: the batch does not lease its key itself. Of a lease that lapses
-// they hear from the server.
+// claimable reports whether waiting claims are notified of a wake: unless the batch leases the key itself. When a lease
+// expires, claims learn it from the server.
 func claimable(b *store.Batch, w *store.Wake) bool {
 	return !w.At.IsZero() && (b.Claim == nil || b.Claim.Key != w.Key)
 }
 
-// eachWritten calls do with every key that the batch wrote, the usual one once.
+// eachWritten calls do with every key that the batch wrote, and in general once with each.
 func eachWritten(b *store.Batch, do func(store.Key)) {
 	for i := range b.Puts {
 		do(b.Puts[i].Key)
@@ -60,11 +60,11 @@ func eachWritten(b *store.Batch, do func(store.Key)) {
 	}
 }
 
-// maxMessage bounds a message; a batch with more keys tells of the first ones.
+// maxMessage is about the most bytes of a message; of a larger batch it has the first keys.
 const maxMessage = 16 << 10
 
-// message is what other processes are told of a batch: who wrote it, then the keys, each with the time of its wake in nanoseconds
-// or 0. Empty: nothing to tell.
+// message encodes a batch for other processes: the origin, then the keys, each with the time of its wake in nanoseconds, or 0.
+// nil: there are none.
 func message(origin string, b *store.Batch) []byte {
 	out := []byte(origin)
 	add := func(k store.Key, at int64) {
@@ -87,8 +87,8 @@ func message(origin string, b *store.Batch) []byte {
 	return out
 }
 
-// hear passes a message of another process on; a damaged one is cut off.
-func (s *Store) hear(sh *shard, text string) {
+// receive notifies watchers and claims of a message of another process, up to where it is damaged.
+func (s *Store) receive(sh *shard, text string) {
 	n := len(s.origin)
 	if len(text) < n || text[:n] == s.origin {
 		return

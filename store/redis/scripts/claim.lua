@@ -1,21 +1,21 @@
 -- claim leases due keys of one kind: by weighted fair queuing among the priorities, in turn among the fairness keys of one
--- priority, the longest due of one fairness key. What became due since is queued first, in bounded portions.
+-- priority, and the longest due of one fairness key. Before that it queues what has become due, up to a limit.
 --
 -- KEYS    1 the shard
--- ARGV    1 kind   2 owner   3 ttl in microseconds   4 at most so many   5 tokens begin with this; three digits follow
--- returns {microseconds until it is worth asking again (-1: not before something is written), until, id…}; the nth id
---         has the nth token
+-- ARGV    1 kind   2 owner   3 ttl in microseconds   4 most leases   5 beginning of the tokens; three digits follow
+-- returns {microseconds until the next claim may find something (-1: not before a commit), expiry of the leases, id…}; the
+--         nth id has the nth token
 local kind, most = ARGV[1], tonumber(ARGV[4])
-local portion = 100
-local place, _, _, first, turn = queue()
+local limit = 100
+local enqueue, _, _, first, turn = queue()
 local leases, owners, wakes, state = base .. ':e:' .. kind, base .. ':o:' .. kind, base .. ':w:' .. kind, base .. ':v:' .. kind
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now(), 'LIMIT', 0, portion)) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now(), 'LIMIT', 0, limit)) do
   redis.call('ZREM', leases, id)
   redis.call('HDEL', owners, id)
   local wake = redis.call('HGET', wakes, id)
   if wake then
-    place(kind, id, wake)
+    enqueue(kind, id, wake)
   end
 end
 
@@ -23,7 +23,7 @@ local levels, waiting = {}, {}
 for p = 1, 5 do
   local level = ':' .. kind .. ':' .. p
   levels[p] = level
-  for _, fairness in ipairs(redis.call('ZRANGEBYSCORE', base .. ':n' .. level, '-inf', now(), 'LIMIT', 0, portion)) do
+  for _, fairness in ipairs(redis.call('ZRANGEBYSCORE', base .. ':n' .. level, '-inf', now(), 'LIMIT', 0, limit)) do
     local head, at = first(level, fairness)
     if head and at > now() then
       redis.call('ZADD', base .. ':n' .. level, at, fairness)
@@ -43,8 +43,8 @@ for p = 1, 5 do
   finish[p] = tonumber(saved[1 + p] or 0)
 end
 
-local till = now() + tonumber(ARGV[3])
-local reply = {-1, till}
+local expiry = now() + tonumber(ARGV[3])
+local reply = {-1, expiry}
 while #reply - 2 < most do
   local best
   for p = 1, 5 do
@@ -65,7 +65,7 @@ while #reply - 2 < most do
     finish[best] = virtual + 2 ^ (best - 1)
     redis.call('ZREM', base .. ':a' .. level, id)
     redis.call('ZREM', base .. ':q' .. level .. ':' .. fairness, id)
-    redis.call('ZADD', leases, till, id)
+    redis.call('ZADD', leases, expiry, id)
     redis.call('HSET', owners, id, ARGV[5] .. string.format('%03d', #reply - 2) .. ':' .. ARGV[2])
     reply[#reply + 1] = id
     id, at = first(level, fairness)

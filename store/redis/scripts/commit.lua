@@ -1,28 +1,28 @@
 -- commit writes one batch, all or nothing.
 --
--- KEYS    1 the shard; then the record of each put; the log of each append group; record and log of each delete
--- ARGV    1 token of the batch   2 "1": it was sent before   3 message for watchers, "" for none
---         4 how many subscribers of the shard's channel need no message   5 puts   6 append groups   7 deletes
---         8 wakes   9 claims (0 or 1)   10 releases (0 or 1); then
---         put      kind, id, version that was read (-1 any), ttl in microseconds (0 never), terms, value
---         appends  how many, the values
+-- KEYS    1 the shard; then the record of each put; the log of each append group; the record and log of each delete
+-- ARGV    1 token of the batch   2 "1": it was sent before   3 message for watchers, "": none
+--         4 number of subscribers of the shard's channel that need no message   5 number of puts   6 of append groups
+--         7 of deletes   8 of wakes   9 of claims (0 or 1)   10 of releases (0 or 1); then
+--         put      kind, id, version that was read (-1: any), ttl in microseconds (0: never expires), terms, value
+--         appends  number, the values
 --         delete   kind, id
 --         wake     kind, id, wake ("" removes it)
 --         claim    kind, id, owner, ttl in microseconds, token of the lease
 --         release  kind, id, token of the lease
--- returns {0, until, length of each log, version of each put}: done; until is "0" without a claim
+-- returns {0, expiry of the lease ("0" without a claim), length of each log, version of each put}: written
 --         {1, index of the put, version found}: a version does not match
 --         {2, owner}: the key to claim is leased
---         {3, "until length … version …"}: the batch was sent before, and had been written
+--         {3, "expiry length … version …"}: the batch was sent before and had been written
 local puts, groups, deletes, wakes = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local claims, releases = ARGV[9] == '1', ARGV[10] == '1'
-local place, remove, living
+local enqueue, remove, leased
 if claims or releases or deletes + wakes > 0 then
-  place, remove, living = queue()
+  enqueue, remove, leased = queue()
 end
 
--- reindex turns the index entries of one state of a record into those of the next. A block holds terms, each behind its
--- length in two bytes.
+-- reindex replaces the index entries of a record's old terms with those of its new ones. A block holds terms, each preceded
+-- by its length in two bytes.
 local function reindex(kind, id, old, fresh)
   local function terms(block)
     local set, at = {}, 1
@@ -56,7 +56,7 @@ for i = 1, puts do
     if ARGV[2] == '1' then
       local trace = redis.call('HGET', KEYS[1 + i], 'b')
       if trace and string.sub(trace, 1, #ARGV[1]) == ARGV[1] then
-        redis.call('HSET', KEYS[1 + i], 'b', trace) -- WAIT and WAITAOF confirm what their own connection wrote
+        redis.call('HSET', KEYS[1 + i], 'b', trace) -- WAIT and WAITAOF confirm only writes of their own connection
         return {3, string.sub(trace, #ARGV[1] + 1)}
       end
     end
@@ -82,7 +82,7 @@ local claim = firstWake + 3 * wakes
 local release = claim + (claims and 5 or 0)
 if claims then
   local held = redis.call('HGET', base .. ':o:' .. ARGV[claim], ARGV[claim + 1])
-  if held and living(ARGV[claim], ARGV[claim + 1]) then
+  if held and leased(ARGV[claim], ARGV[claim + 1]) then
     local owner = string.sub(held, string.find(held, ':', 1, true) + 1)
     if owner ~= ARGV[claim + 2] then
       return {2, owner}
@@ -90,15 +90,15 @@ if claims then
   end
 end
 
--- A script that meets a key of the wrong type stops there and keeps what it did. So what a second try does once more without harm comes
--- first, and the logs and records behind it: those were looked at above, and take what they are given.
+-- A script stops at a key of the wrong type and keeps what it has written. So what a second try can repeat without harm comes
+-- first, and logs and records last: their types were checked above, so writing them cannot fail.
 
 -- Indexes.
 local expiries = {}
 arg = 11
 for i = 1, puts do
   local kind, id, ttl, block = ARGV[arg], ARGV[arg + 1], ARGV[arg + 3], ARGV[arg + 4]
-  local _, there, expires, indexed = unpack(olds[i])
+  local _, exists, expires, indexed = unpack(olds[i])
   expiries[i] = ''
   if ttl ~= '0' then
     expiries[i] = string.format('%.0f', now() + tonumber(ttl))
@@ -106,7 +106,7 @@ for i = 1, puts do
   elseif expires ~= '' then
     redis.call('ZREM', base .. ':x', kind .. ':' .. id)
   end
-  if not there then
+  if not exists then
     redis.call('ZADD', base .. ':i:' .. kind, 0, id)
   end
   if indexed ~= block then
@@ -123,28 +123,28 @@ if claims then
   if wake then
     remove(kind, id, wake)
   end
-  local till = now() + tonumber(ARGV[claim + 3])
-  redis.call('ZADD', base .. ':e:' .. kind, till, id)
+  local expiry = now() + tonumber(ARGV[claim + 3])
+  redis.call('ZADD', base .. ':e:' .. kind, expiry, id)
   redis.call('HSET', base .. ':o:' .. kind, id, ARGV[claim + 4] .. ':' .. ARGV[claim + 2])
-  reply[2] = string.format('%.0f', till)
+  reply[2] = string.format('%.0f', expiry)
 end
 if releases then
   local kind, id, token = ARGV[release], ARGV[release + 1], ARGV[release + 2] .. ':'
   local held = redis.call('HGET', base .. ':o:' .. kind, id)
-  if held and string.sub(held, 1, #token) == token and living(kind, id) then
+  if held and string.sub(held, 1, #token) == token and leased(kind, id) then
     redis.call('ZREM', base .. ':e:' .. kind, id)
     redis.call('HDEL', base .. ':o:' .. kind, id)
-    local again = false
+    local replaced = false
     for i = firstWake, claim - 1, 3 do
-      again = again or (ARGV[i] == kind and ARGV[i + 1] == id)
+      replaced = replaced or (ARGV[i] == kind and ARGV[i + 1] == id)
     end
-    if not again then
+    if not replaced then
       redis.call('HDEL', base .. ':w:' .. kind, id)
     end
   elseif held then
-    local wake = not living(kind, id) and redis.call('HGET', base .. ':w:' .. kind, id)
+    local wake = not leased(kind, id) and redis.call('HGET', base .. ':w:' .. kind, id)
     if wake then
-      place(kind, id, wake)
+      enqueue(kind, id, wake)
     end
   end
 end
@@ -172,7 +172,7 @@ end
 for i = firstWake, claim - 1, 3 do
   local kind, id, wake = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local old = redis.call('HGET', base .. ':w:' .. kind, id)
-  local leased = living(kind, id)
+  local held = leased(kind, id)
   if old then
     remove(kind, id, old)
   end
@@ -180,8 +180,8 @@ for i = firstWake, claim - 1, 3 do
     redis.call('HDEL', base .. ':w:' .. kind, id)
   else
     redis.call('HSET', base .. ':w:' .. kind, id, wake)
-    if not leased then
-      place(kind, id, wake)
+    if not held then
+      enqueue(kind, id, wake)
     end
   end
 end
@@ -190,13 +190,13 @@ end
 arg = firstGroup
 for i = 1, groups do
   local n, key, from = tonumber(ARGV[arg]), KEYS[1 + puts + i], arg + 1
-  local behind = from + n
-  while from < behind do
-    local to = math.min(from + 999, behind - 1)
+  local stop = from + n
+  while from < stop do
+    local to = math.min(from + 999, stop - 1)
     reply[2 + i] = redis.call('RPUSH', key, unpack(ARGV, from, to))
     from = to + 1
   end
-  arg = behind
+  arg = stop
 end
 for i = 1, puts do
   reply[2 + groups + i] = olds[i][1] + 1

@@ -1,7 +1,7 @@
 -- get reads one record.
 --
 -- KEYS    1 the record
--- returns {version, value, terms, expiry in microseconds or ""}; nothing when there is none, or it expired
+-- returns {version, value, terms, expiry in microseconds or ""}; nil: there is none, or it has expired
 local r = redis.call('HMGET', KEYS[1], 'v', 'd', 't', 'x')
 if not r[1] then
   return false

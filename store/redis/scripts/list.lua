@@ -1,9 +1,9 @@
--- list reads a portion of the records of an index, in order of their ids.
+-- list reads a page of the records of an index, in order of their ids.
 --
 -- KEYS    1 the shard   2 the index
--- ARGV    1 kind   2 from and 3 to, as ZRANGE BYLEX wants them   4 "1": from the highest down   5 look at so many ids
+-- ARGV    1 kind   2 from and 3 to, as ZRANGE BYLEX takes them   4 "1": in descending order   5 most ids to read
 --         6 "1": without the values
--- returns {last id looked at, "" when there are no more; then for each record id, version, value, terms, expiry}
+-- returns {last id read, "" when there are no more; then for each record id, version, value, terms, expiry}
 local from, to = ARGV[2], ARGV[3]
 local ids
 if ARGV[4] == '1' then

@@ -1,9 +1,9 @@
--- peek says when a claim of a kind is worth the trip, and changes nothing. With nothing due that is once after the last claim
--- too: tags have to rise to where that started.
+-- peek returns when a claim of a kind may find something, and changes nothing. With nothing due, one more claim after the last
+-- one is due too, since it raises the finish tags to the start of the last claim.
 --
 -- KEYS    1 the shard
 -- ARGV    1 kind
--- returns microseconds until then; 0: now; -1: not before something is written
+-- returns microseconds until then; 0: now; -1: not before a commit
 local soonest = tonumber(redis.call('ZRANGE', KEYS[1] .. ':e:' .. ARGV[1], 0, 0, 'WITHSCORES')[2])
 for p = 1, 5 do
   local level = ':' .. ARGV[1] .. ':' .. p

@@ -2,7 +2,7 @@
 --
 -- KEYS    1 the shard
 -- ARGV    1 kind
--- returns {due of priority 1 to 5, since when the longest due is in microseconds ("" when none is), leased, sleeping}
+-- returns {due of priority 1 to 5, the earliest due wake in microseconds ("": none is due), leased, sleeping}
 local base, kind = KEYS[1], ARGV[1]
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
@@ -20,7 +20,7 @@ for p = 1, 5 do
     older(tonumber(redis.call('ZRANGE', all, 0, 0, 'WITHSCORES')[2]))
   end
 end
--- Leases that lapsed hide their wakes until the next claim; here they count already.
+-- The wakes of expired leases are queued again by the next claim; count them already.
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. ':e:' .. kind, '-inf', now)) do
   local wake = redis.call('HGET', base .. ':w:' .. kind, id)
   if wake then

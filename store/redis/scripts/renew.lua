@@ -1,17 +1,17 @@
--- renew prolongs leases that are still held, or gives them back at once.
+-- renew extends leases that are still held, or ends them.
 --
 -- KEYS    1 the shard
--- ARGV    1 ttl in microseconds; 0: they end now, and their wakes count again   then for each lease kind, id, token
--- returns the indexes, from 0, of those that are lost
+-- ARGV    1 ttl in microseconds; 0: they end now, and their wakes count again; then for each lease kind, id, token
+-- returns the indexes, from 0, of the leases that are lost
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local till, lost = now + tonumber(ARGV[1]), {}
+local expiry, lost = now + tonumber(ARGV[1]), {}
 for i = 2, #ARGV, 3 do
   local leases, token = KEYS[1] .. ':e:' .. ARGV[i], ARGV[i + 2] .. ':'
   local held = redis.call('HGET', KEYS[1] .. ':o:' .. ARGV[i], ARGV[i + 1])
-  local until_ = held and redis.call('ZSCORE', leases, ARGV[i + 1])
-  if until_ and string.sub(held, 1, #token) == token and tonumber(until_) > now then
-    redis.call('ZADD', leases, till, ARGV[i + 1])
+  local current = held and redis.call('ZSCORE', leases, ARGV[i + 1])
+  if current and string.sub(held, 1, #token) == token and tonumber(current) > now then
+    redis.call('ZADD', leases, expiry, ARGV[i + 1])
   else
     lost[#lost + 1] = (i - 2) / 3
   end

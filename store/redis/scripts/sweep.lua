@@ -1,8 +1,8 @@
--- sweep removes records that expired, which readers no longer see, with their index entries. Their logs stay.
+-- sweep removes expired records, which reads already leave out, with their index entries. Their logs stay.
 --
 -- KEYS    1 the shard
--- ARGV    1 at most so many
--- returns how many it removed
+-- ARGV    1 most records to remove
+-- returns the number of removed records
 local base = KEYS[1]
 local t = redis.call('TIME')
 local gone = redis.call('ZRANGEBYSCORE', base .. ':x', '-inf', t[1] * 1000000 + t[2], 'LIMIT', 0, ARGV[1])

@@ -1,8 +1,8 @@
--- What commit.lua and claim.lua share: where a wake stands in the queue. It is put in front of them and is no script of
--- its own. Making the functions costs something, so only a script that needs them calls queue().
+-- What commit.lua and claim.lua share: the queue of wakes. This text precedes theirs and is not a script of its own. Creating
+-- the functions takes time, so only a script that needs them calls queue().
 --
--- A key without a living lease stands in a (all wakes of its priority) and in q (those of its fairness key); the fairness
--- key stands in g, the ring of turns, while its first wake is due, and else in n by when that is.
+-- A key with a wake and without a valid lease is in a (all wakes of its priority) and in q (those of its fairness key). The
+-- fairness key is in g, the order of turns, while its first wake is due, and else in n with the time of that wake.
 --
 -- A wake is written as one digit, its priority, then its time in nanoseconds, ":" and its fairness key.
 local base = KEYS[1]
@@ -17,25 +17,27 @@ local function now()
 end
 
 local function queue()
-  -- read takes a wake apart: its time in microseconds and the suffixes of the keys of its priority and its fairness key.
-  local function read(kind, wake)
+  -- parse splits a wake into its time in microseconds, the suffix of its priority's keys, and its fairness key.
+  local function parse(kind, wake)
     local colon = string.find(wake, ':', 2, true)
     local at = math.ceil(tonumber(string.sub(wake, 2, colon - 1)) / 1000)
     return at, ':' .. kind .. ':' .. string.sub(wake, 1, 1), string.sub(wake, colon + 1)
   end
 
+  -- first returns the first key of a fairness key and its time; nil: it has none.
   local function first(level, fairness)
     local head = redis.call('ZRANGE', base .. ':q' .. level .. ':' .. fairness, 0, 0, 'WITHSCORES')
     return head[1], tonumber(head[2])
   end
 
+  -- turn adds a fairness key at the end of the order of turns.
   local function turn(kind, level, fairness)
     redis.call('ZADD', base .. ':g' .. level, redis.call('HINCRBY', base .. ':v:' .. kind, 'turn', 1), fairness)
   end
 
-  -- place queues a key that nobody leases.
-  local function place(kind, id, wake)
-    local at, level, fairness = read(kind, wake)
+  -- enqueue adds a key that is not leased to the queue.
+  local function enqueue(kind, id, wake)
+    local at, level, fairness = parse(kind, wake)
     redis.call('ZADD', base .. ':a' .. level, at, id)
     redis.call('ZADD', base .. ':q' .. level .. ':' .. fairness, at, id)
     if redis.call('ZSCORE', base .. ':g' .. level, fairness) then
@@ -49,9 +51,9 @@ local function queue()
     end
   end
 
-  -- remove takes a key out of the queue, where it stands there.
+  -- remove removes a key from the queue, if it is in it.
   local function remove(kind, id, wake)
-    local _, level, fairness = read(kind, wake)
+    local _, level, fairness = parse(kind, wake)
     if redis.call('ZREM', base .. ':a' .. level, id) == 0 then
       return
     end
@@ -65,13 +67,13 @@ local function queue()
     end
   end
 
-  -- living says whether somebody's lease of the key lasts; one that lapsed is forgotten.
-  local function living(kind, id)
-    local till = redis.call('ZSCORE', base .. ':e:' .. kind, id)
-    if not till then
+  -- leased reports whether the key has a lease that has not expired; it deletes an expired one.
+  local function leased(kind, id)
+    local expiry = redis.call('ZSCORE', base .. ':e:' .. kind, id)
+    if not expiry then
       return false
     end
-    if tonumber(till) > now() then
+    if tonumber(expiry) > now() then
       return true
     end
     redis.call('ZREM', base .. ':e:' .. kind, id)
@@ -79,5 +81,5 @@ local function queue()
     return false
   end
 
-  return place, remove, living, first, turn
+  return enqueue, remove, leased, first, turn
 end
