@@ -10,17 +10,19 @@ import (
 )
 
 var batchTests = []test{
-	{"an empty batch is fine", func(f *fixture) {
+	{"an empty batch succeeds", func(f *fixture) {
 		if c := f.commit(store.Batch{}); len(c.Versions) != 0 || len(c.Seqs) != 0 || c.Lease != nil {
 			f.Fatalf("got %+v, want nothing", c)
 		}
 	}},
-	{"answers stand in the order of the batch", func(f *fixture) {
+	{"results are in the order of the batch", func(f *fixture) {
 		a, b := key("x", "p/a"), key("x", "p/b")
 		f.put(store.Put{Key: b, Value: []byte("old")})
 		c := f.commit(store.Batch{
-			Puts:    []store.Put{{Key: a, Value: []byte("A")}, {Key: b, Value: []byte("B"), Version: 1}},
-			Appends: []store.Append{{Key: b, Value: []byte("b1")}, {Key: a, Value: []byte("a1")}, {Key: b, Value: []byte("b2")}, {Key: b, Value: []byte("b3")}},
+			Puts: []store.Put{{Key: a, Value: []byte("A")}, {Key: b, Value: []byte("B"), Version: 1}},
+			Appends: []store.Append{
+				{Key: b, Value: []byte("b1")}, {Key: a, Value: []byte("a1")}, {Key: b, Value: []byte("b2")}, {Key: b, Value: []byte("b3")},
+			},
 		})
 		if got, want := fmt.Sprint(c.Versions, c.Seqs), "[1 2] [1 1 2 3]"; got != want {
 			f.Fatalf("got %s, want %s", got, want)
@@ -28,7 +30,7 @@ var batchTests = []test{
 		f.wantLog(a, "a1")
 		f.wantLog(b, "b1", "b2", "b3")
 	}},
-	{"one bad version and nothing is written", testNothingWritten},
+	{"with one wrong version nothing is written", testNothingWritten},
 	{"a delete removes record, log and wake", func(f *fixture) {
 		k, other := key("x", "p"), key("x", "p/other")
 		f.commit(store.Batch{
@@ -43,7 +45,7 @@ var batchTests = []test{
 		f.wantLog(other, "1")
 		f.wantClaim("x", 10, "p/other")
 	}},
-	{"a deleted key begins again", func(f *fixture) {
+	{"a deleted key starts over", func(f *fixture) {
 		k := key("x", "p")
 		for range 3 {
 			c := f.commit(store.Batch{
@@ -58,7 +60,7 @@ var batchTests = []test{
 			f.wantLog(k)
 		}
 	}},
-	{"a long log is deleted whole, its neighbours stay", func(f *fixture) {
+	{"a long log is deleted, its neighbours are kept", func(f *fixture) {
 		before, long, after := key("x", "a"), key("x", "b"), key("x", "c")
 		entry := []byte(strings.Repeat("e", 500))
 		for _, k := range []store.Key{before, after} {
@@ -92,7 +94,7 @@ var batchTests = []test{
 			f.Fatalf("%d records, want 2000", got)
 		}
 	}},
-	{"a batch that must be safe is like any other", func(f *fixture) {
+	{"a batch with Sync is like any other", func(f *fixture) {
 		k := key("x", "p")
 		c := f.commit(store.Batch{
 			Puts: []store.Put{{Key: k, Value: []byte("v"), Terms: []string{"t"}}}, Appends: []store.Append{{Key: k, Value: []byte("1")}},
@@ -107,7 +109,7 @@ var batchTests = []test{
 		f.wantLog(k, "1")
 		f.wantClaim("x", 1, "p")
 	}},
-	{"what is wrong in itself is invalid", testInvalid},
+	{"invalid requests are refused", testInvalid},
 }
 
 func testNothingWritten(f *fixture) {
@@ -142,30 +144,30 @@ func testInvalid(f *fixture) {
 	k := key("x", "p")
 	put := func(p store.Put) store.Batch { return store.Batch{Puts: []store.Put{p}} }
 	for name, b := range map[string]store.Batch{
-		"two partitions":         {Puts: []store.Put{{Key: key("x", "a/1")}, {Key: key("x", "b/1")}}},
-		"partition of an append": {Puts: []store.Put{{Key: k}}, Appends: []store.Append{{Key: key("x", "q")}}},
-		"partition of a delete":  {Puts: []store.Put{{Key: k}}, Deletes: []store.Key{key("x", "q")}},
-		"partition of a wake":    {Puts: []store.Put{{Key: k}}, Wakes: []store.Wake{{Key: key("x", "q"), At: time.Now()}}},
-		"partition of a claim":   {Puts: []store.Put{{Key: k}}, Claim: &store.Claim{Key: key("x", "q"), Owner: "o", TTL: time.Hour}},
-		"partition of a release": {Puts: []store.Put{{Key: k}}, Release: &store.Lease{Key: key("x", "q"), Owner: "o"}},
-		"no kind":                put(store.Put{Key: key("", "p")}),
-		"a kind in capitals":     put(store.Put{Key: key("Kind", "p")}),
-		"a kind with a colon":    put(store.Put{Key: key("a:b", "p")}),
-		"no ID":                  put(store.Put{Key: key("x", "")}),
-		"too long an ID":         put(store.Put{Key: key("x", strings.Repeat("i", store.MaxID+1))}),
-		"an empty term":          put(store.Put{Key: k, Terms: []string{""}}),
-		"too long a term":        put(store.Put{Key: k, Terms: []string{strings.Repeat("t", store.MaxTerm+1)}}),
-		"a negative TTL":         put(store.Put{Key: k, TTL: -1}),
-		"a version below any":    put(store.Put{Key: k, Version: -2}),
-		"two puts of a key":      {Puts: []store.Put{{Key: k}, {Key: k, Version: 1}}},
-		"two wakes of a key":     {Wakes: []store.Wake{{Key: k, At: time.Now()}, {Key: k}}},
-		"a priority below 0":     {Wakes: []store.Wake{{Key: k, At: time.Now(), Priority: -1}}},
-		"a priority above 5":     {Wakes: []store.Wake{{Key: k, At: time.Now(), Priority: store.Priorities + 1}}},
-		"put and delete":         {Puts: []store.Put{{Key: k}}, Deletes: []store.Key{k}},
-		"append and delete":      {Appends: []store.Append{{Key: k}}, Deletes: []store.Key{k}},
-		"wake and delete":        {Wakes: []store.Wake{{Key: k}}, Deletes: []store.Key{k}},
-		"a claim of nobody":      {Claim: &store.Claim{Key: k, TTL: time.Hour}},
-		"a claim for no time":    {Claim: &store.Claim{Key: k, Owner: "o"}},
+		"two partitions":           {Puts: []store.Put{{Key: key("x", "a/1")}, {Key: key("x", "b/1")}}},
+		"partition of an append":   {Puts: []store.Put{{Key: k}}, Appends: []store.Append{{Key: key("x", "q")}}},
+		"partition of a delete":    {Puts: []store.Put{{Key: k}}, Deletes: []store.Key{key("x", "q")}},
+		"partition of a wake":      {Puts: []store.Put{{Key: k}}, Wakes: []store.Wake{{Key: key("x", "q"), At: time.Now()}}},
+		"partition of a claim":     {Puts: []store.Put{{Key: k}}, Claim: &store.Claim{Key: key("x", "q"), Owner: "o", TTL: time.Hour}},
+		"partition of a release":   {Puts: []store.Put{{Key: k}}, Release: &store.Lease{Key: key("x", "q"), Owner: "o"}},
+		"no kind":                  put(store.Put{Key: key("", "p")}),
+		"a kind in upper case":     put(store.Put{Key: key("Kind", "p")}),
+		"a kind with a colon":      put(store.Put{Key: key("a:b", "p")}),
+		"no ID":                    put(store.Put{Key: key("x", "")}),
+		"an ID that is too long":   put(store.Put{Key: key("x", strings.Repeat("i", store.MaxID+1))}),
+		"an empty term":            put(store.Put{Key: k, Terms: []string{""}}),
+		"a term that is too long":  put(store.Put{Key: k, Terms: []string{strings.Repeat("t", store.MaxTerm+1)}}),
+		"a negative TTL":           put(store.Put{Key: k, TTL: -1}),
+		"a version below any":      put(store.Put{Key: k, Version: -2}),
+		"two puts of a key":        {Puts: []store.Put{{Key: k}, {Key: k, Version: 1}}},
+		"two wakes of a key":       {Wakes: []store.Wake{{Key: k, At: time.Now()}, {Key: k}}},
+		"a priority below 0":       {Wakes: []store.Wake{{Key: k, At: time.Now(), Priority: -1}}},
+		"a priority above 5":       {Wakes: []store.Wake{{Key: k, At: time.Now(), Priority: store.Priorities + 1}}},
+		"put and delete":           {Puts: []store.Put{{Key: k}}, Deletes: []store.Key{k}},
+		"append and delete":        {Appends: []store.Append{{Key: k}}, Deletes: []store.Key{k}},
+		"wake and delete":          {Wakes: []store.Wake{{Key: k}}, Deletes: []store.Key{k}},
+		"a claim without an owner": {Claim: &store.Claim{Key: k, TTL: time.Hour}},
+		"a claim without a TTL":    {Claim: &store.Claim{Key: k, Owner: "o"}},
 	} {
 		f.Run(name, func(t *testing.T) {
 			g := *f
@@ -200,6 +202,6 @@ func testInvalid(f *fixture) {
 		f.Errorf("places without an ID: got %v", err)
 	}
 	if _, err := f.s.Renew(f.ctx, nil, 0); !isInvalid(err) {
-		f.Errorf("renew for no time: got %v", err)
+		f.Errorf("renew without a TTL: got %v", err)
 	}
 }

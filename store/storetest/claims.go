@@ -13,7 +13,7 @@ import (
 )
 
 var claimTests = []test{
-	{"nothing due is no error", func(f *fixture) {
+	{"nothing due is not an error", func(f *fixture) {
 		f.wantClaim("x", 1)
 		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "a"), At: time.Now().Add(time.Hour)}}})
 		f.wantClaim("x", 1)
@@ -23,7 +23,7 @@ var claimTests = []test{
 		f.wantClaim("x", 10, "a")
 		f.wantClaim("x", 10)
 	}},
-	{"a claim is of its kind, and of one key when not told", func(f *fixture) {
+	{"a claim is of one kind, and of one key by default", func(f *fixture) {
 		f.due(key("x", "p/a"), 2*time.Second)
 		f.due(key("x", "p/b"), time.Second)
 		f.due(key("y", "p/c"), time.Second)
@@ -43,7 +43,7 @@ var claimTests = []test{
 		f.wantClaim("x", 2, "p/k4", "p/k2")
 		f.wantClaim("x", 10, "p/k0", "p/k3", "p/k1")
 	}},
-	{"a wake replaces the last, a zero time removes it", func(f *fixture) {
+	{"a wake replaces the previous one, a zero time removes it", func(f *fixture) {
 		k := key("x", "a")
 		f.due(k, time.Second)
 		f.commit(store.Batch{Wakes: []store.Wake{{Key: k, At: time.Now().Add(time.Hour)}}})
@@ -55,7 +55,7 @@ var claimTests = []test{
 		f.due(k, time.Second)
 		f.wantClaim("x", 1, "a")
 	}},
-	{"a key that is due leaves the queue with its wake or its delete", func(f *fixture) {
+	{"a due key leaves the queue when its wake or the key is deleted", func(f *fixture) {
 		for i, id := range []string{"p/first", "p/removed", "p/deleted", "p/last"} {
 			f.due(key("x", id), time.Duration(10-i)*time.Second)
 		}
@@ -64,7 +64,7 @@ var claimTests = []test{
 		f.commit(store.Batch{Deletes: []store.Key{key("x", "p/deleted")}})
 		f.wantClaim("x", 10, "p/last")
 	}},
-	{"a due wake can change its place", func(f *fixture) {
+	{"a due wake can be moved", func(f *fixture) {
 		for i, id := range []string{"p/a", "p/b", "p/c"} {
 			f.due(key("x", id), time.Duration(10-i)*time.Second)
 		}
@@ -72,14 +72,14 @@ var claimTests = []test{
 		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "p/c"), At: time.Now(), Priority: 1}}})
 		f.wantClaim("x", 2, "p/c", "p/b")
 	}},
-	{"very early and very late wakes are fine", func(f *fixture) {
+	{"very early and very late wakes are kept in order", func(f *fixture) {
 		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "p/late"), At: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}}})
 		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "p/early"), At: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)}}})
 		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "p/epoch"), At: time.Unix(0, 0)}}})
 		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "p/before"), At: time.Unix(-1, 0)}}})
 		f.wantClaim("x", 10, "p/early", "p/before", "p/epoch")
 	}},
-	{"a claim waits no longer than told", func(f *fixture) {
+	{"a claim waits no longer than its Wait", func(f *fixture) {
 		start := time.Now()
 		if ls := f.claim("x", "w", 1, time.Hour, 150*time.Millisecond); len(ls) != 0 {
 			f.Fatalf("got %v", ls)
@@ -105,7 +105,7 @@ var claimTests = []test{
 			f.Fatalf("claimed %v before its time", early)
 		}
 	}},
-	{"an earlier wake overtakes the one that a claim waits for", func(f *fixture) {
+	{"a claim that waits for a wake gets an earlier one", func(f *fixture) {
 		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "hour"), At: time.Now().Add(time.Hour)}}})
 		claimed := f.claimLater("x", 1)
 		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "soon"), At: time.Now().Add(100 * time.Millisecond)}}})
@@ -119,17 +119,17 @@ var claimTests = []test{
 		f.commit(store.Batch{Release: &l, Wakes: []store.Wake{{Key: k, At: time.Now()}}})
 		claimed("a")
 	}},
-	{"a lapsing lease wakes a waiting claim", func(f *fixture) {
+	{"an expiring lease wakes a waiting claim", func(f *fixture) {
 		f.due(key("x", "a"), time.Second)
-		f.claim("x", "dead", 1, shortTTL, 0)
+		f.claim("x", "crashed", 1, shortTTL, 0)
 		f.claimLater("x", 1)("a")
 	}},
-	{"a claim that gave up takes nothing", func(f *fixture) {
+	{"a cancelled claim takes nothing", func(f *fixture) {
 		ctx, cancel := context.WithCancelCause(f.ctx)
-		gone := errors.New("gone")
+		gone := errors.New("cancelled by the test")
 		done := make(chan error, 1)
 		go func() {
-			_, err := f.s.Claim(ctx, store.ClaimRequest{Kind: "x", Owner: "quitter", TTL: time.Hour, Wait: time.Hour})
+			_, err := f.s.Claim(ctx, store.ClaimRequest{Kind: "x", Owner: "cancelled", TTL: time.Hour, Wait: time.Hour})
 			done <- err
 		}()
 		cancel(gone)
@@ -139,7 +139,7 @@ var claimTests = []test{
 		f.due(key("x", "a"), 0)
 		f.wantClaim("x", 1, "a")
 	}},
-	{"a claim that waited in vain takes nothing later", func(f *fixture) {
+	{"a claim that timed out takes nothing later", func(f *fixture) {
 		for range 3 {
 			if ls := f.claim("x", "impatient", 1, time.Hour, 30*time.Millisecond); len(ls) != 0 {
 				f.Fatalf("got %v", ls)
@@ -164,8 +164,8 @@ var claimTests = []test{
 	}},
 }
 
-// claimLater starts a claim that waits; the function that it returns waits for it and checks the IDs: without any, that
-// there is one.
+// claimLater starts a waiting claim. The function that it returns waits for the result and checks its IDs; without any, it
+// checks that there is one.
 func (f *fixture) claimLater(kind string, n int) func(want ...string) {
 	type answer struct {
 		ls  []store.Lease
@@ -192,8 +192,8 @@ func (f *fixture) claimLater(kind string, n int) func(want ...string) {
 	}
 }
 
-// testNoSharedLease has claimers and releasers at work on the same keys; no key may have two holders at once, and every
-// key is worked on as often as it was due.
+// testNoSharedLease claims and releases the same keys concurrently: no key may have two holders at once, and every key must be
+// claimed as often as it was due.
 func testNoSharedLease(f *fixture) {
 	const keys, turns, claimers = 40, 5, 8
 	for i := range keys {
@@ -210,7 +210,7 @@ func testNoSharedLease(f *fixture) {
 		mu.Lock()
 		defer mu.Unlock()
 		if h := holder[l.Key]; h != "" {
-			f.Errorf("%s and %s hold %q at once", h, owner, l.Key)
+			f.Errorf("%s and %s hold %q at the same time", h, owner, l.Key)
 		}
 		if tokens[l.Token] {
 			f.Errorf("token %d was given twice", l.Token)
@@ -244,7 +244,7 @@ func testNoSharedLease(f *fixture) {
 					if take(owner, l) {
 						b.Wakes = []store.Wake{{Key: l.Key, At: time.Now()}}
 					}
-					give(l)                                         // before the commit: from then on it may be somebody else's
+					give(l)                                         // before the commit, after which another claimer may get it
 					if _, err := f.s.Commit(f.ctx, b); err != nil { //nolint:contextcheck // ctx ends with the last claim, the commit must not
 						f.Error(err)
 					}

@@ -9,29 +9,28 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// ErrCrashed is what every call on a Crasher returns after its crash.
-var ErrCrashed = errors.New("the process crashed here")
+// ErrCrashed is the error of every call on a Crasher after its crash.
+var ErrCrashed = errors.New("the process crashed")
 
-// CrashMode is what becomes of the commit at which a Crasher crashes.
+// CrashMode is what happens to the commit at which a Crasher crashes.
 type CrashMode int
 
 const (
 	// CrashBefore: the commit did not happen.
 	CrashBefore CrashMode = iota
-	// CrashAfter: it happened, and its answer was lost.
+	// CrashAfter: the commit happened, and its answer was lost.
 	CrashAfter
 )
 
-// CrashModes is every mode, for tests that try all.
+// CrashModes are all modes.
 var CrashModes = []CrashMode{CrashBefore, CrashAfter}
 
 func (m CrashMode) String() string {
 	return [...]string{"the commit did not happen", "the answer was lost"}[m]
 }
 
-// Crasher is a store that dies at a commit: that call and all others, waiting ones too, return ErrCrashed from then on,
-// as nobody would be there to see an answer. What the wrapped store holds is what a next process would find; it stays
-// open until Close.
+// Crasher is a store that crashes at a commit: from then on that call and all others, waiting ones too, return ErrCrashed, as a
+// crashed process receives no answers. The wrapped store has what the next process would find. It stays open until Close.
 type Crasher struct {
 	inner store.Store
 	mode  CrashMode
@@ -45,14 +44,15 @@ type Crasher struct {
 
 var _ store.Store = (*Crasher)(nil)
 
-// Crash wraps s, to crash at the failAt-th commit from now; 0 only counts.
+// Crash wraps s in a Crasher that crashes at the failAt-th commit; 0: it only counts.
 func Crash(s store.Store, failAt int, mode CrashMode) *Crasher {
 	c := &Crasher{inner: s, mode: mode}
 	c.Reset(failAt)
 	return c
 }
 
-// Reset begins a new life: the count starts at 0, and the failAt-th commit crashes. Calls of an earlier life stay dead.
+// Reset starts the next process: the count starts at 0, and the failAt-th commit crashes. Calls of an earlier process return
+// ErrCrashed.
 func (c *Crasher) Reset(failAt int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,28 +66,28 @@ func (c *Crasher) Reset(failAt int) {
 // Unwrap returns the wrapped store.
 func (c *Crasher) Unwrap() store.Store { return c.inner }
 
-// Commits counts the commits of this life, with the one that crashed and without those behind it.
+// Commits is the number of commits since the last Reset, including the one that crashed and none after it.
 func (c *Crasher) Commits() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.commits
 }
 
-// Crashed says whether it happened.
+// Crashed reports whether it has crashed since the last Reset.
 func (c *Crasher) Crashed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.life.Err() != nil
 }
 
-// Dead is closed at the crash of this life.
+// Dead returns a channel that is closed at the crash.
 func (c *Crasher) Dead() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.life.Done()
 }
 
-// count counts a commit and says whether it is the one that crashes.
+// count counts a commit and reports whether it is the one that crashes.
 func (c *Crasher) count() (crash bool, life context.Context, die context.CancelCauseFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,7 +98,7 @@ func (c *Crasher) count() (crash bool, life context.Context, die context.CancelC
 	return crash, c.life, c.die
 }
 
-// Commit crashes at its time.
+// Commit commits to the wrapped store, or crashes.
 func (c *Crasher) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
 	crash, life, die := c.count()
 	if life.Err() != nil {
@@ -114,7 +114,7 @@ func (c *Crasher) Commit(ctx context.Context, b store.Batch) (store.Committed, e
 	return during(life, ctx, func(ctx context.Context) (store.Committed, error) { return c.inner.Commit(ctx, b) })
 }
 
-// during makes a call of one life: nothing is answered once that is over.
+// during makes a call that returns ErrCrashed once life has ended.
 func during[T any](life, ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	var none T
 	if life.Err() != nil {
@@ -130,55 +130,56 @@ func during[T any](life, ctx context.Context, call func(context.Context) (T, err
 	return out, err
 }
 
-func (c *Crasher) now() context.Context {
+// current is the context that ends with the next crash or Reset.
+func (c *Crasher) current() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.life
 }
 
-// Get is the wrapped store's.
+// Get calls the wrapped store.
 func (c *Crasher) Get(ctx context.Context, k store.Key) (store.Record, error) {
-	return during(c.now(), ctx, func(ctx context.Context) (store.Record, error) { return c.inner.Get(ctx, k) })
+	return during(c.current(), ctx, func(ctx context.Context) (store.Record, error) { return c.inner.Get(ctx, k) })
 }
 
-// List is the wrapped store's.
+// List calls the wrapped store.
 func (c *Crasher) List(ctx context.Context, q store.Query) ([]store.Record, error) {
-	return during(c.now(), ctx, func(ctx context.Context) ([]store.Record, error) { return c.inner.List(ctx, q) })
+	return during(c.current(), ctx, func(ctx context.Context) ([]store.Record, error) { return c.inner.List(ctx, q) })
 }
 
-// Log is the wrapped store's.
+// Log calls the wrapped store.
 func (c *Crasher) Log(ctx context.Context, k store.Key, after int64, limit int) ([]store.Entry, error) {
-	return during(c.now(), ctx, func(ctx context.Context) ([]store.Entry, error) { return c.inner.Log(ctx, k, after, limit) })
+	return during(c.current(), ctx, func(ctx context.Context) ([]store.Entry, error) { return c.inner.Log(ctx, k, after, limit) })
 }
 
-// Claim is the wrapped store's.
+// Claim calls the wrapped store.
 func (c *Crasher) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
-	return during(c.now(), ctx, func(ctx context.Context) ([]store.Lease, error) { return c.inner.Claim(ctx, r) })
+	return during(c.current(), ctx, func(ctx context.Context) ([]store.Lease, error) { return c.inner.Claim(ctx, r) })
 }
 
-// Renew is the wrapped store's.
+// Renew calls the wrapped store.
 func (c *Crasher) Renew(ctx context.Context, ls []store.Lease, ttl time.Duration) ([]store.Lease, error) {
-	return during(c.now(), ctx, func(ctx context.Context) ([]store.Lease, error) { return c.inner.Renew(ctx, ls, ttl) })
+	return during(c.current(), ctx, func(ctx context.Context) ([]store.Lease, error) { return c.inner.Renew(ctx, ls, ttl) })
 }
 
-// Queue is the wrapped store's.
+// Queue calls the wrapped store.
 func (c *Crasher) Queue(ctx context.Context, kind string) (store.Queue, error) {
-	return during(c.now(), ctx, func(ctx context.Context) (store.Queue, error) { return c.inner.Queue(ctx, kind) })
+	return during(c.current(), ctx, func(ctx context.Context) (store.Queue, error) { return c.inner.Queue(ctx, kind) })
 }
 
-// Places is the wrapped store's.
+// Places calls the wrapped store.
 func (c *Crasher) Places(ctx context.Context, keys []store.Key) ([]store.Place, error) {
-	return during(c.now(), ctx, func(ctx context.Context) ([]store.Place, error) { return c.inner.Places(ctx, keys) })
+	return during(c.current(), ctx, func(ctx context.Context) ([]store.Place, error) { return c.inner.Places(ctx, keys) })
 }
 
-// Take is the wrapped store's.
+// Take calls the wrapped store.
 func (c *Crasher) Take(ctx context.Context, l store.Limit) (time.Duration, error) {
-	return during(c.now(), ctx, func(ctx context.Context) (time.Duration, error) { return c.inner.Take(ctx, l) })
+	return during(c.current(), ctx, func(ctx context.Context) (time.Duration, error) { return c.inner.Take(ctx, l) })
 }
 
-// Watch is the wrapped store's; the channel closes at the crash.
+// Watch calls the wrapped store; the channel closes at the crash.
 func (c *Crasher) Watch(ctx context.Context) (<-chan store.Key, error) {
-	life := c.now()
+	life := c.current()
 	if life.Err() != nil {
 		return nil, ErrCrashed
 	}

@@ -70,10 +70,10 @@ func TestCrashAtEachCommit(t *testing.T) {
 				}
 				c.Reset(0)
 				if _, err := c.Commit(ctx, store.Batch{Puts: []store.Put{{Key: k, Version: written}}}); err != nil {
-					t.Errorf("commit in the next life: %v", err)
+					t.Errorf("commit by the next process: %v", err)
 				}
 				if c.Crashed() || c.Commits() != 1 {
-					t.Errorf("crashed %v, %d commits in the next life", c.Crashed(), c.Commits())
+					t.Errorf("crashed %v, %d commits by the next process", c.Crashed(), c.Commits())
 				}
 			})
 		}

@@ -7,10 +7,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// shortTTL is long enough to be seen alive and short enough to wait for.
+// shortTTL is long enough to use what has it, and short enough to wait for.
 const shortTTL = 300 * time.Millisecond
 
-// grain is how coarse the clock of a store may be.
+// grain is the resolution that a store's clock must have.
 const grain = 2 * time.Millisecond
 
 var expiryTests = []test{
@@ -21,7 +21,7 @@ var expiryTests = []test{
 			f.Fatalf("got expiry %v, %v", r.Expires, err)
 		}
 	}},
-	{"a record says when it expires", func(f *fixture) {
+	{"a record has its time of expiry", func(f *fixture) {
 		before := time.Now()
 		f.put(store.Put{Key: key("x", "a"), TTL: time.Hour})
 		r, err := f.s.Get(f.ctx, key("x", "a"))
@@ -32,7 +32,7 @@ var expiryTests = []test{
 			f.Fatalf("expires in %v, want one hour", in)
 		}
 	}},
-	{"an expired record is absent everywhere", func(f *fixture) {
+	{"an expired record is not returned anywhere", func(f *fixture) {
 		k := key("x", "a")
 		f.put(store.Put{Key: k, Value: []byte("v"), TTL: shortTTL, Terms: []string{"t"}})
 		f.put(store.Put{Key: key("x", "b"), Terms: []string{"t"}})
@@ -54,23 +54,23 @@ var expiryTests = []test{
 		f.wantList(store.Query{Kind: "x", Term: "old"})
 		f.wantList(store.Query{Kind: "x", Term: "new"}, "a")
 	}},
-	{"a put without TTL keeps the record for good", func(f *fixture) {
-		k, witness := key("x", "a"), key("x", "witness")
+	{"a put without TTL removes the expiry", func(f *fixture) {
+		k, other := key("x", "a"), key("x", "other")
 		f.put(store.Put{Key: k, TTL: shortTTL})
 		f.put(store.Put{Key: k, Version: 1, Value: []byte("kept")})
-		f.put(store.Put{Key: witness, TTL: shortTTL})
-		untilExpired(f, witness)
+		f.put(store.Put{Key: other, TTL: shortTTL})
+		untilExpired(f, other)
 		f.want(k, "kept", 2)
 	}},
-	{"a put prolongs the record", func(f *fixture) {
-		k, witness := key("x", "a"), key("x", "witness")
+	{"a put extends the TTL", func(f *fixture) {
+		k, other := key("x", "a"), key("x", "other")
 		f.put(store.Put{Key: k, TTL: shortTTL})
 		f.put(store.Put{Key: k, Version: 1, TTL: time.Hour})
-		f.put(store.Put{Key: witness, TTL: shortTTL})
-		untilExpired(f, witness)
+		f.put(store.Put{Key: other, TTL: shortTTL})
+		untilExpired(f, other)
 		f.want(k, "", 2)
 	}},
-	{"a record lives as long as it was told, and not longer", func(f *fixture) {
+	{"a record exists for its TTL and no longer", func(f *fixture) {
 		k := key("x", "a")
 		before := time.Now()
 		f.put(store.Put{Key: k, TTL: shortTTL})
@@ -81,10 +81,10 @@ var expiryTests = []test{
 		}
 		untilExpired(f, k)
 		if early := time.Until(before.Add(shortTTL - grain)); early > 0 {
-			f.Fatalf("it went %v before its time", early)
+			f.Fatalf("it expired %v early", early)
 		}
 	}},
-	{"expiry leaves the log alone", func(f *fixture) {
+	{"expiry does not change the log", func(f *fixture) {
 		k := key("x", "a")
 		f.commit(store.Batch{Puts: []store.Put{{Key: k, TTL: shortTTL}}, Appends: []store.Append{{Key: k, Value: []byte("1")}}})
 		untilExpired(f, k)
@@ -92,7 +92,7 @@ var expiryTests = []test{
 	}},
 }
 
-// untilExpired waits until the record is gone.
+// untilExpired waits until the record has expired.
 func untilExpired(f *fixture, k store.Key) {
 	f.Helper()
 	f.eventually("the expiry of "+k.String(), func() bool {

@@ -11,7 +11,7 @@ import (
 
 var fairnessTests = []test{
 	{"fairness keys take turns", testFairness},
-	{"with all waiting, each round has each of them once", func(f *fixture) {
+	{"while all are due, each round serves each once", func(f *fixture) {
 		f.flows(5, "a", "b", "c")
 		for round := range 5 {
 			got := f.turns(3)
@@ -21,7 +21,7 @@ var fairnessTests = []test{
 			}
 		}
 	}},
-	{"who comes later has the next turn, and no more than its share", func(f *fixture) {
+	{"a later key gets a turn soon, and no more than its share", func(f *fixture) {
 		f.flows(20, "a", "b")
 		f.turns(10)
 		f.flows(10, "c")
@@ -31,7 +31,7 @@ var fairnessTests = []test{
 			f.Fatalf("got %v, want c within 3 and 3 times in all", got)
 		}
 	}},
-	{"10,000 keys of one do not hold up 3 of another", func(f *fixture) {
+	{"10,000 keys of one do not delay 3 of another", func(f *fixture) {
 		for range 5 {
 			f.flows(2000, "busy")
 		}
@@ -41,8 +41,8 @@ var fairnessTests = []test{
 			f.Fatalf("of 8 claims %d went to the calm one, want 3: %v", n, got)
 		}
 	}},
-	{"a served key goes behind the others of its priority", func(f *fixture) {
-		// One tenant puts back its key each time it is served, the other waits with three: neither starves.
+	{"a served key comes after the others of its priority", func(f *fixture) {
+		// One tenant makes its key due again each time it is served, another has three due keys: neither starves.
 		now := time.Now()
 		busy := key("x", "q/busy")
 		wake := store.Wake{Key: busy, At: now.Add(-time.Hour), Fairness: "busy"}
@@ -66,7 +66,7 @@ var fairnessTests = []test{
 	}},
 }
 
-// flows makes n more keys due for each fairness key, one flow behind the other in time.
+// flows makes n more keys due for each fairness key, those of the first one earliest.
 func (f *fixture) flows(n int, fairness ...string) {
 	f.Helper()
 	var b store.Batch
@@ -80,7 +80,7 @@ func (f *fixture) flows(n int, fairness ...string) {
 	f.commit(b)
 }
 
-// turns claims n keys of flows, one at a time, and returns whose they were.
+// turns claims n keys of flows, one at a time, and returns their fairness keys.
 func (f *fixture) turns(n int) (fairness []string) {
 	f.Helper()
 	for range n {
@@ -97,9 +97,10 @@ func (f *fixture) turns(n int) (fairness []string) {
 func testFairness(f *fixture) {
 	now := time.Now()
 	wake := func(id, fairness string, ago, priority int) {
-		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "q/"+id), At: now.Add(-time.Duration(ago) * time.Second), Priority: priority, Fairness: fairness}}})
+		at := now.Add(-time.Duration(ago) * time.Second)
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "q/"+id), At: at, Priority: priority, Fairness: fairness}}})
 	}
-	// Tenant a came first with five keys; b and c have two and one, and none of theirs may wait for all of a's.
+	// Tenant a is first, with five keys; b and c have two and one, which must not wait for all of a's.
 	for i := range 5 {
 		wake(fmt.Sprint("a", i), "a", 100-i, 3)
 	}

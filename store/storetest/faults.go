@@ -13,9 +13,9 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// RunWithFaults proves what must hold when calls fail on their way: a call that returned without an error happened
-// once, one with an error happened once or not at all, and what was acknowledged is never lost. While clients call the
-// store, disturb is called again and again to do its worst; when it returns, the way must be good again.
+// RunWithFaults tests what must hold when the connection to a store fails: a call that returned without an error happened once,
+// one that returned an error happened once or not at all, and what was acknowledged is never lost. While clients call the store,
+// disturb is called repeatedly to cause faults; when it returns, the connection must work again.
 func RunWithFaults(t *testing.T, s store.Store, disturb func(r *rand.Rand)) {
 	const rounds, calls = 5, 12
 	for _, tt := range []struct {
@@ -33,30 +33,30 @@ func RunWithFaults(t *testing.T, s store.Store, disturb func(r *rand.Rand)) {
 				seed, partition := uint64(time.Now().UnixNano()), fmt.Sprint("faults", round)
 				next := tt.calls(s, partition)
 				h := history{start: time.Now(), pace: 20 * time.Millisecond}
-				quiet := disturbing(seed, disturb)
+				stop := disturbing(seed, disturb)
 				h.observe(t.Context(), seed, next, calls)
-				quiet()
-				untilWell(t, s)
+				stop()
+				untilHealthy(t, s)
 				failed += len(h.errs)
 				h.errs = nil
-				h.observe(t.Context(), seed, reading(next), 2) // what is there when all is well again
+				h.observe(t.Context(), seed, reading(next), 2) // what is stored once the faults have ended
 				log, err := s.Log(t.Context(), key(tt.kind, partition), 0, 0)
 				if err := errors.Join(append(h.errs, err)...); err != nil {
-					t.Fatalf("seed %d: with all well again: %v", seed, err)
+					t.Fatalf("seed %d: after the faults: %v", seed, err)
 				}
 				h.learn(log, tt.answer)
-				h.wantRight(t, seed, tt.model)
+				h.wantLinearizable(t, seed, tt.model)
 			}
 			t.Logf("%d of %d calls failed", failed, rounds*clients*calls)
 		})
 	}
 }
 
-// untilWell waits until the store has noticed that all is well again.
-func untilWell(t *testing.T, s store.Store) {
+// untilHealthy waits until calls succeed again.
+func untilHealthy(t *testing.T, s store.Store) {
 	t.Helper()
 	for end := time.Now().Add(deadline); ; time.Sleep(5 * time.Millisecond) {
-		_, err := s.Get(t.Context(), key("register", "well"))
+		_, err := s.Get(t.Context(), key("register", "healthy"))
 		if errors.Is(err, store.ErrNotFound) {
 			return
 		}
@@ -66,8 +66,8 @@ func untilWell(t *testing.T, s store.Store) {
 	}
 }
 
-// learn finds the answers that never came in the log, which keeps all: what has no entry did not happen. So the search
-// has few orders to try, and what happened twice fits none.
+// learn fills in lost answers from the log, which has an entry for each commit: without an entry the commit did not happen. So the
+// search has few orders to try, and a commit that happened twice fits none.
 func (h *history) learn(log []store.Entry, answer func(input any, log []string) (output any, happened bool)) {
 	var entries []string
 	for _, e := range log {
@@ -87,8 +87,8 @@ func (h *history) learn(log []store.Entry, answer func(input any, log []string) 
 	h.calls = learned
 }
 
-// disturbing disturbs until the function that it returns is called.
-func disturbing(seed uint64, disturb func(r *rand.Rand)) (quiet func()) {
+// disturbing calls disturb repeatedly until stop is called.
+func disturbing(seed uint64, disturb func(r *rand.Rand)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -103,7 +103,7 @@ func disturbing(seed uint64, disturb func(r *rand.Rand)) (quiet func()) {
 	}
 }
 
-// reading makes the calls that only read.
+// reading drops the calls that write.
 func reading(next calling) calling {
 	return func(r *rand.Rand, client int) (any, func(context.Context) (any, error)) {
 		for {

@@ -14,7 +14,7 @@ import (
 )
 
 // A store that loses requests and answers, but nothing else, passes.
-func TestFaultsOnTheWayAreAllowed(t *testing.T) {
+func TestLostRequestsAndAnswersPass(t *testing.T) {
 	inner, err := bolt.Open(bolt.Options{Mem: true})
 	if err != nil {
 		t.Fatal(err)

@@ -15,12 +15,11 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// A history is what clients asked of a store at the same time, and what they were told. It is right when some order of
-// the calls, each at one instant between its begin and its end, gives the same answers one after the other (Herlihy and
-// Wing 1990); porcupine searches for that order. A call without an answer happened once or not at all, at any time behind
-// its begin.
+// A history is concurrent calls of a store with their answers. It is linearizable if some order of the calls, each at one instant
+// between its start and its end, gives the same answers one after the other (Herlihy and Wing 1990); porcupine searches for that
+// order. A call without an answer happened once or not at all, at any time after its start.
 
-// clients call at the same time.
+// clients is the number of concurrent clients.
 const clients = 8
 
 var historyTests = []test{
@@ -36,17 +35,17 @@ var historyTests = []test{
 	}},
 }
 
-// calling makes the next call of one client: what is asked, and the function that asks it. An error from it means
-// that nobody knows whether it happened.
+// calling makes the next call of one client: its input, and the function that makes it. An error of that function means that the
+// call may or may not have happened.
 type calling func(r *rand.Rand, client int) (input any, call func(ctx context.Context) (output any, err error))
 
 // unknown is the output of a call without an answer.
 type unknown struct{}
 
-// reader is an input that may read only; a read without an answer tells nothing.
+// reader is an input that may only read. A read without an answer is dropped from the history.
 type reader interface{ reads() bool }
 
-// linearizable has clients make so many calls each and checks the history.
+// linearizable has each client make a number of calls and checks the history.
 func (f *fixture) linearizable(m porcupine.NondeterministicModel, next calling, calls int) {
 	f.Helper()
 	seed := uint64(time.Now().UnixNano())
@@ -55,19 +54,19 @@ func (f *fixture) linearizable(m porcupine.NondeterministicModel, next calling, 
 	if err := errors.Join(h.errs...); err != nil {
 		f.Fatalf("seed %d: %v", seed, err)
 	}
-	h.wantRight(f.T, seed, m)
+	h.wantLinearizable(f.T, seed, m)
 }
 
-// history is calls and their answers, and the errors of those without.
+// history is calls with their answers, and the errors of calls without an answer.
 type history struct {
 	start time.Time
-	pace  time.Duration // each client waits up to so long between its calls
+	pace  time.Duration // longest pause of a client between two calls
 	mu    sync.Mutex
 	calls []porcupine.Operation
 	errs  []error
 }
 
-// observe has clients make so many calls each.
+// observe has each client make a number of calls.
 func (h *history) observe(ctx context.Context, seed uint64, next calling, calls int) {
 	var group sync.WaitGroup
 	for client := range clients {
@@ -103,15 +102,15 @@ func (h *history) call(ctx context.Context, client int, input any, call func(con
 	h.calls = append(h.calls, o)
 }
 
-// wantRight fails unless the history is linearizable.
-func (h *history) wantRight(t testing.TB, seed uint64, m porcupine.NondeterministicModel) {
+// wantLinearizable fails unless the history is linearizable.
+func (h *history) wantLinearizable(t testing.TB, seed uint64, m porcupine.NondeterministicModel) {
 	t.Helper()
 	switch porcupine.CheckOperationsTimeout(m.ToModel(), h.calls, deadline) {
 	case porcupine.Ok:
 	case porcupine.Unknown:
-		t.Errorf("seed %d: no verdict within %v on a history of %d calls", seed, deadline, len(h.calls))
+		t.Errorf("seed %d: not decided within %v for a history of %d calls", seed, deadline, len(h.calls))
 	case porcupine.Illegal:
-		t.Errorf("seed %d: no order of these calls gives these answers:", seed)
+		t.Errorf("seed %d: no order of these calls gives their answers:", seed)
 		for _, o := range h.calls {
 			t.Logf("client %d, %d to %d µs: %+v -> %+v", o.ClientId, o.Call/1000, o.Return/1000, o.Input, o.Output)
 		}

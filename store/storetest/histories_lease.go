@@ -19,21 +19,21 @@ func leaseKey(partition string, i int) store.Key {
 	return key("lease", fmt.Sprintf("%s/%d", partition, i))
 }
 
-// holders is the state of the model of leases: who holds each key. All keys are always due, and no lease lapses.
+// holders is the state of the lease model: the holder of each key. All keys are always due, and no lease expires.
 type holders [leaseKeys]struct {
 	client int
-	token  int64 // 0: nobody holds it
+	token  int64 // 0: not leased
 }
 
-// The inputs of the model of leases; each is by a client.
+// The inputs of the lease model.
 type (
-	claimInput struct{ client, most int } // any that are due
-	grabInput  struct{ client, key int }  // this one, in a batch
+	claimInput struct{ client, most int } // any due keys
+	grabInput  struct{ client, key int }  // one key, in a batch
 	renewInput struct {
 		key   int
 		token int64
 	}
-	releaseInput renewInput // and it is due again
+	releaseInput renewInput // makes the key due again
 )
 
 // grant is one lease that was given.
@@ -42,8 +42,8 @@ type grant struct {
 	token int64
 }
 
-// leaseModel: a key has one holder at a time, a claim leaves nothing behind that it could have had, and a renewal says
-// whether the lease is held.
+// leaseModel: a key has one holder at a time, a claim gets every due key up to its maximum, and a renewal returns whether the
+// lease is held.
 func leaseModel() porcupine.NondeterministicModel {
 	return porcupine.NondeterministicModel{
 		Init: func() []any { return []any{holders{}} },
@@ -91,8 +91,8 @@ func leaseModel() porcupine.NondeterministicModel {
 	}
 }
 
-// leaseCalls claims, renews and releases; the leases that a client renews and releases are those that it or another was
-// given before, whoever holds the key now.
+// leaseCalls claims, renews and releases. A client renews and releases any lease that was ever granted, even if it is no longer
+// held.
 func leaseCalls(s store.Store, partition string) calling {
 	var mu sync.Mutex
 	var given []store.Lease
@@ -140,7 +140,7 @@ func leaseCalls(s store.Store, partition string) calling {
 				return give(*c.Lease), nil
 			}
 		}
-		// The last ones are those that are probably held.
+		// The latest ones are probably still held.
 		l := given[max(0, len(given)-1-r.IntN(2*leaseKeys))]
 		if what < 6 {
 			return renewInput{index(l.Key), l.Token}, func(ctx context.Context) (any, error) {

@@ -13,20 +13,20 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// logInput appends entries, in one batch, or reads the log when there are none.
+// logInput appends entries in one batch, or reads the log if there are none.
 type logInput struct {
 	entries []string
 }
 
 func (in logInput) reads() bool { return len(in.entries) == 0 }
 
-// logOutput is the numbers of the new entries, or the entries read, each with a comma behind it.
+// logOutput is the numbers of the new entries, or the entries read, each followed by a comma.
 type logOutput struct {
 	seqs []int64
 	read string
 }
 
-// logModel is one log: its entries, each with a comma behind it.
+// logModel is one log: its entries, each followed by a comma.
 func logModel() porcupine.NondeterministicModel {
 	return porcupine.NondeterministicModel{
 		Init: func() []any { return []any{""} },
@@ -84,7 +84,7 @@ func logCalls(s store.Store, partition string) calling {
 	}
 }
 
-// logAnswer tells from the log what became of an append without an answer.
+// logAnswer returns from the log what happened to an append without an answer.
 func logAnswer(input any, log []string) (output any, happened bool) {
 	var out logOutput
 	at := slices.Index(log, input.(logInput).entries[0])

@@ -14,8 +14,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// registers is the state of the model of records: their values and versions, and how many commits there were, each of
-// which leaves an entry in a log.
+// registers is the state of the record model: values and versions, and the number of commits, each of which appends an entry to a
+// log.
 type registers struct {
 	all     [3]register
 	commits int64
@@ -26,7 +26,7 @@ type register struct {
 	version int64
 }
 
-// registerInput writes to the registers, or reads one when it writes to none.
+// registerInput writes registers, or reads one if there are no puts.
 type registerInput struct {
 	read int
 	puts []registerPut
@@ -37,10 +37,10 @@ func (in registerInput) reads() bool { return len(in.puts) == 0 }
 type registerPut struct {
 	register int
 	version  int64 // as in store.Put
-	value    int   // of no other put
+	value    int   // different in each put
 }
 
-// registerOutput is what was read, or the new versions and the number of the entry in the log; none: it conflicted.
+// registerOutput is what was read, or the new versions and the number of the log entry; 0: a conflict.
 type registerOutput struct {
 	register
 	versions string
@@ -89,7 +89,7 @@ func registerKey(partition string, i int) store.Key {
 	return key("register", fmt.Sprintf("%s/%d", partition, i))
 }
 
-// registerCalls reads one record, or writes one or two with the version that the client knows, an old one or any.
+// registerCalls reads one record, or writes one or two with the version that the client knows, or with AnyVersion.
 func registerCalls(s store.Store, partition string) calling {
 	var mu sync.Mutex
 	value, known := 0, [clients]registers{}
@@ -145,7 +145,7 @@ func registerCalls(s store.Store, partition string) calling {
 	}
 }
 
-// registerAnswer tells from the log what became of a commit without an answer.
+// registerAnswer returns from the log what happened to a commit without an answer.
 func registerAnswer(input any, log []string) (output any, happened bool) {
 	at := slices.Index(log, strconv.Itoa(input.(registerInput).puts[0].value))
 	return registerOutput{commit: int64(at + 1)}, at >= 0

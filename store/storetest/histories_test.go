@@ -13,7 +13,7 @@ import (
 	"github.com/runplane/runplane/store/bolt"
 )
 
-// The models are tried on stores that break their word: each must be found out.
+// The models are applied to stores that violate the contract; each violation must be found.
 func TestHistoriesFindBrokenStores(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -25,11 +25,11 @@ func TestHistoriesFindBrokenStores(t *testing.T) {
 		{"a good store of records", registerModel(), registerCalls, func(s store.Store) store.Store { return s }, true},
 		{"a good store of logs", logModel(), logCalls, func(s store.Store) store.Store { return s }, true},
 		{"a good store of leases", leaseModel(), leaseCalls, func(s store.Store) store.Store { return s }, true},
-		{"versions are not looked at", registerModel(), registerCalls, func(s store.Store) store.Store { return careless{s} }, false},
+		{"versions are ignored", registerModel(), registerCalls, func(s store.Store) store.Store { return careless{s} }, false},
 		{"reads come from a cache", registerModel(), registerCalls, func(s store.Store) store.Store { return &stale{Store: s, seen: map[store.Key]store.Record{}} }, false},
 		{"appends are sent twice", logModel(), logCalls, func(s store.Store) store.Store { return twice{s} }, false},
 		{"acknowledged appends are dropped", logModel(), logCalls, func(s store.Store) store.Store { return &forgetful{Store: s} }, false},
-		{"leases are given away", leaseModel(), leaseCalls, func(s store.Store) store.Store { return generous{s} }, false},
+		{"a lease is granted twice", leaseModel(), leaseCalls, func(s store.Store) store.Store { return generous{s} }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inner, err := bolt.Open(bolt.Options{Mem: true})
@@ -64,7 +64,7 @@ func (c careless) Commit(ctx context.Context, b store.Batch) (store.Committed, e
 	return c.Store.Commit(ctx, b)
 }
 
-// mu guards the memory of the broken stores.
+// mu guards the state of the broken stores.
 var mu sync.Mutex
 
 type stale struct {
@@ -112,7 +112,7 @@ type generous struct{ store.Store }
 
 func (s generous) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
 	ls, err := s.Store.Claim(ctx, r)
-	for i := range ls { // as if all were of the first key
+	for i := range ls { // all leases are of the first key
 		ls[i].Key = leaseKey("h", 0)
 	}
 	return ls, err

@@ -8,7 +8,7 @@ import (
 )
 
 var leaseTests = []test{
-	{"a lease lapses and its wake counts again", func(f *fixture) {
+	{"after a lease expires its wake counts again", func(f *fixture) {
 		f.due(key("x", "a"), time.Second)
 		first := f.claim("x", "one", 1, shortTTL, 0)
 		second := f.claim("x", "two", 1, time.Hour, deadline)
@@ -18,7 +18,7 @@ var leaseTests = []test{
 		f.wantLost(first, first...)
 		f.wantLost(second)
 	}},
-	{"nobody gets a key before the lease has lapsed", func(f *fixture) {
+	{"a key is not granted before its lease expires", func(f *fixture) {
 		f.due(key("x", "a"), time.Second)
 		last := f.claim("x", "w0", 1, shortTTL, 0)
 		for i := range 3 {
@@ -27,12 +27,12 @@ var leaseTests = []test{
 				f.Fatalf("got %v, then %v", last, next)
 			}
 			if early := time.Until(last[0].Until); early > grain {
-				f.Fatalf("it was given on %v before its time", early)
+				f.Fatalf("it was granted again %v too early", early)
 			}
 			last = next
 		}
 	}},
-	{"a wake set while leased counts when the lease lapses", func(f *fixture) {
+	{"a wake set while leased counts when the lease expires", func(f *fixture) {
 		k := key("x", "a")
 		f.due(k, time.Second)
 		f.claim("x", "one", 1, shortTTL, 0)
@@ -43,38 +43,38 @@ var leaseTests = []test{
 		}
 	}},
 	{"a wake removed while leased stays removed", func(f *fixture) {
-		k, witness := key("x", "a"), key("y", "witness")
+		k, other := key("x", "a"), key("y", "other")
 		f.due(k, time.Second)
-		f.due(witness, time.Second)
+		f.due(other, time.Second)
 		f.claim("x", "one", 1, shortTTL, 0)
 		f.claim("y", "one", 1, shortTTL, 0)
 		f.commit(store.Batch{Wakes: []store.Wake{{Key: k}}})
 		if ls := f.claim("y", "two", 1, time.Hour, deadline); len(ls) != 1 {
-			f.Fatal("the witness did not come back")
+			f.Fatal("the other key was not granted again")
 		}
 		f.wantClaim("x", 1)
 	}},
-	{"renewed, a lease lives on", func(f *fixture) {
+	{"a renewed lease is kept", func(f *fixture) {
 		f.due(key("x", "a"), time.Second)
-		f.due(key("y", "witness"), time.Second)
+		f.due(key("y", "other"), time.Second)
 		l := f.claim("x", "one", 1, shortTTL, 0)
 		f.claim("y", "one", 1, shortTTL, 0)
 		f.wantLostFor(time.Hour, l)
 		if ls := f.claim("y", "two", 1, time.Hour, deadline); len(ls) != 1 {
-			f.Fatal("the witness did not lapse")
+			f.Fatal("the other lease did not expire")
 		}
 		f.wantClaim("x", 1)
 		f.wantLost(l)
 	}},
-	{"renew can shorten", func(f *fixture) {
+	{"renew can shorten a lease", func(f *fixture) {
 		f.due(key("x", "a"), time.Second)
 		l := f.claim("x", "one", 1, time.Hour, 0)
 		f.wantLostFor(shortTTL, l)
 		if ls := f.claim("x", "two", 1, time.Hour, deadline); len(ls) != 1 {
-			f.Fatal("the key did not come back")
+			f.Fatal("the key was not granted again")
 		}
 	}},
-	{"renew names what is lost, and only that", func(f *fixture) {
+	{"renew returns exactly the lost leases", func(f *fixture) {
 		for _, id := range []string{"a", "b", "c"} {
 			f.due(key("x", id), time.Second)
 		}
@@ -86,7 +86,7 @@ var leaseTests = []test{
 		f.wantLost([]store.Lease{ls[0], ls[1], ls[2], forged, never}, ls[1], forged, never)
 		f.wantLost(nil)
 	}},
-	{"a release without a wake leaves none", func(f *fixture) {
+	{"a release without a wake removes it", func(f *fixture) {
 		f.due(key("x", "a"), time.Second)
 		l := f.wantClaim("x", 1, "a")[0]
 		f.commit(store.Batch{Release: &l})
@@ -94,18 +94,18 @@ var leaseTests = []test{
 		f.due(key("x", "a"), 0)
 		f.wantClaim("x", 1, "a")
 	}},
-	{"a released wake does not come back with a later lease", func(f *fixture) {
+	{"a removed wake does not return after a later lease", func(f *fixture) {
 		k := key("x", "a")
 		f.due(k, time.Second)
-		f.due(key("y", "witness"), time.Second)
+		f.due(key("y", "other"), time.Second)
 		l := f.wantClaim("x", 1, "a")[0]
 		f.commit(store.Batch{Release: &l})
 		f.commit(store.Batch{Claim: &store.Claim{Key: k, Owner: "w", TTL: shortTTL}})
 		f.claim("y", "w", 1, shortTTL, 0)
-		f.claimLater("y", 1)("witness")
+		f.claimLater("y", 1)("other")
 		f.wantClaim("x", 1)
 	}},
-	{"a release with a wake leaves that", func(f *fixture) {
+	{"a release with a wake sets it", func(f *fixture) {
 		k := key("x", "a")
 		f.due(k, time.Second)
 		l := f.wantClaim("x", 1, "a")[0]
@@ -133,7 +133,7 @@ var leaseTests = []test{
 		f.wantLost(second)
 		f.wantLostFor(shortTTL, second)
 		if ls := f.claim("x", "three", 1, time.Hour, deadline); len(ls) != 1 {
-			f.Fatal("the wake is gone")
+			f.Fatal("the wake was lost")
 		}
 		never := store.Lease{Key: key("x", "b"), Owner: "one", Token: 1}
 		f.commit(store.Batch{Release: &never})
@@ -154,15 +154,15 @@ var leaseTests = []test{
 		f.commit(store.Batch{Release: l, Wakes: []store.Wake{{Key: k, At: time.Now()}}})
 		f.wantClaim("x", 1, "a")
 	}},
-	{"a batch's claim lapses like any other", func(f *fixture) {
+	{"a batch's claim expires like any other", func(f *fixture) {
 		k := key("x", "a")
 		f.commit(store.Batch{
 			Wakes: []store.Wake{{Key: k, At: time.Now().Add(-time.Second)}},
-			Claim: &store.Claim{Key: k, Owner: "dead", TTL: shortTTL},
+			Claim: &store.Claim{Key: k, Owner: "crashed", TTL: shortTTL},
 		})
 		f.claimLater("x", 1)("a")
 	}},
-	{"a batch's claim takes a due key out of the queue", func(f *fixture) {
+	{"a batch's claim removes a due key from the queue", func(f *fixture) {
 		k := key("x", "a")
 		f.due(k, time.Minute)
 		f.due(key("x", "b"), time.Second)
@@ -171,7 +171,7 @@ var leaseTests = []test{
 		f.commit(store.Batch{Claim: &store.Claim{Key: key("x", "c"), Owner: "me", TTL: time.Hour}})
 		f.wantClaim("x", 10, "b")
 	}},
-	{"a batch's claim conflicts with another's live lease", func(f *fixture) {
+	{"a batch's claim conflicts with another owner's lease", func(f *fixture) {
 		k := key("x", "a")
 		f.due(k, time.Second)
 		ls := f.claim("x", "one", 1, time.Hour, 0)
@@ -182,23 +182,23 @@ var leaseTests = []test{
 		f.commit(store.Batch{Release: &ls[0]})
 		f.commit(steal)
 	}},
-	{"a batch may claim from a lapsed lease, and an owner from itself", func(f *fixture) {
+	{"a batch may claim after a lease expired, and an owner may replace its own", func(f *fixture) {
 		k := key("x", "a")
 		f.commit(store.Batch{Claim: &store.Claim{Key: k, Owner: "one", TTL: shortTTL}})
-		f.eventually("the lapse", func() bool {
+		f.eventually("the expiry of the lease", func() bool {
 			_, err := f.s.Commit(f.ctx, store.Batch{Claim: &store.Claim{Key: k, Owner: "two", TTL: time.Hour}})
 			return err == nil
 		})
 		f.commit(store.Batch{Claim: &store.Claim{Key: k, Owner: "two", TTL: time.Hour}})
 	}},
-	{"a delete while leased leaves no wake behind", func(f *fixture) {
+	{"a delete while leased leaves no wake", func(f *fixture) {
 		k := key("x", "a")
 		f.due(k, time.Second)
-		f.due(key("y", "witness"), time.Second)
+		f.due(key("y", "other"), time.Second)
 		f.claim("x", "one", 1, shortTTL, 0)
 		f.commit(store.Batch{Deletes: []store.Key{k}})
 		f.claim("y", "one", 1, shortTTL, 0)
-		f.claimLater("y", 1)("witness")
+		f.claimLater("y", 1)("other")
 		f.wantClaim("x", 1)
 	}},
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// calls is every method, with arguments that it would accept.
+// calls is every method with valid arguments.
 var calls = []struct {
 	name string
 	call func(ctx context.Context, s store.Store) error
@@ -50,8 +50,8 @@ var calls = []struct {
 }
 
 var lifecycleTests = []test{
-	{"a call whose context ended returns its cause", func(f *fixture) {
-		why := errors.New("the caller left")
+	{"a call with an ended context returns its cause", func(f *fixture) {
+		why := errors.New("cancelled by the test")
 		ctx, cancel := context.WithCancelCause(f.ctx)
 		cancel(why)
 		for _, c := range calls {
@@ -68,7 +68,7 @@ var lifecycleTests = []test{
 			f.Fatalf("got %v, want deadline exceeded", err)
 		}
 	}},
-	{"a closed store says so, and closes again", func(f *fixture) {
+	{"a closed store returns ErrClosed, and may be closed again", func(f *fixture) {
 		if err := f.s.Close(); err != nil {
 			f.Fatal(err)
 		}
@@ -99,7 +99,7 @@ var lifecycleTests = []test{
 			}
 		}
 	}},
-	{"closing under load answers every call", func(f *fixture) {
+	{"close under load ends every call", func(f *fixture) {
 		started := make(chan struct{}, 2)
 		var group sync.WaitGroup
 		for range 2 {

@@ -9,7 +9,7 @@ import (
 )
 
 var limitTests = []test{
-	{"a burst is granted at once, then there is a wait", func(f *fixture) {
+	{"a burst is granted at once, then a wait is returned", func(f *fixture) {
 		l := store.Limit{Key: "k", Rate: 10, Period: time.Hour, Burst: 4}
 		for i := range 4 {
 			if wait := f.take(l); wait != 0 {
@@ -20,7 +20,7 @@ var limitTests = []test{
 			f.Fatalf("after the burst: wait %v, want about six minutes", wait)
 		}
 	}},
-	{"the burst is the rate when not told", func(f *fixture) {
+	{"the burst is the rate by default", func(f *fixture) {
 		l := store.Limit{Key: "k", Rate: 3, Period: time.Hour}
 		for range 3 {
 			if wait := f.take(l); wait != 0 {
@@ -28,7 +28,7 @@ var limitTests = []test{
 			}
 		}
 		if wait := f.take(l); wait <= 0 {
-			f.Fatal("a fourth token at once")
+			f.Fatal("a fourth token was granted at once")
 		}
 	}},
 	{"a refusal takes nothing", func(f *fixture) {
@@ -42,23 +42,23 @@ var limitTests = []test{
 			f.Fatalf("waits %v, then %v after more refusals", first, again)
 		}
 		if wait := f.take(l); wait != 0 {
-			f.Fatalf("the second token is gone: wait %v", wait)
+			f.Fatalf("the second token was taken: wait %v", wait)
 		}
 	}},
-	{"keys have their own tokens", func(f *fixture) {
+	{"each key has its own tokens", func(f *fixture) {
 		for _, k := range []string{"a", "b", "a:b", "{a}", "*", "a\x00"} {
 			if wait := f.take(store.Limit{Key: k, Rate: 1, Period: time.Hour}); wait != 0 {
 				f.Fatalf("key %q: wait %v", k, wait)
 			}
 		}
 	}},
-	{"tokens come back", func(f *fixture) {
+	{"tokens are refilled", func(f *fixture) {
 		l := store.Limit{Key: "k", Rate: 1, Period: 200 * time.Millisecond}
 		start := time.Now()
 		f.take(l)
 		f.eventually("the next token", func() bool { return f.take(l) == 0 })
 		if took := time.Since(start); took < 150*time.Millisecond {
-			f.Fatalf("it came back in %v, want 200ms", took)
+			f.Fatalf("it was refilled after %v, want 200ms", took)
 		}
 	}},
 	{"concurrent takers share the burst exactly", func(f *fixture) {

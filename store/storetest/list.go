@@ -9,17 +9,17 @@ import (
 )
 
 var listTests = []test{
-	{"nothing is an empty page", func(f *fixture) {
+	{"without records a page is empty", func(f *fixture) {
 		f.wantList(store.Query{Kind: "x"})
 		f.wantList(store.Query{Kind: "x", Term: "t", Reverse: true})
 	}},
-	{"a page is 100 when not told", func(f *fixture) {
+	{"a page is 100 by default", func(f *fixture) {
 		fill(f, "x", 105)
 		if got := len(f.list(store.Query{Kind: "x"})); got != 100 {
 			f.Fatalf("got %d records, want 100", got)
 		}
 	}},
-	{"records come whole", func(f *fixture) {
+	{"records are complete", func(f *fixture) {
 		f.put(store.Put{Key: key("x", "a"), Value: []byte("1")})
 		f.put(store.Put{Key: key("x", "a"), Value: []byte("2"), Version: 1, Terms: []string{"t", "u"}})
 		for _, term := range []string{"", "t"} {
@@ -44,7 +44,7 @@ var listTests = []test{
 			}
 		}
 	}},
-	{"a put replaces all terms of the last", func(f *fixture) {
+	{"a put replaces all terms of the previous one", func(f *fixture) {
 		k := key("x", "a")
 		f.put(store.Put{Key: k, Terms: []string{"status=running", "owner=a", "twice", "twice"}})
 		f.put(store.Put{Key: k, Version: 1, Terms: []string{"status=done", "owner=a"}})
@@ -56,15 +56,15 @@ var listTests = []test{
 		f.wantList(store.Query{Kind: "x", Term: "owner=a"})
 		f.wantList(store.Query{Kind: "x"}, "a")
 	}},
-	{"a term is of its kind, and not a prefix", func(f *fixture) {
+	{"a term is of one kind, and not a prefix", func(f *fixture) {
 		f.put(store.Put{Key: key("x", "a"), Terms: []string{"t"}})
 		f.put(store.Put{Key: key("x", "b"), Terms: []string{"ta"}})
 		f.put(store.Put{Key: key("y", "c"), Terms: []string{"t"}})
 		f.wantList(store.Query{Kind: "x", Term: "t"}, "a")
 		f.wantList(store.Query{Kind: "x", Term: "ta"}, "b")
 	}},
-	{"paging meets every record once, both ways", testPaging},
-	{"prefix, cursor and direction together", testPrefix},
+	{"paging returns every record once, in both directions", testPaging},
+	{"prefix, cursor and direction combined", testPrefix},
 	{"paging is stable while others write", testStablePaging},
 }
 
@@ -181,7 +181,7 @@ func testStablePaging(f *fixture) {
 		}
 		got = append(got, ls...)
 		q.After = ls[len(ls)-1]
-		// Behind the cursor, at it and before it: none of this may repeat or hide what was there all the time.
+		// Write around the cursor: none of this may repeat or hide records that are not changed.
 		f.put(store.Put{Key: key("x", fmt.Sprintf("p/%05d.5", page)), Terms: []string{"even"}})
 		f.put(store.Put{Key: key("x", q.After), Version: store.AnyVersion, Terms: []string{"odd"}})
 		if page == 0 {

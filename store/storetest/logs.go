@@ -36,7 +36,7 @@ var logTests = []test{
 			}
 		}
 	}},
-	{"after and limit cut anywhere", func(f *fixture) {
+	{"after and limit work anywhere", func(f *fixture) {
 		k := key("x", "a")
 		n := 0
 		for size := range 9 {
@@ -61,7 +61,7 @@ var logTests = []test{
 			}
 		}
 	}},
-	{"a page is 1,000 when not told", func(f *fixture) {
+	{"a page is 1,000 by default", func(f *fixture) {
 		var b store.Batch
 		for range 1005 {
 			b.Appends = append(b.Appends, store.Append{Key: key("x", "a"), Value: []byte("e")})
@@ -71,7 +71,7 @@ var logTests = []test{
 			f.Fatalf("got %d entries, want 1000", got)
 		}
 	}},
-	{"empty and large entries come back whole", func(f *fixture) {
+	{"empty and large entries are returned unchanged", func(f *fixture) {
 		k := key("x", "a")
 		large := bytes.Repeat([]byte("\x00\xff"), 300_000)
 		f.commit(store.Batch{Appends: []store.Append{{Key: k}, {Key: k, Value: large}, {Key: k, Value: []byte("end")}}})
@@ -85,7 +85,7 @@ var logTests = []test{
 		f.put(store.Put{Key: k})
 		f.wantLog(k, "1")
 	}},
-	{"logs of like IDs are apart", func(f *fixture) {
+	{"logs of similar IDs are separate", func(f *fixture) {
 		for _, id := range []string{"a", "a\x00", "a\x00\x00\x00\x00\x00\x00\x00\x01", "aa", "a/b"} {
 			f.commit(store.Batch{Appends: []store.Append{{Key: key("x", id), Value: []byte(id)}}})
 		}
@@ -121,7 +121,7 @@ var logTests = []test{
 		}
 		for i, e := range es {
 			if e.Seq != int64(i+1) || answers[e.Seq] != string(e.Value) {
-				f.Fatalf("entry %d: number %d %q, but its writer was told of %q", i+1, e.Seq, e.Value, answers[e.Seq])
+				f.Fatalf("entry %d: number %d %q, but its writer wrote %q", i+1, e.Seq, e.Value, answers[e.Seq])
 			}
 		}
 	}},

@@ -15,7 +15,7 @@ var modelTests = []test{
 	{"records, logs and terms behave like maps", func(f *fixture) {
 		run := 0
 		rapid.Check(f.T, func(t *rapid.T) {
-			run++ // a kind of its own for each run, since all share the store
+			run++ // each run has a kind of its own, since all share the store
 			m := &model{f: f, kind: "m" + strings.Repeat("_", run%50) + letters(run), records: map[string]record{}, logs: map[string][]string{}}
 			t.Repeat(map[string]func(*rapid.T){
 				"commit": m.commit,
@@ -27,7 +27,7 @@ var modelTests = []test{
 	}},
 }
 
-// letters writes n in letters, since a kind has no digits.
+// letters encodes n in letters, since a kind contains no digits.
 func letters(n int) string {
 	s := ""
 	for ; n > 0; n /= 26 {
@@ -50,7 +50,7 @@ type record struct {
 	terms   []string
 }
 
-// Few names, so that they meet; odd ones, so that they would alias.
+// Few names, so that they occur often; with prefixes and zero bytes, which a wrong encoding would confuse.
 var (
 	someID    = rapid.SampledFrom([]string{"p/a", "p/b", "p/", "p/a\x00", "p/a\x00\x00b", "p/\xff", "p/a/b", "p"})
 	someTerm  = rapid.SampledFrom([]string{"t", "tp", "t\x00", "u=p/a", "\xff"})
@@ -135,8 +135,8 @@ func (m *model) list(t *rapid.T) {
 	}
 	var want []string
 	for id, r := range m.records {
-		behind := q.After == "" || !q.Reverse && id > q.After || q.Reverse && id < q.After
-		if behind && strings.HasPrefix(id, q.Prefix) && (q.Term == "" || slices.Contains(r.terms, q.Term)) {
+		after := q.After == "" || !q.Reverse && id > q.After || q.Reverse && id < q.After
+		if after && strings.HasPrefix(id, q.Prefix) && (q.Term == "" || slices.Contains(r.terms, q.Term)) {
 			want = append(want, id)
 		}
 	}

@@ -9,14 +9,14 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// shares says which priority is served next, as the contract of Claim does: each priority has a tag, where its last claim
-// finished in a virtual time in which a claim costs the more the less the priority weighs.
+// shares models which priority is served next, as the contract of Claim defines it: each priority has a finish tag, the virtual
+// time at which its last claim finished; a claim takes the longer, the lower the priority's weight.
 type shares struct {
 	finish [store.Priorities]int
-	start  int // of the last claim
+	start  int // virtual time at which the last claim started
 }
 
-// next charges the priority that is served next, of those that wait; 0: none does.
+// next returns the priority that is served next and charges it; 0: none has due keys.
 func (s *shares) next(waiting [store.Priorities]int) (priority int) {
 	cost := func(i int) int { return store.Weight(1) / store.Weight(i+1) }
 	best := -1
@@ -37,11 +37,12 @@ func (s *shares) next(waiting [store.Priorities]int) (priority int) {
 var priorityTests = []test{
 	{"the lowest number comes first, 0 counts as 3", func(f *fixture) {
 		for i, p := range []int{5, 0, 1, 3, 2, 4} {
-			f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", fmt.Sprint("q/p", p)), At: time.Now().Add(-time.Duration(100-i) * time.Second), Priority: p}}})
+			at := time.Now().Add(-time.Duration(100-i) * time.Second)
+			f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", fmt.Sprint("q/p", p)), At: at, Priority: p}}})
 		}
 		f.wantClaim("x", 10, "q/p1", "q/p2", "q/p0", "q/p3", "q/p4", "q/p5")
 	}},
-	{"each gets its share while all wait", func(f *fixture) {
+	{"each gets its share while all are due", func(f *fixture) {
 		f.flood(map[int]int{1: 40, 2: 20, 3: 10, 4: 6, 5: 4})
 		var got [store.Priorities]int
 		for range 62 {
@@ -53,7 +54,7 @@ var priorityTests = []test{
 			f.Fatalf("62 claims by priority: %v, want %v", got, want)
 		}
 	}},
-	{"a claim of many is like many claims", func(f *fixture) {
+	{"a claim of several keys is like several claims", func(f *fixture) {
 		f.flood(map[int]int{1: 8, 3: 8, 5: 8})
 		s, waiting, want := shares{}, [store.Priorities]int{0: 8, 2: 8, 4: 8}, []int(nil)
 		for range 24 {
@@ -65,7 +66,7 @@ var priorityTests = []test{
 			f.Fatalf("priorities %v, want %v", got, want)
 		}
 	}},
-	{"the last does not starve under a flood of the first", func(f *fixture) {
+	{"priority 5 does not starve under load of priority 1", func(f *fixture) {
 		f.flood(map[int]int{5: 1})
 		for n := range 40 {
 			f.flood(map[int]int{1: 2})
@@ -78,7 +79,7 @@ var priorityTests = []test{
 		}
 		f.Fatal("priority 5 was not served in 40 claims")
 	}},
-	{"the last does not starve behind those that come and go", func(f *fixture) {
+	{"priority 5 does not starve under alternating load", func(f *fixture) {
 		f.flood(map[int]int{5: 1})
 		for n := range 60 {
 			f.flood(map[int]int{1 + n%2: 1})
@@ -88,15 +89,15 @@ var priorityTests = []test{
 		}
 		f.Fatal("priority 5 was not served in 60 claims")
 	}},
-	{"who did not wait saved nothing up", func(f *fixture) {
+	{"a priority without due keys saves up nothing", func(f *fixture) {
 		f.flood(map[int]int{1: 120})
 		f.served(100)
 		f.flood(map[int]int{5: 10})
 		if got := f.served(17); slices.Index(got, 5) < 10 || slices.Index(got, 5) != lastIndex(got, 5) {
-			f.Fatalf("after a time alone: %v, want one 5 among 17, near the end", got)
+			f.Fatalf("after priority 1 was alone: %v, want one 5 among 17, near the end", got)
 		}
 	}},
-	{"whatever comes and goes, the shares are exact", func(f *fixture) {
+	{"the shares are exact under random load", func(f *fixture) {
 		seed := uint64(time.Now().UnixNano())
 		random := rand.New(rand.NewPCG(seed, 0))
 		var s shares
@@ -131,7 +132,7 @@ var priorityTests = []test{
 	}},
 }
 
-// flood makes so many more keys of each priority due, all of one partition.
+// flood makes more keys due, a number for each priority, all in one partition.
 func (f *fixture) flood(more map[int]int) {
 	f.Helper()
 	var b store.Batch

@@ -10,14 +10,14 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// sameTimes compares what a store says about time: its clock may be coarse, and it knows no zones.
+// sameTimes compares times with the resolution that a store must have, and without zones.
 var sameTimes = cmpopts.EquateApproxTime(grain)
 
 var queueTests = []test{
 	{"an empty queue counts nothing", func(f *fixture) {
 		f.wantQueue("x", store.Queue{})
 	}},
-	{"it counts by priority what is due, and what is not", func(f *fixture) {
+	{"due keys are counted by priority, others as sleeping", func(f *fixture) {
 		now := time.Now()
 		for i, p := range []int{1, 0, 3, 5} {
 			f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", fmt.Sprint(i)), At: now.Add(-time.Duration(i) * time.Minute), Priority: p}}})
@@ -28,9 +28,9 @@ var queueTests = []test{
 		f.due(key("xy", "other"), time.Hour)
 		want := store.Queue{Due: [store.Priorities]int{1, 0, 2, 0, 1}, Oldest: now.Add(-3 * time.Minute), Sleeping: 7}
 		f.wantQueue("x", want)
-		f.wantQueue("x", want) // looking changes nothing
+		f.wantQueue("x", want) // counting changes nothing
 	}},
-	{"what is leased is neither due nor asleep", func(f *fixture) {
+	{"a leased key is neither due nor sleeping", func(f *fixture) {
 		k, other := key("x", "p/a"), key("x", "p/b")
 		f.due(k, time.Minute)
 		at := time.Now().Add(-time.Second)
@@ -45,10 +45,10 @@ var queueTests = []test{
 		f.commit(store.Batch{Wakes: []store.Wake{{Key: other}}})
 		f.wantQueue("x", store.Queue{})
 	}},
-	{"what was leased is due again when the lease has lapsed", func(f *fixture) {
+	{"a key is due again after its lease expires", func(f *fixture) {
 		f.due(key("x", "a"), time.Second)
 		f.claim("x", "w", 1, shortTTL, 0)
-		f.eventually("the lapse", func() bool {
+		f.eventually("the expiry of the lease", func() bool {
 			q, err := f.s.Queue(f.ctx, "x")
 			if err != nil || q.Leased+q.Due[2] != 1 {
 				f.Fatalf("got %+v, %v, want one key", q, err)
@@ -56,9 +56,9 @@ var queueTests = []test{
 			return q.Due[2] == 1
 		})
 	}},
-	{"a wake that comes due is counted as due", func(f *fixture) {
+	{"a wake whose time has come is counted as due", func(f *fixture) {
 		f.commit(store.Batch{Wakes: []store.Wake{{Key: key("x", "a"), At: time.Now().Add(shortTTL), Priority: 4}}})
-		f.eventually("the time", func() bool {
+		f.eventually("the time of the wake", func() bool {
 			q, err := f.s.Queue(f.ctx, "x")
 			if err != nil || q.Sleeping+q.Due[3] != 1 {
 				f.Fatalf("got %+v, %v, want one key", q, err)
@@ -66,9 +66,9 @@ var queueTests = []test{
 			return q.Due[3] == 1
 		})
 	}},
-	{"places are told in the order asked", func(f *fixture) {
+	{"places are returned in the order of the keys", func(f *fixture) {
 		now := time.Now()
-		sleeps := store.Wake{Key: key("x", "sleeps"), At: now.Add(time.Hour), Priority: 4, Fairness: "some\x00body"}
+		sleeps := store.Wake{Key: key("x", "sleeps"), At: now.Add(time.Hour), Priority: 4, Fairness: "a\x00b"}
 		held := store.Wake{Key: key("x", "held"), At: now.Add(-time.Second), Priority: 3}
 		bare := key("x", "bare")
 		f.commit(store.Batch{Wakes: []store.Wake{sleeps}})
@@ -76,17 +76,17 @@ var queueTests = []test{
 		ls := f.wantClaim("x", 1, "held")
 		c := f.commit(store.Batch{Claim: &store.Claim{Key: bare, Owner: "o", TTL: time.Hour}})
 		f.wantPlaces([]store.Place{{Lease: c.Lease}, {Wake: &sleeps}, {}, {}, {Wake: &held, Lease: &ls[0]}, {Wake: &sleeps}},
-			bare, sleeps.Key, key("x", "nobody"), key("y", "sleeps"), held.Key, sleeps.Key)
+			bare, sleeps.Key, key("x", "missing"), key("y", "sleeps"), held.Key, sleeps.Key)
 		f.wantPlaces([]store.Place{})
-		f.commit(store.Batch{Wakes: []store.Wake{{Key: sleeps.Key}}, Release: &store.Lease{Key: sleeps.Key, Owner: "nobody"}})
+		f.commit(store.Batch{Wakes: []store.Wake{{Key: sleeps.Key}}, Release: &store.Lease{Key: sleeps.Key, Owner: "other"}})
 		f.commit(store.Batch{Release: &ls[0]})
 		f.wantPlaces([]store.Place{{}, {}}, sleeps.Key, held.Key)
 	}},
-	{"a lapsed lease is no place", func(f *fixture) {
+	{"an expired lease is not returned", func(f *fixture) {
 		k := key("x", "a")
 		f.due(k, time.Second)
 		f.claim("x", "w", 1, shortTTL, 0)
-		f.eventually("the lapse", func() bool {
+		f.eventually("the expiry of the lease", func() bool {
 			ps, err := f.s.Places(f.ctx, []store.Key{k})
 			if err != nil || len(ps) != 1 || ps[0].Wake == nil {
 				f.Fatalf("got %+v, %v, want a wake", ps, err)

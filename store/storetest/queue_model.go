@@ -13,53 +13,53 @@ import (
 )
 
 var queueModelTests = []test{
-	{"wakes, leases and records with a TTL behave like the model", func(f *fixture) {
+	{"wakes, leases and records with a TTL match the model", func(f *fixture) {
 		run := 0
 		rapid.Check(f.T, func(t *rapid.T) {
 			if run++; run > 50 {
-				return // each run takes a hundred trips to the store
+				return // each run makes about a hundred calls
 			}
-			m := &queueModel{f: f, kind: "q" + letters(run), start: time.Now().Truncate(time.Millisecond), keys: map[string]*standing{}}
+			m := &queueModel{f: f, kind: "q" + letters(run), start: time.Now().Truncate(time.Millisecond), keys: map[string]*keyState{}}
 			t.Repeat(map[string]func(*rapid.T){
-				"wake":    m.wake,
-				"record":  m.record,
-				"claim":   m.claim,
-				"grab":    m.grab,
-				"renew":   m.renew,
-				"release": m.release,
-				"lapse":   m.lapse,
-				"expire":  m.expire,
-				"delete":  m.delete,
-				"":        m.check,
+				"wake":           m.wake,
+				"record":         m.record,
+				"claim":          m.claim,
+				"grab":           m.grab,
+				"renew":          m.renew,
+				"release":        m.release,
+				"expire a lease": m.expireLease,
+				"expire":         m.expire,
+				"delete":         m.delete,
+				"":               m.check,
 			})
 		})
 	}},
 }
 
-// queueModel is what a store should hold of one kind: all of one partition, so that claims are in one order.
+// queueModel is the expected state of one kind, in one partition, so that claims have one order.
 type queueModel struct {
 	f      *fixture
 	kind   string
 	start  time.Time
-	keys   map[string]*standing
-	old    []store.Lease // all that ever were
+	keys   map[string]*keyState
+	old    []store.Lease // all that were ever granted
 	shares shares
 }
 
-// standing is one key: a record that lives or not, a wake or none, a lease or none.
-type standing struct {
-	version int64
-	wake    *store.Wake
-	lease   *store.Lease
+// keyState is the expected state of one key.
+type keyState struct {
+	version int64        // 0: no record
+	wake    *store.Wake  // nil: none
+	lease   *store.Lease // nil: none
 }
 
-func (s *standing) due(now time.Time) bool {
+func (s *keyState) due(now time.Time) bool {
 	return s.wake != nil && s.lease == nil && !s.wake.At.After(now)
 }
 
-func (m *queueModel) at(id string) *standing {
+func (m *queueModel) at(id string) *keyState {
 	if m.keys[id] == nil {
-		m.keys[id] = &standing{}
+		m.keys[id] = &keyState{}
 	}
 	return m.keys[id]
 }
@@ -71,7 +71,7 @@ var (
 	owner   = rapid.SampledFrom([]string{"one", "two"})
 )
 
-// drawWake is a wake in the past or so far in the future that it never comes due here.
+// drawWake draws a wake in the past, or so far in the future that it does not become due during the test.
 func (m *queueModel) drawWake(t *rapid.T, id string) store.Wake {
 	w := store.Wake{
 		Key: m.key(id), Priority: rapid.IntRange(0, store.Priorities).Draw(t, "priority"),
@@ -112,7 +112,7 @@ func (m *queueModel) wake(t *rapid.T) {
 	m.setWake(id, w)
 }
 
-// record writes a record that lives for good: what becomes of it must not touch the wake.
+// record writes a record that never expires, which must not change the wake.
 func (m *queueModel) record(t *rapid.T) {
 	id := queueID.Draw(t, "id")
 	s := m.at(id)
@@ -123,7 +123,7 @@ func (m *queueModel) record(t *rapid.T) {
 	}
 }
 
-// expire gives a record a TTL and waits for its end.
+// expire writes a record with a TTL and waits until it expires.
 func (m *queueModel) expire(t *rapid.T) {
 	id := queueID.Draw(t, "id")
 	m.commit(t, store.Batch{Puts: []store.Put{{Key: m.key(id), Version: m.at(id).version, TTL: time.Millisecond}}})
@@ -157,14 +157,14 @@ func (m *queueModel) claim(t *rapid.T) {
 		p := m.shares.next(waiting)
 		if p == 0 || n >= len(ls) {
 			if p != 0 || n != len(ls) {
-				t.Fatalf("claimed %v with %v due by priority behind %d of them", ls, waiting, n)
+				t.Fatalf("claimed %v with %v due by priority after %d of them", ls, waiting, n)
 			}
 			break
 		}
 		l := ls[n]
 		s := m.at(strings.TrimPrefix(l.Key.ID, "p/"))
 		if !s.due(time.Now()) || s.wake.Priority != p || l.Owner != r.Owner {
-			t.Fatalf("claimed %+v as number %d, want one of priority %d: it stands %+v", l, n, p, s)
+			t.Fatalf("claimed %+v as number %d, want one of priority %d: its state is %+v", l, n, p, s)
 		}
 		for id, other := range m.keys {
 			if other.due(time.Now()) && other.wake.Priority == p && other.wake.Fairness == s.wake.Fairness && other.wake.At.Before(s.wake.At) {
@@ -175,10 +175,10 @@ func (m *queueModel) claim(t *rapid.T) {
 	}
 }
 
-func (m *queueModel) hold(t *rapid.T, s *standing, l store.Lease) {
+func (m *queueModel) hold(t *rapid.T, s *keyState, l store.Lease) {
 	for _, o := range m.old {
 		if o.Key == l.Key && o.Token == l.Token {
-			t.Fatalf("the token of %+v was given before", l)
+			t.Fatalf("the token of %+v was used before", l)
 		}
 	}
 	s.lease = &l
@@ -204,10 +204,10 @@ func (m *queueModel) grab(t *rapid.T) {
 	m.hold(t, s, *c.Lease)
 }
 
-// drawLease is any lease that ever was.
-func (m *queueModel) drawLease(t *rapid.T) (l store.Lease, s *standing, held bool) {
+// drawLease draws any lease that was ever granted.
+func (m *queueModel) drawLease(t *rapid.T) (l store.Lease, s *keyState, held bool) {
 	if len(m.old) == 0 {
-		t.Skip("there was none")
+		t.Skip("no lease was granted")
 	}
 	l = m.old[rapid.IntRange(0, len(m.old)-1).Draw(t, "lease")]
 	s = m.at(strings.TrimPrefix(l.Key.ID, "p/"))
@@ -241,8 +241,8 @@ func (m *queueModel) release(t *rapid.T) {
 	}
 }
 
-// lapse lets a held lease run out.
-func (m *queueModel) lapse(t *rapid.T) {
+// expireLease waits until a held lease expires.
+func (m *queueModel) expireLease(t *rapid.T) {
 	l, s, held := m.drawLease(t)
 	if !held {
 		t.Skip("not held")
@@ -250,21 +250,21 @@ func (m *queueModel) lapse(t *rapid.T) {
 	if lost, err := m.f.s.Renew(m.f.ctx, []store.Lease{l}, time.Millisecond); err != nil || len(lost) > 0 {
 		t.Fatalf("renew %+v: lost %v, %v", l, lost, err)
 	}
-	m.f.eventually("the lapse of "+l.Key.ID, func() bool {
+	m.f.eventually("the expiry of the lease of "+l.Key.ID, func() bool {
 		ps, err := m.f.s.Places(m.f.ctx, []store.Key{l.Key})
 		return err == nil && ps[0].Lease == nil
 	})
 	s.lease = nil
 }
 
-// check compares the queue and every place with the model.
+// check compares the queue and all places with the model.
 func (m *queueModel) check(t *rapid.T) {
 	var want store.Queue
 	var keys []store.Key
 	for id, s := range m.keys {
 		keys = append(keys, m.key(id))
 		switch now := time.Now(); {
-		case s.lease != nil && s.wake == nil: // in no queue, but with an owner
+		case s.lease != nil && s.wake == nil: // not queued, but leased
 			want.Leased++
 		case s.wake == nil:
 		case s.lease != nil:
@@ -288,7 +288,8 @@ func (m *queueModel) check(t *rapid.T) {
 	}
 	for i, p := range places {
 		s := m.keys[strings.TrimPrefix(keys[i].ID, "p/")]
-		if diff := cmp.Diff(s.wake, p.Wake, sameTimes); diff != "" || (s.lease == nil) != (p.Lease == nil) || s.lease != nil && s.lease.Token != p.Lease.Token {
+		if diff := cmp.Diff(s.wake, p.Wake, sameTimes); diff != "" || (s.lease == nil) != (p.Lease == nil) ||
+			s.lease != nil && s.lease.Token != p.Lease.Token {
 			t.Fatalf("%q has %s, want lease %+v; wake (-want +got):\n%s", keys[i], describe(p.Lease), s.lease, diff)
 		}
 	}

@@ -26,13 +26,13 @@ var recordTests = []test{
 			f.want(k, value, v+1)
 		}
 	}},
-	{"create only once", func(f *fixture) {
+	{"a record is created only once", func(f *fixture) {
 		k := key("session", "a")
 		f.put(store.Put{Key: k, Value: []byte("first")})
 		f.refuse(store.Batch{Puts: []store.Put{{Key: k, Value: []byte("second")}}}, store.ErrConflict)
 		f.want(k, "first", 1)
 	}},
-	{"a stale, a future or a missing version conflicts", func(f *fixture) {
+	{"an old, a future or a missing version conflicts", func(f *fixture) {
 		k := key("session", "a")
 		f.put(store.Put{Key: k, Value: []byte("1")})
 		f.put(store.Put{Key: k, Value: []byte("2"), Version: 1})
@@ -51,7 +51,7 @@ var recordTests = []test{
 			}
 		}
 	}},
-	{"empty, binary and large values come back whole", func(f *fixture) {
+	{"empty, binary and large values are returned unchanged", func(f *fixture) {
 		all := make([]byte, 256)
 		for i := range all {
 			all[i] = byte(i)
@@ -76,7 +76,7 @@ var recordTests = []test{
 		copy(r.Value, "scrabble")
 		f.want(k, "original", 1)
 	}},
-	{"terms come back as written", func(f *fixture) {
+	{"terms are returned as written", func(f *fixture) {
 		k := key("session", "a")
 		f.put(store.Put{Key: k, Terms: []string{"status=active", "owner=\x00:*", "b"}})
 		r, err := f.s.Get(f.ctx, k)
@@ -87,18 +87,18 @@ var recordTests = []test{
 			f.Fatalf("terms (-want +got):\n%s", diff)
 		}
 	}},
-	{"kinds are apart", func(f *fixture) {
+	{"kinds are separate", func(f *fixture) {
 		f.put(store.Put{Key: key("a", "x"), Value: []byte("a")})
 		f.put(store.Put{Key: key("a_b", "x"), Value: []byte("a_b")})
 		f.want(key("a", "x"), "a", 1)
 		f.want(key("a_b", "x"), "a_b", 1)
 		f.wantList(store.Query{Kind: "a"}, "x")
 	}},
-	{"odd IDs never alias", testOddIDs},
+	{"unusual IDs are never confused", testOddIDs},
 	{"64 writers on one key lose nothing", testManyWriters},
 }
 
-// oddIDs are what a careless encoding would mix up.
+// oddIDs are IDs that a wrong encoding would confuse.
 var oddIDs = []string{
 	"*", "?", "[a]", ":", "::", ":a", "a:", "{}", "{a}", "a{", "}", "\n", "a\nb", "\r\n", "\x00", "\x00\x00", "a\x00", "a\x00b",
 	"\x01", "\x7f", "\xff", "\xff\xff", "a\xff", "\xc3\x28", "é", "日本語", "🧭", " ", "a ", " a", "a", "aa", "ab", "b", "A",
@@ -133,7 +133,8 @@ func testOddIDs(f *fixture) {
 	}
 }
 
-// sharing returns the odd IDs whose term is the same as id's, since a term has less room than an ID and its mark.
+// sharing returns the odd IDs whose term is the same as that of id: a term has no room for the longest IDs and the
+// letter before them.
 func sharing(id string) []string {
 	cut := func(s string) string { return s[:min(len(s), store.MaxTerm-1)] }
 	var out []string

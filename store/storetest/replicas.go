@@ -10,9 +10,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Replicas makes one store of several handles on the same data: each call goes to one of them, which one is a matter of
-// chance that is the same each time. So Run proves that what one replica did holds for all, at once. Close closes
-// every handle.
+// Replicas is one store over several handles on the same data: each call goes to a random handle, with a fixed seed. So Run tests
+// that what one replica wrote is visible to all at once. Close closes every handle.
 func Replicas(handles ...store.Store) store.Store {
 	return &replicas{handles: handles, random: rand.New(rand.NewPCG(1, 1))}
 }

@@ -1,5 +1,7 @@
-// Package storetest is what every store must do: one conformance suite that each implementation runs unchanged, and a
-// store that crashes where a test says.
+// Package storetest tests implementations of store.Store. It owns the conformance suite that every implementation passes
+// ([Run], [RunWithFaults]), a benchmark of commits, a store that crashes at a chosen commit ([Crasher]) and one that spreads
+// calls over several handles ([Replicas]). Only tests call it: those of the stores, and those of packages that use a store. It
+// calls the function that opens a store, and imports package store alone.
 package storetest
 
 import (
@@ -15,9 +17,9 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Run proves that the stores that open returns keep the contract of store.Store. Each test opens its own and expects it
-// empty; what open starts, it ends with t.Cleanup. The suite closes every store itself, and one twice. Waiting is done
-// with deadlines, generous enough for a store behind a network.
+// Run tests that the stores that open returns keep the contract of store.Store. Each test opens its own, which must be empty;
+// open ends what it starts with t.Cleanup. The suite closes every store itself, and one twice. Its deadlines are long enough for
+// a store on a network.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	groups := []struct {
 		name  string
@@ -55,7 +57,7 @@ type test struct {
 	run  func(f *fixture)
 }
 
-// deadline is how long a test waits for what must happen; reaching it fails the test.
+// deadline is how long a test waits for anything; reaching it fails the test.
 const deadline = 20 * time.Second
 
 // fixture is one test with its empty store.
@@ -65,7 +67,7 @@ type fixture struct {
 	s    store.Store
 	open func(t *testing.T) store.Store
 
-	serial int // of the keys that flood made
+	serial int // of the keys that flood and flows made
 }
 
 func newFixture(t *testing.T, open func(t *testing.T) store.Store) *fixture {
@@ -81,7 +83,7 @@ func newFixture(t *testing.T, open func(t *testing.T) store.Store) *fixture {
 	return f
 }
 
-// commit writes a batch that must succeed.
+// commit commits a batch, which must succeed.
 func (f *fixture) commit(b store.Batch) store.Committed {
 	f.Helper()
 	c, err := f.s.Commit(f.ctx, b)
@@ -91,7 +93,7 @@ func (f *fixture) commit(b store.Batch) store.Committed {
 	return c
 }
 
-// refuse commits a batch that must fail with want.
+// refuse commits a batch, which must fail with want.
 func (f *fixture) refuse(b store.Batch, want error) {
 	f.Helper()
 	if c, err := f.s.Commit(f.ctx, b); !errors.Is(err, want) {
@@ -121,7 +123,7 @@ func (f *fixture) want(k store.Key, value string, version int64) {
 	}
 }
 
-// absent checks that there is no record.
+// absent checks that there is no record at the key.
 func (f *fixture) absent(k store.Key) {
 	f.Helper()
 	if r, err := f.s.Get(f.ctx, k); !errors.Is(err, store.ErrNotFound) {
@@ -153,7 +155,7 @@ func (f *fixture) wantList(q store.Query, want ...string) {
 	}
 }
 
-// log returns a log's entries behind after.
+// log returns a log's entries after a sequence number.
 func (f *fixture) log(k store.Key, after int64, limit int) []store.Entry {
 	f.Helper()
 	es, err := f.s.Log(f.ctx, k, after, limit)
@@ -178,7 +180,7 @@ func (f *fixture) wantLog(k store.Key, want ...string) {
 	}
 }
 
-// claim claims up to n keys, waiting for the first up to wait.
+// claim claims up to n keys, and waits up to wait for the first.
 func (f *fixture) claim(kind, owner string, n int, ttl, wait time.Duration) []store.Lease {
 	f.Helper()
 	ls, err := f.s.Claim(f.ctx, store.ClaimRequest{Kind: kind, Owner: owner, Max: n, TTL: ttl, Wait: wait})
@@ -207,13 +209,13 @@ func (f *fixture) wantClaim(kind string, n int, want ...string) []store.Lease {
 	return ls
 }
 
-// due sets a key's wake to a time ago, with nothing else.
+// due commits a wake of the key that became due a time ago.
 func (f *fixture) due(k store.Key, ago time.Duration) {
 	f.Helper()
 	f.commit(store.Batch{Wakes: []store.Wake{{Key: k, At: time.Now().Add(-ago)}}})
 }
 
-// eventually polls until done, and fails when the deadline comes first.
+// eventually polls until done, and fails the test after deadline.
 func (f *fixture) eventually(what string, done func() bool) {
 	f.Helper()
 	for end := time.Now().Add(deadline); !done(); {

@@ -9,28 +9,28 @@ import (
 )
 
 var watchTests = []test{
-	{"a watcher hears of written keys", func(f *fixture) {
+	{"a watcher receives written keys", func(f *fixture) {
 		keys := f.watch(f.ctx)
 		f.put(store.Put{Key: key("x", "put")})
-		f.hear(keys, key("x", "put"))
+		f.receive(keys, key("x", "put"))
 		f.commit(store.Batch{Appends: []store.Append{{Key: key("x", "log")}}})
-		f.hear(keys, key("x", "log"))
+		f.receive(keys, key("x", "log"))
 		f.commit(store.Batch{Deletes: []store.Key{key("x", "put")}})
-		f.hear(keys, key("x", "put"))
+		f.receive(keys, key("x", "put"))
 	}},
-	{"every watcher hears", func(f *fixture) {
+	{"every watcher receives a key", func(f *fixture) {
 		a, b := f.watch(f.ctx), f.watch(f.ctx)
 		f.put(store.Put{Key: key("x", "k")})
-		f.hear(a, key("x", "k"))
-		f.hear(b, key("x", "k"))
+		f.receive(a, key("x", "k"))
+		f.receive(b, key("x", "k"))
 	}},
-	{"a failed batch is not heard of", func(f *fixture) {
+	{"a failed batch is not sent", func(f *fixture) {
 		keys := f.watch(f.ctx)
 		f.refuse(store.Batch{Puts: []store.Put{{Key: key("x", "bad"), Version: 5}}}, store.ErrConflict)
 		f.put(store.Put{Key: key("x", "good")})
-		f.hear(keys, key("x", "good"))
+		f.receive(keys, key("x", "good"))
 	}},
-	{"a reader that never reads holds nobody up", func(f *fixture) {
+	{"a watcher that never reads delays no commit", func(f *fixture) {
 		f.watch(f.ctx)
 		for i := range 3000 {
 			if i%100 == 0 {
@@ -68,8 +68,8 @@ func (f *fixture) watch(ctx context.Context) <-chan store.Key {
 	return keys
 }
 
-// hear waits for a key; hearing of another first is a failure, hearing of the last one again is not.
-func (f *fixture) hear(keys <-chan store.Key, want store.Key) {
+// receive waits for a key; receiving an earlier key again is not a failure.
+func (f *fixture) receive(keys <-chan store.Key, want store.Key) {
 	f.Helper()
 	timeout := time.After(deadline)
 	for {
@@ -82,10 +82,10 @@ func (f *fixture) hear(keys <-chan store.Key, want store.Key) {
 				return
 			}
 			if k.Kind != want.Kind || k.ID == "bad" {
-				f.Fatalf("heard of %q, want %q", k, want)
+				f.Fatalf("received %q, want %q", k, want)
 			}
 		case <-timeout:
-			f.Fatalf("did not hear of %q", want)
+			f.Fatalf("did not receive %q", want)
 		}
 	}
 }

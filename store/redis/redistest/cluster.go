@@ -13,7 +13,7 @@ type Shards struct {
 	Masters []*Server
 }
 
-// Cluster starts a cluster of three masters and returns when each of them knows all slots to be served.
+// Cluster starts a cluster of three masters and returns when all of them report that all slots are served.
 func Cluster(t testing.TB, config ...string) *Shards {
 	t.Helper()
 	c := &Shards{}
@@ -26,9 +26,9 @@ func Cluster(t testing.TB, config ...string) *Shards {
 	}
 	const slots = 16384
 	for i, m := range c.Masters {
-		first, behind := i*slots/len(c.Masters), (i+1)*slots/len(c.Masters)
+		first, next := i*slots/len(c.Masters), (i+1)*slots/len(c.Masters)
 		m.Do("CLUSTER", "SET-CONFIG-EPOCH", fmt.Sprint(i+1))
-		m.Do("CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(first), fmt.Sprint(behind-1))
+		m.Do("CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(first), fmt.Sprint(next-1))
 	}
 	for _, m := range c.Masters[1:] {
 		host, port, _ := net.SplitHostPort(m.Addr)
@@ -38,7 +38,7 @@ func Cluster(t testing.TB, config ...string) *Shards {
 	return c
 }
 
-// bus is the port on which a node talks to the others, from its own line of CLUSTER NODES: "id ip:port@bus …".
+// bus is the cluster bus port of a node, from its line of CLUSTER NODES: "id ip:port@bus …".
 func bus(m *Server) string {
 	line, _ := m.Do("CLUSTER", "NODES").(string)
 	_, rest, _ := strings.Cut(line, "@")
@@ -46,26 +46,26 @@ func bus(m *Server) string {
 	return port
 }
 
-// Await returns when every master says that the cluster is whole.
+// Await returns when every master reports that all slots are served.
 func (c *Shards) Await() {
 	for end := time.Now().Add(deadline); ; time.Sleep(20 * time.Millisecond) {
-		whole := true
+		complete := true
 		for _, m := range c.Masters {
 			info, err := m.Ask("CLUSTER", "INFO")
 			text, _ := info.(string)
-			whole = whole && err == nil && strings.Contains(text, "cluster_state:ok") && strings.Contains(text, "cluster_slots_ok:16384") &&
+			complete = complete && err == nil && strings.Contains(text, "cluster_state:ok") && strings.Contains(text, "cluster_slots_ok:16384") &&
 				strings.Contains(text, fmt.Sprintf("cluster_size:%d", len(c.Masters)))
 		}
-		if whole {
+		if complete {
 			return
 		}
 		if time.Now().After(end) {
-			c.Masters[0].t.Fatalf("the cluster was not whole within %v:\n%v", deadline, c.Masters[0].Do("CLUSTER", "NODES"))
+			c.Masters[0].t.Fatalf("not all slots were served within %v:\n%v", deadline, c.Masters[0].Do("CLUSTER", "NODES"))
 		}
 	}
 }
 
-// URL names all masters.
+// URL is the URL of all masters.
 func (c *Shards) URL() string { return "redis+cluster://" + addrs(c.Masters) }
 
 func addrs(servers []*Server) string {

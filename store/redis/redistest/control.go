@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Kill ends the process with SIGKILL and returns when it is gone. The data stay as they are on disk.
+// Kill ends the process with SIGKILL and returns when it has ended. The files stay as they are.
 func (s *Server) Kill() {
 	s.t.Helper()
 	s.signal(os.Kill)
 	s.await()
 }
 
-// Stop ends the server in order, with everything written, and returns when it is gone.
+// Stop shuts the server down, which writes everything to disk, and returns when it has ended.
 func (s *Server) Stop() {
 	s.t.Helper()
 	s.signal(terminate)
 	s.await()
 }
 
-// Restart starts the server again on its port and data, and returns when it answers; one that still runs is stopped first.
+// Restart starts the server again with its port and data, and returns when it answers; a running one is stopped first.
 func (s *Server) Restart() {
 	s.t.Helper()
 	if s.Running() {
@@ -27,19 +27,19 @@ func (s *Server) Restart() {
 	}
 	for end := time.Now().Add(deadline); !s.run(); time.Sleep(20 * time.Millisecond) {
 		if !s.portTaken() || time.Now().After(end) {
-			s.t.Fatalf("redis-server does not start again:\n%s", s.Log())
+			s.t.Fatalf("redis-server did not start again:\n%s", s.Log())
 		}
 	}
 }
 
-// Pause stops the process where it is: it keeps its connections, takes bytes until its buffers are full, and answers
-// nothing until Continue.
+// Pause suspends the process: its connections stay open and accept bytes until their buffers are full, and it answers nothing
+// until Continue.
 func (s *Server) Pause() { s.t.Helper(); s.signal(pause) }
 
-// Continue lets a paused server go on.
+// Continue resumes a paused server.
 func (s *Server) Continue() { s.t.Helper(); s.signal(resume) }
 
-// Running tells whether its process lives, paused or not.
+// Running reports whether the process exists, paused or not.
 func (s *Server) Running() bool {
 	select {
 	case <-s.current().ended:
@@ -49,21 +49,21 @@ func (s *Server) Running() bool {
 	}
 }
 
-// Config sets a parameter of the running server; Restart takes it back.
+// Config sets a parameter of the running server; Restart resets it.
 func (s *Server) Config(name, value string) {
 	s.t.Helper()
 	s.Do("CONFIG", "SET", name, value)
 }
 
-func (s *Server) current() *life {
+func (s *Server) current() *process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.life
+	return s.process
 }
 
 func (s *Server) signal(sig os.Signal) {
 	s.t.Helper()
-	if err := s.current().process.Signal(sig); err != nil {
+	if err := s.current().os.Signal(sig); err != nil {
 		s.t.Fatalf("signal %v to redis-server at %s: %v", sig, s.Addr, err)
 	}
 }
@@ -77,10 +77,10 @@ func (s *Server) await() {
 	}
 }
 
-// end kills what may be left of it when the test is over.
+// end kills the process at the end of the test.
 func (s *Server) end() {
-	if l := s.current(); l != nil {
-		_ = l.process.Kill() // it may be gone already
-		<-l.ended
+	if p := s.current(); p != nil {
+		_ = p.os.Kill() // it may have ended already
+		<-p.ended
 	}
 }

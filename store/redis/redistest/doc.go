@@ -1,9 +1,9 @@
-// Package redistest runs real redis-server processes for tests: one, a cluster, or a master with its replica and
-// sentinels, each on free loopback ports and in a folder of its own, with an append-only file, and every one ends with
-// the test that started it.
+// Package redistest runs real redis-server processes for tests of any package: one, a cluster, or a master with a replica and
+// sentinels, each on free loopback ports and in a folder of its own, with an append-only file. It owns these processes, and ends
+// each with the test that started it. It imports no other package of this module and calls no hooks.
 //
-// A start takes a few milliseconds for one server and a few seconds for a cluster. So a package starts one in a top
-// test, and its subtests tell their data apart by a prefix.
+// A start takes a few milliseconds for one server and a few seconds for a cluster. So a top-level test starts one, and its
+// subtests separate their data by a prefix.
 package redistest
 
 import (
@@ -12,10 +12,10 @@ import (
 	"testing"
 )
 
-// Require is the environment variable that turns "no redis-server here" from a skip into a failure, as in CI.
+// Require is the environment variable that makes a missing redis-server a failure instead of a skip, as in CI.
 const Require = "RUNPLANE_REQUIRE_REDIS"
 
-// binary is the installed redis-server. Without one the test is skipped, or fails where Require is set.
+// binary is the path of the installed redis-server. Without one the test is skipped, or fails if Require is set.
 func binary(t testing.TB) string {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")

@@ -8,17 +8,16 @@ import (
 	"testing"
 )
 
-// Ports are below those that systems hand out to outgoing connections: one of these could take the port of a server
-// that is down for a moment.
+// Ports are below the range of outgoing connections: one of these could take the port of a server that is being restarted.
 const lowest, highest = 12_000, 32_000
 
 var (
 	portsMu sync.Mutex
-	taken   = map[int]bool{} // by this process, for good
+	taken   = map[int]bool{} // by this process, never released
 )
 
-// takePorts finds ports that nobody listens on. Another process may be faster; a server that finds its port in use is
-// started on another.
+// takePorts returns ports that are not in use. Another process may take one first; a server that finds its port in use is
+// started on another one.
 func takePorts(t testing.TB, n int) []int {
 	t.Helper()
 	portsMu.Lock()
@@ -36,7 +35,7 @@ func takePorts(t testing.TB, n int) []int {
 		if err != nil {
 			continue
 		}
-		_ = l.Close() // it was only to see
+		_ = l.Close() // it only checked that the port is free
 		taken[port] = true
 		ports = append(ports, port)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-func TestDataOutlivesTheProcess(t *testing.T) {
+func TestDataSurvivesTheProcess(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "appendfsync always")
 	s.Do("SET", "a", "1")
@@ -35,7 +35,7 @@ func TestDataOutlivesTheProcess(t *testing.T) {
 	}
 }
 
-func TestAPausedServerAnswersLater(t *testing.T) {
+func TestPausedServerAnswersLater(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t)
 	s.Pause()
@@ -135,7 +135,7 @@ func TestClusterServesAllSlots(t *testing.T) {
 	c.Await()
 }
 
-func TestSentinelsTurnTheReplicaIntoTheMaster(t *testing.T) {
+func TestSentinelsPromoteTheReplica(t *testing.T) {
 	t.Parallel()
 	w := redistest.Sentinel(t)
 	old := w.Master()
@@ -154,7 +154,7 @@ func TestSentinelsTurnTheReplicaIntoTheMaster(t *testing.T) {
 	until(t, "the old master follows the new one", func() bool { return old.Do("GET", "a") == "2" })
 }
 
-// until polls for what must happen.
+// until polls until done, and fails the test after 30 s.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Error is an error that the server answered, such as "WRONGTYPE …".
+// Error is an error reply of the server, such as "WRONGTYPE …".
 type Error string
 
-// Error is the server's text.
+// Error is the text of the reply.
 func (e Error) Error() string { return string(e) }
 
 // Do runs a command on a connection of its own and fails the test on an error. The answer is a string, an int64, nil or
@@ -28,7 +28,8 @@ func (s *Server) Do(args ...string) any {
 	return answer
 }
 
-// Ask is Do for what may fail: an Error is the server's, any other says that it could not be asked.
+// Ask is Do for commands that may fail: the error is an Error if the server replied with one; any other error is one of the
+// connection.
 func (s *Server) Ask(args ...string) (any, error) {
 	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
 	if err != nil {
@@ -59,7 +60,7 @@ func ask(w io.Writer, answers *bufio.Reader, args ...string) (any, error) {
 	return answer(answers)
 }
 
-// answer reads one reply of RESP2, https://redis.io/docs/latest/develop/reference/protocol-spec/.
+// answer reads one RESP2 reply, https://redis.io/docs/latest/develop/reference/protocol-spec/.
 func answer(r *bufio.Reader) (any, error) {
 	line, err := r.ReadString('\n')
 	if err != nil {
@@ -97,6 +98,6 @@ func answer(r *bufio.Reader) (any, error) {
 		}
 		return list, nil
 	default:
-		return nil, fmt.Errorf("a reply that is none: %q", line)
+		return nil, fmt.Errorf("invalid reply %q", line)
 	}
 }

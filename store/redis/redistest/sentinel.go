@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// MasterName is what the sentinels call their master.
+// MasterName is the name of the master in the sentinels' configuration.
 const MasterName = "runplane"
 
-// Watched is a master and its replica under the eyes of sentinels, who turn the replica into the master about a second after
-// they lose sight of it.
+// Watched is a master and its replica with sentinels, which promote the replica about a second after the master stopped
+// answering.
 type Watched struct {
 	Servers   [2]*Server // the first is the master at the start
 	Sentinels [3]*Server
 }
 
-// Sentinel starts a master, its replica and three sentinels, and returns when all know of each other.
+// Sentinel starts a master, its replica and three sentinels, and returns when all have found each other.
 func Sentinel(t testing.TB, config ...string) *Watched {
 	t.Helper()
 	w := &Watched{}
@@ -36,7 +36,7 @@ func Sentinel(t testing.TB, config ...string) *Watched {
 		})
 		w.Sentinels[i].Do("SENTINEL", "DEBUG", "INFO-PERIOD", "500", "PUBLISH-PERIOD", "300", "PING-PERIOD", "200", "ASK-PERIOD", "200")
 	}
-	for end := time.Now().Add(deadline); !w.acquainted(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(deadline); !w.connected(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the sentinels did not find each other within %v", deadline)
 		}
@@ -44,14 +44,14 @@ func Sentinel(t testing.TB, config ...string) *Watched {
 	return w
 }
 
-// acquainted tells whether the replica follows and each sentinel knows it and the other two.
-func (w *Watched) acquainted() bool {
+// connected reports whether the replica is connected and each sentinel knows it and the other two.
+func (w *Watched) connected() bool {
 	role, ok := w.Servers[1].Do("ROLE").([]any)
 	if !ok || len(role) < 4 || role[3] != "connected" {
 		return false
 	}
 	if info, _ := w.Servers[0].Do("INFO", "replication").(string); !strings.Contains(info, "state=online") {
-		return false // what is written now may not reach it
+		return false // what is written now may not be replicated
 	}
 	for _, s := range w.Sentinels {
 		facts := map[any]any{}
@@ -83,7 +83,7 @@ func (w *Watched) Master() *Server {
 	return nil
 }
 
-// AwaitMaster returns the new master, once it is another than old and takes writes.
+// AwaitMaster waits until the master is another one than old and accepts writes, and returns it.
 func (w *Watched) AwaitMaster(old *Server) *Server {
 	for end := time.Now().Add(deadline); ; time.Sleep(20 * time.Millisecond) {
 		if m := w.Master(); m != old {
@@ -99,7 +99,7 @@ func (w *Watched) AwaitMaster(old *Server) *Server {
 	}
 }
 
-// AwaitReplica returns when s follows the other one again, with all its data.
+// AwaitReplica returns when s is a connected replica with all data.
 func (w *Watched) AwaitReplica(s *Server) {
 	for end := time.Now().Add(deadline); ; time.Sleep(20 * time.Millisecond) {
 		if role, err := s.Ask("ROLE"); err == nil {
@@ -113,5 +113,5 @@ func (w *Watched) AwaitReplica(s *Server) {
 	}
 }
 
-// URL names the sentinels and the master.
+// URL is the URL of the sentinels and the master.
 func (w *Watched) URL() string { return "redis+sentinel://" + addrs(w.Sentinels[:]) + "/" + MasterName }

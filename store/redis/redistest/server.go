@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// deadline is how long a server may take to do what it was told; reaching it fails the test.
+// deadline is how long a server may take for anything; reaching it fails the test.
 const deadline = 30 * time.Second
 
-// Server is one redis-server process, or the place of one that ended: Restart brings it back with its data. Methods
-// fail the test when they cannot do what they say. They may be called from any goroutine of the test, one at a time.
+// Server is one redis-server, running or not: Restart starts it again with its data. Methods fail the test when they fail. They
+// may be called from any goroutine of the test, one at a time.
 type Server struct {
-	Addr string // host:port, the same for all its lives
+	Addr string // host:port; Restart keeps it
 	Dir  string // configuration, data and log
 
 	t        testing.TB
@@ -28,15 +28,15 @@ type Server struct {
 	args     []string
 	password string
 
-	mu   sync.Mutex
-	life *life
+	mu      sync.Mutex
+	process *process
 }
 
-// life is one process of a server.
-type life struct {
-	process *os.Process
-	ended   chan struct{} // closed when the process is gone
-	output  *bytes.Buffer // complete once ended
+// process is one process of a server.
+type process struct {
+	os     *os.Process
+	ended  chan struct{} // closed when the process has ended
+	output *bytes.Buffer // complete once ended
 }
 
 // Standalone starts one server. Each line of config is one of redis.conf, such as "maxmemory 10mb"; it overrides ours.
@@ -45,8 +45,8 @@ func Standalone(t testing.TB, config ...string) *Server {
 	return start(t, nil, func(int, int) []string { return config })
 }
 
-// start runs a server on ports that are free. The lines that config makes of its port and a second one, which is as
-// free, come behind our own; args are for the command line.
+// start runs a server on free ports. The lines that config returns for its port and a second one follow the common lines; args
+// are further command-line arguments.
 func start(t testing.TB, args []string, config func(port, second int) []string) *Server {
 	t.Helper()
 	path := binary(t)
@@ -71,44 +71,44 @@ func start(t testing.TB, args []string, config func(port, second int) []string) 
 			return s
 		}
 		if !s.portTaken() {
-			t.Fatalf("redis-server does not start:\n%s", s.Log())
+			t.Fatalf("redis-server did not start:\n%s", s.Log())
 		}
 	}
 	t.Fatal("redis-server found no free port in 20 tries")
 	return nil
 }
 
-// run starts a process and waits until it answers; false when it ended before.
+// run starts a process and waits until it answers; false: it ended before.
 func (s *Server) run() bool {
 	s.t.Helper()
-	l := &life{ended: make(chan struct{}), output: &bytes.Buffer{}}
+	p := &process{ended: make(chan struct{}), output: &bytes.Buffer{}}
 	cmd := exec.Command(s.binary, s.args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = s.Dir, l.output, l.output, attributes()
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = s.Dir, p.output, p.output, attributes()
 	started := make(chan error, 1)
 	go func() {
-		// The process ends with the thread that started it (see attributes), so this one stays until it has ended.
+		// The process ends with the thread that started it (see attributes), so this thread waits for its end.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		defer close(l.ended)
+		defer close(p.ended)
 		err := cmd.Start()
-		l.process = cmd.Process
+		p.os = cmd.Process
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // how it ended is in its log
+			_ = cmd.Wait() // its log has the reason
 		}
 	}()
 	if err := <-started; err != nil {
 		s.t.Fatalf("start redis-server: %v", err)
 	}
 	s.mu.Lock()
-	s.life = l
+	s.process = p
 	s.mu.Unlock()
 	for end := time.Now().Add(deadline); ; time.Sleep(2 * time.Millisecond) {
-		if s.ready(l.process.Pid) {
+		if s.ready(p.os.Pid) {
 			return true
 		}
 		select {
-		case <-l.ended:
+		case <-p.ended:
 			return false
 		default:
 		}
@@ -118,7 +118,7 @@ func (s *Server) run() bool {
 	}
 }
 
-// ready tells whether the process of that id answers at our address, with its data loaded.
+// ready reports whether the process with the pid answers at the address and has loaded its data.
 func (s *Server) ready(pid int) bool {
 	info, err := s.Ask("INFO")
 	text, ok := info.(string)
@@ -135,15 +135,15 @@ func (s *Server) URL() string {
 	return "redis://" + s.Addr + "/0"
 }
 
-// Log is what the server has logged in all its lives.
+// Log is what all processes of the server have logged.
 func (s *Server) Log() string {
 	text, _ := os.ReadFile(filepath.Join(s.Dir, "redis.log")) // it may have ended before its first line
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.life != nil {
+	if s.process != nil {
 		select {
-		case <-s.life.ended:
-			return string(text) + s.life.output.String()
+		case <-s.process.ended:
+			return string(text) + s.process.output.String()
 		default:
 		}
 	}

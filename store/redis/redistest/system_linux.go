@@ -8,7 +8,7 @@ const (
 	resume    = syscall.SIGCONT
 )
 
-// attributes let a server end with the process that started it, even where that was killed and cleans up nothing.
+// attributes end a server with the process that started it, even if that was killed.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

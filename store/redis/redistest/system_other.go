@@ -4,7 +4,7 @@ package redistest
 
 import "syscall"
 
-// There is no redis-server for these systems; signals that they do not have fail when they are sent.
+// There is no redis-server for these systems; sending the signals that they lack fails.
 const (
 	terminate = syscall.SIGTERM
 	pause     = syscall.Signal(19)
