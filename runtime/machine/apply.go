@@ -7,62 +7,77 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// rule says from where an event is legal. An empty execution status is that of an execution before its first event.
+// rule is the states in which an event is legal, and what it does. The empty execution status is that before the first event.
 type rule struct {
 	from  []schemas.Status     // of the execution
 	nodes []schemas.NodeStatus // of the node or item; nil for an event about the execution
 	apply func(s *State, unit int, e *schemas.Event)
 }
 
+// Statuses of an execution in which events are legal.
 var (
-	live    = []schemas.Status{schemas.StatusRunning}
-	unended = []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended, schemas.StatusCancelling, schemas.StatusCompensating}
-	working = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending}
-	results = append([]schemas.Status{schemas.StatusCancelling}, decided...)
-	undoing = []schemas.Status{schemas.StatusCompensating}
-	decided = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended} // by a person, or by a workflow that ends when it ends
+	running               = []schemas.Status{schemas.StatusRunning}
+	runningOrSuspending   = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending}
+	suspendingOrSuspended = []schemas.Status{schemas.StatusSuspending, schemas.StatusSuspended}
+	compensatingOnly      = []schemas.Status{schemas.StatusCompensating}
+	// takesDecisions: a person, or the end of a workflow node's execution, may decide about a node.
+	takesDecisions = []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended}
+	takesResults   = append([]schemas.Status{schemas.StatusCancelling}, takesDecisions...)
+	suspendable    = append([]schemas.Status{schemas.StatusPending}, takesDecisions...)
+	recoverable    = append([]schemas.Status{schemas.StatusCancelling, schemas.StatusCompensating}, runningOrSuspending...)
+	finishable     = []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusCancelling, schemas.StatusCompensating}
+	active         = append([]schemas.Status{schemas.StatusCancelling, schemas.StatusCompensating}, suspendable...)
 )
 
-// rules is the whole transition table; everything that is not in it is an error.
+// Statuses of a node in which events are legal.
+var (
+	unstartedNode   = []schemas.NodeStatus{schemas.NodePending, schemas.NodeReady}
+	runningNode     = []schemas.NodeStatus{schemas.NodeRunning}
+	heldNode        = []schemas.NodeStatus{schemas.NodeHeld}
+	undecidedNode   = []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld}
+	compensableNode = []schemas.NodeStatus{schemas.NodeSucceeded, schemas.NodeCompensating}
+)
+
+// rules is the whole transition table; every event that is not in it is an error.
 var rules = map[schemas.EventType]rule{
 	schemas.EventCreated:      {from: []schemas.Status{""}, apply: created},
 	schemas.EventStarted:      {from: []schemas.Status{schemas.StatusPending}, apply: started},
-	schemas.EventSuspending:   {from: working, apply: suspending},
-	schemas.EventSuspended:    {from: append([]schemas.Status{schemas.StatusPending}, decided...), apply: suspended},
-	schemas.EventResumed:      {from: []schemas.Status{schemas.StatusSuspending, schemas.StatusSuspended}, apply: resumed},
-	schemas.EventCancelling:   {from: []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusSuspended}, apply: cancelling},
-	schemas.EventRecovered:    {from: []schemas.Status{schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusCancelling, schemas.StatusCompensating}, apply: recovered},
-	schemas.EventPriority:     {from: unended, apply: func(s *State, _ int, e *schemas.Event) { s.Priority = e.Priority }},
-	schemas.EventRolledBack:   {from: unended, apply: rolledBack},
-	schemas.EventSignal:       {from: unended, apply: signalled},
+	schemas.EventSuspending:   {from: runningOrSuspending, apply: suspending},
+	schemas.EventSuspended:    {from: suspendable, apply: suspended},
+	schemas.EventResumed:      {from: suspendingOrSuspended, apply: resumed},
+	schemas.EventCancelling:   {from: suspendable, apply: cancelling},
+	schemas.EventRecovered:    {from: recoverable, apply: recovered},
+	schemas.EventPriority:     {from: active, apply: prioritised},
+	schemas.EventRolledBack:   {from: active, apply: rolledBack},
+	schemas.EventSignal:       {from: active, apply: signalled},
 	schemas.EventCompensating: {from: []schemas.Status{schemas.StatusRunning, schemas.StatusCancelling}, apply: compensating},
-	schemas.EventFinished:     {from: []schemas.Status{schemas.StatusPending, schemas.StatusRunning, schemas.StatusCancelling, schemas.StatusCompensating}, apply: finished},
+	schemas.EventFinished:     {from: finishable, apply: finished},
 
-	schemas.EventNodeReused:    {from: []schemas.Status{schemas.StatusPending}, nodes: []schemas.NodeStatus{schemas.NodePending, schemas.NodeReady}, apply: nodeReused},
-	schemas.EventNodeExpanded:  {from: live, nodes: []schemas.NodeStatus{schemas.NodeReady}, apply: func(s *State, unit int, e *schemas.Event) { s.expand(unit, e) }},
-	schemas.EventNodeStarted:   {from: live, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeBackingOff}, apply: nodeStarted},
-	schemas.EventNodeSucceeded: {from: results, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning}, apply: nodeSucceeded},
-	schemas.EventAttemptFailed: {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: attemptFailed},
-	schemas.EventAttemptLost:   {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: attemptLost},
-	schemas.EventNodePostponed: {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodePostponed},
-	schemas.EventNodeFellBack:  {from: decided, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld}, apply: nodeFellBack},
-	schemas.EventNodeVerifying: {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeVerifying},
-	schemas.EventNodeNotDone:   {from: working, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeNotDone},
-	schemas.EventNodeHeld:      {from: decided, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld}, apply: nodeHeld},
-	schemas.EventNodeSettled:   {from: decided, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld}, apply: nodeSettled},
-	schemas.EventReviewDecided: {from: decided, nodes: []schemas.NodeStatus{schemas.NodeHeld}, apply: reviewDecided},
-	schemas.EventNodeFailed:    {from: decided, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld}, apply: nodeFailed},
-	schemas.EventNodeSkipped:   {from: live, nodes: []schemas.NodeStatus{schemas.NodePending, schemas.NodeReady}, apply: nodeSkipped},
-	schemas.EventNodeCancelled: {from: results, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeCancelled},
-	schemas.EventNodeSuspended: {from: []schemas.Status{schemas.StatusSuspending}, nodes: []schemas.NodeStatus{schemas.NodeRunning}, apply: nodeSuspended},
-	schemas.EventNodePatched:   {from: decided, nodes: []schemas.NodeStatus{schemas.NodeHeld}, apply: nodePatched},
+	schemas.EventNodeReused:    {from: []schemas.Status{schemas.StatusPending}, nodes: unstartedNode, apply: nodeReused},
+	schemas.EventNodeExpanded:  {from: running, nodes: []schemas.NodeStatus{schemas.NodeReady}, apply: (*State).expand},
+	schemas.EventNodeStarted:   {from: running, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeBackingOff}, apply: nodeStarted},
+	schemas.EventNodeSucceeded: {from: takesResults, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning}, apply: nodeSucceeded},
+	schemas.EventAttemptFailed: {from: runningOrSuspending, nodes: runningNode, apply: attemptFailed},
+	schemas.EventAttemptLost:   {from: runningOrSuspending, nodes: runningNode, apply: attemptLost},
+	schemas.EventNodePostponed: {from: runningOrSuspending, nodes: runningNode, apply: nodePostponed},
+	schemas.EventNodeFellBack:  {from: takesDecisions, nodes: undecidedNode, apply: nodeFellBack},
+	schemas.EventNodeVerifying: {from: runningOrSuspending, nodes: runningNode, apply: nodeVerifying},
+	schemas.EventNodeNotDone:   {from: runningOrSuspending, nodes: runningNode, apply: nodeNotDone},
+	schemas.EventNodeHeld:      {from: takesDecisions, nodes: undecidedNode, apply: nodeHeld},
+	schemas.EventNodeSettled:   {from: takesDecisions, nodes: undecidedNode, apply: nodeSettled},
+	schemas.EventReviewDecided: {from: takesDecisions, nodes: heldNode, apply: reviewDecided},
+	schemas.EventNodeFailed:    {from: takesDecisions, nodes: undecidedNode, apply: nodeFailed},
+	schemas.EventNodeSkipped:   {from: running, nodes: unstartedNode, apply: nodeSkipped},
+	schemas.EventNodeCancelled: {from: takesResults, nodes: runningNode, apply: nodeCancelled},
+	schemas.EventNodeSuspended: {from: []schemas.Status{schemas.StatusSuspending}, nodes: runningNode, apply: nodeSuspended},
+	schemas.EventNodePatched:   {from: takesDecisions, nodes: heldNode, apply: nodePatched},
 
-	schemas.EventNodeCompensating:   {from: undoing, nodes: []schemas.NodeStatus{schemas.NodeSucceeded, schemas.NodeCompensating}, apply: nodeCompensating},
-	schemas.EventCompensationFailed: {from: undoing, nodes: []schemas.NodeStatus{schemas.NodeSucceeded, schemas.NodeCompensating}, apply: compensationFailed},
-	schemas.EventNodeCompensated:    {from: undoing, nodes: []schemas.NodeStatus{schemas.NodeCompensating}, apply: nodeCompensated},
+	schemas.EventNodeCompensating:   {from: compensatingOnly, nodes: compensableNode, apply: nodeCompensating},
+	schemas.EventCompensationFailed: {from: compensatingOnly, nodes: compensableNode, apply: compensationFailed},
+	schemas.EventNodeCompensated:    {from: compensatingOnly, nodes: []schemas.NodeStatus{schemas.NodeCompensating}, apply: nodeCompensated},
 }
 
-// ends says with which status an execution may finish, by the one that it has.
+// ends is the statuses in which an execution may finish, by its current one.
 var ends = map[schemas.Status][]schemas.Status{
 	schemas.StatusPending:      {schemas.StatusTimedOut}, // in the queue
 	schemas.StatusRunning:      {schemas.StatusSucceeded, schemas.StatusFailed, schemas.StatusTimedOut, schemas.StatusHalted},
@@ -70,18 +85,18 @@ var ends = map[schemas.Status][]schemas.Status{
 	schemas.StatusCompensating: {schemas.StatusFailed, schemas.StatusCancelled}, // cancelled: a cancel asked to compensate
 }
 
-// Legal tells whether an event of the type may happen to an execution in the status, and, where the event is about a
-// node, to a node in the node status.
+// Legal reports whether an event of the type may happen to an execution in the status and, if the event is about a node, to a
+// node in the node status.
 func Legal(t schemas.EventType, execution schemas.Status, node schemas.NodeStatus) bool {
 	r, ok := rules[t]
 	return ok && slices.Contains(r.from, execution) && (r.nodes == nil || slices.Contains(r.nodes, node))
 }
 
-// AboutNode tells whether events of the type name a node.
+// AboutNode reports whether events of the type are about a node.
 func AboutNode(t schemas.EventType) bool { return rules[t].nodes != nil }
 
-// Apply changes the state as the event says. An event that is illegal here, out of sequence or about an unknown node is an
-// error and changes nothing; the log then is not one of this plan, or a defect tried to write it.
+// Apply applies an event to the state. An event that is illegal, out of sequence or about an unknown node is an error and
+// changes nothing: the log is of another plan, or there is a bug in what wrote it.
 func (s *State) Apply(e schemas.Event) error {
 	r, ok := rules[e.Type]
 	if !ok {

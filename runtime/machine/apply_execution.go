@@ -17,6 +17,8 @@ func created(s *State, _ int, e *schemas.Event) {
 	}
 }
 
+func prioritised(s *State, _ int, e *schemas.Event) { s.Priority = e.Priority }
+
 func started(s *State, _ int, e *schemas.Event) {
 	s.Status, s.Started = schemas.StatusRunning, e.At
 	s.queueClocks(e.At)
@@ -26,16 +28,16 @@ func suspending(s *State, _ int, e *schemas.Event) {
 	s.Status, s.Reason, s.Now, s.WithParent = schemas.StatusSuspending, e.Reason, e.Name == SuspendNow, e.Parent != ""
 }
 
-// Modes of a suspend, as Event.Name.
+// Modes of a suspend, in Event.Name.
 const (
 	SuspendDrain = "drain"
 	SuspendNow   = "now"
 )
 
-// suspended may come as the end of a suspending, whose reason it keeps, or by itself.
+// suspended ends a suspending, whose reason it keeps, or comes without one.
 func suspended(s *State, _ int, e *schemas.Event) {
 	switch s.Status {
-	case schemas.StatusSuspended: // somebody wants it to stay so when its parent is resumed
+	case schemas.StatusSuspended: // it is to stay suspended when its parent is resumed
 		s.Reason, s.WithParent = e.Reason, e.Parent != ""
 		return
 	case schemas.StatusSuspending:
@@ -58,7 +60,7 @@ func resumed(s *State, _ int, e *schemas.Event) {
 	for i := range s.Units {
 		s.Units[i].Deaths, s.Units[i].Asleep = 0, false
 	}
-	s.asleep = 0
+	s.childrenSuspended = 0
 	s.queueClocks(e.At)
 }
 
@@ -70,7 +72,7 @@ func cancelling(s *State, _ int, e *schemas.Event) {
 	}
 }
 
-// CancelUndo as Event.Name of a cancel compensates what succeeded.
+// CancelUndo, in Event.Name of a cancel, compensates what succeeded.
 const CancelUndo = "compensate"
 
 func recovered(s *State, _ int, _ *schemas.Event) {
@@ -78,7 +80,7 @@ func recovered(s *State, _ int, _ *schemas.Event) {
 	s.Takeovers++
 }
 
-// signalled hands the signal to every node that waits for it; where none does, it is kept for the next one that will.
+// signalled delivers the signal to every node that waits for it; if none does, the signal is kept for the next one that will.
 func signalled(s *State, _ int, e *schemas.Event) {
 	waiting := s.listening[e.Name]
 	delete(s.listening, e.Name)
@@ -96,36 +98,36 @@ func compensating(s *State, _ int, e *schemas.Event) {
 	s.Status, s.GraceUntil = schemas.StatusCompensating, time.Time{}
 	for i := range s.Units {
 		if u := &s.Units[i]; !u.Status.Ended() {
-			s.drop(i, e)
+			s.cancelUnended(i, e)
 		}
 	}
 	s.clearQueues()
-	s.planUndo()
+	s.listCompensations()
 }
 
 func (s *State) clearQueues() {
-	s.ready, s.local, s.doomed, s.joins, s.delivered = [schemas.PriorityLast]queue{}, queue{}, queue{}, queue{}, queue{}
+	s.ready, s.readyWithoutCall, s.unstartable, s.joins, s.delivered = [schemas.PriorityLast]queue{}, queue{}, queue{}, queue{}, queue{}
 	s.timers, s.retries = nil, nil
 }
 
-// drop counts a unit as cancelled because its execution is over; nobody who waits for it is told.
-func (s *State) drop(unit int, e *schemas.Event) {
+// cancelUnended marks a unit as cancelled because its execution has ended, without notifying its dependents.
+func (s *State) cancelUnended(unit int, e *schemas.Event) {
 	u := &s.Units[unit]
-	s.tally(unit, -1)
+	s.addToCounts(unit, -1)
 	u.Status, u.Since, u.Ended, u.Calling = schemas.NodeCancelled, e.At, e.At, false
 	u.Asleep = false
 	u.Due, u.TotalDue, u.QueueDue, u.Reason, u.Question, u.Asked = time.Time{}, time.Time{}, time.Time{}, "", "", 0
-	s.tally(unit, 1)
+	s.addToCounts(unit, 1)
 }
 
 func finished(s *State, _ int, e *schemas.Event) {
 	for i := range s.Units {
 		if u := &s.Units[i]; !u.Status.Ended() {
-			s.drop(i, e)
+			s.cancelUnended(i, e)
 		}
 	}
 	s.clearQueues()
-	s.undo = nil
+	s.toCompensate = nil
 	s.Status, s.Finished, s.Output, s.OutputRef, s.Error = e.Status, e.At, e.Output, e.OutputRef, e.Error
 	s.GraceUntil, s.Suspended = time.Time{}, time.Time{}
 }

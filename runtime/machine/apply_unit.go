@@ -9,18 +9,18 @@ import (
 )
 
 func nodeReused(s *State, unit int, e *schemas.Event) {
-	s.change(unit, schemas.NodeSucceeded, e, false)
+	s.setStatus(unit, schemas.NodeSucceeded, e, false)
 	s.result(unit, e).Reason = reused
 }
 
 func nodeStarted(s *State, unit int, e *schemas.Event) {
 	n := s.Node(unit)
 	calls := s.Target(unit) != nil
-	u := s.change(unit, schemas.NodeRunning, e, calls)
+	u := s.setStatus(unit, schemas.NodeRunning, e, calls)
 	u.Attempts, u.Error, u.Child, u.Awaits = e.Attempt, nil, e.Child, e.State
-	u.fix(e, false)
+	u.keepInputs(e, false)
 	if u.Phase == PhaseRun {
-		u.Doubt = 0
+		u.UnknownAttempt = 0
 	}
 	s.Calls++
 	if u.First.IsZero() {
@@ -35,12 +35,12 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 		s.timers.push(u.Due, unit)
 	}
 	if n.Kind == plan.KindWaitFor && n.Awaited == nil {
-		s.take(unit)
+		s.takeSignal(unit)
 	}
 }
 
-// take gives a wait_for unit the first signal of its event that nobody has, or has it listen.
-func (s *State) take(unit int) {
+// takeSignal gives a wait_for unit the first signal of its event that no unit has taken, or has it wait for one.
+func (s *State) takeSignal(unit int) {
 	for i := range s.Signals {
 		if sig := &s.Signals[i]; !sig.Taken && sig.Name == s.Node(unit).Event {
 			sig.Taken = true
@@ -48,11 +48,11 @@ func (s *State) take(unit int) {
 			break
 		}
 	}
-	s.listen(unit)
+	s.awaitSignal(unit)
 }
 
 func nodeSucceeded(s *State, unit int, e *schemas.Event) {
-	s.change(unit, schemas.NodeSucceeded, e, false)
+	s.setStatus(unit, schemas.NodeSucceeded, e, false)
 	u := s.result(unit, e)
 	u.Phase = PhaseRun
 	u.Kept = nil
@@ -60,7 +60,7 @@ func nodeSucceeded(s *State, unit int, e *schemas.Event) {
 		if s.Node(unit).Compensate == nil {
 			u.List, u.ListRef = nil, nil
 		}
-		for i := range u.Count { // the list has them now
+		for i := range u.Count { // the node's output has theirs
 			item := &s.Units[u.FirstItem+i]
 			if s.Node(u.FirstItem+i).Compensate == nil {
 				item.Output, item.OutputRef, item.Text, item.TextRef = nil, nil, "", nil
@@ -69,7 +69,7 @@ func nodeSucceeded(s *State, unit int, e *schemas.Event) {
 	}
 }
 
-// result takes over what a unit produced.
+// result stores what a unit produced.
 func (s *State) result(unit int, e *schemas.Event) *Unit {
 	u := &s.Units[unit]
 	u.TextRef = e.TextRef
@@ -85,17 +85,17 @@ func (s *State) result(unit int, e *schemas.Event) *Unit {
 }
 
 func attemptFailed(s *State, unit int, e *schemas.Event) {
-	u := s.change(unit, schemas.NodeBackingOff, e, false)
+	u := s.setStatus(unit, schemas.NodeBackingOff, e, false)
 	u.Failures++
 	u.Queued = time.Time{} // it was called
-	s.later(unit, e)
+	s.backOff(unit, e)
 }
 
 func nodePostponed(s *State, unit int, e *schemas.Event) {
-	u := s.change(unit, schemas.NodeBackingOff, e, false)
+	u := s.setStatus(unit, schemas.NodeBackingOff, e, false)
 	u.Reason = e.Reason
-	s.unmade(unit)
-	u.turnedAway(e)
+	s.uncountAttempt(unit)
+	u.countRefusal(e)
 	if u.Queued.IsZero() {
 		u.Queued = e.At
 	}
@@ -103,17 +103,17 @@ func nodePostponed(s *State, unit int, e *schemas.Event) {
 		u.QueueDue = u.Queued.Add(d)
 		s.timers.push(u.QueueDue, unit)
 	}
-	s.later(unit, e)
+	s.backOff(unit, e)
 }
 
-// unmade takes back an attempt that was turned away before it left.
-func (s *State) unmade(unit int) {
+// uncountAttempt uncounts an attempt that was refused before it was sent.
+func (s *State) uncountAttempt(unit int) {
 	s.Units[unit].Refused++
 	s.Calls--
 }
 
-// turnedAway counts what a call was turned away by.
-func (u *Unit) turnedAway(e *schemas.Event) {
+// countRefusal counts a refusal by its code.
+func (u *Unit) countRefusal(e *schemas.Event) {
 	if e.Error == nil {
 		return
 	}
@@ -123,8 +123,8 @@ func (u *Unit) turnedAway(e *schemas.Event) {
 	u.TurnedAway[e.Error.Code]++
 }
 
-// later makes a unit that backs off due again.
-func (s *State) later(unit int, e *schemas.Event) {
+// backOff sets when a unit that backs off is due again.
+func (s *State) backOff(unit int, e *schemas.Event) {
 	u := &s.Units[unit]
 	u.Error = e.Error
 	u.CallMS += e.DurationMS
@@ -135,42 +135,42 @@ func (s *State) later(unit int, e *schemas.Event) {
 	s.retries.push(u.Due, unit)
 }
 
-// attemptLost with a reason: its worker died.
+// attemptLost: with a reason, the worker of the attempt died.
 func attemptLost(s *State, unit int, e *schemas.Event) {
-	if u := s.change(unit, schemas.NodeReady, e, false); e.Reason != "" {
+	if u := s.setStatus(unit, schemas.NodeReady, e, false); e.Reason != "" {
 		u.Deaths++
 	}
 }
 
 func nodeFellBack(s *State, unit int, e *schemas.Event) {
-	u := s.change(unit, schemas.NodeReady, e, false)
-	u.Fallback, u.Failures, u.Phase, u.Error, u.Doubt = e.Fallback, 0, PhaseRun, e.Error, 0
-	u.Approved = false       // that was another call
-	u.TotalDue = time.Time{} // it has its own
+	u := s.setStatus(unit, schemas.NodeReady, e, false)
+	u.Fallback, u.Failures, u.Phase, u.Error, u.UnknownAttempt = e.Fallback, 0, PhaseRun, e.Error, 0
+	u.Approved = false       // the approval was of another call
+	u.TotalDue = time.Time{} // the fallback has its own
 	u.CallMS += e.DurationMS
 }
 
 func nodeVerifying(s *State, unit int, e *schemas.Event) {
 	s.Units[unit].Phase = PhaseVerify
-	u := s.change(unit, schemas.NodeReady, e, false)
-	u.Failures, u.Spent, u.Error, u.Doubt = 0, u.Failures+1, e.Error, e.Attempt
+	u := s.setStatus(unit, schemas.NodeReady, e, false)
+	u.Failures, u.SpentBefore, u.Error, u.UnknownAttempt = 0, u.Failures+1, e.Error, e.Attempt
 	u.CallMS += e.DurationMS
 }
 
-// nodeNotDone with a due time calls the unit again then; without one at once.
+// nodeNotDone: with a due time the unit is called again then, without one at once.
 func nodeNotDone(s *State, unit int, e *schemas.Event) {
 	status := schemas.NodeReady
 	if e.Due != nil {
 		status = schemas.NodeBackingOff
 	}
 	s.Units[unit].Phase = PhaseRun
-	u := s.change(unit, status, e, false)
-	u.Failures, u.Spent = u.Spent, 0
+	u := s.setStatus(unit, status, e, false)
+	u.Failures, u.SpentBefore = u.SpentBefore, 0
 	if !u.TotalDue.IsZero() {
 		s.timers.push(u.TotalDue, unit)
 	}
 	if e.Due != nil {
-		s.later(unit, e)
+		s.backOff(unit, e)
 		return
 	}
 	u.Error = nil
@@ -178,29 +178,29 @@ func nodeNotDone(s *State, unit int, e *schemas.Event) {
 }
 
 func nodeHeld(s *State, unit int, e *schemas.Event) {
-	u := s.change(unit, schemas.NodeHeld, e, false)
+	u := s.setStatus(unit, schemas.NodeHeld, e, false)
 	switch {
 	case e.Reason != schemas.ReasonUnknown:
-		u.Doubt = 0
-	case u.Phase == PhaseVerify: // the doubt is about its own call still
-		u.Failures, u.Spent = u.Spent-1, 0
+		u.UnknownAttempt = 0
+	case u.Phase == PhaseVerify: // UnknownAttempt stays that of its own call
+		u.Failures, u.SpentBefore = u.SpentBefore-1, 0
 	default:
-		u.Doubt = e.Attempt
+		u.UnknownAttempt = e.Attempt
 		u.Attempts = max(u.Attempts, e.Attempt)
 	}
-	if len(s.Doubts) > 0 && e.Reason == schemas.ReasonUnknown {
-		delete(s.Doubts, s.Name(unit))
+	if len(s.UnknownAttempts) > 0 && e.Reason == schemas.ReasonUnknown {
+		delete(s.UnknownAttempts, s.Name(unit))
 	}
 	u.Reason, u.Error, u.Question, u.Phase = e.Reason, e.Error, e.Text, PhaseRun
-	u.TotalDue = time.Time{} // it stands still until somebody decides
+	u.TotalDue = time.Time{} // stopped until there is a decision
 	if e.Reason == schemas.ReasonDrift {
-		s.unmade(unit)
+		s.uncountAttempt(unit)
 	}
 	if e.Reason == schemas.ReasonReview {
 		u.Asked = e.Seq
 	}
 	u.CallMS += e.DurationMS
-	u.fix(e, false) // what a person is asked about is what runs
+	u.keepInputs(e, false) // the inputs that are reviewed are those that are sent
 	if u.First.IsZero() {
 		u.First = e.At
 	}
@@ -210,7 +210,7 @@ func nodeHeld(s *State, unit int, e *schemas.Event) {
 	}
 }
 
-// Decisions of a review, as Event.Name.
+// Decisions of a review, in Event.Name.
 const (
 	Approve = "approve"
 	Reject  = "reject"
@@ -223,20 +223,20 @@ func reviewDecided(s *State, unit int, e *schemas.Event) {
 	case s.Node(unit).Kind == plan.KindReview:
 		nodeSucceeded(s, unit, e)
 	default:
-		u := s.change(unit, schemas.NodeReady, e, false)
-		u.Approved, u.First = true, e.At // its time begins here
-		u.fix(e, true)
+		u := s.setStatus(unit, schemas.NodeReady, e, false)
+		u.Approved, u.First = true, e.At // max_elapsed counts from here
+		u.keepInputs(e, true)
 	}
 }
 
-// fix keeps the inputs that an event says for the attempts to come, be they the plan's or a person's.
-func (u *Unit) fix(e *schemas.Event, mended bool) {
+// keepInputs keeps the inputs in the event, of the plan or of a person, for the following attempts.
+func (u *Unit) keepInputs(e *schemas.Event, mended bool) {
 	if len(e.Data) > 0 || e.DataRef != nil {
 		u.keep(Kept{Of: u.Fallback, Inputs: schemas.Object(e.Data), Ref: e.DataRef, Mended: mended})
 	}
 }
 
-// keep takes the place of what was kept for the same call; what a person has mended once stays a person's.
+// keep replaces what was kept for the same call. Once a person has changed the inputs, Mended stays set.
 func (u *Unit) keep(k Kept) {
 	if old := u.kept(k.Of); old != nil {
 		k.Mended = k.Mended || old.Mended
@@ -246,7 +246,7 @@ func (u *Unit) keep(k Kept) {
 	u.Kept = append(u.Kept, k)
 }
 
-// kept is what is kept for a call of the unit; nil: nothing.
+// kept is the kept inputs of a call of the unit; nil: none.
 func (u *Unit) kept(of int) *Kept {
 	for i := range u.Kept {
 		if u.Kept[i].Of == of {
@@ -260,11 +260,11 @@ func nodeFailed(s *State, unit int, e *schemas.Event) {
 	if e.Error == nil {
 		e.Error = schemas.Errorf(schemas.CodeInternal, "no reason was given")
 	}
-	u := s.change(unit, schemas.NodeFailed, e, false)
+	u := s.setStatus(unit, schemas.NodeFailed, e, false)
 	u.Error = e.Error
 	u.CallMS += e.DurationMS
 	if s.IsItem(unit) {
-		return // its node judges
+		return // its node decides
 	}
 	p := &s.program.Nodes[unit]
 	if p.OnError != schemas.OnErrorContinue && !s.Failing {
@@ -275,29 +275,29 @@ func nodeFailed(s *State, unit int, e *schemas.Event) {
 }
 
 func nodeSkipped(s *State, unit int, e *schemas.Event) {
-	s.change(unit, schemas.NodeSkipped, e, false).Reason = e.Reason
+	s.setStatus(unit, schemas.NodeSkipped, e, false).Reason = e.Reason
 }
 
 func nodeCancelled(s *State, unit int, e *schemas.Event) {
-	u := s.change(unit, schemas.NodeCancelled, e, false)
+	u := s.setStatus(unit, schemas.NodeCancelled, e, false)
 	u.Error = e.Error
 	u.CallMS += e.DurationMS
 }
 
-// nodeSuspended: the execution of a workflow unit came to rest because this one is to be suspended.
+// nodeSuspended: the execution of a workflow unit was suspended because this one is to be.
 func nodeSuspended(s *State, unit int, _ *schemas.Event) {
-	s.tally(unit, -1)
+	s.addToCounts(unit, -1)
 	s.Units[unit].Asleep = true
-	s.tally(unit, 1)
+	s.addToCounts(unit, 1)
 }
 
 func nodePatched(s *State, unit int, e *schemas.Event) {
 	p := e.Patch
 	switch {
 	case p.Skip:
-		s.change(unit, schemas.NodeSkipped, e, false).Reason = patched
+		s.setStatus(unit, schemas.NodeSkipped, e, false).Reason = patched
 	case len(p.Output) > 0 || e.OutputRef != nil:
-		s.change(unit, schemas.NodeSucceeded, e, false)
+		s.setStatus(unit, schemas.NodeSucceeded, e, false)
 		s.result(unit, &schemas.Event{At: e.At, Output: p.Output, OutputRef: e.OutputRef}).Reason = patched
 	case s.Units[unit].Expanded:
 		s.reopen(unit, e)
@@ -307,30 +307,31 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 			u.keep(Kept{Inputs: p.Inputs, Mended: true})
 			u.Approved = false
 		}
-		if u := &s.Units[unit]; e.Definition != "" { // whoever approved the call knew another tool
+		if u := &s.Units[unit]; e.Definition != "" { // the approval was of another definition of the tool
 			u.Definition, u.Effect, u.Approved = e.Definition, e.Effect, false
 		}
-		s.change(unit, schemas.NodeReady, e, false).again()
+		s.setStatus(unit, schemas.NodeReady, e, false).reset()
 	}
 }
 
-// again has a unit begin anew, with its own call and all of its retries.
-func (u *Unit) again() {
+// reset has a unit start over, with its own call and all of its retries.
+func (u *Unit) reset() {
 	u.Approved = u.Approved && u.Fallback == 0
-	u.Failures, u.Fallback, u.Phase, u.TotalDue, u.First, u.Doubt = 0, 0, PhaseRun, time.Time{}, time.Time{}, 0
+	u.Failures, u.Fallback, u.Phase, u.TotalDue, u.First, u.UnknownAttempt = 0, 0, PhaseRun, time.Time{}, time.Time{}, 0
 }
 
 func nodeCompensating(s *State, unit int, e *schemas.Event) {
-	u := s.change(unit, schemas.NodeCompensating, e, true)
+	u := s.setStatus(unit, schemas.NodeCompensating, e, true)
 	if u.Phase != PhaseUndo {
-		u.Phase, u.Failures = PhaseUndo, 0 // what the node itself spent is another matter
+		u.Phase, u.Failures = PhaseUndo, 0 // separate from those of the node itself
 	}
 	u.Attempts = e.Attempt
 }
 
-// compensationFailed with a due time is tried again then; without one it is over. A reason says why it spent no attempt.
+// compensationFailed: with a due time the compensation is tried again then, without one it has ended. With a reason the failure
+// spends no attempt.
 func compensationFailed(s *State, unit int, e *schemas.Event) {
-	u := s.change(unit, schemas.NodeCompensating, e, false)
+	u := s.setStatus(unit, schemas.NodeCompensating, e, false)
 	u.Error = e.Error
 	u.CallMS += e.DurationMS
 	if e.Due != nil {
@@ -339,28 +340,28 @@ func compensationFailed(s *State, unit int, e *schemas.Event) {
 			u.Failures++
 		case e.Reason != stopped:
 			u.Refused++
-			u.turnedAway(e)
+			u.countRefusal(e)
 		}
 		u.Due = *e.Due
 		s.timers.push(u.Due, unit)
 		return
 	}
-	s.change(unit, schemas.NodeSucceeded, e, false)
+	s.setStatus(unit, schemas.NodeSucceeded, e, false)
 	u.Error, u.Phase = e.Error, PhaseUndone
-	s.undone(unit)
+	s.compensationEnded(unit)
 }
 
 func nodeCompensated(s *State, unit int, e *schemas.Event) {
-	u := s.change(unit, schemas.NodeCompensated, e, false)
+	u := s.setStatus(unit, schemas.NodeCompensated, e, false)
 	u.Phase = PhaseUndone
 	u.CallMS += e.DurationMS
-	s.undone(unit)
+	s.compensationEnded(unit)
 }
 
-// undone takes the unit off the list: it is always the last one.
-func (s *State) undone(unit int) {
+// compensationEnded removes the unit from the list, of which it is the last.
+func (s *State) compensationEnded(unit int) {
 	s.Recoveries = 0
-	if n := len(s.undo); n > 0 && s.undo[n-1] == unit {
-		s.undo = s.undo[:n-1]
+	if n := len(s.toCompensate); n > 0 && s.toCompensate[n-1] == unit {
+		s.toCompensate = s.toCompensate[:n-1]
 	}
 }

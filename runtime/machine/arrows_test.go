@@ -77,7 +77,7 @@ func TestArrowsOfANode(t *testing.T) {
 			for _, from := range schemas.NodeStatuses() {
 				s := New(p)
 				s.Status, s.Units[0].Status = status, from
-				s.rebuild()
+				s.derive()
 				e := schemas.Event{Seq: 1, At: epoch, Type: typ, Node: "n", Attempt: 1, Patch: &schemas.NodePatch{Retry: true}}
 				if err := s.Apply(e); err == nil && s.Units[0].Status != from {
 					got[fmt.Sprintf("%s→%s", from, s.Units[0].Status)] = true
@@ -105,7 +105,7 @@ func TestBackoffFollowsThePolicy(t *testing.T) {
 		want   string
 	}{
 		{"initial_interval, then times backoff_coefficient, up to max_interval", policy(func(*schemas.Retry) {}), 0, 0.9, "1s 3s 9s 20s 20s"},
-		{"behind two failures", policy(func(*schemas.Retry) {}), 2, 0.9, "9s 20s 20s 20s 20s"},
+		{"after two failures", policy(func(*schemas.Retry) {}), 2, 0.9, "9s 20s 20s 20s 20s"},
 		{"coefficient 1", policy(func(r *schemas.Retry) { r.BackoffCoefficient = 1 }), 0, 0.9, "1s 1s 1s 1s 1s"},
 		{"jitter, shortest", policy(func(r *schemas.Retry) { r.Jitter = new(0.5) }), 0, 0, "500ms 1.5s 4.5s 10s 10s"},
 		{"jitter, middle", policy(func(r *schemas.Retry) { r.Jitter = new(0.5) }), 0, 0.5, "1s 3s 9s 20s 20s"},

@@ -12,10 +12,10 @@ type Await struct {
 	State schemas.StateName
 }
 
-// Awaits tells whether a unit waits for a state, and the execution can go on.
+// Awaits reports whether a unit waits for a state while the execution is running.
 func (s *State) Awaits() bool { return len(s.awaiting) > 0 && s.Status == schemas.StatusRunning }
 
-// Awaiting lists the units that wait for a state, in their order, while the execution can go on.
+// Awaiting lists the units that wait for a state, in order, while the execution is running.
 func (s *State) Awaiting() []Await {
 	if !s.Awaits() {
 		return nil
@@ -29,12 +29,12 @@ func (s *State) Awaiting() []Await {
 	return list
 }
 
-// await keeps the list of units that wait for a state, in order.
-func (s *State) await(unit, by int) {
-	switch at, there := slices.BinarySearch(s.awaiting, unit); {
-	case by > 0 && !there:
+// updateAwaiting adds a unit to the sorted list of units that wait for a state, or with -1 removes it.
+func (s *State) updateAwaiting(unit, by int) {
+	switch at, found := slices.BinarySearch(s.awaiting, unit); {
+	case by > 0 && !found:
 		s.awaiting = slices.Insert(s.awaiting, at, unit)
-	case by < 0 && there:
+	case by < 0 && found:
 		s.awaiting = slices.Delete(s.awaiting, at, at+1)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Backoff is the policy's waits in order, beginning behind failure number `after` (0: before the first retry). It never
-// ends by itself; wrap it with go-retry's limits. Each wait varies by the policy's jitter; random gives numbers in [0,1).
+// Backoff is the policy's waits in order, starting after `after` earlier failures (0: before the first retry). It has no end;
+// wrap it with go-retry's limits. Each wait varies by the policy's jitter; random returns numbers in [0,1).
 func Backoff(r schemas.Retry, after int, random func() float64) retry.Backoff {
 	r = *(&r).Or(new(plan.DefaultRetry()))
 	wait := r.InitialInterval.Std().Seconds() * math.Pow(r.BackoffCoefficient, float64(after))
@@ -29,11 +29,11 @@ func Backoff(r schemas.Retry, after int, random func() float64) retry.Backoff {
 	})
 }
 
-// maxWait keeps a huge coefficient from overflowing a time.Duration.
+// maxWait prevents a huge coefficient from overflowing a time.Duration.
 const maxWait = 100 * 24 * time.Hour
 
-// Retryable tells whether the policy allows another attempt after the error. explicit: somebody asked for retries, so that an
-// error which the tool itself reported is retried too. It knows nothing of effects: see State.Failed.
+// Retryable reports whether the policy allows another attempt after the error. explicit: the plan, the caller or a policy asked
+// for retries, so an error that the tool itself reported is retried too. It does not consider effects: see State.Failed.
 func Retryable(r schemas.Retry, explicit bool, err *schemas.Error) bool {
 	switch {
 	case slices.Contains(r.NoRetryOn, err.Code):

@@ -6,14 +6,14 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// nextUndo compensates one unit after the other, the one that ended last first. A compensation that fails for good is
-// kept with its error and does not stop the others.
-func (s *State) nextUndo(now time.Time) []Action {
+// nextCompensation compensates one unit after the other, the one that ended last first. A compensation that fails for good
+// keeps its error and does not stop the others.
+func (s *State) nextCompensation(now time.Time) []Action {
 	if s.inFlight > 0 {
 		return nil
 	}
-	if n := len(s.undo); n > 0 {
-		unit := s.undo[n-1]
+	if n := len(s.toCompensate); n > 0 {
+		unit := s.toCompensate[n-1]
 		if u := &s.Units[unit]; u.Status == schemas.NodeCompensating && u.Due.After(now) {
 			return nil
 		}
@@ -24,18 +24,18 @@ func (s *State) nextUndo(now time.Time) []Action {
 		status = schemas.StatusCancelled
 	}
 	actions := s.end(status)
-	if left := s.notUndone(); left != "" {
+	if left := s.failedCompensations(); left != "" {
 		e := actions[0].Event
 		e.Error = e.Error.With(func(c *schemas.Error) {
 			c.Message += "; not undone: " + left
-			c.Hint = "undo by hand what is listed; get_execution_status with view failures has each error"
+			c.Hint = "undo the listed nodes by hand; get_execution_status with view failures has each error"
 		})
 	}
 	return actions
 }
 
-// notUndone lists the units whose compensation failed.
-func (s *State) notUndone() string {
+// failedCompensations lists the units whose compensation failed.
+func (s *State) failedCompensations() string {
 	var list string
 	for i := range s.Units {
 		if u := &s.Units[i]; u.Phase == PhaseUndone && u.Status == schemas.NodeSucceeded {
@@ -48,12 +48,12 @@ func (s *State) notUndone() string {
 	return list
 }
 
-// stopped is why an attempt is repeated that the runtime itself ended, on purpose or by a crash.
+// stopped is the reason of an attempt that is repeated because the runtime itself ended it, on purpose or by a crash.
 const stopped = "stopped"
 
-// undoFailed decides what follows a failed compensation: it has its own retry, and a `once` call of unknown outcome is
-// not repeated.
-func (s *State) undoFailed(unit int, e *schemas.Event, now time.Time, random func() float64) {
+// compensationRetry decides what follows a failed compensation: it has its own retry policy, and a `once` call of unknown
+// outcome is not repeated.
+func (s *State) compensationRetry(unit int, e *schemas.Event, now time.Time, random func() float64) {
 	t, u := s.Target(unit), &s.Units[unit]
 	e.Type = schemas.EventCompensationFailed
 	if e.Error.Outcome == schemas.Unknown && t.Effect.Rank() >= schemas.EffectOnce.Rank() {
@@ -63,7 +63,7 @@ func (s *State) undoFailed(unit int, e *schemas.Event, now time.Time, random fun
 		e.Due, e.Reason = postponed(e.Error, now), string(e.Error.Code)
 		return
 	}
-	if e.Error.Code == schemas.CodeCancelled { // the runtime stopped: the next one goes on
+	if e.Error.Code == schemas.CodeCancelled { // the runtime stopped: the next worker repeats it
 		e.Due, e.Reason = new(now), stopped
 		return
 	}

@@ -1,31 +1,32 @@
-// Package machine is the pure core: what an execution is, what each event does to it, and what is due next. It has no
-// clock, no I/O and no goroutine; time comes in as an argument.
+// Package machine is the pure core: what an execution is, what each event does to it, and what is due next. It owns the state
+// of an execution and the table of legal transitions. The packages of the runtime that decide events call it. It has no clock,
+// no I/O and no goroutine, and calls no hooks but the function given to [State.Forbid]; time and random numbers are arguments.
 //
-// The state of an execution is the fold of its log. [State.Apply] is the only writer of a State, [State.Next] says what
-// is due at a time. Everything that happens goes the same way, in package runtime: decide events from a State, Apply
-// them, commit them in one batch; when the commit conflicts, the State is thrown away, folded anew and asked again.
+// The state of an execution is the fold of its log. Only [State.Apply] changes a State; [State.Next] returns what is due at a
+// time. Everything happens in the same way in package runtime: decide events from a State, apply them, commit them in one batch;
+// if the commit conflicts, the State is discarded, folded again from the log and asked again.
 //
 //	execution
 //	  pending ──started──▶ running ◀──resumed── suspended
-//	                        │││ └──suspending──▶ suspending ──suspended──▲    (a second one may ask for now)
+//	                        │││ └──suspending──▶ suspending ──suspended──▲    (a second one may change the mode to now)
 //	                        ││└──cancelling──▶ cancelling ──finished──▶ cancelled
 //	                        ││                     │ compensating                ▲
 //	                        │└──compensating──▶ compensating ──finished──▶ failed │ cancelled
 //	                        └──finished──▶ succeeded | failed | timed_out | halted
-//	  pending ──finished──▶ timed_out: no worker had room in time
+//	  pending ──finished──▶ timed_out: no worker was free in time
 //
 //	unit: a node, or an item of a for_each node
-//	  pending ─(last dependency ended; of an item: let go)─▶ ready
+//	  pending ─(last dependency ended; of an item: released)─▶ ready
 //	  ready ──started──▶ running ──succeeded──▶ succeeded
 //	    │                  ├──attempt failed, postponed──▶ backing_off ──(due)──started──▶ running
 //	    │                  ├──lost──▶ ready
 //	    │                  ├──verifying──▶ ready (phase verify) ──started──▶ running
-//	    │                  │                   ──succeeded: it had happened──▶ succeeded
+//	    │                  │                   ──succeeded: the call happened──▶ succeeded
 //	    │                  │                   ──not done──▶ backing_off | ready (phase run)
 //	    │                  ├──fell back──▶ ready (the next entry of the list)
 //	    │                  ├──held(unknown | error)──▶ held ──patched──▶ ready | succeeded | skipped
-//	    │                  │                            │   (a for_each node: running; what did not succeed runs again)
-//	    │                  │                            └─settled: its result came late──▶ succeeded | ready
+//	    │                  │                            │   (a for_each node: running; items that did not succeed run again)
+//	    │                  │                            └─settled: its result arrived late──▶ succeeded | ready
 //	    │                  └──failed──▶ failed
 //	    ├──held(review)──▶ held ──decided──▶ ready | succeeded | failed; ──(expired)──failed──▶ failed
 //	    └──expanded──▶ running, until its items have ended ──▶ succeeded | failed
@@ -33,29 +34,30 @@
 //	                                  └──compensation failed──▶ compensating (due later) | succeeded, with the error
 //
 // Every attempt belongs to a [Phase]: the unit's own call or a fallback's, its verification, its compensation. Each has its
-// own target, effect and retry policy. A verification that says no leaves the unit with what its call has spent, the unknown
-// attempt with it; total_timeout does not end it, and stands still while a unit is held.
+// own target, effect and retry policy. After a verification that found that the call did not happen, the unit has spent the
+// attempts of its call, including the unknown one. total_timeout does not end a verification, and is stopped while a unit is held.
 //
-// Some arrows have no event of their own, because they follow from a committed one and from the clock: a node becomes
-// ready in the event that ended the last dependency it waited for, an item in the one that made room among its node's
-// max_parallel, and a unit that backs off is ready again when its time has come. A node that never gets ready is skipped.
-// When an execution finishes, whatever has not ended counts as cancelled.
+// Some arrows have no event of their own, because they follow from a committed event or from the clock: a node becomes
+// ready in the event that ended the last dependency it waited for, an item in the one that freed a place within its node's
+// max_parallel, and a unit that backs off is ready again at its due time. A node that can never become ready is skipped.
+// When an execution finishes, units that have not ended count as cancelled.
 //
-// What a unit sends and what a list holds follows from the plan and from the nodes that ended before, so it need not be
-// kept. Where a trigger rule starts a unit before they all have ended, the event that starts it holds what was read: the
-// next attempt, and the next worker, read that.
+// What a unit sends and what a list contains follows from the plan and from the nodes that ended before, so it is not stored.
+// If a trigger rule starts a unit before all of them have ended, the event that starts it has what was read, which the next
+// attempt and the next worker use.
 //
-// A wait_for unit that waits for a state runs until somebody who has looked at the state says how it ends. One that waits for an
-// event takes the first signal of its event that nobody had; one that waits already shares a signal with all
-// others that do. A workflow unit runs while its child does. An execution that is suspending waits until each child has ended or
-// is known to be suspended (node_suspended).
+// A wait_for unit that waits for a state runs until the runtime, which reads the state, ends it. One that waits for an event
+// takes the first signal of its event that no unit has taken; all units that wait when a signal comes share it. A workflow
+// unit runs while its child does. An execution that is suspending waits until each child has ended or is known to be suspended
+// (node_suspended).
 //
-// Compensation goes through what succeeded in reverse order of its commits, one after the other. One that fails for good,
-// whose outcome is unknown and its effect once, or that kills its workers is listed in the execution's error and stops no
-// other.
+// Compensation goes through the units that succeeded in reverse order of their commits, one after the other. A compensation that
+// fails for good, has the effect once and an unknown outcome, or kills its workers is listed in the execution's error and does
+// not stop the others.
 //
 // After a failed attempt [State.Failed] decides by the effect of the capability and by whether the call ran; after a
-// crash [State.Recover] does the same for every attempt in flight, and after a verification that said no [State.NotDone].
-// Those three hold the promise that a `once` capability is never called again without a decision. The end of a call that
-// comes when its attempt was given up is evidence while its outcome is unknown, see [State.Undecided]; later it changes nothing.
+// crash [State.Recover] does the same for every attempt in flight, and [State.NotDone] after a verification that found that the
+// call did not happen. These three keep the promise that a `once` capability is never called again without a decision. The
+// result of a call that arrives after its attempt was given up counts while its outcome is unknown, see [State.Undecided]; later
+// it changes nothing.
 package machine

@@ -7,13 +7,13 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// expand makes the items of a for_each node; they are let go as its max_parallel allows.
+// expand creates the items of a for_each node, which are released as its max_parallel allows.
 func (s *State) expand(node int, e *schemas.Event) {
-	u := s.change(node, schemas.NodeRunning, e, false)
-	s.tally(node, -1)
+	u := s.setStatus(node, schemas.NodeRunning, e, false)
+	s.addToCounts(node, -1)
 	u.Expanded, u.FirstItem, u.Count = true, len(s.Units), e.Count
 	u.List, u.ListRef = e.Data, e.DataRef
-	s.tally(node, 1)
+	s.addToCounts(node, 1)
 	if u.First.IsZero() {
 		u.First = e.At
 	}
@@ -25,7 +25,7 @@ func (s *State) expand(node int, e *schemas.Event) {
 	s.release(node, e.At)
 }
 
-// release lets as many items go as there is room for, and notices when the outcome of the whole is clear.
+// release makes as many items ready as max_parallel allows, and queues the node when its outcome is decided.
 func (s *State) release(node int, at time.Time) {
 	u, p := &s.Units[node], &s.program.Nodes[node]
 	if s.itemsEnded(node) {
@@ -36,7 +36,7 @@ func (s *State) release(node int, at time.Time) {
 		return
 	}
 	most := p.MaxParallel
-	if most == 0 && p.Kind == plan.KindWorkflow { // the items of others find their own bound when they start
+	if most == 0 && p.Kind == plan.KindWorkflow { // calls are limited when they start
 		most = s.limit
 	}
 	for int(u.next) < u.Count && !s.itemsFailed(node) && (most == 0 || s.itemsActive(node) < most) {
@@ -44,13 +44,13 @@ func (s *State) release(node int, at time.Time) {
 		u.next++
 		if s.Units[item].Status == schemas.NodePending {
 			u.released++
-			s.change(item, schemas.NodeReady, &schemas.Event{At: at}, false)
+			s.setStatus(item, schemas.NodeReady, &schemas.Event{At: at}, false)
 			u = &s.Units[node]
 		}
 	}
 }
 
-// recount counts the items of a for_each node anew.
+// recount counts the items of a for_each node again.
 func (s *State) recount(node int) {
 	u := &s.Units[node]
 	u.left, u.succeeded, u.failed, u.released, u.next = int32(u.Count), 0, 0, int32(u.Count), 0
@@ -59,50 +59,50 @@ func (s *State) recount(node int) {
 		if status == schemas.NodePending {
 			u.released--
 		}
-		u.note(status)
+		u.countEnded(status)
 	}
 }
 
-// reopen lets the items of a held for_each node that did not succeed run again; one that somebody skipped stays skipped.
+// reopen has the items of a held for_each node that did not succeed run again; one that a person skipped stays skipped.
 func (s *State) reopen(node int, e *schemas.Event) {
-	u := s.change(node, schemas.NodeRunning, e, false)
+	u := s.setStatus(node, schemas.NodeRunning, e, false)
 	for i := range u.Count {
 		switch item := &s.Units[u.FirstItem+i]; {
 		case item.Status == schemas.NodeSkipped && item.Reason == patched:
 		case item.Status == schemas.NodeFailed, item.Status == schemas.NodeCancelled, item.Status == schemas.NodeSkipped:
 			item.Status, item.Since, item.Ended, item.EndSeq, item.Error, item.Reason = schemas.NodePending, e.At, time.Time{}, 0, nil, ""
-			item.again()
+			item.reset()
 		}
 	}
 	s.recount(node)
 	s.release(node, e.At)
 }
 
-// itemsEnded tells whether the outcome of the whole is clear and no item under way.
+// itemsEnded reports whether the node's outcome is decided and no item is active.
 func (s *State) itemsEnded(node int) bool {
 	return s.Units[node].left == 0 || s.itemsFailed(node) && s.itemsActive(node) == 0
 }
 
-// itemsActive counts the items that were let go and have not ended.
+// itemsActive counts the items that were released and have not ended.
 func (s *State) itemsActive(node int) int {
 	u := &s.Units[node]
 	return int(u.released) - (u.Count - int(u.left))
 }
 
-// itemsFailed tells whether the node can no longer succeed: too many of its items failed.
+// itemsFailed reports whether the node can no longer succeed because too many of its items failed.
 func (s *State) itemsFailed(node int) bool {
 	u, p := &s.Units[node], &s.program.Nodes[node]
-	if p.MinSuccess >= 0 { // an item that somebody skipped is no success
+	if p.MinSuccess >= 0 { // an item that a person skipped did not succeed
 		return int(u.left+u.succeeded) < p.MinSuccess
 	}
 	return u.failed > 0 && p.OnError != schemas.OnErrorContinue
 }
 
-// itemEnded tells the node of an item.
+// itemEnded updates the node of an item that ended.
 func (s *State) itemEnded(unit int, status schemas.NodeStatus, at time.Time) {
 	node := s.Units[unit].Node
 	if u := &s.Units[node]; u.Status == schemas.NodeRunning {
-		u.note(status)
+		u.countEnded(status)
 		s.release(node, at)
 	}
 }
@@ -128,7 +128,7 @@ func (s *State) Items(node int) schemas.Items {
 	return v
 }
 
-// Joinable tells whether a for_each node whose outcome is clear has succeeded, and where it has not, why.
+// Joinable returns nil if a for_each node whose outcome is decided has succeeded, else the error.
 func (s *State) Joinable(node int) *schemas.Error {
 	if !s.itemsFailed(node) {
 		return nil

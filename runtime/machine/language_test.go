@@ -72,7 +72,7 @@ func TestVerifyAsksWhetherItHappened(t *testing.T) {
 			t.Errorf("%v", e)
 		}
 	})
-	t.Run("a verification that says no counts as a failed attempt", func(t *testing.T) {
+	t.Run("a verification that denies the call counts as a failed attempt", func(t *testing.T) {
 		m := begin(t, fmt.Sprintf(source, `,"retry":{"max_attempts":2,"initial_interval":"1s","jitter":0}`))
 		m.fail("n", lost)
 		m.notDone("n")

@@ -8,14 +8,14 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Action is one thing that is due. Either Event stands for itself, or the runtime has to evaluate something first.
+// Action is one thing that is due: an event to commit, or something that the runtime evaluates first.
 type Action struct {
 	Kind  ActionKind
-	Unit  int            // that it is about; of no meaning for Finish
-	Event *schemas.Event // for Emit: without At and Seq
+	Unit  int            // not for Finish
+	Event *schemas.Event // for Emit, without At and Seq
 }
 
-// ActionKind says what an Action asks for.
+// ActionKind is what to do.
 type ActionKind int
 
 const (
@@ -23,19 +23,19 @@ const (
 	Emit ActionKind = iota
 	// Start: evaluate the unit's condition, list, value, time, question or inputs; then skip, fail, hold or start it.
 	Start
-	// Join: put the outputs of a for_each node's items together, or fail it.
+	// Join: collect the outputs of a for_each node's items, or fail the node.
 	Join
 	// Undo: evaluate the unit's compensation and start it.
 	Undo
-	// Finish: every node ended well enough; evaluate the plan's output and finish.
+	// Finish: every node has ended and none failed the execution; evaluate the plan's output and finish.
 	Finish
 )
 
-// maxActions bounds one answer of Next, so that a batch stays small.
+// maxActions is the most actions that Next returns, so that a batch stays small.
 const maxActions = 256
 
-// Next says what is due now, in order. An empty answer means that nothing is until a call ends, somebody decides, or
-// the time of [State.Wake] comes. Apply the events of all answers before asking again; asking twice gives the same.
+// Next returns what is due now, in order. None means that nothing is due until a call ends, a decision is made, or the time of
+// [State.Wake] comes. Apply the events of all actions before calling Next again; without that it returns the same again.
 func (s *State) Next(now time.Time) []Action {
 	switch s.Status {
 	case schemas.StatusPending:
@@ -43,7 +43,7 @@ func (s *State) Next(now time.Time) []Action {
 	case schemas.StatusRunning:
 		return s.nextRunning(now)
 	case schemas.StatusSuspending:
-		if s.inFlight == 0 && s.children == s.asleep {
+		if s.inFlight == 0 && s.children == s.childrenSuspended {
 			return emit(schemas.Event{Type: schemas.EventSuspended})
 		}
 	case schemas.StatusCancelling:
@@ -51,15 +51,15 @@ func (s *State) Next(now time.Time) []Action {
 		case s.inFlight == 0 && s.children == 0:
 			return s.end(schemas.StatusCancelled)
 		case !now.Before(s.GraceUntil):
-			return s.giveUp("no answer within the grace period of the cancel")
+			return s.abandonCalls("no answer within the grace period of the cancel")
 		}
 	case schemas.StatusCompensating:
-		return s.nextUndo(now)
+		return s.nextCompensation(now)
 	}
 	return nil
 }
 
-// nextPending ends an execution that has waited for a worker longer than it may.
+// nextPending ends an execution that has waited for a worker for too long.
 func (s *State) nextPending(now time.Time) []Action {
 	end := s.QueueEnd()
 	if end.IsZero() || now.Before(end) {
@@ -71,12 +71,13 @@ func (s *State) nextPending(now time.Time) []Action {
 	}
 	return emit(schemas.Event{
 		Type: schemas.EventFinished, Status: schemas.StatusTimedOut,
-		Error: schemas.Errorf(code, "no worker had room for the execution within %s, its %s; nothing of it has run", waited, name).WithOutcome(schemas.NotRun).
-			WithHint("get_queue_status tells how full the queue is; submit it again later, with a priority nearer to 1 or a longer %s", name),
+		Error: schemas.Errorf(code, "no worker was free for the execution within %s, its %s; nothing of it has run", waited, name).
+			WithOutcome(schemas.NotRun).
+			WithHint("get_queue_status shows the queue; submit the plan again later, with a priority nearer to 1 or a longer %s", name),
 	})
 }
 
-// QueueEnd is until when the execution may wait for its first worker; zero: for ever.
+// QueueEnd is until when the execution may wait for its first worker; zero: without limit.
 func (s *State) QueueEnd() time.Time {
 	if s.QueueDue.IsZero() || !s.Deadline.IsZero() && s.Deadline.Before(s.QueueDue) {
 		return s.Deadline
@@ -91,9 +92,9 @@ func because(reason string) string {
 	return ": " + reason
 }
 
-// end finishes an execution that did not succeed, or first undoes what it did.
+// end finishes an execution that did not succeed, or compensates it first.
 func (s *State) end(status schemas.Status) []Action {
-	if s.Undo && s.Status != schemas.StatusCompensating && s.hasUndo() {
+	if s.Undo && s.Status != schemas.StatusCompensating && s.hasCompensation() {
 		return emit(schemas.Event{Type: schemas.EventCompensating, Reason: s.Reason})
 	}
 	e := schemas.Event{Type: schemas.EventFinished, Status: status, Error: s.Error}
@@ -103,9 +104,9 @@ func (s *State) end(status schemas.Status) []Action {
 	return emit(e)
 }
 
-func (s *State) hasUndo() bool {
+func (s *State) hasCompensation() bool {
 	for i := range s.Units {
-		if s.Units[i].Status == schemas.NodeSucceeded && s.undoable(i) {
+		if s.Units[i].Status == schemas.NodeSucceeded && s.compensable(i) {
 			return true
 		}
 	}
@@ -115,7 +116,7 @@ func (s *State) hasUndo() bool {
 func (s *State) nextRunning(now time.Time) []Action {
 	if !s.Deadline.IsZero() && !now.Before(s.Deadline) {
 		if s.inFlight+s.children > 0 {
-			return s.giveUp("the execution's timeout passed")
+			return s.abandonCalls("the execution's timeout passed")
 		}
 		if !s.Failing {
 			return emit(schemas.Event{
@@ -131,54 +132,54 @@ func (s *State) nextRunning(now time.Time) []Action {
 		}
 		return s.end(schemas.StatusFailed)
 	}
-	if out := s.decided(); len(out) > 0 {
-		return out // these may free others: look again
+	if out := s.immediate(); len(out) > 0 {
+		return out // more may be due after these
 	}
 	var out []Action
-	s.drain(&s.local, schemas.NodeReady)
-	for i := 0; i < s.local.len() && len(out) < maxActions; i++ {
-		if unit := s.local.at(i); s.startable(unit, now) {
-			out = append(out, s.offer(unit))
+	s.dropStale(&s.readyWithoutCall, schemas.NodeReady)
+	for i := 0; i < s.readyWithoutCall.len() && len(out) < maxActions; i++ {
+		if unit := s.readyWithoutCall.at(i); s.startable(unit, now) {
+			out = append(out, s.startOrSkip(unit))
 		}
 	}
-	room := s.limit - s.inFlight
+	free := s.limit - s.inFlight
 	for p := range s.ready {
 		q := &s.ready[p]
-		s.drain(q, schemas.NodeReady)
-		for i := 0; i < q.len() && room > 0 && len(out) < maxActions; i++ {
+		s.dropStale(q, schemas.NodeReady)
+		for i := 0; i < q.len() && free > 0 && len(out) < maxActions; i++ {
 			if unit := q.at(i); s.startable(unit, now) {
-				out = append(out, s.offer(unit))
-				room--
+				out = append(out, s.startOrSkip(unit))
+				free--
 			}
 		}
 	}
-	out = append(out, s.due(now, maxActions-len(out), out)...)
-	out = append(out, s.retry(now, min(room, maxActions-len(out)), out)...)
+	out = append(out, s.dueTimers(now, maxActions-len(out), out)...)
+	out = append(out, s.dueRetries(now, min(free, maxActions-len(out)), out)...)
 	if len(out) > 0 {
 		return out
 	}
-	return s.rest()
+	return s.nextIdle()
 }
 
-// startable tells whether a unit is ready, and its total_timeout not over.
+// startable reports whether a unit is ready and its total_timeout has not passed.
 func (s *State) startable(unit int, now time.Time) bool {
 	u := &s.Units[unit]
 	return u.Status == schemas.NodeReady && (u.TotalDue.IsZero() || now.Before(u.TotalDue) || u.Phase == PhaseVerify)
 }
 
-// decided lists what follows without any evaluation of the plan: nodes that can never start, waits whose signal is
-// there, for_each nodes whose outcome is clear.
-func (s *State) decided() []Action {
+// immediate returns what follows without evaluating the plan: nodes that can never start, waits whose signal has come, for_each
+// nodes whose outcome is decided.
+func (s *State) immediate() []Action {
 	var out []Action
-	s.drain(&s.doomed, schemas.NodePending)
-	for i := 0; i < s.doomed.len() && len(out) < maxActions; i++ {
-		if unit := s.doomed.at(i); s.Units[unit].Status == schemas.NodePending {
+	s.dropStale(&s.unstartable, schemas.NodePending)
+	for i := 0; i < s.unstartable.len() && len(out) < maxActions; i++ {
+		if unit := s.unstartable.at(i); s.Units[unit].Status == schemas.NodePending {
 			e := s.event(schemas.EventNodeSkipped, unit)
 			e.Reason = fmt.Sprintf("trigger_rule %s cannot hold", s.program.Nodes[unit].Rule)
 			out = append(out, Action{Kind: Emit, Unit: unit, Event: &e})
 		}
 	}
-	s.drain(&s.delivered, schemas.NodeRunning)
+	s.dropStale(&s.delivered, schemas.NodeRunning)
 	for i := 0; i < s.delivered.len() && len(out) < maxActions; i++ {
 		if unit := s.delivered.at(i); s.Units[unit].Status == schemas.NodeRunning {
 			e := s.event(schemas.EventNodeSucceeded, unit)
@@ -186,40 +187,40 @@ func (s *State) decided() []Action {
 			out = append(out, Action{Kind: Emit, Unit: unit, Event: &e})
 		}
 	}
-	s.drain(&s.joins, schemas.NodeRunning)
+	s.dropStale(&s.joins, schemas.NodeRunning)
 	for i := 0; i < s.joins.len() && len(out) < maxActions; i++ {
-		if unit := s.joins.at(i); s.Units[unit].Status == schemas.NodeRunning && s.itemsEnded(unit) { // it may run anew
+		if unit := s.joins.at(i); s.Units[unit].Status == schemas.NodeRunning && s.itemsEnded(unit) { // it may have been reopened
 			out = append(out, Action{Kind: Join, Unit: unit})
 		}
 	}
 	return out
 }
 
-// offer starts a ready unit, unless it is an item of a node that can no longer succeed.
-func (s *State) offer(unit int) Action {
+// startOrSkip starts a ready unit, or skips it if it is an item of a node that can no longer succeed.
+func (s *State) startOrSkip(unit int) Action {
 	if !s.IsItem(unit) || !s.itemsFailed(s.Units[unit].Node) {
-		return s.begin(unit)
+		return s.startOrHold(unit)
 	}
 	e := s.event(schemas.EventNodeSkipped, unit)
 	e.Reason = "other items failed"
 	return Action{Kind: Emit, Unit: unit, Event: &e}
 }
 
-// begin starts a unit, unless it may have been called in a history that is lost.
-func (s *State) begin(unit int) Action {
-	if held := s.doubted(unit); held != nil {
+// startOrHold starts a unit, or holds it if it may have been called in commits that the store lost.
+func (s *State) startOrHold(unit int) Action {
+	if held := s.holdUnknown(unit); held != nil {
 		return *held
 	}
 	return Action{Kind: Start, Unit: unit}
 }
 
-// drain removes the entries at the head of a queue whose units have moved on.
-func (s *State) drain(q *queue, status schemas.NodeStatus) {
+// dropStale removes entries at the head of a queue whose units no longer have the status.
+func (s *State) dropStale(q *queue, status schemas.NodeStatus) {
 	for q.len() > 0 && s.Units[q.at(0)].Status != status {
 		switch u := &s.Units[q.at(0)]; q {
 		case &s.joins:
 			u.joined = false
-		case &s.doomed, &s.delivered:
+		case &s.unstartable, &s.delivered:
 		default:
 			u.queued = false
 		}
@@ -227,25 +228,25 @@ func (s *State) drain(q *queue, status schemas.NodeStatus) {
 	}
 }
 
-// due lists what the timers that have come mean. Units in started have their action already.
-func (s *State) due(now time.Time, limit int, started []Action) (out []Action) {
+// dueTimers returns the actions of timers that are due. Units in started have their action already.
+func (s *State) dueTimers(now time.Time, limit int, started []Action) (out []Action) {
 	var kept []timer
 	for len(s.timers) > 0 && !s.timers[0].due.After(now) && len(out) < limit {
 		t := s.timers[0]
 		s.timers.pop()
 		u := &s.Units[t.unit]
-		if !t.of(u) {
+		if !t.isTimerOf(u) {
 			continue
 		}
-		kept = append(kept, t) // it stays until its event is applied: asking twice gives the same
-		if mentioned(started, t.unit) || mentioned(out, t.unit) {
+		kept = append(kept, t) // until its event is applied, so that Next returns the same again
+		if hasAction(started, t.unit) || hasAction(out, t.unit) {
 			continue
 		}
 		a := Action{Kind: Emit, Unit: t.unit}
 		if total := t.due.Equal(u.TotalDue) && u.Phase != PhaseVerify; total || t.due.Equal(u.QueueDue) {
-			a.Event = s.overdue(t.unit, total, now)
+			a.Event = s.timeoutEvent(t.unit, total, now)
 		} else {
-			a.Event = s.elapsed(t.unit)
+			a.Event = s.timerEvent(t.unit)
 		}
 		out = append(out, a)
 	}
@@ -255,18 +256,18 @@ func (s *State) due(now time.Time, limit int, started []Action) (out []Action) {
 	return out
 }
 
-// retry lists the units whose backoff is over, as many as there is room for.
-func (s *State) retry(now time.Time, room int, started []Action) (out []Action) {
+// dueRetries starts units whose backoff is over, as many as max_parallel allows.
+func (s *State) dueRetries(now time.Time, most int, started []Action) (out []Action) {
 	var kept []timer
-	for len(s.retries) > 0 && !s.retries[0].due.After(now) && len(out) < room {
+	for len(s.retries) > 0 && !s.retries[0].due.After(now) && len(out) < most {
 		t := s.retries[0]
 		s.retries.pop()
-		if !t.retries(&s.Units[t.unit]) {
+		if !t.isBackoffOf(&s.Units[t.unit]) {
 			continue
 		}
 		kept = append(kept, t)
-		if !mentioned(started, t.unit) && !mentioned(out, t.unit) {
-			out = append(out, s.begin(t.unit))
+		if !hasAction(started, t.unit) && !hasAction(out, t.unit) {
+			out = append(out, s.startOrHold(t.unit))
 		}
 	}
 	for _, t := range kept {
@@ -275,8 +276,8 @@ func (s *State) retry(now time.Time, room int, started []Action) (out []Action) 
 	return out
 }
 
-// mentioned tells whether the unit has its action already: several of its times may have come at once.
-func mentioned(actions []Action, unit int) bool {
+// hasAction reports whether the unit has an action already: several of its timers may be due at once.
+func hasAction(actions []Action, unit int) bool {
 	for i := range actions {
 		if actions[i].Unit == unit {
 			return true
@@ -285,50 +286,51 @@ func mentioned(actions []Action, unit int) bool {
 	return false
 }
 
-// retries tells whether the unit backs off until then still.
-func (t timer) retries(u *Unit) bool {
+// isBackoffOf reports whether the unit still backs off until the timer.
+func (t timer) isBackoffOf(u *Unit) bool {
 	return u.Status == schemas.NodeBackingOff && t.due.Equal(u.Due)
 }
 
-// of tells whether the timer is one of the unit's own still. A backoff is not, see retries, and total_timeout does not end
-// a verification: it counts again once that has said that nothing happened.
-func (t timer) of(u *Unit) bool {
+// isTimerOf reports whether the timer is still one of the unit's. Backoffs have timers of their own, see isBackoffOf, and
+// total_timeout does not end a verification: it counts again once that found that the call did not happen.
+func (t timer) isTimerOf(u *Unit) bool {
 	return t.due.Equal(u.Due) && u.Status != schemas.NodeBackingOff || t.due.Equal(u.TotalDue) && u.Phase != PhaseVerify || t.due.Equal(u.QueueDue)
 }
 
-// elapsed is what the end of a unit's time means by its kind.
-func (s *State) elapsed(unit int) *schemas.Event {
+// timerEvent is the event of a unit whose Due has passed, by the kind of its node.
+func (s *State) timerEvent(unit int) *schemas.Event {
 	n, u := s.Node(unit), &s.Units[unit]
 	switch {
 	case u.Status == schemas.NodeHeld:
-		return s.final(unit, schemas.Errorf(schemas.CodeDenied, "nobody decided within %s", u.Due.Sub(u.Since)).
-			WithHint("a review without a decision counts as rejected; raise expires, or ask again"))
+		return s.final(unit, schemas.Errorf(schemas.CodeDenied, "the review was not decided within %s", u.Due.Sub(u.Since)).
+			WithHint("a review without a decision counts as rejected; raise expires, or run the plan again"))
 	case n.Awaited != nil && u.Awaits != nil:
-		return s.final(unit, schemas.Errorf(schemas.CodeTimeout, "state %q of type %q was not as the node waits for it within %s", u.Awaits.Key, u.Awaits.Type, u.Due.Sub(u.Since)).
-			WithHint("get_state shows it, set_state sets it; raise the timeout of wait_for"))
+		return s.final(unit, schemas.Errorf(schemas.CodeTimeout, "state %q of type %q did not meet the condition of the node within %s",
+			u.Awaits.Key, u.Awaits.Type, u.Due.Sub(u.Since)).
+			WithHint("get_state shows the state, set_state sets it; or raise the timeout of wait_for"))
 	case n.Kind == plan.KindWaitFor:
-		return s.final(unit, schemas.Errorf(schemas.CodeTimeout, "event %q did not come within %s", n.Event, u.Due.Sub(u.Since)).
-			WithHint("signal_execution sends it; raise the timeout of wait_for"))
+		return s.final(unit, schemas.Errorf(schemas.CodeTimeout, "event %q was not received within %s", n.Event, u.Due.Sub(u.Since)).
+			WithHint("signal_execution sends it; or raise the timeout of wait_for"))
 	}
 	e := s.event(schemas.EventNodeSucceeded, unit)
 	return &e
 }
 
-// rest decides what an execution does in which nothing can start.
-func (s *State) rest() []Action {
+// nextIdle decides what follows when nothing can start.
+func (s *State) nextIdle() []Action {
 	switch {
-	case s.inFlight > 0 || s.timing > 0 || s.backing > 0:
+	case s.inFlight > 0 || s.withoutCall > 0 || s.backingOff > 0:
 		return nil
-	case s.held > 0 && s.deciding() == 0:
+	case s.heldUnits > 0 && s.openReviews() == 0:
 		return emit(schemas.Event{Type: schemas.EventSuspended, Reason: heldSuspends})
-	case s.held > 0 || s.readies > 0 || s.Count(schemas.NodePending)+s.Count(schemas.NodeRunning) > 0:
-		return nil // a review is open, or more is to be applied first
+	case s.heldUnits > 0 || s.readyUnits > 0 || s.Count(schemas.NodePending)+s.Count(schemas.NodeRunning) > 0:
+		return nil // a review is open, or there are events to apply first
 	}
 	return []Action{{Kind: Finish}}
 }
 
-// deciding counts the held units that a review holds: they have their own way on, and the execution just waits.
-func (s *State) deciding() int {
+// openReviews counts the units that are held for a review, which continue by themselves while the execution waits.
+func (s *State) openReviews() int {
 	n := 0
 	for i := range s.Units {
 		if s.Units[i].Status == schemas.NodeHeld && s.Units[i].Reason == schemas.ReasonReview {
@@ -338,8 +340,8 @@ func (s *State) deciding() int {
 	return n
 }
 
-// giveUp ends the calls in flight without an answer, and workflows that run elsewhere.
-func (s *State) giveUp(why string) []Action {
+// abandonCalls ends calls in flight without an answer, and workflow units.
+func (s *State) abandonCalls(why string) []Action {
 	var out []Action
 	for i := range s.Units {
 		u := &s.Units[i]
@@ -348,15 +350,16 @@ func (s *State) giveUp(why string) []Action {
 		}
 		e := s.event(schemas.EventNodeCancelled, i)
 		e.Attempt = u.Attempts
-		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call was in flight when it was given up: %s", why).WithOutcome(schemas.Unknown).
-			WithHint("it may have happened: look where it would show")
+		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call was given up while it was in flight: %s", why).
+			WithOutcome(schemas.Unknown).
+			WithHint("it may have happened: check where its effect would show")
 		out = append(out, Action{Kind: Emit, Event: &e})
 	}
 	return out
 }
 
-// Wake is when Next has something new to say though nothing else happens after now; zero: never. What is due at now and
-// waits for room does not count: the end of a call makes room.
+// Wake is when Next returns something new if nothing else happens after now; zero: never. What is due at now and waits for
+// max_parallel does not count: it can start when a call ends.
 func (s *State) Wake(now time.Time) time.Time {
 	switch s.Status {
 	case schemas.StatusRunning, schemas.StatusCompensating:
@@ -364,10 +367,10 @@ func (s *State) Wake(now time.Time) time.Time {
 		if s.Status == schemas.StatusCompensating {
 			at = time.Time{}
 		}
-		for len(s.timers) > 0 && !s.timers[0].of(&s.Units[s.timers[0].unit]) {
+		for len(s.timers) > 0 && !s.timers[0].isTimerOf(&s.Units[s.timers[0].unit]) {
 			s.timers.pop()
 		}
-		for len(s.retries) > 0 && !s.retries[0].retries(&s.Units[s.retries[0].unit]) {
+		for len(s.retries) > 0 && !s.retries[0].isBackoffOf(&s.Units[s.retries[0].unit]) {
 			s.retries.pop()
 		}
 		for _, h := range []timers{s.timers, s.retries} {
@@ -382,13 +385,13 @@ func (s *State) Wake(now time.Time) time.Time {
 	return time.Time{}
 }
 
-// Waiting reports whether nothing can run until a timer, an event or a decision.
+// Waiting reports whether nothing can run before a timer, an event or a decision.
 func (s *State) Waiting() bool {
 	switch s.Status {
 	case schemas.StatusSuspended:
 		return true
 	case schemas.StatusRunning:
-		return s.inFlight == 0 && s.readies == 0 && s.timing+s.backing+s.held > 0
+		return s.inFlight == 0 && s.readyUnits == 0 && s.withoutCall+s.backingOff+s.heldUnits > 0
 	}
 	return false
 }

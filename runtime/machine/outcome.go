@@ -10,16 +10,16 @@ import (
 )
 
 // Failed decides what follows when attempt n of the unit ended with the error: another attempt, a verification, a
-// fallback, a hold, the end. The event is nil where the attempt is not in flight any more: its end was decided without
-// it. took is the attempt's length; random gives numbers in [0,1).
+// fallback, a hold, or the end. The event is nil if the attempt is no longer in flight, because its end was decided before.
+// took is the duration of the attempt; random returns numbers in [0,1).
 //
 //	effect       not_run   ran_failed   unknown
 //	read         retry?    retry?       retry?
 //	idempotent   retry?    retry?       retry?
 //	once         retry?    retry?       verify, or on_unknown
 //
-// "retry?" is the retry policy: codes, attempts, elapsed time. Where it says no, the fallback list comes next, and then
-// on_error.
+// "retry?" is the retry policy: codes, attempts, elapsed time. If it does not allow a retry, the fallback list comes next, and
+// then on_error.
 func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now time.Time, random func() float64) *schemas.Event {
 	if !s.Attempt(unit, n) {
 		return nil
@@ -27,7 +27,7 @@ func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now 
 	e := s.about(unit, n, err, took)
 	switch {
 	case s.Status == schemas.StatusCompensating:
-		s.undoFailed(unit, e, now, random)
+		s.compensationRetry(unit, e, now, random)
 	case s.Status == schemas.StatusCancelling, s.Failing && err.Code == schemas.CodeCancelled:
 		e.Type = schemas.EventNodeCancelled
 	case err.Refused():
@@ -35,47 +35,47 @@ func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now 
 		e.Due = postponed(err, now)
 	case err.Code == schemas.CodeCapabilityDrift && s.Target(unit) == &s.Node(unit).Target:
 		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonDrift
-	case s.undecidedCall(unit, err):
-		s.undecided(unit, e)
-	case err.Code == schemas.CodeCancelled: // stopped by a suspend or a shutdown: not the capability's failure
+	case s.isUnknownOnce(unit, err):
+		s.resolveUnknown(unit, e)
+	case err.Code == schemas.CodeCancelled: // stopped by a suspend or a shutdown, not a failure of the capability
 		e.Type, e.Error = schemas.EventAttemptLost, nil
 	default:
-		s.again(unit, e, now, random)
+		s.retryOrConclude(unit, e, now, random)
 	}
 	return e
 }
 
-// minPostpone keeps a refusal without a time from becoming a busy loop.
+// minPostpone prevents a busy loop after a refusal without a time.
 const minPostpone = 100 * time.Millisecond
 
 func postponed(err *schemas.Error, now time.Time) *time.Time {
 	return new(now.Add(max(time.Duration(err.RetryAfterSeconds*float64(time.Second)), minPostpone)))
 }
 
-// undecidedCall: a `once` call that may have happened, and nobody said that it may be repeated.
-func (s *State) undecidedCall(unit int, err *schemas.Error) bool {
+// isUnknownOnce reports whether the call has the effect once, may have happened, and must not be repeated without a decision.
+func (s *State) isUnknownOnce(unit int, err *schemas.Error) bool {
 	_, effect, _ := s.Goes(unit)
 	return err.Outcome == schemas.Unknown && s.Target(unit) != nil && effect.Rank() >= schemas.EffectOnce.Rank() && !s.repeatable(unit)
 }
 
-// repeatable tells whether the plan has a call of the unit repeated whose outcome is unknown, and no rule forbids that.
+// repeatable reports whether the plan repeats calls of the unit whose outcome is unknown, and no policy forbids that.
 func (s *State) repeatable(unit int) bool {
 	return s.Node(unit).OnUnknown == schemas.OnUnknownRetry && (s.forbids == nil || !s.forbids(s.Target(unit)))
 }
 
-// Withheld is the hold of a unit that backs off to repeat a call of unknown outcome, where a rule forbids that by now; nil:
-// it may go on.
+// Withheld is the hold of a unit that backs off to repeat a call of unknown outcome, if a policy now forbids that; nil: it may
+// continue.
 func (s *State) Withheld(unit int) *schemas.Event {
 	u := &s.Units[unit]
-	if u.Status != schemas.NodeBackingOff || u.Phase != PhaseRun || u.Error == nil || !s.undecidedCall(unit, u.Error) {
+	if u.Status != schemas.NodeBackingOff || u.Phase != PhaseRun || u.Error == nil || !s.isUnknownOnce(unit, u.Error) {
 		return nil
 	}
-	e := s.about(unit, u.Attempts, mayHave(s.Target(unit), u.Error), 0)
+	e := s.about(unit, u.Attempts, unknownOutcome(s.Target(unit), u.Error), 0)
 	e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonUnknown
 	return e
 }
 
-func mayHave(t *plan.Target, err *schemas.Error) *schemas.Error {
+func unknownOutcome(t *plan.Target, err *schemas.Error) *schemas.Error {
 	return schemas.Errorf(schemas.CodeOutcomeUnknown, "%s may have happened: %s", t.Name(), err.Message).WithOutcome(schemas.Unknown)
 }
 
@@ -85,10 +85,10 @@ func (s *State) about(unit, n int, err *schemas.Error, took time.Duration) *sche
 	return &e
 }
 
-// undecided makes e what the plan says of a `once` call that may have happened: verify it, fail, or hold for a decision.
-func (s *State) undecided(unit int, e *schemas.Event) {
+// resolveUnknown sets e to what the plan wants for a `once` call that may have happened: verify it, fail, or hold for a decision.
+func (s *State) resolveUnknown(unit int, e *schemas.Event) {
 	n := s.Node(unit)
-	e.Error = mayHave(s.Target(unit), e.Error)
+	e.Error = unknownOutcome(s.Target(unit), e.Error)
 	switch {
 	case n.Verify != nil && s.Units[unit].Phase == PhaseRun && s.Units[unit].Fallback == 0:
 		e.Type = schemas.EventNodeVerifying
@@ -101,10 +101,11 @@ func (s *State) undecided(unit int, e *schemas.Event) {
 	}
 }
 
-// again makes e the next attempt's backoff, or the end where the policy allows none.
-func (s *State) again(unit int, e *schemas.Event, now time.Time, random func() float64) {
+// retryOrConclude sets e to the backoff before the next attempt, or to the end if the policy allows none.
+func (s *State) retryOrConclude(unit int, e *schemas.Event, now time.Time, random func() float64) {
 	t, u := s.policy(unit), &s.Units[unit]
-	if u.Failures+1 < t.MaxAttempts && (Retryable(*t, s.explicit(unit), e.Error) || e.Error.Outcome == schemas.Unknown && s.Node(unit).OnUnknown == schemas.OnUnknownRetry) {
+	repeat := e.Error.Outcome == schemas.Unknown && s.Node(unit).OnUnknown == schemas.OnUnknownRetry
+	if u.Failures+1 < t.MaxAttempts && (repeat || Retryable(*t, s.explicit(unit), e.Error)) {
 		wait, _ := Backoff(*t, u.Failures, random).Next()
 		if after := time.Duration(e.Error.RetryAfterSeconds * float64(time.Second)); after > wait {
 			wait = after
@@ -118,9 +119,9 @@ func (s *State) again(unit int, e *schemas.Event, now time.Time, random func() f
 	s.conclude(unit, e)
 }
 
-// NotDone decides what follows when verification n of the unit said that its once call had not happened: that call counts
-// as a failed attempt of the unit, so that the retry policy bounds the tries, and there is another one, a fallback or the
-// end. The event is nil where the verification is not in flight any more.
+// NotDone decides what follows when verification n of the unit found that its once call did not happen: the call counts as a
+// failed attempt of the unit, so that the retry policy limits the attempts, and another attempt, a fallback or the end follows.
+// The event is nil if the verification is no longer in flight.
 func (s *State) NotDone(unit, n int, took time.Duration, now time.Time, random func() float64) *schemas.Event {
 	u := &s.Units[unit]
 	if !s.Attempt(unit, n) || u.Phase != PhaseVerify {
@@ -130,21 +131,22 @@ func (s *State) NotDone(unit, n int, took time.Duration, now time.Time, random f
 	if u.Error != nil {
 		why = u.Error.Message
 	}
-	e := s.about(unit, n, schemas.Errorf(schemas.CodeUnavailable, "it did not happen, as its verification says: %s", why).WithOutcome(schemas.NotRun), took)
+	err := schemas.Errorf(schemas.CodeUnavailable, "the call did not happen, according to its verification: %s", why).WithOutcome(schemas.NotRun)
+	e := s.about(unit, n, err, took)
 	switch policy := &s.Node(unit).Retry; {
 	case s.Status == schemas.StatusCancelling:
 		e.Type = schemas.EventNodeCancelled
-	case u.Spent < policy.MaxAttempts:
-		wait, _ := Backoff(*policy, u.Spent-1, random).Next()
+	case u.SpentBefore < policy.MaxAttempts:
+		wait, _ := Backoff(*policy, u.SpentBefore-1, random).Next()
 		e.Type, e.Due = schemas.EventNodeNotDone, new(now.Add(wait))
 	default:
-		become(e, s.failed(unit, e.Error))
+		copyEnd(e, s.failed(unit, e.Error))
 	}
 	return e
 }
 
-// ChildFailed decides what follows when the execution that ran a workflow unit ended without success. The event is nil
-// where the unit does not wait for that child.
+// ChildFailed decides what follows when the execution that ran a workflow unit ended without success. The event is nil if the
+// unit does not wait for that child.
 func (s *State) ChildFailed(unit int, child string, err *schemas.Error, now time.Time, random func() float64) *schemas.Event {
 	u := &s.Units[unit]
 	if u.Status != schemas.NodeRunning || u.Child != child {
@@ -155,23 +157,23 @@ func (s *State) ChildFailed(unit int, child string, err *schemas.Error, now time
 		e.Type = schemas.EventNodeCancelled
 		return e
 	}
-	if !s.Node(unit).RetryExplicit { // a plan within may have done anything: it runs again only where somebody asked for that
+	if !s.Node(unit).RetryExplicit { // the plan may have had any effect: it runs again only if the node asks for retries
 		s.conclude(unit, e)
 		return e
 	}
-	s.again(unit, e, now, random)
+	s.retryOrConclude(unit, e, now, random)
 	return e
 }
 
-// conclude makes e the end of a unit that failed for good.
-func (s *State) conclude(unit int, e *schemas.Event) { become(e, s.final(unit, e.Error)) }
+// conclude sets e to the end of a unit that failed for good.
+func (s *State) conclude(unit int, e *schemas.Event) { copyEnd(e, s.final(unit, e.Error)) }
 
-// become makes e say what the other event says, of the same attempt.
-func become(e, other *schemas.Event) {
+// copyEnd copies the type and the error of another event about the same attempt to e.
+func copyEnd(e, other *schemas.Event) {
 	e.Type, e.Reason, e.Error, e.Fallback, e.Capability = other.Type, other.Reason, other.Error, other.Fallback, other.Capability
 }
 
-// policy is the retry policy of what the unit calls now; a workflow node has its own.
+// policy is the retry policy of the unit's current call, or of the workflow node.
 func (s *State) policy(unit int) *schemas.Retry {
 	if t := s.Target(unit); t != nil {
 		return &t.Retry
@@ -186,21 +188,22 @@ func (s *State) explicit(unit int) bool {
 	return s.Node(unit).RetryExplicit
 }
 
-// Final is the event for a unit that failed for good with the error: the next fallback, a hold under on_error: suspend,
-// or its failure. A verification that fails for good holds the unit: its call may still have happened.
+// Final is the event of a unit that failed for good with the error: the next fallback, a hold with on_error: suspend, or its
+// failure. A verification that fails for good holds the unit: its call may have happened.
 func (s *State) Final(unit int, err *schemas.Error) schemas.Event { return *s.final(unit, err) }
 
 func (s *State) final(unit int, err *schemas.Error) *schemas.Event {
-	if s.Units[unit].Phase == PhaseVerify { // nobody can tell whether it happened
+	if s.Units[unit].Phase == PhaseVerify { // its outcome stays unknown
 		e := s.event(schemas.EventNodeHeld, unit)
 		e.Reason = schemas.ReasonUnknown
-		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and its verification failed: %s", err.Message).WithOutcome(schemas.Unknown)
+		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and its verification failed: %s", err.Message).
+			WithOutcome(schemas.Unknown)
 		return &e
 	}
 	return s.failed(unit, err)
 }
 
-// failed is the event for a unit whose failure is certain.
+// failed is the event of a unit whose failure is certain.
 func (s *State) failed(unit int, err *schemas.Error) *schemas.Event {
 	n, u := s.Node(unit), &s.Units[unit]
 	var e schemas.Event
@@ -221,28 +224,29 @@ func (s *State) failed(unit int, err *schemas.Error) *schemas.Event {
 	return &e
 }
 
-// reviewed tells whether a person was asked about the unit: no then is the end of it.
+// reviewed reports whether the unit is held for a review; a rejection ends it.
 func (u *Unit) reviewed() bool {
 	return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview
 }
 
-// overdue is what the end of total_timeout or queue_timeout means for a unit.
-func (s *State) overdue(unit int, total bool, now time.Time) *schemas.Event {
+// timeoutEvent is the event of a unit whose total_timeout or queue_timeout has passed.
+func (s *State) timeoutEvent(unit int, total bool, now time.Time) *schemas.Event {
 	n, u := s.Node(unit), &s.Units[unit]
 	if !total {
 		why := ""
 		if u.Status == schemas.NodeBackingOff && u.Error != nil {
 			why = ": " + u.Error.Message
 		}
-		return s.final(unit, schemas.Errorf(schemas.CodeQueueTimeout, "no room to start within %s, the queue_timeout of the node%s", n.QueueTimeout, why).WithOutcome(schemas.NotRun))
+		return s.final(unit, schemas.Errorf(schemas.CodeQueueTimeout, "the node could not start within %s, its queue_timeout%s", n.QueueTimeout, why).
+			WithOutcome(schemas.NotRun))
 	}
 	err := schemas.Errorf(schemas.CodeTimeout, "the node did not end within %s, its total_timeout", n.TotalTimeout)
 	if !u.Calling {
 		return s.final(unit, err)
 	}
 	e := s.about(unit, u.Attempts, err.WithOutcome(schemas.Unknown), now.Sub(u.Since))
-	if s.undecidedCall(unit, e.Error) {
-		s.undecided(unit, e)
+	if s.isUnknownOnce(unit, e.Error) {
+		s.resolveUnknown(unit, e)
 		return e
 	}
 	s.conclude(unit, e)
@@ -250,14 +254,14 @@ func (s *State) overdue(unit int, total bool, now time.Time) *schemas.Event {
 }
 
 // DefaultMaxRecoveries is how often an execution may be taken over after a crash without one of its nodes ending, and how many
-// workers in a row may die while one node's call is in flight, before it is suspended: a plan that kills its worker must not
-// kill every worker for ever, whatever else of it makes progress meanwhile.
+// workers in a row may die while one node's call is in flight, before the execution is suspended: a plan that kills its worker
+// must not kill every worker, even if other nodes make progress meanwhile.
 const DefaultMaxRecoveries = 5
 
-// Recover decides about the attempts in flight of an execution whose worker is gone: what may be repeated is lost and
-// runs again without spending an attempt, a `once` call is verified or up to on_unknown. Attempts that are alive, because
-// the new worker makes them itself, are left alone; nil: none is. Nothing in flight needs no event. The events are to be
-// applied in order.
+// Recover decides about the attempts in flight of an execution whose worker died: an attempt that may be repeated is lost and
+// made again without spending an attempt; a `once` call is verified or handled by on_unknown. Attempts for which alive is true
+// are made by the new worker itself and stay in flight; a nil alive means none. Without attempts in flight there are no events.
+// Apply the events in order.
 func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(unit, attempt int) bool) []schemas.Event {
 	if s.inFlight == 0 {
 		return nil
@@ -283,7 +287,7 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 		case repeat || s.repeatable(i):
 			e.Type, e.Error, e.Reason = schemas.EventAttemptLost, nil, died
 		default:
-			s.undecided(i, e)
+			s.resolveUnknown(i, e)
 		}
 		events = append(events, *e)
 		lost = append(lost, i)
@@ -291,17 +295,18 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 	if len(events) == 1 {
 		return nil
 	}
-	if reason := s.deadly(lost, maxRecoveries); reason != "" && s.Status == schemas.StatusRunning && len(lost) == s.inFlight {
-		events = append(events, schemas.Event{Type: schemas.EventSuspending, Name: SuspendDrain, Reason: reason}) // workflows may be under way
+	if reason := s.killers(lost, maxRecoveries); reason != "" && s.Status == schemas.StatusRunning && len(lost) == s.inFlight {
+		// Workflow nodes may be running: suspend, do not stop.
+		events = append(events, schemas.Event{Type: schemas.EventSuspending, Name: SuspendDrain, Reason: reason})
 	}
 	return events
 }
 
-// died is why an attempt was lost whose worker was gone.
+// died is the reason of an attempt that was lost because its worker died.
 const died = "its worker died"
 
-// deadly says which of the units whose worker has just died seem to be what kills it; empty: it is too early to tell.
-func (s *State) deadly(lost []int, most int) string {
+// killers is the reason to suspend: it names the units that seem to kill their workers; empty: none does yet.
+func (s *State) killers(lost []int, most int) string {
 	var names []string
 	deaths := 0
 	for _, unit := range lost {
@@ -322,8 +327,8 @@ func (s *State) deadly(lost []int, most int) string {
 		return fmt.Sprintf("the runtime died %d times in a row while node %s ran, which may be the cause; resume_execution tries again", deaths, names[0])
 	}
 	return fmt.Sprintf("the runtime died %d times in a row while nodes %s ran, one of which may be the cause; resume_execution tries again",
-		deaths, strings.Join(names[:min(len(names), maxDeadly)], ", "))
+		deaths, strings.Join(names[:min(len(names), maxKillers)], ", "))
 }
 
-// maxDeadly is how many nodes the reason names at most.
-const maxDeadly = 5
+// maxKillers is the most nodes that the reason names.
+const maxKillers = 5

@@ -12,7 +12,7 @@ import (
 type model struct {
 	ended     map[int]Unit
 	order     []int        // units in the order in which they succeeded
-	undecided map[int]bool // units whose last `once` call may have happened, and about which nobody has decided
+	undecided map[int]bool // units whose last `once` call may have happened, without a decision
 	tries     map[int]int  // calls of what the unit calls now that spent an attempt
 	before    map[int]int  // of a unit that is verified: tries of its own call
 	settled   map[int]bool // units whose compensation is over
@@ -28,7 +28,7 @@ func newModel() model {
 	}
 }
 
-// apply applies one event and looks at everything that must hold behind it. cause is what ended a call, where something did.
+// apply applies one event and checks everything that must hold after it. cause is the error that ended a call, or nil.
 func (w *walk) apply(e schemas.Event, cause ...*schemas.Error) {
 	w.t.Helper()
 	unit := -1
@@ -126,7 +126,7 @@ func (w *walk) about(unit int, was *Unit, e schemas.Event) {
 		w.tries[unit] = 0
 	case schemas.EventNodeFailed:
 		if was.Phase == PhaseVerify && w.undecided[unit] {
-			w.t.Fatalf("%s fails by its verification, and nobody knows whether it happened", name)
+			w.t.Fatalf("%s fails by its verification, though its outcome is unknown", name)
 		}
 	case schemas.EventNodeCompensating:
 		w.compensates(unit, was)
@@ -146,7 +146,7 @@ func (w *walk) about(unit int, was *Unit, e schemas.Event) {
 	}
 }
 
-// reopened: somebody had what did not succeed of a list run again; what succeeded, or was skipped by somebody, stays.
+// reopened: the items of a list that did not succeed run again; those that succeeded, or were skipped by a person, are kept.
 func (w *walk) reopened(node *Unit) {
 	for item := node.FirstItem; item < node.FirstItem+node.Count; item++ {
 		if was, ok := w.ended[item]; ok && was.Status != schemas.NodeSucceeded && was.Reason != patched {
@@ -201,7 +201,7 @@ func (w *walk) compensates(unit int, was *Unit) {
 	}
 	switch {
 	case !w.undo:
-		w.t.Fatalf("%s is undone, and nobody asked for that", name)
+		w.t.Fatalf("%s is compensated without being asked to", name)
 	case !slices.Contains(w.order, unit) || !w.undoes(unit):
 		w.t.Fatalf("%s is undone, which there is nothing to undo of", name)
 	case w.settled[unit]:
@@ -213,7 +213,7 @@ func (w *walk) compensates(unit int, was *Unit) {
 	}
 }
 
-// undoes tells whether a unit that succeeded did something that can be undone.
+// undoes reports whether a unit that succeeded has a compensation.
 func (w *walk) undoes(unit int) bool {
 	n, u := w.s.Node(unit), &w.s.Units[unit]
 	served := u.Fallback > 0 && n.Fallbacks[u.Fallback-1].Target == nil // a value stands for what was not done
@@ -240,13 +240,13 @@ func (w *walk) joined(node int) {
 	case open > 0:
 		w.t.Fatalf("%s succeeded with %d items open", n.ID, open)
 	case v.Total != u.Count || v.Succeeded != succeeded || v.Failed != failed || v.Running != 0:
-		w.t.Fatalf("%s has %d of %d items succeeded and %d failed, and says %+v", n.ID, succeeded, u.Count, failed, v)
+		w.t.Fatalf("%s has %d of %d items succeeded and %d failed, but Items returns %+v", n.ID, succeeded, u.Count, failed, v)
 	case n.MinSuccess < 0 && failed > 0 && n.OnError != schemas.OnErrorContinue, n.MinSuccess >= 0 && failed > 0 && u.Count-failed < n.MinSuccess:
 		w.t.Fatalf("%s succeeded with %d of %d items failed", n.ID, failed, u.Count)
 	}
 }
 
-// always is what holds behind every event.
+// always is what holds after every event.
 func (w *walk) always() {
 	s := w.s
 	if w.finished > 1 || (w.finished == 1) != s.Status.Terminal() {
@@ -255,7 +255,7 @@ func (w *walk) always() {
 	if calls := len(w.calls()); calls > s.limit || s.inFlight != calls {
 		w.t.Fatalf("%d calls in flight, counted %d, at most %d", calls, s.inFlight, s.limit)
 	}
-	if s.Status == schemas.StatusSuspended && s.inFlight+s.children-s.asleep > 0 {
+	if s.Status == schemas.StatusSuspended && s.inFlight+s.children-s.childrenSuspended > 0 {
 		w.t.Fatal("suspended with calls in flight, or workflows that are not suspended")
 	}
 	again := w.derived()
@@ -278,7 +278,7 @@ func (w *walk) always() {
 }
 
 func counters(s *State) any {
-	return [...]any{s.count, s.inFlight, s.readies, s.timing, s.children, s.asleep, s.held, s.backing}
+	return [...]any{s.count, s.inFlight, s.readyUnits, s.withoutCall, s.children, s.childrenSuspended, s.heldUnits, s.backingOff}
 }
 
 // derived is the state as a process has it that reads a snapshot.
@@ -286,7 +286,7 @@ func (w *walk) derived() *State {
 	again := *w.s
 	again.Units = slices.Clone(w.s.Units)
 	again.Signals = slices.Clone(w.s.Signals)
-	again.rebuild()
+	again.derive()
 	return &again
 }
 
@@ -347,7 +347,7 @@ func (w *walk) allowed(node int) bool {
 func (w *walk) atRest(actions []Action) {
 	s := w.s
 	if a, b := describe(actions), describe(w.derived().Next(w.now)); a != b {
-		w.t.Fatalf("Next says %s, and %s to a process that reads a snapshot", a, b)
+		w.t.Fatalf("Next returns %s, and %s after a snapshot is restored", a, b)
 	}
 	wake := s.Wake(w.now)
 	if again := w.derived(); !again.Wake(w.now).Equal(wake) {
@@ -360,7 +360,7 @@ func (w *walk) atRest(actions []Action) {
 		awaiting = append(awaiting, Await{unit, *s.Units[unit].Awaits})
 	}
 	if a, b := s.Awaiting(), w.derived().Awaiting(); !slices.Equal(a, awaiting) || !slices.Equal(b, awaiting) || s.Awaits() != (len(awaiting) > 0) {
-		w.t.Fatalf("%v wait for states, and Awaiting says %v, of a snapshot %v", awaiting, a, b)
+		w.t.Fatalf("%v wait for states, but Awaiting returns %v, and after a snapshot %v", awaiting, a, b)
 	}
 	events := w.find(func(i int, u *Unit) bool {
 		return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview || u.Status == schemas.NodeRunning && s.Node(i).Kind == plan.KindWaitFor
@@ -415,7 +415,7 @@ func (w *walk) over() {
 	}
 	for i := range w.s.Units {
 		if w.undecided[i] && w.s.Units[i].Status == schemas.NodeSucceeded {
-			w.t.Fatalf("%s succeeded though nobody knows whether it happened", w.s.Name(i))
+			w.t.Fatalf("%s succeeded though its outcome is unknown", w.s.Name(i))
 		}
 	}
 }

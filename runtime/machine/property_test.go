@@ -143,7 +143,7 @@ func (w *walk) endCall(err *schemas.Error) {
 	w.apply(e)
 }
 
-// verified is what the runtime makes of the answer of a verification: it happened, it did not, or nobody can read it.
+// verified is what the runtime makes of the answer of a verification: the call happened, it did not, or the answer is invalid.
 func (w *walk) verified(unit int, e schemas.Event) schemas.Event {
 	answer := rapid.SampledFrom([]string{"happened", "not", "not", "unreadable"}).Draw(w.t, "verification")
 	if answer == "happened" {
@@ -183,7 +183,7 @@ func (w *walk) late() {
 			w.t.Fatalf("verification %d of %s is over and still decides %+v", attempt, w.s.Name(unit), e)
 		}
 	}
-	if e := w.s.ChildFailed(unit, "somebody else", toolError, w.now, middle); e != nil {
+	if e := w.s.ChildFailed(unit, "another child", toolError, w.now, middle); e != nil {
 		w.t.Fatalf("%s does not wait for that execution, and its end decides %+v", w.s.Name(unit), e)
 	}
 }
@@ -228,12 +228,12 @@ func (w *walk) crash() {
 	}
 	for unit := range dead {
 		if dead[unit] && w.s.Units[unit].Calling {
-			w.t.Fatalf("%s still waits for a call that nobody makes", w.s.Name(unit))
+			w.t.Fatalf("%s still waits for a call that is not made", w.s.Name(unit))
 		}
 	}
 }
 
-// patch is a person who decides about held units, all or some, and resumes.
+// patch decides about held units, all or some, and resumes.
 func (w *walk) patch(all bool) {
 	for _, unit := range w.find(func(_ int, u *Unit) bool { return u.Status == schemas.NodeHeld && u.Reason != schemas.ReasonReview }) {
 		if Legal(schemas.EventNodePatched, w.s.Status, schemas.NodeHeld) && (all || rapid.Bool().Draw(w.t, "patch")) {
@@ -248,7 +248,7 @@ func (w *walk) patch(all bool) {
 	}
 }
 
-// review is a person who answers what is asked: all of it, or one question.
+// review decides all open reviews, or one.
 func (w *walk) review(all bool) {
 	for _, unit := range w.find(func(_ int, u *Unit) bool { return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview }) {
 		if !Legal(schemas.EventReviewDecided, w.s.Status, schemas.NodeHeld) {
@@ -288,7 +288,7 @@ func (w *walk) children() []int {
 	return w.find(func(_ int, u *Unit) bool { return u.Status == schemas.NodeRunning && u.Child != "" })
 }
 
-// endChild tells that the execution of a workflow unit ended.
+// endChild ends the execution of a workflow unit.
 func (w *walk) endChild(fails bool) {
 	units := w.children()
 	if len(units) == 0 {
@@ -307,7 +307,7 @@ func (w *walk) endChild(fails bool) {
 	w.apply(e)
 }
 
-// endAwait tells that a state is as a unit waits for it, or that its condition cannot be asked.
+// endAwait ends the wait for a state: its condition holds, or cannot be evaluated.
 func (w *walk) endAwait(fails bool) {
 	awaiting := w.s.Awaiting()
 	if len(awaiting) == 0 {
@@ -323,7 +323,7 @@ func (w *walk) endAwait(fails bool) {
 	w.apply(e)
 }
 
-// suspendChild tells that the execution of a workflow unit came to rest with this one.
+// suspendChild suspends the execution of a workflow unit with this one.
 func (w *walk) suspendChild() {
 	if units := w.children(); len(units) > 0 && w.s.Status == schemas.StatusSuspending {
 		w.apply(w.s.Event(schemas.EventNodeSuspended, w.one("child", units)))
@@ -336,7 +336,7 @@ func (w *walk) work(owner bool) {
 		seq := w.s.Seq
 		actions := w.s.Next(w.now)
 		if a, b := describe(actions), describe(w.s.Next(w.now)); a != b {
-			w.t.Fatalf("Next says %s, and %s when asked again", a, b)
+			w.t.Fatalf("Next returns %s, and %s when called again", a, b)
 		}
 		for _, a := range actions {
 			switch a.Kind {

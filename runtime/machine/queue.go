@@ -13,7 +13,7 @@ type queue struct {
 
 func (q *queue) push(unit int) { q.items = append(q.items, unit) }
 
-// pop drops the first entry and gives the room back once half of it is used up.
+// pop removes the first entry, and reuses the memory once half of it is unused.
 func (q *queue) pop() {
 	q.head++
 	if q.head*2 > len(q.items) {
@@ -24,7 +24,7 @@ func (q *queue) pop() {
 
 func (q *queue) len() int { return len(q.items) - q.head }
 
-// at is the i-th entry behind the head.
+// at is the i-th entry from the head.
 func (q *queue) at(i int) int { return q.items[q.head+i] }
 
 // timers is a heap of due times. An entry counts while the unit still has that due time.

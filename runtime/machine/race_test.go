@@ -9,7 +9,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// attempt emits an event where it is legal now, as the runtime does when it decides anew after a conflict.
+// attempt emits an event if it is legal now, as the runtime does when it decides again after a conflict.
 func (m *sim) attempt(e schemas.Event) {
 	var status schemas.NodeStatus
 	if AboutNode(e.Type) {

@@ -23,8 +23,8 @@ func TestQueueTimeoutGoesOnOverRefusals(t *testing.T) {
 	m.advance()
 	m.want(schemas.StatusRunning, "a=failed b=backing_off")
 	u := &m.s.Units[0]
-	if u.Error.Code != schemas.CodeQueueTimeout || !strings.Contains(u.Error.Message, "slow down") || u.made() != 0 || m.s.Calls != 1 {
-		t.Errorf("%v, %d attempts, %d calls", u.Error, u.made(), m.s.Calls)
+	if u.Error.Code != schemas.CodeQueueTimeout || !strings.Contains(u.Error.Message, "slow down") || u.callsMade() != 0 || m.s.Calls != 1 {
+		t.Errorf("%v, %d attempts, %d calls", u.Error, u.callsMade(), m.s.Calls)
 	}
 	m.now = m.now.Add(4 * time.Second)
 	m.advance()

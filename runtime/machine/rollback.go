@@ -6,8 +6,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// rolledBack: the store had lost commits that it had acknowledged. The data names `once` calls that were started in what was
-// lost for good: the unit of each is held before it would be called.
+// rolledBack: the store lost commits that it had acknowledged. The data names `once` calls that were started in lost commits:
+// the unit of each is held before it would be called again.
 func rolledBack(s *State, _ int, e *schemas.Event) {
 	var data struct {
 		Unknown map[string]int `json:"unknown"`
@@ -16,26 +16,27 @@ func rolledBack(s *State, _ int, e *schemas.Event) {
 		return
 	}
 	for name, attempt := range data.Unknown {
-		if s.Doubts == nil {
-			s.Doubts = map[string]int{}
+		if s.UnknownAttempts == nil {
+			s.UnknownAttempts = map[string]int{}
 		}
-		s.Doubts[name] = attempt
+		s.UnknownAttempts[name] = attempt
 	}
 }
 
-// doubted holds a unit, instead of starting it, whose `once` call may have happened in a history that is lost.
-func (s *State) doubted(unit int) *Action {
-	if len(s.Doubts) == 0 || s.Units[unit].Phase != PhaseRun {
+// holdUnknown holds a unit, instead of starting it, if its `once` call may have happened in commits that the store lost; nil: it
+// may start.
+func (s *State) holdUnknown(unit int) *Action {
+	if len(s.UnknownAttempts) == 0 || s.Units[unit].Phase != PhaseRun {
 		return nil
 	}
-	attempt, ok := s.Doubts[s.Name(unit)]
+	attempt, ok := s.UnknownAttempts[s.Name(unit)]
 	target := s.Target(unit)
 	if !ok || target == nil || target.Effect.Rank() < schemas.EffectOnce.Rank() {
 		return nil
 	}
 	e := s.event(schemas.EventNodeHeld, unit)
 	e.Attempt, e.Reason = attempt, schemas.ReasonUnknown
-	e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "%s may have happened: it was called before the store lost what it had acknowledged", target.Name()).
+	e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "%s may have happened: it was called in commits that the store acknowledged and then lost", target.Name()).
 		WithOutcome(schemas.Unknown)
 	return &Action{Kind: Emit, Unit: unit, Event: &e}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Snapshot is the state as JSON: what a fold of the log up to Seq would give.
+// Snapshot is the state as JSON, equal to a fold of the log up to Seq.
 func (s *State) Snapshot() ([]byte, error) {
 	b, err := schemas.Encode(s)
 	if err != nil {
@@ -28,6 +28,6 @@ func Restore(p *plan.Program, snapshot []byte) (*State, error) {
 	if len(s.Units) < want {
 		return nil, fmt.Errorf("restore: snapshot has %d nodes, the plan %d", len(s.Units), want)
 	}
-	s.rebuild()
+	s.derive()
 	return s, nil
 }

@@ -7,134 +7,135 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// State is one execution as its log tells it. Only Apply changes it. Read the fields freely; keep no pointer into it
-// across an Apply.
+// State is the fold of one execution's log. Only Apply changes it. Callers may read the fields, and keep no pointer into the
+// state across an Apply.
 //
-// A unit is what runs: the first len(Program().Nodes) units are the plan's nodes in their order, the units behind them
-// are the items of for_each nodes as they were expanded.
+// A unit is what runs: the first len(Program().Nodes) units are the plan's nodes in their order, followed by the items of
+// for_each nodes in the order in which these were expanded.
 type State struct {
 	Status     schemas.Status
 	Seq        int64 // of the last applied event
 	Created    time.Time
 	Started    time.Time
 	Finished   time.Time
-	Deadline   time.Time // zero: none; moves on by the time spent suspended
-	QueueDue   time.Time // zero: none; until when it may wait for its first worker
+	Deadline   time.Time // zero: none; extended by the time spent suspended
+	QueueDue   time.Time // until when it may wait for its first worker; zero: no limit
 	Suspended  time.Time // since when; zero unless suspended
 	GraceUntil time.Time // while cancelling: when calls in flight are given up
 	Now        bool      // while suspending: calls in flight that may be repeated are stopped
-	WithParent bool      // while suspending or suspended: because its parent is, and until that is resumed
+	WithParent bool      // while suspending or suspended: because its parent is, until the parent is resumed
 	Reason     string    // of the last suspend, resume or cancel
 	Priority   int
-	Recoveries int // takeovers after a crash since a node last ended
-	Takeovers  int // all of them
+	Recoveries int // takeovers after a crash since a node ended
+	Takeovers  int // takeovers after a crash in all
 	Output     schemas.Value
 	OutputRef  *schemas.OutputRef
 	Error      *schemas.Error
 	Degraded   bool
 	Signals    []Signal
-	Failing    bool           // a node failed for good: nothing starts, calls in flight end, then the execution fails
-	Undo       bool           // before it ends, what succeeded is compensated
-	Cancelled  bool           // it was cancelled; an execution that compensates ends as cancelled then
-	Calls      int            // made so far
-	Bytes      int64          // of all outputs
-	Doubts     map[string]int // attempts of `once` calls that a rolled-back store does not know, by unit; they may have happened
-	Units      []Unit
+	Failing    bool  // a node failed for good: nothing starts, calls in flight end, then the execution fails
+	Undo       bool  // before it ends, units that succeeded are compensated
+	Cancelled  bool  // it was cancelled: if it compensates, it ends as cancelled after that
+	Calls      int   // made so far
+	Bytes      int64 // of all outputs
+
+	// UnknownAttempts is attempts of `once` calls that were in commits which the store lost, by unit. They may have happened.
+	UnknownAttempts map[string]int `json:"Doubts"`
+	Units           []Unit
 
 	program *plan.Program
 	limit   int // most attempts in flight
 	forbids func(*plan.Target) bool
 
-	// What follows is derived from the above, kept so that a transition costs what it changes and not what the plan
-	// weighs: rebuild makes it anew from Units.
-	count     [len(nodeOrder)]int // nodes by status; items are not counted
-	inFlight  int                 // calls
-	readies   int                 // units
-	timing    int                 // units that run without a call: timers, events, states, workflows
-	children  int                 // of those, workflows
-	asleep    int                 // of those, suspended
-	held      int                 // units
-	backing   int                 // units
-	ready     [schemas.PriorityLast]queue
-	local     queue // units that need no room
-	doomed    queue // nodes whose trigger rule can no longer hold
-	joins     queue // for_each nodes whose outcome is clear
-	awaiting  []int // units that wait for a state
-	delivered queue // wait_for units that have their signal
-	timers    timers
-	retries   timers           // of units that back off: once due they wait for room, which must not keep other timers back
-	listening map[string][]int // wait_for units by event
-	undo      []int            // units to compensate, the next one last
+	// What follows is derived from the above (see derive), and kept so that the cost of a transition does not grow with the plan.
+	count             [len(nodeOrder)]int // nodes by status, without items
+	inFlight          int                 // calls
+	readyUnits        int                 // units
+	withoutCall       int                 // running units without a call: timers, events, states, workflows
+	children          int                 // of those, workflows
+	childrenSuspended int                 // of those, suspended
+	heldUnits         int                 // units
+	backingOff        int                 // units
+	ready             [schemas.PriorityLast]queue
+	readyWithoutCall  queue // ready units that make no call
+	unstartable       queue // nodes whose trigger rule cannot be met
+	joins             queue // for_each nodes whose outcome is decided
+	awaiting          []int // units that wait for a state
+	delivered         queue // wait_for units that have their signal
+	timers            timers
+	retries           timers           // of units that back off: once due they wait for max_parallel, which must not delay other timers
+	listening         map[string][]int // wait_for units by event
+	toCompensate      []int            // units to compensate, the next one last
 }
 
 // Unit is one node of an execution, or one item of a for_each node.
 type Unit struct {
-	Status     schemas.NodeStatus `json:"s"`
-	Node       int                `json:"n,omitempty"`  // of an item: its node
-	Item       int                `json:"i,omitempty"`  // of an item: its index
-	Calling    bool               `json:"c,omitempty"`  // a call is in flight
-	Attempts   int                `json:"a,omitempty"`  // started, in all
-	Refused    int                `json:"rf,omitempty"` // of those, turned away before they left
-	Failures   int                `json:"f,omitempty"`  // spent of the retry budget of what is called now
-	Spent      int                `json:"fs,omitempty"` // while it is verified: what its own call has spent, the unknown one with it
-	Doubt      int                `json:"d,omitempty"`  // the attempt of unknown outcome about which nobody has decided; 0: none
-	Deaths     int                `json:"dd,omitempty"` // workers in a row that died while its call was in flight
-	Phase      Phase              `json:"p,omitempty"`
-	Fallback   int                `json:"fb,omitempty"` // entry of the fallback list that serves, from 1
-	Approved   bool               `json:"ok,omitempty"` // a person said yes to the call
-	First      time.Time          `json:"t0,omitzero"`  // first start
-	Since      time.Time          `json:"t,omitzero"`   // last change of status
-	Ended      time.Time          `json:"t1,omitzero"`
-	EndSeq     int64              `json:"q,omitempty"`    // event that ended it
-	Due        time.Time          `json:"due,omitzero"`   // of a timer, a review, a wait for an event, a backoff
-	TotalDue   time.Time          `json:"total,omitzero"` // when total_timeout is over
-	QueueDue   time.Time          `json:"queue,omitzero"` // when queue_timeout is over
-	Queued     time.Time          `json:"tq,omitzero"`    // since when it has waited to be called, refusals included
-	Reason     string             `json:"r,omitempty"`    // why it is held or was skipped
-	Question   string             `json:"ask,omitempty"`
-	Asked      int64              `json:"aq,omitempty"`  // while a review holds it: the event that asked
-	Signal     int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
-	Awaits     *schemas.StateName `json:"aw,omitempty"`  // of a wait_for: the state
-	Child      string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
-	Asleep     bool               `json:"z,omitempty"`   // and that is known to be suspended since this one is to be
-	Kept       []Kept             `json:"in,omitempty"`  // what its calls send, where they have to send it whatever the expressions say by then
-	Definition string             `json:"def,omitempty"` // hash of the definition of its own capability that a decision accepted
-	Effect     schemas.Effect     `json:"eff,omitempty"` // of that definition
-	Output     schemas.Value      `json:"out,omitempty"`
-	Text       string             `json:"txt,omitempty"`
-	TextRef    *schemas.OutputRef `json:"txr,omitempty"`
-	OutputRef  *schemas.OutputRef `json:"ref,omitempty"`
-	Error      *schemas.Error     `json:"err,omitempty"`
-	ServedBy   string             `json:"by,omitempty"`
-	Degraded   bool               `json:"deg,omitempty"`
-	Age        float64            `json:"age,omitempty"` // of an answer that was kept, in seconds
-	CallMS     float64            `json:"ms,omitempty"`
+	Status         schemas.NodeStatus `json:"s"`
+	Node           int                `json:"n,omitempty"`  // of an item: its node
+	Item           int                `json:"i,omitempty"`  // of an item: its index
+	Calling        bool               `json:"c,omitempty"`  // a call is in flight
+	Attempts       int                `json:"a,omitempty"`  // started, in all
+	Refused        int                `json:"rf,omitempty"` // of those, refused before they were sent
+	Failures       int                `json:"f,omitempty"`  // failed attempts of the current call
+	SpentBefore    int                `json:"fs,omitempty"` // while it is verified: failed attempts of its own call, including the unknown one
+	UnknownAttempt int                `json:"d,omitempty"`  // the attempt of unknown outcome without a decision; 0: none
+	Deaths         int                `json:"dd,omitempty"` // how many workers in a row died while its call was in flight
+	Phase          Phase              `json:"p,omitempty"`
+	Fallback       int                `json:"fb,omitempty"` // entry of the fallback list that is called, from 1
+	Approved       bool               `json:"ok,omitempty"` // a person approved the call
+	First          time.Time          `json:"t0,omitzero"`  // first start
+	Since          time.Time          `json:"t,omitzero"`   // last change of status
+	Ended          time.Time          `json:"t1,omitzero"`
+	EndSeq         int64              `json:"q,omitempty"`    // event that ended it
+	Due            time.Time          `json:"due,omitzero"`   // of a timer, a review, a wait for an event, a backoff
+	TotalDue       time.Time          `json:"total,omitzero"` // when total_timeout is over
+	QueueDue       time.Time          `json:"queue,omitzero"` // when queue_timeout is over
+	Queued         time.Time          `json:"tq,omitzero"`    // since when it has waited to be called, including refusals
+	Reason         string             `json:"r,omitempty"`    // why it is held or was skipped
+	Question       string             `json:"ask,omitempty"`
+	Asked          int64              `json:"aq,omitempty"`  // while a review holds it: the event that asked
+	Signal         int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
+	Awaits         *schemas.StateName `json:"aw,omitempty"`  // of a wait_for: the state
+	Child          string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
+	Asleep         bool               `json:"z,omitempty"`   // and that execution is known to be suspended because this one is to be
+	Kept           []Kept             `json:"in,omitempty"`  // inputs that its calls send instead of evaluating the expressions again
+	Definition     string             `json:"def,omitempty"` // hash of the definition of its own capability that a person accepted
+	Effect         schemas.Effect     `json:"eff,omitempty"` // of that definition
+	Output         schemas.Value      `json:"out,omitempty"`
+	Text           string             `json:"txt,omitempty"`
+	TextRef        *schemas.OutputRef `json:"txr,omitempty"`
+	OutputRef      *schemas.OutputRef `json:"ref,omitempty"`
+	Error          *schemas.Error     `json:"err,omitempty"`
+	ServedBy       string             `json:"by,omitempty"`
+	Degraded       bool               `json:"deg,omitempty"`
+	Age            float64            `json:"age,omitempty"` // of an answer that was kept, in seconds
+	CallMS         float64            `json:"ms,omitempty"`
 
-	// Of a for_each node that was expanded: Count items stand in Units from First on.
+	// Of a for_each node that was expanded: it has Count items in Units, starting at FirstItem.
 	Expanded  bool `json:"e,omitempty"`
 	FirstItem int  `json:"e0,omitempty"`
 	Count     int  `json:"en,omitempty"`
 
-	// What it runs over, where that could not be read again, and where it is kept if it is large.
+	// The list of a for_each node, if evaluating it again could give another one; ListRef if it is large.
 	List    schemas.Value      `json:"l,omitempty"`
 	ListRef *schemas.OutputRef `json:"lr,omitempty"`
 
-	left, succeeded, failed int32 // dependencies, or items: not ended, and how the others ended
-	released                int32 // items that were let go
-	next                    int32 // item to look at next for that
-	doomed                  bool  // stands in State.doomed
-	queued                  bool  // stands in a queue, perhaps from an earlier attempt
-	joined                  bool  // stands in State.joins
+	left, succeeded, failed int32 // dependencies, or items: those that have not ended, and how the others ended
+	released                int32 // items that were released
+	next                    int32 // index of the item to release next
+	unstartable             bool  // is in State.unstartable
+	queued                  bool  // is in a queue, perhaps from an earlier attempt
+	joined                  bool  // is in State.joins
 
-	TurnedAway map[schemas.Code]int `json:"ta,omitempty"` // why calls were refused, as far as limits, quotas and circuits are concerned
+	TurnedAway map[schemas.Code]int `json:"ta,omitempty"` // number of refused calls, by code
 }
 
-// Kept are the inputs of one of the calls that a unit may make: its own, or one of its fallback list.
+// Kept is the inputs of one of the calls that a unit may make: its own, or one of its fallback list.
 type Kept struct {
 	Of     int                `json:"of,omitempty"` // the call, as in Unit.Fallback
 	Inputs schemas.Object     `json:"in,omitempty"`
 	Ref    *schemas.OutputRef `json:"ref,omitempty"` // where they are if they are large
-	Mended bool               `json:"mnd,omitempty"` // they are a person's, in place of the plan's
+	Mended bool               `json:"mnd,omitempty"` // a person changed them
 }
 
 // Phase is what a unit's calls are for.
@@ -143,15 +144,15 @@ type Phase string
 const (
 	// PhaseRun: the node's own call, or a fallback's. It is the zero value.
 	PhaseRun Phase = ""
-	// PhaseVerify: the call that finds out whether a once call of unknown outcome happened.
+	// PhaseVerify: the call that determines whether a once call of unknown outcome happened.
 	PhaseVerify Phase = "verify"
 	// PhaseUndo: the compensation.
 	PhaseUndo Phase = "undo"
-	// PhaseUndone: the compensation is over, however it went.
+	// PhaseUndone: the compensation has ended, with or without success.
 	PhaseUndone Phase = "undone"
 )
 
-// Signal is an event that somebody sent to the execution.
+// Signal is an event that was sent to the execution.
 type Signal struct {
 	Name  string        `json:"name"`
 	At    time.Time     `json:"at"`
@@ -159,10 +160,10 @@ type Signal struct {
 	Taken bool          `json:"taken,omitempty"` // by a node that waited for it
 }
 
-// MaxSignals is how many signals an execution keeps.
+// MaxSignals is the most signals that an execution keeps.
 const MaxSignals = 1000
 
-// DefaultMaxParallel bounds the attempts in flight of an execution whose plan does not.
+// DefaultMaxParallel is the most attempts in flight of an execution whose plan has no max_parallel.
 const DefaultMaxParallel = 16
 
 // New is the state before the first event.
@@ -174,15 +175,16 @@ func New(p *plan.Program) *State {
 	for i := range s.Units {
 		s.Units[i].Status = schemas.NodePending
 	}
-	s.rebuild()
+	s.derive()
 	return s
 }
 
-// Forbid gives the operator's word on calls of unknown outcome: where it is yes, a plan's on_unknown: retry counts as
-// suspend. It is no part of the state and asked when a call's outcome is unknown; nil forbids nothing.
+// Forbid sets the function that reports whether the operator forbids repeating a call of unknown outcome: then a plan's
+// on_unknown: retry counts as suspend. It is not part of the state, and is called when a call's outcome is unknown; nil forbids
+// nothing.
 func (s *State) Forbid(target func(*plan.Target) bool) { s.forbids = target }
 
-// Program is the plan the execution runs.
+// Program is the plan that the execution runs.
 func (s *State) Program() *plan.Program { return s.program }
 
 // Node is the plan's node of a unit.
@@ -193,7 +195,7 @@ func (s *State) Node(unit int) *plan.Node {
 	return &s.program.Nodes[s.Units[unit].Node]
 }
 
-// IsItem tells whether the unit is an item of a for_each node.
+// IsItem reports whether the unit is an item of a for_each node.
 func (s *State) IsItem(unit int) bool { return unit >= len(s.program.Nodes) }
 
 // Unit finds a unit by the id of its node and, for an item, its index; item is nil for the node itself.
@@ -209,7 +211,7 @@ func (s *State) Unit(id string, item *int) (unit int, ok bool) {
 	return n.FirstItem + *item, true
 }
 
-// Name prints a unit as people write it: id or id[3].
+// Name is the unit's name: id or id[3].
 func (s *State) Name(unit int) string {
 	if s.IsItem(unit) {
 		return s.Node(unit).ID + "[" + itoa(s.Units[unit].Item) + "]"
@@ -217,7 +219,7 @@ func (s *State) Name(unit int) string {
 	return s.Node(unit).ID
 }
 
-// event begins an event about a unit.
+// event is an event of the type about a unit.
 func (s *State) event(t schemas.EventType, unit int) schemas.Event {
 	e := schemas.Event{Type: t, Node: s.Node(unit).ID}
 	if s.IsItem(unit) {
@@ -226,10 +228,10 @@ func (s *State) event(t schemas.EventType, unit int) schemas.Event {
 	return e
 }
 
-// Event is an event of the type about a unit; At and Seq are the runtime's.
+// Event is an event of the type about a unit, without At and Seq.
 func (s *State) Event(t schemas.EventType, unit int) schemas.Event { return s.event(t, unit) }
 
-// Target is what a call of the unit goes to in its present phase; nil: nothing is called.
+// Target is what the unit calls in its current phase; nil: nothing.
 func (s *State) Target(unit int) *plan.Target {
 	n, u := s.Node(unit), &s.Units[unit]
 	switch {
@@ -245,8 +247,8 @@ func (s *State) Target(unit int) *plan.Target {
 	return nil
 }
 
-// Unsettled tells whether what the unit's expressions read may still change: its trigger rule let it start before all
-// nodes had ended that it depends on.
+// Unsettled reports whether what the unit's expressions read may still change, because its trigger rule started it before all
+// its dependencies ended.
 func (s *State) Unsettled(unit int) bool {
 	n := s.Node(unit)
 	if n.Rule != schemas.OneSuccess && n.Rule != schemas.OneFailed {
@@ -260,7 +262,7 @@ func (s *State) Unsettled(unit int) bool {
 	return false
 }
 
-// Fixed are the inputs that the unit's next attempt is to send; nil: what the plan says.
+// Fixed is the kept inputs of the unit's next attempt; nil: evaluate those of the plan.
 func (s *State) Fixed(unit int) *Kept {
 	if u := &s.Units[unit]; u.Phase == PhaseRun {
 		return u.kept(u.Fallback)
@@ -268,8 +270,9 @@ func (s *State) Fixed(unit int) *Kept {
 	return nil
 }
 
-// Goes tells by which definition of its tool the unit's present call goes, and with which effect: those of the plan, or
-// what a decision accepted later, of which the stricter effect counts. accepted: the inputs were checked against another one.
+// Goes returns the hash of the tool definition that the unit's current call uses, and its effect: those of the plan, or of a
+// definition that a person accepted later, with the stricter of both effects. accepted: it is not the plan's definition, against
+// which the inputs were checked.
 func (s *State) Goes(unit int) (hash string, effect schemas.Effect, accepted bool) {
 	t, u := s.Target(unit), &s.Units[unit]
 	if t == nil {
@@ -285,16 +288,16 @@ func (s *State) Goes(unit int) (hash string, effect schemas.Effect, accepted boo
 	return u.Definition, effect, u.Definition != hash
 }
 
-// Count tells how many nodes have the status; items of for_each are not counted.
+// Count is the number of nodes with the status, without items of for_each nodes.
 func (s *State) Count(status schemas.NodeStatus) int { return s.count[nodeRank(status)] }
 
-// InFlight tells how many calls are in flight.
+// InFlight is the number of calls in flight.
 func (s *State) InFlight() int { return s.inFlight }
 
-// Children tells how many workflow nodes wait for their executions.
+// Children is the number of workflow units that wait for their executions.
 func (s *State) Children() int { return s.children }
 
-// ChildIDs lists the executions that workflow nodes wait for.
+// ChildIDs lists the executions that workflow units wait for.
 func (s *State) ChildIDs() (ids []string) {
 	if s.children == 0 {
 		return nil

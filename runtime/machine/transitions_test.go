@@ -43,7 +43,7 @@ func TestTransitions(t *testing.T) {
 					s.Status = from
 					if node != "" {
 						s.Units[0].Status = node
-						s.rebuild()
+						s.derive()
 					}
 					before := snapshot(t, s)
 					e := schemas.Event{Seq: 1, At: epoch, Type: typ, Attempt: 1, Status: final, Patch: &schemas.NodePatch{Retry: true}}
@@ -53,7 +53,7 @@ func TestTransitions(t *testing.T) {
 					err := s.Apply(e)
 					legal := Legal(typ, from, node) && (final == "" || slices.Contains(ends[from], final))
 					if (err == nil) != legal {
-						t.Errorf("%s from %q %q: Apply says %v, the rules %v", typ, from, node, err, legal)
+						t.Errorf("%s from %q %q: Apply returns %v, Legal %v", typ, from, node, err, legal)
 					}
 					if err != nil {
 						if after := snapshot(t, s); after != before {

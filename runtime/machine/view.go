@@ -7,11 +7,11 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// MaxWaitingFor is how many entries of waiting_for a view lists.
+// MaxWaitingFor is the most entries of waiting_for in a view.
 const MaxWaitingFor = 100
 
-// View is the execution as callers see it, without what the state does not know: id, name, session. Its cost does not
-// grow with the plan while something can run.
+// View is the execution as callers see it, without what is not in the state: id, name, session. While something can run, its
+// cost does not grow with the plan.
 func (s *State) View() schemas.Execution {
 	v := schemas.Execution{
 		Status: s.Status, Waiting: s.Waiting(), Priority: s.Priority, Degraded: s.Degraded,
@@ -22,7 +22,7 @@ func (s *State) View() schemas.Execution {
 			Failed:    s.Count(schemas.NodeFailed),
 			Skipped:   s.Count(schemas.NodeSkipped),
 			Running:   s.inFlight,
-			Waiting:   s.held + s.backing + s.timing,
+			Waiting:   s.heldUnits + s.backingOff + s.withoutCall,
 		},
 	}
 	switch s.Status {
@@ -35,7 +35,7 @@ func (s *State) View() schemas.Execution {
 	if !s.Finished.IsZero() {
 		v.FinishedAt = new(s.Finished)
 	}
-	if v.Waiting || s.held > 0 {
+	if v.Waiting || s.heldUnits > 0 {
 		v.WaitingFor = s.waitingFor()
 	}
 	return v
@@ -43,7 +43,7 @@ func (s *State) View() schemas.Execution {
 
 func (s *State) waitingFor() []schemas.WaitingFor {
 	var out []schemas.WaitingFor
-	for _, wanted := range []func(*Unit) bool{(*Unit).reviewed, heldOtherwise, unheld} { // what needs somebody comes first
+	for _, wanted := range []func(*Unit) bool{(*Unit).reviewed, heldOtherwise, unheld} { // what needs a person comes first
 		out = s.waits(out, wanted)
 	}
 	return out
@@ -54,7 +54,7 @@ func heldOtherwise(u *Unit) bool {
 }
 func unheld(u *Unit) bool { return u.Status != schemas.NodeHeld }
 
-// waits adds the units that are wanted to the list of what the execution waits for.
+// waits appends the wanted units to the list of what the execution waits for.
 func (s *State) waits(out []schemas.WaitingFor, wanted func(*Unit) bool) []schemas.WaitingFor {
 	for i := range s.Units {
 		u, n := &s.Units[i], s.Node(i)
@@ -93,8 +93,8 @@ func (s *State) waits(out []schemas.WaitingFor, wanted func(*Unit) bool) []schem
 	return out
 }
 
-// NodeViews lists the nodes as callers see them; failures leaves out all but those that failed, are held, or have an
-// error or failed items.
+// NodeViews lists the nodes as callers see them; with the view failures only those that failed, are held, or have an error or
+// failed items.
 func (s *State) NodeViews(view schemas.View) []schemas.NodeView {
 	out := []schemas.NodeView{}
 	for i := range s.program.Nodes {
@@ -110,7 +110,7 @@ func (s *State) NodeViews(view schemas.View) []schemas.NodeView {
 func (s *State) NodeView(node int) schemas.NodeView {
 	u, p := &s.Units[node], &s.program.Nodes[node]
 	v := schemas.NodeView{
-		ID: p.ID, Status: u.Status, Attempts: u.made(), Error: u.Error, Child: u.Child,
+		ID: p.ID, Status: u.Status, Attempts: u.callsMade(), Error: u.Error, Child: u.Child,
 		Degraded: u.Degraded, ServedBy: u.ServedBy, AgeSeconds: u.Age, Output: u.Output, OutputRef: u.OutputRef,
 	}
 	if p.Kind == plan.KindCapability {
@@ -120,7 +120,7 @@ func (s *State) NodeView(node int) schemas.NodeView {
 		items := s.Items(node)
 		v.Items = &items
 		for i := range u.Count {
-			v.Attempts += s.Units[u.FirstItem+i].made()
+			v.Attempts += s.Units[u.FirstItem+i].callsMade()
 		}
 	}
 	if !u.First.IsZero() && !u.Ended.IsZero() {
@@ -132,7 +132,7 @@ func (s *State) NodeView(node int) schemas.NodeView {
 	return v
 }
 
-// Metrics folds the state into counts and times.
+// Metrics is counts and durations of the execution and its nodes.
 func (s *State) Metrics(now time.Time) schemas.ExecutionMetrics {
 	end := s.Finished
 	if end.IsZero() {
@@ -159,20 +159,20 @@ func (s *State) Metrics(now time.Time) schemas.ExecutionMetrics {
 	for i := range s.Units {
 		u := &s.Units[i]
 		nm := &m.Nodes[s.Node(i).Index]
-		nm.Attempts += u.made()
+		nm.Attempts += u.callsMade()
 		nm.CallMS += u.CallMS
 		for code, n := range u.TurnedAway {
-			nm.TurnedAway, m.TurnedAway = counted(nm.TurnedAway, code, n), counted(m.TurnedAway, code, n)
+			nm.TurnedAway, m.TurnedAway = addCount(nm.TurnedAway, code, n), addCount(m.TurnedAway, code, n)
 		}
-		m.Attempts += u.made()
-		m.Retries += max(u.made()-1, 0)
+		m.Attempts += u.callsMade()
+		m.Retries += max(u.callsMade()-1, 0)
 		m.CallMS += u.CallMS
 	}
 	return m
 }
 
-// counted adds n to the count of a code.
-func counted(counts map[schemas.Code]int, code schemas.Code, n int) map[schemas.Code]int {
+// addCount adds n to the count of a code.
+func addCount(counts map[schemas.Code]int, code schemas.Code, n int) map[schemas.Code]int {
 	if counts == nil {
 		counts = map[schemas.Code]int{}
 	}
@@ -180,8 +180,8 @@ func counted(counts map[schemas.Code]int, code schemas.Code, n int) map[schemas.
 	return counts
 }
 
-// made is how many attempts have left for the realm.
-func (u *Unit) made() int { return u.Attempts - u.Refused }
+// callsMade is the number of attempts that were sent to a realm.
+func (u *Unit) callsMade() int { return u.Attempts - u.Refused }
 
 func (u *Unit) bytes() int64 {
 	if u.OutputRef != nil {
