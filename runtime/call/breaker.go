@@ -15,9 +15,9 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Breakers stop calling a capability whose realm fails again and again, each capability for itself. While one is open,
-// calls are refused with circuit_open and the time until the next try; then one call at a time may try, and its success
-// closes the breaker. The zero value is not usable.
+// Breakers are circuit breakers, one for each capability: after a number of failures in a row calls are refused with
+// circuit_open and the time until the next try. Then one call at a time is tried, and its success closes the breaker. The zero
+// value is not usable.
 type Breakers struct {
 	log hclog.Logger
 
@@ -25,7 +25,7 @@ type Breakers struct {
 	named map[string]*breaker
 }
 
-// NewBreakers makes closed breakers that log their changes.
+// NewBreakers returns closed breakers that log their changes.
 func NewBreakers(log hclog.Logger) *Breakers {
 	return &Breakers{log: log, named: map[string]*breaker{}}
 }
@@ -36,9 +36,9 @@ type breaker struct {
 	gate *gobreaker.TwoStepCircuitBreaker[struct{}]
 
 	mu     sync.Mutex
-	opened int            // how often
-	until  time.Time      // when a call may try again
-	last   *schemas.Error // the last fault
+	opened int            // how often it opened
+	until  time.Time      // when a call may be tried
+	last   *schemas.Error // the last failure
 }
 
 // Wrap is the [Wrapper].
@@ -48,7 +48,7 @@ func (b *Breakers) Wrap(next Invoker) Invoker {
 		if rule.Failures <= 0 {
 			return next.Invoke(ctx, c)
 		}
-		k := b.of(c.Name(), rule)
+		k := b.breakerOf(c.Name(), rule)
 		done, err := k.gate.Allow()
 		if err != nil {
 			return nil, k.refusal(c, err)
@@ -65,18 +65,18 @@ func (b *Breakers) Wrap(next Invoker) Invoker {
 	})
 }
 
-// The verdicts about a call that a breaker counts; a nil error is an answer.
+// What a breaker counts for a call; nil is a success.
 var (
-	errFault   = errors.New("the realm did not answer as one that works")
-	errNeither = errors.New("says nothing about the realm")
+	errFault   = errors.New("the realm failed")
+	errIgnored = errors.New("not caused by the realm")
 )
 
-// verdicts by code. What is not listed says nothing about the realm; a call that its caller ended does not either.
+// verdicts is what counts, by code. A code that is not listed is ignored, and so is a call that its caller ended.
 var verdicts = map[schemas.Code]error{
 	schemas.CodeUnavailable:     errFault,
 	schemas.CodeTimeout:         errFault,
 	schemas.CodeHeartbeatLost:   errFault,
-	schemas.CodeToolError:       nil, // it answered
+	schemas.CodeToolError:       nil, // the realm answered
 	schemas.CodeInvalidArgument: nil,
 	schemas.CodeNotFound:        nil,
 	schemas.CodePayloadTooLarge: nil,
@@ -87,21 +87,21 @@ func judge(ctx context.Context, err error) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		return errNeither
+		return errIgnored
 	}
 	e := schemas.AsError(err)
 	verdict, known := verdicts[e.Code]
 	switch {
 	case !known:
-		return errNeither
-	case e.Code == schemas.CodeToolError && e.Outcome == schemas.Unknown: // an answer that cannot be read
+		return errIgnored
+	case e.Code == schemas.CodeToolError && e.Outcome == schemas.Unknown: // an invalid answer
 		return errFault
 	}
 	return verdict
 }
 
-// of is the breaker of a capability; another rule makes a new one.
-func (b *Breakers) of(name string, rule BreakerRule) *breaker {
+// breakerOf is the breaker of a capability. A different rule creates a new one.
+func (b *Breakers) breakerOf(name string, rule BreakerRule) *breaker {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if k := b.named[name]; k != nil && k.rule == rule {
@@ -112,7 +112,7 @@ func (b *Breakers) of(name string, rule BreakerRule) *breaker {
 		Name: name, MaxRequests: 1, Timeout: rule.OpenFor,
 		ReadyToTrip:  func(n gobreaker.Counts) bool { return int(n.ConsecutiveFailures) >= rule.Failures },
 		IsSuccessful: func(err error) bool { return err == nil },
-		IsExcluded:   func(err error) bool { return errors.Is(err, errNeither) },
+		IsExcluded:   func(err error) bool { return errors.Is(err, errIgnored) },
 		OnStateChange: func(name string, from, to gobreaker.State) {
 			k.mu.Lock()
 			if to == gobreaker.StateOpen {
@@ -126,7 +126,7 @@ func (b *Breakers) of(name string, rule BreakerRule) *breaker {
 			case gobreaker.StateClosed:
 				b.log.Info("breaker closed", "capability", name)
 			default:
-				b.log.Debug("breaker lets one call try", "capability", name)
+				b.log.Debug("breaker tries one call", "capability", name)
 			}
 		},
 	})
@@ -134,30 +134,31 @@ func (b *Breakers) of(name string, rule BreakerRule) *breaker {
 	return k
 }
 
-// States of a breaker on the wire.
+// states are the wire names of breaker states.
 var states = map[gobreaker.State]schemas.CircuitState{
 	gobreaker.StateClosed: schemas.CircuitClosed, gobreaker.StateOpen: schemas.CircuitOpen, gobreaker.StateHalfOpen: schemas.CircuitHalfOpen,
 }
 
-// probeWait is how long whoever comes while another call tries should stay away.
+// probeWait is the retry_after of a call that is refused while another one is tried.
 const probeWait = time.Second
 
 func (k *breaker) refusal(c *Call, err error) *schemas.Error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return refused(schemas.CodeCircuitOpen, probeWait, "%s kept failing, and one call is just trying whether it works again", c.Name())
+		return refused(schemas.CodeCircuitOpen, probeWait, "%s failed repeatedly, and another call is trying whether it works again", c.Name())
 	}
-	wait := max(time.Until(k.until), 0) + time.Millisecond // it opens behind its time, not at it
+	wait := max(time.Until(k.until), 0) + time.Millisecond // the breaker allows a try just after this time
 	why := ""
 	if k.last != nil {
 		why = " (" + string(k.last.Code) + ")"
 	}
-	return refused(schemas.CodeCircuitOpen, wait, "%s failed again and again%s and is not called for %s more", c.Name(), why, schemas.Duration(wait.Round(time.Millisecond))).
-		WithHint("wait for retry_after_seconds, or do without it; resolve_capability shows its breaker")
+	left := schemas.Duration(wait.Round(time.Millisecond))
+	return refused(schemas.CodeCircuitOpen, wait, "%s failed repeatedly%s and is not called for another %s", c.Name(), why, left).
+		WithHint("wait for retry_after_seconds, or do without the capability; resolve_capability shows its breaker")
 }
 
-// State is the state of one capability's breaker under its rule; nil where the rule is that there is none.
+// State is the state of one capability's breaker with the rule; nil if the rule has no breaker.
 func (b *Breakers) State(name string, rule BreakerRule) *schemas.BreakerState {
 	if rule.Failures <= 0 {
 		return nil
@@ -171,14 +172,14 @@ func (b *Breakers) State(name string, rule BreakerRule) *schemas.BreakerState {
 	return k.state(name)
 }
 
-// Names are the capabilities whose breaker a call has passed, in no order.
+// Names is the capabilities that have a breaker, in no order.
 func (b *Breakers) Names() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Collect(maps.Keys(b.named))
 }
 
-// Forget drops the breakers of a realm: its next calls begin with closed ones.
+// Forget drops the breakers of a realm: its next calls start with closed ones.
 func (b *Breakers) Forget(realm string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -186,7 +187,7 @@ func (b *Breakers) Forget(realm string) {
 }
 
 func (k *breaker) state(name string) *schemas.BreakerState {
-	state, counts := k.gate.State(), k.gate.Counts() // before k.mu: a change of state takes it within the gate's own
+	state, counts := k.gate.State(), k.gate.Counts() // before locking k.mu, which OnStateChange locks while the gate is locked
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := &schemas.BreakerState{Capability: name, State: states[state], Failures: int(counts.ConsecutiveFailures), Opened: k.opened}

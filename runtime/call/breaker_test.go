@@ -25,7 +25,7 @@ func guarded(rule BreakerRule) *Call {
 	return &Call{Realm: "r", Capability: "c", Attempt: 1, Rules: &Rules{Breaker: rule}}
 }
 
-func TestBreakerCountsFaultsOfTheRealmAlone(t *testing.T) {
+func TestBreakerCountsOnlyFailuresOfTheRealm(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		err   error
@@ -122,8 +122,8 @@ func TestBreakerOpensTriesAndCloses(t *testing.T) {
 	})
 }
 
-// A try that says nothing about the realm leaves the place to the next.
-func TestBreakerIsNotStuckByATryThatSaysNothing(t *testing.T) {
+// A try that is ignored is followed by the next try.
+func TestBreakerIsNotStuckByAnIgnoredTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		breakers := NewBreakers(hclog.NewNullLogger())
 		rule := BreakerRule{Failures: 1, OpenFor: time.Second}
@@ -138,7 +138,7 @@ func TestBreakerIsNotStuckByATryThatSaysNothing(t *testing.T) {
 	})
 }
 
-func TestBreakersOfCapabilitiesAreApart(t *testing.T) {
+func TestCapabilitiesHaveSeparateBreakers(t *testing.T) {
 	breakers := NewBreakers(hclog.NewNullLogger())
 	rule := BreakerRule{Failures: 1, OpenFor: time.Minute}
 	realm, _ := answers(down)

@@ -1,5 +1,8 @@
-// Package call is one attempt at a capability: what is asked, what comes back, and the wrappers around it, a file each.
-// Which of them a call passes, and in which order, package runtime says in dispatch.go. Package runtime/realm implements the innermost Invoker.
+// Package call defines one attempt at a capability: the [Call], its [Result], and the wrappers around the [Invoker] that makes
+// it, a file each: retry, fallback, breaker, rate limits, quotas, bulkheads, cache, timeout, heartbeat, log. It owns what the
+// wrappers remember in this process. Package runtime chains the wrappers (dispatch.go there has their order) and package
+// runtime/realm implements the innermost Invoker. Its hooks are the Invoker, [Taker] for rate limits and quotas, the functions
+// given to Retry and Fallback, and Call.Leave and Call.Progress.
 package call
 
 import (
@@ -18,40 +21,40 @@ type Call struct {
 	Effect     schemas.Effect
 	Attempt    int // from 1
 
-	// Key is the same for every attempt at the same effect. It goes downstream in `_meta` and, where IdempotencyArg is
+	// Key is the idempotency key, the same for every attempt at the same effect. It is sent in `_meta` and, if IdempotencyArg is
 	// set, as that argument of the call.
 	Key            string
 	IdempotencyArg string
 
-	Timeout     time.Duration // longest time of the attempt; 0 means no limit of its own
-	Heartbeat   time.Duration // longest silence between two progress notifications; 0 means no limit
-	TimeoutFrom string        // which setting Timeout comes from, for the error: "node", "plan defaults", "capability", …
+	Timeout     time.Duration // of the attempt; 0: none
+	Heartbeat   time.Duration // longest time between two progress notifications; 0: no limit
+	TimeoutFrom string        // the setting that Timeout comes from, for the error: "node", "plan defaults", "capability", …
 
-	Retry *schemas.Retry // of a direct call: what somebody asked for; nil means the built-in policy
+	Retry *schemas.Retry // of a direct call: the policy in the request; nil: the built-in one
 
-	Rules *Rules // what the wrappers hold the call to; nil: nothing
-	Hash  string // of the tool's definition that the caller goes by; empty: whatever it is now
-	// Accepted: somebody accepted that definition later than the plan, and the inputs were not checked against it.
+	Rules *Rules // what the wrappers enforce; nil: nothing
+	Hash  string // of the tool's definition that the caller expects; empty: any
+	// Accepted: a person accepted that definition after the plan was made, and the inputs were not checked against it.
 	Accepted bool
 
-	Principal   string // whose call it is
-	SessionID   string // empty: outside of a session
+	Principal   string // the caller
+	SessionID   string // empty: no session
 	ExecutionID string // empty for a direct call
 	NodeID      string
 	TraceParent string // W3C traceparent; empty: none
 
-	// Leave is asked by the innermost Invoker at the last moment before the call leaves the process, once everything else
-	// that takes time is done; its error is the call's end then, and nothing was called. nil: it may leave. See MayLeave.
+	// Leave is called by the innermost Invoker just before the call is sent, after everything else that takes time. Its error
+	// ends the call, and nothing is sent. nil: the call may be sent. See MayLeave.
 	Leave func() error
 
-	// Progress receives the realm's progress notifications, one at a time; nil ignores them. It must not block.
+	// Progress receives the realm's progress notifications, one at a time; nil: they are ignored. It must not block.
 	Progress func(Progress)
 }
 
 // Name is realm.capability.
 func (c *Call) Name() string { return c.Realm + "." + c.Capability }
 
-// MayLeave is nil where the call may leave this process now, else why not; every innermost Invoker asks.
+// MayLeave calls Leave: nil if the call may be sent now. Every innermost Invoker calls it.
 func (c *Call) MayLeave() error {
 	if c.Leave == nil {
 		return nil
@@ -66,21 +69,21 @@ type Progress struct {
 	Message string
 }
 
-// Result is what a capability answered.
+// Result is the answer of a capability.
 type Result struct {
-	// Output is the tool's structuredContent; else its single text block, JSON-decoded where it is an object or array;
-	// else the list of content blocks.
+	// Output is the tool's structuredContent; else its single text block, decoded if it is a JSON object or array; else the list
+	// of content blocks.
 	Output   json.RawMessage
 	Text     string // the joined text blocks
 	ServedBy string // realm.capability that answered
 	Degraded bool
-	Age      time.Duration // of an answer that was kept from an earlier call
+	Age      time.Duration // of a result from the cache
 	Attempts int
 	Duration time.Duration
 }
 
-// Invoker makes a call. A failure is a *schemas.Error whose Outcome says whether the call ran; when ctx ends, its
-// message tells by context.Cause what ended it.
+// Invoker makes a call. An error is a *schemas.Error whose Outcome is whether the call ran; when ctx ends, the error is made
+// from context.Cause.
 type Invoker interface {
 	Invoke(ctx context.Context, c *Call) (*Result, error)
 }
@@ -91,7 +94,7 @@ type Func func(ctx context.Context, c *Call) (*Result, error)
 // Invoke calls f.
 func (f Func) Invoke(ctx context.Context, c *Call) (*Result, error) { return f(ctx, c) }
 
-// Wrapper puts something around an Invoker.
+// Wrapper adds behaviour to an Invoker.
 type Wrapper func(Invoker) Invoker
 
 // Chain wraps inner so that the first wrapper is the outermost.

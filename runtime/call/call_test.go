@@ -66,10 +66,10 @@ func TestRetryOfDirectCalls(t *testing.T) {
 		{"read, unknown", schemas.EffectRead, []error{late}, 2, false, time.Second},
 		{"once, unknown", schemas.EffectOnce, []error{late}, 1, true, 0},
 		{"unknown effect, unknown", "", []error{late}, 1, true, 0},
-		{"asks for an hour", schemas.EffectOnce, []error{busy.WithRetryAfter(time.Hour)}, 1, true, 0},
-		{"says when to come again", schemas.EffectOnce, []error{busy, down}, 3, false, 31 * time.Second},
-		{"turned away more often than it may try", schemas.EffectOnce, []error{soon, soon, soon, soon, down, down}, 7, false, 6 * time.Second},
-		{"turned away too long", schemas.EffectOnce, []error{busy, busy, busy}, 3, true, 60 * time.Second},
+		{"has a retry_after of an hour", schemas.EffectOnce, []error{busy.WithRetryAfter(time.Hour)}, 1, true, 0},
+		{"has a retry_after", schemas.EffectOnce, []error{busy, down}, 3, false, 31 * time.Second},
+		{"refused more often than there are attempts", schemas.EffectOnce, []error{soon, soon, soon, soon, down, down}, 7, false, 6 * time.Second},
+		{"refused for too long", schemas.EffectOnce, []error{busy, busy, busy}, 3, true, 60 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -82,14 +82,14 @@ func TestRetryOfDirectCalls(t *testing.T) {
 				if err != nil && !errors.Is(err, tt.errs[len(tt.errs)-1]) {
 					t.Errorf("the error is not the call's: %v", err)
 				}
-				turnedAway := 0
+				refused := 0
 				for _, err := range tt.errs {
 					if schemas.AsError(err).Refused() {
-						turnedAway++
+						refused++
 					}
 				}
-				if err == nil && res.Attempts != tt.calls-turnedAway {
-					t.Errorf("says %d attempts", res.Attempts)
+				if err == nil && res.Attempts != tt.calls-refused {
+					t.Errorf("got %d attempts", res.Attempts)
 				}
 			})
 		})
@@ -127,7 +127,7 @@ func TestTimeoutNamesItsSetting(t *testing.T) {
 	})
 }
 
-func TestAnswerThatIsNoJSONIsTheToolsFailure(t *testing.T) {
+func TestInvalidJSONIsAToolError(t *testing.T) {
 	for output, good := range map[string]bool{``: true, `{"a":1}`: true, `{"a":`: false, `a`: false, `1 2`: false, "\"\x01\"": false} {
 		answer := Func(func(context.Context, *Call) (*Result, error) { return &Result{Output: []byte(output)}, nil })
 		_, err := Observe(hclog.NewNullLogger())(answer).Invoke(t.Context(), &Call{Realm: "r", Capability: "c"})

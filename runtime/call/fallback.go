@@ -7,13 +7,13 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Prepare makes the call of a fallback: another capability, with the inputs of the one that failed. Its error means that
-// this fallback cannot serve.
+// Prepare makes the call of a fallback: another capability, with the inputs of the failed call. An error means that this
+// fallback cannot be used.
 type Prepare func(ctx context.Context, failed *Call, capability string) (*Call, error)
 
-// Fallback has a direct call that failed for good served by the entries of its policy's list, in order; the result is
-// flagged degraded. Where none serves, the error is that of the call itself. A `once` call that may have happened, or
-// one that its caller ended, does not fall back. Nodes do not pass here: their fallbacks are events.
+// Fallback tries the entries of the policy's fallback list, in order, after a direct call failed for good; the result is
+// flagged degraded. If all fail, the error is that of the call itself. A `once` call that may have happened, or one that its
+// caller ended, does not fall back. Calls of executions do not use this wrapper: their fallbacks are events.
 func Fallback(prepare Prepare) Wrapper {
 	return func(next Invoker) Invoker {
 		return Func(func(ctx context.Context, c *Call) (*Result, error) {
@@ -24,7 +24,7 @@ func Fallback(prepare Prepare) Wrapper {
 			last := c
 			failure := err
 			for _, f := range c.rules().Fallback {
-				if e, ok := errors.AsType[*schemas.Error](failure); ctx.Err() != nil || !ok || e.Code == schemas.CodeCancelled || undecided(last, e) {
+				if e, ok := errors.AsType[*schemas.Error](failure); ctx.Err() != nil || !ok || e.Code == schemas.CodeCancelled || unknownOnce(last, e) {
 					return nil, failure
 				}
 				if f.Capability == "" {
@@ -44,8 +44,8 @@ func Fallback(prepare Prepare) Wrapper {
 				}
 				last = other
 			}
-			if e, ok := errors.AsType[*schemas.Error](failure); ok && undecided(last, e) {
-				return nil, failure // it may have happened there
+			if e, ok := errors.AsType[*schemas.Error](failure); ok && unknownOnce(last, e) {
+				return nil, failure // the fallback may have happened
 			}
 			return nil, err
 		})

@@ -10,9 +10,9 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Observe logs every attempt at debug, and its failure with code and outcome; never inputs or outputs. It also turns
-// whatever else comes from below into a *schemas.Error, so that everybody above can rely on one, and an answer that is no
-// JSON into the failure of a call that ran: it could not be kept.
+// Observe logs every attempt at debug level, a failure with code and outcome, and never inputs or outputs. It also turns any other
+// error into a *schemas.Error, so that all outer wrappers can rely on one, and an answer that is not JSON, which could not be
+// stored, into the failure of a call that ran.
 func Observe(log hclog.Logger) Wrapper {
 	return func(next Invoker) Invoker {
 		return Func(func(ctx context.Context, c *Call) (*Result, error) {
@@ -20,8 +20,8 @@ func Observe(log hclog.Logger) Wrapper {
 			res, err := next.Invoke(ctx, c)
 			took := time.Since(start)
 			if err == nil && len(res.Output) > 0 && !json.Valid(res.Output) {
-				err = schemas.Errorf(schemas.CodeToolError, "%s answered with what is no JSON", c.Name()).WithOutcome(schemas.RanFailed).
-					WithHint("the capability has a defect; its realm's log may say more")
+				err = schemas.Errorf(schemas.CodeToolError, "%s answered with invalid JSON", c.Name()).WithOutcome(schemas.RanFailed).
+					WithHint("the capability has a bug; see the log of its realm")
 			}
 			if err == nil {
 				res.Duration = took

@@ -20,12 +20,11 @@ type QuotaRules struct {
 	Session   schemas.Quota
 }
 
-// Quotas hold principals and sessions to what they may use in a period: calls, bytes of inputs and outputs, time in calls.
-// What is used up comes back evenly over the period; until there is enough, calls are refused with quota_exceeded and the
-// time to wait.
+// Quotas limit what principals and sessions use in a period: calls, bytes of inputs and outputs, time in calls. A quota is
+// refilled evenly over the period; until there is enough, calls are refused with quota_exceeded and the time to wait.
 //
-// Bytes and time are known only after a call. They are a debt then, which a later call pays once it is worth a payment, a
-// hundredth of the quota: a call is never cut for the sake of a quota, and whoever went beyond it waits the longer.
+// Bytes and time are known only after a call. They are recorded as a debt, which a later call pays once it is at least a
+// hundredth of the quota. So a call is never cut because of a quota, and a caller that exceeded it waits longer.
 type Quotas struct {
 	tokens *Tokens
 	rules  atomic.Pointer[QuotaRules]
@@ -33,17 +32,17 @@ type Quotas struct {
 	known usedUp
 
 	mu    sync.Mutex
-	debts map[string]*debt
+	debts map[string]*debt // by the key of a quota
 	keys  map[[3]string]quotaKeys
 }
 
-// debt is what was used and not paid yet, by the key of a quota.
+// debt is what was used and not paid yet.
 type debt struct {
 	amount int
 	since  time.Time
 }
 
-// NewQuotas makes quotas without rules.
+// NewQuotas returns quotas without rules.
 func NewQuotas(tokens *Tokens) *Quotas {
 	q := &Quotas{tokens: tokens, debts: map[string]*debt{}, keys: map[[3]string]quotaKeys{}}
 	q.rules.Store(&QuotaRules{})
@@ -59,70 +58,70 @@ func (q *Quotas) Set(r QuotaRules) {
 // DefaultQuotaPeriod is the period of a quota that names none.
 const DefaultQuotaPeriod = time.Hour
 
-// bill is one quota of one call.
-type bill struct {
-	key   string
-	limit int
-	per   time.Duration
-	now   bool // it is paid beforehand
-	whose string
-	unit  string // call, byte, execution or time
-	used  func(c *Call, res *Result, took time.Duration) int
+// charge is one quota of one call.
+type charge struct {
+	key    string
+	limit  int
+	per    time.Duration
+	before bool // it is paid before the call
+	whose  string
+	unit   string // call, byte, execution or time
+	used   func(c *Call, res *Result, took time.Duration) int
 }
 
 // Wrap is the [Wrapper].
 func (q *Quotas) Wrap(next Invoker) Invoker {
 	return Func(func(ctx context.Context, c *Call) (*Result, error) {
-		bills := q.bills(c)
+		bills := q.charges(c)
 		if len(bills) == 0 {
 			return next.Invoke(ctx, c)
 		}
-		if err := q.collect(ctx, bills); err != nil {
+		if err := q.takeAll(ctx, bills); err != nil {
 			return nil, err
 		}
 		began := time.Now()
 		res, err := next.Invoke(ctx, c)
 		took := time.Since(began)
 		for i := range bills {
-			q.owe(&bills[i], c, res, took)
+			q.addDebt(&bills[i], c, res, took)
 		}
 		return res, err
 	})
 }
 
-// Execution counts an execution that is submitted, or refuses it with quota_exceeded and the time to wait.
+// Execution counts an execution that is submitted, or returns quota_exceeded with the time to wait.
 func (q *Quotas) Execution(ctx context.Context, principal, session string) error {
-	var bills []bill
-	q.bound(principal, session, func(whose string, quota *schemas.Quota, per time.Duration, keys quotaKeys) {
+	var bills []charge
+	q.eachQuota(principal, session, func(whose string, quota *schemas.Quota, per time.Duration, keys quotaKeys) {
 		if n := quota.Executions; n > 0 {
-			bills = append(bills, bill{key: keys.executions, limit: n, per: per, now: true, whose: whose, unit: "execution"})
+			bills = append(bills, charge{key: keys.executions, limit: n, per: per, before: true, whose: whose, unit: "execution"})
 		}
 	})
-	return q.collect(ctx, bills)
+	return q.takeAll(ctx, bills)
 }
 
-// collect takes what is to be paid beforehand, or says what is used up. Of several quotas none is taken from where one is known to
-// be used up.
-func (q *Quotas) collect(ctx context.Context, bills []bill) error {
+// takeAll takes what is paid before the call, or returns the error of a quota that is used up. If one of several is known to be used
+// up, nothing is taken from the others.
+func (q *Quotas) takeAll(ctx context.Context, bills []charge) error {
 	if err := q.known.refusal(bills); err != nil {
 		return err
 	}
 	for i := range bills {
-		if wait := q.pay(ctx, &bills[i]); wait > 0 {
-			q.known.note(bills[i].key, wait)
+		if wait := q.take(ctx, &bills[i]); wait > 0 {
+			q.known.add(bills[i].key, wait)
 			return bills[i].refusal(wait)
 		}
 	}
 	return nil
 }
 
-func (b *bill) refusal(wait time.Duration) error {
-	return refused(schemas.CodeQuotaExceeded, wait, "the %s has used up its %s in %s", b.whose, b.says(), schemas.Duration(b.per)).
-		WithHint("it comes back over time: wait for retry_after_seconds; an operator raises it under limits in the configuration")
+func (b *charge) refusal(wait time.Duration) error {
+	return refused(schemas.CodeQuotaExceeded, wait, "the %s has used up its %s in %s", b.whose, b.describe(), schemas.Duration(b.per)).
+		WithHint("the quota is refilled over time: wait for retry_after_seconds; an operator can raise it under limits in the configuration")
 }
 
-// bound calls visit for each of principal and session that a rule binds.
-func (q *Quotas) bound(principal, session string, visit func(whose string, quota *schemas.Quota, per time.Duration, keys quotaKeys)) {
+// eachQuota calls visit for each of principal and session that has a quota.
+func (q *Quotas) eachQuota(principal, session string, visit func(whose string, quota *schemas.Quota, per time.Duration, keys quotaKeys)) {
 	rules := q.rules.Load()
 	if *rules == (QuotaRules{}) {
 		return
@@ -137,27 +136,28 @@ func (q *Quotas) bound(principal, session string, visit func(whose string, quota
 	}
 }
 
-// bills lists the quotas that the call counts for.
-func (q *Quotas) bills(c *Call) []bill {
-	var out []bill
-	q.bound(c.Principal, c.SessionID, func(whose string, quota *schemas.Quota, per time.Duration, keys quotaKeys) {
+// charges lists the quotas for which the call counts.
+func (q *Quotas) charges(c *Call) []charge {
+	var out []charge
+	q.eachQuota(c.Principal, c.SessionID, func(whose string, quota *schemas.Quota, per time.Duration, keys quotaKeys) {
 		if n := quota.Calls; n > 0 {
-			out = append(out, bill{key: keys.calls, limit: n, per: per, now: true, whose: whose, unit: "call"})
+			out = append(out, charge{key: keys.calls, limit: n, per: per, before: true, whose: whose, unit: "call"})
 		}
 		if n := quota.Bytes; n > 0 {
-			out = append(out, bill{key: keys.bytes, limit: n, per: per, whose: whose, unit: "byte", used: bytesUsed})
+			out = append(out, charge{key: keys.bytes, limit: n, per: per, whose: whose, unit: "byte", used: bytesUsed})
 		}
 		if d := quota.Time; d > 0 {
-			out = append(out, bill{key: keys.time, limit: max(int(d.Std().Milliseconds()), 1), per: per, whose: whose, unit: "time", used: timeUsed})
+			limit := max(int(d.Std().Milliseconds()), 1)
+			out = append(out, charge{key: keys.time, limit: limit, per: per, whose: whose, unit: "time", used: timeUsed})
 		}
 	})
 	return out
 }
 
-// quotaKeys are the keys of the tokens of one principal or session: digests, as whose they are is nobody's business.
+// quotaKeys are the keys of the tokens of one principal or session: digests, so that the store does not contain names.
 type quotaKeys struct{ calls, bytes, time, executions string }
 
-// maxKeys bounds the memory for keys; beyond, they are made anew.
+// maxKeys is the most entries of Quotas.keys and usedUp.until; then they start over.
 const maxKeys = 10_000
 
 func (q *Quotas) keysOf(whose, principal, id string) quotaKeys {
@@ -177,8 +177,8 @@ func (q *Quotas) keysOf(whose, principal, id string) quotaKeys {
 	return keys
 }
 
-// says is the quota in words.
-func (b *bill) says() string {
+// describe is the quota in words, for the error.
+func (b *charge) describe() string {
 	switch {
 	case b.unit == "time":
 		return schemas.Duration(time.Duration(b.limit)*time.Millisecond).String() + " in calls"
@@ -198,10 +198,10 @@ func bytesUsed(c *Call, res *Result, _ time.Duration) int {
 
 func timeUsed(_ *Call, _ *Result, took time.Duration) int { return int(took.Milliseconds()) }
 
-// pay takes what a call costs beforehand, or what is owed for earlier ones. A positive wait means that there is not enough.
-func (q *Quotas) pay(ctx context.Context, b *bill) time.Duration {
+// take takes what is paid before a call, or pays the debt of earlier ones. A positive wait means that there is not enough.
+func (q *Quotas) take(ctx context.Context, b *charge) time.Duration {
 	take := store.Limit{Key: b.key, Tokens: 1, Rate: b.limit, Period: b.per, Burst: b.limit}
-	if b.now {
+	if b.before {
 		return q.tokens.take(ctx, take)
 	}
 	for {
@@ -218,23 +218,23 @@ func (q *Quotas) pay(ctx context.Context, b *bill) time.Duration {
 		}
 		q.mu.Unlock()
 		if wait := q.tokens.take(ctx, take); wait > 0 {
-			q.add(b, take.Tokens)
+			q.addAmount(b, take.Tokens)
 			return wait
 		}
 	}
 }
 
-// owe notes what a call has cost.
-func (q *Quotas) owe(b *bill, c *Call, res *Result, took time.Duration) {
-	if !b.now {
-		q.add(b, b.used(c, res, took))
+// addDebt records what a call has used.
+func (q *Quotas) addDebt(b *charge, c *Call, res *Result, took time.Duration) {
+	if !b.before {
+		q.addAmount(b, b.used(c, res, took))
 	}
 }
 
-// maxDebts bounds the memory of debts; beyond, those that a whole period has paid are forgotten.
+// maxDebts is the number of debts from which on those older than their period are dropped.
 const maxDebts = 10_000
 
-func (q *Quotas) add(b *bill, amount int) {
+func (q *Quotas) addAmount(b *charge, amount int) {
 	if amount <= 0 {
 		return
 	}

@@ -16,11 +16,11 @@ import (
 func TestQuotasOfCallsBytesAndTime(t *testing.T) {
 	hour := schemas.Duration(time.Hour)
 	for _, tt := range []struct {
-		name   string
-		quota  schemas.Quota
-		passes int           // before the first refusal
-		wait   time.Duration // that it names
-		says   string
+		name    string
+		quota   schemas.Quota
+		passes  int           // before the first refusal
+		wait    time.Duration // that it names
+		message string
 	}{
 		{"calls", schemas.Quota{Calls: 6, Per: hour}, 6, 10 * time.Minute, "has used up its 6 calls in 1h"},
 		{"one call", schemas.Quota{Calls: 1}, 1, time.Hour, "its one call in 1h"},
@@ -63,7 +63,8 @@ func TestQuotasOfCallsBytesAndTime(t *testing.T) {
 					}
 					wait := time.Duration(e.RetryAfterSeconds * float64(time.Second))
 					earlier := time.Duration(passed) * 10 * time.Second // what came back while the calls took their time
-					if e.Code != schemas.CodeQuotaExceeded || !e.Refused() || wait > tt.wait || wait < tt.wait-earlier || !strings.Contains(e.Message, whose) || !strings.Contains(e.Message, tt.says) {
+					named := strings.Contains(e.Message, whose) && strings.Contains(e.Message, tt.message)
+					if e.Code != schemas.CodeQuotaExceeded || !e.Refused() || wait > tt.wait || wait < tt.wait-earlier || !named {
 						t.Errorf("waits %s: %+v", wait, e)
 					}
 					if err := ask("bob", "s"); err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Rates hold calls to the rate limits of their realm and capability. A call without a token is refused with rate_limited
-// and the time until there may be one.
+// Rates enforce the rate limits of realms and capabilities. A call without a token is refused with rate_limited and the time until
+// there may be one.
 //
-// Calls of executions come back by themselves, so each refusal names a time of its own, one token apart: a thousand
-// refused nodes do not come back at once.
+// Refused calls of executions are repeated by the runtime, so each refusal has a time of its own, one token apart: a thousand
+// refused nodes are not repeated at once.
 type Rates struct {
 	tokens *Tokens
 
@@ -22,13 +22,13 @@ type Rates struct {
 	named map[string]*bucket
 }
 
-// NewRates makes rate limits.
+// NewRates returns rate limits on the tokens.
 func NewRates(tokens *Tokens) *Rates { return &Rates{tokens: tokens, named: map[string]*bucket{}} }
 
-// bucket is what this process knows of one limit.
+// bucket is what this process knows about one limit.
 type bucket struct {
-	until time.Time // no token before
-	slot  time.Time // the last time that was given to a refused call of an execution
+	until time.Time // there is no token before
+	slot  time.Time // the latest time given to a refused call of an execution
 }
 
 // Wrap is the [Wrapper].
@@ -36,8 +36,8 @@ func (r *Rates) Wrap(next Invoker) Invoker {
 	return Func(func(ctx context.Context, c *Call) (*Result, error) {
 		rates := c.rules().Rates
 		now := time.Now()
-		for i := range rates { // a bucket that is known to be empty costs no token of another
-			if wait := r.known(rates[i].Scope, now); wait > 0 {
+		for i := range rates { // do not take tokens of others if one is known to be empty
+			if wait := r.emptyFor(rates[i].Scope, now); wait > 0 {
 				return nil, r.refusal(c, &rates[i], wait, now)
 			}
 		}
@@ -56,8 +56,8 @@ func limitOf(b *schemas.RateBound) store.Limit {
 	}
 }
 
-// of is the bucket of a scope; r.mu is held.
-func (r *Rates) of(scope string) *bucket {
+// bucketOf is the bucket of a scope. The caller holds r.mu.
+func (r *Rates) bucketOf(scope string) *bucket {
 	b := r.named[scope]
 	if b == nil {
 		b = &bucket{}
@@ -66,17 +66,17 @@ func (r *Rates) of(scope string) *bucket {
 	return b
 }
 
-// known is how long the bucket is known to be empty.
-func (r *Rates) known(scope string, now time.Time) time.Duration {
+// emptyFor is how long the bucket is known to be empty.
+func (r *Rates) emptyFor(scope string, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.of(scope).until.Sub(now)
+	return r.bucketOf(scope).until.Sub(now)
 }
 
 func (r *Rates) refusal(c *Call, bound *schemas.RateBound, wait time.Duration, now time.Time) *schemas.Error {
 	l := limitOf(bound)
 	r.mu.Lock()
-	b := r.of(bound.Scope)
+	b := r.bucketOf(bound.Scope)
 	b.until = now.Add(wait)
 	if c.ExecutionID != "" {
 		at := b.until
@@ -86,5 +86,6 @@ func (r *Rates) refusal(c *Call, bound *schemas.RateBound, wait time.Duration, n
 		b.slot, wait = at, at.Sub(now)
 	}
 	r.mu.Unlock()
-	return refused(schemas.CodeRateLimited, wait, "%s is called as often as its rate limit allows: %d in %s", bound.Scope, l.Rate, schemas.Duration(l.Period))
+	return refused(schemas.CodeRateLimited, wait,
+		"the rate limit of %s is reached: %d calls in %s", bound.Scope, l.Rate, schemas.Duration(l.Period))
 }

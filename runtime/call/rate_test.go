@@ -136,17 +136,17 @@ func TestRateLimitHoldsWhileTheStoreIsAway(t *testing.T) {
 	})
 }
 
-// mute is a store that says nothing until the ctx of who asks ends; told counts who asked.
-type mute struct{ told int }
+// mute is a store that does not answer before ctx ends; asked counts the calls.
+type mute struct{ asked int }
 
 func (m *mute) Take(ctx context.Context, _ store.Limit) (time.Duration, error) {
-	m.told++
+	m.asked++
 	<-ctx.Done()
 	return 0, ctx.Err()
 }
 
-// A store that says nothing costs one call in a while its patience, not each of them for each of its limits.
-func TestAStoreThatSaysNothingDelaysFewCalls(t *testing.T) {
+// A store that does not answer delays one call every storeRetry, not each call for each of its limits.
+func TestStoreThatDoesNotAnswerDelaysFewCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		realm, calls := answers()
 		m := &mute{}
@@ -158,22 +158,22 @@ func TestAStoreThatSaysNothingDelaysFewCalls(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if took := time.Since(began); took != takeWait || m.told != 1 {
-			t.Errorf("fifty calls took %s and asked %d times", took, m.told)
+		if took := time.Since(began); took != storeTimeout || m.asked != 1 {
+			t.Errorf("fifty calls took %s and asked %d times", took, m.asked)
 		}
-		time.Sleep(takeAgain)
+		time.Sleep(storeRetry)
 		for range 50 {
 			if _, err := chain.Invoke(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if m.told != 2 || *calls != 100 {
-			t.Errorf("later: it was asked %d times for %d calls", m.told, *calls)
+		if m.asked != 2 || *calls != 100 {
+			t.Errorf("later: it was asked %d times for %d calls", m.asked, *calls)
 		}
 	})
 }
 
-// What a caller gives up says nothing about the store.
+// A call that its caller cancels does not count as an unanswered one.
 func TestWhoLeavesDoesNotMakeTheStoreAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		realm, _ := answers()
@@ -184,8 +184,8 @@ func TestWhoLeavesDoesNotMakeTheStoreAway(t *testing.T) {
 			_, _ = chain.Invoke(ctx, limited(bound("r", 9, time.Second, 9))) // it leaves
 			cancel()
 		}
-		if m.told != 3 {
-			t.Errorf("it was asked %d times", m.told)
+		if m.asked != 3 {
+			t.Errorf("it was asked %d times", m.asked)
 		}
 	})
 }

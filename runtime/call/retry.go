@@ -12,15 +12,14 @@ import (
 
 // Policy is how a direct call is retried.
 type Policy struct {
-	Waits     retry.Backoff             // between attempts, their number included
-	Elapsed   time.Duration             // no new attempt after this; 0: no limit
-	Retryable func(*schemas.Error) bool // whether an error is worth another attempt
+	Waits     retry.Backoff             // between attempts; it ends after the last attempt
+	Elapsed   time.Duration             // no new attempt after this time; 0: no limit
+	Retryable func(*schemas.Error) bool // reports whether another attempt is made after the error
 }
 
-// Retry repeats a failed direct call as the policy says. A `once` call whose outcome is unknown is never repeated,
-// whatever the policy; an error that says when to come again is heeded. A call that was turned away before it left spends no
-// attempt: it comes again at the time that it was told, for a minute at most. Executions do not pass here: their retries are durable
-// events.
+// Retry repeats a failed direct call according to the policy. A `once` call whose outcome is unknown is never repeated. The
+// retry_after of an error is respected. A call that was refused before it was sent spends no attempt: it is repeated after its
+// retry_after, for a minute in total. Calls of executions do not use this wrapper: their retries are durable events.
 func Retry(policy func(*Call) Policy) Wrapper {
 	return func(next Invoker) Invoker {
 		return Func(func(ctx context.Context, c *Call) (*Result, error) {
@@ -28,7 +27,7 @@ func Retry(policy func(*Call) Policy) Wrapper {
 			start := time.Now()
 			attempts := 0
 			var last error
-			waits := patient(p.Waits, &last)
+			waits := withRetryAfter(p.Waits, &last)
 			if p.Elapsed > 0 {
 				waits = retry.WithMaxDuration(p.Elapsed, waits)
 			}
@@ -45,7 +44,7 @@ func Retry(policy func(*Call) Policy) Wrapper {
 				if e.Refused() {
 					attempts--
 				}
-				if ctx.Err() == nil && p.Retryable(e) && !undecided(c, e) {
+				if ctx.Err() == nil && p.Retryable(e) && !unknownOnce(c, e) {
 					return nil, retry.RetryableError(last)
 				}
 				return res, last
@@ -54,7 +53,7 @@ func Retry(policy func(*Call) Policy) Wrapper {
 				return nil, context.Cause(ctx)
 			}
 			if err != nil {
-				return nil, last // go-retry's own error, when ctx ends a wait, says less than the failure that led to it
+				return nil, last // the failure; when ctx ends a wait, go-retry returns an error of its own
 			}
 			res.Attempts, res.Duration = attempts, time.Since(start)
 			return res, nil
@@ -62,16 +61,15 @@ func Retry(policy func(*Call) Policy) Wrapper {
 	}
 }
 
-// maxRetryAfter is the longest wait that an error may ask for, and that refusals may ask for together; beyond, the caller
-// decides.
+// maxRetryAfter is the longest retry_after of an error, and of all refusals together; with a longer one the error is returned.
 const maxRetryAfter = time.Minute
 
-// minRefusal keeps a refusal without a time from becoming a busy loop.
+// minRefusal prevents a busy loop after a refusal without a time.
 const minRefusal = 100 * time.Millisecond
 
-// patient waits at least as long as the last error asks for. A refusal takes none of the waits.
-func patient(waits retry.Backoff, last *error) retry.Backoff {
-	var turnedAway time.Duration
+// withRetryAfter waits at least for the retry_after of the last error. A refusal takes none of the waits.
+func withRetryAfter(waits retry.Backoff, last *error) retry.Backoff {
+	var refusedFor time.Duration
 	return retry.BackoffFunc(func() (time.Duration, bool) {
 		e, ok := errors.AsType[*schemas.Error](*last)
 		if !ok {
@@ -80,14 +78,14 @@ func patient(waits retry.Backoff, last *error) retry.Backoff {
 		after := time.Duration(e.RetryAfterSeconds * float64(time.Second))
 		if e.Refused() {
 			after = max(after, minRefusal)
-			turnedAway += after
-			return after, turnedAway > maxRetryAfter
+			refusedFor += after
+			return after, refusedFor > maxRetryAfter
 		}
 		wait, stop := waits.Next()
 		return max(wait, after), stop || after > maxRetryAfter
 	})
 }
 
-func undecided(c *Call, e *schemas.Error) bool {
+func unknownOnce(c *Call, e *schemas.Error) bool {
 	return e.Outcome == schemas.Unknown && c.Effect.Rank() >= schemas.EffectOnce.Rank()
 }

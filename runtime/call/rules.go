@@ -6,27 +6,27 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Rules are what the operator's policies make of the wrappers for one capability, every level and default resolved. They
-// do not change; nil counts as no rule at all.
+// Rules are the operator's policies for one capability, with all levels and defaults resolved. They do not change; nil means no
+// rules.
 type Rules struct {
 	Breaker      BreakerRule
 	Rates        []schemas.RateBound
 	Rooms        []schemas.ConcurrencyBound
-	RoomWait     time.Duration // longest wait for room
-	CacheTTL     time.Duration // 0: answers are not kept
-	StaleIfError time.Duration // 0: nothing stands in
+	RoomWait     time.Duration // longest wait for a slot
+	CacheTTL     time.Duration // 0: no cache
+	StaleIfError time.Duration // 0: no stale results
 	Fallback     []schemas.PolicyFallback
 	Drift        schemas.Drift
-	RetryUnknown bool // a plan may have a `once` call repeated whose outcome is unknown
+	RetryUnknown bool // a plan may repeat a `once` call whose outcome is unknown
 }
 
-// BreakerRule says when a breaker opens and for how long; without Failures it never does.
+// BreakerRule is after how many failures in a row a breaker opens, and for how long; with 0 Failures it never opens.
 type BreakerRule struct {
 	Failures int
 	OpenFor  time.Duration
 }
 
-// DefaultRules hold where the policies say nothing.
+// DefaultRules apply where no policy has a value.
 var DefaultRules = Rules{
 	Breaker:  BreakerRule{Failures: 10, OpenFor: 15 * time.Second},
 	RoomWait: 5 * time.Second,
@@ -62,7 +62,7 @@ func NewRules(p schemas.Policies, realm, capability string) *Rules {
 	return &r
 }
 
-// rules of the call; never nil.
+// rules is the rules of the call, never nil.
 func (c *Call) rules() *Rules {
 	if c.Rules == nil {
 		return &none
@@ -72,8 +72,7 @@ func (c *Call) rules() *Rules {
 
 var none Rules
 
-// refused is the error of a call that a rule of ours turned away before it left: it spends no attempt, and the same call
-// may pass after the wait.
+// refused is the error of a call that a rule refused before it was sent: it spends no attempt, and may succeed after the wait.
 func refused(code schemas.Code, wait time.Duration, format string, args ...any) *schemas.Error {
 	return schemas.Errorf(code, format, args...).WithOutcome(schemas.NotRun).WithRetryAfter(wait)
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Timeout ends an attempt after Call.Timeout. The error names the setting that cut, and its Outcome says whether the
-// call had left by then.
+// Timeout ends an attempt after Call.Timeout. The error names the setting, and its Outcome is unknown if the call had been
+// sent.
 func Timeout(next Invoker) Invoker {
 	return Func(func(ctx context.Context, c *Call) (*Result, error) {
 		if c.Timeout <= 0 {
@@ -17,7 +17,8 @@ func Timeout(next Invoker) Invoker {
 		if from == "" {
 			from = "call"
 		}
-		cause := schemas.Errorf(schemas.CodeTimeout, "%s did not answer within %s, the timeout of its %s", c.Name(), schemas.Duration(c.Timeout), from)
+		cause := schemas.Errorf(schemas.CodeTimeout, "%s did not answer within %s, the timeout of its %s",
+			c.Name(), schemas.Duration(c.Timeout), from)
 		ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, cause)
 		defer cancel()
 		return next.Invoke(ctx, c)

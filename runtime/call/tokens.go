@@ -16,89 +16,89 @@ type Taker interface {
 	Take(ctx context.Context, l store.Limit) (wait time.Duration, err error)
 }
 
-// Tokens are the tokens of rate limits and quotas. They are the store's, so that replicas that share a store share them. While
-// it does not answer, this process counts for itself: the bounds hold for each replica alone then, and calls go on. One call in
-// a while finds out whether it is back; the others do not wait for that.
+// Tokens are the token buckets of rate limits and quotas. They are in the store, so replicas share them. While the store does not
+// answer, this process counts by itself: the limits then hold for each replica separately, and calls continue. One call every
+// storeRetry asks the store again; the others do not wait for it.
 type Tokens struct {
 	taker Taker
 	log   hclog.Logger
 
-	mu    sync.Mutex
-	away  time.Time                // nobody asks the store before
-	alone map[string]*rate.Limiter // full at first
+	mu      sync.Mutex
+	retryAt time.Time                // when to ask the store again; zero: now
+	local   map[string]*rate.Limiter // used while the store does not answer
 }
 
-// NewTokens makes tokens that taker has.
+// NewTokens returns token buckets in taker.
 func NewTokens(taker Taker, log hclog.Logger) *Tokens {
-	return &Tokens{taker: taker, log: log, alone: map[string]*rate.Limiter{}}
+	return &Tokens{taker: taker, log: log, local: map[string]*rate.Limiter{}}
 }
 
-// maxAlone bounds the memory of a process that counts for itself; beyond, it begins anew.
-const maxAlone = 10_000
+// maxLocal is the most entries of Tokens.local; then they start over.
+const maxLocal = 10_000
 
 const (
-	takeWait  = 2 * time.Second // for the store's answer; calls wait for it
-	takeAgain = 5 * time.Second // after one that did not come
+	storeTimeout = 2 * time.Second // for the answer of the store, for which calls wait
+	storeRetry   = 5 * time.Second // after the store did not answer
 )
 
-// take takes l.Tokens, at most l.Burst of them. A positive wait means that none were taken and how long until it may work.
+// take takes l.Tokens, at most l.Burst. A positive wait means that none were taken, and is the time until there may be enough.
 func (t *Tokens) take(ctx context.Context, l store.Limit) time.Duration {
-	if t.reachable() {
-		asking, cancel := context.WithTimeout(ctx, takeWait)
+	if t.askStore() {
+		asking, cancel := context.WithTimeout(ctx, storeTimeout)
 		wait, err := t.taker.Take(asking, l)
 		cancel()
 		if err == nil {
-			t.back()
+			t.answered()
 			return wait
 		}
 		if ctx.Err() == nil {
-			t.log.Warn("the store does not answer for a limit: this process counts alone", "limit", l.Key, "error", err)
-			t.lost()
+			t.log.Warn("the store did not answer for a limit; this process counts by itself and will ask again", "limit", l.Key, "error", err)
+			t.failed()
 		}
 	}
-	return t.count(l)
+	return t.takeLocal(l)
 }
 
-// reachable tells whether the store is to be asked. Where it did not answer, one caller in takeAgain finds out whether it does.
-func (t *Tokens) reachable() bool {
+// askStore reports whether to ask the store. After it did not answer, one caller every storeRetry does.
+func (t *Tokens) askStore() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	if t.away.IsZero() {
+	if t.retryAt.IsZero() {
 		return true
 	}
-	if now.Before(t.away) {
+	if now.Before(t.retryAt) {
 		return false
 	}
-	t.away = now.Add(takeAgain)
+	t.retryAt = now.Add(storeRetry)
 	return true
 }
 
-func (t *Tokens) back() {
+func (t *Tokens) answered() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.away = time.Time{}
+	t.retryAt = time.Time{}
 }
 
-func (t *Tokens) lost() {
+func (t *Tokens) failed() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.away = time.Now().Add(takeAgain)
+	t.retryAt = time.Now().Add(storeRetry)
 }
 
-// count takes tokens of this process alone.
-func (t *Tokens) count(l store.Limit) (wait time.Duration) {
+// takeLocal takes tokens that this process counts.
+func (t *Tokens) takeLocal(l store.Limit) (wait time.Duration) {
 	now := time.Now()
 	each := rate.Limit(float64(l.Rate) / l.Period.Seconds())
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b := t.alone[l.Key]
+	b := t.local[l.Key]
 	if b == nil || b.Limit() != each || b.Burst() != l.Burst {
-		if len(t.alone) >= maxAlone {
-			clear(t.alone)
+		if len(t.local) >= maxLocal {
+			clear(t.local)
 		}
 		b = rate.NewLimiter(each, l.Burst)
-		t.alone[l.Key] = b
+		t.local[l.Key] = b
 	}
 	r := b.ReserveN(now, l.Tokens)
 	if wait = r.DelayFrom(now); wait > 0 {

@@ -296,7 +296,7 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 		return nil
 	}
 	if reason := s.killers(lost, maxRecoveries); reason != "" && s.Status == schemas.StatusRunning && len(lost) == s.inFlight {
-		// Workflow nodes may be running: suspend, do not stop.
+		// Not suspended at once: workflow nodes may be running.
 		events = append(events, schemas.Event{Type: schemas.EventSuspending, Name: SuspendDrain, Reason: reason})
 	}
 	return events

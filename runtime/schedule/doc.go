@@ -1,17 +1,19 @@
-// Package schedule says when a schedule fires. It is pure: no clock, no I/O.
+// Package schedule computes when a schedule fires. It owns the meaning of cron expressions and intervals. The packages that
+// store and fire the schedules of workflows call it. It is pure: no clock, no I/O, no goroutines, and it calls no hooks.
 //
-// # Clocks that change
+// # Daylight saving time
 //
-// A cron expression speaks of the clock on the wall of its time zone, and twice a year that clock jumps.
+// A cron expression refers to the local time of its time zone, whose clock jumps at the changes to and from daylight saving
+// time.
 //
-//   - An expression that names hours and minutes ("30 2 * * *") fires once for each such time of a day. A time that a jump
-//     forward leaves out fires when the jump is over (at 03:00); one that a jump back shows twice fires the first time.
-//   - An expression whose minutes or hours begin with "*" ("*/15 * * * *", "0 * * * *") goes on with the time that passes: it
-//     fires in both of two hours that have the same name, and never for an hour that is left out.
+//   - An expression that names hours and minutes ("30 2 * * *") fires once for each such time of a day. A time that is skipped
+//     fires when the jump is over (at 03:00); one that occurs twice fires the first time.
+//   - An expression whose minutes or hours start with "*" ("*/15 * * * *", "0 * * * *") follows elapsed time: it fires in both
+//     of two hours with the same name, and does not fire for a skipped hour.
 //
-// An interval knows no clock: it fires each Every from when the schedule was set.
+// An interval is independent of the local time: it fires every Every from when the schedule was set.
 //
-// The parser is robfig/cron's, the one that most Go programs share; it also tells its fields as bit sets, by which the next
-// time of a wall clock is found. What it does at jumps of the clock (a time left out is a day left out, a time shown twice
-// fires twice) is replaced by the rules above.
+// The parser is that of robfig/cron, which most Go programs use. It represents fields as bit sets, with which the next local
+// time is found. Its own behaviour at jumps (a skipped time skips the day, a time that occurs twice fires twice) is replaced by
+// the rules above.
 package schedule

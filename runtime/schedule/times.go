@@ -9,31 +9,31 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Times are the times at which a schedule fires. They do not change, and may be used by many at once.
+// Times are the times at which a schedule fires. They are immutable and safe for concurrent use.
 type Times struct {
 	every time.Duration
-	from  time.Time // of which every counts
+	from  time.Time // start of the intervals
 
 	spec *cron.SpecSchedule
 	zone *time.Location
-	wall bool // names times of a day, see the package comment
+	wall bool // the expression names times of a day, see the package comment
 }
 
-// New checks a schedule that is set at a time. The error is a *schemas.Error whose field is a JSON pointer below /schedule.
+// New validates a schedule that is set at a time. The error is a *schemas.Error whose field is a JSON pointer below /schedule.
 func New(s *schemas.Schedule, set time.Time) (*Times, error) {
 	switch {
 	case s.Cron != "" && s.Every != 0:
-		return nil, wrong("every", "a schedule has a cron or an every, not both")
+		return nil, wrong("every", "a schedule has either cron or every, not both")
 	case s.None():
-		return nil, wrong("cron", "a schedule needs a cron or an every")
+		return nil, wrong("cron", "a schedule needs cron or every")
 	case s.Every != 0 && s.Every.Std() < MinEvery:
-		return nil, wrong("every", "every is %s, the least is %s", s.Every, schemas.Duration(MinEvery))
+		return nil, wrong("every", "every is %s (minimum %s)", s.Every, schemas.Duration(MinEvery))
 	case s.Every != 0 && s.Timezone != "":
-		return nil, wrong("timezone", "an interval has no time zone")
+		return nil, wrong("timezone", "a schedule with every has no time zone")
 	case s.Overlap != "" && !slices.Contains(schemas.Overlaps(), s.Overlap):
-		return nil, wrong("overlap", "overlap is one of skip, queue and allow")
+		return nil, wrong("overlap", "overlap must be skip, queue or allow")
 	case s.CatchUp != nil && (*s.CatchUp < 0 || *s.CatchUp > MaxCatchUp):
-		return nil, wrong("catch_up", "catch_up is 0 to %d", MaxCatchUp)
+		return nil, wrong("catch_up", "catch_up must be 0 to %d", MaxCatchUp)
 	case s.Every != 0:
 		return &Times{every: s.Every.Std(), from: set}, nil
 	}
@@ -46,7 +46,7 @@ func New(s *schemas.Schedule, set time.Time) (*Times, error) {
 		return nil, err
 	}
 	if t.Next(set).IsZero() {
-		return nil, wrong("cron", "cron %q names a day that never comes", s.Cron)
+		return nil, wrong("cron", "cron %q names a day that does not exist", s.Cron)
 	}
 	return t, nil
 }
@@ -57,14 +57,15 @@ const (
 	MaxCatchUp = 100
 )
 
-// location reads a name of the IANA database. A zone that depends on the machine is none: replicas may stand anywhere.
+// location loads a zone of the IANA database. "Local" is refused, since it differs between the machines of replicas.
 func location(name string) (*time.Location, error) {
 	if name == "" {
 		return time.UTC, nil
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
-		return nil, wrong("timezone", "no time zone %.60q", name).WithHint("write a name of the IANA database such as Europe/Berlin or America/New_York, or leave it out for UTC")
+		return nil, wrong("timezone", "unknown time zone %.60q", name).
+			WithHint("use a name of the IANA database such as Europe/Berlin or America/New_York, or omit it for UTC")
 	}
 	return zone, nil
 }
@@ -73,7 +74,7 @@ func wrong(field, message string, args ...any) *schemas.Error {
 	return schemas.Errorf(schemas.CodeInvalidArgument, message, args...).WithField("/schedule/" + field)
 }
 
-// Next is the first firing behind a time, in UTC; zero: there is none within five years.
+// Next is the first firing after a time, in UTC; zero: there is none within five years.
 func (t *Times) Next(after time.Time) time.Time {
 	switch {
 	case t.every > 0 && after.Before(t.from):
@@ -88,29 +89,30 @@ func (t *Times) Next(after time.Time) time.Time {
 		}
 		return at.UTC()
 	}
-	for face := faceOf(after.In(t.zone)); ; {
-		if face = t.spec.Next(face); face.IsZero() {
-			return face
+	for local := localOf(after.In(t.zone)); ; {
+		if local = t.spec.Next(local); local.IsZero() {
+			return local
 		}
-		if at := t.instant(face); at.After(after) {
+		if at := t.instant(local); at.After(after) {
 			return at.UTC()
 		}
 	}
 }
 
-// faceOf is what the clock shows, as if it were UTC.
-func faceOf(t time.Time) time.Time {
+// localOf is the local time as if it were UTC.
+func localOf(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
-// instant is when the clock shows this: the first time where it does so twice, and the end of the jump where it never does.
-func (t *Times) instant(face time.Time) time.Time {
-	near := time.Date(face.Year(), face.Month(), face.Day(), face.Hour(), face.Minute(), face.Second(), 0, t.zone)
+// instant is when a local time occurs: the first time if it occurs twice, and the end of the jump if it is skipped.
+func (t *Times) instant(local time.Time) time.Time {
+	near := time.Date(local.Year(), local.Month(), local.Day(), local.Hour(), local.Minute(), local.Second(), 0, t.zone)
 	_, before := near.Add(-24 * time.Hour).Zone()
 	_, after := near.Add(24 * time.Hour).Zone()
-	early, late := face.Add(-time.Duration(max(before, after))*time.Second).In(t.zone), face.Add(-time.Duration(min(before, after))*time.Second).In(t.zone)
+	early := local.Add(-time.Duration(max(before, after)) * time.Second).In(t.zone)
+	late := local.Add(-time.Duration(min(before, after)) * time.Second).In(t.zone)
 	for _, at := range []time.Time{early, late} {
-		if faceOf(at).Equal(face) {
+		if localOf(at).Equal(local) {
 			return at
 		}
 	}
@@ -118,7 +120,7 @@ func (t *Times) instant(face time.Time) time.Time {
 	return jump
 }
 
-// Newest are the last n firings behind after and not behind until, the oldest first.
+// Newest are the last n firings after `after` and not after until, the oldest first.
 func (t *Times) Newest(after, until time.Time, n int) []time.Time {
 	if n <= 0 || !after.Before(until) {
 		return nil
@@ -126,7 +128,7 @@ func (t *Times) Newest(after, until time.Time, n int) []time.Time {
 	if t.every > 0 {
 		return t.newestEvery(after, until, n)
 	}
-	for window := time.Hour; ; window = min(window*8, maxWindow) { // looking back from until: there may be millions before
+	for window := time.Hour; ; window = min(window*8, maxWindow) { // search backwards from until: there may be millions of firings before
 		start := until.Add(-window)
 		whole := !start.After(after) || window == maxWindow
 		if whole {
@@ -142,7 +144,7 @@ func (t *Times) Newest(after, until time.Time, n int) []time.Time {
 	}
 }
 
-// maxWindow is far beyond any time for which nobody looked at a schedule.
+// maxWindow is longer than any schedule goes unchecked.
 const maxWindow = 100 * 365 * 24 * time.Hour
 
 func (t *Times) newestEvery(after, until time.Time, n int) (found []time.Time) {

@@ -118,11 +118,11 @@ func TestTenYears(t *testing.T) {
 func TestNewest(t *testing.T) {
 	start := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
-		s      schemas.Schedule
-		behind time.Duration // after start
-		until  time.Duration
-		n      int
-		want   []time.Duration
+		s     schemas.Schedule
+		after time.Duration // from start
+		until time.Duration
+		n     int
+		want  []time.Duration
 	}{
 		{schemas.Schedule{Every: schemas.Duration(time.Hour)}, 0, 150 * time.Minute, 5, []time.Duration{time.Hour, 2 * time.Hour}},
 		{schemas.Schedule{Every: schemas.Duration(time.Hour)}, time.Hour, 3 * time.Hour, 5, []time.Duration{2 * time.Hour, 3 * time.Hour}},
@@ -136,16 +136,16 @@ func TestNewest(t *testing.T) {
 		{schemas.Schedule{Cron: "0 0 * * *"}, 0, 48 * time.Hour, 0, nil},
 	} {
 		var got []time.Duration
-		for _, v := range times(t, tt.s, start).Newest(start.Add(tt.behind), start.Add(tt.until), tt.n) {
+		for _, v := range times(t, tt.s, start).Newest(start.Add(tt.after), start.Add(tt.until), tt.n) {
 			got = append(got, v.Sub(start))
 		}
 		if !slices.Equal(got, tt.want) {
-			t.Errorf("%+v from %s to %s: got %v, want %v", tt.s, tt.behind, tt.until, got, tt.want)
+			t.Errorf("%+v from %s to %s: got %v, want %v", tt.s, tt.after, tt.until, got, tt.want)
 		}
 	}
 }
 
-func TestNonsenseNamesTheField(t *testing.T) {
+func TestInvalidSchedulesNameTheField(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		s     schemas.Schedule
@@ -162,13 +162,13 @@ func TestNonsenseNamesTheField(t *testing.T) {
 		{schemas.Schedule{Cron: "0 0 3 * * *"}, "cron", "6 fields"},
 		{schemas.Schedule{Cron: "@daily"}, "cron", "1 fields"},
 		{schemas.Schedule{Cron: "TZ=UTC 0 3 * *"}, "cron", "minute (field 1)"},
-		{schemas.Schedule{Cron: "0 0 30 2 *"}, "cron", "never comes"},
+		{schemas.Schedule{Cron: "0 0 30 2 *"}, "cron", "does not exist"},
 		{schemas.Schedule{Cron: "0 3 * * *", Timezone: "Europe/Berln"}, "timezone", "Europe/Berln"},
 		{schemas.Schedule{Cron: "0 3 * * *", Timezone: "Local"}, "timezone", "Local"},
 		{schemas.Schedule{Cron: "0 3 * * *", Timezone: "../../etc/passwd"}, "timezone", "passwd"},
 		{schemas.Schedule{Cron: "0 3 * * *", Every: schemas.Duration(time.Hour)}, "every", "not both"},
 		{schemas.Schedule{Every: schemas.Duration(time.Millisecond)}, "every", "1s"},
-		{schemas.Schedule{Every: schemas.Duration(time.Hour), Timezone: "UTC"}, "timezone", "interval"},
+		{schemas.Schedule{Every: schemas.Duration(time.Hour), Timezone: "UTC"}, "timezone", "with every"},
 		{schemas.Schedule{Every: schemas.Duration(time.Hour), Overlap: "sometimes"}, "overlap", "skip"},
 		{schemas.Schedule{Every: schemas.Duration(time.Hour), CatchUp: new(101)}, "catch_up", "100"},
 		{schemas.Schedule{Timezone: "UTC"}, "cron", "needs"},

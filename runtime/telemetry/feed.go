@@ -1,4 +1,5 @@
-// Package telemetry folds committed events into what people watch.
+// Package telemetry delivers committed events to those that watch executions. It owns the subscriptions of this process. The
+// package that commits publishes to a [Feed]; package server and the tools subscribe. It calls no hooks.
 package telemetry
 
 import (
@@ -7,21 +8,21 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Feed fans committed events out to whoever watches. The zero value is ready. Publishing never waits: a reader who lags
-// behind by more than his buffer is dropped, his channel closes, and he reads on from the log.
+// Feed delivers committed events to subscribers. The zero value is ready. Publishing never blocks: a subscription whose buffer is
+// full is closed, and its reader continues from the log.
 type Feed struct {
 	mu   sync.RWMutex
-	byID map[string]map[*Subscription]struct{} // "" watches every execution
+	byID map[string]map[*Subscription]struct{} // by execution; "": all executions
 }
 
 // Update is one batch of events of one execution as it was committed.
 type Update struct {
 	ExecutionID string
 	Events      []schemas.Event
-	Execution   schemas.Execution // as it was behind the batch; without nodes
+	Execution   schemas.Execution // after the batch; without nodes
 }
 
-// Subscription receives updates until it is closed, by Close or for lagging.
+// Subscription receives updates until Close, or until its buffer is full when an update comes.
 type Subscription struct {
 	C    <-chan Update
 	c    chan Update
@@ -29,7 +30,7 @@ type Subscription struct {
 	feed *Feed
 }
 
-// Subscribe watches one execution, or all with an empty id; buffer is how many batches may be unread.
+// Subscribe subscribes to one execution, or with an empty id to all; buffer is the most unread updates.
 func (f *Feed) Subscribe(id string, buffer int) *Subscription {
 	c := make(chan Update, buffer)
 	s := &Subscription{C: c, c: c, id: id, feed: f}
@@ -45,7 +46,7 @@ func (f *Feed) Subscribe(id string, buffer int) *Subscription {
 	return s
 }
 
-// Close ends the subscription; a second call does nothing.
+// Close ends the subscription and closes C; a second call does nothing.
 func (s *Subscription) Close() { s.feed.drop(s) }
 
 func (f *Feed) drop(s *Subscription) {
@@ -61,14 +62,14 @@ func (f *Feed) drop(s *Subscription) {
 	close(s.c)
 }
 
-// Watched tells whether anybody would see an update of the execution, so that nobody prepares one for nothing.
+// Watched reports whether an update of the execution has subscribers, so that none is prepared without.
 func (f *Feed) Watched(id string) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return len(f.byID[id]) > 0 || len(f.byID[""]) > 0
 }
 
-// Publish hands an update to its watchers.
+// Publish sends an update to its subscribers.
 func (f *Feed) Publish(u Update) {
 	var slow []*Subscription
 	f.mu.RLock()

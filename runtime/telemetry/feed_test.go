@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestFeedGoesToThoseWhoWatch(t *testing.T) {
+func TestFeedGoesToSubscribers(t *testing.T) {
 	var f Feed
 	a, b, all := f.Subscribe("a", 4), f.Subscribe("b", 4), f.Subscribe("", 4)
 	f.Publish(Update{ExecutionID: "a"})
@@ -16,7 +16,7 @@ func TestFeedGoesToThoseWhoWatch(t *testing.T) {
 		}
 	}
 	if len(b.C) != 0 {
-		t.Error("b got what is a's")
+		t.Error("b received an update of a")
 	}
 	all.Close()
 	if !f.Watched("a") || f.Watched("c") {
@@ -29,7 +29,7 @@ func TestFeedGoesToThoseWhoWatch(t *testing.T) {
 	}
 }
 
-func TestSlowReaderIsDroppedAndReadsWhatItHas(t *testing.T) {
+func TestSlowReaderIsDroppedAndKeepsItsBuffer(t *testing.T) {
 	var f Feed
 	slow := f.Subscribe("a", 2)
 	for range 3 {
@@ -45,7 +45,7 @@ func TestSlowReaderIsDroppedAndReadsWhatItHas(t *testing.T) {
 	slow.Close()
 }
 
-func TestFeedIsSafeForMany(t *testing.T) {
+func TestFeedIsSafeForConcurrentUse(t *testing.T) {
 	var f Feed
 	var wg sync.WaitGroup
 	for i := range 8 {

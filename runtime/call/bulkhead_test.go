@@ -41,7 +41,7 @@ func TestRoomsBoundCallsInFlight(t *testing.T) {
 	}{
 		{"all find room in time", 3500 * time.Millisecond, 8},
 		{"half of them do", 1500 * time.Millisecond, 4},
-		{"nobody waits", 0, 2},
+		{"no call waits", 0, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -31,7 +31,7 @@ func numbered() (Invoker, *int) {
 	}), n
 }
 
-func TestAnswersAreKeptForTheSameQuestionAlone(t *testing.T) {
+func TestCacheIsUsedForTheSameCallOnly(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		edit func(*Call)
@@ -48,7 +48,7 @@ func TestAnswersAreKeptForTheSameQuestionAlone(t *testing.T) {
 		{"another definition of the tool", func(c *Call) { c.Hash = "i" }, false},
 		{"no known definition", func(c *Call) { c.Hash = "" }, false},
 		{"not a read", func(c *Call) { c.Effect = schemas.EffectIdempotent }, false},
-		{"not to be kept", func(c *Call) { c.Rules = &Rules{} }, false},
+		{"no cache_ttl", func(c *Call) { c.Rules = &Rules{} }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			realm, calls := numbered()
@@ -70,7 +70,7 @@ func TestAnswersAreKeptForTheSameQuestionAlone(t *testing.T) {
 	}
 }
 
-func TestAnswersGoStaleAndStandInWhileTheRealmIsAway(t *testing.T) {
+func TestStaleResultsAreUsedWhileTheRealmIsUnreachable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fails error
 		calls := 0
@@ -88,11 +88,11 @@ func TestAnswersGoStaleAndStandInWhileTheRealmIsAway(t *testing.T) {
 			err      error
 		}{
 			{"first", 0, nil, 1, 0, false, nil},
-			{"fresh, and the realm is away", 59 * time.Second, down, 1, 59 * time.Second, false, nil},
+			{"fresh, and the realm is unreachable", 59 * time.Second, down, 1, 59 * time.Second, false, nil},
 			{"stale", time.Second, down, 2, time.Minute, true, nil},
 			{"the breaker is open", time.Second, schemas.Errorf(schemas.CodeCircuitOpen, "x").WithOutcome(schemas.NotRun), 3, 61 * time.Second, true, nil},
-			{"the tool says no", 0, refusing, 4, 0, false, refusing},
-			{"turned away", 0, tooFast, 5, 0, false, tooFast},
+			{"the tool refuses", 0, refusing, 4, 0, false, refusing},
+			{"refused", 0, tooFast, 5, 0, false, tooFast},
 			{"nearly too old", 9*time.Minute + 58*time.Second, late, 6, 10*time.Minute + 59*time.Second, true, nil},
 			{"too old", time.Second, down, 7, 0, false, down},
 			{"back again", 0, nil, 8, 0, false, nil},
@@ -110,8 +110,8 @@ func TestAnswersGoStaleAndStandInWhileTheRealmIsAway(t *testing.T) {
 	})
 }
 
-func TestMemoryForAnswersIsBounded(t *testing.T) {
-	const size, room = 1000, 10 * (1000 + answerOverhead)
+func TestCacheIsBounded(t *testing.T) {
+	const size, room = 1000, 10 * (1000 + entryOverhead)
 	calls := 0
 	a := NewAnswers(room)
 	chain := a.Wrap(Func(func(_ context.Context, c *Call) (*Result, error) {
@@ -143,21 +143,21 @@ func TestMemoryForAnswersIsBounded(t *testing.T) {
 	ask("huge")
 	ask("1")
 	if calls != 17 {
-		t.Errorf("%d calls: the one that was asked last was forgotten, or the huge one kept", calls)
+		t.Errorf("%d calls: the one that was used last was evicted, or the huge one stored", calls)
 	}
 }
 
-// Ten ask the same at one time: one call.
+// Ten concurrent identical calls are made once.
 func TestIdenticalCallsAreMadeOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		realm, calls := progressing()
 		chain := NewAnswers(1 << 20).Wrap(realm)
 		var wg sync.WaitGroup
-		heard := make([]int, 10)
+		received := make([]int, 10)
 		for i := range 10 {
 			wg.Go(func() {
 				c := asking(time.Minute, 0)
-				c.Progress = func(Progress) { heard[i]++ }
+				c.Progress = func(Progress) { received[i]++ }
 				res, err := chain.Invoke(t.Context(), c)
 				if err != nil || string(res.Output) != `"x"` || res.Degraded {
 					t.Errorf("%+v %v", res, err)
@@ -166,13 +166,13 @@ func TestIdenticalCallsAreMadeOnce(t *testing.T) {
 			synctest.Wait()
 		}
 		wg.Wait()
-		if calls() != 1 || slices.Min(heard) != 5 || slices.Max(heard) != 5 {
-			t.Errorf("%d calls, %v heard", calls(), heard)
+		if calls() != 1 || slices.Min(received) != 5 || slices.Max(received) != 5 {
+			t.Errorf("%d calls, %v received", calls(), received)
 		}
 	})
 }
 
-// progressing takes five seconds and tells of each.
+// progressing takes five seconds and reports progress in each.
 func progressing() (Invoker, func() int) {
 	var calls atomic.Int64
 	return Func(func(ctx context.Context, c *Call) (*Result, error) {
@@ -191,9 +191,9 @@ func progressing() (Invoker, func() int) {
 	}), func() int { return int(calls.Load()) }
 }
 
-// Whoever leaves gets his own error at once, and the others their answer; where it was the one who made the call, the
-// others make it anew, one for all.
-func TestNobodyLosesACallByAnothersCancel(t *testing.T) {
+// A caller that cancels gets its own error at once, and the others get the result. If it was the one that made the call, the
+// others make it again, once for all.
+func TestCancelOfOneCallerDoesNotFailOthers(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		leaves func(i int) bool
@@ -242,8 +242,8 @@ func TestNobodyLosesACallByAnothersCancel(t *testing.T) {
 	}
 }
 
-// Calls that would be cut at different times do not share one: nobody is cut by another's timeout.
-func TestCallsWithOtherTimeoutsAreApart(t *testing.T) {
+// Calls with different timeouts do not share one, so no call is cut by the timeout of another one.
+func TestCallsWithOtherTimeoutsAreSeparate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		realm, most := busy()
 		chain := NewAnswers(1 << 20).Wrap(realm)

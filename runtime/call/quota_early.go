@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// usedUp is what this process knows to be used up: until when there is not enough, by the key of a quota. The zero value is ready.
+// usedUp is the quotas that this process knows to be used up: until when, by the key of the quota. The zero value is ready.
 type usedUp struct {
-	some  atomic.Bool // it is not empty
+	some  atomic.Bool // until is not empty
 	mu    sync.Mutex
 	until map[string]time.Time
 }
 
-// Early is a [Wrapper] that refuses what Wrap would refuse as far as this process knows. It stands before everything that costs
-// others something, so that who has used up his quota and calls on does not use up what he shares with them.
+// Early is a [Wrapper] that refuses what Wrap would refuse, as far as this process knows. It comes before everything that takes
+// shared resources, so that a caller that has used up its quota does not use up what it shares with others.
 func (q *Quotas) Early(next Invoker) Invoker {
 	return Func(func(ctx context.Context, c *Call) (*Result, error) {
 		if q.known.some.Load() {
-			if err := q.known.refusal(q.bills(c)); err != nil {
+			if err := q.known.refusal(q.charges(c)); err != nil {
 				return nil, err
 			}
 		}
@@ -27,8 +27,8 @@ func (q *Quotas) Early(next Invoker) Invoker {
 	})
 }
 
-// refusal is the error of the first quota that is known to be used up; nil: none is.
-func (u *usedUp) refusal(bills []bill) error {
+// refusal is the error of the first quota that is known to be used up, or nil.
+func (u *usedUp) refusal(bills []charge) error {
 	if !u.some.Load() {
 		return nil
 	}
@@ -46,8 +46,8 @@ func (u *usedUp) refusal(bills []bill) error {
 	return nil
 }
 
-// note remembers that a quota is used up for so long; beyond maxKeys it begins anew.
-func (u *usedUp) note(key string, wait time.Duration) {
+// add records that a quota is used up for the wait. At maxKeys entries it starts over.
+func (u *usedUp) add(key string, wait time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.until == nil || len(u.until) >= maxKeys {
