@@ -72,7 +72,7 @@ func cancelling(s *State, _ int, e *schemas.Event) {
 	}
 }
 
-// CancelUndo, in Event.Name of a cancel, compensates what succeeded.
+// CancelUndo is the Event.Name of a cancel that compensates what succeeded.
 const CancelUndo = "compensate"
 
 func recovered(s *State, _ int, _ *schemas.Event) {

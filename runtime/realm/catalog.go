@@ -10,7 +10,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Catalog is a snapshot of what the realms offer. It answers from memory and never changes.
+// Catalog is an immutable snapshot, in memory, of the tools of the realms.
 type Catalog struct {
 	names    []string
 	listings map[string]*listing
@@ -19,8 +19,8 @@ type Catalog struct {
 
 var _ plan.Catalog = (*Catalog)(nil)
 
-// Catalog takes a snapshot for these realms; none means all. It starts those whose tools are not known, in parallel, and
-// waits for them at most as long as a start may take, and much shorter where an earlier catalog can stand in.
+// Catalog takes a snapshot of these realms; none means all. It starts realms whose tools are not known, concurrently, and waits
+// for them as long as a start may take, or for Limits.CachedWait if an earlier catalog is known.
 func (p *Pool) Catalog(ctx context.Context, realms []string) *Catalog {
 	m := p.members.Load()
 	c := &Catalog{names: m.names, listings: map[string]*listing{}, errors: map[string]error{}}
@@ -32,10 +32,10 @@ func (p *Pool) Catalog(ctx context.Context, realms []string) *Catalog {
 	for _, name := range realms {
 		r, ok := m.realms[name]
 		if !ok {
-			continue // Tools says so
+			continue // Tools returns the error
 		}
 		wg.Go(func() {
-			l, err := r.listed(ctx, r.limits.StartTimeout+r.limits.ListTimeout)
+			l, err := r.waitListing(ctx, r.limits.StartTimeout+r.limits.ListTimeout)
 			mu.Lock()
 			defer mu.Unlock()
 			if c.errors[name] = err; l != nil {
@@ -50,7 +50,7 @@ func (p *Pool) Catalog(ctx context.Context, realms []string) *Catalog {
 // Realms lists the names of the configured realms, sorted.
 func (c *Catalog) Realms() []string { return c.names }
 
-// Tools lists the names of a realm's tools, sorted. The error says why they are not known and what to do about it.
+// Tools lists the names of a realm's tools, sorted. The error is why they are not known, with a hint.
 func (c *Catalog) Tools(realm string) ([]string, error) {
 	if l := c.listings[realm]; l != nil {
 		return l.names, nil
@@ -64,7 +64,7 @@ func (c *Catalog) Tools(realm string) ([]string, error) {
 	return nil, schemas.Errorf(schemas.CodeInternal, "realm %q is not in this snapshot", realm)
 }
 
-// Tool finds one tool.
+// Tool returns one tool.
 func (c *Catalog) Tool(realm, name string) (plan.Tool, bool) {
 	l := c.listings[realm]
 	if l == nil {
@@ -77,9 +77,9 @@ func (c *Catalog) Tool(realm, name string) (plan.Tool, bool) {
 	return t.plan(), true
 }
 
-// listed returns the realm's tools: those of the live connection, or within a short wait those last known. Without either
-// it waits up to wait. The error, a *schemas.Error, says why there are none.
-func (r *realm) listed(ctx context.Context, wait time.Duration) (*listing, error) {
+// waitListing returns the realm's tools: those of the live connection, or after CachedWait the last known ones. Without either
+// it waits up to wait. The error is a *schemas.Error.
+func (r *realm) waitListing(ctx context.Context, wait time.Duration) (*listing, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.listing != nil {
@@ -89,54 +89,55 @@ func (r *realm) listed(ctx context.Context, wait time.Duration) (*listing, error
 	defer timer.Stop()
 	before := r.attempts
 	for {
-		refusal := r.refusal(before)
+		refusal := r.waitError(before)
 		switch {
 		case r.state == schemas.RealmReady && r.listErr == nil && r.listing != nil:
 			return r.listing, nil
 		case r.state == schemas.RealmReady && r.listErr != nil:
-			return r.standIn(r.unlisted())
+			return r.lastListing(r.listingError())
 		case refusal != nil:
-			return r.standIn(refusal)
+			return r.lastListing(refusal)
 		}
 		changed := r.changed
 		if r.state != schemas.RealmReady {
-			r.ask()
+			r.requestStart()
 		}
 		r.mu.Unlock()
-		var late error
+		var waitErr error
 		select {
 		case <-changed:
 		case <-timer.C:
-			late = schemas.Errorf(schemas.CodeUnavailable, "realm %q is still starting", r.name).WithHint("try again shortly; check_health tells how it is")
+			waitErr = schemas.Errorf(schemas.CodeUnavailable, "realm %q is still starting", r.name).
+				WithHint("try again shortly; check_health shows its state")
 		case <-ctx.Done():
-			late = ended("realm "+r.name, &fault{cause: context.Cause(ctx)})
+			waitErr = cancelledError("realm "+r.name, &fault{cause: context.Cause(ctx)})
 		}
 		r.mu.Lock()
-		if late != nil {
-			return r.standIn(late)
+		if waitErr != nil {
+			return r.lastListing(waitErr)
 		}
 	}
 }
 
-// standIn is the last listing where there is one, else the error; r.mu is held.
-func (r *realm) standIn(err error) (*listing, error) {
+// lastListing is the last known listing, or without one the error. The caller holds r.mu.
+func (r *realm) lastListing(err error) (*listing, error) {
 	if r.listing != nil {
 		return r.listing, nil
 	}
 	return nil, err
 }
 
-// known returns the last known tools at once, and has the realm started if it is not. Where nothing is known it waits as
-// listed does.
-func (r *realm) known(ctx context.Context, wait time.Duration) (*listing, error) {
+// anyListing returns the last known tools at once, and requests a start if the realm is not ready. Without known tools it waits
+// like waitListing.
+func (r *realm) anyListing(ctx context.Context, wait time.Duration) (*listing, error) {
 	r.mu.Lock()
 	l, ready := r.listing, r.state == schemas.RealmReady
 	r.mu.Unlock()
 	if l == nil {
-		return r.listed(ctx, wait)
+		return r.waitListing(ctx, wait)
 	}
 	if !ready {
-		r.ask()
+		r.requestStart()
 	}
 	return l, nil
 }

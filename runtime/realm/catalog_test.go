@@ -70,7 +70,7 @@ func TestCatalogKnowsToolsAndTheirEffects(t *testing.T) {
 		t.Error("there is a tool that does not exist")
 	}
 	if health(p, "absent").State != schemas.RealmIdle {
-		t.Error("a realm that nobody asked for was started")
+		t.Error("a realm that was not requested was started")
 	}
 	_, err = c.Tools("shpo")
 	wantError(t, err, schemas.CodeNotFound, "", `did you mean "shop"`)
@@ -101,7 +101,7 @@ func TestCachedCatalogStandsInForABrokenRealm(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 	if found, err := hung.Discover(t.Context(), "", "refund", "", 0, ""); err != nil || len(found.Capabilities) != 3 || found.Realms[0].State != schemas.RealmStarting {
-		t.Errorf("discovery says %+v, %v", found, err)
+		t.Errorf("discovery returned %+v, %v", found, err)
 	}
 
 	other := spec
@@ -125,7 +125,7 @@ func TestR13CatalogFollowsListChanged(t *testing.T) {
 		if protocol == "" && health(p, "flaky").Protocol < "2026" {
 			t.Errorf("the protocol is %s", health(p, "flaky").Protocol)
 		}
-		// A modern server tells only who listens already; so change until it is told.
+		// A modern server notifies only those that listen already, so change the tools until a notification comes.
 		eventually(t, "the new tool is in the catalog", func() bool {
 			mustInvoke(t, p, "flaky", "change_tools", `{}`)
 			now, err := p.Catalog(t.Context(), nil).Tools("flaky")
@@ -192,16 +192,16 @@ func TestListKeepsRawSchemasOverAllPages(t *testing.T) {
 func TestListGivesUpOnARealmThatNeverEnds(t *testing.T) {
 	limits := quick
 	limits.MaxTools = 3
-	for says, pages := range map[string][]string{
+	for message, pages := range map[string][]string{
 		"repeats a cursor":  {`{"tools":[],"nextCursor":"1"}`, `{"tools":[],"nextCursor":"1"}`},
 		"more than 3 tools": {`{"tools":[{"name":"a"},{"name":"b"},{"name":"c"},{"name":"d"}]}`},
-		"no list":           {`{"tools":"all"}`},
+		"list of tools":     {`{"tools":"all"}`},
 	} {
 		p := run(t, Config{Policies: pinned(), Limits: limits, Realms: realms("s", script(t, pages...))})
 		_, err := p.Catalog(t.Context(), nil).Tools("s")
-		wantError(t, err, schemas.CodeUnavailable, "", says)
+		wantError(t, err, schemas.CodeUnavailable, "", message)
 		if h := health(p, "s"); h.State != schemas.RealmReady || h.Error == nil {
-			t.Errorf("%s: health is %+v", says, h)
+			t.Errorf("%s: health is %+v", message, h)
 		}
 	}
 }
@@ -285,16 +285,16 @@ func TestDiscoverRanksPagesAndDetails(t *testing.T) {
 		t.Errorf("names say %+v", short)
 	}
 	if full.Description == "" || !strings.Contains(string(full.InputSchema), "cents") || full.EffectFrom != "annotations" {
-		t.Errorf("schema says %+v", full)
+		t.Errorf("schema returned %+v", full)
 	}
 	if d := find("", "", "", 0, ""); len(d.Realms) != 3 || d.Realms[0].Realm != "absent" || d.Realms[0].Error == nil {
 		t.Errorf("realms are %+v", d.Realms)
 	}
-	for _, tt := range []struct{ realm, detail, cursor, says string }{
+	for _, tt := range []struct{ realm, detail, cursor, hint string }{
 		{"shpo", "", "", `did you mean "shop"`}, {"", "sumary", "", `did you mean "summary"`}, {"", "", "!!", "next_cursor"}, {"", "", "YWJj", "next_cursor"},
 	} {
 		_, err := p.Discover(t.Context(), tt.realm, "", tt.detail, 0, tt.cursor)
-		if e, ok := errors.AsType[*schemas.Error](err); !ok || !strings.Contains(e.Hint, tt.says) {
+		if e, ok := errors.AsType[*schemas.Error](err); !ok || !strings.Contains(e.Hint, tt.hint) {
 			t.Errorf("%+v gives %v", tt, err)
 		}
 	}

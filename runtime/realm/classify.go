@@ -15,61 +15,66 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// fault is everything known of a call that did not succeed. Exactly one of cause, err, rpc and result says what happened.
+// fault is what is known about a call that failed. Exactly one of cause, err, rpc and result is set.
 type fault struct {
-	sent       bool                     // a complete request may have left this process
-	cause      error                    // ctx ended, and this is why
+	sent       bool                     // a complete request may have been sent
+	cause      error                    // context.Cause of the ended ctx
 	err        error                    // the transport failed
 	rpc        *mcp.JSONRPCErrorDetails // the realm answered with an error
-	result     *toolResult              // the realm answered with a result that is no success
+	result     *toolResult              // the realm answered with a result that is not a success
 	status     int                      // of the HTTP response; 0: none
 	retryAfter int64                    // seconds
 	tooLarge   bool                     // the answer was cut at the limit
 }
 
-// errSessionLost: the realm forgot our session and did not look at the request.
+// errSessionLost: the realm has lost the session and did not process the request.
 var errSessionLost = errors.New("the realm lost the session")
 
-// ifSent is the outcome of a case that depends on whether the request was sent.
+// ifSent marks a case whose outcome depends on whether the request was sent.
 const ifSent = schemas.Outcome("")
 
-// failureCase is one way in which a call can fail: what decides it, and what the caller gets.
+// failureCase is one way in which a call can fail: how it is recognized, and the error for the caller.
 type failureCase struct {
 	name    string
 	is      func(*fault) bool
 	code    schemas.Code
 	outcome schemas.Outcome // ifSent: unknown where the request was sent, not_run where it was not
-	says    string          // %s is the text of the fault
-	hint    string          // empty: the code's
+	message string          // %s is the text of the fault
+	hint    string          // empty: that of the code
 }
 
-// cases is every way in which a call can fail, but for those that ctx ended. The first that fits counts.
+// cases is every way in which a call can fail, except that ctx ended. The first that matches applies.
 var cases = []failureCase{
 	{"answer larger than the limit", func(f *fault) bool { return f.tooLarge || f.rpc != nil && f.rpc.Code == rpcTooLarge },
 		schemas.CodePayloadTooLarge, schemas.RanFailed, "the tool ran, and its answer was larger than the limit", ""},
 	{"stream without end", func(f *fault) bool { return errors.Is(f.err, errEndless) || errors.Is(f.err, errTooLarge) },
-		schemas.CodePayloadTooLarge, ifSent, "the realm wrote more than the limit without an end; its connection was closed", ""},
-	{"answer that is no JSON", func(f *fault) bool { return f.rpc != nil && f.rpc.Code == rpcMalformed },
+		schemas.CodePayloadTooLarge, ifSent, "the realm wrote a message larger than the limit; its connection was closed", ""},
+	{"answer that is not JSON", func(f *fault) bool { return f.rpc != nil && f.rpc.Code == rpcMalformed },
 		schemas.CodeToolError, schemas.Unknown, "the realm answered with malformed JSON", ""},
 	{"result of another shape", func(f *fault) bool { return f.err != nil && errors.Is(f.err, errNoResult) },
-		schemas.CodeToolError, schemas.Unknown, "the realm answered with something that is no tool result", ""},
+		schemas.CodeToolError, schemas.Unknown, "the realm answered with something that is not a tool result", ""},
 
-	{"HTTP 401", status(401), schemas.CodeDenied, schemas.NotRun, "the realm refuses our credentials (HTTP 401)", "set its Authorization in the realm's headers"},
-	{"HTTP 403", status(403), schemas.CodeDenied, schemas.NotRun, "the realm refuses us (HTTP 403)", "check what the credentials in the realm's headers may do"},
-	{"HTTP 413", status(413), schemas.CodePayloadTooLarge, schemas.NotRun, "the inputs are too large for the realm (HTTP 413)", "send less data"},
-	{"HTTP 429", status(429), schemas.CodeRateLimited, schemas.NotRun, "the realm limits our rate (HTTP 429)", ""},
+	{"HTTP 401", status(401), schemas.CodeDenied, schemas.NotRun,
+		"the realm refuses the credentials (HTTP 401)", "set its Authorization in the realm's headers"},
+	{"HTTP 403", status(403), schemas.CodeDenied, schemas.NotRun,
+		"the realm refuses access (HTTP 403)", "check the permissions of the credentials in the realm's headers"},
+	{"HTTP 413", status(413), schemas.CodePayloadTooLarge, schemas.NotRun,
+		"the inputs are too large for the realm (HTTP 413)", "send less data"},
+	{"HTTP 429", status(429), schemas.CodeRateLimited, schemas.NotRun, "the realm limits the rate of calls (HTTP 429)", ""},
 	{"redirect to another host", func(f *fault) bool { _, ok := errors.AsType[errRedirect](f.err); return ok },
 		schemas.CodeUnavailable, schemas.NotRun, "%s, where neither headers nor inputs are sent", "put the new address into the realm's url"},
 	{"session lost again", func(f *fault) bool { return errors.Is(f.err, errSessionLost) },
-		schemas.CodeUnavailable, schemas.NotRun, "the realm does not keep our session", ""},
+		schemas.CodeUnavailable, schemas.NotRun, "the realm does not keep the session", ""},
 
 	{"unknown tool", func(f *fault) bool { return f.rpc != nil && unknownTool.MatchString(f.rpc.Message) },
 		schemas.CodeNotFound, schemas.NotRun, "the realm has no such tool", "list what there is with discover_capabilities"},
-	{"realm without tools", rpc(mcp.METHOD_NOT_FOUND), schemas.CodeNotFound, schemas.NotRun, "the realm has no tools", "list what there is with discover_capabilities"},
+	{"realm without tools", rpc(mcp.METHOD_NOT_FOUND), schemas.CodeNotFound, schemas.NotRun,
+		"the realm has no tools", "list what there is with discover_capabilities"},
 	{"invalid output, as an error", func(f *fault) bool { return rpc(mcp.INVALID_PARAMS)(f) && invalidOutput.MatchString(f.rpc.Message) },
 		schemas.CodeToolError, schemas.RanFailed, "%s", ""},
 	{"invalid params", rpc(mcp.INVALID_PARAMS), schemas.CodeInvalidArgument, schemas.NotRun, "the realm refuses the inputs: %s", ""},
-	{"request refused", rpc(mcp.PARSE_ERROR, mcp.INVALID_REQUEST), schemas.CodeInvalidArgument, schemas.NotRun, "the realm refuses the request: %s", ""},
+	{"request refused", rpc(mcp.PARSE_ERROR, mcp.INVALID_REQUEST),
+		schemas.CodeInvalidArgument, schemas.NotRun, "the realm refuses the request: %s", ""},
 	{"protocol refused", rpc(mcp.HEADER_MISMATCH, mcp.UNSUPPORTED_PROTOCOL_VERSION, mcp.MISSING_REQUIRED_CLIENT_CAPABILITY),
 		schemas.CodeUnavailable, schemas.NotRun, "the realm refuses the protocol: %s", "pin another protocol in the realm's policy"},
 	{"any other error of the realm", func(f *fault) bool { return f.rpc != nil }, schemas.CodeToolError, schemas.RanFailed, "%s", ""},
@@ -79,15 +84,20 @@ var cases = []failureCase{
 	{"invalid params, as a result", func(f *fault) bool { return mcpError(f) && invalidInput.MatchString(f.result.text()) },
 		schemas.CodeInvalidArgument, schemas.NotRun, "%s", ""},
 	{"wants a person's input", func(f *fault) bool { return f.result != nil && f.result.Type == "input_required" },
-		schemas.CodeToolError, schemas.RanFailed, "the tool asks for a person's input in the middle of a call, which plans cannot give", ""},
+		schemas.CodeToolError, schemas.RanFailed, "the tool asks for a person's input during a call, which plans cannot give", ""},
 	{"answers with a task", func(f *fault) bool { return f.result != nil && f.result.Type == "task" },
-		schemas.CodeToolError, schemas.Unknown, "the tool answered with a task that nobody asked for", ""},
+		schemas.CodeToolError, schemas.Unknown, "the tool answered with a task, which was not requested", ""},
 	{"isError", func(f *fault) bool { return f.result != nil }, schemas.CodeToolError, schemas.RanFailed, "%s", ""},
 
-	{"HTTP 5xx", func(f *fault) bool { return f.status >= 500 }, schemas.CodeUnavailable, schemas.Unknown, "the realm, or something before it, failed: %s", ""},
-	{"any other HTTP 4xx", func(f *fault) bool { return f.status >= 400 }, schemas.CodeUnavailable, schemas.NotRun, "the realm refuses the request: %s", ""},
-	{"nothing was sent", func(f *fault) bool { return !f.sent }, schemas.CodeUnavailable, schemas.NotRun, "the realm cannot be reached: %s", ""},
-	{"no answer came", func(*fault) bool { return true }, schemas.CodeUnavailable, schemas.Unknown, "the connection ended before the answer: %s", "check whether it happened before it is tried again; check_health tells what is wrong"},
+	{"HTTP 5xx", func(f *fault) bool { return f.status >= 500 },
+		schemas.CodeUnavailable, schemas.Unknown, "the realm, or a proxy before it, failed: %s", ""},
+	{"any other HTTP 4xx", func(f *fault) bool { return f.status >= 400 },
+		schemas.CodeUnavailable, schemas.NotRun, "the realm refuses the request: %s", ""},
+	{"nothing was sent", func(f *fault) bool { return !f.sent },
+		schemas.CodeUnavailable, schemas.NotRun, "the realm cannot be reached: %s", ""},
+	{"no answer came", func(*fault) bool { return true },
+		schemas.CodeUnavailable, schemas.Unknown, "the connection ended before the answer: %s",
+		"check whether the call happened before you try it again; check_health shows what is wrong"},
 }
 
 var (
@@ -96,8 +106,8 @@ var (
 	invalidOutput = regexp.MustCompile(`(?i)output validation|output schema|structured ?content`)
 )
 
-// errNoResult: the answer is no CallToolResult.
-var errNoResult = errors.New("no tool result")
+// errNoResult: the answer is not a CallToolResult.
+var errNoResult = errors.New("not a tool result")
 
 func status(code int) func(*fault) bool { return func(f *fault) bool { return f.status == code } }
 
@@ -112,25 +122,25 @@ func rpc(codes ...int) func(*fault) bool {
 	}
 }
 
-// mcpError is a result in which the TypeScript SDK wraps its own protocol errors.
+// mcpError reports whether the result is a protocol error, which the TypeScript SDK returns as a result.
 func mcpError(f *fault) bool {
 	return f.result != nil && f.result.IsError && strings.HasPrefix(f.result.text(), "MCP error ")
 }
 
-// classify makes the error of a call to capability (realm.name) out of what is known. tidy is applied to foreign texts.
+// classify returns the error of a failed call to a capability (realm.name). tidy is applied to texts of the realm.
 func classify(capability string, f *fault, tidy func(string) string) *schemas.Error {
 	if f.cause != nil {
-		return ended(capability, f)
+		return cancelledError(capability, f)
 	}
 	for _, row := range cases {
 		if !row.is(f) {
 			continue
 		}
-		says := row.says
-		if strings.Contains(says, "%s") {
-			says = fmt.Sprintf(says, tidy(f.text()))
+		message := row.message
+		if strings.Contains(message, "%s") {
+			message = fmt.Sprintf(message, tidy(f.text()))
 		}
-		e := schemas.Errorf(row.code, "%s: %s", capability, says).WithOutcome(row.outcome)
+		e := schemas.Errorf(row.code, "%s: %s", capability, message).WithOutcome(row.outcome)
 		if row.outcome == ifSent {
 			e.Outcome = sentOutcome(f.sent)
 		}
@@ -138,14 +148,14 @@ func classify(capability string, f *fault, tidy func(string) string) *schemas.Er
 			e.Hint = row.hint
 		}
 		if row.code == schemas.CodeToolError && row.outcome != schemas.RanFailed {
-			e.Hint = "the realm is at fault; check whether the call happened"
+			e.Hint = "the realm has a bug; check whether the call happened"
 		}
 		if f.retryAfter > 0 && e.Retryable {
 			e.RetryAfterSeconds = float64(f.retryAfter)
 		}
 		return e
 	}
-	return schemas.Errorf(schemas.CodeInternal, "%s: unclassified", capability) // the last case takes everything
+	return schemas.Errorf(schemas.CodeInternal, "%s: unclassified", capability) // not reached: the last case matches everything
 }
 
 func sentOutcome(sent bool) schemas.Outcome {
@@ -155,8 +165,8 @@ func sentOutcome(sent bool) schemas.Outcome {
 	return schemas.NotRun
 }
 
-// ended is for a call that was cut from our side; who did it says why by the cause of ctx.
-func ended(capability string, f *fault) *schemas.Error {
+// cancelledError is the error of a call that was cancelled by the runtime; the reason is the cause of ctx.
+func cancelledError(capability string, f *fault) *schemas.Error {
 	outcome := sentOutcome(f.sent)
 	if e, ok := errors.AsType[*schemas.Error](f.cause); ok {
 		return e.WithOutcome(outcome)
@@ -168,7 +178,7 @@ func ended(capability string, f *fault) *schemas.Error {
 	return schemas.Errorf(schemas.CodeCancelled, "%s: cancelled before the answer", capability).WithOutcome(outcome)
 }
 
-// text is what the other side, or the transport, said.
+// text is the message of the realm or of the transport.
 func (f *fault) text() string {
 	switch {
 	case f.rpc != nil:
@@ -180,15 +190,16 @@ func (f *fault) text() string {
 		if len(f.result.Structured) > 0 {
 			return string(f.result.Structured)
 		}
-		return "the tool reports an error and says nothing about it"
+		return "the tool reported an error without a message"
 	case f.err != nil:
-		return plain(f.err)
+		return errorText(f.err)
 	}
 	return "no reason given"
 }
 
-// plain strips a transport error of the layers that mean nothing to a caller, and of the URL, which may hold a secret.
-func plain(err error) string {
+// errorText is the message of a transport error without outer layers that mean nothing to a caller, and without the URL, which may
+// contain a secret.
+func errorText(err error) string {
 	if e, ok := errors.AsType[errRedirect](err); ok {
 		return e.Error()
 	}
@@ -203,35 +214,35 @@ func plain(err error) string {
 		text = strings.TrimPrefix(text, prefix)
 	}
 	if text == "unexpected nil response" { // mcp-go's words
-		return "its event stream ended without one"
+		return "the event stream ended without one"
 	}
 	return text
 }
 
-// startFailure makes the error of a realm that could not be connected, with its cure.
+// startFailure is the error of a realm that could not be connected, with a hint.
 func startFailure(name string, err error, tidy func(string) string) *schemas.Error {
 	if e, ok := errors.AsType[*schemas.Error](err); ok {
 		return e.WithOutcome(schemas.NotRun)
 	}
-	says, hint := tidy(plain(err)), fmt.Sprintf("check mcpServers.%s; runplane doctor starts each realm and shows what it says", name)
+	message, hint := tidy(errorText(err)), fmt.Sprintf("check mcpServers.%s; runplane doctor starts each realm and shows its output", name)
 	code := schemas.CodeUnavailable
 	_, redirected := errors.AsType[errRedirect](err)
 	switch {
 	case errors.Is(err, transport.ErrAuthorizationRequired):
-		code, says = schemas.CodeDenied, "it refuses our credentials (HTTP 401)"
+		code, message = schemas.CodeDenied, "it refuses the credentials (HTTP 401)"
 		hint = fmt.Sprintf("set Authorization in mcpServers.%s.headers", name)
 	case errors.Is(err, transport.ErrLegacySSEServer):
-		says = "its url does not speak streamable HTTP"
-		hint = fmt.Sprintf(`check mcpServers.%s.url; if it is an older server, add "type": "sse"`, name)
+		message = "its url does not support streamable HTTP"
+		hint = fmt.Sprintf(`check mcpServers.%s.url; for an older server add "type": "sse"`, name)
 	case errors.Is(err, transport.ErrSessionTerminated):
-		says = "its url answers HTTP 404"
+		message = "its url answers HTTP 404"
 		hint = fmt.Sprintf("check mcpServers.%s.url", name)
 	case redirected:
 		hint = fmt.Sprintf("put the new address into mcpServers.%s.url", name)
 	case errors.Is(err, errEndless), errors.Is(err, errTooLarge):
-		says = "it writes without end"
+		message = "it writes a message larger than the limit"
 	case errors.Is(err, errHandshakeDied):
-		hint = fmt.Sprintf("run the command of mcpServers.%s by hand; it may want arguments or variables in env", name)
+		hint = fmt.Sprintf("run the command of mcpServers.%s by hand; it may need arguments or variables in env", name)
 	}
-	return schemas.Errorf(code, "realm %q cannot be started: %s", name, says).WithHint("%s", hint).WithOutcome(schemas.NotRun)
+	return schemas.Errorf(code, "realm %q cannot be started: %s", name, message).WithHint("%s", hint).WithOutcome(schemas.NotRun)
 }

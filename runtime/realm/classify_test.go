@@ -35,7 +35,7 @@ func TestEveryFailureIsClassified(t *testing.T) {
 		fault   *fault
 		code    schemas.Code
 		outcome schemas.Outcome
-		says    string
+		message string
 	}{
 		{"", &fault{cause: own}, schemas.CodeHeartbeatLost, schemas.NotRun, "no progress"},
 		{"", &fault{cause: own, sent: true}, schemas.CodeHeartbeatLost, schemas.Unknown, "no progress"},
@@ -46,10 +46,10 @@ func TestEveryFailureIsClassified(t *testing.T) {
 
 		{"answer larger than the limit", rpcError(rpcTooLarge, ""), schemas.CodePayloadTooLarge, schemas.RanFailed, "the tool ran"},
 		{"answer larger than the limit", &fault{sent: true, tooLarge: true, status: 200, err: errTooLarge}, schemas.CodePayloadTooLarge, schemas.RanFailed, "the tool ran"},
-		{"stream without end", &fault{sent: true, err: fmt.Errorf("read: %w", errEndless)}, schemas.CodePayloadTooLarge, schemas.Unknown, "without an end"},
-		{"stream without end", &fault{err: errEndless}, schemas.CodePayloadTooLarge, schemas.NotRun, "without an end"},
-		{"answer that is no JSON", rpcError(rpcMalformed, ""), schemas.CodeToolError, schemas.Unknown, "malformed"},
-		{"result of another shape", &fault{sent: true, err: errNoResult}, schemas.CodeToolError, schemas.Unknown, "no tool result"},
+		{"stream without end", &fault{sent: true, err: fmt.Errorf("read: %w", errEndless)}, schemas.CodePayloadTooLarge, schemas.Unknown, "larger than the limit"},
+		{"stream without end", &fault{err: errEndless}, schemas.CodePayloadTooLarge, schemas.NotRun, "larger than the limit"},
+		{"answer that is not JSON", rpcError(rpcMalformed, ""), schemas.CodeToolError, schemas.Unknown, "malformed"},
+		{"result of another shape", &fault{sent: true, err: errNoResult}, schemas.CodeToolError, schemas.Unknown, "not a tool result"},
 
 		{"HTTP 401", httpStatus(401), schemas.CodeDenied, schemas.NotRun, "credentials"},
 		{"HTTP 403", httpStatus(403), schemas.CodeDenied, schemas.NotRun, "403"},
@@ -77,7 +77,7 @@ func TestEveryFailureIsClassified(t *testing.T) {
 		{"invalid params, as a result", isError("MCP error -32602: Input validation error: Invalid arguments for tool x: id"), schemas.CodeInvalidArgument, schemas.NotRun, "id"},
 		{"isError", isError("MCP error -32602: Output validation error: x"), schemas.CodeToolError, schemas.RanFailed, "Output"},
 		{"isError", isError("the tool order was not found"), schemas.CodeToolError, schemas.RanFailed, "order"},
-		{"isError", isError(""), schemas.CodeToolError, schemas.RanFailed, "says nothing"},
+		{"isError", isError(""), schemas.CodeToolError, schemas.RanFailed, "without a message"},
 		{"wants a person's input", &fault{sent: true, result: &toolResult{Type: "input_required"}}, schemas.CodeToolError, schemas.RanFailed, "input"},
 		{"answers with a task", &fault{sent: true, result: &toolResult{Type: "task"}}, schemas.CodeToolError, schemas.Unknown, "task"},
 
@@ -89,8 +89,8 @@ func TestEveryFailureIsClassified(t *testing.T) {
 	var seen []string
 	for _, tt := range tests {
 		e := classify("shop.pay", tt.fault, func(s string) string { return clean(s, 100) })
-		if e.Code != tt.code || e.Outcome != tt.outcome || !strings.Contains(e.Message, tt.says) {
-			t.Errorf("%s: got %s, %s, %q\nwant %s, %s, with %q", tt.name, e.Code, e.Outcome, e.Message, tt.code, tt.outcome, tt.says)
+		if e.Code != tt.code || e.Outcome != tt.outcome || !strings.Contains(e.Message, tt.message) {
+			t.Errorf("%s: got %s, %s, %q\nwant %s, %s, with %q", tt.name, e.Code, e.Outcome, e.Message, tt.code, tt.outcome, tt.message)
 		}
 		if e.Hint == "" || e.Retryable != e.Code.Retryable() || strings.Contains(e.Error(), "secret") {
 			t.Errorf("%s: %v has no hint, or another retryability than its code, or a secret", tt.name, e)
@@ -128,22 +128,22 @@ func TestRetryAfterIsPassedOn(t *testing.T) {
 
 func TestStartFailuresNameTheCure(t *testing.T) {
 	for _, tt := range []struct {
-		err  error
-		code schemas.Code
-		says string
-		hint string
+		err     error
+		code    schemas.Code
+		message string
+		hint    string
 	}{
 		{transport.ErrAuthorizationRequired, schemas.CodeDenied, "401", "mcpServers.shop.headers"},
 		{transport.ErrLegacySSEServer, schemas.CodeUnavailable, "streamable HTTP", `"type": "sse"`},
 		{transport.ErrSessionTerminated, schemas.CodeUnavailable, "404", "mcpServers.shop.url"},
 		{errRedirect{"http://a", "http://b"}, schemas.CodeUnavailable, "http://b", "mcpServers.shop.url"},
 		{fmt.Errorf("%w: %w", errHandshakeDied, errors.New("exit status 1")), schemas.CodeUnavailable, "exit status 1", "by hand"},
-		{errEndless, schemas.CodeUnavailable, "without end", "mcpServers.shop"},
+		{errEndless, schemas.CodeUnavailable, "larger than the limit", "mcpServers.shop"},
 		{schemas.Errorf(schemas.CodeUnavailable, "too slow"), schemas.CodeUnavailable, "too slow", ""},
 		{errors.New("odd"), schemas.CodeUnavailable, "odd", "doctor"},
 	} {
 		e := startFailure("shop", tt.err, func(s string) string { return s })
-		if e.Code != tt.code || e.Outcome != schemas.NotRun || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
+		if e.Code != tt.code || e.Outcome != schemas.NotRun || !strings.Contains(e.Message, tt.message) || !strings.Contains(e.Hint, tt.hint) {
 			t.Errorf("%v gives %s, %s: %v", tt.err, e.Code, e.Outcome, e)
 		}
 	}

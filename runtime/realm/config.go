@@ -14,59 +14,59 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Config is what a Pool is made of.
+// Config configures a Pool.
 type Config struct {
-	Realms   map[string]schemas.Realm // by name; values are resolved: no ${env:…} is left in them
+	Realms   map[string]schemas.Realm // by name; without ${env:…}, which the caller has resolved
 	Policies schemas.Policies
-	Logger   hclog.Logger // nil: silent
-	Cache    CatalogCache // nil: catalogs are forgotten when the process ends
-	Limits   Limits       // zero fields take their defaults
+	Logger   hclog.Logger // nil: no logging
+	Cache    CatalogCache // nil: catalogs are not kept across restarts
+	Limits   Limits       // zero fields: the defaults
 
-	// DefaultTimeout is what Resolve reports as the limit of an attempt for which no policy has one; 0 means 60 s. The
-	// pool itself enforces no timeout of a call: it obeys ctx.
+	// DefaultTimeout is what Resolve reports as the timeout of an attempt if no policy has one; 0: 60 s. The pool itself
+	// has no timeout for calls: it obeys ctx.
 	DefaultTimeout time.Duration
 
-	// StateDir is a folder of this user alone where process groups are recorded, so that the next start can end what a crash
-	// left behind; empty: that is left to the guardian process. Any number of pools may share it.
+	// StateDir is a folder, accessible only to this user, where process groups are recorded, so that the next start can end
+	// processes that a crash left; empty: only the guardian process does. Several pools may share it.
 	StateDir string
 
-	// Lazy starts a realm at its first use; otherwise Run starts all of them, in parallel.
+	// Lazy starts a realm at its first use; otherwise Run starts all of them, concurrently.
 	Lazy bool
 
-	// Version is what we call ourselves in the handshake; empty means "dev".
+	// Version is the version of the client in the handshake; empty: "dev".
 	Version string
 }
 
-// CatalogCache keeps the last known catalog of a realm over restarts, so that discovery and validation work before a
-// realm is up. What is saved is opaque. Load of an unknown realm returns nothing and no error.
+// CatalogCache keeps the last known catalog of each realm across restarts, so that discovery and validation work before a
+// realm has started. The data is opaque. Load of an unknown realm returns nil and no error.
 type CatalogCache interface {
 	Load(ctx context.Context, realm string) ([]byte, error)
 	Save(ctx context.Context, realm string, catalog []byte) error
 }
 
-// Limits are the numbers of the realm edge.
+// Limits are the limits of realms and their connections.
 type Limits struct {
-	StartTimeout  time.Duration // spawn or connect, and the handshake
-	ProbeTimeout  time.Duration // the server/discover probe, which a silent old server never answers
+	StartTimeout  time.Duration // starting or connecting, and the handshake
+	ProbeTimeout  time.Duration // the server/discover request, which some old servers never answer
 	ListTimeout   time.Duration // tools/list with all its pages
-	CatalogTTL    time.Duration // a catalog older than this is read again
-	Debounce      time.Duration // how long list_changed notifications may gather
+	CatalogTTL    time.Duration // age at which a catalog is read again
+	Debounce      time.Duration // how long after list_changed the tools are read, so that several cause one reading
 	CachedWait    time.Duration // how long Catalog and Discover wait for a realm whose last catalog is known
-	BackoffMin    time.Duration // wait after the first failed start; doubles
+	BackoffMin    time.Duration // wait after the first failed start; doubled with each further one
 	BackoffMax    time.Duration
 	CloseGrace    time.Duration // between the end of stdin and TERM, and between TERM and KILL
-	LeaveGrace    time.Duration // what calls under way get on a realm that leaves the configuration
-	ProbeEvery    time.Duration // a realm that was silent so long is asked whether it lives
-	ProbeWait     time.Duration // for the answer to that; at most ProbeEvery
-	ProbeFailures int           // so many in a row make its health bad
+	LeaveGrace    time.Duration // how long calls in flight may take on a realm that was removed or changed
+	ProbeEvery    time.Duration // after so long without an answer a realm is probed
+	ProbeWait     time.Duration // for the answer to a probe; at most ProbeEvery
+	ProbeFailures int           // unanswered probes in a row that make its health bad
 	MaxMessage    int           // bytes of one message of a realm: a line, an event, a response body
 	MaxTools      int           // tools of one realm
 	MaxDefinition int           // bytes of one tool's definition
-	MaxText       int           // bytes of a tool's error text or description that we pass on
+	MaxText       int           // bytes of a tool's error text or description that are passed on
 	StderrRate    int           // lines of stderr logged each second
 }
 
-// DefaultLimits are the limits where the configuration says nothing.
+// DefaultLimits are the defaults of Limits.
 var DefaultLimits = Limits{
 	StartTimeout:  30 * time.Second,
 	ProbeTimeout:  1500 * time.Millisecond,
@@ -88,7 +88,7 @@ var DefaultLimits = Limits{
 	StderrRate:    50,
 }
 
-// withDefaults fills the zero fields.
+// withDefaults sets zero fields to their defaults.
 func (l Limits) withDefaults() Limits {
 	for _, d := range []struct{ field, value *time.Duration }{
 		{&l.StartTimeout, &DefaultLimits.StartTimeout}, {&l.ProbeTimeout, &DefaultLimits.ProbeTimeout},
@@ -122,21 +122,22 @@ const (
 	transportSSE   = "sse"
 )
 
-// realmName is what a realm may be called: a capability is "realm.name", split at the first dot.
+// realmName matches valid realm names. A capability is "realm.name", split at the first dot.
 var realmName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
 var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 
-// transportOf checks a spec and says which transport it asks for.
+// transportOf validates a spec and returns its transport.
 func transportOf(name string, spec schemas.Realm) (string, error) {
 	field := "/mcpServers/" + name
 	bad := func(part, format string, args ...any) *schemas.Error {
 		return schemas.Errorf(schemas.CodeInvalidArgument, "realm %q: %s", name, fmt.Sprintf(format, args...)).WithField(field + part)
 	}
 	if !realmName.MatchString(name) {
-		err := schemas.Errorf(schemas.CodeInvalidArgument, "a realm cannot be called %q: letters, digits, - and _ only, and at most 64 of them", name).WithField(field)
+		err := schemas.Errorf(schemas.CodeInvalidArgument, "invalid realm name %q: use letters, digits, - and _, at most 64", name).
+			WithField(field)
 		if better := strings.Trim(notInName.ReplaceAllString(name, "-"), "-_"); better != "" && len(better) <= 64 {
-			err = err.WithHint("call it %q", better)
+			err = err.WithHint("use %q", better)
 		}
 		return "", err
 	}
@@ -155,11 +156,11 @@ func transportOf(name string, spec schemas.Realm) (string, error) {
 		case spec.Command == "":
 			return "", bad("/command", "type stdio needs a command")
 		case spec.URL != "":
-			return "", bad("/url", "has a command and a url; it can be only one of them")
+			return "", bad("/url", "has a command and a url; use only one of them")
 		}
 	case transportHTTP, transportSSE:
 		if spec.Command != "" {
-			return "", bad("/command", "has a command and a url; it can be only one of them")
+			return "", bad("/command", "has a command and a url; use only one of them")
 		}
 		u, err := url.Parse(spec.URL)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -177,7 +178,7 @@ func transportOf(name string, spec schemas.Realm) (string, error) {
 	return kind, nil
 }
 
-// queryOf is what stands behind the ? of a URL, where keys are sometimes put.
+// queryOf is the query parameters of a URL, which may contain keys.
 func queryOf(raw string) map[string]string {
 	out := map[string]string{}
 	if u, err := url.Parse(raw); err == nil {
@@ -188,7 +189,7 @@ func queryOf(raw string) map[string]string {
 	return out
 }
 
-// The versions a policy may pin.
+// protocols are the versions that a policy may pin.
 var protocols = []string{"auto", "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"}
 
 func checkProtocol(name, version string) error {

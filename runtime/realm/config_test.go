@@ -9,9 +9,9 @@ import (
 
 func TestNewChecksTheSpecs(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		spec schemas.Realm
-		says string // empty: it is right
+		name    string
+		spec    schemas.Realm
+		message string // empty: it is valid
 	}{
 		{"a", schemas.Realm{Command: "x"}, ""},
 		{"a", schemas.Realm{Type: "stdio", Command: "x"}, ""},
@@ -19,8 +19,8 @@ func TestNewChecksTheSpecs(t *testing.T) {
 		{"a", schemas.Realm{Type: "streamable-http", URL: "http://h"}, ""},
 		{"a", schemas.Realm{Type: "sse", URL: "http://h/sse"}, ""},
 		{"bad one", schemas.Realm{Disabled: true}, ""},
-		{"a.b", schemas.Realm{Command: "x"}, `call it "a-b"`},
-		{"io.github/x y", schemas.Realm{Command: "x"}, `call it "io-github-x-y"`},
+		{"a.b", schemas.Realm{Command: "x"}, `use "a-b"`},
+		{"io.github/x y", schemas.Realm{Command: "x"}, `use "io-github-x-y"`},
 		{"", schemas.Realm{Command: "x"}, "letters, digits"},
 		{"a", schemas.Realm{}, "neither a command nor a url"},
 		{"a", schemas.Realm{Command: "x", URL: "http://h"}, "only one of them"},
@@ -33,10 +33,10 @@ func TestNewChecksTheSpecs(t *testing.T) {
 	} {
 		_, err := New(Config{Realms: realms(tt.name, tt.spec)})
 		switch {
-		case tt.says == "" && err != nil:
+		case tt.message == "" && err != nil:
 			t.Errorf("%q %+v: %v", tt.name, tt.spec, err)
-		case tt.says != "":
-			e := wantError(t, err, schemas.CodeInvalidArgument, "", tt.says)
+		case tt.message != "":
+			e := wantError(t, err, schemas.CodeInvalidArgument, "", tt.message)
 			if !strings.HasPrefix(e.Field, "/mcpServers/") || strings.Contains(e.Error(), "pass@") {
 				t.Errorf("%q: field %q, %v", tt.name, e.Field, e)
 			}

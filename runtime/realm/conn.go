@@ -21,44 +21,44 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// conn is one initialised connection to a realm. All calls share it and none closes it. It ends once, with a cause:
-// died is closed, and whoever owns the conn closes it when the calls on it are over.
+// conn is one initialised connection to a realm. All calls share it and none closes it. It fails once, with a cause: done is
+// closed, and the realm's goroutine closes the conn when the calls on it have ended.
 type conn struct {
 	realm string
 	kind  string
 	log   hclog.Logger
 	tr    transport.Interface
-	proc  *process // nil but for stdio
+	proc  *process // nil except for stdio
 
 	client   *client.Client
 	modern   bool
 	version  string // negotiated protocol
-	server   string // what the realm calls itself
-	metaTail []byte // the fields of `_meta` that a modern realm wants with each request, after a comma
+	server   string // name and version that the realm reports
+	metaTail []byte // the fields of `_meta` that a modern realm requires in each request, after a comma
 
-	ids      atomic.Int64
-	listed   atomic.Bool // the realm's listing, or the lack of one, is of this connection
-	progress progressTable
-	headed   atomic.Pointer[map[string]mcp.Tool] // tools whose arguments a modern HTTP realm wants in headers too
+	ids         atomic.Int64
+	listed      atomic.Bool // the realm's listing or listErr is of this connection
+	progress    progressTable
+	headerTools atomic.Pointer[map[string]mcp.Tool] // tools with arguments that a modern HTTP realm requires in headers too
 
-	changed   chan struct{} // size 1: the realm says that its tools changed
-	refusals  chan []byte   // answers to requests of an SSE realm; best effort too
-	refuse    func(ctx context.Context, line []byte) error
-	abandoned chan int64 // requests to cancel downstream; best effort, so it drops beyond its size
+	changed     chan struct{} // size 1: the realm reported that its tools changed
+	declines    chan []byte   // answers to requests of an SSE realm; best effort, dropped when full
+	sendDecline func(ctx context.Context, line []byte) error
+	abandoned   chan int64 // requests to cancel downstream; best effort, dropped when full
 
-	died  chan struct{} // closed after cause is set
+	done  chan struct{} // closed after cause is set
 	cause error
 	once  sync.Once
 
 	calls   atomic.Int64
 	retired atomic.Bool
-	over    chan struct{} // size 1: the last call of a retired conn ended
+	idle    chan struct{} // size 1: the last call of a retired conn ended
 }
 
-// firstID keeps our request ids apart from those of mcp-go's client, which counts from 1 on the same transport.
+// firstID separates the request ids of this package from those of mcp-go's client, which counts from 1 on the same transport.
 const firstID = 1 << 32
 
-// dialer is what connecting needs.
+// dialer connects to one realm.
 type dialer struct {
 	name, kind, protocol, version string
 	spec                          schemas.Realm
@@ -66,17 +66,18 @@ type dialer struct {
 	start                         spawn
 	groups                        *groups
 	log                           hclog.Logger
-	network                       func(ctx context.Context, network, address string) (net.Conn, error) // nil: the machine's
+	network                       func(ctx context.Context, network, address string) (net.Conn, error) // nil: the default
 }
 
-// errHandshakeDied marks a child that ended during the handshake.
+// errHandshakeDied: the child ended during the handshake.
 var errHandshakeDied = errors.New("ended during the handshake")
 
-// dial connects and does the handshake within ctx. What it returns lives until close, whatever becomes of ctx. An old server may die of the question whether it is a new one: it is then asked in the old way.
+// dial connects and does the handshake within ctx. The conn lasts until close, even if ctx ends. An old server may exit at the
+// request that asks whether it is a modern one; then the legacy handshake is tried.
 func (d *dialer) dial(ctx context.Context) (*conn, error) {
 	c, err := d.attempt(ctx, d.protocol)
 	if errors.Is(err, errHandshakeDied) && cmp.Or(d.protocol, "auto") == "auto" && ctx.Err() == nil {
-		if old, again := d.attempt(ctx, mcp.LATEST_LEGACY_PROTOCOL_VERSION); again == nil {
+		if old, err := d.attempt(ctx, mcp.LATEST_LEGACY_PROTOCOL_VERSION); err == nil {
 			return old, nil
 		}
 	}
@@ -86,7 +87,8 @@ func (d *dialer) dial(ctx context.Context) (*conn, error) {
 func (d *dialer) attempt(ctx context.Context, protocol string) (*conn, error) {
 	c := &conn{
 		realm: d.name, kind: d.kind, log: d.log,
-		changed: make(chan struct{}, 1), abandoned: make(chan int64, 256), refusals: make(chan []byte, 64), died: make(chan struct{}), over: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), abandoned: make(chan int64, 256), declines: make(chan []byte, 64),
+		done: make(chan struct{}), idle: make(chan struct{}, 1),
 	}
 	c.ids.Store(firstID)
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx)) // of the streams
@@ -99,21 +101,21 @@ func (d *dialer) attempt(ctx context.Context, protocol string) (*conn, error) {
 		}
 		p := newPipe(c.proc.stdout, c.proc.stdin, d.limits.MaxMessage, d.log)
 		c.tr = p
-		p.wg.Go(func() { c.mourn(p) })
+		p.wg.Go(func() { c.watchExit(p) })
 	} else {
 		var web *http.Client
-		if c.tr, web, err = d.newHTTPTransport(c.asked); err != nil {
+		if c.tr, web, err = d.newHTTPTransport(c.onRequest); err != nil {
 			cancel()
 			return nil, err
 		}
 		idle = web.CloseIdleConnections
 		if sse, ok := c.tr.(*transport.SSE); ok {
-			c.refuse = func(ctx context.Context, line []byte) error { return postTo(ctx, web, sse, d.spec.Headers, line) }
+			c.sendDecline = func(ctx context.Context, line []byte) error { return postTo(ctx, web, sse, d.spec.Headers, line) }
 		}
 	}
-	c.tr = &tap{Interface: c.tr, onClose: func() { cancel(); idle() }}
-	if sse, ok := c.tr.(*tap).Interface.(*transport.SSE); ok {
-		sse.SetConnectionLostHandler(func(err error) { c.die(fmt.Errorf("the event stream ended: %w", err)) })
+	c.tr = &adapter{Interface: c.tr, onClose: func() { cancel(); idle() }}
+	if sse, ok := c.tr.(*adapter).Interface.(*transport.SSE); ok {
+		sse.SetConnectionLostHandler(func(err error) { c.fail(fmt.Errorf("the event stream ended: %w", err)) })
 	}
 
 	options := []client.ClientOption{client.WithDiscoverTimeout(d.limits.ProbeTimeout)}
@@ -124,22 +126,22 @@ func (d *dialer) attempt(ctx context.Context, protocol string) (*conn, error) {
 		options = append(options, client.WithProtocolVersion(protocol))
 	}
 	c.client = client.NewClient(c.tr, options...)
-	c.client.OnNotification(c.notified)
+	c.client.OnNotification(c.onNotification)
 	if err := c.handshake(ctx, life, d.version); err != nil {
 		if c.proc != nil {
-			if err = c.explain(err); c.proc.diedAlone() {
+			if err = c.exitCause(err); c.proc.exitedUnasked() {
 				err = fmt.Errorf("%w: %w", errHandshakeDied, err)
 			}
 		}
-		c.die(err)
+		c.fail(err)
 		c.close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// handshake starts the transport on life and initialises within ctx. Where that takes too long or the conn dies of it, the
-// conn is closed, which ends whatever it blocks on.
+// handshake starts the transport on life and initialises within ctx. If ctx ends or the conn fails, the conn is closed, which
+// unblocks the handshake.
 func (c *conn) handshake(ctx, life context.Context, version string) error {
 	done := make(chan error, 1)
 	go func() {
@@ -152,13 +154,13 @@ func (c *conn) handshake(ctx, life context.Context, version string) error {
 			err = context.Cause(ctx)
 		}
 		return err
-	case <-c.died:
+	case <-c.done:
 		err = c.cause
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
 	c.close()
-	<-done //nolint:errcheck // why it ended is known
+	<-done //nolint:errcheck // err has the reason
 	return err
 }
 
@@ -179,106 +181,107 @@ func (c *conn) initialize(ctx, life context.Context, me mcp.Implementation) erro
 	return nil
 }
 
-// setMeta prepares what a stateless protocol wants in every request.
+// setMeta prepares the fields that a stateless protocol requires in every request.
 func (c *conn) setMeta(me mcp.Implementation) error {
 	info, err := json.Marshal(me)
 	if err != nil {
 		return err
 	}
-	c.metaTail = fmt.Appendf(nil, `,%q:%q,%q:{},%q:%s`, mcp.MetaKeyProtocolVersion, c.version, mcp.MetaKeyClientCapabilities, mcp.MetaKeyClientInfo, info)
+	c.metaTail = fmt.Appendf(nil, `,%q:%q,%q:{},%q:%s`,
+		mcp.MetaKeyProtocolVersion, c.version, mcp.MetaKeyClientCapabilities, mcp.MetaKeyClientInfo, info)
 	return nil
 }
 
-// mourn ends the conn when the pipe or the child does.
-func (c *conn) mourn(p *pipe) {
+// watchExit fails the conn when the pipe or the child ends.
+func (c *conn) watchExit(p *pipe) {
 	select {
 	case <-p.ended:
-		c.die(c.explain(p.cause))
+		c.fail(c.exitCause(p.cause))
 	case <-c.proc.exited:
-		// What the child still wrote is read before the end is called.
+		// Read what the child wrote before it ended.
 		timer := time.NewTimer(2 * drainTime)
 		defer timer.Stop()
 		select {
 		case <-p.ended:
 		case <-timer.C:
 		}
-		c.die(c.proc.obituary())
-		p.fail(c.proc.obituary())
+		c.fail(c.proc.exitError())
+		p.fail(c.proc.exitError())
 	}
 }
 
-// die ends the conn; the first cause counts.
-func (c *conn) die(cause error) {
+// fail ends the conn; the first cause is kept.
+func (c *conn) fail(cause error) {
 	c.once.Do(func() {
 		c.cause = cause
-		close(c.died)
+		close(c.done)
 	})
 }
 
-// explain replaces the bare end of a pipe by how the child ended, where that is known soon.
-func (c *conn) explain(err error) error {
+// exitCause replaces the error of a pipe by how the child ended, if that is known soon.
+func (c *conn) exitCause(err error) error {
 	if c.proc == nil {
 		return err
 	}
 	if e, ok := errors.AsType[*schemas.Error](err); ok {
-		return e // it was cut from outside
+		return e // it was ended from outside
 	}
 	if c.proc.exitsWithin(drainTime) {
-		return c.proc.obituary()
+		return c.proc.exitError()
 	}
 	return err
 }
 
-// run does what a living conn has to do beside calls, until it dies or ctx ends. Cancellations that are due then still go
-// out, for a short time.
+// run does the work of a conn besides calls, until it fails or ctx ends: it listens for changes of the tools, cancels abandoned
+// requests and declines requests of the realm. Cancellations that are due at the end are still sent, for up to closeTimeout.
 func (c *conn) run(ctx context.Context) {
-	listening, hangUp := context.WithCancel(ctx)
-	telling, giveUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer giveUp()
-	var listener, tellers sync.WaitGroup
+	listening, stopListening := context.WithCancel(ctx)
+	sending, stopSending := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSending()
+	var listener, senders sync.WaitGroup
 	defer listener.Wait()
-	defer hangUp()
+	defer stopListening()
 	if caps := c.client.GetServerCapabilities(); c.modern && caps.Tools != nil && caps.Tools.ListChanged {
 		listener.Go(func() {
 			if err := c.client.Listen(listening, mcp.SubscriptionFilter{ToolsListChanged: true}); err != nil && listening.Err() == nil {
-				c.log.Debug("no subscription to changes of the tools; they are read again in time", "error", err)
+				c.log.Debug("no subscription to changes of the tools; they are read again after catalog_ttl", "error", err)
 			}
 		})
 	}
-	tell := func(id int64) { tellers.Go(func() { c.cancelDownstream(telling, id) }) }
-	refuse := func(line []byte) {
-		ctx, cancel := context.WithTimeout(telling, cancelTimeout)
+	cancel := func(id int64) { senders.Go(func() { c.cancelDownstream(sending, id) }) }
+	decline := func(line []byte) {
+		ctx, cancel := context.WithTimeout(sending, cancelTimeout)
 		defer cancel()
-		if err := c.refuse(ctx, line); err != nil {
-			c.log.Debug("request of the realm left without an answer", "error", err)
+		if err := c.sendDecline(ctx, line); err != nil {
+			c.log.Debug("request of the realm was not answered", "error", err)
 		}
 	}
-	for living := true; living; {
+	for open := true; open; {
 		select {
 		case <-ctx.Done():
-			living = false
-		case <-c.died:
-			living = false
+			open = false
+		case <-c.done:
+			open = false
 		case id := <-c.abandoned:
-			tell(id)
-		case line := <-c.refusals:
-			tellers.Go(func() { refuse(line) })
+			cancel(id)
+		case line := <-c.declines:
+			senders.Go(func() { decline(line) })
 		}
 	}
-	farewell := time.AfterFunc(closeTimeout, giveUp)
-	defer farewell.Stop()
+	cutOffGrace := time.AfterFunc(closeTimeout, stopSending)
+	defer cutOffGrace.Stop()
 	for {
 		select {
 		case id := <-c.abandoned:
-			tell(id)
+			cancel(id)
 		default:
-			tellers.Wait()
+			senders.Wait()
 			return
 		}
 	}
 }
 
-// cancelTimeout bounds telling a realm that a call is no longer wanted.
+// cancelTimeout bounds sending a cancellation to a realm.
 const cancelTimeout = 5 * time.Second
 
 func (c *conn) cancelDownstream(ctx context.Context, id int64) {
@@ -289,20 +292,20 @@ func (c *conn) cancelDownstream(ctx context.Context, id int64) {
 		Params: mcp.NotificationParams{AdditionalFields: map[string]any{"requestId": id, "reason": "no longer wanted"}},
 	}})
 	if err != nil {
-		c.log.Debug("cancellation did not reach the realm", "error", err)
+		c.log.Debug("cancellation was not sent to the realm", "error", err)
 	}
 }
 
-// asked runs on the read loop of an SSE realm's stream: a request came in, which is refused.
-func (c *conn) asked(id json.RawMessage, method string) {
+// onRequest runs on the read loop of an SSE realm's stream and declines a request of the realm.
+func (c *conn) onRequest(id json.RawMessage, method string) {
 	select {
-	case c.refusals <- declineLine(id, method):
-	default: // it asks faster than it can be refused
+	case c.declines <- declineLine(id, method):
+	default: // requests come faster than they can be declined
 	}
 }
 
-// notified runs on the read loop of the transport.
-func (c *conn) notified(n mcp.JSONRPCNotification) {
+// onNotification runs on the read loop of the transport.
+func (c *conn) onNotification(n mcp.JSONRPCNotification) {
 	switch n.Method {
 	case string(mcp.MethodNotificationProgress):
 		c.progress.push(n.Params.AdditionalFields)
@@ -314,7 +317,7 @@ func (c *conn) notified(n mcp.JSONRPCNotification) {
 	}
 }
 
-// acquire counts a call in; false means that the conn is retired.
+// acquire counts a call; false: the conn is retired.
 func (c *conn) acquire() bool {
 	c.calls.Add(1)
 	if c.retired.Load() {
@@ -327,19 +330,19 @@ func (c *conn) acquire() bool {
 func (c *conn) release() {
 	if c.calls.Add(-1) == 0 && c.retired.Load() {
 		select {
-		case c.over <- struct{}{}:
+		case c.idle <- struct{}{}:
 		default:
 		}
 	}
 }
 
-// retire takes no more calls, waits for those under way unless the conn is dead to them, and closes.
+// retire accepts no more calls, waits for those in flight if they can still be answered, and closes.
 func (c *conn) retire(ctx context.Context) {
 	c.retired.Store(true)
-	if c.kind == transportHTTP { // elsewhere the end of the stream ended the calls
+	if c.kind == transportHTTP { // on other transports the end of the stream ended the calls
 		for c.calls.Load() > 0 && ctx.Err() == nil {
 			select {
-			case <-c.over:
+			case <-c.idle:
 			case <-ctx.Done():
 			}
 		}
@@ -347,7 +350,7 @@ func (c *conn) retire(ctx context.Context) {
 	c.close()
 }
 
-// close ends everything that belongs to the conn and returns when it is gone.
+// close ends everything that belongs to the conn and returns when it has ended.
 func (c *conn) close() {
 	if c.proc != nil {
 		c.proc.stop()

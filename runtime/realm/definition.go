@@ -6,9 +6,9 @@ import (
 	"github.com/runplane/runplane/runtime/plan"
 )
 
-// Definition is the tool as the live connection of its realm lists it: a realm that was restarted is asked anew first, so
-// that a change cannot slip in between. It starts the realm if need be, and waits for its list. false: the realm has no such
-// tool, or cannot be asked now, which a call would find out as well.
+// Definition is the tool as the live connection of its realm lists it: after a restart the realm is asked again first, so that
+// a change is not missed. It starts the realm if necessary, and waits for its list. false: the realm has no such tool, or cannot
+// be asked now, in which case a call fails too.
 func (p *Pool) Definition(ctx context.Context, realm, capability string) (t plan.Tool, known bool) {
 	r, err := p.realm(realm)
 	if err != nil {
@@ -35,7 +35,7 @@ func (p *Pool) Definition(ctx context.Context, realm, capability string) (t plan
 		}
 		select {
 		case <-changed:
-		case <-cn.died:
+		case <-cn.done:
 			return t, false
 		case <-ctx.Done():
 			return t, false

@@ -12,11 +12,11 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// How much Discover says of each capability.
+// How much Discover returns of each capability.
 const (
 	DetailNames   = "names"   // name and effect
-	DetailSummary = "summary" // and title and description
-	DetailSchema  = "schema"  // and schemas and annotations
+	DetailSummary = "summary" // also title and description
+	DetailSchema  = "schema"  // also schemas and annotations
 )
 
 // Pages of Discover.
@@ -25,14 +25,14 @@ const (
 	maxPage     = 500
 )
 
-// Resolve describes one capability in full. It starts its realm if need be. Its error is not_found, with the nearest
-// names, or says why the realm's tools are not known.
+// Resolve describes one capability in full. It starts its realm if necessary. The error is not_found, with the nearest names, or
+// why the realm's tools are not known.
 func (p *Pool) Resolve(ctx context.Context, realm, name string) (schemas.Capability, error) {
 	r, err := p.realm(realm)
 	if err != nil {
 		return schemas.Capability{}, err
 	}
-	l, err := r.listed(ctx, r.limits.StartTimeout+r.limits.ListTimeout)
+	l, err := r.waitListing(ctx, r.limits.StartTimeout+r.limits.ListTimeout)
 	if err != nil {
 		return schemas.Capability{}, err
 	}
@@ -52,10 +52,10 @@ func (p *Pool) Resolve(ctx context.Context, realm, name string) (schemas.Capabil
 	return c, nil
 }
 
-// Discover lists capabilities: of one realm or, with an empty realm, of all; those with a word of query, best first, or all
-// of them in the order of realm and name; limit (50 if it is 0) a page, from cursor on, which is the last page's NextCursor.
-// While a realm starts, its last known catalog stands in. One of which nothing is known is waited for, briefly, or where it
-// is asked for by name as long as a start takes; the health of each says whether its capabilities may be missing.
+// Discover lists capabilities: of one realm or, with an empty realm, of all; those with a word of query, best first, or with an
+// empty query all, in the order of realm and name. limit is the size of a page (0: 50), and cursor the NextCursor of the previous
+// page. While a realm starts, its last known catalog is used. Without one Discover waits for CachedWait, or if the realm was named
+// as long as a start may take. The health of each realm shows whether capabilities may be missing.
 func (p *Pool) Discover(ctx context.Context, realm, query, detail string, limit int, cursor string) (schemas.Discovery, error) {
 	m := p.members.Load()
 	names := m.names
@@ -90,7 +90,7 @@ func (p *Pool) Discover(ctx context.Context, realm, query, detail string, limit 
 	start := 0
 	if after != nil {
 		start, _ = slices.BinarySearchFunc(found, *after, func(m, at match) int {
-			return cmp.Or(m.compare(at), -1) // behind it
+			return cmp.Or(m.compare(at), -1) // after it
 		})
 	}
 	out := schemas.Discovery{Realms: []schemas.RealmHealth{}, Capabilities: []schemas.Capability{}}
@@ -111,16 +111,16 @@ func (p *Pool) Discover(ctx context.Context, realm, query, detail string, limit 
 	return out, nil
 }
 
-// listings gathers what is known of the realms, in parallel. A catalog that is known already is good enough to look around.
+// listings returns the listings of the realms, fetched concurrently. A known listing is used even if it may be old.
 func (m *members) listings(ctx context.Context, names []string, wait time.Duration) map[string]*listing {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	all := map[string]*listing{}
 	for _, name := range names {
 		wg.Go(func() {
-			l, err := m.realms[name].known(ctx, wait)
+			l, err := m.realms[name].anyListing(ctx, wait)
 			if err != nil {
-				return // the realm's health says it
+				return // the realm's health has the error
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -136,12 +136,12 @@ func (m match) compare(o match) int {
 	return cmp.Or(cmp.Compare(o.score, m.score), cmp.Compare(m.realm, o.realm), cmp.Compare(m.name, o.name))
 }
 
-// cursor says where a page ended. It is no secret and not sealed: the runtime does that for whoever gets to see one.
+// cursor is where a page ended. It is not sealed; the runtime seals cursors for callers.
 func (m match) cursor() string {
 	return strings.Join([]string{strconv.Itoa(m.score), m.realm, m.name}, "\n")
 }
 
-// openCursor reads a cursor; nil means the start.
+// openCursor parses a cursor; nil: the start.
 func openCursor(cursor string) (*match, error) {
 	if cursor == "" {
 		return nil, nil
@@ -151,6 +151,6 @@ func openCursor(cursor string) (*match, error) {
 			return &match{score: score, realm: parts[1], name: parts[2]}, nil
 		}
 	}
-	return nil, schemas.Errorf(schemas.CodeInvalidArgument, "this is no cursor of ours").WithField("cursor").
-		WithHint("pass next_cursor of the last page, with the same query")
+	return nil, schemas.Errorf(schemas.CodeInvalidArgument, "invalid cursor").WithField("cursor").
+		WithHint("pass next_cursor of the previous page, with the same query")
 }

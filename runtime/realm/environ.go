@@ -12,13 +12,16 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// inherited are the variables of our own environment that every child gets; all others stay here.
+// inherited are the environment variables of this process that every child gets.
 var inherited = []string{"PATH", "HOME", "LANG", "TMPDIR", "USER"}
 
-// inheritedWindows are those without which programs do not start there.
-var inheritedWindows = []string{"APPDATA", "COMSPEC", "LOCALAPPDATA", "PATHEXT", "PROGRAMDATA", "PROGRAMFILES", "SYSTEMROOT", "TEMP", "TMP", "USERPROFILE"}
+// inheritedWindows are those without which programs do not start on Windows.
+var inheritedWindows = []string{
+	"APPDATA", "COMSPEC", "LOCALAPPDATA", "PATHEXT", "PROGRAMDATA",
+	"PROGRAMFILES", "SYSTEMROOT", "TEMP", "TMP", "USERPROFILE",
+}
 
-// environment is what a child sees, as a map: the inherited few, then the realm's envFile, then its env.
+// environment is the environment of a child, as a map: the inherited variables, then the realm's envFile, then its env.
 func environment(spec schemas.Realm) (map[string]string, error) {
 	env := map[string]string{}
 	names := inherited
@@ -41,8 +44,8 @@ func environment(spec schemas.Realm) (map[string]string, error) {
 	return env, nil
 }
 
-// readEnvFile adds the NAME=value lines of a file: blank lines and # comments are skipped, "export " and quotes around a
-// value are taken off, nothing is expanded.
+// readEnvFile adds the NAME=value lines of a file. Blank lines and # comments are skipped, "export " and quotes around a value
+// are removed, and nothing is expanded.
 func readEnvFile(path string, into map[string]string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -58,7 +61,7 @@ func readEnvFile(path string, into map[string]string) error {
 		name, value, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if !ok || name == "" || strings.ContainsAny(name, " \t\"'") {
-			return fmt.Errorf("%s:%d: want NAME=value", path, n) // never the line itself: it may hold a secret
+			return fmt.Errorf("%s:%d: want NAME=value", path, n) // without the line, which may contain a secret
 		}
 		if len(value) >= 2 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
 			value = value[1 : len(value)-1]
@@ -68,7 +71,7 @@ func readEnvFile(path string, into map[string]string) error {
 	return lines.Err()
 }
 
-// environ prints the map as NAME=value, sorted.
+// environ is the map as sorted NAME=value strings.
 func environ(env map[string]string) []string {
 	out := make([]string, 0, len(env))
 	for name, v := range env {
@@ -78,8 +81,8 @@ func environ(env map[string]string) []string {
 	return out
 }
 
-// lookCommand finds the program as the child's PATH has it; a command with a slash is a file, relative to dir. The error
-// is empty or says where it was looked for.
+// lookCommand finds the program in the child's PATH; a command with a slash is a file, relative to dir. If it is not found, searched
+// is where it was looked for.
 func lookCommand(command, dir, path string) (found, searched string) {
 	if filepath.Base(command) != command {
 		file := command
@@ -93,7 +96,7 @@ func lookCommand(command, dir, path string) (found, searched string) {
 	}
 	for _, d := range filepath.SplitList(path) {
 		if !filepath.IsAbs(d) {
-			continue // never from wherever we happen to stand
+			continue // not relative to the current folder
 		}
 		for _, suffix := range executableSuffixes {
 			if file := filepath.Join(d, command+suffix); executable(file) {

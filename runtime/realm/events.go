@@ -9,15 +9,15 @@ import (
 	"strconv"
 )
 
-// eventBody is a stream of server-sent events in which an event that is too large is replaced by a JSON-RPC error with its
-// id, and from which answers that nobody waits for are left out: mcp-go takes whatever answer comes first, and stumbles over
-// a second one. The stream itself may be as long as it likes: each event is gone before the next is read.
+// eventBody filters a stream of server-sent events. An event that is too large is replaced by a JSON-RPC error with its id, and
+// answers to no pending request are dropped: mcp-go accepts the first answer whatever its id, and fails on a second one. The
+// stream may have any length: one event is in memory at a time.
 type eventBody struct {
 	body  io.ReadCloser
 	lines *lineReader
 	limit int
-	x     *exchange // of the request that the stream answers; nil: of none
-	done  bool      // its answer came
+	x     *exchange // of the request that the stream answers; nil: none
+	done  bool      // its answer was received
 	asked func(id json.RawMessage, method string)
 	event int    // bytes of data in the event so far
 	rest  []byte // of the current line
@@ -63,16 +63,16 @@ func (b *eventBody) fill() {
 			}
 			return
 		}
-		if b.unwanted(line) {
+		if b.isUnwanted(line) {
 			line = nil
 		}
 		b.rest = append(append(b.rest[:0:0], line...), '\n')
 	}
 }
 
-// unwanted is true for a line of data with an answer to another request, or with a second one. It looks closely only where
-// the id does not stand where most write it.
-func (b *eventBody) unwanted(line []byte) bool {
+// isUnwanted reports whether a line of data is an answer to another request, or a second one. It decodes the line only if the id is
+// not where most servers write it.
+func (b *eventBody) isUnwanted(line []byte) bool {
 	data, ok := bytes.CutPrefix(line, []byte("data:"))
 	if !ok || b.x == nil && b.asked == nil {
 		return false
@@ -95,7 +95,7 @@ func (b *eventBody) unwanted(line []byte) bool {
 		return b.asked != nil
 	}
 	if b.x == nil {
-		return false // a stream of many answers, which are told apart by their reader
+		return false // a stream of several answers, which the reader matches by id
 	}
 	if string(bytes.Trim(m.ID, `"`)) != strconv.FormatInt(b.x.id, 10) || b.done {
 		return true

@@ -33,7 +33,7 @@ func flood(w http.ResponseWriter, id json.RawMessage, how string) {
 	case "comments": // nothing but comments
 		for write(": " + chunk + "\n\n") {
 		}
-	case "events": // messages for nobody, without an end
+	case "events": // messages that no request waits for, without an end
 		for write("data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"data\":\"" + chunk + "\"}}\n\n") {
 		}
 	}

@@ -8,19 +8,19 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// groups is everybody who must know which process groups are ours: the guardian, which ends them when we die, and a record
-// on disk, by which the next start sweeps what both of us left. A nil groups tells nobody.
+// groups tracks the process groups of this run in the guardian, which ends them if this process dies, and in a record on disk,
+// with which the next start ends what is left if the guardian died too. A nil groups tracks nothing.
 type groups struct {
 	guard  *guardian
 	record *record
 	log    hclog.Logger
 }
 
-// markVariable names the run of ours that a child belongs to. Whether a process that is found by a recorded group id is a
-// child of that run, or a stranger to whom the system gave the id later, only this can tell.
+// markVariable is the environment variable of children that identifies the run that started them. It distinguishes a process
+// with a recorded group id from an unrelated one to which the system gave the same id later.
 const markVariable = "RUNPLANE_GROUP"
 
-// newMark is a name that no other run has.
+// newMark is a unique id of a run.
 func newMark() string { return rand.Text() }
 
 // mark is the value of markVariable; empty where nothing is recorded.
@@ -31,28 +31,28 @@ func (g *groups) mark() string {
 	return g.record.mark
 }
 
-func (g *groups) watch(group int) { g.tell("+", group) }
+func (g *groups) watch(group int) { g.write("+", group) }
 
-func (g *groups) forget(group int) { g.tell("-", group) }
+func (g *groups) forget(group int) { g.write("-", group) }
 
-func (g *groups) tell(op string, group int) {
+func (g *groups) write(op string, group int) {
 	if g == nil {
 		return
 	}
-	g.guard.tell(op, group)
-	if err := g.record.tell(op, group); err != nil {
-		g.log.Debug("a process group is not recorded", "error", err)
+	g.guard.write(op, group)
+	if err := g.record.write(op, group); err != nil {
+		g.log.Debug("process group not recorded", "error", err)
 	}
 }
 
-// close ends what was not forgotten.
+// close ends groups that were not forgotten.
 func (g *groups) close() {
 	g.guard.close()
 	g.record.close()
 }
 
-// note writes one line of the form that the guardian and the record read: + or - and the id of a group.
-func note(w io.Writer, op string, group int) error {
+// writeEntry writes one line as the guardian and the record read it: + or - and the id of a group.
+func writeEntry(w io.Writer, op string, group int) error {
 	_, err := fmt.Fprintf(w, "%s %d\n", op, group)
 	return err
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// guardian is a small shell process that ends our process groups when we die without a chance to do it. It reads the ids of
-// the groups on its stdin and acts when that ends. The kernel's death signal reaches the children alone; their helpers (of
-// npx, uvx, browsers) only a guardian can find. Where there is no shell it does nothing.
+// guardian is a small shell process that ends the process groups of this process if it is killed. It reads the ids of the groups
+// from its stdin and acts when that is closed. The kernel's death signal only reaches the children; only a guardian finds their
+// helpers (of npx, uvx, browsers). Without a shell there is none.
 //
-// A nil guardian is a guardian that does nothing.
+// A nil guardian does nothing.
 type guardian struct {
 	log hclog.Logger
 	mu  sync.Mutex
@@ -20,7 +20,7 @@ type guardian struct {
 	in  io.WriteCloser
 }
 
-// guardScript keeps a set of group ids; at the end of its input it ends each, politely first.
+// guardScript keeps a set of group ids; at the end of its input it sends TERM to each, and KILL a second later.
 const guardScript = `set -f; trap '' INT TERM HUP; g=
 while read -r op id; do case $op in
 +) g="$g $id";;
@@ -30,7 +30,7 @@ for i in $g; do kill -s TERM -- "-$i"; done 2>/dev/null
 [ -z "$g" ] || sleep 1
 for i in $g; do kill -s KILL -- "-$i"; done 2>/dev/null`
 
-// startGuardian starts the shell; it is stopped with close.
+// startGuardian starts the shell; close stops it.
 func startGuardian(log hclog.Logger) *guardian {
 	g := &guardian{log: log, cmd: exec.Command("/bin/sh", "-c", guardScript)}
 	g.cmd.Env = []string{"PATH=/usr/bin:/bin"}
@@ -41,22 +41,22 @@ func startGuardian(log hclog.Logger) *guardian {
 		err = g.cmd.Start()
 	}
 	if err != nil {
-		log.Debug("no guardian: after a SIGKILL of this process the helpers of its realms may live on", "error", err)
+		log.Debug("no guardian process: after a SIGKILL of this process the helpers of its realms may keep running", "error", err)
 		return nil
 	}
 	g.in = in
 	return g
 }
 
-// tell says that a group is ours (+) or gone (-).
-func (g *guardian) tell(op string, group int) {
+// write records that a group was started (+) or has ended (-).
+func (g *guardian) write(op string, group int) {
 	if g == nil {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err := note(g.in, op, group); err != nil {
-		g.log.Debug("the guardian is gone", "error", err)
+	if err := writeEntry(g.in, op, group); err != nil {
+		g.log.Debug("the guardian process has ended", "error", err)
 	}
 }
 
@@ -66,5 +66,5 @@ func (g *guardian) close() {
 		return
 	}
 	_ = g.in.Close()
-	_ = g.cmd.Wait() // how it ended changes nothing
+	_ = g.cmd.Wait() // its result does not matter
 }

@@ -4,5 +4,5 @@ package realm
 
 import "syscall"
 
-// guardianAttributes takes the guardian out of our terminal and group, so that what ends us does not end it.
+// guardianAttributes separates the guardian from the terminal and process group, so that signals to them do not end it.
 func guardianAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

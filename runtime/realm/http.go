@@ -17,11 +17,11 @@ import (
 	"github.com/mark3labs/mcp-go/client/transport"
 )
 
-// dialTimeout bounds connecting and TLS; what comes after has only the limits that are configured.
+// dialTimeout bounds connecting and TLS; everything after that has the configured limits only.
 const dialTimeout = 10 * time.Second
 
-// newHTTPTransport makes the transport of an http or sse realm. The client is the transport's own; asked is called with each
-// request of a realm over sse, where mcp-go hears none.
+// newHTTPTransport returns the transport of an http or sse realm and its client. asked is called with each request of an sse
+// realm, which mcp-go ignores.
 func (d *dialer) newHTTPTransport(asked func(id json.RawMessage, method string)) (tr transport.Interface, client *http.Client, err error) {
 	spec, limits := d.spec, d.limits
 	network := d.network
@@ -54,12 +54,12 @@ func (d *dialer) newHTTPTransport(asked func(id json.RawMessage, method string))
 	default:
 		tr, err = transport.NewStreamableHTTP(spec.URL,
 			transport.WithHTTPBasicClient(client), transport.WithHTTPHeaders(spec.Headers), transport.WithHTTPLogger(logger),
-			transport.WithContinuousListening()) //nolint:staticcheck // servers before 2026-07-28 have no other way to say tools/list_changed; with a modern one it ends by itself
+			transport.WithContinuousListening()) //nolint:staticcheck // servers before 2026-07-28 send tools/list_changed only there; modern ones end it
 	}
 	return tr, client, err
 }
 
-// postTo sends one message to a legacy SSE realm, outside mcp-go, which answers no requests on that transport.
+// postTo sends one message to a legacy SSE realm without mcp-go, which answers no requests on that transport.
 func postTo(ctx context.Context, client *http.Client, sse *transport.SSE, headers map[string]string, line []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, sse.GetEndpoint().String(), bytes.NewReader(line))
 	if err != nil {
@@ -76,14 +76,13 @@ func postTo(ctx context.Context, client *http.Client, sse *transport.SSE, header
 	return res.Body.Close()
 }
 
-// errRedirect is a redirect to another host, or an event that names one. The configured URL is trusted with headers and
-// inputs, and may be a private address; where it points us to is not trusted, and may be the cloud's metadata.
+// errRedirect is a redirect to another host, or an event that names one. The configured URL is trusted with headers and inputs,
+// and may be a private address; the target of a redirect is not trusted, and may be a cloud's metadata service.
 type errRedirect struct{ from, to string }
 
 func (e errRedirect) Error() string { return fmt.Sprintf("%s redirects to %s", e.from, e.to) }
 
-// logHandler brings the few lines that mcp-go's transports log to ours, as Debug: what matters in them comes back as an
-// error too.
+// logHandler logs what mcp-go's transports log at debug level: what matters is also returned as an error.
 type logHandler struct{ log hclog.Logger }
 
 func (h logHandler) Enabled(context.Context, slog.Level) bool { return h.log.IsDebug() }

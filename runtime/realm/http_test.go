@@ -179,7 +179,7 @@ func TestR1ServerThatRestartsIsReachedAgain(t *testing.T) {
 		await(t, r.running)
 		h.stop()
 		wantError(t, await(t, failed), schemas.CodeUnavailable, schemas.Unknown, "before the answer")
-		// One more may be lost on a connection whose end nobody noticed yet.
+		// One more call may fail on a connection whose end was not detected yet.
 		eventually(t, "calls are refused for certain", func() bool {
 			_, err := invoke(t, p, "remote", "echo", `{}`)
 			e, ok := errors.AsType[*schemas.Error](err)
@@ -292,7 +292,7 @@ func TestR8LostSessionIsMadeAgainOnceAndTheCallRepeated(t *testing.T) {
 }
 
 // TestR8StreamThatCannotBeResumedIsUnknown has a server that runs the call, ends the stream before the answer and then
-// knows nothing of it: a 404 to the attempt to resume says nothing of the call.
+// does not know it: a 404 to the attempt to resume is not about the call.
 func TestR8StreamThatCannotBeResumedIsUnknown(t *testing.T) {
 	s := &legacyScript{refuse: 404}
 	var executed atomic.Int64
@@ -341,9 +341,9 @@ func TestD6CredentialsDoNotFollowARedirect(t *testing.T) {
 
 func TestStatusOfARealmThatRefuses(t *testing.T) {
 	for _, tt := range []struct {
-		status int
-		code   schemas.Code
-		says   string
+		status  int
+		code    schemas.Code
+		message string
 	}{
 		{401, schemas.CodeDenied, "mcpServers.r.headers"},
 		{404, schemas.CodeUnavailable, `"type": "sse"`},
@@ -355,7 +355,7 @@ func TestStatusOfARealmThatRefuses(t *testing.T) {
 			defer ts.Close()
 			p := run(t, Config{Realms: realms("r", schemas.Realm{URL: ts.URL + "?key=canary-secret"})})
 			_, err := invoke(t, p, "r", "go", `{}`)
-			if e := wantError(t, err, tt.code, schemas.NotRun, tt.says); strings.Contains(e.Error(), "canary") {
+			if e := wantError(t, err, tt.code, schemas.NotRun, tt.message); strings.Contains(e.Error(), "canary") {
 				t.Errorf("the error holds the url's secret: %v", e)
 			}
 		})

@@ -21,18 +21,18 @@ import (
 
 var _ call.Invoker = (*Pool)(nil)
 
-// The fields of `_meta` that we send with each call.
+// Fields of `_meta` in each call.
 const (
 	metaKey  = "runplane/idempotency_key"
 	metaHops = "runplane/hops"
 )
 
-// Invoke calls one tool once and returns what it answered. It starts the realm if need be, and waits for it. It has no
-// timeout of its own but that of a start: it obeys ctx, and a call that ctx ends is cancelled downstream. A failure is a
-// *schemas.Error with its Outcome.
+// Invoke calls one tool once and returns its result. It starts the realm if necessary, and waits for it. Except for the start it
+// has no timeout of its own: it obeys ctx, and when ctx ends, the call is cancelled downstream. An error is a *schemas.Error with
+// its Outcome.
 //
-// It sends a call a second time only where the first certainly did not reach the tool: the realm had forgotten the
-// session, or the connection was found dead before a byte was written.
+// It sends a call a second time only if the first certainly did not reach the tool: the realm had lost the session, or the
+// connection failed before a byte was written.
 func (p *Pool) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 	began := time.Now()
 	r, err := p.realm(c.Realm)
@@ -46,7 +46,7 @@ func (p *Pool) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 	for try := 0; ; try++ {
 		cn, err := r.connected(ctx)
 		refused := err == nil && !cn.acquire()
-		if (err != nil || refused) && r.hasLeft() {
+		if (err != nil || refused) && r.isRemoved() {
 			if r, err = p.realm(c.Realm); err != nil {
 				return nil, err
 			}
@@ -56,7 +56,7 @@ func (p *Pool) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 			return nil, err
 		}
 		if refused {
-			r.lost(cn, errSessionLost)
+			r.discard(cn, errSessionLost)
 			continue
 		}
 		if err := c.MayLeave(); err != nil {
@@ -69,66 +69,67 @@ func (p *Pool) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 		r.latency.add(took)
 		switch {
 		case f == nil:
-			r.succeeded(began)
+			r.noteSuccess(began)
 			out := result.result(c)
 			out.Duration = took
 			return out, nil
-		case f.unreached():
-			r.lost(cn, f.err)
+		case f.notReached():
+			r.discard(cn, f.err)
 			if try == 0 {
 				continue
 			}
 		}
-		return nil, r.failed(c, f)
+		return nil, r.callError(c, f)
 	}
 }
 
-// succeeded notes that the realm did what it was asked to.
-func (r *realm) succeeded(at time.Time) {
+// noteSuccess records a successful answer of the realm.
+func (r *realm) noteSuccess(at time.Time) {
 	r.lastSuccess.Store(at.UnixNano())
 	if r.unanswered.Load() != 0 {
 		r.unanswered.Store(0)
 	}
 }
 
-// unreached is true where the connection is of no more use and the tool was certainly not reached.
-func (f *fault) unreached() bool {
+// notReached reports whether the connection is unusable and the tool was certainly not reached.
+func (f *fault) notReached() bool {
 	return f.err != nil && f.cause == nil && (errors.Is(f.err, errSessionLost) || !f.sent && f.status == 0)
 }
 
-// failed classifies a fault and adds what the realm knows: names that exist.
-func (r *realm) failed(c *call.Call, f *fault) *schemas.Error {
+// callError classifies a fault and adds candidates for an unknown name.
+func (r *realm) callError(c *call.Call, f *fault) *schemas.Error {
 	e := classify(c.Name(), f, r.tidy)
 	if e.Code == schemas.CodeNotFound {
 		e = e.WithCandidates(r.nearest(c.Capability))
 	}
-	if f.err != nil && r.hasLeft() {
-		e = e.With(func(e *schemas.Error) { e.Message += "; the realm was changed in the configuration meanwhile" })
+	if f.err != nil && r.isRemoved() {
+		e = e.With(func(e *schemas.Error) { e.Message += "; the configuration of the realm was changed meanwhile" })
 	}
 	return e
 }
 
-// arguments checks the inputs and puts the idempotency key among them where the capability has an argument for it.
+// arguments checks the inputs and adds the idempotency key if the capability has an argument for it.
 func arguments(c *call.Call) (json.RawMessage, error) {
 	inputs := bytes.TrimSpace(c.Inputs)
 	if len(inputs) == 0 || string(inputs) == "null" {
 		inputs = []byte("{}")
 	}
 	if inputs[0] != '{' || !json.Valid(inputs) {
-		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "%s: inputs are a JSON object", c.Name()).WithField("inputs").WithOutcome(schemas.NotRun)
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "%s: inputs must be a JSON object", c.Name()).
+			WithField("inputs").WithOutcome(schemas.NotRun)
 	}
 	if c.IdempotencyArg == "" || c.Key == "" {
 		return inputs, nil
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(inputs, &fields); err != nil {
-		return nil, err // cannot be: it is valid and an object
+		return nil, err // not reached: it is a valid object
 	}
 	fields[c.IdempotencyArg] = quote(c.Key)
 	return json.Marshal(fields)
 }
 
-// callTool sends one tools/call and reads its result.
+// callTool sends one tools/call and returns its result.
 func (c *conn) callTool(ctx context.Context, ask *call.Call, inputs json.RawMessage) (*toolResult, *fault) {
 	id := c.ids.Add(1)
 	if ask.Progress != nil {
@@ -156,7 +157,7 @@ func (c *conn) callTool(ctx context.Context, ask *call.Call, inputs json.RawMess
 	return &result, nil
 }
 
-// callParams writes the params of tools/call.
+// callParams is the params of tools/call.
 func (c *conn) callParams(id int64, ask *call.Call, inputs json.RawMessage, hops int) json.RawMessage {
 	b := make([]byte, 0, len(inputs)+len(c.metaTail)+256)
 	b = append(b, `{"name":`...)
@@ -193,7 +194,7 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// standardHeader mirrors parts of a request into headers, as the stateless protocol wants it over HTTP; nil elsewhere.
+// standardHeader is the headers that repeat parts of a request, which the stateless protocol requires over HTTP; else nil.
 func (c *conn) standardHeader(method mcp.MCPMethod, params json.RawMessage) http.Header {
 	if !c.modern || c.kind == transportStdio {
 		return nil
@@ -205,9 +206,9 @@ func (c *conn) standardHeader(method mcp.MCPMethod, params json.RawMessage) http
 	return header
 }
 
-// mirrorArguments adds the arguments that the tool's definition wants in headers.
+// mirrorArguments adds the arguments that the tool's definition requires in headers.
 func (c *conn) mirrorArguments(header http.Header, tool string, params json.RawMessage) {
-	headed := c.headed.Load()
+	headed := c.headerTools.Load()
 	if headed == nil {
 		return
 	}
@@ -218,10 +219,10 @@ func (c *conn) mirrorArguments(header http.Header, tool string, params json.RawM
 	}
 }
 
-// request sends one request of ours and returns the raw result.
+// request sends one request and returns the raw result.
 func (c *conn) request(ctx context.Context, id int64, method string, params json.RawMessage, header http.Header) (json.RawMessage, *fault) {
 	select {
-	case <-c.died:
+	case <-c.done:
 		return nil, &fault{err: c.cause}
 	default:
 	}
@@ -236,7 +237,7 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 		send = cancelable
 		go func() {
 			select {
-			case <-c.died:
+			case <-c.done:
 				cancel(c.cause)
 			case <-cancelable.Done():
 			}
@@ -245,7 +246,7 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 	response, err := c.tr.SendRequest(send, transport.JSONRPCRequest{
 		JSONRPC: mcp.JSONRPC_VERSION, ID: mcp.NewRequestId(id), Method: method, Params: params, Header: header,
 	})
-	if err == nil && response == nil { // mcp-go's word for a stream that ended
+	if err == nil && response == nil { // mcp-go returns this for a stream that ended
 		err = io.ErrUnexpectedEOF
 	}
 	f := &fault{}
@@ -256,7 +257,7 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 		f.status, f.retryAfter, f.tooLarge = int(x.status.Load()), x.retryAfter.Load(), x.tooLarge.Load()
 	}
 	switch {
-	case err == nil && !answers(response.ID, id):
+	case err == nil && !isAnswerTo(response.ID, id):
 		f.err = errNoResult // an answer to something else
 	case err == nil && response.Error == nil && f.status < 400:
 		return response.Result, nil
@@ -268,7 +269,7 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 		f.err = err
 	case x != nil && x.endless.Load():
 		f.err = errEndless
-	case overdue(ctx) || ctx.Err() != nil:
+	case deadlinePassed(ctx) || ctx.Err() != nil:
 		f.cause = context.Cause(ctx)
 		if f.sent && (c.kind != transportHTTP || !c.modern) {
 			select {
@@ -277,29 +278,29 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 			}
 		}
 	case errors.Is(err, transport.ErrSessionTerminated) && (!f.sent || f.status == http.StatusNotFound):
-		f.err, f.status = errSessionLost, 0 // the request itself was refused, or not sent at all
+		f.err, f.status = errSessionLost, 0 // the request was refused or not sent
 	case send.Err() != nil:
 		f.err = context.Cause(send)
 	case unsent:
 		n, _ := errors.AsType[notSent](err)
-		f.err = c.explain(n.error)
+		f.err = c.exitCause(n.error)
 	default:
-		f.err = c.explain(err)
+		f.err = c.exitCause(err)
 	}
 	return nil, f
 }
 
-// answers is true for the id of the request, however it is written, and for none, which errors may have.
-func answers(got mcp.RequestId, id int64) bool {
+// isAnswerTo reports whether the id is that of the request, as a number or a string, or is missing, as in some errors.
+func isAnswerTo(got mcp.RequestId, id int64) bool {
 	if n, ok := got.Value().(int64); ok {
 		return n == id
 	}
 	return got.IsNil() || fmt.Sprint(got.Value()) == strconv.FormatInt(id, 10)
 }
 
-// overdue reports whether the deadline of ctx passed, and returns after ctx noticed. Transports keep time by the deadline
-// too and may be ahead of ctx by a moment; then they report a time-out of their own.
-func overdue(ctx context.Context) bool {
+// deadlinePassed reports whether the deadline of ctx passed, and if so waits until ctx is done. Transports use the deadline too, and
+// may time out shortly before ctx is done.
+func deadlinePassed(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	if !ok || time.Now().Before(deadline) {
 		return false

@@ -45,11 +45,11 @@ func TestInvokeSendsTheKeyInMetaAndAsTheArgument(t *testing.T) {
 		t.Fatalf("ledger has %v, %v", entries, err)
 	}
 	if e := entries[0]; e.Key != c.Key || field[string](t, e.Inputs, "key") != c.Key || field[int](t, e.Inputs, "qty") != 2 {
-		t.Errorf("the ledger says %s with key %q", e.Inputs, e.Key)
+		t.Errorf("the ledger has %s with key %q", e.Inputs, e.Key)
 	}
 }
 
-// TestInvokeAsksAtTheLastMoment: whoever makes the call may take it back until the realm is there, and not a byte of it leaves.
+// TestInvokeAsksAtTheLastMoment checks that a caller can withdraw a call until the realm is connected, and that nothing is sent then.
 func TestInvokeAsksAtTheLastMoment(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
 	p := run(t, Config{Realms: realms("shop", server("shop", "-ledger", path)), Lazy: true})
@@ -107,7 +107,7 @@ func TestToolErrorIsRanFailed(t *testing.T) {
 	}
 }
 
-func TestR7TimeoutIsTheErrorOfWhoeverSetIt(t *testing.T) {
+func TestR7TimeoutIsTheCauseOfTheContext(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	mustInvoke(t, p, "flaky", "echo", `{}`)
 	cause := schemas.Errorf(schemas.CodeTimeout, "no answer within 20ms, the timeout of the node")
@@ -148,7 +148,7 @@ func TestR9CancelReachesTheRealmAndSparesTheOthers(t *testing.T) {
 	cancel()
 	wantError(t, await(t, failed), schemas.CodeCancelled, schemas.Unknown, "cancelled")
 	file := ledger.New(path)
-	eventually(t, "the ledger says that it was cancelled", func() bool {
+	eventually(t, "the ledger records the cancellation", func() bool {
 		entries, err := file.Read()
 		return err == nil && slices.ContainsFunc(entries, func(e ledger.Entry) bool { return e.Effect == "cancelled" })
 	})

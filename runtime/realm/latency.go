@@ -8,14 +8,14 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// latency keeps how long the last calls of a realm took, as far back as its ring reaches. The zero value is ready.
+// latency is the durations of the last calls of a realm. The zero value is ready.
 type latency struct {
 	mu    sync.Mutex
 	ring  [latencyCalls]time.Duration
-	calls int // of all time
+	calls int // in total
 }
 
-// latencyCalls is enough for a p99 and few enough to sort when somebody asks.
+// latencyCalls is enough for a p99, and few enough to sort at each read.
 const latencyCalls = 512
 
 func (l *latency) add(took time.Duration) {

@@ -155,7 +155,7 @@ func TestD4UnsolicitedAndDuplicateAnswersAreDropped(t *testing.T) {
 	})
 }
 
-// An answer that says nothing is a call whose outcome is unknown, whatever the transport; the connection serves on.
+// After an invalid answer the outcome of the call is unknown, with any transport; the connection keeps working.
 func TestD4AnswersThatSayNothing(t *testing.T) {
 	overAll(t, quick, func(t *testing.T, p *Pool) {
 		for _, lie := range []string{"misaddress", "garbage", "no_result"} {
@@ -167,7 +167,7 @@ func TestD4AnswersThatSayNothing(t *testing.T) {
 				t.Errorf("%s gives %v", lie, err)
 			}
 			if ok && strings.Contains(e.Message, "nil") {
-				t.Errorf("%s is told as %q", lie, e.Message)
+				t.Errorf("%s gives %q", lie, e.Message)
 			}
 			if got := mustInvoke(t, p, "liar", "echo", `{"msg":"here"}`); got.Text != "here" {
 				t.Errorf("after %s it echoes %q", lie, got.Text)
@@ -218,7 +218,7 @@ func TestD5CommandsRunWithoutAShell(t *testing.T) {
 	_, err := invoke(t, broken, "flaky", "echo", `{}`)
 	wantError(t, err, schemas.CodeUnavailable, schemas.NotRun, "was not found")
 	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
-		t.Errorf("somebody made %v, %v", files, err)
+		t.Errorf("files were created: %v, %v", files, err)
 	}
 }
 
@@ -350,7 +350,7 @@ func TestLatencyIsOfTheLastCalls(t *testing.T) {
 
 func TestSuspicionsLookIntoSchemas(t *testing.T) {
 	clean := definition{Title: "T", Description: "d", InputSchema: []byte(`{"type":"object","description":"gr\u00fcn"}`)}
-	if got := suspicions(clean, 100); got != nil {
+	if got := textWarnings(clean, 100); got != nil {
 		t.Errorf("a clean definition is suspected of %q", got)
 	}
 	for name, d := range map[string]definition{
@@ -359,7 +359,7 @@ func TestSuspicionsLookIntoSchemas(t *testing.T) {
 		"output schema": {OutputSchema: []byte("{\"enum\":[\"\u202e\"]}")},
 		"annotations":   {Annotations: []byte(`{"title":"\u001b[1m"}`)},
 	} {
-		if got := suspicions(d, 100); !slices.Equal(got, []string{"hidden characters were taken out of its " + name}) {
+		if got := textWarnings(d, 100); !slices.Equal(got, []string{"hidden characters were removed from its " + name}) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

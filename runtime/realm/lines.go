@@ -9,14 +9,14 @@ import (
 	"strconv"
 )
 
-// errEndless says that a realm wrote so much without a line end that its stream is given up.
-var errEndless = errors.New("a line without end")
+// errEndless: a realm wrote so much without a line end that its stream is closed.
+var errEndless = errors.New("a line exceeded the limit")
 
-// endlessFactor times the cap is how much of one line is read and thrown away before the stream is given up.
+// endlessFactor times the limit is how much of one line is read and discarded before the stream is closed.
 const endlessFactor = 8
 
-// lineReader reads lines of at most max bytes. A longer one is skipped to its end and reported, with the id of the
-// JSON-RPC response it was, so that one too large answer fails one call. Memory stays within max and a buffer.
+// lineReader reads lines of at most max bytes. A longer one is skipped and reported with the id of the JSON-RPC response that it
+// was, so that an answer that is too large fails one call. It uses memory for max bytes and a buffer.
 type lineReader struct {
 	in   *bufio.Reader
 	max  int
@@ -27,13 +27,13 @@ func newLineReader(r io.Reader, limit int) *lineReader {
 	return &lineReader{in: bufio.NewReaderSize(r, 64<<10), max: limit}
 }
 
-// tooLong is a line that was skipped.
+// tooLong is a skipped line.
 type tooLong struct {
 	id    int64 // of the response it was
 	hasID bool
 }
 
-// next returns the next line without its end; it is valid until the following call. A skipped line is reported instead.
+// next returns the next line without its end, valid until the following call, or a skipped line.
 // At the end of the stream a last line without an end is returned first, then the error.
 func (l *lineReader) next() ([]byte, *tooLong, error) {
 	l.long = l.long[:0]
@@ -53,7 +53,7 @@ func (l *lineReader) next() ([]byte, *tooLong, error) {
 		case err == nil:
 			line := bytes.TrimRight(l.long, "\r\n")
 			if cap(l.long) > 1<<20 {
-				l.long = nil // one large answer does not keep its memory
+				l.long = nil // free the memory of a large answer
 			}
 			return line, nil, nil
 		case !errors.Is(err, bufio.ErrBufferFull):
@@ -65,7 +65,7 @@ func (l *lineReader) next() ([]byte, *tooLong, error) {
 	}
 }
 
-// skip reads on to the end of the line and keeps nothing but its head and tail.
+// skip reads to the end of the line and keeps only its head and tail.
 func (l *lineReader) skip(part []byte, err error) ([]byte, *tooLong, error) {
 	head := bytes.Clone(l.long[:min(len(l.long), idWindow)])
 	head = append(head, part[:min(len(part), idWindow-len(head))]...)
@@ -97,7 +97,7 @@ var (
 
 func leadingID(head []byte) (int64, bool) { return matchID(idFirst, head[:min(len(head), idWindow)]) }
 
-// skipped finds the id of a response in what is left of its line.
+// skipped finds the id of a response in the head and tail of its line.
 func skipped(head, tail []byte) *tooLong {
 	if id, ok := leadingID(head); ok {
 		return &tooLong{id, true}

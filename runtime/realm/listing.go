@@ -12,10 +12,10 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// listing is all tools of a realm as they were at one time. What is told of it never changes.
+// listing is all tools of a realm at one time. It is immutable.
 type listing struct {
 	at    time.Time
-	raw   []json.RawMessage // as the realm gave them; what the cache keeps
+	raw   []json.RawMessage // as the realm sent them, for the cache
 	names []string          // sorted
 	tools map[string]*tool
 
@@ -23,17 +23,17 @@ type listing struct {
 	docs map[string]document
 }
 
-// newListing parses the definitions. One that is unusable is left out and logged; of two with one name the first counts.
+// newListing parses the definitions. An invalid one is omitted and logged, and so is a second one with the same name.
 func newListing(at time.Time, raw []json.RawMessage, limits Limits, policy func(name string) schemas.Policy, log hclog.Logger) *listing {
 	l := &listing{at: at, tools: make(map[string]*tool, len(raw))}
 	for _, definition := range raw {
 		t, err := parseTool(definition, limits, policy)
 		if err != nil {
-			log.Warn("left a tool out of the catalog", "definition", printable(definition, 80), "error", err)
+			log.Warn("tool omitted from the catalog", "definition", printable(definition, 80), "error", err)
 			continue
 		}
-		if _, twice := l.tools[t.name]; twice {
-			log.Warn("left a tool out of the catalog: its name is there already", "capability", t.name)
+		if _, duplicate := l.tools[t.name]; duplicate {
+			log.Warn("tool omitted from the catalog: duplicate name", "capability", t.name)
 			continue
 		}
 		l.tools[t.name] = t
@@ -44,7 +44,7 @@ func newListing(at time.Time, raw []json.RawMessage, limits Limits, policy func(
 	return l
 }
 
-// saved is the form in which a CatalogCache keeps a listing. Spec ties it to where it was read from.
+// saved is a listing in a CatalogCache. Spec is the digest of the spec of the realm.
 type saved struct {
 	Spec     string            `json:"spec"`
 	At       time.Time         `json:"at"`
@@ -53,7 +53,7 @@ type saved struct {
 	Tools    []json.RawMessage `json:"tools"`
 }
 
-// specDigest changes when a realm's entry points somewhere else. Secrets (env, headers) are no part of it.
+// specDigest changes when a realm's entry refers to another server. Secrets (env, headers) are not part of it.
 func specDigest(spec schemas.Realm) string {
 	where, _, _ := strings.Cut(spec.URL, "?")
 	return hashOf(spec.Command, strings.Join(spec.Args, "\x00"), spec.Cwd, where)

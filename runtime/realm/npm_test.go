@@ -38,11 +38,11 @@ func TestPublishedServers(t *testing.T) {
 	)})
 
 	if got := mustInvoke(t, p, "files", "read_text_file", `{"path":"`+filepath.Join(dir, "a.txt")+`"}`); !strings.Contains(got.Text, "hello") {
-		t.Errorf("read_text_file says %s", got.Output)
+		t.Errorf("read_text_file returned %s", got.Output)
 	}
 	mustInvoke(t, p, "memory", "create_entities", `{"entities":[{"name":"A-17","entityType":"order","observations":["paid"]}]}`)
 	if got := mustInvoke(t, p, "memory", "read_graph", `{}`); !strings.Contains(string(got.Output), "A-17") {
-		t.Errorf("read_graph says %s", got.Output)
+		t.Errorf("read_graph returned %s", got.Output)
 	}
 	_, err = invoke(t, p, "everything", "no-such-tool", `{}`)
 	wantError(t, err, schemas.CodeNotFound, schemas.NotRun, "no such tool")

@@ -15,19 +15,19 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// notSent marks an error of a request of which no complete line left this process.
+// notSent is the error of a request of which no complete line was written.
 type notSent struct{ error }
 
 func (e notSent) Unwrap() error { return e.error }
 
-// Codes of responses that we make ourselves for answers that cannot be used; no JSON-RPC code is that far out.
+// Codes of responses that this package makes for answers that cannot be used, outside the range of JSON-RPC codes.
 const (
 	rpcTooLarge  = -1_000_001
 	rpcMalformed = -1_000_002
 )
 
-// pipe is the stdio transport: one JSON-RPC message a line, in both directions. Requests that wait while a write is on its
-// way go out together in the next one. A peer that does not read delays nobody beyond its ctx.
+// pipe is the stdio transport: one JSON-RPC message per line, in both directions. Requests that come during a write are sent
+// together in the next one. A peer that does not read delays no caller beyond its ctx.
 type pipe struct {
 	out   io.WriteCloser
 	lines *lineReader
@@ -49,10 +49,10 @@ type pipe struct {
 type frame struct {
 	line []byte
 	sent bool // handed to write; guarded by pipe.mu
-	lost bool // write ended before the whole line was out; guarded by pipe.mu
+	lost bool // the write failed before the end of the line; guarded by pipe.mu
 }
 
-// maxReplies bounds what may wait for a peer that asks and does not read.
+// maxReplies is the most messages that wait for a peer that does not read.
 const maxReplies = 1024
 
 func newPipe(in io.Reader, out io.WriteCloser, limit int, log hclog.Logger) *pipe {
@@ -64,14 +64,14 @@ func newPipe(in io.Reader, out io.WriteCloser, limit int, log hclog.Logger) *pip
 	}
 }
 
-// Start begins to read and write; Close, or fail and the end of both streams, ends it.
+// Start starts reading and writing, until Close, or until fail and the end of both streams.
 func (p *pipe) Start(context.Context) error {
 	p.wg.Go(p.read)
 	p.wg.Go(p.write)
 	return nil
 }
 
-// fail ends every waiting and later request with cause; the first cause counts.
+// fail ends every waiting and later request with cause; the first cause is kept.
 func (p *pipe) fail(cause error) {
 	p.once.Do(func() {
 		p.cause = cause
@@ -79,7 +79,7 @@ func (p *pipe) fail(cause error) {
 	})
 }
 
-// Close ends the pipe and waits for its goroutines; the reader ends when the other side of it is closed.
+// Close closes the pipe and waits for its goroutines; the reader ends when the other side is closed.
 func (p *pipe) Close() error {
 	p.fail(transport.ErrTransportClosed)
 	err := p.out.Close()
@@ -87,12 +87,11 @@ func (p *pipe) Close() error {
 	return err
 }
 
-// SendRequest writes the request and waits for its response. An error is a notSent where no complete line of it was
-// written.
+// SendRequest writes the request and waits for its response. The error is a notSent if no complete line was written.
 func (p *pipe) SendRequest(ctx context.Context, request transport.JSONRPCRequest) (*transport.JSONRPCResponse, error) {
 	id, ok := request.ID.Value().(int64)
 	if !ok {
-		return nil, notSent{fmt.Errorf("request id %v is no integer", request.ID.Value())}
+		return nil, notSent{fmt.Errorf("request id %v is not an integer", request.ID.Value())}
 	}
 	line, err := requestLine(id, request.Method, request.Params)
 	if err != nil {
@@ -122,7 +121,7 @@ func (p *pipe) SendRequest(ctx context.Context, request transport.JSONRPCRequest
 	}
 	p.mu.Unlock()
 	select {
-	case response := <-answer: // it came in the meantime
+	case response := <-answer: // received meanwhile
 		return response, nil
 	default:
 	}
@@ -132,7 +131,7 @@ func (p *pipe) SendRequest(ctx context.Context, request transport.JSONRPCRequest
 	return nil, err
 }
 
-// SendNotification puts the notification in the queue; it does not wait until it is written.
+// SendNotification queues the notification; it does not wait until it is written.
 func (p *pipe) SendNotification(_ context.Context, notification mcp.JSONRPCNotification) error {
 	line, err := json.Marshal(notification)
 	if err != nil {
@@ -167,7 +166,7 @@ func (p *pipe) wakeWriter() {
 	}
 }
 
-// write is the only goroutine that writes. A line it began is never given up half way, so the stream stays in step.
+// write is the only goroutine that writes. It always writes whole lines, so the stream stays in sync.
 func (p *pipe) write() {
 	var buffer []byte
 	var ends []int
@@ -195,7 +194,7 @@ func (p *pipe) write() {
 		if err != nil {
 			p.mu.Lock()
 			for i, f := range batch {
-				f.lost = n < ends[i]-1 // without its last brace no line is valid JSON
+				f.lost = n < ends[i]-1 // a line without its last brace is not valid JSON
 			}
 			p.mu.Unlock()
 			p.fail(fmt.Errorf("write to stdin: %w", err))
@@ -221,7 +220,7 @@ func (p *pipe) read() {
 		case len(line) == 0:
 		case !p.dispatch(line):
 			if !warned {
-				p.log.Warn("the realm writes something other than MCP to its stdout; it belongs on stderr", "line", printable(line, 200))
+				p.log.Warn("the realm wrote something other than MCP to stdout, ignored; logs belong on stderr", "line", printable(line, 200))
 				warned = true
 			}
 		}
@@ -232,7 +231,7 @@ func (p *pipe) read() {
 func (p *pipe) answerSkipped(skipped *tooLong) {
 	id := skipped.id
 	p.mu.Lock()
-	if !skipped.hasID && len(p.waiting) == 1 { // it can be no other's
+	if !skipped.hasID && len(p.waiting) == 1 { // it is the answer to the only request
 		for id = range p.waiting {
 		}
 		skipped.hasID = true
@@ -242,7 +241,7 @@ func (p *pipe) answerSkipped(skipped *tooLong) {
 		p.deliver(id, failedResponse(id, rpcTooLarge, ""))
 		return
 	}
-	p.log.Warn("dropped a message that is larger than the limit and has no id that we know")
+	p.log.Warn("dropped a message larger than the limit without a known id")
 }
 
 // message is any JSON-RPC message.
@@ -267,21 +266,21 @@ func (p *pipe) dispatch(line []byte) bool {
 	switch {
 	case m.Method != "" && hasID:
 		if err := p.enqueue(declineLine(m.ID, m.Method)); err != nil {
-			p.log.Debug("request of the realm left without an answer", "method", printable([]byte(m.Method), 80), "error", err)
+			p.log.Debug("request of the realm was not answered", "method", printable([]byte(m.Method), 80), "error", err)
 		}
 	case m.Method != "":
 		p.notified(line)
 	case hasID:
 		id, err := strconv.ParseInt(string(bytes.Trim(m.ID, `"`)), 10, 64)
 		if err != nil {
-			return true // not one of ours
+			return true // not an id of this client
 		}
 		p.deliver(id, &transport.JSONRPCResponse{JSONRPC: mcp.JSONRPC_VERSION, ID: mcp.NewRequestId(id), Result: m.Result, Error: m.Error})
 	}
 	return true
 }
 
-// deliver hands a response to its request; a duplicate or unsolicited one is dropped.
+// deliver passes a response to its request; a duplicate or unsolicited one is dropped.
 func (p *pipe) deliver(id int64, response *transport.JSONRPCResponse) {
 	p.mu.Lock()
 	answer, ok := p.waiting[id]
@@ -307,7 +306,7 @@ func (p *pipe) notified(line []byte) {
 	notify(n)
 }
 
-// SetNotificationHandler sets who gets the notifications, on the read loop.
+// SetNotificationHandler sets the handler of notifications, which runs on the read loop.
 func (p *pipe) SetNotificationHandler(handler func(mcp.JSONRPCNotification)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -317,7 +316,7 @@ func (p *pipe) SetNotificationHandler(handler func(mcp.JSONRPCNotification)) {
 // GetSessionId is empty: stdio has no sessions.
 func (p *pipe) GetSessionId() string { return "" } //nolint:staticcheck // the interface calls it so
 
-// requestLine writes a request as one line. Raw params are taken as they are but for line ends.
+// requestLine is a request as one line. Raw params are copied, without line ends.
 func requestLine(id int64, method string, params any) ([]byte, error) {
 	raw, ok := params.(json.RawMessage)
 	if !ok && params != nil {
@@ -353,10 +352,10 @@ func failedResponse(id int64, code int, text string) *transport.JSONRPCResponse 
 	}
 }
 
-// declined is what a realm hears that asks for sampling, elicitation or roots.
+// declined is the answer to requests for sampling, elicitation or roots.
 const declined = "this client offers no sampling, elicitation or roots to realms"
 
-// declineLine answers a request of the realm: a ping with nothing, everything else with a refusal.
+// declineLine is the answer to a request of the realm: an empty result for a ping, an error for everything else.
 func declineLine(id json.RawMessage, method string) []byte {
 	if method == string(mcp.MethodPing) {
 		return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{}}`, id)

@@ -14,8 +14,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Pool is all realms of a runtime. Its methods are safe for concurrent use. Those that need a connection wait until Run
-// makes one, so Run must be on its way; what is read from memory (Health) answers at any time.
+// Pool is all realms of a runtime. Its methods are safe for concurrent use. Those that need a connection wait until Run has made
+// one, so Run must be running; those that read memory, such as Health, work at any time.
 type Pool struct {
 	config         Config
 	defaultTimeout time.Duration
@@ -24,19 +24,19 @@ type Pool struct {
 	spawner        *spawner
 	members        atomic.Pointer[members]
 
-	mu     sync.Mutex // guards what Run and Reload do to the members
+	mu     sync.Mutex // serialises changes of members by Run and Reload
 	root   context.Context
 	groups *groups
 	realms sync.WaitGroup // of realms that run
 }
 
-// members is who belongs to the pool at one time. It never changes.
+// members is the realms of the pool at one time. It is immutable.
 type members struct {
 	realms map[string]*realm
 	names  []string // sorted
 }
 
-// New checks the configuration; it starts nothing. Its error is a *schemas.Error that names the realm and the field.
+// New validates the configuration and starts nothing. The error is a *schemas.Error that names the realm and the field.
 func New(config Config) (*Pool, error) {
 	log := config.Logger
 	if log == nil {
@@ -46,7 +46,7 @@ func New(config Config) (*Pool, error) {
 		config: config, defaultTimeout: cmp.Or(config.DefaultTimeout, 60*time.Second),
 		limits: config.Limits.withDefaults(), log: log.Named("realm"), spawner: newSpawner(),
 	}
-	m, _, err := p.plan(config.Realms, config.Policies)
+	m, _, err := p.membersFor(config.Realms, config.Policies)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (p *Pool) newRealm(name, kind string, spec schemas.Realm, policies *schemas
 		state:   schemas.RealmIdle,
 		wake:    make(chan struct{}, 1),
 		changed: make(chan struct{}),
-		gone:    make(chan struct{}),
+		drained: make(chan struct{}),
 		dialer: dialer{
 			name: name, kind: kind, protocol: policies.For(name, "").Protocol, version: p.config.Version,
 			spec: spec, limits: p.limits, start: p.spawner.start, log: log,
@@ -72,9 +72,9 @@ func (p *Pool) newRealm(name, kind string, spec schemas.Realm, policies *schemas
 	return r
 }
 
-// Run owns every connection and child process until ctx ends. It starts the realms in parallel, unless the pool is lazy,
-// and returns after all of them are gone: children with their process groups, within about twice Limits.CloseGrace. What an
-// earlier run left behind, if it could not do that, is ended too. Call it once.
+// Run owns every connection and child process until ctx ends. It starts the realms concurrently, unless the pool is lazy, and
+// returns after all of them have ended: children with their process groups, within about twice Limits.CloseGrace. It also ends
+// processes that an earlier run left. Call it once.
 func (p *Pool) Run(ctx context.Context) error {
 	spawning, stop := context.WithCancel(context.WithoutCancel(ctx)) // its thread outlives the children
 	var spawners, sweepers sync.WaitGroup
@@ -87,12 +87,12 @@ func (p *Pool) Run(ctx context.Context) error {
 	p.mu.Lock()
 	p.root = ctx
 	for _, name := range p.members.Load().names {
-		p.launch(p.members.Load().realms[name])
+		p.startRealm(p.members.Load().realms[name])
 	}
 	p.mu.Unlock()
 
-	<-ctx.Done() // also without any realm
-	p.mu.Lock()  // after which nothing is launched any more
+	<-ctx.Done() // also without realms
+	p.mu.Lock()  // after this no realm is started
 	groups := p.groups
 	p.mu.Unlock()
 	p.realms.Wait()
@@ -102,8 +102,8 @@ func (p *Pool) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// launch has a realm run until the pool or the realm ends; p.mu is held. Before Run, and after its end, it does nothing.
-func (p *Pool) launch(r *realm) {
+// startRealm runs a realm until the pool or the realm ends. Before Run, and after its end, it does nothing. The caller holds p.mu.
+func (p *Pool) startRealm(r *realm) {
 	if p.root == nil || p.root.Err() != nil {
 		return
 	}
@@ -111,7 +111,7 @@ func (p *Pool) launch(r *realm) {
 		p.groups = &groups{guard: startGuardian(p.log), log: p.log}
 		var err error
 		if p.groups.record, err = newRecord(p.config.StateDir); err != nil {
-			p.log.Debug("process groups are not recorded: what a crash leaves behind is ended by the guardian alone", "error", err)
+			p.log.Debug("process groups are not recorded: after a crash only the guardian process ends them", "error", err)
 		}
 	}
 	r.dialer.groups = p.groups
@@ -131,7 +131,7 @@ func (p *Pool) realm(name string) (*realm, error) {
 	return nil, err.WithHint("discover_capabilities lists the realms").WithCandidates(schemas.Nearest(name, m.names, maxCandidates))
 }
 
-// Health tells what is known of each realm, in the order of their names. It asks nobody.
+// Health is what is known of each realm, in the order of their names. It reads memory only.
 func (p *Pool) Health() []schemas.RealmHealth {
 	m := p.members.Load()
 	all := make([]schemas.RealmHealth, len(m.names))
@@ -141,9 +141,9 @@ func (p *Pool) Health() []schemas.RealmHealth {
 	return all
 }
 
-// plan makes the members that a configuration asks for: realms that stay as they are, new ones for the rest. Nothing is
-// started or ended. Its error names the first realm that is wrong, and its field.
-func (p *Pool) plan(specs map[string]schemas.Realm, policies schemas.Policies) (*members, Change, error) {
+// membersFor returns the members of a configuration: existing realms that do not change, and new ones. It starts and ends nothing.
+// The error names the first invalid realm and its field.
+func (p *Pool) membersFor(specs map[string]schemas.Realm, policies schemas.Policies) (*members, Change, error) {
 	var change Change
 	before, after := p.members.Load(), &members{realms: map[string]*realm{}}
 	if before == nil {
@@ -162,17 +162,17 @@ func (p *Pool) plan(specs map[string]schemas.Realm, policies schemas.Policies) (
 		if err := checkProtocol(name, protocol); err != nil {
 			return nil, change, err
 		}
-		r, there := before.realms[name]
+		r, unchanged := before.realms[name]
 		switch {
-		case !there:
+		case !unchanged:
 			change.Added = append(change.Added, name)
 		case !sameSpec(r.spec, spec) || r.dialer.protocol != protocol:
 			change.Restarted = append(change.Restarted, name)
-			there = false
+			unchanged = false
 		case !samePolicies(r.policies.Load(), &policies, name):
 			change.Policies = append(change.Policies, name)
 		}
-		if !there {
+		if !unchanged {
 			r = p.newRealm(name, kind, spec, &policies)
 		}
 		after.realms[name] = r

@@ -10,17 +10,17 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// probe asks a silent realm now and then whether it lives, until the conn dies or ctx ends. What it finds shows in the
-// realm's health and changes nothing else: a realm that is too busy to answer a ping may well be at work on a call.
+// probe probes a silent realm every ProbeEvery until the conn fails or ctx ends. The result only affects the realm's health: a
+// realm that is too busy to answer a ping may be working on a call.
 func (r *realm) probe(ctx context.Context, cn *conn) {
 	for {
 		timer := time.NewTimer(r.jitter(r.limits.ProbeEvery))
 		select {
 		case <-ctx.Done():
-		case <-cn.died:
+		case <-cn.done:
 		case <-timer.C:
 			if time.Since(time.Unix(0, r.lastSuccess.Load())) >= r.limits.ProbeEvery {
-				r.askWhetherItLives(ctx, cn)
+				r.probeOnce(ctx, cn)
 			}
 			continue
 		}
@@ -29,12 +29,12 @@ func (r *realm) probe(ctx context.Context, cn *conn) {
 	}
 }
 
-func (r *realm) askWhetherItLives(ctx context.Context, cn *conn) {
+func (r *realm) probeOnce(ctx context.Context, cn *conn) {
 	began := time.Now()
 	err := cn.ping(ctx, r.limits.ProbeWait)
 	select {
-	case <-cn.died:
-		return // there is more to say of it than that
+	case <-cn.done:
+		return // the end of the conn is reported instead
 	default:
 	}
 	switch {
@@ -43,21 +43,20 @@ func (r *realm) askWhetherItLives(ctx context.Context, cn *conn) {
 		if n := r.unanswered.Load(); int(n) >= r.limits.ProbeFailures {
 			r.log.Info("realm answers again", "after_probes", n)
 		}
-		r.succeeded(began)
+		r.noteSuccess(began)
 	default:
 		if n := r.unanswered.Add(1); int(n) == r.limits.ProbeFailures {
-			r.log.Warn("realm does not answer health probes", "probes", n, "error", r.tidy(plain(err)))
+			r.log.Warn("realm does not answer health probes; it will be probed again", "probes", n, "error", r.tidy(errorText(err)))
 		}
 	}
 }
 
-// errNoPong: a probe got no answer in time.
-var errNoPong = errors.New("no answer in time")
+// errProbeTimeout: a probe got no answer in time.
+var errProbeTimeout = errors.New("no answer in time")
 
-// ping asks the realm for a sign of life: by ping, or where the protocol has none by a page of tools/list. Any answer is
-// one, also an error.
+// ping sends a ping or, if the protocol has none, reads a page of tools/list. Any answer counts, also an error.
 func (c *conn) ping(ctx context.Context, wait time.Duration) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, wait, errNoPong)
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, errProbeTimeout)
 	defer cancel()
 	method, params := mcp.MethodPing, json.RawMessage(nil)
 	if c.modern {

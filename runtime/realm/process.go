@@ -14,26 +14,26 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// process is a child that leads a process group of its own. It is started by startProcess and must be stopped, even after
-// it ended by itself.
+// process is a child that leads a process group of its own. It is started by startProcess and must be stopped, even if it has
+// ended.
 type process struct {
-	cmd    *exec.Cmd
-	stdin  *os.File // ours; closed by stop
-	stdout *os.File
-	exited chan struct{} // closed after the child was reaped and its group was ended
-	grace  time.Duration
-	log    hclog.Logger
-	groups *groups
-	words  *stderrLog
-	ending atomic.Bool // stop was called while the child lived
-	wg     sync.WaitGroup
-	once   sync.Once
+	cmd      *exec.Cmd
+	stdin    *os.File // our end; closed by stop
+	stdout   *os.File
+	exited   chan struct{} // closed after the child was reaped and its group was ended
+	grace    time.Duration
+	log      hclog.Logger
+	groups   *groups
+	stderr   *stderrLog
+	stopping atomic.Bool // stop was called before the child ended
+	wg       sync.WaitGroup
+	once     sync.Once
 }
 
-// spawn starts a command; on Linux it must happen on a thread that outlives the child (spawner.go).
+// spawn starts a command; on Linux on a thread that outlives the child (spawner.go).
 type spawn func(*exec.Cmd) error
 
-// startProcess starts the realm's command without a shell. Its failures are *schemas.Error.
+// startProcess starts the realm's command without a shell. The error is a *schemas.Error.
 func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, groups *groups, log hclog.Logger) (*process, error) {
 	unavailable := func(format string, args ...any) *schemas.Error {
 		return schemas.Errorf(schemas.CodeUnavailable, "realm %q: %s", name, fmt.Sprintf(format, args...)).WithOutcome(schemas.NotRun)
@@ -62,7 +62,7 @@ func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, g
 		r, w, err := os.Pipe()
 		if err != nil {
 			closeAll(append(theirs, ours...))
-			return nil, unavailable("no pipe: %v", err)
+			return nil, unavailable("cannot create a pipe: %v", err)
 		}
 		if len(theirs) == 0 {
 			theirs, ours = append(theirs, r), append(ours, w)
@@ -83,22 +83,22 @@ func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, g
 			WithHint("run it by hand; mcpServers.%s has the command, its args and its cwd", name)
 	}
 	groups.watch(p.cmd.Process.Pid)
-	p.words = newStderrLog(log, redactor(spec.Env), limits.StderrRate)
+	p.stderr = newStderrLog(log, redactor(spec.Env), limits.StderrRate)
 	silent := make(chan struct{}) // closed when its stderr is read to the end
 	p.wg.Go(func() {
 		defer close(silent)
-		p.words.read(ours[2])
+		p.stderr.read(ours[2])
 	})
 	p.wg.Go(func() { p.wait(ours[2], silent) })
 	return p, nil
 }
 
-// wait reaps the child, then ends what it left behind in its group, which would hold our pipes open.
+// wait reaps the child, then ends the rest of its group, which would keep the pipes open.
 func (p *process) wait(stderr *os.File, silent <-chan struct{}) {
 	_ = p.cmd.Wait() // the state is in ProcessState
 	endGroup(p.cmd.Process.Pid, p.grace)
 	p.groups.forget(p.cmd.Process.Pid)
-	// Somebody who left the group may hold the pipes; what is in them is read, nothing is waited for.
+	// A process that left the group may keep the pipes open: read what is in them, but do not wait.
 	soon := time.Now().Add(drainTime)
 	_ = p.stdout.SetReadDeadline(soon)
 	_ = stderr.SetReadDeadline(soon)
@@ -106,14 +106,14 @@ func (p *process) wait(stderr *os.File, silent <-chan struct{}) {
 	close(p.exited)
 }
 
-// drainTime is how long the pipes of an ended child are read on.
+// drainTime is how long the pipes of an ended child are read.
 const drainTime = 200 * time.Millisecond
 
-// stop ends the child and its group: the end of stdin, then TERM, then KILL, with the grace between them. It returns when
-// all of it is gone. Only the first call does something; it is safe after the child ended.
+// stop ends the child and its group: it closes stdin, then sends TERM, then KILL, with the grace period between them. It returns
+// when all have ended. Only the first call does something; it is safe after the child has ended.
 func (p *process) stop() {
 	p.once.Do(func() {
-		p.ending.Store(p.obituary() == nil)
+		p.stopping.Store(p.exitError() == nil)
 		_ = p.stdin.Close()
 		for _, end := range []func(int){terminateGroup, killGroup} {
 			if p.exitsWithin(p.grace) {
@@ -137,18 +137,18 @@ func (p *process) exitsWithin(d time.Duration) bool {
 	}
 }
 
-// diedAlone reports whether the child ended before anybody asked it to.
-func (p *process) diedAlone() bool { return p.obituary() != nil && !p.ending.Load() }
+// exitedUnasked reports whether the child ended before stop.
+func (p *process) exitedUnasked() bool { return p.exitError() != nil && !p.stopping.Load() }
 
-// obituary says how the child ended and what it last wrote to stderr; it is nil while the child lives.
-func (p *process) obituary() error {
+// exitError is how the child ended and what it last wrote to stderr; nil while it runs.
+func (p *process) exitError() error {
 	select {
 	case <-p.exited:
 	default:
 		return nil
 	}
 	how := "ended: " + p.cmd.ProcessState.String()
-	if words := p.words.last(); words != "" {
+	if words := p.stderr.last(); words != "" {
 		how += "; last on stderr: " + words
 	}
 	return errors.New(how)

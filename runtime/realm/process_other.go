@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Where there are no process groups, only the child itself is ended.
+// Without process groups only the child itself is ended.
 
 var executableSuffixes = []string{".exe", ".cmd", ".bat", ".com", ""}
 
@@ -32,7 +32,7 @@ func terminateGroup(leader int) { killGroup(leader) }
 
 func killGroup(leader int) {
 	if p, err := os.FindProcess(leader); err == nil {
-		_ = p.Kill() // it may be gone already
+		_ = p.Kill() // it may have ended already
 	}
 }
 

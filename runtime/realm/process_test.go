@@ -31,7 +31,7 @@ func TestR1KilledChildFailsItsCallAndTheNextOneWorks(t *testing.T) {
 	}()
 	cn := p.members.Load().realms["flaky"].conn.Load()
 	eventually(t, "the call is under way", func() bool { return cn.calls.Load() == 1 })
-	mustInvoke(t, p, "flaky", "echo", `{}`) // went out behind it
+	mustInvoke(t, p, "flaky", "echo", `{}`) // sent after it
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestR1KilledChildFailsItsCallAndTheNextOneWorks(t *testing.T) {
 	}
 }
 
-func TestCrashIsUnknownAndSaysHowItEnded(t *testing.T) {
+func TestCrashIsUnknownWithTheExitStatus(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	for range 3 {
 		_, err := invoke(t, p, "flaky", "crash", `{}`)
@@ -175,9 +175,9 @@ func TestR4ChildSeesAMinimalEnvironment(t *testing.T) {
 	}
 }
 
-func TestR6BrokenRealmsSayWhyAndDelayNobody(t *testing.T) {
+func TestR6BrokenRealmsHaveTheirErrorAndDelayNoOther(t *testing.T) {
 	limits := quick
-	limits.StartTimeout = 10 * time.Minute // nobody who waited for the hung one would be there in time
+	limits.StartTimeout = 10 * time.Minute // a call that waited for the hung one would be too late
 	p := run(t, Config{Limits: limits, Realms: realms(
 		"good", server("shop"),
 		"hung", server("slow", "-hang-at-initialize"),
@@ -194,7 +194,7 @@ func TestR6BrokenRealmsSayWhyAndDelayNobody(t *testing.T) {
 	waiting.Wait()
 	limits.StartTimeout = 400 * time.Millisecond
 	late := run(t, Config{Limits: limits, Realms: realms("hung", server("slow", "-hang-at-initialize"))})
-	for name, says := range map[string]string{
+	for name, message := range map[string]string{
 		"hung":    "did not finish its start within 400ms",
 		"absent":  `command "no-such-command-here" was not found; searched PATH=/bin:/usr/bin`,
 		"ends":    "exit status 7; last on stderr: API_KEY is missing",
@@ -206,7 +206,7 @@ func TestR6BrokenRealmsSayWhyAndDelayNobody(t *testing.T) {
 			p = late
 		}
 		_, err := invoke(t, p, name, "x", `{}`)
-		e := wantError(t, err, schemas.CodeUnavailable, schemas.NotRun, says)
+		e := wantError(t, err, schemas.CodeUnavailable, schemas.NotRun, message)
 		if !strings.Contains(e.Message, strconv.Quote(name)) || e.Hint == "" {
 			t.Errorf("%s: %v names no realm or no cure", name, e)
 		}
@@ -253,7 +253,7 @@ func TestR10LargeAnswersFailTheirCallAlone(t *testing.T) {
 		t.Errorf("the realm counts %d failures", got)
 	}
 	_, err := invoke(t, p, "flaky", "endless_line", `{"bytes":1000000000}`)
-	wantError(t, err, schemas.CodePayloadTooLarge, schemas.Unknown, "without an end")
+	wantError(t, err, schemas.CodePayloadTooLarge, schemas.Unknown, "larger than the limit")
 	mustInvoke(t, p, "flaky", "echo", `{}`)
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

@@ -15,13 +15,13 @@ func executable(file string) bool {
 	return err == nil && !info.IsDir() && info.Mode()&0o111 != 0
 }
 
-// A group is named by the id of its leader. ESRCH, nobody left, is the one failure that happens and the one we want.
+// A group has the id of its leader. The only error to expect is ESRCH, when no process is left.
 
 func terminateGroup(leader int) { _ = syscall.Kill(-leader, syscall.SIGTERM) }
 
 func killGroup(leader int) { _ = syscall.Kill(-leader, syscall.SIGKILL) }
 
-// endGroup ends what is left of a group whose leader is gone.
+// endGroup ends what is left of a group whose leader has ended.
 func endGroup(leader int, grace time.Duration) {
 	if syscall.Kill(-leader, syscall.SIGTERM) != nil {
 		return
@@ -34,5 +34,5 @@ func endGroup(leader int, grace time.Duration) {
 	killGroup(leader)
 }
 
-// leftoverGrace is short: these helpers lost the program they were helping.
+// leftoverGrace is short, since the program that these helpers belong to has ended.
 const leftoverGrace = 250 * time.Millisecond

@@ -6,7 +6,7 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 )
 
-// progressSink hands the progress of one call to its receiver in order, off the read loop of the connection.
+// progressSink delivers the progress of one call to its receiver in order, in a goroutine other than the read loop.
 type progressSink struct {
 	receive func(call.Progress)
 	mu      sync.Mutex
@@ -16,7 +16,7 @@ type progressSink struct {
 	idle    sync.Cond
 }
 
-// maxQueued bounds what a slow receiver leaves waiting; beyond it the oldest is dropped, for the newest says the most.
+// maxQueued is the most undelivered notifications of a slow receiver; then the oldest is dropped.
 const maxQueued = 256
 
 func newProgressSink(receive func(call.Progress)) *progressSink {
@@ -25,7 +25,7 @@ func newProgressSink(receive func(call.Progress)) *progressSink {
 	return s
 }
 
-// push never blocks. The first push after a pause starts the goroutine that delivers; close waits for it.
+// push never blocks. It starts the goroutine that delivers if it is not running; close waits for it.
 func (s *progressSink) push(p call.Progress) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,7 +56,7 @@ func (s *progressSink) deliver() {
 	s.idle.Broadcast()
 }
 
-// close returns when everything that was pushed is delivered; nothing is delivered after it.
+// close returns when everything that was pushed has been delivered; nothing is delivered after it.
 func (s *progressSink) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,7 +66,7 @@ func (s *progressSink) close() {
 	}
 }
 
-// progressTable finds the sink of a progress token.
+// progressTable is the sinks by progress token.
 type progressTable struct {
 	mu    sync.Mutex
 	sinks map[int64]*progressSink
@@ -87,7 +87,7 @@ func (t *progressTable) remove(token int64) {
 	delete(t.sinks, token)
 }
 
-// push delivers the fields of a progress notification; one without a call that wants it is dropped.
+// push delivers the fields of a progress notification; without a sink for its token it is dropped.
 func (t *progressTable) push(fields map[string]any) {
 	token, ok := fields["progressToken"].(float64)
 	if !ok {

@@ -16,49 +16,49 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// realm is one downstream server. Its run goroutine alone changes state, conn and listing; everybody else reads them, asks
-// for a connection through wake and waits for changed.
+// realm is one downstream server. Only its run goroutine changes state, conn and listing; others read them, request a start
+// through wake and wait for changed.
 type realm struct {
-	name   string
-	kind   string
-	spec   schemas.Realm
-	limits Limits
-	cache  CatalogCache
-	log    hclog.Logger
-	redact *strings.Replacer
-	dialer dialer
-	gone   chan struct{} // closed when the realm left the pool and its last call is over
+	name    string
+	kind    string
+	spec    schemas.Realm
+	limits  Limits
+	cache   CatalogCache
+	log     hclog.Logger
+	redact  *strings.Replacer
+	dialer  dialer
+	drained chan struct{} // closed when the realm was removed from the pool and its last call has ended
 
 	policies    atomic.Pointer[schemas.Policies]
 	latency     latency
-	unanswered  atomic.Int32         // probes in a row
+	unanswered  atomic.Int32         // unanswered probes in a row
 	conn        atomic.Pointer[conn] // nil: none now
 	lastSuccess atomic.Int64         // Unix nanoseconds; 0: never
-	wake        chan struct{}        // size 1: somebody wants a connection
+	wake        chan struct{}        // size 1: a start is requested
 
 	mu       sync.Mutex
 	state    schemas.RealmState
 	stopped  bool
-	left     bool           // the pool has it no more
-	attempts int            // starts that ended, well or not
+	removed  bool           // removed from the pool
+	attempts int            // starts that ended, with or without success
 	failures int            // in a row
 	failedAt time.Time      // of the last failure
-	failure  *schemas.Error // the last; nil while ready
-	listing  *listing       // the last known tools; nil: never known
-	listErr  error          // why the listing is missing or old
+	failure  *schemas.Error // the last one; nil while ready
+	listing  *listing       // the last known tools; nil: none yet
+	listErr  error          // why the listing is missing or outdated
 	server   string
 	protocol string
 	changed  chan struct{} // closed and replaced at each change
 }
 
-// restartGap is how long after a repeated failure a call may start the realm again before its backoff is over. After a
-// first failure, the death of a realm that worked, it may at once.
+// restartGap is how long calls are refused after a repeated failure. After that a call may start the realm again even before the
+// backoff is over, and after a first failure, such as the end of a realm that worked, at once.
 const restartGap = time.Second
 
-// tidy makes a text of the realm fit for an error.
+// tidy cleans a text of the realm for an error.
 func (r *realm) tidy(s string) string { return clean(r.redact.Replace(s), r.limits.MaxText) }
 
-// run owns the realm until ctx ends or the realm is gone. eager connects at once; otherwise the first use does.
+// run owns the realm until ctx ends or the realm is removed. It connects at once if eager, else at the first use.
 func (r *realm) run(ctx context.Context, eager bool) {
 	var closing sync.WaitGroup
 	defer closing.Wait()
@@ -66,17 +66,17 @@ func (r *realm) run(ctx context.Context, eager bool) {
 	ctx, leave := context.WithCancelCause(ctx)
 	closing.Go(func() {
 		select {
-		case <-r.gone:
-			leave(errLeft)
+		case <-r.drained:
+			leave(errRemoved)
 		case <-ctx.Done():
 		}
 	})
 	defer leave(nil)
 	r.loadCatalog(ctx)
 	if eager {
-		r.ask()
+		r.requestStart()
 	}
-	var retry <-chan time.Time // nil: only a use starts it
+	var retry <-chan time.Time // nil: started only on request
 	for {
 		select {
 		case <-ctx.Done():
@@ -93,14 +93,14 @@ func (r *realm) run(ctx context.Context, eager bool) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errSessionLost):
-			retry = time.After(0) // nothing is wrong with the realm
+			retry = time.After(0) // the realm itself works
 		default:
 			retry = time.After(r.backoff())
 		}
 	}
 }
 
-// start connects. On return the state is ready or broken, and everybody who waits knows.
+// start connects. On return the state is ready or broken, and waiters have been notified.
 func (r *realm) start(ctx context.Context) (*conn, error) {
 	r.update(func() { r.state = schemas.RealmStarting })
 	began := time.Now()
@@ -114,20 +114,20 @@ func (r *realm) start(ctx context.Context) (*conn, error) {
 	if err != nil {
 		failure = startFailure(r.name, err, r.tidy)
 		if ctx.Err() == nil {
-			r.log.Warn("realm does not start", "error", failure.Message, "hint", failure.Hint)
+			r.log.Warn("realm does not start; it will be tried again", "error", failure.Message, "hint", failure.Hint)
 		}
 	}
-	select { // who asked until now is answered by this attempt
+	select { // requests until now are answered by this attempt
 	case <-r.wake:
 	default:
 	}
 	r.update(func() {
 		r.attempts++
-		if r.left {
+		if r.removed {
 			return
 		}
 		if failure != nil {
-			r.broke(failure)
+			r.setBroken(failure)
 			return
 		}
 		r.state, r.failures, r.failure = schemas.RealmReady, 0, nil
@@ -141,13 +141,13 @@ func (r *realm) start(ctx context.Context) (*conn, error) {
 	return cn, err
 }
 
-// broke notes a failure; r.mu is held.
-func (r *realm) broke(failure *schemas.Error) {
+// setBroken records a failure. The caller holds r.mu.
+func (r *realm) setBroken(failure *schemas.Error) {
 	r.state, r.failure, r.failedAt = schemas.RealmBroken, failure, time.Now()
 	r.failures++
 }
 
-// serve keeps the listing current until the conn dies or ctx ends, and says why it died.
+// serve keeps the listing current until the conn fails or ctx ends, and returns the cause.
 func (r *realm) serve(ctx context.Context, cn *conn) error {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -157,15 +157,15 @@ func (r *realm) serve(ctx context.Context, cn *conn) error {
 	r.list(ctx, cn)
 	stale := time.NewTimer(r.jitter(r.limits.CatalogTTL))
 	defer stale.Stop()
-	var settled <-chan time.Time // list_changed came; more may follow
+	var settled <-chan time.Time // list_changed was received; more may follow
 	for {
 		select {
 		case <-ctx.Done():
 			r.conn.Store(nil)
-			cn.die(context.Cause(ctx))
+			cn.fail(context.Cause(ctx))
 			return ctx.Err()
-		case <-cn.died:
-			r.ended(cn)
+		case <-cn.done:
+			r.connectionLost(cn)
 			return cn.cause
 		case <-cn.changed:
 			if settled == nil {
@@ -181,8 +181,8 @@ func (r *realm) serve(ctx context.Context, cn *conn) error {
 	}
 }
 
-// ended takes a dead conn away. A lost session leaves the realm as good as it was.
-func (r *realm) ended(cn *conn) {
+// connectionLost removes a failed conn. After a lost session the realm does not count as broken.
+func (r *realm) connectionLost(cn *conn) {
 	if errors.Is(cn.cause, errSessionLost) {
 		r.update(func() {
 			r.conn.Store(nil)
@@ -191,22 +191,22 @@ func (r *realm) ended(cn *conn) {
 		r.log.Debug("session lost; connecting again")
 		return
 	}
-	failure := schemas.Errorf(schemas.CodeUnavailable, "realm %q: connection lost: %s", r.name, r.tidy(plain(cn.cause))).
+	failure := schemas.Errorf(schemas.CodeUnavailable, "realm %q: connection lost: %s", r.name, r.tidy(errorText(cn.cause))).
 		WithHint("the next use connects again").WithOutcome(schemas.NotRun)
 	r.update(func() {
 		r.conn.Store(nil)
-		r.broke(failure)
+		r.setBroken(failure)
 	})
-	r.log.Warn("realm ended", "error", failure.Message)
+	r.log.Warn("connection to the realm lost; it will be connected again", "error", failure.Message)
 }
 
-// lost ends a conn that a call found useless.
-func (r *realm) lost(cn *conn, cause error) {
-	cn.die(cause)
+// discard ends a conn that a call found unusable.
+func (r *realm) discard(cn *conn, cause error) {
+	cn.fail(cause)
 	r.conn.CompareAndSwap(cn, nil)
 }
 
-// list reads the tools. Where that fails the last listing stays, with the reason beside it.
+// list reads the tools. If that fails, the last listing is kept and listErr is set.
 func (r *realm) list(ctx context.Context, cn *conn) {
 	raw, err := cn.listTools(ctx, r.limits)
 	if errors.Is(err, errNoTools) {
@@ -216,20 +216,20 @@ func (r *realm) list(ctx context.Context, cn *conn) {
 		return
 	}
 	if err != nil {
-		r.log.Warn("tools of the realm cannot be listed", "error", r.tidy(plain(err)))
+		r.log.Warn("tools of the realm cannot be listed; they will be read again after catalog_ttl", "error", r.tidy(errorText(err)))
 		r.update(func() { r.listErr = err; cn.listed.Store(true) })
 		return
 	}
-	if headed := headedTools(raw); len(headed) > 0 {
-		cn.headed.Store(&headed)
+	if headed := toolsWithHeaders(raw); len(headed) > 0 {
+		cn.headerTools.Store(&headed)
 	}
-	l := r.interpret(time.Now(), raw)
+	l := r.setListing(time.Now(), raw)
 	r.update(func() { cn.listed.Store(true) })
 	r.lastSuccess.Store(l.at.UnixNano())
 	r.saveCatalog(ctx, l, cn)
 }
 
-// connected returns the live conn, or starts one and waits for it. Its error is a *schemas.Error with NotRun.
+// connected returns the live conn, or requests a start and waits for it. The error is a *schemas.Error with NotRun.
 func (r *realm) connected(ctx context.Context) (*conn, error) {
 	if cn := r.conn.Load(); cn != nil {
 		return cn, nil
@@ -237,7 +237,7 @@ func (r *realm) connected(ctx context.Context) (*conn, error) {
 	r.mu.Lock()
 	before := r.attempts
 	for {
-		cn, failure, changed := r.conn.Load(), r.refusal(before), r.changed
+		cn, failure, changed := r.conn.Load(), r.waitError(before), r.changed
 		r.mu.Unlock()
 		if cn != nil {
 			return cn, nil
@@ -245,21 +245,23 @@ func (r *realm) connected(ctx context.Context) (*conn, error) {
 		if failure != nil {
 			return nil, failure
 		}
-		r.ask()
+		r.requestStart()
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, ended("realm "+r.name, &fault{cause: context.Cause(ctx)})
+			return nil, cancelledError("realm "+r.name, &fault{cause: context.Cause(ctx)})
 		}
 		r.mu.Lock()
 	}
 }
 
-// refusal says why a caller who came when the count of attempts was before need not wait; r.mu is held.
-func (r *realm) refusal(before int) *schemas.Error {
+// waitError is the error of a caller that must not wait any longer, where before is r.attempts when it came; nil: it may wait. The
+// caller holds r.mu.
+func (r *realm) waitError(before int) *schemas.Error {
 	switch {
-	case r.left:
-		return schemas.Errorf(schemas.CodeUnavailable, "realm %q was changed in the configuration", r.name).WithHint("call it again").WithOutcome(schemas.NotRun)
+	case r.removed:
+		return schemas.Errorf(schemas.CodeUnavailable, "the configuration of realm %q was changed", r.name).
+			WithHint("try again").WithOutcome(schemas.NotRun)
 	case r.stopped:
 		return schemas.Errorf(schemas.CodeUnavailable, "realm %q: the runtime is stopping", r.name).WithOutcome(schemas.NotRun)
 	case r.state != schemas.RealmBroken:
@@ -272,15 +274,15 @@ func (r *realm) refusal(before int) *schemas.Error {
 	return nil
 }
 
-// ask has run start the realm, if it is not at it.
-func (r *realm) ask() {
+// requestStart requests a start of the realm.
+func (r *realm) requestStart() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
 	}
 }
 
-// update changes what mu guards and tells everybody who waits.
+// update changes what mu guards and notifies waiters.
 func (r *realm) update(change func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -296,7 +298,7 @@ func (r *realm) stop() {
 	})
 }
 
-// backoff is the wait before the next start that nobody asks for.
+// backoff is the wait before the next start without a request.
 func (r *realm) backoff() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -307,12 +309,12 @@ func (r *realm) backoff() time.Duration {
 	return r.jitter(wait)
 }
 
-// jitter spreads d by a tenth either way, so that replicas and realms do not act in step.
+// jitter varies d by up to a tenth, so that replicas and realms do not act at the same time.
 func (r *realm) jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }
 
-// nearest are names of tools like this one.
+// nearest is names of tools similar to this one.
 func (r *realm) nearest(name string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -341,18 +343,19 @@ func (r *realm) health() schemas.RealmHealth {
 		h.LastSuccess = &at
 	}
 	if h.Error == nil && r.listErr != nil {
-		h.Error = r.unlisted()
+		h.Error = r.listingError()
 	}
 	if h.Error == nil && h.UnansweredProbes >= r.limits.ProbeFailures {
-		h.Error = schemas.Errorf(schemas.CodeUnavailable, "realm %q does not answer: %d health probes in a row got nothing within %s", r.name, h.UnansweredProbes, r.limits.ProbeWait).
-			WithHint("it still gets every call; if they hang too, restart its server, or look into its log")
+		h.Error = schemas.Errorf(schemas.CodeUnavailable, "realm %q does not answer: %d health probes in a row were not answered within %s",
+			r.name, h.UnansweredProbes, r.limits.ProbeWait).
+			WithHint("calls are still sent to it; if they hang too, restart its server or check its log")
 	}
 	return h
 }
 
-// unlisted is the error of a realm that works and whose tools are not known; r.mu is held.
-func (r *realm) unlisted() *schemas.Error {
-	return schemas.Errorf(schemas.CodeUnavailable, "realm %q does not list its tools: %s", r.name, r.tidy(plain(r.listErr)))
+// listingError is the error of a ready realm whose tools cannot be listed. The caller holds r.mu.
+func (r *realm) listingError() *schemas.Error {
+	return schemas.Errorf(schemas.CodeUnavailable, "realm %q does not list its tools: %s", r.name, r.tidy(errorText(r.listErr)))
 }
 
 func hashOf(parts ...string) string {

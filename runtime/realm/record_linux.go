@@ -16,8 +16,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// record is the list of this run's process groups on disk. The file is locked as long as the run lives, so that whoever
-// can lock one knows that its run is over.
+// record is the list of this run's process groups on disk. The file is locked while the run lasts, so a file that can be locked
+// is of a run that has ended.
 type record struct {
 	mark string
 	mu   sync.Mutex
@@ -26,7 +26,7 @@ type record struct {
 
 const recordPrefix = "groups-"
 
-// newRecord begins the record of a run in dir; an empty dir means none, which is a nil record.
+// newRecord creates the record of this run in dir; with an empty dir it returns nil, a record that does nothing.
 func newRecord(dir string) (*record, error) {
 	if dir == "" {
 		return nil, nil
@@ -42,7 +42,7 @@ func newRecord(dir string) (*record, error) {
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err == nil {
-		err = os.Rename(f.Name(), path) // nobody ever sees it without its lock
+		err = os.Rename(f.Name(), path) // visible only when locked
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
@@ -50,28 +50,28 @@ func newRecord(dir string) (*record, error) {
 	return &record{mark: mark, file: f}, nil
 }
 
-func (r *record) tell(op string, group int) error {
+func (r *record) write(op string, group int) error {
 	if r == nil {
 		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return note(r.file, op, group)
+	return writeEntry(r.file, op, group)
 }
 
-// close removes the record: its run ended in order.
+// close removes the record of a run that ended its groups.
 func (r *record) close() {
 	if r == nil {
 		return
 	}
-	_ = os.Remove(filepath.Join(filepath.Dir(r.file.Name()), recordPrefix+r.mark)) // one that stays is swept by the next start
+	_ = os.Remove(filepath.Join(filepath.Dir(r.file.Name()), recordPrefix+r.mark)) // else the next start removes it
 	_ = r.file.Close()
 }
 
-// sweepGrace is what a stale process gets between TERM and KILL.
+// sweepGrace is the time between TERM and KILL for processes of an earlier run.
 const sweepGrace = time.Second
 
-// sweep ends what runs that died left behind, as their records in dir have it: politely first. It returns when it is gone.
+// sweep ends the processes that earlier runs left, according to their records in dir: first with TERM, then with KILL.
 func sweep(dir string, log hclog.Logger) {
 	if dir == "" {
 		return
@@ -84,27 +84,27 @@ func sweep(dir string, log hclog.Logger) {
 		}
 		f, err := os.Open(path)
 		if err != nil {
-			continue // its run ended in order meanwhile
+			continue // its run ended meanwhile
 		}
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			if ended := endMarked(mark, recorded(f)); len(ended) > 0 {
-				log.Warn("ended processes that an earlier run left behind", "groups", len(ended))
+			if ended := endGroups(mark, recorded(f)); len(ended) > 0 {
+				log.Warn("ended processes that an earlier run left", "groups", len(ended))
 			}
 			if err := os.Remove(path); err != nil {
-				log.Debug("a record of process groups stays", "error", err)
+				log.Debug("record of process groups not removed", "error", err)
 			}
 		}
 		_ = f.Close()
 	}
 }
 
-// recorded reads the groups that were watched and not forgotten.
+// recorded is the groups in a record that were started and have not ended.
 func recorded(f *os.File) (ids []int) {
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		op, text, _ := strings.Cut(lines.Text(), " ")
 		id, err := strconv.Atoi(text)
 		switch {
-		case err != nil || id <= 1: // a torn line, or nonsense
+		case err != nil || id <= 1: // an incomplete or invalid line
 		case op == "+":
 			ids = append(ids, id)
 		case op == "-":
@@ -114,29 +114,29 @@ func recorded(f *os.File) (ids []int) {
 	return ids
 }
 
-// endMarked ends those of the groups in which some process bears the mark. The system gives no id of a group away while it
-// has a member, so one that bears it vouches for all.
-func endMarked(mark string, groups []int) (ended []int) {
+// endGroups ends the groups in which a process has the mark. The system does not reuse the id of a group while it has a member, so one
+// process with the mark is enough.
+func endGroups(mark string, groups []int) (ended []int) {
 	for _, id := range groups {
-		if bearsMark(id, mark) {
+		if hasMark(id, mark) {
 			terminateGroup(id)
 			ended = append(ended, id)
 		}
 	}
 	for deadline := time.Now().Add(sweepGrace); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if !slices.ContainsFunc(ended, func(id int) bool { return bearsMark(id, mark) }) {
+		if !slices.ContainsFunc(ended, func(id int) bool { return hasMark(id, mark) }) {
 			return ended
 		}
 	}
 	for _, id := range ended {
-		if bearsMark(id, mark) {
+		if hasMark(id, mark) {
 			killGroup(id)
 		}
 	}
 	return ended
 }
 
-func bearsMark(group int, mark string) bool {
+func hasMark(group int, mark string) bool {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return false
@@ -150,7 +150,7 @@ func bearsMark(group int, mark string) bool {
 		if of, err := syscall.Getpgid(pid); err != nil || of != group {
 			continue
 		}
-		environ, err := os.ReadFile("/proc/" + entry.Name() + "/environ") // of another user's process it fails
+		environ, err := os.ReadFile("/proc/" + entry.Name() + "/environ") // fails for processes of other users
 		if err == nil && slices.ContainsFunc(bytes.Split(environ, []byte{0}), func(v []byte) bool { return bytes.Equal(v, want) }) {
 			return true
 		}

@@ -4,12 +4,12 @@ package realm
 
 import "github.com/hashicorp/go-hclog"
 
-// record would be of no use where nobody can tell whose a process is: there only the guardian ends what we leave.
+// record does nothing on systems where the run of a process cannot be determined: there only the guardian ends what a run leaves.
 type record struct{ mark string }
 
 func newRecord(string) (*record, error) { return nil, nil }
 
-func (r *record) tell(string, int) error { return nil }
+func (r *record) write(string, int) error { return nil }
 
 func (r *record) close() {}
 

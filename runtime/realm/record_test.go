@@ -68,7 +68,7 @@ func TestR3StaleGroupsAreSweptAtTheNextStart(t *testing.T) {
 	var log logBuffer
 	run(t, Config{Realms: realms("flaky", server("flaky")), StateDir: dir, Logger: log.logger()})
 	eventually(t, "the grandchild is gone", func() bool { return !running(grandchild) })
-	eventually(t, "the sweep is told", func() bool { return strings.Contains(log.String(), "earlier run left behind") })
+	eventually(t, "the sweep is logged", func() bool { return strings.Contains(log.String(), "an earlier run left") })
 	if files, err := filepath.Glob(filepath.Join(dir, recordPrefix+"*")); err != nil || len(files) > 1 {
 		t.Errorf("the records are %q, %v; the stale one should be gone", files, err)
 	}

@@ -10,47 +10,47 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Change is what a new configuration changes, by the names of realms, sorted.
+// Change is what a new configuration changes: sorted names of realms.
 type Change struct {
 	Added, Removed []string
-	Restarted      []string // what they are reached by is another
-	Policies       []string // only what is allowed or assumed of them
+	Restarted      []string // the command, URL or protocol changed
+	Policies       []string // only policies changed
 }
 
-// Empty is true where nothing changed.
+// Empty reports whether nothing changed.
 func (c Change) Empty() bool {
 	return len(c.Added)+len(c.Removed)+len(c.Restarted)+len(c.Policies) == 0
 }
 
-// errLeft ends a realm that the configuration has no more.
-var errLeft = errors.New("the configuration of the realm changed")
+// errRemoved is the cause of the end of a realm that was removed or changed.
+var errRemoved = errors.New("the configuration of the realm changed")
 
-// Reload takes another configuration of the realms: all of it, or nothing with an error. Realms that stay the same go on
-// undisturbed. A realm that is removed, or reached by other means, takes no more calls, has those under way finish within
-// Limits.LeaveGrace and is ended then; new calls go to the new one at once. Reload does not wait for that.
+// Reload applies another configuration of the realms completely, or returns an error and changes nothing. Unchanged realms are
+// not affected. A realm that is removed or restarted takes no more calls, lets those in flight finish within Limits.LeaveGrace
+// and is ended; new calls go to its replacement at once. Reload does not wait for the end.
 func (p *Pool) Reload(specs map[string]schemas.Realm, policies schemas.Policies) (Change, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	after, change, err := p.plan(specs, policies)
+	after, change, err := p.membersFor(specs, policies)
 	if err != nil || change.Empty() {
 		return change, err
 	}
 	before := p.members.Swap(after)
 	for _, name := range change.Policies {
-		after.realms[name].reinterpret(&policies)
+		after.realms[name].setPolicies(&policies)
 	}
 	for _, name := range slices.Concat(change.Removed, change.Restarted) {
-		p.dismiss(before.realms[name])
+		p.removeRealm(before.realms[name])
 	}
 	for _, name := range slices.Concat(change.Added, change.Restarted) {
-		p.launch(after.realms[name])
+		p.startRealm(after.realms[name])
 	}
 	return change, nil
 }
 
-// dismiss has a realm leave; p.mu is held.
-func (p *Pool) dismiss(r *realm) {
-	cn := r.leave()
+// removeRealm ends a realm after its calls. The caller holds p.mu.
+func (p *Pool) removeRealm(r *realm) {
+	cn := r.remove()
 	if p.root == nil || p.root.Err() != nil {
 		return
 	}
@@ -58,13 +58,13 @@ func (p *Pool) dismiss(r *realm) {
 		if cn != nil {
 			cn.drain(p.root, p.limits.LeaveGrace)
 		}
-		close(r.gone)
+		close(r.drained)
 	})
 }
 
-// leave lets nobody in any more, and returns the connection whose calls may finish; nil: there is none.
-func (r *realm) leave() *conn {
-	r.update(func() { r.left = true }) // after which no conn is put into its place
+// remove accepts no more calls, and returns the connection whose calls may finish; nil: there is none.
+func (r *realm) remove() *conn {
+	r.update(func() { r.removed = true }) // after this no other conn is stored
 	cn := r.conn.Load()
 	if cn != nil {
 		cn.retired.Store(true)
@@ -72,23 +72,23 @@ func (r *realm) leave() *conn {
 	return cn
 }
 
-func (r *realm) hasLeft() bool {
+func (r *realm) isRemoved() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.left
+	return r.removed
 }
 
-// drain waits for the calls under way on a retired conn, at most so long.
+// drain waits for the calls in flight on a retired conn, at most for the grace period.
 func (c *conn) drain(ctx context.Context, grace time.Duration) {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	for c.calls.Load() > 0 {
 		select {
-		case <-c.over:
-		case <-c.died:
+		case <-c.idle:
+		case <-c.done:
 			return
 		case <-timer.C:
-			c.log.Warn("calls on a realm that left were cut off", "calls", c.calls.Load(), "after", grace)
+			c.log.Warn("calls on a removed realm were cut off", "calls", c.calls.Load(), "after", grace)
 			return
 		case <-ctx.Done():
 			return
@@ -96,17 +96,17 @@ func (c *conn) drain(ctx context.Context, grace time.Duration) {
 	}
 }
 
-// reinterpret reads the known tools anew under other policies.
-func (r *realm) reinterpret(policies *schemas.Policies) {
+// setPolicies parses the known tools again with other policies.
+func (r *realm) setPolicies(policies *schemas.Policies) {
 	r.update(func() {
 		r.policies.Store(policies)
 		if r.listing != nil {
-			r.listing = r.read(r.listing.at, r.listing.raw)
+			r.listing = r.parseListing(r.listing.at, r.listing.raw)
 		}
 	})
 }
 
-// sameSpec ignores what does not matter to a connection: nothing. An absent list or map is an empty one.
+// sameSpec compares everything. A nil list or map equals an empty one.
 func sameSpec(a, b schemas.Realm) bool {
 	for _, s := range []*schemas.Realm{&a, &b} {
 		if len(s.Args) == 0 {

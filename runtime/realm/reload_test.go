@@ -75,7 +75,7 @@ func TestReloadAddsRemovesAndRestartsRealms(t *testing.T) {
 	}
 	for name, done := range map[string]<-chan error{"moves": onMoves, "goes": onGoes} {
 		if err := await(t, done); err != nil {
-			t.Errorf("the call under way on %s: %v", name, err)
+			t.Errorf("the call in flight on %s: %v", name, err)
 		}
 	}
 	for name, pid := range map[string]int{"moves": moved, "goes": gone} {
@@ -84,7 +84,7 @@ func TestReloadAddsRemovesAndRestartsRealms(t *testing.T) {
 	reload(t, p, realms("stays", stays, "moves", withEnv(moves, "NEW", "yes"), "comes", server("shop")), schemas.Policies{}, Change{})
 }
 
-func TestReloadCutsOffWhatOutlastsTheGrace(t *testing.T) {
+func TestReloadCutsOffCallsAfterTheGrace(t *testing.T) {
 	limits := quick
 	limits.LeaveGrace = 50 * time.Millisecond
 	p := run(t, Config{Realms: realms("liar", server("liar")), Limits: limits})
@@ -96,9 +96,9 @@ func TestReloadCutsOffWhatOutlastsTheGrace(t *testing.T) {
 		done <- err
 	}()
 	eventually(t, "the call is under way", func() bool { return cn.calls.Load() == 1 })
-	mustInvoke(t, p, "liar", "echo", `{}`) // went out behind it
+	mustInvoke(t, p, "liar", "echo", `{}`) // sent after it
 	reload(t, p, nil, schemas.Policies{}, Change{Removed: []string{"liar"}})
-	wantError(t, await(t, done), schemas.CodeUnavailable, schemas.Unknown, "changed in the configuration")
+	wantError(t, await(t, done), schemas.CodeUnavailable, schemas.Unknown, "the configuration of the realm was changed")
 }
 
 func TestReloadOfPoliciesRestartsNothing(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 )
 
-// toolResult is the part of a tools/call result that we read; the rest passes through as it came.
+// toolResult is the part of a tools/call result that is read here.
 type toolResult struct {
 	Type       string          `json:"resultType"`
 	Content    []contentBlock  `json:"content"`
@@ -16,7 +16,7 @@ type toolResult struct {
 	IsError    bool            `json:"isError"`
 }
 
-// contentBlock keeps the bytes of a block beside its text.
+// contentBlock is a content block, with its raw bytes.
 type contentBlock struct {
 	raw  json.RawMessage
 	Type string
@@ -49,7 +49,7 @@ func (r *toolResult) text() string {
 	return strings.Join(texts, "\n")
 }
 
-// output gives the result the shape that call.Result promises. Numbers keep their digits.
+// output is the result as call.Result.Output describes it. Numbers keep their digits.
 func (r *toolResult) output() json.RawMessage {
 	if len(r.Structured) > 0 && string(r.Structured) != "null" {
 		return r.Structured
@@ -71,7 +71,7 @@ func (r *toolResult) output() json.RawMessage {
 	return append(out, ']')
 }
 
-// quote makes a JSON string of a text, without escaping <, > and &.
+// quote is the text as a JSON string, without escaping <, > and &.
 func quote(s string) json.RawMessage {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)

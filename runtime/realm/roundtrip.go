@@ -19,16 +19,15 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// exchange is what is learnt about the POST of one request on its way through net/http and mcp-go, which keep it to
-// themselves. It travels in the request's ctx. Other requests on behalf of it, such as the GET that resumes its stream, say
-// nothing of whether it ran.
+// exchange records what happens to the POST of one request in net/http and mcp-go, which do not report it. It is a value of the
+// request's ctx. Other requests for it, such as the GET that resumes its stream, are not recorded.
 type exchange struct {
-	id         int64        // of the request; its answer bears it
-	sent       atomic.Bool  // headers of a request left this process
+	id         int64        // of the request, repeated in its answer
+	sent       atomic.Bool  // the headers were sent
 	status     atomic.Int32 // of the response; 0: there was none
 	retryAfter atomic.Int64 // seconds
 	tooLarge   atomic.Bool  // the body was cut at the limit
-	endless    atomic.Bool  // a stream of events was cut within one that went on and on
+	endless    atomic.Bool  // an event stream was closed because of an event that exceeded the limit
 }
 
 type exchangeKey struct{}
@@ -36,19 +35,19 @@ type exchangeKey struct{}
 // errTooLarge ends a response body at the limit.
 var errTooLarge = errors.New("the response is larger than the limit")
 
-// roundTripper stands below mcp-go's HTTP transports and mends what they cannot see: how far a request came, how large a
-// body may be, and which 404 or 400 means a lost session. It lets no request out to anywhere but the realm's own address.
+// roundTripper is the http.RoundTripper of mcp-go's HTTP transports. It adds what they lack: whether a request was sent, a limit
+// for bodies, and which 404 or 400 means a lost session. It sends requests only to the realm's own host.
 type roundTripper struct {
 	next   http.RoundTripper
-	origin *url.URL // nothing goes anywhere else
+	origin *url.URL // the only host that requests are sent to
 	limit  int
-	asked  func(id json.RawMessage, method string) // called with each request of the realm on a stream that nobody else reads for them; may be nil
+	asked  func(id json.RawMessage, method string) // called with each request of the realm on an SSE stream, if not nil
 }
 
-// closeTimeout bounds the DELETE that ends a session; it delays nobody's shutdown.
+// closeTimeout bounds the DELETE that ends a session, so that it does not delay the shutdown.
 const closeTimeout = time.Second
 
-// CloseIdleConnections makes http.Client's method of this name work.
+// CloseIdleConnections is called by the method of http.Client with this name.
 func (t *roundTripper) CloseIdleConnections() {
 	if next, ok := t.next.(interface{ CloseIdleConnections() }); ok {
 		next.CloseIdleConnections()
@@ -70,7 +69,7 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.WithContext(ctx)
 	}
 	x, _ := ctx.Value(exchangeKey{}).(*exchange)
-	of := x // what a stream is about, also one that is resumed by GET
+	of := x // the request of a stream, also of one that is resumed by GET
 	if req.Method != http.MethodPost {
 		x = nil
 	}
@@ -90,7 +89,7 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	} else {
 		res.Body = &cappedBody{ReadCloser: res.Body, left: t.limit, x: x}
 	}
-	if err := mendStatus(req, res, media); err != nil {
+	if err := fixStatus(req, res, media); err != nil {
 		return nil, err
 	}
 	if x != nil {
@@ -100,9 +99,9 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// mendStatus turns a modern server's 404, its answer to an unknown method, into the JSON-RPC error that its body is; and
-// the 400 with which some servers refuse a session that they forgot into the 404 that it should be.
-func mendStatus(req *http.Request, res *http.Response, media string) error {
+// fixStatus turns the 404 of a modern server for an unknown method into a 200 with the JSON-RPC error in its body, and the 400 with
+// which some servers answer for a lost session into the 404 that the protocol requires.
+func fixStatus(req *http.Request, res *http.Response, media string) error {
 	modern := mcp.IsModernProtocol(req.Header.Get(transport.HeaderKeyProtocolVersion))
 	switch {
 	case res.StatusCode == http.StatusNotFound && media == "application/json" && modern:
@@ -123,7 +122,7 @@ func mendStatus(req *http.Request, res *http.Response, media string) error {
 	return nil
 }
 
-// retryAfter reads the header's seconds or date; 0 when it has neither.
+// retryAfter parses the seconds or date of the header; 0: it has neither.
 func retryAfter(header string) int64 {
 	var seconds int64
 	if _, err := fmt.Sscanf(header, "%d", &seconds); err == nil && !strings.Contains(header, " ") {
@@ -144,7 +143,7 @@ type cappedBody struct {
 
 func (b *cappedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		// The limit is reached; one byte more is too many.
+		// At the limit, any further byte is too many.
 		if n, err := b.ReadCloser.Read(p[:min(1, len(p))]); n == 0 {
 			return 0, err
 		}

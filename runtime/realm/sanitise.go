@@ -11,10 +11,10 @@ import (
 	"unicode/utf8"
 )
 
-// ansi is a terminal's escape sequence.
+// ansi matches escape sequences of terminals.
 var ansi = regexp.MustCompile(`\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|\x{9b}[0-9;:?]*[@-~]`)
 
-// hidden reports characters that a reader does not see and a model does: controls, zero-width and direction marks, tags,
+// hidden reports whether a character is invisible to a person but not to a model: controls, zero-width and direction marks, tags,
 // variation selectors, private use.
 func hidden(r rune) bool {
 	switch {
@@ -28,8 +28,8 @@ func hidden(r rune) bool {
 	return false
 }
 
-// clean makes a text of a realm fit to be shown to a model or a person: without hidden characters and escape sequences,
-// and at most limit bytes long.
+// clean removes hidden characters and escape sequences from a text of a realm and cuts it to limit bytes, so that it can be
+// shown to a model or a person.
 func clean(s string, limit int) string {
 	if strings.IndexFunc(s, hidden) >= 0 {
 		s = strings.Map(func(r rune) rune {
@@ -42,7 +42,7 @@ func clean(s string, limit int) string {
 	return cut(s, limit)
 }
 
-// cut shortens s to at most limit bytes, at the boundary of a character, and says so.
+// cut shortens s to at most limit bytes, at the boundary of a character, and marks it as cut.
 func cut(s string, limit int) string {
 	const mark = "… (cut)"
 	if len(s) <= limit {
@@ -55,7 +55,7 @@ func cut(s string, limit int) string {
 	return s[:end] + mark
 }
 
-// printable is for the log: one line, at most limit bytes, every hidden character escaped.
+// printable is a text for the log: one line, at most limit bytes, hidden characters escaped.
 func printable(b []byte, limit int) string {
 	var out strings.Builder
 	for _, r := range string(b[:min(len(b), limit)]) {
@@ -74,9 +74,9 @@ func printable(b []byte, limit int) string {
 	return out.String()
 }
 
-// cleanJSON cleans every string within a JSON document; one without hidden characters keeps its bytes.
+// cleanJSON cleans every string in a JSON document; a document without hidden characters keeps its bytes.
 func cleanJSON(raw json.RawMessage, limit int) json.RawMessage {
-	if len(raw) == 0 || !suspicious(raw) {
+	if len(raw) == 0 || !mayHaveHidden(raw) {
 		return raw
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -92,8 +92,8 @@ func cleanJSON(raw json.RawMessage, limit int) json.RawMessage {
 	return out
 }
 
-// suspicious is true for raw JSON that may hold a hidden character, as itself or as an escape.
-func suspicious(raw []byte) bool {
+// mayHaveHidden reports whether raw JSON may contain a hidden character, literally or escaped.
+func mayHaveHidden(raw []byte) bool {
 	return bytes.Contains(raw, []byte(`\u`)) || bytes.ContainsFunc(raw, func(r rune) bool { return r > 0x7e && hidden(r) })
 }
 
@@ -113,12 +113,11 @@ func cleanValue(v any, limit int) any {
 	return v
 }
 
-// suspicions tells what in a definition was not meant for a reader's eyes: hidden characters, which are left out, and texts
-// far longer than a description is.
-func suspicions(d definition, limit int) (found []string) {
+// textWarnings returns warnings about a definition: hidden characters, which are removed, and texts that are far too long.
+func textWarnings(d definition, limit int) (found []string) {
 	for _, text := range []struct{ where, what string }{{"title", d.Title}, {"description", d.Description}} {
 		if strings.ContainsFunc(text.what, hidden) {
-			found = append(found, "hidden characters were taken out of its "+text.where)
+			found = append(found, "hidden characters were removed from its "+text.where)
 		}
 		if len(text.what) > limit {
 			found = append(found, fmt.Sprintf("its %s had %d bytes and was cut", text.where, len(text.what)))
@@ -129,21 +128,21 @@ func suspicions(d definition, limit int) (found []string) {
 		raw   json.RawMessage
 	}{{"input schema", d.InputSchema}, {"output schema", d.OutputSchema}, {"annotations", d.Annotations}} {
 		if hasHidden(doc.raw) {
-			found = append(found, "hidden characters were taken out of its "+doc.where)
+			found = append(found, "hidden characters were removed from its "+doc.where)
 		}
 	}
 	return found
 }
 
-// hasHidden looks into every string and name of a JSON document.
+// hasHidden reports whether a string or name in a JSON document has hidden characters.
 func hasHidden(raw json.RawMessage) bool {
-	if len(raw) == 0 || !suspicious(raw) {
+	if len(raw) == 0 || !mayHaveHidden(raw) {
 		return false
 	}
 	for d := json.NewDecoder(bytes.NewReader(raw)); ; {
 		token, err := d.Token()
 		if err != nil {
-			return false // its end, or no JSON, which is found elsewhere
+			return false // the end, or invalid JSON, which is detected elsewhere
 		}
 		if s, ok := token.(string); ok && strings.ContainsFunc(s, hidden) {
 			return true
@@ -151,7 +150,7 @@ func hasHidden(raw json.RawMessage) bool {
 	}
 }
 
-// redactor hides configured values, which are often secrets, in texts that leave through logs and errors.
+// redactor replaces configured values, which are often secrets, in texts for logs and errors.
 func redactor(values ...map[string]string) *strings.Replacer {
 	var secrets []string
 	for _, m := range values {
@@ -161,7 +160,7 @@ func redactor(values ...map[string]string) *strings.Replacer {
 			}
 		}
 	}
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // a part of another comes after it
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // longer ones first, which may contain shorter ones
 	var pairs []string
 	for _, v := range secrets {
 		pairs = append(pairs, v, "***")
@@ -169,5 +168,5 @@ func redactor(values ...map[string]string) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// minSecret is the length from which a configured value is hidden; shorter ones ("1", "true") are ordinary words.
+// minSecret is the length from which a configured value is replaced; shorter ones ("1", "true") are ordinary words.
 const minSecret = 6

@@ -9,19 +9,19 @@ import (
 	"unicode"
 )
 
-// Search ranks by BM25 (Robertson and Zaragoza, The Probabilistic Relevance Framework, 2009) over weighted fields, where a
-// word of a name counts as often as its weight says.
+// Search ranks by BM25 (Robertson and Zaragoza, The Probabilistic Relevance Framework, 2009) over weighted fields, where a word
+// counts as often as the weight of its field.
 const (
-	bm25K1 = 1.2  // how soon more of the same word stops to count
-	bm25B  = 0.6  // how much a long text is held against it
-	prefix = 0.4  // share of a word that a query word only begins
-	scale  = 1000 // scores are whole numbers, so that they compare and print the same everywhere
+	bm25K1 = 1.2  // how soon further occurrences of a word count less
+	bm25B  = 0.6  // how much a long text counts less
+	prefix = 0.4  // weight of a word of which the query word is only a prefix
+	scale  = 1000 // scores are integers, so that they compare and print the same everywhere
 )
 
-// wholeName favours a tool whose whole name was asked for.
+// wholeName is the factor for a tool all of whose name is in the query.
 const wholeName = 2
 
-// The weights of the places where a word may stand.
+// Weights of the fields.
 const (
 	inName        = 5
 	inTitle       = 3
@@ -30,13 +30,13 @@ const (
 	inDescription = 1
 )
 
-// document is a tool as search sees it: how often each word stands in it, weighted.
+// document is a tool for the search: the weighted frequency of each word.
 type document struct {
 	words  map[string]float64
 	length float64
 }
 
-// documents of a listing, made when somebody first searches it.
+// documents are the documents of a listing, created at the first search.
 func (l *listing) documents(realm string) map[string]document {
 	l.once.Do(func() {
 		l.docs = make(map[string]document, len(l.names))
@@ -65,7 +65,7 @@ func newDocument(realm string, t *tool) document {
 	return d
 }
 
-// properties names what stands at the top of an object's schema.
+// properties is the names of the top-level properties of a schema.
 func properties(schema json.RawMessage) []string {
 	var s struct {
 		Properties map[string]json.RawMessage `json:"properties"`
@@ -76,8 +76,8 @@ func properties(schema json.RawMessage) []string {
 	return slices.Sorted(maps.Keys(s.Properties))
 }
 
-// words splits at everything that is no letter or digit and where camel case begins a word, in lower case and the
-// singular.
+// words splits a text at characters that are not letters or digits and at the words of camel case, and returns them in lower
+// case and the singular.
 func words(text string) (out []string) {
 	runes := []rune(text)
 	begin := 0
@@ -100,7 +100,7 @@ func words(text string) (out []string) {
 	return out
 }
 
-// singular takes the commonest plural endings off; a wrong guess is wrong on both sides and so still matches.
+// singular removes the commonest plural endings; a wrong guess is made for query and text alike, and so still matches.
 func singular(word string) string {
 	switch {
 	case len(word) > 4 && strings.HasSuffix(word, "ies"):
@@ -111,7 +111,7 @@ func singular(word string) string {
 	return word
 }
 
-// match is a tool that was found, with how well it fits.
+// match is a found tool with its score.
 type match struct {
 	score int // higher is better
 	realm string
@@ -119,14 +119,14 @@ type match struct {
 	tool  *tool
 }
 
-// candidate is a tool on its way to a match.
+// candidate is a tool that is being scored.
 type candidate struct {
 	match
 	document
 }
 
-// rank sorts the tools by how well they fit the query, ties by realm and name; those with no word of it are left out. An
-// empty query takes all. The names are those of the realms, sorted.
+// rank sorts the tools by their score for the query, ties by realm and name, without those that have none of its words. An empty
+// query matches all. names are those of the realms, sorted.
 func rank(listings map[string]*listing, names []string, query string) []match {
 	var all []candidate
 	length := 0.0
@@ -141,9 +141,9 @@ func rank(listings map[string]*listing, names []string, query string) []match {
 			length += docs[name].length
 		}
 	}
-	asked := words(query)
-	slices.Sort(asked)
-	asked = slices.Compact(asked)
+	queried := words(query)
+	slices.Sort(queried)
+	queried = slices.Compact(queried)
 	var found []match
 	if strings.TrimSpace(query) == "" {
 		for _, c := range all {
@@ -152,15 +152,15 @@ func rank(listings map[string]*listing, names []string, query string) []match {
 		return found // the names are sorted, as those of each listing are
 	}
 	scores, hits := make([]float64, len(all)), make([]int, len(all))
-	for _, word := range asked {
+	for _, word := range queried {
 		score(all, word, length/float64(len(all)), scores, hits)
 	}
 	for i, c := range all {
 		if hits[i] == 0 {
 			continue
 		}
-		fit := scores[i] * float64(hits[i]) / float64(len(asked)) // some of the words are worth less than all
-		if !slices.ContainsFunc(words(c.name), func(w string) bool { return !slices.Contains(asked, w) }) {
+		fit := scores[i] * float64(hits[i]) / float64(len(queried)) // fewer words of the query count less
+		if !slices.ContainsFunc(words(c.name), func(w string) bool { return !slices.Contains(queried, w) }) {
 			fit *= wholeName
 		}
 		c.score = int(fit*scale + 0.5)
@@ -170,7 +170,7 @@ func rank(listings map[string]*listing, names []string, query string) []match {
 	return found
 }
 
-// score adds what one word of the query says of each candidate, and counts it where it stands.
+// score adds the score of one word of the query to each candidate, and counts a hit for those that have it.
 func score(all []candidate, word string, average float64, scores []float64, hits []int) {
 	often := make([]float64, len(all))
 	holders := 0.0
@@ -188,7 +188,7 @@ func score(all []candidate, word string, average float64, scores []float64, hits
 	}
 }
 
-// frequency is how often the word stands in the document; where it does not, a word that it begins counts for a part.
+// frequency is the weighted frequency of the word in the document, or without it of a word that begins with it, reduced.
 func (d document) frequency(word string) float64 {
 	if f := d.words[word]; f > 0 || len(word) < 3 {
 		return f

@@ -61,7 +61,7 @@ func TestSearchFindsWhatAPersonWouldMean(t *testing.T) {
 		"math.calculate: Evaluate an expression.",
 	)
 	for query, want := range map[string][]string{
-		"create issue":         {"jira.create_issue", "github.create_issue"}, // the shorter text says it with fewer other words
+		"create issue":         {"jira.create_issue", "github.create_issue"}, // the shorter text has fewer other words
 		"github issues":        {"github.list_issues", "github.create_issue"},
 		"send email":           {"mail.send_message"},
 		"pull request":         {"github.createPullRequest"},

@@ -116,14 +116,14 @@ func mustInvoke(t testing.TB, p *Pool, realm, capability, inputs string) *call.R
 }
 
 // wantError checks code, outcome and a part of the message.
-func wantError(t testing.TB, err error, code schemas.Code, outcome schemas.Outcome, says string) *schemas.Error {
+func wantError(t testing.TB, err error, code schemas.Code, outcome schemas.Outcome, message string) *schemas.Error {
 	t.Helper()
 	e, ok := errors.AsType[*schemas.Error](err)
 	if !ok {
 		t.Fatalf("got %v, want a *schemas.Error with code %s", err, code)
 	}
-	if e.Code != code || e.Outcome != outcome || !strings.Contains(e.Message+e.Hint, says) {
-		t.Fatalf("got %s, outcome %s: %v\nwant %s, outcome %s, with %q", e.Code, e.Outcome, e, code, outcome, says)
+	if e.Code != code || e.Outcome != outcome || !strings.Contains(e.Message+e.Hint, message) {
+		t.Fatalf("got %s, outcome %s: %v\nwant %s, outcome %s, with %q", e.Code, e.Outcome, e, code, outcome, message)
 	}
 	return e
 }

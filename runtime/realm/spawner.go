@@ -6,8 +6,8 @@ import (
 	"runtime"
 )
 
-// spawner starts children on one operating-system thread that lives as long as the pool: the kernel's death signal
-// (process_linux.go) follows the thread that forked, and Go ends and moves threads as it likes.
+// spawner starts children on one operating-system thread that exists as long as the pool: the kernel sends the death signal
+// (process_linux.go) when the thread that forked ends, and Go ends threads at any time.
 type spawner struct{ commands chan spawnRequest }
 
 type spawnRequest struct {
@@ -17,7 +17,7 @@ type spawnRequest struct {
 
 func newSpawner() *spawner { return &spawner{commands: make(chan spawnRequest)} }
 
-// run starts what start asks for until ctx ends. The thread ends with it, so ctx must outlive every child.
+// run starts the commands of start until ctx ends. The thread ends with it, so ctx must outlive every child.
 func (s *spawner) run(ctx context.Context) {
 	runtime.LockOSThread() // never unlocked
 	for {

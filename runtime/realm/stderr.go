@@ -14,18 +14,18 @@ import (
 
 const (
 	maxStderrLine = 2 << 10 // bytes of one line that are logged
-	keptLines     = 3       // last lines kept for the error of a child that ends
+	keptLines     = 3       // last lines that are kept for the error when the child ends
 	maxLastWords  = 400
 )
 
-// stderrLog reads a child's stderr to its end, so that the child never blocks on it, and logs what the rate allows.
+// stderrLog reads a child's stderr to its end, so that the child never blocks on it, and logs it up to a rate.
 type stderrLog struct {
 	log    hclog.Logger
 	redact *strings.Replacer
 	rate   *rate.Limiter
 	mu     sync.Mutex
 	kept   [keptLines][]byte // a ring
-	next   int               // how many were kept so far
+	next   int               // number of lines kept so far
 }
 
 func newStderrLog(log hclog.Logger, redact *strings.Replacer, perSecond int) *stderrLog {
@@ -43,7 +43,7 @@ func (s *stderrLog) read(in io.ReadCloser) {
 			s.keep(part)
 			if s.rate.Allow() {
 				if dropped > 0 {
-					s.log.Warn("stderr of the realm was too fast for the log", "dropped_lines", dropped)
+					s.log.Warn("lines of stderr dropped: the realm writes faster than the log limit", "dropped_lines", dropped)
 					dropped = 0
 				}
 				s.log.Info("stderr", "line", s.tidy(part))
@@ -51,17 +51,17 @@ func (s *stderrLog) read(in io.ReadCloser) {
 				dropped++
 			}
 		}
-		within = errors.Is(err, bufio.ErrBufferFull) // the rest of a long line is left out
+		within = errors.Is(err, bufio.ErrBufferFull) // the rest of a long line is dropped
 		if err != nil && !within {
 			if dropped > 0 {
-				s.log.Warn("stderr of the realm was too fast for the log", "dropped_lines", dropped)
+				s.log.Warn("lines of stderr dropped: the realm writes faster than the log limit", "dropped_lines", dropped)
 			}
 			return
 		}
 	}
 }
 
-// tidy makes a line fit for the log and for errors.
+// tidy cleans a line for the log and for errors.
 func (s *stderrLog) tidy(line []byte) string {
 	plain := s.redact.Replace(string(ansi.ReplaceAll(bytes.TrimRight(line, "\r\n"), nil)))
 	return printable([]byte(plain), maxStderrLine)
@@ -78,7 +78,7 @@ func (s *stderrLog) keep(line []byte) {
 	s.next++
 }
 
-// last is the end of what the child wrote, in one line.
+// last is the last lines that the child wrote, joined.
 func (s *stderrLog) last() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// tool is one tool of a realm's catalog, as the policy sees it. Its schemas are the realm's own bytes, with every keyword.
+// tool is one tool of a realm's catalog, with its policy. Its schemas are the bytes that the realm sent.
 type tool struct {
 	name         string
 	title        string // cleaned, as are the description and the annotations
@@ -29,10 +29,10 @@ type tool struct {
 	policy       schemas.Policy
 	effect       schemas.Effect
 	effectFrom   string
-	warnings     []string // what was taken out of the texts above, and is in the schemas
+	warnings     []string // about what was removed from the texts above, or is in the schemas
 }
 
-// definition is what a realm says of a tool.
+// definition is a tool as a realm lists it.
 type definition struct {
 	Name         string          `json:"name"`
 	Title        string          `json:"title"`
@@ -42,17 +42,18 @@ type definition struct {
 	Annotations  json.RawMessage `json:"annotations"`
 }
 
-// parseTool reads one definition.
+// parseTool parses one definition.
 func parseTool(raw json.RawMessage, limits Limits, policy func(name string) schemas.Policy) (*tool, error) {
 	var d definition
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return nil, err
 	}
 	if n := len(raw) - len(d.Description); n > limits.MaxDefinition {
-		return nil, fmt.Errorf("its definition has %d bytes beside the description; the limit is %d", n, limits.MaxDefinition)
+		return nil, fmt.Errorf("its definition has %d bytes without the description (limit %d)", n, limits.MaxDefinition)
 	}
-	if d.Name == "" || len(d.Name) > maxToolName || !utf8.ValidString(d.Name) || strings.ContainsFunc(d.Name, func(r rune) bool { return r <= ' ' || hidden(r) }) {
-		return nil, errors.New("its name is empty, too long or has characters that names have not")
+	invalid := func(r rune) bool { return r <= ' ' || hidden(r) }
+	if d.Name == "" || len(d.Name) > maxToolName || !utf8.ValidString(d.Name) || strings.ContainsFunc(d.Name, invalid) {
+		return nil, errors.New("its name is empty, too long or has invalid characters")
 	}
 	hash, err := definitionHash(d)
 	if err != nil {
@@ -62,7 +63,7 @@ func parseTool(raw json.RawMessage, limits Limits, policy func(name string) sche
 		name: d.Name, title: clean(d.Title, 200), description: clean(d.Description, limits.MaxText),
 		inputSchema: d.InputSchema, outputSchema: object(d.OutputSchema),
 		annotations: cleanJSON(object(d.Annotations), 200), hash: hash, policy: policy(d.Name),
-		warnings: suspicions(d, limits.MaxText),
+		warnings: textWarnings(d, limits.MaxText),
 	}
 	t.effect, t.effectFrom = effectOf(t.policy, t.annotations)
 	return t, nil
@@ -70,7 +71,7 @@ func parseTool(raw json.RawMessage, limits Limits, policy func(name string) sche
 
 const maxToolName = 128
 
-// object drops what is no JSON object.
+// object returns raw if it is a JSON object, else nil.
 func object(raw json.RawMessage) json.RawMessage {
 	if raw = bytes.TrimSpace(raw); len(raw) == 0 || raw[0] != '{' {
 		return nil
@@ -78,8 +79,8 @@ func object(raw json.RawMessage) json.RawMessage {
 	return raw
 }
 
-// definitionHash changes with all that a caller relies on: name, description, schemas and annotations. The order of keys
-// and the white space of the JSON do not count.
+// definitionHash changes with everything that a caller relies on: name, description, schemas and annotations. The order of keys
+// and white space do not matter.
 func definitionHash(d definition) (string, error) {
 	h := sha256.New()
 	e := json.NewEncoder(h)
@@ -99,7 +100,7 @@ func definitionHash(d definition) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// capability describes the tool to a caller; the schemas are cleaned of hidden characters too.
+// capability describes the tool to a caller; hidden characters are removed from the schemas too.
 func (t *tool) capability(realm string, schemasToo bool, limit int) schemas.Capability {
 	c := schemas.Capability{
 		Realm: realm, CapabilityName: t.name, Title: t.title, Description: t.description,
@@ -114,7 +115,7 @@ func (t *tool) capability(realm string, schemasToo bool, limit int) schemas.Capa
 	return c
 }
 
-// maxPages bounds tools/list against a realm whose cursors never end.
+// maxPages is the most pages of tools/list.
 const maxPages = 1000
 
 // listTools reads the raw definitions, page by page.
@@ -135,13 +136,13 @@ func (c *conn) listTools(ctx context.Context, limits Limits) ([]json.RawMessage,
 			Next  string            `json:"nextCursor"`
 		}
 		if err := json.Unmarshal(raw, &page); err != nil {
-			return nil, errors.New("tools/list has no list of tools")
+			return nil, errors.New("tools/list did not return a list of tools")
 		}
 		all = append(all, page.Tools...)
 		size += len(raw)
 		switch {
 		case len(all) > limits.MaxTools:
-			return nil, fmt.Errorf("more than %d tools", limits.MaxTools)
+			return nil, fmt.Errorf("tools/list has more than %d tools", limits.MaxTools)
 		case size > limits.MaxMessage:
 			return nil, fmt.Errorf("tools/list has more than %d bytes", limits.MaxMessage)
 		case page.Next == "":
@@ -155,7 +156,7 @@ func (c *conn) listTools(ctx context.Context, limits Limits) ([]json.RawMessage,
 	return nil, fmt.Errorf("tools/list has more than %d pages", maxPages)
 }
 
-// errNoTools: the realm offers no tools at all, which is no fault.
+// errNoTools: the realm has no tools, which is not an error.
 var errNoTools = errors.New("the realm offers no tools")
 
 func (f *fault) listError() error {
@@ -186,12 +187,15 @@ func (c *conn) listParams(cursor string) json.RawMessage {
 	return append(b, '}')
 }
 
-// headedTools are the definitions with arguments that go into headers (x-mcp-header); few have them.
-func headedTools(raw []json.RawMessage) map[string]mcp.Tool {
+// toolsWithHeaders is the definitions with arguments that are sent in headers too (x-mcp-header).
+func toolsWithHeaders(raw []json.RawMessage) map[string]mcp.Tool {
 	headed := map[string]mcp.Tool{}
 	for _, definition := range raw {
 		var t mcp.Tool
-		if bytes.Contains(definition, []byte(`"x-mcp-header"`)) && json.Unmarshal(definition, &t) == nil && mcp.ValidateParamHeaderAnnotations(&t) == nil {
+		if !bytes.Contains(definition, []byte(`"x-mcp-header"`)) {
+			continue
+		}
+		if json.Unmarshal(definition, &t) == nil && mcp.ValidateParamHeaderAnnotations(&t) == nil {
 			headed[t.Name] = t
 		}
 	}

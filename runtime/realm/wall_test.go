@@ -21,11 +21,11 @@ import (
 
 // patient is a server whose calls take as long as they are asked to, over pipes within a bubble of virtual time.
 type patient struct {
-	conns chan net.Conn
-	over  chan struct{}
-	once  sync.Once
-	mu    sync.Mutex
-	told  io.Writer // the SSE stream
+	conns  chan net.Conn
+	over   chan struct{}
+	once   sync.Once
+	mu     sync.Mutex
+	stream io.Writer // the SSE stream
 }
 
 func (p *patient) Accept() (net.Conn, error) {
@@ -83,13 +83,13 @@ func (p *patient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet && r.URL.Path == "/sse":
 		w.Header().Set("Content-Type", "text/event-stream")
 		p.mu.Lock()
-		p.told = w
+		p.stream = w
 		fmt.Fprint(w, "event: endpoint\ndata: /message\n\n")
 		_ = http.NewResponseController(w).Flush() // a pipe takes it
 		p.mu.Unlock()
 		<-r.Context().Done()
 		p.mu.Lock()
-		p.told = nil
+		p.stream = nil
 		p.mu.Unlock()
 	case r.Method != http.MethodPost || json.NewDecoder(r.Body).Decode(&m) != nil:
 		w.WriteHeader(http.StatusMethodNotAllowed)
@@ -99,11 +99,11 @@ func (p *patient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if answer := p.answer(&m); answer != nil {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			if p.told == nil {
+			if p.stream == nil {
 				return
 			}
-			fmt.Fprintf(p.told, "event: message\ndata: %s\n\n", answer)
-			_ = http.NewResponseController(p.told.(http.ResponseWriter)).Flush()
+			fmt.Fprintf(p.stream, "event: message\ndata: %s\n\n", answer)
+			_ = http.NewResponseController(p.stream.(http.ResponseWriter)).Flush()
 		}
 	default:
 		w.Header().Set("Content-Type", "application/json")
@@ -154,12 +154,12 @@ func connectPatient(t *testing.T, kind string) func(ctx context.Context, take st
 				var m message
 				if json.Unmarshal(lines.Bytes(), &m) == nil {
 					if answer := p.answer(&m); answer != nil {
-						_, _ = theirOut.Write(append(answer, '\n')) // nobody may wait for it
+						_, _ = theirOut.Write(append(answer, '\n')) // the request may have ended
 					}
 				}
 			}
 		})
-		c = &conn{kind: kind, tr: newPipe(in, out, DefaultLimits.MaxMessage, hclog.NewNullLogger()), died: make(chan struct{}), abandoned: make(chan int64, 8)}
+		c = &conn{kind: kind, tr: newPipe(in, out, DefaultLimits.MaxMessage, hclog.NewNullLogger()), done: make(chan struct{}), abandoned: make(chan int64, 8)}
 		if err := c.tr.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func connectPatient(t *testing.T, kind string) func(ctx context.Context, take st
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			c.die(net.ErrClosed)
+			c.fail(net.ErrClosed)
 			c.close()
 			_ = srv.Close()
 			serving.Wait()

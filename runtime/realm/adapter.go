@@ -10,17 +10,17 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// tap stands between mcp-go's client and a transport and mends two things: servers that answer any method with {} are not
-// taken for modern ones, and requests of a realm are declined here, never handed on.
-type tap struct {
+// adapter is between mcp-go's client and a transport and changes two things: a server that answers any method with {} is not
+// taken for a modern one, and requests of a realm are declined here.
+type adapter struct {
 	transport.Interface
 	onClose func()
 	once    sync.Once
 }
 
-// SendRequest turns an answer to server/discover that names no version into an error, so that the handshake goes on in
-// the old way.
-func (t *tap) SendRequest(ctx context.Context, request transport.JSONRPCRequest) (*transport.JSONRPCResponse, error) {
+// SendRequest turns an answer to server/discover without a modern version into an error, so that the handshake uses the legacy
+// protocol.
+func (t *adapter) SendRequest(ctx context.Context, request transport.JSONRPCRequest) (*transport.JSONRPCResponse, error) {
 	response, err := t.Interface.SendRequest(ctx, request)
 	if err != nil || request.Method != string(mcp.MethodServerDiscover) || response.Error != nil {
 		return response, err
@@ -36,14 +36,14 @@ func (t *tap) SendRequest(ctx context.Context, request transport.JSONRPCRequest)
 }
 
 // SetProtocolVersion passes the negotiated version to an HTTP transport.
-func (t *tap) SetProtocolVersion(version string) {
+func (t *adapter) SetProtocolVersion(version string) {
 	if http, ok := t.Interface.(transport.HTTPConnection); ok {
 		http.SetProtocolVersion(version)
 	}
 }
 
-// SetRequestHandler installs our own refusal in place of the client's handler.
-func (t *tap) SetRequestHandler(transport.RequestHandler) {
+// SetRequestHandler installs decline instead of the client's handler.
+func (t *adapter) SetRequestHandler(transport.RequestHandler) {
 	if b, ok := t.Interface.(transport.BidirectionalInterface); ok {
 		b.SetRequestHandler(decline)
 	}
@@ -56,8 +56,8 @@ func decline(_ context.Context, request transport.JSONRPCRequest) (*transport.JS
 	return transport.NewJSONRPCErrorResponse(request.ID, mcp.METHOD_NOT_FOUND, declined, nil), nil
 }
 
-// Close closes the transport once and then what it stood on.
-func (t *tap) Close() error {
+// Close closes the transport, once, and then calls onClose.
+func (t *adapter) Close() error {
 	var err error
 	t.once.Do(func() {
 		err = t.Interface.Close()

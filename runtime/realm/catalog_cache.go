@@ -8,11 +8,11 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// interpret makes the raw definitions the realm's listing, under the policies as they are then.
-func (r *realm) interpret(at time.Time, raw []json.RawMessage) *listing {
+// setListing makes the raw definitions the realm's listing, with the current policies.
+func (r *realm) setListing(at time.Time, raw []json.RawMessage) *listing {
 	for {
 		under := r.policies.Load()
-		l := r.read(at, raw)
+		l := r.parseListing(at, raw)
 		current := false
 		r.update(func() {
 			if current = r.policies.Load() == under; current {
@@ -25,26 +25,26 @@ func (r *realm) interpret(at time.Time, raw []json.RawMessage) *listing {
 	}
 }
 
-func (r *realm) read(at time.Time, raw []json.RawMessage) *listing {
+func (r *realm) parseListing(at time.Time, raw []json.RawMessage) *listing {
 	policies := r.policies.Load()
 	return newListing(at, raw, r.limits, func(tool string) schemas.Policy { return policies.For(r.name, tool) }, r.log)
 }
 
-// loadCatalog takes the listing of an earlier process, if it is of the same spec.
+// loadCatalog loads the listing that an earlier process saved, if it is of the same spec.
 func (r *realm) loadCatalog(ctx context.Context) {
 	if r.cache == nil {
 		return
 	}
 	data, err := r.cache.Load(ctx, r.name)
 	if err != nil && ctx.Err() == nil {
-		r.log.Warn("cached catalog cannot be read", "error", err)
+		r.log.Warn("cached catalog cannot be read; the realm will be asked", "error", err)
 		return
 	}
 	var s saved
 	if len(data) == 0 || json.Unmarshal(data, &s) != nil || s.Spec != specDigest(r.spec) {
 		return
 	}
-	r.interpret(s.At, s.Tools)
+	r.setListing(s.At, s.Tools)
 	r.update(func() { r.server, r.protocol = s.Server, s.Protocol })
 }
 
@@ -57,6 +57,6 @@ func (r *realm) saveCatalog(ctx context.Context, l *listing, cn *conn) {
 		err = r.cache.Save(ctx, r.name, data)
 	}
 	if err != nil && ctx.Err() == nil {
-		r.log.Warn("catalog cannot be cached", "error", err)
+		r.log.Warn("catalog cannot be cached; the next listing will be tried again", "error", err)
 	}
 }
