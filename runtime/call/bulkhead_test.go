@@ -15,7 +15,7 @@ func crowded(wait time.Duration, rooms ...schemas.ConcurrencyBound) *Call {
 	return &Call{Realm: "r", Capability: "c", Attempt: 1, Rules: &Rules{Rooms: rooms, RoomWait: wait}}
 }
 
-// busy is a realm that takes a second for a call and notes how many it had at once.
+// busy is a realm whose calls take a second, and the most calls that it had at once.
 func busy() (Invoker, func() int) {
 	var mu sync.Mutex
 	now, most := 0, 0
@@ -33,7 +33,7 @@ func busy() (Invoker, func() int) {
 	}), func() int { mu.Lock(); defer mu.Unlock(); return most }
 }
 
-func TestRoomsBoundCallsInFlight(t *testing.T) {
+func TestBulkheadsLimitCallsInFlight(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		wait   time.Duration
@@ -72,7 +72,7 @@ func TestRoomsBoundCallsInFlight(t *testing.T) {
 	}
 }
 
-func TestWhoLeavesTheQueueTakesNoRoom(t *testing.T) {
+func TestCallThatStopsWaitingTakesNoSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		realm, _ := busy()
 		var rooms Rooms

@@ -80,7 +80,7 @@ func TestQuotasOfCallsBytesAndTime(t *testing.T) {
 	}
 }
 
-// A debt that is larger than the quota is paid in parts, and a call that fails costs its time too.
+// A debt larger than the quota is paid in parts, and a failed call costs its time too.
 func TestQuotaDebtIsPaidOff(t *testing.T) {
 	withStore(t, func(t *testing.T, s store.Store) {
 		q := NewQuotas(NewTokens(s, hclog.NewNullLogger()))
@@ -107,8 +107,8 @@ func TestQuotaDebtIsPaidOff(t *testing.T) {
 	})
 }
 
-// A session that calls on beyond its quota does not use up what its principal's other sessions may.
-func TestASessionBeyondItsQuotaLeavesTheOthersTheirs(t *testing.T) {
+// A session that keeps calling beyond its quota does not use up the quota of its principal.
+func TestSessionBeyondItsQuotaDoesNotUseUpItsPrincipals(t *testing.T) {
 	withStore(t, func(t *testing.T, s store.Store) {
 		q := NewQuotas(NewTokens(s, hclog.NewNullLogger()))
 		q.Set(QuotaRules{Principal: schemas.Quota{Calls: 6}, Session: schemas.Quota{Calls: 1}})

@@ -58,7 +58,7 @@ func TestRateLimitRefusesWithTheTimeToWait(t *testing.T) {
 	})
 }
 
-// A capability's limit stands beside its realm's, and the one that is empty costs no token of the other.
+// The limits of capability and realm both apply, and an empty one takes no token of the other.
 func TestRateLimitsOfRealmAndCapability(t *testing.T) {
 	withStore(t, func(t *testing.T, s store.Store) {
 		realm, calls := answers()
@@ -80,7 +80,7 @@ func TestRateLimitsOfRealmAndCapability(t *testing.T) {
 	})
 }
 
-// Refused calls of executions come back by themselves: each gets a time at which there is a token for it.
+// Refused calls of executions are repeated by the runtime: each gets a time at which there is a token for it.
 func TestRefusedNodesGetATimeEach(t *testing.T) {
 	withStore(t, func(t *testing.T, s store.Store) {
 		realm, calls := answers()
@@ -118,8 +118,8 @@ func (deaf) Take(context.Context, store.Limit) (time.Duration, error) {
 	return 0, errors.New("connection refused")
 }
 
-// Without the store the process counts for itself: the limit holds, and reads go on.
-func TestRateLimitHoldsWhileTheStoreIsAway(t *testing.T) {
+// Without the store the process counts by itself: the limit holds, and calls continue.
+func TestRateLimitHoldsWithoutTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		realm, calls := answers()
 		chain := NewRates(NewTokens(deaf{}, hclog.NewNullLogger())).Wrap(realm)
@@ -174,7 +174,7 @@ func TestStoreThatDoesNotAnswerDelaysFewCalls(t *testing.T) {
 }
 
 // A call that its caller cancels does not count as an unanswered one.
-func TestWhoLeavesDoesNotMakeTheStoreAway(t *testing.T) {
+func TestCancelledCallDoesNotCountAgainstTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		realm, _ := answers()
 		m := &mute{}

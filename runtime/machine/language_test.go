@@ -9,7 +9,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// crash is the death of the worker with all its calls.
+// crash ends the worker with all its calls.
 func (m *sim) crash() {
 	m.t.Helper()
 	for _, e := range m.s.Recover("w", m.now, 3, nil) {
@@ -32,7 +32,7 @@ func (m *sim) compensated(name string) {
 	m.advance()
 }
 
-// notDone is the answer of a verification that it had not happened.
+// notDone is the answer of a verification that the call did not happen.
 func (m *sim) notDone(name string) {
 	m.t.Helper()
 	i := m.index(name)
@@ -134,7 +134,7 @@ func TestTotalTimeoutBoundsTheAttemptsAndNotTheDecision(t *testing.T) {
 	})
 }
 
-// on_unknown: fail is a failure like any other to on_error, but not to the fallbacks: the call may have had its effect.
+// on_unknown: fail counts as a failure for on_error, but not for the fallbacks: the call may have had its effect.
 func TestUnknownOutcomeThatFailsObeysOnError(t *testing.T) {
 	for onError, want := range map[string]struct {
 		execution schemas.Status
@@ -161,7 +161,7 @@ func TestUnknownOutcomeThatFailsObeysOnError(t *testing.T) {
 	}
 }
 
-func TestQueueTimeoutEndsAWaitForRoom(t *testing.T) {
+func TestQueueTimeoutEndsAWaitToStart(t *testing.T) {
 	m := begin(t, `{"plan":"v1","max_parallel":1,"nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read","queue_timeout":"10s","on_error":"continue"}]}`)
 	m.elapse(10 * time.Second)
 	m.want(schemas.StatusRunning, "a=running b=failed")
@@ -170,7 +170,7 @@ func TestQueueTimeoutEndsAWaitForRoom(t *testing.T) {
 	}
 }
 
-func TestRetryWithoutRoomKeepsNoTimerBack(t *testing.T) {
+func TestRetryThatWaitsDelaysNoTimer(t *testing.T) {
 	m := begin(t, `{"plan":"v1","max_parallel":1,"nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read"},{"id":"w","wait_for":{"event":"x","timeout":"1m"},"on_error":"continue"}]}`)
 	m.fail("a", unavailable)
 	m.want(schemas.StatusRunning, "a=backing_off b=running w=running")
@@ -222,7 +222,7 @@ func TestSignals(t *testing.T) {
 	})
 }
 
-func TestDependencyThatEndsLaterIsNoItem(t *testing.T) {
+func TestDependencyThatEndsLaterIsNotAnItem(t *testing.T) {
 	m := &sim{t: t, s: New(program(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read"},
 		{"id":"m","capability":"r.read","for_each":[1,2],"depends_on":["a","b"],"trigger_rule":"one_success"}]}`)), now: epoch, items: 2}
 	m.emit(schemas.Event{Type: schemas.EventCreated})
@@ -287,7 +287,7 @@ func TestCompensationHasItsOwnRetry(t *testing.T) {
 	})
 }
 
-func TestValueThatStoodInIsNotUndone(t *testing.T) {
+func TestFallbackValueIsNotCompensated(t *testing.T) {
 	m := begin(t, `{"plan":"v1","nodes":[
 		{"id":"a","capability":"r.once","fallback":[{"value":0}],"compensate":{"capability":"r.read"}},
 		{"id":"b","capability":"r.once","depends_on":["a"],"on_error":"compensate"}]}`)

@@ -21,7 +21,7 @@ func (catalog) Tool(_, name string) (plan.Tool, bool) {
 	return plan.Tool{Effect: schemas.Effect(effect), Hash: name, InputSchema: json.RawMessage(`{"type":"object"}`)}, true
 }
 
-// tester is what the helpers need of a *testing.T or a *rapid.T.
+// tester is the part of *testing.T and *rapid.T that the helpers use.
 type tester interface {
 	Helper()
 	Errorf(format string, args ...any)
@@ -181,8 +181,8 @@ func (m *sim) want(status schemas.Status, nodes string) {
 	}
 }
 
-// check asserts that what the state keeps beside its nodes is what the nodes say, and that the fold of the log, and a
-// snapshot, give the same state.
+// check asserts that the derived part of the state follows from its units, and that the fold of the log, and a snapshot, give the
+// same state.
 func (m *sim) check() {
 	m.t.Helper()
 	folded := New(m.s.program)
@@ -219,7 +219,7 @@ func (m *sim) check() {
 }
 
 // describe prints actions without regard to their order: queues are first come, first served, and a snapshot has no queue.
-// So where room is short, others may be first: units that are started count as those that turn out to be skipped or held.
+// So at max_parallel other units may be first: started units count like those that are then skipped or held.
 func describe(actions []Action) string {
 	kinds := map[string]int{}
 	for _, a := range actions {
@@ -505,8 +505,8 @@ func TestPlanThatKillsItsWorkersIsSuspended(t *testing.T) {
 	m.want(schemas.StatusRunning, "a=succeeded b=running")
 }
 
-// TestProgressElsewhereDoesNotSaveAPoisonNode: a node that kills its workers is found also while others end between the crashes.
-func TestProgressElsewhereDoesNotSaveAPoisonNode(t *testing.T) {
+// TestNodeThatKillsItsWorkersIsFoundDespiteProgress checks that such a node is found even if others end between the crashes.
+func TestNodeThatKillsItsWorkersIsFoundDespiteProgress(t *testing.T) {
 	m := begin(t, `{"plan":"v1","nodes":[{"id":"poison","capability":"r.read"},
 		{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read","depends_on":["a"]},{"id":"c","capability":"r.read","depends_on":["b"]},{"id":"d","capability":"r.read","depends_on":["c"]}]}`)
 	for _, progress := range []string{"a", "b", "c"} {
@@ -541,7 +541,7 @@ func TestMaxParallelBoundsCallsAndNotTimers(t *testing.T) {
 	m.want(schemas.StatusSucceeded, "w1=succeeded w2=succeeded w3=succeeded a=succeeded b=succeeded c=succeeded")
 }
 
-func TestDueRetryWaitsForRoomWithoutSpinning(t *testing.T) {
+func TestDueRetryWaitsForMaxParallelWithoutSpinning(t *testing.T) {
 	m := begin(t, `{"plan":"v1","max_parallel":1,"nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read"}]}`)
 	m.fail("a", unavailable)
 	m.want(schemas.StatusRunning, "a=backing_off b=running")
@@ -557,7 +557,7 @@ func TestDueRetryWaitsForRoomWithoutSpinning(t *testing.T) {
 	m.want(schemas.StatusRunning, "a=running b=succeeded")
 }
 
-// A node that gets ready again while its first place in the queue is not reached yet must be started once.
+// A node that becomes ready again before its first entry in the queue is reached is started once.
 func TestNodeThatIsReadyAgainIsStartedOnce(t *testing.T) {
 	m := begin(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read"},{"id":"c","capability":"r.read"}]}`)
 	for range 3 {
@@ -583,7 +583,7 @@ func TestTimeoutGivesUpCallsInFlight(t *testing.T) {
 	}
 }
 
-func TestTimeoutStandsStillWhileSuspended(t *testing.T) {
+func TestTimeoutIsStoppedWhileSuspended(t *testing.T) {
 	m := &sim{t: t, s: New(program(t, `{"plan":"v1","timeout":"1m","nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)), now: epoch}
 	m.emit(schemas.Event{Type: schemas.EventCreated, Due: new(epoch.Add(time.Minute))})
 	m.emit(schemas.Event{Type: schemas.EventStarted})

@@ -60,7 +60,7 @@ func (p planner) retry() string {
 	return p.pick("retry", ``, `,"retry":{"max_attempts":1}`, `,"retry":{"max_attempts":2}`, `,"retry":{"max_attempts":4,"max_elapsed":"5s"}`, `,"retry":{"max_attempts":3,"retry_on":["timeout"]}`)
 }
 
-// call is a capability node whose own call has the effect.
+// call is a capability node whose call has the effect.
 func (p planner) call(effect string) string {
 	n := `,"capability":"r.` + effect + `"` + p.retry()
 	n += p.pick("total_timeout", ``, ``, ``, `,"total_timeout":"20s"`)
@@ -78,7 +78,7 @@ func (p planner) call(effect string) string {
 	return n
 }
 
-// list makes a node one for each item, or does not.
+// list may make a node a for_each node.
 func (p planner) list() string {
 	if !p.chance("for_each", 3) {
 		return ""

@@ -8,7 +8,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// model is what a walk knows of its own about the execution.
+// model is what a walk records about the execution independently of the State.
 type model struct {
 	ended     map[int]Unit
 	order     []int        // units in the order in which they succeeded
@@ -61,7 +61,7 @@ func (w *walk) apply(e schemas.Event, cause ...*schemas.Error) {
 	w.always()
 }
 
-// callEnded notes whether a call that ended without success may have happened, and whether it spent an attempt.
+// callEnded records whether a call that ended without success may have happened, and whether it spent an attempt.
 func (w *walk) callEnded(unit int, was *Unit, target *plan.Target, e schemas.Event, cause []*schemas.Error) {
 	unknown := e.Error != nil && e.Error.Outcome == schemas.Unknown
 	if len(cause) > 0 {
@@ -88,7 +88,7 @@ func (w *walk) callEnded(unit int, was *Unit, target *plan.Target, e schemas.Eve
 	}
 }
 
-// about looks at one event of a unit.
+// about checks one event of a unit.
 func (w *walk) about(unit int, was *Unit, e schemas.Event) {
 	n, u, name := w.s.Node(unit), &w.s.Units[unit], w.s.Name(unit)
 	switch e.Type {
@@ -156,7 +156,7 @@ func (w *walk) reopened(node *Unit) {
 	}
 }
 
-// started looks at a unit that has begun.
+// started checks a unit that has started.
 func (w *walk) started(unit int, was *Unit) {
 	u, name := &w.s.Units[unit], w.s.Name(unit)
 	switch {
@@ -184,7 +184,7 @@ func (w *walk) started(unit int, was *Unit) {
 	}
 }
 
-// compensates looks at a compensation that has begun: it is that of the unit that ended last among those not undone yet.
+// compensates checks a compensation that has started: it is of the unit that ended last among those not compensated yet.
 func (w *walk) compensates(unit int, was *Unit) {
 	name := w.s.Name(unit)
 	if was.Phase != PhaseUndo {
@@ -220,7 +220,7 @@ func (w *walk) undoes(unit int) bool {
 	return n.Compensate != nil && (n.ForEach == nil || w.s.IsItem(unit)) && !served
 }
 
-// joined looks at a for_each node that has succeeded.
+// joined checks a for_each node that has succeeded.
 func (w *walk) joined(node int) {
 	n, u := w.s.Node(node), &w.s.Units[node]
 	var succeeded, failed, open int
@@ -281,7 +281,7 @@ func counters(s *State) any {
 	return [...]any{s.count, s.inFlight, s.readyUnits, s.withoutCall, s.children, s.childrenSuspended, s.heldUnits, s.backingOff}
 }
 
-// derived is the state as a process has it that reads a snapshot.
+// derived is the state of a process that restored a snapshot.
 func (w *walk) derived() *State {
 	again := *w.s
 	again.Units = slices.Clone(w.s.Units)
@@ -290,7 +290,7 @@ func (w *walk) derived() *State {
 	return &again
 }
 
-// unchanged: a committed result never changes. A compensation changes the status alone; an item's output goes into its
+// unchanged: a committed result never changes. A compensation only changes the status; the output of an item becomes part of its
 // node's.
 func (w *walk) unchanged(unit int) {
 	u := w.s.Units[unit]
@@ -313,7 +313,7 @@ func (w *walk) unchanged(unit int) {
 	}
 }
 
-// allowed is the trigger rule in its own words.
+// allowed is a second implementation of the trigger rules.
 func (w *walk) allowed(node int) bool {
 	n := w.s.Node(node)
 	var open, succeeded, failed, skipped int
@@ -342,8 +342,8 @@ func (w *walk) allowed(node int) bool {
 	return open+failed+skipped == 0
 }
 
-// atRest: an owner that has nothing to do waits for a call, a time, an event, another execution or a person, and misses
-// no time.
+// atRest: an owner that has nothing to do waits for a call, a time, an event, another execution or a person, and misses no
+// time.
 func (w *walk) atRest(actions []Action) {
 	s := w.s
 	if a, b := describe(actions), describe(w.derived().Next(w.now)); a != b {
@@ -397,7 +397,7 @@ func (w *walk) atRest(actions []Action) {
 	}
 }
 
-// over looks at an execution that has ended.
+// over checks an execution that has ended.
 func (w *walk) over() {
 	w.check()
 	for typ := range rules {

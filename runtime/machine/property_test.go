@@ -11,9 +11,9 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// TestWhateverHappens drives random plans through random faults, cancels, suspends, patches, signals, reviews and crashes,
-// and asserts after every event what the package promises. At last everything is answered, and the execution has to end.
-func TestWhateverHappens(t *testing.T) {
+// TestPromisesHoldUnderRandomEvents runs random plans with random failures, cancels, suspends, patches, signals, reviews and
+// crashes, and asserts after every event what the package promises. At the end everything is answered, and the execution must end.
+func TestPromisesHoldUnderRandomEvents(t *testing.T) {
 	for range 8 { // a hundred walks take a fraction of a second
 		rapid.Check(t, func(t *rapid.T) {
 			w := newWalk(t)
@@ -28,7 +28,7 @@ func TestWhateverHappens(t *testing.T) {
 	}
 }
 
-// walk is a sim that knows, of its own, what must hold.
+// walk is a sim with a model of what must hold.
 type walk struct {
 	*sim
 	t *rapid.T
@@ -53,7 +53,7 @@ func newWalk(t *rapid.T) *walk {
 	return w
 }
 
-// something is one thing that may happen, and what the runtime does about it.
+// something is one random event, and the reaction of the runtime.
 func (w *walk) something() {
 	switch rapid.IntRange(0, 27).Draw(w.t, "what") {
 	default:
@@ -100,7 +100,7 @@ func (w *walk) drawError() *schemas.Error {
 	}).Draw(w.t, "error")
 }
 
-// find lists the units that are as asked.
+// find lists the units that match.
 func (w *walk) find(is func(unit int, u *Unit) bool) (units []int) {
 	for i := range w.s.Units {
 		if is(i, &w.s.Units[i]) {
@@ -163,7 +163,7 @@ func (w *walk) verified(unit int, e schemas.Event) schemas.Event {
 	return e
 }
 
-// late brings the end of an attempt, or of a child, that is over.
+// late ends an attempt, or a child, that was ended before.
 func (w *walk) late() {
 	unit := rapid.IntRange(0, len(w.s.Units)-1).Draw(w.t, "late unit")
 	u := &w.s.Units[unit]
@@ -188,7 +188,7 @@ func (w *walk) late() {
 	}
 }
 
-// settle brings the late end of a call of unknown outcome.
+// settle ends a call of unknown outcome late.
 func (w *walk) settle(unit, attempt int) {
 	u, err := &w.s.Units[unit], w.drawError()
 	denied := u.Phase == PhaseRun && (u.Status == schemas.NodeBackingOff || u.Status == schemas.NodeReady) // by a verification
@@ -217,7 +217,7 @@ func (w *walk) settle(unit, attempt int) {
 	}
 }
 
-// crash: the worker is gone, with all calls or all but some, which the next one makes itself.
+// crash: the worker dies, with all calls or all but some, which the next worker makes itself.
 func (w *walk) crash() {
 	dead := map[int]bool{}
 	for _, unit := range w.calls() {
@@ -330,7 +330,7 @@ func (w *walk) suspendChild() {
 	}
 }
 
-// work does what is due: all of it as an owner does, or what a visitor may.
+// work does what is due: everything, as an owner does, or what a guest may.
 func (w *walk) work(owner bool) {
 	for range 1000 {
 		seq := w.s.Seq
@@ -371,7 +371,7 @@ func (w *walk) work(owner bool) {
 	w.t.Fatalf("Next never comes to rest: %s", snapshot(w.t, w.s))
 }
 
-// startOne does as the runtime does with a unit that may start.
+// startOne starts a unit as the runtime does.
 func (w *walk) startOne(unit int) {
 	n, u := w.s.Node(unit), &w.s.Units[unit]
 	fate := rapid.IntRange(0, 24).Draw(w.t, "fate")

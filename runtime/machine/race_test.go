@@ -21,7 +21,7 @@ func (m *sim) attempt(e schemas.Event) {
 	}
 }
 
-// answer brings what everybody waits for until the execution is over.
+// answer ends all calls and waits until the execution has ended.
 func (m *sim) answer() {
 	m.t.Helper()
 	for range 100 {
@@ -50,8 +50,8 @@ func (m *sim) answer() {
 	m.t.Fatal("the execution never ends")
 }
 
-// TestEachRaceHasOneTerminalStatus brings two events in both orders, in one commit and in two, and asserts that exactly one
-// end is committed, that it is the one that the order says, and that nothing changes it.
+// TestEachRaceHasOneTerminalStatus applies two events in both orders, in one commit and in two, and asserts that exactly one
+// end is committed, that it is the one of the order, and that nothing changes it.
 func TestEachRaceHasOneTerminalStatus(t *testing.T) {
 	suspend := func(m *sim) { m.attempt(schemas.Event{Type: schemas.EventSuspending, Name: SuspendDrain}) }
 	cancel := func(name string) func(m *sim) {

@@ -8,8 +8,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// A call that is turned away has not started: its queue_timeout goes on, over as many refusals as there are.
-func TestQueueTimeoutGoesOnOverRefusals(t *testing.T) {
+// A refused call has not started: its queue_timeout continues over any number of refusals.
+func TestQueueTimeoutContinuesOverRefusals(t *testing.T) {
 	m := begin(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","queue_timeout":"5s","on_error":"continue"},
 		{"id":"b","capability":"r.once","queue_timeout":"5s","retry":{"max_attempts":3,"initial_interval":"4s","jitter":0},"on_error":"continue"}]}`)
 	for range 2 {
@@ -39,7 +39,7 @@ func TestQueueTimeoutGoesOnOverRefusals(t *testing.T) {
 	}
 }
 
-func TestQueueTimeoutStandsStillWhileSuspended(t *testing.T) {
+func TestQueueTimeoutIsStoppedWhileSuspended(t *testing.T) {
 	m := begin(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","queue_timeout":"5s"}]}`)
 	m.fail("a", limited)
 	m.emit(schemas.Event{Type: schemas.EventSuspending})

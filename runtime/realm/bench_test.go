@@ -8,7 +8,7 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 )
 
-// BenchmarkInvoke measures calls over stdio against a Go echo server; calls/s is what counts.
+// BenchmarkInvoke measures calls over stdio to a Go echo server, in calls/s.
 func BenchmarkInvoke(b *testing.B) {
 	for _, parallel := range []struct {
 		name string

@@ -40,7 +40,7 @@ func (m *memory) Save(_ context.Context, realm string, catalog []byte) error {
 	return nil
 }
 
-func TestCatalogKnowsToolsAndTheirEffects(t *testing.T) {
+func TestCatalogHasToolsAndTheirEffects(t *testing.T) {
 	policies := schemas.Policies{Realms: map[string]schemas.RealmPolicy{"shop": {Capabilities: map[string]schemas.Policy{
 		"refund":    {IdempotencyArg: "key"},
 		"get_order": {Effect: schemas.EffectOnce},
@@ -78,7 +78,7 @@ func TestCatalogKnowsToolsAndTheirEffects(t *testing.T) {
 	wantError(t, err, schemas.CodeUnavailable, schemas.NotRun, "no-such-command-here")
 }
 
-func TestCachedCatalogStandsInForABrokenRealm(t *testing.T) {
+func TestCachedCatalogIsUsedForABrokenRealm(t *testing.T) {
 	cache := &memory{}
 	spec := server("shop")
 	p := run(t, Config{Realms: realms("shop", spec), Cache: cache})
@@ -134,7 +134,7 @@ func TestR13CatalogFollowsListChanged(t *testing.T) {
 	}
 }
 
-// script answers tools/list and everything else over legacy HTTP, from given pages.
+// script answers requests over legacy HTTP, tools/list from the given pages.
 func script(t *testing.T, pages ...string) schemas.Realm {
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var m message
@@ -189,7 +189,7 @@ func TestListKeepsRawSchemasOverAllPages(t *testing.T) {
 	wantError(t, err, schemas.CodeNotFound, schemas.NotRun, `did you mean "three"`)
 }
 
-func TestListGivesUpOnARealmThatNeverEnds(t *testing.T) {
+func TestListIsBounded(t *testing.T) {
 	limits := quick
 	limits.MaxTools = 3
 	for message, pages := range map[string][]string{
@@ -206,7 +206,7 @@ func TestListGivesUpOnARealmThatNeverEnds(t *testing.T) {
 	}
 }
 
-func TestD1HashFollowsTheDefinitionAndNotItsSpelling(t *testing.T) {
+func TestD1HashDependsOnTheDefinitionAndNotItsFormat(t *testing.T) {
 	hash := func(raw string) string {
 		l := newListing(time.Now(), []json.RawMessage{json.RawMessage(raw)}, DefaultLimits, func(string) schemas.Policy { return schemas.Policy{} }, hclog.NewNullLogger())
 		if len(l.names) != 1 {

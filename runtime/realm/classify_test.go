@@ -111,7 +111,7 @@ func TestEveryFailureIsClassified(t *testing.T) {
 	}
 }
 
-func TestClassifyLeavesTheCauseAsItIs(t *testing.T) {
+func TestClassifyDoesNotChangeTheCause(t *testing.T) {
 	cause := schemas.Errorf(schemas.CodeTimeout, "no answer")
 	if e := classify("a.b", &fault{cause: cause, sent: true}, strings.ToLower); e == cause || cause.Outcome != "" {
 		t.Error("a shared error was changed")
@@ -126,7 +126,7 @@ func TestRetryAfterIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestStartFailuresNameTheCure(t *testing.T) {
+func TestStartFailuresHaveHints(t *testing.T) {
 	for _, tt := range []struct {
 		err     error
 		code    schemas.Code

@@ -7,7 +7,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// What an earlier process saw of a tool is good for plans, not for a call: a definition is the live connection's.
+// The catalog of an earlier process is used for plans but not for calls: a definition is that of the live connection.
 func TestD1DefinitionIsOfTheLiveConnection(t *testing.T) {
 	cache := &memory{}
 	spec := realms("flaky", server("flaky"))

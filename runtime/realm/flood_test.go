@@ -15,7 +15,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// flood answers calls of the tool in msg with a stream that never ends, in one of the ways there are.
+// flood answers calls of the tool with a stream that never ends, in the way that msg names.
 func flood(w http.ResponseWriter, id json.RawMessage, how string) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	chunk := strings.Repeat("x", 64<<10)
@@ -39,8 +39,8 @@ func flood(w http.ResponseWriter, id json.RawMessage, how string) {
 	}
 }
 
-// TestR10EndlessStreams has HTTP realms that answer a call with a stream which never ends: what is one message is cut at the
-// limit, what is many is cut by the call's own timeout, and memory stays as it was.
+// TestR10EndlessStreams has HTTP realms that answer a call with a stream that never ends: one endless message is cut at the limit,
+// many messages are cut by the timeout of the call, and memory does not grow.
 func TestR10EndlessStreams(t *testing.T) {
 	s := &legacyScript{refuse: 404}
 	s.session.Store(1)

@@ -153,7 +153,7 @@ func TestR9CancelOverHTTPReachesTheRealm(t *testing.T) {
 	})
 }
 
-func TestHTTPDeadlineIsNotTakenForAFailure(t *testing.T) {
+func TestHTTPDeadlineIsNotAFailureOfTheRealm(t *testing.T) {
 	overHTTP(t, func(t *testing.T, p *Pool, r *remote, _ *host) {
 		mustInvoke(t, p, "remote", "echo", `{}`)
 		for range 6 {
@@ -168,7 +168,7 @@ func TestHTTPDeadlineIsNotTakenForAFailure(t *testing.T) {
 	})
 }
 
-func TestR1ServerThatRestartsIsReachedAgain(t *testing.T) {
+func TestR1RestartedServerIsConnectedAgain(t *testing.T) {
 	overHTTP(t, func(t *testing.T, p *Pool, r *remote, h *host) {
 		mustInvoke(t, p, "remote", "echo", `{}`)
 		failed := make(chan error, 1)
@@ -212,7 +212,7 @@ func TestHTTPUnknownToolIsNotFound(t *testing.T) {
 	})
 }
 
-// legacyScript is a hand-written server of the older streamable HTTP that forgets its sessions when asked to.
+// legacyScript is a server of the older streamable HTTP that drops its sessions on request.
 type legacyScript struct {
 	refuse   int          // the status with which an unknown session is refused
 	session  atomic.Int64 // the one it knows
@@ -256,7 +256,7 @@ func (s *legacyScript) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func TestR8LostSessionIsMadeAgainOnceAndTheCallRepeated(t *testing.T) {
+func TestR8LostSessionIsReplacedOnceAndTheCallRepeated(t *testing.T) {
 	for _, refuse := range []int{404, 400} {
 		t.Run(fmt.Sprint(refuse), func(t *testing.T) {
 			s := &legacyScript{refuse: refuse}

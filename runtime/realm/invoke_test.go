@@ -15,7 +15,7 @@ import (
 	"github.com/runplane/runplane/testdata/servers/ledger"
 )
 
-func TestInvokeAnswersInThePromisedShape(t *testing.T) {
+func TestInvokeResultAsDocumented(t *testing.T) {
 	p := run(t, Config{Realms: realms("shop", server("shop"))})
 	order := mustInvoke(t, p, "shop", "get_order", `{"id":"A-17"}`)
 	if got := field[int](t, order.Output, "total_cents"); got != 3600 {
@@ -72,7 +72,7 @@ func TestInvokeAsksAtTheLastMoment(t *testing.T) {
 	}
 }
 
-func TestInvokeRefusesInputsThatAreNoObject(t *testing.T) {
+func TestInvokeRefusesInputsThatAreNotAnObject(t *testing.T) {
 	p := run(t, Config{Realms: realms("shop", server("shop")), Lazy: true})
 	for _, inputs := range []string{`[1]`, `"x"`, `{"a":`, `12`} {
 		_, err := invoke(t, p, "shop", "echo", inputs)
@@ -124,7 +124,7 @@ func TestR7TimeoutIsTheCauseOfTheContext(t *testing.T) {
 	}
 }
 
-func TestR9CancelReachesTheRealmAndSparesTheOthers(t *testing.T) {
+func TestR9CancelReachesTheRealmAndNoOtherCall(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
 	p := run(t, Config{Realms: realms("slow", server("slow", "-ledger", path))})
 	mustInvoke(t, p, "slow", "echo", `{}`)
@@ -160,7 +160,7 @@ func TestR9CancelReachesTheRealmAndSparesTheOthers(t *testing.T) {
 	}
 }
 
-func TestProgressComesInOrderAndBeforeTheResult(t *testing.T) {
+func TestProgressIsInOrderAndBeforeTheResult(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	const calls = 8
 	type got struct {

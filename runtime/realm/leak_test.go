@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// TestNothingOutlivesRun ends a pool in the middle of its work, on every transport.
+// TestNothingOutlivesRun ends a pool during calls, on every transport.
 func TestNothingOutlivesRun(t *testing.T) {
 	r, h := newRemote(), &host{}
 	h.start(t, r.handler)

@@ -22,7 +22,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// overAll runs a test against the server that lies, as a process of its own, on every transport.
+// overAll runs a test against the misbehaving server, as a process of its own, on every transport.
 func overAll(t *testing.T, limits Limits, test func(t *testing.T, p *Pool)) {
 	t.Helper()
 	for _, kind := range []string{transportStdio, transportHTTP, transportSSE} {
@@ -156,7 +156,7 @@ func TestD4UnsolicitedAndDuplicateAnswersAreDropped(t *testing.T) {
 }
 
 // After an invalid answer the outcome of the call is unknown, with any transport; the connection keeps working.
-func TestD4AnswersThatSayNothing(t *testing.T) {
+func TestD4InvalidAnswers(t *testing.T) {
 	overAll(t, quick, func(t *testing.T, p *Pool) {
 		for _, lie := range []string{"misaddress", "garbage", "no_result"} {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // garbage on some transports, and misaddress on all, is silence
@@ -176,9 +176,9 @@ func TestD4AnswersThatSayNothing(t *testing.T) {
 	})
 }
 
-// An answer beyond the limit fails its call; one that does not end within many times that fails what shares its stream. Neither costs
-// more: the next call is answered.
-func TestR10AnswersWithoutMeasure(t *testing.T) {
+// An answer beyond the limit fails its call; one that exceeds it many times fails all calls on its stream. In both cases the next
+// call is answered.
+func TestR10AnswersBeyondTheLimit(t *testing.T) {
 	limits := quick
 	limits.MaxMessage = 2 << 20
 	overAll(t, limits, func(t *testing.T, p *Pool) {
@@ -193,7 +193,7 @@ func TestR10AnswersWithoutMeasure(t *testing.T) {
 	})
 }
 
-func TestR13AStormOfNotificationsIsDebounced(t *testing.T) {
+func TestR13ManyNotificationsAreDebounced(t *testing.T) {
 	patient := quick
 	patient.Debounce = 200 * time.Millisecond
 	overAll(t, patient, func(t *testing.T, p *Pool) {
@@ -222,8 +222,8 @@ func TestD5CommandsRunWithoutAShell(t *testing.T) {
 	}
 }
 
-// TestD6 has servers that point us elsewhere: to the cloud's metadata, to another host, from https down to http.
-func TestD6NothingGoesWhereARealmPointsUs(t *testing.T) {
+// TestD6NoRequestFollowsARealm has servers that redirect: to a cloud's metadata service, to another host, from https to http.
+func TestD6NoRequestFollowsARealm(t *testing.T) {
 	var strangers atomic.Int64
 	stranger := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { strangers.Add(1) }))
 	defer stranger.Close()
@@ -348,7 +348,7 @@ func TestLatencyIsOfTheLastCalls(t *testing.T) {
 	}
 }
 
-func TestSuspicionsLookIntoSchemas(t *testing.T) {
+func TestTextWarningsIncludeSchemas(t *testing.T) {
 	clean := definition{Title: "T", Description: "d", InputSchema: []byte(`{"type":"object","description":"gr\u00fcn"}`)}
 	if got := textWarnings(clean, 100); got != nil {
 		t.Errorf("a clean definition is suspected of %q", got)

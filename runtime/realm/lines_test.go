@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestLinesWithinTheLimitComeWhole(t *testing.T) {
+func TestLinesWithinTheLimitAreReturned(t *testing.T) {
 	long := strings.Repeat("y", 200_000) // more than the buffer
 	l := newLineReader(strings.NewReader("one\r\n\n"+long+"\nlast"), 1<<20)
 	for _, want := range []string{"one", "", long, "last"} {

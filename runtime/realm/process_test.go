@@ -30,7 +30,7 @@ func TestR1KilledChildFailsItsCallAndTheNextOneWorks(t *testing.T) {
 		failed <- err
 	}()
 	cn := p.members.Load().realms["flaky"].conn.Load()
-	eventually(t, "the call is under way", func() bool { return cn.calls.Load() == 1 })
+	eventually(t, "the call is in flight", func() bool { return cn.calls.Load() == 1 })
 	mustInvoke(t, p, "flaky", "echo", `{}`) // sent after it
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestR2StopEndsChildrenAndGrandchildren(t *testing.T) {
 	}
 }
 
-// running is alive and no zombie: who reaps an orphan is not ours to say.
+// running reports whether the process exists and is not a zombie: it may take a while until an orphan is reaped.
 func running(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -220,7 +220,7 @@ func TestR6BrokenRealmsHaveTheirErrorAndDelayNoOther(t *testing.T) {
 	}
 }
 
-func TestR10BlockedStdinCostsItsCallAlone(t *testing.T) {
+func TestR10BlockedStdinFailsOnlyItsCall(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	mustInvoke(t, p, "flaky", "deafen", `{}`)
 	large := `{"msg":"` + strings.Repeat("x", 1<<20) + `"}` // more than a pipe holds
@@ -238,7 +238,7 @@ func TestR10BlockedStdinCostsItsCallAlone(t *testing.T) {
 	}
 }
 
-func TestR10LargeAnswersFailTheirCallAlone(t *testing.T) {
+func TestR10LargeAnswersFailOnlyTheirCall(t *testing.T) {
 	limits := quick
 	limits.MaxMessage = 1 << 20
 	p := run(t, Config{Realms: realms("flaky", server("flaky")), Limits: limits})
@@ -262,7 +262,7 @@ func TestR10LargeAnswersFailTheirCallAlone(t *testing.T) {
 	}
 }
 
-func TestR10StrayOutputAndFloodsAreSurvived(t *testing.T) {
+func TestR10StrayOutputAndFloodsAreTolerated(t *testing.T) {
 	var log logBuffer
 	spec := server("flaky")
 	p := run(t, Config{Realms: realms("flaky", spec), Logger: log.logger()})

@@ -14,8 +14,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// TestR3StaleGroupsAreSweptAtTheNextStart kills a runtime and its guardian at once, as an operator's kill -9 of everything
-// or a crash of the session would: the helpers of its realms live on until the next start.
+// TestR3StaleGroupsAreSweptAtTheNextStart kills a runtime and its guardian at once, as with a kill -9 of everything: the helpers of
+// its realms keep running until the next start.
 func TestR3StaleGroupsAreSweptAtTheNextStart(t *testing.T) {
 	const marker = "REALM_TEST_SWEPT"
 	if out := os.Getenv(marker); out != "" {
@@ -53,7 +53,7 @@ func TestR3StaleGroupsAreSweptAtTheNextStart(t *testing.T) {
 	}
 	eventually(t, "the guardian is gone", func() bool { return !running(guardian) })
 
-	// While the run lives its record is its own.
+	// The record of a run that has not ended is not swept.
 	sweep(dir, hclog.NewNullLogger())
 	if !running(child) || !running(grandchild) {
 		t.Fatal("a living run was swept")
@@ -74,8 +74,8 @@ func TestR3StaleGroupsAreSweptAtTheNextStart(t *testing.T) {
 	}
 }
 
-// TestR3SweepSparesStrangers has a record that names a group which is not of its run, as after a reuse of ids.
-func TestR3SweepSparesStrangers(t *testing.T) {
+// TestR3SweepSparesOtherProcesses has a record of a group that is not of its run, as after a reuse of ids.
+func TestR3SweepSparesOtherProcesses(t *testing.T) {
 	dir := t.TempDir()
 	stranger := exec.Command("sleep", "300")
 	stranger.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -101,7 +101,7 @@ func TestR3SweepSparesStrangers(t *testing.T) {
 	}
 }
 
-func TestRecordOfARunThatEndsInOrderIsRemoved(t *testing.T) {
+func TestRecordIsRemovedAtTheEndOfARun(t *testing.T) {
 	dir := t.TempDir()
 	t.Run("run", func(t *testing.T) {
 		p := run(t, Config{Realms: realms("flaky", server("flaky")), StateDir: dir})

@@ -33,7 +33,7 @@ func pidOf(t *testing.T, p *Pool, name string) int {
 	return field[int](t, mustInvoke(t, p, name, "environment", `{}`).Output, "pid")
 }
 
-// begin starts a call of about so many seconds and returns when it is under way.
+// begin starts a call that takes a number of seconds, and returns when it is in flight.
 func begin(t *testing.T, p *Pool, name string, seconds float64) <-chan error {
 	t.Helper()
 	under := make(chan struct{}, 64)
@@ -95,7 +95,7 @@ func TestReloadCutsOffCallsAfterTheGrace(t *testing.T) {
 		_, err := p.Invoke(context.Background(), ask("liar", "hang", `{}`))
 		done <- err
 	}()
-	eventually(t, "the call is under way", func() bool { return cn.calls.Load() == 1 })
+	eventually(t, "the call is in flight", func() bool { return cn.calls.Load() == 1 })
 	mustInvoke(t, p, "liar", "echo", `{}`) // sent after it
 	reload(t, p, nil, schemas.Policies{}, Change{Removed: []string{"liar"}})
 	wantError(t, await(t, done), schemas.CodeUnavailable, schemas.Unknown, "the configuration of the realm was changed")
@@ -126,7 +126,7 @@ func TestReloadOfPoliciesRestartsNothing(t *testing.T) {
 	}
 }
 
-func TestReloadTakesAllOrNothing(t *testing.T) {
+func TestReloadIsAllOrNothing(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	before := pidOf(t, p, "flaky")
 	for _, specs := range []map[string]schemas.Realm{
@@ -145,7 +145,7 @@ func TestReloadTakesAllOrNothing(t *testing.T) {
 	}
 }
 
-// TestReloadLosesNoCall restarts realms again and again under calls from all sides, on stdio and over HTTP.
+// TestReloadLosesNoCall restarts realms repeatedly during concurrent calls, over stdio and HTTP.
 func TestReloadLosesNoCall(t *testing.T) {
 	base := serveLiar(t)
 	specs := func(round int) map[string]schemas.Realm {
@@ -184,8 +184,8 @@ func TestReloadLosesNoCall(t *testing.T) {
 	wg.Wait()
 }
 
-// TestR11ClosingNeverDelaysAResult has a child that ignores every request to end: the result of its last call is there while
-// it still lives. And a server that never answers the end of a session.
+// TestR11ClosingNeverDelaysAResult has a child that ignores every request to end, whose last result is returned while it still runs,
+// and a server that never answers the end of a session.
 func TestR11ClosingNeverDelaysAResult(t *testing.T) {
 	t.Run("stdio", func(t *testing.T) {
 		limits := quick

@@ -7,7 +7,8 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 )
 
-// TestOutputOfEveryAnswer: structured content; else the one text, decoded where it is an object or a list; else the blocks.
+// TestOutputOfEveryAnswer checks Result.Output: structured content; else the only text, decoded if it is an object or an array; else
+// the blocks.
 func TestOutputOfEveryAnswer(t *testing.T) {
 	const image = `{"type":"image","mimeType":"image/png","data":"AA=="}`
 	for _, tt := range []struct{ name, answer, output, text string }{

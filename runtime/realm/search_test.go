@@ -31,7 +31,7 @@ func TestWordsOfNames(t *testing.T) {
 	}
 }
 
-// catalogOf makes listings of tools written as "realm.name: description".
+// catalogOf returns listings of tools given as "realm.name: description".
 func catalogOf(tools ...string) (map[string]*listing, []string) {
 	raw := map[string][]json.RawMessage{}
 	for _, line := range tools {
@@ -48,7 +48,7 @@ func catalogOf(tools ...string) (map[string]*listing, []string) {
 	return listings, names
 }
 
-func TestSearchFindsWhatAPersonWouldMean(t *testing.T) {
+func TestSearchRanksTheIntendedToolFirst(t *testing.T) {
 	listings, names := catalogOf(
 		"github.create_issue: Open a new issue in a repository.",
 		"github.list_issues: List issues of a repository.",

@@ -19,7 +19,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// binaries is where TestMain puts the sample servers.
+// binaries is the folder with the sample servers, which TestMain builds.
 var binaries string
 
 func TestMain(m *testing.M) {
@@ -46,13 +46,13 @@ func server(name string, args ...string) schemas.Realm {
 	return schemas.Realm{Command: filepath.Join(binaries, name), Args: args}
 }
 
-// patience is how long a test waits for what must happen soon.
+// patience is how long a test waits for anything.
 const patience = 10 * time.Second
 
-// quick are limits that let tests of failures end soon.
+// quick are limits with which tests of failures end soon.
 var quick = Limits{CloseGrace: 300 * time.Millisecond, BackoffMin: 20 * time.Millisecond, BackoffMax: 200 * time.Millisecond, Debounce: 10 * time.Millisecond}
 
-// run starts a pool that ends, and is waited for, with the test.
+// run starts a pool, which the end of the test ends and waits for.
 func run(t testing.TB, config Config) *Pool {
 	t.Helper()
 	p := newPool(t, config)
@@ -98,7 +98,7 @@ func ask(realm, capability, inputs string) *call.Call {
 	return &call.Call{Realm: realm, Capability: capability, Inputs: json.RawMessage(inputs), Attempt: 1}
 }
 
-// invoke calls with a deadline that only a defect reaches.
+// invoke calls with a deadline that is reached only if there is a bug.
 func invoke(t testing.TB, p *Pool, realm, capability, inputs string) (*call.Result, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -138,7 +138,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// await receives what must come soon.
+// await receives a value, and fails the test after patience.
 func await[T any](t testing.TB, c <-chan T) T {
 	t.Helper()
 	select {

@@ -19,7 +19,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// patient is a server whose calls take as long as they are asked to, over pipes within a bubble of virtual time.
+// patient is a server whose calls take a requested time, over pipes in a synctest bubble.
 type patient struct {
 	conns  chan net.Conn
 	over   chan struct{}
@@ -54,7 +54,7 @@ func (p *patient) dial(context.Context, string, string) (net.Conn, error) {
 	}
 }
 
-// answer takes its time and returns the response to a message; nil where it wants none.
+// answer returns the response to a message after the requested time; nil: there is none.
 func (p *patient) answer(m *message) []byte {
 	result := `{}`
 	switch m.Method {
@@ -111,8 +111,8 @@ func (p *patient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestR7NoHiddenWall makes calls of a minute, of ten and of a day on every transport with limits as they are by default.
-func TestR7NoHiddenWall(t *testing.T) {
+// TestR7NoHiddenLimit makes calls of a minute, of ten and of a day on every transport with the default limits.
+func TestR7NoHiddenLimit(t *testing.T) {
 	for _, kind := range []string{transportStdio, transportHTTP, transportSSE} {
 		t.Run(kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
