@@ -294,7 +294,8 @@ func (t timer) isBackoffOf(u *Unit) bool {
 // isTimerOf reports whether the timer is still one of the unit's. Backoffs have timers of their own, see isBackoffOf, and
 // total_timeout does not end a verification: it counts again once that found that the call did not happen.
 func (t timer) isTimerOf(u *Unit) bool {
-	return t.due.Equal(u.Due) && u.Status != schemas.NodeBackingOff || t.due.Equal(u.TotalDue) && u.Phase != PhaseVerify || t.due.Equal(u.QueueDue)
+	return t.due.Equal(u.Due) && u.Status != schemas.NodeBackingOff ||
+		t.due.Equal(u.TotalDue) && u.Phase != PhaseVerify || t.due.Equal(u.QueueDue)
 }
 
 // timerEvent is the event of a unit whose Due has passed, by the kind of its node.

@@ -131,7 +131,8 @@ func (s *State) NotDone(unit, n int, took time.Duration, now time.Time, random f
 	if u.Error != nil {
 		why = u.Error.Message
 	}
-	err := schemas.Errorf(schemas.CodeUnavailable, "the call did not happen, according to its verification: %s", why).WithOutcome(schemas.NotRun)
+	err := schemas.Errorf(schemas.CodeUnavailable, "the call did not happen, according to its verification: %s", why).
+		WithOutcome(schemas.NotRun)
 	e := s.about(unit, n, err, took)
 	switch policy := &s.Node(unit).Retry; {
 	case s.Status == schemas.StatusCancelling:
@@ -237,7 +238,8 @@ func (s *State) timeoutEvent(unit int, total bool, now time.Time) *schemas.Event
 		if u.Status == schemas.NodeBackingOff && u.Error != nil {
 			why = ": " + u.Error.Message
 		}
-		return s.final(unit, schemas.Errorf(schemas.CodeQueueTimeout, "the node could not start within %s, its queue_timeout%s", n.QueueTimeout, why).
+		return s.final(unit, schemas.Errorf(schemas.CodeQueueTimeout,
+			"the node could not start within %s, its queue_timeout%s", n.QueueTimeout, why).
 			WithOutcome(schemas.NotRun))
 	}
 	err := schemas.Errorf(schemas.CodeTimeout, "the node did not end within %s, its total_timeout", n.TotalTimeout)
@@ -324,7 +326,8 @@ func (s *State) killers(lost []int, most int) string {
 	case 0:
 		return ""
 	case 1:
-		return fmt.Sprintf("the runtime died %d times in a row while node %s ran, which may be the cause; resume_execution tries again", deaths, names[0])
+		return fmt.Sprintf("the runtime died %d times in a row while node %s ran, which may be the cause; resume_execution tries again",
+			deaths, names[0])
 	}
 	return fmt.Sprintf("the runtime died %d times in a row while nodes %s ran, one of which may be the cause; resume_execution tries again",
 		deaths, strings.Join(names[:min(len(names), maxKillers)], ", "))

@@ -36,7 +36,8 @@ func (s *State) holdUnknown(unit int) *Action {
 	}
 	e := s.event(schemas.EventNodeHeld, unit)
 	e.Attempt, e.Reason = attempt, schemas.ReasonUnknown
-	e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "%s may have happened: it was called in commits that the store acknowledged and then lost", target.Name()).
+	e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown,
+		"%s may have happened: it was called in commits that the store acknowledged and then lost", target.Name()).
 		WithOutcome(schemas.Unknown)
 	return &Action{Kind: Emit, Unit: unit, Event: &e}
 }

@@ -99,7 +99,8 @@ func (s *State) NodeViews(view schemas.View) []schemas.NodeView {
 	out := []schemas.NodeView{}
 	for i := range s.program.Nodes {
 		u := &s.Units[i]
-		if view == schemas.ViewNodes || u.Status == schemas.NodeHeld || u.Status == schemas.NodeFailed || u.Error != nil || u.Expanded && s.Items(i).Failed > 0 {
+		listed := view == schemas.ViewNodes || u.Status == schemas.NodeHeld || u.Status == schemas.NodeFailed || u.Error != nil
+		if listed || u.Expanded && s.Items(i).Failed > 0 {
 			out = append(out, s.NodeView(i))
 		}
 	}

@@ -72,5 +72,6 @@ func guaranteeFor(info serverInfo, m mode) (g guarantee, err error) {
 		return onReplica, nil
 	}
 	return asConfigured, &Fault{Kind: Unsuitable, Detail: "this Redis cannot give durability=strict",
-		Cure: "set appendonly yes and appendfsync always, or use Redis 7.2 or later with appendonly yes, or attach a replica; or use durability=fast"}
+		Cure: "set appendonly yes and appendfsync always, or use Redis 7.2 or later with appendonly yes, or attach a replica;" +
+			" or use durability=fast"}
 }

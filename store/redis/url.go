@@ -54,6 +54,7 @@ const (
 	maxShards     = 1024
 	maxPrefix     = 32
 	defaultPrefix = "rp"
+	prefixChars   = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 )
 
 // parameters are the query parameters of a URL.
@@ -124,7 +125,8 @@ func (a *address) parseHosts(text string) error {
 		}
 		n, err := strconv.Atoi(p)
 		if host == "" || strings.ContainsAny(host, " []") || err != nil || n < 1 || n > 65535 {
-			return errors.New("the URL needs host, host:port or [address]:port" + map[bool]string{true: ", several separated by commas"}[a.mode != standalone])
+			several := map[bool]string{true: ", several separated by commas"}[a.mode != standalone]
+			return errors.New("the URL needs host, host:port or [address]:port" + several)
 		}
 		a.hosts = append(a.hosts, net.JoinHostPort(host, p))
 	}
@@ -185,7 +187,7 @@ func (a *address) parseQuery(query string) error {
 
 // check checks what may also come from Options.
 func (a *address) check() error {
-	if a.prefix == "" || len(a.prefix) > maxPrefix || strings.Trim(a.prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") != "" {
+	if a.prefix == "" || len(a.prefix) > maxPrefix || strings.Trim(a.prefix, prefixChars) != "" {
 		return fmt.Errorf("the prefix must be 1 to %d letters, digits, _ . and -", maxPrefix)
 	}
 	if a.shards < 0 || a.shards > maxShards {
