@@ -16,7 +16,7 @@ import (
 )
 
 // await begins a wait: it says which state it is for.
-func (t *turn) await(unit int, e *schemas.Event) error {
+func (t *turn) awaitState(unit int, e *schemas.Event) error {
 	a := t.x.State.Node(unit).Awaited
 	key, err := a.Key.Text(t.scope(unit))
 	if errors.Is(err, records.Unavailable) {
@@ -36,22 +36,22 @@ func (t *turn) await(unit int, e *schemas.Event) error {
 // waits is the companion of an execution that waits for states.
 type waits struct {
 	idle
-	unlooked bool      // the states are to be looked at before the lease goes
-	again    time.Time // when they are looked at again, as the store did not let the owner look; zero: it did
-	folds    int       // of the execution when unlooked was last set, see execution.folds
-	begun    bool      // the turn begins a wait, or lets one go on
+	unread  bool      // the states are to be looked at before the lease goes
+	retryAt time.Time // when they are looked at again, as the store did not let the owner look; zero: it did
+	folds   int       // of the execution when unlooked was last set, see execution.folds
+	begun   bool      // the turn begins a wait, or lets one go on
 }
 
 func (w *waits) begin(t *turn) {
 	w.begun = false
 	if w.folds != t.x.folds {
-		w.folds, w.unlooked = t.x.folds, true
+		w.folds, w.unread = t.x.folds, true
 	}
 }
 
 func (w *waits) applying(_ *turn, e *schemas.Event) func() {
 	if e.State != nil || e.Type == schemas.EventResumed {
-		w.begun, w.unlooked = true, true
+		w.begun, w.unread = true, true
 	}
 	return nil
 }
@@ -61,38 +61,38 @@ func (w *waits) prepare(t *turn) {
 	if !t.x.State.Awaits() {
 		return
 	}
-	looks := w.unlooked
-	if t.how == visit { // an owner looks, also where the last one has not yet
+	looks := w.unread
+	if t.mode == guest { // an owner looks, also where the last one has not yet
 		looks = w.begun || !t.x.Head.Due.IsZero() && !t.x.Head.Due.After(t.now)
 	}
 	if looks {
-		t.need(t.now)
+		t.needOwner(t.now)
 	}
 }
 
-// tend has the owner look at the states; what that decides comes in as a request.
-func (w *waits) tend(o *owner, s *step) time.Time {
-	if !w.unlooked || !o.x.State.Awaits() || s.released || o.x.lease == nil {
-		return w.again
+// stepped has the owner look at the states; what that decides comes in as a request.
+func (w *waits) stepped(o *owner, s *stepResult) time.Time {
+	if !w.unread || !o.x.State.Awaits() || s.released || o.x.lease == nil {
+		return w.retryAt
 	}
-	over, err := o.r.ends(o.r.storeCtx, o.x)
+	over, err := o.r.readAwaited(o.r.storeCtx, o.x)
 	if err != nil {
 		if o.r.storeCtx.Err() == nil {
 			o.r.log.Warn("look at the states that an execution waits for: trying again", "execution_id", o.x.ID, "error", err)
 		}
-		w.again = time.Now().Add(lookAgain)
-		return w.again
+		w.retryAt = time.Now().Add(readRetry)
+		return w.retryAt
 	}
-	w.unlooked, w.again = false, time.Time{}
-	o.submit(&request{decide: waited(over)})
-	return w.again
+	w.unread, w.retryAt = false, time.Time{}
+	o.submit(&request{decide: endWaits(over)})
+	return w.retryAt
 }
 
-// lookAgain is how long an owner waits for a store that did not let it look.
-const lookAgain = time.Second
+// readRetry is how long an owner waits for a store that did not let it look.
+const readRetry = time.Second
 
-// look is waits.tend for somebody who has heard of a change of one state, and need not own the execution.
-func (r *Engine) look(ctx context.Context, id string, key store.Key) error {
+// checkAwaited is waits.tend for somebody who has heard of a change of one state, and need not own the execution.
+func (r *Engine) checkAwaited(ctx context.Context, id string, key store.Key) error {
 	x, err := r.open(ctx, id)
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (r *Engine) look(ctx context.Context, id string, key store.Key) error {
 		if err != nil {
 			return err
 		}
-		if err := r.end(ctx, x, a, &s, records.Now(), over); err != nil {
+		if err := r.endOfWait(ctx, x, a, &s, records.Now(), over); err != nil {
 			return err
 		}
 	}
@@ -114,21 +114,21 @@ func (r *Engine) look(ctx context.Context, id string, key store.Key) error {
 	case len(over) == 0:
 		return nil
 	case r.owner(id) != nil:
-		return r.Decide(ctx, id, waited(over))
+		return r.Decide(ctx, id, endWaits(over))
 	}
-	return r.visit(ctx, x, waited(over))
+	return r.decideAsGuest(ctx, x, endWaits(over))
 }
 
-// ends reads the states that an execution waits for, and tells how those waits end that are over. Of the others it will hear
+// readAwaited reads the states that an execution waits for, and tells how those waits end that are over. Of the others it will hear
 // again, also where a state expires.
-func (r *Engine) ends(ctx context.Context, x *execution) (map[machine.Await]schemas.Event, error) {
+func (r *Engine) readAwaited(ctx context.Context, x *execution) (map[machine.Await]schemas.Event, error) {
 	over := map[machine.Await]schemas.Event{}
 	for _, a := range x.State.Awaiting() {
 		key := state.Key(x.Head.Principal, a.State)
 		s, err := r.states.Read(ctx, key)
 		now := records.Now()
 		if err == nil {
-			err = r.end(ctx, x, a, &s, now, over)
+			err = r.endOfWait(ctx, x, a, &s, now, over)
 		}
 		if _, is := over[a]; err == nil && !is {
 			err = r.states.Remind(ctx, key, &s, now)
@@ -140,8 +140,8 @@ func (r *Engine) ends(ctx context.Context, x *execution) (map[machine.Await]sche
 	return over, nil
 }
 
-// waited decides that waits are over which still go on.
-func waited(over map[machine.Await]schemas.Event) Decision {
+// endWaits decides that waits are over which still go on.
+func endWaits(over map[machine.Await]schemas.Event) Decision {
 	return func(s *machine.State, _ time.Time) (events []schemas.Event, _ error) {
 		for _, a := range s.Awaiting() {
 			if e, is := over[a]; is && e.Attempt == s.Units[a.Unit].Attempts {
@@ -152,9 +152,9 @@ func waited(over map[machine.Await]schemas.Event) Decision {
 	}
 }
 
-// end adds how a wait is over where the state was found so; nothing: it is not.
-func (r *Engine) end(ctx context.Context, x *execution, a machine.Await, found *state.Record, now time.Time, ends map[machine.Await]schemas.Event) error {
-	seen := seenState{Found: found.Exists(now), Version: found.VersionAt(now)}
+// endOfWait adds how a wait is over where the state was found so; nothing: it is not.
+func (r *Engine) endOfWait(ctx context.Context, x *execution, a machine.Await, found *state.Record, now time.Time, ends map[machine.Await]schemas.Event) error {
+	seen := awaitedState{Found: found.Exists(now), Version: found.VersionAt(now)}
 	if seen.Found {
 		seen.Data = found.Data
 	}
@@ -172,7 +172,7 @@ func (r *Engine) end(ctx context.Context, x *execution, a machine.Await, found *
 	case errors.Is(err, records.Unavailable):
 		return err
 	case err != nil && seen.Found:
-		e = x.State.Final(a.Unit, untilFailed(err).WithField(fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)).WithOutcome(schemas.NotRun))
+		e = x.State.Final(a.Unit, untilError(err).WithField(fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)).WithOutcome(schemas.NotRun))
 	case !over: // also where the condition cannot be asked about a state that is not there
 		return nil
 	default:
@@ -184,15 +184,15 @@ func (r *Engine) end(ctx context.Context, x *execution, a machine.Await, found *
 	return nil
 }
 
-// seenState is what a condition reads as state, and the output of the node.
-type seenState struct {
+// awaitedState is what a condition reads as state, and the output of the node.
+type awaitedState struct {
 	Found   bool          `json:"found"`
 	Data    schemas.Value `json:"data"`
 	Version int64         `json:"version"`
 }
 
-// untilFailed is the error of a condition that could not be asked about a state that is there.
-func untilFailed(err error) *schemas.Error {
+// untilError is the error of a condition that could not be asked about a state that is there.
+func untilError(err error) *schemas.Error {
 	e := schemas.AsError(err)
 	if e.Hint == "" {
 		e = e.WithHint("where the state may lack a member, ask first: has(state.data.x) && state.data.x == 1")

@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	tellers    = 4 // changes told of at once
-	tellLooks  = 8 // executions looked at at once, of each change
+	notifiers  = 4 // changes told of at once
+	maxChecks  = 8 // executions looked at at once, of each change
 	maxWritten = 10_000
 )
 
-// tellAgain does what is due about a state that was written, or expires. Where it cannot, or where the store's clock is
+// notifyDue does what is due about a state that was written, or expires. Where it cannot, or where the store's clock is
 // ahead of this one, so that the state may be there yet, the lease lapses and somebody tries again.
-func (r *Engine) tellAgain(ctx context.Context, lease *store.Lease) {
+func (r *Engine) notifyDue(ctx context.Context, lease *store.Lease) {
 	key, at := state.ParseNotify(lease.Key)
 	if records.Now().Before(at) {
 		return
 	}
-	err := r.tellWaiting(ctx, key)
+	err := r.notifyWaiting(ctx, key)
 	if err == nil {
 		_, err = r.store.Commit(ctx, store.Batch{Release: lease, Wakes: []store.Wake{{Key: lease.Key}}}) // also where so many wait that the lease has lapsed
 	}
@@ -36,11 +36,11 @@ func (r *Engine) tellAgain(ctx context.Context, lease *store.Lease) {
 	}
 }
 
-// tellWaiting has every execution that waits for the state look at it. The error is the store's; what is wrong with one
+// notifyWaiting has every execution that waits for the state look at it. The error is the store's; what is wrong with one
 // execution keeps no other waiting.
-func (r *Engine) tellWaiting(ctx context.Context, key store.Key) error {
+func (r *Engine) notifyWaiting(ctx context.Context, key store.Key) error {
 	var g errgroup.Group
-	g.SetLimit(tellLooks)
+	g.SetLimit(maxChecks)
 	var s *state.Record // as it was before the first of them looks
 	var now time.Time
 	err := r.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermAwaits(key), Bare: true}, func(rec store.Record) error {
@@ -52,7 +52,7 @@ func (r *Engine) tellWaiting(ctx context.Context, key store.Key) error {
 			s, now = &found, records.Now()
 		}
 		g.Go(func() error {
-			err := r.look(ctx, rec.Key.ID, key)
+			err := r.checkAwaited(ctx, rec.Key.ID, key)
 			switch {
 			case err == nil, errors.Is(err, records.Unavailable), errors.Is(err, store.ErrConflict), ctx.Err() != nil:
 				return err

@@ -8,9 +8,9 @@ import (
 // to the wake of the state.
 func (r *Engine) Written(key store.Key) { r.written.Add(key) }
 
-// tellOf is tellWaiting for what this process has written, also while it stops.
-func (r *Engine) tellOf(key store.Key) {
-	if err := r.tellWaiting(r.storeCtx, key); err != nil && r.storeCtx.Err() == nil {
+// notifyWritten is tellWaiting for what this process has written, also while it stops.
+func (r *Engine) notifyWritten(key store.Key) {
+	if err := r.notifyWaiting(r.storeCtx, key); err != nil && r.storeCtx.Err() == nil {
 		r.log.Warn("tell those that wait for a state: they are told again later", "error", err)
 	}
 }

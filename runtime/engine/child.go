@@ -26,13 +26,13 @@ type child struct {
 // childPoll is how often a parent looks after its children.
 const childPoll = 30 * time.Second
 
-func nothing(*machine.State, time.Time) ([]schemas.Event, error) { return nil, nil }
+func noEvents(*machine.State, time.Time) ([]schemas.Event, error) { return nil, nil }
 
-// wanted looks after a child that was made behind its parent's back: while it was, the parent gave it up, or was suspended.
-func (r *Engine) wanted(ctx context.Context, parent journal.Head, c child) error {
+// recheckChild looks after a child that was made behind its parent's back: while it was, the parent gave it up, or was suspended.
+func (r *Engine) recheckChild(ctx context.Context, parent journal.Head, c child) error {
 	var wanted, undo, suspending bool
 	err := r.Decide(ctx, parent.ExecutionID, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		wanted, undo, suspending = waitsFor(s, c.unit, c.id) && !ending(s), s.Undo, s.Status == schemas.StatusSuspending
+		wanted, undo, suspending = waitsForChild(s, c.unit, c.id) && !abandonsChildren(s), s.Undo, s.Status == schemas.StatusSuspending
 		return nil, nil
 	})
 	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // it ended so long ago that it was deleted
@@ -44,21 +44,23 @@ func (r *Engine) wanted(ctx context.Context, parent journal.Head, c child) error
 	case !wanted:
 		r.cancelChild(parent, c.id, undo) //nolint:contextcheck // the cancel outlives what noticed that it is due
 	case suspending:
-		return r.follow(ctx, parent, c)
+		return r.syncChild(ctx, parent, c)
 	}
 	return nil
 }
 
-// waitsFor tells whether the unit waits for the child.
-func waitsFor(s *machine.State, unit int, id string) bool {
+// waitsForChild tells whether the unit waits for the child.
+func waitsForChild(s *machine.State, unit int, id string) bool {
 	return s.Units[unit].Status == schemas.NodeRunning && s.Units[unit].Child == id
 }
 
-// ending tells whether the execution has no use for the children that it still waits for.
-func ending(s *machine.State) bool { return s.Status == schemas.StatusCancelling || s.Failing }
+// abandonsChildren tells whether the execution has no use for the children that it still waits for.
+func abandonsChildren(s *machine.State) bool {
+	return s.Status == schemas.StatusCancelling || s.Failing
+}
 
-// spawn creates a child execution; one that exists already is left as it is.
-func (r *Engine) spawn(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) error {
+// createChild creates a child execution; one that exists already is left as it is.
+func (r *Engine) createChild(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) error {
 	d := sub.Definition
 	merged, err := schemas.ReplaceMembers(d.Plan.Inputs, schemas.Object(c.inputs))
 	if err != nil {
@@ -110,16 +112,16 @@ func (r *Engine) childEnded(unit int, h journal.Head) Decision {
 // childUnit is the unit that waits for the child; -1: none does.
 func childUnit(s *machine.State, id string) int {
 	for i := range s.Units {
-		if waitsFor(s, i, id) {
+		if waitsForChild(s, i, id) {
 			return i
 		}
 	}
 	return -1
 }
 
-// tellParent passes on that a child ended, or came to rest.
-func (r *Engine) tellParent(h journal.Head) {
-	tell := childRests(h.ExecutionID)
+// notifyParent passes on that a child ended, or came to rest.
+func (r *Engine) notifyParent(h journal.Head) {
+	tell := childSuspended(h.ExecutionID)
 	if h.Status.Terminal() {
 		tell = func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 			if unit := childUnit(s, h.ExecutionID); unit >= 0 {

@@ -26,23 +26,23 @@ type companion interface {
 	claimed(o *owner) Decision
 	// tend looks after what is beyond the execution, after the owner has made a step. again is when the owner is to come back for it
 	// if nothing happens before; zero: never.
-	tend(o *owner, s *step) (again time.Time)
+	stepped(o *owner, s *stepResult) (again time.Time)
 }
 
 // companionsOf are the companions of an execution, in the order in which they are called.
 func companionsOf(x *execution) []companion {
-	return []companion{x.family, x.waits, overdue{}, rollback{}}
+	return []companion{x.family, x.waits, overdue{}, rollbackRecorder{}}
 }
 
 // idle does nothing.
 type idle struct{}
 
-func (idle) begin(*turn)                           {}
-func (idle) applying(*turn, *schemas.Event) func() { return nil }
-func (idle) prepare(*turn)                         {}
-func (idle) committed(*turn)                       {}
-func (idle) claimed(*owner) Decision               { return nil }
-func (idle) tend(*owner, *step) (again time.Time)  { return time.Time{} }
+func (idle) begin(*turn)                                   {}
+func (idle) applying(*turn, *schemas.Event) func()         { return nil }
+func (idle) prepare(*turn)                                 {}
+func (idle) committed(*turn)                               {}
+func (idle) claimed(*owner) Decision                       { return nil }
+func (idle) stepped(*owner, *stepResult) (again time.Time) { return time.Time{} }
 
 // earliest is the first of two times that is not zero.
 func earliest(a, b time.Time) time.Time {

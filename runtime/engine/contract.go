@@ -17,7 +17,7 @@ func (r *Engine) Suspend(ctx context.Context, id, mode, reason string) (schemas.
 		if !machine.Legal(schemas.EventSuspended, s.Status, "") {
 			return nil, Illegal("suspend", id, s.Status)
 		}
-		return suspends(s, mode, reason, caller.From(ctx).Principal, ""), nil
+		return suspendEvents(s, mode, reason, caller.From(ctx).Principal, ""), nil
 	})
 }
 
@@ -30,10 +30,10 @@ func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (s
 		if err != nil {
 			return schemas.Execution{}, err
 		}
-		live = r.accepted(ctx, x.State, patch)
+		live = r.acceptedTools(ctx, x.State, patch)
 	}
 	return r.Change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		events, err := patched(s, id, patch, live, caller.From(ctx).Principal)
+		events, err := patchEvents(s, id, patch, live, caller.From(ctx).Principal)
 		if err != nil {
 			return nil, err
 		}

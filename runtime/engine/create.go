@@ -55,7 +55,7 @@ func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Sub
 			}
 		}
 		q := &request{decide: create}
-		if _, err := r.step(ctx, x, []*request{q}, visit, base); err != nil && !errors.Is(err, store.ErrConflict) {
+		if _, err := r.step(ctx, x, []*request{q}, guest, base); err != nil && !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 		return q.err
@@ -74,7 +74,7 @@ func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Sub
 		switch {
 		case errors.Is(q.err, store.ErrConflict):
 			return nil
-		case errors.Is(q.err, errLetGo):
+		case errors.Is(q.err, errReleased):
 			return r.create(ctx, id, p, sub)
 		}
 		return q.err

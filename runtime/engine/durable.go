@@ -12,9 +12,9 @@ import (
 // same execution asks again, also where it has nothing else to say (execution.unconfirmed), and what is confirmed by it is
 // everything before.
 
-// vital tells whether an event must outlive the loss of a machine: without it a `once` call might be made again, or an answer that
+// mustSync tells whether an event must outlive the loss of a machine: without it a `once` call might be made again, or an answer that
 // somebody has seen be taken back.
-func vital(s *machine.State, e *schemas.Event) bool {
+func mustSync(s *machine.State, e *schemas.Event) bool {
 	switch e.Type {
 	case schemas.EventCreated, schemas.EventFinished, schemas.EventSuspending, schemas.EventSuspended, schemas.EventResumed,
 		schemas.EventCancelling, schemas.EventPriority, schemas.EventSignal, schemas.EventNodePatched, schemas.EventReviewDecided:

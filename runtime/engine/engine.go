@@ -86,7 +86,7 @@ type Engine struct {
 func New(c Config) *Engine {
 	r := &Engine{
 		Reader: c.Journal.Reader(), store: c.Store, log: c.Log, sessions: c.Sessions, states: c.States, capabilities: c.Capabilities, journal: c.Journal,
-		queue: c.Queue, observers: []Observer{published{c.Feed}}, feed: c.Feed, limits: c.Limits, newID: c.NewID, random: c.Random, worker: c.Store.Worker(),
+		queue: c.Queue, observers: []Observer{feedObserver{c.Feed}}, feed: c.Feed, limits: c.Limits, newID: c.NewID, random: c.Random, worker: c.Store.Worker(),
 		written: records.NewDirty[store.Key](maxWritten), owned: map[string]*owner{}, slots: semaphore.NewWeighted(int64(c.Limits.MaxExecutions)),
 		stop: make(chan struct{}),
 	}
@@ -109,12 +109,12 @@ func (r *Engine) Running() bool { return r.running.Load() }
 func (r *Engine) Run(ctx context.Context) error {
 	r.running.Store(true)
 	var wg sync.WaitGroup
-	wg.Go(func() { r.claim(ctx) })
-	wg.Go(func() { r.renew(r.storeCtx) })
-	wg.Go(func() { r.store.HandleDue(ctx, journal.KindOverdue, r.expire) })
-	wg.Go(func() { r.store.HandleDue(ctx, state.KindNotify, r.tellAgain) })
+	wg.Go(func() { r.claimDue(ctx) })
+	wg.Go(func() { r.renewLeases(r.storeCtx) })
+	wg.Go(func() { r.store.HandleDue(ctx, journal.KindOverdue, r.expireQueued) })
+	wg.Go(func() { r.store.HandleDue(ctx, state.KindNotify, r.notifyDue) })
 	telling := make(chan struct{})
-	go func() { r.written.Handle(ctx, tellers, r.tellOf); close(telling) }()
+	go func() { r.written.Handle(ctx, notifiers, r.notifyWritten); close(telling) }()
 
 	<-ctx.Done()
 	r.running.Store(false)
@@ -124,12 +124,12 @@ func (r *Engine) Run(ctx context.Context) error {
 	r.mu.Unlock()
 	done := make(chan struct{})
 	go func() { r.owners.Wait(); close(done) }()
-	if !within(done, r.limits.Grace) {
-		r.endCalls(stopped)
-		within(done, settle)
+	if !waitUpTo(done, r.limits.Grace) {
+		r.endCalls(errStopped)
+		waitUpTo(done, settle)
 	}
-	r.endCalls(stopped)
-	within(telling, settle)
+	r.endCalls(errStopped)
+	waitUpTo(telling, settle)
 	r.endStore()
 	<-telling
 	<-done
@@ -140,9 +140,9 @@ func (r *Engine) Run(ctx context.Context) error {
 // settle is how long the results of calls that were just stopped may take to be committed.
 const settle = 5 * time.Second
 
-var stopped = schemas.Errorf(schemas.CodeCancelled, "the runtime stopped while the call was in flight").WithHint("it goes on when the runtime is back")
+var errStopped = schemas.Errorf(schemas.CodeCancelled, "the runtime stopped while the call was in flight").WithHint("it goes on when the runtime is back")
 
-func within(done <-chan struct{}, d time.Duration) bool {
+func waitUpTo(done <-chan struct{}, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

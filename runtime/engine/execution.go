@@ -14,18 +14,18 @@ import (
 // execution is an execution as the commits of this process see it, used by one goroutine at a time.
 type execution struct {
 	*journal.Execution
-	lease   *store.Lease // nil: somebody else may own it
-	claimed bool         // the lease came by a claim: the execution was due
-	sent    time.Time    // when the commit that claimed the lease was sent
+	lease     *store.Lease // nil: somebody else may own it
+	claimed   bool         // the lease came by a claim: the execution was due
+	leaseSent time.Time    // when the commit that claimed the lease was sent
 
-	seen    atomic.Pointer[journal.Head] // as it was read or committed last, for others than the owner
-	memory  *recollection                // an owner's; nil: nothing is remembered
-	setback *setback                     // of which the log has to be told; nil: none
+	latest   atomic.Pointer[journal.Head] // as it was read or committed last, for others than the owner
+	recent   *recentCommits               // an owner's; nil: nothing is remembered
+	rollback *rollback                    // of which the log has to be told; nil: none
 
-	doubtful    []launch // started by commits of which nobody knows whether they happened; nothing of it was called yet
-	changed     bool     // somebody else committed since this process did: the wake may be theirs
-	unconfirmed bool     // a commit that had to be durable ended without a word of that
-	folds       int      // how often the state was read from the store
+	uncertain   []pendingCall // started by commits of which nobody knows whether they happened; nothing of it was called yet
+	changed     bool          // somebody else committed since this process did: the wake may be theirs
+	unconfirmed bool          // a commit that had to be durable ended without a word of that
+	folds       int           // how often the state was read from the store
 
 	family     *family
 	waits      *waits
@@ -33,11 +33,11 @@ type execution struct {
 }
 
 func newExecution(id string, h journal.Head) *execution {
-	return accompany(journal.New(id, h))
+	return withCompanions(journal.New(id, h))
 }
 
-// accompany gives an execution its companions.
-func accompany(j *journal.Execution) *execution {
+// withCompanions gives an execution its companions.
+func withCompanions(j *journal.Execution) *execution {
 	x := &execution{Execution: j, family: new(family), waits: new(waits)}
 	x.companions = companionsOf(x)
 	return x
@@ -49,16 +49,16 @@ func (r *Engine) open(ctx context.Context, id string) (*execution, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := accompany(j)
-	x.read()
+	x := withCompanions(j)
+	x.folded()
 	return x, nil
 }
 
-// read takes note that the execution was folded from the store.
-func (x *execution) read() {
+// folded takes note that the execution was folded from the store.
+func (x *execution) folded() {
 	h := x.Head
-	x.seen.Store(&h)
-	x.memory.begin(mark{x.Version, h.Seq})
+	x.latest.Store(&h)
+	x.recent.startFrom(position{x.Version, h.Seq})
 	x.folds++
 }
 
@@ -66,7 +66,7 @@ func (x *execution) read() {
 func (r *Engine) reload(ctx context.Context, x *execution) error {
 	h, version, err := r.journal.ReadHead(ctx, x.ID)
 	if err == nil || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-		h, version, err = r.noticed(ctx, x, h, version, err)
+		h, version, err = r.detectRollback(ctx, x, h, version, err)
 	}
 	if errors.Is(err, store.ErrConflict) { // somebody changes it while it is restored
 		return r.reload(ctx, x)
@@ -74,10 +74,10 @@ func (r *Engine) reload(ctx context.Context, x *execution) error {
 	if err != nil {
 		return err
 	}
-	x.seen.Store(&h)
+	x.latest.Store(&h)
 	if err := r.journal.Fold(ctx, x.Execution, h, version); err != nil {
 		return err
 	}
-	x.read()
+	x.folded()
 	return nil
 }

@@ -15,16 +15,16 @@ import (
 type family struct {
 	idle
 	children map[int]string // those that the owner has seen to, by unit
-	looked   time.Time      // when it last looked at all of them
+	checked  time.Time      // when it last looked at all of them
 	folds    int            // of the execution when the owner last looked at all of them, see execution.folds
 
 	// Of the turn:
-	started []child
-	orphans []string // children that are not waited for any more
-	follow  bool     // children are to be suspended or resumed
+	started   []child
+	abandoned []string // children that are not waited for any more
+	sync      bool     // children are to be suspended or resumed
 }
 
-func (f *family) begin(*turn) { f.started, f.orphans, f.follow = nil, nil, false }
+func (f *family) begin(*turn) { f.started, f.abandoned, f.sync = nil, nil, false }
 
 // start notes a child that the turn has named.
 func (f *family) start(c child) { f.started = append(f.started, c) }
@@ -35,7 +35,7 @@ func (f *family) applying(t *turn, e *schemas.Event) func() {
 	if s.Children() == 0 {
 		return nil
 	}
-	f.follow = f.follow || e.Type == schemas.EventSuspending || e.Type == schemas.EventResumed
+	f.sync = f.sync || e.Type == schemas.EventSuspending || e.Type == schemas.EventResumed
 	first, last := 0, len(s.Units)
 	switch {
 	case e.Type == schemas.EventNodeSucceeded:
@@ -57,8 +57,8 @@ func (f *family) applying(t *turn, e *schemas.Event) func() {
 	}
 	return func() {
 		for _, unit := range slices.Sorted(maps.Keys(before)) {
-			if !waitsFor(s, unit, before[unit]) {
-				f.orphans = append(f.orphans, before[unit])
+			if !waitsForChild(s, unit, before[unit]) {
+				f.abandoned = append(f.abandoned, before[unit])
 			}
 		}
 	}
@@ -66,34 +66,34 @@ func (f *family) applying(t *turn, e *schemas.Event) func() {
 
 func (f *family) prepare(t *turn) {
 	s := t.x.State
-	t.stays = t.stays || len(f.started) > 0
+	t.keepOwner = t.keepOwner || len(f.started) > 0
 	if s.Children() == 0 {
 		return
 	}
-	t.nudges = true
+	t.nudgeOwner = true
 	if s.Status == schemas.StatusSuspended { // resume looks after them again
 		return
 	}
 	look := t.now.Add(childPoll)
-	if t.how == visit && (s.Status == schemas.StatusCancelling || f.follow) {
+	if t.mode == guest && (s.Status == schemas.StatusCancelling || f.sync) {
 		look = t.now // an owner has to notify them
 	}
-	t.need(look)
+	t.needOwner(look)
 }
 
 func (f *family) committed(t *turn) {
 	h := t.head
-	if h.ParentID != "" && slices.ContainsFunc(t.events, rests) {
-		t.pass(func() { t.r.tellParent(h) })
+	if h.ParentID != "" && slices.ContainsFunc(t.events, comesToRest) {
+		t.background(func() { t.r.notifyParent(h) })
 	}
 	undo := t.x.State.Undo
-	for _, id := range f.orphans {
-		t.pass(func() { t.r.cancelChild(h, id, undo) })
+	for _, id := range f.abandoned {
+		t.background(func() { t.r.cancelChild(h, id, undo) })
 	}
 }
 
-// rests reports whether an event brings an execution to rest: its parent is notified.
-func rests(e schemas.Event) bool {
+// comesToRest reports whether an event brings an execution to rest: its parent is notified.
+func comesToRest(e schemas.Event) bool {
 	return e.Type == schemas.EventFinished || e.Type == schemas.EventSuspended
 }
 
@@ -116,29 +116,29 @@ func (f *family) claimed(o *owner) Decision {
 	}
 }
 
-// tend makes the children that were named, looks at all of them now and then, and cancels those of an execution that is about to end.
+// stepped makes the children that were named, looks at all of them now and then, and cancels those of an execution that is about to end.
 // Those that it does not wait for any more, the commit cancels that let them go.
-func (f *family) tend(o *owner, s *step) time.Time {
+func (f *family) stepped(o *owner, s *stepResult) time.Time {
 	x := o.x
-	all := f.folds != x.folds || f.follow || s.at.Sub(f.looked) >= childPoll
+	all := f.folds != x.folds || f.sync || s.at.Sub(f.checked) >= childPoll
 	if all {
 		clear(f.children)
 	}
 	for _, c := range f.started {
-		f.ensure(o, c)
+		f.ensureChild(o, c)
 	}
 	if all {
-		f.folds, f.looked = x.folds, s.at
+		f.folds, f.checked = x.folds, s.at
 		for unit := range x.State.Units {
 			if u := &x.State.Units[unit]; u.Child != "" && u.Status == schemas.NodeRunning && f.children[unit] == "" {
-				f.ensure(o, child{unit: unit, id: u.Child})
+				f.ensureChild(o, child{unit: unit, id: u.Child})
 			}
 		}
 	}
 	for unit, id := range f.children {
-		if !waitsFor(x.State, unit, id) {
+		if !waitsForChild(x.State, unit, id) {
 			delete(f.children, unit)
-		} else if ending(x.State) {
+		} else if abandonsChildren(x.State) {
 			delete(f.children, unit)
 			head, undo := x.Head, x.State.Undo
 			o.r.owners.Go(func() { o.r.cancelChild(head, id, undo) })
@@ -147,11 +147,11 @@ func (f *family) tend(o *owner, s *step) time.Time {
 	if x.State.Children() == 0 {
 		return time.Time{}
 	}
-	return f.looked.Add(childPoll)
+	return f.checked.Add(childPoll)
 }
 
-// ensure sees to it that a child exists, and takes note if it has ended.
-func (f *family) ensure(o *owner, c child) {
+// ensureChild sees to it that a child exists, and takes note if it has ended.
+func (f *family) ensureChild(o *owner, c child) {
 	n := o.x.State.Node(c.unit)
 	if c.inputs == nil {
 		inputs, err := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, c.unit).WorkflowInputs()
@@ -167,12 +167,12 @@ func (f *family) ensure(o *owner, c child) {
 	f.children[c.unit] = c.id
 	head, unit, session, suspending := o.x.Head, c.unit, schemas.Value(o.x.Session.Raw()), o.x.State.Status == schemas.StatusSuspending
 	o.r.owners.Go(func() {
-		defer o.submit(&request{decide: nothing}) // with its children made, the parent may have no reason to stay
+		defer o.submit(&request{decide: noEvents}) // with its children made, the parent may have no reason to stay
 		ctx := caller.WithHops(caller.With(o.r.storeCtx, caller.Caller{Principal: head.Principal}), head.Hops)
 		h, err := o.r.journal.HeadFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-			if err = o.r.spawn(ctx, head, n.Sub, c, session); err == nil {
-				err = o.r.wanted(ctx, head, c)
+			if err = o.r.createChild(ctx, head, n.Sub, c, session); err == nil {
+				err = o.r.recheckChild(ctx, head, c)
 			}
 		}
 		switch {
@@ -183,7 +183,7 @@ func (f *family) ensure(o *owner, c child) {
 				o.r.log.Warn("take note of a workflow's end: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
 			}
 		case suspending || h.WithParent:
-			if err := o.r.follow(ctx, head, c); err != nil && ctx.Err() == nil {
+			if err := o.r.syncChild(ctx, head, c); err != nil && ctx.Err() == nil {
 				o.r.log.Warn("suspend or resume a workflow: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
 			}
 		}

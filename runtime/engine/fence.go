@@ -26,8 +26,8 @@ type fence struct {
 // fenceMargin is the part of a lease's time to live that is not trusted: one in fenceMargin.
 const fenceMargin = 10
 
-// proven is the fence of a lease that lives for ttl from some moment behind sent.
-func proven(sent time.Time, ttl time.Duration) fence {
+// newFence is the fence of a lease that lives for ttl from some moment behind sent.
+func newFence(sent time.Time, ttl time.Duration) fence {
 	return fence{until: sent.Add(ttl - ttl/fenceMargin)}
 }
 
@@ -37,44 +37,44 @@ func (f fence) holds(now time.Time) bool {
 	return now.Before(f.until) && now.Round(0).Before(f.until.Round(0))
 }
 
-// holds tells whether the owner may start calls.
-func (o *owner) holds() bool {
+// leaseHolds tells whether the owner may start calls.
+func (o *owner) leaseHolds() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return !o.gone && !o.closed && o.fence.holds(time.Now())
 }
 
-// renewed prolongs the owner's fence by a renewal of the lease that was sent at the time.
-func (o *owner) renewed(l store.Lease, sent time.Time) {
+// extendFence prolongs the owner's fence by a renewal of the lease that was sent at the time.
+func (o *owner) extendFence(l store.Lease, sent time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.gone || o.lease == nil || o.lease.Token != l.Token {
 		return
 	}
 	lapsed := !o.fence.holds(time.Now())
-	o.fence = proven(sent, o.r.limits.Lease)
+	o.fence = newFence(sent, o.r.limits.Lease)
 	if lapsed {
 		o.signal.Set() // what it did not dare to start
 	}
 }
 
-// mayLeave is asked by whoever makes a call of the owner, at the last moment.
-func (o *owner) mayLeave() error {
-	if o.holds() {
+// checkLease is asked by whoever makes a call of the owner, at the last moment.
+func (o *owner) checkLease() error {
+	if o.leaseHolds() {
 		return nil
 	}
 	o.r.Counters.Fenced.Add(1)
 	return schemas.Errorf(schemas.CodeCancelled, "the call did not leave: the lease of its execution may have lapsed").WithOutcome(schemas.NotRun)
 }
 
-// prove renews leases that came by a claim which waited so long that they might lapse before anybody looks after them. It
+// renewClaimed renews leases that came by a claim which waited so long that they might lapse before anybody looks after them. It
 // returns those that are held, and the moment from which they are proven.
-func (r *Engine) prove(ctx context.Context, leases []store.Lease, sent time.Time) ([]store.Lease, time.Time) {
+func (r *Engine) renewClaimed(ctx context.Context, leases []store.Lease, sent time.Time) ([]store.Lease, time.Time) {
 	if len(leases) == 0 || time.Since(sent) < r.limits.Lease/renewals {
 		return leases, sent
 	}
 	again := time.Now()
-	lost, err := r.renewAll(ctx, leases)
+	lost, err := r.renewOnce(ctx, leases)
 	if err != nil {
 		r.log.Debug("renew claimed leases: the next renewal will do", "error", err)
 		return leases, sent

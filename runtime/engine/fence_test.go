@@ -7,7 +7,7 @@ import (
 
 func TestFenceHoldsByBothClocks(t *testing.T) {
 	sent := time.Now()
-	f := proven(sent, 10*time.Second)
+	f := newFence(sent, 10*time.Second)
 	for _, tt := range []struct {
 		at   time.Time
 		want bool

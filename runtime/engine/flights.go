@@ -14,48 +14,48 @@ import (
 )
 
 // flight is a call in flight.
-type flight struct {
+type inFlight struct {
 	unit, attempt int
 	effect        schemas.Effect
 	cancel        context.CancelCauseFunc
 }
 
 // once tells whether the call must not be made twice.
-func (f *flight) once() bool { return f.effect.Rank() >= schemas.EffectOnce.Rank() }
+func (f *inFlight) once() bool { return f.effect.Rank() >= schemas.EffectOnce.Rank() }
 
 // undecided tells whether the state has given the call up and does not know what became of it.
-func (f *flight) undecided(s *machine.State) bool {
+func (f *inFlight) undecided(s *machine.State) bool {
 	return s != nil && f.unit < len(s.Units) && s.Undecided(f.unit, f.attempt)
 }
 
-// launch makes a call that was just committed as started.
-func (o *owner) launch(l launch) {
+// makeCall makes a call that was just committed as started.
+func (o *owner) makeCall(l pendingCall) {
 	ctx, cancel := context.WithCancelCause(caller.WithHops(o.r.callsCtx, o.x.Head.Hops))
-	f := &flight{unit: l.unit, attempt: l.attempt, effect: l.effect, cancel: cancel}
-	o.flights[l.unit] = f
+	f := &inFlight{unit: l.unit, attempt: l.attempt, effect: l.effect, cancel: cancel}
+	o.calls[l.unit] = f
 	if f.once() && o.x.State.Units[l.unit].Phase == machine.PhaseRun {
-		o.x.memory.about(&l)
+		o.x.recent.noteCall(&l)
 	}
 	c := &call.Call{
 		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.effect, Attempt: l.attempt,
 		Key: l.key, IdempotencyArg: l.target.IdempotencyArg, Timeout: l.target.Timeout.Std(), TimeoutFrom: l.target.TimeoutFrom,
 		Heartbeat: l.target.HeartbeatTimeout.Std(), Rules: o.r.capabilities.RulesOf(l.target.Realm, l.target.Capability), Hash: l.hash, Accepted: l.hash != l.target.Hash,
-		Principal: o.x.Head.Principal, SessionID: o.x.Head.SessionID, ExecutionID: o.x.ID, NodeID: l.name, Leave: o.mayLeave,
+		Principal: o.x.Head.Principal, SessionID: o.x.Head.SessionID, ExecutionID: o.x.ID, NodeID: l.name, Leave: o.checkLease,
 	}
 	o.r.owners.Go(func() {
-		deepen()
+		growStack()
 		defer cancel(nil)
 		began := time.Now()
 		res, err := o.r.capabilities.Attempt(ctx, c)
-		if q := (&request{flight: f, decide: o.ended(l, res, err, time.Since(began))}); !o.submit(q) {
-			o.r.late(o.x.ID, q)
+		if q := (&request{call: f, decide: o.callEnded(l, res, err, time.Since(began))}); !o.submit(q) {
+			o.r.applyLate(o.x.ID, q)
 		}
 	})
 }
 
-// late passes on a call's end that came when its owner had let go: nobody else knows of it. Where the attempt still counts
+// applyLate passes on a call's end that came when its owner had let go: nobody else knows of it. Where the attempt still counts
 // as in flight somebody waits for it, and where its outcome is unknown it is evidence.
-func (r *Engine) late(id string, q *request) {
+func (r *Engine) applyLate(id string, q *request) {
 	used := false
 	decide := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		events, err := q.decide(s, now)
@@ -82,11 +82,11 @@ func (r *Engine) late(id string, q *request) {
 	}
 }
 
-// ended decides what a call's end means. What comes after its attempt was given up is evidence where nobody knows what
+// callEnded decides what a call's end means. What comes after its attempt was given up is evidence where nobody knows what
 // became of that, and nothing otherwise: what was committed stands.
-func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration) Decision {
+func (o *owner) callEnded(l pendingCall, res *call.Result, err error, took time.Duration) Decision {
 	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
-		if !l.in(s) {
+		if !l.exists(s) {
 			return nil, nil
 		}
 		if err != nil {
@@ -101,7 +101,7 @@ func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration)
 		}
 		if s.Undecided(l.unit, l.attempt) {
 			events := s.Settled(l.unit, l.attempt, took, o.r.worker)
-			answered(&events[0], s, res)
+			setAnswer(&events[0], s, res)
 			return events, nil
 		}
 		if !s.Attempt(l.unit, l.attempt) {
@@ -117,24 +117,24 @@ func (o *owner) ended(l launch, res *call.Result, err error, took time.Duration)
 			if s != o.x.State { // too late for this owner; the next one verifies again
 				return nil, nil
 			}
-			return o.verified(l, res, e, took, now)
+			return o.verifyResult(l, res, e, took, now)
 		default:
-			answered(&e, s, res)
+			setAnswer(&e, s, res)
 		}
 		return []schemas.Event{e}, nil
 	}
 }
 
-// answered puts into the event of a unit what its call answered.
-func answered(e *schemas.Event, s *machine.State, res *call.Result) {
+// setAnswer puts into the event of a unit what its call answered.
+func setAnswer(e *schemas.Event, s *machine.State, res *call.Result) {
 	unit, _ := s.Unit(e.Node, e.Item)
 	e.Output, e.Text, e.ServedBy = schemas.Value(res.Output), res.Text, res.ServedBy
 	e.AgeSeconds = res.Age.Seconds()
 	e.Degraded = res.Degraded || s.Units[unit].Fallback > 0
 }
 
-// verified decides by the answer of a verification: the call had happened, or it is made again.
-func (o *owner) verified(l launch, res *call.Result, e schemas.Event, took time.Duration, now time.Time) ([]schemas.Event, error) {
+// verifyResult decides by the answer of a verification: the call had happened, or it is made again.
+func (o *owner) verifyResult(l pendingCall, res *call.Result, e schemas.Event, took time.Duration, now time.Time) ([]schemas.Event, error) {
 	s := o.x.State
 	v := s.Node(l.unit).Verify
 	sc := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, l.unit).WithAnswer(res.Output)
@@ -160,11 +160,11 @@ func (o *owner) verified(l launch, res *call.Result, e schemas.Event, took time.
 	return []schemas.Event{e}, nil
 }
 
-// abort stops the calls that the execution does not want any more. A `once` call is stopped by a cancel alone: its result
+// abortCalls stops the calls that the execution does not want any more. A `once` call is stopped by a cancel alone: its result
 // is worth waiting for.
-func (o *owner) abort(how extent) {
+func (o *owner) abortCalls(m mode) {
 	s := o.x.State
-	if len(o.flights) == 0 {
+	if len(o.calls) == 0 {
 		return
 	}
 	var why string
@@ -175,25 +175,25 @@ func (o *owner) abort(how extent) {
 		why = "the execution failed at another node"
 	case s.Status == schemas.StatusSuspending && s.Now:
 		why = "the execution was suspended"
-	case how != proceed:
+	case m != running:
 		why = "the runtime is stopping"
 	default:
 		return
 	}
-	for _, f := range o.flights {
+	for _, f := range o.calls {
 		if s.Status == schemas.StatusCancelling || !f.once() {
 			f.cancel(schemas.Errorf(schemas.CodeCancelled, "the call was stopped: %s", why))
 		}
 	}
 }
 
-// deepen makes room for deep calls on the stack of a new goroutine at once. Left to grow by doubling, with ever more frames to move,
+// growStack makes room for deep calls on the stack of a new goroutine at once. Left to grow by doubling, with ever more frames to move,
 // the stacks of calls cost a chain a tenth of its time.
 //
 //go:noinline
-func deepen() byte {
+func growStack() byte {
 	var room [8 << 10]byte
-	return room[len(unknown)]
+	return room[len(emptyString)]
 }
 
-var unknown string // to the compiler, which would see that nobody needs the room
+var emptyString string // to the compiler, which would see that nobody needs the room

@@ -15,9 +15,9 @@ import (
 // Nothing of this is lost in a crash: whoever owns a parent next compares its status with those of its children. A child
 // says whether it is suspended on behalf of its parent: one that somebody suspended himself stays so.
 
-// suspends is what a suspend makes of an execution: nothing where it is as wanted. parent is the execution on whose behalf
+// suspendEvents is what a suspend makes of an execution: nothing where it is as wanted. parent is the execution on whose behalf
 // it is asked; empty: somebody asked himself, and then a resume of the parent leaves it suspended.
-func suspends(s *machine.State, mode, reason, by, parent string) []schemas.Event {
+func suspendEvents(s *machine.State, mode, reason, by, parent string) []schemas.Event {
 	e := schemas.Event{Type: schemas.EventSuspending, Name: mode, Reason: reason, By: by, Parent: parent}
 	taken := s.WithParent && parent == "" // from the parent
 	switch s.Status {
@@ -49,14 +49,14 @@ func suspends(s *machine.State, mode, reason, by, parent string) []schemas.Event
 	return []schemas.Event{e}
 }
 
-// follow has a child do what its parent does, until neither changes under its hands.
-func (r *Engine) follow(ctx context.Context, parent journal.Head, c child) error {
+// syncChild has a child do what its parent does, until neither changes under its hands.
+func (r *Engine) syncChild(ctx context.Context, parent journal.Head, c child) error {
 	for {
 		var status schemas.Status
 		var mode, reason string
 		err := r.Decide(ctx, parent.ExecutionID, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 			status, mode, reason = "", machine.SuspendDrain, s.Reason
-			if waitsFor(s, c.unit, c.id) && !ending(s) && !s.Units[c.unit].Asleep {
+			if waitsForChild(s, c.unit, c.id) && !abandonsChildren(s) && !s.Units[c.unit].Asleep {
 				status = s.Status
 			}
 			if s.Now {
@@ -70,9 +70,9 @@ func (r *Engine) follow(ctx context.Context, parent journal.Head, c child) error
 		var changed bool
 		switch status {
 		case schemas.StatusSuspending:
-			changed, err = r.suspendWith(ctx, parent, c.id, mode, reason)
+			changed, err = r.suspendChild(ctx, parent, c.id, mode, reason)
 		case schemas.StatusRunning:
-			changed, err = r.resumeWith(ctx, parent, c.id)
+			changed, err = r.resumeChild(ctx, parent, c.id)
 		}
 		if err != nil || !changed {
 			return err
@@ -80,22 +80,22 @@ func (r *Engine) follow(ctx context.Context, parent journal.Head, c child) error
 	}
 }
 
-// suspendWith suspends a child with its parent; of one that is at rest already the parent is told.
-func (r *Engine) suspendWith(ctx context.Context, parent journal.Head, id, mode, reason string) (changed bool, err error) {
+// suspendChild suspends a child with its parent; of one that is at rest already the parent is told.
+func (r *Engine) suspendChild(ctx context.Context, parent journal.Head, id, mode, reason string) (changed bool, err error) {
 	var rests bool
 	err = r.Decide(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		events := suspends(s, mode, "its parent "+parent.ExecutionID+" was suspended"+schemas.Because(reason), parent.Principal, parent.ExecutionID)
+		events := suspendEvents(s, mode, "its parent "+parent.ExecutionID+" was suspended"+schemas.Because(reason), parent.Principal, parent.ExecutionID)
 		changed, rests = len(events) > 0, s.Status == schemas.StatusSuspended
 		return events, nil
 	})
 	if err == nil && rests {
-		err = r.Decide(ctx, parent.ExecutionID, childRests(id))
+		err = r.Decide(ctx, parent.ExecutionID, childSuspended(id))
 	}
 	return changed, err
 }
 
-// resumeWith resumes a child that was suspended with its parent.
-func (r *Engine) resumeWith(ctx context.Context, parent journal.Head, id string) (changed bool, err error) {
+// resumeChild resumes a child that was suspended with its parent.
+func (r *Engine) resumeChild(ctx context.Context, parent journal.Head, id string) (changed bool, err error) {
 	err = r.Decide(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		if changed = s.WithParent; !changed {
 			return nil, nil
@@ -105,8 +105,8 @@ func (r *Engine) resumeWith(ctx context.Context, parent journal.Head, id string)
 	return changed, err
 }
 
-// childRests decides what it means for a parent that its child is suspended: it counts where the parent waits for that.
-func childRests(id string) Decision {
+// childSuspended decides what it means for a parent that its child is suspended: it counts where the parent waits for that.
+func childSuspended(id string) Decision {
 	return func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		if s.Status != schemas.StatusSuspending {
 			return nil, nil

@@ -8,8 +8,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// nudged looks for what others did to executions that are owned here, in case the watch missed it.
-func (r *Engine) nudged(ctx context.Context) {
+// readNudges looks for what others did to executions that are owned here, in case the watch missed it.
+func (r *Engine) readNudges(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.limits.Lease/(5*renewals))
 	defer cancel()
 	for after, page := "", records.PageSize; page == records.PageSize; {
@@ -20,7 +20,7 @@ func (r *Engine) nudged(ctx context.Context) {
 		}
 		for _, rec := range records {
 			if o := r.owner(rec.Key.ID); o != nil {
-				o.nudge(rec)
+				o.handleNudge(rec)
 			}
 			after = rec.Key.ID
 		}
@@ -28,8 +28,8 @@ func (r *Engine) nudged(ctx context.Context) {
 	}
 }
 
-// nudge is refresh for a nudge that was read, once for each.
-func (o *owner) nudge(rec store.Record) {
+// handleNudge is refresh for a nudge that was read, once for each.
+func (o *owner) handleNudge(rec store.Record) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.nudgedAt.Equal(rec.Expires) {

@@ -9,10 +9,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// published passes commits on to those who watch executions in this process.
-type published struct{ feed *telemetry.Feed }
+// feedObserver passes commits on to those who watch executions in this process.
+type feedObserver struct{ feed *telemetry.Feed }
 
-func (p published) Committed(c journal.Commit) {
+func (p feedObserver) Committed(c journal.Commit) {
 	if p.feed.Watched(c.Head.ExecutionID) {
 		p.feed.Publish(telemetry.Update{ExecutionID: c.Head.ExecutionID, Events: c.Events, Execution: c.Head.Execution})
 	}
@@ -23,7 +23,7 @@ func (p published) Committed(c journal.Commit) {
 func (r *Engine) Changed(ctx context.Context, key store.Key) {
 	switch owner := r.owner(key.ID); {
 	case owner != nil && key.Kind == journal.KindNudge:
-		owner.refresh()
+		owner.markStale()
 	case owner == nil && key.Kind == journal.KindExecution && r.feed.Watched(key.ID):
 		if h, _, err := r.journal.ReadHead(ctx, key.ID); err == nil {
 			r.feed.Publish(telemetry.Update{ExecutionID: key.ID, Execution: h.Execution})

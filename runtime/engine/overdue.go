@@ -28,9 +28,9 @@ func (overdue) prepare(t *turn) {
 	t.batch.Wakes = append(t.batch.Wakes, w)
 }
 
-// expire ends an execution whose time in the queue is over: [machine.State.Next] says so to whoever visits it. Where the store's clock
+// expireQueued ends an execution whose time in the queue is over: [machine.State.Next] says so to whoever visits it. Where the store's clock
 // is ahead of this one it is not over yet; then the lease lapses, and somebody visits it again.
-func (r *Engine) expire(ctx context.Context, lease *store.Lease) {
+func (r *Engine) expireQueued(ctx context.Context, lease *store.Lease) {
 	id := lease.Key.ID
 	early := false
 	err := r.Decide(ctx, id, func(s *machine.State, now time.Time) ([]schemas.Event, error) {

@@ -29,24 +29,24 @@ type owner struct {
 	nudgedAt time.Time      // when the last nudge that was read expires
 	signal   records.Signal // the inbox is not empty, or one of the words above has changed
 
-	lost    chan struct{} // closed when the lease is gone
-	claimed bool          // the lease came by a claim: what others left in flight is to be decided
-	flights map[int]*flight
-	again   time.Time // when a companion wants the owner back; zero: none does
+	lost          chan struct{} // closed when the lease is gone
+	claimed       bool          // the lease came by a claim: what others left in flight is to be decided
+	calls         map[int]*inFlight
+	companionWake time.Time // when a companion wants the owner back; zero: none does
 
-	trouble atomic.Pointer[error] // why the last commit did not happen; nil: it did
+	lastError atomic.Pointer[error] // why the last commit did not happen; nil: it did
 }
 
-// errLetGo answers requests that came while the owner was letting go: ask again.
-var errLetGo = errors.New("owner let go")
+// errReleased answers requests that came while the owner was letting go: ask again.
+var errReleased = errors.New("owner let go")
 
 // adopt makes this process the owner of an execution and runs it in a goroutine of its own: one that was claimed, by its lease and when
 // the claim was sent, or without one a new execution by what base claims. The caller has a slot, which the owner gives back.
 func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first []*request, base store.Batch) {
 	o := &owner{
-		r: r, x: x, lease: lease, fence: proven(sent, r.limits.Lease), claimed: lease != nil, signal: records.NewSignal(), lost: make(chan struct{}), flights: map[int]*flight{},
+		r: r, x: x, lease: lease, fence: newFence(sent, r.limits.Lease), claimed: lease != nil, signal: records.NewSignal(), lost: make(chan struct{}), calls: map[int]*inFlight{},
 	}
-	x.lease, x.claimed, x.memory = lease, lease != nil, &recollection{}
+	x.lease, x.claimed, x.recent = lease, lease != nil, &recentCommits{}
 	r.mu.Lock()
 	old := r.owned[x.ID]
 	switch {
@@ -59,9 +59,9 @@ func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first [
 	case old != nil && lease == nil: // the same idempotency key is just making it
 		r.mu.Unlock()
 		r.slots.Release(1)
-		answer(first, errLetGo)
+		answer(first, errReleased)
 		return
-	case old != nil && old.regain(lease, sent):
+	case old != nil && old.takeLease(lease, sent):
 		r.mu.Unlock()
 		r.slots.Release(1)
 		return
@@ -112,7 +112,7 @@ func (r *Engine) Load() Load {
 	defer r.mu.Unlock()
 	l := Load{InMemory: len(r.owned), Capacity: r.limits.MaxExecutions}
 	for _, o := range r.owned {
-		if err := o.trouble.Load(); err != nil {
+		if err := o.lastError.Load(); err != nil {
 			l.Trouble = *err
 			l.Uncommitted++
 		}
@@ -132,23 +132,23 @@ func (o *owner) submit(q *request) bool {
 	return true
 }
 
-// refresh tells the owner that somebody else changed the execution.
-func (o *owner) refresh() {
+// markStale tells the owner that somebody else changed the execution.
+func (o *owner) markStale() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.stale = true
 	o.signal.Set()
 }
 
-// regain gives the owner a new lease: the last one lapsed before it was renewed, and this process claimed the execution
+// takeLease gives the owner a new lease: the last one lapsed before it was renewed, and this process claimed the execution
 // anew. false: the owner is going, or has gone.
-func (o *owner) regain(l *store.Lease, sent time.Time) bool {
+func (o *owner) takeLease(l *store.Lease, sent time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed || o.gone {
 		return false
 	}
-	o.lease, o.fence, o.stale = l, proven(sent, o.r.limits.Lease), true
+	o.lease, o.fence, o.stale = l, newFence(sent, o.r.limits.Lease), true
 	o.signal.Set()
 	return true
 }
@@ -167,15 +167,15 @@ func (o *owner) take() []*request {
 	requests := o.inbox
 	o.inbox = nil
 	for _, q := range requests {
-		if f := q.flight; f != nil && o.flights[f.unit] == f {
-			delete(o.flights, f.unit)
+		if f := q.call; f != nil && o.calls[f.unit] == f {
+			delete(o.calls, f.unit)
 		}
 	}
 	return requests
 }
 
-// letGo ends the ownership; the inbox takes nothing more.
-func (o *owner) letGo() {
+// release ends the ownership; the inbox takes nothing more.
+func (o *owner) release() {
 	o.r.mu.Lock()
 	if o.r.owned[o.x.ID] == o {
 		delete(o.r.owned, o.x.ID)
@@ -186,24 +186,24 @@ func (o *owner) letGo() {
 	left, lease, gone := o.inbox, o.lease, o.gone
 	o.inbox = nil
 	o.mu.Unlock()
-	answer(left, errLetGo)
+	answer(left, errReleased)
 	for _, q := range left {
-		if q.flight != nil {
-			o.r.owners.Go(func() { o.r.late(o.x.ID, q) })
+		if q.call != nil {
+			o.r.owners.Go(func() { o.r.applyLate(o.x.ID, q) })
 		}
 	}
 	if lease != nil && lease != o.x.lease { // it came back too late
 		o.r.store.GiveBack(lease, records.Now())
 	}
-	for _, f := range o.flights {
+	for _, f := range o.calls {
 		if !f.once() || !gone && !f.undecided(o.x.State) { // what became of a `once` call is worth knowing to the next owner
 			f.cancel(schemas.Errorf(schemas.CodeCancelled, "nobody waits for this call any more"))
 		}
 	}
 }
 
-// loseLease tells the owner that another worker may have the execution by now, unless it has a newer lease.
-func (o *owner) loseLease(l store.Lease) {
+// leaseLost tells the owner that another worker may have the execution by now, unless it has a newer lease.
+func (o *owner) leaseLost(l store.Lease) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.gone && o.lease != nil && o.lease.Token == l.Token {
@@ -232,26 +232,26 @@ func (o *owner) takeOver(s *machine.State, now time.Time) ([]schemas.Event, erro
 		}
 		return []schemas.Event{{Type: schemas.EventStarted, By: o.r.worker}}, nil
 	}
-	return s.Recover(o.r.worker, now, o.r.limits.MaxRecoveries, o.makes), nil
+	return s.Recover(o.r.worker, now, o.r.limits.MaxRecoveries, o.isCalling), nil
 }
 
-// makes tells whether the owner itself makes the call of the attempt, or is about to.
-func (o *owner) makes(unit, attempt int) bool {
-	if f := o.flights[unit]; f != nil && f.attempt == attempt {
+// isCalling tells whether the owner itself makes the call of the attempt, or is about to.
+func (o *owner) isCalling(unit, attempt int) bool {
+	if f := o.calls[unit]; f != nil && f.attempt == attempt {
 		return true
 	}
-	return slices.ContainsFunc(o.x.doubtful, func(l launch) bool {
-		return l.unit == unit && l.attempt == attempt && l.stands(o.x.State)
+	return slices.ContainsFunc(o.x.uncertain, func(l pendingCall) bool {
+		return l.unit == unit && l.attempt == attempt && l.isStarted(o.x.State)
 	})
 }
 
 func (o *owner) run(requests []*request, base store.Batch) {
-	defer o.letGo()
-	how := proceed
+	defer o.release()
+	m := running
 	var delay time.Duration
 	for {
-		if how == drain && len(o.flights) == 0 {
-			how = wind
+		if m == draining && len(o.calls) == 0 {
+			m = releasing
 		}
 		decided := requests
 		if o.claimed { // after the results that are there
@@ -262,39 +262,39 @@ func (o *owner) run(requests []*request, base store.Batch) {
 				}
 			}
 		}
-		far := how
-		if far == proceed && base.Claim == nil && !o.holds() {
-			far = fenced
+		stepMode := m
+		if stepMode == running && base.Claim == nil && !o.leaseHolds() {
+			stepMode = fenced
 		}
-		s, err := o.r.step(o.r.storeCtx, o.x, decided, far, base)
+		s, err := o.r.step(o.r.storeCtx, o.x, decided, stepMode, base)
 		if err != nil {
-			if requests, delay = o.troubled(requests, base, err, delay); requests == nil {
+			if requests, delay = o.stepFailed(requests, base, err, delay); requests == nil {
 				return
 			}
 			continue
 		}
-		delay, base, o.claimed = 0, store.Batch{}, s.setback
-		o.trouble.Store(nil)
+		delay, base, o.claimed = 0, store.Batch{}, s.rolledBack
+		o.lastError.Store(nil)
 		o.mu.Lock()
 		if o.lease == nil && o.x.lease != nil {
-			o.lease, o.fence = o.x.lease, proven(o.x.sent, o.r.limits.Lease)
+			o.lease, o.fence = o.x.lease, newFence(o.x.leaseSent, o.r.limits.Lease)
 		}
 		o.mu.Unlock()
-		for _, l := range s.launches {
-			o.launch(l)
+		for _, l := range s.calls {
+			o.makeCall(l)
 		}
 		answer(requests, nil)
-		o.again = time.Time{}
+		o.companionWake = time.Time{}
 		for _, c := range o.x.companions {
-			o.again = earliest(o.again, c.tend(o, &s))
+			o.companionWake = earliest(o.companionWake, c.stepped(o, &s))
 		}
 		if s.released || o.x.lease == nil {
 			return
 		}
-		o.abort(how)
-		if !s.more && !s.setback {
+		o.abortCalls(m)
+		if !s.more && !s.rolledBack {
 			var ok bool
-			if how, ok = o.wait(how, s.at); !ok {
+			if m, ok = o.wait(m, s.at); !ok {
 				return
 			}
 		}
@@ -303,13 +303,13 @@ func (o *owner) run(requests []*request, base store.Batch) {
 }
 
 // wait blocks until there is something to do after a step at the given time. false: the execution is not ours any more.
-func (o *owner) wait(how extent, at time.Time) (extent, bool) {
+func (o *owner) wait(m mode, at time.Time) (mode, bool) {
 	stop := o.r.stop
-	if how != proceed {
+	if m != running {
 		stop = nil
 	}
 	var due <-chan time.Time
-	wake := earliest(o.x.State.Wake(at), o.again)
+	wake := earliest(o.x.State.Wake(at), o.companionWake)
 	if !wake.IsZero() {
 		t := time.NewTimer(time.Until(wake))
 		defer t.Stop()
@@ -319,13 +319,13 @@ func (o *owner) wait(how extent, at time.Time) (extent, bool) {
 	case <-o.signal:
 	case <-due:
 	case <-stop:
-		return drain, true
+		return draining, true
 	case <-o.lost:
 		o.r.log.Warn("lost the lease: another worker goes on", "execution_id", o.x.ID)
-		o.lookBack()
-		return how, false
+		o.checkRollback()
+		return m, false
 	case <-o.r.storeCtx.Done():
-		return how, false
+		return m, false
 	}
-	return how, true
+	return m, true
 }

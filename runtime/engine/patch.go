@@ -11,9 +11,9 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// patched is the decision of a person about held nodes: one event for each node, in the order of their ids. All problems
+// patchEvents is the decision of a person about held nodes: one event for each node, in the order of their ids. All problems
 // of the patch are told before any of it is applied.
-func patched(s *machine.State, id string, patch *schemas.Patch, live map[int]plan.Tool, by string) ([]schemas.Event, error) {
+func patchEvents(s *machine.State, id string, patch *schemas.Patch, live map[int]plan.Tool, by string) ([]schemas.Event, error) {
 	if patch == nil {
 		return nil, nil
 	}
@@ -69,7 +69,7 @@ func patched(s *machine.State, id string, patch *schemas.Patch, live map[int]pla
 }
 
 // accepted are the definitions that a decision to go on accepts, by unit: those of the held nodes that the patch runs again.
-func (r *Engine) accepted(ctx context.Context, s *machine.State, patch *schemas.Patch) map[int]plan.Tool {
+func (r *Engine) acceptedTools(ctx context.Context, s *machine.State, patch *schemas.Patch) map[int]plan.Tool {
 	if patch == nil {
 		return nil
 	}

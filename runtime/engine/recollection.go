@@ -7,24 +7,24 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// recollection is what an owner remembers of its latest commits to an execution, in case the store forgets them: a Redis that
+// recentCommits is what an owner remembers of its latest commits to an execution, in case the store forgets them: a Redis that
 // fails over to a replica loses what it had acknowledged and not passed on. It goes with the owner. nil remembers nothing.
-type recollection struct {
-	from    mark           // where the oldest commit began
-	commits []kept         // in their order
+type recentCommits struct {
+	from    position       // where the oldest commit began
+	commits []recentCommit // in their order
 	events  int            // in all of them
 	bytes   int            // of events and of what stands beside them
 	started map[string]int // the latest attempt at a `once` call, by unit, that was about to leave here
 }
 
-// mark is where an execution stood behind a commit. No two commits of one history have the same.
-type mark struct{ version, seq int64 }
+// position is where an execution stood behind a commit. No two commits of one history have the same.
+type position struct{ version, seq int64 }
 
-// kept is one commit.
-type kept struct {
+// recentCommit is one commit.
+type recentCommit struct {
 	appends []store.Append
 	puts    []store.Put // what the events refer to
-	to      mark
+	to      position
 }
 
 // How much an owner remembers of one execution.
@@ -32,30 +32,30 @@ const (
 	memoryBytes = 1 << 20
 )
 
-// at is where the execution stands as far as the owner knows.
-func (m *recollection) at() mark {
+// position is where the execution stands as far as the owner knows.
+func (m *recentCommits) position() position {
 	if n := len(m.commits); n > 0 {
 		return m.commits[n-1].to
 	}
 	return m.from
 }
 
-// begin forgets what led to a point, unless that is where the owner stood: somebody else has come further.
-func (m *recollection) begin(p mark) {
-	if m != nil && m.at() != p {
-		m.restart(p)
+// startFrom forgets what led to a point, unless that is where the owner stood: somebody else has come further.
+func (m *recentCommits) startFrom(p position) {
+	if m != nil && m.position() != p {
+		m.reset(p)
 	}
 }
 
-// restart forgets every commit: the execution stands at a point to which others have led. What was started stays known.
-func (m *recollection) restart(p mark) { m.from, m.commits, m.events, m.bytes = p, nil, 0, 0 }
+// reset forgets every commit: the execution stands at a point to which others have led. What was started stays known.
+func (m *recentCommits) reset(p position) { m.from, m.commits, m.events, m.bytes = p, nil, 0, 0 }
 
 // add remembers a commit.
-func (m *recollection) add(b *store.Batch, to mark, most int) {
+func (m *recentCommits) add(b *store.Batch, to position, most int) {
 	if m == nil {
 		return
 	}
-	k := kept{appends: b.Appends, to: to}
+	k := recentCommit{appends: b.Appends, to: to}
 	for i := range b.Puts {
 		if kind := b.Puts[i].Key.Kind; kind == journal.KindOutput || kind == journal.KindPlan {
 			k.puts = append(k.puts, b.Puts[i])
@@ -69,12 +69,12 @@ func (m *recollection) add(b *store.Batch, to mark, most int) {
 		m.from = m.commits[drop].to
 		m.events -= len(m.commits[drop].appends)
 		m.bytes -= m.commits[drop].size()
-		m.commits[drop] = kept{}
+		m.commits[drop] = recentCommit{}
 	}
 	m.commits = m.commits[drop:]
 }
 
-func (k *kept) size() int {
+func (k *recentCommit) size() int {
 	n := 0
 	for i := range k.appends {
 		n += len(k.appends[i].Value)
@@ -86,11 +86,11 @@ func (k *kept) size() int {
 }
 
 // since is what was committed behind a point; false: the owner does not remember having been there.
-func (m *recollection) since(p mark) ([]kept, bool) {
+func (m *recentCommits) since(p position) ([]recentCommit, bool) {
 	if m.from == p {
 		return m.commits, true
 	}
-	i := slices.IndexFunc(m.commits, func(k kept) bool { return k.to == p })
+	i := slices.IndexFunc(m.commits, func(k recentCommit) bool { return k.to == p })
 	if i < 0 {
 		return nil, false
 	}
@@ -98,7 +98,7 @@ func (m *recollection) since(p mark) ([]kept, bool) {
 }
 
 // last is the last event up to the point that is remembered; nil: none is.
-func (m *recollection) last(p mark) *store.Append {
+func (m *recentCommits) last(p position) *store.Append {
 	for i := len(m.commits) - 1; i >= 0; i-- {
 		if k := &m.commits[i]; k.to.seq <= p.seq && len(k.appends) > 0 {
 			if k.to.seq < p.seq {
@@ -110,8 +110,8 @@ func (m *recollection) last(p mark) *store.Append {
 	return nil
 }
 
-// about notes that a `once` call is about to leave.
-func (m *recollection) about(l *launch) {
+// noteCall notes that a `once` call is about to leave.
+func (m *recentCommits) noteCall(l *pendingCall) {
 	if m.started == nil {
 		m.started = map[string]int{}
 	}

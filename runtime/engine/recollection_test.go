@@ -7,21 +7,21 @@ import (
 )
 
 func TestMemoryForgetsTheOldest(t *testing.T) {
-	m := &recollection{}
+	m := &recentCommits{}
 	for i := int64(1); i <= 10; i++ {
-		m.add(&store.Batch{Appends: make([]store.Append, 2)}, mark{i, 2 * i}, 6)
+		m.add(&store.Batch{Appends: make([]store.Append, 2)}, position{i, 2 * i}, 6)
 	}
-	if m.from != (mark{7, 14}) || m.at() != (mark{10, 20}) || m.events != 6 {
+	if m.from != (position{7, 14}) || m.position() != (position{10, 20}) || m.events != 6 {
 		t.Errorf("%+v", m)
 	}
-	if lost, ok := m.since(mark{8, 16}); !ok || len(lost) != 2 {
+	if lost, ok := m.since(position{8, 16}); !ok || len(lost) != 2 {
 		t.Errorf("%v %v", lost, ok)
 	}
-	if _, ok := m.since(mark{6, 12}); ok {
+	if _, ok := m.since(position{6, 12}); ok {
 		t.Error("it knows what it forgot")
 	}
-	m.add(&store.Batch{Appends: []store.Append{{Value: make([]byte, memoryBytes+1)}}}, mark{11, 21}, 6)
-	if len(m.commits) != 0 || m.at() != (mark{11, 21}) || m.bytes != 0 {
+	m.add(&store.Batch{Appends: []store.Append{{Value: make([]byte, memoryBytes+1)}}}, position{11, 21}, 6)
+	if len(m.commits) != 0 || m.position() != (position{11, 21}) || m.bytes != 0 {
 		t.Errorf("%+v", m)
 	}
 }

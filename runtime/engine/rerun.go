@@ -20,7 +20,7 @@ func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution,
 	}
 	p := old.Program.Definition.Plan
 	p.IdempotencyKey = ""
-	sub := Submit{accepted: &p, SessionID: old.Head.SessionID, RerunOf: id, Workflow: old.Head.Workflow, session: schemas.Value(old.Session.Raw())}
+	sub := Submit{canonical: &p, SessionID: old.Head.SessionID, RerunOf: id, Workflow: old.Head.Workflow, session: schemas.Value(old.Session.Raw())}
 	if sub.SessionID != "" {
 		if _, err := r.sessions.Use(ctx, sub.SessionID); errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || errors.Is(err, session.ErrEnded) {
 			sub.SessionID = "" // what the plan reads of it is known

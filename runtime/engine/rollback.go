@@ -26,42 +26,42 @@ import (
 // somebody else brought to the very version that it knows.
 
 // setback is a rollback that the log does not tell of yet.
-type setback struct {
-	from, to mark
+type rollback struct {
+	from, to position
 	restored bool
 }
 
-// setbackData is the data of the event.
-type setbackData struct {
+// rollbackData is the data of the event.
+type rollbackData struct {
 	From     int64          `json:"from_seq"` // where the log had been
 	To       int64          `json:"to_seq"`   // where the store had it
 	Restored bool           `json:"restored"`
 	Unknown  map[string]int `json:"unknown,omitempty"` // attempts of `once` calls that the log does not know, by unit
 }
 
-// noticed compares what the store says of an execution with what its owner knows, and restores what can be. It
+// detectRollback compares what the store says of an execution with what its owner knows, and restores what can be. It
 // returns the head and version to go on from. missing: the store has no such execution.
-func (r *Engine) noticed(ctx context.Context, x *execution, h journal.Head, version int64, missing error) (journal.Head, int64, error) {
-	m, now := x.memory, mark{version, h.Seq}
-	if m == nil || m.at() == (mark{}) {
+func (r *Engine) detectRollback(ctx context.Context, x *execution, h journal.Head, version int64, missing error) (journal.Head, int64, error) {
+	m, now := x.recent, position{version, h.Seq}
+	if m == nil || m.position() == (position{}) {
 		return h, version, missing
 	}
-	behind := now != m.at() && (now.version <= m.at().version || now.seq < m.at().seq)
+	behind := now != m.position() && (now.version <= m.position().version || now.seq < m.position().seq)
 	if missing != nil {
-		if _, err := r.store.Get(ctx, journal.PlanKey(x.ID)); m.from != (mark{}) || !errors.Is(err, store.ErrNotFound) {
+		if _, err := r.store.Get(ctx, journal.PlanKey(x.ID)); m.from != (position{}) || !errors.Is(err, store.ErrNotFound) {
 			return h, version, missing // it was deleted
 		}
-		now = mark{}
+		now = position{}
 	} else if !behind {
-		same, err := r.agrees(ctx, x, m.at())
+		same, err := r.sameLog(ctx, x, m.position())
 		if same || err != nil {
 			return h, version, err
 		}
 	}
-	s := &setback{from: m.at(), to: now}
+	s := &rollback{from: m.position(), to: now}
 	lost, known := m.since(now)
 	if known {
-		same, err := r.agrees(ctx, x, now)
+		same, err := r.sameLog(ctx, x, now)
 		if err != nil {
 			return h, version, err
 		}
@@ -69,26 +69,26 @@ func (r *Engine) noticed(ctx context.Context, x *execution, h journal.Head, vers
 	}
 	switch {
 	case known:
-		restored, v, err := r.restore(ctx, x, h, version, lost)
+		restored, v, err := r.restoreCommits(ctx, x, h, version, lost)
 		if err != nil {
 			return h, version, err
 		}
 		s.restored, h, version = true, restored, v
-		m.commits[len(m.commits)-1].to = mark{v, restored.Seq}
+		m.commits[len(m.commits)-1].to = position{v, restored.Seq}
 	case missing != nil:
 		return h, version, missing
 	default:
-		m.restart(now)
+		m.reset(now)
 	}
-	x.setback, x.changed = s, true
+	x.rollback, x.changed = s, true
 	r.Counters.RolledBack.Add(1)
 	r.log.Error("the store lost commits that it had acknowledged", "execution_id", x.ID, "from_seq", s.from.seq, "to_seq", s.to.seq, "restored", s.restored)
 	return h, version, nil
 }
 
-// agrees tells whether the store's log is the owner's at a point, as far as that is remembered.
-func (r *Engine) agrees(ctx context.Context, x *execution, p mark) (bool, error) {
-	want := x.memory.last(p)
+// sameLog tells whether the store's log is the owner's at a point, as far as that is remembered.
+func (r *Engine) sameLog(ctx context.Context, x *execution, p position) (bool, error) {
+	want := x.recent.last(p)
 	if want == nil {
 		return true, nil
 	}
@@ -99,8 +99,8 @@ func (r *Engine) agrees(ctx context.Context, x *execution, p mark) (bool, error)
 	return len(entries) == 1 && bytes.Equal(entries[0].Value, want.Value), nil
 }
 
-// restore commits again what was lost behind the head that the store has.
-func (r *Engine) restore(ctx context.Context, x *execution, h journal.Head, version int64, lost []kept) (journal.Head, int64, error) {
+// restoreCommits commits again what was lost behind the head that the store has.
+func (r *Engine) restoreCommits(ctx context.Context, x *execution, h journal.Head, version int64, lost []recentCommit) (journal.Head, int64, error) {
 	restored := x.Head
 	restored.Snapshot, restored.Tail, restored.Due = h.Snapshot, h.Tail, records.Now() // the snapshot may be lost as well
 	b := store.Batch{Sync: true, Wakes: []store.Wake{{Key: journal.ExecutionKey(x.ID), At: restored.Due, Priority: restored.Priority, Fairness: restored.Fairness()}}}
@@ -131,9 +131,9 @@ func (r *Engine) restore(ctx context.Context, x *execution, h journal.Head, vers
 }
 
 // event tells the log of a rollback, and of the calls that it does not know.
-func (s *setback) event(x *execution) (schemas.Event, error) {
-	d := setbackData{From: s.from.seq, To: s.to.seq, Restored: s.restored}
-	for name, attempt := range x.memory.started {
+func (s *rollback) event(x *execution) (schemas.Event, error) {
+	d := rollbackData{From: s.from.seq, To: s.to.seq, Restored: s.restored}
+	for name, attempt := range x.recent.started {
 		if u, ok := journal.UnitNamed(x.State, name); ok && (x.State.Units[u].Attempts >= attempt || x.State.Units[u].Status.Ended()) {
 			continue
 		}
@@ -146,15 +146,15 @@ func (s *setback) event(x *execution) (schemas.Event, error) {
 	return schemas.Event{Type: schemas.EventRolledBack, Data: data}, err
 }
 
-// rollback is the companion of an execution whose store may lose commits.
-type rollback struct{ idle }
+// rollbackRecorder is the companion of an execution whose store may lose commits.
+type rollbackRecorder struct{ idle }
 
 // begin puts a rollback that was noticed into the log, before anything is decided on what is left.
-func (rollback) begin(t *turn) {
-	if t.x.setback == nil {
+func (rollbackRecorder) begin(t *turn) {
+	if t.x.rollback == nil {
 		return
 	}
-	e, err := t.x.setback.event(t.x)
+	e, err := t.x.rollback.event(t.x)
 	if err != nil {
 		t.err = err
 		return
@@ -164,18 +164,18 @@ func (rollback) begin(t *turn) {
 	}
 }
 
-func (rollback) committed(t *turn) {
-	t.x.memory.add(&t.batch, mark{t.x.Version, t.x.State.Seq}, t.r.limits.MaxMemory)
+func (rollbackRecorder) committed(t *turn) {
+	t.x.recent.add(&t.batch, position{t.x.Version, t.x.State.Seq}, t.r.limits.MaxMemory)
 }
 
-// lookBack is the last look of an owner whose lease is gone: perhaps the store has lost more than that.
-func (o *owner) lookBack() {
+// checkRollback is the last look of an owner whose lease is gone: perhaps the store has lost more than that.
+func (o *owner) checkRollback() {
 	x := o.x
 	x.State = nil
-	if err := o.r.reload(o.r.storeCtx, x); err != nil || x.setback == nil {
+	if err := o.r.reload(o.r.storeCtx, x); err != nil || x.rollback == nil {
 		return
 	}
-	if _, err := o.r.step(o.r.storeCtx, x, nil, visit, store.Batch{}); err != nil {
+	if _, err := o.r.step(o.r.storeCtx, x, nil, guest, store.Batch{}); err != nil {
 		o.r.log.Warn("tell of the commits that the store lost", "execution_id", x.ID, "error", err)
 	}
 }

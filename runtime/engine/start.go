@@ -25,7 +25,7 @@ func (t *turn) start(unit int) {
 	if n.When != nil && !s.IsItem(unit) && u.First.IsZero() && u.Attempts == 0 {
 		ok, err := n.When.Bool(sc)
 		if err != nil {
-			t.fail(unit, "when", err)
+			t.failUnit(unit, "when", err)
 			return
 		}
 		if !ok {
@@ -35,43 +35,43 @@ func (t *turn) start(unit int) {
 			return
 		}
 	}
-	if err := t.exhausted(); err != nil {
-		t.fail(unit, "", err)
+	if err := t.checkLimits(); err != nil {
+		t.failUnit(unit, "", err)
 		return
 	}
 	e := s.Event(schemas.EventNodeStarted, unit)
 	e.Attempt = u.Attempts + 1
 	switch {
 	case n.ForEach != nil && !s.IsItem(unit):
-		t.expand(unit)
+		t.expandItems(unit)
 		return
 	case s.Target(unit) != nil:
-		t.call(unit)
+		t.startCall(unit)
 		return
 	case u.Fallback > 0: // of a value: a capability has a target
-		t.value(unit, n.Fallbacks[u.Fallback-1].Value, "fallback")
+		t.setValue(unit, n.Fallbacks[u.Fallback-1].Value, "fallback")
 		return
 	}
 	switch n.Kind {
 	case plan.KindSet:
-		t.value(unit, n.Value, "set")
+		t.setValue(unit, n.Value, "set")
 		return
 	case plan.KindWait:
 		text, err := n.Wait.Text(sc)
 		if err != nil {
-			t.fail(unit, "wait", err)
+			t.failUnit(unit, "wait", err)
 			return
 		}
 		due, err := plan.WaitUntil(text, t.now)
 		if err != nil {
-			t.fail(unit, "wait", err)
+			t.failUnit(unit, "wait", err)
 			return
 		}
 		e.Due = &due
 	case plan.KindWaitFor:
 		if n.Awaited != nil {
-			if err := t.await(unit, &e); err != nil {
-				t.fail(unit, "wait_for", err)
+			if err := t.awaitState(unit, &e); err != nil {
+				t.failUnit(unit, "wait_for", err)
 				return
 			}
 		}
@@ -81,30 +81,30 @@ func (t *turn) start(unit int) {
 	case plan.KindReview:
 		question, err := n.Question.Text(sc)
 		if err != nil {
-			t.fail(unit, "review", err)
+			t.failUnit(unit, "review", err)
 			return
 		}
-		t.ask(unit, question, nil)
+		t.holdForReview(unit, question, nil)
 		return
 	case plan.KindWorkflow:
 		inputs, err := sc.WorkflowInputs()
 		if err != nil {
-			t.fail(unit, "inputs", err)
+			t.failUnit(unit, "inputs", err)
 			return
 		}
 		if problem := n.CheckWorkflow(inputs); problem != nil {
-			t.fail(unit, "", problem)
+			t.failUnit(unit, "", problem)
 			return
 		}
-		t.fix(unit, &e, inputs)
+		t.keepInputs(unit, &e, inputs)
 		e.Child = t.r.newID()
 		t.x.family.start(child{unit: unit, id: e.Child, inputs: inputs})
 	}
 	t.emit(e)
 }
 
-// exhausted tells whether the execution has used up what one execution may use.
-func (t *turn) exhausted() error {
+// checkLimits tells whether the execution has used up what one execution may use.
+func (t *turn) checkLimits() error {
 	s, limits := t.x.State, &t.r.limits
 	switch {
 	case s.Calls >= limits.MaxCalls:
@@ -117,11 +117,11 @@ func (t *turn) exhausted() error {
 	return nil
 }
 
-// value ends a unit with a rendered value. One from the fallback list is degraded.
-func (t *turn) value(unit int, template *plan.Template, field string) {
+// setValue ends a unit with a rendered value. One from the fallback list is degraded.
+func (t *turn) setValue(unit int, template *plan.Template, field string) {
 	out, err := template.Render(t.scope(unit), t.r.limits.Plan)
 	if err != nil {
-		t.fail(unit, field, err)
+		t.failUnit(unit, field, err)
 		return
 	}
 	e := t.x.State.Event(schemas.EventNodeSucceeded, unit)
@@ -132,8 +132,8 @@ func (t *turn) value(unit int, template *plan.Template, field string) {
 	t.emit(e)
 }
 
-// call binds a unit's arguments and launches the call, or first asks a person.
-func (t *turn) call(unit int) {
+// startCall binds a unit's arguments and launches the call, or first asks a person.
+func (t *turn) startCall(unit int) {
 	s := t.x.State
 	n, u, target := s.Node(unit), &s.Units[unit], s.Target(unit)
 	field := "inputs"
@@ -149,11 +149,11 @@ func (t *turn) call(unit int) {
 	}
 	inputs, err := t.scope(unit).Bind(target)
 	if err != nil {
-		t.fail(unit, field, err)
+		t.failUnit(unit, field, err)
 		return
 	}
 	if n.Review && !u.Approved && u.Phase == machine.PhaseRun {
-		t.ask(unit, fmt.Sprintf("May %s call %s?", s.Name(unit), target.Name()), inputs)
+		t.holdForReview(unit, fmt.Sprintf("May %s call %s?", s.Name(unit), target.Name()), inputs)
 		return
 	}
 	e := s.Event(schemas.EventNodeStarted, unit)
@@ -162,21 +162,21 @@ func (t *turn) call(unit int) {
 		e.Capability = target.Name()
 	}
 	if u.Phase == machine.PhaseRun {
-		t.fix(unit, &e, inputs)
+		t.keepInputs(unit, &e, inputs)
 	}
 	t.emit(e)
-	t.launch(unit, e.Attempt, target, inputs)
+	t.addCall(unit, e.Attempt, target, inputs)
 }
 
-// fix puts a unit's inputs into the event that starts it, for its attempts to come, where its expressions could say
+// keepInputs puts a unit's inputs into the event that starts it, for its attempts to come, where its expressions could say
 // something else by then: attempts under one key send the same.
-func (t *turn) fix(unit int, e *schemas.Event, inputs json.RawMessage) {
+func (t *turn) keepInputs(unit int, e *schemas.Event, inputs json.RawMessage) {
 	if t.x.State.Fixed(unit) == nil && t.x.State.Unsettled(unit) {
 		e.Data = schemas.Value(inputs)
 	}
 }
 
-func (t *turn) launch(unit, attempt int, target *plan.Target, inputs json.RawMessage) {
+func (t *turn) addCall(unit, attempt int, target *plan.Target, inputs json.RawMessage) {
 	key := t.x.ID + "/" + t.x.State.Node(unit).ID
 	if t.x.State.IsItem(unit) {
 		key += fmt.Sprintf("/%d", t.x.State.Units[unit].Item)
@@ -195,11 +195,11 @@ func (t *turn) launch(unit, attempt int, target *plan.Target, inputs json.RawMes
 		key += fmt.Sprintf("/fallback/%d", f)
 	}
 	hash, effect, _ := t.x.State.Goes(unit)
-	t.step.launches = append(t.step.launches, launch{hash: hash, effect: effect, unit: unit, attempt: attempt, name: t.x.State.Name(unit), target: target, inputs: inputs, key: key, at: t.now})
+	t.result.calls = append(t.result.calls, pendingCall{hash: hash, effect: effect, unit: unit, attempt: attempt, name: t.x.State.Name(unit), target: target, inputs: inputs, key: key, at: t.now})
 }
 
-// ask holds a unit until a person decides, and with it the inputs that he is asked about.
-func (t *turn) ask(unit int, question string, inputs json.RawMessage) {
+// holdForReview holds a unit until a person decides, and with it the inputs that he is asked about.
+func (t *turn) holdForReview(unit int, question string, inputs json.RawMessage) {
 	e := t.x.State.Event(schemas.EventNodeHeld, unit)
 	e.Reason, e.Text = schemas.ReasonReview, question
 	e.Data = schemas.Value(inputs)
@@ -209,8 +209,8 @@ func (t *turn) ask(unit int, question string, inputs json.RawMessage) {
 	t.emit(e)
 }
 
-// fail ends a unit that could not be evaluated, as far as its fallbacks and on_error go along.
-func (t *turn) fail(unit int, field string, err error) {
+// failUnit ends a unit that could not be evaluated, as far as its fallbacks and on_error go along.
+func (t *turn) failUnit(unit int, field string, err error) {
 	if errors.Is(err, records.Unavailable) {
 		t.err = err
 		return
@@ -234,11 +234,11 @@ func (t *turn) fail(unit int, field string, err error) {
 	t.emit(s.Final(unit, e))
 }
 
-// expand makes the items of a for_each node.
-func (t *turn) expand(unit int) {
+// expandItems makes the items of a for_each node.
+func (t *turn) expandItems(unit int) {
 	list, err := t.scope(unit).List(unit)
 	if err != nil {
-		t.fail(unit, "for_each", err)
+		t.failUnit(unit, "for_each", err)
 		return
 	}
 	e := t.x.State.Event(schemas.EventNodeExpanded, unit)
@@ -252,8 +252,8 @@ func (t *turn) expand(unit int) {
 	t.emit(e)
 }
 
-// join puts the outputs of a for_each node's items together, in their order; an item that failed is null.
-func (t *turn) join(unit int) {
+// joinItems puts the outputs of a for_each node's items together, in their order; an item that failed is null.
+func (t *turn) joinItems(unit int) {
 	s := t.x.State
 	if err := s.Joinable(unit); err != nil {
 		t.emit(s.Final(unit, err))
@@ -270,7 +270,7 @@ func (t *turn) join(unit int) {
 		v, err := t.itemOutput(item)
 		switch {
 		case err != nil:
-			t.fail(unit, "for_each", err)
+			t.failUnit(unit, "for_each", err)
 			return
 		case len(v) == 0:
 			b.WriteString("null")
@@ -278,7 +278,7 @@ func (t *turn) join(unit int) {
 			b.Write(v)
 		}
 		if b.Len() > maxJoined {
-			t.fail(unit, "for_each", schemas.Errorf(schemas.CodePayloadTooLarge, "the outputs of the items are larger than %d bytes together", maxJoined).
+			t.failUnit(unit, "for_each", schemas.Errorf(schemas.CodePayloadTooLarge, "the outputs of the items are larger than %d bytes together", maxJoined).
 				WithHint("let the capability answer with less for each item"))
 			return
 		}
@@ -325,7 +325,7 @@ func (t *turn) undo(unit int) {
 	e := s.Event(schemas.EventNodeCompensating, unit)
 	e.Attempt, e.Capability = s.Units[unit].Attempts+1, target.Name()
 	t.emit(e)
-	t.launch(unit, e.Attempt, target, inputs)
+	t.addCall(unit, e.Attempt, target, inputs)
 }
 
 // finish evaluates the plan's output and ends the execution.

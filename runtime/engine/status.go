@@ -14,11 +14,11 @@ import (
 // answer, an execution that runs in this process is shown as it was committed last, without its nodes; its hint says so.
 func (r *Engine) Status(ctx context.Context, id string, view schemas.View, wait time.Duration, progress func(schemas.Execution)) (schemas.Execution, error) {
 	if wait > 0 {
-		if err := r.await(ctx, id, min(wait, r.limits.MaxWait), progress); err != nil {
+		if err := r.waitForRest(ctx, id, min(wait, r.limits.MaxWait), progress); err != nil {
 			return schemas.Execution{}, err
 		}
 	}
-	h, stale, err := r.seenFor(ctx, id)
+	h, stale, err := r.headOrLatest(ctx, id)
 	if err != nil {
 		return schemas.Execution{}, err
 	}
@@ -40,18 +40,18 @@ func (r *Engine) Status(ctx context.Context, id string, view schemas.View, wait 
 
 const hintStale = "the store does not answer: this is what was committed last. Calls under way go on, and what they answer is committed when it is back; ask again then"
 
-// poll is how often a wait looks for itself, in case a notification got lost.
-const poll = 2 * time.Second
+// statusPoll is how often a wait looks for itself, in case a notification got lost.
+const statusPoll = 2 * time.Second
 
-func (r *Engine) await(ctx context.Context, id string, wait time.Duration, progress func(schemas.Execution)) error {
+func (r *Engine) waitForRest(ctx context.Context, id string, wait time.Duration, progress func(schemas.Execution)) error {
 	sub := r.feed.Subscribe(id, 64)
 	defer func() { sub.Close() }()
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
-	tick := time.NewTicker(poll)
+	tick := time.NewTicker(statusPoll)
 	defer tick.Stop()
 	for {
-		h, _, err := r.seenFor(ctx, id)
+		h, _, err := r.headOrLatest(ctx, id)
 		if err != nil {
 			return err
 		}

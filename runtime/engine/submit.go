@@ -35,7 +35,7 @@ type Submit struct {
 	ID             string           // of the execution, where whoever submits may do so twice; empty: a new one
 	ScheduledAt    *time.Time       // firing of the workflow's schedule that this is
 	parent         string           // execution whose workflow node this is
-	accepted       *schemas.Plan    // a plan in canonical form in place of Plan: what a rerun executes again
+	canonical      *schemas.Plan    // a plan in canonical form in place of Plan: what a rerun executes again
 	Workflow       string           // name@version that this is an execution of
 	Within         []string         // workflows that the plan is part of
 	session        schemas.Value    // what expressions read of the session; Execute takes it from the session
@@ -61,7 +61,7 @@ func (r *Engine) Validate(ctx context.Context, source []byte) (schemas.Validatio
 // Compile makes a program of what was submitted, or nil and the findings that refuse it. An error means that the plan could
 // not be looked at.
 func (r *Engine) Compile(ctx context.Context, sub *Submit) (*plan.Program, []schemas.Finding, error) {
-	parsed, findings := sub.accepted, []schemas.Finding(nil)
+	parsed, findings := sub.canonical, []schemas.Finding(nil)
 	if parsed == nil {
 		parsed, findings = plan.Parse(sub.Plan, r.limits.Plan)
 	}

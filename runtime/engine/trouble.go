@@ -10,16 +10,16 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// troubled handles a step that failed for the store's sake: results are kept and tried again, everybody else is told. No
+// stepFailed handles a step that failed for the store's sake: results are kept and tried again, everybody else is told. No
 // requests back means that the owner has to go.
-func (o *owner) troubled(requests []*request, base store.Batch, err error, delay time.Duration) ([]*request, time.Duration) {
+func (o *owner) stepFailed(requests []*request, base store.Batch, err error, delay time.Duration) ([]*request, time.Duration) {
 	if errors.Is(err, store.ErrConflict) { // somebody else has made the new execution
 		answer(requests, err)
 		return nil, 0
 	}
 	if errors.Is(err, store.ErrInvalid) && base.Claim == nil {
 		answer(requests, err)
-		o.shelve(err)
+		o.suspendRefused(err)
 		return nil, 0
 	}
 	if !errors.Is(err, records.Unavailable) || base.Claim != nil || o.r.storeCtx.Err() != nil || errors.Is(err, store.ErrClosed) {
@@ -27,14 +27,14 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 			o.r.log.Error("run execution", "execution_id", o.x.ID, "error", err)
 		}
 		answer(requests, err)
-		again := records.Now().Add(pause)
+		again := records.Now().Add(retryUnrunnable)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			again = time.Time{} // it was deleted
 		}
 		o.r.store.GiveBack(o.x.lease, again)
 		return nil, 0
 	}
-	o.trouble.Store(&err)
+	o.lastError.Store(&err)
 	o.r.log.Warn("commit failed: trying again", "execution_id", o.x.ID, "error", err)
 	keep := make([]*request, 0, len(requests)+1)
 	var tell []*request
@@ -52,36 +52,36 @@ func (o *owner) troubled(requests []*request, base store.Batch, err error, delay
 	select {
 	case <-t.C:
 	case <-o.lost:
-		o.lookBack()
-		o.leave(keep)
+		o.checkRollback()
+		o.putBack(keep)
 		return nil, 0
 	case <-o.r.storeCtx.Done():
 	}
 	return append(keep, o.take()...), delay
 }
 
-// leave puts requests back into the inbox, for whoever looks after it when the owner is gone.
-func (o *owner) leave(requests []*request) {
+// putBack puts requests back into the inbox, for whoever looks after it when the owner is gone.
+func (o *owner) putBack(requests []*request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.inbox = append(requests, o.inbox...)
 }
 
-// shelve suspends an execution of which the store refuses what it is given: trying again would change nothing, and
+// suspendRefused suspends an execution of which the store refuses what it is given: trying again would change nothing, and
 // somebody has to look.
-func (o *owner) shelve(cause error) {
+func (o *owner) suspendRefused(cause error) {
 	o.r.log.Error("the store refuses a commit: the execution is suspended", "execution_id", o.x.ID, "error", cause)
 	q := &request{decide: func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		if s.Status == schemas.StatusSuspended || !machine.Legal(schemas.EventSuspended, s.Status, "") {
-			return nil, errLetGo
+			return nil, errReleased
 		}
 		return []schemas.Event{{Type: schemas.EventSuspended, By: o.r.worker, Reason: "what followed cannot be stored: this is a defect of the runtime; its log has the details"}}, nil
 	}}
 	o.x.State = nil
-	if _, err := o.r.step(o.r.storeCtx, o.x, []*request{q}, wind, store.Batch{}); err != nil || q.err != nil {
-		o.r.store.GiveBack(o.x.lease, records.Now().Add(pause))
+	if _, err := o.r.step(o.r.storeCtx, o.x, []*request{q}, releasing, store.Batch{}); err != nil || q.err != nil {
+		o.r.store.GiveBack(o.x.lease, records.Now().Add(retryUnrunnable))
 	}
 }
 
-// pause is how long an execution that cannot be run at all is left alone.
-const pause = time.Minute
+// retryUnrunnable is how long an execution that cannot be run at all is left alone.
+const retryUnrunnable = time.Minute

@@ -18,17 +18,17 @@ type turn struct {
 	r      *Engine
 	x      *execution
 	ctx    context.Context //nolint:containedctx // lives as long as the call to step
-	how    extent
+	mode   mode
 	now    time.Time
 	batch  store.Batch
 	head   journal.Head // as it is committed
 	events []schemas.Event
-	step   step
+	result stepResult
 	err    error // ends the turn
 
-	needed time.Time // when a companion needs an owner at the latest; zero: none does
-	stays  bool      // a companion needs the owner after the commit
-	nudges bool      // another replica may have to hear of the commit
+	ownerNeeded time.Time // when a companion needs an owner at the latest; zero: none does
+	keepOwner   bool      // a companion needs the owner after the commit
+	nudgeOwner  bool      // another replica may have to hear of the commit
 
 	committed bool
 }
@@ -54,8 +54,8 @@ func (t *turn) emit(e schemas.Event) {
 		return
 	}
 	e.Seq, e.At = t.x.State.Seq+1, t.now
-	t.external(&e)
-	t.batch.Sync = t.batch.Sync || vital(t.x.State, &e)
+	t.storeLarge(&e)
+	t.batch.Sync = t.batch.Sync || mustSync(t.x.State, &e)
 	var applied [4]func() // one for each companion
 	after := applied[:0]
 	for _, c := range t.x.companions {
@@ -75,8 +75,8 @@ func (t *turn) emit(e schemas.Event) {
 // MaxInline is the largest output in bytes that stands in the log itself; larger ones get a record of their own.
 const MaxInline = 4 << 10
 
-// external moves what is large out of the event, and drops a text that the output tells as well.
-func (t *turn) external(e *schemas.Event) {
+// storeLarge moves what is large out of the event, and drops a text that the output tells as well.
+func (t *turn) storeLarge(e *schemas.Event) {
 	if e.Text != "" && derivable(e.Text, e.Output) {
 		e.Text = ""
 	}
@@ -87,7 +87,7 @@ func (t *turn) external(e *schemas.Event) {
 	}
 	if len(e.Text) > MaxInline && e.Type != schemas.EventNodeHeld { // of which it is the question
 		t.x.KeepText(unit, e.Text)
-		e.TextRef, e.Text = t.aside(name+journal.TextPart, []byte(e.Text)), ""
+		e.TextRef, e.Text = t.storeApart(name+journal.TextPart, []byte(e.Text)), ""
 	}
 	if e.Patch != nil && len(e.Patch.Output) > limit {
 		patch := *e.Patch
@@ -95,20 +95,20 @@ func (t *turn) external(e *schemas.Event) {
 		e.Patch = &patch
 	}
 	if len(e.Data) > MaxInline && unit >= 0 && e.Type != schemas.EventReviewDecided { // of which the next event may be the call
-		e.DataRef, e.Data = t.aside(fmt.Sprintf("%s$%d", name, e.Seq), e.Data), nil
+		e.DataRef, e.Data = t.storeApart(fmt.Sprintf("%s$%d", name, e.Seq), e.Data), nil
 	}
 	if len(e.Output) <= limit {
 		return
 	}
-	e.OutputRef = t.aside(name, e.Output)
+	e.OutputRef = t.storeApart(name, e.Output)
 	if unit >= 0 {
 		t.x.Keep(unit, e.Output)
 	}
 	e.Output = nil
 }
 
-// aside puts what is large into a record of its own.
-func (t *turn) aside(name string, value []byte) *schemas.OutputRef {
+// storeApart puts what is large into a record of its own.
+func (t *turn) storeApart(name string, value []byte) *schemas.OutputRef {
 	t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.OutputKey(t.x.ID, name), Value: value, Version: store.AnyVersion})
 	return &schemas.OutputRef{NodeID: name, Bytes: len(value)}
 }
@@ -147,15 +147,15 @@ func (t *turn) advance() {
 			case machine.Emit:
 				t.emit(*a.Event)
 			case machine.Start:
-				if t.how == proceed && !t.x.State.Failing {
+				if t.mode == running && !t.x.State.Failing {
 					t.start(a.Unit)
 				}
 			case machine.Undo:
-				if t.how == proceed {
+				if t.mode == running {
 					t.undo(a.Unit)
 				}
 			case machine.Join:
-				t.join(a.Unit)
+				t.joinItems(a.Unit)
 			case machine.Finish:
 				t.finish()
 			}
@@ -164,11 +164,11 @@ func (t *turn) advance() {
 			return
 		}
 	}
-	t.step.more = true
+	t.result.more = true
 }
 
-// hold is how near a timer must be for the owner to keep the execution in memory.
-const hold = time.Second
+// nearTimer is how near a timer must be for the owner to keep the execution in memory.
+const nearTimer = time.Second
 
 // due is when the execution next needs an owner: now while anything can run or is in flight, zero for never.
 func (t *turn) due() time.Time {
@@ -178,18 +178,18 @@ func (t *turn) due() time.Time {
 		return s.Created // which keeps its place among those that came later
 	case s.Status.Terminal():
 		return s.Wake(t.now)
-	case s.InFlight() > 0 || t.step.more || len(s.Next(t.now)) > 0:
+	case s.InFlight() > 0 || t.result.more || len(s.Next(t.now)) > 0:
 		return t.now
 	}
-	return earliest(s.Wake(t.now), t.needed)
+	return earliest(s.Wake(t.now), t.ownerNeeded)
 }
 
-// need says that a companion needs an owner at the time, or before.
-func (t *turn) need(at time.Time) { t.needed = earliest(t.needed, at) }
+// needOwner says that a companion needs an owner at the time, or before.
+func (t *turn) needOwner(at time.Time) { t.ownerNeeded = earliest(t.ownerNeeded, at) }
 
-// early tells whether the execution was claimed for a wake that is yet to come: the store's clock is ahead of this one. Released, it would be
+// claimedEarly tells whether the execution was claimed for a wake that is yet to come: the store's clock is ahead of this one. Released, it would be
 // claimed again at once, and so on until the clocks agree; so it stays in memory until then.
-func (t *turn) early(wake time.Time) bool {
+func (t *turn) claimedEarly(wake time.Time) bool {
 	return t.x.claimed && wake.Equal(t.x.Head.Due) && wake.After(t.now)
 }
 
@@ -200,7 +200,7 @@ func (t *turn) commit() error {
 		c.prepare(t)
 	}
 	t.schedule()
-	if len(t.events) == 0 && !t.step.released && t.batch.Claim == nil && !t.x.unconfirmed {
+	if len(t.events) == 0 && !t.result.released && t.batch.Claim == nil && !t.x.unconfirmed {
 		return nil
 	}
 	if err := t.encode(); err != nil {
@@ -212,7 +212,7 @@ func (t *turn) commit() error {
 		return err
 	}
 	t.committed = true
-	t.x.commit(t.head, done, sent)
+	t.x.committed(t.head, done, sent)
 	for _, c := range t.x.companions {
 		c.committed(t)
 	}
@@ -227,13 +227,13 @@ func (t *turn) schedule() {
 	x, s := t.x, t.x.State
 	wake := t.due()
 	switch {
-	case t.how == visit:
+	case t.mode == guest:
 		t.wake(wake)
-		if t.nudges || s.InFlight() > 0 { // the owner, perhaps on another replica, has to hear of this
+		if t.nudgeOwner || s.InFlight() > 0 { // the owner, perhaps on another replica, has to hear of this
 			t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.NudgeKey(x.ID), Version: store.AnyVersion, TTL: nudgeTTL})
 		}
-	case t.how == wind, !t.stays && (wake.IsZero() || wake.After(t.now.Add(hold)) && !t.early(wake)):
-		t.step.released = true
+	case t.mode == releasing, !t.keepOwner && (wake.IsZero() || wake.After(t.now.Add(nearTimer)) && !t.claimedEarly(wake)):
+		t.result.released = true
 		t.batch.Claim = nil
 		t.batch.Release = x.lease
 		t.wake(wake)
@@ -280,21 +280,21 @@ func (t *turn) encode() error {
 	return nil
 }
 
-// commit takes note of what was committed.
-func (x *execution) commit(h journal.Head, done store.Committed, sent time.Time) {
+// committed takes note of what was committed.
+func (x *execution) committed(h journal.Head, done store.Committed, sent time.Time) {
 	x.Head, x.Version = h, done.Versions[len(done.Versions)-1]
-	x.seen.Store(&h)
+	x.latest.Store(&h)
 	x.Trim()
 	if done.Lease != nil {
-		x.lease, x.sent = done.Lease, sent
+		x.lease, x.leaseSent = done.Lease, sent
 	}
 }
 
-// pass passes on to another execution what was committed, and does not wait for it. Run does, which an owner has waiting for
+// background passes on to another execution what was committed, and does not wait for it. Run does, which an owner has waiting for
 // it already; who comes by while Run waits for the last of them would come too late, and does it himself.
-func (t *turn) pass(on func()) {
+func (t *turn) background(on func()) {
 	r := t.r
-	if t.how == visit {
+	if t.mode == guest {
 		r.mu.Lock()
 		stopping := r.stopping
 		if !stopping {

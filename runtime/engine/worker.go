@@ -10,9 +10,9 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// claim adopts due executions as long as there is room for them and the queue is not paused. While it waits it keeps room
+// claimDue adopts due executions as long as there is room for them and the queue is not paused. While it waits it keeps room
 // for one; when that one has come it takes what else is due. It keeps r.vacant true to what it sees.
-func (r *Engine) claim(ctx context.Context) {
+func (r *Engine) claimDue(ctx context.Context) {
 	var delay, wait time.Duration
 	for ctx.Err() == nil {
 		open, end := r.queue.WhileOpen(ctx)
@@ -47,7 +47,7 @@ func (r *Engine) claim(ctx context.Context) {
 			r.store.ReturnAll(leases) //nolint:contextcheck // what was taken goes back whatever ends
 			leases = nil
 		}
-		leases, sent = r.prove(ctx, leases, sent)
+		leases, sent = r.renewClaimed(ctx, leases, sent)
 		r.slots.Release(int64(room - len(leases)))
 		for i := range leases {
 			r.adopt(newExecution(leases[i].Key.ID, journal.Head{}), &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
@@ -71,8 +71,8 @@ func (r *Engine) claim(ctx context.Context) {
 // renewals is how often a lease is renewed in its life; an attempt that failed is made again sooner.
 const renewals = 3
 
-// renew keeps the leases of everything owned, in one trip each third of their life.
-func (r *Engine) renew(ctx context.Context) {
+// renewLeases keeps the leases of everything owned, in one trip each third of their life.
+func (r *Engine) renewLeases(ctx context.Context) {
 	tick := time.NewTimer(r.limits.Lease / renewals)
 	defer tick.Stop()
 	for {
@@ -86,9 +86,9 @@ func (r *Engine) renew(ctx context.Context) {
 		if len(leases) == 0 {
 			continue
 		}
-		r.nudged(ctx)
+		r.readNudges(ctx)
 		sent := time.Now()
-		lost, err := r.renewAll(ctx, leases)
+		lost, err := r.renewOnce(ctx, leases)
 		if err != nil {
 			if ctx.Err() == nil {
 				r.log.Warn("renew leases: trying again", "error", err)
@@ -105,19 +105,19 @@ func (r *Engine) renew(ctx context.Context) {
 		for _, l := range lost {
 			if o := owners[l.Key.ID]; o != nil {
 				delete(owners, l.Key.ID)
-				o.loseLease(l)
+				o.leaseLost(l)
 			}
 		}
 		for _, l := range leases {
 			if o := owners[l.Key.ID]; o != nil {
-				o.renewed(l, sent)
+				o.extendFence(l, sent)
 			}
 		}
 	}
 }
 
-// renewAll renews leases, and gives up in time for the next try.
-func (r *Engine) renewAll(ctx context.Context, leases []store.Lease) ([]store.Lease, error) {
+// renewOnce renews leases, and gives up in time for the next try.
+func (r *Engine) renewOnce(ctx context.Context, leases []store.Lease) ([]store.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.limits.Lease/renewals)
 	defer cancel()
 	return r.store.Renew(ctx, leases, r.limits.Lease)
