@@ -2,10 +2,13 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/queue"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -96,4 +99,22 @@ func (r *Engine) shown(ctx context.Context, e schemas.Execution) schemas.Executi
 	e.Waiting, e.WaitingFor = true, []schemas.WaitingFor{{Reason: schemas.ReasonQueue, Since: since}}
 	e.Hint = "it is accepted and waits in the queue; " + queue.PausedWords(p) + ". It starts once an operator has resumed the queue (resume_queue, or `runplane queue resume`); cancel_execution withdraws it"
 	return e
+}
+
+// headOrLatest is headFor. While the store does not answer it is what the execution's owner in this process knows of it, where it has
+// one: stale.
+func (r *Engine) headOrLatest(ctx context.Context, id string) (h journal.Head, stale bool, err error) {
+	h, err = r.journal.HeadFor(ctx, id)
+	o := r.owner(id)
+	if !errors.Is(err, records.Unavailable) || o == nil {
+		return h, false, err
+	}
+	known := o.x.latest.Load()
+	switch {
+	case known == nil:
+		return h, false, err
+	case known.Principal != caller.From(ctx).Principal:
+		return h, false, r.journal.NotFound(id)
+	}
+	return *known, true, nil
 }

@@ -14,13 +14,6 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// inPlaceOf tells whether a finding is about what stands in the place of a workflow that was refused: of the plan it says nothing.
-func inPlaceOf(refused []schemas.Finding, f schemas.Finding) bool {
-	return slices.ContainsFunc(refused, func(w schemas.Finding) bool {
-		return strings.HasPrefix(f.Path, strings.TrimSuffix(w.Path, "/name")+"/definition/")
-	})
-}
-
 // Submit is a plan to execute, with what the caller says beside it.
 type Submit struct {
 	Plan           []byte           // JSON or YAML
@@ -170,4 +163,11 @@ func InvalidPlan(findings []schemas.Finding) *schemas.Error {
 		first = fmt.Sprintf("%s (and %d more)", first, n-1)
 	}
 	return schemas.Errorf(schemas.CodeInvalidPlan, "%s", first).With(func(e *schemas.Error) { e.Findings = findings })
+}
+
+// inPlaceOf tells whether a finding is about what stands in the place of a workflow that was refused: of the plan it says nothing.
+func inPlaceOf(refused []schemas.Finding, f schemas.Finding) bool {
+	return slices.ContainsFunc(refused, func(w schemas.Finding) bool {
+		return strings.HasPrefix(f.Path, strings.TrimSuffix(w.Path, "/name")+"/definition/")
+	})
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -19,6 +20,40 @@ func (r *Engine) Suspend(ctx context.Context, id, mode, reason string) (schemas.
 		}
 		return suspendEvents(s, mode, reason, caller.From(ctx).Principal, ""), nil
 	})
+}
+
+// suspendEvents is what a suspend makes of an execution: nothing where it is as wanted. parent is the execution on whose behalf
+// it is asked; empty: somebody asked himself, and then a resume of the parent leaves it suspended.
+func suspendEvents(s *machine.State, mode, reason, by, parent string) []schemas.Event {
+	e := schemas.Event{Type: schemas.EventSuspending, Name: mode, Reason: reason, By: by, Parent: parent}
+	taken := s.WithParent && parent == "" // from the parent
+	switch s.Status {
+	case schemas.StatusRunning:
+	case schemas.StatusPending:
+		e.Type, e.Name = schemas.EventSuspended, ""
+	case schemas.StatusSuspended:
+		if !taken {
+			return nil
+		}
+		e.Type, e.Name = schemas.EventSuspended, ""
+	case schemas.StatusSuspending:
+		hurried := mode == machine.SuspendNow && !s.Now
+		if !taken && !hurried {
+			return nil
+		}
+		if s.Now {
+			e.Name = machine.SuspendNow
+		}
+		if parent != "" && !s.WithParent {
+			e.Parent, e.Reason = "", s.Reason
+		}
+		if !taken {
+			e.Reason = cmp.Or(e.Reason, s.Reason)
+		}
+	default:
+		return nil
+	}
+	return []schemas.Event{e}
 }
 
 // Resume lets a suspended execution go on, after the patch has been applied to its held nodes, and with it the children that

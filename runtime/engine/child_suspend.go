@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -14,40 +13,6 @@ import (
 // child, and whoever commits that a child has come to rest tells the parent; when all have, the parent is suspended too.
 // Nothing of this is lost in a crash: whoever owns a parent next compares its status with those of its children. A child
 // says whether it is suspended on behalf of its parent: one that somebody suspended himself stays so.
-
-// suspendEvents is what a suspend makes of an execution: nothing where it is as wanted. parent is the execution on whose behalf
-// it is asked; empty: somebody asked himself, and then a resume of the parent leaves it suspended.
-func suspendEvents(s *machine.State, mode, reason, by, parent string) []schemas.Event {
-	e := schemas.Event{Type: schemas.EventSuspending, Name: mode, Reason: reason, By: by, Parent: parent}
-	taken := s.WithParent && parent == "" // from the parent
-	switch s.Status {
-	case schemas.StatusRunning:
-	case schemas.StatusPending:
-		e.Type, e.Name = schemas.EventSuspended, ""
-	case schemas.StatusSuspended:
-		if !taken {
-			return nil
-		}
-		e.Type, e.Name = schemas.EventSuspended, ""
-	case schemas.StatusSuspending:
-		hurried := mode == machine.SuspendNow && !s.Now
-		if !taken && !hurried {
-			return nil
-		}
-		if s.Now {
-			e.Name = machine.SuspendNow
-		}
-		if parent != "" && !s.WithParent {
-			e.Parent, e.Reason = "", s.Reason
-		}
-		if !taken {
-			e.Reason = cmp.Or(e.Reason, s.Reason)
-		}
-	default:
-		return nil
-	}
-	return []schemas.Event{e}
-}
 
 // syncChild has a child do what its parent does, until neither changes under its hands.
 func (r *Engine) syncChild(ctx context.Context, parent journal.Head, c child) error {

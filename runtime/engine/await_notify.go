@@ -71,3 +71,14 @@ func (r *Engine) notifyWaiting(ctx context.Context, key store.Key) error {
 	}
 	return r.states.Remind(ctx, key, s, now)
 }
+
+// Written notes that this process has written a state: those who wait for it are notified. It does not block; what does not fit is left
+// to the wake of the state.
+func (r *Engine) Written(key store.Key) { r.written.Add(key) }
+
+// notifyWritten is tellWaiting for what this process has written, also while it stops.
+func (r *Engine) notifyWritten(key store.Key) {
+	if err := r.notifyWaiting(r.storeCtx, key); err != nil && r.storeCtx.Err() == nil {
+		r.log.Warn("tell those that wait for a state: they are told again later", "error", err)
+	}
+}

@@ -1,0 +1,47 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/schemas"
+)
+
+// finish evaluates the plan's output and ends the execution.
+func (t *turn) finish() {
+	out, err := t.output()
+	if errors.Is(err, records.Unavailable) {
+		t.err = err
+		return
+	}
+	if err != nil {
+		t.emit(schemas.Event{Type: schemas.EventFinished, Status: schemas.StatusFailed, Error: schemas.AsError(err).WithField("/output")})
+		return
+	}
+	t.emit(schemas.Event{Type: schemas.EventFinished, Status: schemas.StatusSucceeded, Output: schemas.Value(out)})
+}
+
+// output is what the plan says, else the outputs of the nodes that nothing depends on, by id. Of the latter, one that is
+// too large stands there as {"output_ref": …}, to be read with get_node_output.
+func (t *turn) output() (json.RawMessage, error) {
+	if t.x.Program.Output != nil {
+		return t.x.Program.Output.RenderOutput(t.scope(-1), t.r.limits.Plan)
+	}
+	ends := map[string]any{}
+	room := t.r.limits.MaxOutput
+	for i := range t.x.Program.Nodes {
+		n, u := &t.x.Program.Nodes[i], &t.x.State.Units[i]
+		switch {
+		case len(n.Dependents) > 0 || u.Status != schemas.NodeSucceeded:
+		case u.OutputRef != nil:
+			ends[n.ID] = map[string]any{"output_ref": u.OutputRef}
+		case len(u.Output) > room:
+			ends[n.ID] = map[string]any{"output_ref": schemas.OutputRef{NodeID: n.ID, Bytes: len(u.Output)}}
+		case len(u.Output) > 0:
+			ends[n.ID] = u.Output
+			room -= len(u.Output)
+		}
+	}
+	return schemas.Encode(ends)
+}

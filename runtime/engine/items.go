@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// expandItems makes the items of a for_each node.
+func (t *turn) expandItems(unit int) {
+	list, err := t.scope(unit).List(unit)
+	if err != nil {
+		t.failUnit(unit, "for_each", err)
+		return
+	}
+	e := t.x.State.Event(schemas.EventNodeExpanded, unit)
+	e.Count = len(list)
+	if t.x.State.Unsettled(unit) { // it would say something else when it is read again
+		if e.Data, err = schemas.Encode(list); err != nil {
+			t.err = fmt.Errorf("encode list: %w", err)
+			return
+		}
+	}
+	t.emit(e)
+}
+
+// joinItems puts the outputs of a for_each node's items together, in their order; an item that failed is null.
+func (t *turn) joinItems(unit int) {
+	s := t.x.State
+	if err := s.Joinable(unit); err != nil {
+		t.emit(s.Final(unit, err))
+		return
+	}
+	u := &s.Units[unit]
+	var b bytes.Buffer
+	b.WriteByte('[')
+	for i := range u.Count {
+		item := u.FirstItem + i
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		v, err := t.itemOutput(item)
+		switch {
+		case err != nil:
+			t.failUnit(unit, "for_each", err)
+			return
+		case len(v) == 0:
+			b.WriteString("null")
+		default:
+			b.Write(v)
+		}
+		if b.Len() > maxJoined {
+			t.failUnit(unit, "for_each", schemas.Errorf(schemas.CodePayloadTooLarge, "the outputs of the items are larger than %d bytes together", maxJoined).
+				WithHint("let the capability answer with less for each item"))
+			return
+		}
+	}
+	b.WriteByte(']')
+	e := s.Event(schemas.EventNodeSucceeded, unit)
+	e.Output = b.Bytes()
+	for i := range u.Count {
+		e.Degraded = e.Degraded || s.Units[u.FirstItem+i].Degraded
+	}
+	t.emit(e)
+	t.x.DropList(unit)
+}
+
+// maxJoined is the largest output of a for_each node in bytes.
+const maxJoined = 16 << 20
+
+func (t *turn) itemOutput(unit int) ([]byte, error) {
+	u := &t.x.State.Units[unit]
+	if u.Status != schemas.NodeSucceeded {
+		return nil, nil
+	}
+	if cached, ok := t.x.Cached(unit); ok { // perhaps not committed yet
+		return cached.Raw(), nil
+	}
+	return t.r.journal.Output(t.ctx, t.x.ID, t.x.State.Name(unit), u.Output, u.OutputRef)
+}

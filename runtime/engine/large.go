@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// MaxInline is the largest output in bytes that stands in the log itself; larger ones get a record of their own.
+const MaxInline = 4 << 10
+
+// storeLarge moves what is large out of the event, and drops a text that the output tells as well.
+func (t *turn) storeLarge(e *schemas.Event) {
+	if e.Text != "" && derivable(e.Text, e.Output) {
+		e.Text = ""
+	}
+	name, limit, unit := journal.OutputNode, schemas.MaxExecutionOutput, -1
+	if machine.AboutNode(e.Type) {
+		unit, _ = t.x.State.Unit(e.Node, e.Item)
+		name, limit = t.x.State.Name(unit), MaxInline
+	}
+	if len(e.Text) > MaxInline && e.Type != schemas.EventNodeHeld { // of which it is the question
+		t.x.KeepText(unit, e.Text)
+		e.TextRef, e.Text = t.storeApart(name+journal.TextPart, []byte(e.Text)), ""
+	}
+	if e.Patch != nil && len(e.Patch.Output) > limit {
+		patch := *e.Patch
+		e.Output, patch.Output = patch.Output, nil
+		e.Patch = &patch
+	}
+	if len(e.Data) > MaxInline && unit >= 0 && e.Type != schemas.EventReviewDecided { // of which the next event may be the call
+		e.DataRef, e.Data = t.storeApart(fmt.Sprintf("%s$%d", name, e.Seq), e.Data), nil
+	}
+	if len(e.Output) <= limit {
+		return
+	}
+	e.OutputRef = t.storeApart(name, e.Output)
+	if unit >= 0 {
+		t.x.Keep(unit, e.Output)
+	}
+	e.Output = nil
+}
+
+// storeApart puts what is large into a record of its own.
+func (t *turn) storeApart(name string, value []byte) *schemas.OutputRef {
+	t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.OutputKey(t.x.ID, name), Value: value, Version: store.AnyVersion})
+	return &schemas.OutputRef{NodeID: name, Bytes: len(value)}
+}
+
+// derivable tells whether plan.Value.Text would give the text.
+func derivable(text string, output []byte) bool {
+	if len(output) == 0 {
+		return false
+	}
+	switch output[0] {
+	case '"':
+		var s string
+		return json.Unmarshal(output, &s) == nil && s == text
+	case '{', '[':
+		if text[0] != output[0] {
+			return false
+		}
+		var a, b bytes.Buffer
+		return json.Compact(&a, []byte(text)) == nil && json.Compact(&b, output) == nil && bytes.Equal(a.Bytes(), b.Bytes())
+	}
+	return text == string(output)
+}
