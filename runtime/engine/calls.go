@@ -33,7 +33,7 @@ func (o *owner) makeCall(l pendingCall) {
 	f := &inFlight{unit: l.unit, attempt: l.attempt, effect: l.effect, cancel: cancel}
 	o.calls[l.unit] = f
 	if f.once() && o.x.State.Units[l.unit].Phase == machine.PhaseRun {
-		o.x.recent.noteCall(&l)
+		o.x.rollbacks.recent.noteCall(&l)
 	}
 	c := &call.Call{
 		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.effect, Attempt: l.attempt,

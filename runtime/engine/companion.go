@@ -27,11 +27,13 @@ type companion interface {
 	// tend looks after what is beyond the execution, after the owner has made a step. again is when the owner is to come back for it
 	// if nothing happens before; zero: never.
 	stepped(o *owner, s *stepResult) (again time.Time)
+	// lost follows the loss of the lease: another worker may have the execution.
+	lost(o *owner)
 }
 
 // companionsOf are the companions of an execution, in the order in which they are called.
 func companionsOf(x *execution) []companion {
-	return []companion{x.family, x.waits, overdue{}, rollbackRecorder{}}
+	return []companion{x.family, x.waits, overdue{}, x.rollbacks}
 }
 
 // idle does nothing.
@@ -42,6 +44,7 @@ func (idle) applying(*turn, *schemas.Event) func()         { return nil }
 func (idle) prepare(*turn)                                 {}
 func (idle) committed(*turn)                               {}
 func (idle) claimed(*owner) Decision                       { return nil }
+func (idle) lost(*owner)                                   {}
 func (idle) stepped(*owner, *stepResult) (again time.Time) { return time.Time{} }
 
 // earliest is the first of two times that is not zero.

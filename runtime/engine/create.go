@@ -27,7 +27,7 @@ func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Sub
 		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, Workflow: sub.Workflow, ParentID: sub.parent, CreatedAt: now,
 		ScheduledAt: sub.ScheduledAt,
 	}}
-	x := newExecution(id, h)
+	x := newExecution(journal.New(id, h))
 	x.SetProgram(p, sub.session)
 	x.State = machine.New(p)
 	x.State.Forbid(r.capabilities.Forbids)

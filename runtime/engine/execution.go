@@ -18,9 +18,7 @@ type execution struct {
 	claimed   bool         // the lease came by a claim: the execution was due
 	leaseSent time.Time    // when the commit that claimed the lease was sent
 
-	latest   atomic.Pointer[journal.Head] // as it was read or committed last, for others than the owner
-	recent   *recentCommits               // an owner's; nil: nothing is remembered
-	rollback *rollback                    // of which the log has to be told; nil: none
+	latest atomic.Pointer[journal.Head] // as it was read or committed last, for others than the owner
 
 	uncertain   []pendingCall // started by commits of which nobody knows whether they happened; nothing of it was called yet
 	changed     bool          // somebody else committed since this process did: the wake may be theirs
@@ -29,18 +27,21 @@ type execution struct {
 
 	family     *family
 	waits      *waits
+	rollbacks  *rollbacks
 	companions []companion
 }
 
-func newExecution(id string, h journal.Head) *execution {
-	return withCompanions(journal.New(id, h))
-}
-
-// withCompanions gives an execution its companions.
-func withCompanions(j *journal.Execution) *execution {
-	x := &execution{Execution: j, family: new(family), waits: new(waits)}
+// newExecution gives an execution its companions.
+func newExecution(j *journal.Execution) *execution {
+	x := &execution{Execution: j, family: new(family), waits: new(waits), rollbacks: new(rollbacks)}
 	x.companions = companionsOf(x)
 	return x
+}
+
+// owned makes x the execution of an owner, with the lease of a claim; nil: its first commit claims one.
+func (x *execution) owned(lease *store.Lease) {
+	x.lease, x.claimed = lease, lease != nil
+	x.rollbacks.recent = new(recentCommits)
 }
 
 // open reads an execution from the store to change it.
@@ -49,7 +50,7 @@ func (r *Engine) open(ctx context.Context, id string) (*execution, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := withCompanions(j)
+	x := newExecution(j)
 	x.folded()
 	return x, nil
 }
@@ -58,7 +59,7 @@ func (r *Engine) open(ctx context.Context, id string) (*execution, error) {
 func (x *execution) folded() {
 	h := x.Head
 	x.latest.Store(&h)
-	x.recent.startFrom(position{x.Version, h.Seq})
+	x.rollbacks.recent.startFrom(position{x.Version, h.Seq})
 	x.folds++
 }
 

@@ -46,7 +46,7 @@ func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first [
 	o := &owner{
 		r: r, x: x, lease: lease, fence: newFence(sent, r.limits.Lease), claimed: lease != nil, signal: records.NewSignal(), lost: make(chan struct{}), calls: map[int]*inFlight{},
 	}
-	x.lease, x.claimed, x.recent = lease, lease != nil, &recentCommits{}
+	x.owned(lease)
 	r.mu.Lock()
 	old := r.owned[x.ID]
 	switch {
@@ -88,15 +88,6 @@ func (r *Engine) InMemory() int { return r.Load().InMemory }
 
 // Owns reports whether this process owns the execution.
 func (r *Engine) Owns(id string) bool { return r.owner(id) != nil }
-
-// HasRoom reports whether n more executions fit into memory now.
-func (r *Engine) HasRoom(n int) bool {
-	ok := r.slots.TryAcquire(int64(n))
-	if ok {
-		r.slots.Release(int64(n))
-	}
-	return ok
-}
 
 // Load is what this process has taken on.
 type Load struct {
@@ -212,6 +203,13 @@ func (o *owner) leaseLost(l store.Lease) {
 	}
 }
 
+// leaseGone lets the companions know that the lease is lost.
+func (o *owner) leaseGone() {
+	for _, c := range o.x.companions {
+		c.lost(o)
+	}
+}
+
 // answer ends the wait of those who asked; a nil err leaves each request its own.
 func answer(requests []*request, err error) {
 	for _, q := range requests {
@@ -273,7 +271,7 @@ func (o *owner) run(requests []*request, base store.Batch) {
 			}
 			continue
 		}
-		delay, base, o.claimed = 0, store.Batch{}, s.rolledBack
+		delay, base, o.claimed = 0, store.Batch{}, s.takeOver
 		o.lastError.Store(nil)
 		o.mu.Lock()
 		if o.lease == nil && o.x.lease != nil {
@@ -292,7 +290,7 @@ func (o *owner) run(requests []*request, base store.Batch) {
 			return
 		}
 		o.abortCalls(m)
-		if !s.more && !s.rolledBack {
+		if !s.more && !s.takeOver {
 			var ok bool
 			if m, ok = o.wait(m, s.at); !ok {
 				return
@@ -322,7 +320,7 @@ func (o *owner) wait(m mode, at time.Time) (mode, bool) {
 		return draining, true
 	case <-o.lost:
 		o.r.log.Warn("lost the lease: another worker goes on", "execution_id", o.x.ID)
-		o.checkRollback()
+		o.leaseGone()
 		return m, false
 	case <-o.r.storeCtx.Done():
 		return m, false

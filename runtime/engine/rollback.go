@@ -42,7 +42,7 @@ type rollbackData struct {
 // detectRollback compares what the store says of an execution with what its owner knows, and restores what can be. It
 // returns the head and version to go on from. missing: the store has no such execution.
 func (r *Engine) detectRollback(ctx context.Context, x *execution, h journal.Head, version int64, missing error) (journal.Head, int64, error) {
-	m, now := x.recent, position{version, h.Seq}
+	m, now := x.rollbacks.recent, position{version, h.Seq}
 	if m == nil || m.position() == (position{}) {
 		return h, version, missing
 	}
@@ -80,7 +80,7 @@ func (r *Engine) detectRollback(ctx context.Context, x *execution, h journal.Hea
 	default:
 		m.reset(now)
 	}
-	x.rollback, x.changed = s, true
+	x.rollbacks.found, x.changed = s, true
 	r.Counters.RolledBack.Add(1)
 	r.log.Error("the store lost commits that it had acknowledged", "execution_id", x.ID, "from_seq", s.from.seq, "to_seq", s.to.seq, "restored", s.restored)
 	return h, version, nil
@@ -88,7 +88,7 @@ func (r *Engine) detectRollback(ctx context.Context, x *execution, h journal.Hea
 
 // sameLog tells whether the store's log is the owner's at a point, as far as that is remembered.
 func (r *Engine) sameLog(ctx context.Context, x *execution, p position) (bool, error) {
-	want := x.recent.last(p)
+	want := x.rollbacks.recent.last(p)
 	if want == nil {
 		return true, nil
 	}
@@ -133,7 +133,7 @@ func (r *Engine) restoreCommits(ctx context.Context, x *execution, h journal.Hea
 // event tells the log of a rollback, and of the calls that it does not know.
 func (s *rollback) event(x *execution) (schemas.Event, error) {
 	d := rollbackData{From: s.from.seq, To: s.to.seq, Restored: s.restored}
-	for name, attempt := range x.recent.started {
+	for name, attempt := range x.rollbacks.recent.started {
 		if u, ok := journal.UnitNamed(x.State, name); ok && (x.State.Units[u].Attempts >= attempt || x.State.Units[u].Status.Ended()) {
 			continue
 		}
@@ -146,15 +146,19 @@ func (s *rollback) event(x *execution) (schemas.Event, error) {
 	return schemas.Event{Type: schemas.EventRolledBack, Data: data}, err
 }
 
-// rollbackRecorder is the companion of an execution whose store may lose commits.
-type rollbackRecorder struct{ idle }
+// rollbacks is the companion of an execution whose store may lose commits.
+type rollbacks struct {
+	idle
+	recent *recentCommits // an owner's; nil: nothing is remembered
+	found  *rollback      // of which the log does not tell yet; nil: none
+}
 
 // begin puts a rollback that was noticed into the log, before anything is decided on what is left.
-func (rollbackRecorder) begin(t *turn) {
-	if t.x.rollback == nil {
+func (b *rollbacks) begin(t *turn) {
+	if b.found == nil {
 		return
 	}
-	e, err := t.x.rollback.event(t.x)
+	e, err := b.found.event(t.x)
 	if err != nil {
 		t.err = err
 		return
@@ -164,15 +168,16 @@ func (rollbackRecorder) begin(t *turn) {
 	}
 }
 
-func (rollbackRecorder) committed(t *turn) {
-	t.x.recent.add(&t.batch, position{t.x.Version, t.x.State.Seq}, t.r.limits.MaxMemory)
+func (b *rollbacks) committed(t *turn) {
+	b.recent.add(&t.batch, position{t.x.Version, t.x.State.Seq}, t.r.limits.MaxMemory)
+	t.result.takeOver, b.found = b.found != nil, nil
 }
 
-// checkRollback is the last look of an owner whose lease is gone: perhaps the store has lost more than that.
-func (o *owner) checkRollback() {
+// lost is the last look of an owner whose lease is gone: perhaps the store has lost more than that.
+func (b *rollbacks) lost(o *owner) {
 	x := o.x
 	x.State = nil
-	if err := o.r.reload(o.r.storeCtx, x); err != nil || x.rollback == nil {
+	if err := o.r.reload(o.r.storeCtx, x); err != nil || b.found == nil {
 		return
 	}
 	if _, err := o.r.step(o.r.storeCtx, x, nil, guest, store.Batch{}); err != nil {

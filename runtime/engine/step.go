@@ -24,11 +24,11 @@ const (
 
 // step is what one commit made of an execution.
 type stepResult struct {
-	calls      []pendingCall
-	released   bool // the lease is gone; whoever owned the execution forgets it
-	more       bool // there is more to do at once
-	rolledBack bool // the store had lost commits: what is in flight is to be looked at
-	at         time.Time
+	calls    []pendingCall
+	released bool // the lease is gone; whoever owned the execution forgets it
+	more     bool // there is more to do at once
+	takeOver bool // calls in flight that no owner makes are to be decided on, as after a claim
+	at       time.Time
 }
 
 // step decides, applies and commits once. base holds what else belongs into the batch of a new execution; that the execution exists
@@ -70,7 +70,7 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 			x.uncertain = absent
 			if t.committed {
 				x.uncertain, x.changed, x.unconfirmed = nil, false, false
-				t.result.rolledBack, x.rollback = x.rollback != nil, nil
+
 			}
 			t.result.calls = slices.DeleteFunc(t.result.calls, func(l pendingCall) bool { return !l.isStarted(x.State) })
 			t.result.at = t.now

@@ -52,7 +52,7 @@ func (o *owner) stepFailed(requests []*request, base store.Batch, err error, del
 	select {
 	case <-t.C:
 	case <-o.lost:
-		o.checkRollback()
+		o.leaseGone()
 		o.putBack(keep)
 		return nil, 0
 	case <-o.r.storeCtx.Done():

@@ -50,7 +50,7 @@ func (r *Engine) claimDue(ctx context.Context) {
 		leases, sent = r.renewClaimed(ctx, leases, sent)
 		r.slots.Release(int64(room - len(leases)))
 		for i := range leases {
-			r.adopt(newExecution(leases[i].Key.ID, journal.Head{}), &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
+			r.adopt(newExecution(journal.New(leases[i].Key.ID, journal.Head{})), &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
 		}
 		if err == nil || interrupted {
 			delay = 0
