@@ -10,26 +10,27 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Decision looks at a state and says which events follow from what has happened. It may be asked again with a
-// newer state, so it has no effects of its own. An error goes to whoever asked and changes nothing.
+// Decision looks at a state and returns the events that follow from what has happened. It has no effects of its own, because it may be
+// called again with a newer state. An error goes to the caller of [Engine.Decide] and changes nothing.
 type Decision func(s *machine.State, now time.Time) ([]schemas.Event, error)
 
 // request is a decision on its way to the owner of an execution.
 type request struct {
 	decide Decision
 	err    error
-	call   *inFlight     // the call whose end this is; nil: none
-	done   chan struct{} // closed once the decision is committed or refused; nil: nobody waits
+	call   *inFlight     // the call that has ended; nil: none
+	done   chan struct{} // closed once the decision is committed or refused; nil: no caller waits for it
 }
 
-// Decide is the one door through which an execution changes. Where this process owns the execution, the owner
-// takes the decision into its next commit; else it is committed from here. It returns when the decision is durable.
+// Decide has a decision made about an execution. Whatever changes one from outside its owner comes through here. If this process owns the
+// execution, its owner takes the decision into its next commit; otherwise Decide commits it. It returns when the decision is durable. If
+// ctx ends before, the decision may still be committed.
 func (r *Engine) Decide(ctx context.Context, id string, decide Decision) error {
 	for {
 		if o := r.owner(id); o != nil {
 			q := &request{decide: decide, done: make(chan struct{})}
 			if !o.submit(q) {
-				continue // it has just let go
+				continue // it has just released the execution
 			}
 			select {
 			case <-q.done:
@@ -49,17 +50,14 @@ func (r *Engine) Decide(ctx context.Context, id string, decide Decision) error {
 	}
 }
 
-// decideAsGuest changes an execution that nobody in this process owns.
+// decideAsGuest changes an execution that this process does not own.
 func (r *Engine) decideAsGuest(ctx context.Context, x *execution, decide Decision) error {
 	q := &request{decide: decide}
 	if _, err := r.step(ctx, x, []*request{q}, guest, store.Batch{}); err != nil {
 		return err
 	}
-	if o := r.owner(x.ID); o != nil { // it began meanwhile, perhaps with what was there before
+	if o := r.owner(x.ID); o != nil { // adopted meanwhile, perhaps with the state before this change
 		o.markStale()
 	}
 	return q.err
 }
-
-// hasCaller tells whether somebody waits for the decision.
-func (q *request) hasCaller() bool { return q.done != nil }

@@ -1,38 +1,42 @@
-// Package engine is the contract Execution: it takes plans, runs them durably and answers for them. It owns every write to an execution:
-// all of them go through one door, [Engine.Decide]. The façade, the tools and the rooms above (workflow, safety, upkeep, health) call it.
-// It calls the hooks [Library], which puts plans in the place of names of workflows, and [Observer], after each commit.
+// Package engine is the contract Execution: it takes plans, runs them durably and answers for them. It owns every write to an execution;
+// all of them pass through [Engine.Decide]. The façade, the tools and the rooms above (workflow, safety, upkeep, health) call it. It calls
+// two hooks: [Library], which replaces names of workflows by their plans, and [Observer], after each commit.
 //
 //	Execute ─▶ plan.Parse ─▶ plan.Compile (live tools) ─▶ one batch: plan, head, first events, lease ─▶ owner
 //	owner:  decide events ─▶ machine.Apply ─▶ machine.Next … ─▶ store.Commit (one batch) ─▶ start calls ─▶ results ─▶ decide …
 //
-// # The door
+// # Decisions and commits
 //
-// Everything that changes an execution is a decision: a worker's results, timers, cancel, suspend, resume, signals. The door loads the
-// state, lets the caller decide on events, applies them, adds what [machine.State.Next] says is due, and commits all of it as one
-// batch against the version of the head record it had read. When another replica or request was faster, the state is folded again and
-// everything is decided again. That version is the fence: a worker that lost its lease and does not know it cannot write.
+// Everything that changes an execution is a [Decision]: the results of calls, timers, cancel, suspend, resume, signals. Decide loads the
+// state, calls the decision for its events, applies them, adds what [machine.State.Next] says is due, and commits all of it as one batch
+// against the version of the head record that it has read. If another replica or request committed first, the state is folded again and
+// the decision is made again. The version is the fence for writes: a worker that has lost its lease without knowing it cannot write.
+//
+// One such cycle is a step (step.go), one try of it a turn (turn.go). Decide, step, turn and owner are the kernel. What an execution has to
+// do with the world beyond its own log is in its companions: family.go, await.go, overdue.go and rollback.go (companion.go).
 //
 // # Owners
 //
-// The unit of work is the execution. A worker claims it by a lease (the submitter at once, where it has room), folds its log, and then
-// keeps the state in memory as a cache of the log. Its owner goroutine takes everything that happened since the last commit
-// (results, requests, timers) into the next one, so that a wide fan-out shares commits. Calls run in goroutines of their own. When only
-// timers or decisions are left, the owner commits the next wake, releases the lease and forgets the execution.
+// The unit of work is the execution. A worker claims it by a lease (at submission, if the worker has room), folds its log, and then
+// keeps the state in memory as a cache of the log. The owner is one goroutine (owner.go). It takes everything that happened since the last
+// commit (results, requests, timers) into the next commit, so a wide fan-out shares commits. Calls run in goroutines of their own. When only
+// timers or decisions are left, the owner commits the next wake, releases the lease and drops the execution from memory.
 //
-// A lease is renewed each third of its life. An owner that cannot be sure of its lease any more starts nothing (fence.go); what it has in
-// flight goes on, and its result counts where it still decides something. After a crash the lease expires (on the embedded store at
-// once) and another owner claims it. What was in flight then is decided by the effect of each capability: package machine has the table.
+// A lease is renewed each third of its life. An owner whose lease may have expired starts nothing (fence.go); its calls in flight
+// continue, and their results count if they still decide something. After a crash the lease expires (on the embedded store at
+// once) and another owner claims the execution. What was in flight is then decided by the effect of each capability: package machine has
+// the table.
 //
-// A store may lose what it acknowledged (a Redis that fails over). An owner that notices commits it again as far as it remembers, holds
-// the `once` calls that the log does not know, and tells the log (rollback.go).
+// A store may lose commits that it has acknowledged (a Redis that fails over). An owner that notices commits them again as far as it
+// remembers them, holds `once` calls that the log does not know, and records the rollback in the log (rollback.go).
 //
 // # Children and states
 //
 // A workflow node is an execution of its own, its child: the parent's start event names it before it exists, so the owner of the parent
-// can create it once, also after a crash (child.go). Whichever replica commits the child's end notifies the parent; a parent with children
-// also looks for itself now and then. Children are suspended and resumed with it (follow.go).
+// can create it exactly once, also after a crash (child.go). The replica that commits the child's end notifies the parent; a parent with
+// children also checks them now and then (family.go). Children are suspended and resumed with their parent (child_suspend.go).
 //
-// An execution that waits for a state is found by an index term of its head (await.go). It looks when it begins to wait; after that
-// the writer of the state looks on its behalf, and a wake in the batch of that write has any replica do so once more; who looks at a state
-// that will expire leaves a wake for that (await_notify.go). So waiting costs no owner, no lease and no poll.
+// An execution that waits for a state is found by an index term of its head. It reads the state when the wait begins (await.go); after
+// that, the writer of the state checks the waits for it, and a wake in the batch of that write makes some replica check them again
+// (await_notify.go). A check of a state that will expire leaves a wake for the expiry. So a wait needs no owner, no lease and no polling.
 package engine

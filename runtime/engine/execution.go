@@ -11,18 +11,18 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// execution is an execution as the commits of this process see it, used by one goroutine at a time.
+// execution is an execution as seen by the commits of this process. Except for latest it is used by one goroutine at a time.
 type execution struct {
 	*journal.Execution
-	lease     *store.Lease // nil: somebody else may own it
+	lease     *store.Lease // nil: another process may own the execution
 	claimed   bool         // the lease came by a claim: the execution was due
 	leaseSent time.Time    // when the commit that claimed the lease was sent
 
-	latest atomic.Pointer[journal.Head] // as it was read or committed last, for others than the owner
+	latest atomic.Pointer[journal.Head] // as it was last read or committed
 
-	uncertain   []pendingCall // started by commits of which nobody knows whether they happened; nothing of it was called yet
-	changed     bool          // somebody else committed since this process did: the wake may be theirs
-	unconfirmed bool          // a commit that had to be durable ended without a word of that
+	uncertain   []pendingCall // started by commits that may or may not have happened; none of them was made yet
+	changed     bool          // another process has committed since this one did: the wake may be of its commit
+	unconfirmed bool          // a commit that had to be durable ended without confirmation
 	folds       int           // how often the state was read from the store
 
 	family     *family
@@ -38,13 +38,13 @@ func newExecution(j *journal.Execution) *execution {
 	return x
 }
 
-// owned makes x the execution of an owner, with the lease of a claim; nil: its first commit claims one.
+// owned makes x the execution of an owner, with the lease of a claim; nil: the first commit claims a lease.
 func (x *execution) owned(lease *store.Lease) {
 	x.lease, x.claimed = lease, lease != nil
 	x.rollbacks.recent = new(recentCommits)
 }
 
-// open reads an execution from the store to change it.
+// open reads an execution from the store in order to change it.
 func (r *Engine) open(ctx context.Context, id string) (*execution, error) {
 	j, err := r.journal.Load(ctx, id)
 	if err != nil {
@@ -55,12 +55,22 @@ func (r *Engine) open(ctx context.Context, id string) (*execution, error) {
 	return x, nil
 }
 
-// folded takes note that the execution was folded from the store.
+// folded notes that the state was folded from the store.
 func (x *execution) folded() {
 	h := x.Head
 	x.latest.Store(&h)
 	x.rollbacks.recent.startFrom(position{x.Version, h.Seq})
 	x.folds++
+}
+
+// committed notes what was committed.
+func (x *execution) committed(h journal.Head, done store.Committed, sent time.Time) {
+	x.Head, x.Version = h, done.Versions[len(done.Versions)-1]
+	x.latest.Store(&h)
+	x.Trim()
+	if done.Lease != nil {
+		x.lease, x.leaseSent = done.Lease, sent
+	}
 }
 
 // reload folds x again from the store after its state turned out to be stale.
@@ -69,7 +79,7 @@ func (r *Engine) reload(ctx context.Context, x *execution) error {
 	if err == nil || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		h, version, err = r.detectRollback(ctx, x, h, version, err)
 	}
-	if errors.Is(err, store.ErrConflict) { // somebody changes it while it is restored
+	if errors.Is(err, store.ErrConflict) { // it was changed while it was restored
 		return r.reload(ctx, x)
 	}
 	if err != nil {

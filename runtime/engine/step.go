@@ -11,28 +11,28 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// mode says how far a step goes beyond the decisions it was given.
+// mode says what a step does beyond the decisions that it was given.
 type mode int
 
 const (
-	guest     mode = iota // not the owner: whatever has to be started wakes one
-	draining              // an owner that is about to stop: nothing new starts
-	releasing             // an owner that stops: nothing new starts, the lease is released
-	fenced                // an owner whose lease may have lapsed: nothing new starts until it is proven again
-	running               // the owner
+	guest     mode = iota // not the owner: it starts nothing, and wakes an owner for that
+	draining              // an owner that waits for its calls in flight, in order to stop: it starts nothing
+	releasing             // an owner that stops: it starts nothing and releases the lease
+	fenced                // an owner whose lease may have expired: it starts nothing until the lease is renewed
+	running               // the owner: it starts what can be started
 )
 
-// step is what one commit made of an execution.
+// stepResult is the outcome of a step.
 type stepResult struct {
-	calls    []pendingCall
-	released bool // the lease is gone; whoever owned the execution forgets it
-	more     bool // there is more to do at once
-	takeOver bool // calls in flight that no owner makes are to be decided on, as after a claim
-	at       time.Time
+	calls    []pendingCall // started, and now to be made
+	released bool          // the lease is released; the owner drops the execution
+	more     bool          // there is more to do at once
+	takeOver bool          // calls in flight that this owner does not make are to be decided on, as after a claim
+	at       time.Time     // of the turn
 }
 
-// step decides, applies and commits once. base holds what else belongs into the batch of a new execution; that the execution exists
-// is then ErrConflict. The error is the store's; what a decision refused stands in its request.
+// step decides, applies and commits once. base is what else belongs to the batch of a new execution; if the execution exists already,
+// the error is ErrConflict. Other errors are the store's. The error of a decision is set in its request.
 func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m mode, base store.Batch) (stepResult, error) {
 	for range records.MaxConflicts {
 		if x.State == nil {
@@ -42,14 +42,7 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 		}
 		t := &turn{r: r, x: x, ctx: ctx, mode: m, now: records.Now(), batch: base}
 		t.batch.Puts, t.batch.Sync = slices.Clip(base.Puts), base.Sync || x.unconfirmed
-		var absent []pendingCall
-		for _, l := range x.uncertain {
-			if l.isStarted(x.State) {
-				t.result.calls = append(t.result.calls, l)
-			} else {
-				absent = append(absent, l)
-			}
-		}
+		absent := t.resumeUncertain()
 		for _, c := range x.companions {
 			c.begin(t)
 		}
@@ -63,19 +56,18 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 		}
 		err := t.commit() //nolint:contextcheck // cancels of children outlive the commit
 		if err == nil && !t.committed && m != guest && slices.ContainsFunc(requests, (*request).hasCaller) {
-			err = r.checkCurrent(ctx, x) // nothing was to be done, or everything refused, by a state that may be stale
+			err = r.checkCurrent(ctx, x) // nothing was committed, and the callers may be answered from a stale state
 		}
 		switch {
 		case err == nil:
 			x.uncertain = absent
 			if t.committed {
 				x.uncertain, x.changed, x.unconfirmed = nil, false, false
-
 			}
 			t.result.calls = slices.DeleteFunc(t.result.calls, func(l pendingCall) bool { return !l.isStarted(x.State) })
 			t.result.at = t.now
 			return t.result, nil
-		case !errors.Is(err, store.ErrConflict): // it may have happened, now or later
+		case !errors.Is(err, store.ErrConflict): // the commit may have happened, or may still happen
 			x.State, x.changed, x.unconfirmed = nil, true, x.unconfirmed || t.batch.Sync
 			x.uncertain = slices.Concat(absent, t.result.calls)
 			return stepResult{}, records.Error(err)
@@ -84,10 +76,27 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 		}
 		x.State, x.changed = nil, true // what was applied is not in the log
 	}
-	return stepResult{}, schemas.Errorf(schemas.CodeConflict, "execution %q changes too fast to be changed from here", x.ID).WithHint("try again").With(func(e *schemas.Error) { e.Retryable = true })
+	return stepResult{}, schemas.Errorf(schemas.CodeConflict, "execution %q changes too fast: %d commits to it conflicted", x.ID, records.MaxConflicts).
+		WithHint("try again").With(func(e *schemas.Error) { e.Retryable = true })
 }
 
-// checkCurrent is ErrConflict if somebody has changed the execution since its state was read.
+// resumeUncertain takes over the calls that were started by commits whose outcome was unknown: those that turned out to be in the log are
+// made after this turn, the others are returned.
+func (t *turn) resumeUncertain() (absent []pendingCall) {
+	for _, c := range t.x.uncertain {
+		if c.isStarted(t.x.State) {
+			t.result.calls = append(t.result.calls, c)
+		} else {
+			absent = append(absent, c)
+		}
+	}
+	return absent
+}
+
+// hasCaller reports whether a caller waits for the decision.
+func (q *request) hasCaller() bool { return q.done != nil }
+
+// checkCurrent returns ErrConflict if the execution has changed since its state was read.
 func (r *Engine) checkCurrent(ctx context.Context, x *execution) error {
 	_, version, err := r.journal.ReadHead(ctx, x.ID)
 	if err == nil && version != x.Version {
