@@ -30,24 +30,26 @@ type Config struct {
 	Journal      *journal.Journal
 	Queue        *queue.Queue
 	Feed         *telemetry.Feed
-	Limits       Limits         // as WithDefaults gives them
+	Limits       Limits         // with their defaults: [Limits.WithDefaults]
 	NewID        func() string  // for executions
 	Random       func() float64 // [0,1) for jitter
 }
 
-// Library knows the plans that names of workflows stand for.
+// Library knows the plans of workflows by their names.
 type Library interface {
-	// Resolve puts the plan of a workflow in the place of its name, all the way down. within are the workflows around p, outermost
-	// first. The findings refuse p; an error means that the store does not answer, and says nothing of p.
+	// Resolve replaces each name of a workflow in p by the plan of the workflow, at every depth. within are the workflows around p,
+	// outermost first. A finding of severity error refuses p; an error means that the store did not answer, and says nothing about p.
 	Resolve(ctx context.Context, p *schemas.Plan, within []string) ([]schemas.Finding, error)
 }
 
-// Observer hears of every commit to an execution that this process makes, those of one execution in their order. Committed must not block.
+// Observer is called after every commit to an execution that this process makes.
 type Observer interface {
+	// Committed must not block. It is called for the commits of one execution in their order, for those of several at the same time.
 	Committed(c journal.Commit)
 }
 
-// Engine runs executions. Its methods are the contract Execution; the read-only half is [journal.Reader].
+// Engine runs executions. Its methods are the contract Execution; its read-only half is [journal.Reader]. They may be called by several
+// goroutines at once.
 type Engine struct {
 	journal.Reader
 	Counters Counters
@@ -65,47 +67,47 @@ type Engine struct {
 	limits       Limits
 	newID        func() string
 	random       func() float64
-	worker       string // this replica's name on leases
-	written      *records.Dirty[store.Key]
+	worker       string                    // this replica's name on leases
+	written      *records.Dirty[store.Key] // states whose waits are to be notified
 
-	running  atomic.Bool // Run has begun and not ended: this process may own executions
+	running  atomic.Bool // Run has begun and not ended
 	mu       sync.Mutex
 	owned    map[string]*owner
-	stopping bool
-	owners   sync.WaitGroup
+	stopping bool                // nothing is adopted any more
+	owners   sync.WaitGroup      // owners, their calls, and what follows their commits
 	slots    *semaphore.Weighted // executions in memory
 
 	stop     chan struct{}      // closed when no new call may start
 	callsCtx context.Context    //nolint:containedctx // root of all calls; outlives every request
-	endCalls func(error)        // ends the calls in flight
+	endCalls func(error)        // cancels callsCtx
 	storeCtx context.Context    //nolint:containedctx // root of all commits of owners
-	endStore context.CancelFunc // ends them
+	endStore context.CancelFunc // cancels storeCtx
 }
 
-// New makes an Engine; nothing happens before Run.
+// New makes an Engine. It does nothing before Run. [Engine.Connect] is to be called before any other method.
 func New(c Config) *Engine {
 	r := &Engine{
-		Reader: c.Journal.Reader(), store: c.Store, log: c.Log, sessions: c.Sessions, states: c.States, capabilities: c.Capabilities, journal: c.Journal,
-		queue: c.Queue, observers: []Observer{feedObserver{c.Feed}}, feed: c.Feed, limits: c.Limits, newID: c.NewID, random: c.Random, worker: c.Store.Worker(),
-		written: records.NewDirty[store.Key](maxWritten), owned: map[string]*owner{}, slots: semaphore.NewWeighted(int64(c.Limits.MaxExecutions)),
-		stop: make(chan struct{}),
+		Reader: c.Journal.Reader(), store: c.Store, log: c.Log, sessions: c.Sessions, states: c.States, capabilities: c.Capabilities,
+		journal: c.Journal, queue: c.Queue, observers: []Observer{feedObserver{c.Feed}}, feed: c.Feed, limits: c.Limits,
+		newID: c.NewID, random: c.Random, worker: c.Store.Worker(), written: records.NewDirty[store.Key](maxWritten),
+		owned: map[string]*owner{}, slots: semaphore.NewWeighted(int64(c.Limits.MaxExecutions)), stop: make(chan struct{}),
 	}
 	r.callsCtx, r.endCalls = context.WithCancelCause(context.Background())
 	r.storeCtx, r.endStore = context.WithCancel(context.Background())
 	return r
 }
 
-// Connect gives the engine the rooms above that it calls. It is called once, before anything else.
+// Connect sets the hooks that the engine calls. It is called once, before any other method.
 func (r *Engine) Connect(l Library, observers ...Observer) {
 	r.library = l
 	r.observers = append(r.observers, observers...)
 }
 
-// Running reports whether Run has begun and not ended: this process may own executions.
+// Running reports whether Run has begun and its context has not ended: this process may own executions.
 func (r *Engine) Running() bool { return r.running.Load() }
 
-// Run claims and runs executions until ctx ends. Then nothing new starts, calls that may be repeated are stopped, `once` calls get the
-// grace period, and every execution is handed back to the store. It returns when nothing of it is left.
+// Run claims and runs executions until ctx ends. Then it starts nothing new, stops calls that may be repeated, gives `once` calls the
+// grace period, and releases every execution. It returns nil when all of its goroutines have ended.
 func (r *Engine) Run(ctx context.Context) error {
 	r.running.Store(true)
 	var wg sync.WaitGroup
@@ -113,8 +115,8 @@ func (r *Engine) Run(ctx context.Context) error {
 	wg.Go(func() { r.renewLeases(r.storeCtx) })
 	wg.Go(func() { r.store.HandleDue(ctx, journal.KindOverdue, r.expireQueued) })
 	wg.Go(func() { r.store.HandleDue(ctx, state.KindNotify, r.notifyDue) })
-	telling := make(chan struct{})
-	go func() { r.written.Handle(ctx, notifiers, r.notifyWritten); close(telling) }()
+	notified := make(chan struct{})
+	go func() { r.written.Handle(ctx, notifiers, r.notifyWritten); close(notified) }()
 
 	<-ctx.Done()
 	r.running.Store(false)
@@ -129,9 +131,9 @@ func (r *Engine) Run(ctx context.Context) error {
 		waitUpTo(done, settle)
 	}
 	r.endCalls(errStopped)
-	waitUpTo(telling, settle)
+	waitUpTo(notified, settle)
 	r.endStore()
-	<-telling
+	<-notified
 	<-done
 	wg.Wait()
 	return nil
@@ -140,8 +142,11 @@ func (r *Engine) Run(ctx context.Context) error {
 // settle is how long the results of calls that were just stopped may take to be committed.
 const settle = 5 * time.Second
 
-var errStopped = schemas.Errorf(schemas.CodeCancelled, "the runtime stopped while the call was in flight").WithHint("it goes on when the runtime is back")
+// errStopped is the cause by which calls in flight are cancelled when Run ends.
+var errStopped = schemas.Errorf(schemas.CodeCancelled, "the runtime stopped while the call was in flight").
+	WithHint("the execution continues when the runtime is back")
 
+// waitUpTo waits for done for at most d, and reports whether it was closed.
 func waitUpTo(done <-chan struct{}, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -58,6 +58,29 @@ func (o *owner) extendFence(l store.Lease, sent time.Time) {
 	}
 }
 
+// takeLease gives the owner a new lease: the last one lapsed before it was renewed, and this process claimed the execution
+// anew. false: the owner is going, or has gone.
+func (o *owner) takeLease(l *store.Lease, sent time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed || o.gone {
+		return false
+	}
+	o.lease, o.fence, o.stale = l, newFence(sent, o.r.limits.Lease), true
+	o.signal.Set()
+	return true
+}
+
+// leaseLost tells the owner that another worker may have the execution by now, unless it has a newer lease.
+func (o *owner) leaseLost(l store.Lease) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.gone && o.lease != nil && o.lease.Token == l.Token {
+		o.gone = true
+		close(o.lost)
+	}
+}
+
 // checkLease is asked by whoever makes a call of the owner, at the last moment.
 func (o *owner) checkLease() error {
 	if o.leaseHolds() {

@@ -40,129 +40,11 @@ type owner struct {
 // errReleased answers requests that came while the owner was letting go: ask again.
 var errReleased = errors.New("owner let go")
 
-// adopt makes this process the owner of an execution and runs it in a goroutine of its own: one that was claimed, by its lease and when
-// the claim was sent, or without one a new execution by what base claims. The caller has a slot, which the owner gives back.
-func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first []*request, base store.Batch) {
-	o := &owner{
-		r: r, x: x, lease: lease, fence: newFence(sent, r.limits.Lease), claimed: lease != nil, signal: records.NewSignal(), lost: make(chan struct{}), calls: map[int]*inFlight{},
-	}
-	x.owned(lease)
-	r.mu.Lock()
-	old := r.owned[x.ID]
-	switch {
-	case r.stopping:
-		r.mu.Unlock()
-		r.slots.Release(1)
-		r.store.GiveBack(x.lease, records.Now())
-		answer(first, schemas.Errorf(schemas.CodeUnavailable, "the runtime is stopping").WithHint("try again when it is back"))
-		return
-	case old != nil && lease == nil: // the same idempotency key is just making it
-		r.mu.Unlock()
-		r.slots.Release(1)
-		answer(first, errReleased)
-		return
-	case old != nil && old.takeLease(lease, sent):
-		r.mu.Unlock()
-		r.slots.Release(1)
-		return
-	}
-	r.owned[x.ID] = o
-	r.owners.Add(1)
-	r.mu.Unlock()
-	go func() {
-		defer r.owners.Done()
-		defer r.slots.Release(1)
-		o.run(first, base)
-	}()
-}
-
 // owner is who owns the execution in this process; nil: nobody.
 func (r *Engine) owner(id string) *owner {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.owned[id]
-}
-
-// InMemory counts the executions that this process owns.
-func (r *Engine) InMemory() int { return r.Load().InMemory }
-
-// Owns reports whether this process owns the execution.
-func (r *Engine) Owns(id string) bool { return r.owner(id) != nil }
-
-// Load is what this process has taken on.
-type Load struct {
-	InMemory    int   // executions that it owns
-	Capacity    int   // how many it may own
-	Uncommitted int   // of InMemory, those whose last commit failed
-	Trouble     error // why one of those failed; nil: none did
-}
-
-// Load reads the load of this process.
-func (r *Engine) Load() Load {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := Load{InMemory: len(r.owned), Capacity: r.limits.MaxExecutions}
-	for _, o := range r.owned {
-		if err := o.lastError.Load(); err != nil {
-			l.Trouble = *err
-			l.Uncommitted++
-		}
-	}
-	return l
-}
-
-// submit hands a request to the owner; false: it has let go.
-func (o *owner) submit(q *request) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
-		return false
-	}
-	o.inbox = append(o.inbox, q)
-	o.signal.Set()
-	return true
-}
-
-// markStale tells the owner that somebody else changed the execution.
-func (o *owner) markStale() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.stale = true
-	o.signal.Set()
-}
-
-// takeLease gives the owner a new lease: the last one lapsed before it was renewed, and this process claimed the execution
-// anew. false: the owner is going, or has gone.
-func (o *owner) takeLease(l *store.Lease, sent time.Time) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed || o.gone {
-		return false
-	}
-	o.lease, o.fence, o.stale = l, newFence(sent, o.r.limits.Lease), true
-	o.signal.Set()
-	return true
-}
-
-// take empties the inbox.
-func (o *owner) take() []*request {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.stale {
-		o.stale = false
-		o.x.State, o.x.changed = nil, true
-	}
-	if o.lease != nil && o.lease != o.x.lease {
-		o.x.lease, o.x.claimed, o.claimed = o.lease, true, true
-	}
-	requests := o.inbox
-	o.inbox = nil
-	for _, q := range requests {
-		if f := q.call; f != nil && o.calls[f.unit] == f {
-			delete(o.calls, f.unit)
-		}
-	}
-	return requests
 }
 
 // release ends the ownership; the inbox takes nothing more.
@@ -193,32 +75,10 @@ func (o *owner) release() {
 	}
 }
 
-// leaseLost tells the owner that another worker may have the execution by now, unless it has a newer lease.
-func (o *owner) leaseLost(l store.Lease) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.gone && o.lease != nil && o.lease.Token == l.Token {
-		o.gone = true
-		close(o.lost)
-	}
-}
-
 // leaseGone lets the companions know that the lease is lost.
 func (o *owner) leaseGone() {
 	for _, c := range o.x.companions {
 		c.lost(o)
-	}
-}
-
-// answer ends the wait of those who asked; a nil err leaves each request its own.
-func answer(requests []*request, err error) {
-	for _, q := range requests {
-		if err != nil {
-			q.err = err
-		}
-		if q.done != nil {
-			close(q.done)
-		}
 	}
 }
 

@@ -60,13 +60,6 @@ func (o *owner) stepFailed(requests []*request, base store.Batch, err error, del
 	return append(keep, o.take()...), delay
 }
 
-// putBack puts requests back into the inbox, for whoever looks after it when the owner is gone.
-func (o *owner) putBack(requests []*request) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.inbox = append(requests, o.inbox...)
-}
-
 // suspendRefused suspends an execution of which the store refuses what it is given: trying again would change nothing, and
 // somebody has to look.
 func (o *owner) suspendRefused(cause error) {

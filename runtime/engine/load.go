@@ -1,0 +1,29 @@
+package engine
+
+// InMemory counts the executions that this process owns.
+func (r *Engine) InMemory() int { return r.Load().InMemory }
+
+// Owns reports whether this process owns the execution.
+func (r *Engine) Owns(id string) bool { return r.owner(id) != nil }
+
+// Load is what this process has taken on.
+type Load struct {
+	InMemory    int   // executions that it owns
+	Capacity    int   // how many it may own
+	Uncommitted int   // of InMemory, those whose last commit failed
+	Trouble     error // why one of those failed; nil: none did
+}
+
+// Load reads the load of this process.
+func (r *Engine) Load() Load {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := Load{InMemory: len(r.owned), Capacity: r.limits.MaxExecutions}
+	for _, o := range r.owned {
+		if err := o.lastError.Load(); err != nil {
+			l.Trouble = *err
+			l.Uncommitted++
+		}
+	}
+	return l
+}
