@@ -8,11 +8,13 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// adopt makes this process the owner of an execution and runs it in a goroutine of its own: one that was claimed, by its lease and when
-// the claim was sent, or without one a new execution by what base claims. The caller has a slot, which the owner gives back.
+// adopt makes this process the owner of an execution and runs it in a goroutine of its own. An execution that was claimed comes with its
+// lease, and with the time at which the claim was sent; a new execution comes without one, and base claims it. The caller has acquired a
+// slot, which is released with the execution.
 func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first []*request, base store.Batch) {
 	o := &owner{
-		r: r, x: x, lease: lease, fence: newFence(sent, r.limits.Lease), claimed: lease != nil, signal: records.NewSignal(), lost: make(chan struct{}), calls: map[int]*inFlight{},
+		r: r, x: x, lease: lease, fence: newFence(sent, r.limits.Lease), claimed: lease != nil,
+		signal: records.NewSignal(), lost: make(chan struct{}), calls: map[int]*inFlight{},
 	}
 	x.owned(lease)
 	r.mu.Lock()
@@ -24,7 +26,7 @@ func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first [
 		r.store.GiveBack(x.lease, records.Now())
 		answer(first, schemas.Errorf(schemas.CodeUnavailable, "the runtime is stopping").WithHint("try again when it is back"))
 		return
-	case old != nil && lease == nil: // the same idempotency key is just making it
+	case old != nil && lease == nil: // another request with the same idempotency key is creating it
 		r.mu.Unlock()
 		r.slots.Release(1)
 		answer(first, errReleased)

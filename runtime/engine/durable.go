@@ -5,15 +5,15 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Where a store's durability is a choice, every commit that a caller gets an answer for asks for the strict one, and so does
-// every one without which a `once` call might be made again. Of an execution those are the commits with a vital event.
+// If durability is a choice of the store, strict durability is asked for by every commit that a caller gets an answer for, and by every
+// commit without which a `once` call might be made again. Of an execution those are the commits with an event that mustSync.
 //
-// Such a commit may happen and yet end without its confirmation. Whoever reads it back must not act on it: the next commit of the
-// same execution asks again, also where it has nothing else to say (execution.unconfirmed), and what is confirmed by it is
+// Such a commit may happen and yet end without its confirmation. A process that reads it back must not act on it: the next commit of the
+// same execution asks for strict durability too, even if it has nothing else to write (execution.unconfirmed), and its confirmation covers
 // everything before.
 
-// mustSync tells whether an event must outlive the loss of a machine: without it a `once` call might be made again, or an answer that
-// somebody has seen be taken back.
+// mustSync reports whether an event must survive the loss of a machine: without it a `once` call might be made again, or an answer that a
+// caller has seen might be taken back.
 func mustSync(s *machine.State, e *schemas.Event) bool {
 	switch e.Type {
 	case schemas.EventCreated, schemas.EventFinished, schemas.EventSuspending, schemas.EventSuspended, schemas.EventResumed,

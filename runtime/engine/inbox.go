@@ -1,6 +1,10 @@
 package engine
 
-// submit hands a request to the owner; false: it has let go.
+import (
+	"slices"
+)
+
+// submit adds a request to the owner's inbox. It returns false if the owner has released the execution.
 func (o *owner) submit(q *request) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -12,7 +16,7 @@ func (o *owner) submit(q *request) bool {
 	return true
 }
 
-// markStale tells the owner that somebody else changed the execution.
+// markStale notes that another process, or a guest in this one, has changed the execution.
 func (o *owner) markStale() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -20,7 +24,7 @@ func (o *owner) markStale() {
 	o.signal.Set()
 }
 
-// take empties the inbox.
+// take empties the inbox, and takes over what else was noted for the owner.
 func (o *owner) take() []*request {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -41,7 +45,14 @@ func (o *owner) take() []*request {
 	return requests
 }
 
-// answer ends the wait of those who asked; a nil err leaves each request its own.
+// putBack puts requests back at the front of the inbox: release answers those that are left there.
+func (o *owner) putBack(requests []*request) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.inbox = slices.Concat(requests, o.inbox)
+}
+
+// answer answers the callers of requests. A nil err leaves each request its own.
 func answer(requests []*request, err error) {
 	for _, q := range requests {
 		if err != nil {
@@ -51,11 +62,4 @@ func answer(requests []*request, err error) {
 			close(q.done)
 		}
 	}
-}
-
-// putBack puts requests back into the inbox, for whoever looks after it when the owner is gone.
-func (o *owner) putBack(requests []*request) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.inbox = append(requests, o.inbox...)
 }

@@ -1,11 +1,5 @@
 package engine
 
-// InMemory counts the executions that this process owns.
-func (r *Engine) InMemory() int { return r.Load().InMemory }
-
-// Owns reports whether this process owns the execution.
-func (r *Engine) Owns(id string) bool { return r.owner(id) != nil }
-
 // Load is what this process has taken on.
 type Load struct {
 	InMemory    int   // executions that it owns
@@ -14,7 +8,7 @@ type Load struct {
 	Trouble     error // why one of those failed; nil: none did
 }
 
-// Load reads the load of this process.
+// Load returns the present load of this process.
 func (r *Engine) Load() Load {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -27,3 +21,9 @@ func (r *Engine) Load() Load {
 	}
 	return l
 }
+
+// InMemory returns the number of executions that this process owns.
+func (r *Engine) InMemory() int { return r.Load().InMemory }
+
+// Owns reports whether this process owns the execution.
+func (r *Engine) Owns(id string) bool { return r.owner(id) != nil }

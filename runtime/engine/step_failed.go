@@ -10,42 +10,40 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// stepFailed handles a step that failed for the store's sake: results are kept and tried again, everybody else is told. No
-// requests back means that the owner has to go.
-func (o *owner) stepFailed(requests []*request, base store.Batch, err error, delay time.Duration) ([]*request, time.Duration) {
-	if errors.Is(err, store.ErrConflict) { // somebody else has made the new execution
+// stepFailed handles the failure of a step. If the store is unavailable it waits, longer each time; then again is true, and left are the
+// results of calls that the next try must take along. Other requests are answered with the error. If again is false the owner has to end.
+func (o *owner) stepFailed(requests []*request, base store.Batch, err error, delay time.Duration) (left []*request, next time.Duration, again bool) {
+	switch {
+	case errors.Is(err, store.ErrConflict): // the execution exists already
 		answer(requests, err)
-		return nil, 0
-	}
-	if errors.Is(err, store.ErrInvalid) && base.Claim == nil {
+		return nil, 0, false
+	case errors.Is(err, store.ErrInvalid) && base.Claim == nil:
 		answer(requests, err)
 		o.suspendRefused(err)
-		return nil, 0
-	}
-	if !errors.Is(err, records.Unavailable) || base.Claim != nil || o.r.storeCtx.Err() != nil || errors.Is(err, store.ErrClosed) {
+		return nil, 0, false
+	case !errors.Is(err, records.Unavailable) || base.Claim != nil || o.r.storeCtx.Err() != nil || errors.Is(err, store.ErrClosed):
 		if o.r.storeCtx.Err() == nil {
-			o.r.log.Error("run execution", "execution_id", o.x.ID, "error", err)
+			o.r.log.Error("run execution: what was claimed is tried again in a minute", "execution_id", o.x.ID, "error", err)
 		}
 		answer(requests, err)
-		again := records.Now().Add(retryUnrunnable)
+		at := records.Now().Add(retryUnrunnable)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-			again = time.Time{} // it was deleted
+			at = time.Time{} // it was deleted
 		}
-		o.r.store.GiveBack(o.x.lease, again)
-		return nil, 0
+		o.r.store.GiveBack(o.x.lease, at)
+		return nil, 0, false
 	}
 	o.lastError.Store(&err)
 	o.r.log.Warn("commit failed: trying again", "execution_id", o.x.ID, "error", err)
-	keep := make([]*request, 0, len(requests)+1)
-	var tell []*request
+	var refused []*request
 	for _, q := range requests {
-		if q.done == nil {
-			keep = append(keep, q)
+		if q.hasCaller() {
+			refused = append(refused, q)
 		} else {
-			tell = append(tell, q)
+			left = append(left, q)
 		}
 	}
-	answer(tell, err)
+	answer(refused, err)
 	delay = min(max(2*delay, records.MinDelay), records.MaxDelay)
 	t := time.NewTimer(delay)
 	defer t.Stop()
@@ -53,28 +51,31 @@ func (o *owner) stepFailed(requests []*request, base store.Batch, err error, del
 	case <-t.C:
 	case <-o.lost:
 		o.leaseGone()
-		o.putBack(keep)
-		return nil, 0
+		o.putBack(left)
+		return nil, 0, false
 	case <-o.r.storeCtx.Done():
 	}
-	return append(keep, o.take()...), delay
+	return append(left, o.take()...), delay, true
 }
 
-// suspendRefused suspends an execution of which the store refuses what it is given: trying again would change nothing, and
-// somebody has to look.
+// retryUnrunnable is when an execution that could not be run is next due.
+const retryUnrunnable = time.Minute
+
+// suspendRefused suspends an execution whose commit the store refuses as invalid: the same commit would be refused again, so an operator
+// has to look at it.
 func (o *owner) suspendRefused(cause error) {
-	o.r.log.Error("the store refuses a commit: the execution is suspended", "execution_id", o.x.ID, "error", cause)
+	o.r.log.Error("the store refuses a commit as invalid: suspending the execution", "execution_id", o.x.ID, "error", cause)
 	q := &request{decide: func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		if s.Status == schemas.StatusSuspended || !machine.Legal(schemas.EventSuspended, s.Status, "") {
 			return nil, errReleased
 		}
-		return []schemas.Event{{Type: schemas.EventSuspended, By: o.r.worker, Reason: "what followed cannot be stored: this is a defect of the runtime; its log has the details"}}, nil
+		return []schemas.Event{{
+			Type: schemas.EventSuspended, By: o.r.worker,
+			Reason: "what followed cannot be stored: this is a defect of the runtime; its log has the details",
+		}}, nil
 	}}
 	o.x.State = nil
 	if _, err := o.r.step(o.r.storeCtx, o.x, []*request{q}, releasing, store.Batch{}); err != nil || q.err != nil {
 		o.r.store.GiveBack(o.x.lease, records.Now().Add(retryUnrunnable))
 	}
 }
-
-// retryUnrunnable is how long an execution that cannot be run at all is left alone.
-const retryUnrunnable = time.Minute

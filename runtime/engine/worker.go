@@ -10,8 +10,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// claimDue adopts due executions as long as there is room for them and the queue is not paused. While it waits it keeps room
-// for one; when that one has come it takes what else is due. It keeps r.vacant true to what it sees.
+// claimDue adopts due executions until ctx ends, as long as there is room for them and the queue is not paused. While it waits it reserves
+// one slot; when an execution has come it takes as many others as are due and fit. It lets the queue know whether it found room left.
 func (r *Engine) claimDue(ctx context.Context) {
 	var delay, wait time.Duration
 	for ctx.Err() == nil {
@@ -44,13 +44,14 @@ func (r *Engine) claimDue(ctx context.Context) {
 			r.queue.SetVacant(len(leases) < room)
 		}
 		if len(leases) > 0 && r.queue.Paused(ctx) != nil {
-			r.store.ReturnAll(leases) //nolint:contextcheck // what was taken goes back whatever ends
+			r.store.ReturnAll(leases) //nolint:contextcheck // claimed leases are returned even if ctx has ended
 			leases = nil
 		}
 		leases, sent = r.renewClaimed(ctx, leases, sent)
 		r.slots.Release(int64(room - len(leases)))
 		for i := range leases {
-			r.adopt(newExecution(journal.New(leases[i].Key.ID, journal.Head{})), &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner ends by itself, behind the claiming
+			x := newExecution(journal.New(leases[i].Key.ID, journal.Head{}))
+			r.adopt(x, &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner outlives the claiming
 		}
 		if err == nil || interrupted {
 			delay = 0
@@ -59,7 +60,7 @@ func (r *Engine) claimDue(ctx context.Context) {
 		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 			return
 		}
-		r.log.Warn("claim failed: trying again", "error", err)
+		r.log.Warn("claim executions: trying again", "error", err)
 		delay = min(max(2*delay, records.MinDelay), records.MaxDelay)
 		select {
 		case <-ctx.Done():
@@ -68,10 +69,10 @@ func (r *Engine) claimDue(ctx context.Context) {
 	}
 }
 
-// renewals is how often a lease is renewed in its life; an attempt that failed is made again sooner.
+// renewals is how often a lease is renewed in its time to live. A renewal that failed is tried again sooner.
 const renewals = 3
 
-// renewLeases keeps the leases of everything owned, in one trip each third of their life.
+// renewLeases renews the leases of all owned executions, in one round trip each third of their time to live, until ctx ends.
 func (r *Engine) renewLeases(ctx context.Context) {
 	tick := time.NewTimer(r.limits.Lease / renewals)
 	defer tick.Stop()
@@ -82,7 +83,7 @@ func (r *Engine) renewLeases(ctx context.Context) {
 		case <-tick.C:
 		}
 		tick.Reset(r.limits.Lease / renewals)
-		leases, owners := r.leases()
+		leases, owners := r.ownedLeases()
 		if len(leases) == 0 {
 			continue
 		}
@@ -116,14 +117,15 @@ func (r *Engine) renewLeases(ctx context.Context) {
 	}
 }
 
-// renewOnce renews leases, and gives up in time for the next try.
+// renewOnce renews leases, and gives up in time for the next renewal. It returns the leases that are lost.
 func (r *Engine) renewOnce(ctx context.Context, leases []store.Lease) ([]store.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.limits.Lease/renewals)
 	defer cancel()
 	return r.store.Renew(ctx, leases, r.limits.Lease)
 }
 
-func (r *Engine) leases() ([]store.Lease, map[string]*owner) {
+// ownedLeases returns the leases of all owned executions, and their owners by id.
+func (r *Engine) ownedLeases() ([]store.Lease, map[string]*owner) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	leases := make([]store.Lease, 0, len(r.owned))
