@@ -11,42 +11,42 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// callEnded decides what a call's end means. What comes after its attempt was given up is evidence where nobody knows what
-// became of that, and nothing otherwise: what was committed stands.
-func (o *owner) callEnded(l pendingCall, res *call.Result, err error, took time.Duration) Decision {
+// callEnded decides what the end of a call means. If its attempt was given up before, the result is evidence if the outcome is still open,
+// and changes nothing otherwise.
+func (o *owner) callEnded(c pendingCall, res *call.Result, err error, took time.Duration) Decision {
 	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
-		if !l.exists(s) {
+		if !c.exists(s) {
 			return nil, nil
 		}
 		if err != nil {
-			e := s.Failed(l.unit, l.attempt, schemas.AsError(err), took, now, o.r.random)
+			e := s.Failed(c.unit, c.attempt, schemas.AsError(err), took, now, o.r.random)
 			switch {
 			case e != nil:
 				return []schemas.Event{*e}, nil
-			case s.Undecided(l.unit, l.attempt):
-				return s.SettledFailed(l.unit, l.attempt, schemas.AsError(err), took, o.r.worker), nil
+			case s.Undecided(c.unit, c.attempt):
+				return s.SettledFailed(c.unit, c.attempt, schemas.AsError(err), took, o.r.worker), nil
 			}
 			return nil, nil
 		}
-		if s.Undecided(l.unit, l.attempt) {
-			events := s.Settled(l.unit, l.attempt, took, o.r.worker)
+		if s.Undecided(c.unit, c.attempt) {
+			events := s.Settled(c.unit, c.attempt, took, o.r.worker)
 			setAnswer(&events[0], s, res)
 			return events, nil
 		}
-		if !s.Attempt(l.unit, l.attempt) {
+		if !s.Attempt(c.unit, c.attempt) {
 			return nil, nil
 		}
-		u := &s.Units[l.unit]
-		e := s.Event(schemas.EventNodeSucceeded, l.unit)
-		e.Attempt, e.DurationMS = l.attempt, float64(took.Microseconds())/1000
+		u := &s.Units[c.unit]
+		e := s.Event(schemas.EventNodeSucceeded, c.unit)
+		e.Attempt, e.DurationMS = c.attempt, float64(took.Microseconds())/1000
 		switch u.Phase {
 		case machine.PhaseUndo:
 			e.Type = schemas.EventNodeCompensated
 		case machine.PhaseVerify:
-			if s != o.x.State { // too late for this owner; the next one verifies again
+			if s != o.x.State { // the execution is released: its next owner verifies again
 				return nil, nil
 			}
-			return o.verifyResult(l, res, e, took, now)
+			return o.verifyResult(c, res, e, took, now)
 		default:
 			setAnswer(&e, s, res)
 		}
@@ -54,7 +54,7 @@ func (o *owner) callEnded(l pendingCall, res *call.Result, err error, took time.
 	}
 }
 
-// setAnswer puts into the event of a unit what its call answered.
+// setAnswer copies the answer of a call into the event of its unit.
 func setAnswer(e *schemas.Event, s *machine.State, res *call.Result) {
 	unit, _ := s.Unit(e.Node, e.Item)
 	e.Output, e.Text, e.ServedBy = schemas.Value(res.Output), res.Text, res.ServedBy
@@ -62,11 +62,11 @@ func setAnswer(e *schemas.Event, s *machine.State, res *call.Result) {
 	e.Degraded = res.Degraded || s.Units[unit].Fallback > 0
 }
 
-// verifyResult decides by the answer of a verification: the call had happened, or it is made again.
-func (o *owner) verifyResult(l pendingCall, res *call.Result, e schemas.Event, took time.Duration, now time.Time) ([]schemas.Event, error) {
+// verifyResult decides by the answer of a verification: either the call has happened, or it is made again.
+func (o *owner) verifyResult(c pendingCall, res *call.Result, e schemas.Event, took time.Duration, now time.Time) ([]schemas.Event, error) {
 	s := o.x.State
-	v := s.Node(l.unit).Verify
-	sc := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, l.unit).WithAnswer(res.Output)
+	v := s.Node(c.unit).Verify
+	sc := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, c.unit).WithAnswer(res.Output)
 	happened, err := v.Happened.Bool(sc)
 	e.Output, e.Reason, e.ServedBy = schemas.Value(res.Output), "verified", res.ServedBy
 	if err == nil && happened && v.Output != nil {
@@ -78,19 +78,19 @@ func (o *owner) verifyResult(l pendingCall, res *call.Result, e schemas.Event, t
 	case errors.Is(err, records.Unavailable):
 		return nil, err
 	case err == nil && !happened:
-		e = *s.NotDone(l.unit, l.attempt, took, now, o.r.random) // it is in flight: the caller has looked
+		e = *s.NotDone(c.unit, c.attempt, took, now, o.r.random) // not nil: callEnded has checked that the verification is in flight
 	case err != nil && s.Status == schemas.StatusCancelling:
 		e.Type, e.Output = schemas.EventNodeCancelled, nil
 	case err != nil:
 		e.Type, e.Output, e.Reason = schemas.EventNodeHeld, nil, schemas.ReasonUnknown
-		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and the answer of its verification cannot be read: %s", schemas.AsError(err).Message).
-			WithOutcome(schemas.Unknown)
+		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and the answer of its verification cannot be read: %s",
+			schemas.AsError(err).Message).WithOutcome(schemas.Unknown)
 	}
 	return []schemas.Event{e}, nil
 }
 
-// applyLate passes on a call's end that came when its owner had let go: nobody else knows of it. Where the attempt still counts
-// as in flight somebody waits for it, and where its outcome is unknown it is evidence.
+// applyLate applies the result of a call whose owner has released the execution: if the attempt is still in flight it is its result, and
+// if its outcome is unknown it is evidence. While the store is unavailable it tries again, until Run ends.
 func (r *Engine) applyLate(id string, q *request) {
 	used := false
 	decide := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
@@ -108,12 +108,12 @@ func (r *Engine) applyLate(id string, q *request) {
 	}
 	switch {
 	case err != nil:
-		r.log.Warn("the result of a call came late and is lost", "execution_id", id, "error", err)
+		r.log.Warn("apply the late result of a call: the result is lost", "execution_id", id, "error", err)
 	case used:
 		r.Counters.LateUsed.Add(1)
-		r.log.Info("the result of a call came late and counts", "execution_id", id)
+		r.log.Info("the late result of a call was used", "execution_id", id)
 	default:
 		r.Counters.LateUnused.Add(1)
-		r.log.Info("the result of a call came too late", "execution_id", id)
+		r.log.Info("the late result of a call was not used", "execution_id", id)
 	}
 }

@@ -12,48 +12,71 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// flight is a call in flight.
+// pendingCall is a call that is started by a commit, and made after it.
+type pendingCall struct {
+	unit, attempt int
+	name          string // of the unit
+	target        *plan.Target
+	inputs        json.RawMessage
+	hash          string         // of the tool's definition that the call relies on
+	effect        schemas.Effect // by the plan, or by a definition that was accepted later
+	key           string         // the same for every attempt at the same effect
+	at            time.Time      // of the start
+}
+
+// exists reports whether the state has the unit. In an execution that was created again, because the store lost it, the items may differ.
+func (c *pendingCall) exists(s *machine.State) bool {
+	return c.unit < len(s.Units) && s.Name(c.unit) == c.name
+}
+
+// isStarted reports whether the start is in the log and the attempt in flight.
+func (c *pendingCall) isStarted(s *machine.State) bool {
+	return c.exists(s) && s.Attempt(c.unit, c.attempt) && s.Units[c.unit].Since.Equal(c.at)
+}
+
+// inFlight is a call in flight.
 type inFlight struct {
 	unit, attempt int
 	effect        schemas.Effect
 	cancel        context.CancelCauseFunc
 }
 
-// once tells whether the call must not be made twice.
+// once reports whether the call must not be made twice.
 func (f *inFlight) once() bool { return f.effect.Rank() >= schemas.EffectOnce.Rank() }
 
-// undecided tells whether the state has given the call up and does not know what became of it.
-func (f *inFlight) undecided(s *machine.State) bool {
+// outcomeOpen reports whether the state has given up the call without knowing its outcome.
+func (f *inFlight) outcomeOpen(s *machine.State) bool {
 	return s != nil && f.unit < len(s.Units) && s.Undecided(f.unit, f.attempt)
 }
 
-// makeCall makes a call that was just committed as started.
-func (o *owner) makeCall(l pendingCall) {
+// makeCall makes a call in a goroutine of its own. The result goes to the owner's inbox, or to applyLate.
+func (o *owner) makeCall(c pendingCall) {
 	ctx, cancel := context.WithCancelCause(caller.WithHops(o.r.callsCtx, o.x.Head.Hops))
-	f := &inFlight{unit: l.unit, attempt: l.attempt, effect: l.effect, cancel: cancel}
-	o.calls[l.unit] = f
-	if f.once() && o.x.State.Units[l.unit].Phase == machine.PhaseRun {
-		o.x.rollbacks.recent.noteCall(&l)
+	f := &inFlight{unit: c.unit, attempt: c.attempt, effect: c.effect, cancel: cancel}
+	o.calls[c.unit] = f
+	if f.once() && o.x.State.Units[c.unit].Phase == machine.PhaseRun {
+		o.x.rollbacks.recent.noteCall(&c)
 	}
-	c := &call.Call{
-		Realm: l.target.Realm, Capability: l.target.Capability, Inputs: l.inputs, Effect: l.effect, Attempt: l.attempt,
-		Key: l.key, IdempotencyArg: l.target.IdempotencyArg, Timeout: l.target.Timeout.Std(), TimeoutFrom: l.target.TimeoutFrom,
-		Heartbeat: l.target.HeartbeatTimeout.Std(), Rules: o.r.capabilities.RulesOf(l.target.Realm, l.target.Capability), Hash: l.hash, Accepted: l.hash != l.target.Hash,
-		Principal: o.x.Head.Principal, SessionID: o.x.Head.SessionID, ExecutionID: o.x.ID, NodeID: l.name, Leave: o.checkLease,
+	attempt := &call.Call{
+		Realm: c.target.Realm, Capability: c.target.Capability, Inputs: c.inputs, Effect: c.effect, Attempt: c.attempt,
+		Key: c.key, IdempotencyArg: c.target.IdempotencyArg, Timeout: c.target.Timeout.Std(), TimeoutFrom: c.target.TimeoutFrom,
+		Heartbeat: c.target.HeartbeatTimeout.Std(), Rules: o.r.capabilities.RulesOf(c.target.Realm, c.target.Capability),
+		Hash: c.hash, Accepted: c.hash != c.target.Hash, Leave: o.checkLease,
+		Principal: o.x.Head.Principal, SessionID: o.x.Head.SessionID, ExecutionID: o.x.ID, NodeID: c.name,
 	}
 	o.r.owners.Go(func() {
 		growStack()
 		defer cancel(nil)
 		began := time.Now()
-		res, err := o.r.capabilities.Attempt(ctx, c)
-		if q := (&request{call: f, decide: o.callEnded(l, res, err, time.Since(began))}); !o.submit(q) {
+		res, err := o.r.capabilities.Attempt(ctx, attempt)
+		if q := (&request{call: f, decide: o.callEnded(c, res, err, time.Since(began))}); !o.submit(q) {
 			o.r.applyLate(o.x.ID, q)
 		}
 	})
 }
 
-// abortCalls stops the calls that the execution does not want any more. A `once` call is stopped by a cancel alone: its result
-// is worth waiting for.
+// abortCalls stops the calls whose results the execution does not need any more. A `once` call is stopped only if the execution is
+// cancelled; otherwise its result is waited for.
 func (o *owner) abortCalls(m mode) {
 	s := o.x.State
 	if len(o.calls) == 0 {
@@ -79,8 +102,8 @@ func (o *owner) abortCalls(m mode) {
 	}
 }
 
-// growStack makes room for deep calls on the stack of a new goroutine at once. Left to grow by doubling, with ever more frames to move,
-// the stacks of calls cost a chain a tenth of its time.
+// growStack grows the stack of a new goroutine to what a call needs, at once. Growing it by doubling, with more frames to copy each time,
+// takes a tenth of the time of a chain.
 //
 //go:noinline
 func growStack() byte {
@@ -88,26 +111,4 @@ func growStack() byte {
 	return room[len(emptyString)]
 }
 
-var emptyString string // to the compiler, which would see that nobody needs the room
-
-// launch is a call that the commit just made has started.
-type pendingCall struct {
-	unit, attempt int
-	name          string // of the unit
-	target        *plan.Target
-	inputs        json.RawMessage
-	hash          string         // of the definition that it goes by
-	effect        schemas.Effect // of the call, by the plan or by a definition that was accepted later
-	key           string         // the same for every attempt at the same effect
-	at            time.Time      // of the start
-}
-
-// exists tells whether the state knows the unit: of a store that lost commits, one that was made anew may have other items.
-func (l *pendingCall) exists(s *machine.State) bool {
-	return l.unit < len(s.Units) && s.Name(l.unit) == l.name
-}
-
-// isStarted tells whether the start is in the log, and the attempt in flight.
-func (l *pendingCall) isStarted(s *machine.State) bool {
-	return l.exists(s) && s.Attempt(l.unit, l.attempt) && s.Units[l.unit].Since.Equal(l.at)
-}
+var emptyString string // a variable, so that the compiler does not remove the array

@@ -195,7 +195,7 @@ func (o *owner) release() {
 		o.r.store.GiveBack(lease, records.Now())
 	}
 	for _, f := range o.calls {
-		if !f.once() || !gone && !f.undecided(o.x.State) { // the next owner can use the result of a `once` call
+		if !f.once() || !gone && !f.outcomeOpen(o.x.State) { // the next owner can use the result of a `once` call
 			f.cancel(schemas.Errorf(schemas.CodeCancelled, "the result of the call is not needed any more"))
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// startCall binds a unit's arguments and launches the call, or first asks a person.
+// startCall binds the arguments of a unit and starts its call, or holds the unit for a review first.
 func (t *turn) startCall(unit int) {
 	s := t.x.State
 	n, u, target := s.Node(unit), &s.Units[unit], s.Target(unit)
@@ -46,37 +46,48 @@ func (t *turn) startCall(unit int) {
 	t.addCall(unit, e.Attempt, target, inputs)
 }
 
-// keepInputs puts a unit's inputs into the event that starts it, for its attempts to come, where its expressions could say
-// something else by then: attempts under one key send the same.
+// keepInputs puts a unit's inputs into the event that starts it if its expressions could later evaluate to something else: the attempts of
+// one idempotency key must send the same inputs.
 func (t *turn) keepInputs(unit int, e *schemas.Event, inputs json.RawMessage) {
 	if t.x.State.Fixed(unit) == nil && t.x.State.Unsettled(unit) {
 		e.Data = schemas.Value(inputs)
 	}
 }
 
+// addCall adds a call to those that are made after the commit.
 func (t *turn) addCall(unit, attempt int, target *plan.Target, inputs json.RawMessage) {
-	key := t.x.ID + "/" + t.x.State.Node(unit).ID
-	if t.x.State.IsItem(unit) {
-		key += fmt.Sprintf("/%d", t.x.State.Units[unit].Item)
+	hash, effect, _ := t.x.State.Goes(unit)
+	t.result.calls = append(t.result.calls, pendingCall{
+		unit: unit, attempt: attempt, name: t.x.State.Name(unit), target: target, inputs: inputs, hash: hash, effect: effect,
+		key: t.callKey(unit, inputs), at: t.now,
+	})
+}
+
+// callKey returns the idempotency key of a call: the same for every attempt at the same effect.
+func (t *turn) callKey(unit int, inputs json.RawMessage) string {
+	s := t.x.State
+	u := &s.Units[unit]
+	key := t.x.ID + "/" + s.Node(unit).ID
+	if s.IsItem(unit) {
+		key += fmt.Sprintf("/%d", u.Item)
 	}
-	if k := t.x.State.Fixed(unit); k != nil && k.Mended { // another effect than the one before
+	if k := s.Fixed(unit); k != nil && k.Mended { // the effect is another one than before the patch
 		sum := sha256.Sum256(inputs)
 		key += fmt.Sprintf("/%x", sum[:6])
 	}
-	switch t.x.State.Units[unit].Phase {
+	switch u.Phase {
 	case machine.PhaseUndo:
 		key += "/compensate"
 	case machine.PhaseVerify:
 		key += "/verify"
 	}
-	if f := t.x.State.Units[unit].Fallback; f > 0 {
-		key += fmt.Sprintf("/fallback/%d", f)
+	if u.Fallback > 0 {
+		key += fmt.Sprintf("/fallback/%d", u.Fallback)
 	}
-	hash, effect, _ := t.x.State.Goes(unit)
-	t.result.calls = append(t.result.calls, pendingCall{hash: hash, effect: effect, unit: unit, attempt: attempt, name: t.x.State.Name(unit), target: target, inputs: inputs, key: key, at: t.now})
+	return key
 }
 
-// holdForReview holds a unit until a person decides, and with it the inputs that he is asked about.
+// holdForReview holds a unit, and the inputs that the review is about, until a person decides.
 func (t *turn) holdForReview(unit int, question string, inputs json.RawMessage) {
 	e := t.x.State.Event(schemas.EventNodeHeld, unit)
 	e.Reason, e.Text = schemas.ReasonReview, question
