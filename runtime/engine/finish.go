@@ -8,7 +8,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// finish evaluates the plan's output and ends the execution.
+// finish evaluates the output of the plan and ends the execution.
 func (t *turn) finish() {
 	out, err := t.output()
 	if errors.Is(err, records.Unavailable) {
@@ -22,8 +22,8 @@ func (t *turn) finish() {
 	t.emit(schemas.Event{Type: schemas.EventFinished, Status: schemas.StatusSucceeded, Output: schemas.Value(out)})
 }
 
-// output is what the plan says, else the outputs of the nodes that nothing depends on, by id. Of the latter, one that is
-// too large stands there as {"output_ref": …}, to be read with get_node_output.
+// output returns the output of the execution: that of the plan, or else the outputs of the nodes on which no other node depends, by id. An
+// output of a node that is too large is replaced by {"output_ref": …}, to be read with get_node_output.
 func (t *turn) output() (json.RawMessage, error) {
 	if t.x.Program.Output != nil {
 		return t.x.Program.Output.RenderOutput(t.scope(-1), t.r.limits.Plan)

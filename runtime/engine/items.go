@@ -7,7 +7,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// expandItems makes the items of a for_each node.
+// expandItems creates the items of a for_each node.
 func (t *turn) expandItems(unit int) {
 	list, err := t.scope(unit).List(unit)
 	if err != nil {
@@ -16,7 +16,7 @@ func (t *turn) expandItems(unit int) {
 	}
 	e := t.x.State.Event(schemas.EventNodeExpanded, unit)
 	e.Count = len(list)
-	if t.x.State.Unsettled(unit) { // it would say something else when it is read again
+	if t.x.State.Unsettled(unit) { // the expression could later evaluate to another list
 		if e.Data, err = schemas.Encode(list); err != nil {
 			t.err = fmt.Errorf("encode list: %w", err)
 			return
@@ -25,7 +25,7 @@ func (t *turn) expandItems(unit int) {
 	t.emit(e)
 }
 
-// joinItems puts the outputs of a for_each node's items together, in their order; an item that failed is null.
+// joinItems ends a for_each node with the list of its items' outputs, in their order. The output of an item that did not succeed is null.
 func (t *turn) joinItems(unit int) {
 	s := t.x.State
 	if err := s.Joinable(unit); err != nil {
@@ -51,7 +51,7 @@ func (t *turn) joinItems(unit int) {
 			b.Write(v)
 		}
 		if b.Len() > maxJoined {
-			t.failUnit(unit, "for_each", schemas.Errorf(schemas.CodePayloadTooLarge, "the outputs of the items are larger than %d bytes together", maxJoined).
+			t.failUnit(unit, "for_each", schemas.Errorf(schemas.CodePayloadTooLarge, "the outputs of the items exceed %d bytes in all", maxJoined).
 				WithHint("let the capability answer with less for each item"))
 			return
 		}
@@ -69,12 +69,13 @@ func (t *turn) joinItems(unit int) {
 // maxJoined is the largest output of a for_each node in bytes.
 const maxJoined = 16 << 20
 
+// itemOutput returns the output of an item; empty: it has none.
 func (t *turn) itemOutput(unit int) ([]byte, error) {
 	u := &t.x.State.Units[unit]
 	if u.Status != schemas.NodeSucceeded {
 		return nil, nil
 	}
-	if cached, ok := t.x.Cached(unit); ok { // perhaps not committed yet
+	if cached, ok := t.x.Cached(unit); ok { // it may not be committed yet
 		return cached.Raw(), nil
 	}
 	return t.r.journal.Output(t.ctx, t.x.ID, t.x.State.Name(unit), u.Output, u.OutputRef)

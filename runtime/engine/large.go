@@ -11,10 +11,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// MaxInline is the largest output in bytes that stands in the log itself; larger ones get a record of their own.
+// MaxInline is the largest output in bytes that is stored in the log. Larger ones have a record of their own.
 const MaxInline = 4 << 10
 
-// storeLarge moves what is large out of the event, and drops a text that the output tells as well.
+// storeLarge moves what is large from the event into records of their own, and drops a text that can be derived from the output.
 func (t *turn) storeLarge(e *schemas.Event) {
 	if e.Text != "" && derivable(e.Text, e.Output) {
 		e.Text = ""
@@ -24,7 +24,7 @@ func (t *turn) storeLarge(e *schemas.Event) {
 		unit, _ = t.x.State.Unit(e.Node, e.Item)
 		name, limit = t.x.State.Name(unit), MaxInline
 	}
-	if len(e.Text) > MaxInline && e.Type != schemas.EventNodeHeld { // of which it is the question
+	if len(e.Text) > MaxInline && e.Type != schemas.EventNodeHeld { // whose text is the question
 		t.x.KeepText(unit, e.Text)
 		e.TextRef, e.Text = t.storeApart(name+journal.TextPart, []byte(e.Text)), ""
 	}
@@ -33,7 +33,7 @@ func (t *turn) storeLarge(e *schemas.Event) {
 		e.Output, patch.Output = patch.Output, nil
 		e.Patch = &patch
 	}
-	if len(e.Data) > MaxInline && unit >= 0 && e.Type != schemas.EventReviewDecided { // of which the next event may be the call
+	if len(e.Data) > MaxInline && unit >= 0 && e.Type != schemas.EventReviewDecided { // whose data the next event may need to start the call
 		e.DataRef, e.Data = t.storeApart(fmt.Sprintf("%s$%d", name, e.Seq), e.Data), nil
 	}
 	if len(e.Output) <= limit {
@@ -46,13 +46,13 @@ func (t *turn) storeLarge(e *schemas.Event) {
 	e.Output = nil
 }
 
-// storeApart puts what is large into a record of its own.
+// storeApart stores a value in a record of its own.
 func (t *turn) storeApart(name string, value []byte) *schemas.OutputRef {
 	t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.OutputKey(t.x.ID, name), Value: value, Version: store.AnyVersion})
 	return &schemas.OutputRef{NodeID: name, Bytes: len(value)}
 }
 
-// derivable tells whether plan.Value.Text would give the text.
+// derivable reports whether plan.Value.Text would return the text for the output.
 func derivable(text string, output []byte) bool {
 	if len(output) == 0 {
 		return false

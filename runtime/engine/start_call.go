@@ -3,10 +3,12 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -34,14 +36,34 @@ func (t *turn) startCall(unit int) {
 		t.holdForReview(unit, fmt.Sprintf("May %s call %s?", s.Name(unit), target.Name()), inputs)
 		return
 	}
-	e := s.Event(schemas.EventNodeStarted, unit)
-	e.Attempt = u.Attempts + 1
+	e := t.startEvent(unit)
 	if target != &n.Target {
 		e.Capability = target.Name()
 	}
 	if u.Phase == machine.PhaseRun {
 		t.keepInputs(unit, &e, inputs)
 	}
+	t.emit(e)
+	t.addCall(unit, e.Attempt, target, inputs)
+}
+
+// undo starts the compensating call of a unit.
+func (t *turn) undo(unit int) {
+	s := t.x.State
+	target := s.Node(unit).Compensate
+	inputs, err := t.scope(unit).Bind(target)
+	if errors.Is(err, records.Unavailable) {
+		t.err = err
+		return
+	}
+	if err != nil {
+		e := s.Event(schemas.EventCompensationFailed, unit)
+		e.Error = schemas.AsError(err).WithOutcome(schemas.NotRun)
+		t.emit(e)
+		return
+	}
+	e := s.Event(schemas.EventNodeCompensating, unit)
+	e.Attempt, e.Capability = s.Units[unit].Attempts+1, target.Name()
 	t.emit(e)
 	t.addCall(unit, e.Attempt, target, inputs)
 }
