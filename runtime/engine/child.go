@@ -14,52 +14,29 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// child is the execution that runs a workflow unit of another one, its parent. The parent's start event names it before
-// it exists, so whoever owns the parent can create it, once, also after a crash. Its end is told to the parent by
-// whoever commits it; a parent that has children also looks for itself now and then, in case nobody did.
+// child is the execution of a workflow node of another execution, its parent. This file creates one child, passes its end to the parent,
+// and cancels it; family.go decides when.
+//
+// The parent's start event names the child before it exists, so that any owner of the parent can create it, exactly once, also after a
+// crash. The process that commits the child's end notifies the parent. In case it could not, a parent also checks its children now and
+// then.
 type child struct {
 	unit   int
 	id     string
-	inputs json.RawMessage // nil: to be rendered anew
+	inputs json.RawMessage // nil: to be rendered again
 }
 
-// childPoll is how often a parent looks after its children.
-const childPoll = 30 * time.Second
-
-func noEvents(*machine.State, time.Time) ([]schemas.Event, error) { return nil, nil }
-
-// recheckChild looks after a child that was made behind its parent's back: while it was, the parent gave it up, or was suspended.
-func (r *Engine) recheckChild(ctx context.Context, parent journal.Head, c child) error {
-	var wanted, undo, suspending bool
-	err := r.Decide(ctx, parent.ExecutionID, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		wanted, undo, suspending = waitsForChild(s, c.unit, c.id) && !abandonsChildren(s), s.Undo, s.Status == schemas.StatusSuspending
-		return nil, nil
-	})
-	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // it ended so long ago that it was deleted
-		err, wanted = nil, false
-	}
-	switch {
-	case err != nil:
-		return err
-	case !wanted:
-		r.cancelChild(parent, c.id, undo) //nolint:contextcheck // the cancel outlives what noticed that it is due
-	case suspending:
-		return r.syncChild(ctx, parent, c)
-	}
-	return nil
-}
-
-// waitsForChild tells whether the unit waits for the child.
+// waitsForChild reports whether the unit waits for the child.
 func waitsForChild(s *machine.State, unit int, id string) bool {
 	return s.Units[unit].Status == schemas.NodeRunning && s.Units[unit].Child == id
 }
 
-// abandonsChildren tells whether the execution has no use for the children that it still waits for.
+// abandonsChildren reports whether the execution is about to end without the results of the children that it still waits for.
 func abandonsChildren(s *machine.State) bool {
 	return s.Status == schemas.StatusCancelling || s.Failing
 }
 
-// createChild creates a child execution; one that exists already is left as it is.
+// createChild creates a child. If it exists already it stays as it is.
 func (r *Engine) createChild(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) error {
 	d := sub.Definition
 	merged, err := schemas.ReplaceMembers(d.Plan.Inputs, schemas.Object(c.inputs))
@@ -79,16 +56,68 @@ func (r *Engine) createChild(ctx context.Context, parent journal.Head, sub *plan
 	return r.create(ctx, c.id, p, Submit{SessionID: parent.SessionID, parent: parent.ExecutionID, session: session})
 }
 
-// childEnded decides what the end of a child means for its parent's unit.
+// recheckChild follows the creation of a child: meanwhile the parent may have abandoned it, or may have been suspended.
+func (r *Engine) recheckChild(ctx context.Context, parent journal.Head, c child) error {
+	var wanted, undo, suspending bool
+	err := r.Decide(ctx, parent.ExecutionID, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		wanted = waitsForChild(s, c.unit, c.id) && !abandonsChildren(s)
+		undo, suspending = s.Undo, s.Status == schemas.StatusSuspending
+		return nil, nil
+	})
+	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // the parent ended, and was deleted
+		err, wanted = nil, false
+	}
+	switch {
+	case err != nil:
+		return err
+	case !wanted:
+		r.cancelChild(parent, c.id, undo) //nolint:contextcheck // the cancel outlives what noticed that it is due
+	case suspending:
+		return r.syncChild(ctx, parent, c)
+	}
+	return nil
+}
+
+// notifyParent passes to the parent that the child has ended or is suspended.
+func (r *Engine) notifyParent(h journal.Head) {
+	decide := childSuspended(h.ExecutionID)
+	if h.Status.Terminal() {
+		decide = func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+			if unit := childUnit(s, h.ExecutionID); unit >= 0 {
+				return r.childEnded(unit, h)(s, now)
+			}
+			return nil, nil
+		}
+	}
+	err := r.Decide(r.storeCtx, h.ParentID, decide)
+	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // the parent ended, and was deleted
+		return
+	}
+	if err != nil && r.storeCtx.Err() == nil {
+		r.log.Warn("notify the parent of a workflow: the parent checks its workflows later",
+			"execution_id", h.ExecutionID, "parent_id", h.ParentID, "error", err)
+	}
+}
+
+// childUnit returns the unit that waits for the child; -1: none does.
+func childUnit(s *machine.State, id string) int {
+	for i := range s.Units {
+		if waitsForChild(s, i, id) {
+			return i
+		}
+	}
+	return -1
+}
+
+// childEnded decides what the end of a child means for the unit of its parent.
 func (r *Engine) childEnded(unit int, h journal.Head) Decision {
 	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
-		u := &s.Units[unit]
-		if u.Status != schemas.NodeRunning || u.Child != h.ExecutionID {
+		if !waitsForChild(s, unit, h.ExecutionID) {
 			return nil, nil
 		}
 		if h.Status == schemas.StatusSucceeded {
 			e := s.Event(schemas.EventNodeSucceeded, unit)
-			e.Attempt, e.Output, e.Degraded = u.Attempts, h.Output, h.Degraded
+			e.Attempt, e.Output, e.Degraded = s.Units[unit].Attempts, h.Output, h.Degraded
 			if h.OutputRef != nil {
 				raw, err := r.journal.Output(r.storeCtx, h.ExecutionID, journal.OutputNode, nil, h.OutputRef)
 				if err != nil {
@@ -109,49 +138,18 @@ func (r *Engine) childEnded(unit int, h journal.Head) Decision {
 	}
 }
 
-// childUnit is the unit that waits for the child; -1: none does.
-func childUnit(s *machine.State, id string) int {
-	for i := range s.Units {
-		if waitsForChild(s, i, id) {
-			return i
-		}
-	}
-	return -1
-}
-
-// notifyParent passes on that a child ended, or came to rest.
-func (r *Engine) notifyParent(h journal.Head) {
-	tell := childSuspended(h.ExecutionID)
-	if h.Status.Terminal() {
-		tell = func(s *machine.State, now time.Time) ([]schemas.Event, error) {
-			if unit := childUnit(s, h.ExecutionID); unit >= 0 {
-				return r.childEnded(unit, h)(s, now)
-			}
-			return nil, nil
-		}
-	}
-	err := r.Decide(r.storeCtx, h.ParentID, tell)
-	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // it ended, and was deleted
-		return
-	}
-	if err != nil && r.storeCtx.Err() == nil {
-		r.log.Warn("tell the parent of a workflow: it will look for itself", "execution_id", h.ExecutionID, "parent_id", h.ParentID, "error", err)
-	}
-}
-
-// cancelChild ends a child of which its parent wants nothing any more; what it did is undone where the parent undoes what
-// itself did.
+// cancelChild ends a child that its parent has abandoned. With undo its effects are compensated, as those of the parent are.
 func (r *Engine) cancelChild(parent journal.Head, id string, undo bool) {
 	ctx := caller.With(r.storeCtx, caller.Caller{Principal: parent.Principal})
 	h, err := r.journal.HeadFor(ctx, id)
 	if err == nil && h.Status.Terminal() {
 		return
 	}
-	_, err = r.Cancel(ctx, id, CancelOptions{Reason: "its parent " + parent.ExecutionID + " gave it up", Compensate: undo})
+	_, err = r.Cancel(ctx, id, CancelOptions{Reason: "its parent " + parent.ExecutionID + " no longer needs it", Compensate: undo})
 	switch {
 	case err == nil, ctx.Err() != nil, errors.Is(err, &schemas.Error{Code: schemas.CodeAlreadyFinished}):
-	case errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // whoever makes it looks whether it is wanted
+	case errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // if it is still being created, recheckChild follows
 	default:
-		r.log.Warn("cancel a workflow", "execution_id", id, "error", err)
+		r.log.Warn("cancel a workflow that its parent no longer needs: it continues", "execution_id", id, "error", err)
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Children are suspended with their parent and resumed with it. While the parent is suspending, its owner suspends each
-// child, and whoever commits that a child has come to rest tells the parent; when all have, the parent is suspended too.
-// Nothing of this is lost in a crash: whoever owns a parent next compares its status with those of its children. A child
-// says whether it is suspended on behalf of its parent: one that somebody suspended himself stays so.
+// Children are suspended with their parent and resumed with it. While the parent is suspending, its owner suspends each child, and the
+// process that commits that a child is suspended notifies the parent; when all children are, the parent is suspended too. A crash loses
+// nothing of this: the next owner of the parent compares its status with those of its children. The state of a child records whether it is
+// suspended on behalf of its parent; a child that a caller has suspended stays suspended when the parent is resumed.
 
-// syncChild has a child do what its parent does, until neither changes under its hands.
+// syncChild suspends or resumes a child as its parent is, until neither of them has changed meanwhile.
 func (r *Engine) syncChild(ctx context.Context, parent journal.Head, c child) error {
 	for {
 		var status schemas.Status
@@ -45,15 +45,16 @@ func (r *Engine) syncChild(ctx context.Context, parent journal.Head, c child) er
 	}
 }
 
-// suspendChild suspends a child with its parent; of one that is at rest already the parent is told.
+// suspendChild suspends a child with its parent. If the child is suspended already, it notifies the parent.
 func (r *Engine) suspendChild(ctx context.Context, parent journal.Head, id, mode, reason string) (changed bool, err error) {
-	var rests bool
+	var suspended bool
 	err = r.Decide(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		events := suspendEvents(s, mode, "its parent "+parent.ExecutionID+" was suspended"+schemas.Because(reason), parent.Principal, parent.ExecutionID)
-		changed, rests = len(events) > 0, s.Status == schemas.StatusSuspended
+		why := "its parent " + parent.ExecutionID + " was suspended" + schemas.Because(reason)
+		events := suspendEvents(s, mode, why, parent.Principal, parent.ExecutionID)
+		changed, suspended = len(events) > 0, s.Status == schemas.StatusSuspended
 		return events, nil
 	})
-	if err == nil && rests {
+	if err == nil && suspended {
 		err = r.Decide(ctx, parent.ExecutionID, childSuspended(id))
 	}
 	return changed, err
@@ -70,7 +71,7 @@ func (r *Engine) resumeChild(ctx context.Context, parent journal.Head, id string
 	return changed, err
 }
 
-// childSuspended decides what it means for a parent that its child is suspended: it counts where the parent waits for that.
+// childSuspended decides what it means for a parent that its child is suspended: nothing, unless the parent is suspending.
 func childSuspended(id string) Decision {
 	return func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		if s.Status != schemas.StatusSuspending {

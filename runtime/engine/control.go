@@ -11,8 +11,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Suspend stops an execution, and with it those of its workflow nodes, from starting anything. In mode drain, the default,
-// calls in flight finish and are recorded; in mode now, which may follow a drain, those that may be repeated are stopped.
+// Suspend stops an execution, and with it those of its workflow nodes, from starting anything. In mode drain, the default, calls in flight
+// finish and their results are recorded. In mode now, which may follow a drain, calls that may be repeated are stopped.
 func (r *Engine) Suspend(ctx context.Context, id, mode, reason string) (schemas.Execution, error) {
 	return r.Change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		if !machine.Legal(schemas.EventSuspended, s.Status, "") {
@@ -22,11 +22,11 @@ func (r *Engine) Suspend(ctx context.Context, id, mode, reason string) (schemas.
 	})
 }
 
-// suspendEvents is what a suspend makes of an execution: nothing where it is as wanted. parent is the execution on whose behalf
-// it is asked; empty: somebody asked himself, and then a resume of the parent leaves it suspended.
+// suspendEvents returns the events of a suspend: none if the execution is suspended in that way already. parent is the execution on whose
+// behalf it is suspended; empty: a caller suspends it, and then a resume of the parent leaves it suspended.
 func suspendEvents(s *machine.State, mode, reason, by, parent string) []schemas.Event {
 	e := schemas.Event{Type: schemas.EventSuspending, Name: mode, Reason: reason, By: by, Parent: parent}
-	taken := s.WithParent && parent == "" // from the parent
+	taken := s.WithParent && parent == "" // a caller takes over the parent's suspend
 	switch s.Status {
 	case schemas.StatusRunning:
 	case schemas.StatusPending:
@@ -56,8 +56,8 @@ func suspendEvents(s *machine.State, mode, reason, by, parent string) []schemas.
 	return []schemas.Event{e}
 }
 
-// Resume lets a suspended execution go on, after the patch has been applied to its held nodes, and with it the children that
-// were suspended on its behalf. A patch alone may also go to an execution that runs: its other branches went on.
+// Resume applies the patch, if any, to held nodes, and continues a suspended execution, and with it the children that were suspended on
+// its behalf. A running execution, whose nodes may be held while other branches run, can be patched in the same way.
 func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (schemas.Execution, error) {
 	var live map[int]plan.Tool
 	if patch != nil {
@@ -82,15 +82,15 @@ func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (s
 	})
 }
 
-// CancelOptions say how an execution ends.
+// CancelOptions say how an execution is cancelled.
 type CancelOptions struct {
 	Reason     string
-	Grace      time.Duration // how long calls in flight may take to answer; 0: the default
-	Compensate bool          // undo what succeeded and can be undone
+	Grace      time.Duration // how long calls in flight may take to answer; 0: [Limits.Grace]
+	Compensate bool          // compensate what succeeded and can be compensated
 }
 
-// Cancel ends an execution. Calls in flight are told to stop and have the grace period to answer; what does not is listed
-// with outcome unknown. Executions of its workflow nodes are cancelled with it.
+// Cancel ends an execution, and with it the executions of its workflow nodes. Calls in flight are cancelled and have the grace period to
+// answer; the outcome of those that do not is recorded as unknown. Cancelling a cancelled execution changes nothing.
 func (r *Engine) Cancel(ctx context.Context, id string, o CancelOptions) (schemas.Execution, error) {
 	if o.Grace <= 0 {
 		o.Grace = r.limits.Grace
@@ -110,26 +110,26 @@ func (r *Engine) Cancel(ctx context.Context, id string, o CancelOptions) (schema
 	})
 }
 
-// MaxSignalData is the largest data of one signal in bytes: an execution keeps up to machine.MaxSignals of them in memory.
+// MaxSignalData is the largest data of one signal in bytes. An execution keeps up to [machine.MaxSignals] signals in memory.
 const MaxSignalData = 16 << 10
 
-// Signal delivers an event with data to an execution, which keeps it in its log.
+// Signal sends a named event with data to an execution. A node that waits for the name receives it, now or later.
 func (r *Engine) Signal(ctx context.Context, id, name string, data schemas.Value) (schemas.Execution, error) {
 	return r.Change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		switch {
 		case s.Status.Terminal() || s.Status == schemas.StatusCancelling:
 			return nil, Illegal("signal", id, s.Status)
 		case len(data) > MaxSignalData:
-			return nil, schemas.Errorf(schemas.CodePayloadTooLarge, "the data of a signal may have %d bytes, this has %d", MaxSignalData, len(data)).WithField("data").
-				WithHint("send a reference to the data instead")
+			return nil, schemas.Errorf(schemas.CodePayloadTooLarge, "the data of the signal has %d bytes (limit %d)", len(data), MaxSignalData).
+				WithField("data").WithHint("send a reference to the data instead")
 		case len(s.Signals) >= machine.MaxSignals:
-			return nil, schemas.Errorf(schemas.CodeQuotaExceeded, "execution %q already holds %d signals", id, machine.MaxSignals)
+			return nil, schemas.Errorf(schemas.CodeQuotaExceeded, "execution %q keeps %d signals (limit %d)", id, len(s.Signals), machine.MaxSignals)
 		}
 		return []schemas.Event{{Type: schemas.EventSignal, Name: name, Data: data, By: caller.From(ctx).Principal}}, nil
 	})
 }
 
-// Change passes a caller's decision through the door and shows what became of the execution.
+// Change is [Engine.Decide] for a caller: the execution has to be the caller's, and is returned as it is after the commit.
 func (r *Engine) Change(ctx context.Context, id string, decide Decision) (schemas.Execution, error) {
 	if _, err := r.journal.HeadFor(ctx, id); err != nil {
 		return schemas.Execution{}, err
@@ -141,6 +141,7 @@ func (r *Engine) Change(ctx context.Context, id string, decide Decision) (schema
 	return r.shown(ctx, h.Execution), err
 }
 
+// Illegal returns the error of a verb, such as "suspend", that is not allowed while the execution has the status.
 func Illegal(verb, id string, s schemas.Status) *schemas.Error {
 	code := schemas.CodeConflict
 	if s.Terminal() {

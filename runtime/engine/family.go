@@ -11,25 +11,29 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// family is the companion of an execution that has children or a parent.
+// family is the companion of an execution that has children or a parent. It notices when children are to be created, cancelled, suspended
+// or resumed, and when the parent is to be notified. What is then done to one child is in child.go and child_suspend.go.
 type family struct {
 	idle
-	children map[int]string // those that the owner has seen to, by unit
-	checked  time.Time      // when it last looked at all of them
-	folds    int            // of the execution when the owner last looked at all of them, see execution.folds
+	children map[int]string // those that the owner has ensured, by unit
+	checked  time.Time      // when it last checked all of them
+	folds    int            // execution.folds at that time
 
 	// Of the turn:
 	started   []child
-	abandoned []string // children that are not waited for any more
+	abandoned []string // children that the execution no longer waits for
 	sync      bool     // children are to be suspended or resumed
 }
+
+// childPoll is how often a parent checks its children, in case a notification was lost.
+const childPoll = 30 * time.Second
 
 func (f *family) begin(*turn) { f.started, f.abandoned, f.sync = nil, nil, false }
 
 // start notes a child that the turn has named.
 func (f *family) start(c child) { f.started = append(f.started, c) }
 
-// applying notes which children an event ends the wait for, but for success: they are cancelled once it is committed.
+// applying notes the children that the event abandons: the execution stops waiting for them before they have succeeded.
 func (f *family) applying(t *turn, e *schemas.Event) func() {
 	s := t.x.State
 	if s.Children() == 0 {
@@ -64,6 +68,7 @@ func (f *family) applying(t *turn, e *schemas.Event) func() {
 	}
 }
 
+// prepare sees to it that an owner comes back for the children.
 func (f *family) prepare(t *turn) {
 	s := t.x.State
 	t.keepOwner = t.keepOwner || len(f.started) > 0
@@ -71,16 +76,17 @@ func (f *family) prepare(t *turn) {
 		return
 	}
 	t.nudgeOwner = true
-	if s.Status == schemas.StatusSuspended { // resume looks after them again
+	if s.Status == schemas.StatusSuspended { // its children are checked when it is resumed
 		return
 	}
-	look := t.now.Add(childPoll)
+	next := t.now.Add(childPoll)
 	if t.mode == guest && (s.Status == schemas.StatusCancelling || f.sync) {
-		look = t.now // an owner has to notify them
+		next = t.now // an owner has to change the children
 	}
-	t.needOwner(look)
+	t.needOwner(next)
 }
 
+// committed notifies the parent and cancels abandoned children.
 func (f *family) committed(t *turn) {
 	h := t.head
 	if h.ParentID != "" && slices.ContainsFunc(t.events, comesToRest) {
@@ -97,8 +103,8 @@ func comesToRest(e schemas.Event) bool {
 	return e.Type == schemas.EventFinished || e.Type == schemas.EventSuspended
 }
 
-// claimed ends an execution whose parent has ended, and whose process was gone before it could cancel the child. Where that cannot be
-// found out it has a parent.
+// claimed ends an execution whose parent has ended, and whose process stopped before it could cancel the child. If the parent cannot be
+// read, the execution continues.
 func (f *family) claimed(o *owner) Decision {
 	x, ctx := o.x, o.r.storeCtx
 	if x.State == nil && o.r.reload(ctx, x) != nil || x.Head.ParentID == "" {
@@ -116,8 +122,8 @@ func (f *family) claimed(o *owner) Decision {
 	}
 }
 
-// stepped makes the children that were named, looks at all of them now and then, and cancels those of an execution that is about to end.
-// Those that it does not wait for any more, the commit cancels that let them go.
+// stepped creates the children that were named, checks all children now and then, and cancels those of an execution that is about to end.
+// Children that were abandoned are not among them: committed cancels those.
 func (f *family) stepped(o *owner, s *stepResult) time.Time {
 	x := o.x
 	all := f.folds != x.folds || f.sync || s.at.Sub(f.checked) >= childPoll
@@ -150,13 +156,14 @@ func (f *family) stepped(o *owner, s *stepResult) time.Time {
 	return f.checked.Add(childPoll)
 }
 
-// ensureChild sees to it that a child exists, and takes note if it has ended.
+// ensureChild creates the child if it does not exist, takes note if it has ended, and suspends or resumes it with the execution. It does so
+// in a goroutine of its own.
 func (f *family) ensureChild(o *owner, c child) {
 	n := o.x.State.Node(c.unit)
 	if c.inputs == nil {
 		inputs, err := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, c.unit).WorkflowInputs()
-		if err != nil { // it was rendered before; only the store can be at fault, and the next look will do
-			o.r.log.Warn("render the inputs of a workflow", "execution_id", o.x.ID, "node", n.ID, "error", err)
+		if err != nil { // they were rendered before, so this is the store's error
+			o.r.log.Warn("render the inputs of a workflow: trying again", "execution_id", o.x.ID, "node", n.ID, "error", err)
 			return
 		}
 		c.inputs = inputs
@@ -165,9 +172,9 @@ func (f *family) ensureChild(o *owner, c child) {
 		f.children = map[int]string{}
 	}
 	f.children[c.unit] = c.id
-	head, unit, session, suspending := o.x.Head, c.unit, schemas.Value(o.x.Session.Raw()), o.x.State.Status == schemas.StatusSuspending
+	head, session, suspending := o.x.Head, schemas.Value(o.x.Session.Raw()), o.x.State.Status == schemas.StatusSuspending
 	o.r.owners.Go(func() {
-		defer o.submit(&request{decide: noEvents}) // with its children made, the parent may have no reason to stay
+		defer o.submit(&request{decide: noEvents}) // once its children exist, the execution may be released
 		ctx := caller.WithHops(caller.With(o.r.storeCtx, caller.Caller{Principal: head.Principal}), head.Hops)
 		h, err := o.r.journal.HeadFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
@@ -175,17 +182,20 @@ func (f *family) ensureChild(o *owner, c child) {
 				err = o.r.recheckChild(ctx, head, c)
 			}
 		}
+		var failed string
 		switch {
 		case err != nil:
-			o.r.log.Warn("start a workflow: trying again", "execution_id", o.x.ID, "node", n.ID, "error", err)
+			failed = "start a workflow: trying again"
 		case h.Status.Terminal():
-			if err := o.r.Decide(ctx, head.ExecutionID, o.r.childEnded(unit, h)); err != nil && ctx.Err() == nil {
-				o.r.log.Warn("take note of a workflow's end: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
-			}
+			err, failed = o.r.Decide(ctx, head.ExecutionID, o.r.childEnded(c.unit, h)), "record the end of a workflow: trying again"
 		case suspending || h.WithParent:
-			if err := o.r.syncChild(ctx, head, c); err != nil && ctx.Err() == nil {
-				o.r.log.Warn("suspend or resume a workflow: trying again", "execution_id", head.ExecutionID, "node", n.ID, "error", err)
-			}
+			err, failed = o.r.syncChild(ctx, head, c), "suspend or resume a workflow: trying again"
+		}
+		if err != nil && ctx.Err() == nil {
+			o.r.log.Warn(failed, "execution_id", head.ExecutionID, "node", n.ID, "error", err)
 		}
 	})
 }
+
+// noEvents is a decision that only has the owner make a step.
+func noEvents(*machine.State, time.Time) ([]schemas.Event, error) { return nil, nil }

@@ -119,7 +119,7 @@ func (t *turn) startChild(unit int) {
 	t.emit(e)
 }
 
-// checkLimits returns an error if the execution has used up what one execution may use.
+// checkLimits returns an error if the execution has reached the limits of one execution.
 func (t *turn) checkLimits() error {
 	s, limits := t.x.State, &t.r.limits
 	switch {
