@@ -15,7 +15,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// await begins a wait: it says which state it is for.
+// awaitState puts the state that a unit begins to wait for into the event that starts it.
 func (t *turn) awaitState(unit int, e *schemas.Event) error {
 	a := t.x.State.Node(unit).Awaited
 	key, err := a.Key.Text(t.scope(unit))
@@ -26,20 +26,21 @@ func (t *turn) awaitState(unit int, e *schemas.Event) error {
 		return schemas.AsError(err).WithField("/state/key")
 	}
 	if len(key) == 0 || len(key) > state.MaxKey {
-		return schemas.Errorf(schemas.CodeInvalidArgument, "the key of the state has %d bytes, want 1 to %d", len(key), state.MaxKey).WithField("/state/key").
-			WithHint("state_key names one state, as in order-17; reference what holds its name")
+		return schemas.Errorf(schemas.CodeInvalidArgument, "the key of the state has %d bytes, want 1 to %d", len(key), state.MaxKey).
+			WithField("/state/key").WithHint("state_key names one state, as in order-17; reference what holds its name")
 	}
 	e.State = &schemas.StateName{Type: a.Type, Key: key}
 	return nil
 }
 
-// waits is the companion of an execution that waits for states.
+// waits is the companion of an execution that waits for states. The owner reads the states once when a wait begins or continues, before it
+// releases the lease. After that the writers of the states have the waits checked (await_notify.go).
 type waits struct {
 	idle
-	unread  bool      // the states are to be looked at before the lease goes
-	retryAt time.Time // when they are looked at again, as the store did not let the owner look; zero: it did
-	folds   int       // of the execution when unlooked was last set, see execution.folds
-	begun   bool      // the turn begins a wait, or lets one go on
+	unread  bool      // the states are to be read before the lease is released
+	retryAt time.Time // when to read them again after the store failed; zero: it did not
+	folds   int       // execution.folds when unread was last set for that
+	begun   bool      // the turn begins a wait, or continues waits
 }
 
 func (w *waits) begin(t *turn) {
@@ -56,21 +57,22 @@ func (w *waits) applying(_ *turn, e *schemas.Event) func() {
 	return nil
 }
 
+// prepare sets the index terms of the waits, and sees to it that an owner reads the states.
 func (w *waits) prepare(t *turn) {
 	t.head.Awaits = journal.Awaits(t.head.Principal, t.x.State)
 	if !t.x.State.Awaits() {
 		return
 	}
-	looks := w.unread
-	if t.mode == guest { // an owner looks, also where the last one has not yet
-		looks = w.begun || !t.x.Head.Due.IsZero() && !t.x.Head.Due.After(t.now)
+	unread := w.unread
+	if t.mode == guest { // an owner is needed for new waits, and if it is due already: the last owner may not have read the states
+		unread = w.begun || !t.x.Head.Due.IsZero() && !t.x.Head.Due.After(t.now)
 	}
-	if looks {
+	if unread {
 		t.needOwner(t.now)
 	}
 }
 
-// stepped has the owner look at the states; what that decides comes in as a request.
+// stepped reads the states. The waits that are over are ended by a request to the owner.
 func (w *waits) stepped(o *owner, s *stepResult) time.Time {
 	if !w.unread || !o.x.State.Awaits() || s.released || o.x.lease == nil {
 		return w.retryAt
@@ -78,7 +80,7 @@ func (w *waits) stepped(o *owner, s *stepResult) time.Time {
 	over, err := o.r.readAwaited(o.r.storeCtx, o.x)
 	if err != nil {
 		if o.r.storeCtx.Err() == nil {
-			o.r.log.Warn("look at the states that an execution waits for: trying again", "execution_id", o.x.ID, "error", err)
+			o.r.log.Warn("read the states that an execution waits for: trying again", "execution_id", o.x.ID, "error", err)
 		}
 		w.retryAt = time.Now().Add(readRetry)
 		return w.retryAt
@@ -88,10 +90,35 @@ func (w *waits) stepped(o *owner, s *stepResult) time.Time {
 	return w.retryAt
 }
 
-// readRetry is how long an owner waits for a store that did not let it look.
+// readRetry is how long an owner waits before it reads states again, after the store failed.
 const readRetry = time.Second
 
-// checkAwaited is waits.tend for somebody who has heard of a change of one state, and need not own the execution.
+// readAwaited reads the states that an execution waits for, and returns the events that end the waits that are over. For the other waits it
+// leaves a wake if their state will expire.
+func (r *Engine) readAwaited(ctx context.Context, x *execution) (map[machine.Await]schemas.Event, error) {
+	over := map[machine.Await]schemas.Event{}
+	for _, a := range x.State.Awaiting() {
+		key := state.Key(x.Head.Principal, a.State)
+		s, err := r.states.Read(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		now := records.Now()
+		e, err := r.endOfWait(ctx, x, a, &s, now)
+		if err != nil {
+			return nil, err
+		}
+		if e != nil {
+			over[a] = *e
+		} else if err := r.states.Remind(ctx, key, &s, now); err != nil {
+			return nil, err
+		}
+	}
+	return over, nil
+}
+
+// checkAwaited ends the waits of an execution for one state that are over, after the state has changed. This process need not own the
+// execution.
 func (r *Engine) checkAwaited(ctx context.Context, id string, key store.Key) error {
 	x, err := r.open(ctx, id)
 	if err != nil {
@@ -106,8 +133,12 @@ func (r *Engine) checkAwaited(ctx context.Context, id string, key store.Key) err
 		if err != nil {
 			return err
 		}
-		if err := r.endOfWait(ctx, x, a, &s, records.Now(), over); err != nil {
+		e, err := r.endOfWait(ctx, x, a, &s, records.Now())
+		if err != nil {
 			return err
+		}
+		if e != nil {
+			over[a] = *e
 		}
 	}
 	switch {
@@ -119,28 +150,7 @@ func (r *Engine) checkAwaited(ctx context.Context, id string, key store.Key) err
 	return r.decideAsGuest(ctx, x, endWaits(over))
 }
 
-// readAwaited reads the states that an execution waits for, and tells how those waits end that are over. Of the others it will hear
-// again, also where a state expires.
-func (r *Engine) readAwaited(ctx context.Context, x *execution) (map[machine.Await]schemas.Event, error) {
-	over := map[machine.Await]schemas.Event{}
-	for _, a := range x.State.Awaiting() {
-		key := state.Key(x.Head.Principal, a.State)
-		s, err := r.states.Read(ctx, key)
-		now := records.Now()
-		if err == nil {
-			err = r.endOfWait(ctx, x, a, &s, now, over)
-		}
-		if _, is := over[a]; err == nil && !is {
-			err = r.states.Remind(ctx, key, &s, now)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return over, nil
-}
-
-// endWaits decides that waits are over which still go on.
+// endWaits decides that waits are over, as far as they still last.
 func endWaits(over map[machine.Await]schemas.Event) Decision {
 	return func(s *machine.State, _ time.Time) (events []schemas.Event, _ error) {
 		for _, a := range s.Awaiting() {
@@ -152,46 +162,46 @@ func endWaits(over map[machine.Await]schemas.Event) Decision {
 	}
 }
 
-// endOfWait adds how a wait is over where the state was found so; nothing: it is not.
-func (r *Engine) endOfWait(ctx context.Context, x *execution, a machine.Await, found *state.Record, now time.Time, ends map[machine.Await]schemas.Event) error {
-	seen := awaitedState{Found: found.Exists(now), Version: found.VersionAt(now)}
-	if seen.Found {
-		seen.Data = found.Data
+// endOfWait returns the event that ends a wait for the state that was found; nil: the wait is not over.
+func (r *Engine) endOfWait(ctx context.Context, x *execution, a machine.Await, found *state.Record, now time.Time) (*schemas.Event, error) {
+	awaited := awaitedState{Found: found.Exists(now), Version: found.VersionAt(now)}
+	if awaited.Found {
+		awaited.Data = found.Data
 	}
-	output, err := schemas.Encode(seen)
+	output, err := schemas.Encode(awaited)
 	if err != nil {
-		return fmt.Errorf("encode state: %w", err)
+		return nil, fmt.Errorf("encode state: %w", err)
 	}
 	n := x.State.Node(a.Unit)
-	over := seen.Found
+	over := awaited.Found
 	if n.Awaited.Until != nil {
 		over, err = n.Awaited.Until.Bool(r.journal.Scope(ctx, x.Execution, a.Unit).WithState(json.RawMessage(output)))
 	}
 	var e schemas.Event
 	switch {
 	case errors.Is(err, records.Unavailable):
-		return err
-	case err != nil && seen.Found:
-		e = x.State.Final(a.Unit, untilError(err).WithField(fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)).WithOutcome(schemas.NotRun))
-	case !over: // also where the condition cannot be asked about a state that is not there
-		return nil
+		return nil, err
+	case err != nil && awaited.Found:
+		field := fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)
+		e = x.State.Final(a.Unit, untilError(err).WithField(field).WithOutcome(schemas.NotRun))
+	case !over: // also if the condition cannot be evaluated for a state that does not exist
+		return nil, nil //nolint:nilerr // an error for a state that does not exist
 	default:
 		e = x.State.Event(schemas.EventNodeSucceeded, a.Unit)
 		e.Output = output
 	}
 	e.Attempt = x.State.Units[a.Unit].Attempts
-	ends[a] = e
-	return nil
+	return &e, nil
 }
 
-// awaitedState is what a condition reads as state, and the output of the node.
+// awaitedState is what the condition of a wait reads as state, and the output of its node.
 type awaitedState struct {
 	Found   bool          `json:"found"`
 	Data    schemas.Value `json:"data"`
 	Version int64         `json:"version"`
 }
 
-// untilError is the error of a condition that could not be asked about a state that is there.
+// untilError is the error of a condition that cannot be evaluated for a state that exists.
 func untilError(err error) *schemas.Error {
 	e := schemas.AsError(err)
 	if e.Hint == "" {

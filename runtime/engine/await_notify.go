@@ -15,33 +15,44 @@ import (
 )
 
 const (
-	notifiers  = 4 // changes told of at once
-	maxChecks  = 8 // executions looked at at once, of each change
-	maxWritten = 10_000
+	notifiers  = 4      // changed states of which waits are checked at once
+	maxChecks  = 8      // executions checked at once for one of them
+	maxWritten = 10_000 // states written here whose waits are still to be checked; the wakes of others do it later
 )
 
-// notifyDue does what is due about a state that was written, or expires. Where it cannot, or where the store's clock is
-// ahead of this one, so that the state may be there yet, the lease lapses and somebody tries again.
+// Written notes that this process has written a state, so that the waits for it are checked. It does not block. If too many states are noted
+// already, the wake that was committed with the state does it later.
+func (r *Engine) Written(key store.Key) { r.written.Add(key) }
+
+// notifyWritten checks the waits for a state that this process has written, also while Run ends.
+func (r *Engine) notifyWritten(key store.Key) {
+	if err := r.notifyWaiting(r.storeCtx, key); err != nil && r.storeCtx.Err() == nil {
+		r.log.Warn("check the executions that wait for a state: trying again later", "error", err)
+	}
+}
+
+// notifyDue checks the waits for a state whose wake is due: it was written, or expires. If that fails, or if the store's clock is ahead of
+// this one, so that the state may still exist, the lease expires and some replica tries again.
 func (r *Engine) notifyDue(ctx context.Context, lease *store.Lease) {
 	key, at := state.ParseNotify(lease.Key)
 	if records.Now().Before(at) {
 		return
 	}
 	err := r.notifyWaiting(ctx, key)
-	if err == nil {
-		_, err = r.store.Commit(ctx, store.Batch{Release: lease, Wakes: []store.Wake{{Key: lease.Key}}}) // also where so many wait that the lease has lapsed
+	if err == nil { // the wake is removed even if the checks took so long that the lease has expired
+		_, err = r.store.Commit(ctx, store.Batch{Release: lease, Wakes: []store.Wake{{Key: lease.Key}}})
 	}
 	if err != nil && ctx.Err() == nil {
-		r.log.Warn("tell those that wait for a state: trying again", "error", err)
+		r.log.Warn("check the executions that wait for a state: trying again", "error", err)
 	}
 }
 
-// notifyWaiting has every execution that waits for the state look at it. The error is the store's; what is wrong with one
-// execution keeps no other waiting.
+// notifyWaiting checks every execution that waits for the state. An error is the store's; the error of one execution does not keep the
+// others from being checked.
 func (r *Engine) notifyWaiting(ctx context.Context, key store.Key) error {
 	var g errgroup.Group
 	g.SetLimit(maxChecks)
-	var s *state.Record // as it was before the first of them looks
+	var s *state.Record // as it was before the first check
 	var now time.Time
 	err := r.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermAwaits(key), Bare: true}, func(rec store.Record) error {
 		if s == nil {
@@ -56,8 +67,8 @@ func (r *Engine) notifyWaiting(ctx context.Context, key store.Key) error {
 			switch {
 			case err == nil, errors.Is(err, records.Unavailable), errors.Is(err, store.ErrConflict), ctx.Err() != nil:
 				return err
-			case !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // else it was deleted
-				r.log.Error("look at a state that an execution waits for", "execution_id", rec.Key.ID, "error", err)
+			case !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // not found: it was deleted
+				r.log.Error("check an execution that waits for a state: it goes on waiting", "execution_id", rec.Key.ID, "error", err)
 			}
 			return nil
 		})
@@ -70,15 +81,4 @@ func (r *Engine) notifyWaiting(ctx context.Context, key store.Key) error {
 		return err
 	}
 	return r.states.Remind(ctx, key, s, now)
-}
-
-// Written notes that this process has written a state: those who wait for it are notified. It does not block; what does not fit is left
-// to the wake of the state.
-func (r *Engine) Written(key store.Key) { r.written.Add(key) }
-
-// notifyWritten is tellWaiting for what this process has written, also while it stops.
-func (r *Engine) notifyWritten(key store.Key) {
-	if err := r.notifyWaiting(r.storeCtx, key); err != nil && r.storeCtx.Err() == nil {
-		r.log.Warn("tell those that wait for a state: they are told again later", "error", err)
-	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/runplane/runplane/runtime/journal"
@@ -10,10 +11,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// overdue is the companion of an execution that may not wait in the queue for ever.
+// overdue is the companion of an execution that may wait in the queue only for a limited time.
 type overdue struct{ idle }
 
-// prepare keeps the second wake as the commit needs it.
+// prepare sets a second wake, for the end of that time, when the execution enters the queue, and removes it when the execution leaves it.
 func (overdue) prepare(t *turn) {
 	s, was := t.x.State, t.x.Head.Status
 	at := s.QueueEnd()
@@ -28,8 +29,8 @@ func (overdue) prepare(t *turn) {
 	t.batch.Wakes = append(t.batch.Wakes, w)
 }
 
-// expireQueued ends an execution whose time in the queue is over: [machine.State.Next] says so to whoever visits it. Where the store's clock
-// is ahead of this one it is not over yet; then the lease lapses, and somebody visits it again.
+// expireQueued handles that second wake: [machine.State.Next] ends the execution in any step after its time in the queue. If the store's
+// clock is ahead of this one, that time is still to come; then the lease expires, and some replica tries again.
 func (r *Engine) expireQueued(ctx context.Context, lease *store.Lease) {
 	id := lease.Key.ID
 	early := false
@@ -40,10 +41,10 @@ func (r *Engine) expireQueued(ctx context.Context, lease *store.Lease) {
 	if early && err == nil {
 		return
 	}
-	if err == nil || schemas.AsError(err).Code == schemas.CodeNotFound {
+	if err == nil || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		_, err = r.store.Commit(ctx, store.Batch{Release: lease})
 	}
 	if err != nil && ctx.Err() == nil {
-		r.log.Warn("end an execution that waited too long: trying again", "execution_id", id, "error", err)
+		r.log.Warn("end an execution that waited too long in the queue: trying again", "execution_id", id, "error", err)
 	}
 }
