@@ -27,3 +27,12 @@ func (r *Engine) InMemory() int { return r.Load().InMemory }
 
 // Owns reports whether this process owns the execution.
 func (r *Engine) Owns(id string) bool { return r.owner(id) != nil }
+
+// HasRoom reports whether n more executions fit into memory now.
+func (r *Engine) HasRoom(n int) bool {
+	ok := r.slots.TryAcquire(int64(n))
+	if ok {
+		r.slots.Release(int64(n))
+	}
+	return ok
+}

@@ -6,7 +6,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-func TestMemoryForgetsTheOldest(t *testing.T) {
+func TestRecentCommitsForgetTheOldest(t *testing.T) {
 	m := &recentCommits{}
 	for i := int64(1); i <= 10; i++ {
 		m.add(&store.Batch{Appends: make([]store.Append, 2)}, position{i, 2 * i}, 6)
@@ -20,7 +20,7 @@ func TestMemoryForgetsTheOldest(t *testing.T) {
 	if _, ok := m.since(position{6, 12}); ok {
 		t.Error("it knows what it forgot")
 	}
-	m.add(&store.Batch{Appends: []store.Append{{Value: make([]byte, memoryBytes+1)}}}, position{11, 21}, 6)
+	m.add(&store.Batch{Appends: []store.Append{{Value: make([]byte, maxRecentBytes+1)}}}, position{11, 21}, 6)
 	if len(m.commits) != 0 || m.position() != (position{11, 21}) || m.bytes != 0 {
 		t.Errorf("%+v", m)
 	}

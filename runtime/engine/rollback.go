@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
@@ -15,145 +16,39 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// A store that has lost commits which it had acknowledged stands behind what the owner of an execution knows. The owner
-// notices when a commit conflicts, or when its lease is gone. Where the store's log is a beginning of what the owner
-// remembers, it appends the rest again. Where it is not, because somebody else went on from there or too much is lost, what
-// was committed last counts; then the `once` calls that the owner had started and the log does not know are held before they
-// would be made, as calls of unknown outcome. Either way the log tells of it.
+// A rollback is the loss of commits that the store had acknowledged: it stands at an earlier position of the log than the owner of an
+// execution remembers. The owner notices when a commit conflicts, or when its lease is gone.
 //
-// Nobody notices what was lost of an execution that nobody owns, or of one that ended: those commits ask for the
-// strict durability, where the store has one. Nor would an owner notice, before it reads the execution again, a history that
-// somebody else brought to the very version that it knows.
+// If the store's log is a prefix of what the owner remembers, the owner appends the rest again. If it is not, because another process has
+// continued from there or because too much is lost, the store's log counts; then the `once` calls that the owner had started and that the
+// log does not know are held before they would be made, as calls of unknown outcome. In both cases the log records the rollback.
+//
+// What is lost of an execution without an owner, or of one that has ended, is not noticed: those commits ask for strict durability, if the
+// store has it. Nor does an owner notice, before it reads the execution again, that another process has brought a rolled-back history to
+// the same version as the one that it knows.
 
-// setback is a rollback that the log does not tell of yet.
+// rollback is a rollback that was detected.
 type rollback struct {
 	from, to position
 	restored bool
 }
 
-// rollbackData is the data of the event.
+// rollbackData is the data of its event.
 type rollbackData struct {
-	From     int64          `json:"from_seq"` // where the log had been
-	To       int64          `json:"to_seq"`   // where the store had it
+	From     int64          `json:"from_seq"` // the last event before the rollback
+	To       int64          `json:"to_seq"`   // the last event that the store had after it
 	Restored bool           `json:"restored"`
 	Unknown  map[string]int `json:"unknown,omitempty"` // attempts of `once` calls that the log does not know, by unit
-}
-
-// detectRollback compares what the store says of an execution with what its owner knows, and restores what can be. It
-// returns the head and version to go on from. missing: the store has no such execution.
-func (r *Engine) detectRollback(ctx context.Context, x *execution, h journal.Head, version int64, missing error) (journal.Head, int64, error) {
-	m, now := x.rollbacks.recent, position{version, h.Seq}
-	if m == nil || m.position() == (position{}) {
-		return h, version, missing
-	}
-	behind := now != m.position() && (now.version <= m.position().version || now.seq < m.position().seq)
-	if missing != nil {
-		if _, err := r.store.Get(ctx, journal.PlanKey(x.ID)); m.from != (position{}) || !errors.Is(err, store.ErrNotFound) {
-			return h, version, missing // it was deleted
-		}
-		now = position{}
-	} else if !behind {
-		same, err := r.sameLog(ctx, x, m.position())
-		if same || err != nil {
-			return h, version, err
-		}
-	}
-	s := &rollback{from: m.position(), to: now}
-	lost, known := m.since(now)
-	if known {
-		same, err := r.sameLog(ctx, x, now)
-		if err != nil {
-			return h, version, err
-		}
-		known = same
-	}
-	switch {
-	case known:
-		restored, v, err := r.restoreCommits(ctx, x, h, version, lost)
-		if err != nil {
-			return h, version, err
-		}
-		s.restored, h, version = true, restored, v
-		m.commits[len(m.commits)-1].to = position{v, restored.Seq}
-	case missing != nil:
-		return h, version, missing
-	default:
-		m.reset(now)
-	}
-	x.rollbacks.found, x.changed = s, true
-	r.Counters.RolledBack.Add(1)
-	r.log.Error("the store lost commits that it had acknowledged", "execution_id", x.ID, "from_seq", s.from.seq, "to_seq", s.to.seq, "restored", s.restored)
-	return h, version, nil
-}
-
-// sameLog tells whether the store's log is the owner's at a point, as far as that is remembered.
-func (r *Engine) sameLog(ctx context.Context, x *execution, p position) (bool, error) {
-	want := x.rollbacks.recent.last(p)
-	if want == nil {
-		return true, nil
-	}
-	entries, err := r.store.Log(ctx, journal.ExecutionKey(x.ID), p.seq-1, 1)
-	if err != nil {
-		return false, records.Error(err)
-	}
-	return len(entries) == 1 && bytes.Equal(entries[0].Value, want.Value), nil
-}
-
-// restoreCommits commits again what was lost behind the head that the store has.
-func (r *Engine) restoreCommits(ctx context.Context, x *execution, h journal.Head, version int64, lost []recentCommit) (journal.Head, int64, error) {
-	restored := x.Head
-	restored.Snapshot, restored.Tail, restored.Due = h.Snapshot, h.Tail, records.Now() // the snapshot may be lost as well
-	b := store.Batch{Sync: true, Wakes: []store.Wake{{Key: journal.ExecutionKey(x.ID), At: restored.Due, Priority: restored.Priority, Fairness: restored.Fairness()}}}
-	puts := map[store.Key]store.Put{}
-	for _, k := range lost {
-		b.Appends = append(b.Appends, k.appends...)
-		for _, p := range k.puts {
-			p.Version = store.AnyVersion
-			puts[p.Key] = p
-		}
-	}
-	for i := range b.Appends {
-		restored.Tail += len(b.Appends[i].Value)
-	}
-	for _, key := range slices.SortedFunc(maps.Keys(puts), func(a, b store.Key) int { return bytes.Compare([]byte(a.String()), []byte(b.String())) }) {
-		b.Puts = append(b.Puts, puts[key])
-	}
-	value, err := schemas.Encode(&restored)
-	if err != nil {
-		return journal.Head{}, 0, err
-	}
-	b.Puts = append(b.Puts, store.Put{Key: journal.ExecutionKey(x.ID), Value: value, Version: version, Terms: restored.Terms()})
-	done, err := r.store.Commit(ctx, b)
-	if err != nil {
-		return journal.Head{}, 0, records.Error(err)
-	}
-	return restored, done.Versions[len(done.Versions)-1], nil
-}
-
-// event tells the log of a rollback, and of the calls that it does not know.
-func (s *rollback) event(x *execution) (schemas.Event, error) {
-	d := rollbackData{From: s.from.seq, To: s.to.seq, Restored: s.restored}
-	for name, attempt := range x.rollbacks.recent.started {
-		if u, ok := journal.UnitNamed(x.State, name); ok && (x.State.Units[u].Attempts >= attempt || x.State.Units[u].Status.Ended()) {
-			continue
-		}
-		if d.Unknown == nil {
-			d.Unknown = map[string]int{}
-		}
-		d.Unknown[name] = attempt
-	}
-	data, err := json.Marshal(d)
-	return schemas.Event{Type: schemas.EventRolledBack, Data: data}, err
 }
 
 // rollbacks is the companion of an execution whose store may lose commits.
 type rollbacks struct {
 	idle
-	recent *recentCommits // an owner's; nil: nothing is remembered
-	found  *rollback      // of which the log does not tell yet; nil: none
+	recent *recentCommits // of an owner; nil: nothing is remembered, and nothing detected
+	found  *rollback      // one that the log does not record yet; nil: none
 }
 
-// begin puts a rollback that was noticed into the log, before anything is decided on what is left.
+// begin records a detected rollback in the log, before anything is decided on what is left.
 func (b *rollbacks) begin(t *turn) {
 	if b.found == nil {
 		return
@@ -168,12 +63,29 @@ func (b *rollbacks) begin(t *turn) {
 	}
 }
 
+// event returns the event that records a rollback, with the calls that the log does not know.
+func (b *rollback) event(x *execution) (schemas.Event, error) {
+	d := rollbackData{From: b.from.seq, To: b.to.seq, Restored: b.restored}
+	for name, attempt := range x.rollbacks.recent.started {
+		if u, ok := journal.UnitNamed(x.State, name); ok && (x.State.Units[u].Attempts >= attempt || x.State.Units[u].Status.Ended()) {
+			continue
+		}
+		if d.Unknown == nil {
+			d.Unknown = map[string]int{}
+		}
+		d.Unknown[name] = attempt
+	}
+	data, err := json.Marshal(d)
+	return schemas.Event{Type: schemas.EventRolledBack, Data: data}, err
+}
+
+// committed remembers the commit. If it recorded a rollback, the calls in flight are decided on again.
 func (b *rollbacks) committed(t *turn) {
 	b.recent.add(&t.batch, position{t.x.Version, t.x.State.Seq}, t.r.limits.MaxMemory)
 	t.result.takeOver, b.found = b.found != nil, nil
 }
 
-// lost is the last look of an owner whose lease is gone: perhaps the store has lost more than that.
+// lost records a rollback, if that is why the lease is gone.
 func (b *rollbacks) lost(o *owner) {
 	x := o.x
 	x.State = nil
@@ -181,6 +93,102 @@ func (b *rollbacks) lost(o *owner) {
 		return
 	}
 	if _, err := o.r.step(o.r.storeCtx, x, nil, guest, store.Batch{}); err != nil {
-		o.r.log.Warn("tell of the commits that the store lost", "execution_id", x.ID, "error", err)
+		o.r.log.Warn("record that the store lost commits: it is not recorded", "execution_id", x.ID, "error", err)
 	}
+}
+
+// detectRollback compares what the store has of an execution with what its owner remembers, and restores what can be restored. It returns
+// the head and version to continue from. missing is the error if the store does not have the execution; nil: it has.
+func (r *Engine) detectRollback(ctx context.Context, x *execution, h journal.Head, version int64, missing error) (journal.Head, int64, error) {
+	m, now := x.rollbacks.recent, position{version, h.Seq}
+	if m == nil || m.position() == (position{}) {
+		return h, version, missing
+	}
+	known := m.position()
+	behind := now != known && (now.version <= known.version || now.seq < known.seq)
+	if missing != nil {
+		if _, err := r.store.Get(ctx, journal.PlanKey(x.ID)); m.from != (position{}) || !errors.Is(err, store.ErrNotFound) {
+			return h, version, missing // it was deleted
+		}
+		now = position{}
+	} else if !behind {
+		same, err := r.sameLog(ctx, x, known)
+		if same || err != nil {
+			return h, version, err
+		}
+	}
+	found := &rollback{from: known, to: now}
+	lost, prefix := m.since(now)
+	if prefix {
+		same, err := r.sameLog(ctx, x, now)
+		if err != nil {
+			return h, version, err
+		}
+		prefix = same
+	}
+	switch {
+	case prefix:
+		restored, v, err := r.restoreCommits(ctx, x, h, version, lost)
+		if err != nil {
+			return h, version, err
+		}
+		found.restored, h, version = true, restored, v
+		m.commits[len(m.commits)-1].to = position{v, restored.Seq}
+	case missing != nil:
+		return h, version, missing
+	default:
+		m.reset(now)
+	}
+	x.rollbacks.found, x.changed = found, true
+	r.Counters.RolledBack.Add(1)
+	r.log.Error("the store lost commits that it had acknowledged",
+		"execution_id", x.ID, "from_seq", found.from.seq, "to_seq", found.to.seq, "restored", found.restored)
+	return h, version, nil
+}
+
+// sameLog reports whether the store's log agrees with the owner's at a position, as far as that is remembered.
+func (r *Engine) sameLog(ctx context.Context, x *execution, p position) (bool, error) {
+	want := x.rollbacks.recent.last(p)
+	if want == nil {
+		return true, nil
+	}
+	entries, err := r.store.Log(ctx, journal.ExecutionKey(x.ID), p.seq-1, 1)
+	if err != nil {
+		return false, records.Error(err)
+	}
+	return len(entries) == 1 && bytes.Equal(entries[0].Value, want.Value), nil
+}
+
+// restoreCommits commits again what was lost after the head that the store has. It returns the head and version after that.
+func (r *Engine) restoreCommits(
+	ctx context.Context, x *execution, h journal.Head, version int64, lost []recentCommit,
+) (journal.Head, int64, error) {
+	restored := x.Head
+	restored.Snapshot, restored.Tail, restored.Due = h.Snapshot, h.Tail, records.Now() // a later snapshot may be lost too
+	wake := store.Wake{Key: journal.ExecutionKey(x.ID), At: restored.Due, Priority: restored.Priority, Fairness: restored.Fairness()}
+	b := store.Batch{Sync: true, Wakes: []store.Wake{wake}}
+	puts := map[store.Key]store.Put{}
+	for _, c := range lost {
+		b.Appends = append(b.Appends, c.appends...)
+		for _, p := range c.puts {
+			p.Version = store.AnyVersion
+			puts[p.Key] = p
+		}
+	}
+	for i := range b.Appends {
+		restored.Tail += len(b.Appends[i].Value)
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(puts), func(a, b store.Key) int { return strings.Compare(a.String(), b.String()) }) {
+		b.Puts = append(b.Puts, puts[key])
+	}
+	value, err := schemas.Encode(&restored)
+	if err != nil {
+		return journal.Head{}, 0, err
+	}
+	b.Puts = append(b.Puts, store.Put{Key: journal.ExecutionKey(x.ID), Value: value, Version: version, Terms: restored.Terms()})
+	done, err := r.store.Commit(ctx, b)
+	if err != nil {
+		return journal.Head{}, 0, records.Error(err)
+	}
+	return restored, done.Versions[len(done.Versions)-1], nil
 }
