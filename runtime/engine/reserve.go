@@ -16,10 +16,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// reserve binds the key to id, or finds the execution that it is bound to already.
+// reserve binds an idempotency key to an execution. If the key is bound already, to the same plan, bound is the execution and known is true.
 func (r *Engine) reserve(ctx context.Context, key, id string, p *plan.Program) (bound string, known bool, err error) {
 	submitted := p.Definition.Plan
-	if submitted.MaxParallel == r.limits.MaxParallel { // a setting, which may change between two submissions
+	if submitted.MaxParallel == r.limits.MaxParallel { // a setting of the runtime, not of the plan
 		submitted.MaxParallel = 0
 	}
 	canonical, err := json.Marshal(submitted)
@@ -54,20 +54,21 @@ func (r *Engine) reserve(ctx context.Context, key, id string, p *plan.Program) (
 		if rebound, err := r.rebind(ctx, theirs.ExecutionID, put); err != nil || rebound {
 			return id, false, err
 		}
-		return "", false, schemas.Errorf(schemas.CodeConflict, "idempotency_key %q already stands for another plan, execution %q", key, theirs.ExecutionID).
+		return "", false, schemas.Errorf(schemas.CodeConflict, "idempotency_key %q was used for another plan, execution %q", key, theirs.ExecutionID).
 			WithHint("use a new key for a new plan; the same key is for the same plan submitted again").
 			WithField("idempotency_key").With(func(e *schemas.Error) { e.ExecutionID = theirs.ExecutionID })
 	}
 	return theirs.ExecutionID, true, nil
 }
 
-// rebind gives the key to another plan where the first one was never accepted: the queue was full, or its submitter died.
+// rebind binds the key to another plan if the first one was never accepted, because the queue was full or the process ended. It returns
+// false if it was accepted, or if the key was bound again meanwhile.
 func (r *Engine) rebind(ctx context.Context, id string, put store.Put) (bool, error) {
 	if _, _, err := r.journal.ReadHead(ctx, id); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return false, err
 	}
 	_, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{put}, Sync: true})
-	if errors.Is(err, store.ErrConflict) { // somebody else was faster
+	if errors.Is(err, store.ErrConflict) {
 		return false, nil
 	}
 	return err == nil, records.Error(err)
