@@ -233,4 +233,5 @@ func TestErrorsOfTheStoreSayWhetherTryingAgainHelps(t *testing.T) {
 }
 
 // hintStale is the hint of an execution that is shown while the store does not answer.
-const hintStale = "the store does not answer: this is what was committed last. Calls under way go on, and what they answer is committed when it is back; ask again then"
+const hintStale = "the store does not answer: this is the state of the last commit. Calls in flight continue, and their results are " +
+	"committed when the store answers again; ask again then"

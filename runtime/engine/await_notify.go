@@ -20,8 +20,8 @@ const (
 	maxWritten = 10_000 // states written here whose waits are still to be checked; the wakes of others do it later
 )
 
-// Written notes that this process has written a state, so that the waits for it are checked. It does not block. If too many states are noted
-// already, the wake that was committed with the state does it later.
+// Written notes that this process has written a state, so that the waits for it are checked. It does not block. If too many states are
+// noted already, the wake that was committed with the state does it later.
 func (r *Engine) Written(key store.Key) { r.written.Add(key) }
 
 // notifyWritten checks the waits for a state that this process has written, also while Run ends.
@@ -54,7 +54,8 @@ func (r *Engine) notifyWaiting(ctx context.Context, key store.Key) error {
 	g.SetLimit(maxChecks)
 	var s *state.Record // as it was before the first check
 	var now time.Time
-	err := r.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermAwaits(key), Bare: true}, func(rec store.Record) error {
+	waiting := store.Query{Kind: journal.KindExecution, Term: journal.TermAwaits(key), Bare: true}
+	err := r.store.Each(ctx, waiting, func(rec store.Record) error {
 		if s == nil {
 			found, err := r.states.Read(ctx, key)
 			if err != nil {
@@ -68,7 +69,7 @@ func (r *Engine) notifyWaiting(ctx context.Context, key store.Key) error {
 			case err == nil, errors.Is(err, records.Unavailable), errors.Is(err, store.ErrConflict), ctx.Err() != nil:
 				return err
 			case !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // not found: it was deleted
-				r.log.Error("check an execution that waits for a state: it goes on waiting", "execution_id", rec.Key.ID, "error", err)
+				r.log.Error("check an execution that waits for a state: it keeps waiting", "execution_id", rec.Key.ID, "error", err)
 			}
 			return nil
 		})

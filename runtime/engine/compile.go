@@ -27,8 +27,8 @@ func (r *Engine) Validate(ctx context.Context, source []byte) (schemas.Validatio
 	return v, nil
 }
 
-// Compile makes a program of what was submitted. If the findings refuse the plan, the program is nil. An error means that the plan could not
-// be checked.
+// Compile makes a program of what was submitted. If the findings refuse the plan, the program is nil. An error means that the plan could
+// not be checked.
 func (r *Engine) Compile(ctx context.Context, sub *Submit) (*plan.Program, []schemas.Finding, error) {
 	parsed, findings := sub.canonical, []schemas.Finding(nil)
 	if parsed == nil {

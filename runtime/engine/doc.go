@@ -17,10 +17,10 @@
 //
 // # Owners
 //
-// The unit of work is the execution. A worker claims it by a lease (at submission, if the worker has room), folds its log, and then
-// keeps the state in memory as a cache of the log. The owner is one goroutine (owner.go). It takes everything that happened since the last
-// commit (results, requests, timers) into the next commit, so a wide fan-out shares commits. Calls run in goroutines of their own. When only
-// timers or decisions are left, the owner commits the next wake, releases the lease and drops the execution from memory.
+// The unit of work is the execution. A worker claims it by a lease (at submission, if the worker has room), folds its log, and then keeps
+// the state in memory as a cache of the log. The owner is one goroutine (owner.go). It takes everything that happened since the last
+// commit (results, requests, timers) into the next commit, so a wide fan-out shares commits. Calls run in goroutines of their own. When
+// only timers or decisions are left, the owner commits the next wake, releases the lease and drops the execution from memory.
 //
 // A lease is renewed each third of its life. An owner whose lease may have expired starts nothing (fence.go); its calls in flight
 // continue, and their results count if they still decide something. After a crash the lease expires (on the embedded store at

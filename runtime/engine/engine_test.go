@@ -51,9 +51,11 @@ func start(t *testing.T) *Engine {
 	sessions := session.New(session.Config{Store: s, Log: log})
 	c := Config{
 		Store: s, Log: log, Sessions: sessions, States: state.New(state.Config{Store: s, Log: log, Sessions: sessions}),
-		Capabilities: capability.New(capability.Config{Store: s, Log: log, Sessions: sessions, Realms: noRealms{}, NewID: records.NewID, Random: rand.Float64}),
-		Queue:        queue.New(queue.Config{Store: s, Log: log, Capacity: limits.MaxExecutions, InFlight: func() int { return 0 }}),
-		Feed:         new(telemetry.Feed), Limits: limits, NewID: records.NewID, Random: rand.Float64,
+		Capabilities: capability.New(capability.Config{
+			Store: s, Log: log, Sessions: sessions, Realms: noRealms{}, NewID: records.NewID, Random: rand.Float64,
+		}),
+		Queue: queue.New(queue.Config{Store: s, Log: log, Capacity: limits.MaxExecutions, InFlight: func() int { return 0 }}),
+		Feed:  new(telemetry.Feed), Limits: limits, NewID: records.NewID, Random: rand.Float64,
 	}
 	c.Journal = journal.Open(journal.Config{
 		Store: s, Sessions: sessions, Limits: journal.Limits{Plan: limits.Plan, MaxOutput: limits.MaxOutput}, Forbids: c.Capabilities.Forbids,

@@ -20,6 +20,6 @@ func TestFenceHoldsByBothClocks(t *testing.T) {
 		}
 	}
 	if (fence{}).holds(sent) {
-		t.Error("a lease that was never proven holds")
+		t.Error("a fence that was never set holds")
 	}
 }

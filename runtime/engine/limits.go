@@ -8,23 +8,23 @@ import (
 	"github.com/runplane/runplane/runtime/plan"
 )
 
-// Limits bound what one runtime takes on. Zero fields take the default beside them.
+// Limits are what one runtime takes on at most. Zero fields have the default that stands beside them.
 type Limits struct {
 	Plan          plan.Limits
 	MaxOutput     int           // bytes of one output that expressions read and a binding may make; 1 MiB
 	MaxExecutions int           // executions in memory at once; 256
 	MaxCalls      int           // of one execution, in all; 100,000
 	MaxBytes      int64         // of all outputs of one execution; 1 GiB
-	MaxParallel   int           // attempts of one execution in flight; 32. A plan may ask for fewer
-	MaxWait       time.Duration // longest wait of one request; 25 s, below the shortest wall of the common clients
-	MaxRecoveries int           // machine.DefaultMaxRecoveries
-	MaxMemory     int           // events of the latest commits that an owner remembers, in case the store forgets them; 1,000
+	MaxParallel   int           // attempts of one execution in flight; 32. A plan may set fewer
+	MaxWait       time.Duration // longest wait of one request; 25 s, below the shortest timeout of the common clients
+	MaxRecoveries int           // takeovers of one execution without progress; [machine.DefaultMaxRecoveries]
+	MaxMemory     int           // events of the latest commits that an owner remembers, in case the store loses them; 1,000
 	Grace         time.Duration // for `once` calls in flight at a stop, and of a cancel that names none; 10 s
 	Idempotency   time.Duration // how long an idempotency key is remembered; 7 days
-	Lease         time.Duration // how long a dead worker's executions stay its own; 15 s, renewed each third
+	Lease         time.Duration // time to live of a lease, after which another worker takes over; 15 s, renewed each third
 }
 
-// WithDefaults is l with the defaults in the place of zero fields.
+// WithDefaults returns l with the defaults in place of zero fields.
 func (l Limits) WithDefaults() Limits {
 	set := func(field *int, value int) {
 		if *field == 0 {

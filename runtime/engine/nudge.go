@@ -8,27 +8,28 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// readNudges looks for what others did to executions that are owned here, in case the watch missed it.
+// readNudges reads the nudges of the last minute, in case the store's watch missed one: the executions that are owned here and were changed
+// by other replicas.
 func (r *Engine) readNudges(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.limits.Lease/(5*renewals))
 	defer cancel()
 	for after, page := "", records.PageSize; page == records.PageSize; {
-		records, err := r.store.List(ctx, store.Query{Kind: journal.KindNudge, After: after, Limit: records.PageSize})
+		nudges, err := r.store.List(ctx, store.Query{Kind: journal.KindNudge, After: after, Limit: records.PageSize})
 		if err != nil {
-			r.log.Debug("read nudges: the next renewal looks again", "error", err)
+			r.log.Debug("read nudges: the next renewal reads them again", "error", err)
 			return
 		}
-		for _, rec := range records {
+		for _, rec := range nudges {
 			if o := r.owner(rec.Key.ID); o != nil {
 				o.handleNudge(rec)
 			}
 			after = rec.Key.ID
 		}
-		page = len(records)
+		page = len(nudges)
 	}
 }
 
-// handleNudge is refresh for a nudge that was read, once for each.
+// handleNudge is markStale for a nudge that was read, once for each nudge.
 func (o *owner) handleNudge(rec store.Record) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

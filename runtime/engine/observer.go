@@ -9,7 +9,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// feedObserver passes commits on to those who watch executions in this process.
+// feedObserver publishes the commits to executions that are watched in this process.
 type feedObserver struct{ feed *telemetry.Feed }
 
 func (p feedObserver) Committed(c journal.Commit) {
@@ -18,8 +18,8 @@ func (p feedObserver) Committed(c journal.Commit) {
 	}
 }
 
-// Changed takes note that the store's watch named a record of an execution: its owner hears what another replica did to it, and those
-// who watch it here hear of another replica's commits.
+// Changed is called when the store's watch names a record: the owner of the execution, and those who watch it here, learn of the commits of
+// other replicas. Records of other kinds are ignored.
 func (r *Engine) Changed(ctx context.Context, key store.Key) {
 	switch owner := r.owner(key.ID); {
 	case owner != nil && key.Kind == journal.KindNudge:
@@ -28,7 +28,7 @@ func (r *Engine) Changed(ctx context.Context, key store.Key) {
 		if h, _, err := r.journal.ReadHead(ctx, key.ID); err == nil {
 			r.feed.Publish(telemetry.Update{ExecutionID: key.ID, Execution: h.Execution})
 		} else if !errors.Is(err, context.Canceled) {
-			r.log.Debug("read a changed execution", "execution_id", key.ID, "error", err)
+			r.log.Debug("read a changed execution: those who watch it learn of its next change", "execution_id", key.ID, "error", err)
 		}
 	}
 }

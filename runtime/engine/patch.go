@@ -11,8 +11,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// patchEvents is the decision of a person about held nodes: one event for each node, in the order of their ids. All problems
-// of the patch are told before any of it is applied.
+// patchEvents returns the events of a patch to held nodes: one for each node, in the order of their ids. If anything is wrong with the
+// patch, none of it is applied.
 func patchEvents(s *machine.State, id string, patch *schemas.Patch, live map[int]plan.Tool, by string) ([]schemas.Event, error) {
 	if patch == nil {
 		return nil, nil
@@ -26,37 +26,11 @@ func patchEvents(s *machine.State, id string, patch *schemas.Patch, live map[int
 			for j := range s.Program().Nodes {
 				ids = append(ids, s.Program().Nodes[j].ID)
 			}
-			return nil, schemas.Errorf(schemas.CodeNotFound, "execution %q has no node %q", id, node).WithField(field).WithCandidates(schemas.Nearest(node, ids, 3))
+			return nil, schemas.Errorf(schemas.CodeNotFound, "execution %q has no node %q", id, node).
+				WithField(field).WithCandidates(schemas.Nearest(node, ids, 3))
 		}
-		given := 0
-		for _, set := range []bool{len(p.Inputs) > 0, len(p.Output) > 0, p.Skip, p.Retry} {
-			if set {
-				given++
-			}
-		}
-		if given != 1 {
-			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "give node %q exactly one of inputs, output, skip and retry", node).WithField(field)
-		}
-		if st := s.Units[unit].Status; st != schemas.NodeHeld {
-			return nil, schemas.Errorf(schemas.CodeConflict, "node %q is %s; only a held node can be patched", node, st).WithField(field).
-				WithHint("get_execution_status with view nodes shows which nodes are held; rerun_execution with from_node repeats others")
-		}
-		if len(p.Inputs) > 0 {
-			n := s.Node(unit)
-			if n.ForEach != nil && !s.IsItem(unit) {
-				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q runs over a list, its inputs belong to its items", node).WithField(field).
-					WithHint("retry runs the items again that did not succeed; output gives the whole list; one held item is patched as %s[0]", node)
-			}
-			if n.Kind != plan.KindCapability {
-				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q calls nothing and has no inputs", node).WithField(field)
-			}
-			if problem := n.CheckInputs([]byte(p.Inputs)); problem != nil && s.Units[unit].Reason != schemas.ReasonDrift {
-				return nil, problem.WithField(field + ".inputs")
-			}
-		}
-		if s.Units[unit].Reason == schemas.ReasonReview {
-			return nil, schemas.Errorf(schemas.CodeNeedsReview, "node %q waits for a person, not for a patch", node).WithField(field).
-				WithHint("`runplane reviews` lists and decides reviews; cancel_execution ends the execution")
+		if err := checkPatch(s, unit, node, p, field); err != nil {
+			return nil, err
 		}
 		e := s.Event(schemas.EventNodePatched, unit)
 		e.By, e.Patch = by, &p
@@ -68,7 +42,42 @@ func patchEvents(s *machine.State, id string, patch *schemas.Patch, live map[int
 	return events, nil
 }
 
-// accepted are the definitions that a decision to go on accepts, by unit: those of the held nodes that the patch runs again.
+// checkPatch returns what is wrong with the patch of one node; nil: nothing.
+func checkPatch(s *machine.State, unit int, node string, p schemas.NodePatch, field string) *schemas.Error {
+	given := 0
+	for _, set := range []bool{len(p.Inputs) > 0, len(p.Output) > 0, p.Skip, p.Retry} {
+		if set {
+			given++
+		}
+	}
+	if given != 1 {
+		return schemas.Errorf(schemas.CodeInvalidArgument, "give node %q exactly one of inputs, output, skip and retry", node).WithField(field)
+	}
+	u, n := &s.Units[unit], s.Node(unit)
+	switch {
+	case u.Status != schemas.NodeHeld:
+		return schemas.Errorf(schemas.CodeConflict, "node %q is %s; only a held node can be patched", node, u.Status).WithField(field).
+			WithHint("get_execution_status with view nodes shows which nodes are held; rerun_execution with from_node repeats others")
+	case len(p.Inputs) > 0 && n.ForEach != nil && !s.IsItem(unit):
+		return schemas.Errorf(schemas.CodeInvalidArgument, "node %q runs over a list: its items have the inputs", node).WithField(field).
+			WithHint("retry runs the items again that did not succeed; output gives the whole list; one held item is patched as %s[0]", node)
+	case len(p.Inputs) > 0 && n.Kind != plan.KindCapability:
+		return schemas.Errorf(schemas.CodeInvalidArgument, "node %q calls nothing and has no inputs", node).WithField(field)
+	}
+	if len(p.Inputs) > 0 {
+		if problem := n.CheckInputs([]byte(p.Inputs)); problem != nil && u.Reason != schemas.ReasonDrift {
+			return problem.WithField(field + ".inputs")
+		}
+	}
+	if u.Reason == schemas.ReasonReview {
+		return schemas.Errorf(schemas.CodeNeedsReview, "node %q waits for the decision of a review, not for a patch", node).WithField(field).
+			WithHint("`runplane reviews` lists and decides reviews; cancel_execution ends the execution")
+	}
+	return nil
+}
+
+// acceptedTools returns the current definitions of the tools that a patch accepts, by unit: those of nodes that are held because the
+// definition has changed, and that the patch runs again.
 func (r *Engine) acceptedTools(ctx context.Context, s *machine.State, patch *schemas.Patch) map[int]plan.Tool {
 	if patch == nil {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// SetPriority changes the priority of an unfinished execution and of the executions of its workflow nodes; one that waits in
-// the queue has its new place when this returns.
+// SetPriority changes the priority of an unfinished execution and of the executions of its workflow nodes. When it returns, those that wait
+// in the queue have their new places.
 func (r *Engine) SetPriority(ctx context.Context, id string, priority int) (schemas.Execution, error) {
 	if priority < schemas.PriorityFirst || priority > schemas.PriorityLast {
 		return schemas.Execution{}, schemas.Errorf(schemas.CodeInvalidArgument, "priority %d is not one of %d (first) to %d (last)",
@@ -34,7 +34,7 @@ func (r *Engine) SetPriority(ctx context.Context, id string, priority int) (sche
 	for _, child := range children {
 		_, childErr := r.SetPriority(ctx, child, priority)
 		switch {
-		case errors.Is(childErr, &schemas.Error{Code: schemas.CodeNotFound}): // not made yet; it will have the priority
+		case errors.Is(childErr, &schemas.Error{Code: schemas.CodeNotFound}): // not created yet: it will have the priority
 		case errors.Is(childErr, &schemas.Error{Code: schemas.CodeAlreadyFinished}):
 		default:
 			err = errors.Join(err, childErr)

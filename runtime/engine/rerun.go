@@ -11,8 +11,9 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Rerun executes the plan of an older execution again, compiled against today's tools. With from, the outputs of all
-// nodes that succeeded and do not depend on that node are taken over; what a person was asked, a person is asked again. Where its session has ended, the new execution belongs to none, and reads what the session held.
+// Rerun executes the plan of an older execution again, compiled against the live tools. With from, a node, the outputs of all nodes that
+// succeeded and do not depend on it are taken over; reviews are asked again. If the session of the older execution has ended, the new one
+// has no session, and its expressions read what the session held.
 func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution, error) {
 	old, err := r.journal.LoadFor(ctx, id)
 	if err != nil {
@@ -20,10 +21,13 @@ func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution,
 	}
 	p := old.Program.Definition.Plan
 	p.IdempotencyKey = ""
-	sub := Submit{canonical: &p, SessionID: old.Head.SessionID, RerunOf: id, Workflow: old.Head.Workflow, session: schemas.Value(old.Session.Raw())}
+	sub := Submit{
+		canonical: &p, SessionID: old.Head.SessionID, RerunOf: id, Workflow: old.Head.Workflow, session: schemas.Value(old.Session.Raw()),
+	}
 	if sub.SessionID != "" {
-		if _, err := r.sessions.Use(ctx, sub.SessionID); errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || errors.Is(err, session.ErrEnded) {
-			sub.SessionID = "" // what the plan reads of it is known
+		_, err := r.sessions.Use(ctx, sub.SessionID)
+		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || errors.Is(err, session.ErrEnded) {
+			sub.SessionID = ""
 		} else if err != nil {
 			return schemas.Execution{}, err
 		}
@@ -36,10 +40,10 @@ func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution,
 		_, err := r.journal.WholeOutput(ctx, old, from, nil)
 		return schemas.Execution{}, schemas.AsError(err).WithField("from_node")
 	}
-	again := descendants(old.State, first)
+	affected := descendants(old.State, first)
 	for i := range old.Program.Nodes {
 		n := &old.State.Units[i]
-		if again[i] || n.Status != schemas.NodeSucceeded || old.Program.Nodes[i].Kind == plan.KindReview { // a yes counts once
+		if affected[i] || n.Status != schemas.NodeSucceeded || old.Program.Nodes[i].Kind == plan.KindReview { // an approval counts once
 			continue
 		}
 		node := old.Program.Nodes[i].ID
@@ -58,16 +62,16 @@ func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution,
 	return r.Execute(ctx, sub)
 }
 
-// descendants marks a node and everything that depends on it.
+// descendants returns a node and all nodes that depend on it.
 func descendants(s *machine.State, node int) map[int]bool {
-	marked := map[int]bool{node: true}
+	found := map[int]bool{node: true}
 	for queue := []int{node}; len(queue) > 0; queue = queue[1:] {
 		for _, d := range s.Program().Nodes[queue[0]].Dependents {
-			if !marked[d] {
-				marked[d] = true
+			if !found[d] {
+				found[d] = true
 				queue = append(queue, d)
 			}
 		}
 	}
-	return marked
+	return found
 }

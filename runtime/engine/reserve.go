@@ -16,7 +16,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// reserve binds an idempotency key to an execution. If the key is bound already, to the same plan, bound is the execution and known is true.
+// reserve binds an idempotency key to an execution. If the key is bound already, to the same plan, bound is the execution and known is
+// true.
 func (r *Engine) reserve(ctx context.Context, key, id string, p *plan.Program) (bound string, known bool, err error) {
 	submitted := p.Definition.Plan
 	if submitted.MaxParallel == r.limits.MaxParallel { // a setting of the runtime, not of the plan
@@ -54,9 +55,10 @@ func (r *Engine) reserve(ctx context.Context, key, id string, p *plan.Program) (
 		if rebound, err := r.rebind(ctx, theirs.ExecutionID, put); err != nil || rebound {
 			return id, false, err
 		}
-		return "", false, schemas.Errorf(schemas.CodeConflict, "idempotency_key %q was used for another plan, execution %q", key, theirs.ExecutionID).
+		other := theirs.ExecutionID
+		return "", false, schemas.Errorf(schemas.CodeConflict, "idempotency_key %q was used for another plan, execution %q", key, other).
 			WithHint("use a new key for a new plan; the same key is for the same plan submitted again").
-			WithField("idempotency_key").With(func(e *schemas.Error) { e.ExecutionID = theirs.ExecutionID })
+			WithField("idempotency_key").With(func(e *schemas.Error) { e.ExecutionID = other })
 	}
 	return theirs.ExecutionID, true, nil
 }

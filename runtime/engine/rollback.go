@@ -99,7 +99,9 @@ func (b *rollbacks) lost(o *owner) {
 
 // detectRollback compares what the store has of an execution with what its owner remembers, and restores what can be restored. It returns
 // the head and version to continue from. missing is the error if the store does not have the execution; nil: it has.
-func (r *Engine) detectRollback(ctx context.Context, x *execution, h journal.Head, version int64, missing error) (journal.Head, int64, error) {
+func (r *Engine) detectRollback(
+	ctx context.Context, x *execution, h journal.Head, version int64, missing error,
+) (journal.Head, int64, error) {
 	m, now := x.rollbacks.recent, position{version, h.Seq}
 	if m == nil || m.position() == (position{}) {
 		return h, version, missing

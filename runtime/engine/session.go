@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// SessionEnded cancels the executions of a session where that is wanted; it is the hook of package session.
+// SessionEnded is the hook of package session: it cancels the executions of a session that has ended, if the end asks for that.
 func (r *Engine) SessionEnded(ctx context.Context, e session.Ended) error {
 	if !e.Cancel {
 		return nil
@@ -27,7 +27,7 @@ func (r *Engine) SessionEnded(ctx context.Context, e session.Ended) error {
 		}
 		_, err := r.Cancel(ctx, rec.Key.ID, CancelOptions{Reason: reason})
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeAlreadyFinished}) || errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
-			return nil // it ends by itself
+			return nil // it has ended, or is about to
 		}
 		return err
 	})

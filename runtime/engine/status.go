@@ -12,10 +12,12 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Status shows an execution, after waiting up to wait for it to come to rest: finished, suspended, or held for a decision.
-// progress, if any, is told of every change meanwhile. The end of ctx ends the wait, never the execution. While the store does not
-// answer, an execution that runs in this process is shown as it was committed last, without its nodes; its hint says so.
-func (r *Engine) Status(ctx context.Context, id string, view schemas.View, wait time.Duration, progress func(schemas.Execution)) (schemas.Execution, error) {
+// Status returns an execution, after waiting for up to wait until it comes to rest: finished, suspended, or held for a decision. progress,
+// if not nil, is called with every change meanwhile. The end of ctx ends the wait, never the execution. While the store does not answer,
+// an execution that runs in this process is returned as it was last committed, without its nodes; its hint says so.
+func (r *Engine) Status(
+	ctx context.Context, id string, view schemas.View, wait time.Duration, progress func(schemas.Execution),
+) (schemas.Execution, error) {
 	if wait > 0 {
 		if err := r.waitForRest(ctx, id, min(wait, r.limits.MaxWait), progress); err != nil {
 			return schemas.Execution{}, err
@@ -41,11 +43,13 @@ func (r *Engine) Status(ctx context.Context, id string, view schemas.View, wait 
 	return e, nil
 }
 
-const hintStale = "the store does not answer: this is what was committed last. Calls under way go on, and what they answer is committed when it is back; ask again then"
+const hintStale = "the store does not answer: this is the state of the last commit. Calls in flight continue, and their results are " +
+	"committed when the store answers again; ask again then"
 
-// statusPoll is how often a wait looks for itself, in case a notification got lost.
+// statusPoll is how often a wait reads the execution, in case a notification was lost.
 const statusPoll = 2 * time.Second
 
+// waitForRest waits until the execution comes to rest, or for the given time.
 func (r *Engine) waitForRest(ctx context.Context, id string, wait time.Duration, progress func(schemas.Execution)) error {
 	sub := r.feed.Subscribe(id, 64)
 	defer func() { sub.Close() }()
@@ -61,18 +65,18 @@ func (r *Engine) waitForRest(ctx context.Context, id string, wait time.Duration,
 		if e := r.shown(ctx, h.Execution); journal.AtRest(&e) {
 			return nil
 		}
-		for looked := false; !looked; {
+		for read := false; !read; {
 			select {
 			case u, ok := <-sub.C:
-				if !ok { // lagged behind: begin anew from the head
+				if !ok { // it was too slow and missed updates: subscribe again, and read the head
 					sub = r.feed.Subscribe(id, 64)
-					looked = true
+					read = true
 				} else if progress != nil {
 					progress(u.Execution)
 				}
-				looked = looked || journal.AtRest(&u.Execution)
+				read = read || journal.AtRest(&u.Execution)
 			case <-tick.C:
-				looked = true
+				read = true
 			case <-timeout.C:
 				return nil
 			case <-ctx.Done():
@@ -82,27 +86,8 @@ func (r *Engine) waitForRest(ctx context.Context, id string, wait time.Duration,
 	}
 }
 
-// shown is the execution with what only the queue knows: whether it waits for a pause to end.
-func (r *Engine) shown(ctx context.Context, e schemas.Execution) schemas.Execution {
-	if e.Status != schemas.StatusPending {
-		return journal.WithHint(e)
-	}
-	p := r.queue.Paused(ctx)
-	if p == nil {
-		e.Hint = "it waits in the queue for a worker: get_queue_status tells how full that is, get_execution_status with wait_seconds waits for the result"
-		return e
-	}
-	since := p.Since
-	if e.CreatedAt.After(since) {
-		since = e.CreatedAt
-	}
-	e.Waiting, e.WaitingFor = true, []schemas.WaitingFor{{Reason: schemas.ReasonQueue, Since: since}}
-	e.Hint = "it is accepted and waits in the queue; " + queue.PausedWords(p) + ". It starts once an operator has resumed the queue (resume_queue, or `runplane queue resume`); cancel_execution withdraws it"
-	return e
-}
-
-// headOrLatest is headFor. While the store does not answer it is what the execution's owner in this process knows of it, where it has
-// one: stale.
+// headOrLatest reads the head of an execution of the caller. If the store is unavailable and the execution has an owner in this process, it
+// returns the head that the owner read or committed last: it may be stale.
 func (r *Engine) headOrLatest(ctx context.Context, id string) (h journal.Head, stale bool, err error) {
 	h, err = r.journal.HeadFor(ctx, id)
 	o := r.owner(id)
@@ -117,4 +102,25 @@ func (r *Engine) headOrLatest(ctx context.Context, id string) (h journal.Head, s
 		return h, false, r.journal.NotFound(id)
 	}
 	return *known, true, nil
+}
+
+// shown returns the execution with its hint, and with what only the queue knows: whether it waits for a pause to end.
+func (r *Engine) shown(ctx context.Context, e schemas.Execution) schemas.Execution {
+	if e.Status != schemas.StatusPending {
+		return journal.WithHint(e)
+	}
+	p := r.queue.Paused(ctx)
+	if p == nil {
+		e.Hint = "it waits in the queue for a worker: get_queue_status shows how full that is, " +
+			"get_execution_status with wait_seconds waits for the result"
+		return e
+	}
+	since := p.Since
+	if e.CreatedAt.After(since) {
+		since = e.CreatedAt
+	}
+	e.Waiting, e.WaitingFor = true, []schemas.WaitingFor{{Reason: schemas.ReasonQueue, Since: since}}
+	e.Hint = "it is accepted and waits in the queue; " + queue.PausedWords(p) +
+		". It starts once an operator has resumed the queue (resume_queue, or `runplane queue resume`); cancel_execution withdraws it"
+	return e
 }

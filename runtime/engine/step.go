@@ -76,7 +76,8 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 		}
 		x.State, x.changed = nil, true // what was applied is not in the log
 	}
-	return stepResult{}, schemas.Errorf(schemas.CodeConflict, "execution %q changes too fast: %d commits to it conflicted", x.ID, records.MaxConflicts).
+	return stepResult{}, schemas.
+		Errorf(schemas.CodeConflict, "execution %q changes too fast: %d commits to it conflicted", x.ID, records.MaxConflicts).
 		WithHint("try again").With(func(e *schemas.Error) { e.Retryable = true })
 }
 

@@ -12,7 +12,9 @@ import (
 
 // stepFailed handles the failure of a step. If the store is unavailable it waits, longer each time; then again is true, and left are the
 // results of calls that the next try must take along. Other requests are answered with the error. If again is false the owner has to end.
-func (o *owner) stepFailed(requests []*request, base store.Batch, err error, delay time.Duration) (left []*request, next time.Duration, again bool) {
+func (o *owner) stepFailed(
+	requests []*request, base store.Batch, err error, delay time.Duration,
+) (left []*request, next time.Duration, again bool) {
 	switch {
 	case errors.Is(err, store.ErrConflict): // the execution exists already
 		answer(requests, err)

@@ -31,9 +31,9 @@ type Submit struct {
 	session   schemas.Value   // what expressions read of the session; Execute takes it from the session
 }
 
-// Execute accepts a plan: when it returns, the execution is durable and will be run, whatever happens to this process. An invalid plan is an
-// error of code invalid_plan with the findings; nothing was started then. If the plan has an idempotency key that was used for the same plan
-// before, Execute returns the execution of that time.
+// Execute accepts a plan: when it returns, the execution is durable and will be run, whatever happens to this process. An invalid plan is
+// an error of code invalid_plan with the findings; nothing was started then. If the plan has an idempotency key that was used for the same
+// plan before, Execute returns the execution of that time.
 func (r *Engine) Execute(ctx context.Context, sub Submit) (schemas.Execution, error) {
 	if err := caller.CheckHops(ctx); err != nil {
 		return schemas.Execution{}, err
