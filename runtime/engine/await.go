@@ -185,7 +185,7 @@ func (r *Engine) endOfWait(ctx context.Context, x *execution, a machine.Await, f
 		field := fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)
 		e = x.State.Final(a.Unit, untilError(err).WithField(field).WithOutcome(schemas.NotRun))
 	case !over: // also if the condition cannot be evaluated for a state that does not exist
-		return nil, nil //nolint:nilerr // an error for a state that does not exist
+		return nil, nil
 	default:
 		e = x.State.Event(schemas.EventNodeSucceeded, a.Unit)
 		e.Output = output

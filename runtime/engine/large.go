@@ -24,7 +24,7 @@ func (t *turn) storeLarge(e *schemas.Event) {
 		unit, _ = t.x.State.Unit(e.Node, e.Item)
 		name, limit = t.x.State.Name(unit), MaxInline
 	}
-	if len(e.Text) > MaxInline && e.Type != schemas.EventNodeHeld { // whose text is the question
+	if len(e.Text) > MaxInline && e.Type != schemas.EventNodeHeld { // the text of a held node is its question
 		t.x.KeepText(unit, e.Text)
 		e.TextRef, e.Text = t.storeApart(name+journal.TextPart, []byte(e.Text)), ""
 	}
@@ -33,7 +33,7 @@ func (t *turn) storeLarge(e *schemas.Event) {
 		e.Output, patch.Output = patch.Output, nil
 		e.Patch = &patch
 	}
-	if len(e.Data) > MaxInline && unit >= 0 && e.Type != schemas.EventReviewDecided { // whose data the next event may need to start the call
+	if len(e.Data) > MaxInline && unit >= 0 && e.Type != schemas.EventReviewDecided { // that data may start a call in this turn
 		e.DataRef, e.Data = t.storeApart(fmt.Sprintf("%s$%d", name, e.Seq), e.Data), nil
 	}
 	if len(e.Output) <= limit {

@@ -26,27 +26,17 @@ type Limits struct {
 
 // WithDefaults returns l with the defaults in place of zero fields.
 func (l Limits) WithDefaults() Limits {
-	set := func(field *int, value int) {
-		if *field == 0 {
-			*field = value
-		}
-	}
-	setTime := func(field *time.Duration, value time.Duration) {
-		if *field == 0 {
-			*field = value
-		}
-	}
-	set(&l.MaxOutput, 1<<20)
-	set(&l.Plan.MaxBound, l.MaxOutput)
-	set(&l.MaxExecutions, 256)
-	set(&l.MaxParallel, 32)
-	set(&l.MaxCalls, 100_000)
-	set(&l.MaxMemory, 1000)
+	l.MaxOutput = cmp.Or(l.MaxOutput, 1<<20)
+	l.Plan.MaxBound = cmp.Or(l.Plan.MaxBound, l.MaxOutput)
+	l.MaxExecutions = cmp.Or(l.MaxExecutions, 256)
+	l.MaxCalls = cmp.Or(l.MaxCalls, 100_000)
 	l.MaxBytes = cmp.Or(l.MaxBytes, 1<<30)
-	set(&l.MaxRecoveries, machine.DefaultMaxRecoveries)
-	setTime(&l.MaxWait, 25*time.Second)
-	setTime(&l.Grace, 10*time.Second)
-	setTime(&l.Idempotency, 7*24*time.Hour)
-	setTime(&l.Lease, 15*time.Second)
+	l.MaxParallel = cmp.Or(l.MaxParallel, 32)
+	l.MaxWait = cmp.Or(l.MaxWait, 25*time.Second)
+	l.MaxRecoveries = cmp.Or(l.MaxRecoveries, machine.DefaultMaxRecoveries)
+	l.MaxMemory = cmp.Or(l.MaxMemory, 1000)
+	l.Grace = cmp.Or(l.Grace, 10*time.Second)
+	l.Idempotency = cmp.Or(l.Idempotency, 7*24*time.Hour)
+	l.Lease = cmp.Or(l.Lease, 15*time.Second)
 	return l
 }

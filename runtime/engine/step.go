@@ -54,7 +54,7 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 			x.State = nil
 			return stepResult{}, t.err
 		}
-		err := t.commit() //nolint:contextcheck // cancels of children outlive the commit
+		err := t.commit()
 		if err == nil && !t.committed && m != guest && slices.ContainsFunc(requests, (*request).hasCaller) {
 			err = r.checkCurrent(ctx, x) // nothing was committed, and the callers may be answered from a stale state
 		}
