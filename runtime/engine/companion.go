@@ -22,7 +22,7 @@ type companion interface {
 	prepare(t *turn)
 	// committed follows a commit. It must not block: what has to wait runs in [turn.background].
 	committed(t *turn)
-	// claimed returns what the owner's claim decides; nil: nothing. Unlike the others it is called outside a turn.
+	// claimed returns what is decided when the owner has claimed the execution; nil: nothing. It is called before the first turn after that.
 	claimed(o *owner) Decision
 	// stepped follows a step of the owner. The owner makes another step at again, if nothing happens before; zero: it need not.
 	stepped(o *owner, s *stepResult) (again time.Time)

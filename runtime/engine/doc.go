@@ -1,5 +1,5 @@
 // Package engine is the contract Execution: it takes plans, runs them durably and answers for them. It owns every write to an execution;
-// all of them pass through [Engine.Decide]. The façade, the tools and the rooms above (workflow, safety, upkeep, health) call it. It calls
+// each of them is a [Decision]. The façade, the tools and the rooms above (workflow, safety, upkeep, health) call it. It calls
 // two hooks: [Library], which replaces names of workflows by their plans, and [Observer], after each commit.
 //
 //	Execute ─▶ plan.Parse ─▶ plan.Compile (live tools) ─▶ one batch: plan, head, first events, lease ─▶ owner
