@@ -40,6 +40,7 @@ type Quotas struct {
 type debt struct {
 	amount int
 	since  time.Time
+	per    time.Duration // the period of its quota, after which it no longer counts
 }
 
 // NewQuotas returns quotas without rules.
@@ -245,7 +246,7 @@ func (q *Quotas) addAmount(b *charge, amount int) {
 	if d == nil {
 		if len(q.debts) >= maxDebts {
 			for key, old := range q.debts {
-				if now.Sub(old.since) > b.per {
+				if now.Sub(old.since) > old.per {
 					delete(q.debts, key)
 				}
 			}
@@ -253,5 +254,5 @@ func (q *Quotas) addAmount(b *charge, amount int) {
 		d = &debt{}
 		q.debts[b.key] = d
 	}
-	d.amount, d.since = d.amount+amount, now
+	d.amount, d.since, d.per = d.amount+amount, now, b.per
 }
