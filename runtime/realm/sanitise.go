@@ -4,56 +4,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/runplane/runplane/schemas"
 )
 
-// ansi matches escape sequences of terminals.
-var ansi = regexp.MustCompile(`\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|\x{9b}[0-9;:?]*[@-~]`)
+// cutMark ends a text of a realm that was cut.
+const cutMark = "… (cut)"
 
-// hidden reports whether a character is invisible to a person but not to a model: controls, zero-width and direction marks, tags,
-// variation selectors, private use.
-func hidden(r rune) bool {
-	switch {
-	case r == '\n' || r == '\t':
-		return false
-	case unicode.Is(unicode.Cc, r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r), r == utf8.RuneError:
-		return true
-	case r >= 0xFE00 && r <= 0xFE0F, r >= 0xE0100 && r <= 0xE01EF, r == 0x115F, r == 0x1160, r == 0x3164, r == 0x2028, r == 0x2029:
-		return true
-	}
-	return false
-}
-
-// clean removes hidden characters and escape sequences from a text of a realm and cuts it to limit bytes, so that it can be
-// shown to a model or a person.
-func clean(s string, limit int) string {
-	if strings.IndexFunc(s, hidden) >= 0 {
-		s = strings.Map(func(r rune) rune {
-			if hidden(r) {
-				return -1
-			}
-			return r
-		}, ansi.ReplaceAllString(s, ""))
-	}
-	return cut(s, limit)
-}
-
-// cut shortens s to at most limit bytes, at the boundary of a character, and marks it as cut.
-func cut(s string, limit int) string {
-	const mark = "… (cut)"
-	if len(s) <= limit {
-		return s
-	}
-	end := max(0, limit-len(mark))
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + mark
-}
+// clean removes what a person does not see from a text of a realm and cuts it to limit bytes, so that it can be shown to a model or a
+// person.
+func clean(s string, limit int) string { return schemas.Cut(schemas.Clean(s), limit, cutMark) }
 
 // printable is a text for the log: one line, at most limit bytes, hidden characters escaped.
 func printable(b []byte, limit int) string {
@@ -62,7 +24,7 @@ func printable(b []byte, limit int) string {
 		switch {
 		case r == '\t':
 			out.WriteByte(' ')
-		case r == '\n' || hidden(r):
+		case r == '\n' || schemas.Hidden(r):
 			fmt.Fprintf(&out, `\u%04x`, r)
 		default:
 			out.WriteRune(r)
@@ -94,7 +56,7 @@ func cleanJSON(raw json.RawMessage, limit int) json.RawMessage {
 
 // mayHaveHidden reports whether raw JSON may contain a hidden character, literally or escaped.
 func mayHaveHidden(raw []byte) bool {
-	return bytes.Contains(raw, []byte(`\u`)) || bytes.ContainsFunc(raw, func(r rune) bool { return r > 0x7e && hidden(r) })
+	return bytes.Contains(raw, []byte(`\u`)) || bytes.ContainsFunc(raw, func(r rune) bool { return r > 0x7e && schemas.Hidden(r) })
 }
 
 func cleanValue(v any, limit int) any {
@@ -116,7 +78,7 @@ func cleanValue(v any, limit int) any {
 // textWarnings returns warnings about a definition: hidden characters, which are removed, and texts that are far too long.
 func textWarnings(d definition, limit int) (found []string) {
 	for _, text := range []struct{ where, what string }{{"title", d.Title}, {"description", d.Description}} {
-		if strings.ContainsFunc(text.what, hidden) {
+		if strings.ContainsFunc(text.what, schemas.Hidden) {
 			found = append(found, "hidden characters were removed from its "+text.where)
 		}
 		if len(text.what) > limit {
@@ -144,7 +106,7 @@ func hasHidden(raw json.RawMessage) bool {
 		if err != nil {
 			return false // the end, or invalid JSON, which is detected elsewhere
 		}
-		if s, ok := token.(string); ok && strings.ContainsFunc(s, hidden) {
+		if s, ok := token.(string); ok && strings.ContainsFunc(s, schemas.Hidden) {
 			return true
 		}
 	}

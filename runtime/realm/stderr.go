@@ -10,6 +10,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/time/rate"
+
+	"github.com/runplane/runplane/schemas"
 )
 
 const (
@@ -63,7 +65,7 @@ func (s *stderrLog) read(in io.ReadCloser) {
 
 // tidy cleans a line for the log and for errors.
 func (s *stderrLog) tidy(line []byte) string {
-	plain := s.redact.Replace(string(ansi.ReplaceAll(bytes.TrimRight(line, "\r\n"), nil)))
+	plain := s.redact.Replace(schemas.WithoutEscapes(strings.TrimRight(string(line), "\r\n")))
 	return printable([]byte(plain), maxStderrLine)
 }
 
@@ -86,5 +88,5 @@ func (s *stderrLog) last() string {
 	for i := max(0, s.next-keptLines); i < s.next; i++ {
 		lines = append(lines, s.tidy(s.kept[i%keptLines]))
 	}
-	return cut(strings.Join(lines, " | "), maxLastWords)
+	return schemas.Cut(strings.Join(lines, " | "), maxLastWords, cutMark)
 }

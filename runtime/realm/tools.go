@@ -51,7 +51,7 @@ func parseTool(raw json.RawMessage, limits Limits, policy func(name string) sche
 	if n := len(raw) - len(d.Description); n > limits.MaxDefinition {
 		return nil, fmt.Errorf("its definition has %d bytes without the description (limit %d)", n, limits.MaxDefinition)
 	}
-	invalid := func(r rune) bool { return r <= ' ' || hidden(r) }
+	invalid := func(r rune) bool { return r <= ' ' || schemas.Hidden(r) }
 	if d.Name == "" || len(d.Name) > maxToolName || !utf8.ValidString(d.Name) || strings.ContainsFunc(d.Name, invalid) {
 		return nil, errors.New("its name is empty, too long or has invalid characters")
 	}
