@@ -65,7 +65,7 @@ func TestCursorsOfDiscoveryAreSealed(t *testing.T) {
 			t.Errorf("a replica that cannot know whose it is: %v", err)
 		}
 		w.end()
-		time.Sleep(records.CursorLife + time.Second) // a day of running processes is long, also in virtual time
+		time.Sleep(records.CursorTTL + time.Second) // a day of running processes is long, also in virtual time
 		p = live(w, s)
 		if _, err := p.Capabilities.Discover(t.Context(), schemas.DiscoverQuery{Query: "x", Cursor: c}); codeOf(err) != schemas.CodeInvalidArgument {
 			t.Errorf("a day later: %v", err)

@@ -99,7 +99,7 @@ func TestHealthOfAStoreThatDoesNotAnswer(t *testing.T) {
 		if h.Status != schemas.HealthDown || c.Status != schemas.HealthDown || c.Cure == "" {
 			t.Errorf("the health is %+v", h)
 		}
-		if took := time.Since(began); took != records.Patience {
+		if took := time.Since(began); took != records.AnswerTimeout {
 			t.Errorf("it took %s", took)
 		}
 		if q := checkNamed(t, h, "runtime.queue"); q.Status != schemas.HealthDegraded {

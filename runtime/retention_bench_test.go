@@ -105,7 +105,7 @@ func BenchmarkRetention(b *testing.B) {
 					if !more {
 						return
 					}
-					time.Sleep(rounds.Again)
+					time.Sleep(rounds.Resume)
 				}
 			}()
 			during, heapDuring := rate(func() bool {

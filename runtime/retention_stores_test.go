@@ -125,7 +125,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 		for _, p := range all {
 			g.Go(func() {
 				rounds := p.upkeep.ExecutionRounds()
-				rounds.Every, rounds.Again = time.Second, 10*time.Millisecond
+				rounds.Every, rounds.Resume = time.Second, 10*time.Millisecond
 				if _, err := p.store.Round(t.Context(), rounds); err != nil {
 					t.Error(err)
 				}

@@ -138,7 +138,7 @@ func (p *process) retainNow(t *testing.T) {
 	for part := range rounds.Parts {
 		for after, more := "", true; more; more = after != "" {
 			var err error
-			if after, err = rounds.Look(t.Context(), part, after); err != nil {
+			if after, err = rounds.Page(t.Context(), part, after); err != nil {
 				t.Fatal(err)
 			}
 		}

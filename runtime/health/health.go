@@ -92,7 +92,7 @@ func (r *Health) checkStore(ctx context.Context) schemas.Check {
 	took, err := records.Timed(ctx, func(ctx context.Context) error {
 		_, err := r.store.Get(ctx, store.Key{Kind: capability.KindCatalog, ID: "health"})
 		if err == nil || errors.Is(err, store.ErrNotFound) {
-			status, err = schemas.HealthDegraded, r.store.Refuses(ctx, r.store.Worker())
+			status, err = schemas.HealthDegraded, r.store.CheckWrite(ctx, r.store.Worker())
 		}
 		return err
 	})
@@ -101,7 +101,7 @@ func (r *Health) checkStore(ctx context.Context) schemas.Check {
 		return c
 	}
 	r.log.Warn("health: the store does not work", "error", err)
-	c.Status, c.Message = status, records.Trouble(err).Message
+	c.Status, c.Message = status, records.Describe(err).Message
 	c.Cure = records.Cure(err) + ". Nothing that was acknowledged is lost: work goes on when it is back"
 	return c
 }
@@ -114,7 +114,7 @@ func (r *Health) checkQueue(ctx context.Context) schemas.Check {
 		return err
 	})
 	if err != nil {
-		c.Status, c.Message, c.Cure = schemas.HealthDegraded, "the queue cannot be read: "+records.Trouble(err).Message, records.Cure(err)
+		c.Status, c.Message, c.Cure = schemas.HealthDegraded, "the queue cannot be read: "+records.Describe(err).Message, records.Cure(err)
 		return c
 	}
 	due := 0
@@ -144,7 +144,7 @@ func (r *Health) checkExecutions() schemas.Check {
 	}
 	switch {
 	case l.Uncommitted > 0:
-		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("what became of %d executions cannot be written: %s", l.Uncommitted, records.Trouble(l.Trouble).Message)
+		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("what became of %d executions cannot be written: %s", l.Uncommitted, records.Describe(l.Trouble).Message)
 		c.Cure = records.Cure(l.Trouble) + ". Their results are kept here until it can"
 	case l.InMemory >= l.Capacity:
 		c.Status, c.Cure = schemas.HealthDegraded, "new ones wait until there is room: raise limits.max_executions, or add a replica"

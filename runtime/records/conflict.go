@@ -12,13 +12,13 @@ import (
 const MaxConflicts = 100
 
 // RetryOnConflict tries a read-decide-write until nobody else was faster. An error that is no store.ErrConflict ends it.
-func (r *Store) RetryOnConflict(try func() error) error {
+func (s *Store) RetryOnConflict(try func() error) error {
 	for n := range MaxConflicts {
 		if err := try(); !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 		if n >= 8 { // a crowd: let it thin out
-			time.Sleep(time.Duration(r.random() * float64(n) * float64(time.Millisecond)))
+			time.Sleep(time.Duration(s.random() * float64(n) * float64(time.Millisecond)))
 		}
 	}
 	return schemas.Errorf(schemas.CodeConflict, "too many others change this at the same time").WithHint("try again").With(func(e *schemas.Error) { e.Retryable = true })

@@ -23,92 +23,94 @@ import (
 const (
 	cursorMAC  = 16
 	cursorHead = cursorMAC + 8
-	CursorLife = 24 * time.Hour
+	CursorTTL  = 24 * time.Hour
 )
 
 const kindSecret = "secret"
 
 // cursorKeys are what cursors are sealed with.
 type cursorKeys struct {
-	own []byte // of this process alone
+	local []byte // of this process alone
 
 	mu     sync.Mutex
 	shared []byte // the store's, once it was read
 }
 
-func freshKey() []byte {
+func newKey() []byte {
 	key := make([]byte, sha256.Size)
 	_, _ = crand.Read(key) // never fails
 	return key
 }
 
 // cursorKey is the store's key; its error is that the store does not give it soon.
-func (r *Store) cursorKey(ctx context.Context) ([]byte, error) {
-	r.cursors.mu.Lock()
-	known := r.cursors.shared
-	r.cursors.mu.Unlock()
+func (s *Store) sharedKey(ctx context.Context) ([]byte, error) {
+	s.cursors.mu.Lock()
+	known := s.cursors.shared
+	s.cursors.mu.Unlock()
 	if known != nil {
 		return known, nil
 	}
 	var shared []byte
 	if _, err := Timed(ctx, func(ctx context.Context) (err error) {
-		shared, err = r.sharedKey(ctx)
+		shared, err = s.readSharedKey(ctx)
 		return err
 	}); err != nil {
 		return nil, Error(err)
 	}
-	r.cursors.mu.Lock()
-	defer r.cursors.mu.Unlock()
-	r.cursors.shared = shared
+	s.cursors.mu.Lock()
+	defer s.cursors.mu.Unlock()
+	s.cursors.shared = shared
 	return shared, nil
 }
 
 // sharedKey reads the store's key, and makes it where it is the first to ask.
-func (r *Store) sharedKey(ctx context.Context) ([]byte, error) {
+func (s *Store) readSharedKey(ctx context.Context) ([]byte, error) {
 	at := store.Key{Kind: kindSecret, ID: "cursor"}
 	for {
-		rec, err := r.Get(ctx, at)
+		rec, err := s.Get(ctx, at)
 		if err == nil {
 			return rec.Value, nil
 		}
 		if !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
-		if _, err := r.Commit(ctx, store.Batch{Puts: []store.Put{{Key: at, Value: freshKey()}}}); err != nil && !errors.Is(err, store.ErrConflict) {
+		if _, err := s.Commit(ctx, store.Batch{Puts: []store.Put{{Key: at, Value: newKey()}}}); err != nil && !errors.Is(err, store.ErrConflict) {
 			return nil, err
 		}
 	}
 }
 
 // Cursor seals where a page ended. scope says what is listed.
-func (r *Store) Cursor(ctx context.Context, scope, last string) string {
-	key, err := r.cursorKey(ctx)
+func (s *Store) Cursor(ctx context.Context, scope, last string) string {
+	key, err := s.sharedKey(ctx)
 	if err != nil {
-		r.log.Warn("the store does not give the key of cursors: this one is good at this process alone", "error", err)
-		key = r.cursors.own
+		s.log.Warn("the store does not give the key of cursors: this one is good at this process alone", "error", err)
+		key = s.cursors.local
 	}
 	b := make([]byte, cursorHead, cursorHead+len(last))
-	binary.BigEndian.PutUint64(b[cursorMAC:], uint64(Now().Add(CursorLife).Unix()))
+	binary.BigEndian.PutUint64(b[cursorMAC:], uint64(Now().Add(CursorTTL).Unix()))
 	b = append(b, last...)
 	copy(b, sign(ctx, key, scope, b[cursorMAC:]))
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 // OpenCursor is what a cursor of the same caller and scope holds; an empty one begins anew.
-func (r *Store) OpenCursor(ctx context.Context, tool, scope, cursor string) (string, error) {
+func (s *Store) OpenCursor(ctx context.Context, tool, scope, cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	whole := err == nil && base64.RawURLEncoding.EncodeToString(b) == cursor && len(b) > cursorHead // not every change of the text changes a byte
-	sealed := func(key []byte) bool { return whole && hmac.Equal(b[:cursorMAC], sign(ctx, key, scope, b[cursorMAC:])) }
-	ours := sealed(r.cursors.own)
-	if whole && !ours {
-		key, err := r.cursorKey(ctx)
+	wellFormed := err == nil && base64.RawURLEncoding.EncodeToString(b) == cursor && len(b) > cursorHead // not every change of the text changes a byte
+	sealedWith := func(key []byte) bool {
+		return wellFormed && hmac.Equal(b[:cursorMAC], sign(ctx, key, scope, b[cursorMAC:]))
+	}
+	ours := sealedWith(s.cursors.local)
+	if wellFormed && !ours {
+		key, err := s.sharedKey(ctx)
 		if err != nil {
 			return "", err
 		}
-		ours = sealed(key)
+		ours = sealedWith(key)
 	}
 	if !ours || Now().Unix() > int64(binary.BigEndian.Uint64(b[cursorMAC:])) {
 		return "", schemas.Errorf(schemas.CodeInvalidArgument, "cursor %.100q is not one that %s gave you for this list within the last day", cursor, tool).WithField("cursor").

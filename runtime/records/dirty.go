@@ -10,7 +10,7 @@ import (
 
 // Dirty is a set of keys that have changed, and of which something is to be done, by one goroutine at a time for each.
 type Dirty[K comparable] struct {
-	most   int
+	limit  int
 	mu     sync.Mutex
 	keys   map[K]bool
 	busy   map[K]bool // those that are handled, or rest after that
@@ -18,15 +18,15 @@ type Dirty[K comparable] struct {
 }
 
 // NewDirty makes a set of at most so many keys.
-func NewDirty[K comparable](most int) *Dirty[K] {
-	return &Dirty[K]{most: most, keys: map[K]bool{}, busy: map[K]bool{}, signal: NewSignal()}
+func NewDirty[K comparable](limit int) *Dirty[K] {
+	return &Dirty[K]{limit: limit, keys: map[K]bool{}, busy: map[K]bool{}, signal: NewSignal()}
 }
 
 // Add takes a key into the set; it does not block. false: the set is full, and the key is left out.
 func (d *Dirty[K]) Add(key K) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.keys) >= d.most && !d.keys[key] {
+	if len(d.keys) >= d.limit && !d.keys[key] {
 		return false
 	}
 	d.keys[key] = true
@@ -48,7 +48,7 @@ func (d *Dirty[K]) take() (key K, ok bool) {
 	return key, false
 }
 
-func (d *Dirty[K]) free(key K) {
+func (d *Dirty[K]) done(key K) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.busy, key)
@@ -74,7 +74,7 @@ func (d *Dirty[K]) Handle(ctx context.Context, workers int, handle func(K)) {
 			g.Go(func() error {
 				began := time.Now()
 				handle(key)
-				time.AfterFunc(time.Since(began), func() { d.free(key) })
+				time.AfterFunc(time.Since(began), func() { d.done(key) })
 				return nil
 			})
 		}

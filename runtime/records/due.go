@@ -11,22 +11,22 @@ import (
 )
 
 // handlers is how many keys of a kind one process sees to at once.
-const handlers = 4
+const dueWorkers = 4
 
 // HandleDue has see look after every key of a kind that is due, until ctx ends. Unlike executions these need no room and no
 // turn, and no pause holds them. Where see does not release a lease it lapses, and somebody tries again.
-func (r *Store) HandleDue(ctx context.Context, kind string, see func(context.Context, *store.Lease)) {
+func (s *Store) HandleDue(ctx context.Context, kind string, handle func(context.Context, *store.Lease)) {
 	var delay time.Duration
 	for ctx.Err() == nil {
-		leases, err := r.Claim(ctx, store.ClaimRequest{Kind: kind, Owner: r.worker, Max: ClaimMax, TTL: r.lease, Wait: ClaimWait})
+		leases, err := s.Claim(ctx, store.ClaimRequest{Kind: kind, Owner: s.worker, Max: ClaimMax, TTL: s.lease, Wait: ClaimWait})
 		if ctx.Err() != nil {
-			r.ReturnAll(leases) //nolint:contextcheck // what was taken goes back whatever ends
+			s.ReturnAll(leases) //nolint:contextcheck // what was taken goes back whatever ends
 			return
 		}
 		var g errgroup.Group
-		g.SetLimit(handlers)
+		g.SetLimit(dueWorkers)
 		for i := range leases {
-			g.Go(func() error { see(ctx, &leases[i]); return nil })
+			g.Go(func() error { handle(ctx, &leases[i]); return nil })
 		}
 		_ = g.Wait() // none of them has an error
 		if err == nil {
@@ -36,7 +36,7 @@ func (r *Store) HandleDue(ctx context.Context, kind string, see func(context.Con
 		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 			return
 		}
-		r.log.Warn("claim what is due: trying again", "kind", kind, "error", err)
+		s.log.Warn("claim what is due: trying again", "kind", kind, "error", err)
 		delay = min(max(2*delay, 100*time.Millisecond), MaxDelay)
 		select {
 		case <-ctx.Done():

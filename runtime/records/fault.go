@@ -13,12 +13,12 @@ import (
 // to decide. A request that no store takes, or a record that is missing though another one names it, is a defect: trying
 // again would change nothing.
 func Error(err error) error {
-	for _, known := range []error{nil, store.ErrConflict, store.ErrInvalid, store.ErrNotFound} {
-		if errors.Is(err, known) {
+	for _, unchanged := range []error{nil, store.ErrConflict, store.ErrInvalid, store.ErrNotFound} {
+		if errors.Is(err, unchanged) {
 			return err
 		}
 	}
-	return fmt.Errorf("%w: %w", Trouble(err), err)
+	return fmt.Errorf("%w: %w", Describe(err), err)
 }
 
 var Unavailable = schemas.Errorf(schemas.CodeUnavailable, "the store does not answer").WithRetryAfter(2 * time.Second).
@@ -33,7 +33,7 @@ type fault interface {
 }
 
 // Trouble is what a caller is told of a store that fails.
-func Trouble(err error) *schemas.Error {
+func Describe(err error) *schemas.Error {
 	f, ok := errors.AsType[fault](err)
 	if !ok {
 		return Unavailable

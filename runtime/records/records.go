@@ -37,15 +37,15 @@ type Store struct {
 // New makes a Store; it reads nothing.
 func New(c Config) *Store {
 	return &Store{
-		monitored: &monitored{Store: c.Store}, log: c.Log, worker: c.Worker, lease: c.Lease, random: c.Random, cursors: cursorKeys{own: freshKey()},
+		monitored: &monitored{Store: c.Store}, log: c.Log, worker: c.Worker, lease: c.Lease, random: c.Random, cursors: cursorKeys{local: newKey()},
 	}
 }
 
 // Worker is this replica's name on leases.
-func (r *Store) Worker() string { return r.worker }
+func (s *Store) Worker() string { return s.worker }
 
 // Lease is how long a key that is due stays with the replica that claimed it.
-func (r *Store) Lease() time.Duration { return r.lease }
+func (s *Store) Lease() time.Duration { return s.lease }
 
 // Private begins the IDs of a principal's records of a kind: a digest, so that no ID of one principal reaches into another's.
 func Private(principal, kind string) string {

@@ -35,7 +35,7 @@ type count struct {
 	took time.Duration
 }
 
-func (u *Usage) of(o Owner) *count {
+func (u *Usage) countOf(o Owner) *count {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.counts == nil || len(u.counts) >= maxCounts {
@@ -51,15 +51,15 @@ func (u *Usage) of(o Owner) *count {
 
 // Add keeps a count true between two readings: n more records, or fewer.
 func (u *Usage) Add(o Owner, n int) {
-	c := u.of(o)
+	c := u.countOf(o)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.n = max(0, c.n+n)
 }
 
 // Room reports whether the owner may keep one more than the number that is returned. read counts the owner's records in the store.
-func (u *Usage) Room(ctx context.Context, o Owner, most int, read func(context.Context, string) (int, error)) (kept int, ok bool, err error) {
-	c := u.of(o)
+func (u *Usage) CanAdd(ctx context.Context, o Owner, limit int, read func(context.Context, string) (int, error)) (kept int, ok bool, err error) {
+	c := u.countOf(o)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.at.IsZero() || time.Since(c.at) >= max(UsageAge, usageShare*c.took) {
@@ -70,5 +70,5 @@ func (u *Usage) Room(ctx context.Context, o Owner, most int, read func(context.C
 		}
 		c.n, c.at, c.took = n, time.Now(), time.Since(began)
 	}
-	return c.n, c.n < most, nil
+	return c.n, c.n < limit, nil
 }

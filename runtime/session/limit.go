@@ -13,7 +13,7 @@ func owner(principal string) records.Owner { return records.Owner{Kind: Kind, Pr
 
 // checkRoom refuses a new session where its principal has as many open as may be.
 func (r *Sessions) checkRoom(ctx context.Context) error {
-	n, ok, err := r.store.Usage.Room(ctx, owner(caller.From(ctx).Principal), r.rules.Max, r.count)
+	n, ok, err := r.store.Usage.CanAdd(ctx, owner(caller.From(ctx).Principal), r.rules.Max, r.count)
 	if err != nil || ok {
 		return err
 	}

@@ -13,7 +13,7 @@ func owner(principal string) records.Owner { return records.Owner{Kind: Kind, Pr
 
 // checkRoom refuses a new state where its principal keeps as many as may be.
 func (r *States) checkRoom(ctx context.Context) error {
-	n, ok, err := r.store.Usage.Room(ctx, owner(caller.From(ctx).Principal), r.rules.Max, r.count)
+	n, ok, err := r.store.Usage.CanAdd(ctx, owner(caller.From(ctx).Principal), r.rules.Max, r.count)
 	if err != nil || ok {
 		return err
 	}

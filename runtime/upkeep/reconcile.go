@@ -25,7 +25,7 @@ var openStatuses = []schemas.Status{
 
 // ReconcileRounds are the rounds of the reconciler.
 func (r *Upkeep) ReconcileRounds() *records.Rounds {
-	return &records.Rounds{Name: "pass", Every: ReconcileEvery, Parts: len(openStatuses), Look: func(ctx context.Context, part int, after string) (string, error) {
+	return &records.Rounds{Name: "pass", Every: ReconcileEvery, Parts: len(openStatuses), Page: func(ctx context.Context, part int, after string) (string, error) {
 		return r.reconcilePage(ctx, openStatuses[part], after)
 	}}
 }

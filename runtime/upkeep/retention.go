@@ -53,14 +53,14 @@ var endedTerms = func() []string {
 
 // ExecutionRounds are the passes that delete executions.
 func (r *Upkeep) ExecutionRounds() *records.Rounds {
-	return &records.Rounds{Name: "executions", Every: retainEvery, Again: retainAgain, Parts: len(endedTerms), Look: func(ctx context.Context, part int, after string) (string, error) {
+	return &records.Rounds{Name: "executions", Every: retainEvery, Resume: retainAgain, Parts: len(endedTerms), Page: func(ctx context.Context, part int, after string) (string, error) {
 		return r.retainExecutions(ctx, endedTerms[part], after)
 	}}
 }
 
 // StateRounds are the passes that delete states.
 func (r *Upkeep) StateRounds() *records.Rounds {
-	return &records.Rounds{Name: "states", Every: retainStatesEvery, Again: retainAgain, Parts: 1, Look: func(ctx context.Context, _ int, after string) (string, error) {
+	return &records.Rounds{Name: "states", Every: retainStatesEvery, Resume: retainAgain, Parts: 1, Page: func(ctx context.Context, _ int, after string) (string, error) {
 		return r.retainStates(ctx, after)
 	}}
 }
