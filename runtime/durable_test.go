@@ -99,7 +99,7 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 		}
 	}
 	session := func(ctx context.Context, r *Runtime, id string) string {
-		s, err := r.Sessions.Look(ctx, id)
+		s, err := r.Sessions.Peek(ctx, id)
 		return fmt.Sprint(s.Status, string(s.Data), err)
 	}
 	ref := state.Ref{Type: "t", Key: "k"}

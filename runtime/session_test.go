@@ -462,7 +462,7 @@ func TestTheEndOfASessionFindsLatecomers(t *testing.T) {
 		if err := <-made; err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(session.SweepAgain)
+		time.Sleep(session.SecondSweep)
 		synctest.Wait()
 		want(t, p.rest(t, "late"), schemas.StatusCancelled, "", "")
 	})

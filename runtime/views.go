@@ -24,7 +24,7 @@ func (r *Runtime) views() map[string]state.View {
 			Query:  session.OfCaller,
 			Key:    func(_ context.Context, key string) store.Key { return session.Key(key) },
 			Get: func(ctx context.Context, key string) (schemas.State, error) {
-				s, err := r.Sessions.Look(ctx, key)
+				s, err := r.Sessions.Peek(ctx, key)
 				if err != nil {
 					return schemas.State{}, err
 				}

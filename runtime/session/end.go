@@ -39,53 +39,53 @@ type Belongings interface {
 func Term(id string) string { return "session=" + id }
 
 // SweepAgain is how long after the end of a session the last sweep may be.
-const SweepAgain = 10 * time.Second
+const SecondSweep = 10 * time.Second
 
 // handle does what is due with one session. Where it cannot, or not yet, the lease lapses and somebody tries again.
-func (r *Sessions) handle(ctx context.Context, lease *store.Lease) {
+func (s *Sessions) handleDue(ctx context.Context, lease *store.Lease) {
 	id := lease.Key.ID
-	err := r.store.RetryOnConflict(func() error {
-		s, err := r.read(ctx, id)
+	err := s.store.RetryOnConflict(func() error {
+		r, err := s.read(ctx, id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-			_, err = r.store.Commit(ctx, store.Batch{Release: lease})
+			_, err = s.store.Commit(ctx, store.Batch{Release: lease})
 			return err
 		}
 		if err != nil {
 			return err
 		}
 		now := records.Now()
-		if !s.Status.Ended() {
-			due := s.ExpiresAt
+		if !r.Status.Ended() {
+			due := r.ExpiresAt
 			if !now.Before(due) {
-				s.end(schemas.SessionExpired, due)
+				r.end(schemas.SessionExpired, due)
 				due = now
-			} else if !s.LastSeenAt.After(s.committed) { // not yet
+			} else if !r.LastSeenAt.After(r.committed) { // not yet
 				return nil
 			}
-			return r.save(ctx, &s, due, store.Batch{Release: lease})
+			return s.save(ctx, &r, due, store.Batch{Release: lease})
 		}
-		if err := r.sweep(ctx, &s); err != nil {
+		if err := s.endBelongings(ctx, &r); err != nil {
 			return err
 		}
-		if now.Before(s.EndedAt.Add(SweepAgain)) {
+		if now.Before(r.EndedAt.Add(SecondSweep)) {
 			return nil
 		}
-		return r.save(ctx, &s, time.Time{}, store.Batch{Release: lease})
+		return s.save(ctx, &r, time.Time{}, store.Batch{Release: lease})
 	})
 	if err != nil && ctx.Err() == nil {
-		r.log.Warn("see to a session: trying again", "session_id", id, "error", err)
+		s.log.Warn("see to a session: trying again", "session_id", id, "error", err)
 	}
 }
 
 // sweep ends what belongs to a session that has ended.
-func (r *Sessions) sweep(ctx context.Context, s *record) error {
-	ctx = caller.With(ctx, caller.Caller{Principal: s.Principal})
-	then := r.rules.OnExpire
-	if s.Status == schemas.SessionClosed {
-		then = r.rules.OnDelete
+func (s *Sessions) endBelongings(ctx context.Context, r *record) error {
+	ctx = caller.With(ctx, caller.Caller{Principal: r.Principal})
+	action := s.rules.OnExpire
+	if r.Status == schemas.SessionClosed {
+		action = s.rules.OnDelete
 	}
-	e := Ended{SessionID: s.SessionID, Principal: s.Principal, How: ended[s.Status], Cancel: then == Cancel}
-	for _, b := range r.belongings {
+	e := Ended{SessionID: r.SessionID, Principal: r.Principal, How: endVerb[r.Status], Cancel: action == Cancel}
+	for _, b := range s.belongings {
 		if err := b.SessionEnded(ctx, e); err != nil {
 			return err
 		}

@@ -12,8 +12,8 @@ import (
 func owner(principal string) records.Owner { return records.Owner{Kind: Kind, Principal: principal} }
 
 // checkRoom refuses a new session where its principal has as many open as may be.
-func (r *Sessions) checkRoom(ctx context.Context) error {
-	n, ok, err := r.store.Usage.CanAdd(ctx, owner(caller.From(ctx).Principal), r.rules.Max, r.count)
+func (s *Sessions) checkLimit(ctx context.Context) error {
+	n, ok, err := s.store.Usage.CanAdd(ctx, owner(caller.From(ctx).Principal), s.rules.Max, s.count)
 	if err != nil || ok {
 		return err
 	}
@@ -21,11 +21,11 @@ func (r *Sessions) checkRoom(ctx context.Context) error {
 		WithHint("delete_session those that are done with, or use one that list_sessions shows; an operator raises limits.max_sessions")
 }
 
-func (r *Sessions) count(ctx context.Context, _ string) (n int, err error) {
+func (s *Sessions) count(ctx context.Context, _ string) (n int, err error) {
 	now := records.Now()
-	err = r.store.Each(ctx, OfCaller(ctx), func(rec store.Record) error {
-		s, err := r.decode(rec)
-		if err == nil && !s.view(now, r.rules).Status.Ended() {
+	err = s.store.Each(ctx, OfCaller(ctx), func(rec store.Record) error {
+		r, err := s.decode(rec)
+		if err == nil && !r.view(now, s.rules).Status.Ended() {
 			n++
 		}
 		return err

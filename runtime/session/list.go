@@ -20,15 +20,15 @@ type Query struct {
 }
 
 // List lists the caller's sessions, newest first. It names none of them, so none counts as seen.
-func (r *Sessions) List(ctx context.Context, q Query) (schemas.SessionList, error) {
+func (s *Sessions) List(ctx context.Context, q Query) (schemas.SessionList, error) {
 	now := records.Now()
 	l := records.Listing{Tool: "list_sessions", Query: OfCaller(ctx), Limit: q.Limit, Cursor: q.Cursor}
-	page, next, err := records.List(ctx, r.store, l, func(rec store.Record) (schemas.Session, bool, error) {
-		s, err := r.decode(rec)
+	page, next, err := records.List(ctx, s.store, l, func(rec store.Record) (schemas.Session, bool, error) {
+		r, err := s.decode(rec)
 		if err != nil {
-			return s.Session, false, err
+			return r.Session, false, err
 		}
-		v := s.view(now, r.rules)
+		v := r.view(now, s.rules)
 		return v, (q.Status == "" || v.Status == q.Status) && (q.AgentID == "" || v.AgentID == q.AgentID), nil
 	})
 	return schemas.SessionList{Sessions: page, NextCursor: next}, err
@@ -41,15 +41,15 @@ func OfCaller(ctx context.Context) store.Query {
 
 // Agents tells who is there: the agents with open sessions of the caller, who was seen last first. Sessions without an
 // agent_id count together, under an empty one.
-func (r *Sessions) Agents(ctx context.Context) ([]schemas.Agent, error) {
+func (s *Sessions) Agents(ctx context.Context) ([]schemas.Agent, error) {
 	now := records.Now()
 	byID := map[string]*schemas.Agent{}
-	err := r.store.Each(ctx, OfCaller(ctx), func(rec store.Record) error {
-		s, err := r.decode(rec)
+	err := s.store.Each(ctx, OfCaller(ctx), func(rec store.Record) error {
+		r, err := s.decode(rec)
 		if err != nil {
 			return err
 		}
-		v := s.view(now, r.rules)
+		v := r.view(now, s.rules)
 		if v.Status.Ended() {
 			return nil
 		}

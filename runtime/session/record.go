@@ -32,27 +32,27 @@ type record struct {
 // Key is where a session is stored.
 func Key(id string) store.Key { return store.Key{Kind: Kind, ID: id} }
 
-func (s *record) ttl() time.Duration { return time.Duration(s.TTLSeconds) * time.Second }
+func (r *record) ttl() time.Duration { return time.Duration(r.TTLSeconds) * time.Second }
 
 // seen moves the end of the session away from the time.
-func (s *record) seen(at time.Time) {
-	if at.After(s.LastSeenAt) {
-		s.LastSeenAt = at
+func (r *record) touch(at time.Time) {
+	if at.After(r.LastSeenAt) {
+		r.LastSeenAt = at
 	}
-	s.ExpiresAt = s.LastSeenAt.Add(s.ttl())
+	r.ExpiresAt = r.LastSeenAt.Add(r.ttl())
 }
 
 // end is final.
-func (s *record) end(status schemas.SessionStatus, now time.Time) {
-	s.Status, s.EndedAt = status, &now
-	if now.Before(s.ExpiresAt) {
-		s.ExpiresAt = now
+func (r *record) end(status schemas.SessionStatus, now time.Time) {
+	r.Status, r.EndedAt = status, &now
+	if now.Before(r.ExpiresAt) {
+		r.ExpiresAt = now
 	}
 }
 
 // view is the session as it stands now.
-func (s *record) view(now time.Time, rules Rules) schemas.Session {
-	v := s.Session
+func (r *record) view(now time.Time, rules Rules) schemas.Session {
+	v := r.Session
 	switch {
 	case v.Status.Ended():
 	case !now.Before(v.ExpiresAt):
@@ -64,68 +64,68 @@ func (s *record) view(now time.Time, rules Rules) schemas.Session {
 }
 
 // living reads a session of the caller that has not ended. Together with ErrEnded it gives the one that has.
-func (r *Sessions) living(ctx context.Context, id string) (record, error) {
-	s, err := r.own(ctx, id)
+func (s *Sessions) readOpen(ctx context.Context, id string) (record, error) {
+	r, err := s.readOwn(ctx, id)
 	if err != nil {
-		return s, err
+		return r, err
 	}
-	if v := s.view(records.Now(), r.rules); v.Status.Ended() {
-		return s, fmt.Errorf("%w: %w", ErrEnded, schemas.Errorf(schemas.CodeAlreadyFinished, "session %q %s at %s", id, ended[v.Status], v.EndedAt.Format(time.RFC3339)).
+	if v := r.view(records.Now(), s.rules); v.Status.Ended() {
+		return r, fmt.Errorf("%w: %w", ErrEnded, schemas.Errorf(schemas.CodeAlreadyFinished, "session %q %s at %s", id, endVerb[v.Status], v.EndedAt.Format(time.RFC3339)).
 			WithField("session_id").WithHint("create_session makes a new one"))
 	}
-	return s, nil
+	return r, nil
 }
 
 // ErrEnded is in the chain of the error of a session that has ended.
 var ErrEnded = errors.New("the session has ended")
 
-var ended = map[schemas.SessionStatus]string{schemas.SessionExpired: "expired", schemas.SessionClosed: "was closed"}
+var endVerb = map[schemas.SessionStatus]string{schemas.SessionExpired: "expired", schemas.SessionClosed: "was closed"}
 
 // Look shows a session of the caller; the call does not count as seeing it.
-func (r *Sessions) Look(ctx context.Context, id string) (schemas.Session, error) {
-	s, err := r.own(ctx, id)
-	return s.view(records.Now(), r.rules), err
+func (s *Sessions) Peek(ctx context.Context, id string) (schemas.Session, error) {
+	r, err := s.readOwn(ctx, id)
+	return r.view(records.Now(), s.rules), err
 }
 
 // Decode is the session of a record.
-func (r *Sessions) Decode(rec store.Record) (schemas.Session, error) {
-	s, err := r.decode(rec)
-	return s.view(records.Now(), r.rules), err
+func (s *Sessions) Decode(rec store.Record) (schemas.Session, error) {
+	r, err := s.decode(rec)
+	return r.view(records.Now(), s.rules), err
 }
 
 // own reads a session of the caller, as last seen by this process; what belongs to somebody else does not exist.
-func (r *Sessions) own(ctx context.Context, id string) (record, error) {
-	s, err := r.read(ctx, id)
-	if err == nil && s.Principal != caller.From(ctx).Principal {
+func (s *Sessions) readOwn(ctx context.Context, id string) (record, error) {
+	r, err := s.read(ctx, id)
+	if err == nil && r.Principal != caller.From(ctx).Principal {
 		return record{}, notFound(id)
 	}
-	return s, err
+	return r, err
 }
 
-func (r *Sessions) read(ctx context.Context, id string) (record, error) {
+func (s *Sessions) read(ctx context.Context, id string) (record, error) {
 	if id == "" || len(id) > store.MaxID {
 		return record{}, notFound(id)
 	}
-	rec, err := r.store.Get(ctx, Key(id))
+	rec, err := s.store.Get(ctx, Key(id))
 	if errors.Is(err, store.ErrNotFound) {
 		return record{}, notFound(id)
 	}
 	if err != nil {
 		return record{}, records.Error(err)
 	}
-	return r.decode(rec)
+	return s.decode(rec)
 }
 
-func (r *Sessions) decode(rec store.Record) (record, error) {
-	s := record{stored: rec.Version}
-	if err := json.Unmarshal(rec.Value, &s); err != nil {
-		return s, fmt.Errorf("read session %s: %w", rec.Key.ID, err)
+func (s *Sessions) decode(rec store.Record) (record, error) {
+	r := record{stored: rec.Version}
+	if err := json.Unmarshal(rec.Value, &r); err != nil {
+		return r, fmt.Errorf("read session %s: %w", rec.Key.ID, err)
 	}
-	s.committed = s.LastSeenAt
-	if at, ok := r.touches.at(rec.Key.ID); ok && !s.Status.Ended() {
-		s.seen(at)
+	r.committed = r.LastSeenAt
+	if at, ok := s.touches.at(rec.Key.ID); ok && !r.Status.Ended() {
+		r.touch(at)
 	}
-	return s, nil
+	return r, nil
 }
 
 func notFound(id string) *schemas.Error {
@@ -135,21 +135,21 @@ func notFound(id string) *schemas.Error {
 
 // save writes a session against the version that was read, with when it is next due and what else b holds.
 // store.ErrConflict: somebody else was faster.
-func (r *Sessions) save(ctx context.Context, s *record, due time.Time, b store.Batch) error {
-	value, err := schemas.Encode(s)
+func (s *Sessions) save(ctx context.Context, r *record, due time.Time, b store.Batch) error {
+	value, err := schemas.Encode(r)
 	if err != nil {
 		return fmt.Errorf("encode session: %w", err)
 	}
-	key := Key(s.SessionID)
-	p := store.Put{Key: key, Value: value, Version: s.stored, Terms: []string{"principal=" + s.Principal}}
-	if s.EndedAt != nil {
-		p.TTL = max(time.Second, s.EndedAt.Add(r.rules.Keep).Sub(records.Now()))
+	key := Key(r.SessionID)
+	p := store.Put{Key: key, Value: value, Version: r.stored, Terms: []string{"principal=" + r.Principal}}
+	if r.EndedAt != nil {
+		p.TTL = max(time.Second, r.EndedAt.Add(s.rules.Keep).Sub(records.Now()))
 	}
 	b.Puts, b.Wakes = []store.Put{p}, []store.Wake{{Key: key, At: due}}
-	done, err := r.store.Commit(ctx, b)
+	done, err := s.store.Commit(ctx, b)
 	if err != nil {
 		return records.Error(err)
 	}
-	s.stored = done.Versions[0]
+	r.stored = done.Versions[0]
 	return nil
 }

@@ -77,105 +77,105 @@ type Sessions struct {
 
 // New makes Sessions; nothing happens before Run.
 func New(c Config) *Sessions {
-	r := &Sessions{store: c.Store, log: c.Log, rules: c.Rules.withDefaults(), newID: c.NewID}
-	if r.newID == nil {
-		r.newID = records.NewID
+	s := &Sessions{store: c.Store, log: c.Log, rules: c.Rules.withDefaults(), newID: c.NewID}
+	if s.newID == nil {
+		s.newID = records.NewID
 	}
-	r.touches = touches{last: map[string]time.Time{}, signal: records.NewSignal()}
-	return r
+	s.touches = touches{last: map[string]time.Time{}, signal: records.NewSignal()}
+	return s
 }
 
 // OnEnd has b end what belongs to a session once that has ended, after those that were given before. It is called before Run.
-func (r *Sessions) OnEnd(b ...Belongings) { r.belongings = append(r.belongings, b...) }
+func (s *Sessions) OnEnd(b ...Belongings) { s.belongings = append(s.belongings, b...) }
 
 // Run ends sessions that are due and commits that sessions were seen, until ctx ends; what was seen before is committed then.
-func (r *Sessions) Run(ctx context.Context) error {
-	r.running.Store(true)
-	defer r.running.Store(false)
+func (s *Sessions) Run(ctx context.Context) error {
+	s.running.Store(true)
+	defer s.running.Store(false)
 	var wg sync.WaitGroup
-	wg.Go(func() { r.store.HandleDue(ctx, Kind, r.handle) })
-	wg.Go(func() { r.commitTouches(ctx) })
+	wg.Go(func() { s.store.HandleDue(ctx, Kind, s.handleDue) })
+	wg.Go(func() { s.commitTouches(ctx) })
 	wg.Wait()
 	return nil
 }
 
 // Create opens a session for the caller. The updates are what it begins with; nothing of them is needed.
-func (r *Sessions) Create(ctx context.Context, u schemas.SessionUpdates) (schemas.Session, error) {
+func (s *Sessions) Create(ctx context.Context, u schemas.SessionUpdates) (schemas.Session, error) {
 	now := records.Now()
-	s := record{Principal: caller.From(ctx).Principal, Session: schemas.Session{
-		SessionID: r.newID(), Status: schemas.SessionActive, Version: 1, TTLSeconds: max(1, int64(r.rules.TTL/time.Second)), CreatedAt: now, LastSeenAt: now,
+	r := record{Principal: caller.From(ctx).Principal, Session: schemas.Session{
+		SessionID: s.newID(), Status: schemas.SessionActive, Version: 1, TTLSeconds: max(1, int64(s.rules.TTL/time.Second)), CreatedAt: now, LastSeenAt: now,
 	}}
-	s.Data, s.UserContext, u.Data, u.UserContext = u.Data, u.UserContext, nil, nil
-	if err := r.apply(&s, u); err != nil {
+	r.Data, r.UserContext, u.Data, u.UserContext = u.Data, u.UserContext, nil, nil
+	if err := s.apply(&r, u); err != nil {
 		return schemas.Session{}, err
 	}
-	if err := r.checkRoom(ctx); err != nil {
+	if err := s.checkLimit(ctx); err != nil {
 		return schemas.Session{}, err
 	}
-	s.seen(now)
-	if err := r.save(ctx, &s, s.ExpiresAt, store.Batch{Sync: true}); err != nil {
+	r.touch(now)
+	if err := s.save(ctx, &r, r.ExpiresAt, store.Batch{Sync: true}); err != nil {
 		return schemas.Session{}, records.Error(err)
 	}
-	r.store.Usage.Add(owner(s.Principal), 1)
-	return s.view(now, r.rules), nil
+	s.store.Usage.Add(owner(r.Principal), 1)
+	return r.view(now, s.rules), nil
 }
 
 // Get shows a session. The call counts as one that names it; one that has ended is shown as it ended.
-func (r *Sessions) Get(ctx context.Context, id string) (schemas.Session, error) {
-	s, err := r.Use(ctx, id)
+func (s *Sessions) Get(ctx context.Context, id string) (schemas.Session, error) {
+	out, err := s.Use(ctx, id)
 	if errors.Is(err, ErrEnded) {
 		err = nil
 	}
-	return s, err
+	return out, err
 }
 
 // Update changes a session that lives. With an expected version, an update that somebody else has overtaken is a
 // conflict that tells the version there is.
-func (r *Sessions) Update(ctx context.Context, id string, u schemas.SessionUpdates, expected *int64) (schemas.Session, error) {
-	return r.change(ctx, id, expected, func(s *record) error { return r.apply(s, u) })
+func (s *Sessions) Update(ctx context.Context, id string, u schemas.SessionUpdates, expected *int64) (schemas.Session, error) {
+	return s.change(ctx, id, expected, func(r *record) error { return s.apply(r, u) })
 }
 
 // change applies a change to a living session, again whenever somebody else was faster.
-func (r *Sessions) change(ctx context.Context, id string, expected *int64, change func(*record) error) (schemas.Session, error) {
-	var s record
-	err := r.store.RetryOnConflict(func() (err error) {
-		if s, err = r.living(ctx, id); err != nil {
+func (s *Sessions) change(ctx context.Context, id string, expected *int64, change func(*record) error) (schemas.Session, error) {
+	var r record
+	err := s.store.RetryOnConflict(func() (err error) {
+		if r, err = s.readOpen(ctx, id); err != nil {
 			return err
 		}
-		if expected != nil && *expected != s.Version {
-			return schemas.Errorf(schemas.CodeConflict, "session %q has version %d, not %d", id, s.Version, *expected).
-				WithField("expected_version").WithVersion(s.Version).WithHint("get_session shows what it holds now; decide again with its version")
+		if expected != nil && *expected != r.Version {
+			return schemas.Errorf(schemas.CodeConflict, "session %q has version %d, not %d", id, r.Version, *expected).
+				WithField("expected_version").WithVersion(r.Version).WithHint("get_session shows what it holds now; decide again with its version")
 		}
-		if err := change(&s); err != nil {
+		if err := change(&r); err != nil {
 			return err
 		}
-		s.Version++
-		s.seen(records.Now())
-		return r.save(ctx, &s, s.ExpiresAt, store.Batch{Sync: true})
+		r.Version++
+		r.touch(records.Now())
+		return s.save(ctx, &r, r.ExpiresAt, store.Batch{Sync: true})
 	})
-	return s.view(records.Now(), r.rules), err
+	return r.view(records.Now(), s.rules), err
 }
 
 // SetData replaces the data of a session that lives, as Update does with other members.
-func (r *Sessions) SetData(ctx context.Context, id string, data schemas.Object, expected *int64) (schemas.Session, error) {
-	return r.change(ctx, id, expected, func(s *record) error {
-		s.Data = data
-		return r.apply(s, schemas.SessionUpdates{})
+func (s *Sessions) SetData(ctx context.Context, id string, data schemas.Object, expected *int64) (schemas.Session, error) {
+	return s.change(ctx, id, expected, func(r *record) error {
+		r.Data = data
+		return s.apply(r, schemas.SessionUpdates{})
 	})
 }
 
 // apply changes a session by what was given, or says what is wrong with it.
-func (r *Sessions) apply(s *record, u schemas.SessionUpdates) error {
+func (s *Sessions) apply(r *record, u schemas.SessionUpdates) error {
 	for _, m := range []struct {
 		field string
 		patch schemas.Object
 		to    *schemas.Object
-	}{{"data", u.Data, &s.Data}, {"user_context", u.UserContext, &s.UserContext}} {
+	}{{"data", u.Data, &r.Data}, {"user_context", u.UserContext, &r.UserContext}} {
 		if len(m.patch) == 0 {
 			continue
 		}
-		if len(m.patch) > r.rules.MaxBytes {
-			return r.tooLarge(len(m.patch)).WithField(m.field)
+		if len(m.patch) > s.rules.MaxBytes {
+			return s.tooLarge(len(m.patch)).WithField(m.field)
 		}
 		merged, err := schemas.MergePatch(*m.to, m.patch)
 		if err != nil {
@@ -184,40 +184,40 @@ func (r *Sessions) apply(s *record, u schemas.SessionUpdates) error {
 		*m.to = merged
 	}
 	if u.AgentID != nil {
-		s.AgentID = *u.AgentID
+		r.AgentID = *u.AgentID
 	}
 	if u.TTLSeconds != nil {
-		s.TTLSeconds = *u.TTLSeconds
+		r.TTLSeconds = *u.TTLSeconds
 	}
-	if n := len(s.Data) + len(s.UserContext); n > r.rules.MaxBytes {
-		return r.tooLarge(n)
+	if n := len(r.Data) + len(r.UserContext); n > s.rules.MaxBytes {
+		return s.tooLarge(n)
 	}
 	return nil
 }
 
-func (r *Sessions) tooLarge(n int) *schemas.Error {
-	return schemas.Errorf(schemas.CodePayloadTooLarge, "the data and user_context of a session may have %d bytes, these have %d", r.rules.MaxBytes, n).
+func (s *Sessions) tooLarge(n int) *schemas.Error {
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "the data and user_context of a session may have %d bytes, these have %d", s.rules.MaxBytes, n).
 		WithField("data").WithHint("keep large values with set_state, or outside, and a reference to them here")
 }
 
 // Delete closes a session for good and forgets its data. What ended before stays as it is.
-func (r *Sessions) Delete(ctx context.Context, id string) (schemas.Session, error) {
-	var s record
+func (s *Sessions) Delete(ctx context.Context, id string) (schemas.Session, error) {
+	var r record
 	var open bool
-	err := r.store.RetryOnConflict(func() (err error) {
-		if s, err = r.own(ctx, id); err != nil {
+	err := s.store.RetryOnConflict(func() (err error) {
+		if r, err = s.readOwn(ctx, id); err != nil {
 			return err
 		}
 		now := records.Now()
-		if open = !s.view(now, r.rules).Status.Ended(); !open {
+		if open = !r.view(now, s.rules).Status.Ended(); !open {
 			return nil
 		}
-		s.end(schemas.SessionClosed, now)
-		s.Data, s.UserContext = nil, nil
-		return r.save(ctx, &s, now, store.Batch{Sync: true})
+		r.end(schemas.SessionClosed, now)
+		r.Data, r.UserContext = nil, nil
+		return s.save(ctx, &r, now, store.Batch{Sync: true})
 	})
 	if err == nil && open {
-		r.store.Usage.Add(owner(s.Principal), -1)
+		s.store.Usage.Add(owner(r.Principal), -1)
 	}
-	return s.view(records.Now(), r.rules), err
+	return r.view(records.Now(), s.rules), err
 }

@@ -13,7 +13,7 @@ import (
 
 // touchEvery is how often at most one process commits that a session was seen. What was seen in between it remembers; a
 // crash loses so much of a session's life.
-const touchEvery = 5 * time.Second
+const touchInterval = 5 * time.Second
 
 // touches remembers when sessions were seen, until that is committed.
 type touches struct {
@@ -29,7 +29,7 @@ func (t *touches) at(id string) (time.Time, bool) {
 	return at, ok
 }
 
-func (t *touches) note(id string, at time.Time) {
+func (t *touches) add(id string, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if at.After(t.last[id]) {
@@ -59,71 +59,71 @@ func (t *touches) ids() []string {
 
 // Use is for every call that names a session: it must be the caller's and alive, and the call counts as seeing it. A session that has
 // ended comes with [ErrEnded].
-func (r *Sessions) Use(ctx context.Context, id string) (schemas.Session, error) {
-	var s record
-	err := r.store.RetryOnConflict(func() (err error) {
-		if s, err = r.living(ctx, id); err != nil {
+func (s *Sessions) Use(ctx context.Context, id string) (schemas.Session, error) {
+	var r record
+	err := s.store.RetryOnConflict(func() (err error) {
+		if r, err = s.readOpen(ctx, id); err != nil {
 			return err
 		}
 		now := records.Now()
-		s.seen(now)
-		if r.running.Load() && now.Sub(s.committed) < min(touchEvery, s.ttl()/20) {
-			r.touches.note(id, now)
+		r.touch(now)
+		if s.running.Load() && now.Sub(r.committed) < min(touchInterval, r.ttl()/20) {
+			s.touches.add(id, now)
 			return nil
 		}
-		return r.save(ctx, &s, s.ExpiresAt, store.Batch{})
+		return s.save(ctx, &r, r.ExpiresAt, store.Batch{})
 	})
-	return s.view(records.Now(), r.rules), err
+	return r.view(records.Now(), s.rules), err
 }
 
 // Touch lets a call that may do without the session count as one that names it.
-func (r *Sessions) Touch(ctx context.Context, id string) {
-	_, err := r.Use(ctx, id)
+func (s *Sessions) Touch(ctx context.Context, id string) {
+	_, err := s.Use(ctx, id)
 	if err != nil && !errors.Is(err, ErrEnded) && !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-		r.log.Debug("touch a session", "session_id", id, "error", err)
+		s.log.Debug("touch a session", "session_id", id, "error", err)
 	}
 }
 
 // commitTouches commits what was seen every touchEvery, and the rest when ctx ends.
-func (r *Sessions) commitTouches(ctx context.Context) {
+func (s *Sessions) commitTouches(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
-			r.flushTouches(end)
+			s.flushTouches(end)
 			return
-		case <-r.touches.signal:
+		case <-s.touches.signal:
 		}
-		t := time.NewTimer(touchEvery)
+		t := time.NewTimer(touchInterval)
 		select {
 		case <-ctx.Done():
 		case <-t.C:
-			r.flushTouches(ctx)
+			s.flushTouches(ctx)
 		}
 		t.Stop()
 	}
 }
 
-func (r *Sessions) flushTouches(ctx context.Context) {
-	for _, id := range r.touches.ids() {
-		at, ok := r.touches.at(id)
+func (s *Sessions) flushTouches(ctx context.Context) {
+	for _, id := range s.touches.ids() {
+		seenAt, ok := s.touches.at(id)
 		if !ok {
 			continue
 		}
-		err := r.store.RetryOnConflict(func() error {
-			s, err := r.read(ctx, id) // as seen
-			if err != nil || s.Status.Ended() {
+		err := s.store.RetryOnConflict(func() error {
+			r, err := s.read(ctx, id) // as seen
+			if err != nil || r.Status.Ended() {
 				return err
 			}
-			return r.save(ctx, &s, s.ExpiresAt, store.Batch{})
+			return s.save(ctx, &r, r.ExpiresAt, store.Batch{})
 		})
 		if err != nil && !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			if ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
-				r.log.Warn("commit that a session was seen: trying again", "session_id", id, "error", err)
+				s.log.Warn("commit that a session was seen: trying again", "session_id", id, "error", err)
 			}
 			continue
 		}
-		r.touches.drop(id, at)
+		s.touches.drop(id, seenAt)
 	}
 }
