@@ -12,8 +12,8 @@ import (
 func owner(principal string) records.Owner { return records.Owner{Kind: Kind, Principal: principal} }
 
 // checkRoom refuses a new state where its principal keeps as many as may be.
-func (r *States) checkRoom(ctx context.Context) error {
-	n, ok, err := r.store.Usage.CanAdd(ctx, owner(caller.From(ctx).Principal), r.rules.Max, r.count)
+func (s *States) checkLimit(ctx context.Context) error {
+	n, ok, err := s.store.Usage.CanAdd(ctx, owner(caller.From(ctx).Principal), s.rules.Max, s.count)
 	if err != nil || ok {
 		return err
 	}
@@ -21,11 +21,11 @@ func (r *States) checkRoom(ctx context.Context) error {
 		WithHint("delete_state what is done with, or give states a ttl_seconds; an operator raises limits.max_states")
 }
 
-func (r *States) count(ctx context.Context, principal string) (n int, err error) {
+func (s *States) count(ctx context.Context, principal string) (n int, err error) {
 	now := records.Now()
-	err = r.store.Each(ctx, store.Query{Kind: Kind, Term: termOwner(principal)}, func(rec store.Record) error {
-		s, err := Decode(rec)
-		if err == nil && s.Exists(now) {
+	err = s.store.Each(ctx, store.Query{Kind: Kind, Term: termOwner(principal)}, func(rec store.Record) error {
+		r, err := Decode(rec)
+		if err == nil && r.Exists(now) {
 			n++
 		}
 		return err

@@ -23,7 +23,7 @@ type Query struct {
 // filter is a StateQuery's filters, taken apart.
 type filter struct{ data, context schemas.Object }
 
-func filterOf(filters schemas.Object) (f filter, err error) {
+func parseFilters(filters schemas.Object) (f filter, err error) {
 	members := map[string]json.RawMessage{}
 	if len(filters) > 0 {
 		if err := json.Unmarshal(filters, &members); err != nil {
@@ -42,22 +42,22 @@ func filterOf(filters schemas.Object) (f filter, err error) {
 	return f, err
 }
 
-func (f filter) take(s schemas.State) bool {
+func (f filter) matches(s schemas.State) bool {
 	return schemas.Matches(f.data, s.StateData) && schemas.Matches(f.context, s.Context)
 }
 
 // List lists the caller's states of one type, by key; sessions and executions, newest first.
-func (r *States) List(ctx context.Context, q Query) (schemas.StateList, error) {
+func (s *States) List(ctx context.Context, q Query) (schemas.StateList, error) {
 	if err := (Ref{Type: q.Type, Key: "any"}).check(); err != nil {
 		return schemas.StateList{}, err
 	}
-	f, err := filterOf(q.Filters)
+	f, err := parseFilters(q.Filters)
 	if err != nil {
 		return schemas.StateList{}, err
 	}
 	l := records.Listing{Tool: "list_states", Limit: q.Limit, Cursor: q.Cursor}
 	var read func(store.Record) (schemas.State, bool, error)
-	if v, ok := r.views[q.Type]; ok {
+	if v, ok := s.views[q.Type]; ok {
 		l.Query = v.Query(ctx)
 		read = func(rec store.Record) (schemas.State, bool, error) { return v.Read(ctx, rec) }
 	} else {
@@ -67,18 +67,18 @@ func (r *States) List(ctx context.Context, q Query) (schemas.StateList, error) {
 			return schemas.StateList{}, err
 		}
 		if id != "" {
-			r.sessions.Touch(ctx, id)
+			s.sessions.Touch(ctx, id)
 			l.Query.Term = session.Term(id)
 		}
 		now := records.Now()
 		read = func(rec store.Record) (schemas.State, bool, error) {
-			s, err := Decode(rec)
-			return s.view(q.Type), s.Exists(now), err
+			st, err := Decode(rec)
+			return st.view(q.Type), st.Exists(now), err
 		}
 	}
-	page, next, err := records.List(ctx, r.store, l, func(rec store.Record) (schemas.State, bool, error) {
-		s, there, err := read(rec)
-		return s, there && err == nil && f.take(s), err
+	page, next, err := records.List(ctx, s.store, l, func(rec store.Record) (schemas.State, bool, error) {
+		st, visible, err := read(rec)
+		return st, visible && err == nil && f.matches(st), err
 	})
 	return schemas.StateList{States: page, NextCursor: next}, err
 }

@@ -28,31 +28,31 @@ const (
 )
 
 // notifyAfter is the wake of a state that is committed.
-func notifyAfter(key store.Key, s *Record) store.Wake {
-	return NotifyWake(key, s.UpdatedAt.Truncate(NotifyPeriod).Add(2*NotifyPeriod))
+func notifyAfter(key store.Key, r *Record) store.Wake {
+	return NotifyWake(key, r.UpdatedAt.Truncate(NotifyPeriod).Add(2*NotifyPeriod))
 }
 
 // Remind has those told that wait for a state when it expires, if it was there when they looked. They are told before too, where that
 // is far off.
-func (r *States) Remind(ctx context.Context, key store.Key, s *Record, now time.Time) error {
-	if s.ExpiresAt == nil || !s.Exists(now) {
+func (s *States) Remind(ctx context.Context, key store.Key, r *Record, now time.Time) error {
+	if r.ExpiresAt == nil || !r.Exists(now) {
 		return nil
 	}
-	_, err := r.store.Commit(ctx, store.Batch{Wakes: []store.Wake{NotifyWake(key, reminder(now, *s.ExpiresAt))}, Sync: true})
+	_, err := s.store.Commit(ctx, store.Batch{Wakes: []store.Wake{NotifyWake(key, noticeTime(now, *r.ExpiresAt))}, Sync: true})
 	return records.Error(err)
 }
 
 // reminder is when those are told next that wait for a state which expires. It is later than now; the times for a state that
 // is written again and again are a few.
-func reminder(now, expires time.Time) time.Time {
-	grain := ExpiryGrain
-	for 16*grain <= expires.Sub(now) {
-		grain *= 2
+func noticeTime(now, expires time.Time) time.Time {
+	step := ExpiryGrain
+	for 16*step <= expires.Sub(now) {
+		step *= 2
 	}
-	if grain == ExpiryGrain {
+	if step == ExpiryGrain {
 		return expires.Add(ExpiryGrain - 1).Truncate(ExpiryGrain)
 	}
-	return expires.Truncate(grain)
+	return expires.Truncate(step)
 }
 
 // NotifyWake is the wake of a state at a time.

@@ -71,8 +71,8 @@ func New(c Config) *States {
 }
 
 // Run looks at watched states until ctx ends. While no state is watched it sleeps.
-func (r *States) Run(ctx context.Context) error {
-	r.runWatches(ctx)
+func (s *States) Run(ctx context.Context) error {
+	s.runWatches(ctx)
 	return nil
 }
 
@@ -93,21 +93,21 @@ type Record struct {
 }
 
 // Exists tells whether anybody can see the state.
-func (s *Record) Exists(now time.Time) bool {
-	return s.stored > 0 && !s.Deleted && (s.ExpiresAt == nil || now.Before(*s.ExpiresAt))
+func (r *Record) Exists(now time.Time) bool {
+	return r.stored > 0 && !r.Deleted && (r.ExpiresAt == nil || now.Before(*r.ExpiresAt))
 }
 
 // VersionAt is what a caller has to expect: 0 where there is nothing.
-func (s *Record) VersionAt(now time.Time) int64 {
-	if !s.Exists(now) {
+func (r *Record) VersionAt(now time.Time) int64 {
+	if !r.Exists(now) {
 		return 0
 	}
-	return s.stored
+	return r.stored
 }
 
-func (s *Record) view(kind string) schemas.State {
+func (r *Record) view(kind string) schemas.State {
 	return schemas.State{
-		Found: true, StateType: kind, StateKey: s.Key, StateData: s.Data, Context: s.Context, Version: s.stored, UpdatedAt: &s.UpdatedAt, ExpiresAt: s.ExpiresAt,
+		Found: true, StateType: kind, StateKey: r.Key, StateData: r.Data, Context: r.Context, Version: r.stored, UpdatedAt: &r.UpdatedAt, ExpiresAt: r.ExpiresAt,
 	}
 }
 
@@ -155,18 +155,18 @@ func sessionOf(c schemas.Object) (string, error) {
 }
 
 // bind counts as naming the session of a context, which must live.
-func (r *States) bind(ctx context.Context, c schemas.Object) (string, error) {
+func (s *States) useSession(ctx context.Context, c schemas.Object) (string, error) {
 	id, err := sessionOf(c)
 	if err == nil && id != "" {
-		if _, err = r.sessions.Use(ctx, id); err != nil {
+		if _, err = s.sessions.Use(ctx, id); err != nil {
 			err = schemas.AsError(err).WithField("context")
 		}
 	}
 	return id, err
 }
 
-func (r *States) Read(ctx context.Context, key store.Key) (Record, error) {
-	rec, err := r.store.Get(ctx, key)
+func (s *States) Read(ctx context.Context, key store.Key) (Record, error) {
+	rec, err := s.store.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
 		return Record{}, nil
 	}
@@ -178,32 +178,32 @@ func (r *States) Read(ctx context.Context, key store.Key) (Record, error) {
 
 // Decode is the state of a record.
 func Decode(rec store.Record) (Record, error) {
-	s := Record{stored: rec.Version}
-	err := json.Unmarshal(rec.Value, &s)
-	return s, err
+	r := Record{stored: rec.Version}
+	err := json.Unmarshal(rec.Value, &r)
+	return r, err
 }
 
 // Get reads a state. That there is none is no error: Found is false then.
-func (r *States) Get(ctx context.Context, ref Ref) (schemas.State, error) {
+func (s *States) Get(ctx context.Context, ref Ref) (schemas.State, error) {
 	none := schemas.State{StateType: ref.Type, StateKey: ref.Key}
 	if err := ref.check(); err != nil {
 		return none, err
 	}
-	if _, err := r.bind(ctx, ref.Context); err != nil {
+	if _, err := s.useSession(ctx, ref.Context); err != nil {
 		return none, err
 	}
-	if v, ok := r.views[ref.Type]; ok {
-		s, err := v.Get(ctx, ref.Key)
-		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || err == nil && !schemas.Matches(ref.Context, s.Context) {
+	if v, ok := s.views[ref.Type]; ok {
+		st, err := v.Get(ctx, ref.Key)
+		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || err == nil && !schemas.Matches(ref.Context, st.Context) {
 			return none, nil
 		}
-		return s, err
+		return st, err
 	}
-	s, err := r.Read(ctx, ref.key(ctx))
-	if err != nil || !s.Exists(records.Now()) || !schemas.Matches(ref.Context, s.Context) {
+	st, err := s.Read(ctx, ref.key(ctx))
+	if err != nil || !st.Exists(records.Now()) || !schemas.Matches(ref.Context, st.Context) {
 		return none, err
 	}
-	return s.view(ref.Type), nil
+	return st.view(ref.Type), nil
 }
 
 // Write is what becomes of a state.
@@ -216,60 +216,60 @@ type Write struct {
 
 // Set writes a state. What was written under another version than the expected one stays, and the conflict tells which
 // that is. A state whose context names a session ends with the session.
-func (r *States) Set(ctx context.Context, w Write) (schemas.StateWritten, error) {
+func (s *States) Set(ctx context.Context, w Write) (schemas.StateWritten, error) {
 	out := schemas.StateWritten{StateType: w.Type, StateKey: w.Key}
 	if err := w.check(); err != nil {
 		return out, err
 	}
-	if n := len(w.Data) + len(w.Context); n > r.rules.MaxBytes {
-		return out, schemas.Errorf(schemas.CodePayloadTooLarge, "a state may have %d bytes, this has %d", r.rules.MaxBytes, n).WithField("state_data").
+	if n := len(w.Data) + len(w.Context); n > s.rules.MaxBytes {
+		return out, schemas.Errorf(schemas.CodePayloadTooLarge, "a state may have %d bytes, this has %d", s.rules.MaxBytes, n).WithField("state_data").
 			WithHint("split it over several keys, or keep it outside and a reference to it here")
 	}
-	if v, ok := r.views[w.Type]; ok {
+	if v, ok := s.views[w.Type]; ok {
 		if v.Set == nil {
 			return out, readOnly(w.Ref, v.Remedy)
 		}
 		return v.Set(ctx, w)
 	}
-	if _, err := r.bind(ctx, w.Context); err != nil {
+	if _, err := s.useSession(ctx, w.Context); err != nil {
 		return out, err
 	}
 	key, caller := w.key(ctx), caller.From(ctx).Principal
-	var made bool
-	err := r.store.RetryOnConflict(func() error {
-		s, err := r.Read(ctx, key)
+	var created bool
+	err := s.store.RetryOnConflict(func() error {
+		r, err := s.Read(ctx, key)
 		if err != nil {
 			return err
 		}
 		now := records.Now()
-		if err := expect(w.Ref, w.Expected, s.VersionAt(now)); err != nil {
+		if err := checkVersion(w.Ref, w.Expected, r.VersionAt(now)); err != nil {
 			return err
 		}
-		if made = !s.Exists(now); made {
-			if err := r.checkRoom(ctx); err != nil {
+		if created = !r.Exists(now); created {
+			if err := s.checkLimit(ctx); err != nil {
 				return err
 			}
-			s.Context = nil
+			r.Context = nil
 		}
 		if len(w.Context) > 0 {
-			s.Context = w.Context
+			r.Context = w.Context
 		}
-		s.Key, s.Data, s.UpdatedAt, s.ExpiresAt, s.Deleted = w.Key, w.Data, now, nil, false
+		r.Key, r.Data, r.UpdatedAt, r.ExpiresAt, r.Deleted = w.Key, w.Data, now, nil, false
 		if w.TTL > 0 {
-			s.ExpiresAt = new(now.Add(w.TTL))
+			r.ExpiresAt = new(now.Add(w.TTL))
 		}
-		out.Version, err = r.save(ctx, key, &s, caller)
-		out.UpdatedAt, out.ExpiresAt = s.UpdatedAt, s.ExpiresAt
+		out.Version, err = s.save(ctx, key, &r, caller)
+		out.UpdatedAt, out.ExpiresAt = r.UpdatedAt, r.ExpiresAt
 		return err
 	})
-	if err == nil && made {
-		r.store.Usage.Add(owner(caller), 1)
+	if err == nil && created {
+		s.store.Usage.Add(owner(caller), 1)
 	}
 	return out, err
 }
 
 // expect is the conflict of an expected version with the current one.
-func expect(ref Ref, expected *int64, current int64) error {
+func checkVersion(ref Ref, expected *int64, current int64) error {
 	if expected == nil || *expected == current {
 		return nil
 	}
@@ -281,53 +281,53 @@ func expect(ref Ref, expected *int64, current int64) error {
 }
 
 // Delete removes a state. That there was none is no error, unless a version was expected.
-func (r *States) Delete(ctx context.Context, ref Ref, expected *int64) (out schemas.StateDeleted, err error) {
+func (s *States) Delete(ctx context.Context, ref Ref, expected *int64) (out schemas.StateDeleted, err error) {
 	if err := ref.check(); err != nil {
 		return out, err
 	}
-	if v, ok := r.views[ref.Type]; ok {
+	if v, ok := s.views[ref.Type]; ok {
 		return out, readOnly(ref, v.Remedy)
 	}
-	if _, err := r.bind(ctx, ref.Context); err != nil {
+	if _, err := s.useSession(ctx, ref.Context); err != nil {
 		return out, err
 	}
 	key := ref.key(ctx)
-	err = r.store.RetryOnConflict(func() error {
-		s, err := r.Read(ctx, key)
+	err = s.store.RetryOnConflict(func() error {
+		r, err := s.Read(ctx, key)
 		if err != nil {
 			return err
 		}
 		now := records.Now()
-		if err := expect(ref, expected, s.VersionAt(now)); err != nil {
+		if err := checkVersion(ref, expected, r.VersionAt(now)); err != nil {
 			return err
 		}
-		if out.Deleted = s.Exists(now) && schemas.Matches(ref.Context, s.Context); !out.Deleted {
+		if out.Deleted = r.Exists(now) && schemas.Matches(ref.Context, r.Context); !out.Deleted {
 			return nil
 		}
-		_, err = r.save(ctx, key, &Record{Key: s.Key, UpdatedAt: now, Deleted: true, stored: s.stored}, "")
+		_, err = s.save(ctx, key, &Record{Key: r.Key, UpdatedAt: now, Deleted: true, stored: r.stored}, "")
 		return err
 	})
 	if err == nil && out.Deleted {
-		r.store.Usage.Add(owner(caller.From(ctx).Principal), -1)
+		s.store.Usage.Add(owner(caller.From(ctx).Principal), -1)
 	}
 	return out, err
 }
 
 // SessionEnded deletes the states of a session; it is the hook of package session.
-func (r *States) SessionEnded(ctx context.Context, e session.Ended) error {
-	return r.store.Each(ctx, store.Query{Kind: Kind, Term: session.Term(e.SessionID)}, func(rec store.Record) error {
-		return r.end(ctx, rec, e.SessionID)
+func (s *States) SessionEnded(ctx context.Context, e session.Ended) error {
+	return s.store.Each(ctx, store.Query{Kind: Kind, Term: session.Term(e.SessionID)}, func(rec store.Record) error {
+		return s.deleteWithSession(ctx, rec, e.SessionID)
 	})
 }
 
 // Retire deletes the state of a record that was not written since a time and does not end by itself; false: it stays, also where it was
 // written just now.
-func (r *States) Retire(ctx context.Context, rec store.Record, since time.Time) (bool, error) {
-	s, err := Decode(rec)
-	if err != nil || s.Deleted || s.ExpiresAt != nil || s.UpdatedAt.After(since) {
+func (s *States) DeleteUnwritten(ctx context.Context, rec store.Record, since time.Time) (bool, error) {
+	r, err := Decode(rec)
+	if err != nil || r.Deleted || r.ExpiresAt != nil || r.UpdatedAt.After(since) {
 		return false, err
 	}
-	_, err = r.save(ctx, rec.Key, &Record{Key: s.Key, UpdatedAt: records.Now(), Deleted: true, stored: s.stored}, "")
+	_, err = s.save(ctx, rec.Key, &Record{Key: r.Key, UpdatedAt: records.Now(), Deleted: true, stored: r.stored}, "")
 	if errors.Is(err, store.ErrConflict) {
 		return false, nil
 	}
@@ -335,45 +335,45 @@ func (r *States) Retire(ctx context.Context, rec store.Record, since time.Time) 
 }
 
 // end deletes a state whose session has ended.
-func (r *States) end(ctx context.Context, rec store.Record, sessionID string) error {
-	return r.store.RetryOnConflict(func() error {
-		s, err := r.Read(ctx, rec.Key)
-		if err != nil || s.stored == 0 || s.Deleted {
+func (s *States) deleteWithSession(ctx context.Context, rec store.Record, sessionID string) error {
+	return s.store.RetryOnConflict(func() error {
+		r, err := s.Read(ctx, rec.Key)
+		if err != nil || r.stored == 0 || r.Deleted {
 			return err
 		}
-		if id, err := sessionOf(s.Context); err != nil || id != sessionID {
+		if id, err := sessionOf(r.Context); err != nil || id != sessionID {
 			return err
 		}
-		_, err = r.save(ctx, rec.Key, &Record{Key: s.Key, UpdatedAt: records.Now(), Deleted: true, stored: s.stored}, "")
+		_, err = s.save(ctx, rec.Key, &Record{Key: r.Key, UpdatedAt: records.Now(), Deleted: true, stored: r.stored}, "")
 		return err
 	})
 }
 
 // save writes a state of the principal against the version that was read and returns the new one.
-func (r *States) save(ctx context.Context, key store.Key, s *Record, principal string) (int64, error) {
-	value, err := schemas.Encode(s)
+func (s *States) save(ctx context.Context, key store.Key, r *Record, principal string) (int64, error) {
+	value, err := schemas.Encode(r)
 	if err != nil {
 		return 0, fmt.Errorf("encode state: %w", err)
 	}
-	p := store.Put{Key: key, Value: value, Version: s.stored}
+	p := store.Put{Key: key, Value: value, Version: r.stored}
 	switch {
-	case s.Deleted:
+	case r.Deleted:
 		p.TTL = KeepVersion
-	case s.ExpiresAt != nil:
-		p.TTL = s.ExpiresAt.Sub(s.UpdatedAt) + KeepVersion
+	case r.ExpiresAt != nil:
+		p.TTL = r.ExpiresAt.Sub(r.UpdatedAt) + KeepVersion
 	}
-	if id, err := sessionOf(s.Context); err == nil && id != "" {
+	if id, err := sessionOf(r.Context); err == nil && id != "" {
 		p.Terms = []string{session.Term(id)}
 	}
-	if !s.Deleted {
+	if !r.Deleted {
 		p.Terms = append(p.Terms, termOwner(principal))
 	}
-	done, err := r.store.Commit(ctx, store.Batch{Puts: []store.Put{p}, Wakes: []store.Wake{notifyAfter(key, s)}, Sync: true})
+	done, err := s.store.Commit(ctx, store.Batch{Puts: []store.Put{p}, Wakes: []store.Wake{notifyAfter(key, r)}, Sync: true})
 	if err != nil {
 		return 0, records.Error(err)
 	}
-	if r.written != nil {
-		r.written(key)
+	if s.written != nil {
+		s.written(key)
 	}
 	return done.Versions[0], nil
 }

@@ -22,7 +22,7 @@ const (
 type watches struct {
 	mu     sync.Mutex
 	byKey  map[store.Key][]*watch // by the record that they show
-	n      int
+	count  int
 	signal records.Signal // some watch is to be looked at earlier than was known
 }
 
@@ -33,19 +33,19 @@ type watch struct {
 	key     store.Key
 	changed func()
 
-	look time.Time // when it is to be looked at
-	seen mark      // what it was when it was
+	nextCheck time.Time   // when it is to be looked at
+	last      fingerprint // what it was when it was
 }
 
 // mark tells one state from the next.
-type mark struct {
+type fingerprint struct {
 	found   bool
 	version int64
 	at      time.Time
 }
 
-func markOf(s *schemas.State) mark {
-	m := mark{found: s.Found, version: s.Version}
+func fingerprintOf(s *schemas.State) fingerprint {
+	m := fingerprint{found: s.Found, version: s.Version}
 	if s.UpdatedAt != nil {
 		m.at = *s.UpdatedAt
 	}
@@ -55,123 +55,123 @@ func markOf(s *schemas.State) mark {
 // Watch has changed called whenever the caller's state is found to be another one than before: written, deleted or expired,
 // through whichever replica. Several changes may be told as one; what it is now State tells. Where the runtime does not run nothing is
 // told. changed must not block; it may be called once more while off is. An error is that of State, or rate_limited.
-func (r *States) Watch(ctx context.Context, ref Ref, changed func()) (off func(), err error) {
+func (s *States) Watch(ctx context.Context, ref Ref, changed func()) (stop func(), err error) {
 	ref.Context = nil
-	s, err := r.Get(ctx, ref)
+	current, err := s.Get(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	w := &watch{caller: caller.From(ctx), ref: ref, key: r.record(ctx, ref), changed: changed, seen: markOf(&s), look: r.nextLook(&s)}
-	all := &r.watches
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	if all.n >= MaxWatches {
-		return nil, schemas.Errorf(schemas.CodeRateLimited, "%d states are watched already", all.n).WithHint("end subscriptions that nobody needs, or ask get_state")
+	w := &watch{caller: caller.From(ctx), ref: ref, key: s.shownKey(ctx, ref), changed: changed, last: fingerprintOf(&current), nextCheck: s.nextCheck(&current)}
+	ws := &s.watches
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.count >= MaxWatches {
+		return nil, schemas.Errorf(schemas.CodeRateLimited, "%d states are watched already", ws.count).WithHint("end subscriptions that nobody needs, or ask get_state")
 	}
-	if all.byKey == nil {
-		all.byKey = map[store.Key][]*watch{}
+	if ws.byKey == nil {
+		ws.byKey = map[store.Key][]*watch{}
 	}
-	all.byKey[w.key] = append(all.byKey[w.key], w)
-	all.n++
-	all.signal.Set()
-	return sync.OnceFunc(func() { all.remove(w) }), nil
+	ws.byKey[w.key] = append(ws.byKey[w.key], w)
+	ws.count++
+	ws.signal.Set()
+	return sync.OnceFunc(func() { ws.remove(w) }), nil
 }
 
 // record is what a state is read from; a view shows another record.
-func (r *States) record(ctx context.Context, ref Ref) store.Key {
-	if v, ok := r.views[ref.Type]; ok {
+func (s *States) shownKey(ctx context.Context, ref Ref) store.Key {
+	if v, ok := s.views[ref.Type]; ok {
 		return v.Key(ctx, ref.Key)
 	}
 	return ref.key(ctx)
 }
 
 // Changed has the watches looked at of what a record shows: the store's watch named it.
-func (r *States) Changed(key store.Key) { r.watches.hint(key) }
+func (s *States) Changed(key store.Key) { s.watches.markDue(key) }
 
 // Watched counts the watches of this process, and the records that they show.
-func (r *States) Watched() (count, recs int) {
-	r.watches.mu.Lock()
-	defer r.watches.mu.Unlock()
-	return r.watches.n, len(r.watches.byKey)
+func (s *States) Watched() (count, shown int) {
+	s.watches.mu.Lock()
+	defer s.watches.mu.Unlock()
+	return s.watches.count, len(s.watches.byKey)
 }
 
 // nextLook is when a state is to be looked at unless a hint comes first: with its end, or when the hint must have been missed.
-func (r *States) nextLook(s *schemas.State) time.Time {
+func (s *States) nextCheck(current *schemas.State) time.Time {
 	now := records.Now()
 	next := now.Add(WatchPoll)
-	if s.Found && s.ExpiresAt != nil && s.ExpiresAt.Before(next) && s.ExpiresAt.After(now) {
-		next = *s.ExpiresAt
+	if current.Found && current.ExpiresAt != nil && current.ExpiresAt.Before(next) && current.ExpiresAt.After(now) {
+		next = *current.ExpiresAt
 	}
 	return next
 }
 
-func (all *watches) remove(w *watch) {
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	rest := slices.DeleteFunc(all.byKey[w.key], func(other *watch) bool { return other == w })
-	all.n--
-	if all.byKey[w.key] = rest; len(rest) == 0 {
-		delete(all.byKey, w.key)
+func (ws *watches) remove(w *watch) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	rest := slices.DeleteFunc(ws.byKey[w.key], func(other *watch) bool { return other == w })
+	ws.count--
+	if ws.byKey[w.key] = rest; len(rest) == 0 {
+		delete(ws.byKey, w.key)
 	}
 }
 
 // hint has those looked at that watch what a record shows.
-func (all *watches) hint(key store.Key) {
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	for _, w := range all.byKey[key] {
-		w.look = time.Time{}
-		all.signal.Set()
+func (ws *watches) markDue(key store.Key) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for _, w := range ws.byKey[key] {
+		w.nextCheck = time.Time{}
+		ws.signal.Set()
 	}
 }
 
 // due are the watches to be looked at now, and when the next one is; zero: there is none. Each is due again with the next poll.
-func (all *watches) due(now time.Time) (list []*watch, next time.Time) {
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	for _, watches := range all.byKey {
-		for _, w := range watches {
-			if !w.look.After(now) {
-				list = append(list, w)
-				w.look = now.Add(WatchPoll)
+func (ws *watches) due(now time.Time) (out []*watch, next time.Time) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for _, list := range ws.byKey {
+		for _, w := range list {
+			if !w.nextCheck.After(now) {
+				out = append(out, w)
+				w.nextCheck = now.Add(WatchPoll)
 			}
-			if next.IsZero() || w.look.Before(next) {
-				next = w.look
+			if next.IsZero() || w.nextCheck.Before(next) {
+				next = w.nextCheck
 			}
 		}
 	}
-	return list, next
+	return out, next
 }
 
 // sees takes note of what a watch's state is now, and tells whether that is news.
-func (all *watches) sees(w *watch, mark mark, look time.Time) bool {
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	if look.Before(w.look) {
-		w.look = look
-		all.signal.Set()
+func (ws *watches) update(w *watch, current fingerprint, next time.Time) bool {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if next.Before(w.nextCheck) {
+		w.nextCheck = next
+		ws.signal.Set()
 	}
-	if w.seen == mark {
+	if w.last == current {
 		return false
 	}
-	w.seen = mark
-	return slices.Contains(all.byKey[w.key], w)
+	w.last = current
+	return slices.Contains(ws.byKey[w.key], w)
 }
 
 // runWatches looks at watched states until ctx ends. While nobody watches any it sleeps.
-func (r *States) runWatches(ctx context.Context) {
+func (s *States) runWatches(ctx context.Context) {
 	for {
-		list, next := r.watches.due(records.Now())
+		list, next := s.watches.due(records.Now())
 		for _, w := range list {
-			s, err := r.Get(caller.With(ctx, w.caller), w.ref)
+			current, err := s.Get(caller.With(ctx, w.caller), w.ref)
 			if ctx.Err() != nil {
 				return
 			}
 			if err != nil {
-				r.log.Debug("look at a watched state: again later", "state_type", w.ref.Type, "error", err)
+				s.log.Debug("look at a watched state: again later", "state_type", w.ref.Type, "error", err)
 				continue
 			}
-			if r.watches.sees(w, markOf(&s), r.nextLook(&s)) {
+			if s.watches.update(w, fingerprintOf(&current), s.nextCheck(&current)) {
 				w.changed()
 			}
 		}
@@ -182,7 +182,7 @@ func (r *States) runWatches(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.watches.signal:
+		case <-s.watches.signal:
 		case <-timer:
 		}
 	}

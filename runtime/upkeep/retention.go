@@ -159,7 +159,7 @@ func (r *Upkeep) retainStates(ctx context.Context, after string) (next string, e
 	}
 	since, deleted := records.Now().Add(-r.retention.States), 0
 	for i := range page {
-		gone, err := r.states.Retire(ctx, page[i], since)
+		gone, err := r.states.DeleteUnwritten(ctx, page[i], since)
 		switch {
 		case gone:
 			deleted++
