@@ -67,7 +67,7 @@ func New(c Config) *Runtime {
 		Store: s, Log: c.Log, Sessions: r.Sessions, Realms: c.Realms, Policies: c.Policies, Quotas: c.Quotas, MaxCache: c.MaxCache, NewID: c.NewID, Random: c.Random,
 	})
 	r.journal = journal.Open(journal.Config{
-		Store: s, Sessions: r.Sessions, Limits: journal.Limits{Plan: limits.Plan, MaxOutput: limits.MaxOutput}, Kept: c.Retention.Executions, Forbids: r.Capabilities.Forbids,
+		Store: s, Sessions: r.Sessions, Limits: journal.Limits{Plan: limits.Plan, MaxOutput: limits.MaxOutput}, Retention: c.Retention.Executions, Forbids: r.Capabilities.Forbids,
 	})
 	r.Queue = queue.New(queue.Config{
 		Store: s, Log: c.Log, MaxQueued: c.MaxQueued, Capacity: limits.MaxExecutions, InFlight: func() int { return r.Executions.InMemory() },

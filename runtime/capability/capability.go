@@ -44,50 +44,50 @@ type Capabilities struct {
 	newID    func() string
 	random   func() float64
 
-	checkers checkers
-	rules    atomic.Pointer[resolvedRules]
-	breakers *call.Breakers
-	rooms    call.Rooms
-	rates    *call.Rates
-	answers  *call.Answers
+	checkers  checkers
+	rules     atomic.Pointer[resolvedRules]
+	breakers  *call.Breakers
+	bulkheads call.Rooms
+	rates     *call.Rates
+	cache     *call.Answers
 
 	attempt call.Invoker // one attempt of a node
 	direct  call.Invoker // a direct call with its retries
 }
 
 // New makes Capabilities; nothing is called.
-func New(c Config) *Capabilities {
-	log := c.Log.Named("call")
-	tokens := call.NewTokens(c.Store, log)
-	r := &Capabilities{
-		Realms: c.Realms, Quotas: call.NewQuotas(tokens), store: c.Store, log: c.Log, sessions: c.Sessions, newID: c.NewID, random: c.Random,
-		breakers: call.NewBreakers(log), rates: call.NewRates(tokens), answers: call.NewAnswers(cmp.Or(c.MaxCache, 32<<20)),
+func New(config Config) *Capabilities {
+	log := config.Log.Named("call")
+	tokens := call.NewTokens(config.Store, log)
+	c := &Capabilities{
+		Realms: config.Realms, Quotas: call.NewQuotas(tokens), store: config.Store, log: config.Log, sessions: config.Sessions, newID: config.NewID, random: config.Random,
+		breakers: call.NewBreakers(log), rates: call.NewRates(tokens), cache: call.NewAnswers(cmp.Or(config.MaxCache, 32<<20)),
 	}
-	r.SetPolicies(c.Policies)
-	r.SetQuotas(c.Quotas)
-	r.chain()
-	return r
+	c.SetPolicies(config.Policies)
+	c.SetQuotas(config.Quotas)
+	c.chain()
+	return c
 }
 
 // Resolve describes one capability as it would be called now.
-func (r *Capabilities) Resolve(ctx context.Context, realm, capability string) (schemas.Capability, error) {
-	c, err := r.Realms.Resolve(ctx, realm, capability)
+func (c *Capabilities) Resolve(ctx context.Context, realm, capability string) (schemas.Capability, error) {
+	found, err := c.Realms.Resolve(ctx, realm, capability)
 	if err == nil {
-		r.bounds(&c)
+		c.addLimits(&found)
 	}
-	return c, err
+	return found, err
 }
 
 // Discover lists the capabilities that match. It asks the store for nothing but the key that its cursors are sealed with.
-func (r *Capabilities) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error) {
+func (c *Capabilities) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error) {
 	scope := fmt.Sprintf("capabilities %q %q", q.Realm, q.Query)
 	var err error
-	if q.Cursor, err = r.store.OpenCursor(ctx, "discover_capabilities", scope, q.Cursor); err != nil {
+	if q.Cursor, err = c.store.OpenCursor(ctx, "discover_capabilities", scope, q.Cursor); err != nil {
 		return schemas.Discovery{}, err
 	}
-	d, err := r.Realms.Discover(ctx, q)
+	d, err := c.Realms.Discover(ctx, q)
 	if err == nil && d.NextCursor != "" {
-		d.NextCursor = r.store.Cursor(ctx, scope, d.NextCursor)
+		d.NextCursor = c.store.Cursor(ctx, scope, d.NextCursor)
 	}
 	return d, err
 }
@@ -105,16 +105,16 @@ type Invocation struct {
 
 // Invoke calls one capability now and waits for its answer, with the policy's timeout, retries and fallbacks; nothing of it
 // is durable. Inputs are checked against the tool's schema before anything is sent.
-func (r *Capabilities) Invoke(ctx context.Context, in Invocation) (schemas.Invocation, error) {
+func (c *Capabilities) Invoke(ctx context.Context, in Invocation) (schemas.Invocation, error) {
 	if err := caller.CheckHops(ctx); err != nil {
 		return schemas.Invocation{}, err
 	}
-	c, err := r.prepare(ctx, in)
+	prepared, err := c.prepare(ctx, in)
 	if err != nil {
 		return schemas.Invocation{}, err
 	}
 	began := time.Now()
-	res, err := r.direct.Invoke(ctx, c)
+	res, err := c.direct.Invoke(ctx, prepared)
 	if err != nil {
 		return schemas.Invocation{}, err
 	}
@@ -125,25 +125,25 @@ func (r *Capabilities) Invoke(ctx context.Context, in Invocation) (schemas.Invoc
 }
 
 // prepare makes a direct call, or says why it cannot be made.
-func (r *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, error) {
+func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, error) {
 	if in.SessionID != "" { // a store that is away stops no direct call, and one that says nothing delays it a little
 		_, err := records.Timed(ctx, func(ctx context.Context) error {
-			_, err := r.sessions.Use(ctx, in.SessionID)
+			_, err := c.sessions.Use(ctx, in.SessionID)
 			return err
 		})
 		if err != nil && !errors.Is(err, records.Unavailable) {
 			return nil, err
 		}
 	}
-	tool, known := r.Realms.Catalog(ctx, []string{in.Realm}).Tool(in.Realm, in.Capability)
+	tool, known := c.Realms.Catalog(ctx, []string{in.Realm}).Tool(in.Realm, in.Capability)
 	if !known {
-		_, err := r.Realms.Resolve(ctx, in.Realm, in.Capability) // it knows why
+		_, err := c.Realms.Resolve(ctx, in.Realm, in.Capability) // it knows why
 		if err == nil {
 			err = fmt.Errorf("%s.%s is resolved but not in the catalog", in.Realm, in.Capability)
 		}
 		return nil, err
 	}
-	checker, err := r.checkers.of(tool.Hash, tool.InputSchema)
+	checker, err := c.checkers.get(tool.Hash, tool.InputSchema)
 	if err != nil {
 		return nil, err
 	}
@@ -153,29 +153,29 @@ func (r *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 		}
 		return nil, schemas.InvalidArguments(problems).WithOutcome(schemas.NotRun)
 	}
-	c := &call.Call{
+	prepared := &call.Call{
 		Realm: in.Realm, Capability: in.Capability, Inputs: in.Inputs, Effect: tool.Effect, Attempt: 1,
 		Key: in.IdempotencyKey, IdempotencyArg: tool.Policy.IdempotencyArg,
 		Timeout: in.Timeout, TimeoutFrom: "call", Retry: in.Retry.Or(tool.Policy.Retry),
-		Rules: r.RulesOf(in.Realm, in.Capability), Hash: tool.Hash, Principal: caller.From(ctx).Principal, SessionID: in.SessionID, Progress: in.Progress,
+		Rules: c.RulesOf(in.Realm, in.Capability), Hash: tool.Hash, Principal: caller.From(ctx).Principal, SessionID: in.SessionID, Progress: in.Progress,
 	}
-	switch own := tool.Policy.Timeout; {
-	case c.Timeout > 0:
-	case own != nil:
-		c.Timeout, c.TimeoutFrom = own.Std(), tool.Policy.TimeoutFrom
+	switch configured := tool.Policy.Timeout; {
+	case prepared.Timeout > 0:
+	case configured != nil:
+		prepared.Timeout, prepared.TimeoutFrom = configured.Std(), tool.Policy.TimeoutFrom
 	default:
-		c.Timeout, c.TimeoutFrom = defaultTimeout, "built-in default"
+		prepared.Timeout, prepared.TimeoutFrom = defaultTimeout, "built-in default"
 	}
-	if c.Key == "" {
-		c.Key = r.newID()
+	if prepared.Key == "" {
+		prepared.Key = c.newID()
 	}
-	return c, nil
+	return prepared, nil
 }
 
 // fallback makes the call of an entry of a policy's fallback list; it is another effect, with a key of its own.
-func (r *Capabilities) fallback(ctx context.Context, failed *call.Call, capability string) (*call.Call, error) {
+func (c *Capabilities) fallbackCall(ctx context.Context, failed *call.Call, capability string) (*call.Call, error) {
 	realm, name, _ := strings.Cut(capability, ".")
-	return r.prepare(ctx, Invocation{
+	return c.prepare(ctx, Invocation{
 		Realm: realm, Capability: name, Inputs: failed.Inputs, IdempotencyKey: failed.Key + "/fallback/" + capability, SessionID: failed.SessionID, Progress: failed.Progress,
 	})
 }
@@ -190,7 +190,7 @@ type checkers struct {
 const maxCheckers = 2000
 
 // of is the checker of a tool's input schema. One that is no usable schema checks nothing: the tool judges for itself.
-func (c *checkers) of(hash string, schema json.RawMessage) (*schemas.Checker, error) {
+func (c *checkers) get(hash string, schema json.RawMessage) (*schemas.Checker, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if known := c.byHash[hash]; known != nil {

@@ -19,37 +19,37 @@ import (
 // The order matters: an answer that is kept costs nothing, an open breaker takes no room and no token, nor does a quota that is
 // known to be used up, a full room takes no token, an empty bucket nothing of a quota, and the timeout counts from where the call
 // leaves, the start of its realm included. A wrapper that turns a call away says so with an error that is [schemas.Error.Refused].
-func (r *Capabilities) chain() {
-	log := r.log.Named("call")
-	r.attempt = call.Chain(r.Realms,
+func (c *Capabilities) chain() {
+	log := c.log.Named("call")
+	c.attempt = call.Chain(c.Realms,
 		call.Observe(log),
-		r.answers.Wrap,
-		r.breakers.Wrap,
-		r.Quotas.Early,
-		r.rooms.Wrap,
-		r.rates.Wrap,
-		r.Quotas.Wrap,
+		c.cache.Wrap,
+		c.breakers.Wrap,
+		c.Quotas.Early,
+		c.bulkheads.Wrap,
+		c.rates.Wrap,
+		c.Quotas.Wrap,
 		call.Timeout,
 		call.Heartbeat,
-		r.checkDrift,
+		c.checkDrift,
 	)
-	r.direct = call.Chain(r.attempt,
-		call.Fallback(r.fallback),
-		call.Retry(r.retries),
+	c.direct = call.Chain(c.attempt,
+		call.Fallback(c.fallbackCall),
+		call.Retry(c.retryPolicy),
 	)
 }
 
 // Attempt makes one attempt of a node's call.
-func (r *Capabilities) Attempt(ctx context.Context, c *call.Call) (*call.Result, error) {
-	return r.attempt.Invoke(ctx, c)
+func (c *Capabilities) Attempt(ctx context.Context, attempt *call.Call) (*call.Result, error) {
+	return c.attempt.Invoke(ctx, attempt)
 }
 
 // retries is the policy of direct calls. An open breaker answers them at once, unless somebody asked to wait for it.
-func (r *Capabilities) retries(c *call.Call) call.Policy {
-	policy := *c.Retry.Or(new(plan.DefaultRetry()))
-	explicit := c.Retry != nil
+func (c *Capabilities) retryPolicy(direct *call.Call) call.Policy {
+	policy := *direct.Retry.Or(new(plan.DefaultRetry()))
+	explicit := direct.Retry != nil
 	return call.Policy{
-		Waits:   retry.WithMaxRetries(uint64(policy.MaxAttempts-1), machine.Backoff(policy, 0, r.random)),
+		Waits:   retry.WithMaxRetries(uint64(policy.MaxAttempts-1), machine.Backoff(policy, 0, c.random)),
 		Elapsed: policy.MaxElapsed.Std(),
 		Retryable: func(e *schemas.Error) bool {
 			return machine.Retryable(policy, explicit, e) && (e.Code != schemas.CodeCircuitOpen || slices.Contains(policy.RetryOn, e.Code))

@@ -20,37 +20,37 @@ type resolvedRules struct {
 
 // SetPolicies replaces the policies for every call that begins from now on. Breakers, limits and rooms whose own numbers
 // stay keep what they have counted.
-func (r *Capabilities) SetPolicies(p schemas.Policies) {
-	r.rules.Store(&resolvedRules{policies: p, rules: map[[2]string]*call.Rules{}})
+func (c *Capabilities) SetPolicies(p schemas.Policies) {
+	c.rules.Store(&resolvedRules{policies: p, rules: map[[2]string]*call.Rules{}})
 }
 
 // SetQuotas replaces what principals and sessions may use, for every call that begins from now on.
-func (r *Capabilities) SetQuotas(q call.QuotaRules) { r.Quotas.Set(q) }
+func (c *Capabilities) SetQuotas(q call.QuotaRules) { c.Quotas.Set(q) }
 
 // RulesOf is what a capability's calls are held to now.
-func (r *Capabilities) RulesOf(realm, capability string) *call.Rules {
-	book, key := r.rules.Load(), [2]string{realm, capability}
-	book.mu.RLock()
-	rules := book.rules[key]
-	book.mu.RUnlock()
+func (c *Capabilities) RulesOf(realm, capability string) *call.Rules {
+	resolved, key := c.rules.Load(), [2]string{realm, capability}
+	resolved.mu.RLock()
+	rules := resolved.rules[key]
+	resolved.mu.RUnlock()
 	if rules == nil {
-		rules = call.NewRules(book.policies, realm, capability)
-		book.mu.Lock()
-		book.rules[key] = rules
-		book.mu.Unlock()
+		rules = call.NewRules(resolved.policies, realm, capability)
+		resolved.mu.Lock()
+		resolved.rules[key] = rules
+		resolved.mu.Unlock()
 	}
 	return rules
 }
 
 // Forbids tells whether a plan may not have a `once` call of the target repeated whose outcome is unknown, as the policies
 // are now.
-func (r *Capabilities) Forbids(t *plan.Target) bool {
-	return !r.RulesOf(t.Realm, t.Capability).RetryUnknown
+func (c *Capabilities) Forbids(t *plan.Target) bool {
+	return !c.RulesOf(t.Realm, t.Capability).RetryUnknown
 }
 
 // WithFallbacks adds the realms that the policies have serve when one of these fails.
-func (r *Capabilities) WithFallbacks(realms []string) []string {
-	p := r.rules.Load().policies
+func (c *Capabilities) WithFallbacks(realms []string) []string {
+	p := c.rules.Load().policies
 	out := slices.Clone(realms)
 	add := func(list []schemas.PolicyFallback) {
 		for _, f := range list {
@@ -62,36 +62,36 @@ func (r *Capabilities) WithFallbacks(realms []string) []string {
 	for _, realm := range realms {
 		add(p.Default.Fallback)
 		add(p.Realms[realm].Fallback)
-		for _, own := range p.Realms[realm].Capabilities {
-			add(own.Fallback)
+		for _, override := range p.Realms[realm].Capabilities {
+			add(override.Fallback)
 		}
 	}
 	return out
 }
 
 // Breakers are the breakers of the capabilities that were called, as far as the policies of now have one for them, in no order.
-func (r *Capabilities) Breakers() (all []schemas.BreakerState) {
-	for _, name := range r.breakers.Names() {
+func (c *Capabilities) Breakers() (states []schemas.BreakerState) {
+	for _, name := range c.breakers.Names() {
 		realm, capability, _ := strings.Cut(name, ".")
-		if s := r.breakers.State(name, r.RulesOf(realm, capability).Breaker); s != nil {
-			all = append(all, *s)
+		if s := c.breakers.State(name, c.RulesOf(realm, capability).Breaker); s != nil {
+			states = append(states, *s)
 		}
 	}
-	return all
+	return states
 }
 
 // Forget drops what was learnt of realms that are gone, or that are reached by other means now: their breakers are closed.
-func (r *Capabilities) Forget(names ...string) {
+func (c *Capabilities) Forget(names ...string) {
 	for _, realm := range names {
-		r.breakers.Forget(realm)
+		c.breakers.Forget(realm)
 	}
 }
 
 // bounds adds what the runtime holds a capability to.
-func (r *Capabilities) bounds(c *schemas.Capability) {
-	rules := r.RulesOf(c.Realm, c.CapabilityName)
-	c.Breaker = r.breakers.State(c.Realm+"."+c.CapabilityName, rules.Breaker)
-	limits := cmp.Or(c.Limits, &schemas.CapabilityLimits{Timeout: schemas.Duration(defaultTimeout)})
+func (c *Capabilities) addLimits(described *schemas.Capability) {
+	rules := c.RulesOf(described.Realm, described.CapabilityName)
+	described.Breaker = c.breakers.State(described.Realm+"."+described.CapabilityName, rules.Breaker)
+	limits := cmp.Or(described.Limits, &schemas.CapabilityLimits{Timeout: schemas.Duration(defaultTimeout)})
 	limits.Breaker = &schemas.Breaker{Failures: new(rules.Breaker.Failures)}
 	if rules.Breaker.Failures > 0 {
 		limits.Breaker.OpenFor = schemas.Duration(rules.Breaker.OpenFor)
@@ -105,5 +105,5 @@ func (r *Capabilities) bounds(c *schemas.Capability) {
 	if !rules.RetryUnknown {
 		limits.RetryUnknown = new(false)
 	}
-	c.Limits = limits
+	described.Limits = limits
 }

@@ -25,7 +25,7 @@ func (r Reader) Events(ctx context.Context, id string, after int64, limit int) (
 		return out, records.Error(err)
 	}
 	if len(entries) == 0 && after < h.Seq {
-		return out, r.journal.Gone(ctx, id, nil)
+		return out, r.journal.notFoundOr(ctx, id, nil)
 	}
 	total := 0
 	for i, entry := range entries {

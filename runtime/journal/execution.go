@@ -11,18 +11,18 @@ import (
 
 // Execution is one execution in memory: a cache of its log, used by one goroutine at a time.
 type Execution struct {
-	ID      string
-	Head    Head
-	Version int64          // of the head in the store
-	State   *machine.State // nil: stale, to be folded again
-	Program *plan.Program
-	inputs  *plan.Value
-	Session *plan.Value
-	self    *plan.Value               // made when it is read first
-	values  map[int]*plan.Value       // decoded outputs by unit
-	texts   map[int]string            // large texts by unit
-	lists   map[int][]json.RawMessage // what for_each nodes run over
-	kept    int                       // bytes in values and texts
+	ID          string
+	Head        Head
+	Version     int64          // of the head in the store
+	State       *machine.State // nil: stale, to be folded again
+	Program     *plan.Program
+	inputs      *plan.Value
+	Session     *plan.Value
+	execution   *plan.Value               // made when it is read first
+	values      map[int]*plan.Value       // decoded outputs by unit
+	texts       map[int]string            // large texts by unit
+	lists       map[int][]json.RawMessage // what for_each nodes run over
+	cachedBytes int                       // bytes in values and texts
 }
 
 // New is an execution of which nothing but its head is known.
@@ -40,14 +40,14 @@ func (x *Execution) SetProgram(p *plan.Program, session schemas.Value) {
 // Keep caches an output for the expressions that read it.
 func (x *Execution) Keep(unit int, output []byte) *plan.Value {
 	x.values[unit] = plan.NewValue(json.RawMessage(output))
-	x.kept += len(output)
+	x.cachedBytes += len(output)
 	return x.values[unit]
 }
 
 // KeepText caches a text for the expressions that read it.
 func (x *Execution) KeepText(unit int, text string) {
 	x.texts[unit] = text
-	x.kept += len(text)
+	x.cachedBytes += len(text)
 }
 
 // Cached is an output that keep was given, which may not be committed yet.
@@ -64,16 +64,16 @@ func (x *Execution) CachedLists() int { return len(x.lists) }
 
 // Trim drops what is cached where that is too much; it is read again when an expression asks for it.
 func (x *Execution) Trim() {
-	if x.kept > maxKept {
-		x.forget()
+	if x.cachedBytes > maxCached {
+		x.dropCache()
 	}
 }
 
-func (x *Execution) forget() {
+func (x *Execution) dropCache() {
 	clear(x.values)
 	clear(x.texts)
-	x.kept = 0
+	x.cachedBytes = 0
 }
 
 // maxKept is how many bytes of outputs an execution keeps in memory between two commits.
-const maxKept = 16 << 20
+const maxCached = 16 << 20

@@ -80,10 +80,10 @@ func (h *Head) Fairness() string {
 	return h.Principal + "\x00" + h.SessionID
 }
 
-func (r *Journal) ReadHead(ctx context.Context, id string) (Head, int64, error) {
-	rec, err := r.store.Get(ctx, ExecutionKey(id))
+func (j *Journal) ReadHead(ctx context.Context, id string) (Head, int64, error) {
+	rec, err := j.store.Get(ctx, ExecutionKey(id))
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalid) { // which no id can be that somebody was given
-		return Head{}, 0, r.NotFound(id)
+		return Head{}, 0, j.NotFound(id)
 	}
 	if err != nil {
 		return Head{}, 0, records.Error(err)
@@ -93,23 +93,23 @@ func (r *Journal) ReadHead(ctx context.Context, id string) (Head, int64, error) 
 		return Head{}, 0, fmt.Errorf("read head of %s: %w", id, err)
 	}
 	if h.Deleted {
-		return Head{}, 0, r.NotFound(id)
+		return Head{}, 0, j.NotFound(id)
 	}
 	return h, rec.Version, nil
 }
 
 // HeadFor is readHead for a caller: what belongs to somebody else does not exist.
-func (r *Journal) HeadFor(ctx context.Context, id string) (Head, error) {
-	h, _, err := r.ReadHead(ctx, id)
+func (j *Journal) HeadFor(ctx context.Context, id string) (Head, error) {
+	h, _, err := j.ReadHead(ctx, id)
 	if err == nil && h.Principal != caller.From(ctx).Principal {
-		err = r.NotFound(id)
+		err = j.NotFound(id)
 	}
 	return h, err
 }
 
-func (r *Journal) NotFound(id string) *schemas.Error {
+func (j *Journal) NotFound(id string) *schemas.Error {
 	e := schemas.Errorf(schemas.CodeNotFound, "no execution %q", id).WithHint("list_executions shows those that exist").WithField("execution_id")
-	if keep := r.kept; keep > 0 {
+	if keep := j.retention; keep > 0 {
 		e.Hint += fmt.Sprintf("; what ended is deleted after %s (retention.executions)", schemas.Duration(keep))
 	}
 	return e

@@ -10,10 +10,10 @@ import (
 
 // Config is what a Journal is made of. Store, Sessions and Forbids are required.
 type Config struct {
-	Store    *records.Store
-	Sessions *session.Sessions
-	Limits   Limits
-	Kept     time.Duration // after which executions that ended are deleted; 0: never
+	Store     *records.Store
+	Sessions  *session.Sessions
+	Limits    Limits
+	Retention time.Duration // after which executions that ended are deleted; 0: never
 	// Forbids reports whether a plan may not have a `once` call of the target repeated whose outcome is unknown.
 	Forbids func(*plan.Target) bool
 }
@@ -26,20 +26,20 @@ type Limits struct {
 
 // Journal reads executions from the store.
 type Journal struct {
-	store    *records.Store
-	sessions *session.Sessions
-	limits   Limits
-	kept     time.Duration
-	forbids  func(*plan.Target) bool
+	store               *records.Store
+	sessions            *session.Sessions
+	limits              Limits
+	retention           time.Duration
+	forbidsRetryUnknown func(*plan.Target) bool
 }
 
 // Open makes a Journal; it reads nothing.
 func Open(c Config) *Journal {
-	return &Journal{store: c.Store, sessions: c.Sessions, limits: c.Limits, kept: c.Kept, forbids: c.Forbids}
+	return &Journal{store: c.Store, sessions: c.Sessions, limits: c.Limits, retention: c.Retention, forbidsRetryUnknown: c.Forbids}
 }
 
 // Reader is the read-only half of the contract Execution.
 type Reader struct{ journal *Journal }
 
 // Reader is for callers: it shows them what is theirs.
-func (r *Journal) Reader() Reader { return Reader{r} }
+func (j *Journal) Reader() Reader { return Reader{j} }

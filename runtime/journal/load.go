@@ -14,9 +14,9 @@ import (
 )
 
 // Gone is what somebody is told who missed a record of an execution: not_found where it was deleted since he looked, else err.
-func (r *Journal) Gone(ctx context.Context, id string, err error) error {
-	if _, _, now := r.ReadHead(ctx, id); errors.Is(now, &schemas.Error{Code: schemas.CodeNotFound}) {
-		return now
+func (j *Journal) notFoundOr(ctx context.Context, id string, err error) error {
+	if _, _, missing := j.ReadHead(ctx, id); errors.Is(missing, &schemas.Error{Code: schemas.CodeNotFound}) {
+		return missing
 	}
 	return err
 }
@@ -28,15 +28,15 @@ type Definition struct {
 }
 
 // Load folds an execution from the store.
-func (r *Journal) Load(ctx context.Context, id string) (*Execution, error) {
-	h, version, err := r.ReadHead(ctx, id)
+func (j *Journal) Load(ctx context.Context, id string) (*Execution, error) {
+	h, version, err := j.ReadHead(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	x := New(id, h)
-	err = r.Fold(ctx, x, h, version)
+	err = j.Fold(ctx, x, h, version)
 	if errors.Is(err, store.ErrNotFound) || err == nil && x.State.Seq < h.Seq {
-		err = r.Gone(ctx, id, err)
+		err = j.notFoundOr(ctx, id, err)
 	}
 	if err != nil {
 		return nil, err
@@ -45,15 +45,15 @@ func (r *Journal) Load(ctx context.Context, id string) (*Execution, error) {
 }
 
 // Fold makes x what the log says, from its head on.
-func (r *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64) error {
+func (j *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64) error {
 	x.Head = h
-	program, err := r.program(ctx, x)
+	program, err := j.program(ctx, x)
 	if err != nil {
 		return err
 	}
 	state := machine.New(program)
 	if h.Snapshot > 0 {
-		rec, err := r.store.Get(ctx, SnapshotKey(x.ID))
+		rec, err := j.store.Get(ctx, SnapshotKey(x.ID))
 		if err != nil {
 			return fmt.Errorf("read snapshot of %s: %w", x.ID, records.Error(err))
 		}
@@ -62,7 +62,7 @@ func (r *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64)
 		}
 	}
 	for {
-		entries, err := r.store.Log(ctx, ExecutionKey(x.ID), state.Seq, 0)
+		entries, err := j.store.Log(ctx, ExecutionKey(x.ID), state.Seq, 0)
 		if err != nil {
 			return fmt.Errorf("read log of %s: %w", x.ID, records.Error(err))
 		}
@@ -79,19 +79,19 @@ func (r *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64)
 			break
 		}
 	}
-	state.Forbid(r.forbids)
+	state.Forbid(j.forbidsRetryUnknown)
 	x.State, x.Version = state, version
-	x.forget()
+	x.dropCache()
 	clear(x.lists)
 	return nil
 }
 
 // program reads and compiles the stored plan once.
-func (r *Journal) program(ctx context.Context, x *Execution) (*plan.Program, error) {
+func (j *Journal) program(ctx context.Context, x *Execution) (*plan.Program, error) {
 	if x.Program != nil {
 		return x.Program, nil
 	}
-	rec, err := r.store.Get(ctx, PlanKey(x.ID))
+	rec, err := j.store.Get(ctx, PlanKey(x.ID))
 	if err != nil {
 		return nil, fmt.Errorf("read plan of %s: %w", x.ID, records.Error(err))
 	}
@@ -108,9 +108,9 @@ func (r *Journal) program(ctx context.Context, x *Execution) (*plan.Program, err
 }
 
 // LoadFor is Load for a caller: what belongs to another principal does not exist.
-func (r *Journal) LoadFor(ctx context.Context, id string) (*Execution, error) {
-	if _, err := r.HeadFor(ctx, id); err != nil {
+func (j *Journal) LoadFor(ctx context.Context, id string) (*Execution, error) {
+	if _, err := j.HeadFor(ctx, id); err != nil {
 		return nil, err
 	}
-	return r.Load(ctx, id)
+	return j.Load(ctx, id)
 }

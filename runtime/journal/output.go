@@ -11,15 +11,15 @@ import (
 )
 
 // Output is a unit's whole output, wherever it is kept.
-func (r *Journal) Output(ctx context.Context, id, name string, inline schemas.Value, ref *schemas.OutputRef) ([]byte, error) {
+func (j *Journal) Output(ctx context.Context, id, name string, inline schemas.Value, ref *schemas.OutputRef) ([]byte, error) {
 	if ref == nil {
 		return inline, nil
 	}
-	rec, err := r.store.Get(ctx, OutputKey(id, name))
+	rec, err := j.store.Get(ctx, OutputKey(id, name))
 	if err != nil {
 		failed := fmt.Errorf("read output %s/%s: %w", id, name, records.Error(err))
 		if errors.Is(err, store.ErrNotFound) {
-			failed = r.Gone(ctx, id, failed)
+			failed = j.notFoundOr(ctx, id, failed)
 		}
 		return nil, failed
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // DefaultPage is how many bytes of an output one answer has that asks for no other number.
-const DefaultPage = 16 << 10
+const defaultPage = 16 << 10
 
 // NodeOutput reads a node's output, or the part of it that the JSON pointer names. What fits into maxBytes comes as JSON,
 // the rest as pages of its text.
@@ -32,7 +32,7 @@ func (r Reader) NodeOutput(ctx context.Context, id, node string, item *int, poin
 		return schemas.NodeOutput{}, err
 	}
 	if maxBytes <= 0 {
-		maxBytes = DefaultPage
+		maxBytes = defaultPage
 	}
 	maxBytes = min(maxBytes, records.PageBytes)
 	out := schemas.NodeOutput{ExecutionID: id, NodeID: node, TotalBytes: len(raw), Offset: offset}
@@ -58,27 +58,27 @@ func (r Reader) NodeOutput(ctx context.Context, id, node string, item *int, poin
 	return out, nil
 }
 
-func (r *Journal) WholeOutput(ctx context.Context, x *Execution, node string, item *int) (json.RawMessage, error) {
+func (j *Journal) WholeOutput(ctx context.Context, x *Execution, node string, item *int) (json.RawMessage, error) {
 	if node == OutputNode {
 		if x.State.Status != schemas.StatusSucceeded {
 			return nil, schemas.Errorf(schemas.CodeConflict, "execution %q has no output: it is %s", x.ID, x.State.Status).WithField("node_id").
 				WithHint("get_execution_status with wait_seconds waits for the result")
 		}
-		raw, err := r.Output(ctx, x.ID, node, x.State.Output, x.State.OutputRef)
+		raw, err := j.Output(ctx, x.ID, node, x.State.Output, x.State.OutputRef)
 		return records.OrElse(json.RawMessage(raw), "null"), err
 	}
 	i, ok := x.Program.Index(node)
 	if !ok {
 		var ids []string
-		for j := range x.Program.Nodes {
-			ids = append(ids, x.Program.Nodes[j].ID)
+		for n := range x.Program.Nodes {
+			ids = append(ids, x.Program.Nodes[n].ID)
 		}
 		return nil, schemas.Errorf(schemas.CodeNotFound, "execution %q has no node %q", x.ID, node).WithField("node_id").WithCandidates(schemas.Nearest(node, ids, 3))
 	}
 	u := &x.State.Units[i]
 	if item != nil {
 		if x.Program.Nodes[i].ForEach != nil && !u.Expanded && u.Status == schemas.NodeSucceeded { // taken over: there is the list alone
-			raw, err := r.Output(ctx, x.ID, node, u.Output, u.OutputRef)
+			raw, err := j.Output(ctx, x.ID, node, u.Output, u.OutputRef)
 			if err != nil {
 				return nil, err
 			}
@@ -91,7 +91,7 @@ func (r *Journal) WholeOutput(ctx context.Context, x *Execution, node string, it
 			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q has %d items, there is no item %d", node, u.Count, *item).WithField("item")
 		}
 		if u.Status == schemas.NodeSucceeded { // the list has them
-			raw, err := r.Output(ctx, x.ID, node, u.Output, u.OutputRef)
+			raw, err := j.Output(ctx, x.ID, node, u.Output, u.OutputRef)
 			if err != nil {
 				return nil, err
 			}
@@ -106,7 +106,7 @@ func (r *Journal) WholeOutput(ctx context.Context, x *Execution, node string, it
 		return nil, schemas.Errorf(schemas.CodeConflict, "node %q has no output: it is %s", x.State.Name(i), u.Status).WithField("node_id").
 			WithHint("get_execution_status with view nodes shows what became of each node")
 	}
-	raw, err := r.Output(ctx, x.ID, x.State.Name(i), u.Output, u.OutputRef)
+	raw, err := j.Output(ctx, x.ID, x.State.Name(i), u.Output, u.OutputRef)
 	return records.OrElse(json.RawMessage(raw), "null"), err
 }
 
@@ -115,12 +115,12 @@ func Point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 	if pointer == "" {
 		return raw, nil
 	}
-	bad := func(format string, args ...any) error {
+	invalid := func(format string, args ...any) error {
 		return schemas.Errorf(schemas.CodeInvalidArgument, "pointer %q: %s", pointer, fmt.Sprintf(format, args...)).WithField("pointer").
 			WithHint(`a JSON pointer looks like "/items/0/name"; leave it out for the whole output`)
 	}
 	if pointer[0] != '/' {
-		return nil, bad(`it has to begin with "/"`)
+		return nil, invalid(`it has to begin with "/"`)
 	}
 	for token := range strings.SplitSeq(pointer[1:], "/") {
 		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
@@ -136,7 +136,7 @@ func Point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 				for k := range object {
 					keys = append(keys, k)
 				}
-				return nil, schemas.AsError(bad("no key %q", token)).WithCandidates(schemas.Nearest(token, keys, 3))
+				return nil, schemas.AsError(invalid("no key %q", token)).WithCandidates(schemas.Nearest(token, keys, 3))
 			}
 			raw = next
 		case len(raw) > 0 && raw[0] == '[':
@@ -146,11 +146,11 @@ func Point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 			}
 			i, err := strconv.Atoi(token)
 			if err != nil || i < 0 || i >= len(list) || strconv.Itoa(i) != token {
-				return nil, bad("no element %q in a list of %d", token, len(list))
+				return nil, invalid("no element %q in a list of %d", token, len(list))
 			}
 			raw = list[i]
 		default:
-			return nil, bad("nothing lies below a single value (at %q)", token)
+			return nil, invalid("nothing lies below a single value (at %q)", token)
 		}
 	}
 	return raw, nil

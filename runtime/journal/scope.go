@@ -12,17 +12,17 @@ import (
 // Scope is what the expressions of one unit read. Outputs too large for the log come from the store, and each output
 // is decoded at most once while the execution is in memory.
 type Scope struct {
-	ctx    context.Context //nolint:containedctx // lives for one evaluation; plan.Scope is pure and takes none
-	r      *Journal
-	x      *Execution
-	unit   int         // -1: the plan's output
-	answer *plan.Value // of a verification
-	state  *plan.Value // that a wait_for waits for
+	ctx     context.Context //nolint:containedctx // lives for one evaluation; plan.Scope is pure and takes none
+	journal *Journal
+	x       *Execution
+	unit    int         // -1: the plan's output
+	answer  *plan.Value // of a verification
+	state   *plan.Value // that a wait_for waits for
 }
 
 // Scope is what the expressions of a unit read; -1 stands for the plan's output. ctx is that of the evaluation.
-func (r *Journal) Scope(ctx context.Context, x *Execution, unit int) Scope {
-	return Scope{ctx: ctx, r: r, x: x, unit: unit}
+func (j *Journal) Scope(ctx context.Context, x *Execution, unit int) Scope {
+	return Scope{ctx: ctx, journal: j, x: x, unit: unit}
 }
 
 // WithAnswer is s with what a verification answered, which its expressions read as output.
@@ -46,11 +46,11 @@ func (s Scope) Output() *plan.Value { return s.answer }
 func (s Scope) State() *plan.Value { return s.state }
 
 func (s Scope) Execution() *plan.Value {
-	if x := s.x; x.self == nil {
-		self, _ := json.Marshal(map[string]any{"id": x.ID, "name": x.Head.Name, "created_at": x.State.Created}) // strings and a time always marshal
-		x.self = plan.NewValue(self)
+	if x := s.x; x.execution == nil {
+		value, _ := json.Marshal(map[string]any{"id": x.ID, "name": x.Head.Name, "created_at": x.State.Created}) // strings and a time always marshal
+		x.execution = plan.NewValue(value)
 	}
-	return s.x.self
+	return s.x.execution
 }
 
 // Item is the item that the unit stands for.
@@ -73,10 +73,10 @@ func (s Scope) Item() (*plan.Value, int, error) {
 func (s Scope) inputs(target *plan.Target) (json.RawMessage, error) {
 	if target != s.x.State.Node(s.unit).Compensate {
 		if k := s.x.State.Fixed(s.unit); k != nil {
-			return s.kept(schemas.Value(k.Inputs), k.Ref)
+			return s.stored(schemas.Value(k.Inputs), k.Ref)
 		}
 	}
-	return target.Inputs.Render(s, s.r.limits.Plan)
+	return target.Inputs.Render(s, s.journal.limits.Plan)
 }
 
 // Bind makes a call's arguments and checks them against the schema that the plan was accepted with.
@@ -100,11 +100,11 @@ func (s Scope) WorkflowInputs() (json.RawMessage, error) {
 }
 
 // kept is what the log holds, or the record that stands in for it.
-func (s Scope) kept(inline schemas.Value, ref *schemas.OutputRef) (json.RawMessage, error) {
+func (s Scope) stored(inline schemas.Value, ref *schemas.OutputRef) (json.RawMessage, error) {
 	if ref == nil {
 		return json.RawMessage(inline), nil
 	}
-	return s.r.Output(s.ctx, s.x.ID, ref.NodeID, nil, ref)
+	return s.journal.Output(s.ctx, s.x.ID, ref.NodeID, nil, ref)
 }
 
 // List is what a for_each node runs over.
@@ -113,9 +113,9 @@ func (s Scope) List(node int) ([]json.RawMessage, error) {
 		return list, nil
 	}
 	n, u := &s.x.Program.Nodes[node], &s.x.State.Units[node]
-	raw, err := s.kept(u.List, u.ListRef)
+	raw, err := s.stored(u.List, u.ListRef)
 	if len(raw) == 0 && err == nil {
-		raw, err = n.ForEach.Render(s.r.Scope(s.ctx, s.x, node), s.r.limits.Plan)
+		raw, err = n.ForEach.Render(s.journal.Scope(s.ctx, s.x, node), s.journal.limits.Plan)
 	}
 	if err != nil {
 		return nil, err
@@ -161,13 +161,13 @@ func (s Scope) Node(id string) (plan.NodeValue, error) {
 // output is an output that was too large for the log.
 func (s Scope) output(unit int, node string) (*plan.Value, error) {
 	u := &s.x.State.Units[unit]
-	if u.OutputRef.Bytes > s.r.limits.MaxOutput {
+	if u.OutputRef.Bytes > s.journal.limits.MaxOutput {
 		return nil, s.tooLarge("output", node, u.OutputRef.Bytes)
 	}
 	if cached, ok := s.x.Cached(unit); ok {
 		return cached, nil
 	}
-	raw, err := s.r.Output(s.ctx, s.x.ID, s.x.State.Name(unit), u.Output, u.OutputRef)
+	raw, err := s.journal.Output(s.ctx, s.x.ID, s.x.State.Name(unit), u.Output, u.OutputRef)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +175,7 @@ func (s Scope) output(unit int, node string) (*plan.Value, error) {
 }
 
 func (s Scope) tooLarge(what, node string, bytes int) *schemas.Error {
-	return schemas.Errorf(schemas.CodePayloadTooLarge, "the %s of node %q has %d bytes; an expression reads at most %d", what, node, bytes, s.r.limits.MaxOutput).
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "the %s of node %q has %d bytes; an expression reads at most %d", what, node, bytes, s.journal.limits.MaxOutput).
 		WithHint("ask the capability for less, or read it in pages with get_node_output")
 }
 
@@ -185,10 +185,10 @@ func (s Scope) text(unit int, node string) (string, error) {
 		return text, nil
 	}
 	ref := s.x.State.Units[unit].TextRef
-	if ref.Bytes > s.r.limits.MaxOutput {
+	if ref.Bytes > s.journal.limits.MaxOutput {
 		return "", s.tooLarge("text", node, ref.Bytes)
 	}
-	raw, err := s.r.Output(s.ctx, s.x.ID, ref.NodeID, nil, ref)
+	raw, err := s.journal.Output(s.ctx, s.x.ID, ref.NodeID, nil, ref)
 	if err != nil {
 		return "", err
 	}

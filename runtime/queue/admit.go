@@ -26,53 +26,53 @@ const (
 
 // StartsAtOnce tells whether a new execution may begin without a turn in the queue: it is open, and nobody waits there. A
 // pause does not stop the workflow of an execution that runs, which is a part of it.
-func (r *Queue) StartsAtOnce(ctx context.Context, child bool) bool {
-	if r.Paused(ctx) != nil {
+func (q *Queue) StartsAtOnce(ctx context.Context, child bool) bool {
+	if q.Paused(ctx) != nil {
 		return child
 	}
-	return r.vacant.Load()
+	return q.empty.Load()
 }
 
 // Admit refuses a submission that would have to wait in a full queue: rate_limited.
-func (r *Queue) Admit(ctx context.Context) error {
-	if depth, err := r.admission.enter(ctx, r); err != nil || depth < r.maxQueued {
+func (q *Queue) Admit(ctx context.Context) error {
+	if depth, err := q.admission.join(ctx, q); err != nil || depth < q.maxQueued {
 		return err
 	}
-	err := schemas.Errorf(schemas.CodeRateLimited, "the queue is full: %d executions wait, as many as may", r.maxQueued).
+	err := schemas.Errorf(schemas.CodeRateLimited, "the queue is full: %d executions wait, as many as may", q.maxQueued).
 		WithRetryAfter(fullRetry).WithOutcome(schemas.NotRun).
 		WithHint("nothing was started; submit it again after retry_after_seconds, with the same idempotency_key if it has one. get_queue_status tells how full the queue is")
-	if p := r.Paused(ctx); p != nil {
+	if p := q.Paused(ctx); p != nil {
 		err.Message += ", and " + PausedWords(p)
 	}
 	return err
 }
 
 // enter says how many waited before the caller, and counts the caller if he may.
-func (e *admission) enter(ctx context.Context, r *Queue) (depth int, err error) {
-	if depth, ok := e.known(r.maxQueued); ok {
+func (a *admission) join(ctx context.Context, q *Queue) (depth int, err error) {
+	if depth, ok := a.cached(q.maxQueued); ok {
 		return depth, nil
 	}
-	q, err := r.store.Queue(ctx, journal.KindExecution)
+	stored, err := q.store.Queue(ctx, journal.KindExecution)
 	if err != nil {
 		return 0, records.Error(err)
 	}
-	for _, n := range q.Due {
+	for _, n := range stored.Due {
 		depth += n
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.depth, e.full, e.until = depth+1, depth >= r.maxQueued, time.Now().Add(depthAge)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.depth, a.full, a.until = depth+1, depth >= q.maxQueued, time.Now().Add(depthAge)
 	return depth, nil
 }
 
 // known answers from memory; not ok where the store has to be asked: also when only those who came since fill the queue, as
 // some may have left.
-func (e *admission) known(limit int) (depth int, ok bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !time.Now().Before(e.until) || e.depth >= limit && !e.full {
+func (a *admission) cached(limit int) (depth int, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !time.Now().Before(a.until) || a.depth >= limit && !a.full {
 		return 0, false
 	}
-	e.depth++
-	return e.depth - 1, true
+	a.depth++
+	return a.depth - 1, true
 }

@@ -25,70 +25,70 @@ const PauseAge = time.Second
 // pauses is what this replica knows of the pause. A watch tells it of changes; what is older than pauseAge is read anew
 // before anybody relies on it, so that an idle runtime reads nothing.
 type pauses struct {
-	mu     sync.Mutex
-	pause  *schemas.QueuePause // nil: the queue is open
-	read   time.Time           // zero: to be read anew
-	news   int                 // counts what was learned: what was read before the last of it is stale
-	end    context.CancelFunc  // ends the claim that waits; nil: none does
-	opened records.Signal      // it was paused and is open
+	mu         sync.Mutex
+	pause      *schemas.QueuePause // nil: the queue is open
+	readAt     time.Time           // zero: to be read anew
+	generation int                 // counts what was learned: what was read before the last of it is stale
+	endClaim   context.CancelFunc  // ends the claim that waits; nil: none does
+	reopened   records.Signal      // it was paused and is open
 }
 
 // forget has the record read anew by whoever needs it next.
-func (p *pauses) forget() {
+func (p *pauses) invalidate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.read = time.Time{}
-	p.news++
+	p.readAt = time.Time{}
+	p.generation++
 }
 
 // learn takes note of the pause as it now is; nil: the queue is open.
-func (p *pauses) learn(now *schemas.QueuePause) {
+func (p *pauses) set(pause *schemas.QueuePause) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.set(now)
+	p.setLocked(pause)
 }
 
 // learnRead takes note of what was read since the count of news was taken, unless there are newer ones.
-func (p *pauses) learnRead(now *schemas.QueuePause, news int) *schemas.QueuePause {
+func (p *pauses) setRead(pause *schemas.QueuePause, generation int) *schemas.QueuePause {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.news == news {
-		p.set(now)
+	if p.generation == generation {
+		p.setLocked(pause)
 	}
 	return p.pause
 }
 
 // set wants the lock held.
-func (p *pauses) set(now *schemas.QueuePause) {
-	p.news++
-	if now != nil && p.end != nil {
-		p.end()
+func (p *pauses) setLocked(pause *schemas.QueuePause) {
+	p.generation++
+	if pause != nil && p.endClaim != nil {
+		p.endClaim()
 	}
-	if now == nil && p.pause != nil {
-		p.opened.Set()
+	if pause == nil && p.pause != nil {
+		p.reopened.Set()
 	}
-	p.pause, p.read = now, time.Now()
+	p.pause, p.readAt = pause, time.Now()
 }
 
 // Paused is the pause of the queue; nil: it is open. Where the store does not answer it is what was known last.
-func (r *Queue) Paused(ctx context.Context) *schemas.QueuePause {
-	r.pauses.mu.Lock()
-	known, news, fresh := r.pauses.pause, r.pauses.news, !r.pauses.read.IsZero() && time.Since(r.pauses.read) < PauseAge
-	r.pauses.mu.Unlock()
+func (q *Queue) Paused(ctx context.Context) *schemas.QueuePause {
+	q.pauses.mu.Lock()
+	known, generation, fresh := q.pauses.pause, q.pauses.generation, !q.pauses.readAt.IsZero() && time.Since(q.pauses.readAt) < PauseAge
+	q.pauses.mu.Unlock()
 	if fresh {
 		return known
 	}
-	now, _, err := r.readPause(ctx)
+	pause, _, err := q.readPause(ctx)
 	if err != nil {
-		r.log.Debug("read the pause of the queue", "error", err)
+		q.log.Debug("read the pause of the queue", "error", err)
 		return known
 	}
-	return r.pauses.learnRead(now, news)
+	return q.pauses.setRead(pause, generation)
 }
 
 // readPause reads the record; version 0 means that there is none.
-func (r *Queue) readPause(ctx context.Context) (*schemas.QueuePause, int64, error) {
-	rec, err := r.store.Get(ctx, pauseKey)
+func (q *Queue) readPause(ctx context.Context) (*schemas.QueuePause, int64, error) {
+	rec, err := q.store.Get(ctx, pauseKey)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, 0, nil
 	}
@@ -109,32 +109,32 @@ func PausedWords(p *schemas.QueuePause) string {
 
 // WhileOpen waits until the queue is open and returns a context that ends when it is paused; nil once ctx has ended. The
 // returned function is to be called behind the use of that context.
-func (r *Queue) WhileOpen(ctx context.Context) (context.Context, func()) {
-	for told := false; ctx.Err() == nil; told = true {
-		p := r.Paused(ctx)
+func (q *Queue) WhileOpen(ctx context.Context) (context.Context, func()) {
+	for logged := false; ctx.Err() == nil; logged = true {
+		p := q.Paused(ctx)
 		if p == nil {
 			open, cancel := context.WithCancel(ctx)
-			r.pauses.mu.Lock()
-			r.pauses.end = cancel
-			if r.pauses.pause != nil { // since a moment ago
+			q.pauses.mu.Lock()
+			q.pauses.endClaim = cancel
+			if q.pauses.pause != nil { // since a moment ago
 				cancel()
 			}
-			r.pauses.mu.Unlock()
+			q.pauses.mu.Unlock()
 			return open, func() {
-				r.pauses.mu.Lock()
-				r.pauses.end = nil
-				r.pauses.mu.Unlock()
+				q.pauses.mu.Lock()
+				q.pauses.endClaim = nil
+				q.pauses.mu.Unlock()
 				cancel()
 			}
 		}
-		r.vacant.Store(false)
-		if !told {
-			r.log.Warn("the queue is paused: nothing is claimed", "by", p.By, "since", p.Since, "reason", p.Reason)
+		q.empty.Store(false)
+		if !logged {
+			q.log.Warn("the queue is paused: nothing is claimed", "by", p.By, "since", p.Since, "reason", p.Reason)
 		}
 		again := time.NewTimer(PauseAge)
 		select {
 		case <-ctx.Done():
-		case <-r.pauses.opened:
+		case <-q.pauses.reopened:
 		case <-again.C:
 		}
 		again.Stop()

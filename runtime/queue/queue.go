@@ -32,7 +32,7 @@ type Queue struct {
 	maxQueued int
 	capacity  int
 	inFlight  func() int
-	vacant    atomic.Bool // nothing waited when this process last claimed
+	empty     atomic.Bool // nothing waited when this process last claimed
 	pauses    pauses
 	admission admission
 }
@@ -40,53 +40,53 @@ type Queue struct {
 // New makes a Queue; it reads nothing.
 func New(c Config) *Queue {
 	return &Queue{
-		store: c.Store, log: c.Log, maxQueued: cmp.Or(c.MaxQueued, 10_000), capacity: c.Capacity, inFlight: c.InFlight, pauses: pauses{opened: records.NewSignal()},
+		store: c.Store, log: c.Log, maxQueued: cmp.Or(c.MaxQueued, 10_000), capacity: c.Capacity, inFlight: c.InFlight, pauses: pauses{reopened: records.NewSignal()},
 	}
 }
 
 // SetVacant says whether a claim of this process found nothing more that waits.
-func (r *Queue) SetVacant(vacant bool) { r.vacant.Store(vacant) }
+func (q *Queue) SetVacant(vacant bool) { q.empty.Store(vacant) }
 
 // Changed takes note that a record was changed, perhaps by another replica.
-func (r *Queue) Changed(ctx context.Context, key store.Key) {
+func (q *Queue) Changed(ctx context.Context, key store.Key) {
 	if key == pauseKey {
-		r.pauses.forget()
-		r.Paused(ctx)
+		q.pauses.invalidate()
+		q.Paused(ctx)
 	}
 }
 
 // Status tells how full the queue is. The numbers count everybody's executions.
-func (r *Queue) Status(ctx context.Context) (schemas.QueueStatus, error) {
-	q, err := r.store.Queue(ctx, journal.KindExecution)
+func (q *Queue) Status(ctx context.Context) (schemas.QueueStatus, error) {
+	stored, err := q.store.Queue(ctx, journal.KindExecution)
 	if err != nil {
 		return schemas.QueueStatus{}, records.Error(err)
 	}
-	pause, _, err := r.readPause(ctx)
+	pause, _, err := q.readPause(ctx)
 	if err != nil {
 		return schemas.QueueStatus{}, err
 	}
 	out := schemas.QueueStatus{
-		DepthByPriority: map[string]int{}, InFlight: r.inFlight(), Leased: q.Leased, Sleeping: q.Sleeping,
-		Capacity: r.capacity, MaxQueued: r.maxQueued, Paused: pause,
+		DepthByPriority: map[string]int{}, InFlight: q.inFlight(), Leased: stored.Leased, Sleeping: stored.Sleeping,
+		Capacity: q.capacity, MaxQueued: q.maxQueued, Paused: pause,
 	}
-	for i, n := range q.Due {
+	for i, n := range stored.Due {
 		out.Depth += n
 		out.DepthByPriority[strconv.Itoa(i+1)] = n
 	}
-	if !q.Oldest.IsZero() {
-		out.OldestAgeSeconds = max(0, records.Now().Sub(q.Oldest).Seconds())
+	if !stored.Oldest.IsZero() {
+		out.OldestAgeSeconds = max(0, records.Now().Sub(stored.Oldest).Seconds())
 	}
 	return out, nil
 }
 
 // Pause keeps every replica from claiming and from starting what is submitted, until ResumeQueue; by names who wants it, empty
 // means the caller. What is in memory goes on. A queue that is paused already keeps its time and takes the new reason.
-func (r *Queue) Pause(ctx context.Context, reason, by string) (schemas.QueueStatus, error) {
+func (q *Queue) Pause(ctx context.Context, reason, by string) (schemas.QueueStatus, error) {
 	if by == "" {
 		by = caller.From(ctx).Principal
 	}
 	for {
-		pause, version, err := r.readPause(ctx)
+		pause, version, err := q.readPause(ctx)
 		if err != nil {
 			return schemas.QueueStatus{}, err
 		}
@@ -98,25 +98,25 @@ func (r *Queue) Pause(ctx context.Context, reason, by string) (schemas.QueueStat
 		if err != nil {
 			return schemas.QueueStatus{}, err
 		}
-		_, err = r.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: pauseKey, Value: value, Version: version}}, Sync: true})
+		_, err = q.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: pauseKey, Value: value, Version: version}}, Sync: true})
 		if errors.Is(err, store.ErrConflict) {
 			continue // somebody else paused or resumed it
 		}
 		if err != nil {
 			return schemas.QueueStatus{}, records.Error(err)
 		}
-		r.pauses.learn(&next)
-		r.log.Info("the queue is paused", "by", by, "reason", reason)
-		return r.Status(ctx)
+		q.pauses.set(&next)
+		q.log.Info("the queue is paused", "by", by, "reason", reason)
+		return q.Status(ctx)
 	}
 }
 
 // Resume ends a pause; without one it changes nothing.
-func (r *Queue) Resume(ctx context.Context) (schemas.QueueStatus, error) {
-	if _, err := r.store.Commit(ctx, store.Batch{Deletes: []store.Key{pauseKey}, Sync: true}); err != nil {
+func (q *Queue) Resume(ctx context.Context) (schemas.QueueStatus, error) {
+	if _, err := q.store.Commit(ctx, store.Batch{Deletes: []store.Key{pauseKey}, Sync: true}); err != nil {
 		return schemas.QueueStatus{}, records.Error(err)
 	}
-	r.pauses.learn(nil)
-	r.log.Info("the queue is open", "by", caller.From(ctx).Principal)
-	return r.Status(ctx)
+	q.pauses.set(nil)
+	q.log.Info("the queue is open", "by", caller.From(ctx).Principal)
+	return q.Status(ctx)
 }

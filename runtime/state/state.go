@@ -193,17 +193,17 @@ func (s *States) Get(ctx context.Context, ref Ref) (schemas.State, error) {
 		return none, err
 	}
 	if v, ok := s.views[ref.Type]; ok {
-		st, err := v.Get(ctx, ref.Key)
-		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || err == nil && !schemas.Matches(ref.Context, st.Context) {
+		r, err := v.Get(ctx, ref.Key)
+		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || err == nil && !schemas.Matches(ref.Context, r.Context) {
 			return none, nil
 		}
-		return st, err
+		return r, err
 	}
-	st, err := s.Read(ctx, ref.key(ctx))
-	if err != nil || !st.Exists(records.Now()) || !schemas.Matches(ref.Context, st.Context) {
+	r, err := s.Read(ctx, ref.key(ctx))
+	if err != nil || !r.Exists(records.Now()) || !schemas.Matches(ref.Context, r.Context) {
 		return none, err
 	}
-	return st.view(ref.Type), nil
+	return r.view(ref.Type), nil
 }
 
 // Write is what becomes of a state.
