@@ -68,7 +68,7 @@ func (r *Runtime) views() map[string]state.View {
 			Query:  workflow.OfCaller,
 			Key:    func(ctx context.Context, key string) store.Key { return workflow.Key(caller.From(ctx).Principal, key) },
 			Get: func(ctx context.Context, key string) (schemas.State, error) {
-				w, err := r.Workflows.Look(ctx, key)
+				w, err := r.Workflows.Get(ctx, key)
 				if err != nil {
 					return schemas.State{}, err
 				}

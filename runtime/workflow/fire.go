@@ -28,70 +28,70 @@ import (
 // clock of the store alone, which every lease carries: replicas whose clocks differ fire at the same times.
 
 // lateFiring is how late a firing may be made and not count as missed.
-const lateFiring = time.Minute
+const onTimeWindow = time.Minute
 
 // fire sees to one schedule. Where it cannot, the lease lapses and somebody tries again.
-func (r *Workflows) fire(ctx context.Context, lease *store.Lease) {
+func (w *Workflows) fire(ctx context.Context, lease *store.Lease) {
 	began := time.Now()
-	ahead := lease.Until.Add(-r.store.Lease()).Sub(records.Now()) // the store's clock of this one
-	err := r.store.RetryOnConflict(func() error {
-		if time.Since(began) >= r.store.Lease() { // somebody else is at it by now
-			return errLeaseLapsed
+	clockOffset := lease.Until.Add(-w.store.Lease()).Sub(records.Now()) // the store's clock of this one
+	err := w.store.RetryOnConflict(func() error {
+		if time.Since(began) >= w.store.Lease() { // somebody else is at it by now
+			return errLeaseExpired
 		}
-		s, err := r.readSchedule(ctx, lease.Key)
+		s, err := w.readSchedule(ctx, lease.Key)
 		if err != nil {
 			return err
 		}
-		if !s.there() { // ended meanwhile; that it still is decides about the wake
+		if !s.exists() { // ended meanwhile; that it still is decides about the wake
 			b := store.Batch{Release: lease}
 			if err := s.putEnd(&b, lease.Key); err != nil {
 				return err
 			}
-			_, err = r.store.Commit(ctx, b)
+			_, err = w.store.Commit(ctx, b)
 			return err
 		}
-		return r.fireSchedule(ctx, &s, lease, ahead)
+		return w.fireSchedule(ctx, &s, lease, clockOffset)
 	})
 	if err != nil && ctx.Err() == nil {
-		r.log.Warn("see to a schedule: trying again", "schedule", lease.Key.ID, "error", err)
+		w.log.Warn("see to a schedule: trying again", "schedule", lease.Key.ID, "error", err)
 	}
 }
 
-func (r *Workflows) fireSchedule(ctx context.Context, s *scheduled, lease *store.Lease, ahead time.Duration) error {
+func (w *Workflows) fireSchedule(ctx context.Context, s *scheduleRecord, lease *store.Lease, clockOffset time.Duration) error {
 	if len(s.Orders) == 0 { // else somebody died over them; those come first
-		ordered, err := r.decideFirings(ctx, s, ahead)
+		created, err := w.decideFirings(ctx, s, clockOffset)
 		if err != nil {
 			return err
 		}
-		if ordered {
-			if err := r.saveSchedule(ctx, s, nil, records.Now().Add(ahead)); err != nil {
+		if created {
+			if err := w.saveSchedule(ctx, s, nil, records.Now().Add(clockOffset)); err != nil {
 				return err
 			}
 		}
 	}
-	postponed, err := r.makeOrders(ctx, s)
+	postponed, err := w.makeOrders(ctx, s)
 	if err != nil {
 		return err
 	}
-	wake := s.next()
-	now := records.Now().Add(ahead)
-	if look := now.Add(executionPoll); len(s.Due) > 0 && (wake.IsZero() || look.Before(wake)) { // in case nobody tells
-		wake = look
+	wake := s.nextFiring()
+	now := records.Now().Add(clockOffset)
+	if poll := now.Add(executionPoll); len(s.Due) > 0 && (wake.IsZero() || poll.Before(wake)) { // in case nobody tells
+		wake = poll
 	}
 	if postponed > 0 {
 		wake = now.Add(postponed)
 	}
-	return r.saveSchedule(ctx, s, lease, wake)
+	return w.saveSchedule(ctx, s, lease, wake)
 }
 
 // saveSchedule writes the schedule against the version that was read, with its next wake and, where there is a lease, its release.
 // What was decided on outlives a machine before it is made: else it would be decided on once more.
-func (r *Workflows) saveSchedule(ctx context.Context, s *scheduled, lease *store.Lease, wake time.Time) error {
+func (w *Workflows) saveSchedule(ctx context.Context, s *scheduleRecord, lease *store.Lease, wake time.Time) error {
 	b := store.Batch{Release: lease, Sync: len(s.Orders) > 0}
 	if err := s.put(&b, wake); err != nil {
 		return err
 	}
-	done, err := r.store.Commit(ctx, b)
+	done, err := w.store.Commit(ctx, b)
 	if err != nil {
 		return records.Error(err)
 	}
@@ -100,25 +100,25 @@ func (r *Workflows) saveSchedule(ctx context.Context, s *scheduled, lease *store
 }
 
 // decideFirings decides on everything that is due: true when an execution has to be made.
-func (r *Workflows) decideFirings(ctx context.Context, s *scheduled, ahead time.Duration) (bool, error) {
+func (w *Workflows) decideFirings(ctx context.Context, s *scheduleRecord, clockOffset time.Duration) (bool, error) {
 	ctx = caller.With(ctx, caller.Caller{Principal: s.Principal})
-	due, err := r.dueFirings(ctx, s, ahead)
+	due, err := w.dueFirings(ctx, s, clockOffset)
 	if err != nil || len(due) == 0 && len(s.Due) == 0 {
 		return false, err
 	}
-	w, err := r.living(ctx, s.Workflow)
+	r, err := w.readExisting(ctx, s.Workflow)
 	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // deleted, and its schedule with it
 		err = store.ErrConflict
 	}
 	if err != nil {
 		return false, err
 	}
-	open, err := r.lastIsOpen(ctx, s)
+	open, err := w.lastIsOpen(ctx, s)
 	if err != nil {
 		return false, err
 	}
 	execute := func(at time.Time) {
-		s.Orders = append(s.Orders, order{At: at, ExecutionID: r.newID(), Version: w.Version})
+		s.Orders = append(s.Orders, order{At: at, ExecutionID: w.newID(), Version: r.Version})
 		open = true
 	}
 	for _, at := range due {
@@ -126,13 +126,13 @@ func (r *Workflows) decideFirings(ctx context.Context, s *scheduled, ahead time.
 		case s.Overlap == schemas.OverlapQueue:
 			s.Due = append(s.Due, at)
 		case open && s.Overlap != schemas.OverlapAllow:
-			s.noted(schemas.Firing{At: at, Outcome: schemas.FiringSkipped})
+			s.addFiring(schemas.Firing{At: at, Outcome: schemas.FiringSkipped})
 		default:
 			execute(at)
 		}
 	}
 	if n := len(s.Due) - MaxDue; n > 0 {
-		s.noted(schemas.Firing{At: s.Due[n-1], Outcome: schemas.FiringMissed})
+		s.addFiring(schemas.Firing{At: s.Due[n-1], Outcome: schemas.FiringMissed})
 		s.Due = s.Due[n:]
 	}
 	if len(s.Due) > 0 && !open {
@@ -143,42 +143,42 @@ func (r *Workflows) decideFirings(ctx context.Context, s *scheduled, ahead time.
 }
 
 // dueFirings are the firings to decide on now, oldest first: those on time, and of the missed ones as many as are made up.
-func (r *Workflows) dueFirings(ctx context.Context, s *scheduled, ahead time.Duration) ([]time.Time, error) {
+func (w *Workflows) dueFirings(ctx context.Context, s *scheduleRecord, clockOffset time.Duration) ([]time.Time, error) {
 	times, err := s.times()
 	if err != nil {
 		return nil, err
 	}
-	now := records.Now().Add(ahead)
-	if next := s.next(); len(s.Due) == 0 && now.Before(next) { // the store's clock was set back
+	now := records.Now().Add(clockOffset)
+	if next := s.nextFiring(); len(s.Due) == 0 && now.Before(next) { // the store's clock was set back
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-time.After(min(next.Sub(now), time.Second)):
 		}
-		now = records.Now().Add(ahead)
+		now = records.Now().Add(clockOffset)
 	}
 	if s.Paused || !s.Decided.Before(now) {
 		return nil, nil
 	}
-	onTime := now.Add(-lateFiring)
+	onTime := now.Add(-onTimeWindow)
 	missed := times.Newest(s.Decided, onTime, s.catchUp()+1)
 	if n := len(missed) - s.catchUp(); n > 0 {
-		s.noted(schemas.Firing{At: missed[n-1], Outcome: schemas.FiringMissed})
+		s.addFiring(schemas.Firing{At: missed[n-1], Outcome: schemas.FiringMissed})
 		missed = missed[n:]
 	}
 	if onTime.Before(s.Decided) {
 		onTime = s.Decided
 	}
 	s.Decided = now
-	return append(missed, times.Newest(onTime, now, int(lateFiring/time.Second))...), nil
+	return append(missed, times.Newest(onTime, now, int(onTimeWindow/time.Second))...), nil
 }
 
 // lastIsOpen tells whether the last execution of the schedule has not ended.
-func (r *Workflows) lastIsOpen(ctx context.Context, s *scheduled) (bool, error) {
+func (w *Workflows) lastIsOpen(ctx context.Context, s *scheduleRecord) (bool, error) {
 	if s.Latest == "" {
 		return false, nil
 	}
-	h, _, err := r.journal.ReadHead(ctx, s.Latest)
+	h, _, err := w.journal.ReadHead(ctx, s.Latest)
 	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return false, nil
 	}
@@ -187,12 +187,12 @@ func (r *Workflows) lastIsOpen(ctx context.Context, s *scheduled) (bool, error) 
 
 // makeOrders makes the executions that were decided on. What cannot be made now, as the queue is full or a realm is not there,
 // stays an order: postponed says in how long to come back.
-func (r *Workflows) makeOrders(ctx context.Context, s *scheduled) (postponed time.Duration, err error) {
+func (w *Workflows) makeOrders(ctx context.Context, s *scheduleRecord) (postponed time.Duration, err error) {
 	ctx = caller.With(ctx, caller.Caller{Principal: s.Principal})
 	for len(s.Orders) > 0 {
 		o := s.Orders[0]
 		f := schemas.Firing{At: o.At, Outcome: schemas.FiringExecuted, ExecutionID: o.ExecutionID}
-		made, err := r.makeOrder(ctx, s, o)
+		made, err := w.makeOrder(ctx, s, o)
 		switch e := schemas.AsError(err); {
 		case err == nil && !made:
 			f.Outcome, f.ExecutionID = schemas.FiringSkipped, ""
@@ -200,55 +200,55 @@ func (r *Workflows) makeOrders(ctx context.Context, s *scheduled) (postponed tim
 		case ctx.Err() != nil || errors.Is(err, records.Unavailable) || errors.Is(err, store.ErrConflict):
 			return 0, err
 		case e.Retryable || slices.ContainsFunc(e.Findings, realmUnavailable):
-			r.log.Warn("execute a workflow by its schedule: trying again", "workflow", s.Workflow, "at", o.At, "error", err)
-			return max(orderRetry, time.Duration(e.RetryAfterSeconds*float64(time.Second))), nil
+			w.log.Warn("execute a workflow by its schedule: trying again", "workflow", s.Workflow, "at", o.At, "error", err)
+			return max(orderRetryDelay, time.Duration(e.RetryAfterSeconds*float64(time.Second))), nil
 		default:
-			r.log.Error("a workflow cannot be executed by its schedule", "workflow", s.Workflow, "at", o.At, "error", err)
+			w.log.Error("a workflow cannot be executed by its schedule", "workflow", s.Workflow, "at", o.At, "error", err)
 			f.Outcome, f.ExecutionID, f.Error = schemas.FiringFailed, "", e
 		}
-		s.noted(f)
+		s.addFiring(f)
 		s.Orders = s.Orders[1:]
 	}
 	return 0, nil
 }
 
 // orderRetry is when what could not be made is tried again.
-const orderRetry = 5 * time.Second
+const orderRetryDelay = 5 * time.Second
 
 func realmUnavailable(f schemas.Finding) bool { return f.Code == plan.CodeRealmUnavailable }
 
-var errLeaseLapsed = errors.New("the lease has lapsed")
+var errLeaseExpired = errors.New("the lease has lapsed")
 
 // makeOrder makes an execution, unless it is made already, or the schedule was paused before.
-func (r *Workflows) makeOrder(ctx context.Context, s *scheduled, o order) (made bool, err error) {
-	if _, err := r.journal.HeadFor(ctx, o.ExecutionID); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+func (w *Workflows) makeOrder(ctx context.Context, s *scheduleRecord, o order) (made bool, err error) {
+	if _, err := w.journal.HeadFor(ctx, o.ExecutionID); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return err == nil, err
 	}
 	if s.Paused {
 		return false, nil
 	}
-	_, err = r.Execute(ctx, s.Workflow, o.Version, engine.Submit{Inputs: s.Inputs, ID: o.ExecutionID, ScheduledAt: &o.At})
+	_, err = w.Execute(ctx, s.Workflow, o.Version, engine.Submit{Inputs: s.Inputs, ID: o.ExecutionID, ScheduledAt: &o.At})
 	return err == nil, err
 }
 
 // Committed is the hook of package engine: a schedule learns that its execution has ended.
-func (r *Workflows) Committed(c journal.Commit) {
+func (w *Workflows) Committed(c journal.Commit) {
 	if c.Head.Status.Terminal() && c.Head.ScheduledAt != nil && len(c.Events) > 0 {
 		name, _, _ := strings.Cut(c.Head.Workflow, "@")
-		r.ended.Add(ScheduleKey(c.Head.Principal, name)) // one that does not fit looks for itself
+		w.endedSchedules.Add(ScheduleKey(c.Head.Principal, name)) // one that does not fit looks for itself
 	}
 }
 
 // lookAtEnded has a schedule looked at of which an execution has ended, where a firing waits for that.
-func (r *Workflows) lookAtEnded(key store.Key) {
+func (w *Workflows) handleEnded(key store.Key) {
 	ctx, cancel := context.WithTimeout(context.Background(), executionPoll)
 	defer cancel()
-	s, err := r.readSchedule(ctx, key)
+	s, err := w.readSchedule(ctx, key)
 	if err == nil && len(s.Due) > 0 {
-		_, err = r.store.Commit(ctx, store.Batch{Wakes: []store.Wake{{Key: key, At: records.Now()}}})
+		_, err = w.store.Commit(ctx, store.Batch{Wakes: []store.Wake{{Key: key, At: records.Now()}}})
 	}
 	if err != nil {
-		r.log.Warn("look at a schedule of which an execution has ended: it is looked at again later", "schedule", key.ID, "error", err)
+		w.log.Warn("look at a schedule of which an execution has ended: it is looked at again later", "schedule", key.ID, "error", err)
 	}
 }
 

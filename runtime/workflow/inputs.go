@@ -82,9 +82,9 @@ func (v *version) checkDefaults(ofSchema schemas.Object) error {
 
 // undeclared lists the inputs that neither the definition nor the input schema names, unless the schema says itself what
 // becomes of those: a misspelt one must not leave the default in its place.
-func (v *version) undeclared(own, given schemas.Object) (problems []schemas.Problem) {
+func (v *version) undeclared(definitionInputs, given schemas.Object) (problems []schemas.Problem) {
 	var declared, named, schema map[string]json.RawMessage
-	for to, from := range map[*map[string]json.RawMessage]schemas.Object{&declared: own, &named: given, &schema: v.InputSchema} {
+	for to, from := range map[*map[string]json.RawMessage]schemas.Object{&declared: definitionInputs, &named: given, &schema: v.InputSchema} {
 		if len(from) > 0 && json.Unmarshal(from, to) != nil {
 			return nil // said elsewhere
 		}

@@ -19,57 +19,57 @@ type Query struct {
 }
 
 // List lists the caller's workflows by name.
-func (r *Workflows) List(ctx context.Context, q Query) (schemas.WorkflowList, error) {
+func (w *Workflows) List(ctx context.Context, q Query) (schemas.WorkflowList, error) {
 	l := records.Listing{Tool: "list_workflows", Query: OfCaller(ctx), Limit: q.Limit, Cursor: q.Cursor}
-	page, next, err := records.List(ctx, r.store, l, func(rec store.Record) (schemas.WorkflowInfo, bool, error) {
-		w, err := decode(rec)
-		if err != nil || w.Deleted || q.Scheduled && !w.Scheduled {
+	page, next, err := records.List(ctx, w.store, l, func(rec store.Record) (schemas.WorkflowInfo, bool, error) {
+		r, err := decode(rec)
+		if err != nil || r.Deleted || q.Scheduled && !r.Scheduled {
 			return schemas.WorkflowInfo{}, false, err
 		}
-		info, err := r.withSchedule(ctx, &w, 0, false)
+		info, err := w.withSchedule(ctx, &r, 0, false)
 		return info, true, err
 	})
 	return schemas.WorkflowList{Workflows: page, NextCursor: next}, err
 }
 
 // withSchedule is a workflow as it is shown, with its schedule where it has one.
-func (r *Workflows) withSchedule(ctx context.Context, w *record, next int, past bool) (schemas.WorkflowInfo, error) {
-	info := w.info()
-	if !w.Scheduled {
+func (w *Workflows) withSchedule(ctx context.Context, r *record, next int, withPast bool) (schemas.WorkflowInfo, error) {
+	info := r.info()
+	if !r.Scheduled {
 		return info, nil
 	}
-	s, err := r.readSchedule(ctx, ScheduleKey(caller.From(ctx).Principal, w.Name))
-	if err != nil || !s.there() { // it ended just now
+	s, err := w.readSchedule(ctx, ScheduleKey(caller.From(ctx).Principal, r.Name))
+	if err != nil || !s.exists() { // it ended just now
 		return info, err
 	}
-	return s.within(info, next, past), nil
+	return s.addTo(info, next, withPast), nil
 }
 
 // LatestExecutions is how many executions the status of a workflow shows.
 const LatestExecutions = 5
 
 // Status shows a workflow, with its executions counted and the newest of them.
-func (r *Workflows) Status(ctx context.Context, name string) (schemas.WorkflowStatus, error) {
-	w, err := r.living(ctx, name)
+func (w *Workflows) Status(ctx context.Context, name string) (schemas.WorkflowStatus, error) {
+	r, err := w.readExisting(ctx, name)
 	if err != nil {
 		return schemas.WorkflowStatus{}, err
 	}
-	_, _, v, err := r.at(ctx, name, 0)
+	_, _, v, err := w.readVersion(ctx, name, 0)
 	if err != nil {
 		return schemas.WorkflowStatus{}, err
 	}
-	info, err := r.withSchedule(ctx, &w, ShownFirings, true)
+	info, err := w.withSchedule(ctx, &r, ShownFirings, true)
 	if err != nil {
 		return schemas.WorkflowStatus{}, err
 	}
 	out := schemas.WorkflowStatus{
 		WorkflowInfo: info, InputSchema: v.InputSchema, Versions: []int64{}, Executions: map[schemas.Status]int{}, Latest: []schemas.Execution{},
 	}
-	for n := w.First; n <= w.Version; n++ {
+	for n := r.First; n <= r.Version; n++ {
 		out.Versions = append(out.Versions, n)
 	}
 	caller := caller.From(ctx).Principal
-	err = r.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermWorkflow(caller, name), Reverse: true}, func(rec store.Record) error {
+	err = w.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermWorkflow(caller, name), Reverse: true}, func(rec store.Record) error {
 		var h journal.Head
 		if err := json.Unmarshal(rec.Value, &h); err != nil {
 			return err

@@ -27,18 +27,18 @@ const (
 const toolPrefix = "workflow_"
 
 // asTool is what a published workflow is to clients.
-type asTool struct {
-	Title       string         `json:"title,omitempty"`
-	InputSchema schemas.Object `json:"input_schema"` // as schemas.Portable has it
-	Hints       schemas.Hints  `json:"hints"`
-	Parts       []string       `json:"parts,omitempty"` // name@version of every workflow within, as Hints was found
+type toolRecord struct {
+	Title        string         `json:"title,omitempty"`
+	InputSchema  schemas.Object `json:"input_schema"` // as schemas.Portable has it
+	Hints        schemas.Hints  `json:"hints"`
+	Dependencies []string       `json:"parts,omitempty"` // name@version of every workflow within, as Hints was found
 }
 
-func (w *record) toolName() string {
-	if w.Tool == nil {
+func (r *record) toolName() string {
+	if r.Tool == nil {
 		return ""
 	}
-	return toolPrefix + w.Name
+	return toolPrefix + r.Name
 }
 
 // Published is a workflow that is a tool of its own.
@@ -54,14 +54,14 @@ type Published struct {
 
 // published is a workflow as a tool. Where it would execute other workflows now than those of which its hints were found, nobody
 // vouches for it.
-func (r *Workflows) published(ctx context.Context, w *record) (Published, error) {
+func (w *Workflows) published(ctx context.Context, r *record) (Published, error) {
 	p := Published{
-		Tool: w.toolName(), Workflow: w.Name, Version: w.Version, Title: w.Tool.Title, Description: w.Description,
-		InputSchema: json.RawMessage(w.Tool.InputSchema), Hints: w.Tool.Hints,
+		Tool: r.toolName(), Workflow: r.Name, Version: r.Version, Title: r.Tool.Title, Description: r.Description,
+		InputSchema: json.RawMessage(r.Tool.InputSchema), Hints: r.Tool.Hints,
 	}
-	same, err := r.sameParts(ctx, w)
+	same, err := w.sameDependencies(ctx, r)
 	if !same {
-		p.Hints = unvouched
+		p.Hints = unknownHints
 	}
 	return p, err
 }
@@ -71,25 +71,25 @@ func termPublished(principal string) string {
 }
 
 // Published lists the caller's workflows that are tools, by name.
-func (r *Workflows) Published(ctx context.Context) ([]Published, error) {
+func (w *Workflows) Published(ctx context.Context) ([]Published, error) {
 	caller := caller.From(ctx).Principal
-	list, err := r.publishedOf(ctx, caller)
+	list, err := w.publishedOf(ctx, caller)
 	if err == nil {
-		r.listeners.remember(caller, list)
-		r.notify(caller, list)
+		w.listeners.remember(caller, list)
+		w.notify(caller, list)
 	}
 	return list, err
 }
 
-func (r *Workflows) publishedOf(ctx context.Context, principal string) ([]Published, error) {
+func (w *Workflows) publishedOf(ctx context.Context, principal string) ([]Published, error) {
 	list := []Published{}
 	ctx = caller.With(ctx, caller.Caller{Principal: principal})
-	err := r.store.Each(ctx, store.Query{Kind: Kind, Term: termPublished(principal)}, func(rec store.Record) error {
-		w, err := decode(rec)
-		if err != nil || w.Tool == nil || w.Deleted {
+	err := w.store.Each(ctx, store.Query{Kind: Kind, Term: termPublished(principal)}, func(rec store.Record) error {
+		r, err := decode(rec)
+		if err != nil || r.Tool == nil || r.Deleted {
 			return err
 		}
-		p, err := r.published(ctx, &w)
+		p, err := w.published(ctx, &r)
 		list = append(list, p)
 		return err
 	})
@@ -97,35 +97,35 @@ func (r *Workflows) publishedOf(ctx context.Context, principal string) ([]Publis
 }
 
 // PublishedTool finds the caller's workflow that is the tool of this name; false: there is none.
-func (r *Workflows) PublishedTool(ctx context.Context, tool string) (Published, bool, error) {
+func (w *Workflows) PublishedTool(ctx context.Context, tool string) (Published, bool, error) {
 	name, ok := strings.CutPrefix(tool, toolPrefix)
 	if !ok {
 		return Published{}, false, nil
 	}
-	w, err := r.read(ctx, name)
-	if err != nil || w.Tool == nil || w.Deleted {
+	r, err := w.read(ctx, name)
+	if err != nil || r.Tool == nil || r.Deleted {
 		return Published{}, false, err
 	}
-	p, err := r.published(ctx, &w)
+	p, err := w.published(ctx, &r)
 	return p, err == nil, err
 }
 
 // publish makes w a tool, or no tool, as n wants it, and tells whether that changes something. A workflow that is a tool
 // stays one through its next versions.
-func (r *Workflows) publish(ctx context.Context, w *record, n Spec, v *version, program *plan.Program) (changed bool, err error) {
-	before := w.Tool
+func (w *Workflows) publish(ctx context.Context, r *record, spec Spec, v *version, program *plan.Program) (changed bool, err error) {
+	before := r.Tool
 	switch {
-	case n.Publish == nil && before == nil:
+	case spec.Publish == nil && before == nil:
 		return false, nil
-	case n.Publish != nil && !*n.Publish:
-		w.Tool = nil
+	case spec.Publish != nil && !*spec.Publish:
+		r.Tool = nil
 		return before != nil, nil
-	case len(n.Name) > MaxPublishedName:
+	case len(spec.Name) > MaxPublishedName:
 		return false, schemas.Errorf(schemas.CodeInvalidArgument, "a workflow whose name is longer than %d characters cannot be a tool", MaxPublishedName).
 			WithField("name").WithHint("clients put more before it; choose a shorter name")
 	}
 	if before == nil {
-		list, err := r.publishedOf(ctx, caller.From(ctx).Principal)
+		list, err := w.publishedOf(ctx, caller.From(ctx).Principal)
 		if err != nil {
 			return false, err
 		}
@@ -139,8 +139,8 @@ func (r *Workflows) publish(ctx context.Context, w *record, n Spec, v *version, 
 		return false, schemas.Errorf(schemas.CodeInvalidArgument, "the workflow cannot be a tool: %s", err).WithField("input_schema").
 			WithHint("write the inputs' schema so that every client can read it, or do not publish the workflow")
 	}
-	w.Tool = &asTool{Title: program.Definition.Plan.Name, InputSchema: input, Hints: r.hintsOf(ctx, program), Parts: partsOf(&program.Definition.Plan)}
-	return !reflect.DeepEqual(before, w.Tool), nil
+	r.Tool = &toolRecord{Title: program.Definition.Plan.Name, InputSchema: input, Hints: w.hintsOf(ctx, program), Dependencies: dependenciesOf(&program.Definition.Plan)}
+	return !reflect.DeepEqual(before, r.Tool), nil
 }
 
 // toolSchema is the input schema of the workflow's tool: the declared one with every input that the definition names.
@@ -161,24 +161,24 @@ func (v *version) toolSchema() (schemas.Object, error) {
 	if len(v.InputSchema) == 0 {
 		schema["additionalProperties"] = false
 	}
-	for name, standard := range p.Inputs {
+	for name, fallback := range p.Inputs {
 		member, declared := properties[name].(map[string]any)
 		if !declared && schema["additionalProperties"] == false && len(v.InputSchema) > 0 {
 			continue
 		}
 		if !declared {
-			member = map[string]any{"type": typesLike(standard)}
+			member = map[string]any{"type": guessTypes(fallback)}
 			properties[name] = member
 		}
-		if string(standard) != "null" && member["default"] == nil {
-			member["default"] = standard
+		if string(fallback) != "null" && member["default"] == nil {
+			member["default"] = fallback
 		}
 	}
 	schema["properties"] = properties
 	if required, ok := schema["required"].([]any); ok { // what has a value need not be given
 		schema["required"] = slices.DeleteFunc(required, func(name any) bool {
-			standard, named := p.Inputs[fmt.Sprint(name)]
-			return named && string(standard) != "null"
+			fallback, named := p.Inputs[fmt.Sprint(name)]
+			return named && string(fallback) != "null"
 		})
 	}
 	out, err := schemas.Encode(schema)
@@ -189,7 +189,7 @@ func (v *version) toolSchema() (schemas.Object, error) {
 }
 
 // typesLike are the types of an input of which no more is known than its default.
-func typesLike(v schemas.Value) any {
+func guessTypes(v schemas.Value) any {
 	if len(v) > 0 {
 		switch v[0] {
 		case '"':
@@ -209,40 +209,40 @@ func typesLike(v schemas.Value) any {
 }
 
 // unvouched are the hints of what nobody knows enough of.
-var unvouched = schemas.Hints{Destructive: true, OpenWorld: true}
+var unknownHints = schemas.Hints{Destructive: true, OpenWorld: true}
 
 // hintsOf says what executing a plan may do, from what is known of every capability that it may call. What nobody says is
 // taken for the worst.
-func (r *Workflows) hintsOf(ctx context.Context, p *plan.Program) schemas.Hints {
+func (w *Workflows) hintsOf(ctx context.Context, p *plan.Program) schemas.Hints {
 	h := schemas.Hints{ReadOnly: true, Idempotent: true}
-	wanted := map[string]schemas.Effect{}
-	strictest(p, wanted)
+	planned := map[string]schemas.Effect{}
+	addEffects(p, planned)
 	for _, name := range slices.Sorted(maps.Keys(p.Definition.Pins)) {
 		realm, capability, _ := strings.Cut(name, ".")
-		c, err := r.capabilities.Realms.Resolve(ctx, realm, capability)
-		said := struct{ DestructiveHint, IdempotentHint, OpenWorldHint *bool }{}
-		if err != nil || len(c.Annotations) > 0 && json.Unmarshal(c.Annotations, &said) != nil {
-			return unvouched
+		c, err := w.capabilities.Realms.Resolve(ctx, realm, capability)
+		annotations := struct{ DestructiveHint, IdempotentHint, OpenWorldHint *bool }{}
+		if err != nil || len(c.Annotations) > 0 && json.Unmarshal(c.Annotations, &annotations) != nil {
+			return unknownHints
 		}
-		if e, ok := wanted[name]; ok && e.Rank() > c.Effect.Rank() {
+		if e, ok := planned[name]; ok && e.Rank() > c.Effect.Rank() {
 			c.Effect = e
 		}
 		read := c.Effect == schemas.EffectRead
 		no, yes := false, true
 		h.ReadOnly = h.ReadOnly && read
-		h.Destructive = h.Destructive || !read && *cmp.Or(said.DestructiveHint, &yes)
-		h.Idempotent = h.Idempotent && (read || c.Effect == schemas.EffectIdempotent && *cmp.Or(said.IdempotentHint, &no))
-		h.OpenWorld = h.OpenWorld || *cmp.Or(said.OpenWorldHint, &yes)
+		h.Destructive = h.Destructive || !read && *cmp.Or(annotations.DestructiveHint, &yes)
+		h.Idempotent = h.Idempotent && (read || c.Effect == schemas.EffectIdempotent && *cmp.Or(annotations.IdempotentHint, &no))
+		h.OpenWorld = h.OpenWorld || *cmp.Or(annotations.OpenWorldHint, &yes)
 	}
 	return h
 }
 
 // strictest collects what effects a plan's nodes take their capabilities to have: a plan may be stricter than the tool.
-func strictest(p *plan.Program, effects map[string]schemas.Effect) {
+func addEffects(p *plan.Program, effects map[string]schemas.Effect) {
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		if n.Sub != nil {
-			strictest(n.Sub, effects)
+			addEffects(n.Sub, effects)
 		}
 		if e, known := effects[n.Name()]; n.Kind == plan.KindCapability && (!known || n.Effect.Rank() > e.Rank()) {
 			effects[n.Name()] = n.Effect

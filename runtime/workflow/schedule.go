@@ -14,41 +14,41 @@ import (
 
 // nextSchedule takes what becomes of a workflow's schedule into b: as it was (nil), none (an empty one) or a new one. The inputs
 // must be what the version takes. It tells whether anything changes, and when the workflow fires next.
-func (r *Workflows) nextSchedule(ctx context.Context, w *record, to *schemas.Schedule, version *version, b *store.Batch) (changed bool, next *time.Time, err error) {
-	if to == nil && !w.Scheduled {
+func (w *Workflows) putSchedule(ctx context.Context, r *record, wanted *schemas.Schedule, version *version, b *store.Batch) (changed bool, next *time.Time, err error) {
+	if wanted == nil && !r.Scheduled {
 		return false, nil, nil
 	}
-	key := ScheduleKey(caller.From(ctx).Principal, w.Name)
-	s, err := r.readSchedule(ctx, key)
+	key := ScheduleKey(caller.From(ctx).Principal, r.Name)
+	s, err := w.readSchedule(ctx, key)
 	if err != nil {
 		return false, nil, err
 	}
-	if to != nil && to.Empty() {
-		w.Scheduled = false
-		if !s.there() {
+	if wanted != nil && wanted.Empty() {
+		r.Scheduled = false
+		if !s.exists() {
 			return false, nil, nil
 		}
 		return true, nil, s.putEnd(b, key)
 	}
-	if to != nil {
-		paused := *to
-		if paused.Paused = true; s.there() && sameSchedule(&s.Schedule, &paused) { // as it is: that ends no pause
-			to = &paused
+	if wanted != nil {
+		paused := *wanted
+		if paused.Paused = true; s.exists() && sameSchedule(&s.Schedule, &paused) { // as it is: that ends no pause
+			wanted = &paused
 		}
-		if changed, err = s.change(*to, records.Now()); err != nil {
+		if changed, err = s.change(*wanted, records.Now()); err != nil {
 			return false, nil, err
 		}
-		s.Principal, s.Workflow, w.Scheduled = caller.From(ctx).Principal, w.Name, true
+		s.Principal, s.Workflow, r.Scheduled = caller.From(ctx).Principal, r.Name, true
 	}
 	if err := version.check(s.Inputs); err != nil {
 		e := schemas.AsError(err)
 		return false, nil, e.WithField("/schedule" + e.Field).WithHint("the schedule executes each version with these inputs: change them, or set another schedule; {} ends it")
 	}
-	if at := s.next(); !at.IsZero() {
+	if at := s.nextFiring(); !at.IsZero() {
 		next = &at
 	}
 	if changed {
-		err = s.put(b, s.look(records.Now()))
+		err = s.put(b, s.nextWake(records.Now()))
 	}
 	return changed, next, err
 }
@@ -63,14 +63,14 @@ func sameSchedule(a, b *schemas.Schedule) bool {
 }
 
 // change gives a schedule other rules; the same ones change nothing. What was due by the old ones is not made up by the new.
-func (s *scheduled) change(to schemas.Schedule, now time.Time) (bool, error) {
+func (s *scheduleRecord) change(to schemas.Schedule, now time.Time) (bool, error) {
 	if _, err := schedule.New(&to, now); err != nil {
 		return false, err
 	}
-	if s.there() && sameSchedule(&s.Schedule, &to) {
+	if s.exists() && sameSchedule(&s.Schedule, &to) {
 		return false, nil
 	}
-	if !s.there() || s.Cron != to.Cron || s.Every != to.Every || s.Timezone != to.Timezone {
+	if !s.exists() || s.Cron != to.Cron || s.Every != to.Every || s.Timezone != to.Timezone {
 		s.SetAt, s.Decided = now, now
 	}
 	if s.Paused && !to.Paused {
@@ -79,7 +79,7 @@ func (s *scheduled) change(to schemas.Schedule, now time.Time) (bool, error) {
 	s.Ended = false
 	if s.Schedule = to; to.Paused || to.Overlap != schemas.OverlapQueue {
 		for _, at := range s.Due {
-			s.noted(schemas.Firing{At: at, Outcome: schemas.FiringSkipped})
+			s.addFiring(schemas.Firing{At: at, Outcome: schemas.FiringSkipped})
 		}
 		s.Due = nil
 	}
@@ -88,33 +88,33 @@ func (s *scheduled) change(to schemas.Schedule, now time.Time) (bool, error) {
 
 // PauseSchedule stops a workflow from being executed by its schedule, or lets that go on; what would have fired in between
 // is not made up.
-func (r *Workflows) PauseSchedule(ctx context.Context, name string, paused bool) (schemas.WorkflowInfo, error) {
+func (w *Workflows) PauseSchedule(ctx context.Context, name string, paused bool) (schemas.WorkflowInfo, error) {
 	var out schemas.WorkflowInfo
-	err := r.store.RetryOnConflict(func() error {
-		w, err := r.living(ctx, name)
+	err := w.store.RetryOnConflict(func() error {
+		r, err := w.readExisting(ctx, name)
 		if err != nil {
 			return err
 		}
-		s, err := r.readSchedule(ctx, ScheduleKey(caller.From(ctx).Principal, name))
+		s, err := w.readSchedule(ctx, ScheduleKey(caller.From(ctx).Principal, name))
 		if err != nil {
 			return err
 		}
-		if !s.there() {
+		if !s.exists() {
 			return schemas.Errorf(schemas.CodeNotFound, "workflow %q has no schedule", name).WithField("workflow_id").
 				WithHint("create_workflow with the same definition and a schedule gives it one")
 		}
 		to := s.Schedule
 		to.Paused = paused
 		changed, err := s.change(to, records.Now())
-		out = s.within(w.info(), ShownFirings, true)
+		out = s.addTo(r.info(), ShownFirings, true)
 		if err != nil || !changed {
 			return err
 		}
 		b := store.Batch{Sync: true}
-		if err := s.put(&b, s.look(records.Now())); err != nil {
+		if err := s.put(&b, s.nextWake(records.Now())); err != nil {
 			return err
 		}
-		_, err = r.store.Commit(ctx, b)
+		_, err = w.store.Commit(ctx, b)
 		return records.Error(err)
 	})
 	return out, err

@@ -19,7 +19,7 @@ const KindSchedule = "schedule"
 
 // scheduled is the record of a workflow's schedule. Its wake is when somebody next has to look at it. One that was ended leaves its
 // version behind for a day, so that nobody who still holds it takes the next one for it.
-type scheduled struct {
+type scheduleRecord struct {
 	schemas.Schedule
 	Principal string           `json:"principal"`
 	Workflow  string           `json:"workflow"`
@@ -34,7 +34,7 @@ type scheduled struct {
 }
 
 // there tells whether there is a schedule.
-func (s *scheduled) there() bool { return s.stored > 0 && !s.Ended }
+func (s *scheduleRecord) exists() bool { return s.stored > 0 && !s.Ended }
 
 // order is an execution that a firing is to become. Who makes it twice makes it once: the id is the same.
 type order struct {
@@ -44,9 +44,9 @@ type order struct {
 }
 
 const (
-	keptFirings  = 10  // of the past
-	ShownFirings = 5   // to come
-	MaxDue       = 100 // that wait for the execution before
+	maxPastFirings = 10  // of the past
+	ShownFirings   = 5   // to come
+	MaxDue         = 100 // that wait for the execution before
 )
 
 // ScheduleKey is where the schedule of a workflow is stored: it stands in the partition of its workflow, so that one commit changes both.
@@ -55,26 +55,26 @@ func ScheduleKey(principal, workflow string) store.Key {
 }
 
 // readSchedule reads a schedule; see there.
-func (r *Workflows) readSchedule(ctx context.Context, key store.Key) (scheduled, error) {
-	rec, err := r.store.Get(ctx, key)
+func (w *Workflows) readSchedule(ctx context.Context, key store.Key) (scheduleRecord, error) {
+	rec, err := w.store.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
-		return scheduled{}, nil
+		return scheduleRecord{}, nil
 	}
 	if err != nil {
-		return scheduled{}, records.Error(err)
+		return scheduleRecord{}, records.Error(err)
 	}
-	s := scheduled{stored: rec.Version}
+	s := scheduleRecord{stored: rec.Version}
 	if err := json.Unmarshal(rec.Value, &s); err != nil {
 		return s, fmt.Errorf("read schedule %s: %w", key, err)
 	}
 	return s, nil
 }
 
-func (s *scheduled) key() store.Key { return ScheduleKey(s.Principal, s.Workflow) }
+func (s *scheduleRecord) key() store.Key { return ScheduleKey(s.Principal, s.Workflow) }
 
-func (s *scheduled) times() (*schedule.Times, error) { return schedule.New(&s.Schedule, s.SetAt) }
+func (s *scheduleRecord) times() (*schedule.Times, error) { return schedule.New(&s.Schedule, s.SetAt) }
 
-func (s *scheduled) catchUp() int {
+func (s *scheduleRecord) catchUp() int {
 	if s.CatchUp == nil {
 		return schemas.DefaultCatchUp
 	}
@@ -82,7 +82,7 @@ func (s *scheduled) catchUp() int {
 }
 
 // noted takes a firing into the history. Of firings that were missed one behind the other the last one stands for all.
-func (s *scheduled) noted(f schemas.Firing) {
+func (s *scheduleRecord) addFiring(f schemas.Firing) {
 	if f.Outcome == schemas.FiringExecuted {
 		s.Latest = f.ExecutionID
 	}
@@ -91,11 +91,11 @@ func (s *scheduled) noted(f schemas.Firing) {
 	}
 	s.Last = append([]schemas.Firing{f}, s.Last...)
 	slices.SortStableFunc(s.Last, func(a, b schemas.Firing) int { return b.At.Compare(a.At) }) // those that are skipped are known before those that are made
-	s.Last = s.Last[:min(len(s.Last), keptFirings)]
+	s.Last = s.Last[:min(len(s.Last), maxPastFirings)]
 }
 
 // next is the first firing that was not decided on; zero: none comes.
-func (s *scheduled) next() time.Time {
+func (s *scheduleRecord) nextFiring() time.Time {
 	t, err := s.times()
 	if err != nil || s.Paused {
 		return time.Time{}
@@ -104,7 +104,7 @@ func (s *scheduled) next() time.Time {
 }
 
 // put is the batch that writes the schedule with its next wake. A store.ErrConflict means that somebody else was faster.
-func (s *scheduled) put(b *store.Batch, wake time.Time) error {
+func (s *scheduleRecord) put(b *store.Batch, wake time.Time) error {
 	value, err := schemas.Encode(s)
 	if err != nil {
 		return fmt.Errorf("encode schedule: %w", err)
@@ -115,8 +115,8 @@ func (s *scheduled) put(b *store.Batch, wake time.Time) error {
 }
 
 // putEnd is the batch that ends the schedule at a key, or says once more that there is none.
-func (s *scheduled) putEnd(b *store.Batch, key store.Key) error {
-	value, err := schemas.Encode(scheduled{Ended: true})
+func (s *scheduleRecord) putEnd(b *store.Batch, key store.Key) error {
+	value, err := schemas.Encode(scheduleRecord{Ended: true})
 	if err != nil {
 		return fmt.Errorf("encode schedule: %w", err)
 	}
@@ -126,28 +126,28 @@ func (s *scheduled) putEnd(b *store.Batch, key store.Key) error {
 }
 
 // look is when somebody has to see to the schedule after it was changed: what was decided on comes first.
-func (s *scheduled) look(now time.Time) time.Time {
+func (s *scheduleRecord) nextWake(now time.Time) time.Time {
 	if len(s.Orders) > 0 {
 		return now
 	}
-	return s.next()
+	return s.nextFiring()
 }
 
 // within is a workflow with this as its schedule: with up to n firings to come, and with those that were where they are asked for.
-func (s *scheduled) within(w schemas.WorkflowInfo, n int, past bool) schemas.WorkflowInfo {
+func (s *scheduleRecord) addTo(info schemas.WorkflowInfo, n int, withPast bool) schemas.WorkflowInfo {
 	v := &schemas.ScheduleStatus{Schedule: s.Schedule, Due: s.Due}
-	if w.Schedule = v; past {
+	if info.Schedule = v; withPast {
 		v.Last = s.Last
 	}
-	if next := s.next(); !next.IsZero() {
-		w.NextFiring = &next
+	if next := s.nextFiring(); !next.IsZero() {
+		info.NextFiring = &next
 	}
 	t, err := s.times()
 	if err != nil || s.Paused {
-		return w
+		return info
 	}
 	for at := t.Next(s.Decided); len(v.Next) < n && !at.IsZero(); at = t.Next(at) {
 		v.Next = append(v.Next, at)
 	}
-	return w
+	return info
 }

@@ -36,15 +36,15 @@ var validName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
 // record is the record of a name: which versions there are. One that was deleted stays, so that no version comes back as
 // another plan.
 type record struct {
-	Name        string    `json:"name"`
-	Description string    `json:"description,omitempty"`
-	Version     int64     `json:"version"` // the latest
-	First       int64     `json:"first"`   // the oldest that was not deleted
-	CreatedAt   time.Time `json:"created_at"`
-	UpdatedAt   time.Time `json:"updated_at"`
-	Deleted     bool      `json:"deleted,omitempty"`
-	Tool        *asTool   `json:"tool,omitempty"`      // nil: it is not published
-	Scheduled   bool      `json:"scheduled,omitempty"` // it has a schedule
+	Name        string      `json:"name"`
+	Description string      `json:"description,omitempty"`
+	Version     int64       `json:"version"` // the latest
+	First       int64       `json:"first"`   // the oldest that was not deleted
+	CreatedAt   time.Time   `json:"created_at"`
+	UpdatedAt   time.Time   `json:"updated_at"`
+	Deleted     bool        `json:"deleted,omitempty"`
+	Tool        *toolRecord `json:"tool,omitempty"`      // nil: it is not published
+	Scheduled   bool        `json:"scheduled,omitempty"` // it has a schedule
 	stored      int64
 }
 
@@ -63,10 +63,10 @@ func versionKey(principal, name string, version int64) store.Key {
 	return store.Key{Kind: KindVersion, ID: fmt.Sprintf("%s/%d", Key(principal, name).ID, version)}
 }
 
-func (w *record) info() schemas.WorkflowInfo {
+func (r *record) info() schemas.WorkflowInfo {
 	return schemas.WorkflowInfo{
-		WorkflowRef: schemas.WorkflowRef{WorkflowID: w.Name, Name: w.Name, Version: w.Version, Tool: w.toolName()},
-		Description: w.Description, CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
+		WorkflowRef: schemas.WorkflowRef{WorkflowID: r.Name, Name: r.Name, Version: r.Version, Tool: r.toolName()},
+		Description: r.Description, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 }
 
@@ -83,35 +83,35 @@ type Config struct {
 
 // Workflows is the contract Workflow.
 type Workflows struct {
-	store        *records.Store
-	log          hclog.Logger
-	journal      *journal.Journal
-	capabilities *capability.Capabilities
-	executions   *engine.Engine
-	plans        plan.Limits
-	newID        func() string
-	listeners    listeners
-	ended        *records.Dirty[store.Key] // schedules of which an execution has ended
+	store          *records.Store
+	log            hclog.Logger
+	journal        *journal.Journal
+	capabilities   *capability.Capabilities
+	executions     *engine.Engine
+	plans          plan.Limits
+	newID          func() string
+	listeners      listeners
+	endedSchedules *records.Dirty[store.Key] // schedules of which an execution has ended
 }
 
 // New makes Workflows; nothing happens before Run.
 func New(c Config) *Workflows {
 	return &Workflows{
 		store: c.Store, log: c.Log, journal: c.Journal, capabilities: c.Capabilities, executions: c.Executions, plans: c.Plans, newID: c.NewID,
-		listeners: listeners{there: records.NewSignal()}, ended: records.NewDirty[store.Key](maxEnded),
+		listeners: listeners{remembered: records.NewSignal()}, endedSchedules: records.NewDirty[store.Key](maxEndedSchedules),
 	}
 }
 
 // maxEnded is how many schedules are looked at together of which an execution has ended; the others look for themselves.
-const maxEnded = 10_000
+const maxEndedSchedules = 10_000
 
 // Run fires schedules and keeps the knowledge of published workflows, until ctx ends. It is stopped after the engine: schedules look at
 // the executions that ended last.
-func (r *Workflows) Run(ctx context.Context) error {
+func (w *Workflows) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	wg.Go(func() { r.store.HandleDue(ctx, KindSchedule, r.fire) })
-	wg.Go(func() { r.pollPublished(ctx) })
-	wg.Go(func() { r.ended.Handle(ctx, 4, r.lookAtEnded) })
+	wg.Go(func() { w.store.HandleDue(ctx, KindSchedule, w.fire) })
+	wg.Go(func() { w.pollPublished(ctx) })
+	wg.Go(func() { w.endedSchedules.Handle(ctx, 4, w.handleEnded) })
 	wg.Wait()
 	return nil
 }
@@ -128,13 +128,13 @@ type Spec struct {
 
 // Create keeps a plan under a name, as its next version; the plan is checked as for Execute. The same definition
 // again gives the version that is the latest already. A schedule executes the latest version, with inputs that this one must take.
-func (r *Workflows) Create(ctx context.Context, n Spec) (schemas.WorkflowRef, error) {
-	ref := schemas.WorkflowRef{WorkflowID: n.Name, Name: n.Name}
-	if !validName.MatchString(n.Name) {
-		return ref, schemas.Errorf(schemas.CodeInvalidArgument, "%.80q is no name for a workflow", n.Name).WithField("name").
+func (w *Workflows) Create(ctx context.Context, spec Spec) (schemas.WorkflowRef, error) {
+	ref := schemas.WorkflowRef{WorkflowID: spec.Name, Name: spec.Name}
+	if !validName.MatchString(spec.Name) {
+		return ref, schemas.Errorf(schemas.CodeInvalidArgument, "%.80q is no name for a workflow", spec.Name).WithField("name").
 			WithHint("begin with a letter and use up to 63 of a-z 0-9 _ and -")
 	}
-	version, program, err := r.versionOf(ctx, n)
+	version, program, err := w.newVersion(ctx, spec)
 	if err != nil {
 		return ref, err
 	}
@@ -142,44 +142,44 @@ func (r *Workflows) Create(ctx context.Context, n Spec) (schemas.WorkflowRef, er
 	if err != nil {
 		return ref, fmt.Errorf("encode workflow: %w", err)
 	}
-	err = r.store.RetryOnConflict(func() error {
-		w, err := r.read(ctx, n.Name)
+	err = w.store.RetryOnConflict(func() error {
+		r, err := w.read(ctx, spec.Name)
 		if err != nil {
 			return err
 		}
-		published, err := r.publish(ctx, &w, n, &version, program)
+		published, err := w.publish(ctx, &r, spec, &version, program)
 		if err != nil {
 			return err
 		}
 		ref.Tool = ""
-		if w.Tool != nil {
-			ref.Tool = toolPrefix + n.Name
+		if r.Tool != nil {
+			ref.Tool = toolPrefix + spec.Name
 		}
-		same, b, err := r.nextVersion(ctx, &w, n, value)
+		same, b, err := w.putVersion(ctx, &r, spec, value)
 		if err != nil {
 			return err
 		}
-		ref.Version = w.Version
-		changed, next, err := r.nextSchedule(ctx, &w, n.Schedule, &version, &b)
+		ref.Version = r.Version
+		changed, next, err := w.putSchedule(ctx, &r, spec.Schedule, &version, &b)
 		if ref.NextFiring = next; err != nil || same && !changed && !published {
 			return err
 		}
-		return r.save(ctx, &w, b)
+		return w.save(ctx, &r, b)
 	})
 	if err == nil {
-		r.renewTools(ctx)
-		r.recheck(ctx, caller.From(ctx).Principal)
+		w.refreshTools(ctx)
+		w.checkPublished(ctx, caller.From(ctx).Principal)
 	}
 	return ref, err
 }
 
 // nextVersion makes what is kept the latest version of w, in b; same: it is that already, and nothing is to be written.
-func (r *Workflows) nextVersion(ctx context.Context, w *record, n Spec, value []byte) (same bool, b store.Batch, err error) {
+func (w *Workflows) putVersion(ctx context.Context, r *record, spec Spec, value []byte) (same bool, b store.Batch, err error) {
 	caller, now := caller.From(ctx).Principal, records.Now()
-	if w.stored == 0 || w.Deleted {
-		w.Name, w.CreatedAt, w.First, w.Version, w.Deleted = n.Name, now, w.Version+1, w.Version+1, false
+	if r.stored == 0 || r.Deleted {
+		r.Name, r.CreatedAt, r.First, r.Version, r.Deleted = spec.Name, now, r.Version+1, r.Version+1, false
 	} else {
-		latest, err := r.store.Get(ctx, versionKey(caller, n.Name, w.Version))
+		latest, err := w.store.Get(ctx, versionKey(caller, spec.Name, r.Version))
 		if errors.Is(err, store.ErrNotFound) { // deleted since w was read
 			err = store.ErrConflict
 		}
@@ -187,35 +187,35 @@ func (r *Workflows) nextVersion(ctx context.Context, w *record, n Spec, value []
 			return false, b, records.Error(err)
 		}
 		equal := bytes.Equal(latest.Value, value)
-		if equal && (n.Description == "" || n.Description == w.Description) {
+		if equal && (spec.Description == "" || spec.Description == r.Description) {
 			return true, b, nil
 		}
 		if !equal {
-			w.Version++
+			r.Version++
 		}
 	}
-	if n.Description != "" {
-		w.Description = n.Description
+	if spec.Description != "" {
+		r.Description = spec.Description
 	}
-	w.UpdatedAt = now
-	b.Puts = []store.Put{{Key: versionKey(caller, n.Name, w.Version), Value: value, Version: store.AnyVersion}}
+	r.UpdatedAt = now
+	b.Puts = []store.Put{{Key: versionKey(caller, spec.Name, r.Version), Value: value, Version: store.AnyVersion}}
 	return false, b, nil
 }
 
 // versionOf checks what a version is made of.
-func (r *Workflows) versionOf(ctx context.Context, n Spec) (v version, program *plan.Program, err error) {
-	if _, err := schemas.NewChecker(json.RawMessage(n.InputSchema)); err != nil {
+func (w *Workflows) newVersion(ctx context.Context, spec Spec) (v version, program *plan.Program, err error) {
+	if _, err := schemas.NewChecker(json.RawMessage(spec.InputSchema)); err != nil {
 		return v, nil, schemas.Errorf(schemas.CodeInvalidArgument, "input_schema: %s", err).WithField("input_schema")
 	}
-	defaults := defaultsOf(n.InputSchema)
-	program, findings, err := r.executions.Compile(ctx, &engine.Submit{Plan: n.Definition, Inputs: defaults, Within: []string{n.Name}})
+	defaults := defaultsOf(spec.InputSchema)
+	program, findings, err := w.executions.Compile(ctx, &engine.Submit{Plan: spec.Definition, Inputs: defaults, Within: []string{spec.Name}})
 	if err != nil {
 		return v, nil, err
 	}
 	if program == nil {
 		return v, nil, engine.InvalidPlan(findings)
 	}
-	p, _ := plan.Parse(n.Definition, r.plans) // as it was written: names stand for the latest version when it is executed
+	p, _ := plan.Parse(spec.Definition, w.plans) // as it was written: names stand for the latest version when it is executed
 	p.IdempotencyKey = ""
 	if p.Inputs, err = schemas.ReplaceMembers(p.Inputs, defaults); err != nil {
 		return v, nil, err
@@ -223,14 +223,14 @@ func (r *Workflows) versionOf(ctx context.Context, n Spec) (v version, program *
 	if v.Plan, err = schemas.Encode(p); err != nil {
 		return v, nil, fmt.Errorf("encode workflow: %w", err)
 	}
-	v.InputSchema = n.InputSchema
+	v.InputSchema = spec.InputSchema
 	return v, program, v.checkDefaults(defaults)
 }
 
 // Execute executes a version of a workflow, the latest unless id is name@version or version says another. The inputs
 // replace those of the definition and must be what its input schema says. The rest of sub is as for Execute.
-func (r *Workflows) Execute(ctx context.Context, id string, version int64, sub engine.Submit) (schemas.Execution, error) {
-	name, number, v, err := r.at(ctx, id, version)
+func (w *Workflows) Execute(ctx context.Context, id string, version int64, sub engine.Submit) (schemas.Execution, error) {
+	name, number, v, err := w.readVersion(ctx, id, version)
 	if err != nil {
 		return schemas.Execution{}, err
 	}
@@ -238,11 +238,11 @@ func (r *Workflows) Execute(ctx context.Context, id string, version int64, sub e
 		return schemas.Execution{}, err
 	}
 	sub.Plan, sub.Workflow, sub.Within = v.Plan, fmt.Sprintf("%s@%d", name, number), []string{name}
-	return r.executions.Execute(ctx, sub)
+	return w.executions.Execute(ctx, sub)
 }
 
 // at reads one version of a workflow of the caller.
-func (r *Workflows) at(ctx context.Context, id string, version int64) (name string, number int64, v version, err error) {
+func (w *Workflows) readVersion(ctx context.Context, id string, version int64) (name string, number int64, v version, err error) {
 	name, at, versioned := strings.Cut(id, "@")
 	if versioned {
 		n, err := strconv.ParseInt(at, 10, 64)
@@ -251,17 +251,17 @@ func (r *Workflows) at(ctx context.Context, id string, version int64) (name stri
 		}
 		version = n
 	}
-	w, err := r.living(ctx, name)
+	r, err := w.readExisting(ctx, name)
 	if err != nil {
 		return name, 0, v, err
 	}
 	if version == 0 {
-		version = w.Version
+		version = r.Version
 	}
-	rec, err := r.store.Get(ctx, versionKey(caller.From(ctx).Principal, name, version))
+	rec, err := w.store.Get(ctx, versionKey(caller.From(ctx).Principal, name, version))
 	if errors.Is(err, store.ErrNotFound) {
 		return name, 0, v, schemas.Errorf(schemas.CodeNotFound, "workflow %q has no version %d", name, version).WithField("version").
-			WithHint("its latest version is %d", w.Version)
+			WithHint("its latest version is %d", r.Version)
 	}
 	if err != nil {
 		return name, 0, v, records.Error(err)
@@ -270,35 +270,35 @@ func (r *Workflows) at(ctx context.Context, id string, version int64) (name stri
 }
 
 // Look shows a workflow of the caller; one that is not there is not_found with the nearest names.
-func (r *Workflows) Look(ctx context.Context, name string) (schemas.WorkflowInfo, error) {
-	w, err := r.living(ctx, name)
-	return w.info(), err
+func (w *Workflows) Get(ctx context.Context, name string) (schemas.WorkflowInfo, error) {
+	r, err := w.readExisting(ctx, name)
+	return r.info(), err
 }
 
 // Decode is the workflow of a record; false: it was deleted.
 func Decode(rec store.Record) (schemas.WorkflowInfo, bool, error) {
-	w, err := decode(rec)
-	return w.info(), err == nil && !w.Deleted, err
+	r, err := decode(rec)
+	return r.info(), err == nil && !r.Deleted, err
 }
 
 // living reads a workflow of the caller; one that is not there is not_found with the nearest names.
-func (r *Workflows) living(ctx context.Context, name string) (record, error) {
-	w, err := r.read(ctx, name)
-	if err != nil || w.stored > 0 && !w.Deleted {
-		return w, err
+func (w *Workflows) readExisting(ctx context.Context, name string) (record, error) {
+	r, err := w.read(ctx, name)
+	if err != nil || r.stored > 0 && !r.Deleted {
+		return r, err
 	}
 	names := []string{}
-	err = r.store.Each(ctx, OfCaller(ctx), func(rec store.Record) error {
-		w, err := decode(rec)
-		if !w.Deleted {
-			names = append(names, w.Name)
+	err = w.store.Each(ctx, OfCaller(ctx), func(rec store.Record) error {
+		r, err := decode(rec)
+		if !r.Deleted {
+			names = append(names, r.Name)
 		}
 		return err
 	})
 	if err != nil {
-		return w, err
+		return r, err
 	}
-	return w, schemas.Errorf(schemas.CodeNotFound, "no workflow %.80q", name).WithField("workflow_id").
+	return r, schemas.Errorf(schemas.CodeNotFound, "no workflow %.80q", name).WithField("workflow_id").
 		WithHint("list_workflows shows those that exist; create_workflow makes one").WithCandidates(schemas.Nearest(name, names, 3))
 }
 
@@ -307,11 +307,11 @@ func OfCaller(ctx context.Context) store.Query {
 	return store.Query{Kind: Kind, Prefix: records.Private(caller.From(ctx).Principal, Kind)}
 }
 
-func (r *Workflows) read(ctx context.Context, name string) (record, error) {
+func (w *Workflows) read(ctx context.Context, name string) (record, error) {
 	if !validName.MatchString(name) {
 		return record{}, nil
 	}
-	rec, err := r.store.Get(ctx, Key(caller.From(ctx).Principal, name))
+	rec, err := w.store.Get(ctx, Key(caller.From(ctx).Principal, name))
 	if errors.Is(err, store.ErrNotFound) {
 		return record{}, nil
 	}
@@ -322,46 +322,46 @@ func (r *Workflows) read(ctx context.Context, name string) (record, error) {
 }
 
 func decode(rec store.Record) (record, error) {
-	w := record{stored: rec.Version}
-	err := json.Unmarshal(rec.Value, &w)
-	return w, err
+	r := record{stored: rec.Version}
+	err := json.Unmarshal(rec.Value, &r)
+	return r, err
 }
 
-func (r *Workflows) save(ctx context.Context, w *record, b store.Batch) error {
-	value, err := schemas.Encode(w)
+func (w *Workflows) save(ctx context.Context, r *record, b store.Batch) error {
+	value, err := schemas.Encode(r)
 	if err != nil {
 		return fmt.Errorf("encode workflow: %w", err)
 	}
 	caller := caller.From(ctx).Principal
-	put := store.Put{Key: Key(caller, w.Name), Value: value, Version: w.stored}
-	if w.Tool != nil {
+	put := store.Put{Key: Key(caller, r.Name), Value: value, Version: r.stored}
+	if r.Tool != nil {
 		put.Terms = []string{termPublished(caller)}
 	}
 	b.Puts = append(b.Puts, put)
 	b.Sync = true
-	_, err = r.store.Commit(ctx, b)
+	_, err = w.store.Commit(ctx, b)
 	return records.Error(err)
 }
 
 // Delete removes a workflow with all its versions and its schedule. Executions of it keep the plan that they began with.
-func (r *Workflows) Delete(ctx context.Context, name string) (schemas.WorkflowDeleted, error) {
-	err := r.store.RetryOnConflict(func() error {
-		w, err := r.living(ctx, name)
+func (w *Workflows) Delete(ctx context.Context, name string) (schemas.WorkflowDeleted, error) {
+	err := w.store.RetryOnConflict(func() error {
+		r, err := w.readExisting(ctx, name)
 		if err != nil {
 			return err
 		}
 		var b store.Batch
-		for v := w.First; v <= w.Version; v++ {
+		for v := r.First; v <= r.Version; v++ {
 			b.Deletes = append(b.Deletes, versionKey(caller.From(ctx).Principal, name, v))
 		}
-		if _, _, err := r.nextSchedule(ctx, &w, new(schemas.Schedule), nil, &b); err != nil {
+		if _, _, err := w.putSchedule(ctx, &r, new(schemas.Schedule), nil, &b); err != nil {
 			return err
 		}
-		w.Deleted, w.Description, w.UpdatedAt, w.Tool = true, "", records.Now(), nil
-		return r.save(ctx, &w, b)
+		r.Deleted, r.Description, r.UpdatedAt, r.Tool = true, "", records.Now(), nil
+		return w.save(ctx, &r, b)
 	})
 	if err == nil {
-		r.recheck(ctx, caller.From(ctx).Principal)
+		w.checkPublished(ctx, caller.From(ctx).Principal)
 	}
 	return schemas.WorkflowDeleted{Deleted: err == nil}, err
 }

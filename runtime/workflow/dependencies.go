@@ -17,26 +17,26 @@ import (
 // holds for the versions that it was found of, its parts, and for no others.
 
 // partsOf are the versions of workflows that stand in a plan in the place of their names, outermost first.
-func partsOf(p *schemas.Plan) (parts []string) {
+func dependenciesOf(p *schemas.Plan) (names []string) {
 	for i := range p.Nodes {
-		w := p.Nodes[i].Workflow
-		if w == nil || w.Definition == nil {
+		named := p.Nodes[i].Workflow
+		if named == nil || named.Definition == nil {
 			continue
 		}
-		if w.Kept != nil {
-			parts = append(parts, w.Kept.Name)
+		if named.Kept != nil {
+			names = append(names, named.Kept.Name)
 		}
-		parts = append(parts, partsOf(w.Definition)...)
+		names = append(names, dependenciesOf(named.Definition)...)
 	}
-	return parts
+	return names
 }
 
 // sameParts tells whether the names in the latest version of a published workflow stand for what they stood for.
-func (r *Workflows) sameParts(ctx context.Context, w *record) (bool, error) {
-	if len(w.Tool.Parts) == 0 { // there are no names in it
+func (w *Workflows) sameDependencies(ctx context.Context, r *record) (bool, error) {
+	if len(r.Tool.Dependencies) == 0 { // there are no names in it
 		return true, nil
 	}
-	_, _, v, err := r.at(ctx, w.Name, w.Version)
+	_, _, v, err := w.readVersion(ctx, r.Name, r.Version)
 	if err != nil {
 		return false, ignoreMissing(err)
 	}
@@ -44,10 +44,10 @@ func (r *Workflows) sameParts(ctx context.Context, w *record) (bool, error) {
 	if err := json.Unmarshal(v.Plan, p); err != nil {
 		return false, fmt.Errorf("read workflow: %w", err)
 	}
-	if findings, err := r.namedWorkflows(ctx, p, "", []string{w.Name}); err != nil || len(findings) > 0 {
+	if findings, err := w.resolveNames(ctx, p, "", []string{r.Name}); err != nil || len(findings) > 0 {
 		return false, err
 	}
-	return slices.Equal(partsOf(p), w.Tool.Parts), nil
+	return slices.Equal(dependenciesOf(p), r.Tool.Dependencies), nil
 }
 
 // ignoreMissing is no error where a workflow was deleted just now.
@@ -60,33 +60,33 @@ func ignoreMissing(err error) error {
 
 // renewTools finds out anew about the caller's published workflows whose parts have changed. One about which that cannot be done
 // stays one for which nobody vouches.
-func (r *Workflows) renewTools(ctx context.Context) {
-	err := r.store.Each(ctx, store.Query{Kind: Kind, Term: termPublished(caller.From(ctx).Principal)}, func(rec store.Record) error {
-		w, err := decode(rec)
-		if err != nil || w.Tool == nil {
+func (w *Workflows) refreshTools(ctx context.Context) {
+	err := w.store.Each(ctx, store.Query{Kind: Kind, Term: termPublished(caller.From(ctx).Principal)}, func(rec store.Record) error {
+		r, err := decode(rec)
+		if err != nil || r.Tool == nil {
 			return err
 		}
-		if same, err := r.sameParts(ctx, &w); err != nil || same {
+		if same, err := w.sameDependencies(ctx, &r); err != nil || same {
 			return err
 		}
-		_, _, v, err := r.at(ctx, w.Name, w.Version)
+		_, _, v, err := w.readVersion(ctx, r.Name, r.Version)
 		if err != nil {
 			return ignoreMissing(err)
 		}
-		n := Spec{Name: w.Name, Definition: v.Plan, InputSchema: v.InputSchema}
-		program, _, err := r.executions.Compile(ctx, &engine.Submit{Plan: n.Definition, Within: []string{n.Name}})
+		spec := Spec{Name: r.Name, Definition: v.Plan, InputSchema: v.InputSchema}
+		program, _, err := w.executions.Compile(ctx, &engine.Submit{Plan: spec.Definition, Within: []string{spec.Name}})
 		if err != nil || program == nil {
 			return err
 		}
-		if _, err := r.publish(ctx, &w, n, &v, program); err != nil {
+		if _, err := w.publish(ctx, &r, spec, &v, program); err != nil {
 			return err
 		}
-		if err := r.save(ctx, &w, store.Batch{}); !errors.Is(err, store.ErrConflict) { // else somebody has changed it
+		if err := w.save(ctx, &r, store.Batch{}); !errors.Is(err, store.ErrConflict) { // else somebody has changed it
 			return err
 		}
 		return nil
 	})
 	if err != nil {
-		r.log.Warn("look at published workflows anew: they are listed as destructive", "error", err)
+		w.log.Warn("look at published workflows anew: they are listed as destructive", "error", err)
 	}
 }

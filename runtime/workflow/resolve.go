@@ -1,0 +1,81 @@
+package workflow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/schemas"
+)
+
+// MaxDepth is how deep workflows may stand in workflows, as deep as a plan may hold plans.
+const MaxDepth = 4
+
+// Resolve is the hook of package engine.
+func (w *Workflows) Resolve(ctx context.Context, p *schemas.Plan, within []string) ([]schemas.Finding, error) {
+	return w.resolveNames(ctx, p, "", within)
+}
+
+// namedWorkflows puts the plan of a workflow in the place of its name, all the way down: what was accepted does not change
+// when the name gets a next version. within are the workflows around the plan, outermost first. An error says that the store does not
+// answer, and nothing of the plan.
+func (w *Workflows) resolveNames(ctx context.Context, p *schemas.Plan, at string, within []string) (findings []schemas.Finding, err error) {
+	for i := range p.Nodes {
+		named := p.Nodes[i].Workflow
+		if named == nil {
+			continue
+		}
+		path, inner := fmt.Sprintf("%s/nodes/%d/workflow", at, i), within
+		if named.Name != "" && named.Definition == nil {
+			place := path + "/name"
+			if named.Bare {
+				place = path
+			}
+			report := func(code, message string, args ...any) {
+				findings = append(findings, schemas.Finding{Severity: schemas.SeverityError, Code: code, Path: place, Message: fmt.Sprintf(message, args...)})
+			}
+			name, _, _ := strings.Cut(named.Name, "@")
+			inner = append(slices.Clone(within), name)
+			if slices.Contains(within, name) {
+				report("workflow_cycle", "workflow %q contains itself: %s", name, strings.Join(inner, " → "))
+				named.Definition = &schemas.Plan{Version: schemas.PlanVersion, Nodes: []schemas.Node{}}
+				named.Name = ""
+				continue
+			}
+			if len(inner) > MaxDepth {
+				report("workflow_depth", "workflows stand in workflows %d deep, at most %d may: %s", len(inner), MaxDepth, strings.Join(inner, " → "))
+			}
+			_, version, v, err := w.readVersion(ctx, named.Name, 0)
+			if err == nil {
+				named.Kept = &schemas.KeptWorkflow{Name: fmt.Sprintf("%s@%d", name, version), InputSchema: v.InputSchema}
+				named.Definition = new(schemas.Plan)
+				err = json.Unmarshal(v.Plan, named.Definition)
+				named.Definition.Priority = 0 // the whole plan has one
+			}
+			named.Name = ""
+			if errors.Is(err, records.Unavailable) {
+				return nil, err
+			}
+			if err != nil {
+				e := schemas.AsError(err)
+				report("unknown_workflow", "%s (%s)", e.Message, e.Hint)
+			}
+			if err != nil || len(inner) > MaxDepth {
+				named.Definition = &schemas.Plan{Version: schemas.PlanVersion, Nodes: []schemas.Node{}}
+				continue
+			}
+		}
+		if named.Definition != nil {
+			more, err := w.resolveNames(ctx, named.Definition, path+"/definition", inner)
+			if err != nil {
+				return nil, err
+			}
+			findings = append(findings, more...)
+		}
+	}
+	return findings, nil
+}
