@@ -155,13 +155,13 @@ func TestStatesAreDeletedOnRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Standalone(t)
 	p := replica(t, newWorld(), openRedis(t, server.URL()), func(c *Config) { c.Retention.States = time.Millisecond })
-	for i := range upkeep.StatesAtOnce + 1 {
+	for i := range upkeep.StatesPerPage + 1 {
 		if _, err := p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "x", Key: fmt.Sprint(i)}, Data: schemas.Value(`"canary"`)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	time.Sleep(5 * time.Millisecond)
-	if found := mentions(t, server, "canary"); len(found) != upkeep.StatesAtOnce+1 {
+	if found := mentions(t, server, "canary"); len(found) != upkeep.StatesPerPage+1 {
 		t.Fatalf("written: %v", found)
 	}
 	rounds := p.upkeep.StateRounds()

@@ -76,7 +76,7 @@ func rich(key string) string {
 	large := strings.Repeat("x", engine.MaxInline+1)
 	return fmt.Sprintf(`{"plan":"v1","name":"rich","idempotency_key":%q,"queue_timeout":"1h","nodes":[
 		{"id":"a","for_each":"${lists.range(%d)}","capability":"r.idempotent","inputs":{"id":"i${index}","give":{"n":%q}}},
-		{"id":"b","capability":"r.once","depends_on":["a"],"inputs":{"give":%q}}],"output":"${nodes.b.output}"}`, key, upkeep.DeletesAtOnce+60, large, large)
+		{"id":"b","capability":"r.once","depends_on":["a"],"inputs":{"give":%q}}],"output":"${nodes.b.output}"}`, key, upkeep.OutputsPerCommit+60, large, large)
 }
 
 // TestWhatEndedIsDeletedWithAllThatBelongsToIt leaves nothing of what ended in any way, and touches nothing that is open.
@@ -520,7 +520,7 @@ func TestStatesThatNobodyWritesAreDeleted(t *testing.T) {
 		set("old", 0)
 		set("ttl", 10*time.Hour)
 		set("written", 0)
-		for i := range 2*upkeep.StatesAtOnce + 1 {
+		for i := range 2*upkeep.StatesPerPage + 1 {
 			set(fmt.Sprintf("z%02d", i), 0)
 		}
 		time.Sleep(4*time.Hour - time.Minute)

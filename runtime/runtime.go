@@ -46,12 +46,12 @@ func (r *Runtime) Run(ctx context.Context) error {
 }
 
 // runAll runs the rooms until ctx ends. Then it stops one after the other, and waits for each.
-func runAll(ctx context.Context, rooms ...func(context.Context) error) error {
+func runAll(ctx context.Context, runs ...func(context.Context) error) error {
 	var stops []func() error
-	for _, run := range rooms {
-		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	for _, run := range runs {
+		running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		done := make(chan error, 1)
-		go func() { done <- run(own) }()
+		go func() { done <- run(running) }()
 		stops = append(stops, func() error { cancel(); return <-done })
 	}
 	<-ctx.Done()

@@ -187,7 +187,7 @@ func (s *Server) recordClient(ctx context.Context) {
 	} else if session, ok := mcpserver.ClientSessionFromContext(ctx).(mcpserver.SessionWithClientInfo); ok {
 		info = session.GetClientInfo()
 	}
-	s.config.Runtime.Health.Saw(info.Name + " " + info.Version)
+	s.config.Runtime.Health.RecordClient(info.Name + " " + info.Version)
 }
 
 // invoke is the innermost handler: the method itself, unless the call was cancelled while it waited for a slot.

@@ -12,21 +12,21 @@ import (
 // Two checks tell of agents, from two sides: clients are the programs that called this process, by the names they give
 // themselves, and sessions are the agents that the caller has opened sessions for, on whatever replica.
 
-func (r *Health) checkClients() schemas.Check {
-	clients, calls := r.clients.lately(time.Now())
+func (h *Health) checkClients() schemas.Check {
+	clients, calls := h.clients.recent(time.Now())
 	return schemas.Check{
 		Name: "agents.clients", Status: schemas.HealthOK,
-		Message: fmt.Sprintf("%s called this process within %s%s", count(len(clients), "client"), clientMemory, listed(clients)),
+		Message: fmt.Sprintf("%s called this process within %s%s", count(len(clients), "client"), clientMemory, firstNames(clients)),
 		Numbers: map[string]float64{"clients": float64(len(clients)), "calls": float64(calls)},
 	}
 }
 
 // checkSessions says which of the caller's agents are there. One that is silent is idle, which is no fault.
-func (r *Health) checkSessions(ctx context.Context) schemas.Check {
+func (h *Health) checkSessions(ctx context.Context) schemas.Check {
 	c := schemas.Check{Name: "agents.sessions", Status: schemas.HealthOK}
 	var agents []schemas.Agent
 	if _, err := records.Timed(ctx, func(ctx context.Context) (err error) {
-		agents, err = r.sessions.Agents(ctx)
+		agents, err = h.sessions.Agents(ctx)
 		return err
 	}); err != nil {
 		c.Status, c.Message, c.Cure = schemas.HealthDegraded, "the sessions cannot be read", "see runtime.store"
@@ -40,13 +40,13 @@ func (r *Health) checkSessions(ctx context.Context) schemas.Check {
 			unnamed = a.Active + a.Idle
 			continue
 		}
-		name := clean(a.AgentID)
+		name := printable(a.AgentID)
 		if a.Active == 0 {
 			name += fmt.Sprintf(" (idle, last seen %s ago)", time.Since(a.LastSeenAt).Round(time.Second))
 		}
 		names = append(names, name)
 	}
-	c.Message = fmt.Sprintf("%s open, %d of them idle, of %s%s", count(active+idle, "session"), idle, count(len(names), "agent"), listed(names))
+	c.Message = fmt.Sprintf("%s open, %d of them idle, of %s%s", count(active+idle, "session"), idle, count(len(names), "agent"), firstNames(names))
 	if unnamed > 0 {
 		c.Message += fmt.Sprintf("; %s without an agent_id", count(unnamed, "session"))
 	}

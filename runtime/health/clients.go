@@ -13,14 +13,14 @@ const (
 	clientMemory  = 15 * time.Minute // how long a client counts as there after its last call
 	maxClients    = 256              // remembered at once; the one that was silent longest gives way
 	maxClientName = 80
-	shownClients  = 5
+	maxShown      = 5
 )
 
 // clients remembers who called lately, by the name and version that a client gives of itself: told to people, trusted in
 // nothing. The zero value is ready.
 type clients struct {
-	mu   sync.Mutex
-	seen map[string]client
+	mu     sync.Mutex
+	byName map[string]client
 }
 
 type client struct {
@@ -29,26 +29,26 @@ type client struct {
 }
 
 // Saw notes a call of a client.
-func (r *Health) Saw(name string) { r.clients.saw(name, time.Now()) }
+func (h *Health) RecordClient(name string) { h.clients.record(name, time.Now()) }
 
-func (c *clients) saw(name string, now time.Time) {
-	if name = clean(name); name == "" {
+func (c *clients) record(name string, now time.Time) {
+	if name = printable(name); name == "" {
 		name = "unnamed"
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.seen == nil {
-		c.seen = map[string]client{}
+	if c.byName == nil {
+		c.byName = map[string]client{}
 	}
-	if _, known := c.seen[name]; !known && len(c.seen) >= maxClients {
-		oldest := slices.MinFunc(slices.Collect(maps.Keys(c.seen)), func(a, b string) int { return c.seen[a].last.Compare(c.seen[b].last) })
-		delete(c.seen, oldest)
+	if _, known := c.byName[name]; !known && len(c.byName) >= maxClients {
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(c.byName)), func(a, b string) int { return c.byName[a].last.Compare(c.byName[b].last) })
+		delete(c.byName, oldest)
 	}
-	c.seen[name] = client{now, c.seen[name].calls + 1}
+	c.byName[name] = client{now, c.byName[name].calls + 1}
 }
 
 // clean is a name that others chose as people may be shown it.
-func clean(name string) string {
+func printable(name string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return -1
@@ -58,11 +58,11 @@ func clean(name string) string {
 }
 
 // lately names who called within clientMemory, sorted, and counts their calls; the others are forgotten.
-func (c *clients) lately(now time.Time) (names []string, calls int) {
+func (c *clients) recent(now time.Time) (names []string, calls int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	maps.DeleteFunc(c.seen, func(_ string, seen client) bool { return now.Sub(seen.last) > clientMemory })
-	for name, seen := range c.seen {
+	maps.DeleteFunc(c.byName, func(_ string, seen client) bool { return now.Sub(seen.last) > clientMemory })
+	for name, seen := range c.byName {
 		names = append(names, name)
 		calls += seen.calls
 	}
@@ -71,12 +71,12 @@ func (c *clients) lately(now time.Time) (names []string, calls int) {
 }
 
 // listed shows the first few names.
-func listed(names []string) string {
+func firstNames(names []string) string {
 	switch {
 	case len(names) == 0:
 		return ""
-	case len(names) > shownClients:
-		return ": " + strings.Join(names[:shownClients], ", ") + ", …"
+	case len(names) > maxShown:
+		return ": " + strings.Join(names[:maxShown], ", ") + ", …"
 	}
 	return ": " + strings.Join(names, ", ")
 }

@@ -49,20 +49,20 @@ func New(c Config) *Health {
 
 // Check looks at the runtime, the agents, the capabilities, or all of them; an empty scope is all. Only the store is
 // asked something, for at most two seconds; everything else answers from memory.
-func (r *Health) Check(ctx context.Context, scope schemas.HealthScope) schemas.Health {
+func (h *Health) Check(ctx context.Context, scope schemas.HealthScope) schemas.Health {
 	var checks []schemas.Check
-	in := func(s schemas.HealthScope) bool { return scope == s || scope == schemas.ScopeAll || scope == "" }
-	if in(schemas.ScopeRuntime) {
-		checks = append(checks, r.checkStore(ctx), r.checkQueue(ctx), r.checkExecutions(), r.checkRecovery(), checkGoroutines())
+	included := func(s schemas.HealthScope) bool { return scope == s || scope == schemas.ScopeAll || scope == "" }
+	if included(schemas.ScopeRuntime) {
+		checks = append(checks, h.checkStore(ctx), h.checkQueue(ctx), h.checkExecutions(), h.checkRecovery(), checkGoroutines())
 	}
-	if in(schemas.ScopeAgents) {
-		checks = append(checks, r.checkClients(), r.checkSessions(ctx))
+	if included(schemas.ScopeAgents) {
+		checks = append(checks, h.checkClients(), h.checkSessions(ctx))
 	}
-	if in(schemas.ScopeCapabilities) {
-		for _, h := range r.capabilities.Realms.Health() {
-			checks = append(checks, checkRealm(h))
+	if included(schemas.ScopeCapabilities) {
+		for _, realm := range h.capabilities.Realms.Health() {
+			checks = append(checks, checkRealm(realm))
 		}
-		for _, b := range r.capabilities.Breakers() {
+		for _, b := range h.capabilities.Breakers() {
 			if b.State != schemas.CircuitClosed {
 				checks = append(checks, checkBreaker(b))
 			}
@@ -73,10 +73,10 @@ func (r *Health) Check(ctx context.Context, scope schemas.HealthScope) schemas.H
 
 // Ready says why requests should go to another replica; nil: they may come. It follows CheckHealth: the store answers, and
 // every realm that is required works.
-func (r *Health) Ready(ctx context.Context) error {
-	checks := []schemas.Check{r.checkStore(ctx)}
-	for _, h := range r.capabilities.Realms.Health() {
-		checks = append(checks, checkRealm(h))
+func (h *Health) Ready(ctx context.Context) error {
+	checks := []schemas.Check{h.checkStore(ctx)}
+	for _, realm := range h.capabilities.Realms.Health() {
+		checks = append(checks, checkRealm(realm))
 	}
 	for _, c := range checks {
 		if c.Required && c.Status == schemas.HealthDown {
@@ -87,12 +87,12 @@ func (r *Health) Ready(ctx context.Context) error {
 }
 
 // checkStore is down where the store does not answer, and degraded where it answers and refuses what is written.
-func (r *Health) checkStore(ctx context.Context) schemas.Check {
+func (h *Health) checkStore(ctx context.Context) schemas.Check {
 	status := schemas.HealthDown
 	took, err := records.Timed(ctx, func(ctx context.Context) error {
-		_, err := r.store.Get(ctx, store.Key{Kind: capability.KindCatalog, ID: "health"})
+		_, err := h.store.Get(ctx, store.Key{Kind: capability.KindCatalog, ID: "health"})
 		if err == nil || errors.Is(err, store.ErrNotFound) {
-			status, err = schemas.HealthDegraded, r.store.CheckWrite(ctx, r.store.Worker())
+			status, err = schemas.HealthDegraded, h.store.CheckWrite(ctx, h.store.Worker())
 		}
 		return err
 	})
@@ -100,17 +100,17 @@ func (r *Health) checkStore(ctx context.Context) schemas.Check {
 	if err == nil {
 		return c
 	}
-	r.log.Warn("health: the store does not work", "error", err)
+	h.log.Warn("health: the store does not work", "error", err)
 	c.Status, c.Message = status, records.Describe(err).Message
 	c.Cure = records.Cure(err) + ". Nothing that was acknowledged is lost: work goes on when it is back"
 	return c
 }
 
-func (r *Health) checkQueue(ctx context.Context) schemas.Check {
+func (h *Health) checkQueue(ctx context.Context) schemas.Check {
 	c := schemas.Check{Name: "runtime.queue", Status: schemas.HealthOK, Message: "executions find somebody to run them"}
 	var q store.Queue
 	_, err := records.Timed(ctx, func(ctx context.Context) (err error) {
-		q, err = r.store.Queue(ctx, journal.KindExecution)
+		q, err = h.store.Queue(ctx, journal.KindExecution)
 		return err
 	})
 	if err != nil {
@@ -136,8 +136,8 @@ func (r *Health) checkQueue(ctx context.Context) schemas.Check {
 }
 
 // checkExecutions tells how many are in memory, and degrades where there is no room for more, or where what became of some cannot be written.
-func (r *Health) checkExecutions() schemas.Check {
-	l := r.executions.Load()
+func (h *Health) checkExecutions() schemas.Check {
+	l := h.executions.Load()
 	c := schemas.Check{
 		Name: "runtime.executions", Status: schemas.HealthOK, Message: fmt.Sprintf("%d of %d executions in memory", l.InMemory, l.Capacity),
 		Numbers: map[string]float64{"in_memory": float64(l.InMemory), "capacity": float64(l.Capacity), "uncommitted": float64(l.Uncommitted)},
@@ -153,9 +153,9 @@ func (r *Health) checkExecutions() schemas.Check {
 }
 
 // checkRecovery tells what this process had to mend. What is a defect, or lost data, degrades until it is restarted.
-func (r *Health) checkRecovery() schemas.Check {
-	n := &r.executions.Counters
-	rolledBack, unqueued := n.RolledBack.Load(), r.upkeep.Unqueued.Load()
+func (h *Health) checkRecovery() schemas.Check {
+	n := &h.executions.Counters
+	rolledBack, unqueued := n.RolledBack.Load(), h.upkeep.Unqueued.Load()
 	c := schemas.Check{Name: "runtime.recovery", Status: schemas.HealthOK, Message: "nothing had to be repaired", Numbers: map[string]float64{
 		"fenced": float64(n.Fenced.Load()), "late_used": float64(n.LateUsed.Load()), "late_unused": float64(n.LateUnused.Load()),
 		"unqueued": float64(unqueued), "rolled_back": float64(rolledBack),
@@ -196,23 +196,23 @@ func checkGoroutines() schemas.Check {
 }
 
 // checkRealm judges one realm. What is broken and not required degrades, and no more.
-func checkRealm(h schemas.RealmHealth) schemas.Check {
-	c := schemas.Check{Name: "capabilities." + h.Realm, Status: schemas.HealthOK, Required: h.Required, Realm: &h}
+func checkRealm(realm schemas.RealmHealth) schemas.Check {
+	c := schemas.Check{Name: "capabilities." + realm.Realm, Status: schemas.HealthOK, Required: realm.Required, Realm: &realm}
 	switch {
-	case h.State == schemas.RealmReady && h.Error == nil:
-		c.Message = fmt.Sprintf("realm %q is ready with %d capabilities", h.Realm, h.Capabilities)
-	case h.State == schemas.RealmReady: // it works, and yet
+	case realm.State == schemas.RealmReady && realm.Error == nil:
+		c.Message = fmt.Sprintf("realm %q is ready with %d capabilities", realm.Realm, realm.Capabilities)
+	case realm.State == schemas.RealmReady: // it works, and yet
 		c.Status = schemas.HealthDegraded
-	case h.State == schemas.RealmBroken, h.ConsecutiveFailures > 0:
+	case realm.State == schemas.RealmBroken, realm.ConsecutiveFailures > 0:
 		c.Status = schemas.HealthDown
 	default:
-		c.Message = fmt.Sprintf("realm %q is %s", h.Realm, h.State)
-		if h.Required {
+		c.Message = fmt.Sprintf("realm %q is %s", realm.Realm, realm.State)
+		if realm.Required {
 			c.Status, c.Cure = schemas.HealthDown, "wait until it is up"
 		}
 	}
-	if h.Error != nil {
-		c.Message, c.Cure = h.Error.Message, h.Error.Hint
+	if realm.Error != nil {
+		c.Message, c.Cure = realm.Error.Message, realm.Error.Hint
 	}
 	return c
 }

@@ -56,16 +56,16 @@ func New(c Config) *Safety {
 }
 
 // Reviews lists the caller's open reviews, the oldest execution first, with what exactly will run.
-func (r *Safety) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
+func (s *Safety) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
 	out := []schemas.ReviewRequest{}
 	for after := ""; ; {
-		page, err := r.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermReview, After: after, Limit: records.PageSize})
+		page, err := s.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermReview, After: after, Limit: records.PageSize})
 		if err != nil {
 			return nil, records.Error(err)
 		}
 		for _, rec := range page {
 			after = rec.Key.ID
-			x, err := r.journal.LoadFor(ctx, rec.Key.ID)
+			x, err := s.journal.LoadFor(ctx, rec.Key.ID)
 			if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 				continue // somebody else's, or gone meanwhile
 			}
@@ -74,7 +74,7 @@ func (r *Safety) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
 			}
 			for unit := range x.State.Units {
 				if u := &x.State.Units[unit]; u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview {
-					out = append(out, r.reviewOf(ctx, x, unit))
+					out = append(out, s.reviewOf(ctx, x, unit))
 				}
 			}
 		}
@@ -84,7 +84,7 @@ func (r *Safety) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
 	}
 }
 
-func (r *Safety) reviewOf(ctx context.Context, x *journal.Execution, unit int) schemas.ReviewRequest {
+func (s *Safety) reviewOf(ctx context.Context, x *journal.Execution, unit int) schemas.ReviewRequest {
 	u, n := &x.State.Units[unit], x.State.Node(unit)
 	v := schemas.ReviewRequest{
 		ReviewID: journal.ReviewID(x.ID, x.State, unit), ExecutionID: x.ID, Name: x.Head.Name, NodeID: n.ID, Question: u.Question, Since: u.Since,
@@ -97,7 +97,7 @@ func (r *Safety) reviewOf(ctx context.Context, x *journal.Execution, unit int) s
 	}
 	if target := x.State.Target(unit); target != nil {
 		v.Capability = target.Name()
-		if inputs, err := r.journal.Scope(ctx, x, unit).Bind(target); err == nil {
+		if inputs, err := s.journal.Scope(ctx, x, unit).Bind(target); err == nil {
 			v.Inputs = schemas.Object(inputs)
 		}
 	}
@@ -114,31 +114,31 @@ type Decision struct {
 
 // Decide lets a held node go on, or fails it with code denied. A review is decided once: the id of one that was
 // decided, expired or given up is refused with what became of it, whatever its node is asked by then.
-func (r *Safety) Decide(ctx context.Context, id string, d Decision) (schemas.Execution, error) {
+func (s *Safety) Decide(ctx context.Context, id string, d Decision) (schemas.Execution, error) {
 	q, ok := parseReviewID(id)
 	if !ok {
-		return schemas.Execution{}, noReview(id)
+		return schemas.Execution{}, notFound(id)
 	}
-	e, err := r.executions.Change(ctx, q.execution, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
-		unit, ok := journal.UnitNamed(s, q.unit)
+	e, err := s.executions.Change(ctx, q.execution, func(state *machine.State, now time.Time) ([]schemas.Event, error) {
+		unit, ok := journal.UnitNamed(state, q.unit)
 		if !ok {
-			return nil, noReview(id)
+			return nil, notFound(id)
 		}
-		u := &s.Units[unit]
-		if u.Asked != q.asked || !machine.Legal(schemas.EventReviewDecided, s.Status, u.Status) {
+		u := &state.Units[unit]
+		if u.Asked != q.asked || !machine.Legal(schemas.EventReviewDecided, state.Status, u.Status) {
 			return nil, errNotOpen
 		}
 		if d.Approve && !u.Due.IsZero() && !now.Before(u.Due) {
-			return nil, expired(id, u.Due)
+			return nil, errExpired(id, u.Due)
 		}
-		e := s.Event(schemas.EventReviewDecided, unit)
+		e := state.Event(schemas.EventReviewDecided, unit)
 		e.Name, e.Reason, e.By = machine.Approve, d.Comment, d.By
-		target := s.Target(unit)
+		target := state.Target(unit)
 		switch {
 		case !d.Approve:
 			e.Name = machine.Reject
 			e.Error = schemas.Errorf(schemas.CodeDenied, "%s rejected it%s", d.By, schemas.Because(d.Comment)).WithOutcome(schemas.NotRun)
-		case s.Node(unit).Kind == plan.KindReview:
+		case state.Node(unit).Kind == plan.KindReview:
 			if len(d.Inputs) > 0 {
 				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "this review asks a question; inputs are for the review of a call").WithField("inputs")
 			}
@@ -156,7 +156,7 @@ func (r *Safety) Decide(ctx context.Context, id string, d Decision) (schemas.Exe
 		return []schemas.Event{e}, nil
 	})
 	if errors.Is(err, errNotOpen) {
-		err = r.closedReview(ctx, q)
+		err = s.explainClosed(ctx, q)
 	}
 	return e, err
 }
@@ -164,20 +164,20 @@ func (r *Safety) Decide(ctx context.Context, id string, d Decision) (schemas.Exe
 // errNotOpen: the question is not what its unit is held for now.
 var errNotOpen = errors.New("the review is not open")
 
-func expired(id string, at time.Time) *schemas.Error {
+func errExpired(id string, at time.Time) *schemas.Error {
 	return schemas.Errorf(schemas.CodeConflict, "review %q expired at %s", id, at.Format(time.RFC3339)).
 		WithHint("a review without a decision counts as rejected; rerun_execution asks again")
 }
 
 // closedReview says what became of a review that is not open, as the log tells.
-func (r *Safety) closedReview(ctx context.Context, q question) error {
-	x, err := r.journal.LoadFor(ctx, q.execution)
+func (s *Safety) explainClosed(ctx context.Context, q question) error {
+	x, err := s.journal.LoadFor(ctx, q.execution)
 	if err != nil {
 		return err
 	}
 	var asked *schemas.Event
 	for after := q.asked - 1; ; {
-		entries, err := r.store.Log(ctx, journal.ExecutionKey(q.execution), after, 0)
+		entries, err := s.store.Log(ctx, journal.ExecutionKey(q.execution), after, 0)
 		if err != nil {
 			return records.Error(err)
 		}
@@ -190,11 +190,11 @@ func (r *Safety) closedReview(ctx context.Context, q question) error {
 			switch unit, ok := x.State.Unit(e.Node, e.Item); {
 			case asked == nil:
 				if e.Type != schemas.EventNodeHeld || e.Reason != schemas.ReasonReview || !ok || x.State.Name(unit) != q.unit {
-					return noReview(q.id)
+					return notFound(q.id)
 				}
 				asked = &e
 			case e.Node != "" && ok && x.State.Name(unit) == q.unit:
-				return became(q, asked, &e)
+				return endedBy(q, asked, &e)
 			}
 		}
 		if len(entries) == 0 {
@@ -202,24 +202,24 @@ func (r *Safety) closedReview(ctx context.Context, q question) error {
 		}
 	}
 	if asked == nil {
-		return noReview(q.id)
+		return notFound(q.id)
 	}
 	return engine.Illegal("decide a review of", q.execution, x.State.Status)
 }
 
 // became says how the first event about a unit behind a question ended that question.
-func became(q question, asked, e *schemas.Event) *schemas.Error {
+func endedBy(q question, asked, e *schemas.Event) *schemas.Error {
 	const hint = "a review is decided once; get_execution_status shows what the execution waits for now, `runplane reviews` lists the open ones"
 	switch {
 	case e.Type == schemas.EventReviewDecided:
 		verb := map[string]string{machine.Approve: "approved", machine.Reject: "rejected"}[e.Name]
 		return schemas.Errorf(schemas.CodeAlreadyFinished, "review %q is not open: %s %s it at %s%s", q.id, cmp.Or(e.By, "somebody"), verb, e.At.Format(time.RFC3339), schemas.Because(e.Reason)).WithHint(hint)
 	case e.Type == schemas.EventNodeFailed && asked.Due != nil && !e.At.Before(*asked.Due):
-		return expired(q.id, *asked.Due)
+		return errExpired(q.id, *asked.Due)
 	}
 	return schemas.Errorf(schemas.CodeConflict, "review %q is not open: %s ended it at %s", q.id, e.Type, e.At.Format(time.RFC3339)).WithHint(hint)
 }
 
-func noReview(id string) *schemas.Error {
+func notFound(id string) *schemas.Error {
 	return schemas.Errorf(schemas.CodeNotFound, "no review %q", id).WithField("review_id").WithHint("`runplane reviews` lists the open ones")
 }

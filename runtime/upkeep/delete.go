@@ -17,18 +17,18 @@ import (
 // after a crash finds what is left.
 
 // DeletesAtOnce is how many outputs one commit deletes.
-const DeletesAtOnce = 100
+const OutputsPerCommit = 100
 
 // Delete deletes an execution that has ended. store.ErrConflict: somebody has changed its head since that version.
-func (r *Upkeep) Delete(ctx context.Context, h *journal.Head, version int64) error {
+func (u *Upkeep) Delete(ctx context.Context, h *journal.Head, version int64) error {
 	id, hidden := h.ExecutionID, h.Deleted
 	if !hidden {
-		if err := r.forgetKey(ctx, h); err != nil {
+		if err := u.releaseIdempotencyKey(ctx, h); err != nil {
 			return err
 		}
 	}
 	for {
-		outputs, err := r.store.List(ctx, store.Query{Kind: journal.KindOutput, Prefix: id + "/", Limit: DeletesAtOnce, Bare: true})
+		outputs, err := u.store.List(ctx, store.Query{Kind: journal.KindOutput, Prefix: id + "/", Limit: OutputsPerCommit, Bare: true})
 		if err != nil {
 			return records.Error(err)
 		}
@@ -36,7 +36,7 @@ func (r *Upkeep) Delete(ctx context.Context, h *journal.Head, version int64) err
 		for i := range outputs {
 			b.Deletes = append(b.Deletes, outputs[i].Key)
 		}
-		last := len(outputs) < DeletesAtOnce
+		last := len(outputs) < OutputsPerCommit
 		switch {
 		case last:
 			b.Deletes = append(b.Deletes, journal.PlanKey(id), journal.SnapshotKey(id), journal.NudgeKey(id), journal.OverdueKey(id), journal.ExecutionKey(id))
@@ -51,18 +51,18 @@ func (r *Upkeep) Delete(ctx context.Context, h *journal.Head, version int64) err
 			b.Puts = []store.Put{{Key: journal.ExecutionKey(id), Value: value, Version: version, Terms: rest.Terms()}}
 			hidden = true
 		}
-		if _, err := r.store.Commit(ctx, b); err != nil || last {
+		if _, err := u.store.Commit(ctx, b); err != nil || last {
 			return records.Error(err)
 		}
 	}
 }
 
 // forgetKey frees the idempotency key of an execution that is about to be deleted: who submits it again gets a new one.
-func (r *Upkeep) forgetKey(ctx context.Context, h *journal.Head) error {
-	if records.Now().After(h.CreatedAt.Add(r.idempotency)) { // it was reserved before, and has gone by itself
+func (u *Upkeep) releaseIdempotencyKey(ctx context.Context, h *journal.Head) error {
+	if records.Now().After(h.CreatedAt.Add(u.idempotency)) { // it was reserved before, and has gone by itself
 		return nil
 	}
-	rec, err := r.store.Get(ctx, journal.PlanKey(h.ExecutionID))
+	rec, err := u.store.Get(ctx, journal.PlanKey(h.ExecutionID))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -77,20 +77,20 @@ func (r *Upkeep) forgetKey(ctx context.Context, h *journal.Head) error {
 		return nil
 	}
 	key := journal.IdempotencyKey(h.Principal, d.Plan.IdempotencyKey)
-	rec, err = r.store.Get(ctx, key)
+	rec, err = u.store.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return records.Error(err)
 	}
-	var bound journal.Reservation
-	if err := json.Unmarshal(rec.Value, &bound); err != nil {
+	var reservation journal.Reservation
+	if err := json.Unmarshal(rec.Value, &reservation); err != nil {
 		return fmt.Errorf("read reservation: %w", err)
 	}
-	if bound.ExecutionID != h.ExecutionID {
+	if reservation.ExecutionID != h.ExecutionID {
 		return nil
 	}
-	_, err = r.store.Commit(ctx, store.Batch{Deletes: []store.Key{key}})
+	_, err = u.store.Commit(ctx, store.Batch{Deletes: []store.Key{key}})
 	return records.Error(err)
 }

@@ -24,15 +24,15 @@ var openStatuses = []schemas.Status{
 }
 
 // ReconcileRounds are the rounds of the reconciler.
-func (r *Upkeep) ReconcileRounds() *records.Rounds {
+func (u *Upkeep) ReconcileRounds() *records.Rounds {
 	return &records.Rounds{Name: "pass", Every: ReconcileEvery, Parts: len(openStatuses), Page: func(ctx context.Context, part int, after string) (string, error) {
-		return r.reconcilePage(ctx, openStatuses[part], after)
+		return u.reconcilePage(ctx, openStatuses[part], after)
 	}}
 }
 
 // reconcilePage looks at one page of executions of a status, and returns where the next one begins; empty: this was the last.
-func (r *Upkeep) reconcilePage(ctx context.Context, status schemas.Status, after string) (string, error) {
-	page, err := r.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: "status=" + string(status), After: after, Limit: records.PageSize})
+func (u *Upkeep) reconcilePage(ctx context.Context, status schemas.Status, after string) (string, error) {
+	page, err := u.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: "status=" + string(status), After: after, Limit: records.PageSize})
 	if err != nil || len(page) == 0 {
 		return "", err
 	}
@@ -40,13 +40,13 @@ func (r *Upkeep) reconcilePage(ctx context.Context, status schemas.Status, after
 	for i := range page {
 		keys[i] = page[i].Key
 	}
-	places, err := r.store.Places(ctx, keys)
+	places, err := u.store.Places(ctx, keys)
 	if err != nil {
 		return "", err
 	}
 	for i := range page {
 		if places[i].Wake == nil && places[i].Lease == nil {
-			if err := r.rescue(ctx, &page[i]); err != nil {
+			if err := u.wake(ctx, &page[i]); err != nil {
 				return "", err
 			}
 		}
@@ -59,16 +59,16 @@ func (r *Upkeep) reconcilePage(ctx context.Context, status schemas.Status, after
 
 // rescue wakes an execution that stands in no queue, if it needs an owner. That nobody has changed it since it was read is
 // part of the commit: who did has also set its wake.
-func (r *Upkeep) rescue(ctx context.Context, rec *store.Record) error {
+func (u *Upkeep) wake(ctx context.Context, rec *store.Record) error {
 	var h journal.Head
 	if err := json.Unmarshal(rec.Value, &h); err != nil {
-		r.log.Error("read head", "execution_id", rec.Key.ID, "error", err)
+		u.log.Error("read head", "execution_id", rec.Key.ID, "error", err)
 		return nil
 	}
 	if !needsOwner(&h) {
 		return nil
 	}
-	_, err := r.store.Commit(ctx, store.Batch{
+	_, err := u.store.Commit(ctx, store.Batch{
 		Puts:  []store.Put{{Key: rec.Key, Value: rec.Value, Version: rec.Version, Terms: rec.Terms}},
 		Wakes: []store.Wake{{Key: rec.Key, At: records.Now(), Priority: h.Priority, Fairness: h.Fairness()}},
 	})
@@ -78,8 +78,8 @@ func (r *Upkeep) rescue(ctx context.Context, rec *store.Record) error {
 	case err != nil:
 		return err
 	}
-	r.Unqueued.Add(1)
-	r.log.Error("an execution that needs an owner stood in no queue: it was woken", "execution_id", h.ExecutionID, "status", h.Status)
+	u.Unqueued.Add(1)
+	u.log.Error("an execution that needs an owner stood in no queue: it was woken", "execution_id", h.ExecutionID, "status", h.Status)
 	return nil
 }
 

@@ -33,12 +33,12 @@ type Retention struct {
 const (
 	retainEvery       = time.Minute // one pass of all replicas together
 	retainStatesEvery = time.Hour   // all states are read for it
-	retainAgain       = time.Second // behind a pass that did not come to the end
-	deletedAtOnce     = 4           // executions
+	retainResume      = time.Second // behind a pass that did not come to the end
+	deleteWorkers     = 4           // executions
 )
 
 // StatesAtOnce is how many states one page of a pass has; they may be large.
-const StatesAtOnce = 20
+const StatesPerPage = 20
 
 // endedTerms find the executions that may go: first those whose deletion has begun.
 var endedTerms = func() []string {
@@ -52,53 +52,53 @@ var endedTerms = func() []string {
 }()
 
 // ExecutionRounds are the passes that delete executions.
-func (r *Upkeep) ExecutionRounds() *records.Rounds {
-	return &records.Rounds{Name: "executions", Every: retainEvery, Resume: retainAgain, Parts: len(endedTerms), Page: func(ctx context.Context, part int, after string) (string, error) {
-		return r.retainExecutions(ctx, endedTerms[part], after)
+func (u *Upkeep) ExecutionRounds() *records.Rounds {
+	return &records.Rounds{Name: "executions", Every: retainEvery, Resume: retainResume, Parts: len(endedTerms), Page: func(ctx context.Context, part int, after string) (string, error) {
+		return u.retainExecutions(ctx, endedTerms[part], after)
 	}}
 }
 
 // StateRounds are the passes that delete states.
-func (r *Upkeep) StateRounds() *records.Rounds {
-	return &records.Rounds{Name: "states", Every: retainStatesEvery, Resume: retainAgain, Parts: 1, Page: func(ctx context.Context, _ int, after string) (string, error) {
-		return r.retainStates(ctx, after)
+func (u *Upkeep) StateRounds() *records.Rounds {
+	return &records.Rounds{Name: "states", Every: retainStatesEvery, Resume: retainResume, Parts: 1, Page: func(ctx context.Context, _ int, after string) (string, error) {
+		return u.retainStates(ctx, after)
 	}}
 }
 
 // retainExecutions looks at one page of executions that have ended, the oldest first. Where one cannot be deleted for another reason
 // than the store, the others go all the same.
-func (r *Upkeep) retainExecutions(ctx context.Context, term, after string) (next string, err error) {
-	page, err := r.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: term, After: after, Limit: records.PageSize})
+func (u *Upkeep) retainExecutions(ctx context.Context, term, after string) (next string, err error) {
+	page, err := u.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: term, After: after, Limit: records.PageSize})
 	if err != nil {
 		return "", err
 	}
 	if len(page) == records.PageSize {
 		next = page[records.PageSize-1].Key.ID
 	}
-	last := records.Now().Add(-r.retention.Executions)
+	limit := records.Now().Add(-u.retention.Executions)
 	var deleted atomic.Int64
 	var g errgroup.Group
-	g.SetLimit(deletedAtOnce)
+	g.SetLimit(deleteWorkers)
 	for i := range page {
 		var h journal.Head
 		if err := json.Unmarshal(page[i].Value, &h); err != nil {
-			r.log.Error("read head", "execution_id", page[i].Key.ID, "error", err)
+			u.log.Error("read head", "execution_id", page[i].Key.ID, "error", err)
 			continue
 		}
-		if madeAfter(page[i].Key.ID, last) { // and so is everything that follows
+		if createdAfter(page[i].Key.ID, limit) { // and so is everything that follows
 			next = ""
 			break
 		}
-		if !h.Deleted && (h.FinishedAt == nil || h.FinishedAt.After(last)) {
+		if !h.Deleted && (h.FinishedAt == nil || h.FinishedAt.After(limit)) {
 			continue
 		}
 		g.Go(func() error {
-			gone, err := r.retire(ctx, &h, page[i].Version)
+			ok, err := u.deleteUnneeded(ctx, &h, page[i].Version)
 			switch {
-			case gone:
+			case ok:
 				deleted.Add(1)
 			case err != nil && !errors.Is(err, records.Unavailable):
-				r.log.Error("delete an execution that ended long ago", "execution_id", h.ExecutionID, "error", err)
+				u.log.Error("delete an execution that ended long ago", "execution_id", h.ExecutionID, "error", err)
 				err = nil
 			}
 			return err
@@ -106,26 +106,26 @@ func (r *Upkeep) retainExecutions(ctx context.Context, term, after string) (next
 	}
 	err = g.Wait()
 	if n := deleted.Load(); n > 0 {
-		r.log.Info("deleted executions that ended long ago", "executions", n)
+		u.log.Info("deleted executions that ended long ago", "executions", n)
 	}
 	return next, err
 }
 
 // madeAfter tells whether an id was made after a time. Ids go by time; the execution of one may be much younger: a firing that could not
 // be made for long, a key that was reserved by somebody who died.
-func madeAfter(id string, t time.Time) bool {
+func createdAfter(id string, t time.Time) bool {
 	u, err := ulid.ParseStrict(id)
 	return err == nil && u.Timestamp().After(t)
 }
 
 // retire deletes an execution unless another one needs it.
-func (r *Upkeep) retire(ctx context.Context, h *journal.Head, version int64) (gone bool, err error) {
+func (u *Upkeep) deleteUnneeded(ctx context.Context, h *journal.Head, version int64) (deleted bool, err error) {
 	if !h.Deleted {
-		if needed, err := r.needed(ctx, h); needed || err != nil {
+		if needed, err := u.isNeeded(ctx, h); needed || err != nil {
 			return false, err
 		}
 	}
-	err = r.Delete(ctx, h, version)
+	err = u.Delete(ctx, h, version)
 	if errors.Is(err, store.ErrConflict) { // somebody else is at it
 		return false, nil
 	}
@@ -134,9 +134,9 @@ func (r *Upkeep) retire(ctx context.Context, h *journal.Head, version int64) (go
 
 // needed tells whether an execution that has ended belongs to an open one: its parent may still ask for its output, its child for how it
 // ended, and who looks at a rerun for what it repeats.
-func (r *Upkeep) needed(ctx context.Context, h *journal.Head) (bool, error) {
+func (u *Upkeep) isNeeded(ctx context.Context, h *journal.Head) (bool, error) {
 	if h.ParentID != "" {
-		switch parent, _, err := r.journal.ReadHead(ctx, h.ParentID); {
+		switch parent, _, err := u.journal.ReadHead(ctx, h.ParentID); {
 		case errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}):
 		case err != nil:
 			return false, err
@@ -144,33 +144,33 @@ func (r *Upkeep) needed(ctx context.Context, h *journal.Head) (bool, error) {
 			return true, nil
 		}
 	}
-	by, err := r.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermNeeds(h.ExecutionID), Limit: 1, Bare: true})
+	by, err := u.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermNeeds(h.ExecutionID), Limit: 1, Bare: true})
 	return len(by) > 0, records.Error(err)
 }
 
 // retainStates looks at one page of states.
-func (r *Upkeep) retainStates(ctx context.Context, after string) (next string, err error) {
-	page, err := r.store.List(ctx, store.Query{Kind: state.Kind, After: after, Limit: StatesAtOnce})
+func (u *Upkeep) retainStates(ctx context.Context, after string) (next string, err error) {
+	page, err := u.store.List(ctx, store.Query{Kind: state.Kind, After: after, Limit: StatesPerPage})
 	if err != nil {
 		return "", err
 	}
-	if len(page) == StatesAtOnce {
-		next = page[StatesAtOnce-1].Key.ID
+	if len(page) == StatesPerPage {
+		next = page[StatesPerPage-1].Key.ID
 	}
-	since, deleted := records.Now().Add(-r.retention.States), 0
+	since, deleted := records.Now().Add(-u.retention.States), 0
 	for i := range page {
-		gone, err := r.states.DeleteUnwritten(ctx, page[i], since)
+		unwritten, err := u.states.DeleteUnwritten(ctx, page[i], since)
 		switch {
-		case gone:
+		case unwritten:
 			deleted++
 		case errors.Is(err, records.Unavailable):
 			return "", err
 		case err != nil:
-			r.log.Error("delete a state that was not written for long", "state", page[i].Key.ID, "error", err)
+			u.log.Error("delete a state that was not written for long", "state", page[i].Key.ID, "error", err)
 		}
 	}
 	if deleted > 0 {
-		r.log.Info("deleted states that nobody writes", "states", deleted)
+		u.log.Info("deleted states that nobody writes", "states", deleted)
 	}
 	return next, nil
 }

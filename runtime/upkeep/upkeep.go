@@ -43,14 +43,14 @@ func New(c Config) *Upkeep {
 }
 
 // Run makes rounds until ctx ends.
-func (r *Upkeep) Run(ctx context.Context) error {
+func (u *Upkeep) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	wg.Go(func() { r.store.RunRounds(ctx, r.ReconcileRounds(), "look for executions in no queue") })
-	if r.retention.Executions > 0 {
-		wg.Go(func() { r.store.RunRounds(ctx, r.ExecutionRounds(), "delete executions that ended long ago") })
+	wg.Go(func() { u.store.RunRounds(ctx, u.ReconcileRounds(), "look for executions in no queue") })
+	if u.retention.Executions > 0 {
+		wg.Go(func() { u.store.RunRounds(ctx, u.ExecutionRounds(), "delete executions that ended long ago") })
 	}
-	if r.retention.States > 0 {
-		wg.Go(func() { r.store.RunRounds(ctx, r.StateRounds(), "delete states that were not written for long") })
+	if u.retention.States > 0 {
+		wg.Go(func() { u.store.RunRounds(ctx, u.StateRounds(), "delete states that were not written for long") })
 	}
 	wg.Wait()
 	return nil
