@@ -1,4 +1,4 @@
-// Package caller is who asks, and how far the request has come: the principal and the number of runtimes that a request has passed
-// travel in the context of everything done on its behalf. It owns no record and no goroutine. Everything above it may read both;
-// the edges (server, cmd) set them. It calls no hook.
+// Package caller carries who makes a request, and how far the request has come: the principal and the number of runtimes that passed
+// it on travel in the context of everything done on its behalf. It owns no records and no goroutines. The edges (server, cmd) set
+// both; every room may read them. It calls no hooks.
 package caller

@@ -172,7 +172,7 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 	return prepared, nil
 }
 
-// fallback makes the call of an entry of a policy's fallback list; it is another effect, with a key of its own.
+// fallbackCall makes the call of an entry of a policy's fallback list; it is another effect, with a key of its own.
 func (c *Capabilities) fallbackCall(ctx context.Context, failed *call.Call, capability string) (*call.Call, error) {
 	realm, name, _ := strings.Cut(capability, ".")
 	return c.prepare(ctx, Invocation{
@@ -189,7 +189,7 @@ type checkers struct {
 // maxCheckers bounds the memory of checkers; a runtime with more tools in use compiles some of them again.
 const maxCheckers = 2000
 
-// of is the checker of a tool's input schema. One that is no usable schema checks nothing: the tool judges for itself.
+// get is the checker of a tool's input schema. One that is no usable schema checks nothing: the tool judges for itself.
 func (c *checkers) get(hash string, schema json.RawMessage) (*schemas.Checker, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -44,7 +44,7 @@ func (c *Capabilities) Attempt(ctx context.Context, attempt *call.Call) (*call.R
 	return c.attempt.Invoke(ctx, attempt)
 }
 
-// retries is the policy of direct calls. An open breaker answers them at once, unless somebody asked to wait for it.
+// retryPolicy is the policy of direct calls. An open breaker answers them at once, unless somebody asked to wait for it.
 func (c *Capabilities) retryPolicy(direct *call.Call) call.Policy {
 	policy := *direct.Retry.Or(new(plan.DefaultRetry()))
 	explicit := direct.Retry != nil

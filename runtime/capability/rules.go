@@ -87,7 +87,7 @@ func (c *Capabilities) Forget(names ...string) {
 	}
 }
 
-// bounds adds what the runtime holds a capability to.
+// addLimits adds what the runtime holds a capability to.
 func (c *Capabilities) addLimits(described *schemas.Capability) {
 	rules := c.RulesOf(described.Realm, described.CapabilityName)
 	described.Breaker = c.breakers.State(described.Realm+"."+described.CapabilityName, rules.Breaker)

@@ -28,7 +28,7 @@ type client struct {
 	calls int
 }
 
-// Saw notes a call of a client.
+// RecordClient notes a call of a client.
 func (h *Health) RecordClient(name string) { h.clients.record(name, time.Now()) }
 
 func (c *clients) record(name string, now time.Time) {
@@ -47,7 +47,7 @@ func (c *clients) record(name string, now time.Time) {
 	c.byName[name] = client{now, c.byName[name].calls + 1}
 }
 
-// clean is a name that others chose as people may be shown it.
+// printable is a name that others chose as people may be shown it.
 func printable(name string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -57,7 +57,7 @@ func printable(name string) string {
 	}, strings.TrimSpace(name[:min(len(name), maxClientName)]))
 }
 
-// lately names who called within clientMemory, sorted, and counts their calls; the others are forgotten.
+// recent names who called within clientMemory, sorted, and counts their calls; the others are forgotten.
 func (c *clients) recent(now time.Time) (names []string, calls int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,7 +70,7 @@ func (c *clients) recent(now time.Time) (names []string, calls int) {
 	return names, calls
 }
 
-// listed shows the first few names.
+// firstNames shows the first few names.
 func firstNames(names []string) string {
 	switch {
 	case len(names) == 0:

@@ -75,5 +75,5 @@ func (x *Execution) dropCache() {
 	x.cachedBytes = 0
 }
 
-// maxKept is how many bytes of outputs an execution keeps in memory between two commits.
+// maxCached is how many bytes of outputs an execution keeps in memory between two commits.
 const maxCached = 16 << 20

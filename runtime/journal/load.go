@@ -13,7 +13,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Gone is what somebody is told who missed a record of an execution: not_found where it was deleted since he looked, else err.
+// notFoundOr is what somebody is told who missed a record of an execution: not_found where it was deleted since he looked, else err.
 func (j *Journal) notFoundOr(ctx context.Context, id string, err error) error {
 	if _, _, missing := j.ReadHead(ctx, id); errors.Is(missing, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return missing

@@ -12,7 +12,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// DefaultPage is how many bytes of an output one answer has that asks for no other number.
+// defaultPage is how many bytes of an output one answer has that asks for no other number.
 const defaultPage = 16 << 10
 
 // NodeOutput reads a node's output, or the part of it that the JSON pointer names. What fits into maxBytes comes as JSON,

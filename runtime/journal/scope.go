@@ -99,7 +99,7 @@ func (s Scope) WorkflowInputs() (json.RawMessage, error) {
 	return s.inputs(&s.x.State.Node(s.unit).Target)
 }
 
-// kept is what the log holds, or the record that stands in for it.
+// stored is what the log holds, or the record that stands in for it.
 func (s Scope) stored(inline schemas.Value, ref *schemas.OutputRef) (json.RawMessage, error) {
 	if ref == nil {
 		return json.RawMessage(inline), nil

@@ -47,7 +47,7 @@ func (q *Queue) Admit(ctx context.Context) error {
 	return err
 }
 
-// enter says how many waited before the caller, and counts the caller if he may.
+// join says how many waited before the caller, and counts the caller if he may.
 func (a *admission) join(ctx context.Context, q *Queue) (depth int, err error) {
 	if depth, ok := a.cached(q.maxQueued); ok {
 		return depth, nil
@@ -65,7 +65,7 @@ func (a *admission) join(ctx context.Context, q *Queue) (depth int, err error) {
 	return depth, nil
 }
 
-// known answers from memory; not ok where the store has to be asked: also when only those who came since fill the queue, as
+// cached answers from memory; not ok where the store has to be asked: also when only those who came since fill the queue, as
 // some may have left.
 func (a *admission) cached(limit int) (depth int, ok bool) {
 	a.mu.Lock()

@@ -33,7 +33,7 @@ type pauses struct {
 	reopened   records.Signal      // it was paused and is open
 }
 
-// forget has the record read anew by whoever needs it next.
+// invalidate has the record read anew by whoever needs it next.
 func (p *pauses) invalidate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -41,14 +41,14 @@ func (p *pauses) invalidate() {
 	p.generation++
 }
 
-// learn takes note of the pause as it now is; nil: the queue is open.
+// set takes note of the pause as it now is; nil: the queue is open.
 func (p *pauses) set(pause *schemas.QueuePause) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.setLocked(pause)
 }
 
-// learnRead takes note of what was read since the count of news was taken, unless there are newer ones.
+// setRead takes note of what was read since the count of news was taken, unless there are newer ones.
 func (p *pauses) setRead(pause *schemas.QueuePause, generation int) *schemas.QueuePause {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,7 +58,7 @@ func (p *pauses) setRead(pause *schemas.QueuePause, generation int) *schemas.Que
 	return p.pause
 }
 
-// set wants the lock held.
+// setLocked wants the lock held.
 func (p *pauses) setLocked(pause *schemas.QueuePause) {
 	p.generation++
 	if pause != nil && p.endClaim != nil {

@@ -8,18 +8,20 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// MaxConflicts is how often a step is decided anew before it gives up; each conflict means that somebody else made progress.
+// MaxConflicts is how often a step is tried before it gives up; each conflict means that another writer made progress.
 const MaxConflicts = 100
 
-// RetryOnConflict tries a read-decide-write until nobody else was faster. An error that is no store.ErrConflict ends it.
+// RetryOnConflict calls try, which reads, decides and writes, until its error is not a store.ErrConflict, and returns that error. After
+// MaxConflicts tries it returns an error with code conflict that is retryable.
 func (s *Store) RetryOnConflict(try func() error) error {
 	for n := range MaxConflicts {
 		if err := try(); !errors.Is(err, store.ErrConflict) {
 			return err
 		}
-		if n >= 8 { // a crowd: let it thin out
+		if n >= 8 { // many writers: spread them in time
 			time.Sleep(time.Duration(s.random() * float64(n) * float64(time.Millisecond)))
 		}
 	}
-	return schemas.Errorf(schemas.CodeConflict, "too many others change this at the same time").WithHint("try again").With(func(e *schemas.Error) { e.Retryable = true })
+	return schemas.Errorf(schemas.CodeConflict, "too many writers change this at the same time").WithHint("try again").
+		With(func(e *schemas.Error) { e.Retryable = true })
 }

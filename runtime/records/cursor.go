@@ -17,23 +17,25 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// A cursor is where a list goes on: MAC, time of expiry, ID of the last record shown. The MAC binds it to who asked and
-// to what he listed; its key is the store's, so that every replica takes the cursors of all. While the store has not told it, a process
-// seals with a key of its own: what is known can be listed on, here.
+// A cursor is the place where a list continues: MAC, time of expiry, ID of the last record shown. The MAC binds it to the caller and to
+// what was listed; its key is in the store, so that every replica accepts the cursors of all others. While the store does not answer, a
+// process signs with a key of its own, and the list can be continued in that process only.
 const (
 	cursorMAC  = 16
 	cursorHead = cursorMAC + 8
-	CursorTTL  = 24 * time.Hour
 )
+
+// CursorTTL is how long a cursor is valid.
+const CursorTTL = 24 * time.Hour
 
 const kindSecret = "secret"
 
-// cursorKeys are what cursors are sealed with.
+// cursorKeys are the keys that cursors are signed with.
 type cursorKeys struct {
-	local []byte // of this process alone
+	local []byte // of this process only
 
 	mu     sync.Mutex
-	shared []byte // the store's, once it was read
+	shared []byte // from the store; nil until it was read
 }
 
 func newKey() []byte {
@@ -42,13 +44,13 @@ func newKey() []byte {
 	return key
 }
 
-// cursorKey is the store's key; its error is that the store does not give it soon.
+// sharedKey returns the key of all replicas, or an error if the store does not answer within AnswerTimeout.
 func (s *Store) sharedKey(ctx context.Context) ([]byte, error) {
 	s.cursors.mu.Lock()
-	known := s.cursors.shared
+	cached := s.cursors.shared
 	s.cursors.mu.Unlock()
-	if known != nil {
-		return known, nil
+	if cached != nil {
+		return cached, nil
 	}
 	var shared []byte
 	if _, err := Timed(ctx, func(ctx context.Context) (err error) {
@@ -63,7 +65,7 @@ func (s *Store) sharedKey(ctx context.Context) ([]byte, error) {
 	return shared, nil
 }
 
-// sharedKey reads the store's key, and makes it where it is the first to ask.
+// readSharedKey reads the key from the store, and makes one if there is none.
 func (s *Store) readSharedKey(ctx context.Context) ([]byte, error) {
 	at := store.Key{Kind: kindSecret, ID: "cursor"}
 	for {
@@ -80,11 +82,11 @@ func (s *Store) readSharedKey(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// Cursor seals where a page ended. scope says what is listed.
+// Cursor returns the cursor of a page that ended with the record last. scope says what is listed.
 func (s *Store) Cursor(ctx context.Context, scope, last string) string {
 	key, err := s.sharedKey(ctx)
 	if err != nil {
-		s.log.Warn("the store does not give the key of cursors: this one is good at this process alone", "error", err)
+		s.log.Warn("read the key of cursors: this cursor is valid in this process only", "error", err)
 		key = s.cursors.local
 	}
 	b := make([]byte, cursorHead, cursorHead+len(last))
@@ -94,27 +96,29 @@ func (s *Store) Cursor(ctx context.Context, scope, last string) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// OpenCursor is what a cursor of the same caller and scope holds; an empty one begins anew.
+// OpenCursor returns the last record of the page before, from a cursor of the same caller and scope; "" for an empty cursor, which
+// starts at the beginning. tool is named in the error of a cursor that is invalid or has expired.
 func (s *Store) OpenCursor(ctx context.Context, tool, scope, cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	wellFormed := err == nil && base64.RawURLEncoding.EncodeToString(b) == cursor && len(b) > cursorHead // not every change of the text changes a byte
-	sealedWith := func(key []byte) bool {
+	// Not every change of the text changes a byte.
+	wellFormed := err == nil && base64.RawURLEncoding.EncodeToString(b) == cursor && len(b) > cursorHead
+	signedWith := func(key []byte) bool {
 		return wellFormed && hmac.Equal(b[:cursorMAC], sign(ctx, key, scope, b[cursorMAC:]))
 	}
-	ours := sealedWith(s.cursors.local)
-	if wellFormed && !ours {
+	valid := signedWith(s.cursors.local)
+	if wellFormed && !valid {
 		key, err := s.sharedKey(ctx)
 		if err != nil {
 			return "", err
 		}
-		ours = sealedWith(key)
+		valid = signedWith(key)
 	}
-	if !ours || Now().Unix() > int64(binary.BigEndian.Uint64(b[cursorMAC:])) {
-		return "", schemas.Errorf(schemas.CodeInvalidArgument, "cursor %.100q is not one that %s gave you for this list within the last day", cursor, tool).WithField("cursor").
-			WithHint("pass next_cursor unchanged and with the same filters, or leave cursor out to begin anew")
+	if !valid || Now().Unix() > int64(binary.BigEndian.Uint64(b[cursorMAC:])) {
+		return "", schemas.Errorf(schemas.CodeInvalidArgument, "invalid cursor %.100q: %s did not return it for this list in the last day",
+			cursor, tool).WithField("cursor").WithHint("pass next_cursor unchanged and with the same filters, or leave cursor out to start at the beginning")
 	}
 	return string(b[cursorHead:]), nil
 }

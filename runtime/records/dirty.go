@@ -8,21 +8,21 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Dirty is a set of keys that have changed, and of which something is to be done, by one goroutine at a time for each.
+// Dirty is a set of keys that have changed and that Handle handles, each by one goroutine at a time.
 type Dirty[K comparable] struct {
 	limit  int
 	mu     sync.Mutex
 	keys   map[K]bool
-	busy   map[K]bool // those that are handled, or rest after that
+	busy   map[K]bool // keys that are being handled, or rest after that
 	signal Signal     // there may be a key that is not busy
 }
 
-// NewDirty makes a set of at most so many keys.
+// NewDirty returns an empty set of at most limit keys.
 func NewDirty[K comparable](limit int) *Dirty[K] {
 	return &Dirty[K]{limit: limit, keys: map[K]bool{}, busy: map[K]bool{}, signal: NewSignal()}
 }
 
-// Add takes a key into the set; it does not block. false: the set is full, and the key is left out.
+// Add adds a key to the set. It does not block; it returns false if the set is full, and then the key is not added.
 func (d *Dirty[K]) Add(key K) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -34,7 +34,7 @@ func (d *Dirty[K]) Add(key K) bool {
 	return true
 }
 
-// take gives out one key that is not busy; it is busy until it is freed.
+// take removes one key that is not busy from the set; it is busy until done.
 func (d *Dirty[K]) take() (key K, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -55,9 +55,9 @@ func (d *Dirty[K]) done(key K) {
 	d.signal.Set()
 }
 
-// Handle has handle called for each key of the set, in so many goroutines, until ctx ends and every key that was added before is handled.
-// A key that is added again while it is handled is handled once more. A key that is added without end holds up neither the
-// others nor the machine: after it was handled it rests as long as that took.
+// Handle calls handle for each key of the set, in up to that many workers, until ctx ends and every key that was added before is handled.
+// A key that is added again while it is handled is handled once more. A key that is added again and again delays neither the
+// other keys nor the machine: after it was handled it rests for as long as that took.
 func (d *Dirty[K]) Handle(ctx context.Context, workers int, handle func(K)) {
 	var g errgroup.Group
 	g.SetLimit(workers)
@@ -79,7 +79,7 @@ func (d *Dirty[K]) Handle(ctx context.Context, workers int, handle func(K)) {
 			})
 		}
 	}
-	_ = g.Wait() // none of them has an error
+	_ = g.Wait() // the workers return no errors
 	d.mu.Lock()
 	clear(d.busy)
 	d.mu.Unlock()

@@ -10,17 +10,17 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// handlers is how many keys of a kind one process sees to at once.
+// dueWorkers is how many keys of a kind one process handles at once.
 const dueWorkers = 4
 
-// HandleDue has see look after every key of a kind that is due, until ctx ends. Unlike executions these need no room and no
-// turn, and no pause holds them. Where see does not release a lease it lapses, and somebody tries again.
+// HandleDue claims the keys of a kind that are due and calls handle for each, until ctx ends. Unlike executions these keys do not wait
+// in the queue, and a pause does not stop them. If handle does not release the lease, it expires, and a replica claims the key again.
 func (s *Store) HandleDue(ctx context.Context, kind string, handle func(context.Context, *store.Lease)) {
 	var delay time.Duration
 	for ctx.Err() == nil {
 		leases, err := s.Claim(ctx, store.ClaimRequest{Kind: kind, Owner: s.worker, Max: ClaimMax, TTL: s.lease, Wait: ClaimWait})
 		if ctx.Err() != nil {
-			s.ReturnAll(leases) //nolint:contextcheck // what was taken goes back whatever ends
+			s.ReturnAll(leases) //nolint:contextcheck // leases are released whatever ended ctx
 			return
 		}
 		var g errgroup.Group
@@ -28,7 +28,7 @@ func (s *Store) HandleDue(ctx context.Context, kind string, handle func(context.
 		for i := range leases {
 			g.Go(func() error { handle(ctx, &leases[i]); return nil })
 		}
-		_ = g.Wait() // none of them has an error
+		_ = g.Wait() // the workers return no errors
 		if err == nil {
 			delay = 0
 			continue
@@ -36,7 +36,7 @@ func (s *Store) HandleDue(ctx context.Context, kind string, handle func(context.
 		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 			return
 		}
-		s.log.Warn("claim what is due: trying again", "kind", kind, "error", err)
+		s.log.Warn("claim keys that are due: trying again", "kind", kind, "error", err)
 		delay = min(max(2*delay, 100*time.Millisecond), MaxDelay)
 		select {
 		case <-ctx.Done():
@@ -45,8 +45,8 @@ func (s *Store) HandleDue(ctx context.Context, kind string, handle func(context.
 	}
 }
 
-// ClaimWait is how long one Claim waits for work.
+// ClaimWait is how long one Claim waits for a key that is due.
 const ClaimWait = 30 * time.Second
 
-// ClaimMax is how many executions one Claim takes at most.
+// ClaimMax is how many keys one Claim takes at most.
 const ClaimMax = 32

@@ -6,7 +6,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Each reads all records of a query.
+// Each calls visit for every record that matches q, page by page, until visit returns an error. q.Limit and q.After are ignored.
 func (s *Store) Each(ctx context.Context, q store.Query, visit func(store.Record) error) error {
 	for q.Limit = PageSize; ; {
 		records, err := s.List(ctx, q)

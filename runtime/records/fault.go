@@ -9,9 +9,9 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Error is what a caller sees of a store that fails; the cause stays in the chain for the log. A conflict is for the caller
-// to decide. A request that no store takes, or a record that is missing though another one names it, is a defect: trying
-// again would change nothing.
+// Error turns an error of the store into an error for callers: it wraps Unavailable, and keeps err in the chain for the log. It returns
+// nil, store.ErrConflict, store.ErrInvalid and store.ErrNotFound unchanged: a conflict is for the caller to decide. A request that no
+// store accepts, or a record that is missing although another one names it, is a defect, and trying again would not help.
 func Error(err error) error {
 	for _, unchanged := range []error{nil, store.ErrConflict, store.ErrInvalid, store.ErrNotFound} {
 		if errors.Is(err, unchanged) {
@@ -21,18 +21,19 @@ func Error(err error) error {
 	return fmt.Errorf("%w: %w", Describe(err), err)
 }
 
+// Unavailable is in the chain of the error of a store that does not answer.
 var Unavailable = schemas.Errorf(schemas.CodeUnavailable, "the store does not answer").WithRetryAfter(2 * time.Second).
 	WithHint("nothing was lost that was acknowledged; try again shortly")
 
-// fault is an error of a store that says in a sentence what is wrong with its server, and what to do about it; neither holds a
-// secret. The errors of store/redis are such.
+// fault is an error of a store that says in a sentence what is wrong with its server, and what to do about it; neither contains a
+// secret. The errors of store/redis implement it.
 type fault interface {
 	error
 	Says() string
 	Hint() string
 }
 
-// Trouble is what a caller is told of a store that fails.
+// Describe returns what callers are shown of an error of the store: Unavailable, with the store's own message and hint where it has them.
 func Describe(err error) *schemas.Error {
 	f, ok := errors.AsType[fault](err)
 	if !ok {
@@ -45,7 +46,7 @@ func Describe(err error) *schemas.Error {
 	return e
 }
 
-// Cure is what an operator can do about it.
+// Cure returns what an operator can do about an error of the store.
 func Cure(err error) string {
 	if f, ok := errors.AsType[fault](err); ok && f.Hint() != "" {
 		return f.Hint()

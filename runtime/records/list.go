@@ -7,23 +7,27 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Page bounds of lists.
 const (
+	// PageSize is how many records one page has at most, of lists as well as of reads of the store.
+	PageSize = 100
+	// PageBytes is how many bytes the records of one page of a list have at most, unless it is a single record.
+	PageBytes = 64 << 10
+
 	defaultLimit = 20
-	PageSize     = 100
-	maxScan      = 2000 // records that one page looks at; filters that match less often give short pages
+	maxScan      = 2000 // records that one page reads; if fewer of them match, the page is short
 )
 
-// Listing is one page to be read.
+// Listing is a request for one page of a list.
 type Listing struct {
-	Tool   string // for the message about a bad cursor
+	Tool   string // is named in the error about an invalid cursor
 	Query  store.Query
-	Limit  int // 0: defaultList
-	Cursor string
+	Limit  int    // at most PageSize; 0: 20
+	Cursor string // next of the page before; empty: the first page
 }
 
-// List reads a page of records, each by read, which says whether the caller is to see it. A page ends after its limit, or
-// where its records get larger than MaxPage together. While others write, every record that stays is shown exactly once.
+// List reads a page of records, each by read, which also reports whether the record is shown. A page ends after its limit, or where its
+// records together exceed PageBytes; next is the cursor of the following page, empty after the last one. While records are written
+// concurrently, every record that stays is shown exactly once. page is never nil.
 func List[T any](ctx context.Context, s *Store, l Listing, read func(store.Record) (T, bool, error)) (page []T, next string, err error) {
 	page = []T{}
 	scope := fmt.Sprintf("%s %q %q", l.Query.Kind, l.Query.Term, l.Query.Prefix)
@@ -64,6 +68,3 @@ func List[T any](ctx context.Context, s *Store, l Listing, read func(store.Recor
 		}
 	}
 }
-
-// PageBytes is the most bytes of one page.
-const PageBytes = 64 << 10

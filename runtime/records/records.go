@@ -13,19 +13,19 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Config is what a Store is made of. Every field is required.
+// Config configures a Store. Every field is required.
 type Config struct {
 	Store  store.Store
 	Log    hclog.Logger
-	Worker string         // this replica's name on leases
+	Worker string         // the name of this replica on leases
 	Lease  time.Duration  // how long a key that is due stays with the replica that claimed it
-	Random func() float64 // [0,1)
+	Random func() float64 // returns a number in [0,1), for jitter; it is called from many goroutines
 }
 
-// Store is a [store.Store] with what every room does with it.
+// Store is a [store.Store] with the operations that every room needs.
 type Store struct {
 	*monitored
-	Usage Usage // what principals keep, as far as it was counted
+	Usage Usage // how many records principals keep
 
 	log     hclog.Logger
 	worker  string
@@ -34,32 +34,35 @@ type Store struct {
 	cursors cursorKeys
 }
 
-// New makes a Store; it reads nothing.
+// New returns a Store; it reads nothing.
 func New(c Config) *Store {
 	return &Store{
-		monitored: &monitored{Store: c.Store}, log: c.Log, worker: c.Worker, lease: c.Lease, random: c.Random, cursors: cursorKeys{local: newKey()},
+		monitored: &monitored{Store: c.Store}, log: c.Log, worker: c.Worker, lease: c.Lease, random: c.Random,
+		cursors: cursorKeys{local: newKey()},
 	}
 }
 
-// Worker is this replica's name on leases.
+// Worker returns the name of this replica on leases.
 func (s *Store) Worker() string { return s.worker }
 
-// Lease is how long a key that is due stays with the replica that claimed it.
+// Lease returns how long a key that is due stays with the replica that claimed it.
 func (s *Store) Lease() time.Duration { return s.lease }
 
-// Private begins the IDs of a principal's records of a kind: a digest, so that no ID of one principal reaches into another's.
+// Private returns the prefix of the IDs of a principal's records of a kind: a digest, so that no ID of one principal can be one of
+// another's.
 func Private(principal, kind string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %s", len(principal), principal, kind))
 	return hex.EncodeToString(sum[:16]) + ":"
 }
 
-// NewID makes a ULID: sortable by time, with 80 random bits, so that it cannot be guessed.
+// NewID returns a ULID: it sorts by time, and has 80 random bits, so that it cannot be guessed.
 func NewID() string { return ulid.MustNew(ulid.Now(), crand.Reader).String() }
 
-// Now is the time of events: without a monotonic part, so that a fold of the log gives the very same state.
+// Now returns the time in UTC, in microseconds and without a monotonic part, as records and events keep it: folding the log gives exactly
+// the same state.
 func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-// OrElse is b, or otherwise where b is empty.
+// OrElse returns b, or otherwise if b is empty.
 func OrElse[T ~[]byte](b T, otherwise string) T {
 	if len(b) == 0 {
 		return T(otherwise)

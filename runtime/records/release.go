@@ -7,14 +7,14 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// The shortest and the longest pause between two tries of a commit to a store that does not answer.
+// The shortest and the longest delay before a request to a store that does not answer is tried again.
 const (
 	MinDelay = 100 * time.Millisecond
 	MaxDelay = 5 * time.Second
 )
 
-// GiveBack releases what cannot be worked on here, so that it is tried again at the time, or never with a zero one, and
-// blocks nothing until then. A nil lease is none.
+// GiveBack releases a lease whose key cannot be handled here; the key is due again at the time, never if that is zero. It tries once, for
+// a second at most: if that fails, the lease expires. A nil lease is ignored.
 func (s *Store) GiveBack(l *store.Lease, at time.Time) {
 	if l == nil {
 		return
@@ -23,15 +23,15 @@ func (s *Store) GiveBack(l *store.Lease, at time.Time) {
 	defer cancel()
 	wake := store.Wake{Key: l.Key}
 	if places, err := s.Places(ctx, []store.Key{wake.Key}); err == nil && places[0].Wake != nil {
-		wake = *places[0].Wake // its priority and its turn are the same as before
+		wake = *places[0].Wake // with the same priority and fairness as before
 	}
 	wake.At = at
 	if _, err := s.Commit(ctx, store.Batch{Release: l, Wakes: []store.Wake{wake}}); err != nil {
-		s.log.Debug("release", "key", l.Key, "error", err)
+		s.log.Debug("release a lease: it will expire", "key", l.Key, "error", err)
 	}
 }
 
-// ReturnAll gives back what was claimed and is not worked on.
+// ReturnAll releases leases that were claimed and not used; their keys are due at once.
 func (s *Store) ReturnAll(leases []store.Lease) {
 	for i := range leases {
 		s.GiveBack(&leases[i], Now())

@@ -9,33 +9,37 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Rounds is work that goes through many records again and again, one page at a time, such as the reconciler's. All replicas share the
-// passes: who takes one writes its time and place into one record, by its version. A pass is bounded; the next one goes on
-// where it ended, on whichever replica.
+// Rounds is work that goes through many records again and again, page by page, such as the reconciler's. All replicas share the rounds: a
+// replica that begins one writes the time into a record, by its version. A round is bounded; the next one continues where it
+// ended, on any replica.
 type Rounds struct {
-	Name   string                                                                     // of the record
-	Every  time.Duration                                                              // between two passes of all replicas together
-	Resume time.Duration                                                              // behind a pass that did not come to the end; 0: every
-	Parts  int                                                                        // of what there is to look at, one behind the other
-	Page   func(ctx context.Context, part int, after string) (next string, err error) // looks at one page; next: where the following one begins, empty: there is none
+	Name   string        // ID of the record
+	Every  time.Duration // between the starts of two rounds, of all replicas together
+	Resume time.Duration // between the start of a round that did not come to the end and the next one; 0: Every
+	Parts  int           // of the work; they are numbered from 0, and done one after the other
+	// Page handles one page of a part. after is where the page begins, empty at the beginning of the part; next is where the following
+	// page begins, empty after the last one.
+	Page func(ctx context.Context, part int, after string) (next string, err error)
 }
 
+// KindReconcile of the records of rounds.
 const KindReconcile = "reconcile"
 
-const RoundPages = 50 // of one pass
+// RoundPages is how many pages one round handles at most.
+const RoundPages = 50
 
-// place is the record that the replicas share: when the last pass began, and where the next one goes on.
+// progress is the record that the replicas share: when the last round began, and where the next one continues.
 type progress struct {
 	At    time.Time `json:"at"`
 	By    string    `json:"by"`
 	Part  int       `json:"status"`
 	After string    `json:"after"`
-	More  bool      `json:"more,omitempty"` // the last pass did not come to the end
+	More  bool      `json:"more,omitempty"` // the last round did not come to the end
 }
 
 func (w *Rounds) key() store.Key { return store.Key{Kind: KindReconcile, ID: w.Name} }
 
-// wait is how long after the start of a pass the next one is due.
+// interval is how long after the start of a round the next one is due.
 func (w *Rounds) interval(more bool) time.Duration {
 	if more && w.Resume > 0 {
 		return w.Resume
@@ -43,7 +47,7 @@ func (w *Rounds) interval(more bool) time.Duration {
 	return w.Every
 }
 
-// MakeRounds makes passes until ctx ends. doing is what the log says of one that fails.
+// RunRounds does rounds until ctx ends. task names them in the log when one fails.
 func (s *Store) RunRounds(ctx context.Context, w *Rounds, task string) {
 	for more := false; ; {
 		select {
@@ -58,7 +62,7 @@ func (s *Store) RunRounds(ctx context.Context, w *Rounds, task string) {
 	}
 }
 
-// Round makes one pass, unless another replica has just done it. more: it did not come to the end.
+// Round does one round, unless another replica has just begun one; more reports whether it did not come to the end.
 func (s *Store) Round(ctx context.Context, w *Rounds) (more bool, err error) {
 	var p progress
 	rec, err := s.Get(ctx, w.key())
@@ -72,7 +76,7 @@ func (s *Store) Round(ctx context.Context, w *Rounds) (more bool, err error) {
 	if since := now.Sub(p.At); since >= 0 && since < w.interval(p.More)*3/4 {
 		return false, nil
 	}
-	p.At, p.By, p.More = now, s.worker, false // nobody takes the next one meanwhile
+	p.At, p.By, p.More = now, s.worker, false // the next one is due after Every, whatever becomes of this one
 	version, err := s.saveProgress(ctx, w, p, rec.Version)
 	if errors.Is(err, store.ErrConflict) {
 		return false, nil
@@ -87,7 +91,7 @@ func (s *Store) Round(ctx context.Context, w *Rounds) (more bool, err error) {
 			if p.After, err = w.Page(ctx, p.Part, p.After); err != nil {
 				return false, err
 			}
-			if w.Resume > 0 { // much to do: half of the time is left to whoever else needs the store
+			if w.Resume > 0 { // there is much to do: leave half of the time to other users of the store
 				select {
 				case <-ctx.Done():
 				case <-time.After(time.Since(began)):

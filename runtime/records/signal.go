@@ -1,13 +1,12 @@
 package records
 
-// Signal is a channel of one token: a goroutine that waits for it looks around once, however often it was set meanwhile. Receive from it to
-// wait.
+// Signal is a channel of one token, which wakes one goroutine once, however often it was set meanwhile. Receive from it to wait.
 type Signal chan struct{}
 
-// NewSignal makes a Signal that is not set.
+// NewSignal returns a Signal that is not set.
 func NewSignal() Signal { return make(chan struct{}, 1) }
 
-// Set leaves the token, unless it is there already; it does not block.
+// Set sets the signal, unless it is set already. It does not block.
 func (s Signal) Set() {
 	select {
 	case s <- struct{}{}:

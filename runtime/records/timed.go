@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Patience is how long a request waits for the store's answer where it can do without.
+// AnswerTimeout is how long a request waits for an answer of the store that it can do without.
 const AnswerTimeout = 2 * time.Second
 
-// Timed asks the store something within storeWait and tells how long that took.
-func Timed(ctx context.Context, question func(context.Context) error) (took time.Duration, err error) {
+// Timed calls ask with a timeout of AnswerTimeout, and returns how long it took.
+func Timed(ctx context.Context, ask func(context.Context) error) (took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, AnswerTimeout)
 	defer cancel()
 	began := time.Now()
-	err = question(ctx)
+	err = ask(ctx)
 	return time.Since(began), err
 }

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// UsageAge is how old a count of what a principal keeps may be.
+// UsageAge is how old a count of a principal's records may be.
 const UsageAge = time.Minute
 
 const (
-	usageShare = 100    // a count that takes long is made so seldom that it takes one part in so many of the time
-	maxCounts  = 10_000 // remembered at once
+	usageShare = 100    // counting takes at most one part in so many of the time: slow counts are read less often
+	maxCounts  = 10_000 // in memory at once
 )
 
-// Usage counts what principals keep, so that one that never ends anything does not fill the store. A count is read from the store
-// once and then goes on in memory; what other replicas make and what expires is in the next one. So a limit holds as nearly
-// as a count is old, and no commit waits for another one's. The zero value is ready.
+// Usage counts the records of principals, so that one that never deletes anything does not fill the store. A count is read from the store
+// and then continued in memory; records of other replicas and records that expire appear in the next reading. So limits hold
+// approximately, within UsageAge, and no commit waits for another one. The zero value is ready.
 type Usage struct {
 	mu     sync.Mutex
 	counts map[Owner]*count
@@ -31,8 +31,8 @@ type Owner struct {
 type count struct {
 	mu   sync.Mutex
 	n    int
-	at   time.Time // when it was read; zero: never
-	took time.Duration
+	at   time.Time     // when it was read from the store; zero: never
+	took time.Duration // that reading it took
 }
 
 func (u *Usage) countOf(o Owner) *count {
@@ -49,7 +49,7 @@ func (u *Usage) countOf(o Owner) *count {
 	return c
 }
 
-// Add keeps a count true between two readings: n more records, or fewer.
+// Add adds n, which may be negative, to a count between two readings.
 func (u *Usage) Add(o Owner, n int) {
 	c := u.countOf(o)
 	c.mu.Lock()
@@ -57,8 +57,11 @@ func (u *Usage) Add(o Owner, n int) {
 	c.n = max(0, c.n+n)
 }
 
-// Room reports whether the owner may keep one more than the number that is returned. read counts the owner's records in the store.
-func (u *Usage) CanAdd(ctx context.Context, o Owner, limit int, read func(context.Context, string) (int, error)) (kept int, ok bool, err error) {
+// CanAdd reports whether the owner may keep one more record than the kept ones; it may not once it keeps limit. read counts the records of
+// a principal in the store.
+func (u *Usage) CanAdd(
+	ctx context.Context, o Owner, limit int, read func(ctx context.Context, principal string) (int, error),
+) (kept int, ok bool, err error) {
 	c := u.countOf(o)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -169,7 +169,7 @@ func errExpired(id string, at time.Time) *schemas.Error {
 		WithHint("a review without a decision counts as rejected; rerun_execution asks again")
 }
 
-// closedReview says what became of a review that is not open, as the log tells.
+// explainClosed says what became of a review that is not open, as the log tells.
 func (s *Safety) explainClosed(ctx context.Context, q question) error {
 	x, err := s.journal.LoadFor(ctx, q.execution)
 	if err != nil {
@@ -207,7 +207,7 @@ func (s *Safety) explainClosed(ctx context.Context, q question) error {
 	return engine.Illegal("decide a review of", q.execution, x.State.Status)
 }
 
-// became says how the first event about a unit behind a question ended that question.
+// endedBy says how the first event about a unit behind a question ended that question.
 func endedBy(q question, asked, e *schemas.Event) *schemas.Error {
 	const hint = "a review is decided once; get_execution_status shows what the execution waits for now, `runplane reviews` lists the open ones"
 	switch {

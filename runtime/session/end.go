@@ -38,10 +38,10 @@ type Belongings interface {
 // Term marks the records that belong to a session.
 func Term(id string) string { return "session=" + id }
 
-// SweepAgain is how long after the end of a session the last sweep may be.
+// SecondSweep is how long after the end of a session the last sweep may be.
 const SecondSweep = 10 * time.Second
 
-// handle does what is due with one session. Where it cannot, or not yet, the lease lapses and somebody tries again.
+// handleDue does what is due with one session. Where it cannot, or not yet, the lease lapses and somebody tries again.
 func (s *Sessions) handleDue(ctx context.Context, lease *store.Lease) {
 	id := lease.Key.ID
 	err := s.store.RetryOnConflict(func() error {
@@ -77,7 +77,7 @@ func (s *Sessions) handleDue(ctx context.Context, lease *store.Lease) {
 	}
 }
 
-// sweep ends what belongs to a session that has ended.
+// endBelongings ends what belongs to a session that has ended.
 func (s *Sessions) endBelongings(ctx context.Context, r *record) error {
 	ctx = caller.With(ctx, caller.Caller{Principal: r.Principal})
 	action := s.rules.OnExpire

@@ -11,7 +11,7 @@ import (
 
 func owner(principal string) records.Owner { return records.Owner{Kind: Kind, Principal: principal} }
 
-// checkRoom refuses a new session where its principal has as many open as may be.
+// checkLimit refuses a new session where its principal has as many open as may be.
 func (s *Sessions) checkLimit(ctx context.Context) error {
 	n, ok, err := s.store.Usage.CanAdd(ctx, owner(caller.From(ctx).Principal), s.rules.Max, s.count)
 	if err != nil || ok {

@@ -34,7 +34,7 @@ func Key(id string) store.Key { return store.Key{Kind: Kind, ID: id} }
 
 func (r *record) ttl() time.Duration { return time.Duration(r.TTLSeconds) * time.Second }
 
-// seen moves the end of the session away from the time.
+// touch moves the end of the session away from the time.
 func (r *record) touch(at time.Time) {
 	if at.After(r.LastSeenAt) {
 		r.LastSeenAt = at
@@ -63,7 +63,7 @@ func (r *record) view(now time.Time, rules Rules) schemas.Session {
 	return v
 }
 
-// living reads a session of the caller that has not ended. Together with ErrEnded it gives the one that has.
+// readOpen reads a session of the caller that has not ended. Together with ErrEnded it gives the one that has.
 func (s *Sessions) readOpen(ctx context.Context, id string) (record, error) {
 	r, err := s.readOwn(ctx, id)
 	if err != nil {
@@ -81,7 +81,7 @@ var ErrEnded = errors.New("the session has ended")
 
 var endVerb = map[schemas.SessionStatus]string{schemas.SessionExpired: "expired", schemas.SessionClosed: "was closed"}
 
-// Look shows a session of the caller; the call does not count as seeing it.
+// Peek shows a session of the caller; the call does not count as seeing it.
 func (s *Sessions) Peek(ctx context.Context, id string) (schemas.Session, error) {
 	r, err := s.readOwn(ctx, id)
 	return r.view(records.Now(), s.rules), err
@@ -93,7 +93,7 @@ func (s *Sessions) Decode(rec store.Record) (schemas.Session, error) {
 	return r.view(records.Now(), s.rules), err
 }
 
-// own reads a session of the caller, as last seen by this process; what belongs to somebody else does not exist.
+// readOwn reads a session of the caller, as last seen by this process; what belongs to somebody else does not exist.
 func (s *Sessions) readOwn(ctx context.Context, id string) (record, error) {
 	r, err := s.read(ctx, id)
 	if err == nil && r.Principal != caller.From(ctx).Principal {

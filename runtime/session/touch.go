@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// touchEvery is how often at most one process commits that a session was seen. What was seen in between it remembers; a
+// touchInterval is how often at most one process commits that a session was seen. What was seen in between it remembers; a
 // crash loses so much of a session's life.
 const touchInterval = 5 * time.Second
 

@@ -42,7 +42,7 @@ func (s *States) Remind(ctx context.Context, key store.Key, r *Record, now time.
 	return records.Error(err)
 }
 
-// reminder is when those are told next that wait for a state which expires. It is later than now; the times for a state that
+// noticeTime is when those are told next that wait for a state which expires. It is later than now; the times for a state that
 // is written again and again are a few.
 func noticeTime(now, expires time.Time) time.Time {
 	step := ExpiryGrain

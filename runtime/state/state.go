@@ -154,7 +154,7 @@ func sessionOf(c schemas.Object) (string, error) {
 	return id, nil
 }
 
-// bind counts as naming the session of a context, which must live.
+// useSession counts as naming the session of a context, which must live.
 func (s *States) useSession(ctx context.Context, c schemas.Object) (string, error) {
 	id, err := sessionOf(c)
 	if err == nil && id != "" {
@@ -268,7 +268,7 @@ func (s *States) Set(ctx context.Context, w Write) (schemas.StateWritten, error)
 	return out, err
 }
 
-// expect is the conflict of an expected version with the current one.
+// checkVersion is the conflict of an expected version with the current one.
 func checkVersion(ref Ref, expected *int64, current int64) error {
 	if expected == nil || *expected == current {
 		return nil
@@ -320,7 +320,7 @@ func (s *States) SessionEnded(ctx context.Context, e session.Ended) error {
 	})
 }
 
-// Retire deletes the state of a record that was not written since a time and does not end by itself; false: it stays, also where it was
+// DeleteUnwritten deletes the state of a record that was not written since a time and does not end by itself; false: it stays, also where it was
 // written just now.
 func (s *States) DeleteUnwritten(ctx context.Context, rec store.Record, since time.Time) (bool, error) {
 	r, err := Decode(rec)
@@ -334,7 +334,7 @@ func (s *States) DeleteUnwritten(ctx context.Context, rec store.Record, since ti
 	return err == nil, err
 }
 
-// end deletes a state whose session has ended.
+// deleteWithSession deletes a state whose session has ended.
 func (s *States) deleteWithSession(ctx context.Context, rec store.Record, sessionID string) error {
 	return s.store.RetryOnConflict(func() error {
 		r, err := s.Read(ctx, rec.Key)

@@ -37,7 +37,7 @@ type watch struct {
 	last      fingerprint // what it was when it was
 }
 
-// mark tells one state from the next.
+// fingerprint tells one state from the next.
 type fingerprint struct {
 	found   bool
 	version int64
@@ -77,7 +77,7 @@ func (s *States) Watch(ctx context.Context, ref Ref, changed func()) (stop func(
 	return sync.OnceFunc(func() { ws.remove(w) }), nil
 }
 
-// record is what a state is read from; a view shows another record.
+// shownKey is what a state is read from; a view shows another record.
 func (s *States) shownKey(ctx context.Context, ref Ref) store.Key {
 	if v, ok := s.views[ref.Type]; ok {
 		return v.Key(ctx, ref.Key)
@@ -95,7 +95,7 @@ func (s *States) Watched() (count, shown int) {
 	return s.watches.count, len(s.watches.byKey)
 }
 
-// nextLook is when a state is to be looked at unless a hint comes first: with its end, or when the hint must have been missed.
+// nextCheck is when a state is to be looked at unless a hint comes first: with its end, or when the hint must have been missed.
 func (s *States) nextCheck(current *schemas.State) time.Time {
 	now := records.Now()
 	next := now.Add(WatchPoll)
@@ -115,7 +115,7 @@ func (ws *watches) remove(w *watch) {
 	}
 }
 
-// hint has those looked at that watch what a record shows.
+// markDue has those looked at that watch what a record shows.
 func (ws *watches) markDue(key store.Key) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -143,7 +143,7 @@ func (ws *watches) due(now time.Time) (out []*watch, next time.Time) {
 	return out, next
 }
 
-// sees takes note of what a watch's state is now, and tells whether that is news.
+// update takes note of what a watch's state is now, and tells whether that is news.
 func (ws *watches) update(w *watch, current fingerprint, next time.Time) bool {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 // one takes its head out of every list and answers not_found for it from then on; the head goes last, so that whoever comes
 // after a crash finds what is left.
 
-// DeletesAtOnce is how many outputs one commit deletes.
+// OutputsPerCommit is how many outputs one commit deletes.
 const OutputsPerCommit = 100
 
 // Delete deletes an execution that has ended. store.ErrConflict: somebody has changed its head since that version.
@@ -57,7 +57,7 @@ func (u *Upkeep) Delete(ctx context.Context, h *journal.Head, version int64) err
 	}
 }
 
-// forgetKey frees the idempotency key of an execution that is about to be deleted: who submits it again gets a new one.
+// releaseIdempotencyKey frees the idempotency key of an execution that is about to be deleted: who submits it again gets a new one.
 func (u *Upkeep) releaseIdempotencyKey(ctx context.Context, h *journal.Head) error {
 	if records.Now().After(h.CreatedAt.Add(u.idempotency)) { // it was reserved before, and has gone by itself
 		return nil

@@ -57,7 +57,7 @@ func (u *Upkeep) reconcilePage(ctx context.Context, status schemas.Status, after
 	return page[len(page)-1].Key.ID, nil
 }
 
-// rescue wakes an execution that stands in no queue, if it needs an owner. That nobody has changed it since it was read is
+// wake wakes an execution that stands in no queue, if it needs an owner. That nobody has changed it since it was read is
 // part of the commit: who did has also set its wake.
 func (u *Upkeep) wake(ctx context.Context, rec *store.Record) error {
 	var h journal.Head

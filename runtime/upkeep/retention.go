@@ -37,7 +37,7 @@ const (
 	deleteWorkers     = 4           // executions
 )
 
-// StatesAtOnce is how many states one page of a pass has; they may be large.
+// StatesPerPage is how many states one page of a pass has; they may be large.
 const StatesPerPage = 20
 
 // endedTerms find the executions that may go: first those whose deletion has begun.
@@ -111,14 +111,14 @@ func (u *Upkeep) retainExecutions(ctx context.Context, term, after string) (next
 	return next, err
 }
 
-// madeAfter tells whether an id was made after a time. Ids go by time; the execution of one may be much younger: a firing that could not
+// createdAfter tells whether an id was made after a time. Ids go by time; the execution of one may be much younger: a firing that could not
 // be made for long, a key that was reserved by somebody who died.
 func createdAfter(id string, t time.Time) bool {
 	u, err := ulid.ParseStrict(id)
 	return err == nil && u.Timestamp().After(t)
 }
 
-// retire deletes an execution unless another one needs it.
+// deleteUnneeded deletes an execution unless another one needs it.
 func (u *Upkeep) deleteUnneeded(ctx context.Context, h *journal.Head, version int64) (deleted bool, err error) {
 	if !h.Deleted {
 		if needed, err := u.isNeeded(ctx, h); needed || err != nil {
@@ -132,7 +132,7 @@ func (u *Upkeep) deleteUnneeded(ctx context.Context, h *journal.Head, version in
 	return err == nil, err
 }
 
-// needed tells whether an execution that has ended belongs to an open one: its parent may still ask for its output, its child for how it
+// isNeeded tells whether an execution that has ended belongs to an open one: its parent may still ask for its output, its child for how it
 // ended, and who looks at a rerun for what it repeats.
 func (u *Upkeep) isNeeded(ctx context.Context, h *journal.Head) (bool, error) {
 	if h.ParentID != "" {

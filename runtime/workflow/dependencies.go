@@ -16,7 +16,7 @@ import (
 // A workflow that names others executes what those names stand for when it is called. So what was found out about it as a tool
 // holds for the versions that it was found of, its parts, and for no others.
 
-// partsOf are the versions of workflows that stand in a plan in the place of their names, outermost first.
+// dependenciesOf are the versions of workflows that stand in a plan in the place of their names, outermost first.
 func dependenciesOf(p *schemas.Plan) (names []string) {
 	for i := range p.Nodes {
 		named := p.Nodes[i].Workflow
@@ -31,7 +31,7 @@ func dependenciesOf(p *schemas.Plan) (names []string) {
 	return names
 }
 
-// sameParts tells whether the names in the latest version of a published workflow stand for what they stood for.
+// sameDependencies tells whether the names in the latest version of a published workflow stand for what they stood for.
 func (w *Workflows) sameDependencies(ctx context.Context, r *record) (bool, error) {
 	if len(r.Tool.Dependencies) == 0 { // there are no names in it
 		return true, nil
@@ -58,7 +58,7 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// renewTools finds out anew about the caller's published workflows whose parts have changed. One about which that cannot be done
+// refreshTools finds out anew about the caller's published workflows whose parts have changed. One about which that cannot be done
 // stays one for which nobody vouches.
 func (w *Workflows) refreshTools(ctx context.Context) {
 	err := w.store.Each(ctx, store.Query{Kind: Kind, Term: termPublished(caller.From(ctx).Principal)}, func(rec store.Record) error {

@@ -27,7 +27,7 @@ import (
 // So no firing is executed twice, and none is lost that was due, but for what catch_up and overlap say. What is due is told by the
 // clock of the store alone, which every lease carries: replicas whose clocks differ fire at the same times.
 
-// lateFiring is how late a firing may be made and not count as missed.
+// onTimeWindow is how late a firing may be made and not count as missed.
 const onTimeWindow = time.Minute
 
 // fire sees to one schedule. Where it cannot, the lease lapses and somebody tries again.
@@ -212,7 +212,7 @@ func (w *Workflows) makeOrders(ctx context.Context, s *scheduleRecord) (postpone
 	return 0, nil
 }
 
-// orderRetry is when what could not be made is tried again.
+// orderRetryDelay is when what could not be made is tried again.
 const orderRetryDelay = 5 * time.Second
 
 func realmUnavailable(f schemas.Finding) bool { return f.Code == plan.CodeRealmUnavailable }
@@ -239,7 +239,7 @@ func (w *Workflows) Committed(c journal.Commit) {
 	}
 }
 
-// lookAtEnded has a schedule looked at of which an execution has ended, where a firing waits for that.
+// handleEnded has a schedule looked at of which an execution has ended, where a firing waits for that.
 func (w *Workflows) handleEnded(key store.Key) {
 	ctx, cancel := context.WithTimeout(context.Background(), executionPoll)
 	defer cancel()

@@ -85,7 +85,7 @@ func (l *listeners) hasListeners(principal string) bool {
 	return known && len(l.notify) > 0
 }
 
-// recheck reads what a principal has published, and tells who wants to know if it has changed.
+// checkPublished reads what a principal has published, and tells who wants to know if it has changed.
 func (w *Workflows) checkPublished(ctx context.Context, principal string) {
 	if !w.listeners.hasListeners(principal) {
 		return

@@ -26,7 +26,7 @@ const (
 // toolPrefix stands before the name of a workflow in the name of its tool.
 const toolPrefix = "workflow_"
 
-// asTool is what a published workflow is to clients.
+// toolRecord is what a published workflow is to clients.
 type toolRecord struct {
 	Title        string         `json:"title,omitempty"`
 	InputSchema  schemas.Object `json:"input_schema"` // as schemas.Portable has it
@@ -188,7 +188,7 @@ func (v *version) toolSchema() (schemas.Object, error) {
 	return out, err
 }
 
-// typesLike are the types of an input of which no more is known than its default.
+// guessTypes are the types of an input of which no more is known than its default.
 func guessTypes(v schemas.Value) any {
 	if len(v) > 0 {
 		switch v[0] {
@@ -208,7 +208,7 @@ func guessTypes(v schemas.Value) any {
 	return schemas.Anything()
 }
 
-// unvouched are the hints of what nobody knows enough of.
+// unknownHints are the hints of what nobody knows enough of.
 var unknownHints = schemas.Hints{Destructive: true, OpenWorld: true}
 
 // hintsOf says what executing a plan may do, from what is known of every capability that it may call. What nobody says is
@@ -237,7 +237,7 @@ func (w *Workflows) hintsOf(ctx context.Context, p *plan.Program) schemas.Hints 
 	return h
 }
 
-// strictest collects what effects a plan's nodes take their capabilities to have: a plan may be stricter than the tool.
+// addEffects collects what effects a plan's nodes take their capabilities to have: a plan may be stricter than the tool.
 func addEffects(p *plan.Program, effects map[string]schemas.Effect) {
 	for i := range p.Nodes {
 		n := &p.Nodes[i]

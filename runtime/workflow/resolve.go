@@ -20,7 +20,7 @@ func (w *Workflows) Resolve(ctx context.Context, p *schemas.Plan, within []strin
 	return w.resolveNames(ctx, p, "", within)
 }
 
-// namedWorkflows puts the plan of a workflow in the place of its name, all the way down: what was accepted does not change
+// resolveNames puts the plan of a workflow in the place of its name, all the way down: what was accepted does not change
 // when the name gets a next version. within are the workflows around the plan, outermost first. An error says that the store does not
 // answer, and nothing of the plan.
 func (w *Workflows) resolveNames(ctx context.Context, p *schemas.Plan, at string, within []string) (findings []schemas.Finding, err error) {

@@ -12,7 +12,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// nextSchedule takes what becomes of a workflow's schedule into b: as it was (nil), none (an empty one) or a new one. The inputs
+// putSchedule takes what becomes of a workflow's schedule into b: as it was (nil), none (an empty one) or a new one. The inputs
 // must be what the version takes. It tells whether anything changes, and when the workflow fires next.
 func (w *Workflows) putSchedule(ctx context.Context, r *record, wanted *schemas.Schedule, version *version, b *store.Batch) (changed bool, next *time.Time, err error) {
 	if wanted == nil && !r.Scheduled {

@@ -17,7 +17,7 @@ import (
 
 const KindSchedule = "schedule"
 
-// scheduled is the record of a workflow's schedule. Its wake is when somebody next has to look at it. One that was ended leaves its
+// scheduleRecord is the record of a workflow's schedule. Its wake is when somebody next has to look at it. One that was ended leaves its
 // version behind for a day, so that nobody who still holds it takes the next one for it.
 type scheduleRecord struct {
 	schemas.Schedule
@@ -81,7 +81,7 @@ func (s *scheduleRecord) catchUp() int {
 	return *s.CatchUp
 }
 
-// noted takes a firing into the history. Of firings that were missed one behind the other the last one stands for all.
+// addFiring takes a firing into the history. Of firings that were missed one behind the other the last one stands for all.
 func (s *scheduleRecord) addFiring(f schemas.Firing) {
 	if f.Outcome == schemas.FiringExecuted {
 		s.Latest = f.ExecutionID
@@ -94,7 +94,7 @@ func (s *scheduleRecord) addFiring(f schemas.Firing) {
 	s.Last = s.Last[:min(len(s.Last), maxPastFirings)]
 }
 
-// next is the first firing that was not decided on; zero: none comes.
+// nextFiring is the first firing that was not decided on; zero: none comes.
 func (s *scheduleRecord) nextFiring() time.Time {
 	t, err := s.times()
 	if err != nil || s.Paused {
@@ -125,7 +125,7 @@ func (s *scheduleRecord) putEnd(b *store.Batch, key store.Key) error {
 	return nil
 }
 
-// look is when somebody has to see to the schedule after it was changed: what was decided on comes first.
+// nextWake is when somebody has to see to the schedule after it was changed: what was decided on comes first.
 func (s *scheduleRecord) nextWake(now time.Time) time.Time {
 	if len(s.Orders) > 0 {
 		return now
@@ -133,7 +133,7 @@ func (s *scheduleRecord) nextWake(now time.Time) time.Time {
 	return s.nextFiring()
 }
 
-// within is a workflow with this as its schedule: with up to n firings to come, and with those that were where they are asked for.
+// addTo is a workflow with this as its schedule: with up to n firings to come, and with those that were where they are asked for.
 func (s *scheduleRecord) addTo(info schemas.WorkflowInfo, n int, withPast bool) schemas.WorkflowInfo {
 	v := &schemas.ScheduleStatus{Schedule: s.Schedule, Due: s.Due}
 	if info.Schedule = v; withPast {

@@ -102,7 +102,7 @@ func New(c Config) *Workflows {
 	}
 }
 
-// maxEnded is how many schedules are looked at together of which an execution has ended; the others look for themselves.
+// maxEndedSchedules is how many schedules are looked at together of which an execution has ended; the others look for themselves.
 const maxEndedSchedules = 10_000
 
 // Run fires schedules and keeps the knowledge of published workflows, until ctx ends. It is stopped after the engine: schedules look at
@@ -173,7 +173,7 @@ func (w *Workflows) Create(ctx context.Context, spec Spec) (schemas.WorkflowRef,
 	return ref, err
 }
 
-// nextVersion makes what is kept the latest version of w, in b; same: it is that already, and nothing is to be written.
+// putVersion makes what is kept the latest version of w, in b; same: it is that already, and nothing is to be written.
 func (w *Workflows) putVersion(ctx context.Context, r *record, spec Spec, value []byte) (same bool, b store.Batch, err error) {
 	caller, now := caller.From(ctx).Principal, records.Now()
 	if r.stored == 0 || r.Deleted {
@@ -202,7 +202,7 @@ func (w *Workflows) putVersion(ctx context.Context, r *record, spec Spec, value 
 	return false, b, nil
 }
 
-// versionOf checks what a version is made of.
+// newVersion checks what a version is made of.
 func (w *Workflows) newVersion(ctx context.Context, spec Spec) (v version, program *plan.Program, err error) {
 	if _, err := schemas.NewChecker(json.RawMessage(spec.InputSchema)); err != nil {
 		return v, nil, schemas.Errorf(schemas.CodeInvalidArgument, "input_schema: %s", err).WithField("input_schema")
@@ -241,7 +241,7 @@ func (w *Workflows) Execute(ctx context.Context, id string, version int64, sub e
 	return w.executions.Execute(ctx, sub)
 }
 
-// at reads one version of a workflow of the caller.
+// readVersion reads one version of a workflow of the caller.
 func (w *Workflows) readVersion(ctx context.Context, id string, version int64) (name string, number int64, v version, err error) {
 	name, at, versioned := strings.Cut(id, "@")
 	if versioned {
@@ -269,7 +269,7 @@ func (w *Workflows) readVersion(ctx context.Context, id string, version int64) (
 	return name, version, v, json.Unmarshal(rec.Value, &v)
 }
 
-// Look shows a workflow of the caller; one that is not there is not_found with the nearest names.
+// Get shows a workflow of the caller; one that is not there is not_found with the nearest names.
 func (w *Workflows) Get(ctx context.Context, name string) (schemas.WorkflowInfo, error) {
 	r, err := w.readExisting(ctx, name)
 	return r.info(), err
@@ -281,7 +281,7 @@ func Decode(rec store.Record) (schemas.WorkflowInfo, bool, error) {
 	return r.info(), err == nil && !r.Deleted, err
 }
 
-// living reads a workflow of the caller; one that is not there is not_found with the nearest names.
+// readExisting reads a workflow of the caller; one that is not there is not_found with the nearest names.
 func (w *Workflows) readExisting(ctx context.Context, name string) (record, error) {
 	r, err := w.read(ctx, name)
 	if err != nil || r.stored > 0 && !r.Deleted {
