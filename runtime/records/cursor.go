@@ -118,7 +118,8 @@ func (s *Store) OpenCursor(ctx context.Context, tool, scope, cursor string) (str
 	}
 	if !valid || Now().Unix() > int64(binary.BigEndian.Uint64(b[cursorMAC:])) {
 		return "", schemas.Errorf(schemas.CodeInvalidArgument, "invalid cursor %.100q: %s did not return it for this list in the last day",
-			cursor, tool).WithField("cursor").WithHint("pass next_cursor unchanged and with the same filters, or leave cursor out to start at the beginning")
+			cursor, tool).WithField("cursor").
+			WithHint("pass next_cursor unchanged and with the same filters, or leave cursor out to start at the beginning")
 	}
 	return string(b[cursorHead:]), nil
 }

@@ -42,8 +42,8 @@ func (m *monitored) Commit(ctx context.Context, b store.Batch) (store.Committed,
 	return done, err
 }
 
-// CheckWrite returns nil if the store accepts writes, as far as is known. After a refusal it writes a record into the same partition, and returns
-// the error of that. by distinguishes the records of replicas.
+// CheckWrite returns nil if the store accepts writes, as far as is known. After a refusal it writes a record into the same
+// partition, and returns the error of that. by distinguishes the records of replicas.
 func (m *monitored) CheckWrite(ctx context.Context, by string) error {
 	r := m.refusal.Load()
 	if r == nil {

@@ -11,37 +11,37 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// A session has a wake at the time at which it expires unless it is seen before. Whichever replica claims it looks at the
-// session anew and commits what follows against the version it read, so that one of them ends it, once:
+// A session has a wake at the time at which it expires unless it is used before. The replica that claims it reads the session again and
+// commits what follows against the version it read, so that one replica ends it, once:
 //
-//	seen meanwhile ──▶ next wake
+//	used meanwhile ──▶ next wake
 //	past its time  ──▶ expired, wake now
-//	not yet        ──▶ the store's clock is ahead of this one: once more when the lease lapses
-//	ended          ──▶ sweep: executions are cancelled or go on, its states are deleted ──▶ once more when the lease lapses ──▶ sweep, done
+//	not yet        ──▶ the store's clock is ahead of this one: again when the lease expires
+//	ended          ──▶ executions are cancelled or detached, states deleted ──▶ again when the lease expires ──▶ done
 //
-// The second sweep finds what was begun by calls that had looked at the session just before it ended.
+// The second time finds what was begun by calls that had read the session just before it ended.
 
 // Ended is a session that has ended.
 type Ended struct {
 	SessionID string
 	Principal string
 	How       string // "expired" or "was closed"
-	Cancel    bool   // what runs on behalf of the session is to be cancelled
+	Cancel    bool   // executions of the session are to be cancelled
 }
 
-// Belongings is what a room keeps that belongs to sessions. SessionEnded ends it; it is called once more where it returns an error, and
-// again after [SweepAgain]. ctx has the session's principal as its caller.
+// Belongings is a room that keeps what belongs to sessions, such as their states. SessionEnded ends what belongs to e; it is called again
+// if it returns an error, and once more at least [SecondSweep] after the end. The caller of ctx is the principal of the session.
 type Belongings interface {
 	SessionEnded(ctx context.Context, e Ended) error
 }
 
-// Term marks the records that belong to a session.
+// Term returns the index term of the records that belong to a session.
 func Term(id string) string { return "session=" + id }
 
-// SecondSweep is how long after the end of a session the last sweep may be.
+// SecondSweep is how long after the end of a session Belongings are called a second time at the earliest.
 const SecondSweep = 10 * time.Second
 
-// handleDue does what is due with one session. Where it cannot, or not yet, the lease lapses and somebody tries again.
+// handleDue handles one session that is due. If it cannot, or not yet, it keeps the lease, which expires; then the session is due again.
 func (s *Sessions) handleDue(ctx context.Context, lease *store.Lease) {
 	id := lease.Key.ID
 	err := s.store.RetryOnConflict(func() error {
@@ -73,11 +73,11 @@ func (s *Sessions) handleDue(ctx context.Context, lease *store.Lease) {
 		return s.save(ctx, &r, time.Time{}, store.Batch{Release: lease})
 	})
 	if err != nil && ctx.Err() == nil {
-		s.log.Warn("see to a session: trying again", "session_id", id, "error", err)
+		s.log.Warn("handle a session that is due: trying again", "session_id", id, "error", err)
 	}
 }
 
-// endBelongings ends what belongs to a session that has ended.
+// endBelongings has the rooms end what belongs to a session that has ended.
 func (s *Sessions) endBelongings(ctx context.Context, r *record) error {
 	ctx = caller.With(ctx, caller.Caller{Principal: r.Principal})
 	action := s.rules.OnExpire

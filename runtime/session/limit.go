@@ -11,14 +11,14 @@ import (
 
 func owner(principal string) records.Owner { return records.Owner{Kind: Kind, Principal: principal} }
 
-// checkLimit refuses a new session where its principal has as many open as may be.
+// checkLimit refuses a new session if the caller has Rules.Max open ones.
 func (s *Sessions) checkLimit(ctx context.Context) error {
 	n, ok, err := s.store.Usage.CanAdd(ctx, owner(caller.From(ctx).Principal), s.rules.Max, s.count)
 	if err != nil || ok {
 		return err
 	}
-	return schemas.Errorf(schemas.CodeQuotaExceeded, "%d sessions are open, as many as may be", n).
-		WithHint("delete_session those that are done with, or use one that list_sessions shows; an operator raises limits.max_sessions")
+	return schemas.Errorf(schemas.CodeQuotaExceeded, "%d sessions are open (limit %d)", n, s.rules.Max).
+		WithHint("delete_session closes those that are no longer needed, list_sessions shows them; an operator can raise limits.max_sessions")
 }
 
 func (s *Sessions) count(ctx context.Context, _ string) (n int, err error) {

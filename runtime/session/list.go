@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Query selects sessions; empty fields select all.
+// Query selects sessions. Empty fields select all; a Limit of 0 is the default, 20.
 type Query struct {
 	Status  schemas.SessionStatus
 	AgentID string
@@ -19,7 +19,7 @@ type Query struct {
 	Cursor  string
 }
 
-// List lists the caller's sessions, newest first. It names none of them, so none counts as seen.
+// List lists the caller's sessions, newest first. It renews the expiry of none.
 func (s *Sessions) List(ctx context.Context, q Query) (schemas.SessionList, error) {
 	now := records.Now()
 	l := records.Listing{Tool: "list_sessions", Query: OfCaller(ctx), Limit: q.Limit, Cursor: q.Cursor}
@@ -34,13 +34,13 @@ func (s *Sessions) List(ctx context.Context, q Query) (schemas.SessionList, erro
 	return schemas.SessionList{Sessions: page, NextCursor: next}, err
 }
 
-// OfCaller selects the records of the caller's sessions, newest first.
+// OfCaller returns the query of the caller's sessions, newest first.
 func OfCaller(ctx context.Context) store.Query {
 	return store.Query{Kind: Kind, Term: "principal=" + caller.From(ctx).Principal, Reverse: true}
 }
 
-// Agents tells who is there: the agents with open sessions of the caller, who was seen last first. Sessions without an
-// agent_id count together, under an empty one.
+// Agents returns the agents that have open sessions of the caller, the last seen first. Sessions without an agent_id are counted together,
+// under an empty one.
 func (s *Sessions) Agents(ctx context.Context) ([]schemas.Agent, error) {
 	now := records.Now()
 	byID := map[string]*schemas.Agent{}

@@ -16,25 +16,25 @@ import (
 // Kind of the records of sessions.
 const Kind = "session"
 
-// record is the record of a session. Its Status is active until it ends: that it is idle or past its time follows from
-// the clock. Its Version counts updates; the store's also counts when it was seen.
+// record is the record of a session. Its Status is active until it ends: that it is idle or past its expiry follows from the clock. Its
+// Version counts updates; the store's version also counts renewals of the expiry.
 //
-//	active ──no call for IdleAfter──▶ idle ──no call for the TTL──▶ expired ──Keep──▶ gone
+//	active ──no call for IdleAfter──▶ idle ──no call for the TTL──▶ expired ──Keep──▶ deleted
 //	   ▲                               │                                                ▲
 //	   └───────any call that names it──┘            either ──delete──▶ closed ──Keep────┘
 type record struct {
 	schemas.Session
 	Principal string    `json:"principal"`
 	stored    int64     // the record's version in the store
-	committed time.Time // when it was last seen, as the record says
+	committed time.Time // LastSeenAt in the store
 }
 
-// Key is where a session is stored.
+// Key returns the key of a session's record.
 func Key(id string) store.Key { return store.Key{Kind: Kind, ID: id} }
 
 func (r *record) ttl() time.Duration { return time.Duration(r.TTLSeconds) * time.Second }
 
-// touch moves the end of the session away from the time.
+// touch notes a use of the session, and renews its expiry.
 func (r *record) touch(at time.Time) {
 	if at.After(r.LastSeenAt) {
 		r.LastSeenAt = at
@@ -42,7 +42,7 @@ func (r *record) touch(at time.Time) {
 	r.ExpiresAt = r.LastSeenAt.Add(r.ttl())
 }
 
-// end is final.
+// end ends the session, for good.
 func (r *record) end(status schemas.SessionStatus, now time.Time) {
 	r.Status, r.EndedAt = status, &now
 	if now.Before(r.ExpiresAt) {
@@ -50,7 +50,7 @@ func (r *record) end(status schemas.SessionStatus, now time.Time) {
 	}
 }
 
-// view is the session as it stands now.
+// view returns the session with its status at a time.
 func (r *record) view(now time.Time, rules Rules) schemas.Session {
 	v := r.Session
 	switch {
@@ -63,15 +63,16 @@ func (r *record) view(now time.Time, rules Rules) schemas.Session {
 	return v
 }
 
-// readOpen reads a session of the caller that has not ended. Together with ErrEnded it gives the one that has.
+// readOpen reads a session of the caller. If it has ended, it is returned with an error that wraps ErrEnded.
 func (s *Sessions) readOpen(ctx context.Context, id string) (record, error) {
 	r, err := s.readOwn(ctx, id)
 	if err != nil {
 		return r, err
 	}
 	if v := r.view(records.Now(), s.rules); v.Status.Ended() {
-		return r, fmt.Errorf("%w: %w", ErrEnded, schemas.Errorf(schemas.CodeAlreadyFinished, "session %q %s at %s", id, endVerb[v.Status], v.EndedAt.Format(time.RFC3339)).
-			WithField("session_id").WithHint("create_session makes a new one"))
+		e := schemas.Errorf(schemas.CodeAlreadyFinished, "session %q %s at %s", id, endVerb[v.Status], v.EndedAt.Format(time.RFC3339)).
+			WithField("session_id").WithHint("create_session makes a new one")
+		return r, fmt.Errorf("%w: %w", ErrEnded, e)
 	}
 	return r, nil
 }
@@ -81,19 +82,19 @@ var ErrEnded = errors.New("the session has ended")
 
 var endVerb = map[schemas.SessionStatus]string{schemas.SessionExpired: "expired", schemas.SessionClosed: "was closed"}
 
-// Peek shows a session of the caller; the call does not count as seeing it.
+// Peek returns a session of the caller without renewing its expiry.
 func (s *Sessions) Peek(ctx context.Context, id string) (schemas.Session, error) {
 	r, err := s.readOwn(ctx, id)
 	return r.view(records.Now(), s.rules), err
 }
 
-// Decode is the session of a record.
+// Decode returns the session of a record, with its status now.
 func (s *Sessions) Decode(rec store.Record) (schemas.Session, error) {
 	r, err := s.decode(rec)
 	return r.view(records.Now(), s.rules), err
 }
 
-// readOwn reads a session of the caller, as last seen by this process; what belongs to somebody else does not exist.
+// readOwn reads a session of the caller, with the uses that this process has not committed yet; sessions of other principals do not exist.
 func (s *Sessions) readOwn(ctx context.Context, id string) (record, error) {
 	r, err := s.read(ctx, id)
 	if err == nil && r.Principal != caller.From(ctx).Principal {
@@ -133,8 +134,8 @@ func notFound(id string) *schemas.Error {
 		WithHint("list_sessions shows those that exist; create_session makes one")
 }
 
-// save writes a session against the version that was read, with when it is next due and what else b holds.
-// store.ErrConflict: somebody else was faster.
+// save writes a session against the version that was read, with its next wake and the rest of b. It returns store.ErrConflict if the
+// record was changed since.
 func (s *Sessions) save(ctx context.Context, r *record, due time.Time, b store.Batch) error {
 	value, err := schemas.Encode(r)
 	if err != nil {

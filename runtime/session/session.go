@@ -15,21 +15,21 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// What becomes of the executions of a session that ends.
+// What happens to the executions of a session that ends.
 const (
-	Cancel = "cancel" // they are cancelled with it
-	Detach = "detach" // they go on
+	Cancel = "cancel" // they are cancelled
+	Detach = "detach" // they continue
 )
 
-// Rules say how sessions live and end. Zero fields take the default beside them.
+// Rules bound sessions, and say what their end does. Zero fields take the default that their comment names.
 type Rules struct {
-	TTL       time.Duration // how long a session lives after the last call that named it, where it says nothing itself; 24 h
-	IdleAfter time.Duration // without a call for so long it shows as idle; 10 min
+	TTL       time.Duration // how long after the last call that named it a session expires, unless it sets a TTL itself; 24 h
+	IdleAfter time.Duration // how long after the last call that named it a session is shown as idle; 10 min
 	Keep      time.Duration // how long an ended session can still be read; 7 days
 	MaxBytes  int           // of data and user_context together; 64 KiB
-	Max       int           // open sessions of one principal, about; 10,000
-	OnDelete  string        // SessionCancel (default) or SessionDetach
-	OnExpire  string        // SessionDetach (default): durable work may outlive who asked for it; or SessionCancel
+	Max       int           // open sessions of one principal, approximately; 10,000
+	OnDelete  string        // Cancel (default) or Detach
+	OnExpire  string        // Detach (default): durable work may outlive its client; or Cancel
 }
 
 func (s Rules) withDefaults() Rules {
@@ -56,26 +56,26 @@ func (s Rules) withDefaults() Rules {
 	return s
 }
 
-// Config is what Sessions are made of. Store and Log are required.
+// Config configures Sessions. Store and Log are required.
 type Config struct {
 	Store *records.Store
 	Log   hclog.Logger
 	Rules Rules
-	NewID func() string // nil: records.NewID
+	NewID func() string // makes the ids of sessions; nil: records.NewID
 }
 
-// Sessions is the contract Session.
+// Sessions implements the contract Session.
 type Sessions struct {
 	store      *records.Store
 	log        hclog.Logger
 	rules      Rules
 	newID      func() string
 	belongings []Belongings
-	running    atomic.Bool // what is noted is committed by Run
+	running    atomic.Bool // Run commits what is in touches
 	touches    touches
 }
 
-// New makes Sessions; nothing happens before Run.
+// New returns Sessions. Until Run, every use of a session is committed at once, and sessions that are due are not ended.
 func New(c Config) *Sessions {
 	s := &Sessions{store: c.Store, log: c.Log, rules: c.Rules.withDefaults(), newID: c.NewID}
 	if s.newID == nil {
@@ -85,10 +85,10 @@ func New(c Config) *Sessions {
 	return s
 }
 
-// OnEnd has b end what belongs to a session once that has ended, after those that were given before. It is called before Run.
+// OnEnd adds rooms to the hook Belongings, which is called in the order in which they were added. It must be called before Run.
 func (s *Sessions) OnEnd(b ...Belongings) { s.belongings = append(s.belongings, b...) }
 
-// Run ends sessions that are due and commits that sessions were seen, until ctx ends; what was seen before is committed then.
+// Run ends sessions that are due and commits the uses of sessions, until ctx ends; it then commits those that are left.
 func (s *Sessions) Run(ctx context.Context) error {
 	s.running.Store(true)
 	defer s.running.Store(false)
@@ -99,11 +99,12 @@ func (s *Sessions) Run(ctx context.Context) error {
 	return nil
 }
 
-// Create opens a session for the caller. The updates are what it begins with; nothing of them is needed.
+// Create opens a session of the caller. u is what it starts with; every field is optional.
 func (s *Sessions) Create(ctx context.Context, u schemas.SessionUpdates) (schemas.Session, error) {
 	now := records.Now()
 	r := record{Principal: caller.From(ctx).Principal, Session: schemas.Session{
-		SessionID: s.newID(), Status: schemas.SessionActive, Version: 1, TTLSeconds: max(1, int64(s.rules.TTL/time.Second)), CreatedAt: now, LastSeenAt: now,
+		SessionID: s.newID(), Status: schemas.SessionActive, Version: 1, TTLSeconds: max(1, int64(s.rules.TTL/time.Second)),
+		CreatedAt: now, LastSeenAt: now,
 	}}
 	r.Data, r.UserContext, u.Data, u.UserContext = u.Data, u.UserContext, nil, nil
 	if err := s.apply(&r, u); err != nil {
@@ -120,7 +121,7 @@ func (s *Sessions) Create(ctx context.Context, u schemas.SessionUpdates) (schema
 	return r.view(now, s.rules), nil
 }
 
-// Get shows a session. The call counts as one that names it; one that has ended is shown as it ended.
+// Get returns a session, and renews its expiry. A session that has ended is returned as it ended.
 func (s *Sessions) Get(ctx context.Context, id string) (schemas.Session, error) {
 	out, err := s.Use(ctx, id)
 	if errors.Is(err, ErrEnded) {
@@ -129,13 +130,13 @@ func (s *Sessions) Get(ctx context.Context, id string) (schemas.Session, error) 
 	return out, err
 }
 
-// Update changes a session that lives. With an expected version, an update that somebody else has overtaken is a
-// conflict that tells the version there is.
+// Update changes an open session. If a version is expected and the session has another one, the error has code conflict and the version
+// that it has.
 func (s *Sessions) Update(ctx context.Context, id string, u schemas.SessionUpdates, expected *int64) (schemas.Session, error) {
 	return s.change(ctx, id, expected, func(r *record) error { return s.apply(r, u) })
 }
 
-// change applies a change to a living session, again whenever somebody else was faster.
+// change applies a change to an open session, again after each conflict with another writer.
 func (s *Sessions) change(ctx context.Context, id string, expected *int64, change func(*record) error) (schemas.Session, error) {
 	var r record
 	err := s.store.RetryOnConflict(func() (err error) {
@@ -156,7 +157,7 @@ func (s *Sessions) change(ctx context.Context, id string, expected *int64, chang
 	return r.view(records.Now(), s.rules), err
 }
 
-// SetData replaces the data of a session that lives, as Update does with other members.
+// SetData replaces the data of an open session; expected is as for Update.
 func (s *Sessions) SetData(ctx context.Context, id string, data schemas.Object, expected *int64) (schemas.Session, error) {
 	return s.change(ctx, id, expected, func(r *record) error {
 		r.Data = data
@@ -164,7 +165,7 @@ func (s *Sessions) SetData(ctx context.Context, id string, data schemas.Object, 
 	})
 }
 
-// apply changes a session by what was given, or says what is wrong with it.
+// apply applies updates to a session; its error says what is invalid.
 func (s *Sessions) apply(r *record, u schemas.SessionUpdates) error {
 	for _, m := range []struct {
 		field string
@@ -196,11 +197,11 @@ func (s *Sessions) apply(r *record, u schemas.SessionUpdates) error {
 }
 
 func (s *Sessions) tooLarge(n int) *schemas.Error {
-	return schemas.Errorf(schemas.CodePayloadTooLarge, "the data and user_context of a session may have %d bytes, these have %d", s.rules.MaxBytes, n).
-		WithField("data").WithHint("keep large values with set_state, or outside, and a reference to them here")
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "data and user_context of the session have %d bytes (limit %d)", n, s.rules.MaxBytes).
+		WithField("data").WithHint("keep large values in states (set_state) or outside, and a reference to them here")
 }
 
-// Delete closes a session for good and forgets its data. What ended before stays as it is.
+// Delete closes a session for good and deletes its data. A session that has ended stays as it is, which is no error.
 func (s *Sessions) Delete(ctx context.Context, id string) (schemas.Session, error) {
 	var r record
 	var open bool

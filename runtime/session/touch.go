@@ -11,15 +11,15 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// touchInterval is how often at most one process commits that a session was seen. What was seen in between it remembers; a
-// crash loses so much of a session's life.
+// touchInterval is how often at most one process commits the uses of sessions. Between commits it remembers them; after a crash a session
+// may expire that much earlier.
 const touchInterval = 5 * time.Second
 
-// touches remembers when sessions were seen, until that is committed.
+// touches remembers when sessions were last used, until that is committed.
 type touches struct {
 	mu     sync.Mutex
 	last   map[string]time.Time
-	signal records.Signal // there is something
+	signal records.Signal // last is not empty
 }
 
 func (t *touches) at(id string) (time.Time, bool) {
@@ -38,7 +38,7 @@ func (t *touches) add(id string, at time.Time) {
 	t.signal.Set()
 }
 
-// drop forgets a session, unless it was seen again since.
+// drop removes a session, unless it was used again since.
 func (t *touches) drop(id string, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -57,8 +57,8 @@ func (t *touches) ids() []string {
 	return ids
 }
 
-// Use is for every call that names a session: it must be the caller's and alive, and the call counts as seeing it. A session that has
-// ended comes with [ErrEnded].
+// Use renews the expiry of a session of the caller, and returns it; every call that names a session calls it. If the session has ended,
+// it is returned with an error that wraps [ErrEnded].
 func (s *Sessions) Use(ctx context.Context, id string) (schemas.Session, error) {
 	var r record
 	err := s.store.RetryOnConflict(func() (err error) {
@@ -76,15 +76,15 @@ func (s *Sessions) Use(ctx context.Context, id string) (schemas.Session, error) 
 	return r.view(records.Now(), s.rules), err
 }
 
-// Touch lets a call that may do without the session count as one that names it.
+// Touch renews the expiry of a session for a call that does not need the session to exist; errors are logged.
 func (s *Sessions) Touch(ctx context.Context, id string) {
 	_, err := s.Use(ctx, id)
 	if err != nil && !errors.Is(err, ErrEnded) && !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-		s.log.Debug("touch a session", "session_id", id, "error", err)
+		s.log.Debug("renew the expiry of a session: going on without", "session_id", id, "error", err)
 	}
 }
 
-// commitTouches commits what was seen every touchEvery, and the rest when ctx ends.
+// commitTouches commits the uses of sessions every touchInterval, and the rest when ctx ends.
 func (s *Sessions) commitTouches(ctx context.Context) {
 	for {
 		select {
@@ -112,7 +112,7 @@ func (s *Sessions) flushTouches(ctx context.Context) {
 			continue
 		}
 		err := s.store.RetryOnConflict(func() error {
-			r, err := s.read(ctx, id) // as seen
+			r, err := s.read(ctx, id) // with its last use
 			if err != nil || r.Status.Ended() {
 				return err
 			}
@@ -120,7 +120,7 @@ func (s *Sessions) flushTouches(ctx context.Context) {
 		})
 		if err != nil && !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			if ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
-				s.log.Warn("commit that a session was seen: trying again", "session_id", id, "error", err)
+				s.log.Warn("commit the last use of a session: trying again", "session_id", id, "error", err)
 			}
 			continue
 		}
