@@ -2,9 +2,7 @@ package state
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -31,15 +29,6 @@ func (s Rules) withDefaults() Rules {
 	}
 	return s
 }
-
-// The longest type and key of a state in bytes.
-const (
-	MaxType = 128
-	MaxKey  = 512
-)
-
-// Kind of the records of states.
-const Kind = "state"
 
 // Config is what States are made of. Store, Log and Sessions are required.
 type Config struct {
@@ -74,113 +63,6 @@ func New(c Config) *States {
 func (s *States) Run(ctx context.Context) error {
 	s.runWatches(ctx)
 	return nil
-}
-
-// KeepVersion is how long the version of a state that was deleted or expired is remembered: whoever makes it anew goes on
-// counting, so that nobody takes the new one for the old by its version.
-const KeepVersion = 24 * time.Hour
-
-// Record is the record of a state; its version is the store's. The ID begins with a digest of principal and type, so that
-// no key can reach into another's.
-type Record struct {
-	Key       string         `json:"key"`
-	Data      schemas.Value  `json:"data,omitempty"`
-	Context   schemas.Object `json:"context,omitempty"`
-	UpdatedAt time.Time      `json:"updated_at"`
-	ExpiresAt *time.Time     `json:"expires_at,omitempty"`
-	Deleted   bool           `json:"deleted,omitempty"`
-	stored    int64
-}
-
-// Exists tells whether anybody can see the state.
-func (r *Record) Exists(now time.Time) bool {
-	return r.stored > 0 && !r.Deleted && (r.ExpiresAt == nil || now.Before(*r.ExpiresAt))
-}
-
-// VersionAt is what a caller has to expect: 0 where there is nothing.
-func (r *Record) VersionAt(now time.Time) int64 {
-	if !r.Exists(now) {
-		return 0
-	}
-	return r.stored
-}
-
-func (r *Record) view(kind string) schemas.State {
-	return schemas.State{
-		Found: true, StateType: kind, StateKey: r.Key, StateData: r.Data, Context: r.Context, Version: r.stored, UpdatedAt: &r.UpdatedAt, ExpiresAt: r.ExpiresAt,
-	}
-}
-
-// Ref names a state of the caller. With a context, the members given have to be those that the state was written
-// with, else it is not meant; a session_id among them counts as naming the session.
-type Ref struct {
-	Type, Key string
-	Context   schemas.Object
-}
-
-func (ref Ref) check() error {
-	for _, f := range []struct {
-		name, text string
-		most       int
-	}{{"state_type", ref.Type, MaxType}, {"state_key", ref.Key, MaxKey}} {
-		if len(f.text) == 0 || len(f.text) > f.most {
-			return schemas.Errorf(schemas.CodeInvalidArgument, "%s has %d bytes, want 1 to %d", f.name, len(f.text), f.most).WithField(f.name)
-		}
-	}
-	return nil
-}
-
-func (ref Ref) key(ctx context.Context) store.Key {
-	return Key(caller.From(ctx).Principal, schemas.StateName{Type: ref.Type, Key: ref.Key})
-}
-
-// Key is where a state of a principal is stored.
-func Key(principal string, name schemas.StateName) store.Key {
-	return store.Key{Kind: Kind, ID: records.Private(principal, name.Type) + name.Key}
-}
-
-// sessionOf is the session that a context binds to; empty: none.
-func sessionOf(c schemas.Object) (string, error) {
-	if len(c) == 0 {
-		return "", nil
-	}
-	var to struct {
-		SessionID *json.RawMessage `json:"session_id"`
-	}
-	var id string
-	if err := json.Unmarshal(c, &to); err != nil || to.SessionID != nil && json.Unmarshal(*to.SessionID, &id) != nil {
-		return "", schemas.Errorf(schemas.CodeInvalidArgument, "session_id of the context is not a string").WithField("context")
-	}
-	return id, nil
-}
-
-// useSession counts as naming the session of a context, which must live.
-func (s *States) useSession(ctx context.Context, c schemas.Object) (string, error) {
-	id, err := sessionOf(c)
-	if err == nil && id != "" {
-		if _, err = s.sessions.Use(ctx, id); err != nil {
-			err = schemas.AsError(err).WithField("context")
-		}
-	}
-	return id, err
-}
-
-func (s *States) Read(ctx context.Context, key store.Key) (Record, error) {
-	rec, err := s.store.Get(ctx, key)
-	if errors.Is(err, store.ErrNotFound) {
-		return Record{}, nil
-	}
-	if err != nil {
-		return Record{}, records.Error(err)
-	}
-	return Decode(rec)
-}
-
-// Decode is the state of a record.
-func Decode(rec store.Record) (Record, error) {
-	r := Record{stored: rec.Version}
-	err := json.Unmarshal(rec.Value, &r)
-	return r, err
 }
 
 // Get reads a state. That there is none is no error: Found is false then.
@@ -311,69 +193,4 @@ func (s *States) Delete(ctx context.Context, ref Ref, expected *int64) (out sche
 		s.store.Usage.Add(owner(caller.From(ctx).Principal), -1)
 	}
 	return out, err
-}
-
-// SessionEnded deletes the states of a session; it is the hook of package session.
-func (s *States) SessionEnded(ctx context.Context, e session.Ended) error {
-	return s.store.Each(ctx, store.Query{Kind: Kind, Term: session.Term(e.SessionID)}, func(rec store.Record) error {
-		return s.deleteWithSession(ctx, rec, e.SessionID)
-	})
-}
-
-// DeleteUnwritten deletes the state of a record that was not written since a time and does not end by itself; false: it stays, also where it was
-// written just now.
-func (s *States) DeleteUnwritten(ctx context.Context, rec store.Record, since time.Time) (bool, error) {
-	r, err := Decode(rec)
-	if err != nil || r.Deleted || r.ExpiresAt != nil || r.UpdatedAt.After(since) {
-		return false, err
-	}
-	_, err = s.save(ctx, rec.Key, &Record{Key: r.Key, UpdatedAt: records.Now(), Deleted: true, stored: r.stored}, "")
-	if errors.Is(err, store.ErrConflict) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// deleteWithSession deletes a state whose session has ended.
-func (s *States) deleteWithSession(ctx context.Context, rec store.Record, sessionID string) error {
-	return s.store.RetryOnConflict(func() error {
-		r, err := s.Read(ctx, rec.Key)
-		if err != nil || r.stored == 0 || r.Deleted {
-			return err
-		}
-		if id, err := sessionOf(r.Context); err != nil || id != sessionID {
-			return err
-		}
-		_, err = s.save(ctx, rec.Key, &Record{Key: r.Key, UpdatedAt: records.Now(), Deleted: true, stored: r.stored}, "")
-		return err
-	})
-}
-
-// save writes a state of the principal against the version that was read and returns the new one.
-func (s *States) save(ctx context.Context, key store.Key, r *Record, principal string) (int64, error) {
-	value, err := schemas.Encode(r)
-	if err != nil {
-		return 0, fmt.Errorf("encode state: %w", err)
-	}
-	p := store.Put{Key: key, Value: value, Version: r.stored}
-	switch {
-	case r.Deleted:
-		p.TTL = KeepVersion
-	case r.ExpiresAt != nil:
-		p.TTL = r.ExpiresAt.Sub(r.UpdatedAt) + KeepVersion
-	}
-	if id, err := sessionOf(r.Context); err == nil && id != "" {
-		p.Terms = []string{session.Term(id)}
-	}
-	if !r.Deleted {
-		p.Terms = append(p.Terms, termOwner(principal))
-	}
-	done, err := s.store.Commit(ctx, store.Batch{Puts: []store.Put{p}, Wakes: []store.Wake{notifyAfter(key, r)}, Sync: true})
-	if err != nil {
-		return 0, records.Error(err)
-	}
-	if s.written != nil {
-		s.written(key)
-	}
-	return done.Versions[0], nil
 }
