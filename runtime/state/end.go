@@ -10,28 +10,28 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// SessionEnded deletes the states of a session; it is the hook of package session.
+// SessionEnded deletes the states of a session; it implements session.Belongings.
 func (s *States) SessionEnded(ctx context.Context, e session.Ended) error {
 	return s.store.Each(ctx, store.Query{Kind: Kind, Term: session.Term(e.SessionID)}, func(rec store.Record) error {
 		return s.deleteWithSession(ctx, rec, e.SessionID)
 	})
 }
 
-// DeleteUnwritten deletes the state of a record that was not written since a time and does not end by itself; false: it stays, also where it was
-// written just now.
-func (s *States) DeleteUnwritten(ctx context.Context, rec store.Record, since time.Time) (bool, error) {
-	r, err := Decode(rec)
+// DeleteUnwritten deletes the state of a record if it has no expiry and was not written after a time; deleted reports whether it did. A
+// state that is written at the same time stays.
+func (s *States) DeleteUnwritten(ctx context.Context, rec store.Record, since time.Time) (deleted bool, err error) {
+	r, err := decode(rec)
 	if err != nil || r.Deleted || r.ExpiresAt != nil || r.UpdatedAt.After(since) {
 		return false, err
 	}
-	_, err = s.save(ctx, rec.Key, &Record{Key: r.Key, UpdatedAt: records.Now(), Deleted: true, stored: r.stored}, "")
+	err = s.markDeleted(ctx, rec.Key, &r, records.Now())
 	if errors.Is(err, store.ErrConflict) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// deleteWithSession deletes a state whose session has ended.
+// deleteWithSession deletes a state, if it still belongs to the session, which has ended.
 func (s *States) deleteWithSession(ctx context.Context, rec store.Record, sessionID string) error {
 	return s.store.RetryOnConflict(func() error {
 		r, err := s.Read(ctx, rec.Key)
@@ -41,7 +41,6 @@ func (s *States) deleteWithSession(ctx context.Context, rec store.Record, sessio
 		if id, err := sessionOf(r.Context); err != nil || id != sessionID {
 			return err
 		}
-		_, err = s.save(ctx, rec.Key, &Record{Key: r.Key, UpdatedAt: records.Now(), Deleted: true, stored: r.stored}, "")
-		return err
+		return s.markDeleted(ctx, rec.Key, &r, records.Now())
 	})
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Query selects states of one type. Filters are members that the data must have with these values; a member
-// context holds those of the context.
+// Query selects states of one type. Filters are members that the data must have, with these values; its member context holds
+// members that the context must have. A Limit of 0 is the default, 20.
 type Query struct {
 	Type    string
 	Filters schemas.Object
@@ -20,7 +20,7 @@ type Query struct {
 	Cursor  string
 }
 
-// filter is a StateQuery's filters, taken apart.
+// filter is the parsed Filters of a Query: members of the data and of the context.
 type filter struct{ data, context schemas.Object }
 
 func parseFilters(filters schemas.Object) (f filter, err error) {
@@ -32,7 +32,8 @@ func parseFilters(filters schemas.Object) (f filter, err error) {
 	}
 	if about, ok := members["context"]; ok {
 		if err := f.context.UnmarshalJSON(about); err != nil {
-			return f, schemas.Errorf(schemas.CodeInvalidArgument, "context of the filters is not an object, such as {\"session_id\": …}").WithField("filters/context")
+			return f, schemas.Errorf(schemas.CodeInvalidArgument, "context of the filters is not an object, such as {\"session_id\": …}").
+				WithField("filters/context")
 		}
 		delete(members, "context")
 	}
@@ -46,7 +47,7 @@ func (f filter) matches(s schemas.State) bool {
 	return schemas.Matches(f.data, s.StateData) && schemas.Matches(f.context, s.Context)
 }
 
-// List lists the caller's states of one type, by key; sessions and executions, newest first.
+// List lists the caller's states of one type, by key; sessions and executions are listed newest first.
 func (s *States) List(ctx context.Context, q Query) (schemas.StateList, error) {
 	if err := (Ref{Type: q.Type, Key: "any"}).check(); err != nil {
 		return schemas.StateList{}, err
@@ -72,7 +73,7 @@ func (s *States) List(ctx context.Context, q Query) (schemas.StateList, error) {
 		}
 		now := records.Now()
 		read = func(rec store.Record) (schemas.State, bool, error) {
-			st, err := Decode(rec)
+			st, err := decode(rec)
 			return st.view(q.Type), st.Exists(now), err
 		}
 	}

@@ -10,30 +10,31 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Whoever has written a state tells the executions that wait for it, at once. A wake that he commits with the state has
-// somebody tell them again a little later, in case he died first. A state expires without anybody writing it: who sees one
-// that will, and goes on waiting, leaves a wake for that. So an execution that waits never looks by itself.
+// The process that writes a state notifies the executions that wait for it, at once. It commits a wake with the state, at which another
+// process notifies them again a little later, in case it died first. A state expires without being written: an execution that reads
+// a state with an expiry, and continues to wait, leaves a wake for that time. So an execution that waits never polls.
 //
 // The wakes of one state differ by their time, and each is handled once: a change that comes while an earlier one is
-// handled has its own. Changes of the same period share one, which is due when the period is over. The one before an expiry
-// that is far off comes a good deal earlier and leaves the next one, so that a state that is written again and again has few.
+// handled has its own. Changes in the same period share one, which is due after the period. The wake of an expiry that is far
+// away is due a good deal earlier, and leaves the next one, so that a state that is written again and again has few wakes.
 
-// KindNotify of the wakes that say when those who wait for a state are to be notified.
+// KindNotify of the wakes at which the executions that wait for a state are notified.
 const KindNotify = "tell"
 
-// How close together the wakes of one state are.
 const (
-	NotifyPeriod = 30 * time.Second // changes of one period share a wake
-	ExpiryGrain  = time.Second      // how late the wake of an expiry may be
+	// NotifyPeriod is how long changes of a state share a wake.
+	NotifyPeriod = 30 * time.Second
+	// ExpiryGrain is how late the wake of an expiry may be.
+	ExpiryGrain = time.Second
 )
 
-// notifyAfter is the wake of a state that is committed.
+// notifyAfter returns the wake that is committed with a state.
 func notifyAfter(key store.Key, r *Record) store.Wake {
 	return NotifyWake(key, r.UpdatedAt.Truncate(NotifyPeriod).Add(2*NotifyPeriod))
 }
 
-// Remind has those told that wait for a state when it expires, if it was there when they looked. They are told before too, where that
-// is far off.
+// Remind has the executions that wait for a state notified when it expires, if it has an expiry and exists at now. If the expiry is far
+// away they are notified before too.
 func (s *States) Remind(ctx context.Context, key store.Key, r *Record, now time.Time) error {
 	if r.ExpiresAt == nil || !r.Exists(now) {
 		return nil
@@ -42,8 +43,8 @@ func (s *States) Remind(ctx context.Context, key store.Key, r *Record, now time.
 	return records.Error(err)
 }
 
-// noticeTime is when those are told next that wait for a state which expires. It is later than now; the times for a state that
-// is written again and again are a few.
+// noticeTime returns when the executions that wait for a state that expires are notified next. It is later than now. The times of a
+// state that is written again and again are few.
 func noticeTime(now, expires time.Time) time.Time {
 	step := ExpiryGrain
 	for 16*step <= expires.Sub(now) {
@@ -55,12 +56,12 @@ func noticeTime(now, expires time.Time) time.Time {
 	return expires.Truncate(step)
 }
 
-// NotifyWake is the wake of a state at a time.
+// NotifyWake returns the wake of a state at a time, in seconds.
 func NotifyWake(key store.Key, at time.Time) store.Wake {
 	return store.Wake{Key: store.Key{Kind: KindNotify, ID: key.ID + "/" + strconv.FormatInt(at.Unix(), 10)}, At: at}
 }
 
-// ParseNotify is the inverse of [NotifyWake].
+// ParseNotify is the inverse of [NotifyWake]; both results are zero if the key is not one of its keys.
 func ParseNotify(wake store.Key) (state store.Key, at time.Time) {
 	cut := strings.LastIndexByte(wake.ID, '/')
 	seconds, err := strconv.ParseInt(wake.ID[cut+1:], 10, 64)

@@ -16,12 +16,12 @@ import (
 // Kind of the records of states.
 const Kind = "state"
 
-// KeepVersion is how long the version of a state that was deleted or expired is remembered: whoever makes it anew goes on
-// counting, so that nobody takes the new one for the old by its version.
+// KeepVersion is how long the version of a state that was deleted or expired is kept. A state that is created under the same key
+// continues its versions, so that the new one cannot be mistaken for the old one.
 const KeepVersion = 24 * time.Hour
 
-// Record is the record of a state; its version is the store's. The ID begins with a digest of principal and type, so that
-// no key can reach into another's.
+// Record is the record of a state; its version is the store's. Its ID begins with a digest of principal and type, so that no key of
+// one principal or type can be one of another. The zero value is a state that does not exist.
 type Record struct {
 	Key       string         `json:"key"`
 	Data      schemas.Value  `json:"data,omitempty"`
@@ -32,12 +32,12 @@ type Record struct {
 	stored    int64
 }
 
-// Exists tells whether anybody can see the state.
+// Exists reports whether the state can be read: it was written, and is neither deleted nor expired.
 func (r *Record) Exists(now time.Time) bool {
 	return r.stored > 0 && !r.Deleted && (r.ExpiresAt == nil || now.Before(*r.ExpiresAt))
 }
 
-// VersionAt is what a caller has to expect: 0 where there is nothing.
+// VersionAt returns the version that a compare-and-set has to expect: 0 if the state does not exist.
 func (r *Record) VersionAt(now time.Time) int64 {
 	if !r.Exists(now) {
 		return 0
@@ -47,15 +47,17 @@ func (r *Record) VersionAt(now time.Time) int64 {
 
 func (r *Record) view(kind string) schemas.State {
 	return schemas.State{
-		Found: true, StateType: kind, StateKey: r.Key, StateData: r.Data, Context: r.Context, Version: r.stored, UpdatedAt: &r.UpdatedAt, ExpiresAt: r.ExpiresAt,
+		Found: true, StateType: kind, StateKey: r.Key, StateData: r.Data, Context: r.Context, Version: r.stored,
+		UpdatedAt: &r.UpdatedAt, ExpiresAt: r.ExpiresAt,
 	}
 }
 
-// Key is where a state of a principal is stored.
+// Key returns the key of the record of a principal's state.
 func Key(principal string, name schemas.StateName) store.Key {
 	return store.Key{Kind: Kind, ID: records.Private(principal, name.Type) + name.Key}
 }
 
+// Read reads the record of a state, also one that is deleted; a record that does not exist is the zero Record, which is no error.
 func (s *States) Read(ctx context.Context, key store.Key) (Record, error) {
 	rec, err := s.store.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
@@ -64,17 +66,23 @@ func (s *States) Read(ctx context.Context, key store.Key) (Record, error) {
 	if err != nil {
 		return Record{}, records.Error(err)
 	}
-	return Decode(rec)
+	return decode(rec)
 }
 
-// Decode is the state of a record.
-func Decode(rec store.Record) (Record, error) {
+// decode reads a state from its record.
+func decode(rec store.Record) (Record, error) {
 	r := Record{stored: rec.Version}
 	err := json.Unmarshal(rec.Value, &r)
 	return r, err
 }
 
-// save writes a state of the principal against the version that was read and returns the new one.
+// markDeleted replaces a state by a record that keeps its version.
+func (s *States) markDeleted(ctx context.Context, key store.Key, r *Record, now time.Time) error {
+	_, err := s.save(ctx, key, &Record{Key: r.Key, UpdatedAt: now, Deleted: true, stored: r.stored}, "")
+	return err
+}
+
+// save writes a state of the principal against the version that was read, and returns the new version.
 func (s *States) save(ctx context.Context, key store.Key, r *Record, principal string) (int64, error) {
 	value, err := schemas.Encode(r)
 	if err != nil {

@@ -9,16 +9,16 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// The longest type and key of a state in bytes.
+// The longest type and the longest key of a state, in bytes.
 const (
 	MaxType = 128
 	MaxKey  = 512
 )
 
-// Ref names a state of the caller. With a context, the members given have to be those that the state was written
-// with, else it is not meant; a session_id among them counts as naming the session.
+// Ref names a state of the caller. With a Context, a state matches only if its context has these members; a session_id among them
+// names a session of the caller, which must be open, and renews its expiry.
 type Ref struct {
-	Type, Key string
+	Type, Key string // 1 to MaxType and 1 to MaxKey bytes
 	Context   schemas.Object
 }
 
@@ -38,7 +38,7 @@ func (ref Ref) key(ctx context.Context) store.Key {
 	return Key(caller.From(ctx).Principal, schemas.StateName{Type: ref.Type, Key: ref.Key})
 }
 
-// sessionOf is the session that a context binds to; empty: none.
+// sessionOf returns the session_id of a context; empty: it has none.
 func sessionOf(c schemas.Object) (string, error) {
 	if len(c) == 0 {
 		return "", nil
@@ -53,7 +53,7 @@ func sessionOf(c schemas.Object) (string, error) {
 	return id, nil
 }
 
-// useSession counts as naming the session of a context, which must live.
+// useSession renews the expiry of the session that a context names, which must be open.
 func (s *States) useSession(ctx context.Context, c schemas.Object) (string, error) {
 	id, err := sessionOf(c)
 	if err == nil && id != "" {

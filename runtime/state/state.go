@@ -14,10 +14,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Rules bound states. Zero fields take the default beside them.
+// Rules bound states. Zero fields take the default that their comment names.
 type Rules struct {
-	MaxBytes int // of the data and context of one state; 256 KiB
-	Max      int // states that one principal keeps, about; 100,000
+	MaxBytes int // of data and context of one state together; 256 KiB
+	Max      int // states of one principal, approximately; 100,000
 }
 
 func (s Rules) withDefaults() Rules {
@@ -30,17 +30,17 @@ func (s Rules) withDefaults() Rules {
 	return s
 }
 
-// Config is what States are made of. Store, Log and Sessions are required.
+// Config configures States. Store, Log and Sessions are required.
 type Config struct {
 	Store    *records.Store
 	Log      hclog.Logger
 	Sessions *session.Sessions
 	Rules    Rules
 	Views    map[string]View     // by type of state
-	Written  func(key store.Key) // is called after each write; it must not block
+	Written  func(key store.Key) // is called after each write in this process, and must not block; nil: nothing is called
 }
 
-// States is the contract State.
+// States implements the contract State.
 type States struct {
 	store    *records.Store
 	log      hclog.Logger
@@ -51,7 +51,7 @@ type States struct {
 	watches  watches
 }
 
-// New makes States; nothing happens before Run.
+// New returns States. Until Run, watches notify of nothing.
 func New(c Config) *States {
 	return &States{
 		store: c.Store, log: c.Log, sessions: c.Sessions, rules: c.Rules.withDefaults(), views: c.Views, written: c.Written,
@@ -59,13 +59,13 @@ func New(c Config) *States {
 	}
 }
 
-// Run looks at watched states until ctx ends. While no state is watched it sleeps.
+// Run checks watched states until ctx ends. It sleeps while no state is watched.
 func (s *States) Run(ctx context.Context) error {
 	s.runWatches(ctx)
 	return nil
 }
 
-// Get reads a state. That there is none is no error: Found is false then.
+// Get reads a state. A state that does not exist is no error: its Found is false.
 func (s *States) Get(ctx context.Context, ref Ref) (schemas.State, error) {
 	none := schemas.State{StateType: ref.Type, StateKey: ref.Key}
 	if err := ref.check(); err != nil {
@@ -88,24 +88,24 @@ func (s *States) Get(ctx context.Context, ref Ref) (schemas.State, error) {
 	return r.view(ref.Type), nil
 }
 
-// Write is what becomes of a state.
+// Write is a write of a state.
 type Write struct {
-	Ref                    // its context, if given, replaces the one that is there
+	Ref                    // its Context, if not empty, replaces the context of the state
 	Data     schemas.Value // any JSON value
-	Expected *int64        // the version that must be there; 0: none; nil: whatever is there
-	TTL      time.Duration // 0: it stays
+	Expected *int64        // the version that the state must have, 0: it must not exist; nil: any
+	TTL      time.Duration // after which the state expires; 0: never
 }
 
-// Set writes a state. What was written under another version than the expected one stays, and the conflict tells which
-// that is. A state whose context names a session ends with the session.
+// Set writes a state. If the state has another version than the expected one it stays as it is, and the error has code conflict and
+// the version that it has. A state whose context names a session is deleted with the session.
 func (s *States) Set(ctx context.Context, w Write) (schemas.StateWritten, error) {
 	out := schemas.StateWritten{StateType: w.Type, StateKey: w.Key}
 	if err := w.check(); err != nil {
 		return out, err
 	}
 	if n := len(w.Data) + len(w.Context); n > s.rules.MaxBytes {
-		return out, schemas.Errorf(schemas.CodePayloadTooLarge, "a state may have %d bytes, this has %d", s.rules.MaxBytes, n).WithField("state_data").
-			WithHint("split it over several keys, or keep it outside and a reference to it here")
+		return out, schemas.Errorf(schemas.CodePayloadTooLarge, "data and context of the state have %d bytes (limit %d)", n, s.rules.MaxBytes).
+			WithField("state_data").WithHint("split it over several keys, or keep it outside and a reference to it here")
 	}
 	if v, ok := s.views[w.Type]; ok {
 		if v.Set == nil {
@@ -150,19 +150,19 @@ func (s *States) Set(ctx context.Context, w Write) (schemas.StateWritten, error)
 	return out, err
 }
 
-// checkVersion is the conflict of an expected version with the current one.
+// checkVersion returns an error with code conflict if another version than the current one is expected.
 func checkVersion(ref Ref, expected *int64, current int64) error {
 	if expected == nil || *expected == current {
 		return nil
 	}
 	e := schemas.Errorf(schemas.CodeConflict, "state %q of type %q has version %d, not %d", ref.Key, ref.Type, current, *expected)
 	if current == 0 {
-		e = schemas.Errorf(schemas.CodeConflict, "there is no state %q of type %q, so its version is 0, not %d", ref.Key, ref.Type, *expected)
+		e = schemas.Errorf(schemas.CodeConflict, "state %q of type %q does not exist, so its version is 0, not %d", ref.Key, ref.Type, *expected)
 	}
-	return e.WithField("expected_version").WithVersion(current).WithHint("get_state shows what is there now; decide again with its version")
+	return e.WithField("expected_version").WithVersion(current).WithHint("get_state shows the current state; decide again with its version")
 }
 
-// Delete removes a state. That there was none is no error, unless a version was expected.
+// Delete deletes a state. A state that does not exist is no error, unless a version is expected.
 func (s *States) Delete(ctx context.Context, ref Ref, expected *int64) (out schemas.StateDeleted, err error) {
 	if err := ref.check(); err != nil {
 		return out, err
@@ -186,8 +186,7 @@ func (s *States) Delete(ctx context.Context, ref Ref, expected *int64) (out sche
 		if out.Deleted = r.Exists(now) && schemas.Matches(ref.Context, r.Context); !out.Deleted {
 			return nil
 		}
-		_, err = s.save(ctx, key, &Record{Key: r.Key, UpdatedAt: now, Deleted: true, stored: r.stored}, "")
-		return err
+		return s.markDeleted(ctx, key, &r, now)
 	})
 	if err == nil && out.Deleted {
 		s.store.Usage.Add(owner(caller.From(ctx).Principal), -1)

@@ -13,31 +13,32 @@ import (
 )
 
 const (
-	// stateWatchPoll is how late a change is noticed at most that no hint of the store told of.
-	WatchPoll  = 5 * time.Second
-	MaxWatches = 10_000 // of one process
+	// WatchPoll is how late a change that the store's watch missed is noticed at most.
+	WatchPoll = 5 * time.Second
+	// MaxWatches is how many watches one process has at most.
+	MaxWatches = 10_000
 )
 
-// watches are the states that clients of this process want to hear of.
+// watches are the states that clients of this process watch.
 type watches struct {
 	mu     sync.Mutex
-	byKey  map[store.Key][]*watch // by the record that they show
+	byKey  map[store.Key][]*watch // by the key of the record that they show
 	count  int
-	signal records.Signal // some watch is to be looked at earlier than was known
+	signal records.Signal // a watch is due earlier than it was before
 }
 
-// watch is one state in the eyes of one who watches it.
+// watch is one client's watch of a state.
 type watch struct {
 	caller  caller.Caller
 	ref     Ref
 	key     store.Key
 	changed func()
 
-	nextCheck time.Time   // when it is to be looked at
-	last      fingerprint // what it was when it was
+	nextCheck time.Time   // when the state is read next
+	last      fingerprint // of the state when it was read last
 }
 
-// fingerprint tells one state from the next.
+// fingerprint distinguishes a state from the one that it was before.
 type fingerprint struct {
 	found   bool
 	version int64
@@ -52,21 +53,25 @@ func fingerprintOf(s *schemas.State) fingerprint {
 	return m
 }
 
-// Watch has changed called whenever the caller's state is found to be another one than before: written, deleted or expired,
-// through whichever replica. Several changes may be told as one; what it is now State tells. Where the runtime does not run nothing is
-// told. changed must not block; it may be called once more while off is. An error is that of State, or rate_limited.
+// Watch calls changed after the caller's state was written, deleted or expired, through any replica, until stop is called. Several
+// changes may be one call; Get returns the state as it is now. Nothing is called while Run does not run. changed must not
+// block; it may be called once more while stop is. Watch returns the errors of Get, and rate_limited if there are MaxWatches watches.
 func (s *States) Watch(ctx context.Context, ref Ref, changed func()) (stop func(), err error) {
 	ref.Context = nil
 	current, err := s.Get(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	w := &watch{caller: caller.From(ctx), ref: ref, key: s.shownKey(ctx, ref), changed: changed, last: fingerprintOf(&current), nextCheck: s.nextCheck(&current)}
+	w := &watch{
+		caller: caller.From(ctx), ref: ref, key: s.shownKey(ctx, ref), changed: changed,
+		last: fingerprintOf(&current), nextCheck: s.nextCheck(&current),
+	}
 	ws := &s.watches
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.count >= MaxWatches {
-		return nil, schemas.Errorf(schemas.CodeRateLimited, "%d states are watched already", ws.count).WithHint("end subscriptions that nobody needs, or ask get_state")
+		return nil, schemas.Errorf(schemas.CodeRateLimited, "%d states are watched (limit %d)", ws.count, MaxWatches).
+			WithHint("end subscriptions that are no longer needed, or use get_state")
 	}
 	if ws.byKey == nil {
 		ws.byKey = map[store.Key][]*watch{}
@@ -77,7 +82,7 @@ func (s *States) Watch(ctx context.Context, ref Ref, changed func()) (stop func(
 	return sync.OnceFunc(func() { ws.remove(w) }), nil
 }
 
-// shownKey is what a state is read from; a view shows another record.
+// shownKey returns the key of the record that a state is read from; a view shows another record.
 func (s *States) shownKey(ctx context.Context, ref Ref) store.Key {
 	if v, ok := s.views[ref.Type]; ok {
 		return v.Key(ctx, ref.Key)
@@ -85,17 +90,17 @@ func (s *States) shownKey(ctx context.Context, ref Ref) store.Key {
 	return ref.key(ctx)
 }
 
-// Changed has the watches looked at of what a record shows: the store's watch named it.
+// Changed makes the watches of a record due; it is called with each key that the store's watch names.
 func (s *States) Changed(key store.Key) { s.watches.markDue(key) }
 
-// Watched counts the watches of this process, and the records that they show.
+// Watched returns the number of watches of this process, and of the records that they show.
 func (s *States) Watched() (count, shown int) {
 	s.watches.mu.Lock()
 	defer s.watches.mu.Unlock()
 	return s.watches.count, len(s.watches.byKey)
 }
 
-// nextCheck is when a state is to be looked at unless a hint comes first: with its end, or when the hint must have been missed.
+// nextCheck returns when a state is read next unless its record changes before: when it expires, but within WatchPoll.
 func (s *States) nextCheck(current *schemas.State) time.Time {
 	now := records.Now()
 	next := now.Add(WatchPoll)
@@ -115,7 +120,7 @@ func (ws *watches) remove(w *watch) {
 	}
 }
 
-// markDue has those looked at that watch what a record shows.
+// markDue makes the watches of a record due.
 func (ws *watches) markDue(key store.Key) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -125,7 +130,7 @@ func (ws *watches) markDue(key store.Key) {
 	}
 }
 
-// due are the watches to be looked at now, and when the next one is; zero: there is none. Each is due again with the next poll.
+// due returns the watches that are due, and when the next one is; zero: there is none. Each is due again after WatchPoll.
 func (ws *watches) due(now time.Time) (out []*watch, next time.Time) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -143,7 +148,7 @@ func (ws *watches) due(now time.Time) (out []*watch, next time.Time) {
 	return out, next
 }
 
-// update takes note of what a watch's state is now, and tells whether that is news.
+// update notes the current state of a watch, and reports whether it has changed. A watch that was stopped has not.
 func (ws *watches) update(w *watch, current fingerprint, next time.Time) bool {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -158,7 +163,7 @@ func (ws *watches) update(w *watch, current fingerprint, next time.Time) bool {
 	return slices.Contains(ws.byKey[w.key], w)
 }
 
-// runWatches looks at watched states until ctx ends. While nobody watches any it sleeps.
+// runWatches reads watched states that are due until ctx ends. It sleeps while no state is watched.
 func (s *States) runWatches(ctx context.Context) {
 	for {
 		list, next := s.watches.due(records.Now())
@@ -168,7 +173,7 @@ func (s *States) runWatches(ctx context.Context) {
 				return
 			}
 			if err != nil {
-				s.log.Debug("look at a watched state: again later", "state_type", w.ref.Type, "error", err)
+				s.log.Debug("read a watched state: trying again later", "state_type", w.ref.Type, "error", err)
 				continue
 			}
 			if s.watches.update(w, fingerprintOf(&current), s.nextCheck(&current)) {
