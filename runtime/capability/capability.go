@@ -20,7 +20,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Config is what Capabilities are made of. Store, Log, Sessions, Realms, NewID and Random are required.
+// Config configures Capabilities. Store, Log, Sessions, Realms, NewID and Random are required.
 type Config struct {
 	Store    *records.Store
 	Log      hclog.Logger
@@ -28,12 +28,12 @@ type Config struct {
 	Realms   Realms
 	Policies schemas.Policies // see SetPolicies
 	Quotas   call.QuotaRules  // see SetQuotas
-	MaxCache int              // bytes of answers that are kept; 0: 32 MiB
+	MaxCache int              // bytes of cached answers; 0: 32 MiB
 	NewID    func() string    // for idempotency keys of direct calls
-	Random   func() float64   // [0,1) for jitter
+	Random   func() float64   // returns a number in [0,1), for jitter
 }
 
-// Capabilities is the contract Capability, and what every call passes.
+// Capabilities implements the contract Capability, and has the call chain that every call passes.
 type Capabilities struct {
 	Realms Realms       // the downstream servers
 	Quotas *call.Quotas // what principals and sessions have used
@@ -55,12 +55,13 @@ type Capabilities struct {
 	direct  call.Invoker // a direct call with its retries
 }
 
-// New makes Capabilities; nothing is called.
+// New returns Capabilities; it calls nothing.
 func New(config Config) *Capabilities {
 	log := config.Log.Named("call")
 	tokens := call.NewTokens(config.Store, log)
 	c := &Capabilities{
-		Realms: config.Realms, Quotas: call.NewQuotas(tokens), store: config.Store, log: config.Log, sessions: config.Sessions, newID: config.NewID, random: config.Random,
+		Realms: config.Realms, Quotas: call.NewQuotas(tokens),
+		store: config.Store, log: config.Log, sessions: config.Sessions, newID: config.NewID, random: config.Random,
 		breakers: call.NewBreakers(log), rates: call.NewRates(tokens), cache: call.NewAnswers(cmp.Or(config.MaxCache, 32<<20)),
 	}
 	c.SetPolicies(config.Policies)
@@ -69,7 +70,7 @@ func New(config Config) *Capabilities {
 	return c
 }
 
-// Resolve describes one capability as it would be called now.
+// Resolve describes a capability as it would be called now. Its errors are those of Realms.Resolve.
 func (c *Capabilities) Resolve(ctx context.Context, realm, capability string) (schemas.Capability, error) {
 	found, err := c.Realms.Resolve(ctx, realm, capability)
 	if err == nil {
@@ -78,7 +79,7 @@ func (c *Capabilities) Resolve(ctx context.Context, realm, capability string) (s
 	return found, err
 }
 
-// Discover lists the capabilities that match. It asks the store for nothing but the key that its cursors are sealed with.
+// Discover lists the capabilities that match. It reads nothing from the store but the key that its cursors are signed with.
 func (c *Capabilities) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error) {
 	scope := fmt.Sprintf("capabilities %q %q", q.Realm, q.Query)
 	var err error
@@ -99,12 +100,12 @@ type Invocation struct {
 	Timeout           time.Duration // of one attempt; 0: the policy's
 	Retry             *schemas.Retry
 	IdempotencyKey    string
-	SessionID         string // a living session of the caller; empty: none
+	SessionID         string // an open session of the caller; empty: none
 	Progress          func(call.Progress)
 }
 
-// Invoke calls one capability now and waits for its answer, with the policy's timeout, retries and fallbacks; nothing of it
-// is durable. Inputs are checked against the tool's schema before anything is sent.
+// Invoke calls a capability and waits for its answer, with the timeout, retries and fallbacks of the policy; the call is not durable. The
+// inputs are checked against the tool's schema before anything is sent.
 func (c *Capabilities) Invoke(ctx context.Context, in Invocation) (schemas.Invocation, error) {
 	if err := caller.CheckHops(ctx); err != nil {
 		return schemas.Invocation{}, err
@@ -124,9 +125,9 @@ func (c *Capabilities) Invoke(ctx context.Context, in Invocation) (schemas.Invoc
 	}, nil
 }
 
-// prepare makes a direct call, or says why it cannot be made.
+// prepare returns the call of an invocation, or the error why it cannot be made.
 func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, error) {
-	if in.SessionID != "" { // a store that is away stops no direct call, and one that says nothing delays it a little
+	if in.SessionID != "" { // a store that is unavailable does not prevent direct calls; one that does not answer delays them
 		_, err := records.Timed(ctx, func(ctx context.Context) error {
 			_, err := c.sessions.Use(ctx, in.SessionID)
 			return err
@@ -137,7 +138,7 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 	}
 	tool, known := c.Realms.Catalog(ctx, []string{in.Realm}).Tool(in.Realm, in.Capability)
 	if !known {
-		_, err := c.Realms.Resolve(ctx, in.Realm, in.Capability) // it knows why
+		_, err := c.Realms.Resolve(ctx, in.Realm, in.Capability) // for the error
 		if err == nil {
 			err = fmt.Errorf("%s.%s is resolved but not in the catalog", in.Realm, in.Capability)
 		}
@@ -157,7 +158,8 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 		Realm: in.Realm, Capability: in.Capability, Inputs: in.Inputs, Effect: tool.Effect, Attempt: 1,
 		Key: in.IdempotencyKey, IdempotencyArg: tool.Policy.IdempotencyArg,
 		Timeout: in.Timeout, TimeoutFrom: "call", Retry: in.Retry.Or(tool.Policy.Retry),
-		Rules: c.RulesOf(in.Realm, in.Capability), Hash: tool.Hash, Principal: caller.From(ctx).Principal, SessionID: in.SessionID, Progress: in.Progress,
+		Rules: c.RulesOf(in.Realm, in.Capability), Hash: tool.Hash,
+		Principal: caller.From(ctx).Principal, SessionID: in.SessionID, Progress: in.Progress,
 	}
 	switch configured := tool.Policy.Timeout; {
 	case prepared.Timeout > 0:
@@ -172,24 +174,25 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 	return prepared, nil
 }
 
-// fallbackCall makes the call of an entry of a policy's fallback list; it is another effect, with a key of its own.
+// fallbackCall returns the call of an entry of a policy's fallback list. It is another effect, so it has another idempotency key.
 func (c *Capabilities) fallbackCall(ctx context.Context, failed *call.Call, capability string) (*call.Call, error) {
 	realm, name, _ := strings.Cut(capability, ".")
 	return c.prepare(ctx, Invocation{
-		Realm: realm, Capability: name, Inputs: failed.Inputs, IdempotencyKey: failed.Key + "/fallback/" + capability, SessionID: failed.SessionID, Progress: failed.Progress,
+		Realm: realm, Capability: name, Inputs: failed.Inputs, IdempotencyKey: failed.Key + "/fallback/" + capability,
+		SessionID: failed.SessionID, Progress: failed.Progress,
 	})
 }
 
-// checkers keeps the compiled input schemas of the tools that were called directly.
+// checkers caches the compiled input schemas of tools, by hash.
 type checkers struct {
 	mu     sync.Mutex
 	byHash map[string]*schemas.Checker
 }
 
-// maxCheckers bounds the memory of checkers; a runtime with more tools in use compiles some of them again.
+// maxCheckers is how many schemas are cached at most; a runtime with more tools in use compiles some of them again.
 const maxCheckers = 2000
 
-// get is the checker of a tool's input schema. One that is no usable schema checks nothing: the tool judges for itself.
+// get returns the checker of a tool's input schema. For a schema that is unusable it checks nothing: the tool checks its inputs itself.
 func (c *checkers) get(hash string, schema json.RawMessage) (*schemas.Checker, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

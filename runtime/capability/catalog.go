@@ -7,15 +7,16 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
+// KindCatalog of the records of catalogs.
 const KindCatalog = "catalog"
 
-// NewCatalogs keeps what realms listed last in the store, so that plans can be checked before a realm is up.
-func NewCatalogs(s store.Store) *Catalogs { return &Catalogs{store: s} }
-
-// Catalogs is the cache that [CatalogCache] makes.
+// Catalogs stores the tools that each realm listed last, so that plans can be checked before a realm has started.
 type Catalogs struct{ store store.Store }
 
-// Load reads a realm's catalog; nothing is known of a new one.
+// NewCatalogs returns Catalogs in a store.
+func NewCatalogs(s store.Store) *Catalogs { return &Catalogs{store: s} }
+
+// Load reads a realm's catalog; nil if there is none.
 func (c *Catalogs) Load(ctx context.Context, realm string) ([]byte, error) {
 	rec, err := c.store.Get(ctx, store.Key{Kind: KindCatalog, ID: realm})
 	if errors.Is(err, store.ErrNotFound) {

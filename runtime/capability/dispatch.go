@@ -13,12 +13,12 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// chain puts the call chain together: all of it, in order, outermost first. A node's attempt passes the first; its
+// chain builds the call chain: all of it, in order, outermost first. An attempt of a node passes the first chain; its
 // retries are durable events of the machine. A direct call passes both.
 //
-// The order matters: an answer that is kept costs nothing, an open breaker takes no room and no token, nor does a quota that is
-// known to be used up, a full room takes no token, an empty bucket nothing of a quota, and the timeout counts from where the call
-// leaves, the start of its realm included. A wrapper that turns a call away says so with an error that is [schemas.Error.Refused].
+// The order matters: a cached answer costs nothing; an open breaker and a quota that is known to be used up take no place in a bulkhead
+// and no token; a full bulkhead takes no token; an empty bucket takes nothing of a quota; and the timeout starts when the call is
+// sent, the start of its realm included. A wrapper that refuses a call returns an error that is [schemas.Error.Refused].
 func (c *Capabilities) chain() {
 	log := c.log.Named("call")
 	c.attempt = call.Chain(c.Realms,
@@ -39,12 +39,13 @@ func (c *Capabilities) chain() {
 	)
 }
 
-// Attempt makes one attempt of a node's call.
+// Attempt makes one attempt of a node's call, and waits for its end.
 func (c *Capabilities) Attempt(ctx context.Context, attempt *call.Call) (*call.Result, error) {
 	return c.attempt.Invoke(ctx, attempt)
 }
 
-// retryPolicy is the policy of direct calls. An open breaker answers them at once, unless somebody asked to wait for it.
+// retryPolicy returns the retry policy of a direct call. A call that an open breaker refuses is retried only if the call's policy
+// names that code.
 func (c *Capabilities) retryPolicy(direct *call.Call) call.Policy {
 	policy := *direct.Retry.Or(new(plan.DefaultRetry()))
 	explicit := direct.Retry != nil
@@ -57,5 +58,5 @@ func (c *Capabilities) retryPolicy(direct *call.Call) call.Policy {
 	}
 }
 
-// defaultTimeout of one attempt where neither plan nor policy says.
+// defaultTimeout is the timeout of one attempt if neither plan nor policy sets one.
 const defaultTimeout = 60 * time.Second

@@ -8,17 +8,17 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Realms is what the runtime needs of the downstream servers; package realm has it.
+// Realms is the hook to the downstream servers; package realm implements it.
 type Realms interface {
 	call.Invoker
-	// Catalog is a snapshot of the tools of these realms, started where needed.
+	// Catalog returns a snapshot of the tools of realms; it starts those that are not running.
 	Catalog(ctx context.Context, realms []string) plan.Catalog
-	// Definition is the tool as its realm lists it now, asked of the realm where it is not known; false: it cannot be told.
+	// Definition returns a tool as its realm lists it now; it asks the realm if the tool is not known. false: it is unknown.
 	Definition(ctx context.Context, realm, capability string) (plan.Tool, bool)
-	// Resolve describes one capability: not_found with candidates, unavailable with the cure.
+	// Resolve describes a capability. Its error has code not_found, with candidates, or unavailable, with a hint.
 	Resolve(ctx context.Context, realm, capability string) (schemas.Capability, error)
 	// Discover lists capabilities in a stable order.
 	Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error)
-	// Health tells what is known of each realm without asking it.
+	// Health returns what is known of each realm; it does not ask the realms.
 	Health() []schemas.RealmHealth
 }

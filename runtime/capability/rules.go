@@ -11,23 +11,23 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// resolvedRules resolves the policies once for each capability in use.
+// resolvedRules are policies, resolved once for each capability in use.
 type resolvedRules struct {
 	policies schemas.Policies
 	mu       sync.RWMutex
 	rules    map[[2]string]*call.Rules
 }
 
-// SetPolicies replaces the policies for every call that begins from now on. Breakers, limits and rooms whose own numbers
-// stay keep what they have counted.
+// SetPolicies replaces the policies, for all calls that begin later. Breakers, rate limits and bulkheads whose settings do not change
+// keep their counts.
 func (c *Capabilities) SetPolicies(p schemas.Policies) {
 	c.rules.Store(&resolvedRules{policies: p, rules: map[[2]string]*call.Rules{}})
 }
 
-// SetQuotas replaces what principals and sessions may use, for every call that begins from now on.
+// SetQuotas replaces the quotas of principals and sessions, for all calls that begin later.
 func (c *Capabilities) SetQuotas(q call.QuotaRules) { c.Quotas.Set(q) }
 
-// RulesOf is what a capability's calls are held to now.
+// RulesOf returns the rules of a capability's calls, by the policies as they are now.
 func (c *Capabilities) RulesOf(realm, capability string) *call.Rules {
 	resolved, key := c.rules.Load(), [2]string{realm, capability}
 	resolved.mu.RLock()
@@ -42,13 +42,13 @@ func (c *Capabilities) RulesOf(realm, capability string) *call.Rules {
 	return rules
 }
 
-// Forbids tells whether a plan may not have a `once` call of the target repeated whose outcome is unknown, as the policies
-// are now.
+// Forbids reports whether the policies, as they are now, forbid that a plan repeats a `once` call of the target whose outcome is
+// unknown.
 func (c *Capabilities) Forbids(t *plan.Target) bool {
 	return !c.RulesOf(t.Realm, t.Capability).RetryUnknown
 }
 
-// WithFallbacks adds the realms that the policies have serve when one of these fails.
+// WithFallbacks returns realms and those that the policies name as fallbacks of them.
 func (c *Capabilities) WithFallbacks(realms []string) []string {
 	p := c.rules.Load().policies
 	out := slices.Clone(realms)
@@ -69,7 +69,7 @@ func (c *Capabilities) WithFallbacks(realms []string) []string {
 	return out
 }
 
-// Breakers are the breakers of the capabilities that were called, as far as the policies of now have one for them, in no order.
+// Breakers returns the breakers of the capabilities that were called and that have one by the policies as they are now, in no order.
 func (c *Capabilities) Breakers() (states []schemas.BreakerState) {
 	for _, name := range c.breakers.Names() {
 		realm, capability, _ := strings.Cut(name, ".")
@@ -80,14 +80,14 @@ func (c *Capabilities) Breakers() (states []schemas.BreakerState) {
 	return states
 }
 
-// Forget drops what was learnt of realms that are gone, or that are reached by other means now: their breakers are closed.
+// Forget closes the breakers of realms that were removed, or that are reached in another way now.
 func (c *Capabilities) Forget(names ...string) {
 	for _, realm := range names {
 		c.breakers.Forget(realm)
 	}
 }
 
-// addLimits adds what the runtime holds a capability to.
+// addLimits adds the limits that the runtime enforces to the description of a capability.
 func (c *Capabilities) addLimits(described *schemas.Capability) {
 	rules := c.RulesOf(described.Realm, described.CapabilityName)
 	described.Breaker = c.breakers.State(described.Realm+"."+described.CapabilityName, rules.Breaker)

@@ -10,22 +10,22 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// admission guards the way into the queue. What it knows of the depth it keeps for a moment, so that a flood of submissions
-// does not become a flood of questions to the store.
+// admission admits submissions to the queue. It caches the depth for a moment, so that many submissions do not become as many requests
+// to the store.
 type admission struct {
 	mu    sync.Mutex
 	depth int
-	full  bool // it was when the store was asked
-	until time.Time
+	full  bool      // whether the queue was full when the store was asked
+	until time.Time // when depth expires
 }
 
 const (
-	depthAge  = 250 * time.Millisecond // how old the known depth may be
-	fullRetry = 5 * time.Second        // after which a refused submission may try again
+	depthAge  = 250 * time.Millisecond // how old the cached depth may be
+	fullRetry = 5 * time.Second        // after which a client may try a refused submission again
 )
 
-// StartsAtOnce tells whether a new execution may begin without a turn in the queue: it is open, and nobody waits there. A
-// pause does not stop the workflow of an execution that runs, which is a part of it.
+// StartsAtOnce reports whether a new execution may begin without waiting in the queue: the queue is open, and was empty when this process
+// last claimed. A child belongs to an execution that runs, so a pause does not stop it.
 func (q *Queue) StartsAtOnce(ctx context.Context, child bool) bool {
 	if q.Paused(ctx) != nil {
 		return child
@@ -33,21 +33,23 @@ func (q *Queue) StartsAtOnce(ctx context.Context, child bool) bool {
 	return q.empty.Load()
 }
 
-// Admit refuses a submission that would have to wait in a full queue: rate_limited.
+// Admit returns an error with code rate_limited, and when to try again, for a submission that would have to wait in a full queue.
 func (q *Queue) Admit(ctx context.Context) error {
-	if depth, err := q.admission.join(ctx, q); err != nil || depth < q.maxQueued {
+	depth, err := q.admission.join(ctx, q)
+	if err != nil || depth < q.maxQueued {
 		return err
 	}
-	err := schemas.Errorf(schemas.CodeRateLimited, "the queue is full: %d executions wait, as many as may", q.maxQueued).
+	full := schemas.Errorf(schemas.CodeRateLimited, "the queue is full: its limit of %d waiting executions is reached", q.maxQueued).
 		WithRetryAfter(fullRetry).WithOutcome(schemas.NotRun).
-		WithHint("nothing was started; submit it again after retry_after_seconds, with the same idempotency_key if it has one. get_queue_status tells how full the queue is")
+		WithHint("nothing was started; submit it again after retry_after_seconds, with the same idempotency_key if it has one. " +
+			"get_queue_status shows how full the queue is")
 	if p := q.Paused(ctx); p != nil {
-		err.Message += ", and " + PausedWords(p)
+		full.Message += ", and " + PausedWords(p)
 	}
-	return err
+	return full
 }
 
-// join says how many waited before the caller, and counts the caller if he may.
+// join returns how many executions waited before this submission, and counts the submission.
 func (a *admission) join(ctx context.Context, q *Queue) (depth int, err error) {
 	if depth, ok := a.cached(q.maxQueued); ok {
 		return depth, nil
@@ -65,8 +67,8 @@ func (a *admission) join(ctx context.Context, q *Queue) (depth int, err error) {
 	return depth, nil
 }
 
-// cached answers from memory; not ok where the store has to be asked: also when only those who came since fill the queue, as
-// some may have left.
+// cached returns the cached depth, and counts the submission; not ok if the store has to be asked. It has to be asked also if only the
+// submissions since fill the queue, as some executions may have left it.
 func (a *admission) cached(limit int) (depth int, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

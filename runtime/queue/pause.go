@@ -19,21 +19,21 @@ const Kind = "queue"
 // pauseKey holds a schemas.QueuePause while the queue is paused; no record means that it is open.
 var pauseKey = store.Key{Kind: Kind, ID: "pause"}
 
-// PauseAge is how old this replica's knowledge of a pause may be.
+// PauseAge is how old a replica's knowledge of a pause may be.
 const PauseAge = time.Second
 
-// pauses is what this replica knows of the pause. A watch tells it of changes; what is older than pauseAge is read anew
-// before anybody relies on it, so that an idle runtime reads nothing.
+// pauses caches the pause of the queue. The store's watch invalidates it; what is older than PauseAge is read again when it is
+// needed, so that an idle runtime reads nothing.
 type pauses struct {
 	mu         sync.Mutex
 	pause      *schemas.QueuePause // nil: the queue is open
-	readAt     time.Time           // zero: to be read anew
-	generation int                 // counts what was learned: what was read before the last of it is stale
-	endClaim   context.CancelFunc  // ends the claim that waits; nil: none does
-	reopened   records.Signal      // it was paused and is open
+	readAt     time.Time           // zero: to be read again
+	generation int                 // counts changes of this cache: a read that began before the last one is stale
+	endClaim   context.CancelFunc  // ends the claim that is waiting; nil: there is none
+	reopened   records.Signal      // the queue was paused, and is open again
 }
 
-// invalidate has the record read anew by whoever needs it next.
+// invalidate makes the next use read the record.
 func (p *pauses) invalidate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -41,14 +41,14 @@ func (p *pauses) invalidate() {
 	p.generation++
 }
 
-// set takes note of the pause as it now is; nil: the queue is open.
+// set caches the pause; nil: the queue is open.
 func (p *pauses) set(pause *schemas.QueuePause) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.setLocked(pause)
 }
 
-// setRead takes note of what was read since the count of news was taken, unless there are newer ones.
+// setRead caches a pause that was read after the generation was, unless the cache has changed since. It returns what is cached.
 func (p *pauses) setRead(pause *schemas.QueuePause, generation int) *schemas.QueuePause {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,7 +58,7 @@ func (p *pauses) setRead(pause *schemas.QueuePause, generation int) *schemas.Que
 	return p.pause
 }
 
-// setLocked wants the lock held.
+// setLocked caches the pause. The caller holds p.mu.
 func (p *pauses) setLocked(pause *schemas.QueuePause) {
 	p.generation++
 	if pause != nil && p.endClaim != nil {
@@ -70,7 +70,7 @@ func (p *pauses) setLocked(pause *schemas.QueuePause) {
 	p.pause, p.readAt = pause, time.Now()
 }
 
-// Paused is the pause of the queue; nil: it is open. Where the store does not answer it is what was known last.
+// Paused returns the pause of the queue; nil: it is open. If the store does not answer it returns what was known last.
 func (q *Queue) Paused(ctx context.Context) *schemas.QueuePause {
 	q.pauses.mu.Lock()
 	known, generation, fresh := q.pauses.pause, q.pauses.generation, !q.pauses.readAt.IsZero() && time.Since(q.pauses.readAt) < PauseAge
@@ -80,13 +80,13 @@ func (q *Queue) Paused(ctx context.Context) *schemas.QueuePause {
 	}
 	pause, _, err := q.readPause(ctx)
 	if err != nil {
-		q.log.Debug("read the pause of the queue", "error", err)
+		q.log.Debug("read the pause of the queue: using what was known last", "error", err)
 		return known
 	}
 	return q.pauses.setRead(pause, generation)
 }
 
-// readPause reads the record; version 0 means that there is none.
+// readPause reads the record and its version, which is 0 if there is none.
 func (q *Queue) readPause(ctx context.Context) (*schemas.QueuePause, int64, error) {
 	rec, err := q.store.Get(ctx, pauseKey)
 	if errors.Is(err, store.ErrNotFound) {
@@ -102,13 +102,13 @@ func (q *Queue) readPause(ctx context.Context) (*schemas.QueuePause, int64, erro
 	return p, rec.Version, nil
 }
 
-// PausedWords tells a caller who paused the queue.
+// PausedWords says who paused the queue, since when and why: "it has been paused by …".
 func PausedWords(p *schemas.QueuePause) string {
 	return fmt.Sprintf("it has been paused by %s since %s%s", p.By, p.Since.Format(time.RFC3339), schemas.Because(p.Reason))
 }
 
-// WhileOpen waits until the queue is open and returns a context that ends when it is paused; nil once ctx has ended. The
-// returned function is to be called behind the use of that context.
+// WhileOpen waits until the queue is open, and returns a context that ends when the queue is paused; nil if ctx ended before. The
+// caller must call the returned function after its use of that context.
 func (q *Queue) WhileOpen(ctx context.Context) (context.Context, func()) {
 	for logged := false; ctx.Err() == nil; logged = true {
 		p := q.Paused(ctx)
@@ -116,7 +116,7 @@ func (q *Queue) WhileOpen(ctx context.Context) (context.Context, func()) {
 			open, cancel := context.WithCancel(ctx)
 			q.pauses.mu.Lock()
 			q.pauses.endClaim = cancel
-			if q.pauses.pause != nil { // since a moment ago
+			if q.pauses.pause != nil { // it was paused in between
 				cancel()
 			}
 			q.pauses.mu.Unlock()

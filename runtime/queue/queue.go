@@ -16,38 +16,39 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Config is what a Queue is made of. Store, Log and InFlight are required.
+// Config configures a Queue. Store, Log and InFlight are required.
 type Config struct {
 	Store     *records.Store
 	Log       hclog.Logger
-	MaxQueued int        // executions that wait when new ones are refused; 0: 10,000
-	Capacity  int        // executions in memory at once
-	InFlight  func() int // executions that are in memory now
+	MaxQueued int        // when so many executions wait, new ones are refused; 0: 10,000
+	Capacity  int        // how many executions may be in memory at once
+	InFlight  func() int // returns how many executions are in memory now
 }
 
-// Queue is the contract Queue.
+// Queue implements the contract Queue.
 type Queue struct {
 	store     *records.Store
 	log       hclog.Logger
 	maxQueued int
 	capacity  int
 	inFlight  func() int
-	empty     atomic.Bool // nothing waited when this process last claimed
+	empty     atomic.Bool // whether nothing waited when this process last claimed
 	pauses    pauses
 	admission admission
 }
 
-// New makes a Queue; it reads nothing.
+// New returns a Queue; it reads nothing.
 func New(c Config) *Queue {
 	return &Queue{
-		store: c.Store, log: c.Log, maxQueued: cmp.Or(c.MaxQueued, 10_000), capacity: c.Capacity, inFlight: c.InFlight, pauses: pauses{reopened: records.NewSignal()},
+		store: c.Store, log: c.Log, maxQueued: cmp.Or(c.MaxQueued, 10_000), capacity: c.Capacity, inFlight: c.InFlight,
+		pauses: pauses{reopened: records.NewSignal()},
 	}
 }
 
-// SetVacant says whether a claim of this process found nothing more that waits.
+// SetVacant sets whether nothing was left waiting after the last claim of this process.
 func (q *Queue) SetVacant(vacant bool) { q.empty.Store(vacant) }
 
-// Changed takes note that a record was changed, perhaps by another replica.
+// Changed reads the pause again if its record changed; it is called with each key that the store's watch names.
 func (q *Queue) Changed(ctx context.Context, key store.Key) {
 	if key == pauseKey {
 		q.pauses.invalidate()
@@ -55,7 +56,7 @@ func (q *Queue) Changed(ctx context.Context, key store.Key) {
 	}
 }
 
-// Status tells how full the queue is. The numbers count everybody's executions.
+// Status counts the executions that wait, run and sleep, those of all principals.
 func (q *Queue) Status(ctx context.Context) (schemas.QueueStatus, error) {
 	stored, err := q.store.Queue(ctx, journal.KindExecution)
 	if err != nil {
@@ -79,8 +80,8 @@ func (q *Queue) Status(ctx context.Context) (schemas.QueueStatus, error) {
 	return out, nil
 }
 
-// Pause keeps every replica from claiming and from starting what is submitted, until ResumeQueue; by names who wants it, empty
-// means the caller. What is in memory goes on. A queue that is paused already keeps its time and takes the new reason.
+// Pause stops every replica from claiming executions and from starting submitted ones, until Resume; executions in memory go on. by names
+// who pauses it; empty: the caller. A queue that is paused already keeps the time since when it is, and gets the new reason.
 func (q *Queue) Pause(ctx context.Context, reason, by string) (schemas.QueueStatus, error) {
 	if by == "" {
 		by = caller.From(ctx).Principal
@@ -100,7 +101,7 @@ func (q *Queue) Pause(ctx context.Context, reason, by string) (schemas.QueueStat
 		}
 		_, err = q.store.Commit(ctx, store.Batch{Puts: []store.Put{{Key: pauseKey, Value: value, Version: version}}, Sync: true})
 		if errors.Is(err, store.ErrConflict) {
-			continue // somebody else paused or resumed it
+			continue // another replica paused or resumed it
 		}
 		if err != nil {
 			return schemas.QueueStatus{}, records.Error(err)
@@ -111,7 +112,7 @@ func (q *Queue) Pause(ctx context.Context, reason, by string) (schemas.QueueStat
 	}
 }
 
-// Resume ends a pause; without one it changes nothing.
+// Resume ends a pause; a queue that is open stays open.
 func (q *Queue) Resume(ctx context.Context) (schemas.QueueStatus, error) {
 	if _, err := q.store.Commit(ctx, store.Batch{Deletes: []store.Key{pauseKey}, Sync: true}); err != nil {
 		return schemas.QueueStatus{}, records.Error(err)
