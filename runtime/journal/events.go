@@ -9,7 +9,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Events reads an execution's log behind sequence number after.
+// Events returns the events of an execution after sequence number after, at most limit of them: 100 if that is 0, and never more than
+// 500 or, together, records.PageBytes. An output larger than schemas.MaxViewOutput is replaced by a reference.
 func (r Reader) Events(ctx context.Context, id string, after int64, limit int) (schemas.EventList, error) {
 	out := schemas.EventList{ExecutionID: id, Events: []schemas.Event{}, LastSeq: after}
 	h, err := r.journal.HeadFor(ctx, id)

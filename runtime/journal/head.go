@@ -14,38 +14,39 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Head is the record that every commit to an execution rewrites: what a summary shows, and where the log stands.
+// Head is the record that every commit to an execution rewrites: what a summary shows, and how far the log goes.
 type Head struct {
 	schemas.Execution
 	Principal string `json:"principal"`
-	Hops      int    `json:"hops,omitempty"` // runtimes that the request passed
+	Hops      int    `json:"hops,omitempty"` // see package caller
 	Seq       int64  `json:"seq"`            // of the last event
-	Snapshot  int64  `json:"snapshot"`       // of the last event that the snapshot covers; 0: there is none
-	Tail      int    `json:"tail"`           // bytes of events behind the snapshot
+	Snapshot  int64  `json:"snapshot"`       // Seq of the last event that the snapshot covers; 0: there is none
+	Tail      int    `json:"tail"`           // bytes of events after the snapshot
 
 	WithParent bool `json:"with_parent,omitempty"` // it is suspended because its parent is
 
-	Awaits []string `json:"awaits,omitempty"` // terms of the states that it waits for
+	Awaits []string `json:"awaits,omitempty"` // terms of the states that it waits for, see Awaits
 
-	Due time.Time `json:"due,omitzero"` // its wake, as it was written last; zero: none
+	Due time.Time `json:"due,omitzero"` // its wake; zero: none
 
-	Deleted bool `json:"deleted,omitempty"` // nobody can see it any more: only what belongs to it is still to be removed
+	Deleted bool `json:"deleted,omitempty"` // callers cannot see it any more; what belongs to it is being deleted
 }
 
-// TermReview marks executions in which a review is open.
+// TermReview is the index term of executions in which a review is open.
 const TermReview = "waiting=review"
 
-// TermDeleted marks executions that are being removed; they have no other terms.
+// TermDeleted is the index term of executions that are being deleted; they have no others.
 const TermDeleted = "deleted"
 
-// TermNeeds marks open executions that need another one, which has ended, to be there still.
+// TermNeeds returns the index term of open executions that need another one to be kept after it has ended: its children and reruns.
 func TermNeeds(id string) string { return "needs=" + id }
 
-// TermWorkflow marks the executions of a workflow.
+// TermWorkflow returns the index term of the executions of a workflow.
 func TermWorkflow(principal, name string) string {
 	return "workflow=" + records.Private(principal, "workflow") + name
 }
 
+// Terms returns the index terms of the head.
 func (h *Head) Terms() []string {
 	if h.Deleted {
 		return []string{TermDeleted}
@@ -72,7 +73,7 @@ func (h *Head) Terms() []string {
 	return t
 }
 
-// Fairness is by what executions of one priority take turns in the queue: the session, without one the principal.
+// Fairness returns the key by which executions of one priority take turns in the queue: the session, else the principal.
 func (h *Head) Fairness() string {
 	if h.SessionID == "" {
 		return h.Principal
@@ -80,9 +81,10 @@ func (h *Head) Fairness() string {
 	return h.Principal + "\x00" + h.SessionID
 }
 
+// ReadHead reads the head of an execution and its version. For an execution that does not exist, or is being deleted, it returns NotFound.
 func (j *Journal) ReadHead(ctx context.Context, id string) (Head, int64, error) {
 	rec, err := j.store.Get(ctx, ExecutionKey(id))
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalid) { // which no id can be that somebody was given
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalid) { // an id that the store rejects was never given out
 		return Head{}, 0, j.NotFound(id)
 	}
 	if err != nil {
@@ -98,7 +100,7 @@ func (j *Journal) ReadHead(ctx context.Context, id string) (Head, int64, error) 
 	return h, rec.Version, nil
 }
 
-// HeadFor is readHead for a caller: what belongs to somebody else does not exist.
+// HeadFor is ReadHead for a caller: executions of other principals do not exist.
 func (j *Journal) HeadFor(ctx context.Context, id string) (Head, error) {
 	h, _, err := j.ReadHead(ctx, id)
 	if err == nil && h.Principal != caller.From(ctx).Principal {
@@ -107,10 +109,12 @@ func (j *Journal) HeadFor(ctx context.Context, id string) (Head, error) {
 	return h, err
 }
 
+// NotFound returns the error of an execution that does not exist.
 func (j *Journal) NotFound(id string) *schemas.Error {
-	e := schemas.Errorf(schemas.CodeNotFound, "no execution %q", id).WithHint("list_executions shows those that exist").WithField("execution_id")
-	if keep := j.retention; keep > 0 {
-		e.Hint += fmt.Sprintf("; what ended is deleted after %s (retention.executions)", schemas.Duration(keep))
+	e := schemas.Errorf(schemas.CodeNotFound, "no execution %q", id).WithField("execution_id").
+		WithHint("list_executions shows those that exist")
+	if j.retention > 0 {
+		e.Hint += fmt.Sprintf("; executions that ended are deleted after %s (retention.executions)", schemas.Duration(j.retention))
 	}
 	return e
 }

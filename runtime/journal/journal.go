@@ -8,20 +8,20 @@ import (
 	"github.com/runplane/runplane/runtime/session"
 )
 
-// Config is what a Journal is made of. Store, Sessions and Forbids are required.
+// Config configures a Journal. Store, Sessions and Forbids are required.
 type Config struct {
 	Store     *records.Store
 	Sessions  *session.Sessions
 	Limits    Limits
-	Retention time.Duration // after which executions that ended are deleted; 0: never
-	// Forbids reports whether a plan may not have a `once` call of the target repeated whose outcome is unknown.
+	Retention time.Duration // how long executions are kept after they ended, for the hint of NotFound; 0: for ever
+	// Forbids reports whether the policies forbid that a plan repeats a `once` call of the target whose outcome is unknown.
 	Forbids func(*plan.Target) bool
 }
 
-// Limits bound what expressions read.
+// Limits bound what expressions read. Every field is required.
 type Limits struct {
 	Plan      plan.Limits
-	MaxOutput int // bytes of one output or text
+	MaxOutput int // bytes of one output or text that an expression reads
 }
 
 // Journal reads executions from the store.
@@ -33,13 +33,13 @@ type Journal struct {
 	forbidsRetryUnknown func(*plan.Target) bool
 }
 
-// Open makes a Journal; it reads nothing.
+// Open returns a Journal; it reads nothing.
 func Open(c Config) *Journal {
 	return &Journal{store: c.Store, sessions: c.Sessions, limits: c.Limits, retention: c.Retention, forbidsRetryUnknown: c.Forbids}
 }
 
-// Reader is the read-only half of the contract Execution.
+// Reader is the read-only half of the contract Execution. It shows callers their own executions.
 type Reader struct{ journal *Journal }
 
-// Reader is for callers: it shows them what is theirs.
+// Reader returns the Reader of the journal.
 func (j *Journal) Reader() Reader { return Reader{j} }

@@ -7,7 +7,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// The kinds of records of an execution; doc.go tells what each one holds.
+// The kinds of the records of an execution; the tour of package runtime says what each one holds.
 const (
 	KindExecution   = "execution"
 	KindPlan        = "plan"
@@ -18,32 +18,36 @@ const (
 	KindOverdue     = "overdue"
 )
 
+// ExecutionKey returns the key of an execution: of its head, its log, its wake and its lease.
 func ExecutionKey(id string) store.Key { return store.Key{Kind: KindExecution, ID: id} }
 
+// PlanKey returns the key of an execution's [Definition].
 func PlanKey(id string) store.Key { return store.Key{Kind: KindPlan, ID: id} }
 
+// SnapshotKey returns the key of the snapshot of an execution's state.
 func SnapshotKey(id string) store.Key { return store.Key{Kind: KindSnapshot, ID: id} }
 
+// NudgeKey returns the key by which the owner of an execution learns that another process changed it.
 func NudgeKey(id string) store.Key { return store.Key{Kind: KindNudge, ID: id} }
 
-func OutputKey(id, node string) store.Key {
-	return store.Key{Kind: KindOutput, ID: id + "/" + node}
+// OutputKey returns the key of an output that is too large for the log; name is that of a unit, perhaps with TextPart.
+func OutputKey(id, name string) store.Key {
+	return store.Key{Kind: KindOutput, ID: id + "/" + name}
 }
 
-// Reservation says which execution an idempotency key stands for.
+// OverdueKey returns the second key of an execution that waits in the queue and may not wait for ever, as the plan has a queue_timeout
+// or a timeout. It has a wake at that time. The replica that claims it ends the execution if it still waits, however full the queue is
+// and also while it is paused. The replica that starts the execution removes the wake.
+func OverdueKey(id string) store.Key { return store.Key{Kind: KindOverdue, ID: id} }
+
+// Reservation is the record of an idempotency key: the execution that it was used for.
 type Reservation struct {
 	ExecutionID string `json:"execution_id"`
 	Digest      string `json:"digest"`
 }
 
-// IdempotencyKey is where a principal's key is reserved.
+// IdempotencyKey returns the key of the Reservation of a principal's idempotency key.
 func IdempotencyKey(principal, key string) store.Key {
 	sum := sha256.Sum256([]byte(principal + "\x00" + key))
 	return store.Key{Kind: KindIdempotency, ID: hex.EncodeToString(sum[:])}
 }
-
-// An execution that waits in the queue and may not wait for ever (the plan has a queue_timeout or a timeout) has a second
-// key with a wake at that time. Whoever claims it ends the execution if it waits still, however full the queue is and though it
-// is paused. Who starts the execution takes the wake away.
-
-func OverdueKey(id string) store.Key { return store.Key{Kind: KindOverdue, ID: id} }

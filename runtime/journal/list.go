@@ -12,7 +12,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Query selects executions.
+// Query selects executions. Empty fields select all; a Limit of 0 is the default, 20.
 type Query struct {
 	Status    schemas.Status
 	SessionID string
@@ -21,7 +21,7 @@ type Query struct {
 	Cursor    string
 }
 
-// List shows the caller's executions, newest first, without outputs.
+// List lists the caller's executions, newest first, without outputs.
 func (r Reader) List(ctx context.Context, q Query) (schemas.ExecutionList, error) {
 	caller := caller.From(ctx).Principal
 	term := "principal=" + caller
@@ -41,14 +41,19 @@ func (r Reader) List(ctx context.Context, q Query) (schemas.ExecutionList, error
 	case q.Status != "":
 		term = "status=" + string(q.Status)
 	}
-	l := records.Listing{Tool: "list_executions", Query: store.Query{Kind: KindExecution, Term: term, Reverse: true}, Limit: q.Limit, Cursor: q.Cursor}
+	l := records.Listing{
+		Tool: "list_executions", Query: store.Query{Kind: KindExecution, Term: term, Reverse: true}, Limit: q.Limit, Cursor: q.Cursor,
+	}
 	page, next, err := records.List(ctx, r.journal.store, l, func(rec store.Record) (schemas.Execution, bool, error) {
 		var h Head
 		if err := json.Unmarshal(rec.Value, &h); err != nil {
 			return h.Execution, false, err
 		}
 		h.Output = nil
-		return h.Execution, h.Principal == caller && (byWorkflow == "" || slices.Contains(rec.Terms, byWorkflow)) && (!ofVersion || h.Workflow == q.Workflow) && (q.Status == "" || h.Status == q.Status) && (q.SessionID == "" || h.SessionID == q.SessionID), nil
+		matches := h.Principal == caller && (byWorkflow == "" || slices.Contains(rec.Terms, byWorkflow)) &&
+			(!ofVersion || h.Workflow == q.Workflow) && (q.Status == "" || h.Status == q.Status) &&
+			(q.SessionID == "" || h.SessionID == q.SessionID)
+		return h.Execution, matches, nil
 	})
 	return schemas.ExecutionList{Executions: page, NextCursor: next}, err
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// notFoundOr is what somebody is told who missed a record of an execution: not_found where it was deleted since he looked, else err.
+// notFoundOr returns the error of a caller that misses a record of an execution: NotFound if the execution was deleted meanwhile, else err.
 func (j *Journal) notFoundOr(ctx context.Context, id string, err error) error {
 	if _, _, missing := j.ReadHead(ctx, id); errors.Is(missing, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return missing
@@ -21,13 +21,13 @@ func (j *Journal) notFoundOr(ctx context.Context, id string, err error) error {
 	return err
 }
 
-// Definition is what the plan record holds.
+// Definition is the record of an execution's plan.
 type Definition struct {
 	plan.Definition
-	Session schemas.Value `json:"session,omitempty"` // snapshot of the session's data for expressions
+	Session schemas.Value `json:"session,omitempty"` // the session's data when the execution was submitted, for expressions
 }
 
-// Load folds an execution from the store.
+// Load reads an execution from the store, and folds its log. It returns NotFound if there is none.
 func (j *Journal) Load(ctx context.Context, id string) (*Execution, error) {
 	h, version, err := j.ReadHead(ctx, id)
 	if err != nil {
@@ -44,7 +44,8 @@ func (j *Journal) Load(ctx context.Context, id string) (*Execution, error) {
 	return x, nil
 }
 
-// Fold makes x what the log says, from its head on.
+// Fold sets the state of x to what the store has: the snapshot, and the events of the log after it. h is the head as it was read, with
+// its version. Caches of x are emptied.
 func (j *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64) error {
 	x.Head = h
 	program, err := j.program(ctx, x)
@@ -86,7 +87,7 @@ func (j *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64)
 	return nil
 }
 
-// program reads and compiles the stored plan once.
+// program returns the program of x, and reads and compiles the plan if x has none yet.
 func (j *Journal) program(ctx context.Context, x *Execution) (*plan.Program, error) {
 	if x.Program != nil {
 		return x.Program, nil
@@ -107,7 +108,7 @@ func (j *Journal) program(ctx context.Context, x *Execution) (*plan.Program, err
 	return p, nil
 }
 
-// LoadFor is Load for a caller: what belongs to another principal does not exist.
+// LoadFor is Load for a caller: executions of other principals do not exist.
 func (j *Journal) LoadFor(ctx context.Context, id string) (*Execution, error) {
 	if _, err := j.HeadFor(ctx, id); err != nil {
 		return nil, err

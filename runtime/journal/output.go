@@ -10,7 +10,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Output is a unit's whole output, wherever it is kept.
+// Output returns a unit's whole output: inline, or the record that ref stands for. name is the unit's, with TextPart for a text.
 func (j *Journal) Output(ctx context.Context, id, name string, inline schemas.Value, ref *schemas.OutputRef) ([]byte, error) {
 	if ref == nil {
 		return inline, nil
@@ -26,8 +26,8 @@ func (j *Journal) Output(ctx context.Context, id, name string, inline schemas.Va
 	return rec.Value, nil
 }
 
-// OutputNode stands for the execution's own output where a node id is expected; no node can have this id.
+// OutputNode stands for the execution's own output in place of a node id; no node can have this id.
 const OutputNode = "$output"
 
-// TextPart behind a node's name stands for its text.
+// TextPart after a node's name stands for the node's text.
 const TextPart = "$text"

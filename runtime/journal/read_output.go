@@ -12,13 +12,13 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// defaultPage is how many bytes of an output one answer has that asks for no other number.
+// defaultPage is how many bytes of an output one answer has by default.
 const defaultPage = 16 << 10
 
-// NodeOutput reads a node's output, or the part of it that the JSON pointer names. What fits into maxBytes comes as JSON,
-// the rest as pages of its text.
+// NodeOutput returns a node's output, or the part of it that the JSON pointer names. An output of at most maxBytes is returned as JSON, a
+// larger one as pages of its text, from offset on. A maxBytes of 0 is 16 KiB; records.PageBytes is the most.
 //
-// Of a for_each node, item selects one item, also before all of them have ended.
+// item selects one item of a for_each node, also before all of them have ended; nil: the whole output.
 func (r Reader) NodeOutput(ctx context.Context, id, node string, item *int, pointer string, offset, maxBytes int) (schemas.NodeOutput, error) {
 	x, err := r.journal.LoadFor(ctx, id)
 	if err != nil {
@@ -46,7 +46,7 @@ func (r Reader) NodeOutput(ctx context.Context, id, node string, item *int, poin
 		for end < len(raw) && end > offset && !utf8.RuneStart(raw[end]) {
 			end--
 		}
-		if end == offset && end < len(raw) { // not even one character fits
+		if end == offset && end < len(raw) { // the first character is larger than maxBytes
 			_, size := utf8.DecodeRune(raw[offset:])
 			end += size
 		}
@@ -58,6 +58,8 @@ func (r Reader) NodeOutput(ctx context.Context, id, node string, item *int, poin
 	return out, nil
 }
 
+// WholeOutput returns the output of a node, of an item of a for_each node, or of the execution (OutputNode). The error has code conflict
+// if there is none yet.
 func (j *Journal) WholeOutput(ctx context.Context, x *Execution, node string, item *int) (json.RawMessage, error) {
 	if node == OutputNode {
 		if x.State.Status != schemas.StatusSucceeded {
@@ -73,11 +75,12 @@ func (j *Journal) WholeOutput(ctx context.Context, x *Execution, node string, it
 		for n := range x.Program.Nodes {
 			ids = append(ids, x.Program.Nodes[n].ID)
 		}
-		return nil, schemas.Errorf(schemas.CodeNotFound, "execution %q has no node %q", x.ID, node).WithField("node_id").WithCandidates(schemas.Nearest(node, ids, 3))
+		return nil, schemas.Errorf(schemas.CodeNotFound, "execution %q has no node %q", x.ID, node).WithField("node_id").
+			WithCandidates(schemas.Nearest(node, ids, 3))
 	}
 	u := &x.State.Units[i]
 	if item != nil {
-		if x.Program.Nodes[i].ForEach != nil && !u.Expanded && u.Status == schemas.NodeSucceeded { // taken over: there is the list alone
+		if x.Program.Nodes[i].ForEach != nil && !u.Expanded && u.Status == schemas.NodeSucceeded { // taken over by a rerun: there is only the list
 			raw, err := j.Output(ctx, x.ID, node, u.Output, u.OutputRef)
 			if err != nil {
 				return nil, err
@@ -88,9 +91,10 @@ func (j *Journal) WholeOutput(ctx context.Context, x *Execution, node string, it
 			return raw, err
 		}
 		if *item < 0 || *item >= u.Count {
-			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q has %d items, there is no item %d", node, u.Count, *item).WithField("item")
+			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "node %q has %d items, so there is no item %d", node, u.Count, *item).
+				WithField("item")
 		}
-		if u.Status == schemas.NodeSucceeded { // the list has them
+		if u.Status == schemas.NodeSucceeded { // the list contains the outputs of the items
 			raw, err := j.Output(ctx, x.ID, node, u.Output, u.OutputRef)
 			if err != nil {
 				return nil, err
@@ -104,13 +108,13 @@ func (j *Journal) WholeOutput(ctx context.Context, x *Execution, node string, it
 	case schemas.NodeSucceeded, schemas.NodeCompensating, schemas.NodeCompensated:
 	default:
 		return nil, schemas.Errorf(schemas.CodeConflict, "node %q has no output: it is %s", x.State.Name(i), u.Status).WithField("node_id").
-			WithHint("get_execution_status with view nodes shows what became of each node")
+			WithHint("get_execution_status with view nodes shows the status of each node")
 	}
 	raw, err := j.Output(ctx, x.ID, x.State.Name(i), u.Output, u.OutputRef)
 	return records.OrElse(json.RawMessage(raw), "null"), err
 }
 
-// Point slices JSON by an RFC 6901 pointer; the empty one is the whole.
+// Point returns the part of a JSON document that an RFC 6901 pointer names; an empty pointer names all of it.
 func Point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 	if pointer == "" {
 		return raw, nil
@@ -120,7 +124,7 @@ func Point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 			WithHint(`a JSON pointer looks like "/items/0/name"; leave it out for the whole output`)
 	}
 	if pointer[0] != '/' {
-		return nil, invalid(`it has to begin with "/"`)
+		return nil, invalid(`it must begin with "/"`)
 	}
 	for token := range strings.SplitSeq(pointer[1:], "/") {
 		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
@@ -150,7 +154,7 @@ func Point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 			}
 			raw = list[i]
 		default:
-			return nil, invalid("nothing lies below a single value (at %q)", token)
+			return nil, invalid("there is nothing below a single value (at %q)", token)
 		}
 	}
 	return raw, nil

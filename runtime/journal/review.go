@@ -6,8 +6,8 @@ import (
 	"github.com/runplane/runplane/runtime/machine"
 )
 
-// ReviewID names one question: the execution, the unit that it holds, and the event that asked. The event says what was
-// asked, inputs and all, so that a decision never meets another question, be it the next one of the same node.
+// ReviewID returns the id of a review: the execution, the unit that it holds, and the sequence number of the event that asked. The event
+// says what was asked, with the inputs, so that a decision is never taken for another question, such as the next one of the same node.
 func ReviewID(execution string, s *machine.State, unit int) string {
 	return fmt.Sprintf("%s/%s/%d", execution, s.Name(unit), s.Units[unit].Asked)
 }

@@ -9,51 +9,58 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Scope is what the expressions of one unit read. Outputs too large for the log come from the store, and each output
-// is decoded at most once while the execution is in memory.
+// Scope is what the expressions of one unit read; it implements plan.Scope. Outputs too large for the log are read from the store, and
+// each output is decoded at most once while it is cached.
 type Scope struct {
-	ctx     context.Context //nolint:containedctx // lives for one evaluation; plan.Scope is pure and takes none
+	ctx     context.Context //nolint:containedctx // of one evaluation; plan.Scope is pure and takes none
 	journal *Journal
 	x       *Execution
 	unit    int         // -1: the plan's output
-	answer  *plan.Value // of a verification
-	state   *plan.Value // that a wait_for waits for
+	answer  *plan.Value // of a verification; nil: none
+	state   *plan.Value // that a wait_for waits for; nil: none
 }
 
-// Scope is what the expressions of a unit read; -1 stands for the plan's output. ctx is that of the evaluation.
+// Scope returns what the expressions of a unit of x read; -1 stands for the plan's output. It reads x as it is then, and
+// must not be used after ctx has ended.
 func (j *Journal) Scope(ctx context.Context, x *Execution, unit int) Scope {
 	return Scope{ctx: ctx, journal: j, x: x, unit: unit}
 }
 
-// WithAnswer is s with what a verification answered, which its expressions read as output.
+// WithAnswer returns s with the answer of a verification, which expressions read as output.
 func (s Scope) WithAnswer(output json.RawMessage) Scope {
 	s.answer = plan.NewValue(output)
 	return s
 }
 
-// WithState is s with a state that a wait_for waits for, which its expressions read as state.
+// WithState returns s with a state that a wait_for waits for, which expressions read as state.
 func (s Scope) WithState(found json.RawMessage) Scope {
 	s.state = plan.NewValue(found)
 	return s
 }
 
+// Inputs returns the inputs of the plan.
 func (s Scope) Inputs() *plan.Value { return s.x.inputs }
 
+// Session returns the data of the session, as it was at submit.
 func (s Scope) Session() *plan.Value { return s.x.Session }
 
+// Output returns the answer of a verification; nil: there is none.
 func (s Scope) Output() *plan.Value { return s.answer }
 
+// State returns the state that a wait_for waits for; nil: there is none.
 func (s Scope) State() *plan.Value { return s.state }
 
+// Execution returns id, name and created_at of the execution.
 func (s Scope) Execution() *plan.Value {
 	if x := s.x; x.execution == nil {
-		value, _ := json.Marshal(map[string]any{"id": x.ID, "name": x.Head.Name, "created_at": x.State.Created}) // strings and a time always marshal
+		// Strings and a time can always be encoded.
+		value, _ := json.Marshal(map[string]any{"id": x.ID, "name": x.Head.Name, "created_at": x.State.Created})
 		x.execution = plan.NewValue(value)
 	}
 	return s.x.execution
 }
 
-// Item is the item that the unit stands for.
+// Item returns the item of a for_each node that the unit stands for, and its index; nil if it stands for none.
 func (s Scope) Item() (*plan.Value, int, error) {
 	if s.unit < 0 || !s.x.State.IsItem(s.unit) {
 		return nil, 0, nil
@@ -64,12 +71,12 @@ func (s Scope) Item() (*plan.Value, int, error) {
 	case err != nil:
 		return nil, 0, err
 	case u.Item >= len(list):
-		return nil, 0, fmt.Errorf("item %d of a list that has %d now", u.Item, len(list))
+		return nil, 0, fmt.Errorf("item %d of a list that now has %d", u.Item, len(list))
 	}
 	return plan.NewValue(list[u.Item]), u.Item, nil
 }
 
-// inputs are what the unit's next call of the target sends, not yet checked.
+// inputs returns the inputs of the unit's next call of the target, not yet checked.
 func (s Scope) inputs(target *plan.Target) (json.RawMessage, error) {
 	if target != s.x.State.Node(s.unit).Compensate {
 		if k := s.x.State.Fixed(s.unit); k != nil {
@@ -79,14 +86,14 @@ func (s Scope) inputs(target *plan.Target) (json.RawMessage, error) {
 	return target.Inputs.Render(s, s.journal.limits.Plan)
 }
 
-// Bind makes a call's arguments and checks them against the schema that the plan was accepted with.
+// Bind returns the inputs of the unit's next call of the target, checked against the schema with which the plan was accepted.
 func (s Scope) Bind(target *plan.Target) (json.RawMessage, error) {
 	inputs, err := s.inputs(target)
 	if err != nil {
 		return nil, err
 	}
 	if _, _, accepted := s.x.State.Goes(max(s.unit, 0)); s.unit >= 0 && accepted && target == &s.x.State.Node(s.unit).Target {
-		return inputs, nil // they are checked against the definition that was accepted, once it is known to be there still
+		return inputs, nil // package capability checks them against the definition that was accepted, if the tool still has it
 	}
 	if problem := target.CheckInputs(inputs); problem != nil {
 		return nil, problem
@@ -94,12 +101,12 @@ func (s Scope) Bind(target *plan.Target) (json.RawMessage, error) {
 	return inputs, nil
 }
 
-// WorkflowInputs are what the plan within the unit is given.
+// WorkflowInputs returns the inputs of the plan within the unit.
 func (s Scope) WorkflowInputs() (json.RawMessage, error) {
 	return s.inputs(&s.x.State.Node(s.unit).Target)
 }
 
-// stored is what the log holds, or the record that stands in for it.
+// stored returns a value that the log holds, or the record that ref stands for.
 func (s Scope) stored(inline schemas.Value, ref *schemas.OutputRef) (json.RawMessage, error) {
 	if ref == nil {
 		return json.RawMessage(inline), nil
@@ -107,7 +114,7 @@ func (s Scope) stored(inline schemas.Value, ref *schemas.OutputRef) (json.RawMes
 	return s.journal.Output(s.ctx, s.x.ID, ref.NodeID, nil, ref)
 }
 
-// List is what a for_each node runs over.
+// List returns the list that a for_each node runs over.
 func (s Scope) List(node int) ([]json.RawMessage, error) {
 	if list, ok := s.x.lists[node]; ok {
 		return list, nil
@@ -133,6 +140,7 @@ func (s Scope) List(node int) ([]json.RawMessage, error) {
 	return list, nil
 }
 
+// Node returns what expressions read of a node; in the compensation of an item, its own node is that item.
 func (s Scope) Node(id string) (plan.NodeValue, error) {
 	i, ok := s.x.Program.Index(id)
 	if !ok {
@@ -140,7 +148,7 @@ func (s Scope) Node(id string) (plan.NodeValue, error) {
 	}
 	unit := i
 	if s.unit >= 0 && s.x.State.IsItem(s.unit) && s.x.State.Units[s.unit].Node == i {
-		unit = s.unit // the compensation of an item reads the item's own output
+		unit = s.unit // the compensation of an item reads the output of that item
 	}
 	u := &s.x.State.Units[unit]
 	v := plan.NodeValue{Status: u.Status, Text: u.Text, Error: u.Error, Degraded: u.Degraded}
@@ -158,7 +166,7 @@ func (s Scope) Node(id string) (plan.NodeValue, error) {
 	return v, nil
 }
 
-// output is an output that was too large for the log.
+// output returns an output that was too large for the log.
 func (s Scope) output(unit int, node string) (*plan.Value, error) {
 	u := &s.x.State.Units[unit]
 	if u.OutputRef.Bytes > s.journal.limits.MaxOutput {
@@ -175,11 +183,12 @@ func (s Scope) output(unit int, node string) (*plan.Value, error) {
 }
 
 func (s Scope) tooLarge(what, node string, bytes int) *schemas.Error {
-	return schemas.Errorf(schemas.CodePayloadTooLarge, "the %s of node %q has %d bytes; an expression reads at most %d", what, node, bytes, s.journal.limits.MaxOutput).
+	limit := s.journal.limits.MaxOutput
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "the %s of node %q has %d bytes (limit %d for an expression)", what, node, bytes, limit).
 		WithHint("ask the capability for less, or read it in pages with get_node_output")
 }
 
-// text is a text that was too large for the log.
+// text returns a text that was too large for the log.
 func (s Scope) text(unit int, node string) (string, error) {
 	if text, ok := s.x.texts[unit]; ok {
 		return text, nil

@@ -8,8 +8,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// AtRest tells whether nothing will change soon without somebody's doing: it finished, is suspended, or waits for decisions
-// and events alone. A state is for others to set.
+// AtRest reports whether an execution will not change soon by itself: it ended, is suspended, or waits only for reviews and events. One
+// that waits for a state is not at rest, as other executions may set it.
 func AtRest(e *schemas.Execution) bool {
 	if e.Status.Terminal() || e.Status == schemas.StatusSuspended {
 		return true
@@ -19,41 +19,44 @@ func AtRest(e *schemas.Execution) bool {
 	}
 	for _, w := range e.WaitingFor {
 		switch w.Reason {
-		case schemas.ReasonTimer, schemas.ReasonBudget, schemas.ReasonWorkflow, schemas.ReasonState: // it goes on without whoever waits for it
+		case schemas.ReasonTimer, schemas.ReasonBudget, schemas.ReasonWorkflow, schemas.ReasonState: // it continues without the client that waits for it
 			return false
 		}
 	}
 	return true
 }
 
-// hints say what to call next, by what an execution waits for first and by its status; an empty status stands for all.
+// hints say what to call next, by the reason for which an execution waits first, and by its status; an empty status stands for all.
 var hints = map[string]struct {
 	status schemas.Status
 	say    func(w *schemas.WaitingFor) string
 }{
 	schemas.ReasonUnknown: {schemas.StatusSuspended, func(w *schemas.WaitingFor) string {
-		return fmt.Sprintf("find out whether the call of node %q happened, then resume_execution with a patch for it: retry, skip or output", w.NodeID)
+		return fmt.Sprintf("find out whether the call of node %q happened, then resume_execution with a patch for it: retry, skip or output",
+			w.NodeID)
 	}},
 	schemas.ReasonError: {schemas.StatusSuspended, func(w *schemas.WaitingFor) string {
-		return fmt.Sprintf("mend node %q with resume_execution and a patch: inputs, retry, output or skip", w.NodeID)
+		return fmt.Sprintf("repair node %q with resume_execution and a patch: inputs, retry, output or skip", w.NodeID)
 	}},
 	schemas.ReasonReview: {"", func(*schemas.WaitingFor) string { return "a person has to decide: `runplane reviews`" }},
 	schemas.ReasonEvent: {schemas.StatusRunning, func(w *schemas.WaitingFor) string {
-		return fmt.Sprintf("signal_execution with event_name %q lets it go on", w.EventName)
+		return fmt.Sprintf("signal_execution with event_name %q lets it continue", w.EventName)
 	}},
 	schemas.ReasonState: {schemas.StatusRunning, func(w *schemas.WaitingFor) string {
-		return fmt.Sprintf("it goes on when state_key %q of state_type %q is as node %q waits for it: get_state shows it, set_state sets it", w.State.Key, w.State.Type, w.NodeID)
+		return fmt.Sprintf("it continues when state_key %q of state_type %q is as node %q waits for it: get_state shows it, set_state sets it",
+			w.State.Key, w.State.Type, w.NodeID)
 	}},
 	schemas.ReasonWorkflow: {schemas.StatusRunning, func(w *schemas.WaitingFor) string {
-		return fmt.Sprintf("get_execution_status with wait_seconds waits for the result; with execution_id %q it shows what workflow node %q waits for", w.Child, w.NodeID)
+		return fmt.Sprintf("get_execution_status with wait_seconds waits for the result; "+
+			"with execution_id %q it shows what workflow node %q waits for", w.Child, w.NodeID)
 	}},
 }
 
-// WithHint adds what to call next where the execution itself does not say.
+// WithHint returns e with a hint that says what to call next, unless e has ended.
 func WithHint(e schemas.Execution) schemas.Execution {
 	switch e.Status {
 	case schemas.StatusSuspended:
-		e.Hint = "resume_execution lets it go on; cancel_execution ends it"
+		e.Hint = "resume_execution lets it continue; cancel_execution ends it"
 	default:
 		if e.Status.Terminal() {
 			return e
@@ -71,7 +74,7 @@ func WithHint(e schemas.Execution) schemas.Execution {
 	return e
 }
 
-// Metrics counts what an execution has done so far.
+// Metrics returns counts of what an execution has done so far.
 func (r Reader) Metrics(ctx context.Context, id string) (schemas.ExecutionMetrics, error) {
 	x, err := r.journal.LoadFor(ctx, id)
 	if err != nil {

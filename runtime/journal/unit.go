@@ -7,7 +7,7 @@ import (
 	"github.com/runplane/runplane/runtime/machine"
 )
 
-// UnitNamed finds a node by its id, or an item by id[index].
+// UnitNamed returns the unit of a node, by its id, or of an item, by id[index].
 func UnitNamed(s *machine.State, name string) (unit int, ok bool) {
 	id, index, isItem := strings.Cut(name, "[")
 	if !isItem {
