@@ -19,8 +19,8 @@ func AtRest(e *schemas.Execution) bool {
 	}
 	for _, w := range e.WaitingFor {
 		switch w.Reason {
-		case schemas.ReasonTimer, schemas.ReasonBudget, schemas.ReasonWorkflow, schemas.ReasonState: // it continues without the client that waits for it
-			return false
+		case schemas.ReasonTimer, schemas.ReasonBudget, schemas.ReasonWorkflow, schemas.ReasonState:
+			return false // it continues without the client that waits for it
 		}
 	}
 	return true

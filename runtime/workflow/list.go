@@ -32,6 +32,12 @@ func (w *Workflows) List(ctx context.Context, q Query) (schemas.WorkflowList, er
 	return schemas.WorkflowList{Workflows: page, NextCursor: next}, err
 }
 
+// Get shows a workflow of the caller; one that is not there is not_found with the nearest names.
+func (w *Workflows) Get(ctx context.Context, name string) (schemas.WorkflowInfo, error) {
+	r, err := w.readExisting(ctx, name)
+	return r.info(), err
+}
+
 // withSchedule is a workflow as it is shown, with its schedule where it has one.
 func (w *Workflows) withSchedule(ctx context.Context, r *record, next int, withPast bool) (schemas.WorkflowInfo, error) {
 	info := r.info()

@@ -1,0 +1,23 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/schemas"
+)
+
+// Execute executes a version of a workflow, the latest unless id is name@version or version says another. The inputs
+// replace those of the definition and must be what its input schema says. The rest of sub is as for Execute.
+func (w *Workflows) Execute(ctx context.Context, id string, version int64, sub engine.Submit) (schemas.Execution, error) {
+	name, number, v, err := w.readVersion(ctx, id, version)
+	if err != nil {
+		return schemas.Execution{}, err
+	}
+	if err := v.check(sub.Inputs); err != nil {
+		return schemas.Execution{}, err
+	}
+	sub.Plan, sub.Workflow, sub.Within = v.Plan, fmt.Sprintf("%s@%d", name, number), []string{name}
+	return w.executions.Execute(ctx, sub)
+}
