@@ -15,23 +15,23 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Spec is what CreateWorkflow keeps.
+// Spec describes a workflow to be created, or its next version.
 type Spec struct {
 	Name        string
 	Description string
 	Definition  []byte            // a plan, JSON or YAML
-	InputSchema schemas.Object    // JSON Schema of the inputs, whose defaults replace those of the definition; absent: any
-	Schedule    *schemas.Schedule // when it is executed by itself; nil: as it was before; an empty one: never
-	Publish     *bool             // whether it is a tool of its own; nil: as it is
+	InputSchema schemas.Object    // JSON Schema of the inputs, whose defaults replace those of the definition; empty: any inputs
+	Schedule    *schemas.Schedule // when it is executed; nil: as before; an empty one: it has no schedule
+	Publish     *bool             // whether it is a tool of its own; nil: as before
 }
 
-// Create keeps a plan under a name, as its next version; the plan is checked as for Execute. The same definition
-// again gives the version that is the latest already. A schedule executes the latest version, with inputs that this one must take.
+// Create stores a plan under a name, as its next version; the plan is checked as for Execute. If the latest version has the same
+// definition and input schema, no version is made. A schedule executes the latest version, so its inputs must be valid for this one.
 func (w *Workflows) Create(ctx context.Context, spec Spec) (schemas.WorkflowRef, error) {
 	ref := schemas.WorkflowRef{WorkflowID: spec.Name, Name: spec.Name}
 	if !validName.MatchString(spec.Name) {
-		return ref, schemas.Errorf(schemas.CodeInvalidArgument, "%.80q is no name for a workflow", spec.Name).WithField("name").
-			WithHint("begin with a letter and use up to 63 of a-z 0-9 _ and -")
+		return ref, schemas.Errorf(schemas.CodeInvalidArgument, "invalid workflow name %.80q", spec.Name).WithField("name").
+			WithHint("a name has at most 63 characters of a-z 0-9 _ and -, and begins with a letter")
 	}
 	version, program, err := w.newVersion(ctx, spec)
 	if err != nil {
@@ -72,14 +72,15 @@ func (w *Workflows) Create(ctx context.Context, spec Spec) (schemas.WorkflowRef,
 	return ref, err
 }
 
-// putVersion makes what is kept the latest version of w, in b; same: it is that already, and nothing is to be written.
+// putVersion adds a version to b, and makes it the latest of r. same reports that the latest version is equal, so that there is nothing to
+// write.
 func (w *Workflows) putVersion(ctx context.Context, r *record, spec Spec, value []byte) (same bool, b store.Batch, err error) {
 	caller, now := caller.From(ctx).Principal, records.Now()
 	if r.stored == 0 || r.Deleted {
 		r.Name, r.CreatedAt, r.First, r.Version, r.Deleted = spec.Name, now, r.Version+1, r.Version+1, false
 	} else {
 		latest, err := w.store.Get(ctx, versionKey(caller, spec.Name, r.Version))
-		if errors.Is(err, store.ErrNotFound) { // deleted since w was read
+		if errors.Is(err, store.ErrNotFound) { // deleted since r was read
 			err = store.ErrConflict
 		}
 		if err != nil {
@@ -101,7 +102,7 @@ func (w *Workflows) putVersion(ctx context.Context, r *record, spec Spec, value 
 	return false, b, nil
 }
 
-// newVersion checks what a version is made of.
+// newVersion makes a version of a spec, and checks it.
 func (w *Workflows) newVersion(ctx context.Context, spec Spec) (v version, program *plan.Program, err error) {
 	if _, err := schemas.NewChecker(json.RawMessage(spec.InputSchema)); err != nil {
 		return v, nil, schemas.Errorf(schemas.CodeInvalidArgument, "input_schema: %s", err).WithField("input_schema")
@@ -114,7 +115,7 @@ func (w *Workflows) newVersion(ctx context.Context, spec Spec) (v version, progr
 	if program == nil {
 		return v, nil, engine.InvalidPlan(findings)
 	}
-	p, _ := plan.Parse(spec.Definition, w.plans) // as it was written: names stand for the latest version when it is executed
+	p, _ := plan.Parse(spec.Definition, w.plans) // as it was written: names mean the latest version when it is executed
 	p.IdempotencyKey = ""
 	if p.Inputs, err = schemas.ReplaceMembers(p.Inputs, defaults); err != nil {
 		return v, nil, err
@@ -126,7 +127,7 @@ func (w *Workflows) newVersion(ctx context.Context, spec Spec) (v version, progr
 	return v, program, v.checkDefaults(defaults)
 }
 
-// Delete removes a workflow with all its versions and its schedule. Executions of it keep the plan that they began with.
+// Delete deletes a workflow with all its versions and its schedule. Its executions keep their plans.
 func (w *Workflows) Delete(ctx context.Context, name string) (schemas.WorkflowDeleted, error) {
 	err := w.store.RetryOnConflict(func() error {
 		r, err := w.readExisting(ctx, name)

@@ -13,10 +13,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// A workflow that names others executes what those names stand for when it is called. So what was found out about it as a tool
-// holds for the versions that it was found of, its parts, and for no others.
+// A workflow that names others executes the latest versions of those at the time of the call. So the hints of its tool are valid for the
+// versions that they were computed from, its dependencies, and for no others.
 
-// dependenciesOf are the versions of workflows that stand in a plan in the place of their names, outermost first.
+// dependenciesOf returns name@version of the workflows whose names were replaced in a plan, outermost first.
 func dependenciesOf(p *schemas.Plan) (names []string) {
 	for i := range p.Nodes {
 		named := p.Nodes[i].Workflow
@@ -31,9 +31,9 @@ func dependenciesOf(p *schemas.Plan) (names []string) {
 	return names
 }
 
-// sameDependencies tells whether the names in the latest version of a published workflow stand for what they stood for.
+// sameDependencies reports whether the names in the latest version of a published workflow mean the same versions as when its tool was made.
 func (w *Workflows) sameDependencies(ctx context.Context, r *record) (bool, error) {
-	if len(r.Tool.Dependencies) == 0 { // there are no names in it
+	if len(r.Tool.Dependencies) == 0 { // it names no workflows
 		return true, nil
 	}
 	_, _, v, err := w.readVersion(ctx, r.Name, r.Version)
@@ -50,7 +50,7 @@ func (w *Workflows) sameDependencies(ctx context.Context, r *record) (bool, erro
 	return slices.Equal(dependenciesOf(p), r.Tool.Dependencies), nil
 }
 
-// ignoreMissing is no error where a workflow was deleted just now.
+// ignoreMissing returns nil if err has code not_found, as a workflow was deleted at the same time.
 func ignoreMissing(err error) error {
 	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return nil
@@ -58,8 +58,8 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// refreshTools finds out anew about the caller's published workflows whose parts have changed. One about which that cannot be done
-// stays one for which nobody vouches.
+// refreshTools recomputes the tools of the caller's published workflows whose dependencies have changed. One that cannot be computed is
+// listed with unknownHints.
 func (w *Workflows) refreshTools(ctx context.Context) {
 	err := w.store.Each(ctx, store.Query{Kind: Kind, Term: termPublished(caller.From(ctx).Principal)}, func(rec store.Record) error {
 		r, err := decode(rec)
@@ -81,12 +81,12 @@ func (w *Workflows) refreshTools(ctx context.Context) {
 		if _, err := w.publish(ctx, &r, spec, &v, program); err != nil {
 			return err
 		}
-		if err := w.save(ctx, &r, store.Batch{}); !errors.Is(err, store.ErrConflict) { // else somebody has changed it
+		if err := w.save(ctx, &r, store.Batch{}); !errors.Is(err, store.ErrConflict) { // on a conflict another writer has changed it
 			return err
 		}
 		return nil
 	})
 	if err != nil {
-		w.log.Warn("look at published workflows anew: they are listed as destructive", "error", err)
+		w.log.Warn("recompute the tools of published workflows: they are listed as destructive until the next change", "error", err)
 	}
 }

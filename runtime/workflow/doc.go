@@ -1,13 +1,14 @@
-// Package workflow is the contract Workflow: plans kept under a name with versions, what inputs they take, schedules that execute them, and
-// the tools that published ones are. It owns the records workflow/<…>, workflow_version/<…>/<n> and schedule/<…>. The façade, the tools
-// and the server call it. It is the hook engine.Library, which puts plans in the place of names, and an engine.Observer, by which a
-// schedule hears that its execution has ended; listeners of [Workflows.OnPublished] hear of changes of a principal's tools.
+// Package workflow is the contract Workflow: plans kept under a name with versions, the inputs that they take, schedules that execute
+// them, and published workflows, each of which is a tool of its own. It owns the records workflow/<…>, workflow_version/<…>/<n> and
+// schedule/<…>. The façade, the tools and the server call it. It implements the hooks engine.Library, which replaces names of workflows by
+// plans, and engine.Observer, by which a schedule is notified that its execution has ended. It calls the functions that were given to
+// [Workflows.OnPublished] when the tools of a principal change.
 //
 // A name keeps its versions, which never change; a plan that names one gets its definition when it is accepted. A published workflow is a
-// tool of its principal: the record of the name holds its schema and annotations (publish.go), which hold while the workflows within
-// are the same (parts.go); clients that were shown a list are notified when it is not true any more, by the store's watch or by a look
-// now and then (listeners.go).
+// tool of its principal: the record of the name holds its schema and hints (tool.go), which are valid while the workflows that it names
+// are the same (dependencies.go); clients that were shown a list are notified when it has changed, by the store's watch or by a poll
+// (listeners.go).
 //
-// A schedule decides on its firings in one commit, by ids that it has chosen before the executions exist; so whichever replica comes next
-// can make them, once (fire.go). Package schedule says when one fires, also where the clock jumps.
+// A schedule decides on its firings in one commit, by ids that it chooses before the executions exist; so any replica can create them
+// afterwards, once (fire.go). Package schedule computes the times of a schedule, also when the clock jumps.
 package workflow

@@ -8,8 +8,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Execute executes a version of a workflow, the latest unless id is name@version or version says another. The inputs
-// replace those of the definition and must be what its input schema says. The rest of sub is as for Execute.
+// Execute executes a version of a workflow: the latest, unless id is name@version or version is not 0. The inputs of sub replace those of
+// the definition, and must match the input schema. The rest of sub is as for engine.Engine.Execute.
 func (w *Workflows) Execute(ctx context.Context, id string, version int64, sub engine.Submit) (schemas.Execution, error) {
 	name, number, v, err := w.readVersion(ctx, id, version)
 	if err != nil {

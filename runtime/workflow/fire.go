@@ -16,33 +16,33 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// A schedule has a wake at its next firing. Whichever replica claims it takes three steps; a crash between any two of them,
-// or another replica that does the same because a lease lapsed, changes nothing of what comes out:
+// A schedule has a wake at its next firing. The replica that claims it takes three steps. A crash between two of them, or another
+// replica that takes them too because a lease expired, does not change the result:
 //
 //	decide  one commit, by the record's version: which firings become executions, under which ids (orders), which are
-//	        skipped or missed, and up to when all of this has been decided
-//	make    each order becomes an execution, unless one of its id is there
-//	note    one commit: the orders are history, the next wake is the next firing
+//	        skipped or missed, and up to which time all of this is decided
+//	make    each order becomes an execution, unless one with its id exists
+//	note    one commit: the orders become history, the next wake is the next firing
 //
-// So no firing is executed twice, and none is lost that was due, but for what catch_up and overlap say. What is due is told by the
-// clock of the store alone, which every lease carries: replicas whose clocks differ fire at the same times.
+// So no firing is executed twice, and none that was due is lost, except as catch_up and overlap say. Only the clock of the store, which
+// every lease carries, decides what is due: replicas whose clocks differ fire at the same times.
 
-// onTimeWindow is how late a firing may be made and not count as missed.
+// onTimeWindow is how late a firing may be decided on without counting as missed.
 const onTimeWindow = time.Minute
 
-// fire sees to one schedule. Where it cannot, the lease lapses and somebody tries again.
+// fire handles one schedule that is due. If it cannot, the lease expires, and the schedule is due again.
 func (w *Workflows) fire(ctx context.Context, lease *store.Lease) {
 	began := time.Now()
-	clockOffset := lease.Until.Add(-w.store.Lease()).Sub(records.Now()) // the store's clock of this one
+	clockOffset := lease.Until.Add(-w.store.Lease()).Sub(records.Now()) // how far the store's clock is ahead of this one
 	err := w.store.RetryOnConflict(func() error {
-		if time.Since(began) >= w.store.Lease() { // somebody else is at it by now
+		if time.Since(began) >= w.store.Lease() { // another replica may handle it by now
 			return errLeaseExpired
 		}
 		s, err := w.readSchedule(ctx, lease.Key)
 		if err != nil {
 			return err
 		}
-		if !s.exists() { // ended meanwhile; that it still is decides about the wake
+		if !s.exists() { // it was ended meanwhile; the put makes sure that it still is when its wake is removed
 			b := store.Batch{Release: lease}
 			if err := s.putEnd(&b, lease.Key); err != nil {
 				return err
@@ -53,12 +53,12 @@ func (w *Workflows) fire(ctx context.Context, lease *store.Lease) {
 		return w.fireSchedule(ctx, &s, lease, clockOffset)
 	})
 	if err != nil && ctx.Err() == nil {
-		w.log.Warn("see to a schedule: trying again", "schedule", lease.Key.ID, "error", err)
+		w.log.Warn("fire a schedule: trying again", "schedule", lease.Key.ID, "error", err)
 	}
 }
 
 func (w *Workflows) fireSchedule(ctx context.Context, s *scheduleRecord, lease *store.Lease, clockOffset time.Duration) error {
-	if len(s.Orders) == 0 { // else somebody died over them; those come first
+	if len(s.Orders) == 0 { // otherwise a replica died before it made them; they come first
 		created, err := w.decideFirings(ctx, s, clockOffset)
 		if err != nil {
 			return err
@@ -75,7 +75,7 @@ func (w *Workflows) fireSchedule(ctx context.Context, s *scheduleRecord, lease *
 	}
 	wake := s.nextFiring()
 	now := records.Now().Add(clockOffset)
-	if poll := now.Add(executionPoll); len(s.Due) > 0 && (wake.IsZero() || poll.Before(wake)) { // in case nobody tells
+	if poll := now.Add(executionPoll); len(s.Due) > 0 && (wake.IsZero() || poll.Before(wake)) { // in case the notification is missed
 		wake = poll
 	}
 	if postponed > 0 {
@@ -84,8 +84,8 @@ func (w *Workflows) fireSchedule(ctx context.Context, s *scheduleRecord, lease *
 	return w.saveSchedule(ctx, s, lease, wake)
 }
 
-// saveSchedule writes the schedule against the version that was read, with its next wake and, where there is a lease, its release.
-// What was decided on outlives a machine before it is made: else it would be decided on once more.
+// saveSchedule writes the schedule against the version that was read, with its next wake, and releases the lease if it is not nil. Orders
+// are written durably before they are made: if they were lost they would be decided on again.
 func (w *Workflows) saveSchedule(ctx context.Context, s *scheduleRecord, lease *store.Lease, wake time.Time) error {
 	b := store.Batch{Release: lease, Sync: len(s.Orders) > 0}
 	if err := s.put(&b, wake); err != nil {
@@ -99,7 +99,7 @@ func (w *Workflows) saveSchedule(ctx context.Context, s *scheduleRecord, lease *
 	return nil
 }
 
-// decideFirings decides on everything that is due: true when an execution has to be made.
+// decideFirings decides on everything that is due. It reports whether there are orders to be made.
 func (w *Workflows) decideFirings(ctx context.Context, s *scheduleRecord, clockOffset time.Duration) (bool, error) {
 	ctx = caller.With(ctx, caller.Caller{Principal: s.Principal})
 	due, err := w.dueFirings(ctx, s, clockOffset)
@@ -107,7 +107,7 @@ func (w *Workflows) decideFirings(ctx context.Context, s *scheduleRecord, clockO
 		return false, err
 	}
 	r, err := w.readExisting(ctx, s.Workflow)
-	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // deleted, and its schedule with it
+	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // the workflow was deleted, and its schedule with it
 		err = store.ErrConflict
 	}
 	if err != nil {
@@ -142,7 +142,7 @@ func (w *Workflows) decideFirings(ctx context.Context, s *scheduleRecord, clockO
 	return len(s.Orders) > 0, nil
 }
 
-// dueFirings are the firings to decide on now, oldest first: those on time, and of the missed ones as many as are made up.
+// dueFirings returns the firings to decide on now, oldest first: those on time, and the last catch_up of the missed ones.
 func (w *Workflows) dueFirings(ctx context.Context, s *scheduleRecord, clockOffset time.Duration) ([]time.Time, error) {
 	times, err := s.times()
 	if err != nil {
@@ -173,7 +173,7 @@ func (w *Workflows) dueFirings(ctx context.Context, s *scheduleRecord, clockOffs
 	return append(missed, times.Newest(onTime, now, int(onTimeWindow/time.Second))...), nil
 }
 
-// lastIsOpen tells whether the last execution of the schedule has not ended.
+// lastIsOpen reports whether the last execution of the schedule has not ended.
 func (w *Workflows) lastIsOpen(ctx context.Context, s *scheduleRecord) (bool, error) {
 	if s.Latest == "" {
 		return false, nil
@@ -185,8 +185,8 @@ func (w *Workflows) lastIsOpen(ctx context.Context, s *scheduleRecord) (bool, er
 	return err == nil && !h.Status.Terminal(), err
 }
 
-// makeOrders makes the executions that were decided on. What cannot be made now, as the queue is full or a realm is not there,
-// stays an order: postponed says in how long to come back.
+// makeOrders creates the executions that were decided on. If one cannot be created now, as the queue is full or a realm is unavailable, it
+// stays an order, and postponed is after how long to try again.
 func (w *Workflows) makeOrders(ctx context.Context, s *scheduleRecord) (postponed time.Duration, err error) {
 	ctx = caller.With(ctx, caller.Caller{Principal: s.Principal})
 	for len(s.Orders) > 0 {
@@ -200,10 +200,10 @@ func (w *Workflows) makeOrders(ctx context.Context, s *scheduleRecord) (postpone
 		case ctx.Err() != nil || errors.Is(err, records.Unavailable) || errors.Is(err, store.ErrConflict):
 			return 0, err
 		case e.Retryable || slices.ContainsFunc(e.Findings, realmUnavailable):
-			w.log.Warn("execute a workflow by its schedule: trying again", "workflow", s.Workflow, "at", o.At, "error", err)
+			w.log.Warn("create the execution of a schedule: trying again", "workflow", s.Workflow, "at", o.At, "error", err)
 			return max(orderRetryDelay, time.Duration(e.RetryAfterSeconds*float64(time.Second))), nil
 		default:
-			w.log.Error("a workflow cannot be executed by its schedule", "workflow", s.Workflow, "at", o.At, "error", err)
+			w.log.Error("create the execution of a schedule: the firing failed", "workflow", s.Workflow, "at", o.At, "error", err)
 			f.Outcome, f.ExecutionID, f.Error = schemas.FiringFailed, "", e
 		}
 		s.addFiring(f)
@@ -212,14 +212,14 @@ func (w *Workflows) makeOrders(ctx context.Context, s *scheduleRecord) (postpone
 	return 0, nil
 }
 
-// orderRetryDelay is when what could not be made is tried again.
+// orderRetryDelay is after how long an execution that could not be created is tried again, at the earliest.
 const orderRetryDelay = 5 * time.Second
 
 func realmUnavailable(f schemas.Finding) bool { return f.Code == plan.CodeRealmUnavailable }
 
-var errLeaseExpired = errors.New("the lease has lapsed")
+var errLeaseExpired = errors.New("the lease may have expired")
 
-// makeOrder makes an execution, unless it is made already, or the schedule was paused before.
+// makeOrder creates the execution of an order, unless the schedule is paused; made reports whether it exists.
 func (w *Workflows) makeOrder(ctx context.Context, s *scheduleRecord, o order) (made bool, err error) {
 	if _, err := w.journal.HeadFor(ctx, o.ExecutionID); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return err == nil, err
@@ -231,15 +231,15 @@ func (w *Workflows) makeOrder(ctx context.Context, s *scheduleRecord, o order) (
 	return err == nil, err
 }
 
-// Committed is the hook of package engine: a schedule learns that its execution has ended.
+// Committed implements engine.Observer: a schedule is notified that its execution has ended.
 func (w *Workflows) Committed(c journal.Commit) {
 	if c.Head.Status.Terminal() && c.Head.ScheduledAt != nil && len(c.Events) > 0 {
 		name, _, _ := strings.Cut(c.Head.Workflow, "@")
-		w.endedSchedules.Add(ScheduleKey(c.Head.Principal, name)) // one that does not fit looks for itself
+		w.endedSchedules.Add(ScheduleKey(c.Head.Principal, name)) // if the set is full the schedule polls
 	}
 }
 
-// handleEnded has a schedule looked at of which an execution has ended, where a firing waits for that.
+// handleEnded makes a schedule due of which an execution has ended, if a firing waits for that.
 func (w *Workflows) handleEnded(key store.Key) {
 	ctx, cancel := context.WithTimeout(context.Background(), executionPoll)
 	defer cancel()
@@ -248,9 +248,9 @@ func (w *Workflows) handleEnded(key store.Key) {
 		_, err = w.store.Commit(ctx, store.Batch{Wakes: []store.Wake{{Key: key, At: records.Now()}}})
 	}
 	if err != nil {
-		w.log.Warn("look at a schedule of which an execution has ended: it is looked at again later", "schedule", key.ID, "error", err)
+		w.log.Warn("notify a schedule that its execution has ended: it polls later", "schedule", key.ID, "error", err)
 	}
 }
 
-// executionPoll is how often a schedule looks whether its execution has ended, in case it was not told.
+// executionPoll is how often a schedule with firings that wait reads whether its execution has ended, in case it was not notified.
 const executionPoll = 30 * time.Second

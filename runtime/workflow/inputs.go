@@ -11,21 +11,13 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// check holds inputs against the declared ones.
+// check checks the inputs of an execution against those of the definition and the input schema.
 func (v *version) check(inputs schemas.Object) error {
-	var p struct{ Inputs schemas.Object }
-	if err := json.Unmarshal(v.Plan, &p); err != nil {
-		return fmt.Errorf("read workflow: %w", err)
-	}
-	whole, err := plan.GivenInputs(p.Inputs, inputs)
+	own, merged, checker, err := v.merge(inputs, "inputs")
 	if err != nil {
-		return schemas.Errorf(schemas.CodeInvalidArgument, "%s", err).WithField("inputs")
+		return err
 	}
-	checker, err := schemas.NewChecker(json.RawMessage(v.InputSchema))
-	if err != nil {
-		return fmt.Errorf("input schema of a workflow: %w", err)
-	}
-	problems := append(v.undeclared(p.Inputs, inputs), checker.Check(whole)...)
+	problems := append(v.undeclared(own, inputs), checker.Check(merged)...)
 	if len(problems) == 0 {
 		return nil
 	}
@@ -35,23 +27,33 @@ func (v *version) check(inputs schemas.Object) error {
 	return schemas.InvalidArguments(problems)
 }
 
-// checkDefaults holds the inputs that the workflow gives itself against its input schema, one by one; those that have no value are
-// given when it is executed.
-func (v *version) checkDefaults(ofSchema schemas.Object) error {
+// merge returns the inputs of the definition, the same with given ones in their place, and the checker of the input schema. field is the
+// one to name in an error.
+func (v *version) merge(
+	given schemas.Object, field string,
+) (own schemas.Object, merged json.RawMessage, checker *schemas.Checker, err error) {
 	var p struct{ Inputs schemas.Object }
 	if err := json.Unmarshal(v.Plan, &p); err != nil {
-		return fmt.Errorf("read workflow: %w", err)
+		return nil, nil, nil, fmt.Errorf("read workflow: %w", err)
 	}
-	whole, err := plan.GivenInputs(p.Inputs, nil)
-	if err != nil {
-		return schemas.Errorf(schemas.CodeInvalidArgument, "%s", err).WithField("definition")
+	if merged, err = plan.GivenInputs(p.Inputs, given); err != nil {
+		return nil, nil, nil, schemas.Errorf(schemas.CodeInvalidArgument, "%s", err).WithField(field)
 	}
-	checker, err := schemas.NewChecker(json.RawMessage(v.InputSchema))
+	if checker, err = schemas.NewChecker(json.RawMessage(v.InputSchema)); err != nil {
+		return nil, nil, nil, fmt.Errorf("input schema of a workflow: %w", err)
+	}
+	return p.Inputs, merged, checker, nil
+}
+
+// checkDefaults checks the inputs that the definition gives itself against the input schema, one by one. Those that have no value are
+// given when it is executed.
+func (v *version) checkDefaults(ofSchema schemas.Object) error {
+	_, merged, checker, err := v.merge(nil, "definition")
 	if err != nil {
-		return fmt.Errorf("input schema of a workflow: %w", err)
+		return err
 	}
 	var given, defaults map[string]json.RawMessage
-	if err := json.Unmarshal(whole, &given); err != nil {
+	if err := json.Unmarshal(merged, &given); err != nil {
 		return fmt.Errorf("read the inputs of a workflow: %w", err)
 	}
 	if len(ofSchema) > 0 {
@@ -60,10 +62,10 @@ func (v *version) checkDefaults(ofSchema schemas.Object) error {
 		}
 	}
 	var problems []schemas.Problem
-	for _, problem := range checker.Check(whole) {
+	for _, problem := range checker.Check(merged) {
 		name, _, _ := strings.Cut(strings.TrimPrefix(problem.Field, "/"), "/")
 		switch {
-		case given[name] == nil: // another input is needed, or all together
+		case given[name] == nil: // about another input, or about all of them
 			continue
 		case defaults[name] != nil:
 			problem.Field = "/input_schema/properties/" + name + "/default"
@@ -76,21 +78,23 @@ func (v *version) checkDefaults(ofSchema schemas.Object) error {
 		return nil
 	}
 	e := schemas.InvalidArguments(problems)
-	e.Message = "a default is not what the input_schema says: " + e.Message
+	e.Message = "a default does not match input_schema: " + e.Message
 	return e
 }
 
-// undeclared lists the inputs that neither the definition nor the input schema names, unless the schema says itself what
-// becomes of those: a misspelt one must not leave the default in its place.
+// undeclared returns problems for the inputs that neither the definition nor the input schema names, unless the schema itself has a rule
+// for them: a misspelt input must not leave the default in its place.
 func (v *version) undeclared(definitionInputs, given schemas.Object) (problems []schemas.Problem) {
 	var declared, named, schema map[string]json.RawMessage
 	for to, from := range map[*map[string]json.RawMessage]schemas.Object{&declared: definitionInputs, &named: given, &schema: v.InputSchema} {
 		if len(from) > 0 && json.Unmarshal(from, to) != nil {
-			return nil // said elsewhere
+			return nil // reported elsewhere
 		}
 	}
-	for keyword := range schema {
-		if slices.Contains([]string{"additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames", "$ref", "allOf", "anyOf", "oneOf", "if"}, keyword) {
+	for _, keyword := range []string{
+		"additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames", "$ref", "allOf", "anyOf", "oneOf", "if",
+	} {
+		if _, ok := schema[keyword]; ok {
 			return nil
 		}
 	}
@@ -117,7 +121,7 @@ func (v *version) undeclared(definitionInputs, given schemas.Object) (problems [
 	return problems
 }
 
-// defaultsOf are the defaults that a schema gives its properties.
+// defaultsOf returns the defaults that a schema gives its properties; nil if it is not a usable schema.
 func defaultsOf(schema schemas.Object) schemas.Object {
 	var s struct {
 		Properties map[string]struct{ Default schemas.Value }

@@ -11,7 +11,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Query selects workflows.
+// Query selects workflows. A Limit of 0 is the default, 20.
 type Query struct {
 	Scheduled bool // only those with a schedule
 	Limit     int
@@ -32,20 +32,20 @@ func (w *Workflows) List(ctx context.Context, q Query) (schemas.WorkflowList, er
 	return schemas.WorkflowList{Workflows: page, NextCursor: next}, err
 }
 
-// Get shows a workflow of the caller; one that is not there is not_found with the nearest names.
+// Get returns a workflow of the caller, without its schedule. The error of one that does not exist has code not_found, with candidates.
 func (w *Workflows) Get(ctx context.Context, name string) (schemas.WorkflowInfo, error) {
 	r, err := w.readExisting(ctx, name)
 	return r.info(), err
 }
 
-// withSchedule is a workflow as it is shown, with its schedule where it has one.
+// withSchedule returns a workflow as it is shown, with its schedule if it has one: next firings to come, and past ones if withPast is set.
 func (w *Workflows) withSchedule(ctx context.Context, r *record, next int, withPast bool) (schemas.WorkflowInfo, error) {
 	info := r.info()
 	if !r.Scheduled {
 		return info, nil
 	}
 	s, err := w.readSchedule(ctx, ScheduleKey(caller.From(ctx).Principal, r.Name))
-	if err != nil || !s.exists() { // it ended just now
+	if err != nil || !s.exists() { // it was ended in between
 		return info, err
 	}
 	return s.addTo(info, next, withPast), nil
@@ -54,7 +54,7 @@ func (w *Workflows) withSchedule(ctx context.Context, r *record, next int, withP
 // LatestExecutions is how many executions the status of a workflow shows.
 const LatestExecutions = 5
 
-// Status shows a workflow, with its executions counted and the newest of them.
+// Status returns a workflow with its schedule, the number of its executions by status, and the newest LatestExecutions of them.
 func (w *Workflows) Status(ctx context.Context, name string) (schemas.WorkflowStatus, error) {
 	r, err := w.readExisting(ctx, name)
 	if err != nil {
@@ -75,7 +75,8 @@ func (w *Workflows) Status(ctx context.Context, name string) (schemas.WorkflowSt
 		out.Versions = append(out.Versions, n)
 	}
 	caller := caller.From(ctx).Principal
-	err = w.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermWorkflow(caller, name), Reverse: true}, func(rec store.Record) error {
+	executions := store.Query{Kind: journal.KindExecution, Term: journal.TermWorkflow(caller, name), Reverse: true}
+	err = w.store.Each(ctx, executions, func(rec store.Record) error {
 		var h journal.Head
 		if err := json.Unmarshal(rec.Value, &h); err != nil {
 			return err

@@ -12,21 +12,23 @@ import (
 )
 
 const (
-	PublishedPoll = 10 * time.Second // how old the knowledge of what others published may be where the watch missed it
-	maxRemembered = 1000             // principals that are remembered
+	// PublishedPoll is how late a change of published workflows that the store's watch missed is noticed at most.
+	PublishedPoll = 10 * time.Second
+
+	maxRemembered = 1000 // principals
 )
 
-// listeners knows what lists of published workflows clients of this process were shown, and tells when one of them is not
-// true any more.
+// listeners remembers the lists of published workflows that clients of this process were shown, and whom to notify when one of them
+// has changed.
 type listeners struct {
-	remembered records.Signal // somebody was shown a list
+	remembered records.Signal // a list was remembered
 	mu         sync.Mutex
 	lists      map[string][]Published // by principal
 	notify     []*func(principal string)
 }
 
-// OnPublished has f called after the published workflows of a principal changed who has asked for them, whoever changed
-// them; off ends that. Where the runtime does not run f learns of this process's changes alone. f must not block.
+// OnPublished calls f after the published workflows of a principal have changed, on any replica, if the principal has listed them in this
+// process; stop ends that. While Run does not run, f is called for changes of this process only. f must not block.
 func (w *Workflows) OnPublished(f func(principal string)) (stop func()) {
 	l := &w.listeners
 	l.mu.Lock()
@@ -44,7 +46,7 @@ func (w *Workflows) OnPublished(f func(principal string)) (stop func()) {
 	}
 }
 
-// remember remembers what a principal was shown first; later changes are told by recheck.
+// remember remembers the list that a principal was shown first; checkPublished and notify find later changes.
 func (l *listeners) remember(principal string, list []Published) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +59,7 @@ func (l *listeners) remember(principal string, list []Published) {
 	}
 }
 
-// changed takes note of a principal's list and returns who is to be told that it is another one.
+// changed remembers a principal's list, and returns the functions to be called if it is another one than before.
 func (l *listeners) changed(principal string, list []Published) []*func(string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,6 +80,7 @@ func (l *listeners) principals() (names []string) {
 	return names
 }
 
+// hasListeners reports whether a change of the principal's list would be notified.
 func (l *listeners) hasListeners(principal string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,27 +88,28 @@ func (l *listeners) hasListeners(principal string) bool {
 	return known && len(l.notify) > 0
 }
 
-// checkPublished reads what a principal has published, and tells who wants to know if it has changed.
+// checkPublished reads the published workflows of a principal, and notifies listeners if they have changed.
 func (w *Workflows) checkPublished(ctx context.Context, principal string) {
 	if !w.listeners.hasListeners(principal) {
 		return
 	}
 	list, err := w.publishedOf(ctx, principal)
 	if err != nil {
-		w.log.Debug("read the published workflows", "error", err)
+		w.log.Debug("read the published workflows: trying again later", "error", err)
 		return
 	}
 	w.notify(principal, list)
 }
 
-// notify passes on that a principal's list is another one than it was.
+// notify calls the listeners if a principal's list is another one than before.
 func (w *Workflows) notify(principal string, list []Published) {
 	for _, f := range w.listeners.changed(principal, list) {
 		(*f)(principal)
 	}
 }
 
-// Changed takes note that the store's watch named a record: the principal to whom a workflow belongs is looked after.
+// Changed checks the published workflows of a principal if the record is a workflow of it; it is called with each key that the store's
+// watch names.
 func (w *Workflows) Changed(ctx context.Context, key store.Key) {
 	if key.Kind != Kind {
 		return
@@ -118,7 +122,7 @@ func (w *Workflows) Changed(ctx context.Context, key store.Key) {
 	}
 }
 
-// pollPublished is for changes that no watch told of. It does nothing until somebody was shown a list.
+// pollPublished finds changes that the store's watch missed. It does nothing until a list was shown.
 func (w *Workflows) pollPublished(ctx context.Context) {
 	select {
 	case <-ctx.Done():

@@ -13,10 +13,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Bounds of published workflows: a client puts them all before its model, with a prefix of its own before each name.
+// Bounds of published workflows: a client shows them all to its model, with a prefix of its own before each name.
 const (
-	MaxPublished     = 50 // of one principal
-	MaxPublishedName = 48
+	MaxPublished     = 50 // workflows of one principal
+	MaxPublishedName = 48 // characters
 )
 
 // Published is a workflow that is a tool of its own.
@@ -30,8 +30,7 @@ type Published struct {
 	Hints       schemas.Hints
 }
 
-// published is a workflow as a tool. Where it would execute other workflows now than those of which its hints were found, nobody
-// vouches for it.
+// published returns a workflow as a tool. If its dependencies have changed since its hints were computed, it has unknownHints.
 func (w *Workflows) published(ctx context.Context, r *record) (Published, error) {
 	p := Published{
 		Tool: r.toolName(), Workflow: r.Name, Version: r.Version, Title: r.Tool.Title, Description: r.Description,
@@ -44,11 +43,12 @@ func (w *Workflows) published(ctx context.Context, r *record) (Published, error)
 	return p, err
 }
 
+// termPublished is the index term of the published workflows of a principal.
 func termPublished(principal string) string {
 	return "published=" + records.Private(principal, Kind)
 }
 
-// Published lists the caller's workflows that are tools, by name.
+// Published lists the caller's published workflows, by name.
 func (w *Workflows) Published(ctx context.Context) ([]Published, error) {
 	caller := caller.From(ctx).Principal
 	list, err := w.publishedOf(ctx, caller)
@@ -74,7 +74,7 @@ func (w *Workflows) publishedOf(ctx context.Context, principal string) ([]Publis
 	return list, err
 }
 
-// PublishedTool finds the caller's workflow that is the tool of this name; false: there is none.
+// PublishedTool returns the caller's published workflow that is the tool of this name; false: there is none.
 func (w *Workflows) PublishedTool(ctx context.Context, tool string) (Published, bool, error) {
 	name, ok := strings.CutPrefix(tool, toolPrefix)
 	if !ok {
@@ -88,8 +88,8 @@ func (w *Workflows) PublishedTool(ctx context.Context, tool string) (Published, 
 	return p, err == nil, err
 }
 
-// publish makes w a tool, or no tool, as n wants it, and tells whether that changes something. A workflow that is a tool
-// stays one through its next versions.
+// publish sets whether r is a tool, as spec says, and reports whether the tool changed. A workflow that is a tool stays one
+// when it gets its next version.
 func (w *Workflows) publish(ctx context.Context, r *record, spec Spec, v *version, program *plan.Program) (changed bool, err error) {
 	before := r.Tool
 	switch {
@@ -99,8 +99,9 @@ func (w *Workflows) publish(ctx context.Context, r *record, spec Spec, v *versio
 		r.Tool = nil
 		return before != nil, nil
 	case len(spec.Name) > MaxPublishedName:
-		return false, schemas.Errorf(schemas.CodeInvalidArgument, "a workflow whose name is longer than %d characters cannot be a tool", MaxPublishedName).
-			WithField("name").WithHint("clients put more before it; choose a shorter name")
+		return false, schemas.Errorf(schemas.CodeInvalidArgument, "workflow name of %d characters (limit %d for a tool)",
+			len(spec.Name), MaxPublishedName).WithField("name").
+			WithHint("clients put a prefix before it: choose a shorter name, or do not publish the workflow")
 	}
 	if before == nil {
 		list, err := w.publishedOf(ctx, caller.From(ctx).Principal)
@@ -108,15 +109,18 @@ func (w *Workflows) publish(ctx context.Context, r *record, spec Spec, v *versio
 			return false, err
 		}
 		if len(list) >= MaxPublished {
-			return false, schemas.Errorf(schemas.CodeQuotaExceeded, "%d workflows are published, as many as may be", len(list)).WithField("publish").
-				WithHint("publish fewer: create_workflow with publish false takes a tool away, and execute_workflow executes any workflow")
+			return false, schemas.Errorf(schemas.CodeQuotaExceeded, "%d workflows are published (limit %d)", len(list), MaxPublished).WithField("publish").
+				WithHint("create_workflow with publish false ends the publication of one; execute_workflow executes any workflow")
 		}
 	}
 	input, err := v.toolSchema()
 	if err != nil {
 		return false, schemas.Errorf(schemas.CodeInvalidArgument, "the workflow cannot be a tool: %s", err).WithField("input_schema").
-			WithHint("write the inputs' schema so that every client can read it, or do not publish the workflow")
+			WithHint("change input_schema so that every client can read it, or do not publish the workflow")
 	}
-	r.Tool = &toolRecord{Title: program.Definition.Plan.Name, InputSchema: input, Hints: w.hintsOf(ctx, program), Dependencies: dependenciesOf(&program.Definition.Plan)}
+	r.Tool = &toolRecord{
+		Title: program.Definition.Plan.Name, InputSchema: input, Hints: w.hintsOf(ctx, program),
+		Dependencies: dependenciesOf(&program.Definition.Plan),
+	}
 	return !reflect.DeepEqual(before, r.Tool), nil
 }

@@ -16,17 +16,17 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// The kinds of records of a workflow.
+// The kinds of the records of a workflow: of its name, and of each version.
 const (
 	Kind        = "workflow"
 	KindVersion = "workflow_version"
 )
 
-// validName is what a workflow may be called; "@" divides it from a version.
+// validName matches the names of workflows; "@" separates a name from a version.
 var validName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
 
-// record is the record of a name: which versions there are. One that was deleted stays, so that no version comes back as
-// another plan.
+// record is the record of a name, with the versions that exist. It stays when the workflow is deleted, so that the number of a version
+// is never used again for another plan.
 type record struct {
 	Name        string      `json:"name"`
 	Description string      `json:"description,omitempty"`
@@ -42,11 +42,12 @@ type record struct {
 
 // version is the record of one version; it never changes.
 type version struct {
-	Plan        schemas.Object `json:"plan"` // canonical, with the defaults of the input schema among its inputs; names of workflows are names
+	// Plan is canonical, with the defaults of the input schema among its inputs. Names of workflows are not replaced.
+	Plan        schemas.Object `json:"plan"`
 	InputSchema schemas.Object `json:"input_schema,omitempty"`
 }
 
-// Key is where a workflow of a principal is stored.
+// Key returns the key of the record of a principal's workflow.
 func Key(principal, name string) store.Key {
 	return store.Key{Kind: Kind, ID: records.Private(principal, Kind) + name}
 }
@@ -62,13 +63,13 @@ func (r *record) info() schemas.WorkflowInfo {
 	}
 }
 
-// Decode is the workflow of a record; false: it was deleted.
+// Decode returns the workflow of a record; false: it was deleted.
 func Decode(rec store.Record) (schemas.WorkflowInfo, bool, error) {
 	r, err := decode(rec)
 	return r.info(), err == nil && !r.Deleted, err
 }
 
-// readExisting reads a workflow of the caller; one that is not there is not_found with the nearest names.
+// readExisting reads a workflow of the caller. The error of one that does not exist has code not_found, with the nearest names as candidates.
 func (w *Workflows) readExisting(ctx context.Context, name string) (record, error) {
 	r, err := w.read(ctx, name)
 	if err != nil || r.stored > 0 && !r.Deleted {
@@ -89,11 +90,12 @@ func (w *Workflows) readExisting(ctx context.Context, name string) (record, erro
 		WithHint("list_workflows shows those that exist; create_workflow makes one").WithCandidates(schemas.Nearest(name, names, 3))
 }
 
-// OfCaller selects the records of the caller's workflows, by name.
+// OfCaller returns the query of the caller's workflows, by name.
 func OfCaller(ctx context.Context) store.Query {
 	return store.Query{Kind: Kind, Prefix: records.Private(caller.From(ctx).Principal, Kind)}
 }
 
+// read reads the record of a name; one that does not exist is the zero record, which is no error.
 func (w *Workflows) read(ctx context.Context, name string) (record, error) {
 	if !validName.MatchString(name) {
 		return record{}, nil
@@ -114,6 +116,7 @@ func decode(rec store.Record) (record, error) {
 	return r, err
 }
 
+// save writes a record against the version that was read, with the rest of b.
 func (w *Workflows) save(ctx context.Context, r *record, b store.Batch) error {
 	value, err := schemas.Encode(r)
 	if err != nil {
@@ -130,13 +133,14 @@ func (w *Workflows) save(ctx context.Context, r *record, b store.Batch) error {
 	return records.Error(err)
 }
 
-// readVersion reads one version of a workflow of the caller.
+// readVersion reads a version of a workflow of the caller: the latest, unless id is name@version or version is not 0.
 func (w *Workflows) readVersion(ctx context.Context, id string, version int64) (name string, number int64, v version, err error) {
 	name, at, versioned := strings.Cut(id, "@")
 	if versioned {
 		n, err := strconv.ParseInt(at, 10, 64)
 		if err != nil || n < 1 || version != 0 && version != n {
-			return name, 0, v, schemas.Errorf(schemas.CodeInvalidArgument, "%.80q names no version of a workflow", id).WithField("workflow_id").WithHint("write name or name@version, as in refund@3")
+			return name, 0, v, schemas.Errorf(schemas.CodeInvalidArgument, "invalid version of a workflow %.80q", id).WithField("workflow_id").
+				WithHint("write name or name@version, as in refund@3")
 		}
 		version = n
 	}

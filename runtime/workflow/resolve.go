@@ -12,17 +12,17 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// MaxDepth is how deep workflows may stand in workflows, as deep as a plan may hold plans.
+// MaxDepth is how deep workflows may be nested, as deep as plans within a plan.
 const MaxDepth = 4
 
-// Resolve is the hook of package engine.
+// Resolve implements engine.Library: it replaces the names of workflows in p by their definitions. within are the names of the workflows
+// around p, outermost first.
 func (w *Workflows) Resolve(ctx context.Context, p *schemas.Plan, within []string) ([]schemas.Finding, error) {
 	return w.resolveNames(ctx, p, "", within)
 }
 
-// resolveNames puts the plan of a workflow in the place of its name, all the way down: what was accepted does not change
-// when the name gets a next version. within are the workflows around the plan, outermost first. An error says that the store does not
-// answer, and nothing of the plan.
+// resolveNames replaces names of workflows by their definitions, also within those: what was accepted does not change when a name gets a next
+// version. at is the path of p in the whole plan. Findings are about the plan; an error means that the store does not answer.
 func (w *Workflows) resolveNames(ctx context.Context, p *schemas.Plan, at string, within []string) (findings []schemas.Finding, err error) {
 	for i := range p.Nodes {
 		named := p.Nodes[i].Workflow
@@ -36,7 +36,9 @@ func (w *Workflows) resolveNames(ctx context.Context, p *schemas.Plan, at string
 				place = path
 			}
 			report := func(code, message string, args ...any) {
-				findings = append(findings, schemas.Finding{Severity: schemas.SeverityError, Code: code, Path: place, Message: fmt.Sprintf(message, args...)})
+				findings = append(findings, schemas.Finding{
+					Severity: schemas.SeverityError, Code: code, Path: place, Message: fmt.Sprintf(message, args...),
+				})
 			}
 			name, _, _ := strings.Cut(named.Name, "@")
 			inner = append(slices.Clone(within), name)
@@ -47,14 +49,14 @@ func (w *Workflows) resolveNames(ctx context.Context, p *schemas.Plan, at string
 				continue
 			}
 			if len(inner) > MaxDepth {
-				report("workflow_depth", "workflows stand in workflows %d deep, at most %d may: %s", len(inner), MaxDepth, strings.Join(inner, " → "))
+				report("workflow_depth", "workflows are nested %d deep (at most %d): %s", len(inner), MaxDepth, strings.Join(inner, " → "))
 			}
 			_, version, v, err := w.readVersion(ctx, named.Name, 0)
 			if err == nil {
 				named.Kept = &schemas.KeptWorkflow{Name: fmt.Sprintf("%s@%d", name, version), InputSchema: v.InputSchema}
 				named.Definition = new(schemas.Plan)
 				err = json.Unmarshal(v.Plan, named.Definition)
-				named.Definition.Priority = 0 // the whole plan has one
+				named.Definition.Priority = 0 // only the outermost plan has one
 			}
 			named.Name = ""
 			if errors.Is(err, records.Unavailable) {

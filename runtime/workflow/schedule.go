@@ -12,9 +12,11 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// putSchedule takes what becomes of a workflow's schedule into b: as it was (nil), none (an empty one) or a new one. The inputs
-// must be what the version takes. It tells whether anything changes, and when the workflow fires next.
-func (w *Workflows) putSchedule(ctx context.Context, r *record, wanted *schemas.Schedule, version *version, b *store.Batch) (changed bool, next *time.Time, err error) {
+// putSchedule adds the wanted schedule of a workflow to b: nil leaves it as it is, an empty one ends it. Its inputs must be valid for the
+// version. changed reports whether there is something to write; next is the next firing.
+func (w *Workflows) putSchedule(
+	ctx context.Context, r *record, wanted *schemas.Schedule, version *version, b *store.Batch,
+) (changed bool, next *time.Time, err error) {
 	if wanted == nil && !r.Scheduled {
 		return false, nil, nil
 	}
@@ -32,7 +34,7 @@ func (w *Workflows) putSchedule(ctx context.Context, r *record, wanted *schemas.
 	}
 	if wanted != nil {
 		paused := *wanted
-		if paused.Paused = true; s.exists() && sameSchedule(&s.Schedule, &paused) { // as it is: that ends no pause
+		if paused.Paused = true; s.exists() && sameSchedule(&s.Schedule, &paused) { // the same schedule does not end a pause
 			wanted = &paused
 		}
 		if changed, err = s.change(*wanted, records.Now()); err != nil {
@@ -42,7 +44,8 @@ func (w *Workflows) putSchedule(ctx context.Context, r *record, wanted *schemas.
 	}
 	if err := version.check(s.Inputs); err != nil {
 		e := schemas.AsError(err)
-		return false, nil, e.WithField("/schedule" + e.Field).WithHint("the schedule executes each version with these inputs: change them, or set another schedule; {} ends it")
+		return false, nil, e.WithField("/schedule" + e.Field).
+			WithHint("the schedule executes each version with these inputs: change them, or set another schedule; {} ends it")
 	}
 	if at := s.nextFiring(); !at.IsZero() {
 		next = &at
@@ -62,7 +65,7 @@ func sameSchedule(a, b *schemas.Schedule) bool {
 	return err == nil && bytes.Equal(first, second)
 }
 
-// change gives a schedule other rules; the same ones change nothing. What was due by the old ones is not made up by the new.
+// change sets the rules of a schedule, and reports whether they are different. Firings of the old rules are not made up by the new ones.
 func (s *scheduleRecord) change(to schemas.Schedule, now time.Time) (bool, error) {
 	if _, err := schedule.New(&to, now); err != nil {
 		return false, err
@@ -86,8 +89,8 @@ func (s *scheduleRecord) change(to schemas.Schedule, now time.Time) (bool, error
 	return true, nil
 }
 
-// PauseSchedule stops a workflow from being executed by its schedule, or lets that go on; what would have fired in between
-// is not made up.
+// PauseSchedule pauses or resumes the schedule of a workflow. Firings during the pause are not made up. The error of a workflow without a
+// schedule has code not_found.
 func (w *Workflows) PauseSchedule(ctx context.Context, name string, paused bool) (schemas.WorkflowInfo, error) {
 	var out schemas.WorkflowInfo
 	err := w.store.RetryOnConflict(func() error {

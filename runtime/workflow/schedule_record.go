@@ -15,28 +15,29 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
+// KindSchedule of the records of schedules.
 const KindSchedule = "schedule"
 
-// scheduleRecord is the record of a workflow's schedule. Its wake is when somebody next has to look at it. One that was ended leaves its
-// version behind for a day, so that nobody who still holds it takes the next one for it.
+// scheduleRecord is the record of a workflow's schedule. Its wake is when it has to be handled next. A schedule that was ended leaves its
+// version behind for a day, so that a replica that has read it cannot mistake the next one for it.
 type scheduleRecord struct {
 	schemas.Schedule
 	Principal string           `json:"principal"`
 	Workflow  string           `json:"workflow"`
-	SetAt     time.Time        `json:"set_at"`           // of which every counts
-	Decided   time.Time        `json:"decided"`          // what was due up to here has been decided on
-	Orders    []order          `json:"orders,omitempty"` // decided, and perhaps not made yet
-	Due       []time.Time      `json:"due,omitempty"`    // wait for the execution before, oldest first
+	SetAt     time.Time        `json:"set_at"`           // where Every counts from
+	Decided   time.Time        `json:"decided"`          // firings up to this time are decided on
+	Orders    []order          `json:"orders,omitempty"` // decided on, and perhaps not made yet
+	Due       []time.Time      `json:"due,omitempty"`    // firings that wait for the execution before, oldest first
 	Last      []schemas.Firing `json:"last,omitempty"`   // newest first
-	Latest    string           `json:"latest,omitempty"` // execution that was made last; empty: none was
+	Latest    string           `json:"latest,omitempty"` // id of the last execution; empty: there was none
 	Ended     bool             `json:"ended,omitempty"`  // there is no schedule
 	stored    int64
 }
 
-// there tells whether there is a schedule.
+// exists reports whether there is a schedule.
 func (s *scheduleRecord) exists() bool { return s.stored > 0 && !s.Ended }
 
-// order is an execution that a firing is to become. Who makes it twice makes it once: the id is the same.
+// order is an execution that a firing is to become. It is created once, however often it is tried: the id is the same.
 type order struct {
 	At          time.Time `json:"at"`
 	ExecutionID string    `json:"execution_id"`
@@ -44,17 +45,20 @@ type order struct {
 }
 
 const (
-	maxPastFirings = 10  // of the past
-	ShownFirings   = 5   // to come
-	MaxDue         = 100 // that wait for the execution before
+	// ShownFirings is how many firings to come the status of a workflow shows.
+	ShownFirings = 5
+	// MaxDue is how many firings wait for the execution before at most; the oldest are missed.
+	MaxDue = 100
+
+	maxPastFirings = 10
 )
 
-// ScheduleKey is where the schedule of a workflow is stored: it stands in the partition of its workflow, so that one commit changes both.
+// ScheduleKey returns the key of a workflow's schedule. It is in the partition of the workflow, so that one commit can change both.
 func ScheduleKey(principal, workflow string) store.Key {
 	return store.Key{Kind: KindSchedule, ID: Key(principal, workflow).ID}
 }
 
-// readSchedule reads a schedule; see there.
+// readSchedule reads a schedule; one that does not exist is no error, see exists.
 func (w *Workflows) readSchedule(ctx context.Context, key store.Key) (scheduleRecord, error) {
 	rec, err := w.store.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
@@ -81,7 +85,7 @@ func (s *scheduleRecord) catchUp() int {
 	return *s.CatchUp
 }
 
-// addFiring takes a firing into the history. Of firings that were missed one behind the other the last one stands for all.
+// addFiring adds a firing to the history. Of several missed firings in a row, only the last one is kept.
 func (s *scheduleRecord) addFiring(f schemas.Firing) {
 	if f.Outcome == schemas.FiringExecuted {
 		s.Latest = f.ExecutionID
@@ -90,11 +94,12 @@ func (s *scheduleRecord) addFiring(f schemas.Firing) {
 		s.Last = s.Last[1:]
 	}
 	s.Last = append([]schemas.Firing{f}, s.Last...)
-	slices.SortStableFunc(s.Last, func(a, b schemas.Firing) int { return b.At.Compare(a.At) }) // those that are skipped are known before those that are made
+	// Skipped firings are known before those that become executions.
+	slices.SortStableFunc(s.Last, func(a, b schemas.Firing) int { return b.At.Compare(a.At) })
 	s.Last = s.Last[:min(len(s.Last), maxPastFirings)]
 }
 
-// nextFiring is the first firing that was not decided on; zero: none comes.
+// nextFiring returns the first firing that is not decided on; zero: there is none.
 func (s *scheduleRecord) nextFiring() time.Time {
 	t, err := s.times()
 	if err != nil || s.Paused {
@@ -103,7 +108,7 @@ func (s *scheduleRecord) nextFiring() time.Time {
 	return t.Next(s.Decided)
 }
 
-// put is the batch that writes the schedule with its next wake. A store.ErrConflict means that somebody else was faster.
+// put adds the write of the schedule to b, with its next wake, against the version that was read.
 func (s *scheduleRecord) put(b *store.Batch, wake time.Time) error {
 	value, err := schemas.Encode(s)
 	if err != nil {
@@ -114,7 +119,7 @@ func (s *scheduleRecord) put(b *store.Batch, wake time.Time) error {
 	return nil
 }
 
-// putEnd is the batch that ends the schedule at a key, or says once more that there is none.
+// putEnd adds the end of the schedule at a key to b; one that has ended stays so.
 func (s *scheduleRecord) putEnd(b *store.Batch, key store.Key) error {
 	value, err := schemas.Encode(scheduleRecord{Ended: true})
 	if err != nil {
@@ -125,7 +130,7 @@ func (s *scheduleRecord) putEnd(b *store.Batch, key store.Key) error {
 	return nil
 }
 
-// nextWake is when somebody has to see to the schedule after it was changed: what was decided on comes first.
+// nextWake returns when the schedule has to be handled after it was changed: at once if there are orders.
 func (s *scheduleRecord) nextWake(now time.Time) time.Time {
 	if len(s.Orders) > 0 {
 		return now
@@ -133,7 +138,7 @@ func (s *scheduleRecord) nextWake(now time.Time) time.Time {
 	return s.nextFiring()
 }
 
-// addTo is a workflow with this as its schedule: with up to n firings to come, and with those that were where they are asked for.
+// addTo returns info with this schedule: with up to n firings to come, and with past ones if withPast is set.
 func (s *scheduleRecord) addTo(info schemas.WorkflowInfo, n int, withPast bool) schemas.WorkflowInfo {
 	v := &schemas.ScheduleStatus{Schedule: s.Schedule, Due: s.Due}
 	if info.Schedule = v; withPast {

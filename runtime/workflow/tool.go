@@ -13,17 +13,18 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// toolPrefix stands before the name of a workflow in the name of its tool.
+// toolPrefix is the prefix of the names of tools of workflows.
 const toolPrefix = "workflow_"
 
-// toolRecord is what a published workflow is to clients.
+// toolRecord is what clients are shown of a published workflow.
 type toolRecord struct {
 	Title        string         `json:"title,omitempty"`
-	InputSchema  schemas.Object `json:"input_schema"` // as schemas.Portable has it
+	InputSchema  schemas.Object `json:"input_schema"` // as schemas.Portable returns it
 	Hints        schemas.Hints  `json:"hints"`
-	Dependencies []string       `json:"parts,omitempty"` // name@version of every workflow within, as Hints was found
+	Dependencies []string       `json:"parts,omitempty"` // name@version of every workflow within, when Hints were computed
 }
 
+// toolName returns the name of the workflow's tool; empty: it is not published.
 func (r *record) toolName() string {
 	if r.Tool == nil {
 		return ""
@@ -31,8 +32,8 @@ func (r *record) toolName() string {
 	return toolPrefix + r.Name
 }
 
-// toolSchema is the input schema of the workflow's tool: the declared one with every input that the definition names.
-// Without a declared one there are no others.
+// toolSchema returns the input schema of the workflow's tool: the declared one, with every input that the definition names. Without a
+// declared one, other inputs are not allowed.
 func (v *version) toolSchema() (schemas.Object, error) {
 	schema, err := schemas.Portable(v.InputSchema)
 	if err != nil {
@@ -63,7 +64,7 @@ func (v *version) toolSchema() (schemas.Object, error) {
 		}
 	}
 	schema["properties"] = properties
-	if required, ok := schema["required"].([]any); ok { // what has a value need not be given
+	if required, ok := schema["required"].([]any); ok { // inputs that have a value are not required
 		schema["required"] = slices.DeleteFunc(required, func(name any) bool {
 			fallback, named := p.Inputs[fmt.Sprint(name)]
 			return named && string(fallback) != "null"
@@ -71,12 +72,13 @@ func (v *version) toolSchema() (schemas.Object, error) {
 	}
 	out, err := schemas.Encode(schema)
 	if err == nil && len(out) > schemas.MaxToolSchema {
-		err = fmt.Errorf("the schema of its inputs has %d bytes with their defaults; at most %d may stand in a list of tools", len(out), schemas.MaxToolSchema)
+		err = fmt.Errorf("the schema of its inputs has %d bytes with their defaults (at most %d in a list of tools)",
+			len(out), schemas.MaxToolSchema)
 	}
 	return out, err
 }
 
-// guessTypes are the types of an input of which no more is known than its default.
+// guessTypes returns the types of an input of which only the default is known.
 func guessTypes(v schemas.Value) any {
 	if len(v) > 0 {
 		switch v[0] {
@@ -96,11 +98,11 @@ func guessTypes(v schemas.Value) any {
 	return schemas.Anything()
 }
 
-// unknownHints are the hints of what nobody knows enough of.
+// unknownHints are the hints of a workflow of which not enough is known.
 var unknownHints = schemas.Hints{Destructive: true, OpenWorld: true}
 
-// hintsOf says what executing a plan may do, from what is known of every capability that it may call. What nobody says is
-// taken for the worst.
+// hintsOf returns the hints of a plan, from those of every capability that it may call. A hint that a tool does not give counts as the
+// worst.
 func (w *Workflows) hintsOf(ctx context.Context, p *plan.Program) schemas.Hints {
 	h := schemas.Hints{ReadOnly: true, Idempotent: true}
 	planned := map[string]schemas.Effect{}
@@ -125,7 +127,7 @@ func (w *Workflows) hintsOf(ctx context.Context, p *plan.Program) schemas.Hints 
 	return h
 }
 
-// addEffects collects what effects a plan's nodes take their capabilities to have: a plan may be stricter than the tool.
+// addEffects adds the worst effect of each capability that a plan's nodes declare: a plan may be stricter than the tool.
 func addEffects(p *plan.Program, effects map[string]schemas.Effect) {
 	for i := range p.Nodes {
 		n := &p.Nodes[i]

@@ -14,7 +14,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Config is what Workflows are made of. Every field is required.
+// Config configures Workflows. Every field is required.
 type Config struct {
 	Store        *records.Store
 	Log          hclog.Logger
@@ -22,10 +22,10 @@ type Config struct {
 	Capabilities *capability.Capabilities
 	Executions   *engine.Engine
 	Plans        plan.Limits
-	NewID        func() string // for executions of schedules
+	NewID        func() string // makes the ids of executions of schedules
 }
 
-// Workflows is the contract Workflow.
+// Workflows implements the contract Workflow.
 type Workflows struct {
 	store          *records.Store
 	log            hclog.Logger
@@ -38,19 +38,20 @@ type Workflows struct {
 	endedSchedules *records.Dirty[store.Key] // schedules of which an execution has ended
 }
 
-// New makes Workflows; nothing happens before Run.
+// New returns Workflows. Until Run, schedules do not fire.
 func New(c Config) *Workflows {
 	return &Workflows{
-		store: c.Store, log: c.Log, journal: c.Journal, capabilities: c.Capabilities, executions: c.Executions, plans: c.Plans, newID: c.NewID,
+		store: c.Store, log: c.Log, journal: c.Journal, capabilities: c.Capabilities, executions: c.Executions,
+		plans: c.Plans, newID: c.NewID,
 		listeners: listeners{remembered: records.NewSignal()}, endedSchedules: records.NewDirty[store.Key](maxEndedSchedules),
 	}
 }
 
-// maxEndedSchedules is how many schedules are looked at together of which an execution has ended; the others look for themselves.
+// maxEndedSchedules is how many schedules of which an execution has ended are kept in memory; the others poll.
 const maxEndedSchedules = 10_000
 
-// Run fires schedules and keeps the knowledge of published workflows, until ctx ends. It is stopped after the engine: schedules look at
-// the executions that ended last.
+// Run fires schedules and notifies listeners of published workflows, until ctx ends. It must be stopped after the engine, so that
+// schedules are notified of the executions that end last.
 func (w *Workflows) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { w.store.HandleDue(ctx, KindSchedule, w.fire) })
