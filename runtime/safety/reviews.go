@@ -19,7 +19,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// question is a review id taken apart.
+// question is a parsed review id, see journal.ReviewID.
 type question struct {
 	id, execution, unit string
 	asked               int64
@@ -36,52 +36,47 @@ func parseReviewID(id string) (question, bool) {
 	return q, ok && err == nil && asked > 0 && strconv.FormatInt(asked, 10) == number
 }
 
-// Config is what Safety is made of. Every field is required.
+// Config configures Safety. Every field is required.
 type Config struct {
 	Store      *records.Store
 	Journal    *journal.Journal
 	Executions *engine.Engine
 }
 
-// Safety is the contract Safety.
+// Safety implements the contract Safety.
 type Safety struct {
 	store      *records.Store
 	journal    *journal.Journal
 	executions *engine.Engine
 }
 
-// New makes Safety.
+// New returns Safety.
 func New(c Config) *Safety {
 	return &Safety{store: c.Store, journal: c.Journal, executions: c.Executions}
 }
 
-// Reviews lists the caller's open reviews, the oldest execution first, with what exactly will run.
+// Reviews lists the caller's open reviews, those of the oldest execution first, with the calls that approval would run.
 func (s *Safety) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
 	out := []schemas.ReviewRequest{}
-	for after := ""; ; {
-		page, err := s.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermReview, After: after, Limit: records.PageSize})
+	err := s.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermReview}, func(rec store.Record) error {
+		x, err := s.journal.LoadFor(ctx, rec.Key.ID)
+		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+			return nil // of another principal, or deleted meanwhile
+		}
 		if err != nil {
-			return nil, records.Error(err)
+			return err
 		}
-		for _, rec := range page {
-			after = rec.Key.ID
-			x, err := s.journal.LoadFor(ctx, rec.Key.ID)
-			if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-				continue // somebody else's, or gone meanwhile
-			}
-			if err != nil {
-				return nil, err
-			}
-			for unit := range x.State.Units {
-				if u := &x.State.Units[unit]; u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview {
-					out = append(out, s.reviewOf(ctx, x, unit))
-				}
+		for unit := range x.State.Units {
+			if u := &x.State.Units[unit]; u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview {
+				out = append(out, s.reviewOf(ctx, x, unit))
 			}
 		}
-		if len(page) < records.PageSize {
-			return out, nil
-		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	return out, nil
 }
 
 func (s *Safety) reviewOf(ctx context.Context, x *journal.Execution, unit int) schemas.ReviewRequest {
@@ -104,16 +99,16 @@ func (s *Safety) reviewOf(ctx context.Context, x *journal.Execution, unit int) s
 	return v
 }
 
-// Decision is what a person says to a review.
+// Decision is a person's decision on a review.
 type Decision struct {
-	Approve bool
-	Comment string
-	Inputs  schemas.Object // for a call: run with these instead
-	By      string
+	Approve bool           // false: reject
+	Comment string         // optional
+	Inputs  schemas.Object // of the call, if it is approved with other inputs; empty: as they are
+	By      string         // who decided
 }
 
-// Decide lets a held node go on, or fails it with code denied. A review is decided once: the id of one that was
-// decided, expired or given up is refused with what became of it, whatever its node is asked by then.
+// Decide lets a held node continue, or fails it with code denied. A review is decided once: for one that was decided, has expired or has
+// ended otherwise the error says how, also if there is another review of the same node by then.
 func (s *Safety) Decide(ctx context.Context, id string, d Decision) (schemas.Execution, error) {
 	q, ok := parseReviewID(id)
 	if !ok {
@@ -140,7 +135,8 @@ func (s *Safety) Decide(ctx context.Context, id string, d Decision) (schemas.Exe
 			e.Error = schemas.Errorf(schemas.CodeDenied, "%s rejected it%s", d.By, schemas.Because(d.Comment)).WithOutcome(schemas.NotRun)
 		case state.Node(unit).Kind == plan.KindReview:
 			if len(d.Inputs) > 0 {
-				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "this review asks a question; inputs are for the review of a call").WithField("inputs")
+				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "this review asks a question; inputs are for the review of a call").
+					WithField("inputs")
 			}
 			out, err := schemas.Encode(map[string]string{"decision": machine.Approve, "comment": d.Comment, "by": d.By})
 			if err != nil {
@@ -161,7 +157,7 @@ func (s *Safety) Decide(ctx context.Context, id string, d Decision) (schemas.Exe
 	return e, err
 }
 
-// errNotOpen: the question is not what its unit is held for now.
+// errNotOpen means that the unit is not held for this question now.
 var errNotOpen = errors.New("the review is not open")
 
 func errExpired(id string, at time.Time) *schemas.Error {
@@ -169,7 +165,7 @@ func errExpired(id string, at time.Time) *schemas.Error {
 		WithHint("a review without a decision counts as rejected; rerun_execution asks again")
 }
 
-// explainClosed says what became of a review that is not open, as the log tells.
+// explainClosed returns the error that says how a review that is not open ended, as the log has it.
 func (s *Safety) explainClosed(ctx context.Context, q question) error {
 	x, err := s.journal.LoadFor(ctx, q.execution)
 	if err != nil {
@@ -207,19 +203,21 @@ func (s *Safety) explainClosed(ctx context.Context, q question) error {
 	return engine.Illegal("decide a review of", q.execution, x.State.Status)
 }
 
-// endedBy says how the first event about a unit behind a question ended that question.
+// endedBy returns the error of a review that e ended: the first event about its unit after asked.
 func endedBy(q question, asked, e *schemas.Event) *schemas.Error {
-	const hint = "a review is decided once; get_execution_status shows what the execution waits for now, `runplane reviews` lists the open ones"
+	const hint = "a review is decided once; get_execution_status shows what the execution waits for now, `runplane reviews` lists open reviews"
 	switch {
 	case e.Type == schemas.EventReviewDecided:
 		verb := map[string]string{machine.Approve: "approved", machine.Reject: "rejected"}[e.Name]
-		return schemas.Errorf(schemas.CodeAlreadyFinished, "review %q is not open: %s %s it at %s%s", q.id, cmp.Or(e.By, "somebody"), verb, e.At.Format(time.RFC3339), schemas.Because(e.Reason)).WithHint(hint)
+		return schemas.Errorf(schemas.CodeAlreadyFinished, "review %q is not open: %s %s it at %s%s",
+			q.id, cmp.Or(e.By, "a person"), verb, e.At.Format(time.RFC3339), schemas.Because(e.Reason)).WithHint(hint)
 	case e.Type == schemas.EventNodeFailed && asked.Due != nil && !e.At.Before(*asked.Due):
 		return errExpired(q.id, *asked.Due)
 	}
-	return schemas.Errorf(schemas.CodeConflict, "review %q is not open: %s ended it at %s", q.id, e.Type, e.At.Format(time.RFC3339)).WithHint(hint)
+	return schemas.Errorf(schemas.CodeConflict, "review %q is not open: %s ended it at %s", q.id, e.Type, e.At.Format(time.RFC3339)).
+		WithHint(hint)
 }
 
 func notFound(id string) *schemas.Error {
-	return schemas.Errorf(schemas.CodeNotFound, "no review %q", id).WithField("review_id").WithHint("`runplane reviews` lists the open ones")
+	return schemas.Errorf(schemas.CodeNotFound, "no review %q", id).WithField("review_id").WithHint("`runplane reviews` lists open reviews")
 }

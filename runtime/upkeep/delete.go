@@ -12,14 +12,15 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// An execution that has ended is deleted with everything that belongs to it, in one commit where that is not too much. Else the first
-// one takes its head out of every list and answers not_found for it from then on; the head goes last, so that whoever comes
-// after a crash finds what is left.
+// An execution that has ended is deleted with everything that belongs to it, in one commit if that is not too much. Otherwise the first
+// commit hides its head: it is in no list, and reads answer not_found. The head is deleted last, so that after a crash any replica finds
+// what is left.
 
 // OutputsPerCommit is how many outputs one commit deletes.
 const OutputsPerCommit = 100
 
-// Delete deletes an execution that has ended. store.ErrConflict: somebody has changed its head since that version.
+// Delete deletes an execution that has ended, whatever still needs it. It returns store.ErrConflict if the head was changed since the
+// version.
 func (u *Upkeep) Delete(ctx context.Context, h *journal.Head, version int64) error {
 	id, hidden := h.ExecutionID, h.Deleted
 	if !hidden {
@@ -39,7 +40,8 @@ func (u *Upkeep) Delete(ctx context.Context, h *journal.Head, version int64) err
 		last := len(outputs) < OutputsPerCommit
 		switch {
 		case last:
-			b.Deletes = append(b.Deletes, journal.PlanKey(id), journal.SnapshotKey(id), journal.NudgeKey(id), journal.OverdueKey(id), journal.ExecutionKey(id))
+			b.Deletes = append(b.Deletes,
+				journal.PlanKey(id), journal.SnapshotKey(id), journal.NudgeKey(id), journal.OverdueKey(id), journal.ExecutionKey(id))
 		case !hidden:
 			rest := journal.Head{Principal: h.Principal, Deleted: true, Execution: schemas.Execution{
 				ExecutionID: id, Status: h.Status, CreatedAt: h.CreatedAt, FinishedAt: h.FinishedAt,
@@ -57,9 +59,10 @@ func (u *Upkeep) Delete(ctx context.Context, h *journal.Head, version int64) err
 	}
 }
 
-// releaseIdempotencyKey frees the idempotency key of an execution that is about to be deleted: who submits it again gets a new one.
+// releaseIdempotencyKey deletes the reservation of an execution's idempotency key before the execution is deleted: a submission with the
+// key makes a new execution then.
 func (u *Upkeep) releaseIdempotencyKey(ctx context.Context, h *journal.Head) error {
-	if records.Now().After(h.CreatedAt.Add(u.idempotency)) { // it was reserved before, and has gone by itself
+	if records.Now().After(h.CreatedAt.Add(u.idempotency)) { // the reservation has expired by itself
 		return nil
 	}
 	rec, err := u.store.Get(ctx, journal.PlanKey(h.ExecutionID))

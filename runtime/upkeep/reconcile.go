@@ -12,25 +12,27 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// The reconciler looks for open executions that need an owner and stand in no queue: no wake, no lease. There are none as long as every
-// commit writes the wake that its state needs; it exists because a defect there would leave an execution standing for ever, with
-// nobody to tell. What it finds is woken, counted in Counters.Unqueued and logged as an error.
+// The reconciler searches for open executions that need an owner and are in no queue: they have neither a wake nor a lease. There are none
+// as long as every commit writes the wake that its state needs. The reconciler exists because a defect there would stop an execution
+// for ever, unnoticed. It wakes what it finds, counts it in Upkeep.Unqueued and logs it as an error.
 
-const ReconcileEvery = time.Minute // one pass of all replicas together
+// ReconcileEvery is the time between two rounds of the reconciler, of all replicas together.
+const ReconcileEvery = time.Minute
 
-// openStatuses are those in which an execution may need an owner; a suspended one needs none.
+// openStatuses are the statuses in which an execution may need an owner; a suspended one needs none.
 var openStatuses = []schemas.Status{
 	schemas.StatusPending, schemas.StatusRunning, schemas.StatusSuspending, schemas.StatusCancelling, schemas.StatusCompensating,
 }
 
-// ReconcileRounds are the rounds of the reconciler.
+// ReconcileRounds returns the rounds of the reconciler.
 func (u *Upkeep) ReconcileRounds() *records.Rounds {
-	return &records.Rounds{Name: "pass", Every: ReconcileEvery, Parts: len(openStatuses), Page: func(ctx context.Context, part int, after string) (string, error) {
+	page := func(ctx context.Context, part int, after string) (string, error) {
 		return u.reconcilePage(ctx, openStatuses[part], after)
-	}}
+	}
+	return &records.Rounds{Name: "pass", Every: ReconcileEvery, Parts: len(openStatuses), Page: page}
 }
 
-// reconcilePage looks at one page of executions of a status, and returns where the next one begins; empty: this was the last.
+// reconcilePage checks one page of executions of a status, and returns where the next one begins; empty: this was the last.
 func (u *Upkeep) reconcilePage(ctx context.Context, status schemas.Status, after string) (string, error) {
 	page, err := u.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: "status=" + string(status), After: after, Limit: records.PageSize})
 	if err != nil || len(page) == 0 {
@@ -57,12 +59,12 @@ func (u *Upkeep) reconcilePage(ctx context.Context, status schemas.Status, after
 	return page[len(page)-1].Key.ID, nil
 }
 
-// wake wakes an execution that stands in no queue, if it needs an owner. That nobody has changed it since it was read is
-// part of the commit: who did has also set its wake.
+// wake wakes an execution that is in no queue, if it needs an owner. That the head was not changed since it was read is
+// part of the commit: a writer that did has also set its wake.
 func (u *Upkeep) wake(ctx context.Context, rec *store.Record) error {
 	var h journal.Head
 	if err := json.Unmarshal(rec.Value, &h); err != nil {
-		u.log.Error("read head", "execution_id", rec.Key.ID, "error", err)
+		u.log.Error("read the head of an execution: skipping it", "execution_id", rec.Key.ID, "error", err)
 		return nil
 	}
 	if !needsOwner(&h) {
@@ -79,12 +81,12 @@ func (u *Upkeep) wake(ctx context.Context, rec *store.Record) error {
 		return err
 	}
 	u.Unqueued.Add(1)
-	u.log.Error("an execution that needs an owner stood in no queue: it was woken", "execution_id", h.ExecutionID, "status", h.Status)
+	u.log.Error("an execution that needs an owner was in no queue: it was woken", "execution_id", h.ExecutionID, "status", h.Status)
 	return nil
 }
 
-// needsOwner tells whether the execution has to be in a queue or to be owned: its last commit said when it is due, or
-// something of it can run.
+// needsOwner reports whether an execution has to be in a queue or to have an owner: its last commit set a wake, or something of it can
+// run.
 func needsOwner(h *journal.Head) bool {
 	return !h.Due.IsZero() || !h.Waiting && h.Status != schemas.StatusSuspended && !h.Status.Terminal()
 }

@@ -17,30 +17,30 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// What has been over for long is deleted: executions that ended, with everything that belongs to them (delete.go), and states that
-// nobody writes. A session that has ended carries its own end, see SessionRules.Keep. All replicas share the rounds; one that
-// did not come to the end is followed by the next one at once, so that a great many are worked off in steps that leave room.
+// Executions that ended long ago are deleted, with everything that belongs to them (delete.go), and so are states that were not written
+// for long. Sessions that have ended expire by themselves, see session.Rules.Keep. All replicas share the rounds; one that did not
+// come to the end is soon followed by the next one, so that many deletions are done in steps that leave time for other work.
 
-// Retention says how long what is over can still be read. 0 keeps it for ever.
+// Retention says how long executions and states are kept. Zero fields keep them for ever.
 type Retention struct {
-	// Executions is the time since an execution ended. It stays while its parent, a child or a rerun of it is open. An idempotency
-	// key stands for it no longer than it is there.
+	// Executions is the time since an execution ended. It is kept longer while its parent, a child or a rerun of it is open. Its
+	// idempotency key is deleted with it.
 	Executions time.Duration
-	// States is the time since a state was written last. One that was written with a TTL ends by that.
+	// States is the time since a state was written last. States that were written with a TTL expire by that instead.
 	States time.Duration
 }
 
 const (
-	retainEvery       = time.Minute // one pass of all replicas together
-	retainStatesEvery = time.Hour   // all states are read for it
-	retainResume      = time.Second // behind a pass that did not come to the end
-	deleteWorkers     = 4           // executions
+	retainEvery       = time.Minute // between two rounds of all replicas together
+	retainStatesEvery = time.Hour   // longer, as a round reads all states
+	retainResume      = time.Second // after a round that did not come to the end
+	deleteWorkers     = 4           // executions that one process deletes at once
 )
 
-// StatesPerPage is how many states one page of a pass has; they may be large.
+// StatesPerPage is how many states one page of a round has; they may be large.
 const StatesPerPage = 20
 
-// endedTerms find the executions that may go: first those whose deletion has begun.
+// endedTerms are the index terms of executions that may be deleted; first those whose deletion has begun.
 var endedTerms = func() []string {
 	terms := []string{journal.TermDeleted}
 	for _, s := range schemas.Statuses() {
@@ -51,22 +51,22 @@ var endedTerms = func() []string {
 	return terms
 }()
 
-// ExecutionRounds are the passes that delete executions.
+// ExecutionRounds returns the rounds that delete executions.
 func (u *Upkeep) ExecutionRounds() *records.Rounds {
-	return &records.Rounds{Name: "executions", Every: retainEvery, Resume: retainResume, Parts: len(endedTerms), Page: func(ctx context.Context, part int, after string) (string, error) {
+	page := func(ctx context.Context, part int, after string) (string, error) {
 		return u.retainExecutions(ctx, endedTerms[part], after)
-	}}
+	}
+	return &records.Rounds{Name: "executions", Every: retainEvery, Resume: retainResume, Parts: len(endedTerms), Page: page}
 }
 
-// StateRounds are the passes that delete states.
+// StateRounds returns the rounds that delete states.
 func (u *Upkeep) StateRounds() *records.Rounds {
-	return &records.Rounds{Name: "states", Every: retainStatesEvery, Resume: retainResume, Parts: 1, Page: func(ctx context.Context, _ int, after string) (string, error) {
-		return u.retainStates(ctx, after)
-	}}
+	page := func(ctx context.Context, _ int, after string) (string, error) { return u.retainStates(ctx, after) }
+	return &records.Rounds{Name: "states", Every: retainStatesEvery, Resume: retainResume, Parts: 1, Page: page}
 }
 
-// retainExecutions looks at one page of executions that have ended, the oldest first. Where one cannot be deleted for another reason
-// than the store, the others go all the same.
+// retainExecutions deletes those of one page of executions that ended long enough ago, the oldest first. If one cannot be deleted for
+// another reason than an unavailable store, the others are deleted nevertheless.
 func (u *Upkeep) retainExecutions(ctx context.Context, term, after string) (next string, err error) {
 	page, err := u.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: term, After: after, Limit: records.PageSize})
 	if err != nil {
@@ -82,10 +82,10 @@ func (u *Upkeep) retainExecutions(ctx context.Context, term, after string) (next
 	for i := range page {
 		var h journal.Head
 		if err := json.Unmarshal(page[i].Value, &h); err != nil {
-			u.log.Error("read head", "execution_id", page[i].Key.ID, "error", err)
+			u.log.Error("read the head of an execution: skipping it", "execution_id", page[i].Key.ID, "error", err)
 			continue
 		}
-		if createdAfter(page[i].Key.ID, limit) { // and so is everything that follows
+		if createdAfter(page[i].Key.ID, limit) { // and so were all that follow
 			next = ""
 			break
 		}
@@ -98,7 +98,7 @@ func (u *Upkeep) retainExecutions(ctx context.Context, term, after string) (next
 			case ok:
 				deleted.Add(1)
 			case err != nil && !errors.Is(err, records.Unavailable):
-				u.log.Error("delete an execution that ended long ago", "execution_id", h.ExecutionID, "error", err)
+				u.log.Error("delete an execution that ended long ago: trying again in the next round", "execution_id", h.ExecutionID, "error", err)
 				err = nil
 			}
 			return err
@@ -111,14 +111,14 @@ func (u *Upkeep) retainExecutions(ctx context.Context, term, after string) (next
 	return next, err
 }
 
-// createdAfter tells whether an id was made after a time. Ids go by time; the execution of one may be much younger: a firing that could not
-// be made for long, a key that was reserved by somebody who died.
+// createdAfter reports whether an id was made after a time. Ids sort by time; the execution of an id may be much younger: a firing that could
+// not be made for long, or an idempotency key that a process reserved before it died.
 func createdAfter(id string, t time.Time) bool {
 	u, err := ulid.ParseStrict(id)
 	return err == nil && u.Timestamp().After(t)
 }
 
-// deleteUnneeded deletes an execution unless another one needs it.
+// deleteUnneeded deletes an execution unless another one needs it, or its head has changed; deleted reports whether it did.
 func (u *Upkeep) deleteUnneeded(ctx context.Context, h *journal.Head, version int64) (deleted bool, err error) {
 	if !h.Deleted {
 		if needed, err := u.isNeeded(ctx, h); needed || err != nil {
@@ -126,14 +126,14 @@ func (u *Upkeep) deleteUnneeded(ctx context.Context, h *journal.Head, version in
 		}
 	}
 	err = u.Delete(ctx, h, version)
-	if errors.Is(err, store.ErrConflict) { // somebody else is at it
+	if errors.Is(err, store.ErrConflict) { // another replica deletes it
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// isNeeded tells whether an execution that has ended belongs to an open one: its parent may still ask for its output, its child for how it
-// ended, and who looks at a rerun for what it repeats.
+// isNeeded reports whether an open execution needs one that has ended: its parent may still read its output, its child how it ended, and
+// readers of a rerun what it repeats.
 func (u *Upkeep) isNeeded(ctx context.Context, h *journal.Head) (bool, error) {
 	if h.ParentID != "" {
 		switch parent, _, err := u.journal.ReadHead(ctx, h.ParentID); {
@@ -148,7 +148,7 @@ func (u *Upkeep) isNeeded(ctx context.Context, h *journal.Head) (bool, error) {
 	return len(by) > 0, records.Error(err)
 }
 
-// retainStates looks at one page of states.
+// retainStates deletes those of one page of states that were not written for long enough.
 func (u *Upkeep) retainStates(ctx context.Context, after string) (next string, err error) {
 	page, err := u.store.List(ctx, store.Query{Kind: state.Kind, After: after, Limit: StatesPerPage})
 	if err != nil {
@@ -166,11 +166,11 @@ func (u *Upkeep) retainStates(ctx context.Context, after string) (next string, e
 		case errors.Is(err, records.Unavailable):
 			return "", err
 		case err != nil:
-			u.log.Error("delete a state that was not written for long", "state", page[i].Key.ID, "error", err)
+			u.log.Error("delete a state that was not written for long: trying again in the next round", "state", page[i].Key.ID, "error", err)
 		}
 	}
 	if deleted > 0 {
-		u.log.Info("deleted states that nobody writes", "states", deleted)
+		u.log.Info("deleted states that were not written for long", "states", deleted)
 	}
 	return next, nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/runplane/runplane/runtime/state"
 )
 
-// Config is what Upkeep is made of. Store, Log, Journal and States are required.
+// Config configures Upkeep. Store, Log, Journal and States are required.
 type Config struct {
 	Store       *records.Store
 	Log         hclog.Logger
@@ -25,8 +25,8 @@ type Config struct {
 
 // Upkeep keeps the store in order.
 type Upkeep struct {
-	// Unqueued counts executions found in no queue that needed an owner since the start of this process. Each one is a defect, and was
-	// repaired.
+	// Unqueued counts the executions that needed an owner and were in no queue, since the start of this process. Each one is the result
+	// of a defect, and was woken.
 	Unqueued atomic.Int64
 
 	store       *records.Store
@@ -37,15 +37,15 @@ type Upkeep struct {
 	idempotency time.Duration
 }
 
-// New makes Upkeep; nothing happens before Run.
+// New returns Upkeep; it does nothing before Run.
 func New(c Config) *Upkeep {
 	return &Upkeep{store: c.Store, log: c.Log, journal: c.Journal, states: c.States, retention: c.Retention, idempotency: c.Idempotency}
 }
 
-// Run makes rounds until ctx ends.
+// Run does the rounds until ctx ends: the reconciler's, and those of the retention that is configured.
 func (u *Upkeep) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	wg.Go(func() { u.store.RunRounds(ctx, u.ReconcileRounds(), "look for executions in no queue") })
+	wg.Go(func() { u.store.RunRounds(ctx, u.ReconcileRounds(), "search for executions in no queue") })
 	if u.retention.Executions > 0 {
 		wg.Go(func() { u.store.RunRounds(ctx, u.ExecutionRounds(), "delete executions that ended long ago") })
 	}
