@@ -9,8 +9,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Two checks tell of agents, from two sides: clients are the programs that called this process, by the names they give
-// themselves, and sessions are the agents that the caller has opened sessions for, on whatever replica.
+// Two checks are about agents, from two sides: clients are the programs that called this process, by the names they give
+// themselves; sessions are the agents for which the caller has open sessions, on any replica.
 
 func (h *Health) checkClients() schemas.Check {
 	clients, calls := h.clients.recent(time.Now())
@@ -21,7 +21,7 @@ func (h *Health) checkClients() schemas.Check {
 	}
 }
 
-// checkSessions says which of the caller's agents are there. One that is silent is idle, which is no fault.
+// checkSessions reports the agents with open sessions of the caller. An agent that makes no calls is idle, which is no fault.
 func (h *Health) checkSessions(ctx context.Context) schemas.Check {
 	c := schemas.Check{Name: "agents.sessions", Status: schemas.HealthOK}
 	var agents []schemas.Agent
@@ -34,7 +34,7 @@ func (h *Health) checkSessions(ctx context.Context) schemas.Check {
 	}
 	active, idle, unnamed := 0, 0, 0
 	var names []string
-	for _, a := range agents { // who was seen last comes first
+	for _, a := range agents { // the last seen first
 		active, idle = active+a.Active, idle+a.Idle
 		if a.AgentID == "" {
 			unnamed = a.Active + a.Idle
@@ -46,7 +46,8 @@ func (h *Health) checkSessions(ctx context.Context) schemas.Check {
 		}
 		names = append(names, name)
 	}
-	c.Message = fmt.Sprintf("%s open, %d of them idle, of %s%s", count(active+idle, "session"), idle, count(len(names), "agent"), firstNames(names))
+	c.Message = fmt.Sprintf("%s open, %d of them idle, of %s%s",
+		count(active+idle, "session"), idle, count(len(names), "agent"), firstNames(names))
 	if unnamed > 0 {
 		c.Message += fmt.Sprintf("; %s without an agent_id", count(unnamed, "session"))
 	}
@@ -54,7 +55,7 @@ func (h *Health) checkSessions(ctx context.Context) schemas.Check {
 	return c
 }
 
-// count writes 1 client, 2 clients.
+// count returns "1 client", "2 clients".
 func count(n int, what string) string {
 	if n != 1 {
 		what += "s"

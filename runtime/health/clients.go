@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	clientMemory  = 15 * time.Minute // how long a client counts as there after its last call
-	maxClients    = 256              // remembered at once; the one that was silent longest gives way
-	maxClientName = 80
+	clientMemory  = 15 * time.Minute // how long a client is remembered after its last call
+	maxClients    = 256              // remembered at once; a new one replaces the one whose last call is oldest
+	maxClientName = 80               // bytes
 	maxShown      = 5
 )
 
-// clients remembers who called lately, by the name and version that a client gives of itself: told to people, trusted in
-// nothing. The zero value is ready.
+// clients remembers the clients that called lately, by the names and versions that they give themselves, which are shown to people and
+// not trusted. The zero value is ready.
 type clients struct {
 	mu     sync.Mutex
 	byName map[string]client
@@ -28,7 +28,7 @@ type client struct {
 	calls int
 }
 
-// RecordClient notes a call of a client.
+// RecordClient records a call of a client, by the name and version that it gives itself.
 func (h *Health) RecordClient(name string) { h.clients.record(name, time.Now()) }
 
 func (c *clients) record(name string, now time.Time) {
@@ -47,7 +47,7 @@ func (c *clients) record(name string, now time.Time) {
 	c.byName[name] = client{now, c.byName[name].calls + 1}
 }
 
-// printable is a name that others chose as people may be shown it.
+// printable returns a name that a client chose, in a form that can be shown to people.
 func printable(name string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -57,7 +57,7 @@ func printable(name string) string {
 	}, strings.TrimSpace(name[:min(len(name), maxClientName)]))
 }
 
-// recent names who called within clientMemory, sorted, and counts their calls; the others are forgotten.
+// recent returns the names of the clients that called within clientMemory, sorted, and the number of their calls; it forgets the others.
 func (c *clients) recent(now time.Time) (names []string, calls int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,7 +70,7 @@ func (c *clients) recent(now time.Time) (names []string, calls int) {
 	return names, calls
 }
 
-// firstNames shows the first few names.
+// firstNames returns ": " and the first few names; nothing if there are none.
 func firstNames(names []string) string {
 	switch {
 	case len(names) == 0:

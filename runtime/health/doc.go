@@ -1,4 +1,4 @@
-// Package health is the contract Health: whether the store, the queue, the executions, the agents and the capabilities are well, with a
-// cure for each that is not, and which clients called lately. It owns no record. The façade, the tools and the server call it. It reads
-// the rooms below it, and calls no hook. Only the store is asked anything, for a bounded time; everything else answers from memory.
+// Package health is the contract Health: it reports whether the store, the queue, the executions, the agents and the capabilities work, with
+// a cure for what does not, and counts the clients that called lately. It owns no records. The façade, the tools and the server call it.
+// It reads the rooms below it, and calls no hooks. Only the store is asked anything, for a bounded time; everything else is in memory.
 package health

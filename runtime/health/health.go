@@ -19,9 +19,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-const queueStale = time.Minute // an execution that is due longer than this has nobody to run it
+// queueStale is how long an execution may be due before the queue is reported as degraded.
+const queueStale = time.Minute
 
-// Config is what Health is made of. Every field is required.
+// Config configures Health. Every field is required.
 type Config struct {
 	Store        *records.Store
 	Log          hclog.Logger
@@ -31,7 +32,7 @@ type Config struct {
 	Upkeep       *upkeep.Upkeep
 }
 
-// Health is the contract Health.
+// Health implements the contract Health.
 type Health struct {
 	store        *records.Store
 	log          hclog.Logger
@@ -42,13 +43,15 @@ type Health struct {
 	clients      clients
 }
 
-// New makes Health.
+// New returns Health.
 func New(c Config) *Health {
-	return &Health{store: c.Store, log: c.Log, sessions: c.Sessions, capabilities: c.Capabilities, executions: c.Executions, upkeep: c.Upkeep}
+	return &Health{
+		store: c.Store, log: c.Log, sessions: c.Sessions, capabilities: c.Capabilities, executions: c.Executions, upkeep: c.Upkeep,
+	}
 }
 
-// Check looks at the runtime, the agents, the capabilities, or all of them; an empty scope is all. Only the store is
-// asked something, for at most two seconds; everything else answers from memory.
+// Check checks the runtime, the agents, the capabilities, or all of them; an empty scope is all. Only the store is asked anything, for at
+// most records.AnswerTimeout each time; everything else is in memory.
 func (h *Health) Check(ctx context.Context, scope schemas.HealthScope) schemas.Health {
 	var checks []schemas.Check
 	included := func(s schemas.HealthScope) bool { return scope == s || scope == schemas.ScopeAll || scope == "" }
@@ -71,8 +74,8 @@ func (h *Health) Check(ctx context.Context, scope schemas.HealthScope) schemas.H
 	return schemas.NewHealth(checks)
 }
 
-// Ready says why requests should go to another replica; nil: they may come. It follows CheckHealth: the store answers, and
-// every realm that is required works.
+// Ready returns nil if this replica can serve requests: the store answers, and every required realm works. Otherwise the error, with code
+// unavailable, says why not.
 func (h *Health) Ready(ctx context.Context) error {
 	checks := []schemas.Check{h.checkStore(ctx)}
 	for _, realm := range h.capabilities.Realms.Health() {
@@ -86,7 +89,7 @@ func (h *Health) Ready(ctx context.Context) error {
 	return nil
 }
 
-// checkStore is down where the store does not answer, and degraded where it answers and refuses what is written.
+// checkStore is down if the store does not answer, and degraded if it answers reads and refuses writes.
 func (h *Health) checkStore(ctx context.Context) schemas.Check {
 	status := schemas.HealthDown
 	took, err := records.Timed(ctx, func(ctx context.Context) error {
@@ -96,18 +99,21 @@ func (h *Health) checkStore(ctx context.Context) schemas.Check {
 		}
 		return err
 	})
-	c := schemas.Check{Name: "runtime.store", Required: true, Status: schemas.HealthOK, Message: "the store answers", Numbers: map[string]float64{"latency_ms": milliseconds(took)}}
+	c := schemas.Check{
+		Name: "runtime.store", Required: true, Status: schemas.HealthOK, Message: "the store answers",
+		Numbers: map[string]float64{"latency_ms": milliseconds(took)},
+	}
 	if err == nil {
 		return c
 	}
-	h.log.Warn("health: the store does not work", "error", err)
+	h.log.Warn("check the store: it does not work", "error", err)
 	c.Status, c.Message = status, records.Describe(err).Message
-	c.Cure = records.Cure(err) + ". Nothing that was acknowledged is lost: work goes on when it is back"
+	c.Cure = records.Cure(err) + ". Nothing that was acknowledged is lost; work continues when the store is back"
 	return c
 }
 
 func (h *Health) checkQueue(ctx context.Context) schemas.Check {
-	c := schemas.Check{Name: "runtime.queue", Status: schemas.HealthOK, Message: "executions find somebody to run them"}
+	c := schemas.Check{Name: "runtime.queue", Status: schemas.HealthOK, Message: "executions are run as they become due"}
 	var q store.Queue
 	_, err := records.Timed(ctx, func(ctx context.Context) (err error) {
 		q, err = h.store.Queue(ctx, journal.KindExecution)
@@ -129,13 +135,13 @@ func (h *Health) checkQueue(ctx context.Context) schemas.Check {
 	c.Numbers["oldest_seconds"] = age.Seconds()
 	if age > queueStale {
 		c.Status = schemas.HealthDegraded
-		c.Message = fmt.Sprintf("an execution waits for %s already", age.Round(time.Second))
-		c.Cure = "raise limits.max_executions, add a replica, or give what is urgent a higher priority"
+		c.Message = fmt.Sprintf("an execution has been waiting for %s", age.Round(time.Second))
+		c.Cure = "raise limits.max_executions, add a replica, or give urgent executions a higher priority"
 	}
 	return c
 }
 
-// checkExecutions tells how many are in memory, and degrades where there is no room for more, or where what became of some cannot be written.
+// checkExecutions counts the executions in memory. It is degraded if no more fit, or if the progress of some cannot be committed.
 func (h *Health) checkExecutions() schemas.Check {
 	l := h.executions.Load()
 	c := schemas.Check{
@@ -144,15 +150,16 @@ func (h *Health) checkExecutions() schemas.Check {
 	}
 	switch {
 	case l.Uncommitted > 0:
-		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("what became of %d executions cannot be written: %s", l.Uncommitted, records.Describe(l.Trouble).Message)
-		c.Cure = records.Cure(l.Trouble) + ". Their results are kept here until it can"
+		c.Status = schemas.HealthDegraded
+		c.Message = fmt.Sprintf("the progress of %d executions cannot be written: %s", l.Uncommitted, records.Describe(l.Trouble).Message)
+		c.Cure = records.Cure(l.Trouble) + ". It is kept in memory, and tried again until the store accepts it"
 	case l.InMemory >= l.Capacity:
-		c.Status, c.Cure = schemas.HealthDegraded, "new ones wait until there is room: raise limits.max_executions, or add a replica"
+		c.Status, c.Cure = schemas.HealthDegraded, "new executions wait until others end: raise limits.max_executions, or add a replica"
 	}
 	return c
 }
 
-// checkRecovery tells what this process had to mend. What is a defect, or lost data, degrades until it is restarted.
+// checkRecovery counts what this process had to repair. It is degraded, until the process restarts, if that was a defect or lost data.
 func (h *Health) checkRecovery() schemas.Check {
 	n := &h.executions.Counters
 	rolledBack, unqueued := n.RolledBack.Load(), h.upkeep.Unqueued.Load()
@@ -163,23 +170,25 @@ func (h *Health) checkRecovery() schemas.Check {
 	switch {
 	case rolledBack > 0:
 		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("the store lost acknowledged commits of %d executions", rolledBack)
-		c.Cure = "get_execution_events shows execution_rolled_back where it happened; what could be was committed again. durability=strict keeps answers that a caller got, starts of once calls and ends from being among them"
+		c.Cure = "get_execution_events shows execution_rolled_back where it happened; what was still known was committed again. With " +
+			"durability=strict the store cannot lose answers that callers got, starts of once calls and ends of executions"
 	case unqueued > 0:
-		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("%d executions stood in no queue and were woken", unqueued)
-		c.Cure = "nothing is lost; this is a defect of the runtime or of the store: the log names the executions"
+		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("%d executions were in no queue and were woken", unqueued)
+		c.Cure = "nothing is lost; this is a defect of the runtime or of the store, and the log names the executions"
 	}
 	return c
 }
 
-// checkBreaker judges a breaker that is not closed. One whose time is over refuses nobody: the next call tells, whenever it comes.
+// checkBreaker checks a breaker that is not closed. One that is half-open refuses no calls: the next call decides whether it closes.
 func checkBreaker(b schemas.BreakerState) schemas.Check {
 	c := schemas.Check{
-		Name: "capabilities." + b.Capability, Status: schemas.HealthDegraded, Message: fmt.Sprintf("the circuit of %s is %s after %d faults in a row", b.Capability, b.State, b.Failures),
+		Name: "capabilities." + b.Capability, Status: schemas.HealthDegraded,
+		Message: fmt.Sprintf("the circuit of %s is %s after %d faults in a row", b.Capability, b.State, b.Failures),
 		Cure:    "calls are refused until it is tried again",
 		Numbers: map[string]float64{"failures": float64(b.Failures), "opened": float64(b.Opened), "retry_after_seconds": b.RetryAfterSeconds},
 	}
 	if b.State == schemas.CircuitHalfOpen {
-		c.Status, c.Cure = schemas.HealthOK, "the next call tries whether it works again"
+		c.Status, c.Cure = schemas.HealthOK, "the next call shows whether it works again"
 	}
 	if b.LastError != nil {
 		c.Message += ": " + b.LastError.Message
@@ -192,23 +201,26 @@ func checkBreaker(b schemas.BreakerState) schemas.Check {
 
 func checkGoroutines() schemas.Check {
 	n := stdruntime.NumGoroutine()
-	return schemas.Check{Name: "runtime.goroutines", Status: schemas.HealthOK, Message: fmt.Sprintf("%d goroutines", n), Numbers: map[string]float64{"count": float64(n)}}
+	return schemas.Check{
+		Name: "runtime.goroutines", Status: schemas.HealthOK, Message: fmt.Sprintf("%d goroutines", n),
+		Numbers: map[string]float64{"count": float64(n)},
+	}
 }
 
-// checkRealm judges one realm. What is broken and not required degrades, and no more.
+// checkRealm checks one realm. One that is down and not required only degrades the whole, see schemas.NewHealth.
 func checkRealm(realm schemas.RealmHealth) schemas.Check {
 	c := schemas.Check{Name: "capabilities." + realm.Realm, Status: schemas.HealthOK, Required: realm.Required, Realm: &realm}
 	switch {
 	case realm.State == schemas.RealmReady && realm.Error == nil:
 		c.Message = fmt.Sprintf("realm %q is ready with %d capabilities", realm.Realm, realm.Capabilities)
-	case realm.State == schemas.RealmReady: // it works, and yet
+	case realm.State == schemas.RealmReady: // it works, with an error
 		c.Status = schemas.HealthDegraded
 	case realm.State == schemas.RealmBroken, realm.ConsecutiveFailures > 0:
 		c.Status = schemas.HealthDown
 	default:
 		c.Message = fmt.Sprintf("realm %q is %s", realm.Realm, realm.State)
 		if realm.Required {
-			c.Status, c.Cure = schemas.HealthDown, "wait until it is up"
+			c.Status, c.Cure = schemas.HealthDown, "wait until it is ready"
 		}
 	}
 	if realm.Error != nil {
