@@ -20,7 +20,7 @@ import (
 	"github.com/runplane/runplane/runtime/workflow"
 )
 
-// Runtime is the façade: a door for each contract, and Run.
+// Runtime is the façade: one field for each contract, and Run.
 type Runtime struct {
 	Executions   *engine.Engine
 	Sessions     *session.Sessions
@@ -39,13 +39,13 @@ type Runtime struct {
 }
 
 // Run claims and runs executions until ctx ends. Then nothing new starts, calls that may be repeated are stopped, `once` calls get
-// the grace period, and every execution is handed back to the store. It returns when nothing of it is left.
+// the grace period, and all executions are released to the store. It returns when all its goroutines have ended.
 func (r *Runtime) Run(ctx context.Context) error {
 	// In the order in which they are stopped.
 	return runAll(ctx, r.watch, r.upkeep.Run, r.Sessions.Run, r.States.Run, r.Executions.Run, r.Workflows.Run)
 }
 
-// runAll runs the rooms until ctx ends. Then it stops one after the other, and waits for each.
+// runAll calls all functions at once. When ctx ends it stops one after the other, and waits for each.
 func runAll(ctx context.Context, runs ...func(context.Context) error) error {
 	var stops []func() error
 	for _, run := range runs {
@@ -62,14 +62,14 @@ func runAll(ctx context.Context, runs ...func(context.Context) error) error {
 	return err
 }
 
-// watch passes on what the store's watch names: what other replicas changed.
+// watch passes the keys that the store's watch names, which may have been changed by other replicas, to the rooms.
 func (r *Runtime) watch(ctx context.Context) error {
 	keys, err := r.store.Watch(ctx)
 	if ctx.Err() != nil {
 		return nil
 	}
 	if err != nil {
-		r.log.Warn("watch the store: waiting requests poll instead", "error", err)
+		r.log.Warn("watch the store: polling instead", "error", err)
 		return nil
 	}
 	for key := range keys {

@@ -15,8 +15,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// views are the types of state that show other records, live: a session as its data, an execution as get_execution_status has it, a
-// workflow as list_workflows has it. Looking at a session through its view does not count as seeing it.
+// views returns the types of state that show other records, live: a session as its data, an execution as get_execution_status shows it, a
+// workflow as list_workflows shows it. Reading a session through its view does not renew its expiry.
 func (r *Runtime) views() map[string]state.View {
 	return map[string]state.View{
 		schemas.StateSession: {
@@ -102,8 +102,8 @@ func sessionState(s schemas.Session) (schemas.State, error) {
 		return schemas.State{}, fmt.Errorf("encode session: %w", err)
 	}
 	return schemas.State{
-		Found: true, StateType: schemas.StateSession, StateKey: s.SessionID, StateData: records.OrElse(schemas.Value(s.Data), "{}"), Context: about,
-		Version: s.Version, ExpiresAt: &s.ExpiresAt,
+		Found: true, StateType: schemas.StateSession, StateKey: s.SessionID, StateData: records.OrElse(schemas.Value(s.Data), "{}"),
+		Context: about, Version: s.Version, ExpiresAt: &s.ExpiresAt,
 	}, nil
 }
 
@@ -125,12 +125,13 @@ func executionState(h *journal.Head) (schemas.State, error) {
 func (r *Runtime) setSessionState(ctx context.Context, w state.Write) (schemas.StateWritten, error) {
 	var data schemas.Object
 	if err := data.UnmarshalJSON(w.Data); err != nil {
-		return schemas.StateWritten{}, schemas.Errorf(schemas.CodeInvalidArgument, "the data of a session is a JSON object, got %.40s", w.Data).WithField("state_data")
+		return schemas.StateWritten{}, schemas.Errorf(schemas.CodeInvalidArgument, "the data of a session is a JSON object, got %.40s", w.Data).
+			WithField("state_data")
 	}
 	for field, given := range map[string]bool{"context": len(w.Context) > 0, "ttl_seconds": w.TTL != 0} {
 		if given {
-			return schemas.StateWritten{}, schemas.Errorf(schemas.CodeInvalidArgument, "a session has no %s here", field).WithField(field).
-				WithHint("leave it out; update_session changes how long a session lives")
+			return schemas.StateWritten{}, schemas.Errorf(schemas.CodeInvalidArgument, "a state of type session takes no %s", field).WithField(field).
+				WithHint("leave it out; update_session changes when a session expires")
 		}
 	}
 	s, err := r.Sessions.SetData(ctx, w.Key, data, w.Expected)

@@ -23,27 +23,27 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Config is what a Runtime is made of. Store and Realms are required; zero fields take the defaults.
+// Config configures a Runtime. Store and Realms are required; other zero fields take their defaults.
 type Config struct {
 	Store  store.Store
 	Realms capability.Realms
-	// Policies and Quotas are the operator's; SetPolicies and SetQuotas of Capabilities replace them.
+	// Policies and Quotas are set by the operator; SetPolicies and SetQuotas of Capabilities replace them.
 	Policies schemas.Policies
 	Quotas   call.QuotaRules
 	Log      hclog.Logger // nil: silent
 	Limits   engine.Limits
-	NewID    func() string  // for executions and sessions; nil: ULIDs
-	Random   func() float64 // [0,1) for jitter; nil: math/rand. It is called from many goroutines
+	NewID    func() string  // makes the ids of executions and sessions; nil: ULIDs
+	Random   func() float64 // returns a number in [0,1), for jitter; nil: math/rand. It is called from many goroutines
 
-	MaxQueued int // executions that wait in the queue when new ones are refused; 10,000
-	MaxCache  int // bytes of answers that are kept; 32 MiB
+	MaxQueued int // when so many executions wait in the queue, new ones are refused; 10,000
+	MaxCache  int // bytes of cached answers; 32 MiB
 
 	Sessions  session.Rules
 	States    state.Rules
 	Retention upkeep.Retention // zero fields: nothing is deleted
 }
 
-// New makes a runtime; nothing happens before Run.
+// New returns a Runtime. It does nothing by itself before Run.
 func New(c Config) *Runtime {
 	if c.Log == nil {
 		c.Log = hclog.NewNullLogger()
@@ -61,20 +61,24 @@ func New(c Config) *Runtime {
 	}
 	r.Sessions = session.New(session.Config{Store: s, Log: c.Log, Rules: c.Sessions, NewID: c.NewID})
 	r.States = state.New(state.Config{
-		Store: s, Log: c.Log, Sessions: r.Sessions, Rules: c.States, Views: r.views(), Written: func(key store.Key) { r.Executions.Written(key) },
+		Store: s, Log: c.Log, Sessions: r.Sessions, Rules: c.States, Views: r.views(),
+		Written: func(key store.Key) { r.Executions.Written(key) },
 	})
 	r.Capabilities = capability.New(capability.Config{
-		Store: s, Log: c.Log, Sessions: r.Sessions, Realms: c.Realms, Policies: c.Policies, Quotas: c.Quotas, MaxCache: c.MaxCache, NewID: c.NewID, Random: c.Random,
+		Store: s, Log: c.Log, Sessions: r.Sessions, Realms: c.Realms, Policies: c.Policies, Quotas: c.Quotas, MaxCache: c.MaxCache,
+		NewID: c.NewID, Random: c.Random,
 	})
 	r.journal = journal.Open(journal.Config{
-		Store: s, Sessions: r.Sessions, Limits: journal.Limits{Plan: limits.Plan, MaxOutput: limits.MaxOutput}, Retention: c.Retention.Executions, Forbids: r.Capabilities.Forbids,
+		Store: s, Sessions: r.Sessions, Limits: journal.Limits{Plan: limits.Plan, MaxOutput: limits.MaxOutput},
+		Retention: c.Retention.Executions, Forbids: r.Capabilities.Forbids,
 	})
 	r.Queue = queue.New(queue.Config{
-		Store: s, Log: c.Log, MaxQueued: c.MaxQueued, Capacity: limits.MaxExecutions, InFlight: func() int { return r.Executions.InMemory() },
+		Store: s, Log: c.Log, MaxQueued: c.MaxQueued, Capacity: limits.MaxExecutions,
+		InFlight: func() int { return r.Executions.InMemory() },
 	})
 	r.Executions = engine.New(engine.Config{
-		Store: s, Log: c.Log, Sessions: r.Sessions, States: r.States, Capabilities: r.Capabilities, Journal: r.journal, Queue: r.Queue, Feed: r.Telemetry,
-		Limits: limits, NewID: c.NewID, Random: c.Random,
+		Store: s, Log: c.Log, Sessions: r.Sessions, States: r.States, Capabilities: r.Capabilities, Journal: r.journal, Queue: r.Queue,
+		Feed: r.Telemetry, Limits: limits, NewID: c.NewID, Random: c.Random,
 	})
 	r.Workflows = workflow.New(workflow.Config{
 		Store: s, Log: c.Log, Journal: r.journal, Capabilities: r.Capabilities, Executions: r.Executions, Plans: limits.Plan, NewID: c.NewID,

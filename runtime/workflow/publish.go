@@ -109,8 +109,8 @@ func (w *Workflows) publish(ctx context.Context, r *record, spec Spec, v *versio
 			return false, err
 		}
 		if len(list) >= MaxPublished {
-			return false, schemas.Errorf(schemas.CodeQuotaExceeded, "%d workflows are published (limit %d)", len(list), MaxPublished).WithField("publish").
-				WithHint("create_workflow with publish false ends the publication of one; execute_workflow executes any workflow")
+			return false, schemas.Errorf(schemas.CodeQuotaExceeded, "%d workflows are published (limit %d)", len(list), MaxPublished).
+				WithField("publish").WithHint("create_workflow with publish false ends the publication of one; execute_workflow executes any workflow")
 		}
 	}
 	input, err := v.toolSchema()
