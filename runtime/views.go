@@ -43,7 +43,7 @@ func (r *Runtime) views() map[string]state.View {
 		schemas.StateExecution: {
 			Remedy: "cancel_execution, suspend_execution, resume_execution and signal_execution change an execution",
 			Query: func(ctx context.Context) store.Query {
-				return store.Query{Kind: journal.KindExecution, Term: "principal=" + caller.From(ctx).Principal, Reverse: true}
+				return store.Query{Kind: journal.KindExecution, Term: records.TermPrincipal(caller.From(ctx).Principal), Reverse: true}
 			},
 			Key: func(_ context.Context, key string) store.Key { return journal.ExecutionKey(key) },
 			Get: func(ctx context.Context, key string) (schemas.State, error) {

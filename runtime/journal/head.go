@@ -10,6 +10,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -32,6 +33,9 @@ type Head struct {
 	Deleted bool `json:"deleted,omitempty"` // callers cannot see it any more; what belongs to it is being deleted
 }
 
+// TermStatus returns the index term of the executions of a status.
+func TermStatus(status schemas.Status) string { return "status=" + string(status) }
+
 // TermReview is the index term of executions in which a review is open.
 const TermReview = "waiting=review"
 
@@ -51,7 +55,7 @@ func (h *Head) Terms() []string {
 	if h.Deleted {
 		return []string{TermDeleted}
 	}
-	t := []string{"status=" + string(h.Status), "principal=" + h.Principal}
+	t := []string{TermStatus(h.Status), records.TermPrincipal(h.Principal)}
 	for _, w := range h.WaitingFor {
 		if w.Reason == schemas.ReasonReview {
 			t = append(t, TermReview)
@@ -60,7 +64,7 @@ func (h *Head) Terms() []string {
 	}
 	t = append(t, h.Awaits...)
 	if h.SessionID != "" {
-		t = append(t, "session="+h.SessionID)
+		t = append(t, session.Term(h.SessionID))
 	}
 	if name, _, _ := strings.Cut(h.Workflow, "@"); name != "" {
 		t = append(t, TermWorkflow(h.Principal, name))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -24,7 +25,7 @@ type Query struct {
 // List lists the caller's executions, newest first, without outputs.
 func (r Reader) List(ctx context.Context, q Query) (schemas.ExecutionList, error) {
 	caller := caller.From(ctx).Principal
-	term := "principal=" + caller
+	term := records.TermPrincipal(caller)
 	byWorkflow := ""
 	name, _, ofVersion := strings.Cut(q.Workflow, "@")
 	if q.Workflow != "" {
@@ -37,9 +38,9 @@ func (r Reader) List(ctx context.Context, q Query) (schemas.ExecutionList, error
 		term = byWorkflow
 	case q.SessionID != "":
 		r.journal.sessions.Touch(ctx, q.SessionID)
-		term = "session=" + q.SessionID
+		term = session.Term(q.SessionID)
 	case q.Status != "":
-		term = "status=" + string(q.Status)
+		term = TermStatus(q.Status)
 	}
 	l := records.Listing{
 		Tool: "list_executions", Query: store.Query{Kind: KindExecution, Term: term, Reverse: true}, Limit: q.Limit, Cursor: q.Cursor,

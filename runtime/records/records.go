@@ -55,6 +55,9 @@ func Private(principal, kind string) string {
 	return hex.EncodeToString(sum[:16]) + ":"
 }
 
+// TermPrincipal returns the index term of the records of a principal.
+func TermPrincipal(principal string) string { return "principal=" + principal }
+
 // NewID returns a ULID: it sorts by time, and has 80 random bits, so that it cannot be guessed.
 func NewID() string { return ulid.MustNew(ulid.Now(), crand.Reader).String() }
 

@@ -36,7 +36,7 @@ func (s *Sessions) List(ctx context.Context, q Query) (schemas.SessionList, erro
 
 // OfCaller returns the query of the caller's sessions, newest first.
 func OfCaller(ctx context.Context) store.Query {
-	return store.Query{Kind: Kind, Term: "principal=" + caller.From(ctx).Principal, Reverse: true}
+	return store.Query{Kind: Kind, Term: records.TermPrincipal(caller.From(ctx).Principal), Reverse: true}
 }
 
 // Agents returns the agents that have open sessions of the caller, the last seen first. Sessions without an agent_id are counted together,

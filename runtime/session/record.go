@@ -142,7 +142,7 @@ func (s *Sessions) save(ctx context.Context, r *record, due time.Time, b store.B
 		return fmt.Errorf("encode session: %w", err)
 	}
 	key := Key(r.SessionID)
-	p := store.Put{Key: key, Value: value, Version: r.stored, Terms: []string{"principal=" + r.Principal}}
+	p := store.Put{Key: key, Value: value, Version: r.stored, Terms: []string{records.TermPrincipal(r.Principal)}}
 	if r.EndedAt != nil {
 		p.TTL = max(time.Second, r.EndedAt.Add(s.rules.Keep).Sub(records.Now()))
 	}

@@ -34,7 +34,9 @@ func (u *Upkeep) ReconcileRounds() *records.Rounds {
 
 // reconcilePage checks one page of executions of a status, and returns where the next one begins; empty: this was the last.
 func (u *Upkeep) reconcilePage(ctx context.Context, status schemas.Status, after string) (string, error) {
-	page, err := u.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: "status=" + string(status), After: after, Limit: records.PageSize})
+	page, err := u.store.List(ctx, store.Query{
+		Kind: journal.KindExecution, Term: journal.TermStatus(status), After: after, Limit: records.PageSize,
+	})
 	if err != nil || len(page) == 0 {
 		return "", err
 	}

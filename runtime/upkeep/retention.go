@@ -45,7 +45,7 @@ var endedTerms = func() []string {
 	terms := []string{journal.TermDeleted}
 	for _, s := range schemas.Statuses() {
 		if s.Terminal() {
-			terms = append(terms, "status="+string(s))
+			terms = append(terms, journal.TermStatus(s))
 		}
 	}
 	return terms
@@ -111,8 +111,8 @@ func (u *Upkeep) retainExecutions(ctx context.Context, term, after string) (next
 	return next, err
 }
 
-// createdAfter reports whether an id was made after a time. Ids sort by time; the execution of an id may be much younger: a firing that could
-// not be made for long, or an idempotency key that a process reserved before it died.
+// createdAfter reports whether an id was made after a time. Ids sort by time; the execution of an id may be much younger: a firing
+// that could not be made for long, or an idempotency key that a process reserved before it died.
 func createdAfter(id string, t time.Time) bool {
 	u, err := ulid.ParseStrict(id)
 	return err == nil && u.Timestamp().After(t)
