@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -87,21 +86,15 @@ func (h *Head) Fairness() string {
 
 // ReadHead reads the head of an execution and its version. For an execution that does not exist, or is being deleted, it returns NotFound.
 func (j *Journal) ReadHead(ctx context.Context, id string) (Head, int64, error) {
-	rec, err := j.store.Get(ctx, ExecutionKey(id))
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalid) { // an id that the store rejects was never given out
+	h, version, err := records.Read[Head](ctx, j.store, ExecutionKey(id))
+	invalid := errors.Is(err, store.ErrInvalid) // an id that the store rejects was never given out
+	if invalid || err == nil && (version == 0 || h.Deleted) {
 		return Head{}, 0, j.NotFound(id)
 	}
 	if err != nil {
-		return Head{}, 0, records.Error(err)
+		return Head{}, 0, err
 	}
-	var h Head
-	if err := json.Unmarshal(rec.Value, &h); err != nil {
-		return Head{}, 0, fmt.Errorf("read head of %s: %w", id, err)
-	}
-	if h.Deleted {
-		return Head{}, 0, j.NotFound(id)
-	}
-	return h, rec.Version, nil
+	return h, version, nil
 }
 
 // HeadFor is ReadHead for a caller: executions of other principals do not exist.

@@ -2,8 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -88,18 +86,11 @@ func (q *Queue) Paused(ctx context.Context) *schemas.QueuePause {
 
 // readPause reads the record and its version, which is 0 if there is none.
 func (q *Queue) readPause(ctx context.Context) (*schemas.QueuePause, int64, error) {
-	rec, err := q.store.Get(ctx, pauseKey)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, 0, nil
+	p, version, err := records.Read[schemas.QueuePause](ctx, q.store, pauseKey)
+	if err != nil || version == 0 {
+		return nil, 0, err
 	}
-	if err != nil {
-		return nil, 0, records.Error(err)
-	}
-	p := new(schemas.QueuePause)
-	if err := json.Unmarshal(rec.Value, p); err != nil {
-		return nil, 0, fmt.Errorf("read the pause of the queue: %w", err)
-	}
-	return p, rec.Version, nil
+	return &p, version, nil
 }
 
 // PausedWords says who paused the queue, since when and why: "it has been paused by …".

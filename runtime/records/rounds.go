@@ -64,12 +64,8 @@ func (s *Store) RunRounds(ctx context.Context, w *Rounds, task string) {
 
 // Round does one round, unless another replica has just begun one; more reports whether it did not come to the end.
 func (s *Store) Round(ctx context.Context, w *Rounds) (more bool, err error) {
-	var p progress
-	rec, err := s.Get(ctx, w.key())
-	if err == nil {
-		err = json.Unmarshal(rec.Value, &p)
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	p, version, err := Read[progress](ctx, s, w.key())
+	if err != nil {
 		return false, err
 	}
 	now := Now()
@@ -77,7 +73,7 @@ func (s *Store) Round(ctx context.Context, w *Rounds) (more bool, err error) {
 		return false, nil
 	}
 	p.At, p.By, p.More = now, s.worker, false // the next one is due after Every, whatever becomes of this one
-	version, err := s.saveProgress(ctx, w, p, rec.Version)
+	version, err = s.saveProgress(ctx, w, p, version)
 	if errors.Is(err, store.ErrConflict) {
 		return false, nil
 	}

@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -59,14 +58,9 @@ func Key(principal string, name schemas.StateName) store.Key {
 
 // Read reads the record of a state, also one that is deleted; a record that does not exist is the zero Record, which is no error.
 func (s *States) Read(ctx context.Context, key store.Key) (Record, error) {
-	rec, err := s.store.Get(ctx, key)
-	if errors.Is(err, store.ErrNotFound) {
-		return Record{}, nil
-	}
-	if err != nil {
-		return Record{}, records.Error(err)
-	}
-	return decode(rec)
+	r, version, err := records.Read[Record](ctx, s.store, key)
+	r.stored = version
+	return r, err
 }
 
 // decode reads a state from its record.

@@ -2,8 +2,6 @@ package upkeep
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/runplane/runplane/runtime/journal"
@@ -65,34 +63,14 @@ func (u *Upkeep) releaseIdempotencyKey(ctx context.Context, h *journal.Head) err
 	if records.Now().After(h.CreatedAt.Add(u.idempotency)) { // the reservation has expired by itself
 		return nil
 	}
-	rec, err := u.store.Get(ctx, journal.PlanKey(h.ExecutionID))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return records.Error(err)
-	}
-	var d journal.Definition
-	if err := json.Unmarshal(rec.Value, &d); err != nil {
-		return fmt.Errorf("read plan of %s: %w", h.ExecutionID, err)
-	}
-	if d.Plan.IdempotencyKey == "" {
-		return nil
+	d, version, err := records.Read[journal.Definition](ctx, u.store, journal.PlanKey(h.ExecutionID))
+	if err != nil || version == 0 || d.Plan.IdempotencyKey == "" {
+		return err
 	}
 	key := journal.IdempotencyKey(h.Principal, d.Plan.IdempotencyKey)
-	rec, err = u.store.Get(ctx, key)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return records.Error(err)
-	}
-	var reservation journal.Reservation
-	if err := json.Unmarshal(rec.Value, &reservation); err != nil {
-		return fmt.Errorf("read reservation: %w", err)
-	}
-	if reservation.ExecutionID != h.ExecutionID {
-		return nil
+	reservation, version, err := records.Read[journal.Reservation](ctx, u.store, key)
+	if err != nil || version == 0 || reservation.ExecutionID != h.ExecutionID {
+		return err
 	}
 	_, err = u.store.Commit(ctx, store.Batch{Deletes: []store.Key{key}})
 	return records.Error(err)

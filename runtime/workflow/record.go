@@ -1,9 +1,9 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -100,14 +100,9 @@ func (w *Workflows) read(ctx context.Context, name string) (record, error) {
 	if !validName.MatchString(name) {
 		return record{}, nil
 	}
-	rec, err := w.store.Get(ctx, Key(caller.From(ctx).Principal, name))
-	if errors.Is(err, store.ErrNotFound) {
-		return record{}, nil
-	}
-	if err != nil {
-		return record{}, records.Error(err)
-	}
-	return decode(rec)
+	r, version, err := records.Read[record](ctx, w.store, Key(caller.From(ctx).Principal, name))
+	r.stored = version
+	return r, err
 }
 
 func decode(rec store.Record) (record, error) {
@@ -133,31 +128,26 @@ func (w *Workflows) save(ctx context.Context, r *record, b store.Batch) error {
 	return records.Error(err)
 }
 
-// readVersion reads a version of a workflow of the caller: the latest, unless id is name@version or version is not 0.
-func (w *Workflows) readVersion(ctx context.Context, id string, version int64) (name string, number int64, v version, err error) {
+// readVersion reads a version of a workflow of the caller: the latest, unless id is name@version or wanted is not 0.
+func (w *Workflows) readVersion(ctx context.Context, id string, wanted int64) (name string, number int64, v version, err error) {
 	name, at, versioned := strings.Cut(id, "@")
 	if versioned {
 		n, err := strconv.ParseInt(at, 10, 64)
-		if err != nil || n < 1 || version != 0 && version != n {
+		if err != nil || n < 1 || wanted != 0 && wanted != n {
 			return name, 0, v, schemas.Errorf(schemas.CodeInvalidArgument, "invalid version of a workflow %.80q", id).WithField("workflow_id").
 				WithHint("write name or name@version, as in refund@3")
 		}
-		version = n
+		wanted = n
 	}
 	r, err := w.readExisting(ctx, name)
 	if err != nil {
 		return name, 0, v, err
 	}
-	if version == 0 {
-		version = r.Version
-	}
-	rec, err := w.store.Get(ctx, versionKey(caller.From(ctx).Principal, name, version))
-	if errors.Is(err, store.ErrNotFound) {
-		return name, 0, v, schemas.Errorf(schemas.CodeNotFound, "workflow %q has no version %d", name, version).WithField("version").
+	number = cmp.Or(wanted, r.Version)
+	v, stored, err := records.Read[version](ctx, w.store, versionKey(caller.From(ctx).Principal, name, number))
+	if err == nil && stored == 0 {
+		err = schemas.Errorf(schemas.CodeNotFound, "workflow %q has no version %d", name, number).WithField("version").
 			WithHint("its latest version is %d", r.Version)
 	}
-	if err != nil {
-		return name, 0, v, records.Error(err)
-	}
-	return name, version, v, json.Unmarshal(rec.Value, &v)
+	return name, number, v, err
 }

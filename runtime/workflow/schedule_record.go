@@ -2,8 +2,6 @@ package workflow
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -60,18 +58,9 @@ func ScheduleKey(principal, workflow string) store.Key {
 
 // readSchedule reads a schedule; one that does not exist is no error, see exists.
 func (w *Workflows) readSchedule(ctx context.Context, key store.Key) (scheduleRecord, error) {
-	rec, err := w.store.Get(ctx, key)
-	if errors.Is(err, store.ErrNotFound) {
-		return scheduleRecord{}, nil
-	}
-	if err != nil {
-		return scheduleRecord{}, records.Error(err)
-	}
-	s := scheduleRecord{stored: rec.Version}
-	if err := json.Unmarshal(rec.Value, &s); err != nil {
-		return s, fmt.Errorf("read schedule %s: %w", key, err)
-	}
-	return s, nil
+	s, version, err := records.Read[scheduleRecord](ctx, w.store, key)
+	s.stored = version
+	return s, err
 }
 
 func (s *scheduleRecord) key() store.Key { return ScheduleKey(s.Principal, s.Workflow) }
