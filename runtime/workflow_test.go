@@ -191,3 +191,15 @@ func TestFindingsOfNamedWorkflows(t *testing.T) {
 		}
 	})
 }
+
+// A name of a workflow that cannot be resolved is found in the text of the plan, as every other finding is.
+func TestUnknownWorkflowNamesItsLine(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, s store.Store) {
+		p := live(w, s)
+		defer p.stop()
+		v, err := p.Executions.Validate(t.Context(), []byte("plan: v1\nnodes:\n  - id: a\n    set: 1\n  - id: b\n    workflow: missing\n"))
+		if err != nil || v.Valid || len(v.Findings) != 1 || v.Findings[0].Code != "unknown_workflow" || v.Findings[0].Line != 6 || v.Findings[0].Column != 5 {
+			t.Errorf("%+v, %v", v, err)
+		}
+	})
+}

@@ -71,7 +71,7 @@ func (o *owner) verifyResult(c pendingCall, res *call.Result, e schemas.Event, t
 	e.Output, e.Reason, e.ServedBy = schemas.Value(res.Output), "verified", res.ServedBy
 	if err == nil && happened && v.Output != nil {
 		var out json.RawMessage
-		out, err = v.Output.Render(sc, o.r.limits.Plan)
+		out, err = v.Output.Render(sc, o.r.limits.Plan.Limits)
 		e.Output = schemas.Value(out)
 	}
 	switch {

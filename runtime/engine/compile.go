@@ -41,6 +41,7 @@ func (r *Engine) Compile(ctx context.Context, sub *Submit) (*plan.Program, []sch
 	if err != nil {
 		return nil, nil, err
 	}
+	plan.Locate(parsed, named)
 	findings = append(findings, named...)
 	refused := slices.ContainsFunc(findings, isError) // the plan is compiled nevertheless, to report all findings at once
 	if problem := r.applySubmit(parsed, sub); problem != nil {

@@ -26,7 +26,7 @@ func (t *turn) finish() {
 // output of a node that is too large is replaced by {"output_ref": …}, to be read with get_node_output.
 func (t *turn) output() (json.RawMessage, error) {
 	if t.x.Program.Output != nil {
-		return t.x.Program.Output.RenderOutput(t.scope(-1), t.r.limits.Plan)
+		return t.x.Program.Output.RenderOutput(t.scope(-1), t.r.limits.Plan.Limits)
 	}
 	ends := map[string]any{}
 	room := t.r.limits.MaxOutput

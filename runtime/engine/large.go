@@ -52,7 +52,7 @@ func (t *turn) storeApart(name string, value []byte) *schemas.OutputRef {
 	return &schemas.OutputRef{NodeID: name, Bytes: len(value)}
 }
 
-// derivable reports whether plan.Value.Text would return the text for the output.
+// derivable reports whether expr.Value.Text would return the text for the output.
 func derivable(text string, output []byte) bool {
 	if len(output) == 0 {
 		return false

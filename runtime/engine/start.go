@@ -8,6 +8,7 @@ import (
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
@@ -134,8 +135,8 @@ func (t *turn) checkLimits() error {
 }
 
 // setValue ends a unit with a rendered value. The value of a fallback is degraded.
-func (t *turn) setValue(unit int, template *plan.Template, field string) {
-	out, err := template.Render(t.scope(unit), t.r.limits.Plan)
+func (t *turn) setValue(unit int, template *expr.Template, field string) {
+	out, err := template.Render(t.scope(unit), t.r.limits.Plan.Limits)
 	if err != nil {
 		t.failUnit(unit, field, err)
 		return

@@ -5,6 +5,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
@@ -16,10 +17,10 @@ type Execution struct {
 	Version     int64          // of the head in the store
 	State       *machine.State // nil: it is stale, and has to be folded again
 	Program     *plan.Program
-	inputs      *plan.Value
-	Session     *plan.Value
-	execution   *plan.Value               // what expressions read of the execution itself; nil until they do
-	values      map[int]*plan.Value       // decoded outputs by unit
+	inputs      *expr.Value
+	Session     *expr.Value
+	execution   *expr.Value               // what expressions read of the execution itself; nil until they do
+	values      map[int]*expr.Value       // decoded outputs by unit
 	texts       map[int]string            // large texts by unit
 	lists       map[int][]json.RawMessage // lists that for_each nodes run over, by node
 	cachedBytes int                       // in values and texts
@@ -27,19 +28,19 @@ type Execution struct {
 
 // New returns an execution of which only the head is known.
 func New(id string, h Head) *Execution {
-	return &Execution{ID: id, Head: h, values: map[int]*plan.Value{}, texts: map[int]string{}, lists: map[int][]json.RawMessage{}}
+	return &Execution{ID: id, Head: h, values: map[int]*expr.Value{}, texts: map[int]string{}, lists: map[int][]json.RawMessage{}}
 }
 
 // SetProgram sets the program that the execution runs, and the session data that its expressions read.
 func (x *Execution) SetProgram(p *plan.Program, session schemas.Value) {
 	x.Program = p
-	x.inputs = plan.NewValue(json.RawMessage(records.OrElse(p.Definition.Plan.Inputs, "{}")))
-	x.Session = plan.NewValue(json.RawMessage(records.OrElse(session, "{}")))
+	x.inputs = expr.NewValue(json.RawMessage(records.OrElse(p.Definition.Plan.Inputs, "{}")))
+	x.Session = expr.NewValue(json.RawMessage(records.OrElse(session, "{}")))
 }
 
 // Keep caches a unit's output for expressions, and returns it.
-func (x *Execution) Keep(unit int, output []byte) *plan.Value {
-	x.values[unit] = plan.NewValue(json.RawMessage(output))
+func (x *Execution) Keep(unit int, output []byte) *expr.Value {
+	x.values[unit] = expr.NewValue(json.RawMessage(output))
 	x.cachedBytes += len(output)
 	return x.values[unit]
 }
@@ -51,7 +52,7 @@ func (x *Execution) KeepText(unit int, text string) {
 }
 
 // Cached returns an output that is cached; it may not be committed yet.
-func (x *Execution) Cached(unit int) (*plan.Value, bool) {
+func (x *Execution) Cached(unit int) (*expr.Value, bool) {
 	v, ok := x.values[unit]
 	return v, ok
 }

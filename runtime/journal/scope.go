@@ -6,18 +6,19 @@ import (
 	"fmt"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
-// Scope is what the expressions of one unit read; it implements plan.Scope. Outputs too large for the log are read from the store, and
+// Scope is what the expressions of one unit read; it implements expr.Scope. Outputs too large for the log are read from the store, and
 // each output is decoded at most once while it is cached.
 type Scope struct {
-	ctx     context.Context //nolint:containedctx // of one evaluation; plan.Scope is pure and takes none
+	ctx     context.Context //nolint:containedctx // of one evaluation; expr.Scope is pure and takes none
 	journal *Journal
 	x       *Execution
 	unit    int         // -1: the plan's output
-	answer  *plan.Value // of a verification; nil: none
-	state   *plan.Value // that a wait_for waits for; nil: none
+	answer  *expr.Value // of a verification; nil: none
+	state   *expr.Value // that a wait_for waits for; nil: none
 }
 
 // Scope returns what the expressions of a unit of x read; -1 stands for the plan's output. It reads x as it is then, and
@@ -28,40 +29,40 @@ func (j *Journal) Scope(ctx context.Context, x *Execution, unit int) Scope {
 
 // WithAnswer returns s with the answer of a verification, which expressions read as output.
 func (s Scope) WithAnswer(output json.RawMessage) Scope {
-	s.answer = plan.NewValue(output)
+	s.answer = expr.NewValue(output)
 	return s
 }
 
 // WithState returns s with a state that a wait_for waits for, which expressions read as state.
 func (s Scope) WithState(found json.RawMessage) Scope {
-	s.state = plan.NewValue(found)
+	s.state = expr.NewValue(found)
 	return s
 }
 
 // Inputs returns the inputs of the plan.
-func (s Scope) Inputs() *plan.Value { return s.x.inputs }
+func (s Scope) Inputs() *expr.Value { return s.x.inputs }
 
 // Session returns the data of the session, as it was at submit.
-func (s Scope) Session() *plan.Value { return s.x.Session }
+func (s Scope) Session() *expr.Value { return s.x.Session }
 
 // Output returns the answer of a verification; nil: there is none.
-func (s Scope) Output() *plan.Value { return s.answer }
+func (s Scope) Output() *expr.Value { return s.answer }
 
 // State returns the state that a wait_for waits for; nil: there is none.
-func (s Scope) State() *plan.Value { return s.state }
+func (s Scope) State() *expr.Value { return s.state }
 
 // Execution returns id, name and created_at of the execution.
-func (s Scope) Execution() *plan.Value {
+func (s Scope) Execution() *expr.Value {
 	if x := s.x; x.execution == nil {
 		// Strings and a time can always be encoded.
 		value, _ := json.Marshal(map[string]any{"id": x.ID, "name": x.Head.Name, "created_at": x.State.Created})
-		x.execution = plan.NewValue(value)
+		x.execution = expr.NewValue(value)
 	}
 	return s.x.execution
 }
 
 // Item returns the item of a for_each node that the unit stands for, and its index; nil if it stands for none.
-func (s Scope) Item() (*plan.Value, int, error) {
+func (s Scope) Item() (*expr.Value, int, error) {
 	if s.unit < 0 || !s.x.State.IsItem(s.unit) {
 		return nil, 0, nil
 	}
@@ -73,7 +74,7 @@ func (s Scope) Item() (*plan.Value, int, error) {
 	case u.Item >= len(list):
 		return nil, 0, fmt.Errorf("item %d of a list that now has %d", u.Item, len(list))
 	}
-	return plan.NewValue(list[u.Item]), u.Item, nil
+	return expr.NewValue(list[u.Item]), u.Item, nil
 }
 
 // inputs returns the inputs of the unit's next call of the target, not yet checked.
@@ -83,7 +84,7 @@ func (s Scope) inputs(target *plan.Target) (json.RawMessage, error) {
 			return s.stored(schemas.Value(k.Inputs), k.Ref)
 		}
 	}
-	return target.Inputs.Render(s, s.journal.limits.Plan)
+	return target.Inputs.Render(s, s.journal.limits.Plan.Limits)
 }
 
 // Bind returns the inputs of the unit's next call of the target, checked against the schema with which the plan was accepted.
@@ -122,7 +123,7 @@ func (s Scope) List(node int) ([]json.RawMessage, error) {
 	n, u := &s.x.Program.Nodes[node], &s.x.State.Units[node]
 	raw, err := s.stored(u.List, u.ListRef)
 	if len(raw) == 0 && err == nil {
-		raw, err = n.ForEach.Render(s.journal.Scope(s.ctx, s.x, node), s.journal.limits.Plan)
+		raw, err = n.ForEach.Render(s.journal.Scope(s.ctx, s.x, node), s.journal.limits.Plan.Limits)
 	}
 	if err != nil {
 		return nil, err
@@ -141,23 +142,23 @@ func (s Scope) List(node int) ([]json.RawMessage, error) {
 }
 
 // Node returns what expressions read of a node; in the compensation of an item, its own node is that item.
-func (s Scope) Node(id string) (plan.NodeValue, error) {
+func (s Scope) Node(id string) (expr.NodeValue, error) {
 	i, ok := s.x.Program.Index(id)
 	if !ok {
-		return plan.NodeValue{}, schemas.Errorf(schemas.CodeExpressionError, "no node %q", id)
+		return expr.NodeValue{}, schemas.Errorf(schemas.CodeExpressionError, "no node %q", id)
 	}
 	unit := i
 	if s.unit >= 0 && s.x.State.IsItem(s.unit) && s.x.State.Units[s.unit].Node == i {
 		unit = s.unit // the compensation of an item reads the output of that item
 	}
 	u := &s.x.State.Units[unit]
-	v := plan.NodeValue{Status: u.Status, Text: u.Text, Error: u.Error, Degraded: u.Degraded}
+	v := expr.NodeValue{Status: u.Status, Text: u.Text, Error: u.Error, Degraded: u.Degraded}
 	if u.TextRef != nil {
 		v.LongText = func() (string, error) { return s.text(unit, id) }
 	}
 	switch cached, ok := s.x.Cached(unit); {
 	case u.OutputRef != nil:
-		v.LongOutput = func() (*plan.Value, error) { return s.output(unit, id) }
+		v.LongOutput = func() (*expr.Value, error) { return s.output(unit, id) }
 	case ok:
 		v.Output = cached
 	case u.Output != nil:
@@ -167,7 +168,7 @@ func (s Scope) Node(id string) (plan.NodeValue, error) {
 }
 
 // output returns an output that was too large for the log.
-func (s Scope) output(unit int, node string) (*plan.Value, error) {
+func (s Scope) output(unit int, node string) (*expr.Value, error) {
 	u := &s.x.State.Units[unit]
 	if u.OutputRef.Bytes > s.journal.limits.MaxOutput {
 		return nil, s.tooLarge("output", node, u.OutputRef.Bytes)

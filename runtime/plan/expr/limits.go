@@ -17,8 +17,3 @@ func (l Limits) Filled() Limits {
 		MaxBound:      cmp.Or(l.MaxBound, 1<<20),
 	}
 }
-
-func (l Limits) limits() Limits { return l }
-
-// Limited is Limits, or a larger set of limits that embeds them.
-type Limited interface{ limits() Limits }

@@ -12,15 +12,15 @@ import (
 
 // Render evaluates every expression and returns the JSON value. Errors are *schemas.Error with code expression_error or
 // payload_too_large, and those of the scope.
-func (t *Template) Render(scope Scope, lim Limited) (json.RawMessage, error) {
-	return t.render(scope, lim.limits(), nil)
+func (t *Template) Render(scope Scope, lim Limits) (json.RawMessage, error) {
+	return t.render(scope, lim, nil)
 }
 
 // RenderOutput is Render for the output of an execution that has ended: an expression that cannot be read because a node
 // it names did not succeed is null (and empty inside a longer string), so that a skipped branch does not lose the
 // results of the others.
-func (t *Template) RenderOutput(scope Scope, lim Limited) (json.RawMessage, error) {
-	return t.render(scope, lim.limits(), func(h *Placeholder, err error) bool {
+func (t *Template) RenderOutput(scope Scope, lim Limits) (json.RawMessage, error) {
+	return t.render(scope, lim, func(h *Placeholder, err error) bool {
 		if !errors.Is(err, &schemas.Error{Code: schemas.CodeExpressionError}) {
 			return false
 		}
