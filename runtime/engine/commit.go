@@ -11,7 +11,8 @@ import (
 
 // commit writes the turn as one batch. A turn that changes nothing is not written.
 func (t *turn) commit() error {
-	t.head = t.x.Head
+	h := t.x.Head
+	t.head = &h
 	for _, c := range t.x.companions {
 		c.prepare(t)
 	}
@@ -120,7 +121,7 @@ func (t *turn) encode() error {
 		t.head.Snapshot, t.head.Tail = s.Seq, 0
 		t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.SnapshotKey(x.ID), Value: b, Version: store.AnyVersion})
 	}
-	b, err := schemas.Encode(&t.head)
+	b, err := schemas.Encode(t.head)
 	if err != nil {
 		return fmt.Errorf("encode head: %w", err)
 	}

@@ -64,9 +64,9 @@ func (x *execution) folded() {
 }
 
 // committed notes what was committed.
-func (x *execution) committed(h journal.Head, done store.Committed, sent time.Time) {
-	x.Head, x.Version = h, done.Versions[len(done.Versions)-1]
-	x.latest.Store(&h)
+func (x *execution) committed(h *journal.Head, done store.Committed, sent time.Time) {
+	x.Head, x.Version = *h, done.Versions[len(done.Versions)-1]
+	x.latest.Store(h)
 	x.Trim()
 	if done.Lease != nil {
 		x.lease, x.leaseSent = done.Lease, sent

@@ -88,13 +88,13 @@ func (f *family) prepare(t *turn) {
 
 // committed notifies the parent and cancels abandoned children.
 func (f *family) committed(t *turn) {
-	h := t.head
+	h := t.head // of its own: nothing changes it any more
 	if h.ParentID != "" && slices.ContainsFunc(t.events, comesToRest) {
-		t.background(func() { t.r.notifyParent(h) })
+		t.background(func() { t.r.notifyParent(*h) })
 	}
 	undo := t.x.State.Undo
 	for _, id := range f.abandoned {
-		t.background(func() { t.r.cancelChild(h, id, undo) })
+		t.background(func() { t.r.cancelChild(*h, id, undo) })
 	}
 }
 

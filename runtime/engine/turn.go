@@ -18,7 +18,7 @@ type turn struct {
 	mode   mode
 	now    time.Time
 	batch  store.Batch
-	head   journal.Head // to be committed
+	head   *journal.Head // to be committed; made by commit
 	events []schemas.Event
 	result stepResult
 	err    error // ends the turn
@@ -51,20 +51,21 @@ func (t *turn) emit(e schemas.Event) {
 	if t.err != nil {
 		return
 	}
-	e.Seq, e.At = t.x.State.Seq+1, t.now
-	t.storeLarge(&e)
-	t.batch.Sync = t.batch.Sync || mustSync(t.x.State, &e)
+	t.events = append(t.events, e)
+	added := &t.events[len(t.events)-1] // e itself stays off the heap
+	added.Seq, added.At = t.x.State.Seq+1, t.now
+	t.storeLarge(added)
+	t.batch.Sync = t.batch.Sync || mustSync(t.x.State, added)
 	var applied [4]func() // one for each companion
 	after := applied[:0]
 	for _, c := range t.x.companions {
-		if f := c.applying(t, &e); f != nil {
+		if f := c.applying(t, added); f != nil {
 			after = append(after, f)
 		}
 	}
-	if t.err = t.x.State.Apply(e); t.err != nil {
+	if t.err = t.x.State.Apply(*added); t.err != nil {
 		return
 	}
-	t.events = append(t.events, e)
 	for _, f := range after {
 		f()
 	}
