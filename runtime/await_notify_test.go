@@ -11,6 +11,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -128,9 +129,10 @@ func TestWaitForTheEndOfAState(t *testing.T) {
 // one has parked, long before anybody is told again.
 func TestEveryReplicaTellsOfStates(t *testing.T) {
 	t.Parallel()
-	for _, tt := range everyStore {
-		t.Run(tt.name, func(t *testing.T) {
-			open := tt.open(t)
+	for _, tt := range recordstest.Stores {
+		t.Run(tt.Name, func(t *testing.T) {
+			t.Parallel()
+			open := tt.Open(t)
 			w := newWorld()
 			defer w.end()
 			writer, parker := replicaOf(w, open()), replicaOf(w, open())

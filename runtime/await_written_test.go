@@ -34,7 +34,7 @@ func orderState(key string) store.Key {
 	return state.Key(caller.From(context.Background()).Principal, schemas.StateName{Type: "order", Key: key})
 }
 
-// TestABusyStateKeepsNoOther: a state that many wait for, and that is written without end, takes half of the time of one notifier; those that
+// TestABusyStateKeepsNoOther: a state that many wait for, and that is written without end, takes half of the time of one teller; those that
 // wait for another one are told at once.
 func TestABusyStateKeepsNoOther(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {

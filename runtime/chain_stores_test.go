@@ -12,6 +12,7 @@ import (
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -216,12 +217,12 @@ func insteadOf(capability string) []schemas.PolicyFallback {
 // TestChainInPairsOnEveryStore has each two wrappers of the call chain together, on each store: their order is what a refusal by one
 // costs of the other.
 func TestChainInPairsOnEveryStore(t *testing.T) {
-	for _, st := range everyStore {
-		t.Run(st.name, func(t *testing.T) {
+	for _, st := range recordstest.Stores {
+		t.Run(st.Name, func(t *testing.T) {
 			for _, tt := range pairs {
 				t.Run(tt.name, func(t *testing.T) {
 					t.Parallel()
-					f := &paired{queueFixture: &queueFixture{world: newWorld(), open: st.open(t)}, tries: 1}
+					f := &paired{queueFixture: &queueFixture{world: newWorld(), open: st.Open(t)}, tries: 1}
 					f.ctx = f.as(t, "somebody")
 					f.p = f.worker(t, 8)
 					f.rule(tt.all, tt.own)
@@ -235,9 +236,9 @@ func TestChainInPairsOnEveryStore(t *testing.T) {
 
 // TestReplicasShareLimitsAndQuotas: what one replica used up is used up for the other, as far as they share a store.
 func TestReplicasShareLimitsAndQuotas(t *testing.T) {
-	for _, st := range everyStore {
-		t.Run(st.name, func(t *testing.T) {
-			world, open := newWorld(), st.open(t)
+	for _, st := range recordstest.Stores {
+		t.Run(st.Name, func(t *testing.T) {
+			world, open := newWorld(), st.Open(t)
 			var replicas []*paired
 			for range 3 {
 				f := &paired{queueFixture: &queueFixture{world: world, open: open}, tries: 1}

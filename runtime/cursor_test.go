@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -60,7 +61,7 @@ func TestCursorsOfDiscoveryAreSealed(t *testing.T) {
 		if _, err := p.Capabilities.Discover(as(t, "other"), schemas.DiscoverQuery{Query: "x", Cursor: c}); codeOf(err) != schemas.CodeInvalidArgument {
 			t.Errorf("another principal: %v", err)
 		}
-		away := live(w, &outage{Store: s, from: time.Now(), to: time.Now().Add(time.Minute)})
+		away := live(w, &recordstest.Outage{Store: s, From: time.Now(), To: time.Now().Add(time.Minute)})
 		if _, err := away.Capabilities.Discover(t.Context(), schemas.DiscoverQuery{Query: "x", Cursor: c}); codeOf(err) != schemas.CodeUnavailable {
 			t.Errorf("a replica that cannot know whose it is: %v", err)
 		}
@@ -80,7 +81,7 @@ func TestDiscoveryGoesOnWithoutTheStore(t *testing.T) {
 			t.Run(fmt.Sprintf("hang %v, key known %v", hang, before), func(t *testing.T) {
 				bubble(t, func(t *testing.T, w *world, s store.Store) {
 					began := time.Now()
-					p := live(w, &outage{Store: s, hang: hang, from: began.Add(time.Minute), to: began.Add(2 * time.Minute)})
+					p := live(w, &recordstest.Outage{Store: s, Hang: hang, From: began.Add(time.Minute), To: began.Add(2 * time.Minute)})
 					defer p.stop()
 					if before {
 						discovered(t, p)

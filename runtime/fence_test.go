@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,11 +10,10 @@ import (
 
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
-
-var errCut = errors.New("no route to host")
 
 // cut is a store whose leases this process can neither renew nor claim until the time; then a renewal tells what is lost. That
 // nobody waits it has still learned, so that what is submitted here begins here.
@@ -24,7 +22,7 @@ func cut(s store.Store, until time.Time) *hooks {
 	return &hooks{Store: s,
 		renew: func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error) {
 			if time.Now().Before(until) {
-				return nil, errCut
+				return nil, recordstest.ErrUnreachable
 			}
 			return s.Renew(ctx, leases, ttl)
 		},
@@ -34,7 +32,7 @@ func cut(s store.Store, until time.Time) *hooks {
 			case r.Kind == journal.KindExecution && looked.CompareAndSwap(false, true):
 				return nil, nil
 			default:
-				return nil, errCut
+				return nil, recordstest.ErrUnreachable
 			}
 			return s.Claim(ctx, r)
 		},

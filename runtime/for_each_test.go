@@ -12,6 +12,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -151,7 +152,7 @@ type forgetful struct {
 
 func (f *forgetful) Get(ctx context.Context, k store.Key) (store.Record, error) {
 	if k.Kind == journal.KindOutput && f.left.Add(-1) >= 0 {
-		return store.Record{}, errCut
+		return store.Record{}, recordstest.ErrUnreachable
 	}
 	return f.Store.Get(ctx, k)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
-	"github.com/runplane/runplane/store/bolt"
 )
 
 // silent is a store that does not answer.
@@ -27,16 +27,6 @@ func (s silent) Get(ctx context.Context, _ store.Key) (store.Record, error) {
 
 func (s silent) Queue(context.Context, string) (store.Queue, error) {
 	return store.Queue{}, errors.New("gone")
-}
-
-func memory(t *testing.T) store.Store {
-	t.Helper()
-	s, err := bolt.Open(bolt.Options{Mem: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
 }
 
 func checkNamed(t *testing.T, h schemas.Health, name string) schemas.Check {
@@ -73,7 +63,7 @@ func TestHealthFollowsTheRealms(t *testing.T) {
 			w := newWorld()
 			tt.realm.Realm = "r"
 			w.health = []schemas.RealmHealth{tt.realm}
-			r := New(Config{Store: memory(t), Realms: w})
+			r := New(Config{Store: recordstest.Memory(t), Realms: w})
 			h := r.Health.Check(t.Context(), schemas.ScopeAll)
 			c := checkNamed(t, h, "capabilities.r")
 			if h.Status != tt.status || c.Status != tt.check || c.Message == "" {
@@ -112,7 +102,7 @@ func TestHealthOfAStoreThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestHealthTellsWhatWaits(t *testing.T) {
-	s := memory(t)
+	s := recordstest.Memory(t)
 	key := store.Key{Kind: journal.KindExecution, ID: "late"}
 	if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: key, At: time.Now().Add(-5 * time.Minute), Priority: 3}}}); err != nil {
 		t.Fatal(err)
@@ -147,7 +137,7 @@ func TestHealthTellsWhatWaits(t *testing.T) {
 func TestHealthScopes(t *testing.T) {
 	w := newWorld()
 	w.health = []schemas.RealmHealth{{Realm: "r", State: schemas.RealmReady}}
-	r := New(Config{Store: memory(t), Realms: w})
+	r := New(Config{Store: recordstest.Memory(t), Realms: w})
 	for scope, want := range map[schemas.HealthScope]int{schemas.ScopeRuntime: 5, schemas.ScopeAgents: 2, schemas.ScopeCapabilities: 1, schemas.ScopeAll: 8, "": 8} {
 		if h := r.Health.Check(t.Context(), scope); len(h.Checks) != want || h.Status != schemas.HealthOK {
 			t.Errorf("%q has %d checks, status %s; want %d", scope, len(h.Checks), h.Status, want)
@@ -209,7 +199,7 @@ func TestHealthTellsWhatHadToBeRepaired(t *testing.T) {
 		{"an execution in no queue", func(r *Runtime) { r.upkeep.Unqueued.Add(1) }, "unqueued", schemas.HealthDegraded},
 		{"commits that were lost", func(r *Runtime) { r.Executions.Counters.RolledBack.Add(1) }, "rolled_back", schemas.HealthDegraded},
 	} {
-		r := New(Config{Store: memory(t), Realms: newWorld()})
+		r := New(Config{Store: recordstest.Memory(t), Realms: newWorld()})
 		if c := checkNamed(t, r.Health.Check(t.Context(), schemas.ScopeRuntime), "runtime.recovery"); c.Status != schemas.HealthOK || c.Numbers[tt.number] != 0 {
 			t.Errorf("before: %+v", c)
 		}

@@ -13,68 +13,10 @@ import (
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
-
-// outage is a store that cannot be reached between two times: calls fail at once, or with hang stand still until it is
-// back or their ctx ends.
-type outage struct {
-	store.Store
-	hang     bool
-	from, to time.Time
-}
-
-func (o *outage) reach(ctx context.Context) error {
-	if now := time.Now(); now.Before(o.from) || !now.Before(o.to) {
-		return nil
-	}
-	if !o.hang {
-		return errCut
-	}
-	select {
-	case <-time.After(time.Until(o.to)):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// through makes a call unless the store is out; a call that began before does not come back while it is.
-func through[T any](ctx context.Context, o *outage, call func() (T, error)) (T, error) {
-	var none T
-	if err := o.reach(ctx); err != nil {
-		return none, err
-	}
-	out, err := call()
-	if lost := o.reach(ctx); lost != nil {
-		return none, lost
-	}
-	return out, err
-}
-
-func (o *outage) Get(ctx context.Context, k store.Key) (store.Record, error) {
-	return through(ctx, o, func() (store.Record, error) { return o.Store.Get(ctx, k) })
-}
-func (o *outage) List(ctx context.Context, q store.Query) ([]store.Record, error) {
-	return through(ctx, o, func() ([]store.Record, error) { return o.Store.List(ctx, q) })
-}
-func (o *outage) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
-	return through(ctx, o, func() (store.Committed, error) { return o.Store.Commit(ctx, b) })
-}
-func (o *outage) Log(ctx context.Context, k store.Key, after int64, limit int) ([]store.Entry, error) {
-	return through(ctx, o, func() ([]store.Entry, error) { return o.Store.Log(ctx, k, after, limit) })
-}
-func (o *outage) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
-	r.Wait = min(r.Wait, 100*time.Millisecond) // so that none waits through an outage and is answered in it
-	return through(ctx, o, func() ([]store.Lease, error) { return o.Store.Claim(ctx, r) })
-}
-func (o *outage) Renew(ctx context.Context, ls []store.Lease, ttl time.Duration) ([]store.Lease, error) {
-	return through(ctx, o, func() ([]store.Lease, error) { return o.Store.Renew(ctx, ls, ttl) })
-}
-func (o *outage) Places(ctx context.Context, keys []store.Key) ([]store.Place, error) {
-	return through(ctx, o, func() ([]store.Place, error) { return o.Store.Places(ctx, keys) })
-}
 
 const outagePlan = `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"5s"}},{"id":"b","capability":"r.read","inputs":{"take":"8s"}},
 	{"id":"c","capability":"r.once","inputs":{"take":"1m"},"timeout":"5m"},
@@ -89,7 +31,7 @@ func TestStoreThatCannotBeReachedForAWhile(t *testing.T) {
 				t.Run(fmt.Sprintf("hang %v, %d replicas, %s", hang, replicas, long), func(t *testing.T) {
 					bubble(t, func(t *testing.T, w *world, s store.Store) {
 						began := time.Now()
-						out := &outage{Store: s, hang: hang, from: began.Add(2 * time.Second), to: began.Add(2*time.Second + long)}
+						out := &recordstest.Outage{Store: s, Hang: hang, From: began.Add(2 * time.Second), To: began.Add(2*time.Second + long)}
 						var all []*process
 						for range replicas {
 							p := live(w, out)
@@ -128,7 +70,7 @@ func TestStoreThatCannotBeReachedForAWhile(t *testing.T) {
 func TestStatusWhileTheStoreIsAway(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
-		p := live(w, &outage{Store: s, from: began.Add(10 * time.Second), to: began.Add(20 * time.Second)})
+		p := live(w, &recordstest.Outage{Store: s, From: began.Add(10 * time.Second), To: began.Add(20 * time.Second)})
 		defer p.stop()
 		asleep := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","wait":"1h"}]}`)
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"5s"}},{"id":"b","capability":"r.once","inputs":{"take":"12s"},"depends_on":["a"]}]}`)
@@ -161,7 +103,7 @@ func TestStatusWhileTheStoreIsAway(t *testing.T) {
 func TestDirectCallsOfASessionWhileTheStoreSaysNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
-		out := &outage{Store: s, hang: true, from: began.Add(time.Minute), to: began.Add(3 * time.Minute)}
+		out := &recordstest.Outage{Store: s, Hang: true, From: began.Add(time.Minute), To: began.Add(3 * time.Minute)}
 		p := policed(w, out, schemas.Policy{RateLimit: rate(100, time.Second)})
 		defer p.stop()
 		session, err := p.Sessions.Create(t.Context(), schemas.SessionUpdates{})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -238,7 +239,7 @@ func TestHintsFollowTheWorkflowsWithin(t *testing.T) {
 		var versions int
 		dying := New(Config{Realms: w, Store: &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if versions++; versions > 1 {
-				return store.Committed{}, errCut
+				return store.Committed{}, recordstest.ErrUnreachable
 			}
 			return s.Commit(ctx, b)
 		}}})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -112,11 +113,11 @@ func TestQueueOnEveryStore(t *testing.T) {
 			}
 		}},
 	}
-	for _, st := range everyStore {
-		t.Run(st.name, func(t *testing.T) {
+	for _, st := range recordstest.Stores {
+		t.Run(st.Name, func(t *testing.T) {
 			for _, tt := range tests {
 				t.Run(tt.name, func(t *testing.T) {
-					open := st.open(t)
+					open := st.Open(t)
 					f := &queueFixture{world: newWorld(), open: open}
 					f.outside = New(Config{Store: open(), Realms: f.world, MaxQueued: 300})
 					tt.run(t, f)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/runtime/upkeep"
@@ -39,20 +40,6 @@ func replica(t *testing.T, w *world, s store.Store, configure ...func(*Config)) 
 	p := &process{r, sync.OnceFunc(func() { cancel(); <-done })}
 	t.Cleanup(p.stop)
 	return p
-}
-
-func openRedis(t *testing.T, url string) store.Store {
-	t.Helper()
-	s, err := redis.Open(t.Context(), redis.Options{URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
 }
 
 // mentions are the keys of a Redis that name one of these texts, in themselves or anywhere in what they hold.
@@ -91,7 +78,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 	server := redistest.Standalone(t)
 	w := newWorld()
 	keep := func(c *Config) { c.Retention.Executions = time.Second }
-	all := []*process{replica(t, w, openRedis(t, server.URL()), keep), replica(t, w, openRedis(t, server.URL()), keep)}
+	all := []*process{replica(t, w, recordstest.Redis(t, redis.Options{URL: server.URL()}), keep), replica(t, w, recordstest.Redis(t, redis.Options{URL: server.URL()}), keep)}
 	p := all[0]
 	accept := func(source string) string {
 		t.Helper()
@@ -154,7 +141,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 func TestStatesAreDeletedOnRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Standalone(t)
-	p := replica(t, newWorld(), openRedis(t, server.URL()), func(c *Config) { c.Retention.States = time.Millisecond })
+	p := replica(t, newWorld(), recordstest.Redis(t, redis.Options{URL: server.URL()}), func(c *Config) { c.Retention.States = time.Millisecond })
 	for i := range upkeep.StatesPerPage + 1 {
 		if _, err := p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "x", Key: fmt.Sprint(i)}, Data: schemas.Value(`"canary"`)}); err != nil {
 			t.Fatal(err)
@@ -253,19 +240,13 @@ func TestTheFileOfDeletedExecutionsIsUsedAgain(t *testing.T) {
 // TestExpiryIsExact: on a real clock and on both stores, a state and a session are there until their time, and not a second longer.
 // Reads are judged by when they began and ended, so that a slow machine proves less and fails nothing.
 func TestExpiryIsExact(t *testing.T) {
-	stores := map[string]func(t *testing.T) store.Store{
-		"bolt": func(t *testing.T) store.Store {
-			s, err := bolt.Open(bolt.Options{Dir: t.TempDir()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = s.Close() })
-			return s
+	for name, open := range map[string]func(t testing.TB) store.Store{
+		"bolt": recordstest.Disk, "redis": func(t testing.TB) store.Store {
+			return recordstest.Redis(t, redis.Options{URL: redistest.Standalone(t).URL()})
 		},
-		"redis": func(t *testing.T) store.Store { return openRedis(t, redistest.Standalone(t).URL()) },
-	}
-	for name, open := range stores {
+	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := replica(t, newWorld(), open(t), func(c *Config) { c.Sessions.OnExpire = session.Cancel })
 			se := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(2))})
 			e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`), SessionID: se.SessionID})

@@ -14,6 +14,7 @@ import (
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -212,7 +213,7 @@ func TestNamesThatCannotBeReadNow(t *testing.T) {
 		inner := workflow.Key(caller.LocalPrincipal, "inner")
 		p := live(w, &reads{s, func(key store.Key) error {
 			if now := time.Since(start); key == inner && now >= time.Minute && now < 70*time.Second {
-				return errCut
+				return recordstest.ErrUnreachable
 			}
 			return nil
 		}})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -163,8 +164,8 @@ func TestStateContext(t *testing.T) {
 
 // No name reaches another's state, whatever bytes are in it.
 func TestStatesDoNotAlias(t *testing.T) {
-	for _, on := range everyStore {
-		t.Run(on.name, func(t *testing.T) { statesDoNotAlias(t, on.open(t)()) })
+	for _, on := range recordstest.Stores {
+		t.Run(on.Name, func(t *testing.T) { statesDoNotAlias(t, on.Open(t)()) })
 	}
 }
 
@@ -253,8 +254,8 @@ func TestListStates(t *testing.T) {
 
 // What is there all the time is listed exactly once, whatever is written, deleted and created meanwhile.
 func TestListsAreStableWhileWritersWrite(t *testing.T) {
-	for _, on := range everyStore {
-		t.Run(on.name, func(t *testing.T) { listsAreStable(t, on.open(t)()) })
+	for _, on := range recordstest.Stores {
+		t.Run(on.Name, func(t *testing.T) { listsAreStable(t, on.Open(t)()) })
 	}
 }
 

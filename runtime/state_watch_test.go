@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/redis"
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
@@ -132,7 +134,7 @@ func TestWatchedRecords(t *testing.T) {
 
 // TestWatchesAreBounded: who watches ever more is told so.
 func TestWatchesAreBounded(t *testing.T) {
-	r := New(Config{Store: memory(t), Realms: newWorld()})
+	r := New(Config{Store: recordstest.Memory(t), Realms: newWorld()})
 	var offs []func()
 	for i := range state.MaxWatches {
 		off, err := r.States.Watch(t.Context(), state.Ref{Type: "x", Key: fmt.Sprint(i)}, func() {})
@@ -157,7 +159,7 @@ func TestWatchesAreBounded(t *testing.T) {
 func TestWatchedStatesOfOtherReplicas(t *testing.T) {
 	server := redistest.Standalone(t)
 	w := newWorld()
-	p, other := replica(t, w, openRedis(t, server.URL())), replica(t, w, openRedis(t, server.URL()))
+	p, other := replica(t, w, recordstest.Redis(t, redis.Options{URL: server.URL()})), replica(t, w, recordstest.Redis(t, redis.Options{URL: server.URL()}))
 	told, off := p.watched(t.Context(), t, "order", "a")
 	defer off()
 	for i, write := range []func() error{

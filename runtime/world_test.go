@@ -15,9 +15,9 @@ import (
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
-	"github.com/runplane/runplane/store/bolt"
 )
 
 // world is a small real downstream: one realm, r, in this process, with a ledger of every call that happened. Its tools
@@ -196,15 +196,7 @@ func (w *world) calls(tool, id string) int {
 func bubble(t *testing.T, test func(t *testing.T, w *world, s store.Store)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s, err := bolt.Open(bolt.Options{Mem: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
+		s := recordstest.Memory(t)
 		w := newWorld()
 		defer w.end() // a test that gives up leaves processes, which would hide its reason behind a deadlock
 		test(t, w, s)
