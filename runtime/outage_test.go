@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
-	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -160,18 +158,6 @@ func TestCommitThatNoStoreTakes(t *testing.T) {
 			t.Errorf("ledger %v", w.ledger)
 		}
 	})
-}
-
-func TestErrorsOfTheStoreSayWhetherTryingAgainHelps(t *testing.T) {
-	for err, again := range map[error]bool{
-		errors.New("i/o timeout"): true, context.DeadlineExceeded: true, store.ErrClosed: true,
-		store.ErrInvalid: false, store.ErrConflict: false, store.ErrNotFound: false,
-	} {
-		got := records.Error(fmt.Errorf("commit: %w", err))
-		if errors.Is(got, records.Unavailable) != again || !errors.Is(got, err) {
-			t.Errorf("%v: %v", err, got)
-		}
-	}
 }
 
 // hintStale is the hint of an execution that is shown while the store does not answer.

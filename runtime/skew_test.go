@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -76,25 +75,4 @@ func TestAStoreWhoseClockIsAhead(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestLeasesThatCameTooLateGoBack: what was claimed for a process that is about to end is not held until its lease lapses.
-func TestLeasesThatCameTooLateGoBack(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		ctx, cancel := context.WithCancel(t.Context())
-		key := session.Key("s")
-		r := New(Config{Realms: w, Store: &hooks{Store: s, claim: func(ctx context.Context, c store.ClaimRequest) ([]store.Lease, error) {
-			leases, err := s.Claim(ctx, c)
-			cancel()
-			return leases, err
-		}}})
-		if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: key, At: time.Now()}}}); err != nil {
-			t.Fatal(err)
-		}
-		r.store.HandleDue(ctx, session.Kind, func(context.Context, *store.Lease) { t.Error("it was attended to") })
-		places, err := s.Places(t.Context(), []store.Key{key})
-		if err != nil || places[0].Lease != nil || places[0].Wake == nil {
-			t.Errorf("got %+v %v, want it in the queue", places, err)
-		}
-	})
 }
