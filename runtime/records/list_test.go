@@ -8,8 +8,11 @@ import (
 
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/records/recordstest"
+	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
+
+func ids(rec store.Record) (string, bool, error) { return rec.Key.ID, true, nil }
 
 // pages reads a list to its end, and says how many records each page has.
 func pages(t *testing.T, s *records.Store, l records.Listing, shown func(id string) bool) (ids []string, sizes []int) {
@@ -62,8 +65,17 @@ func TestPagesHaveEveryRecordOnce(t *testing.T) {
 			}
 		})
 	}
+	_, next, err := records.List(t.Context(), s, records.Listing{Tool: "list_x", Query: store.Query{Kind: "small"}, Limit: 1}, ids)
+	if err != nil || next == "" {
+		t.Fatalf("cursor %q, %v", next, err)
+	}
+	for _, q := range []store.Query{{Kind: "large"}, {Kind: "small", Prefix: "0"}, {Kind: "small", Term: "x"}} {
+		if _, _, err := records.List(t.Context(), s, records.Listing{Tool: "list_x", Query: q, Cursor: next}, ids); schemas.AsError(err) == nil || schemas.AsError(err).Field != "cursor" {
+			t.Errorf("%+v takes the cursor of another list: %v", q, err)
+		}
+	}
 	n := 0
-	err := s.Each(t.Context(), store.Query{Kind: "small"}, func(store.Record) error { n++; return nil })
+	err = s.Each(t.Context(), store.Query{Kind: "small"}, func(store.Record) error { n++; return nil })
 	if err != nil || n != len(small) {
 		t.Errorf("Each reads %d records of %d, %v", n, len(small), err)
 	}
@@ -77,14 +89,14 @@ func TestCursorOnADeletedRecord(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	read := func(cursor string) (ids []string, next string) {
+	read := func(cursor string) (page []string, next string) {
 		t.Helper()
 		l := records.Listing{Query: store.Query{Kind: "k"}, Limit: 3, Cursor: cursor}
-		ids, next, err := records.List(t.Context(), s, l, func(rec store.Record) (string, bool, error) { return rec.Key.ID, true, nil })
+		page, next, err := records.List(t.Context(), s, l, ids)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return ids, next
+		return page, next
 	}
 	first, next := read("")
 	if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{{Kind: "k", ID: "2"}}}); err != nil {
