@@ -132,29 +132,6 @@ func TestWatchedRecords(t *testing.T) {
 	})
 }
 
-// TestWatchesAreBounded: who watches ever more is told so.
-func TestWatchesAreBounded(t *testing.T) {
-	r := New(Config{Store: recordstest.Memory(t), Realms: newWorld()})
-	var offs []func()
-	for i := range state.MaxWatches {
-		off, err := r.States.Watch(t.Context(), state.Ref{Type: "x", Key: fmt.Sprint(i)}, func() {})
-		if err != nil {
-			t.Fatal(err)
-		}
-		offs = append(offs, off)
-	}
-	if _, err := r.States.Watch(t.Context(), state.Ref{Type: "x", Key: "more"}, func() {}); codeOf(err) != schemas.CodeRateLimited {
-		t.Errorf("got %v", err)
-	}
-	offs[0]()
-	if _, err := r.States.Watch(t.Context(), state.Ref{Type: "x", Key: "more"}, func() {}); err != nil {
-		t.Error(err)
-	}
-	if _, err := r.States.Watch(t.Context(), state.Ref{Type: "x"}, func() {}); codeOf(err) != schemas.CodeInvalidArgument {
-		t.Errorf("without a key: %v", err)
-	}
-}
-
 // TestWatchedStatesOfOtherReplicas: what a replica on the same Redis writes is told of, and what expires there.
 func TestWatchedStatesOfOtherReplicas(t *testing.T) {
 	server := redistest.Standalone(t)

@@ -1,4 +1,4 @@
-package runtime
+package state
 
 import (
 	"context"
@@ -11,10 +11,9 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
-	"github.com/runplane/runplane/runtime/state"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
-	"github.com/runplane/runplane/store/bolt"
 	"github.com/runplane/runplane/store/redis"
 	"github.com/runplane/runplane/store/redis/redistest"
 )
@@ -52,30 +51,14 @@ func stateModel() porcupine.Model {
 
 // 64 writers on two replicas add to one counter by version: nothing is lost, and what each of them saw is the history of one register.
 func TestStateWritersLoseNothing(t *testing.T) {
-	for name, open := range map[string]func(t *testing.T) store.Store{
-		"bolt": func(t *testing.T) store.Store {
-			s, err := bolt.Open(bolt.Options{Dir: t.TempDir()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		},
-		"redis": func(t *testing.T) store.Store {
-			s, err := redis.Open(t.Context(), redis.Options{URL: redistest.Standalone(t).URL()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
+	for name, empty := range map[string]func(t testing.TB) store.Store{
+		"bolt": recordstest.Disk, "redis": func(t testing.TB) store.Store {
+			return recordstest.Redis(t, redis.Options{URL: redistest.Standalone(t).URL()})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := open(t)
-			defer func() {
-				if err := s.Close(); err != nil {
-					t.Error(err)
-				}
-			}()
-			replicas := []*Runtime{New(Config{Store: s, Realms: newWorld()}), New(Config{Store: s, Realms: newWorld()})}
+			s := empty(t)
+			replicas := []*States{open(s, Rules{}).States, open(s, Rules{}).States}
 			const writers, each, together = 64, 3, 6 // so few at once that their history can be checked
 			turn := make(chan struct{}, together)
 			var mu sync.Mutex
@@ -127,13 +110,13 @@ func TestStateWritersLoseNothing(t *testing.T) {
 	}
 }
 
-func one(ctx context.Context, r *Runtime, in stateInput) (stateOutput, error) {
-	ref := state.Ref{Type: "counter", Key: "c"}
+func one(ctx context.Context, r *States, in stateInput) (stateOutput, error) {
+	ref := Ref{Type: "counter", Key: "c"}
 	if !in.write {
-		s, err := r.States.Get(ctx, ref)
+		s, err := r.Get(ctx, ref)
 		return stateOutput{value: string(s.StateData), version: s.Version}, err
 	}
-	w, err := r.States.Set(ctx, state.Write{Ref: ref, Data: schemas.Value(in.value), Expected: &in.expected})
+	w, err := r.Set(ctx, Write{Ref: ref, Data: schemas.Value(in.value), Expected: &in.expected})
 	if errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
 		current := schemas.AsError(err).CurrentVersion
 		if current == nil {
