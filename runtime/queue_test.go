@@ -11,7 +11,6 @@ import (
 
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/engine"
-	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/queue"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -94,21 +93,6 @@ func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
 			t.Errorf("the calm session waited %v behind the busy one", took)
 		}
 	})
-}
-
-func TestSessionsOfTwoPrincipalsDoNotShareTheirTurns(t *testing.T) {
-	a, b := journal.Head{Principal: "a"}, journal.Head{Principal: "b"}
-	same := journal.Head{Principal: "a"}
-	same.SessionID = "s"
-	other := journal.Head{Principal: "b"}
-	other.SessionID = "s"
-	seen := map[string]bool{}
-	for _, h := range []journal.Head{a, b, same, other} {
-		if seen[h.Fairness()] {
-			t.Errorf("%+v takes its turns with somebody else", h)
-		}
-		seen[h.Fairness()] = true
-	}
 }
 
 func TestNoPriorityStarvesAndTheUrgentAreServedMore(t *testing.T) {

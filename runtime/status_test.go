@@ -43,14 +43,6 @@ func TestPagesOfOneByteLoseNoCharacter(t *testing.T) {
 	})
 }
 
-func TestPointerNamesAnElementByItsNumberAlone(t *testing.T) {
-	for _, pointer := range []string{"/1x", "/01", "/+1", "/-1", "/3", "/", "/1 "} {
-		if got, err := journal.Point(json.RawMessage(`[5,6,7]`), pointer); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
-			t.Errorf("%q: %s %v", pointer, got, err)
-		}
-	}
-}
-
 func TestOutputOfAnExecutionThatRunsIsNotNull(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
