@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,8 +133,7 @@ func TestEveryReplicaTellsOfStates(t *testing.T) {
 			t.Parallel()
 			open := tt.Open(t)
 			w := newWorld()
-			defer w.end()
-			writer, parker := replicaOf(w, open()), replicaOf(w, open())
+			writer, parker := replica(t, w, open()), replica(t, w, open())
 			set := func(key string, ttl time.Duration) {
 				if _, err := writer.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "order", Key: key}, Data: schemas.Value(`{"status":"paid"}`), TTL: ttl}); err != nil {
 					t.Fatal(err)
@@ -181,17 +179,4 @@ func TestEveryReplicaTellsOfStates(t *testing.T) {
 			}
 		})
 	}
-}
-
-// replicaOf is a process by the real clock.
-func replicaOf(w *world, s store.Store) *process {
-	r := New(Config{Store: s, Realms: w})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
-	p := &process{r, sync.OnceFunc(func() { cancel(); <-done })}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stops = append(w.stops, p.stop)
-	return p
 }

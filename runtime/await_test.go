@@ -84,7 +84,7 @@ func TestWaitForAState(t *testing.T) {
 		}, {
 			name: "who sets it dies before he tells anybody", waitFor: paid + "}",
 			then: func(t *testing.T, p *process) {
-				silent := &process{Runtime: New(Config{Store: p.store, Realms: p.Capabilities.Realms})}
+				silent := idle(p.Capabilities.Realms, p.store)
 				silent.setState(t, "A", `{"status":"paid"}`, 0)
 			},
 			took: 2 * state.NotifyPeriod, output: `{"found":true,"data":{"status":"paid"},"version":1}`,
@@ -199,7 +199,7 @@ func TestWaitForAStateBesideACall(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		silent := &process{Runtime: New(Config{Store: s, Realms: w})}
+		silent := idle(w, s)
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"long","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}},
 			{"id":"a","wait_for":{"state":{"type":"order","key":"A"}}},{"id":"b","wait_for":{"state":{"type":"order","key":"B"}}}]}`)
 		nodes := func() string {

@@ -99,7 +99,7 @@ var pairs = []pair{
 	{name: "limit and quota: who has used up his quota uses up nobody's tokens", all: schemas.Policy{RateLimit: rate(5, time.Hour)}, quota: 2,
 		passes: func(t *testing.T, f *paired) {
 			f.asks(t, "once", works, "", "", "quota_exceeded", "quota_exceeded", "quota_exceeded", "quota_exceeded") // the first refusal learns it
-			f.ctx = f.as(t, "somebody else")
+			f.ctx = as(t, "somebody else")
 			f.asks(t, "once", works, "", "", "rate_limited") // all five are gone
 		}},
 	{name: "limit and fallback: an empty bucket falls back", own: map[string]schemas.Policy{"once": {RateLimit: rate(1, time.Hour), Fallback: insteadOf("r.idempotent")}},
@@ -223,7 +223,7 @@ func TestChainInPairsOnEveryStore(t *testing.T) {
 				t.Run(tt.name, func(t *testing.T) {
 					t.Parallel()
 					f := &paired{queueFixture: &queueFixture{world: newWorld(), open: st.Open(t)}, tries: 1}
-					f.ctx = f.as(t, "somebody")
+					f.ctx = as(t, "somebody")
 					f.p = f.worker(t, 8)
 					f.rule(tt.all, tt.own)
 					f.p.Capabilities.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: tt.quota, Per: schemas.Duration(time.Hour)}})
@@ -242,7 +242,7 @@ func TestReplicasShareLimitsAndQuotas(t *testing.T) {
 			var replicas []*paired
 			for range 3 {
 				f := &paired{queueFixture: &queueFixture{world: world, open: open}, tries: 1}
-				f.ctx = f.as(t, "somebody")
+				f.ctx = as(t, "somebody")
 				f.p = f.worker(t, 8)
 				f.rule(schemas.Policy{}, map[string]schemas.Policy{"once": {RateLimit: rate(2, time.Hour)}})
 				f.p.Capabilities.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: 4, Per: schemas.Duration(time.Hour)}})

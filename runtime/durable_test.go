@@ -237,7 +237,7 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 				defer p.stop()
 				see := ask(t, p)
 				was := see(t.Context(), p.Runtime)
-				after := New(Config{Store: j.failover(t), Realms: w})
+				after := idle(w, j.failover(t)).Runtime
 				if is := see(t.Context(), after); is != was {
 					t.Errorf("got %s behind the failover, and %s before", is, was)
 				}

@@ -113,7 +113,7 @@ func TestClaimThatWaitedStartsAtOnce(t *testing.T) {
 		defer p.stop()
 		time.Sleep(20 * time.Second)
 		began := time.Now()
-		e, err := New(Config{Store: s, Realms: w}).Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once"}]}`)})
+		e, err := idle(w, s).Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once"}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -131,7 +131,7 @@ func TestWorkflowsOfAListStartAsMaxParallelAllows(t *testing.T) {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
 			p := live(w, s)
 			defer p.stop()
-			id := p.submit(t, `{"plan":"v1","max_parallel":3,"nodes":[`+subPlan("m", setting+`"for_each":"${lists.range(12)}",`, `{"id":"t","wait":"1m"}`)+`]}`)
+			id := p.submit(t, `{"plan":"v1","max_parallel":3,"nodes":[`+subplan("m", setting+`"for_each":"${lists.range(12)}",`, `{"id":"t","wait":"1m"}`)+`]}`)
 			for round := 1; round*most <= 12; round++ {
 				if n := len(p.children(t)); n != round*most {
 					t.Fatalf("%q: %d children in minute %d, want %d", setting, n, round, round*most)
@@ -144,19 +144,6 @@ func TestWorkflowsOfAListStartAsMaxParallelAllows(t *testing.T) {
 	}
 }
 
-// forgetful is a store that does not find outputs for its first few reads of them.
-type forgetful struct {
-	store.Store
-	left atomic.Int32
-}
-
-func (f *forgetful) Get(ctx context.Context, k store.Key) (store.Record, error) {
-	if k.Kind == journal.KindOutput && f.left.Add(-1) >= 0 {
-		return store.Record{}, recordstest.ErrUnreachable
-	}
-	return f.Store.Get(ctx, k)
-}
-
 // What a list ran over is read again by the next process; a store that does not answer then is no failure of an item.
 func TestStoreThatDoesNotAnswerFailsNoItem(t *testing.T) {
 	for _, list := range []string{`["${nodes.big.output}","b","c"]`, `"${[nodes.big.output,nodes.slow.status,'c']}"`} {
@@ -166,15 +153,20 @@ func TestStoreThatDoesNotAnswerFailsNoItem(t *testing.T) {
 				{"id":"slow","capability":"r.read","inputs":{"take":"50s"}},
 				{"id":"m","for_each":`+list+`,"trigger_rule":"one_success","max_parallel":1,"capability":"r.read","inputs":{"id":"${index} ${size(item)}","take":"20s"},"depends_on":["slow"]}]}`)
 			first.stop()
-			f := &forgetful{Store: s}
-			f.left.Store(3)
-			p := live(w, f)
+			var left atomic.Int32 // reads of outputs that fail
+			left.Store(3)
+			p := live(w, &hooks{Store: s, get: func(ctx context.Context, k store.Key) (store.Record, error) {
+				if k.Kind == journal.KindOutput && left.Add(-1) >= 0 {
+					return store.Record{}, recordstest.ErrUnreachable
+				}
+				return s.Get(ctx, k)
+			}})
 			defer p.stop()
 			want(t, p.rest(t, id), schemas.StatusSucceeded, "", "big=succeeded slow=succeeded m=succeeded")
 			if w.calls("", "2 1") != 1 {
 				t.Errorf("ledger %v", w.ledger)
 			}
-			if f.left.Load() >= 0 {
+			if left.Load() >= 0 {
 				t.Error("the list was not read again")
 			}
 		})

@@ -17,18 +17,6 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// silent is a store that does not answer.
-type silent struct{ store.Store }
-
-func (s silent) Get(ctx context.Context, _ store.Key) (store.Record, error) {
-	<-ctx.Done()
-	return store.Record{}, ctx.Err()
-}
-
-func (s silent) Queue(context.Context, string) (store.Queue, error) {
-	return store.Queue{}, errors.New("gone")
-}
-
 func checkNamed(t *testing.T, h schemas.Health, name string) schemas.Check {
 	t.Helper()
 	for _, c := range h.Checks {
@@ -63,7 +51,7 @@ func TestHealthFollowsTheRealms(t *testing.T) {
 			w := newWorld()
 			tt.realm.Realm = "r"
 			w.health = []schemas.RealmHealth{tt.realm}
-			r := New(Config{Store: recordstest.Memory(t), Realms: w})
+			r := idle(w, recordstest.Memory(t))
 			h := r.Health.Check(t.Context(), schemas.ScopeAll)
 			c := checkNamed(t, h, "capabilities.r")
 			if h.Status != tt.status || c.Status != tt.check || c.Message == "" {
@@ -82,7 +70,10 @@ func TestHealthFollowsTheRealms(t *testing.T) {
 
 func TestHealthOfAStoreThatDoesNotAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		r := New(Config{Store: silent{s}, Realms: w})
+		r := idle(w, &hooks{Store: s, get: func(ctx context.Context, _ store.Key) (store.Record, error) {
+			<-ctx.Done()
+			return store.Record{}, ctx.Err()
+		}, queue: func(context.Context, string) (store.Queue, error) { return store.Queue{}, errors.New("gone") }})
 		began := time.Now()
 		h := r.Health.Check(t.Context(), schemas.ScopeRuntime)
 		c := checkNamed(t, h, "runtime.store")
@@ -103,11 +94,12 @@ func TestHealthOfAStoreThatDoesNotAnswer(t *testing.T) {
 
 func TestHealthTellsWhatWaits(t *testing.T) {
 	s := recordstest.Memory(t)
+	one := limited(func(l *engine.Limits) { l.MaxExecutions = 1 })
 	key := store.Key{Kind: journal.KindExecution, ID: "late"}
 	if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: key, At: time.Now().Add(-5 * time.Minute), Priority: 3}}}); err != nil {
 		t.Fatal(err)
 	}
-	r := New(Config{Store: s, Realms: newWorld(), Limits: engine.Limits{MaxExecutions: 1}})
+	r := idle(newWorld(), s, one)
 	h := r.Health.Check(t.Context(), schemas.ScopeRuntime)
 	q := checkNamed(t, h, "runtime.queue")
 	if q.Status != schemas.HealthDegraded || q.Numbers["due"] != 1 || q.Numbers["oldest_seconds"] < 299 || q.Cure == "" {
@@ -116,16 +108,11 @@ func TestHealthTellsWhatWaits(t *testing.T) {
 	if c := checkNamed(t, h, "runtime.executions"); c.Status != schemas.HealthOK || c.Numbers["capacity"] != 1 {
 		t.Errorf("executions are %+v", c)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
-	defer func() { cancel(); <-done }()
+	r = replica(t, newWorld(), s, one)
 	if _, err := r.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"hold":true}}]}`)}); err != nil {
 		t.Fatal(err)
 	}
-	for r.Executions.InMemory() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	eventually(t, "it is in memory", func() bool { return r.Executions.InMemory() > 0 })
 	if c := checkNamed(t, r.Health.Check(t.Context(), schemas.ScopeRuntime), "runtime.executions"); c.Status != schemas.HealthDegraded {
 		t.Errorf("without room executions are %+v", c)
 	}
@@ -137,7 +124,7 @@ func TestHealthTellsWhatWaits(t *testing.T) {
 func TestHealthScopes(t *testing.T) {
 	w := newWorld()
 	w.health = []schemas.RealmHealth{{Realm: "r", State: schemas.RealmReady}}
-	r := New(Config{Store: recordstest.Memory(t), Realms: w})
+	r := idle(w, recordstest.Memory(t))
 	for scope, want := range map[schemas.HealthScope]int{schemas.ScopeRuntime: 5, schemas.ScopeAgents: 2, schemas.ScopeCapabilities: 1, schemas.ScopeAll: 8, "": 8} {
 		if h := r.Health.Check(t.Context(), scope); len(h.Checks) != want || h.Status != schemas.HealthOK {
 			t.Errorf("%q has %d checks, status %s; want %d", scope, len(h.Checks), h.Status, want)
@@ -189,17 +176,17 @@ func TestHealthTellsOfAgents(t *testing.T) {
 func TestHealthTellsWhatHadToBeRepaired(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		happen func(*Runtime)
+		happen func(*process)
 		number string
 		status schemas.HealthStatus
 	}{
-		{"a call that did not leave", func(r *Runtime) { r.Executions.Counters.Fenced.Add(1) }, "fenced", schemas.HealthOK},
-		{"a late result", func(r *Runtime) { r.Executions.Counters.LateUsed.Add(1) }, "late_used", schemas.HealthOK},
-		{"a result too late", func(r *Runtime) { r.Executions.Counters.LateUnused.Add(1) }, "late_unused", schemas.HealthOK},
-		{"an execution in no queue", func(r *Runtime) { r.upkeep.Unqueued.Add(1) }, "unqueued", schemas.HealthDegraded},
-		{"commits that were lost", func(r *Runtime) { r.Executions.Counters.RolledBack.Add(1) }, "rolled_back", schemas.HealthDegraded},
+		{"a call that did not leave", func(r *process) { r.Executions.Counters.Fenced.Add(1) }, "fenced", schemas.HealthOK},
+		{"a late result", func(r *process) { r.Executions.Counters.LateUsed.Add(1) }, "late_used", schemas.HealthOK},
+		{"a result too late", func(r *process) { r.Executions.Counters.LateUnused.Add(1) }, "late_unused", schemas.HealthOK},
+		{"an execution in no queue", func(r *process) { r.upkeep.Unqueued.Add(1) }, "unqueued", schemas.HealthDegraded},
+		{"commits that were lost", func(r *process) { r.Executions.Counters.RolledBack.Add(1) }, "rolled_back", schemas.HealthDegraded},
 	} {
-		r := New(Config{Store: recordstest.Memory(t), Realms: newWorld()})
+		r := idle(newWorld(), recordstest.Memory(t))
 		if c := checkNamed(t, r.Health.Check(t.Context(), schemas.ScopeRuntime), "runtime.recovery"); c.Status != schemas.HealthOK || c.Numbers[tt.number] != 0 {
 			t.Errorf("before: %+v", c)
 		}

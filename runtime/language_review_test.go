@@ -16,11 +16,6 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// subPlan is a node that runs the nodes as a plan within.
-func subPlan(id, extra, nodes string) string {
-	return fmt.Sprintf(`{"id":"%s",%s"workflow":{"definition":{"plan":"v1","nodes":[%s]}}}`, id, extra, nodes)
-}
-
 const twoDays = `{"id":"t","wait":"48h"}`
 
 // children are the executions of the workflow nodes of one that somebody submitted.
@@ -43,7 +38,7 @@ func TestParentsLeaveRoomForTheirChildren(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s, func(c *Config) { c.Limits.MaxExecutions = 1 })
 		defer p.stop()
-		id := p.submit(t, `{"plan":"v1","nodes":[`+subPlan("w", "", `{"id":"a","capability":"r.once"}`)+`]}`)
+		id := p.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"a","capability":"r.once"}`)+`]}`)
 		if p.Executions.Owns(id) {
 			t.Error("an execution that waits for a workflow is kept in memory")
 		}
@@ -56,13 +51,13 @@ func TestParentsLeaveRoomForTheirChildren(t *testing.T) {
 
 func TestChildrenEndWithTheirParentHoweverItEnds(t *testing.T) {
 	for name, plan := range map[string]string{
-		"timeout":                   `{"plan":"v1","timeout":"10m","nodes":[` + subPlan("w", "", twoDays) + `]}`,
-		"another workflow fails":    `{"plan":"v1","nodes":[` + subPlan("w", "", twoDays) + `,` + subPlan("x", "", `{"id":"t","wait":"5m"},{"id":"a","capability":"r.once","inputs":{"fail":9},"depends_on":["t"]}`) + `]}`,
-		"an event does not come":    `{"plan":"v1","nodes":[` + subPlan("w", "", twoDays) + `,{"id":"e","wait_for":{"event":"e","timeout":"5m"}}]}`,
-		"a node fails at once":      `{"plan":"v1","inputs":{"l":[]},"nodes":[` + subPlan("w", "", twoDays) + `,{"id":"s","set":"${inputs.l[3]}"}]}`,
-		"a call fails":              `{"plan":"v1","nodes":[` + subPlan("w", "", twoDays) + `,{"id":"a","capability":"r.once","inputs":{"fail":9}}]}`,
-		"compensation":              `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","compensate":{"capability":"r.read"}},` + subPlan("w", "", twoDays) + `,{"id":"e","wait_for":{"event":"e","timeout":"5m"},"on_error":"compensate","depends_on":["a"]}]}`,
-		"total_timeout of its node": `{"plan":"v1","nodes":[` + subPlan("w", `"total_timeout":"5m","on_error":"continue",`, twoDays) + `]}`,
+		"timeout":                   `{"plan":"v1","timeout":"10m","nodes":[` + subplan("w", "", twoDays) + `]}`,
+		"another workflow fails":    `{"plan":"v1","nodes":[` + subplan("w", "", twoDays) + `,` + subplan("x", "", `{"id":"t","wait":"5m"},{"id":"a","capability":"r.once","inputs":{"fail":9},"depends_on":["t"]}`) + `]}`,
+		"an event does not come":    `{"plan":"v1","nodes":[` + subplan("w", "", twoDays) + `,{"id":"e","wait_for":{"event":"e","timeout":"5m"}}]}`,
+		"a node fails at once":      `{"plan":"v1","inputs":{"l":[]},"nodes":[` + subplan("w", "", twoDays) + `,{"id":"s","set":"${inputs.l[3]}"}]}`,
+		"a call fails":              `{"plan":"v1","nodes":[` + subplan("w", "", twoDays) + `,{"id":"a","capability":"r.once","inputs":{"fail":9}}]}`,
+		"compensation":              `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","compensate":{"capability":"r.read"}},` + subplan("w", "", twoDays) + `,{"id":"e","wait_for":{"event":"e","timeout":"5m"},"on_error":"compensate","depends_on":["a"]}]}`,
+		"total_timeout of its node": `{"plan":"v1","nodes":[` + subplan("w", `"total_timeout":"5m","on_error":"continue",`, twoDays) + `]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
@@ -86,7 +81,7 @@ func TestChildrenEndWithTheirParentHoweverItEnds(t *testing.T) {
 func TestChildOfAParentThatEndedDoesNothingMore(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		first := live(w, s)
-		id := first.submit(t, `{"plan":"v1","nodes":[`+subPlan("w", "", `{"id":"t","wait":"1h"},{"id":"a","capability":"r.once","depends_on":["t"]}`)+`,{"id":"q","review":"sure?"}]}`)
+		id := first.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"t","wait":"1h"},{"id":"a","capability":"r.once","depends_on":["t"]}`)+`,{"id":"q","review":"sure?"}]}`)
 		first.stop()
 		if _, err := first.Safety.Decide(t.Context(), first.review(t, id, "q"), safety.Decision{By: "ada"}); err != nil { // from a process that runs nothing
 			t.Fatal(err)
@@ -106,7 +101,7 @@ func TestChildrenUndoWithTheirParent(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		id := p.submit(t, `{"plan":"v1","nodes":[`+subPlan("w", "", `{"id":"a","capability":"r.once","compensate":{"capability":"r.read","inputs":{"id":"undo"}}},{"id":"t","wait":"48h","depends_on":["a"]}`)+`]}`)
+		id := p.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"a","capability":"r.once","compensate":{"capability":"r.read","inputs":{"id":"undo"}}},{"id":"t","wait":"48h","depends_on":["a"]}`)+`]}`)
 		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{Compensate: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +117,7 @@ func TestParentSaysWhichChildItWaitsFor(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, s)
 		defer p.stop()
-		id := p.submit(t, `{"plan":"v1","nodes":[`+subPlan("w", "", `{"id":"q","review":"sure?"}`)+`]}`)
+		id := p.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"q","review":"sure?"}`)+`]}`)
 		e, err := p.Executions.Status(t.Context(), id, "", 0, nil)
 		if err != nil || len(e.WaitingFor) != 1 || !strings.Contains(e.Hint, e.WaitingFor[0].Child) {
 			t.Errorf("%+v %q %v", e.WaitingFor, e.Hint, err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/redis"
@@ -23,15 +24,8 @@ func TestRedisThatGoesAwayForAWhile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Standalone(t, "appendfsync always")
-			f := &paired{tries: 1, queueFixture: &queueFixture{world: newWorld(), open: func() store.Store {
-				s, err := redis.Open(t.Context(), redis.Options{URL: server.URL()})
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { s.Close() })
-				return s
-			}}}
-			f.ctx = f.as(t, "somebody")
+			f := &paired{tries: 1, queueFixture: &queueFixture{world: newWorld(), open: func() store.Store { return recordstest.Redis(t, redis.Options{URL: server.URL()}) }}}
+			f.ctx = as(t, "somebody")
 			f.p = f.worker(t, 8)
 			f.rule(schemas.Policy{}, map[string]schemas.Policy{"read": {RateLimit: rate(2, time.Hour), CacheTTL: hour}})
 			f.asks(t, "read", works, "")

@@ -73,7 +73,7 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 	})
 	t.Run("nobody there", func(t *testing.T) {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			ids := submit(t, &process{Runtime: New(Config{Store: s, Realms: w})})
+			ids := submit(t, idle(w, s))
 			time.Sleep(time.Hour)
 			p := live(w, s)
 			defer p.stop()
@@ -85,7 +85,7 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 // TestTimeInTheQueueEndsWithTheStart: whoever was started in time has all of its own time.
 func TestTimeInTheQueueEndsWithTheStart(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		outside := &process{Runtime: New(Config{Store: s, Realms: w})}
+		outside := idle(w, s)
 		waited := outside.submit(t, `{"plan":"v1","queue_timeout":"30s","nodes":[{"id":"n","capability":"r.read","timeout":"1h","inputs":{"take":"10m"}}]}`)
 		suspended := outside.submit(t, `{"plan":"v1","queue_timeout":"30s","nodes":[{"id":"n","capability":"r.read"}]}`)
 		if _, err := outside.Executions.Suspend(t.Context(), suspended, "", ""); err != nil {

@@ -26,6 +26,30 @@ type hooks struct {
 	claim  func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error)
 	renew  func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error)
 	watch  func(ctx context.Context) (<-chan store.Key, error)
+	get    func(ctx context.Context, k store.Key) (store.Record, error)
+	log    func(ctx context.Context, k store.Key, after int64, limit int) ([]store.Entry, error)
+	queue  func(ctx context.Context, kind string) (store.Queue, error)
+}
+
+func (h *hooks) Get(ctx context.Context, k store.Key) (store.Record, error) {
+	if h.get != nil {
+		return h.get(ctx, k)
+	}
+	return h.Store.Get(ctx, k)
+}
+
+func (h *hooks) Log(ctx context.Context, k store.Key, after int64, limit int) ([]store.Entry, error) {
+	if h.log != nil {
+		return h.log(ctx, k, after, limit)
+	}
+	return h.Store.Log(ctx, k, after, limit)
+}
+
+func (h *hooks) Queue(ctx context.Context, kind string) (store.Queue, error) {
+	if h.queue != nil {
+		return h.queue(ctx, kind)
+	}
+	return h.Store.Queue(ctx, kind)
 }
 
 func (h *hooks) Watch(ctx context.Context) (<-chan store.Key, error) {
@@ -180,7 +204,7 @@ func TestLapsedLeaseComesBackToItsOwner(t *testing.T) {
 // do; while it hands it back, somebody resumes.
 func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		visitor := New(Config{Store: s, Realms: w})
+		visitor := idle(w, s)
 		e, err := visitor.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read"}]}`)})
 		if err != nil {
 			t.Fatal(err)
@@ -222,7 +246,7 @@ func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
 // cancel was committed.
 func TestCancelPastTheOwnerReachesIt(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		e, err := New(Config{Store: s, Realms: w}).Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}}]}`)})
+		e, err := idle(w, s).Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,7 +291,7 @@ func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := New(Config{Store: s, Realms: w}).Executions.Suspend(t.Context(), e.ExecutionID, "", ""); err != nil {
+		if _, err := idle(w, s).Executions.Suspend(t.Context(), e.ExecutionID, "", ""); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, nil); err != nil {

@@ -237,12 +237,12 @@ func TestHintsFollowTheWorkflowsWithin(t *testing.T) {
 		p.keep(t, "inner", reads, "")
 		expect("the next one reads again", harmless)
 		var versions int
-		dying := New(Config{Realms: w, Store: &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		dying := idle(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if versions++; versions > 1 {
 				return store.Committed{}, recordstest.ErrUnreachable
 			}
 			return s.Commit(ctx, b)
-		}}})
+		}})
 		if err := errOf(dying.Workflows.Create(t.Context(), workflow.Spec{Name: "inner", Definition: []byte(pays)})); err != nil {
 			t.Fatal(err)
 		}

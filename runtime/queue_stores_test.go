@@ -1,15 +1,12 @@
 package runtime
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
@@ -53,7 +50,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 		}},
 		{"a changed priority overtakes", func(t *testing.T, f *queueFixture) {
 			ids := f.submit(t, "a", 30, 3)
-			if _, err := f.outside.Executions.SetPriority(f.as(t, "a"), ids[29], 1); err != nil {
+			if _, err := f.outside.Executions.SetPriority(as(t, "a"), ids[29], 1); err != nil {
 				t.Fatal(err)
 			}
 			f.worker(t, 1)
@@ -68,8 +65,8 @@ func TestQueueOnEveryStore(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, "the other replica knows", func() bool { return b.Queue.Paused(t.Context()) != nil })
-			ids := f.submitTo(t, b.Runtime, "a", 3, 3)
-			e, err := b.Executions.Status(f.as(t, "a"), ids[0], schemas.ViewSummary, 20*time.Second, nil)
+			ids := f.submitTo(t, b, "a", 3, 3)
+			e, err := b.Executions.Status(as(t, "a"), ids[0], schemas.ViewSummary, 20*time.Second, nil)
 			if err != nil || e.Status != schemas.StatusPending || len(e.WaitingFor) != 1 {
 				t.Errorf("%+v %v", e, err)
 			}
@@ -84,14 +81,14 @@ func TestQueueOnEveryStore(t *testing.T) {
 		}},
 		{"a full queue refuses", func(t *testing.T, f *queueFixture) {
 			f.submit(t, "a", 300, 3)
-			_, err := f.outside.Executions.Execute(f.as(t, "a"), engine.Submit{Plan: []byte(quick)})
+			_, err := f.outside.Executions.Execute(as(t, "a"), engine.Submit{Plan: []byte(quick)})
 			if e := schemas.AsError(err); e == nil || e.Code != schemas.CodeRateLimited || e.RetryAfterSeconds <= 0 {
 				t.Errorf("got %v, want rate_limited", err)
 			}
 			f.worker(t, 16)
 			f.ran(t, 300)
 			eventually(t, "there is room again", func() bool {
-				_, err := f.outside.Executions.Execute(f.as(t, "a"), engine.Submit{Plan: []byte(quick)})
+				_, err := f.outside.Executions.Execute(as(t, "a"), engine.Submit{Plan: []byte(quick)})
 				return err == nil
 			})
 		}},
@@ -100,12 +97,12 @@ func TestQueueOnEveryStore(t *testing.T) {
 			if _, err := p.Queue.Pause(t.Context(), "x", "ops"); err != nil {
 				t.Fatal(err)
 			}
-			e, err := p.Executions.Execute(f.as(t, "a"), engine.Submit{Plan: []byte(`{"plan":"v1","queue_timeout":"200ms","nodes":[{"id":"n","capability":"r.once"}]}`)})
+			e, err := p.Executions.Execute(as(t, "a"), engine.Submit{Plan: []byte(`{"plan":"v1","queue_timeout":"200ms","nodes":[{"id":"n","capability":"r.once"}]}`)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "it ends", func() bool {
-				e, err = p.Executions.Status(f.as(t, "a"), e.ExecutionID, schemas.ViewSummary, 0, nil)
+				e, err = p.Executions.Status(as(t, "a"), e.ExecutionID, schemas.ViewSummary, 0, nil)
 				return err != nil || e.Status.Terminal()
 			})
 			if err != nil || e.Status != schemas.StatusTimedOut || e.Error.Code != schemas.CodeQueueTimeout || len(f.order()) != 0 {
@@ -119,7 +116,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 				t.Run(tt.name, func(t *testing.T) {
 					open := st.Open(t)
 					f := &queueFixture{world: newWorld(), open: open}
-					f.outside = New(Config{Store: open(), Realms: f.world, MaxQueued: 300})
+					f.outside = idle(f.world, open(), func(c *Config) { c.MaxQueued = 300 })
 					tt.run(t, f)
 				})
 			}
@@ -131,25 +128,13 @@ func TestQueueOnEveryStore(t *testing.T) {
 type queueFixture struct {
 	*world
 	open    func() store.Store
-	outside *Runtime
-}
-
-func (f *queueFixture) as(t *testing.T, principal string) context.Context {
-	t.Helper()
-	return caller.With(t.Context(), caller.Caller{Principal: principal})
+	outside *process
 }
 
 // worker starts a replica that runs so many executions at once.
 func (f *queueFixture) worker(t *testing.T, n int) *process {
 	t.Helper()
-	r := New(Config{Store: f.open(), Realms: f.world, Limits: engine.Limits{MaxExecutions: n}})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
-	p := &process{r, sync.OnceFunc(func() { cancel(); <-done })}
-	t.Cleanup(p.stop)
-	eventually(t, "the worker is there", r.Executions.Running)
-	return p
+	return replica(t, f.world, f.open(), limited(func(l *engine.Limits) { l.MaxExecutions = n }))
 }
 
 func (f *queueFixture) submit(t *testing.T, principal string, n, priority int) []string {
@@ -158,11 +143,11 @@ func (f *queueFixture) submit(t *testing.T, principal string, n, priority int) [
 }
 
 // submitTo submits n plans of a principal; in the ledger they are principal-0, principal-1 and so on.
-func (f *queueFixture) submitTo(t *testing.T, r *Runtime, principal string, n, priority int) (ids []string) {
+func (f *queueFixture) submitTo(t *testing.T, p *process, principal string, n, priority int) (ids []string) {
 	t.Helper()
 	for i := range n {
 		source := fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"id":"%s-%d"}}]}`, principal, i)
-		e, err := r.Executions.Execute(f.as(t, principal), engine.Submit{Plan: []byte(source), Priority: priority})
+		e, err := p.Executions.Execute(as(t, principal), engine.Submit{Plan: []byte(source), Priority: priority})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,15 +181,4 @@ func (f *queueFixture) last(principal string) int {
 func (f *queueFixture) ran(t *testing.T, n int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d calls", n), func() bool { return len(f.order()) >= n })
-}
-
-// eventually waits, generously, until something is so.
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !done(); {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within a minute", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }

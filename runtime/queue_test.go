@@ -64,7 +64,7 @@ func queueOf(t *testing.T, r *Runtime) schemas.QueueStatus {
 // The store is tested with ten thousand that wait.
 func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		outside := &process{Runtime: New(Config{Store: s, Realms: w, MaxQueued: 20_000})}
+		outside := idle(w, s, func(c *Config) { c.MaxQueued = 20_000 })
 		var sessions [2]string
 		for i := range sessions {
 			made, err := outside.Sessions.Create(t.Context(), schemas.SessionUpdates{})
@@ -97,7 +97,7 @@ func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
 
 func TestNoPriorityStarvesAndTheUrgentAreServedMore(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		outside := &process{Runtime: New(Config{Store: s, Realms: w})}
+		outside := idle(w, s)
 		ids := map[int][]string{}
 		for _, priority := range []int{5, 4, 3, 2, 1} {
 			ids[priority] = outside.enqueue(t, 100, engine.Submit{Plan: []byte(slow), Priority: priority})
@@ -124,7 +124,7 @@ func TestNoPriorityStarvesAndTheUrgentAreServedMore(t *testing.T) {
 
 func TestSetPriorityOvertakes(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		outside := &process{Runtime: New(Config{Store: s, Realms: w})}
+		outside := idle(w, s)
 		ids := outside.enqueue(t, 50, engine.Submit{Plan: []byte(slow)})
 		if q := queueOf(t, outside.Runtime); q.Depth != 50 || q.DepthByPriority["3"] != 50 {
 			t.Errorf("queue %+v", q)
@@ -259,7 +259,7 @@ func TestPauseIsSeenWithoutAWatch(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		p := live(w, deaf(s))
 		defer p.stop()
-		other := New(Config{Store: s, Realms: w})
+		other := idle(w, s)
 		if _, err := other.Queue.Pause(t.Context(), "x", "ops"); err != nil {
 			t.Fatal(err)
 		}

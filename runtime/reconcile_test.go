@@ -40,7 +40,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 		}
 		timer := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"30m"}]}`)
 		running := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10m"},"timeout":"1h"}]}`)
-		idle := []string{
+		waiting := []string{
 			p.submit(t, `{"plan":"v1","nodes":[{"id":"s","wait_for":"go"}]}`),
 			p.submit(t, `{"plan":"v1","nodes":[{"id":"q","review":"Sure?"}]}`),
 		}
@@ -55,7 +55,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 		if n := passes.Load(); n < 12 || n > 28 { // two commits of each; alone every replica would make 20
 			t.Errorf("%d commits of passes in 10 minutes", n)
 		}
-		visitor := New(Config{Store: s, Realms: w})
+		visitor := idle(w, s)
 		pending, err := visitor.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}`)})
 		if err != nil {
 			t.Fatal(err)
@@ -74,14 +74,14 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 		if n := unqueued(); n != 2 {
 			t.Errorf("%d were found in all", n)
 		}
-		for _, id := range append(idle, timer, running, suspended, pending.ExecutionID) {
+		for _, id := range append(waiting, timer, running, suspended, pending.ExecutionID) {
 			e, err := p.Executions.Status(t.Context(), id, "", 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := schemas.StatusSucceeded
 			switch id {
-			case idle[0], idle[1]:
+			case waiting[0], waiting[1]:
 				want = schemas.StatusRunning
 			case suspended:
 				want = schemas.StatusSuspended

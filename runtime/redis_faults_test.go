@@ -3,9 +3,7 @@ package runtime
 import (
 	"errors"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
@@ -13,49 +11,6 @@ import (
 	"github.com/runplane/runplane/store/redis"
 	"github.com/runplane/runplane/store/redis/redistest"
 )
-
-// onRedis starts a replica on a Redis.
-func onRedis(t *testing.T, w *world, o redis.Options, configure ...func(*Config)) *process {
-	t.Helper()
-	s, err := redis.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := replica(t, w, s, configure...)
-	end := p.stop
-	p.stop = sync.OnceFunc(func() {
-		end()
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(p.stop)
-	return p
-}
-
-// begin starts an execution and says its id.
-func (p *process) begin(t *testing.T, source string) string {
-	t.Helper()
-	e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e.ExecutionID
-}
-
-// tryFor tries again what is not true yet.
-func tryFor(t *testing.T, what string, do func() error) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		err := do()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s: %v", what, err)
-		}
-	}
-}
 
 const (
 	onePlan     = `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"id":"ID"}}]}`

@@ -98,14 +98,7 @@ func replicasOn(t *testing.T, url string) {
 	t.Helper()
 	w := newWorld()
 	first, second := onRedis(t, w, redis.Options{URL: url}), onRedis(t, w, redis.Options{URL: url})
-	execute := func(p *process, source string) string {
-		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return e.ExecutionID
-	}
-	cancelled := execute(first, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"id":"long","take":"10m"}}]}`)
+	cancelled := first.begin(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"id":"long","take":"10m"}}]}`)
 	if _, err := second.Executions.Cancel(t.Context(), cancelled, engine.CancelOptions{Grace: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +106,7 @@ func replicasOn(t *testing.T, url string) {
 
 	var ids []string
 	for i := range 20 {
-		ids = append(ids, execute(first, fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"a%d"}},
+		ids = append(ids, first.begin(t, fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"a%d"}},
 			{"id":"n","capability":"r.idempotent","inputs":{"id":"n%d","take":"1s"},"depends_on":["a"]},{"id":"b","capability":"r.once","inputs":{"id":"b%d"},"depends_on":["n"]}]}`, i, i, i)))
 	}
 	first.stop()

@@ -7,7 +7,6 @@ import (
 	"os"
 	stdruntime "runtime"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records"
-	"github.com/runplane/runplane/runtime/upkeep"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
@@ -45,15 +43,9 @@ func BenchmarkRetention(b *testing.B) {
 			}
 			defer s.Close()
 			w := newWorld()
-			r := New(Config{Store: s, Realms: w})
+			r := replica(b, w, s)
 			ctx, cancel := context.WithCancel(b.Context())
-			var running sync.WaitGroup
-			running.Go(func() { _ = r.Run(ctx) })
-			defer running.Wait()
 			defer cancel()
-			for !r.Executions.Running() {
-				time.Sleep(time.Millisecond)
-			}
 			age(b, r, old)
 			var nodes atomic.Int64
 			var chains errgroup.Group
@@ -91,7 +83,7 @@ func BenchmarkRetention(b *testing.B) {
 				return func() bool { return time.Now().After(end) }
 			}
 			before, heapBefore := rate(wait())
-			retainer := New(Config{Store: s, Realms: newWorld(), Retention: upkeep.Retention{Executions: time.Hour}})
+			retainer := idle(newWorld(), s, func(c *Config) { c.Retention.Executions = time.Hour })
 			rounds := retainer.upkeep.ExecutionRounds()
 			done := make(chan struct{})
 			began := time.Now()
@@ -137,7 +129,7 @@ func BenchmarkRetention(b *testing.B) {
 }
 
 // age makes n executions that ended two hours ago: copies of one that ran.
-func age(b *testing.B, r *Runtime, n int) {
+func age(b *testing.B, r *process, n int) {
 	b.Helper()
 	ctx := b.Context()
 	e, err := r.Executions.Execute(ctx, engine.Submit{Plan: []byte(chainPlan(5, "read"))})

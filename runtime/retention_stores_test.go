@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,25 +21,6 @@ import (
 	"github.com/runplane/runplane/store/redis"
 	"github.com/runplane/runplane/store/redis/redistest"
 )
-
-// replica starts a runtime in real time, which stops with the test.
-func replica(t *testing.T, w *world, s store.Store, configure ...func(*Config)) *process {
-	t.Helper()
-	c := Config{Store: s, Realms: w}
-	for _, f := range configure {
-		f(&c)
-	}
-	r := New(c)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
-	for !r.Executions.Running() {
-		time.Sleep(time.Millisecond)
-	}
-	p := &process{r, sync.OnceFunc(func() { cancel(); <-done })}
-	t.Cleanup(p.stop)
-	return p
-}
 
 // mentions are the keys of a Redis that name one of these texts, in themselves or anywhere in what they hold.
 func mentions(t *testing.T, s *redistest.Server, texts ...string) (found []string) {
@@ -78,17 +58,9 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 	server := redistest.Standalone(t)
 	w := newWorld()
 	keep := func(c *Config) { c.Retention.Executions = time.Second }
-	all := []*process{replica(t, w, recordstest.Redis(t, redis.Options{URL: server.URL()}), keep), replica(t, w, recordstest.Redis(t, redis.Options{URL: server.URL()}), keep)}
+	all := []*process{onRedis(t, w, redis.Options{URL: server.URL()}, keep), onRedis(t, w, redis.Options{URL: server.URL()}, keep)}
 	p := all[0]
-	accept := func(source string) string {
-		t.Helper()
-		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return e.ExecutionID
-	}
-	open := accept(`{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`)
+	open := p.begin(t, `{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`)
 	parent := p.execute(t, `{"plan":"v1","nodes":[{"id":"c","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","capability":"r.once"}]}}}]}`).ExecutionID
 	gone := []string{parent, p.child(t, parent, "c"), p.execute(t, rich("the-key")).ExecutionID}
 	again, err := p.Executions.Rerun(t.Context(), gone[2], "b")
@@ -97,7 +69,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 	}
 	p.rest(t, again.ExecutionID)
 	gone = append(gone, again.ExecutionID)
-	waited := accept(`{"plan":"v1","queue_timeout":"1h","nodes":[{"id":"q","review":"Sure?"}]}`)
+	waited := p.begin(t, `{"plan":"v1","queue_timeout":"1h","nodes":[{"id":"q","review":"Sure?"}]}`)
 	p.rest(t, waited)
 	if _, err := all[1].Executions.Cancel(t.Context(), waited, engine.CancelOptions{}); err != nil {
 		t.Fatal(err)
@@ -141,7 +113,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 func TestStatesAreDeletedOnRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Standalone(t)
-	p := replica(t, newWorld(), recordstest.Redis(t, redis.Options{URL: server.URL()}), func(c *Config) { c.Retention.States = time.Millisecond })
+	p := onRedis(t, newWorld(), redis.Options{URL: server.URL()}, func(c *Config) { c.Retention.States = time.Millisecond })
 	for i := range upkeep.StatesPerPage + 1 {
 		if _, err := p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "x", Key: fmt.Sprint(i)}, Data: schemas.Value(`"canary"`)}); err != nil {
 			t.Fatal(err)

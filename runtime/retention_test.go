@@ -246,7 +246,7 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 				id := p.execute(t, rich("k")).ExecutionID
 				p.stop()
 				time.Sleep(6 * time.Hour)
-				visitor := New(Config{Store: c, Realms: w, Retention: upkeep.Retention{Executions: 5 * time.Hour}})
+				visitor := idle(w, c, func(c *Config) { c.Retention.Executions = 5 * time.Hour })
 				c.Reset(at)
 				_, err := visitor.store.Round(t.Context(), visitor.upkeep.ExecutionRounds())
 				if at == 0 {
@@ -351,7 +351,7 @@ func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
 		}
 		forget := func(age time.Duration) {
 			t.Helper()
-			(&process{Runtime: New(Config{Store: s, Realms: w, Retention: upkeep.Retention{Executions: age}})}).retainNow(t)
+			idle(w, s, func(c *Config) { c.Retention.Executions = age }).retainNow(t)
 		}
 		numbers := func(want int) {
 			t.Helper()
@@ -447,7 +447,10 @@ func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 			for at := 1; ; at++ {
 				id := p.execute(t, rich(fmt.Sprint(what, at))).ExecutionID
 				var n atomic.Int64
-				racing := &process{Runtime: New(Config{Store: &vanishing{Store: s, at: int64(at), n: &n, vanish: func() {
+				look := func() { // before its at-th read the execution is deleted
+					if n.Add(1) != int64(at) {
+						return
+					}
 					h, version, err := p.journal.ReadHead(t.Context(), id)
 					if err != nil {
 						t.Fatal(err)
@@ -455,7 +458,14 @@ func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 					if err := p.upkeep.Delete(t.Context(), &h, version); err != nil {
 						t.Fatal(err)
 					}
-				}}, Realms: w})}
+				}
+				racing := idle(w, &hooks{Store: s, get: func(ctx context.Context, k store.Key) (store.Record, error) {
+					look()
+					return s.Get(ctx, k)
+				}, log: func(ctx context.Context, k store.Key, after int64, limit int) ([]store.Entry, error) {
+					look()
+					return s.Log(ctx, k, after, limit)
+				}})
 				err := read(racing, id)
 				if n.Load() < int64(at) {
 					break
@@ -469,30 +479,6 @@ func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 			}
 		}
 	})
-}
-
-// vanishing is a store in which something vanishes before its at-th read.
-type vanishing struct {
-	store.Store
-	at     int64
-	n      *atomic.Int64
-	vanish func()
-}
-
-func (v *vanishing) read() {
-	if v.n.Add(1) == v.at {
-		v.vanish()
-	}
-}
-
-func (v *vanishing) Get(ctx context.Context, k store.Key) (store.Record, error) {
-	v.read()
-	return v.Store.Get(ctx, k)
-}
-
-func (v *vanishing) Log(ctx context.Context, k store.Key, after int64, limit int) ([]store.Entry, error) {
-	v.read()
-	return v.Store.Log(ctx, k, after, limit)
 }
 
 // TestStatesThatNobodyWritesAreDeleted, but for those that say themselves when they end.

@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
@@ -83,7 +82,7 @@ func TestReviewsThatAreNotOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.refused(t, open, schemas.CodeAlreadyFinished, "cancelled")
-		if _, err := p.Safety.Decide(caller.With(t.Context(), caller.Caller{Principal: "somebody else"}), open, safety.Decision{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+		if _, err := p.Safety.Decide(as(t, "somebody else"), open, safety.Decision{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			t.Errorf("somebody else's review: %v", err)
 		}
 	})

@@ -207,7 +207,7 @@ func TestStoreThatLosesCommitsAndGoesOn(t *testing.T) {
 				time.Sleep(2500 * time.Millisecond)
 				f.lose(t, id, 2)
 				for _, events := range commits {
-					err := New(Config{Store: f, Realms: w}).Executions.Decide(t.Context(), id, func(*machine.State, time.Time) ([]schemas.Event, error) {
+					err := idle(w, f).Executions.Decide(t.Context(), id, func(*machine.State, time.Time) ([]schemas.Event, error) {
 						return slices.Repeat([]schemas.Event{{Type: schemas.EventSignal, Name: "ping"}}, events), nil
 					})
 					if err != nil {

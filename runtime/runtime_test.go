@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
@@ -230,7 +229,7 @@ func TestIdempotencyKeyGivesTheSameExecution(t *testing.T) {
 		if !ok || e.Code != schemas.CodeConflict || e.ExecutionID != ids[0] {
 			t.Errorf("another plan with the same key: %v", err)
 		}
-		other := caller.With(t.Context(), caller.Caller{Principal: "somebody else"})
+		other := as(t, "somebody else")
 		theirs, err := p.Executions.Execute(other, engine.Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":1}]}`)})
 		if err != nil || theirs.ExecutionID == ids[0] {
 			t.Errorf("another principal shares the key: %v %v", theirs.ExecutionID, err)
@@ -243,7 +242,7 @@ func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
 		p := live(w, s)
 		defer p.stop()
 		mine := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","set":1}]}`).ExecutionID
-		ctx := caller.With(t.Context(), caller.Caller{Principal: "somebody else"})
+		ctx := as(t, "somebody else")
 		ask := func(id string) []error {
 			_, status := p.Executions.Status(ctx, id, schemas.ViewNodes, time.Second, nil)
 			_, metrics := p.Executions.Metrics(ctx, id)
@@ -603,47 +602,29 @@ func TestInvalidPlanStartsNothing(t *testing.T) {
 
 func TestStoreThatFailsForAWhileLosesNoResult(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		flaky := &flakyStore{Store: s}
-		p := live(w, flaky)
+		var full atomic.Bool
+		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+			if full.Load() {
+				return store.Committed{}, errors.New("disk full")
+			}
+			return s.Commit(ctx, b)
+		}})
 		defer p.stop()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s"}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		flaky.fail(errors.New("disk full"))
+		full.Store(true)
 		time.Sleep(5 * time.Second)
 		if _, err := p.Executions.Cancel(t.Context(), e.ExecutionID, engine.CancelOptions{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeUnavailable}) {
 			t.Errorf("cancel while the store fails: %v", err)
 		}
-		flaky.fail(nil)
+		full.Store(false)
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "a=succeeded")
 		if w.calls("once", "") != 1 {
 			t.Errorf("ledger %v", w.ledger)
 		}
 	})
-}
-
-// flakyStore refuses commits on demand.
-type flakyStore struct {
-	store.Store
-	mu  sync.Mutex
-	err error
-}
-
-func (f *flakyStore) fail(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.err = err
-}
-
-func (f *flakyStore) Commit(ctx context.Context, b store.Batch) (store.Committed, error) {
-	f.mu.Lock()
-	err := f.err
-	f.mu.Unlock()
-	if err != nil {
-		return store.Committed{}, err
-	}
-	return f.Store.Commit(ctx, b)
 }
 
 func TestEndOfTheCallerEndsTheWaitAlone(t *testing.T) {

@@ -60,7 +60,7 @@ func TestAScheduleIsNotTakenForTheNext(t *testing.T) {
 // Who finds that a schedule was ended leaves the wake alone of the one that is set just then.
 func TestAnEndedScheduleLeavesTheNextItsWake(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		user := &process{New(Config{Store: s, Realms: w}), func() {}}
+		user := idle(w, s)
 		user.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute)})
 		time.Sleep(time.Minute)
 		leases, err := s.Claim(t.Context(), store.ClaimRequest{Kind: workflow.KindSchedule, Owner: "slow", TTL: engine.Limits{}.WithDefaults().Lease})
@@ -193,29 +193,16 @@ func TestWhatIsDecidedOutlivesAMachine(t *testing.T) {
 	})
 }
 
-// reads is a store whose reads can be met.
-type reads struct {
-	store.Store
-	meet func(key store.Key) error
-}
-
-func (r *reads) Get(ctx context.Context, key store.Key) (store.Record, error) {
-	if err := r.meet(key); err != nil {
-		return store.Record{}, err
-	}
-	return r.Store.Get(ctx, key)
-}
-
 // While the store does not tell what a name in the plan stands for, a firing is not refused for good, and nor is a plan.
 func TestNamesThatCannotBeReadNow(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		start := time.Now()
 		inner := workflow.Key(caller.LocalPrincipal, "inner")
-		p := live(w, &reads{s, func(key store.Key) error {
+		p := live(w, &hooks{Store: s, get: func(ctx context.Context, key store.Key) (store.Record, error) {
 			if now := time.Since(start); key == inner && now >= time.Minute && now < 70*time.Second {
-				return recordstest.ErrUnreachable
+				return store.Record{}, recordstest.ErrUnreachable
 			}
-			return nil
+			return s.Get(ctx, key)
 		}})
 		defer p.stop()
 		p.keep(t, "inner", greet("x"), "")
@@ -238,16 +225,18 @@ func TestNamesThatCannotBeReadNow(t *testing.T) {
 // A workflow that is deleted while its next version is made is made anew.
 func TestAWorkflowIsDeletedWhileItIsMade(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		other := &process{New(Config{Store: s, Realms: w}), func() {}}
+		other := idle(w, s)
 		other.keep(t, "w", greet("x"), "")
 		var deleted bool
-		p := &process{New(Config{Realms: w, Store: &reads{s, func(key store.Key) error {
+		p := idle(w, &hooks{Store: s, get: func(ctx context.Context, key store.Key) (store.Record, error) {
 			if key.Kind == workflow.KindVersion && !deleted {
 				deleted = true
-				return errOf(other.Workflows.Delete(t.Context(), "w"))
+				if err := errOf(other.Workflows.Delete(t.Context(), "w")); err != nil {
+					return store.Record{}, err
+				}
 			}
-			return nil
-		}}}), func() {}}
+			return s.Get(ctx, key)
+		}})
 		if v := p.keep(t, "w", greet("y"), ""); v != 2 {
 			t.Errorf("version %d", v)
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -26,16 +26,11 @@ import (
 func TestScheduleOnThreeReplicasOfARedis(t *testing.T) {
 	t.Parallel()
 	const killed, firings = 2, 9
-	url := redistest.Standalone(t).URL()
-	w := newWorld()
+	o, w := redis.Options{URL: redistest.Standalone(t).URL()}, newWorld()
 	var decisions, deaths atomic.Int64
 	var all []*process
 	for range killed + 1 {
-		s, err := redis.Open(t.Context(), redis.Options{URL: url})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := storetest.Crash(s, 0, storetest.CrashAfter)
+		c := storetest.Crash(recordstest.Redis(t, o), 0, storetest.CrashAfter)
 		mortal := &hooks{Store: c, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if len(b.Puts) == 1 && b.Puts[0].Key.Kind == workflow.KindSchedule && !c.Crashed() {
 				n := decisions.Load()
@@ -49,27 +44,10 @@ func TestScheduleOnThreeReplicasOfARedis(t *testing.T) {
 			}
 			return c.Commit(ctx, b)
 		}}
-		r := New(Config{Store: mortal, Realms: w, Limits: engine.Limits{Lease: time.Second, Grace: time.Second}})
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan struct{})
-		go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
-		p := &process{r, sync.OnceFunc(func() {
-			cancel()
-			<-done
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		})}
-		t.Cleanup(p.stop)
-		all = append(all, p)
+		all = append(all, replica(t, w, mortal, limited(func(l *engine.Limits) { l.Lease, l.Grace = time.Second, time.Second })))
 	}
 	first := all[0].schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Second), Overlap: schemas.OverlapAllow})
-	observer, err := redis.Open(t.Context(), redis.Options{URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer observer.Close()
-	p := &process{Runtime: New(Config{Store: observer, Realms: w})}
+	p := idle(w, recordstest.Redis(t, o))
 	eventually(t, "the firings are made", func() bool { return len(p.fired(t, "w")) >= firings })
 	var want []time.Time
 	got := p.fired(t, "w")
@@ -84,23 +62,12 @@ func TestScheduleOnThreeReplicasOfARedis(t *testing.T) {
 	}
 }
 
-// idleOnRedis is a replica on a Redis that answers, and runs nothing.
-func idleOnRedis(t *testing.T, w *world, o redis.Options) *process {
-	t.Helper()
-	s, err := redis.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return &process{New(Config{Store: s, Realms: w}), func() {}}
-}
-
 // TestCatchUpOnRedis: nobody was there for an hour; as many of the missed firings are made up as catch_up says, by one of the two
 // replicas that come back together.
 func TestCatchUpOnRedis(t *testing.T) {
 	t.Parallel()
 	o, w := redis.Options{URL: redistest.Standalone(t).URL()}, newWorld()
-	p := idleOnRedis(t, w, o)
+	p := idle(w, recordstest.Redis(t, o))
 	p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(10 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(2)})
 	rec, err := p.store.Get(t.Context(), workflow.ScheduleKey(caller.LocalPrincipal, "w"))
 	if err != nil {
@@ -136,7 +103,7 @@ func TestCatchUpOnRedis(t *testing.T) {
 func TestSessionsExpireOnRedis(t *testing.T) {
 	t.Parallel()
 	o, w := redis.Options{URL: redistest.Standalone(t).URL()}, newWorld()
-	p := idleOnRedis(t, w, o)
+	p := idle(w, recordstest.Redis(t, o))
 	onRedis(t, w, o)
 	onRedis(t, w, o)
 	due := map[string]time.Time{}

@@ -276,7 +276,7 @@ func TestTheEndOfASession(t *testing.T) {
 					synctest.Wait()
 					if crash {
 						p.stop()
-						p = &process{New(Config{Store: s, Realms: w, Sessions: tt.rules}), func() {}} // nothing of it runs
+						p = idle(w, s, configure) // nothing of it runs
 					}
 					if tt.delete {
 						if _, err := p.Sessions.Delete(t.Context(), id); err != nil {

@@ -8,25 +8,12 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/engine"
-	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/redis"
 	"github.com/runplane/runplane/store/redis/redistest"
 )
-
-// blind is a store whose hints are all missed.
-type blind struct{ store.Store }
-
-func (blind) Watch(ctx context.Context) (<-chan store.Key, error) {
-	keys := make(chan store.Key)
-	go func() {
-		<-ctx.Done()
-		close(keys)
-	}()
-	return keys, nil
-}
 
 // watched counts what a watch tells.
 func (p *process) watched(ctx context.Context, t *testing.T, kind, key string) (told chan struct{}, off func()) {
@@ -47,7 +34,7 @@ func TestWatchedStates(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
 				mine := s
 				if name == "no hints" {
-					mine = blind{s}
+					mine = deaf(s)
 				}
 				p, other := live(w, mine), live(w, s)
 				defer p.stop()
@@ -136,7 +123,7 @@ func TestWatchedRecords(t *testing.T) {
 func TestWatchedStatesOfOtherReplicas(t *testing.T) {
 	server := redistest.Standalone(t)
 	w := newWorld()
-	p, other := replica(t, w, recordstest.Redis(t, redis.Options{URL: server.URL()})), replica(t, w, recordstest.Redis(t, redis.Options{URL: server.URL()}))
+	p, other := onRedis(t, w, redis.Options{URL: server.URL()}), onRedis(t, w, redis.Options{URL: server.URL()})
 	told, off := p.watched(t.Context(), t, "order", "a")
 	defer off()
 	for i, write := range []func() error{

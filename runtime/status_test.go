@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -11,9 +10,9 @@ import (
 
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
-	"github.com/runplane/runplane/store/bolt"
 )
 
 func TestPagesOfOneByteLoseNoCharacter(t *testing.T) {
@@ -64,19 +63,7 @@ func TestOutputOfAnExecutionThatRunsIsNotNull(t *testing.T) {
 // TestCreationTimeIsOne: a retry after a crash has to render the same inputs, so expressions read what the log says. This needs a real
 // clock: in a bubble no time passes between submission and first commit.
 func TestCreationTimeIsOne(t *testing.T) {
-	s, err := bolt.Open(bolt.Options{Mem: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	r := New(Config{Store: s, Realms: newWorld()})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
-	defer func() { cancel(); <-done }()
-	for !r.Executions.Running() {
-		time.Sleep(time.Millisecond)
-	}
+	r := replica(t, newWorld(), recordstest.Memory(t))
 	r.Queue.SetVacant(true) // so that the submitter owns it
 	var got, want []string
 	for range 5 {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
@@ -219,22 +220,34 @@ type process struct {
 	stop func()
 }
 
-// live starts a runtime on the store; its stop is graceful.
-func live(w *world, s store.Store, configure ...func(*Config)) *process {
-	c := Config{Store: s, Realms: w, Random: func() float64 { return 0.5 }}
+// idle is a process that answers and runs nothing.
+func idle(r capability.Realms, s store.Store, configure ...func(*Config)) *process {
+	c := Config{Store: s, Realms: r}
 	for _, f := range configure {
 		f(&c)
 	}
-	r := New(c)
+	return &process{New(c), func() {}}
+}
+
+// launch runs a process; its stop is graceful.
+func launch(w *world, s store.Store, configure ...func(*Config)) *process {
+	p := idle(w, s, configure...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { _ = r.Run(ctx); close(done) }() // Run has no error of its own
-	stop := sync.OnceFunc(func() { cancel(); <-done })
+	go func() { _ = p.Run(ctx); close(done) }() // Run has no error of its own
+	p.stop = sync.OnceFunc(func() { cancel(); <-done })
 	w.mu.Lock()
-	w.stops = append(w.stops, stop)
-	w.mu.Unlock()
+	defer w.mu.Unlock()
+	w.stops = append(w.stops, p.stop)
+	return p
+}
+
+// live runs a process in virtual time.
+func live(w *world, s store.Store, configure ...func(*Config)) *process {
+	half := func(c *Config) { c.Random = func() float64 { return 0.5 } }
+	p := launch(w, s, append([]func(*Config){half}, configure...)...)
 	synctest.Wait()
-	return &process{r, stop}
+	return p
 }
 
 // execute submits a plan and waits until it comes to rest.
