@@ -31,7 +31,7 @@ func TestAnswerThatIsNoJSONFailsItsNode(t *testing.T) {
 	for _, effect := range []schemas.Effect{schemas.EffectRead, schemas.EffectOnce} {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
 			d := answering(w, effect, `{"broken":`, "")
-			p := live(w, s, func(c *Config) { c.Realms = d })
+			p := run(w, s, func(c *Config) { c.Realms = d })
 			defer p.stop()
 			e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.t"}]}`)
 			want(t, e, schemas.StatusFailed, "", "a=failed")
@@ -50,12 +50,12 @@ func TestLargeTextIsKeptAside(t *testing.T) {
 			text := strings.Repeat("t", size)
 			d := answering(w, schemas.EffectRead, `{"id":7}`, text)
 			configured := func(c *Config) { c.Realms = d }
-			first := live(w, s, configured)
+			first := run(w, s, configured)
 			source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.t"},{"id":"b","set":"${size(nodes.a.text)}"},{"id":"c","wait":"1h","depends_on":["b"]},
 				{"id":"d","set":"${nodes.a.text}","depends_on":["c"]},{"id":"n","set":"${nodes.a.output.id}"}],"output":["${nodes.b.output}","${size(nodes.d.output)}","${nodes.n.output}"]}`
 			id := first.submit(t, source)
 			first.stop()
-			p := live(w, s, configured)
+			p := run(w, s, configured)
 			defer p.stop()
 			e := p.rest(t, id)
 			output := fmt.Sprintf("[%d,%d,7]", size, size)

@@ -23,7 +23,7 @@ func TestWaitingForStatesIsFree(t *testing.T) {
 	for _, n := range []int{0, 50} {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
 			counting := storetest.Crash(s, 0, storetest.CrashBefore)
-			p := live(w, counting)
+			p := run(w, counting)
 			defer p.stop()
 			for i := range n {
 				p.submit(t, strings.ReplaceAll(awaiting(paid+`,"timeout":"5d"}`, ""), `"order":"A"`, fmt.Sprintf(`"order":"A%d"`, i)))
@@ -46,7 +46,7 @@ func TestWaitingForStatesIsFree(t *testing.T) {
 // where the store's clock is ahead, not before its time has come.
 func TestChangesOfAPeriodAreToldAgainOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		for range 100 {
 			p.setState(t, "A", `1`, 0)
@@ -64,7 +64,7 @@ func TestChangesOfAPeriodAreToldAgainOnce(t *testing.T) {
 
 		released := 0
 		due := make(chan store.Lease)
-		early := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		early := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if b.Release != nil && b.Release.Key.Kind == state.KindNotify {
 				released++
 			}
@@ -97,7 +97,7 @@ func TestChangesOfAPeriodAreToldAgainOnce(t *testing.T) {
 // TestWaitForTheEndOfAState: a state that is set again before it expires is there all the while.
 func TestWaitForTheEndOfAState(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		p.setState(t, "A", `1`, 10*time.Second)
 		id := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"},"until":"${!state.found}"}`, ""))

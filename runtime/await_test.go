@@ -92,7 +92,7 @@ func TestWaitForAState(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				here, there := live(w, s), live(w, s)
+				here, there := run(w, s), run(w, s)
 				defer here.stop()
 				defer there.stop()
 				do := func(what func(*testing.T, *process)) {
@@ -145,7 +145,7 @@ func TestWaitForAStateEndsOtherwise(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				p := live(w, s)
+				p := run(w, s)
 				defer p.stop()
 				source := strings.Replace(awaiting(tt.waitFor, tt.more), `,"output":"${nodes.w.output}"`, "", 1)
 				id := p.submit(t, source)
@@ -165,7 +165,7 @@ func TestWaitForAStateEndsOtherwise(t *testing.T) {
 // principal's state of the same name never does.
 func TestWaitForAStateWhileSuspended(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		here, there := live(w, s), live(w, s)
+		here, there := run(w, s), run(w, s)
 		defer here.stop()
 		defer there.stop()
 		id := here.submit(t, awaiting(paid+"}", ""))
@@ -184,9 +184,7 @@ func TestWaitForAStateWhileSuspended(t *testing.T) {
 		if !strings.Contains(e.Hint, "resume_execution") {
 			t.Errorf("hint of a suspended execution: %s", e.Hint)
 		}
-		if _, err := there.Executions.Resume(t.Context(), id, nil); err != nil {
-			t.Fatal(err)
-		}
+		there.resume(t, id)
 		time.Sleep(time.Second) // and no poll
 		synctest.Wait()
 		want(t, here.rest(t, id), schemas.StatusSucceeded, "", "w=succeeded b=succeeded")
@@ -197,7 +195,7 @@ func TestWaitForAStateWhileSuspended(t *testing.T) {
 // itself where nobody tells.
 func TestWaitForAStateBesideACall(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		silent := idle(w, s)
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"long","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}},
@@ -238,7 +236,7 @@ func TestWaitForAStateIsDecidedByAPerson(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				p := live(w, s)
+				p := run(w, s)
 				defer p.stop()
 				id := p.submit(t, awaiting(paid+`,"timeout":"1m"}`, `,"on_error":"suspend"`))
 				time.Sleep(2 * time.Minute)
@@ -247,21 +245,17 @@ func TestWaitForAStateIsDecidedByAPerson(t *testing.T) {
 					t.Fatalf("%s, %+v", e.Status, e.WaitingFor)
 				}
 				p.setState(t, "A", `{"status":"paid"}`, 0)
-				if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"w": tt.patch}}); err != nil {
-					t.Fatal(err)
-				}
+				p.resumeWith(t, id, "w", tt.patch)
 				want(t, p.rest(t, id), schemas.StatusSucceeded, tt.output, tt.nodes)
 			})
 		})
 	}
 	t.Run("cancel", func(t *testing.T) {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			p := live(w, s)
+			p := run(w, s)
 			defer p.stop()
 			id := p.submit(t, awaiting(paid+"}", ""))
-			if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
-				t.Fatal(err)
-			}
+			p.cancel(t, id, engine.CancelOptions{})
 			p.setState(t, "A", `{"status":"paid"}`, 0)
 			want(t, p.rest(t, id), schemas.StatusCancelled, "", "w=cancelled b=cancelled")
 			records, err := s.List(t.Context(), store.Query{Kind: journal.KindExecution, Term: journal.TermAwaits(state.Key("", schemas.StateName{Type: "order", Key: "A"}))})
@@ -280,7 +274,7 @@ func TestVisitorLeavesALookToTheNextOwner(t *testing.T) {
 		begins := func(b *store.Batch) bool {
 			return slices.ContainsFunc(b.Appends, func(e store.Append) bool { return strings.Contains(string(e.Value), `"node_started"`) })
 		}
-		dying := live(w, &hooks{Store: counting, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		dying := run(w, &hooks{Store: counting, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if begins(&b) {
 				counting.Reset(1)
 			}
@@ -294,16 +288,14 @@ func TestVisitorLeavesALookToTheNextOwner(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		records, err := s.List(t.Context(), store.Query{Kind: journal.KindExecution})
 		if err != nil || len(records) != 1 || !counting.Crashed() {
 			t.Fatalf("%d executions, %v, %v", len(records), err, e)
 		}
 		id := records[0].Key.ID
-		if _, err := p.Executions.Signal(t.Context(), id, "nobody waits for it", nil); err != nil {
-			t.Fatal(err)
-		}
+		p.signal(t, id, "nobody waits for it", nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		shown, err := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
@@ -332,7 +324,7 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 	commits := 0
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		counting := storetest.Crash(s, 0, storetest.CrashBefore)
-		p := live(w, counting)
+		p := run(w, counting)
 		defer p.stop()
 		story(t, p)
 		commits = counting.Commits()
@@ -343,10 +335,10 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 	for at := 1; at <= commits; at++ {
 		for _, mode := range storetest.CrashModes {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				dying := live(w, storetest.Crash(s, at, mode))
+				dying := run(w, storetest.Crash(s, at, mode))
 				story(t, dying)
 				dying.stop()
-				p := live(w, s)
+				p := run(w, s)
 				defer p.stop()
 				id, err := submit(t, p)
 				if err != nil {

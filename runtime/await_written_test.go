@@ -39,7 +39,7 @@ func orderState(key string) store.Key {
 func TestABusyStateKeepsNoOther(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		busy := &crowded{Store: s, term: journal.TermAwaits(orderState("busy")), takes: time.Second}
-		p := live(w, busy)
+		p := run(w, busy)
 		defer p.stop()
 		id := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"}}`, ""))
 		before := busy.looks.Load()
@@ -69,7 +69,7 @@ func TestABusyStateKeepsNoOther(t *testing.T) {
 func TestAStateThatVeryManyWaitForIsToldOfOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		busy := &crowded{Store: s, term: journal.TermAwaits(orderState("busy")), takes: 20 * time.Second}
-		p := live(w, busy)
+		p := run(w, busy)
 		defer p.stop()
 		p.setState(t, "busy", `1`, 0)
 		time.Sleep(4 * state.NotifyPeriod)
@@ -86,7 +86,7 @@ func TestAStateThatVeryManyWaitForIsToldOfOnce(t *testing.T) {
 // TestADamagedExecutionIsToldOnce: what waits for a state and cannot be read keeps no other from being told, and no wake.
 func TestADamagedExecutionIsToldOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		bad := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"}}`, ""))
 		good := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"}}`, ""))
@@ -114,7 +114,7 @@ func TestStatesThatExpireHaveFewWakes(t *testing.T) {
 	}{{"nobody waits", false, 3}, {"somebody waits", true, 25}} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				p := live(w, s)
+				p := run(w, s)
 				defer p.stop()
 				p.setState(t, "A", `1`, 7*24*time.Hour)
 				id := ""
@@ -148,7 +148,7 @@ func TestStatesThatExpireHaveFewWakes(t *testing.T) {
 // TestWhoSeesAStateThatExpiresHearsOfIt: also where a replica whose clock is ahead has done before what was due at the expiry.
 func TestWhoSeesAStateThatExpiresHearsOfIt(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		p.setState(t, "A", `1`, 5*time.Minute)
 		at := time.Now().Add(5 * time.Minute)

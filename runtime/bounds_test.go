@@ -35,7 +35,7 @@ func (h *hopping) Invoke(ctx context.Context, c *call.Call) (*call.Result, error
 func TestPlanThatReachesItsOwnRuntimeIsStopped(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		h := &hopping{world: w}
-		p := live(w, s, func(c *Config) { c.Realms = h })
+		p := run(w, s, func(c *Config) { c.Realms = h })
 		defer p.stop()
 		plan := engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read"},
 			{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","capability":"r.read"}]}}}]}`)}
@@ -80,7 +80,7 @@ func TestOneExecutionHasItsBounds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				p := live(w, s, func(c *Config) { tt.limit(&c.Limits) })
+				p := run(w, s, func(c *Config) { tt.limit(&c.Limits) })
 				defer p.stop()
 				e := p.execute(t, tt.plan)
 				if e.Status != schemas.StatusFailed || e.Error.Code != schemas.CodeQuotaExceeded {
@@ -96,7 +96,7 @@ func TestOneExecutionHasItsBounds(t *testing.T) {
 
 func TestTimerThatPassesWhileSuspendedCountsOnResume(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"1h"},{"id":"n","capability":"r.read","depends_on":["w"]}]}`)
 		if _, err := p.Executions.Suspend(t.Context(), id, "", ""); err != nil {
@@ -105,9 +105,7 @@ func TestTimerThatPassesWhileSuspendedCountsOnResume(t *testing.T) {
 		time.Sleep(3 * time.Hour)
 		want(t, p.rest(t, id), schemas.StatusSuspended, "", "w=running n=pending")
 		began := time.Now()
-		if _, err := p.Executions.Resume(t.Context(), id, nil); err != nil {
-			t.Fatal(err)
-		}
+		p.resume(t, id)
 		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "w=succeeded n=succeeded")
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("the timer that had passed took another %s", took)
@@ -117,7 +115,7 @@ func TestTimerThatPassesWhileSuspendedCountsOnResume(t *testing.T) {
 
 func TestWorkflowThatIsGivenUpIsCancelled(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[
 			{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","wait":"1h"},{"id":"b","capability":"r.once","depends_on":["a"]}]}},"total_timeout":"10s","on_error":"continue"},
@@ -131,7 +129,7 @@ func TestWorkflowThatIsGivenUpIsCancelled(t *testing.T) {
 
 func TestItemsThatWaitAreNotStartedForNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","max_parallel":2,"nodes":[{"id":"m","capability":"r.once","for_each":"${lists.range(50)}","inputs":{"id":"i${index}","fail":"${item == 3 ? 9 : 0}","take":"1s"}}]}`)
 		want(t, e, schemas.StatusFailed, "", "m=failed")
@@ -143,7 +141,7 @@ func TestItemsThatWaitAreNotStartedForNothing(t *testing.T) {
 
 func TestOutputsAreKeptAsTheyCame(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"give":{"html":"<b>R&D</b>","big":12345678901234567890}}},{"id":"b","set":"${nodes.a.output}"}],"output":"${nodes.b.output}"}`)
 		want(t, e, schemas.StatusSucceeded, `{"html":"<b>R&D</b>","big":12345678901234567890}`, "")
@@ -157,7 +155,7 @@ func TestOutputsAreKeptAsTheyCame(t *testing.T) {
 // go. Whether their parents hear of it at once or look for themselves later, Run and who cancels do not get in each other's way.
 func TestWhatVisitorsPassOnWhileTheRuntimeStops(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		var parents []string
 		for range 20 {
@@ -182,7 +180,7 @@ func TestWhatVisitorsPassOnWhileTheRuntimeStops(t *testing.T) {
 		}
 		p.stop()
 		callers.Wait()
-		next := live(w, s)
+		next := run(w, s)
 		defer next.stop()
 		for _, id := range parents {
 			want(t, next.rest(t, id), schemas.StatusFailed, "", "w=failed")

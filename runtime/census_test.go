@@ -20,7 +20,7 @@ import (
 func TestPrincipalsKeepSoMuch(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		most := func(c *Config) { c.States.Max, c.Sessions.Max = 3, 3 }
-		p, replica := live(w, s, most), live(w, s, most)
+		p, replica := run(w, s, most), run(w, s, most)
 		defer p.stop()
 		defer replica.stop()
 		for name, tt := range map[string]struct {
@@ -96,7 +96,7 @@ func TestPrincipalsKeepSoMuch(t *testing.T) {
 // A session's quota of executions counts those that were submitted for it, not those within them, and comes back over time.
 func TestQuotaOfExecutions(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, func(c *Config) {
+		p := run(w, s, func(c *Config) {
 			c.Quotas = call.QuotaRules{Session: schemas.Quota{Executions: 2, Per: schemas.Duration(time.Hour)}}
 		})
 		defer p.stop()

@@ -20,9 +20,7 @@ import (
 
 // policed runs a runtime with this policy for every realm.
 func policed(w *world, s store.Store, p schemas.Policy, more ...func(*Config)) *process {
-	rt := live(w, s, append(more, func(c *Config) { c.Policies.Default = p })...)
-	rt.named("s")
-	return rt
+	return run(w, s, append(more, func(c *Config) { c.Policies.Default = p })...)
 }
 
 func ask(p *process, t *testing.T, name, inputs string) (schemas.Invocation, *schemas.Error) {
@@ -348,7 +346,7 @@ func TestNodesFallBackByPolicy(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		list := []schemas.PolicyFallback{{Capability: "gone.x"}, {Capability: "r.idempotent"}, {Value: schemas.Value(`"none"`)}}
 		w.change("once", plan.Tool{Hash: "once", Effect: schemas.EffectOnce, InputSchema: worldSchema, Policy: schemas.Policy{Fallback: list}})
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[
 			{"id":"a","capability":"r.once","inputs":{"id":"a","fail":1}},

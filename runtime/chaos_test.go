@@ -69,7 +69,7 @@ func misbehave(t *testing.T, w *world, s store.Store, seed uint64) {
 			return s.Renew(ctx, leases, ttl)
 		},
 	}
-	replicas := []*process{live(w, shaky), live(w, shaky)}
+	replicas := []*process{run(w, shaky), run(w, shaky)}
 	defer replicas[0].stop()
 	defer replicas[1].stop()
 	source := `{"plan":"v1","idempotency_key":"k","max_parallel":3,"nodes":[

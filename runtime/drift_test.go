@@ -83,14 +83,12 @@ func TestRetryAcceptsTheNewDefinition(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				p := live(w, s)
+				p := run(w, s)
 				e := drifted(t, w, p, "r.idempotent", plan.Tool{Hash: "new", Effect: schemas.EffectIdempotent, InputSchema: narrow})
 				p.stop()
-				p = live(w, s) // what is held stays held
+				p = run(w, s) // what is held stays held
 				defer p.stop()
-				if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"b": tt.patch}}); err != nil {
-					t.Fatal(err)
-				}
+				p.resumeWith(t, e.ExecutionID, "b", tt.patch)
 				e = p.rest(t, e.ExecutionID)
 				want(t, e, tt.ends, "", "")
 				if n := w.calls("idempotent", ""); n != tt.calls || tt.ends == schemas.StatusFailed && !errors.Is(e.Error, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
@@ -104,17 +102,15 @@ func TestRetryAcceptsTheNewDefinition(t *testing.T) {
 // A worse effect of the accepted definition decides after a crash, not the one of the plan.
 func TestAcceptedEffectDecidesAfterACrash(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		e := drifted(t, w, p, "r.idempotent", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: worldSchema})
-		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"b": {Inputs: schemas.Object(`{"id":"b","mute":true}`)}}}); err != nil {
-			t.Fatal(err)
-		}
+		p.resumeWith(t, e.ExecutionID, "b", schemas.NodePatch{Inputs: schemas.Object(`{"id":"b","mute":true}`)})
 		time.Sleep(time.Second)
 		if w.calls("", "b") != 1 {
 			t.Fatalf("%d calls", w.calls("", "b"))
 		}
 		p.stop()
-		p = live(w, s)
+		p = run(w, s)
 		defer p.stop()
 		e = p.rest(t, e.ExecutionID)
 		if len(e.WaitingFor) != 1 || e.WaitingFor[0].Reason != schemas.ReasonUnknown || w.calls("", "b") != 1 {
@@ -126,7 +122,7 @@ func TestAcceptedEffectDecidesAfterACrash(t *testing.T) {
 // An approval is for the tool that the person saw.
 func TestDriftVoidsAnApproval(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"a"},"safety_level":"review"}]}`)
 		approve := func() schemas.Execution {
@@ -143,9 +139,7 @@ func TestDriftVoidsAnApproval(t *testing.T) {
 		w.change("once", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: worldSchema})
 		e = approve()
 		want(t, e, schemas.StatusSuspended, "", "a=held")
-		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Retry: true}}}); err != nil {
-			t.Fatal(err)
-		}
+		p.resumeWith(t, e.ExecutionID, "a", schemas.NodePatch{Retry: true})
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusRunning, "", "a=held")
 		want(t, approve(), schemas.StatusSucceeded, "", "a=succeeded")
 	})

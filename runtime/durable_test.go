@@ -125,9 +125,7 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 		"cancel_execution": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
 			id := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"stuck":true}}]}`)
 			synctest.Wait()
-			if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
-				t.Fatal(err)
-			}
+			p.cancel(t, id, engine.CancelOptions{})
 			return func(ctx context.Context, r *Runtime) string { return status(ctx, r, id) }
 		},
 		"signal_execution": execution(func(ctx context.Context, p *process, id string) error {
@@ -233,7 +231,7 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
 				j := &batchLog{Store: s}
-				p := live(w, j)
+				p := run(w, j)
 				defer p.stop()
 				see := ask(t, p)
 				was := see(t.Context(), p.Runtime)
@@ -251,7 +249,7 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 func TestNothingLeavesBeforeItIsConfirmed(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		from, to := time.Now().Add(5*time.Second), time.Now().Add(20*time.Second)
-		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			done, err := s.Commit(ctx, b)
 			if now := time.Now(); err == nil && b.Sync && now.After(from) && now.Before(to) {
 				return store.Committed{}, errors.New("written, but not confirmed as durable")

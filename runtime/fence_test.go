@@ -43,11 +43,11 @@ func cut(s store.Store, until time.Time) *hooks {
 // lapses is not started there but by the next owner.
 func TestNothingStartsOnALeaseThatMayHaveLapsed(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		first := live(w, cut(s, time.Now().Add(time.Hour)))
+		first := run(w, cut(s, time.Now().Add(time.Hour)))
 		defer first.stop()
 		id := first.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"14s"},{"id":"keep","capability":"r.read","inputs":{"take":"30s"}},
 			{"id":"n","capability":"r.once","inputs":{"take":"1m"},"timeout":"5m","depends_on":["w"]}]}`)
-		second := live(w, s)
+		second := run(w, s)
 		defer second.stop()
 		want(t, second.rest(t, id), schemas.StatusSucceeded, "", "w=succeeded keep=succeeded n=succeeded")
 		m, err := second.Executions.Metrics(t.Context(), id)
@@ -62,7 +62,7 @@ func TestNothingStartsOnALeaseThatMayHaveLapsed(t *testing.T) {
 func TestStartsGoOnOnceTheLeaseIsProven(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
-		p := live(w, cut(s, began.Add(13800*time.Millisecond)))
+		p := run(w, cut(s, began.Add(13800*time.Millisecond)))
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"keep","capability":"r.read","inputs":{"take":"13600ms"}},{"id":"n","capability":"r.once","depends_on":["keep"]}]}`)
 		want(t, e, schemas.StatusSucceeded, "", "keep=succeeded n=succeeded")
@@ -86,10 +86,10 @@ func TestCallWhoseLeaseLapsedBeforeItLeft(t *testing.T) {
 					once.Do(func() { time.Sleep(time.Until(until)) })
 					return done, err
 				}
-				first := live(w, h)
+				first := run(w, h)
 				defer first.stop()
 				if !alone {
-					defer live(w, s).stop()
+					defer run(w, s).stop()
 				}
 				id := first.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","retry":{"max_attempts":1}}]}`)
 				time.Sleep(5 * time.Minute)
@@ -109,7 +109,7 @@ func TestCallWhoseLeaseLapsedBeforeItLeft(t *testing.T) {
 // starts, and not by the next renewal.
 func TestClaimThatWaitedStartsAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		time.Sleep(20 * time.Second)
 		began := time.Now()

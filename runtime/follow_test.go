@@ -58,13 +58,6 @@ func (p *process) suspend(t *testing.T, id, mode string) {
 	}
 }
 
-func (p *process) resume(t *testing.T, id string) {
-	t.Helper()
-	if _, err := p.Executions.Resume(t.Context(), id, nil); err != nil {
-		t.Fatalf("resume: %v", err)
-	}
-}
-
 // subplan writes a workflow node with a name for the execution of its plan.
 func subplan(id, extra, nodes string) string {
 	return fmt.Sprintf(`{"id":"%s",%s"workflow":{"definition":{"plan":"v1","name":"%s","nodes":[%s]}}}`, id, extra, id, nodes)
@@ -91,7 +84,7 @@ func TestChildrenAreSuspendedWithTheirParent(t *testing.T) {
 	} {
 		t.Run(tt.mode+" "+tt.tool, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				p := live(w, s)
+				p := run(w, s)
 				defer p.stop()
 				id := p.submit(t, nested(tt.tool))
 				time.Sleep(2 * time.Second)
@@ -127,7 +120,7 @@ func TestChildrenAreSuspendedWithTheirParent(t *testing.T) {
 // A second suspend in mode now hurries the drain of the plans within.
 func TestDrainOfChildrenIsHurried(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, nested("read"))
 		p.suspend(t, id, "")
@@ -140,7 +133,7 @@ func TestDrainOfChildrenIsHurried(t *testing.T) {
 // A resume that comes while the plans within still drain lets them go on, all of them.
 func TestResumeBeforeChildrenRest(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, nested("once"))
 		for range 3 {
@@ -167,7 +160,7 @@ func TestChildThatSomebodySuspendedStaysSuspended(t *testing.T) {
 	for name, when := range map[string]time.Duration{"before": -time.Second, "while it drains": time.Second, "after": time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				p := live(w, s)
+				p := run(w, s)
 				defer p.stop()
 				id := p.submit(t, source)
 				one := p.all(t)["one"].ExecutionID
@@ -197,7 +190,7 @@ func TestChildThatSomebodySuspendedStaysSuspended(t *testing.T) {
 	}
 	t.Run("resumed alone", func(t *testing.T) {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			p := live(w, s)
+			p := run(w, s)
 			defer p.stop()
 			id := p.submit(t, source)
 			p.suspend(t, id, machine.SuspendNow)
@@ -215,15 +208,13 @@ func TestChildThatSomebodySuspendedStaysSuspended(t *testing.T) {
 // A cancel ends what was suspended together.
 func TestCancelOfSuspendedChildren(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, nested("once"))
 		p.suspend(t, id, "")
 		time.Sleep(time.Minute)
 		p.statuses(t, "top=suspended mid=suspended low=suspended")
-		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
-			t.Fatal(err)
-		}
+		p.cancel(t, id, engine.CancelOptions{})
 		time.Sleep(time.Minute)
 		p.statuses(t, "top=cancelled mid=cancelled low=cancelled")
 	})
@@ -232,7 +223,7 @@ func TestCancelOfSuspendedChildren(t *testing.T) {
 // The workflows of a list are suspended with it, and no more of them start.
 func TestWorkflowsOfAListAreSuspended(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","name":"top","nodes":[`+subplan("m", `"for_each":"${lists.range(7)}","max_parallel":3,`, `{"id":"t","capability":"r.once","inputs":{"take":"10s"}},{"id":"u","capability":"r.read","depends_on":["t"]}`)+`]}`)
 		p.suspend(t, id, "")
@@ -273,7 +264,7 @@ func TestCrashWhileChildrenFollow(t *testing.T) {
 	const source = `{"plan":"v1","name":"top","nodes":[%s]}`
 	plan := fmt.Sprintf(source, subplan("mid", "", subplan("low", "", `{"id":"a","wait":"1h"},{"id":"b","capability":"r.once","depends_on":["a"]}`)))
 	begin := func(t *testing.T, w *world, s store.Store) string {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		return p.submit(t, plan)
 	}
@@ -281,7 +272,7 @@ func TestCrashWhileChildrenFollow(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		begin(t, w, s)
 		counting := storetest.Crash(s, 0, storetest.CrashBefore)
-		p := live(w, counting)
+		p := run(w, counting)
 		defer p.stop()
 		story(t, p, false)
 		commits = counting.Commits()
@@ -293,10 +284,10 @@ func TestCrashWhileChildrenFollow(t *testing.T) {
 		for _, mode := range storetest.CrashModes {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
 				id := begin(t, w, s)
-				dying := live(w, storetest.Crash(s, at, mode))
+				dying := run(w, storetest.Crash(s, at, mode))
 				story(t, dying, true)
 				dying.stop()
-				p := live(w, s)
+				p := run(w, s)
 				defer p.stop()
 				time.Sleep(2 * time.Minute)
 				synctest.Wait()
@@ -328,7 +319,7 @@ func TestCrashWhileChildrenFollow(t *testing.T) {
 // A parent that has calls of its own in flight suspends its children meanwhile, and resumes them without delay.
 func TestParentWithCallsOfItsOwnSuspendsItsChildren(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","name":"top","nodes":[`+subplan("one", "", `{"id":"t","wait":"1h"}`)+`,{"id":"own","capability":"r.once","inputs":{"take":"10s"}}]}`)
 		p.suspend(t, id, "")

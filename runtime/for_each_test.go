@@ -18,12 +18,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// patch applies one decision and waits for what follows.
+// patch resumes an execution with a patch of one unit, and waits until it comes to rest.
 func (p *process) patch(t *testing.T, id, unit string, patch schemas.NodePatch) schemas.Execution {
 	t.Helper()
-	if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{unit: patch}}); err != nil {
-		t.Fatalf("patch %s: %v", unit, err)
-	}
+	p.resumeWith(t, id, unit, patch)
 	synctest.Wait()
 	return p.rest(t, id)
 }
@@ -33,7 +31,7 @@ func (p *process) patch(t *testing.T, id, unit string, patch schemas.NodePatch) 
 func TestForEachNodeIsHeldOnError(t *testing.T) {
 	t.Run("the list is none", func(t *testing.T) {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			p := live(w, s)
+			p := run(w, s)
 			defer p.stop()
 			id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"give":7}},
 				{"id":"m","for_each":"${nodes.a.output}","capability":"r.read","inputs":{"id":"${item}"},"on_error":"suspend"}]}`)
@@ -49,7 +47,7 @@ func TestForEachNodeIsHeldOnError(t *testing.T) {
 	t.Run("too few succeeded", func(t *testing.T) {
 		for _, crash := range []bool{false, true} {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				p := live(w, s)
+				p := run(w, s)
 				defer func() { p.stop() }()
 				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"m","for_each":[0,1,2,3,4],"min_success":4,"max_parallel":1,"on_error":"suspend","when":"${true}",
 					"capability":"r.once","safety_level":"review","inputs":{"id":"i${item}"}},{"id":"n","set":"${nodes.m.output.size()}"}]}`)
@@ -60,9 +58,7 @@ func TestForEachNodeIsHeldOnError(t *testing.T) {
 					if err != nil || len(open) != 1 || fmt.Sprintf("m[%d]", *open[0].Item) != node {
 						t.Fatalf("%+v %v, want a review of %s", open, err, node)
 					}
-					if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: yes, By: "ada"}); err != nil {
-						t.Fatal(err)
-					}
+					p.decide(t, open[0].ReviewID, safety.Decision{Approve: yes, By: "ada"})
 				}
 				decide("m[0]", true)
 				decide("m[1]", false)
@@ -76,12 +72,10 @@ func TestForEachNodeIsHeldOnError(t *testing.T) {
 				if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"m": {Inputs: schemas.Object(`{"id":"x"}`)}}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
 					t.Errorf("inputs for a list: %v", err)
 				}
-				if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"m": {Retry: true}}}); err != nil {
-					t.Fatal(err)
-				}
+				p.resumeWith(t, id, "m", schemas.NodePatch{Retry: true})
 				if crash {
 					p.stop()
-					p = live(w, s)
+					p = run(w, s)
 				}
 				decide("m[1]", true)
 				decide("m[3]", true)
@@ -100,7 +94,7 @@ func TestForEachNodeIsHeldOnError(t *testing.T) {
 // An item that somebody skipped is no success, and a list that is too short cannot have enough of them.
 func TestMinSuccessCountsSuccesses(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		plan := `{"plan":"v1","inputs":{"l":[0,1,2]},"nodes":[{"id":"m","for_each":"${inputs.l}","min_success":%d,"on_error":"suspend","capability":"r.once","inputs":{"id":"i${item}","fail":"${item == 1 ? 9 : 0}"}}]}`
 		for least, after := range map[int]schemas.Status{2: schemas.StatusSucceeded, 3: schemas.StatusSuspended} {
@@ -129,7 +123,7 @@ func TestMinSuccessCountsSuccesses(t *testing.T) {
 func TestWorkflowsOfAListStartAsMaxParallelAllows(t *testing.T) {
 	for setting, most := range map[string]int{``: 3, `"max_parallel":2,`: 2, `"max_parallel":5,`: 5} {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			p := live(w, s)
+			p := run(w, s)
 			defer p.stop()
 			id := p.submit(t, `{"plan":"v1","max_parallel":3,"nodes":[`+subplan("m", setting+`"for_each":"${lists.range(12)}",`, `{"id":"t","wait":"1m"}`)+`]}`)
 			for round := 1; round*most <= 12; round++ {
@@ -148,14 +142,14 @@ func TestWorkflowsOfAListStartAsMaxParallelAllows(t *testing.T) {
 func TestStoreThatDoesNotAnswerFailsNoItem(t *testing.T) {
 	for _, list := range []string{`["${nodes.big.output}","b","c"]`, `"${[nodes.big.output,nodes.slow.status,'c']}"`} {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			first := live(w, s)
+			first := run(w, s)
 			id := first.submit(t, `{"plan":"v1","nodes":[{"id":"big","capability":"r.read","inputs":{"give":"`+strings.Repeat("x", 2*engine.MaxInline)+`"}},
 				{"id":"slow","capability":"r.read","inputs":{"take":"50s"}},
 				{"id":"m","for_each":`+list+`,"trigger_rule":"one_success","max_parallel":1,"capability":"r.read","inputs":{"id":"${index} ${size(item)}","take":"20s"},"depends_on":["slow"]}]}`)
 			first.stop()
 			var left atomic.Int32 // reads of outputs that fail
 			left.Store(3)
-			p := live(w, &hooks{Store: s, get: func(ctx context.Context, k store.Key) (store.Record, error) {
+			p := run(w, &hooks{Store: s, get: func(ctx context.Context, k store.Key) (store.Record, error) {
 				if k.Kind == journal.KindOutput && left.Add(-1) >= 0 {
 					return store.Record{}, recordstest.ErrUnreachable
 				}

@@ -134,7 +134,7 @@ func TestHealthScopes(t *testing.T) {
 
 func TestHealthTellsOfAgents(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		agent := func(ctx context.Context, id string) schemas.Session {
 			u := schemas.SessionUpdates{}

@@ -36,7 +36,7 @@ func (p *process) children(t *testing.T) []schemas.Execution {
 
 func TestParentsLeaveRoomForTheirChildren(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, func(c *Config) { c.Limits.MaxExecutions = 1 })
+		p := run(w, s, func(c *Config) { c.Limits.MaxExecutions = 1 })
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"a","capability":"r.once"}`)+`]}`)
 		if p.Executions.Owns(id) {
@@ -61,7 +61,7 @@ func TestChildrenEndWithTheirParentHoweverItEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				p := live(w, s)
+				p := run(w, s)
 				defer p.stop()
 				id := p.submit(t, plan)
 				time.Sleep(time.Hour)
@@ -80,14 +80,12 @@ func TestChildrenEndWithTheirParentHoweverItEnds(t *testing.T) {
 
 func TestChildOfAParentThatEndedDoesNothingMore(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		first := live(w, s)
+		first := run(w, s)
 		id := first.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"t","wait":"1h"},{"id":"a","capability":"r.once","depends_on":["t"]}`)+`,{"id":"q","review":"sure?"}]}`)
 		first.stop()
-		if _, err := first.Safety.Decide(t.Context(), first.review(t, id, "q"), safety.Decision{By: "ada"}); err != nil { // from a process that runs nothing
-			t.Fatal(err)
-		}
+		first.decide(t, first.review(t, id, "q"), safety.Decision{By: "ada"})
 		synctest.Wait()
-		second := live(w, s)
+		second := run(w, s)
 		defer second.stop()
 		want(t, second.rest(t, id), schemas.StatusFailed, "", "w=cancelled q=failed")
 		want(t, second.rest(t, second.children(t)[0].ExecutionID), schemas.StatusCancelled, "", "")
@@ -99,12 +97,10 @@ func TestChildOfAParentThatEndedDoesNothingMore(t *testing.T) {
 
 func TestChildrenUndoWithTheirParent(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"a","capability":"r.once","compensate":{"capability":"r.read","inputs":{"id":"undo"}}},{"id":"t","wait":"48h","depends_on":["a"]}`)+`]}`)
-		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{Compensate: true}); err != nil {
-			t.Fatal(err)
-		}
+		p.cancel(t, id, engine.CancelOptions{Compensate: true})
 		p.rest(t, id)
 		synctest.Wait()
 		if w.calls("read", "undo") != 1 {
@@ -115,7 +111,7 @@ func TestChildrenUndoWithTheirParent(t *testing.T) {
 
 func TestParentSaysWhichChildItWaitsFor(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"q","review":"sure?"}`)+`]}`)
 		e, err := p.Executions.Status(t.Context(), id, "", 0, nil)
@@ -127,7 +123,7 @@ func TestParentSaysWhichChildItWaitsFor(t *testing.T) {
 
 func TestFallbackOfAReviewedCallIsReviewedItself(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"own","fail":9},
 			"fallback":[{"capability":"r.idempotent","inputs":{"id":"other"}}]}]}`)
@@ -138,9 +134,7 @@ func TestFallbackOfAReviewedCallIsReviewedItself(t *testing.T) {
 			if err != nil || len(open) != 1 || open[0].Capability != capability || string(open[0].Inputs) != inputs {
 				t.Fatalf("%+v %v", open, err)
 			}
-			if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, Inputs: schemas.Object(instead)}); err != nil {
-				t.Fatal(err)
-			}
+			p.decide(t, open[0].ReviewID, safety.Decision{Approve: true, Inputs: schemas.Object(instead)})
 		}
 		approve("r.once", `{"id":"own","fail":9}`, `{"id":"mended","fail":9}`)
 		approve("r.idempotent", `{"id":"other"}`, `{"id":"changed"}`)
@@ -153,7 +147,7 @@ func TestFallbackOfAReviewedCallIsReviewedItself(t *testing.T) {
 
 func TestAReviewThatExpiredCannotBeApproved(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"q","review":{"question":"sure?","expires":"1h"}}]}`)
 		p.stop()
 		time.Sleep(2 * time.Hour) // nobody is there to notice
@@ -166,12 +160,10 @@ func TestAReviewThatExpiredCannotBeApproved(t *testing.T) {
 
 func TestRerunAsksAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"ask","review":"delete?","depends_on":["a"]},{"id":"del","capability":"r.once","depends_on":["ask"]}]}`)
-		if _, err := p.Safety.Decide(t.Context(), p.review(t, id, "ask"), safety.Decision{Approve: true, By: "ada"}); err != nil {
-			t.Fatal(err)
-		}
+		p.decide(t, p.review(t, id, "ask"), safety.Decision{Approve: true, By: "ada"})
 		p.rest(t, id)
 		e, err := p.Executions.Rerun(t.Context(), id, "del")
 		if err != nil {
@@ -186,7 +178,7 @@ func TestRerunAsksAgain(t *testing.T) {
 
 func TestReviewsAreListedBehindManyOtherWaits(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		var nodes strings.Builder
 		for i := range 120 {
@@ -206,7 +198,7 @@ func TestReviewsAreListedBehindManyOtherWaits(t *testing.T) {
 
 func TestItemsOfAReusedOutput(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","inputs":{"l":[1,2]},"nodes":[{"id":"m","set":"${item}","for_each":"${inputs.l}"},{"id":"n","capability":"r.read","depends_on":["m"]}]}`)
 		again, err := p.Executions.Rerun(t.Context(), e.ExecutionID, "n")
@@ -228,7 +220,7 @@ func TestItemsOfAReusedOutput(t *testing.T) {
 // say something else by then.
 func TestWhatWasApprovedIsWhatRuns(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read","inputs":{"take":"30s"}},
 			{"id":"pay","capability":"r.once","safety_level":"review","trigger_rule":"one_success","depends_on":["a"],"inputs":{"id":"${nodes.b.status}"}}]}`)
@@ -240,9 +232,7 @@ func TestWhatWasApprovedIsWhatRuns(t *testing.T) {
 		if open, err = p.Safety.Reviews(t.Context()); err != nil || string(open[0].Inputs) != `{"id":"running"}` {
 			t.Fatalf("what is asked changes: %+v %v", open, err)
 		}
-		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, By: "ada"}); err != nil {
-			t.Fatal(err)
-		}
+		p.decide(t, open[0].ReviewID, safety.Decision{Approve: true, By: "ada"})
 		p.rest(t, id)
 		if w.calls("once", "running") != 1 || w.calls("once", "") != 1 {
 			t.Errorf("ledger %v", w.ledger)

@@ -27,7 +27,7 @@ func (p *process) submit(t *testing.T, source string) string {
 
 func TestForEachKeepsOrderAndBoundsParallelism(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		began := time.Now()
 		e := p.execute(t, `{"plan":"v1","inputs":{"list":["a","b","c","d","e","f","g"]},"nodes":[
@@ -51,7 +51,7 @@ func TestForEachKeepsOrderAndBoundsParallelism(t *testing.T) {
 
 func TestMapOver500WithFiveFailures(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		var list []int
 		for i := range 500 {
@@ -86,16 +86,14 @@ func TestMapOver500WithFiveFailures(t *testing.T) {
 
 func TestSignalReachesWhoWaitsAndWhoWillWait(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","wait_for":"paid"},{"id":"b","wait_for":{"event":"paid","timeout":"1h"}},
 			{"id":"c","wait_for":"shipped","depends_on":["a"]}],"output":["${nodes.a.output}","${nodes.b.output.n}","${nodes.c.output}"]}`)
 		if p.Executions.Owns(id) {
 			t.Error("an execution that waits for events is kept in memory")
 		}
-		if _, err := p.Executions.Signal(t.Context(), id, "shipped", schemas.Value(`"early"`)); err != nil {
-			t.Fatal(err)
-		}
+		p.signal(t, id, "shipped", schemas.Value(`"early"`))
 		e, err := p.Executions.Signal(t.Context(), id, "paid", schemas.Value(`{"n":1}`))
 		if err != nil {
 			t.Fatal(err)
@@ -109,7 +107,7 @@ func TestSignalReachesWhoWaitsAndWhoWillWait(t *testing.T) {
 
 func TestReviewOfAQuestion(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		source := `{"plan":"v1","inputs":{"n":3},"nodes":[{"id":"ask","review":{"question":"Delete ${inputs.n} files?","expires":"24h"}},
 			{"id":"del","capability":"r.once","depends_on":["ask"]}],"output":"${nodes.ask.output.comment}"}`
@@ -124,17 +122,13 @@ func TestReviewOfAQuestion(t *testing.T) {
 		if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"ask": {Skip: true}}}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNeedsReview}) {
 			t.Errorf("a patch around the review: %v", err)
 		}
-		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, Comment: "fine", By: "ada"}); err != nil {
-			t.Fatal(err)
-		}
+		p.decide(t, open[0].ReviewID, safety.Decision{Approve: true, Comment: "fine", By: "ada"})
 		want(t, p.rest(t, id), schemas.StatusSucceeded, `"fine"`, "ask=succeeded del=succeeded")
 		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true}); err == nil {
 			t.Error("a review was decided twice")
 		}
 		id = p.submit(t, source)
-		if _, err := p.Safety.Decide(t.Context(), p.review(t, id, "ask"), safety.Decision{Comment: "no", By: "ada"}); err != nil {
-			t.Fatal(err)
-		}
+		p.decide(t, p.review(t, id, "ask"), safety.Decision{Comment: "no", By: "ada"})
 		e := p.rest(t, id)
 		want(t, e, schemas.StatusFailed, "", "ask=failed del=cancelled")
 		if e.Error.Code != schemas.CodeDenied {
@@ -154,7 +148,7 @@ func TestReviewOfAQuestion(t *testing.T) {
 
 func TestReviewOfACallShowsAndMayChangeItsInputs(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"first"}}]}`)
 		open, err := p.Safety.Reviews(t.Context())
@@ -167,9 +161,7 @@ func TestReviewOfACallShowsAndMayChangeItsInputs(t *testing.T) {
 		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, Inputs: schemas.Object(`{"id":7,"bogus":1}`)}); err == nil {
 			t.Error("unfit inputs were accepted")
 		}
-		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, Inputs: schemas.Object(`{"id":"second"}`)}); err != nil {
-			t.Fatal(err)
-		}
+		p.decide(t, open[0].ReviewID, safety.Decision{Approve: true, Inputs: schemas.Object(`{"id":"second"}`)})
 		want(t, p.rest(t, id), schemas.StatusSucceeded, `{"pay":{"id":"second"}}`, "pay=succeeded")
 		if w.calls("once", "second") != 1 || w.calls("", "") != 1 {
 			t.Errorf("ledger %v", w.ledger)
@@ -179,7 +171,7 @@ func TestReviewOfACallShowsAndMayChangeItsInputs(t *testing.T) {
 
 func TestFallbackServesDegraded(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"id":"own","fail":9},
 			"fallback":[{"capability":"r.idempotent","inputs":{"id":"second","fail":9}},{"value":{"score":0.5}}]}],"output":"${nodes.a.output.score}"}`)
@@ -201,7 +193,7 @@ func TestVerificationFindsOutWhetherItHappened(t *testing.T) {
 	plan := `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","timeout":"5s","inputs":{"id":"pay","mute":%s},
 		"on_unknown":{"verify":{"capability":"r.read","inputs":{"id":"look","give":{"items":%s}},"happened":"${size(output.items) > 0}","output":"${output.items[0]}"}}}]}`
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, fmt.Sprintf(plan, "true", `[{"id":"R-1"}]`))
 		want(t, e, schemas.StatusSucceeded, `{"pay":{"id":"R-1"}}`, "pay=succeeded")
@@ -210,7 +202,7 @@ func TestVerificationFindsOutWhetherItHappened(t *testing.T) {
 		}
 	})
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, strings.Replace(fmt.Sprintf(plan, "true", `[]`), `"on_unknown"`, `"total_timeout":"8s","on_unknown"`, 1))
 		e := p.rest(t, id)
@@ -219,7 +211,7 @@ func TestVerificationFindsOutWhetherItHappened(t *testing.T) {
 		}
 	})
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, fmt.Sprintf(plan, "true", `7`))
 		want(t, e, schemas.StatusSuspended, "", "pay=held")
@@ -231,7 +223,7 @@ func TestVerificationFindsOutWhetherItHappened(t *testing.T) {
 
 func TestSagaUndoesInReverseOrder(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[
 			{"id":"reserve","capability":"r.idempotent","compensate":{"capability":"r.idempotent","inputs":{"id":"undo-${nodes.reserve.output.id}"}}},
@@ -248,7 +240,7 @@ func TestSagaUndoesInReverseOrder(t *testing.T) {
 		}
 	})
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[
 			{"id":"a","capability":"r.once","compensate":{"capability":"r.idempotent","inputs":{"id":"undo-a"}}},
@@ -263,12 +255,10 @@ func TestSagaUndoesInReverseOrder(t *testing.T) {
 
 func TestCancelMayCompensate(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","compensate":{"capability":"r.idempotent","inputs":{"id":"undo"}}},{"id":"w","wait":"48h","depends_on":["a"]}]}`)
-		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{Compensate: true}); err != nil {
-			t.Fatal(err)
-		}
+		p.cancel(t, id, engine.CancelOptions{Compensate: true})
 		want(t, p.rest(t, id), schemas.StatusCancelled, "", "a=compensated w=cancelled")
 		if w.calls("idempotent", "undo") != 1 {
 			t.Errorf("ledger %v", w.ledger)
@@ -278,7 +268,7 @@ func TestCancelMayCompensate(t *testing.T) {
 
 func TestRepairLoopOfAnAgent(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","on_error":"suspend","inputs":{"id":"bad","fail":9}},
 			{"id":"b","capability":"r.read","depends_on":["a"]}],"output":"${nodes.a.output.id}"}`)
@@ -286,16 +276,14 @@ func TestRepairLoopOfAnAgent(t *testing.T) {
 		if e.WaitingFor[0].Reason != schemas.ReasonError || !strings.Contains(e.Hint, "patch") {
 			t.Errorf("%+v %q", e.WaitingFor, e.Hint)
 		}
-		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Inputs: schemas.Object(`{"id":"good"}`)}}}); err != nil {
-			t.Fatal(err)
-		}
+		p.resumeWith(t, e.ExecutionID, "a", schemas.NodePatch{Inputs: schemas.Object(`{"id":"good"}`)})
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `"good"`, "a=succeeded b=succeeded")
 	})
 }
 
 func TestItemsAreHeldAndPatchedByIndex(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","inputs":{"l":[false,true,false]},"nodes":[{"id":"m","capability":"r.once","for_each":"${inputs.l}","timeout":"5s","inputs":{"id":"i${index}","mute":"${item}"}}],
 			"output":"${nodes.m.output}"}`)
@@ -303,16 +291,14 @@ func TestItemsAreHeldAndPatchedByIndex(t *testing.T) {
 		if len(e.WaitingFor) != 1 || e.WaitingFor[0].Item == nil || *e.WaitingFor[0].Item != 1 {
 			t.Errorf("%+v", e.WaitingFor)
 		}
-		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"m[1]": {Output: schemas.Value(`"decided"`)}}}); err != nil {
-			t.Fatal(err)
-		}
+		p.resumeWith(t, e.ExecutionID, "m[1]", schemas.NodePatch{Output: schemas.Value(`"decided"`)})
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `[{"id":"i0"},"decided",{"id":"i2"}]`, "m=succeeded")
 	})
 }
 
 func TestTimeoutsOfANodeSayWhichOneCut(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","max_parallel":1,"nodes":[
 			{"id":"total","capability":"r.idempotent","inputs":{"fail":99,"code":"unavailable"},"retry":{"max_attempts":50,"initial_interval":"1s","backoff_coefficient":1,"jitter":0},"total_timeout":"10s","on_error":"continue"},
@@ -331,7 +317,7 @@ func TestTimeoutsOfANodeSayWhichOneCut(t *testing.T) {
 
 func TestNodePriorityDecidesWhoGoesFirst(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		p.execute(t, `{"plan":"v1","max_parallel":1,"nodes":[{"id":"z","capability":"r.read","priority":5},{"id":"y","capability":"r.read"},{"id":"x","capability":"r.read","priority":1}]}`)
 		var order string
@@ -346,7 +332,7 @@ func TestNodePriorityDecidesWhoGoesFirst(t *testing.T) {
 
 func TestWorkflowRunsAPlanWithinThePlan(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		inner := `{"plan":"v1","name":"inner","timeout":"1m","inputs":{"n":0,"x":"y"},"nodes":[{"id":"a","capability":"r.once","inputs":{"id":"in-${inputs.n}","take":"90s"}}],"output":"${nodes.a.output.id}${inputs.x}"}`
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"w","workflow":{"definition":`+inner+`},"inputs":{"n":7}},{"id":"b","set":"${nodes.w.output}!"}],"output":"${nodes.b.output}"}`)
@@ -368,16 +354,14 @@ func TestWorkflowRunsAPlanWithinThePlan(t *testing.T) {
 
 func TestCancelFlowsDownToWorkflows(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","wait":"48h"}]}}}]}`)
 		e, err := p.Executions.Status(t.Context(), id, "nodes", 0, nil)
 		if err != nil || e.Nodes[0].Child == "" {
 			t.Fatalf("%+v %v", e, err)
 		}
-		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
-			t.Fatal(err)
-		}
+		p.cancel(t, id, engine.CancelOptions{})
 		want(t, p.rest(t, id), schemas.StatusCancelled, "", "w=cancelled")
 		want(t, p.rest(t, e.Nodes[0].Child), schemas.StatusCancelled, "", "a=cancelled")
 	})
@@ -385,10 +369,10 @@ func TestCancelFlowsDownToWorkflows(t *testing.T) {
 
 func TestWorkflowSurvivesACrash(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		first := live(w, s)
+		first := run(w, s)
 		id := first.submit(t, `{"plan":"v1","nodes":[{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","wait":"1h"},{"id":"b","capability":"r.once","depends_on":["a"]}],"output":1}}}]}`)
 		first.stop()
-		second := live(w, s)
+		second := run(w, s)
 		defer second.stop()
 		want(t, second.rest(t, id), schemas.StatusSucceeded, `{"w":1}`, "w=succeeded")
 		if w.calls("once", "b") != 1 {

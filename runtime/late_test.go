@@ -116,10 +116,10 @@ func TestLateResultsOfAZombie(t *testing.T) {
 		for mode, until := range map[string]time.Duration{"it learns that": 20 * time.Second, "it does not know": time.Minute} {
 			t.Run(tt.name+", "+mode, func(t *testing.T) {
 				bubble(t, func(t *testing.T, w *world, s store.Store) {
-					first := live(w, cut(s, time.Now().Add(until)))
+					first := run(w, cut(s, time.Now().Add(until)))
 					defer first.stop()
 					id := first.submit(t, `{"plan":"v1","nodes":[`+tt.plan+`]}`)
-					second := live(w, s)
+					second := run(w, s)
 					defer second.stop()
 					time.Sleep(30 * time.Second)
 					if tt.between != nil {

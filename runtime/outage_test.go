@@ -32,7 +32,7 @@ func TestStoreThatCannotBeReachedForAWhile(t *testing.T) {
 						out := &recordstest.Outage{Store: s, Hang: hang, From: began.Add(2 * time.Second), To: began.Add(2*time.Second + long)}
 						var all []*process
 						for range replicas {
-							p := live(w, out)
+							p := run(w, out)
 							defer p.stop()
 							all = append(all, p)
 						}
@@ -68,7 +68,7 @@ func TestStoreThatCannotBeReachedForAWhile(t *testing.T) {
 func TestStatusWhileTheStoreIsAway(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
-		p := live(w, &recordstest.Outage{Store: s, From: began.Add(10 * time.Second), To: began.Add(20 * time.Second)})
+		p := run(w, &recordstest.Outage{Store: s, From: began.Add(10 * time.Second), To: began.Add(20 * time.Second)})
 		defer p.stop()
 		asleep := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","wait":"1h"}]}`)
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"5s"}},{"id":"b","capability":"r.once","inputs":{"take":"12s"},"depends_on":["a"]}]}`)
@@ -124,7 +124,7 @@ func TestCommitThatNoStoreTakes(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		var mu sync.Mutex
 		refused, refuse := 0, true
-		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, a := range b.Appends {
@@ -150,9 +150,7 @@ func TestCommitThatNoStoreTakes(t *testing.T) {
 		mu.Lock()
 		refuse = false
 		mu.Unlock()
-		if _, err := p.Executions.Resume(t.Context(), id, nil); err != nil {
-			t.Fatal(err)
-		}
+		p.resume(t, id)
 		want(t, p.rest(t, id), schemas.StatusSuspended, "", "n=held") // nobody knows what became of its call
 		if w.calls("once", "n") != 1 {
 			t.Errorf("ledger %v", w.ledger)

@@ -48,7 +48,7 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 	}
 	t.Run("no room", func(t *testing.T) {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			p := live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
+			p := run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 			defer p.stop()
 			p.enqueue(t, 1, engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"1h","inputs":{"take":"10m"}}]}`)})
 			ids := submit(t, p)
@@ -61,7 +61,7 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 	})
 	t.Run("paused", func(t *testing.T) {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			p := live(w, s)
+			p := run(w, s)
 			defer p.stop()
 			if _, err := p.Queue.Pause(t.Context(), "", "ops"); err != nil {
 				t.Fatal(err)
@@ -75,7 +75,7 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
 			ids := submit(t, idle(w, s))
 			time.Sleep(time.Hour)
-			p := live(w, s)
+			p := run(w, s)
 			defer p.stop()
 			check(t, w, p, ids, time.Hour)
 		})
@@ -92,7 +92,7 @@ func TestTimeInTheQueueEndsWithTheStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		atOnce := p.submit(t, `{"plan":"v1","queue_timeout":"30s","nodes":[{"id":"w","wait":"1h"}]}`)
 		time.Sleep(time.Second)
@@ -101,9 +101,7 @@ func TestTimeInTheQueueEndsWithTheStart(t *testing.T) {
 		}
 		want(t, p.rest(t, waited), schemas.StatusSucceeded, "", "n=succeeded")
 		want(t, p.rest(t, atOnce), schemas.StatusSucceeded, "", "w=succeeded")
-		if _, err := p.Executions.Resume(t.Context(), suspended, nil); err != nil {
-			t.Fatal(err)
-		}
+		p.resume(t, suspended)
 		want(t, p.rest(t, suspended), schemas.StatusSucceeded, "", "n=succeeded")
 	})
 }

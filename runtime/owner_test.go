@@ -99,7 +99,7 @@ func (p *process) quiet(t *testing.T) {
 func TestRequestAsTheOwnerLetsGoIsDone(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		h := &hooks{Store: s}
-		p := live(w, h)
+		p := run(w, h)
 		defer p.stop()
 		asked := make(chan error, 1)
 		var once sync.Once
@@ -125,7 +125,7 @@ func TestRequestAsTheOwnerLetsGoIsDone(t *testing.T) {
 
 func TestOneKeyAtOnceHasOneOwner(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			time.Sleep(time.Millisecond) // long enough for all of them to be between reservation and execution
 			return s.Commit(ctx, b)
 		}})
@@ -163,7 +163,7 @@ func TestLostAnswerOfACommit(t *testing.T) {
 					}
 					return done, err
 				}}
-				p := live(w, h)
+				p := run(w, h)
 				defer p.stop()
 				e := p.execute(t, `{"plan":"v1","timeout":"1h","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s"}},{"id":"b","capability":"r.read","depends_on":["a"]},
 					{"id":"c","capability":"r.once","depends_on":["b"]},{"id":"w","wait":"5m","depends_on":["c"]},{"id":"d","capability":"r.once","depends_on":["w"]}]}`)
@@ -188,7 +188,7 @@ func TestLapsedLeaseComesBackToItsOwner(t *testing.T) {
 			}
 			return s.Renew(ctx, leases, ttl)
 		}}
-		p := live(w, h)
+		p := run(w, h)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"40s"}},{"id":"b","capability":"r.read","inputs":{"take":"45s"}},
 			{"id":"c","capability":"r.once","depends_on":["a","b"]}]}`)
@@ -231,7 +231,7 @@ func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
 				return s.Commit(ctx, b)
 			},
 		}
-		p := live(w, h)
+		p := run(w, h)
 		defer p.stop()
 		time.Sleep(time.Minute)
 		e, err = p.Executions.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil)
@@ -267,12 +267,10 @@ func TestCancelPastTheOwnerReachesIt(t *testing.T) {
 				return s.Commit(ctx, b)
 			},
 		}
-		p := live(w, h)
+		p := run(w, h)
 		defer p.stop()
 		began := time.Now()
-		if _, err := p.Executions.Cancel(t.Context(), e.ExecutionID, engine.CancelOptions{}); err != nil {
-			t.Fatal(err)
-		}
+		p.cancel(t, e.ExecutionID, engine.CancelOptions{})
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusCancelled, "", "n=cancelled")
 		if took := time.Since(began); w.calls("read", "") != 1 || took > 5*time.Second {
 			t.Errorf("took %s, ledger %v", took, w.ledger)
@@ -285,7 +283,7 @@ func TestCancelPastTheOwnerReachesIt(t *testing.T) {
 func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		dying := storetest.Crash(s, 0, storetest.CrashBefore)
-		p := live(w, dying)
+		p := run(w, dying)
 		defer p.stop()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"900ms"},{"id":"n","capability":"r.read","inputs":{"take":"50s"},"depends_on":["w"]}]}`)})
 		if err != nil {
@@ -294,16 +292,14 @@ func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
 		if _, err := idle(w, s).Executions.Suspend(t.Context(), e.ExecutionID, "", ""); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, nil); err != nil {
-			t.Fatal(err)
-		}
+		p.resume(t, e.ExecutionID)
 		time.Sleep(2 * time.Second)
 		if w.calls("read", "") != 1 {
 			t.Fatal("the call was not started")
 		}
 		dying.Reset(1)
 		p.stop()
-		next := live(w, s)
+		next := run(w, s)
 		defer next.stop()
 		time.Sleep(3 * time.Minute)
 		e, err = next.Executions.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil)
@@ -317,7 +313,7 @@ func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
 // TestCancelThroughAnotherReplicaStopsTheCall: the owner hears of what others commit while it only waits for a call.
 func TestCancelThroughAnotherReplicaStopsTheCall(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p, other := live(w, s), live(w, s)
+		p, other := run(w, s), run(w, s)
 		defer p.stop()
 		defer other.stop()
 		began := time.Now()
@@ -325,9 +321,7 @@ func TestCancelThroughAnotherReplicaStopsTheCall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := other.Executions.Cancel(t.Context(), e.ExecutionID, engine.CancelOptions{Grace: time.Minute}); err != nil {
-			t.Fatal(err)
-		}
+		other.cancel(t, e.ExecutionID, engine.CancelOptions{Grace: time.Minute})
 		want(t, other.rest(t, e.ExecutionID), schemas.StatusCancelled, "", "n=cancelled")
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("took %s", took)
@@ -339,7 +333,7 @@ func TestCancelThroughAnotherReplicaStopsTheCall(t *testing.T) {
 func TestDeletedExecutionIsForgotten(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		var claims atomic.Int64
-		p := live(w, &hooks{Store: s, claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+		p := run(w, &hooks{Store: s, claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
 			leases, err := s.Claim(ctx, r)
 			claims.Add(int64(len(leases)))
 			return leases, err
@@ -363,13 +357,13 @@ func TestDeletedExecutionIsForgotten(t *testing.T) {
 func TestIdempotencyKeyOutlivesASetting(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		sub := engine.Submit{Plan: []byte(`{"plan":"v1","idempotency_key":"k","nodes":[{"id":"n","set":1}]}`)}
-		first := live(w, s)
+		first := run(w, s)
 		e, err := first.Executions.Execute(t.Context(), sub)
 		if err != nil {
 			t.Fatal(err)
 		}
 		first.stop()
-		second := live(w, s, func(c *Config) { c.Limits.MaxParallel = 7 })
+		second := run(w, s, func(c *Config) { c.Limits.MaxParallel = 7 })
 		defer second.stop()
 		if again, err := second.Executions.Execute(t.Context(), sub); err != nil || again.ExecutionID != e.ExecutionID {
 			t.Errorf("%s and %s: %v", e.ExecutionID, again.ExecutionID, err)

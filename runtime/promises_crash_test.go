@@ -18,7 +18,7 @@ func TestFiveRecoveriesAndNoMore(t *testing.T) {
 		source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","retry":{"max_attempts":1},"inputs":{"take":"1s"}}]}`
 		var id string
 		for life := range 6 {
-			p := live(w, storetest.Crash(s, 2, storetest.CrashBefore)) // the start is durable, the result is not
+			p := run(w, storetest.Crash(s, 2, storetest.CrashBefore)) // the start is durable, the result is not
 			if life == 0 {
 				id = p.submit(t, source)
 			}
@@ -29,7 +29,7 @@ func TestFiveRecoveriesAndNoMore(t *testing.T) {
 				t.Fatalf("%d calls after %d lives", n, life+1)
 			}
 		}
-		last := live(w, s)
+		last := run(w, s)
 		defer last.stop()
 		e := last.rest(t, id)
 		want(t, e, schemas.StatusSuspended, "", "a=ready")
@@ -40,9 +40,7 @@ func TestFiveRecoveriesAndNoMore(t *testing.T) {
 		if err != nil || m.Recoveries != 6 { // the sixth found that it is enough
 			t.Errorf("%+v %v", m, err)
 		}
-		if _, err := last.Executions.Resume(t.Context(), id, nil); err != nil {
-			t.Fatal(err)
-		}
+		last.resume(t, id)
 		want(t, last.rest(t, id), schemas.StatusSucceeded, "", "a=succeeded")
 	})
 }
@@ -59,7 +57,7 @@ func TestWhatASuspendDoesToCallsInFlight(t *testing.T) {
 	} {
 		t.Run(tt.mode+" "+tt.effect, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				p := live(w, s)
+				p := run(w, s)
 				defer p.stop()
 				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.`+tt.effect+`","retry":{"max_attempts":1},"inputs":{"take":"10s"}},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)
 				began := time.Now()
@@ -75,9 +73,7 @@ func TestWhatASuspendDoesToCallsInFlight(t *testing.T) {
 				if w.calls("", "b") != 0 {
 					t.Error("something was started")
 				}
-				if _, err := p.Executions.Resume(t.Context(), id, nil); err != nil {
-					t.Fatal(err)
-				}
+				p.resume(t, id)
 				want(t, p.rest(t, id), schemas.StatusSucceeded, "", "a=succeeded b=succeeded")
 				if n := w.calls("", "a"); n != tt.calls || w.ledger[0].key != w.ledger[n-1].key {
 					t.Errorf("called %d times: %v", n, w.ledger)
@@ -95,7 +91,7 @@ func TestWaitingIsNothingToRun(t *testing.T) {
 		`"capability":"r.read","inputs":{"take":"1h"}`: false,
 	} {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			p := live(w, s)
+			p := run(w, s)
 			defer p.stop()
 			alone := p.submit(t, `{"plan":"v1","nodes":[{"id":"z","set":1},{"id":"a","depends_on":["z"],`+node+`},{"id":"next","set":1,"depends_on":["a"]}]}`)
 			busy := p.submit(t, `{"plan":"v1","nodes":[{"id":"z","capability":"r.read","inputs":{"take":"1h"}},{"id":"a",`+node+`},{"id":"next","set":1,"depends_on":["a"]}]}`)

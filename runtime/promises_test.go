@@ -184,7 +184,7 @@ func TestWholePlanRuns(t *testing.T) {
 			bubble(t, func(t *testing.T, _ *world, s store.Store) {
 				d := refunds()
 				tt.change(d)
-				p := live(d.world, s, func(c *Config) { c.Realms = d })
+				p := run(d.world, s, func(c *Config) { c.Realms = d })
 				defer p.stop()
 				id := p.submit(t, string(source))
 				time.Sleep(time.Minute) // the retries of what is down
@@ -196,9 +196,7 @@ func TestWholePlanRuns(t *testing.T) {
 					if d.called("pay.refund") > 0 || string(r.Inputs) != `{"order":"A-17","cents":3600}` {
 						t.Errorf("called before the review, or it shows %s", r.Inputs)
 					}
-					if _, err := p.Safety.Decide(t.Context(), r.ReviewID, safety.Decision{Approve: !tt.reject, By: "ada"}); err != nil {
-						t.Fatal(err)
-					}
+					p.decide(t, r.ReviewID, safety.Decision{Approve: !tt.reject, By: "ada"})
 				}
 				e := p.rest(t, id)
 				want(t, e, tt.status, tt.output, tt.nodes)
@@ -221,7 +219,7 @@ func TestWholePlanRuns(t *testing.T) {
 
 func TestTimeoutOfThePlanEndsTheExecution(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		began := time.Now()
 		e := p.execute(t, `{"plan":"v1","timeout":"10m","nodes":[{"id":"a","wait":"48h"},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)
@@ -234,7 +232,7 @@ func TestTimeoutOfThePlanEndsTheExecution(t *testing.T) {
 
 func TestPriorityOfAnExecutionDecidesWhoGoesFirst(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, func(c *Config) { c.Limits.MaxExecutions = 1 })
+		p := run(w, s, func(c *Config) { c.Limits.MaxExecutions = 1 })
 		defer p.stop()
 		submit := func(id, priority string) schemas.Execution {
 			e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1",` + priority + `"nodes":[{"id":"a","capability":"r.once","inputs":{"id":"` + id + `","take":"10s"}}]}`)})
@@ -263,7 +261,7 @@ func TestPriorityOfAnExecutionDecidesWhoGoesFirst(t *testing.T) {
 
 func TestWaitUntilAMoment(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		moment := time.Now().Add(3 * time.Hour).UTC().Format(time.RFC3339)
 		began := time.Now()
@@ -276,12 +274,10 @@ func TestWaitUntilAMoment(t *testing.T) {
 
 func TestDecisionIsTheOutputOfAReview(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","review":"Sure?"}],"output":"${nodes.a.output}"}`)
-		if _, err := p.Safety.Decide(t.Context(), p.review(t, id, "a"), safety.Decision{Approve: true, Comment: "fine", By: "ada"}); err != nil {
-			t.Fatal(err)
-		}
+		p.decide(t, p.review(t, id, "a"), safety.Decision{Approve: true, Comment: "fine", By: "ada"})
 		e := p.rest(t, id)
 		var got map[string]string
 		if err := json.Unmarshal(e.Output, &got); err != nil || !maps.Equal(got, map[string]string{"decision": "approve", "comment": "fine", "by": "ada"}) {
@@ -304,7 +300,7 @@ func TestProgressKeepsACallAlive(t *testing.T) {
 			}
 			return &call.Result{Output: json.RawMessage(`1`)}, nil
 		}
-		p := live(d.world, s, func(c *Config) { c.Realms = d })
+		p := run(d.world, s, func(c *Config) { c.Realms = d })
 		defer p.stop()
 		want(t, p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"shop.get_order","heartbeat_timeout":"5s"}]}`), schemas.StatusSucceeded, `{"a":1}`, "")
 	})
@@ -313,7 +309,7 @@ func TestProgressKeepsACallAlive(t *testing.T) {
 // TestListLongerThanItsLimitFailsTheNode is P8.
 func TestListLongerThanItsLimitFailsTheNode(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		source := `{"plan":"v1","nodes":[{"id":"m","set":"${index}","for_each":"${lists.range(8) + lists.range(%d)}"%s}],"output":"${size(nodes.m.output)}"}`
 		want(t, p.execute(t, fmt.Sprintf(source, 9_992, "")), schemas.StatusSucceeded, `10000`, "")
@@ -329,7 +325,7 @@ func TestListLongerThanItsLimitFailsTheNode(t *testing.T) {
 func TestExpressionsReadOutputsUpToOneMebibyte(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *world, s store.Store) {
 		d := refunds()
-		p := live(d.world, s, func(c *Config) { c.Realms = d })
+		p := run(d.world, s, func(c *Config) { c.Realms = d })
 		defer p.stop()
 		source := []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"shop.get_order"},{"id":"n","set":"${size(nodes.a.output)}"}],"output":"${nodes.n.output}"}`)
 		about := `{"plan":"v1","nodes":[{"id":"a","capability":"shop.get_order"},{"id":"b","when":"${nodes.a.status == 'succeeded'}","set":"${nodes.a.status} ${nodes.a.degraded} ${nodes.a.error}"}],"output":"${nodes.b.output}"}`
@@ -368,7 +364,7 @@ func TestWhatATextSaysIsNeverEvaluated(t *testing.T) {
 			return &call.Result{Output: c.Inputs}, nil
 		}
 		d.answer["fraud.score"] = down
-		p := live(d.world, s, func(c *Config) { c.Realms = d })
+		p := run(d.world, s, func(c *Config) { c.Realms = d })
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","inputs":{"secret":"canary"},"nodes":[
 			{"id":"a","capability":"shop.get_order"},
@@ -381,16 +377,12 @@ func TestWhatATextSaysIsNeverEvaluated(t *testing.T) {
 			{"id":"event","wait_for":"e"},
 			{"id":"ask","review":"${nodes.a.output}"}],
 			"output":["${nodes.again.output}","${nodes.call.output}","${nodes.each.output}","${nodes.instead.output}","${nodes.within.output}","${nodes.event.output}","${nodes.ask.output.comment}"]}`)
-		if _, err := p.Executions.Signal(t.Context(), id, "e", raw); err != nil {
-			t.Fatal(err)
-		}
+		p.signal(t, id, "e", raw)
 		open, err := p.Safety.Reviews(t.Context())
 		if err != nil || len(open) != 1 || open[0].Question != trap {
 			t.Fatalf("%+v %v", open, err)
 		}
-		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, Comment: trap, By: "ada"}); err != nil {
-			t.Fatal(err)
-		}
+		p.decide(t, open[0].ReviewID, safety.Decision{Approve: true, Comment: trap, By: "ada"})
 		e := p.rest(t, id)
 		q := string(raw)
 		part, _ := json.Marshal("- " + trap)
@@ -402,7 +394,7 @@ func TestWhatATextSaysIsNeverEvaluated(t *testing.T) {
 // TestInputsAreCheckedBeforeTheCallLeaves is P6: what an expression made has to fit the schema that the plan was accepted with.
 func TestInputsAreCheckedBeforeTheCallLeaves(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"give":{"take":7,"list":[7]}}},
 			{"id":"pay","capability":"r.once","inputs":{"take":"${nodes.a.output.take}"},"on_error":"continue"},
@@ -419,7 +411,7 @@ func TestInputsAreCheckedBeforeTheCallLeaves(t *testing.T) {
 
 func TestExecuteRefusesWithTheFindingsOfValidate(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		source := []byte(`{"plan":"v1","nodes":[{"id":"a","tool":"r.reed","if":"${nodes.b.output}"},{"id":"c","capability":"q.read","timeout":30}]}`)
 		v, err := p.Executions.Validate(t.Context(), source)
@@ -440,13 +432,13 @@ func TestOneEffectHasOneKey(t *testing.T) {
 		{"id":"m","capability":"r.idempotent","for_each":[0,1],"inputs":{"id":"i${index}","fail":1,"code":"unavailable"}}]}`
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		dying := storetest.Crash(s, 0, storetest.CrashBefore)
-		first := live(w, dying)
+		first := run(w, dying)
 		id := first.submit(t, source)
 		time.Sleep(30 * time.Second) // the second attempt of a is in flight
 		dying.Reset(1)               // and its result is never committed
 		time.Sleep(time.Minute)
 		first.stop()
-		second := live(w, s)
+		second := run(w, s)
 		defer second.stop()
 		e := second.rest(t, id)
 		want(t, e, schemas.StatusSucceeded, "", "a=succeeded m=succeeded")
@@ -476,7 +468,7 @@ func TestEveryEndIsOne(t *testing.T) {
 	for _, effect := range []string{"read", "once"} {
 		for _, at := range []time.Duration{999 * time.Millisecond, time.Second, 1001 * time.Millisecond} {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				p := live(w, s)
+				p := run(w, s)
 				defer p.stop()
 				for range 20 {
 					id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.`+effect+`","inputs":{"take":"1s"}}]}`)
@@ -488,9 +480,7 @@ func TestEveryEndIsOne(t *testing.T) {
 					wg.Wait()
 					e := p.rest(t, id)
 					if e.Status == schemas.StatusSuspended {
-						if _, err := p.Executions.Resume(t.Context(), id, nil); err != nil {
-							t.Fatal(err)
-						}
+						p.resume(t, id)
 						e = p.rest(t, id)
 					}
 					time.Sleep(time.Minute) // whatever is late is here
@@ -521,7 +511,7 @@ func TestEveryEndIsOne(t *testing.T) {
 // TestOneExecutionDoesNotReadAnother is P3 at work: what a plan may name is checked when it comes in and when it runs.
 func TestOneExecutionDoesNotReadAnother(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		first := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":"secret"}]}`).ExecutionID
 		for _, expression := range []string{"nodes.a.output", "executions['" + first + "'].nodes.a.output", "env.HOME", "file('/etc/passwd')"} {

@@ -36,7 +36,7 @@ func TestPublishedWorkflows(t *testing.T) {
 	for name, wrap := range map[string]func(store.Store) store.Store{"watch": func(s store.Store) store.Store { return s }, "poll": deaf} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				here, there := live(w, wrap(s)), live(w, wrap(s))
+				here, there := run(w, wrap(s)), run(w, wrap(s))
 				defer here.stop()
 				defer there.stop()
 				told := map[*process]*atomic.Int64{here: {}, there: {}}
@@ -107,7 +107,7 @@ func TestPublishedWorkflows(t *testing.T) {
 func TestPublishedSchema(t *testing.T) {
 	everything := `["object","array","string","number","boolean","null"]`
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		yes := true
 		for _, tt := range []struct{ name, inputs, schema, want, refused string }{
@@ -161,7 +161,7 @@ func TestPublishedHints(t *testing.T) {
 	harmless := map[string]string{"read": `{"openWorldHint":false}`, "idempotent": `{"idempotentHint":true,"destructiveHint":false,"openWorldHint":false}`, "once": `{"destructiveHint":false,"openWorldHint":false}`}
 	worst := schemas.Hints{Destructive: true, OpenWorld: true}
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		p.keep(t, "inner", `{"plan":"v1","nodes":[`+once+`]}`, "")
 		yes := true
@@ -210,7 +210,7 @@ func TestHintsFollowTheWorkflowsWithin(t *testing.T) {
 		w.said = map[string]string{"read": `{"openWorldHint":false}`, "once": `{"destructiveHint":false,"openWorldHint":false}`}
 		reads, pays := `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"}]}`, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once"}]}`
 		names := func(name string) string { return `{"plan":"v1","nodes":[{"id":"a","workflow":"` + name + `"}]}` }
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		yes := true
 		p.keep(t, "inner", reads, "")

@@ -81,7 +81,7 @@ func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
 		time.Sleep(time.Minute)
 		calm := outside.enqueue(t, 5, engine.Submit{Plan: []byte(slow), SessionID: sessions[1]})
 		began := time.Now()
-		p := live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 4 }))
+		p := run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 4 }))
 		defer p.stop()
 		for _, id := range calm {
 			if e := p.rest(t, id); e.Status != schemas.StatusSucceeded {
@@ -102,7 +102,7 @@ func TestNoPriorityStarvesAndTheUrgentAreServedMore(t *testing.T) {
 		for _, priority := range []int{5, 4, 3, 2, 1} {
 			ids[priority] = outside.enqueue(t, 100, engine.Submit{Plan: []byte(slow), Priority: priority})
 		}
-		p := live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
+		p := run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 		defer p.stop()
 		time.Sleep(62 * time.Second)
 		last := 1000
@@ -136,7 +136,7 @@ func TestSetPriorityOvertakes(t *testing.T) {
 		if q := queueOf(t, outside.Runtime); q.Depth != 50 || q.DepthByPriority["1"] != 1 {
 			t.Errorf("queue %+v", q)
 		}
-		p := live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
+		p := run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 		defer p.stop()
 		first := p.rest(t, ids[49]).StartedAt
 		p.rest(t, ids[0])
@@ -163,7 +163,7 @@ func TestSetPriorityOvertakes(t *testing.T) {
 
 func TestSetPriorityReachesWorkflows(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"sub","workflow":{"definition":{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}}}]}`)
 		time.Sleep(time.Second)
@@ -180,7 +180,7 @@ func TestSetPriorityReachesWorkflows(t *testing.T) {
 
 func TestNobodyOvertakesThoseWhoWait(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 2 }))
+		p := run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 2 }))
 		defer p.stop()
 		ids := p.enqueue(t, 20, engine.Submit{Plan: []byte(slow)})
 		last := time.Time{}
@@ -197,7 +197,7 @@ func TestNobodyOvertakesThoseWhoWait(t *testing.T) {
 
 func TestPauseHoldsEveryReplicaAndResumeLetsGo(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		a, b := live(w, s), live(w, s)
+		a, b := run(w, s), run(w, s)
 		defer a.stop()
 		running := b.enqueue(t, 1, engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}},
 			{"id":"sub","depends_on":["n"],"workflow":{"definition":` + slow + `}}]}`)})[0]
@@ -233,7 +233,7 @@ func TestPauseHoldsEveryReplicaAndResumeLetsGo(t *testing.T) {
 		}
 		// It outlives whoever heard of it.
 		b.stop()
-		b = live(w, s)
+		b = run(w, s)
 		defer b.stop()
 		time.Sleep(time.Minute)
 		for _, id := range waiting {
@@ -257,7 +257,7 @@ func TestPauseHoldsEveryReplicaAndResumeLetsGo(t *testing.T) {
 
 func TestPauseIsSeenWithoutAWatch(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, deaf(s))
+		p := run(w, deaf(s))
 		defer p.stop()
 		other := idle(w, s)
 		if _, err := other.Queue.Pause(t.Context(), "x", "ops"); err != nil {
@@ -282,7 +282,7 @@ func TestPauseIsSeenWithoutAWatch(t *testing.T) {
 
 func TestFullQueueRefusesButNotWhatRuns(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, func(c *Config) { c.Limits.MaxExecutions, c.MaxQueued = 2, 3 })
+		p := run(w, s, func(c *Config) { c.Limits.MaxExecutions, c.MaxQueued = 2, 3 })
 		defer p.stop()
 		// One runs and starts workflows, whatever waits.
 		parent := p.submit(t, `{"plan":"v1","nodes":[{"id":"first","wait":"500ms"},
@@ -311,11 +311,11 @@ func TestFullQueueRefusesButNotWhatRuns(t *testing.T) {
 
 func TestQueueKeepsItsOrderAcrossARestart(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
+		p := run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 		ids := p.enqueue(t, 10, engine.Submit{Plan: []byte(slow)})
 		time.Sleep(2500 * time.Millisecond)
 		p.stop()
-		p = live(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
+		p = run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 		defer p.stop()
 		last := ""
 		for i, id := range ids {

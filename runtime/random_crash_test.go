@@ -72,7 +72,7 @@ func TestRandomPlansGiveTheSameResultAfterACrashAtAnyCommit(t *testing.T) {
 		commits := 0
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
 			counting := storetest.Crash(s, 0, storetest.CrashBefore)
-			p := live(w, counting)
+			p := run(w, counting)
 			defer p.stop()
 			want = result(p.execute(t, source))
 			commits = counting.Commits()
@@ -80,13 +80,13 @@ func TestRandomPlansGiveTheSameResultAfterACrashAtAnyCommit(t *testing.T) {
 		for at := 1; at <= commits; at++ {
 			mode := storetest.CrashModes[at%2]
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				dying := live(w, storetest.Crash(s, at, mode))
+				dying := run(w, storetest.Crash(s, at, mode))
 				_, _ = dying.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)}) // it may die meanwhile
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				dying.stop()
 				w.failed = map[string]int{} // what fails at first does so again: an attempt that was lost is not spent
-				p := live(w, s)
+				p := run(w, s)
 				defer p.stop()
 				if got := result(p.execute(t, source)); got != want {
 					t.Errorf("seed %d, crash at commit %d of %d (%s):\ngot  %s\nwant %s\nplan %s", seed, at, commits, mode, got, want, source)

@@ -27,7 +27,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 			}
 			return done, err
 		}}
-		all := []*process{live(w, counted), live(w, counted), live(w, counted)}
+		all := []*process{run(w, counted), run(w, counted), run(w, counted)}
 		unqueued := func() (n int64) {
 			for _, p := range all {
 				n += p.upkeep.Unqueued.Load()
@@ -96,7 +96,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 // TestPassesGoOnWhereTheLastOneEnded: a pass is bounded, and every open execution has its turn.
 func TestPassesGoOnWhereTheLastOneEnded(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"30h"}]}`)
 		h, _, err := p.journal.ReadHead(t.Context(), id)

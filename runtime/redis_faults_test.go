@@ -154,9 +154,7 @@ func TestRedisInTroubleAtStart(t *testing.T) {
 			}
 			tt.mend()
 			next := onRedis(t, w, redis.Options{URL: url})
-			if _, err := next.Executions.Signal(t.Context(), waiting, "go", nil); err != nil {
-				t.Fatal(err)
-			}
+			next.signal(t, waiting, "go", nil)
 			want(t, next.rest(t, waiting), schemas.StatusSucceeded, "", "s=succeeded n=succeeded")
 			if n := w.calls("once", id); n != 1 {
 				t.Errorf("called %d times", n)

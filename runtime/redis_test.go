@@ -99,9 +99,7 @@ func replicasOn(t *testing.T, url string) {
 	w := newWorld()
 	first, second := onRedis(t, w, redis.Options{URL: url}), onRedis(t, w, redis.Options{URL: url})
 	cancelled := first.begin(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"id":"long","take":"10m"}}]}`)
-	if _, err := second.Executions.Cancel(t.Context(), cancelled, engine.CancelOptions{Grace: time.Minute}); err != nil {
-		t.Fatal(err)
-	}
+	second.cancel(t, cancelled, engine.CancelOptions{Grace: time.Minute})
 	want(t, second.rest(t, cancelled), schemas.StatusCancelled, "", "n=cancelled")
 
 	var ids []string

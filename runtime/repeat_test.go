@@ -43,13 +43,13 @@ func TestRuleAgainstRetryOfUnknownHoldsForAcceptedPlans(t *testing.T) {
 				if tt.crash {
 					first = storetest.Crash(s, 2, storetest.CrashBefore) // what comes behind the start is not committed
 				}
-				p := live(w, first)
+				p := run(w, first)
 				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.`+tt.tool+`","inputs":{"mute":true},"timeout":"10s","on_unknown":"retry",
 					"retry":{"max_attempts":3,"initial_interval":"30s","backoff_coefficient":1,"jitter":0}}]}`)
 				time.Sleep(tt.when)
 				if tt.crash {
 					p.stop()
-					p = live(w, s, func(c *Config) { c.Policies = tt.rule })
+					p = run(w, s, func(c *Config) { c.Policies = tt.rule })
 				} else {
 					p.Capabilities.SetPolicies(tt.rule)
 				}

@@ -100,10 +100,10 @@ func TestAnyReplicaAnswers(t *testing.T) {
 		for how, of := range map[string]func(store.Store) store.Store{"": func(s store.Store) store.Store { return s }, ", deaf": deaf} {
 			t.Run(tt.name+how, func(t *testing.T) {
 				bubble(t, func(t *testing.T, w *world, s store.Store) {
-					owner := live(w, of(s))
+					owner := run(w, of(s))
 					defer owner.stop()
 					id := owner.submit(t, source)
-					other := live(w, of(s))
+					other := run(w, of(s))
 					defer other.stop()
 					time.Sleep(9 * time.Second)
 					if !owner.Executions.Owns(id) || other.Executions.Owns(id) {
@@ -145,7 +145,7 @@ func TestAnyReplicaAnswers(t *testing.T) {
 // first, and its execution goes on elsewhere then.
 func TestStoppedReplicaHandsOverAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		first := live(w, s)
+		first := run(w, s)
 		timers := `{"id":"n","wait":"900ms"}`
 		for i := range 9 {
 			timers += fmt.Sprintf(`,{"id":"n%d","wait":"900ms","depends_on":["n%s"]}`, i, strings.TrimPrefix(fmt.Sprint(i-1), "-1"))
@@ -160,7 +160,7 @@ func TestStoppedReplicaHandsOverAtOnce(t *testing.T) {
 			}[i%4]))
 		}
 		slow := first.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"id":"slow","take":"5s"}},{"id":"next","capability":"r.read","inputs":{"id":"next"},"depends_on":["n"]}]}`)
-		second := live(w, s)
+		second := run(w, s)
 		defer second.stop()
 		time.Sleep(2 * time.Second)
 		before, began := w.calls("", "first"), time.Now()
@@ -196,7 +196,7 @@ func TestStoppedReplicaHandsOverAtOnce(t *testing.T) {
 func TestCommitsThatMustOutliveAMachine(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		var got []string
-		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if len(b.Appends) > 0 {
 				var types []string
 				for _, a := range b.Appends {
@@ -218,9 +218,7 @@ func TestCommitsThatMustOutliveAMachine(t *testing.T) {
 		if err != nil || len(reviews) != 1 {
 			t.Fatal(reviews, err)
 		}
-		if _, err := p.Safety.Decide(t.Context(), reviews[0].ReviewID, safety.Decision{Approve: true, By: "me"}); err != nil {
-			t.Fatal(err)
-		}
+		p.decide(t, reviews[0].ReviewID, safety.Decision{Approve: true, By: "me"})
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "")
 		const wanted = `true execution_created, execution_started, node_started a
 true node_succeeded a, node_started b

@@ -82,7 +82,7 @@ func rich(key string) string {
 // TestWhatEndedIsDeletedWithAllThatBelongsToIt leaves nothing of what ended in any way, and touches nothing that is open.
 func TestWhatEndedIsDeletedWithAllThatBelongsToIt(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, keeping)
+		p := run(w, s, keeping)
 		defer p.stop()
 		open := p.submit(t, `{"plan":"v1","idempotency_key":"open","nodes":[{"id":"w","wait_for":"go"}]}`)
 		before := everything(t, s)
@@ -94,9 +94,7 @@ func TestWhatEndedIsDeletedWithAllThatBelongsToIt(t *testing.T) {
 		cancelled := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","workflow":{"definition":{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}}}]}`)
 		time.Sleep(time.Second)
 		child := p.child(t, cancelled, "n")
-		if _, err := p.Executions.Cancel(t.Context(), cancelled, engine.CancelOptions{}); err != nil {
-			t.Fatal(err)
-		}
+		p.cancel(t, cancelled, engine.CancelOptions{})
 		ids = append(ids, cancelled, child)
 		time.Sleep(4 * time.Hour)
 		for _, id := range ids {
@@ -182,7 +180,7 @@ func (p *process) isGone(t *testing.T, id string) {
 // TestWhatAnOpenExecutionNeedsStays: the child of an open parent, the parent of an open child, what an open rerun repeats.
 func TestWhatAnOpenExecutionNeedsStays(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, keeping)
+		p := run(w, s, keeping)
 		defer p.stop()
 		parent := p.submit(t, `{"plan":"v1","nodes":[{"id":"c","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","set":1}]}}},{"id":"w","wait_for":"go"}]}`)
 		time.Sleep(time.Second)
@@ -205,9 +203,7 @@ func TestWhatAnOpenExecutionNeedsStays(t *testing.T) {
 			}
 		}
 		for _, id := range []string{parent, rerun.ExecutionID, orphan} {
-			if _, err := p.Executions.Signal(t.Context(), id, "go", nil); err != nil {
-				t.Fatal(err)
-			}
+			p.signal(t, id, "go", nil)
 		}
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()
@@ -242,7 +238,7 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 		for _, mode := range storetest.CrashModes {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
 				c := storetest.Crash(s, 0, mode)
-				p := live(w, s)
+				p := run(w, s)
 				id := p.execute(t, rich("k")).ExecutionID
 				p.stop()
 				time.Sleep(6 * time.Hour)
@@ -254,7 +250,7 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 				} else if !errors.Is(err, storetest.ErrCrashed) {
 					t.Errorf("crash at %d of %d (%s): %v", at, commits, mode, err)
 				}
-				p = live(w, s, keeping)
+				p = run(w, s, keeping)
 				if at > 0 && at < commits && p.hidden(t, id) {
 					p.isGone(t, id)
 					if page, err := p.Executions.List(t.Context(), journal.Query{}); err != nil || len(page.Executions) != 0 {
@@ -298,7 +294,7 @@ func TestReplicasShareTheDeletion(t *testing.T) {
 		var mu sync.Mutex
 		deleted, by := map[string]int{}, map[int]int{}
 		var all []*process
-		first := live(w, s)
+		first := run(w, s)
 		defer first.stop()
 		for range 450 {
 			first.submit(t, `{"plan":"v1","nodes":[{"id":"a","set":1}]}`)
@@ -317,7 +313,7 @@ func TestReplicasShareTheDeletion(t *testing.T) {
 				}
 				return done, err
 			}}
-			all = append(all, live(w, counted, keeping))
+			all = append(all, run(w, counted, keeping))
 		}
 		time.Sleep(2 * time.Hour)
 		for _, p := range all {
@@ -337,7 +333,7 @@ func TestReplicasShareTheDeletion(t *testing.T) {
 // TestListsAndNumbersStayRightWhileExecutionsAreDeleted: between any two pages some go; those that stay are shown once.
 func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		p.keep(t, "greet", greet("hello"), "")
 		var ids []string // newest first
@@ -390,7 +386,7 @@ func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
 // TestADamagedExecutionDoesNotStopRetention: what cannot be deleted is left, and the others go.
 func TestADamagedExecutionDoesNotStopRetention(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, keeping)
+		p := run(w, s, keeping)
 		defer p.stop()
 		bad := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1}]}`).ExecutionID
 		time.Sleep(time.Second)
@@ -402,7 +398,7 @@ func TestADamagedExecutionDoesNotStopRetention(t *testing.T) {
 		p.isGone(t, good)
 		p.stop()
 		time.Sleep(7 * 24 * time.Hour) // by then nobody has to read the plan
-		p = live(w, s, keeping)
+		p = run(w, s, keeping)
 		defer p.stop()
 		time.Sleep(2 * time.Minute)
 		p.isGone(t, bad)
@@ -412,7 +408,7 @@ func TestADamagedExecutionDoesNotStopRetention(t *testing.T) {
 // TestAnExecutionYoungerThanItsIDHoldsNothingUp: its id was made long before it, as that of a firing that could not be made at once.
 func TestAnExecutionYoungerThanItsIDHoldsNothingUp(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, keeping)
+		p := run(w, s, keeping)
 		defer p.stop()
 		const source = `{"plan":"v1","nodes":[{"id":"a","set":1}]}`
 		reserved := records.NewID()
@@ -431,7 +427,7 @@ func TestAnExecutionYoungerThanItsIDHoldsNothingUp(t *testing.T) {
 // TestWhoReadsWhileAnExecutionIsDeletedIsToldSo: it goes between two reads of one call.
 func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		reads := map[string]func(p *process, id string) error{
 			"nodes": func(p *process, id string) error {
@@ -484,7 +480,7 @@ func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 // TestStatesThatNobodyWritesAreDeleted, but for those that say themselves when they end.
 func TestStatesThatNobodyWritesAreDeleted(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, keeping)
+		p := run(w, s, keeping)
 		defer p.stop()
 		set := func(key string, ttl time.Duration) {
 			t.Helper()

@@ -26,36 +26,28 @@ func (p *process) refused(t *testing.T, id string, code schemas.Code, words stri
 // that about its next try.
 func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"own","fail":9},
 			"on_error":"suspend","fallback":[{"capability":"r.idempotent","inputs":{"id":"other","fail":9}}]}]}`)
 		own := p.review(t, id, "pay")
 		yes := safety.Decision{Approve: true, By: "ada", Comment: "fine"}
-		if _, err := p.Safety.Decide(t.Context(), own, yes); err != nil {
-			t.Fatal(err)
-		}
+		p.decide(t, own, yes)
 		synctest.Wait()
 		fallback := p.review(t, id, "pay")
 		p.refused(t, own, schemas.CodeAlreadyFinished, "ada approved it")
 		if w.calls("idempotent", "") != 0 {
 			t.Errorf("one yes was good for two calls: %v", w.ledger)
 		}
-		if _, err := p.Safety.Decide(t.Context(), fallback, yes); err != nil {
-			t.Fatal(err)
-		}
+		p.decide(t, fallback, yes)
 		want(t, p.rest(t, id), schemas.StatusSuspended, "", "pay=held")
-		if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"pay": {Inputs: schemas.Object(`{"id":"third"}`)}}}); err != nil {
-			t.Fatal(err)
-		}
+		p.resumeWith(t, id, "pay", schemas.NodePatch{Inputs: schemas.Object(`{"id":"third"}`)})
 		synctest.Wait()
 		again := p.review(t, id, "pay")
 		for _, old := range []string{own, fallback} {
 			p.refused(t, old, schemas.CodeAlreadyFinished, "fine")
 		}
-		if _, err := p.Safety.Decide(t.Context(), again, safety.Decision{By: "ada", Comment: "enough"}); err != nil {
-			t.Fatal(err)
-		}
+		p.decide(t, again, safety.Decision{By: "ada", Comment: "enough"})
 		p.refused(t, again, schemas.CodeAlreadyFinished, "ada rejected it")
 		if w.calls("", "third") != 0 {
 			t.Errorf("ledger %v", w.ledger)
@@ -66,7 +58,7 @@ func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
 // An id that is not, or no longer, that of a question is refused with what is true of it.
 func TestReviewsThatAreNotOpen(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		source := `{"plan":"v1","nodes":[{"id":"q","review":{"question":"sure?","expires":"1h"}},{"id":"a","capability":"r.read"}]}`
 		id := p.submit(t, source)
@@ -78,9 +70,7 @@ func TestReviewsThatAreNotOpen(t *testing.T) {
 		p.refused(t, open, schemas.CodeConflict, "expired")
 		id = p.submit(t, source)
 		open = p.review(t, id, "q")
-		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
-			t.Fatal(err)
-		}
+		p.cancel(t, id, engine.CancelOptions{})
 		p.refused(t, open, schemas.CodeAlreadyFinished, "cancelled")
 		if _, err := p.Safety.Decide(as(t, "somebody else"), open, safety.Decision{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			t.Errorf("somebody else's review: %v", err)
@@ -91,18 +81,16 @@ func TestReviewsThatAreNotOpen(t *testing.T) {
 // A question is the same after another process took the execution over: its id still decides it.
 func TestReviewSurvivesItsProcess(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		first := live(w, s)
+		first := run(w, s)
 		id := first.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review"}]}`)
 		open := first.review(t, id, "pay")
 		first.stop()
-		second := live(w, s)
+		second := run(w, s)
 		defer second.stop()
 		if got := second.review(t, id, "pay"); got != open {
 			t.Errorf("the review is %s now, it was %s", got, open)
 		}
-		if _, err := second.Safety.Decide(t.Context(), open, safety.Decision{Approve: true, By: "ada"}); err != nil {
-			t.Fatal(err)
-		}
+		second.decide(t, open, safety.Decision{Approve: true, By: "ada"})
 		want(t, second.rest(t, id), schemas.StatusSucceeded, "", "pay=succeeded")
 	})
 }
@@ -110,7 +98,7 @@ func TestReviewSurvivesItsProcess(t *testing.T) {
 // What is asked about may be large: it is shown, runs and is kept in a record of its own.
 func TestReviewOfLargeInputs(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		large := strings.Repeat("x", 2*engine.MaxInline)
 		id := p.submit(t, `{"plan":"v1","inputs":{"x":"`+large+`"},"nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"${inputs.x}"}}]}`)
@@ -126,9 +114,7 @@ func TestReviewOfLargeInputs(t *testing.T) {
 			t.Errorf("%+v", held)
 		}
 		mended := strings.Repeat("y", 2*engine.MaxInline)
-		if _, err := p.Safety.Decide(t.Context(), open[0].ReviewID, safety.Decision{Approve: true, By: "ada", Inputs: schemas.Object(`{"id":"` + mended + `"}`)}); err != nil {
-			t.Fatal(err)
-		}
+		p.decide(t, open[0].ReviewID, safety.Decision{Approve: true, By: "ada", Inputs: schemas.Object(`{"id":"` + mended + `"}`)})
 		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "pay=succeeded")
 		if w.calls("once", mended) != 1 || w.calls("", "") != 1 {
 			t.Errorf("%d calls", w.calls("", ""))

@@ -91,7 +91,7 @@ func TestStoreThatLosesCommits(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, %d commits, %d replicas", name, n, replicas), func(t *testing.T) {
 					bubble(t, func(t *testing.T, w *world, s store.Store) {
 						f := &rewound{Store: s, batches: map[string][]store.Batch{}}
-						p := live(w, f)
+						p := run(w, f)
 						defer p.stop()
 						id := p.submit(t, fmt.Sprintf(source, take))
 						time.Sleep(2500 * time.Millisecond)
@@ -104,7 +104,7 @@ func TestStoreThatLosesCommits(t *testing.T) {
 						}
 						f.lose(t, id, n)
 						if replicas == 2 && n == 100 { // of fewer it would find an execution to claim, and go on from there
-							other := live(w, f)
+							other := run(w, f)
 							defer other.stop()
 						}
 						time.Sleep(10 * time.Minute)
@@ -154,7 +154,7 @@ func TestStoreThatLosesMoreThanIsRemembered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
 				f := &rewound{Store: s, batches: map[string][]store.Batch{}}
-				p := live(w, f, limited(func(l *engine.Limits) { l.MaxMemory = 3 }))
+				p := run(w, f, limited(func(l *engine.Limits) { l.MaxMemory = 3 }))
 				defer p.stop()
 				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s"}},{"id":"r","capability":"r.read","inputs":{"take":"1s"},"depends_on":["a"]},
 					{"id":"b","capability":"r.once","inputs":{"take":"1s"},"depends_on":["r"]},{"id":"c","capability":"r.read","inputs":{"take":"1s"},"depends_on":["b"]},{"id":"d","capability":"r.once","depends_on":["c"]}]}`)
@@ -200,7 +200,7 @@ func TestStoreThatLosesCommitsAndGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
 				f := &rewound{Store: s, batches: map[string][]store.Batch{}}
-				p := live(w, f)
+				p := run(w, f)
 				defer p.stop()
 				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s"}},{"id":"b","capability":"r.once","inputs":{"take":"1s"},"depends_on":["a"]},
 					{"id":"c","capability":"r.once","inputs":{"take":"1h"},"timeout":"2h","depends_on":["b"]}]}`)
@@ -239,7 +239,7 @@ func TestStoreThatLosesCommitsAndGoesOn(t *testing.T) {
 // TestDeletedIsNotLost: an execution that somebody deleted does not come back.
 func TestDeletedIsNotLost(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}},{"id":"m","capability":"r.read","depends_on":["n"]}]}`)
 		if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{journal.ExecutionKey(id)}}); err != nil {

@@ -28,7 +28,7 @@ const refund = `{"plan":"v1","name":"refund","inputs":{"cents":1200},"nodes":[
 
 func TestPlanRunsToItsOutput(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, refund)
 		want(t, e, schemas.StatusSucceeded, `{"paid":1201,"skus":["a","b"],"never":"skipped"}`, "order=succeeded total=succeeded pay=succeeded never=skipped")
@@ -40,7 +40,7 @@ func TestPlanRunsToItsOutput(t *testing.T) {
 
 func TestOutputOfASkippedBranchIsNull(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1},{"id":"b","when":"${nodes.a.output > 1}","capability":"r.read"}],
 			"output":{"a":"${nodes.a.output}","b":"${nodes.b.output.id}","text":"b is ${nodes.b.output.id}.","size":"${size(nodes.b.output.id) + 1}"}}`)
@@ -55,7 +55,7 @@ func TestOutputOfASkippedBranchIsNull(t *testing.T) {
 
 func TestWithoutOutputTheEndsAreTheOutput(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		big := strings.Repeat("x", engine.MaxInline+1)
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1},{"id":"b","set":"${nodes.a.output + 1}"},{"id":"c","set":"`+big+`"}]}`)
@@ -111,7 +111,7 @@ func everyCommit(t *testing.T, source, output string) {
 
 func crashAt(t *testing.T, w *world, s store.Store, source, output string, at int, mode storetest.CrashMode) (reached bool) {
 	dying := storetest.Crash(s, at, mode)
-	first := live(w, dying)
+	first := run(w, dying)
 	acknowledged := ""
 	if e, err := first.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)}); err == nil {
 		acknowledged = e.ExecutionID
@@ -121,7 +121,7 @@ func crashAt(t *testing.T, w *world, s store.Store, source, output string, at in
 	reached = dying.Crashed()
 	first.stop()
 
-	second := live(w, s)
+	second := run(w, s)
 	defer second.stop()
 	e, err := second.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
 	if err != nil {
@@ -198,7 +198,7 @@ func (p *process) settle(t *testing.T, w *world, e schemas.Execution, prefix str
 
 func TestIdempotencyKeyGivesTheSameExecution(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		submit := func(id string) (schemas.Execution, error) {
 			return p.Executions.Execute(t.Context(), engine.Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"id":"` + id + `"}}]}`)})
@@ -239,7 +239,7 @@ func TestIdempotencyKeyGivesTheSameExecution(t *testing.T) {
 
 func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		mine := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","set":1}]}`).ExecutionID
 		ctx := as(t, "somebody else")
@@ -271,7 +271,7 @@ func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
 
 func TestTwoDayWaitLeavesMemoryAndComesBack(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		began := time.Now()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"48h"},{"id":"n","capability":"r.read","depends_on":["w"]}]}`)})
@@ -295,7 +295,7 @@ func TestTwoDayWaitLeavesMemoryAndComesBack(t *testing.T) {
 
 func TestSuspendDrainsAndResumeGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[
 			{"id":"a","capability":"r.once","inputs":{"take":"10s"}},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)})
@@ -324,7 +324,7 @@ func TestSuspendDrainsAndResumeGoesOn(t *testing.T) {
 
 func TestSuspendNowStopsWhatMayBeRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		began := time.Now()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[
@@ -340,9 +340,7 @@ func TestSuspendNowStopsWhatMayBeRepeated(t *testing.T) {
 		if took := time.Since(began); took != 10*time.Second {
 			t.Errorf("took %s: the read call was waited for, or the once call was not", took)
 		}
-		if _, err = p.Executions.Resume(t.Context(), e.ExecutionID, nil); err != nil {
-			t.Fatal(err)
-		}
+		p.resume(t, e.ExecutionID)
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "")
 		if w.calls("read", "b") != 2 || w.calls("once", "a") != 1 {
 			t.Errorf("ledger %v", w.ledger)
@@ -352,7 +350,7 @@ func TestSuspendNowStopsWhatMayBeRepeated(t *testing.T) {
 
 func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		began := time.Now()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[
@@ -384,7 +382,7 @@ func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
 
 func TestGracefulStopHandsBackAndTheNextLifeGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		first := live(w, s)
+		first := run(w, s)
 		e, err := first.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[
 			{"id":"a","capability":"r.once","inputs":{"take":"5s"}},{"id":"b","capability":"r.read","inputs":{"take":"50s"}},
 			{"id":"c","capability":"r.once","depends_on":["a"]}]}`)})
@@ -400,7 +398,7 @@ func TestGracefulStopHandsBackAndTheNextLifeGoesOn(t *testing.T) {
 		if w.calls("once", "c") != 0 {
 			t.Error("a stopping runtime started a call")
 		}
-		second := live(w, s)
+		second := run(w, s)
 		defer second.stop()
 		began = time.Now()
 		e = second.rest(t, e.ExecutionID)
@@ -416,14 +414,14 @@ func TestGracefulStopHandsBackAndTheNextLifeGoesOn(t *testing.T) {
 
 func TestStopHoldsOnceCallsThatDoNotEnd(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		first := live(w, s)
+		first := run(w, s)
 		e, err := first.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"mute":true}}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
 		first.stop()
-		second := live(w, s)
+		second := run(w, s)
 		defer second.stop()
 		e = second.rest(t, e.ExecutionID)
 		want(t, e, schemas.StatusSuspended, "", "a=held")
@@ -435,7 +433,7 @@ func TestStopHoldsOnceCallsThatDoNotEnd(t *testing.T) {
 
 func TestNodeTimeoutOfOnceCallIsHeldAndRetriedOnDecision(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","timeout":"5s","inputs":{"mute":true}}]}`)
 		want(t, e, schemas.StatusSuspended, "", "a=held")
@@ -455,9 +453,7 @@ func TestNodeTimeoutOfOnceCallIsHeldAndRetriedOnDecision(t *testing.T) {
 			t.Errorf("unknown node: %v", err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSuspended, "", "a=held")
-		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Inputs: schemas.Object(`{"give":7}`)}}}); err != nil {
-			t.Fatal(err)
-		}
+		p.resumeWith(t, e.ExecutionID, "a", schemas.NodePatch{Inputs: schemas.Object(`{"give":7}`)})
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `{"a":7}`, "a=succeeded")
 	})
 }
@@ -468,7 +464,7 @@ func TestNodeTimeoutOfOnceCallIsHeldAndRetriedOnDecision(t *testing.T) {
 func TestWideFanOutSharesCommits(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		var commits atomic.Int64
-		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			commits.Add(1)
 			time.Sleep(time.Second)
 			return s.Commit(ctx, b)
@@ -489,7 +485,7 @@ func TestWideFanOutSharesCommits(t *testing.T) {
 func TestChainCostsOneCommitANode(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		counting := storetest.Crash(s, 0, storetest.CrashBefore)
-		p := live(w, counting)
+		p := run(w, counting)
 		defer p.stop()
 		e := p.execute(t, chainPlan(100, "once"))
 		want(t, e, schemas.StatusSucceeded, "", "")
@@ -501,7 +497,7 @@ func TestChainCostsOneCommitANode(t *testing.T) {
 
 func TestLongChainPassesSnapshots(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, chainPlan(1000, "read"))
 		want(t, e, schemas.StatusSucceeded, "", "")
@@ -520,7 +516,7 @@ func TestLongChainPassesSnapshots(t *testing.T) {
 
 func TestLargeOutputsAreReferencedAndPaged(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		text := strings.Repeat("é", 40_000)
 		raw, _ := json.Marshal(map[string]any{"text": text, "n": []int{1, 2}})
@@ -562,7 +558,7 @@ func TestLargeOutputsAreReferencedAndPaged(t *testing.T) {
 
 func TestRerunFromANodeReusesTheRest(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		old := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once"},{"id":"x","capability":"r.once"},
 			{"id":"b","capability":"r.once","inputs":{"id":"b","fail":1},"depends_on":["a"]},{"id":"c","capability":"r.read","depends_on":["b","x"]}],"output":"${nodes.c.output.id}"}`)
@@ -584,7 +580,7 @@ func TestRerunFromANodeReusesTheRest(t *testing.T) {
 
 func TestInvalidPlanStartsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		for _, source := range []string{`{`, `{"plan":"v1","nodes":[]}`, `{"plan":"v1","nodes":[{"id":"a","capability":"r.reed"}]}`} {
 			_, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
@@ -603,7 +599,7 @@ func TestInvalidPlanStartsNothing(t *testing.T) {
 func TestStoreThatFailsForAWhileLosesNoResult(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		var full atomic.Bool
-		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if full.Load() {
 				return store.Committed{}, errors.New("disk full")
 			}
@@ -629,7 +625,7 @@ func TestStoreThatFailsForAWhileLosesNoResult(t *testing.T) {
 
 func TestEndOfTheCallerEndsTheWaitAlone(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"10s"}}]}`)})
 		if err != nil {
@@ -646,7 +642,7 @@ func TestEndOfTheCallerEndsTheWaitAlone(t *testing.T) {
 
 func TestMoreExecutionsThanRoomAllRun(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, func(c *Config) { c.Limits.MaxExecutions = 3 })
+		p := run(w, s, func(c *Config) { c.Limits.MaxExecutions = 3 })
 		defer p.stop()
 		var ids []string
 		for i := range 20 {

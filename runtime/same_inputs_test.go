@@ -41,7 +41,7 @@ func TestOneKeyStandsForOneSetOfInputs(t *testing.T) {
 		commits := 0
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
 			counting := storetest.Crash(s, 0, storetest.CrashBefore)
-			p := live(w, counting)
+			p := run(w, counting)
 			defer p.stop()
 			p.execute(t, source)
 			commits = counting.Commits()
@@ -49,12 +49,12 @@ func TestOneKeyStandsForOneSetOfInputs(t *testing.T) {
 		for at := 1; at <= commits; at++ {
 			mode := storetest.CrashModes[at%2]
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				dying := live(w, storetest.Crash(s, at, mode))
+				dying := run(w, storetest.Crash(s, at, mode))
 				_, _ = dying.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)}) // it may die meanwhile
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				dying.stop()
-				p := live(w, s)
+				p := run(w, s)
 				defer p.stop()
 				e := p.execute(t, source)
 				sent := map[string]string{} // by key
@@ -86,20 +86,16 @@ func TestOneKeyStandsForOneSetOfInputs(t *testing.T) {
 // A compensation sends its own inputs, whatever somebody had put in place of the node's.
 func TestCompensationSendsItsOwnInputs(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"fail":9},"on_error":"suspend","compensate":{"capability":"r.idempotent","inputs":{"id":"undo"}}},
 			{"id":"e","wait_for":"never","depends_on":["a"]}]}`)
 		for _, patch := range []schemas.NodePatch{{Inputs: schemas.Object(`{"id":"mended","fail":9}`)}, {Output: schemas.Value(`1`)}} {
 			want(t, p.rest(t, id), schemas.StatusSuspended, "", "a=held e=pending")
-			if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": patch}}); err != nil {
-				t.Fatal(err)
-			}
+			p.resumeWith(t, id, "a", patch)
 			synctest.Wait()
 		}
-		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{Compensate: true}); err != nil {
-			t.Fatal(err)
-		}
+		p.cancel(t, id, engine.CancelOptions{Compensate: true})
 		want(t, p.rest(t, id), schemas.StatusCancelled, "", "a=compensated e=cancelled")
 		if w.calls("idempotent", "undo") != 1 || w.calls("idempotent", "") != 1 {
 			t.Errorf("ledger %v", w.ledger)
@@ -112,7 +108,7 @@ func TestCompensationSendsItsOwnInputs(t *testing.T) {
 func TestEachCallOfANodeKeepsItsInputs(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			p := live(w, s)
+			p := run(w, s)
 			defer func() { p.stop() }()
 			id := p.submit(t, `{"plan":"v1","nodes":[{"id":"quick","capability":"r.read"},{"id":"slow","capability":"r.read","inputs":{"take":"10s"}},
 				{"id":"one","capability":"r.idempotent","trigger_rule":"one_success","depends_on":["quick"],"inputs":{"id":"own ${nodes.slow.status}","fail":2},"retry":{"max_attempts":1},
@@ -120,7 +116,7 @@ func TestEachCallOfANodeKeepsItsInputs(t *testing.T) {
 			want(t, p.rest(t, id), schemas.StatusSuspended, "", "quick=succeeded slow=succeeded one=held")
 			if restart {
 				p.stop()
-				p = live(w, s)
+				p = run(w, s)
 			}
 			want(t, p.patch(t, id, "one", schemas.NodePatch{Retry: true}), schemas.StatusSucceeded, "", "quick=succeeded slow=succeeded one=succeeded")
 			for _, c := range []struct{ tool, id string }{{"idempotent", "own running"}, {"once", "other running"}} {

@@ -40,7 +40,7 @@ func whenPut(s store.Store, kind string, release bool, do func()) store.Store {
 func TestAScheduleIsNotTakenForTheNext(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		making, goOn := make(chan struct{}), make(chan struct{})
-		p := live(w, whenPut(s, journal.KindExecution, false, func() { close(making); <-goOn }))
+		p := run(w, whenPut(s, journal.KindExecution, false, func() { close(making); <-goOn }))
 		defer p.stop()
 		p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute)})
 		<-making
@@ -68,7 +68,7 @@ func TestAnEndedScheduleLeavesTheNextItsWake(t *testing.T) {
 			t.Fatal(leases, err)
 		}
 		user.schedules(t, "w", greet("x"), schemas.Schedule{})
-		slow := live(w, &hooks{Store: whenPut(s, workflow.KindSchedule, true, func() {
+		slow := run(w, &hooks{Store: whenPut(s, workflow.KindSchedule, true, func() {
 			user.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Hour)})
 		}), claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
 			if r.Kind != workflow.KindSchedule {
@@ -82,7 +82,7 @@ func TestAnEndedScheduleLeavesTheNextItsWake(t *testing.T) {
 			return nil, ctx.Err()
 		}})
 		slow.stop()
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		time.Sleep(90 * time.Minute)
 		if n := len(p.fired(t, "w")); n != 1 {
@@ -94,7 +94,7 @@ func TestAnEndedScheduleLeavesTheNextItsWake(t *testing.T) {
 // A firing that waits for room in the queue is not made while the schedule is paused, and not afterwards.
 func TestAPausedScheduleMakesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, func(c *Config) { c.MaxQueued = 1 })
+		p := run(w, s, func(c *Config) { c.MaxQueued = 1 })
 		defer p.stop()
 		start := time.Now()
 		p.schedules(t, "w", takes, schemas.Schedule{Every: every(10 * time.Second), Overlap: schemas.OverlapAllow})
@@ -141,7 +141,7 @@ func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
 					return leases, err
 				},
 			}
-			p := live(w, skewed)
+			p := run(w, skewed)
 			defer p.stop()
 			start := time.Now()
 			p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(7 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(0)})
@@ -164,7 +164,7 @@ func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
 func TestWhatIsDecidedOutlivesAMachine(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		var commits []string
-		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			for _, put := range b.Puts {
 				if put.Key.Kind == workflow.KindSchedule {
 					var s struct {
@@ -198,7 +198,7 @@ func TestNamesThatCannotBeReadNow(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		start := time.Now()
 		inner := workflow.Key(caller.LocalPrincipal, "inner")
-		p := live(w, &hooks{Store: s, get: func(ctx context.Context, key store.Key) (store.Record, error) {
+		p := run(w, &hooks{Store: s, get: func(ctx context.Context, key store.Key) (store.Record, error) {
 			if now := time.Since(start); key == inner && now >= time.Minute && now < 70*time.Second {
 				return store.Record{}, recordstest.ErrUnreachable
 			}
@@ -246,7 +246,7 @@ func TestAWorkflowIsDeletedWhileItIsMade(t *testing.T) {
 // Whoever keeps a workflow once more with the schedule that it has, as every deployment does, ends no pause.
 func TestTheSameScheduleEndsNoPause(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		hourly := schemas.Schedule{Every: every(time.Hour)}
 		p.schedules(t, "w", greet("x"), hourly)

@@ -78,7 +78,7 @@ const takes = `{"plan":"v1","inputs":{"take":"1s"},"nodes":[{"id":"a","capabilit
 // A nightly workflow: at its time, with its inputs, by the version that is the latest then; the status tells what was and what comes.
 func TestNightlyWorkflow(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		start := time.Now()
 		nightly := schemas.Schedule{Cron: "0 3 * * *", Timezone: "Asia/Tokyo", Inputs: schemas.Object(`{"who":"Ada"}`)}
@@ -123,7 +123,7 @@ func TestNightlyWorkflow(t *testing.T) {
 // A time that the clock leaves out is made when the jump is over, and one that it shows twice is made once.
 func TestScheduleWhileTheClockChanges(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		p.schedules(t, "a", greet("x"), schemas.Schedule{Cron: "30 2 * * *", Timezone: "America/New_York", CatchUp: new(0)})
 		p.schedules(t, "b", greet("x"), schemas.Schedule{Cron: "30 1 * * *", Timezone: "America/New_York", CatchUp: new(0)})
 		p.stop()
@@ -136,7 +136,7 @@ func TestScheduleWhileTheClockChanges(t *testing.T) {
 				t.Fatal(err)
 			}
 			sleepUntil(day.Add(5 * time.Hour))
-			p = live(w, s)
+			p = run(w, s)
 			sleepUntil(day.Add(9 * time.Hour))
 			for name, want := range map[string]int{"a": tt.a, "b": tt.b} {
 				at := p.fired(t, name)
@@ -166,12 +166,12 @@ func TestCatchUpAfterDaysOff(t *testing.T) {
 		{new(50), schemas.OverlapAllow, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, ""},
 	} {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			p := live(w, s)
+			p := run(w, s)
 			start := time.Now()
 			p.schedules(t, "w", takes, schemas.Schedule{Cron: "0 0 * * *", CatchUp: tt.catchUp, Overlap: tt.overlap})
 			p.stop()
 			time.Sleep(11*day - time.Hour)
-			p = live(w, s)
+			p = run(w, s)
 			defer p.stop()
 			time.Sleep(time.Minute)
 			var days []int
@@ -201,7 +201,7 @@ func TestOverlap(t *testing.T) {
 		{schemas.OverlapQueue, "10 executed, 20 executed", []time.Duration{10, 35}},
 	} {
 		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			p := live(w, s)
+			p := run(w, s)
 			defer p.stop()
 			start := time.Now()
 			p.schedules(t, "w", takes, schemas.Schedule{Every: every(10 * time.Second), Overlap: tt.overlap, Inputs: schemas.Object(`{"take":"25s"}`)})
@@ -228,7 +228,7 @@ func TestOverlap(t *testing.T) {
 // What waits for the execution before is bounded, and no end of an execution is overheard for longer than a look now and then.
 func TestDueFiringsAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		start := time.Now()
 		p.schedules(t, "w", takes, schemas.Schedule{Every: every(time.Second), Overlap: schemas.OverlapQueue, Inputs: schemas.Object(`{"take":"10m"}`)})
@@ -242,7 +242,7 @@ func TestDueFiringsAreBounded(t *testing.T) {
 
 func TestPauseAndChangeSchedules(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		start := time.Now()
 		hourly := schemas.Schedule{Every: every(time.Hour)}
@@ -291,7 +291,7 @@ func TestPauseAndChangeSchedules(t *testing.T) {
 // A schedule that is refused changes nothing, and nor does a version that the schedule's inputs do not fit.
 func TestBadSchedules(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		schema := func(kind string) schemas.Object {
 			return schemas.Object(`{"type":"object","properties":{"who":{"type":"` + kind + `"}}}`)
@@ -328,7 +328,7 @@ func TestBadSchedules(t *testing.T) {
 // While the queue is paused firings are accepted; a full queue makes them wait for room.
 func TestScheduleAndTheQueue(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s, func(c *Config) { c.MaxQueued = 2 })
+		p := run(w, s, func(c *Config) { c.MaxQueued = 2 })
 		defer p.stop()
 		start := time.Now()
 		p.schedules(t, "w", takes, schemas.Schedule{Every: every(10 * time.Second), Overlap: schemas.OverlapAllow})
@@ -377,7 +377,7 @@ func (noTools) Tool(string, string) (plan.Tool, bool) { return plan.Tool{}, fals
 func TestFiringsThatCannotBeMade(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		a := &away{world: w}
-		p := live(w, s, func(c *Config) { c.Realms = a })
+		p := run(w, s, func(c *Config) { c.Realms = a })
 		defer p.stop()
 		start := time.Now()
 		p.schedules(t, "w", takes, schemas.Schedule{Every: every(time.Hour)})
@@ -405,19 +405,19 @@ func TestScheduleSurvivesACrashAtEveryCommit(t *testing.T) {
 		for _, alone := range []bool{true, false} {
 			for failAt, crashed := 1, true; crashed; failAt++ {
 				bubble(t, func(t *testing.T, w *world, s store.Store) {
-					p := live(w, s)
+					p := run(w, s)
 					start := time.Now()
 					p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(10)})
 					p.stop()
 					c := storetest.Crash(s, failAt, mode)
-					p = live(w, c)
+					p = run(w, c)
 					if !alone {
-						defer live(w, s).stop()
+						defer run(w, s).stop()
 					}
 					sleepUntil(start.Add(3*time.Minute + 30*time.Second))
 					crashed = c.Crashed()
 					p.stop()
-					p = live(w, s)
+					p = run(w, s)
 					defer p.stop()
 					sleepUntil(start.Add(5*time.Minute + 30*time.Second))
 					var got []float64

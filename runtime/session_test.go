@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
-	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
@@ -35,24 +33,6 @@ func (p *process) open(t *testing.T, u schemas.SessionUpdates) schemas.Session {
 		t.Fatalf("create session: %v", err)
 	}
 	return s
-}
-
-// named makes a session of the local principal with this id, which lives as long as any test.
-func (p *process) named(id string) {
-	now := records.Now()
-	value, err := schemas.Encode(struct {
-		schemas.Session
-		Principal string `json:"principal"`
-	}{schemas.Session{
-		SessionID: id, Status: schemas.SessionActive, Version: 1, TTLSeconds: 1 << 30, CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(1 << 30 * time.Second),
-	}, caller.LocalPrincipal})
-	if err != nil {
-		panic(err)
-	}
-	put := store.Put{Key: session.Key(id), Value: value, Terms: []string{"principal=" + caller.LocalPrincipal}}
-	if _, err := p.store.Commit(context.Background(), store.Batch{Puts: []store.Put{put}}); err != nil && !errors.Is(err, store.ErrConflict) { // another life has made it
-		panic(err)
-	}
 }
 
 // stored is a session as it was committed.
@@ -115,7 +95,7 @@ func TestEveryCallThatNamesASessionCounts(t *testing.T) {
 		for _, ttl := range []int64{3, 30, 3600} {
 			t.Run(fmt.Sprintf("%s/%ds", tt.name, ttl), func(t *testing.T) {
 				bubble(t, func(t *testing.T, w *world, s store.Store) {
-					p, other := live(w, s), live(w, s)
+					p, other := run(w, s), run(w, s)
 					defer p.stop()
 					defer other.stop()
 					id := p.open(t, schemas.SessionUpdates{TTLSeconds: &ttl}).SessionID
@@ -139,7 +119,7 @@ func TestEveryCallThatNamesASessionCounts(t *testing.T) {
 // A session that is not there, another's, or ended is refused by everything that needs it, with the same not_found for the first two.
 func TestBadSessionsAreRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		mine, err := p.Sessions.Create(as(t, "mine"), schemas.SessionUpdates{})
 		if err != nil {
@@ -208,7 +188,7 @@ func errOf[T any](_ T, err error) error { return err }
 
 func TestPlansReadTheSessionAsItWasAtSubmit(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		id := p.open(t, schemas.SessionUpdates{Data: schemas.Object(`{"user":{"name":"Ada"}}`)}).SessionID
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{SessionID: id, Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1m"},
 			{"id":"a","depends_on":["w"],"set":"${session.user.name}"},
@@ -221,7 +201,7 @@ func TestPlansReadTheSessionAsItWasAtSubmit(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.stop()
-		p = live(w, s) // it reads the snapshot from the store
+		p = run(w, s) // it reads the snapshot from the store
 		defer p.stop()
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `["Ada","child of Ada"]`, "")
 		if _, err := p.Sessions.Delete(t.Context(), id); err != nil {
@@ -253,7 +233,7 @@ func TestTheEndOfASession(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/crash=%v", tt.name, crash), func(t *testing.T) {
 				bubble(t, func(t *testing.T, w *world, s store.Store) {
 					configure := func(c *Config) { c.Sessions = tt.rules }
-					p := live(w, s, configure)
+					p := run(w, s, configure)
 					id := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(60))}).SessionID
 					bound := state.Ref{Type: "t", Key: "bound", Context: schemas.Object(`{"session_id":"` + id + `"}`)}
 					for _, ref := range []state.Ref{bound, {Type: "t", Key: "free"}} {
@@ -286,7 +266,7 @@ func TestTheEndOfASession(t *testing.T) {
 						time.Sleep(61 * time.Second)
 					}
 					if crash {
-						p = live(w, s, configure)
+						p = run(w, s, configure)
 					}
 					defer func() { p.stop() }()
 					time.Sleep(time.Second)
@@ -317,7 +297,7 @@ func TestTheEndOfASession(t *testing.T) {
 func TestTheEndOfASessionFindsLatecomers(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
 		ended := make(chan struct{})
-		p := live(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if slices.ContainsFunc(b.Puts, func(p store.Put) bool { return p.Key == journal.PlanKey("late") }) {
 				<-ended // it has looked at the session
 			}

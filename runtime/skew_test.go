@@ -64,7 +64,7 @@ func TestAStoreWhoseClockIsAhead(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, s store.Store) {
 				var claims atomic.Int64
-				p := live(w, ahead(s, 45*time.Second, &claims))
+				p := run(w, ahead(s, 45*time.Second, &claims))
 				defer p.stop()
 				check := tt.do(t, p)
 				time.Sleep(11 * time.Minute)

@@ -36,7 +36,7 @@ func TestWatchedStates(t *testing.T) {
 				if name == "no hints" {
 					mine = deaf(s)
 				}
-				p, other := live(w, mine), live(w, s)
+				p, other := run(w, mine), run(w, s)
 				defer p.stop()
 				defer other.stop()
 				told, off := p.watched(t.Context(), t, "order", "a")
@@ -90,7 +90,7 @@ func TestWatchedStates(t *testing.T) {
 // TestWatchedRecords: the coordinated types can be watched as well.
 func TestWatchedRecords(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		ctx := t.Context()
 		session := p.open(t, schemas.SessionUpdates{}).SessionID

@@ -17,7 +17,7 @@ import (
 
 func TestPagesOfOneByteLoseNoCharacter(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","set":"aé→😀z"}]}`)
 		var whole strings.Builder
@@ -44,7 +44,7 @@ func TestPagesOfOneByteLoseNoCharacter(t *testing.T) {
 
 func TestOutputOfAnExecutionThatRunsIsNotNull(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}}]}`)})
 		if err != nil {
@@ -84,14 +84,12 @@ func TestCreationTimeIsOne(t *testing.T) {
 
 func TestLargePatchedOutputIsReferenced(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","timeout":"1s","inputs":{"mute":true}},{"id":"b","set":"${size(nodes.a.output)}"}],"output":"${nodes.b.output}"}`)
 		want(t, e, schemas.StatusSuspended, "", "a=held b=pending")
 		big, _ := json.Marshal(strings.Repeat("x", 3*engine.MaxInline))
-		if _, err := p.Executions.Resume(t.Context(), e.ExecutionID, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"a": {Output: big}}}); err != nil {
-			t.Fatal(err)
-		}
+		p.resumeWith(t, e.ExecutionID, "a", schemas.NodePatch{Output: big})
 		e = p.rest(t, e.ExecutionID)
 		want(t, e, schemas.StatusSucceeded, "12288", "a=succeeded b=succeeded")
 		time.Sleep(time.Second)
@@ -113,7 +111,7 @@ func TestLargePatchedOutputIsReferenced(t *testing.T) {
 
 func TestSignalIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}`)})
 		if err != nil {

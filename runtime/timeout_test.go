@@ -36,7 +36,7 @@ func TestTimeoutNamesTheLevelThatCut(t *testing.T) {
 					Policy: schemas.Policy{Timeout: tt.realm}, Capabilities: map[string]schemas.Policy{"read": {Timeout: tt.own}},
 				}}}
 				w.change("read", plan.Tool{Hash: "read", Effect: schemas.EffectRead, InputSchema: worldSchema, Policy: policies.For("r", "read")})
-				p := live(w, s, func(c *Config) { c.Policies = policies })
+				p := run(w, s, func(c *Config) { c.Policies = policies })
 				defer p.stop()
 				inputs := `{"mute":true}`
 				if tt.took == 0 { // it takes what no built-in timeout allows, and is answered

@@ -15,7 +15,7 @@ import (
 // compiled, and all of them when it would start.
 func TestInputsOfNamedWorkflows(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		p.keep(t, "greet", `{"plan":"v1","inputs":{"who":null,"times":1,"note":null},"nodes":[{"id":"a","capability":"r.once","inputs":{"id":"${inputs.who}"}}],"output":"${inputs.who}"}`,
 			`{"properties":{"who":{"type":"string"},"times":{"type":"integer","maximum":3},"note":{"type":"string"}},"required":["who"],"additionalProperties":false}`)
@@ -74,7 +74,7 @@ func TestInputsOfNamedWorkflows(t *testing.T) {
 // An input that nobody declared is refused by its name, unless the schema says what becomes of those.
 func TestUndeclaredInputsOfWorkflows(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		for i, tt := range []struct{ own, schema, given, want, field string }{
 			{`{"order_id":"A-17"}`, ``, `{"order_id":"A-18"}`, "", ""},

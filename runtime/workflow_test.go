@@ -30,7 +30,7 @@ func greet(text string) string {
 
 func TestWorkflowVersions(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		schema := `{"type":"object","properties":{"who":{"type":"string","default":"world"}},"required":["who"],"additionalProperties":false}`
 		for i, tt := range []struct {
@@ -106,7 +106,7 @@ func TestWorkflowVersions(t *testing.T) {
 
 func TestWorkflowsWithinPlans(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		p.keep(t, "greet", greet("hello"), "")
 		p.keep(t, "twice", `{"plan":"v1","nodes":[{"id":"a","workflow":"greet","inputs":{"who":"a"}},{"id":"b","workflow":"greet@1","inputs":{"who":"b"}}],"output":"${nodes.a.output}, ${nodes.b.output}"}`, "")
@@ -121,7 +121,7 @@ func TestWorkflowsWithinPlans(t *testing.T) {
 
 func TestBadWorkflows(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		node := func(name string) string { return `{"plan":"v1","nodes":[{"id":"a","workflow":"` + name + `"}]}` }
 		p.keep(t, "a", greet("x"), "")
@@ -168,7 +168,7 @@ func TestBadWorkflows(t *testing.T) {
 // their place it hears nothing.
 func TestFindingsOfNamedWorkflows(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		for source, want := range map[string]string{
 			`{"plan":"v1","nodes":[{"id":"a","workflow":"nightly"}]}`:                                                                                            "unknown_workflow /nodes/0/workflow",
@@ -195,7 +195,7 @@ func TestFindingsOfNamedWorkflows(t *testing.T) {
 // A name of a workflow that cannot be resolved is found in the text of the plan, as every other finding is.
 func TestUnknownWorkflowNamesItsLine(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := live(w, s)
+		p := run(w, s)
 		defer p.stop()
 		v, err := p.Executions.Validate(t.Context(), []byte("plan: v1\nnodes:\n  - id: a\n    set: 1\n  - id: b\n    workflow: missing\n"))
 		if err != nil || v.Valid || len(v.Findings) != 1 || v.Findings[0].Code != "unknown_workflow" || v.Findings[0].Line != 6 || v.Findings[0].Column != 5 {

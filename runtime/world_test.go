@@ -17,6 +17,7 @@ import (
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records/recordstest"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -242,8 +243,8 @@ func launch(w *world, s store.Store, configure ...func(*Config)) *process {
 	return p
 }
 
-// live runs a process in virtual time.
-func live(w *world, s store.Store, configure ...func(*Config)) *process {
+// run runs a process in virtual time.
+func run(w *world, s store.Store, configure ...func(*Config)) *process {
 	half := func(c *Config) { c.Random = func() float64 { return 0.5 } }
 	p := launch(w, s, append([]func(*Config){half}, configure...)...)
 	synctest.Wait()
@@ -361,4 +362,40 @@ func chainPlan(n int, tool string) string {
 	}
 	b.WriteString(`]}`)
 	return b.String()
+}
+
+func (p *process) resume(t *testing.T, id string) {
+	t.Helper()
+	if _, err := p.Executions.Resume(t.Context(), id, nil); err != nil {
+		t.Fatalf("resume: %v", err)
+	}
+}
+
+// resumeWith resumes an execution with a patch of one unit.
+func (p *process) resumeWith(t *testing.T, id, unit string, patch schemas.NodePatch) {
+	t.Helper()
+	if _, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{unit: patch}}); err != nil {
+		t.Fatalf("resume with a patch of %s: %v", unit, err)
+	}
+}
+
+func (p *process) cancel(t *testing.T, id string, o engine.CancelOptions) {
+	t.Helper()
+	if _, err := p.Executions.Cancel(t.Context(), id, o); err != nil {
+		t.Fatalf("cancel: %v", err)
+	}
+}
+
+func (p *process) signal(t *testing.T, id, event string, data schemas.Value) {
+	t.Helper()
+	if _, err := p.Executions.Signal(t.Context(), id, event, data); err != nil {
+		t.Fatalf("signal %s: %v", event, err)
+	}
+}
+
+func (p *process) decide(t *testing.T, review string, d safety.Decision) {
+	t.Helper()
+	if _, err := p.Safety.Decide(t.Context(), review, d); err != nil {
+		t.Fatalf("decide review %s: %v", review, err)
+	}
 }
