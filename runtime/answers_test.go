@@ -15,7 +15,7 @@ import (
 )
 
 // answering is a downstream whose one tool gives the same answer again and again.
-func answering(w *world, effect schemas.Effect, output, text string) *scripted {
+func withAnswer(w *world, effect schemas.Effect, output, text string) *scripted {
 	return &scripted{
 		world: w, tools: map[string]plan.Tool{"r.t": {Effect: effect, InputSchema: json.RawMessage(`{"type":"object"}`)}},
 		answer: map[string]func(context.Context, *call.Call) (*call.Result, error){
@@ -29,8 +29,8 @@ func answering(w *world, effect schemas.Effect, output, text string) *scripted {
 // An answer that is no JSON fails its node, once: it is not the store's trouble, and no reason to run the execution again.
 func TestAnswerThatIsNoJSONFailsItsNode(t *testing.T) {
 	for _, effect := range []schemas.Effect{schemas.EffectRead, schemas.EffectOnce} {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			d := answering(w, effect, `{"broken":`, "")
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+			d := withAnswer(w, effect, `{"broken":`, "")
 			p := run(w, s, func(c *Config) { c.Realms = d })
 			defer p.stop()
 			e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.t"}]}`)
@@ -46,9 +46,9 @@ func TestAnswerThatIsNoJSONFailsItsNode(t *testing.T) {
 // commit that it came with, later, by another process and in a rerun.
 func TestLargeTextIsKeptAside(t *testing.T) {
 	for size, aside := range map[int]bool{engine.MaxInline: false, engine.MaxInline + 1: true, 64 << 10: true} {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			text := strings.Repeat("t", size)
-			d := answering(w, schemas.EffectRead, `{"id":7}`, text)
+			d := withAnswer(w, schemas.EffectRead, `{"id":7}`, text)
 			configured := func(c *Config) { c.Realms = d }
 			first := run(w, s, configured)
 			source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.t"},{"id":"b","set":"${size(nodes.a.text)}"},{"id":"c","wait":"1h","depends_on":["b"]},

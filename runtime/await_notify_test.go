@@ -21,7 +21,7 @@ import (
 func TestWaitingForStatesIsFree(t *testing.T) {
 	var commits []int
 	for _, n := range []int{0, 50} {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			counting := storetest.Crash(s, 0, storetest.CrashBefore)
 			p := run(w, counting)
 			defer p.stop()
@@ -45,7 +45,7 @@ func TestWaitingForStatesIsFree(t *testing.T) {
 // TestChangesOfAPeriodAreToldAgainOnce: however often a state is written, so seldom are those who wait for it told of it once more; and
 // where the store's clock is ahead, not before its time has come.
 func TestChangesOfAPeriodAreToldAgainOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		for range 100 {
@@ -96,7 +96,7 @@ func TestChangesOfAPeriodAreToldAgainOnce(t *testing.T) {
 
 // TestWaitForTheEndOfAState: a state that is set again before it expires is there all the while.
 func TestWaitForTheEndOfAState(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		p.setState(t, "A", `1`, 10*time.Second)

@@ -91,7 +91,7 @@ func TestWaitForAState(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				here, there := run(w, s), run(w, s)
 				defer here.stop()
 				defer there.stop()
@@ -144,7 +144,7 @@ func TestWaitForAStateEndsOtherwise(t *testing.T) {
 		{"an empty key", `{"state":{"type":"order","key":"${inputs.order.substring(1)}"}}`, "", `7`, schemas.CodeInvalidArgument, "/nodes/0/wait_for/state/key", "0 bytes", schemas.StatusFailed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				p := run(w, s)
 				defer p.stop()
 				source := strings.Replace(awaiting(tt.waitFor, tt.more), `,"output":"${nodes.w.output}"`, "", 1)
@@ -164,7 +164,7 @@ func TestWaitForAStateEndsOtherwise(t *testing.T) {
 // TestWaitForAStateWhileSuspended: what is set while the execution is suspended counts when it is resumed; another
 // principal's state of the same name never does.
 func TestWaitForAStateWhileSuspended(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		here, there := run(w, s), run(w, s)
 		defer here.stop()
 		defer there.stop()
@@ -194,7 +194,7 @@ func TestWaitForAStateWhileSuspended(t *testing.T) {
 // TestWaitForAStateBesideACall: an owner that stays for a call in flight hears of the state all the same, and looks for
 // itself where nobody tells.
 func TestWaitForAStateBesideACall(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		silent := idle(w, s)
@@ -235,7 +235,7 @@ func TestWaitForAStateIsDecidedByAPerson(t *testing.T) {
 		{"skip", schemas.NodePatch{Skip: true}, "null", "w=skipped b=skipped"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				p := run(w, s)
 				defer p.stop()
 				id := p.submit(t, awaiting(paid+`,"timeout":"1m"}`, `,"on_error":"suspend"`))
@@ -251,7 +251,7 @@ func TestWaitForAStateIsDecidedByAPerson(t *testing.T) {
 		})
 	}
 	t.Run("cancel", func(t *testing.T) {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			p := run(w, s)
 			defer p.stop()
 			id := p.submit(t, awaiting(paid+"}", ""))
@@ -269,7 +269,7 @@ func TestWaitForAStateIsDecidedByAPerson(t *testing.T) {
 // TestVisitorLeavesALookToTheNextOwner: an owner has begun to wait and dies before it has looked; who changes the execution
 // meanwhile does not take the next owner away from it.
 func TestVisitorLeavesALookToTheNextOwner(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		counting := storetest.Crash(s, 0, storetest.CrashAfter)
 		begins := func(b *store.Batch) bool {
 			return slices.ContainsFunc(b.Appends, func(e store.Append) bool { return strings.Contains(string(e.Value), `"node_started"`) })
@@ -322,7 +322,7 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 		synctest.Wait()
 	}
 	commits := 0
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		counting := storetest.Crash(s, 0, storetest.CrashBefore)
 		p := run(w, counting)
 		defer p.stop()
@@ -334,7 +334,7 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 	}
 	for at := 1; at <= commits; at++ {
 		for _, mode := range storetest.CrashModes {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				dying := run(w, storetest.Crash(s, at, mode))
 				story(t, dying)
 				dying.stop()

@@ -15,14 +15,14 @@ import (
 )
 
 // crowded is a store in which it takes long to find those that wait for one state.
-type crowded struct {
+type slowList struct {
 	store.Store
 	term  string
 	takes time.Duration
 	looks atomic.Int64
 }
 
-func (c *crowded) List(ctx context.Context, q store.Query) ([]store.Record, error) {
+func (c *slowList) List(ctx context.Context, q store.Query) ([]store.Record, error) {
 	if q.Term == c.term {
 		c.looks.Add(1)
 		time.Sleep(c.takes)
@@ -30,15 +30,15 @@ func (c *crowded) List(ctx context.Context, q store.Query) ([]store.Record, erro
 	return c.Store.List(ctx, q)
 }
 
-func orderState(key string) store.Key {
+func orderKey(key string) store.Key {
 	return state.Key(caller.From(context.Background()).Principal, schemas.StateName{Type: "order", Key: key})
 }
 
 // TestABusyStateKeepsNoOther: a state that many wait for, and that is written without end, takes half of the time of one teller; those that
 // wait for another one are told at once.
 func TestABusyStateKeepsNoOther(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		busy := &crowded{Store: s, term: journal.TermAwaits(orderState("busy")), takes: time.Second}
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		busy := &slowList{Store: s, term: journal.TermAwaits(orderKey("busy")), takes: time.Second}
 		p := run(w, busy)
 		defer p.stop()
 		id := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"}}`, ""))
@@ -67,8 +67,8 @@ func TestABusyStateKeepsNoOther(t *testing.T) {
 
 // TestAStateThatVeryManyWaitForIsToldOfOnce: also where that takes longer than a lease lives.
 func TestAStateThatVeryManyWaitForIsToldOfOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		busy := &crowded{Store: s, term: journal.TermAwaits(orderState("busy")), takes: 20 * time.Second}
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		busy := &slowList{Store: s, term: journal.TermAwaits(orderKey("busy")), takes: 20 * time.Second}
 		p := run(w, busy)
 		defer p.stop()
 		p.setState(t, "busy", `1`, 0)
@@ -85,7 +85,7 @@ func TestAStateThatVeryManyWaitForIsToldOfOnce(t *testing.T) {
 
 // TestADamagedExecutionIsToldOnce: what waits for a state and cannot be read keeps no other from being told, and no wake.
 func TestADamagedExecutionIsToldOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		bad := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"}}`, ""))
@@ -113,7 +113,7 @@ func TestStatesThatExpireHaveFewWakes(t *testing.T) {
 		most int
 	}{{"nobody waits", false, 3}, {"somebody waits", true, 25}} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				p := run(w, s)
 				defer p.stop()
 				p.setState(t, "A", `1`, 7*24*time.Hour)
@@ -147,13 +147,13 @@ func TestStatesThatExpireHaveFewWakes(t *testing.T) {
 
 // TestWhoSeesAStateThatExpiresHearsOfIt: also where a replica whose clock is ahead has done before what was due at the expiry.
 func TestWhoSeesAStateThatExpiresHearsOfIt(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		p.setState(t, "A", `1`, 5*time.Minute)
 		at := time.Now().Add(5 * time.Minute)
 		time.Sleep(5*time.Minute - 10*time.Second)
-		if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{state.NotifyWake(orderState("A"), at).Key}}); err != nil {
+		if _, err := s.Commit(t.Context(), store.Batch{Deletes: []store.Key{state.NotifyWake(orderKey("A"), at).Key}}); err != nil {
 			t.Fatal(err)
 		}
 		id := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"},"until":"${!state.found}"}`, ""))

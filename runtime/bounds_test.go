@@ -17,13 +17,13 @@ import (
 )
 
 // hopping notes how many hops each call carries on.
-type hopping struct {
+type hopCounter struct {
 	*world
 	mu   sync.Mutex
 	hops []int
 }
 
-func (h *hopping) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
+func (h *hopCounter) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 	h.mu.Lock()
 	h.hops = append(h.hops, caller.Hops(ctx))
 	h.mu.Unlock()
@@ -33,8 +33,8 @@ func (h *hopping) Invoke(ctx context.Context, c *call.Call) (*call.Result, error
 // TestPlanThatReachesItsOwnRuntimeIsStopped is P2: every runtime on the way adds a hop, an execution passes on what it
 // came with, and there is an end to it.
 func TestPlanThatReachesItsOwnRuntimeIsStopped(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		h := &hopping{world: w}
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		h := &hopCounter{world: w}
 		p := run(w, s, func(c *Config) { c.Realms = h })
 		defer p.stop()
 		plan := engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read"},
@@ -79,7 +79,7 @@ func TestOneExecutionHasItsBounds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				p := run(w, s, func(c *Config) { tt.limit(&c.Limits) })
 				defer p.stop()
 				e := p.execute(t, tt.plan)
@@ -95,7 +95,7 @@ func TestOneExecutionHasItsBounds(t *testing.T) {
 }
 
 func TestTimerThatPassesWhileSuspendedCountsOnResume(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"1h"},{"id":"n","capability":"r.read","depends_on":["w"]}]}`)
@@ -114,7 +114,7 @@ func TestTimerThatPassesWhileSuspendedCountsOnResume(t *testing.T) {
 }
 
 func TestWorkflowThatIsGivenUpIsCancelled(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[
@@ -128,7 +128,7 @@ func TestWorkflowThatIsGivenUpIsCancelled(t *testing.T) {
 }
 
 func TestItemsThatWaitAreNotStartedForNothing(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","max_parallel":2,"nodes":[{"id":"m","capability":"r.once","for_each":"${lists.range(50)}","inputs":{"id":"i${index}","fail":"${item == 3 ? 9 : 0}","take":"1s"}}]}`)
@@ -140,7 +140,7 @@ func TestItemsThatWaitAreNotStartedForNothing(t *testing.T) {
 }
 
 func TestOutputsAreKeptAsTheyCame(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"give":{"html":"<b>R&D</b>","big":12345678901234567890}}},{"id":"b","set":"${nodes.a.output}"}],"output":"${nodes.b.output}"}`)
@@ -154,7 +154,7 @@ func TestOutputsAreKeptAsTheyCame(t *testing.T) {
 // TestWhatVisitorsPassOnWhileTheRuntimeStops: children that nobody owns are cancelled at the moment in which Run sees the last owner
 // go. Whether their parents hear of it at once or look for themselves later, Run and who cancels do not get in each other's way.
 func TestWhatVisitorsPassOnWhileTheRuntimeStops(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		var parents []string
@@ -162,7 +162,7 @@ func TestWhatVisitorsPassOnWhileTheRuntimeStops(t *testing.T) {
 			parents = append(parents, p.submit(t, `{"plan":"v1","nodes":[{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","wait":"1h"}]}}}]}`))
 		}
 		time.Sleep(time.Second)
-		p.quiet(t)
+		p.ownsNothing(t)
 		p.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"take":"5s"}}]}`)
 		ends := time.Now().Add(5 * time.Second)
 		var callers sync.WaitGroup

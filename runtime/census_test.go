@@ -18,7 +18,7 @@ import (
 // A principal keeps so many states and sessions and no more; what is deleted, has ended or expired makes room, and another
 // principal has room of its own.
 func TestPrincipalsKeepSoMuch(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		most := func(c *Config) { c.States.Max, c.Sessions.Max = 3, 3 }
 		p, replica := run(w, s, most), run(w, s, most)
 		defer p.stop()
@@ -95,7 +95,7 @@ func TestPrincipalsKeepSoMuch(t *testing.T) {
 
 // A session's quota of executions counts those that were submitted for it, not those within them, and comes back over time.
 func TestQuotaOfExecutions(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, func(c *Config) {
 			c.Quotas = call.QuotaRules{Session: schemas.Quota{Executions: 2, Per: schemas.Duration(time.Hour)}}
 		})

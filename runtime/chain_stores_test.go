@@ -18,189 +18,189 @@ import (
 
 // pair is one row: two wrappers of the call chain on one capability, and what the one may not cost the other. Limits and quotas
 // have periods of an hour, so that nothing comes back while a test runs, however slow the machine.
-type pair struct {
-	name   string
-	all    schemas.Policy            // of the realm
-	own    map[string]schemas.Policy // by capability
-	quota  int                       // calls of the principal in an hour
-	passes func(t *testing.T, f *paired)
+type policyPair struct {
+	name  string
+	all   schemas.Policy            // of the realm
+	own   map[string]schemas.Policy // by capability
+	quota int                       // calls of the principal in an hour
+	check func(t *testing.T, f *paired)
 }
 
 var hour = new(schemas.Duration(time.Hour))
 
 // full is how long a call waits for room where there is none: no time, so that its refusal shows at once.
-var full = new(schemas.Duration(time.Millisecond))
+var noWait = new(schemas.Duration(time.Millisecond))
 
-var pairs = []pair{
+var policyPairs = []policyPair{
 	{name: "breaker and limit: an open breaker spends no token", all: schemas.Policy{Breaker: breaker(2, time.Hour), RateLimit: rate(3, time.Hour)},
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "once", broken, "unavailable", "unavailable", "circuit_open", "circuit_open", "circuit_open", "circuit_open")
-			f.asks(t, "read", works, "", "rate_limited", "rate_limited", "rate_limited")
-			f.asks(t, "idempotent", works, "rate_limited", "rate_limited", "rate_limited") // a refusal is no fault of the realm
-			f.closed(t, "idempotent")
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "once", broken, "unavailable", "unavailable", "circuit_open", "circuit_open", "circuit_open", "circuit_open")
+			f.invoke(t, "read", works, "", "rate_limited", "rate_limited", "rate_limited")
+			f.invoke(t, "idempotent", works, "rate_limited", "rate_limited", "rate_limited") // a refusal is no fault of the realm
+			f.wantClosed(t, "idempotent")
 		}},
-	{name: "breaker and bulkhead: an open breaker takes no room", all: schemas.Policy{Breaker: breaker(2, time.Hour), Concurrency: new(1), ConcurrencyWait: full},
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "once", broken, "unavailable", "unavailable")
+	{name: "breaker and bulkhead: an open breaker takes no room", all: schemas.Policy{Breaker: breaker(2, time.Hour), Concurrency: new(1), ConcurrencyWait: noWait},
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "once", broken, "unavailable", "unavailable")
 			leave := f.occupy(t, "read")
-			f.asks(t, "once", broken, "circuit_open", "circuit_open")
-			f.asks(t, "idempotent", works, "rate_limited", "rate_limited", "rate_limited") // a full room is no fault of the realm
+			f.invoke(t, "once", broken, "circuit_open", "circuit_open")
+			f.invoke(t, "idempotent", works, "rate_limited", "rate_limited", "rate_limited") // a full room is no fault of the realm
 			leave()
-			f.asks(t, "idempotent", works, "")
+			f.invoke(t, "idempotent", works, "")
 		}},
 	{name: "breaker and quota: an open breaker costs nothing", all: schemas.Policy{Breaker: breaker(2, time.Hour)}, quota: 3,
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "once", broken, "unavailable", "unavailable", "circuit_open", "circuit_open", "circuit_open")
-			f.asks(t, "read", works, "", "quota_exceeded", "quota_exceeded", "quota_exceeded")
-			f.closed(t, "read")
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "once", broken, "unavailable", "unavailable", "circuit_open", "circuit_open", "circuit_open")
+			f.invoke(t, "read", works, "", "quota_exceeded", "quota_exceeded", "quota_exceeded")
+			f.wantClosed(t, "read")
 		}},
 	{name: "breaker and fallback: an open breaker falls back", own: map[string]schemas.Policy{"once": {Breaker: breaker(1, time.Hour), Fallback: insteadOf("r.idempotent")}},
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "once", `{"id":"x","fail":1,"code":"unavailable"}`, "by r.idempotent", "by r.idempotent", "by r.idempotent")
-			f.called(t, "once", 1)
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "once", `{"id":"x","fail":1,"code":"unavailable"}`, "by r.idempotent", "by r.idempotent", "by r.idempotent")
+			f.wantCalls(t, "once", 1)
 		}},
 	{name: "breaker and cache: what is kept needs no breaker", all: schemas.Policy{Breaker: breaker(1, time.Hour), CacheTTL: hour},
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "read", works, "")
-			f.asks(t, "read", broken, "unavailable", "circuit_open")
-			f.asks(t, "read", works, "", "")
-			f.called(t, "read", 2)
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "read", works, "")
+			f.invoke(t, "read", broken, "unavailable", "circuit_open")
+			f.invoke(t, "read", works, "", "")
+			f.wantCalls(t, "read", 2)
 		}},
 	{name: "breaker and cache: a stale answer stands in for an open breaker", all: schemas.Policy{Breaker: breaker(1, time.Hour), StaleIfError: hour},
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "read", works, "", "")
-			f.asks(t, "read", broken, "unavailable", "circuit_open")
-			f.asks(t, "read", works, "by r.read", "by r.read") // flagged degraded
-			f.called(t, "read", 3)
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "read", works, "", "")
+			f.invoke(t, "read", broken, "unavailable", "circuit_open")
+			f.invoke(t, "read", works, "by r.read", "by r.read") // flagged degraded
+			f.wantCalls(t, "read", 3)
 		}},
 	{name: "breaker and retry: a direct call does not wait for it, a node does and spends no attempt",
 		own: map[string]schemas.Policy{"once": {Breaker: breaker(2, time.Hour)}, "idempotent": {Breaker: breaker(2, 300*time.Millisecond)}},
-		passes: func(t *testing.T, f *paired) {
+		check: func(t *testing.T, f *paired) {
 			f.tries = 9
-			f.asks(t, "once", broken, "circuit_open")
-			f.called(t, "once", 2)
+			f.invoke(t, "once", broken, "circuit_open")
+			f.wantCalls(t, "once", 2)
 			e := f.execute(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.idempotent","inputs":{"id":"n","fail":2,"code":"unavailable"},"retry":{"max_attempts":3,"initial_interval":"1ms"}}]}`)
 			want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
-			f.attempts(t, &e, 3)
-			f.called(t, "idempotent", 3)
+			f.wantAttempts(t, &e, 3)
+			f.wantCalls(t, "idempotent", 3)
 		}},
-	{name: "limit and bulkhead: a full room spends no token", all: schemas.Policy{RateLimit: rate(2, time.Hour), Concurrency: new(1), ConcurrencyWait: full},
-		passes: func(t *testing.T, f *paired) {
+	{name: "limit and bulkhead: a full room spends no token", all: schemas.Policy{RateLimit: rate(2, time.Hour), Concurrency: new(1), ConcurrencyWait: noWait},
+		check: func(t *testing.T, f *paired) {
 			leave := f.occupy(t, "read")
-			f.asks(t, "once", works, "rate_limited", "rate_limited", "rate_limited")
+			f.invoke(t, "once", works, "rate_limited", "rate_limited", "rate_limited")
 			leave()
-			f.asks(t, "once", works, "", "rate_limited")
+			f.invoke(t, "once", works, "", "rate_limited")
 		}},
 	{name: "limit and quota: an empty bucket costs nothing", own: map[string]schemas.Policy{"once": {RateLimit: rate(1, time.Hour)}}, quota: 3,
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "once", works, "", "rate_limited", "rate_limited", "rate_limited")
-			f.asks(t, "read", works, "", "", "quota_exceeded")
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "once", works, "", "rate_limited", "rate_limited", "rate_limited")
+			f.invoke(t, "read", works, "", "", "quota_exceeded")
 		}},
 	{name: "limit and quota: who has used up his quota uses up nobody's tokens", all: schemas.Policy{RateLimit: rate(5, time.Hour)}, quota: 2,
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "once", works, "", "", "quota_exceeded", "quota_exceeded", "quota_exceeded", "quota_exceeded") // the first refusal learns it
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "once", works, "", "", "quota_exceeded", "quota_exceeded", "quota_exceeded", "quota_exceeded") // the first refusal learns it
 			f.ctx = as(t, "somebody else")
-			f.asks(t, "once", works, "", "", "rate_limited") // all five are gone
+			f.invoke(t, "once", works, "", "", "rate_limited") // all five are gone
 		}},
 	{name: "limit and fallback: an empty bucket falls back", own: map[string]schemas.Policy{"once": {RateLimit: rate(1, time.Hour), Fallback: insteadOf("r.idempotent")}},
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "once", works, "", "by r.idempotent", "by r.idempotent")
-			f.called(t, "once", 1)
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "once", works, "", "by r.idempotent", "by r.idempotent")
+			f.wantCalls(t, "once", 1)
 		}},
 	{name: "limit and cache: what is kept spends no token", all: schemas.Policy{RateLimit: rate(2, time.Hour), CacheTTL: hour},
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "read", works, "", "", "", "")
-			f.asks(t, "read", `{"id":"other"}`, "")
-			f.asks(t, "read", `{"id":"third"}`, "rate_limited")
-			f.asks(t, "read", works, "")
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "read", works, "", "", "", "")
+			f.invoke(t, "read", `{"id":"other"}`, "")
+			f.invoke(t, "read", `{"id":"third"}`, "rate_limited")
+			f.invoke(t, "read", works, "")
 		}},
 	{name: "limit and retry: a refusal spends no attempt, an attempt a token",
 		own: map[string]schemas.Policy{"once": {RateLimit: rate(1, 300*time.Millisecond)}, "idempotent": {RateLimit: rate(2, time.Hour)}},
-		passes: func(t *testing.T, f *paired) {
+		check: func(t *testing.T, f *paired) {
 			e := f.execute(t, `{"plan":"v1","inputs":{"l":[0,1,2]},"nodes":[{"id":"n","capability":"r.once","for_each":"${inputs.l}","inputs":{"id":"i${index}"},"retry":{"max_attempts":1}}]}`)
 			want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
-			f.attempts(t, &e, 3)
+			f.wantAttempts(t, &e, 3)
 			out, err := f.p.Capabilities.Invoke(f.ctx, capability.Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(works), Retry: once})
 			if err != nil || out.Attempts != 1 {
 				t.Errorf("a direct call that waited for its token: %+v %v", out, err)
 			}
 			f.tries = 5
-			f.asks(t, "idempotent", broken, "rate_limited")
-			f.called(t, "idempotent", 2)
+			f.invoke(t, "idempotent", broken, "rate_limited")
+			f.wantCalls(t, "idempotent", 2)
 		}},
-	{name: "bulkhead and quota: a full room costs nothing", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: full}, quota: 2,
-		passes: func(t *testing.T, f *paired) {
+	{name: "bulkhead and quota: a full room costs nothing", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: noWait}, quota: 2,
+		check: func(t *testing.T, f *paired) {
 			leave := f.occupy(t, "read")
-			f.asks(t, "once", works, "rate_limited", "rate_limited", "rate_limited")
+			f.invoke(t, "once", works, "rate_limited", "rate_limited", "rate_limited")
 			leave()
-			f.asks(t, "once", works, "", "quota_exceeded")
+			f.invoke(t, "once", works, "", "quota_exceeded")
 		}},
-	{name: "bulkhead and fallback: a full room falls back", own: map[string]schemas.Policy{"once": {Concurrency: new(1), ConcurrencyWait: full, Fallback: insteadOf("r.idempotent")}},
-		passes: func(t *testing.T, f *paired) {
+	{name: "bulkhead and fallback: a full room falls back", own: map[string]schemas.Policy{"once": {Concurrency: new(1), ConcurrencyWait: noWait, Fallback: insteadOf("r.idempotent")}},
+		check: func(t *testing.T, f *paired) {
 			leave := f.occupy(t, "once")
-			f.asks(t, "once", works, "by r.idempotent")
+			f.invoke(t, "once", works, "by r.idempotent")
 			leave()
-			f.asks(t, "once", works, "")
+			f.invoke(t, "once", works, "")
 		}},
-	{name: "bulkhead and cache: what is kept needs no room", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: full, CacheTTL: hour},
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "read", works, "")
+	{name: "bulkhead and cache: what is kept needs no room", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: noWait, CacheTTL: hour},
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "read", works, "")
 			leave := f.occupy(t, "once")
-			f.asks(t, "read", works, "")
-			f.asks(t, "read", `{"id":"other"}`, "rate_limited")
+			f.invoke(t, "read", works, "")
+			f.invoke(t, "read", `{"id":"other"}`, "rate_limited")
 			leave()
-			f.asks(t, "read", `{"id":"other"}`, "")
+			f.invoke(t, "read", `{"id":"other"}`, "")
 		}},
-	{name: "bulkhead and retry: a full room spends no attempt", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: full},
-		passes: func(t *testing.T, f *paired) {
+	{name: "bulkhead and retry: a full room spends no attempt", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: noWait},
+		check: func(t *testing.T, f *paired) {
 			leave := f.occupy(t, "read")
-			e := f.waits(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","retry":{"max_attempts":1}}]}`, schemas.ReasonTimer, schemas.CodeRateLimited)
+			e := f.postponed(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","retry":{"max_attempts":1}}]}`, schemas.ReasonTimer, schemas.CodeRateLimited)
 			leave()
 			e = f.rest(t, e.ExecutionID)
 			want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
-			f.attempts(t, &e, 1)
+			f.wantAttempts(t, &e, 1)
 		}},
 	{name: "quota and fallback: a used-up quota falls back, and pays for what serves", quota: 1,
 		own: map[string]schemas.Policy{"once": {Fallback: insteadOf("r.idempotent")}},
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "once", works, "", "by fallback value")
-			f.called(t, "idempotent", 0)
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "once", works, "", "by fallback value")
+			f.wantCalls(t, "idempotent", 0)
 		}},
 	{name: "quota and cache: what is kept costs nothing", all: schemas.Policy{CacheTTL: hour}, quota: 2,
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "read", works, "", "", "", "")
-			f.asks(t, "read", `{"id":"other"}`, "")
-			f.asks(t, "read", `{"id":"third"}`, "quota_exceeded")
-			f.asks(t, "read", works, "")
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "read", works, "", "", "", "")
+			f.invoke(t, "read", `{"id":"other"}`, "")
+			f.invoke(t, "read", `{"id":"third"}`, "quota_exceeded")
+			f.invoke(t, "read", works, "")
 		}},
 	{name: "quota and retry: each attempt costs, a refusal spends none", quota: 3,
-		passes: func(t *testing.T, f *paired) {
+		check: func(t *testing.T, f *paired) {
 			f.tries = 9
-			f.asks(t, "idempotent", broken, "quota_exceeded")
-			f.called(t, "idempotent", 3)
-			e := f.waits(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","retry":{"max_attempts":1}}]}`, schemas.ReasonBudget, schemas.CodeQuotaExceeded)
-			f.called(t, "once", 0)
+			f.invoke(t, "idempotent", broken, "quota_exceeded")
+			f.wantCalls(t, "idempotent", 3)
+			e := f.postponed(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","retry":{"max_attempts":1}}]}`, schemas.ReasonBudget, schemas.CodeQuotaExceeded)
+			f.wantCalls(t, "once", 0)
 			if e.Progress.Failed != 0 {
 				t.Errorf("%+v", e)
 			}
 		}},
 	{name: "fallback and cache: what stood in is not kept", all: schemas.Policy{CacheTTL: hour}, own: map[string]schemas.Policy{"read": {Fallback: insteadOf("r.idempotent")}},
-		passes: func(t *testing.T, f *paired) {
-			f.asks(t, "read", `{"id":"x","fail":1,"code":"unavailable"}`, "by r.idempotent", "", "")
-			f.called(t, "read", 2)
+		check: func(t *testing.T, f *paired) {
+			f.invoke(t, "read", `{"id":"x","fail":1,"code":"unavailable"}`, "by r.idempotent", "", "")
+			f.wantCalls(t, "read", 2)
 		}},
 	{name: "fallback and retry: it falls back when no attempt is left", own: map[string]schemas.Policy{"idempotent": {Fallback: insteadOf("r.once")}},
-		passes: func(t *testing.T, f *paired) {
+		check: func(t *testing.T, f *paired) {
 			f.tries = 3
-			f.asks(t, "idempotent", `{"id":"x","fail":3,"code":"unavailable"}`, "by r.once")
-			f.called(t, "idempotent", 3)
-			f.called(t, "once", 1)
+			f.invoke(t, "idempotent", `{"id":"x","fail":3,"code":"unavailable"}`, "by r.once")
+			f.wantCalls(t, "idempotent", 3)
+			f.wantCalls(t, "once", 1)
 		}},
 	{name: "cache and retry: the answer of a later attempt is kept", all: schemas.Policy{CacheTTL: hour},
-		passes: func(t *testing.T, f *paired) {
+		check: func(t *testing.T, f *paired) {
 			f.tries = 3
-			f.asks(t, "read", `{"id":"x","fail":2,"code":"unavailable"}`, "", "", "")
-			f.called(t, "read", 3)
+			f.invoke(t, "read", `{"id":"x","fail":2,"code":"unavailable"}`, "", "", "")
+			f.wantCalls(t, "read", 3)
 		}},
 }
 
@@ -219,15 +219,15 @@ func insteadOf(capability string) []schemas.PolicyFallback {
 func TestChainInPairsOnEveryStore(t *testing.T) {
 	for _, st := range recordstest.Stores {
 		t.Run(st.Name, func(t *testing.T) {
-			for _, tt := range pairs {
+			for _, tt := range policyPairs {
 				t.Run(tt.name, func(t *testing.T) {
 					t.Parallel()
 					f := &paired{queueFixture: &queueFixture{world: newWorld(), open: st.Open(t)}, tries: 1}
 					f.ctx = as(t, "somebody")
 					f.p = f.worker(t, 8)
-					f.rule(tt.all, tt.own)
+					f.setPolicies(tt.all, tt.own)
 					f.p.Capabilities.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: tt.quota, Per: schemas.Duration(time.Hour)}})
-					tt.passes(t, f)
+					tt.check(t, f)
 				})
 			}
 		})
@@ -244,18 +244,18 @@ func TestReplicasShareLimitsAndQuotas(t *testing.T) {
 				f := &paired{queueFixture: &queueFixture{world: world, open: open}, tries: 1}
 				f.ctx = as(t, "somebody")
 				f.p = f.worker(t, 8)
-				f.rule(schemas.Policy{}, map[string]schemas.Policy{"once": {RateLimit: rate(2, time.Hour)}})
+				f.setPolicies(schemas.Policy{}, map[string]schemas.Policy{"once": {RateLimit: rate(2, time.Hour)}})
 				f.p.Capabilities.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: 4, Per: schemas.Duration(time.Hour)}})
 				replicas = append(replicas, f)
 			}
-			replicas[0].asks(t, "once", works, "")
-			replicas[1].asks(t, "once", works, "")
+			replicas[0].invoke(t, "once", works, "")
+			replicas[1].invoke(t, "once", works, "")
 			for _, f := range replicas {
-				f.asks(t, "once", works, "rate_limited")
+				f.invoke(t, "once", works, "rate_limited")
 			}
-			replicas[2].asks(t, "read", works, "", "")
+			replicas[2].invoke(t, "read", works, "", "")
 			for _, f := range replicas {
-				f.asks(t, "read", works, "quota_exceeded")
+				f.invoke(t, "read", works, "quota_exceeded")
 			}
 		})
 	}
@@ -270,13 +270,13 @@ type paired struct {
 }
 
 // rule sets the policies of the realm and of its capabilities.
-func (f *paired) rule(all schemas.Policy, own map[string]schemas.Policy) {
+func (f *paired) setPolicies(all schemas.Policy, own map[string]schemas.Policy) {
 	f.p.Capabilities.SetPolicies(schemas.Policies{Default: all, Realms: map[string]schemas.RealmPolicy{"r": {Capabilities: own}}})
 }
 
 // asks makes direct calls, one by one, and compares how each ends: a code, or by whom it was served where that is degraded, or
 // nothing. A call that is turned away does not wait for its turn.
-func (f *paired) asks(t *testing.T, name, inputs string, ends ...string) {
+func (f *paired) invoke(t *testing.T, name, inputs string, ends ...string) {
 	t.Helper()
 	atOnce := []schemas.Code{schemas.CodeRateLimited, schemas.CodeQuotaExceeded, schemas.CodeCircuitOpen}
 	retry := &schemas.Retry{MaxAttempts: f.tries, InitialInterval: schemas.Duration(time.Millisecond), NoRetryOn: atOnce}
@@ -311,7 +311,7 @@ func (f *paired) occupy(t *testing.T, name string) (leave func()) {
 }
 
 // waits submits a plan of one node and waits until that was turned away.
-func (f *paired) waits(t *testing.T, source, reason string, code schemas.Code) (e schemas.Execution) {
+func (f *paired) postponed(t *testing.T, source, reason string, code schemas.Code) (e schemas.Execution) {
 	t.Helper()
 	e, err := f.p.Executions.Execute(f.ctx, engine.Submit{Plan: []byte(source)})
 	if err != nil {
@@ -349,14 +349,14 @@ func (f *paired) rest(t *testing.T, id string) (e schemas.Execution) {
 	return e
 }
 
-func (f *paired) attempts(t *testing.T, e *schemas.Execution, n int) {
+func (f *paired) wantAttempts(t *testing.T, e *schemas.Execution, n int) {
 	t.Helper()
 	if e.Nodes[0].Attempts != n {
 		t.Errorf("node %s took %d attempts, want %d", e.Nodes[0].ID, e.Nodes[0].Attempts, n)
 	}
 }
 
-func (f *paired) called(t *testing.T, capability string, n int) {
+func (f *paired) wantCalls(t *testing.T, capability string, n int) {
 	t.Helper()
 	if got := f.calls(capability, ""); got != n {
 		t.Errorf("%s was called %d times, want %d", capability, got, n)
@@ -364,7 +364,7 @@ func (f *paired) called(t *testing.T, capability string, n int) {
 }
 
 // closed: the breaker of a capability is closed.
-func (f *paired) closed(t *testing.T, capability string) {
+func (f *paired) wantClosed(t *testing.T, capability string) {
 	t.Helper()
 	for _, b := range f.p.Capabilities.Breakers() {
 		if strings.HasSuffix(b.Capability, "."+capability) && (b.State != schemas.CircuitClosed || b.Failures != 0) {

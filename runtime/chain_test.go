@@ -19,11 +19,11 @@ import (
 )
 
 // policed runs a runtime with this policy for every realm.
-func policed(w *world, s store.Store, p schemas.Policy, more ...func(*Config)) *process {
+func runWithPolicy(w *world, s store.Store, p schemas.Policy, more ...func(*Config)) *process {
 	return run(w, s, append(more, func(c *Config) { c.Policies.Default = p })...)
 }
 
-func ask(p *process, t *testing.T, name, inputs string) (schemas.Invocation, *schemas.Error) {
+func invokeOnce(p *process, t *testing.T, name, inputs string) (schemas.Invocation, *schemas.Error) {
 	t.Helper()
 	out, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: name, Inputs: json.RawMessage(inputs), Retry: once})
 	return out, schemas.AsError(err)
@@ -49,8 +49,8 @@ var once = &schemas.Retry{MaxAttempts: 1}
 const fails = `{"id":"x","fail":2,"code":"unavailable"}`
 
 func TestOpenBreakerSpendsNoToken(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := policed(w, s, schemas.Policy{Breaker: breaker(2, time.Minute), RateLimit: rate(3, time.Hour)})
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := runWithPolicy(w, s, schemas.Policy{Breaker: breaker(2, time.Minute), RateLimit: rate(3, time.Hour)})
 		defer p.stop()
 		invoke := func() schemas.Code {
 			_, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(fails), Retry: once})
@@ -75,8 +75,8 @@ func TestOpenBreakerSpendsNoToken(t *testing.T) {
 
 // A direct call does not wait for an open breaker, whatever retries are left; a node does, and spends none.
 func TestOpenBreakerSpendsNoAttempt(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := policed(w, s, schemas.Policy{Breaker: breaker(2, time.Hour)})
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := runWithPolicy(w, s, schemas.Policy{Breaker: breaker(2, time.Hour)})
 		defer p.stop()
 		began := time.Now()
 		_, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(fails), Retry: &schemas.Retry{MaxAttempts: 9, InitialInterval: schemas.Duration(time.Second), Jitter: new(0.0)}})
@@ -99,8 +99,8 @@ func TestOpenBreakerSpendsNoAttempt(t *testing.T) {
 
 // Nodes that a limit turns away come back when there is a token for each, not all at once, and spend no attempt.
 func TestRateLimitPostponesNodesAndSpendsNoAttempt(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := policed(w, s, schemas.Policy{RateLimit: rate(1, time.Minute)})
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := runWithPolicy(w, s, schemas.Policy{RateLimit: rate(1, time.Minute)})
 		defer p.stop()
 		began := time.Now()
 		e := p.execute(t, `{"plan":"v1","inputs":{"l":[0,1,2,3,4,5,6,7,8,9]},"nodes":[
@@ -120,10 +120,10 @@ func TestRateLimitPostponesNodesAndSpendsNoAttempt(t *testing.T) {
 }
 
 func TestPostponedNodeOutlivesTheProcess(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
 		policy := schemas.Policy{RateLimit: rate(1, time.Hour)}
-		p := policed(w, s, policy)
+		p := runWithPolicy(w, s, policy)
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","max_parallel":1,"nodes":[{"id":"a","capability":"r.once"},{"id":"b","capability":"r.once","retry":{"max_attempts":1},"depends_on":["a"]}]}`)})
 		if err != nil {
 			t.Fatal(err)
@@ -134,7 +134,7 @@ func TestPostponedNodeOutlivesTheProcess(t *testing.T) {
 			t.Errorf("%+v %v", e, err)
 		}
 		p.stop()
-		p = policed(w, s, policy)
+		p = runWithPolicy(w, s, policy)
 		defer p.stop()
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, "", "a=succeeded b=succeeded")
 		if took := time.Since(began); took < time.Hour || took > time.Hour+time.Minute {
@@ -144,8 +144,8 @@ func TestPostponedNodeOutlivesTheProcess(t *testing.T) {
 }
 
 func TestTotalTimeoutBoundsRefusals(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := policed(w, s, schemas.Policy{RateLimit: rate(1, time.Hour)})
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := runWithPolicy(w, s, schemas.Policy{RateLimit: rate(1, time.Hour)})
 		defer p.stop()
 		began := time.Now()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"first","capability":"r.read"},
@@ -161,8 +161,8 @@ func TestTotalTimeoutBoundsRefusals(t *testing.T) {
 
 // Waiting for room is not the attempt's time: its timeout begins when it leaves.
 func TestRoomIsNotPartOfTheTimeout(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := policed(w, s, schemas.Policy{Concurrency: new(1), ConcurrencyWait: new(schemas.Duration(10 * time.Second))})
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := runWithPolicy(w, s, schemas.Policy{Concurrency: new(1), ConcurrencyWait: new(schemas.Duration(10 * time.Second))})
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","defaults":{"timeout":"5s","retry":{"max_attempts":1}},"nodes":[
 			{"id":"a","capability":"r.once","inputs":{"take":"4s"}},{"id":"b","capability":"r.once","inputs":{"take":"4s"}},
@@ -179,8 +179,8 @@ func TestRoomIsNotPartOfTheTimeout(t *testing.T) {
 }
 
 func TestOpenBreakerFallsBackAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := policed(w, s, schemas.Policy{}, func(c *Config) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := runWithPolicy(w, s, schemas.Policy{}, func(c *Config) {
 			c.Policies.Realms = map[string]schemas.RealmPolicy{"r": {Capabilities: map[string]schemas.Policy{"once": {
 				Breaker: breaker(1, time.Hour), Fallback: []schemas.PolicyFallback{{Capability: "r.idempotent"}, {Value: schemas.Value(`"none"`)}},
 			}}}}
@@ -200,27 +200,27 @@ func TestOpenBreakerFallsBackAtOnce(t *testing.T) {
 }
 
 func TestKeptAnswersSpendNoTokenAndNeedNoBreaker(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := policed(w, s, schemas.Policy{
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := runWithPolicy(w, s, schemas.Policy{
 			CacheTTL: new(schemas.Duration(time.Minute)), StaleIfError: new(schemas.Duration(time.Hour)), RateLimit: rate(3, time.Hour), Breaker: breaker(1, 2*time.Hour),
 		})
 		defer p.stop()
 		for range 20 {
-			if out, err := ask(p, t, "read", `{"id":"x"}`); err != nil || out.Degraded {
+			if out, err := invokeOnce(p, t, "read", `{"id":"x"}`); err != nil || out.Degraded {
 				t.Fatalf("%+v %v", out, err)
 			}
 		}
 		if w.calls("", "") != 1 {
 			t.Errorf("%d calls for twenty questions", w.calls("", ""))
 		}
-		if _, err := ask(p, t, "read", `{"id":"y","fail":1,"code":"unavailable"}`); code(err) != schemas.CodeUnavailable {
+		if _, err := invokeOnce(p, t, "read", `{"id":"y","fail":1,"code":"unavailable"}`); code(err) != schemas.CodeUnavailable {
 			t.Error(err)
 		}
 		time.Sleep(10 * time.Minute)
-		if out, err := ask(p, t, "read", `{"id":"x"}`); err != nil || !out.Degraded || out.AgeSeconds != 600 || out.ServedBy != "r.read" {
+		if out, err := invokeOnce(p, t, "read", `{"id":"x"}`); err != nil || !out.Degraded || out.AgeSeconds != 600 || out.ServedBy != "r.read" {
 			t.Errorf("a stale answer while the breaker is open: %+v %v", out, err)
 		}
-		if _, err := ask(p, t, "read", `{"id":"z"}`); code(err) != schemas.CodeCircuitOpen {
+		if _, err := invokeOnce(p, t, "read", `{"id":"z"}`); code(err) != schemas.CodeCircuitOpen {
 			t.Errorf("nothing is kept: %v", err)
 		}
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"id":"x"}}]}`)
@@ -232,8 +232,8 @@ func TestKeptAnswersSpendNoTokenAndNeedNoBreaker(t *testing.T) {
 }
 
 func TestIdenticalReadsOfAnExecutionAreMadeOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := policed(w, s, schemas.Policy{CacheTTL: new(schemas.Duration(time.Minute))})
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := runWithPolicy(w, s, schemas.Policy{CacheTTL: new(schemas.Duration(time.Minute))})
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","inputs":{"l":[0,1,2,3,4,5,6,7]},"nodes":[{"id":"m","capability":"r.read","for_each":"${inputs.l}","inputs":{"id":"x","take":"3s"}}],"output":"${size(nodes.m.output)}"}`)
 		want(t, e, schemas.StatusSucceeded, `8`, "m=succeeded")
@@ -245,8 +245,8 @@ func TestIdenticalReadsOfAnExecutionAreMadeOnce(t *testing.T) {
 
 // A used-up quota is not retried by a direct call; a node waits until there is enough, and spends no attempt.
 func TestQuotaRefusesDirectCallsAndPostponesNodes(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := policed(w, s, schemas.Policy{}, func(c *Config) { c.Quotas.Session = schemas.Quota{Calls: 2, Per: schemas.Duration(time.Hour)} })
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := runWithPolicy(w, s, schemas.Policy{}, func(c *Config) { c.Quotas.Session = schemas.Quota{Calls: 2, Per: schemas.Duration(time.Hour)} })
 		defer p.stop()
 		began := time.Now()
 		session, err := p.Sessions.Create(t.Context(), schemas.SessionUpdates{})
@@ -279,18 +279,18 @@ func TestQuotaRefusesDirectCallsAndPostponesNodes(t *testing.T) {
 
 // Policies change while calls are made; what was counted by a number that stays is kept.
 func TestPoliciesAreReplaced(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := policed(w, s, schemas.Policy{Breaker: breaker(1, time.Hour), RateLimit: rate(1, time.Hour)})
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := runWithPolicy(w, s, schemas.Policy{Breaker: breaker(1, time.Hour), RateLimit: rate(1, time.Hour)})
 		defer p.stop()
-		_, _ = ask(p, t, "once", `{"id":"x","fail":1,"code":"denied"}`) // takes the token
+		_, _ = invokeOnce(p, t, "once", `{"id":"x","fail":1,"code":"denied"}`) // takes the token
 		wait := 1500 * time.Millisecond
 		p.Capabilities.SetPolicies(schemas.Policies{Default: schemas.Policy{Breaker: breaker(1, time.Hour), RateLimit: &schemas.RateLimit{}, Timeout: new(schemas.Duration(wait))}})
-		if _, err := ask(p, t, "once", `{}`); err != nil {
+		if _, err := invokeOnce(p, t, "once", `{}`); err != nil {
 			t.Errorf("without a limit: %v", err)
 		}
 		p.Capabilities.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: 1}})
-		_, _ = ask(p, t, "read", `{}`) // the one
-		if _, err := ask(p, t, "read", `{}`); code(err) != schemas.CodeQuotaExceeded {
+		_, _ = invokeOnce(p, t, "read", `{}`) // the one
+		if _, err := invokeOnce(p, t, "read", `{}`); code(err) != schemas.CodeQuotaExceeded {
 			t.Errorf("with a quota: %v", err)
 		}
 	})
@@ -298,18 +298,18 @@ func TestPoliciesAreReplaced(t *testing.T) {
 
 // A store that is away stops no direct call: reads are answered from what is kept or by the realm, limits hold on.
 func TestDirectCallsGoOnWithoutTheStore(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := policed(w, s, schemas.Policy{CacheTTL: new(schemas.Duration(time.Hour)), RateLimit: rate(3, time.Hour)}, func(c *Config) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := runWithPolicy(w, s, schemas.Policy{CacheTTL: new(schemas.Duration(time.Hour)), RateLimit: rate(3, time.Hour)}, func(c *Config) {
 			c.Quotas.Principal = schemas.Quota{Calls: 100}
 		})
 		defer p.stop()
-		if _, err := ask(p, t, "read", `{"id":"x"}`); err != nil {
+		if _, err := invokeOnce(p, t, "read", `{"id":"x"}`); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if out, err := ask(p, t, "read", `{"id":"x"}`); err != nil || out.Degraded {
+		if out, err := invokeOnce(p, t, "read", `{"id":"x"}`); err != nil || out.Degraded {
 			t.Errorf("kept: %+v %v", out, err)
 		}
 		var wg sync.WaitGroup
@@ -343,7 +343,7 @@ func TestDirectCallsGoOnWithoutTheStore(t *testing.T) {
 
 // What a policy has serve in a capability's place serves nodes too, durably; a node's own list replaces it.
 func TestNodesFallBackByPolicy(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		list := []schemas.PolicyFallback{{Capability: "gone.x"}, {Capability: "r.idempotent"}, {Value: schemas.Value(`"none"`)}}
 		w.change("once", plan.Tool{Hash: "once", Effect: schemas.EffectOnce, InputSchema: worldSchema, Policy: schemas.Policy{Fallback: list}})
 		p := run(w, s)

@@ -26,7 +26,7 @@ func TestStoreAndCallersThatMisbehave(t *testing.T) {
 	}
 	for seed := range rounds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) { misbehave(t, w, s, seed) })
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) { misbehave(t, w, s, seed) })
 		})
 	}
 }
@@ -150,6 +150,6 @@ func misbehave(t *testing.T, w *world, s store.Store, seed uint64) {
 	}
 	time.Sleep(time.Minute)
 	synctest.Wait()
-	replicas[0].quiet(t)
-	replicas[1].quiet(t)
+	replicas[0].ownsNothing(t)
+	replicas[1].ownsNothing(t)
 }

@@ -21,7 +21,7 @@ var (
 )
 
 // drifted runs a plan whose second node calls a tool that changes while the first one runs.
-func drifted(t *testing.T, w *world, p *process, capability string, now plan.Tool) schemas.Execution {
+func executeWithDrift(t *testing.T, w *world, p *process, capability string, now plan.Tool) schemas.Execution {
 	t.Helper()
 	e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"50s"}},
 		{"id":"b","capability":"` + capability + `","depends_on":["a"],"inputs":{"id":"b"},"retry":{"max_attempts":1}}]}`)})
@@ -51,10 +51,10 @@ func TestDriftedToolIsNotCalled(t *testing.T) {
 		{"the effect is worse", schemas.DriftAllowCompatible, "r.idempotent", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: wider}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
-				p := policed(w, s, schemas.Policy{Drift: tt.drift})
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+				p := runWithPolicy(w, s, schemas.Policy{Drift: tt.drift})
 				defer p.stop()
-				e := drifted(t, w, p, tt.before, tt.now)
+				e := executeWithDrift(t, w, p, tt.before, tt.now)
 				if !tt.held {
 					want(t, e, schemas.StatusSucceeded, "", "a=succeeded b=succeeded")
 					return
@@ -82,9 +82,9 @@ func TestRetryAcceptsTheNewDefinition(t *testing.T) {
 		{"an output in its place", schemas.NodePatch{Output: schemas.Value(`1`)}, schemas.StatusSucceeded, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				p := run(w, s)
-				e := drifted(t, w, p, "r.idempotent", plan.Tool{Hash: "new", Effect: schemas.EffectIdempotent, InputSchema: narrow})
+				e := executeWithDrift(t, w, p, "r.idempotent", plan.Tool{Hash: "new", Effect: schemas.EffectIdempotent, InputSchema: narrow})
 				p.stop()
 				p = run(w, s) // what is held stays held
 				defer p.stop()
@@ -101,9 +101,9 @@ func TestRetryAcceptsTheNewDefinition(t *testing.T) {
 
 // A worse effect of the accepted definition decides after a crash, not the one of the plan.
 func TestAcceptedEffectDecidesAfterACrash(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
-		e := drifted(t, w, p, "r.idempotent", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: worldSchema})
+		e := executeWithDrift(t, w, p, "r.idempotent", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: worldSchema})
 		p.resumeWith(t, e.ExecutionID, "b", schemas.NodePatch{Inputs: schemas.Object(`{"id":"b","mute":true}`)})
 		time.Sleep(time.Second)
 		if w.calls("", "b") != 1 {
@@ -121,7 +121,7 @@ func TestAcceptedEffectDecidesAfterACrash(t *testing.T) {
 
 // An approval is for the tool that the person saw.
 func TestDriftVoidsAnApproval(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"a"},"safety_level":"review"}]}`)

@@ -187,18 +187,18 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 			return paused
 		},
 		"create_session": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
-			s := p.open(t, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`)})
+			s := p.createSession(t, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`)})
 			return func(ctx context.Context, r *Runtime) string { return session(ctx, r, s.SessionID) }
 		},
 		"update_session": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
-			s := p.open(t, schemas.SessionUpdates{})
+			s := p.createSession(t, schemas.SessionUpdates{})
 			if _, err := p.Sessions.Update(t.Context(), s.SessionID, schemas.SessionUpdates{Data: schemas.Object(`{"a":2}`)}, nil); err != nil {
 				t.Fatal(err)
 			}
 			return func(ctx context.Context, r *Runtime) string { return session(ctx, r, s.SessionID) }
 		},
 		"delete_session": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
-			s := p.open(t, schemas.SessionUpdates{})
+			s := p.createSession(t, schemas.SessionUpdates{})
 			if _, err := p.Sessions.Delete(t.Context(), s.SessionID); err != nil {
 				t.Fatal(err)
 			}
@@ -217,11 +217,11 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 			return state
 		},
 		"create_workflow": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
-			p.keep(t, "w", small, "")
+			p.createWorkflow(t, "w", small, "")
 			return workflow
 		},
 		"delete_workflow": func(t *testing.T, p *process) func(context.Context, *Runtime) string {
-			p.keep(t, "w", small, "")
+			p.createWorkflow(t, "w", small, "")
 			if _, err := p.Workflows.Delete(t.Context(), "w"); err != nil {
 				t.Fatal(err)
 			}
@@ -229,7 +229,7 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				j := &batchLog{Store: s}
 				p := run(w, j)
 				defer p.stop()
@@ -247,7 +247,7 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 // TestNothingLeavesBeforeItIsConfirmed: the store writes what must be durable, and cannot confirm that for a while.
 // A `once` call leaves when its start is confirmed, and once; what reads the start back does not count.
 func TestNothingLeavesBeforeItIsConfirmed(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		from, to := time.Now().Add(5*time.Second), time.Now().Add(20*time.Second)
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			done, err := s.Commit(ctx, b)

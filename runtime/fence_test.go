@@ -17,7 +17,7 @@ import (
 
 // cut is a store whose leases this process can neither renew nor claim until the time; then a renewal tells what is lost. That
 // nobody waits it has still learned, so that what is submitted here begins here.
-func cut(s store.Store, until time.Time) *hooks {
+func withoutLeases(s store.Store, until time.Time) *hooks {
 	var looked atomic.Bool
 	return &hooks{Store: s,
 		renew: func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error) {
@@ -42,8 +42,8 @@ func cut(s store.Store, until time.Time) *hooks {
 // TestNothingStartsOnALeaseThatMayHaveLapsed: the renewals of a replica fail. A node that is ready a moment before its lease
 // lapses is not started there but by the next owner.
 func TestNothingStartsOnALeaseThatMayHaveLapsed(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		first := run(w, cut(s, time.Now().Add(time.Hour)))
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		first := run(w, withoutLeases(s, time.Now().Add(time.Hour)))
 		defer first.stop()
 		id := first.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"14s"},{"id":"keep","capability":"r.read","inputs":{"take":"30s"}},
 			{"id":"n","capability":"r.once","inputs":{"take":"1m"},"timeout":"5m","depends_on":["w"]}]}`)
@@ -60,9 +60,9 @@ func TestNothingStartsOnALeaseThatMayHaveLapsed(t *testing.T) {
 // TestStartsGoOnOnceTheLeaseIsProven: renewals fail for a while that is shorter than the lease; what became ready near its
 // end starts with the next renewal.
 func TestStartsGoOnOnceTheLeaseIsProven(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
-		p := run(w, cut(s, began.Add(13800*time.Millisecond)))
+		p := run(w, withoutLeases(s, began.Add(13800*time.Millisecond)))
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"keep","capability":"r.read","inputs":{"take":"13600ms"}},{"id":"n","capability":"r.once","depends_on":["keep"]}]}`)
 		want(t, e, schemas.StatusSucceeded, "", "keep=succeeded n=succeeded")
@@ -77,9 +77,9 @@ func TestStartsGoOnOnceTheLeaseIsProven(t *testing.T) {
 func TestCallWhoseLeaseLapsedBeforeItLeft(t *testing.T) {
 	for name, alone := range map[string]bool{"alone": true, "another owner": false} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				until := time.Now().Add(30 * time.Second)
-				h := cut(s, until)
+				h := withoutLeases(s, until)
 				var once sync.Once
 				h.commit = func(ctx context.Context, b store.Batch) (store.Committed, error) {
 					done, err := s.Commit(ctx, b)
@@ -99,7 +99,7 @@ func TestCallWhoseLeaseLapsedBeforeItLeft(t *testing.T) {
 					t.Errorf("%d calls did not leave, ledger %v, %d attempts", n, w.ledger, e.Nodes[0].Attempts)
 				}
 				synctest.Wait()
-				first.quiet(t)
+				first.ownsNothing(t)
 			})
 		})
 	}
@@ -108,7 +108,7 @@ func TestCallWhoseLeaseLapsedBeforeItLeft(t *testing.T) {
 // TestClaimThatWaitedStartsAtOnce: a claim was sent so long ago that its lease is not worth much; it is proven before anybody
 // starts, and not by the next renewal.
 func TestClaimThatWaitedStartsAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		time.Sleep(20 * time.Second)

@@ -17,7 +17,7 @@ import (
 )
 
 // all shows executions by their name, whoever's child they are.
-func (p *process) all(t *testing.T) map[string]schemas.Execution {
+func (p *process) byName(t *testing.T) map[string]schemas.Execution {
 	t.Helper()
 	l, err := p.Executions.List(t.Context(), journal.Query{Limit: records.PageSize})
 	if err != nil {
@@ -36,10 +36,10 @@ func (p *process) all(t *testing.T) map[string]schemas.Execution {
 }
 
 // statuses compares the executions by their names with what a test says of them.
-func (p *process) statuses(t *testing.T, want string) {
+func (p *process) wantStatuses(t *testing.T, want string) {
 	t.Helper()
 	synctest.Wait()
-	all := p.all(t)
+	all := p.byName(t)
 	for _, pair := range strings.Fields(want) {
 		name, status, _ := strings.Cut(pair, "=")
 		if e := all[name]; string(e.Status) != status {
@@ -83,33 +83,33 @@ func TestChildrenAreSuspendedWithTheirParent(t *testing.T) {
 		{machine.SuspendNow, "once", 8 * time.Second, 1},
 	} {
 		t.Run(tt.mode+" "+tt.tool, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				p := run(w, s)
 				defer p.stop()
 				id := p.submit(t, nested(tt.tool))
 				time.Sleep(2 * time.Second)
 				p.suspend(t, id, tt.mode)
 				if tt.took > 0 {
-					p.statuses(t, "top=suspending mid=suspending low=suspending")
+					p.wantStatuses(t, "top=suspending mid=suspending low=suspending")
 					time.Sleep(tt.took)
 				}
-				p.statuses(t, "top=suspended mid=suspended low=suspended")
-				if low := p.all(t)["low"]; !strings.Contains(low.Reason, "its parent") || !strings.Contains(low.Reason, "lunch") {
+				p.wantStatuses(t, "top=suspended mid=suspended low=suspended")
+				if low := p.byName(t)["low"]; !strings.Contains(low.Reason, "its parent") || !strings.Contains(low.Reason, "lunch") {
 					t.Errorf("the reason of a child is %q", low.Reason)
 				}
 				time.Sleep(time.Hour)
-				p.statuses(t, "top=suspended mid=suspended low=suspended")
+				p.wantStatuses(t, "top=suspended mid=suspended low=suspended")
 				if w.calls("", "ab") != 0 {
 					t.Errorf("the plan within goes on: %v", w.ledger)
 				}
 				p.resume(t, id)
 				synctest.Wait()
 				time.Sleep(time.Minute)
-				p.statuses(t, "top=succeeded mid=succeeded low=succeeded")
+				p.wantStatuses(t, "top=succeeded mid=succeeded low=succeeded")
 				if w.calls("", "a") != tt.calls || w.calls("", "ab") != 1 {
 					t.Errorf("ledger %v", w.ledger)
 				}
-				for _, e := range p.all(t) {
+				for _, e := range p.byName(t) {
 					p.rest(t, e.ExecutionID)
 				}
 			})
@@ -119,20 +119,20 @@ func TestChildrenAreSuspendedWithTheirParent(t *testing.T) {
 
 // A second suspend in mode now hurries the drain of the plans within.
 func TestDrainOfChildrenIsHurried(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, nested("read"))
 		p.suspend(t, id, "")
-		p.statuses(t, "top=suspending mid=suspending low=suspending")
+		p.wantStatuses(t, "top=suspending mid=suspending low=suspending")
 		p.suspend(t, id, machine.SuspendNow)
-		p.statuses(t, "top=suspended mid=suspended low=suspended")
+		p.wantStatuses(t, "top=suspended mid=suspended low=suspended")
 	})
 }
 
 // A resume that comes while the plans within still drain lets them go on, all of them.
 func TestResumeBeforeChildrenRest(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, nested("once"))
@@ -141,11 +141,11 @@ func TestResumeBeforeChildrenRest(t *testing.T) {
 			p.resume(t, id)
 		}
 		p.suspend(t, id, "")
-		p.statuses(t, "top=suspending mid=suspending low=suspending")
+		p.wantStatuses(t, "top=suspending mid=suspending low=suspending")
 		p.resume(t, id)
-		p.statuses(t, "top=running mid=running low=running")
+		p.wantStatuses(t, "top=running mid=running low=running")
 		time.Sleep(time.Minute)
-		p.statuses(t, "top=succeeded mid=succeeded low=succeeded")
+		p.wantStatuses(t, "top=succeeded mid=succeeded low=succeeded")
 		if w.calls("", "a") != 1 || w.calls("", "ab") != 1 {
 			t.Errorf("ledger %v", w.ledger)
 		}
@@ -159,11 +159,11 @@ func TestChildThatSomebodySuspendedStaysSuspended(t *testing.T) {
 	source := fmt.Sprintf(plan, subplan("one", "", `{"id":"a","capability":"r.read","inputs":{"take":"10s"}},{"id":"t","wait":"1h","depends_on":["a"]}`), subplan("two", "", `{"id":"t","wait":"1h"}`))
 	for name, when := range map[string]time.Duration{"before": -time.Second, "while it drains": time.Second, "after": time.Minute} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				p := run(w, s)
 				defer p.stop()
 				id := p.submit(t, source)
-				one := p.all(t)["one"].ExecutionID
+				one := p.byName(t)["one"].ExecutionID
 				if when < 0 {
 					p.suspend(t, one, "")
 				}
@@ -173,69 +173,69 @@ func TestChildThatSomebodySuspendedStaysSuspended(t *testing.T) {
 					p.suspend(t, one, "")
 				}
 				time.Sleep(time.Hour)
-				p.statuses(t, "top=suspended one=suspended two=suspended")
-				if reason := p.all(t)["one"].Reason; reason != "lunch" {
+				p.wantStatuses(t, "top=suspended one=suspended two=suspended")
+				if reason := p.byName(t)["one"].Reason; reason != "lunch" {
 					t.Errorf("the reason is %q", reason)
 				}
 				p.resume(t, id)
 				time.Sleep(time.Minute)
-				p.statuses(t, "top=running one=suspended")
+				p.wantStatuses(t, "top=running one=suspended")
 				time.Sleep(2 * time.Hour)
-				p.statuses(t, "top=running one=suspended two=succeeded")
+				p.wantStatuses(t, "top=running one=suspended two=succeeded")
 				p.resume(t, one)
 				time.Sleep(2 * time.Hour)
-				p.statuses(t, "top=succeeded one=succeeded")
+				p.wantStatuses(t, "top=succeeded one=succeeded")
 			})
 		})
 	}
 	t.Run("resumed alone", func(t *testing.T) {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			p := run(w, s)
 			defer p.stop()
 			id := p.submit(t, source)
 			p.suspend(t, id, machine.SuspendNow)
-			p.statuses(t, "top=suspended one=suspended two=suspended")
-			p.resume(t, p.all(t)["one"].ExecutionID)
+			p.wantStatuses(t, "top=suspended one=suspended two=suspended")
+			p.resume(t, p.byName(t)["one"].ExecutionID)
 			time.Sleep(2 * time.Hour)
-			p.statuses(t, "top=suspended one=succeeded two=suspended")
+			p.wantStatuses(t, "top=suspended one=succeeded two=suspended")
 			p.resume(t, id)
 			time.Sleep(2 * time.Hour)
-			p.statuses(t, "top=succeeded two=succeeded")
+			p.wantStatuses(t, "top=succeeded two=succeeded")
 		})
 	})
 }
 
 // A cancel ends what was suspended together.
 func TestCancelOfSuspendedChildren(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, nested("once"))
 		p.suspend(t, id, "")
 		time.Sleep(time.Minute)
-		p.statuses(t, "top=suspended mid=suspended low=suspended")
+		p.wantStatuses(t, "top=suspended mid=suspended low=suspended")
 		p.cancel(t, id, engine.CancelOptions{})
 		time.Sleep(time.Minute)
-		p.statuses(t, "top=cancelled mid=cancelled low=cancelled")
+		p.wantStatuses(t, "top=cancelled mid=cancelled low=cancelled")
 	})
 }
 
 // The workflows of a list are suspended with it, and no more of them start.
 func TestWorkflowsOfAListAreSuspended(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","name":"top","nodes":[`+subplan("m", `"for_each":"${lists.range(7)}","max_parallel":3,`, `{"id":"t","capability":"r.once","inputs":{"take":"10s"}},{"id":"u","capability":"r.read","depends_on":["t"]}`)+`]}`)
 		p.suspend(t, id, "")
-		p.statuses(t, "top=suspending m=suspending m'=suspending m''=suspending")
+		p.wantStatuses(t, "top=suspending m=suspending m'=suspending m''=suspending")
 		time.Sleep(time.Hour)
-		p.statuses(t, "top=suspended m=suspended m'=suspended m''=suspended")
+		p.wantStatuses(t, "top=suspended m=suspended m'=suspended m''=suspended")
 		if n := len(p.children(t)); n != 3 {
 			t.Errorf("%d children", n)
 		}
 		p.resume(t, id)
 		time.Sleep(time.Hour)
-		p.statuses(t, "top=succeeded")
+		p.wantStatuses(t, "top=succeeded")
 		if w.calls("once", "t") != 7 || w.calls("read", "u") != 7 {
 			t.Errorf("ledger %v", w.ledger)
 		}
@@ -269,7 +269,7 @@ func TestCrashWhileChildrenFollow(t *testing.T) {
 		return p.submit(t, plan)
 	}
 	commits := 0
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		begin(t, w, s)
 		counting := storetest.Crash(s, 0, storetest.CrashBefore)
 		p := run(w, counting)
@@ -282,7 +282,7 @@ func TestCrashWhileChildrenFollow(t *testing.T) {
 	}
 	for at := 1; at <= commits; at++ {
 		for _, mode := range storetest.CrashModes {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				id := begin(t, w, s)
 				dying := run(w, storetest.Crash(s, at, mode))
 				story(t, dying, true)
@@ -291,20 +291,20 @@ func TestCrashWhileChildrenFollow(t *testing.T) {
 				defer p.stop()
 				time.Sleep(2 * time.Minute)
 				synctest.Wait()
-				switch all := p.all(t); all["top"].Status {
+				switch all := p.byName(t); all["top"].Status {
 				case schemas.StatusRunning:
-					p.statuses(t, "mid=running low=running")
+					p.wantStatuses(t, "mid=running low=running")
 					p.suspend(t, id, "")
 					time.Sleep(time.Minute)
-					p.statuses(t, "top=suspended mid=suspended low=suspended")
+					p.wantStatuses(t, "top=suspended mid=suspended low=suspended")
 				case schemas.StatusSuspended:
-					p.statuses(t, "mid=suspended low=suspended")
+					p.wantStatuses(t, "mid=suspended low=suspended")
 				default:
 					t.Errorf("the parent is %s", all["top"].Status)
 				}
 				p.resume(t, id)
 				time.Sleep(2 * time.Hour)
-				p.statuses(t, "top=succeeded mid=succeeded low=succeeded")
+				p.wantStatuses(t, "top=succeeded mid=succeeded low=succeeded")
 				if w.calls("", "") != 1 {
 					t.Errorf("ledger %v", w.ledger)
 				}
@@ -318,17 +318,17 @@ func TestCrashWhileChildrenFollow(t *testing.T) {
 
 // A parent that has calls of its own in flight suspends its children meanwhile, and resumes them without delay.
 func TestParentWithCallsOfItsOwnSuspendsItsChildren(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","name":"top","nodes":[`+subplan("one", "", `{"id":"t","wait":"1h"}`)+`,{"id":"own","capability":"r.once","inputs":{"take":"10s"}}]}`)
 		p.suspend(t, id, "")
-		p.statuses(t, "top=suspending one=suspended")
+		p.wantStatuses(t, "top=suspending one=suspended")
 		p.resume(t, id)
-		p.statuses(t, "top=running one=running")
+		p.wantStatuses(t, "top=running one=running")
 		p.suspend(t, id, "")
 		time.Sleep(11 * time.Second)
-		p.statuses(t, "top=suspended one=suspended")
+		p.wantStatuses(t, "top=suspended one=suspended")
 		if w.calls("", "own") != 1 {
 			t.Errorf("ledger %v", w.ledger)
 		}

@@ -30,7 +30,7 @@ func (p *process) patch(t *testing.T, id, unit string, patch schemas.NodePatch) 
 // reads the list again, or runs those items again that did not succeed.
 func TestForEachNodeIsHeldOnError(t *testing.T) {
 	t.Run("the list is none", func(t *testing.T) {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			p := run(w, s)
 			defer p.stop()
 			id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"give":7}},
@@ -46,7 +46,7 @@ func TestForEachNodeIsHeldOnError(t *testing.T) {
 	})
 	t.Run("too few succeeded", func(t *testing.T) {
 		for _, crash := range []bool{false, true} {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				p := run(w, s)
 				defer func() { p.stop() }()
 				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"m","for_each":[0,1,2,3,4],"min_success":4,"max_parallel":1,"on_error":"suspend","when":"${true}",
@@ -93,7 +93,7 @@ func TestForEachNodeIsHeldOnError(t *testing.T) {
 
 // An item that somebody skipped is no success, and a list that is too short cannot have enough of them.
 func TestMinSuccessCountsSuccesses(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		plan := `{"plan":"v1","inputs":{"l":[0,1,2]},"nodes":[{"id":"m","for_each":"${inputs.l}","min_success":%d,"on_error":"suspend","capability":"r.once","inputs":{"id":"i${item}","fail":"${item == 1 ? 9 : 0}"}}]}`
@@ -122,7 +122,7 @@ func TestMinSuccessCountsSuccesses(t *testing.T) {
 // The items of a list of workflows start as many at once as the execution has room for.
 func TestWorkflowsOfAListStartAsMaxParallelAllows(t *testing.T) {
 	for setting, most := range map[string]int{``: 3, `"max_parallel":2,`: 2, `"max_parallel":5,`: 5} {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			p := run(w, s)
 			defer p.stop()
 			id := p.submit(t, `{"plan":"v1","max_parallel":3,"nodes":[`+subplan("m", setting+`"for_each":"${lists.range(12)}",`, `{"id":"t","wait":"1m"}`)+`]}`)
@@ -141,7 +141,7 @@ func TestWorkflowsOfAListStartAsMaxParallelAllows(t *testing.T) {
 // What a list ran over is read again by the next process; a store that does not answer then is no failure of an item.
 func TestStoreThatDoesNotAnswerFailsNoItem(t *testing.T) {
 	for _, list := range []string{`["${nodes.big.output}","b","c"]`, `"${[nodes.big.output,nodes.slow.status,'c']}"`} {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			first := run(w, s)
 			id := first.submit(t, `{"plan":"v1","nodes":[{"id":"big","capability":"r.read","inputs":{"give":"`+strings.Repeat("x", 2*engine.MaxInline)+`"}},
 				{"id":"slow","capability":"r.read","inputs":{"take":"50s"}},

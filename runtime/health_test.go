@@ -69,7 +69,7 @@ func TestHealthFollowsTheRealms(t *testing.T) {
 }
 
 func TestHealthOfAStoreThatDoesNotAnswer(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		r := idle(w, &hooks{Store: s, get: func(ctx context.Context, _ store.Key) (store.Record, error) {
 			<-ctx.Done()
 			return store.Record{}, ctx.Err()
@@ -94,7 +94,7 @@ func TestHealthOfAStoreThatDoesNotAnswer(t *testing.T) {
 
 func TestHealthTellsWhatWaits(t *testing.T) {
 	s := recordstest.Memory(t)
-	one := limited(func(l *engine.Limits) { l.MaxExecutions = 1 })
+	one := withLimits(func(l *engine.Limits) { l.MaxExecutions = 1 })
 	key := store.Key{Kind: journal.KindExecution, ID: "late"}
 	if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: key, At: time.Now().Add(-5 * time.Minute), Priority: 3}}}); err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestHealthScopes(t *testing.T) {
 }
 
 func TestHealthTellsOfAgents(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		agent := func(ctx context.Context, id string) schemas.Session {
@@ -199,8 +199,8 @@ func TestHealthTellsWhatHadToBeRepaired(t *testing.T) {
 
 // TestHealthNamesOpenCircuits: a capability whose breaker is open is a check of its own, and none once that is closed again.
 func TestHealthNamesOpenCircuits(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := policed(w, s, schemas.Policy{Breaker: breaker(2, time.Minute)})
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := runWithPolicy(w, s, schemas.Policy{Breaker: breaker(2, time.Minute)})
 		defer p.stop()
 		call := func(inputs string) error {
 			_, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(inputs), Retry: &schemas.Retry{MaxAttempts: 1}})

@@ -35,7 +35,7 @@ func (p *process) children(t *testing.T) []schemas.Execution {
 }
 
 func TestParentsLeaveRoomForTheirChildren(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, func(c *Config) { c.Limits.MaxExecutions = 1 })
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"a","capability":"r.once"}`)+`]}`)
@@ -60,7 +60,7 @@ func TestChildrenEndWithTheirParentHoweverItEnds(t *testing.T) {
 		"total_timeout of its node": `{"plan":"v1","nodes":[` + subplan("w", `"total_timeout":"5m","on_error":"continue",`, twoDays) + `]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				p := run(w, s)
 				defer p.stop()
 				id := p.submit(t, plan)
@@ -79,7 +79,7 @@ func TestChildrenEndWithTheirParentHoweverItEnds(t *testing.T) {
 }
 
 func TestChildOfAParentThatEndedDoesNothingMore(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		first := run(w, s)
 		id := first.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"t","wait":"1h"},{"id":"a","capability":"r.once","depends_on":["t"]}`)+`,{"id":"q","review":"sure?"}]}`)
 		first.stop()
@@ -96,7 +96,7 @@ func TestChildOfAParentThatEndedDoesNothingMore(t *testing.T) {
 }
 
 func TestChildrenUndoWithTheirParent(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"a","capability":"r.once","compensate":{"capability":"r.read","inputs":{"id":"undo"}}},{"id":"t","wait":"48h","depends_on":["a"]}`)+`]}`)
@@ -110,7 +110,7 @@ func TestChildrenUndoWithTheirParent(t *testing.T) {
 }
 
 func TestParentSaysWhichChildItWaitsFor(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"q","review":"sure?"}`)+`]}`)
@@ -122,7 +122,7 @@ func TestParentSaysWhichChildItWaitsFor(t *testing.T) {
 }
 
 func TestFallbackOfAReviewedCallIsReviewedItself(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"own","fail":9},
@@ -146,7 +146,7 @@ func TestFallbackOfAReviewedCallIsReviewedItself(t *testing.T) {
 }
 
 func TestAReviewThatExpiredCannotBeApproved(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"q","review":{"question":"sure?","expires":"1h"}}]}`)
 		p.stop()
@@ -159,7 +159,7 @@ func TestAReviewThatExpiredCannotBeApproved(t *testing.T) {
 }
 
 func TestRerunAsksAgain(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"ask","review":"delete?","depends_on":["a"]},{"id":"del","capability":"r.once","depends_on":["ask"]}]}`)
@@ -177,7 +177,7 @@ func TestRerunAsksAgain(t *testing.T) {
 }
 
 func TestReviewsAreListedBehindManyOtherWaits(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		var nodes strings.Builder
@@ -197,7 +197,7 @@ func TestReviewsAreListedBehindManyOtherWaits(t *testing.T) {
 }
 
 func TestItemsOfAReusedOutput(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","inputs":{"l":[1,2]},"nodes":[{"id":"m","set":"${item}","for_each":"${inputs.l}"},{"id":"n","capability":"r.read","depends_on":["m"]}]}`)
@@ -219,7 +219,7 @@ func TestItemsOfAReusedOutput(t *testing.T) {
 // What was approved is what runs, also where a node starts before all of its dependencies have ended and its expressions
 // say something else by then.
 func TestWhatWasApprovedIsWhatRuns(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"},{"id":"b","capability":"r.read","inputs":{"take":"30s"}},

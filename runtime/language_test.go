@@ -26,7 +26,7 @@ func (p *process) submit(t *testing.T, source string) string {
 }
 
 func TestForEachKeepsOrderAndBoundsParallelism(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		began := time.Now()
@@ -50,7 +50,7 @@ func TestForEachKeepsOrderAndBoundsParallelism(t *testing.T) {
 }
 
 func TestMapOver500WithFiveFailures(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		var list []int
@@ -85,7 +85,7 @@ func TestMapOver500WithFiveFailures(t *testing.T) {
 }
 
 func TestSignalReachesWhoWaitsAndWhoWillWait(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","wait_for":"paid"},{"id":"b","wait_for":{"event":"paid","timeout":"1h"}},
@@ -106,7 +106,7 @@ func TestSignalReachesWhoWaitsAndWhoWillWait(t *testing.T) {
 }
 
 func TestReviewOfAQuestion(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		source := `{"plan":"v1","inputs":{"n":3},"nodes":[{"id":"ask","review":{"question":"Delete ${inputs.n} files?","expires":"24h"}},
@@ -147,7 +147,7 @@ func TestReviewOfAQuestion(t *testing.T) {
 }
 
 func TestReviewOfACallShowsAndMayChangeItsInputs(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"first"}}]}`)
@@ -170,7 +170,7 @@ func TestReviewOfACallShowsAndMayChangeItsInputs(t *testing.T) {
 }
 
 func TestFallbackServesDegraded(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"id":"own","fail":9},
@@ -192,7 +192,7 @@ func TestFallbackServesDegraded(t *testing.T) {
 func TestVerificationFindsOutWhetherItHappened(t *testing.T) {
 	plan := `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","timeout":"5s","inputs":{"id":"pay","mute":%s},
 		"on_unknown":{"verify":{"capability":"r.read","inputs":{"id":"look","give":{"items":%s}},"happened":"${size(output.items) > 0}","output":"${output.items[0]}"}}}]}`
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, fmt.Sprintf(plan, "true", `[{"id":"R-1"}]`))
@@ -201,7 +201,7 @@ func TestVerificationFindsOutWhetherItHappened(t *testing.T) {
 			t.Errorf("ledger %v", w.ledger)
 		}
 	})
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, strings.Replace(fmt.Sprintf(plan, "true", `[]`), `"on_unknown"`, `"total_timeout":"8s","on_unknown"`, 1))
@@ -210,7 +210,7 @@ func TestVerificationFindsOutWhetherItHappened(t *testing.T) {
 			t.Errorf("called %d times: %v", n, e.Error)
 		}
 	})
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, fmt.Sprintf(plan, "true", `7`))
@@ -222,7 +222,7 @@ func TestVerificationFindsOutWhetherItHappened(t *testing.T) {
 }
 
 func TestSagaUndoesInReverseOrder(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[
@@ -239,7 +239,7 @@ func TestSagaUndoesInReverseOrder(t *testing.T) {
 			t.Errorf("order: %s", got)
 		}
 	})
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[
@@ -254,7 +254,7 @@ func TestSagaUndoesInReverseOrder(t *testing.T) {
 }
 
 func TestCancelMayCompensate(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","compensate":{"capability":"r.idempotent","inputs":{"id":"undo"}}},{"id":"w","wait":"48h","depends_on":["a"]}]}`)
@@ -267,7 +267,7 @@ func TestCancelMayCompensate(t *testing.T) {
 }
 
 func TestRepairLoopOfAnAgent(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","on_error":"suspend","inputs":{"id":"bad","fail":9}},
@@ -282,7 +282,7 @@ func TestRepairLoopOfAnAgent(t *testing.T) {
 }
 
 func TestItemsAreHeldAndPatchedByIndex(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","inputs":{"l":[false,true,false]},"nodes":[{"id":"m","capability":"r.once","for_each":"${inputs.l}","timeout":"5s","inputs":{"id":"i${index}","mute":"${item}"}}],
@@ -297,7 +297,7 @@ func TestItemsAreHeldAndPatchedByIndex(t *testing.T) {
 }
 
 func TestTimeoutsOfANodeSayWhichOneCut(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","max_parallel":1,"nodes":[
@@ -316,7 +316,7 @@ func TestTimeoutsOfANodeSayWhichOneCut(t *testing.T) {
 }
 
 func TestNodePriorityDecidesWhoGoesFirst(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		p.execute(t, `{"plan":"v1","max_parallel":1,"nodes":[{"id":"z","capability":"r.read","priority":5},{"id":"y","capability":"r.read"},{"id":"x","capability":"r.read","priority":1}]}`)
@@ -331,7 +331,7 @@ func TestNodePriorityDecidesWhoGoesFirst(t *testing.T) {
 }
 
 func TestWorkflowRunsAPlanWithinThePlan(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		inner := `{"plan":"v1","name":"inner","timeout":"1m","inputs":{"n":0,"x":"y"},"nodes":[{"id":"a","capability":"r.once","inputs":{"id":"in-${inputs.n}","take":"90s"}}],"output":"${nodes.a.output.id}${inputs.x}"}`
@@ -353,7 +353,7 @@ func TestWorkflowRunsAPlanWithinThePlan(t *testing.T) {
 }
 
 func TestCancelFlowsDownToWorkflows(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","wait":"48h"}]}}}]}`)
@@ -368,7 +368,7 @@ func TestCancelFlowsDownToWorkflows(t *testing.T) {
 }
 
 func TestWorkflowSurvivesACrash(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		first := run(w, s)
 		id := first.submit(t, `{"plan":"v1","nodes":[{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","wait":"1h"},{"id":"b","capability":"r.once","depends_on":["a"]}],"output":1}}}]}`)
 		first.stop()

@@ -115,8 +115,8 @@ func TestLateResultsOfAZombie(t *testing.T) {
 	for _, tt := range tests {
 		for mode, until := range map[string]time.Duration{"it learns that": 20 * time.Second, "it does not know": time.Minute} {
 			t.Run(tt.name+", "+mode, func(t *testing.T) {
-				bubble(t, func(t *testing.T, w *world, s store.Store) {
-					first := run(w, cut(s, time.Now().Add(until)))
+				inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+					first := run(w, withoutLeases(s, time.Now().Add(until)))
 					defer first.stop()
 					id := first.submit(t, `{"plan":"v1","nodes":[`+tt.plan+`]}`)
 					second := run(w, s)

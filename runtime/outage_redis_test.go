@@ -27,8 +27,8 @@ func TestRedisThatGoesAwayForAWhile(t *testing.T) {
 			f := &paired{tries: 1, queueFixture: &queueFixture{world: newWorld(), open: func() store.Store { return recordstest.Redis(t, redis.Options{URL: server.URL()}) }}}
 			f.ctx = as(t, "somebody")
 			f.p = f.worker(t, 8)
-			f.rule(schemas.Policy{}, map[string]schemas.Policy{"read": {RateLimit: rate(2, time.Hour), CacheTTL: hour}})
-			f.asks(t, "read", works, "")
+			f.setPolicies(schemas.Policy{}, map[string]schemas.Policy{"read": {RateLimit: rate(2, time.Hour), CacheTTL: hour}})
+			f.invoke(t, "read", works, "")
 			const source = `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"a","take":"3s"}},{"id":"b","capability":"r.once","inputs":{"id":"b"},"depends_on":["a"]}]}`
 			e, err := f.p.Executions.Execute(f.ctx, engine.Submit{Plan: []byte(source)})
 			if err != nil {
@@ -41,10 +41,10 @@ func TestRedisThatGoesAwayForAWhile(t *testing.T) {
 			if err != nil || now.Status != schemas.StatusRunning || now.Hint != hintStale {
 				t.Errorf("its status: %+v %v", now, err)
 			}
-			f.asks(t, "read", works, "")                                                                                               // it is kept
-			f.asks(t, "read", `{"id":"second"}`, "")                                                                                   // counted by this process alone from here
-			f.asks(t, "read", `{"id":"third"}`, "")                                                                                    // which has two
-			f.asks(t, "read", `{"id":"fourth"}`, "rate_limited")                                                                       // and no more
+			f.invoke(t, "read", works, "")                                                                                             // it is kept
+			f.invoke(t, "read", `{"id":"second"}`, "")                                                                                 // counted by this process alone from here
+			f.invoke(t, "read", `{"id":"third"}`, "")                                                                                  // which has two
+			f.invoke(t, "read", `{"id":"fourth"}`, "rate_limited")                                                                     // and no more
 			if d, err := f.p.Capabilities.Discover(f.ctx, schemas.DiscoverQuery{Query: "x"}); err != nil || len(d.Capabilities) == 0 { // and a cursor
 				t.Errorf("discovery: %+v %v", d, err)
 			}

@@ -27,7 +27,7 @@ func TestStoreThatCannotBeReachedForAWhile(t *testing.T) {
 		for _, replicas := range []int{1, 2} {
 			for _, long := range []time.Duration{3 * time.Second, 12 * time.Second, 20 * time.Second} {
 				t.Run(fmt.Sprintf("hang %v, %d replicas, %s", hang, replicas, long), func(t *testing.T) {
-					bubble(t, func(t *testing.T, w *world, s store.Store) {
+					inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 						began := time.Now()
 						out := &recordstest.Outage{Store: s, Hang: hang, From: began.Add(2 * time.Second), To: began.Add(2*time.Second + long)}
 						var all []*process
@@ -54,7 +54,7 @@ func TestStoreThatCannotBeReachedForAWhile(t *testing.T) {
 						}
 						synctest.Wait()
 						for _, p := range all {
-							p.quiet(t)
+							p.ownsNothing(t)
 						}
 					})
 				})
@@ -66,7 +66,7 @@ func TestStoreThatCannotBeReachedForAWhile(t *testing.T) {
 // TestStatusWhileTheStoreIsAway: who asks is told what this process knows, and that it is no more than that; nobody learns of what is
 // another's. What nobody here runs is unavailable.
 func TestStatusWhileTheStoreIsAway(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
 		p := run(w, &recordstest.Outage{Store: s, From: began.Add(10 * time.Second), To: began.Add(20 * time.Second)})
 		defer p.stop()
@@ -99,10 +99,10 @@ func TestStatusWhileTheStoreIsAway(t *testing.T) {
 
 // A direct call of a session, under limits, waits for a store that says nothing as long as somebody who asks can bear, and is made.
 func TestDirectCallsOfASessionWhileTheStoreSaysNothing(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
 		out := &recordstest.Outage{Store: s, Hang: true, From: began.Add(time.Minute), To: began.Add(3 * time.Minute)}
-		p := policed(w, out, schemas.Policy{RateLimit: rate(100, time.Second)})
+		p := runWithPolicy(w, out, schemas.Policy{RateLimit: rate(100, time.Second)})
 		defer p.stop()
 		session, err := p.Sessions.Create(t.Context(), schemas.SessionUpdates{})
 		if err != nil {
@@ -121,7 +121,7 @@ func TestDirectCallsOfASessionWhileTheStoreSaysNothing(t *testing.T) {
 // TestCommitThatNoStoreTakes: a batch that is refused for good is not tried for ever. The execution is suspended and says why;
 // its next try is somebody's decision.
 func TestCommitThatNoStoreTakes(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var mu sync.Mutex
 		refused, refuse := 0, true
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
@@ -146,7 +146,7 @@ func TestCommitThatNoStoreTakes(t *testing.T) {
 		if e.Status != schemas.StatusSuspended || e.Reason == "" || refused != 1 {
 			t.Errorf("%s for %q after %d refusals", e.Status, e.Reason, refused)
 		}
-		p.quiet(t)
+		p.ownsNothing(t)
 		mu.Lock()
 		refuse = false
 		mu.Unlock()

@@ -47,8 +47,8 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 		return ids
 	}
 	t.Run("no room", func(t *testing.T) {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
-			p := run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+			p := run(w, s, withLimits(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 			defer p.stop()
 			p.enqueue(t, 1, engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"1h","inputs":{"take":"10m"}}]}`)})
 			ids := submit(t, p)
@@ -60,7 +60,7 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 		})
 	})
 	t.Run("paused", func(t *testing.T) {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			p := run(w, s)
 			defer p.stop()
 			if _, err := p.Queue.Pause(t.Context(), "", "ops"); err != nil {
@@ -72,7 +72,7 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 		})
 	})
 	t.Run("nobody there", func(t *testing.T) {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			ids := submit(t, idle(w, s))
 			time.Sleep(time.Hour)
 			p := run(w, s)
@@ -84,7 +84,7 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 
 // TestTimeInTheQueueEndsWithTheStart: whoever was started in time has all of its own time.
 func TestTimeInTheQueueEndsWithTheStart(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		outside := idle(w, s)
 		waited := outside.submit(t, `{"plan":"v1","queue_timeout":"30s","nodes":[{"id":"n","capability":"r.read","timeout":"1h","inputs":{"take":"10m"}}]}`)
 		suspended := outside.submit(t, `{"plan":"v1","queue_timeout":"30s","nodes":[{"id":"n","capability":"r.read"}]}`)

@@ -81,7 +81,7 @@ func (h *hooks) Renew(ctx context.Context, leases []store.Lease, ttl time.Durati
 }
 
 // quiet fails the test unless the runtime has let go of everything that it owned.
-func (p *process) quiet(t *testing.T) {
+func (p *process) ownsNothing(t *testing.T) {
 	t.Helper()
 	synctest.Wait()
 	p.checkQueue(t)
@@ -97,7 +97,7 @@ func (p *process) quiet(t *testing.T) {
 }
 
 func TestRequestAsTheOwnerLetsGoIsDone(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		h := &hooks{Store: s}
 		p := run(w, h)
 		defer p.stop()
@@ -124,7 +124,7 @@ func TestRequestAsTheOwnerLetsGoIsDone(t *testing.T) {
 }
 
 func TestOneKeyAtOnceHasOneOwner(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			time.Sleep(time.Millisecond) // long enough for all of them to be between reservation and execution
 			return s.Commit(ctx, b)
@@ -146,7 +146,7 @@ func TestOneKeyAtOnceHasOneOwner(t *testing.T) {
 		if n := w.calls("once", ""); n != 2 {
 			t.Errorf("ledger %v", w.ledger)
 		}
-		p.quiet(t)
+		p.ownsNothing(t)
 	})
 }
 
@@ -154,7 +154,7 @@ func TestOneKeyAtOnceHasOneOwner(t *testing.T) {
 func TestLostAnswerOfACommit(t *testing.T) {
 	for at := 2; at <= 6; at++ { // the first one is the submitter's, who is told
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				n := 0
 				h := &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 					done, err := s.Commit(ctx, b)
@@ -171,7 +171,7 @@ func TestLostAnswerOfACommit(t *testing.T) {
 				if w.calls("once", "") != 3 || w.calls("read", "") != 1 {
 					t.Errorf("ledger %v", w.ledger)
 				}
-				p.quiet(t)
+				p.ownsNothing(t)
 			})
 		})
 	}
@@ -180,7 +180,7 @@ func TestLostAnswerOfACommit(t *testing.T) {
 // TestLapsedLeaseComesBackToItsOwner: renewals failed for longer than a lease lives, nobody else was there, and this
 // process claims what it still runs.
 func TestLapsedLeaseComesBackToItsOwner(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
 		h := &hooks{Store: s, renew: func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error) {
 			if time.Since(began) < 25*time.Second {
@@ -196,14 +196,14 @@ func TestLapsedLeaseComesBackToItsOwner(t *testing.T) {
 		if len(w.ledger) != 3 {
 			t.Errorf("ledger %v", w.ledger)
 		}
-		p.quiet(t)
+		p.ownsNothing(t)
 	})
 }
 
 // TestReleaseKeepsTheWakeOfSomebodyFaster: a worker claims an execution that was just suspended, and finds nothing to
 // do; while it hands it back, somebody resumes.
 func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		visitor := idle(w, s)
 		e, err := visitor.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read"}]}`)})
 		if err != nil {
@@ -245,7 +245,7 @@ func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
 // TestCancelPastTheOwnerReachesIt: a cancel found no owner, a worker claimed the execution and started a call, and only then the
 // cancel was committed.
 func TestCancelPastTheOwnerReachesIt(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		e, err := idle(w, s).Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}}]}`)})
 		if err != nil {
 			t.Fatal(err)
@@ -281,7 +281,7 @@ func TestCancelPastTheOwnerReachesIt(t *testing.T) {
 // TestOwnerWhoseWakeWasRemovedSetsItAgain: another replica suspends what waits here for a near timer, which removes the
 // wake; it is resumed here, and then this process dies with a call in flight.
 func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		dying := storetest.Crash(s, 0, storetest.CrashBefore)
 		p := run(w, dying)
 		defer p.stop()
@@ -312,7 +312,7 @@ func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
 
 // TestCancelThroughAnotherReplicaStopsTheCall: the owner hears of what others commit while it only waits for a call.
 func TestCancelThroughAnotherReplicaStopsTheCall(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p, other := run(w, s), run(w, s)
 		defer p.stop()
 		defer other.stop()
@@ -326,12 +326,12 @@ func TestCancelThroughAnotherReplicaStopsTheCall(t *testing.T) {
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("took %s", took)
 		}
-		p.quiet(t)
+		p.ownsNothing(t)
 	})
 }
 
 func TestDeletedExecutionIsForgotten(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var claims atomic.Int64
 		p := run(w, &hooks{Store: s, claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
 			leases, err := s.Claim(ctx, r)
@@ -350,12 +350,12 @@ func TestDeletedExecutionIsForgotten(t *testing.T) {
 		if n := claims.Load(); n != 0 {
 			t.Errorf("claimed %d times after it was deleted", n)
 		}
-		p.quiet(t)
+		p.ownsNothing(t)
 	})
 }
 
 func TestIdempotencyKeyOutlivesASetting(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		sub := engine.Submit{Plan: []byte(`{"plan":"v1","idempotency_key":"k","nodes":[{"id":"n","set":1}]}`)}
 		first := run(w, s)
 		e, err := first.Executions.Execute(t.Context(), sub)

@@ -14,7 +14,7 @@ import (
 // TestFiveRecoveriesAndNoMore: a plan whose worker dies each time is called once and then once after each recovery, none
 // of which spends its only attempt; then a person has to look.
 func TestFiveRecoveriesAndNoMore(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","retry":{"max_attempts":1},"inputs":{"take":"1s"}}]}`
 		var id string
 		for life := range 6 {
@@ -56,7 +56,7 @@ func TestWhatASuspendDoesToCallsInFlight(t *testing.T) {
 		{"drain now", "read", 0, 2}, {"drain now", "once", 10 * time.Second, 1}, {"now drain", "idempotent", 0, 2}, {"now now", "read", 0, 2},
 	} {
 		t.Run(tt.mode+" "+tt.effect, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				p := run(w, s)
 				defer p.stop()
 				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.`+tt.effect+`","retry":{"max_attempts":1},"inputs":{"take":"10s"}},{"id":"b","capability":"r.read","depends_on":["a"]}]}`)
@@ -90,7 +90,7 @@ func TestWaitingIsNothingToRun(t *testing.T) {
 		`"capability":"r.read","inputs":{"fail":1,"code":"unavailable"},"retry":{"initial_interval":"1h","max_interval":"2h"}`: true,
 		`"capability":"r.read","inputs":{"take":"1h"}`: false,
 	} {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			p := run(w, s)
 			defer p.stop()
 			alone := p.submit(t, `{"plan":"v1","nodes":[{"id":"z","set":1},{"id":"a","depends_on":["z"],`+node+`},{"id":"next","set":1,"depends_on":["a"]}]}`)

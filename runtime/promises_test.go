@@ -181,7 +181,7 @@ func TestWholePlanRuns(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, _ *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, _ *world, s store.Store) {
 				d := refunds()
 				tt.change(d)
 				p := run(d.world, s, func(c *Config) { c.Realms = d })
@@ -218,7 +218,7 @@ func TestWholePlanRuns(t *testing.T) {
 }
 
 func TestTimeoutOfThePlanEndsTheExecution(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		began := time.Now()
@@ -231,7 +231,7 @@ func TestTimeoutOfThePlanEndsTheExecution(t *testing.T) {
 }
 
 func TestPriorityOfAnExecutionDecidesWhoGoesFirst(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, func(c *Config) { c.Limits.MaxExecutions = 1 })
 		defer p.stop()
 		submit := func(id, priority string) schemas.Execution {
@@ -260,7 +260,7 @@ func TestPriorityOfAnExecutionDecidesWhoGoesFirst(t *testing.T) {
 }
 
 func TestWaitUntilAMoment(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		moment := time.Now().Add(3 * time.Hour).UTC().Format(time.RFC3339)
@@ -273,7 +273,7 @@ func TestWaitUntilAMoment(t *testing.T) {
 }
 
 func TestDecisionIsTheOutputOfAReview(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","review":"Sure?"}],"output":"${nodes.a.output}"}`)
@@ -287,7 +287,7 @@ func TestDecisionIsTheOutputOfAReview(t *testing.T) {
 }
 
 func TestProgressKeepsACallAlive(t *testing.T) {
-	bubble(t, func(t *testing.T, _ *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, _ *world, s store.Store) {
 		d := refunds()
 		d.answer["shop.get_order"] = func(ctx context.Context, c *call.Call) (*call.Result, error) {
 			for range 10 {
@@ -308,7 +308,7 @@ func TestProgressKeepsACallAlive(t *testing.T) {
 
 // TestListLongerThanItsLimitFailsTheNode is P8.
 func TestListLongerThanItsLimitFailsTheNode(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		source := `{"plan":"v1","nodes":[{"id":"m","set":"${index}","for_each":"${lists.range(8) + lists.range(%d)}"%s}],"output":"${size(nodes.m.output)}"}`
@@ -323,7 +323,7 @@ func TestListLongerThanItsLimitFailsTheNode(t *testing.T) {
 }
 
 func TestExpressionsReadOutputsUpToOneMebibyte(t *testing.T) {
-	bubble(t, func(t *testing.T, _ *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, _ *world, s store.Store) {
 		d := refunds()
 		p := run(d.world, s, func(c *Config) { c.Realms = d })
 		defer p.stop()
@@ -353,7 +353,7 @@ func TestExpressionsReadOutputsUpToOneMebibyte(t *testing.T) {
 
 // TestWhatATextSaysIsNeverEvaluated is P5: an answer, an event and a person's comment stay what they are wherever they go.
 func TestWhatATextSaysIsNeverEvaluated(t *testing.T) {
-	bubble(t, func(t *testing.T, _ *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, _ *world, s store.Store) {
 		d := refunds()
 		trap := "${inputs.secret} $${inputs.secret} ${1 + 1}"
 		raw, _ := json.Marshal(trap)
@@ -393,7 +393,7 @@ func TestWhatATextSaysIsNeverEvaluated(t *testing.T) {
 
 // TestInputsAreCheckedBeforeTheCallLeaves is P6: what an expression made has to fit the schema that the plan was accepted with.
 func TestInputsAreCheckedBeforeTheCallLeaves(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"give":{"take":7,"list":[7]}}},
@@ -410,7 +410,7 @@ func TestInputsAreCheckedBeforeTheCallLeaves(t *testing.T) {
 }
 
 func TestExecuteRefusesWithTheFindingsOfValidate(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		source := []byte(`{"plan":"v1","nodes":[{"id":"a","tool":"r.reed","if":"${nodes.b.output}"},{"id":"c","capability":"q.read","timeout":30}]}`)
@@ -430,7 +430,7 @@ func TestExecuteRefusesWithTheFindingsOfValidate(t *testing.T) {
 func TestOneEffectHasOneKey(t *testing.T) {
 	source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.idempotent","inputs":{"id":"${execution.id}-${execution.created_at}","take":"20s","fail":1,"code":"unavailable"}},
 		{"id":"m","capability":"r.idempotent","for_each":[0,1],"inputs":{"id":"i${index}","fail":1,"code":"unavailable"}}]}`
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		dying := storetest.Crash(s, 0, storetest.CrashBefore)
 		first := run(w, dying)
 		id := first.submit(t, source)
@@ -467,7 +467,7 @@ func TestOneEffectHasOneKey(t *testing.T) {
 func TestEveryEndIsOne(t *testing.T) {
 	for _, effect := range []string{"read", "once"} {
 		for _, at := range []time.Duration{999 * time.Millisecond, time.Second, 1001 * time.Millisecond} {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				p := run(w, s)
 				defer p.stop()
 				for range 20 {
@@ -510,7 +510,7 @@ func TestEveryEndIsOne(t *testing.T) {
 
 // TestOneExecutionDoesNotReadAnother is P3 at work: what a plan may name is checked when it comes in and when it runs.
 func TestOneExecutionDoesNotReadAnother(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		first := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":"secret"}]}`).ExecutionID

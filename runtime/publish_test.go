@@ -17,7 +17,7 @@ import (
 )
 
 // tools prints what the caller has published.
-func (p *process) tools(t *testing.T) string {
+func (p *process) publishedTools(t *testing.T) string {
 	t.Helper()
 	list, err := p.Workflows.Published(t.Context())
 	if err != nil {
@@ -33,9 +33,9 @@ func (p *process) tools(t *testing.T) string {
 // TestPublishedWorkflows: what a workflow is as a tool follows its versions and goes with it, on the replica that changed
 // it and on another one, and the clients of both are told, whether the replicas hear of each other or have to look.
 func TestPublishedWorkflows(t *testing.T) {
-	for name, wrap := range map[string]func(store.Store) store.Store{"watch": func(s store.Store) store.Store { return s }, "poll": deaf} {
+	for name, wrap := range map[string]func(store.Store) store.Store{"watch": func(s store.Store) store.Store { return s }, "poll": withoutWatch} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				here, there := run(w, wrap(s)), run(w, wrap(s))
 				defer here.stop()
 				defer there.stop()
@@ -47,7 +47,7 @@ func TestPublishedWorkflows(t *testing.T) {
 							told[p].Add(1)
 						}
 					})()
-					if got := p.tools(t); got != "" {
+					if got := p.publishedTools(t); got != "" {
 						t.Errorf("before anything was published: %s", got)
 					}
 				}
@@ -93,7 +93,7 @@ func TestPublishedWorkflows(t *testing.T) {
 						if n := told[p].Load(); n != step.told {
 							t.Errorf("%d %s: the clients of replica %v were told %d times, want %d", i, step.what, p == here, n, step.told)
 						}
-						if got := p.tools(t); got != step.tools {
+						if got := p.publishedTools(t); got != step.tools {
 							t.Errorf("%s: tools %q, want %q", step.what, got, step.tools)
 						}
 					}
@@ -106,7 +106,7 @@ func TestPublishedWorkflows(t *testing.T) {
 // TestPublishedSchema: the inputs of the tool are those that the workflow declares and those that its definition names.
 func TestPublishedSchema(t *testing.T) {
 	everything := `["object","array","string","number","boolean","null"]`
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		yes := true
@@ -135,7 +135,7 @@ func TestPublishedSchema(t *testing.T) {
 				t.Errorf("%s: got %s, %v, %v, want %s", tt.name, tool.InputSchema, err, lost, tt.want)
 			}
 		}
-		if got := p.tools(t); got != "workflow_w@4" {
+		if got := p.publishedTools(t); got != "workflow_w@4" {
 			t.Errorf("a refused definition changed what is published: %s", got)
 		}
 		long := workflow.Spec{Name: strings.Repeat("w", workflow.MaxPublishedName+1), Definition: []byte(greet("x")), Publish: &yes}
@@ -160,10 +160,10 @@ func TestPublishedHints(t *testing.T) {
 	read, idempotent, once := `{"id":"a","capability":"r.read"}`, `{"id":"a","capability":"r.idempotent"}`, `{"id":"a","capability":"r.once"}`
 	harmless := map[string]string{"read": `{"openWorldHint":false}`, "idempotent": `{"idempotentHint":true,"destructiveHint":false,"openWorldHint":false}`, "once": `{"destructiveHint":false,"openWorldHint":false}`}
 	worst := schemas.Hints{Destructive: true, OpenWorld: true}
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
-		p.keep(t, "inner", `{"plan":"v1","nodes":[`+once+`]}`, "")
+		p.createWorkflow(t, "inner", `{"plan":"v1","nodes":[`+once+`]}`, "")
 		yes := true
 		for i, tt := range []struct {
 			name, nodes string
@@ -184,7 +184,7 @@ func TestPublishedHints(t *testing.T) {
 			{"a workflow within", `{"id":"a","workflow":"inner"}`, harmless, schemas.Hints{}},
 			{"the plan is stricter", `{"id":"a","capability":"r.read","effect":"once"}`, harmless, schemas.Hints{Destructive: true}},
 		} {
-			w.said = tt.said
+			w.annotations = tt.said
 			name := fmt.Sprint("w", i)
 			if err := errOf(p.Workflows.Create(t.Context(), workflow.Spec{Name: name, Definition: []byte(`{"plan":"v1","nodes":[` + tt.nodes + `]}`), Publish: &yes})); err != nil {
 				t.Fatalf("%s: %v", tt.name, err)
@@ -193,7 +193,7 @@ func TestPublishedHints(t *testing.T) {
 				t.Errorf("%s: %+v, %v, want %+v", tt.name, tool.Hints, err, tt.want)
 			}
 		}
-		w.said = map[string]string{"read": harmless["read"]} // since then
+		w.annotations = map[string]string{"read": harmless["read"]} // since then
 		if err := errOf(p.Workflows.Create(t.Context(), workflow.Spec{Name: "w2", Definition: []byte(`{"plan":"v1","nodes":[` + read + `]}`), Publish: &yes})); err != nil {
 			t.Fatal(err)
 		}
@@ -206,15 +206,15 @@ func TestPublishedHints(t *testing.T) {
 // TestHintsFollowTheWorkflowsWithin: what a published workflow names may get another version, or go. The tool never looks more
 // harmless than what it executes now, also where whoever made that version died before he could look at the tool.
 func TestHintsFollowTheWorkflowsWithin(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		w.said = map[string]string{"read": `{"openWorldHint":false}`, "once": `{"destructiveHint":false,"openWorldHint":false}`}
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		w.annotations = map[string]string{"read": `{"openWorldHint":false}`, "once": `{"destructiveHint":false,"openWorldHint":false}`}
 		reads, pays := `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"}]}`, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once"}]}`
 		names := func(name string) string { return `{"plan":"v1","nodes":[{"id":"a","workflow":"` + name + `"}]}` }
 		p := run(w, s)
 		defer p.stop()
 		yes := true
-		p.keep(t, "inner", reads, "")
-		p.keep(t, "middle", names("inner"), "")
+		p.createWorkflow(t, "inner", reads, "")
+		p.createWorkflow(t, "middle", names("inner"), "")
 		for name, definition := range map[string]string{"outer": names("middle"), "fixed": names("inner@1")} {
 			if err := errOf(p.Workflows.Create(t.Context(), workflow.Spec{Name: name, Definition: []byte(definition), Publish: &yes})); err != nil {
 				t.Fatal(err)
@@ -232,9 +232,9 @@ func TestHintsFollowTheWorkflowsWithin(t *testing.T) {
 			}
 		}
 		expect("as it was published", harmless)
-		p.keep(t, "inner", pays, "")
+		p.createWorkflow(t, "inner", pays, "")
 		expect("the next version pays", harms)
-		p.keep(t, "inner", reads, "")
+		p.createWorkflow(t, "inner", reads, "")
 		expect("the next one reads again", harmless)
 		var versions int
 		dying := idle(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {

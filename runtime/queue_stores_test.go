@@ -24,7 +24,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 			f.submit(t, "busy", 200, 3)
 			f.submit(t, "calm", 5, 3)
 			f.worker(t, 1)
-			f.ran(t, 205)
+			f.waitForCalls(t, 205)
 			if last := f.last("calm"); last > 12 {
 				t.Errorf("the calm tenant's five were done after %d", last+1)
 			}
@@ -34,7 +34,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 				f.submit(t, fmt.Sprint("p", p), 40, p)
 			}
 			f.worker(t, 1)
-			f.ran(t, 200)
+			f.waitForCalls(t, 200)
 			first := f.order()[:31]
 			for p, want := range []int{16, 8, 4, 2, 1} {
 				n := 0
@@ -54,7 +54,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.worker(t, 1)
-			f.ran(t, 30)
+			f.waitForCalls(t, 30)
 			if got := f.order()[0]; got != "a-29" {
 				t.Errorf("%s ran first, want a-29", got)
 			}
@@ -77,7 +77,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 			if _, err := b.Queue.Resume(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			f.ran(t, 3)
+			f.waitForCalls(t, 3)
 		}},
 		{"a full queue refuses", func(t *testing.T, f *queueFixture) {
 			f.submit(t, "a", 300, 3)
@@ -86,7 +86,7 @@ func TestQueueOnEveryStore(t *testing.T) {
 				t.Errorf("got %v, want rate_limited", err)
 			}
 			f.worker(t, 16)
-			f.ran(t, 300)
+			f.waitForCalls(t, 300)
 			eventually(t, "there is room again", func() bool {
 				_, err := f.outside.Executions.Execute(as(t, "a"), engine.Submit{Plan: []byte(quick)})
 				return err == nil
@@ -134,7 +134,7 @@ type queueFixture struct {
 // worker starts a replica that runs so many executions at once.
 func (f *queueFixture) worker(t *testing.T, n int) *process {
 	t.Helper()
-	return replica(t, f.world, f.open(), limited(func(l *engine.Limits) { l.MaxExecutions = n }))
+	return replica(t, f.world, f.open(), withLimits(func(l *engine.Limits) { l.MaxExecutions = n }))
 }
 
 func (f *queueFixture) submit(t *testing.T, principal string, n, priority int) []string {
@@ -178,7 +178,7 @@ func (f *queueFixture) last(principal string) int {
 }
 
 // ran waits until so many calls were made.
-func (f *queueFixture) ran(t *testing.T, n int) {
+func (f *queueFixture) waitForCalls(t *testing.T, n int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d calls", n), func() bool { return len(f.order()) >= n })
 }

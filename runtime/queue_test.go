@@ -22,7 +22,7 @@ const (
 	slow  = `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"1s"}}]}`
 )
 
-func limited(edit func(*engine.Limits)) func(*Config) { return func(c *Config) { edit(&c.Limits) } }
+func withLimits(edit func(*engine.Limits)) func(*Config) { return func(c *Config) { edit(&c.Limits) } }
 
 // enqueue submits a plan n times for a session and returns the ids.
 func (p *process) enqueue(t *testing.T, n int, sub engine.Submit) (ids []string) {
@@ -63,7 +63,7 @@ func queueOf(t *testing.T, r *Runtime) schemas.QueueStatus {
 
 // The store is tested with ten thousand that wait.
 func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		outside := idle(w, s, func(c *Config) { c.MaxQueued = 20_000 })
 		var sessions [2]string
 		for i := range sessions {
@@ -81,7 +81,7 @@ func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
 		time.Sleep(time.Minute)
 		calm := outside.enqueue(t, 5, engine.Submit{Plan: []byte(slow), SessionID: sessions[1]})
 		began := time.Now()
-		p := run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 4 }))
+		p := run(w, s, withLimits(func(l *engine.Limits) { l.MaxExecutions = 4 }))
 		defer p.stop()
 		for _, id := range calm {
 			if e := p.rest(t, id); e.Status != schemas.StatusSucceeded {
@@ -96,13 +96,13 @@ func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
 }
 
 func TestNoPriorityStarvesAndTheUrgentAreServedMore(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		outside := idle(w, s)
 		ids := map[int][]string{}
 		for _, priority := range []int{5, 4, 3, 2, 1} {
 			ids[priority] = outside.enqueue(t, 100, engine.Submit{Plan: []byte(slow), Priority: priority})
 		}
-		p := run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
+		p := run(w, s, withLimits(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 		defer p.stop()
 		time.Sleep(62 * time.Second)
 		last := 1000
@@ -123,7 +123,7 @@ func TestNoPriorityStarvesAndTheUrgentAreServedMore(t *testing.T) {
 }
 
 func TestSetPriorityOvertakes(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		outside := idle(w, s)
 		ids := outside.enqueue(t, 50, engine.Submit{Plan: []byte(slow)})
 		if q := queueOf(t, outside.Runtime); q.Depth != 50 || q.DepthByPriority["3"] != 50 {
@@ -136,7 +136,7 @@ func TestSetPriorityOvertakes(t *testing.T) {
 		if q := queueOf(t, outside.Runtime); q.Depth != 50 || q.DepthByPriority["1"] != 1 {
 			t.Errorf("queue %+v", q)
 		}
-		p := run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
+		p := run(w, s, withLimits(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 		defer p.stop()
 		first := p.rest(t, ids[49]).StartedAt
 		p.rest(t, ids[0])
@@ -162,7 +162,7 @@ func TestSetPriorityOvertakes(t *testing.T) {
 }
 
 func TestSetPriorityReachesWorkflows(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"sub","workflow":{"definition":{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}}}]}`)
@@ -179,8 +179,8 @@ func TestSetPriorityReachesWorkflows(t *testing.T) {
 }
 
 func TestNobodyOvertakesThoseWhoWait(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 2 }))
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s, withLimits(func(l *engine.Limits) { l.MaxExecutions = 2 }))
 		defer p.stop()
 		ids := p.enqueue(t, 20, engine.Submit{Plan: []byte(slow)})
 		last := time.Time{}
@@ -196,7 +196,7 @@ func TestNobodyOvertakesThoseWhoWait(t *testing.T) {
 }
 
 func TestPauseHoldsEveryReplicaAndResumeLetsGo(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		a, b := run(w, s), run(w, s)
 		defer a.stop()
 		running := b.enqueue(t, 1, engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}},
@@ -256,8 +256,8 @@ func TestPauseHoldsEveryReplicaAndResumeLetsGo(t *testing.T) {
 }
 
 func TestPauseIsSeenWithoutAWatch(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := run(w, deaf(s))
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, withoutWatch(s))
 		defer p.stop()
 		other := idle(w, s)
 		if _, err := other.Queue.Pause(t.Context(), "x", "ops"); err != nil {
@@ -281,7 +281,7 @@ func TestPauseIsSeenWithoutAWatch(t *testing.T) {
 }
 
 func TestFullQueueRefusesButNotWhatRuns(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, func(c *Config) { c.Limits.MaxExecutions, c.MaxQueued = 2, 3 })
 		defer p.stop()
 		// One runs and starts workflows, whatever waits.
@@ -310,12 +310,12 @@ func TestFullQueueRefusesButNotWhatRuns(t *testing.T) {
 }
 
 func TestQueueKeepsItsOrderAcrossARestart(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s, withLimits(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 		ids := p.enqueue(t, 10, engine.Submit{Plan: []byte(slow)})
 		time.Sleep(2500 * time.Millisecond)
 		p.stop()
-		p = run(w, s, limited(func(l *engine.Limits) { l.MaxExecutions = 1 }))
+		p = run(w, s, withLimits(func(l *engine.Limits) { l.MaxExecutions = 1 }))
 		defer p.stop()
 		last := ""
 		for i, id := range ids {

@@ -70,7 +70,7 @@ func TestRandomPlansGiveTheSameResultAfterACrashAtAnyCommit(t *testing.T) {
 		source := randomPlan(rand.New(rand.NewPCG(seed, 0)))
 		var want string
 		commits := 0
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			counting := storetest.Crash(s, 0, storetest.CrashBefore)
 			p := run(w, counting)
 			defer p.stop()
@@ -79,7 +79,7 @@ func TestRandomPlansGiveTheSameResultAfterACrashAtAnyCommit(t *testing.T) {
 		})
 		for at := 1; at <= commits; at++ {
 			mode := storetest.CrashModes[at%2]
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				dying := run(w, storetest.Crash(s, at, mode))
 				_, _ = dying.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)}) // it may die meanwhile
 				time.Sleep(time.Minute)

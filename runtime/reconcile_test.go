@@ -18,7 +18,7 @@ import (
 // TestExecutionInNoQueueIsFoundAndWoken breaks records on purpose, with three replicas there: each one is woken once, and
 // what needs no wake is left alone.
 func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var passes atomic.Int64
 		counted := &hooks{Store: s, passes: true, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			done, err := s.Commit(ctx, b)
@@ -95,7 +95,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 
 // TestPassesGoOnWhereTheLastOneEnded: a pass is bounded, and every open execution has its turn.
 func TestPassesGoOnWhereTheLastOneEnded(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"30h"}]}`)

@@ -126,11 +126,12 @@ func replicasOn(t *testing.T, url string) {
 // TestAShardThatIsDown: while one of three masters of a Cluster is away, what lies on the others is claimed, renewed and goes on, and check_health
 // says what is wrong; what lies on it goes on when it is back.
 func TestAShardThatIsDown(t *testing.T) {
+	t.Parallel()
 	c := redistest.Cluster(t, "cluster-require-full-coverage no", "appendfsync always") // or a kill may lose what was acknowledged
 	w := newWorld()
 	p := onRedis(t, w, redis.Options{URL: c.URL()}, func(c *Config) { c.Limits.Lease = 5 * time.Second })
 	var ids []string
-	for i := range 9 {
+	for i := range 24 { // so many that each master has some
 		id := p.begin(t, fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"s","wait_for":"go"},{"id":"a","capability":"r.once","inputs":{"id":"%da","take":"6s"},"depends_on":["s"]},
 			{"id":"b","capability":"r.once","inputs":{"id":"%db"},"depends_on":["a"]}]}`, i, i))
 		want(t, p.rest(t, id), schemas.StatusRunning, "", "s=running a=pending b=pending")

@@ -38,7 +38,7 @@ func TestRuleAgainstRetryOfUnknownHoldsForAcceptedPlans(t *testing.T) {
 		"another effect":        {"idempotent", everywhere, 5 * time.Second, false, 3, schemas.StatusFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				first := s
 				if tt.crash {
 					first = storetest.Crash(s, 2, storetest.CrashBefore) // what comes behind the start is not committed

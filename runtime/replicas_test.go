@@ -18,7 +18,7 @@ import (
 )
 
 // deaf is a store that never tells anybody what others wrote.
-func deaf(s store.Store) store.Store {
+func withoutWatch(s store.Store) store.Store {
 	return &hooks{Store: s, watch: func(ctx context.Context) (<-chan store.Key, error) {
 		keys := make(chan store.Key)
 		context.AfterFunc(ctx, func() { close(keys) })
@@ -97,9 +97,9 @@ func TestAnyReplicaAnswers(t *testing.T) {
 		}, "true", "running succeeded", 2},
 	}
 	for _, tt := range tests {
-		for how, of := range map[string]func(store.Store) store.Store{"": func(s store.Store) store.Store { return s }, ", deaf": deaf} {
+		for how, of := range map[string]func(store.Store) store.Store{"": func(s store.Store) store.Store { return s }, ", deaf": withoutWatch} {
 			t.Run(tt.name+how, func(t *testing.T) {
-				bubble(t, func(t *testing.T, w *world, s store.Store) {
+				inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 					owner := run(w, of(s))
 					defer owner.stop()
 					id := owner.submit(t, source)
@@ -144,7 +144,7 @@ func TestAnyReplicaAnswers(t *testing.T) {
 // TestStoppedReplicaHandsOverAtOnce: what has no `once` call in flight goes on elsewhere within a second; such a call ends
 // first, and its execution goes on elsewhere then.
 func TestStoppedReplicaHandsOverAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		first := run(w, s)
 		timers := `{"id":"n","wait":"900ms"}`
 		for i := range 9 {
@@ -188,13 +188,13 @@ func TestStoppedReplicaHandsOverAtOnce(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		second.quiet(t)
+		second.ownsNothing(t)
 	})
 }
 
 // TestCommitsThatMustOutliveAMachine lists the commits of a plan, and which of them ask for the strict durability.
 func TestCommitsThatMustOutliveAMachine(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var got []string
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if len(b.Appends) > 0 {

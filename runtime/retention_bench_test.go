@@ -46,7 +46,7 @@ func BenchmarkRetention(b *testing.B) {
 			r := replica(b, w, s)
 			ctx, cancel := context.WithCancel(b.Context())
 			defer cancel()
-			age(b, r, old)
+			addOldExecutions(b, r, old)
 			var nodes atomic.Int64
 			var chains errgroup.Group
 			for range 16 {
@@ -129,7 +129,7 @@ func BenchmarkRetention(b *testing.B) {
 }
 
 // age makes n executions that ended two hours ago: copies of one that ran.
-func age(b *testing.B, r *process, n int) {
+func addOldExecutions(b *testing.B, r *process, n int) {
 	b.Helper()
 	ctx := b.Context()
 	e, err := r.Executions.Execute(ctx, engine.Submit{Plan: []byte(chainPlan(5, "read"))})

@@ -23,7 +23,7 @@ import (
 )
 
 // mentions are the keys of a Redis that name one of these texts, in themselves or anywhere in what they hold.
-func mentions(t *testing.T, s *redistest.Server, texts ...string) (found []string) {
+func keysThatMention(t *testing.T, s *redistest.Server, texts ...string) (found []string) {
 	t.Helper()
 	keys, _ := s.Do("KEYS", "*").([]any)
 	if len(keys) == 0 {
@@ -62,7 +62,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 	p := all[0]
 	open := p.begin(t, `{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`)
 	parent := p.execute(t, `{"plan":"v1","nodes":[{"id":"c","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","capability":"r.once"}]}}}]}`).ExecutionID
-	gone := []string{parent, p.child(t, parent, "c"), p.execute(t, rich("the-key")).ExecutionID}
+	gone := []string{parent, p.child(t, parent, "c"), p.execute(t, planOfEachKind("the-key")).ExecutionID}
 	again, err := p.Executions.Rerun(t.Context(), gone[2], "b")
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 	}
 	p.rest(t, waited)
 	gone = append(gone, waited)
-	if found := mentions(t, server, gone...); len(found) < 20 {
+	if found := keysThatMention(t, server, gone...); len(found) < 20 {
 		t.Errorf("only %v mention them while they are there", found)
 	}
 	eventually(t, "all of them are deleted", func() bool {
@@ -98,7 +98,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 		}
 		return true
 	})
-	if found := mentions(t, server, gone...); len(found) != 0 {
+	if found := keysThatMention(t, server, gone...); len(found) != 0 {
 		t.Errorf("what was deleted is still found in %v", found)
 	}
 	if keys, _ := server.Do("KEYS", "*:r:"+journal.KindIdempotency+":*").([]any); len(keys) != 0 {
@@ -120,14 +120,14 @@ func TestStatesAreDeletedOnRedis(t *testing.T) {
 		}
 	}
 	time.Sleep(5 * time.Millisecond)
-	if found := mentions(t, server, "canary"); len(found) != upkeep.StatesPerPage+1 {
+	if found := keysThatMention(t, server, "canary"); len(found) != upkeep.StatesPerPage+1 {
 		t.Fatalf("written: %v", found)
 	}
 	rounds := p.upkeep.StateRounds()
 	if more, err := p.store.Round(t.Context(), rounds); err != nil || more {
 		t.Fatalf("more %v, %v", more, err)
 	}
-	if found := mentions(t, server, "canary"); len(found) != 0 {
+	if found := keysThatMention(t, server, "canary"); len(found) != 0 {
 		t.Errorf("left: %v", found)
 	}
 }
@@ -142,15 +142,15 @@ func TestSessionsAreDeletedOnRedis(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	p := replica(t, newWorld(), s, func(c *Config) { c.Sessions.Keep, c.Limits.Lease = 2*time.Second, time.Second })
-	expires := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(1)), Data: schemas.Object(`{"a":"canary"}`)}).SessionID
-	deleted := p.open(t, schemas.SessionUpdates{}).SessionID
+	expires := p.createSession(t, schemas.SessionUpdates{TTLSeconds: new(int64(1)), Data: schemas.Object(`{"a":"canary"}`)}).SessionID
+	deleted := p.createSession(t, schemas.SessionUpdates{}).SessionID
 	if _, err := p.Sessions.Delete(t.Context(), deleted); err != nil {
 		t.Fatal(err)
 	}
-	if found := mentions(t, server, expires, deleted, "canary"); len(found) < 4 {
+	if found := keysThatMention(t, server, expires, deleted, "canary"); len(found) < 4 {
 		t.Errorf("only %v mention them while they are there", found)
 	}
-	eventually(t, "nothing is left of them", func() bool { return len(mentions(t, server, expires, deleted, "canary")) == 0 })
+	eventually(t, "nothing is left of them", func() bool { return len(keysThatMention(t, server, expires, deleted, "canary")) == 0 })
 }
 
 // TestTheFileOfDeletedExecutionsIsUsedAgain: as many executions again make it no larger.
@@ -200,7 +200,7 @@ func TestTheFileOfDeletedExecutionsIsUsedAgain(t *testing.T) {
 		t.Fatalf("%d bytes, %d when it was empty: nothing to be used again", full, empty)
 	}
 	p.retainNow(t)
-	if left := everything(t, s); len(left) != 0 {
+	if left := leftInStore(t, s); len(left) != 0 {
 		t.Fatalf("%d records are left, such as %s", len(left), left[0])
 	}
 	fill()
@@ -220,7 +220,7 @@ func TestExpiryIsExact(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := replica(t, newWorld(), open(t), func(c *Config) { c.Sessions.OnExpire = session.Cancel })
-			se := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(2))})
+			se := p.createSession(t, schemas.SessionUpdates{TTLSeconds: new(int64(2))})
 			e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`), SessionID: se.SessionID})
 			if err != nil {
 				t.Fatal(err)
@@ -262,7 +262,7 @@ func TestExpiryIsExact(t *testing.T) {
 				e, err := p.Executions.Status(t.Context(), e.ExecutionID, "", 0, nil)
 				return err == nil && e.Status == schemas.StatusCancelled
 			})
-			rec, err := stored(t.Context(), p.store, se.SessionID)
+			rec, err := committedSession(t.Context(), p.store, se.SessionID)
 			if err != nil || rec.Status != schemas.SessionExpired || !rec.EndedAt.Equal(se.ExpiresAt) {
 				t.Errorf("it ended at %v, %v, want %v", rec.EndedAt, err, se.ExpiresAt)
 			}

@@ -28,12 +28,12 @@ import (
 )
 
 // keeping lets executions go five hours after they ended, and states four hours after they were written.
-func keeping(c *Config) {
+func withRetention(c *Config) {
 	c.Retention = upkeep.Retention{Executions: 5 * time.Hour, States: 4 * time.Hour}
 }
 
 // everything is what the store has: records, logs and wakes of every kind that can belong to these executions.
-func everything(t *testing.T, s store.Store, ids ...string) (left []string) {
+func leftInStore(t *testing.T, s store.Store, ids ...string) (left []string) {
 	t.Helper()
 	for _, kind := range []string{
 		journal.KindExecution, journal.KindPlan, journal.KindSnapshot, journal.KindOutput, journal.KindIdempotency, journal.KindNudge, journal.KindOverdue, session.Kind, state.Kind, queue.Kind, workflow.KindSchedule,
@@ -72,7 +72,7 @@ func everything(t *testing.T, s store.Store, ids ...string) (left []string) {
 
 // rich is a plan that leaves a record of each kind: more outputs than one commit deletes, texts, inputs that were kept, a snapshot,
 // an idempotency key and a second wake.
-func rich(key string) string {
+func planOfEachKind(key string) string {
 	large := strings.Repeat("x", engine.MaxInline+1)
 	return fmt.Sprintf(`{"plan":"v1","name":"rich","idempotency_key":%q,"queue_timeout":"1h","nodes":[
 		{"id":"a","for_each":"${lists.range(%d)}","capability":"r.idempotent","inputs":{"id":"i${index}","give":{"n":%q}}},
@@ -81,13 +81,13 @@ func rich(key string) string {
 
 // TestWhatEndedIsDeletedWithAllThatBelongsToIt leaves nothing of what ended in any way, and touches nothing that is open.
 func TestWhatEndedIsDeletedWithAllThatBelongsToIt(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := run(w, s, keeping)
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s, withRetention)
 		defer p.stop()
 		open := p.submit(t, `{"plan":"v1","idempotency_key":"open","nodes":[{"id":"w","wait_for":"go"}]}`)
-		before := everything(t, s)
+		before := leftInStore(t, s)
 		ids := []string{
-			p.execute(t, rich("k")).ExecutionID,
+			p.execute(t, planOfEachKind("k")).ExecutionID,
 			p.execute(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"fail":9,"code":"invalid_argument"}}]}`).ExecutionID,
 			p.execute(t, `{"plan":"v1","timeout":"1s","nodes":[{"id":"n","wait":"1h"}]}`).ExecutionID,
 		}
@@ -102,24 +102,24 @@ func TestWhatEndedIsDeletedWithAllThatBelongsToIt(t *testing.T) {
 				t.Errorf("%s after 4 hours: %+v, %v", id, e, err)
 			}
 		}
-		again, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(rich("k"))})
+		again, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(planOfEachKind("k"))})
 		if err != nil || again.ExecutionID != ids[0] {
 			t.Errorf("the key after 4 hours: %s, %v", again.ExecutionID, err)
 		}
 		for _, kind := range []string{journal.KindExecution, journal.KindPlan, journal.KindSnapshot, journal.KindOutput, journal.KindIdempotency} {
-			if !slices.ContainsFunc(everything(t, s), func(key string) bool { return strings.HasPrefix(key, kind+":") && !slices.Contains(before, key) }) {
+			if !slices.ContainsFunc(leftInStore(t, s), func(key string) bool { return strings.HasPrefix(key, kind+":") && !slices.Contains(before, key) }) {
 				t.Errorf("the plans leave no %s: this test proves less than it says", kind)
 			}
 		}
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		if left := everything(t, s, ids...); !slices.Equal(left, before) {
+		if left := leftInStore(t, s, ids...); !slices.Equal(left, before) {
 			t.Errorf("left:\n%s\nwant\n%s", strings.Join(left, "\n"), strings.Join(before, "\n"))
 		}
 		for _, id := range ids {
-			p.isGone(t, id)
+			p.wantGone(t, id)
 		}
-		again = p.execute(t, rich("k"))
+		again = p.execute(t, planOfEachKind("k"))
 		if again.Status != schemas.StatusSucceeded || again.ExecutionID == ids[0] {
 			t.Errorf("the key is not free: %+v", again)
 		}
@@ -158,7 +158,7 @@ func (p *process) child(t *testing.T, id, node string) string {
 }
 
 // isGone asserts that nobody finds the execution in any way, and is told why.
-func (p *process) isGone(t *testing.T, id string) {
+func (p *process) wantGone(t *testing.T, id string) {
 	t.Helper()
 	ctx := t.Context()
 	for what, err := range map[string]error{
@@ -179,8 +179,8 @@ func (p *process) isGone(t *testing.T, id string) {
 
 // TestWhatAnOpenExecutionNeedsStays: the child of an open parent, the parent of an open child, what an open rerun repeats.
 func TestWhatAnOpenExecutionNeedsStays(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := run(w, s, keeping)
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s, withRetention)
 		defer p.stop()
 		parent := p.submit(t, `{"plan":"v1","nodes":[{"id":"c","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","set":1}]}}},{"id":"w","wait_for":"go"}]}`)
 		time.Sleep(time.Second)
@@ -194,7 +194,7 @@ func TestWhatAnOpenExecutionNeedsStays(t *testing.T) {
 		// A child that a crash of the store's left open behind its parent's end.
 		orphan := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`)
 		old := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1}]}`)
-		p.adoptAs(t, orphan, old.ExecutionID)
+		p.setParent(t, orphan, old.ExecutionID)
 		stays := []string{child, ended.ExecutionID, old.ExecutionID}
 		time.Sleep(6 * time.Hour)
 		for _, id := range stays {
@@ -207,14 +207,14 @@ func TestWhatAnOpenExecutionNeedsStays(t *testing.T) {
 		}
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()
-		if left := everything(t, s); len(left) != 0 {
+		if left := leftInStore(t, s); len(left) != 0 {
 			t.Errorf("left when nothing was open any more: %v", left)
 		}
 	})
 }
 
 // adoptAs makes an execution the child of another one.
-func (p *process) adoptAs(t *testing.T, id, parent string) {
+func (p *process) setParent(t *testing.T, id, parent string) {
 	t.Helper()
 	synctest.Wait()
 	h, version, err := p.journal.ReadHead(t.Context(), id)
@@ -236,10 +236,10 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 	commits := 0
 	for at := 0; at <= commits; at++ {
 		for _, mode := range storetest.CrashModes {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				c := storetest.Crash(s, 0, mode)
 				p := run(w, s)
-				id := p.execute(t, rich("k")).ExecutionID
+				id := p.execute(t, planOfEachKind("k")).ExecutionID
 				p.stop()
 				time.Sleep(6 * time.Hour)
 				visitor := idle(w, c, func(c *Config) { c.Retention.Executions = 5 * time.Hour })
@@ -250,9 +250,9 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 				} else if !errors.Is(err, storetest.ErrCrashed) {
 					t.Errorf("crash at %d of %d (%s): %v", at, commits, mode, err)
 				}
-				p = run(w, s, keeping)
-				if at > 0 && at < commits && p.hidden(t, id) {
-					p.isGone(t, id)
+				p = run(w, s, withRetention)
+				if at > 0 && at < commits && p.deletionBegun(t, id) {
+					p.wantGone(t, id)
 					if page, err := p.Executions.List(t.Context(), journal.Query{}); err != nil || len(page.Executions) != 0 {
 						t.Errorf("it is listed: %+v, %v", page, err)
 					}
@@ -260,7 +260,7 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 				time.Sleep(3 * time.Minute)
 				synctest.Wait()
 				p.stop()
-				if left := everything(t, s, id); len(left) != 0 {
+				if left := leftInStore(t, s, id); len(left) != 0 {
 					t.Errorf("crash at %d of %d (%s) left %v", at, commits, mode, left)
 				}
 			})
@@ -272,7 +272,7 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 }
 
 // hidden tells whether the deletion of an execution has begun and not ended.
-func (p *process) hidden(t *testing.T, id string) bool {
+func (p *process) deletionBegun(t *testing.T, id string) bool {
 	t.Helper()
 	rec, err := p.store.Get(t.Context(), journal.ExecutionKey(id))
 	if errors.Is(err, store.ErrNotFound) {
@@ -290,7 +290,7 @@ func (p *process) hidden(t *testing.T, id string) bool {
 
 // TestReplicasShareTheDeletion: three of them delete each execution once, in passes that none of them repeats.
 func TestReplicasShareTheDeletion(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var mu sync.Mutex
 		deleted, by := map[string]int{}, map[int]int{}
 		var all []*process
@@ -313,7 +313,7 @@ func TestReplicasShareTheDeletion(t *testing.T) {
 				}
 				return done, err
 			}}
-			all = append(all, run(w, counted, keeping))
+			all = append(all, run(w, counted, withRetention))
 		}
 		time.Sleep(2 * time.Hour)
 		for _, p := range all {
@@ -324,7 +324,7 @@ func TestReplicasShareTheDeletion(t *testing.T) {
 				t.Errorf("%s was deleted %d times", id, n)
 			}
 		}
-		if left := everything(t, s); len(left) != 0 || len(deleted) != 450 {
+		if left := leftInStore(t, s); len(left) != 0 || len(deleted) != 450 {
 			t.Errorf("%d were deleted (%v), %d left", len(deleted), by, len(left))
 		}
 	})
@@ -332,10 +332,10 @@ func TestReplicasShareTheDeletion(t *testing.T) {
 
 // TestListsAndNumbersStayRightWhileExecutionsAreDeleted: between any two pages some go; those that stay are shown once.
 func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
-		p.keep(t, "greet", greet("hello"), "")
+		p.createWorkflow(t, "greet", greet("hello"), "")
 		var ids []string // newest first
 		for range 60 {
 			e, err := p.Workflows.Execute(t.Context(), "greet", 0, engine.Submit{})
@@ -385,8 +385,8 @@ func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
 
 // TestADamagedExecutionDoesNotStopRetention: what cannot be deleted is left, and the others go.
 func TestADamagedExecutionDoesNotStopRetention(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := run(w, s, keeping)
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s, withRetention)
 		defer p.stop()
 		bad := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1}]}`).ExecutionID
 		time.Sleep(time.Second)
@@ -395,20 +395,20 @@ func TestADamagedExecutionDoesNotStopRetention(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(6 * time.Hour)
-		p.isGone(t, good)
+		p.wantGone(t, good)
 		p.stop()
 		time.Sleep(7 * 24 * time.Hour) // by then nobody has to read the plan
-		p = run(w, s, keeping)
+		p = run(w, s, withRetention)
 		defer p.stop()
 		time.Sleep(2 * time.Minute)
-		p.isGone(t, bad)
+		p.wantGone(t, bad)
 	})
 }
 
 // TestAnExecutionYoungerThanItsIDHoldsNothingUp: its id was made long before it, as that of a firing that could not be made at once.
 func TestAnExecutionYoungerThanItsIDHoldsNothingUp(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := run(w, s, keeping)
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s, withRetention)
 		defer p.stop()
 		const source = `{"plan":"v1","nodes":[{"id":"a","set":1}]}`
 		reserved := records.NewID()
@@ -419,14 +419,14 @@ func TestAnExecutionYoungerThanItsIDHoldsNothingUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Hour)
-		p.isGone(t, old)
+		p.wantGone(t, old)
 		p.rest(t, reserved)
 	})
 }
 
 // TestWhoReadsWhileAnExecutionIsDeletedIsToldSo: it goes between two reads of one call.
 func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		reads := map[string]func(p *process, id string) error{
@@ -441,7 +441,7 @@ func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 		}
 		for what, read := range reads {
 			for at := 1; ; at++ {
-				id := p.execute(t, rich(fmt.Sprint(what, at))).ExecutionID
+				id := p.execute(t, planOfEachKind(fmt.Sprint(what, at))).ExecutionID
 				var n atomic.Int64
 				look := func() { // before its at-th read the execution is deleted
 					if n.Add(1) != int64(at) {
@@ -479,8 +479,8 @@ func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 
 // TestStatesThatNobodyWritesAreDeleted, but for those that say themselves when they end.
 func TestStatesThatNobodyWritesAreDeleted(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		p := run(w, s, keeping)
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s, withRetention)
 		defer p.stop()
 		set := func(key string, ttl time.Duration) {
 			t.Helper()
@@ -520,7 +520,7 @@ func TestStatesThatNobodyWritesAreDeleted(t *testing.T) {
 		}
 		p.stop()
 		time.Sleep(state.KeepVersion + 2*time.Hour)
-		if left := everything(t, s); len(left) != 0 {
+		if left := leftInStore(t, s); len(left) != 0 {
 			t.Errorf("left for ever: %v", left)
 		}
 	})

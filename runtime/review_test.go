@@ -14,7 +14,7 @@ import (
 )
 
 // refused asserts that a decision is refused with the code, in words that say what became of the review.
-func (p *process) refused(t *testing.T, id string, code schemas.Code, words string) {
+func (p *process) wantRefused(t *testing.T, id string, code schemas.Code, words string) {
 	t.Helper()
 	_, err := p.Safety.Decide(t.Context(), id, safety.Decision{Approve: true, By: "ada"})
 	if !errors.Is(err, &schemas.Error{Code: code}) || !strings.Contains(err.Error(), words) {
@@ -25,7 +25,7 @@ func (p *process) refused(t *testing.T, id string, code schemas.Code, words stri
 // The second yes to one question is no yes to the next one of the same node: neither to that about its fallback, nor to
 // that about its next try.
 func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"own","fail":9},
@@ -35,7 +35,7 @@ func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
 		p.decide(t, own, yes)
 		synctest.Wait()
 		fallback := p.review(t, id, "pay")
-		p.refused(t, own, schemas.CodeAlreadyFinished, "ada approved it")
+		p.wantRefused(t, own, schemas.CodeAlreadyFinished, "ada approved it")
 		if w.calls("idempotent", "") != 0 {
 			t.Errorf("one yes was good for two calls: %v", w.ledger)
 		}
@@ -45,10 +45,10 @@ func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
 		synctest.Wait()
 		again := p.review(t, id, "pay")
 		for _, old := range []string{own, fallback} {
-			p.refused(t, old, schemas.CodeAlreadyFinished, "fine")
+			p.wantRefused(t, old, schemas.CodeAlreadyFinished, "fine")
 		}
 		p.decide(t, again, safety.Decision{By: "ada", Comment: "enough"})
-		p.refused(t, again, schemas.CodeAlreadyFinished, "ada rejected it")
+		p.wantRefused(t, again, schemas.CodeAlreadyFinished, "ada rejected it")
 		if w.calls("", "third") != 0 {
 			t.Errorf("ledger %v", w.ledger)
 		}
@@ -57,21 +57,21 @@ func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
 
 // An id that is not, or no longer, that of a question is refused with what is true of it.
 func TestReviewsThatAreNotOpen(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		source := `{"plan":"v1","nodes":[{"id":"q","review":{"question":"sure?","expires":"1h"}},{"id":"a","capability":"r.read"}]}`
 		id := p.submit(t, source)
 		open := p.review(t, id, "q")
 		for _, never := range []string{"", id, id + "/q", id + "/q/", id + "/q/0", id + "/q/+4", id + "/q/1", id + "/q/999", id + "/a/4", id + "/zzz/4", strings.Replace(open, "/q/", "/a/", 1), "x" + open} {
-			p.refused(t, never, schemas.CodeNotFound, "")
+			p.wantRefused(t, never, schemas.CodeNotFound, "")
 		}
 		time.Sleep(2 * time.Hour)
-		p.refused(t, open, schemas.CodeConflict, "expired")
+		p.wantRefused(t, open, schemas.CodeConflict, "expired")
 		id = p.submit(t, source)
 		open = p.review(t, id, "q")
 		p.cancel(t, id, engine.CancelOptions{})
-		p.refused(t, open, schemas.CodeAlreadyFinished, "cancelled")
+		p.wantRefused(t, open, schemas.CodeAlreadyFinished, "cancelled")
 		if _, err := p.Safety.Decide(as(t, "somebody else"), open, safety.Decision{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			t.Errorf("somebody else's review: %v", err)
 		}
@@ -80,7 +80,7 @@ func TestReviewsThatAreNotOpen(t *testing.T) {
 
 // A question is the same after another process took the execution over: its id still decides it.
 func TestReviewSurvivesItsProcess(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		first := run(w, s)
 		id := first.submit(t, `{"plan":"v1","nodes":[{"id":"pay","capability":"r.once","safety_level":"review"}]}`)
 		open := first.review(t, id, "pay")
@@ -97,7 +97,7 @@ func TestReviewSurvivesItsProcess(t *testing.T) {
 
 // What is asked about may be large: it is shown, runs and is kept in a record of its own.
 func TestReviewOfLargeInputs(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		large := strings.Repeat("x", 2*engine.MaxInline)

@@ -89,7 +89,7 @@ func TestStoreThatLosesCommits(t *testing.T) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s, %d commits, %d replicas", name, n, replicas), func(t *testing.T) {
-					bubble(t, func(t *testing.T, w *world, s store.Store) {
+					inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 						f := &rewound{Store: s, batches: map[string][]store.Batch{}}
 						p := run(w, f)
 						defer p.stop()
@@ -152,9 +152,9 @@ func TestStoreThatLosesCommits(t *testing.T) {
 func TestStoreThatLosesMoreThanIsRemembered(t *testing.T) {
 	for name, verb := range map[string]string{"patched": "output", "retried": "retry"} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				f := &rewound{Store: s, batches: map[string][]store.Batch{}}
-				p := run(w, f, limited(func(l *engine.Limits) { l.MaxMemory = 3 }))
+				p := run(w, f, withLimits(func(l *engine.Limits) { l.MaxMemory = 3 }))
 				defer p.stop()
 				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s"}},{"id":"r","capability":"r.read","inputs":{"take":"1s"},"depends_on":["a"]},
 					{"id":"b","capability":"r.once","inputs":{"take":"1s"},"depends_on":["r"]},{"id":"c","capability":"r.read","inputs":{"take":"1s"},"depends_on":["b"]},{"id":"d","capability":"r.once","depends_on":["c"]}]}`)
@@ -198,7 +198,7 @@ func TestStoreThatLosesCommitsAndGoesOn(t *testing.T) {
 		"less far than the owner stands": {1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				f := &rewound{Store: s, batches: map[string][]store.Batch{}}
 				p := run(w, f)
 				defer p.stop()
@@ -238,7 +238,7 @@ func TestStoreThatLosesCommitsAndGoesOn(t *testing.T) {
 
 // TestDeletedIsNotLost: an execution that somebody deleted does not come back.
 func TestDeletedIsNotLost(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}},{"id":"m","capability":"r.read","depends_on":["n"]}]}`)
@@ -252,6 +252,6 @@ func TestDeletedIsNotLost(t *testing.T) {
 		if c := p.Executions.Counters.RolledBack.Load(); c != 0 || w.calls("read", "m") != 0 {
 			t.Errorf("counted %d, ledger %v", c, w.ledger)
 		}
-		p.quiet(t)
+		p.ownsNothing(t)
 	})
 }

@@ -27,7 +27,7 @@ const refund = `{"plan":"v1","name":"refund","inputs":{"cents":1200},"nodes":[
 	"output":{"paid":"${nodes.pay.output.sum}","skus":"${nodes.pay.output.skus}","never":"${nodes.never.status}"}}`
 
 func TestPlanRunsToItsOutput(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, refund)
@@ -39,7 +39,7 @@ func TestPlanRunsToItsOutput(t *testing.T) {
 }
 
 func TestOutputOfASkippedBranchIsNull(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1},{"id":"b","when":"${nodes.a.output > 1}","capability":"r.read"}],
@@ -54,7 +54,7 @@ func TestOutputOfASkippedBranchIsNull(t *testing.T) {
 }
 
 func TestWithoutOutputTheEndsAreTheOutput(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		big := strings.Repeat("x", engine.MaxInline+1)
@@ -74,12 +74,12 @@ func TestCrashAtEveryCommit(t *testing.T) {
 		{"id":"d","capability":"r.once","inputs":{"id":"d","take":"10ms"},"depends_on":["b","c","w"]},
 		{"id":"e","capability":"r.read","inputs":{"fail":1,"code":"unavailable"},"depends_on":["d"]}],
 		"output":"${nodes.e.output.id}"}`
-	everyCommit(t, source, `"e"`)
+	crashAtEveryCommit(t, source, `"e"`)
 }
 
 // TestCrashAtEveryCommitOfTheWholeLanguage does the same to lists, fallbacks, verifications, workflows and a saga.
 func TestCrashAtEveryCommitOfTheWholeLanguage(t *testing.T) {
-	everyCommit(t, `{"plan":"v1","idempotency_key":"k","inputs":{"l":[1,2,3]},"nodes":[
+	crashAtEveryCommit(t, `{"plan":"v1","idempotency_key":"k","inputs":{"l":[1,2,3]},"nodes":[
 		{"id":"m","capability":"r.once","for_each":"${inputs.l}","max_parallel":2,"inputs":{"id":"m[${index}]","take":"10ms"}},
 		{"id":"f","capability":"r.read","inputs":{"fail":9},"fallback":["r.idempotent",{"value":{"id":"fallback"}}]},
 		{"id":"v","capability":"r.once","inputs":{"id":"v","take":"10ms"},"depends_on":["f"],"on_unknown":
@@ -89,12 +89,12 @@ func TestCrashAtEveryCommitOfTheWholeLanguage(t *testing.T) {
 		"output":"${nodes.x.output}"}`, `"done-fallback-3"`)
 }
 
-func everyCommit(t *testing.T, source, output string) {
+func crashAtEveryCommit(t *testing.T, source, output string) {
 	for _, mode := range storetest.CrashModes {
 		t.Run(mode.String(), func(t *testing.T) {
 			for at := 1; ; at++ {
 				reached := false
-				bubble(t, func(t *testing.T, w *world, s store.Store) {
+				inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 					reached = crashAt(t, w, s, source, output, at, mode)
 				})
 				if !reached {
@@ -197,7 +197,7 @@ func (p *process) settle(t *testing.T, w *world, e schemas.Execution, prefix str
 }
 
 func TestIdempotencyKeyGivesTheSameExecution(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		submit := func(id string) (schemas.Execution, error) {
@@ -238,7 +238,7 @@ func TestIdempotencyKeyGivesTheSameExecution(t *testing.T) {
 }
 
 func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		mine := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","set":1}]}`).ExecutionID
@@ -270,7 +270,7 @@ func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
 }
 
 func TestTwoDayWaitLeavesMemoryAndComesBack(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		began := time.Now()
@@ -294,7 +294,7 @@ func TestTwoDayWaitLeavesMemoryAndComesBack(t *testing.T) {
 }
 
 func TestSuspendDrainsAndResumeGoesOn(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[
@@ -323,7 +323,7 @@ func TestSuspendDrainsAndResumeGoesOn(t *testing.T) {
 }
 
 func TestSuspendNowStopsWhatMayBeRepeated(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		began := time.Now()
@@ -349,7 +349,7 @@ func TestSuspendNowStopsWhatMayBeRepeated(t *testing.T) {
 }
 
 func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		began := time.Now()
@@ -381,7 +381,7 @@ func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
 }
 
 func TestGracefulStopHandsBackAndTheNextLifeGoesOn(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		first := run(w, s)
 		e, err := first.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[
 			{"id":"a","capability":"r.once","inputs":{"take":"5s"}},{"id":"b","capability":"r.read","inputs":{"take":"50s"}},
@@ -413,7 +413,7 @@ func TestGracefulStopHandsBackAndTheNextLifeGoesOn(t *testing.T) {
 }
 
 func TestStopHoldsOnceCallsThatDoNotEnd(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		first := run(w, s)
 		e, err := first.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"mute":true}}]}`)})
 		if err != nil {
@@ -432,7 +432,7 @@ func TestStopHoldsOnceCallsThatDoNotEnd(t *testing.T) {
 }
 
 func TestNodeTimeoutOfOnceCallIsHeldAndRetriedOnDecision(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","timeout":"5s","inputs":{"mute":true}}]}`)
@@ -462,7 +462,7 @@ func TestNodeTimeoutOfOnceCallIsHeldAndRetriedOnDecision(t *testing.T) {
 // goroutines are scheduled. A result waits a second at most for its commit, which takes another one, and the call that this starts
 // a third: 34 rounds of 30 calls take 102 seconds, with a commit in each.
 func TestWideFanOutSharesCommits(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var commits atomic.Int64
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			commits.Add(1)
@@ -483,7 +483,7 @@ func TestWideFanOutSharesCommits(t *testing.T) {
 }
 
 func TestChainCostsOneCommitANode(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		counting := storetest.Crash(s, 0, storetest.CrashBefore)
 		p := run(w, counting)
 		defer p.stop()
@@ -496,7 +496,7 @@ func TestChainCostsOneCommitANode(t *testing.T) {
 }
 
 func TestLongChainPassesSnapshots(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, chainPlan(1000, "read"))
@@ -515,7 +515,7 @@ func TestLongChainPassesSnapshots(t *testing.T) {
 }
 
 func TestLargeOutputsAreReferencedAndPaged(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		text := strings.Repeat("é", 40_000)
@@ -557,7 +557,7 @@ func TestLargeOutputsAreReferencedAndPaged(t *testing.T) {
 }
 
 func TestRerunFromANodeReusesTheRest(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		old := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once"},{"id":"x","capability":"r.once"},
@@ -579,7 +579,7 @@ func TestRerunFromANodeReusesTheRest(t *testing.T) {
 }
 
 func TestInvalidPlanStartsNothing(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		for _, source := range []string{`{`, `{"plan":"v1","nodes":[]}`, `{"plan":"v1","nodes":[{"id":"a","capability":"r.reed"}]}`} {
@@ -597,7 +597,7 @@ func TestInvalidPlanStartsNothing(t *testing.T) {
 }
 
 func TestStoreThatFailsForAWhileLosesNoResult(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var full atomic.Bool
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if full.Load() {
@@ -624,7 +624,7 @@ func TestStoreThatFailsForAWhileLosesNoResult(t *testing.T) {
 }
 
 func TestEndOfTheCallerEndsTheWaitAlone(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"10s"}}]}`)})
@@ -641,7 +641,7 @@ func TestEndOfTheCallerEndsTheWaitAlone(t *testing.T) {
 }
 
 func TestMoreExecutionsThanRoomAllRun(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, func(c *Config) { c.Limits.MaxExecutions = 3 })
 		defer p.stop()
 		var ids []string

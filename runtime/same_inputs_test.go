@@ -39,7 +39,7 @@ func TestOneKeyStandsForOneSetOfInputs(t *testing.T) {
 	for seed := first; seed < first+12; seed++ {
 		source := earlyPlan(rand.New(rand.NewPCG(seed, 0)))
 		commits := 0
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			counting := storetest.Crash(s, 0, storetest.CrashBefore)
 			p := run(w, counting)
 			defer p.stop()
@@ -48,7 +48,7 @@ func TestOneKeyStandsForOneSetOfInputs(t *testing.T) {
 		})
 		for at := 1; at <= commits; at++ {
 			mode := storetest.CrashModes[at%2]
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				dying := run(w, storetest.Crash(s, at, mode))
 				_, _ = dying.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)}) // it may die meanwhile
 				time.Sleep(time.Minute)
@@ -85,7 +85,7 @@ func TestOneKeyStandsForOneSetOfInputs(t *testing.T) {
 
 // A compensation sends its own inputs, whatever somebody had put in place of the node's.
 func TestCompensationSendsItsOwnInputs(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"fail":9},"on_error":"suspend","compensate":{"capability":"r.idempotent","inputs":{"id":"undo"}}},
@@ -107,7 +107,7 @@ func TestCompensationSendsItsOwnInputs(t *testing.T) {
 // own call sends when a person has it all tried again.
 func TestEachCallOfANodeKeepsItsInputs(t *testing.T) {
 	for _, restart := range []bool{false, true} {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			p := run(w, s)
 			defer func() { p.stop() }()
 			id := p.submit(t, `{"plan":"v1","nodes":[{"id":"quick","capability":"r.read"},{"id":"slow","capability":"r.read","inputs":{"take":"10s"}},

@@ -21,7 +21,7 @@ import (
 )
 
 // whenPut calls do, once, before the first commit that puts a record of a kind, or before the first that ends a lease of it.
-func whenPut(s store.Store, kind string, release bool, do func()) store.Store {
+func beforePut(s store.Store, kind string, release bool, do func()) store.Store {
 	var done atomic.Bool
 	return &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 		meant := slices.ContainsFunc(b.Puts, func(p store.Put) bool { return p.Key.Kind == kind })
@@ -38,14 +38,14 @@ func whenPut(s store.Store, kind string, release bool, do func()) store.Store {
 // While an execution is being made the schedule is ended and another one is set and changed as often as the first was: who made
 // the execution does not write the first one back.
 func TestAScheduleIsNotTakenForTheNext(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		making, goOn := make(chan struct{}), make(chan struct{})
-		p := run(w, whenPut(s, journal.KindExecution, false, func() { close(making); <-goOn }))
+		p := run(w, beforePut(s, journal.KindExecution, false, func() { close(making); <-goOn }))
 		defer p.stop()
-		p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute)})
+		p.setSchedule(t, "w", greet("x"), schemas.Schedule{Every: interval(time.Minute)})
 		<-making
-		p.schedules(t, "w", greet("x"), schemas.Schedule{})
-		p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(2 * time.Hour)})
+		p.setSchedule(t, "w", greet("x"), schemas.Schedule{})
+		p.setSchedule(t, "w", greet("x"), schemas.Schedule{Every: interval(2 * time.Hour)})
 		if _, err := p.Workflows.PauseSchedule(t.Context(), "w", true); err != nil {
 			t.Fatal(err)
 		}
@@ -59,17 +59,17 @@ func TestAScheduleIsNotTakenForTheNext(t *testing.T) {
 
 // Who finds that a schedule was ended leaves the wake alone of the one that is set just then.
 func TestAnEndedScheduleLeavesTheNextItsWake(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		user := idle(w, s)
-		user.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute)})
+		user.setSchedule(t, "w", greet("x"), schemas.Schedule{Every: interval(time.Minute)})
 		time.Sleep(time.Minute)
 		leases, err := s.Claim(t.Context(), store.ClaimRequest{Kind: workflow.KindSchedule, Owner: "slow", TTL: engine.Limits{}.WithDefaults().Lease})
 		if err != nil || len(leases) != 1 {
 			t.Fatal(leases, err)
 		}
-		user.schedules(t, "w", greet("x"), schemas.Schedule{})
-		slow := run(w, &hooks{Store: whenPut(s, workflow.KindSchedule, true, func() {
-			user.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Hour)})
+		user.setSchedule(t, "w", greet("x"), schemas.Schedule{})
+		slow := run(w, &hooks{Store: beforePut(s, workflow.KindSchedule, true, func() {
+			user.setSchedule(t, "w", greet("x"), schemas.Schedule{Every: interval(time.Hour)})
 		}), claim: func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
 			if r.Kind != workflow.KindSchedule {
 				return s.Claim(ctx, r)
@@ -93,11 +93,11 @@ func TestAnEndedScheduleLeavesTheNextItsWake(t *testing.T) {
 
 // A firing that waits for room in the queue is not made while the schedule is paused, and not afterwards.
 func TestAPausedScheduleMakesNothing(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, func(c *Config) { c.MaxQueued = 1 })
 		defer p.stop()
 		start := time.Now()
-		p.schedules(t, "w", takes, schemas.Schedule{Every: every(10 * time.Second), Overlap: schemas.OverlapAllow})
+		p.setSchedule(t, "w", slowPlan, schemas.Schedule{Every: interval(10 * time.Second), Overlap: schemas.OverlapAllow})
 		if _, err := p.Queue.Pause(t.Context(), "work on the line", ""); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func TestAPausedScheduleMakesNothing(t *testing.T) {
 // The store's clock alone says what is due: a replica whose own clock is minutes off makes every firing at its time, and misses none.
 func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
 	for _, off := range []time.Duration{5 * time.Minute, 20 * time.Second, -20 * time.Second, -5 * time.Minute} {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			skewed := &hooks{Store: s,
 				commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 					b.Wakes = slices.Clone(b.Wakes)
@@ -144,7 +144,7 @@ func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
 			p := run(w, skewed)
 			defer p.stop()
 			start := time.Now()
-			p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(7 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(0)})
+			p.setSchedule(t, "w", greet("x"), schemas.Schedule{Every: interval(7 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(0)})
 			sleepUntil(start.Add(30*time.Minute + off)) // half an hour by the store
 			page, err := p.Executions.List(t.Context(), journal.Query{Workflow: "w"})
 			if got := p.outcomes(t, "w", start); err != nil || got != "420 executed, 840 executed, 1260 executed, 1680 executed" || len(page.Executions) != 4 {
@@ -162,7 +162,7 @@ func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
 // TestWhatIsDecidedOutlivesAMachine: a decision that is lost when a machine is lost would be taken twice, as its execution may stand
 // on another machine; a pause that is lost would not hold.
 func TestWhatIsDecidedOutlivesAMachine(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var commits []string
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			for _, put := range b.Puts {
@@ -180,7 +180,7 @@ func TestWhatIsDecidedOutlivesAMachine(t *testing.T) {
 			return s.Commit(ctx, b)
 		}})
 		defer p.stop()
-		p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute)})
+		p.setSchedule(t, "w", greet("x"), schemas.Schedule{Every: interval(time.Minute)})
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if _, err := p.Workflows.PauseSchedule(t.Context(), "w", true); err != nil {
@@ -195,7 +195,7 @@ func TestWhatIsDecidedOutlivesAMachine(t *testing.T) {
 
 // While the store does not tell what a name in the plan stands for, a firing is not refused for good, and nor is a plan.
 func TestNamesThatCannotBeReadNow(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		start := time.Now()
 		inner := workflow.Key(caller.LocalPrincipal, "inner")
 		p := run(w, &hooks{Store: s, get: func(ctx context.Context, key store.Key) (store.Record, error) {
@@ -205,9 +205,9 @@ func TestNamesThatCannotBeReadNow(t *testing.T) {
 			return s.Get(ctx, key)
 		}})
 		defer p.stop()
-		p.keep(t, "inner", greet("x"), "")
+		p.createWorkflow(t, "inner", greet("x"), "")
 		outer := `{"plan":"v1","nodes":[{"id":"a","workflow":"inner","inputs":{"who":"Ada"}}]}`
-		p.schedules(t, "w", outer, schemas.Schedule{Every: every(time.Minute), CatchUp: new(0)})
+		p.setSchedule(t, "w", outer, schemas.Schedule{Every: interval(time.Minute), CatchUp: new(0)})
 		sleepUntil(start.Add(65 * time.Second))
 		if err := errOf(p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(outer)})); codeOf(err) != schemas.CodeUnavailable || !schemas.AsError(err).Retryable {
 			t.Errorf("a plan: %v", err)
@@ -224,9 +224,9 @@ func TestNamesThatCannotBeReadNow(t *testing.T) {
 
 // A workflow that is deleted while its next version is made is made anew.
 func TestAWorkflowIsDeletedWhileItIsMade(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		other := idle(w, s)
-		other.keep(t, "w", greet("x"), "")
+		other.createWorkflow(t, "w", greet("x"), "")
 		var deleted bool
 		p := idle(w, &hooks{Store: s, get: func(ctx context.Context, key store.Key) (store.Record, error) {
 			if key.Kind == workflow.KindVersion && !deleted {
@@ -237,7 +237,7 @@ func TestAWorkflowIsDeletedWhileItIsMade(t *testing.T) {
 			}
 			return s.Get(ctx, key)
 		}})
-		if v := p.keep(t, "w", greet("y"), ""); v != 2 {
+		if v := p.createWorkflow(t, "w", greet("y"), ""); v != 2 {
 			t.Errorf("version %d", v)
 		}
 	})
@@ -245,16 +245,16 @@ func TestAWorkflowIsDeletedWhileItIsMade(t *testing.T) {
 
 // Whoever keeps a workflow once more with the schedule that it has, as every deployment does, ends no pause.
 func TestTheSameScheduleEndsNoPause(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
-		hourly := schemas.Schedule{Every: every(time.Hour)}
-		p.schedules(t, "w", greet("x"), hourly)
+		hourly := schemas.Schedule{Every: interval(time.Hour)}
+		p.setSchedule(t, "w", greet("x"), hourly)
 		if _, err := p.Workflows.PauseSchedule(t.Context(), "w", true); err != nil {
 			t.Fatal(err)
 		}
 		for _, text := range []string{"x", "y"} {
-			if next := p.schedules(t, "w", greet(text), hourly); !next.IsZero() {
+			if next := p.setSchedule(t, "w", greet(text), hourly); !next.IsZero() {
 				t.Errorf("paused, and fires at %s", next)
 			}
 		}
@@ -262,7 +262,7 @@ func TestTheSameScheduleEndsNoPause(t *testing.T) {
 		if n := len(p.fired(t, "w")); n != 0 {
 			t.Errorf("%d executions of a paused schedule", n)
 		}
-		if next := p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(2 * time.Hour)}); next.IsZero() {
+		if next := p.setSchedule(t, "w", greet("x"), schemas.Schedule{Every: interval(2 * time.Hour)}); next.IsZero() {
 			t.Error("another schedule is paused")
 		}
 	})

@@ -44,9 +44,9 @@ func TestScheduleOnThreeReplicasOfARedis(t *testing.T) {
 			}
 			return c.Commit(ctx, b)
 		}}
-		all = append(all, replica(t, w, mortal, limited(func(l *engine.Limits) { l.Lease, l.Grace = time.Second, time.Second })))
+		all = append(all, replica(t, w, mortal, withLimits(func(l *engine.Limits) { l.Lease, l.Grace = time.Second, time.Second })))
 	}
-	first := all[0].schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Second), Overlap: schemas.OverlapAllow})
+	first := all[0].setSchedule(t, "w", greet("x"), schemas.Schedule{Every: interval(time.Second), Overlap: schemas.OverlapAllow})
 	p := idle(w, recordstest.Redis(t, o))
 	eventually(t, "the firings are made", func() bool { return len(p.fired(t, "w")) >= firings })
 	var want []time.Time
@@ -68,7 +68,7 @@ func TestCatchUpOnRedis(t *testing.T) {
 	t.Parallel()
 	o, w := redis.Options{URL: redistest.Standalone(t).URL()}, newWorld()
 	p := idle(w, recordstest.Redis(t, o))
-	p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(10 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(2)})
+	p.setSchedule(t, "w", greet("x"), schemas.Schedule{Every: interval(10 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(2)})
 	rec, err := p.store.Get(t.Context(), workflow.ScheduleKey(caller.LocalPrincipal, "w"))
 	if err != nil {
 		t.Fatal(err)
@@ -108,12 +108,12 @@ func TestSessionsExpireOnRedis(t *testing.T) {
 	onRedis(t, w, o)
 	due := map[string]time.Time{}
 	for i := range 30 {
-		s := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(1 + i%2))})
+		s := p.createSession(t, schemas.SessionUpdates{TTLSeconds: new(int64(1 + i%2))})
 		due[s.SessionID] = s.ExpiresAt
 	}
 	for id, at := range due {
 		eventually(t, "the end of a session is committed", func() bool {
-			s, err := stored(t.Context(), p.store, id)
+			s, err := committedSession(t.Context(), p.store, id)
 			if err != nil {
 				t.Fatal(err)
 			}

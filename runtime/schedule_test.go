@@ -19,7 +19,7 @@ import (
 )
 
 // schedules gives a workflow a schedule, and says when it fires first.
-func (p *process) schedules(t *testing.T, name, definition string, s schemas.Schedule) time.Time {
+func (p *process) setSchedule(t *testing.T, name, definition string, s schemas.Schedule) time.Time {
 	t.Helper()
 	ref, err := p.Workflows.Create(t.Context(), workflow.Spec{Name: name, Definition: []byte(definition), Schedule: &s})
 	if err != nil {
@@ -71,23 +71,23 @@ func sleepUntil(at time.Time) {
 	synctest.Wait()
 }
 
-func every(d time.Duration) schemas.Duration { return schemas.Duration(d) }
+func interval(d time.Duration) schemas.Duration { return schemas.Duration(d) }
 
-const takes = `{"plan":"v1","inputs":{"take":"1s"},"nodes":[{"id":"a","capability":"r.read","timeout":"3h","inputs":{"take":"${inputs.take}"}}]}`
+const slowPlan = `{"plan":"v1","inputs":{"take":"1s"},"nodes":[{"id":"a","capability":"r.read","timeout":"3h","inputs":{"take":"${inputs.take}"}}]}`
 
 // A nightly workflow: at its time, with its inputs, by the version that is the latest then; the status tells what was and what comes.
 func TestNightlyWorkflow(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		start := time.Now()
 		nightly := schemas.Schedule{Cron: "0 3 * * *", Timezone: "Asia/Tokyo", Inputs: schemas.Object(`{"who":"Ada"}`)}
-		if next := p.schedules(t, "greet", greet("hello"), nightly); !next.Equal(start.Add(18 * time.Hour)) {
+		if next := p.setSchedule(t, "greet", greet("hello"), nightly); !next.Equal(start.Add(18 * time.Hour)) {
 			t.Errorf("fires first at %s", next)
 		}
-		p.schedules(t, "greet", greet("hello"), nightly) // the same again changes nothing
+		p.setSchedule(t, "greet", greet("hello"), nightly) // the same again changes nothing
 		sleepUntil(start.Add(36 * time.Hour))
-		p.keep(t, "greet", greet("bye"), "") // a next version, and the schedule as it was
+		p.createWorkflow(t, "greet", greet("bye"), "") // a next version, and the schedule as it was
 		sleepUntil(start.Add(60 * time.Hour))
 		st, err := p.Workflows.Status(t.Context(), "greet")
 		if err != nil || st.Version != 2 || st.Executions[schemas.StatusSucceeded] != 2 || len(st.Schedule.Last) != 2 || len(st.Schedule.Next) != workflow.ShownFirings {
@@ -103,7 +103,7 @@ func TestNightlyWorkflow(t *testing.T) {
 				t.Errorf("%+v: %+v, %v", f, e, err)
 			}
 		}
-		p.keep(t, "plain", greet("x"), "")
+		p.createWorkflow(t, "plain", greet("x"), "")
 		for scheduled, n := range map[bool]int{true: 1, false: 2} {
 			if list, err := p.Workflows.List(t.Context(), workflow.Query{Scheduled: scheduled}); err != nil || len(list.Workflows) != n || list.Workflows[0].Schedule.Cron != "0 3 * * *" {
 				t.Errorf("%+v, %v", list, err)
@@ -112,7 +112,7 @@ func TestNightlyWorkflow(t *testing.T) {
 		if _, err := p.Workflows.Delete(t.Context(), "greet"); err != nil {
 			t.Fatal(err)
 		}
-		p.keep(t, "greet", greet("anew"), "")
+		p.createWorkflow(t, "greet", greet("anew"), "")
 		sleepUntil(start.Add(67 * time.Hour))
 		if n := len(p.fired(t, "greet")); n != 2 {
 			t.Errorf("%d executions after the workflow was deleted with its schedule", n)
@@ -122,10 +122,10 @@ func TestNightlyWorkflow(t *testing.T) {
 
 // A time that the clock leaves out is made when the jump is over, and one that it shows twice is made once.
 func TestScheduleWhileTheClockChanges(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
-		p.schedules(t, "a", greet("x"), schemas.Schedule{Cron: "30 2 * * *", Timezone: "America/New_York", CatchUp: new(0)})
-		p.schedules(t, "b", greet("x"), schemas.Schedule{Cron: "30 1 * * *", Timezone: "America/New_York", CatchUp: new(0)})
+		p.setSchedule(t, "a", greet("x"), schemas.Schedule{Cron: "30 2 * * *", Timezone: "America/New_York", CatchUp: new(0)})
+		p.setSchedule(t, "b", greet("x"), schemas.Schedule{Cron: "30 1 * * *", Timezone: "America/New_York", CatchUp: new(0)})
 		p.stop()
 		for i, tt := range []struct {
 			day  string
@@ -165,10 +165,10 @@ func TestCatchUpAfterDaysOff(t *testing.T) {
 		{new(2), schemas.OverlapSkip, []int{9}, "691200 missed, 777600 executed, 864000 skipped"},
 		{new(50), schemas.OverlapAllow, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, ""},
 	} {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			p := run(w, s)
 			start := time.Now()
-			p.schedules(t, "w", takes, schemas.Schedule{Cron: "0 0 * * *", CatchUp: tt.catchUp, Overlap: tt.overlap})
+			p.setSchedule(t, "w", slowPlan, schemas.Schedule{Cron: "0 0 * * *", CatchUp: tt.catchUp, Overlap: tt.overlap})
 			p.stop()
 			time.Sleep(11*day - time.Hour)
 			p = run(w, s)
@@ -200,11 +200,11 @@ func TestOverlap(t *testing.T) {
 		{schemas.OverlapAllow, "10 executed, 20 executed, 30 executed, 40 executed, 50 executed", []time.Duration{10, 20, 30, 40, 50}},
 		{schemas.OverlapQueue, "10 executed, 20 executed", []time.Duration{10, 35}},
 	} {
-		bubble(t, func(t *testing.T, w *world, s store.Store) {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			p := run(w, s)
 			defer p.stop()
 			start := time.Now()
-			p.schedules(t, "w", takes, schemas.Schedule{Every: every(10 * time.Second), Overlap: tt.overlap, Inputs: schemas.Object(`{"take":"25s"}`)})
+			p.setSchedule(t, "w", slowPlan, schemas.Schedule{Every: interval(10 * time.Second), Overlap: tt.overlap, Inputs: schemas.Object(`{"take":"25s"}`)})
 			sleepUntil(start.Add(55 * time.Second))
 			if got := p.outcomes(t, "w", start); got != tt.last {
 				t.Errorf("%q: %s, want %s", tt.overlap, got, tt.last)
@@ -227,11 +227,11 @@ func TestOverlap(t *testing.T) {
 
 // What waits for the execution before is bounded, and no end of an execution is overheard for longer than a look now and then.
 func TestDueFiringsAreBounded(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		start := time.Now()
-		p.schedules(t, "w", takes, schemas.Schedule{Every: every(time.Second), Overlap: schemas.OverlapQueue, Inputs: schemas.Object(`{"take":"10m"}`)})
+		p.setSchedule(t, "w", slowPlan, schemas.Schedule{Every: interval(time.Second), Overlap: schemas.OverlapQueue, Inputs: schemas.Object(`{"take":"10m"}`)})
 		sleepUntil(start.Add(9 * time.Minute))
 		st, err := p.Workflows.Status(t.Context(), "w")
 		if err != nil || len(st.Schedule.Due) != workflow.MaxDue || len(st.Schedule.Last) != 2 || st.Schedule.Last[0].Outcome != schemas.FiringMissed || st.Executions[schemas.StatusRunning] != 1 {
@@ -241,12 +241,12 @@ func TestDueFiringsAreBounded(t *testing.T) {
 }
 
 func TestPauseAndChangeSchedules(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		start := time.Now()
-		hourly := schemas.Schedule{Every: every(time.Hour)}
-		p.schedules(t, "w", takes, hourly)
+		hourly := schemas.Schedule{Every: interval(time.Hour)}
+		p.setSchedule(t, "w", slowPlan, hourly)
 		sleepUntil(start.Add(90 * time.Minute))
 		for range 2 {
 			if info, err := p.Workflows.PauseSchedule(t.Context(), "w", true); err != nil || !info.Schedule.Paused || info.NextFiring != nil || len(info.Schedule.Next) > 0 {
@@ -264,16 +264,16 @@ func TestPauseAndChangeSchedules(t *testing.T) {
 			t.Errorf("%s", got)
 		}
 		hourly.Paused = true
-		if next := p.schedules(t, "w", takes, hourly); !next.IsZero() {
+		if next := p.setSchedule(t, "w", slowPlan, hourly); !next.IsZero() {
 			t.Errorf("paused, and fires at %s", next)
 		}
-		if next := p.schedules(t, "w", takes, schemas.Schedule{Cron: "0 12 * * *"}); !next.Equal(start.Add(12 * time.Hour)) {
+		if next := p.setSchedule(t, "w", slowPlan, schemas.Schedule{Cron: "0 12 * * *"}); !next.Equal(start.Add(12 * time.Hour)) {
 			t.Errorf("fires at %s", next)
 		}
 		sleepUntil(start.Add(13 * time.Hour))
-		p.schedules(t, "w", takes, schemas.Schedule{})
-		p.schedules(t, "w", takes, schemas.Schedule{}) // ended is ended
-		sleepUntil(start.Add(37 * time.Hour))          // past the next noon
+		p.setSchedule(t, "w", slowPlan, schemas.Schedule{})
+		p.setSchedule(t, "w", slowPlan, schemas.Schedule{}) // ended is ended
+		sleepUntil(start.Add(37 * time.Hour))               // past the next noon
 		if n := len(p.fired(t, "w")); n != 3 {
 			t.Errorf("%d executions", n)
 		}
@@ -290,7 +290,7 @@ func TestPauseAndChangeSchedules(t *testing.T) {
 
 // A schedule that is refused changes nothing, and nor does a version that the schedule's inputs do not fit.
 func TestBadSchedules(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		schema := func(kind string) schemas.Object {
@@ -300,7 +300,7 @@ func TestBadSchedules(t *testing.T) {
 			_, err := p.Workflows.Create(t.Context(), workflow.Spec{Name: "w", Definition: []byte(greet(text)), InputSchema: schema(kind), Schedule: s})
 			return err
 		}
-		good := schemas.Schedule{Every: every(time.Hour), Inputs: schemas.Object(`{"who":"Ada"}`)}
+		good := schemas.Schedule{Every: interval(time.Hour), Inputs: schemas.Object(`{"who":"Ada"}`)}
 		if err := create("x", "string", &good); err != nil {
 			t.Fatal(err)
 		}
@@ -312,7 +312,7 @@ func TestBadSchedules(t *testing.T) {
 			{"y", "string", &schemas.Schedule{Cron: "0 25 * * *"}, "/schedule/cron"},
 			{"y", "string", &schemas.Schedule{Cron: "0 3 * * *", Timezone: "Mars/Olympus"}, "/schedule/timezone"},
 			{"y", "string", &schemas.Schedule{Paused: true}, "/schedule/cron"},
-			{"y", "string", &schemas.Schedule{Every: every(time.Hour), Inputs: schemas.Object(`{"who":7}`)}, "/schedule/inputs/who"},
+			{"y", "string", &schemas.Schedule{Every: interval(time.Hour), Inputs: schemas.Object(`{"who":7}`)}, "/schedule/inputs/who"},
 			{"y", "integer", nil, "/schedule/inputs/who"},
 		} {
 			if e := schemas.AsError(create(tt.text, tt.kind, tt.s)); e == nil || e.Code != schemas.CodeInvalidArgument || e.Field != tt.field {
@@ -327,11 +327,11 @@ func TestBadSchedules(t *testing.T) {
 
 // While the queue is paused firings are accepted; a full queue makes them wait for room.
 func TestScheduleAndTheQueue(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, func(c *Config) { c.MaxQueued = 2 })
 		defer p.stop()
 		start := time.Now()
-		p.schedules(t, "w", takes, schemas.Schedule{Every: every(10 * time.Second), Overlap: schemas.OverlapAllow})
+		p.setSchedule(t, "w", slowPlan, schemas.Schedule{Every: interval(10 * time.Second), Overlap: schemas.OverlapAllow})
 		if _, err := p.Queue.Pause(t.Context(), "work on the line", ""); err != nil {
 			t.Fatal(err)
 		}
@@ -354,12 +354,12 @@ func TestScheduleAndTheQueue(t *testing.T) {
 }
 
 // away is a world whose realm may be away.
-type away struct {
+type absentRealm struct {
 	*world
 	gone atomic.Bool
 }
 
-func (a *away) Catalog(ctx context.Context, realms []string) plan.Catalog {
+func (a *absentRealm) Catalog(ctx context.Context, realms []string) plan.Catalog {
 	if !a.gone.Load() {
 		return a.world.Catalog(ctx, realms)
 	}
@@ -375,12 +375,12 @@ func (noTools) Tool(string, string) (plan.Tool, bool) { return plan.Tool{}, fals
 
 // A firing whose realm is away is made when that is back; one that cannot be made is history with its reason.
 func TestFiringsThatCannotBeMade(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
-		a := &away{world: w}
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		a := &absentRealm{world: w}
 		p := run(w, s, func(c *Config) { c.Realms = a })
 		defer p.stop()
 		start := time.Now()
-		p.schedules(t, "w", takes, schemas.Schedule{Every: every(time.Hour)})
+		p.setSchedule(t, "w", slowPlan, schemas.Schedule{Every: interval(time.Hour)})
 		a.gone.Store(true)
 		sleepUntil(start.Add(time.Hour + 10*time.Minute))
 		if n := len(p.fired(t, "w")); n != 0 {
@@ -404,10 +404,10 @@ func TestScheduleSurvivesACrashAtEveryCommit(t *testing.T) {
 	for _, mode := range storetest.CrashModes {
 		for _, alone := range []bool{true, false} {
 			for failAt, crashed := 1, true; crashed; failAt++ {
-				bubble(t, func(t *testing.T, w *world, s store.Store) {
+				inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 					p := run(w, s)
 					start := time.Now()
-					p.schedules(t, "w", greet("x"), schemas.Schedule{Every: every(time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(10)})
+					p.setSchedule(t, "w", greet("x"), schemas.Schedule{Every: interval(time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(10)})
 					p.stop()
 					c := storetest.Crash(s, failAt, mode)
 					p = run(w, c)

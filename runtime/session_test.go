@@ -26,7 +26,7 @@ func as(t *testing.T, principal string) context.Context {
 }
 
 // open makes a session for a test.
-func (p *process) open(t *testing.T, u schemas.SessionUpdates) schemas.Session {
+func (p *process) createSession(t *testing.T, u schemas.SessionUpdates) schemas.Session {
 	t.Helper()
 	s, err := p.Sessions.Create(t.Context(), u)
 	if err != nil {
@@ -36,7 +36,7 @@ func (p *process) open(t *testing.T, u schemas.SessionUpdates) schemas.Session {
 }
 
 // stored is a session as it was committed.
-func stored(ctx context.Context, s store.Store, id string) (se schemas.Session, err error) {
+func committedSession(ctx context.Context, s store.Store, id string) (se schemas.Session, err error) {
 	rec, err := s.Get(ctx, session.Key(id))
 	if err == nil {
 		err = json.Unmarshal(rec.Value, &se)
@@ -45,7 +45,7 @@ func stored(ctx context.Context, s store.Store, id string) (se schemas.Session, 
 }
 
 // stands asserts a session's status without touching it.
-func (p *process) stands(t *testing.T, id string, status schemas.SessionStatus) {
+func (p *process) wantSession(t *testing.T, id string, status schemas.SessionStatus) {
 	t.Helper()
 	st, err := p.States.Get(t.Context(), state.Ref{Type: schemas.StateSession, Key: id})
 	if want := fmt.Sprintf(`"status":%q`, status); err != nil || !strings.Contains(string(st.Context), want) {
@@ -94,11 +94,11 @@ func TestEveryCallThatNamesASessionCounts(t *testing.T) {
 	} {
 		for _, ttl := range []int64{3, 30, 3600} {
 			t.Run(fmt.Sprintf("%s/%ds", tt.name, ttl), func(t *testing.T) {
-				bubble(t, func(t *testing.T, w *world, s store.Store) {
+				inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 					p, other := run(w, s), run(w, s)
 					defer p.stop()
 					defer other.stop()
-					id := p.open(t, schemas.SessionUpdates{TTLSeconds: &ttl}).SessionID
+					id := p.createSession(t, schemas.SessionUpdates{TTLSeconds: &ttl}).SessionID
 					for range 30 { // far beyond the TTL, in steps below it
 						time.Sleep(time.Duration(ttl) * 100 * time.Millisecond)
 						if err := tt.call(t.Context(), p, id); err != nil {
@@ -107,9 +107,9 @@ func TestEveryCallThatNamesASessionCounts(t *testing.T) {
 					}
 					seen := time.Now()
 					time.Sleep(time.Until(seen.Add(time.Duration(ttl)*time.Second - time.Second)))
-					other.stands(t, id, map[bool]schemas.SessionStatus{true: schemas.SessionIdle, false: schemas.SessionActive}[ttl > 600])
+					other.wantSession(t, id, map[bool]schemas.SessionStatus{true: schemas.SessionIdle, false: schemas.SessionActive}[ttl > 600])
 					time.Sleep(2 * time.Second)
-					other.stands(t, id, schemas.SessionExpired)
+					other.wantSession(t, id, schemas.SessionExpired)
 				})
 			})
 		}
@@ -118,14 +118,14 @@ func TestEveryCallThatNamesASessionCounts(t *testing.T) {
 
 // A session that is not there, another's, or ended is refused by everything that needs it, with the same not_found for the first two.
 func TestBadSessionsAreRefused(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		mine, err := p.Sessions.Create(as(t, "mine"), schemas.SessionUpdates{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		closed, expired := p.open(t, schemas.SessionUpdates{Data: schemas.Object(`{"secret":1}`)}), p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(1))})
+		closed, expired := p.createSession(t, schemas.SessionUpdates{Data: schemas.Object(`{"secret":1}`)}), p.createSession(t, schemas.SessionUpdates{TTLSeconds: new(int64(1))})
 		if se, err := p.Sessions.Delete(t.Context(), closed.SessionID); err != nil || se.Status != schemas.SessionClosed || len(se.Data) > 0 {
 			t.Errorf("delete: %+v, %v", se, err)
 		}
@@ -187,9 +187,9 @@ func TestBadSessionsAreRefused(t *testing.T) {
 func errOf[T any](_ T, err error) error { return err }
 
 func TestPlansReadTheSessionAsItWasAtSubmit(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
-		id := p.open(t, schemas.SessionUpdates{Data: schemas.Object(`{"user":{"name":"Ada"}}`)}).SessionID
+		id := p.createSession(t, schemas.SessionUpdates{Data: schemas.Object(`{"user":{"name":"Ada"}}`)}).SessionID
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{SessionID: id, Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1m"},
 			{"id":"a","depends_on":["w"],"set":"${session.user.name}"},
 			{"id":"b","depends_on":["w"],"workflow":{"definition":{"plan":"v1","nodes":[{"id":"x","set":"child of ${session.user.name}"}],"output":"${nodes.x.output}"}}}],
@@ -231,10 +231,10 @@ func TestTheEndOfASession(t *testing.T) {
 	} {
 		for _, crash := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/crash=%v", tt.name, crash), func(t *testing.T) {
-				bubble(t, func(t *testing.T, w *world, s store.Store) {
+				inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 					configure := func(c *Config) { c.Sessions = tt.rules }
 					p := run(w, s, configure)
-					id := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(60))}).SessionID
+					id := p.createSession(t, schemas.SessionUpdates{TTLSeconds: new(int64(60))}).SessionID
 					bound := state.Ref{Type: "t", Key: "bound", Context: schemas.Object(`{"session_id":"` + id + `"}`)}
 					for _, ref := range []state.Ref{bound, {Type: "t", Key: "free"}} {
 						if _, err := p.States.Set(t.Context(), state.Write{Ref: ref, Data: schemas.Value(`1`)}); err != nil {
@@ -295,7 +295,7 @@ func TestTheEndOfASession(t *testing.T) {
 
 // What was begun by a call that had looked at the session just before it ended does not escape the end.
 func TestTheEndOfASessionFindsLatecomers(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		ended := make(chan struct{})
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if slices.ContainsFunc(b.Puts, func(p store.Put) bool { return p.Key == journal.PlanKey("late") }) {
@@ -304,7 +304,7 @@ func TestTheEndOfASessionFindsLatecomers(t *testing.T) {
 			return s.Commit(ctx, b)
 		}})
 		defer p.stop()
-		se := p.open(t, schemas.SessionUpdates{})
+		se := p.createSession(t, schemas.SessionUpdates{})
 		made := make(chan error)
 		go func() {
 			_, err := p.Executions.Execute(t.Context(), engine.Submit{

@@ -13,7 +13,7 @@ import (
 
 // ahead is a store whose clock is ahead of the runtime's: a key is due earlier than its wake says. It counts the claims that
 // got something.
-func ahead(s store.Store, by time.Duration, claims *atomic.Int64) store.Store {
+func clockAhead(s store.Store, by time.Duration, claims *atomic.Int64) store.Store {
 	return &hooks{Store: s,
 		commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			b.Wakes = slices.Clone(b.Wakes)
@@ -50,8 +50,8 @@ func TestAStoreWhoseClockIsAhead(t *testing.T) {
 			}
 		}, 1},
 		{"a session", func(t *testing.T, p *process) func() {
-			s := p.open(t, schemas.SessionUpdates{TTLSeconds: new(int64(600))})
-			return func() { p.stands(t, s.SessionID, schemas.SessionExpired) }
+			s := p.createSession(t, schemas.SessionUpdates{TTLSeconds: new(int64(600))})
+			return func() { p.wantSession(t, s.SessionID, schemas.SessionExpired) }
 		}, 8},
 		{"a time in the queue", func(t *testing.T, p *process) func() {
 			if _, err := p.Queue.Pause(t.Context(), "", "ops"); err != nil {
@@ -62,9 +62,9 @@ func TestAStoreWhoseClockIsAhead(t *testing.T) {
 		}, 8},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				var claims atomic.Int64
-				p := run(w, ahead(s, 45*time.Second, &claims))
+				p := run(w, clockAhead(s, 45*time.Second, &claims))
 				defer p.stop()
 				check := tt.do(t, p)
 				time.Sleep(11 * time.Minute)

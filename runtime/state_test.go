@@ -30,10 +30,10 @@ func (p *process) get(t *testing.T, ref state.Ref) schemas.State {
 }
 
 func TestStateViews(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
-		se := p.open(t, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`), AgentID: new("ada")})
+		se := p.createSession(t, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`), AgentID: new("ada")})
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{SessionID: se.SessionID, Plan: []byte(`{"plan":"v1","name":"n","nodes":[{"id":"a","set":1}]}`)})
 		if err != nil {
 			t.Fatal(err)

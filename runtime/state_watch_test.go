@@ -16,7 +16,7 @@ import (
 )
 
 // watched counts what a watch tells.
-func (p *process) watched(ctx context.Context, t *testing.T, kind, key string) (told chan struct{}, off func()) {
+func (p *process) watchState(ctx context.Context, t *testing.T, kind, key string) (told chan struct{}, off func()) {
 	t.Helper()
 	told = make(chan struct{}, 100)
 	off, err := p.States.Watch(ctx, state.Ref{Type: kind, Key: key}, func() { told <- struct{}{} })
@@ -31,16 +31,16 @@ func (p *process) watched(ctx context.Context, t *testing.T, kind, key string) (
 func TestWatchedStates(t *testing.T) {
 	for name, within := range map[string]time.Duration{"hints": time.Millisecond, "no hints": state.WatchPoll} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				mine := s
 				if name == "no hints" {
-					mine = deaf(s)
+					mine = withoutWatch(s)
 				}
 				p, other := run(w, mine), run(w, s)
 				defer p.stop()
 				defer other.stop()
-				told, off := p.watched(t.Context(), t, "order", "a")
-				theirs, _ := p.watched(as(t, "somebody"), t, "order", "a")
+				told, off := p.watchState(t.Context(), t, "order", "a")
+				theirs, _ := p.watchState(as(t, "somebody"), t, "order", "a")
 				set := func(data string, ttl time.Duration) {
 					t.Helper()
 					if _, err := other.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "order", Key: "a"}, Data: schemas.Value(data), TTL: ttl}); err != nil {
@@ -89,26 +89,26 @@ func TestWatchedStates(t *testing.T) {
 
 // TestWatchedRecords: the coordinated types can be watched as well.
 func TestWatchedRecords(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		ctx := t.Context()
-		session := p.open(t, schemas.SessionUpdates{}).SessionID
+		session := p.createSession(t, schemas.SessionUpdates{}).SessionID
 		e, err := p.Executions.Execute(ctx, engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","wait_for":"go"}]}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		ofSession, _ := p.watched(ctx, t, schemas.StateSession, session)
-		ofExecution, _ := p.watched(ctx, t, schemas.StateExecution, e.ExecutionID)
-		ofWorkflow, _ := p.watched(ctx, t, schemas.StateWorkflow, "greet")
+		ofSession, _ := p.watchState(ctx, t, schemas.StateSession, session)
+		ofExecution, _ := p.watchState(ctx, t, schemas.StateExecution, e.ExecutionID)
+		ofWorkflow, _ := p.watchState(ctx, t, schemas.StateWorkflow, "greet")
 		if _, err := p.Sessions.Update(ctx, session, schemas.SessionUpdates{Data: schemas.Object(`{"a":1}`)}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := p.Executions.Signal(ctx, e.ExecutionID, "go", nil); err != nil {
 			t.Fatal(err)
 		}
-		p.keep(t, "greet", greet("hello"), "")
+		p.createWorkflow(t, "greet", greet("hello"), "")
 		time.Sleep(state.WatchPoll)
 		synctest.Wait()
 		for name, told := range map[string]chan struct{}{"session": ofSession, "execution": ofExecution, "workflow": ofWorkflow} {
@@ -124,7 +124,7 @@ func TestWatchedStatesOfOtherReplicas(t *testing.T) {
 	server := redistest.Standalone(t)
 	w := newWorld()
 	p, other := onRedis(t, w, redis.Options{URL: server.URL()}), onRedis(t, w, redis.Options{URL: server.URL()})
-	told, off := p.watched(t.Context(), t, "order", "a")
+	told, off := p.watchState(t.Context(), t, "order", "a")
 	defer off()
 	for i, write := range []func() error{
 		func() error {

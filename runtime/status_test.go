@@ -16,7 +16,7 @@ import (
 )
 
 func TestPagesOfOneByteLoseNoCharacter(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","set":"aé→😀z"}]}`)
@@ -43,7 +43,7 @@ func TestPagesOfOneByteLoseNoCharacter(t *testing.T) {
 }
 
 func TestOutputOfAnExecutionThatRunsIsNotNull(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"10s"}}]}`)})
@@ -83,7 +83,7 @@ func TestCreationTimeIsOne(t *testing.T) {
 }
 
 func TestLargePatchedOutputIsReferenced(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","timeout":"1s","inputs":{"mute":true}},{"id":"b","set":"${size(nodes.a.output)}"}],"output":"${nodes.b.output}"}`)
@@ -110,7 +110,7 @@ func TestLargePatchedOutputIsReferenced(t *testing.T) {
 }
 
 func TestSignalIsBounded(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}`)})

@@ -31,7 +31,7 @@ func TestTimeoutNamesTheLevelThatCut(t *testing.T) {
 		{name: "off by the realm", level: new(7 * second), realm: new(schemas.Duration(0))},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world, s store.Store) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				policies := schemas.Policies{Default: schemas.Policy{Timeout: tt.level}, Realms: map[string]schemas.RealmPolicy{"r": {
 					Policy: schemas.Policy{Timeout: tt.realm}, Capabilities: map[string]schemas.Policy{"read": {Timeout: tt.own}},
 				}}}

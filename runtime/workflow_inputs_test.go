@@ -14,10 +14,10 @@ import (
 // The inputs that a node gives a named workflow are what the workflow declares: as far as they are known when the plan is
 // compiled, and all of them when it would start.
 func TestInputsOfNamedWorkflows(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
-		p.keep(t, "greet", `{"plan":"v1","inputs":{"who":null,"times":1,"note":null},"nodes":[{"id":"a","capability":"r.once","inputs":{"id":"${inputs.who}"}}],"output":"${inputs.who}"}`,
+		p.createWorkflow(t, "greet", `{"plan":"v1","inputs":{"who":null,"times":1,"note":null},"nodes":[{"id":"a","capability":"r.once","inputs":{"id":"${inputs.who}"}}],"output":"${inputs.who}"}`,
 			`{"properties":{"who":{"type":"string"},"times":{"type":"integer","maximum":3},"note":{"type":"string"}},"required":["who"],"additionalProperties":false}`)
 		for _, tt := range []struct{ inputs, findings string }{
 			{`{"who":"Ada"}`, ""},
@@ -73,7 +73,7 @@ func TestInputsOfNamedWorkflows(t *testing.T) {
 
 // An input that nobody declared is refused by its name, unless the schema says what becomes of those.
 func TestUndeclaredInputsOfWorkflows(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		for i, tt := range []struct{ own, schema, given, want, field string }{
@@ -87,7 +87,7 @@ func TestUndeclaredInputsOfWorkflows(t *testing.T) {
 			{`{"order_id":"A-17"}`, `{"properties":{"order_id":{}},"additionalProperties":false}`, `{"order":1}`, "order", "/inputs/order"},
 		} {
 			name := fmt.Sprintf("w%d", i)
-			p.keep(t, name, `{"plan":"v1","inputs":`+tt.own+`,"nodes":[{"id":"a","set":{"all":"${inputs}"}}]}`, tt.schema)
+			p.createWorkflow(t, name, `{"plan":"v1","inputs":`+tt.own+`,"nodes":[{"id":"a","set":{"all":"${inputs}"}}]}`, tt.schema)
 			err := errOf(p.Workflows.Execute(t.Context(), name, 0, engine.Submit{Inputs: schemas.Object(tt.given)}))
 			if tt.want == "" {
 				if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-func (p *process) keep(t *testing.T, name, plan, schema string) int64 {
+func (p *process) createWorkflow(t *testing.T, name, plan, schema string) int64 {
 	t.Helper()
 	ref, err := p.Workflows.Create(t.Context(), workflow.Spec{Name: name, Definition: []byte(plan), InputSchema: schemas.Object(schema)})
 	if err != nil {
@@ -29,7 +29,7 @@ func greet(text string) string {
 }
 
 func TestWorkflowVersions(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		schema := `{"type":"object","properties":{"who":{"type":"string","default":"world"}},"required":["who"],"additionalProperties":false}`
@@ -37,7 +37,7 @@ func TestWorkflowVersions(t *testing.T) {
 			text string
 			want int64
 		}{{"hello", 1}, {"hello", 1}, {"bye", 2}, {"bye", 2}, {"hello", 3}} {
-			if v := p.keep(t, "greet", greet(tt.text), schema); v != tt.want {
+			if v := p.createWorkflow(t, "greet", greet(tt.text), schema); v != tt.want {
 				t.Errorf("%d: version %d, want %d", i, v, tt.want)
 			}
 		}
@@ -95,7 +95,7 @@ func TestWorkflowVersions(t *testing.T) {
 		if err := errOf(p.Workflows.Execute(t.Context(), "greet@2", 0, engine.Submit{})); codeOf(err) != schemas.CodeNotFound {
 			t.Errorf("deleted: %v", err)
 		}
-		if v := p.keep(t, "greet", greet("hello"), schema); v != 4 {
+		if v := p.createWorkflow(t, "greet", greet("hello"), schema); v != 4 {
 			t.Errorf("version %d stands for another plan", v)
 		}
 		if list, err := p.Workflows.List(t.Context(), workflow.Query{}); err != nil || len(list.Workflows) != 1 || list.Workflows[0].Version != 4 {
@@ -105,30 +105,30 @@ func TestWorkflowVersions(t *testing.T) {
 }
 
 func TestWorkflowsWithinPlans(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
-		p.keep(t, "greet", greet("hello"), "")
-		p.keep(t, "twice", `{"plan":"v1","nodes":[{"id":"a","workflow":"greet","inputs":{"who":"a"}},{"id":"b","workflow":"greet@1","inputs":{"who":"b"}}],"output":"${nodes.a.output}, ${nodes.b.output}"}`, "")
+		p.createWorkflow(t, "greet", greet("hello"), "")
+		p.createWorkflow(t, "twice", `{"plan":"v1","nodes":[{"id":"a","workflow":"greet","inputs":{"who":"a"}},{"id":"b","workflow":"greet@1","inputs":{"who":"b"}}],"output":"${nodes.a.output}, ${nodes.b.output}"}`, "")
 		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1m"},{"id":"t","workflow":"twice","depends_on":["w"]}],"output":"${nodes.t.output}"}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.keep(t, "greet", greet("bye"), "") // what was accepted stays
+		p.createWorkflow(t, "greet", greet("bye"), "") // what was accepted stays
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `"hello a, hello b"`, "")
 	})
 }
 
 func TestBadWorkflows(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		node := func(name string) string { return `{"plan":"v1","nodes":[{"id":"a","workflow":"` + name + `"}]}` }
-		p.keep(t, "a", greet("x"), "")
-		p.keep(t, "b", node("a"), "")
-		p.keep(t, "c", node("b"), "")
+		p.createWorkflow(t, "a", greet("x"), "")
+		p.createWorkflow(t, "b", node("a"), "")
+		p.createWorkflow(t, "c", node("b"), "")
 		for i := range workflow.MaxDepth - 1 {
-			p.keep(t, fmt.Sprintf("d%d", i+1), node(map[bool]string{true: "a", false: fmt.Sprintf("d%d", i)}[i == 0]), "")
+			p.createWorkflow(t, fmt.Sprintf("d%d", i+1), node(map[bool]string{true: "a", false: fmt.Sprintf("d%d", i)}[i == 0]), "")
 		}
 		for name, tt := range map[string]struct {
 			n     workflow.Spec
@@ -151,7 +151,7 @@ func TestBadWorkflows(t *testing.T) {
 				t.Errorf("%s: %v, want %s naming %s", name, err, tt.code, tt.names)
 			}
 		}
-		if v := p.keep(t, "a", greet("x"), ""); v != 1 {
+		if v := p.createWorkflow(t, "a", greet("x"), ""); v != 1 {
 			t.Errorf("a refused definition left version %d", v)
 		}
 		for _, err := range []error{
@@ -167,7 +167,7 @@ func TestBadWorkflows(t *testing.T) {
 // A plan that names workflows which cannot stand in it is told so, and of everything else that is wrong with it; of what stands in
 // their place it hears nothing.
 func TestFindingsOfNamedWorkflows(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		for source, want := range map[string]string{
@@ -194,7 +194,7 @@ func TestFindingsOfNamedWorkflows(t *testing.T) {
 
 // A name of a workflow that cannot be resolved is found in the text of the plan, as every other finding is.
 func TestUnknownWorkflowNamesItsLine(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, s store.Store) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		v, err := p.Executions.Validate(t.Context(), []byte("plan: v1\nnodes:\n  - id: a\n    set: 1\n  - id: b\n    workflow: missing\n"))

@@ -25,14 +25,14 @@ import (
 // world is a small real downstream: one realm, r, in this process, with a ledger of every call that happened. Its tools
 // are read, idempotent and once, called after their effect. What a call does stands in its inputs (see deed).
 type world struct {
-	mu     sync.Mutex
-	stops  []func() // of every process in it
-	ledger []entry
-	failed map[string]int
-	held   map[string]chan struct{} // by id, see release
-	tools  map[string]plan.Tool     // changed since, by name
-	health []schemas.RealmHealth
-	said   map[string]string // annotations of the tools
+	mu          sync.Mutex
+	stops       []func() // of every process in it
+	ledger      []entry
+	failed      map[string]int
+	held        map[string]chan struct{} // by id, see release
+	tools       map[string]plan.Tool     // changed since, by name
+	health      []schemas.RealmHealth
+	annotations map[string]string // annotations of the tools
 }
 
 type entry struct {
@@ -95,7 +95,7 @@ func (w *world) Resolve(_ context.Context, realm, capability string) (schemas.Ca
 	if _, ok := (worldCatalog{w}).Tool(realm, capability); !ok {
 		return schemas.Capability{}, schemas.Errorf(schemas.CodeNotFound, "no capability %q in realm %q", capability, realm)
 	}
-	return schemas.Capability{Realm: realm, CapabilityName: capability, Effect: schemas.Effect(capability), Annotations: schemas.Object(w.said[capability])}, nil
+	return schemas.Capability{Realm: realm, CapabilityName: capability, Effect: schemas.Effect(capability), Annotations: schemas.Object(w.annotations[capability])}, nil
 }
 
 // Discover gives a capability a page; the cursor is the name of the last one.
@@ -195,7 +195,7 @@ func (w *world) calls(tool, id string) int {
 }
 
 // bubble runs a test in virtual time on a fresh store.
-func bubble(t *testing.T, test func(t *testing.T, w *world, s store.Store)) {
+func inVirtualTime(t *testing.T, test func(t *testing.T, w *world, s store.Store)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := recordstest.Memory(t)

@@ -20,10 +20,10 @@ import (
 // Lease is how long a key that is due stays with the replica that claimed it.
 const Lease = 15 * time.Second
 
-// Memory opens an empty store in memory, which is closed with the test.
+// Memory opens an empty store in memory, which is closed with the test. It is swept seldom, so that a virtual year is over soon.
 func Memory(t testing.TB) store.Store {
 	t.Helper()
-	s, err := bolt.Open(bolt.Options{Mem: true})
+	s, err := bolt.Open(bolt.Options{Mem: true, Sweep: time.Hour})
 	return opened(t, s, err)
 }
 
