@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records/recordstest"
@@ -94,36 +96,6 @@ func TestChangesOfAPeriodAreToldAgainOnce(t *testing.T) {
 	})
 }
 
-// TestWaitForTheEndOfAState: a state that is set again before it expires is there all the while.
-func TestWaitForTheEndOfAState(t *testing.T) {
-	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
-		p := run(w, s)
-		defer p.stop()
-		p.setState(t, "A", `1`, 10*time.Second)
-		id := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"},"until":"${!state.found}"}`, ""))
-		for range 20 {
-			time.Sleep(10*time.Second - time.Microsecond)
-			p.setState(t, "A", `1`, 10*time.Second)
-		}
-		status := func() schemas.Status {
-			e, err := p.Executions.Status(t.Context(), id, "", 0, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return e.Status
-		}
-		time.Sleep(10*time.Second - time.Microsecond)
-		if got := status(); got != schemas.StatusRunning {
-			t.Errorf("%s before the state expired", got)
-		}
-		time.Sleep(time.Microsecond + state.ExpiryGrain)
-		synctest.Wait()
-		if got := status(); got != schemas.StatusSucceeded {
-			t.Errorf("%s after the state expired", got)
-		}
-	})
-}
-
 // TestEveryReplicaTellsOfStates: what one replica writes, deletes or lets expire ends the waits of executions that another
 // one has parked, long before anybody is told again.
 func TestEveryReplicaTellsOfStates(t *testing.T) {
@@ -179,4 +151,95 @@ func TestEveryReplicaTellsOfStates(t *testing.T) {
 			}
 		})
 	}
+}
+
+// crowded is a store in which it takes long to find those that wait for one state.
+type slowList struct {
+	store.Store
+	term  string
+	takes time.Duration
+	looks atomic.Int64
+}
+
+func (c *slowList) List(ctx context.Context, q store.Query) ([]store.Record, error) {
+	if q.Term == c.term {
+		c.looks.Add(1)
+		time.Sleep(c.takes)
+	}
+	return c.Store.List(ctx, q)
+}
+
+func orderKey(key string) store.Key {
+	return state.Key(caller.From(context.Background()).Principal, schemas.StateName{Type: "order", Key: key})
+}
+
+// TestABusyStateKeepsNoOther: a state that many wait for, and that is written without end, takes half of the time of one teller; those that
+// wait for another one are told at once.
+func TestABusyStateKeepsNoOther(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		busy := &slowList{Store: s, term: journal.TermAwaits(orderKey("busy")), takes: time.Second}
+		p := run(w, busy)
+		defer p.stop()
+		id := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"}}`, ""))
+		before := busy.looks.Load()
+		for range 195 {
+			p.setState(t, "busy", `1`, 0)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if got := busy.looks.Load() - before; got < 5 || got > 10 {
+			t.Errorf("it was told of %d times, for a second each, in 19.5 s", got)
+		}
+		began := time.Now()
+		p.setState(t, "A", `1`, 0)
+		if e := p.rest(t, id); e.Status != schemas.StatusSucceeded || !e.FinishedAt.Equal(began.UTC()) {
+			t.Errorf("%s %s later", e.Status, time.Since(began))
+		}
+		p.setState(t, "busy", `2`, 0)
+		last := busy.looks.Load()
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if busy.looks.Load() == last {
+			t.Error("nobody was told of the last change")
+		}
+	})
+}
+
+// TestAStateThatVeryManyWaitForIsToldOfOnce: also where that takes longer than a lease lives.
+func TestAStateThatVeryManyWaitForIsToldOfOnce(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		busy := &slowList{Store: s, term: journal.TermAwaits(orderKey("busy")), takes: 20 * time.Second}
+		p := run(w, busy)
+		defer p.stop()
+		p.setState(t, "busy", `1`, 0)
+		time.Sleep(4 * state.NotifyPeriod)
+		synctest.Wait()
+		if got := busy.looks.Load(); got != 2 {
+			t.Errorf("it was told of %d times, want at once and once more", got)
+		}
+		if q, err := s.Queue(t.Context(), state.KindNotify); err != nil || q != (store.Queue{}) {
+			t.Errorf("left: %+v, %v", q, err)
+		}
+	})
+}
+
+// TestADamagedExecutionIsToldOnce: what waits for a state and cannot be read keeps no other from being told, and no wake.
+func TestADamagedExecutionIsToldOnce(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s)
+		defer p.stop()
+		bad := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"}}`, ""))
+		good := p.submit(t, awaiting(`{"state":{"type":"order","key":"A"}}`, ""))
+		if _, err := s.Commit(t.Context(), store.Batch{Puts: []store.Put{{Key: journal.PlanKey(bad), Value: []byte("{"), Version: store.AnyVersion}}}); err != nil {
+			t.Fatal(err)
+		}
+		p.setState(t, "A", `1`, 0)
+		if e := p.rest(t, good); e.Status != schemas.StatusSucceeded {
+			t.Error(e.Status)
+		}
+		time.Sleep(3 * state.NotifyPeriod)
+		synctest.Wait()
+		if q, err := s.Queue(t.Context(), state.KindNotify); err != nil || q != (store.Queue{}) {
+			t.Errorf("left: %+v, %v", q, err)
+		}
+	})
 }

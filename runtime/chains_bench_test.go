@@ -25,19 +25,19 @@ func BenchmarkChains(b *testing.B) {
 	for _, kind := range kinds {
 		for _, wide := range []int{1, 16, 64} {
 			b.Run(fmt.Sprintf("%s/executions=%d", kind, wide), func(b *testing.B) {
-				p := newPlane(b, kind)
+				p := newTestbed(b, kind)
 				write := p.floorWrite(b, wide)
 				source := chain(chainLength)
 				var floor, engine, floorUsed, engineUsed time.Duration
 				var asked traffic
 				for b.Loop() {
 					used, began := processor(b), time.Now()
-					inParallel(wide, func(int) { p.floor(b, write) })
+					concurrently(wide, func(int) { p.floor(b, write) })
 					floor += time.Since(began)
 					floorUsed += processor(b) - used
 					before := p.traffic()
 					used, began = processor(b), time.Now()
-					inParallel(wide, func(int) { p.finish(b, source) })
+					concurrently(wide, func(int) { p.finish(b, source) })
 					engine += time.Since(began)
 					engineUsed += processor(b) - used
 					asked = asked.plus(p.traffic().minus(before))
@@ -61,7 +61,7 @@ func BenchmarkChains(b *testing.B) {
 
 // floorWrite is the durable write of the floor: on Redis one script of its own for each call, elsewhere a commit of the store, which
 // groups them.
-func (p *plane) floorWrite(b *testing.B, callers int) func(id string) error {
+func (p *testbed) floorWrite(b *testing.B, callers int) func(id string) error {
 	value := []byte(strings.Repeat("x", 200))
 	if p.redis != nil {
 		write := p.redis.Floor(callers)
@@ -76,7 +76,7 @@ func (p *plane) floorWrite(b *testing.B, callers int) func(id string) error {
 var floorID atomic.Int64
 
 // floor does the calls of one chain, each followed by a write.
-func (p *plane) floor(b *testing.B, write func(id string) error) {
+func (p *testbed) floor(b *testing.B, write func(id string) error) {
 	id := fmt.Sprint(floorID.Add(1))
 	for range chainLength {
 		_, err := p.pool.Invoke(b.Context(), &call.Call{Realm: "shop", Capability: "echo", Inputs: json.RawMessage(`{"msg":"0"}`), Effect: schemas.EffectRead})
@@ -90,7 +90,7 @@ func (p *plane) floor(b *testing.B, write func(id string) error) {
 	}
 }
 
-func inParallel(n int, f func(i int)) {
+func concurrently(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() { f(i) })
@@ -108,7 +108,7 @@ func BenchmarkCostPerNode(b *testing.B) {
 		for _, kind := range []string{"mem", "redis"} {
 			for _, n := range []int{100, 1000, 10_000} {
 				b.Run(fmt.Sprintf("%s/%s/nodes=%d", shape.name, kind, n), func(b *testing.B) {
-					p := newPlane(b, kind)
+					p := newTestbed(b, kind)
 					small, large := shape.make(10), shape.make(n)
 					var tens, ns time.Duration
 					for b.Loop() {
@@ -137,7 +137,7 @@ func BenchmarkCostPerNode(b *testing.B) {
 func BenchmarkFirstCall(b *testing.B) {
 	for _, kind := range kinds {
 		b.Run(kind, func(b *testing.B) {
-			p := newPlane(b, kind)
+			p := newTestbed(b, kind)
 			write := p.floorWrite(b, 1)
 			source := chain(1)
 			var first, commit []time.Duration
@@ -152,7 +152,7 @@ func BenchmarkFirstCall(b *testing.B) {
 				first = append(first, time.Unix(0, p.left.Load()).Sub(began))
 			}
 			b.ReportMetric(float64(median(first).Microseconds()), "µs/first-call")
-			b.ReportMetric(float64(late(first).Microseconds()), "µs/p99")
+			b.ReportMetric(float64(p99(first).Microseconds()), "µs/p99")
 			b.ReportMetric(float64(median(commit).Microseconds()), "µs/commit")
 			b.ReportMetric(0, "ns/op")
 		})

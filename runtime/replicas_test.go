@@ -17,15 +17,6 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// deaf is a store that never tells anybody what others wrote.
-func withoutWatch(s store.Store) store.Store {
-	return &hooks{Store: s, watch: func(ctx context.Context) (<-chan store.Key, error) {
-		keys := make(chan store.Key)
-		context.AfterFunc(ctx, func() { close(keys) })
-		return keys, nil
-	}}
-}
-
 // TestAnyReplicaAnswers: what a caller asks a replica that does not own the execution, with a call in flight elsewhere, is
 // answered as the owner would, and done.
 func TestAnyReplicaAnswers(t *testing.T) {

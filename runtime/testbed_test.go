@@ -66,7 +66,7 @@ func (p pooled) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.
 }
 
 // plane is a runtime with one real realm over stdio.
-type plane struct {
+type testbed struct {
 	*runtime.Runtime
 	pool  *realm.Pool
 	store store.Store
@@ -77,9 +77,9 @@ type plane struct {
 // kinds of stores: bolt in memory, bolt with fsync, a Redis with an append-only file.
 var kinds = []string{"mem", "bolt", "redis"}
 
-func newPlane(t testing.TB, kind string) *plane {
+func newTestbed(t testing.TB, kind string) *testbed {
 	t.Helper()
-	p := &plane{}
+	p := &testbed{}
 	var err error
 	switch kind {
 	case "redis":
@@ -117,7 +117,7 @@ func newPlane(t testing.TB, kind string) *plane {
 }
 
 // finish runs a plan to its end.
-func (p *plane) finish(t testing.TB, source []byte) {
+func (p *testbed) finish(t testing.TB, source []byte) {
 	t.Helper()
 	e, err := p.Executions.Execute(context.Background(), engine.Submit{Plan: source})
 	for err == nil && !e.Status.Terminal() {

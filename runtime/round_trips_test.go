@@ -22,7 +22,7 @@ func (a traffic) plus(b traffic) traffic  { return traffic{a.trips + b.trips, a.
 func (a traffic) minus(b traffic) traffic { return traffic{a.trips - b.trips, a.scripts - b.scripts} }
 
 // traffic is all so far; zero where there is no Redis.
-func (p *plane) traffic() traffic {
+func (p *testbed) traffic() traffic {
 	if p.redis == nil {
 		return traffic{}
 	}
@@ -45,7 +45,7 @@ func commands(info string) map[string]int64 {
 
 // TestAChainCostsOneTripANode: the result of a node and the start of the next are one commit.
 func TestAChainCostsOneTripANode(t *testing.T) {
-	p := newPlane(t, "redis")
+	p := newTestbed(t, "redis")
 	p.finish(t, chain(2)) // scripts are loaded
 	const nodes = 100
 	before := p.traffic()
