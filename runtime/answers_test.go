@@ -14,7 +14,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// answering is a downstream whose one tool gives the same answer again and again.
+// withAnswer is a world with one tool, which gives every call the same answer.
 func withAnswer(w *world, effect schemas.Effect, output, text string) *scripted {
 	return &scripted{
 		world: w, tools: map[string]plan.Tool{"r.t": {Effect: effect, InputSchema: json.RawMessage(`{"type":"object"}`)}},
@@ -26,8 +26,8 @@ func withAnswer(w *world, effect schemas.Effect, output, text string) *scripted 
 	}
 }
 
-// An answer that is no JSON fails its node, once: it is not the store's trouble, and no reason to run the execution again.
-func TestAnswerThatIsNoJSONFailsItsNode(t *testing.T) {
+// An invalid JSON answer fails its node, once: it is not taken for a fault of the store, and the execution is not run again.
+func TestInvalidJSONAnswerFailsItsNode(t *testing.T) {
 	for _, effect := range []schemas.Effect{schemas.EffectRead, schemas.EffectOnce} {
 		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			d := withAnswer(w, effect, `{"broken":`, "")
@@ -42,9 +42,9 @@ func TestAnswerThatIsNoJSONFailsItsNode(t *testing.T) {
 	}
 }
 
-// A text beside the output that is large is kept in a record of its own, and read where an expression asks for it: in the
-// commit that it came with, later, by another process and in a rerun.
-func TestLargeTextIsKeptAside(t *testing.T) {
+// A large text beside the output is stored in a record of its own, and read where an expression needs it: in the commit that it came
+// with, later, by another process and in a rerun.
+func TestLargeTextHasARecordOfItsOwn(t *testing.T) {
 	for size, aside := range map[int]bool{engine.MaxInline: false, engine.MaxInline + 1: true, 64 << 10: true} {
 		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			text := strings.Repeat("t", size)

@@ -10,8 +10,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// TestWaitForTheEndOfAState: a state that is set again before it expires is there all the while.
-func TestWaitForTheEndOfAState(t *testing.T) {
+// A state that is set again before it expires exists all the while.
+func TestWaitForTheExpiryOfAState(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -40,13 +40,13 @@ func TestWaitForTheEndOfAState(t *testing.T) {
 	})
 }
 
-// TestStatesThatExpireHaveFewWakes: however long a state is to stay, and however often it is written.
+// However long the TTL of a state is, and however often it is written, few wakes are kept for it.
 func TestStatesThatExpireHaveFewWakes(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		wait bool
 		most int
-	}{{"nobody waits", false, 3}, {"somebody waits", true, 25}} {
+	}{{"no execution waits", false, 3}, {"an execution waits", true, 25}} {
 		t.Run(tt.name, func(t *testing.T) {
 			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				p := run(w, s)
@@ -80,8 +80,8 @@ func TestStatesThatExpireHaveFewWakes(t *testing.T) {
 	}
 }
 
-// TestWhoSeesAStateThatExpiresHearsOfIt: also where a replica whose clock is ahead has done before what was due at the expiry.
-func TestWhoSeesAStateThatExpiresHearsOfIt(t *testing.T) {
+// An execution that saw a state is notified of its expiry, also where a replica whose clock is ahead has already handled the wake of the expiry.
+func TestExpiryIsNotifiedToThoseThatSawTheState(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()

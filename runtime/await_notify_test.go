@@ -19,8 +19,8 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// TestWaitingForStatesIsFree: an execution that waits for a state is looked at by nobody.
-func TestWaitingForStatesIsFree(t *testing.T) {
+// While executions wait for a state nothing is read, written or woken for them.
+func TestWaitingForAStateCostsNothing(t *testing.T) {
 	var commits []int
 	for _, n := range []int{0, 50} {
 		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
@@ -44,9 +44,9 @@ func TestWaitingForStatesIsFree(t *testing.T) {
 	}
 }
 
-// TestChangesOfAPeriodAreToldAgainOnce: however often a state is written, so seldom are those who wait for it told of it once more; and
-// where the store's clock is ahead, not before its time has come.
-func TestChangesOfAPeriodAreToldAgainOnce(t *testing.T) {
+// However often a state is written in a period, the executions that wait for it are notified once more, and not before that is due, also
+// where the store's clock is ahead.
+func TestChangesOfAPeriodAreNotifiedAgainOnce(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -86,19 +86,19 @@ func TestChangesOfAPeriodAreToldAgainOnce(t *testing.T) {
 		lease := store.Lease{Key: state.NotifyWake(state.Key("", schemas.StateName{Type: "order", Key: "a/b/1"}), time.Now().Add(time.Second).Truncate(time.Second)).Key, Owner: "x", Token: 1}
 		due <- lease
 		if synctest.Wait(); released != 0 {
-			t.Error("it was told before its time")
+			t.Error("it was notified before its time")
 		}
 		time.Sleep(time.Second)
 		due <- lease
 		if synctest.Wait(); released != 1 {
-			t.Error("it was not told in its time")
+			t.Error("it was not notified in its time")
 		}
 	})
 }
 
-// TestEveryReplicaTellsOfStates: what one replica writes, deletes or lets expire ends the waits of executions that another
-// one has parked, long before anybody is told again.
-func TestEveryReplicaTellsOfStates(t *testing.T) {
+// What one replica writes, deletes or lets expire ends the waits of executions that another one has parked, long before the
+// notification is repeated.
+func TestEveryReplicaNotifiesOfStates(t *testing.T) {
 	t.Parallel()
 	for _, tt := range recordstest.Stores {
 		t.Run(tt.Name, func(t *testing.T) {
@@ -153,7 +153,7 @@ func TestEveryReplicaTellsOfStates(t *testing.T) {
 	}
 }
 
-// crowded is a store in which it takes long to find those that wait for one state.
+// slowList is a store in which it takes long to find the executions that wait for one state.
 type slowList struct {
 	store.Store
 	term  string
@@ -173,9 +173,9 @@ func orderKey(key string) store.Key {
 	return state.Key(caller.From(context.Background()).Principal, schemas.StateName{Type: "order", Key: key})
 }
 
-// TestABusyStateKeepsNoOther: a state that many wait for, and that is written without end, takes half of the time of one teller; those that
-// wait for another one are told at once.
-func TestABusyStateKeepsNoOther(t *testing.T) {
+// A state that many executions wait for, and that is written without end, takes half of the time of one worker; those that wait for another
+// state are notified at once.
+func TestABusyStateDelaysNoOther(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		busy := &slowList{Store: s, term: journal.TermAwaits(orderKey("busy")), takes: time.Second}
 		p := run(w, busy)
@@ -187,7 +187,7 @@ func TestABusyStateKeepsNoOther(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		if got := busy.looks.Load() - before; got < 5 || got > 10 {
-			t.Errorf("it was told of %d times, for a second each, in 19.5 s", got)
+			t.Errorf("notified %d times, for a second each, in 19.5 s", got)
 		}
 		began := time.Now()
 		p.setState(t, "A", `1`, 0)
@@ -199,13 +199,13 @@ func TestABusyStateKeepsNoOther(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		if busy.looks.Load() == last {
-			t.Error("nobody was told of the last change")
+			t.Error("the last change was not notified")
 		}
 	})
 }
 
-// TestAStateThatVeryManyWaitForIsToldOfOnce: also where that takes longer than a lease lives.
-func TestAStateThatVeryManyWaitForIsToldOfOnce(t *testing.T) {
+// A change of a state that very many executions wait for is notified at once and once more, also where that takes longer than a lease.
+func TestVeryManyWaitersAreNotifiedOnceMore(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		busy := &slowList{Store: s, term: journal.TermAwaits(orderKey("busy")), takes: 20 * time.Second}
 		p := run(w, busy)
@@ -214,7 +214,7 @@ func TestAStateThatVeryManyWaitForIsToldOfOnce(t *testing.T) {
 		time.Sleep(4 * state.NotifyPeriod)
 		synctest.Wait()
 		if got := busy.looks.Load(); got != 2 {
-			t.Errorf("it was told of %d times, want at once and once more", got)
+			t.Errorf("notified %d times, want at once and once more", got)
 		}
 		if q, err := s.Queue(t.Context(), state.KindNotify); err != nil || q != (store.Queue{}) {
 			t.Errorf("left: %+v, %v", q, err)
@@ -222,8 +222,8 @@ func TestAStateThatVeryManyWaitForIsToldOfOnce(t *testing.T) {
 	})
 }
 
-// TestADamagedExecutionIsToldOnce: what waits for a state and cannot be read keeps no other from being told, and no wake.
-func TestADamagedExecutionIsToldOnce(t *testing.T) {
+// An execution that waits for a state and cannot be read keeps no other from being notified, and leaves no wake.
+func TestADamagedExecutionDelaysNoNotification(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()

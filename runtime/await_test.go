@@ -32,22 +32,22 @@ func (p *process) deleteState(t *testing.T, key string) {
 	synctest.Wait()
 }
 
-// paid waits until an order is paid.
+// paid is a wait_for until an order is paid; its brace is open.
 const paid = `{"state":{"type":"order","key":"${inputs.order}"},"until":"${state.data.status == 'paid'}"`
 
 func awaiting(waitFor, more string) string {
 	return `{"plan":"v1","inputs":{"order":"A"},"nodes":[{"id":"w","wait_for":` + waitFor + more + `},{"id":"b","capability":"r.once","depends_on":["w"]}],"output":"${nodes.w.output}"}`
 }
 
-// TestWaitForAState: a plan goes on when a state is as it wants it, at once whichever replica has set it, and what it waited
-// for is the output of the node. While it waits it costs no memory.
+// A plan goes on at once when a state is as it waits for it, whichever replica has set it; the state is the output of the node. While it
+// waits the execution is not in memory.
 func TestWaitForAState(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		waitFor string
-		before  func(t *testing.T, p *process) // the execution is submitted
-		set     func(t *testing.T, p *process) // what changes nothing yet
-		then    func(t *testing.T, p *process) // what it waits for
+		before  func(t *testing.T, p *process) // before the execution is submitted
+		set     func(t *testing.T, p *process) // changes nothing yet
+		then    func(t *testing.T, p *process) // makes the state as it waits for it
 		took    time.Duration                  // from then on
 		output  string
 	}{
@@ -82,7 +82,7 @@ func TestWaitForAState(t *testing.T) {
 			then:   func(*testing.T, *process) {},
 			took:   time.Hour + state.ExpiryGrain, output: `{"found":false,"data":null,"version":0}`,
 		}, {
-			name: "who sets it dies before he tells anybody", waitFor: paid + "}",
+			name: "the replica that sets it dies before it notifies", waitFor: paid + "}",
 			then: func(t *testing.T, p *process) {
 				silent := idle(p.Capabilities.Realms, p.store)
 				silent.setState(t, "A", `{"status":"paid"}`, 0)
@@ -128,8 +128,7 @@ func TestWaitForAState(t *testing.T) {
 	}
 }
 
-// TestWaitForAStateEndsOtherwise: by its timeout, by a condition that cannot be asked, by a key that is none; and one that
-// was not set meanwhile does not go on.
+// A wait ends by its timeout, by a condition that cannot be evaluated and by an invalid key.
 func TestWaitForAStateEndsOtherwise(t *testing.T) {
 	for _, tt := range []struct {
 		name, waitFor, more, data string
@@ -140,7 +139,7 @@ func TestWaitForAStateEndsOtherwise(t *testing.T) {
 		{"timeout", paid + `,"timeout":"90s"}`, "", `{"status":"open"}`, schemas.CodeTimeout, "", `state "A" of type "order"`, schemas.StatusFailed},
 		{"timeout, and the plan goes on", paid + `,"timeout":"90s"}`, `,"on_error":"continue"`, `{"status":"open"}`, schemas.CodeTimeout, "", "1m30s", schemas.StatusSucceeded},
 		{"a member that is missing", paid + `,"timeout":"5m"}`, "", `{"other":1}`, schemas.CodeExpressionError, "/nodes/0/wait_for/until", "status", schemas.StatusFailed},
-		{"no condition", `{"state":{"type":"order","key":"A"},"until":"${state.data}","timeout":"5m"}`, "", `7`, schemas.CodeExpressionError, "/nodes/0/wait_for/until", "true or false", schemas.StatusFailed},
+		{"a condition that is no boolean", `{"state":{"type":"order","key":"A"},"until":"${state.data}","timeout":"5m"}`, "", `7`, schemas.CodeExpressionError, "/nodes/0/wait_for/until", "true or false", schemas.StatusFailed},
 		{"an empty key", `{"state":{"type":"order","key":"${inputs.order.substring(1)}"}}`, "", `7`, schemas.CodeInvalidArgument, "/nodes/0/wait_for/state/key", "0 bytes", schemas.StatusFailed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -161,8 +160,7 @@ func TestWaitForAStateEndsOtherwise(t *testing.T) {
 	}
 }
 
-// TestWaitForAStateWhileSuspended: what is set while the execution is suspended counts when it is resumed; another
-// principal's state of the same name never does.
+// What is set while the execution is suspended counts when it is resumed; another principal's state of the same name never does.
 func TestWaitForAStateWhileSuspended(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		here, there := run(w, s), run(w, s)
@@ -191,8 +189,7 @@ func TestWaitForAStateWhileSuspended(t *testing.T) {
 	})
 }
 
-// TestWaitForAStateBesideACall: an owner that stays for a call in flight hears of the state all the same, and looks for
-// itself where nobody tells.
+// An owner that stays for a call in flight is notified of the state all the same, and looks for itself where it was not notified.
 func TestWaitForAStateBesideACall(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -209,20 +206,19 @@ func TestWaitForAStateBesideACall(t *testing.T) {
 		}
 		p.setState(t, "A", `1`, 0)
 		if got := nodes(); got != "running succeeded running" {
-			t.Errorf("told: %s", got)
+			t.Errorf("notified: %s", got)
 		}
 		silent.setState(t, "B", `1`, 0)
 		time.Sleep(2 * state.NotifyPeriod)
 		synctest.Wait()
 		if got := nodes(); got != "running succeeded succeeded" {
-			t.Errorf("not told: %s", got)
+			t.Errorf("not notified: %s", got)
 		}
 		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "long=succeeded a=succeeded b=succeeded")
 	})
 }
 
-// TestWaitForAStateIsDecidedByAPerson: one that ended badly and is held may be tried again, skipped or given an output; one
-// that goes on may be cancelled.
+// A wait that failed and is held may be tried again, skipped or given an output; one that goes on may be cancelled.
 func TestWaitForAStateIsDecidedByAPerson(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -266,9 +262,9 @@ func TestWaitForAStateIsDecidedByAPerson(t *testing.T) {
 	})
 }
 
-// TestVisitorLeavesALookToTheNextOwner: an owner has begun to wait and dies before it has looked; who changes the execution
-// meanwhile does not take the next owner away from it.
-func TestVisitorLeavesALookToTheNextOwner(t *testing.T) {
+// An owner has begun to wait and dies before it has looked at the state. A caller that changes the execution meanwhile does not remove the
+// wake by which the next owner finds it.
+func TestChangeBeforeTheFirstLookLeavesItToTheNextOwner(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		counting := storetest.Crash(s, 0, storetest.CrashAfter)
 		begins := func(b *store.Batch) bool {
@@ -281,7 +277,7 @@ func TestVisitorLeavesALookToTheNextOwner(t *testing.T) {
 			return counting.Commit(ctx, b)
 		}})
 		dying.setState(t, "A", `{"status":"paid"}`, 0)
-		time.Sleep(2 * state.NotifyPeriod) // nobody tells of that any more
+		time.Sleep(2 * state.NotifyPeriod) // that is not notified any more
 		synctest.Wait()
 		e, err := dying.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(strings.Replace(awaiting(paid+"}", ""), `"v1"`, `"v1","idempotency_key":"k"`, 1))})
 		if err != nil && !counting.Crashed() {
@@ -295,7 +291,7 @@ func TestVisitorLeavesALookToTheNextOwner(t *testing.T) {
 			t.Fatalf("%d executions, %v, %v", len(records), err, e)
 		}
 		id := records[0].Key.ID
-		p.signal(t, id, "nobody waits for it", nil)
+		p.signal(t, id, "nothing waits for it", nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		shown, err := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
@@ -306,7 +302,7 @@ func TestVisitorLeavesALookToTheNextOwner(t *testing.T) {
 	})
 }
 
-// TestCrashWhileWaitingForAState: whichever commit the process dies at, the wait ends once, with what was set.
+// Whichever commit the process dies at, the wait ends once, with what was set.
 func TestCrashWhileWaitingForAState(t *testing.T) {
 	source := `{"plan":"v1","idempotency_key":"k","inputs":{"order":"A"},"nodes":[{"id":"a","capability":"r.once"},{"id":"w","wait_for":` + paid +
 		`},"depends_on":["a"]},{"id":"b","capability":"r.once","depends_on":["w"]}],"output":"${nodes.w.output.data.status}"}`
@@ -315,7 +311,7 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 		synctest.Wait()
 		return e.ExecutionID, err
 	}
-	story := func(t *testing.T, p *process) {
+	setAndWait := func(t *testing.T, p *process) {
 		_, _ = submit(t, p) // it may die of it
 		_, _ = p.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "order", Key: "A"}, Data: schemas.Value(`{"status":"paid"}`)})
 		time.Sleep(4 * state.NotifyPeriod)
@@ -326,7 +322,7 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 		counting := storetest.Crash(s, 0, storetest.CrashBefore)
 		p := run(w, counting)
 		defer p.stop()
-		story(t, p)
+		setAndWait(t, p)
 		commits = counting.Commits()
 	})
 	if commits < 6 {
@@ -336,7 +332,7 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 		for _, mode := range storetest.CrashModes {
 			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				dying := run(w, storetest.Crash(s, at, mode))
-				story(t, dying)
+				setAndWait(t, dying)
 				dying.stop()
 				p := run(w, s)
 				defer p.stop()
@@ -344,10 +340,10 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := p.Executions.Signal(t.Context(), id, "nobody waits for it", nil); err != nil && schemas.AsError(err).Code != schemas.CodeAlreadyFinished { // a visitor, before an owner has looked
+				if _, err := p.Executions.Signal(t.Context(), id, "nothing waits for it", nil); err != nil && schemas.AsError(err).Code != schemas.CodeAlreadyFinished { // a change before an owner has looked
 					t.Fatal(err)
 				}
-				if there, err := p.States.Get(t.Context(), state.Ref{Type: "order", Key: "A"}); err != nil || !there.Found { // else nobody sets it again
+				if there, err := p.States.Get(t.Context(), state.Ref{Type: "order", Key: "A"}); err != nil || !there.Found { // it was lost in the crash
 					p.setState(t, "A", `{"status":"paid"}`, 0)
 				}
 				for range 10 {
@@ -362,7 +358,7 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 					}
 				}
 				want(t, p.rest(t, id), schemas.StatusSucceeded, `"paid"`, "a=succeeded w=succeeded b=succeeded")
-				if a, b := w.calls("once", "a"), w.calls("once", "b"); a > 1 || b > 1 { // none where a person said what became of it
+				if a, b := w.calls("once", "a"), w.calls("once", "b"); a > 1 || b > 1 { // none where a person decided what became of it
 					t.Errorf("a was called %d times, b %d", a, b)
 				}
 			})

@@ -18,7 +18,7 @@ import (
 )
 
 // BenchmarkInvoke measures a direct call over stdio with a bare MCP client against invoke_capability on the same server, by the
-// median, and how late the latest one of a hundred is with either.
+// median, and by the 99th percentile of either.
 func BenchmarkInvoke(b *testing.B) {
 	p := newTestbed(b, "mem")
 	bare, err := client.NewStdioMCPClient(shop(b), nil)
@@ -54,7 +54,7 @@ func BenchmarkInvoke(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkPolicies measures invoke_capability with every policy on (breaker, rooms, rate limits, quotas, a cache that never
+// BenchmarkPolicies measures invoke_capability with every policy on (breaker, bulkheads, rate limits, quotas, a cache that never
 // hits, a fallback) against none: two runtimes on one store and one realm, call by call, by the median.
 func BenchmarkPolicies(b *testing.B) {
 	p := newTestbed(b, "mem")
@@ -99,5 +99,5 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-// late is the 99th percentile of what median has sorted.
+// p99 is the 99th percentile of what median has sorted.
 func p99(d []time.Duration) time.Duration { return d[len(d)*99/100] }

@@ -16,7 +16,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// hopping notes how many hops each call carries on.
+// hopCounter notes how many hops each call carries.
 type hopCounter struct {
 	*world
 	mu   sync.Mutex
@@ -30,8 +30,7 @@ func (h *hopCounter) Invoke(ctx context.Context, c *call.Call) (*call.Result, er
 	return h.world.Invoke(ctx, c)
 }
 
-// TestPlanThatReachesItsOwnRuntimeIsStopped is P2: every runtime on the way adds a hop, an execution passes on what it
-// came with, and there is an end to it.
+// Every runtime on the way adds a hop, an execution passes on the hops that it came with, and their number is limited.
 func TestPlanThatReachesItsOwnRuntimeIsStopped(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		h := &hopCounter{world: w}
@@ -57,8 +56,8 @@ func TestPlanThatReachesItsOwnRuntimeIsStopped(t *testing.T) {
 	})
 }
 
-// TestOneExecutionHasItsBounds is P7: calls and bytes of one execution are capped, whatever its plan multiplies.
-func TestOneExecutionHasItsBounds(t *testing.T) {
+// Calls and bytes of one execution are capped, whatever its plan multiplies.
+func TestOneExecutionIsBounded(t *testing.T) {
 	for name, tt := range map[string]struct {
 		limit func(*engine.Limits)
 		plan  string
@@ -113,7 +112,7 @@ func TestTimerThatPassesWhileSuspendedCountsOnResume(t *testing.T) {
 	})
 }
 
-func TestWorkflowThatIsGivenUpIsCancelled(t *testing.T) {
+func TestChildOfANodeThatTimedOutIsCancelled(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -127,14 +126,14 @@ func TestWorkflowThatIsGivenUpIsCancelled(t *testing.T) {
 	})
 }
 
-func TestItemsThatWaitAreNotStartedForNothing(t *testing.T) {
+func TestItemsAreNotStartedOnceTheNodeHasFailed(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","max_parallel":2,"nodes":[{"id":"m","capability":"r.once","for_each":"${lists.range(50)}","inputs":{"id":"i${index}","fail":"${item == 3 ? 9 : 0}","take":"1s"}}]}`)
 		want(t, e, schemas.StatusFailed, "", "m=failed")
 		if n := w.calls("once", ""); n > 5 {
-			t.Errorf("%d calls, though the fourth had decided it", n)
+			t.Errorf("%d calls, though the fourth item had failed the node", n)
 		}
 	})
 }
@@ -151,9 +150,9 @@ func TestOutputsAreKeptAsTheyCame(t *testing.T) {
 	})
 }
 
-// TestWhatVisitorsPassOnWhileTheRuntimeStops: children that nobody owns are cancelled at the moment in which Run sees the last owner
-// go. Whether their parents hear of it at once or look for themselves later, Run and who cancels do not get in each other's way.
-func TestWhatVisitorsPassOnWhileTheRuntimeStops(t *testing.T) {
+// Children without an owner are cancelled at the moment in which Run sees the last owner end. Whether their parents are notified at once or
+// look for themselves later, Run and the callers that cancel do not get in each other's way.
+func TestChildrenAreCancelledWhileTheRuntimeStops(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()

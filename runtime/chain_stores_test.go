@@ -16,8 +16,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// pair is one row: two wrappers of the call chain on one capability, and what the one may not cost the other. Limits and quotas
-// have periods of an hour, so that nothing comes back while a test runs, however slow the machine.
+// policyPair is one row: two wrappers of the call chain on one capability, and what a refusal by one may not cost of the other. Limits and
+// quotas have periods of an hour, so that nothing is refilled while a test runs, however slow the machine.
 type policyPair struct {
 	name  string
 	all   schemas.Policy            // of the realm
@@ -28,7 +28,7 @@ type policyPair struct {
 
 var hour = new(schemas.Duration(time.Hour))
 
-// full is how long a call waits for room where there is none: no time, so that its refusal shows at once.
+// noWait is how long a call waits in a full bulkhead: no time, so that it is refused at once.
 var noWait = new(schemas.Duration(time.Millisecond))
 
 var policyPairs = []policyPair{
@@ -39,12 +39,12 @@ var policyPairs = []policyPair{
 			f.invoke(t, "idempotent", works, "rate_limited", "rate_limited", "rate_limited") // a refusal is no fault of the realm
 			f.wantClosed(t, "idempotent")
 		}},
-	{name: "breaker and bulkhead: an open breaker takes no room", all: schemas.Policy{Breaker: breaker(2, time.Hour), Concurrency: new(1), ConcurrencyWait: noWait},
+	{name: "breaker and bulkhead: an open breaker takes no slot of a bulkhead", all: schemas.Policy{Breaker: breaker(2, time.Hour), Concurrency: new(1), ConcurrencyWait: noWait},
 		check: func(t *testing.T, f *paired) {
 			f.invoke(t, "once", broken, "unavailable", "unavailable")
 			leave := f.occupy(t, "read")
 			f.invoke(t, "once", broken, "circuit_open", "circuit_open")
-			f.invoke(t, "idempotent", works, "rate_limited", "rate_limited", "rate_limited") // a full room is no fault of the realm
+			f.invoke(t, "idempotent", works, "rate_limited", "rate_limited", "rate_limited") // a full bulkhead is no fault of the realm
 			leave()
 			f.invoke(t, "idempotent", works, "")
 		}},
@@ -59,7 +59,7 @@ var policyPairs = []policyPair{
 			f.invoke(t, "once", `{"id":"x","fail":1,"code":"unavailable"}`, "by r.idempotent", "by r.idempotent", "by r.idempotent")
 			f.wantCalls(t, "once", 1)
 		}},
-	{name: "breaker and cache: what is kept needs no breaker", all: schemas.Policy{Breaker: breaker(1, time.Hour), CacheTTL: hour},
+	{name: "breaker and cache: a cached answer needs no breaker", all: schemas.Policy{Breaker: breaker(1, time.Hour), CacheTTL: hour},
 		check: func(t *testing.T, f *paired) {
 			f.invoke(t, "read", works, "")
 			f.invoke(t, "read", broken, "unavailable", "circuit_open")
@@ -84,7 +84,7 @@ var policyPairs = []policyPair{
 			f.wantAttempts(t, &e, 3)
 			f.wantCalls(t, "idempotent", 3)
 		}},
-	{name: "limit and bulkhead: a full room spends no token", all: schemas.Policy{RateLimit: rate(2, time.Hour), Concurrency: new(1), ConcurrencyWait: noWait},
+	{name: "limit and bulkhead: a full bulkhead spends no token", all: schemas.Policy{RateLimit: rate(2, time.Hour), Concurrency: new(1), ConcurrencyWait: noWait},
 		check: func(t *testing.T, f *paired) {
 			leave := f.occupy(t, "read")
 			f.invoke(t, "once", works, "rate_limited", "rate_limited", "rate_limited")
@@ -96,10 +96,10 @@ var policyPairs = []policyPair{
 			f.invoke(t, "once", works, "", "rate_limited", "rate_limited", "rate_limited")
 			f.invoke(t, "read", works, "", "", "quota_exceeded")
 		}},
-	{name: "limit and quota: who has used up his quota uses up nobody's tokens", all: schemas.Policy{RateLimit: rate(5, time.Hour)}, quota: 2,
+	{name: "limit and quota: a principal whose quota is used up spends no tokens", all: schemas.Policy{RateLimit: rate(5, time.Hour)}, quota: 2,
 		check: func(t *testing.T, f *paired) {
-			f.invoke(t, "once", works, "", "", "quota_exceeded", "quota_exceeded", "quota_exceeded", "quota_exceeded") // the first refusal learns it
-			f.ctx = as(t, "somebody else")
+			f.invoke(t, "once", works, "", "", "quota_exceeded", "quota_exceeded", "quota_exceeded", "quota_exceeded") // the first refusal spends a token, the next ones do not
+			f.ctx = as(t, "bob")
 			f.invoke(t, "once", works, "", "", "rate_limited") // all five are gone
 		}},
 	{name: "limit and fallback: an empty bucket falls back", own: map[string]schemas.Policy{"once": {RateLimit: rate(1, time.Hour), Fallback: insteadOf("r.idempotent")}},
@@ -107,7 +107,7 @@ var policyPairs = []policyPair{
 			f.invoke(t, "once", works, "", "by r.idempotent", "by r.idempotent")
 			f.wantCalls(t, "once", 1)
 		}},
-	{name: "limit and cache: what is kept spends no token", all: schemas.Policy{RateLimit: rate(2, time.Hour), CacheTTL: hour},
+	{name: "limit and cache: a cached answer spends no token", all: schemas.Policy{RateLimit: rate(2, time.Hour), CacheTTL: hour},
 		check: func(t *testing.T, f *paired) {
 			f.invoke(t, "read", works, "", "", "", "")
 			f.invoke(t, "read", `{"id":"other"}`, "")
@@ -128,21 +128,21 @@ var policyPairs = []policyPair{
 			f.invoke(t, "idempotent", broken, "rate_limited")
 			f.wantCalls(t, "idempotent", 2)
 		}},
-	{name: "bulkhead and quota: a full room costs nothing", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: noWait}, quota: 2,
+	{name: "bulkhead and quota: a full bulkhead costs nothing", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: noWait}, quota: 2,
 		check: func(t *testing.T, f *paired) {
 			leave := f.occupy(t, "read")
 			f.invoke(t, "once", works, "rate_limited", "rate_limited", "rate_limited")
 			leave()
 			f.invoke(t, "once", works, "", "quota_exceeded")
 		}},
-	{name: "bulkhead and fallback: a full room falls back", own: map[string]schemas.Policy{"once": {Concurrency: new(1), ConcurrencyWait: noWait, Fallback: insteadOf("r.idempotent")}},
+	{name: "bulkhead and fallback: a full bulkhead falls back", own: map[string]schemas.Policy{"once": {Concurrency: new(1), ConcurrencyWait: noWait, Fallback: insteadOf("r.idempotent")}},
 		check: func(t *testing.T, f *paired) {
 			leave := f.occupy(t, "once")
 			f.invoke(t, "once", works, "by r.idempotent")
 			leave()
 			f.invoke(t, "once", works, "")
 		}},
-	{name: "bulkhead and cache: what is kept needs no room", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: noWait, CacheTTL: hour},
+	{name: "bulkhead and cache: a cached answer needs no slot", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: noWait, CacheTTL: hour},
 		check: func(t *testing.T, f *paired) {
 			f.invoke(t, "read", works, "")
 			leave := f.occupy(t, "once")
@@ -151,7 +151,7 @@ var policyPairs = []policyPair{
 			leave()
 			f.invoke(t, "read", `{"id":"other"}`, "")
 		}},
-	{name: "bulkhead and retry: a full room spends no attempt", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: noWait},
+	{name: "bulkhead and retry: a full bulkhead spends no attempt", all: schemas.Policy{Concurrency: new(1), ConcurrencyWait: noWait},
 		check: func(t *testing.T, f *paired) {
 			leave := f.occupy(t, "read")
 			e := f.postponed(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","retry":{"max_attempts":1}}]}`, schemas.ReasonTimer, schemas.CodeRateLimited)
@@ -166,7 +166,7 @@ var policyPairs = []policyPair{
 			f.invoke(t, "once", works, "", "by fallback value")
 			f.wantCalls(t, "idempotent", 0)
 		}},
-	{name: "quota and cache: what is kept costs nothing", all: schemas.Policy{CacheTTL: hour}, quota: 2,
+	{name: "quota and cache: a cached answer costs nothing", all: schemas.Policy{CacheTTL: hour}, quota: 2,
 		check: func(t *testing.T, f *paired) {
 			f.invoke(t, "read", works, "", "", "", "")
 			f.invoke(t, "read", `{"id":"other"}`, "")
@@ -184,7 +184,7 @@ var policyPairs = []policyPair{
 				t.Errorf("%+v", e)
 			}
 		}},
-	{name: "fallback and cache: what stood in is not kept", all: schemas.Policy{CacheTTL: hour}, own: map[string]schemas.Policy{"read": {Fallback: insteadOf("r.idempotent")}},
+	{name: "fallback and cache: the answer of a fallback is not cached", all: schemas.Policy{CacheTTL: hour}, own: map[string]schemas.Policy{"read": {Fallback: insteadOf("r.idempotent")}},
 		check: func(t *testing.T, f *paired) {
 			f.invoke(t, "read", `{"id":"x","fail":1,"code":"unavailable"}`, "by r.idempotent", "", "")
 			f.wantCalls(t, "read", 2)
@@ -196,7 +196,7 @@ var policyPairs = []policyPair{
 			f.wantCalls(t, "idempotent", 3)
 			f.wantCalls(t, "once", 1)
 		}},
-	{name: "cache and retry: the answer of a later attempt is kept", all: schemas.Policy{CacheTTL: hour},
+	{name: "cache and retry: the answer of a later attempt is cached", all: schemas.Policy{CacheTTL: hour},
 		check: func(t *testing.T, f *paired) {
 			f.tries = 3
 			f.invoke(t, "read", `{"id":"x","fail":2,"code":"unavailable"}`, "", "", "")
@@ -214,16 +214,15 @@ func insteadOf(capability string) []schemas.PolicyFallback {
 	return []schemas.PolicyFallback{{Capability: capability}, {Value: schemas.Value(`"none"`)}}
 }
 
-// TestChainInPairsOnEveryStore has each two wrappers of the call chain together, on each store: their order is what a refusal by one
-// costs of the other.
-func TestChainInPairsOnEveryStore(t *testing.T) {
+// Each two wrappers of the call chain together, on each store: their order decides what a refusal by one costs of the other.
+func TestPoliciesInPairsOnEveryStore(t *testing.T) {
 	for _, st := range recordstest.Stores {
 		t.Run(st.Name, func(t *testing.T) {
 			for _, tt := range policyPairs {
 				t.Run(tt.name, func(t *testing.T) {
 					t.Parallel()
 					f := &paired{queueFixture: &queueFixture{world: newWorld(), open: st.Open(t)}, tries: 1}
-					f.ctx = as(t, "somebody")
+					f.ctx = as(t, "ada")
 					f.p = f.worker(t, 8)
 					f.setPolicies(tt.all, tt.own)
 					f.p.Capabilities.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: tt.quota, Per: schemas.Duration(time.Hour)}})
@@ -234,7 +233,7 @@ func TestChainInPairsOnEveryStore(t *testing.T) {
 	}
 }
 
-// TestReplicasShareLimitsAndQuotas: what one replica used up is used up for the other, as far as they share a store.
+// What one replica has used up is used up for the others on the same store.
 func TestReplicasShareLimitsAndQuotas(t *testing.T) {
 	for _, st := range recordstest.Stores {
 		t.Run(st.Name, func(t *testing.T) {
@@ -242,7 +241,7 @@ func TestReplicasShareLimitsAndQuotas(t *testing.T) {
 			var replicas []*paired
 			for range 3 {
 				f := &paired{queueFixture: &queueFixture{world: world, open: open}, tries: 1}
-				f.ctx = as(t, "somebody")
+				f.ctx = as(t, "ada")
 				f.p = f.worker(t, 8)
 				f.setPolicies(schemas.Policy{}, map[string]schemas.Policy{"once": {RateLimit: rate(2, time.Hour)}})
 				f.p.Capabilities.SetQuotas(call.QuotaRules{Principal: schemas.Quota{Calls: 4, Per: schemas.Duration(time.Hour)}})
@@ -265,17 +264,17 @@ func TestReplicasShareLimitsAndQuotas(t *testing.T) {
 type paired struct {
 	*queueFixture
 	p     *process
-	ctx   context.Context // of somebody
+	ctx   context.Context // of the principal that calls
 	tries int             // attempts of a direct call
 }
 
-// rule sets the policies of the realm and of its capabilities.
+// setPolicies sets the policies of the realm and of its capabilities.
 func (f *paired) setPolicies(all schemas.Policy, own map[string]schemas.Policy) {
 	f.p.Capabilities.SetPolicies(schemas.Policies{Default: all, Realms: map[string]schemas.RealmPolicy{"r": {Capabilities: own}}})
 }
 
-// asks makes direct calls, one by one, and compares how each ends: a code, or by whom it was served where that is degraded, or
-// nothing. A call that is turned away does not wait for its turn.
+// invoke makes direct calls, one by one, and compares how each ends: a code, or which capability served it where that is degraded, or
+// nothing. A call that is refused does not wait.
 func (f *paired) invoke(t *testing.T, name, inputs string, ends ...string) {
 	t.Helper()
 	atOnce := []schemas.Code{schemas.CodeRateLimited, schemas.CodeQuotaExceeded, schemas.CodeCircuitOpen}
@@ -297,7 +296,7 @@ func (f *paired) invoke(t *testing.T, name, inputs string, ends ...string) {
 	}
 }
 
-// occupy has a call stay in flight until the function that it returns is called.
+// occupy starts a call that stays in flight until the function that it returns is called.
 func (f *paired) occupy(t *testing.T, name string) (leave func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(f.ctx)
@@ -306,18 +305,18 @@ func (f *paired) occupy(t *testing.T, name string) (leave func()) {
 		defer close(done)
 		_, _ = f.p.Capabilities.Invoke(ctx, capability.Invocation{Realm: "r", Capability: name, Inputs: json.RawMessage(`{"id":"stays","mute":true}`), Retry: once}) // it is cancelled
 	}()
-	eventually(t, "the room is occupied", func() bool { return f.calls(name, "stays") == 1 })
+	eventually(t, "the slot is taken", func() bool { return f.calls(name, "stays") == 1 })
 	return func() { cancel(); <-done }
 }
 
-// waits submits a plan of one node and waits until that was turned away.
+// postponed submits a plan of one node and waits until its call was refused.
 func (f *paired) postponed(t *testing.T, source, reason string, code schemas.Code) (e schemas.Execution) {
 	t.Helper()
 	e, err := f.p.Executions.Execute(f.ctx, engine.Submit{Plan: []byte(source)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the node is turned away", func() bool {
+	eventually(t, "the call is refused", func() bool {
 		e, err = f.p.Executions.Status(f.ctx, e.ExecutionID, schemas.ViewNodes, 0, nil)
 		return err != nil || len(e.WaitingFor) == 1
 	})
@@ -327,7 +326,7 @@ func (f *paired) postponed(t *testing.T, source, reason string, code schemas.Cod
 	return e
 }
 
-// execute runs a plan to where it rests.
+// execute submits a plan and waits until it comes to rest.
 func (f *paired) execute(t *testing.T, source string) schemas.Execution {
 	t.Helper()
 	e, err := f.p.Executions.Execute(f.ctx, engine.Submit{Plan: []byte(source)})
@@ -363,7 +362,7 @@ func (f *paired) wantCalls(t *testing.T, capability string, n int) {
 	}
 }
 
-// closed: the breaker of a capability is closed.
+// wantClosed asserts that the breaker of a capability is closed.
 func (f *paired) wantClosed(t *testing.T, capability string) {
 	t.Helper()
 	for _, b := range f.p.Capabilities.Breakers() {

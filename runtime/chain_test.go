@@ -18,7 +18,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// policed runs a runtime with this policy for every realm.
+// runWithPolicy runs a process with this policy for every realm.
 func runWithPolicy(w *world, s store.Store, p schemas.Policy, more ...func(*Config)) *process {
 	return run(w, s, append(more, func(c *Config) { c.Policies.Default = p })...)
 }
@@ -73,7 +73,7 @@ func TestOpenBreakerSpendsNoToken(t *testing.T) {
 	})
 }
 
-// A direct call does not wait for an open breaker, whatever retries are left; a node does, and spends none.
+// A direct call does not wait for an open breaker, however many retries are left; a node does, and spends none.
 func TestOpenBreakerSpendsNoAttempt(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := runWithPolicy(w, s, schemas.Policy{Breaker: breaker(2, time.Hour)})
@@ -97,7 +97,7 @@ func TestOpenBreakerSpendsNoAttempt(t *testing.T) {
 	})
 }
 
-// Nodes that a limit turns away come back when there is a token for each, not all at once, and spend no attempt.
+// Nodes that a limit refuses are tried again when there is a token for each, not all at once, and spend no attempt.
 func TestRateLimitPostponesNodesAndSpendsNoAttempt(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := runWithPolicy(w, s, schemas.Policy{RateLimit: rate(1, time.Minute)})
@@ -111,7 +111,7 @@ func TestRateLimitPostponesNodesAndSpendsNoAttempt(t *testing.T) {
 		}
 		m, err := p.Executions.Metrics(t.Context(), e.ExecutionID)
 		if err != nil || m.Events > 60 {
-			t.Errorf("%d events for ten calls: they come back again and again (%v)", m.Events, err)
+			t.Errorf("%d events for ten calls: they are tried again and again (%v)", m.Events, err)
 		}
 		if n := m.TurnedAway[schemas.CodeRateLimited]; n < 9 || len(m.TurnedAway) != 1 || m.Nodes[0].TurnedAway[schemas.CodeRateLimited] != n || m.Attempts != 10 {
 			t.Errorf("metrics %+v", m)
@@ -159,8 +159,8 @@ func TestTotalTimeoutBoundsRefusals(t *testing.T) {
 	})
 }
 
-// Waiting for room is not the attempt's time: its timeout begins when it leaves.
-func TestRoomIsNotPartOfTheTimeout(t *testing.T) {
+// The timeout of an attempt begins when its call is sent, not while it waits in a bulkhead.
+func TestTimeInABulkheadIsNotPartOfTheTimeout(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := runWithPolicy(w, s, schemas.Policy{Concurrency: new(1), ConcurrencyWait: new(schemas.Duration(10 * time.Second))})
 		defer p.stop()
@@ -199,7 +199,7 @@ func TestOpenBreakerFallsBackAtOnce(t *testing.T) {
 	})
 }
 
-func TestKeptAnswersSpendNoTokenAndNeedNoBreaker(t *testing.T) {
+func TestCachedAnswersSpendNoTokenAndNeedNoBreaker(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := runWithPolicy(w, s, schemas.Policy{
 			CacheTTL: new(schemas.Duration(time.Minute)), StaleIfError: new(schemas.Duration(time.Hour)), RateLimit: rate(3, time.Hour), Breaker: breaker(1, 2*time.Hour),
@@ -211,7 +211,7 @@ func TestKeptAnswersSpendNoTokenAndNeedNoBreaker(t *testing.T) {
 			}
 		}
 		if w.calls("", "") != 1 {
-			t.Errorf("%d calls for twenty questions", w.calls("", ""))
+			t.Errorf("%d calls for twenty identical reads", w.calls("", ""))
 		}
 		if _, err := invokeOnce(p, t, "read", `{"id":"y","fail":1,"code":"unavailable"}`); code(err) != schemas.CodeUnavailable {
 			t.Error(err)
@@ -221,12 +221,12 @@ func TestKeptAnswersSpendNoTokenAndNeedNoBreaker(t *testing.T) {
 			t.Errorf("a stale answer while the breaker is open: %+v %v", out, err)
 		}
 		if _, err := invokeOnce(p, t, "read", `{"id":"z"}`); code(err) != schemas.CodeCircuitOpen {
-			t.Errorf("nothing is kept: %v", err)
+			t.Errorf("nothing is cached: %v", err)
 		}
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"id":"x"}}]}`)
 		want(t, e, schemas.StatusSucceeded, "", "a=succeeded")
 		if !e.Degraded || !e.Nodes[0].Degraded || e.Nodes[0].AgeSeconds != 600 {
-			t.Errorf("a node served by a stale answer is degraded, and says how old that is: %+v", e)
+			t.Errorf("a node served by a stale answer is degraded, and shows how old that is: %+v", e)
 		}
 	})
 }
@@ -243,7 +243,7 @@ func TestIdenticalReadsOfAnExecutionAreMadeOnce(t *testing.T) {
 	})
 }
 
-// A used-up quota is not retried by a direct call; a node waits until there is enough, and spends no attempt.
+// A direct call does not retry a used-up quota; a node waits until there is enough, and spends no attempt.
 func TestQuotaRefusesDirectCallsAndPostponesNodes(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := runWithPolicy(w, s, schemas.Policy{}, func(c *Config) { c.Quotas.Session = schemas.Quota{Calls: 2, Per: schemas.Duration(time.Hour)} })
@@ -277,7 +277,7 @@ func TestQuotaRefusesDirectCallsAndPostponesNodes(t *testing.T) {
 	})
 }
 
-// Policies change while calls are made; what was counted by a number that stays is kept.
+// Policies change while calls are made; what was counted against a limit that stays the same is kept.
 func TestPoliciesAreReplaced(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := runWithPolicy(w, s, schemas.Policy{Breaker: breaker(1, time.Hour), RateLimit: rate(1, time.Hour)})
@@ -296,7 +296,7 @@ func TestPoliciesAreReplaced(t *testing.T) {
 	})
 }
 
-// A store that is away stops no direct call: reads are answered from what is kept or by the realm, limits hold on.
+// A store that cannot be reached stops no direct call: reads are answered from the cache or by the realm, and limits still hold.
 func TestDirectCallsGoOnWithoutTheStore(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := runWithPolicy(w, s, schemas.Policy{CacheTTL: new(schemas.Duration(time.Hour)), RateLimit: rate(3, time.Hour)}, func(c *Config) {
@@ -310,7 +310,7 @@ func TestDirectCallsGoOnWithoutTheStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		if out, err := invokeOnce(p, t, "read", `{"id":"x"}`); err != nil || out.Degraded {
-			t.Errorf("kept: %+v %v", out, err)
+			t.Errorf("cached: %+v %v", out, err)
 		}
 		var wg sync.WaitGroup
 		passed := make(chan bool, 10)
@@ -341,7 +341,7 @@ func TestDirectCallsGoOnWithoutTheStore(t *testing.T) {
 	})
 }
 
-// What a policy has serve in a capability's place serves nodes too, durably; a node's own list replaces it.
+// The fallbacks of a policy serve nodes too, durably; a node's own list replaces them.
 func TestNodesFallBackByPolicy(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		list := []schemas.PolicyFallback{{Capability: "gone.x"}, {Capability: "r.idempotent"}, {Value: schemas.Value(`"none"`)}}

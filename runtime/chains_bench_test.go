@@ -19,8 +19,8 @@ const chainLength = 50
 
 // BenchmarkChains measures nodes a second of 1, 16 and 64 executions at once, against the floor: the same calls through the
 // same realm, each followed by one small durable write and no engine. On Redis it also counts what the engine asks of the
-// server: pipelines, and scripts in them. Where other programs take their share of the machine the ratio of processor times is the one
-// to read: what both would reach alone on it, all processors at work.
+// server: pipelines, and scripts in them. Where other programs use the machine too, read the ratio of processor times: what
+// both would reach alone on it, with all processors at work.
 func BenchmarkChains(b *testing.B) {
 	for _, kind := range kinds {
 		for _, wide := range []int{1, 16, 64} {

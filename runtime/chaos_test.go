@@ -16,9 +16,9 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// TestStoreAndCallersThatMisbehave runs one plan again and again, on two replicas at once, while commits fail before or after they
-// happened, renewals fail, and callers suspend and resume at random. In the end the plan has succeeded, every `once` call happened once
-// unless somebody decided otherwise, and nobody owns anything.
+// One plan runs on two replicas at once, for many seeds, while commits fail before or after they happened, renewals fail, and callers
+// suspend and resume at random. In the end the plan has succeeded, every `once` call happened once unless the test decided otherwise, and
+// no replica owns an execution.
 func TestStoreAndCallersThatMisbehave(t *testing.T) {
 	rounds := uint64(60)
 	if testing.Short() {
@@ -127,7 +127,7 @@ func misbehave(t *testing.T, w *world, s store.Store, seed uint64) {
 				patch.Nodes[n.NodeID] = schemas.NodePatch{Output: schemas.Value(`{"id":"decided"}`)}
 			}
 		}
-		if e.Status == schemas.StatusSuspended { // what runs is left alone: it has to get on by itself
+		if e.Status == schemas.StatusSuspended { // what runs is left alone: it has to end by itself
 			if _, err = replicas[d.roll(2)].Executions.Resume(ctx, id, patch); err != nil {
 				t.Fatal(err)
 			}

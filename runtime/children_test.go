@@ -16,7 +16,7 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// all shows executions by their name, whoever's child they are.
+// byName are the executions by their names, children too.
 func (p *process) byName(t *testing.T) map[string]schemas.Execution {
 	t.Helper()
 	l, err := p.Executions.List(t.Context(), journal.Query{Limit: records.PageSize})
@@ -35,7 +35,7 @@ func (p *process) byName(t *testing.T) map[string]schemas.Execution {
 	return out
 }
 
-// statuses compares the executions by their names with what a test says of them.
+// wantStatuses compares the statuses of executions, by their names, with those that a test wants.
 func (p *process) wantStatuses(t *testing.T, want string) {
 	t.Helper()
 	synctest.Wait()
@@ -63,14 +63,14 @@ func subplan(id, extra, nodes string) string {
 	return fmt.Sprintf(`{"id":"%s",%s"workflow":{"definition":{"plan":"v1","name":"%s","nodes":[%s]}}}`, id, extra, id, nodes)
 }
 
-// nested is a plan three deep, with a call at the bottom and another behind it.
+// nested is a plan three deep, with a call in the innermost and another call after it.
 func nested(tool string) string {
 	return `{"plan":"v1","name":"top","nodes":[` + subplan("mid", "", subplan("low", "",
 		`{"id":"a","capability":"r.`+tool+`","inputs":{"take":"10s"}},{"id":"b","capability":"r.once","inputs":{"id":"${nodes.a.output.id}b"}}`)) + `]}`
 }
 
-// A drain waits for the calls of the plans within as well; now stops those that may be repeated. Nothing of any plan starts
-// until the outermost is resumed, and then all goes on.
+// Mode drain waits for the calls of the children as well; mode now stops those that may be repeated. No call of any of them starts until the
+// outermost execution is resumed, and then all go on.
 func TestChildrenAreSuspendedWithTheirParent(t *testing.T) {
 	for _, tt := range []struct {
 		mode, tool string
@@ -100,7 +100,7 @@ func TestChildrenAreSuspendedWithTheirParent(t *testing.T) {
 				time.Sleep(time.Hour)
 				p.wantStatuses(t, "top=suspended mid=suspended low=suspended")
 				if w.calls("", "ab") != 0 {
-					t.Errorf("the plan within goes on: %v", w.ledger)
+					t.Errorf("the child goes on: %v", w.ledger)
 				}
 				p.resume(t, id)
 				synctest.Wait()
@@ -117,7 +117,7 @@ func TestChildrenAreSuspendedWithTheirParent(t *testing.T) {
 	}
 }
 
-// A second suspend in mode now hurries the drain of the plans within.
+// A second suspend in mode now hurries the drain of the children.
 func TestDrainOfChildrenIsHurried(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -130,8 +130,8 @@ func TestDrainOfChildrenIsHurried(t *testing.T) {
 	})
 }
 
-// A resume that comes while the plans within still drain lets them go on, all of them.
-func TestResumeBeforeChildrenRest(t *testing.T) {
+// A resume that comes while the children still drain lets all of them go on.
+func TestResumeWhileChildrenDrain(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -152,9 +152,9 @@ func TestResumeBeforeChildrenRest(t *testing.T) {
 	})
 }
 
-// What somebody suspended himself stays so when the parent is resumed, whether he came before the parent, while it drained
-// or after; and he may resume a child alone.
-func TestChildThatSomebodySuspendedStaysSuspended(t *testing.T) {
+// A child that a caller suspended stays suspended when the parent is resumed, whether it was suspended before the parent, while that drained
+// or after; and a child may be resumed alone.
+func TestChildThatACallerSuspendedStaysSuspended(t *testing.T) {
 	const plan = `{"plan":"v1","name":"top","nodes":[%s,%s]}`
 	source := fmt.Sprintf(plan, subplan("one", "", `{"id":"a","capability":"r.read","inputs":{"take":"10s"}},{"id":"t","wait":"1h","depends_on":["a"]}`), subplan("two", "", `{"id":"t","wait":"1h"}`))
 	for name, when := range map[string]time.Duration{"before": -time.Second, "while it drains": time.Second, "after": time.Minute} {
@@ -205,7 +205,7 @@ func TestChildThatSomebodySuspendedStaysSuspended(t *testing.T) {
 	})
 }
 
-// A cancel ends what was suspended together.
+// A cancel ends a suspended execution and its children.
 func TestCancelOfSuspendedChildren(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -242,10 +242,10 @@ func TestWorkflowsOfAListAreSuspended(t *testing.T) {
 	})
 }
 
-// TestCrashWhileChildrenFollow has the process die at each commit of a suspend and a resume, and another one go on: the
-// plans within come to rest with the outermost, and go on with it.
-func TestCrashWhileChildrenFollow(t *testing.T) {
-	story := func(t *testing.T, p *process, dies bool) {
+// The process dies at each commit of a suspend and a resume, and another one goes on: the children come to rest with the outermost
+// execution, and go on with it.
+func TestCrashWhileChildrenAreSuspended(t *testing.T) {
+	suspendAndResume := func(t *testing.T, p *process, dies bool) {
 		l, err := p.Executions.List(t.Context(), journal.Query{Limit: records.PageSize})
 		if err != nil && !dies {
 			t.Fatal(err)
@@ -274,7 +274,7 @@ func TestCrashWhileChildrenFollow(t *testing.T) {
 		counting := storetest.Crash(s, 0, storetest.CrashBefore)
 		p := run(w, counting)
 		defer p.stop()
-		story(t, p, false)
+		suspendAndResume(t, p, false)
 		commits = counting.Commits()
 	})
 	if commits < 8 {
@@ -285,7 +285,7 @@ func TestCrashWhileChildrenFollow(t *testing.T) {
 			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				id := begin(t, w, s)
 				dying := run(w, storetest.Crash(s, at, mode))
-				story(t, dying, true)
+				suspendAndResume(t, dying, true)
 				dying.stop()
 				p := run(w, s)
 				defer p.stop()

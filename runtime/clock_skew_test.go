@@ -11,8 +11,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// ahead is a store whose clock is ahead of the runtime's: a key is due earlier than its wake says. It counts the claims that
-// got something.
+// clockAhead is a store whose clock is ahead of the runtime's: a key is due earlier than its wake says. It counts the keys that were
+// claimed.
 func clockAhead(s store.Store, by time.Duration, claims *atomic.Int64) store.Store {
 	return &hooks{Store: s,
 		commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
@@ -32,7 +32,7 @@ func clockAhead(s store.Store, by time.Duration, claims *atomic.Int64) store.Sto
 	}
 }
 
-// TestAStoreWhoseClockIsAhead: what it gives out early happens in time, once, and is not claimed again and again until then.
+// A key that the store gives out early is handled in time, once, and is not claimed again and again until then.
 func TestAStoreWhoseClockIsAhead(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -14,13 +14,13 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// wider is worldSchema with one more argument, narrow without most of them.
+// wider takes the inputs of worldSchema and one more, narrow none of them.
 var (
 	wider  = json.RawMessage(`{"type":"object","properties":{"id":{},"more":{"type":"string"}}}`)
 	narrow = json.RawMessage(`{"type":"object","additionalProperties":false,"required":["order"],"properties":{"order":{"type":"string"}}}`)
 )
 
-// drifted runs a plan whose second node calls a tool that changes while the first one runs.
+// executeWithDrift runs a plan whose second node calls a tool that changes while the first one runs.
 func executeWithDrift(t *testing.T, w *world, p *process, capability string, now plan.Tool) schemas.Execution {
 	t.Helper()
 	e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.read","inputs":{"take":"50s"}},
@@ -68,7 +68,7 @@ func TestDriftedToolIsNotCalled(t *testing.T) {
 	}
 }
 
-// A decision accepts the definition as it is then; what is called has to fit it, not the one of the plan.
+// A decision accepts the definition as it is then; the inputs have to fit it, not the one of the plan.
 func TestRetryAcceptsTheNewDefinition(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -99,7 +99,7 @@ func TestRetryAcceptsTheNewDefinition(t *testing.T) {
 	}
 }
 
-// A worse effect of the accepted definition decides after a crash, not the one of the plan.
+// After a crash the worse effect of the accepted definition decides, not the one of the plan.
 func TestAcceptedEffectDecidesAfterACrash(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -119,7 +119,7 @@ func TestAcceptedEffectDecidesAfterACrash(t *testing.T) {
 	})
 }
 
-// An approval is for the tool that the person saw.
+// An approval is for the definition that the person saw.
 func TestDriftVoidsAnApproval(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)

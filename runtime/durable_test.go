@@ -34,7 +34,7 @@ func (j *batchLog) Commit(ctx context.Context, b store.Batch) (store.Committed, 
 	return done, err
 }
 
-// failover is a store that has of each partition what was written up to the last batch that asked for the strict durability.
+// failover is a store that has of each partition what was written up to the last batch that asked for strict durability.
 func (j *batchLog) failover(t *testing.T) store.Store {
 	t.Helper()
 	s, err := bolt.Open(bolt.Options{Mem: true})
@@ -72,9 +72,8 @@ func (j *batchLog) failover(t *testing.T) store.Store {
 	return s
 }
 
-// TestWhatACallerWasToldSurvivesAFailover: whoever has an answer finds it true on a store that lost everything for which
-// nobody had asked for the strict durability.
-func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
+// Every answer that a caller got is still true on a store that lost everything that was not written with strict durability.
+func TestEveryAnswerSurvivesAFailover(t *testing.T) {
 	const waiting = `{"plan":"v1","nodes":[{"id":"s","wait_for":"go"},{"id":"h","review":"Sure?"},
 		{"id":"u","capability":"r.once","timeout":"1s","inputs":{"mute":true}},{"id":"n","capability":"r.read","depends_on":["s","h"]}]}`
 	status := func(ctx context.Context, r *Runtime, id string) string {
@@ -237,16 +236,16 @@ func TestWhatACallerWasToldSurvivesAFailover(t *testing.T) {
 				was := see(t.Context(), p.Runtime)
 				after := idle(w, j.failover(t)).Runtime
 				if is := see(t.Context(), after); is != was {
-					t.Errorf("got %s behind the failover, and %s before", is, was)
+					t.Errorf("got %s after the failover, and %s before", is, was)
 				}
 			})
 		})
 	}
 }
 
-// TestNothingLeavesBeforeItIsConfirmed: the store writes what must be durable, and cannot confirm that for a while.
-// A `once` call leaves when its start is confirmed, and once; what reads the start back does not count.
-func TestNothingLeavesBeforeItIsConfirmed(t *testing.T) {
+// The store writes what must be durable, and cannot confirm it for a while. A `once` call is sent when its start is confirmed, and once; to
+// read the start back is no confirmation.
+func TestNoCallIsSentBeforeItsStartIsConfirmed(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		from, to := time.Now().Add(5*time.Second), time.Now().Add(20*time.Second)
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
@@ -262,7 +261,7 @@ func TestNothingLeavesBeforeItIsConfirmed(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 			synctest.Wait()
 			if time.Now().Before(to) && w.calls("once", "") > 0 {
-				t.Fatal("a call left whose start is not confirmed")
+				t.Fatal("a call was sent whose start is not confirmed")
 			}
 		}
 		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "w=succeeded n=succeeded m=succeeded")

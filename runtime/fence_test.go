@@ -15,8 +15,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// cut is a store whose leases this process can neither renew nor claim until the time; then a renewal tells what is lost. That
-// nobody waits it has still learned, so that what is submitted here begins here.
+// withoutLeases is a store on which a process can neither renew nor claim leases until a time; the first renewal after that reports the lost
+// ones. The first claim finds an empty queue, so that what is submitted to this process starts here.
 func withoutLeases(s store.Store, until time.Time) *hooks {
 	var looked atomic.Bool
 	return &hooks{Store: s,
@@ -39,9 +39,8 @@ func withoutLeases(s store.Store, until time.Time) *hooks {
 	}
 }
 
-// TestNothingStartsOnALeaseThatMayHaveLapsed: the renewals of a replica fail. A node that is ready a moment before its lease
-// lapses is not started there but by the next owner.
-func TestNothingStartsOnALeaseThatMayHaveLapsed(t *testing.T) {
+// The renewals of a replica fail. A node that is ready a moment before the lease expires is not started there but by the next owner.
+func TestNothingStartsOnALeaseThatMayHaveExpired(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		first := run(w, withoutLeases(s, time.Now().Add(time.Hour)))
 		defer first.stop()
@@ -57,9 +56,8 @@ func TestNothingStartsOnALeaseThatMayHaveLapsed(t *testing.T) {
 	})
 }
 
-// TestStartsGoOnOnceTheLeaseIsProven: renewals fail for a while that is shorter than the lease; what became ready near its
-// end starts with the next renewal.
-func TestStartsGoOnOnceTheLeaseIsProven(t *testing.T) {
+// Renewals fail for a shorter time than the lease lasts; what became ready near its end starts with the next renewal.
+func TestNodesStartOnceTheLeaseIsRenewed(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
 		p := run(w, withoutLeases(s, began.Add(13800*time.Millisecond)))
@@ -72,9 +70,9 @@ func TestStartsGoOnOnceTheLeaseIsProven(t *testing.T) {
 	})
 }
 
-// TestCallWhoseLeaseLapsedBeforeItLeft: the start of a call is committed, and then the process stands still for longer than
-// its lease lives. The call does not leave; with another replica there or without, it is made once.
-func TestCallWhoseLeaseLapsedBeforeItLeft(t *testing.T) {
+// The start of a call is committed, and then the process stands still for longer than its lease lasts. The call is not sent; with another
+// replica or without, it is made once.
+func TestCallWhoseLeaseExpiredBeforeItWasSent(t *testing.T) {
 	for name, alone := range map[string]bool{"alone": true, "another owner": false} {
 		t.Run(name, func(t *testing.T) {
 			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
@@ -96,7 +94,7 @@ func TestCallWhoseLeaseLapsedBeforeItLeft(t *testing.T) {
 				e := first.rest(t, id)
 				want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
 				if n := first.Executions.Counters.Fenced.Load(); n != 1 || w.calls("once", "n") != 1 || e.Nodes[0].Attempts != 2 {
-					t.Errorf("%d calls did not leave, ledger %v, %d attempts", n, w.ledger, e.Nodes[0].Attempts)
+					t.Errorf("%d calls were not sent, ledger %v, %d attempts", n, w.ledger, e.Nodes[0].Attempts)
 				}
 				synctest.Wait()
 				first.ownsNothing(t)
@@ -105,8 +103,8 @@ func TestCallWhoseLeaseLapsedBeforeItLeft(t *testing.T) {
 	}
 }
 
-// TestClaimThatWaitedStartsAtOnce: a claim was sent so long ago that its lease is not worth much; it is proven before anybody
-// starts, and not by the next renewal.
+// A claim was sent so long ago that little of its lease may be left; the lease is renewed at once, before a node starts, and not with the
+// next regular renewal.
 func TestClaimThatWaitedStartsAtOnce(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)

@@ -26,10 +26,10 @@ func (p *process) patch(t *testing.T, id, unit string, patch schemas.NodePatch) 
 	return p.rest(t, id)
 }
 
-// on_error: suspend holds a for_each node itself, when its list cannot be had and when too few items succeeded; a retry
-// reads the list again, or runs those items again that did not succeed.
+// on_error: suspend holds a for_each node itself, when its list is invalid and when too few items succeeded; a retry evaluates the list
+// again, or runs those items again that did not succeed.
 func TestForEachNodeIsHeldOnError(t *testing.T) {
-	t.Run("the list is none", func(t *testing.T) {
+	t.Run("an invalid list", func(t *testing.T) {
 		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			p := run(w, s)
 			defer p.stop()
@@ -91,7 +91,7 @@ func TestForEachNodeIsHeldOnError(t *testing.T) {
 	})
 }
 
-// An item that somebody skipped is no success, and a list that is too short cannot have enough of them.
+// A skipped item is no success, and a list that is too short cannot have enough successes.
 func TestMinSuccessCountsSuccesses(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -105,7 +105,7 @@ func TestMinSuccessCountsSuccesses(t *testing.T) {
 			if e.Status != after {
 				t.Errorf("two of three succeeded, one was skipped, min_success is %d: %s %v", least, e.Status, e.Nodes[0].Error)
 			}
-			if after == schemas.StatusSuspended { // what somebody skipped stays skipped: he has to say what is to be instead
+			if after == schemas.StatusSuspended { // a skipped item stays skipped: the decision has to give an output
 				want(t, p.patch(t, id, "m", schemas.NodePatch{Retry: true}), schemas.StatusSuspended, "", "m=held")
 				want(t, p.patch(t, id, "m", schemas.NodePatch{Output: schemas.Value(`[]`)}), schemas.StatusSucceeded, "", "m=succeeded")
 			}
@@ -119,7 +119,7 @@ func TestMinSuccessCountsSuccesses(t *testing.T) {
 	})
 }
 
-// The items of a list of workflows start as many at once as the execution has room for.
+// Of a list of workflows as many run at once as max_parallel of the node or the plan allows.
 func TestWorkflowsOfAListStartAsMaxParallelAllows(t *testing.T) {
 	for setting, most := range map[string]int{``: 3, `"max_parallel":2,`: 2, `"max_parallel":5,`: 5} {
 		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
@@ -138,7 +138,7 @@ func TestWorkflowsOfAListStartAsMaxParallelAllows(t *testing.T) {
 	}
 }
 
-// What a list ran over is read again by the next process; a store that does not answer then is no failure of an item.
+// The list of a for_each node is read again by the next process; a store that does not answer then fails no item.
 func TestStoreThatDoesNotAnswerFailsNoItem(t *testing.T) {
 	for _, list := range []string{`["${nodes.big.output}","b","c"]`, `"${[nodes.big.output,nodes.slow.status,'c']}"`} {
 		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {

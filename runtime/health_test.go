@@ -42,8 +42,8 @@ func TestHealthFollowsTheRealms(t *testing.T) {
 		{"starting", schemas.RealmHealth{State: schemas.RealmStarting}, "ok", "ok", true},
 		{"starting, required", schemas.RealmHealth{State: schemas.RealmStarting, Required: true}, "down", "down", false},
 		{"starting again", schemas.RealmHealth{State: schemas.RealmStarting, ConsecutiveFailures: 2, Error: failure}, "down", "degraded", true},
-		{"mute", schemas.RealmHealth{State: schemas.RealmReady, Error: failure}, "degraded", "degraded", true},
-		{"mute, required", schemas.RealmHealth{State: schemas.RealmReady, Required: true, Error: failure}, "degraded", "degraded", true},
+		{"ready, with an error", schemas.RealmHealth{State: schemas.RealmReady, Error: failure}, "degraded", "degraded", true},
+		{"ready, with an error, required", schemas.RealmHealth{State: schemas.RealmReady, Required: true, Error: failure}, "degraded", "degraded", true},
 		{"broken", schemas.RealmHealth{State: schemas.RealmBroken, Error: failure, ConsecutiveFailures: 1}, "down", "degraded", true},
 		{"broken, required", schemas.RealmHealth{State: schemas.RealmBroken, Required: true, Error: failure, ConsecutiveFailures: 1}, "down", "down", false},
 	} {
@@ -92,7 +92,7 @@ func TestHealthOfAStoreThatDoesNotAnswer(t *testing.T) {
 	})
 }
 
-func TestHealthTellsWhatWaits(t *testing.T) {
+func TestHealthShowsWhatWaits(t *testing.T) {
 	s := recordstest.Memory(t)
 	one := withLimits(func(l *engine.Limits) { l.MaxExecutions = 1 })
 	key := store.Key{Kind: journal.KindExecution, ID: "late"}
@@ -114,7 +114,7 @@ func TestHealthTellsWhatWaits(t *testing.T) {
 	}
 	eventually(t, "it is in memory", func() bool { return r.Executions.InMemory() > 0 })
 	if c := checkNamed(t, r.Health.Check(t.Context(), schemas.ScopeRuntime), "runtime.executions"); c.Status != schemas.HealthDegraded {
-		t.Errorf("without room executions are %+v", c)
+		t.Errorf("at capacity executions are %+v", c)
 	}
 	if err := r.Health.Ready(t.Context()); err != nil {
 		t.Errorf("a queue is no reason to send requests elsewhere: %v", err)
@@ -132,7 +132,7 @@ func TestHealthScopes(t *testing.T) {
 	}
 }
 
-func TestHealthTellsOfAgents(t *testing.T) {
+func TestHealthShowsAgents(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -172,15 +172,15 @@ func TestHealthTellsOfAgents(t *testing.T) {
 	})
 }
 
-// TestHealthTellsWhatHadToBeRepaired: the counters stand in check_health, and those that say that something is wrong degrade it.
-func TestHealthTellsWhatHadToBeRepaired(t *testing.T) {
+// The counters are in check_health, and those that mean a defect or lost data degrade it.
+func TestHealthShowsWhatWasRepaired(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		happen func(*process)
 		number string
 		status schemas.HealthStatus
 	}{
-		{"a call that did not leave", func(r *process) { r.Executions.Counters.Fenced.Add(1) }, "fenced", schemas.HealthOK},
+		{"a call that was not sent", func(r *process) { r.Executions.Counters.Fenced.Add(1) }, "fenced", schemas.HealthOK},
 		{"a late result", func(r *process) { r.Executions.Counters.LateUsed.Add(1) }, "late_used", schemas.HealthOK},
 		{"a result too late", func(r *process) { r.Executions.Counters.LateUnused.Add(1) }, "late_unused", schemas.HealthOK},
 		{"an execution in no queue", func(r *process) { r.upkeep.Unqueued.Add(1) }, "unqueued", schemas.HealthDegraded},
@@ -197,7 +197,7 @@ func TestHealthTellsWhatHadToBeRepaired(t *testing.T) {
 	}
 }
 
-// TestHealthNamesOpenCircuits: a capability whose breaker is open is a check of its own, and none once that is closed again.
+// A capability whose breaker is open has a check of its own, and none once it is closed again.
 func TestHealthNamesOpenCircuits(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := runWithPolicy(w, s, schemas.Policy{Breaker: breaker(2, time.Minute)})
@@ -226,7 +226,7 @@ func TestHealthNamesOpenCircuits(t *testing.T) {
 		p.Capabilities.SetPolicies(schemas.Policies{Default: schemas.Policy{Breaker: breaker(2, time.Minute)}})
 		open(schemas.HealthDegraded, 1, "and on again")
 		time.Sleep(2 * time.Minute)
-		open(schemas.HealthOK, 1, "nobody has tried yet")
+		open(schemas.HealthOK, 1, "it was not tried yet")
 		if err := call(`{}`); err != nil {
 			t.Fatal(err)
 		}

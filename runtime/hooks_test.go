@@ -8,10 +8,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// hooks is a store that lets a test in between; nil hooks do nothing.
+// hooks is a store whose calls a test may replace; a nil hook passes the call on.
 type hooks struct {
 	store.Store
-	passes bool // commit is told of those of rounds too, which come whenever they do
+	passes bool // commit gets the commits of rounds too, which come at any time
 	commit func(ctx context.Context, b store.Batch) (store.Committed, error)
 	claim  func(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error)
 	renew  func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error)
@@ -70,7 +70,7 @@ func (h *hooks) Renew(ctx context.Context, leases []store.Lease, ttl time.Durati
 	return h.Store.Renew(ctx, leases, ttl)
 }
 
-// deaf is a store that never tells anybody what others wrote.
+// withoutWatch is a store whose watch reports nothing.
 func withoutWatch(s store.Store) store.Store {
 	return &hooks{Store: s, watch: func(ctx context.Context) (<-chan store.Key, error) {
 		keys := make(chan store.Key)

@@ -18,7 +18,7 @@ import (
 
 const twoDays = `{"id":"t","wait":"48h"}`
 
-// children are the executions of the workflow nodes of one that somebody submitted.
+// children are the executions that have a parent.
 func (p *process) children(t *testing.T) []schemas.Execution {
 	t.Helper()
 	l, err := p.Executions.List(t.Context(), journal.Query{Limit: records.PageSize})
@@ -44,7 +44,7 @@ func TestParentsLeaveRoomForTheirChildren(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if e, err := p.Executions.Status(t.Context(), id, "", 0, nil); err != nil || e.Status != schemas.StatusSucceeded {
-			t.Errorf("%s %v: the child found no room", e.Status, err)
+			t.Errorf("%s %v: the child did not run", e.Status, err)
 		}
 	})
 }
@@ -78,7 +78,7 @@ func TestChildrenEndWithTheirParentHoweverItEnds(t *testing.T) {
 	}
 }
 
-func TestChildOfAParentThatEndedDoesNothingMore(t *testing.T) {
+func TestChildOfAParentThatEndedMakesNoCall(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		first := run(w, s)
 		id := first.submit(t, `{"plan":"v1","nodes":[`+subplan("w", "", `{"id":"t","wait":"1h"},{"id":"a","capability":"r.once","depends_on":["t"]}`)+`,{"id":"q","review":"sure?"}]}`)
@@ -95,7 +95,7 @@ func TestChildOfAParentThatEndedDoesNothingMore(t *testing.T) {
 	})
 }
 
-func TestChildrenUndoWithTheirParent(t *testing.T) {
+func TestChildrenCompensateWithTheirParent(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -104,12 +104,12 @@ func TestChildrenUndoWithTheirParent(t *testing.T) {
 		p.rest(t, id)
 		synctest.Wait()
 		if w.calls("read", "undo") != 1 {
-			t.Errorf("what the plan within did was not undone: %v", w.ledger)
+			t.Errorf("what the child did was not undone: %v", w.ledger)
 		}
 	})
 }
 
-func TestParentSaysWhichChildItWaitsFor(t *testing.T) {
+func TestParentShowsWhichChildItWaitsFor(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -150,7 +150,7 @@ func TestAReviewThatExpiredCannotBeApproved(t *testing.T) {
 		p := run(w, s)
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"q","review":{"question":"sure?","expires":"1h"}}]}`)
 		p.stop()
-		time.Sleep(2 * time.Hour) // nobody is there to notice
+		time.Sleep(2 * time.Hour) // no process runs that would notice
 		if _, err := p.Safety.Decide(t.Context(), p.review(t, id, "q"), safety.Decision{Approve: true, By: "ada"}); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
 			t.Errorf("approved after its expiry: %v", err)
 		}
@@ -171,12 +171,12 @@ func TestRerunAsksAgain(t *testing.T) {
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusRunning, "", "a=succeeded ask=held del=pending")
 		if w.calls("once", "del") != 1 || w.calls("read", "a") != 1 {
-			t.Errorf("one approval let it happen twice: %v", w.ledger)
+			t.Errorf("one approval allowed two calls: %v", w.ledger)
 		}
 	})
 }
 
-func TestReviewsAreListedBehindManyOtherWaits(t *testing.T) {
+func TestReviewsAreListedAmongManyOtherWaits(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -216,8 +216,8 @@ func TestItemsOfAReusedOutput(t *testing.T) {
 	})
 }
 
-// What was approved is what runs, also where a node starts before all of its dependencies have ended and its expressions
-// say something else by then.
+// What was approved is what runs, also where a node starts before all of its dependencies have ended and its expressions have another value
+// by then.
 func TestWhatWasApprovedIsWhatRuns(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -230,7 +230,7 @@ func TestWhatWasApprovedIsWhatRuns(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if open, err = p.Safety.Reviews(t.Context()); err != nil || string(open[0].Inputs) != `{"id":"running"}` {
-			t.Fatalf("what is asked changes: %+v %v", open, err)
+			t.Fatalf("what the review shows changes: %+v %v", open, err)
 		}
 		p.decide(t, open[0].ReviewID, safety.Decision{Approve: true, By: "ada"})
 		p.rest(t, id)

@@ -84,7 +84,7 @@ func TestMapOver500WithFiveFailures(t *testing.T) {
 	})
 }
 
-func TestSignalReachesWhoWaitsAndWhoWillWait(t *testing.T) {
+func TestSignalReachesNodesThatWaitAndThatWillWait(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -206,7 +206,7 @@ func TestVerificationFindsOutWhetherItHappened(t *testing.T) {
 		defer p.stop()
 		id := p.submit(t, strings.Replace(fmt.Sprintf(plan, "true", `[]`), `"on_unknown"`, `"total_timeout":"8s","on_unknown"`, 1))
 		e := p.rest(t, id)
-		if n := w.calls("once", "pay"); n != 2 { // it had not happened, so it was called again; then total_timeout
+		if n := w.calls("once", "pay"); n != 2 { // it had not happened and was called again, until total_timeout
 			t.Errorf("called %d times: %v", n, e.Error)
 		}
 	})
@@ -248,7 +248,7 @@ func TestSagaUndoesInReverseOrder(t *testing.T) {
 			{"id":"c","capability":"r.once","depends_on":["b"],"inputs":{"fail":9},"on_error":"compensate"}]}`)
 		want(t, e, schemas.StatusFailed, "", "a=compensated b=succeeded c=failed")
 		if !strings.Contains(e.Error.Message, "not undone: b") || e.Nodes[1].Error == nil {
-			t.Errorf("a failed compensation is silent: %v, %v", e.Error, e.Nodes[1].Error)
+			t.Errorf("a failed compensation is not reported: %v, %v", e.Error, e.Nodes[1].Error)
 		}
 	})
 }
@@ -296,7 +296,7 @@ func TestItemsAreHeldAndPatchedByIndex(t *testing.T) {
 	})
 }
 
-func TestTimeoutsOfANodeSayWhichOneCut(t *testing.T) {
+func TestErrorsOfTimeoutsNameTheTimeout(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -315,7 +315,7 @@ func TestTimeoutsOfANodeSayWhichOneCut(t *testing.T) {
 	})
 }
 
-func TestNodePriorityDecidesWhoGoesFirst(t *testing.T) {
+func TestNodePriorityDecidesTheOrder(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()

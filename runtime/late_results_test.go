@@ -10,20 +10,19 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// TestLateResultsOfAZombie: one replica loses its lease, whether it learns of that or not, while its calls are in flight;
-// another one takes over after 15 s and decides. At 40 s the calls end. What they tell counts for units whose outcome is
-// unknown, and for nothing else.
-func TestLateResultsOfAZombie(t *testing.T) {
+// One replica loses its lease while its calls are in flight, whether it learns of that or not; another one takes over after 15 s. At 40 s
+// the calls end. Their results count for units whose outcome is unknown, and for nothing else.
+func TestLateResultsOfAReplicaThatLostItsLease(t *testing.T) {
 	tests := []struct {
 		name, plan     string
 		between        func(t *testing.T, p *process, id string) // at 30 s
 		status         schemas.Status
-		nodes, outputs string // the last is the first node's
+		nodes, outputs string // outputs: of the first node
 		once           int    // calls
 		used, unused   int64
 	}{
 		{
-			name:   "held: it settles",
+			name:   "held: the result is taken",
 			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s"}},{"id":"m","capability":"r.once","depends_on":["n"]}`,
 			status: schemas.StatusSucceeded, nodes: "n=succeeded m=succeeded", outputs: `{"id":"n"}`, once: 2, used: 1,
 		},
@@ -43,17 +42,17 @@ func TestLateResultsOfAZombie(t *testing.T) {
 			status: schemas.StatusSuspended, nodes: "n=held", once: 1, used: 1,
 		},
 		{
-			name:   "held: it was turned away, and is called again",
+			name:   "held: it was refused, and is called again",
 			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s","fail":1,"code":"rate_limited"},"retry":{"max_attempts":1}}`,
 			status: schemas.StatusSucceeded, nodes: "n=succeeded", outputs: `{"id":"n"}`, once: 2, used: 1,
 		},
 		{
-			name:   "held items: each by its own",
+			name:   "held items: each takes its own result",
 			plan:   `{"id":"n","for_each":"${[1,2,3]}","capability":"r.once","inputs":{"id":"i${index}","take":"4${index}s"}}`,
 			status: schemas.StatusSucceeded, nodes: "n=succeeded", outputs: `[{"id":"i0"},{"id":"i1"},{"id":"i2"}]`, once: 3, used: 3,
 		},
 		{
-			name:   "held, and who makes the call looks before it ends: it settles",
+			name:   "held, and the replica that makes the call looks before it ends: the result is taken",
 			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s"}},{"id":"w","wait":"30s"}`,
 			status: schemas.StatusSucceeded, nodes: "n=succeeded w=succeeded", outputs: `{"id":"n"}`, once: 1, used: 1,
 		},
@@ -63,24 +62,24 @@ func TestLateResultsOfAZombie(t *testing.T) {
 			status: schemas.StatusSuspended, nodes: "n=succeeded m=held", outputs: `{"id":"n"}`, once: 2, used: 1,
 		},
 		{
-			name:   "being verified: it settles",
+			name:   "being verified: the result is taken",
 			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s"},"on_unknown":{"verify":{"capability":"r.read","inputs":{"take":"50s"},"happened":"${false}"}}}`,
 			status: schemas.StatusSucceeded, nodes: "n=succeeded", outputs: `{"id":"n"}`, once: 1, used: 1,
 		},
 		{
-			name: "denied by a verification, and not called again yet: it settles",
+			name: "denied by a verification, and not called again yet: the result is taken",
 			plan: `{"id":"n","capability":"r.once","inputs":{"take":"40s"},"retry":{"max_attempts":2,"initial_interval":"1h","max_interval":"2h"},
 				"on_unknown":{"verify":{"capability":"r.read","happened":"${false}"}}}`,
 			status: schemas.StatusSucceeded, nodes: "n=succeeded", outputs: `{"id":"n"}`, once: 1, used: 1,
 		},
 		{
-			name: "denied by a verification and called again: nothing",
+			name: "denied by a verification and called again: the result is ignored",
 			plan: `{"id":"n","capability":"r.once","inputs":{"take":"40s"},"retry":{"max_attempts":2},
 				"on_unknown":{"verify":{"capability":"r.read","happened":"${false}"}}}`,
 			status: schemas.StatusSucceeded, nodes: "n=succeeded", once: 2, unused: 1,
 		},
 		{
-			name: "patched: nothing",
+			name: "patched: the result is ignored",
 			plan: `{"id":"n","capability":"r.once","inputs":{"take":"40s"}},{"id":"w","wait":"5m","depends_on":["n"]}`,
 			between: func(t *testing.T, p *process, id string) {
 				patch := &schemas.Patch{Nodes: map[string]schemas.NodePatch{"n": {Output: schemas.Value(`"patched"`)}}}
@@ -91,12 +90,12 @@ func TestLateResultsOfAZombie(t *testing.T) {
 			status: schemas.StatusSucceeded, nodes: "n=succeeded w=succeeded", outputs: `"patched"`, once: 1, unused: 1,
 		},
 		{
-			name:   "failed: nothing",
+			name:   "failed: the result is ignored",
 			plan:   `{"id":"n","capability":"r.once","inputs":{"take":"40s"},"on_unknown":"fail","on_error":"continue"},{"id":"w","wait":"5m"}`,
 			status: schemas.StatusSucceeded, nodes: "n=failed w=succeeded", once: 1, unused: 1,
 		},
 		{
-			name: "cancelled: nothing",
+			name: "cancelled: the result is ignored",
 			plan: `{"id":"n","capability":"r.once","inputs":{"take":"40s"}}`,
 			between: func(t *testing.T, p *process, id string) {
 				if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); err != nil {
@@ -106,7 +105,7 @@ func TestLateResultsOfAZombie(t *testing.T) {
 			status: schemas.StatusCancelled, nodes: "n=cancelled", once: 1, unused: 1,
 		},
 		{
-			name: "a compensation: it is listed as it was found",
+			name: "a compensation: the result is ignored",
 			plan: `{"id":"n","capability":"r.read","compensate":{"capability":"r.once","inputs":{"id":"undo","take":"40s"}}},
 				{"id":"f","capability":"r.read","inputs":{"fail":9},"depends_on":["n"],"on_error":"compensate"}`,
 			status: schemas.StatusFailed, nodes: "n=succeeded f=failed", once: 1, unused: 1,

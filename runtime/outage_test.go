@@ -20,9 +20,9 @@ const outagePlan = `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","input
 	{"id":"c","capability":"r.once","inputs":{"take":"1m"},"timeout":"5m"},
 	{"id":"w","wait":"10s"},{"id":"d","capability":"r.once","inputs":{"take":"1s"},"depends_on":["a","b","w"]},{"id":"e","capability":"r.once","depends_on":["c","d"]}]}`
 
-// TestStoreThatCannotBeReachedForAWhile: calls in flight go on, and what they answered is committed when the store is back,
-// also when the leases have lapsed by then. No once call is repeated, none is held, and what is submitted meanwhile is refused.
-func TestStoreThatCannotBeReachedForAWhile(t *testing.T) {
+// Calls in flight go on, and their answers are committed when the store is back, also when the leases have expired by then. No once call is
+// repeated, none is held, and what is submitted meanwhile is refused.
+func TestStoreOutage(t *testing.T) {
 	for _, hang := range []bool{false, true} {
 		for _, replicas := range []int{1, 2} {
 			for _, long := range []time.Duration{3 * time.Second, 12 * time.Second, 20 * time.Second} {
@@ -63,9 +63,9 @@ func TestStoreThatCannotBeReachedForAWhile(t *testing.T) {
 	}
 }
 
-// TestStatusWhileTheStoreIsAway: who asks is told what this process knows, and that it is no more than that; nobody learns of what is
-// another's. What nobody here runs is unavailable.
-func TestStatusWhileTheStoreIsAway(t *testing.T) {
+// A caller is shown what this process knows, with a hint that it may be stale; an execution of another principal is not found, and one that
+// this process does not own is unavailable.
+func TestStatusDuringAStoreOutage(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
 		p := run(w, &recordstest.Outage{Store: s, From: began.Add(10 * time.Second), To: began.Add(20 * time.Second)})
@@ -84,7 +84,7 @@ func TestStatusWhileTheStoreIsAway(t *testing.T) {
 			t.Errorf("another principal: %v", err)
 		}
 		if _, err := p.Executions.Status(t.Context(), asleep, "", 0, nil); codeOf(err) != schemas.CodeUnavailable || schemas.AsError(err).RetryAfterSeconds <= 0 {
-			t.Errorf("what nobody runs: %v", err)
+			t.Errorf("an execution that this process does not own: %v", err)
 		}
 		if _, err := p.Executions.Cancel(t.Context(), id, engine.CancelOptions{}); codeOf(err) != schemas.CodeUnavailable {
 			t.Errorf("a cancel: %v", err)
@@ -97,8 +97,8 @@ func TestStatusWhileTheStoreIsAway(t *testing.T) {
 	})
 }
 
-// A direct call of a session, under limits, waits for a store that says nothing as long as somebody who asks can bear, and is made.
-func TestDirectCallsOfASessionWhileTheStoreSaysNothing(t *testing.T) {
+// A direct call of a session, under limits, waits a few seconds for a store that hangs, and is made.
+func TestDirectCallsOfASessionWhileTheStoreHangs(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
 		out := &recordstest.Outage{Store: s, Hang: true, From: began.Add(time.Minute), To: began.Add(3 * time.Minute)}
@@ -118,9 +118,8 @@ func TestDirectCallsOfASessionWhileTheStoreSaysNothing(t *testing.T) {
 	})
 }
 
-// TestCommitThatNoStoreTakes: a batch that is refused for good is not tried for ever. The execution is suspended and says why;
-// its next try is somebody's decision.
-func TestCommitThatNoStoreTakes(t *testing.T) {
+// A batch that the store refuses for good is not tried for ever. The execution is suspended with a reason, and tried again when it is resumed.
+func TestCommitThatTheStoreRefusesForGood(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var mu sync.Mutex
 		refused, refuse := 0, true
@@ -134,7 +133,7 @@ func TestCommitThatNoStoreTakes(t *testing.T) {
 				}
 				if refuse && e.Type == schemas.EventNodeSucceeded && e.Node == "n" {
 					refused++
-					return store.Committed{}, fmt.Errorf("%w: as the test wants", store.ErrInvalid)
+					return store.Committed{}, fmt.Errorf("%w: as the test asks for", store.ErrInvalid)
 				}
 			}
 			return s.Commit(ctx, b)
@@ -151,7 +150,7 @@ func TestCommitThatNoStoreTakes(t *testing.T) {
 		refuse = false
 		mu.Unlock()
 		p.resume(t, id)
-		want(t, p.rest(t, id), schemas.StatusSuspended, "", "n=held") // nobody knows what became of its call
+		want(t, p.rest(t, id), schemas.StatusSuspended, "", "n=held") // the outcome of its call is unknown
 		if w.calls("once", "n") != 1 {
 			t.Errorf("ledger %v", w.ledger)
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// quiet fails the test unless the runtime has let go of everything that it owned.
+// ownsNothing fails the test unless the runtime has let go of everything that it owned.
 func (p *process) ownsNothing(t *testing.T) {
 	t.Helper()
 	synctest.Wait()

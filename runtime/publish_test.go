@@ -16,7 +16,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// tools prints what the caller has published.
+// publishedTools prints what the caller has published.
 func (p *process) publishedTools(t *testing.T) string {
 	t.Helper()
 	list, err := p.Workflows.Published(t.Context())

@@ -177,7 +177,7 @@ func (f *queueFixture) last(principal string) int {
 	return -1
 }
 
-// ran waits until so many calls were made.
+// waitForCalls waits until so many calls were made.
 func (f *queueFixture) waitForCalls(t *testing.T, n int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d calls", n), func() bool { return len(f.order()) >= n })

@@ -128,7 +128,7 @@ func BenchmarkRetention(b *testing.B) {
 	}
 }
 
-// age makes n executions that ended two hours ago: copies of one that ran.
+// addOldExecutions makes n executions that ended two hours ago: copies of one that ran.
 func addOldExecutions(b *testing.B, r *process, n int) {
 	b.Helper()
 	ctx := b.Context()

@@ -22,7 +22,7 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// mentions are the keys of a Redis that name one of these texts, in themselves or anywhere in what they hold.
+// keysThatMention are the keys of a Redis that name one of these texts, in themselves or anywhere in what they hold.
 func keysThatMention(t *testing.T, s *redistest.Server, texts ...string) (found []string) {
 	t.Helper()
 	keys, _ := s.Do("KEYS", "*").([]any)

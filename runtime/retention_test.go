@@ -27,12 +27,12 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// keeping lets executions go five hours after they ended, and states four hours after they were written.
+// withRetention lets executions go five hours after they ended, and states four hours after they were written.
 func withRetention(c *Config) {
 	c.Retention = upkeep.Retention{Executions: 5 * time.Hour, States: 4 * time.Hour}
 }
 
-// everything is what the store has: records, logs and wakes of every kind that can belong to these executions.
+// leftInStore is what the store has: records, logs and wakes of every kind that can belong to these executions.
 func leftInStore(t *testing.T, s store.Store, ids ...string) (left []string) {
 	t.Helper()
 	for _, kind := range []string{
@@ -70,7 +70,7 @@ func leftInStore(t *testing.T, s store.Store, ids ...string) (left []string) {
 	return left
 }
 
-// rich is a plan that leaves a record of each kind: more outputs than one commit deletes, texts, inputs that were kept, a snapshot,
+// planOfEachKind is a plan that leaves a record of each kind: more outputs than one commit deletes, texts, inputs that were kept, a snapshot,
 // an idempotency key and a second wake.
 func planOfEachKind(key string) string {
 	large := strings.Repeat("x", engine.MaxInline+1)
@@ -157,7 +157,7 @@ func (p *process) child(t *testing.T, id, node string) string {
 	return x.State.Units[unit].Child
 }
 
-// isGone asserts that nobody finds the execution in any way, and is told why.
+// wantGone asserts that nobody finds the execution in any way, and is told why.
 func (p *process) wantGone(t *testing.T, id string) {
 	t.Helper()
 	ctx := t.Context()
@@ -213,7 +213,7 @@ func TestWhatAnOpenExecutionNeedsStays(t *testing.T) {
 	})
 }
 
-// adoptAs makes an execution the child of another one.
+// setParent makes an execution the child of another one.
 func (p *process) setParent(t *testing.T, id, parent string) {
 	t.Helper()
 	synctest.Wait()
@@ -271,7 +271,7 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 	}
 }
 
-// hidden tells whether the deletion of an execution has begun and not ended.
+// deletionBegun tells whether the deletion of an execution has begun and not ended.
 func (p *process) deletionBegun(t *testing.T, id string) bool {
 	t.Helper()
 	rec, err := p.store.Get(t.Context(), journal.ExecutionKey(id))

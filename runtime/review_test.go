@@ -13,7 +13,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// refused asserts that a decision is refused with the code, in words that say what became of the review.
+// wantRefused asserts that a decision is refused with the code, in words that say what became of the review.
 func (p *process) wantRefused(t *testing.T, id string, code schemas.Code, words string) {
 	t.Helper()
 	_, err := p.Safety.Decide(t.Context(), id, safety.Decision{Approve: true, By: "ada"})

@@ -20,7 +20,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// whenPut calls do, once, before the first commit that puts a record of a kind, or before the first that ends a lease of it.
+// beforePut calls do, once, before the first commit that puts a record of a kind, or before the first that ends a lease of it.
 func beforePut(s store.Store, kind string, release bool, do func()) store.Store {
 	var done atomic.Bool
 	return &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {

@@ -18,7 +18,7 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// schedules gives a workflow a schedule, and says when it fires first.
+// setSchedule gives a workflow a schedule, and says when it fires first.
 func (p *process) setSchedule(t *testing.T, name, definition string, s schemas.Schedule) time.Time {
 	t.Helper()
 	ref, err := p.Workflows.Create(t.Context(), workflow.Spec{Name: name, Definition: []byte(definition), Schedule: &s})
@@ -353,7 +353,7 @@ func TestScheduleAndTheQueue(t *testing.T) {
 	})
 }
 
-// away is a world whose realm may be away.
+// absentRealm is a world whose realm may be away.
 type absentRealm struct {
 	*world
 	gone atomic.Bool

@@ -25,7 +25,7 @@ func as(t *testing.T, principal string) context.Context {
 	return caller.With(t.Context(), caller.Caller{Principal: principal})
 }
 
-// open makes a session for a test.
+// createSession makes a session for a test.
 func (p *process) createSession(t *testing.T, u schemas.SessionUpdates) schemas.Session {
 	t.Helper()
 	s, err := p.Sessions.Create(t.Context(), u)
@@ -35,7 +35,7 @@ func (p *process) createSession(t *testing.T, u schemas.SessionUpdates) schemas.
 	return s
 }
 
-// stored is a session as it was committed.
+// committedSession is a session as it was committed.
 func committedSession(ctx context.Context, s store.Store, id string) (se schemas.Session, err error) {
 	rec, err := s.Get(ctx, session.Key(id))
 	if err == nil {
@@ -44,7 +44,7 @@ func committedSession(ctx context.Context, s store.Store, id string) (se schemas
 	return se, err
 }
 
-// stands asserts a session's status without touching it.
+// wantSession asserts a session's status without touching it.
 func (p *process) wantSession(t *testing.T, id string, status schemas.SessionStatus) {
 	t.Helper()
 	st, err := p.States.Get(t.Context(), state.Ref{Type: schemas.StateSession, Key: id})

@@ -15,7 +15,7 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// watched counts what a watch tells.
+// watchState counts what a watch tells.
 func (p *process) watchState(ctx context.Context, t *testing.T, kind, key string) (told chan struct{}, off func()) {
 	t.Helper()
 	told = make(chan struct{}, 100)

@@ -65,7 +65,7 @@ func (p pooled) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.
 	return p.Pool.Discover(ctx, q.Realm, q.Query, string(q.Detail), q.Limit, q.Cursor)
 }
 
-// plane is a runtime with one real realm over stdio.
+// testbed is a runtime with one real realm over stdio.
 type testbed struct {
 	*runtime.Runtime
 	pool  *realm.Pool

@@ -194,7 +194,7 @@ func (w *world) calls(tool, id string) int {
 	return n
 }
 
-// bubble runs a test in virtual time on a fresh store.
+// inVirtualTime runs a test in virtual time on a fresh store.
 func inVirtualTime(t *testing.T, test func(t *testing.T, w *world, s store.Store)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
