@@ -80,7 +80,8 @@ func TestStatesThatExpireHaveFewWakes(t *testing.T) {
 	}
 }
 
-// An execution that saw a state is notified of its expiry, also where a replica whose clock is ahead has already handled the wake of the expiry.
+// An execution that saw a state is notified of its expiry, also where a replica whose clock is ahead has already handled the wake of the
+// expiry.
 func TestExpiryIsNotifiedToThoseThatSawTheState(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)

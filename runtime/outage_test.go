@@ -118,7 +118,8 @@ func TestDirectCallsOfASessionWhileTheStoreHangs(t *testing.T) {
 	})
 }
 
-// A batch that the store refuses for good is not tried for ever. The execution is suspended with a reason, and tried again when it is resumed.
+// A batch that the store refuses for good is not tried for ever. The execution is suspended with a reason, and tried again when it is
+// resumed.
 func TestCommitThatTheStoreRefusesForGood(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var mu sync.Mutex

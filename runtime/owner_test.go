@@ -17,23 +17,23 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// ownsNothing fails the test unless the runtime has let go of everything that it owned.
+// ownsNothing asserts that the process has released everything that it owned.
 func (p *process) ownsNothing(t *testing.T) {
 	t.Helper()
 	synctest.Wait()
 	p.checkQueue(t)
 	if n := p.Executions.Counters.RolledBack.Load(); n != 0 {
-		t.Errorf("the store lost nothing, and %d rollbacks were noticed", n)
+		t.Errorf("the store lost nothing, and %d rollbacks were detected", n)
 	}
 	if n := p.Executions.InMemory(); n != 0 {
 		t.Errorf("%d executions are still owned", n)
 	}
-	if !p.Executions.HasRoom(p.Executions.Load().Capacity - 1) { // a claim that waits keeps one
+	if !p.Executions.HasRoom(p.Executions.Load().Capacity - 1) { // a claim that waits reserves one
 		t.Error("room for executions was not given back")
 	}
 }
 
-func TestRequestAsTheOwnerLetsGoIsDone(t *testing.T) {
+func TestRequestWhileTheOwnerReleasesIsDone(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		h := &hooks{Store: s}
 		p := run(w, h)
@@ -55,12 +55,12 @@ func TestRequestAsTheOwnerLetsGoIsDone(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := <-asked; err != nil {
-			t.Errorf("the request was not passed on: %v", err)
+			t.Errorf("the request failed: %v", err)
 		}
 	})
 }
 
-func TestOneKeyAtOnceHasOneOwner(t *testing.T) {
+func TestOneKeySubmittedAtOnceHasOneOwner(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			time.Sleep(time.Millisecond) // long enough for all of them to be between reservation and execution
@@ -87,9 +87,9 @@ func TestOneKeyAtOnceHasOneOwner(t *testing.T) {
 	})
 }
 
-// TestLostAnswerOfACommit loses the answer of each commit in turn while the store and the process live on.
+// The answer of each commit in turn is lost, while the store and the process go on.
 func TestLostAnswerOfACommit(t *testing.T) {
-	for at := 2; at <= 6; at++ { // the first one is the submitter's, who is told
+	for at := 2; at <= 6; at++ { // the first one is the submission, whose caller gets the error
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				n := 0
@@ -114,9 +114,8 @@ func TestLostAnswerOfACommit(t *testing.T) {
 	}
 }
 
-// TestLapsedLeaseComesBackToItsOwner: renewals failed for longer than a lease lives, nobody else was there, and this
-// process claims what it still runs.
-func TestLapsedLeaseComesBackToItsOwner(t *testing.T) {
+// Renewals failed for longer than a lease lasts, and there is no other replica: the process claims what it still runs.
+func TestExpiredLeaseIsClaimedByItsOwner(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
 		h := &hooks{Store: s, renew: func(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error) {
@@ -137,9 +136,8 @@ func TestLapsedLeaseComesBackToItsOwner(t *testing.T) {
 	})
 }
 
-// TestReleaseKeepsTheWakeOfSomebodyFaster: a worker claims an execution that was just suspended, and finds nothing to
-// do; while it hands it back, somebody resumes.
-func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
+// A worker claims an execution that was just suspended, and finds nothing to do; while it releases it, a caller resumes it.
+func TestReleaseKeepsTheWakeOfAFasterResume(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		visitor := idle(w, s)
 		e, err := visitor.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read"}]}`)})
@@ -179,9 +177,8 @@ func TestReleaseKeepsTheWakeOfSomebodyFaster(t *testing.T) {
 	})
 }
 
-// TestCancelPastTheOwnerReachesIt: a cancel found no owner, a worker claimed the execution and started a call, and only then the
-// cancel was committed.
-func TestCancelPastTheOwnerReachesIt(t *testing.T) {
+// A cancel found no owner, a worker claimed the execution and started a call, and only then the cancel was committed.
+func TestCancelCommittedBesideTheOwnerReachesIt(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		e, err := idle(w, s).Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","timeout":"20m","inputs":{"take":"10m"}}]}`)})
 		if err != nil {
@@ -215,8 +212,8 @@ func TestCancelPastTheOwnerReachesIt(t *testing.T) {
 	})
 }
 
-// TestOwnerWhoseWakeWasRemovedSetsItAgain: another replica suspends what waits here for a near timer, which removes the
-// wake; it is resumed here, and then this process dies with a call in flight.
+// Another replica suspends an execution that waits here for a near timer, which removes the wake; it is resumed here, and then this process
+// dies with a call in flight.
 func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		dying := storetest.Crash(s, 0, storetest.CrashBefore)
@@ -247,7 +244,7 @@ func TestOwnerWhoseWakeWasRemovedSetsItAgain(t *testing.T) {
 	})
 }
 
-// TestCancelThroughAnotherReplicaStopsTheCall: the owner hears of what others commit while it only waits for a call.
+// The owner is notified of what another replica commits while it only waits for a call.
 func TestCancelThroughAnotherReplicaStopsTheCall(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p, other := run(w, s), run(w, s)

@@ -11,22 +11,22 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// TestFiveRecoveriesAndNoMore: a plan whose worker dies each time is called once and then once after each recovery, none
-// of which spends its only attempt; then a person has to look.
-func TestFiveRecoveriesAndNoMore(t *testing.T) {
+// A plan whose process dies each time makes its call once and then once after each of five recoveries, none of which spends its only
+// attempt; after that it is suspended.
+func TestFiveRecoveriesAndThenASuspend(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","retry":{"max_attempts":1},"inputs":{"take":"1s"}}]}`
 		var id string
-		for life := range 6 {
+		for crashes := range 6 {
 			p := run(w, storetest.Crash(s, 2, storetest.CrashBefore)) // the start is durable, the result is not
-			if life == 0 {
+			if crashes == 0 {
 				id = p.submit(t, source)
 			}
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			p.stop()
-			if n := w.calls("read", "a"); n != life+1 {
-				t.Fatalf("%d calls after %d lives", n, life+1)
+			if n := w.calls("read", "a"); n != crashes+1 {
+				t.Fatalf("%d calls in %d processes", n, crashes+1)
 			}
 		}
 		last := run(w, s)
@@ -37,7 +37,7 @@ func TestFiveRecoveriesAndNoMore(t *testing.T) {
 			t.Errorf("%d calls", n)
 		}
 		m, err := last.Executions.Metrics(t.Context(), id)
-		if err != nil || m.Recoveries != 6 { // the sixth found that it is enough
+		if err != nil || m.Recoveries != 6 { // the sixth suspends it
 			t.Errorf("%+v %v", m, err)
 		}
 		last.resume(t, id)
@@ -45,7 +45,7 @@ func TestFiveRecoveriesAndNoMore(t *testing.T) {
 	})
 }
 
-func TestWhatASuspendDoesToCallsInFlight(t *testing.T) {
+func TestSuspendStopsOrAwaitsCallsInFlight(t *testing.T) {
 	for _, tt := range []struct {
 		mode, effect string
 		took         time.Duration
@@ -83,8 +83,8 @@ func TestWhatASuspendDoesToCallsInFlight(t *testing.T) {
 	}
 }
 
-// TestWaitingIsNothingToRun: it is a flag of a running execution, and gone with the first call.
-func TestWaitingIsNothingToRun(t *testing.T) {
+// waiting is a flag of a running execution of which nothing runs; a call in flight clears it.
+func TestWaitingMeansThatNothingRuns(t *testing.T) {
 	for node, waiting := range map[string]bool{
 		`"wait":"1h"`: true, `"wait_for":"paid"`: true, `"review":"Sure?"`: true, `"capability":"r.once","safety_level":"review"`: true,
 		`"capability":"r.read","inputs":{"fail":1,"code":"unavailable"},"retry":{"initial_interval":"1h","max_interval":"2h"}`: true,

@@ -25,7 +25,7 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// scripted is a downstream of other tools than world's, each a function. It notes its calls as "tool inputs".
+// scripted is a world with other tools, each a function. It notes its calls as "tool inputs".
 type scripted struct {
 	*world
 	tools  map[string]plan.Tool // by realm.name
@@ -94,13 +94,13 @@ func down(context.Context, *call.Call) (*call.Result, error) {
 	return nil, schemas.Errorf(schemas.CodeUnavailable, "down").WithOutcome(schemas.NotRun)
 }
 
-// lost happens and never answers.
+// lost is a call that happens and never answers.
 func lost(ctx context.Context, _ *call.Call) (*call.Result, error) {
 	<-ctx.Done()
 	return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.Unknown)
 }
 
-// refunds is the downstream of testdata/plans/whole.yaml.
+// refunds are the tools of testdata/plans/whole.yaml.
 func refunds() *scripted {
 	object := json.RawMessage(`{"type":"object"}`)
 	read, once := plan.Tool{Effect: schemas.EffectRead, InputSchema: object}, plan.Tool{Effect: schemas.EffectOnce, InputSchema: object}
@@ -119,7 +119,7 @@ func refunds() *scripted {
 	}
 }
 
-// TestWholePlanRuns runs the plan that shows the whole language, through each of its turns.
+// The plan that shows the whole language runs, through each of its branches.
 func TestWholePlanRuns(t *testing.T) {
 	source, err := os.ReadFile("../testdata/plans/whole.yaml")
 	if err != nil {
@@ -194,7 +194,7 @@ func TestWholePlanRuns(t *testing.T) {
 				}
 				for _, r := range open {
 					if d.called("pay.refund") > 0 || string(r.Inputs) != `{"order":"A-17","cents":3600}` {
-						t.Errorf("called before the review, or it shows %s", r.Inputs)
+						t.Errorf("it was called before the review, or the review shows %s", r.Inputs)
 					}
 					p.decide(t, r.ReviewID, safety.Decision{Approve: !tt.reject, By: "ada"})
 				}
@@ -230,7 +230,7 @@ func TestTimeoutOfThePlanEndsTheExecution(t *testing.T) {
 	})
 }
 
-func TestPriorityOfAnExecutionDecidesWhoGoesFirst(t *testing.T) {
+func TestPriorityOfAnExecutionDecidesTheOrder(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, func(c *Config) { c.Limits.MaxExecutions = 1 })
 		defer p.stop()
@@ -306,7 +306,6 @@ func TestProgressKeepsACallAlive(t *testing.T) {
 	})
 }
 
-// TestListLongerThanItsLimitFailsTheNode is P8.
 func TestListLongerThanItsLimitFailsTheNode(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -346,13 +345,13 @@ func TestExpressionsReadOutputsUpToOneMebibyte(t *testing.T) {
 			if page, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "a", nil, "", n-3, 2); err != nil || page.Text != "xx" {
 				t.Errorf("%d bytes: the page before the last byte is %q, %v", n, page.Text, err)
 			}
-			want(t, p.execute(t, about), schemas.StatusSucceeded, `"succeeded false null"`, "") // whatever the size, the rest is there to read
+			want(t, p.execute(t, about), schemas.StatusSucceeded, `"succeeded false null"`, "") // whatever the size, the rest can be read
 		}
 	})
 }
 
-// TestWhatATextSaysIsNeverEvaluated is P5: an answer, an event and a person's comment stay what they are wherever they go.
-func TestWhatATextSaysIsNeverEvaluated(t *testing.T) {
+// An answer, an event and a comment that contain expressions stay as they are wherever they are passed.
+func TestExpressionsInDataAreNeverEvaluated(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, _ *world, s store.Store) {
 		d := refunds()
 		trap := "${inputs.secret} $${inputs.secret} ${1 + 1}"
@@ -391,8 +390,8 @@ func TestWhatATextSaysIsNeverEvaluated(t *testing.T) {
 	})
 }
 
-// TestInputsAreCheckedBeforeTheCallLeaves is P6: what an expression made has to fit the schema that the plan was accepted with.
-func TestInputsAreCheckedBeforeTheCallLeaves(t *testing.T) {
+// The inputs that expressions give have to fit the schema that the plan was accepted with.
+func TestInputsAreCheckedBeforeTheCallIsSent(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -426,8 +425,8 @@ func TestExecuteRefusesWithTheFindingsOfValidate(t *testing.T) {
 	})
 }
 
-// TestOneEffectHasOneKey: retries, suspends and crashes repeat a call with the key and the inputs that it had.
-func TestOneEffectHasOneKey(t *testing.T) {
+// Retries, suspends and crashes repeat a call with the key and the inputs that it had.
+func TestOneCallHasOneIdempotencyKey(t *testing.T) {
 	source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.idempotent","inputs":{"id":"${execution.id}-${execution.created_at}","take":"20s","fail":1,"code":"unavailable"}},
 		{"id":"m","capability":"r.idempotent","for_each":[0,1],"inputs":{"id":"i${index}","fail":1,"code":"unavailable"}}]}`
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
@@ -455,7 +454,7 @@ func TestOneEffectHasOneKey(t *testing.T) {
 			t.Errorf("keys by the inputs that came with them (-want +got):\n%s", d)
 		}
 		if n := w.calls("idempotent", id+"-"+string(at)); n != 3 {
-			t.Errorf("called %d times: once, again after its failure, again after the crash", n)
+			t.Errorf("called %d times, want once, again after its failure and again after the crash", n)
 		}
 		if e.Nodes[0].Attempts != 3 {
 			t.Errorf("%+v", e.Nodes[0])
@@ -463,8 +462,8 @@ func TestOneEffectHasOneKey(t *testing.T) {
 	})
 }
 
-// TestEveryEndIsOne is P9: whatever comes at the moment at which a call ends, an execution ends once.
-func TestEveryEndIsOne(t *testing.T) {
+// Whatever is requested at the moment at which a call ends, an execution ends once.
+func TestAnExecutionEndsOnce(t *testing.T) {
 	for _, effect := range []string{"read", "once"} {
 		for _, at := range []time.Duration{999 * time.Millisecond, time.Second, 1001 * time.Millisecond} {
 			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
@@ -483,7 +482,7 @@ func TestEveryEndIsOne(t *testing.T) {
 						p.resume(t, id)
 						e = p.rest(t, id)
 					}
-					time.Sleep(time.Minute) // whatever is late is here
+					time.Sleep(time.Minute) // for whatever comes late
 					synctest.Wait()
 					after, err := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
 					if err != nil || after.Status != e.Status || !e.Status.Terminal() {
@@ -508,7 +507,7 @@ func TestEveryEndIsOne(t *testing.T) {
 	}
 }
 
-// TestOneExecutionDoesNotReadAnother is P3 at work: what a plan may name is checked when it comes in and when it runs.
+// A plan that names another execution, the environment or files is refused.
 func TestOneExecutionDoesNotReadAnother(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)

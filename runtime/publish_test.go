@@ -16,7 +16,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// publishedTools prints what the caller has published.
+// publishedTools are the tools that the caller has published, as one line.
 func (p *process) publishedTools(t *testing.T) string {
 	t.Helper()
 	list, err := p.Workflows.Published(t.Context())
@@ -30,8 +30,8 @@ func (p *process) publishedTools(t *testing.T) string {
 	return strings.Join(names, " ")
 }
 
-// TestPublishedWorkflows: what a workflow is as a tool follows its versions and goes with it, on the replica that changed
-// it and on another one, and the clients of both are told, whether the replicas hear of each other or have to look.
+// The tool of a workflow follows its versions and is deleted with it, on the replica that changed it and on another one, and the clients of
+// both are notified, with the store's watch and by polling.
 func TestPublishedWorkflows(t *testing.T) {
 	for name, wrap := range map[string]func(store.Store) store.Store{"watch": func(s store.Store) store.Store { return s }, "poll": withoutWatch} {
 		t.Run(name, func(t *testing.T) {
@@ -39,12 +39,12 @@ func TestPublishedWorkflows(t *testing.T) {
 				here, there := run(w, wrap(s)), run(w, wrap(s))
 				defer here.stop()
 				defer there.stop()
-				told := map[*process]*atomic.Int64{here: {}, there: {}}
+				notified := map[*process]*atomic.Int64{here: {}, there: {}}
 				within := map[string]time.Duration{"watch": time.Second, "poll": workflow.PublishedPoll + time.Second}[name]
 				for _, p := range []*process{here, there} {
 					defer p.Workflows.OnPublished(func(principal string) {
 						if principal == caller.LocalPrincipal {
-							told[p].Add(1)
+							notified[p].Add(1)
 						}
 					})()
 					if got := p.publishedTools(t); got != "" {
@@ -56,9 +56,9 @@ func TestPublishedWorkflows(t *testing.T) {
 					what  string
 					do    func() error
 					tools string
-					told  int64 // each replica, once in all
+					notes int64 // notifications on each replica so far
 				}{
-					{"a workflow that is none", func() error {
+					{"a workflow that is not published", func() error {
 						return errOf(here.Workflows.Create(t.Context(), workflow.Spec{Name: "quiet", Definition: []byte(greet("x"))}))
 					}, "", 0},
 					{"publish", func() error {
@@ -67,7 +67,7 @@ func TestPublishedWorkflows(t *testing.T) {
 					{"again", func() error {
 						return errOf(here.Workflows.Create(t.Context(), workflow.Spec{Name: "greet", Definition: []byte(greet("hello")), Publish: &yes}))
 					}, "workflow_greet@1", 1},
-					{"another's", func() error {
+					{"another principal's", func() error {
 						return errOf(here.Workflows.Create(as(t, "other"), workflow.Spec{Name: "theirs", Definition: []byte(greet("x")), Publish: &yes}))
 					}, "workflow_greet@1", 1},
 					{"next version", func() error {
@@ -76,11 +76,11 @@ func TestPublishedWorkflows(t *testing.T) {
 					{"publish the other too", func() error {
 						return errOf(there.Workflows.Create(t.Context(), workflow.Spec{Name: "quiet", Definition: []byte(greet("x")), Publish: &yes}))
 					}, "workflow_greet@2 workflow_quiet@1", 3},
-					{"take one away", func() error {
+					{"unpublish one", func() error {
 						return errOf(here.Workflows.Create(t.Context(), workflow.Spec{Name: "quiet", Definition: []byte(greet("x")), Publish: &no}))
 					}, "workflow_greet@2", 4},
 					{"delete", func() error { return errOf(there.Workflows.Delete(t.Context(), "greet")) }, "", 5},
-					{"make it anew", func() error {
+					{"create it again", func() error {
 						return errOf(here.Workflows.Create(t.Context(), workflow.Spec{Name: "greet", Definition: []byte(greet("hello"))}))
 					}, "", 5},
 				} {
@@ -90,8 +90,8 @@ func TestPublishedWorkflows(t *testing.T) {
 					time.Sleep(within)
 					synctest.Wait()
 					for _, p := range []*process{here, there} {
-						if n := told[p].Load(); n != step.told {
-							t.Errorf("%d %s: the clients of replica %v were told %d times, want %d", i, step.what, p == here, n, step.told)
+						if n := notified[p].Load(); n != step.notes {
+							t.Errorf("%d %s: clients (of the first replica: %v) were notified %d times, want %d", i, step.what, p == here, n, step.notes)
 						}
 						if got := p.publishedTools(t); got != step.tools {
 							t.Errorf("%s: tools %q, want %q", step.what, got, step.tools)
@@ -103,7 +103,7 @@ func TestPublishedWorkflows(t *testing.T) {
 	}
 }
 
-// TestPublishedSchema: the inputs of the tool are those that the workflow declares and those that its definition names.
+// The inputs of the tool are those that the workflow declares and those that its definition names.
 func TestPublishedSchema(t *testing.T) {
 	everything := `["object","array","string","number","boolean","null"]`
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
@@ -126,7 +126,7 @@ func TestPublishedSchema(t *testing.T) {
 			err := errOf(p.Workflows.Create(t.Context(), n))
 			if tt.refused != "" {
 				if codeOf(err) != schemas.CodeInvalidArgument || !strings.Contains(err.Error(), tt.refused) || schemas.AsError(err).Field != "input_schema" {
-					t.Errorf("%s: %v, want a refusal that says %s", tt.name, err, tt.refused)
+					t.Errorf("%s: %v, want a refusal with %s", tt.name, err, tt.refused)
 				}
 				continue
 			}
@@ -154,8 +154,7 @@ func TestPublishedSchema(t *testing.T) {
 	})
 }
 
-// TestPublishedHints: a workflow's annotations are those of everything that it may call, and what nobody vouches for counts
-// as the worst.
+// A workflow's annotations are the worst of everything that it may call; a tool without annotations counts as the worst.
 func TestPublishedHints(t *testing.T) {
 	read, idempotent, once := `{"id":"a","capability":"r.read"}`, `{"id":"a","capability":"r.idempotent"}`, `{"id":"a","capability":"r.once"}`
 	harmless := map[string]string{"read": `{"openWorldHint":false}`, "idempotent": `{"idempotentHint":true,"destructiveHint":false,"openWorldHint":false}`, "once": `{"destructiveHint":false,"openWorldHint":false}`}
@@ -172,12 +171,12 @@ func TestPublishedHints(t *testing.T) {
 		}{
 			{"nothing is called", `{"id":"a","set":1}`, nil, schemas.Hints{ReadOnly: true, Idempotent: true}},
 			{"reads", read, harmless, schemas.Hints{ReadOnly: true, Idempotent: true}},
-			{"reads, and the tool says nothing", read, nil, schemas.Hints{ReadOnly: true, Idempotent: true, OpenWorld: true}},
+			{"reads, without annotations", read, nil, schemas.Hints{ReadOnly: true, Idempotent: true, OpenWorld: true}},
 			{"idempotent", idempotent, harmless, schemas.Hints{Idempotent: true}},
-			{"idempotent by the operator's word", idempotent, nil, worst},
+			{"idempotent by the configuration", idempotent, nil, worst},
 			{"once", once, harmless, schemas.Hints{}},
-			{"once, and the tool says nothing", once, nil, worst},
-			{"no JSON", read, map[string]string{"read": `7`}, worst},
+			{"once, without annotations", once, nil, worst},
+			{"invalid annotations", read, map[string]string{"read": `7`}, worst},
 			{"one of two", read + `,{"id":"b","capability":"r.once"}`, map[string]string{"read": harmless["read"]}, worst},
 			{"a fallback", `{"id":"a","capability":"r.read","fallback":[{"capability":"r.once"}]}`, harmless, schemas.Hints{}},
 			{"a compensation", `{"id":"a","capability":"r.idempotent","compensate":{"capability":"r.once"}}`, map[string]string{"idempotent": harmless["idempotent"]}, worst},
@@ -193,19 +192,19 @@ func TestPublishedHints(t *testing.T) {
 				t.Errorf("%s: %+v, %v, want %+v", tt.name, tool.Hints, err, tt.want)
 			}
 		}
-		w.annotations = map[string]string{"read": harmless["read"]} // since then
+		w.annotations = map[string]string{"read": harmless["read"]} // they were changed
 		if err := errOf(p.Workflows.Create(t.Context(), workflow.Spec{Name: "w2", Definition: []byte(`{"plan":"v1","nodes":[` + read + `]}`), Publish: &yes})); err != nil {
 			t.Fatal(err)
 		}
 		if tool, _, err := p.Workflows.PublishedTool(t.Context(), "workflow_w2"); err != nil || tool.Hints.OpenWorld || tool.Version != 1 {
-			t.Errorf("the same definition again does not look anew: %+v, %v", tool, err)
+			t.Errorf("the same definition again is not examined again: %+v, %v", tool, err)
 		}
 	})
 }
 
-// TestHintsFollowTheWorkflowsWithin: what a published workflow names may get another version, or go. The tool never looks more
-// harmless than what it executes now, also where whoever made that version died before he could look at the tool.
-func TestHintsFollowTheWorkflowsWithin(t *testing.T) {
+// A workflow that a published one names may get another version or be deleted. The tool never looks more harmless than what it executes
+// now, also where the process that made the next version died before it examined the tool again.
+func TestHintsFollowTheNamedWorkflows(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		w.annotations = map[string]string{"read": `{"openWorldHint":false}`, "once": `{"destructiveHint":false,"openWorldHint":false}`}
 		reads, pays := `{"plan":"v1","nodes":[{"id":"a","capability":"r.read"}]}`, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once"}]}`
@@ -246,7 +245,7 @@ func TestHintsFollowTheWorkflowsWithin(t *testing.T) {
 		if err := errOf(dying.Workflows.Create(t.Context(), workflow.Spec{Name: "inner", Definition: []byte(pays)})); err != nil {
 			t.Fatal(err)
 		}
-		expect("nobody has looked at the next version", schemas.Hints{Destructive: true, OpenWorld: true})
+		expect("the tool was not examined since the next version", schemas.Hints{Destructive: true, OpenWorld: true})
 		if err := errOf(p.Workflows.Delete(t.Context(), "middle")); err != nil {
 			t.Fatal(err)
 		}

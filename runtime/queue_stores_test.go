@@ -13,8 +13,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// TestQueueOnEveryStore is what the tests in virtual time say of the queue, short and by the real clock, on each store. The
-// ledger tells in which order executions ran: one worker takes them out of the queue one by one.
+// What the tests in virtual time assert of the queue, short and by the real clock, on each store. The ledger shows in which order executions
+// ran: one worker takes them out of the queue one by one.
 func TestQueueOnEveryStore(t *testing.T) {
 	tests := []struct {
 		name string
@@ -64,13 +64,13 @@ func TestQueueOnEveryStore(t *testing.T) {
 			if _, err := a.Queue.Pause(t.Context(), "x", "ops"); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the other replica knows", func() bool { return b.Queue.Paused(t.Context()) != nil })
+			eventually(t, "the other replica knows of it", func() bool { return b.Queue.Paused(t.Context()) != nil })
 			ids := f.submitTo(t, b, "a", 3, 3)
 			e, err := b.Executions.Status(as(t, "a"), ids[0], schemas.ViewSummary, 20*time.Second, nil)
 			if err != nil || e.Status != schemas.StatusPending || len(e.WaitingFor) != 1 {
 				t.Errorf("%+v %v", e, err)
 			}
-			eventually(t, "what was claimed a moment before is back", func() bool { q := queueOf(t, b.Runtime); return q.Depth == 3 && q.Leased == 0 })
+			eventually(t, "what was claimed a moment before is released", func() bool { q := queueOf(t, b.Runtime); return q.Depth == 3 && q.Leased == 0 })
 			if n := len(f.order()); n != 0 {
 				t.Errorf("%d ran in the pause", n)
 			}
@@ -124,14 +124,14 @@ func TestQueueOnEveryStore(t *testing.T) {
 	}
 }
 
-// queueFixture is a store with an outside runtime, which accepts and runs nothing, and workers.
+// queueFixture is a store with workers and an outside process, which accepts executions and runs none.
 type queueFixture struct {
 	*world
 	open    func() store.Store
 	outside *process
 }
 
-// worker starts a replica that runs so many executions at once.
+// worker starts a replica that runs up to n executions at once.
 func (f *queueFixture) worker(t *testing.T, n int) *process {
 	t.Helper()
 	return replica(t, f.world, f.open(), withLimits(func(l *engine.Limits) { l.MaxExecutions = n }))
@@ -166,7 +166,7 @@ func (f *queueFixture) order() (ids []string) {
 	return ids
 }
 
-// last is the place at which the last one of a principal ran.
+// last is the position in the order of the last execution of a principal.
 func (f *queueFixture) last(principal string) int {
 	ids := f.order()
 	for i, id := range slices.Backward(ids) {
@@ -177,7 +177,7 @@ func (f *queueFixture) last(principal string) int {
 	return -1
 }
 
-// waitForCalls waits until so many calls were made.
+// waitForCalls waits until n calls were made.
 func (f *queueFixture) waitForCalls(t *testing.T, n int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d calls", n), func() bool { return len(f.order()) >= n })

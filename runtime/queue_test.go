@@ -16,7 +16,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// quick is a plan of one call that takes no time; slow holds its worker for a second.
+// quick is a plan of one call that takes no time, slow of one that takes a second.
 const (
 	quick = `{"plan":"v1","nodes":[{"id":"n","capability":"r.read"}]}`
 	slow  = `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"take":"1s"}}]}`
@@ -24,7 +24,7 @@ const (
 
 func withLimits(edit func(*engine.Limits)) func(*Config) { return func(c *Config) { edit(&c.Limits) } }
 
-// enqueue submits a plan n times for a session and returns the ids.
+// enqueue submits a plan n times and returns the ids.
 func (p *process) enqueue(t *testing.T, n int, sub engine.Submit) (ids []string) {
 	t.Helper()
 	for range n {
@@ -34,12 +34,12 @@ func (p *process) enqueue(t *testing.T, n int, sub engine.Submit) (ids []string)
 			return ids
 		}
 		ids = append(ids, e.ExecutionID)
-		time.Sleep(time.Millisecond) // no two at the same time
+		time.Sleep(time.Millisecond) // no two ids with the same time
 	}
 	return ids
 }
 
-// started is when an execution began to run; zero: it has not.
+// started is when an execution began to run; zero: it has not begun.
 func (p *process) started(t *testing.T, id string) time.Time {
 	t.Helper()
 	e, err := p.Executions.Status(t.Context(), id, schemas.ViewSummary, 0, nil)
@@ -61,7 +61,7 @@ func queueOf(t *testing.T, r *Runtime) schemas.QueueStatus {
 	return q
 }
 
-// The store is tested with ten thousand that wait.
+// With two thousand: the tests of the stores have ten thousand that wait.
 func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		outside := idle(w, s, func(c *Config) { c.MaxQueued = 20_000 })
@@ -88,9 +88,9 @@ func TestThousandsOfOneSessionDoNotStarveAnother(t *testing.T) {
 				t.Fatalf("%s: %v", e.Status, e.Error)
 			}
 		}
-		// Two of four workers are theirs in turn: five executions of a second take three.
+		// The sessions take turns, so two of four workers are theirs: five executions of a second take three seconds.
 		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("the calm session waited %v behind the busy one", took)
+			t.Errorf("the calm session waited %v for the busy one", took)
 		}
 	})
 }
@@ -161,7 +161,7 @@ func TestSetPriorityOvertakes(t *testing.T) {
 	})
 }
 
-func TestSetPriorityReachesWorkflows(t *testing.T) {
+func TestSetPriorityReachesChildren(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -178,7 +178,7 @@ func TestSetPriorityReachesWorkflows(t *testing.T) {
 	})
 }
 
-func TestNobodyOvertakesThoseWhoWait(t *testing.T) {
+func TestNewExecutionsDoNotOvertakeTheQueue(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, withLimits(func(l *engine.Limits) { l.MaxExecutions = 2 }))
 		defer p.stop()
@@ -190,12 +190,12 @@ func TestNobodyOvertakesThoseWhoWait(t *testing.T) {
 				t.Errorf("%s started before one that was submitted earlier", id)
 			}
 			last = *e.StartedAt
-			p.enqueue(t, 1, engine.Submit{Plan: []byte(quick)}) // a slot is free at this moment, and the queue is not empty
+			p.enqueue(t, 1, engine.Submit{Plan: []byte(quick)}) // there is room at this moment, and the queue is not empty
 		}
 	})
 }
 
-func TestPauseHoldsEveryReplicaAndResumeLetsGo(t *testing.T) {
+func TestPauseHoldsEveryReplicaUntilTheResume(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		a, b := run(w, s), run(w, s)
 		defer a.stop()
@@ -220,10 +220,10 @@ func TestPauseHoldsEveryReplicaAndResumeLetsGo(t *testing.T) {
 				t.Errorf("%+v", e)
 			}
 			if time.Since(began) > 0 {
-				t.Errorf("the caller waited %v for what cannot happen", time.Since(began))
+				t.Errorf("the caller waited %v, though nothing starts in a pause", time.Since(began))
 			}
 		}
-		// What runs goes on to its end, with its workflow; what sleeps is not woken.
+		// What runs goes on to its end, with its child; what sleeps is not woken.
 		e := b.rest(t, running)
 		want(t, e, schemas.StatusSucceeded, "", "n=succeeded sub=succeeded")
 		time.Sleep(time.Hour)
@@ -231,7 +231,7 @@ func TestPauseHoldsEveryReplicaAndResumeLetsGo(t *testing.T) {
 		if q.Paused == nil || q.Paused.By != "ops" || q.Depth != 3 || q.OldestAgeSeconds < 3600 || q.InFlight != 0 {
 			t.Errorf("%+v %+v", q, q.Paused)
 		}
-		// It outlives whoever heard of it.
+		// The pause outlives a process.
 		b.stop()
 		b = run(w, s)
 		defer b.stop()
@@ -265,7 +265,7 @@ func TestPauseIsSeenWithoutAWatch(t *testing.T) {
 		}
 		time.Sleep(queue.PauseAge)
 		id := p.enqueue(t, 1, engine.Submit{Plan: []byte(quick)})[0]
-		time.Sleep(time.Minute) // its claim, which waits still, takes it and gives it back
+		time.Sleep(time.Minute) // its claim, which is still waiting, gets the execution and releases it
 		if at := p.started(t, id); !at.IsZero() {
 			t.Errorf("started at %v, in the pause", at)
 		}
@@ -284,7 +284,7 @@ func TestFullQueueRefusesButNotWhatRuns(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, func(c *Config) { c.Limits.MaxExecutions, c.MaxQueued = 2, 3 })
 		defer p.stop()
-		// One runs and starts workflows, whatever waits.
+		// One runs and starts children, however full the queue is.
 		parent := p.submit(t, `{"plan":"v1","nodes":[{"id":"first","wait":"500ms"},
 			{"id":"sub","depends_on":["first"],"for_each":[1,2,3,4,5,6],"workflow":{"definition":`+quick+`}}]}`)
 		accepted := engine.Submit{Plan: []byte(slow), IdempotencyKey: "again"}
@@ -321,7 +321,7 @@ func TestQueueKeepsItsOrderAcrossARestart(t *testing.T) {
 		for i, id := range ids {
 			e := p.rest(t, id)
 			if at := fmt.Sprint(e.StartedAt.UnixNano()); at < last {
-				t.Errorf("number %d started before the one that came before it", i)
+				t.Errorf("execution %d started before the one that was submitted before it", i)
 			} else {
 				last = at
 			}

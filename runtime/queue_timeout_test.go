@@ -10,8 +10,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// TestNobodyWaitsInTheQueueLongerThanAllowed: no worker has room, or the queue is paused, or there is no replica for a while.
-func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
+// No worker has room, or the queue is paused, or no replica runs for a while.
+func TestNoExecutionWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 	const node = `"nodes":[{"id":"n","capability":"r.once","inputs":{"id":"late"}}]}`
 	plans := []struct {
 		source string
@@ -71,7 +71,7 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 			check(t, w, p, ids, 0)
 		})
 	})
-	t.Run("nobody there", func(t *testing.T) {
+	t.Run("no replica runs", func(t *testing.T) {
 		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			ids := submit(t, idle(w, s))
 			time.Sleep(time.Hour)
@@ -82,7 +82,7 @@ func TestNobodyWaitsInTheQueueLongerThanAllowed(t *testing.T) {
 	})
 }
 
-// TestTimeInTheQueueEndsWithTheStart: whoever was started in time has all of its own time.
+// An execution that was started in time has all of its own time.
 func TestTimeInTheQueueEndsWithTheStart(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		outside := idle(w, s)

@@ -14,8 +14,8 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// randomPlan writes a plan whose result does not depend on when what runs: reads and idempotent calls, some of which fail
-// at first or for good, values, lists, fallbacks, timers and plans within.
+// randomPlan is a plan whose result does not depend on the order in which its nodes run: reads and idempotent calls, some of which fail at
+// first or for good, values, lists, fallbacks, timers and workflows.
 func randomPlan(r *rand.Rand) string {
 	var nodes []string
 	n := 3 + r.IntN(6)
@@ -62,8 +62,8 @@ func result(e schemas.Execution) string {
 	return b.String()
 }
 
-// TestRandomPlansGiveTheSameResultAfterACrashAtAnyCommit runs random plans once undisturbed, and then again with the
-// process dying at one of their commits, before or after it was durable, and another process going on.
+// Random plans run once undisturbed, and then again with the process dying at one of their commits, before or after it was durable, and
+// another process going on.
 func TestRandomPlansGiveTheSameResultAfterACrashAtAnyCommit(t *testing.T) {
 	first := uint64(time.Now().UnixNano())
 	for seed := first; seed < first+12; seed++ {
@@ -85,7 +85,7 @@ func TestRandomPlansGiveTheSameResultAfterACrashAtAnyCommit(t *testing.T) {
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				dying.stop()
-				w.failed = map[string]int{} // what fails at first does so again: an attempt that was lost is not spent
+				w.failed = map[string]int{} // a call that fails at first does so again: a lost attempt is not spent
 				p := run(w, s)
 				defer p.stop()
 				if got := result(p.execute(t, source)); got != want {

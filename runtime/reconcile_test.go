@@ -15,8 +15,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// TestExecutionInNoQueueIsFoundAndWoken breaks records on purpose, with three replicas there: each one is woken once, and
-// what needs no wake is left alone.
+// Wakes are removed on purpose, while three replicas run: each execution is woken once, and one that needs no wake is left alone.
 func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var passes atomic.Int64
@@ -52,7 +51,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 		if n := unqueued(); n != 0 {
 			t.Fatalf("%d were found, and nothing was broken", n)
 		}
-		if n := passes.Load(); n < 12 || n > 28 { // two commits of each; alone every replica would make 20
+		if n := passes.Load(); n < 12 || n > 28 { // two commits each; alone, each replica would make 20
 			t.Errorf("%d commits of passes in 10 minutes", n)
 		}
 		visitor := idle(w, s)
@@ -93,7 +92,7 @@ func TestExecutionInNoQueueIsFoundAndWoken(t *testing.T) {
 	})
 }
 
-// TestPassesGoOnWhereTheLastOneEnded: a pass is bounded, and every open execution has its turn.
+// A pass of the reconciler is bounded, and every open execution has its turn.
 func TestPassesGoOnWhereTheLastOneEnded(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)

@@ -20,9 +20,9 @@ const (
 
 func withID(source, id string) string { return strings.ReplaceAll(source, "ID", id) }
 
-// TestRedisInTrouble: whatever is wrong with Redis while work is in flight, a submission says so and is not half accepted, and check_health
-// says so and what to do. Once it is mended both are well again by themselves, what a call in flight had answered is committed, what waited
-// goes on, and nothing was called twice. A second deployment with another prefix on the same Redis never sees any of it.
+// Whatever is wrong with Redis while calls are in flight, a submission fails with an error that says so and is not half accepted, and
+// check_health says so and what to do. Once it is repaired both recover by themselves, the answer of a call in flight is committed, what
+// waited goes on, and nothing was called twice. A second deployment with another prefix on the same Redis sees nothing of it.
 func TestRedisInTrouble(t *testing.T) {
 	t.Parallel()
 	server := redistest.Standalone(t, "user app on >first ~* &* +@all")
@@ -32,10 +32,10 @@ func TestRedisInTrouble(t *testing.T) {
 	other := onRedis(t, newWorld(), redis.Options{URL: url, Prefix: "other"})
 	const running = "{rp:00}:t:execution:status=running"
 	for _, tt := range []struct {
-		name          string
-		spoil, mend   func()
-		store         schemas.HealthStatus // of runtime.store
-		words, remedy string
+		name           string
+		damage, repair func()
+		store          schemas.HealthStatus // of runtime.store
+		words, remedy  string
 	}{
 		{"down in flight", server.Stop, server.Restart, schemas.HealthDown, "Redis", "by itself"},
 		{"wrong password", func() {
@@ -57,11 +57,11 @@ func TestRedisInTrouble(t *testing.T) {
 			flying := p.begin(t, withID(heldPlan, "flying_"+id))
 			tryFor(t, "the call in flight", func() error {
 				if w.calls("once", "flying_"+id) == 0 {
-					return errors.New("it has not left")
+					return errors.New("it was not sent")
 				}
 				return nil
 			})
-			tt.spoil()
+			tt.damage()
 			w.release("flying_" + id)
 			sub := engine.Submit{Plan: []byte(withID(onePlan, "new_"+id)), IdempotencyKey: id}
 			_, err := p.Executions.Execute(t.Context(), sub)
@@ -77,7 +77,7 @@ func TestRedisInTrouble(t *testing.T) {
 			}
 			tryFor(t, "check_health of the store", func() error { return says("runtime.store", tt.store) })
 			tryFor(t, "check_health of the execution whose call has ended", func() error { return says("runtime.executions", schemas.HealthDegraded) })
-			tt.mend()
+			tt.repair()
 			tryFor(t, "a submission", func() error {
 				e, err := p.Executions.Execute(t.Context(), sub)
 				if err == nil {
@@ -96,7 +96,7 @@ func TestRedisInTrouble(t *testing.T) {
 				}
 			}
 			for _, name := range []string{"runtime.store", "runtime.queue", "runtime.executions", "runtime.recovery"} {
-				tryFor(t, "check_health when it is mended", func() error { return says(name, schemas.HealthOK) })
+				tryFor(t, "check_health when it is repaired", func() error { return says(name, schemas.HealthOK) })
 			}
 			if _, err := other.Executions.Status(t.Context(), waiting, "", 0, nil); schemas.AsError(err) == nil || schemas.AsError(err).Code != schemas.CodeNotFound {
 				t.Errorf("another deployment sees it: %v", err)
@@ -115,16 +115,16 @@ func TestRedisInTrouble(t *testing.T) {
 	})
 }
 
-// TestRedisInTroubleAtStart: a process that cannot use its Redis does not begin, and says why and what to do. What was accepted before goes on
-// in the first one that can.
+// A process that cannot use its Redis does not start, and says why and what to do. What was accepted before goes on in the first one that
+// can.
 func TestRedisInTroubleAtStart(t *testing.T) {
 	t.Parallel()
 	server := redistest.Standalone(t, "user app on >first ~* &* +@all")
 	url := "redis://app:first@" + server.Addr
 	for _, tt := range []struct {
-		name, url     string
-		spoil, mend   func()
-		words, remedy string
+		name, url      string
+		damage, repair func()
+		words, remedy  string
 	}{
 		{"down", url, server.Stop, server.Restart, "Redis cannot be reached", "start it, or correct the address"},
 		{"wrong password", "redis://app:other@" + server.Addr, func() {}, func() {}, "Redis denies access", "correct user and password"},
@@ -143,7 +143,7 @@ func TestRedisInTroubleAtStart(t *testing.T) {
 			first := onRedis(t, w, redis.Options{URL: url})
 			waiting := first.begin(t, withID(waitingPlan, id))
 			first.stop()
-			tt.spoil()
+			tt.damage()
 			s, err := redis.Open(t.Context(), redis.Options{URL: tt.url})
 			if err == nil {
 				_ = s.Close() // nothing was written
@@ -152,7 +152,7 @@ func TestRedisInTroubleAtStart(t *testing.T) {
 			if !ok || !strings.Contains(f.Error(), tt.words) || !strings.Contains(f.Hint(), tt.remedy) {
 				t.Errorf("open: %v", err)
 			}
-			tt.mend()
+			tt.repair()
 			next := onRedis(t, w, redis.Options{URL: url})
 			next.signal(t, waiting, "go", nil)
 			want(t, next.rest(t, waiting), schemas.StatusSucceeded, "", "s=succeeded n=succeeded")

@@ -15,8 +15,8 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// TestReplicasOnRedis is what the tests in virtual time say of two replicas, short and on a real Redis, alone and as a Cluster of 16
-// shards: each answers for the other, one hears of a cancel through the other, and what a stopped one owned goes on elsewhere.
+// What the tests in virtual time assert of two replicas, short and on a real Redis, standalone and as a Cluster, with 16 shards: each answers
+// for the other, a cancel through one reaches the other, and what a stopped one owned goes on elsewhere.
 func TestReplicasOnRedis(t *testing.T) {
 	t.Parallel()
 	t.Run("standalone", func(t *testing.T) {
@@ -36,8 +36,8 @@ func TestReplicasOnRedis(t *testing.T) {
 	})
 }
 
-// takeoverOn kills a replica in the middle of its work: the other answers for all of it at once, and goes on with it when the leases lapse. What
-// was in flight and may not be repeated is held there.
+// takeoverOn kills a replica in the middle of its work: another one answers for all of it at once, and goes on with it when the leases
+// expire. A call in flight that may not be repeated is held there.
 func takeoverOn(t *testing.T, url string) {
 	t.Helper()
 	w := newWorld()
@@ -123,8 +123,8 @@ func replicasOn(t *testing.T, url string) {
 	}
 }
 
-// TestAShardThatIsDown: while one of three masters of a Cluster is away, what lies on the others is claimed, renewed and goes on, and check_health
-// says what is wrong; what lies on it goes on when it is back.
+// While one of three masters of a Cluster is down, executions on the others are claimed, renewed and go on, and check_health says what is
+// wrong; those on it go on when it is back.
 func TestAShardThatIsDown(t *testing.T) {
 	t.Parallel()
 	c := redistest.Cluster(t, "cluster-require-full-coverage no", "appendfsync always") // or a kill may lose what was acknowledged
@@ -154,7 +154,7 @@ func TestAShardThatIsDown(t *testing.T) {
 		}
 	}
 	if len(away) == 0 || len(away) == len(ids) {
-		t.Fatalf("%d of %d executions are on the master that is away", len(away), len(ids))
+		t.Fatalf("%d of %d executions are on the master that is down", len(away), len(ids))
 	}
 	for _, id := range ids {
 		if !slices.Contains(away, id) {

@@ -17,15 +17,15 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// TestAnyReplicaAnswers: what a caller asks a replica that does not own the execution, with a call in flight elsewhere, is
-// answered as the owner would, and done.
+// What a caller asks of a replica that does not own the execution, while a call is in flight elsewhere, is answered as the owner would answer
+// it, and done.
 func TestAnyReplicaAnswers(t *testing.T) {
 	source := `{"plan":"v1","name":"p","nodes":[{"id":"a","capability":"r.read"},
 		{"id":"n","capability":"r.read","inputs":{"take":"30s"},"timeout":"5m","depends_on":["a"]},{"id":"s","wait_for":"go","depends_on":["n"]}]}`
 	tests := []struct {
 		name   string
-		within time.Duration // the answer, where the replicas hear of each other
-		deaf   time.Duration // and where they do not
+		within time.Duration // the answer, with the store's watch
+		polled time.Duration // and without it
 		ask    func(ctx context.Context, p *process, id string) (string, error)
 		want   string // of the answer; either side of " or "
 		then   string // status of the execution a minute later, and of n
@@ -88,7 +88,7 @@ func TestAnyReplicaAnswers(t *testing.T) {
 		}, "true", "running succeeded", 2},
 	}
 	for _, tt := range tests {
-		for how, of := range map[string]func(store.Store) store.Store{"": func(s store.Store) store.Store { return s }, ", deaf": withoutWatch} {
+		for how, of := range map[string]func(store.Store) store.Store{"": func(s store.Store) store.Store { return s }, ", without a watch": withoutWatch} {
 			t.Run(tt.name+how, func(t *testing.T) {
 				inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 					owner := run(w, of(s))
@@ -98,7 +98,7 @@ func TestAnyReplicaAnswers(t *testing.T) {
 					defer other.stop()
 					time.Sleep(9 * time.Second)
 					if !owner.Executions.Owns(id) || other.Executions.Owns(id) {
-						t.Fatal("the wrong one owns it")
+						t.Fatal("the wrong replica owns it")
 					}
 					began := time.Now()
 					got, err := tt.ask(t.Context(), other, id)
@@ -108,7 +108,7 @@ func TestAnyReplicaAnswers(t *testing.T) {
 					}
 					limit := tt.within
 					if how != "" {
-						limit = tt.deaf
+						limit = tt.polled
 					}
 					if took > limit {
 						t.Errorf("answered after %s, want %s at most", took, limit)
@@ -132,8 +132,7 @@ func TestAnyReplicaAnswers(t *testing.T) {
 	}
 }
 
-// TestStoppedReplicaHandsOverAtOnce: what has no `once` call in flight goes on elsewhere within a second; such a call ends
-// first, and its execution goes on elsewhere then.
+// An execution without a `once` call in flight goes on elsewhere within a second; with one, it goes on elsewhere when that call has ended.
 func TestStoppedReplicaHandsOverAtOnce(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		first := run(w, s)
@@ -159,15 +158,15 @@ func TestStoppedReplicaHandsOverAtOnce(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		for i, id := range ids {
-			if i%4 != 3 && !second.Executions.Owns(id) { // nobody owns who waits for its child alone
+			if i%4 != 3 && !second.Executions.Owns(id) { // one that only waits for its child has no owner
 				t.Errorf("%s was not taken over within a second", id)
 			}
 		}
 		if n := w.calls("", "first") - before; n != 50 {
-			t.Errorf("%d calls were begun anew", n)
+			t.Errorf("%d calls were made again", n)
 		}
 		if second.Executions.Owns(slow) || w.calls("once", "slow") != 1 {
-			t.Error("what has a once call in flight was taken over")
+			t.Error("an execution with a once call in flight was taken over")
 		}
 		want(t, second.rest(t, slow), schemas.StatusSucceeded, "", "n=succeeded next=succeeded")
 		if took := time.Since(began); took > 4*time.Second || w.calls("once", "slow") != 1 {
@@ -183,8 +182,8 @@ func TestStoppedReplicaHandsOverAtOnce(t *testing.T) {
 	})
 }
 
-// TestCommitsThatMustOutliveAMachine lists the commits of a plan, and which of them ask for the strict durability.
-func TestCommitsThatMustOutliveAMachine(t *testing.T) {
+// The commits of a plan, and which of them ask for strict durability.
+func TestWhichCommitsAskForStrictDurability(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var got []string
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {

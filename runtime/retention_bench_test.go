@@ -69,7 +69,7 @@ func BenchmarkRetention(b *testing.B) {
 				for !until() {
 					time.Sleep(100 * time.Millisecond)
 					w.mu.Lock()
-					w.ledger = nil // which is no memory of the runtime
+					w.ledger = nil // which is not memory of the runtime
 					clear(w.failed)
 					w.mu.Unlock()
 					var m stdruntime.MemStats

@@ -22,7 +22,7 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// keysThatMention are the keys of a Redis that name one of these texts, in themselves or anywhere in what they hold.
+// keysThatMention are the keys of a Redis that have one of these texts in their names or anywhere in their values.
 func keysThatMention(t *testing.T, s *redistest.Server, texts ...string) (found []string) {
 	t.Helper()
 	keys, _ := s.Do("KEYS", "*").([]any)
@@ -52,8 +52,8 @@ func keysThatMention(t *testing.T, s *redistest.Server, texts ...string) (found 
 	return found
 }
 
-// TestNothingIsLeftOnRedisOfWhatWasDeleted scans all keys and everything in them, after two replicas have deleted it.
-func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
+// After two replicas have deleted executions no key and no value mentions them.
+func TestDeletedExecutionsLeaveNothingOnRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Standalone(t)
 	w := newWorld()
@@ -77,7 +77,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 	p.rest(t, waited)
 	gone = append(gone, waited)
 	if found := keysThatMention(t, server, gone...); len(found) < 20 {
-		t.Errorf("only %v mention them while they are there", found)
+		t.Errorf("only %v mention them before they are deleted", found)
 	}
 	eventually(t, "all of them are deleted", func() bool {
 		var g sync.WaitGroup
@@ -109,7 +109,7 @@ func TestNothingIsLeftOnRedisOfWhatWasDeleted(t *testing.T) {
 	}
 }
 
-// TestStatesAreDeletedOnRedis: their values go at once, what is remembered of their versions by itself.
+// The values of states are deleted at once, their versions expire.
 func TestStatesAreDeletedOnRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Standalone(t)
@@ -132,7 +132,7 @@ func TestStatesAreDeletedOnRedis(t *testing.T) {
 	}
 }
 
-// TestSessionsAreDeletedOnRedis: of one that has ended nothing is left when its time is over, not even its wake.
+// Of a session that has ended nothing is left when it is no longer kept, not even its wake.
 func TestSessionsAreDeletedOnRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Standalone(t)
@@ -148,13 +148,13 @@ func TestSessionsAreDeletedOnRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	if found := keysThatMention(t, server, expires, deleted, "canary"); len(found) < 4 {
-		t.Errorf("only %v mention them while they are there", found)
+		t.Errorf("only %v mention them before they are deleted", found)
 	}
 	eventually(t, "nothing is left of them", func() bool { return len(keysThatMention(t, server, expires, deleted, "canary")) == 0 })
 }
 
-// TestTheFileOfDeletedExecutionsIsUsedAgain: as many executions again make it no larger.
-func TestTheFileOfDeletedExecutionsIsUsedAgain(t *testing.T) {
+// As many executions again after a deletion make the file no larger.
+func TestSpaceOfDeletedExecutionsIsUsedAgain(t *testing.T) {
 	dir := t.TempDir()
 	s, err := bolt.Open(bolt.Options{Dir: dir})
 	if err != nil {
@@ -197,7 +197,7 @@ func TestTheFileOfDeletedExecutionsIsUsedAgain(t *testing.T) {
 	fill()
 	full := size()
 	if full < empty+4<<20 {
-		t.Fatalf("%d bytes, %d when it was empty: nothing to be used again", full, empty)
+		t.Fatalf("%d bytes, %d when it was empty: there is no space to be used again", full, empty)
 	}
 	p.retainNow(t)
 	if left := leftInStore(t, s); len(left) != 0 {
@@ -209,8 +209,8 @@ func TestTheFileOfDeletedExecutionsIsUsedAgain(t *testing.T) {
 	}
 }
 
-// TestExpiryIsExact: on a real clock and on both stores, a state and a session are there until their time, and not a second longer.
-// Reads are judged by when they began and ended, so that a slow machine proves less and fails nothing.
+// By the real clock and on both stores, a state and a session exist until their time, and not a second longer. Reads are judged by when they
+// began and ended, so that a slow machine proves less and fails nothing.
 func TestExpiryIsExact(t *testing.T) {
 	for name, open := range map[string]func(t testing.TB) store.Store{
 		"bolt": recordstest.Disk, "redis": func(t testing.TB) store.Store {
@@ -233,16 +233,16 @@ func TestExpiryIsExact(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			watch := func(what string, ends time.Time, there func() bool) {
+			watch := func(what string, ends time.Time, exists func() bool) {
 				t.Helper()
 				eventually(t, what+" ends", func() bool {
 					began := time.Now()
-					found := there()
+					found := exists()
 					switch {
 					case !found && time.Now().Before(ends):
 						t.Errorf("%s was gone %v before its time", what, time.Until(ends))
 					case found && began.After(ends.Add(time.Second)):
-						t.Errorf("%s was there %v behind its time", what, began.Sub(ends))
+						t.Errorf("%s existed %v after its time", what, began.Sub(ends))
 					}
 					return !found
 				})

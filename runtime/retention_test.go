@@ -27,12 +27,12 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// withRetention lets executions go five hours after they ended, and states four hours after they were written.
+// withRetention deletes executions five hours after they ended, and states four hours after they were written.
 func withRetention(c *Config) {
 	c.Retention = upkeep.Retention{Executions: 5 * time.Hour, States: 4 * time.Hour}
 }
 
-// leftInStore is what the store has: records, logs and wakes of every kind that can belong to these executions.
+// leftInStore are the records of every kind that can belong to executions, and the logs, wakes and leases of these executions.
 func leftInStore(t *testing.T, s store.Store, ids ...string) (left []string) {
 	t.Helper()
 	for _, kind := range []string{
@@ -79,8 +79,8 @@ func planOfEachKind(key string) string {
 		{"id":"b","capability":"r.once","depends_on":["a"],"inputs":{"give":%q}}],"output":"${nodes.b.output}"}`, key, upkeep.OutputsPerCommit+60, large, large)
 }
 
-// TestWhatEndedIsDeletedWithAllThatBelongsToIt leaves nothing of what ended in any way, and touches nothing that is open.
-func TestWhatEndedIsDeletedWithAllThatBelongsToIt(t *testing.T) {
+// Of an execution that ended, however it ended, nothing is left, and one that is open is not touched.
+func TestEndedExecutionsAreDeletedWithAllTheirRecords(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, withRetention)
 		defer p.stop()
@@ -108,7 +108,7 @@ func TestWhatEndedIsDeletedWithAllThatBelongsToIt(t *testing.T) {
 		}
 		for _, kind := range []string{journal.KindExecution, journal.KindPlan, journal.KindSnapshot, journal.KindOutput, journal.KindIdempotency} {
 			if !slices.ContainsFunc(leftInStore(t, s), func(key string) bool { return strings.HasPrefix(key, kind+":") && !slices.Contains(before, key) }) {
-				t.Errorf("the plans leave no %s: this test proves less than it says", kind)
+				t.Errorf("the plans leave no %s: this test does not prove that it is deleted", kind)
 			}
 		}
 		time.Sleep(2 * time.Hour)
@@ -157,7 +157,7 @@ func (p *process) child(t *testing.T, id, node string) string {
 	return x.State.Units[unit].Child
 }
 
-// wantGone asserts that nobody finds the execution in any way, and is told why.
+// wantGone asserts that every request for the execution is not_found, with the reason.
 func (p *process) wantGone(t *testing.T, id string) {
 	t.Helper()
 	ctx := t.Context()
@@ -173,12 +173,12 @@ func (p *process) wantGone(t *testing.T, id string) {
 		}
 	}
 	if st := p.get(t, state.Ref{Type: schemas.StateExecution, Key: id}); st.Found {
-		t.Errorf("there is still a view of it: %+v", st)
+		t.Errorf("it still has a view: %+v", st)
 	}
 }
 
-// TestWhatAnOpenExecutionNeedsStays: the child of an open parent, the parent of an open child, what an open rerun repeats.
-func TestWhatAnOpenExecutionNeedsStays(t *testing.T) {
+// The child of an open parent, the parent of an open child and the original of an open rerun are kept.
+func TestExecutionsThatAnOpenOneNeedsAreKept(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, withRetention)
 		defer p.stop()
@@ -191,7 +191,7 @@ func TestWhatAnOpenExecutionNeedsStays(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		// A child that a crash of the store's left open behind its parent's end.
+		// A child that stayed open after the end of its parent, because the store crashed.
 		orphan := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait_for":"go"}]}`)
 		old := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1}]}`)
 		p.setParent(t, orphan, old.ExecutionID)
@@ -231,7 +231,7 @@ func (p *process) setParent(t *testing.T, id, parent string) {
 	}
 }
 
-// TestACrashInADeletionLeavesNothing tries every commit of it; what was begun is invisible, and finished by the next pass.
+// A crash at every commit of a deletion: an execution whose deletion has begun is invisible, and the next pass finishes it.
 func TestACrashInADeletionLeavesNothing(t *testing.T) {
 	commits := 0
 	for at := 0; at <= commits; at++ {
@@ -271,7 +271,7 @@ func TestACrashInADeletionLeavesNothing(t *testing.T) {
 	}
 }
 
-// deletionBegun tells whether the deletion of an execution has begun and not ended.
+// deletionBegun reports whether the deletion of an execution has begun and not ended.
 func (p *process) deletionBegun(t *testing.T, id string) bool {
 	t.Helper()
 	rec, err := p.store.Get(t.Context(), journal.ExecutionKey(id))
@@ -288,7 +288,7 @@ func (p *process) deletionBegun(t *testing.T, id string) bool {
 	return h.Deleted
 }
 
-// TestReplicasShareTheDeletion: three of them delete each execution once, in passes that none of them repeats.
+// Three replicas delete each execution once, in passes that none of them repeats.
 func TestReplicasShareTheDeletion(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var mu sync.Mutex
@@ -330,7 +330,7 @@ func TestReplicasShareTheDeletion(t *testing.T) {
 	})
 }
 
-// TestListsAndNumbersStayRightWhileExecutionsAreDeleted: between any two pages some go; those that stay are shown once.
+// Between two pages some executions are deleted; those that stay are shown once.
 func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -366,10 +366,10 @@ func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
 				shown = append(shown, e.ExecutionID)
 			}
 			switch len(shown) {
-			case 7: // what goes is yet to come
+			case 7: // those that are deleted are yet to come
 				forget(40*time.Minute + time.Second)
 				numbers(40)
-			case 28: // and here some of it was shown, the last one too, where the cursor stands
+			case 28: // some of those that are deleted were shown, also the one that the cursor stands on
 				forget(20*time.Minute + time.Second)
 				numbers(20)
 			}
@@ -383,7 +383,7 @@ func TestListsAndNumbersStayRightWhileExecutionsAreDeleted(t *testing.T) {
 	})
 }
 
-// TestADamagedExecutionDoesNotStopRetention: what cannot be deleted is left, and the others go.
+// An execution that cannot be deleted is left, and the others are deleted.
 func TestADamagedExecutionDoesNotStopRetention(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, withRetention)
@@ -397,7 +397,7 @@ func TestADamagedExecutionDoesNotStopRetention(t *testing.T) {
 		time.Sleep(6 * time.Hour)
 		p.wantGone(t, good)
 		p.stop()
-		time.Sleep(7 * 24 * time.Hour) // by then nobody has to read the plan
+		time.Sleep(7 * 24 * time.Hour) // by then the plan need not be read
 		p = run(w, s, withRetention)
 		defer p.stop()
 		time.Sleep(2 * time.Minute)
@@ -405,8 +405,8 @@ func TestADamagedExecutionDoesNotStopRetention(t *testing.T) {
 	})
 }
 
-// TestAnExecutionYoungerThanItsIDHoldsNothingUp: its id was made long before it, as that of a firing that could not be made at once.
-func TestAnExecutionYoungerThanItsIDHoldsNothingUp(t *testing.T) {
+// The id of an execution was made long before it, as that of a firing that could not be made at once.
+func TestAnExecutionYoungerThanItsIDDelaysNoDeletion(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, withRetention)
 		defer p.stop()
@@ -424,8 +424,8 @@ func TestAnExecutionYoungerThanItsIDHoldsNothingUp(t *testing.T) {
 	})
 }
 
-// TestWhoReadsWhileAnExecutionIsDeletedIsToldSo: it goes between two reads of one call.
-func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
+// An execution is deleted between two reads of one request.
+func TestReadsDuringADeletionAreNotFound(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -443,7 +443,7 @@ func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 			for at := 1; ; at++ {
 				id := p.execute(t, planOfEachKind(fmt.Sprint(what, at))).ExecutionID
 				var n atomic.Int64
-				look := func() { // before its at-th read the execution is deleted
+				look := func() { // the execution is deleted before read number at
 					if n.Add(1) != int64(at) {
 						return
 					}
@@ -470,15 +470,15 @@ func TestWhoReadsWhileAnExecutionIsDeletedIsToldSo(t *testing.T) {
 					t.Errorf("%s, deleted before read %d: %v", what, at, err)
 				}
 				if at > 100 {
-					t.Fatalf("%s: no end of reads", what)
+					t.Fatalf("%s: more than 100 reads", what)
 				}
 			}
 		}
 	})
 }
 
-// TestStatesThatNobodyWritesAreDeleted, but for those that say themselves when they end.
-func TestStatesThatNobodyWritesAreDeleted(t *testing.T) {
+// States that were not written for long are deleted, but for those with a TTL.
+func TestStatesNotWrittenForLongAreDeleted(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, withRetention)
 		defer p.stop()
@@ -521,7 +521,7 @@ func TestStatesThatNobodyWritesAreDeleted(t *testing.T) {
 		p.stop()
 		time.Sleep(state.KeepVersion + 2*time.Hour)
 		if left := leftInStore(t, s); len(left) != 0 {
-			t.Errorf("left for ever: %v", left)
+			t.Errorf("never deleted: %v", left)
 		}
 	})
 }

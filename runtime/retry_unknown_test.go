@@ -11,10 +11,10 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// A rule against repeating calls of unknown outcome holds for plans that were accepted before it, whatever way the next call
-// would have come about: at once, by a backoff that had begun, or after a crash. Where the rule is another capability's, or
-// the call is not a once call, on_unknown: retry is the plan's word as before.
-func TestRuleAgainstRetryOfUnknownHoldsForAcceptedPlans(t *testing.T) {
+// A policy against repeating calls of unknown outcome holds for plans that were accepted before it, however the next call would have come
+// about: at once, after a backoff that had begun, or after a crash. Where the policy is of another capability, or the call is not a once
+// call, on_unknown: retry of the plan still holds.
+func TestPolicyAgainstRetryOfUnknownHoldsForAcceptedPlans(t *testing.T) {
 	of := func(capability string, allowed bool) schemas.Policies {
 		return schemas.Policies{Realms: map[string]schemas.RealmPolicy{"r": {Capabilities: map[string]schemas.Policy{capability: {RetryUnknown: &allowed}}}}}
 	}
@@ -29,7 +29,7 @@ func TestRuleAgainstRetryOfUnknownHoldsForAcceptedPlans(t *testing.T) {
 	}{
 		"before it ends":        {"once", everywhere, 5 * time.Second, false, 1, schemas.StatusSuspended},
 		"while it backs off":    {"once", everywhere, 20 * time.Second, false, 1, schemas.StatusSuspended},
-		"behind it":             {"once", everywhere, 60 * time.Second, false, 2, schemas.StatusSuspended},
+		"after the backoff":     {"once", everywhere, 60 * time.Second, false, 2, schemas.StatusSuspended},
 		"crash":                 {"once", everywhere, 5 * time.Second, true, 1, schemas.StatusSuspended},
 		"of the capability":     {"once", of("once", false), 5 * time.Second, false, 1, schemas.StatusSuspended},
 		"none":                  {"once", schemas.Policies{}, 5 * time.Second, false, 3, schemas.StatusFailed},
@@ -41,7 +41,7 @@ func TestRuleAgainstRetryOfUnknownHoldsForAcceptedPlans(t *testing.T) {
 			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 				first := s
 				if tt.crash {
-					first = storetest.Crash(s, 2, storetest.CrashBefore) // what comes behind the start is not committed
+					first = storetest.Crash(s, 2, storetest.CrashBefore) // what comes after the start is not committed
 				}
 				p := run(w, first)
 				id := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.`+tt.tool+`","inputs":{"mute":true},"timeout":"10s","on_unknown":"retry",

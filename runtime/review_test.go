@@ -13,7 +13,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// wantRefused asserts that a decision is refused with the code, in words that say what became of the review.
+// wantRefused asserts that a decision is refused with the code and a message that has these words.
 func (p *process) wantRefused(t *testing.T, id string, code schemas.Code, words string) {
 	t.Helper()
 	_, err := p.Safety.Decide(t.Context(), id, safety.Decision{Approve: true, By: "ada"})
@@ -22,9 +22,8 @@ func (p *process) wantRefused(t *testing.T, id string, code schemas.Code, words 
 	}
 }
 
-// The second yes to one question is no yes to the next one of the same node: neither to that about its fallback, nor to
-// that about its next try.
-func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
+// A second approval of one review does not approve the next review of the same node: neither that of its fallback, nor that of its next try.
+func TestADecisionIsForOneReviewAlone(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -37,7 +36,7 @@ func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
 		fallback := p.review(t, id, "pay")
 		p.wantRefused(t, own, schemas.CodeAlreadyFinished, "ada approved it")
 		if w.calls("idempotent", "") != 0 {
-			t.Errorf("one yes was good for two calls: %v", w.ledger)
+			t.Errorf("one approval allowed two calls: %v", w.ledger)
 		}
 		p.decide(t, fallback, yes)
 		want(t, p.rest(t, id), schemas.StatusSuspended, "", "pay=held")
@@ -55,7 +54,7 @@ func TestADecisionNeverMeetsAnotherQuestion(t *testing.T) {
 	})
 }
 
-// An id that is not, or no longer, that of a question is refused with what is true of it.
+// An id that is not, or no longer, that of an open review is refused with what became of it.
 func TestReviewsThatAreNotOpen(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -72,13 +71,13 @@ func TestReviewsThatAreNotOpen(t *testing.T) {
 		open = p.review(t, id, "q")
 		p.cancel(t, id, engine.CancelOptions{})
 		p.wantRefused(t, open, schemas.CodeAlreadyFinished, "cancelled")
-		if _, err := p.Safety.Decide(as(t, "somebody else"), open, safety.Decision{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-			t.Errorf("somebody else's review: %v", err)
+		if _, err := p.Safety.Decide(as(t, "other"), open, safety.Decision{}); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+			t.Errorf("another principal's review: %v", err)
 		}
 	})
 }
 
-// A question is the same after another process took the execution over: its id still decides it.
+// A review has the same id after another process took the execution over.
 func TestReviewSurvivesItsProcess(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		first := run(w, s)
@@ -95,7 +94,7 @@ func TestReviewSurvivesItsProcess(t *testing.T) {
 	})
 }
 
-// What is asked about may be large: it is shown, runs and is kept in a record of its own.
+// Large inputs of a review are shown, used for the call and stored in a record of their own.
 func TestReviewOfLargeInputs(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)

@@ -17,8 +17,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// rewound is a store that can lose the last commits to an execution, though it acknowledged them, as a Redis does that
-// fails over to a replica which had not got them yet.
+// rewound is a store that can lose the last commits to an execution, though it acknowledged them, as a Redis does that fails over to a
+// replica which had not received them.
 type rewound struct {
 	store.Store
 	mu      sync.Mutex
@@ -37,7 +37,7 @@ func (f *rewound) Commit(ctx context.Context, b store.Batch) (store.Committed, e
 	return done, err
 }
 
-// partition is the execution that a batch writes; empty: none.
+// partition is the id of the execution that a batch writes; empty: none.
 func partition(b *store.Batch) string {
 	for i := range b.Puts {
 		if b.Puts[i].Key.Kind == journal.KindExecution {
@@ -47,8 +47,7 @@ func partition(b *store.Batch) string {
 	return ""
 }
 
-// lose takes back the last n commits to an execution, all of them with a large n: everything it had is deleted, and what
-// came before is written again.
+// lose undoes the last n commits to an execution, or all of them: all of its records are deleted, and the commits before are made again.
 func (f *rewound) lose(t *testing.T, id string, n int) {
 	t.Helper()
 	f.mu.Lock()
@@ -66,7 +65,7 @@ func (f *rewound) lose(t *testing.T, id string, n int) {
 		}
 	}
 	for _, b := range append([]store.Batch{wipe}, f.batches[id]...) {
-		if b.Release != nil { // of a lease that is not the same any more
+		if b.Release != nil { // the lease is another one now
 			b.Release = nil
 		}
 		if _, err := f.Store.Commit(context.Background(), b); err != nil {
@@ -75,8 +74,8 @@ func (f *rewound) lose(t *testing.T, id string, n int) {
 	}
 }
 
-// TestStoreThatLosesCommits: while calls are in flight the store loses the last n commits. Their owner notices, by a commit
-// that conflicts or by the lease that is gone, commits them again, and every call happens once.
+// While calls are in flight the store loses the last n commits. The owner detects it, by a conflict of its next commit or by the lost lease,
+// commits them again, and every call happens once.
 func TestStoreThatLosesCommits(t *testing.T) {
 	source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s","give":"` + strings.Repeat("a", 2*engine.MaxInline) + `"}},
 		{"id":"b","capability":"r.once","inputs":{"take":"1s"},"depends_on":["a"]},{"id":"i","for_each":"${[1,2,3]}","capability":"r.once","inputs":{"id":"i${index}"},"depends_on":["b"]},
@@ -103,7 +102,7 @@ func TestStoreThatLosesCommits(t *testing.T) {
 							t.Fatal(err)
 						}
 						f.lose(t, id, n)
-						if replicas == 2 && n == 100 { // of fewer it would find an execution to claim, and go on from there
+						if replicas == 2 && n == 100 { // with fewer the other one would claim the execution, and go on from there
 							other := run(w, f)
 							defer other.stop()
 						}
@@ -127,17 +126,17 @@ func TestStoreThatLosesCommits(t *testing.T) {
 								t.Errorf("event %d is %s %s, and was %s %s", i+1, got.Type, got.Node, e.Type, e.Node)
 							}
 						}
-						told := 0
+						reported := 0
 						for _, e := range after.Events {
 							if e.Type == schemas.EventRolledBack {
-								told++
+								reported++
 								if s := string(e.Data); !strings.Contains(s, fmt.Sprintf(`"from_seq":%d,`, before.LastSeq)) || !strings.Contains(s, `"restored":true`) {
-									t.Errorf("the log says %s", s)
+									t.Errorf("the log has %s", s)
 								}
 							}
 						}
-						if c := p.Executions.Counters.RolledBack.Load(); told != 1 || c != 1 {
-							t.Errorf("told %d times, counted %d", told, c)
+						if c := p.Executions.Counters.RolledBack.Load(); reported != 1 || c != 1 {
+							t.Errorf("reported %d times, counted %d", reported, c)
 						}
 						synctest.Wait()
 					})
@@ -147,8 +146,7 @@ func TestStoreThatLosesCommits(t *testing.T) {
 	}
 }
 
-// TestStoreThatLosesMoreThanIsRemembered: what cannot be restored is not called again either: the once calls that the owner
-// knows of are held, others run again.
+// What the owner does not remember cannot be restored: the once calls that it knows of are held, other nodes run again.
 func TestStoreThatLosesMoreThanIsRemembered(t *testing.T) {
 	for name, verb := range map[string]string{"patched": "output", "retried": "retry"} {
 		t.Run(name, func(t *testing.T) {
@@ -188,9 +186,9 @@ func TestStoreThatLosesMoreThanIsRemembered(t *testing.T) {
 	}
 }
 
-// TestStoreThatLosesCommitsAndGoesOn: by the time at which the owner notices, somebody else has written to what was left. That
-// is the history that counts; what the owner knows of it is told, and its once calls are not made again.
-func TestStoreThatLosesCommitsAndGoesOn(t *testing.T) {
+// Before the owner detects the loss another replica has written to what was left. That history counts; the log reports what the owner knows,
+// and its once calls are not made again.
+func TestStoreThatLosesCommitsAndIsWrittenTo(t *testing.T) {
 	for name, commits := range map[string][]int{ // each writes so many events
 		"further than the owner knows":   {1, 1, 1, 1},
 		"to where the owner once stood":  {2},
@@ -236,8 +234,8 @@ func TestStoreThatLosesCommitsAndGoesOn(t *testing.T) {
 	}
 }
 
-// TestDeletedIsNotLost: an execution that somebody deleted does not come back.
-func TestDeletedIsNotLost(t *testing.T) {
+// An execution that was deleted is not restored.
+func TestDeletedExecutionIsNotRestored(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()

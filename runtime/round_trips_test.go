@@ -15,13 +15,13 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// traffic is what a Redis was asked: pipelines by this process, scripts by anybody.
+// traffic counts the requests to a Redis: pipelines of this process, scripts of all its clients.
 type traffic struct{ trips, scripts int64 }
 
 func (a traffic) plus(b traffic) traffic  { return traffic{a.trips + b.trips, a.scripts + b.scripts} }
 func (a traffic) minus(b traffic) traffic { return traffic{a.trips - b.trips, a.scripts - b.scripts} }
 
-// traffic is all so far; zero where there is no Redis.
+// traffic counts all requests so far; zero where there is no Redis.
 func (p *testbed) traffic() traffic {
 	if p.redis == nil {
 		return traffic{}
@@ -43,7 +43,7 @@ func commands(info string) map[string]int64 {
 	return calls
 }
 
-// TestAChainCostsOneTripANode: the result of a node and the start of the next are one commit.
+// The result of a node and the start of the next are one commit.
 func TestAChainCostsOneTripANode(t *testing.T) {
 	p := newTestbed(t, "redis")
 	p.finish(t, chain(2)) // scripts are loaded
@@ -52,14 +52,14 @@ func TestAChainCostsOneTripANode(t *testing.T) {
 	p.finish(t, chain(nodes))
 	asked := p.traffic().minus(before)
 	if asked.trips < nodes || asked.scripts < nodes {
-		t.Fatalf("%d nodes took %+v: that is not counted right", nodes, asked)
+		t.Fatalf("%d nodes took %+v: the count is wrong", nodes, asked)
 	}
 	if most := int64(nodes * 6 / 5); asked.trips > most || asked.scripts > most {
 		t.Errorf("%d nodes took %+v, want at most %d of each", nodes, asked, most)
 	}
 }
 
-// TestIdleReplicasAskLittle: a replica with nothing to do looks once a second for each kind of wake, whoever else is there.
+// A replica with nothing to do looks once a second for each kind of wake, however many replicas there are.
 func TestIdleReplicasAskLittle(t *testing.T) {
 	server := redistest.Standalone(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -85,7 +85,7 @@ func TestIdleReplicasAskLittle(t *testing.T) {
 		})
 	}
 	scripts := func() int64 { return commands(fmt.Sprint(server.Do("INFO", "commandstats")))["evalsha"] }
-	// They take a while to start, and one that is kept from running asks late: then more, or nothing.
+	// They take a while to start, and on a busy machine requests come late: more at once, or none.
 	for tries := 1; ; tries++ {
 		began, before := time.Now(), scripts()
 		time.Sleep(2 * time.Second)

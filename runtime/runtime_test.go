@@ -53,7 +53,7 @@ func TestOutputOfASkippedBranchIsNull(t *testing.T) {
 	})
 }
 
-func TestWithoutOutputTheEndsAreTheOutput(t *testing.T) {
+func TestWithoutOutputTheLastNodesAreTheOutput(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -63,8 +63,8 @@ func TestWithoutOutputTheEndsAreTheOutput(t *testing.T) {
 	})
 }
 
-// TestCrashAtEveryCommit kills the process at each commit in turn, once before it is durable and once after with the
-// answer lost, starts another one on what is left, and asserts what DESIGN promises.
+// The process dies at each commit in turn, once before it is durable and once after it with the answer lost, and another one goes on: the
+// submission is not lost and not doubled, the plan succeeds, and no once call happens twice.
 func TestCrashAtEveryCommit(t *testing.T) {
 	source := `{"plan":"v1","idempotency_key":"k","nodes":[
 		{"id":"a","capability":"r.read","inputs":{"take":"10ms"}},
@@ -77,7 +77,7 @@ func TestCrashAtEveryCommit(t *testing.T) {
 	crashAtEveryCommit(t, source, `"e"`)
 }
 
-// TestCrashAtEveryCommitOfTheWholeLanguage does the same to lists, fallbacks, verifications, workflows and a saga.
+// The same with lists, fallbacks, verifications and workflows.
 func TestCrashAtEveryCommitOfTheWholeLanguage(t *testing.T) {
 	crashAtEveryCommit(t, `{"plan":"v1","idempotency_key":"k","inputs":{"l":[1,2,3]},"nodes":[
 		{"id":"m","capability":"r.once","for_each":"${inputs.l}","max_parallel":2,"inputs":{"id":"m[${index}]","take":"10ms"}},
@@ -116,7 +116,7 @@ func crashAt(t *testing.T, w *world, s store.Store, source, output string, at in
 	if e, err := first.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)}); err == nil {
 		acknowledged = e.ExecutionID
 	}
-	time.Sleep(time.Minute) // virtual: everything that can happen has happened
+	time.Sleep(time.Minute) // virtual: until all that can happen has happened
 	synctest.Wait()
 	reached = dying.Crashed()
 	first.stop()
@@ -163,7 +163,7 @@ func crashAt(t *testing.T, w *world, s store.Store, source, output string, at in
 	return reached
 }
 
-// settle decides about the once calls that are held in an execution, or in one that it waits for, as if each had happened.
+// settle decides about the once calls that are held in an execution or its children, as if each had happened.
 func (p *process) settle(t *testing.T, w *world, e schemas.Execution, prefix string, held map[string]bool) {
 	t.Helper()
 	patch := schemas.Patch{Nodes: map[string]schemas.NodePatch{}}
@@ -229,7 +229,7 @@ func TestIdempotencyKeyGivesTheSameExecution(t *testing.T) {
 		if !ok || e.Code != schemas.CodeConflict || e.ExecutionID != ids[0] {
 			t.Errorf("another plan with the same key: %v", err)
 		}
-		other := as(t, "somebody else")
+		other := as(t, "other")
 		theirs, err := p.Executions.Execute(other, engine.Submit{IdempotencyKey: "k", Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":1}]}`)})
 		if err != nil || theirs.ExecutionID == ids[0] {
 			t.Errorf("another principal shares the key: %v %v", theirs.ExecutionID, err)
@@ -237,12 +237,12 @@ func TestIdempotencyKeyGivesTheSameExecution(t *testing.T) {
 	})
 }
 
-func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
+func TestExecutionOfAnotherPrincipalDoesNotExist(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
 		mine := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","set":1}]}`).ExecutionID
-		ctx := as(t, "somebody else")
+		ctx := as(t, "other")
 		ask := func(id string) []error {
 			_, status := p.Executions.Status(ctx, id, schemas.ViewNodes, time.Second, nil)
 			_, metrics := p.Executions.Metrics(ctx, id)
@@ -255,11 +255,11 @@ func TestExecutionOfSomebodyElseDoesNotExist(t *testing.T) {
 			_, rerun := p.Executions.Rerun(ctx, id, "")
 			return []error{status, metrics, output, events, suspend, resume, cancel, signal, rerun}
 		}
-		theirs, nobodys := ask(mine), ask("01J00000000000000000000000")
+		theirs, none := ask(mine), ask("01J00000000000000000000000")
 		for i := range theirs {
-			a, b := schemas.AsError(theirs[i]), schemas.AsError(nobodys[i])
+			a, b := schemas.AsError(theirs[i]), schemas.AsError(none[i])
 			if a == nil || b == nil || a.Code != schemas.CodeNotFound || strings.ReplaceAll(a.Error(), mine, "") != strings.ReplaceAll(b.Error(), "01J00000000000000000000000", "") {
-				t.Errorf("question %d tells them apart: %v; %v", i, a, b)
+				t.Errorf("request %d tells another principal's execution from none: %v; %v", i, a, b)
 			}
 		}
 		list, err := p.Executions.List(ctx, journal.Query{})
@@ -308,7 +308,7 @@ func TestSuspendDrainsAndResumeGoesOn(t *testing.T) {
 		}
 		e = p.rest(t, e.ExecutionID)
 		want(t, e, schemas.StatusSuspended, "", "a=succeeded b=ready")
-		synctest.Wait() // its owner lets go behind the commit that this was read from
+		synctest.Wait() // its owner releases it after the commit that this was read from
 		if p.Executions.Owns(e.ExecutionID) {
 			t.Error("a suspended execution is kept in memory")
 		}
@@ -332,7 +332,7 @@ func TestSuspendNowStopsWhatMayBeRepeated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait() // both calls have left
+		synctest.Wait() // both calls are in flight
 		if e, err = p.Executions.Suspend(t.Context(), e.ExecutionID, "now", ""); err != nil {
 			t.Fatal(err)
 		}
@@ -359,7 +359,7 @@ func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait() // both calls have left
+		synctest.Wait() // both calls are in flight
 		if e, err = p.Executions.Cancel(t.Context(), e.ExecutionID, engine.CancelOptions{Reason: "changed my mind", Grace: 7 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
@@ -376,11 +376,11 @@ func TestCancelStopsCallsAndListsWhatIsUnknown(t *testing.T) {
 		if again, err := p.Executions.Cancel(t.Context(), e.ExecutionID, engine.CancelOptions{}); err != nil || again.Status != schemas.StatusCancelled {
 			t.Errorf("a second cancel: %v", err)
 		}
-		time.Sleep(time.Hour) // the stuck call returns to nobody
+		time.Sleep(time.Hour) // the stuck call returns, and no one waits for it
 	})
 }
 
-func TestGracefulStopHandsBackAndTheNextLifeGoesOn(t *testing.T) {
+func TestGracefulStopReleasesAndTheNextProcessGoesOn(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		first := run(w, s)
 		e, err := first.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[
@@ -393,7 +393,7 @@ func TestGracefulStopHandsBackAndTheNextLifeGoesOn(t *testing.T) {
 		began := time.Now()
 		first.stop()
 		if took := time.Since(began); took != 5*time.Second {
-			t.Errorf("stop took %s: it has to wait for the once call alone", took)
+			t.Errorf("stop took %s, want the time of the once call", took)
 		}
 		if w.calls("once", "c") != 0 {
 			t.Error("a stopping runtime started a call")
@@ -407,7 +407,7 @@ func TestGracefulStopHandsBackAndTheNextLifeGoesOn(t *testing.T) {
 			t.Errorf("ledger %v", w.ledger)
 		}
 		if took := time.Since(began); took > 51*time.Second {
-			t.Errorf("took %s: the lease was not handed back", took)
+			t.Errorf("took %s: the lease was not released", took)
 		}
 	})
 }
@@ -458,9 +458,9 @@ func TestNodeTimeoutOfOnceCallIsHeldAndRetriedOnDecision(t *testing.T) {
 	})
 }
 
-// TestWideFanOutSharesCommits: a commit takes a second here, so that all that ends meanwhile is there for the next one, however the
-// goroutines are scheduled. A result waits a second at most for its commit, which takes another one, and the call that this starts
-// a third: 34 rounds of 30 calls take 102 seconds, with a commit in each.
+// A commit takes a second here, so that all results that come meanwhile go into the next one, however the goroutines are scheduled. A result
+// waits a second at most for its commit, which takes a second, as the call that it starts: 34 rounds of 30 calls take 102 seconds, with a
+// commit in each.
 func TestWideFanOutSharesCommits(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var commits atomic.Int64
@@ -623,7 +623,7 @@ func TestStoreThatFailsForAWhileLosesNoResult(t *testing.T) {
 	})
 }
 
-func TestEndOfTheCallerEndsTheWaitAlone(t *testing.T) {
+func TestEndOfTheCallerEndsOnlyItsWait(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()

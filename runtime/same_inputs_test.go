@@ -14,10 +14,10 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// earlyPlan writes a plan whose nodes start before all that they read has ended: what their expressions say depends on
-// when they are asked.
+// earlyPlan is a plan whose nodes start before all that they read has ended: the values of their expressions depend on when they are
+// evaluated.
 func earlyPlan(r *rand.Rand) string {
-	status := fmt.Sprintf("${nodes.slow.status}%s", strings.Repeat("x", r.IntN(2)*engine.MaxInline)) // small, or one for a record of its own
+	status := fmt.Sprintf("${nodes.slow.status}%s", strings.Repeat("x", r.IntN(2)*engine.MaxInline)) // small, or so large that it has a record of its own
 	call := func(id, inputs string) string {
 		return fmt.Sprintf(`"capability":"r.%s","trigger_rule":"one_success","depends_on":["quick"],"inputs":{"id":"%s %s","take":"%dms"%s}`,
 			[]string{"read", "idempotent"}[r.IntN(2)], id, inputs, 1+r.IntN(40), []string{"", `,"fail":1,"code":"unavailable"`}[r.IntN(2)])
@@ -32,8 +32,8 @@ func earlyPlan(r *rand.Rand) string {
 		2+r.IntN(4), 1+r.IntN(60), call("one", status), 1+r.IntN(3), call("list ${item}", status), status)
 }
 
-// TestOneKeyStandsForOneSetOfInputs runs such plans with the process dying at one of their commits and another one going
-// on: calls that are repeated send what the first one sent, and the items of a list are those it had when they were made.
+// Such plans run with the process dying at one of their commits and another one going on: calls that are repeated send what the first one
+// sent, and the items of a list stay those that it had when they were made.
 func TestOneKeyStandsForOneSetOfInputs(t *testing.T) {
 	first := uint64(time.Now().UnixNano())
 	for seed := first; seed < first+12; seed++ {
@@ -83,7 +83,7 @@ func TestOneKeyStandsForOneSetOfInputs(t *testing.T) {
 	}
 }
 
-// A compensation sends its own inputs, whatever somebody had put in place of the node's.
+// A compensation sends its own inputs, also where those of its node were replaced by a decision.
 func TestCompensationSendsItsOwnInputs(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -103,8 +103,8 @@ func TestCompensationSendsItsOwnInputs(t *testing.T) {
 	})
 }
 
-// Each call of a node has its own inputs to stand by: that a fallback began early as well does not change what the node's
-// own call sends when a person has it all tried again.
+// Each call of a node keeps its own inputs: that a fallback was called does not change what the node's own call sends when a decision has it
+// tried again.
 func TestEachCallOfANodeKeepsItsInputs(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
@@ -121,7 +121,7 @@ func TestEachCallOfANodeKeepsItsInputs(t *testing.T) {
 			want(t, p.patch(t, id, "one", schemas.NodePatch{Retry: true}), schemas.StatusSucceeded, "", "quick=succeeded slow=succeeded one=succeeded")
 			for _, c := range []struct{ tool, id string }{{"idempotent", "own running"}, {"once", "other running"}} {
 				if w.calls(c.tool, "") != 2 || w.calls(c.tool, c.id) != 2 {
-					t.Errorf("%s was to send %q twice: %v", c.tool, c.id, w.ledger)
+					t.Errorf("%s did not send %q twice: %v", c.tool, c.id, w.ledger)
 				}
 			}
 		})

@@ -20,7 +20,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// beforePut calls do, once, before the first commit that puts a record of a kind, or before the first that ends a lease of it.
+// beforePut calls do, once, before the first commit that puts a record of a kind, or with release before the first that releases a lease of
+// it.
 func beforePut(s store.Store, kind string, release bool, do func()) store.Store {
 	var done atomic.Bool
 	return &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
@@ -35,9 +36,9 @@ func beforePut(s store.Store, kind string, release bool, do func()) store.Store 
 	}}
 }
 
-// While an execution is being made the schedule is ended and another one is set and changed as often as the first was: who made
+// While an execution is being made its schedule is ended and another one is set and changed as often as the first was: the replica that made
 // the execution does not write the first one back.
-func TestAScheduleIsNotTakenForTheNext(t *testing.T) {
+func TestAnEndedScheduleIsNotWrittenBack(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		making, goOn := make(chan struct{}), make(chan struct{})
 		p := run(w, beforePut(s, journal.KindExecution, false, func() { close(making); <-goOn }))
@@ -57,7 +58,7 @@ func TestAScheduleIsNotTakenForTheNext(t *testing.T) {
 	})
 }
 
-// Who finds that a schedule was ended leaves the wake alone of the one that is set just then.
+// A replica that finds a schedule ended leaves the wake of the next one, which is set at that moment, as it is.
 func TestAnEndedScheduleLeavesTheNextItsWake(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		user := idle(w, s)
@@ -92,7 +93,7 @@ func TestAnEndedScheduleLeavesTheNextItsWake(t *testing.T) {
 }
 
 // A firing that waits for room in the queue is not made while the schedule is paused, and not afterwards.
-func TestAPausedScheduleMakesNothing(t *testing.T) {
+func TestAPausedScheduleMakesNoExecution(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, func(c *Config) { c.MaxQueued = 1 })
 		defer p.stop()
@@ -119,7 +120,7 @@ func TestAPausedScheduleMakesNothing(t *testing.T) {
 	})
 }
 
-// The store's clock alone says what is due: a replica whose own clock is minutes off makes every firing at its time, and misses none.
+// The store's clock alone decides what is due: a replica whose own clock is minutes off makes every firing at its time, and misses none.
 func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
 	for _, off := range []time.Duration{5 * time.Minute, 20 * time.Second, -20 * time.Second, -5 * time.Minute} {
 		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
@@ -145,7 +146,7 @@ func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
 			defer p.stop()
 			start := time.Now()
 			p.setSchedule(t, "w", greet("x"), schemas.Schedule{Every: interval(7 * time.Minute), Overlap: schemas.OverlapAllow, CatchUp: new(0)})
-			sleepUntil(start.Add(30*time.Minute + off)) // half an hour by the store
+			sleepUntil(start.Add(30*time.Minute + off)) // half an hour by the store's clock
 			page, err := p.Executions.List(t.Context(), journal.Query{Workflow: "w"})
 			if got := p.outcomes(t, "w", start); err != nil || got != "420 executed, 840 executed, 1260 executed, 1680 executed" || len(page.Executions) != 4 {
 				t.Fatalf("%s: %s; %d executions, %v", off, got, len(page.Executions), err)
@@ -159,9 +160,9 @@ func TestScheduleOnAReplicaWhoseClockIsOff(t *testing.T) {
 	}
 }
 
-// TestWhatIsDecidedOutlivesAMachine: a decision that is lost when a machine is lost would be taken twice, as its execution may stand
-// on another machine; a pause that is lost would not hold.
-func TestWhatIsDecidedOutlivesAMachine(t *testing.T) {
+// A decision that is lost with a machine would be taken twice, as its execution may be stored on another machine; a pause that is lost would
+// not hold.
+func TestDecidedFiringsAskForStrictDurability(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		var commits []string
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
@@ -193,8 +194,8 @@ func TestWhatIsDecidedOutlivesAMachine(t *testing.T) {
 	})
 }
 
-// While the store does not tell what a name in the plan stands for, a firing is not refused for good, and nor is a plan.
-func TestNamesThatCannotBeReadNow(t *testing.T) {
+// While the store cannot be asked which workflow a name in a plan stands for, neither a firing nor a plan is refused for good.
+func TestNamedWorkflowsDuringAnOutage(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		start := time.Now()
 		inner := workflow.Key(caller.LocalPrincipal, "inner")
@@ -222,8 +223,8 @@ func TestNamesThatCannotBeReadNow(t *testing.T) {
 	})
 }
 
-// A workflow that is deleted while its next version is made is made anew.
-func TestAWorkflowIsDeletedWhileItIsMade(t *testing.T) {
+// A workflow that is deleted while its next version is made is created again.
+func TestAWorkflowIsDeletedWhileItsNextVersionIsMade(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		other := idle(w, s)
 		other.createWorkflow(t, "w", greet("x"), "")
@@ -243,7 +244,7 @@ func TestAWorkflowIsDeletedWhileItIsMade(t *testing.T) {
 	})
 }
 
-// Whoever keeps a workflow once more with the schedule that it has, as every deployment does, ends no pause.
+// To create a workflow again with the schedule that it has, as every deployment does, ends no pause.
 func TestTheSameScheduleEndsNoPause(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)

@@ -21,8 +21,8 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// TestScheduleOnThreeReplicasOfARedis: one firing each second, and twice the replica dies that is just making one: behind its decision,
-// and then another behind the execution. Each firing is one execution all the same.
+// There is one firing each second, and twice the replica that is making one dies: one after its decision, and another one after the
+// execution. Each firing is one execution all the same.
 func TestScheduleOnThreeReplicasOfARedis(t *testing.T) {
 	t.Parallel()
 	const killed, firings = 2, 9
@@ -31,7 +31,7 @@ func TestScheduleOnThreeReplicasOfARedis(t *testing.T) {
 	var all []*process
 	for range killed + 1 {
 		c := storetest.Crash(recordstest.Redis(t, o), 0, storetest.CrashAfter)
-		mortal := &hooks{Store: c, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+		crashing := &hooks{Store: c, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if len(b.Puts) == 1 && b.Puts[0].Key.Kind == workflow.KindSchedule && !c.Crashed() {
 				n := decisions.Load()
 				if bytes.Contains(b.Puts[0].Value, []byte(`"orders"`)) {
@@ -44,7 +44,7 @@ func TestScheduleOnThreeReplicasOfARedis(t *testing.T) {
 			}
 			return c.Commit(ctx, b)
 		}}
-		all = append(all, replica(t, w, mortal, withLimits(func(l *engine.Limits) { l.Lease, l.Grace = time.Second, time.Second })))
+		all = append(all, replica(t, w, crashing, withLimits(func(l *engine.Limits) { l.Lease, l.Grace = time.Second, time.Second })))
 	}
 	first := all[0].setSchedule(t, "w", greet("x"), schemas.Schedule{Every: interval(time.Second), Overlap: schemas.OverlapAllow})
 	p := idle(w, recordstest.Redis(t, o))
@@ -62,8 +62,7 @@ func TestScheduleOnThreeReplicasOfARedis(t *testing.T) {
 	}
 }
 
-// TestCatchUpOnRedis: nobody was there for an hour; as many of the missed firings are made up as catch_up says, by one of the two
-// replicas that come back together.
+// No replica ran for an hour. As many of the missed firings are made as catch_up says, by one of the two replicas that start together.
 func TestCatchUpOnRedis(t *testing.T) {
 	t.Parallel()
 	o, w := redis.Options{URL: redistest.Standalone(t).URL()}, newWorld()
@@ -90,7 +89,7 @@ func TestCatchUpOnRedis(t *testing.T) {
 	}
 	onRedis(t, w, o)
 	onRedis(t, w, o)
-	eventually(t, "the missed firings are made up", func() bool {
+	eventually(t, "the missed firings are made", func() bool {
 		return p.outcomes(t, "w", start) == "2400 missed, 3000 executed, 3600 executed"
 	})
 	if at := p.fired(t, "w"); len(at) != 2 || !at[1].Equal(start.Add(time.Hour)) {
@@ -98,8 +97,7 @@ func TestCatchUpOnRedis(t *testing.T) {
 	}
 }
 
-// TestSessionsExpireOnRedis: the end of a session is committed when it is due, exactly to the time that was told, by replicas that
-// never saw it.
+// The end of a session is committed when it is due, with exactly the time that was shown before, by replicas that never saw it.
 func TestSessionsExpireOnRedis(t *testing.T) {
 	t.Parallel()
 	o, w := redis.Options{URL: redistest.Standalone(t).URL()}, newWorld()

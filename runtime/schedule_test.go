@@ -18,7 +18,7 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// setSchedule gives a workflow a schedule, and says when it fires first.
+// setSchedule creates a workflow with a schedule, and returns when that fires first.
 func (p *process) setSchedule(t *testing.T, name, definition string, s schemas.Schedule) time.Time {
 	t.Helper()
 	ref, err := p.Workflows.Create(t.Context(), workflow.Spec{Name: name, Definition: []byte(definition), Schedule: &s})
@@ -52,7 +52,7 @@ func (p *process) fired(t *testing.T, name string) (at []time.Time) {
 	}
 }
 
-// outcomes are the last firings of a workflow as one line, oldest first: seconds after start and what became of them.
+// outcomes are the last firings of a workflow as one line, oldest first: seconds after start and their outcome.
 func (p *process) outcomes(t *testing.T, name string, start time.Time) string {
 	t.Helper()
 	st, err := p.Workflows.Status(t.Context(), name)
@@ -75,7 +75,7 @@ func interval(d time.Duration) schemas.Duration { return schemas.Duration(d) }
 
 const slowPlan = `{"plan":"v1","inputs":{"take":"1s"},"nodes":[{"id":"a","capability":"r.read","timeout":"3h","inputs":{"take":"${inputs.take}"}}]}`
 
-// A nightly workflow: at its time, with its inputs, by the version that is the latest then; the status tells what was and what comes.
+// A nightly workflow runs at its time, with its inputs, by the version that is the latest then; the status shows past and coming firings.
 func TestNightlyWorkflow(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -112,7 +112,7 @@ func TestNightlyWorkflow(t *testing.T) {
 		if _, err := p.Workflows.Delete(t.Context(), "greet"); err != nil {
 			t.Fatal(err)
 		}
-		p.createWorkflow(t, "greet", greet("anew"), "")
+		p.createWorkflow(t, "greet", greet("again"), "")
 		sleepUntil(start.Add(67 * time.Hour))
 		if n := len(p.fired(t, "greet")); n != 2 {
 			t.Errorf("%d executions after the workflow was deleted with its schedule", n)
@@ -120,7 +120,7 @@ func TestNightlyWorkflow(t *testing.T) {
 	})
 }
 
-// A time that the clock leaves out is made when the jump is over, and one that it shows twice is made once.
+// A time that the clock skips is made after the jump, and one that it shows twice is made once.
 func TestScheduleWhileTheClockChanges(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -149,13 +149,13 @@ func TestScheduleWhileTheClockChanges(t *testing.T) {
 	})
 }
 
-// Nobody was there for days: so many of the newest are made up, and one more line of history tells of the others.
+// No replica ran for days: the newest firings are made, as many as catch_up says, and one more line of history stands for the others.
 func TestCatchUpAfterDaysOff(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, tt := range []struct {
 		catchUp *int
 		overlap schemas.Overlap
-		days    []int // whose midnight firings are made when somebody is back an hour before the eleventh
+		days    []int // whose midnight firings are made when a replica starts an hour before the eleventh
 		last    string
 	}{
 		{nil, "", []int{10}, "777600 missed, 864000 executed"},
@@ -225,7 +225,7 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
-// What waits for the execution before is bounded, and no end of an execution is overheard for longer than a look now and then.
+// The number of firings that wait for the execution before is bounded.
 func TestDueFiringsAreBounded(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -280,7 +280,7 @@ func TestPauseAndChangeSchedules(t *testing.T) {
 		if st, err := p.Workflows.Status(t.Context(), "w"); err != nil || st.Schedule != nil || st.NextFiring != nil || st.Version != 1 {
 			t.Errorf("%+v, %v", st, err)
 		}
-		for _, err := range []error{errOf(p.Workflows.PauseSchedule(t.Context(), "w", true)), errOf(p.Workflows.PauseSchedule(t.Context(), "nobody", true)), errOf(p.Workflows.PauseSchedule(as(t, "other"), "w", true))} {
+		for _, err := range []error{errOf(p.Workflows.PauseSchedule(t.Context(), "w", true)), errOf(p.Workflows.PauseSchedule(t.Context(), "none", true)), errOf(p.Workflows.PauseSchedule(as(t, "other"), "w", true))} {
 			if codeOf(err) != schemas.CodeNotFound {
 				t.Errorf("%v", err)
 			}
@@ -288,7 +288,7 @@ func TestPauseAndChangeSchedules(t *testing.T) {
 	})
 }
 
-// A schedule that is refused changes nothing, and nor does a version that the schedule's inputs do not fit.
+// A schedule that is refused changes nothing, nor does a version that the inputs of the schedule do not fit.
 func TestBadSchedules(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -325,7 +325,7 @@ func TestBadSchedules(t *testing.T) {
 	})
 }
 
-// While the queue is paused firings are accepted; a full queue makes them wait for room.
+// While the queue is paused firings are accepted; when it is full they wait.
 func TestScheduleAndTheQueue(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, func(c *Config) { c.MaxQueued = 2 })
@@ -339,7 +339,7 @@ func TestScheduleAndTheQueue(t *testing.T) {
 		if st, err := p.Workflows.Status(t.Context(), "w"); err != nil || st.Executions[schemas.StatusPending] != 2 {
 			t.Errorf("%+v, %v", st, err)
 		}
-		sleepUntil(start.Add(55 * time.Second)) // three more come, and there is no room
+		sleepUntil(start.Add(55 * time.Second)) // three more come, and the queue is full
 		if st, err := p.Workflows.Status(t.Context(), "w"); err != nil || st.Executions[schemas.StatusPending] != 2 {
 			t.Errorf("%+v, %v", st, err)
 		}
@@ -353,7 +353,7 @@ func TestScheduleAndTheQueue(t *testing.T) {
 	})
 }
 
-// absentRealm is a world whose realm may be away.
+// absentRealm is a world whose realm may be unavailable.
 type absentRealm struct {
 	*world
 	gone atomic.Bool
@@ -369,11 +369,11 @@ func (a *absentRealm) Catalog(ctx context.Context, realms []string) plan.Catalog
 type noTools struct{ worldCatalog }
 
 func (noTools) Tools(string) ([]string, error) {
-	return nil, schemas.Errorf(schemas.CodeUnavailable, "it is away")
+	return nil, schemas.Errorf(schemas.CodeUnavailable, "it is unavailable")
 }
 func (noTools) Tool(string, string) (plan.Tool, bool) { return plan.Tool{}, false }
 
-// A firing whose realm is away is made when that is back; one that cannot be made is history with its reason.
+// A firing whose realm is unavailable is made when that is back; one that cannot be made is in the history with its error.
 func TestFiringsThatCannotBeMade(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		a := &absentRealm{world: w}
@@ -399,7 +399,7 @@ func TestFiringsThatCannotBeMade(t *testing.T) {
 	})
 }
 
-// Whichever commit a process dies at, alone or with another one beside it: each firing is one execution.
+// Whichever commit a process dies at, alone or beside another one, each firing is one execution.
 func TestScheduleSurvivesACrashAtEveryCommit(t *testing.T) {
 	for _, mode := range storetest.CrashModes {
 		for _, alone := range []bool{true, false} {

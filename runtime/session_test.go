@@ -25,7 +25,7 @@ func as(t *testing.T, principal string) context.Context {
 	return caller.With(t.Context(), caller.Caller{Principal: principal})
 }
 
-// createSession makes a session for a test.
+// createSession creates a session.
 func (p *process) createSession(t *testing.T, u schemas.SessionUpdates) schemas.Session {
 	t.Helper()
 	s, err := p.Sessions.Create(t.Context(), u)
@@ -44,7 +44,7 @@ func committedSession(ctx context.Context, s store.Store, id string) (se schemas
 	return se, err
 }
 
-// wantSession asserts a session's status without touching it.
+// wantSession asserts a session's status, by a call that does not count as seeing it.
 func (p *process) wantSession(t *testing.T, id string, status schemas.SessionStatus) {
 	t.Helper()
 	st, err := p.States.Get(t.Context(), state.Ref{Type: schemas.StateSession, Key: id})
@@ -55,7 +55,8 @@ func (p *process) wantSession(t *testing.T, id string, status schemas.SessionSta
 
 func codeOf(err error) schemas.Code { return code(schemas.AsError(err)) }
 
-// Whatever names a session counts, and what is remembered in memory alone is committed before it matters, also for another replica.
+// Every call that names a session counts as seeing it; what is remembered in memory is committed before the session expires, also for another
+// replica.
 func TestEveryCallThatNamesASessionCounts(t *testing.T) {
 	plan := []byte(`{"plan":"v1","nodes":[{"id":"a","set":1}]}`)
 	for _, tt := range []struct {
@@ -116,7 +117,8 @@ func TestEveryCallThatNamesASessionCounts(t *testing.T) {
 	}
 }
 
-// A session that is not there, another's, or ended is refused by everything that needs it, with the same not_found for the first two.
+// A session that does not exist, is another principal's or has ended is refused by every call that needs it; the first two are not_found
+// with the same message.
 func TestBadSessionsAreRefused(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -153,23 +155,23 @@ func TestBadSessionsAreRefused(t *testing.T) {
 			},
 		} {
 			for id, want := range map[string]schemas.Code{
-				"nobody": schemas.CodeNotFound, strings.Repeat("x", 500): schemas.CodeNotFound, mine.SessionID: schemas.CodeNotFound,
+				"none": schemas.CodeNotFound, strings.Repeat("x", 500): schemas.CodeNotFound, mine.SessionID: schemas.CodeNotFound,
 				closed.SessionID: schemas.CodeAlreadyFinished, expired.SessionID: schemas.CodeAlreadyFinished,
 			} {
 				if err := call(id); codeOf(err) != want {
 					t.Errorf("%s %.40s: %v, want %s", name, id, err, want)
 				}
 			}
-			missing, foreign := call("nobody").Error(), call(mine.SessionID).Error()
-			if strings.ReplaceAll(foreign, mine.SessionID, "nobody") != missing {
-				t.Errorf("%s tells another's from none:\n%s\n%s", name, missing, foreign)
+			missing, foreign := call("none").Error(), call(mine.SessionID).Error()
+			if strings.ReplaceAll(foreign, mine.SessionID, "none") != missing {
+				t.Errorf("%s tells another principal's session from none:\n%s\n%s", name, missing, foreign)
 			}
 		}
 		for _, err := range []error{
 			errOf(p.Sessions.Get(t.Context(), mine.SessionID)), errOf(p.Sessions.Delete(t.Context(), mine.SessionID)),
 		} {
 			if codeOf(err) != schemas.CodeNotFound {
-				t.Errorf("another's: %v", err)
+				t.Errorf("another principal's: %v", err)
 			}
 		}
 		if se, err := p.Sessions.Delete(t.Context(), expired.SessionID); err != nil || se.Status != schemas.SessionExpired {
@@ -215,8 +217,8 @@ func TestPlansReadTheSessionAsItWasAtSubmit(t *testing.T) {
 	})
 }
 
-// However a session ends, its executions do as the rules say and its states go, once, on whichever replica is there, also
-// when the one that ended it is not any more.
+// However a session ends, its executions are cancelled or go on as the rules say and its states are deleted, once, by whichever replica runs,
+// also when the process that ended it has stopped.
 func TestTheEndOfASession(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -293,13 +295,13 @@ func TestTheEndOfASession(t *testing.T) {
 	}
 }
 
-// What was begun by a call that had looked at the session just before it ended does not escape the end.
-func TestTheEndOfASessionFindsLatecomers(t *testing.T) {
+// An execution whose submission had read the session just before it ended is cancelled as well.
+func TestTheEndOfASessionReachesLateSubmissions(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		ended := make(chan struct{})
 		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
 			if slices.ContainsFunc(b.Puts, func(p store.Put) bool { return p.Key == journal.PlanKey("late") }) {
-				<-ended // it has looked at the session
+				<-ended // it has read the session
 			}
 			return s.Commit(ctx, b)
 		}})

@@ -63,13 +63,13 @@ func TestStateViews(t *testing.T) {
 					t.Errorf("list %s %s: %d, %v, want %d", kind, f, len(page.States), err, want)
 				}
 				if page, err := p.States.List(as(t, "other"), state.Query{Type: kind, Filters: schemas.Object(f)}); err != nil || len(page.States) != 0 {
-					t.Errorf("another's list %s: %+v, %v", kind, page, err)
+					t.Errorf("another principal's list %s: %+v, %v", kind, page, err)
 				}
 			}
 		}
-		for _, ref := range []state.Ref{ref, run, {Type: "session", Key: "nobody"}, {Type: "execution", Key: "nobody"}} {
+		for _, ref := range []state.Ref{ref, run, {Type: "session", Key: "none"}, {Type: "execution", Key: "none"}} {
 			if st, err := p.States.Get(as(t, "other"), ref); err != nil || st.Found {
-				t.Errorf("another's %v: %+v, %v", ref, st, err)
+				t.Errorf("another principal's %v: %+v, %v", ref, st, err)
 			}
 		}
 		write := func(ref state.Ref, data string, edit func(*state.Write)) error {

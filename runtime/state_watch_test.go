@@ -15,19 +15,19 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// watchState counts what a watch tells.
-func (p *process) watchState(ctx context.Context, t *testing.T, kind, key string) (told chan struct{}, off func()) {
+// watchState watches a state; each notification is sent to changes.
+func (p *process) watchState(ctx context.Context, t *testing.T, kind, key string) (changes chan struct{}, off func()) {
 	t.Helper()
-	told = make(chan struct{}, 100)
-	off, err := p.States.Watch(ctx, state.Ref{Type: kind, Key: key}, func() { told <- struct{}{} })
+	changes = make(chan struct{}, 100)
+	off, err := p.States.Watch(ctx, state.Ref{Type: kind, Key: key}, func() { changes <- struct{}{} })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return told, off
+	return changes, off
 }
 
-// TestWatchedStates: what is written, deleted or expires is told of once, through another process as well, with hints at once and without them
-// within the poll; what concerns somebody else or is over is not.
+// Each write, deletion and expiry is notified once, also when it comes through another process: at once with the store's watch, within the
+// poll without it. States of another principal and watches that have ended are not notified.
 func TestWatchedStates(t *testing.T) {
 	for name, within := range map[string]time.Duration{"hints": time.Millisecond, "no hints": state.WatchPoll} {
 		t.Run(name, func(t *testing.T) {
@@ -39,8 +39,8 @@ func TestWatchedStates(t *testing.T) {
 				p, other := run(w, mine), run(w, s)
 				defer p.stop()
 				defer other.stop()
-				told, off := p.watchState(t.Context(), t, "order", "a")
-				theirs, _ := p.watchState(as(t, "somebody"), t, "order", "a")
+				changes, off := p.watchState(t.Context(), t, "order", "a")
+				theirs, _ := p.watchState(as(t, "other"), t, "order", "a")
 				set := func(data string, ttl time.Duration) {
 					t.Helper()
 					if _, err := other.States.Set(t.Context(), state.Write{Ref: state.Ref{Type: "order", Key: "a"}, Data: schemas.Value(data), TTL: ttl}); err != nil {
@@ -51,11 +51,11 @@ func TestWatchedStates(t *testing.T) {
 					t.Helper()
 					time.Sleep(after)
 					synctest.Wait()
-					if len(told) != n {
-						t.Errorf("%s: told %d times, want %d", what, len(told), n)
+					if len(changes) != n {
+						t.Errorf("%s: notified %d times, want %d", what, len(changes), n)
 					}
-					for len(told) > 0 {
-						<-told
+					for len(changes) > 0 {
+						<-changes
 					}
 				}
 				expect(0, time.Minute, "nothing")
@@ -67,7 +67,7 @@ func TestWatchedStates(t *testing.T) {
 				expect(0, time.Minute-within-time.Millisecond, "not expired yet")
 				expect(1, time.Second, "expired")
 				set("3", 0)
-				expect(1, within, "made anew")
+				expect(1, within, "created again")
 				if _, err := other.States.Delete(t.Context(), state.Ref{Type: "order", Key: "a"}, nil); err != nil {
 					t.Fatal(err)
 				}
@@ -77,7 +77,7 @@ func TestWatchedStates(t *testing.T) {
 				set("4", 0)
 				expect(0, time.Minute, "after the end")
 				if len(theirs) != 0 {
-					t.Error("somebody is told of a state that is not his")
+					t.Error("the state of another principal was notified")
 				}
 				if n, shown := p.States.Watched(); n != 1 || shown != 1 {
 					t.Errorf("%d watches are left", n)
@@ -87,8 +87,8 @@ func TestWatchedStates(t *testing.T) {
 	}
 }
 
-// TestWatchedRecords: the coordinated types can be watched as well.
-func TestWatchedRecords(t *testing.T) {
+// Sessions, executions and workflows can be watched as states.
+func TestWatchedViews(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
@@ -111,20 +111,20 @@ func TestWatchedRecords(t *testing.T) {
 		p.createWorkflow(t, "greet", greet("hello"), "")
 		time.Sleep(state.WatchPoll)
 		synctest.Wait()
-		for name, told := range map[string]chan struct{}{"session": ofSession, "execution": ofExecution, "workflow": ofWorkflow} {
-			if len(told) == 0 {
-				t.Errorf("the change of the %s was not told", name)
+		for name, changes := range map[string]chan struct{}{"session": ofSession, "execution": ofExecution, "workflow": ofWorkflow} {
+			if len(changes) == 0 {
+				t.Errorf("the change of the %s was not notified", name)
 			}
 		}
 	})
 }
 
-// TestWatchedStatesOfOtherReplicas: what a replica on the same Redis writes is told of, and what expires there.
+// What a replica on the same Redis writes is notified, and what expires there.
 func TestWatchedStatesOfOtherReplicas(t *testing.T) {
 	server := redistest.Standalone(t)
 	w := newWorld()
 	p, other := onRedis(t, w, redis.Options{URL: server.URL()}), onRedis(t, w, redis.Options{URL: server.URL()})
-	told, off := p.watchState(t.Context(), t, "order", "a")
+	changes, off := p.watchState(t.Context(), t, "order", "a")
 	defer off()
 	for i, write := range []func() error{
 		func() error {
@@ -139,9 +139,9 @@ func TestWatchedStatesOfOtherReplicas(t *testing.T) {
 		if err := write(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, fmt.Sprintf("change %d is told", i), func() bool {
+		eventually(t, fmt.Sprintf("change %d is notified", i), func() bool {
 			select {
-			case <-told:
+			case <-changes:
 				return true
 			default:
 				return false

@@ -26,7 +26,7 @@ func TestPagesOfOneByteLoseNoCharacter(t *testing.T) {
 			if err != nil || pages > 20 {
 				t.Fatal(pages, err)
 			}
-			text, _ := json.Marshal(page.Text) // as it goes out
+			text, _ := json.Marshal(page.Text) // as it is sent to a client
 			var read string
 			if err := json.Unmarshal(text, &read); err != nil {
 				t.Fatal(err)
@@ -60,9 +60,9 @@ func TestOutputOfAnExecutionThatRunsIsNotNull(t *testing.T) {
 	})
 }
 
-// TestCreationTimeIsOne: a retry after a crash has to render the same inputs, so expressions read what the log says. This needs a real
-// clock: in a bubble no time passes between submission and first commit.
-func TestCreationTimeIsOne(t *testing.T) {
+// A retry after a crash has to render the same inputs, so expressions read the creation time of the log. This needs a real clock: in virtual
+// time no time passes between submission and first commit.
+func TestExpressionsReadTheCreationTimeOfTheLog(t *testing.T) {
 	r := replica(t, newWorld(), recordstest.Memory(t))
 	r.Queue.SetVacant(true) // so that the submitter owns it
 	var got, want []string
@@ -78,7 +78,7 @@ func TestCreationTimeIsOne(t *testing.T) {
 		got, want = append(got, string(e.Output)), append(want, string(text))
 	}
 	if strings.Join(got, " ") != strings.Join(want, " ") {
-		t.Errorf("expressions read %v, the executions say %v", got, want)
+		t.Errorf("expressions read %v, the executions show %v", got, want)
 	}
 }
 

@@ -48,7 +48,7 @@ var buildShop = sync.OnceValues(func() (string, error) {
 
 type pooled struct {
 	*realm.Pool
-	left *atomic.Int64 // when the last call reached the pool, in nanoseconds; nil: nobody asks
+	left *atomic.Int64 // when the last call reached the pool, in nanoseconds; nil: it is not noted
 }
 
 func (p pooled) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {

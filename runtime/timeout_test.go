@@ -12,21 +12,21 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// An attempt ends by the timeout of the innermost level that has one, and its error names that level; a written 0 is none.
-func TestTimeoutNamesTheLevelThatCut(t *testing.T) {
+// An attempt ends by the timeout of the innermost level that has one, and its error names that level; a timeout of 0 is none.
+func TestTimeoutNamesItsLevel(t *testing.T) {
 	const second = schemas.Duration(time.Second)
 	for _, tt := range []struct {
-		name                   string
-		level, realm, own      *schemas.Duration
-		call, node, plan, whom string // given with a call; for a node in the node, in the plan
-		took                   time.Duration
+		name                    string
+		level, realm, own       *schemas.Duration
+		call, node, plan, words string // given with a call; for a node in the node, in the plan
+		took                    time.Duration
 	}{
-		{name: "built-in", whom: "1m, the timeout of its built-in default", took: time.Minute},
-		{name: "default", level: new(7 * second), whom: "7s, the timeout of its default policy", took: 7 * time.Second},
-		{name: "realm", level: new(7 * second), realm: new(5 * second), whom: "5s, the timeout of its realm's policy", took: 5 * time.Second},
-		{name: "longer than the default", level: new(7 * second), realm: new(90 * second), whom: "1m30s, the timeout of its realm's policy", took: 90 * time.Second},
-		{name: "capability", level: new(7 * second), realm: new(5 * second), own: new(3 * second), whom: "3s, the timeout of its capability's policy", took: 3 * time.Second},
-		{name: "call", level: new(7 * second), realm: new(5 * second), own: new(3 * second), call: "2s", node: "2s", plan: "4s", whom: "2s, the timeout of its ", took: 2 * time.Second},
+		{name: "built-in", words: "1m, the timeout of its built-in default", took: time.Minute},
+		{name: "default", level: new(7 * second), words: "7s, the timeout of its default policy", took: 7 * time.Second},
+		{name: "realm", level: new(7 * second), realm: new(5 * second), words: "5s, the timeout of its realm's policy", took: 5 * time.Second},
+		{name: "longer than the default", level: new(7 * second), realm: new(90 * second), words: "1m30s, the timeout of its realm's policy", took: 90 * time.Second},
+		{name: "capability", level: new(7 * second), realm: new(5 * second), own: new(3 * second), words: "3s, the timeout of its capability's policy", took: 3 * time.Second},
+		{name: "call", level: new(7 * second), realm: new(5 * second), own: new(3 * second), call: "2s", node: "2s", plan: "4s", words: "2s, the timeout of its ", took: 2 * time.Second},
 		{name: "off", level: new(7 * second), realm: new(5 * second), own: new(schemas.Duration(0))},
 		{name: "off by the realm", level: new(7 * second), realm: new(schemas.Duration(0))},
 	} {
@@ -47,7 +47,7 @@ func TestTimeoutNamesTheLevelThatCut(t *testing.T) {
 				_, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(inputs), Timeout: limit, Retry: once})
 				check := func(err *schemas.Error, from string) {
 					t.Helper()
-					took, words := time.Since(began), tt.whom
+					took, words := time.Since(began), tt.words
 					if strings.HasSuffix(words, " ") {
 						words += from
 					}

@@ -15,35 +15,35 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// A principal keeps so many states and sessions and no more; what is deleted, has ended or expired makes room, and another
-// principal has room of its own.
-func TestPrincipalsKeepSoMuch(t *testing.T) {
+// A principal keeps a limited number of states and sessions; what is deleted, has ended or expired makes room, and another principal has room
+// of its own.
+func TestPrincipalsKeepALimitedNumber(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		most := func(c *Config) { c.States.Max, c.Sessions.Max = 3, 3 }
 		p, replica := run(w, s, most), run(w, s, most)
 		defer p.stop()
 		defer replica.stop()
 		for name, tt := range map[string]struct {
-			make   func(p *process, who string, n int, ttl time.Duration) error
+			make   func(p *process, principal string, n int, ttl time.Duration) error
 			remove func(n int) error
 		}{
 			"states": {
-				func(p *process, who string, n int, ttl time.Duration) error {
-					return errOf(p.States.Set(as(t, who), state.Write{Ref: state.Ref{Type: fmt.Sprint("t", n%2), Key: fmt.Sprint(n)}, Data: schemas.Value(`1`), TTL: ttl}))
+				func(p *process, principal string, n int, ttl time.Duration) error {
+					return errOf(p.States.Set(as(t, principal), state.Write{Ref: state.Ref{Type: fmt.Sprint("t", n%2), Key: fmt.Sprint(n)}, Data: schemas.Value(`1`), TTL: ttl}))
 				},
 				func(n int) error {
 					return errOf(p.States.Delete(as(t, "ada"), state.Ref{Type: fmt.Sprint("t", n%2), Key: fmt.Sprint(n)}, nil))
 				},
 			},
 			"sessions": {
-				func(p *process, who string, n int, ttl time.Duration) error {
+				func(p *process, principal string, n int, ttl time.Duration) error {
 					id := fmt.Sprint(n)
 					u := schemas.SessionUpdates{AgentID: &id}
 					if ttl > 0 {
 						seconds := int64(ttl / time.Second)
 						u.TTLSeconds = &seconds
 					}
-					return errOf(p.Sessions.Create(as(t, who), u))
+					return errOf(p.Sessions.Create(as(t, principal), u))
 				},
 				func(n int) error {
 					list, err := p.Sessions.List(as(t, "ada"), session.Query{AgentID: fmt.Sprint(n)})
@@ -73,7 +73,7 @@ func TestPrincipalsKeepSoMuch(t *testing.T) {
 			}
 			if name == "states" {
 				if err := tt.make(p, "ada", 1, 0); err != nil {
-					t.Errorf("writing what is there: %v", err)
+					t.Errorf("writing one that exists: %v", err)
 				}
 			}
 			if err := tt.remove(0); err != nil {

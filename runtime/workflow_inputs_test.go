@@ -11,8 +11,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// The inputs that a node gives a named workflow are what the workflow declares: as far as they are known when the plan is
-// compiled, and all of them when it would start.
+// The inputs that a node gives a named workflow are checked against what the workflow declares: as far as they are known when the plan is
+// compiled, and all of them before it starts.
 func TestInputsOfNamedWorkflows(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -62,7 +62,7 @@ func TestInputsOfNamedWorkflows(t *testing.T) {
 				continue
 			}
 			if e.Error.Code != schemas.CodeInvalidArgument || !strings.Contains(e.Error.Message, "workflow greet@1") || tt.field != "" && e.Error.Field != tt.field {
-				t.Errorf("%d: %+v, want a complaint about %s", i, e.Error, tt.field)
+				t.Errorf("%d: %+v, want an error of %s", i, e.Error, tt.field)
 			}
 			if tt.field != "" && (w.calls("once", "") != before || e.Nodes[1].Child != "") {
 				t.Errorf("%d: it was executed all the same", i)
@@ -71,7 +71,7 @@ func TestInputsOfNamedWorkflows(t *testing.T) {
 	})
 }
 
-// An input that nobody declared is refused by its name, unless the schema says what becomes of those.
+// An undeclared input is refused by its name, unless the schema says how such inputs are treated.
 func TestUndeclaredInputsOfWorkflows(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)

@@ -96,7 +96,7 @@ func TestWorkflowVersions(t *testing.T) {
 			t.Errorf("deleted: %v", err)
 		}
 		if v := p.createWorkflow(t, "greet", greet("hello"), schema); v != 4 {
-			t.Errorf("version %d stands for another plan", v)
+			t.Errorf("version %d was used again for another plan", v)
 		}
 		if list, err := p.Workflows.List(t.Context(), workflow.Query{}); err != nil || len(list.Workflows) != 1 || list.Workflows[0].Version != 4 {
 			t.Errorf("%+v, %v", list, err)
@@ -114,7 +114,7 @@ func TestWorkflowsWithinPlans(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.createWorkflow(t, "greet", greet("bye"), "") // what was accepted stays
+		p.createWorkflow(t, "greet", greet("bye"), "") // what was accepted does not change
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `"hello a, hello b"`, "")
 	})
 }
@@ -138,7 +138,7 @@ func TestBadWorkflows(t *testing.T) {
 			"recursion":        {workflow.Spec{Name: "a", Definition: []byte(node("c"))}, schemas.CodeInvalidPlan, "a → c → b → a"},
 			"itself":           {workflow.Spec{Name: "new", Definition: []byte(node("new"))}, schemas.CodeInvalidPlan, "new → new"},
 			"too deep":         {workflow.Spec{Name: "deep", Definition: []byte(node("d3"))}, schemas.CodeInvalidPlan, "at most 4"},
-			"unknown workflow": {workflow.Spec{Name: "x", Definition: []byte(node("nobody"))}, schemas.CodeInvalidPlan, "nobody"},
+			"unknown workflow": {workflow.Spec{Name: "x", Definition: []byte(node("nothere"))}, schemas.CodeInvalidPlan, "nothere"},
 			"bad name":         {workflow.Spec{Name: "A b", Definition: []byte(greet("x"))}, schemas.CodeInvalidArgument, "A b"},
 			"bad plan":         {workflow.Spec{Name: "x", Definition: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.nothing"}]}`)}, schemas.CodeInvalidPlan, "nothing"},
 			"bad default": {workflow.Spec{Name: "x", Definition: []byte(greet("x")), InputSchema: schemas.Object(`{"properties":{"who":{"type":"string","default":7},"b":{}},"required":["b"]}`)},
@@ -158,14 +158,14 @@ func TestBadWorkflows(t *testing.T) {
 			errOf(p.Workflows.Status(as(t, "other"), "a")), errOf(p.Workflows.Delete(as(t, "other"), "a")), errOf(p.Workflows.Execute(as(t, "other"), "a", 0, engine.Submit{})),
 		} {
 			if codeOf(err) != schemas.CodeNotFound || len(schemas.AsError(err).Candidates) > 0 {
-				t.Errorf("another's: %v", err)
+				t.Errorf("another principal's: %v", err)
 			}
 		}
 	})
 }
 
-// A plan that names workflows which cannot stand in it is told so, and of everything else that is wrong with it; of what stands in
-// their place it hears nothing.
+// A plan that names workflows which cannot be used gets findings of these names and of everything else that is wrong with it, and none of
+// what takes the place of the names.
 func TestFindingsOfNamedWorkflows(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)

@@ -22,8 +22,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// world is a small real downstream: one realm, r, in this process, with a ledger of every call that happened. Its tools
-// are read, idempotent and once, called after their effect. What a call does stands in its inputs (see deed).
+// world is a small real downstream: one realm, r, in this process, with a ledger of every call that happened. Its tools are read, idempotent
+// and once, named for their effect. What a call does is said by its inputs, see deed.
 type world struct {
 	mu          sync.Mutex
 	stops       []func() // of every process in it
@@ -39,16 +39,16 @@ type entry struct {
 	tool, id, key string
 }
 
-// deed is what a call is asked to do.
+// deed is what a call does, as its inputs say.
 type deed struct {
 	ID    string          `json:"id"`    // for the ledger
-	Give  json.RawMessage `json:"give"`  // its output; {"id": …} unless given
+	Give  json.RawMessage `json:"give"`  // its output; {"id": …} where it is left out
 	Take  string          `json:"take"`  // how long it takes
-	Hold  bool            `json:"hold"`  // it takes until it is released
-	Fail  int             `json:"fail"`  // so many times it fails first
-	Code  schemas.Code    `json:"code"`  // with this code; tool_error unless given
-	Mute  bool            `json:"mute"`  // it happens, and no answer comes before ctx ends
-	Stuck bool            `json:"stuck"` // as Mute, and it does not even heed the end of ctx for an hour
+	Hold  bool            `json:"hold"`  // it takes until release is called with its id
+	Fail  int             `json:"fail"`  // it fails this many times, and then succeeds
+	Code  schemas.Code    `json:"code"`  // of these failures; tool_error where it is left out
+	Mute  bool            `json:"mute"`  // it happens, and there is no answer before ctx ends
+	Stuck bool            `json:"stuck"` // it happens, and does not return for an hour, also when ctx ends
 }
 
 var worldSchema = json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{
@@ -58,7 +58,7 @@ func newWorld() *world { return &world{failed: map[string]int{}, held: map[strin
 
 func (w *world) Catalog(context.Context, []string) plan.Catalog { return worldCatalog{w} }
 
-// change gives a tool another definition.
+// change replaces the definition of a tool.
 func (w *world) change(name string, t plan.Tool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -98,7 +98,7 @@ func (w *world) Resolve(_ context.Context, realm, capability string) (schemas.Ca
 	return schemas.Capability{Realm: realm, CapabilityName: capability, Effect: schemas.Effect(capability), Annotations: schemas.Object(w.annotations[capability])}, nil
 }
 
-// Discover gives a capability a page; the cursor is the name of the last one.
+// Discover lists one capability on each page; the cursor is the name of the last one.
 func (w *world) Discover(_ context.Context, q schemas.DiscoverQuery) (schemas.Discovery, error) {
 	names, _ := worldCatalog{w}.Tools("r")
 	at := slices.Index(names, q.Cursor) + 1 // nothing is before the first
@@ -168,7 +168,7 @@ func (w *world) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) 
 	return &call.Result{Output: out, ServedBy: c.Name()}, nil
 }
 
-// gate is what a call that is held waits for.
+// gate is the channel that a held call waits for.
 func (w *world) gate(id string) chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -178,7 +178,7 @@ func (w *world) gate(id string) chan struct{} {
 	return w.held[id]
 }
 
-// release lets the calls end that are held under the id, once.
+// release ends the calls that are held with the id; it is called once.
 func (w *world) release(id string) { close(w.gate(id)) }
 
 // calls counts the ledger's entries of a tool and id; empty matches all.
@@ -194,18 +194,18 @@ func (w *world) calls(tool, id string) int {
 	return n
 }
 
-// inVirtualTime runs a test in virtual time on a fresh store.
+// inVirtualTime runs a test in virtual time, with an empty store in memory.
 func inVirtualTime(t *testing.T, test func(t *testing.T, w *world, s store.Store)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := recordstest.Memory(t)
 		w := newWorld()
-		defer w.end() // a test that gives up leaves processes, which would hide its reason behind a deadlock
+		defer w.end() // a test that fails leaves processes, which would end it with a deadlock
 		test(t, w, s)
 	})
 }
 
-// end stops the processes that are left.
+// end stops the processes that still run.
 func (w *world) end() {
 	w.mu.Lock()
 	stops := w.stops
@@ -215,7 +215,7 @@ func (w *world) end() {
 	}
 }
 
-// process is one life of a runtime.
+// process is a runtime that runs until stop, which is graceful.
 type process struct {
 	*Runtime
 	stop func()
@@ -230,7 +230,7 @@ func idle(r capability.Realms, s store.Store, configure ...func(*Config)) *proce
 	return &process{New(c), func() {}}
 }
 
-// launch runs a process; its stop is graceful.
+// launch runs a process.
 func launch(w *world, s store.Store, configure ...func(*Config)) *process {
 	p := idle(w, s, configure...)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -243,7 +243,7 @@ func launch(w *world, s store.Store, configure ...func(*Config)) *process {
 	return p
 }
 
-// run runs a process in virtual time.
+// run runs a process in virtual time, with jitter of one half.
 func run(w *world, s store.Store, configure ...func(*Config)) *process {
 	half := func(c *Config) { c.Random = func() float64 { return 0.5 } }
 	p := launch(w, s, append([]func(*Config){half}, configure...)...)
@@ -251,7 +251,7 @@ func run(w *world, s store.Store, configure ...func(*Config)) *process {
 	return p
 }
 
-// execute submits a plan and waits until it comes to rest.
+// execute submits a plan and waits until its execution comes to rest.
 func (p *process) execute(t *testing.T, source string) schemas.Execution {
 	t.Helper()
 	e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
@@ -261,7 +261,8 @@ func (p *process) execute(t *testing.T, source string) schemas.Execution {
 	return p.rest(t, e.ExecutionID)
 }
 
-// rest waits until an execution comes to rest, checks its log and shows it with its nodes.
+// rest waits until an execution comes to rest (it ended, is suspended, or waits for a decision or an event), checks its log and returns it
+// with its nodes.
 func (p *process) rest(t *testing.T, id string) schemas.Execution {
 	t.Helper()
 	for range 10_000 {
@@ -279,7 +280,7 @@ func (p *process) rest(t *testing.T, id string) schemas.Execution {
 	return schemas.Execution{}
 }
 
-// checkQueue fails the test if the reconciler found an execution in no queue: that is a defect wherever it happens.
+// checkQueue asserts that the reconciler found no execution without a queue: one is a defect in any test.
 func (p *process) checkQueue(t *testing.T) {
 	t.Helper()
 	if n := p.upkeep.Unqueued.Load(); n != 0 {
@@ -287,7 +288,7 @@ func (p *process) checkQueue(t *testing.T) {
 	}
 }
 
-// checkLog asserts that the fold of the whole log, without any snapshot, is what the head and the snapshot say.
+// checkLog asserts that the fold of the whole log, without a snapshot, gives the state that the head and the snapshot give.
 func (p *process) checkLog(t *testing.T, id string, e schemas.Execution) {
 	t.Helper()
 	x, err := p.journal.Load(t.Context(), id)
@@ -312,11 +313,11 @@ func (p *process) checkLog(t *testing.T, id string, e schemas.Execution) {
 		t.Errorf("fold(log) differs from the state:\n%s\n%s", got, want)
 	}
 	if x.Head.Seq != x.State.Seq || x.Head.Status != e.Status {
-		t.Errorf("the head says event %d, %s; the log %d, %s", x.Head.Seq, x.Head.Status, x.State.Seq, e.Status)
+		t.Errorf("the head has event %d, %s; the log %d, %s", x.Head.Seq, x.Head.Status, x.State.Seq, e.Status)
 	}
 }
 
-// want compares an execution with what a test says of it: its status, its output, the status of each node.
+// want asserts an execution's status, its output and the status of each node; an empty output or nodes are not compared.
 func want(t *testing.T, e schemas.Execution, status schemas.Status, output, nodes string) {
 	t.Helper()
 	if e.Status != status || output != "" && string(e.Output) != output {
