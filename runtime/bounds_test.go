@@ -186,3 +186,21 @@ func TestChildrenAreCancelledWhileTheRuntimeStops(t *testing.T) {
 		}
 	})
 }
+
+func TestSignalIsBounded(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s)
+		defer p.stop()
+		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := func(n int) schemas.Value { return schemas.Value(`"` + strings.Repeat("x", n-2) + `"`) }
+		if _, err := p.Executions.Signal(t.Context(), e.ExecutionID, "s", data(engine.MaxSignalData)); err != nil {
+			t.Error(err)
+		}
+		if _, err := p.Executions.Signal(t.Context(), e.ExecutionID, "s", data(engine.MaxSignalData+1)); !errors.Is(err, &schemas.Error{Code: schemas.CodePayloadTooLarge}) {
+			t.Errorf("%v", err)
+		}
+	})
+}

@@ -29,13 +29,6 @@ func invokeOnce(p *process, t *testing.T, name, inputs string) (schemas.Invocati
 	return out, schemas.AsError(err)
 }
 
-func code(e *schemas.Error) schemas.Code {
-	if e == nil {
-		return ""
-	}
-	return e.Code
-}
-
 func rate(n int, per time.Duration) *schemas.RateLimit {
 	return &schemas.RateLimit{Rate: n, Per: schemas.Duration(per), Burst: n}
 }

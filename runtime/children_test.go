@@ -51,18 +51,6 @@ func (p *process) wantStatuses(t *testing.T, want string) {
 	}
 }
 
-func (p *process) suspend(t *testing.T, id, mode string) {
-	t.Helper()
-	if _, err := p.Executions.Suspend(t.Context(), id, mode, "lunch"); err != nil {
-		t.Fatalf("suspend: %v", err)
-	}
-}
-
-// subplan writes a workflow node with a name for the execution of its plan.
-func subplan(id, extra, nodes string) string {
-	return fmt.Sprintf(`{"id":"%s",%s"workflow":{"definition":{"plan":"v1","name":"%s","nodes":[%s]}}}`, id, extra, id, nodes)
-}
-
 // nested is a plan three deep, with a call in the innermost and another call after it.
 func nested(tool string) string {
 	return `{"plan":"v1","name":"top","nodes":[` + subplan("mid", "", subplan("low", "",

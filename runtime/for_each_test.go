@@ -18,14 +18,6 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// patch resumes an execution with a patch of one unit, and waits until it comes to rest.
-func (p *process) patch(t *testing.T, id, unit string, patch schemas.NodePatch) schemas.Execution {
-	t.Helper()
-	p.resumeWith(t, id, unit, patch)
-	synctest.Wait()
-	return p.rest(t, id)
-}
-
 // on_error: suspend holds a for_each node itself, when its list is invalid and when too few items succeeded; a retry evaluates the list
 // again, or runs those items again that did not succeed.
 func TestForEachNodeIsHeldOnError(t *testing.T) {

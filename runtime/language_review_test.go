@@ -9,30 +9,12 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/engine"
-	"github.com/runplane/runplane/runtime/journal"
-	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
 
 const twoDays = `{"id":"t","wait":"48h"}`
-
-// children are the executions that have a parent.
-func (p *process) children(t *testing.T) []schemas.Execution {
-	t.Helper()
-	l, err := p.Executions.List(t.Context(), journal.Query{Limit: records.PageSize})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []schemas.Execution
-	for _, e := range l.Executions {
-		if e.ParentID != "" {
-			out = append(out, e)
-		}
-	}
-	return out
-}
 
 func TestParentsLeaveRoomForTheirChildren(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/runplane/runplane/runtime/engine"
@@ -14,16 +13,6 @@ import (
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
-
-func (p *process) submit(t *testing.T, source string) string {
-	t.Helper()
-	e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
-	if err != nil {
-		t.Fatalf("execute: %v", err)
-	}
-	synctest.Wait()
-	return e.ExecutionID
-}
 
 func TestForEachKeepsOrderAndBoundsParallelism(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {

@@ -24,21 +24,6 @@ const (
 
 func withLimits(edit func(*engine.Limits)) func(*Config) { return func(c *Config) { edit(&c.Limits) } }
 
-// enqueue submits a plan n times and returns the ids.
-func (p *process) enqueue(t *testing.T, n int, sub engine.Submit) (ids []string) {
-	t.Helper()
-	for range n {
-		e, err := p.Executions.Execute(t.Context(), sub)
-		if err != nil {
-			t.Error(err)
-			return ids
-		}
-		ids = append(ids, e.ExecutionID)
-		time.Sleep(time.Millisecond) // no two ids with the same time
-	}
-	return ids
-}
-
 // started is when an execution began to run; zero: it has not begun.
 func (p *process) started(t *testing.T, id string) time.Time {
 	t.Helper()

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/redis"
@@ -26,16 +25,6 @@ func replica(t testing.TB, w *world, s store.Store, configure ...func(*Config)) 
 func onRedis(t *testing.T, w *world, o redis.Options, configure ...func(*Config)) *process {
 	t.Helper()
 	return replica(t, w, recordstest.Redis(t, o), configure...)
-}
-
-// begin submits a plan and returns the id of its execution.
-func (p *process) begin(t *testing.T, source string) string {
-	t.Helper()
-	e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e.ExecutionID
 }
 
 // eventually waits, for up to a minute, until something is so.

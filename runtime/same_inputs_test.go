@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -125,5 +126,27 @@ func TestEachCallOfANodeKeepsItsInputs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A retry after a crash has to render the same inputs, so expressions read the creation time of the log. This needs a real clock: in virtual
+// time no time passes between submission and first commit.
+func TestExpressionsReadTheCreationTimeOfTheLog(t *testing.T) {
+	r := replica(t, newWorld(), recordstest.Memory(t))
+	r.Queue.SetVacant(true) // so that the submitter owns it
+	var got, want []string
+	for range 5 {
+		e, err := r.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":"${execution.created_at}"}],"output":"${nodes.n.output}"}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, err = r.Executions.Status(t.Context(), e.ExecutionID, "", 5*time.Second, nil); err != nil {
+			t.Fatal(err)
+		}
+		text, _ := e.CreatedAt.MarshalJSON()
+		got, want = append(got, string(e.Output)), append(want, string(text))
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("expressions read %v, the executions show %v", got, want)
 	}
 }

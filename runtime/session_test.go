@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
@@ -19,21 +18,6 @@ import (
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
-
-func as(t *testing.T, principal string) context.Context {
-	t.Helper()
-	return caller.With(t.Context(), caller.Caller{Principal: principal})
-}
-
-// createSession creates a session.
-func (p *process) createSession(t *testing.T, u schemas.SessionUpdates) schemas.Session {
-	t.Helper()
-	s, err := p.Sessions.Create(t.Context(), u)
-	if err != nil {
-		t.Fatalf("create session: %v", err)
-	}
-	return s
-}
 
 // committedSession is a session as it was committed.
 func committedSession(ctx context.Context, s store.Store, id string) (se schemas.Session, err error) {
@@ -52,8 +36,6 @@ func (p *process) wantSession(t *testing.T, id string, status schemas.SessionSta
 		t.Errorf("%s: session %s: got %s, %v, want %s", time.Now().Format(time.TimeOnly), id, st.Context, err, status)
 	}
 }
-
-func codeOf(err error) schemas.Code { return code(schemas.AsError(err)) }
 
 // Every call that names a session counts as seeing it; what is remembered in memory is committed before the session expires, also for another
 // replica.
@@ -185,8 +167,6 @@ func TestBadSessionsAreRefused(t *testing.T) {
 		}
 	})
 }
-
-func errOf[T any](_ T, err error) error { return err }
 
 func TestPlansReadTheSessionAsItWasAtSubmit(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {

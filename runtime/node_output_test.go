@@ -3,6 +3,7 @@ package runtime
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
-	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -60,28 +60,6 @@ func TestOutputOfAnExecutionThatRunsIsNotNull(t *testing.T) {
 	})
 }
 
-// A retry after a crash has to render the same inputs, so expressions read the creation time of the log. This needs a real clock: in virtual
-// time no time passes between submission and first commit.
-func TestExpressionsReadTheCreationTimeOfTheLog(t *testing.T) {
-	r := replica(t, newWorld(), recordstest.Memory(t))
-	r.Queue.SetVacant(true) // so that the submitter owns it
-	var got, want []string
-	for range 5 {
-		e, err := r.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":"${execution.created_at}"}],"output":"${nodes.n.output}"}`)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e, err = r.Executions.Status(t.Context(), e.ExecutionID, "", 5*time.Second, nil); err != nil {
-			t.Fatal(err)
-		}
-		text, _ := e.CreatedAt.MarshalJSON()
-		got, want = append(got, string(e.Output)), append(want, string(text))
-	}
-	if strings.Join(got, " ") != strings.Join(want, " ") {
-		t.Errorf("expressions read %v, the executions show %v", got, want)
-	}
-}
-
 func TestLargePatchedOutputIsReferenced(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -109,20 +87,44 @@ func TestLargePatchedOutputIsReferenced(t *testing.T) {
 	})
 }
 
-func TestSignalIsBounded(t *testing.T) {
+func TestLargeOutputsAreReferencedAndPaged(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
-		e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}`)})
-		if err != nil {
-			t.Fatal(err)
+		text := strings.Repeat("é", 40_000)
+		raw, _ := json.Marshal(map[string]any{"text": text, "n": []int{1, 2}})
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"big","capability":"r.read","inputs":{"give":`+string(raw)+`}},
+			{"id":"n","set":"${nodes.big.output.n[1]}"},{"id":"copy","capability":"r.read","inputs":{"give":"${nodes.big.output}"}}],"output":"${nodes.copy.output}"}`)
+		want(t, e, schemas.StatusSucceeded, "", "")
+		if len(e.Output) != 0 || e.OutputRef == nil || e.OutputRef.Bytes != len(raw) {
+			t.Errorf("output of %d bytes, ref %+v", len(e.Output), e.OutputRef)
 		}
-		data := func(n int) schemas.Value { return schemas.Value(`"` + strings.Repeat("x", n-2) + `"`) }
-		if _, err := p.Executions.Signal(t.Context(), e.ExecutionID, "s", data(engine.MaxSignalData)); err != nil {
-			t.Error(err)
+		if n := e.Nodes[0]; len(n.Output) != 0 || n.OutputRef == nil || n.OutputRef.Bytes != len(raw) {
+			t.Errorf("node shows %d bytes, ref %+v", len(n.Output), n.OutputRef)
 		}
-		if _, err := p.Executions.Signal(t.Context(), e.ExecutionID, "s", data(engine.MaxSignalData+1)); !errors.Is(err, &schemas.Error{Code: schemas.CodePayloadTooLarge}) {
-			t.Errorf("%v", err)
+		var whole strings.Builder
+		for offset := 0; ; {
+			page, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "copy", nil, "", offset, 1001)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole.WriteString(page.Text)
+			if offset = page.NextOffset; offset == 0 {
+				break
+			}
+		}
+		var got, wanted any
+		if json.Unmarshal([]byte(whole.String()), &got) != nil || json.Unmarshal(raw, &wanted) != nil || fmt.Sprint(got) != fmt.Sprint(wanted) {
+			t.Error("the pages do not add up to the output")
+		}
+		part, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "big", nil, "/n/1", 0, 0)
+		if err != nil || string(part.Output) != "2" {
+			t.Errorf("pointer: %s %v", part.Output, err)
+		}
+		for _, pointer := range []string{"n", "/m", "/n/7", "/n/1/x"} {
+			if _, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "big", nil, pointer, 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+				t.Errorf("pointer %q: %v", pointer, err)
+			}
 		}
 	})
 }
