@@ -3,7 +3,6 @@ package runtime_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"time"
 
 	"github.com/runplane/runplane/runtime"
@@ -21,7 +20,7 @@ func (noRealms) Catalog(context.Context, []string) plan.Catalog { return nil }
 func ExampleRuntime() {
 	store, err := bolt.Open(bolt.Options{Mem: true})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer store.Close()
 	r := runtime.New(runtime.Config{Store: store, Realms: noRealms{}})
@@ -40,7 +39,7 @@ output: "${nodes.greeting.output}"`)})
 		e, err = r.Executions.Status(ctx, e.ExecutionID, "", 10*time.Second, nil) // waits for the end
 	}
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(e.Status, string(e.Output))
 

@@ -29,7 +29,7 @@ func TestStoreOutage(t *testing.T) {
 				t.Run(fmt.Sprintf("hang %v, %d replicas, %s", hang, replicas, long), func(t *testing.T) {
 					inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 						began := time.Now()
-						out := &recordstest.Outage{Store: s, Hang: hang, From: began.Add(2 * time.Second), To: began.Add(2*time.Second + long)}
+						out := recordstest.Outage(s, hang, began.Add(2*time.Second), began.Add(2*time.Second+long))
 						var all []*process
 						for range replicas {
 							p := run(w, out)
@@ -68,7 +68,7 @@ func TestStoreOutage(t *testing.T) {
 func TestStatusDuringAStoreOutage(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
-		p := run(w, &recordstest.Outage{Store: s, From: began.Add(10 * time.Second), To: began.Add(20 * time.Second)})
+		p := run(w, recordstest.Outage(s, false, began.Add(10*time.Second), began.Add(20*time.Second)))
 		defer p.stop()
 		asleep := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","wait":"1h"}]}`)
 		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"5s"}},{"id":"b","capability":"r.once","inputs":{"take":"12s"},"depends_on":["a"]}]}`)
@@ -101,7 +101,7 @@ func TestStatusDuringAStoreOutage(t *testing.T) {
 func TestDirectCallsOfASessionWhileTheStoreHangs(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		began := time.Now()
-		out := &recordstest.Outage{Store: s, Hang: true, From: began.Add(time.Minute), To: began.Add(3 * time.Minute)}
+		out := recordstest.Outage(s, true, began.Add(time.Minute), began.Add(3*time.Minute))
 		p := runWithPolicy(w, out, schemas.Policy{RateLimit: rate(100, time.Second)})
 		defer p.stop()
 		session, err := p.Sessions.Create(t.Context(), schemas.SessionUpdates{})

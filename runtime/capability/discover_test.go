@@ -100,7 +100,7 @@ func TestCursorsOfDiscoveryAreSealed(t *testing.T) {
 		if _, err := p.Discover(bob, schemas.DiscoverQuery{Query: "x", Cursor: c}); codeOf(err) != schemas.CodeInvalidArgument {
 			t.Errorf("another principal: %v", err)
 		}
-		away := replica(&recordstest.Outage{Store: s, From: time.Now(), To: time.Now().Add(time.Minute)})
+		away := replica(recordstest.Outage(s, false, time.Now(), time.Now().Add(time.Minute)))
 		if _, err := away.Discover(t.Context(), schemas.DiscoverQuery{Query: "x", Cursor: c}); codeOf(err) != schemas.CodeUnavailable {
 			t.Errorf("a replica that cannot check the cursor: %v", err)
 		}
@@ -118,7 +118,7 @@ func TestDiscoveryGoesOnWithoutTheStore(t *testing.T) {
 			t.Run(fmt.Sprintf("hang %v, key known %v", hang, before), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					began := time.Now()
-					p := replica(&recordstest.Outage{Store: recordstest.Memory(t), Hang: hang, From: began.Add(time.Minute), To: began.Add(2 * time.Minute)})
+					p := replica(recordstest.Outage(recordstest.Memory(t), hang, began.Add(time.Minute), began.Add(2*time.Minute)))
 					if before {
 						discovered(t, p)
 					}

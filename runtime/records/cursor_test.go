@@ -70,7 +70,7 @@ func TestCursorsWithoutTheStore(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := recordstest.Memory(t)
 				began := time.Now()
-				away := recordstest.Replica(&recordstest.Outage{Store: s, Hang: hang, From: began, To: began.Add(time.Minute)})
+				away := recordstest.Replica(recordstest.Outage(s, hang, began, began.Add(time.Minute)))
 				there := recordstest.Replica(s)
 				ctx := t.Context()
 				own, shared := away.Cursor(ctx, "x", "own"), there.Cursor(ctx, "x", "shared")

@@ -103,7 +103,7 @@ func TestCursorOnADeletedRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	rest, end := read(next)
-	if got := append(first, rest...); !slices.Equal(got, []string{"0", "1", "2", "3", "4", "5"}) || end != "" {
+	if got := slices.Concat(first, rest); !slices.Equal(got, []string{"0", "1", "2", "3", "4", "5"}) || end != "" {
 		t.Errorf("got %v", got)
 	}
 }

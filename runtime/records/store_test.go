@@ -141,7 +141,7 @@ func TestDueKeysAreHandled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := recordstest.Memory(t)
 		down := time.Now().Add(20 * time.Second)
-		s := recordstest.Replica(&recordstest.Outage{Store: inner, From: time.Now().Add(10 * time.Second), To: down})
+		s := recordstest.Replica(recordstest.Outage(inner, false, time.Now().Add(10*time.Second), down))
 		ctx, cancel := context.WithCancel(t.Context())
 		handled := make(chan string, 100)
 		ended := make(chan struct{})
