@@ -45,7 +45,7 @@ func TestInvalidJSONAnswerFailsItsNode(t *testing.T) {
 // A large text beside the output is stored in a record of its own, and read where an expression needs it: in the commit that it came
 // with, later, by another process and in a rerun.
 func TestLargeTextHasARecordOfItsOwn(t *testing.T) {
-	for size, aside := range map[int]bool{engine.MaxInline: false, engine.MaxInline + 1: true, 64 << 10: true} {
+	for size, aside := range map[int]bool{engine.MaxInlineOutput: false, engine.MaxInlineOutput + 1: true, 64 << 10: true} {
 		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			text := strings.Repeat("t", size)
 			d := withAnswer(w, schemas.EffectRead, `{"id":7}`, text)
@@ -65,7 +65,7 @@ func TestLargeTextHasARecordOfItsOwn(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, ev := range events.Events {
-				if ev.Node == "a" && ev.Type == schemas.EventNodeSucceeded && (ev.Text == "") != aside || len(ev.Text) > engine.MaxInline {
+				if ev.Node == "a" && ev.Type == schemas.EventNodeSucceeded && (ev.Text == "") != aside || len(ev.Text) > engine.MaxInlineOutput {
 					t.Errorf("%d bytes of text, in the log %d and %+v", size, len(ev.Text), ev.TextRef)
 				}
 			}

@@ -328,7 +328,7 @@ func TestDirectCallsGoOnWithoutTheStore(t *testing.T) {
 			t.Errorf("%d calls passed the limit of 3", n)
 		}
 		_, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","set":1}]}`)})
-		if e := schemas.AsError(err); code(e) != schemas.CodeUnavailable || !errors.Is(err, records.Unavailable) {
+		if e := schemas.AsError(err); code(e) != schemas.CodeUnavailable || !errors.Is(err, records.ErrUnavailable) {
 			t.Errorf("a start is refused: %v", err)
 		}
 	})

@@ -135,7 +135,7 @@ func TestStoreThatDoesNotAnswerFailsNoItem(t *testing.T) {
 	for _, list := range []string{`["${nodes.big.output}","b","c"]`, `"${[nodes.big.output,nodes.slow.status,'c']}"`} {
 		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 			first := run(w, s)
-			id := first.submit(t, `{"plan":"v1","nodes":[{"id":"big","capability":"r.read","inputs":{"give":"`+strings.Repeat("x", 2*engine.MaxInline)+`"}},
+			id := first.submit(t, `{"plan":"v1","nodes":[{"id":"big","capability":"r.read","inputs":{"give":"`+strings.Repeat("x", 2*engine.MaxInlineOutput)+`"}},
 				{"id":"slow","capability":"r.read","inputs":{"take":"50s"}},
 				{"id":"m","for_each":`+list+`,"trigger_rule":"one_success","max_parallel":1,"capability":"r.read","inputs":{"id":"${index} ${size(item)}","take":"20s"},"depends_on":["slow"]}]}`)
 			first.stop()

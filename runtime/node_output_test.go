@@ -66,7 +66,7 @@ func TestLargePatchedOutputIsReferenced(t *testing.T) {
 		defer p.stop()
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","timeout":"1s","inputs":{"mute":true}},{"id":"b","set":"${size(nodes.a.output)}"}],"output":"${nodes.b.output}"}`)
 		want(t, e, schemas.StatusSuspended, "", "a=held b=pending")
-		big, _ := json.Marshal(strings.Repeat("x", 3*engine.MaxInline))
+		big, _ := json.Marshal(strings.Repeat("x", 3*engine.MaxInlineOutput))
 		p.resumeWith(t, e.ExecutionID, "a", schemas.NodePatch{Output: big})
 		e = p.rest(t, e.ExecutionID)
 		want(t, e, schemas.StatusSucceeded, "12288", "a=succeeded b=succeeded")
@@ -77,7 +77,7 @@ func TestLargePatchedOutputIsReferenced(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, entry := range entries {
-			if len(entry.Value) > engine.MaxInline {
+			if len(entry.Value) > engine.MaxInlineOutput {
 				t.Errorf("event %d has %d bytes", entry.Seq, len(entry.Value))
 			}
 		}

@@ -165,7 +165,7 @@ func addOldExecutions(b *testing.B, r *process, n int) {
 			key := journal.ExecutionKey(h.ExecutionID)
 			batch := store.Batch{Puts: []store.Put{
 				{Key: key, Value: value, Terms: h.Terms()}, {Key: journal.PlanKey(h.ExecutionID), Value: plan.Value},
-				{Key: journal.OutputKey(h.ExecutionID, "n0"), Value: bytes.Repeat([]byte("x"), 2*engine.MaxInline)},
+				{Key: journal.OutputKey(h.ExecutionID, "n0"), Value: bytes.Repeat([]byte("x"), 2*engine.MaxInlineOutput)},
 			}}
 			for _, entry := range log {
 				batch.Appends = append(batch.Appends, store.Append{Key: key, Value: entry.Value})

@@ -73,7 +73,7 @@ func leftInStore(t *testing.T, s store.Store, ids ...string) (left []string) {
 // planOfEachKind is a plan that leaves a record of each kind: more outputs than one commit deletes, texts, inputs that were kept, a snapshot,
 // an idempotency key and a second wake.
 func planOfEachKind(key string) string {
-	large := strings.Repeat("x", engine.MaxInline+1)
+	large := strings.Repeat("x", engine.MaxInlineOutput+1)
 	return fmt.Sprintf(`{"plan":"v1","name":"rich","idempotency_key":%q,"queue_timeout":"1h","nodes":[
 		{"id":"a","for_each":"${lists.range(%d)}","capability":"r.idempotent","inputs":{"id":"i${index}","give":{"n":%q}}},
 		{"id":"b","capability":"r.once","depends_on":["a"],"inputs":{"give":%q}}],"output":"${nodes.b.output}"}`, key, upkeep.OutputsPerCommit+60, large, large)

@@ -99,7 +99,7 @@ func TestReviewOfLargeInputs(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
-		large := strings.Repeat("x", 2*engine.MaxInline)
+		large := strings.Repeat("x", 2*engine.MaxInlineOutput)
 		id := p.submit(t, `{"plan":"v1","inputs":{"x":"`+large+`"},"nodes":[{"id":"pay","capability":"r.once","safety_level":"review","inputs":{"id":"${inputs.x}"}}]}`)
 		open, err := p.Safety.Reviews(t.Context())
 		if err != nil || len(open) != 1 || string(open[0].Inputs) != `{"id":"`+large+`"}` {
@@ -112,7 +112,7 @@ func TestReviewOfLargeInputs(t *testing.T) {
 		if held := events.Events[len(events.Events)-1]; len(held.Data) > 0 || held.DataRef == nil || held.DataRef.Bytes <= len(large) {
 			t.Errorf("%+v", held)
 		}
-		mended := strings.Repeat("y", 2*engine.MaxInline)
+		mended := strings.Repeat("y", 2*engine.MaxInlineOutput)
 		p.decide(t, open[0].ReviewID, safety.Decision{Approve: true, By: "ada", Inputs: schemas.Object(`{"id":"` + mended + `"}`)})
 		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "pay=succeeded")
 		if w.calls("once", mended) != 1 || w.calls("", "") != 1 {

@@ -77,7 +77,7 @@ func (f *rewound) lose(t *testing.T, id string, n int) {
 // While calls are in flight the store loses the last n commits. The owner detects it, by a conflict of its next commit or by the lost lease,
 // commits them again, and every call happens once.
 func TestStoreThatLosesCommits(t *testing.T) {
-	source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s","give":"` + strings.Repeat("a", 2*engine.MaxInline) + `"}},
+	source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1s","give":"` + strings.Repeat("a", 2*engine.MaxInlineOutput) + `"}},
 		{"id":"b","capability":"r.once","inputs":{"take":"1s"},"depends_on":["a"]},{"id":"i","for_each":"${[1,2,3]}","capability":"r.once","inputs":{"id":"i${index}"},"depends_on":["b"]},
 		{"id":"c","capability":"r.once","inputs":{"take":"%s"},"depends_on":["i"],"timeout":"1h"},{"id":"d","capability":"r.once","depends_on":["c"]},
 		{"id":"size","set":"${size(nodes.a.output)}","depends_on":["d"]}]}`
@@ -109,7 +109,7 @@ func TestStoreThatLosesCommits(t *testing.T) {
 						time.Sleep(10 * time.Minute)
 						e := p.rest(t, id)
 						want(t, e, schemas.StatusSucceeded, "", "a=succeeded b=succeeded i=succeeded c=succeeded d=succeeded size=succeeded")
-						if got, want := string(e.Nodes[5].Output), fmt.Sprint(2*engine.MaxInline); got != want {
+						if got, want := string(e.Nodes[5].Output), fmt.Sprint(2*engine.MaxInlineOutput); got != want {
 							t.Errorf("size %s, want %s", got, want)
 						}
 						for _, once := range []string{"a", "b", "i0", "i1", "i2", "c", "d"} {

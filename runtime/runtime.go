@@ -75,7 +75,7 @@ func (r *Runtime) watch(ctx context.Context) error {
 	for key := range keys {
 		r.States.Changed(key)
 		r.Queue.Changed(ctx, key)
-		r.Executions.Changed(ctx, key)
+		r.Executions.RecordChanged(ctx, key)
 		r.Workflows.Changed(ctx, key)
 	}
 	return nil

@@ -56,7 +56,7 @@ func TestWithoutOutputTheLastNodesAreTheOutput(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
-		big := strings.Repeat("x", engine.MaxInline+1)
+		big := strings.Repeat("x", engine.MaxInlineOutput+1)
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"a","set":1},{"id":"b","set":"${nodes.a.output + 1}"},{"id":"c","set":"`+big+`"}]}`)
 		want(t, e, schemas.StatusSucceeded, fmt.Sprintf(`{"b":2,"c":{"output_ref":{"node_id":"c","bytes":%d}}}`, len(big)+2), "")
 	})

@@ -18,7 +18,7 @@ import (
 // earlyPlan is a plan whose nodes start before all that they read has ended: the values of their expressions depend on when they are
 // evaluated.
 func earlyPlan(r *rand.Rand) string {
-	status := fmt.Sprintf("${nodes.slow.status}%s", strings.Repeat("x", r.IntN(2)*engine.MaxInline)) // small, or so large that it has a record of its own
+	status := fmt.Sprintf("${nodes.slow.status}%s", strings.Repeat("x", r.IntN(2)*engine.MaxInlineOutput)) // small, or so large that it has a record of its own
 	call := func(id, inputs string) string {
 		return fmt.Sprintf(`"capability":"r.%s","trigger_rule":"one_success","depends_on":["quick"],"inputs":{"id":"%s %s","take":"%dms"%s}`,
 			[]string{"read", "idempotent"}[r.IntN(2)], id, inputs, 1+r.IntN(40), []string{"", `,"fail":1,"code":"unavailable"`}[r.IntN(2)])
@@ -133,7 +133,7 @@ func TestEachCallOfANodeKeepsItsInputs(t *testing.T) {
 // time no time passes between submission and first commit.
 func TestExpressionsReadTheCreationTimeOfTheLog(t *testing.T) {
 	r := replica(t, newWorld(), recordstest.Memory(t))
-	r.Queue.SetVacant(true) // so that the submitter owns it
+	r.Queue.SetEmpty(true) // so that the submitter owns it
 	var got, want []string
 	for range 5 {
 		e, err := r.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","set":"${execution.created_at}"}],"output":"${nodes.n.output}"}`)})

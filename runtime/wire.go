@@ -62,7 +62,7 @@ func New(c Config) *Runtime {
 	r.Sessions = session.New(session.Config{Store: s, Log: c.Log, Rules: c.Sessions, NewID: c.NewID})
 	r.States = state.New(state.Config{
 		Store: s, Log: c.Log, Sessions: r.Sessions, Rules: c.States, Views: r.views(),
-		Written: func(key store.Key) { r.Executions.Written(key) },
+		Written: func(key store.Key) { r.Executions.StateWritten(key) },
 	})
 	r.Capabilities = capability.New(capability.Config{
 		Store: s, Log: c.Log, Sessions: r.Sessions, Realms: c.Realms, Policies: c.Policies, Quotas: c.Quotas, MaxCache: c.MaxCache,
@@ -70,7 +70,7 @@ func New(c Config) *Runtime {
 	})
 	r.journal = journal.Open(journal.Config{
 		Store: s, Sessions: r.Sessions, Limits: journal.Limits{Plan: limits.Plan, MaxOutput: limits.MaxOutput},
-		Retention: c.Retention.Executions, Forbids: r.Capabilities.Forbids,
+		Retention: c.Retention.Executions, ForbidsRetryUnknown: r.Capabilities.ForbidsRetryUnknown,
 	})
 	r.Queue = queue.New(queue.Config{
 		Store: s, Log: c.Log, MaxQueued: c.MaxQueued, Capacity: limits.MaxExecutions,

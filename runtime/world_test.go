@@ -117,7 +117,7 @@ func (w *world) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) 
 	if ctx.Err() != nil {
 		return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.NotRun)
 	}
-	if err := c.MayLeave(); err != nil {
+	if err := c.CheckSend(); err != nil {
 		return nil, err
 	}
 	w.mu.Lock()

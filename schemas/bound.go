@@ -48,37 +48,37 @@ type Quota struct {
 	Per        Duration `json:"per,omitempty" jsonschema:"description=the period; default 1h"`
 }
 
-// RateBound is a rate limit with its scope: a realm, or one capability (realm.name).
-type RateBound struct {
+// ScopedRateLimit is a rate limit with its scope: a realm, or one capability (realm.name).
+type ScopedRateLimit struct {
 	Scope string `json:"scope" jsonschema:"description=the realm or the capability whose calls share it"`
 	RateLimit
 }
 
-// ConcurrencyBound is how many calls of a realm, or of one capability, may be in flight at once.
-type ConcurrencyBound struct {
+// ScopedConcurrency is how many calls of a realm, or of one capability, may be in flight at once.
+type ScopedConcurrency struct {
 	Scope string `json:"scope" jsonschema:"description=the realm or the capability whose calls share it"`
 	Calls int    `json:"calls"`
 }
 
-// Bounds returns the limits that a call shares with others. The limit of a capability applies beside that of its realm,
+// SharedLimits returns the limits that a call shares with others. The limit of a capability applies beside that of its realm,
 // which is the realm's own or else the default's; a capability's explicit 0 exempts it from both.
-func (p Policies) Bounds(realm, capability string) (rates []RateBound, bulkheads []ConcurrencyBound) {
+func (p Policies) SharedLimits(realm, capability string) (rates []ScopedRateLimit, bulkheads []ScopedConcurrency) {
 	r := p.Realms[realm]
 	own, name := r.Capabilities[capability], realm+"."+capability
 	if l := own.RateLimit; l == nil || l.Rate > 0 {
 		if l != nil {
-			rates = append(rates, RateBound{name, *l})
+			rates = append(rates, ScopedRateLimit{name, *l})
 		}
 		if l := cmp.Or(r.RateLimit, p.Default.RateLimit); l != nil && l.Rate > 0 {
-			rates = append(rates, RateBound{realm, *l})
+			rates = append(rates, ScopedRateLimit{realm, *l})
 		}
 	}
 	if n := own.Concurrency; n == nil || *n > 0 {
 		if n != nil {
-			bulkheads = append(bulkheads, ConcurrencyBound{name, *n})
+			bulkheads = append(bulkheads, ScopedConcurrency{name, *n})
 		}
 		if n := cmp.Or(r.Concurrency, p.Default.Concurrency); n != nil && *n > 0 {
-			bulkheads = append(bulkheads, ConcurrencyBound{realm, *n})
+			bulkheads = append(bulkheads, ScopedConcurrency{realm, *n})
 		}
 	}
 	return rates, bulkheads

@@ -22,18 +22,18 @@ type Capability struct {
 
 // CapabilityLimits are the limits that apply to one attempt of a capability.
 type CapabilityLimits struct {
-	Timeout         Duration           `json:"timeout" jsonschema:"description=0s: none"`
-	TimeoutFrom     string             `json:"timeout_from,omitempty" jsonschema:"description=level of the policies that sets it"`
-	Retry           *Retry             `json:"retry,omitempty"`
-	Breaker         *Breaker           `json:"breaker,omitempty"`
-	RateLimits      []RateBound        `json:"rate_limits,omitempty"`
-	Concurrency     []ConcurrencyBound `json:"concurrency,omitempty"`
-	ConcurrencyWait Duration           `json:"concurrency_wait,omitempty"`
-	CacheTTL        Duration           `json:"cache_ttl,omitempty"`
-	StaleIfError    Duration           `json:"stale_if_error,omitempty"`
-	Fallback        []PolicyFallback   `json:"fallback,omitempty"`
-	Drift           Drift              `json:"drift,omitempty" jsonschema:"enum=hold,enum=allow_compatible"`
-	RetryUnknown    *bool              `json:"retry_unknown,omitempty" jsonschema:"description=false: on_unknown: retry is refused"`
+	Timeout         Duration            `json:"timeout" jsonschema:"description=0s: none"`
+	TimeoutFrom     string              `json:"timeout_from,omitempty" jsonschema:"description=level of the policies that sets it"`
+	Retry           *Retry              `json:"retry,omitempty"`
+	Breaker         *Breaker            `json:"breaker,omitempty"`
+	RateLimits      []ScopedRateLimit   `json:"rate_limits,omitempty"`
+	Concurrency     []ScopedConcurrency `json:"concurrency,omitempty"`
+	ConcurrencyWait Duration            `json:"concurrency_wait,omitempty"`
+	CacheTTL        Duration            `json:"cache_ttl,omitempty"`
+	StaleIfError    Duration            `json:"stale_if_error,omitempty"`
+	Fallback        []PolicyFallback    `json:"fallback,omitempty"`
+	Drift           Drift               `json:"drift,omitempty" jsonschema:"enum=hold,enum=allow_compatible"`
+	RetryUnknown    *bool               `json:"retry_unknown,omitempty" jsonschema:"description=false: on_unknown: retry is refused"`
 }
 
 // CircuitState is the state of a breaker.

@@ -106,13 +106,13 @@ type Workflow struct {
 	Definition *Plan  `json:"definition,omitempty"`
 
 	// Kept says which workflow a definition was resolved from. A submitted plan does not contain it.
-	Kept *KeptWorkflow `json:"kept,omitempty"`
+	Resolved *ResolvedWorkflow `json:"kept,omitempty"`
 
 	Bare bool `json:"-"` // written as the bare string; findings point there
 }
 
-// KeptWorkflow is the version of a workflow that was resolved when a plan was accepted.
-type KeptWorkflow struct {
+// ResolvedWorkflow is the version of a workflow that was resolved when a plan was accepted.
+type ResolvedWorkflow struct {
 	Name        string `json:"name"` // name@version
 	InputSchema Object `json:"input_schema,omitempty"`
 }

@@ -105,7 +105,7 @@ func TestBoundsByLevel(t *testing.T) {
 		{"free", "dear", "free.dear:3"},
 	} {
 		var got []string
-		rates, rooms := p.Bounds(tt.realm, tt.capability)
+		rates, rooms := p.SharedLimits(tt.realm, tt.capability)
 		for _, r := range rates {
 			got = append(got, fmt.Sprintf("%s:%d", r.Scope, r.Rate))
 		}

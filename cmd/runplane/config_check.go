@@ -175,7 +175,7 @@ func resolveStore(store, base string, src sources, env environment) (string, err
 	switch {
 	case store == "mem:":
 		return store, nil
-	case redis.Known(store):
+	case redis.HasScheme(store):
 		return store, redis.CheckURL(store)
 	case scheme == "file" && found && rest == "":
 		state := env.folder("XDG_STATE_HOME", ".local/state")

@@ -35,8 +35,8 @@ func describeLimits(p schemas.Policies, realm, capability string) string {
 	for _, r := range rules.Rates {
 		add("rate %d in %s, %d at once, for %s", r.Rate, cmp.Or(r.Per, schemas.Duration(time.Second)), cmp.Or(r.Burst, r.Rate), r.Scope)
 	}
-	for _, r := range rules.Rooms {
-		add("%d calls of %s in flight, others wait %s", r.Calls, r.Scope, schemas.Duration(rules.RoomWait))
+	for _, r := range rules.Concurrency {
+		add("%d calls of %s in flight, others wait %s", r.Calls, r.Scope, schemas.Duration(rules.BulkheadWait))
 	}
 	if rules.CacheTTL > 0 {
 		add("answers of reads are reused for %s", schemas.Duration(rules.CacheTTL))

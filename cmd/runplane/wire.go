@@ -118,7 +118,7 @@ func (p *plane) start(ctx context.Context) (stop func() error) {
 // openStore opens the store that a setting names: file:DIR, mem: or the URL of a Redis. shards is the number of shards of a
 // Redis; 0 leaves it to the store. Warnings for the operator are passed to warn.
 func openStore(ctx context.Context, setting string, shards int, warn func(string)) (store.Store, error) {
-	if redis.Known(setting) {
+	if redis.HasScheme(setting) {
 		return openRedis(ctx, setting, shards, warn)
 	}
 	if shards != 0 {
@@ -165,8 +165,8 @@ func openRedis(ctx context.Context, url string, shards int, warn func(string)) (
 
 // storeName is the setting as it may be shown, without a password.
 func storeName(setting string) string {
-	if redis.Known(setting) {
-		return redis.Name(setting)
+	if redis.HasScheme(setting) {
+		return redis.Redacted(setting)
 	}
 	return setting
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Rooms are bulkheads: they limit how many calls of a realm, and of a capability, this process has in flight. A call waits for
+// Bulkheads limit how many calls of a realm, and of a capability, this process has in flight. A call waits for
 // its turn, first come, first served, for a limited time, and is refused then. The zero value is ready.
-type Rooms struct {
+type Bulkheads struct {
 	mu    sync.Mutex
 	named map[string]*bulkhead
 }
@@ -27,22 +27,22 @@ type bulkhead struct {
 const bulkheadRetry = time.Second
 
 // Wrap is the [Wrapper].
-func (r *Rooms) Wrap(next Invoker) Invoker {
+func (r *Bulkheads) Wrap(next Invoker) Invoker {
 	return Func(func(ctx context.Context, c *Call) (*Result, error) {
 		rules := c.rules()
-		if len(rules.Rooms) == 0 {
+		if len(rules.Concurrency) == 0 {
 			return next.Invoke(ctx, c)
 		}
 		var until time.Time
-		for _, bound := range rules.Rooms {
+		for _, bound := range rules.Concurrency {
 			s := r.slotsOf(bound)
-			if !s.TryAcquire(1) && !wait(ctx, s, rules.RoomWait, &until) {
+			if !s.TryAcquire(1) && !wait(ctx, s, rules.BulkheadWait, &until) {
 				if ctx.Err() != nil {
 					return nil, callerEnded(ctx, c)
 				}
 				return nil, refused(schemas.CodeRateLimited, bulkheadRetry,
 					"%d calls of %s are in flight (its concurrency limit), and none ended within %s",
-					bound.Calls, bound.Scope, schemas.Duration(rules.RoomWait))
+					bound.Calls, bound.Scope, schemas.Duration(rules.BulkheadWait))
 			}
 			defer s.Release(1)
 		}
@@ -61,7 +61,7 @@ func wait(ctx context.Context, s *semaphore.Weighted, atMost time.Duration, unti
 }
 
 // slotsOf is the semaphore of a scope. Another size creates a new one; calls in flight release the old one.
-func (r *Rooms) slotsOf(b schemas.ConcurrencyBound) *semaphore.Weighted {
+func (r *Bulkheads) slotsOf(b schemas.ScopedConcurrency) *semaphore.Weighted {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if have := r.named[b.Scope]; have != nil && have.calls == b.Calls {

@@ -11,8 +11,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-func crowded(wait time.Duration, rooms ...schemas.ConcurrencyBound) *Call {
-	return &Call{Realm: "r", Capability: "c", Attempt: 1, Rules: &Rules{Rooms: rooms, RoomWait: wait}}
+func crowded(wait time.Duration, rooms ...schemas.ScopedConcurrency) *Call {
+	return &Call{Realm: "r", Capability: "c", Attempt: 1, Rules: &Rules{Concurrency: rooms, BulkheadWait: wait}}
 }
 
 // busy is a realm whose calls take a second, and the most calls that it had at once.
@@ -46,14 +46,14 @@ func TestBulkheadsLimitCallsInFlight(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				realm, most := busy()
-				var rooms Rooms
+				var rooms Bulkheads
 				chain := rooms.Wrap(realm)
 				var wg sync.WaitGroup
 				var mu sync.Mutex
 				passed := 0
 				for range 8 {
 					wg.Go(func() {
-						_, err := chain.Invoke(t.Context(), crowded(tt.wait, schemas.ConcurrencyBound{Scope: "r.c", Calls: 2}, schemas.ConcurrencyBound{Scope: "r", Calls: 5}))
+						_, err := chain.Invoke(t.Context(), crowded(tt.wait, schemas.ScopedConcurrency{Scope: "r.c", Calls: 2}, schemas.ScopedConcurrency{Scope: "r", Calls: 5}))
 						mu.Lock()
 						defer mu.Unlock()
 						if err == nil {
@@ -75,9 +75,9 @@ func TestBulkheadsLimitCallsInFlight(t *testing.T) {
 func TestCallThatStopsWaitingTakesNoSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		realm, _ := busy()
-		var rooms Rooms
+		var rooms Bulkheads
 		chain := rooms.Wrap(realm)
-		one := schemas.ConcurrencyBound{Scope: "r", Calls: 1}
+		one := schemas.ScopedConcurrency{Scope: "r", Calls: 1}
 		go func() { _, _ = chain.Invoke(t.Context(), crowded(time.Hour, one)) }()
 		synctest.Wait()
 		gone := schemas.Errorf(schemas.CodeCancelled, "gone")

@@ -13,13 +13,13 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Answers is a cache of results of capabilities with the effect read, if a policy has a cache_ttl: the same call by the same
+// Cache is a cache of results of capabilities with the effect read, if a policy has a cache_ttl: the same call by the same
 // principal gets the cached result, and concurrent identical calls are made once (coalesce.go). After cache_ttl a result may
 // still be returned while the capability cannot be called (stale_if_error); it is flagged degraded then. Result.Age is the age
 // of a cached result.
 //
 // The cache is bounded in bytes; the least recently used result is evicted first.
-type Answers struct {
+type Cache struct {
 	capacity int
 
 	mu       sync.Mutex
@@ -38,13 +38,13 @@ type cacheEntry struct {
 	at       time.Time
 }
 
-// NewAnswers returns an empty cache with a capacity in bytes.
-func NewAnswers(capacity int) *Answers {
-	return &Answers{capacity: capacity, byKey: map[cacheKey]*list.Element{}, recent: list.New(), inFlight: map[sharedKey]*sharedCall{}}
+// NewCache returns an empty cache with a capacity in bytes.
+func NewCache(capacity int) *Cache {
+	return &Cache{capacity: capacity, byKey: map[cacheKey]*list.Element{}, recent: list.New(), inFlight: map[sharedKey]*sharedCall{}}
 }
 
 // Wrap is the [Wrapper].
-func (a *Answers) Wrap(next Invoker) Invoker {
+func (a *Cache) Wrap(next Invoker) Invoker {
 	return Func(func(ctx context.Context, c *Call) (*Result, error) {
 		rules := c.rules()
 		keep := rules.CacheTTL + rules.StaleIfError
@@ -108,7 +108,7 @@ func cacheKeyOf(c *Call) (q cacheKey, ok bool) {
 }
 
 // lookup returns a copy of the result if it is younger than good; nil: there is none. A result that is as old as keep is dropped.
-func (a *Answers) lookup(q cacheKey, good, keep time.Duration) *Result {
+func (a *Cache) lookup(q cacheKey, good, keep time.Duration) *Result {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.byKey[q]
@@ -131,7 +131,7 @@ func (a *Answers) lookup(q cacheKey, good, keep time.Duration) *Result {
 }
 
 // put stores a result, unless it is degraded or larger than an eighth of the capacity.
-func (a *Answers) put(q cacheKey, res *Result) {
+func (a *Cache) put(q cacheKey, res *Result) {
 	size := sizeOf(res)
 	if res.Degraded || size > a.capacity/8 {
 		return
@@ -149,7 +149,7 @@ func (a *Answers) put(q cacheKey, res *Result) {
 }
 
 // drop removes a result. The caller holds a.mu.
-func (a *Answers) drop(e *list.Element) {
+func (a *Cache) drop(e *list.Element) {
 	have := a.recent.Remove(e).(*cacheEntry)
 	delete(a.byKey, have.question)
 	a.used -= sizeOf(&have.result)

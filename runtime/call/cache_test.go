@@ -52,7 +52,7 @@ func TestCacheIsUsedForTheSameCallOnly(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			realm, calls := numbered()
-			chain := NewAnswers(1 << 20).Wrap(realm)
+			chain := NewCache(1 << 20).Wrap(realm)
 			for _, inputs := range []string{`{"a":1,"b":[2]}`, `{"a":9007199254740992}`} {
 				c := asking(time.Minute, 0)
 				c.Inputs = []byte(inputs)
@@ -74,7 +74,7 @@ func TestStaleResultsAreUsedWhileTheRealmIsUnreachable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fails error
 		calls := 0
-		chain := NewAnswers(1 << 20).Wrap(Func(func(context.Context, *Call) (*Result, error) {
+		chain := NewCache(1 << 20).Wrap(Func(func(context.Context, *Call) (*Result, error) {
 			calls++
 			return &Result{Output: []byte(`"x"`)}, fails
 		}))
@@ -113,7 +113,7 @@ func TestStaleResultsAreUsedWhileTheRealmIsUnreachable(t *testing.T) {
 func TestCacheIsBounded(t *testing.T) {
 	const size, room = 1000, 10 * (1000 + entryOverhead)
 	calls := 0
-	a := NewAnswers(room)
+	a := NewCache(room)
 	chain := a.Wrap(Func(func(_ context.Context, c *Call) (*Result, error) {
 		calls++
 		if strings.Contains(string(c.Inputs), "huge") {
@@ -151,7 +151,7 @@ func TestCacheIsBounded(t *testing.T) {
 func TestIdenticalCallsAreMadeOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		realm, calls := progressing()
-		chain := NewAnswers(1 << 20).Wrap(realm)
+		chain := NewCache(1 << 20).Wrap(realm)
 		var wg sync.WaitGroup
 		received := make([]int, 10)
 		for i := range 10 {
@@ -208,7 +208,7 @@ func TestCancelOfOneCallerDoesNotFailOthers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				realm, calls := progressing()
-				chain := NewAnswers(1 << 20).Wrap(realm)
+				chain := NewCache(1 << 20).Wrap(realm)
 				gone := schemas.Errorf(schemas.CodeCancelled, "gone")
 				began := time.Now()
 				var wg sync.WaitGroup
@@ -246,7 +246,7 @@ func TestCancelOfOneCallerDoesNotFailOthers(t *testing.T) {
 func TestCallsWithOtherTimeoutsAreSeparate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		realm, most := busy()
-		chain := NewAnswers(1 << 20).Wrap(realm)
+		chain := NewCache(1 << 20).Wrap(realm)
 		var wg sync.WaitGroup
 		for i := range 4 {
 			wg.Go(func() {

@@ -44,8 +44,8 @@ type Call struct {
 	TraceParent string // W3C traceparent; empty: none
 
 	// Leave is called by the innermost Invoker just before the call is sent, after everything else that takes time. Its error
-	// ends the call, and nothing is sent. nil: the call may be sent. See MayLeave.
-	Leave func() error
+	// ends the call, and nothing is sent. nil: the call may be sent. See CheckSend.
+	BeforeSend func() error
 
 	// Progress receives the realm's progress notifications, one at a time; nil: they are ignored. It must not block.
 	Progress func(Progress)
@@ -54,12 +54,12 @@ type Call struct {
 // Name is realm.capability.
 func (c *Call) Name() string { return c.Realm + "." + c.Capability }
 
-// MayLeave calls Leave: nil if the call may be sent now. Every innermost Invoker calls it.
-func (c *Call) MayLeave() error {
-	if c.Leave == nil {
+// CheckSend calls BeforeSend: nil if the call may be sent now. Every innermost Invoker calls it.
+func (c *Call) CheckSend() error {
+	if c.BeforeSend == nil {
 		return nil
 	}
-	return c.Leave()
+	return c.BeforeSend()
 }
 
 // Progress is one progress notification of a realm.

@@ -25,7 +25,7 @@ type sharedCall struct {
 
 // coalesce makes the call, or waits for an identical one that is in flight. If the caller of that one ends it, the others
 // make the call again, once for all of them, so no caller fails because another one cancelled.
-func (a *Answers) coalesce(ctx context.Context, q cacheKey, c *Call, next Invoker) (*Result, error) {
+func (a *Cache) coalesce(ctx context.Context, q cacheKey, c *Call, next Invoker) (*Result, error) {
 	key := sharedKey{q, c.Timeout, c.Heartbeat}
 	began := time.Now()
 	for {
@@ -62,7 +62,7 @@ func (a *Answers) coalesce(ctx context.Context, q cacheKey, c *Call, next Invoke
 }
 
 // makeShared makes the call for all that wait.
-func (a *Answers) makeShared(ctx context.Context, key sharedKey, f *sharedCall, c *Call, next Invoker) (*Result, error) {
+func (a *Cache) makeShared(ctx context.Context, key sharedKey, f *sharedCall, c *Call, next Invoker) (*Result, error) {
 	made := *c
 	if c.Progress != nil {
 		made.Progress = func(p Progress) {
@@ -71,7 +71,7 @@ func (a *Answers) makeShared(ctx context.Context, key sharedKey, f *sharedCall, 
 		}
 	}
 	f.res, f.err = next.Invoke(ctx, &made)
-	f.abandoned = f.err != nil && (ctx.Err() != nil || made.MayLeave() != nil)
+	f.abandoned = f.err != nil && (ctx.Err() != nil || made.CheckSend() != nil)
 	if f.err == nil {
 		a.put(key.question, f.res)
 	}

@@ -50,7 +50,7 @@ func (r *Rates) Wrap(next Invoker) Invoker {
 	})
 }
 
-func limitOf(b *schemas.RateBound) store.Limit {
+func limitOf(b *schemas.ScopedRateLimit) store.Limit {
 	return store.Limit{
 		Key: "rate/" + b.Scope, Tokens: 1, Rate: b.Rate, Period: cmp.Or(b.Per.Std(), time.Second), Burst: cmp.Or(b.Burst, b.Rate),
 	}
@@ -73,7 +73,7 @@ func (r *Rates) emptyFor(scope string, now time.Time) time.Duration {
 	return r.bucketOf(scope).until.Sub(now)
 }
 
-func (r *Rates) refusal(c *Call, bound *schemas.RateBound, wait time.Duration, now time.Time) *schemas.Error {
+func (r *Rates) refusal(c *Call, bound *schemas.ScopedRateLimit, wait time.Duration, now time.Time) *schemas.Error {
 	l := limitOf(bound)
 	r.mu.Lock()
 	b := r.bucketOf(bound.Scope)

@@ -15,12 +15,12 @@ import (
 	"github.com/runplane/runplane/store/bolt"
 )
 
-func limited(rates ...schemas.RateBound) *Call {
+func limited(rates ...schemas.ScopedRateLimit) *Call {
 	return &Call{Realm: "r", Capability: "c", Attempt: 1, Rules: &Rules{Rates: rates}}
 }
 
-func bound(scope string, rate int, per time.Duration, burst int) schemas.RateBound {
-	return schemas.RateBound{Scope: scope, RateLimit: schemas.RateLimit{Rate: rate, Per: schemas.Duration(per), Burst: burst}}
+func bound(scope string, rate int, per time.Duration, burst int) schemas.ScopedRateLimit {
+	return schemas.ScopedRateLimit{Scope: scope, RateLimit: schemas.RateLimit{Rate: rate, Per: schemas.Duration(per), Burst: burst}}
 }
 
 func withStore(t *testing.T, test func(t *testing.T, s store.Store)) {

@@ -10,9 +10,9 @@ import (
 // rules.
 type Rules struct {
 	Breaker      BreakerRule
-	Rates        []schemas.RateBound
-	Rooms        []schemas.ConcurrencyBound
-	RoomWait     time.Duration // longest wait for a slot
+	Rates        []schemas.ScopedRateLimit
+	Concurrency  []schemas.ScopedConcurrency
+	BulkheadWait time.Duration // longest wait for a slot
 	CacheTTL     time.Duration // 0: no cache
 	StaleIfError time.Duration // 0: no stale results
 	Fallback     []schemas.PolicyFallback
@@ -28,9 +28,9 @@ type BreakerRule struct {
 
 // DefaultRules apply where no policy has a value.
 var DefaultRules = Rules{
-	Breaker:  BreakerRule{Failures: 10, OpenFor: 15 * time.Second},
-	RoomWait: 5 * time.Second,
-	Drift:    schemas.DriftHold,
+	Breaker:      BreakerRule{Failures: 10, OpenFor: 15 * time.Second},
+	BulkheadWait: 5 * time.Second,
+	Drift:        schemas.DriftHold,
 
 	RetryUnknown: true,
 }
@@ -38,7 +38,7 @@ var DefaultRules = Rules{
 // NewRules resolves the policies for one capability.
 func NewRules(p schemas.Policies, realm, capability string) *Rules {
 	policy, r := p.For(realm, capability), DefaultRules
-	r.Rates, r.Rooms = p.Bounds(realm, capability)
+	r.Rates, r.Concurrency = p.SharedLimits(realm, capability)
 	if b := policy.Breaker; b != nil {
 		if b.Failures != nil {
 			r.Breaker.Failures = *b.Failures
@@ -50,7 +50,7 @@ func NewRules(p schemas.Policies, realm, capability string) *Rules {
 	for _, d := range []struct {
 		to   *time.Duration
 		from *schemas.Duration
-	}{{&r.RoomWait, policy.ConcurrencyWait}, {&r.CacheTTL, policy.CacheTTL}, {&r.StaleIfError, policy.StaleIfError}} {
+	}{{&r.BulkheadWait, policy.ConcurrencyWait}, {&r.CacheTTL, policy.CacheTTL}, {&r.StaleIfError, policy.StaleIfError}} {
 		if d.from != nil {
 			*d.to = d.from.Std()
 		}

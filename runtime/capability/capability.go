@@ -47,9 +47,9 @@ type Capabilities struct {
 	checkers  checkers
 	rules     atomic.Pointer[resolvedRules]
 	breakers  *call.Breakers
-	bulkheads call.Rooms
+	bulkheads call.Bulkheads
 	rates     *call.Rates
-	cache     *call.Answers
+	cache     *call.Cache
 
 	attempt call.Invoker // one attempt of a node
 	direct  call.Invoker // a direct call with its retries
@@ -62,7 +62,7 @@ func New(config Config) *Capabilities {
 	c := &Capabilities{
 		Realms: config.Realms, Quotas: call.NewQuotas(tokens),
 		store: config.Store, log: config.Log, sessions: config.Sessions, newID: config.NewID, random: config.Random,
-		breakers: call.NewBreakers(log), rates: call.NewRates(tokens), cache: call.NewAnswers(cmp.Or(config.MaxCache, 32<<20)),
+		breakers: call.NewBreakers(log), rates: call.NewRates(tokens), cache: call.NewCache(cmp.Or(config.MaxCache, 32<<20)),
 	}
 	c.SetPolicies(config.Policies)
 	c.SetQuotas(config.Quotas)
@@ -132,7 +132,7 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 			_, err := c.sessions.Use(ctx, in.SessionID)
 			return err
 		})
-		if err != nil && !errors.Is(err, records.Unavailable) {
+		if err != nil && !errors.Is(err, records.ErrUnavailable) {
 			return nil, err
 		}
 	}

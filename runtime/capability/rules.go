@@ -42,9 +42,9 @@ func (c *Capabilities) RulesOf(realm, capability string) *call.Rules {
 	return rules
 }
 
-// Forbids reports whether the policies, as they are now, forbid that a plan repeats a `once` call of the target whose outcome is
+// ForbidsRetryUnknown reports whether the policies, as they are now, forbid that a plan repeats a `once` call of the target whose outcome is
 // unknown.
-func (c *Capabilities) Forbids(t *plan.Target) bool {
+func (c *Capabilities) ForbidsRetryUnknown(t *plan.Target) bool {
 	return !c.RulesOf(t.Realm, t.Capability).RetryUnknown
 }
 
@@ -96,9 +96,9 @@ func (c *Capabilities) addLimits(described *schemas.Capability) {
 	if rules.Breaker.Failures > 0 {
 		limits.Breaker.OpenFor = schemas.Duration(rules.Breaker.OpenFor)
 	}
-	limits.RateLimits, limits.Concurrency = rules.Rates, rules.Rooms
-	if len(rules.Rooms) > 0 {
-		limits.ConcurrencyWait = schemas.Duration(rules.RoomWait)
+	limits.RateLimits, limits.Concurrency = rules.Rates, rules.Concurrency
+	if len(rules.Concurrency) > 0 {
+		limits.ConcurrencyWait = schemas.Duration(rules.BulkheadWait)
 	}
 	limits.CacheTTL, limits.StaleIfError = schemas.Duration(rules.CacheTTL), schemas.Duration(rules.StaleIfError)
 	limits.Fallback, limits.Drift = rules.Fallback, rules.Drift

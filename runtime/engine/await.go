@@ -19,7 +19,7 @@ import (
 func (t *turn) awaitState(unit int, e *schemas.Event) error {
 	a := t.x.State.Node(unit).Awaited
 	key, err := a.Key.Text(t.scope(unit))
-	if errors.Is(err, records.Unavailable) {
+	if errors.Is(err, records.ErrUnavailable) {
 		return err
 	}
 	if err != nil {
@@ -60,7 +60,7 @@ func (w *waits) applying(_ *turn, e *schemas.Event) func() {
 // prepare sets the index terms of the waits, and sees to it that an owner reads the states.
 func (w *waits) prepare(t *turn) {
 	t.head.Awaits = journal.Awaits(t.head.Principal, t.x.State)
-	if !t.x.State.Awaits() {
+	if !t.x.State.AwaitsState() {
 		return
 	}
 	unread := w.unread
@@ -74,7 +74,7 @@ func (w *waits) prepare(t *turn) {
 
 // stepped reads the states. The waits that are over are ended by a request to the owner.
 func (w *waits) stepped(o *owner, s *stepResult) time.Time {
-	if !w.unread || !o.x.State.Awaits() || s.released || o.x.lease == nil {
+	if !w.unread || !o.x.State.AwaitsState() || s.released || o.x.lease == nil {
 		return w.retryAt
 	}
 	over, err := o.r.readAwaited(o.r.storeCtx, o.x)
@@ -110,7 +110,7 @@ func (r *Engine) readAwaited(ctx context.Context, x *execution) (map[machine.Awa
 		}
 		if e != nil {
 			over[a] = *e
-		} else if err := r.states.Remind(ctx, key, &s, now); err != nil {
+		} else if err := r.states.NotifyAtExpiry(ctx, key, &s, now); err != nil {
 			return nil, err
 		}
 	}
@@ -179,7 +179,7 @@ func (r *Engine) endOfWait(ctx context.Context, x *execution, a machine.Await, f
 	}
 	var e schemas.Event
 	switch {
-	case errors.Is(err, records.Unavailable):
+	case errors.Is(err, records.ErrUnavailable):
 		return nil, err
 	case err != nil && awaited.Found:
 		field := fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)

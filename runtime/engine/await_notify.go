@@ -20,9 +20,9 @@ const (
 	maxWritten = 10_000 // states written here whose waits are still to be checked; the wakes of others do it later
 )
 
-// Written notes that this process has written a state, so that the waits for it are checked. It does not block. If too many states are
+// StateWritten notes that this process has written a state, so that the waits for it are checked. It does not block. If too many states are
 // noted already, the wake that was committed with the state does it later.
-func (r *Engine) Written(key store.Key) { r.written.Add(key) }
+func (r *Engine) StateWritten(key store.Key) { r.written.Add(key) }
 
 // notifyWritten checks the waits for a state that this process has written, also while Run ends.
 func (r *Engine) notifyWritten(key store.Key) {
@@ -66,7 +66,7 @@ func (r *Engine) notifyWaiting(ctx context.Context, key store.Key) error {
 		g.Go(func() error {
 			err := r.checkAwaited(ctx, rec.Key.ID, key)
 			switch {
-			case err == nil, errors.Is(err, records.Unavailable), errors.Is(err, store.ErrConflict), ctx.Err() != nil:
+			case err == nil, errors.Is(err, records.ErrUnavailable), errors.Is(err, store.ErrConflict), ctx.Err() != nil:
 				return err
 			case !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // not found: it was deleted
 				r.log.Error("check an execution that waits for a state: it keeps waiting", "execution_id", rec.Key.ID, "error", err)
@@ -81,5 +81,5 @@ func (r *Engine) notifyWaiting(ctx context.Context, key store.Key) error {
 	if err != nil || s == nil {
 		return err
 	}
-	return r.states.Remind(ctx, key, s, now)
+	return r.states.NotifyAtExpiry(ctx, key, s, now)
 }

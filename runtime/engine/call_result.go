@@ -23,13 +23,13 @@ func (o *owner) callEnded(c pendingCall, res *call.Result, err error, took time.
 			switch {
 			case e != nil:
 				return []schemas.Event{*e}, nil
-			case s.Undecided(c.unit, c.attempt):
-				return s.SettledFailed(c.unit, c.attempt, schemas.AsError(err), took, o.r.worker), nil
+			case s.OutcomeOpen(c.unit, c.attempt):
+				return s.LateFailure(c.unit, c.attempt, schemas.AsError(err), took, o.r.worker), nil
 			}
 			return nil, nil
 		}
-		if s.Undecided(c.unit, c.attempt) {
-			events := s.Settled(c.unit, c.attempt, took, o.r.worker)
+		if s.OutcomeOpen(c.unit, c.attempt) {
+			events := s.LateSuccess(c.unit, c.attempt, took, o.r.worker)
 			setAnswer(&events[0], s, res)
 			return events, nil
 		}
@@ -75,7 +75,7 @@ func (o *owner) verifyResult(c pendingCall, res *call.Result, e schemas.Event, t
 		e.Output = schemas.Value(out)
 	}
 	switch {
-	case errors.Is(err, records.Unavailable):
+	case errors.Is(err, records.ErrUnavailable):
 		return nil, err
 	case err == nil && !happened:
 		e = *s.NotDone(c.unit, c.attempt, took, now, o.r.random) // not nil: callEnded has checked that the verification is in flight
@@ -99,7 +99,7 @@ func (r *Engine) applyLate(id string, q *request) {
 		return events, err
 	}
 	err := r.Decide(r.storeCtx, id, decide)
-	for delay := records.MinDelay; errors.Is(err, records.Unavailable) && r.storeCtx.Err() == nil; delay = min(2*delay, records.MaxDelay) {
+	for delay := records.MinRetryDelay; errors.Is(err, records.ErrUnavailable) && r.storeCtx.Err() == nil; delay = min(2*delay, records.MaxRetryDelay) {
 		select {
 		case <-time.After(delay):
 		case <-r.storeCtx.Done():

@@ -46,7 +46,7 @@ func (f *inFlight) once() bool { return f.effect.Rank() >= schemas.EffectOnce.Ra
 
 // outcomeOpen reports whether the state has given up the call without knowing its outcome.
 func (f *inFlight) outcomeOpen(s *machine.State) bool {
-	return s != nil && f.unit < len(s.Units) && s.Undecided(f.unit, f.attempt)
+	return s != nil && f.unit < len(s.Units) && s.OutcomeOpen(f.unit, f.attempt)
 }
 
 // makeCall makes a call in a goroutine of its own. The result goes to the owner's inbox, or to applyLate.
@@ -61,7 +61,7 @@ func (o *owner) makeCall(c pendingCall) {
 		Realm: c.target.Realm, Capability: c.target.Capability, Inputs: c.inputs, Effect: c.effect, Attempt: c.attempt,
 		Key: c.key, IdempotencyArg: c.target.IdempotencyArg, Timeout: c.target.Timeout.Std(), TimeoutFrom: c.target.TimeoutFrom,
 		Heartbeat: c.target.HeartbeatTimeout.Std(), Rules: o.r.capabilities.RulesOf(c.target.Realm, c.target.Capability),
-		Hash: c.hash, Accepted: c.hash != c.target.Hash, Leave: o.checkLease,
+		Hash: c.hash, Accepted: c.hash != c.target.Hash, BeforeSend: o.checkLease,
 		Principal: o.x.Head.Principal, SessionID: o.x.Head.SessionID, ExecutionID: o.x.ID, NodeID: c.name,
 	}
 	o.r.owners.Go(func() {

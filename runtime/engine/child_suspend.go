@@ -21,7 +21,7 @@ func (r *Engine) syncChild(ctx context.Context, parent journal.Head, c child) er
 		var mode, reason string
 		err := r.Decide(ctx, parent.ExecutionID, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 			status, mode, reason = "", machine.SuspendDrain, s.Reason
-			if waitsForChild(s, c.unit, c.id) && !abandonsChildren(s) && !s.Units[c.unit].Asleep {
+			if waitsForChild(s, c.unit, c.id) && !abandonsChildren(s) && !s.Units[c.unit].ChildSuspended {
 				status = s.Status
 			}
 			if s.Now {
@@ -78,7 +78,7 @@ func childSuspended(id string) Decision {
 			return nil, nil
 		}
 		unit := childUnit(s, id)
-		if unit < 0 || s.Units[unit].Asleep {
+		if unit < 0 || s.Units[unit].ChildSuspended {
 			return nil, nil
 		}
 		e := s.Event(schemas.EventNodeSuspended, unit)

@@ -14,9 +14,9 @@ import (
 // Suspend stops an execution, and with it those of its workflow nodes, from starting anything. In mode drain, the default, calls in flight
 // finish and their results are recorded. In mode now, which may follow a drain, calls that may be repeated are stopped.
 func (r *Engine) Suspend(ctx context.Context, id, mode, reason string) (schemas.Execution, error) {
-	return r.Change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+	return r.DecideFor(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		if !machine.Legal(schemas.EventSuspended, s.Status, "") {
-			return nil, Illegal("suspend", id, s.Status)
+			return nil, NotAllowed("suspend", id, s.Status)
 		}
 		return suspendEvents(s, mode, reason, caller.From(ctx).Principal, ""), nil
 	})
@@ -67,7 +67,7 @@ func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (s
 		}
 		live = r.acceptedTools(ctx, x.State, patch)
 	}
-	return r.Change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+	return r.DecideFor(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		events, err := patchEvents(s, id, patch, live, caller.From(ctx).Principal)
 		if err != nil {
 			return nil, err
@@ -78,7 +78,7 @@ func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (s
 		case schemas.StatusRunning:
 			return events, nil
 		}
-		return nil, Illegal("resume", id, s.Status)
+		return nil, NotAllowed("resume", id, s.Status)
 	})
 }
 
@@ -95,12 +95,12 @@ func (r *Engine) Cancel(ctx context.Context, id string, o CancelOptions) (schema
 	if o.Grace <= 0 {
 		o.Grace = r.limits.Grace
 	}
-	return r.Change(ctx, id, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+	return r.DecideFor(ctx, id, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		switch {
 		case s.Status == schemas.StatusCancelling, s.Status == schemas.StatusCancelled:
 			return nil, nil
 		case s.Status.Terminal() || s.Status == schemas.StatusCompensating:
-			return nil, Illegal("cancel", id, s.Status)
+			return nil, NotAllowed("cancel", id, s.Status)
 		}
 		e := schemas.Event{Type: schemas.EventCancelling, Reason: o.Reason, By: caller.From(ctx).Principal, Due: new(now.Add(o.Grace))}
 		if o.Compensate {
@@ -115,10 +115,10 @@ const MaxSignalData = 16 << 10
 
 // Signal sends a named event with data to an execution. A node that waits for the name receives it, now or later.
 func (r *Engine) Signal(ctx context.Context, id, name string, data schemas.Value) (schemas.Execution, error) {
-	return r.Change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+	return r.DecideFor(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		switch {
 		case s.Status.Terminal() || s.Status == schemas.StatusCancelling:
-			return nil, Illegal("signal", id, s.Status)
+			return nil, NotAllowed("signal", id, s.Status)
 		case len(data) > MaxSignalData:
 			return nil, schemas.Errorf(schemas.CodePayloadTooLarge, "the data of the signal has %d bytes (limit %d)", len(data), MaxSignalData).
 				WithField("data").WithHint("send a reference to the data instead")
@@ -129,8 +129,8 @@ func (r *Engine) Signal(ctx context.Context, id, name string, data schemas.Value
 	})
 }
 
-// Change is [Engine.Decide] for a caller: the execution has to be the caller's, and is returned as it is after the commit.
-func (r *Engine) Change(ctx context.Context, id string, decide Decision) (schemas.Execution, error) {
+// DecideFor is [Engine.Decide] for a caller: the execution has to be the caller's, and is returned as it is after the commit.
+func (r *Engine) DecideFor(ctx context.Context, id string, decide Decision) (schemas.Execution, error) {
 	if _, err := r.journal.HeadFor(ctx, id); err != nil {
 		return schemas.Execution{}, err
 	}
@@ -141,8 +141,8 @@ func (r *Engine) Change(ctx context.Context, id string, decide Decision) (schema
 	return r.shown(ctx, h.Execution), err
 }
 
-// Illegal returns the error of a verb, such as "suspend", that is not allowed while the execution has the status.
-func Illegal(verb, id string, s schemas.Status) *schemas.Error {
+// NotAllowed returns the error of a verb, such as "suspend", that is not allowed while the execution has the status.
+func NotAllowed(verb, id string, s schemas.Status) *schemas.Error {
 	code := schemas.CodeConflict
 	if s.Terminal() {
 		code = schemas.CodeAlreadyFinished

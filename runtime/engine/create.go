@@ -30,7 +30,7 @@ func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Sub
 	x := newExecution(journal.New(id, h))
 	x.SetProgram(p, sub.session)
 	x.State = machine.New(p)
-	x.State.Forbid(r.capabilities.Forbids)
+	x.State.ForbidRetryUnknown(r.capabilities.ForbidsRetryUnknown)
 	base := store.Batch{Puts: []store.Put{{Key: journal.PlanKey(id), Value: record, Version: store.AnyVersion}}}
 	if r.owner(id) != nil { // another request with the same idempotency key is creating it: this waits for its first commit
 		if err := r.Decide(ctx, id, noEvents); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {

@@ -27,6 +27,6 @@ func mustSync(s *machine.State, e *schemas.Event) bool {
 	if e.Type == schemas.EventNodeCompensating {
 		return s.Node(unit).Compensate.Effect.Rank() >= schemas.EffectOnce.Rank()
 	}
-	_, effect, _ := s.Goes(unit)
+	_, effect, _ := s.CallDefinition(unit)
 	return s.Target(unit) != nil && effect.Rank() >= schemas.EffectOnce.Rank()
 }

@@ -11,7 +11,7 @@ import (
 // finish evaluates the output of the plan and ends the execution.
 func (t *turn) finish() {
 	out, err := t.output()
-	if errors.Is(err, records.Unavailable) {
+	if errors.Is(err, records.ErrUnavailable) {
 		t.err = err
 		return
 	}

@@ -16,7 +16,7 @@ func (t *turn) expandItems(unit int) {
 	}
 	e := t.x.State.Event(schemas.EventNodeExpanded, unit)
 	e.Count = len(list)
-	if t.x.State.Unsettled(unit) { // the expression could later evaluate to another list
+	if t.x.State.InputsMayChange(unit) { // the expression could later evaluate to another list
 		if e.Data, err = schemas.Encode(list); err != nil {
 			t.err = fmt.Errorf("encode list: %w", err)
 			return
@@ -28,7 +28,7 @@ func (t *turn) expandItems(unit int) {
 // joinItems ends a for_each node with the list of its items' outputs, in their order. The output of an item that did not succeed is null.
 func (t *turn) joinItems(unit int) {
 	s := t.x.State
-	if err := s.Joinable(unit); err != nil {
+	if err := s.JoinError(unit); err != nil {
 		t.emit(s.Final(unit, err))
 		return
 	}
@@ -75,7 +75,7 @@ func (t *turn) itemOutput(unit int) ([]byte, error) {
 	if u.Status != schemas.NodeSucceeded {
 		return nil, nil
 	}
-	if cached, ok := t.x.Cached(unit); ok { // it may not be committed yet
+	if cached, ok := t.x.CachedOutput(unit); ok { // it may not be committed yet
 		return cached.Raw(), nil
 	}
 	return t.r.journal.Output(t.ctx, t.x.ID, t.x.State.Name(unit), u.Output, u.OutputRef)

@@ -11,8 +11,8 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// MaxInline is the largest output in bytes that is stored in the log. Larger ones have a record of their own.
-const MaxInline = 4 << 10
+// MaxInlineOutput is the largest output in bytes that is stored in the log. Larger ones have a record of their own.
+const MaxInlineOutput = 4 << 10
 
 // storeLarge moves what is large from the event into records of their own, and drops a text that can be derived from the output.
 func (t *turn) storeLarge(e *schemas.Event) {
@@ -22,10 +22,10 @@ func (t *turn) storeLarge(e *schemas.Event) {
 	name, limit, unit := journal.OutputNode, schemas.MaxExecutionOutput, -1
 	if machine.AboutNode(e.Type) {
 		unit, _ = t.x.State.Unit(e.Node, e.Item)
-		name, limit = t.x.State.Name(unit), MaxInline
+		name, limit = t.x.State.Name(unit), MaxInlineOutput
 	}
-	if len(e.Text) > MaxInline && e.Type != schemas.EventNodeHeld { // the text of a held node is its question
-		t.x.KeepText(unit, e.Text)
+	if len(e.Text) > MaxInlineOutput && e.Type != schemas.EventNodeHeld { // the text of a held node is its question
+		t.x.CacheText(unit, e.Text)
 		e.TextRef, e.Text = t.storeApart(name+journal.TextPart, []byte(e.Text)), ""
 	}
 	if e.Patch != nil && len(e.Patch.Output) > limit {
@@ -33,7 +33,7 @@ func (t *turn) storeLarge(e *schemas.Event) {
 		e.Output, patch.Output = patch.Output, nil
 		e.Patch = &patch
 	}
-	if len(e.Data) > MaxInline && unit >= 0 && e.Type != schemas.EventReviewDecided { // that data may start a call in this turn
+	if len(e.Data) > MaxInlineOutput && unit >= 0 && e.Type != schemas.EventReviewDecided { // that data may start a call in this turn
 		e.DataRef, e.Data = t.storeApart(fmt.Sprintf("%s$%d", name, e.Seq), e.Data), nil
 	}
 	if len(e.Output) <= limit {
@@ -41,7 +41,7 @@ func (t *turn) storeLarge(e *schemas.Event) {
 	}
 	e.OutputRef = t.storeApart(name, e.Output)
 	if unit >= 0 {
-		t.x.Keep(unit, e.Output)
+		t.x.CacheOutput(unit, e.Output)
 	}
 	e.Output = nil
 }

@@ -5,7 +5,7 @@ type Load struct {
 	InMemory    int   // executions that it owns
 	Capacity    int   // how many it may own
 	Uncommitted int   // of InMemory, those whose last commit failed
-	Trouble     error // why one of those failed; nil: none did
+	CommitError error // why one of those failed; nil: none did
 }
 
 // Load returns the present load of this process.
@@ -15,7 +15,7 @@ func (r *Engine) Load() Load {
 	l := Load{InMemory: len(r.owned), Capacity: r.limits.MaxExecutions}
 	for _, o := range r.owned {
 		if err := o.lastError.Load(); err != nil {
-			l.Trouble = *err
+			l.CommitError = *err
 			l.Uncommitted++
 		}
 	}

@@ -18,9 +18,9 @@ func (p feedObserver) Committed(c journal.Commit) {
 	}
 }
 
-// Changed is called when the store's watch names a record: the owner of the execution, and those who watch it here, learn of the commits of
+// RecordChanged is called when the store's watch names a record: the owner of the execution, and those who watch it here, learn of the commits of
 // other replicas. Records of other kinds are ignored.
-func (r *Engine) Changed(ctx context.Context, key store.Key) {
+func (r *Engine) RecordChanged(ctx context.Context, key store.Key) {
 	switch owner := r.owner(key.ID); {
 	case owner != nil && key.Kind == journal.KindNudge:
 		owner.markStale()

@@ -192,7 +192,7 @@ func (o *owner) release() {
 		}
 	}
 	if lease != nil && lease != o.x.lease { // claimed again too late for this owner
-		o.r.store.GiveBack(lease, records.Now())
+		o.r.store.Release(lease, records.Now())
 	}
 	for _, f := range o.calls {
 		if !f.once() || !gone && !f.outcomeOpen(o.x.State) { // the next owner can use the result of a `once` call

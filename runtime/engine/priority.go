@@ -18,9 +18,9 @@ func (r *Engine) SetPriority(ctx context.Context, id string, priority int) (sche
 			priority, schemas.PriorityFirst, schemas.PriorityLast).WithField("priority")
 	}
 	var children []string
-	e, err := r.Change(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+	e, err := r.DecideFor(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		if s.Status.Terminal() {
-			return nil, Illegal("change the priority of", id, s.Status)
+			return nil, NotAllowed("change the priority of", id, s.Status)
 		}
 		children = s.ChildIDs()
 		if s.Priority == priority {

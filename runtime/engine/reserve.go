@@ -40,11 +40,11 @@ func (r *Engine) reserve(ctx context.Context, key, id string, p *plan.Program) (
 		return id, false, nil
 	}
 	if !errors.Is(err, store.ErrConflict) {
-		return "", false, records.Error(err)
+		return "", false, records.StoreError(err)
 	}
 	rec, err := r.store.Get(ctx, at)
 	if err != nil {
-		return "", false, records.Error(err)
+		return "", false, records.StoreError(err)
 	}
 	var theirs journal.Reservation
 	if err := json.Unmarshal(rec.Value, &theirs); err != nil {
@@ -73,5 +73,5 @@ func (r *Engine) rebind(ctx context.Context, id string, put store.Put) (bool, er
 	if errors.Is(err, store.ErrConflict) {
 		return false, nil
 	}
-	return err == nil, records.Error(err)
+	return err == nil, records.StoreError(err)
 }

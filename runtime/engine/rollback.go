@@ -156,7 +156,7 @@ func (r *Engine) sameLog(ctx context.Context, x *execution, p position) (bool, e
 	}
 	entries, err := r.store.Log(ctx, journal.ExecutionKey(x.ID), p.seq-1, 1)
 	if err != nil {
-		return false, records.Error(err)
+		return false, records.StoreError(err)
 	}
 	return len(entries) == 1 && bytes.Equal(entries[0].Value, want.Value), nil
 }
@@ -190,7 +190,7 @@ func (r *Engine) restoreCommits(
 	b.Puts = append(b.Puts, store.Put{Key: journal.ExecutionKey(x.ID), Value: value, Version: version, Terms: restored.Terms()})
 	done, err := r.store.Commit(ctx, b)
 	if err != nil {
-		return journal.Head{}, 0, records.Error(err)
+		return journal.Head{}, 0, records.StoreError(err)
 	}
 	return restored, done.Versions[len(done.Versions)-1], nil
 }

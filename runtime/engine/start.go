@@ -151,7 +151,7 @@ func (t *turn) setValue(unit int, template *expr.Template, field string) {
 
 // failUnit handles the error of a unit that could not be evaluated: its fallbacks and on_error apply. An unavailable store ends the turn.
 func (t *turn) failUnit(unit int, field string, err error) {
-	if errors.Is(err, records.Unavailable) {
+	if errors.Is(err, records.ErrUnavailable) {
 		t.err = err
 		return
 	}

@@ -23,7 +23,7 @@ func (t *turn) startCall(unit int) {
 	case u.Fallback > 0:
 		field = fmt.Sprintf("fallback/%d/inputs", u.Fallback-1)
 	}
-	if e := s.Withheld(unit); e != nil {
+	if e := s.HoldUnknown(unit); e != nil {
 		t.emit(*e)
 		return
 	}
@@ -52,7 +52,7 @@ func (t *turn) undo(unit int) {
 	s := t.x.State
 	target := s.Node(unit).Compensate
 	inputs, err := t.scope(unit).Bind(target)
-	if errors.Is(err, records.Unavailable) {
+	if errors.Is(err, records.ErrUnavailable) {
 		t.err = err
 		return
 	}
@@ -71,14 +71,14 @@ func (t *turn) undo(unit int) {
 // keepInputs puts a unit's inputs into the event that starts it if its expressions could later evaluate to something else: the attempts of
 // one idempotency key must send the same inputs.
 func (t *turn) keepInputs(unit int, e *schemas.Event, inputs json.RawMessage) {
-	if t.x.State.Fixed(unit) == nil && t.x.State.Unsettled(unit) {
+	if t.x.State.KeptInputs(unit) == nil && t.x.State.InputsMayChange(unit) {
 		e.Data = schemas.Value(inputs)
 	}
 }
 
 // addCall adds a call to those that are made after the commit.
 func (t *turn) addCall(unit, attempt int, target *plan.Target, inputs json.RawMessage) {
-	hash, effect, _ := t.x.State.Goes(unit)
+	hash, effect, _ := t.x.State.CallDefinition(unit)
 	t.result.calls = append(t.result.calls, pendingCall{
 		unit: unit, attempt: attempt, name: t.x.State.Name(unit), target: target, inputs: inputs, hash: hash, effect: effect,
 		key: t.callKey(unit, inputs), at: t.now,
@@ -93,7 +93,7 @@ func (t *turn) callKey(unit int, inputs json.RawMessage) string {
 	if s.IsItem(unit) {
 		key += fmt.Sprintf("/%d", u.Item)
 	}
-	if k := s.Fixed(unit); k != nil && k.Mended { // the effect is another one than before the patch
+	if k := s.KeptInputs(unit); k != nil && k.Changed { // the effect is another one than before the patch
 		sum := sha256.Sum256(inputs)
 		key += fmt.Sprintf("/%x", sum[:6])
 	}

@@ -91,7 +91,7 @@ func (r *Engine) waitForRest(ctx context.Context, id string, wait time.Duration,
 func (r *Engine) headOrLatest(ctx context.Context, id string) (h journal.Head, stale bool, err error) {
 	h, err = r.journal.HeadFor(ctx, id)
 	o := r.owner(id)
-	if !errors.Is(err, records.Unavailable) || o == nil {
+	if !errors.Is(err, records.ErrUnavailable) || o == nil {
 		return h, false, err
 	}
 	known := o.x.latest.Load()
@@ -120,7 +120,7 @@ func (r *Engine) shown(ctx context.Context, e schemas.Execution) schemas.Executi
 		since = e.CreatedAt
 	}
 	e.Waiting, e.WaitingFor = true, []schemas.WaitingFor{{Reason: schemas.ReasonQueue, Since: since}}
-	e.Hint = "it is accepted and waits in the queue; " + queue.PausedWords(p) +
+	e.Hint = "it is accepted and waits in the queue; " + queue.DescribePause(p) +
 		". It starts once an operator has resumed the queue (resume_queue, or `runplane queue resume`); cancel_execution withdraws it"
 	return e
 }

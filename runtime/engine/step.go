@@ -70,7 +70,7 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 		case !errors.Is(err, store.ErrConflict): // the commit may have happened, or may still happen
 			x.State, x.changed, x.unconfirmed = nil, true, x.unconfirmed || t.batch.Sync
 			x.uncertain = slices.Concat(absent, t.result.calls)
-			return stepResult{}, records.Error(err)
+			return stepResult{}, records.StoreError(err)
 		case len(base.Puts) > 0:
 			return stepResult{}, err
 		}

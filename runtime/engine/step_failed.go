@@ -23,7 +23,7 @@ func (o *owner) stepFailed(
 		answer(requests, err)
 		o.suspendRefused(err)
 		return nil, 0, false
-	case !errors.Is(err, records.Unavailable) || base.Claim != nil || o.r.storeCtx.Err() != nil || errors.Is(err, store.ErrClosed):
+	case !errors.Is(err, records.ErrUnavailable) || base.Claim != nil || o.r.storeCtx.Err() != nil || errors.Is(err, store.ErrClosed):
 		if o.r.storeCtx.Err() == nil {
 			o.r.log.Error("run execution: what was claimed is tried again in a minute", "execution_id", o.x.ID, "error", err)
 		}
@@ -32,7 +32,7 @@ func (o *owner) stepFailed(
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			at = time.Time{} // it was deleted
 		}
-		o.r.store.GiveBack(o.x.lease, at)
+		o.r.store.Release(o.x.lease, at)
 		return nil, 0, false
 	}
 	o.lastError.Store(&err)
@@ -46,7 +46,7 @@ func (o *owner) stepFailed(
 		}
 	}
 	answer(refused, err)
-	delay = min(max(2*delay, records.MinDelay), records.MaxDelay)
+	delay = min(max(2*delay, records.MinRetryDelay), records.MaxRetryDelay)
 	t := time.NewTimer(delay)
 	defer t.Stop()
 	select {
@@ -78,6 +78,6 @@ func (o *owner) suspendRefused(cause error) {
 	}}
 	o.x.State = nil
 	if _, err := o.r.step(o.r.storeCtx, o.x, []*request{q}, releasing, store.Batch{}); err != nil || q.err != nil {
-		o.r.store.GiveBack(o.x.lease, records.Now().Add(retryUnrunnable))
+		o.r.store.Release(o.x.lease, records.Now().Add(retryUnrunnable))
 	}
 }

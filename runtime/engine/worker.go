@@ -20,7 +20,7 @@ func (r *Engine) claimDue(ctx context.Context) {
 			return
 		}
 		if !r.slots.TryAcquire(1) {
-			r.queue.SetVacant(false)
+			r.queue.SetEmpty(false)
 			wait = 0
 			if r.slots.Acquire(open, 1) != nil {
 				end()
@@ -41,10 +41,10 @@ func (r *Engine) claimDue(ctx context.Context) {
 			wait = 0
 		}
 		if err == nil {
-			r.queue.SetVacant(len(leases) < room)
+			r.queue.SetEmpty(len(leases) < room)
 		}
 		if len(leases) > 0 && r.queue.Paused(ctx) != nil {
-			r.store.ReturnAll(leases) //nolint:contextcheck // claimed leases are returned even if ctx has ended
+			r.store.ReleaseAll(leases) //nolint:contextcheck // claimed leases are returned even if ctx has ended
 			leases = nil
 		}
 		leases, sent = r.renewClaimed(ctx, leases, sent)
@@ -61,7 +61,7 @@ func (r *Engine) claimDue(ctx context.Context) {
 			return
 		}
 		r.log.Warn("claim executions: trying again", "error", err)
-		delay = min(max(2*delay, records.MinDelay), records.MaxDelay)
+		delay = min(max(2*delay, records.MinRetryDelay), records.MaxRetryDelay)
 		select {
 		case <-ctx.Done():
 		case <-time.After(delay):

@@ -151,8 +151,8 @@ func (h *Health) checkExecutions() schemas.Check {
 	switch {
 	case l.Uncommitted > 0:
 		c.Status = schemas.HealthDegraded
-		c.Message = fmt.Sprintf("the progress of %d executions cannot be written: %s", l.Uncommitted, records.Describe(l.Trouble).Message)
-		c.Cure = records.Cure(l.Trouble) + ". It is kept in memory, and tried again until the store accepts it"
+		c.Message = fmt.Sprintf("the progress of %d executions cannot be written: %s", l.Uncommitted, records.Describe(l.CommitError).Message)
+		c.Cure = records.Cure(l.CommitError) + ". It is kept in memory, and tried again until the store accepts it"
 	case l.InMemory >= l.Capacity:
 		c.Status, c.Cure = schemas.HealthDegraded, "new executions wait until others end: raise limits.max_executions, or add a replica"
 	}

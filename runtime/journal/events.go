@@ -23,7 +23,7 @@ func (r Reader) Events(ctx context.Context, id string, after int64, limit int) (
 	limit = min(limit, 500)
 	entries, err := r.journal.store.Log(ctx, ExecutionKey(id), after, limit+1)
 	if err != nil {
-		return out, records.Error(err)
+		return out, records.StoreError(err)
 	}
 	if len(entries) == 0 && after < h.Seq {
 		return out, r.journal.notFoundOr(ctx, id, nil)

@@ -38,21 +38,21 @@ func (x *Execution) SetProgram(p *plan.Program, session schemas.Value) {
 	x.Session = expr.NewValue(json.RawMessage(records.OrElse(session, "{}")))
 }
 
-// Keep caches a unit's output for expressions, and returns it.
-func (x *Execution) Keep(unit int, output []byte) *expr.Value {
+// CacheOutput caches a unit's output for expressions, and returns it.
+func (x *Execution) CacheOutput(unit int, output []byte) *expr.Value {
 	x.values[unit] = expr.NewValue(json.RawMessage(output))
 	x.cachedBytes += len(output)
 	return x.values[unit]
 }
 
-// KeepText caches a unit's text for expressions.
-func (x *Execution) KeepText(unit int, text string) {
+// CacheText caches a unit's text for expressions.
+func (x *Execution) CacheText(unit int, text string) {
 	x.texts[unit] = text
 	x.cachedBytes += len(text)
 }
 
-// Cached returns an output that is cached; it may not be committed yet.
-func (x *Execution) Cached(unit int) (*expr.Value, bool) {
+// CachedOutput returns an output that is cached; it may not be committed yet.
+func (x *Execution) CachedOutput(unit int) (*expr.Value, bool) {
 	v, ok := x.values[unit]
 	return v, ok
 }

@@ -15,7 +15,7 @@ type Config struct {
 	Limits    Limits
 	Retention time.Duration // how long executions are kept after they ended, for the hint of NotFound; 0: for ever
 	// Forbids reports whether the policies forbid that a plan repeats a `once` call of the target whose outcome is unknown.
-	Forbids func(*plan.Target) bool
+	ForbidsRetryUnknown func(*plan.Target) bool
 }
 
 // Limits bound what expressions read. Every field is required.
@@ -35,7 +35,7 @@ type Journal struct {
 
 // Open returns a Journal; it reads nothing.
 func Open(c Config) *Journal {
-	return &Journal{store: c.Store, sessions: c.Sessions, limits: c.Limits, retention: c.Retention, forbidsRetryUnknown: c.Forbids}
+	return &Journal{store: c.Store, sessions: c.Sessions, limits: c.Limits, retention: c.Retention, forbidsRetryUnknown: c.ForbidsRetryUnknown}
 }
 
 // Reader is the read-only half of the contract Execution. It shows callers their own executions.

@@ -56,7 +56,7 @@ func (j *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64)
 	if h.Snapshot > 0 {
 		rec, err := j.store.Get(ctx, SnapshotKey(x.ID))
 		if err != nil {
-			return fmt.Errorf("read snapshot of %s: %w", x.ID, records.Error(err))
+			return fmt.Errorf("read snapshot of %s: %w", x.ID, records.StoreError(err))
 		}
 		if state, err = machine.Restore(program, rec.Value); err != nil {
 			return err
@@ -65,7 +65,7 @@ func (j *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64)
 	for {
 		entries, err := j.store.Log(ctx, ExecutionKey(x.ID), state.Seq, 0)
 		if err != nil {
-			return fmt.Errorf("read log of %s: %w", x.ID, records.Error(err))
+			return fmt.Errorf("read log of %s: %w", x.ID, records.StoreError(err))
 		}
 		for _, entry := range entries {
 			var e schemas.Event
@@ -80,7 +80,7 @@ func (j *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64)
 			break
 		}
 	}
-	state.Forbid(j.forbidsRetryUnknown)
+	state.ForbidRetryUnknown(j.forbidsRetryUnknown)
 	x.State, x.Version = state, version
 	x.dropCache()
 	clear(x.lists)
@@ -94,7 +94,7 @@ func (j *Journal) program(ctx context.Context, x *Execution) (*plan.Program, err
 	}
 	rec, err := j.store.Get(ctx, PlanKey(x.ID))
 	if err != nil {
-		return nil, fmt.Errorf("read plan of %s: %w", x.ID, records.Error(err))
+		return nil, fmt.Errorf("read plan of %s: %w", x.ID, records.StoreError(err))
 	}
 	var d Definition
 	if err := json.Unmarshal(rec.Value, &d); err != nil {

@@ -17,7 +17,7 @@ func (j *Journal) Output(ctx context.Context, id, name string, inline schemas.Va
 	}
 	rec, err := j.store.Get(ctx, OutputKey(id, name))
 	if err != nil {
-		failed := fmt.Errorf("read output %s/%s: %w", id, name, records.Error(err))
+		failed := fmt.Errorf("read output %s/%s: %w", id, name, records.StoreError(err))
 		if errors.Is(err, store.ErrNotFound) {
 			failed = j.notFoundOr(ctx, id, failed)
 		}

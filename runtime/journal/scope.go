@@ -80,7 +80,7 @@ func (s Scope) Item() (*expr.Value, int, error) {
 // inputs returns the inputs of the unit's next call of the target, not yet checked.
 func (s Scope) inputs(target *plan.Target) (json.RawMessage, error) {
 	if target != s.x.State.Node(s.unit).Compensate {
-		if k := s.x.State.Fixed(s.unit); k != nil {
+		if k := s.x.State.KeptInputs(s.unit); k != nil {
 			return s.stored(schemas.Value(k.Inputs), k.Ref)
 		}
 	}
@@ -93,7 +93,7 @@ func (s Scope) Bind(target *plan.Target) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, _, accepted := s.x.State.Goes(max(s.unit, 0)); s.unit >= 0 && accepted && target == &s.x.State.Node(s.unit).Target {
+	if _, _, accepted := s.x.State.CallDefinition(max(s.unit, 0)); s.unit >= 0 && accepted && target == &s.x.State.Node(s.unit).Target {
 		return inputs, nil // package capability checks them against the definition that was accepted, if the tool still has it
 	}
 	if problem := target.CheckInputs(inputs); problem != nil {
@@ -156,13 +156,13 @@ func (s Scope) Node(id string) (expr.NodeValue, error) {
 	if u.TextRef != nil {
 		v.LongText = func() (string, error) { return s.text(unit, id) }
 	}
-	switch cached, ok := s.x.Cached(unit); {
+	switch cached, ok := s.x.CachedOutput(unit); {
 	case u.OutputRef != nil:
 		v.LongOutput = func() (*expr.Value, error) { return s.output(unit, id) }
 	case ok:
 		v.Output = cached
 	case u.Output != nil:
-		v.Output = s.x.Keep(unit, u.Output)
+		v.Output = s.x.CacheOutput(unit, u.Output)
 	}
 	return v, nil
 }
@@ -173,14 +173,14 @@ func (s Scope) output(unit int, node string) (*expr.Value, error) {
 	if u.OutputRef.Bytes > s.journal.limits.MaxOutput {
 		return nil, s.tooLarge("output", node, u.OutputRef.Bytes)
 	}
-	if cached, ok := s.x.Cached(unit); ok {
+	if cached, ok := s.x.CachedOutput(unit); ok {
 		return cached, nil
 	}
 	raw, err := s.journal.Output(s.ctx, s.x.ID, s.x.State.Name(unit), u.Output, u.OutputRef)
 	if err != nil {
 		return nil, err
 	}
-	return s.x.Keep(unit, raw), nil
+	return s.x.CacheOutput(unit, raw), nil
 }
 
 func (s Scope) tooLarge(what, node string, bytes int) *schemas.Error {
@@ -202,6 +202,6 @@ func (s Scope) text(unit int, node string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.x.KeepText(unit, string(raw))
+	s.x.CacheText(unit, string(raw))
 	return string(raw), nil
 }

@@ -58,7 +58,7 @@ func resumed(s *State, _ int, e *schemas.Event) {
 		s.Started = e.At
 	}
 	for i := range s.Units {
-		s.Units[i].Deaths, s.Units[i].Asleep = 0, false
+		s.Units[i].Deaths, s.Units[i].ChildSuspended = 0, false
 	}
 	s.childrenSuspended = 0
 	s.queueClocks(e.At)
@@ -115,7 +115,7 @@ func (s *State) cancelUnended(unit int, e *schemas.Event) {
 	u := &s.Units[unit]
 	s.addToCounts(unit, -1)
 	u.Status, u.Since, u.Ended, u.Calling = schemas.NodeCancelled, e.At, e.At, false
-	u.Asleep = false
+	u.ChildSuspended = false
 	u.Due, u.TotalDue, u.QueueDue, u.Reason, u.Question, u.Asked = time.Time{}, time.Time{}, time.Time{}, "", "", 0
 	s.addToCounts(unit, 1)
 }

@@ -232,14 +232,14 @@ func reviewDecided(s *State, unit int, e *schemas.Event) {
 // keepInputs keeps the inputs in the event, of the plan or of a person, for the following attempts.
 func (u *Unit) keepInputs(e *schemas.Event, mended bool) {
 	if len(e.Data) > 0 || e.DataRef != nil {
-		u.keep(Kept{Of: u.Fallback, Inputs: schemas.Object(e.Data), Ref: e.DataRef, Mended: mended})
+		u.keep(Kept{Of: u.Fallback, Inputs: schemas.Object(e.Data), Ref: e.DataRef, Changed: mended})
 	}
 }
 
 // keep replaces what was kept for the same call. Once a person has changed the inputs, Mended stays set.
 func (u *Unit) keep(k Kept) {
 	if old := u.kept(k.Of); old != nil {
-		k.Mended = k.Mended || old.Mended
+		k.Changed = k.Changed || old.Changed
 		*old = k
 		return
 	}
@@ -287,7 +287,7 @@ func nodeCancelled(s *State, unit int, e *schemas.Event) {
 // nodeSuspended: the execution of a workflow unit was suspended because this one is to be.
 func nodeSuspended(s *State, unit int, _ *schemas.Event) {
 	s.addToCounts(unit, -1)
-	s.Units[unit].Asleep = true
+	s.Units[unit].ChildSuspended = true
 	s.addToCounts(unit, 1)
 }
 
@@ -304,7 +304,7 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 	default:
 		if len(p.Inputs) > 0 {
 			u := &s.Units[unit]
-			u.keep(Kept{Inputs: p.Inputs, Mended: true})
+			u.keep(Kept{Inputs: p.Inputs, Changed: true})
 			u.Approved = false
 		}
 		if u := &s.Units[unit]; e.Definition != "" { // the approval was of another definition of the tool

@@ -12,12 +12,12 @@ type Await struct {
 	State schemas.StateName
 }
 
-// Awaits reports whether a unit waits for a state while the execution is running.
-func (s *State) Awaits() bool { return len(s.awaiting) > 0 && s.Status == schemas.StatusRunning }
+// AwaitsState reports whether a unit waits for a state while the execution is running.
+func (s *State) AwaitsState() bool { return len(s.awaiting) > 0 && s.Status == schemas.StatusRunning }
 
 // Awaiting lists the units that wait for a state, in order, while the execution is running.
 func (s *State) Awaiting() []Await {
-	if !s.Awaits() {
+	if !s.AwaitsState() {
 		return nil
 	}
 	list := make([]Await, 0, len(s.awaiting))

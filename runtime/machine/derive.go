@@ -82,7 +82,7 @@ func (s *State) addToCounts(unit, by int) {
 		}
 		if s.Node(unit).Kind == plan.KindWorkflow {
 			s.children += by
-			if u.Asleep {
+			if u.ChildSuspended {
 				s.childrenSuspended += by
 			}
 		}
@@ -100,7 +100,7 @@ func (s *State) setStatus(unit int, to schemas.NodeStatus, e *schemas.Event, cal
 	ended := u.Status.Ended()
 	s.addToCounts(unit, -1)
 	u.Status, u.Since, u.Due, u.QueueDue, u.Reason, u.Question, u.Asked, u.Calling = to, e.At, time.Time{}, time.Time{}, "", "", 0, calling
-	u.Asleep = false
+	u.ChildSuspended = false
 	s.addToCounts(unit, 1)
 	switch {
 	case to == schemas.NodeReady:

@@ -128,8 +128,8 @@ func (s *State) Items(node int) schemas.Items {
 	return v
 }
 
-// Joinable returns nil if a for_each node whose outcome is decided has succeeded, else the error.
-func (s *State) Joinable(node int) *schemas.Error {
+// JoinError returns nil if a for_each node whose outcome is decided has succeeded, else the error.
+func (s *State) JoinError(node int) *schemas.Error {
 	if !s.itemsFailed(node) {
 		return nil
 	}

@@ -9,23 +9,23 @@ import (
 // What follows is about late results: a call whose worker was thought dead, or whose time was over, ends after all. Its result
 // counts as long as there was no decision about the unit, and changes nothing that was decided.
 
-// Undecided reports whether attempt n of the unit is the call of unknown outcome for which the unit is held, or which is being
+// OutcomeOpen reports whether attempt n of the unit is the call of unknown outcome for which the unit is held, or which is being
 // verified, or which according to its verification did not happen while the next call has not started.
-func (s *State) Undecided(unit, n int) bool {
+func (s *State) OutcomeOpen(unit, n int) bool {
 	u := &s.Units[unit]
 	return n > 0 && u.UnknownAttempt == n && Legal(schemas.EventNodeSettled, s.Status, u.Status)
 }
 
-// Settled is the events after the late success of attempt n, which is Undecided. The first is about the unit and takes the output.
-func (s *State) Settled(unit, n int, took time.Duration, by string) []schemas.Event {
+// LateSuccess is the events after the late success of attempt n, whose OutcomeOpen holds. The first is about the unit and takes the output.
+func (s *State) LateSuccess(unit, n int, took time.Duration, by string) []schemas.Event {
 	e := s.about(unit, n, nil, took)
 	e.Type = schemas.EventNodeSettled
 	return append([]schemas.Event{*e}, s.resumeHeld(unit, by)...)
 }
 
-// SettledFailed is the events after the late failure of attempt n, which is Undecided; none if the outcome is still unknown. A
+// LateFailure is the events after the late failure of attempt n, whose OutcomeOpen holds; none if the outcome is still unknown. A
 // call that did not run, or ran and failed, is handled as if its result had come in time, but without a backoff.
-func (s *State) SettledFailed(unit, n int, err *schemas.Error, took time.Duration, by string) []schemas.Event {
+func (s *State) LateFailure(unit, n int, err *schemas.Error, took time.Duration, by string) []schemas.Event {
 	u := &s.Units[unit]
 	if err.Outcome == schemas.Unknown || u.Status != schemas.NodeHeld { // a verification determines the outcome itself
 		return nil

@@ -92,7 +92,7 @@ func (m *sim) advance() {
 				}
 			case Join:
 				e := m.s.Event(schemas.EventNodeSucceeded, a.Unit)
-				if err := m.s.Joinable(a.Unit); err != nil {
+				if err := m.s.JoinError(a.Unit); err != nil {
 					e = m.s.Final(a.Unit, err)
 				}
 				m.emit(e)

@@ -54,7 +54,7 @@ func postponed(err *schemas.Error, now time.Time) *time.Time {
 
 // isUnknownOnce reports whether the call has the effect once, may have happened, and must not be repeated without a decision.
 func (s *State) isUnknownOnce(unit int, err *schemas.Error) bool {
-	_, effect, _ := s.Goes(unit)
+	_, effect, _ := s.CallDefinition(unit)
 	return err.Outcome == schemas.Unknown && s.Target(unit) != nil && effect.Rank() >= schemas.EffectOnce.Rank() && !s.repeatable(unit)
 }
 
@@ -63,9 +63,9 @@ func (s *State) repeatable(unit int) bool {
 	return s.Node(unit).OnUnknown == schemas.OnUnknownRetry && (s.forbids == nil || !s.forbids(s.Target(unit)))
 }
 
-// Withheld is the hold of a unit that backs off to repeat a call of unknown outcome, if a policy now forbids that; nil: it may
+// HoldUnknown is the hold of a unit that backs off to repeat a call of unknown outcome, if a policy now forbids that; nil: it may
 // continue.
-func (s *State) Withheld(unit int) *schemas.Event {
+func (s *State) HoldUnknown(unit int) *schemas.Event {
 	u := &s.Units[unit]
 	if u.Status != schemas.NodeBackingOff || u.Phase != PhaseRun || u.Error == nil || !s.isUnknownOnce(unit, u.Error) {
 		return nil
@@ -276,7 +276,7 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 		}
 		gone := schemas.Errorf(schemas.CodeOutcomeUnknown, "the runtime stopped while the call was in flight").WithOutcome(schemas.Unknown)
 		e := s.about(i, s.Units[i].Attempts, gone, 0)
-		_, effect, _ := s.Goes(i)
+		_, effect, _ := s.CallDefinition(i)
 		repeat := effect.Rank() < schemas.EffectOnce.Rank()
 		switch {
 		case s.Status == schemas.StatusCompensating:

@@ -359,7 +359,7 @@ func (w *walk) atRest(actions []Action) {
 	}) {
 		awaiting = append(awaiting, Await{unit, *s.Units[unit].Awaits})
 	}
-	if a, b := s.Awaiting(), w.derived().Awaiting(); !slices.Equal(a, awaiting) || !slices.Equal(b, awaiting) || s.Awaits() != (len(awaiting) > 0) {
+	if a, b := s.Awaiting(), w.derived().Awaiting(); !slices.Equal(a, awaiting) || !slices.Equal(b, awaiting) || s.AwaitsState() != (len(awaiting) > 0) {
 		w.t.Fatalf("%v wait for states, but Awaiting returns %v, and after a snapshot %v", awaiting, a, b)
 	}
 	events := w.find(func(i int, u *Unit) bool {

@@ -172,7 +172,7 @@ func (w *walk) late() {
 		last--
 	}
 	for attempt := 1; attempt <= last; attempt++ {
-		if w.s.Undecided(unit, attempt) {
+		if w.s.OutcomeOpen(unit, attempt) {
 			w.settle(unit, attempt)
 			return
 		}
@@ -197,11 +197,11 @@ func (w *walk) settle(unit, attempt int) {
 	}
 	var events []schemas.Event
 	if err == nil {
-		events = w.s.Settled(unit, attempt, time.Millisecond, "w")
+		events = w.s.LateSuccess(unit, attempt, time.Millisecond, "w")
 		events[0].Output = schemas.Value("1")
 	} else {
 		held := u.Status == schemas.NodeHeld
-		events = w.s.SettledFailed(unit, attempt, err, time.Millisecond, "w")
+		events = w.s.LateFailure(unit, attempt, err, time.Millisecond, "w")
 		if known := held && err.Outcome != schemas.Unknown; known != (len(events) > 0) {
 			w.t.Fatalf("%s, which is %s, ended late with %v: %v", w.s.Name(unit), u.Status, err, events)
 		}
@@ -212,7 +212,7 @@ func (w *walk) settle(unit, attempt int) {
 		}
 		w.apply(e)
 	}
-	if len(events) > 0 && w.s.Undecided(unit, attempt) {
+	if len(events) > 0 && w.s.OutcomeOpen(unit, attempt) {
 		w.t.Fatalf("attempt %d of %s is decided and still passes for unknown", attempt, w.s.Name(unit))
 	}
 }
@@ -353,7 +353,7 @@ func (w *walk) work(owner bool) {
 			case Join:
 				e := w.s.Event(schemas.EventNodeSucceeded, a.Unit)
 				e.Output = schemas.Value(`[]`)
-				if err := w.s.Joinable(a.Unit); err != nil {
+				if err := w.s.JoinError(a.Unit); err != nil {
 					e = w.s.Final(a.Unit, err)
 				}
 				w.apply(e)
@@ -445,7 +445,7 @@ func (w *walk) answerAll() {
 			w.patch(true)
 		case len(w.children()) > 0:
 			w.endChild(false)
-		case w.s.Awaits():
+		case w.s.AwaitsState():
 			w.endAwait(false)
 		case !wake.IsZero():
 			w.now = wake

@@ -97,7 +97,7 @@ type Unit struct {
 	Signal         int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
 	Awaits         *schemas.StateName `json:"aw,omitempty"`  // of a wait_for: the state
 	Child          string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
-	Asleep         bool               `json:"z,omitempty"`   // and that execution is known to be suspended because this one is to be
+	ChildSuspended bool               `json:"z,omitempty"`   // and that execution is known to be suspended because this one is to be
 	Kept           []Kept             `json:"in,omitempty"`  // inputs that its calls send instead of evaluating the expressions again
 	Definition     string             `json:"def,omitempty"` // hash of the definition of its own capability that a person accepted
 	Effect         schemas.Effect     `json:"eff,omitempty"` // of that definition
@@ -132,10 +132,10 @@ type Unit struct {
 
 // Kept is the inputs of one of the calls that a unit may make: its own, or one of its fallback list.
 type Kept struct {
-	Of     int                `json:"of,omitempty"` // the call, as in Unit.Fallback
-	Inputs schemas.Object     `json:"in,omitempty"`
-	Ref    *schemas.OutputRef `json:"ref,omitempty"` // where they are if they are large
-	Mended bool               `json:"mnd,omitempty"` // a person changed them
+	Of      int                `json:"of,omitempty"` // the call, as in Unit.Fallback
+	Inputs  schemas.Object     `json:"in,omitempty"`
+	Ref     *schemas.OutputRef `json:"ref,omitempty"` // where they are if they are large
+	Changed bool               `json:"mnd,omitempty"` // a person changed them
 }
 
 // Phase is what a unit's calls are for.
@@ -179,10 +179,10 @@ func New(p *plan.Program) *State {
 	return s
 }
 
-// Forbid sets the function that reports whether the operator forbids repeating a call of unknown outcome: then a plan's
+// ForbidRetryUnknown sets the function that reports whether the operator forbids repeating a call of unknown outcome: then a plan's
 // on_unknown: retry counts as suspend. It is not part of the state, and is called when a call's outcome is unknown; nil forbids
 // nothing.
-func (s *State) Forbid(target func(*plan.Target) bool) { s.forbids = target }
+func (s *State) ForbidRetryUnknown(target func(*plan.Target) bool) { s.forbids = target }
 
 // Program is the plan that the execution runs.
 func (s *State) Program() *plan.Program { return s.program }
@@ -247,9 +247,9 @@ func (s *State) Target(unit int) *plan.Target {
 	return nil
 }
 
-// Unsettled reports whether what the unit's expressions read may still change, because its trigger rule started it before all
+// InputsMayChange reports whether what the unit's expressions read may still change, because its trigger rule started it before all
 // its dependencies ended.
-func (s *State) Unsettled(unit int) bool {
+func (s *State) InputsMayChange(unit int) bool {
 	n := s.Node(unit)
 	if n.Rule != schemas.OneSuccess && n.Rule != schemas.OneFailed {
 		return false
@@ -262,18 +262,18 @@ func (s *State) Unsettled(unit int) bool {
 	return false
 }
 
-// Fixed is the kept inputs of the unit's next attempt; nil: evaluate those of the plan.
-func (s *State) Fixed(unit int) *Kept {
+// KeptInputs is the kept inputs of the unit's next attempt; nil: evaluate those of the plan.
+func (s *State) KeptInputs(unit int) *Kept {
 	if u := &s.Units[unit]; u.Phase == PhaseRun {
 		return u.kept(u.Fallback)
 	}
 	return nil
 }
 
-// Goes returns the hash of the tool definition that the unit's current call uses, and its effect: those of the plan, or of a
+// CallDefinition returns the hash of the tool definition that the unit's current call uses, and its effect: those of the plan, or of a
 // definition that a person accepted later, with the stricter of both effects. accepted: it is not the plan's definition, against
 // which the inputs were checked.
-func (s *State) Goes(unit int) (hash string, effect schemas.Effect, accepted bool) {
+func (s *State) CallDefinition(unit int) (hash string, effect schemas.Effect, accepted bool) {
 	t, u := s.Target(unit), &s.Units[unit]
 	if t == nil {
 		return "", "", false

@@ -37,7 +37,7 @@ func fieldsOf(t reflect.Type) []field {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "-" || f.Type == reflect.TypeFor[*schemas.KeptWorkflow]() {
+		if name == "-" || f.Type == reflect.TypeFor[*schemas.ResolvedWorkflow]() {
 			continue // set by the runtime, never written
 		}
 		one := field{name: name, index: i}

@@ -59,7 +59,7 @@ func (n *Node) CheckWorkflow(inputs json.RawMessage) *schemas.Error {
 // workflowArguments checks the inputs of a node that names a workflow, as far as they are known before the plan runs.
 func (c *compiler) workflowArguments(i int) {
 	n, from := &c.prog.Nodes[i], &c.plan.Nodes[i]
-	kept := from.Workflow.Kept
+	kept := from.Workflow.Resolved
 	if kept == nil || len(kept.InputSchema) == 0 || n.Inputs == nil {
 		return
 	}

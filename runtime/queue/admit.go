@@ -44,7 +44,7 @@ func (q *Queue) Admit(ctx context.Context) error {
 		WithHint("nothing was started; submit it again after retry_after_seconds, with the same idempotency_key if it has one. " +
 			"get_queue_status shows how full the queue is")
 	if p := q.Paused(ctx); p != nil {
-		full.Message += ", and " + PausedWords(p)
+		full.Message += ", and " + DescribePause(p)
 	}
 	return full
 }
@@ -56,7 +56,7 @@ func (a *admission) join(ctx context.Context, q *Queue) (depth int, err error) {
 	}
 	stored, err := q.store.Queue(ctx, journal.KindExecution)
 	if err != nil {
-		return 0, records.Error(err)
+		return 0, records.StoreError(err)
 	}
 	for _, n := range stored.Due {
 		depth += n

@@ -93,8 +93,8 @@ func (q *Queue) readPause(ctx context.Context) (*schemas.QueuePause, int64, erro
 	return &p, version, nil
 }
 
-// PausedWords says who paused the queue, since when and why: "it has been paused by …".
-func PausedWords(p *schemas.QueuePause) string {
+// DescribePause says who paused the queue, since when and why: "it has been paused by …".
+func DescribePause(p *schemas.QueuePause) string {
 	return fmt.Sprintf("it has been paused by %s since %s%s", p.By, p.Since.Format(time.RFC3339), schemas.Because(p.Reason))
 }
 

@@ -45,8 +45,8 @@ func New(c Config) *Queue {
 	}
 }
 
-// SetVacant sets whether nothing was left waiting after the last claim of this process.
-func (q *Queue) SetVacant(vacant bool) { q.empty.Store(vacant) }
+// SetEmpty sets whether nothing was left waiting after the last claim of this process.
+func (q *Queue) SetEmpty(vacant bool) { q.empty.Store(vacant) }
 
 // Changed reads the pause again if its record changed; it is called with each key that the store's watch names.
 func (q *Queue) Changed(ctx context.Context, key store.Key) {
@@ -60,7 +60,7 @@ func (q *Queue) Changed(ctx context.Context, key store.Key) {
 func (q *Queue) Status(ctx context.Context) (schemas.QueueStatus, error) {
 	stored, err := q.store.Queue(ctx, journal.KindExecution)
 	if err != nil {
-		return schemas.QueueStatus{}, records.Error(err)
+		return schemas.QueueStatus{}, records.StoreError(err)
 	}
 	pause, _, err := q.readPause(ctx)
 	if err != nil {
@@ -104,7 +104,7 @@ func (q *Queue) Pause(ctx context.Context, reason, by string) (schemas.QueueStat
 			continue // another replica paused or resumed it
 		}
 		if err != nil {
-			return schemas.QueueStatus{}, records.Error(err)
+			return schemas.QueueStatus{}, records.StoreError(err)
 		}
 		q.pauses.set(&next)
 		q.log.Info("the queue is paused", "by", by, "reason", reason)
@@ -115,7 +115,7 @@ func (q *Queue) Pause(ctx context.Context, reason, by string) (schemas.QueueStat
 // Resume ends a pause; a queue that is open stays open.
 func (q *Queue) Resume(ctx context.Context) (schemas.QueueStatus, error) {
 	if _, err := q.store.Commit(ctx, store.Batch{Deletes: []store.Key{pauseKey}, Sync: true}); err != nil {
-		return schemas.QueueStatus{}, records.Error(err)
+		return schemas.QueueStatus{}, records.StoreError(err)
 	}
 	q.pauses.set(nil)
 	q.log.Info("the queue is open", "by", caller.From(ctx).Principal)

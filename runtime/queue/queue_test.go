@@ -117,7 +117,7 @@ func TestPauseIsKnownToEveryReplica(t *testing.T) {
 		s := recordstest.Memory(t)
 		counted := &asked{Store: s}
 		first, second := replica(s, 0), replica(counted, 0)
-		second.SetVacant(true)
+		second.SetEmpty(true)
 		if second.Paused(t.Context()) != nil || !second.StartsAtOnce(t.Context(), false) {
 			t.Error("an open queue with nothing in it lets nothing start")
 		}

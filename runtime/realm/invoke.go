@@ -59,7 +59,7 @@ func (p *Pool) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 			r.discard(cn, errSessionLost)
 			continue
 		}
-		if err := c.MayLeave(); err != nil {
+		if err := c.CheckSend(); err != nil {
 			cn.release()
 			return nil, err
 		}

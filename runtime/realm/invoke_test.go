@@ -55,7 +55,7 @@ func TestInvokeAsksAtTheLastMoment(t *testing.T) {
 	p := run(t, Config{Realms: realms("shop", server("shop", "-ledger", path)), Lazy: true})
 	c := ask("shop", "reserve", `{"sku":"sku-1","qty":2}`)
 	taken := schemas.Errorf(schemas.CodeCancelled, "taken back").WithOutcome(schemas.NotRun)
-	c.Leave = func() error {
+	c.BeforeSend = func() error {
 		if got := health(p, "shop").State; got != schemas.RealmReady {
 			t.Errorf("asked while the realm is %s", got)
 		}
@@ -66,7 +66,7 @@ func TestInvokeAsksAtTheLastMoment(t *testing.T) {
 	if entries, err := ledger.New(path).Read(); err == nil && len(entries) > 0 {
 		t.Errorf("it was called: %v", entries)
 	}
-	c.Leave = func() error { return nil }
+	c.BeforeSend = func() error { return nil }
 	if _, err := p.Invoke(t.Context(), c); err != nil {
 		t.Errorf("the connection is of no more use: %v", err)
 	}

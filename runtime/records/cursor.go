@@ -57,7 +57,7 @@ func (s *Store) sharedKey(ctx context.Context) ([]byte, error) {
 		shared, err = s.readSharedKey(ctx)
 		return err
 	}); err != nil {
-		return nil, Error(err)
+		return nil, StoreError(err)
 	}
 	s.cursors.mu.Lock()
 	defer s.cursors.mu.Unlock()

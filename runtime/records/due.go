@@ -20,7 +20,7 @@ func (s *Store) HandleDue(ctx context.Context, kind string, handle func(context.
 	for ctx.Err() == nil {
 		leases, err := s.Claim(ctx, store.ClaimRequest{Kind: kind, Owner: s.worker, Max: ClaimMax, TTL: s.lease, Wait: ClaimWait})
 		if ctx.Err() != nil {
-			s.ReturnAll(leases) //nolint:contextcheck // leases are released whatever ended ctx
+			s.ReleaseAll(leases) //nolint:contextcheck // leases are released whatever ended ctx
 			return
 		}
 		var g errgroup.Group
@@ -37,7 +37,7 @@ func (s *Store) HandleDue(ctx context.Context, kind string, handle func(context.
 			return
 		}
 		s.log.Warn("claim keys that are due: trying again", "kind", kind, "error", err)
-		delay = min(max(2*delay, 100*time.Millisecond), MaxDelay)
+		delay = min(max(2*delay, 100*time.Millisecond), MaxRetryDelay)
 		select {
 		case <-ctx.Done():
 		case <-time.After(delay):

@@ -11,7 +11,7 @@ func (s *Store) Each(ctx context.Context, q store.Query, visit func(store.Record
 	for q.Limit = PageSize; ; {
 		records, err := s.List(ctx, q)
 		if err != nil {
-			return Error(err)
+			return StoreError(err)
 		}
 		for i := range records {
 			if err := visit(records[i]); err != nil {

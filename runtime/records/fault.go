@@ -9,10 +9,10 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Error turns an error of the store into an error for callers: it wraps Unavailable, and keeps err in the chain for the log. It returns
+// StoreError turns an error of the store into an error for callers: it wraps ErrUnavailable, and keeps err in the chain for the log. It returns
 // nil, store.ErrConflict, store.ErrInvalid and store.ErrNotFound unchanged: a conflict is for the caller to decide. A request that no
 // store accepts, or a record that is missing although another one names it, is a defect, and trying again would not help.
-func Error(err error) error {
+func StoreError(err error) error {
 	for _, unchanged := range []error{nil, store.ErrConflict, store.ErrInvalid, store.ErrNotFound} {
 		if errors.Is(err, unchanged) {
 			return err
@@ -21,15 +21,15 @@ func Error(err error) error {
 	return fmt.Errorf("%w: %w", Describe(err), err)
 }
 
-// Unavailable is in the chain of the error of a store that does not answer.
-var Unavailable = schemas.Errorf(schemas.CodeUnavailable, "the store does not answer").WithRetryAfter(2 * time.Second).
+// ErrUnavailable is in the chain of the error of a store that does not answer.
+var ErrUnavailable = schemas.Errorf(schemas.CodeUnavailable, "the store does not answer").WithRetryAfter(2 * time.Second).
 	WithHint("nothing was lost that was acknowledged; try again shortly")
 
 // fault is an error of a store that says in a sentence what is wrong with its server, and what to do about it; neither contains a
 // secret. The errors of store/redis implement it.
 type fault interface {
 	error
-	Says() string
+	Message() string
 	Hint() string
 }
 
@@ -37,11 +37,11 @@ type fault interface {
 func Describe(err error) *schemas.Error {
 	f, ok := errors.AsType[fault](err)
 	if !ok {
-		return Unavailable
+		return ErrUnavailable
 	}
-	e := Unavailable.With(func(e *schemas.Error) { e.Message = "the store does not work: " + f.Says() })
+	e := ErrUnavailable.With(func(e *schemas.Error) { e.Message = "the store does not work: " + f.Message() })
 	if hint := f.Hint(); hint != "" {
-		e = e.WithHint("%s; for the operator: %s", Unavailable.Hint, hint)
+		e = e.WithHint("%s; for the operator: %s", ErrUnavailable.Hint, hint)
 	}
 	return e
 }

@@ -45,7 +45,7 @@ func List[T any](ctx context.Context, s *Store, l Listing, read func(store.Recor
 		l.Query.After, l.Query.Limit = after, PageSize
 		records, err := s.List(ctx, l.Query)
 		if err != nil {
-			return page, "", Error(err)
+			return page, "", StoreError(err)
 		}
 		for i := range records {
 			v, visible, err := read(records[i])

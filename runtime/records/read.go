@@ -16,7 +16,7 @@ func Read[T any](ctx context.Context, s *Store, key store.Key) (v T, version int
 		return v, 0, nil
 	}
 	if err != nil {
-		return v, 0, Error(err)
+		return v, 0, StoreError(err)
 	}
 	if err := json.Unmarshal(rec.Value, &v); err != nil {
 		return v, rec.Version, fmt.Errorf("read %s: %w", key, err)

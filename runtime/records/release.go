@@ -9,13 +9,13 @@ import (
 
 // The shortest and the longest delay before a request to a store that does not answer is tried again.
 const (
-	MinDelay = 100 * time.Millisecond
-	MaxDelay = 5 * time.Second
+	MinRetryDelay = 100 * time.Millisecond
+	MaxRetryDelay = 5 * time.Second
 )
 
-// GiveBack releases a lease whose key cannot be handled here; the key is due again at the time, never if that is zero. It tries once, for
+// Release releases a lease whose key cannot be handled here; the key is due again at the time, never if that is zero. It tries once, for
 // a second at most: if that fails, the lease expires. A nil lease is ignored.
-func (s *Store) GiveBack(l *store.Lease, at time.Time) {
+func (s *Store) Release(l *store.Lease, at time.Time) {
 	if l == nil {
 		return
 	}
@@ -31,9 +31,9 @@ func (s *Store) GiveBack(l *store.Lease, at time.Time) {
 	}
 }
 
-// ReturnAll releases leases that were claimed and not used; their keys are due at once.
-func (s *Store) ReturnAll(leases []store.Lease) {
+// ReleaseAll releases leases that were claimed and not used; their keys are due at once.
+func (s *Store) ReleaseAll(leases []store.Lease) {
 	for i := range leases {
-		s.GiveBack(&leases[i], Now())
+		s.Release(&leases[i], Now())
 	}
 }

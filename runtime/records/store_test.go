@@ -164,7 +164,7 @@ func TestDueKeysAreHandled(t *testing.T) {
 		}
 		time.Sleep(12 * time.Second)
 		due(t, inner, store.Key{Kind: "k", ID: "late"})
-		time.Sleep(time.Until(down) + records.MaxDelay + time.Second)
+		time.Sleep(time.Until(down) + records.MaxRetryDelay + time.Second)
 		if n := len(handled); n != 11 {
 			t.Errorf("%d of 11 keys were handled", n)
 		}
@@ -178,8 +178,8 @@ func TestErrorsOfTheStoreSayWhetherTryingAgainHelps(t *testing.T) {
 		errors.New("i/o timeout"): true, context.DeadlineExceeded: true, store.ErrClosed: true,
 		store.ErrInvalid: false, store.ErrConflict: false, store.ErrNotFound: false,
 	} {
-		got := records.Error(fmt.Errorf("commit: %w", err))
-		if errors.Is(got, records.Unavailable) != again || !errors.Is(got, err) {
+		got := records.StoreError(fmt.Errorf("commit: %w", err))
+		if errors.Is(got, records.ErrUnavailable) != again || !errors.Is(got, err) {
 			t.Errorf("%v: %v", err, got)
 		}
 	}

@@ -114,7 +114,7 @@ func (s *Safety) Decide(ctx context.Context, id string, d Decision) (schemas.Exe
 	if !ok {
 		return schemas.Execution{}, notFound(id)
 	}
-	e, err := s.executions.Change(ctx, q.execution, func(state *machine.State, now time.Time) ([]schemas.Event, error) {
+	e, err := s.executions.DecideFor(ctx, q.execution, func(state *machine.State, now time.Time) ([]schemas.Event, error) {
 		unit, ok := journal.UnitNamed(state, q.unit)
 		if !ok {
 			return nil, notFound(id)
@@ -175,7 +175,7 @@ func (s *Safety) explainClosed(ctx context.Context, q question) error {
 	for after := q.asked - 1; ; {
 		entries, err := s.store.Log(ctx, journal.ExecutionKey(q.execution), after, 0)
 		if err != nil {
-			return records.Error(err)
+			return records.StoreError(err)
 		}
 		for _, entry := range entries {
 			after = entry.Seq
@@ -200,7 +200,7 @@ func (s *Safety) explainClosed(ctx context.Context, q question) error {
 	if asked == nil {
 		return notFound(q.id)
 	}
-	return engine.Illegal("decide a review of", q.execution, x.State.Status)
+	return engine.NotAllowed("decide a review of", q.execution, x.State.Status)
 }
 
 // endedBy returns the error of a review that e ended: the first event about its unit after asked.

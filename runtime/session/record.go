@@ -112,7 +112,7 @@ func (s *Sessions) read(ctx context.Context, id string) (record, error) {
 		return record{}, notFound(id)
 	}
 	if err != nil {
-		return record{}, records.Error(err)
+		return record{}, records.StoreError(err)
 	}
 	return s.decode(rec)
 }
@@ -149,7 +149,7 @@ func (s *Sessions) save(ctx context.Context, r *record, due time.Time, b store.B
 	b.Puts, b.Wakes = []store.Put{p}, []store.Wake{{Key: key, At: due}}
 	done, err := s.store.Commit(ctx, b)
 	if err != nil {
-		return records.Error(err)
+		return records.StoreError(err)
 	}
 	r.stored = done.Versions[0]
 	return nil

@@ -115,7 +115,7 @@ func (s *Sessions) Create(ctx context.Context, u schemas.SessionUpdates) (schema
 	}
 	r.touch(now)
 	if err := s.save(ctx, &r, r.ExpiresAt, store.Batch{Sync: true}); err != nil {
-		return schemas.Session{}, records.Error(err)
+		return schemas.Session{}, records.StoreError(err)
 	}
 	s.store.Usage.Add(owner(r.Principal), 1)
 	return r.view(now, s.rules), nil

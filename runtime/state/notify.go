@@ -33,14 +33,14 @@ func notifyAfter(key store.Key, r *Record) store.Wake {
 	return NotifyWake(key, r.UpdatedAt.Truncate(NotifyPeriod).Add(2*NotifyPeriod))
 }
 
-// Remind has the executions that wait for a state notified when it expires, if it has an expiry and exists at now. If the expiry is far
+// NotifyAtExpiry has the executions that wait for a state notified when it expires, if it has an expiry and exists at now. If the expiry is far
 // away they are notified before too.
-func (s *States) Remind(ctx context.Context, key store.Key, r *Record, now time.Time) error {
+func (s *States) NotifyAtExpiry(ctx context.Context, key store.Key, r *Record, now time.Time) error {
 	if r.ExpiresAt == nil || !r.Exists(now) {
 		return nil
 	}
 	_, err := s.store.Commit(ctx, store.Batch{Wakes: []store.Wake{NotifyWake(key, noticeTime(now, *r.ExpiresAt))}, Sync: true})
-	return records.Error(err)
+	return records.StoreError(err)
 }
 
 // noticeTime returns when the executions that wait for a state that expires are notified next. It is later than now. The times of a

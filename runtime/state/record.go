@@ -97,7 +97,7 @@ func (s *States) save(ctx context.Context, key store.Key, r *Record, principal s
 	}
 	done, err := s.store.Commit(ctx, store.Batch{Puts: []store.Put{p}, Wakes: []store.Wake{notifyAfter(key, r)}, Sync: true})
 	if err != nil {
-		return 0, records.Error(err)
+		return 0, records.StoreError(err)
 	}
 	if s.written != nil {
 		s.written(key)

@@ -29,7 +29,7 @@ func (u *Upkeep) Delete(ctx context.Context, h *journal.Head, version int64) err
 	for {
 		outputs, err := u.store.List(ctx, store.Query{Kind: journal.KindOutput, Prefix: id + "/", Limit: OutputsPerCommit, Bare: true})
 		if err != nil {
-			return records.Error(err)
+			return records.StoreError(err)
 		}
 		var b store.Batch
 		for i := range outputs {
@@ -52,7 +52,7 @@ func (u *Upkeep) Delete(ctx context.Context, h *journal.Head, version int64) err
 			hidden = true
 		}
 		if _, err := u.store.Commit(ctx, b); err != nil || last {
-			return records.Error(err)
+			return records.StoreError(err)
 		}
 	}
 }
@@ -73,5 +73,5 @@ func (u *Upkeep) releaseIdempotencyKey(ctx context.Context, h *journal.Head) err
 		return err
 	}
 	_, err = u.store.Commit(ctx, store.Batch{Deletes: []store.Key{key}})
-	return records.Error(err)
+	return records.StoreError(err)
 }

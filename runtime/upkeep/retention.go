@@ -97,7 +97,7 @@ func (u *Upkeep) retainExecutions(ctx context.Context, term, after string) (next
 			switch {
 			case ok:
 				deleted.Add(1)
-			case err != nil && !errors.Is(err, records.Unavailable):
+			case err != nil && !errors.Is(err, records.ErrUnavailable):
 				u.log.Error("delete an execution that ended long ago: trying again in the next round", "execution_id", h.ExecutionID, "error", err)
 				err = nil
 			}
@@ -145,7 +145,7 @@ func (u *Upkeep) isNeeded(ctx context.Context, h *journal.Head) (bool, error) {
 		}
 	}
 	by, err := u.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermNeeds(h.ExecutionID), Limit: 1, Bare: true})
-	return len(by) > 0, records.Error(err)
+	return len(by) > 0, records.StoreError(err)
 }
 
 // retainStates deletes those of one page of states that were not written for long enough.
@@ -163,7 +163,7 @@ func (u *Upkeep) retainStates(ctx context.Context, after string) (next string, e
 		switch {
 		case unwritten:
 			deleted++
-		case errors.Is(err, records.Unavailable):
+		case errors.Is(err, records.ErrUnavailable):
 			return "", err
 		case err != nil:
 			u.log.Error("delete a state that was not written for long: trying again in the next round", "state", page[i].Key.ID, "error", err)

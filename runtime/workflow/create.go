@@ -84,7 +84,7 @@ func (w *Workflows) putVersion(ctx context.Context, r *record, spec Spec, value 
 			err = store.ErrConflict
 		}
 		if err != nil {
-			return false, b, records.Error(err)
+			return false, b, records.StoreError(err)
 		}
 		equal := bytes.Equal(latest.Value, value)
 		if equal && (spec.Description == "" || spec.Description == r.Description) {

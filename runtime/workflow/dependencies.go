@@ -23,8 +23,8 @@ func dependenciesOf(p *schemas.Plan) (names []string) {
 		if named == nil || named.Definition == nil {
 			continue
 		}
-		if named.Kept != nil {
-			names = append(names, named.Kept.Name)
+		if named.Resolved != nil {
+			names = append(names, named.Resolved.Name)
 		}
 		names = append(names, dependenciesOf(named.Definition)...)
 	}

@@ -93,7 +93,7 @@ func (w *Workflows) saveSchedule(ctx context.Context, s *scheduleRecord, lease *
 	}
 	done, err := w.store.Commit(ctx, b)
 	if err != nil {
-		return records.Error(err)
+		return records.StoreError(err)
 	}
 	s.stored = done.Versions[0]
 	return nil
@@ -197,7 +197,7 @@ func (w *Workflows) makeOrders(ctx context.Context, s *scheduleRecord) (postpone
 		case err == nil && !made:
 			f.Outcome, f.ExecutionID = schemas.FiringSkipped, ""
 		case err == nil:
-		case ctx.Err() != nil || errors.Is(err, records.Unavailable) || errors.Is(err, store.ErrConflict):
+		case ctx.Err() != nil || errors.Is(err, records.ErrUnavailable) || errors.Is(err, store.ErrConflict):
 			return 0, err
 		case e.Retryable || slices.ContainsFunc(e.Findings, realmUnavailable):
 			w.log.Warn("create the execution of a schedule: trying again", "workflow", s.Workflow, "at", o.At, "error", err)

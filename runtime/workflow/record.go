@@ -125,7 +125,7 @@ func (w *Workflows) save(ctx context.Context, r *record, b store.Batch) error {
 	b.Puts = append(b.Puts, put)
 	b.Sync = true
 	_, err = w.store.Commit(ctx, b)
-	return records.Error(err)
+	return records.StoreError(err)
 }
 
 // readVersion reads a version of a workflow of the caller: the latest, unless id is name@version or wanted is not 0.

@@ -53,13 +53,13 @@ func (w *Workflows) resolveNames(ctx context.Context, p *schemas.Plan, at string
 			}
 			_, version, v, err := w.readVersion(ctx, named.Name, 0)
 			if err == nil {
-				named.Kept = &schemas.KeptWorkflow{Name: fmt.Sprintf("%s@%d", name, version), InputSchema: v.InputSchema}
+				named.Resolved = &schemas.ResolvedWorkflow{Name: fmt.Sprintf("%s@%d", name, version), InputSchema: v.InputSchema}
 				named.Definition = new(schemas.Plan)
 				err = json.Unmarshal(v.Plan, named.Definition)
 				named.Definition.Priority = 0 // only the outermost plan has one
 			}
 			named.Name = ""
-			if errors.Is(err, records.Unavailable) {
+			if errors.Is(err, records.ErrUnavailable) {
 				return nil, err
 			}
 			if err != nil {

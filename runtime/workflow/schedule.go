@@ -118,7 +118,7 @@ func (w *Workflows) PauseSchedule(ctx context.Context, name string, paused bool)
 			return err
 		}
 		_, err = w.store.Commit(ctx, b)
-		return records.Error(err)
+		return records.StoreError(err)
 	})
 	return out, err
 }

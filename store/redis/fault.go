@@ -60,8 +60,8 @@ type Fault struct {
 	Err    error  // of the server or the network
 }
 
-// Says is the message without Err.
-func (f *Fault) Says() string {
+// Message is the message without Err.
+func (f *Fault) Message() string {
 	if f.Detail != "" {
 		return f.Detail
 	}
@@ -70,7 +70,7 @@ func (f *Fault) Says() string {
 
 // Error is the message with Err. It contains no secrets.
 func (f *Fault) Error() string {
-	text := f.Says()
+	text := f.Message()
 	if f.Err != nil {
 		text += ": " + f.Err.Error()
 	}

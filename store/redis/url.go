@@ -29,8 +29,8 @@ var schemes = map[string]struct {
 	"redis+cluster": {cluster, false}, "rediss+cluster": {cluster, true},
 }
 
-// Known reports whether the URL's scheme is one of schemes; the rest may still be invalid.
-func Known(text string) bool {
+// HasScheme reports whether the URL's scheme is one of schemes; the rest may still be invalid.
+func HasScheme(text string) bool {
 	scheme, _, found := strings.Cut(text, "://")
 	_, known := schemes[scheme]
 	return found && known
@@ -66,8 +66,8 @@ func CheckURL(text string) error {
 	return err
 }
 
-// Name is the URL without user and password.
-func Name(text string) string {
+// Redacted is the URL without user and password.
+func Redacted(text string) string {
 	scheme, rest, _ := strings.Cut(text, "://")
 	return scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
 }

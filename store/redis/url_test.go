@@ -65,11 +65,11 @@ func TestInvalidURLsNameTheErrorAndNoPassword(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v, want %q", tt.url, err, tt.want)
 		}
-		if Name(tt.url) != tt.url && strings.Contains(Name(tt.url), "hunter2") {
-			t.Errorf("%s is named %s", tt.url, Name(tt.url))
+		if Redacted(tt.url) != tt.url && strings.Contains(Redacted(tt.url), "hunter2") {
+			t.Errorf("%s is named %s", tt.url, Redacted(tt.url))
 		}
 	}
-	if got := Name("rediss://ada:hunter2@h:7/2?prefix=a"); got != "rediss://h:7/2?prefix=a" {
+	if got := Redacted("rediss://ada:hunter2@h:7/2?prefix=a"); got != "rediss://h:7/2?prefix=a" {
 		t.Errorf("named %s", got)
 	}
 }
