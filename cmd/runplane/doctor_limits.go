@@ -44,7 +44,7 @@ func describeLimits(p schemas.Policies, realm, capability string) string {
 	if rules.StaleIfError > 0 {
 		add("stale ones are used for %s more", schemas.Duration(rules.StaleIfError))
 	}
-	for _, f := range rules.Fallback {
+	for _, f := range rules.Policy.Fallback {
 		add("falls back to %s", cmp.Or(f.Capability, "a value"))
 	}
 	if rules.Drift == schemas.DriftAllowCompatible {

@@ -23,7 +23,7 @@ func Fallback(prepare Prepare) Wrapper {
 			}
 			last := c
 			failure := err
-			for _, f := range c.rules().Fallback {
+			for _, f := range c.rules().Policy.Fallback {
 				if e, ok := errors.AsType[*schemas.Error](failure); ctx.Err() != nil || !ok || e.Code == schemas.CodeCancelled || unknownOnce(last, e) {
 					return nil, failure
 				}

@@ -47,7 +47,7 @@ func TestFallbackServesWhatFailedForGood(t *testing.T) {
 				}
 				return &Call{Realm: capability[:1], Capability: capability[2:], Inputs: failed.Inputs, Effect: failed.Effect}, nil
 			}
-			res, err := Fallback(prepare)(realm).Invoke(t.Context(), &Call{Realm: "r", Capability: "c", Effect: tt.effect, Inputs: []byte(`1`), Rules: &Rules{Fallback: tt.list}})
+			res, err := Fallback(prepare)(realm).Invoke(t.Context(), &Call{Realm: "r", Capability: "c", Effect: tt.effect, Inputs: []byte(`1`), Rules: &Rules{Policy: schemas.Policy{Fallback: tt.list}}})
 			if !errors.Is(err, tt.err) || calls != tt.calls {
 				t.Fatalf("%d calls, %v", calls, err)
 			}

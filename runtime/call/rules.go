@@ -9,13 +9,14 @@ import (
 // Rules are the operator's policies for one capability, with all levels and defaults resolved. They do not change; nil means no
 // rules.
 type Rules struct {
+	Policy schemas.Policy // what the operator wrote, all levels merged; a policy without a default needs no more than this
+
 	Breaker      BreakerRule
 	Rates        []schemas.ScopedRateLimit
 	Concurrency  []schemas.ScopedConcurrency
 	BulkheadWait time.Duration // longest wait for a slot
 	CacheTTL     time.Duration // 0: no cache
 	StaleIfError time.Duration // 0: no stale results
-	Fallback     []schemas.PolicyFallback
 	Drift        schemas.Drift
 	RetryUnknown bool // a plan may repeat a `once` call whose outcome is unknown
 }
@@ -38,6 +39,7 @@ var DefaultRules = Rules{
 // NewRules resolves the policies for one capability.
 func NewRules(p schemas.Policies, realm, capability string) *Rules {
 	policy, r := p.For(realm, capability), DefaultRules
+	r.Policy = policy
 	r.Rates, r.Concurrency = p.SharedLimits(realm, capability)
 	if b := policy.Breaker; b != nil {
 		if b.Failures != nil {
@@ -55,7 +57,7 @@ func NewRules(p schemas.Policies, realm, capability string) *Rules {
 			*d.to = d.from.Std()
 		}
 	}
-	r.Fallback, r.RetryUnknown = policy.Fallback, !policy.ForbidsRetryUnknown()
+	r.RetryUnknown = !policy.ForbidsRetryUnknown()
 	if policy.Drift != "" {
 		r.Drift = policy.Drift
 	}

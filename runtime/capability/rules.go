@@ -101,7 +101,7 @@ func (c *Capabilities) addLimits(described *schemas.Capability) {
 		limits.ConcurrencyWait = schemas.Duration(rules.BulkheadWait)
 	}
 	limits.CacheTTL, limits.StaleIfError = schemas.Duration(rules.CacheTTL), schemas.Duration(rules.StaleIfError)
-	limits.Fallback, limits.Drift = rules.Fallback, rules.Drift
+	limits.Fallback, limits.Drift = rules.Policy.Fallback, rules.Drift
 	if !rules.RetryUnknown {
 		limits.RetryUnknown = new(false)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/runplane/runplane/runtime/records"
@@ -28,7 +27,7 @@ func (r Reader) NodeOutput(ctx context.Context, id, node string, item *int, poin
 	if err != nil {
 		return schemas.NodeOutput{}, err
 	}
-	if raw, err = Point(raw, pointer); err != nil {
+	if raw, err = atPointer(raw, pointer); err != nil {
 		return schemas.NodeOutput{}, err
 	}
 	if maxBytes <= 0 {
@@ -85,7 +84,7 @@ func (j *Journal) WholeOutput(ctx context.Context, x *Execution, node string, it
 			if err != nil {
 				return nil, err
 			}
-			if raw, err = Point(raw, fmt.Sprintf("/%d", *item)); err != nil {
+			if raw, err = atPointer(raw, fmt.Sprintf("/%d", *item)); err != nil {
 				err = schemas.Errorf(schemas.CodeInvalidArgument, "node %q has no item %d", node, *item).WithField("item")
 			}
 			return raw, err
@@ -99,7 +98,7 @@ func (j *Journal) WholeOutput(ctx context.Context, x *Execution, node string, it
 			if err != nil {
 				return nil, err
 			}
-			return Point(raw, fmt.Sprintf("/%d", *item))
+			return atPointer(raw, fmt.Sprintf("/%d", *item))
 		}
 		i = u.FirstItem + *item
 		u = &x.State.Units[i]
@@ -114,8 +113,8 @@ func (j *Journal) WholeOutput(ctx context.Context, x *Execution, node string, it
 	return records.OrElse(json.RawMessage(raw), "null"), err
 }
 
-// Point returns the part of a JSON document that an RFC 6901 pointer names; an empty pointer names all of it.
-func Point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
+// atPointer returns the part of a JSON document that an RFC 6901 pointer names; an empty pointer names all of it.
+func atPointer(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 	if pointer == "" {
 		return raw, nil
 	}
@@ -126,8 +125,7 @@ func Point(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 	if pointer[0] != '/' {
 		return nil, invalid(`it must begin with "/"`)
 	}
-	for token := range strings.SplitSeq(pointer[1:], "/") {
-		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+	for token := range schemas.PointerParts(pointer) {
 		switch {
 		case len(raw) > 0 && raw[0] == '{':
 			var object map[string]json.RawMessage
