@@ -99,11 +99,8 @@ func (r *Engine) applyLate(id string, q *request) {
 		return events, err
 	}
 	err := r.Decide(r.storeCtx, id, decide)
-	for delay := records.MinRetryDelay; errors.Is(err, records.ErrUnavailable) && r.storeCtx.Err() == nil; delay = min(2*delay, records.MaxRetryDelay) {
-		select {
-		case <-time.After(delay):
-		case <-r.storeCtx.Done():
-		}
+	for delay := records.NextDelay(0); errors.Is(err, records.ErrUnavailable) && r.storeCtx.Err() == nil; delay = records.NextDelay(delay) {
+		records.Pause(r.storeCtx, delay)
 		err = r.Decide(r.storeCtx, id, decide)
 	}
 	switch {

@@ -46,7 +46,7 @@ func (o *owner) stepFailed(
 		}
 	}
 	answer(refused, err)
-	delay = min(max(2*delay, records.MinRetryDelay), records.MaxRetryDelay)
+	delay = records.NextDelay(delay)
 	t := time.NewTimer(delay)
 	defer t.Stop()
 	select {

@@ -61,11 +61,8 @@ func (r *Engine) claimDue(ctx context.Context) {
 			return
 		}
 		r.log.Warn("claim executions: trying again", "error", err)
-		delay = min(max(2*delay, records.MinRetryDelay), records.MaxRetryDelay)
-		select {
-		case <-ctx.Done():
-		case <-time.After(delay):
-		}
+		delay = records.NextDelay(delay)
+		records.Pause(ctx, delay)
 	}
 }
 

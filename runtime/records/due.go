@@ -37,11 +37,8 @@ func (s *Store) HandleDue(ctx context.Context, kind string, handle func(context.
 			return
 		}
 		s.log.Warn("claim keys that are due: trying again", "kind", kind, "error", err)
-		delay = min(max(2*delay, 100*time.Millisecond), MaxRetryDelay)
-		select {
-		case <-ctx.Done():
-		case <-time.After(delay):
-		}
+		delay = NextDelay(delay)
+		Pause(ctx, delay)
 	}
 }
 

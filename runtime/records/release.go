@@ -9,9 +9,22 @@ import (
 
 // The shortest and the longest delay before a request to a store that does not answer is tried again.
 const (
-	MinRetryDelay = 100 * time.Millisecond
-	MaxRetryDelay = 5 * time.Second
+	minRetryDelay = 100 * time.Millisecond
+	maxRetryDelay = 5 * time.Second
 )
+
+// NextDelay is the delay before the next try of a request to a store that does not answer, after a delay of d; 0: before the first.
+func NextDelay(d time.Duration) time.Duration { return min(max(2*d, minRetryDelay), maxRetryDelay) }
+
+// Pause waits for d, or until ctx ends.
+func Pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
 
 // Release releases a lease whose key cannot be handled here; the key is due again at the time, never if that is zero. It tries once, for
 // a second at most: if that fails, the lease expires. A nil lease is ignored.

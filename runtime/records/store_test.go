@@ -164,7 +164,7 @@ func TestDueKeysAreHandled(t *testing.T) {
 		}
 		time.Sleep(12 * time.Second)
 		due(t, inner, store.Key{Kind: "k", ID: "late"})
-		time.Sleep(time.Until(down) + records.MaxRetryDelay + time.Second)
+		time.Sleep(time.Until(down) + records.NextDelay(time.Hour) + time.Second)
 		if n := len(handled); n != 11 {
 			t.Errorf("%d of 11 keys were handled", n)
 		}
