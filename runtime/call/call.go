@@ -1,8 +1,8 @@
 // Package call defines one attempt at a capability: the [Call], its [Result], and the wrappers around the [Invoker] that makes
 // it, a file each: retry, fallback, breaker, rate limits, quotas, bulkheads, cache, timeout, heartbeat, log. It owns what the
-// wrappers remember in this process. Package runtime chains the wrappers (dispatch.go there has their order) and package
-// runtime/realm implements the innermost Invoker. Its hooks are the Invoker, [Taker] for rate limits and quotas, the functions
-// given to Retry and Fallback, and Call.Leave and Call.Progress.
+// wrappers remember in this process. Package capability chains the wrappers (dispatch.go there has their order) and package realm
+// implements the innermost Invoker. Its hooks are the Invoker, [Taker] for rate limits and quotas, the functions given to Retry
+// and Fallback, and Call.BeforeSend and Call.Progress.
 package call
 
 import (
@@ -43,7 +43,7 @@ type Call struct {
 	NodeID      string
 	TraceParent string // W3C traceparent; empty: none
 
-	// Leave is called by the innermost Invoker just before the call is sent, after everything else that takes time. Its error
+	// BeforeSend is called by the innermost Invoker just before the call is sent, after everything else that takes time. Its error
 	// ends the call, and nothing is sent. nil: the call may be sent. See CheckSend.
 	BeforeSend func() error
 

@@ -1,6 +1,7 @@
 // Package engine is the contract Execution: it takes plans, runs them durably and answers for them. It owns every write to an execution;
-// each of them is a [Decision]. The façade, the tools and the rooms above (workflow, safety, upkeep, health) call it. It calls
-// two hooks: [Library], which replaces names of workflows by their plans, and [Observer], after each commit.
+// each of them is a [Decision]. The façade, the tools, the command line and the rooms above (workflow, safety, health) call it. It calls
+// two hooks: [Library], which replaces names of workflows by their plans, and [Observer], after each commit. It implements one,
+// session.Belongings, and is called after each write of a state ([Engine.StateWritten]).
 //
 //	Execute ─▶ plan.Parse ─▶ plan.Compile (live tools) ─▶ one batch: plan, head, first events, lease ─▶ owner
 //	owner:  decide events ─▶ machine.Apply ─▶ machine.Next … ─▶ store.Commit (one batch) ─▶ start calls ─▶ results ─▶ decide …

@@ -1,9 +1,10 @@
-// Package machine is the pure core: what an execution is, what each event does to it, and what is due next. It owns the state
-// of an execution and the table of legal transitions. The packages of the runtime that decide events call it. It has no clock,
-// no I/O and no goroutine, and calls no hooks but the function given to [State.Forbid]; time and random numbers are arguments.
+// Package machine is the pure core: what an execution is, what each event does to it, and what is due next. It owns the state of an
+// execution and the table of legal transitions. Package engine applies events to it, and packages journal, safety and capability read it.
+// It has no clock, no I/O and no goroutine, and calls no hooks but the function given to [State.ForbidRetryUnknown]; time and random
+// numbers are arguments.
 //
 // The state of an execution is the fold of its log. Only [State.Apply] changes a State; [State.Next] returns what is due at a
-// time. Everything happens in the same way in package runtime: decide events from a State, apply them, commit them in one batch;
+// time. Everything happens in the same way in package engine: decide events from a State, apply them, commit them in one batch;
 // if the commit conflicts, the State is discarded, folded again from the log and asked again.
 //
 //	execution
@@ -58,6 +59,6 @@
 // After a failed attempt [State.Failed] decides by the effect of the capability and by whether the call ran; after a
 // crash [State.Recover] does the same for every attempt in flight, and [State.NotDone] after a verification that found that the
 // call did not happen. These three keep the promise that a `once` capability is never called again without a decision. The
-// result of a call that arrives after its attempt was given up counts while its outcome is unknown, see [State.Undecided]; later
+// result of a call that arrives after its attempt was given up counts while its outcome is unknown, see [State.OutcomeOpen]; later
 // it changes nothing.
 package machine

@@ -1,8 +1,8 @@
 // Package plan owns the plan language: it reads what an agent wrote, reports everything that is wrong with it as findings
-// with fixes, and compiles it to a [Program] that the machine runs. The runtime calls [Parse] and [Compile] when a plan is
-// submitted or validated and [Load] when an execution is taken over; package machine reads programs. It is pure: no clock,
-// no I/O, no goroutine. Text is read by package document and expressions belong to package expr; plan knows nothing of
-// stores, realms or executions, and the tools that it checks against come as a [Catalog].
+// with fixes, and compiles it to a [Program] that the machine runs. Package engine calls [Parse] and [Compile] when a plan is
+// submitted or validated, and package journal [Load] when it reads an execution; package machine reads programs. It is pure: no
+// clock, no I/O, no goroutine. Text is read by package document and expressions belong to package expr; plan knows nothing of
+// stores, realms or executions. Its one hook is [Catalog], the tools that it checks against.
 //
 //	source ── Parse ──▶ schemas.Plan ── Compile(catalog) ──▶ Program ── store Definition ──▶ Load ──▶ Program
 //	         shape, aliases           meaning, tools, types      │

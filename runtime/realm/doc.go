@@ -1,7 +1,7 @@
-// Package realm connects to the downstream MCP servers, the realms. It owns their processes and connections, the catalogs of
-// their tools, and the classification of failed calls as not run, run and failed, or unknown (classify.go). Package runtime calls
-// the [Pool], which is the innermost call.Invoker and a plan.Catalog. It calls the hooks [CatalogCache], Call.Leave and
-// Call.Progress. Only this package and package server use mcp-go.
+// Package realm connects to the downstream MCP servers, the realms. It owns their processes and connections, the catalogs of their tools,
+// and the classification of failed calls as not run, run and failed, or unknown (classify.go). Package main makes the [Pool], which package
+// capability calls as its hook Realms: it is the innermost call.Invoker, and its [Catalog] is a plan.Catalog. It calls the hooks
+// [CatalogCache], Call.BeforeSend and Call.Progress. Only this package and package server use mcp-go.
 //
 //	Pool ── one realm per key of mcpServers ── at most one live conn ── transport
 //	                                                                    ├ pipe    stdio: our own, over a process (process.go)

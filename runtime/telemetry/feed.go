@@ -1,5 +1,6 @@
-// Package telemetry delivers committed events to those that watch executions. It owns the subscriptions of this process. The
-// package that commits publishes to a [Feed]; package server and the tools subscribe. It calls no hooks.
+// Package telemetry delivers committed events to subscribers. It owns the subscriptions of this process. Package engine publishes each
+// commit to a [Feed]; it subscribes for callers that wait for an execution, and so does the progress display of the command line. It
+// calls no hooks.
 package telemetry
 
 import (

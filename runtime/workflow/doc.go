@@ -1,6 +1,6 @@
-// Package workflow is the contract Workflow: plans kept under a name with versions, the inputs that they take, schedules that execute
+// Package workflow is the contract Workflow: plans stored under a name with versions, the inputs that they take, schedules that execute
 // them, and published workflows, each of which is a tool of its own. It owns the records workflow/<…>, workflow_version/<…>/<n> and
-// schedule/<…>. The façade, the tools and the server call it. It implements the hooks engine.Library, which replaces names of workflows by
+// schedule/<…>. The tools and the server call it. It implements the hooks engine.Library, which replaces names of workflows by
 // plans, and engine.Observer, by which a schedule is notified that its execution has ended. It calls the functions that were given to
 // [Workflows.OnPublished] when the tools of a principal change.
 //

@@ -1,5 +1,5 @@
-// Package recordstest makes stores for the tests of the rooms of the runtime: in memory, on each kind of store that there is, and one
-// that cannot be reached for a while.
+// Package recordstest makes stores for the tests of the rooms of the runtime: in memory, on every kind of store, and one that cannot be
+// reached for a while. Each store belongs to the test that opened it and is closed with it. Only tests call it; it calls no hooks.
 package recordstest
 
 import (
