@@ -3,16 +3,16 @@
 //
 // # The façade
 //
-// [Runtime] is a door for each contract and [Runtime.Run]. The doors are concrete types of the rooms below; tools, server and cmd call
-// them and nothing else. wire.go is where the rooms meet: one line for each, in the order in which they are built. views.go shows
+// [Runtime] has a door for each contract, and [Runtime.Run]. A door is the concrete type of a room whose methods are the contract; tools,
+// server and cmd call the doors and nothing else. wire.go is where the rooms meet: one line for each, in the order in which they are built. views.go shows
 // sessions, executions and workflows as states.
 //
 // # The rooms
 //
-// Each room owns one noun, with its records in the store, its limits and, where it has goroutines, a Run. Imports run down this list
-// only (cmd/runplane/rooms_test.go holds it); whatever stands lower is told nothing of what stands higher, and calls hooks instead.
+// A room is a package that owns one noun, with its records in the store, its limits and, where it has goroutines, a Run. Imports run
+// down this list only (cmd/runplane/rooms_test.go checks it); a lower room knows nothing of a higher one, and calls hooks instead.
 //
-//	health       contract Health: checks with a cure for each, who called lately
+//	health       contract Health: checks with a cure for each, clients that called lately
 //	workflow     contract Workflow: versions, inputs, published tools, schedules and their firing
 //	safety       contract Safety: reviews
 //	upkeep       the reconciler and retention, in the background
@@ -28,19 +28,27 @@
 //	machine      pure: the state of an execution, its events, what is due
 //	plan         pure: parse, compile, binding; plan/expr: expressions; plan/document: YAML and JSON with positions
 //	schedule     pure: the times of a schedule
-//	telemetry    those who watch executions
-//	caller       who asks, and how many runtimes the request has passed
+//	telemetry    subscriptions to the events of executions
+//	caller       the principal of a request, and how many runtimes the request has passed
 //
 // # The hooks
 //
-// Between rooms there are these interfaces and no others; each is defined by the room that calls it.
+// A hook is an interface or a function by which a room calls one that it does not import; it is defined by the room that calls it, and
+// implemented by the one in the second column.
 //
-//	engine.Library       workflow   the plans that names of workflows stand for
-//	engine.Observer      workflow   after each commit, in order: schedules (and telemetry, inside engine)
-//	session.Belongings   engine, state   what belongs to a session that has ended
-//	state.View           runtime    types of state that show other records
-//	state.Config.Written engine     after each write of a state: who waits for it is notified
-//	capability.Realms    realm      the downstream servers
+//	engine.Library              workflow        the plans that names of workflows stand for
+//	engine.Observer             workflow        after each commit, in order: schedules (and telemetry, inside engine)
+//	session.Belongings          engine, state   ends what belongs to a session that has ended
+//	state.View                  runtime         types of state that show other records
+//	state.Config.Written        engine          after each write of a state: executions that wait for it are notified
+//	queue.Config.InFlight       engine          how many executions are in memory
+//	journal.Config.ForbidsRetryUnknown  capability   whether the policies forbid that a plan repeats a `once` call
+//	capability.Realms           realm           the downstream servers
+//	call.Taker                  records         tokens of rate limits and quotas
+//	plan.Catalog                realm           the live tools that plans are checked against
+//	plan/expr.Scope             journal         what expressions read
+//	realm.CatalogCache          capability      the last known tools of each realm
+//	workflow.Workflows.OnPublished  server      after a change of a principal's published tools
 //
 // # From a plan to its result
 //
@@ -52,7 +60,7 @@
 //
 // # What is stored, by kind
 //
-//	execution/<id>      journal     the head: what a summary shows, and the version everybody commits against; its log; its wake
+//	execution/<id>      journal     the head: what a summary shows, and the version that every commit is made against; its log; its wake
 //	plan/<id>           journal     the accepted plan with the tools' schemas and effects as they were (plan.Definition)
 //	snapshot/<id>       journal     the folded state, written when the log after it has outgrown it
 //	output/<id>/<node>  journal     an output too large for the log; after the node $text for its text, $<seq> for inputs or list of that event
@@ -64,9 +72,9 @@
 //	catalog/<realm>     capability  the tools a realm listed last
 //	session/<id>        session     a session; its wake is when it expires unless it is seen before
 //	state/<…>           state       a state; the ID is a digest of principal and type, and the key
-//	tell/<state>/<time> state       nothing; its wake is when those who wait for the state are notified once more: it was written, or expires
+//	tell/<state>/<time> state       nothing; its wake is when executions that wait for the state are notified again: it was written, or expires
 //	workflow/<…>        workflow    a workflow's name with its versions; workflow_version/<…>/<n> holds each, and never changes
-//	schedule/<…>        workflow    when a workflow is executed by itself, and its last firings; its wake is the next one
+//	schedule/<…>        workflow    when a workflow is executed automatically, and its last firings; its wake is the next one
 //	reconcile/<work>    records     where the rounds of all replicas have got to: pass (the reconciler's), executions and states (of retention)
 //	secret/cursor       records     the key that cursors of lists are sealed with
 //	health/<…>          records     nothing: that it could be written shows a health check that the store takes what is written again
