@@ -28,7 +28,7 @@ func (p *process) ownsNothing(t *testing.T) {
 	if n := p.Executions.InMemory(); n != 0 {
 		t.Errorf("%d executions are still owned", n)
 	}
-	if !p.Executions.HasRoom(p.Executions.Load().Capacity - 1) { // a claim that waits reserves one
+	if !p.Executions.HasCapacity(p.Executions.Load().Capacity - 1) { // a claim that waits reserves one
 		t.Error("room for executions was not given back")
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Validate compiles a plan against the live tools and starts nothing. An invalid plan is no error: the result has its findings. An error
+// Validate compiles a plan against the live tools and starts nothing. An invalid plan is not an error: the result has its findings. An error
 // means that the plan could not be checked.
 func (r *Engine) Validate(ctx context.Context, source []byte) (schemas.Validation, error) {
 	p, findings, err := r.Compile(ctx, &Submit{Plan: source})

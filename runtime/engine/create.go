@@ -16,7 +16,7 @@ import (
 )
 
 // create commits a new execution. If the queue is empty and this process has room, it owns the execution from that commit on. Otherwise the
-// execution waits in the queue, or is refused if the queue is full. It is no error if another request with the same idempotency key has
+// execution waits in the queue, or is refused if the queue is full. It is not an error if another request with the same idempotency key has
 // created the execution.
 func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Submit) error {
 	record, err := schemas.Encode(journal.Definition{Definition: p.Definition, Session: sub.session})

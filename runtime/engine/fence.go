@@ -17,7 +17,7 @@ import (
 // the realm once it is connected and only the write is left. A process that is stopped between the last check and the write, for longer
 // than the margin, still makes the call when it continues. No clock can close that gap. Its consequences: a call that may be repeated runs
 // twice, which its effect allows. The start of a `once` call is in the log, so the new owner has held the node as unknown, or verifies it,
-// and does not make the call again; the result of the late call is evidence for that node, see machine.State.Undecided.
+// and does not make the call again; the result of the late call is evidence for that node, see machine.State.OutcomeOpen.
 type fence struct {
 	until time.Time // by both clocks; zero: the fence never held
 }

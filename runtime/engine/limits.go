@@ -8,7 +8,7 @@ import (
 	"github.com/runplane/runplane/runtime/plan"
 )
 
-// Limits are what one runtime takes on at most. Zero fields have the default that stands beside them.
+// Limits bound what one runtime runs. Zero fields have the default that their comment names.
 type Limits struct {
 	Plan          plan.Limits
 	MaxOutput     int           // bytes of one output that expressions read and a binding may make; 1 MiB

@@ -1,6 +1,6 @@
 package engine
 
-// Load is what this process has taken on.
+// Load is how much this process runs now.
 type Load struct {
 	InMemory    int   // executions that it owns
 	Capacity    int   // how many it may own
@@ -28,8 +28,8 @@ func (r *Engine) InMemory() int { return r.Load().InMemory }
 // Owns reports whether this process owns the execution.
 func (r *Engine) Owns(id string) bool { return r.owner(id) != nil }
 
-// HasRoom reports whether n more executions fit into memory now.
-func (r *Engine) HasRoom(n int) bool {
+// HasCapacity reports whether n more executions fit into memory now.
+func (r *Engine) HasCapacity(n int) bool {
 	ok := r.slots.TryAcquire(int64(n))
 	if ok {
 		r.slots.Release(int64(n))

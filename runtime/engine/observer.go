@@ -18,7 +18,7 @@ func (p feedObserver) Committed(c journal.Commit) {
 	}
 }
 
-// RecordChanged is called when the store's watch names a record: the owner of the execution, and those who watch it here, learn of the commits of
+// RecordChanged is called when the store's watch names a record: its owner and its subscribers in this process are notified of the commits of
 // other replicas. Records of other kinds are ignored.
 func (r *Engine) RecordChanged(ctx context.Context, key store.Key) {
 	switch owner := r.owner(key.ID); {
@@ -28,7 +28,7 @@ func (r *Engine) RecordChanged(ctx context.Context, key store.Key) {
 		if h, _, err := r.journal.ReadHead(ctx, key.ID); err == nil {
 			r.feed.Publish(telemetry.Update{ExecutionID: key.ID, Execution: h.Execution})
 		} else if !errors.Is(err, context.Canceled) {
-			r.log.Debug("read a changed execution: those who watch it learn of its next change", "execution_id", key.ID, "error", err)
+			r.log.Debug("read a changed execution: subscribers are notified of its next change", "execution_id", key.ID, "error", err)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func (o *owner) run(requests []*request, base store.Batch) {
 			m = releasing
 		}
 		decided := requests
-		if o.claimed { // after the results that are there
+		if o.claimed { // after the results that have come
 			decided = append(slices.Clip(requests), o.claimDecisions()...)
 		}
 		stepMode := m

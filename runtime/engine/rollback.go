@@ -107,13 +107,13 @@ func (r *Engine) detectRollback(
 		return h, version, missing
 	}
 	known := m.position()
-	behind := now != known && (now.version <= known.version || now.seq < known.seq)
+	earlier := now != known && (now.version <= known.version || now.seq < known.seq)
 	if missing != nil {
 		if _, err := r.store.Get(ctx, journal.PlanKey(x.ID)); m.from != (position{}) || !errors.Is(err, store.ErrNotFound) {
 			return h, version, missing // it was deleted
 		}
 		now = position{}
-	} else if !behind {
+	} else if !earlier {
 		same, err := r.sameLog(ctx, x, known)
 		if same || err != nil {
 			return h, version, err
