@@ -108,7 +108,7 @@ func (f *sharedCall) unsubscribe(c *Call) {
 func (f *sharedCall) notify(p Progress) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, hear := range f.listeners {
-		hear(p)
+	for _, report := range f.listeners {
+		report(p)
 	}
 }

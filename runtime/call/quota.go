@@ -199,7 +199,7 @@ func bytesUsed(c *Call, res *Result, _ time.Duration) int {
 
 func timeUsed(_ *Call, _ *Result, took time.Duration) int { return int(took.Milliseconds()) }
 
-// take takes what is paid before a call, or pays the debt of earlier ones. A positive wait means that there is not enough.
+// take takes what is paid before a call, or pays the debt of earlier ones. A positive wait means that not enough is left.
 func (q *Quotas) take(ctx context.Context, b *charge) time.Duration {
 	take := store.Limit{Key: b.key, Tokens: 1, Rate: b.limit, Period: b.per, Burst: b.limit}
 	if b.before {

@@ -27,7 +27,7 @@ func NewRates(tokens *Tokens) *Rates { return &Rates{tokens: tokens, named: map[
 
 // bucket is what this process knows about one limit.
 type bucket struct {
-	until time.Time // there is no token before
+	until time.Time // the bucket is empty before
 	slot  time.Time // the latest time given to a refused call of an execution
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // MaxHops is how many runtimes may pass a request on to one another. A plan that reaches its own runtime through a realm
-// would otherwise start itself for ever.
+// would otherwise start itself forever.
 const MaxHops = 8
 
 type hopsKey struct{}

@@ -46,7 +46,7 @@ func New(c Config) *Queue {
 }
 
 // SetEmpty sets whether nothing was left waiting after the last claim of this process.
-func (q *Queue) SetEmpty(vacant bool) { q.empty.Store(vacant) }
+func (q *Queue) SetEmpty(empty bool) { q.empty.Store(empty) }
 
 // Changed reads the pause again if its record changed; it is called with each key that the store's watch names.
 func (q *Queue) Changed(ctx context.Context, key store.Key) {

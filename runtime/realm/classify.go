@@ -67,9 +67,9 @@ var cases = []failureCase{
 		schemas.CodeUnavailable, schemas.NotRun, "the realm does not keep the session", ""},
 
 	{"unknown tool", func(f *fault) bool { return f.rpc != nil && unknownTool.MatchString(f.rpc.Message) },
-		schemas.CodeNotFound, schemas.NotRun, "the realm has no such tool", "list what there is with discover_capabilities"},
+		schemas.CodeNotFound, schemas.NotRun, "the realm has no such tool", "list all with discover_capabilities"},
 	{"realm without tools", rpc(mcp.METHOD_NOT_FOUND), schemas.CodeNotFound, schemas.NotRun,
-		"the realm has no tools", "list what there is with discover_capabilities"},
+		"the realm has no tools", "list all with discover_capabilities"},
 	{"invalid output, as an error", func(f *fault) bool { return rpc(mcp.INVALID_PARAMS)(f) && invalidOutput.MatchString(f.rpc.Message) },
 		schemas.CodeToolError, schemas.RanFailed, "%s", ""},
 	{"invalid params", rpc(mcp.INVALID_PARAMS), schemas.CodeInvalidArgument, schemas.NotRun, "the realm refuses the inputs: %s", ""},
@@ -80,7 +80,7 @@ var cases = []failureCase{
 	{"any other error of the realm", func(f *fault) bool { return f.rpc != nil }, schemas.CodeToolError, schemas.RanFailed, "%s", ""},
 
 	{"unknown tool, as a result", func(f *fault) bool { return mcpError(f) && unknownTool.MatchString(f.result.text()) },
-		schemas.CodeNotFound, schemas.NotRun, "the realm has no such tool", "list what there is with discover_capabilities"},
+		schemas.CodeNotFound, schemas.NotRun, "the realm has no such tool", "list all with discover_capabilities"},
 	{"invalid params, as a result", func(f *fault) bool { return mcpError(f) && invalidInput.MatchString(f.result.text()) },
 		schemas.CodeInvalidArgument, schemas.NotRun, "%s", ""},
 	{"wants a person's input", func(f *fault) bool { return f.result != nil && f.result.Type == "input_required" },

@@ -133,7 +133,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %s in vain: %s", patience, what)
+			t.Fatalf("did not happen within %s: %s", patience, what)
 		}
 	}
 }
@@ -145,7 +145,7 @@ func await[T any](t testing.TB, c <-chan T) T {
 	case v := <-c:
 		return v
 	case <-time.After(patience):
-		t.Fatalf("waited %s in vain", patience)
+		t.Fatalf("did not happen within %s", patience)
 		panic("unreachable")
 	}
 }
