@@ -8,13 +8,13 @@ import (
 	"github.com/runplane/runplane/runtime/session"
 )
 
-// Config configures a Journal. Store, Sessions and Forbids are required.
+// Config configures a Journal. Store, Sessions and ForbidsRetryUnknown are required.
 type Config struct {
 	Store     *records.Store
 	Sessions  *session.Sessions
 	Limits    Limits
-	Retention time.Duration // how long executions are kept after they ended, for the hint of NotFound; 0: for ever
-	// Forbids reports whether the policies forbid that a plan repeats a `once` call of the target whose outcome is unknown.
+	Retention time.Duration // how long executions are kept after they ended, for the hint of NotFound; 0: forever
+	// ForbidsRetryUnknown reports whether the policies forbid that a plan repeats a `once` call of the target whose outcome is unknown.
 	ForbidsRetryUnknown func(*plan.Target) bool
 }
 

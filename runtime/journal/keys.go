@@ -35,7 +35,7 @@ func OutputKey(id, name string) store.Key {
 	return store.Key{Kind: KindOutput, ID: id + "/" + name}
 }
 
-// OverdueKey returns the second key of an execution that waits in the queue and may not wait for ever, as the plan has a queue_timeout
+// OverdueKey returns the second key of an execution that waits in the queue and may not wait forever, as the plan has a queue_timeout
 // or a timeout. It has a wake at that time. The replica that claims it ends the execution if it still waits, however full the queue is
 // and also while it is paused. The replica that starts the execution removes the wake.
 func OverdueKey(id string) store.Key { return store.Key{Kind: KindOverdue, ID: id} }

@@ -230,13 +230,13 @@ func reviewDecided(s *State, unit int, e *schemas.Event) {
 }
 
 // keepInputs keeps the inputs in the event, of the plan or of a person, for the following attempts.
-func (u *Unit) keepInputs(e *schemas.Event, mended bool) {
+func (u *Unit) keepInputs(e *schemas.Event, changed bool) {
 	if len(e.Data) > 0 || e.DataRef != nil {
-		u.keep(Kept{Of: u.Fallback, Inputs: schemas.Object(e.Data), Ref: e.DataRef, Changed: mended})
+		u.keep(Kept{Of: u.Fallback, Inputs: schemas.Object(e.Data), Ref: e.DataRef, Changed: changed})
 	}
 }
 
-// keep replaces what was kept for the same call. Once a person has changed the inputs, Mended stays set.
+// keep replaces what was kept for the same call. Once a person has changed the inputs, Changed stays set.
 func (u *Unit) keep(k Kept) {
 	if old := u.kept(k.Of); old != nil {
 		k.Changed = k.Changed || old.Changed

@@ -180,7 +180,7 @@ func (w *walk) started(unit int, was *Unit) {
 		w.t.Fatalf("%s is called for the %dth time (phase %q, fallback %d), max_attempts is %d", name, w.tries[unit], u.Phase, u.Fallback, most)
 	}
 	if n := w.s.Node(unit); n.Review && !u.Approved && u.Phase == PhaseRun {
-		w.t.Fatalf("%s is called before anybody approved it", name)
+		w.t.Fatalf("%s is called before it was approved", name)
 	}
 }
 

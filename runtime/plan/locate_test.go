@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestFindingsSayWhere: of a text of several lines each finding names line and column, whoever found it.
+// TestFindingsSayWhere: of a text of several lines each finding names line and column, whichever stage found it.
 func TestFindingsSayWhere(t *testing.T) {
 	for name, tt := range map[string]struct {
 		source string

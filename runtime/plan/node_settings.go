@@ -165,7 +165,7 @@ func (c *compiler) moveTimeout(f *schemas.Finding, n *schemas.Node, at, name str
 	}
 }
 
-// missing reports a field that must be there.
+// missing reports a required field that is absent.
 func (c *compiler) missing(value, field, of, at string) bool {
 	if value != "" {
 		return false

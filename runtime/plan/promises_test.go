@@ -31,7 +31,7 @@ func refundWorld() world {
 	}
 }
 
-// accepted tells whether a plan would be executed, and the code of the first error that it has.
+// accepted reports whether a plan would be executed, and the code of the first error that it has.
 func accepted(source string) (ok bool, code string, found []schemas.Finding) {
 	p, found := check([]byte(source))
 	if errs := errorsIn(found); len(errs) > 0 {

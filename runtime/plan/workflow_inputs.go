@@ -65,7 +65,7 @@ func (c *compiler) workflowArguments(i int) {
 	}
 	checker, err := schemas.NewChecker(json.RawMessage(kept.InputSchema))
 	if err != nil {
-		return // it was refused when the workflow was kept
+		return // it was refused when the workflow was stored
 	}
 	given, open := n.Inputs.Sample()
 	doc, err := GivenInputs(from.Workflow.Definition.Inputs, schemas.Object(given))
