@@ -66,7 +66,7 @@ func runAll(ctx context.Context, runs ...func(context.Context) error) error {
 func (r *Runtime) watch(ctx context.Context) error {
 	keys, err := r.store.Watch(ctx)
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // the end of ctx is no error
+		return nil //nolint:nilerr // the end of ctx is not an error
 	}
 	if err != nil {
 		r.log.Warn("watch the store: polling instead", "error", err)

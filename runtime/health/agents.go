@@ -21,7 +21,7 @@ func (h *Health) checkClients() schemas.Check {
 	}
 }
 
-// checkSessions reports the agents with open sessions of the caller. An agent that makes no calls is idle, which is no fault.
+// checkSessions reports the agents with open sessions of the caller. An agent that makes no calls is idle, which is not a fault.
 func (h *Health) checkSessions(ctx context.Context) schemas.Check {
 	c := schemas.Check{Name: "agents.sessions", Status: schemas.HealthOK}
 	var agents []schemas.Agent

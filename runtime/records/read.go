@@ -9,7 +9,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Read reads a record and decodes its value, which is JSON. A record that does not exist is no error: its version is 0.
+// Read reads a record and decodes its value, which is JSON. A record that does not exist is not an error: its version is 0.
 func Read[T any](ctx context.Context, s *Store, key store.Key) (v T, version int64, err error) {
 	rec, err := s.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {

@@ -120,7 +120,7 @@ func (c *claiming) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lea
 	return leases, err
 }
 
-// What was claimed for a process that is about to end is not held until its lease lapses, and keeps its place in the queue.
+// What was claimed for a process that is about to end is not held until its lease expires, and keeps its place in the queue.
 func TestLeasesClaimedAtTheEndAreReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := recordstest.Memory(t)

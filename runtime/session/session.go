@@ -201,7 +201,7 @@ func (s *Sessions) tooLarge(n int) *schemas.Error {
 		WithField("data").WithHint("keep large values in states (set_state) or outside, and a reference to them here")
 }
 
-// Delete closes a session for good and deletes its data. A session that has ended stays as it is, which is no error.
+// Delete closes a session for good and deletes its data. A session that has ended stays as it is, which is not an error.
 func (s *Sessions) Delete(ctx context.Context, id string) (schemas.Session, error) {
 	var r record
 	var open bool

@@ -56,7 +56,7 @@ func Key(principal string, name schemas.StateName) store.Key {
 	return store.Key{Kind: Kind, ID: records.Private(principal, name.Type) + name.Key}
 }
 
-// Read reads the record of a state, also one that is deleted; a record that does not exist is the zero Record, which is no error.
+// Read reads the record of a state, also one that is deleted; a record that does not exist is the zero Record, which is not an error.
 func (s *States) Read(ctx context.Context, key store.Key) (Record, error) {
 	r, version, err := records.Read[Record](ctx, s.store, key)
 	r.stored = version

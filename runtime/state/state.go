@@ -65,7 +65,7 @@ func (s *States) Run(ctx context.Context) error {
 	return nil
 }
 
-// Get reads a state. A state that does not exist is no error: its Found is false.
+// Get reads a state. A state that does not exist is not an error: its Found is false.
 func (s *States) Get(ctx context.Context, ref Ref) (schemas.State, error) {
 	none := schemas.State{StateType: ref.Type, StateKey: ref.Key}
 	if err := ref.check(); err != nil {
@@ -162,7 +162,7 @@ func checkVersion(ref Ref, expected *int64, current int64) error {
 	return e.WithField("expected_version").WithVersion(current).WithHint("get_state shows the current state; decide again with its version")
 }
 
-// Delete deletes a state. A state that does not exist is no error, unless a version is expected.
+// Delete deletes a state. A state that does not exist is not an error, unless a version is expected.
 func (s *States) Delete(ctx context.Context, ref Ref, expected *int64) (out schemas.StateDeleted, err error) {
 	if err := ref.check(); err != nil {
 		return out, err

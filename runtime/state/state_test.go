@@ -119,7 +119,7 @@ func TestStateByVersion(t *testing.T) {
 			{"delete the old one", remove(new(int64(2))), schemas.CodeConflict, 3, `"<é>"`, 3},
 			{"too large", set(`"`+strings.Repeat("x", 99)+`"`, nil), schemas.CodePayloadTooLarge, 0, `"<é>"`, 3},
 			{"delete", remove(new(int64(3))), "", 0, "", 0},
-			{"create anew goes on counting", set(`4`, new(int64(0))), "", 0, `4`, 5},
+			{"create again continues the versions", set(`4`, new(int64(0))), "", 0, `4`, 5},
 			{"the version before the deletion is not this one", set(`5`, new(int64(3))), schemas.CodeConflict, 5, `4`, 5},
 		} {
 			err := tt.do()
@@ -136,7 +136,7 @@ func TestStateByVersion(t *testing.T) {
 	})
 }
 
-// A lock that fell cannot be taken for the one that somebody else took since.
+// An expired lock is not mistaken for the one that another caller took since.
 func TestStateExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := recordstest.Memory(t)
@@ -160,7 +160,7 @@ func TestStateExpires(t *testing.T) {
 		lock.Data = schemas.Value(`"b"`)
 		b, err := p.Set(t.Context(), lock)
 		if err != nil || b.Version == a.Version {
-			t.Errorf("taken anew: %+v, %v", b, err)
+			t.Errorf("taken again: %+v, %v", b, err)
 		}
 		lock.Data, lock.Expected = schemas.Value(`"a"`), &a.Version
 		if err := errOf(p.Set(t.Context(), lock)); codeOf(err) != schemas.CodeConflict {

@@ -8,7 +8,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// TestWatchesAreBounded: who watches ever more is told so.
+// TestWatchesAreBounded: one watch too many is refused with an error that says so.
 func TestWatchesAreBounded(t *testing.T) {
 	r := open(recordstest.Memory(t), Rules{})
 	var offs []func()

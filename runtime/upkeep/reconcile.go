@@ -14,7 +14,7 @@ import (
 
 // The reconciler searches for open executions that need an owner and are in no queue: they have neither a wake nor a lease. There are none
 // as long as every commit writes the wake that its state needs. The reconciler exists because a defect there would stop an execution
-// for ever, unnoticed. It wakes what it finds, counts it in Upkeep.Unqueued and logs it as an error.
+// forever, unnoticed. It wakes what it finds, counts it in Upkeep.Unqueued and logs it as an error.
 
 // ReconcileEvery is the time between two rounds of the reconciler, of all replicas together.
 const ReconcileEvery = time.Minute

@@ -21,7 +21,7 @@ import (
 // for long. Sessions that have ended expire by themselves, see session.Rules.Keep. All replicas share the rounds; one that did not
 // come to the end is soon followed by the next one, so that many deletions are done in steps that leave time for other work.
 
-// Retention says how long executions and states are kept. Zero fields keep them for ever.
+// Retention says how long executions and states are kept. Zero fields keep them forever.
 type Retention struct {
 	// Executions is the time since an execution ended. It is kept longer while its parent, a child or a rerun of it is open. Its
 	// idempotency key is deleted with it.

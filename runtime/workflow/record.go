@@ -95,7 +95,7 @@ func OfCaller(ctx context.Context) store.Query {
 	return store.Query{Kind: Kind, Prefix: records.Private(caller.From(ctx).Principal, Kind)}
 }
 
-// read reads the record of a name; one that does not exist is the zero record, which is no error.
+// read reads the record of a name; one that does not exist is the zero record, which is not an error.
 func (w *Workflows) read(ctx context.Context, name string) (record, error) {
 	if !validName.MatchString(name) {
 		return record{}, nil

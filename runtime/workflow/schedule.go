@@ -65,7 +65,7 @@ func sameSchedule(a, b *schemas.Schedule) bool {
 	return err == nil && bytes.Equal(first, second)
 }
 
-// change sets the rules of a schedule, and reports whether they are different. Firings of the old rules are not made up by the new ones.
+// change sets the rules of a schedule, and reports whether they are different. Firings that the old rules missed are not run by the new ones.
 func (s *scheduleRecord) change(to schemas.Schedule, now time.Time) (bool, error) {
 	if _, err := schedule.New(&to, now); err != nil {
 		return false, err
@@ -89,7 +89,7 @@ func (s *scheduleRecord) change(to schemas.Schedule, now time.Time) (bool, error
 	return true, nil
 }
 
-// PauseSchedule pauses or resumes the schedule of a workflow. Firings during the pause are not made up. The error of a workflow without a
+// PauseSchedule pauses or resumes the schedule of a workflow. Firings during the pause are not run. The error of a workflow without a
 // schedule has code not_found.
 func (w *Workflows) PauseSchedule(ctx context.Context, name string, paused bool) (schemas.WorkflowInfo, error) {
 	var out schemas.WorkflowInfo

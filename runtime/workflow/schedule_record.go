@@ -56,7 +56,7 @@ func ScheduleKey(principal, workflow string) store.Key {
 	return store.Key{Kind: KindSchedule, ID: Key(principal, workflow).ID}
 }
 
-// readSchedule reads a schedule; one that does not exist is no error, see exists.
+// readSchedule reads a schedule; one that does not exist is not an error, see exists.
 func (w *Workflows) readSchedule(ctx context.Context, key store.Key) (scheduleRecord, error) {
 	s, version, err := records.Read[scheduleRecord](ctx, w.store, key)
 	s.stored = version
