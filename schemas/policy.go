@@ -135,7 +135,7 @@ type Policies struct {
 }
 
 // For resolves the policy of one capability: its own fields, else the realm's, else the default's. Protocol and
-// Required apply to a realm only. Limits that calls share are in [Policies.Bounds].
+// Required apply to a realm only. Limits that calls share are in [Policies.SharedLimits].
 func (p Policies) For(realm, capability string) Policy {
 	r := p.Realms[realm]
 	own := r.Capabilities[capability]

@@ -235,7 +235,7 @@ type Store interface {
 	// Places returns the wake and lease of each key, in the order of keys.
 	Places(ctx context.Context, keys []Key) ([]Place, error)
 
-	// Take takes tokens of a limit. A positive wait means that none were taken, and is the time until enough may be there.
+	// Take takes tokens of a limit. A positive wait means that none were taken, and is the time until there may be enough.
 	Take(ctx context.Context, l Limit) (wait time.Duration, err error)
 
 	// Watch sends each key of a batch after it was committed. Several batches may be reported as one, and a slow reader misses

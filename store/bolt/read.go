@@ -62,7 +62,7 @@ func (s *Store) Get(ctx context.Context, key store.Key) (out store.Record, err e
 	return out, err
 }
 
-// liveRecord decodes a copy of the record; not found: there are no bytes or it has expired.
+// liveRecord decodes a copy of the record; not found: no bytes, or an expired record.
 func liveRecord(raw []byte, key store.Key, now int64, bare bool) (out store.Record, found bool, err error) {
 	if raw == nil {
 		return out, false, nil

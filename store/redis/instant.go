@@ -27,7 +27,7 @@ func parseMicros(reply any) (time.Time, error) {
 	return time.Time{}, errReply
 }
 
-// parseWake is the inverse of wakeText; "" is no wake.
+// parseWake is the inverse of wakeText; "" is the zero Wake.
 func parseWake(key store.Key, text string) (*store.Wake, error) {
 	if text == "" {
 		return nil, nil

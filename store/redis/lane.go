@@ -140,7 +140,7 @@ func (s *Store) do(ctx context.Context, sh *shard, l *lane, c *call) error {
 	return s.await(ctx, c)
 }
 
-// await waits for the answer or the end of ctx; if both are there it returns the answer.
+// await waits for the answer or the end of ctx; if both have come it returns the answer.
 func (s *Store) await(ctx context.Context, c *call) error {
 	select {
 	case <-c.done:
