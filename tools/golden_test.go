@@ -224,7 +224,7 @@ func TestOperatorsToolsAreForOperators(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]string{"pause_queue", "resume_queue"}, hidden); diff != "" {
-		t.Errorf("hidden from those who are no operators (-want +got):\n%s", diff)
+		t.Errorf("hidden from clients that are not operators (-want +got):\n%s", diff)
 	}
 }
 

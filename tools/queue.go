@@ -22,7 +22,7 @@ type pauseQueue struct {
 func Queue() []Method {
 	const contract = "Queue"
 	return []Method{
-		method(contract, "get_queue_status", "Look at the queue", Reads,
+		method(contract, "get_queue_status", "Show the queue", Reads,
 			`Shows how many executions wait for a worker, by priority, how long the oldest has waited, how many run, and whether an operator `+
 				`paused the queue. Use it when an execution stays pending, or after rate_limited.`,
 			func(ctx context.Context, rt *runtime.Runtime, _ noArguments, _ Request) (schemas.QueueStatus, error) {
