@@ -97,8 +97,8 @@ var settings = []setting{
 		at: func(c *Config) any { return &c.Store },
 	}, {
 		key: "shards", flag: "shards", standard: "0", min: 0, max: 1024,
-		about: "over how many hash tags a Redis store spreads its keys, fixed at first use; 0 takes what is there, else 1 " +
-			"on a server alone and 16 on a Cluster",
+		about: "over how many hash tags a Redis store spreads its keys, fixed at first use; 0: the stored number, or at first use 1 " +
+			"on a single server and 16 on a Cluster",
 		at: func(c *Config) any { return &c.Shards },
 	}, {
 		key: "http", flag: "http", standard: "",

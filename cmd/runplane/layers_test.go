@@ -24,7 +24,7 @@ var layers = map[string][]string{
 	"store":   {},
 }
 
-// rooms is who may import whom below runtime: what stands lower is told nothing of what stands higher, and calls hooks instead. A room
+// rooms is who may import whom below runtime: a lower room knows nothing of a higher one, and calls hooks instead. A room
 // may import the rooms that its row names, each of which has a row above its own. Every package below runtime has a row.
 var rooms = []struct {
 	name string

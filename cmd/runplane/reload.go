@@ -28,7 +28,7 @@ type reloader struct {
 	load   func() (Config, error)
 	read   func(path string) ([]byte, error)
 	seen   []byte // content of the file when it was last read
-	notify func() // tells the clients that realms or policies have changed
+	notify func() // notifies the clients that realms or policies have changed
 }
 
 // reloader makes a reloader for a plane; notify is called once for each change of realms or policies, after it is applied.

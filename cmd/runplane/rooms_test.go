@@ -131,7 +131,7 @@ func wrongImports(files []sourceFile) (out []string) {
 	return out
 }
 
-// tooLarge says which files and rooms have more lines than one reads in peace.
+// tooLarge lists the files and rooms that exceed the limits of lines.
 func tooLarge(files []sourceFile) (out []string) {
 	lines := map[string]int{}
 	for _, f := range files {

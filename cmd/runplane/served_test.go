@@ -101,7 +101,7 @@ func soon(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(soonIs); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %s in vain: %s", soonIs, what)
+			t.Fatalf("did not happen within %s: %s", soonIs, what)
 		}
 	}
 }
