@@ -63,7 +63,7 @@ func TestProgressLeavesOutWhatDoesNotRise(t *testing.T) {
 	}
 }
 
-func TestProgressStopsWhenNobodyIsThere(t *testing.T) {
+func TestProgressStopsWhenTheClientIsGone(t *testing.T) {
 	out := recorder{fail: errors.New("gone")}
 	r := newReporter(&out, "t")
 	r.report(1, 2, "")

@@ -134,7 +134,7 @@ func TestProgressOnlyOnRequest(t *testing.T) {
 }
 
 // More slow calls than may run at once delay neither requests that are not calls nor each other's end.
-func TestSlowCallsDelayNobody(t *testing.T) {
+func TestSlowCallsDelayNoOthers(t *testing.T) {
 	w := newWorld()
 	c := dial(t.Context(), t, New(Config{Methods: w.methods()}))
 	for id := range 200 {

@@ -203,7 +203,7 @@ func (w *walk) compensates(unit int, was *Unit) {
 	case !w.undo:
 		w.t.Fatalf("%s is compensated without being asked to", name)
 	case !slices.Contains(w.order, unit) || !w.undoes(unit):
-		w.t.Fatalf("%s is undone, which there is nothing to undo of", name)
+		w.t.Fatalf("%s is undone, but it has no effect to undo", name)
 	case w.settled[unit]:
 		w.t.Fatalf("%s is undone again", name)
 	case w.doubtful[unit]:

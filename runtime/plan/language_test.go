@@ -232,7 +232,7 @@ func TestLimitsCountNestedPlans(t *testing.T) {
 	}
 	for _, nodes := range []string{`7`, `"a"`, `[{"id":"w","workflow":{"definition":{"plan":"v1","nodes":"a"}}}]`} {
 		if _, found := check([]byte(`{"plan":"v1","nodes":` + nodes + `}`)); len(found) != 1 || found[0].Code != codeWrongType {
-			t.Errorf("nodes that are no list are one finding: got %+v", found)
+			t.Errorf("nodes that are not a list are one finding: got %+v", found)
 		}
 	}
 	deep := schemas.Plan{Version: "v1", Nodes: []schemas.Node{{ID: "a", Set: schemas.Value("1")}}}

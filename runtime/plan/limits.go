@@ -26,7 +26,7 @@ func DefaultLimits() Limits { return Limits{}.filled() }
 
 func (l Limits) filled() Limits {
 	return Limits{
-		Limits:        l.Limits.Filled(),
+		Limits:        l.Limits.WithDefaults(),
 		MaxBytes:      cmp.Or(l.MaxBytes, 256<<10),
 		MaxDepth:      cmp.Or(l.MaxDepth, 64),
 		MaxNodes:      cmp.Or(l.MaxNodes, 1000),

@@ -59,7 +59,7 @@ func TestReferenceIsShortAndTrue(t *testing.T) {
 			in = "inputs." + in
 		}
 		lim := Limits{}.Limits
-		template, bad := expr.NewText("${"+in+"}", expr.NewEvaluator(lim), lim.Filled())
+		template, bad := expr.NewText("${"+in+"}", expr.NewEvaluator(lim), lim.WithDefaults())
 		if len(bad) > 0 {
 			t.Fatal(bad)
 		}

@@ -136,7 +136,7 @@ func (m match) compare(o match) int {
 	return cmp.Or(cmp.Compare(o.score, m.score), cmp.Compare(m.realm, o.realm), cmp.Compare(m.name, o.name))
 }
 
-// cursor is where a page ended. It is not sealed; the runtime seals cursors for callers.
+// cursor is where a page ended. It is not signed; package capability signs cursors for callers.
 func (m match) cursor() string {
 	return strings.Join([]string{strconv.Itoa(m.score), m.realm, m.name}, "\n")
 }

@@ -17,7 +17,7 @@ import (
 const (
 	maxStderrLine = 2 << 10 // bytes of one line that are logged
 	keptLines     = 3       // last lines that are kept for the error when the child ends
-	maxLastWords  = 400
+	maxLastBytes  = 400
 )
 
 // stderrLog reads a child's stderr to its end, so that the child never blocks on it, and logs it up to a rate.
@@ -88,5 +88,5 @@ func (s *stderrLog) last() string {
 	for i := max(0, s.next-keptLines); i < s.next; i++ {
 		lines = append(lines, s.tidy(s.kept[i%keptLines]))
 	}
-	return schemas.Cut(strings.Join(lines, " | "), maxLastWords, cutMark)
+	return schemas.Cut(strings.Join(lines, " | "), maxLastBytes, cutMark)
 }

@@ -17,7 +17,7 @@ func BenchmarkRender(b *testing.B) {
 		{"CELFilter5000", `{"n":"${size(nodes.big.output.items.filter(x, x.n > 1))}"}`},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
-			lim := Limits{}.Filled()
+			lim := Limits{}.WithDefaults()
 			template, bad := NewTemplate(json.RawMessage(bm.template), &language{lim: lim}, lim)
 			if len(bad) > 0 {
 				b.Fatal(bad)

@@ -31,7 +31,7 @@ type Read struct {
 }
 
 // NewEvaluator makes the evaluator of one program, within the limits.
-func NewEvaluator(lim Limits) Evaluator { return &language{lim: lim.Filled()} }
+func NewEvaluator(lim Limits) Evaluator { return &language{lim: lim.WithDefaults()} }
 
 // language is the Evaluator of one program: the shared environment with this program's compiled expressions.
 type language struct {

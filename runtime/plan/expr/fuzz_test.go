@@ -18,7 +18,7 @@ func FuzzExpression(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		lim := Limits{}.Filled()
+		lim := Limits{}.WithDefaults()
 		template, bad := NewText("${"+text+"}", &language{lim: lim}, lim)
 		if len(bad) > 0 {
 			return
@@ -66,7 +66,7 @@ func FuzzRender(f *testing.F) {
 	f.Add(`"${inputs.x + 1}"`, `{"x":9223372036854775807}`)
 	f.Add(`"${inputs.x * 2.0}"`, `{"x":1e400}`)
 	f.Fuzz(func(t *testing.T, raw, data string) {
-		lim := Limits{}.Filled()
+		lim := Limits{}.WithDefaults()
 		template, bad := NewTemplate(json.RawMessage(raw), &language{lim: lim}, lim)
 		if len(bad) > 0 || !json.Valid([]byte(data)) {
 			return

@@ -9,8 +9,8 @@ type Limits struct {
 	MaxBound      int    // bytes of one rendered value: a set of arguments, a condition, an output; 1 MiB
 }
 
-// Filled are the limits with every zero field at its default.
-func (l Limits) Filled() Limits {
+// WithDefaults returns l with the defaults in place of zero fields.
+func (l Limits) WithDefaults() Limits {
 	return Limits{
 		MaxExpression: cmp.Or(l.MaxExpression, 4096),
 		MaxCost:       cmp.Or(l.MaxCost, 1_000_000),

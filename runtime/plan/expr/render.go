@@ -35,7 +35,7 @@ func (t *Template) RenderOutput(scope Scope, lim Limits) (json.RawMessage, error
 
 // render fills the placeholders; absent, where given, reports whether one that failed counts as null.
 func (t *Template) render(scope Scope, lim Limits, absent func(*Placeholder, error) bool) (json.RawMessage, error) {
-	lim = lim.Filled()
+	lim = lim.WithDefaults()
 	dst := make([]byte, 0, t.size+32*len(t.parts))
 	for i := range t.parts {
 		p := &t.parts[i]

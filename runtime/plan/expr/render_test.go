@@ -14,7 +14,7 @@ import (
 
 func render(t testing.TB, raw string, s Scope, lim Limits) (string, error) {
 	t.Helper()
-	lim = lim.Filled()
+	lim = lim.WithDefaults()
 	template, bad := NewTemplate(json.RawMessage(raw), &language{lim: lim}, lim)
 	if len(bad) > 0 {
 		return "", schemas.Errorf(schemas.CodeExpressionError, "%s", bad[0].Message)
@@ -154,7 +154,7 @@ func TestRenderIsBounded(t *testing.T) {
 }
 
 func TestBoolAndText(t *testing.T) {
-	lim := Limits{}.Filled()
+	lim := Limits{}.WithDefaults()
 	for _, tt := range []struct {
 		when    string
 		want    bool
@@ -201,7 +201,7 @@ func TestValueIsDecodedOnceByMany(t *testing.T) {
 }
 
 func TestRenderSharedTemplateConcurrently(t *testing.T) {
-	lim := Limits{}.Filled()
+	lim := Limits{}.WithDefaults()
 	template, _ := NewTemplate(json.RawMessage(`{"x":"${nodes.a.output.items.filter(i, i.n > inputs.n - 2).size()}","y":"${nodes.a.output.n}"}`), &language{lim: lim}, lim)
 	s := sampleScope()
 	var wg sync.WaitGroup
@@ -267,7 +267,7 @@ func (u unused) Eval(text string, _ Scope, _ Limits) (json.RawMessage, error) {
 }
 
 func TestPlainPathsSkipTheExpressionLanguage(t *testing.T) {
-	lim := Limits{}.Filled()
+	lim := Limits{}.WithDefaults()
 	for _, path := range []string{"inputs.order_id", "inputs['with-dash']", "nodes.a.output.items[1].sku", "nodes.a.text", "nodes.c.error.code", "execution.id", "session.data.user"} {
 		template, bad := NewTemplate(json.RawMessage(`{"whole":`+document.Quote("${"+path+"}")+`,"part":`+document.Quote("- ${ "+path+" } -")+`}`), unused{t}, lim)
 		if len(bad) > 0 {
