@@ -5,6 +5,6 @@
 //
 // A submission does not overtake others: it begins at once only if the last claim of this process found the queue empty. If it
 // would have to wait in a full queue it is refused; executions that run, and the workflows within them, never are (admit.go). A pause
-// is one record that every replica knows within a second. While the queue is paused no execution is claimed: those in memory go on,
+// is one record that every replica knows within a second. While the queue is paused no execution is claimed: those in memory continue,
 // those that sleep or are submitted wait (pause.go).
 package queue

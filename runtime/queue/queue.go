@@ -80,7 +80,7 @@ func (q *Queue) Status(ctx context.Context) (schemas.QueueStatus, error) {
 	return out, nil
 }
 
-// Pause stops every replica from claiming executions and from starting submitted ones, until Resume; executions in memory go on. by names
+// Pause stops every replica from claiming executions and from starting submitted ones, until Resume; executions in memory continue. by names
 // who pauses it; empty: the caller. A queue that is paused already keeps the time since when it is, and gets the new reason.
 func (q *Queue) Pause(ctx context.Context, reason, by string) (schemas.QueueStatus, error) {
 	if by == "" {
