@@ -166,7 +166,7 @@ type OnError string
 const (
 	// OnErrorFail ends the execution as failed; it is the default.
 	OnErrorFail OnError = "fail"
-	// OnErrorContinue lets the execution go on, and it may still succeed; the dependents follow their trigger_rule.
+	// OnErrorContinue lets the execution continue, and it may still succeed; the dependents follow their trigger_rule.
 	OnErrorContinue OnError = "continue"
 	// OnErrorSuspend suspends the execution with the node held for a decision of resume_execution.
 	OnErrorSuspend OnError = "suspend"

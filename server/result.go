@@ -40,11 +40,11 @@ func encode(v any) (json.RawMessage, error) {
 // Why a call was ended early: the cause of its context and, if the client still waits, its answer.
 var (
 	errClientCancelled = schemas.Errorf(schemas.CodeCancelled, "the client cancelled the call").
-				WithHint("an execution that it waited for goes on; cancel_execution ends it")
+				WithHint("an execution that it waited for continues; cancel_execution ends it")
 	errClientGone = schemas.Errorf(schemas.CodeCancelled, "the client disconnected").
-			WithHint("an execution that it waited for goes on")
+			WithHint("an execution that it waited for continues")
 	errStopping = schemas.Errorf(schemas.CodeUnavailable, "the server is stopping").
-			WithHint("executions are kept and go on when it runs again; retry then")
+			WithHint("executions are kept and continue when it runs again; retry then")
 )
 
 // ended replaces an error that only says that the call's context ended by the cause of that.

@@ -20,7 +20,7 @@ const shutdownGrace = 500 * time.Millisecond
 
 // Stdio serves one client over a pair of streams, one JSON-RPC message a line. It returns nil at the end of in, after the calls
 // in flight are answered or Config.Drain has passed, and nil when ctx ends, after at most two seconds. Executions that a call
-// waited for go on in both cases. An error means that in or out failed.
+// waited for continue in both cases. An error means that in or out failed.
 //
 // A Read of in cannot be interrupted: after the end of ctx one goroutine stays in it until it returns.
 func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {

@@ -35,7 +35,7 @@ func Queue() []Method {
 				return rt.Executions.SetPriority(ctx, in.ExecutionID, in.Priority)
 			}),
 		operatorOnly(method(contract, "pause_queue", "Pause the queue", Sets,
-			`Stops every replica from taking executions out of the queue, until resume_queue. Running ones go on; those that sleep or are `+
+			`Stops every replica from taking executions out of the queue, until resume_queue. Running ones continue; those that sleep or are `+
 				`submitted meanwhile wait, and callers are shown the reason. Returns the state of the queue.`,
 			func(ctx context.Context, rt *runtime.Runtime, in pauseQueue, _ Request) (schemas.QueueStatus, error) {
 				return rt.Queue.Pause(ctx, in.Reason, "")

@@ -61,7 +61,7 @@ func Session() []Method {
 			}),
 		method(contract, "delete_session", "Close a session", Destroys,
 			`Closes a session for good: its data and the states bound to it are deleted, and its executions are cancelled unless the server is `+
-				`configured to let them go on. It cannot be undone.`,
+				`configured to let them continue. It cannot be undone.`,
 			func(ctx context.Context, rt *runtime.Runtime, in sessionID, _ Request) (schemas.Session, error) {
 				return rt.Sessions.Delete(ctx, in.SessionID)
 			}),

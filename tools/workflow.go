@@ -83,7 +83,7 @@ func Workflow() []Method {
 				return rt.Workflows.PauseSchedule(ctx, in.WorkflowID, false)
 			}),
 		method(contract, "delete_workflow", "Delete a workflow", Destroys,
-			`Deletes a workflow with its versions and schedule. Its running executions go on. It cannot be undone; version numbers are not `+
+			`Deletes a workflow with its versions and schedule. Its running executions continue. It cannot be undone; version numbers are not `+
 				`used again.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowDeleted, error) {
 				return rt.Workflows.Delete(ctx, in.WorkflowID)

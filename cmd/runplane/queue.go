@@ -41,7 +41,7 @@ func (c *cli) queueCommand() *cobra.Command {
 		Use:   "queue",
 		Short: "Show the queue; pause or resume it",
 		Long: "Shows how many executions of the store wait for a worker, by priority. `queue pause` keeps every process on the store, " +
-			"also those that start later, from taking any; running executions go on, and submitted ones wait. `queue resume` ends the pause.",
+			"also those that start later, from taking any; running executions continue, and submitted ones wait. `queue resume` ends the pause.",
 	}, status)
 	pause := action(&cobra.Command{Use: "pause", Short: "Keep every process from taking executions out of the queue"},
 		func(cmd *cobra.Command, rt *runtime.Runtime) (schemas.QueueStatus, error) {
