@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -371,4 +372,26 @@ func TestCrashWhileWaitingForAState(t *testing.T) {
 
 func inMemory(p *process) int {
 	return p.Executions.InMemory()
+}
+
+// An owner that could not read a state that is awaited reads it again only while the wait goes on: after that it sleeps.
+func TestOwnerSleepsAfterAWaitThatItCouldNotCheck(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		reads := 0
+		p := run(w, &hooks{Store: s, get: func(ctx context.Context, k store.Key) (store.Record, error) {
+			if k.Kind == state.Kind {
+				reads++
+				return store.Record{}, errors.New("down")
+			}
+			return s.Get(ctx, k)
+		}})
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1h"},"timeout":"2h"},
+			{"id":"b","wait_for":{"state":{"type":"t","key":"k"},"timeout":"3500ms"},"on_error":"continue"}]}`)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if e, err := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil); err != nil || e.Nodes[1].Status != schemas.NodeFailed || reads < 3 || reads > 5 {
+			t.Errorf("%d reads of the state, %+v, %v", reads, e.Nodes, err)
+		}
+	})
 }

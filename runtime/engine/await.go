@@ -37,10 +37,9 @@ func (t *turn) awaitState(unit int, e *schemas.Event) error {
 // releases the lease. After that the writers of the states have the waits checked (await_notify.go).
 type waits struct {
 	idle
-	unread  bool      // the states are to be read before the lease is released
-	retryAt time.Time // when to read them again after the store failed; zero: it did not
-	folds   int       // execution.folds when unread was last set for that
-	begun   bool      // the turn begins a wait, or continues waits
+	unread bool // the states are to be read before the lease is released
+	folds  int  // execution.folds when unread was last set for that
+	begun  bool // the turn begins a wait, or continues waits
 }
 
 func (w *waits) begin(t *turn) {
@@ -75,19 +74,18 @@ func (w *waits) prepare(t *turn) {
 // stepped reads the states. The waits that are over are ended by a request to the owner.
 func (w *waits) stepped(o *owner, s *stepResult) time.Time {
 	if !w.unread || !o.x.State.AwaitsState() || s.released || o.x.lease == nil {
-		return w.retryAt
+		return time.Time{}
 	}
 	over, err := o.r.readAwaited(o.r.storeCtx, o.x)
 	if err != nil {
 		if o.r.storeCtx.Err() == nil {
 			o.r.log.Warn("read the states that an execution waits for: trying again", "execution_id", o.x.ID, "error", err)
 		}
-		w.retryAt = time.Now().Add(readRetry)
-		return w.retryAt
+		return time.Now().Add(readRetry)
 	}
-	w.unread, w.retryAt = false, time.Time{}
+	w.unread = false
 	o.submit(&request{decide: endWaits(over)})
-	return w.retryAt
+	return time.Time{}
 }
 
 // readRetry is how long an owner waits before it reads states again, after the store failed.
