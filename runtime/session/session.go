@@ -91,7 +91,6 @@ func (s *Sessions) OnEnd(b ...Belongings) { s.belongings = append(s.belongings, 
 // Run ends sessions that are due and commits the uses of sessions, until ctx ends; it then commits those that are left.
 func (s *Sessions) Run(ctx context.Context) error {
 	s.running.Store(true)
-	defer s.running.Store(false)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.store.HandleDue(ctx, Kind, s.handleDue) })
 	wg.Go(func() { s.commitTouches(ctx) })

@@ -89,6 +89,7 @@ func (s *Sessions) commitTouches(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			s.running.Store(false) // from here on a use is committed at once
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
 			s.flushTouches(end)
