@@ -2,9 +2,9 @@ package runtime
 
 import (
 	"context"
-	"errors"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
@@ -39,27 +39,14 @@ type Runtime struct {
 }
 
 // Run claims and runs executions until ctx ends. Then nothing new starts, calls that may be repeated are stopped, `once` calls get
-// the grace period, and all executions are released to the store. It returns when all its goroutines have ended.
+// the grace period, and all executions are released to the store. The rooms stop together; it returns when all their goroutines have ended,
+// those of Executions last.
 func (r *Runtime) Run(ctx context.Context) error {
-	// In the order in which they are stopped.
-	return runAll(ctx, r.watch, r.upkeep.Run, r.Sessions.Run, r.States.Run, r.Executions.Run, r.Workflows.Run)
-}
-
-// runAll calls all functions at once. When ctx ends it stops one after the other, and waits for each.
-func runAll(ctx context.Context, runs ...func(context.Context) error) error {
-	var stops []func() error
-	for _, run := range runs {
-		running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		done := make(chan error, 1)
-		go func() { done <- run(running) }()
-		stops = append(stops, func() error { cancel(); return <-done })
+	var g errgroup.Group
+	for _, run := range []func(context.Context) error{r.watch, r.upkeep.Run, r.Sessions.Run, r.States.Run, r.Workflows.Run, r.Executions.Run} {
+		g.Go(func() error { return run(ctx) })
 	}
-	<-ctx.Done()
-	var err error
-	for _, stop := range stops {
-		err = errors.Join(err, stop())
-	}
-	return err
+	return g.Wait()
 }
 
 // watch passes the keys that the store's watch names, which may have been changed by other replicas, to the rooms.

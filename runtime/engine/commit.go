@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -34,7 +35,7 @@ func (t *turn) commit() error {
 		c.committed(t)
 	}
 	for _, o := range t.r.observers {
-		o.Committed(journal.Commit{Head: t.head, Events: t.events})
+		o.Committed(journal.Commit{Runner: t, Head: t.head, Events: t.events})
 	}
 	return nil
 }
@@ -143,9 +144,10 @@ func (t *turn) view() schemas.Execution {
 	return v
 }
 
-// background is for companions, after a commit: it runs f without waiting for it. [Engine.Run] waits for f, as an owner that runs has Run
-// wait already. If Run may be waiting for its last owner, which a guest cannot know, it is too late for that, and f runs here.
-func (t *turn) background(f func()) {
+// Background is [journal.Runner], for companions and observers, after a commit: it runs f without waiting for it. [Engine.Run] waits for
+// f, as an owner that runs has Run wait already. If Run may be waiting for its last owner, which a guest cannot know, it is too late for
+// that, and f runs here.
+func (t *turn) Background(f func(ctx context.Context)) {
 	r := t.r
 	if t.mode == guest {
 		r.mu.Lock()
@@ -156,9 +158,9 @@ func (t *turn) background(f func()) {
 		}
 		r.mu.Unlock()
 		if stopping {
-			f()
+			f(r.storeCtx)
 			return
 		}
 	}
-	r.owners.Go(f)
+	r.owners.Go(func() { f(r.storeCtx) })
 }

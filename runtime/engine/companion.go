@@ -20,7 +20,7 @@ type companion interface {
 	applying(t *turn, e *schemas.Event) (applied func())
 	// prepare adds to the batch and to the head, and says whether and when an owner is needed.
 	prepare(t *turn)
-	// committed follows a commit. It must not block: what has to wait runs in [turn.background].
+	// committed follows a commit. It must not block: what has to wait runs in [turn.Background].
 	committed(t *turn)
 	// claimed returns what is decided when the owner has claimed the execution; nil: nothing. It is called before the first turn after that.
 	claimed(o *owner) Decision

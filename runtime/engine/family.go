@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -90,11 +91,11 @@ func (f *family) prepare(t *turn) {
 func (f *family) committed(t *turn) {
 	h := t.head // of its own: nothing changes it any more
 	if h.ParentID != "" && slices.ContainsFunc(t.events, comesToRest) {
-		t.background(func() { t.r.notifyParent(*h) })
+		t.Background(func(context.Context) { t.r.notifyParent(*h) })
 	}
 	undo := t.x.State.Undo
 	for _, id := range f.abandoned {
-		t.background(func() { t.r.cancelChild(*h, id, undo) })
+		t.Background(func(context.Context) { t.r.cancelChild(*h, id, undo) })
 	}
 }
 

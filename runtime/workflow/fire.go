@@ -235,19 +235,18 @@ func (w *Workflows) makeOrder(ctx context.Context, s *scheduleRecord, o order) (
 func (w *Workflows) Committed(c journal.Commit) {
 	if c.Head.Status.Terminal() && c.Head.ScheduledAt != nil && len(c.Events) > 0 {
 		name, _, _ := strings.Cut(c.Head.Workflow, "@")
-		w.endedSchedules.Add(ScheduleKey(c.Head.Principal, name)) // if the set is full the schedule polls
+		key := ScheduleKey(c.Head.Principal, name)
+		c.Background(func(ctx context.Context) { w.handleEnded(ctx, key) })
 	}
 }
 
 // handleEnded makes a schedule due of which an execution has ended, if a firing waits for that.
-func (w *Workflows) handleEnded(key store.Key) {
-	ctx, cancel := context.WithTimeout(context.Background(), executionPoll)
-	defer cancel()
+func (w *Workflows) handleEnded(ctx context.Context, key store.Key) {
 	s, err := w.readSchedule(ctx, key)
 	if err == nil && len(s.Due) > 0 {
 		_, err = w.store.Commit(ctx, store.Batch{Wakes: []store.Wake{{Key: key, At: records.Now()}}})
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		w.log.Warn("notify a schedule that its execution has ended: it polls later", "schedule", key.ID, "error", err)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
-	"github.com/runplane/runplane/store"
 )
 
 // Config configures Workflows. Every field is required.
@@ -27,15 +26,14 @@ type Config struct {
 
 // Workflows implements the contract Workflow.
 type Workflows struct {
-	store          *records.Store
-	log            hclog.Logger
-	journal        *journal.Journal
-	capabilities   *capability.Capabilities
-	executions     *engine.Engine
-	plans          plan.Limits
-	newID          func() string
-	listeners      listeners
-	endedSchedules *records.Dirty[store.Key] // schedules of which an execution has ended
+	store        *records.Store
+	log          hclog.Logger
+	journal      *journal.Journal
+	capabilities *capability.Capabilities
+	executions   *engine.Engine
+	plans        plan.Limits
+	newID        func() string
+	listeners    listeners
 }
 
 // New returns Workflows. Until Run, schedules do not fire.
@@ -43,20 +41,15 @@ func New(c Config) *Workflows {
 	return &Workflows{
 		store: c.Store, log: c.Log, journal: c.Journal, capabilities: c.Capabilities, executions: c.Executions,
 		plans: c.Plans, newID: c.NewID,
-		listeners: listeners{remembered: records.NewSignal()}, endedSchedules: records.NewDirty[store.Key](maxEndedSchedules),
+		listeners: listeners{remembered: records.NewSignal()},
 	}
 }
 
-// maxEndedSchedules is how many schedules of which an execution has ended are kept in memory; the others poll.
-const maxEndedSchedules = 10_000
-
-// Run fires schedules and notifies listeners of published workflows, until ctx ends. It must be stopped after the engine, so that
-// schedules are notified of the executions that end last.
+// Run fires schedules and notifies listeners of published workflows, until ctx ends.
 func (w *Workflows) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { w.store.HandleDue(ctx, KindSchedule, w.fire) })
 	wg.Go(func() { w.pollPublished(ctx) })
-	wg.Go(func() { w.endedSchedules.Handle(ctx, 4, w.handleEnded) })
 	wg.Wait()
 	return nil
 }
