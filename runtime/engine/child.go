@@ -71,7 +71,7 @@ func (r *Engine) recheckChild(ctx context.Context, parent journal.Head, c child)
 	case err != nil:
 		return err
 	case !wanted:
-		r.cancelChild(parent, c.id, undo) //nolint:contextcheck // the cancel outlives what noticed that it is due
+		r.cancelChild(ctx, parent, c.id, undo)
 	case suspending:
 		return r.syncChild(ctx, parent, c)
 	}
@@ -79,7 +79,7 @@ func (r *Engine) recheckChild(ctx context.Context, parent journal.Head, c child)
 }
 
 // notifyParent passes to the parent that the child has ended or is suspended.
-func (r *Engine) notifyParent(h journal.Head) {
+func (r *Engine) notifyParent(ctx context.Context, h journal.Head) {
 	decide := childSuspended(h.ExecutionID)
 	if h.Status.Terminal() {
 		decide = func(s *machine.State, now time.Time) ([]schemas.Event, error) {
@@ -89,11 +89,11 @@ func (r *Engine) notifyParent(h journal.Head) {
 			return nil, nil
 		}
 	}
-	err := r.Decide(r.storeCtx, h.ParentID, decide)
+	err := r.Decide(ctx, h.ParentID, decide)
 	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // the parent ended, and was deleted
 		return
 	}
-	if err != nil && r.storeCtx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
 		r.log.Warn("notify the parent of a workflow: the parent checks its workflows later",
 			"execution_id", h.ExecutionID, "parent_id", h.ParentID, "error", err)
 	}
@@ -139,8 +139,8 @@ func (r *Engine) childEnded(unit int, h journal.Head) Decision {
 }
 
 // cancelChild ends a child that its parent has abandoned. With undo its effects are compensated, as those of the parent are.
-func (r *Engine) cancelChild(parent journal.Head, id string, undo bool) {
-	ctx := caller.With(r.storeCtx, caller.Caller{Principal: parent.Principal})
+func (r *Engine) cancelChild(ctx context.Context, parent journal.Head, id string, undo bool) {
+	ctx = caller.With(ctx, caller.Caller{Principal: parent.Principal})
 	h, err := r.journal.HeadFor(ctx, id)
 	if err == nil && h.Status.Terminal() {
 		return

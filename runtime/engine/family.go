@@ -91,11 +91,11 @@ func (f *family) prepare(t *turn) {
 func (f *family) committed(t *turn) {
 	h := t.head // of its own: nothing changes it any more
 	if h.ParentID != "" && slices.ContainsFunc(t.events, comesToRest) {
-		t.Background(func(context.Context) { t.r.notifyParent(*h) })
+		t.Background(func(ctx context.Context) { t.r.notifyParent(ctx, *h) })
 	}
 	undo := t.x.State.Undo
 	for _, id := range f.abandoned {
-		t.Background(func(context.Context) { t.r.cancelChild(*h, id, undo) })
+		t.Background(func(ctx context.Context) { t.r.cancelChild(ctx, *h, id, undo) })
 	}
 }
 
@@ -148,7 +148,7 @@ func (f *family) stepped(o *owner, s *stepResult) time.Time {
 		} else if abandonsChildren(x.State) {
 			delete(f.children, unit)
 			head, undo := x.Head, x.State.Undo
-			o.r.owners.Go(func() { o.r.cancelChild(head, id, undo) })
+			o.r.owners.Go(func() { o.r.cancelChild(o.r.storeCtx, head, id, undo) })
 		}
 	}
 	if x.State.Children() == 0 {
