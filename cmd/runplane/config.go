@@ -226,3 +226,16 @@ const envConfig = envPrefix + "CONFIG"
 func (s *setting) env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
 }
+
+// field is the JSON pointer to the setting in the file.
+func (s *setting) field() string { return "/" + strings.ReplaceAll(s.key, ".", "/") }
+
+// settingAt is the setting at a JSON pointer; nil: there is none.
+func settingAt(field string) *setting {
+	for i := range settings {
+		if settings[i].field() == field {
+			return &settings[i]
+		}
+	}
+	return nil
+}

@@ -69,30 +69,29 @@ func suggestRealm(name string) string {
 	return s[:min(len(s), 64)]
 }
 
+// given is what a flag or else a variable says, and which one; from is empty when neither does.
+func (s *setting) given(src sources, env environment) (text, from string) {
+	if text, ok := src.flags[s.flag]; ok && s.flag != "" {
+		return text, "--" + s.flag
+	}
+	if text := env[s.env()]; text != "" {
+		return text, s.env()
+	}
+	return "", ""
+}
+
 // resolve gives the setting its value from the first source that has one, and checks it.
 func (s *setting) resolve(c *Config, src sources, env environment, file *reader) error {
-	from, base := "default", src.dir
-	text, given := "", false
-	if s.flag != "" {
-		if text, given = src.flags[s.flag]; given {
-			from = "--" + s.flag
-		}
+	base := src.dir
+	text, from := s.given(src, env)
+	inFile := from == "" && file.has(s.field())
+	switch {
+	case inFile:
+		from, base = fmt.Sprintf("%s:%s: %s", c.File, file.position(s.field()), s.key), filepath.Dir(c.File)
+	case from == "":
+		text, from = s.standard, "default"
 	}
-	if !given {
-		if text, given = env[s.env()]; given && text != "" {
-			from = s.env()
-		} else {
-			given = false
-		}
-	}
-	if !given {
-		if field := "/" + strings.ReplaceAll(s.key, ".", "/"); file.has(field) {
-			from, base = fmt.Sprintf("%s:%s: %s", c.File, file.position(field), s.key), filepath.Dir(c.File)
-		} else {
-			text, given = s.standard, true
-		}
-	}
-	if given {
+	if !inFile {
 		if err := s.set(c, text); err != nil {
 			return settingError(from, err)
 		}

@@ -69,6 +69,10 @@ func TestFilesOfClients(t *testing.T) {
 				"a": {URL: "https://a.example/mcp"}, "b": {URL: "https://b.example/mcp"}, "c": {Type: "http", URL: "https://c.example/mcp"},
 			},
 		}, {
+			"empty type, null argument",
+			clientFile("/c/mcp.json", `{"mcpServers": {"a": {"type": "", "command": "x", "args": ["-y", null], "env": null}}}`),
+			map[string]schemas.Realm{"a": {Command: "x", Args: []string{"-y", ""}}},
+		}, {
 			"disabled realms keep their references",
 			clientFile("/c/mcp.json", `{"mcpServers": {"off": {"command": "x", "env": {"K": "${env:NOT_SET}"}, "disabled": true}, "on": {"command": "$${x}"}}}`),
 			map[string]schemas.Realm{

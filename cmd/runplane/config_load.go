@@ -42,7 +42,7 @@ func loadConfig(src sources) (Config, error) {
 	file := &reader{doc: &document.Document{}}
 	if path != "" {
 		c.File = path
-		if file, err = c.readFile(data, env); err != nil {
+		if file, err = c.readFile(data, src, env); err != nil {
 			return c, err
 		}
 	}
@@ -98,9 +98,12 @@ func readError(path string, data []byte, err error) error {
 }
 
 // readFile reads and checks the file.
-func (c *Config) readFile(data []byte, env environment) (*reader, error) {
+func (c *Config) readFile(data []byte, src sources, env environment) (*reader, error) {
 	ext := filepath.Ext(c.File)
-	r := readConfig(data, c.File, ext == ".yaml" || ext == ".yml", env)
+	r := readConfig(data, c.File, ext == ".yaml" || ext == ".yml", env, func(s *setting) bool {
+		_, from := s.given(src, env)
+		return from != ""
+	})
 	r.into(c)
 	r.check(c)
 	if err := r.err(c.File); err != nil {

@@ -47,7 +47,7 @@ func (r *reader) policy(field string, p *schemas.Policy, realms []string) {
 // codes checks a list of error codes.
 func (r *reader) codes(field string, list []schemas.Code) {
 	for i, code := range list {
-		if code.Valid() {
+		if code == "" || code.Valid() {
 			continue
 		}
 		at := schemas.PointerToItem(field, i)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,9 @@ type reader struct {
 	problems []problem
 	warnings []string
 	notes    []string
+
+	overridden func(*setting) bool          // a flag or a variable gives the setting, so its value here does not count
+	blank      map[string]document.Position // by JSON pointer: members that were null and were dropped
 }
 
 // problem is one mistake in the file. It never holds a value that was expanded, or any of a realm.
@@ -55,8 +59,8 @@ var configChecker = sync.OnceValue(func() *schemas.Checker {
 })
 
 // readConfig reads the text of a file; an empty one is an empty object. The reader has what is wrong with it.
-func readConfig(data []byte, file string, isYAML bool, env environment) *reader {
-	r := &reader{expanded: map[string]string{}}
+func readConfig(data []byte, file string, isYAML bool, env environment, overridden func(*setting) bool) *reader {
+	r := &reader{expanded: map[string]string{}, blank: map[string]document.Position{}, overridden: overridden}
 	doc, err := document.Read(data, document.Options{MaxBytes: maxConfigBytes, MaxDepth: maxConfigDepth, Comments: !isYAML, YAML: true})
 	if bad, ok := errors.AsType[*document.Error](err); ok && bad.Kind != document.Empty {
 		at := bad.At
@@ -82,14 +86,30 @@ func readConfig(data []byte, file string, isYAML bool, env environment) *reader 
 // into checks the file against the schema and fills the configuration as far as it can be read.
 func (r *reader) into(c *Config) {
 	raw := r.doc.AppendTo(nil)
+	known := r.problems
 	for _, p := range configChecker().CheckShowing(raw, r.hidden) {
-		if p.Keyword != "propertyNames" { // names of realms are looked at with the realms
+		if r.counts(p) && !slices.ContainsFunc(known, func(k problem) bool { return k.field == p.Field }) {
 			r.problems = append(r.problems, problem{r.position(p.Field), p.Field, p.Message, p.Candidates})
 		}
 	}
 	if err := json.Unmarshal(raw, c); err != nil && len(r.problems) == 0 {
 		r.fail("", "cannot be read as a configuration") // the schema allows what the type does not take
 	}
+}
+
+// counts reports whether a problem with the schema is one of the file.
+func (r *reader) counts(p schemas.Problem) bool {
+	switch p.Keyword {
+	case "propertyNames": // names of realms are looked at with the realms
+		return false
+	case "required": // null is the zero value
+		_, blank := r.blank[p.Field]
+		return !blank
+	case "enum", "minimum", "maximum":
+		s := settingAt(p.Field)
+		return s == nil || !r.overridden(s)
+	}
+	return true
 }
 
 // hidden is what messages show instead of a value of a realm, or of one that was expanded.
@@ -116,11 +136,17 @@ func (r *reader) failAt(at document.Position, field, format string, args ...any)
 	r.problems = append(r.problems, problem{at: at, field: field, message: message})
 }
 
-// has reports whether the file gives the field.
-func (r *reader) has(field string) bool { return r.doc.Find(field) != nil }
+// has reports whether the file gives the field, if only as null.
+func (r *reader) has(field string) bool {
+	_, blank := r.blank[field]
+	return blank || r.doc.Find(field) != nil
+}
 
 // position is where the value at a JSON pointer begins, or what is around it where the file does not have it.
 func (r *reader) position(field string) document.Position {
+	if p, ok := r.blank[field]; ok {
+		return p
+	}
 	if v := r.doc.Find(field); v != nil {
 		if p := r.doc.Position(v); p != (document.Position{}) {
 			return p
@@ -137,8 +163,8 @@ func (r *reader) failed(field string) bool {
 	return slices.ContainsFunc(r.problems, func(p problem) bool { return p.field == field || strings.HasPrefix(p.field, field+"/") })
 }
 
-// normalise drops nulls and the keys that clients keep for themselves, expands ${…}, and converts values to the form of
-// the schema where that loses nothing.
+// normalise drops nulls, empty words and the keys that clients keep for themselves, expands ${…}, and converts values to
+// the form of the schema where that loses nothing.
 func (r *reader) normalise(t *document.Tree, at string, w wanted) {
 	switch t.Kind {
 	case '{':
@@ -149,6 +175,7 @@ func (r *reader) normalise(t *document.Tree, at string, w wanted) {
 		r.members(t, at, w)
 	case '[':
 		for i := range t.Items {
+			w.items().fill(&t.Items[i])
 			r.normalise(&t.Items[i], schemas.PointerToItem(at, i), w.items())
 		}
 	case '"':
@@ -166,24 +193,41 @@ func (r *reader) members(t *document.Tree, at string, w wanted) {
 	known := w.names()
 	for i := range items {
 		name, v := names[i], &items[i]
+		if at == "" && name == "$schema" {
+			continue // for editors
+		}
 		inner, ok := w.member(name)
 		if !ok {
 			r.unknown(v, at, name, known)
 			continue
 		}
 		below := schemas.PointerTo(at, name)
-		if v.Kind == 'n' && !inner.allows("null") {
-			if len(known) > 0 {
-				continue // as if it were absent
-			}
-			*v = v.As('{', "{}") // a member of a map, with nothing in it
-			if inner.allows("string") {
-				*v = v.As('"', `""`)
-			}
+		if v.Kind == 'n' && len(known) > 0 {
+			r.null(v, below)
+			continue
 		}
+		inner.fill(v)
 		r.normalise(v, below, inner)
+		if v.Kind == '"' && v.Text() == "" && inner.get("enum") != nil && settingAt(below) == nil {
+			continue // an empty word is none
+		}
 		t.Names, t.Items = append(t.Names, name), append(t.Items, *v)
 	}
+}
+
+// null notes a member that is null. Of a setting it could mean the default as well as 0, so it is refused.
+func (r *reader) null(v *document.Tree, at string) {
+	r.blank[at] = r.doc.Position(v)
+	s := settingAt(at)
+	if s == nil || r.overridden(s) {
+		return
+	}
+	value := "a value"
+	if s.forever {
+		value += " (0s keeps forever)"
+	}
+	message := fmt.Sprintf("`%s` is empty: write %s, or remove the line for the default", s.key, value)
+	r.problems = append(r.problems, problem{at: r.blank[at], field: at, message: message})
 }
 
 func (r *reader) unknown(v *document.Tree, at, name string, known []string) {
@@ -214,6 +258,7 @@ func (r *reader) text(t *document.Tree, at string, w wanted) {
 		after, problems := replace(text)
 		for _, err := range problems {
 			r.failAt(r.doc.Position(t), at, "%s", err)
+			after = ""
 		}
 		if strings.Contains(text, "${") {
 			r.expanded[at] = text
@@ -221,8 +266,8 @@ func (r *reader) text(t *document.Tree, at string, w wanted) {
 		if after != text {
 			*t = t.As('"', document.Quote(after))
 		}
-		if v, err := document.Parse(after); err == nil && r.expanded[at] != "" && len(after) < 20 && !w.allows("string") && w.allows(v.JSONType()) {
-			*t = t.As(v.Kind, v.Raw)
+		if kind, raw := w.scalar(after); kind != 0 && r.expanded[at] != "" {
+			*t = t.As(kind, raw)
 		}
 		text = after
 	}
@@ -295,6 +340,38 @@ func (w wanted) allows(jsonType string) bool {
 		return true
 	}
 	return slices.ContainsFunc(t.Items, func(one document.Tree) bool { return one.Text() == jsonType })
+}
+
+// fill replaces null in a list or a map by the empty value, unless null is allowed.
+func (w wanted) fill(t *document.Tree) {
+	switch {
+	case t.Kind != 'n' || w.allows("null"):
+	case w.allows("string"):
+		*t = t.As('"', `""`)
+	case w.allows("object"):
+		*t = t.As('{', "{}")
+	}
+}
+
+// scalar reads text, such as that of a variable, where a boolean or a number is wanted and no string; kind 0: it is none.
+func (w wanted) scalar(text string) (kind byte, raw string) {
+	switch {
+	case w.allows("string"):
+	case w.allows("boolean"):
+		if b, err := strconv.ParseBool(text); err == nil {
+			raw = strconv.FormatBool(b)
+			return raw[0], raw
+		}
+	case w.allows("integer"):
+		if n, err := strconv.ParseInt(text, 0, 0); err == nil {
+			return '0', strconv.FormatInt(n, 10)
+		}
+	case w.allows("number"):
+		if x, err := strconv.ParseFloat(text, 64); err == nil && !math.IsInf(x, 0) && !math.IsNaN(x) {
+			return '0', strconv.FormatFloat(x, 'g', -1, 64)
+		}
+	}
+	return 0, ""
 }
 
 // isDuration knows the schema of [schemas.Duration] by its example.

@@ -159,6 +159,30 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// Only the value that wins is checked.
+func TestOverriddenValues(t *testing.T) {
+	for _, tt := range []struct{ file, flag, env string }{
+		{"log: {level: verbose}", "log-level=debug", ""},
+		{"log: {level: verbose}", "", "RUNPLANE_LOG_LEVEL=debug"},
+		{"limits: {max_nodes: 0}", "", "RUNPLANE_LIMITS_MAX_NODES=5"},
+		{"limits: {max_nodes: ~}", "", "RUNPLANE_LIMITS_MAX_NODES=5"},
+		{"shards: -5", "shards=2", ""},
+		{"shards: 5000", "shards=2", ""},
+	} {
+		w := yamlFile(tt.file, tt.env)
+		if flag, value, ok := strings.Cut(tt.flag, "="); ok {
+			w.flags = map[string]string{flag: value}
+		}
+		c := w.mustLoad(t)
+		if c.Log.Level != "debug" && c.Limits.MaxNodes != 5 && c.Shards != 2 {
+			t.Errorf("%+v: got %+v", tt, c)
+		}
+		if _, err := yamlFile(tt.file, tt.env[:max(0, strings.Index(tt.env, "=")+1)]).load(t); err == nil {
+			t.Errorf("%s alone is accepted", tt.file)
+		}
+	}
+}
+
 // Each setting is reachable by its flag and its variable, and the file's key exists in Config.
 func TestEverySettingHasItsSources(t *testing.T) {
 	samples := map[string]string{
@@ -345,6 +369,17 @@ func TestMistakes(t *testing.T) {
 		{"boolean of a realm", yamlFile("mcpServers: {shop: {command: x, disabled: " + secret + "}}\n"), []string{"`mcpServers.shop.disabled` must be a boolean, got a string"}},
 		{"expanded code", yamlFile(realm+"policies: {default: {retry: {retry_on: ['${env:D}']}}}\n", "D="+secret), []string{"retry_on[0]: the value of ${env:D} is unknown"}},
 		{"through an anchor", yamlFile(realm + "x-r: &r {jitter: 2}\npolicies:\n  default: {retry: *r}\n"), []string{":2:18: `policies.default.retry.jitter` must be at most 1"}},
+		{"setting is null", yamlFile("retention: {states: 2h, executions: ~}\n"),
+			[]string{":1:37: `retention.executions` is empty: write a value (0s keeps forever), or remove the line for the default"}},
+		{"setting is blank", yamlFile("retention:\n  executions:\nstore:\ndrain: null\n"), []string{
+			"runplane.yaml:2:", "`retention.executions` is empty", "runplane.yaml:3:", "`store` is empty: write a value, or remove", ":4:8: `drain` is empty",
+		}},
+		{"setting of a word is empty", yamlFile("log: {level: ''}\n"), []string{":1:14: `log.level` must be one of"}},
+		{"rate limit in null", yamlFile(realm + "policies: {default: {rate_limit: {rate: 1, per: ~}}}\n"), []string{":2:49: policies.default.rate_limit.per: the period must be longer than 0s"}},
+		{"null in a list of objects", yamlFile(realm + "policies: {default: {fallback: [~]}}\n"), []string{"policies.default.fallback[0]: is either"}},
+		{"number of a variable that is a boolean's", yamlFile("shards: '${env:D}'\n", "D=true"), []string{":1:9: `shards` must be an integer, got the value of ${env:D}"}},
+		{"not a number anywhere", yamlFile(realm+"policies: {default: {retry: {backoff_coefficient: '${env:D}'}}}\n", "D=NaN"), []string{"must be a number, got the value of ${env:D}"}},
+		{"not overridden as a type", world{files: yamlFile("shards: many\n").files, flags: map[string]string{"shards": "2"}}, []string{":1:9: `shards` must be an integer"}},
 		{"JSON", clientFile("/runplane.json", "{\n  // ours\n  \"limits\": {\n    \"max_nodes\": true,\n  },\n}"), []string{"/runplane.json:4:18: `limits.max_nodes` must be an integer, got boolean true"}},
 		{"JSON, twice", clientFile("/runplane.json", "{\"drain\": \"1s\",\n  \"drain\": \"2s\"}"), []string{"/runplane.json:2:3: duplicate key \"drain\""}},
 		{"much too deep", yamlFile("mcpServers: " + strings.Repeat("[", 200) + strings.Repeat("]", 200)), []string{"nested too deep"}},
@@ -377,14 +412,67 @@ func TestSpellings(t *testing.T) {
 operator: ${env:ON}
 limits: {max_nodes: 0x10, max_parallel: 100.0, max_queued: "${env:N}", max_sessions: 7.0}
 log:
-drain: null
 mcpServers: {shop: {command: 0x10, args: [1.10, True, null-ish], env: {EMPTY: , OCTAL: 010, YES: yes}}}
 `, "ON=true", "N=500").mustLoad(t)
-	if l := c.Limits; !c.Operator || l.MaxNodes != 16 || l.MaxParallel != 100 || l.MaxQueued != 500 || l.MaxSessions != 7 || c.Log.Level != "info" || c.Drain.Std() != 10*time.Second {
+	if l := c.Limits; !c.Operator || l.MaxNodes != 16 || l.MaxParallel != 100 || l.MaxQueued != 500 || l.MaxSessions != 7 || c.Log.Level != "info" {
 		t.Errorf("got %+v", c)
 	}
 	want := schemas.Realm{Command: "0x10", Args: []string{"1.10", "True", "null-ish"}, Env: map[string]string{"EMPTY": "", "OCTAL": "010", "YES": "yes"}}
 	if diff := cmp.Diff(want, c.MCPServers["shop"]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A variable gives a number or a boolean in every notation that Go reads.
+func TestNumbersOfVariables(t *testing.T) {
+	c := yamlFile(`
+operator: ${env:T}
+limits: {max_nodes: "${env:HEX}", max_queued: "${env:UNDERSCORE}", max_parallel: "${env:OCTAL}"}
+mcpServers: {shop: {command: x, disabled: "${env:ONE}"}}
+policies: {default: {required: "${env:F}", retry: {backoff_coefficient: "${env:N}", jitter: "${env:HALF}"}}}
+`, "T=TRUE", "ONE=1", "F=f", "HEX=0x10", "UNDERSCORE=1_000", "OCTAL=007", "N=42", "HALF=.5").mustLoad(t)
+	if l := c.Limits; !c.Operator || l.MaxNodes != 16 || l.MaxQueued != 1000 || l.MaxParallel != 7 || !c.MCPServers["shop"].Disabled {
+		t.Errorf("got %+v", c)
+	}
+	if p := c.Policies.Default; *p.Required || p.Retry.BackoffCoefficient != 42 || *p.Retry.Jitter != 0.5 {
+		t.Errorf("got %+v %+v", p, p.Retry)
+	}
+}
+
+// A variable that is not set is one mistake, whatever is wanted in its place.
+func TestOneErrorForEachVariable(t *testing.T) {
+	for _, text := range []string{
+		"limits: {max_nodes: '${env:X}'}", "operator: ${env:X}", "drain: 1${env:X}", "log: {level: 'a${env:X}'}", "store: ${env:X}", "mcpServers: {a: {command: '${X}'}}",
+		"policies: {default: {timeout: '${env:X}'}}", "policies: {default: {effect: 're${env:X}'}}", "policies: {default: {retry: {retry_on: ['time${env:X}']}}}",
+	} {
+		_, err := yamlFile(text).load(t)
+		if err == nil || !strings.Contains(err.Error(), "X is not set") || strings.Count(err.Error(), "runplane.yaml:") != 1 {
+			t.Errorf("%s: got %v", text, err)
+		}
+	}
+}
+
+// Where nothing is meant, nothing is set; only settings are refused, for which it could mean 0 as well.
+func TestNothing(t *testing.T) {
+	c := yamlFile(`
+$schema: 5
+limits:
+mcpServers: {shop: {command: x, type: "", args: [-y, null], url: ~}}
+policies:
+  default: {effect: "${env:EFFECT:-}", protocol: "", drift: "", timeout: ~, retry: {max_attempts: ~, retry_on: [timeout, ""]}}
+  realms: {shop: {rate_limit: {rate: ~}, fallback: [{value: null}], capabilities: {ping: }}}
+`).mustLoad(t)
+	if diff := cmp.Diff(schemas.Realm{Command: "x", Args: []string{"-y", ""}}, c.MCPServers["shop"]); diff != "" {
+		t.Error(diff)
+	}
+	want := schemas.Policies{
+		Default: schemas.Policy{Retry: &schemas.Retry{RetryOn: []schemas.Code{schemas.CodeTimeout, ""}}},
+		Realms: map[string]schemas.RealmPolicy{"shop": {
+			Policy:       schemas.Policy{RateLimit: &schemas.RateLimit{}, Fallback: []schemas.PolicyFallback{{}}},
+			Capabilities: map[string]schemas.Policy{"ping": {}},
+		}},
+	}
+	if diff := cmp.Diff(want, c.Policies); diff != "" {
 		t.Error(diff)
 	}
 }
