@@ -181,6 +181,7 @@ func TestWorkEndsWithThePause(t *testing.T) {
 			t.Errorf("it goes on after %s: %v", took, open.Err())
 		}
 		done()
+		synctest.Wait() // for the rest of Resume, which reads the store
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if open, _ := r.WhileOpen(ctx); open != nil {
