@@ -19,8 +19,6 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
-
 func TestR1KilledChildFailsItsCallAndTheNextOneWorks(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	pid := field[int](t, mustInvoke(t, p, "flaky", "environment", `{}`).Output, "pid")
@@ -84,16 +82,6 @@ func TestR2StopEndsChildrenAndGrandchildren(t *testing.T) {
 			wantError(t, err, schemas.CodeUnavailable, schemas.NotRun, "stopping")
 		})
 	}
-}
-
-// running reports whether the process exists and is not a zombie: it may take a while until an orphan is reaped.
-func running(pid int) bool {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return runtime.GOOS != "linux" && alive(pid)
-	}
-	_, after, _ := strings.Cut(string(stat), ") ")
-	return !strings.HasPrefix(after, "Z")
 }
 
 func TestR2DeathOfAChildEndsItsHelpers(t *testing.T) {
