@@ -23,10 +23,12 @@ type Config struct {
 	Sessions   Sessions                 `json:"sessions,omitzero"`
 	Retention  Retention                `json:"retention,omitzero"`
 
-	StateDir string   `json:"-"` // folder for what belongs to this machine; empty: none
-	File     string   `json:"-"` // absolute path of the file that was read; empty: there was none
-	Warnings []string `json:"-"` // for the operator
-	Notes    []string `json:"-"` // for debugging; neither holds a value from the file
+	StateDir  string   `json:"-"` // folder for what belongs to this machine; empty: none
+	File      string   `json:"-"` // absolute path of the file that was read; empty: there was none
+	Warnings  []string `json:"-"` // for the operator
+	Notes     []string `json:"-"` // for debugging; neither holds a value from the file
+	Empty     bool     `json:"-"` // the file has no content besides comments
+	NoServers bool     `json:"-"` // the file has no mcpServers
 }
 
 // Log is what is written to stderr.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,14 +20,19 @@ import (
 // quietTime is how long the file must be unchanged: an editor writes in several steps, or replaces the file.
 const quietTime = 200 * time.Millisecond
 
+// removalTime is how long a file that lacks realms must be unchanged before they are removed: it may be half written.
+const removalTime = 2 * time.Second
+
 // reloader applies changes of the configuration file to a plane. An invalid configuration changes nothing: the last valid one
 // stays, and an error is logged.
 type reloader struct {
 	plane  *plane
 	load   func() (Config, error)
 	read   func(path string) ([]byte, error)
-	seen   []byte // content of the file when it was last read
-	notify func() // notifies the clients that realms or policies have changed
+	seen   []byte    // content of the file when it was last read
+	waits  []byte    // content that would remove realms, and is applied if it stays for removalTime
+	since  time.Time // since when waits is the content
+	notify func()    // notifies the clients that realms or policies have changed
 }
 
 // reloader makes a reloader for a plane; notify is called once for each change of realms or policies, after it is applied.
@@ -60,7 +64,7 @@ func (r *reloader) run(ctx context.Context) {
 		case <-hangup:
 			r.plane.log.Info("SIGHUP: reading the configuration again")
 			r.seen, _ = r.read(r.plane.config.File) // loading it reports the error
-			r.reload()
+			r.reload(r.load())
 		case _, open := <-touched:
 			if !open {
 				touched = nil
@@ -69,41 +73,59 @@ func (r *reloader) run(ctx context.Context) {
 			settled = time.After(quietTime)
 		case <-settled:
 			settled = nil
-			if now, err := r.read(r.plane.config.File); err == nil && !bytes.Equal(now, r.seen) {
-				r.seen = now
-				r.reload()
+			if again := r.look(); again > 0 {
+				settled = time.After(again)
+			}
+			if err := watchFolders(watcher, r.plane.config.File); err != nil {
+				r.plane.log.Warn("a folder of the configuration file is not watched; SIGHUP reads the file again", "error", err)
 			}
 		}
 	}
 }
 
-// watch watches the folders of the file and of the target of its link: a file that is replaced is a different one. Without a
-// file it returns nil.
-func watch(file string) (*fsnotify.Watcher, error) {
-	if file == "" {
-		return nil, nil
+// look reloads the configuration if the content of the file has changed, or if it has stayed without a realm for removalTime. It
+// returns after how long to look again; 0: not before the file changes.
+func (r *reloader) look() (again time.Duration) {
+	now, err := r.read(r.plane.config.File)
+	switch {
+	case err != nil:
+		r.waits = nil
+		r.plane.log.Warn("the configuration file cannot be read: the last valid configuration stays in effect until it can", "error", err)
+		return 0
+	case bytes.Equal(now, r.seen):
+		r.waits = nil
+		return 0
 	}
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil, err
-	}
-	folders := map[string]bool{filepath.Dir(file): true}
-	if target, err := filepath.EvalSymlinks(file); err == nil {
-		folders[filepath.Dir(target)] = true
-	}
-	for folder := range folders {
-		if err := w.Add(folder); err != nil {
-			_ = w.Close()
-			return nil, err
+	next, err := r.load()
+	if err == nil && r.removes(&next) {
+		if r.waits == nil || !bytes.Equal(now, r.waits) {
+			r.waits, r.since = now, time.Now()
+		}
+		if left := removalTime - time.Since(r.since); left > 0 {
+			return left
 		}
 	}
-	return w, nil
+	r.seen, r.waits = now, nil
+	r.reload(next, err)
+	return 0
 }
 
-// reload loads and applies the configuration, or logs why it cannot.
-func (r *reloader) reload() {
+// removes reports whether a configuration lacks a realm of the present one.
+func (r *reloader) removes(next *Config) bool {
+	for name := range r.plane.config.MCPServers {
+		if _, stays := next.MCPServers[name]; !stays {
+			return true
+		}
+	}
+	return false
+}
+
+// reload applies the configuration that was loaded, or logs why it cannot.
+func (r *reloader) reload(next Config, err error) {
 	p := r.plane
-	next, err := r.load()
+	if err == nil {
+		err = refused(&p.config, &next)
+	}
 	if err == nil {
 		err = r.apply(next)
 	}
@@ -111,6 +133,26 @@ func (r *reloader) reload() {
 		e := schemas.AsError(err)
 		p.log.Error("configuration refused: the last valid one stays in effect", "error", e.Message, "hint", e.Hint)
 	}
+}
+
+// refused is the error of a valid configuration that a running process does not take over: it is not the file that the process
+// was started with, or it has no realms and does not say so. A file that was emptied, by an editor that has not written it yet or by a
+// full disk, would remove every realm.
+func refused(now, next *Config) error {
+	switch {
+	case next.File != now.File:
+		return schemas.Errorf(schemas.CodeNotFound, "the configuration file %s is gone", now.File).
+			WithHint("put it back; to use another file start the program again")
+	case len(now.MCPServers) > 0 && next.NoServers:
+		what := "has no mcpServers"
+		if next.Empty {
+			what = "is empty"
+		}
+		return schemas.Errorf(schemas.CodeInvalidArgument,
+			"the configuration file %s %s, which would remove all %d realms", now.File, what, len(now.MCPServers)).
+			WithHint("write the file again; to remove all realms write `mcpServers: {}`")
+	}
+	return nil
 }
 
 func (r *reloader) apply(next Config) error {

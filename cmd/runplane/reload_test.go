@@ -28,11 +28,11 @@ func TestReload(t *testing.T) {
 	}
 	inFlight := make(chan error, 1)
 	go func() {
-		_, err := s.invoke("moves", "slow_progress", map[string]any{"seconds": 2, "steps": 2})
+		_, err := s.invoke("moves", "slow_progress", map[string]any{"seconds": 5, "steps": 2})
 		inFlight <- err
 	}()
 	running := s.execute(t, `{"plan":"v1","nodes":[
-		{"id":"a","capability":"moves.slow_progress","inputs":{"seconds":2,"steps":2}},{"id":"gone","capability":"goes.slow_progress","inputs":{"seconds":2,"steps":2}},
+		{"id":"a","capability":"moves.slow_progress","inputs":{"seconds":5,"steps":2}},{"id":"gone","capability":"goes.slow_progress","inputs":{"seconds":5,"steps":2}},
 		{"id":"b","capability":"moves.environment","depends_on":["a","gone"]}],"output":"${nodes.b.output.pid}"}`)
 	soon(t, "the calls are under way", func() bool { return s.status(t, running).Progress.Running == 2 })
 
