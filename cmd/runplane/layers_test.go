@@ -65,16 +65,17 @@ var fences = map[string][]string{
 	"github.com/spf13/cobra":      {"cmd/runplane"},
 }
 
-// pure packages decide and do nothing else: what they know is passed to them.
+// pure packages decide and do nothing else: what they know is passed to them. Those that evaluate, parse and check what callers send take
+// a context, so that their work can be interrupted.
 var pure = map[string][]string{
 	"runtime/machine":  {"context", "net", "net/http", "os", "os/exec", "sync", "sync/atomic", module + "/store"},
 	"runtime/plan":     {"net", "net/http", "os", "os/exec", module + "/store"},
 	"runtime/schedule": {"context", "net", "net/http", "os", "os/exec", "sync", "sync/atomic", module + "/store"},
-	"schemas":          {"context", "net", "net/http", "os", "os/exec"},
+	"schemas":          {"net", "net/http", "os", "os/exec"},
 
 	// The rooms below plan know nothing of it.
-	"runtime/plan/expr":     {"context", "net", "net/http", "os", "os/exec", module + "/store", module + "/runtime/plan"},
-	"runtime/plan/document": {"context", "net", "net/http", "os", "os/exec", module + "/store", module + "/runtime/plan", module + "/runtime/plan/expr"},
+	"runtime/plan/expr":     {"net", "net/http", "os", "os/exec", module + "/store", module + "/runtime/plan"},
+	"runtime/plan/document": {"net", "net/http", "os", "os/exec", module + "/store", module + "/runtime/plan", module + "/runtime/plan/expr"},
 }
 
 // hollow names say nothing of what is inside.

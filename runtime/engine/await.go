@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,8 +17,8 @@ import (
 // awaitState puts the state that a unit begins to wait for into the event that starts it.
 func (t *turn) awaitState(unit int, e *schemas.Event) error {
 	a := t.x.State.Node(unit).Awaited
-	key, err := a.Key.Text(t.scope(unit))
-	if errors.Is(err, records.ErrUnavailable) {
+	key, err := a.Key.Text(t.ctx, t.scope(unit))
+	if notEvaluated(err) {
 		return err
 	}
 	if err != nil {
@@ -173,11 +172,11 @@ func (r *Engine) endOfWait(ctx context.Context, x *execution, a machine.Await, f
 	n := x.State.Node(a.Unit)
 	over := awaited.Found
 	if n.Awaited.Until != nil {
-		over, err = n.Awaited.Until.Bool(r.journal.Scope(ctx, x.Execution, a.Unit).WithState(json.RawMessage(output)))
+		over, err = n.Awaited.Until.Bool(ctx, r.journal.Scope(ctx, x.Execution, a.Unit).WithState(json.RawMessage(output)))
 	}
 	var e schemas.Event
 	switch {
-	case errors.Is(err, records.ErrUnavailable):
+	case notEvaluated(err):
 		return nil, err
 	case err != nil && awaited.Found:
 		field := fmt.Sprintf("/nodes/%d/wait_for/until", n.Index)

@@ -67,15 +67,15 @@ func (o *owner) verifyResult(c pendingCall, res *call.Result, e schemas.Event, t
 	s := o.x.State
 	v := s.Node(c.unit).Verify
 	sc := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, c.unit).WithAnswer(res.Output)
-	happened, err := v.Happened.Bool(sc)
+	happened, err := v.Happened.Bool(o.r.storeCtx, sc)
 	e.Output, e.Reason, e.ServedBy = schemas.Value(res.Output), "verified", res.ServedBy
 	if err == nil && happened && v.Output != nil {
 		var out json.RawMessage
-		out, err = v.Output.Render(sc, o.r.limits.Plan.Limits)
+		out, err = v.Output.Render(o.r.storeCtx, sc, o.r.limits.Plan.Limits)
 		e.Output = schemas.Value(out)
 	}
 	switch {
-	case errors.Is(err, records.ErrUnavailable):
+	case notEvaluated(err):
 		return nil, err
 	case err == nil && !happened:
 		e = *s.NotDone(c.unit, c.attempt, took, now, o.r.random) // not nil: callEnded has checked that the verification is in flight

@@ -2,16 +2,14 @@ package engine
 
 import (
 	"encoding/json"
-	"errors"
 
-	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
 // finish evaluates the output of the plan and ends the execution.
 func (t *turn) finish() {
 	out, err := t.output()
-	if errors.Is(err, records.ErrUnavailable) {
+	if notEvaluated(err) {
 		t.err = err
 		return
 	}
@@ -26,7 +24,7 @@ func (t *turn) finish() {
 // output of a node that is too large is replaced by {"output_ref": …}, to be read with get_node_output.
 func (t *turn) output() (json.RawMessage, error) {
 	if t.x.Program.Output != nil {
-		return t.x.Program.Output.RenderOutput(t.scope(-1), t.r.limits.Plan.Limits)
+		return t.x.Program.Output.RenderOutput(t.ctx, t.scope(-1), t.r.limits.Plan.Limits)
 	}
 	ends := map[string]any{}
 	room := t.r.limits.MaxOutput

@@ -17,12 +17,12 @@ import (
 func (t *turn) scope(unit int) journal.Scope { return t.r.journal.Scope(t.ctx, t.x.Execution, unit) }
 
 // start starts a unit that is ready: it evaluates its condition, then what its kind needs. An error fails the unit, except that an
-// unavailable store ends the turn.
+// unavailable store and an interrupted evaluation end the turn.
 func (t *turn) start(unit int) {
 	s := t.x.State
 	n, u, sc := s.Node(unit), &s.Units[unit], t.scope(unit)
 	if n.When != nil && !s.IsItem(unit) && u.First.IsZero() && u.Attempts == 0 {
-		ok, err := n.When.Bool(sc)
+		ok, err := n.When.Bool(t.ctx, sc)
 		if err != nil {
 			t.failUnit(unit, "when", err)
 			return
@@ -52,7 +52,7 @@ func (t *turn) start(unit int) {
 	case n.Kind == plan.KindWaitFor:
 		t.startWaitFor(unit)
 	case n.Kind == plan.KindReview:
-		question, err := n.Question.Text(sc)
+		question, err := n.Question.Text(t.ctx, sc)
 		if err != nil {
 			t.failUnit(unit, "review", err)
 			return
@@ -72,7 +72,7 @@ func (t *turn) startEvent(unit int) schemas.Event {
 
 // startWait starts a wait for a time.
 func (t *turn) startWait(unit int) {
-	text, err := t.x.State.Node(unit).Wait.Text(t.scope(unit))
+	text, err := t.x.State.Node(unit).Wait.Text(t.ctx, t.scope(unit))
 	if err != nil {
 		t.failUnit(unit, "wait", err)
 		return
@@ -136,7 +136,7 @@ func (t *turn) checkLimits() error {
 
 // setValue ends a unit with a rendered value. The value of a fallback is degraded.
 func (t *turn) setValue(unit int, template *expr.Template, field string) {
-	out, err := template.Render(t.scope(unit), t.r.limits.Plan.Limits)
+	out, err := template.Render(t.ctx, t.scope(unit), t.r.limits.Plan.Limits)
 	if err != nil {
 		t.failUnit(unit, field, err)
 		return
@@ -149,9 +149,15 @@ func (t *turn) setValue(unit int, template *expr.Template, field string) {
 	t.emit(e)
 }
 
-// failUnit handles the error of a unit that could not be evaluated: its fallbacks and on_error apply. An unavailable store ends the turn.
+// notEvaluated reports whether there is no result because the store is unavailable or the evaluation was interrupted: it is made again.
+func notEvaluated(err error) bool {
+	return errors.Is(err, records.ErrUnavailable) || errors.Is(err, expr.ErrInterrupted)
+}
+
+// failUnit handles the error of a unit that could not be evaluated: its fallbacks and on_error apply. An unavailable store and an
+// interrupted evaluation end the turn.
 func (t *turn) failUnit(unit int, field string, err error) {
-	if errors.Is(err, records.ErrUnavailable) {
+	if notEvaluated(err) {
 		t.err = err
 		return
 	}

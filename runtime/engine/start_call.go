@@ -3,12 +3,10 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
-	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -52,7 +50,7 @@ func (t *turn) undo(unit int) {
 	s := t.x.State
 	target := s.Node(unit).Compensate
 	inputs, err := t.scope(unit).Bind(target)
-	if errors.Is(err, records.ErrUnavailable) {
+	if notEvaluated(err) {
 		t.err = err
 		return
 	}

@@ -20,6 +20,7 @@ type turn struct {
 	batch  store.Batch
 	head   *journal.Head // to be committed; made by commit
 	events []schemas.Event
+	steps  uint64 // of expressions of the execution, when the turn began
 	result stepResult
 	err    error // ends the turn
 
@@ -74,13 +75,25 @@ func (t *turn) emit(e schemas.Event) {
 // maxEvents limits the events of one commit; the rest goes into the next one.
 const maxEvents = 512
 
+// maxSteps limits what the expressions of one commit take, about a second of processor time, so that requests to the owner, such as a
+// cancel, do not wait for longer.
+const maxSteps = 4_000_000
+
+// full reports whether the commit holds as much as it may.
+func (t *turn) full() bool {
+	return len(t.events) >= maxEvents || len(t.events) > 0 && t.x.Steps()-t.steps >= maxSteps
+}
+
 // advance does what is due, until nothing is.
 func (t *turn) advance() {
-	for t.err == nil && len(t.events) < maxEvents {
+	for t.err == nil && !t.full() {
 		before := len(t.events)
 		for _, a := range t.x.State.Next(t.now) {
 			if t.err != nil {
 				return
+			}
+			if t.x.Steps()-t.steps >= maxSteps && len(t.events) > before {
+				break
 			}
 			switch a.Kind {
 			case machine.Emit:

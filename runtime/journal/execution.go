@@ -24,6 +24,7 @@ type Execution struct {
 	texts       map[int]string            // large texts by unit
 	lists       map[int][]json.RawMessage // lists that for_each nodes run over, by node
 	cachedBytes int                       // in values and texts
+	steps       uint64                    // that expressions took, since the execution is in memory
 }
 
 // New returns an execution of which only the head is known.
@@ -56,6 +57,9 @@ func (x *Execution) CachedOutput(unit int) (*expr.Value, bool) {
 	v, ok := x.values[unit]
 	return v, ok
 }
+
+// Steps returns the steps that expressions of the execution took since it is in memory.
+func (x *Execution) Steps() uint64 { return x.steps }
 
 // DropList removes the list of a for_each node from memory; only a compensation reads it again.
 func (x *Execution) DropList(node int) { delete(x.lists, node) }

@@ -51,6 +51,9 @@ func (s Scope) Output() *expr.Value { return s.answer }
 // State returns the state that a wait_for waits for; nil: there is none.
 func (s Scope) State() *expr.Value { return s.state }
 
+// Spent counts the steps that expressions of the execution took.
+func (s Scope) Spent(steps uint64) { s.x.steps += steps }
+
 // Execution returns id, name and created_at of the execution.
 func (s Scope) Execution() *expr.Value {
 	if x := s.x; x.execution == nil {
@@ -84,7 +87,7 @@ func (s Scope) inputs(target *plan.Target) (json.RawMessage, error) {
 			return s.stored(schemas.Value(k.Inputs), k.Ref)
 		}
 	}
-	return target.Inputs.Render(s, s.journal.limits.Plan.Limits)
+	return target.Inputs.Render(s.ctx, s, s.journal.limits.Plan.Limits)
 }
 
 // Bind returns the inputs of the unit's next call of the target, checked against the schema with which the plan was accepted.
@@ -123,7 +126,7 @@ func (s Scope) List(node int) ([]json.RawMessage, error) {
 	n, u := &s.x.Program.Nodes[node], &s.x.State.Units[node]
 	raw, err := s.stored(u.List, u.ListRef)
 	if len(raw) == 0 && err == nil {
-		raw, err = n.ForEach.Render(s.journal.Scope(s.ctx, s.x, node), s.journal.limits.Plan.Limits)
+		raw, err = n.ForEach.Render(s.ctx, s.journal.Scope(s.ctx, s.x, node), s.journal.limits.Plan.Limits)
 	}
 	if err != nil {
 		return nil, err

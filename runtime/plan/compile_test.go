@@ -150,12 +150,12 @@ func TestLoadIsTheSameProgram(t *testing.T) {
 			fmt.Fprintln(&b, n.ID, n.Kind, n.Realm, n.Capability, n.Deps, n.Dependents, n.Rule, n.Effect, n.IdempotencyArg, n.Timeout, n.TimeoutFrom,
 				n.Retry.MaxAttempts, n.RetryExplicit, n.OnError, n.OnUnknown)
 			for _, place := range n.templates(&p.Definition.Plan.Nodes[i]) {
-				out, err := place.template.Render(s, expr.Limits{})
+				out, err := place.template.Render(t.Context(), s, expr.Limits{})
 				fmt.Fprintln(&b, place.at, string(out), err)
 			}
 			fmt.Fprintln(&b, n.CheckInputs(json.RawMessage(`{"x":1}`)))
 		}
-		out, err := p.Output.Render(s, expr.Limits{})
+		out, err := p.Output.Render(t.Context(), s, expr.Limits{})
 		fmt.Fprintln(&b, string(out), err)
 		return b.String()
 	}

@@ -63,7 +63,7 @@ func TestReferenceIsShortAndTrue(t *testing.T) {
 		if len(bad) > 0 {
 			t.Fatal(bad)
 		}
-		if out, err := template.Render(fixed{inputs: expr.NewValue([]byte(`{"a":{"b":1},"l":[{"id":1,"n":2}]}`))}, lim); err != nil {
+		if out, err := template.Render(t.Context(), fixed{inputs: expr.NewValue([]byte(`{"a":{"b":1},"l":[{"id":1,"n":2}]}`))}, lim); err != nil {
 			t.Errorf("%s: %s, %v", in, out, err)
 		}
 	}

@@ -96,4 +96,6 @@ type fixed struct {
 
 func (s fixed) Inputs() *expr.Value { return s.inputs }
 
+func (s fixed) Spent(uint64) {}
+
 func (s fixed) Node(id string) (expr.NodeValue, error) { return s.nodes[id], nil }

@@ -24,12 +24,12 @@ func BenchmarkRender(b *testing.B) {
 			}
 			s := sampleScope()
 			s.nodes["big"] = NodeValue{Output: big}
-			if _, err := template.Render(s, lim); err != nil {
+			if _, err := template.Render(b.Context(), s, lim); err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := template.Render(s, lim); err != nil {
+				if _, err := template.Render(b.Context(), s, lim); err != nil {
 					b.Fatal(err)
 				}
 			}

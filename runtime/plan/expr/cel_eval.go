@@ -1,8 +1,10 @@
 package expr
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -12,14 +14,15 @@ import (
 
 // Eval plans the expression on its first use, gives it the roots that it names and no others, and writes the result as
 // JSON.
-func (l *language) Eval(text string, scope Scope, lim Limits) (json.RawMessage, error) {
+func (l *language) Eval(ctx context.Context, text string, scope Scope, m *Meter) (json.RawMessage, error) {
 	c := l.expression(text)
 	c.check.Do(func() { c.checkText(text) })
 	if len(c.faults) > 0 {
 		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s`: %s", Shorten(text), c.faults[0].Message)
 	}
 	c.plan.Do(func() {
-		c.program, c.planErr = celEnvironment().Program(c.ast, cel.CostLimit(l.lim.MaxCost), cel.EvalOptions(cel.OptOptimize))
+		c.program, c.planErr = celEnvironment().Program(c.ast, cel.CostLimit(l.lim.MaxCost), cel.EvalOptions(cel.OptOptimize),
+			cel.InterruptCheckFrequency(100))
 	})
 	if c.planErr != nil {
 		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be used: %v", Shorten(text), c.planErr)
@@ -28,14 +31,20 @@ func (l *language) Eval(text string, scope Scope, lim Limits) (json.RawMessage, 
 	if err != nil {
 		return nil, err
 	}
-	result, _, err := c.program.Eval(vars)
+	result, details, err := c.program.ContextEval(ctx, vars)
+	if cost := details.ActualCost(); cost != nil {
+		m.Spent += *cost
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInterrupted, context.Cause(ctx))
+	}
 	if err != nil {
 		return nil, l.explain(text, err, scope, c.facts.Reads)
 	}
-	w := resultWriter{max: lim.MaxBound}
+	w := resultWriter{max: m.MaxBound}
 	if err := w.write(result, 0); err != nil {
 		if errors.Is(err, errTooLarge) {
-			return nil, tooLarge(lim.MaxBound)
+			return nil, tooLarge(m.MaxBound)
 		}
 		return nil, schemas.Errorf(schemas.CodeExpressionError, "the result of `%s` cannot be written as JSON: %v", Shorten(text), err)
 	}

@@ -1,6 +1,6 @@
 // Package expr owns the expressions of plans: what is written between ${ and } in a JSON value, what it reads, what is
 // wrong with it, and its value for a [Scope]. Package plan compiles templates and checks them; package engine renders
-// them. Its one hook is Scope, which package journal implements. It is pure (no clock, no I/O) and imports nothing of package plan.
+// them. Its one hook is Scope, which package journal implements. It is pure (no clock, no I/O; a context interrupts it) and imports nothing of package plan.
 //
 // Plain paths (nodes.order.output.items[0].sku) are read from the JSON text and copied byte for byte, so large numbers
 // and key order survive. Everything else is CEL, evaluated by an [Evaluator]: the standard library, the string, list, math, set and bind

@@ -1,7 +1,9 @@
 package expr
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 )
 
@@ -10,10 +12,14 @@ import (
 type Evaluator interface {
 	// Check compiles an expression and returns what it reads, or everything that is wrong with it.
 	Check(text string) (Facts, []Fault)
-	// Eval evaluates an expression to JSON. Its errors are *schemas.Error with code expression_error or
-	// payload_too_large, and those of the scope.
-	Eval(text string, scope Scope, lim Limits) (json.RawMessage, error)
+	// Eval evaluates an expression to JSON, and counts in m what that took. Its errors are *schemas.Error with code
+	// expression_error or payload_too_large, those of the scope, and ErrInterrupted.
+	Eval(ctx context.Context, text string, scope Scope, m *Meter) (json.RawMessage, error)
 }
+
+// ErrInterrupted is the error of an evaluation that was ended with its context. It says nothing about the expression: the
+// same evaluation gives a result when it is made again.
+var ErrInterrupted = errors.New("the evaluation was interrupted")
 
 // Facts are what is known of an expression before it runs.
 type Facts struct {

@@ -31,7 +31,7 @@ func FuzzExpression(f *testing.F) {
 		}
 		s := sampleScope()
 		s.item, s.output = NewValue(json.RawMessage(`{"x":1,"n":[2.5]}`)), NewValue(json.RawMessage(`{"items":[1]}`))
-		out, err := template.Render(namedScope{s, named, t}, lim)
+		out, err := template.Render(t.Context(), namedScope{s, named, t}, lim)
 		var e *schemas.Error
 		switch {
 		case err != nil && !errors.As(err, &e):
@@ -74,7 +74,7 @@ func FuzzRender(f *testing.F) {
 		s := sampleScope()
 		s.inputs = NewValue(json.RawMessage(data))
 		s.nodes["a"] = NodeValue{Output: s.inputs, Text: data}
-		out, err := template.Render(s, lim)
+		out, err := template.Render(t.Context(), s, lim)
 		var e *schemas.Error
 		switch {
 		case err != nil && !errors.As(err, &e) && err.Error() == "":

@@ -9,6 +9,12 @@ type Limits struct {
 	MaxBound      int    // bytes of one rendered value: a set of arguments, a condition, an output; 1 MiB
 }
 
+// Meter counts what the expressions of one rendering take.
+type Meter struct {
+	Limits        // with their defaults
+	Spent  uint64 // steps
+}
+
 // WithDefaults returns l with the defaults in place of zero fields.
 func (l Limits) WithDefaults() Limits {
 	return Limits{

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -11,16 +12,16 @@ import (
 )
 
 // Render evaluates every expression and returns the JSON value. Errors are *schemas.Error with code expression_error or
-// payload_too_large, and those of the scope.
-func (t *Template) Render(scope Scope, lim Limits) (json.RawMessage, error) {
-	return t.render(scope, lim, nil)
+// payload_too_large, those of the scope, and ErrInterrupted.
+func (t *Template) Render(ctx context.Context, scope Scope, lim Limits) (json.RawMessage, error) {
+	return t.render(ctx, scope, lim, nil)
 }
 
 // RenderOutput is Render for the output of an execution that has ended: an expression that cannot be read because a node
 // it names did not succeed is null (and empty inside a longer string), so that a skipped branch does not lose the
 // results of the others.
-func (t *Template) RenderOutput(scope Scope, lim Limits) (json.RawMessage, error) {
-	return t.render(scope, lim, func(h *Placeholder, err error) bool {
+func (t *Template) RenderOutput(ctx context.Context, scope Scope, lim Limits) (json.RawMessage, error) {
+	return t.render(ctx, scope, lim, func(h *Placeholder, err error) bool {
 		if !errors.Is(err, &schemas.Error{Code: schemas.CodeExpressionError}) {
 			return false
 		}
@@ -34,8 +35,16 @@ func (t *Template) RenderOutput(scope Scope, lim Limits) (json.RawMessage, error
 }
 
 // render fills the placeholders; absent, where given, reports whether one that failed counts as null.
-func (t *Template) render(scope Scope, lim Limits, absent func(*Placeholder, error) bool) (json.RawMessage, error) {
+func (t *Template) render(
+	ctx context.Context, scope Scope, lim Limits, absent func(*Placeholder, error) bool,
+) (json.RawMessage, error) {
 	lim = lim.WithDefaults()
+	m := Meter{Limits: lim}
+	defer func() {
+		if m.Spent > 0 {
+			scope.Spent(m.Spent)
+		}
+	}()
 	dst := make([]byte, 0, t.size+32*len(t.parts))
 	for i := range t.parts {
 		p := &t.parts[i]
@@ -43,7 +52,7 @@ func (t *Template) render(scope Scope, lim Limits, absent func(*Placeholder, err
 			dst = append(dst, p.literal...)
 			continue
 		}
-		filled, err := t.fill(dst, p.hole, scope, lim)
+		filled, err := t.fill(ctx, dst, p.hole, scope, &m)
 		switch {
 		case err == nil:
 			dst = filled
@@ -59,21 +68,21 @@ func (t *Template) render(scope Scope, lim Limits, absent func(*Placeholder, err
 	return dst, nil
 }
 
-func (t *Template) fill(dst []byte, h *Placeholder, scope Scope, lim Limits) ([]byte, error) {
+func (t *Template) fill(ctx context.Context, dst []byte, h *Placeholder, scope Scope, m *Meter) ([]byte, error) {
 	start := len(dst)
 	var err error
 	if h.Plain {
 		dst, err = appendPath(dst, scope, h.Path)
 	} else {
 		var result json.RawMessage
-		result, err = t.language.Eval(h.Text, scope, lim)
+		result, err = t.language.Eval(ctx, h.Text, scope, m)
 		dst = append(dst, result...)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(dst) > lim.MaxBound {
-		return nil, tooLarge(lim.MaxBound)
+	if len(dst) > m.MaxBound {
+		return nil, tooLarge(m.MaxBound)
 	}
 	if h.Inside {
 		return appendInterpolated(dst[:start], dst[start:]), nil
@@ -101,8 +110,8 @@ func compact(value []byte) string {
 }
 
 // Bool renders a condition. Anything but true or false is an expression_error.
-func (t *Template) Bool(scope Scope) (bool, error) {
-	out, err := t.Render(scope, Limits{})
+func (t *Template) Bool(ctx context.Context, scope Scope) (bool, error) {
+	out, err := t.Render(ctx, scope, Limits{})
 	if err != nil {
 		return false, err
 	}
@@ -117,8 +126,8 @@ func (t *Template) Bool(scope Scope) (bool, error) {
 }
 
 // Text renders to text: a string as it is, anything else as compact JSON.
-func (t *Template) Text(scope Scope) (string, error) {
-	out, err := t.Render(scope, Limits{})
+func (t *Template) Text(ctx context.Context, scope Scope) (string, error) {
+	out, err := t.Render(ctx, scope, Limits{})
 	if err != nil {
 		return "", err
 	}

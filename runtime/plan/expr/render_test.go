@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ func render(t testing.TB, raw string, s Scope, lim Limits) (string, error) {
 	if len(bad) > 0 {
 		return "", schemas.Errorf(schemas.CodeExpressionError, "%s", bad[0].Message)
 	}
-	out, err := template.Render(s, lim)
+	out, err := template.Render(t.Context(), s, lim)
 	return string(out), err
 }
 
@@ -167,14 +168,14 @@ func TestBoolAndText(t *testing.T) {
 		if len(bad) > 0 {
 			t.Fatal(bad)
 		}
-		got, err := template.Bool(sampleScope())
+		got, err := template.Bool(t.Context(), sampleScope())
 		if got != tt.want || (err == nil) != (tt.message == "") || err != nil && !strings.Contains(err.Error(), tt.message) {
 			t.Errorf("%s: got %v, %v, want %v, %q", tt.when, got, err, tt.want, tt.message)
 		}
 	}
 	for text, want := range map[string]string{"10m": "10m", "${inputs.n}m": "3m", "${inputs.order_id}": "A-17", "${inputs.list}": "[1,2,3]", "${inputs.quote}": "say \"hi\"\n"} {
 		template, _ := NewText(text, &language{lim: lim}, lim)
-		if got, err := template.Text(sampleScope()); got != want || err != nil {
+		if got, err := template.Text(t.Context(), sampleScope()); got != want || err != nil {
 			t.Errorf("%s: got %q, %v, want %q", text, got, err, want)
 		}
 	}
@@ -207,7 +208,7 @@ func TestRenderSharedTemplateConcurrently(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if out, err := template.Render(s, Limits{}); err != nil || string(out) != `{"x":1,"y":5}` {
+			if out, err := template.Render(t.Context(), s, Limits{}); err != nil || string(out) != `{"x":1,"y":5}` {
 				t.Errorf("got %s, %v", out, err)
 			}
 		})
@@ -261,7 +262,7 @@ func (u unused) Check(text string) (Facts, []Fault) {
 	return Facts{}, nil
 }
 
-func (u unused) Eval(text string, _ Scope, _ Limits) (json.RawMessage, error) {
+func (u unused) Eval(_ context.Context, text string, _ Scope, _ *Meter) (json.RawMessage, error) {
 	u.t.Errorf("%s was evaluated", text)
 	return nil, nil
 }
@@ -273,7 +274,7 @@ func TestPlainPathsSkipTheExpressionLanguage(t *testing.T) {
 		if len(bad) > 0 {
 			t.Fatal(bad)
 		}
-		if out, err := template.Render(sampleScope(), lim); err != nil {
+		if out, err := template.Render(t.Context(), sampleScope(), lim); err != nil {
 			t.Errorf("%s: %s %v", path, out, err)
 		}
 	}

@@ -19,6 +19,8 @@ type Scope interface {
 	Output() *Value
 	// State is {found, data, version} of the state that is waited for; nil outside.
 	State() *Value
+	// Spent is called after each rendering with the steps that its expressions took together.
+	Spent(steps uint64)
 }
 
 // NodeValue is what ${nodes.<id>.…} reads.

@@ -13,6 +13,7 @@ type scope struct {
 	nodes                      map[string]NodeValue
 	item, output, state        *Value
 	at                         int
+	steps                      uint64
 }
 
 func (s *scope) Inputs() *Value    { return s.inputs }
@@ -23,6 +24,7 @@ func (s *scope) Item() (*Value, int, error) {
 }
 func (s *scope) Output() *Value { return s.output }
 func (s *scope) State() *Value  { return s.state }
+func (s *scope) Spent(n uint64) { s.steps += n }
 
 func (s *scope) Node(id string) (NodeValue, error) {
 	n, ok := s.nodes[id]
