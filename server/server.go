@@ -27,7 +27,6 @@ import (
 	mcpserver "github.com/mark3labs/mcp-go/server"
 
 	"github.com/runplane/runplane/runtime"
-	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/tools"
 )
 
@@ -163,8 +162,9 @@ func (s *Server) handler(m *tools.Method) mcpserver.ToolHandlerFunc {
 		c := &call{method: m, request: tools.Request{Arguments: r.Params.RawArguments}}
 		if meta := r.Params.Meta; meta != nil {
 			c.traceparent, _ = meta.AdditionalFields["traceparent"].(string)
-			if hops, ok := meta.AdditionalFields["runplane/hops"].(float64); ok {
-				ctx = caller.WithHops(ctx, int(hops))
+			var err error
+			if ctx, err = takeMeta(ctx, meta.AdditionalFields); err != nil {
+				return result(nil, err), nil
 			}
 			if out := senderFrom(ctx); out != nil && meta.ProgressToken != nil {
 				p := newReporter(out, meta.ProgressToken)

@@ -1,7 +1,7 @@
 package caller_test
 
 import (
-	"errors"
+	"math"
 	"testing"
 
 	"github.com/runplane/runplane/runtime/caller"
@@ -23,16 +23,18 @@ func TestCallerIsLocalUnlessNamed(t *testing.T) {
 }
 
 func TestRequestsPassSoManyRuntimesAndNoMore(t *testing.T) {
-	for hops, refused := range map[int]bool{0: false, 1: false, caller.MaxHops: false, caller.MaxHops + 1: true} {
+	for hops, code := range map[int]schemas.Code{
+		0: "", 1: "", caller.MaxHops: "", caller.MaxHops + 1: schemas.CodeDenied, -1: schemas.CodeInvalidArgument, math.MinInt: schemas.CodeInvalidArgument,
+	} {
 		ctx := t.Context()
-		if hops > 0 {
+		if hops != 0 {
 			ctx = caller.WithHops(ctx, hops)
 		}
 		err := caller.CheckHops(ctx)
-		if (err != nil) != refused || caller.Hops(ctx) != hops {
+		if (err != nil) != (code != "") || caller.Hops(ctx) != hops {
 			t.Errorf("%d hops: %v", hops, err)
 		}
-		if e := schemas.AsError(err); refused && (!errors.Is(err, &schemas.Error{Code: schemas.CodeDenied}) || e.Outcome != schemas.NotRun || e.Hint == "") {
+		if e := schemas.AsError(err); code != "" && (e.Code != code || e.Outcome != schemas.NotRun || e.Hint == "") {
 			t.Errorf("%d hops: %+v", hops, e)
 		}
 	}

@@ -23,9 +23,15 @@ func Hops(ctx context.Context) int {
 	return hops
 }
 
-// CheckHops returns an error with code denied if more than MaxHops runtimes passed the request on.
+// CheckHops returns an error with code denied if more than MaxHops runtimes passed the request on, and with code invalid_argument if their
+// number is negative, which no runtime sends.
 func CheckHops(ctx context.Context) error {
-	if hops := Hops(ctx); hops > MaxHops {
+	hops := Hops(ctx)
+	if hops < 0 {
+		return schemas.Errorf(schemas.CodeInvalidArgument, "the number of runtimes that passed this request on is %d; it must be at least 0", hops).
+			WithHint("leave _meta field runplane/hops out").WithOutcome(schemas.NotRun)
+	}
+	if hops > MaxHops {
 		return schemas.Errorf(schemas.CodeDenied, "this request was passed on by %d runtimes in a row (limit %d)", hops, MaxHops).
 			WithHint("a realm of this runtime leads back to it: take it out of the plan, or out of mcpServers").WithOutcome(schemas.NotRun)
 	}
