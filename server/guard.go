@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -36,7 +35,7 @@ func loopback(host string) bool {
 
 // guard refuses requests that a web page of another origin could have sent. On a loopback address the Host must be a loopback
 // name (a DNS name rebound to 127.0.0.1 would otherwise reach this server) and so must the Origin, which only browsers send; on
-// other addresses the Origin must be the Host itself.
+// other addresses the Origin must be the Host itself. It also refuses headers that contradict one another.
 func guard(onLoopback bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // set by the previous request on the same connection
@@ -45,11 +44,14 @@ func guard(onLoopback bool, next http.Handler) http.Handler {
 			return
 		}
 		for _, origin := range r.Header.Values("Origin") {
-			u, err := url.Parse(origin)
-			if err != nil || u.Host == "" || onLoopback && !loopback(u.Host) || !onLoopback && !strings.EqualFold(u.Host, r.Host) {
+			if !sameSite(origin, r.Host, onLoopback) {
 				plain(w, http.StatusForbidden, "requests from web pages of other origins are refused")
 				return
 			}
+		}
+		if name := ambiguous(r.Header); name != "" {
+			mismatch(w, nil, fmt.Sprintf("the header %s was sent with different values; send it once", name))
+			return
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -36,6 +36,22 @@ func TestR5ForeignPagesAreRefused(t *testing.T) {
 		{"a foreign page that looks near", "", "http://localhost.evil.example", false},
 		{"another foreign page", "", "https://127.0.0.1.evil.example:443", false},
 		{"a page of no origin", "", "null", false},
+		{"a local page over TLS", "", "https://localhost:6274", true},
+		{"a script", "", "javascript://localhost", false},
+		{"a script on an address", "", "javascript://127.0.0.1:80", false},
+		{"a file", "", "file://", false},
+		{"a file of this host", "", "file://localhost", false},
+		{"data", "", "data://localhost", false},
+		{"an extension", "", "chrome-extension://localhost", false},
+		{"a socket", "", "ws://localhost", false},
+		{"no scheme", "", "//localhost", false},
+		{"a host alone", "", "localhost:80", false},
+		{"an unknown scheme", "", "x://[::1]", false},
+		{"a user", "", "http://evil.example@localhost", false},
+		{"a path", "", "http://localhost/evil.example", false},
+		{"a query", "", "http://localhost?evil.example", false},
+		{"two", "", "http://localhost http://evil.example", false},
+		{"a list", "", "http://localhost, http://evil.example", false},
 		{"no host", "127.0.0.1.evil.example", "", false},
 	} {
 		for _, path := range []string{"GET /healthz", "GET /readyz", "POST /mcp", "GET /mcp", "GET /nowhere", "POST /message?sessionId=x"} {
@@ -144,7 +160,10 @@ func TestInsecureServerStillRefusesForeignPages(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.HTTP(ctx, everywhere{open}) }()
-	for origin, want := range map[string]int{"": 200, "http://runplane.example": 200, "http://evil.example": 403, "null": 403} {
+	for origin, want := range map[string]int{
+		"": 200, "http://runplane.example": 200, "https://runplane.example": 200, "http://evil.example": 403, "null": 403,
+		"javascript://runplane.example": 403, "file://runplane.example": 403, "http://localhost": 403,
+	} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+open.Addr().String()+"/healthz", nil)
 		if err != nil {
 			t.Fatal(err)

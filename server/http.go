@@ -169,10 +169,17 @@ func (s *Server) mcpHandler(next http.Handler, stopping <-chan struct{}) http.Ha
 			answer(w, http.StatusBadRequest, bad)
 			return
 		}
+		modern := mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion))
+		if !modern && named(r.Header) {
+			if what := contradicts(r.Header, h); what != "" {
+				mismatch(w, h.ID, what)
+				return
+			}
+		}
 		ctx, unknown := s.route(r.Context(), h)
 		if unknown != nil {
 			status := http.StatusOK
-			if mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)) {
+			if modern {
 				status = http.StatusBadRequest
 			}
 			answer(w, status, unknown)

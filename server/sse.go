@@ -132,6 +132,14 @@ func (t *sse) post(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	if named(r.Header) {
+		if h, bad := parseEnvelope(message); bad == nil {
+			if what := contradicts(r.Header, h); what != "" {
+				mismatch(w, h.ID, what)
+				return
+			}
+		}
+	}
 	if !p.receive(message) { //nolint:contextcheck // a call outlives the request that brought it
 		plain(w, http.StatusServiceUnavailable, errStopping.Message)
 		return
