@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ var configChecker = sync.OnceValue(func() *schemas.Checker {
 // readConfig reads the text of a file; an empty one is an empty object. The reader has what is wrong with it.
 func readConfig(data []byte, file string, isYAML bool, env environment, overridden func(*setting) bool) *reader {
 	r := &reader{expanded: map[string]string{}, blank: map[string]document.Position{}, overridden: overridden}
-	doc, err := document.Read(data, document.Options{MaxBytes: maxConfigBytes, MaxDepth: maxConfigDepth, Comments: !isYAML, YAML: true})
+	doc, err := document.Read(context.Background(), data, document.Options{MaxBytes: maxConfigBytes, MaxDepth: maxConfigDepth, Comments: !isYAML, YAML: true})
 	if bad, ok := errors.AsType[*document.Error](err); ok && bad.Kind != document.Empty {
 		at := bad.At
 		if at == (document.Position{}) {

@@ -32,7 +32,10 @@ func (r *Engine) Validate(ctx context.Context, source []byte) (schemas.Validatio
 func (r *Engine) Compile(ctx context.Context, sub *Submit) (*plan.Program, []schemas.Finding, error) {
 	parsed, findings := sub.canonical, []schemas.Finding(nil)
 	if parsed == nil {
-		parsed, findings = plan.Parse(sub.Plan, r.limits.Plan)
+		parsed, findings = plan.Parse(ctx, sub.Plan, r.limits.Plan)
+	}
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
 	}
 	if parsed == nil {
 		return nil, findings, nil

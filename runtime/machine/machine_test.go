@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -31,7 +32,7 @@ type tester interface {
 
 func program(t tester, source string) *plan.Program {
 	t.Helper()
-	p, findings := plan.Parse([]byte(source), plan.Limits{})
+	p, findings := plan.Parse(context.Background(), []byte(source), plan.Limits{})
 	if p == nil {
 		t.Fatalf("parse: %+v", findings)
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ func BenchmarkParse1000(b *testing.B) {
 	source := benchPlan(1000, false)
 	b.SetBytes(int64(len(source)))
 	for b.Loop() {
-		if p, _ := Parse(source, Limits{}); p == nil {
+		if p, _ := Parse(context.Background(), source, Limits{}); p == nil {
 			b.Fatal("no plan")
 		}
 	}
@@ -40,7 +41,7 @@ func BenchmarkParse1000(b *testing.B) {
 func BenchmarkCompile1000(b *testing.B) {
 	for name, distinct := range map[string]bool{"PlainPaths": false, "ConditionEverywhere": true} {
 		b.Run(name, func(b *testing.B) {
-			p, _ := Parse(benchPlan(1000, distinct), Limits{})
+			p, _ := Parse(context.Background(), benchPlan(1000, distinct), Limits{})
 			w := sampleWorld()
 			expr.NewEvaluator(expr.Limits{}).Check("1")
 			for b.Loop() {
@@ -53,7 +54,7 @@ func BenchmarkCompile1000(b *testing.B) {
 }
 
 func BenchmarkLoad1000(b *testing.B) {
-	p, _ := Parse(benchPlan(1000, true), Limits{})
+	p, _ := Parse(context.Background(), benchPlan(1000, true), Limits{})
 	prog, found := Compile(p, sampleWorld(), Limits{})
 	if prog == nil {
 		b.Fatal(found)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -80,7 +81,7 @@ func TestCompileResolvesEverything(t *testing.T) {
 	if i, ok := p.Index("note"); !ok || i != 3 {
 		t.Errorf("Index(note) = %d, %v", i, ok)
 	}
-	parsed, _ := Parse([]byte(refund), Limits{})
+	parsed, _ := Parse(context.Background(), []byte(refund), Limits{})
 	if got := Realms(parsed); !reflect.DeepEqual(got, []string{"mail", "shop"}) {
 		t.Errorf("realms %v", got)
 	}
@@ -213,7 +214,7 @@ func TestCheckInputsTellsAllProblemsAtOnce(t *testing.T) {
 }
 
 func TestCompileDoesNotChangeThePlan(t *testing.T) {
-	p, _ := Parse([]byte(`{"plan":"v1","nodes":[{"id":"a-b","set":1,"depends_on":["x"]},{"id":"c","set":"${nodes.a-b.output}","depends_on":["a-b"]}]}`), Limits{})
+	p, _ := Parse(context.Background(), []byte(`{"plan":"v1","nodes":[{"id":"a-b","set":1,"depends_on":["x"]},{"id":"c","set":"${nodes.a-b.output}","depends_on":["a-b"]}]}`), Limits{})
 	before, _ := json.Marshal(p)
 	Compile(p, sampleWorld(), Limits{})
 	if after, _ := json.Marshal(p); string(after) != string(before) {
@@ -269,21 +270,24 @@ func TestHostilePlansAreRefusedQuickly(t *testing.T) {
 		{"cycle of 1,000", func() []schemas.Finding { _, f := Compile(chain(1000, "n999"), sampleWorld(), Limits{}); return f }, codeCycle},
 		{"1,000,000 edges", func() []schemas.Finding { _, f := Compile(dense, sampleWorld(), Limits{}); return f }, codeTooManyRefs},
 		{"100,000 nodes", func() []schemas.Finding { _, f := Compile(wide, sampleWorld(), Limits{}); return f }, codeTooManyNodes},
-		{"100,000 nodes as text", func() []schemas.Finding { _, f := Parse(many, Limits{}); return f }, codeTooLarge},
+		{"100,000 nodes as text", func() []schemas.Finding { _, f := Parse(context.Background(), many, Limits{}); return f }, codeTooLarge},
 		{"10,000 levels", func() []schemas.Finding {
-			_, f := Parse([]byte(`{"nodes":`+strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)+`}`), Limits{})
+			_, f := Parse(context.Background(), []byte(`{"nodes":`+strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)+`}`), Limits{})
 			return f
 		}, codeTooDeep},
 		{"100,000 levels", func() []schemas.Finding {
-			_, f := Parse([]byte(`{"nodes":`+strings.Repeat("[", 100_000)), loose)
+			_, f := Parse(context.Background(), []byte(`{"nodes":`+strings.Repeat("[", 100_000)), loose)
 			return f
 		}, codeTooDeep},
 		{"100,000 levels of YAML", func() []schemas.Finding {
-			_, f := Parse([]byte("nodes: "+strings.Repeat("[", 100_000)), loose)
+			_, f := Parse(context.Background(), []byte("nodes: "+strings.Repeat("[", 100_000)), loose)
 			return f
 		}, codeTooDeep},
-		{"100,000 dashes", func() []schemas.Finding { _, f := Parse([]byte(strings.Repeat("- ", 100_000)), loose); return f }, codeTooDeep},
-		{"alias bomb", func() []schemas.Finding { _, f := Parse([]byte(bomb), Limits{}); return f }, codeTooLarge},
+		{"100,000 dashes", func() []schemas.Finding {
+			_, f := Parse(context.Background(), []byte(strings.Repeat("- ", 100_000)), loose)
+			return f
+		}, codeTooDeep},
+		{"alias bomb", func() []schemas.Finding { _, f := Parse(context.Background(), []byte(bomb), Limits{}); return f }, codeTooLarge},
 		{"1,000 lists of 200 KiB", func() []schemas.Finding {
 			p := chain(1000, "")
 			p.Inputs = schemas.Object(`{"l":[` + strings.TrimSuffix(strings.Repeat(`{"a":[1,2,3]},`, 14_000), ",") + `]}`)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,7 @@ const corpus = "../../testdata/plans/invalid"
 
 // check parses and compiles, as validate_plan does.
 func check(source []byte) (*Program, []schemas.Finding) {
-	p, found := Parse(source, Limits{})
+	p, found := Parse(context.Background(), source, Limits{})
 	if p == nil {
 		return nil, found
 	}

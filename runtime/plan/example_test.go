@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -38,7 +39,7 @@ nodes:
   - {id: order, capability: shop.get_order, inputs: {id: A-17}}
   - {id: large, set: "${nodes.order.output.total > 100}"}
 `} {
-		parsed, findings := plan.Parse([]byte(source), plan.Limits{})
+		parsed, findings := plan.Parse(context.Background(), []byte(source), plan.Limits{})
 		if parsed == nil {
 			fmt.Println(findings)
 			continue

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -66,7 +67,7 @@ output: {first: "${nodes.mail.output[0].id}", decisions: "${nodes.each.output.ma
 `
 
 func TestWholeLanguage(t *testing.T) {
-	parsed, found := Parse([]byte(whole), Limits{})
+	parsed, found := Parse(context.Background(), []byte(whole), Limits{})
 	if n := len(found); n != 1 || found[0].Code != codeAlias || found[0].Path != "/nodes/8/workflow/definition/nodes" {
 		t.Errorf("bare forms and all, got %+v, want a warning for the map of nodes alone", found)
 	}
@@ -248,7 +249,7 @@ func TestLimitsCountNestedPlans(t *testing.T) {
 }
 
 func TestMaxItemsOfTheOperatorIsStored(t *testing.T) {
-	parsed, _ := Parse([]byte(`{"plan":"v1","inputs":{"l":[1]},"nodes":[{"id":"a","set":1,"for_each":"${inputs.l}"},{"id":"b","set":1,"for_each":"${inputs.l}","max_items":7},
+	parsed, _ := Parse(context.Background(), []byte(`{"plan":"v1","inputs":{"l":[1]},"nodes":[{"id":"a","set":1,"for_each":"${inputs.l}"},{"id":"b","set":1,"for_each":"${inputs.l}","max_items":7},
 		{"id":"c","workflow":{"definition":{"inputs":{"l":[]},"nodes":[{"id":"a","set":1,"for_each":"${inputs.l}"}]}}}]}`), Limits{})
 	p, found := Compile(parsed, sampleWorld(), Limits{MaxItems: 50})
 	if p == nil {

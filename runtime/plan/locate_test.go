@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -94,7 +95,7 @@ func TestEveryFindingOfTheCorpusIsInItsText(t *testing.T) {
 }
 
 func TestProgramKeepsNoText(t *testing.T) {
-	p, _ := Parse([]byte("plan: v1\nnodes: [{id: a, set: 1}]\n"), Limits{})
+	p, _ := Parse(context.Background(), []byte("plan: v1\nnodes: [{id: a, set: 1}]\n"), Limits{})
 	if p.Source == nil {
 		t.Fatal("the plan does not know its text")
 	}

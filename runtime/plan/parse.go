@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 
@@ -14,11 +15,12 @@ import (
 // and shorthands become warnings with the fix that writes them out. The plan is nil when nothing useful could be read;
 // a plan with findings that are errors is returned for [Compile] to find the rest, and must not run. Paths of findings
 // are JSON pointers into the plan; each fix assumes that the fixes of the findings before it were applied. Of a plan
-// that is text of several lines findings say line and column too, those of Compile as well.
-func Parse(source []byte, lim Limits) (*schemas.Plan, []schemas.Finding) {
+// that is text of several lines findings say line and column too, those of Compile as well. If ctx ends before the text is read, the plan is
+// nil and the findings say nothing about it.
+func Parse(ctx context.Context, source []byte, lim Limits) (*schemas.Plan, []schemas.Finding) {
 	lim = lim.filled()
 	d := &decoder{lim: lim, out: findings{max: lim.MaxFindings}}
-	doc := d.read(source, true)
+	doc := d.read(ctx, source, true)
 	if doc == nil {
 		return nil, d.out.result()
 	}
@@ -42,7 +44,7 @@ func (s origin) Place(pointer string) (line, column int) {
 }
 
 // read reads the source as an object; nil: it is not one.
-func (d *decoder) read(source []byte, mayBeText bool) *document.Document {
+func (d *decoder) read(ctx context.Context, source []byte, mayBeText bool) *document.Document {
 	if len(source) > d.lim.MaxBytes {
 		d.out.errorf(codeTooLarge, "", "the plan has %d bytes; at most %d are allowed", len(source), d.lim.MaxBytes)
 		return nil
@@ -52,9 +54,9 @@ func (d *decoder) read(source []byte, mayBeText bool) *document.Document {
 			d.out.errorf(codeWrongType, "", "the plan is text inside text; give it as an object")
 			return nil
 		}
-		return d.read([]byte(document.Unquote(string(trimmed))), false)
+		return d.read(ctx, []byte(document.Unquote(string(trimmed))), false)
 	}
-	doc, err := document.Read(source, document.Options{MaxBytes: d.lim.MaxBytes, MaxDepth: d.lim.MaxDepth})
+	doc, err := document.Read(ctx, source, document.Options{MaxBytes: d.lim.MaxBytes, MaxDepth: d.lim.MaxDepth})
 	if err != nil {
 		d.unreadable(err)
 		return nil

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ func TestParseTakesEveryForm(t *testing.T) {
 		"BOM":       "\xef\xbb\xbf" + canonical, "merge key": anchors, "with comments": "# a plan\n---\n" + yaml,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, found := Parse([]byte(source), Limits{})
+			p, found := Parse(context.Background(), []byte(source), Limits{})
 			if p == nil || len(found) > 0 {
 				t.Fatalf("findings %+v", found)
 			}
@@ -43,7 +44,7 @@ func TestSyntaxErrorsSayWhere(t *testing.T) {
 		"plan: v1\nnodes: [{id: a, set: *nowhere}]\n": "line 2, column 22",
 		"plan: v1\nname: a\nname: b\n":                "line 3, column 1",
 	} {
-		_, found := Parse([]byte(source), Limits{})
+		_, found := Parse(context.Background(), []byte(source), Limits{})
 		if len(found) != 1 || !strings.HasPrefix(found[0].Message, want) {
 			t.Errorf("%q: got %+v, want one at %s", source, found, want)
 		}
@@ -52,7 +53,7 @@ func TestSyntaxErrorsSayWhere(t *testing.T) {
 
 func TestFindingsAreCutOff(t *testing.T) {
 	source := `{"plan":"v1","nodes":[` + strings.TrimSuffix(strings.Repeat(`{"x":1,"y":2},`, 500), ",") + `]}`
-	_, found := Parse([]byte(source), Limits{MaxFindings: 10})
+	_, found := Parse(context.Background(), []byte(source), Limits{MaxFindings: 10})
 	if len(found) != 10 && len(found) != 11 {
 		t.Errorf("got %d findings, want 10 and a last word", len(found))
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -14,7 +15,7 @@ import (
 func applyFixes(t testing.TB, source []byte, found []schemas.Finding) []byte {
 	t.Helper()
 	d := &decoder{lim: DefaultLimits(), out: findings{max: 10}}
-	doc := d.read(source, true)
+	doc := d.read(context.Background(), source, true)
 	if doc == nil {
 		t.Fatalf("no plan to fix: %v", d.out.list)
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -45,7 +46,7 @@ func TestWholePlanCompilesAsItStands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parsed, found := Parse(source, Limits{})
+	parsed, found := Parse(context.Background(), source, Limits{})
 	if parsed == nil || len(found) > 0 {
 		t.Fatalf("%+v", found)
 	}
@@ -73,7 +74,7 @@ func TestEveryAliasIsNormalisedWithAWarning(t *testing.T) {
 			if strings.Contains(field, "mail.recall") {
 				call = ""
 			}
-			p, found := Parse([]byte(`{"plan":"v1","nodes":[{"id":"o","set":1},{"id":"a",`+call+field+`}]}`), Limits{})
+			p, found := Parse(context.Background(), []byte(`{"plan":"v1","nodes":[{"id":"o","set":1},{"id":"a",`+call+field+`}]}`), Limits{})
 			if field == canonical && len(found) > 0 || field == alias && (len(found) != 1 || found[0].Severity != schemas.SeverityWarning || found[0].Code != codeAlias) {
 				t.Errorf("%s: %+v", field, found)
 			}
@@ -124,7 +125,7 @@ func TestEveryNodeHasExactlyOneKind(t *testing.T) {
 func TestCapabilityIsSplitAtTheFirstDot(t *testing.T) {
 	w := world{"files": {"dir.list.all": {Effect: schemas.EffectRead}}}
 	for _, written := range []string{`"files.dir.list.all"`, `{"realm":"files","name":"dir.list.all"}`} {
-		parsed, _ := Parse([]byte(`{"plan":"v1","nodes":[{"id":"a","capability":`+written+`}]}`), Limits{})
+		parsed, _ := Parse(context.Background(), []byte(`{"plan":"v1","nodes":[{"id":"a","capability":`+written+`}]}`), Limits{})
 		p, found := Compile(parsed, w, Limits{})
 		if p == nil || p.Nodes[0].Realm != "files" || p.Nodes[0].Capability != "dir.list.all" {
 			t.Errorf("%s: %+v", written, found)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -83,7 +84,7 @@ func TestSamplePlansAreWellFormed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p, found := Parse(source, Limits{}); p == nil || len(errorsIn(found)) > 0 {
+		if p, found := Parse(context.Background(), source, Limits{}); p == nil || len(errorsIn(found)) > 0 {
 			t.Errorf("%s: %+v", name, found)
 		}
 	}

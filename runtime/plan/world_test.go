@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"testing"
@@ -76,7 +77,7 @@ func sampleWorld() world {
 
 func mustProgram(t testing.TB, source string) *Program {
 	t.Helper()
-	p, found := Parse([]byte(source), Limits{})
+	p, found := Parse(context.Background(), []byte(source), Limits{})
 	if p == nil {
 		t.Fatalf("parse: %+v", found)
 	}

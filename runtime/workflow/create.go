@@ -115,7 +115,10 @@ func (w *Workflows) newVersion(ctx context.Context, spec Spec) (v version, progr
 	if program == nil {
 		return v, nil, engine.InvalidPlan(findings)
 	}
-	p, _ := plan.Parse(spec.Definition, w.plans) // as it was written: names mean the latest version when it is executed
+	p, _ := plan.Parse(ctx, spec.Definition, w.plans) // as it was written: names mean the latest version when it is executed
+	if p == nil {                                     // it was read above, so it is ctx that has ended
+		return v, nil, context.Cause(ctx)
+	}
 	p.IdempotencyKey = ""
 	if p.Inputs, err = schemas.ReplaceMembers(p.Inputs, defaults); err != nil {
 		return v, nil, err

@@ -2,6 +2,7 @@ package document
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ const (
 	DuplicateKey Kind = "duplicate_key"
 	TooDeep      Kind = "too_deep"
 	TooLarge     Kind = "too_large"
+	Interrupted  Kind = "interrupted" // the context ended; the text may be good
 )
 
 // Error is why a text cannot be read, and where. Its message holds no values, only names of keys and aliases.
@@ -57,8 +59,8 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("line %d, column %d: %s", e.At.Line, e.At.Column, e.Message)
 }
 
-// Read reads one document of YAML or JSON. The error is an *Error.
-func Read(source []byte, o Options) (*Document, error) {
+// Read reads one document of YAML or JSON. The error is an *Error; if ctx ends before the text is read, its kind is Interrupted.
+func Read(ctx context.Context, source []byte, o Options) (*Document, error) {
 	source = bytes.TrimPrefix(source, []byte("\xef\xbb\xbf"))
 	if o.Comments {
 		source = bytes.Clone(source)
@@ -76,7 +78,7 @@ func Read(source []byte, o Options) (*Document, error) {
 	text := d.json
 	var places []uint32
 	if !isJSON {
-		w, err := readYAML(source, o)
+		w, err := readYAML(ctx, source, o)
 		if err != nil {
 			return nil, err
 		}

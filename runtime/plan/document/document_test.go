@@ -1,6 +1,7 @@
 package document
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func TestLocate(t *testing.T) {
 		jsonText:                   {"": "1:1", "/ä": "2:3", "/ä/b": "2:9", "/ä/b/0": "2:15", "/ä/b/1": "3:5", "/c": "4:2", "/c/x": "4:2"},
 		"\ufeff{\"a\": {\"b\":1}}": {"/a/b": "1:8"},
 	} {
-		d, err := Read([]byte(text), bounds)
+		d, err := Read(context.Background(), []byte(text), bounds)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +52,7 @@ func TestLocate(t *testing.T) {
 }
 
 func TestPositionsOfValues(t *testing.T) {
-	d, err := Read([]byte("a:  1\nb: {c:   [x]}\n"), bounds)
+	d, err := Read(context.Background(), []byte("a:  1\nb: {c:   [x]}\n"), bounds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func TestPositionsOfValues(t *testing.T) {
 
 // What was wrapped stays where it was, and so do its parts.
 func TestWrappedPartsKeepTheirPlaces(t *testing.T) {
-	d, err := Read([]byte("a:\n  b: 1\nc: 2\n"), bounds)
+	d, err := Read(context.Background(), []byte("a:\n  b: 1\nc: 2\n"), bounds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func TestWrappedPartsKeepTheirPlaces(t *testing.T) {
 }
 
 func TestWritten(t *testing.T) {
-	d, err := Read([]byte(yamlText), bounds)
+	d, err := Read(context.Background(), []byte(yamlText), bounds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestWritten(t *testing.T) {
 
 func TestLinesAreOfWhatPeopleWrite(t *testing.T) {
 	for text, want := range map[string]bool{`{"a": 1}`: false, "{\"a\": 1}\n": false, "{\"a\":\n1}": true, "a: 1": true} {
-		if d, err := Read([]byte(text), bounds); err != nil || d.Lines != want {
+		if d, err := Read(context.Background(), []byte(text), bounds); err != nil || d.Lines != want {
 			t.Errorf("%q: %v, want %v", text, err, want)
 		}
 	}
@@ -124,7 +125,7 @@ func TestErrors(t *testing.T) {
 		{strings.Repeat("- ", 600), TooDeep, "nested too deep; at most 20 levels are allowed"},
 		{"a: &a [" + strings.Repeat("x,", 1000) + "]\nb: &b [" + strings.Repeat("*a,", 30) + "]\n", TooLarge, "larger than 65536 bytes once its aliases are expanded"},
 	} {
-		_, err := Read([]byte(tt.text), bounds)
+		_, err := Read(context.Background(), []byte(tt.text), bounds)
 		var e *Error
 		if !errors.As(err, &e) || e.Kind != tt.kind || !strings.Contains(e.Error(), tt.want) {
 			t.Errorf("%.40q: got %v, want %s: %s", tt.text, err, tt.kind, tt.want)
@@ -135,7 +136,7 @@ func TestErrors(t *testing.T) {
 func TestFilesOfEditors(t *testing.T) {
 	o := bounds
 	o.Comments, o.YAML = true, true
-	d, err := Read([]byte("{\n  // of VS Code\n  \"a\": \"//x\", /* y */ \"b\": [1,],\n}"), o)
+	d, err := Read(context.Background(), []byte("{\n  // of VS Code\n  \"a\": \"//x\", /* y */ \"b\": [1,],\n}"), o)
 	if err != nil || string(d.AppendTo(nil)) != `{"a":"//x","b":[1]}` {
 		t.Fatalf("got %v, %v", d, err)
 	}
@@ -146,12 +147,12 @@ func TestFilesOfEditors(t *testing.T) {
 
 // FuzzRead: whatever a text holds, reading it ends, and gives a tree or an error of ours.
 func FuzzRead(f *testing.F) {
-	for _, s := range []string{"a: &x {b: [1, *x]}", "<<: *x", "<<: &x {a: 1}", "{\"a\": // c\n 1}", "? [a]\n: b", "- |\n  x\n", "!!str 1", "%YAML 1.2\n---\n", "a: 'x", "\ufeff{}", yamlText, jsonText} {
+	for _, s := range []string{"a: &x {b: [1, *x]}", "<<: *x", "<<: &x {a: 1}", "{\"a\": // c\n 1}", "? [a]\n: b", "- |\n  x\n", "!!str 1", "%YAML 1.2\n---\n", "a: &a {x: 1}\nb: {<<: [*a, *a], y: \xff}", "<<: [{<<: {a: 1}}, {b: 2}]", "a: &b {<<: *b}", "k: 1e999999\nl: 0x_f", "{a,a,b}", "? {a: 1}\n: \xc3\x28", "a: 1_0e400", "a: 'x", "\ufeff{}", yamlText, jsonText} {
 		f.Add(s, true)
 		f.Add(s, false)
 	}
 	f.Fuzz(func(t *testing.T, text string, asFile bool) {
-		d, err := Read([]byte(text), Options{MaxBytes: 1 << 16, MaxDepth: 64, Comments: asFile, YAML: asFile})
+		d, err := Read(context.Background(), []byte(text), Options{MaxBytes: 1 << 16, MaxDepth: 64, Comments: asFile, YAML: asFile})
 		if err != nil {
 			var e *Error
 			if !errors.As(err, &e) || e.Message == "" || e.Kind == "" {

@@ -1,7 +1,7 @@
 package document
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -15,14 +15,11 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxYAMLNesting limits the recursion of the YAML parser; it is checked before parsing.
-const maxYAMLNesting = 500
-
 // readYAML writes a YAML document as JSON. Aliases are expanded within the size that a document may have, so a few lines
 // cannot grow into a million.
-func readYAML(source []byte, o Options) (w *yamlWriter, err error) {
-	if yamlNesting(source) > maxYAMLNesting {
-		return nil, tooDeep(nil, o)
+func readYAML(ctx context.Context, source []byte, o Options) (w *yamlWriter, err error) {
+	if err := boundYAML(source, o); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if r := recover(); r != nil { // the parser is not ours; a text on which it panics is not a document
@@ -32,6 +29,9 @@ func readYAML(source []byte, o Options) (w *yamlWriter, err error) {
 	file, err := parser.ParseBytes(source, 0)
 	if err != nil {
 		return nil, parserError(err)
+	}
+	if ctx.Err() != nil {
+		return nil, interrupted(ctx)
 	}
 	var body ast.Node
 	for _, doc := range file.Docs {
@@ -46,30 +46,8 @@ func readYAML(source []byte, o Options) (w *yamlWriter, err error) {
 	if body == nil {
 		return nil, &Error{Kind: Empty, Message: "the document is empty"}
 	}
-	w = &yamlWriter{Options: o, anchors: map[string]ast.Node{}}
+	w = &yamlWriter{Options: o, ctx: ctx, anchors: map[string]ast.Node{}}
 	return w, w.write(body, 0)
-}
-
-// yamlNesting is an upper bound of how deep the parser would recurse.
-func yamlNesting(source []byte) int {
-	depth, deepest := 0, 0
-	for _, line := range bytes.Split(source, []byte("\n")) {
-		marks := 0
-		for i, c := range line {
-			switch c {
-			case '[', '{':
-				depth++
-			case ']', '}':
-				depth = max(0, depth-1)
-			case '-', '?', '!', '&', ':':
-				if i+1 == len(line) || line[i+1] == ' ' || c == '!' || c == '&' {
-					marks++
-				}
-			}
-			deepest = max(deepest, depth, marks)
-		}
-	}
-	return deepest
 }
 
 // parserError classifies an error of the library.
@@ -131,9 +109,11 @@ func tokenPosition(t *token.Token) Position {
 // yamlWriter writes a YAML tree as JSON.
 type yamlWriter struct {
 	Options
+	ctx     context.Context //nolint:containedctx // lives as long as the call to readYAML
 	out     []byte
 	anchors map[string]ast.Node
 	open    []string // aliases that are being expanded
+	steps   int      // nodes and keys that were looked at
 
 	places    []uint32          // of the keys and values, in the order in which they are written
 	positions []Position        // by place, from 1 on
@@ -150,6 +130,9 @@ func (w *yamlWriter) mark(p Position) {
 func (w *yamlWriter) write(n ast.Node, depth int) error {
 	if depth > w.MaxDepth {
 		return tooDeep(n, w.Options)
+	}
+	if err := w.step(n, 0); err != nil {
+		return err
 	}
 	if len(w.out) > w.MaxBytes {
 		return yamlError(TooLarge, n, "larger than %d bytes once its aliases are expanded", w.MaxBytes)
@@ -245,9 +228,14 @@ func (w *yamlWriter) alias(n *ast.AliasNode, depth int) error {
 func (w *yamlWriter) mapping(values []*ast.MappingValueNode, depth int) error {
 	own := make(map[string]bool, len(values))
 	for _, v := range values {
-		if !isMerge(v) {
-			own[yamlKey(v)] = true
+		if isMerge(v) {
+			continue
 		}
+		key := yamlKey(v)
+		if err := w.step(v, len(key)); err != nil {
+			return err
+		}
+		own[key] = true
 	}
 	w.out = append(w.out, '{')
 	first := true
@@ -270,6 +258,9 @@ func (w *yamlWriter) entries(values []*ast.MappingValueNode, own, merged map[str
 			continue
 		}
 		key := yamlKey(v)
+		if err := w.step(v, len(key)); err != nil {
+			return err
+		}
 		if merged[key] {
 			continue
 		}
@@ -291,6 +282,9 @@ func (w *yamlWriter) entries(values []*ast.MappingValueNode, own, merged map[str
 
 // merge writes the entries of the objects that << names, except those that the object has.
 func (w *yamlWriter) merge(n ast.Node, own, merged map[string]bool, first *bool, depth int) error {
+	if err := w.step(n, 0); err != nil {
+		return err
+	}
 	switch n := n.(type) {
 	case *ast.AliasNode:
 		target, ok := w.anchors[n.Value.GetToken().Value]
@@ -319,7 +313,15 @@ func (w *yamlWriter) merge(n ast.Node, own, merged map[string]bool, first *bool,
 func (w *yamlWriter) mergeValues(values []*ast.MappingValueNode, own, merged map[string]bool, first *bool, depth int) error {
 	var kept []*ast.MappingValueNode
 	for _, v := range values {
-		if isMerge(v) || !own[yamlKey(v)] {
+		if isMerge(v) {
+			kept = append(kept, v)
+			continue
+		}
+		key := yamlKey(v)
+		if err := w.step(v, len(key)); err != nil {
+			return err
+		}
+		if !own[key] {
 			kept = append(kept, v)
 		}
 	}
