@@ -109,6 +109,7 @@ type Error struct {
 	ExecutionID       string    `json:"execution_id,omitempty"`
 	CurrentVersion    *int64    `json:"current_version,omitempty" jsonschema:"description=of a conflict: the current version; 0: it does not exist"`
 	Outcome           Outcome   `json:"outcome,omitempty" jsonschema:"enum=not_run,enum=ran_failed,enum=unknown,description=for a failed call: did it run at the realm"`
+	RefusedBy         string    `json:"refused_by,omitempty" jsonschema:"enum=realm,description=of rate_limited: realm where the realm refused the call\\, absent where a limit of the runtime did"`
 }
 
 // JSONSchema names the fields that callers branch on and leaves the rest open: the complete schema would be repeated in the
@@ -186,9 +187,26 @@ func (e *Error) WithRetryAfter(d time.Duration) *Error {
 	return e.With(func(c *Error) { c.RetryAfterSeconds = d.Seconds() })
 }
 
-// Refused reports whether a call was refused before it was sent, by a temporary limit: it spends no attempt, and the same
-// call may succeed after the time that the error says.
+// RetryAfter is RetryAfterSeconds as a duration; 0: the error does not say when.
+func (e *Error) RetryAfter() time.Duration {
+	if e.RetryAfterSeconds > 0 { // also not NaN
+		return time.Duration(min(e.RetryAfterSeconds, maxRetryAfter.Seconds()) * float64(time.Second))
+	}
+	return 0
+}
+
+// maxRetryAfter keeps a huge number of seconds from overflowing a time.Duration.
+const maxRetryAfter = 100 * 24 * time.Hour
+
+// RefusedByRealm is the RefusedBy of a call that the realm refused.
+const RefusedByRealm = "realm"
+
+// Refused reports whether a call was refused by a temporary limit, of the runtime or of the realm: it spends no attempt, and the
+// same call may succeed after the time that the error says. A realm may refuse only so often; then an attempt is spent.
 func (e *Error) Refused() bool {
+	if e.RefusedBy == RefusedByRealm {
+		return true
+	}
 	if e.Outcome != NotRun {
 		return false
 	}

@@ -247,7 +247,7 @@ type ExecutionMetrics struct {
 	Attempts    int                `json:"attempts"`
 	Retries     int                `json:"retries"`
 	Recoveries  int                `json:"recoveries" jsonschema:"description=times another worker took over after a crash"`
-	TurnedAway  map[Code]int       `json:"turned_away,omitempty" jsonschema:"description=calls postponed without being sent; by code: circuit_open or rate_limited or quota_exceeded"`
+	TurnedAway  map[Code]int       `json:"turned_away,omitempty" jsonschema:"description=calls that were refused and postponed; by code: circuit_open or rate_limited or quota_exceeded"`
 	OutputBytes int64              `json:"output_bytes"`
 	NodeCounts  map[NodeStatus]int `json:"node_counts"`
 	Nodes       []NodeMetrics      `json:"nodes"`

@@ -74,6 +74,7 @@ type Policy struct {
 	ConcurrencyWait *Duration        `json:"concurrency_wait,omitempty" jsonschema:"description=how long a call waits for a free slot before it is refused; default 5s"`
 	CacheTTL        *Duration        `json:"cache_ttl,omitempty" jsonschema:"description=how long the answer of a read capability is reused for the same inputs of the same principal; identical concurrent calls are made once"`
 	StaleIfError    *Duration        `json:"stale_if_error,omitempty" jsonschema:"description=how long after cache_ttl an answer may be used\\, flagged degraded\\, while the capability cannot be called"`
+	MaxRefusals     *int             `json:"max_refusals,omitempty" jsonschema:"minimum=0,maximum=10000,description=after so many refusals of one call in a row by the realm (HTTP 429 and alike)\\, each waited for longer\\, an attempt counts as failed; default 10; 0: no limit"`
 	Fallback        []PolicyFallback `json:"fallback,omitempty" jsonschema:"description=what replaces a call that failed for good\\, tried in order; a node's own list takes precedence"`
 	RetryUnknown    *bool            `json:"retry_unknown,omitempty" jsonschema:"description=false: on_unknown: retry is refused\\, so that no plan repeats a once call whose outcome is unknown; default true"`
 	Drift           Drift            `json:"drift,omitempty" jsonschema:"enum=hold,enum=allow_compatible,description=what happens to a node whose tool has changed since its plan was accepted; default hold"`
@@ -88,6 +89,9 @@ type Policy struct {
 	RetryUnknownFrom string `json:"-"`
 }
 
+// DefaultMaxRefusals is MaxRefusals where no policy sets it.
+const DefaultMaxRefusals = 10
+
 // Or fills the absent fields of p from base.
 func (p Policy) Or(base Policy) Policy {
 	if p.Timeout == nil {
@@ -100,6 +104,7 @@ func (p Policy) Or(base Policy) Policy {
 	p.ConcurrencyWait = cmp.Or(p.ConcurrencyWait, base.ConcurrencyWait)
 	p.CacheTTL = cmp.Or(p.CacheTTL, base.CacheTTL)
 	p.StaleIfError = cmp.Or(p.StaleIfError, base.StaleIfError)
+	p.MaxRefusals = cmp.Or(p.MaxRefusals, base.MaxRefusals)
 	if p.Fallback == nil {
 		p.Fallback = base.Fallback
 	}

@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -28,7 +29,11 @@ func answers(errs ...error) (Invoker, *int) {
 
 func policy(attempts uint64) func(*Call) Policy {
 	return func(*Call) Policy {
-		return Policy{Waits: retry.WithMaxRetries(attempts-1, retry.NewConstant(time.Second)), Retryable: func(e *schemas.Error) bool { return e.Retryable }}
+		return Policy{
+			Waits:     retry.WithMaxRetries(attempts-1, retry.NewConstant(time.Second)),
+			Refusals:  retry.WithMaxRetries(9, retry.NewExponential(time.Second)),
+			Retryable: func(e *schemas.Error) bool { return e.Retryable },
+		}
 	}
 }
 
@@ -51,6 +56,10 @@ func TestChainPutsTheFirstOutermost(t *testing.T) {
 func TestRetryOfDirectCalls(t *testing.T) {
 	busy := schemas.Errorf(schemas.CodeRateLimited, "busy").WithOutcome(schemas.NotRun).WithRetryAfter(30 * time.Second)
 	soon := busy.WithRetryAfter(time.Second)
+	byRealm := func(seconds float64) error {
+		return busy.With(func(e *schemas.Error) { e.RefusedBy, e.RetryAfterSeconds = schemas.RefusedByRealm, seconds })
+	}
+	always := func(err error) []error { return slices.Repeat([]error{err}, 1000) }
 	for _, tt := range []struct {
 		name   string
 		effect schemas.Effect
@@ -70,6 +79,12 @@ func TestRetryOfDirectCalls(t *testing.T) {
 		{"has a retry_after", schemas.EffectOnce, []error{busy, down}, 3, false, 31 * time.Second},
 		{"refused more often than there are attempts", schemas.EffectOnce, []error{soon, soon, soon, soon, down, down}, 7, false, 6 * time.Second},
 		{"refused for too long", schemas.EffectOnce, []error{busy, busy, busy}, 3, true, 60 * time.Second},
+		{"refused by the realm twice", schemas.EffectOnce, []error{byRealm(0), byRealm(0)}, 3, false, 3 * time.Second},
+		{"refused by the realm for ever", schemas.EffectRead, always(byRealm(0)), 6, true, 31 * time.Second},
+		{"with a time in the past", schemas.EffectRead, always(byRealm(-5)), 6, true, 31 * time.Second},
+		{"with a tiny time", schemas.EffectRead, always(byRealm(0.01)), 6, true, 31 * time.Second},
+		{"with a huge time", schemas.EffectRead, always(byRealm(1e300)), 1, true, 0},
+		{"with a short time", schemas.EffectRead, always(byRealm(5)), 6, true, (5 + 5 + 5 + 8 + 16) * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

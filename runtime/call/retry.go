@@ -13,13 +13,14 @@ import (
 // Policy is how a direct call is retried.
 type Policy struct {
 	Waits     retry.Backoff             // between attempts; it ends after the last attempt
+	Refusals  retry.Backoff             // after refusals by the realm; it ends after the last one that is waited for
 	Elapsed   time.Duration             // no new attempt after this time; 0: no limit
 	Retryable func(*schemas.Error) bool // reports whether another attempt is made after the error
 }
 
 // Retry repeats a failed direct call according to the policy. A `once` call whose outcome is unknown is never repeated. The
-// retry_after of an error is respected. A call that was refused before it was sent spends no attempt: it is repeated after its
-// retry_after, for a minute in total. Calls of executions do not use this wrapper: their retries are durable events.
+// retry_after of an error is respected. A call that was refused spends no attempt: it is repeated after its retry_after, and after
+// a refusal by the realm also after Refusals, for a minute in total. Calls of executions do not use this wrapper: their retries are durable events.
 func Retry(policy func(*Call) Policy) Wrapper {
 	return func(next Invoker) Invoker {
 		return Func(func(ctx context.Context, c *Call) (*Result, error) {
@@ -27,7 +28,7 @@ func Retry(policy func(*Call) Policy) Wrapper {
 			start := time.Now()
 			attempts := 0
 			var last error
-			waits := withRetryAfter(p.Waits, &last)
+			waits := withRetryAfter(p, &last)
 			if p.Elapsed > 0 {
 				waits = retry.WithMaxDuration(p.Elapsed, waits)
 			}
@@ -64,24 +65,30 @@ func Retry(policy func(*Call) Policy) Wrapper {
 // maxRetryAfter is the longest retry_after of an error, and of all refusals together; with a longer one the error is returned.
 const maxRetryAfter = time.Minute
 
-// minRefusal prevents a busy loop after a refusal without a time.
+// minRefusal prevents a busy loop after a refusal by the runtime without a time.
 const minRefusal = 100 * time.Millisecond
 
-// withRetryAfter waits at least for the retry_after of the last error. A refusal takes none of the waits.
-func withRetryAfter(waits retry.Backoff, last *error) retry.Backoff {
+// withRetryAfter waits at least for the retry_after of the last error. A refusal takes none of p.Waits.
+func withRetryAfter(p Policy, last *error) retry.Backoff {
 	var refusedFor time.Duration
 	return retry.BackoffFunc(func() (time.Duration, bool) {
 		e, ok := errors.AsType[*schemas.Error](*last)
 		if !ok {
-			return waits.Next()
+			return p.Waits.Next()
 		}
-		after := time.Duration(e.RetryAfterSeconds * float64(time.Second))
+		after := e.RetryAfter()
 		if e.Refused() {
+			enough := false
+			if e.RefusedBy == schemas.RefusedByRealm && p.Refusals != nil {
+				var wait time.Duration
+				wait, enough = p.Refusals.Next()
+				after = max(after, wait)
+			}
 			after = max(after, minRefusal)
 			refusedFor += after
-			return after, refusedFor > maxRetryAfter
+			return after, enough || refusedFor > maxRetryAfter
 		}
-		wait, stop := waits.Next()
+		wait, stop := p.Waits.Next()
 		return max(wait, after), stop || after > maxRetryAfter
 	})
 }

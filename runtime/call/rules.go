@@ -18,6 +18,7 @@ type Rules struct {
 	CacheTTL     time.Duration // 0: no cache
 	StaleIfError time.Duration // 0: no stale results
 	Drift        schemas.Drift
+	MaxRefusals  int  // refusals of the realm in a row that end a direct call; 0: no limit
 	RetryUnknown bool // a plan may repeat a `once` call whose outcome is unknown
 }
 
@@ -32,6 +33,7 @@ var DefaultRules = Rules{
 	Breaker:      BreakerRule{Failures: 10, OpenFor: 15 * time.Second},
 	BulkheadWait: 5 * time.Second,
 	Drift:        schemas.DriftHold,
+	MaxRefusals:  schemas.DefaultMaxRefusals,
 
 	RetryUnknown: true,
 }
@@ -58,6 +60,9 @@ func NewRules(p schemas.Policies, realm, capability string) *Rules {
 		}
 	}
 	r.RetryUnknown = !policy.ForbidsRetryUnknown()
+	if policy.MaxRefusals != nil {
+		r.MaxRefusals = *policy.MaxRefusals
+	}
 	if policy.Drift != "" {
 		r.Drift = policy.Drift
 	}

@@ -49,9 +49,14 @@ func (c *Capabilities) Attempt(ctx context.Context, attempt *call.Call) (*call.R
 func (c *Capabilities) retryPolicy(direct *call.Call) call.Policy {
 	policy := *direct.Retry.Or(new(plan.DefaultRetry()))
 	explicit := direct.Retry != nil
+	refusals := machine.Backoff(policy, 0, c.random)
+	if r := direct.Rules; r != nil && r.MaxRefusals > 0 {
+		refusals = retry.WithMaxRetries(uint64(r.MaxRefusals-1), refusals)
+	}
 	return call.Policy{
-		Waits:   retry.WithMaxRetries(uint64(policy.MaxAttempts-1), machine.Backoff(policy, 0, c.random)),
-		Elapsed: policy.MaxElapsed.Std(),
+		Waits:    retry.WithMaxRetries(uint64(policy.MaxAttempts-1), machine.Backoff(policy, 0, c.random)),
+		Refusals: refusals,
+		Elapsed:  policy.MaxElapsed.Std(),
 		Retryable: func(e *schemas.Error) bool {
 			return machine.Retryable(policy, explicit, e) && (e.Code != schemas.CodeCircuitOpen || slices.Contains(policy.RetryOn, e.Code))
 		},

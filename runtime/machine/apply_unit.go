@@ -87,6 +87,7 @@ func (s *State) result(unit int, e *schemas.Event) *Unit {
 func attemptFailed(s *State, unit int, e *schemas.Event) {
 	u := s.setStatus(unit, schemas.NodeBackingOff, e, false)
 	u.Failures++
+	u.noteRefusal(e.Error)
 	u.Queued = time.Time{} // it was called
 	s.backOff(unit, e)
 }
@@ -96,6 +97,7 @@ func nodePostponed(s *State, unit int, e *schemas.Event) {
 	u.Reason = e.Reason
 	s.uncountAttempt(unit)
 	u.countRefusal(e)
+	u.noteRefusal(e.Error)
 	if u.Queued.IsZero() {
 		u.Queued = e.At
 	}
@@ -144,7 +146,7 @@ func attemptLost(s *State, unit int, e *schemas.Event) {
 
 func nodeFellBack(s *State, unit int, e *schemas.Event) {
 	u := s.setStatus(unit, schemas.NodeReady, e, false)
-	u.Fallback, u.Failures, u.Phase, u.Error, u.UnknownAttempt = e.Fallback, 0, PhaseRun, e.Error, 0
+	u.Fallback, u.Failures, u.RefusedInRow, u.Phase, u.Error, u.UnknownAttempt = e.Fallback, 0, 0, PhaseRun, e.Error, 0
 	u.Approved = false       // the approval was of another call
 	u.TotalDue = time.Time{} // the fallback has its own
 	u.CallMS += e.DurationMS
@@ -153,7 +155,7 @@ func nodeFellBack(s *State, unit int, e *schemas.Event) {
 func nodeVerifying(s *State, unit int, e *schemas.Event) {
 	s.Units[unit].Phase = PhaseVerify
 	u := s.setStatus(unit, schemas.NodeReady, e, false)
-	u.Failures, u.SpentBefore, u.Error, u.UnknownAttempt = 0, u.Failures+1, e.Error, e.Attempt
+	u.Failures, u.RefusedInRow, u.SpentBefore, u.Error, u.UnknownAttempt = 0, 0, u.Failures+1, e.Error, e.Attempt
 	u.CallMS += e.DurationMS
 }
 
@@ -165,7 +167,7 @@ func nodeNotDone(s *State, unit int, e *schemas.Event) {
 	}
 	s.Units[unit].Phase = PhaseRun
 	u := s.setStatus(unit, status, e, false)
-	u.Failures, u.SpentBefore = u.SpentBefore, 0
+	u.Failures, u.RefusedInRow, u.SpentBefore = u.SpentBefore, 0, 0
 	if !u.TotalDue.IsZero() {
 		s.timers.push(u.TotalDue, unit)
 	}
@@ -317,13 +319,13 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 // reset has a unit start over, with its own call and all of its retries.
 func (u *Unit) reset() {
 	u.Approved = u.Approved && u.Fallback == 0
-	u.Failures, u.Fallback, u.Phase, u.TotalDue, u.First, u.UnknownAttempt = 0, 0, PhaseRun, time.Time{}, time.Time{}, 0
+	u.Failures, u.RefusedInRow, u.Fallback, u.Phase, u.TotalDue, u.First, u.UnknownAttempt = 0, 0, 0, PhaseRun, time.Time{}, time.Time{}, 0
 }
 
 func nodeCompensating(s *State, unit int, e *schemas.Event) {
 	u := s.setStatus(unit, schemas.NodeCompensating, e, true)
 	if u.Phase != PhaseUndo {
-		u.Phase, u.Failures = PhaseUndo, 0 // separate from those of the node itself
+		u.Phase, u.Failures, u.RefusedInRow = PhaseUndo, 0, 0 // separate from those of the node itself
 	}
 	u.Attempts = e.Attempt
 }
@@ -335,6 +337,7 @@ func compensationFailed(s *State, unit int, e *schemas.Event) {
 	u.Error = e.Error
 	u.CallMS += e.DurationMS
 	if e.Due != nil {
+		u.noteRefusal(e.Error)
 		switch {
 		case e.Reason == "":
 			u.Failures++

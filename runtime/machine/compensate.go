@@ -60,8 +60,11 @@ func (s *State) compensationRetry(unit int, e *schemas.Event, now time.Time, ran
 		return
 	}
 	if e.Error.Refused() {
-		e.Due, e.Reason = postponed(e.Error, now), string(e.Error.Code)
-		return
+		due, spent := s.refusal(unit, e, now, random)
+		if !spent {
+			e.Due, e.Reason = &due, string(e.Error.Code)
+			return
+		}
 	}
 	if e.Error.Code == schemas.CodeCancelled { // the runtime stopped: the next worker repeats it
 		e.Due, e.Reason = new(now), stopped
@@ -71,5 +74,5 @@ func (s *State) compensationRetry(unit int, e *schemas.Event, now time.Time, ran
 		return
 	}
 	wait, _ := Backoff(t.Retry, u.Failures, random).Next()
-	e.Due = new(now.Add(wait))
+	e.Due = new(now.Add(max(wait, e.Error.RetryAfter())))
 }

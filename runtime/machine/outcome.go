@@ -31,8 +31,7 @@ func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now 
 	case s.Status == schemas.StatusCancelling, s.Failing && err.Code == schemas.CodeCancelled:
 		e.Type = schemas.EventNodeCancelled
 	case err.Refused():
-		e.Type, e.Reason = schemas.EventNodePostponed, string(err.Code)
-		e.Due = postponed(err, now)
+		s.postponeOrRetry(unit, e, now, random)
 	case err.Code == schemas.CodeCapabilityDrift && s.Target(unit) == &s.Node(unit).Target:
 		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonDrift
 	case s.isUnknownOnce(unit, err):
@@ -43,13 +42,6 @@ func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now 
 		s.retryOrConclude(unit, e, now, random)
 	}
 	return e
-}
-
-// minPostpone prevents a busy loop after a refusal without a time.
-const minPostpone = 100 * time.Millisecond
-
-func postponed(err *schemas.Error, now time.Time) *time.Time {
-	return new(now.Add(max(time.Duration(err.RetryAfterSeconds*float64(time.Second)), minPostpone)))
 }
 
 // isUnknownOnce reports whether the call has the effect once, may have happened, and must not be repeated without a decision.
@@ -107,7 +99,7 @@ func (s *State) retryOrConclude(unit int, e *schemas.Event, now time.Time, rando
 	repeat := e.Error.Outcome == schemas.Unknown && s.Node(unit).OnUnknown == schemas.OnUnknownRetry
 	if u.Failures+1 < t.MaxAttempts && (repeat || Retryable(*t, s.explicit(unit), e.Error)) {
 		wait, _ := Backoff(*t, u.Failures, random).Next()
-		if after := time.Duration(e.Error.RetryAfterSeconds * float64(time.Second)); after > wait {
+		if after := e.Error.RetryAfter(); after > wait {
 			wait = after
 		}
 		due := now.Add(wait)

@@ -76,6 +76,7 @@ type Unit struct {
 	Calling        bool               `json:"c,omitempty"`  // a call is in flight
 	Attempts       int                `json:"a,omitempty"`  // started, in all
 	Refused        int                `json:"rf,omitempty"` // of those, refused before they were sent
+	RefusedInRow   int                `json:"rr,omitempty"` // refusals of the current call by its realm since anything else happened to it
 	Failures       int                `json:"f,omitempty"`  // failed attempts of the current call
 	SpentBefore    int                `json:"fs,omitempty"` // while it is verified: failed attempts of its own call, including the unknown one
 	UnknownAttempt int                `json:"d,omitempty"`  // the attempt of unknown outcome without a decision; 0: none

@@ -265,6 +265,10 @@ func (b *builder) target(n *Node, capability string, own callSettings) Target {
 	builtIn := DefaultRetry()
 	t.Retry = *own.retry.Or(defaults.Retry).Or(pin.Retry).Or(&builtIn)
 	t.RetryExplicit = own.retry != nil || defaults.Retry != nil || pin.Retry != nil
+	t.MaxRefusals = schemas.DefaultMaxRefusals
+	if pin.MaxRefusals != nil {
+		t.MaxRefusals = *pin.MaxRefusals
+	}
 	t.inputs = b.check(capability, pin.InputSchema)
 	return t
 }

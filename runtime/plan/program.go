@@ -36,6 +36,7 @@ type Pin struct {
 	TimeoutFrom    string            `json:"timeout_from,omitempty"`
 	Retry          *schemas.Retry    `json:"retry,omitempty"`
 	IdempotencyArg string            `json:"idempotency_arg,omitempty"`
+	MaxRefusals    *int              `json:"max_refusals,omitempty"` // 0: no limit
 	// Fallback is the policy's list, for nodes without one of their own.
 	Fallback []schemas.PolicyFallback `json:"fallback,omitempty"`
 }
@@ -128,6 +129,7 @@ type Target struct {
 	TimeoutFrom      string           // the setting it comes from: "node", "plan defaults", "realm's policy", "built-in default", …
 	HeartbeatTimeout schemas.Duration // 0: none
 	Retry            schemas.Retry    // complete
+	MaxRefusals      int              // refusals of the realm in a row that make a failed attempt; 0: no limit
 	RetryExplicit    bool             // the plan or a policy asked for retries: tool errors are retried too
 
 	node   string // the id of the node that calls

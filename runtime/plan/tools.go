@@ -115,7 +115,7 @@ func (c *compiler) pin(capability, at string, t Tool) {
 	checks[capability] = inputCheck{name: capability, checker: func() *schemas.Checker { return checker }}
 	c.pins[capability] = Pin{
 		Effect: t.Effect, Hash: t.Hash, InputSchema: t.InputSchema,
-		Timeout: t.Policy.Timeout, TimeoutFrom: t.Policy.TimeoutFrom, Retry: t.Policy.Retry, IdempotencyArg: t.Policy.IdempotencyArg,
+		Timeout: t.Policy.Timeout, TimeoutFrom: t.Policy.TimeoutFrom, Retry: t.Policy.Retry, IdempotencyArg: t.Policy.IdempotencyArg, MaxRefusals: t.Policy.MaxRefusals,
 	}
 }
 

@@ -61,6 +61,8 @@ var cases = []failureCase{
 	{"HTTP 413", status(413), schemas.CodePayloadTooLarge, schemas.NotRun,
 		"the inputs are too large for the realm (HTTP 413)", "send less data"},
 	{"HTTP 429", status(429), schemas.CodeRateLimited, schemas.NotRun, "the realm limits the rate of calls (HTTP 429)", ""},
+	{"rate limit, as an error", (*fault).isLimitError, schemas.CodeRateLimited, schemas.RanFailed, "the realm limits the rate of calls: %s", ""},
+	{"rate limit, as a result", (*fault).isLimitResult, schemas.CodeRateLimited, schemas.RanFailed, "the realm limits the rate of calls: %s", ""},
 	{"redirect to another host", func(f *fault) bool { _, ok := errors.AsType[errRedirect](f.err); return ok },
 		schemas.CodeUnavailable, schemas.NotRun, "%s, where neither headers nor inputs are sent", "put the new address into the realm's url"},
 	{"session lost again", func(f *fault) bool { return errors.Is(f.err, errSessionLost) },
@@ -150,8 +152,11 @@ func classify(capability string, f *fault, tidy func(string) string) *schemas.Er
 		if row.code == schemas.CodeToolError && row.outcome != schemas.RanFailed {
 			e.Hint = "the realm has a bug; check whether the call happened"
 		}
-		if f.retryAfter > 0 && e.Retryable {
-			e.RetryAfterSeconds = float64(f.retryAfter)
+		if e.Code == schemas.CodeRateLimited {
+			e.RefusedBy = schemas.RefusedByRealm
+		}
+		if after := f.after(); after > 0 && e.Retryable {
+			e.RetryAfterSeconds = float64(after)
 		}
 		return e
 	}

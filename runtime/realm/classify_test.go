@@ -55,6 +55,9 @@ func TestEveryFailureIsClassified(t *testing.T) {
 		{"HTTP 403", httpStatus(403), schemas.CodeDenied, schemas.NotRun, "403"},
 		{"HTTP 413", httpStatus(413), schemas.CodePayloadTooLarge, schemas.NotRun, "inputs"},
 		{"HTTP 429", httpStatus(429), schemas.CodeRateLimited, schemas.NotRun, "rate"},
+		{"rate limit, as an error", rpcError(429, "no"), schemas.CodeRateLimited, schemas.RanFailed, "no"},
+		{"rate limit, as an error", rpcError(-32000, "Too Many Requests"), schemas.CodeRateLimited, schemas.RanFailed, "rate"},
+		{"rate limit, as a result", isError("Rate limit exceeded, try later"), schemas.CodeRateLimited, schemas.RanFailed, "try later"},
 		{"redirect to another host", &fault{sent: true, status: 307, err: &url.Error{Op: "Post", URL: "http://a/?key=x", Err: errRedirect{"http://a", "http://b"}}}, schemas.CodeUnavailable, schemas.NotRun, "http://a redirects to http://b"},
 		{"session lost again", &fault{sent: true, err: errSessionLost}, schemas.CodeUnavailable, schemas.NotRun, "session"},
 
@@ -115,14 +118,6 @@ func TestClassifyDoesNotChangeTheCause(t *testing.T) {
 	cause := schemas.Errorf(schemas.CodeTimeout, "no answer")
 	if e := classify("a.b", &fault{cause: cause, sent: true}, strings.ToLower); e == cause || cause.Outcome != "" {
 		t.Error("a shared error was changed")
-	}
-}
-
-func TestRetryAfterIsPassedOn(t *testing.T) {
-	f := httpStatus(429)
-	f.retryAfter = 30
-	if e := classify("a.b", f, strings.ToLower); e.RetryAfterSeconds != 30 {
-		t.Errorf("got %v seconds", e.RetryAfterSeconds)
 	}
 }
 

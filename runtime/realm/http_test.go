@@ -383,11 +383,3 @@ func TestR10EventsThatAreTooLargeBecomeErrors(t *testing.T) {
 		t.Errorf("an event of many lines ends with %v", err)
 	}
 }
-
-func TestRetryAfterReadsSecondsAndDates(t *testing.T) {
-	for header, want := range map[string]int64{"": 0, "7": 7, "-3": 0, "soon": 0, time.Now().Add(90 * time.Second).UTC().Format(http.TimeFormat): 89} {
-		if got := retryAfter(header); got < want || got > want+1 {
-			t.Errorf("retryAfter(%q) = %d, want %d", header, got, want)
-		}
-	}
-}

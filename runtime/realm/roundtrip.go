@@ -5,13 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -120,18 +118,6 @@ func fixStatus(req *http.Request, res *http.Response, media string) error {
 		}{io.MultiReader(bytes.NewReader(body), res.Body), res.Body}
 	}
 	return nil
-}
-
-// retryAfter parses the seconds or date of the header; 0: it has neither.
-func retryAfter(header string) int64 {
-	var seconds int64
-	if _, err := fmt.Sscanf(header, "%d", &seconds); err == nil && !strings.Contains(header, " ") {
-		return max(0, seconds)
-	}
-	if at, err := http.ParseTime(header); err == nil {
-		return max(0, int64(time.Until(at)/time.Second))
-	}
-	return 0
 }
 
 // cappedBody ends with errTooLarge after the limit.

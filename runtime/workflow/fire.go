@@ -201,7 +201,7 @@ func (w *Workflows) makeOrders(ctx context.Context, s *scheduleRecord) (postpone
 			return 0, err
 		case e.Retryable || slices.ContainsFunc(e.Findings, realmUnavailable):
 			w.log.Warn("create the execution of a schedule: trying again", "workflow", s.Workflow, "at", o.At, "error", err)
-			return max(orderRetryDelay, time.Duration(e.RetryAfterSeconds*float64(time.Second))), nil
+			return max(orderRetryDelay, e.RetryAfter()), nil
 		default:
 			w.log.Error("create the execution of a schedule: the firing failed", "workflow", s.Workflow, "at", o.At, "error", err)
 			f.Outcome, f.ExecutionID, f.Error = schemas.FiringFailed, "", e

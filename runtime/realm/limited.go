@@ -1,0 +1,139 @@
+package realm
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A realm refuses a call for now with HTTP 429, with a JSON-RPC error, or with a failed result that passes on what an API has said.
+// What it says about the time is taken as far as it makes sense; without it the caller waits longer each time.
+
+// maxRetryAfter is the longest time that a realm is believed. Longer ones are mostly times of day, or meant as an endless one.
+const maxRetryAfter = 24 * time.Hour
+
+// retryAfter parses the seconds or date of the header; 0: it has neither, or none that is believed.
+func retryAfter(header string) int64 {
+	header = strings.TrimSpace(header)
+	if strings.Trim(header, "0123456789.") == "" {
+		return wholeSeconds(header, 1)
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return seconds(time.Until(at).Seconds())
+	}
+	return 0
+}
+
+// wholeSeconds is a number in the unit as seconds.
+func wholeSeconds(number string, unit float64) int64 {
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return 0
+	}
+	return seconds(n * unit)
+}
+
+// seconds is s rounded up; 0 if it is not believed.
+func seconds(s float64) int64 {
+	if s > 0 && s <= maxRetryAfter.Seconds() {
+		return int64(math.Ceil(s))
+	}
+	return 0
+}
+
+// limitText matches the whole of a message, or its beginning, that says that calls come too fast.
+var limitText = regexp.MustCompile(`(?i)^\W*((mcp )?error:?( -?\d+)?[:,]? )?((http )?(status )?429\b|too many requests|rate[ _-]?limit(s|ed)?\W*(exceeded|reached|hit|error|$)|rate[ _-]?limited\b)`)
+
+// limitCodes are codes with which errors in JSON name a rate limit.
+var limitCodes = regexp.MustCompile(`(?i)^(429|rate_?limit(ed)?(_?(exceeded|error|reached))?|too_?many_?requests)$`)
+
+// rpcRateLimited are codes of JSON-RPC errors that are used for it.
+var rpcRateLimited = []int{429, -32029}
+
+// retryFields are the fields that say after how long to try again, with their units in seconds.
+var retryFields = []struct {
+	name string
+	unit float64
+}{{"retry_after_seconds", 1}, {"retryAfterSeconds", 1}, {"retry_after", 1}, {"retryAfter", 1}, {"retry_after_ms", 1e-3}, {"retryAfterMs", 1e-3}}
+
+// isLimitError reports whether the realm answered with an error that refuses the call for now.
+func (f *fault) isLimitError() bool {
+	if f.rpc == nil {
+		return false
+	}
+	_, timed := limitData(f.errorData())
+	return timed || rpc(rpcRateLimited...)(f) || limitText.MatchString(f.rpc.Message)
+}
+
+// isLimitResult reports whether the realm answered with a failed result that refuses the call for now.
+func (f *fault) isLimitResult() bool {
+	if f.result == nil || !f.result.IsError {
+		return false
+	}
+	_, limited := limitData(f.resultData())
+	return limited || limitText.MatchString(f.result.text())
+}
+
+// resultData is the JSON of a failed result: structured, or as its text.
+func (f *fault) resultData() []byte {
+	if len(f.result.Structured) > 0 && string(f.result.Structured) != "null" {
+		return f.result.Structured
+	}
+	return []byte(f.result.text())
+}
+
+func (f *fault) errorData() []byte {
+	data, err := json.Marshal(f.rpc.Data)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// limitData reads a JSON object, or the object "error" in it, that says after how many seconds to try again, or that names a rate
+// limit by its code.
+func limitData(raw []byte) (after int64, limited bool) {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || raw[0] != '{' {
+		return 0, false
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return 0, false
+	}
+	for _, f := range retryFields {
+		if v, ok := fields[f.name]; ok {
+			if number := strings.Trim(string(v), `"`); number != "" && strings.Trim(number, "0123456789.eE+-") == "" {
+				return wholeSeconds(number, f.unit), true
+			}
+		}
+	}
+	for _, name := range []string{"code", "error", "status", "type"} {
+		if v, ok := fields[name]; ok && limitCodes.MatchString(strings.Trim(string(v), `"`)) {
+			limited = true
+		}
+	}
+	if inner := bytes.TrimSpace(fields["error"]); len(inner) > 0 && inner[0] == '{' {
+		if after, ok := limitData(inner); ok {
+			return after, true
+		}
+	}
+	return 0, limited
+}
+
+// after is the seconds after which the realm says that it may be called again; 0: it does not say.
+func (f *fault) after() int64 {
+	var after int64
+	switch {
+	case f.rpc != nil:
+		after, _ = limitData(f.errorData())
+	case f.result != nil:
+		after, _ = limitData(f.resultData())
+	}
+	return max(after, f.retryAfter)
+}
