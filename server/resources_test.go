@@ -48,6 +48,16 @@ func watchResources(t *testing.T, c *client.Client, uris ...string) (changed cha
 	}
 }
 
+// count is how many subscriptions there are.
+func (s *subscriptions) count() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, of := range s.clients {
+		n += len(of)
+	}
+	return n
+}
+
 func subscribeTo(t *testing.T, c *client.Client, uri string) error {
 	t.Helper()
 	var r mcp.SubscribeRequest
@@ -138,7 +148,11 @@ func TestStatesAreResources(t *testing.T) {
 				t.Errorf("it has expired: %+v", got)
 			}
 			stop()
-			time.Sleep(50 * time.Millisecond)
+			for deadline := time.Now().Add(patience); s.subscriptions.count() > 0; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the subscriptions are still there")
+				}
+			}
 			set("A-17", `3`, 0)
 			select {
 			case uri := <-changed:
