@@ -11,8 +11,8 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// sseClient opens /sse and returns the address to post messages to; the stream is read and dropped.
-func sseClient(t *testing.T, url string) (address string) {
+// sseStream opens /sse and returns its messages and the address to post to.
+func sseStream(t *testing.T, url string) (messages <-chan string, address string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/sse", nil)
 	if err != nil {
@@ -23,15 +23,18 @@ func sseClient(t *testing.T, url string) (address string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.Body.Close() })
-	events := bufio.NewScanner(a.Body)
-	for events.Scan() {
-		if path, ok := strings.CutPrefix(events.Text(), "data: "); ok {
-			go func() { _, _ = io.Copy(io.Discard, a.Body) }()
-			return url + path
+	read := make(chan string, 4*maxInFlight)
+	go func() {
+		defer close(read)
+		events := bufio.NewScanner(a.Body)
+		events.Buffer(nil, 2*maxMessage)
+		for events.Scan() {
+			if data, ok := strings.CutPrefix(events.Text(), "data: "); ok {
+				read <- data
+			}
 		}
-	}
-	t.Fatalf("no address: %v", events.Err())
-	return ""
+	}()
+	return read, url + <-read
 }
 
 // T6: what is not one meaning is not executed, in any era and on any transport.
@@ -88,7 +91,7 @@ func TestContradictingHeadersAreRefused(t *testing.T) {
 				if tt.body == modern {
 					continue // that transport has no stateless protocol
 				}
-				address = sseClient(t, url)
+				_, address = sseStream(t, url)
 			}
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(tt.body))
 			if err != nil {

@@ -17,11 +17,13 @@ import (
 )
 
 // Limits of one message and of the requests of one peer in flight. Beyond maxCalls a call waits, and can be cancelled while it
-// waits; beyond maxInFlight a request is refused.
+// waits; beyond maxInFlight a request is refused. Controls have the reserved places beside them, see [isControl].
 const (
-	maxMessage  = 4 << 20
-	maxCalls    = 256
-	maxInFlight = 1024
+	maxMessage       = 4 << 20
+	maxCalls         = 256
+	maxInFlight      = 1024
+	reservedCalls    = 16
+	reservedInFlight = 64
 )
 
 // envelope holds the fields of a message that are needed to route it.
@@ -66,6 +68,7 @@ type peer struct {
 	broken  chan struct{}              // closed when write failed: the client can no longer be reached
 
 	slots        chan struct{} // maxCalls at once
+	reserved     chan struct{} // reservedCalls at once
 	calls        sync.WaitGroup
 	mu           sync.Mutex
 	inFlight     map[string]context.CancelCauseFunc // requests in flight by id
@@ -83,7 +86,7 @@ type peer struct {
 func newPeer(ctx context.Context, s *Server, id string, write func([]byte) error) *peer {
 	p := &peer{
 		server: s, log: s.log.With("peer", id), id: id, write: write, broken: make(chan struct{}),
-		slots: make(chan struct{}, maxCalls), inFlight: map[string]context.CancelCauseFunc{},
+		slots: make(chan struct{}, maxCalls), reserved: make(chan struct{}, reservedCalls), inFlight: map[string]context.CancelCauseFunc{},
 		changes: make(notifier, 1), listeners: map[string]*listener{}, changed: map[subscription]bool{},
 	}
 	p.base, p.cutOff = context.WithCancelCause(withSender(context.WithoutCancel(ctx), p))
@@ -109,6 +112,8 @@ func (p *peer) receive(message []byte) {
 			p.mu.Unlock()
 		}
 		p.answer(p.base, h, message) // in order: later messages may depend on it
+	case h.Method == string(mcp.MethodPing):
+		p.answer(p.base, h, message) // at once, whatever else is in flight
 	case p.legacy && h.Method == string(mcp.MethodServerDiscover):
 		p.send(protocolError(h.ID, mcp.METHOD_NOT_FOUND, "this transport supports only protocols that begin with initialize", nil))
 	default:
@@ -120,7 +125,7 @@ func (p *peer) receive(message []byte) {
 func (p *peer) start(h *envelope, message []byte) {
 	ctx, cancel := context.WithCancelCause(p.base)
 	key := string(h.ID)
-	if refusal := p.begin(key, cancel); refusal != "" {
+	if refusal := p.begin(h, cancel); refusal != "" {
 		cancel(nil)
 		p.send(protocolError(h.ID, mcp.INVALID_REQUEST, refusal, nil))
 		return
@@ -129,27 +134,43 @@ func (p *peer) start(h *envelope, message []byte) {
 		defer cancel(nil)
 		defer p.end(key)
 		if h.Method == string(mcp.MethodToolsCall) {
-			select {
-			case p.slots <- struct{}{}:
-				defer func() { <-p.slots }()
-			case <-ctx.Done():
-			}
+			defer p.place(ctx, h)()
 		}
 		p.answer(ctx, h, message)
 	})
 }
 
-func (p *peer) begin(key string, cancel context.CancelCauseFunc) (refusal string) {
+func (p *peer) begin(h *envelope, cancel context.CancelCauseFunc) (refusal string) {
+	key := string(h.ID)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.inFlight[key] != nil {
 		return fmt.Sprintf("a request with id %.100s is still in flight", key)
 	}
-	if len(p.inFlight) == maxInFlight {
-		return fmt.Sprintf("%d requests are in flight (limit %d)", len(p.inFlight), maxInFlight)
+	if n := len(p.inFlight); n >= maxInFlight+reservedInFlight || n >= maxInFlight && !isControl(h) {
+		return fmt.Sprintf("%d requests are in flight (limit %d)", n, maxInFlight)
 	}
 	p.inFlight[key] = cancel
 	return ""
+}
+
+// place waits until the call may run, or its context ends, and returns a function that frees its place.
+func (p *peer) place(ctx context.Context, h *envelope) (free func()) {
+	places := p.slots
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }
+	default:
+	}
+	if isControl(h) {
+		places = p.reserved
+	}
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }
+	case <-ctx.Done():
+		return func() {}
+	}
 }
 
 func (p *peer) end(key string) {
