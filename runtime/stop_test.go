@@ -83,3 +83,35 @@ func TestSessionUsedDuringTheStop(t *testing.T) {
 		}
 	})
 }
+
+// A process that has waited for its clients stops in what is left of the time, whatever its calls do.
+func TestCallsInFlightHaveWhatIsLeftOfTheTime(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		by   func(now time.Time) time.Time // nil: not set
+		want time.Duration
+	}{
+		{"all of it", nil, 10 * time.Second},
+		{"most of it", func(now time.Time) time.Time { return now.Add(9500 * time.Millisecond) }, 9500 * time.Millisecond},
+		{"some of it", func(now time.Time) time.Time { return now.Add(3 * time.Second) }, 3 * time.Second},
+		{"nothing", func(now time.Time) time.Time { return now }, 0},
+		{"less than nothing", func(now time.Time) time.Time { return now.Add(-time.Minute) }, 0},
+		{"no more than the limit", func(now time.Time) time.Time { return now.Add(time.Hour) }, 10 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+				p := run(w, s)
+				p.begin(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"take":"1h"}}]}`)
+				time.Sleep(time.Second)
+				if tt.by != nil {
+					p.Executions.StopBy(tt.by(time.Now()))
+				}
+				began := time.Now()
+				p.stop()
+				if took := time.Since(began); took < tt.want || took > tt.want+time.Second {
+					t.Errorf("the stop took %s, want %s", took, tt.want)
+				}
+			})
+		})
+	}
+}

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -137,4 +139,40 @@ func endWithUnusedConnection(t *testing.T) time.Duration {
 		t.Error(err)
 	}
 	return time.Since(began)
+}
+
+// The time to finish begins once, when nothing new is accepted any more, and whoever stops the rest of the program is told when it ends.
+func TestDrainBeginsOnce(t *testing.T) {
+	for name, leave := range map[string]func(c *wire, cancel func()){
+		"end of input":                    func(c *wire, _ func()) { c.in.Close() },
+		"end of context":                  func(_ *wire, cancel func()) { cancel() },
+		"end of input, then of context":   func(c *wire, cancel func()) { c.in.Close(); time.Sleep(time.Second); cancel() },
+		"end of context, and later input": func(c *wire, cancel func()) { cancel(); time.Sleep(time.Millisecond); c.in.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				s := New(Config{Methods: w.methods(), Drain: 7 * time.Second})
+				c := dial(ctx, t, s)
+				c.call(1, "slow", "{}")
+				<-w.started
+				time.Sleep(time.Minute)
+				if by := s.DrainedBy(); !by.IsZero() {
+					t.Errorf("while it serves it is %s", by)
+				}
+				began := time.Now()
+				leave(c, cancel)
+				c.next()
+				if err := <-c.done; err != nil {
+					t.Error(err)
+				}
+				if by := s.DrainedBy(); by.Sub(began) != 7*time.Second || time.Now().After(by) {
+					t.Errorf("%s after it began, now %s, want 7 s", by.Sub(began), time.Since(began))
+				}
+				c.in.Close()
+			})
+		})
+	}
 }

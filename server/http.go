@@ -85,6 +85,7 @@ func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
 	case <-ctx.Done():
 	}
 
+	s.beginDrain()
 	close(stopping)
 	_ = mcpHTTP.Shutdown(calls) // ends the GET streams and mcp-go's session sweeper; it cannot fail without an http.Server
 	unused.Range(func(c, _ any) bool {

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -60,6 +61,21 @@ type Server struct {
 	peers   map[*peer]bool // connected, to be notified of changes
 
 	subscriptions subscriptions
+
+	drainedBy atomic.Pointer[time.Time]
+}
+
+// DrainedBy returns when the time ends that calls in flight have since the server has stopped accepting new ones; zero: it has not.
+func (s *Server) DrainedBy() (t time.Time) {
+	if by := s.drainedBy.Load(); by != nil {
+		t = *by
+	}
+	return t
+}
+
+// beginDrain records that nothing new is accepted any more.
+func (s *Server) beginDrain() {
+	s.drainedBy.CompareAndSwap(nil, new(time.Now().Add(s.config.Drain)))
 }
 
 // New makes a server. It panics if two methods have the same name, which is a defect of the program.

@@ -38,6 +38,7 @@ func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 		case l := <-lines:
 			switch {
 			case errors.Is(l.err, io.EOF):
+				s.beginDrain()
 				return s.leave(ctx, p)
 			case l.err != nil:
 				p.cutOff(errClientGone)
@@ -54,6 +55,7 @@ func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 			p.drain(0, nil)
 			return fmt.Errorf("write to the client: %w", errBroken)
 		case <-ctx.Done():
+			s.beginDrain()
 			p.drain(shutdownGrace, nil)
 			return nil
 		}

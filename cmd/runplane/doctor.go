@@ -53,7 +53,7 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 		return err
 	}
 	stop := p.start(cmd.Context())
-	defer func() { err = errors.Join(err, stop()) }()
+	defer func() { err = errors.Join(err, stop(time.Time{})) }()
 
 	names := slices.Sorted(maps.Keys(cfg.MCPServers))
 	if len(names) == 0 {

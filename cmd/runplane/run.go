@@ -82,7 +82,7 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 		return err
 	}
 	stop := p.start(cmd.Context())
-	defer func() { err = errors.Join(err, stop()) }()
+	defer func() { err = errors.Join(err, stop(time.Time{})) }()
 
 	// An interrupt ends the wait; stop releases the execution to the store.
 	ctx := cmd.Context()

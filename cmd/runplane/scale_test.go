@@ -88,7 +88,8 @@ func fill(t *testing.T, setting string, n int, sleep bool) {
 	}
 	leave := p.store.Close
 	if sleep {
-		leave = p.start(t.Context())
+		stop := p.start(t.Context())
+		leave = func() error { return stop(time.Time{}) }
 	}
 	var submitters sync.WaitGroup
 	const at = 64

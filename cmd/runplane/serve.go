@@ -35,8 +35,9 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 		return err
 	}
 	stop := p.start(cmd.Context())
-	defer func() { err = errors.Join(err, stop()) }()
-	s := server.New(server.Config{
+	var s *server.Server
+	defer func() { err = errors.Join(err, stop(s.DrainedBy())) }()
+	s = server.New(server.Config{
 		Runtime: p.runtime, Methods: tools.For(cfg.Operator), Prompts: tools.Prompts(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
 		Drain: cfg.Drain.Std(), Ready: p.runtime.Health.Ready,
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +46,7 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 		return err
 	}
 	stop := p.start(cmd.Context())
-	defer func() { err = errors.Join(err, stop()) }()
+	defer func() { err = errors.Join(err, stop(time.Time{})) }()
 	v, err := p.runtime.Executions.Validate(cmd.Context(), source)
 	if err != nil {
 		return err

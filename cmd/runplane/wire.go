@@ -95,15 +95,19 @@ func (r realms) Discover(ctx context.Context, q schemas.DiscoverQuery) (schemas.
 }
 
 // start runs the plane until the returned function is called: that stops calls first, then realms, then the store, and returns
-// when everything has ended. The end of ctx does not stop it: calls in flight would be cut off before they are recorded.
-func (p *plane) start(ctx context.Context) (stop func() error) {
+// when everything has ended. Calls in flight may take until by; if it is zero, as long as the setting drain. The end of ctx does not stop
+// the plane: calls in flight would be cut off before they are recorded.
+func (p *plane) start(ctx context.Context) (stop func(by time.Time) error) {
 	poolCtx, endPool := context.WithCancel(context.WithoutCancel(ctx))
 	runtimeCtx, endRuntime := context.WithCancel(context.WithoutCancel(ctx))
 	var pool, rt sync.WaitGroup
 	var poolErr, rtErr error
 	pool.Go(func() { poolErr = p.pool.Run(poolCtx) })
 	rt.Go(func() { rtErr = p.runtime.Run(runtimeCtx) })
-	return func() error {
+	return func(by time.Time) error {
+		if !by.IsZero() {
+			p.runtime.Executions.StopBy(by)
+		}
 		endRuntime()
 		rt.Wait()
 		endPool()

@@ -77,11 +77,12 @@ type Engine struct {
 	owners   sync.WaitGroup      // owners, their calls, and what follows their commits
 	slots    *semaphore.Weighted // executions in memory
 
-	stop     chan struct{}      // closed when no new call may start
-	callsCtx context.Context    //nolint:containedctx // root of all calls; outlives every request
-	endCalls func(error)        // cancels callsCtx
-	storeCtx context.Context    //nolint:containedctx // root of all commits of owners
-	endStore context.CancelFunc // cancels storeCtx
+	stopBy   atomic.Pointer[time.Time] // nil: Limits.Grace after the end of Run's context
+	stop     chan struct{}             // closed when no new call may start
+	callsCtx context.Context           //nolint:containedctx // root of all calls; outlives every request
+	endCalls func(error)               // cancels callsCtx
+	storeCtx context.Context           //nolint:containedctx // root of all commits of owners
+	endStore context.CancelFunc        // cancels storeCtx
 }
 
 // New makes an Engine. It does nothing before Run. [Engine.Connect] is to be called before any other method.
@@ -106,8 +107,20 @@ func (r *Engine) Connect(l Library, observers ...Observer) {
 // Running reports whether Run has begun and its context has not ended: this process may own executions.
 func (r *Engine) Running() bool { return r.running.Load() }
 
+// StopBy sets when the grace period of Run ends, if ctx ends before. Whoever stops the engine may have waited for calls already, and has no
+// whole Limits.Grace left. It is called before ctx ends.
+func (r *Engine) StopBy(t time.Time) { r.stopBy.Store(&t) }
+
+// grace is how long `once` calls in flight may take when Run's context has just ended.
+func (r *Engine) grace() time.Duration {
+	if by := r.stopBy.Load(); by != nil {
+		return max(0, min(time.Until(*by), r.limits.Grace))
+	}
+	return r.limits.Grace
+}
+
 // Run claims and runs executions until ctx ends. Then it starts nothing new, stops calls that may be repeated, gives `once` calls the
-// grace period, and releases every execution. It returns nil when all of its goroutines have ended.
+// grace period, Limits.Grace or until StopBy, and releases every execution. It returns nil when all of its goroutines have ended.
 func (r *Engine) Run(ctx context.Context) error {
 	r.running.Store(true)
 	var wg sync.WaitGroup
@@ -126,7 +139,7 @@ func (r *Engine) Run(ctx context.Context) error {
 	r.mu.Unlock()
 	done := make(chan struct{})
 	go func() { r.owners.Wait(); close(done) }()
-	if !waitUpTo(done, r.limits.Grace) {
+	if !waitUpTo(done, r.grace()) {
 		r.endCalls(errStopped)
 		waitUpTo(done, settle)
 	}
