@@ -28,7 +28,8 @@
 // roundtrip.go and events.go before mcp-go, which send nothing to another host and drop answers that no request waits for.
 // Texts are cleaned and flagged (sanitise.go) before a model sees them. A silent realm is probed (probe.go), which only affects
 // its health. Children are in process groups (groups.go) that a guardian process ends if the runtime dies, or the next start if
-// the guardian died too (record_linux.go).
+// the guardian died too (record_linux.go). Helpers that have left their group are ended with their child, by the mark in their
+// environment (marked_linux.go).
 //
 // # Reloading the configuration
 //

@@ -4,6 +4,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"strconv"
+	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -11,24 +14,38 @@ import (
 // groups tracks the process groups of this run in the guardian, which ends them if this process dies, and in a record on disk,
 // with which the next start ends what is left if the guardian died too. A nil groups tracks nothing.
 type groups struct {
-	guard  *guardian
-	record *record
-	log    hclog.Logger
+	mark     string // of this run
+	children atomic.Int64
+	guard    *guardian
+	record   *record
+	log      hclog.Logger
 }
 
-// markVariable is the environment variable of children that identifies the run that started them. It distinguishes a process
-// with a recorded group id from an unrelated one to which the system gave the same id later.
+// newGroups starts the guardian, and the record in dir; with an empty dir there is no record.
+func newGroups(dir string, log hclog.Logger) *groups {
+	g := &groups{mark: rand.Text(), log: log}
+	g.guard = startGuardian(g.mark, log)
+	var err error
+	if g.record, err = newRecord(dir, g.mark); err != nil {
+		log.Debug("process groups are not recorded: after a crash only the guardian process ends them", "error", err)
+	}
+	return g
+}
+
+// markVariable is the environment variable of children, and of all processes that they start, that identifies the run and the
+// child. By it a helper is found that has left the child's group, and a process with a recorded group id is distinguished from
+// an unrelated one to which the system gave the same id later.
 const markVariable = "RUNPLANE_GROUP"
 
-// newMark is a unique id of a run.
-func newMark() string { return rand.Text() }
+// leftoverGrace is the time between TERM and KILL for helpers: it is short, since the program that they belong to has ended.
+const leftoverGrace = 250 * time.Millisecond
 
-// mark is the value of markVariable; empty where nothing is recorded.
-func (g *groups) mark() string {
-	if g == nil || g.record == nil {
+// childMark is the value of markVariable for one more child: the mark of the run, a dot and a number. Empty: nothing is tracked.
+func (g *groups) childMark() string {
+	if g == nil {
 		return ""
 	}
-	return g.record.mark
+	return g.mark + "." + strconv.FormatInt(g.children.Add(1), 10)
 }
 
 func (g *groups) watch(group int) { g.write("+", group) }
@@ -45,9 +62,10 @@ func (g *groups) write(op string, group int) {
 	}
 }
 
-// close ends groups that were not forgotten.
+// close ends groups that were not forgotten, and what else has the mark of the run.
 func (g *groups) close() {
 	g.guard.close()
+	endMarked(g.mark, leftoverGrace)
 	g.record.close()
 }
 

@@ -108,11 +108,7 @@ func (p *Pool) startRealm(r *realm) {
 		return
 	}
 	if r.kind == transportStdio && p.groups == nil {
-		p.groups = &groups{guard: startGuardian(p.log), log: p.log}
-		var err error
-		if p.groups.record, err = newRecord(p.config.StateDir); err != nil {
-			p.log.Debug("process groups are not recorded: after a crash only the guardian process ends them", "error", err)
-		}
+		p.groups = newGroups(p.config.StateDir, p.log)
 	}
 	r.dialer.groups = p.groups
 	p.realms.Go(func() { r.run(p.root, !p.config.Lazy) })

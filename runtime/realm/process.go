@@ -24,6 +24,7 @@ type process struct {
 	grace    time.Duration
 	log      hclog.Logger
 	groups   *groups
+	mark     string // in its environment, and in that of the processes that it starts; empty: none
 	stderr   *stderrLog
 	stopping atomic.Bool // stop was called before the child ended
 	wg       sync.WaitGroup
@@ -47,7 +48,8 @@ func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, g
 			return nil, unavailable("its working directory %s does not exist", spec.Cwd).WithHint("correct mcpServers.%s.cwd", name)
 		}
 	}
-	if mark := groups.mark(); mark != "" {
+	mark := groups.childMark()
+	if mark != "" {
 		env[markVariable] = mark
 	}
 	file, searched := lookCommand(spec.Command, spec.Cwd, env["PATH"])
@@ -56,7 +58,7 @@ func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, g
 			WithHint("install %s, or give its full path in mcpServers.%s.command, or set PATH in mcpServers.%s.env", spec.Command, name, name)
 	}
 
-	p := &process{exited: make(chan struct{}), grace: limits.CloseGrace, log: log, groups: groups}
+	p := &process{exited: make(chan struct{}), grace: limits.CloseGrace, log: log, groups: groups, mark: mark}
 	var theirs, ours []*os.File
 	for range 3 {
 		r, w, err := os.Pipe()
@@ -93,7 +95,7 @@ func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, g
 	return p, nil
 }
 
-// wait reaps the child, then ends the rest of its group, which would keep the pipes open.
+// wait reaps the child, then ends the rest of its group, which would keep the pipes open, and its helpers that have left the group.
 func (p *process) wait(stderr *os.File, silent <-chan struct{}) {
 	_ = p.cmd.Wait() // the state is in ProcessState
 	endGroup(p.cmd.Process.Pid, p.grace)
@@ -104,6 +106,7 @@ func (p *process) wait(stderr *os.File, silent <-chan struct{}) {
 	_ = stderr.SetReadDeadline(soon)
 	<-silent
 	close(p.exited)
+	endMarked(p.mark, min(p.grace, leftoverGrace))
 }
 
 // drainTime is how long the pipes of an ended child are read.

@@ -4,6 +4,7 @@ package realm
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,8 +100,9 @@ func TestR3SIGKILLOfTheRuntimeLeavesNothing(t *testing.T) {
 		p := run(t, Config{Realms: realms("flaky", server("flaky", "-ignore-term"))})
 		child := field[int](t, mustInvoke(t, p, "flaky", "environment", `{}`).Output, "pid")
 		grandchild := field[int](t, mustInvoke(t, p, "flaky", "grandchild", `{}`).Output, "pid")
+		detached := field[int](t, mustInvoke(t, p, "flaky", "detached", `{}`).Output, "pid")
 		runtime.GC() // threads may come and go
-		if err := os.WriteFile(out+".tmp", []byte(strconv.Itoa(child)+" "+strconv.Itoa(grandchild)), 0o600); err != nil {
+		if err := os.WriteFile(out+".tmp", fmt.Appendf(nil, "%d %d %d", child, grandchild, detached), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Rename(out+".tmp", out); err != nil {
@@ -118,7 +120,7 @@ func TestR3SIGKILLOfTheRuntimeLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var pids []int
-	eventually(t, "the runtime has a child and a grandchild", func() bool {
+	eventually(t, "the runtime has a child, a grandchild and a detached one", func() bool {
 		text, err := os.ReadFile(out)
 		for _, word := range strings.Fields(string(text)) {
 			pid, _ := strconv.Atoi(word)
@@ -130,6 +132,9 @@ func TestR3SIGKILLOfTheRuntimeLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = victim.Wait() // it was killed
+	if len(pids) != 3 {
+		t.Fatalf("the processes are %v", pids)
+	}
 	for _, pid := range pids {
 		eventually(t, "process "+strconv.Itoa(pid)+" is gone", func() bool { return !running(pid) })
 	}
@@ -154,7 +159,7 @@ func TestR4ChildSeesAMinimalEnvironment(t *testing.T) {
 	}
 	for _, v := range env {
 		name, _, _ := strings.Cut(v, "=")
-		if !slices.Contains(append([]string{"NAMED", "FROM_FILE", "BOTH", "PWD"}, inherited...), name) {
+		if !slices.Contains(append([]string{"NAMED", "FROM_FILE", "BOTH", "PWD", markVariable}, inherited...), name) {
 			t.Errorf("the child sees %s", v)
 		}
 	}

@@ -33,6 +33,3 @@ func endGroup(leader int, grace time.Duration) {
 	}
 	killGroup(leader)
 }
-
-// leftoverGrace is short, since the program that these helpers belong to has ended.
-const leftoverGrace = 250 * time.Millisecond

@@ -2,7 +2,6 @@ package realm
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -27,14 +26,13 @@ type record struct {
 const recordPrefix = "groups-"
 
 // newRecord creates the record of this run in dir; with an empty dir it returns nil, a record that does nothing.
-func newRecord(dir string) (*record, error) {
+func newRecord(dir, mark string) (*record, error) {
 	if dir == "" {
 		return nil, nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	mark := newMark()
 	path := filepath.Join(dir, recordPrefix+mark)
 	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -87,8 +85,9 @@ func sweep(dir string, log hclog.Logger) {
 			continue // its run ended meanwhile
 		}
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			if ended := endGroups(mark, recorded(f)); len(ended) > 0 {
-				log.Warn("ended processes that an earlier run left", "groups", len(ended))
+			groups := endGroups(mark, recorded(f))
+			if others := endMarked(mark, sweepGrace); len(groups)+others > 0 {
+				log.Warn("ended processes that an earlier run left", "groups", len(groups), "others", others)
 			}
 			if err := os.Remove(path); err != nil {
 				log.Debug("record of process groups not removed", "error", err)
@@ -141,7 +140,6 @@ func hasMark(group int, mark string) bool {
 	if err != nil {
 		return false
 	}
-	want := []byte(markVariable + "=" + mark)
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
 		if err != nil {
@@ -150,8 +148,7 @@ func hasMark(group int, mark string) bool {
 		if of, err := syscall.Getpgid(pid); err != nil || of != group {
 			continue
 		}
-		environ, err := os.ReadFile("/proc/" + entry.Name() + "/environ") // fails for processes of other users
-		if err == nil && slices.ContainsFunc(bytes.Split(environ, []byte{0}), func(v []byte) bool { return bytes.Equal(v, want) }) {
+		if isMarked(pid, mark) {
 			return true
 		}
 	}

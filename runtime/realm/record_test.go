@@ -20,7 +20,8 @@ func TestR3StaleGroupsAreSweptAtTheNextStart(t *testing.T) {
 	const marker = "REALM_TEST_SWEPT"
 	if out := os.Getenv(marker); out != "" {
 		p := run(t, Config{Realms: realms("flaky", server("flaky")), StateDir: filepath.Dir(out)})
-		pids := []int{p.groups.guard.cmd.Process.Pid, pidOf(t, p, "flaky"), field[int](t, mustInvoke(t, p, "flaky", "grandchild", `{}`).Output, "pid")}
+		pids := []int{p.groups.guard.cmd.Process.Pid, pidOf(t, p, "flaky"), field[int](t, mustInvoke(t, p, "flaky", "grandchild", `{}`).Output, "pid"),
+			field[int](t, mustInvoke(t, p, "flaky", "detached", `{}`).Output, "pid")}
 		var text strings.Builder
 		for _, pid := range pids {
 			text.WriteString(strconv.Itoa(pid) + " ")
@@ -47,7 +48,7 @@ func TestR3StaleGroupsAreSweptAtTheNextStart(t *testing.T) {
 		}
 		return err == nil
 	})
-	guardian, child, grandchild := pids[0], pids[1], pids[2]
+	guardian, child, grandchild, detached := pids[0], pids[1], pids[2], pids[3]
 	if err := syscall.Kill(guardian, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -55,19 +56,19 @@ func TestR3StaleGroupsAreSweptAtTheNextStart(t *testing.T) {
 
 	// The record of a run that has not ended is not swept.
 	sweep(dir, hclog.NewNullLogger())
-	if !running(child) || !running(grandchild) {
+	if !running(child) || !running(grandchild) || !running(detached) {
 		t.Fatal("a living run was swept")
 	}
 
 	_ = victim.Process.Kill()
 	_ = victim.Wait() // it was killed
 	eventually(t, "the child is gone with the runtime", func() bool { return !running(child) })
-	if !running(grandchild) {
+	if !running(grandchild) || !running(detached) {
 		t.Fatal("nothing is left to be swept")
 	}
 	var log logBuffer
 	run(t, Config{Realms: realms("flaky", server("flaky")), StateDir: dir, Logger: log.logger()})
-	eventually(t, "the grandchild is gone", func() bool { return !running(grandchild) })
+	eventually(t, "the helpers are gone", func() bool { return !running(grandchild) && !running(detached) })
 	eventually(t, "the sweep is logged", func() bool { return strings.Contains(log.String(), "an earlier run left") })
 	if files, err := filepath.Glob(filepath.Join(dir, recordPrefix+"*")); err != nil || len(files) > 1 {
 		t.Errorf("the records are %q, %v; the stale one should be gone", files, err)

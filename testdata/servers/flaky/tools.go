@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ func (f *flaky) register() {
 		{Tool: mcp.NewTool("change_tools", mcp.WithDescription("Add one more tool.")), Handler: f.changeTools},
 		{Tool: mcp.NewTool("environment", mcp.WithDescription("Answer with the environment and the working directory.")), Handler: f.environment},
 		{Tool: mcp.NewTool("grandchild", mcp.WithDescription("Start a helper process that outlives this one, and answer with its id.")), Handler: f.grandchild},
+		{Tool: mcp.NewTool("detached", mcp.WithDescription("Start a helper in a session of its own, which ignores TERM, and answer with its id.")), Handler: f.detached},
 		{Tool: mcp.NewTool("deafen", mcp.WithDescription("Never read from stdin again.")), Handler: f.deafen},
 	}...)
 }
@@ -138,6 +140,19 @@ func (f *flaky) grandchild(context.Context, mcp.CallToolRequest) (*mcp.CallToolR
 		return nil, err
 	}
 	return mcp.NewToolResultStructuredOnly(map[string]any{"pid": cmd.Process.Pid}), nil
+}
+
+// detached has setsid start a shell that starts the helper and ends.
+func (f *flaky) detached(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	out, err := exec.Command("setsid", "sh", "-c", "trap '' TERM HUP INT; sleep 300 </dev/null >/dev/null 2>&1 & echo $!").Output()
+	if err != nil {
+		return nil, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		return nil, err
+	}
+	return mcp.NewToolResultStructuredOnly(map[string]any{"pid": pid}), nil
 }
 
 func (f *flaky) deafen(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
