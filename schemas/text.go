@@ -1,7 +1,9 @@
 package schemas
 
 import (
+	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -61,6 +63,40 @@ func Cut(s string, limit int, mark string) string {
 	}
 	return strings.ToValidUTF8(s[:max(0, limit-len(mark))], "") + mark
 }
+
+// Quote is a text that a caller gave, as an error repeats it: quoted, cut to limit bytes and with hidden characters as escapes.
+func Quote(s string, limit int) string { return strconv.Quote(Cut(s, limit, Ellipsis)) }
+
+// Visible replaces hidden characters by escapes such as \u202e, so that a person who decides sees what is there. The text stays
+// as it is otherwise.
+func Visible(s string) string {
+	if !strings.ContainsFunc(s, Hidden) {
+		return s
+	}
+	var out strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&out, `\x%02x`, s[i])
+		case !Hidden(r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&out, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+		i += size
+	}
+	return out.String()
+}
+
+// VisibleLine is [Visible] with line ends and tabs as spaces: one cell of a table.
+func VisibleLine(s string) string {
+	return Visible(strings.Join(strings.FieldsFunc(s, lineSpace), " "))
+}
+
+func lineSpace(r rune) bool { return r == '\n' || r == '\r' || r == '\t' || r == ' ' }
 
 // Because formats a caller's reason as the end of a sentence: ": reason", or nothing for an empty one.
 func Because(reason string) string {

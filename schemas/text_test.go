@@ -32,3 +32,23 @@ func TestTextIsCleanedAndCut(t *testing.T) {
 		t.Errorf("cut to 61 bytes gives %d", len(long))
 	}
 }
+
+func TestVisible(t *testing.T) {
+	for in, want := range map[string]string{
+		"pay 10 €\n\tnow":        "pay 10 €\n\tnow",
+		"pay \u202e01\u202c":     `pay \u202e01\u202c`,
+		"a\u200bb\x1b[2Jc\x00\r": `a\u200bb\u001b[2Jc\u0000\u000d`,
+		"x\xff\ufffd":            `x\xff\ufffd`,
+		"tag \U000e0041":         `tag \U000e0041`,
+	} {
+		if got := Visible(in); got != want {
+			t.Errorf("Visible(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got, want := VisibleLine("a\r\n\tb \u2028c"), `a b \u2028c`; got != want {
+		t.Errorf("VisibleLine is %q, want %q", got, want)
+	}
+	if got, want := Quote("ab\"\u202e"+strings.Repeat("x", 100), 12), `"ab\"\u202exxx…"`; got != want {
+		t.Errorf("Quote is %s, want %s", got, want)
+	}
+}
