@@ -34,6 +34,7 @@ func TestIsControl(t *testing.T) {
 	call := func(name, arguments string) string {
 		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, name, arguments)
 	}
+	s := New(Config{})
 	for message, want := range map[string]bool{
 		`{"jsonrpc":"2.0","id":1,"method":"ping"}`:                                         true,
 		`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`:    true,
@@ -54,8 +55,8 @@ func TestIsControl(t *testing.T) {
 		call("execute_plan", `{}`):                                                         false,
 		call("cancel_execution", `{"execution_id":"`+strings.Repeat("x", maxControl)+`"}`): false,
 	} {
-		h, _ := parseEnvelope([]byte(message))
-		if got := isControl(h); got != want {
+		h, bad := s.parseEnvelope([]byte(message))
+		if got := bad == nil && isControl(h); got != want {
 			t.Errorf("%.100s: got %v", message, got)
 		}
 	}

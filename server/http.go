@@ -1,9 +1,11 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -165,7 +167,7 @@ func (s *Server) mcpHandler(next http.Handler, stopping <-chan struct{}) http.Ha
 		if !ok {
 			return
 		}
-		h, bad := parseEnvelope(message)
+		h, bad := s.parseEnvelope(message)
 		if bad != nil {
 			answer(w, http.StatusBadRequest, bad)
 			return
@@ -177,6 +179,8 @@ func (s *Server) mcpHandler(next http.Handler, stopping <-chan struct{}) http.Ha
 				return
 			}
 		}
+		out.alias = h.alias
+		r.Body = io.NopCloser(bytes.NewReader(h.message))
 		ctx, unknown := s.route(r.Context(), h)
 		if unknown != nil {
 			status := http.StatusOK

@@ -48,7 +48,8 @@ func (s *session) SubscriptionFilter() (mcp.SubscriptionFilter, bool) {
 }
 
 // listen begins a subscription: mcp-go's notifications for it are sent as they come, until end is called.
-func (p *peer) listen(s *session, id json.RawMessage) (end func()) {
+func (p *peer) listen(s *session, h *envelope) (end func()) {
+	id := h.ID
 	l := &listener{id: id}
 	s.listener = l
 	p.mu.Lock()
@@ -63,7 +64,7 @@ func (p *peer) listen(s *session, id json.RawMessage) (end func()) {
 		for {
 			select {
 			case n := <-s.notifications:
-				p.send(n)
+				p.sendAs(h.alias, n)
 				l.mu.Lock()
 				l.acked = true
 				l.mu.Unlock()

@@ -21,8 +21,9 @@ import (
 type call struct {
 	method      *tools.Method
 	request     tools.Request
-	traceparent string // as the client sent it
-	traceID     string // set by traced
+	refused     *schemas.Error // what is wrong with the arguments already; nil: nothing that is known
+	traceparent string         // as the client sent it
+	traceID     string         // set by traced
 }
 
 // handler answers a call with the JSON of its result, or an error of any kind.

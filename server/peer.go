@@ -26,33 +26,6 @@ const (
 	reservedInFlight = 64
 )
 
-// envelope holds the fields of a message that are needed to route it.
-type envelope struct {
-	ID     json.RawMessage `json:"id"`
-	Method string          `json:"method"`
-	Params json.RawMessage `json:"params"`
-	Result json.RawMessage `json:"result"`
-	Error  json.RawMessage `json:"error"`
-}
-
-// parseEnvelope parses the envelope of one message. If the message is invalid, it returns a protocol error.
-func parseEnvelope(message []byte) (*envelope, *mcp.JSONRPCError) {
-	var h envelope
-	if err := json.Unmarshal(message, &h); err != nil {
-		if !json.Valid(message) {
-			return nil, protocolError(nil, mcp.PARSE_ERROR, "the message is not JSON: "+err.Error(), nil)
-		}
-		return nil, protocolError(nil, mcp.INVALID_REQUEST, "a message is one JSON-RPC object; batches are not supported", nil)
-	}
-	if string(h.ID) == "null" {
-		h.ID = nil
-	}
-	if len(h.ID) > 0 && h.ID[0] != '"' && h.ID[0] != '-' && (h.ID[0] < '0' || h.ID[0] > '9') {
-		return nil, protocolError(nil, mcp.INVALID_REQUEST, "id must be a string or a number", nil)
-	}
-	return &h, nil
-}
-
 // peer is one client on a two-way channel: stdin and stdout, or the two halves of legacy SSE. Each request has its own
 // goroutine, so that a waiting call does not delay others.
 type peer struct {
@@ -95,7 +68,7 @@ func newPeer(ctx context.Context, s *Server, id string, write func([]byte) error
 
 // receive handles one message, which it keeps, and does not wait for its answer. It is called by one goroutine.
 func (p *peer) receive(message []byte) {
-	h, bad := parseEnvelope(message)
+	h, bad := p.server.parseEnvelope(message)
 	switch {
 	case bad != nil:
 		p.send(bad)
@@ -111,18 +84,18 @@ func (p *peer) receive(message []byte) {
 			p.initialized = true
 			p.mu.Unlock()
 		}
-		p.answer(p.base, h, message) // in order: later messages may depend on it
+		p.answer(p.base, h) // in order: later messages may depend on it
 	case h.Method == string(mcp.MethodPing):
-		p.answer(p.base, h, message) // at once, whatever else is in flight
+		p.answer(p.base, h) // at once, whatever else is in flight
 	case p.legacy && h.Method == string(mcp.MethodServerDiscover):
 		p.send(protocolError(h.ID, mcp.METHOD_NOT_FOUND, "this transport supports only protocols that begin with initialize", nil))
 	default:
-		p.start(h, message)
+		p.start(h)
 	}
 }
 
 // start serves a request in its own goroutine.
-func (p *peer) start(h *envelope, message []byte) {
+func (p *peer) start(h *envelope) {
 	ctx, cancel := context.WithCancelCause(p.base)
 	key := string(h.ID)
 	if refusal := p.begin(h, cancel); refusal != "" {
@@ -136,7 +109,7 @@ func (p *peer) start(h *envelope, message []byte) {
 		if h.Method == string(mcp.MethodToolsCall) {
 			defer p.place(ctx, h)()
 		}
-		p.answer(ctx, h, message)
+		p.answer(ctx, h)
 	})
 }
 
@@ -195,7 +168,7 @@ func (p *peer) cancel(params json.RawMessage) {
 }
 
 // answer has mcp-go handle the message and sends its notifications and then its response.
-func (p *peer) answer(ctx context.Context, h *envelope, message []byte) {
+func (p *peer) answer(ctx context.Context, h *envelope) {
 	s := &session{peer: p, notifications: make(chan mcp.JSONRPCNotification, 16)}
 	var response mcp.JSONRPCMessage
 	if routed, unknown := p.server.route(ctx, h); unknown != nil {
@@ -204,40 +177,45 @@ func (p *peer) answer(ctx context.Context, h *envelope, message []byte) {
 		s.own = ownTools(routed)
 		end := func() {}
 		if h.Method == string(mcp.MethodSubscriptionsListen) && h.ID != nil {
-			end = p.listen(s, h.ID)
+			end = p.listen(s, h)
 		}
-		response = p.handleMessage(p.server.mcp.WithContext(ctx, s), h, message)
+		response = p.handleMessage(p.server.mcp.WithContext(routed, s), h)
 		end()
 	}
 	if errors.Is(context.Cause(ctx), errClientCancelled) { // or errClientGone, which has the same code: no answer is sent
 		return
 	}
 	for len(s.notifications) > 0 {
-		p.send(<-s.notifications)
+		p.sendAs(h.alias, <-s.notifications)
 	}
 	if response != nil && h.ID != nil {
-		p.send(response)
+		p.sendAs(h.alias, response)
 	}
 }
 
 // handleMessage recovers from a panic of mcp-go; those of methods are recovered by a middleware.
-func (p *peer) handleMessage(ctx context.Context, h *envelope, message []byte) (response mcp.JSONRPCMessage) {
+func (p *peer) handleMessage(ctx context.Context, h *envelope) (response mcp.JSONRPCMessage) {
 	defer func() {
 		if v := recover(); v != nil {
 			p.log.Error("handling a message panicked", "method", h.Method, "panic", v, "stack", string(debug.Stack()))
 			response = protocolError(h.ID, mcp.INTERNAL_ERROR, "the server failed to handle this message; its log has the details", nil)
 		}
 	}()
-	return p.server.mcp.HandleMessage(ctx, message)
+	return p.server.mcp.HandleMessage(ctx, h.message)
 }
 
 // send is notify without its error; a failure closes broken.
 func (p *peer) send(message any) { _ = p.notify(message) }
 
+// sendAs is send for what belongs to a request; its id takes the place of its alias.
+func (p *peer) sendAs(alias idAlias, message any) { _ = p.encode(alias, message) }
+
 var errBroken = schemas.Errorf(schemas.CodeUnavailable, "the connection to the client is broken")
 
 // notify implements sender: it writes one message at a time.
-func (p *peer) notify(message any) error {
+func (p *peer) notify(message any) error { return p.encode(idAlias{}, message) }
+
+func (p *peer) encode(alias idAlias, message any) error {
 	b, err := json.Marshal(message)
 	if err != nil {
 		p.log.Error("encoding a message failed; it is dropped", keyError, err)
@@ -250,7 +228,7 @@ func (p *peer) notify(message any) error {
 		return errBroken
 	default:
 	}
-	if err := p.write(bytes.TrimSpace(b)); err != nil {
+	if err := p.write(alias.restore(utf8Only(bytes.TrimSpace(b)))); err != nil {
 		p.log.Debug("writing to the client failed", keyError, err)
 		close(p.broken)
 		p.cutOff(errClientGone)

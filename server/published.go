@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -54,20 +53,18 @@ func ownTools(ctx context.Context) map[string]mcpserver.ServerTool {
 // route finds the tool of a tools/call: the returned context carries it if it is the caller's own. For an unknown name it returns
 // a protocol error, as MCP demands, with the nearest names. Every other message passes unchanged.
 func (s *Server) route(ctx context.Context, h *envelope) (context.Context, *mcp.JSONRPCError) {
-	if h.Method != string(mcp.MethodToolsCall) || h.ID == nil {
+	if h.call == nil {
 		return ctx, nil
 	}
-	var params struct {
-		Name string `json:"name"`
-	}
-	if json.Unmarshal(h.Params, &params) != nil || s.methods[params.Name] != nil {
+	ctx = context.WithValue(ctx, envelopeKey{}, h)
+	name, names := h.call.Name, s.names
+	if s.methods[name] != nil {
 		return ctx, nil
 	}
-	names := s.names
 	if s.publishes() {
-		m, err := tools.PublishedMethod(ctx, s.config.Runtime, params.Name)
+		m, err := tools.PublishedMethod(ctx, s.config.Runtime, name)
 		if err != nil { // whether the tool exists is unknown: the call returns the error
-			m = &tools.Method{Name: params.Name, Call: func(context.Context, *runtime.Runtime, tools.Request) (any, error) { return nil, err }}
+			m = &tools.Method{Name: name, Call: func(context.Context, *runtime.Runtime, tools.Request) (any, error) { return nil, err }}
 		}
 		if m != nil {
 			return context.WithValue(ctx, ownToolsKey{}, map[string]mcpserver.ServerTool{m.Name: {Tool: tool(m), Handler: s.handler(m)}}), nil
@@ -79,8 +76,8 @@ func (s *Server) route(ctx context.Context, h *envelope) (context.Context, *mcp.
 			}
 		}
 	}
-	e := schemas.Errorf(schemas.CodeNotFound, "no tool %.200q", params.Name).WithHint("tools/list shows every tool").
-		WithCandidates(schemas.Nearest(params.Name, names, 3))
+	e := schemas.Errorf(schemas.CodeNotFound, "no tool %s", schemas.Quote(name, 100)).WithHint("tools/list shows every tool").
+		WithCandidates(schemas.Nearest(name, names, 3))
 	return ctx, protocolError(h.ID, mcp.INVALID_PARAMS, fmt.Sprintf("%s; %s", e.Message, e.Hint), e)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
@@ -33,6 +34,27 @@ func encode(v any) (json.RawMessage, error) {
 	b, err := schemas.Encode(v)
 	if err != nil {
 		return nil, fmt.Errorf("encode result: %w", err)
+	}
+	return b, nil
+}
+
+// wrapping is how many levels an answer adds to a value from outside.
+const wrapping = 16
+
+// encode encodes a result that every client can read. What an older version has stored is repaired; a result that cannot be is
+// an error.
+func (s *Server) encode(v any) (json.RawMessage, error) {
+	b, err := encode(v)
+	if err != nil {
+		return nil, err
+	}
+	b, notes, flaw := schemas.Mend(b, s.config.MaxDepth+wrapping)
+	if flaw != nil {
+		return nil, schemas.Errorf(schemas.CodePayloadTooLarge, "most clients cannot read the result: at %s %s", flaw.Pointer, flaw.Text).
+			WithField(flaw.Pointer).WithHint("read parts of it: get_node_output takes a pointer, get_execution_status a smaller view")
+	}
+	if len(notes) > 0 {
+		s.log.Warn("a stored value was repaired in an answer", "notes", strings.Join(notes, "; "))
 	}
 	return b, nil
 }

@@ -28,6 +28,7 @@ import (
 	mcpserver "github.com/mark3labs/mcp-go/server"
 
 	"github.com/runplane/runplane/runtime"
+	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/tools"
 )
 
@@ -44,6 +45,8 @@ type Config struct {
 	Drain time.Duration
 	// Ready returns why this process is not ready, for /readyz; nil: always ready while serving.
 	Ready func(context.Context) error
+	// MaxDepth is how deep the JSON of a message may be nested; 0: schemas.DefaultMaxDepth.
+	MaxDepth int
 	// InsecureNoAuth lets HTTP listen beyond loopback although requests are not authenticated.
 	InsecureNoAuth bool
 }
@@ -83,6 +86,7 @@ func New(c Config) *Server {
 	c.Name = cmp.Or(c.Name, "runplane")
 	c.Version = cmp.Or(c.Version, "dev")
 	c.Drain = cmp.Or(c.Drain, 10*time.Second)
+	c.MaxDepth = cmp.Or(c.MaxDepth, schemas.DefaultMaxDepth)
 	s := &Server{config: c, log: c.Log, methods: map[string]*tools.Method{}, peers: map[*peer]bool{}}
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
@@ -176,6 +180,10 @@ func (s *Server) handler(m *tools.Method) mcpserver.ToolHandlerFunc {
 	return func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		s.recordClient(ctx)
 		c := &call{method: m, request: tools.Request{Arguments: r.Params.RawArguments}}
+		h, _ := ctx.Value(envelopeKey{}).(*envelope) // nil in tests
+		if h != nil {
+			c.refused = h.refused
+		}
 		if meta := r.Params.Meta; meta != nil {
 			c.traceparent, _ = meta.AdditionalFields["traceparent"].(string)
 			var err error
@@ -183,7 +191,7 @@ func (s *Server) handler(m *tools.Method) mcpserver.ToolHandlerFunc {
 				return result(nil, err), nil
 			}
 			if out := senderFrom(ctx); out != nil && meta.ProgressToken != nil {
-				p := newReporter(out, meta.ProgressToken)
+				p := newReporter(out, h.progressToken(meta.ProgressToken))
 				defer p.close() // before the result is sent: nothing follows an answer
 				c.request.Progress = p.report
 			}
@@ -211,9 +219,12 @@ func (s *Server) invoke(ctx context.Context, c *call) (json.RawMessage, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, ended(ctx, err)
 	}
+	if c.refused != nil {
+		return nil, c.refused
+	}
 	v, err := c.method.Call(ctx, s.config.Runtime, c.request)
 	if err != nil {
 		return nil, ended(ctx, err)
 	}
-	return encode(v)
+	return s.encode(v)
 }

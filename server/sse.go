@@ -133,7 +133,7 @@ func (t *sse) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if named(r.Header) {
-		if h, bad := parseEnvelope(message); bad == nil {
+		if h, bad := t.server.parseEnvelope(message); bad == nil {
 			if what := contradicts(r.Header, h); what != "" {
 				mismatch(w, h.ID, what)
 				return

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/runplane/runplane/schemas"
 )
 
 // shutdownGrace is how long calls may still take when ctx ends: a client that terminates this process kills it about two seconds
@@ -140,7 +142,7 @@ var (
 // messageID finds the id in the beginning and end of a request that was too long; nil: it is elsewhere.
 func messageID(edges []byte) json.RawMessage {
 	for _, place := range []*regexp.Regexp{idFirst, idLast} {
-		if m := place.FindSubmatch(edges); m != nil {
+		if m := place.FindSubmatch(edges); m != nil && schemas.FindFlaw(m[1], 0) == nil {
 			return m[1]
 		}
 	}

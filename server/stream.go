@@ -27,6 +27,7 @@ type stream struct {
 	connection    *http.ResponseController
 	acceptsEvents bool // the client accepts event streams
 	stopped       chan struct{}
+	alias         idAlias // of the request's id
 
 	mu        sync.Mutex
 	started   bool         // the status has been sent
@@ -81,7 +82,7 @@ func (s *stream) begin(status int) {
 }
 
 func (s *stream) event(message []byte) error {
-	return s.put(fmt.Appendf(nil, "event: message\ndata: %s\n\n", message))
+	return s.put(fmt.Appendf(nil, "event: message\ndata: %s\n\n", utf8Only(message)))
 }
 
 func (s *stream) put(b []byte) error {
@@ -114,9 +115,10 @@ func (s *stream) Write(b []byte) (int, error) {
 		s.begin(http.StatusOK)
 	}
 	if s.ownEvents && !s.mcpEvents {
-		return s.plain.Write(b)
+		s.plain.Write(s.alias.restore(utf8Only(b)))
+		return len(b), nil
 	}
-	if err := s.put(b); err != nil {
+	if err := s.put(s.alias.restore(utf8Only(b))); err != nil {
 		return 0, err
 	}
 	return len(b), nil

@@ -115,7 +115,7 @@ func decode[In any](c *schemas.Checker, arguments json.RawMessage) (in In, err e
 		return in, schemas.InvalidArguments(problems)
 	}
 	if err := json.Unmarshal(arguments, &in); err != nil { // what a schema cannot express, such as the form of a duration
-		return in, schemas.Errorf(schemas.CodeInvalidArgument, "%s", err)
+		return in, schemas.Errorf(schemas.CodeInvalidArgument, "%s", schemas.DecodeProblem(err))
 	}
 	return in, nil
 }
