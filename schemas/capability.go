@@ -111,6 +111,8 @@ type Invocation struct {
 	Degraded   bool    `json:"degraded"`
 	ServedBy   string  `json:"served_by" jsonschema:"description=realm.name that answered"`
 	AgeSeconds float64 `json:"age_seconds,omitempty" jsonschema:"description=of a cached answer"`
+
+	Notes []string `json:"notes,omitempty" jsonschema:"description=what was repaired in the realm's answer"`
 }
 
 // Detail says how much discovery shows of each capability.

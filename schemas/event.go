@@ -67,6 +67,7 @@ type Event struct {
 	Degraded   bool       `json:"degraded,omitempty"`
 	DurationMS float64    `json:"duration_ms,omitempty"`
 	AgeSeconds float64    `json:"age_seconds,omitempty" jsonschema:"description=of a cached answer"`
+	Notes      []string   `json:"notes,omitempty" jsonschema:"description=what was repaired in the realm's answer"`
 	Priority   int        `json:"priority,omitempty"`
 	Name       string     `json:"name,omitempty" jsonschema:"description=name of a signal"`
 	Data       Value      `json:"data,omitempty"`

@@ -181,6 +181,7 @@ type NodeView struct {
 	Degraded   bool       `json:"degraded,omitempty"`
 	ServedBy   string     `json:"served_by,omitempty"`
 	AgeSeconds float64    `json:"age_seconds,omitempty" jsonschema:"description=of a cached answer"`
+	Notes      []string   `json:"notes,omitempty" jsonschema:"description=what was repaired in the realm's answer"`
 	Output     Value      `json:"output,omitempty"`
 	OutputRef  *OutputRef `json:"output_ref,omitempty" jsonschema:"description=instead of an output over 8 KiB; read it with get_node_output"`
 	Items      *Items     `json:"items,omitempty" jsonschema:"description=of a node with for_each"`

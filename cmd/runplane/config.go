@@ -50,6 +50,7 @@ type Limits struct {
 
 	MaxSessionBytes int `json:"max_session_bytes,omitempty"`
 	MaxStateBytes   int `json:"max_state_bytes,omitempty"`
+	MaxDepth        int `json:"max_depth,omitempty"`
 	MaxSessions     int `json:"max_sessions,omitempty"`
 	MaxStates       int `json:"max_states,omitempty"`
 
@@ -175,6 +176,10 @@ var settings = []setting{
 		key: "limits.max_state_bytes", standard: "262144", min: 1 << 10, max: 16 << 20,
 		about: "largest data and context of one state in bytes of JSON",
 		at:    func(c *Config) any { return &c.Limits.MaxStateBytes },
+	}, {
+		key: "limits.max_depth", standard: "100", min: 16, max: 900,
+		about: "how deep the JSON of a client's message or a realm's answer may be nested; many clients read no deeper than 64 to 1,000 levels",
+		at:    func(c *Config) any { return &c.Limits.MaxDepth },
 	}, {
 		key: "limits.max_sessions", standard: "10000", min: 1, max: 10_000_000,
 		about: "most open sessions of one principal, approximately: other replicas' sessions count after a minute",

@@ -189,7 +189,7 @@ func TestEverySettingHasItsSources(t *testing.T) {
 		"store": "mem:", "shards": "7", "http": "127.0.0.1:9", "operator": "true", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
 		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_executions": "7", "limits.max_queued": "7", "limits.max_parallel": "7",
 		"limits.max_wait_seconds": "7", "limits.max_cache_bytes": "7777", "limits.start_timeout": "7s", "limits.probe_every": "7s", "limits.lease": "7s",
-		"limits.max_session_bytes": "7777", "limits.max_state_bytes": "7777", "limits.max_sessions": "7", "limits.max_states": "7", "sessions.ttl": "7s", "sessions.idle_after": "7s", "sessions.keep": "7s",
+		"limits.max_session_bytes": "7777", "limits.max_state_bytes": "7777", "limits.max_depth": "77", "limits.max_sessions": "7", "limits.max_states": "7", "sessions.ttl": "7s", "sessions.idle_after": "7s", "sessions.keep": "7s",
 		"sessions.on_delete": "detach", "sessions.on_expire": "cancel", "retention.executions": "7h", "retention.states": "7h",
 	}
 	standard := world{}.mustLoad(t)

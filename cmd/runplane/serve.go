@@ -39,7 +39,7 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, stop(s.DrainedBy())) }()
 	s = server.New(server.Config{
 		Runtime: p.runtime, Methods: tools.For(cfg.Operator), Prompts: tools.Prompts(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
-		Drain: cfg.Drain.Std(), Ready: p.runtime.Health.Ready,
+		Drain: cfg.Drain.Std(), Ready: p.runtime.Health.Ready, MaxDepth: cfg.Limits.MaxDepth,
 	})
 	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", storeName(cfg.Store),
 		"realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))

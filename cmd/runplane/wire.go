@@ -52,7 +52,9 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 	}
 	p.pool, err = realm.New(realm.Config{
 		Realms: c.MCPServers, Policies: c.Policies, Logger: p.log, Version: version(), Lazy: !eager,
-		Limits:   realm.Limits{StartTimeout: c.Limits.StartTimeout.Std(), LeaveGrace: c.Drain.Std(), ProbeEvery: c.Limits.ProbeEvery.Std()},
+		Limits: realm.Limits{
+			StartTimeout: c.Limits.StartTimeout.Std(), LeaveGrace: c.Drain.Std(), ProbeEvery: c.Limits.ProbeEvery.Std(), MaxDepth: c.Limits.MaxDepth,
+		},
 		StateDir: c.StateDir,
 		Cache:    capability.NewCatalogs(p.store),
 	})

@@ -77,6 +77,7 @@ type Result struct {
 	Text     string // the joined text blocks
 	ServedBy string // realm.capability that answered
 	Degraded bool
+	Notes    []string      // what was repaired in the realm's answer, so that clients can read it
 	Age      time.Duration // of a result from the cache
 	Attempts int
 	Duration time.Duration

@@ -58,7 +58,7 @@ func (o *owner) callEnded(c pendingCall, res *call.Result, err error, took time.
 func setAnswer(e *schemas.Event, s *machine.State, res *call.Result) {
 	unit, _ := s.Unit(e.Node, e.Item)
 	e.Output, e.Text, e.ServedBy = schemas.Value(res.Output), res.Text, res.ServedBy
-	e.AgeSeconds = res.Age.Seconds()
+	e.AgeSeconds, e.Notes = res.Age.Seconds(), res.Notes
 	e.Degraded = res.Degraded || s.Units[unit].Fallback > 0
 }
 

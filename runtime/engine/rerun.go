@@ -56,7 +56,8 @@ func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution,
 			return schemas.Execution{}, err
 		}
 		sub.reuse = append(sub.reuse, schemas.Event{
-			Type: schemas.EventNodeReused, Node: node, Output: raw, Text: string(text), ServedBy: n.ServedBy, Degraded: n.Degraded, Reason: id,
+			Type: schemas.EventNodeReused, Node: node, Output: raw, Text: string(text), ServedBy: n.ServedBy, Degraded: n.Degraded, Notes: n.Notes,
+			Reason: id,
 		})
 	}
 	return r.Execute(ctx, sub)

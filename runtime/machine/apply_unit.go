@@ -74,7 +74,7 @@ func (s *State) result(unit int, e *schemas.Event) *Unit {
 	u := &s.Units[unit]
 	u.TextRef = e.TextRef
 	u.Output, u.Text, u.OutputRef, u.ServedBy, u.Degraded = e.Output, e.Text, e.OutputRef, e.ServedBy, e.Degraded
-	u.Age, u.Error = e.AgeSeconds, nil
+	u.Age, u.Notes, u.Error = e.AgeSeconds, e.Notes, nil
 	u.CallMS += e.DurationMS
 	if u.First.IsZero() {
 		u.First = e.At

@@ -110,6 +110,7 @@ type Unit struct {
 	ServedBy       string             `json:"by,omitempty"`
 	Degraded       bool               `json:"deg,omitempty"`
 	Age            float64            `json:"age,omitempty"` // of an answer that was kept, in seconds
+	Notes          []string           `json:"nt,omitempty"`  // what was repaired in the answer
 	CallMS         float64            `json:"ms,omitempty"`
 
 	// Of a for_each node that was expanded: it has Count items in Units, starting at FirstItem.

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
@@ -107,12 +108,15 @@ func (s *State) NodeViews(view schemas.View) []schemas.NodeView {
 	return out
 }
 
+// maxNotes is how many notes of its items the view of a node has.
+const maxNotes = 5
+
 // NodeView is one node as callers see it.
 func (s *State) NodeView(node int) schemas.NodeView {
 	u, p := &s.Units[node], &s.program.Nodes[node]
 	v := schemas.NodeView{
 		ID: p.ID, Status: u.Status, Attempts: u.callsMade(), Error: u.Error, Child: u.Child,
-		Degraded: u.Degraded, ServedBy: u.ServedBy, AgeSeconds: u.Age, Output: u.Output, OutputRef: u.OutputRef,
+		Degraded: u.Degraded, ServedBy: u.ServedBy, AgeSeconds: u.Age, Notes: u.Notes, Output: u.Output, OutputRef: u.OutputRef,
 	}
 	if p.Kind == plan.KindCapability {
 		v.Capability = p.Name()
@@ -121,7 +125,11 @@ func (s *State) NodeView(node int) schemas.NodeView {
 		items := s.Items(node)
 		v.Items = &items
 		for i := range u.Count {
-			v.Attempts += s.Units[u.FirstItem+i].callsMade()
+			item := &s.Units[u.FirstItem+i]
+			v.Attempts += item.callsMade()
+			if len(v.Notes) < maxNotes && len(item.Notes) > 0 {
+				v.Notes = append(v.Notes, fmt.Sprintf("item %d: %s", i, item.Notes[0]))
+			}
 		}
 	}
 	if !u.First.IsZero() && !u.Ended.IsZero() {

@@ -49,7 +49,12 @@ var cases = []failureCase{
 		schemas.CodePayloadTooLarge, schemas.RanFailed, "the tool ran, and its answer was larger than the limit", ""},
 	{"stream without end", func(f *fault) bool { return errors.Is(f.err, errEndless) || errors.Is(f.err, errTooLarge) },
 		schemas.CodePayloadTooLarge, ifSent, "the realm wrote a message larger than the limit; its connection was closed", ""},
-	{"answer that is not JSON", func(f *fault) bool { return f.rpc != nil && f.rpc.Code == rpcMalformed },
+	{"answer nested too deep", isUnreadable(schemas.FlawDepth),
+		schemas.CodePayloadTooLarge, schemas.RanFailed, "the tool ran, and most clients could not read its answer: %s",
+		"ask the tool for less; the operator's setting is limits.max_depth"},
+	{"answer with a number that has no reader", isUnreadable(schemas.FlawNumber),
+		schemas.CodeToolError, schemas.RanFailed, "the tool ran, and most clients could not read its answer: %s", ""},
+	{"answer that is not JSON", func(f *fault) bool { return f.rpc != nil && f.rpc.Code == rpcMalformed || isSyntaxError(f.err) },
 		schemas.CodeToolError, schemas.Unknown, "the realm answered with malformed JSON", ""},
 	{"result of another shape", func(f *fault) bool { return f.err != nil && errors.Is(f.err, errNoResult) },
 		schemas.CodeToolError, schemas.Unknown, "the realm answered with something that is not a tool result", ""},
@@ -110,6 +115,12 @@ var (
 
 // errNoResult: the answer is not a CallToolResult.
 var errNoResult = errors.New("not a tool result")
+
+// isSyntaxError reports whether mcp-go could not decode an answer.
+func isSyntaxError(err error) bool {
+	_, ok := errors.AsType[*json.SyntaxError](err)
+	return ok
+}
 
 func status(code int) func(*fault) bool { return func(f *fault) bool { return f.status == code } }
 

@@ -2,6 +2,7 @@ package realm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -48,6 +49,12 @@ func TestEveryFailureIsClassified(t *testing.T) {
 		{"answer larger than the limit", &fault{sent: true, tooLarge: true, status: 200, err: errTooLarge}, schemas.CodePayloadTooLarge, schemas.RanFailed, "the tool ran"},
 		{"stream without end", &fault{sent: true, err: fmt.Errorf("read: %w", errEndless)}, schemas.CodePayloadTooLarge, schemas.Unknown, "larger than the limit"},
 		{"stream without end", &fault{err: errEndless}, schemas.CodePayloadTooLarge, schemas.NotRun, "larger than the limit"},
+		{"answer nested too deep", &fault{sent: true, err: unreadable{&schemas.Flaw{Kind: schemas.FlawDepth, Pointer: "/a", Text: "it is deep"}}},
+			schemas.CodePayloadTooLarge, schemas.RanFailed, "could not read its answer: at /a it is deep"},
+		{"answer with a number that has no reader", &fault{sent: true, err: unreadable{&schemas.Flaw{Kind: schemas.FlawNumber, Text: "the number 1e999 …"}}},
+			schemas.CodeToolError, schemas.RanFailed, "could not read its answer: the number 1e999"},
+		{"answer that is not JSON", &fault{sent: true, err: fmt.Errorf("decode: %w", json.Unmarshal([]byte("{"), new(any)))},
+			schemas.CodeToolError, schemas.Unknown, "malformed"},
 		{"answer that is not JSON", rpcError(rpcMalformed, ""), schemas.CodeToolError, schemas.Unknown, "malformed"},
 		{"result of another shape", &fault{sent: true, err: errNoResult}, schemas.CodeToolError, schemas.Unknown, "not a tool result"},
 

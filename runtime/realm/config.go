@@ -60,6 +60,7 @@ type Limits struct {
 	ProbeWait     time.Duration // for the answer to a probe; at most ProbeEvery
 	ProbeFailures int           // unanswered probes in a row that make its health bad
 	MaxMessage    int           // bytes of one message of a realm: a line, an event, a response body
+	MaxDepth      int           // levels of nesting in an answer or a tool's definition
 	MaxTools      int           // tools of one realm
 	MaxDefinition int           // bytes of one tool's definition
 	MaxText       int           // bytes of a tool's error text or description that are passed on
@@ -82,6 +83,7 @@ var DefaultLimits = Limits{
 	ProbeWait:     10 * time.Second,
 	ProbeFailures: 3,
 	MaxMessage:    16 << 20,
+	MaxDepth:      schemas.DefaultMaxDepth,
 	MaxTools:      5000,
 	MaxDefinition: 256 << 10,
 	MaxText:       8 << 10,
@@ -105,7 +107,7 @@ func (l Limits) withDefaults() Limits {
 	l.ProbeWait = min(l.ProbeWait, l.ProbeEvery)
 	for _, d := range []struct{ field, value *int }{
 		{&l.MaxMessage, &DefaultLimits.MaxMessage}, {&l.MaxTools, &DefaultLimits.MaxTools},
-		{&l.MaxDefinition, &DefaultLimits.MaxDefinition}, {&l.MaxText, &DefaultLimits.MaxText},
+		{&l.MaxDefinition, &DefaultLimits.MaxDefinition}, {&l.MaxDepth, &DefaultLimits.MaxDepth}, {&l.MaxText, &DefaultLimits.MaxText},
 		{&l.StderrRate, &DefaultLimits.StderrRate}, {&l.ProbeFailures, &DefaultLimits.ProbeFailures},
 	} {
 		if *d.field == 0 {

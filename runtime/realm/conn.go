@@ -34,6 +34,7 @@ type conn struct {
 	modern   bool
 	version  string // negotiated protocol
 	server   string // name and version that the realm reports
+	maxDepth int    // levels of nesting in an answer
 	metaTail []byte // the fields of `_meta` that a modern realm requires in each request, after a comma
 
 	ids         atomic.Int64
@@ -86,7 +87,7 @@ func (d *dialer) dial(ctx context.Context) (*conn, error) {
 
 func (d *dialer) attempt(ctx context.Context, protocol string) (*conn, error) {
 	c := &conn{
-		realm: d.name, kind: d.kind, log: d.log,
+		realm: d.name, kind: d.kind, log: d.log, maxDepth: d.limits.MaxDepth,
 		changed: make(chan struct{}, 1), abandoned: make(chan int64, 256), declines: make(chan []byte, 64),
 		done: make(chan struct{}), idle: make(chan struct{}, 1),
 	}

@@ -50,7 +50,7 @@ func (b *eventBody) fill() {
 	case skipped != nil:
 		b.rest = []byte("\n")
 		if skipped.hasID {
-			b.rest = fmt.Appendf(nil, "data: {\"jsonrpc\":\"2.0\",\"id\":%d,\"error\":{\"code\":%d,\"message\":\"\"}}\n", skipped.id, rpcTooLarge)
+			b.rest = failedEvent(skipped.id, rpcTooLarge)
 		}
 	default:
 		if b.event += len(line); len(line) == 0 {
@@ -63,11 +63,30 @@ func (b *eventBody) fill() {
 			}
 			return
 		}
+		if at := malformed(line); at != nil && at.hasID {
+			b.rest = failedEvent(at.id, rpcMalformed)
+			return
+		}
 		if b.isUnwanted(line) {
 			line = nil
 		}
 		b.rest = append(append(b.rest[:0:0], line...), '\n')
 	}
+}
+
+// failedEvent is the data of an event that takes the place of an answer.
+func failedEvent(id int64, code int) []byte {
+	return fmt.Appendf(nil, "data: {\"jsonrpc\":\"2.0\",\"id\":%d,\"error\":{\"code\":%d,\"message\":\"\"}}\n", id, code)
+}
+
+// malformed finds the id of an answer that is not JSON, for which mcp-go would wait; nil: the line is not one. Data of several
+// lines does not count: none of them is a whole object.
+func malformed(line []byte) *tooLong {
+	data, ok := bytes.CutPrefix(line, []byte("data:"))
+	if data = bytes.TrimSpace(data); !ok || len(data) == 0 || data[0] != '{' || data[len(data)-1] != '}' || json.Valid(data) {
+		return nil
+	}
+	return skipped(line, line)
 }
 
 // isUnwanted reports whether a line of data is an answer to another request, or a second one. It decodes the line only if the id is

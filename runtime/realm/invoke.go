@@ -147,7 +147,11 @@ func (c *conn) callTool(ctx context.Context, ask *call.Call, inputs json.RawMess
 	if f != nil {
 		return nil, f
 	}
-	var result toolResult
+	response, notes, flaw := schemas.Mend(response, c.maxDepth)
+	if flaw != nil {
+		return nil, &fault{sent: true, err: unreadable{flaw}}
+	}
+	result := toolResult{notes: notes, maxDepth: c.maxDepth}
 	if len(response) == 0 || json.Unmarshal(response, &result) != nil {
 		return nil, &fault{sent: true, err: errNoResult}
 	}

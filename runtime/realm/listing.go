@@ -27,6 +27,11 @@ type listing struct {
 func newListing(at time.Time, raw []json.RawMessage, limits Limits, policy func(name string) schemas.Policy, log hclog.Logger) *listing {
 	l := &listing{at: at, tools: make(map[string]*tool, len(raw))}
 	for _, definition := range raw {
+		definition, notes, flaw := schemas.Mend(definition, limits.MaxDepth)
+		if flaw != nil {
+			log.Warn("tool omitted from the catalog: most clients could not read its definition", "flaw", unreadable{flaw}.Error())
+			continue
+		}
 		t, err := parseTool(definition, limits, policy)
 		if err != nil {
 			log.Warn("tool omitted from the catalog", "definition", printable(definition, 80), "error", err)
@@ -36,6 +41,7 @@ func newListing(at time.Time, raw []json.RawMessage, limits Limits, policy func(
 			log.Warn("tool omitted from the catalog: duplicate name", "capability", t.name)
 			continue
 		}
+		t.warnings = append(t.warnings, notes...)
 		l.tools[t.name] = t
 		l.names = append(l.names, t.name)
 		l.raw = append(l.raw, definition)

@@ -3,9 +3,11 @@ package realm
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/schemas"
 )
 
 // toolResult is the part of a tools/call result that is read here.
@@ -14,6 +16,27 @@ type toolResult struct {
 	Content    []contentBlock  `json:"content"`
 	Structured json.RawMessage `json:"structuredContent"`
 	IsError    bool            `json:"isError"`
+
+	notes    []string // what was repaired in it
+	maxDepth int      // levels of nesting in JSON that is in a text
+}
+
+// unreadable is the error of an answer that most clients could not read.
+type unreadable struct{ flaw *schemas.Flaw }
+
+func (e unreadable) Error() string {
+	if e.flaw.Pointer == "" {
+		return e.flaw.Text
+	}
+	return "at " + e.flaw.Pointer + " " + e.flaw.Text
+}
+
+// isUnreadable recognizes an answer with a flaw of this kind.
+func isUnreadable(kind schemas.FlawKind) func(*fault) bool {
+	return func(f *fault) bool {
+		e, ok := errors.AsType[unreadable](f.err)
+		return ok && e.flaw.Kind == kind
+	}
 }
 
 // contentBlock is a content block, with its raw bytes.
@@ -57,7 +80,12 @@ func (r *toolResult) output() json.RawMessage {
 	if len(r.Content) == 1 && r.Content[0].Type == "text" {
 		text := []byte(r.Content[0].Text)
 		if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') && json.Valid(trimmed) {
-			return trimmed
+			mended, notes, flaw := schemas.Mend(trimmed, r.maxDepth)
+			if flaw == nil {
+				r.notes = append(r.notes, notes...)
+				return mended
+			}
+			r.notes = append(r.notes, "the output is a text: as JSON it could not be read by most clients, "+unreadable{flaw}.Error())
 		}
 		return quote(r.Content[0].Text)
 	}
@@ -83,5 +111,7 @@ func quote(s string) json.RawMessage {
 }
 
 func (r *toolResult) result(c *call.Call) *call.Result {
-	return &call.Result{Output: r.output(), Text: r.text(), ServedBy: c.Name(), Attempts: 1}
+	out := &call.Result{Output: r.output(), Text: r.text(), ServedBy: c.Name(), Attempts: 1}
+	out.Notes = r.notes
+	return out
 }
