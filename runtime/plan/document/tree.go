@@ -92,12 +92,16 @@ func (p *treeParser) value() Tree {
 		p.at += 5
 	default:
 		t.Kind = '0'
-		for p.at < len(p.text) && strings.IndexByte("+-.0123456789eE", p.text[p.at]) >= 0 {
-			p.at++
-		}
+		p.number()
 	}
 	t.Raw = p.text[start:p.at]
 	return t
+}
+
+func (p *treeParser) number() {
+	for p.at < len(p.text) && strings.IndexByte("+-.0123456789eE", p.text[p.at]) >= 0 {
+		p.at++
+	}
 }
 
 // container walks the entries between the brackets at the position.
@@ -251,14 +255,19 @@ func (t *Tree) Decode() any {
 	case 't', 'f':
 		return t.Kind == 't'
 	case '0':
-		if n, err := strconv.ParseInt(t.Raw, 10, 64); err == nil {
-			return n
-		}
-		f, _ := strconv.ParseFloat(t.Raw, 64) // out of range is ±Inf
-		return f
+		return number(t.Raw)
 	default:
 		return nil
 	}
+}
+
+// number is an int64 where it fits, else a float64.
+func number(text string) any {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n
+	}
+	f, _ := strconv.ParseFloat(text, 64) // out of range is ±Inf
+	return f
 }
 
 // AppendTo writes the value in compact form.

@@ -28,11 +28,15 @@ func codecs() []cel.EnvOption {
 
 // decodeJSON opens text that is itself JSON.
 func decodeJSON(v ref.Val) ref.Val {
-	t, err := document.Parse(string(v.(types.String)))
+	text, ok := v.(types.String)
+	if !ok {
+		return types.NewErr("no such overload: json.decode() of %s", v.Type().TypeName())
+	}
+	value, err := document.Decode(string(text))
 	if err != nil {
 		return types.NewErr("json.decode: the text is %v", err)
 	}
-	return types.DefaultTypeAdapter.NativeToValue(t.Decode())
+	return types.DefaultTypeAdapter.NativeToValue(value)
 }
 
 func encodeJSON(v ref.Val) ref.Val {

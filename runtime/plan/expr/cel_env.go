@@ -30,16 +30,19 @@ const maxRange = 10_000
 // doubles, its pure extensions, and the roots.
 var celEnvironment = sync.OnceValue(func() *cel.Env {
 	e, err := cel.NewCustomEnv(celOptions()...)
-	if err == nil {
-		var bounded []cel.EnvOption
-		if bounded, err = boundedFunctions(e); err == nil {
-			e, err = e.Extend(bounded...)
-		}
-	}
 	if err != nil {
 		panic("the expression environment is fixed and must build: " + err.Error())
 	}
 	return e
+})
+
+// guarding is the decorator of every program: it guards the calls.
+var guarding = sync.OnceValue(func() cel.ProgramOption {
+	bindings, err := bindingsOf(celEnvironment())
+	if err != nil {
+		panic("the expression environment is fixed and must be bound: " + err.Error())
+	}
+	return cel.CustomDecoratorV2(guardCalls(bindings))
 })
 
 func celOptions() []cel.EnvOption {
@@ -56,12 +59,11 @@ func celOptions() []cel.EnvOption {
 		ext.Sets(),
 		ext.Bindings(),
 		ext.TwoVarComprehensions(),
-		cel.RegexProgramSizeLimit(500),
 	}
 	for _, root := range slices.Concat(Roots, localRoots) {
 		options = append(options, cel.Variable(root, cel.DynType))
 	}
-	return slices.Concat(options, codecs(), mixedFunctions())
+	return slices.Concat(options, codecs(), mixedFunctions(), computedKeys())
 }
 
 // celNames lists the functions and macros that an author can call, sorted.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/interpreter"
 
 	"github.com/runplane/runplane/schemas"
 )
@@ -21,8 +22,7 @@ func (l *language) Eval(ctx context.Context, text string, scope Scope, m *Meter)
 		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s`: %s", Shorten(text), c.faults[0].Message)
 	}
 	c.plan.Do(func() {
-		c.program, c.planErr = celEnvironment().Program(c.ast, cel.CostLimit(l.lim.MaxCost), cel.EvalOptions(cel.OptOptimize),
-			cel.InterruptCheckFrequency(100))
+		c.program, c.planErr = celEnvironment().Program(c.ast, guarding(), cel.EvalOptions(cel.OptOptimize))
 	})
 	if c.planErr != nil {
 		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be used: %v", Shorten(text), c.planErr)
@@ -31,12 +31,14 @@ func (l *language) Eval(ctx context.Context, text string, scope Scope, m *Meter)
 	if err != nil {
 		return nil, err
 	}
-	result, details, err := c.program.ContextEval(ctx, vars)
-	if cost := details.ActualCost(); cost != nil {
-		m.Spent += *cost
-	}
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInterrupted, context.Cause(ctx))
+	result, e, spent, err := run(ctx, c.program, vars, m.left())
+	m.Spent += spent
+	var ended interpreter.EvalCancelledError
+	if errors.As(err, &ended) {
+		if ended.Cause == interpreter.ContextCancelled {
+			return nil, fmt.Errorf("%w: %w", ErrInterrupted, context.Cause(ctx))
+		}
+		return nil, m.exceeded(text, e.dear)
 	}
 	if err != nil {
 		return nil, l.explain(text, err, scope, c.facts.Reads)
@@ -145,9 +147,6 @@ func decodeOrNull(v *Value) (any, error) {
 func (l *language) explain(text string, err error, scope Scope, reads []Read) error {
 	message := err.Error()
 	switch {
-	case strings.Contains(message, "cost limit exceeded"):
-		return schemas.Errorf(schemas.CodeExpressionError, "`%s` takes too many steps (more than %d)", Shorten(text), l.lim.MaxCost).
-			WithHint("compute less in one expression: filter first, or let a capability do it")
 	case strings.Contains(message, "no such key"), strings.Contains(message, "no such overload"),
 		strings.Contains(message, "index out of bounds"), strings.Contains(message, "no such attribute"):
 		for _, r := range reads {

@@ -26,6 +26,9 @@ func mixedArithmetic(operator string) func(a, b ref.Val) ref.Val {
 			if tooLong(a, b) {
 				return types.NewErr("the text would be longer than %d bytes", maxText)
 			}
+			if list, ok := together(a, b); ok {
+				return list
+			}
 			if v, ok := a.(traits.Adder); ok {
 				return v.Add(b)
 			}
@@ -44,6 +47,28 @@ func mixedArithmetic(operator string) func(a, b ref.Val) ref.Val {
 		}
 		return types.NewErr("no such overload: %s %s %s", a.Type().TypeName(), operator, b.Type().TypeName())
 	}
+}
+
+// tooLong reports whether the sum of two texts or byte strings is longer than one call may make.
+func tooLong(a, b ref.Val) bool { return flat(a)+flat(b) > maxText && flat(a) > 0 }
+
+// together puts two lists into one. CEL would keep both, and a list of lists of lists takes long to read. A list that a macro builds
+// grows in place instead.
+func together(a, b ref.Val) (ref.Val, bool) {
+	if _, grows := a.(traits.MutableLister); grows {
+		return nil, false
+	}
+	x, y, ok := twoLists(a, b)
+	if !ok {
+		return nil, false
+	}
+	all := make([]ref.Val, 0, length(x)+length(y))
+	for _, list := range []traits.Lister{x, y} {
+		for it := list.Iterator(); it.HasNext() == types.True; {
+			all = append(all, it.Next())
+		}
+	}
+	return types.NewRefValList(types.DefaultTypeAdapter, all), true
 }
 
 // widen turns an integer into a double when the other operand is one.

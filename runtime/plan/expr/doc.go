@@ -13,5 +13,7 @@
 //   - item and index (for_each), output (a verification) and state (the until of wait_for) are free names elsewhere, and
 //     as variables of macros.
 //   - Nodes are named one by one, because the plan's order is made from these names: nodes[x] is refused.
-//   - An evaluation is bounded in steps, in the size of its texts and in the size of its result.
+//   - An evaluation is bounded in steps, in the size of its texts and in the size of its result. A step stands for a limited time and a
+//     limited number of bytes, so that the bound is the same on every machine: a call whose work depends on its arguments is priced before
+//     it is made (cel_price.go).
 package expr

@@ -1,6 +1,10 @@
 package expr
 
-import "cmp"
+import (
+	"cmp"
+
+	"github.com/runplane/runplane/schemas"
+)
 
 // Limits bound what an expression and a rendered value may use. A zero field counts as its default.
 type Limits struct {
@@ -13,6 +17,28 @@ type Limits struct {
 type Meter struct {
 	Limits        // with their defaults
 	Spent  uint64 // steps
+}
+
+// expressionsTogether is how many expressions of one rendering may take all the steps that one may take.
+const expressionsTogether = 4
+
+// left is how many steps the next expression may take.
+func (m *Meter) left() uint64 {
+	return min(m.MaxCost, m.MaxCost*expressionsTogether-min(m.MaxCost*expressionsTogether, m.Spent))
+}
+
+// exceeded is the error of an expression that took more; dear is the function that would have, if it was one.
+func (m *Meter) exceeded(text, dear string) *schemas.Error {
+	what := ""
+	if dear != "" {
+		what = ": " + operatorWord(dear) + " would take more than are left for what it is given"
+	}
+	if m.left() < m.MaxCost {
+		return schemas.Errorf(schemas.CodeExpressionError, "the expressions of one value take too many steps together (limit %d), the last one is `%s`%s",
+			m.MaxCost*expressionsTogether, Shorten(text), what).WithHint("compute parts of the value in `set` nodes of their own")
+	}
+	return schemas.Errorf(schemas.CodeExpressionError, "`%s` takes too many steps (limit %d)%s", Shorten(text), m.MaxCost, what).
+		WithHint("compute less in one expression: filter first, or let a capability do it")
 }
 
 // WithDefaults returns l with the defaults in place of zero fields.

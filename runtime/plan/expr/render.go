@@ -39,9 +39,9 @@ func (t *Template) render(
 	ctx context.Context, scope Scope, lim Limits, absent func(*Placeholder, error) bool,
 ) (json.RawMessage, error) {
 	lim = lim.WithDefaults()
-	m := Meter{Limits: lim}
+	var m *Meter // nil: no expression has been evaluated
 	defer func() {
-		if m.Spent > 0 {
+		if m != nil {
 			scope.Spent(m.Spent)
 		}
 	}()
@@ -52,7 +52,10 @@ func (t *Template) render(
 			dst = append(dst, p.literal...)
 			continue
 		}
-		filled, err := t.fill(ctx, dst, p.hole, scope, &m)
+		if m == nil && !p.hole.Plain {
+			m = &Meter{Limits: lim}
+		}
+		filled, err := t.fill(ctx, dst, p.hole, scope, lim.MaxBound, m)
 		switch {
 		case err == nil:
 			dst = filled
@@ -68,7 +71,7 @@ func (t *Template) render(
 	return dst, nil
 }
 
-func (t *Template) fill(ctx context.Context, dst []byte, h *Placeholder, scope Scope, m *Meter) ([]byte, error) {
+func (t *Template) fill(ctx context.Context, dst []byte, h *Placeholder, scope Scope, maxBound int, m *Meter) ([]byte, error) {
 	start := len(dst)
 	var err error
 	if h.Plain {
@@ -81,8 +84,8 @@ func (t *Template) fill(ctx context.Context, dst []byte, h *Placeholder, scope S
 	if err != nil {
 		return nil, err
 	}
-	if len(dst) > m.MaxBound {
-		return nil, tooLarge(m.MaxBound)
+	if len(dst) > maxBound {
+		return nil, tooLarge(maxBound)
 	}
 	if h.Inside {
 		return appendInterpolated(dst[:start], dst[start:]), nil

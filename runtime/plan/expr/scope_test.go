@@ -3,6 +3,7 @@ package expr
 import (
 	"encoding/json"
 	"errors"
+	"sync/atomic"
 
 	"github.com/runplane/runplane/schemas"
 )
@@ -13,7 +14,7 @@ type scope struct {
 	nodes                      map[string]NodeValue
 	item, output, state        *Value
 	at                         int
-	steps                      uint64
+	steps                      atomic.Uint64
 }
 
 func (s *scope) Inputs() *Value    { return s.inputs }
@@ -24,7 +25,7 @@ func (s *scope) Item() (*Value, int, error) {
 }
 func (s *scope) Output() *Value { return s.output }
 func (s *scope) State() *Value  { return s.state }
-func (s *scope) Spent(n uint64) { s.steps += n }
+func (s *scope) Spent(n uint64) { s.steps.Add(n) }
 
 func (s *scope) Node(id string) (NodeValue, error) {
 	n, ok := s.nodes[id]

@@ -16,8 +16,9 @@ type Value struct {
 	tree    document.Tree
 	treeErr error
 
-	convert sync.Once
-	decoded any
+	convert   sync.Once
+	decoded   any
+	decodeErr error
 }
 
 // NewValue wraps a JSON value; empty bytes count as null.
@@ -34,12 +35,8 @@ func (v *Value) Raw() json.RawMessage { return v.raw }
 // Decode returns the value as maps, slices, strings, booleans, nil, int64 (integers that fit) and float64. The result
 // is shared: do not change it. It fails when the bytes are not JSON.
 func (v *Value) Decode() (any, error) {
-	t, err := v.parsed()
-	if err != nil {
-		return nil, err
-	}
-	v.convert.Do(func() { v.decoded = t.Decode() })
-	return v.decoded, nil
+	v.convert.Do(func() { v.decoded, v.decodeErr = document.Decode(string(v.raw)) })
+	return v.decoded, v.decodeErr
 }
 
 func (v *Value) parsed() (*document.Tree, error) {

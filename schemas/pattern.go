@@ -1,0 +1,76 @@
+package schemas
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+)
+
+// Limits of a pattern. A pattern is matched in time that grows with the length of the text times the size of the pattern, and
+// (x?){500} is as large as 1,500 characters that are written out.
+const (
+	MaxPattern      = 500  // instructions
+	maxPatternBytes = 4096 // as it is written
+)
+
+// Pattern is a regular expression (RE2) within the limits. It is safe for concurrent use.
+type Pattern struct {
+	*regexp.Regexp
+	size int
+}
+
+// Size is the number of instructions of the pattern, at least 1.
+func (p *Pattern) Size() int { return p.size }
+
+// ErrPatternSize is wrapped by the error of a pattern that is larger than the limits.
+var ErrPatternSize = errors.New("the pattern is too large")
+
+// CompilePattern compiles a regular expression, wherever it comes from. A pattern that is too large is refused before it is
+// compiled.
+func CompilePattern(pattern string) (*Pattern, error) {
+	if len(pattern) > maxPatternBytes {
+		return nil, fmt.Errorf("%w: %d bytes (limit %d)", ErrPatternSize, len(pattern), maxPatternBytes)
+	}
+	tree, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, fmt.Errorf("the pattern is not valid: %w", err)
+	}
+	size := patternSize(tree)
+	if size > MaxPattern {
+		return nil, fmt.Errorf("%w: about %d instructions (limit %d)", ErrPatternSize, size, MaxPattern)
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("the pattern is not valid: %w", err)
+	}
+	return &Pattern{re, max(1, size)}, nil
+}
+
+// patternSize estimates the instructions of a compiled expression; a class of many ranges counts as several.
+func patternSize(re *syntax.Regexp) int {
+	size := 1
+	switch re.Op {
+	case syntax.OpLiteral:
+		size = len(re.Rune)
+	case syntax.OpCharClass:
+		size = 1 + len(re.Rune)/64
+	case syntax.OpConcat, syntax.OpRepeat:
+		size = 0
+	case syntax.OpAlternate:
+		size = len(re.Sub)
+	case syntax.OpCapture:
+		size = 2
+	}
+	for _, sub := range re.Sub {
+		size = min(size+patternSize(sub), 1<<30)
+	}
+	if re.Op == syntax.OpRepeat {
+		times := re.Max
+		if times < 0 {
+			times = re.Min + 1
+		}
+		size = min(size*max(1, times), 1<<30)
+	}
+	return size
+}
