@@ -19,8 +19,9 @@ FUZZTIME ?= 60s
 ROUNDS ?= 300
 CHAOS ?= long
 SOAK ?= 10m
+DAMAGE ?= 1000
 
-.PHONY: scorecard soak build test npm lint fmt vet generate fuzz bench smoke kill chaos scale cross vuln tools
+.PHONY: damage scorecard soak build test npm lint fmt vet generate fuzz bench smoke kill chaos scale cross vuln tools
 .DEFAULT_GOAL := build
 
 build: ## bin/runplane
@@ -69,6 +70,9 @@ kill: ## SIGKILL at random points, ROUNDS times
 
 chaos: ## three replicas on one Redis while everything breaks; CHAOS=short takes two minutes
 	RUNPLANE_REQUIRE_REDIS=1 RUNPLANE_CHAOS=$(CHAOS) go test -run Chaos -count 1 -timeout 90m -v ./cmd/runplane
+
+damage: ## DAMAGE random damages of a store file: no panic, and nothing but what was written is given out
+	RUNPLANE_DAMAGE=$(DAMAGE) go test -run '^TestDamaged' -count 1 -timeout 60m -v ./store/bolt
 
 scale: ## what 100,000 executions cost that sleep, on both stores, and how long a start takes with 10,000 open ones
 	RUNPLANE_REQUIRE_REDIS=1 RUNPLANE_SCALE=full go test -run '^TestScale$$' -count 1 -timeout 30m -v ./cmd/runplane

@@ -19,11 +19,13 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Exit codes. Invalid: the plan, a flag or the configuration is wrong, and nothing ran. Failed: an error while running.
+// Exit codes. Invalid: the plan, a flag or the configuration is wrong, and nothing ran. Failed: an error while running. Unreachable:
+// what the command is about cannot be reached or read.
 const (
-	exitOK      = 0
-	exitFailed  = 1
-	exitInvalid = 2
+	exitOK          = 0
+	exitFailed      = 1
+	exitInvalid     = 2
+	exitUnreachable = 4
 )
 
 func main() { os.Exit(process()) }
@@ -77,8 +79,9 @@ func (c *cli) main(ctx context.Context, args []string) int {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate("runplane {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, "%s", err) })
-	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand())    //nolint:contextcheck // cobra passes the context
-	root.AddCommand(c.reviewsCommand(), c.queueCommand(), c.schemaCommand(), c.versionCommand()) //nolint:contextcheck // cobra passes the context
+	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand()) //nolint:contextcheck // cobra passes the context
+	root.AddCommand(c.reviewsCommand(), c.queueCommand(), c.storeCommand())                   //nolint:contextcheck // cobra passes the context
+	root.AddCommand(c.schemaCommand(), c.versionCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

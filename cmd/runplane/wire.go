@@ -141,11 +141,15 @@ func openStore(ctx context.Context, setting string, shards int, warn func(string
 	default:
 		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "unknown store %q", setting).WithHint("use file:DIR, mem: or redis://host:port")
 	}
+	options.Warn = warn
 	s, err := bolt.Open(options)
+	fault, faulty := errors.AsType[*bolt.Fault](err)
 	switch {
 	case errors.Is(err, store.ErrInUse):
 		return nil, schemas.Errorf(schemas.CodeUnavailable, "%s", err).
 			WithHint("stop that process, or use another store with --store file:DIR (or --store mem: to keep nothing)")
+	case faulty:
+		return nil, schemas.Errorf(schemas.CodeUnavailable, "%s", fault).WithHint("%s", fault.Hint())
 	case err != nil:
 		reason := err
 		if path, ok := errors.AsType[*fs.PathError](err); ok {

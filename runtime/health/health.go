@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	stdruntime "runtime"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -104,11 +105,19 @@ func (h *Health) checkStore(ctx context.Context) schemas.Check {
 		Numbers: map[string]float64{"latency_ms": milliseconds(took)},
 	}
 	if err == nil {
+		for _, found := range h.store.Conditions() {
+			c.Status = schemas.HealthDegraded
+			c.Message += "; " + found.Message
+			c.Cure = strings.TrimPrefix(c.Cure+"; "+found.Cure, "; ")
+		}
 		return c
 	}
 	h.log.Warn("check the store: it does not work", "error", err)
 	c.Status, c.Message = status, records.Describe(err).Message
-	c.Cure = records.Cure(err) + ". Nothing that was acknowledged is lost; work continues when the store is back"
+	c.Cure = records.Cure(err)
+	if !records.Lasting(err) {
+		c.Cure += ". Nothing that was acknowledged is lost; work continues when the store is back"
+	}
 	return c
 }
 

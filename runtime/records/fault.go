@@ -26,7 +26,7 @@ var ErrUnavailable = schemas.Errorf(schemas.CodeUnavailable, "the store does not
 	WithHint("nothing was lost that was acknowledged; try again shortly")
 
 // fault is an error of a store that says in a sentence what is wrong with its server, and what to do about it; neither contains a
-// secret. The errors of store/redis implement it.
+// secret. The errors of store/redis and store/bolt implement it.
 type fault interface {
 	error
 	Message() string
@@ -40,10 +40,23 @@ func Describe(err error) *schemas.Error {
 		return ErrUnavailable
 	}
 	e := ErrUnavailable.With(func(e *schemas.Error) { e.Message = "the store does not work: " + f.Message() })
+	if Lasting(err) {
+		e.RetryAfterSeconds, e.Retryable = 0, false
+		return e.WithHint("for the operator: %s", f.Hint())
+	}
 	if hint := f.Hint(); hint != "" {
 		e = e.WithHint("%s; for the operator: %s", ErrUnavailable.Hint, hint)
 	}
 	return e
+}
+
+// Lasting reports whether an error of the store is one that does not end by itself, such as a damaged file: trying again does not help.
+func Lasting(err error) bool {
+	l, ok := errors.AsType[interface {
+		error
+		Lasting() bool
+	}](err)
+	return ok && l.Lasting()
 }
 
 // Cure returns what an operator can do about an error of the store.

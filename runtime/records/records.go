@@ -37,7 +37,7 @@ type Store struct {
 // New returns a Store; it reads nothing.
 func New(c Config) *Store {
 	return &Store{
-		monitored: &monitored{Store: c.Store}, log: c.Log, worker: c.Worker, lease: c.Lease, random: c.Random,
+		monitored: &monitored{Store: c.Store, log: c.Log}, log: c.Log, worker: c.Worker, lease: c.Lease, random: c.Random,
 		cursors: cursorKeys{local: newKey()},
 	}
 }

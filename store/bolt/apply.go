@@ -15,20 +15,29 @@ type writer struct {
 	now                                        int64
 	records, terms, logs, wakes, due, expiries *bbolt.Bucket
 	tails                                      map[string]int64 // last sequence numbers of recently written logs; owned by the committer
+	unsealed                                   bool             // the store has entries without a seal
 	scratch                                    []byte
+	values                                     []byte // those of index entries; bbolt keeps slices of it until the transaction ends
 }
 
 // fillPercent is how far pages are filled: new keys of logs and indexes mostly follow the existing ones.
 const fillPercent = 0.9
 
-func newWriter(tx *bbolt.Tx, now int64, tails map[string]int64) *writer {
-	w := &writer{now: now, tails: tails,
-		records: tx.Bucket(recordsBucket), terms: tx.Bucket(termsBucket), logs: tx.Bucket(logsBucket),
-		wakes: tx.Bucket(wakesBucket), due: tx.Bucket(dueBucket), expiries: tx.Bucket(expiriesBucket)}
+func newWriter(tx *bbolt.Tx, now int64, tails map[string]int64, unsealed bool) *writer {
+	w := &writer{now: now, tails: tails, unsealed: unsealed,
+		records: tx.Bucket(recordsBucket.name), terms: tx.Bucket(termsBucket.name), logs: tx.Bucket(logsBucket.name),
+		wakes: tx.Bucket(wakesBucket.name), due: tx.Bucket(dueBucket.name), expiries: tx.Bucket(expiriesBucket.name)}
 	for _, b := range []*bbolt.Bucket{w.records, w.terms, w.logs, w.wakes, w.due, w.expiries} {
 		b.FillPercent = fillPercent
 	}
 	return w
+}
+
+// seal returns the sealed value of an entry without a body. It is valid until the transaction ends.
+func (w *writer) seal(b *bucket, key, head []byte) []byte {
+	from := len(w.values)
+	w.values = b.appendSealed(w.values, key, head)
+	return w.values[from:len(w.values):len(w.values)]
 }
 
 // check compares the batch's versions with the stored ones and keeps the old records for write. It writes nothing.
@@ -39,7 +48,7 @@ func (w *writer) check(r *request) error {
 		p.oldRaw, p.old = raw != nil, stored{}
 		if p.oldRaw {
 			var err error
-			if p.old, err = parseRecord(raw); err != nil {
+			if p.old, err = openRecord(p.rec, raw, w.unsealed); err != nil {
 				return fmt.Errorf("%s: %w", p.key, err)
 			}
 		}
@@ -86,11 +95,14 @@ func (w *writer) write(r *request) error {
 }
 
 func (w *writer) put(p *putOp, version int64) error {
-	setVersion(p.value, version)
-	fresh, err := parseRecord(p.value)
+	record := p.value[sealSize:]
+	setVersion(record, version)
+	fresh, err := parseRecord(record)
 	if err != nil {
 		return err
 	}
+	head, _ := recordHead(record)
+	recordsBucket.setSeal(p.value, p.rec, head)
 	if err := w.reindex(p.keyOp, p.old, fresh); err != nil {
 		return err
 	}
@@ -108,7 +120,7 @@ func (w *writer) reindex(k keyOp, old, fresh stored) error {
 		}
 		if fresh.expires != 0 {
 			w.scratch = appendExpiryKey(w.scratch[:0], fresh.expires, k.rec)
-			if err := w.expiries.Put(w.scratch, nil); err != nil {
+			if err := w.expiries.Put(w.scratch, w.seal(expiriesBucket, w.scratch, nil)); err != nil {
 				return err
 			}
 		}
@@ -119,7 +131,9 @@ func (w *writer) reindex(k keyOp, old, fresh stored) error {
 	if err := w.eachTerm(k.key, old.terms, fresh.terms, w.terms.Delete); err != nil {
 		return err
 	}
-	return w.eachTerm(k.key, fresh.terms, old.terms, func(key []byte) error { return w.terms.Put(key, nil) })
+	return w.eachTerm(k.key, fresh.terms, old.terms, func(key []byte) error {
+		return w.terms.Put(key, w.seal(termsBucket, key, nil))
+	})
 }
 
 // eachTerm calls do with the index key of each term in block that is not in other.
@@ -162,7 +176,7 @@ func (w *writer) deleteRecord(k keyOp) error {
 	if raw == nil {
 		return nil
 	}
-	old, err := parseRecord(raw)
+	old, err := openRecord(k.rec, raw, w.unsealed)
 	if err != nil {
 		return err
 	}
@@ -186,6 +200,7 @@ func (w *writer) append(l *logOp) error {
 	l.last = last + l.n
 	w.tails[string(l.prefix)] = l.last
 	w.scratch = appendSeq(append(w.scratch[:0], l.prefix...), l.last)
+	logsBucket.setSeal(l.chunk, w.scratch, 0)
 	return w.logs.Put(w.scratch, l.chunk)
 }
 
@@ -220,19 +235,21 @@ func lastSeq(logs *bbolt.Bucket, prefix []byte) int64 {
 
 // setWake replaces or removes a key's wake in both buckets.
 func (w *writer) setWake(op *wakeOp) error {
-	var value []byte
+	var value, sealed []byte
 	if op.set {
 		value = appendWake(nil, op.wake)
+		sealed = w.seal(wakesBucket, op.rec, value)
 	}
 	old := w.wakes.Get(op.rec)
 	if old != nil {
-		if op.set && bytes.Equal(old, value) {
+		if op.set && bytes.Equal(old, sealed) {
 			return nil
 		}
-		if len(old) < 8 {
-			return errDamaged
+		at, err := openWake(op.rec, old, w.unsealed)
+		if err != nil {
+			return err
 		}
-		w.scratch = appendDueKey(w.scratch[:0], op.key, parseInstant(old))
+		w.scratch = appendDueKey(w.scratch[:0], op.key, at.at)
 		if err := w.due.Delete(w.scratch); err != nil {
 			return err
 		}
@@ -243,11 +260,11 @@ func (w *writer) setWake(op *wakeOp) error {
 		}
 		return w.wakes.Delete(op.rec)
 	}
-	if err := w.wakes.Put(op.rec, value); err != nil {
+	if err := w.wakes.Put(op.rec, sealed); err != nil {
 		return err
 	}
 	w.scratch = appendDueKey(w.scratch[:0], op.key, op.wake.at)
-	return w.due.Put(w.scratch, value[8:])
+	return w.due.Put(w.scratch, w.seal(dueBucket, w.scratch, value[8:]))
 }
 
 // appendWake encodes a wake for the wakes bucket; what follows the time is its value in the due bucket.
@@ -255,6 +272,16 @@ func appendWake(b []byte, w wake) []byte {
 	b = appendInstant(b, w.at)
 	b = binary.AppendVarint(b, int64(w.priority))
 	return append(b, w.fairness...)
+}
+
+// openWake decodes what is stored at a key of the wakes.
+func openWake(key, raw []byte, unsealed bool) (w wake, err error) {
+	e, err := wakesBucket.open(key, raw, unsealed)
+	if err != nil || len(e.head) < 8 {
+		return w, errDamaged
+	}
+	priority, fairness, err := parseWake(e.head[8:])
+	return wake{parseInstant(e.head), priority, string(fairness)}, err
 }
 
 // parseWake is the inverse of appendWake without the time.

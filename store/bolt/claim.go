@@ -17,6 +17,9 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease,
 	if ctx.Err() != nil {
 		return nil, store.Ended(ctx)
 	}
+	if err := s.file.usable(); err != nil {
+		return nil, err
+	}
 	got, w, err := s.queues.claim(r)
 	if w == nil {
 		return got, err
@@ -83,6 +86,9 @@ func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Durati
 	}
 	if ctx.Err() != nil {
 		return nil, store.Ended(ctx)
+	}
+	if err := s.file.usable(); err != nil {
+		return nil, err
 	}
 	qs := &s.queues
 	qs.mu.Lock()

@@ -2,10 +2,13 @@ package bolt
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/runplane/runplane/store"
 )
@@ -35,6 +38,9 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (store.Committed, err
 	}
 	r := s.requests.get()
 	r.encode(&b, time.Now())
+	if err := s.file.usable(); err != nil {
+		return store.Committed{}, err
+	}
 	if err := s.commits.add(r); err != nil {
 		return store.Committed{}, err
 	}
@@ -45,9 +51,17 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (store.Committed, err
 	}
 	defer s.requests.put(r)
 	if r.err != nil {
-		return store.Committed{}, r.err
+		return store.Committed{}, s.classified(r.err)
 	}
 	return r.committed(), nil
+}
+
+// classified classifies the error of one batch; what a caller branches on stays as it is.
+func (s *Store) classified(err error) error {
+	if errors.Is(err, errDamaged) {
+		return s.classify("commit", err)
+	}
+	return err
 }
 
 func (c *committer) add(r *request) error {
@@ -137,7 +151,7 @@ func (s *Store) commitGroup(group []*request) {
 	}
 	for i, r := range group {
 		alone := group[i : i+1]
-		if len(group) > 1 {
+		if len(group) > 1 && s.file.usable() == nil {
 			err = s.commitTx(alone)
 		}
 		if err != nil {
@@ -148,31 +162,44 @@ func (s *Store) commitGroup(group []*request) {
 	}
 }
 
-// commitTx writes a group in one transaction and sets each request's err. If it returns an error, nothing was written. A
-// panic becomes an error.
+// commitTx writes a group in one transaction and sets each request's err. If it returns an error, nothing was written, or the file is
+// broken. A panic becomes an error.
 func (s *Store) commitTx(group []*request) (err error) {
 	for _, r := range group {
 		r.versions, r.err, r.lease, r.released, r.expired = r.versions[:0], nil, nil, false, 0
 	}
+	began := false
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("commit: panic: %v", p)
+			err = s.recovered("commit", p)
+			if !began {
+				s.file.stuck.Store(true)
+			}
 		}
 		if err != nil {
 			clear(s.commits.tails)
 			s.queues.undo(group)
 		}
 	}()
+	// A file that was cut off is found before bbolt reads or extends it.
+	if err := s.file.alive(); err != nil {
+		return err
+	}
+	if err := s.file.inPlace(s.size.Load()); err != nil {
+		return err
+	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
-		return classify("begin", err)
+		return s.classify("begin", err)
 	}
-	defer tx.Rollback() // no effect after a commit
-	w := newWriter(tx, time.Now().UnixNano(), s.commits.tails)
+	began = true
+	defer s.rollback(tx) // no effect after a commit
+	w := newWriter(tx, time.Now().UnixNano(), s.commits.tails, s.unsealed)
 	written := false
 	for _, r := range group {
 		if r.sweep {
-			if r.expired, err = w.sweep(); err != nil {
+			if r.expired, err = w.sweep(func(err error) { _ = s.classify("sweep", err) }); err != nil {
 				return err
 			}
 			written = written || r.expired > 0
@@ -192,7 +219,24 @@ func (s *Store) commitTx(group []*request) (err error) {
 	if !written {
 		return nil // only conflicts: no need to sync
 	}
-	return classify("commit", tx.Commit())
+	number, size := int64(tx.ID()), tx.Size()
+	if err := tx.Commit(); err != nil {
+		return s.classify("commit", err)
+	}
+	s.file.last.Store(number)
+	s.size.Store(size)
+	return nil
+}
+
+// rollback ends a transaction that was not committed.
+func (s *Store) rollback(tx *bbolt.Tx) {
+	defer func() {
+		if p := recover(); p != nil {
+			_ = s.recovered("roll back", p)
+			s.file.stuck.Store(true)
+		}
+	}()
+	_ = tx.Rollback()
 }
 
 // publish updates memory after a group was written: leases, due wakes and watchers.

@@ -1,6 +1,6 @@
 // Package bolt is the embedded store.Store: one bbolt file, one process, nothing to install. It owns the layout of the file
 // and the goroutines that write it, serve claims and remove expired records; Close ends them. It is opened by package main
-// and used through store.Store. It imports package store alone and calls no hooks.
+// and used through store.Store. It imports package store and its own package pages, and calls no hooks.
 //
 // # Commits
 //
@@ -23,6 +23,19 @@
 //	due      kind 0 time ID             → priority, fairness
 //	expiries time kind 0 ID             → nothing
 //	about    "format"                   → the version of this layout
+//	         "unsealed"                 → 1: the store was of format 1, and may have entries without a seal
+//
+// All but those of about are sealed with checksums of key and value (seal.go), which are checked whenever an entry is read. What is not as
+// it was written is a *Fault and never a value.
+//
+// # Damage
+//
+// bbolt trusts its file: it panics on a damaged page, in part on goroutines of its own, and the system faults where a part of the map is
+// not there any more. So before bbolt opens a file its pages and keys are read without it (package pages, survey.go); with every read
+// and commit two words of the map show whether the file is still the one that was opened (file.go); with every commit its name and length are
+// looked at too; and a panic or fault becomes an error (read.go). After such a fault the store is broken: every call answers with it, so
+// that nothing is acknowledged that is not kept. An entry that does not match its checksum is a fault of that call alone. What remains is
+// a disk that refuses a commit and at the same moment cannot read a page: bbolt then reads all pages on a goroutine of its own.
 //
 // # Wakes and leases
 //

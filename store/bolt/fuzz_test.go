@@ -38,7 +38,7 @@ func FuzzParseEntries(f *testing.F) {
 	f.Add(r.logs[0].chunk, int64(2), int64(0))
 	f.Add([]byte{0xff}, int64(1), int64(0))
 	f.Fuzz(func(t *testing.T, b []byte, last, after int64) {
-		es, err := appendEntries(nil, b, last, after, 10)
+		es, _, err := appendEntries(nil, b, last, after, 10)
 		if err == nil && len(es) > 10 {
 			t.Fatalf("%d entries, want 10 at most", len(es))
 		}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -16,8 +17,21 @@ import (
 // lets the error name the process that holds it.
 const holderName = "runplane.pid"
 
+// writeHolder writes the pid file. A link of that name is replaced, never followed.
 func writeHolder(dir string) error {
-	return os.WriteFile(filepath.Join(dir, holderName), fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
+	f, err := os.CreateTemp(dir, holderName+"-") // with mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, os.Getpid())
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(dir, holderName))
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
 }
 
 func removeHolder(dir string) error {
@@ -30,7 +44,8 @@ func removeHolder(dir string) error {
 // inUse is the error for a file that another process has locked.
 func inUse(dir, path string) error {
 	holder := "another process"
-	if b, err := os.ReadFile(filepath.Join(dir, holderName)); err == nil {
+	pidFile := filepath.Join(dir, holderName)
+	if b, err := readPlain(pidFile); err == nil {
 		if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && pid > 0 {
 			holder = fmt.Sprintf("process %d", pid)
 			if pid == os.Getpid() {
@@ -40,6 +55,17 @@ func inUse(dir, path string) error {
 	}
 	return fmt.Errorf("%w: %s holds %s; stop it, or use another --store", store.ErrInUse, holder, path)
 }
+
+// readPlain reads a regular file; another one might never end, or is not ours.
+func readPlain(path string) ([]byte, error) {
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		return nil, fs.ErrInvalid
+	}
+	return os.ReadFile(path)
+}
+
+// filesHaveModes: the bits of a mode say who may read and write.
+const filesHaveModes = runtime.GOOS != "windows"
 
 // syncDir makes the name of a new file durable, on systems where folders can be synced.
 func syncDir(dir string) error {

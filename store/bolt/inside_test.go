@@ -147,7 +147,7 @@ func TestLastNumberOfAnyLog(t *testing.T) {
 	prefix := appendLogPrefix(nil, k)
 	for i := range 200 {
 		err := s.db.View(func(tx *bbolt.Tx) error {
-			if got := lastSeq(tx.Bucket(logsBucket), prefix); got != total {
+			if got := lastSeq(tx.Bucket(logsBucket.name), prefix); got != total {
 				return fmt.Errorf("after %d commits: last is %d, want %d", i, got, total)
 			}
 			return nil
@@ -194,12 +194,12 @@ func counts(t *testing.T, s *Store) string {
 	t.Helper()
 	out := ""
 	err := s.db.View(func(tx *bbolt.Tx) error {
-		for _, b := range [][]byte{recordsBucket, termsBucket, logsBucket, wakesBucket, dueBucket, expiriesBucket} {
+		for _, b := range buckets {
 			n := 0
-			if err := tx.Bucket(b).ForEach(func(_, _ []byte) error { n++; return nil }); err != nil {
+			if err := tx.Bucket(b.name).ForEach(func(_, _ []byte) error { n++; return nil }); err != nil {
 				return err
 			}
-			out += fmt.Sprintf("%s %d ", b, n)
+			out += fmt.Sprintf("%s %d ", b.name, n)
 		}
 		return nil
 	})

@@ -6,15 +6,19 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Bucket names; doc.go describes the layout.
+// The buckets; doc.go describes the layout.
 var (
-	recordsBucket  = []byte("records")
-	termsBucket    = []byte("terms")
-	logsBucket     = []byte("logs")
-	wakesBucket    = []byte("wakes")
-	dueBucket      = []byte("due")
-	expiriesBucket = []byte("expiries")
-	aboutBucket    = []byte("about")
+	recordsBucket  = newBucket("records", recordHead)
+	termsBucket    = newBucket("terms", allHead)
+	logsBucket     = newBucket("logs", noHead)
+	wakesBucket    = newBucket("wakes", allHead)
+	dueBucket      = newBucket("due", allHead)
+	expiriesBucket = newBucket("expiries", allHead)
+
+	// buckets are those above, of which every store has all.
+	buckets = []*bucket{recordsBucket, termsBucket, logsBucket, wakesBucket, dueBucket, expiriesBucket}
+
+	aboutBucket = []byte("about")
 )
 
 // appendKind appends the part with which every key of a kind begins.

@@ -31,6 +31,9 @@ func (s *Store) Take(ctx context.Context, l store.Limit) (wait time.Duration, er
 	if ctx.Err() != nil {
 		return 0, store.Ended(ctx)
 	}
+	if err := s.file.usable(); err != nil {
+		return 0, err
+	}
 	return s.limits.take(l, time.Now())
 }
 

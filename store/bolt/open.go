@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -21,6 +23,7 @@ type Options struct {
 	Dir   string        // the folder of runplane.db; created if missing, accessible only to its owner
 	Mem   bool          // a temporary file instead, never synced, removed by Close or when the process ends
 	Sweep time.Duration // how often expired records are removed from the file; 0: 30 s
+	Warn  func(string)  // is passed what an operator should see, also later; nil: it is not passed on
 }
 
 // fileName is the name of the file in Options.Dir.
@@ -29,12 +32,12 @@ const fileName = "runplane.db"
 // lockWait is how long Open waits for another process to unlock the file: long enough for one that is ending.
 const lockWait = 200 * time.Millisecond
 
-// format is the version of the layout in doc.go.
-const format = "1"
-
 // Store is a store.Store in one file. Create it with Open.
 type Store struct {
 	db       *bbolt.DB
+	file     file
+	unsealed bool         // the file has entries without a seal, from a store of format 1
+	size     atomic.Int64 // of the pages in use after the last commit
 	requests requestPool
 	commits  committer
 	queues   queues
@@ -49,8 +52,9 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Open opens the store, creating it if missing, and starts its goroutines, which Close ends. When another process has the
-// file open the error wraps store.ErrInUse and names that process.
+// Open opens the store, creating it if missing, and starts its goroutines, which Close ends. It reads the pages and keys of an
+// existing file first; the error of one that is damaged, or that no store may be kept in, is a *Fault. When another process has the file
+// open the error wraps store.ErrInUse and names that process.
 func Open(o Options) (*Store, error) {
 	if (o.Dir == "") != o.Mem {
 		return nil, fmt.Errorf("%w: bolt needs either a folder or Mem", store.ErrInvalid)
@@ -59,6 +63,7 @@ func Open(o Options) (*Store, error) {
 		o.Sweep = 30 * time.Second
 	}
 	s := &Store{stop: make(chan struct{})}
+	s.file.warn, s.file.beat = o.Warn, new(beat)
 	var err error
 	if o.Mem {
 		err = s.openMem()
@@ -68,39 +73,37 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.db.Update(makeBuckets); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", s.db.Path(), err), s.db.Close(), s.remove())
-	}
-	if err := releasePages(s.db); err != nil { // finding the free pages has read the whole file
-		return nil, errors.Join(fmt.Errorf("open %s: %w", s.db.Path(), err), s.db.Close(), s.remove())
+	if err := s.begin(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", s.db.Path(), err), s.closeFile(), s.remove())
 	}
 	s.commits.notEmpty.L = &s.commits.mu
 	s.commits.tails = map[string]int64{}
-	s.queues.init(s.db)
+	s.queues.init(s)
 	s.limits.init()
 	s.close = sync.OnceValue(s.shutdown)
 
 	s.running.Go(s.commitGroups)
 	s.running.Go(func() { s.queues.runClock(s.stop) })
 	s.running.Go(func() { s.runSweeper(o.Sweep, s.stop) })
+	s.running.Go(func() { s.file.watch(s.size.Load, s.stop) })
 	return s, nil
 }
 
 func (s *Store) openDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("open store: %w", err)
-	}
 	path := filepath.Join(dir, fileName)
-	db, err := openFile(path, false)
+	if err := s.prepare(dir, path); err != nil {
+		return err
+	}
+	db, err := openFile(path, false, &s.file.os)
 	if errors.Is(err, bberrors.ErrTimeout) {
 		return inUse(dir, path)
 	}
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
-	s.db = db
+	s.db, s.file.path = db, path
 	s.remove = func() error { return removeHolder(dir) }
-	err = errors.Join(os.Chmod(path, 0o600), syncDir(dir), writeHolder(dir))
+	err = errors.Join(s.file.protect(), syncDir(dir), writeHolder(dir))
 	if err != nil {
 		return errors.Join(fmt.Errorf("open %s: %w", path, err), db.Close())
 	}
@@ -112,7 +115,7 @@ func (s *Store) openMem() error {
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	db, err := openFile(filepath.Join(dir, fileName), true)
+	db, err := openFile(filepath.Join(dir, fileName), true, &s.file.os)
 	if err != nil {
 		return errors.Join(fmt.Errorf("open store: %w", err), os.RemoveAll(dir))
 	}
@@ -125,8 +128,15 @@ func (s *Store) openMem() error {
 }
 
 // openFile opens the file with the options that were measured to be best for many small commits: free pages are found when
-// opening instead of being written with each commit, and the map is large from the start, since growing it waits for readers.
-func openFile(path string, mem bool) (*bbolt.DB, error) {
+// opening instead of being written with each commit, and the map is large from the start, since growing it waits for readers. The
+// name must not be a link. A panic becomes an error.
+func openFile(path string, mem bool, opened **os.File) (db *bbolt.DB, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = &Fault{Kind: Damaged, Path: path, Detail: fmt.Sprintf("it cannot be opened (%v)", p)}
+		}
+	}()
 	return bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:         lockWait,
 		NoFreelistSync:  true,
@@ -135,29 +145,33 @@ func openFile(path string, mem bool) (*bbolt.DB, error) {
 		NoSync:          mem,
 		NoGrowSync:      mem,
 		NoStatistics:    true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+			f, err = os.OpenFile(name, flag|noFollow, mode)
+			*opened = f
+			return f, err
+		},
 	})
 }
 
-// makeBuckets creates missing buckets and returns an error for an unknown layout.
-func makeBuckets(tx *bbolt.Tx) error {
-	about, err := tx.CreateBucketIfNotExists(aboutBucket)
+// begin reads and writes what every store has, and releases the pages that opening has read.
+func (s *Store) begin() error {
+	var number int
+	err := s.db.Update(func(tx *bbolt.Tx) (err error) {
+		number = tx.ID()
+		s.unsealed, err = makeBuckets(tx)
+		return err
+	})
 	if err != nil {
+		return s.classify("make buckets", err)
+	}
+	s.file.last.Store(int64(number))
+	if err := s.db.View(func(tx *bbolt.Tx) error { s.size.Store(tx.Size()); return nil }); err != nil {
 		return err
 	}
-	switch have := about.Get([]byte("format")); {
-	case have == nil:
-		if err := about.Put([]byte("format"), []byte(format)); err != nil {
-			return err
-		}
-	case string(have) != format:
-		return fmt.Errorf("the store has format %q, this version of runplane reads %q", have, format)
+	if err := s.file.beat.open(s.file.os, s.db.Info().PageSize); err != nil {
+		return err
 	}
-	for _, name := range [][]byte{recordsBucket, termsBucket, logsBucket, wakesBucket, dueBucket, expiriesBucket} {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.releasePages() // finding the free pages has read the whole file
 }
 
 // Close ends every waiting call with ErrClosed, waits for the store's goroutines and closes the file. The group that is
@@ -173,7 +187,16 @@ func (s *Store) shutdown() error {
 	s.watchers.Close()
 	// Remove the pid file first: once the file is unlocked, the pid file belongs to the next process.
 	removed := s.remove()
-	return errors.Join(removed, s.db.Close())
+	return errors.Join(removed, s.closeFile())
+}
+
+// closeFile closes the file. Where bbolt kept its locks after a fault only the file is closed, which unlocks it, and the map stays until
+// the process ends.
+func (s *Store) closeFile() error {
+	if s.file.stuck.Load() {
+		return s.file.os.Close()
+	}
+	return s.db.Close()
 }
 
 // initialMmap is the initial size of the map. It takes address space, not memory; but on Windows the file becomes as large

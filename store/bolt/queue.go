@@ -20,12 +20,15 @@ func (s *Store) Queue(ctx context.Context, kind string) (out store.Queue, err er
 	if ctx.Err() != nil {
 		return out, store.Ended(ctx)
 	}
+	if err := s.file.usable(); err != nil {
+		return out, err
+	}
 	out, leased, now, err := s.queues.count(kind)
 	if err != nil {
 		return out, err
 	}
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
-		due, prefix := tx.Bucket(dueBucket).Cursor(), appendKind(nil, kind)
+		due, prefix := tx.Bucket(dueBucket.name).Cursor(), appendKind(nil, kind)
 		if now < math.MaxInt64 {
 			for k, _ := due.Seek(appendInstant(bytes.Clone(prefix), now+1)); bytes.HasPrefix(k, prefix); k, _ = due.Next() {
 				if out.Sleeping++; out.Sleeping%checkEvery == 0 && ctx.Err() != nil {
@@ -33,10 +36,13 @@ func (s *Store) Queue(ctx context.Context, kind string) (out store.Queue, err er
 				}
 			}
 		}
-		wakes := tx.Bucket(wakesBucket)
+		wakes := tx.Bucket(wakesBucket.name)
 		for _, key := range leased {
-			if b := wakes.Get(appendRecordKey(nil, key)); len(b) >= 8 && parseInstant(b) > now {
-				out.Sleeping--
+			rec := appendRecordKey(nil, key)
+			if b := wakes.Get(rec); b != nil {
+				if w, err := openWake(rec, b, s.unsealed); err == nil && w.at > now {
+					out.Sleeping--
+				}
 			}
 		}
 		return nil
@@ -84,24 +90,22 @@ func (s *Store) Places(ctx context.Context, keys []store.Key) ([]store.Place, er
 	defer s.queues.mu.Unlock()
 	now := time.Now()
 	err := s.view(ctx, func(tx *bbolt.Tx) error {
-		wakes := tx.Bucket(wakesBucket)
+		wakes := tx.Bucket(wakesBucket.name)
 		for i, k := range keys {
 			if l := s.queues.leases.byKey[k]; l != nil && l.liveAt(now) {
 				lease := l.Lease
 				out[i].Lease = &lease
 			}
-			b := wakes.Get(appendRecordKey(nil, k))
+			rec := appendRecordKey(nil, k)
+			b := wakes.Get(rec)
 			if b == nil {
 				continue
 			}
-			if len(b) < 8 {
-				return fmt.Errorf("wake of %q: %w", k, errDamaged)
-			}
-			priority, fairness, err := parseWake(b[8:])
+			w, err := openWake(rec, b, s.unsealed)
 			if err != nil {
 				return fmt.Errorf("wake of %q: %w", k, err)
 			}
-			out[i].Wake = &store.Wake{Key: k, At: time.Unix(0, parseInstant(b)), Priority: priority, Fairness: string(fairness)}
+			out[i].Wake = &store.Wake{Key: k, At: time.Unix(0, w.at), Priority: w.priority, Fairness: w.fairness}
 		}
 		return nil
 	})

@@ -15,7 +15,9 @@ import (
 // queues grants leases on due keys. Methods lock mu unless their section says otherwise. They read the file while holding
 // mu, and apply takes mu after every commit, so memory never keeps a wake that was removed from the file.
 type queues struct {
-	db *bbolt.DB
+	read     func(func(*bbolt.Tx) error) error // Store.read
+	unsealed bool                              // Store.unsealed
+	skipped  func(error)                       // a wake that is damaged was left out
 
 	mu       sync.Mutex
 	kinds    map[string]*queue // every kind that was ever claimed or counted
@@ -48,8 +50,9 @@ type waiter struct {
 const maxSleep = 30 * time.Second
 
 // init prepares the queues. Tokens start at the current time, so that no lease of an earlier process matches a new one.
-func (qs *queues) init(db *bbolt.DB) {
-	qs.db = db
+func (qs *queues) init(s *Store) {
+	qs.read, qs.unsealed = s.read, s.unsealed
+	qs.skipped = func(err error) { _ = s.classify("read wakes", err) }
 	qs.kinds = map[string]*queue{}
 	qs.leases = leases{byKey: map[store.Key]*lease{}}
 	qs.token = time.Now().UnixNano()
@@ -175,18 +178,16 @@ func (qs *queues) reload(key store.Key, now time.Time) {
 	if q == nil {
 		return
 	}
-	err := view(qs.db, func(tx *bbolt.Tx) error {
-		b := tx.Bucket(wakesBucket).Get(appendRecordKey(nil, key))
+	err := qs.read(func(tx *bbolt.Tx) error {
+		rec := appendRecordKey(nil, key)
+		b := tx.Bucket(wakesBucket.name).Get(rec)
 		if b == nil {
 			qs.update(key, nil, now)
 			return nil
 		}
-		if len(b) < 8 {
-			return errDamaged
-		}
-		priority, fairness, err := parseWake(b[8:])
+		w, err := openWake(rec, b, qs.unsealed)
 		if err == nil {
-			qs.update(key, &wake{parseInstant(b), priority, string(fairness)}, now)
+			qs.update(key, &w, now)
 		}
 		return err
 	})
@@ -207,19 +208,21 @@ func (qs *queues) load(q *queue, now time.Time) error {
 		from = appendInstant(bytes.Clone(prefix), q.loaded+1)
 	}
 	next := int64(math.MaxInt64)
-	err := view(qs.db, func(tx *bbolt.Tx) error {
-		c := tx.Bucket(dueBucket).Cursor()
+	err := qs.read(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(dueBucket.name).Cursor()
 		for k, v := c.Seek(from); bytes.HasPrefix(k, prefix); k, v = c.Next() {
 			rest := k[len(prefix):]
-			if len(rest) < 8 {
-				return errDamaged
+			e, err := dueBucket.open(k, v, qs.unsealed)
+			if err != nil || len(rest) < 8 {
+				qs.skipped(fmt.Errorf("a wake of kind %s: %w", q.kind, errDamaged)) // the others are served
+				continue
 			}
 			at := parseInstant(rest)
 			if at > limit {
 				next = at
 				return nil
 			}
-			priority, fairness, err := parseWake(v)
+			priority, fairness, err := parseWake(e.head)
 			if err != nil {
 				return err
 			}

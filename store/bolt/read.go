@@ -6,10 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
-	bberrors "go.etcd.io/bbolt/errors"
 
 	"github.com/runplane/runplane/store"
 )
@@ -22,28 +23,43 @@ func (s *Store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 	if ctx.Err() != nil {
 		return store.Ended(ctx)
 	}
-	return view(s.db, read)
+	return s.read(read)
 }
 
-// view is Store.view without a context. It turns a panic into an error: bbolt panics on a damaged page.
-func view(db *bbolt.DB, read func(*bbolt.Tx) error) (err error) {
+// read is view without a context. A panic becomes an error, and so does an access to a part of the map that the file has no more.
+func (s *Store) read(read func(*bbolt.Tx) error) (err error) {
+	if err := s.file.alive(); err != nil {
+		return err
+	}
+	began := false
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("read: %w: %v", errDamaged, p)
+			if err = s.recovered("read", p); !errors.As(err, new(*Fault)) {
+				err = s.classify("read", fmt.Errorf("%w: %w", err, errDamaged))
+			}
+			if !began {
+				unlockReaders(s.db)
+			}
 		}
 	}()
-	return classify("read", db.View(read))
+	return s.classify("read", s.db.View(func(tx *bbolt.Tx) error {
+		began = true
+		return read(tx)
+	}))
 }
 
-// classify adds context to an error; of a closed file it makes store.ErrClosed.
-func classify(doing string, err error) error {
-	switch {
-	case err == nil, errors.Is(err, store.ErrNotFound):
-		return err
-	case errors.Is(err, bberrors.ErrDatabaseNotOpen):
-		return store.ErrClosed
+// recovered returns the error of a panic. bbolt panics with a text on a damaged page, and the system on one that is not there: then the
+// file is broken. What remains is an entry that is damaged, or a defect of this package.
+func (s *Store) recovered(doing string, p any) error {
+	if err := errors.Join(s.file.inPlace(s.size.Load()), s.file.alive()); err != nil {
+		return s.file.usable()
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	_, ours := p.(runtime.Error)
+	if _, fault := p.(interface{ Addr() uintptr }); ours && !fault {
+		return fmt.Errorf("%s: panic: %v", doing, p)
+	}
+	return s.file.breakWith(&Fault{Kind: Damaged, Path: s.file.path, Detail: fmt.Sprintf("a page cannot be used (%v)", p)})
 }
 
 // Get reads one record; see store.Store.
@@ -53,7 +69,8 @@ func (s *Store) Get(ctx context.Context, key store.Key) (out store.Record, err e
 	}
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		var found bool
-		out, found, err = liveRecord(tx.Bucket(recordsBucket).Get(appendRecordKey(nil, key)), key, time.Now().UnixNano(), false)
+		rec := appendRecordKey(nil, key)
+		out, found, err = s.liveRecord(rec, tx.Bucket(recordsBucket.name).Get(rec), key, time.Now().UnixNano(), false)
 		if err == nil && !found {
 			return fmt.Errorf("%q: %w", key, store.ErrNotFound)
 		}
@@ -63,16 +80,21 @@ func (s *Store) Get(ctx context.Context, key store.Key) (out store.Record, err e
 }
 
 // liveRecord decodes a copy of the record; not found: no bytes, or an expired record.
-func liveRecord(raw []byte, key store.Key, now int64, bare bool) (out store.Record, found bool, err error) {
+func (s *Store) liveRecord(rec, raw []byte, key store.Key, now int64, bare bool) (out store.Record, found bool, err error) {
 	if raw == nil {
 		return out, false, nil
 	}
-	r, err := parseRecord(raw)
-	if err != nil || !r.liveAt(now) {
-		return out, false, err
+	r, err := openRecord(rec, raw, s.unsealed)
+	if err == nil && !r.liveAt(now) {
+		return out, false, nil
 	}
-	out, err = r.record(key, bare)
-	return out, err == nil, err
+	if err == nil {
+		out, err = r.record(key, bare)
+	}
+	if err != nil {
+		return out, false, fmt.Errorf("%s: %w", key, err)
+	}
+	return out, true, nil
 }
 
 // List reads a page of records; see store.Store.
@@ -86,8 +108,8 @@ func (s *Store) List(ctx context.Context, q store.Query) (out []store.Record, er
 	}
 	now := time.Now().UnixNano()
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
-		records := tx.Bucket(recordsBucket)
-		scan := newScan(tx.Bucket(index).Cursor(), base, q)
+		records := tx.Bucket(recordsBucket.name)
+		scan := newScan(tx.Bucket(index.name).Cursor(), base, q)
 		for n := 1; len(out) < q.Limit; n++ {
 			if n%checkEvery == 0 && ctx.Err() != nil {
 				return store.Ended(ctx)
@@ -97,10 +119,16 @@ func (s *Store) List(ctx context.Context, q store.Query) (out []store.Record, er
 				return nil
 			}
 			key := store.Key{Kind: q.Kind, ID: string(id)}
+			rec := appendRecordKey(nil, key)
 			if q.Term != "" {
-				raw = records.Get(appendRecordKey(nil, key))
+				if _, err := termsBucket.open(append(bytes.Clone(base), id...), raw, s.unsealed); err != nil {
+					return fmt.Errorf("the index of %s: %w", key, err)
+				}
+				if raw = records.Get(rec); raw == nil {
+					return fmt.Errorf("%s, which the index names: %w", key, errDamaged)
+				}
 			}
-			r, found, err := liveRecord(raw, key, now, q.Bare)
+			r, found, err := s.liveRecord(rec, raw, key, now, q.Bare)
 			if err != nil {
 				return err
 			}
@@ -177,18 +205,27 @@ func (s *Store) Log(ctx context.Context, key store.Key, after int64, limit int) 
 	after = max(after, 0)
 	prefix := appendLogPrefix(nil, key)
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
-		c := tx.Bucket(logsBucket).Cursor()
-		n := 0
+		c := tx.Bucket(logsBucket.name).Cursor()
+		n, last := 0, after
 		for k, chunk := c.Seek(appendSeq(bytes.Clone(prefix), after+1)); bytes.HasPrefix(k, prefix); k, chunk = c.Next() {
-			if len(k) != len(prefix)+8 {
-				return errDamaged
+			e, err := logsBucket.open(k, chunk, s.unsealed)
+			if err == nil {
+				err = logsBucket.checkBody(e)
+			}
+			if err != nil || len(k) != len(prefix)+8 {
+				return fmt.Errorf("the log of %s: %w", key, errDamaged)
 			}
 			if n++; n%checkEvery == 0 && ctx.Err() != nil {
 				return store.Ended(ctx)
 			}
-			out, err = appendEntries(out, chunk, int64(binary.BigEndian.Uint64(k[len(prefix):])), after, limit)
-			if err != nil || len(out) >= limit {
-				return err
+			end := int64(binary.BigEndian.Uint64(k[len(prefix):]))
+			var first int64
+			out, first, err = appendEntries(out, e.body, end, after, limit)
+			if err != nil || first > last+1 {
+				return fmt.Errorf("the log of %s after entry %d: %w", key, last, errDamaged)
+			}
+			if last = end; len(out) >= limit {
+				return nil
 			}
 		}
 		return nil
@@ -197,15 +234,15 @@ func (s *Store) Log(ctx context.Context, key store.Key, after int64, limit int) 
 }
 
 // appendEntries appends the entries of a chunk with numbers above after, until out has limit; last is the number of the
-// chunk's last entry.
-func appendEntries(out []store.Entry, chunk []byte, last, after int64, limit int) ([]store.Entry, error) {
+// chunk's last entry, first that of its first one.
+func appendEntries(out []store.Entry, chunk []byte, last, after int64, limit int) (all []store.Entry, first int64, err error) {
 	var parts [][]byte
 	var few [16][]byte
 	parts = few[:0]
 	for len(chunk) > 0 {
 		size, n := binary.Uvarint(chunk)
 		if n <= 0 || size > uint64(len(chunk)-n) {
-			return nil, errDamaged
+			return nil, 0, errDamaged
 		}
 		parts = append(parts, chunk[n:n+int(size)])
 		chunk = chunk[n+int(size):]
@@ -216,5 +253,5 @@ func appendEntries(out []store.Entry, chunk []byte, last, after int64, limit int
 			out = append(out, store.Entry{Seq: seq, Value: append([]byte(nil), part...)})
 		}
 	}
-	return out, nil
+	return out, last - int64(len(parts)) + 1, nil
 }

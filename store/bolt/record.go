@@ -2,17 +2,29 @@ package bolt
 
 import (
 	"encoding/binary"
-	"errors"
 	"time"
 
 	"github.com/runplane/runplane/store"
 )
 
-// errDamaged: the file contains what this package never writes.
-var errDamaged = errors.New("damaged store file")
-
-// An encoded record: version (8 bytes), expiry (8 bytes; 0: never), length of the terms (varint), terms, value.
+// An encoded record: version (8 bytes), expiry (8 bytes; 0: never), length of the terms (varint), terms; then the value. All before the
+// value is the head of its seal, so that the value need not be read to know the rest.
 const recordHeader = 16
+
+// recordHead returns the length of what precedes the value.
+func recordHead(b []byte) (int, bool) {
+	if len(b) < recordHeader+1 {
+		return 0, false
+	}
+	size, n := binary.Uvarint(b[recordHeader:])
+	if n <= 0 || size > 1<<31 {
+		return 0, false
+	}
+	return recordHeader + n + int(size), true
+}
+
+// noVersion is more than any version: the first byte of a record of format 1 is zero.
+const noVersion = 1 << 56
 
 // stored is a record as it is on disk; its slices are valid until the transaction ends.
 type stored struct {
@@ -20,6 +32,7 @@ type stored struct {
 	expires int64
 	terms   []byte // each preceded by its length
 	value   []byte
+	entry   entry
 }
 
 // appendRecord encodes a record with version 0; the committer calls setVersion.
@@ -41,11 +54,25 @@ func setVersion(record []byte, version int64) {
 	binary.BigEndian.PutUint64(record, uint64(version))
 }
 
+// openRecord decodes what is stored at a key of the records; the value is not checked yet.
+func openRecord(key, raw []byte, unsealed bool) (stored, error) {
+	e, err := recordsBucket.open(key, raw, unsealed)
+	if err != nil {
+		return stored{}, err
+	}
+	r, err := parseRecord(e.bytes())
+	r.entry = e
+	return r, err
+}
+
 func parseRecord(b []byte) (stored, error) {
 	if len(b) < recordHeader+1 {
 		return stored{}, errDamaged
 	}
 	r := stored{version: int64(binary.BigEndian.Uint64(b)), expires: int64(binary.BigEndian.Uint64(b[8:]))}
+	if r.version < 1 || r.version >= noVersion {
+		return stored{}, errDamaged
+	}
 	b = b[recordHeader:]
 	size, n := binary.Uvarint(b)
 	if n <= 0 || size > uint64(len(b)-n) {
@@ -64,6 +91,9 @@ func (r *stored) liveAt(now int64) bool {
 func (r *stored) record(key store.Key, bare bool) (store.Record, error) {
 	out := store.Record{Key: key, Version: r.version}
 	if !bare {
+		if err := recordsBucket.checkBody(r.entry); err != nil {
+			return out, err
+		}
 		out.Value = append([]byte(nil), r.value...)
 	}
 	if r.expires != 0 {

@@ -38,7 +38,7 @@ type keyOp struct {
 
 type putOp struct {
 	keyOp
-	value   []byte // encoded record
+	value   []byte // encoded record with its seal, whose head the committer completes
 	want    int64
 	expires int64
 	old     stored // the record that check found
@@ -49,7 +49,7 @@ type putOp struct {
 type logOp struct {
 	key    store.Key
 	prefix []byte
-	chunk  []byte
+	chunk  []byte // the entries with their seal, whose head the committer completes
 	n      int64
 	last   int64 // the log's last sequence number after the batch
 }
@@ -148,7 +148,8 @@ func (r *request) addPut(p *store.Put, now time.Time) {
 		op.expires = store.UnixNano(now.Add(p.TTL))
 	}
 	from := len(r.buf)
-	r.buf = appendRecord(r.buf, p, op.expires)
+	r.buf = appendRecord(beginSeal(r.buf), p, op.expires)
+	r.buf = recordsBucket.endSeal(r.buf, len(r.buf)-len(p.Value))
 	op.value = r.encodedFrom(from)
 	r.puts = append(r.puts, op)
 }
@@ -172,12 +173,14 @@ func (r *request) addAppends(appends []store.Append) {
 	}
 	for l := range r.logs {
 		from := len(r.buf)
+		r.buf = beginSeal(r.buf)
 		for i, at := range r.appends {
 			if at.log == l {
 				r.buf = binary.AppendUvarint(r.buf, uint64(len(appends[i].Value)))
 				r.buf = append(r.buf, appends[i].Value...)
 			}
 		}
+		r.buf = logsBucket.endSeal(r.buf, from+sealSize)
 		r.logs[l].chunk = r.encodedFrom(from)
 	}
 }

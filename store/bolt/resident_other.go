@@ -2,7 +2,5 @@
 
 package bolt
 
-import "go.etcd.io/bbolt"
-
 // releasePages does nothing on other systems.
-func releasePages(*bbolt.DB) error { return nil }
+func (s *Store) releasePages() error { return nil }

@@ -1,6 +1,8 @@
 package bolt
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -22,14 +24,14 @@ func (s *Store) runSweeper(every time.Duration, stop <-chan struct{}) {
 		}
 		for s.anyExpired() && s.sweepOnce() {
 		}
-		_ = releasePages(s.db) // pages in use are mapped again on access; on an error the kernel reclaims pages when memory is short
+		_ = s.releasePages() // pages in use are mapped again on access; on an error the kernel reclaims pages when memory is short
 	}
 }
 
 // anyExpired reports whether a record has expired, without a write transaction.
 func (s *Store) anyExpired() (found bool) {
-	err := view(s.db, func(tx *bbolt.Tx) error {
-		k, _ := tx.Bucket(expiriesBucket).Cursor().First()
+	err := s.read(func(tx *bbolt.Tx) error {
+		k, _ := tx.Bucket(expiriesBucket.name).Cursor().First()
 		found = len(k) > 8 && parseInstant(k) <= time.Now().UnixNano()
 		return nil
 	})
@@ -47,8 +49,8 @@ func (s *Store) sweepOnce() bool {
 	return r.err == nil && r.expired > 0
 }
 
-// sweep removes up to sweepChunk expired records and returns the number of index entries that it handled.
-func (w *writer) sweep() (int, error) {
+// sweep removes up to sweepChunk expired records and returns how many. One that is damaged stays, and is passed to skipped.
+func (w *writer) sweep(skipped func(error)) (removed int, err error) {
 	var keys [][]byte
 	c := w.expiries.Cursor()
 	for k, _ := c.First(); len(k) > 8 && parseInstant(k) <= w.now && len(keys) < sweepChunk; k, _ = c.Next() {
@@ -57,12 +59,17 @@ func (w *writer) sweep() (int, error) {
 	for _, k := range keys {
 		rec := k[8:]
 		key, ok := parseRecordKey(rec)
-		if !ok {
-			return 0, errDamaged
+		if ok {
+			err = w.deleteRecord(keyOp{key, rec})
 		}
-		if err := w.deleteRecord(keyOp{key, rec}); err != nil {
+		switch {
+		case !ok, errors.Is(err, errDamaged):
+			skipped(fmt.Errorf("%s, which has expired: %w", key, errDamaged))
+		case err != nil:
 			return 0, err
+		default:
+			removed++
 		}
 	}
-	return len(keys), nil
+	return removed, nil
 }

@@ -11,6 +11,9 @@ func (s *Store) Watch(ctx context.Context) (<-chan store.Key, error) {
 	if ctx.Err() != nil {
 		return nil, store.Ended(ctx)
 	}
+	if err := s.file.usable(); err != nil {
+		return nil, err
+	}
 	return s.watchers.Add(ctx)
 }
 
