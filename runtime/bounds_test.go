@@ -65,7 +65,7 @@ func TestOneExecutionIsBounded(t *testing.T) {
 	}{
 		"calls": {
 			func(l *engine.Limits) { l.MaxCalls = 25 },
-			`{"plan":"v1","nodes":[{"id":"m","capability":"r.read","for_each":"${lists.range(100)}","on_error":"continue","inputs":{"id":"${string(item)}"}},
+			`{"plan":"v1","nodes":[{"id":"m","capability":"r.read","for_each":"${lists.range(10 * 10)}","on_error":"continue","inputs":{"id":"${string(item)}"}},
 				{"id":"n","capability":"r.read","depends_on":["m"]}]}`, 25,
 		},
 		"attempts": {

@@ -25,6 +25,7 @@
 //	records      what every room does with the store: retries, pages, cursors, keys that are due, rounds, usage, faults
 //	realm        the downstream MCP servers
 //	call         one attempt of a call and what is wrapped around it
+//	budget       pure: what an execution and those below it may use
 //	machine      pure: the state of an execution, its events, what is due
 //	plan         pure: parse, compile, binding; plan/expr: expressions; plan/document: YAML and JSON with positions
 //	schedule     pure: the times of a schedule

@@ -69,7 +69,9 @@ func New(c Config) *Runtime {
 		NewID: c.NewID, Random: c.Random,
 	})
 	r.journal = journal.Open(journal.Config{
-		Store: s, Sessions: r.Sessions, Limits: journal.Limits{Plan: limits.Plan, MaxOutput: limits.MaxOutput},
+		Store: s, Sessions: r.Sessions, Limits: journal.Limits{
+			Plan: limits.Plan, MaxOutput: limits.MaxOutput, Tree: limits.Budget(), MaxOpen: limits.MaxOpen,
+		},
 		Retention: c.Retention.Executions, ForbidsRetryUnknown: r.Capabilities.ForbidsRetryUnknown,
 	})
 	r.Queue = queue.New(queue.Config{

@@ -16,6 +16,7 @@ const (
 	EventRecovered  EventType = "execution_recovered"
 	EventPriority   EventType = "execution_priority"
 	EventRolledBack EventType = "execution_rolled_back"
+	EventGranted    EventType = "execution_granted"
 	EventFinished   EventType = "execution_finished"
 	EventSignal     EventType = "signal_received"
 
@@ -38,6 +39,7 @@ const (
 	EventNodeNotDone   EventType = "node_verified_not_done"
 	EventNodeSettled   EventType = "node_settled"
 	EventNodeSuspended EventType = "node_suspended"
+	EventNodeGranted   EventType = "node_granted"
 	EventReviewDecided EventType = "review_decided"
 
 	EventNodeCompensating   EventType = "node_compensating"
@@ -81,6 +83,10 @@ type Event struct {
 	State      *StateName `json:"state,omitempty" jsonschema:"description=the state that the node waits for"`
 	Child      string     `json:"child,omitempty" jsonschema:"description=execution that runs a workflow node"`
 	Parent     string     `json:"parent,omitempty" jsonschema:"description=execution with which this one is suspended or resumed"`
+	Budget     *Budget    `json:"budget,omitempty" jsonschema:"description=what the child may use in all; or has used; when it ends"`
+	Places     int        `json:"places,omitempty" jsonschema:"description=how many executions the child may be; with those below it that are open"`
+
+	EvaluatedMS float64 `json:"evaluated_ms,omitempty" jsonschema:"description=time spent on expressions before it"`
 }
 
 // EventList is one page of an execution's events, oldest first.

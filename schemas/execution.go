@@ -252,6 +252,8 @@ type ExecutionMetrics struct {
 	OutputBytes int64              `json:"output_bytes"`
 	NodeCounts  map[NodeStatus]int `json:"node_counts"`
 	Nodes       []NodeMetrics      `json:"nodes"`
+	Used        Budget             `json:"used,omitzero" jsonschema:"description=by the execution and by those below it that have ended"`
+	Limits      Budget             `json:"limits,omitzero" jsonschema:"description=of the execution and those below it together; of a child: granted so far"`
 }
 
 // NodeMetrics are the counts and times of one node.

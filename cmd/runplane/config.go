@@ -54,6 +54,15 @@ type Limits struct {
 	MaxSessions     int `json:"max_sessions,omitempty"`
 	MaxStates       int `json:"max_states,omitempty"`
 
+	MaxTreeExecutions int              `json:"max_tree_executions,omitempty"`
+	MaxTreeOpen       int              `json:"max_tree_open,omitempty"`
+	MaxTreeCalls      int              `json:"max_tree_calls,omitempty"`
+	MaxTreeItems      int              `json:"max_tree_items,omitempty"`
+	MaxTreeEvents     int              `json:"max_tree_events,omitempty"`
+	MaxTreeBytes      int              `json:"max_tree_bytes,omitempty"`
+	MaxTreeEvaluation schemas.Duration `json:"max_tree_evaluation,omitempty"`
+	MaxTreeTime       schemas.Duration `json:"max_tree_time,omitempty"`
+
 	StartTimeout schemas.Duration `json:"start_timeout,omitempty"`
 	ProbeEvery   schemas.Duration `json:"probe_every,omitempty"`
 	Lease        schemas.Duration `json:"lease,omitempty"`
@@ -155,6 +164,38 @@ var settings = []setting{
 		key: "limits.max_cache_bytes", standard: "33554432", min: 1 << 10, max: 16 << 30,
 		about: "memory for the answers that policies with a cache_ttl keep; the least recently used are dropped first",
 		at:    func(c *Config) any { return &c.Limits.MaxCacheBytes },
+	}, {
+		key: "limits.max_tree_executions", standard: "10000", min: 1, max: 10_000_000,
+		about: "most executions of workflow nodes below one submitted execution, at every depth; as many as a for_each may have items",
+		at:    func(c *Config) any { return &c.Limits.MaxTreeExecutions },
+	}, {
+		key: "limits.max_tree_open", standard: "1000", min: 1, max: 1_000_000,
+		about: "most of them that are open at once; further ones wait for others to end",
+		at:    func(c *Config) any { return &c.Limits.MaxTreeOpen },
+	}, {
+		key: "limits.max_tree_calls", standard: "100000", min: 1, max: 100_000_000,
+		about: "most attempts of nodes in a submitted execution and all below it; then nothing of it starts any more (quota_exceeded)",
+		at:    func(c *Config) any { return &c.Limits.MaxTreeCalls },
+	}, {
+		key: "limits.max_tree_items", standard: "100000", min: 1, max: 100_000_000,
+		about: "most items of all for_each nodes in them, which are all in memory while their execution runs",
+		at:    func(c *Config) any { return &c.Limits.MaxTreeItems },
+	}, {
+		key: "limits.max_tree_events", standard: "1000000", min: 100, max: 1_000_000_000,
+		about: "most events in all of their logs",
+		at:    func(c *Config) any { return &c.Limits.MaxTreeEvents },
+	}, {
+		key: "limits.max_tree_bytes", standard: "1073741824", min: 1 << 10, max: 1 << 40,
+		about: "most bytes of all outputs in them, which the store keeps",
+		at:    func(c *Config) any { return &c.Limits.MaxTreeBytes },
+	}, {
+		key: "limits.max_tree_evaluation", standard: "10m", least: schemas.Duration(time.Second),
+		about: "longest time that all expressions in them may take together",
+		at:    func(c *Config) any { return &c.Limits.MaxTreeEvaluation },
+	}, {
+		key: "limits.max_tree_time", standard: "8784h", least: schemas.Duration(time.Second), forever: true,
+		about: "how long after it was submitted anything in them may start, also if it was suspended; 366 days, as the longest wait; 0s: no limit",
+		at:    func(c *Config) any { return &c.Limits.MaxTreeTime },
 	}, {
 		key: "limits.start_timeout", standard: "30s",
 		about: "how long a realm may take to start or connect; a command that compiles or downloads first is slow once",

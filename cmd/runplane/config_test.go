@@ -63,6 +63,8 @@ func TestDefaults(t *testing.T) {
 		Limits: Limits{
 			MaxNodes: 1000, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxQueued: 10_000, MaxParallel: 32, MaxWaitSeconds: 25, MaxCacheBytes: 32 << 20,
 			MaxSessionBytes: 64 << 10, MaxStateBytes: 256 << 10, MaxSessions: 10_000, MaxStates: 100_000, StartTimeout: schemas.Duration(30 * time.Second), ProbeEvery: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second),
+			MaxTreeExecutions: 10_000, MaxTreeOpen: 1000, MaxTreeCalls: 100_000, MaxTreeItems: 100_000, MaxTreeEvents: 1_000_000, MaxTreeBytes: 1 << 30,
+			MaxTreeEvaluation: schemas.Duration(10 * time.Minute), MaxTreeTime: schemas.Duration(366 * 24 * time.Hour),
 		},
 		Sessions: Sessions{
 			TTL: schemas.Duration(24 * time.Hour), IdleAfter: schemas.Duration(10 * time.Minute), Keep: schemas.Duration(7 * 24 * time.Hour), OnDelete: "cancel", OnExpire: "detach",
@@ -122,7 +124,10 @@ limits: {max_nodes: 10, max_wait_seconds: 1}
 			}},
 		},
 		Store: "file:/here/data", StateDir: "/here/data", HTTP: "localhost:0", Log: Log{Level: "debug", JSON: true}, Drain: schemas.Duration(30 * time.Second),
-		Limits: Limits{MaxNodes: 10, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxQueued: 10_000, MaxParallel: 32, MaxWaitSeconds: 1, MaxCacheBytes: 32 << 20, MaxSessionBytes: 64 << 10, MaxStateBytes: 256 << 10, MaxSessions: 10_000, MaxStates: 100_000, StartTimeout: schemas.Duration(30 * time.Second), ProbeEvery: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second)},
+		Limits: Limits{MaxNodes: 10, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxQueued: 10_000, MaxParallel: 32, MaxWaitSeconds: 1, MaxCacheBytes: 32 << 20, MaxSessionBytes: 64 << 10, MaxStateBytes: 256 << 10, MaxSessions: 10_000, MaxStates: 100_000, StartTimeout: schemas.Duration(30 * time.Second), ProbeEvery: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second),
+			MaxTreeExecutions: 10_000, MaxTreeOpen: 1000, MaxTreeCalls: 100_000, MaxTreeItems: 100_000, MaxTreeEvents: 1_000_000, MaxTreeBytes: 1 << 30,
+			MaxTreeEvaluation: schemas.Duration(10 * time.Minute), MaxTreeTime: schemas.Duration(366 * 24 * time.Hour),
+		},
 		Sessions: Sessions{
 			TTL: schemas.Duration(24 * time.Hour), IdleAfter: schemas.Duration(10 * time.Minute), Keep: schemas.Duration(7 * 24 * time.Hour), OnDelete: "cancel", OnExpire: "detach",
 		},
@@ -189,6 +194,8 @@ func TestEverySettingHasItsSources(t *testing.T) {
 		"store": "mem:", "shards": "7", "http": "127.0.0.1:9", "operator": "true", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
 		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_executions": "7", "limits.max_queued": "7", "limits.max_parallel": "7",
 		"limits.max_wait_seconds": "7", "limits.max_cache_bytes": "7777", "limits.start_timeout": "7s", "limits.probe_every": "7s", "limits.lease": "7s",
+		"limits.max_tree_executions": "7", "limits.max_tree_open": "7", "limits.max_tree_calls": "7", "limits.max_tree_items": "7", "limits.max_tree_events": "777",
+		"limits.max_tree_bytes": "7777", "limits.max_tree_evaluation": "7s", "limits.max_tree_time": "7h",
 		"limits.max_session_bytes": "7777", "limits.max_state_bytes": "7777", "limits.max_depth": "77", "limits.max_sessions": "7", "limits.max_states": "7", "sessions.ttl": "7s", "sessions.idle_after": "7s", "sessions.keep": "7s",
 		"sessions.on_delete": "detach", "sessions.on_expire": "cancel", "retention.executions": "7h", "retention.states": "7h",
 	}

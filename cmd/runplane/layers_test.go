@@ -34,7 +34,8 @@ var rooms = []struct {
 	{"telemetry", nil},
 	{"schedule", nil},
 	{"plan", nil},
-	{"machine", []string{"plan"}},
+	{"budget", nil},
+	{"machine", []string{"plan", "budget"}},
 	{"call", nil},
 	{"realm", []string{"caller", "plan", "call"}},
 	{"records", []string{"caller"}},
@@ -43,7 +44,7 @@ var rooms = []struct {
 	{"capability", []string{"caller", "plan", "machine", "call", "records", "session"}},
 	{"journal", []string{"caller", "plan", "machine", "records", "session", "state"}},
 	{"queue", []string{"caller", "records", "journal"}},
-	{"engine", []string{"caller", "telemetry", "plan", "machine", "call", "records", "session", "state", "capability", "journal", "queue"}},
+	{"engine", []string{"caller", "telemetry", "plan", "budget", "machine", "call", "records", "session", "state", "capability", "journal", "queue"}},
 	{"upkeep", []string{"records", "state", "journal"}},
 	{"safety", []string{"plan", "machine", "records", "journal", "engine"}},
 	{"workflow", []string{"caller", "schedule", "plan", "records", "state", "capability", "journal", "engine"}},
@@ -69,6 +70,7 @@ var fences = map[string][]string{
 // a context, so that their work can be interrupted.
 var pure = map[string][]string{
 	"runtime/machine":  {"context", "net", "net/http", "os", "os/exec", "sync", "sync/atomic", module + "/store"},
+	"runtime/budget":   {"context", "net", "net/http", "os", "os/exec", "sync", "sync/atomic", module + "/store"},
 	"runtime/plan":     {"net", "net/http", "os", "os/exec", module + "/store"},
 	"runtime/schedule": {"context", "net", "net/http", "os", "os/exec", "sync", "sync/atomic", module + "/store"},
 	"schemas":          {"net", "net/http", "os", "os/exec"},

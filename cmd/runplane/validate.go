@@ -58,7 +58,8 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 		c.printFindings(file, v.Findings, cfg)
 		if v.Valid {
 			x := v.Explain
-			fmt.Fprintf(c.out, "valid: %d waves, at most %d calls, critical path %s\n", len(x.Waves), x.MaxCalls, strings.Join(x.CriticalPath, " → "))
+			fmt.Fprintf(c.out, "valid: %d waves, at most %d calls%s, critical path %s\n",
+				len(x.Waves), x.MaxCalls, inWorkflows(x), strings.Join(x.CriticalPath, " → "))
 			if len(x.OnceNodes) > 0 {
 				fmt.Fprintf(c.out, "never repeated without a decision: %s\n", strings.Join(x.OnceNodes, ", "))
 			}
@@ -68,6 +69,14 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 		err = exit(exitInvalid)
 	}
 	return err
+}
+
+// inWorkflows says how many executions of workflow nodes a plan may have.
+func inWorkflows(x *schemas.Explain) string {
+	if x.MaxExecutions == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" in %d executions of workflow nodes", x.MaxExecutions)
 }
 
 // printFindings prints each finding of a plan for a person, with its place in the file where it is known.

@@ -23,6 +23,8 @@ import (
 type child struct {
 	unit   int
 	id     string
+	budget *schemas.Budget // what it is granted
+	places int
 	inputs json.RawMessage // nil: to be rendered again
 }
 
@@ -53,7 +55,9 @@ func (r *Engine) createChild(ctx context.Context, parent journal.Head, sub *plan
 	if err != nil {
 		return fmt.Errorf("load the plan of a workflow: %w", err)
 	}
-	return r.create(ctx, c.id, p, Submit{SessionID: parent.SessionID, parent: parent.ExecutionID, session: session})
+	return r.create(ctx, c.id, p, Submit{
+		SessionID: parent.SessionID, parent: parent.ExecutionID, session: session, began: parent.Began(), budget: c.budget, places: c.places,
+	})
 }
 
 // recheckChild follows the creation of a child: meanwhile the parent may have abandoned it, or may have been suspended.
@@ -117,7 +121,7 @@ func (r *Engine) childEnded(unit int, h journal.Head) Decision {
 		}
 		if h.Status == schemas.StatusSucceeded {
 			e := s.Event(schemas.EventNodeSucceeded, unit)
-			e.Attempt, e.Output, e.Degraded = s.Units[unit].Attempts, h.Output, h.Degraded
+			e.Attempt, e.Output, e.Degraded, e.Budget = s.Units[unit].Attempts, h.Output, h.Degraded, h.Used
 			if h.OutputRef != nil {
 				raw, err := r.journal.Output(r.storeCtx, h.ExecutionID, journal.OutputNode, nil, h.OutputRef)
 				if err != nil {
@@ -132,6 +136,7 @@ func (r *Engine) childEnded(unit int, h journal.Head) Decision {
 			cause = h.Error.With(func(c *schemas.Error) { c.Message = "workflow: " + c.Message })
 		}
 		if e := s.ChildFailed(unit, h.ExecutionID, cause, now, r.random); e != nil {
+			e.Budget = h.Used
 			return []schemas.Event{*e}, nil
 		}
 		return nil, nil

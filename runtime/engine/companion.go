@@ -32,7 +32,7 @@ type companion interface {
 
 // companionsOf returns the companions of an execution in the order in which they are called.
 func companionsOf(x *execution) []companion {
-	return []companion{x.family, x.waits, overdue{}, x.rollbacks}
+	return []companion{x.family, x.waits, overdue{}, x.rollbacks, x.allowance}
 }
 
 // idle is a companion that does nothing.

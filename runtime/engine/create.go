@@ -23,7 +23,7 @@ func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Sub
 	if err != nil {
 		return fmt.Errorf("encode plan: %w", err)
 	}
-	h := journal.Head{Principal: caller.From(ctx).Principal, Hops: caller.Hops(ctx), Execution: schemas.Execution{
+	h := journal.Head{TreeSince: sub.began, Principal: caller.From(ctx).Principal, Hops: caller.Hops(ctx), Execution: schemas.Execution{
 		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, Workflow: sub.Workflow,
 		ParentID: sub.parent, CreatedAt: records.Now(), ScheduledAt: sub.ScheduledAt,
 	}}
@@ -31,6 +31,9 @@ func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Sub
 	x.SetProgram(p, sub.session)
 	x.State = machine.New(p)
 	x.State.ForbidRetryUnknown(r.capabilities.ForbidsRetryUnknown)
+	if sub.parent == "" {
+		x.State.SetBudget(r.limits.Budget(), r.limits.MaxOpen)
+	}
 	base := store.Batch{Puts: []store.Put{{Key: journal.PlanKey(id), Value: record, Version: store.AnyVersion}}}
 	if r.owner(id) != nil { // another request with the same idempotency key is creating it: this waits for its first commit
 		if err := r.Decide(ctx, id, noEvents); !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
@@ -85,7 +88,9 @@ func (r *Engine) createOwned(ctx context.Context, x *execution, sub Submit, base
 func created(x *execution, sub Submit) Decision {
 	h, p := x.Head, &x.Program.Definition.Plan
 	return func(_ *machine.State, now time.Time) ([]schemas.Event, error) {
-		e := schemas.Event{Type: schemas.EventCreated, By: h.Principal, Priority: p.Priority, Name: h.Name}
+		e := schemas.Event{
+			Type: schemas.EventCreated, By: h.Principal, Priority: p.Priority, Name: h.Name, Budget: sub.budget, Places: sub.places,
+		}
 		if d := p.Timeout.Std(); d > 0 {
 			e.Due = new(now.Add(d))
 		}

@@ -37,6 +37,10 @@
 // can create it exactly once, also after a crash (child.go). The replica that commits the child's end notifies the parent; a parent with
 // children also checks them now and then (family.go). Children are suspended and resumed with their parent (child_suspend.go).
 //
+// A root and all executions below it share one budget: [Limits] that end with "of a tree". It is handed down in the events that start
+// children, and taken back when they end, so there is no common counter and a crash loses none of it (allowance.go; package budget
+// has the arithmetic). What exceeds it fails with quota_exceeded; more children than may be open at once wait.
+//
 // An execution that waits for a state is found by an index term of its head. It reads the state when the wait begins (await.go); after
 // that, the writer of the state checks the waits for it, and a wake in the batch of that write makes some replica check them again
 // (await_notify.go). A check of a state that will expire leaves a wake for the expiry. So a wait needs no owner, no lease and no polling.

@@ -28,12 +28,13 @@ type execution struct {
 	family     *family
 	waits      *waits
 	rollbacks  *rollbacks
+	allowance  *allowance
 	companions []companion
 }
 
 // newExecution gives an execution its companions.
 func newExecution(j *journal.Execution) *execution {
-	x := &execution{Execution: j, family: new(family), waits: new(waits), rollbacks: new(rollbacks)}
+	x := &execution{Execution: j, family: new(family), waits: new(waits), rollbacks: new(rollbacks), allowance: new(allowance)}
 	x.companions = companionsOf(x)
 	return x
 }

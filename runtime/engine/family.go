@@ -160,7 +160,10 @@ func (f *family) stepped(o *owner, s *stepResult) time.Time {
 // ensureChild creates the child if it does not exist, takes note if it has ended, and suspends or resumes it with the execution. It does so
 // in a goroutine of its own.
 func (f *family) ensureChild(o *owner, c child) {
-	n := o.x.State.Node(c.unit)
+	n, u := o.x.State.Node(c.unit), &o.x.State.Units[c.unit]
+	if c.budget, c.places = u.Grant, u.Places; c.budget == nil { // it was started by a version that granted nothing: it asks
+		c.budget = new(schemas.Budget)
+	}
 	if c.inputs == nil {
 		inputs, err := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, c.unit).WorkflowInputs()
 		if err != nil { // they were rendered before, so this is the store's error

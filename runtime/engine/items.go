@@ -14,6 +14,12 @@ func (t *turn) expandItems(unit int) {
 		t.failUnit(unit, "for_each", err)
 		return
 	}
+	if ok, err := t.afford(unit, schemas.Budget{Items: int64(len(list))}); err != nil {
+		t.failUnit(unit, "for_each", err)
+		return
+	} else if !ok {
+		return
+	}
 	e := t.x.State.Event(schemas.EventNodeExpanded, unit)
 	e.Count = len(list)
 	if t.x.State.InputsMayChange(unit) { // the expression could later evaluate to another list

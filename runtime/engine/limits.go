@@ -13,8 +13,6 @@ type Limits struct {
 	Plan          plan.Limits
 	MaxOutput     int           // bytes of one output that expressions read and a binding may make; 1 MiB
 	MaxExecutions int           // executions in memory at once; 256
-	MaxCalls      int           // of one execution, in all; 100,000
-	MaxBytes      int64         // of all outputs of one execution; 1 GiB
 	MaxParallel   int           // attempts of one execution in flight; 32. A plan may set fewer
 	MaxWait       time.Duration // longest wait of one request; 25 s, below the shortest timeout of the common clients
 	MaxRecoveries int           // takeovers of one execution without progress; [machine.DefaultMaxRecoveries]
@@ -22,6 +20,16 @@ type Limits struct {
 	Grace         time.Duration // for `once` calls in flight at a stop, and of a cancel that names none; 10 s
 	Idempotency   time.Duration // how long an idempotency key is remembered; 7 days
 	Lease         time.Duration // time to live of a lease, after which another worker takes over; 15 s, renewed each third
+
+	// Of a tree: an execution that was submitted, and all executions of workflow nodes below it.
+	MaxChildren   int           // executions below it, in all; 10,000
+	MaxOpen       int           // of those, open at once; 1,000
+	MaxCalls      int           // in all; 100,000
+	MaxItems      int           // of for_each nodes, in all; 100,000
+	MaxEvents     int           // in all; 1,000,000
+	MaxBytes      int64         // of all outputs; 1 GiB
+	MaxEvaluation time.Duration // spent on expressions, in all; 10 minutes
+	MaxAge        time.Duration // from the creation of the tree until its last start of anything; 0: no limit
 }
 
 // WithDefaults returns l with the defaults in place of zero fields.
@@ -29,8 +37,6 @@ func (l Limits) WithDefaults() Limits {
 	l.MaxOutput = cmp.Or(l.MaxOutput, 1<<20)
 	l.Plan.MaxBound = cmp.Or(l.Plan.MaxBound, l.MaxOutput)
 	l.MaxExecutions = cmp.Or(l.MaxExecutions, 256)
-	l.MaxCalls = cmp.Or(l.MaxCalls, 100_000)
-	l.MaxBytes = cmp.Or(l.MaxBytes, 1<<30)
 	l.MaxParallel = cmp.Or(l.MaxParallel, 32)
 	l.MaxWait = cmp.Or(l.MaxWait, 25*time.Second)
 	l.MaxRecoveries = cmp.Or(l.MaxRecoveries, machine.DefaultMaxRecoveries)
@@ -38,5 +44,13 @@ func (l Limits) WithDefaults() Limits {
 	l.Grace = cmp.Or(l.Grace, 10*time.Second)
 	l.Idempotency = cmp.Or(l.Idempotency, 7*24*time.Hour)
 	l.Lease = cmp.Or(l.Lease, 15*time.Second)
+	l.MaxChildren = cmp.Or(l.MaxChildren, 10_000)
+	l.MaxOpen = cmp.Or(l.MaxOpen, 1000)
+	l.MaxCalls = cmp.Or(l.MaxCalls, 100_000)
+	l.MaxItems = cmp.Or(l.MaxItems, 100_000)
+	l.MaxEvents = cmp.Or(l.MaxEvents, 1_000_000)
+	l.MaxBytes = cmp.Or(l.MaxBytes, 1<<30)
+	l.MaxEvaluation = cmp.Or(l.MaxEvaluation, 10*time.Minute)
+	l.Plan.Tree = l.Budget()
 	return l
 }

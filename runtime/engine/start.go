@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/budget"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
@@ -34,8 +35,10 @@ func (t *turn) start(unit int) {
 			return
 		}
 	}
-	if err := t.checkLimits(); err != nil {
+	if ok, err := t.afford(unit, t.needs(unit)); err != nil {
 		t.failUnit(unit, "", err)
+		return
+	} else if !ok {
 		return
 	}
 	switch {
@@ -61,6 +64,19 @@ func (t *turn) start(unit int) {
 	case n.Kind == plan.KindWorkflow:
 		t.startChild(unit)
 	}
+}
+
+// needs returns what the start of a unit uses at least, as far as that is known before its expressions are evaluated.
+func (t *turn) needs(unit int) schemas.Budget {
+	s := t.x.State
+	n := s.Node(unit)
+	switch {
+	case n.ForEach != nil && !s.IsItem(unit), s.Target(unit) == nil && (s.Units[unit].Fallback > 0 || n.Kind == plan.KindSet || n.Kind == plan.KindReview):
+		return schemas.Budget{}
+	case n.Kind == plan.KindWorkflow:
+		return budget.ChildCost
+	}
+	return schemas.Budget{Calls: 1}
 }
 
 // startEvent returns the event that starts the next attempt of a unit.
@@ -104,6 +120,10 @@ func (t *turn) startWaitFor(unit int) {
 
 // startChild names the execution of a workflow node. The owner creates it after the commit.
 func (t *turn) startChild(unit int) {
+	places := t.x.State.Places(unit)
+	if places == 0 { // children that were started in this turn have them
+		return
+	}
 	inputs, err := t.scope(unit).WorkflowInputs()
 	if err != nil {
 		t.failUnit(unit, "inputs", err)
@@ -115,23 +135,9 @@ func (t *turn) startChild(unit int) {
 	}
 	e := t.startEvent(unit)
 	t.keepInputs(unit, &e, inputs)
-	e.Child = t.r.newID()
+	e.Child, e.Places, e.Budget = t.r.newID(), places, new(t.x.State.Account().Share(t.x.State.Node(unit).Sub.Size().Most))
 	t.x.family.start(child{unit: unit, id: e.Child, inputs: inputs})
 	t.emit(e)
-}
-
-// checkLimits returns an error if the execution has reached the limits of one execution.
-func (t *turn) checkLimits() error {
-	s, limits := t.x.State, &t.r.limits
-	switch {
-	case s.Calls >= limits.MaxCalls:
-		return schemas.Errorf(schemas.CodeQuotaExceeded, "the execution has made %d calls (limit %d)", s.Calls, limits.MaxCalls).
-			WithHint("split the plan, or ask the operator for a higher limit")
-	case s.Bytes >= limits.MaxBytes:
-		return schemas.Errorf(schemas.CodeQuotaExceeded, "the outputs of the execution have %d bytes (limit %d)", s.Bytes, limits.MaxBytes).
-			WithHint("let the capabilities answer with less, or split the plan")
-	}
-	return nil
 }
 
 // setValue ends a unit with a rendered value. The value of a fallback is degraded.

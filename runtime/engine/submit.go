@@ -28,6 +28,9 @@ type Submit struct {
 	canonical *schemas.Plan   // a plan in canonical form in place of Plan: what a rerun executes again
 	reuse     []schemas.Event // what a rerun takes over: node_reused
 	parent    string          // execution whose workflow node this is
+	began     time.Time       // of a child: when the root of its tree was created
+	budget    *schemas.Budget // of a child: what its parent grants it
+	places    int             // of a child: see [schemas.Event]
 	session   schemas.Value   // what expressions read of the session; Execute takes it from the session
 }
 

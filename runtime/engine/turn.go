@@ -29,7 +29,8 @@ type turn struct {
 	keepOwner   bool      // the owner is needed after the commit
 	nudgeOwner  bool      // an owner on another replica must learn of the commit
 
-	committed bool
+	evaluating time.Time // since when expressions are evaluated; zero: they are not
+	committed  bool
 }
 
 // decide applies the events of a decision.
@@ -55,9 +56,13 @@ func (t *turn) emit(e schemas.Event) {
 	t.events = append(t.events, e)
 	added := &t.events[len(t.events)-1] // e itself stays off the heap
 	added.Seq, added.At = t.x.State.Seq+1, t.now
+	if t.measure(); t.x.allowance.carried >= time.Millisecond {
+		added.EvaluatedMS = float64(t.x.allowance.carried.Microseconds()) / 1000
+		t.x.allowance.carried = 0
+	}
 	t.storeLarge(added)
 	t.batch.Sync = t.batch.Sync || mustSync(t.x.State, added)
-	var applied [4]func() // one for each companion
+	var applied [5]func() // one for each companion
 	after := applied[:0]
 	for _, c := range t.x.companions {
 		if f := c.applying(t, added); f != nil {
@@ -95,9 +100,12 @@ func (t *turn) advance() {
 			if t.x.Steps()-t.steps >= maxSteps && len(t.events) > before {
 				break
 			}
-			switch a.Kind {
-			case machine.Emit:
+			if a.Kind == machine.Emit {
 				t.emit(*a.Event)
+				continue
+			}
+			t.evaluating = time.Now()
+			switch a.Kind {
 			case machine.Start:
 				if t.mode == running && !t.x.State.Failing {
 					t.start(a.Unit)
@@ -111,6 +119,8 @@ func (t *turn) advance() {
 			case machine.Finish:
 				t.finish()
 			}
+			t.measure()
+			t.evaluating = time.Time{}
 		}
 		if len(t.events) == before {
 			return

@@ -23,6 +23,9 @@ type Head struct {
 	Snapshot  int64  `json:"snapshot"`       // Seq of the last event that the snapshot covers; 0: there is none
 	Tail      int    `json:"tail"`           // bytes of events after the snapshot
 
+	TreeSince time.Time       `json:"tree_since,omitzero"` // of a child: when the root of its tree was created
+	Used      *schemas.Budget `json:"used,omitempty"`      // of a child that ended: what it and those below it have used
+
 	WithParent bool `json:"with_parent,omitempty"` // it is suspended because its parent is
 
 	Awaits []string `json:"awaits,omitempty"` // terms of the states that it waits for, see Awaits
@@ -30,6 +33,14 @@ type Head struct {
 	Due time.Time `json:"due,omitzero"` // its wake; zero: none
 
 	Deleted bool `json:"deleted,omitempty"` // callers cannot see it any more; what belongs to it is being deleted
+}
+
+// Began returns when the root of the execution's tree was created.
+func (h *Head) Began() time.Time {
+	if h.TreeSince.IsZero() {
+		return h.CreatedAt
+	}
+	return h.TreeSince
 }
 
 // TermStatus returns the index term of the executions of a status.

@@ -6,6 +6,7 @@ import (
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/session"
+	"github.com/runplane/runplane/schemas"
 )
 
 // Config configures a Journal. Store, Sessions and ForbidsRetryUnknown are required.
@@ -18,10 +19,12 @@ type Config struct {
 	ForbidsRetryUnknown func(*plan.Target) bool
 }
 
-// Limits bound what expressions read. Every field is required.
+// Limits bound what expressions read, and what a tree of executions may use. Every field is required.
 type Limits struct {
 	Plan      plan.Limits
 	MaxOutput int // bytes of one output or text that an expression reads
+	Tree      schemas.Budget
+	MaxOpen   int // executions below a root that are open at once
 }
 
 // Journal reads executions from the store.

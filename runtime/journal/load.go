@@ -81,6 +81,9 @@ func (j *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64)
 		}
 	}
 	state.ForbidRetryUnknown(j.forbidsRetryUnknown)
+	if h.ParentID == "" {
+		state.SetBudget(j.limits.Tree, j.limits.MaxOpen)
+	}
 	x.State, x.Version = state, version
 	x.dropCache()
 	clear(x.lists)

@@ -49,6 +49,7 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventRecovered:    {from: recoverable, apply: recovered},
 	schemas.EventPriority:     {from: active, apply: prioritised},
 	schemas.EventRolledBack:   {from: active, apply: rolledBack},
+	schemas.EventGranted:      {from: active, apply: granted},
 	schemas.EventSignal:       {from: active, apply: signalled},
 	schemas.EventCompensating: {from: []schemas.Status{schemas.StatusRunning, schemas.StatusCancelling}, apply: compensating},
 	schemas.EventFinished:     {from: finishable, apply: finished},
@@ -70,6 +71,7 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventNodeSkipped:   {from: running, nodes: unstartedNode, apply: nodeSkipped},
 	schemas.EventNodeCancelled: {from: takesResults, nodes: runningNode, apply: nodeCancelled},
 	schemas.EventNodeSuspended: {from: []schemas.Status{schemas.StatusSuspending}, nodes: runningNode, apply: nodeSuspended},
+	schemas.EventNodeGranted:   {from: takesResults, nodes: runningNode, apply: nodeGranted},
 	schemas.EventNodePatched:   {from: takesDecisions, nodes: heldNode, apply: nodePatched},
 
 	schemas.EventNodeCompensating:   {from: compensatingOnly, nodes: compensableNode, apply: nodeCompensating},
@@ -121,6 +123,7 @@ func (s *State) Apply(e schemas.Event) error {
 		}
 	}
 	s.Seq = e.Seq
+	s.EvaluatedMS += e.EvaluatedMS
 	r.apply(s, unit, &e)
 	return nil
 }

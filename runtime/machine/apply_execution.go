@@ -15,6 +15,15 @@ func created(s *State, _ int, e *schemas.Event) {
 	if e.QueueDue != nil {
 		s.QueueDue = *e.QueueDue
 	}
+	s.OwnPlaces = e.Places
+	granted(s, -1, e)
+}
+
+// granted: the execution may use what its parent grants it.
+func granted(s *State, _ int, e *schemas.Event) {
+	if e.Budget != nil {
+		s.Allowance = *e.Budget
+	}
 }
 
 func prioritised(s *State, _ int, e *schemas.Event) { s.Priority = e.Priority }
@@ -113,6 +122,9 @@ func (s *State) clearQueues() {
 // cancelUnended marks a unit as cancelled because its execution has ended, without notifying its dependents.
 func (s *State) cancelUnended(unit int, e *schemas.Event) {
 	u := &s.Units[unit]
+	if u.holdsChild() {
+		s.settle(u, nil)
+	}
 	s.addToCounts(unit, -1)
 	u.Status, u.Since, u.Ended, u.Calling = schemas.NodeCancelled, e.At, e.At, false
 	u.ChildSuspended = false

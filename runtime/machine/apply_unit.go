@@ -23,6 +23,12 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 		u.UnknownAttempt = 0
 	}
 	s.Calls++
+	if u.Child != "" {
+		s.ChildrenMade++
+		s.grant(u, e.Budget)
+		u.Places = e.Places
+		s.placesUsed += u.Places
+	}
 	if u.First.IsZero() {
 		u.First = e.At
 	}
@@ -293,6 +299,13 @@ func nodeSuspended(s *State, unit int, _ *schemas.Event) {
 	s.addToCounts(unit, 1)
 }
 
+// nodeGranted: the execution of a workflow unit may use more.
+func nodeGranted(s *State, unit int, e *schemas.Event) {
+	if u := &s.Units[unit]; u.holdsChild() && e.Budget != nil {
+		s.grant(u, e.Budget)
+	}
+}
+
 func nodePatched(s *State, unit int, e *schemas.Event) {
 	p := e.Patch
 	switch {
@@ -324,6 +337,7 @@ func (u *Unit) reset() {
 
 func nodeCompensating(s *State, unit int, e *schemas.Event) {
 	u := s.setStatus(unit, schemas.NodeCompensating, e, true)
+	s.Calls++
 	if u.Phase != PhaseUndo {
 		u.Phase, u.Failures, u.RefusedInRow = PhaseUndo, 0, 0 // separate from those of the node itself
 	}
@@ -342,7 +356,7 @@ func compensationFailed(s *State, unit int, e *schemas.Event) {
 		case e.Reason == "":
 			u.Failures++
 		case e.Reason != stopped:
-			u.Refused++
+			s.uncountAttempt(unit)
 			u.countRefusal(e)
 		}
 		u.Due = *e.Due

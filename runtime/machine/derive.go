@@ -14,6 +14,7 @@ import (
 func (s *State) derive() {
 	s.count, s.inFlight, s.readyUnits, s.withoutCall, s.children = [len(nodeOrder)]int{}, 0, 0, 0, 0
 	s.awaiting, s.childrenSuspended, s.heldUnits, s.backingOff = nil, 0, 0, 0
+	s.granted, s.placesUsed = schemas.Budget{}, 0
 	s.ready, s.readyWithoutCall, s.unstartable, s.joins, s.delivered = [schemas.PriorityLast]queue{}, queue{}, queue{}, queue{}, queue{}
 	s.timers, s.retries, s.listening, s.toCompensate = nil, nil, map[string][]int{}, nil
 	for i := range s.Units {
@@ -36,6 +37,12 @@ func (s *State) derive() {
 	for i := range s.Units {
 		u := &s.Units[i]
 		s.addToCounts(i, 1)
+		if u.holdsChild() {
+			s.placesUsed += u.Places
+			if u.Grant != nil {
+				s.granted = s.granted.Plus(*u.Grant)
+			}
+		}
 		switch {
 		case u.Status == schemas.NodeBackingOff:
 			s.retries.push(u.Due, i)
@@ -98,6 +105,9 @@ func (s *State) addToCounts(unit, by int) {
 func (s *State) setStatus(unit int, to schemas.NodeStatus, e *schemas.Event, calling bool) *Unit {
 	u := &s.Units[unit]
 	ended := u.Status.Ended()
+	if u.holdsChild() {
+		s.settle(u, e.Budget)
+	}
 	s.addToCounts(unit, -1)
 	u.Status, u.Since, u.Due, u.QueueDue, u.Reason, u.Question, u.Asked, u.Calling = to, e.At, time.Time{}, time.Time{}, "", "", 0, calling
 	u.ChildSuspended = false

@@ -13,6 +13,7 @@ func (s *State) expand(node int, e *schemas.Event) {
 	s.addToCounts(node, -1)
 	u.Expanded, u.FirstItem, u.Count = true, len(s.Units), e.Count
 	u.List, u.ListRef = e.Data, e.DataRef
+	s.ItemsMade += int64(e.Count)
 	s.addToCounts(node, 1)
 	if u.First.IsZero() {
 		u.First = e.At

@@ -135,36 +135,15 @@ func (s *State) nextRunning(now time.Time) []Action {
 	if out := s.immediate(); len(out) > 0 {
 		return out // more may be due after these
 	}
-	var out []Action
-	s.dropStale(&s.readyWithoutCall, schemas.NodeReady)
-	for i := 0; i < s.readyWithoutCall.len() && len(out) < maxActions; i++ {
-		if unit := s.readyWithoutCall.at(i); s.startable(unit, now) {
-			out = append(out, s.startOrSkip(unit))
-		}
-	}
-	free := s.limit - s.inFlight
-	for p := range s.ready {
-		q := &s.ready[p]
-		s.dropStale(q, schemas.NodeReady)
-		for i := 0; i < q.len() && free > 0 && len(out) < maxActions; i++ {
-			if unit := q.at(i); s.startable(unit, now) {
-				out = append(out, s.startOrSkip(unit))
-				free--
-			}
-		}
-	}
+	out, free := s.nextStarts(now)
 	out = append(out, s.dueTimers(now, maxActions-len(out), out)...)
-	out = append(out, s.dueRetries(now, min(free, maxActions-len(out)), out)...)
+	if !s.holdStarts {
+		out = append(out, s.dueRetries(now, min(free, maxActions-len(out)), out)...)
+	}
 	if len(out) > 0 {
 		return out
 	}
 	return s.nextIdle()
-}
-
-// startable reports whether a unit is ready and its total_timeout has not passed.
-func (s *State) startable(unit int, now time.Time) bool {
-	u := &s.Units[unit]
-	return u.Status == schemas.NodeReady && (u.TotalDue.IsZero() || now.Before(u.TotalDue) || u.Phase == PhaseVerify)
 }
 
 // immediate returns what follows without evaluating the plan: nodes that can never start, waits whose signal has come, for_each
@@ -194,24 +173,6 @@ func (s *State) immediate() []Action {
 		}
 	}
 	return out
-}
-
-// startOrSkip starts a ready unit, or skips it if it is an item of a node that can no longer succeed.
-func (s *State) startOrSkip(unit int) Action {
-	if !s.IsItem(unit) || !s.itemsFailed(s.Units[unit].Node) {
-		return s.startOrHold(unit)
-	}
-	e := s.event(schemas.EventNodeSkipped, unit)
-	e.Reason = "other items failed"
-	return Action{Kind: Emit, Unit: unit, Event: &e}
-}
-
-// startOrHold starts a unit, or holds it if it may have been called in commits that the store lost.
-func (s *State) startOrHold(unit int) Action {
-	if held := s.holdUnknown(unit); held != nil {
-		return *held
-	}
-	return Action{Kind: Start, Unit: unit}
 }
 
 // dropStale removes entries at the head of a queue whose units no longer have the status.

@@ -39,6 +39,13 @@ type State struct {
 	Calls      int   // made so far
 	Bytes      int64 // of all outputs
 
+	ChildrenMade int64          `json:",omitempty"` // executions of workflow units
+	ItemsMade    int64          `json:",omitempty"` // of for_each nodes
+	EvaluatedMS  float64        `json:",omitempty"` // time spent on expressions
+	Settled      schemas.Budget `json:",omitzero"`  // what children that ended have used
+	Allowance    schemas.Budget `json:",omitzero"`  // of a child: what its parent has granted it
+	OwnPlaces    int            `json:",omitempty"` // of a child: how many executions it may be with those below it that are open
+
 	// UnknownAttempts is attempts of `once` calls that were in commits which the store lost, by unit. They may have happened.
 	UnknownAttempts map[string]int `json:"Doubts"`
 	Units           []Unit
@@ -47,6 +54,11 @@ type State struct {
 	limit   int // most attempts in flight
 	forbids func(*plan.Target) bool
 
+	limits       *schemas.Budget // of a root
+	rootPlaces   int             // of a root
+	holdChildren bool
+	holdStarts   bool
+
 	// What follows is derived from the above (see derive), and kept so that the cost of a transition does not grow with the plan.
 	count             [len(nodeOrder)]int // nodes by status, without items
 	inFlight          int                 // calls
@@ -54,6 +66,8 @@ type State struct {
 	withoutCall       int                 // running units without a call: timers, events, states, workflows
 	children          int                 // of those, workflows
 	childrenSuspended int                 // of those, suspended
+	granted           schemas.Budget      // to children that are open
+	placesUsed        int                 // by them
 	heldUnits         int                 // units
 	backingOff        int                 // units
 	ready             [schemas.PriorityLast]queue
@@ -99,6 +113,8 @@ type Unit struct {
 	Awaits         *schemas.StateName `json:"aw,omitempty"`  // of a wait_for: the state
 	Child          string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
 	ChildSuspended bool               `json:"z,omitempty"`   // and that execution is known to be suspended because this one is to be
+	Grant          *schemas.Budget    `json:"g,omitempty"`   // what it is granted, while it is open
+	Places         int                `json:"pl,omitempty"`  // the places that it holds
 	Kept           []Kept             `json:"in,omitempty"`  // inputs that its calls send instead of evaluating the expressions again
 	Definition     string             `json:"def,omitempty"` // hash of the definition of its own capability that a person accepted
 	Effect         schemas.Effect     `json:"eff,omitempty"` // of that definition

@@ -152,6 +152,8 @@ func (s *State) Metrics(now time.Time) schemas.ExecutionMetrics {
 		DurationMS: milliseconds(end.Sub(s.Created)),
 		NodeCounts: map[schemas.NodeStatus]int{}, Nodes: []schemas.NodeMetrics{},
 	}
+	account := s.Account()
+	m.Used, m.Limits = account.Used, account.Limits
 	if !s.Started.IsZero() {
 		m.QueueMS = milliseconds(s.Started.Sub(s.Created))
 	}

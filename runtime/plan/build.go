@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan/expr"
@@ -55,13 +56,15 @@ type builder struct {
 
 func newBuilder(d Definition, lim Limits) *builder {
 	lim = lim.filled()
-	return &builder{lim: lim, program: &Program{
+	p := &Program{
 		Definition: d,
 		Nodes:      make([]Node, len(d.Plan.Nodes)),
 		index:      make(map[string]int, len(d.Plan.Nodes)),
 		language:   expr.NewEvaluator(lim.Limits),
 		checks:     map[string]inputCheck{},
-	}}
+	}
+	p.size = sync.OnceValue(p.measure)
+	return &builder{lim: lim, program: p}
 }
 
 // build resolves every node and connects it to the nodes it needs. It fails on what a program cannot express: a node

@@ -98,6 +98,7 @@ func (c *compiler) compile() *Program {
 	c.expressions()
 	c.cycles()
 	c.arguments()
+	c.budget()
 	c.idle()
 	if c.out.errors > 0 || !within {
 		return nil

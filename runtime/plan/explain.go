@@ -1,10 +1,8 @@
 package plan
 
 import (
-	"math"
 	"slices"
 
-	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -41,13 +39,14 @@ func (p *Program) Explain() schemas.Explain {
 		i = before
 	}
 	slices.Reverse(e.CriticalPath)
-	e.MaxCalls = p.summarise(&e, "")
+	most := p.Size().Most
+	e.MaxCalls, e.MaxExecutions, e.MaxItems = int(p.summarise(&e, "")), int(most.Executions), int(most.Items)
 	return e
 }
 
 // summarise lists the reviews and once nodes below a prefix and returns the largest number of calls.
-func (p *Program) summarise(e *schemas.Explain, prefix string) int {
-	total := 0
+func (p *Program) summarise(e *schemas.Explain, prefix string) int64 {
+	total := int64(0)
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		if n.Kind == KindReview || n.Review {
@@ -56,11 +55,12 @@ func (p *Program) summarise(e *schemas.Explain, prefix string) int {
 		if n.once() {
 			e.OnceNodes = append(e.OnceNodes, prefix+n.ID)
 		}
-		calls := n.maxCalls()
+		calls := int64(n.maxCalls())
 		if n.Sub != nil {
-			calls = n.Sub.summarise(e, prefix+n.ID+"/")
+			calls = product(n.Sub.summarise(e, prefix+n.ID+"/"), int64(n.tries()))
 		}
-		total = plus(total, times(n.maxItems(), calls))
+		items, _ := n.items()
+		total = sum(total, product(int64(items), calls))
 	}
 	return total
 }
@@ -95,29 +95,7 @@ func (n *Node) maxCalls() int {
 	return calls
 }
 
-// maxItems is how often the node runs at most: the length of a list that is written out, else max_items.
-func (n *Node) maxItems() int {
-	if n.ForEach == nil {
-		return 1
-	}
-	doc, _ := n.ForEach.Sample()
-	if list, err := document.Parse(string(doc)); err == nil && list.Kind == '[' {
-		return len(list.Items)
-	}
-	return n.MaxItems
-}
-
 // plus and times stop at the largest number instead of overflowing.
-func plus(a, b int) int {
-	if a > math.MaxInt-b {
-		return math.MaxInt
-	}
-	return a + b
-}
+func plus(a, b int) int { return int(sum(int64(a), int64(b))) }
 
-func times(a, b int) int {
-	if a != 0 && b > math.MaxInt/a {
-		return math.MaxInt
-	}
-	return a * b
-}
+func times(a, b int) int { return int(product(int64(a), int64(b))) }

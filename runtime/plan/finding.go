@@ -28,6 +28,7 @@ const (
 	codeEmptyPlan        = "empty_plan"
 	codeTooManyNodes     = "too_many_nodes"
 	codeTooManyRefs      = "too_many_references"
+	codeOverBudget       = "over_budget"
 	codeMissingID        = "missing_id"
 	codeInvalidID        = "invalid_id"
 	codeDuplicateID      = "duplicate_id"

@@ -120,6 +120,8 @@ each workflow [] p3 read for_each 0 10000 -1
 		MaxCalls:  2 + 2 + 4 + 4 + 7 + 500*4 + 10_000*3,
 		Reviews:   []string{"ok", "second", "refund", "each/deeper/ask"},
 		OnceNodes: []string{"refund", "mail", "each/send"},
+		// each has 10,000 items of an execution that has one of its own; sizes has 3, mail 500
+		MaxExecutions: 10_000 * 2, MaxItems: 10_000 + 3 + 500,
 	}
 	if d := cmp.Diff(wantExplain, p.Explain()); d != "" {
 		t.Errorf("explain (-want +got):\n%s", d)

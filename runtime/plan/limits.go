@@ -19,6 +19,7 @@ type Limits struct {
 	MaxReferences int              // dependencies of all nodes together; 50,000
 	MaxDuration   schemas.Duration // longest timeout or wait; 366 days
 	MaxFindings   int              // findings reported at once; 100
+	Tree          schemas.Budget   // of an execution and all below it: a plan that certainly needs more is refused; zero: not checked
 }
 
 // DefaultLimits returns every limit at its default.
@@ -35,5 +36,6 @@ func (l Limits) filled() Limits {
 		MaxReferences: cmp.Or(l.MaxReferences, 50_000),
 		MaxDuration:   cmp.Or(l.MaxDuration, schemas.Duration(366*24*time.Hour)),
 		MaxFindings:   cmp.Or(l.MaxFindings, 100),
+		Tree:          l.Tree,
 	}
 }

@@ -71,6 +71,7 @@ type Program struct {
 	index    map[string]int
 	language expr.Evaluator
 	checks   map[string]inputCheck // by realm.name
+	size     func() *Size
 }
 
 // Index finds a node by its id.

@@ -49,11 +49,37 @@ func (q *Queue) Admit(ctx context.Context) error {
 	return full
 }
 
+// Full reports whether as many executions wait as may. An execution that has children then starts no more of them for now. If nothing waited
+// when this process last claimed, the store is not asked.
+func (q *Queue) Full(ctx context.Context) bool {
+	if q.empty.Load() {
+		return false
+	}
+	depth, err := q.admission.look(ctx, q)
+	return err == nil && depth >= q.maxQueued
+}
+
+// look returns how many executions wait, without one more.
+func (a *admission) look(ctx context.Context, q *Queue) (depth int, err error) {
+	a.mu.Lock()
+	depth, fresh := a.depth, time.Now().Before(a.until)
+	a.mu.Unlock()
+	if fresh {
+		return depth, nil
+	}
+	return a.read(ctx, q, 0)
+}
+
 // join returns how many executions waited before this submission, and counts the submission.
 func (a *admission) join(ctx context.Context, q *Queue) (depth int, err error) {
 	if depth, ok := a.cached(q.maxQueued); ok {
 		return depth, nil
 	}
+	return a.read(ctx, q, 1)
+}
+
+// read asks the store for the depth, and caches it with what joins now.
+func (a *admission) read(ctx context.Context, q *Queue, joining int) (depth int, err error) {
 	stored, err := q.store.Queue(ctx, journal.KindExecution)
 	if err != nil {
 		return 0, records.StoreError(err)
@@ -63,7 +89,7 @@ func (a *admission) join(ctx context.Context, q *Queue) (depth int, err error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.depth, a.full, a.until = depth+1, depth >= q.maxQueued, time.Now().Add(depthAge)
+	a.depth, a.full, a.until = depth+joining, depth >= q.maxQueued, time.Now().Add(depthAge)
 	return depth, nil
 }
 

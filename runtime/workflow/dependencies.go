@@ -44,7 +44,7 @@ func (w *Workflows) sameDependencies(ctx context.Context, r *record) (bool, erro
 	if err := json.Unmarshal(v.Plan, p); err != nil {
 		return false, fmt.Errorf("read workflow: %w", err)
 	}
-	if findings, err := w.resolveNames(ctx, p, "", []string{r.Name}); err != nil || len(findings) > 0 {
+	if findings, err := w.resolveNames(ctx, p, "", []string{r.Name}, new(int)); err != nil || len(findings) > 0 {
 		return false, err
 	}
 	return slices.Equal(dependenciesOf(p), r.Tool.Dependencies), nil

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
@@ -18,12 +20,22 @@ const MaxDepth = 4
 // Resolve implements engine.Library: it replaces the names of workflows in p by their definitions. within are the names of the workflows
 // around p, outermost first.
 func (w *Workflows) Resolve(ctx context.Context, p *schemas.Plan, within []string) ([]schemas.Finding, error) {
-	return w.resolveNames(ctx, p, "", within)
+	return w.resolveNames(ctx, p, "", within, new(int))
 }
 
 // resolveNames replaces names of workflows by their definitions, also within those: what was accepted does not change when a name gets a next
 // version. at is the path of p in the whole plan. Findings are about the plan; an error means that the store does not answer.
-func (w *Workflows) resolveNames(ctx context.Context, p *schemas.Plan, at string, within []string) (findings []schemas.Finding, err error) {
+// nodes counts those of all plans: workflows that name others twice multiply, and reading them ends at the limit.
+func (w *Workflows) resolveNames(ctx context.Context, p *schemas.Plan, at string, within []string, nodes *int) (
+	findings []schemas.Finding, err error,
+) {
+	most := cmp.Or(w.plans.MaxNodes, plan.DefaultLimits().MaxNodes)
+	if *nodes += len(p.Nodes); *nodes > most {
+		return []schemas.Finding{{
+			Severity: schemas.SeverityError, Code: "too_many_nodes", Path: at + "/nodes",
+			Message: fmt.Sprintf("the plan has more than %d nodes with those of the workflows that it names (limit %d, limits.max_nodes)", most, most),
+		}}, nil
+	}
 	for i := range p.Nodes {
 		named := p.Nodes[i].Workflow
 		if named == nil {
@@ -72,11 +84,13 @@ func (w *Workflows) resolveNames(ctx context.Context, p *schemas.Plan, at string
 			}
 		}
 		if named.Definition != nil {
-			more, err := w.resolveNames(ctx, named.Definition, path+"/definition", inner)
+			more, err := w.resolveNames(ctx, named.Definition, path+"/definition", inner, nodes)
 			if err != nil {
 				return nil, err
 			}
-			findings = append(findings, more...)
+			if findings = append(findings, more...); *nodes > most {
+				return findings, nil
+			}
 		}
 	}
 	return findings, nil
