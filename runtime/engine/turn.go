@@ -21,6 +21,7 @@ type turn struct {
 	head   *journal.Head // to be committed; made by commit
 	events []schemas.Event
 	steps  uint64 // of expressions of the execution, when the turn began
+	apart  int    // bytes of values that are stored in records of their own
 	result stepResult
 	err    error // ends the turn
 
@@ -84,9 +85,15 @@ const maxEvents = 512
 // cancel, do not wait for longer.
 const maxSteps = 4_000_000
 
+// maxApart limits the bytes of one commit in records of their own; the store holds a second copy of them until it has written them.
+const maxApart = 8 << 20
+
 // full reports whether the commit holds as much as it may.
-func (t *turn) full() bool {
-	return len(t.events) >= maxEvents || len(t.events) > 0 && t.x.Steps()-t.steps >= maxSteps
+func (t *turn) full() bool { return len(t.events) >= maxEvents || t.enough(0) }
+
+// enough reports whether expressions took, or made, as much as they may in one commit that has more than some events.
+func (t *turn) enough(events int) bool {
+	return len(t.events) > events && (t.x.Steps()-t.steps >= maxSteps || t.apart >= maxApart)
 }
 
 // advance does what is due, until nothing is.
@@ -97,7 +104,7 @@ func (t *turn) advance() {
 			if t.err != nil {
 				return
 			}
-			if t.x.Steps()-t.steps >= maxSteps && len(t.events) > before {
+			if t.enough(before) {
 				break
 			}
 			if a.Kind == machine.Emit {
