@@ -24,6 +24,7 @@
 //	session      contract Session
 //	records      what every room does with the store: retries, pages, cursors, keys that are due, rounds, usage, faults
 //	realm        the downstream MCP servers
+//	redact       the secrets of the configuration, and replacing them in what leaves the program
 //	call         one attempt of a call and what is wrapped around it
 //	budget       pure: what an execution and those below it may use
 //	machine      pure: the state of an execution, its events, what is due

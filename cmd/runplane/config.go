@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
 )
@@ -23,12 +24,14 @@ type Config struct {
 	Sessions   Sessions                 `json:"sessions,omitzero"`
 	Retention  Retention                `json:"retention,omitzero"`
 
-	StateDir  string   `json:"-"` // folder for what belongs to this machine; empty: none
-	File      string   `json:"-"` // absolute path of the file that was read; empty: there was none
-	Warnings  []string `json:"-"` // for the operator
-	Notes     []string `json:"-"` // for debugging; neither holds a value from the file
-	Empty     bool     `json:"-"` // the file has no content besides comments
-	NoServers bool     `json:"-"` // the file has no mcpServers
+	StateDir  string            `json:"-"` // folder for what belongs to this machine; empty: none
+	File      string            `json:"-"` // absolute path of the file that was read; empty: there was none
+	Warnings  []string          `json:"-"` // for the operator
+	Notes     []string          `json:"-"` // for debugging; neither holds a value from the file
+	Redact    *redact.Redactor  `json:"-"` // knows the secrets of this configuration and its realms; nil: one is made
+	Used      map[string]string `json:"-"` // the environment variables that the file names
+	Empty     bool              `json:"-"` // the file has no content besides comments
+	NoServers bool              `json:"-"` // the file has no mcpServers
 }
 
 // Log is what is written to stderr.

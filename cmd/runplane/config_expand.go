@@ -13,6 +13,7 @@ type expander struct {
 	env    func(name string) (string, bool)
 	folder string // what ${workspaceFolder} is: the folder of the file, or the one above .vscode and .cursor
 	home   string
+	used   map[string]string // the variables that were read, by name
 }
 
 var (
@@ -85,6 +86,7 @@ func (e *expander) variable(ref string) (string, error) {
 		return "", fmt.Errorf("invalid variable name %q", ref)
 	}
 	value, ok := e.env(m[1])
+	e.used[m[1]] = value
 	if strings.Contains(ref, ":-") {
 		if value == "" {
 			return m[2], nil

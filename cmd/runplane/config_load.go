@@ -109,6 +109,7 @@ func (c *Config) readFile(data []byte, src sources, env environment) (*reader, e
 	if err := r.err(c.File); err != nil {
 		return nil, err
 	}
+	c.Used = r.used
 	c.Empty, c.NoServers = len(r.doc.Items) == 0 && len(r.blank) == 0, r.doc.Find("/mcpServers") == nil
 	if c.Empty {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("the configuration file %s is empty: there are no realms", c.File))

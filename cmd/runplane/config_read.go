@@ -25,6 +25,7 @@ type reader struct {
 	expand   *expander         // nil leaves ${…} as it is
 	client   bool              // the file belongs to an MCP client, which has keys of its own
 	expanded map[string]string // by JSON pointer: a string as it was before it was expanded
+	used     map[string]string // by name: variables that were expanded
 	problems []problem
 	warnings []string
 	notes    []string
@@ -77,7 +78,8 @@ func readConfig(data []byte, file string, isYAML bool, env environment, overridd
 		doc.Kind = '{'
 	}
 	folder, _ := workspace(file)
-	r.expand = &expander{env: env.get, folder: folder, home: env.home()}
+	r.expand = &expander{env: env.get, folder: folder, home: env.home(), used: map[string]string{}}
+	r.used = r.expand.used
 	r.client = adopt(&doc.Tree, file)
 	r.normalise(&doc.Tree, "", configSchema())
 	return r

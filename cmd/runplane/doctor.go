@@ -42,6 +42,7 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	c.out = cfg.Redact.Writer(c.out)
 	fmt.Fprintf(c.out, "config  %s\n", orNone(cfg.File))
 	broken := c.checkStore(cmd.Context(), cfg.Store, cfg.Shards)
 	cfg.Store = "mem:"

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -51,6 +52,7 @@ type cli struct {
 	in       io.Reader
 	out, err io.Writer
 	sources  sources
+	redact   *redact.Redactor // knows the secrets of the configuration once it is loaded; nil: none
 }
 
 // invalidCodes are the errors that exit with exitInvalid.
@@ -101,12 +103,12 @@ func (c *cli) main(ctx context.Context, args []string) int {
 func (c *cli) printError(err error) {
 	e, ok := errors.AsType[*schemas.Error](err)
 	if !ok {
-		fmt.Fprintf(c.err, "runplane: %v\n", err)
+		fmt.Fprintf(c.err, "runplane: %s\n", c.redact.Text(err.Error()))
 		return
 	}
-	fmt.Fprintf(c.err, "runplane: %s\n", e.Message)
+	fmt.Fprintf(c.err, "runplane: %s\n", c.redact.Text(e.Message))
 	if e.Hint != "" {
-		fmt.Fprintf(c.err, "  hint: %s\n", e.Hint)
+		fmt.Fprintf(c.err, "  hint: %s\n", c.redact.Text(e.Hint))
 	}
 }
 
@@ -119,6 +121,9 @@ func (c *cli) config(cmd *cobra.Command) (Config, error) {
 		c.printError(err)
 		return cfg, exit(exitInvalid)
 	}
+	c.redact = redact.New()
+	c.redact.Add(cfg.secrets())
+	cfg.Redact = c.redact
 	return cfg, nil
 }
 

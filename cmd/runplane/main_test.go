@@ -16,6 +16,9 @@ var bin string
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	if os.Getenv(leakyMarker) != "" {
+		return m.Run() // a realm of a test, which needs no program
+	}
 	dir, err := os.MkdirTemp("", "runplane-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -157,6 +157,8 @@ func refused(now, next *Config) error {
 
 func (r *reloader) apply(next Config) error {
 	p := r.plane
+	next.Redact = p.config.Redact
+	next.Redact.Add(next.secrets())
 	change, err := p.pool.Reload(next.MCPServers, next.Policies)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/realm"
+	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/runtime/upkeep"
@@ -39,7 +40,11 @@ type plane struct {
 // open makes a plane; nothing runs before start, whose stop also closes what open has opened. An eager plane starts every realm
 // at once, any other starts each realm when it is first needed.
 func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, error) {
-	p := &plane{config: c, log: logger(c.Log, stderr)}
+	if c.Redact == nil {
+		c.Redact = redact.New()
+		c.Redact.Add(c.secrets())
+	}
+	p := &plane{config: c, log: logger(c.Log, stderr, c.Redact)}
 	for _, w := range c.Warnings {
 		p.log.Warn(w)
 	}
@@ -56,6 +61,7 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 			StartTimeout: c.Limits.StartTimeout.Std(), LeaveGrace: c.Drain.Std(), ProbeEvery: c.Limits.ProbeEvery.Std(), MaxDepth: c.Limits.MaxDepth,
 		},
 		StateDir: c.StateDir,
+		Redact:   c.Redact,
 		Cache:    capability.NewCatalogs(p.store),
 	})
 	if err != nil {
@@ -189,15 +195,15 @@ func storeName(setting string) string {
 	return setting
 }
 
-// logger writes only to stderr: stdout carries MCP, or the result.
-func logger(l Log, stderr io.Writer) hclog.Logger {
+// logger writes only to stderr: stdout carries MCP, or the result. Secrets are replaced.
+func logger(l Log, stderr io.Writer, secrets *redact.Redactor) hclog.Logger {
 	o := &hclog.LoggerOptions{
-		Name: "runplane", Level: hclog.LevelFromString(l.Level), JSONFormat: l.JSON, Output: stderr,
+		Name: "runplane", Level: hclog.LevelFromString(l.Level), JSONFormat: l.JSON, Output: secrets.Writer(stderr),
 		TimeFn: func() time.Time { return time.Now().UTC() },
 	}
 	if f, ok := stderr.(*os.File); ok && !l.JSON {
 		if _, _, terminal := windowSize(f); terminal {
-			o.Color = hclog.AutoColor
+			o.Color = hclog.ForceColor // the library sees no terminal through a writer
 		}
 	}
 	return hclog.New(o)

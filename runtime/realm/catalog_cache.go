@@ -40,6 +40,7 @@ func (r *realm) loadCatalog(ctx context.Context) {
 		r.log.Warn("cached catalog cannot be read; the realm will be asked", "error", err)
 		return
 	}
+	data = r.redact.JSON(data) // what an earlier version saved may have secrets
 	var s saved
 	if len(data) == 0 || json.Unmarshal(data, &s) != nil || s.Spec != specDigest(r.spec) {
 		return

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -21,6 +22,9 @@ type Config struct {
 	Logger   hclog.Logger // nil: no logging
 	Cache    CatalogCache // nil: catalogs are not kept across restarts
 	Limits   Limits       // zero fields: the defaults
+
+	// Redact learns the secrets of the realms, and replaces them in what comes from a realm; nil: one of this pool alone.
+	Redact *redact.Redactor
 
 	// DefaultTimeout is what Resolve reports as the timeout of an attempt if no policy has one; 0: 60 s. The pool itself
 	// has no timeout for calls: it obeys ctx.
@@ -180,15 +184,19 @@ func transportOf(name string, spec schemas.Realm) (string, error) {
 	return kind, nil
 }
 
-// queryOf is the query parameters of a URL, which may contain keys.
-func queryOf(raw string) map[string]string {
-	out := map[string]string{}
-	if u, err := url.Parse(raw); err == nil {
-		for name, values := range u.Query() {
-			out[name] = strings.Join(values, " ")
+// secretsOf is the secrets of a spec. Its envFile is read again when the realm starts.
+func secretsOf(spec schemas.Realm) *redact.Secrets {
+	var s redact.Secrets
+	s.Named(spec.Env)
+	s.Named(spec.Headers)
+	s.Args(spec.Args)
+	s.URL(spec.URL)
+	if spec.EnvFile != "" {
+		if file, err := envFile(spec); err == nil { // else its start has the error
+			s.Named(file)
 		}
 	}
-	return out
+	return &s
 }
 
 // protocols are the versions that a policy may pin.

@@ -18,17 +18,19 @@ import (
 	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/schemas"
 )
 
 // conn is one initialised connection to a realm. All calls share it and none closes it. It fails once, with a cause: done is
 // closed, and the realm's goroutine closes the conn when the calls on it have ended.
 type conn struct {
-	realm string
-	kind  string
-	log   hclog.Logger
-	tr    transport.Interface
-	proc  *process // nil except for stdio
+	realm  string
+	kind   string
+	log    hclog.Logger
+	redact *redact.Redactor
+	tr     transport.Interface
+	proc   *process // nil except for stdio
 
 	client   *client.Client
 	modern   bool
@@ -66,6 +68,7 @@ type dialer struct {
 	limits                        Limits
 	start                         spawn
 	groups                        *groups
+	redact                        *redact.Redactor
 	log                           hclog.Logger
 	network                       func(ctx context.Context, network, address string) (net.Conn, error) // nil: the default
 }
@@ -87,7 +90,7 @@ func (d *dialer) dial(ctx context.Context) (*conn, error) {
 
 func (d *dialer) attempt(ctx context.Context, protocol string) (*conn, error) {
 	c := &conn{
-		realm: d.name, kind: d.kind, log: d.log, maxDepth: d.limits.MaxDepth,
+		realm: d.name, kind: d.kind, log: d.log, maxDepth: d.limits.MaxDepth, redact: d.redact,
 		changed: make(chan struct{}, 1), abandoned: make(chan int64, 256), declines: make(chan []byte, 64),
 		done: make(chan struct{}), idle: make(chan struct{}, 1),
 	}
@@ -96,7 +99,7 @@ func (d *dialer) attempt(ctx context.Context, protocol string) (*conn, error) {
 	idle := func() {}
 	var err error
 	if d.kind == transportStdio {
-		if c.proc, err = startProcess(d.name, d.spec, d.limits, d.start, d.groups, d.log); err != nil {
+		if c.proc, err = startProcess(d.name, d.spec, d.limits, d.start, d.groups, d.redact, d.log); err != nil {
 			cancel()
 			return nil, err
 		}
@@ -175,7 +178,7 @@ func (c *conn) initialize(ctx, life context.Context, me mcp.Implementation) erro
 	}
 	c.version = c.client.ProtocolVersion()
 	c.modern = mcp.IsModernProtocol(c.version)
-	c.server = clean(strings.TrimSpace(result.ServerInfo.Name+" "+result.ServerInfo.Version), 200)
+	c.server = c.redact.Text(clean(strings.TrimSpace(result.ServerInfo.Name+" "+result.ServerInfo.Version), 200))
 	if c.modern {
 		return c.setMeta(me)
 	}
@@ -309,7 +312,7 @@ func (c *conn) onRequest(id json.RawMessage, method string) {
 func (c *conn) onNotification(n mcp.JSONRPCNotification) {
 	switch n.Method {
 	case string(mcp.MethodNotificationProgress):
-		c.progress.push(n.Params.AdditionalFields)
+		c.progress.push(n.Params.AdditionalFields, c.redact.Text)
 	case string(mcp.MethodNotificationToolsListChanged):
 		select {
 		case c.changed <- struct{}{}:

@@ -3,6 +3,7 @@ package realm
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,15 +34,22 @@ func environment(spec schemas.Realm) (map[string]string, error) {
 			env[name] = v
 		}
 	}
-	if spec.EnvFile != "" {
-		if err := readEnvFile(spec.EnvFile, env); err != nil {
-			return nil, err
-		}
+	file, err := envFile(spec)
+	if err != nil {
+		return nil, err
 	}
-	for name, v := range spec.Env {
-		env[name] = v
-	}
+	maps.Copy(env, file)
+	maps.Copy(env, spec.Env)
 	return env, nil
+}
+
+// envFile is the variables of the realm's envFile.
+func envFile(spec schemas.Realm) (map[string]string, error) {
+	env := map[string]string{}
+	if spec.EnvFile == "" {
+		return env, nil
+	}
+	return env, readEnvFile(spec.EnvFile, env)
 }
 
 // readEnvFile adds the NAME=value lines of a file. Blank lines and # comments are skipped, "export " and quotes around a value

@@ -264,7 +264,7 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 	case err == nil && !isAnswerTo(response.ID, id):
 		f.err = errNoResult // an answer to something else
 	case err == nil && response.Error == nil && f.status < 400:
-		return response.Result, nil
+		return c.redact.JSON(response.Result), nil
 	case err == nil && response.Error != nil:
 		f.rpc = response.Error
 	case err == nil:

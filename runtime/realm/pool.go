@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -42,6 +43,9 @@ func New(config Config) (*Pool, error) {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
+	if config.Redact == nil {
+		config.Redact = redact.New()
+	}
 	p := &Pool{
 		config: config, defaultTimeout: cmp.Or(config.DefaultTimeout, 60*time.Second),
 		limits: config.Limits.withDefaults(), log: log.Named("realm"), spawner: newSpawner(),
@@ -56,16 +60,17 @@ func New(config Config) (*Pool, error) {
 
 func (p *Pool) newRealm(name, kind string, spec schemas.Realm, policies *schemas.Policies) *realm {
 	log := p.log.With("realm", name)
+	p.config.Redact.Add(secretsOf(spec))
 	r := &realm{
 		name: name, kind: kind, spec: spec, limits: p.limits, cache: p.config.Cache, log: log,
-		redact:  redactor(spec.Env, spec.Headers, queryOf(spec.URL)),
+		redact:  p.config.Redact,
 		state:   schemas.RealmIdle,
 		wake:    make(chan struct{}, 1),
 		changed: make(chan struct{}),
 		drained: make(chan struct{}),
 		dialer: dialer{
 			name: name, kind: kind, protocol: policies.For(name, "").Protocol, version: p.config.Version,
-			spec: spec, limits: p.limits, start: p.spawner.start, log: log,
+			spec: spec, limits: p.limits, start: p.spawner.start, log: log, redact: p.config.Redact,
 		},
 	}
 	r.policies.Store(policies)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -35,7 +36,7 @@ type process struct {
 type spawn func(*exec.Cmd) error
 
 // startProcess starts the realm's command without a shell. The error is a *schemas.Error.
-func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, groups *groups, log hclog.Logger) (*process, error) {
+func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, groups *groups, redactor *redact.Redactor, log hclog.Logger) (*process, error) {
 	unavailable := func(format string, args ...any) *schemas.Error {
 		return schemas.Errorf(schemas.CodeUnavailable, "realm %q: %s", name, fmt.Sprintf(format, args...)).WithOutcome(schemas.NotRun)
 	}
@@ -43,6 +44,11 @@ func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, g
 	if err != nil {
 		return nil, unavailable("its envFile cannot be read: %v", err).WithHint("correct mcpServers.%s.envFile", name)
 	}
+	var secrets redact.Secrets
+	if file, err := envFile(spec); err == nil {
+		secrets.Named(file)
+	}
+	redactor.Add(&secrets)
 	if spec.Cwd != "" {
 		if info, err := os.Stat(spec.Cwd); err != nil || !info.IsDir() {
 			return nil, unavailable("its working directory %s does not exist", spec.Cwd).WithHint("correct mcpServers.%s.cwd", name)
@@ -85,7 +91,7 @@ func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, g
 			WithHint("run it by hand; mcpServers.%s has the command, its args and its cwd", name)
 	}
 	groups.watch(p.cmd.Process.Pid)
-	p.stderr = newStderrLog(log, redactor(spec.Env), limits.StderrRate)
+	p.stderr = newStderrLog(log, redactor, limits.StderrRate)
 	silent := make(chan struct{}) // closed when its stderr is read to the end
 	p.wg.Go(func() {
 		defer close(silent)

@@ -279,8 +279,8 @@ func TestSecretsOfTheConfigAreNotLogged(t *testing.T) {
 		Command: "sh", Args: []string{"-c", `echo "key is $TOKEN" >&2; exit 1`}, Env: map[string]string{"TOKEN": "canary-secret"},
 	})})
 	_, err := invoke(t, p, "sh", "x", `{}`)
-	e := wantError(t, err, schemas.CodeUnavailable, schemas.NotRun, "key is ***")
-	eventually(t, "the log has the line", func() bool { return strings.Contains(log.String(), "key is ***") })
+	e := wantError(t, err, schemas.CodeUnavailable, schemas.NotRun, "key is «redacted»")
+	eventually(t, "the log has the line", func() bool { return strings.Contains(log.String(), "key is «redacted»") })
 	if strings.Contains(log.String()+e.Error(), "canary") {
 		t.Error("the secret is in the log or in the error")
 	}

@@ -87,8 +87,9 @@ func (t *progressTable) remove(token int64) {
 	delete(t.sinks, token)
 }
 
-// push delivers the fields of a progress notification; without a sink for its token it is dropped.
-func (t *progressTable) push(fields map[string]any) {
+// push delivers the fields of a progress notification; without a sink for its token it is dropped. redact is applied
+// to its message.
+func (t *progressTable) push(fields map[string]any, redact func(string) string) {
 	token, ok := fields["progressToken"].(float64)
 	if !ok {
 		return
@@ -103,7 +104,7 @@ func (t *progressTable) push(fields map[string]any) {
 	p.Done, _ = fields["progress"].(float64)
 	p.Total, _ = fields["total"].(float64)
 	message, _ := fields["message"].(string)
-	p.Message = clean(message, maxProgressMessage)
+	p.Message = redact(clean(message, maxProgressMessage))
 	s.push(p)
 }
 

@@ -6,13 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -25,7 +25,7 @@ type realm struct {
 	limits  Limits
 	cache   CatalogCache
 	log     hclog.Logger
-	redact  *strings.Replacer
+	redact  *redact.Redactor
 	dialer  dialer
 	drained chan struct{} // closed when the realm was removed from the pool and its last call has ended
 
@@ -55,8 +55,15 @@ type realm struct {
 // backoff is over, and after a first failure, such as the end of a realm that worked, at once.
 const restartGap = time.Second
 
-// tidy cleans a text of the realm for an error.
-func (r *realm) tidy(s string) string { return clean(r.redact.Replace(s), r.limits.MaxText) }
+// tidy cleans a text of the realm for an error. Secrets are looked for again after hidden characters have been removed from them.
+func (r *realm) tidy(s string) string {
+	return schemas.Cut(r.redact.Text(schemas.Clean(r.redact.Text(s))), r.limits.MaxText, cutMark)
+}
+
+// withoutSecrets is an error of our own that may repeat the configuration, such as a command that was not found.
+func (r *realm) withoutSecrets(err *schemas.Error) *schemas.Error {
+	return err.With(func(e *schemas.Error) { e.Message, e.Hint = r.redact.Text(e.Message), r.redact.Text(e.Hint) })
+}
 
 // run owns the realm until ctx ends or the realm is removed. It connects at once if eager, else at the first use.
 func (r *realm) run(ctx context.Context, eager bool) {
@@ -112,7 +119,7 @@ func (r *realm) start(ctx context.Context) (*conn, error) {
 
 	var failure *schemas.Error
 	if err != nil {
-		failure = startFailure(r.name, err, r.tidy)
+		failure = r.withoutSecrets(startFailure(r.name, err, r.tidy))
 		if ctx.Err() == nil {
 			r.log.Warn("realm does not start; it will be tried again", "error", failure.Message, "hint", failure.Hint)
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/runplane/runplane/schemas"
@@ -111,24 +110,3 @@ func hasHidden(raw json.RawMessage) bool {
 		}
 	}
 }
-
-// redactor replaces configured values, which are often secrets, in texts for logs and errors.
-func redactor(values ...map[string]string) *strings.Replacer {
-	var secrets []string
-	for _, m := range values {
-		for _, v := range m {
-			if v = strings.TrimSpace(strings.TrimPrefix(v, "Bearer ")); len(v) >= minSecret {
-				secrets = append(secrets, v)
-			}
-		}
-	}
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // longer ones first, which may contain shorter ones
-	var pairs []string
-	for _, v := range secrets {
-		pairs = append(pairs, v, "***")
-	}
-	return strings.NewReplacer(pairs...)
-}
-
-// minSecret is the length from which a configured value is replaced; shorter ones ("1", "true") are ordinary words.
-const minSecret = 6

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/time/rate"
 
+	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -23,14 +24,14 @@ const (
 // stderrLog reads a child's stderr to its end, so that the child never blocks on it, and logs it up to a rate.
 type stderrLog struct {
 	log    hclog.Logger
-	redact *strings.Replacer
+	redact *redact.Redactor
 	rate   *rate.Limiter
 	mu     sync.Mutex
 	kept   [keptLines][]byte // a ring
 	next   int               // number of lines kept so far
 }
 
-func newStderrLog(log hclog.Logger, redact *strings.Replacer, perSecond int) *stderrLog {
+func newStderrLog(log hclog.Logger, redact *redact.Redactor, perSecond int) *stderrLog {
 	return &stderrLog{log: log, redact: redact, rate: rate.NewLimiter(rate.Limit(perSecond), 4*perSecond)}
 }
 
@@ -65,7 +66,7 @@ func (s *stderrLog) read(in io.ReadCloser) {
 
 // tidy cleans a line for the log and for errors.
 func (s *stderrLog) tidy(line []byte) string {
-	plain := s.redact.Replace(schemas.WithoutEscapes(strings.TrimRight(string(line), "\r\n")))
+	plain := s.redact.Text(schemas.WithoutEscapes(strings.TrimRight(string(line), "\r\n")))
 	return printable([]byte(plain), maxStderrLine)
 }
 
