@@ -144,3 +144,34 @@ func TestDriftVoidsAnApproval(t *testing.T) {
 		want(t, approve(), schemas.StatusSucceeded, "", "a=succeeded")
 	})
 }
+
+// A tool that changed in silence refuses the call: the node is held like one whose tool was known to have changed.
+func TestRefusalByAChangedToolIsDrift(t *testing.T) {
+	for _, tt := range []struct {
+		code    schemas.Code
+		changes bool
+		held    bool
+	}{
+		{schemas.CodeInvalidArgument, true, true},
+		{schemas.CodeInvalidArgument, false, false},
+		{schemas.CodeUnavailable, true, false},
+	} {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+			p := run(w, s)
+			defer p.stop()
+			e, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"r.once",
+				"inputs":{"take":"30s","fail":1,"code":"` + string(tt.code) + `"},"retry":{"max_attempts":1}}]}`)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			if tt.changes {
+				w.change("once", plan.Tool{Hash: "new", Effect: schemas.EffectOnce, InputSchema: narrow})
+			}
+			e = p.rest(t, e.ExecutionID)
+			if held := e.Status == schemas.StatusSuspended && len(e.WaitingFor) == 1 && e.WaitingFor[0].Reason == schemas.ReasonDrift; held != tt.held {
+				t.Errorf("%s, changed %t: %s, %+v, %v", tt.code, tt.changes, e.Status, e.WaitingFor, e.Error)
+			}
+		})
+	}
+}

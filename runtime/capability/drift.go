@@ -2,6 +2,7 @@ package capability
 
 import (
 	"context"
+	"errors"
 
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/records"
@@ -18,7 +19,7 @@ func (c *Capabilities) checkDrift(next call.Invoker) call.Invoker {
 		}
 		live, known := c.Realms.Definition(ctx, planned.Realm, planned.Capability)
 		if !known || live.Hash == planned.Hash && !planned.Accepted {
-			return next.Invoke(ctx, planned)
+			return c.driftOf(ctx, planned)(next.Invoke(ctx, planned))
 		}
 		checker, err := c.checkers.get(live.Hash, live.InputSchema)
 		if err != nil {
@@ -30,10 +31,29 @@ func (c *Capabilities) checkDrift(next call.Invoker) call.Invoker {
 			return nil, schemas.InvalidArguments(problems).WithOutcome(schemas.NotRun)
 		case live.Hash == planned.Hash:
 		case !compatible || planned.Rules == nil || planned.Rules.Drift != schemas.DriftAllowCompatible:
-			return nil, schemas.Errorf(schemas.CodeCapabilityDrift, "%s has changed since the plan was accepted", planned.Name()).
-				WithHint("resolve_capability shows it; resume_execution with retry, or with other inputs, accepts it as it is now").
-				WithOutcome(schemas.NotRun)
+			return nil, drifted(planned)
 		}
 		return next.Invoke(ctx, planned)
 	})
+}
+
+func drifted(planned *call.Call) *schemas.Error {
+	return schemas.Errorf(schemas.CodeCapabilityDrift, "%s has changed since the plan was accepted", planned.Name()).
+		WithHint("resolve_capability shows it; resume_execution with retry, or with other inputs, accepts it as it is now").
+		WithOutcome(schemas.NotRun)
+}
+
+// driftOf turns the error of a call that its tool has refused into drift, if the tool is no longer the one of the plan: the realm
+// was asked for its tools again after the error.
+func (c *Capabilities) driftOf(ctx context.Context, planned *call.Call) func(*call.Result, error) (*call.Result, error) {
+	return func(res *call.Result, err error) (*call.Result, error) {
+		e, ok := errors.AsType[*schemas.Error](err)
+		if !ok || e.Outcome != schemas.NotRun || e.Code != schemas.CodeInvalidArgument {
+			return res, err
+		}
+		if live, known := c.Realms.Definition(ctx, planned.Realm, planned.Capability); known && live.Hash != planned.Hash {
+			return nil, drifted(planned).With(func(d *schemas.Error) { d.Message += ", and refused the call: " + e.Message })
+		}
+		return res, err
+	}
 }

@@ -45,13 +45,15 @@ func (r *realm) loadCatalog(ctx context.Context) {
 	if len(data) == 0 || json.Unmarshal(data, &s) != nil || s.Spec != specDigest(r.spec) {
 		return
 	}
-	r.setListing(s.At, s.Tools)
+	l := r.setListing(s.At, s.Tools)
+	r.saved = savedFor{l, s.Server, s.Protocol}
 	r.update(func() { r.server, r.protocol = s.Server, s.Protocol })
 }
 
-func (r *realm) saveCatalog(ctx context.Context, l *listing, cn *conn) {
+// saveCatalog reports whether it has saved the listing, or need not.
+func (r *realm) saveCatalog(ctx context.Context, l *listing, cn *conn) bool {
 	if r.cache == nil {
-		return
+		return true
 	}
 	data, err := json.Marshal(saved{Spec: specDigest(r.spec), At: l.at, Server: cn.server, Protocol: cn.version, Tools: l.raw})
 	if err == nil {
@@ -60,4 +62,5 @@ func (r *realm) saveCatalog(ctx context.Context, l *listing, cn *conn) {
 	if err != nil && ctx.Err() == nil {
 		r.log.Warn("catalog cannot be cached; the next listing will be tried again", "error", err)
 	}
+	return err == nil
 }

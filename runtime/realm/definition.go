@@ -6,15 +6,15 @@ import (
 	"github.com/runplane/runplane/runtime/plan"
 )
 
-// Definition is the tool as the live connection of its realm lists it: after a restart the realm is asked again first, so that
-// a change is not missed. It starts the realm if necessary, and waits for its list. false: the realm has no such tool, or cannot
+// Definition is the tool as the live connection of its realm lists it: after a restart, and if the list is no longer fresh, the
+// realm is asked again first, so that a change is not missed. It starts the realm if necessary, and waits for its list. false: the realm has no such tool, or cannot
 // be asked now, in which case a call fails too.
 func (p *Pool) Definition(ctx context.Context, realm, capability string) (t plan.Tool, known bool) {
 	r, err := p.realm(realm)
 	if err != nil {
 		return t, false
 	}
-	for {
+	for verified := false; ; {
 		cn, err := r.connected(ctx)
 		if err != nil {
 			return t, false
@@ -23,6 +23,11 @@ func (p *Pool) Definition(ctx context.Context, realm, capability string) (t plan
 		changed := r.changed
 		listing, listErr := r.listing, r.listErr
 		r.mu.Unlock()
+		if cn.listed.Load() && !verified {
+			r.verify(ctx, cn, false)
+			verified = true
+			continue
+		}
 		if cn.listed.Load() {
 			if listing == nil || listErr != nil {
 				return t, false

@@ -79,7 +79,11 @@ func (p *Pool) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 				continue
 			}
 		}
-		return nil, r.callError(c, f)
+		failure := r.callError(c, f)
+		if hintsAtChange(failure) {
+			r.verify(ctx, cn, true)
+		}
+		return nil, failure
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -12,10 +13,12 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// listing is all tools of a realm at one time. It is immutable.
+// listing is all tools of a realm at one time. But for seen it is immutable.
 type listing struct {
 	at    time.Time
-	raw   []json.RawMessage // as the realm sent them, for the cache
+	seen  atomic.Int64      // Unix nanoseconds: when the realm last listed the same; 0: at
+	sent  []json.RawMessage // as the realm sent them
+	raw   []json.RawMessage // the valid ones, for the cache
 	names []string          // sorted
 	tools map[string]*tool
 
@@ -25,7 +28,7 @@ type listing struct {
 
 // newListing parses the definitions. An invalid one is omitted and logged, and so is a second one with the same name.
 func newListing(at time.Time, raw []json.RawMessage, limits Limits, policy func(name string) schemas.Policy, log hclog.Logger) *listing {
-	l := &listing{at: at, tools: make(map[string]*tool, len(raw))}
+	l := &listing{at: at, sent: raw, tools: make(map[string]*tool, len(raw))}
 	for _, definition := range raw {
 		definition, notes, flaw := schemas.Mend(definition, limits.MaxDepth)
 		if flaw != nil {

@@ -29,9 +29,10 @@ const (
 // pipe is the stdio transport: one JSON-RPC message per line, in both directions. Requests that come during a write are sent
 // together in the next one. A peer that does not read delays no caller beyond its ctx.
 type pipe struct {
-	out   io.WriteCloser
-	lines *lineReader
-	log   hclog.Logger
+	out     io.WriteCloser
+	lines   *lineReader
+	unasked *throttle // of what no request waits for
+	log     hclog.Logger
 
 	mu      sync.Mutex
 	waiting map[int64]chan *transport.JSONRPCResponse // each of size 1, so that the reader never blocks
@@ -57,7 +58,7 @@ const maxReplies = 1024
 
 func newPipe(in io.Reader, out io.WriteCloser, limit int, log hclog.Logger) *pipe {
 	return &pipe{
-		out: out, lines: newLineReader(in, limit), log: log,
+		out: out, lines: newLineReader(in, limit), unasked: newThrottle(), log: log,
 		waiting: map[int64]chan *transport.JSONRPCResponse{},
 		wake:    make(chan struct{}, 1),
 		ended:   make(chan struct{}),
@@ -223,6 +224,7 @@ func (p *pipe) read() {
 				p.log.Warn("the realm wrote something other than MCP to stdout, ignored; logs belong on stderr", "line", printable(line, 200))
 				warned = true
 			}
+			p.unasked.wait(p.ended)
 		}
 	}
 }
@@ -263,6 +265,9 @@ func (p *pipe) dispatch(line []byte) bool {
 		return false
 	}
 	hasID := len(m.ID) > 0 && string(m.ID) != "null"
+	if m.Method != "" {
+		p.unasked.wait(p.ended)
+	}
 	switch {
 	case m.Method != "" && hasID:
 		if err := p.enqueue(declineLine(m.ID, m.Method)); err != nil {

@@ -66,6 +66,7 @@ func (p *Pool) newRealm(name, kind string, spec schemas.Realm, policies *schemas
 		redact:  p.config.Redact,
 		state:   schemas.RealmIdle,
 		wake:    make(chan struct{}, 1),
+		doubted: make(chan struct{}, 1),
 		changed: make(chan struct{}),
 		drained: make(chan struct{}),
 		dialer: dialer{

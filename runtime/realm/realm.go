@@ -35,6 +35,7 @@ type realm struct {
 	conn        atomic.Pointer[conn] // nil: none now
 	lastSuccess atomic.Int64         // Unix nanoseconds; 0: never
 	wake        chan struct{}        // size 1: a start is requested
+	doubted     chan struct{}        // size 1: the listing is to be verified
 
 	mu       sync.Mutex
 	state    schemas.RealmState
@@ -49,6 +50,9 @@ type realm struct {
 	server   string
 	protocol string
 	changed  chan struct{} // closed and replaced at each change
+	fresh    freshness     // of the listing
+
+	saved savedFor // used by the run goroutine alone
 }
 
 // restartGap is how long calls are refused after a repeated failure. After that a call may start the realm again even before the
@@ -161,10 +165,11 @@ func (r *realm) serve(ctx context.Context, cn *conn) error {
 	running.Go(func() { cn.run(ctx) })
 	running.Go(func() { r.probe(ctx, cn) })
 
-	r.list(ctx, cn)
+	r.list(ctx, cn, demanded)
 	stale := time.NewTimer(r.jitter(r.limits.CatalogTTL))
 	defer stale.Stop()
 	var settled <-chan time.Time // list_changed was received; more may follow
+	pace := newPace(r.limits)
 	for {
 		select {
 		case <-ctx.Done():
@@ -176,14 +181,22 @@ func (r *realm) serve(ctx context.Context, cn *conn) error {
 			return cn.cause
 		case <-cn.changed:
 			if settled == nil {
-				settled = time.After(r.limits.Debounce)
+				settled = time.After(pace.wait(time.Now()))
 			}
+			continue
+		case <-r.doubted:
+			r.list(ctx, cn, verifying)
 			continue
 		case <-settled:
 		case <-stale.C:
 		}
+		announced := settled != nil
 		settled = nil
-		r.list(ctx, cn)
+		began := time.Now()
+		r.list(ctx, cn, demanded)
+		if announced {
+			pace.listed(began, time.Now())
+		}
 		stale.Reset(r.jitter(r.limits.CatalogTTL))
 	}
 }
@@ -211,29 +224,6 @@ func (r *realm) connectionLost(cn *conn) {
 func (r *realm) discard(cn *conn, cause error) {
 	cn.fail(cause)
 	r.conn.CompareAndSwap(cn, nil)
-}
-
-// list reads the tools. If that fails, the last listing is kept and listErr is set.
-func (r *realm) list(ctx context.Context, cn *conn) {
-	raw, err := cn.listTools(ctx, r.limits)
-	if errors.Is(err, errNoTools) {
-		raw, err = nil, nil
-	}
-	if ctx.Err() != nil {
-		return
-	}
-	if err != nil {
-		r.log.Warn("tools of the realm cannot be listed; they will be read again after catalog_ttl", "error", r.tidy(errorText(err)))
-		r.update(func() { r.listErr = err; cn.listed.Store(true) })
-		return
-	}
-	if headed := toolsWithHeaders(raw); len(headed) > 0 {
-		cn.headerTools.Store(&headed)
-	}
-	l := r.setListing(time.Now(), raw)
-	r.update(func() { cn.listed.Store(true) })
-	r.lastSuccess.Store(l.at.UnixNano())
-	r.saveCatalog(ctx, l, cn)
 }
 
 // connected returns the live conn, or requests a start and waits for it. The error is a *schemas.Error with NotRun.
@@ -343,6 +333,9 @@ func (r *realm) health() schemas.RealmHealth {
 	}
 	if r.listing != nil {
 		at := r.listing.at
+		if n := r.listing.seen.Load(); n != 0 {
+			at = time.Unix(0, n).UTC()
+		}
 		h.Capabilities, h.CatalogAt = len(r.listing.names), &at
 	}
 	if n := r.lastSuccess.Load(); n != 0 {
