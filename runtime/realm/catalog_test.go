@@ -264,7 +264,7 @@ func TestDiscoverRanksPagesAndDetails(t *testing.T) {
 		t.Errorf("nonsense finds %q", got)
 	}
 	all := names(find("", "", "names", 500, ""))
-	if !slices.IsSorted(all) || len(all) != 23 {
+	if !slices.IsSorted(all) || len(all) != 24 {
 		t.Errorf("all are %q", all)
 	}
 	for _, query := range []string{"", "order", "answer with the message"} {
