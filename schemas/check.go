@@ -3,11 +3,11 @@ package schemas
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,19 +20,31 @@ import (
 const (
 	maxSchemaBytes  = 256 << 10
 	maxSchemaValues = 8000    // JSON objects and lists in a schema
-	maxCheckSteps   = 500_000 // sub-schemas applied in one check
+	maxCheckSteps   = 500_000 // sub-schemas applied in one check, and values looked at; what takes longer than usual counts more
+	largeCheckSteps = 50_000  // steps from which a check counts as large
+	maxLargeChecks  = 2       // large checks in the process at once: each may take 100 MB
+	maxCheckValues  = 1 << 20 // values in a document
+	maxInPlace      = 200     // sub-schemas for one value, one within the other
 	maxCheckDepth   = 1000    // levels of nesting in a document
 	maxNumberLength = 400     // digits and size of the exponent of one number
+
+	maxSchemaPatterns = 20_000 // instructions of all patterns of a schema that have more than smallPattern
+	smallPattern      = 50
 )
 
 // Checker checks documents against one JSON Schema (2020-12 unless the schema names another draft). It never fetches a
-// remote $ref, a pattern that RE2 cannot express counts as satisfied, and both a schema and a check are limited in
-// size and steps. It is safe for concurrent use; checks of one Checker run one at a time.
+// remote $ref. A pattern that RE2 cannot express, or that is too large, counts as satisfied. Both a schema and a check are
+// limited in size and steps. It is safe for concurrent use.
 type Checker struct {
-	root      *jsonschema.Schema
+	doc       any                           // the schema
 	locations map[string]*jsonschema.Schema // by absolute location
-	mu        sync.Mutex                    // guards steps
-	steps     int
+	ready     bool                          // the patterns of the schema are known
+
+	mu          sync.Mutex          // guards the following
+	idle        []*compiled         // that no check uses now
+	patterns    map[string]*Pattern // nil: it is not checked
+	patternSize int                 // of all compiled ones
+	leftOut     []string            // patterns of the schema that are too large
 }
 
 // schemaURL names the schema inside the checker; nothing is ever read from it.
@@ -54,35 +66,51 @@ func NewChecker(schema json.RawMessage) (*Checker, error) {
 	if n := countContainers(doc); n > maxSchemaValues {
 		return nil, fmt.Errorf("the schema has %d parts (limit %d)", n, maxSchemaValues)
 	}
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	c.UseLoader(noRemote{})
-	c.UseRegexpEngine(compilePattern)
-	if err := c.AddResource(schemaURL, doc); err != nil {
-		return nil, fmt.Errorf("the schema cannot be used: %w", err)
-	}
-	root, err := c.Compile(schemaURL)
+	checker := &Checker{doc: doc, patterns: map[string]*Pattern{}}
+	first, locations, err := checker.compile()
 	if err != nil {
-		return nil, fmt.Errorf("the schema cannot be used: %s", schemaProblems(doc, err))
+		return nil, err
 	}
-	checker := &Checker{root: root, locations: map[string]*jsonschema.Schema{}}
-	checker.visit(root)
+	checker.locations, checker.ready, checker.idle = locations, true, []*compiled{first}
 	return checker, nil
 }
 
+// Unchecked are the patterns of the schema that are not checked, because each or all together are too large; see [MaxPattern].
+func (c *Checker) Unchecked() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.leftOut)
+}
+
 // Check returns all problems of a document in the order of its fields; none means that it is valid.
-func (c *Checker) Check(doc json.RawMessage) []Problem { return c.CheckPartial(doc, nil) }
+// If ctx ends before the check does, the only problem has the keyword [KeywordInterrupted].
+func (c *Checker) Check(ctx context.Context, doc json.RawMessage) []Problem {
+	return c.CheckPartial(ctx, doc, nil)
+}
+
+// CheckToEnd is Check without an interrupt, for problems that are recorded as a result. Like every check it is bounded.
+func (c *Checker) CheckToEnd(doc json.RawMessage) []Problem {
+	return c.check(doc, translator{checker: c, ctx: uninterrupted})
+}
+
+// uninterrupted is the context of checks that end by themselves.
+var uninterrupted = context.Background()
+
+// KeywordInterrupted is that of a problem which says that a check was not made to its end.
+const KeywordInterrupted = "interrupted"
 
 // CheckPartial checks a document in which the values at the JSON pointers of open are not known yet. It returns only the
 // problems that exist whatever those values will be.
-func (c *Checker) CheckPartial(doc json.RawMessage, open []string) []Problem {
-	return c.check(doc, translator{checker: c, open: open})
+func (c *Checker) CheckPartial(ctx context.Context, doc json.RawMessage, open []string) []Problem {
+	return c.check(doc, translator{checker: c, ctx: ctx, open: open})
 }
 
 // CheckShowing checks a document whose values may not all be shown: where show gives a text for a JSON pointer, messages
 // have it instead of the value.
-func (c *Checker) CheckShowing(doc json.RawMessage, show func(field string) (text string, ok bool)) []Problem {
-	return c.check(doc, translator{checker: c, show: show})
+func (c *Checker) CheckShowing(
+	ctx context.Context, doc json.RawMessage, show func(field string) (text string, ok bool),
+) []Problem {
+	return c.check(doc, translator{checker: c, ctx: ctx, show: show})
 }
 
 func (c *Checker) check(doc json.RawMessage, t translator) []Problem {
@@ -93,126 +121,30 @@ func (c *Checker) check(doc json.RawMessage, t translator) []Problem {
 	if problem != "" {
 		return []Problem{{Keyword: "json", Message: "the document " + problem}}
 	}
-	err := c.validate(value)
-	if err == nil {
+	one, err := c.take()
+	if err != nil {
+		return []Problem{{Keyword: "schema", Message: err.Error()}}
+	}
+	defer c.giveBack(one)
+	if err = one.validate(t.ctx, value); err == nil {
 		return nil
 	}
 	var failed *jsonschema.ValidationError
-	if !errors.As(err, &failed) {
-		return []Problem{{Keyword: "steps", Message: "the document is too complex to check against the schema"}}
+	switch {
+	case errors.Is(err, errInterrupted):
+		return []Problem{{Keyword: KeywordInterrupted, Message: "the document was not checked to its end: " + context.Cause(t.ctx).Error()}}
+	case !errors.As(err, &failed):
+		return []Problem{{Keyword: "steps", Message: fmt.Sprintf("the document is too complex to check against the schema (limit %d steps)", maxCheckSteps)}}
 	}
 	t.doc = value
 	return t.translate(failed)
 }
 
-// errSteps ends a check that takes too many steps.
-var errSteps = errors.New("too many steps")
-
-func (c *Checker) validate(doc any) (err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.steps = 0
-	defer func() {
-		if r := recover(); r != nil {
-			if r != any(errSteps) {
-				panic(r)
-			}
-			err = errSteps
-		}
-	}()
-	return c.root.Validate(doc)
-}
-
-// stepCounter is added to every sub-schema and ends the check when the budget is spent: without it a schema of a few
-// lines, whose allOf doubles at each level, would run for years.
-type stepCounter struct {
-	checker *Checker
-	weight  int
-}
-
-// Validate counts one application of the sub-schema.
-func (s stepCounter) Validate(*jsonschema.ValidatorContext, any) {
-	if s.checker.steps += s.weight; s.checker.steps > maxCheckSteps {
-		panic(errSteps)
-	}
-}
-
-// visit registers s and all schemas below it.
-func (c *Checker) visit(s *jsonschema.Schema) {
-	if s == nil || c.locations[s.Location] != nil {
-		return
-	}
-	c.locations[s.Location] = s
-	weight := 1 + len(s.PatternProperties)
-	if s.Enum != nil {
-		weight += len(s.Enum.Values) / 8
-	}
-	s.Extensions = append(s.Extensions, stepCounter{c, weight})
-	for _, one := range []*jsonschema.Schema{s.Ref, s.RecursiveRef, s.Not, s.If, s.Then, s.Else, s.PropertyNames,
-		s.UnevaluatedProperties, s.Contains, s.Items2020, s.UnevaluatedItems, s.ContentSchema} {
-		c.visit(one)
-	}
-	if s.DynamicRef != nil {
-		c.visit(s.DynamicRef.Ref)
-	}
-	for _, list := range [][]*jsonschema.Schema{s.AllOf, s.AnyOf, s.OneOf, s.PrefixItems} {
-		for _, one := range list {
-			c.visit(one)
-		}
-	}
-	for _, one := range s.Properties {
-		c.visit(one)
-	}
-	for _, one := range s.PatternProperties {
-		c.visit(one)
-	}
-	for _, one := range s.DependentSchemas {
-		c.visit(one)
-	}
-	for _, other := range []any{s.AdditionalProperties, s.Items, s.AdditionalItems} {
-		c.visitAny(other)
-	}
-	for _, other := range s.Dependencies {
-		c.visitAny(other)
-	}
-}
-
-func (c *Checker) visitAny(v any) {
-	switch v := v.(type) {
-	case *jsonschema.Schema:
-		c.visit(v)
-	case []*jsonschema.Schema:
-		for _, one := range v {
-			c.visit(one)
-		}
-	}
-}
-
-// noRemote refuses every document that is not part of the schema.
-type noRemote struct{}
-
-// Load returns an error.
-func (noRemote) Load(url string) (any, error) {
-	return nil, fmt.Errorf("it refers to %q, and remote schemas are never fetched", url)
-}
-
-// compilePattern compiles a pattern as RE2; those that need more (look-ahead, back-references) match everything, so that
-// the tool itself checks them.
-func compilePattern(pattern string) (jsonschema.Regexp, error) {
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return anyPattern(pattern), nil //nolint:nilerr // the fallback is the answer
-	}
-	return re, nil
-}
-
-type anyPattern string
-
-func (p anyPattern) String() string        { return string(p) }
-func (anyPattern) MatchString(string) bool { return true }
-
 // decodeDocument decodes JSON and keeps numbers as they were written.
 func decodeDocument(doc json.RawMessage) (value any, problem string) {
+	if n := bytes.Count(doc, []byte(",")); n > maxCheckValues && valuesOf(doc) > maxCheckValues {
+		return nil, fmt.Sprintf("has more than %d values", maxCheckValues)
+	}
 	d := json.NewDecoder(bytes.NewReader(doc))
 	d.UseNumber()
 	if err := d.Decode(&value); err != nil {
@@ -222,6 +154,22 @@ func decodeDocument(doc json.RawMessage) (value any, problem string) {
 		return nil, "is followed by more data"
 	}
 	return value, boundDocument(value, 0)
+}
+
+// valuesOf counts the items and members of a JSON text.
+func valuesOf(doc []byte) int {
+	n, inside := 1, false
+	for i := 0; i < len(doc); i++ {
+		switch c := doc[i]; {
+		case inside && c == '\\':
+			i++
+		case c == '"':
+			inside = !inside
+		case c == ',' && !inside:
+			n++
+		}
+	}
+	return n
 }
 
 // boundDocument reports numbers and nesting that would be too expensive to check.

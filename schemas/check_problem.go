@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -29,14 +30,18 @@ func (p Problem) Name() string {
 	return name
 }
 
-// maxProblems bounds an answer.
-const maxProblems = 50
+// Bounds of an answer: as many problems are looked at, and the first of them are shown.
+const (
+	maxCollected = 1000
+	maxProblems  = 50
+)
 
 // english prints the errors that have no sentence of their own here.
 var english = message.NewPrinter(language.English)
 
 // translator flattens the validator's tree of errors into problems.
 type translator struct {
+	ctx     context.Context //nolint:containedctx // of the check
 	checker *Checker
 	doc     any
 	open    []string
@@ -66,7 +71,7 @@ func grouping(k jsonschema.ErrorKind) bool {
 }
 
 func (t *translator) walk(e *jsonschema.ValidationError) {
-	if t.uncertain(e) {
+	if len(t.out) >= maxCollected || t.uncertain(e) {
 		return
 	}
 	if grouping(e.ErrorKind) {

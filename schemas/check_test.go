@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -53,7 +54,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, p := range c.Check(json.RawMessage(tt.doc)) {
+			for _, p := range c.Check(context.Background(), json.RawMessage(tt.doc)) {
 				got = append(got, p.Field+": "+p.Message)
 			}
 			if strings.Join(got, "\n") != strings.Join(tt.want, "\n") {
@@ -88,7 +89,7 @@ func TestCheckPartialReportsOnlyWhatIsCertain(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, p := range c.CheckPartial(json.RawMessage(tt.doc), tt.open) {
+			for _, p := range c.CheckPartial(context.Background(), json.RawMessage(tt.doc), tt.open) {
 				got = append(got, p.Field)
 			}
 			if fmt.Sprint(got) != fmt.Sprint(tt.want) {
@@ -145,7 +146,7 @@ func TestCheckIsBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 			done := make(chan []Problem, 1)
-			go func() { done <- c.Check(json.RawMessage(tt.doc)) }()
+			go func() { done <- c.Check(context.Background(), json.RawMessage(tt.doc)) }()
 			select {
 			case problems := <-done:
 				if len(problems) != 1 || !strings.Contains(problems[0].Message, tt.want) {
@@ -155,8 +156,8 @@ func TestCheckIsBounded(t *testing.T) {
 				t.Fatal("the check does not end")
 			}
 			const heaviest = 8 // sub-schema of these
-			if c.steps > maxCheckSteps+heaviest {
-				t.Errorf("%d steps, at most %d are allowed", c.steps, maxCheckSteps)
+			if steps := c.idle[0].steps; steps > maxCheckSteps+heaviest {
+				t.Errorf("%d steps, at most %d are allowed", steps, maxCheckSteps)
 			}
 		})
 	}
@@ -175,7 +176,7 @@ func BenchmarkCheck(b *testing.B) {
 		c, _ := NewChecker(schema)
 		doc := json.RawMessage(`{"id":"A-17","n":5}`)
 		for b.Loop() {
-			if p := c.Check(doc); p != nil {
+			if p := c.Check(context.Background(), doc); p != nil {
 				b.Fatal(p)
 			}
 		}
@@ -191,7 +192,7 @@ func TestCheckShowingHidesValues(t *testing.T) {
 	}
 	doc := json.RawMessage(`{"port":"hunter2","mode":"hunter2","any":"hunter2","shown":"ten"}`)
 	var got []string
-	for _, p := range c.CheckShowing(doc, func(field string) (string, bool) { return "a secret", field != "/shown" }) {
+	for _, p := range c.CheckShowing(context.Background(), doc, func(field string) (string, bool) { return "a secret", field != "/shown" }) {
 		got = append(got, p.Message)
 	}
 	want := []string{

@@ -1,6 +1,8 @@
 package schemas
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -73,4 +75,50 @@ func patternSize(re *syntax.Regexp) int {
 		size = min(size*max(1, times), 1<<30)
 	}
 	return size
+}
+
+// LargePatterns counts the patterns of a JSON Schema that are too large to be checked; see [MaxPattern].
+func LargePatterns(schema json.RawMessage) int {
+	if len(schema) > maxSchemaBytes || !bytes.Contains(schema, []byte(`"pattern`)) {
+		return 0
+	}
+	doc, problem := decodeDocument(schema)
+	if problem != "" {
+		return 0
+	}
+	large, total := 0, 0
+	count := func(pattern string) {
+		p, err := CompilePattern(pattern)
+		if err == nil {
+			if total += sizeOfLarge(p); total > maxSchemaPatterns && sizeOfLarge(p) > 0 {
+				err = ErrPatternSize
+			}
+		}
+		if errors.Is(err, ErrPatternSize) {
+			large++
+		}
+	}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, item := range v {
+				walk(item)
+			}
+		case map[string]any:
+			if pattern, ok := v["pattern"].(string); ok {
+				count(pattern)
+			}
+			if properties, ok := v["patternProperties"].(map[string]any); ok {
+				for pattern := range properties {
+					count(pattern)
+				}
+			}
+			for _, item := range v {
+				walk(item)
+			}
+		}
+	}
+	walk(doc)
+	return large
 }

@@ -87,7 +87,7 @@ func method[In, Out any](contract, name, title string, effect Effect, descriptio
 		if err != nil {
 			return nil, fmt.Errorf("%s: schema: %w", name, err)
 		}
-		in, err := decode[In](c, r.Arguments)
+		in, err := decode[In](ctx, c, r.Arguments)
 		if err != nil {
 			return nil, err
 		}
@@ -107,11 +107,11 @@ func operatorOnly(m Method) Method {
 }
 
 // decode checks arguments against the method's schema, reporting all problems at once, and decodes them.
-func decode[In any](c *schemas.Checker, arguments json.RawMessage) (in In, err error) {
+func decode[In any](ctx context.Context, c *schemas.Checker, arguments json.RawMessage) (in In, err error) {
 	if arguments = bytes.TrimSpace(arguments); len(arguments) == 0 || string(arguments) == "null" {
 		arguments = json.RawMessage("{}")
 	}
-	if problems := c.Check(arguments); len(problems) > 0 {
+	if problems := c.Check(ctx, arguments); len(problems) > 0 {
 		return in, schemas.InvalidArguments(problems)
 	}
 	if err := json.Unmarshal(arguments, &in); err != nil { // what a schema cannot express, such as the form of a duration

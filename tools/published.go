@@ -54,7 +54,7 @@ func published(w *workflow.Published) Method {
 		if err != nil {
 			return nil, fmt.Errorf("%s: schema: %w", m.Name, err)
 		}
-		inputs, err := decode[schemas.Object](c, r.Arguments)
+		inputs, err := decode[schemas.Object](ctx, c, r.Arguments)
 		if err != nil {
 			return nil, err
 		}

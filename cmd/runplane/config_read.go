@@ -89,7 +89,7 @@ func readConfig(data []byte, file string, isYAML bool, env environment, overridd
 func (r *reader) into(c *Config) {
 	raw := r.doc.AppendTo(nil)
 	known := r.problems
-	for _, p := range configChecker().CheckShowing(raw, r.hidden) {
+	for _, p := range configChecker().CheckShowing(context.Background(), raw, r.hidden) {
 		if r.counts(p) && !slices.ContainsFunc(known, func(k problem) bool { return k.field == p.Field }) {
 			r.problems = append(r.problems, problem{r.position(p.Field), p.Field, p.Message, p.Candidates})
 		}

@@ -148,7 +148,7 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 	if err != nil {
 		return nil, err
 	}
-	if problems := checker.Check(records.OrElse(in.Inputs, "{}")); len(problems) > 0 {
+	if problems := checker.Check(ctx, records.OrElse(in.Inputs, "{}")); len(problems) > 0 {
 		for i := range problems {
 			problems[i].Field = "/inputs" + problems[i].Field
 		}

@@ -50,7 +50,10 @@ func (r *Engine) Compile(ctx context.Context, sub *Submit) (*plan.Program, []sch
 	if problem := r.applySubmit(parsed, sub); problem != nil {
 		return nil, append(findings, *problem), nil
 	}
-	program, more := plan.Compile(parsed, r.capabilities.Realms.Catalog(ctx, r.capabilities.WithFallbacks(plan.Realms(parsed))), r.limits.Plan)
+	program, more := plan.Compile(ctx, parsed, r.capabilities.Realms.Catalog(ctx, r.capabilities.WithFallbacks(plan.Realms(parsed))), r.limits.Plan)
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
 	if refused {
 		program = nil
 	}

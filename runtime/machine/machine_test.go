@@ -36,7 +36,7 @@ func program(t tester, source string) *plan.Program {
 	if p == nil {
 		t.Fatalf("parse: %+v", findings)
 	}
-	compiled, findings := plan.Compile(p, catalog{}, plan.Limits{})
+	compiled, findings := plan.Compile(context.Background(), p, catalog{}, plan.Limits{})
 	if compiled == nil {
 		t.Fatalf("compile: %+v", findings)
 	}

@@ -71,7 +71,7 @@ func (c *compiler) argumentsOf(a arguments) {
 	}
 	if t.checker != nil {
 		doc, open := a.Inputs.Sample()
-		c.problemsOf(a, t.checker.CheckPartial(doc, open), doc)
+		c.problemsOf(a, t.checker.CheckPartial(c.ctx, doc, open), doc)
 	}
 	c.typesGiven(a, t.input)
 }

@@ -45,7 +45,7 @@ func BenchmarkCompile1000(b *testing.B) {
 			w := sampleWorld()
 			expr.NewEvaluator(expr.Limits{}).Check("1")
 			for b.Loop() {
-				if prog, found := Compile(p, w, Limits{}); prog == nil {
+				if prog, found := Compile(context.Background(), p, w, Limits{}); prog == nil {
 					b.Fatal(found)
 				}
 			}
@@ -55,7 +55,7 @@ func BenchmarkCompile1000(b *testing.B) {
 
 func BenchmarkLoad1000(b *testing.B) {
 	p, _ := Parse(context.Background(), benchPlan(1000, true), Limits{})
-	prog, found := Compile(p, sampleWorld(), Limits{})
+	prog, found := Compile(context.Background(), p, sampleWorld(), Limits{})
 	if prog == nil {
 		b.Fatal(found)
 	}

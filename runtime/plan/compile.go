@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -14,10 +15,10 @@ import (
 // Compile checks a plan against the live tools and makes a program of it. The program is nil when any finding is an
 // error. Paths of findings point into the plan in canonical form, which is what [Parse] returns; each fix assumes that
 // the fixes of the findings before it were applied. p is not changed.
-func Compile(p *schemas.Plan, cat Catalog, lim Limits) (*Program, []schemas.Finding) {
+func Compile(ctx context.Context, p *schemas.Plan, cat Catalog, lim Limits) (*Program, []schemas.Finding) {
 	lim = lim.filled()
 	w := &work{
-		lim: lim, cat: cat, out: findings{max: lim.MaxFindings}, texts: map[string]string{},
+		ctx: ctx, lim: lim, cat: cat, out: findings{max: lim.MaxFindings}, texts: map[string]string{},
 		pins: map[string]Pin{}, tools: map[string]*liveTool{}, unavailable: map[string]bool{},
 		undoes: compensates(p, lim.MaxNesting),
 	}
@@ -44,6 +45,7 @@ func Locate(p *schemas.Plan, found []schemas.Finding) {
 
 // work is what a plan shares with the plans within it.
 type work struct {
+	ctx         context.Context //nolint:containedctx // lives as long as the call to Compile
 	lim         Limits
 	cat         Catalog
 	out         findings

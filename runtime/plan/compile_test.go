@@ -216,7 +216,7 @@ func TestCheckInputsTellsAllProblemsAtOnce(t *testing.T) {
 func TestCompileDoesNotChangeThePlan(t *testing.T) {
 	p, _ := Parse(context.Background(), []byte(`{"plan":"v1","nodes":[{"id":"a-b","set":1,"depends_on":["x"]},{"id":"c","set":"${nodes.a-b.output}","depends_on":["a-b"]}]}`), Limits{})
 	before, _ := json.Marshal(p)
-	Compile(p, sampleWorld(), Limits{})
+	Compile(context.Background(), p, sampleWorld(), Limits{})
 	if after, _ := json.Marshal(p); string(after) != string(before) {
 		t.Errorf("before %s\nafter  %s", before, after)
 	}
@@ -267,9 +267,18 @@ func TestHostilePlansAreRefusedQuickly(t *testing.T) {
 		run  func() []schemas.Finding
 		code string
 	}{
-		{"cycle of 1,000", func() []schemas.Finding { _, f := Compile(chain(1000, "n999"), sampleWorld(), Limits{}); return f }, codeCycle},
-		{"1,000,000 edges", func() []schemas.Finding { _, f := Compile(dense, sampleWorld(), Limits{}); return f }, codeTooManyRefs},
-		{"100,000 nodes", func() []schemas.Finding { _, f := Compile(wide, sampleWorld(), Limits{}); return f }, codeTooManyNodes},
+		{"cycle of 1,000", func() []schemas.Finding {
+			_, f := Compile(context.Background(), chain(1000, "n999"), sampleWorld(), Limits{})
+			return f
+		}, codeCycle},
+		{"1,000,000 edges", func() []schemas.Finding {
+			_, f := Compile(context.Background(), dense, sampleWorld(), Limits{})
+			return f
+		}, codeTooManyRefs},
+		{"100,000 nodes", func() []schemas.Finding {
+			_, f := Compile(context.Background(), wide, sampleWorld(), Limits{})
+			return f
+		}, codeTooManyNodes},
 		{"100,000 nodes as text", func() []schemas.Finding { _, f := Parse(context.Background(), many, Limits{}); return f }, codeTooLarge},
 		{"10,000 levels", func() []schemas.Finding {
 			_, f := Parse(context.Background(), []byte(`{"nodes":`+strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)+`}`), Limits{})
@@ -295,7 +304,7 @@ func TestHostilePlansAreRefusedQuickly(t *testing.T) {
 				p.Nodes[i].ForEach, p.Nodes[i].Set = schemas.Value(`"${inputs.l}"`), schemas.Value(`"${item.b}"`)
 			}
 			p.Nodes[999].Set = schemas.Value(`"${nodes.x}"`)
-			_, f := Compile(p, sampleWorld(), Limits{})
+			_, f := Compile(context.Background(), p, sampleWorld(), Limits{})
 			return f
 		}, codeUnknownNode},
 		{"a list of 10,000 objects with other keys each", func() []schemas.Finding {
@@ -305,7 +314,7 @@ func TestHostilePlansAreRefusedQuickly(t *testing.T) {
 			}
 			p := chain(1, "")
 			p.Nodes[0].ForEach, p.Nodes[0].Set = schemas.Value("["+strings.TrimSuffix(b.String(), ",")+"]"), schemas.Value(`"${item.x} ${nodes.x}"`)
-			_, f := Compile(p, sampleWorld(), Limits{})
+			_, f := Compile(context.Background(), p, sampleWorld(), Limits{})
 			return f
 		}, codeUnknownNode},
 		{"10,000 inputs of a definition", func() []schemas.Finding {
@@ -318,7 +327,7 @@ func TestHostilePlansAreRefusedQuickly(t *testing.T) {
 			d.Inputs = schemas.Object("{" + strings.TrimSuffix(own.String(), ",") + "}")
 			d.Nodes[0].Set = schemas.Value(`"${nodes.x}"`)
 			p := &schemas.Plan{Nodes: []schemas.Node{{ID: "w", Workflow: &schemas.Workflow{Definition: d}, Inputs: schemas.Object("{" + strings.TrimSuffix(given.String(), ",") + "}")}}}
-			_, f := Compile(p, sampleWorld(), Limits{})
+			_, f := Compile(context.Background(), p, sampleWorld(), Limits{})
 			return f
 		}, codeUnknownNode},
 		{"1,000 bad ids", func() []schemas.Finding {
@@ -326,7 +335,7 @@ func TestHostilePlansAreRefusedQuickly(t *testing.T) {
 			for i := range p.Nodes {
 				p.Nodes[i].ID += "-x"
 			}
-			_, f := Compile(p, sampleWorld(), Limits{})
+			_, f := Compile(context.Background(), p, sampleWorld(), Limits{})
 			return f
 		}, codeInvalidID},
 	}

@@ -18,7 +18,7 @@ func check(source []byte) (*Program, []schemas.Finding) {
 	if p == nil {
 		return nil, found
 	}
-	prog, more := Compile(p, sampleWorld(), Limits{})
+	prog, more := Compile(context.Background(), p, sampleWorld(), Limits{})
 	return prog, append(found, more...)
 }
 

@@ -44,7 +44,7 @@ nodes:
 			fmt.Println(findings)
 			continue
 		}
-		program, more := plan.Compile(parsed, shop{}, plan.Limits{})
+		program, more := plan.Compile(context.Background(), parsed, shop{}, plan.Limits{})
 		for _, f := range append(findings, more...) {
 			fmt.Printf("%d:%d %s: %s\n", f.Line, f.Column, f.Code, f.Message)
 		}

@@ -50,6 +50,7 @@ const (
 	codeUnknownCapability = "unknown_capability"
 	codeNoFallback        = "policy_fallback_unknown"
 	codeUnusableSchema    = "unusable_schema"
+	codeUncheckedPattern  = "unchecked_pattern"
 	codeMissingArgument   = "missing_argument"
 	codeUnknownArgument   = "unknown_argument"
 	codeWrongArgument     = "wrong_argument"

@@ -39,7 +39,7 @@ func (t *Target) CheckInputs(inputs json.RawMessage) *schemas.Error {
 	if checker == nil {
 		return nil
 	}
-	problems := checker.Check(inputs)
+	problems := checker.CheckToEnd(inputs)
 	if len(problems) == 0 {
 		return nil
 	}

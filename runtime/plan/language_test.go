@@ -71,7 +71,7 @@ func TestWholeLanguage(t *testing.T) {
 	if n := len(found); n != 1 || found[0].Code != codeAlias || found[0].Path != "/nodes/8/workflow/definition/nodes" {
 		t.Errorf("bare forms and all, got %+v, want a warning for the map of nodes alone", found)
 	}
-	p, more := Compile(parsed, sampleWorld(), Limits{})
+	p, more := Compile(context.Background(), parsed, sampleWorld(), Limits{})
 	if p == nil || len(more) > 0 {
 		t.Fatalf("findings %+v", more)
 	}
@@ -223,7 +223,7 @@ func TestLimitsCountNestedPlans(t *testing.T) {
 		return schemas.Node{ID: id, Workflow: &schemas.Workflow{Definition: &d}}
 	}
 	twice := &schemas.Plan{Version: "v1", Nodes: []schemas.Node{holder("a", many), holder("b", many)}}
-	if _, found := Compile(twice, sampleWorld(), Limits{}); len(found) != 1 || found[0].Code != codeTooManyNodes {
+	if _, found := Compile(context.Background(), twice, sampleWorld(), Limits{}); len(found) != 1 || found[0].Code != codeTooManyNodes {
 		t.Errorf("1,202 nodes: got %+v", found)
 	}
 	source, err := json.Marshal(twice)
@@ -242,10 +242,10 @@ func TestLimitsCountNestedPlans(t *testing.T) {
 	for range 5 {
 		deep = schemas.Plan{Version: "v1", Nodes: []schemas.Node{holder("w", deep)}}
 	}
-	if _, found := Compile(&deep, sampleWorld(), Limits{}); len(found) != 1 || found[0].Code != codeTooDeep {
+	if _, found := Compile(context.Background(), &deep, sampleWorld(), Limits{}); len(found) != 1 || found[0].Code != codeTooDeep {
 		t.Errorf("5 levels: got %+v", found)
 	}
-	if p, found := Compile(deep.Nodes[0].Workflow.Definition, sampleWorld(), Limits{}); p == nil {
+	if p, found := Compile(context.Background(), deep.Nodes[0].Workflow.Definition, sampleWorld(), Limits{}); p == nil {
 		t.Errorf("4 levels: got %+v", found)
 	}
 }
@@ -253,7 +253,7 @@ func TestLimitsCountNestedPlans(t *testing.T) {
 func TestMaxItemsOfTheOperatorIsStored(t *testing.T) {
 	parsed, _ := Parse(context.Background(), []byte(`{"plan":"v1","inputs":{"l":[1]},"nodes":[{"id":"a","set":1,"for_each":"${inputs.l}"},{"id":"b","set":1,"for_each":"${inputs.l}","max_items":7},
 		{"id":"c","workflow":{"definition":{"inputs":{"l":[]},"nodes":[{"id":"a","set":1,"for_each":"${inputs.l}"}]}}}]}`), Limits{})
-	p, found := Compile(parsed, sampleWorld(), Limits{MaxItems: 50})
+	p, found := Compile(context.Background(), parsed, sampleWorld(), Limits{MaxItems: 50})
 	if p == nil {
 		t.Fatal(found)
 	}

@@ -99,7 +99,7 @@ func TestProgramKeepsNoText(t *testing.T) {
 	if p.Source == nil {
 		t.Fatal("the plan does not know its text")
 	}
-	prog, _ := Compile(p, sampleWorld(), Limits{})
+	prog, _ := Compile(context.Background(), p, sampleWorld(), Limits{})
 	if prog == nil || prog.Definition.Plan.Source != nil {
 		t.Error("the program keeps the text of its plan")
 	}

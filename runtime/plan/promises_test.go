@@ -50,7 +50,7 @@ func TestWholePlanCompilesAsItStands(t *testing.T) {
 	if parsed == nil || len(found) > 0 {
 		t.Fatalf("%+v", found)
 	}
-	p, found := Compile(parsed, refundWorld(), Limits{})
+	p, found := Compile(context.Background(), parsed, refundWorld(), Limits{})
 	if p == nil || len(found) > 0 {
 		t.Fatalf("%+v", found)
 	}
@@ -126,7 +126,7 @@ func TestCapabilityIsSplitAtTheFirstDot(t *testing.T) {
 	w := world{"files": {"dir.list.all": {Effect: schemas.EffectRead}}}
 	for _, written := range []string{`"files.dir.list.all"`, `{"realm":"files","name":"dir.list.all"}`} {
 		parsed, _ := Parse(context.Background(), []byte(`{"plan":"v1","nodes":[{"id":"a","capability":`+written+`}]}`), Limits{})
-		p, found := Compile(parsed, w, Limits{})
+		p, found := Compile(context.Background(), parsed, w, Limits{})
 		if p == nil || p.Nodes[0].Realm != "files" || p.Nodes[0].Capability != "dir.list.all" {
 			t.Errorf("%s: %+v", written, found)
 		}

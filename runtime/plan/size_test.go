@@ -46,7 +46,7 @@ func TestPlansAreMeasuredBeforeTheyRun(t *testing.T) {
 			if parsed == nil {
 				t.Fatal(findings)
 			}
-			p, findings := Compile(parsed, sampleWorld(), Limits{Tree: tree})
+			p, findings := Compile(t.Context(), parsed, sampleWorld(), Limits{Tree: tree})
 			if (p == nil) != (tt.refused != "") {
 				t.Fatalf("refused: %v, want %q", findings, tt.refused)
 			}
@@ -55,7 +55,7 @@ func TestPlansAreMeasuredBeforeTheyRun(t *testing.T) {
 				if f.Code != codeOverBudget || !strings.Contains(f.Message, tt.refused) || !strings.HasPrefix(f.Path, "/nodes/") {
 					t.Errorf("%+v", f)
 				}
-				p, _ = Compile(parsed, sampleWorld(), Limits{})
+				p, _ = Compile(t.Context(), parsed, sampleWorld(), Limits{})
 			}
 			if e := p.Explain(); e.MaxExecutions != tt.executions || e.MaxCalls != tt.calls || e.MaxItems != tt.items {
 				t.Errorf("%d executions, %d calls, %d items", e.MaxExecutions, e.MaxCalls, e.MaxItems)

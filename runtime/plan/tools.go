@@ -108,6 +108,9 @@ func (c *compiler) pin(capability, at string, t Tool) {
 	checker, err := schemas.NewChecker(t.InputSchema)
 	if err != nil {
 		c.out.warnf(codeUnusableSchema, at, "the arguments of %s are not checked before the call: %v", capability, err)
+	} else if unchecked := checker.Unchecked(); len(unchecked) > 0 {
+		c.out.warnf(codeUncheckedPattern, at, "%d patterns of the schema of %s are too large to be checked before the call (limit %d instructions each), such as %s",
+			len(unchecked), capability, schemas.MaxPattern, expr.Shorten(unchecked[0]))
 	}
 	live.checker = checker
 	c.tools[capability] = live

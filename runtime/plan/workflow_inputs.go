@@ -44,7 +44,7 @@ func (n *Node) CheckWorkflow(inputs json.RawMessage) *schemas.Error {
 	if checker == nil {
 		return nil
 	}
-	problems := checker.Check(whole)
+	problems := checker.CheckToEnd(whole)
 	if len(problems) == 0 {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (c *compiler) workflowArguments(i int) {
 	a := arguments{Target: &n.Target, node: i, at: c.at(i) + "/inputs", written: len(from.Inputs) > 0, may: item, workflow: n.declared.name}
 	var own map[string]json.RawMessage
 	_ = json.Unmarshal(from.Workflow.Definition.Inputs, &own) // GivenInputs has read it
-	problems := checker.CheckPartial(doc, open)
+	problems := checker.CheckPartial(c.ctx, doc, open)
 	c.problemsOf(a, slices.DeleteFunc(slices.Clone(problems), func(p schemas.Problem) bool {
 		if p.Keyword == "required" {
 			return renamedTo(problems, p)

@@ -81,7 +81,7 @@ func mustProgram(t testing.TB, source string) *Program {
 	if p == nil {
 		t.Fatalf("parse: %+v", found)
 	}
-	prog, more := Compile(p, sampleWorld(), Limits{})
+	prog, more := Compile(context.Background(), p, sampleWorld(), Limits{})
 	if prog == nil {
 		t.Fatalf("compile: %+v", append(found, more...))
 	}

@@ -127,7 +127,7 @@ func (w *Workflows) newVersion(ctx context.Context, spec Spec) (v version, progr
 		return v, nil, fmt.Errorf("encode workflow: %w", err)
 	}
 	v.InputSchema = spec.InputSchema
-	return v, program, v.checkDefaults(defaults)
+	return v, program, v.checkDefaults(ctx, defaults)
 }
 
 // Delete deletes a workflow with all its versions and its schedule. Its executions keep their plans.

@@ -15,7 +15,7 @@ func (w *Workflows) Execute(ctx context.Context, id string, version int64, sub e
 	if err != nil {
 		return schemas.Execution{}, err
 	}
-	if err := v.check(sub.Inputs); err != nil {
+	if err := v.check(ctx, sub.Inputs); err != nil {
 		return schemas.Execution{}, err
 	}
 	sub.Plan, sub.Workflow, sub.Within = v.Plan, fmt.Sprintf("%s@%d", name, number), []string{name}

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -12,12 +13,12 @@ import (
 )
 
 // check checks the inputs of an execution against those of the definition and the input schema.
-func (v *version) check(inputs schemas.Object) error {
+func (v *version) check(ctx context.Context, inputs schemas.Object) error {
 	own, merged, checker, err := v.merge(inputs, "inputs")
 	if err != nil {
 		return err
 	}
-	problems := append(v.undeclared(own, inputs), checker.Check(merged)...)
+	problems := append(v.undeclared(own, inputs), checker.Check(ctx, merged)...)
 	if len(problems) == 0 {
 		return nil
 	}
@@ -47,7 +48,7 @@ func (v *version) merge(
 
 // checkDefaults checks the inputs that the definition gives itself against the input schema, one by one. Those that have no value are
 // given when it is executed.
-func (v *version) checkDefaults(ofSchema schemas.Object) error {
+func (v *version) checkDefaults(ctx context.Context, ofSchema schemas.Object) error {
 	_, merged, checker, err := v.merge(nil, "definition")
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (v *version) checkDefaults(ofSchema schemas.Object) error {
 		}
 	}
 	var problems []schemas.Problem
-	for _, problem := range checker.Check(merged) {
+	for _, problem := range checker.Check(ctx, merged) {
 		name, _, _ := strings.Cut(strings.TrimPrefix(problem.Field, "/"), "/")
 		switch {
 		case given[name] == nil: // about another input, or about all of them

@@ -11,6 +11,9 @@ import (
 
 // compiledExpression is one expression as far as it has been needed: checked, then planned on the first evaluation.
 type compiledExpression struct {
+	count  sync.Once
+	beyond bool // it is more than the expressions of a plan may take to check
+
 	check  sync.Once
 	ast    *cel.Ast
 	facts  Facts
@@ -29,9 +32,35 @@ func (l *language) expression(text string) *compiledExpression {
 	return c.(*compiledExpression)
 }
 
+// maxCheckWork is what the expressions of a plan may take to check, in units of about 2 µs.
+const maxCheckWork = 700_000
+
+// checkWork estimates what an expression takes to check: the parser takes time for each byte, and the checker of types for the third
+// power of the depth.
+func checkWork(text string) int64 {
+	l := lexer{text: text}
+	depth, deepest := 0, 0
+	for t := l.next(); t.kind != tokenEnd; t = l.next() {
+		switch {
+		case t.kind != tokenSign:
+		case t.text == "(" || t.text == "[" || t.text == "{":
+			depth++
+			deepest = max(deepest, depth)
+		case t.text == ")" || t.text == "]" || t.text == "}":
+			depth--
+		}
+	}
+	deepest = min(deepest, 200) // the parser refuses deeper ones
+	return int64(2*len(text) + deepest*deepest*deepest/16)
+}
+
 // Check parses the text, resolves its names with suggestions, and then lets CEL check the types.
 func (l *language) Check(text string) (Facts, []Fault) {
 	c := l.expression(text)
+	c.count.Do(func() { c.beyond = l.checked.Add(checkWork(text)) > maxCheckWork })
+	if c.beyond {
+		return Facts{}, []Fault{{Code: CodeTooLarge, Message: "the expressions of the plan are too much to check together; nest them less, or use fewer of them"}}
+	}
 	c.check.Do(func() { c.checkText(text) })
 	return c.facts, c.faults
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"sync/atomic"
 )
 
 // Evaluator is the expression language of ${…}. Plain paths never reach it. Both methods are safe for concurrent use and
@@ -43,4 +44,5 @@ func NewEvaluator(lim Limits) Evaluator { return &language{lim: lim.WithDefaults
 type language struct {
 	lim      Limits
 	compiled sync.Map // text → *compiledExpression
+	checked  atomic.Int64
 }
