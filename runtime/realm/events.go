@@ -13,15 +13,16 @@ import (
 // answers to no pending request are dropped: mcp-go accepts the first answer whatever its id, and fails on a second one. The
 // stream may have any length: one event is in memory at a time.
 type eventBody struct {
-	body  io.ReadCloser
-	lines *lineReader
-	limit int
-	x     *exchange // of the request that the stream answers; nil: none
-	done  bool      // its answer was received
-	asked func(id json.RawMessage, method string)
-	event int    // bytes of data in the event so far
-	rest  []byte // of the current line
-	err   error
+	body    io.ReadCloser
+	lines   *lineReader
+	limit   int
+	unasked *throttle // of comments and notifications; nil: none
+	x       *exchange // of the request that the stream answers; nil: none
+	done    bool      // its answer was received
+	asked   func(id json.RawMessage, method string)
+	event   int    // bytes of data in the event so far
+	rest    []byte // of the current line
+	err     error
 }
 
 func (b *eventBody) Close() error { return b.body.Close() }
@@ -63,6 +64,9 @@ func (b *eventBody) fill() {
 			}
 			return
 		}
+		if b.unasked != nil && isUnasked(line) {
+			b.unasked.wait(nil) // moments: the stream is read one line after the other
+		}
 		if at := malformed(line); at != nil && at.hasID {
 			b.rest = failedEvent(at.id, rpcMalformed)
 			return
@@ -72,6 +76,11 @@ func (b *eventBody) fill() {
 		}
 		b.rest = append(append(b.rest[:0:0], line...), '\n')
 	}
+}
+
+// isUnasked reports whether a line is a comment, or the data of a notification as most servers write it.
+func isUnasked(line []byte) bool {
+	return len(line) > 0 && line[0] == ':' || bytes.Contains(line[:min(len(line), 256)], []byte(`"notifications/`))
 }
 
 // failedEvent is the data of an event that takes the place of an answer.

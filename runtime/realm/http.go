@@ -42,7 +42,7 @@ func (d *dialer) newHTTPTransport(asked func(id json.RawMessage, method string))
 	if err != nil {
 		return nil, nil, err
 	}
-	guard := &roundTripper{next: base, origin: origin, limit: limits.MaxMessage}
+	guard := &roundTripper{next: base, origin: origin, limit: limits.MaxMessage, unasked: newThrottle()}
 	client = &http.Client{Transport: guard}
 	logger := slog.New(logHandler{d.log})
 	switch d.kind {

@@ -36,10 +36,11 @@ var errTooLarge = errors.New("the response is larger than the limit")
 // roundTripper is the http.RoundTripper of mcp-go's HTTP transports. It adds what they lack: whether a request was sent, a limit
 // for bodies, and which 404 or 400 means a lost session. It sends requests only to the realm's own host.
 type roundTripper struct {
-	next   http.RoundTripper
-	origin *url.URL // the only host that requests are sent to
-	limit  int
-	asked  func(id json.RawMessage, method string) // called with each request of the realm on an SSE stream, if not nil
+	next    http.RoundTripper
+	origin  *url.URL // the only host that requests are sent to
+	limit   int
+	unasked *throttle                               // of the event streams together; nil: none
+	asked   func(id json.RawMessage, method string) // called with each request of the realm on an SSE stream, if not nil
 }
 
 // closeTimeout bounds the DELETE that ends a session, so that it does not delay the shutdown.
@@ -83,7 +84,7 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if media == "text/event-stream" {
-		res.Body = &eventBody{body: res.Body, lines: newLineReader(res.Body, t.limit), limit: t.limit, x: of, asked: t.asked}
+		res.Body = &eventBody{body: res.Body, lines: newLineReader(res.Body, t.limit), limit: t.limit, unasked: t.unasked, x: of, asked: t.asked}
 	} else {
 		res.Body = &cappedBody{ReadCloser: res.Body, left: t.limit, x: x}
 	}

@@ -9,7 +9,7 @@
 //   - a secret, if its name says so (names.go: password, API key, token, …) and it is neither a common word nor a path, or if it looks
 //     random or begins like a known kind of key, whatever its name is;
 //   - private, if it is none of that but not ordinary either: no number, path, address, version or single word;
-//   - else ordinary, and never replaced. So is everything shorter than six characters.
+//   - else ordinary, and never replaced. So is what is shorter than six characters, and a number of less than eight digits.
 //
 // Secrets are replaced in everything. Private values are replaced in texts (errors, stderr, the log), and not in data (results and
 // definitions of tools), which would no longer be what the realm has answered.
