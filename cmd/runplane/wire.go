@@ -17,6 +17,7 @@ import (
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/runtime/session"
@@ -70,7 +71,9 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 	p.runtime = runtime.New(runtime.Config{
 		Store: p.store, Realms: realms{p.pool}, Policies: c.Policies, Quotas: c.quotas(), Log: p.log.Named("runtime"),
 		Limits: engine.Limits{
-			Plan:          plan.Limits{MaxNodes: c.Limits.MaxNodes, MaxBytes: c.Limits.MaxPlanBytes},
+			Plan: plan.Limits{
+				MaxNodes: c.Limits.MaxNodes, MaxBytes: c.Limits.MaxPlanBytes, Limits: expr.Limits{MaxLevels: c.Limits.MaxDepth},
+			},
 			MaxOutput:     c.Limits.MaxOutputBytes,
 			MaxExecutions: c.Limits.MaxExecutions,
 			MaxParallel:   c.Limits.MaxParallel,

@@ -54,6 +54,10 @@ func (d *decoder) read(ctx context.Context, source []byte, mayBeText bool) *docu
 			d.out.errorf(codeWrongType, "", "the plan is text inside text; give it as an object")
 			return nil
 		}
+		if flaw := schemas.FindFlaw(trimmed, 0); flaw != nil {
+			d.out.errorf(codeSyntax, "", "byte %d of the text: %s", flaw.Offset, flaw.Text)
+			return nil
+		}
 		return d.read(ctx, []byte(document.Unquote(string(trimmed))), false)
 	}
 	doc, err := document.Read(ctx, source, document.Options{MaxBytes: d.lim.MaxBytes, MaxDepth: d.lim.MaxDepth})

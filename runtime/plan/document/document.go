@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/runplane/runplane/schemas"
 )
@@ -75,6 +76,9 @@ func Read(ctx context.Context, source []byte, o Options) (*Document, error) {
 		isJSON = json.Valid(trimmed)
 	}
 	d := &Document{json: string(source), Lines: bytes.Contains(trimmed, []byte("\n"))}
+	if at := invalidByte(d.json); at >= 0 {
+		return nil, &Error{Kind: Syntax, At: d.offset(at), Message: fmt.Sprintf("byte %d, 0x%02x, is not UTF-8; save the text as UTF-8", at, d.json[at])}
+	}
 	text := d.json
 	var places []uint32
 	if !isJSON {
@@ -85,14 +89,37 @@ func Read(ctx context.Context, source []byte, o Options) (*Document, error) {
 		d.Lines, d.places, d.written = true, w.positions, w.written
 		text, places = string(w.out), w.places
 	}
-	if depth := bracketDepth(text); depth > o.MaxDepth {
+	if depth := Depth(text); depth > o.MaxDepth {
 		return nil, &Error{Kind: TooDeep, Message: fmt.Sprintf("nested %d levels deep; at most %d are allowed", depth, o.MaxDepth)}
 	}
 	if err := json.Unmarshal([]byte(text), new(json.RawMessage)); err != nil {
 		return nil, d.syntaxError(err)
 	}
 	d.Tree = parse(text, places)
-	return d, d.duplicate(&d.Tree, "")
+	if err := d.duplicate(&d.Tree, ""); err != nil {
+		return d, err
+	}
+	if flaw := schemas.FindFlaw([]byte(text), max(o.MaxDepth, 1)); flaw != nil { // half a character, or a number beyond readers
+		e := &Error{Kind: Syntax, Path: flaw.Pointer, Message: flaw.Text, At: d.Locate(flaw.Pointer)}
+		if isJSON {
+			e.At = d.offset(flaw.Offset)
+		}
+		return nil, e
+	}
+	return d, nil
+}
+
+// invalidByte is the place of the first byte that is not UTF-8; -1: there is none.
+func invalidByte(s string) int {
+	if utf8.ValidString(s) {
+		return -1
+	}
+	for i, r := range s {
+		if r == utf8.RuneError && !strings.HasPrefix(s[i:], "\ufffd") {
+			return i
+		}
+	}
+	return -1
 }
 
 // looksLikeJSON reports whether a text is meant as JSON and not YAML: an object begins with a quoted key.
@@ -107,8 +134,8 @@ func looksLikeJSON(s []byte) bool {
 	return false
 }
 
-// bracketDepth is the deepest nesting of JSON text, valid or not, in one pass.
-func bracketDepth(s string) int {
+// Depth is the deepest nesting of JSON text, valid or not, in one pass.
+func Depth(s string) int {
 	depth, deepest, inside := 0, 0, false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {

@@ -118,6 +118,14 @@ func TestErrors(t *testing.T) {
 		{"a: &x [*x]\n", Syntax, "line 1, column 8: the alias *x is inside its own anchor"},
 		{"a: 1\n---\nb: 2\n", Syntax, "line 3, column 1: several YAML documents"},
 		{"a: .inf\n", Syntax, "line 1, column 4: a number that is not finite"},
+		{"a: 1e400\n", Syntax, "line 1, column 1: the number 1e400 is beyond"},
+		{"a: " + strings.Repeat("9", 401), Syntax, "line 1, column 1: the number has 401 characters"},
+		{"{\"a\": 1e999}", Syntax, "line 1, column 7: the number 1e999 is beyond"},
+		{"a: b\nc: 'x\xff'\n", Syntax, "line 2, column 6: byte 10, 0xff, is not UTF-8"},
+		{"{\"a\": \"\xe2\x82\"}", Syntax, "line 1, column 8: byte 7, 0xe2, is not UTF-8"},
+		{"# \xff\na: b\n", Syntax, "line 1, column 3: byte 2, 0xff, is not UTF-8"},
+		{"{\"a\": \"\\ud800\"}", Syntax, "line 1, column 8: the escape \\ud800 is one half"},
+		{"a: \"\\ud800\"\n", Syntax, "surrogate"},
 		{"a: 1\nb: 2\na: 3\n", DuplicateKey, "line 3, column 1: "},
 		{"{\"a\": 1,\n  \"a\": 2}", DuplicateKey, "line 2, column 3: duplicate key \"a\""},
 		{strings.Repeat("[", 30) + strings.Repeat("]", 30), TooDeep, "nested 30 levels deep; at most 20 are allowed"},
@@ -129,6 +137,23 @@ func TestErrors(t *testing.T) {
 		var e *Error
 		if !errors.As(err, &e) || e.Kind != tt.kind || !strings.Contains(e.Error(), tt.want) {
 			t.Errorf("%.40q: got %v, want %s: %s", tt.text, err, tt.kind, tt.want)
+		}
+	}
+}
+
+// A number that does not fit into 64 bits keeps its digits, and does not become a text.
+func TestLargeNumbersOfYAML(t *testing.T) {
+	for text, want := range map[string]string{
+		"a: 123456789012345678901234567890\n": `{"a":123456789012345678901234567890}`, "a: '123456789012345678901234567890'\n": `{"a":"123456789012345678901234567890"}`,
+		"a: -9223372036854775809\n": `{"a":-9223372036854775809}`, "a: \"\\ufffd\"\n": "{\"a\":\"\ufffd\"}", "a: \ufffd\n": "{\"a\":\"\ufffd\"}",
+	} {
+		d, err := Read(context.Background(), []byte(text), bounds)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if got := string(d.AppendTo(nil)); got != want {
+			t.Errorf("%q is read as %s, want %s", text, got, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -164,7 +165,7 @@ func (w *yamlWriter) write(n ast.Node, depth int) error {
 		}
 		w.out = append(w.out, ']')
 	case *ast.StringNode:
-		w.out = AppendQuoted(w.out, n.Value)
+		w.text(n)
 	case *ast.LiteralNode:
 		w.out = AppendQuoted(w.out, n.Value.Value)
 	case *ast.BoolNode:
@@ -183,6 +184,18 @@ func (w *yamlWriter) write(n ast.Node, depth int) error {
 		return yamlError(Syntax, n, "a YAML %s has no form in JSON", n.Type())
 	}
 	return nil
+}
+
+// plainNumber matches a number as JSON writes it.
+var plainNumber = regexp.MustCompile(`^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$`)
+
+// text writes a string. A number without quotes is one for the parser only because it does not fit into 64 bits: it keeps its digits.
+func (w *yamlWriter) text(n *ast.StringNode) {
+	if n.GetToken().Type == token.StringType && plainNumber.MatchString(n.Value) {
+		w.out = append(w.out, n.Value...)
+		return
+	}
+	w.out = AppendQuoted(w.out, n.Value)
 }
 
 // scalar writes the JSON of a scalar, and keeps its spelling if that differs.

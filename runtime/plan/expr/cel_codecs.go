@@ -9,6 +9,7 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/schemas"
 )
 
 // codecs are the functions that read and write encodings: base64.encode, base64.decode, json.encode and json.decode.
@@ -31,6 +32,9 @@ func decodeJSON(v ref.Val) ref.Val {
 	text, ok := v.(types.String)
 	if !ok {
 		return types.NewErr("no such overload: json.decode() of %s", v.Type().TypeName())
+	}
+	if flaw := schemas.FindFlaw([]byte(text), maxResultDepth); flaw != nil {
+		return types.NewErr("json.decode: byte %d of the text: %s", flaw.Offset, flaw.Text)
 	}
 	value, err := document.Decode(string(text))
 	if err != nil {

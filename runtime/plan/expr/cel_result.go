@@ -25,6 +25,11 @@ func tooLarge(limit int) *schemas.Error {
 		WithHint("pass on less of the output: choose the fields you need")
 }
 
+func tooDeep(levels, limit int) *schemas.Error {
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "the rendered value is nested %d levels deep (limit %d, limits.max_depth)", levels, limit).
+		WithHint("most clients read no deeper: pass on the inner part alone, or as text with json.encode")
+}
+
 // maxResultDepth bounds the nesting of a result.
 const maxResultDepth = 1000
 
@@ -123,6 +128,9 @@ func (w *resultWriter) object(v traits.Mapper, depth int) error {
 	w.out = append(w.out, '{')
 	for i, e := range entries {
 		if i > 0 {
+			if e.name == entries[i-1].name {
+				return fmt.Errorf("it has the name %s twice, as a string and as another type", schemas.Quote(e.name, 60))
+			}
 			w.out = append(w.out, ',')
 		}
 		w.out = append(document.AppendQuoted(w.out, e.name), ':')

@@ -11,6 +11,7 @@ type Limits struct {
 	MaxExpression int    // bytes of one expression; 4,096
 	MaxCost       uint64 // of one evaluation, in units of the expression language; 1,000,000
 	MaxBound      int    // bytes of one rendered value: a set of arguments, a condition, an output; 1 MiB
+	MaxLevels     int    // of nesting in it; schemas.DefaultMaxDepth
 }
 
 // Meter counts what the expressions of one rendering take.
@@ -47,5 +48,6 @@ func (l Limits) WithDefaults() Limits {
 		MaxExpression: cmp.Or(l.MaxExpression, 4096),
 		MaxCost:       cmp.Or(l.MaxCost, 1_000_000),
 		MaxBound:      cmp.Or(l.MaxBound, 1<<20),
+		MaxLevels:     cmp.Or(l.MaxLevels, schemas.DefaultMaxDepth),
 	}
 }

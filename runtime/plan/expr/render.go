@@ -68,6 +68,9 @@ func (t *Template) render(
 			return nil, tooLarge(lim.MaxBound)
 		}
 	}
+	if levels := document.Depth(string(dst)); levels > lim.MaxLevels {
+		return nil, tooDeep(levels, lim.MaxLevels)
+	}
 	return dst, nil
 }
 
