@@ -120,3 +120,37 @@ func TestReviewOfLargeInputs(t *testing.T) {
 		}
 	})
 }
+
+// What a person decides on shows the characters that would not be seen, and says that there are some; the inputs stay exact.
+func TestReviewsShowHiddenCharacters(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s)
+		defer p.stop()
+		for _, row := range []struct{ node, question, inputs string }{
+			{`{"id":"q","review":"Pay \u202e01\u202c?\u200b"}`, `Pay \u202e01\u202c?\u200b`, ""},
+			{`{"id":"q","review":"red \u001b[31m \ud83d\ude00"}`, `red \u001b[31m 😀`, ""},
+			{`{"id":"q","capability":"r.once","safety_level":"review","inputs":{"id":"\u202eA"}}`, "", "{\"id\":\"\u202eA\"}"},
+			{`{"id":"q","review":"plain é?"}`, "plain é?", ""},
+		} {
+			id := p.submit(t, `{"plan":"v1","nodes":[`+row.node+`]}`)
+			p.review(t, id, "q")
+			hidden := row.question != "plain é?"
+			e, err := p.Executions.Status(t.Context(), id, schemas.ViewSummary, 0, nil)
+			if err != nil || len(e.WaitingFor) != 1 {
+				t.Fatal(err, e)
+			}
+			if got := e.WaitingFor[0]; row.question != "" && (got.Question != row.question || got.Hidden != hidden) {
+				t.Errorf("%s waits for %q, hidden %v", row.node, got.Question, got.Hidden)
+			}
+			open, err := p.Safety.Reviews(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range open {
+				if r.ExecutionID == id && (row.question != "" && r.Question != row.question || r.Hidden != hidden || string(r.Inputs) != row.inputs) {
+					t.Errorf("%s: review %+v with inputs %s", row.node, r, r.Inputs)
+				}
+			}
+		}
+	})
+}

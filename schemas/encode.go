@@ -52,7 +52,7 @@ func DecodeProblem(err error) string {
 	if e, ok := errors.AsType[*time.ParseError](err); ok {
 		return fmt.Sprintf("%s is not a time such as 2026-01-31T12:00:00Z", Quote(e.Value, 60))
 	}
-	return Cut(err.Error(), 300, Ellipsis)
+	return Cut(strings.TrimPrefix(err.Error(), "json: "), 300, Ellipsis)
 }
 
 // jsonWords are the words for what encoding/json calls a value.

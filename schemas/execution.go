@@ -163,6 +163,7 @@ type WaitingFor struct {
 	Reason    string     `json:"reason" jsonschema:"enum=review,enum=unknown,enum=error,enum=drift,enum=event,enum=state,enum=timer,enum=budget,enum=workflow,enum=queue"`
 	ReviewID  string     `json:"review_id,omitempty"`
 	Question  string     `json:"question,omitempty" jsonschema:"description=what the review asks"`
+	Hidden    bool       `json:"hidden_characters,omitempty" jsonschema:"description=the question has characters that a person does not see; they are shown as escapes"`
 	EventName string     `json:"event_name,omitempty" jsonschema:"description=what signal_execution has to send"`
 	State     *StateName `json:"state,omitempty" jsonschema:"description=what set_state has to set"`
 	Child     string     `json:"execution_id,omitempty" jsonschema:"description=the execution that runs the workflow"`
@@ -291,6 +292,7 @@ type ReviewRequest struct {
 	Question    string     `json:"question"`
 	Capability  string     `json:"capability,omitempty" jsonschema:"description=what will be called"`
 	Inputs      Object     `json:"inputs,omitempty" jsonschema:"description=with these arguments"`
+	Hidden      bool       `json:"hidden_characters,omitempty" jsonschema:"description=a person does not see all characters of the question or the inputs; the question shows them as escapes"`
 	Since       time.Time  `json:"since"`
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
 }

@@ -1,6 +1,8 @@
 package schemas
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -29,6 +31,62 @@ func Hidden(r rune) bool {
 		return true
 	}
 	return false
+}
+
+// HasHidden reports whether a text has characters that a reader does not see.
+func HasHidden(s string) bool { return strings.ContainsFunc(s, Hidden) }
+
+// HasHiddenJSON reports whether a string or a name in a JSON document has them, literally or as an escape.
+func HasHiddenJSON(doc []byte) bool {
+	if !bytes.Contains(doc, []byte(`\u`)) && !bytes.ContainsFunc(doc, func(r rune) bool { return r > '~' && Hidden(r) }) {
+		return false
+	}
+	for d := json.NewDecoder(bytes.NewReader(doc)); ; {
+		token, err := d.Token()
+		if err != nil {
+			return false // the end, or invalid JSON, which is detected elsewhere
+		}
+		if s, ok := token.(string); ok && HasHidden(s) {
+			return true
+		}
+	}
+}
+
+// CleanJSON cleans every string and name in a JSON document and cuts it to limit bytes with mark; a document without hidden
+// characters stays as it is, and one that is not JSON becomes nil.
+func CleanJSON(doc []byte, limit int, mark string) []byte {
+	if !HasHiddenJSON(doc) {
+		return doc
+	}
+	var v any
+	if Decode(doc, &v) != nil {
+		return nil
+	}
+	out, err := Encode(cleanValue(v, limit, mark))
+	if err != nil {
+		return nil
+	}
+	return out
+}
+
+func cleanValue(v any, limit int, mark string) any {
+	switch v := v.(type) {
+	case string:
+		return Cut(Clean(v), limit, mark)
+	case []any:
+		for i := range v {
+			v[i] = cleanValue(v[i], limit, mark)
+		}
+	case map[string]any:
+		for name, item := range v {
+			cleaned := Cut(Clean(name), limit, mark)
+			if cleaned != name {
+				delete(v, name)
+			}
+			v[cleaned] = cleanValue(item, limit, mark)
+		}
+	}
+	return v
 }
 
 // WithoutEscapes removes terminal escape sequences.

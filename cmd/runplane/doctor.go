@@ -43,7 +43,7 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 		return err
 	}
 	c.out = cfg.Redact.Writer(c.out)
-	fmt.Fprintf(c.out, "config  %s\n", orNone(cfg.File))
+	fmt.Fprintf(forPeople{c.out}, "config  %s\n", orNone(cfg.File))
 	broken := c.checkStore(cmd.Context(), cfg.Store, cfg.Shards)
 	cfg.Store = "mem:"
 	if cfg.Log.Level == "info" {
@@ -58,7 +58,7 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 
 	names := slices.Sorted(maps.Keys(cfg.MCPServers))
 	if len(names) == 0 {
-		fmt.Fprintln(c.out, "realms  none: add mcpServers to the configuration, or pass the file of your MCP client with --config")
+		fmt.Fprintln(forPeople{c.out}, "realms  none: add mcpServers to the configuration, or pass the file of your MCP client with --config")
 	}
 	found := make([]diagnosis, len(names))
 	var wg sync.WaitGroup
@@ -70,12 +70,12 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 	wg.Wait()
 	for i := range found {
 		if cfg.MCPServers[names[i]].Disabled {
-			fmt.Fprintf(c.out, "realm   %s  disabled\n", names[i])
+			fmt.Fprintf(forPeople{c.out}, "realm   %s  disabled\n", names[i])
 		} else if !c.report(&found[i]) {
 			broken = true
 		}
 		if pkg := unpinned(cfg.MCPServers[names[i]]); pkg != "" {
-			fmt.Fprintf(c.out, "        unpinned: %s runs the newest version at each start; name the version that you reviewed\n", pkg)
+			fmt.Fprintf(forPeople{c.out}, "        unpinned: %s runs the newest version at each start; name the version that you reviewed\n", pkg)
 		}
 	}
 	for _, q := range []struct {
@@ -83,7 +83,7 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 		quota schemas.Quota
 	}{{"principal", cfg.Limits.Principal}, {"session", cfg.Limits.Session}} {
 		if words := describeQuota(q.quota); words != "" {
-			fmt.Fprintf(c.out, "limits  each %s: %s\n", q.scope, words)
+			fmt.Fprintf(forPeople{c.out}, "limits  each %s: %s\n", q.scope, words)
 		}
 	}
 	if broken {
@@ -95,19 +95,19 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 // checkStore opens and closes the configured store, prints the result and reports whether it is broken.
 func (c *cli) checkStore(ctx context.Context, setting string, shards int) (broken bool) {
 	name := storeName(setting)
-	s, err := openStore(ctx, setting, shards, func(w string) { fmt.Fprintf(c.out, "store   %s  warning: %s\n", name, w) })
+	s, err := openStore(ctx, setting, shards, func(w string) { fmt.Fprintf(forPeople{c.out}, "store   %s  warning: %s\n", name, w) })
 	if err == nil {
 		err = s.Close()
 	}
 	if err == nil {
-		fmt.Fprintf(c.out, "store   %s  ok\n", name)
+		fmt.Fprintf(forPeople{c.out}, "store   %s  ok\n", name)
 		return false
 	}
-	fmt.Fprintf(c.out, "store   %s  broken: %s\n", name, schemas.AsError(err).Message)
+	fmt.Fprintf(forPeople{c.out}, "store   %s  broken: %s\n", name, schemas.AsError(err).Message)
 	if e, ok := errors.AsType[*schemas.Error](err); ok {
-		fmt.Fprintf(c.out, "        cure: %s\n", e.Hint)
+		fmt.Fprintf(forPeople{c.out}, "        cure: %s\n", e.Hint)
 	} else {
-		fmt.Fprintf(c.out, "        %v\n", err)
+		fmt.Fprintf(forPeople{c.out}, "        %v\n", err)
 	}
 	return true
 }
@@ -140,24 +140,24 @@ func (p *plane) diagnose(ctx context.Context, name string) diagnosis {
 func (c *cli) report(d *diagnosis) bool {
 	h := &d.health
 	if h.Error != nil || h.State != schemas.RealmReady {
-		fmt.Fprintf(c.out, "realm   %s  %s", h.Realm, h.State)
+		fmt.Fprintf(forPeople{c.out}, "realm   %s  %s", h.Realm, h.State)
 		if h.Error != nil {
-			fmt.Fprintf(c.out, ": %s\n        cure: %s", h.Error.Message, h.Error.Hint)
+			fmt.Fprintf(forPeople{c.out}, ": %s\n        cure: %s", h.Error.Message, h.Error.Hint)
 		}
 		fmt.Fprintln(c.out)
 		return false
 	}
-	fmt.Fprintf(c.out, "realm   %s  ok  %s  MCP %s over %s  %d capabilities  started in %s\n",
+	fmt.Fprintf(forPeople{c.out}, "realm   %s  ok  %s  MCP %s over %s  %d capabilities  started in %s\n",
 		h.Realm, h.Server, h.Protocol, h.Transport, h.Capabilities, d.took.Round(time.Millisecond))
-	fmt.Fprintf(c.out, "limits  %s: %s\n", h.Realm, d.limits)
+	fmt.Fprintf(forPeople{c.out}, "limits  %s: %s\n", h.Realm, d.limits)
 	names := make([]string, len(d.tools))
 	for i := range d.tools {
 		names[i] = d.tools[i].CapabilityName
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.own)) {
-		fmt.Fprintf(c.out, "limits  %s.%s: %s\n", h.Realm, name, d.own[name])
+		fmt.Fprintf(forPeople{c.out}, "limits  %s.%s: %s\n", h.Realm, name, d.own[name])
 		if !slices.Contains(names, name) {
-			fmt.Fprintf(c.out, "        the realm has no such capability, so these policies have no effect%s\n", suggestion(name, names))
+			fmt.Fprintf(forPeople{c.out}, "        the realm has no such capability, so these policies have no effect%s\n", suggestion(name, names))
 		}
 	}
 	var unannotated []string
@@ -167,14 +167,14 @@ func (c *cli) report(d *diagnosis) bool {
 		}
 	}
 	if len(unannotated) > 0 {
-		fmt.Fprintf(c.out, "        %d without annotations count as once, never repeated without a decision: %s\n",
+		fmt.Fprintf(forPeople{c.out}, "        %d without annotations count as once, never repeated without a decision: %s\n",
 			len(unannotated), strings.Join(unannotated, ", "))
-		fmt.Fprint(c.out, "        configure what repeating each would do: read changes nothing, idempotent has the same effect once or twice\n",
+		fmt.Fprint(forPeople{c.out}, "        configure what repeating each would do: read changes nothing, idempotent has the same effect once or twice\n",
 			indent(effectSnippet(h.Realm, unannotated), "          "))
 	}
 	for _, t := range d.tools {
 		for _, w := range t.Warnings {
-			fmt.Fprintf(c.out, "        suspicious: %s: %s\n", t.CapabilityName, w)
+			fmt.Fprintf(forPeople{c.out}, "        suspicious: %s: %s\n", t.CapabilityName, w)
 		}
 	}
 	return true

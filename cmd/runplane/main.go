@@ -103,12 +103,12 @@ func (c *cli) main(ctx context.Context, args []string) int {
 func (c *cli) printError(err error) {
 	e, ok := errors.AsType[*schemas.Error](err)
 	if !ok {
-		fmt.Fprintf(c.err, "runplane: %s\n", c.redact.Text(err.Error()))
+		fmt.Fprintf(forPeople{c.err}, "runplane: %s\n", c.redact.Text(err.Error()))
 		return
 	}
-	fmt.Fprintf(c.err, "runplane: %s\n", c.redact.Text(e.Message))
+	fmt.Fprintf(forPeople{c.err}, "runplane: %s\n", c.redact.Text(e.Message))
 	if e.Hint != "" {
-		fmt.Fprintf(c.err, "  hint: %s\n", c.redact.Text(e.Hint))
+		fmt.Fprintf(forPeople{c.err}, "  hint: %s\n", c.redact.Text(e.Hint))
 	}
 }
 

@@ -215,8 +215,19 @@ func cut(s string, columns int) string {
 	return s
 }
 
-// oneLine makes text from others safe for a terminal: one line of limited length without control characters.
-func oneLine(s string) string { return schemas.Cut(schemas.OneLine(s), maxNote, schemas.Ellipsis) }
+// oneLine makes text from others safe for a terminal: one line of limited length, with hidden characters as escapes.
+func oneLine(s string) string { return schemas.Cut(schemas.VisibleLine(s), maxNote, schemas.Ellipsis) }
+
+// forPeople writes what others wrote for a person to read: hidden characters, such as those that move the cursor of a terminal or
+// reverse the order of a line, are shown as escapes. Each Write is whole characters.
+type forPeople struct{ io.Writer }
+
+func (w forPeople) Write(b []byte) (int, error) {
+	if _, err := io.WriteString(w.Writer, schemas.Visible(string(b))); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
 
 // done ends the display.
 func (p *progress) done() {

@@ -84,7 +84,7 @@ func printQueue(out io.Writer, q schemas.QueueStatus) error {
 	}
 	state := "open"
 	if p := q.Paused; p != nil {
-		state = fmt.Sprintf("paused by %s since %s: %s", p.By, p.Since.Format("2006-01-02 15:04:05"), oneLine(cmp.Or(p.Reason, "no reason given")))
+		state = fmt.Sprintf("paused by %s since %s: %s", oneLine(p.By), p.Since.Format("2006-01-02 15:04:05"), oneLine(cmp.Or(p.Reason, "no reason given")))
 	}
 	_, err := fmt.Fprintf(out, "%s; %d run, %d sleep until a timer\nthe queue is %s\n", wait, q.Leased, q.Sleeping, state)
 	return err

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -49,9 +51,15 @@ func (c *cli) decideCommand(verb string, approve bool) *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if inputs != "" {
-				if err := d.Inputs.UnmarshalJSON([]byte(inputs)); err != nil {
-					return schemas.Errorf(schemas.CodeInvalidArgument, "--inputs: %v", err)
+				if err := readableFlag("--inputs", inputs, true); err != nil {
+					return err
 				}
+				if err := d.Inputs.UnmarshalJSON([]byte(inputs)); err != nil {
+					return schemas.Errorf(schemas.CodeInvalidArgument, "--inputs: %s", schemas.DecodeProblem(err))
+				}
+			}
+			if err := readableFlag("--comment", d.Comment, false); err != nil {
+				return err
 			}
 			d.By = operatorName()
 			return c.withStore(cmd, func(rt *runtime.Runtime) error {
@@ -84,6 +92,16 @@ func (c *cli) withStore(cmd *cobra.Command, do func(*runtime.Runtime) error) err
 	return errors.Join(do(p.runtime), p.store.Close())
 }
 
+// visibleJSON is a JSON document on one line, with hidden characters as escapes; those that are escaped in it already stay so.
+func visibleJSON(doc schemas.Object) string {
+	var line bytes.Buffer
+	if json.Compact(&line, doc) != nil {
+		return schemas.VisibleLine(string(doc))
+	}
+	return schemas.Visible(line.String())
+}
+
+// printReviews prints what a person decides on as it is, in full: nothing is cut, and nothing is hidden.
 func printReviews(out io.Writer, open []schemas.ReviewRequest) error {
 	if len(open) == 0 {
 		_, err := fmt.Fprintln(out, "no open reviews")
@@ -91,9 +109,12 @@ func printReviews(out io.Writer, open []schemas.ReviewRequest) error {
 	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, r := range open {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", r.ReviewID, r.Since.Format("2006-01-02 15:04:05"), oneLine(r.Question))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", r.ReviewID, r.Since.Format("2006-01-02 15:04:05"), schemas.VisibleLine(r.Question))
 		if r.Capability != "" {
-			fmt.Fprintf(w, "\t%s\t%s\n", r.Capability, r.Inputs)
+			fmt.Fprintf(w, "\t%s\t%s\n", schemas.VisibleLine(r.Capability), visibleJSON(r.Inputs))
+		}
+		if r.Hidden {
+			fmt.Fprintf(w, "\t\twarning: it has characters that are not seen, shown as escapes such as \\u202e\n")
 		}
 	}
 	return w.Flush()

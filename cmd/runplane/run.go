@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -122,6 +123,24 @@ func (c *cli) planFile(name string) ([]byte, error) {
 	return b, nil
 }
 
+// readableFlag checks that the value of a flag is text, and as JSON that every reader would read the same in it.
+func readableFlag(flag, value string, isJSON bool) error {
+	if isJSON {
+		if flaw := schemas.FindFlaw([]byte(value), 0); flaw != nil {
+			e := flaw.Error()
+			return e.With(func(e *schemas.Error) {
+				e.Message = fmt.Sprintf("%s: byte %d: %s", schemas.Visible(flag), flaw.Offset, flaw.Text)
+			})
+		}
+		return nil
+	}
+	if !utf8.ValidString(value) {
+		return schemas.Errorf(schemas.CodeInvalidArgument, "%s is not UTF-8: %s", schemas.Visible(flag), schemas.Quote(value, 60)).
+			WithHint("check the character set of the terminal; encode other bytes as base64")
+	}
+	return nil
+}
+
 // parseInputs parses NAME=VALUE pairs. A name that does not occur in the plan would have no effect and is an error.
 func parseInputs(pairs []string, plan []byte) (schemas.Object, error) {
 	if len(pairs) == 0 {
@@ -139,7 +158,11 @@ func parseInputs(pairs []string, plan []byte) (schemas.Object, error) {
 				WithHint("the field inputs of the plan lists them")
 		}
 		value := json.RawMessage(text)
-		if !json.Valid(value) {
+		isJSON := json.Valid(value)
+		if err := readableFlag("--input "+name, text, isJSON); err != nil {
+			return nil, err
+		}
+		if !isJSON {
 			value, _ = json.Marshal(text) // a string always marshals
 		}
 		values[name] = value
@@ -152,11 +175,14 @@ func parsePatch(text string) (*schemas.Patch, error) {
 	if text == "" {
 		return nil, nil
 	}
+	if err := readableFlag("--patch", text, true); err != nil {
+		return nil, err
+	}
 	patch := new(schemas.Patch)
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(patch); err != nil {
-		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "--patch: %v", err).
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "--patch: %s", schemas.DecodeProblem(err)).
 			WithHint(`for example {"nodes": {"NODE": {"retry": true}}}; instead of retry: skip, output or inputs`)
 	}
 	return patch, nil
@@ -248,7 +274,7 @@ func (c *cli) printResult(e schemas.Execution, asJSON bool) error {
 		c.printError(e.Error)
 	}
 	if !e.Status.Terminal() {
-		fmt.Fprintf(c.err, "the execution is %s: %s\n", e.Status, e.Hint)
+		fmt.Fprintf(forPeople{c.err}, "the execution is %s: %s\n", e.Status, e.Hint)
 	}
 	for _, w := range e.WaitingFor {
 		if w.Reason == schemas.ReasonUnknown {

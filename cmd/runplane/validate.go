@@ -58,10 +58,10 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 		c.printFindings(file, v.Findings, cfg)
 		if v.Valid {
 			x := v.Explain
-			fmt.Fprintf(c.out, "valid: %d waves, at most %d calls%s, critical path %s\n",
+			fmt.Fprintf(forPeople{c.out}, "valid: %d waves, at most %d calls%s, critical path %s\n",
 				len(x.Waves), x.MaxCalls, inWorkflows(x), strings.Join(x.CriticalPath, " → "))
 			if len(x.OnceNodes) > 0 {
-				fmt.Fprintf(c.out, "never repeated without a decision: %s\n", strings.Join(x.OnceNodes, ", "))
+				fmt.Fprintf(forPeople{c.out}, "never repeated without a decision: %s\n", strings.Join(x.OnceNodes, ", "))
 			}
 		}
 	}
@@ -90,18 +90,18 @@ func (c *cli) printFindings(file string, findings []schemas.Finding, cfg Config)
 			where = "/"
 		}
 		if f.Line > 0 {
-			fmt.Fprintf(c.err, "%s:%d:%d: ", file, f.Line, f.Column)
+			fmt.Fprintf(forPeople{c.err}, "%s:%d:%d: ", file, f.Line, f.Column)
 		}
-		fmt.Fprintf(c.err, "%s %s: %s [%s]\n", f.Severity, where, f.Message, f.Code)
+		fmt.Fprintf(forPeople{c.err}, "%s %s: %s [%s]\n", f.Severity, where, f.Message, f.Code)
 		if len(f.Fix) > 0 {
 			fix, err := json.Marshal(f.Fix)
 			if err == nil {
-				fmt.Fprintf(c.err, "  fix: %s\n", fix)
+				fmt.Fprintf(forPeople{c.err}, "  fix: %s\n", fix)
 			}
 		}
 	}
 	if len(cfg.MCPServers) == 0 && slices.ContainsFunc(findings, func(f schemas.Finding) bool { return f.Code == "unknown_realm" }) {
-		fmt.Fprintf(c.err, "  hint: the configuration (%s) has no mcpServers: write them to ./runplane.yaml, or pass a file with --config\n",
+		fmt.Fprintf(forPeople{c.err}, "  hint: the configuration (%s) has no mcpServers: write them to ./runplane.yaml, or pass a file with --config\n",
 			orNone(cfg.File))
 	}
 }

@@ -73,7 +73,7 @@ func (s *State) waits(out []schemas.WaitingFor, wanted func(*Unit) bool) []schem
 		case len(out) == MaxWaitingFor:
 			return out
 		case u.Status == schemas.NodeHeld:
-			w.Reason, w.Question = u.Reason, u.Question
+			w.Reason, w.Question, w.Hidden = u.Reason, schemas.Visible(u.Question), schemas.HasHidden(u.Question)
 		case u.Status == schemas.NodeBackingOff && u.Reason == string(schemas.CodeQuotaExceeded):
 			w.Reason = schemas.ReasonBudget
 		case u.Status == schemas.NodeBackingOff:

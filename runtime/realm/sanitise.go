@@ -1,7 +1,6 @@
 package realm
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -35,49 +34,13 @@ func printable(b []byte, limit int) string {
 	return out.String()
 }
 
-// cleanJSON cleans every string in a JSON document; a document without hidden characters keeps its bytes.
-func cleanJSON(raw json.RawMessage, limit int) json.RawMessage {
-	if len(raw) == 0 || !mayHaveHidden(raw) {
-		return raw
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var v any
-	if d.Decode(&v) != nil {
-		return nil
-	}
-	out, err := json.Marshal(cleanValue(v, limit))
-	if err != nil {
-		return nil
-	}
-	return out
-}
-
-// mayHaveHidden reports whether raw JSON may contain a hidden character, literally or escaped.
-func mayHaveHidden(raw []byte) bool {
-	return bytes.Contains(raw, []byte(`\u`)) || bytes.ContainsFunc(raw, func(r rune) bool { return r > 0x7e && schemas.Hidden(r) })
-}
-
-func cleanValue(v any, limit int) any {
-	switch v := v.(type) {
-	case string:
-		return clean(v, limit)
-	case []any:
-		for i := range v {
-			v[i] = cleanValue(v[i], limit)
-		}
-	case map[string]any:
-		for k, item := range v {
-			v[k] = cleanValue(item, limit)
-		}
-	}
-	return v
-}
+// cleanJSON cleans every string in a JSON document of a realm.
+func cleanJSON(raw json.RawMessage, limit int) json.RawMessage { return schemas.CleanJSON(raw, limit, cutMark) }
 
 // textWarnings returns warnings about a definition: hidden characters, which are removed, and texts that are far too long.
 func textWarnings(d definition, limit int) (found []string) {
 	for _, text := range []struct{ where, what string }{{"title", d.Title}, {"description", d.Description}} {
-		if strings.ContainsFunc(text.what, schemas.Hidden) {
+		if schemas.HasHidden(text.what) {
 			found = append(found, "hidden characters were removed from its "+text.where)
 		}
 		if len(text.what) > limit {
@@ -88,7 +51,7 @@ func textWarnings(d definition, limit int) (found []string) {
 		where string
 		raw   json.RawMessage
 	}{{"input schema", d.InputSchema}, {"output schema", d.OutputSchema}, {"annotations", d.Annotations}} {
-		if hasHidden(doc.raw) {
+		if schemas.HasHiddenJSON(doc.raw) {
 			found = append(found, "hidden characters were removed from its "+doc.where)
 		}
 		if n := schemas.LargePatterns(doc.raw); n > 0 {
@@ -96,20 +59,4 @@ func textWarnings(d definition, limit int) (found []string) {
 		}
 	}
 	return found
-}
-
-// hasHidden reports whether a string or name in a JSON document has hidden characters.
-func hasHidden(raw json.RawMessage) bool {
-	if len(raw) == 0 || !mayHaveHidden(raw) {
-		return false
-	}
-	for d := json.NewDecoder(bytes.NewReader(raw)); ; {
-		token, err := d.Token()
-		if err != nil {
-			return false // the end, or invalid JSON, which is detected elsewhere
-		}
-		if s, ok := token.(string); ok && strings.ContainsFunc(s, schemas.Hidden) {
-			return true
-		}
-	}
 }

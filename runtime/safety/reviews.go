@@ -82,7 +82,8 @@ func (s *Safety) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
 func (s *Safety) reviewOf(ctx context.Context, x *journal.Execution, unit int) schemas.ReviewRequest {
 	u, n := &x.State.Units[unit], x.State.Node(unit)
 	v := schemas.ReviewRequest{
-		ReviewID: journal.ReviewID(x.ID, x.State, unit), ExecutionID: x.ID, Name: x.Head.Name, NodeID: n.ID, Question: u.Question, Since: u.Since,
+		ReviewID: journal.ReviewID(x.ID, x.State, unit), ExecutionID: x.ID, Name: x.Head.Name, NodeID: n.ID, Since: u.Since,
+		Question: schemas.Visible(u.Question), Hidden: schemas.HasHidden(u.Question),
 	}
 	if x.State.IsItem(unit) {
 		v.Item = new(u.Item)
@@ -94,6 +95,7 @@ func (s *Safety) reviewOf(ctx context.Context, x *journal.Execution, unit int) s
 		v.Capability = target.Name()
 		if inputs, err := s.journal.Scope(ctx, x, unit).Bind(target); err == nil {
 			v.Inputs = schemas.Object(inputs)
+			v.Hidden = v.Hidden || schemas.HasHiddenJSON(inputs)
 		}
 	}
 	return v
