@@ -109,3 +109,34 @@ func eachSchema(s map[string]any, change func(path string, sub any) (any, error)
 	}
 	return nil
 }
+
+// CleanSchema returns a JSON Schema as it is shown to models: without hidden characters, and with every title and description cut
+// to limit bytes with mark. Where it differs from the schema, that one still says what is accepted.
+func CleanSchema(schema Object, limit int, mark string) Object {
+	clean := Object(CleanJSON(schema, len(schema), ""))
+	root := map[string]any{}
+	if len(clean) <= limit || Decode(clean, &root) != nil {
+		return clean
+	}
+	if _, err := cutTexts(root, limit, mark); err != nil {
+		return clean // not reached: cutting does not fail
+	}
+	out, err := Encode(root)
+	if err != nil {
+		return clean
+	}
+	return out
+}
+
+func cutTexts(v any, limit int, mark string) (any, error) {
+	s, ok := v.(map[string]any)
+	if !ok {
+		return v, nil
+	}
+	for _, keyword := range []string{"title", "description"} {
+		if text, ok := s[keyword].(string); ok {
+			s[keyword] = Cut(text, limit, mark)
+		}
+	}
+	return s, eachSchema(s, func(_ string, sub any) (any, error) { return cutTexts(sub, limit, mark) })
+}

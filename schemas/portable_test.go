@@ -40,3 +40,18 @@ func TestPortable(t *testing.T) {
 		}
 	}
 }
+
+func TestCleanSchema(t *testing.T) {
+	long := strings.Repeat("d", 400)
+	for _, tt := range []struct{ name, schema, want string }{
+		{"short", `{"a": 1}`, `{"a": 1}`},
+		{"hidden", `{"type":"object","properties":{"a\u200b":{"description":"x\u202ey\u001b[1mz","enum":["\u200bv"],"minimum":12345678901234567890}}}`,
+			`{"properties":{"a":{"description":"xyz","enum":["v"],"minimum":12345678901234567890}},"type":"object"}`},
+		{"long texts at every place", `{"description":"` + long + `","properties":{"description":{"items":{"title":"` + long + `"},"default":"` + long + `"}}}`,
+			`{"description":"ddddddd…","properties":{"description":{"default":"` + long + `","items":{"title":"ddddddd…"}}}}`},
+	} {
+		if got := CleanSchema(Object(tt.schema), 10, "…"); string(got) != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}

@@ -184,6 +184,54 @@ func TestPublishedWorkflowIsATool(t *testing.T) {
 	}
 }
 
+// What agents write about published workflows is cleaned, and all of them together take a bounded part of the list of tools.
+func TestPublishedTextsAreCleanedAndBounded(t *testing.T) {
+	s, publish := published(t)
+	publish("a", "hello")
+	yes := true
+	for i := range workflow.MaxPublished - 1 {
+		_, err := s.config.Runtime.Workflows.Create(t.Context(), workflow.Spec{
+			Name: fmt.Sprintf("w%02d", i), Publish: &yes, Description: "\x1b[2J\u200b\u202eread me " + strings.Repeat("D", 3000),
+			Definition: []byte(`{"plan":"v1","name":"T\u202e","inputs":{"a":null},"nodes":[{"id":"n","set":"${inputs.a}"}]}`),
+			InputSchema: schemas.Object(`{"properties":{"a":{"type":"string","description":"\u200b` + strings.Repeat("e", 2000) + `"},"b":{"description":"` +
+				strings.Repeat("f", 8000) + `"}}}`),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := doors[0].open(t, s)
+	line := ask(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
+	var list struct {
+		Result struct {
+			Tools []struct {
+				Name, Title, Description string
+				InputSchema              json.RawMessage
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(line), &list); err != nil {
+		t.Fatal(err)
+	}
+	bytes, short := 0, 0
+	for _, tool := range list.Result.Tools[len(tools.All()):] {
+		if schemas.HasHidden(tool.Title+tool.Description) || schemas.HasHiddenJSON(tool.InputSchema) || len(tool.Description) > 1300 || len(tool.InputSchema) > 1500 {
+			t.Errorf("%s: %.200q, %d bytes, with %.300s", tool.Name, tool.Description, len(tool.Description), tool.InputSchema)
+		}
+		bytes += len(tool.Name) + len(tool.Title) + len(tool.Description) + len(tool.InputSchema)
+		if strings.Contains(tool.Description, "get_workflow_status shows its description") {
+			short++
+		}
+	}
+	if n := len(list.Result.Tools) - len(tools.All()); n != workflow.MaxPublished || short == 0 || short == n || bytes > tools.MaxPublishedBytes+n*400 {
+		t.Errorf("%d published tools, %d in short, take %d bytes", n, short, bytes)
+	}
+	bare := strings.ReplaceAll(ask(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"workflow_w48","arguments":{"a":"x"}}}`), "\\", "")
+	if !strings.Contains(bare, `"status":"succeeded"`) {
+		t.Errorf("one that is listed in short: %s", bare)
+	}
+}
+
 // subscribe subscribes a client to changes of its tools if its era needs that.
 func subscribe(t *testing.T, c *client.Client, listening <-chan struct{}) {
 	t.Helper()

@@ -35,7 +35,9 @@ func printable(b []byte, limit int) string {
 }
 
 // cleanJSON cleans every string in a JSON document of a realm.
-func cleanJSON(raw json.RawMessage, limit int) json.RawMessage { return schemas.CleanJSON(raw, limit, cutMark) }
+func cleanJSON(raw json.RawMessage, limit int) json.RawMessage {
+	return schemas.CleanJSON(raw, limit, cutMark)
+}
 
 // textWarnings returns warnings about a definition: hidden characters, which are removed, and texts that are far too long.
 func textWarnings(d definition, limit int) (found []string) {

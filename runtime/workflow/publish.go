@@ -13,11 +13,18 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Bounds of published workflows: a client shows them all to its model, with a prefix of its own before each name.
+// Bounds of published workflows: a client shows them all to its model, with a prefix of its own before each name. Their texts are
+// an agent's and are cleaned as those of realms are.
 const (
-	MaxPublished     = 50 // workflows of one principal
-	MaxPublishedName = 48 // characters
+	MaxPublished      = 50   // workflows of one principal
+	MaxPublishedName  = 48   // characters
+	maxPublishedTitle = 100  // bytes
+	maxPublishedText  = 1000 // bytes of the description
+	maxInputText      = 300  // bytes of the description of one input
 )
+
+// cutMark ends a text that was cut.
+const cutMark = "… (cut)"
 
 // Published is a workflow that is a tool of its own.
 type Published struct {
@@ -25,16 +32,19 @@ type Published struct {
 	Workflow    string
 	Version     int64 // the latest, which a call executes
 	Title       string
-	Description string // empty: none
-	InputSchema json.RawMessage
+	Description string          // empty: none
+	InputSchema json.RawMessage // as it is shown
+	Accepts     json.RawMessage // the same, exactly: what inputs are checked against
 	Hints       schemas.Hints
 }
 
 // published returns a workflow as a tool. If its dependencies have changed since its hints were computed, it has unknownHints.
 func (w *Workflows) published(ctx context.Context, r *record) (Published, error) {
 	p := Published{
-		Tool: r.toolName(), Workflow: r.Name, Version: r.Version, Title: r.Tool.Title, Description: r.Description,
-		InputSchema: json.RawMessage(r.Tool.InputSchema), Hints: r.Tool.Hints,
+		Tool: r.toolName(), Workflow: r.Name, Version: r.Version, Hints: r.Tool.Hints,
+		Title:       schemas.Cut(schemas.OneLine(r.Tool.Title), maxPublishedTitle, cutMark),
+		Description: schemas.Cut(schemas.Clean(r.Description), maxPublishedText, cutMark),
+		InputSchema: json.RawMessage(schemas.CleanSchema(r.Tool.InputSchema, maxInputText, cutMark)), Accepts: json.RawMessage(r.Tool.InputSchema),
 	}
 	same, err := w.sameDependencies(ctx, r)
 	if !same {
