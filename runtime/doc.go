@@ -44,7 +44,7 @@
 //	state.View                  runtime         types of state that show other records
 //	state.Config.Written        engine          after each write of a state: executions that wait for it are notified
 //	queue.Config.InFlight       engine          how many executions are in memory
-//	journal.Config.ForbidsRetryUnknown  capability   whether the policies forbid that a plan repeats a `once` call
+//	journal.Config.UnknownRules capability      what the policies say about `once` calls whose outcome is unknown
 //	capability.Realms           realm           the downstream servers
 //	call.Taker                  records         tokens of rate limits and quotas
 //	plan.Catalog                realm           the live tools that plans are checked against

@@ -193,7 +193,7 @@ func TestVerificationFindsOutWhetherItHappened(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
 		defer p.stop()
-		id := p.submit(t, strings.Replace(fmt.Sprintf(plan, "true", `[]`), `"on_unknown"`, `"total_timeout":"8s","on_unknown"`, 1))
+		id := p.submit(t, strings.Replace(fmt.Sprintf(plan, "true", `[]`), `"on_unknown"`, `"total_timeout":"80s","on_unknown"`, 1))
 		e := p.rest(t, id)
 		if n := w.calls("once", "pay"); n != 2 { // it had not happened and was called again, until total_timeout
 			t.Errorf("called %d times: %v", n, e.Error)

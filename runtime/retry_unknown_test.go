@@ -22,14 +22,14 @@ func TestPolicyAgainstRetryOfUnknownHoldsForAcceptedPlans(t *testing.T) {
 	for name, tt := range map[string]struct {
 		tool   string
 		rule   schemas.Policies
-		when   time.Duration // the first attempt ends after 10s, its backoff after 40s
+		when   time.Duration // the first attempt ends after 10s, its backoff after 40s, and it can no longer run after 70s
 		crash  bool
 		calls  int
 		status schemas.Status
 	}{
 		"before it ends":        {"once", everywhere, 5 * time.Second, false, 1, schemas.StatusSuspended},
 		"while it backs off":    {"once", everywhere, 20 * time.Second, false, 1, schemas.StatusSuspended},
-		"after the backoff":     {"once", everywhere, 60 * time.Second, false, 2, schemas.StatusSuspended},
+		"after the backoff":     {"once", everywhere, 75 * time.Second, false, 2, schemas.StatusSuspended},
 		"crash":                 {"once", everywhere, 5 * time.Second, true, 1, schemas.StatusSuspended},
 		"of the capability":     {"once", of("once", false), 5 * time.Second, false, 1, schemas.StatusSuspended},
 		"none":                  {"once", schemas.Policies{}, 5 * time.Second, false, 3, schemas.StatusFailed},

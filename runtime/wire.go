@@ -72,7 +72,7 @@ func New(c Config) *Runtime {
 		Store: s, Sessions: r.Sessions, Limits: journal.Limits{
 			Plan: limits.Plan, MaxOutput: limits.MaxOutput, Tree: limits.Budget(), MaxOpen: limits.MaxOpen,
 		},
-		Retention: c.Retention.Executions, ForbidsRetryUnknown: r.Capabilities.ForbidsRetryUnknown,
+		Retention: c.Retention.Executions, UnknownRules: r.Capabilities.UnknownRules,
 	})
 	r.Queue = queue.New(queue.Config{
 		Store: s, Log: c.Log, MaxQueued: c.MaxQueued, Capacity: limits.MaxExecutions,

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ type world struct {
 	stops       []func() // of every process in it
 	ledger      []entry
 	failed      map[string]int
+	effects     map[string]int           // of calls that run, by id
 	held        map[string]chan struct{} // by id, see release
 	tools       map[string]plan.Tool     // changed since, by name
 	health      []schemas.RealmHealth
@@ -43,12 +45,16 @@ type deed struct {
 	Code  schemas.Code    `json:"code"`  // of these failures; tool_error where it is left out
 	Mute  bool            `json:"mute"`  // it happens, and there is no answer before ctx ends
 	Stuck bool            `json:"stuck"` // it happens, and does not return for an hour, also when ctx ends
+	Runs  string          `json:"runs"`  // how long it runs until it happens, also when ctx ends
+	Seen  string          `json:"seen"`  // its output is how often the calls that run and have this id have happened
 }
 
 var worldSchema = json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{
-	"id":{},"give":{},"take":{"type":"string"},"hold":{"type":"boolean"},"fail":{"type":"integer"},"code":{"type":"string"},"mute":{"type":"boolean"},"stuck":{"type":"boolean"}}}`)
+	"id":{},"give":{},"take":{"type":"string"},"hold":{"type":"boolean"},"fail":{"type":"integer"},"code":{"type":"string"},"mute":{"type":"boolean"},"stuck":{"type":"boolean"},"runs":{"type":"string"},"seen":{"type":"string"}}}`)
 
-func newWorld() *world { return &world{failed: map[string]int{}, held: map[string]chan struct{}{}} }
+func newWorld() *world {
+	return &world{failed: map[string]int{}, effects: map[string]int{}, held: map[string]chan struct{}{}}
+}
 
 func (w *world) Catalog(context.Context, []string) plan.Catalog { return worldCatalog{w} }
 
@@ -126,7 +132,13 @@ func (w *world) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) 
 	fails := w.failed[id] <= d.Fail
 	w.mu.Unlock()
 	take, _ := time.ParseDuration(d.Take)
+	if runs, _ := time.ParseDuration(d.Runs); runs > 0 {
+		take = runs
+		time.AfterFunc(runs, func() { w.happen(id) })
+	}
 	switch {
+	case d.Seen != "":
+		return &call.Result{Output: fmt.Appendf(nil, "%d", w.happened(d.Seen)), ServedBy: c.Name()}, nil
 	case d.Stuck:
 		time.Sleep(time.Hour)
 		return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.Unknown)
@@ -160,6 +172,19 @@ func (w *world) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) 
 		out, _ = json.Marshal(map[string]string{"id": id})
 	}
 	return &call.Result{Output: out, ServedBy: c.Name()}, nil
+}
+
+func (w *world) happen(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.effects[id]++
+}
+
+// happened is how often calls that run have happened.
+func (w *world) happened(id string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.effects[id]
 }
 
 // gate is the channel that a held call waits for.

@@ -110,6 +110,7 @@ type Error struct {
 	CurrentVersion    *int64    `json:"current_version,omitempty" jsonschema:"description=of a conflict: the current version; 0: it does not exist"`
 	Outcome           Outcome   `json:"outcome,omitempty" jsonschema:"enum=not_run,enum=ran_failed,enum=unknown,description=for a failed call: did it run at the realm"`
 	RefusedBy         string    `json:"refused_by,omitempty" jsonschema:"enum=realm,description=of rate_limited: realm where the realm refused the call\\, absent where a limit of the runtime did"`
+	Ended             bool      `json:"ended,omitempty" jsonschema:"description=of an unknown outcome: the call can no longer run"`
 }
 
 // JSONSchema names the fields that callers branch on and leaves the rest open: the complete schema would be repeated in the

@@ -37,6 +37,8 @@ const (
 	EventNodeFellBack  EventType = "node_fell_back"
 	EventNodeVerifying EventType = "node_verifying"
 	EventNodeNotDone   EventType = "node_verified_not_done"
+	EventNodeNotYet    EventType = "node_verified_not_yet"
+	EventNodeCallEnded EventType = "node_call_ended"
 	EventNodeSettled   EventType = "node_settled"
 	EventNodeSuspended EventType = "node_suspended"
 	EventNodeGranted   EventType = "node_granted"
@@ -87,6 +89,8 @@ type Event struct {
 	Places     int        `json:"places,omitempty" jsonschema:"description=how many executions the child may be; with those below it that are open"`
 
 	EvaluatedMS float64 `json:"evaluated_ms,omitempty" jsonschema:"description=time spent on expressions before it"`
+
+	MayRunUntil *time.Time `json:"may_still_run_until,omitempty" jsonschema:"description=until when a call of unknown outcome may still run at its realm"`
 }
 
 // EventList is one page of an execution's events, oldest first.

@@ -169,6 +169,8 @@ type WaitingFor struct {
 	Child     string     `json:"execution_id,omitempty" jsonschema:"description=the execution that runs the workflow"`
 	Since     time.Time  `json:"since"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	MayRunUntil *time.Time `json:"may_still_run_until,omitempty" jsonschema:"description=until when the call of unknown outcome may still run; a retry before needs force"`
 }
 
 // NodeView is one node of an execution as callers see it.
@@ -269,17 +271,18 @@ type NodeMetrics struct {
 	TurnedAway map[Code]int `json:"turned_away,omitempty"`
 }
 
-// NodePatch is the decision about one held or failed node; exactly one field is given.
+// NodePatch is the decision about one held or failed node; exactly one field is given, beside which Force may stand.
 type NodePatch struct {
 	Inputs Object `json:"inputs,omitempty" jsonschema:"description=run again with these inputs"`
 	Output Value  `json:"output,omitempty" jsonschema:"description=count as succeeded with this output"`
 	Skip   bool   `json:"skip,omitempty" jsonschema:"description=skip the node"`
 	Retry  bool   `json:"retry,omitempty" jsonschema:"description=run again unchanged"`
+	Force  bool   `json:"force,omitempty" jsonschema:"description=even if the call may still run"`
 }
 
 // Patch holds the decisions that resume_execution applies before it resumes.
 type Patch struct {
-	Nodes map[string]NodePatch `json:"nodes" jsonschema:"description=by node id: one of inputs and output and skip and retry"`
+	Nodes map[string]NodePatch `json:"nodes" jsonschema:"description=by node id"`
 }
 
 // ReviewRequest is a question that waits for a person, with the exact call that an approval allows.
@@ -295,4 +298,5 @@ type ReviewRequest struct {
 	Hidden      bool       `json:"hidden_characters,omitempty" jsonschema:"description=a person does not see all characters of the question or the inputs; the question shows them as escapes"`
 	Since       time.Time  `json:"since"`
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	MayRunUntil *time.Time `json:"may_still_run_until,omitempty" jsonschema:"description=until when an earlier call of the node may still run"`
 }

@@ -1,6 +1,12 @@
 package schemas
 
-import "cmp"
+import (
+	"cmp"
+	"time"
+)
+
+// DefaultSettle is the settle of a capability whose policies set none.
+const DefaultSettle = Duration(time.Minute)
 
 // Effect says what repeating a call would do. It decides what may follow a call whose outcome is unknown.
 type Effect string
@@ -67,6 +73,7 @@ func (r *Retry) Or(base *Retry) *Retry {
 // 0 switches off what would be inherited.
 type Policy struct {
 	Timeout         *Duration        `json:"timeout,omitempty" jsonschema:"description=longest time of one attempt; 0s: none"`
+	Settle          *Duration        `json:"settle,omitempty" jsonschema:"description=how long a call may still run at its realm after its timeout: until then a once call of unknown outcome is not repeated\\, and a verification that has not found it is asked again; default 1m"`
 	Retry           *Retry           `json:"retry,omitempty"`
 	Breaker         *Breaker         `json:"breaker,omitempty" jsonschema:"description=refuses calls of a capability that fails repeatedly"`
 	RateLimit       *RateLimit       `json:"rate_limit,omitempty" jsonschema:"description=of default: for each realm; of a realm: for all its capabilities together; of a capability: in addition to the realm's"`
@@ -97,6 +104,7 @@ func (p Policy) Or(base Policy) Policy {
 	if p.Timeout == nil {
 		p.Timeout, p.TimeoutFrom = base.Timeout, base.TimeoutFrom
 	}
+	p.Settle = cmp.Or(p.Settle, base.Settle)
 	p.Retry = p.Retry.Or(base.Retry)
 	p.Breaker = p.Breaker.Or(base.Breaker)
 	p.RateLimit = cmp.Or(p.RateLimit, base.RateLimit)

@@ -248,7 +248,7 @@ func Execution() []Method {
 				return rt.Executions.Suspend(ctx, in.ExecutionID, in.Mode, in.Reason)
 			}),
 		method(contract, "resume_execution", "Resume an execution", Acts,
-			`Continues a suspended execution. If a node is held (its call failed, or its outcome is unknown), say in patch what to do with it: `+
+			`Continues a suspended execution. If a node is held (it failed, or its outcome is unknown), patch says what to do: `+
 				`{"nodes":{"<id>":{"retry":true}}} calls it again, {"skip":true} leaves it out, {"output":…} counts it as done, {"inputs":{…}} `+
 				`calls it with other inputs.`,
 			func(ctx context.Context, rt *runtime.Runtime, in resumeExecution, _ Request) (schemas.Execution, error) {

@@ -116,6 +116,9 @@ func printReviews(out io.Writer, open []schemas.ReviewRequest) error {
 		if r.Hidden {
 			fmt.Fprintf(w, "\t\twarning: it has characters that are not seen, shown as escapes such as \\u202e\n")
 		}
+		if r.MayRunUntil != nil {
+			fmt.Fprintf(w, "\tan earlier call may still run until %s\t\n", r.MayRunUntil.Format("2006-01-02 15:04:05"))
+		}
 	}
 	return w.Flush()
 }

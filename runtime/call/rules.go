@@ -15,6 +15,7 @@ type Rules struct {
 	Rates        []schemas.ScopedRateLimit
 	Concurrency  []schemas.ScopedConcurrency
 	BulkheadWait time.Duration // longest wait for a slot
+	Settle       time.Duration // how long a call may still run at its realm after its timeout
 	CacheTTL     time.Duration // 0: no cache
 	StaleIfError time.Duration // 0: no stale results
 	Drift        schemas.Drift
@@ -32,6 +33,7 @@ type BreakerRule struct {
 var DefaultRules = Rules{
 	Breaker:      BreakerRule{Failures: 10, OpenFor: 15 * time.Second},
 	BulkheadWait: 5 * time.Second,
+	Settle:       schemas.DefaultSettle.Std(),
 	Drift:        schemas.DriftHold,
 	MaxRefusals:  schemas.DefaultMaxRefusals,
 
@@ -54,7 +56,7 @@ func NewRules(p schemas.Policies, realm, capability string) *Rules {
 	for _, d := range []struct {
 		to   *time.Duration
 		from *schemas.Duration
-	}{{&r.BulkheadWait, policy.ConcurrencyWait}, {&r.CacheTTL, policy.CacheTTL}, {&r.StaleIfError, policy.StaleIfError}} {
+	}{{&r.BulkheadWait, policy.ConcurrencyWait}, {&r.Settle, policy.Settle}, {&r.CacheTTL, policy.CacheTTL}, {&r.StaleIfError, policy.StaleIfError}} {
 		if d.from != nil {
 			*d.to = d.from.Std()
 		}

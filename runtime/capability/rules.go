@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
@@ -42,10 +43,14 @@ func (c *Capabilities) RulesOf(realm, capability string) *call.Rules {
 	return rules
 }
 
-// ForbidsRetryUnknown reports whether the policies, as they are now, forbid that a plan repeats a `once` call of the target whose outcome is
-// unknown.
-func (c *Capabilities) ForbidsRetryUnknown(t *plan.Target) bool {
-	return !c.RulesOf(t.Realm, t.Capability).RetryUnknown
+// UnknownRules returns what the policies, as they are now, say about calls of the target whose outcome is unknown.
+func (c *Capabilities) UnknownRules(t *plan.Target) machine.UnknownRules {
+	rules := c.RulesOf(t.Realm, t.Capability)
+	u := machine.UnknownRules{ForbidRetry: !rules.RetryUnknown, Settle: rules.Settle}
+	if len(rules.Concurrency) > 0 {
+		u.Queue = rules.BulkheadWait
+	}
+	return u
 }
 
 // WithFallbacks returns realms and those that the policies name as fallbacks of them.

@@ -24,7 +24,7 @@ func (o *owner) callEnded(c pendingCall, res *call.Result, err error, took time.
 			case e != nil:
 				return []schemas.Event{*e}, nil
 			case s.OutcomeOpen(c.unit, c.attempt):
-				return s.LateFailure(c.unit, c.attempt, schemas.AsError(err), took, o.r.worker), nil
+				return s.LateFailure(c.unit, c.attempt, schemas.AsError(err), took, o.r.worker, now), nil
 			}
 			return nil, nil
 		}

@@ -67,8 +67,8 @@ func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (s
 		}
 		live = r.acceptedTools(ctx, x.State, patch)
 	}
-	return r.DecideFor(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		events, err := patchEvents(s, id, patch, live, caller.From(ctx).Principal)
+	return r.DecideFor(ctx, id, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		events, err := patchEvents(s, id, patch, live, caller.From(ctx).Principal, now)
 		if err != nil {
 			return nil, err
 		}

@@ -30,7 +30,7 @@ func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Sub
 	x := newExecution(journal.New(id, h))
 	x.SetProgram(p, sub.session)
 	x.State = machine.New(p)
-	x.State.ForbidRetryUnknown(r.capabilities.ForbidsRetryUnknown)
+	x.State.SetUnknownRules(r.capabilities.UnknownRules)
 	if sub.parent == "" {
 		x.State.SetBudget(r.limits.Budget(), r.limits.MaxOpen)
 	}

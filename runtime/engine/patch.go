@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
@@ -13,7 +14,9 @@ import (
 
 // patchEvents returns the events of a patch to held nodes: one for each node, in the order of their ids. If anything is wrong with the
 // patch, none of it is applied.
-func patchEvents(s *machine.State, id string, patch *schemas.Patch, live map[int]plan.Tool, by string) ([]schemas.Event, error) {
+func patchEvents(
+	s *machine.State, id string, patch *schemas.Patch, live map[int]plan.Tool, by string, now time.Time,
+) ([]schemas.Event, error) {
 	if patch == nil {
 		return nil, nil
 	}
@@ -30,6 +33,9 @@ func patchEvents(s *machine.State, id string, patch *schemas.Patch, live map[int
 				WithField(field).WithCandidates(schemas.Nearest(node, ids, 3))
 		}
 		if err := checkPatch(s, unit, node, p, field); err != nil {
+			return nil, err
+		}
+		if err := checkEnded(s, unit, node, p, field, now); err != nil {
 			return nil, err
 		}
 		e := s.Event(schemas.EventNodePatched, unit)
@@ -74,6 +80,25 @@ func checkPatch(s *machine.State, unit int, node string, p schemas.NodePatch, fi
 			WithHint("`runplane reviews` lists and decides reviews; cancel_execution ends the execution")
 	}
 	return nil
+}
+
+// checkEnded returns an error if the patch runs a node again whose last call may still run, without force.
+func checkEnded(s *machine.State, unit int, node string, p schemas.NodePatch, field string, now time.Time) *schemas.Error {
+	again := p.Retry || len(p.Inputs) > 0
+	until := s.MayRunUntil(unit)
+	switch {
+	case p.Force && !again:
+		return schemas.Errorf(schemas.CodeInvalidArgument, "force of node %q goes with retry or inputs", node).WithField(field + ".force")
+	case !again || p.Force || !until.After(now):
+		return nil
+	case until.Equal(machine.Forever):
+		return schemas.Errorf(schemas.CodeConflict, "the last call of node %q has no timeout and may still run: "+
+			"a retry may have its effect twice", node).WithField(field).
+			WithHint("find out whether it happened: output or skip then decide the node; retry with force: true calls it all the same")
+	}
+	return schemas.Errorf(schemas.CodeConflict, "the last call of node %q may still run until %s: a retry before that may have its effect twice",
+		node, until.UTC().Format(time.RFC3339)).WithField(field).WithRetryAfter(until.Sub(now)).
+		WithHint("decide again after that time; output and skip are taken now; retry with force: true calls it all the same")
 }
 
 // acceptedTools returns the current definitions of the tools that a patch accepts, by unit: those of nodes that are held because the

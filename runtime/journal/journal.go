@@ -3,20 +3,21 @@ package journal
 import (
 	"time"
 
+	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
 )
 
-// Config configures a Journal. Store, Sessions and ForbidsRetryUnknown are required.
+// Config configures a Journal. Store, Sessions and UnknownRules are required.
 type Config struct {
 	Store     *records.Store
 	Sessions  *session.Sessions
 	Limits    Limits
 	Retention time.Duration // how long executions are kept after they ended, for the hint of NotFound; 0: forever
-	// ForbidsRetryUnknown reports whether the policies forbid that a plan repeats a `once` call of the target whose outcome is unknown.
-	ForbidsRetryUnknown func(*plan.Target) bool
+	// UnknownRules returns what the policies say about calls of the target whose outcome is unknown.
+	UnknownRules func(*plan.Target) machine.UnknownRules
 }
 
 // Limits bound what expressions read, and what a tree of executions may use. Every field is required.
@@ -29,16 +30,16 @@ type Limits struct {
 
 // Journal reads executions from the store.
 type Journal struct {
-	store               *records.Store
-	sessions            *session.Sessions
-	limits              Limits
-	retention           time.Duration
-	forbidsRetryUnknown func(*plan.Target) bool
+	store        *records.Store
+	sessions     *session.Sessions
+	limits       Limits
+	retention    time.Duration
+	unknownRules func(*plan.Target) machine.UnknownRules
 }
 
 // Open returns a Journal; it reads nothing.
 func Open(c Config) *Journal {
-	return &Journal{store: c.Store, sessions: c.Sessions, limits: c.Limits, retention: c.Retention, forbidsRetryUnknown: c.ForbidsRetryUnknown}
+	return &Journal{store: c.Store, sessions: c.Sessions, limits: c.Limits, retention: c.Retention, unknownRules: c.UnknownRules}
 }
 
 // Reader is the read-only half of the contract Execution. It shows callers their own executions.

@@ -80,7 +80,7 @@ func (j *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64)
 			break
 		}
 	}
-	state.ForbidRetryUnknown(j.forbidsRetryUnknown)
+	state.SetUnknownRules(j.unknownRules)
 	if h.ParentID == "" {
 		state.SetBudget(j.limits.Tree, j.limits.MaxOpen)
 	}

@@ -64,6 +64,8 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventNodeFellBack:  {from: takesDecisions, nodes: undecidedNode, apply: nodeFellBack},
 	schemas.EventNodeVerifying: {from: runningOrSuspending, nodes: runningNode, apply: nodeVerifying},
 	schemas.EventNodeNotDone:   {from: runningOrSuspending, nodes: runningNode, apply: nodeNotDone},
+	schemas.EventNodeNotYet:    {from: runningOrSuspending, nodes: runningNode, apply: nodeNotYet},
+	schemas.EventNodeCallEnded: {from: takesDecisions, nodes: undecidedNode, apply: nodeCallEnded},
 	schemas.EventNodeHeld:      {from: takesDecisions, nodes: undecidedNode, apply: nodeHeld},
 	schemas.EventNodeSettled:   {from: takesDecisions, nodes: undecidedNode, apply: nodeSettled},
 	schemas.EventReviewDecided: {from: takesDecisions, nodes: heldNode, apply: reviewDecided},

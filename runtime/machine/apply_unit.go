@@ -21,6 +21,9 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 	u.keepInputs(e, false)
 	if u.Phase == PhaseRun {
 		u.UnknownAttempt = 0
+		if u.Fallback == 0 { // a fallback is another call
+			u.MayRunUntil = time.Time{}
+		}
 	}
 	s.Calls++
 	if u.Child != "" {
@@ -80,7 +83,7 @@ func (s *State) result(unit int, e *schemas.Event) *Unit {
 	u := &s.Units[unit]
 	u.TextRef = e.TextRef
 	u.Output, u.Text, u.OutputRef, u.ServedBy, u.Degraded = e.Output, e.Text, e.OutputRef, e.ServedBy, e.Degraded
-	u.Age, u.Notes, u.Error = e.AgeSeconds, e.Notes, nil
+	u.Age, u.Notes, u.Error, u.MayRunUntil = e.AgeSeconds, e.Notes, nil, time.Time{}
 	u.CallMS += e.DurationMS
 	if u.First.IsZero() {
 		u.First = e.At
@@ -91,9 +94,13 @@ func (s *State) result(unit int, e *schemas.Event) *Unit {
 }
 
 func attemptFailed(s *State, unit int, e *schemas.Event) {
+	s.noteDoubt(unit, e)
 	u := s.setStatus(unit, schemas.NodeBackingOff, e, false)
 	u.Failures++
 	u.noteRefusal(e.Error)
+	if e.MayRunUntil != nil {
+		u.UnknownAttempt = e.Attempt
+	}
 	u.Queued = time.Time{} // it was called
 	s.backOff(unit, e)
 }
@@ -143,10 +150,20 @@ func (s *State) backOff(unit int, e *schemas.Event) {
 	s.retries.push(u.Due, unit)
 }
 
-// attemptLost: with a reason, the worker of the attempt died.
+// attemptLost: with a reason, the worker of the attempt died. With a due time the call is repeated then, when it can no longer run.
 func attemptLost(s *State, unit int, e *schemas.Event) {
-	if u := s.setStatus(unit, schemas.NodeReady, e, false); e.Reason != "" {
+	status := schemas.NodeReady
+	if e.Due != nil {
+		status = schemas.NodeBackingOff
+	}
+	s.noteDoubt(unit, e)
+	u := s.setStatus(unit, status, e, false)
+	if e.Reason != "" {
 		u.Deaths++
+	}
+	if e.Due != nil {
+		u.UnknownAttempt = e.Attempt
+		s.backOff(unit, e)
 	}
 }
 
@@ -159,9 +176,10 @@ func nodeFellBack(s *State, unit int, e *schemas.Event) {
 }
 
 func nodeVerifying(s *State, unit int, e *schemas.Event) {
+	s.noteDoubt(unit, e)
 	s.Units[unit].Phase = PhaseVerify
 	u := s.setStatus(unit, schemas.NodeReady, e, false)
-	u.Failures, u.RefusedInRow, u.SpentBefore, u.Error, u.UnknownAttempt = 0, 0, u.Failures+1, e.Error, e.Attempt
+	u.Failures, u.RefusedInRow, u.SpentBefore, u.Error, u.UnknownAttempt, u.Verified = 0, 0, u.Failures+1, e.Error, e.Attempt, 0
 	u.CallMS += e.DurationMS
 }
 
@@ -186,6 +204,7 @@ func nodeNotDone(s *State, unit int, e *schemas.Event) {
 }
 
 func nodeHeld(s *State, unit int, e *schemas.Event) {
+	s.noteDoubt(unit, e)
 	u := s.setStatus(unit, schemas.NodeHeld, e, false)
 	switch {
 	case e.Reason != schemas.ReasonUnknown:
@@ -268,6 +287,7 @@ func nodeFailed(s *State, unit int, e *schemas.Event) {
 	if e.Error == nil {
 		e.Error = schemas.Errorf(schemas.CodeInternal, "no reason was given")
 	}
+	s.noteDoubt(unit, e)
 	u := s.setStatus(unit, schemas.NodeFailed, e, false)
 	u.Error = e.Error
 	u.CallMS += e.DurationMS
@@ -310,7 +330,8 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 	p := e.Patch
 	switch {
 	case p.Skip:
-		s.setStatus(unit, schemas.NodeSkipped, e, false).Reason = patched
+		u := s.setStatus(unit, schemas.NodeSkipped, e, false)
+		u.Reason, u.MayRunUntil = patched, time.Time{}
 	case len(p.Output) > 0 || e.OutputRef != nil:
 		s.setStatus(unit, schemas.NodeSucceeded, e, false)
 		s.result(unit, &schemas.Event{At: e.At, Output: p.Output, OutputRef: e.OutputRef}).Reason = patched

@@ -1,6 +1,6 @@
 // Package machine is the pure core: what an execution is, what each event does to it, and what is due next. It owns the state of an
 // execution and the table of legal transitions. Package engine applies events to it, and packages journal, safety and capability read it.
-// It has no clock, no I/O and no goroutine, and calls no hooks but the function given to [State.ForbidRetryUnknown]; time and random
+// It has no clock, no I/O and no goroutine, and calls no hooks but the function given to [State.SetUnknownRules]; time and random
 // numbers are arguments.
 //
 // The state of an execution is the fold of its log. Only [State.Apply] changes a State; [State.Next] returns what is due at a

@@ -75,11 +75,11 @@ func TestVerifyAsksWhetherItHappened(t *testing.T) {
 	t.Run("a verification that denies the call counts as a failed attempt", func(t *testing.T) {
 		m := begin(t, fmt.Sprintf(source, `,"retry":{"max_attempts":2,"initial_interval":"1s","jitter":0}`))
 		m.fail("n", lost)
-		m.notDone("n")
+		m.denied("n")
 		m.want(schemas.StatusRunning, "n=backing_off")
 		m.elapse(time.Second)
 		m.fail("n", lost)
-		m.notDone("n") // no attempt is left, and it is certain that nothing happened: the fallback may serve
+		m.denied("n") // no attempt is left, and it is certain that nothing happened: the fallback may serve
 		m.want(schemas.StatusSucceeded, "n=succeeded")
 		if m.s.Units[0].Fallback != 1 {
 			t.Errorf("%+v", m.s.Units[0])

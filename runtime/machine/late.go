@@ -23,21 +23,30 @@ func (s *State) LateSuccess(unit, n int, took time.Duration, by string) []schema
 	return append([]schemas.Event{*e}, s.resumeHeld(unit, by)...)
 }
 
-// LateFailure is the events after the late failure of attempt n, whose OutcomeOpen holds; none if the outcome is still unknown. A
-// call that did not run, or ran and failed, is handled as if its result had come in time, but without a backoff.
-func (s *State) LateFailure(unit, n int, err *schemas.Error, took time.Duration, by string) []schemas.Event {
+// LateFailure is the events after the late failure of attempt n, whose OutcomeOpen holds; none if nothing follows. A call that did not
+// run, or ran and failed, is handled as if its result had come in time, but without a backoff. If it is only known that the call has
+// ended, or the call is to be repeated whether it happened or not, the doubt ends.
+func (s *State) LateFailure(unit, n int, err *schemas.Error, took time.Duration, by string, now time.Time) []schemas.Event {
 	u := &s.Units[unit]
-	if err.Outcome == schemas.Unknown || u.Status != schemas.NodeHeld { // a verification determines the outcome itself
+	switch {
+	case err.Outcome == schemas.Unknown && !err.Ended:
 		return nil
+	case err.Outcome == schemas.Unknown, u.Status != schemas.NodeHeld && u.Phase != PhaseVerify:
+		return s.callEnded(unit, n, err, now)
 	}
 	e := s.about(unit, n, err, took)
-	switch policy := s.policy(unit); {
+	policy, explicit, failures := s.policy(unit), s.explicit(unit), u.Failures
+	if u.Phase == PhaseVerify { // of the call, not of its verification
+		t := &s.Node(unit).Target
+		policy, explicit, failures = &t.Retry, t.RetryExplicit, u.SpentBefore-1
+	}
+	switch {
 	case err.Code == schemas.CodeCancelled || err.Refused():
 		e.Type, e.Reason = schemas.EventNodeSettled, stopped
-	case u.Failures+1 < policy.MaxAttempts && Retryable(*policy, s.explicit(unit), err):
+	case failures+1 < policy.MaxAttempts && Retryable(*policy, explicit, err):
 		e.Type = schemas.EventNodeSettled
 	default:
-		s.conclude(unit, e)
+		copyEnd(e, s.failed(unit, err))
 	}
 	if e.Type == schemas.EventNodeHeld {
 		return []schemas.Event{*e} // held for another reason now
@@ -51,12 +60,19 @@ func nodeSettled(s *State, unit int, e *schemas.Event) {
 		nodeSucceeded(s, unit, e)
 		return
 	}
-	s.Units[unit].Phase = PhaseRun
-	u := s.setStatus(unit, schemas.NodeReady, e, false)
+	u := &s.Units[unit]
+	if u.Phase == PhaseVerify {
+		u.Failures, u.SpentBefore = u.SpentBefore-1, 0
+		if !u.TotalDue.IsZero() { // it counts again
+			s.timers.push(u.TotalDue, unit)
+		}
+	}
+	u.Phase = PhaseRun
+	s.setStatus(unit, schemas.NodeReady, e, false)
 	if u.Error = e.Error; e.Reason == "" {
 		u.Failures++
 	}
-	u.UnknownAttempt = 0
+	u.UnknownAttempt, u.MayRunUntil = 0, time.Time{}
 	u.CallMS += e.DurationMS
 }
 

@@ -463,8 +463,10 @@ func TestRecoveryFollowsTheEffect(t *testing.T) {
 	for _, e := range events {
 		m.emit(e)
 	}
-	m.want(schemas.StatusRunning, "read=ready idem=ready once=held bold=ready strict=failed")
+	m.want(schemas.StatusRunning, "read=ready idem=ready once=held bold=backing_off strict=failed")
 	m.advance()
+	m.want(schemas.StatusRunning, "read=running idem=running once=held bold=backing_off strict=failed")
+	m.elapse(2 * time.Minute) // it can no longer run
 	m.want(schemas.StatusRunning, "read=running idem=running once=held bold=running strict=failed")
 	for i, n := range m.s.Units[:2] {
 		if n.Failures != 0 || n.Attempts != 2 {

@@ -228,7 +228,7 @@ func (s *State) dueRetries(now time.Time, most int, started []Action) (out []Act
 		}
 		kept = append(kept, t)
 		if !hasAction(started, t.unit) && !hasAction(out, t.unit) {
-			out = append(out, s.startOrHold(t.unit))
+			out = append(out, s.startOrHold(t.unit, now))
 		}
 	}
 	for _, t := range kept {

@@ -18,6 +18,8 @@ import (
 //	idempotent   retry?    retry?       retry?
 //	once         retry?    retry?       verify, or on_unknown
 //
+// A call that may still run, because its outcome is unknown, is not repeated before it can no longer run (see mayRunUntil).
+//
 // "retry?" is the retry policy: codes, attempts, elapsed time. If it does not allow a retry, the fallback list comes next, and
 // then on_error.
 func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now time.Time, random func() float64) *schemas.Event {
@@ -35,9 +37,10 @@ func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now 
 	case err.Code == schemas.CodeCapabilityDrift && s.Target(unit) == &s.Node(unit).Target:
 		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonDrift
 	case s.isUnknownOnce(unit, err):
-		s.resolveUnknown(unit, e)
+		s.resolveUnknown(unit, e, now, now)
 	case err.Code == schemas.CodeCancelled: // stopped by a suspend or a shutdown, not a failure of the capability
-		e.Type, e.Error = schemas.EventAttemptLost, nil
+		e.Type = schemas.EventAttemptLost
+		s.repeatLater(unit, e, now, now)
 	default:
 		s.retryOrConclude(unit, e, now, random)
 	}
@@ -46,13 +49,12 @@ func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now 
 
 // isUnknownOnce reports whether the call has the effect once, may have happened, and must not be repeated without a decision.
 func (s *State) isUnknownOnce(unit int, err *schemas.Error) bool {
-	_, effect, _ := s.CallDefinition(unit)
-	return err.Outcome == schemas.Unknown && s.Target(unit) != nil && effect.Rank() >= schemas.EffectOnce.Rank() && !s.repeatable(unit)
+	return err.Outcome == schemas.Unknown && s.callsOnce(unit) && !s.repeatable(unit)
 }
 
 // repeatable reports whether the plan repeats calls of the unit whose outcome is unknown, and no policy forbids that.
 func (s *State) repeatable(unit int) bool {
-	return s.Node(unit).OnUnknown == schemas.OnUnknownRetry && (s.forbids == nil || !s.forbids(s.Target(unit)))
+	return s.Node(unit).OnUnknown == schemas.OnUnknownRetry && !s.unknownRules(s.Target(unit)).ForbidRetry
 }
 
 // HoldUnknown is the hold of a unit that backs off to repeat a call of unknown outcome, if a policy now forbids that; nil: it may
@@ -64,6 +66,9 @@ func (s *State) HoldUnknown(unit int) *schemas.Event {
 	}
 	e := s.about(unit, u.Attempts, unknownOutcome(s.Target(unit), u.Error), 0)
 	e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonUnknown
+	if !u.MayRunUntil.IsZero() {
+		e.MayRunUntil = new(u.MayRunUntil)
+	}
 	return e
 }
 
@@ -77,9 +82,11 @@ func (s *State) about(unit, n int, err *schemas.Error, took time.Duration) *sche
 	return &e
 }
 
-// resolveUnknown sets e to what the plan wants for a `once` call that may have happened: verify it, fail, or hold for a decision.
-func (s *State) resolveUnknown(unit int, e *schemas.Event) {
+// resolveUnknown sets e to what the plan wants for a `once` call that may have happened: verify it, fail, or hold for a decision. seen is
+// as for mayRunUntil.
+func (s *State) resolveUnknown(unit int, e *schemas.Event, seen, now time.Time) {
 	n := s.Node(unit)
+	e.MayRunUntil = new(s.mayRunUntil(unit, e.Error, seen, now))
 	e.Error = unknownOutcome(s.Target(unit), e.Error)
 	switch {
 	case n.Verify != nil && s.Units[unit].Phase == PhaseRun && s.Units[unit].Fallback == 0:
@@ -97,12 +104,20 @@ func (s *State) resolveUnknown(unit int, e *schemas.Event) {
 func (s *State) retryOrConclude(unit int, e *schemas.Event, now time.Time, random func() float64) {
 	t, u := s.policy(unit), &s.Units[unit]
 	repeat := e.Error.Outcome == schemas.Unknown && s.Node(unit).OnUnknown == schemas.OnUnknownRetry
+	var until time.Time
+	if repeat && s.callsOnce(unit) {
+		until = s.mayRunUntil(unit, e.Error, now, now)
+		e.MayRunUntil = &until
+	}
 	if u.Failures+1 < t.MaxAttempts && (repeat || Retryable(*t, s.explicit(unit), e.Error)) {
 		wait, _ := Backoff(*t, u.Failures, random).Next()
 		if after := e.Error.RetryAfter(); after > wait {
 			wait = after
 		}
 		due := now.Add(wait)
+		if !until.Equal(Forever) { // the plan's author accepted that the call may happen twice, not that two run at once
+			due = later(due, until)
+		}
 		if limit := t.MaxElapsed.Std(); limit == 0 || due.Sub(u.First) <= limit {
 			e.Type, e.Due = schemas.EventAttemptFailed, &due
 			return
@@ -111,9 +126,10 @@ func (s *State) retryOrConclude(unit int, e *schemas.Event, now time.Time, rando
 	s.conclude(unit, e)
 }
 
-// NotDone decides what follows when verification n of the unit found that its once call did not happen: the call counts as a
-// failed attempt of the unit, so that the retry policy limits the attempts, and another attempt, a fallback or the end follows.
-// The event is nil if the verification is no longer in flight.
+// NotDone decides what follows when verification n of the unit found that its once call did not happen. If the call may have been
+// running when the verification started, it is asked again. Otherwise the call counts as a failed attempt of the unit, so that the retry
+// policy limits the attempts, and another attempt, a fallback or the end follows. The event is nil if the verification is no longer in
+// flight.
 func (s *State) NotDone(unit, n int, took time.Duration, now time.Time, random func() float64) *schemas.Event {
 	u := &s.Units[unit]
 	if !s.Attempt(unit, n) || u.Phase != PhaseVerify {
@@ -129,6 +145,8 @@ func (s *State) NotDone(unit, n int, took time.Duration, now time.Time, random f
 	switch policy := &s.Node(unit).Retry; {
 	case s.Status == schemas.StatusCancelling:
 		e.Type = schemas.EventNodeCancelled
+	case u.Since.Before(u.MayRunUntil):
+		s.notYet(unit, e, now)
 	case u.SpentBefore < policy.MaxAttempts:
 		wait, _ := Backoff(*policy, u.SpentBefore-1, random).Next()
 		e.Type, e.Due = schemas.EventNodeNotDone, new(now.Add(wait))
@@ -240,7 +258,7 @@ func (s *State) timeoutEvent(unit int, total bool, now time.Time) *schemas.Event
 	}
 	e := s.about(unit, u.Attempts, err.WithOutcome(schemas.Unknown), now.Sub(u.Since))
 	if s.isUnknownOnce(unit, e.Error) {
-		s.resolveUnknown(unit, e)
+		s.resolveUnknown(unit, e, now, now)
 		return e
 	}
 	s.conclude(unit, e)
@@ -279,9 +297,10 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 		case s.Status == schemas.StatusCancelling || s.Failing:
 			e.Type = schemas.EventNodeCancelled
 		case repeat || s.repeatable(i):
-			e.Type, e.Error, e.Reason = schemas.EventAttemptLost, nil, died
+			e.Type, e.Reason = schemas.EventAttemptLost, died
+			s.repeatLater(i, e, time.Time{}, now)
 		default:
-			s.resolveUnknown(i, e)
+			s.resolveUnknown(i, e, time.Time{}, now)
 		}
 		events = append(events, *e)
 		lost = append(lost, i)

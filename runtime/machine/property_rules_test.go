@@ -11,20 +11,22 @@ import (
 // model is what a walk records about the execution independently of the State.
 type model struct {
 	ended     map[int]Unit
-	order     []int        // units in the order in which they succeeded
-	undecided map[int]bool // units whose last `once` call may have happened, without a decision
-	tries     map[int]int  // calls of what the unit calls now that spent an attempt
-	before    map[int]int  // of a unit that is verified: tries of its own call
-	settled   map[int]bool // units whose compensation is over
-	doubtful  map[int]bool // units whose `once` compensation may have happened
-	undo      bool         // it is to be compensated
+	order     []int          // units in the order in which they succeeded
+	undecided map[int]bool   // units whose last `once` call may have happened, without a decision
+	tries     map[int]int    // calls of what the unit calls now that spent an attempt
+	before    map[int]int    // of a unit that is verified: tries of its own call
+	effects   map[int]effect // of units whose last `once` call had no known outcome
+	settled   map[int]bool   // units whose compensation is over
+	patched   map[int]bool   // units that a person has called again
+	doubtful  map[int]bool   // units whose `once` compensation may have happened
+	undo      bool           // it is to be compensated
 	failed    bool
 	finished  int
 }
 
 func newModel() model {
 	return model{
-		ended: map[int]Unit{}, undecided: map[int]bool{}, tries: map[int]int{}, before: map[int]int{}, settled: map[int]bool{}, doubtful: map[int]bool{},
+		effects: map[int]effect{}, patched: map[int]bool{}, ended: map[int]Unit{}, undecided: map[int]bool{}, tries: map[int]int{}, before: map[int]int{}, settled: map[int]bool{}, doubtful: map[int]bool{},
 	}
 }
 
@@ -68,7 +70,7 @@ func (w *walk) callEnded(unit int, was *Unit, target *plan.Target, e schemas.Eve
 		unknown = cause[0].Outcome == schemas.Unknown
 	}
 	switch e.Type {
-	case schemas.EventNodeSucceeded, schemas.EventNodeCompensated, schemas.EventNodeNotDone:
+	case schemas.EventNodeSucceeded, schemas.EventNodeCompensated, schemas.EventNodeNotDone, schemas.EventNodeNotYet:
 		return
 	case schemas.EventAttemptLost, schemas.EventNodePostponed:
 		w.tries[unit]--
@@ -80,10 +82,17 @@ func (w *walk) callEnded(unit int, was *Unit, target *plan.Target, e schemas.Eve
 	if !unknown || target.Effect != schemas.EffectOnce {
 		return
 	}
-	switch {
-	case was.Phase == PhaseUndo:
+	switch was.Phase {
+	case PhaseUndo:
 		w.doubtful[unit] = true
-	case w.s.Node(unit).OnUnknown != schemas.OnUnknownRetry:
+		return
+	case PhaseVerify:
+		return
+	}
+	if was.Fallback == 0 {
+		w.runsOn(unit, was, target.Timeout.Std(), e.Error != nil && e.Error.Ended || len(cause) > 0 && cause[0].Ended)
+	}
+	if w.s.Node(unit).OnUnknown != schemas.OnUnknownRetry {
 		w.undecided[unit] = true
 	}
 }
@@ -104,10 +113,14 @@ func (w *walk) about(unit int, was *Unit, e schemas.Event) {
 		}
 	case schemas.EventNodePatched:
 		w.undecided[unit], w.tries[unit] = false, 0
+		w.patched[unit] = true
 		if u.Expanded && u.Status == schemas.NodeRunning {
 			w.reopened(u)
 		}
 	case schemas.EventNodeSettled:
+		if was.Phase == PhaseVerify {
+			w.tries[unit] = w.before[unit]
+		}
 		if e.Reason != "" {
 			w.tries[unit]--
 		}
@@ -117,6 +130,8 @@ func (w *walk) about(unit int, was *Unit, e schemas.Event) {
 		}
 	case schemas.EventNodeVerifying:
 		w.before[unit], w.tries[unit] = w.tries[unit], 0
+	case schemas.EventNodeNotYet:
+		w.tries[unit] = 0
 	case schemas.EventNodeNotDone:
 		w.undecided[unit], w.tries[unit] = false, w.before[unit]
 	case schemas.EventNodeFellBack:
@@ -151,14 +166,14 @@ func (w *walk) reopened(node *Unit) {
 	for item := node.FirstItem; item < node.FirstItem+node.Count; item++ {
 		if was, ok := w.ended[item]; ok && was.Status != schemas.NodeSucceeded && was.Reason != patched {
 			delete(w.ended, item)
-			w.undecided[item], w.tries[item] = false, 0
+			w.undecided[item], w.tries[item], w.patched[item] = false, 0, true
 		}
 	}
 }
 
 // started checks a unit that has started.
 func (w *walk) started(unit int, was *Unit) {
-	u, name := &w.s.Units[unit], w.s.Name(unit)
+	n, u, name := w.s.Node(unit), &w.s.Units[unit], w.s.Name(unit)
 	switch {
 	case !w.s.IsItem(unit) && !w.allowed(unit):
 		w.t.Fatalf("%s starts against its trigger rule: %s", name, snapshot(w.t, w.s))
@@ -174,12 +189,16 @@ func (w *walk) started(unit int, was *Unit) {
 		w.t.Fatalf("%s is verified, of which nothing is unknown", name)
 	case !u.Calling:
 		return
+	case u.Phase == PhaseRun && u.Fallback == 0:
+		w.notTwice(unit, "it is called again", w.patched[unit] || n.OnUnknown == schemas.OnUnknownRetry)
+		delete(w.effects, unit)
+		delete(w.patched, unit)
 	}
 	w.tries[unit]++
 	if most := w.s.Target(unit).Retry.MaxAttempts; w.tries[unit] > most {
 		w.t.Fatalf("%s is called for the %dth time (phase %q, fallback %d), max_attempts is %d", name, w.tries[unit], u.Phase, u.Fallback, most)
 	}
-	if n := w.s.Node(unit); n.Review && !u.Approved && u.Phase == PhaseRun {
+	if n.Review && !u.Approved && u.Phase == PhaseRun {
 		w.t.Fatalf("%s is called before it was approved", name)
 	}
 }

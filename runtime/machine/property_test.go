@@ -95,7 +95,7 @@ func (w *walk) something() {
 
 func (w *walk) drawError() *schemas.Error {
 	return rapid.SampledFrom([]*schemas.Error{
-		nil, nil, nil, nil, toolError, unavailable, lost, lost, limited, cancelled, cancelled.WithOutcome(schemas.NotRun),
+		nil, nil, nil, nil, toolError, unavailable, lost, lost, ended, limited, cancelled, cancelled.WithOutcome(schemas.NotRun),
 		schemas.Errorf(schemas.CodeTimeout, "read timed out at the tool").WithOutcome(schemas.RanFailed),
 	}).Draw(w.t, "error")
 }
@@ -145,7 +145,13 @@ func (w *walk) endCall(err *schemas.Error) {
 
 // verified is what the runtime makes of the answer of a verification: the call happened, it did not, or the answer is invalid.
 func (w *walk) verified(unit int, e schemas.Event) schemas.Event {
-	answer := rapid.SampledFrom([]string{"happened", "not", "not", "unreadable"}).Draw(w.t, "verification")
+	answer := rapid.SampledFrom([]string{"", "", "unreadable"}).Draw(w.t, "verification")
+	if really := w.effects[unit]; answer == "" { // it is read when the verification starts
+		answer = "not"
+		if really.happens && !really.at.After(w.s.Units[unit].Since) {
+			answer = "happened"
+		}
+	}
 	if answer == "happened" {
 		return e
 	}
@@ -154,8 +160,12 @@ func (w *walk) verified(unit int, e schemas.Event) schemas.Event {
 	case w.s.Status == schemas.StatusCancelling:
 		e.Type = schemas.EventNodeCancelled
 	case answer == "not":
-		w.undecided[unit] = false
-		return *w.s.NotDone(unit, e.Attempt, time.Millisecond, w.now, middle)
+		no := *w.s.NotDone(unit, e.Attempt, time.Millisecond, w.now, middle)
+		if no.Type != schemas.EventNodeNotYet {
+			w.notTwice(unit, "a no is believed", false)
+			w.undecided[unit] = false
+		}
+		return no
 	default:
 		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonUnknown
 		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "unreadable").WithOutcome(schemas.Unknown)
@@ -190,7 +200,7 @@ func (w *walk) late() {
 
 // settle ends a call of unknown outcome late.
 func (w *walk) settle(unit, attempt int) {
-	u, err := &w.s.Units[unit], w.drawError()
+	u, err := &w.s.Units[unit], w.drawLate(unit)
 	denied := u.Phase == PhaseRun && (u.Status == schemas.NodeBackingOff || u.Status == schemas.NodeReady) // by a verification
 	if !w.undecided[unit] && !denied {
 		w.t.Fatalf("attempt %d of %s passes for unknown: %s", attempt, w.s.Name(unit), snapshot(w.t, w.s))
@@ -200,19 +210,20 @@ func (w *walk) settle(unit, attempt int) {
 		events = w.s.LateSuccess(unit, attempt, time.Millisecond, "w")
 		events[0].Output = schemas.Value("1")
 	} else {
-		held := u.Status == schemas.NodeHeld
-		events = w.s.LateFailure(unit, attempt, err, time.Millisecond, "w")
-		if known := held && err.Outcome != schemas.Unknown; known != (len(events) > 0) {
+		settles := err.Outcome != schemas.Unknown && (u.Status == schemas.NodeHeld || u.Phase == PhaseVerify)
+		ends := (err.Outcome != schemas.Unknown || err.Ended) && u.MayRunUntil.After(w.now)
+		events = w.s.LateFailure(unit, attempt, err, time.Millisecond, "w", w.now)
+		if (settles || ends) != (len(events) > 0) {
 			w.t.Fatalf("%s, which is %s, ended late with %v: %v", w.s.Name(unit), u.Status, err, events)
 		}
 	}
 	for i, e := range events {
-		if i == 0 {
+		if i == 0 && e.Type != schemas.EventNodeCallEnded {
 			w.undecided[unit] = false
 		}
 		w.apply(e)
 	}
-	if len(events) > 0 && w.s.OutcomeOpen(unit, attempt) {
+	if len(events) > 0 && events[0].Type != schemas.EventNodeCallEnded && w.s.OutcomeOpen(unit, attempt) {
 		w.t.Fatalf("attempt %d of %s is decided and still passes for unknown", attempt, w.s.Name(unit))
 	}
 }
@@ -238,6 +249,9 @@ func (w *walk) patch(all bool) {
 	for _, unit := range w.find(func(_ int, u *Unit) bool { return u.Status == schemas.NodeHeld && u.Reason != schemas.ReasonReview }) {
 		if Legal(schemas.EventNodePatched, w.s.Status, schemas.NodeHeld) && (all || rapid.Bool().Draw(w.t, "patch")) {
 			patch := rapid.SampledFrom([]schemas.NodePatch{{Retry: true}, {Inputs: schemas.Object(`{"x":1}`)}, {Skip: true}, {Output: schemas.Value(`7`)}}).Draw(w.t, "decision")
+			if (patch.Retry || len(patch.Inputs) > 0) && !w.mayRetry(unit) {
+				patch = schemas.NodePatch{Skip: true}
+			}
 			e := w.s.Event(schemas.EventNodePatched, unit)
 			e.Patch = &patch
 			w.apply(e)

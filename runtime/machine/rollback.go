@@ -2,6 +2,7 @@ package machine
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/runplane/runplane/schemas"
 )
@@ -25,7 +26,7 @@ func rolledBack(s *State, _ int, e *schemas.Event) {
 
 // holdUnknown holds a unit, instead of starting it, if its `once` call may have happened in commits that the store lost; nil: it
 // may start.
-func (s *State) holdUnknown(unit int) *Action {
+func (s *State) holdUnknown(unit int, now time.Time) *Action {
 	if len(s.UnknownAttempts) == 0 || s.Units[unit].Phase != PhaseRun {
 		return nil
 	}
@@ -39,5 +40,10 @@ func (s *State) holdUnknown(unit int) *Action {
 	e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown,
 		"%s may have happened: it was called in commits that the store acknowledged and then lost", target.Name()).
 		WithOutcome(schemas.Unknown)
+	e.MayRunUntil = &Forever
+	if target.Timeout > 0 { // it was started before now
+		rules := s.unknownRules(target)
+		e.MayRunUntil = new(now.Add(rules.Queue + target.Timeout.Std() + rules.Settle))
+	}
 	return &Action{Kind: Emit, Unit: unit, Event: &e}
 }

@@ -48,14 +48,14 @@ func (s *State) nextStarts(now time.Time) (out []Action, free int) {
 			}
 			children++
 		}
-		out = append(out, s.startOrSkip(unit))
+		out = append(out, s.startOrSkip(unit, now))
 	}
 	for p := range s.ready {
 		q := &s.ready[p]
 		s.dropStale(q, schemas.NodeReady)
 		for i := 0; i < q.len() && free > 0 && len(out) < maxActions; i++ {
 			if unit := q.at(i); s.startable(unit, now) {
-				out = append(out, s.startOrSkip(unit))
+				out = append(out, s.startOrSkip(unit, now))
 				free--
 			}
 		}
@@ -70,9 +70,9 @@ func (s *State) startable(unit int, now time.Time) bool {
 }
 
 // startOrSkip starts a ready unit, or skips it if it is an item of a node that can no longer succeed.
-func (s *State) startOrSkip(unit int) Action {
+func (s *State) startOrSkip(unit int, now time.Time) Action {
 	if !s.IsItem(unit) || !s.itemsFailed(s.Units[unit].Node) {
-		return s.startOrHold(unit)
+		return s.startOrHold(unit, now)
 	}
 	e := s.event(schemas.EventNodeSkipped, unit)
 	e.Reason = "other items failed"
@@ -80,8 +80,8 @@ func (s *State) startOrSkip(unit int) Action {
 }
 
 // startOrHold starts a unit, or holds it if it may have been called in commits that the store lost.
-func (s *State) startOrHold(unit int) Action {
-	if held := s.holdUnknown(unit); held != nil {
+func (s *State) startOrHold(unit int, now time.Time) Action {
+	if held := s.holdUnknown(unit, now); held != nil {
 		return *held
 	}
 	return Action{Kind: Start, Unit: unit}

@@ -52,7 +52,7 @@ type State struct {
 
 	program *plan.Program
 	limit   int // most attempts in flight
-	forbids func(*plan.Target) bool
+	rules   func(*plan.Target) UnknownRules
 
 	limits       *schemas.Budget // of a root
 	rootPlaces   int             // of a root
@@ -94,6 +94,8 @@ type Unit struct {
 	Failures       int                `json:"f,omitempty"`  // failed attempts of the current call
 	SpentBefore    int                `json:"fs,omitempty"` // while it is verified: failed attempts of its own call, including the unknown one
 	UnknownAttempt int                `json:"d,omitempty"`  // the attempt of unknown outcome without a decision; 0: none
+	MayRunUntil    time.Time          `json:"mr,omitzero"`  // until when that attempt, or the last one of unknown outcome, may still run
+	Verified       int                `json:"vf,omitempty"` // how often its verification found that it did not happen, while it may have been running
 	Deaths         int                `json:"dd,omitempty"` // how many workers in a row died while its call was in flight
 	Phase          Phase              `json:"p,omitempty"`
 	Fallback       int                `json:"fb,omitempty"` // entry of the fallback list that is called, from 1
@@ -196,11 +198,6 @@ func New(p *plan.Program) *State {
 	s.derive()
 	return s
 }
-
-// ForbidRetryUnknown sets the function that reports whether the operator forbids repeating a call of unknown outcome: then a plan's
-// on_unknown: retry counts as suspend. It is not part of the state, and is called when a call's outcome is unknown; nil forbids
-// nothing.
-func (s *State) ForbidRetryUnknown(target func(*plan.Target) bool) { s.forbids = target }
 
 // Program is the plan that the execution runs.
 func (s *State) Program() *plan.Program { return s.program }

@@ -69,6 +69,9 @@ func (s *State) waits(out []schemas.WaitingFor, wanted func(*Unit) bool) []schem
 		if !u.Due.IsZero() {
 			w.ExpiresAt = new(u.Due)
 		}
+		if u.MayRunUntil.After(u.Since) {
+			w.MayRunUntil = new(u.MayRunUntil)
+		}
 		switch {
 		case len(out) == MaxWaitingFor:
 			return out

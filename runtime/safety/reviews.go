@@ -91,6 +91,9 @@ func (s *Safety) reviewOf(ctx context.Context, x *journal.Execution, unit int) s
 	if !u.Due.IsZero() {
 		v.ExpiresAt = new(u.Due)
 	}
+	if u.MayRunUntil.After(u.Since) {
+		v.MayRunUntil = new(u.MayRunUntil)
+	}
 	if target := x.State.Target(unit); target != nil {
 		v.Capability = target.Name()
 		if inputs, err := s.journal.Scope(ctx, x, unit).Bind(target); err == nil {

@@ -1,0 +1,106 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/storetest"
+)
+
+// A once call that runs on after its timeout of 10s, or after the death of the process that made it, has its effect once: a
+// verification that has not found it is not believed while it may still run.
+func TestSlowCallHasItsEffectOnce(t *testing.T) {
+	const ask = `"on_unknown":{"verify":{"capability":"r.read","inputs":{"seen":"n"},"happened":"${output > 0}"}}`
+	for name, tt := range map[string]struct {
+		runs, settle time.Duration
+	}{
+		"within the timeout":         {runs: 9 * time.Second},
+		"a second longer":            {runs: 11 * time.Second},
+		"until the last moment":      {runs: 70*time.Second - 1},
+		"as long as the policy says": {runs: 5 * time.Minute, settle: 5 * time.Minute},
+		"for an hour":                {runs: time.Hour, settle: time.Hour},
+	} {
+		for _, crash := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, crash %v", name, crash), func(t *testing.T) {
+				inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+					policies := func(c *Config) {
+						if tt.settle > 0 {
+							c.Policies.Default.Settle = new(schemas.Duration(tt.settle))
+						}
+					}
+					first := s
+					if crash {
+						first = storetest.Crash(s, 2, storetest.CrashBefore) // what comes after the start is not committed
+					}
+					p := run(w, first, policies)
+					id := p.submit(t, fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once","timeout":"10s","inputs":{"runs":%q},%s}]}`, tt.runs, ask))
+					time.Sleep(5 * time.Second)
+					if crash {
+						p.stop()
+						p = run(w, s, policies)
+					}
+					defer p.stop()
+					time.Sleep(3 * time.Hour)
+					synctest.Wait()
+					e := p.rest(t, id)
+					want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
+					if effects, calls := w.happened("n"), w.calls("once", "n"); effects != 1 || calls != 1 {
+						t.Errorf("%d effects of %d calls", effects, calls)
+					}
+					if asked := w.calls("read", ""); asked > 25 {
+						t.Errorf("asked %d times", asked)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A person who decides that a held call is made again is told until when it may still run, and has to say force before that.
+func TestRetryOfACallThatMayStillRunNeedsForce(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s)
+		defer p.stop()
+		start := time.Now()
+		plan := `{"plan":"v1","nodes":[{"id":"n","for_each":[1,2],"capability":"r.once","timeout":"10s","inputs":{"mute":true}%s}]}`
+		held := p.submit(t, fmt.Sprintf(plan, ""))
+		failed := p.submit(t, fmt.Sprintf(plan, `,"on_unknown":"fail","on_error":"suspend"`))
+		time.Sleep(20 * time.Second)
+		until := start.Add(70 * time.Second)
+		e := p.rest(t, held)
+		if got := e.WaitingFor; len(got) != 2 || got[0].Reason != schemas.ReasonUnknown || got[0].MayRunUntil == nil || got[0].MayRunUntil.Sub(until).Abs() > time.Second {
+			t.Fatalf("waits for %+v, want until %s", got, until)
+		}
+		refused := func(id, unit string, p1 schemas.NodePatch) {
+			t.Helper()
+			_, err := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{unit: p1}})
+			if e := schemas.AsError(err); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) || e.RetryAfterSeconds < 49 || e.RetryAfterSeconds > 51 {
+				t.Errorf("%s: %+v", unit, err)
+			}
+		}
+		refused(held, "n[0]", schemas.NodePatch{Retry: true})
+		refused(held, "n[0]", schemas.NodePatch{Inputs: schemas.Object(`{"id":"x"}`)})
+		refused(failed, "n[0]", schemas.NodePatch{Retry: true})
+		if n := w.calls("once", ""); n != 4 {
+			t.Errorf("%d calls", n)
+		}
+		_, err := p.Executions.Resume(t.Context(), held, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"n[0]": {Skip: true, Force: true}}})
+		if !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+			t.Errorf("force for a skip: %v", err)
+		}
+		p.resumeWith(t, held, "n[0]", schemas.NodePatch{Inputs: schemas.Object(`{"id":"forced"}`), Force: true})
+		p.resumeWith(t, held, "n[1]", schemas.NodePatch{Output: schemas.Value(`1`)})
+		time.Sleep(time.Until(until.Add(time.Second)))
+		p.resumeWith(t, failed, "n[0]", schemas.NodePatch{Retry: true})
+		synctest.Wait()
+		want(t, p.rest(t, held), schemas.StatusSucceeded, "", "n=succeeded")
+		if n := w.calls("once", "forced"); n != 1 {
+			t.Errorf("%d forced calls", n)
+		}
+	})
+}
