@@ -61,6 +61,57 @@ func TestSlowCallHasItsEffectOnce(t *testing.T) {
 	}
 }
 
+// What becomes known of a call after its timeout of 10s decides, as soon as it is known: after 20s here. owned: another node keeps the
+// execution in memory; otherwise no process has it then.
+func TestLateAnswerSettlesACallThatTimedOut(t *testing.T) {
+	const ask = `,"on_unknown":{"verify":{"capability":"r.read","inputs":{"seen":"n"},"happened":"${output > 0}"}},"retry":{"max_attempts":2,"initial_interval":"1ms"}`
+	for name, tt := range map[string]struct {
+		late, options string
+		status        schemas.Status
+		node          schemas.NodeStatus
+		calls         int
+		ended         time.Duration // when it has come so far
+	}{
+		"held, answered":     {"answer", ``, schemas.StatusSucceeded, schemas.NodeSucceeded, 1, 20 * time.Second},
+		"held, failed":       {"fail", ``, schemas.StatusFailed, schemas.NodeFailed, 1, 20 * time.Second},
+		"held, ended":        {"ended", ``, schemas.StatusSuspended, schemas.NodeHeld, 1, 0},
+		"verified, answered": {"answer", ask, schemas.StatusSucceeded, schemas.NodeSucceeded, 1, 20 * time.Second},
+		"verified, failed":   {"fail", ask, schemas.StatusFailed, schemas.NodeFailed, 1, 20 * time.Second},
+		"verified, ended":    {"ended", ask, schemas.StatusFailed, schemas.NodeFailed, 2, 40 * time.Second}, // so does the second call
+		"to retry, answered": {"answer", `,"on_unknown":"retry"`, schemas.StatusSucceeded, schemas.NodeSucceeded, 1, 20 * time.Second},
+		"to retry, ended":    {"ended", `,"on_unknown":"retry","retry":{"max_attempts":2}`, schemas.StatusFailed, schemas.NodeFailed, 2, 30 * time.Second},
+		"given up, answered": {"answer", `,"on_unknown":"fail"`, schemas.StatusFailed, schemas.NodeFailed, 1, 10 * time.Second},
+	} {
+		for _, owned := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, owned %v", name, owned), func(t *testing.T) {
+				inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+					p := run(w, s)
+					defer p.stop()
+					began := time.Now()
+					other := ""
+					if owned {
+						other = `,{"id":"w","capability":"r.read","inputs":{"take":"15s"}}`
+					}
+					id := p.submit(t, fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once","timeout":"10s","inputs":{"runs":"20s","late":%q}%s}%s]}`,
+						tt.late, tt.options, other))
+					time.Sleep(3 * time.Hour)
+					synctest.Wait()
+					e := p.rest(t, id)
+					if n := e.Nodes[0].Status; e.Status != tt.status || n != tt.node || w.calls("once", "n") != tt.calls {
+						t.Errorf("%s, the node %s, after %d calls, want %s, %s, after %d", e.Status, n, w.calls("once", "n"), tt.status, tt.node, tt.calls)
+					}
+					if tt.ended > 0 && e.FinishedAt.Sub(began).Truncate(time.Second) != tt.ended {
+						t.Errorf("ended after %s, want %s", e.FinishedAt.Sub(began), tt.ended)
+					}
+					if len(e.WaitingFor) > 0 && e.WaitingFor[0].MayRunUntil != nil {
+						t.Errorf("%+v", e.WaitingFor[0])
+					}
+				})
+			})
+		}
+	}
+}
+
 // A person who decides that a held call is made again is told until when it may still run, and has to say force before that.
 func TestRetryOfACallThatMayStillRunNeedsForce(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {

@@ -320,6 +320,7 @@ func TestNodeTimeoutOfOnceCallIsHeldAndRetriedOnDecision(t *testing.T) {
 			t.Errorf("unknown node: %v", err)
 		}
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSuspended, "", "a=held")
+		time.Sleep(2 * time.Minute) // the call can no longer run
 		p.resumeWith(t, e.ExecutionID, "a", schemas.NodePatch{Inputs: schemas.Object(`{"give":7}`)})
 		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `{"a":7}`, "a=succeeded")
 	})

@@ -46,11 +46,12 @@ type deed struct {
 	Mute  bool            `json:"mute"`  // it happens, and there is no answer before ctx ends
 	Stuck bool            `json:"stuck"` // it happens, and does not return for an hour, also when ctx ends
 	Runs  string          `json:"runs"`  // how long it runs until it happens, also when ctx ends
+	Late  string          `json:"late"`  // what is known when it has run, if its caller no longer waits: answer, fail, ended
 	Seen  string          `json:"seen"`  // its output is how often the calls that run and have this id have happened
 }
 
 var worldSchema = json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{
-	"id":{},"give":{},"take":{"type":"string"},"hold":{"type":"boolean"},"fail":{"type":"integer"},"code":{"type":"string"},"mute":{"type":"boolean"},"stuck":{"type":"boolean"},"runs":{"type":"string"},"seen":{"type":"string"}}}`)
+	"id":{},"give":{},"take":{"type":"string"},"hold":{"type":"boolean"},"fail":{"type":"integer"},"code":{"type":"string"},"mute":{"type":"boolean"},"stuck":{"type":"boolean"},"runs":{"type":"string"},"seen":{"type":"string"},"late":{"enum":["answer","fail","ended"]}}}`)
 
 func newWorld() *world {
 	return &world{failed: map[string]int{}, effects: map[string]int{}, held: map[string]chan struct{}{}}
@@ -134,7 +135,7 @@ func (w *world) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) 
 	take, _ := time.ParseDuration(d.Take)
 	if runs, _ := time.ParseDuration(d.Runs); runs > 0 {
 		take = runs
-		time.AfterFunc(runs, func() { w.happen(id) })
+		time.AfterFunc(runs, func() { w.ran(ctx, c, id, d.Late) })
 	}
 	switch {
 	case d.Seen != "":
@@ -174,10 +175,26 @@ func (w *world) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) 
 	return &call.Result{Output: out, ServedBy: c.Name()}, nil
 }
 
-func (w *world) happen(id string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.effects[id]++
+// ran is the end of a call that runs: it happens, unless it fails or its process has ended, and is reported as asked.
+func (w *world) ran(ctx context.Context, c *call.Call, id, late string) {
+	if late == "" || late == "answer" {
+		w.mu.Lock()
+		w.effects[id]++
+		w.mu.Unlock()
+	}
+	if late == "" || ctx.Err() == nil {
+		return
+	}
+	gone := schemas.Errorf(schemas.CodeUnavailable, "the process has ended").WithOutcome(schemas.Unknown)
+	gone.Ended = true
+	switch late {
+	case "answer":
+		c.Late(&call.Result{Output: json.RawMessage(`"late"`), ServedBy: c.Name()}, nil)
+	case "fail":
+		c.Late(nil, schemas.Errorf(schemas.CodeDenied, "declined").WithOutcome(schemas.RanFailed))
+	case "ended":
+		c.Late(nil, gone)
+	}
 }
 
 // happened is how often calls that run have happened.

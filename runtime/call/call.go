@@ -47,6 +47,11 @@ type Call struct {
 	// ends the call, and nothing is sent. nil: the call may be sent. See CheckSend.
 	BeforeSend func() error
 
+	// Late, if not nil, is called at most once when more becomes known of a call for which Invoke has returned an error of unknown outcome,
+	// perhaps before it has returned: the call was answered after all, or it has ended (an error of unknown outcome that is Ended). It is
+	// called in a goroutine of its own.
+	Late func(*Result, error)
+
 	// Progress receives the realm's progress notifications, one at a time; nil: they are ignored. It must not block.
 	Progress func(Progress)
 }

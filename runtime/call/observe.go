@@ -17,12 +17,14 @@ func Observe(log hclog.Logger) Wrapper {
 	return func(next Invoker) Invoker {
 		return Func(func(ctx context.Context, c *Call) (*Result, error) {
 			start := time.Now()
-			res, err := next.Invoke(ctx, c)
-			took := time.Since(start)
-			if err == nil && len(res.Output) > 0 && !json.Valid(res.Output) {
-				err = schemas.Errorf(schemas.CodeToolError, "%s answered with invalid JSON", c.Name()).WithOutcome(schemas.RanFailed).
-					WithHint("the capability has a bug; see the log of its realm")
+			if late := c.Late; late != nil {
+				observed, slim := *c, &Call{Realm: c.Realm, Capability: c.Capability}
+				observed.Late = func(res *Result, err error) { late(checked(slim, res, err)) }
+				c = &observed
 			}
+			res, err := next.Invoke(ctx, c)
+			res, err = checked(c, res, err)
+			took := time.Since(start)
 			if err == nil {
 				res.Duration = took
 				if log.IsDebug() {
@@ -43,4 +45,13 @@ func Observe(log hclog.Logger) Wrapper {
 			return nil, e
 		})
 	}
+}
+
+// checked turns an answer that is not JSON into a failure.
+func checked(c *Call, res *Result, err error) (*Result, error) {
+	if err == nil && len(res.Output) > 0 && !json.Valid(res.Output) {
+		return nil, schemas.Errorf(schemas.CodeToolError, "%s answered with invalid JSON", c.Name()).WithOutcome(schemas.RanFailed).
+			WithHint("the capability has a bug; see the log of its realm")
+	}
+	return res, err
 }

@@ -19,19 +19,12 @@ func (o *owner) callEnded(c pendingCall, res *call.Result, err error, took time.
 			return nil, nil
 		}
 		if err != nil {
-			e := s.Failed(c.unit, c.attempt, schemas.AsError(err), took, now, o.r.random)
-			switch {
-			case e != nil:
+			if e := s.Failed(c.unit, c.attempt, schemas.AsError(err), took, now, o.r.random); e != nil {
 				return []schemas.Event{*e}, nil
-			case s.OutcomeOpen(c.unit, c.attempt):
-				return s.LateFailure(c.unit, c.attempt, schemas.AsError(err), took, o.r.worker, now), nil
 			}
-			return nil, nil
 		}
-		if s.OutcomeOpen(c.unit, c.attempt) {
-			events := s.LateSuccess(c.unit, c.attempt, took, o.r.worker)
-			setAnswer(&events[0], s, res)
-			return events, nil
+		if err != nil || s.OutcomeOpen(c.unit, c.attempt) {
+			return o.r.lateResult(c, res, schemas.AsError(err), took)(s, now)
 		}
 		if !s.Attempt(c.unit, c.attempt) {
 			return nil, nil
@@ -51,6 +44,43 @@ func (o *owner) callEnded(c pendingCall, res *call.Result, err error, took time.
 			setAnswer(&e, s, res)
 		}
 		return []schemas.Event{e}, nil
+	}
+}
+
+// lateAnswer returns the function that takes what becomes known of a call after its attempt has ended without an answer.
+func (r *Engine) lateAnswer(id string, c pendingCall, began time.Time) func(*call.Result, error) {
+	c.inputs, c.target = nil, nil // not needed, and perhaps large
+	return func(res *call.Result, err error) {
+		q := &request{call: &inFlight{unit: c.unit, attempt: c.attempt}, decide: r.lateResult(c, res, schemas.AsError(err), time.Since(began))}
+		if o := r.owner(id); o != nil && o.submit(q) {
+			return
+		}
+		r.mu.Lock()
+		if r.stopping {
+			r.mu.Unlock()
+			r.applyLate(id, q)
+			return
+		}
+		r.owners.Add(1)
+		r.mu.Unlock()
+		defer r.owners.Done()
+		r.applyLate(id, q)
+	}
+}
+
+// lateResult decides what a late answer means: it is evidence while the outcome is open. A nil failure is success.
+func (r *Engine) lateResult(c pendingCall, res *call.Result, failure *schemas.Error, took time.Duration) Decision {
+	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		switch {
+		case !c.exists(s):
+		case s.OutcomeOpen(c.unit, c.attempt) && failure != nil:
+			return s.LateFailure(c.unit, c.attempt, failure, took, r.worker, now), nil
+		case s.OutcomeOpen(c.unit, c.attempt):
+			events := s.LateSuccess(c.unit, c.attempt, took, r.worker)
+			setAnswer(&events[0], s, res)
+			return events, nil
+		}
+		return nil, nil
 	}
 }
 

@@ -64,6 +64,9 @@ func (o *owner) makeCall(c pendingCall) {
 		Hash: c.hash, Accepted: c.hash != c.target.Hash, BeforeSend: o.checkLease,
 		Principal: o.x.Head.Principal, SessionID: o.x.Head.SessionID, ExecutionID: o.x.ID, NodeID: c.name,
 	}
+	if f.once() && o.x.State.Units[c.unit].Phase == machine.PhaseRun {
+		attempt.Late = o.r.lateAnswer(o.x.ID, c, time.Now())
+	}
 	o.r.owners.Go(func() {
 		growStack()
 		defer cancel(nil)

@@ -23,6 +23,7 @@
 //	    │                  ├──lost──▶ ready
 //	    │                  ├──verifying──▶ ready (phase verify) ──started──▶ running
 //	    │                  │                   ──succeeded: the call happened──▶ succeeded
+//	    │                  │                   ──not yet: it may still run──▶ backing_off (phase verify)
 //	    │                  │                   ──not done──▶ backing_off | ready (phase run)
 //	    │                  ├──fell back──▶ ready (the next entry of the list)
 //	    │                  ├──held(unknown | error)──▶ held ──patched──▶ ready | succeeded | skipped
@@ -55,6 +56,9 @@
 // Compensation goes through the units that succeeded in reverse order of their commits, one after the other. A compensation that
 // fails for good, has the effect once and an unknown outcome, or kills its workers is listed in the execution's error and does
 // not stop the others.
+//
+// A call of unknown outcome may still be running. Until when is in the event that ended its attempt ([Unit].MayRunUntil), and an event
+// (node_call_ended) says if it has ended before. A verification that started before that time and says no is asked again.
 //
 // After a failed attempt [State.Failed] decides by the effect of the capability and by whether the call ran; after a
 // crash [State.Recover] does the same for every attempt in flight, and [State.NotDone] after a verification that found that the

@@ -16,6 +16,7 @@ func rolledBack(s *State, _ int, e *schemas.Event) {
 	if len(e.Data) == 0 || json.Unmarshal(e.Data, &data) != nil {
 		return
 	}
+	s.UnknownBefore = e.At
 	for name, attempt := range data.Unknown {
 		if s.UnknownAttempts == nil {
 			s.UnknownAttempts = map[string]int{}
@@ -41,9 +42,12 @@ func (s *State) holdUnknown(unit int, now time.Time) *Action {
 		"%s may have happened: it was called in commits that the store acknowledged and then lost", target.Name()).
 		WithOutcome(schemas.Unknown)
 	e.MayRunUntil = &Forever
-	if target.Timeout > 0 { // it was started before now
-		rules := s.unknownRules(target)
-		e.MayRunUntil = new(now.Add(rules.Queue + target.Timeout.Std() + rules.Settle))
+	if target.Timeout > 0 {
+		started, rules := now, s.unknownRules(target)
+		if !s.UnknownBefore.IsZero() { // snapshots of earlier versions do not have it
+			started = s.UnknownBefore
+		}
+		e.MayRunUntil = new(started.Add(rules.Queue + target.Timeout.Std() + rules.Settle))
 	}
 	return &Action{Kind: Emit, Unit: unit, Event: &e}
 }

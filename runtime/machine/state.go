@@ -48,6 +48,7 @@ type State struct {
 
 	// UnknownAttempts is attempts of `once` calls that were in commits which the store lost, by unit. They may have happened.
 	UnknownAttempts map[string]int `json:"Doubts"`
+	UnknownBefore   time.Time      `json:",omitzero"` // all of them were started before
 	Units           []Unit
 
 	program *plan.Program

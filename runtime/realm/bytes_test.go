@@ -216,7 +216,7 @@ func FuzzPipe(f *testing.F) {
 				t.Errorf("progress %q", p.Message)
 			}
 		}}
-		result, fault := c.callTool(t.Context(), ask, json.RawMessage("{}"))
+		result, fault := c.callTool(t.Context(), ask, json.RawMessage("{}"), nil)
 		theirs.Close()
 		if fault != nil {
 			e := classify("r.c", fault, func(s string) string { return clean(s, 1000) })

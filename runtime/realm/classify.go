@@ -25,6 +25,8 @@ type fault struct {
 	status     int                      // of the HTTP response; 0: none
 	retryAfter int64                    // seconds
 	tooLarge   bool                     // the answer was cut at the limit
+	cancelled  bool                     // the request was cancelled before the answer
+	ended      bool                     // the call can no longer run
 }
 
 // errSessionLost: the realm has lost the session and did not process the request.
@@ -58,6 +60,13 @@ var cases = []failureCase{
 		schemas.CodeToolError, schemas.Unknown, "the realm answered with malformed JSON", ""},
 	{"result of another shape", func(f *fault) bool { return f.err != nil && errors.Is(f.err, errNoResult) },
 		schemas.CodeToolError, schemas.Unknown, "the realm answered with something that is not a tool result", ""},
+
+	{"error after the cancellation", func(f *fault) bool {
+		return f.cancelled && (f.rpc != nil || f.result != nil && wasCancelled.MatchString(f.text()))
+	},
+		schemas.CodeCancelled, schemas.Unknown, "the realm ended the call after it was cancelled: %s", ""},
+	{"process of the realm ended", func(f *fault) bool { return errors.Is(f.err, errProcessGone) },
+		schemas.CodeUnavailable, schemas.Unknown, "the realm's process has ended", "check whether the call happened before you try it again"},
 
 	{"HTTP 401", status(401), schemas.CodeDenied, schemas.NotRun,
 		"the realm refuses the credentials (HTTP 401)", "set its Authorization in the realm's headers"},
@@ -110,8 +119,12 @@ var cases = []failureCase{
 var (
 	unknownTool   = regexp.MustCompile(`(?is)\b(unknown tool|no such tool|tool .{1,200} (not found|disabled|does not exist))`)
 	invalidInput  = regexp.MustCompile(`(?i)^MCP error -32602: (input validation error|invalid arguments)`)
+	wasCancelled  = regexp.MustCompile(`(?i)cancel|abort`)
 	invalidOutput = regexp.MustCompile(`(?i)output validation|output schema|structured ?content`)
 )
+
+// errProcessGone: it is proven that the process of a stdio realm has ended, with everything that it started.
+var errProcessGone = errors.New("the process has ended")
 
 // errNoResult: the answer is not a CallToolResult.
 var errNoResult = errors.New("not a tool result")
@@ -157,6 +170,7 @@ func classify(capability string, f *fault, tidy func(string) string) *schemas.Er
 		if row.outcome == ifSent {
 			e.Outcome = sentOutcome(f.sent)
 		}
+		e.Ended = f.ended && e.Outcome == schemas.Unknown
 		if row.hint != "" {
 			e.Hint = row.hint
 		}

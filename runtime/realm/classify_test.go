@@ -91,6 +91,12 @@ func TestEveryFailureIsClassified(t *testing.T) {
 		{"wants a person's input", &fault{sent: true, result: &toolResult{Type: "input_required"}}, schemas.CodeToolError, schemas.RanFailed, "input"},
 		{"answers with a task", &fault{sent: true, result: &toolResult{Type: "task"}}, schemas.CodeToolError, schemas.Unknown, "task"},
 
+		{"error after the cancellation", &fault{sent: true, cancelled: true, ended: true, rpc: rpcError(-32603, "stopped").rpc}, schemas.CodeCancelled, schemas.Unknown, "stopped"},
+		{"error after the cancellation", &fault{sent: true, cancelled: true, ended: true, rpc: rpcError(-32602, "unknown tool: gone").rpc}, schemas.CodeCancelled, schemas.Unknown, "gone"},
+		{"error after the cancellation", &fault{sent: true, cancelled: true, ended: true, result: isError("The operation was aborted").result}, schemas.CodeCancelled, schemas.Unknown, "aborted"},
+		{"isError", &fault{sent: true, cancelled: true, ended: true, result: isError("no such card").result}, schemas.CodeToolError, schemas.RanFailed, "card"},
+		{"process of the realm ended", &fault{sent: true, ended: true, err: errProcessGone}, schemas.CodeUnavailable, schemas.Unknown, "process has ended"},
+
 		{"HTTP 5xx", httpStatus(502), schemas.CodeUnavailable, schemas.Unknown, "502"},
 		{"any other HTTP 4xx", httpStatus(422), schemas.CodeUnavailable, schemas.NotRun, "422"},
 		{"nothing was sent", &fault{err: &url.Error{Op: "Post", URL: "http://a/?key=secret", Err: errors.New("connection refused")}}, schemas.CodeUnavailable, schemas.NotRun, "cannot be reached: connection refused"},
@@ -101,6 +107,9 @@ func TestEveryFailureIsClassified(t *testing.T) {
 		e := classify("shop.pay", tt.fault, func(s string) string { return clean(s, 100) })
 		if e.Code != tt.code || e.Outcome != tt.outcome || !strings.Contains(e.Message, tt.message) {
 			t.Errorf("%s: got %s, %s, %q\nwant %s, %s, with %q", tt.name, e.Code, e.Outcome, e.Message, tt.code, tt.outcome, tt.message)
+		}
+		if e.Ended != (tt.fault.ended && tt.outcome == schemas.Unknown) {
+			t.Errorf("%s: ended %v", tt.name, e.Ended)
 		}
 		if e.Hint == "" || e.Retryable != e.Code.Retryable() || strings.Contains(e.Error(), "secret") {
 			t.Errorf("%s: %v has no hint, or another retryability than its code, or a secret", tt.name, e)

@@ -31,6 +31,7 @@ type conn struct {
 	redact *redact.Redactor
 	tr     transport.Interface
 	proc   *process // nil except for stdio
+	pipe   *pipe    // nil except for stdio
 
 	client   *client.Client
 	modern   bool
@@ -52,6 +53,9 @@ type conn struct {
 	done  chan struct{} // closed after cause is set
 	cause error
 	once  sync.Once
+
+	listeners sync.WaitGroup // requests that are kept open for late answers, and reports of those
+	listening atomic.Int32   // of these, requests whose caller has stopped waiting
 
 	calls   atomic.Int64
 	retired atomic.Bool
@@ -104,7 +108,7 @@ func (d *dialer) attempt(ctx context.Context, protocol string) (*conn, error) {
 			return nil, err
 		}
 		p := newPipe(c.proc.stdout, c.proc.stdin, d.limits.MaxMessage, d.log)
-		c.tr = p
+		c.tr, c.pipe = p, p
 		p.wg.Go(func() { c.watchExit(p) })
 	} else {
 		var web *http.Client
@@ -362,4 +366,6 @@ func (c *conn) close() {
 	if err := c.tr.Close(); err != nil && c.proc == nil {
 		c.log.Debug("closing the connection", "error", err)
 	}
+	c.reportGone()
+	c.listeners.Wait()
 }

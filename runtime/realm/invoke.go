@@ -63,7 +63,7 @@ func (p *Pool) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 			cn.release()
 			return nil, err
 		}
-		result, f := cn.callTool(ctx, c, inputs)
+		result, f := cn.callTool(ctx, c, inputs, r.tidy)
 		cn.release()
 		took := time.Since(began)
 		r.latency.add(took)
@@ -134,8 +134,11 @@ func arguments(c *call.Call) (json.RawMessage, error) {
 }
 
 // callTool sends one tools/call and returns its result.
-func (c *conn) callTool(ctx context.Context, ask *call.Call, inputs json.RawMessage) (*toolResult, *fault) {
+func (c *conn) callTool(ctx context.Context, ask *call.Call, inputs json.RawMessage, tidy func(string) string) (*toolResult, *fault) {
 	id := c.ids.Add(1)
+	if ask.Late != nil && c.listens() {
+		ctx = context.WithValue(ctx, lateKey{}, c.reportTo(ask, id, tidy))
+	}
 	if ask.Progress != nil {
 		sink := newProgressSink(ask.Progress)
 		c.progress.add(id, sink)
@@ -151,18 +154,7 @@ func (c *conn) callTool(ctx context.Context, ask *call.Call, inputs json.RawMess
 	if f != nil {
 		return nil, f
 	}
-	response, notes, flaw := schemas.Mend(response, c.maxDepth)
-	if flaw != nil {
-		return nil, &fault{sent: true, err: unreadable{flaw}}
-	}
-	result := toolResult{notes: notes, maxDepth: c.maxDepth}
-	if len(response) == 0 || json.Unmarshal(response, &result) != nil {
-		return nil, &fault{sent: true, err: errNoResult}
-	}
-	if result.IsError || result.Type != "" && result.Type != "complete" {
-		return nil, &fault{sent: true, result: &result}
-	}
-	return &result, nil
+	return c.readResult(response)
 }
 
 // callParams is the params of tools/call.
@@ -239,21 +231,21 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 		x = &exchange{id: id}
 		send = context.WithValue(ctx, exchangeKey{}, x)
 	}
-	if c.kind == transportSSE { // its SendRequest does not notice the end of the stream
-		cancelable, cancel := context.WithCancelCause(send)
-		defer cancel(nil)
-		send = cancelable
-		go func() {
-			select {
-			case <-c.done:
-				cancel(c.cause)
-			case <-cancelable.Done():
-			}
-		}()
-	}
-	response, err := c.tr.SendRequest(send, transport.JSONRPCRequest{
+	request := transport.JSONRPCRequest{
 		JSONRPC: mcp.JSONRPC_VERSION, ID: mcp.NewRequestId(id), Method: method, Params: params, Header: header,
-	})
+	}
+	var response *transport.JSONRPCResponse
+	var err error
+	if late := lateOf(ctx); late != nil && x != nil {
+		response, err = c.sendAndListen(send, x, request, late)
+	} else {
+		if c.kind == transportSSE {
+			var cancel context.CancelCauseFunc
+			send, cancel = c.whileConnected(send)
+			defer cancel(nil)
+		}
+		response, err = c.tr.SendRequest(send, request)
+	}
 	if err == nil && response == nil { // mcp-go returns this for a stream that ended
 		err = io.ErrUnexpectedEOF
 	}

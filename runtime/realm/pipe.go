@@ -35,7 +35,7 @@ type pipe struct {
 	log     hclog.Logger
 
 	mu      sync.Mutex
-	waiting map[int64]chan *transport.JSONRPCResponse // each of size 1, so that the reader never blocks
+	waiting map[int64]waiter
 	queue   []*frame
 	notify  func(mcp.JSONRPCNotification)
 
@@ -44,6 +44,12 @@ type pipe struct {
 	cause error
 	once  sync.Once
 	wg    sync.WaitGroup
+}
+
+// waiter is who waits for a response.
+type waiter struct {
+	answer chan *transport.JSONRPCResponse // of size 1, so that the reader never blocks
+	late   lateFunc                        // instead, when the caller has stopped waiting; it does not block
 }
 
 // frame is one line to write.
@@ -59,7 +65,7 @@ const maxReplies = 1024
 func newPipe(in io.Reader, out io.WriteCloser, limit int, log hclog.Logger) *pipe {
 	return &pipe{
 		out: out, lines: newLineReader(in, limit), unasked: newThrottle(), log: log,
-		waiting: map[int64]chan *transport.JSONRPCResponse{},
+		waiting: map[int64]waiter{},
 		wake:    make(chan struct{}, 1),
 		ended:   make(chan struct{}),
 	}
@@ -101,7 +107,7 @@ func (p *pipe) SendRequest(ctx context.Context, request transport.JSONRPCRequest
 	answer := make(chan *transport.JSONRPCResponse, 1)
 	f := &frame{line: line}
 	p.mu.Lock()
-	p.waiting[id] = answer
+	p.waiting[id] = waiter{answer: answer}
 	p.queue = append(p.queue, f)
 	p.mu.Unlock()
 	p.wakeWriter()
@@ -114,17 +120,20 @@ func (p *pipe) SendRequest(ctx context.Context, request transport.JSONRPCRequest
 	case <-p.ended:
 		err = p.cause
 	}
+	late := lateOf(ctx)
 	p.mu.Lock()
+	_, waits := p.waiting[id]
 	delete(p.waiting, id)
 	sent := f.sent && !f.lost
 	if !f.sent {
 		f.line = nil // the writer skips it
 	}
+	if waits && sent && late != nil && len(p.waiting) < maxLate {
+		p.waiting[id] = waiter{late: late}
+	}
 	p.mu.Unlock()
-	select {
-	case response := <-answer: // received meanwhile
-		return response, nil
-	default:
+	if !waits { // received meanwhile
+		return <-answer, nil
 	}
 	if !sent {
 		return nil, notSent{err}
@@ -288,12 +297,29 @@ func (p *pipe) dispatch(line []byte) bool {
 // deliver passes a response to its request; a duplicate or unsolicited one is dropped.
 func (p *pipe) deliver(id int64, response *transport.JSONRPCResponse) {
 	p.mu.Lock()
-	answer, ok := p.waiting[id]
+	w, ok := p.waiting[id]
 	delete(p.waiting, id)
 	p.mu.Unlock()
-	if ok {
-		answer <- response
+	switch {
+	case !ok:
+	case w.late != nil:
+		w.late(response)
+	default:
+		w.answer <- response
 	}
+}
+
+// takeLate removes the requests whose callers have stopped waiting, and returns whom to tell how they ended.
+func (p *pipe) takeLate() (late []lateFunc) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, w := range p.waiting {
+		if w.late != nil {
+			delete(p.waiting, id)
+			late = append(late, w.late)
+		}
+	}
+	return late
 }
 
 func (p *pipe) notified(line []byte) {

@@ -30,6 +30,8 @@ type process struct {
 	stopping atomic.Bool // stop was called before the child ended
 	wg       sync.WaitGroup
 	once     sync.Once
+
+	elsewhere bool // what it is asked to do may run outside of it, see worksElsewhere
 }
 
 // spawn starts a command; on Linux on a thread that outlives the child (spawner.go).
@@ -64,7 +66,9 @@ func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, g
 			WithHint("install %s, or give its full path in mcpServers.%s.command, or set PATH in mcpServers.%s.env", spec.Command, name, name)
 	}
 
-	p := &process{exited: make(chan struct{}), grace: limits.CloseGrace, log: log, groups: groups, mark: mark}
+	p := &process{
+		exited: make(chan struct{}), grace: limits.CloseGrace, log: log, groups: groups, mark: mark, elsewhere: worksElsewhere(spec),
+	}
 	var theirs, ours []*os.File
 	for range 3 {
 		r, w, err := os.Pipe()

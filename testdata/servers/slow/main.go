@@ -1,7 +1,9 @@
-// Command slow is an MCP server with a tool that takes as long as its argument says. Its ledger says whether a call slept to its
-// end or was cancelled.
+// Command slow is an MCP server with tools that take as long as their argument says: sleep, which can be cancelled, and charge, which
+// goes on then and takes effect at the end. Its ledger says whether a call slept to its end or was cancelled, and which charges began
+// and took effect.
 //
-//	slow [-ledger FILE] [-hang-at-initialize]
+//	slow [-ledger FILE] [-hang-at-initialize]             on stdio
+//	slow [-ledger FILE] -http 127.0.0.1:0                 as streamable HTTP at /mcp and legacy SSE at /sse; prints its base URL
 package main
 
 import (
@@ -21,6 +23,7 @@ import (
 func main() {
 	path := flag.String("ledger", os.Getenv("SLOW_LEDGER"), "file that gets one JSON line for each call that ended")
 	hang := flag.Bool("hang-at-initialize", false, "read everything and answer nothing")
+	address := flag.String("http", "", "serve HTTP on this address")
 	flag.Parse()
 
 	if *hang {
@@ -29,7 +32,11 @@ func main() {
 	}
 	s := server.NewMCPServer("slow", "1.0.0")
 	(&slow{server: s, ledger: ledger.New(*path)}).register()
-	if err := server.ServeStdio(s, server.WithWorkerPoolSize(100)); err != nil {
+	serve := func() error { return server.ServeStdio(s, server.WithWorkerPoolSize(100)) }
+	if *address != "" {
+		serve = func() error { return serveHTTP(s, *address) }
+	}
+	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, "slow:", err)
 		os.Exit(1)
 	}
@@ -41,6 +48,7 @@ type slow struct {
 }
 
 func (s *slow) register() {
+	s.charges()
 	s.server.AddTools(
 		server.ServerTool{Tool: mcp.NewTool("echo", mcp.WithDescription("Answer with the message."), mcp.WithReadOnlyHintAnnotation(true), mcp.WithString("msg")), Handler: s.echo},
 		server.ServerTool{Tool: mcp.NewTool("sleep", mcp.WithDescription("Sleep so many milliseconds and report progress ten times."), mcp.WithReadOnlyHintAnnotation(true), mcp.WithNumber("ms", mcp.Required())), Handler: s.sleep},
