@@ -8,7 +8,6 @@ import (
 	"github.com/sethvargo/go-retry"
 
 	"github.com/runplane/runplane/runtime/call"
-	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
@@ -49,16 +48,16 @@ func (c *Capabilities) Attempt(ctx context.Context, attempt *call.Call) (*call.R
 func (c *Capabilities) retryPolicy(direct *call.Call) call.Policy {
 	policy := *direct.Retry.Or(new(plan.DefaultRetry()))
 	explicit := direct.Retry != nil
-	refusals := machine.Backoff(policy, 0, c.random)
+	refusals := plan.Backoff(policy, 0, c.random)
 	if r := direct.Rules; r != nil && r.MaxRefusals > 0 {
 		refusals = retry.WithMaxRetries(uint64(r.MaxRefusals-1), refusals)
 	}
 	return call.Policy{
-		Waits:    retry.WithMaxRetries(uint64(policy.MaxAttempts-1), machine.Backoff(policy, 0, c.random)),
+		Waits:    retry.WithMaxRetries(uint64(policy.MaxAttempts-1), plan.Backoff(policy, 0, c.random)),
 		Refusals: refusals,
 		Elapsed:  policy.MaxElapsed.Std(),
 		Retryable: func(e *schemas.Error) bool {
-			return machine.Retryable(policy, explicit, e) && (e.Code != schemas.CodeCircuitOpen || slices.Contains(policy.RetryOn, e.Code))
+			return plan.Retryable(policy, explicit, e) && (e.Code != schemas.CodeCircuitOpen || slices.Contains(policy.RetryOn, e.Code))
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -111,7 +112,7 @@ func TestBackoffFollowsThePolicy(t *testing.T) {
 		{"jitter, middle", policy(func(r *schemas.Retry) { r.Jitter = new(0.5) }), 0, 0.5, "1s 3s 9s 20s 20s"},
 		{"a huge coefficient", policy(func(r *schemas.Retry) { r.BackoffCoefficient = 1e9 }), 0, 0.5, "1s 20s 20s 20s 20s"},
 	} {
-		b := Backoff(tt.policy, tt.after, func() float64 { return tt.random })
+		b := plan.Backoff(tt.policy, tt.after, func() float64 { return tt.random })
 		var got []string
 		for range 5 {
 			d, stop := b.Next()

@@ -3,6 +3,7 @@ package machine
 import (
 	"time"
 
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -70,9 +71,9 @@ func (s *State) compensationRetry(unit int, e *schemas.Event, now time.Time, ran
 		e.Due, e.Reason = new(now), stopped
 		return
 	}
-	if u.Failures+1 >= t.Retry.MaxAttempts || !Retryable(t.Retry, t.RetryExplicit, e.Error) {
+	if u.Failures+1 >= t.Retry.MaxAttempts || !plan.Retryable(t.Retry, t.RetryExplicit, e.Error) {
 		return
 	}
-	wait, _ := Backoff(t.Retry, u.Failures, random).Next()
+	wait, _ := plan.Backoff(t.Retry, u.Failures, random).Next()
 	e.Due = new(now.Add(max(wait, e.Error.RetryAfter())))
 }

@@ -3,6 +3,7 @@ package machine
 import (
 	"time"
 
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -43,7 +44,7 @@ func (s *State) LateFailure(unit, n int, err *schemas.Error, took time.Duration,
 	switch {
 	case err.Code == schemas.CodeCancelled || err.Refused():
 		e.Type, e.Reason = schemas.EventNodeSettled, stopped
-	case failures+1 < policy.MaxAttempts && Retryable(*policy, explicit, err):
+	case failures+1 < policy.MaxAttempts && plan.Retryable(*policy, explicit, err):
 		e.Type = schemas.EventNodeSettled
 	default:
 		copyEnd(e, s.failed(unit, err))

@@ -109,8 +109,8 @@ func (s *State) retryOrConclude(unit int, e *schemas.Event, now time.Time, rando
 		until = s.mayRunUntil(unit, e.Error, now, now)
 		e.MayRunUntil = &until
 	}
-	if u.Failures+1 < t.MaxAttempts && (repeat || Retryable(*t, s.explicit(unit), e.Error)) {
-		wait, _ := Backoff(*t, u.Failures, random).Next()
+	if u.Failures+1 < t.MaxAttempts && (repeat || plan.Retryable(*t, s.explicit(unit), e.Error)) {
+		wait, _ := plan.Backoff(*t, u.Failures, random).Next()
 		if after := e.Error.RetryAfter(); after > wait {
 			wait = after
 		}
@@ -148,7 +148,7 @@ func (s *State) NotDone(unit, n int, took time.Duration, now time.Time, random f
 	case u.Since.Before(u.MayRunUntil):
 		s.notYet(unit, e, now)
 	case u.SpentBefore < policy.MaxAttempts:
-		wait, _ := Backoff(*policy, u.SpentBefore-1, random).Next()
+		wait, _ := plan.Backoff(*policy, u.SpentBefore-1, random).Next()
 		e.Type, e.Due = schemas.EventNodeNotDone, new(now.Add(wait))
 	default:
 		copyEnd(e, s.failed(unit, e.Error))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -31,7 +32,7 @@ func (s *State) refusal(unit int, e *schemas.Event, now time.Time, random func()
 	if err.RefusedBy != schemas.RefusedByRealm || t == nil {
 		return now.Add(max(err.RetryAfter(), minPostpone)), false
 	}
-	wait, _ := Backoff(t.Retry, u.RefusedInRow, random).Next()
+	wait, _ := plan.Backoff(t.Retry, u.RefusedInRow, random).Next()
 	wait = max(wait, jittered(err.RetryAfter(), random), minPostpone)
 	due = now.Add(wait)
 	n := u.RefusedInRow + 1

@@ -1,4 +1,4 @@
-package machine
+package plan
 
 import (
 	"math"
@@ -7,14 +7,13 @@ import (
 
 	"github.com/sethvargo/go-retry"
 
-	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
 // Backoff is the policy's waits in order, starting after `after` earlier failures (0: before the first retry). It has no end;
 // wrap it with go-retry's limits. Each wait varies by the policy's jitter; random returns numbers in [0,1).
 func Backoff(r schemas.Retry, after int, random func() float64) retry.Backoff {
-	r = *(&r).Or(new(plan.DefaultRetry()))
+	r = *(&r).Or(new(DefaultRetry()))
 	wait := r.InitialInterval.Std().Seconds() * math.Pow(r.BackoffCoefficient, float64(after))
 	exponential := retry.BackoffFunc(func() (time.Duration, bool) {
 		d := time.Duration(min(wait, maxWait.Seconds()) * float64(time.Second))
@@ -33,7 +32,7 @@ func Backoff(r schemas.Retry, after int, random func() float64) retry.Backoff {
 const maxWait = 100 * 24 * time.Hour
 
 // Retryable reports whether the policy allows another attempt after the error. explicit: the plan, the caller or a policy asked
-// for retries, so an error that the tool itself reported is retried too. It does not consider effects: see State.Failed.
+// for retries, so an error that the tool itself reported is retried too. It does not consider effects.
 func Retryable(r schemas.Retry, explicit bool, err *schemas.Error) bool {
 	switch {
 	case slices.Contains(r.NoRetryOn, err.Code):
