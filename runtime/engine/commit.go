@@ -132,7 +132,7 @@ func (t *turn) encode() error {
 
 // view returns the state as the head shows it.
 func (t *turn) view() schemas.Execution {
-	v := t.x.State.View()
+	v := journal.View(t.x.State)
 	v.ExecutionID, v.Name, v.SessionID, v.RerunOf, v.ParentID = t.x.ID, t.x.Head.Name, t.x.Head.SessionID, t.x.Head.RerunOf, t.x.Head.ParentID
 	v.Workflow, v.ScheduledAt = t.x.Head.Workflow, t.x.Head.ScheduledAt
 	for i := range v.WaitingFor {

@@ -38,7 +38,7 @@ func (r *Engine) Status(
 			return schemas.Execution{}, err
 		}
 		e = r.shown(ctx, x.Head.Execution)
-		e.Nodes = x.State.NodeViews(view)
+		e.Nodes = journal.NodeViews(x.State, view)
 	}
 	return e, nil
 }

@@ -80,7 +80,7 @@ func (r Reader) Metrics(ctx context.Context, id string) (schemas.ExecutionMetric
 	if err != nil {
 		return schemas.ExecutionMetrics{}, err
 	}
-	m := x.State.Metrics(records.Now())
+	m := metrics(x.State, records.Now())
 	m.ExecutionID = id
 	return m, nil
 }

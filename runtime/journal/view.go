@@ -1,9 +1,10 @@
-package machine
+package journal
 
 import (
 	"fmt"
 	"time"
 
+	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
@@ -13,17 +14,18 @@ const MaxWaitingFor = 100
 
 // View is the execution as callers see it, without what is not in the state: id, name, session. While something can run, its
 // cost does not grow with the plan.
-func (s *State) View() schemas.Execution {
+func View(s *machine.State) schemas.Execution {
+	held, others := s.WaitingUnits()
 	v := schemas.Execution{
 		Status: s.Status, Waiting: s.Waiting(), Priority: s.Priority, Degraded: s.Degraded,
 		CreatedAt: s.Created, Error: s.Error, Output: s.Output, OutputRef: s.OutputRef,
 		Progress: schemas.Progress{
-			Total:     len(s.program.Nodes),
+			Total:     len(s.Program().Nodes),
 			Succeeded: s.Count(schemas.NodeSucceeded) + s.Count(schemas.NodeCompensating) + s.Count(schemas.NodeCompensated),
 			Failed:    s.Count(schemas.NodeFailed),
 			Skipped:   s.Count(schemas.NodeSkipped),
-			Running:   s.inFlight,
-			Waiting:   s.heldUnits + s.backingOff + s.withoutCall,
+			Running:   s.InFlight(),
+			Waiting:   held + others,
 		},
 	}
 	switch s.Status {
@@ -36,27 +38,32 @@ func (s *State) View() schemas.Execution {
 	if !s.Finished.IsZero() {
 		v.FinishedAt = new(s.Finished)
 	}
-	if v.Waiting || s.heldUnits > 0 {
-		v.WaitingFor = s.waitingFor()
+	if v.Waiting || held > 0 {
+		v.WaitingFor = waitingFor(s)
 	}
 	return v
 }
 
-func (s *State) waitingFor() []schemas.WaitingFor {
+func waitingFor(s *machine.State) []schemas.WaitingFor {
 	var out []schemas.WaitingFor
-	for _, wanted := range []func(*Unit) bool{(*Unit).reviewed, heldOtherwise, unheld} { // what needs a person comes first
-		out = s.waits(out, wanted)
+	for _, wanted := range []func(*machine.Unit) bool{heldForReview, heldOtherwise, unheld} { // what needs a person comes first
+		out = waits(s, out, wanted)
 	}
 	return out
 }
 
-func heldOtherwise(u *Unit) bool {
+func heldForReview(u *machine.Unit) bool {
+	return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview
+}
+
+func heldOtherwise(u *machine.Unit) bool {
 	return u.Status == schemas.NodeHeld && u.Reason != schemas.ReasonReview
 }
-func unheld(u *Unit) bool { return u.Status != schemas.NodeHeld }
+
+func unheld(u *machine.Unit) bool { return u.Status != schemas.NodeHeld }
 
 // waits appends the wanted units to the list of what the execution waits for.
-func (s *State) waits(out []schemas.WaitingFor, wanted func(*Unit) bool) []schemas.WaitingFor {
+func waits(s *machine.State, out []schemas.WaitingFor, wanted func(*machine.Unit) bool) []schemas.WaitingFor {
 	for i := range s.Units {
 		u, n := &s.Units[i], s.Node(i)
 		if !wanted(u) {
@@ -99,13 +106,13 @@ func (s *State) waits(out []schemas.WaitingFor, wanted func(*Unit) bool) []schem
 
 // NodeViews lists the nodes as callers see them; with the view failures only those that failed, are held, or have an error or
 // failed items.
-func (s *State) NodeViews(view schemas.View) []schemas.NodeView {
+func NodeViews(s *machine.State, view schemas.View) []schemas.NodeView {
 	out := []schemas.NodeView{}
-	for i := range s.program.Nodes {
+	for i := range s.Program().Nodes {
 		u := &s.Units[i]
 		listed := view == schemas.ViewNodes || u.Status == schemas.NodeHeld || u.Status == schemas.NodeFailed || u.Error != nil
 		if listed || u.Expanded && s.Items(i).Failed > 0 {
-			out = append(out, s.NodeView(i))
+			out = append(out, nodeView(s, i))
 		}
 	}
 	return out
@@ -114,11 +121,11 @@ func (s *State) NodeViews(view schemas.View) []schemas.NodeView {
 // maxNotes is how many notes of its items the view of a node has.
 const maxNotes = 5
 
-// NodeView is one node as callers see it.
-func (s *State) NodeView(node int) schemas.NodeView {
-	u, p := &s.Units[node], &s.program.Nodes[node]
+// nodeView is one node as callers see it.
+func nodeView(s *machine.State, node int) schemas.NodeView {
+	u, p := &s.Units[node], &s.Program().Nodes[node]
 	v := schemas.NodeView{
-		ID: p.ID, Status: u.Status, Attempts: u.callsMade(), Error: u.Error, Child: u.Child,
+		ID: p.ID, Status: u.Status, Attempts: u.CallsMade(), Error: u.Error, Child: u.Child,
 		Degraded: u.Degraded, ServedBy: u.ServedBy, AgeSeconds: u.Age, Notes: u.Notes, Output: u.Output, OutputRef: u.OutputRef,
 	}
 	if p.Kind == plan.KindCapability {
@@ -129,7 +136,7 @@ func (s *State) NodeView(node int) schemas.NodeView {
 		v.Items = &items
 		for i := range u.Count {
 			item := &s.Units[u.FirstItem+i]
-			v.Attempts += item.callsMade()
+			v.Attempts += item.CallsMade()
 			if len(v.Notes) < maxNotes && len(item.Notes) > 0 {
 				v.Notes = append(v.Notes, fmt.Sprintf("item %d: %s", i, item.Notes[0]))
 			}
@@ -144,8 +151,8 @@ func (s *State) NodeView(node int) schemas.NodeView {
 	return v
 }
 
-// Metrics is counts and durations of the execution and its nodes.
-func (s *State) Metrics(now time.Time) schemas.ExecutionMetrics {
+// metrics is counts and durations of the execution and its nodes.
+func metrics(s *machine.State, now time.Time) schemas.ExecutionMetrics {
 	end := s.Finished
 	if end.IsZero() {
 		end = now
@@ -160,9 +167,9 @@ func (s *State) Metrics(now time.Time) schemas.ExecutionMetrics {
 	if !s.Started.IsZero() {
 		m.QueueMS = milliseconds(s.Started.Sub(s.Created))
 	}
-	for i := range s.program.Nodes {
-		u, p := &s.Units[i], &s.program.Nodes[i]
-		nm := schemas.NodeMetrics{ID: p.ID, Status: u.Status, OutputBytes: u.bytes()}
+	for i := range s.Program().Nodes {
+		u, p := &s.Units[i], &s.Program().Nodes[i]
+		nm := schemas.NodeMetrics{ID: p.ID, Status: u.Status, OutputBytes: u.Bytes()}
 		if p.Kind == plan.KindCapability {
 			nm.Capability = p.Name()
 		}
@@ -173,13 +180,13 @@ func (s *State) Metrics(now time.Time) schemas.ExecutionMetrics {
 	for i := range s.Units {
 		u := &s.Units[i]
 		nm := &m.Nodes[s.Node(i).Index]
-		nm.Attempts += u.callsMade()
+		nm.Attempts += u.CallsMade()
 		nm.CallMS += u.CallMS
 		for code, n := range u.TurnedAway {
 			nm.TurnedAway, m.TurnedAway = addCount(nm.TurnedAway, code, n), addCount(m.TurnedAway, code, n)
 		}
-		m.Attempts += u.callsMade()
-		m.Retries += max(u.callsMade()-1, 0)
+		m.Attempts += u.CallsMade()
+		m.Retries += max(u.CallsMade()-1, 0)
 		m.CallMS += u.CallMS
 	}
 	return m
@@ -192,16 +199,6 @@ func addCount(counts map[schemas.Code]int, code schemas.Code, n int) map[schemas
 	}
 	counts[code] += n
 	return counts
-}
-
-// callsMade is the number of attempts that were sent to a realm.
-func (u *Unit) callsMade() int { return u.Attempts - u.Refused }
-
-func (u *Unit) bytes() int64 {
-	if u.OutputRef != nil {
-		return int64(u.OutputRef.Bytes)
-	}
-	return int64(len(u.Output))
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -88,7 +88,7 @@ func (s *State) result(unit int, e *schemas.Event) *Unit {
 	if u.First.IsZero() {
 		u.First = e.At
 	}
-	s.Bytes += u.bytes()
+	s.Bytes += u.Bytes()
 	s.Degraded = s.Degraded || e.Degraded
 	return u
 }
@@ -254,33 +254,6 @@ func reviewDecided(s *State, unit int, e *schemas.Event) {
 		u.Approved, u.First = true, e.At // max_elapsed counts from here
 		u.keepInputs(e, true)
 	}
-}
-
-// keepInputs keeps the inputs in the event, of the plan or of a person, for the following attempts.
-func (u *Unit) keepInputs(e *schemas.Event, changed bool) {
-	if len(e.Data) > 0 || e.DataRef != nil {
-		u.keep(Kept{Of: u.Fallback, Inputs: schemas.Object(e.Data), Ref: e.DataRef, Changed: changed})
-	}
-}
-
-// keep replaces what was kept for the same call. Once a person has changed the inputs, Changed stays set.
-func (u *Unit) keep(k Kept) {
-	if old := u.kept(k.Of); old != nil {
-		k.Changed = k.Changed || old.Changed
-		*old = k
-		return
-	}
-	u.Kept = append(u.Kept, k)
-}
-
-// kept is the kept inputs of a call of the unit; nil: none.
-func (u *Unit) kept(of int) *Kept {
-	for i := range u.Kept {
-		if u.Kept[i].Of == of {
-			return &u.Kept[i]
-		}
-	}
-	return nil
 }
 
 func nodeFailed(s *State, unit int, e *schemas.Event) {

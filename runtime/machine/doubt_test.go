@@ -115,8 +115,8 @@ func TestCallWithoutATimeoutIsDecidedByAPerson(t *testing.T) {
 	m.crash()
 	m.notDone("n")
 	m.want(schemas.StatusSuspended, "n=held")
-	if w := m.s.View().WaitingFor[0]; w.Reason != schemas.ReasonUnknown || w.MayRunUntil == nil || !w.MayRunUntil.Equal(Forever) {
-		t.Errorf("%+v", w)
+	if u := &m.s.Units[0]; u.Reason != schemas.ReasonUnknown || !u.MayRunUntil.Equal(Forever) {
+		t.Errorf("%+v", u)
 	}
 }
 
@@ -135,8 +135,8 @@ func TestRetryOfAnUnknownCallWaitsForItsEnd(t *testing.T) {
 			end(m)
 			m.elapse(50*time.Second - 1)
 			m.want(schemas.StatusRunning, "n=backing_off")
-			if w := m.s.View().WaitingFor[0]; w.MayRunUntil == nil || !w.MayRunUntil.Equal(epoch.Add(50*time.Second)) {
-				t.Errorf("%+v", w)
+			if u := &m.s.Units[0]; !u.MayRunUntil.Equal(epoch.Add(50 * time.Second)) {
+				t.Errorf("%+v", u)
 			}
 			m.elapse(1)
 			m.want(schemas.StatusRunning, "n=running")
@@ -177,22 +177,22 @@ func TestDoubtInLogsOfEarlierVersions(t *testing.T) {
 	}
 }
 
-// The end of the doubt about a held call is shown, and nothing else follows from it.
+// The end of the doubt about a held call is noted, and nothing else follows from it.
 func TestHeldCallThatEnds(t *testing.T) {
 	m := begin(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","timeout":"20s"}]}`)
 	m.elapse(20 * time.Second)
 	m.fail("n", lost)
 	m.want(schemas.StatusSuspended, "n=held")
-	if w := m.s.View().WaitingFor[0]; w.MayRunUntil == nil || !w.MayRunUntil.Equal(epoch.Add(80*time.Second)) {
-		t.Errorf("%+v", w)
+	if u := &m.s.Units[0]; !u.MayRunUntil.Equal(epoch.Add(80 * time.Second)) {
+		t.Errorf("%+v", u)
 	}
 	for range 2 {
 		for _, e := range m.s.LateFailure(0, 1, ended, 0, "w", m.now) {
 			m.emit(e)
 		}
 		m.want(schemas.StatusSuspended, "n=held")
-		if w := m.s.View().WaitingFor[0]; w.MayRunUntil != nil || !m.s.MayRunUntil(0).IsZero() {
-			t.Errorf("%+v", w)
+		if !m.s.MayRunUntil(0).IsZero() {
+			t.Errorf("it may run until %s", m.s.MayRunUntil(0))
 		}
 	}
 	m.emit(m.s.LateSuccess(0, 1, 0, "w")[0]) // its answer still counts

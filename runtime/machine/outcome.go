@@ -346,3 +346,5 @@ func (s *State) killers(lost []int, most int) string {
 
 // maxKillers is the most nodes that the reason names.
 const maxKillers = 5
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -23,8 +23,8 @@ func TestQueueTimeoutContinuesOverRefusals(t *testing.T) {
 	m.advance()
 	m.want(schemas.StatusRunning, "a=failed b=backing_off")
 	u := &m.s.Units[0]
-	if u.Error.Code != schemas.CodeQueueTimeout || !strings.Contains(u.Error.Message, "slow down") || u.callsMade() != 0 || m.s.Calls != 1 {
-		t.Errorf("%v, %d attempts, %d calls", u.Error, u.callsMade(), m.s.Calls)
+	if u.Error.Code != schemas.CodeQueueTimeout || !strings.Contains(u.Error.Message, "slow down") || u.CallsMade() != 0 || m.s.Calls != 1 {
+		t.Errorf("%v, %d attempts, %d calls", u.Error, u.CallsMade(), m.s.Calls)
 	}
 	m.now = m.now.Add(4 * time.Second)
 	m.advance()
@@ -34,7 +34,7 @@ func TestQueueTimeoutContinuesOverRefusals(t *testing.T) {
 		m.advance()
 	}
 	m.want(schemas.StatusSucceeded, "a=failed b=failed")
-	if got := m.s.NodeView(1).Attempts; got != 1 {
+	if got := m.s.Units[1].CallsMade(); got != 1 {
 		t.Errorf("shows %d attempts", got)
 	}
 }
@@ -48,13 +48,4 @@ func TestQueueTimeoutIsStoppedWhileSuspended(t *testing.T) {
 	m.emit(schemas.Event{Type: schemas.EventResumed})
 	m.advance()
 	m.want(schemas.StatusRunning, "a=running")
-}
-
-func TestUsedUpQuotaIsShownAsBudget(t *testing.T) {
-	m := begin(t, `{"plan":"v1","nodes":[{"id":"a","capability":"r.once"}]}`)
-	m.fail("a", schemas.Errorf(schemas.CodeQuotaExceeded, "used up").WithOutcome(schemas.NotRun).WithRetryAfter(time.Minute))
-	m.want(schemas.StatusRunning, "a=backing_off")
-	if w := m.s.View().WaitingFor; len(w) != 1 || w[0].Reason != schemas.ReasonBudget || !w[0].ExpiresAt.Equal(m.now.Add(time.Minute)) {
-		t.Errorf("%+v", w)
-	}
 }

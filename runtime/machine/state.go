@@ -151,14 +151,6 @@ type Unit struct {
 	TurnedAway map[schemas.Code]int `json:"ta,omitempty"` // number of refused calls, by code
 }
 
-// Kept is the inputs of one of the calls that a unit may make: its own, or one of its fallback list.
-type Kept struct {
-	Of      int                `json:"of,omitempty"` // the call, as in Unit.Fallback
-	Inputs  schemas.Object     `json:"in,omitempty"`
-	Ref     *schemas.OutputRef `json:"ref,omitempty"` // where they are if they are large
-	Changed bool               `json:"mnd,omitempty"` // a person changed them
-}
-
 // Phase is what a unit's calls are for.
 type Phase string
 
@@ -278,14 +270,6 @@ func (s *State) InputsMayChange(unit int) bool {
 	return false
 }
 
-// KeptInputs is the kept inputs of the unit's next attempt; nil: evaluate those of the plan.
-func (s *State) KeptInputs(unit int) *Kept {
-	if u := &s.Units[unit]; u.Phase == PhaseRun {
-		return u.kept(u.Fallback)
-	}
-	return nil
-}
-
 // CallDefinition returns the hash of the tool definition that the unit's current call uses, and its effect: those of the plan, or of a
 // definition that a person accepted later, with the stricter of both effects. accepted: it is not the plan's definition, against
 // which the inputs were checked.
@@ -306,6 +290,9 @@ func (s *State) CallDefinition(unit int) (hash string, effect schemas.Effect, ac
 
 // Count is the number of nodes with the status, without items of for_each nodes.
 func (s *State) Count(status schemas.NodeStatus) int { return s.count[nodeRank(status)] }
+
+// WaitingUnits counts the units that are held, and those that wait otherwise.
+func (s *State) WaitingUnits() (held, others int) { return s.heldUnits, s.backingOff + s.withoutCall }
 
 // InFlight is the number of calls in flight.
 func (s *State) InFlight() int { return s.inFlight }
@@ -344,4 +331,15 @@ func nodeRank(s schemas.NodeStatus) int {
 		}
 	}
 	return 0
+}
+
+// CallsMade is the number of attempts that were sent to a realm.
+func (u *Unit) CallsMade() int { return u.Attempts - u.Refused }
+
+// Bytes is the size of the unit's output.
+func (u *Unit) Bytes() int64 {
+	if u.OutputRef != nil {
+		return int64(u.OutputRef.Bytes)
+	}
+	return int64(len(u.Output))
 }
