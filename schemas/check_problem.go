@@ -82,7 +82,7 @@ func (t *translator) walk(e *jsonschema.ValidationError) {
 	}
 	where, field := pointerName(e.InstanceLocation), Pointer(e.InstanceLocation)
 	add := func(keyword, format string, args ...any) *Problem {
-		t.out = append(t.out, Problem{Field: field, Keyword: keyword, Message: fmt.Sprintf(format, args...)})
+		t.out = append(t.out, Problem{Field: field, Keyword: keyword, Message: Format(format, args...)})
 		return &t.out[len(t.out)-1]
 	}
 	switch k := e.ErrorKind.(type) {

@@ -74,6 +74,7 @@ func childName(location []string, name string) string {
 func dotted(location []string) string {
 	var b strings.Builder
 	for i, part := range location {
+		part = Cut(part, maxQuotedText, Ellipsis)
 		switch _, err := strconv.Atoi(part); {
 		case err == nil && i > 0:
 			b.WriteString("[" + part + "]")

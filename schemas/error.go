@@ -2,7 +2,6 @@ package schemas
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/invopop/jsonschema"
@@ -127,7 +126,7 @@ func (Error) JSONSchema() *jsonschema.Schema {
 // Errorf makes an Error with the code's usual hint and retryability.
 func Errorf(code Code, format string, args ...any) *Error {
 	c := codes[code]
-	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Hint: c.hint, Retryable: c.retryable}
+	return &Error{Code: code, Message: Format(format, args...), Hint: c.hint, Retryable: c.retryable}
 }
 
 // Error formats code and message, and the hint in parentheses.
@@ -154,12 +153,12 @@ func (e *Error) With(edit func(*Error)) *Error {
 
 // WithHint returns a copy with another hint.
 func (e *Error) WithHint(format string, args ...any) *Error {
-	return e.With(func(c *Error) { c.Hint = fmt.Sprintf(format, args...) })
+	return e.With(func(c *Error) { c.Hint = Format(format, args...) })
 }
 
 // WithField returns a copy that names the argument or JSON pointer at fault.
 func (e *Error) WithField(field string) *Error {
-	return e.With(func(c *Error) { c.Field = field })
+	return e.With(func(c *Error) { c.Field = Cut(field, maxField, Ellipsis) })
 }
 
 // WithCandidates returns a copy with the nearest names and a hint that suggests the first; without names it returns e.
@@ -169,7 +168,7 @@ func (e *Error) WithCandidates(names []string) *Error {
 	}
 	return e.With(func(c *Error) {
 		c.Candidates = names
-		c.Hint = fmt.Sprintf("did you mean %q?", names[0])
+		c.Hint = Format("did you mean %q?", names[0])
 	})
 }
 

@@ -267,10 +267,22 @@ func numberFlaw(n []byte) string {
 	if len(n) > maxNumberLength {
 		return fmt.Sprintf("the number has %d characters (limit %d)", len(n), maxNumberLength)
 	}
-	if _, err := strconv.ParseFloat(string(n), 64); err != nil && json.Valid(n) {
+	f, err := strconv.ParseFloat(string(n), 64)
+	if err == nil && f == 0 && bytes.ContainsAny(mantissa(n), "123456789") {
+		return fmt.Sprintf("the number %s is nearer to 0 than JSON readers can represent (limit 5e-324)", Cut(string(n), maxFlawText, Ellipsis))
+	}
+	if err != nil && json.Valid(n) {
 		return fmt.Sprintf("the number %s is beyond what JSON readers can represent (limit 1.8e308)", Cut(string(n), maxFlawText, Ellipsis))
 	}
 	return ""
+}
+
+// mantissa is a number up to its exponent.
+func mantissa(n []byte) []byte {
+	if i := bytes.IndexAny(n, "eE"); i >= 0 {
+		return n[:i]
+	}
+	return n
 }
 
 // pointerAt returns the JSON pointer of the value at an offset of a document.

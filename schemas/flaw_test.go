@@ -50,6 +50,8 @@ func TestFindFlaw(t *testing.T) {
 		{"a name twice of many", long + `,"kxx":2}`, FlawDuplicate, "", len(long) + 1},
 		{"1e400", `{"n":1e400}`, FlawNumber, "/n", 5},
 		{"-1e999999", `[-1E+999999]`, FlawNumber, "/0", 1},
+		{"-1e-999999", `[-1e-999999]`, FlawNumber, "/0", 1},
+		{"0e-999999", `[0.0e-999999]`, "", "", 0},
 		{"a million digits", strings.Repeat("1", 1_000_000), FlawNumber, "", 0},
 		{"350 digits", strings.Repeat("1", 350), FlawNumber, "", 0},
 		{"too deep", nested(DefaultMaxDepth + 2), FlawDepth, Cut(strings.Repeat("/a/0", DefaultMaxDepth/2), 240, Ellipsis), 300},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -124,6 +125,44 @@ func Cut(s string, limit int, mark string) string {
 
 // Quote is a text that a caller gave, as an error repeats it: quoted, cut to limit bytes and with hidden characters as escapes.
 func Quote(s string, limit int) string { return strconv.Quote(Cut(s, limit, Ellipsis)) }
+
+// What a text of others may take in a message: names are quoted by %q, other texts, such as the errors of realms, are not.
+const (
+	maxQuotedText  = 200
+	maxMessageText = 16 << 10
+)
+
+// Format is fmt.Sprintf for messages that callers see: a text in args, or an error's, is cut, so that a message does not repeat all
+// that a caller or a realm sent.
+func Format(format string, args ...any) string {
+	for i, arg := range args {
+		switch arg := arg.(type) {
+		case string:
+			if len(arg) > maxQuotedText {
+				args = slices.Clone(args)
+				args[i] = longText(arg)
+			}
+		case error:
+			if text := arg.Error(); len(text) > maxQuotedText {
+				args = slices.Clone(args)
+				args[i] = longText(text)
+			}
+		}
+	}
+	return fmt.Sprintf(format, args...)
+}
+
+// longText is a text that is cut when it is formatted.
+type longText string
+
+// Format implements fmt.Formatter.
+func (t longText) Format(f fmt.State, verb rune) {
+	limit := maxMessageText
+	if verb == 'q' {
+		limit = maxQuotedText
+	}
+	fmt.Fprintf(f, fmt.FormatString(f, verb), Cut(string(t), limit, Ellipsis))
+}
 
 // Visible replaces hidden characters by escapes such as \u202e, so that a person who decides sees what is there. The text stays
 // as it is otherwise.

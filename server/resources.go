@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
@@ -46,8 +47,8 @@ func stateOf(uri string) (ref state.Ref, err error) {
 			ref.Key, err = url.PathUnescape(key)
 		}
 	}
-	if err != nil || ref.Type == "" || ref.Key == "" {
-		return ref, schemas.Errorf(schemas.CodeNotFound, "no resource %.300q", uri).WithHint("states are %s, percent-encoded", stateTemplate)
+	if err != nil || ref.Type == "" || ref.Key == "" || !utf8.ValidString(ref.Type+ref.Key) {
+		return ref, schemas.Errorf(schemas.CodeNotFound, "no resource %s", schemas.Quote(uri, 300)).WithHint("states are %s, percent-encoded", stateTemplate)
 	}
 	return ref, nil
 }

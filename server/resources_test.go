@@ -169,7 +169,7 @@ func TestBadResources(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, _ := published(t)
 			c := dial(t, s)
-			for _, uri := range []string{"runplane://state/order", "runplane://state//A", "runplane://state/order/a/b", "runplane://other/order/a", "file:///etc/passwd"} {
+			for _, uri := range []string{"runplane://state/order", "runplane://state//A", "runplane://state/order/a/b", "runplane://other/order/a", "runplane://state/order/%ff", "runplane://state/%ed%a0%80/a", "file:///etc/passwd"} {
 				var read mcp.ReadResourceRequest
 				read.Params.URI = uri
 				if _, err := c.ReadResource(t.Context(), read); err == nil {

@@ -36,6 +36,9 @@ func (r Reader) List(ctx context.Context, q Query) (schemas.ExecutionList, error
 		return schemas.ExecutionList{Executions: []schemas.Execution{}}, nil
 	case byWorkflow != "":
 		term = byWorkflow
+	case len(session.Term(q.SessionID)) > store.MaxTerm:
+		return schemas.ExecutionList{}, schemas.Errorf(schemas.CodeInvalidArgument, "session_id has %d bytes (limit %d)",
+			len(q.SessionID), store.MaxTerm-len(session.Term(""))).WithField("session_id").WithHint("list_sessions shows the ids of sessions")
 	case q.SessionID != "":
 		r.journal.sessions.Touch(ctx, q.SessionID)
 		term = session.Term(q.SessionID)

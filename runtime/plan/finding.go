@@ -71,6 +71,9 @@ const (
 	codeShortTotalTimeout   = "short_total_timeout"
 )
 
+// maxPath bounds the path of a finding in bytes: the names in a plan may be long.
+const maxPath = 1 << 10
+
 // findings collects findings in order, up to a limit.
 type findings struct {
 	list   []schemas.Finding
@@ -88,10 +91,11 @@ func (f *findings) add(severity schemas.Severity, code, path, format string, arg
 		f.more++
 		return &schemas.Finding{}
 	}
-	found := schemas.Finding{Severity: severity, Code: code, Path: path, Message: fmt.Sprintf(format, args...)}
+	found := schemas.Finding{Severity: severity, Code: code, Path: path, Message: schemas.Format(format, args...)}
 	if f.source != nil {
 		found.Line, found.Column = f.source.Place(path)
 	}
+	found.Path = schemas.Cut(path, maxPath, schemas.Ellipsis)
 	f.list = append(f.list, found)
 	return &f.list[len(f.list)-1]
 }
