@@ -31,7 +31,7 @@ type Health struct {
 
 // Check is the health of one component.
 type Check struct {
-	Name     string             `json:"name" jsonschema:"description=runtime.store\\, runtime.queue\\, runtime.executions\\, runtime.recovery\\, runtime.goroutines\\, agents.clients\\, or capabilities. and a realm or a capability with an open circuit"`
+	Name     string             `json:"name" jsonschema:"description=runtime.store\\, runtime.queue\\, runtime.executions\\, runtime.recovery\\, runtime.goroutines\\, agents.clients\\, agents.sessions\\, agents.connections\\, or capabilities. and a realm or a capability with an open circuit"`
 	Status   HealthStatus       `json:"status" jsonschema:"enum=ok,enum=degraded,enum=down"`
 	Required bool               `json:"required,omitempty" jsonschema:"description=this process is not ready without it"`
 	Message  string             `json:"message"`

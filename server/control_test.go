@@ -73,9 +73,20 @@ func floods(t *testing.T, s *Server) []flood {
 	url, _, _ := serveHTTP(t, s)
 	stdio := dial(t.Context(), t, s)
 	events, address := sseStream(t, url)
+	lines := make(chan []byte, 4*maxInFlight)
+	go func() {
+		defer close(lines)
+		for {
+			line, err := stdio.out.ReadBytes('\n')
+			if err != nil {
+				return
+			}
+			lines <- line
+		}
+	}()
 	var none string
 	return []flood{
-		{"stdio", func(m string) { stdio.send("%s", m) }, stdio.next},
+		{"stdio", func(m string) { stdio.send("%s", m) }, func() received { return parse(t, <-lines) }},
 		{"SSE", func(m string) {
 			if status, _, _ := post(t, address, &none, both, m); status != http.StatusAccepted {
 				t.Fatalf("posting gives %d", status)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,6 +37,7 @@ func loopback(host string) bool {
 // other addresses the Origin must be the Host itself. It also refuses headers that contradict one another.
 func guard(onLoopback bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connectionOf(r).enter(phaseAnswering)
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // set by the previous request on the same connection
 		if onLoopback && !loopback(r.Host) {
 			plain(w, http.StatusForbidden, "this server accepts only loopback host names")
@@ -61,8 +61,14 @@ func guard(onLoopback bool, next http.Handler) http.Handler {
 func plain(w http.ResponseWriter, status int, line string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	limitWrite(w)
 	w.WriteHeader(status)
 	fmt.Fprintln(w, line)
+}
+
+// limitWrite limits how long what is written next may take.
+func limitWrite(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime)) // unsupported only by recorders in tests
 }
 
 // bodyTime is how long a client may take to send one message.
@@ -72,21 +78,32 @@ const bodyTime = 30 * time.Second
 // the answer.
 const maxDropped = 16 * maxMessage
 
-// readMessage reads the body of a POST within the limits of size and time. If it fails, it has answered and ok is false.
-func readMessage(w http.ResponseWriter, r *http.Request) (message []byte, ok bool) {
-	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // unsupported only by recorders in tests
-	message, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessage))
-	if errors.As(err, new(*http.MaxBytesError)) {
+// readMessage reads the body of a POST within the limits of size and time, and of what all clients hold together. If it fails, it has
+// answered and ok is false; else the caller frees what the message holds when it has been handled.
+func (s *Server) readMessage(w http.ResponseWriter, r *http.Request) (message []byte, held *hold, ok bool) {
+	c, control := connectionOf(r), http.NewResponseController(w)
+	c.enter(phaseBody)
+	defer c.enter(phaseAnswering)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTime)) // unsupported only by recorders in tests
+	limit, spare := maxMessage, c.isSpare()
+	if spare {
+		limit = freeBytes
+	}
+	message, held, err := s.receive(control, r, http.MaxBytesReader(w, r.Body, int64(limit)))
+	tooMuch := errors.As(err, new(*http.MaxBytesError))
+	if tooMuch || errors.Is(err, errNoRoom) {
 		_, _ = io.CopyN(io.Discard, r.Body, maxDropped) // the message is refused in any case
 	}
-	_ = connection.SetReadDeadline(time.Time{})
+	_ = control.SetReadDeadline(time.Time{})
 	var timeout net.Error
 	switch {
 	case err == nil:
-		r.Body = io.NopCloser(bytes.NewReader(message))
-		return message, true
-	case errors.As(err, new(*http.MaxBytesError)):
+		return message, held, true
+	case tooMuch && spare:
+		s.refuse(w, nil, s.noConnection())
+	case errors.Is(err, errNoRoom):
+		s.refuse(w, nil, s.noRoom())
+	case tooMuch:
 		answer(w, http.StatusRequestEntityTooLarge, protocolError(nil, mcp.INVALID_REQUEST, tooLarge.Message, tooLarge))
 	case errors.As(err, &timeout) && timeout.Timeout():
 		w.Header().Set("Connection", "close")
@@ -94,12 +111,60 @@ func readMessage(w http.ResponseWriter, r *http.Request) (message []byte, ok boo
 	default:
 		plain(w, http.StatusBadRequest, "the message was not received completely")
 	}
-	return nil, false
+	return nil, nil, false
+}
+
+// errNoRoom means that other messages hold the bytes that this one needs.
+var errNoRoom = errors.New("no room for the message")
+
+// receive reads a message and counts it, unless it is small. It holds no more memory than what has arrived needs.
+func (s *Server) receive(control *http.ResponseController, r *http.Request, body io.Reader) (message []byte, held *hold, err error) {
+	message = make([]byte, 0, 4<<10)
+	for {
+		n, err := body.Read(message[len(message):cap(message)])
+		message = message[:len(message)+n]
+		if errors.Is(err, io.EOF) {
+			held.settle()
+			return message, held, nil
+		}
+		if err != nil {
+			if held.wasCut() {
+				err = errNoRoom
+			}
+			held.free()
+			return nil, nil, err //nolint:wrapcheck // looked at by the caller
+		}
+		if len(message) < cap(message) {
+			continue
+		}
+		more := min(2*cap(message), maxMessage+1)
+		if more > freeBytes {
+			if held == nil {
+				held = s.bytes.hold(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
+			}
+			if !held.grow(r.Context(), messageCopies*int64(more), roomTime) {
+				held.free()
+				return nil, nil, errNoRoom
+			}
+		}
+		message = append(make([]byte, 0, more), message...)
+	}
+}
+
+// noRoom is the error of a message for which there is no room.
+func (s *Server) noRoom() *schemas.Error {
+	return busy("messages of clients that are not handled or not read yet hold %d MiB (limits.max_client_bytes is %d MiB)", s.bytes.held()>>20, s.limits.Bytes>>20)
+}
+
+// noConnection is the error of a request on a connection beyond the limit.
+func (s *Server) noConnection() *schemas.Error {
+	return busy("%d connections are open, as many as are served at once (limits.max_connections)", s.connections.count())
 }
 
 // answer writes a message as the whole JSON response.
 func answer(w http.ResponseWriter, status int, message any) {
 	w.Header().Set("Content-Type", "application/json")
+	limitWrite(w)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(message) // the client may have disconnected
 }

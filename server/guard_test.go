@@ -202,7 +202,7 @@ func TestDeadlinesOfAConnection(t *testing.T) {
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 		r := httptest.NewRequest(http.MethodPost, "http://localhost/mcp", strings.NewReader("{}"))
 		guard(true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if message, ok := readMessage(w, r); !ok || string(message) != "{}" {
+			if message, _, ok := New(Config{}).readMessage(w, r); !ok || string(message) != "{}" {
 				t.Errorf("read %q, %v", message, ok)
 			}
 		})).ServeHTTP(w, r)
@@ -222,7 +222,7 @@ func (slowBody) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 
 func TestSlowBodyIsGivenUp(t *testing.T) {
 	w := httptest.NewRecorder()
-	if _, ok := readMessage(w, httptest.NewRequest(http.MethodPost, "/mcp", slowBody{})); ok || w.Code != http.StatusRequestTimeout {
+	if _, _, ok := New(Config{}).readMessage(w, httptest.NewRequest(http.MethodPost, "/mcp", slowBody{})); ok || w.Code != http.StatusRequestTimeout {
 		t.Errorf("got %v, %d", ok, w.Code)
 	}
 }

@@ -1,18 +1,14 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/mark3labs/mcp-go/mcp"
 	mcpserver "github.com/mark3labs/mcp-go/server"
 
 	"github.com/runplane/runplane/schemas"
@@ -45,7 +41,7 @@ func exposed(address string) error {
 const (
 	headerTime  = 10 * time.Second
 	idleTime    = 2 * time.Minute
-	maxHeader   = 64 << 10
+	maxHeader   = 32 << 10
 	sessionLife = time.Hour // after which mcp-go forgets an idle session
 )
 
@@ -63,22 +59,16 @@ func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
 	defer s.subscriptions.removeWeb()
 	stopping := make(chan struct{})
 	mcpHTTP := s.streamable()
+	s.sessions.forget = func(id string) { forgetSession(mcpHTTP, id) } //nolint:contextcheck // it belongs to no request
 	srv := &http.Server{
 		Handler:           guard(onLoopback, s.routes(mcpHTTP, stopping)),
 		BaseContext:       func(net.Listener) context.Context { return calls },
 		ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-		ErrorLog: s.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
-	}
-	var unused sync.Map // connections that have not sent anything yet: Shutdown would wait five seconds for them
-	srv.ConnState = func(c net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			unused.Store(c, nil)
-		} else {
-			unused.Delete(c)
-		}
+		ErrorLog:    s.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		ConnContext: withConnection, ConnState: s.connections.changed,
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(ln) }()
+	go func() { failed <- srv.Serve(countingListener{ln, s.connections}) }()
 	select {
 	case err := <-failed:
 		close(stopping)
@@ -90,10 +80,7 @@ func (s *Server) HTTP(ctx context.Context, ln net.Listener) error {
 	s.beginDrain()
 	close(stopping)
 	_ = mcpHTTP.Shutdown(calls) // ends the GET streams and mcp-go's session sweeper; it cannot fail without an http.Server
-	unused.Range(func(c, _ any) bool {
-		c.(net.Conn).Close()
-		return true
-	})
+	s.connections.closeFresh()  // Shutdown would wait five seconds for them
 	patience, done := context.WithTimeout(calls, s.config.Drain)
 	defer done()
 	if err := srv.Shutdown(patience); err != nil {
@@ -142,71 +129,9 @@ func (s *Server) streamable() *mcpserver.StreamableHTTPServer {
 		mcpserver.WithStreamableHTTPLogger(slogTo(s.log.Named("http"))),
 		mcpserver.WithDisableLocalhostProtection(true), // guard checks Host and Origin
 		mcpserver.WithSessionIdleTTL(sessionLife),
+		mcpserver.WithSessionIdManager(s.sessions),
 		mcpserver.WithHTTPContextFunc(func(ctx context.Context, _ *http.Request) context.Context {
 			return s.ownSession(ctx)
 		}),
 	)
-}
-
-// mcpHandler gives every request on /mcp a body of limited size and a response that progress can be written to.
-func (s *Server) mcpHandler(next http.Handler, stopping <-chan struct{}) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case <-stopping:
-			plain(w, http.StatusServiceUnavailable, errStopping.Message)
-			return
-		default:
-		}
-		out := newStream(w, r)
-		defer out.end()
-		if r.Method != http.MethodPost {
-			next.ServeHTTP(out, r)
-			return
-		}
-		message, ok := readMessage(w, r)
-		if !ok {
-			return
-		}
-		h, bad := s.parseEnvelope(message)
-		if bad != nil {
-			answer(w, http.StatusBadRequest, bad)
-			return
-		}
-		modern := mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion))
-		if !modern && named(r.Header) {
-			if what := contradicts(r.Header, h); what != "" {
-				mismatch(w, h.ID, what)
-				return
-			}
-		}
-		out.alias = h.alias
-		r.Body = io.NopCloser(bytes.NewReader(h.message))
-		ctx, unknown := s.route(r.Context(), h)
-		if unknown != nil {
-			status := http.StatusOK
-			if modern {
-				status = http.StatusBadRequest
-			}
-			answer(w, status, unknown)
-			return
-		}
-		switch h.Method {
-		case string(mcp.MethodToolsCall):
-			ctx = withSender(ctx, out)
-		case string(mcp.MethodResourcesSubscribe), string(mcp.MethodResourcesUnsubscribe):
-			ctx = subscribing(ctx, h.Method)
-		case string(mcp.MethodSubscriptionsListen):
-			listening, end := context.WithCancelCause(subscribing(ctx, h.Method))
-			defer end(nil)
-			go func() {
-				select {
-				case <-stopping:
-					end(errStopping)
-				case <-listening.Done():
-				}
-			}()
-			ctx = listening
-		}
-		next.ServeHTTP(out, r.WithContext(ctx))
-	})
 }

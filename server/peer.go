@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -24,6 +25,7 @@ const (
 	maxInFlight      = 1024
 	reservedCalls    = 16
 	reservedInFlight = 64
+	maxLists         = 64 // other requests, which are quick, at once
 )
 
 // peer is one client on a two-way channel: stdin and stdout, or the two halves of legacy SSE. Each request has its own
@@ -36,12 +38,15 @@ type peer struct {
 	base   context.Context //nolint:containedctx // of all calls: it outlives the context of the transport, so that calls can be answered
 	cutOff context.CancelCauseFunc
 
+	cut     func() // ends a write that does not end, so that it fails; nil: it is waited for
 	writing sync.Mutex
 	write   func(message []byte) error // sends one message
 	broken  chan struct{}              // closed when write failed: the client can no longer be reached
 
 	slots        chan struct{} // maxCalls at once
 	reserved     chan struct{} // reservedCalls at once
+	lists        chan struct{} // maxLists at once
+	holding      atomic.Int64  // bytes of messages in flight that are counted
 	calls        sync.WaitGroup
 	mu           sync.Mutex
 	inFlight     map[string]context.CancelCauseFunc // requests in flight by id
@@ -59,7 +64,7 @@ type peer struct {
 func newPeer(ctx context.Context, s *Server, id string, write func([]byte) error) *peer {
 	p := &peer{
 		server: s, log: s.log.With("peer", id), id: id, write: write, broken: make(chan struct{}),
-		slots: make(chan struct{}, maxCalls), reserved: make(chan struct{}, reservedCalls), inFlight: map[string]context.CancelCauseFunc{},
+		slots: make(chan struct{}, maxCalls), reserved: make(chan struct{}, reservedCalls), lists: make(chan struct{}, maxLists), inFlight: map[string]context.CancelCauseFunc{},
 		changes: make(notifier, 1), listeners: map[string]*listener{}, changed: map[subscription]bool{},
 	}
 	p.base, p.cutOff = context.WithCancelCause(withSender(context.WithoutCancel(ctx), p))
@@ -103,14 +108,65 @@ func (p *peer) start(h *envelope) {
 		p.send(protocolError(h.ID, mcp.INVALID_REQUEST, refusal, nil))
 		return
 	}
+	held, room := p.hold(ctx, h.message)
+	if !room {
+		p.end(key)
+		cancel(nil)
+		p.refuse(h)
+		return
+	}
 	p.calls.Go(func() {
 		defer cancel(nil)
 		defer p.end(key)
-		if h.Method == string(mcp.MethodToolsCall) {
+		defer p.free(held)
+		if h.Method != string(mcp.MethodSubscriptionsListen) {
 			defer p.place(ctx, h)()
+		}
+		if !p.server.bytes.hasRoom() && !isControl(h) && !p.server.bytes.room(ctx, writeTime) && ctx.Err() == nil {
+			p.refuse(h)
+			return
 		}
 		p.answer(ctx, h)
 	})
+}
+
+// hold counts a message until it is answered, unless it is small. One peer may have half of what there is.
+func (p *peer) hold(ctx context.Context, message []byte) (held *hold, ok bool) {
+	if len(message) <= freeBytes {
+		return nil, true
+	}
+	n := messageCopies * int64(len(message))
+	if p.holding.Load()+n > p.server.limits.Bytes/2 {
+		return nil, false
+	}
+	held = p.server.bytes.hold(nil)
+	if !held.grow(ctx, n, 0) {
+		held.free()
+		return nil, false
+	}
+	p.holding.Add(n)
+	return held, true
+}
+
+func (p *peer) free(held *hold) {
+	if held != nil {
+		p.holding.Add(-held.n)
+		held.free()
+	}
+}
+
+// refuse answers that there is no room for the message.
+func (p *peer) refuse(h *envelope) {
+	p.server.load.refused.Add(1)
+	e := p.server.noRoom()
+	p.send(protocolError(h.ID, busyCode, e.Message, e))
+}
+
+// isBusy reports whether a request is in flight.
+func (p *peer) isBusy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.inFlight) > 0
 }
 
 func (p *peer) begin(h *envelope, cancel context.CancelCauseFunc) (refusal string) {
@@ -130,6 +186,9 @@ func (p *peer) begin(h *envelope, cancel context.CancelCauseFunc) (refusal strin
 // place waits until the call may run, or its context ends, and returns a function that frees its place.
 func (p *peer) place(ctx context.Context, h *envelope) (free func()) {
 	places := p.slots
+	if h.Method != string(mcp.MethodToolsCall) {
+		places = p.lists
+	}
 	select {
 	case places <- struct{}{}:
 		return func() { <-places }
@@ -220,6 +279,14 @@ func (p *peer) encode(alias idAlias, message any) error {
 	if err != nil {
 		p.log.Error("encoding a message failed; it is dropped", keyError, err)
 		return fmt.Errorf("encode message: %w", err)
+	}
+	if len(b) > freeBytes {
+		held := p.server.bytes.hold(p.cut)
+		defer held.free()
+		if !held.grow(p.base, answerCopies*int64(len(b)), writeTime) && p.cut != nil && p.base.Err() == nil {
+			p.cutOff(errClientGone)
+			p.cut()
+		}
 	}
 	p.writing.Lock()
 	defer p.writing.Unlock()

@@ -9,8 +9,10 @@
 //
 // mcp-go keeps the registry of tools, handles JSON-RPC and both eras of the protocol, and serves /mcp. The two-way
 // transports are our own, because mcp-go's lose the last notifications of a call and let slow calls block quick ones. On /mcp
-// mcp-go keeps the sessions (any well-formed id is accepted, so that clients survive a restart; DELETE has no lasting effect, as
-// no tool depends on a session) and the GET stream; the progress of a call bypasses it, see [stream].
+// mcp-go keeps the sessions and the GET stream; the progress of a call bypasses it, see [stream]. Any well-formed session id is accepted,
+// so that clients survive a restart, but for one that its client has ended, see [webSessions].
+//
+// What all clients hold together is bounded, see [Limits]: connections.go, streams.go, web_sessions.go, ledger.go.
 package server
 
 import (
@@ -47,6 +49,8 @@ type Config struct {
 	Ready func(context.Context) error
 	// MaxDepth is how deep the JSON of a message may be nested; 0: schemas.DefaultMaxDepth.
 	MaxDepth int
+	// Limits bound what all clients hold together.
+	Limits Limits
 	// InsecureNoAuth lets HTTP listen beyond loopback although requests are not authenticated.
 	InsecureNoAuth bool
 }
@@ -66,6 +70,14 @@ type Server struct {
 	subscriptions subscriptions
 
 	drainedBy atomic.Pointer[time.Time]
+
+	limits      Limits // with their defaults
+	load        load
+	connections *connections
+	streams     *streams
+	sessions    *webSessions
+	bytes       *ledger
+	turns       chan struct{} // see takeTurn
 }
 
 // DrainedBy returns when the time ends that calls in flight have since the server has stopped accepting new ones; zero: it has not.
@@ -91,6 +103,12 @@ func New(c Config) *Server {
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
 	}
+	s.limits = c.Limits.withDefaults(maxFiles())
+	s.connections = newConnections(s.limits.Connections, &s.load)
+	s.streams = newStreams(s.limits.Streams, &s.load)
+	s.sessions = newWebSessions(s.limits.Sessions, s.streams.has)
+	s.bytes = newLedger(s.limits.Bytes, &s.load)
+	s.turns = make(chan struct{}, maxTurns)
 	s.handle = chain(s.invoke, traced, logged(s.log), recovered(s.log))
 	hooks := &mcpserver.Hooks{}
 	hooks.AddAfterInitialize(func(_ context.Context, _ any, r *mcp.InitializeRequest, a *mcp.InitializeResult) {
@@ -133,6 +151,9 @@ func New(c Config) *Server {
 	}
 	if s.servesStates() {
 		s.addResources()
+	}
+	if c.Runtime != nil {
+		c.Runtime.Health.IncludeClients(s.check)
 	}
 	return s
 }
@@ -196,7 +217,11 @@ func (s *Server) handler(m *tools.Method) mcpserver.ToolHandlerFunc {
 				c.request.Progress = p.report
 			}
 		}
-		return result(s.handle(ctx, c)), nil
+		value, err := s.handle(ctx, c)
+		if out, web := senderFrom(ctx).(*stream); web && len(value) > freeBytes {
+			out.setTurn(s.takeTurn(ctx, writeTime))
+		}
+		return result(value, err), nil
 	}
 }
 

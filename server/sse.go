@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	crand "crypto/rand"
 	"fmt"
 	"net/http"
@@ -20,6 +21,7 @@ type sse struct {
 
 type ssePeer struct {
 	*peer
+	stream    *openStream
 	receiving sync.Mutex // one message at a time, in order
 	leaving   bool
 }
@@ -30,6 +32,12 @@ func newSSE(s *Server, stopping <-chan struct{}) *sse {
 
 // listen serves GET /sse until the client disconnects, or the server stops and the client's calls are answered.
 func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
+	if connectionOf(r).isSpare() {
+		t.server.refuse(w, nil, t.server.noConnection())
+		return
+	}
+	ctx, end := context.WithCancelCause(r.Context())
+	defer end(nil)
 	connection := http.NewResponseController(w)
 	put := func(format string, args ...any) error { // one at a time
 		_ = connection.SetWriteDeadline(time.Now().Add(writeTime)) // unsupported only by recorders in tests
@@ -39,9 +47,19 @@ func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
 		return connection.Flush()
 	}
 	id := crand.Text() // 130 random bits: a client that knows the id may post
-	p := &ssePeer{peer: newPeer(r.Context(), t.server, id, func(message []byte) error { return put("event: message\ndata: %s\n\n", message) })}
+	p := &ssePeer{peer: newPeer(ctx, t.server, id, func(message []byte) error { return put("event: message\ndata: %s\n\n", message) })}
 	p.log = t.server.log.With("peer", "sse") // the id is a secret
 	p.legacy = true
+	p.cut = func() {
+		end(errClientGone)
+		_ = connection.SetWriteDeadline(time.Unix(1, 0)) // a write that blocks fails
+	}
+	p.stream = &openStream{end: end, busy: p.isBusy}
+	if !t.server.streams.add(p.stream) {
+		t.server.refuse(w, nil, t.server.noStream())
+		return
+	}
+	defer t.server.streams.remove(p.stream)
 
 	eventHeader(w.Header())
 	w.WriteHeader(http.StatusOK)
@@ -68,11 +86,11 @@ func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
 			p.sendChanges()
 		case <-p.broken:
 			return
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		case <-t.stopping:
 			p.leave()
-			p.drain(t.server.config.Drain, r.Context().Done())
+			p.drain(t.server.config.Drain, ctx.Done())
 			return
 		}
 	}
@@ -128,10 +146,18 @@ func (t *sse) post(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusNotFound, "no such session: open /sse first")
 		return
 	}
-	message, ok := readMessage(w, r)
+	message, held, ok := t.server.readMessage(w, r)
 	if !ok {
 		return
 	}
+	defer held.free() // the peer counts what it keeps
+	if connectionOf(r).isSpare() {
+		if h, bad := t.server.parseEnvelope(message); bad != nil || !isControl(h) {
+			t.server.refuse(w, nil, t.server.noConnection())
+			return
+		}
+	}
+	t.server.streams.use(p.stream)
 	if named(r.Header) {
 		if h, bad := t.server.parseEnvelope(message); bad == nil {
 			if what := contradicts(r.Header, h); what != "" {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -25,7 +26,11 @@ const (
 type stream struct {
 	http.ResponseWriter
 	connection    *http.ResponseController
-	acceptsEvents bool // the client accepts event streams
+	client        *connection     // nil in tests
+	ctx           context.Context //nolint:containedctx // of the request, whose response this is
+	bytes         *ledger
+	endTurn       func() // when what it is about has been counted, or is not large; nil: none
+	acceptsEvents bool   // the client accepts event streams
 	stopped       chan struct{}
 	alias         idAlias // of the request's id
 
@@ -38,8 +43,9 @@ type stream struct {
 	ended     bool
 }
 
-func newStream(w http.ResponseWriter, r *http.Request) *stream {
+func newStream(w http.ResponseWriter, r *http.Request, bytes *ledger) *stream {
 	return &stream{
+		client: connectionOf(r), ctx: r.Context(), bytes: bytes,
 		ResponseWriter: w, connection: http.NewResponseController(w), stopped: make(chan struct{}),
 		acceptsEvents: strings.Contains(strings.Join(r.Header.Values("Accept"), ","), eventStream),
 	}
@@ -78,6 +84,7 @@ func (s *stream) begin(status int) {
 		s.Header().Set("X-Accel-Buffering", "no")
 		go s.stayAlive()
 	}
+	limitWrite(s.ResponseWriter)
 	s.ResponseWriter.WriteHeader(status)
 }
 
@@ -86,7 +93,18 @@ func (s *stream) event(message []byte) error {
 }
 
 func (s *stream) put(b []byte) error {
-	_ = s.connection.SetWriteDeadline(time.Now().Add(writeTime)) // unsupported only by recorders in tests
+	defer s.turnEnds()
+	if len(b) > freeBytes {
+		held := s.bytes.hold(func() { _ = s.connection.SetWriteDeadline(time.Unix(1, 0)) })
+		defer held.free()
+		if !held.grow(s.ctx, answerCopies*int64(len(b)), writeTime) {
+			return errBroken
+		}
+	}
+	s.turnEnds()
+	s.client.enter(phaseWriting)
+	defer s.client.enter(phaseAnswering)
+	limitWrite(s.ResponseWriter)
 	if _, err := s.ResponseWriter.Write(b); err != nil {
 		return errBroken
 	}
@@ -138,9 +156,26 @@ func (s *stream) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
+	defer s.turnEnds()
 	close(s.stopped)
 	if answer := bytes.TrimSpace(s.plain.Bytes()); len(answer) > 0 {
 		_ = s.event(answer)
+	}
+}
+
+// setTurn has the stream end a turn once the answer is being sent, see [Server.takeTurn].
+func (s *stream) setTurn(end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turnEnds()
+	s.endTurn = end
+}
+
+// turnEnds ends the turn, if any; the caller holds mu.
+func (s *stream) turnEnds() {
+	if s.endTurn != nil {
+		s.endTurn()
+		s.endTurn = nil
 	}
 }
 

@@ -15,7 +15,7 @@ func exchange(accept string, handle func(s *stream)) *httptest.ResponseRecorder 
 	r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
 	r.Header.Set("Accept", accept)
 	w := httptest.NewRecorder()
-	s := newStream(w, r)
+	s := newStream(w, r, newLedger(1<<20, &load{}))
 	handle(s)
 	s.end()
 	return w

@@ -66,6 +66,11 @@ type Limits struct {
 	MaxTreeEvaluation schemas.Duration `json:"max_tree_evaluation,omitempty"`
 	MaxTreeTime       schemas.Duration `json:"max_tree_time,omitempty"`
 
+	MaxConnections    int `json:"max_connections,omitempty"`
+	MaxStreams        int `json:"max_streams,omitempty"`
+	MaxClientSessions int `json:"max_client_sessions,omitempty"`
+	MaxClientBytes    int `json:"max_client_bytes,omitempty"`
+
 	StartTimeout schemas.Duration `json:"start_timeout,omitempty"`
 	ProbeEvery   schemas.Duration `json:"probe_every,omitempty"`
 	Lease        schemas.Duration `json:"lease,omitempty"`
@@ -232,6 +237,24 @@ var settings = []setting{
 		key: "limits.max_states", standard: "100000", min: 1, max: 100_000_000,
 		about: "most states of one principal, approximately: other replicas' states count after a minute",
 		at:    func(c *Config) any { return &c.Limits.MaxStates },
+	}, {
+		key: "limits.max_connections", standard: "512", min: 1, max: 1_000_000,
+		about: "HTTP connections with full service, fewer if the process may open too few files; idle and stalled ones give way to " +
+			"new ones, and health checks, cancellations and pings are served beyond it",
+		at: func(c *Config) any { return &c.Limits.MaxConnections },
+	}, {
+		key: "limits.max_streams", standard: "256", min: 1, max: 1_000_000,
+		about: "open event streams (/sse, GET /mcp, subscriptions/listen), at most three quarters of the connections; idle ones give way",
+		at:    func(c *Config) any { return &c.Limits.MaxStreams },
+	}, {
+		key: "limits.max_client_sessions", standard: "1000", min: 1, max: 10_000_000,
+		about: "sessions of /mcp in memory, about 12 KB each; the least recently used are forgotten, and their clients go on",
+		at:    func(c *Config) any { return &c.Limits.MaxClientSessions },
+	}, {
+		key: "limits.max_client_bytes", standard: "67108864", min: 16 << 20, max: 64 << 30,
+		about: "memory for messages of all clients that are being received, handled or sent; beyond it stalled ones are cut off, and large " +
+			"ones are refused as rate_limited",
+		at: func(c *Config) any { return &c.Limits.MaxClientBytes },
 	}, {
 		key: "sessions.ttl", standard: "24h", least: schemas.Duration(time.Second),
 		about: "how long a session lives after the last call that named it, unless it was created with its own ttl_seconds",

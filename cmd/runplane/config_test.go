@@ -196,7 +196,8 @@ func TestEverySettingHasItsSources(t *testing.T) {
 		"limits.max_wait_seconds": "7", "limits.max_cache_bytes": "7777", "limits.start_timeout": "7s", "limits.probe_every": "7s", "limits.lease": "7s",
 		"limits.max_tree_executions": "7", "limits.max_tree_open": "7", "limits.max_tree_calls": "7", "limits.max_tree_items": "7", "limits.max_tree_events": "777",
 		"limits.max_tree_bytes": "7777", "limits.max_tree_evaluation": "7s", "limits.max_tree_time": "7h",
-		"limits.max_session_bytes": "7777", "limits.max_state_bytes": "7777", "limits.max_depth": "77", "limits.max_sessions": "7", "limits.max_states": "7", "sessions.ttl": "7s", "sessions.idle_after": "7s", "sessions.keep": "7s",
+		"limits.max_session_bytes": "7777", "limits.max_state_bytes": "7777", "limits.max_depth": "77", "limits.max_sessions": "7", "limits.max_states": "7",
+		"limits.max_connections": "7", "limits.max_streams": "7", "limits.max_client_sessions": "7", "limits.max_client_bytes": "17777777", "sessions.ttl": "7s", "sessions.idle_after": "7s", "sessions.keep": "7s",
 		"sessions.on_delete": "detach", "sessions.on_expire": "cancel", "retention.executions": "7h", "retention.states": "7h",
 	}
 	standard := world{}.mustLoad(t)

@@ -40,6 +40,10 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 	s = server.New(server.Config{
 		Runtime: p.runtime, Methods: tools.For(cfg.Operator), Prompts: tools.Prompts(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
 		Drain: cfg.Drain.Std(), Ready: p.runtime.Health.Ready, MaxDepth: cfg.Limits.MaxDepth,
+		Limits: server.Limits{
+			Connections: cfg.Limits.MaxConnections, Streams: cfg.Limits.MaxStreams, Sessions: cfg.Limits.MaxClientSessions,
+			Bytes: int64(cfg.Limits.MaxClientBytes),
+		},
 	})
 	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", storeName(cfg.Store),
 		"realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	stdruntime "runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -42,6 +43,7 @@ type Health struct {
 	executions   *engine.Engine
 	upkeep       *upkeep.Upkeep
 	clients      clients
+	edge         atomic.Pointer[func() schemas.Check] // see IncludeClients
 }
 
 // New returns Health.
@@ -61,6 +63,9 @@ func (h *Health) Check(ctx context.Context, scope schemas.HealthScope) schemas.H
 	}
 	if included(schemas.ScopeAgents) {
 		checks = append(checks, h.checkClients(), h.checkSessions(ctx))
+		if check := h.edge.Load(); check != nil {
+			checks = append(checks, (*check)())
+		}
 	}
 	if included(schemas.ScopeCapabilities) {
 		for _, realm := range h.capabilities.Realms.Health() {
@@ -74,6 +79,10 @@ func (h *Health) Check(ctx context.Context, scope schemas.HealthScope) schemas.H
 	}
 	return schemas.NewHealth(checks)
 }
+
+// IncludeClients sets the check of what serves clients, which knows the connections; there is one for a process. It is called for each
+// health check of the agents, and must not block.
+func (h *Health) IncludeClients(check func() schemas.Check) { h.edge.Store(&check) }
 
 // Ready returns nil if this replica can serve requests: the store answers, and every required realm works. Otherwise the error, with code
 // unavailable, says why not.
