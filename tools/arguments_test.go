@@ -40,6 +40,7 @@ func TestArgumentsAreStrict(t *testing.T) {
 		{"invoke_capability", `{"realm":"shop","capability":"x","args":{}}`, []string{"capability_name", "args"}, "", nil},
 		{"invoke_capability", `{"realm":"shop","capability_name":"x","inputs":[1]}`, []string{"inputs"}, "/inputs", nil},
 		{"resume_execution", `{"execution_id":"x","patch":{"nodes":{"a":{"retri":true}}}}`, []string{"retri"}, "/patch/nodes/a/retri", []string{"retry"}},
+		{"create_workflow", `{"name":"w","definition":{},"schedule":{"every":"0s"}}`, []string{"every is 0s"}, "/schedule/every", nil},
 		{"signal_execution", `{"execution_id":"x","event_name":""}`, []string{"event_name"}, "/event_name", nil},
 	} {
 		_, err := methods[tt.tool].Call(t.Context(), nil, Request{Arguments: json.RawMessage(tt.arguments)})

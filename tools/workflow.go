@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/engine"
@@ -35,6 +36,16 @@ type listWorkflows struct {
 	Cursor    string `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
 }
 
+// neverFires reports whether a schedule is given with an interval of 0. Decoded, it looks like one without an interval.
+func neverFires(arguments json.RawMessage) bool {
+	var given struct {
+		Schedule *struct {
+			Every *schemas.Duration `json:"every"`
+		} `json:"schedule"`
+	}
+	return json.Unmarshal(arguments, &given) == nil && given.Schedule != nil && given.Schedule.Every != nil && *given.Schedule.Every == 0
+}
+
 // WorkflowContract is the contract of workflows. A server that has it also lists published workflows as tools.
 const WorkflowContract = "Workflow"
 
@@ -46,7 +57,11 @@ func Workflow() []Method {
 			`Stores a plan under a name, for execute_workflow, for nodes {"workflow":"name"} of plans and, with publish, as a tool. An `+
 				`existing name gets a new version, which never changes; an unchanged definition gives none. The plan is checked as by `+
 				`validate_plan.`,
-			func(ctx context.Context, rt *runtime.Runtime, in createWorkflow, _ Request) (schemas.WorkflowRef, error) {
+			func(ctx context.Context, rt *runtime.Runtime, in createWorkflow, r Request) (schemas.WorkflowRef, error) {
+				if neverFires(r.Arguments) {
+					return schemas.WorkflowRef{}, schemas.Errorf(schemas.CodeInvalidArgument, "every is 0s (minimum 1s)").
+						WithField("/schedule/every").WithHint("write an interval of at least 1s; schedule: {} removes a schedule")
+				}
 				return rt.Workflows.Create(ctx, workflow.Spec{
 					Name: in.Name, Description: in.Description, Definition: in.Definition,
 					InputSchema: in.InputSchema, Publish: in.Publish, Schedule: in.Schedule,

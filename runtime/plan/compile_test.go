@@ -362,7 +362,13 @@ func TestWaitUntil(t *testing.T) {
 			t.Errorf("%s: got %v, %v, want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "5", "tomorrow", "400d", "-1m"} {
+	if got, err := WaitUntil("2001-01-01T00:00:00Z", now); err != nil || got.After(now) {
+		t.Errorf("a time that has passed: %v, %v", got, err)
+	}
+	for _, text := range []string{
+		"", "5", "tomorrow", "400d", "-1m", "0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", "2031-01-03T00:00:00Z",
+		"P99999999999999999999D", "PT1e400S", "99999999999999999999d", "PT999999999999999999999999S",
+	} {
 		if got, err := WaitUntil(text, now); err == nil {
 			t.Errorf("%q: got %v, want an error", text, got)
 		}

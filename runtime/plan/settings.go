@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -186,7 +187,10 @@ func (c *compiler) wait(text, at string) {
 	if strings.Contains(text, "${") {
 		return
 	}
-	if _, err := time.Parse(time.RFC3339, text); err == nil {
+	if until, err := time.Parse(time.RFC3339, text); err == nil {
+		if problem := c.lim.moment(until, time.Now()); problem != "" {
+			c.out.errorf(codeOutOfRange, at, "wait: %s", problem)
+		}
 		return
 	}
 	d, err := schemas.ParseDuration(text)
@@ -210,7 +214,11 @@ func withUnit(number string) string {
 
 // WaitUntil is when a rendered wait ends: at the time that it gives, or after the duration that it gives.
 func WaitUntil(text string, now time.Time) (time.Time, error) {
+	lim := DefaultLimits()
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		if problem := lim.moment(at, now); problem != "" {
+			return time.Time{}, schemas.Errorf(schemas.CodeExpressionError, "wait: %s", problem)
+		}
 		return at, nil
 	}
 	d, err := schemas.ParseDuration(text)
@@ -218,8 +226,22 @@ func WaitUntil(text string, now time.Time) (time.Time, error) {
 		return time.Time{}, schemas.Errorf(schemas.CodeExpressionError, "wait: %v", err).
 			WithHint("a wait is a duration such as 10m or a time such as 2030-01-31T09:00:00Z")
 	}
-	if longest := DefaultLimits().MaxDuration; d > longest {
-		return time.Time{}, schemas.Errorf(schemas.CodeExpressionError, "wait: %s is longer than the longest allowed, %s", d, longest)
+	if d > lim.MaxDuration {
+		return time.Time{}, schemas.Errorf(schemas.CodeExpressionError, "wait: %s is longer than the longest allowed, %s", d, lim.MaxDuration)
 	}
 	return now.Add(d.Std()), nil
+}
+
+// earliest is the first time that may be waited for; a time before it is a mistake, such as a date that was never set.
+var earliest = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// moment says what is wrong with a time that is to be waited for; empty: nothing. A time that has passed is fine: the wait is over at once.
+func (l Limits) moment(at, now time.Time) string {
+	switch {
+	case at.Before(earliest):
+		return fmt.Sprintf("%s is no time to wait for: it lies before 1970", at.Format(time.RFC3339))
+	case at.Sub(now) > l.MaxDuration.Std():
+		return fmt.Sprintf("%s is further away than the longest wait allowed, %s", at.Format(time.RFC3339), l.MaxDuration)
+	}
+	return ""
 }
