@@ -50,6 +50,7 @@ type Limits struct {
 	MaxParallel    int `json:"max_parallel,omitempty"`
 	MaxWaitSeconds int `json:"max_wait_seconds,omitempty"`
 	MaxCacheBytes  int `json:"max_cache_bytes,omitempty"`
+	MaxEvaluation  int `json:"max_evaluation_bytes,omitempty"`
 
 	MaxSessionBytes int `json:"max_session_bytes,omitempty"`
 	MaxStateBytes   int `json:"max_state_bytes,omitempty"`
@@ -204,6 +205,10 @@ var settings = []setting{
 		key: "limits.max_tree_time", standard: "8784h", least: schemas.Duration(time.Second), forever: true,
 		about: "how long after it was submitted anything in them may start, also if it was suspended; 366 days, as the longest wait; 0s: no limit",
 		at:    func(c *Config) any { return &c.Limits.MaxTreeTime },
+	}, {
+		key: "limits.max_evaluation_bytes", standard: "134217728", min: 32 << 20, max: 64 << 30,
+		about: "memory that large evaluations of expressions in this process may take together, in bytes; others wait until it is free",
+		at:    func(c *Config) any { return &c.Limits.MaxEvaluation },
 	}, {
 		key: "limits.start_timeout", standard: "30s",
 		about: "how long a realm may take to start or connect; a command that compiles or downloads first is slow once",

@@ -193,7 +193,7 @@ func TestEverySettingHasItsSources(t *testing.T) {
 	samples := map[string]string{
 		"store": "mem:", "shards": "7", "http": "127.0.0.1:9", "operator": "true", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
 		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_executions": "7", "limits.max_queued": "7", "limits.max_parallel": "7",
-		"limits.max_wait_seconds": "7", "limits.max_cache_bytes": "7777", "limits.start_timeout": "7s", "limits.probe_every": "7s", "limits.lease": "7s",
+		"limits.max_wait_seconds": "7", "limits.max_cache_bytes": "7777", "limits.max_evaluation_bytes": "77777777", "limits.start_timeout": "7s", "limits.probe_every": "7s", "limits.lease": "7s",
 		"limits.max_tree_executions": "7", "limits.max_tree_open": "7", "limits.max_tree_calls": "7", "limits.max_tree_items": "7", "limits.max_tree_events": "777",
 		"limits.max_tree_bytes": "7777", "limits.max_tree_evaluation": "7s", "limits.max_tree_time": "7h",
 		"limits.max_session_bytes": "7777", "limits.max_state_bytes": "7777", "limits.max_depth": "77", "limits.max_sessions": "7", "limits.max_states": "7",

@@ -68,6 +68,7 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 	if err != nil {
 		return nil, errors.Join(err, p.store.Close())
 	}
+	expr.LimitMemory(int64(c.Limits.MaxEvaluation))
 	p.runtime = runtime.New(runtime.Config{
 		Store: p.store, Realms: realms{p.pool}, Policies: c.Policies, Quotas: c.quotas(), Log: p.log.Named("runtime"),
 		Limits: engine.Limits{

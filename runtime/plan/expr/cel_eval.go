@@ -27,11 +27,25 @@ func (l *language) Eval(ctx context.Context, text string, scope Scope, m *Meter)
 	if c.planErr != nil {
 		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be used: %v", Shorten(text), c.planErr)
 	}
-	vars, err := variables(scope, c.facts.Reads)
+	r, err := variables(scope, c.facts.Reads)
 	if err != nil {
 		return nil, err
 	}
-	result, e, spent, err := run(ctx, c.program, vars, m.left())
+	e := &evaluation{ctx: ctx, limit: m.left(), price: 1}
+	defer e.release()
+	if e.reads = r.size(); e.reads > readsPerBound*m.MaxBound {
+		return nil, schemas.Errorf(schemas.CodePayloadTooLarge, "what `%s` reads takes about %d bytes of memory (limit %d)",
+			Shorten(text), e.reads, readsPerBound*m.MaxBound).WithHint("read fewer outputs in one expression, or the parts of them that you need")
+	}
+	if e.reads > smallEvaluation {
+		if err := e.reserve(); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.decode(); err != nil {
+		return nil, err
+	}
+	result, spent, err := run(e, c.program, r.vars)
 	m.Spent += spent
 	var ended interpreter.EvalCancelledError
 	if errors.As(err, &ended) {
@@ -53,12 +67,13 @@ func (l *language) Eval(ctx context.Context, text string, scope Scope, m *Meter)
 	return w.out, nil
 }
 
-// variables decodes what the expression reads.
-func variables(scope Scope, reads []Read) (map[string]any, error) {
+// variables collects what the expression reads.
+func variables(scope Scope, reads []Read) (*reading, error) {
 	vars := make(map[string]any, 2)
+	all := &reading{vars: vars}
 	for _, r := range reads {
 		if r.Path.Root == "nodes" {
-			if err := nodeVariable(vars, scope, r.Path); err != nil {
+			if err := nodeVariable(all, scope, r.Path); err != nil {
 				return nil, err
 			}
 			continue
@@ -80,16 +95,13 @@ func variables(scope Scope, reads []Read) (map[string]any, error) {
 				continue
 			}
 		}
-		decoded, err := decodeOrNull(v)
-		if err != nil {
-			return nil, schemas.Errorf(schemas.CodeExpressionError, "%s cannot be read: %v", r.Path.Root, err)
-		}
-		vars[r.Path.Root] = decoded
+		all.read(vars, r.Path.Root, r.Path.Root, v)
 	}
-	return vars, nil
+	return all, nil
 }
 
-func nodeVariable(vars map[string]any, scope Scope, p Path) error {
+func nodeVariable(all *reading, scope Scope, p Path) error {
+	vars := all.vars
 	nodes, _ := vars["nodes"].(map[string]any)
 	if nodes == nil {
 		nodes = map[string]any{}
@@ -116,9 +128,9 @@ func nodeVariable(vars map[string]any, scope Scope, p Path) error {
 			if unread != nil {
 				return unread
 			}
-			fields["output"], err = decodeOrNull(output)
+			all.read(fields, "output", "nodes."+id+".output", output)
 		case "error":
-			fields["error"], err = decodeOrNull(errorValue(node.Error))
+			all.read(fields, "error", "nodes."+id+".error", errorValue(node.Error))
 		case "text":
 			if fields["text"], err = node.text(); err != nil {
 				return err
@@ -128,18 +140,8 @@ func nodeVariable(vars map[string]any, scope Scope, p Path) error {
 		case "degraded":
 			fields["degraded"] = node.Degraded
 		}
-		if err != nil {
-			return schemas.Errorf(schemas.CodeExpressionError, "nodes.%s.%s cannot be read: %v", id, member, err)
-		}
 	}
 	return nil
-}
-
-func decodeOrNull(v *Value) (any, error) {
-	if v == nil {
-		return nil, nil
-	}
-	return v.Decode()
 }
 
 // explain turns CEL's error into one that names what to change. A missing key is found again along the constant paths,

@@ -30,6 +30,24 @@ type evaluation struct {
 	dear  string    // the function whose price was more than what was left
 	args  []ref.Val // of the guarded calls that are being made, the innermost last
 	few   [8]ref.Val
+
+	reads   int           // bytes of what it reads
+	counter *cost.Tracker // of what it has spent
+	free    func()        // gives back the memory that it has reserved; nil: none
+	waited  error         // why it has none
+}
+
+// reserve waits until the evaluation may take as much memory as one may take.
+func (e *evaluation) reserve() (err error) {
+	e.free, err = reserve(e.ctx, e.reads)
+	return err
+}
+
+// release gives back what was reserved.
+func (e *evaluation) release() {
+	if e.free != nil {
+		e.free()
+	}
 }
 
 // CallCost prices a call: 1, but for guarded ones. It ends the evaluation when its context has ended.
@@ -44,6 +62,11 @@ func (e *evaluation) check() {
 	if e.calls++; e.calls%64 == 0 && e.ctx.Err() != nil {
 		panic(interpreter.EvalCancelledError{Message: "interrupted", Cause: interpreter.ContextCancelled})
 	}
+	if e.free == nil && e.counter.ActualCost()+e.price > smallEvaluation/bytesPerStep {
+		if e.waited = e.reserve(); e.waited != nil {
+			panic(interpreter.EvalCancelledError{Message: "interrupted", Cause: interpreter.ContextCancelled})
+		}
+	}
 }
 
 // tracker counts what an evaluation spends.
@@ -55,23 +78,23 @@ var tracker = func() *cost.Tracker {
 	return t
 }()
 
-// run evaluates a program within the limit, and says what it has spent.
-func run(ctx context.Context, program cel.Program, vars map[string]any, limit uint64) (result ref.Val, e *evaluation, spent uint64, err error) {
-	e = &evaluation{ctx: ctx, limit: limit, price: 1}
+// run evaluates a program, and says what it has spent.
+func run(e *evaluation, program cel.Program, vars map[string]any) (result ref.Val, spent uint64, err error) {
 	e.args = e.few[:0]
 	counter, err := tracker.Clone()
 	if err != nil {
-		return nil, e, 0, err
+		return nil, 0, err
 	}
+	e.counter = counter
 	counter.Estimator, counter.Limit = e, &e.limit
 	frame, err := interpreter.NewExecutionFrame(vars)
 	if err != nil {
-		return nil, e, 0, err
+		return nil, 0, err
 	}
 	defer frame.Close()
 	frame.SetCostTracker(counter)
 	result, _, err = program.Eval(frame)
-	return result, e, counter.ActualCost(), err
+	return result, counter.ActualCost(), err
 }
 
 // guarded is a call whose price is paid before it is made.

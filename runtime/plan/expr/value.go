@@ -16,6 +16,9 @@ type Value struct {
 	tree    document.Tree
 	treeErr error
 
+	measure sync.Once
+	size    int // of the decoded value in memory
+
 	convert   sync.Once
 	decoded   any
 	decodeErr error
@@ -31,6 +34,15 @@ func NewValue(raw json.RawMessage) *Value {
 
 // Raw returns the bytes as they came; they are shared.
 func (v *Value) Raw() json.RawMessage { return v.raw }
+
+// decodedSize estimates the bytes of memory that the decoded value takes.
+func (v *Value) decodedSize() int {
+	if len(v.raw) < 4096 {
+		return len(v.raw) * 64
+	}
+	v.measure.Do(func() { v.size = document.DecodedSize(string(v.raw)) })
+	return v.size
+}
 
 // Decode returns the value as maps, slices, strings, booleans, nil, int64 (integers that fit) and float64. The result
 // is shared: do not change it. It fails when the bytes are not JSON.
