@@ -33,6 +33,7 @@ func main() { os.Exit(process()) }
 
 // process runs the program on the streams of the process.
 func process() int {
+	limitMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal kills the process without waiting for calls in flight; the store tolerates that

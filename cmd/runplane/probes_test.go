@@ -100,7 +100,7 @@ func probeSIGKILL(t *testing.T) {
 }
 
 func probeEnvironment(t *testing.T) {
-	s := &served{dir: t.TempDir(), log: &output{}, ended: make(chan struct{})}
+	s := &served{dir: t.TempDir(), log: &output{}, ended: make(chan struct{}), command: exec.Command}
 	s.configure(t, "store: \"mem:\"\nmcpServers: {bare: {command: flaky}, named: {command: flaky, env: {PASSWORD: \"${env:REDIS_PASSWORD}\"}}}\n")
 	s.start(t, "REDIS_PASSWORD=canary-of-the-environment")
 	if out := must[json.RawMessage](t)(s.invoke("bare", "environment", args{})); strings.Contains(string(out), "canary") {

@@ -46,7 +46,7 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 		},
 	})
 	p.log.Info("serving", "version", version(), "config", orNone(cfg.File), "store", storeName(cfg.Store),
-		"realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP))
+		"realms", len(cfg.MCPServers), "http", orNone(cfg.HTTP), "memory_limit", memoryLimit())
 	defer p.log.Info("stopping")
 	ctx, cancel := context.WithCancel(cmd.Context())
 	var reloading sync.WaitGroup

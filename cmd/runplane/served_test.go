@@ -26,6 +26,7 @@ type served struct {
 	cmd      *exec.Cmd
 	log      *output
 	ended    chan struct{} // closed when the process is gone
+	command  func(name string, args ...string) *exec.Cmd
 }
 
 // output collects what a process writes.
@@ -51,7 +52,13 @@ var listensAt = regexp.MustCompile(`listening: .*url=(http://\S+)`)
 // serve starts the program on a configuration; it is killed at the end of the test if it still runs.
 func serve(t testing.TB, config string, environ ...string) *served {
 	t.Helper()
-	s := &served{dir: t.TempDir(), log: &output{}, ended: make(chan struct{})}
+	return serveBy(t, exec.Command, config, environ...)
+}
+
+// serveBy is serve with a command that starts the program in its own way.
+func serveBy(t testing.TB, command func(name string, args ...string) *exec.Cmd, config string, environ ...string) *served {
+	t.Helper()
+	s := &served{dir: t.TempDir(), log: &output{}, ended: make(chan struct{}), command: command}
 	s.configure(t, config)
 	s.start(t, environ...)
 	return s
@@ -70,7 +77,7 @@ func (s *served) configure(t testing.TB, config string) {
 
 func (s *served) start(t testing.TB, environ ...string) {
 	t.Helper()
-	s.cmd = exec.Command(filepath.Join(bin, "runplane"), "serve", "--http", "127.0.0.1:0")
+	s.cmd = s.command(filepath.Join(bin, "runplane"), "serve", "--http", "127.0.0.1:0")
 	s.cmd.Dir = s.dir
 	s.cmd.Env = append(append(os.Environ(), "HOME="+s.dir, "XDG_STATE_HOME=", "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH")), environ...)
 	s.cmd.Stderr = s.log
