@@ -20,8 +20,9 @@ ROUNDS ?= 300
 CHAOS ?= long
 SOAK ?= 10m
 DAMAGE ?= 1000
+HOSTILE ?= 10000
 
-.PHONY: damage scorecard soak build test npm lint fmt vet generate fuzz bench smoke kill chaos scale cross vuln tools
+.PHONY: damage hostile scorecard soak build test npm lint fmt vet generate fuzz bench smoke kill chaos scale cross vuln tools
 .DEFAULT_GOAL := build
 
 build: ## bin/runplane
@@ -62,8 +63,11 @@ smoke: ## each benchmark once, so that none rots
 scorecard: ## fourteen faults against the built program, with a table
 	RUNPLANE_SCORECARD=full go test -run '^TestScorecard$$' -count 1 -timeout 10m -v ./cmd/runplane
 
-soak: ## load for SOAK while realms die, hang, flap, flood and lie; nothing may leak, be lost or happen twice
-	RUNPLANE_SOAK=$(SOAK) go test -run '^TestSoak$$' -count 1 -timeout 90m -v ./cmd/runplane
+soak: ## load for SOAK while realms die, hang, flap, flood and lie; nothing may leak, be lost or happen twice. SOAK_HOSTILE=1: clients too
+	RUNPLANE_SOAK=$(SOAK) RUNPLANE_SOAK_HOSTILE=$(SOAK_HOSTILE) go test -run '^TestSoak$$' -count 1 -timeout 90m -v ./cmd/runplane
+
+hostile: ## HOSTILE plans that are made to kill, hang or poison the program, in 512 MiB, with SIGKILL in between
+	RUNPLANE_HOSTILE=$(HOSTILE) go test -run '^TestHostile$$' -count 1 -timeout 180m -v ./cmd/runplane
 
 kill: ## SIGKILL at random points, ROUNDS times
 	RUNPLANE_KILL_ROUNDS=$(ROUNDS) go test -run Kill -count 1 -timeout 60m -v ./cmd/runplane

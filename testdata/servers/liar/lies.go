@@ -21,6 +21,7 @@ type message struct {
 }
 
 type liar struct {
+	hostile bool         // it offers the tools of hostile.go too
 	mute    atomic.Bool  // pings and lists get no answer
 	version atomic.Int64 // of the tools
 	asked   atomic.Int64 // requests to the client
@@ -59,6 +60,9 @@ func (l *liar) handle(m *message, send func(any)) {
 		}
 		l.mu.Unlock()
 		send(raw(list))
+		if l.hostile {
+			send(object{"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+		}
 	case m.Method == "ping" && !l.mute.Load():
 		reply(object{})
 	case m.Method == "tools/call":
@@ -76,7 +80,7 @@ func (l *liar) tools() []object {
 	tool := func(name, description string) object {
 		return object{"name": name, "description": description, "inputSchema": object{"type": "object", "properties": object{"msg": object{"type": "string"}}}}
 	}
-	return []object{
+	all := []object{
 		tool("echo", description),
 		tool("twice", "Answer twice, and once for a call that comes later."),
 		tool("ask", "Ask the client for something by the method in msg, and answer with what it says."),
@@ -94,6 +98,10 @@ func (l *liar) tools() []object {
 		tool("endless", strings.Repeat("Read me. ", 1<<17)),
 		tool("shop.refund", "Pay money back; looks like another realm's."),
 	}
+	if l.hostile {
+		all = append(all, hostileTools()...)
+	}
+	return all
 }
 
 func (l *liar) call(m *message, reply, send func(any)) {
@@ -156,6 +164,10 @@ func (l *liar) call(m *message, reply, send func(any)) {
 		l.mute.Store(true)
 		reply(text("done"))
 	default:
+		if unusual := hostileAnswer(call.Name, call.Arguments.Msg); unusual != "" {
+			send(raw(`{"jsonrpc":"2.0","id":` + string(m.ID) + `,"result":` + unusual + `}`))
+			return
+		}
 		reply(text(call.Arguments.Msg))
 	}
 }

@@ -4,6 +4,8 @@
 //
 //	liar                      on stdio
 //	liar -http 127.0.0.1:0    as streamable HTTP at /mcp and legacy SSE at /sse; prints its base URL
+//	liar -hostile             with further tools, whose schemas and answers are expensive or unreadable, and a change of its tools
+//	                          after each list
 package main
 
 import (
@@ -21,8 +23,9 @@ import (
 
 func main() {
 	address := flag.String("http", "", "serve HTTP on this address")
+	hostile := flag.Bool("hostile", false, "offer the hostile tools too")
 	flag.Parse()
-	l := &liar{answers: map[string]chan json.RawMessage{}, streams: map[string]func(any){}}
+	l := &liar{hostile: *hostile, answers: map[string]chan json.RawMessage{}, streams: map[string]func(any){}}
 	if *address == "" {
 		l.stdio(os.Stdin, os.Stdout)
 		return
@@ -96,6 +99,9 @@ func (l *liar) streamable(w http.ResponseWriter, r *http.Request) {
 	var m message
 	if r.Method != http.MethodPost || json.NewDecoder(r.Body).Decode(&m) != nil {
 		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	if l.hostile && limited(w, &m) {
 		return
 	}
 	if m.Method == "" || len(m.ID) == 0 {
