@@ -29,8 +29,11 @@ var soakFaults = []soakFault{
 		pause(r, time.Second)
 		w.web.start()
 	}},
-	{"realm that reads no more, killed", func(w *soakWorld, _ *rand.Rand) {
+	{"realm that reads no more, killed", func(w *soakWorld, r *rand.Rand) {
 		pid, err := w.s.pid("deaf", "environment")
+		for began := time.Now(); err != nil && time.Since(began) < soonIs; pid, err = w.s.pid("deaf", "environment") { // its time is short
+			pause(r, time.Second)
+		}
 		if err != nil {
 			w.wrong("deaf does not come back: %v", err)
 			return

@@ -24,7 +24,8 @@ const soakSettles = 150 * time.Second
 // TestSoak puts load on the built program for RUNPLANE_SOAK, while its realms die, hang, flap, flood and lie, and every policy
 // is on. Every execution must end as its plan implies, no once effect may happen twice, no answer may be an internal error, and the
 // resources of the program must stay flat and return to their level afterwards. Without RUNPLANE_SOAK the test is skipped;
-// RUNPLANE_SOAK_SEED repeats the choices of a run.
+// RUNPLANE_SOAK_SEED repeats the choices of a run. With RUNPLANE_SOAK_HOSTILE clients and realms do harm on purpose besides: the memory
+// must stay below a limit, and ordinary calls must be answered soon.
 func TestSoak(t *testing.T) {
 	if os.Getenv("RUNPLANE_SOAK") == "" {
 		t.Skip("RUNPLANE_SOAK is no duration such as 60s or 10m")
@@ -36,14 +37,19 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("RUNPLANE_SOAK_SEED=%d", seed)
 
-	w := newSoakWorld(t, seed)
+	hostile := os.Getenv("RUNPLANE_SOAK_HOSTILE") != ""
+	w := newSoakWorld(t, seed, hostile)
 	idle := w.settled(func(level) []string { return nil })
 	began := time.Now()
-	load := w.load(seed, lasts)
+	load := w.load(seed, lasts, hostile)
 	t.Logf("the last execution ended %s after the load", (time.Since(began) - lasts).Round(time.Second))
 	first, last, problems := rise(load)
+	idleness := idleness
+	if hostile { // what is in flight changes from moment to moment
+		idleness, problems = hostileBounds, w.judgeHostile(load, lasts)
+	}
 	for _, p := range problems {
-		t.Errorf("from the first third to the last: %s", p)
+		t.Errorf("under load: %s", p)
 	}
 	var left []string
 	after := w.settled(func(l level) []string {
@@ -64,9 +70,18 @@ func TestSoak(t *testing.T) {
 
 // load runs clients while faults are injected, and samples the program's levels. Everything that it started has ended when it
 // returns.
-func (w *soakWorld) load(seed uint64, lasts time.Duration) (all []level) {
+func (w *soakWorld) load(seed uint64, lasts time.Duration, hostile bool) (all []level) {
 	stop := make(chan struct{})
 	var group sync.WaitGroup
+	if hostile {
+		for i := range 2 {
+			group.Go(func() { w.submitHostile(seed, i, stop) })
+		}
+		for i, f := range hostileFaults {
+			group.Go(func() { w.torment(f, rand.New(rand.NewPCG(seed, uint64(200+i))), stop) })
+		}
+		group.Go(func() { w.ordinary.run(w, stop) })
+	}
 	for c := range 8 {
 		group.Go(func() { w.work(rand.New(rand.NewPCG(seed, uint64(c+1))), stop) })
 	}
@@ -135,7 +150,7 @@ func (w *soakWorld) report(calls, repeated int) {
 			w.wrong("no execution of %q ended", s.name)
 		}
 	}
-	for _, f := range soakFaults {
+	for _, f := range w.faults() {
 		if w.struck[f.name] == 0 {
 			w.wrong("there was no %s", f.name)
 		}

@@ -25,6 +25,9 @@ type soakWorld struct {
 	mark    string    // in the environment of all that realms start
 	web     *upstream // shop over HTTP, which goes and comes
 	liarWeb *upstream
+	more    string // realms of a hostile soak
+
+	ordinary ordinaryWork // of a hostile soak
 
 	mu      sync.Mutex
 	serial  int
@@ -95,13 +98,18 @@ policies:
 // ready are the realms that work until a fault is injected.
 var ready = []string{"shop", "flap", "web", "moody", "doomed", "deaf", "stuck", "flood", "torrent", "slow", "liar", "liarweb", "liarsse"}
 
-func newSoakWorld(t *testing.T, seed uint64) *soakWorld {
+func newSoakWorld(t *testing.T, seed uint64, hostile bool) *soakWorld {
 	w := &soakWorld{
 		t: t, dir: t.TempDir(), mark: fmt.Sprint("soak-", seed), ended: map[string]int{}, called: map[string]int{}, struck: map[string]int{}, decided: map[string]int{}, retried: map[string]int{}, due: map[string][]string{}, slowest: map[string]slowest{},
 	}
 	w.web = startUpstream(t, "shop", "-http", "127.0.0.1:0", "-ledger", w.ledger("web"), "-delay", "150ms")
 	w.liarWeb = startUpstream(t, "liar", "-http", "127.0.0.1:0")
-	w.s = serve(t, w.config(""), "GOGC=25") // early collection, so that the memory is that of live objects
+	command := exec.Command
+	if hostile {
+		command = newBox(t, 3*hostileMost<<10).command // with all realms; whatever happens, the machine survives it
+		w.more = fmt.Sprintf(hostileRealms, w.mark, startUpstream(t, "liar", "-http", "127.0.0.1:0", "-hostile").url)
+	}
+	w.s = serveBy(t, command, w.config(""), "GOGC=25") // early collection, so that the memory is that of live objects
 	for _, realm := range ready {
 		must[json.RawMessage](t)(w.s.invoke(realm, "echo", args{"msg": "hello"}))
 	}
@@ -109,7 +117,7 @@ func newSoakWorld(t *testing.T, seed uint64) *soakWorld {
 }
 
 func (w *soakWorld) config(more string) string {
-	return fmt.Sprintf(soakRealms, w.dir, w.mark, w.web.url, w.liarWeb.url, more)
+	return fmt.Sprintf(soakRealms, w.dir, w.mark, w.web.url, w.liarWeb.url, w.more+more)
 }
 
 // ledger is the ledger of a realm that is a shop.
