@@ -144,7 +144,11 @@ func (r *Engine) checkAwaited(ctx context.Context, id string, key store.Key) err
 	case r.owner(id) != nil:
 		return r.Decide(ctx, id, endWaits(over))
 	}
-	return r.decideAsGuest(ctx, x, endWaits(over))
+	q := &request{decide: endWaits(over)}
+	if err := r.decideAsGuest(ctx, x, q); err != nil {
+		return err
+	}
+	return q.err
 }
 
 // endWaits decides that waits are over, as far as they still last.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/schemas"
-	"github.com/runplane/runplane/store"
 )
 
 // Decision looks at a state and returns the events that follow from what has happened. It has no effects of its own, because it may be
@@ -42,22 +41,8 @@ func (r *Engine) Decide(ctx context.Context, id string, decide Decision) error {
 				return context.Cause(ctx)
 			}
 		}
-		x, err := r.open(ctx, id)
-		if err != nil {
+		if err := r.decideTogether(ctx, id, decide); !errors.Is(err, errReleased) {
 			return err
 		}
-		return r.decideAsGuest(ctx, x, decide)
 	}
-}
-
-// decideAsGuest changes an execution that this process does not own.
-func (r *Engine) decideAsGuest(ctx context.Context, x *execution, decide Decision) error {
-	q := &request{decide: decide}
-	if _, err := r.step(ctx, x, []*request{q}, guest, store.Batch{}); err != nil {
-		return err
-	}
-	if o := r.owner(x.ID); o != nil { // adopted meanwhile, perhaps with the state before this change
-		o.markStale()
-	}
-	return q.err
 }

@@ -69,6 +69,7 @@ type Engine struct {
 	random       func() float64
 	worker       string                    // this replica's name on leases
 	written      *records.Dirty[store.Key] // states whose waits are to be notified
+	guests       guests
 
 	running  atomic.Bool // Run has begun and not ended
 	mu       sync.Mutex
