@@ -252,11 +252,12 @@ const diamond = `{"plan":"v1","nodes":[
 	{"id":"d","capability":"r.read","depends_on":["b","c"]}]}`
 
 var (
-	toolError   = schemas.Errorf(schemas.CodeToolError, "no").WithOutcome(schemas.RanFailed)
-	unavailable = schemas.Errorf(schemas.CodeUnavailable, "down").WithOutcome(schemas.NotRun)
-	lost        = schemas.Errorf(schemas.CodeTimeout, "late").WithOutcome(schemas.Unknown)
-	limited     = schemas.Errorf(schemas.CodeRateLimited, "slow down").WithOutcome(schemas.NotRun).WithRetryAfter(2 * time.Second)
-	cancelled   = schemas.Errorf(schemas.CodeCancelled, "stopped").WithOutcome(schemas.Unknown)
+	toolError      = schemas.Errorf(schemas.CodeToolError, "no").WithOutcome(schemas.RanFailed)
+	unavailable    = schemas.Errorf(schemas.CodeUnavailable, "down").WithOutcome(schemas.NotRun)
+	lost           = schemas.Errorf(schemas.CodeTimeout, "late").WithOutcome(schemas.Unknown)
+	limited        = schemas.Errorf(schemas.CodeRateLimited, "slow down").WithOutcome(schemas.NotRun).WithRetryAfter(2 * time.Second)
+	refusedByRealm = limited.With(func(e *schemas.Error) { e.RefusedBy, e.RetryAfterSeconds = schemas.RefusedByRealm, 0 })
+	cancelled      = schemas.Errorf(schemas.CodeCancelled, "stopped").WithOutcome(schemas.Unknown)
 )
 
 func TestDependenciesDecideTheOrder(t *testing.T) {

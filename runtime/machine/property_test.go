@@ -95,7 +95,7 @@ func (w *walk) something() {
 
 func (w *walk) drawError() *schemas.Error {
 	return rapid.SampledFrom([]*schemas.Error{
-		nil, nil, nil, nil, toolError, unavailable, lost, lost, ended, limited, cancelled, cancelled.WithOutcome(schemas.NotRun),
+		nil, nil, nil, nil, toolError, unavailable, lost, lost, ended, limited, refusedByRealm, cancelled, cancelled.WithOutcome(schemas.NotRun),
 		schemas.Errorf(schemas.CodeTimeout, "read timed out at the tool").WithOutcome(schemas.RanFailed),
 	}).Draw(w.t, "error")
 }
