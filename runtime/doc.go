@@ -77,7 +77,8 @@
 //	tell/<state>/<time> state       nothing; its wake is when executions that wait for the state are notified again: it was written, or expires
 //	workflow/<…>        workflow    a workflow's name with its versions; workflow_version/<…>/<n> holds each, and never changes
 //	schedule/<…>        workflow    when a workflow is executed automatically, and its last firings; its wake is the next one
-//	reconcile/<work>    records     where the rounds of all replicas have got to: pass (the reconciler's), executions and states (of retention)
+//	reconcile/<work>    records     where the rounds of all replicas have got to, and the time by which they delete: pass (the reconciler's),
+//	                                executions and states (of retention)
 //	secret/cursor       records     the key that cursors of lists are signed with
 //	health/<…>          records     nothing: that it could be written shows a health check that the store takes what is written again
 package runtime

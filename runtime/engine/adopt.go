@@ -23,7 +23,7 @@ func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first [
 	case r.stopping:
 		r.mu.Unlock()
 		r.slots.Release(1)
-		r.store.Release(x.lease, records.Now())
+		r.store.Release(x.lease, r.store.Now())
 		answer(first, schemas.Errorf(schemas.CodeUnavailable, "the runtime is stopping").WithHint("try again when it is back"))
 		return
 	case old != nil && lease == nil: // another request with the same idempotency key is creating it

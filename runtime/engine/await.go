@@ -8,7 +8,6 @@ import (
 
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
-	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -80,7 +79,7 @@ func (w *waits) stepped(o *owner, s *stepResult) time.Time {
 		if o.r.storeCtx.Err() == nil {
 			o.r.log.Warn("read the states that an execution waits for: trying again", "execution_id", o.x.ID, "error", err)
 		}
-		return time.Now().Add(readRetry)
+		return o.r.store.Now().Add(readRetry)
 	}
 	w.unread = false
 	o.submit(&request{decide: endWaits(over)})
@@ -100,7 +99,7 @@ func (r *Engine) readAwaited(ctx context.Context, x *execution) (map[machine.Awa
 		if err != nil {
 			return nil, err
 		}
-		now := records.Now()
+		now := r.store.Now()
 		e, err := r.endOfWait(ctx, x, a, &s, now)
 		if err != nil {
 			return nil, err
@@ -130,7 +129,7 @@ func (r *Engine) checkAwaited(ctx context.Context, id string, key store.Key) err
 		if err != nil {
 			return err
 		}
-		e, err := r.endOfWait(ctx, x, a, &s, records.Now())
+		e, err := r.endOfWait(ctx, x, a, &s, r.store.Now())
 		if err != nil {
 			return err
 		}

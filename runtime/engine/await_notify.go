@@ -35,7 +35,7 @@ func (r *Engine) notifyWritten(key store.Key) {
 // this one, so that the state may still exist, the lease expires and some replica tries again.
 func (r *Engine) notifyDue(ctx context.Context, lease *store.Lease) {
 	key, at := state.ParseNotify(lease.Key)
-	if records.Now().Before(at) {
+	if r.store.Now().Before(at) {
 		return
 	}
 	err := r.notifyWaiting(ctx, key)
@@ -61,7 +61,7 @@ func (r *Engine) notifyWaiting(ctx context.Context, key store.Key) error {
 			if err != nil {
 				return err
 			}
-			s, now = &found, records.Now()
+			s, now = &found, r.store.Now()
 		}
 		g.Go(func() error {
 			err := r.checkAwaited(ctx, rec.Key.ID, key)

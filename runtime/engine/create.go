@@ -10,7 +10,6 @@ import (
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
-	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -25,7 +24,7 @@ func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Sub
 	}
 	h := journal.Head{TreeSince: sub.began, Principal: caller.From(ctx).Principal, Hops: caller.Hops(ctx), Execution: schemas.Execution{
 		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, Workflow: sub.Workflow,
-		ParentID: sub.parent, CreatedAt: records.Now(), ScheduledAt: sub.ScheduledAt,
+		ParentID: sub.parent, CreatedAt: r.store.Now(), ScheduledAt: sub.ScheduledAt,
 	}}
 	x := newExecution(journal.New(id, h))
 	x.SetProgram(p, sub.session)

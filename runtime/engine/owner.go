@@ -147,7 +147,7 @@ func (o *owner) wait(m mode, at time.Time) (_ mode, owned bool) {
 	var due <-chan time.Time
 	wake := earliest(o.x.State.Wake(at), o.companionWake)
 	if !wake.IsZero() {
-		t := time.NewTimer(time.Until(wake))
+		t := time.NewTimer(wake.Sub(o.r.store.Now()))
 		defer t.Stop()
 		due = t.C
 	}
@@ -192,7 +192,7 @@ func (o *owner) release() {
 		}
 	}
 	if lease != nil && lease != o.x.lease { // claimed again too late for this owner
-		o.r.store.Release(lease, records.Now())
+		o.r.store.Release(lease, o.r.store.Now())
 	}
 	for _, f := range o.calls {
 		if !f.once() || !gone && !f.outcomeOpen(o.x.State) { // the next owner can use the result of a `once` call

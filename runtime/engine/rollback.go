@@ -166,7 +166,7 @@ func (r *Engine) restoreCommits(
 	ctx context.Context, x *execution, h journal.Head, version int64, lost []recentCommit,
 ) (journal.Head, int64, error) {
 	restored := x.Head
-	restored.Snapshot, restored.Tail, restored.Due = h.Snapshot, h.Tail, records.Now() // a later snapshot may be lost too
+	restored.Snapshot, restored.Tail, restored.Due = h.Snapshot, h.Tail, r.store.Now() // a later snapshot may be lost too
 	wake := store.Wake{Key: journal.ExecutionKey(x.ID), At: restored.Due, Priority: restored.Priority, Fairness: restored.Fairness()}
 	b := store.Batch{Sync: true, Wakes: []store.Wake{wake}}
 	puts := map[store.Key]store.Put{}

@@ -40,7 +40,7 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 				return stepResult{}, err
 			}
 		}
-		t := &turn{r: r, x: x, ctx: ctx, mode: m, now: records.Now(), batch: base, steps: x.Steps()}
+		t := &turn{r: r, x: x, ctx: ctx, mode: m, now: r.store.Now(), batch: base, steps: x.Steps()}
 		t.batch.Puts, t.batch.Sync = slices.Clip(base.Puts), base.Sync || x.unconfirmed
 		absent := t.resumeUncertain()
 		for _, c := range x.companions {

@@ -28,7 +28,7 @@ func (o *owner) stepFailed(
 			o.r.log.Error("run execution: what was claimed is tried again in a minute", "execution_id", o.x.ID, "error", err)
 		}
 		answer(requests, err)
-		at := records.Now().Add(retryUnrunnable)
+		at := o.r.store.Now().Add(retryUnrunnable)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			at = time.Time{} // it was deleted
 		}
@@ -78,6 +78,6 @@ func (o *owner) suspendRefused(cause error) {
 	}}
 	o.x.State = nil
 	if _, err := o.r.step(o.r.storeCtx, o.x, []*request{q}, releasing, store.Batch{}); err != nil || q.err != nil {
-		o.r.store.Release(o.x.lease, records.Now().Add(retryUnrunnable))
+		o.r.store.Release(o.x.lease, o.r.store.Now().Add(retryUnrunnable))
 	}
 }

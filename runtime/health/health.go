@@ -149,7 +149,7 @@ func (h *Health) checkQueue(ctx context.Context) schemas.Check {
 	if q.Oldest.IsZero() {
 		return c
 	}
-	age := max(0, time.Since(q.Oldest))
+	age := max(0, h.store.Now().Sub(q.Oldest))
 	c.Numbers["oldest_seconds"] = age.Seconds()
 	if age > queueStale {
 		c.Status = schemas.HealthDegraded
@@ -185,6 +185,10 @@ func (h *Health) checkRecovery() schemas.Check {
 		"fenced": float64(n.Fenced.Load()), "late_used": float64(n.LateUsed.Load()), "late_unused": float64(n.LateUnused.Load()),
 		"unqueued": float64(unqueued), "rolled_back": float64(rolledBack),
 	}}
+	if d := h.upkeep.Unbelieved(); d > 0 {
+		c.Message = fmt.Sprintf("nothing had to be repaired; nothing ran for long, or a clock is ahead, so retention goes by a time that is %s earlier",
+			d.Round(time.Second))
+	}
 	switch {
 	case rolledBack > 0:
 		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("the store lost acknowledged commits of %d executions", rolledBack)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -80,7 +79,7 @@ func (r Reader) Metrics(ctx context.Context, id string) (schemas.ExecutionMetric
 	if err != nil {
 		return schemas.ExecutionMetrics{}, err
 	}
-	m := metrics(x.State, records.Now())
+	m := metrics(x.State, r.journal.store.Now())
 	m.ExecutionID = id
 	return m, nil
 }

@@ -75,7 +75,7 @@ func (q *Queue) Status(ctx context.Context) (schemas.QueueStatus, error) {
 		out.DepthByPriority[strconv.Itoa(i+1)] = n
 	}
 	if !stored.Oldest.IsZero() {
-		out.OldestAgeSeconds = max(0, records.Now().Sub(stored.Oldest).Seconds())
+		out.OldestAgeSeconds = max(0, q.store.Now().Sub(stored.Oldest).Seconds())
 	}
 	return out, nil
 }
@@ -91,7 +91,7 @@ func (q *Queue) Pause(ctx context.Context, reason, by string) (schemas.QueueStat
 		if err != nil {
 			return schemas.QueueStatus{}, err
 		}
-		next := schemas.QueuePause{By: by, Since: records.Now(), Reason: reason}
+		next := schemas.QueuePause{By: by, Since: q.store.Now(), Reason: reason}
 		if pause != nil {
 			next.Since = pause.Since
 		}

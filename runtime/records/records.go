@@ -32,11 +32,18 @@ type Store struct {
 	lease   time.Duration
 	random  func() float64
 	cursors cursorKeys
+	now     func() time.Time
 }
 
 // New returns a Store; it reads nothing.
 func New(c Config) *Store {
+	now := store.NewClock(time.Time{}, nil).Now
+	if own, ok := c.Store.(interface{ Now() time.Time }); ok {
+		now = own.Now
+	}
 	return &Store{
+		now: now,
+
 		monitored: &monitored{Store: c.Store, log: c.Log}, log: c.Log, worker: c.Worker, lease: c.Lease, random: c.Random,
 		cursors: cursorKeys{local: newKey()},
 	}
@@ -61,9 +68,15 @@ func TermPrincipal(principal string) string { return "principal=" + principal }
 // NewID returns a ULID: it sorts by time, and has 80 random bits, so that it cannot be guessed.
 func NewID() string { return ulid.MustNew(ulid.Now(), crand.Reader).String() }
 
-// Now returns the time in UTC, in microseconds and without a monotonic part, as records and events keep it: folding the log gives exactly
+// Now returns the time by which deadlines, waits and expiries are measured: that of the store, or a [store.Clock] where the store does not
+// show its own. It has the form of [Now].
+func (s *Store) Now() time.Time { return inRecords(s.now()) }
+
+// Now returns the time of this machine in UTC, in microseconds and without a monotonic part, as records and events keep it: folding the log gives exactly
 // the same state.
-func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+func Now() time.Time { return inRecords(time.Now()) }
+
+func inRecords(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // OrElse returns b, or otherwise if b is empty.
 func OrElse[T ~[]byte](b T, otherwise string) T {

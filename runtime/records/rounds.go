@@ -20,6 +20,33 @@ type Rounds struct {
 	// Page handles one page of a part. after is where the page begins, empty at the beginning of the part; next is where the following
 	// page begins, empty after the last one.
 	Page func(ctx context.Context, part int, after string) (next string, err error)
+	// Begun is called when a round begins, with the time that is believed; nil: it is not.
+	Begun func(believed time.Time)
+}
+
+// plausible is the longest time between two rounds that is believed at once.
+const plausible = 24 * time.Hour
+
+// believe returns the time by which a round may delete something for good, and at which a round begins at now. The time since the round
+// before is believed if it is plausible. A longer one may be a replica's clock that is ahead, or a time in which nothing ran: it is made up
+// for at the pace at which time passes from round to round. The time that is believed never runs back.
+func (p *progress) believe(now time.Time) time.Time {
+	if p.At.IsZero() { // the first round
+		return now
+	}
+	believed := p.Believed
+	if believed.IsZero() { // an earlier version has not written it
+		believed = p.At
+	}
+	if since := now.Sub(p.At); since > 0 && since <= plausible {
+		if next := believed.Add(2 * since); next.Before(now) {
+			return next
+		}
+		if now.After(believed) {
+			return now
+		}
+	}
+	return believed
 }
 
 // KindReconcile of the records of rounds.
@@ -35,6 +62,8 @@ type progress struct {
 	Part  int       `json:"status"`
 	After string    `json:"after"`
 	More  bool      `json:"more,omitempty"` // the last round did not come to the end
+
+	Believed time.Time `json:"believed,omitzero"` // see believe
 }
 
 func (w *Rounds) key() store.Key { return store.Key{Kind: KindReconcile, ID: w.Name} }
@@ -68,10 +97,11 @@ func (s *Store) Round(ctx context.Context, w *Rounds) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	now := Now()
+	now := s.Now()
 	if since := now.Sub(p.At); since >= 0 && since < w.interval(p.More)*3/4 {
 		return false, nil
 	}
+	p.Believed = p.believe(now)
 	p.At, p.By, p.More = now, s.worker, false // the next one is due after Every, whatever becomes of this one
 	version, err = s.saveProgress(ctx, w, p, version)
 	if errors.Is(err, store.ErrConflict) {
@@ -80,17 +110,21 @@ func (s *Store) Round(ctx context.Context, w *Rounds) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if w.Begun != nil {
+		w.Begun(p.Believed)
+	}
 	p.More = true
-	for n := 0; p.More && n < RoundPages && time.Since(now) < w.Every/3; n++ {
+	began := time.Now()
+	for n := 0; p.More && n < RoundPages && time.Since(began) < w.Every/3; n++ {
 		if p.Part < w.Parts {
-			began := time.Now()
+			pageBegan := time.Now()
 			if p.After, err = w.Page(ctx, p.Part, p.After); err != nil {
 				return false, err
 			}
 			if w.Resume > 0 { // there is much to do: leave half of the time to other users of the store
 				select {
 				case <-ctx.Done():
-				case <-time.After(time.Since(began)):
+				case <-time.After(time.Since(pageBegan)):
 				}
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
-	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -53,7 +52,7 @@ func (s *Sessions) handleDue(ctx context.Context, lease *store.Lease) {
 		if err != nil {
 			return err
 		}
-		now := records.Now()
+		now := s.store.Now()
 		if !r.Status.Ended() {
 			due := r.ExpiresAt
 			if !now.Before(due) {

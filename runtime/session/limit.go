@@ -22,7 +22,7 @@ func (s *Sessions) checkLimit(ctx context.Context) error {
 }
 
 func (s *Sessions) count(ctx context.Context, _ string) (n int, err error) {
-	now := records.Now()
+	now := s.store.Now()
 	err = s.store.Each(ctx, OfCaller(ctx), func(rec store.Record) error {
 		r, err := s.decode(rec)
 		if err == nil && !r.view(now, s.rules).Status.Ended() {

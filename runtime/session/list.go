@@ -21,7 +21,7 @@ type Query struct {
 
 // List lists the caller's sessions, newest first. It renews the expiry of none.
 func (s *Sessions) List(ctx context.Context, q Query) (schemas.SessionList, error) {
-	now := records.Now()
+	now := s.store.Now()
 	l := records.Listing{Tool: "list_sessions", Query: OfCaller(ctx), Limit: q.Limit, Cursor: q.Cursor}
 	page, next, err := records.List(ctx, s.store, l, func(rec store.Record) (schemas.Session, bool, error) {
 		r, err := s.decode(rec)
@@ -42,7 +42,7 @@ func OfCaller(ctx context.Context) store.Query {
 // Agents returns the agents that have open sessions of the caller, the last seen first. Sessions without an agent_id are counted together,
 // under an empty one.
 func (s *Sessions) Agents(ctx context.Context) ([]schemas.Agent, error) {
-	now := records.Now()
+	now := s.store.Now()
 	byID := map[string]*schemas.Agent{}
 	err := s.store.Each(ctx, OfCaller(ctx), func(rec store.Record) error {
 		r, err := s.decode(rec)

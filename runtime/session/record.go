@@ -69,7 +69,7 @@ func (s *Sessions) readOpen(ctx context.Context, id string) (record, error) {
 	if err != nil {
 		return r, err
 	}
-	if v := r.view(records.Now(), s.rules); v.Status.Ended() {
+	if v := r.view(s.store.Now(), s.rules); v.Status.Ended() {
 		e := schemas.Errorf(schemas.CodeAlreadyFinished, "session %q %s at %s", id, endVerb[v.Status], v.EndedAt.Format(time.RFC3339)).
 			WithField("session_id").WithHint("create_session makes a new one")
 		return r, fmt.Errorf("%w: %w", ErrEnded, e)
@@ -85,13 +85,13 @@ var endVerb = map[schemas.SessionStatus]string{schemas.SessionExpired: "expired"
 // Peek returns a session of the caller without renewing its expiry.
 func (s *Sessions) Peek(ctx context.Context, id string) (schemas.Session, error) {
 	r, err := s.readOwn(ctx, id)
-	return r.view(records.Now(), s.rules), err
+	return r.view(s.store.Now(), s.rules), err
 }
 
 // Decode returns the session of a record, with its status now.
 func (s *Sessions) Decode(rec store.Record) (schemas.Session, error) {
 	r, err := s.decode(rec)
-	return r.view(records.Now(), s.rules), err
+	return r.view(s.store.Now(), s.rules), err
 }
 
 // readOwn reads a session of the caller, with the uses that this process has not committed yet; sessions of other principals do not exist.
@@ -144,7 +144,7 @@ func (s *Sessions) save(ctx context.Context, r *record, due time.Time, b store.B
 	key := Key(r.SessionID)
 	p := store.Put{Key: key, Value: value, Version: r.stored, Terms: []string{records.TermPrincipal(r.Principal)}}
 	if r.EndedAt != nil {
-		p.TTL = max(time.Second, r.EndedAt.Add(s.rules.Keep).Sub(records.Now()))
+		p.TTL = max(time.Second, r.EndedAt.Add(s.rules.Keep).Sub(s.store.Now()))
 	}
 	b.Puts, b.Wakes = []store.Put{p}, []store.Wake{{Key: key, At: due}}
 	done, err := s.store.Commit(ctx, b)

@@ -100,7 +100,7 @@ func (s *Sessions) Run(ctx context.Context) error {
 
 // Create opens a session of the caller. u is what it starts with; every field is optional.
 func (s *Sessions) Create(ctx context.Context, u schemas.SessionUpdates) (schemas.Session, error) {
-	now := records.Now()
+	now := s.store.Now()
 	r := record{Principal: caller.From(ctx).Principal, Session: schemas.Session{
 		SessionID: s.newID(), Status: schemas.SessionActive, Version: 1, TTLSeconds: max(1, int64(s.rules.TTL/time.Second)),
 		CreatedAt: now, LastSeenAt: now,
@@ -150,10 +150,10 @@ func (s *Sessions) change(ctx context.Context, id string, expected *int64, chang
 			return err
 		}
 		r.Version++
-		r.touch(records.Now())
+		r.touch(s.store.Now())
 		return s.save(ctx, &r, r.ExpiresAt, store.Batch{Sync: true})
 	})
-	return r.view(records.Now(), s.rules), err
+	return r.view(s.store.Now(), s.rules), err
 }
 
 // SetData replaces the data of an open session; expected is as for Update.
@@ -208,7 +208,7 @@ func (s *Sessions) Delete(ctx context.Context, id string) (schemas.Session, erro
 		if r, err = s.readOwn(ctx, id); err != nil {
 			return err
 		}
-		now := records.Now()
+		now := s.store.Now()
 		if open = !r.view(now, s.rules).Status.Ended(); !open {
 			return nil
 		}
@@ -219,5 +219,5 @@ func (s *Sessions) Delete(ctx context.Context, id string) (schemas.Session, erro
 	if err == nil && open {
 		s.store.Usage.Add(owner(r.Principal), -1)
 	}
-	return r.view(records.Now(), s.rules), err
+	return r.view(s.store.Now(), s.rules), err
 }

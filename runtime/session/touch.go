@@ -65,7 +65,7 @@ func (s *Sessions) Use(ctx context.Context, id string) (schemas.Session, error) 
 		if r, err = s.readOpen(ctx, id); err != nil {
 			return err
 		}
-		now := records.Now()
+		now := s.store.Now()
 		r.touch(now)
 		if s.running.Load() && now.Sub(r.committed) < min(touchInterval, r.ttl()/20) {
 			s.touches.add(id, now)
@@ -73,7 +73,7 @@ func (s *Sessions) Use(ctx context.Context, id string) (schemas.Session, error) 
 		}
 		return s.save(ctx, &r, r.ExpiresAt, store.Batch{})
 	})
-	return r.view(records.Now(), s.rules), err
+	return r.view(s.store.Now(), s.rules), err
 }
 
 // Touch renews the expiry of a session for a call that does not need the session to exist; errors are logged.

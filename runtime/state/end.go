@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/store"
 )
@@ -24,7 +23,7 @@ func (s *States) DeleteUnwritten(ctx context.Context, rec store.Record, since ti
 	if err != nil || r.Deleted || r.ExpiresAt != nil || r.UpdatedAt.After(since) {
 		return false, err
 	}
-	err = s.markDeleted(ctx, rec.Key, &r, records.Now())
+	err = s.markDeleted(ctx, rec.Key, &r, s.store.Now())
 	if errors.Is(err, store.ErrConflict) {
 		return false, nil
 	}
@@ -41,6 +40,6 @@ func (s *States) deleteWithSession(ctx context.Context, rec store.Record, sessio
 		if id, err := sessionOf(r.Context); err != nil || id != sessionID {
 			return err
 		}
-		return s.markDeleted(ctx, rec.Key, &r, records.Now())
+		return s.markDeleted(ctx, rec.Key, &r, s.store.Now())
 	})
 }

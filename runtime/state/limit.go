@@ -22,7 +22,7 @@ func (s *States) checkLimit(ctx context.Context) error {
 }
 
 func (s *States) count(ctx context.Context, principal string) (n int, err error) {
-	now := records.Now()
+	now := s.store.Now()
 	err = s.store.Each(ctx, store.Query{Kind: Kind, Term: termOwner(principal)}, func(rec store.Record) error {
 		r, err := decode(rec)
 		if err == nil && r.Exists(now) {

@@ -71,7 +71,7 @@ func (s *States) List(ctx context.Context, q Query) (schemas.StateList, error) {
 			s.sessions.Touch(ctx, id)
 			l.Query.Term = session.Term(id)
 		}
-		now := records.Now()
+		now := s.store.Now()
 		read = func(rec store.Record) (schemas.State, bool, error) {
 			st, err := decode(rec)
 			return st.view(q.Type), st.Exists(now), err

@@ -82,7 +82,7 @@ func (s *States) Get(ctx context.Context, ref Ref) (schemas.State, error) {
 		return r, err
 	}
 	r, err := s.Read(ctx, ref.key(ctx))
-	if err != nil || !r.Exists(records.Now()) || !schemas.Matches(ref.Context, r.Context) {
+	if err != nil || !r.Exists(s.store.Now()) || !schemas.Matches(ref.Context, r.Context) {
 		return none, err
 	}
 	return r.view(ref.Type), nil
@@ -123,7 +123,7 @@ func (s *States) Set(ctx context.Context, w Write) (schemas.StateWritten, error)
 		if err != nil {
 			return err
 		}
-		now := records.Now()
+		now := s.store.Now()
 		if err := checkVersion(w.Ref, w.Expected, r.VersionAt(now)); err != nil {
 			return err
 		}
@@ -179,7 +179,7 @@ func (s *States) Delete(ctx context.Context, ref Ref, expected *int64) (out sche
 		if err != nil {
 			return err
 		}
-		now := records.Now()
+		now := s.store.Now()
 		if err := checkVersion(ref, expected, r.VersionAt(now)); err != nil {
 			return err
 		}

@@ -102,7 +102,7 @@ func (s *States) Watched() (count, shown int) {
 
 // nextCheck returns when a state is read next unless its record changes before: when it expires, but within WatchPoll.
 func (s *States) nextCheck(current *schemas.State) time.Time {
-	now := records.Now()
+	now := s.store.Now()
 	next := now.Add(WatchPoll)
 	if current.Found && current.ExpiresAt != nil && current.ExpiresAt.Before(next) && current.ExpiresAt.After(now) {
 		next = *current.ExpiresAt
@@ -166,7 +166,7 @@ func (ws *watches) update(w *watch, current fingerprint, next time.Time) bool {
 // runWatches reads watched states that are due until ctx ends. It sleeps while no state is watched.
 func (s *States) runWatches(ctx context.Context) {
 	for {
-		list, next := s.watches.due(records.Now())
+		list, next := s.watches.due(s.store.Now())
 		for _, w := range list {
 			current, err := s.Get(caller.With(ctx, w.caller), w.ref)
 			if ctx.Err() != nil {
@@ -182,7 +182,7 @@ func (s *States) runWatches(ctx context.Context) {
 		}
 		var timer <-chan time.Time
 		if !next.IsZero() {
-			timer = time.After(max(0, next.Sub(records.Now())))
+			timer = time.After(max(0, next.Sub(s.store.Now())))
 		}
 		select {
 		case <-ctx.Done():

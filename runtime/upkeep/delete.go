@@ -60,7 +60,7 @@ func (u *Upkeep) Delete(ctx context.Context, h *journal.Head, version int64) err
 // releaseIdempotencyKey deletes the reservation of an execution's idempotency key before the execution is deleted: a submission with the
 // key makes a new execution then.
 func (u *Upkeep) releaseIdempotencyKey(ctx context.Context, h *journal.Head) error {
-	if records.Now().After(h.CreatedAt.Add(u.idempotency)) { // the reservation has expired by itself
+	if u.store.Now().After(h.CreatedAt.Add(u.idempotency)) { // the reservation has expired by itself
 		return nil
 	}
 	d, version, err := records.Read[journal.Definition](ctx, u.store, journal.PlanKey(h.ExecutionID))

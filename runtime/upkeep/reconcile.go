@@ -74,7 +74,7 @@ func (u *Upkeep) wake(ctx context.Context, rec *store.Record) error {
 	}
 	_, err := u.store.Commit(ctx, store.Batch{
 		Puts:  []store.Put{{Key: rec.Key, Value: rec.Value, Version: rec.Version, Terms: rec.Terms}},
-		Wakes: []store.Wake{{Key: rec.Key, At: records.Now(), Priority: h.Priority, Fairness: h.Fairness()}},
+		Wakes: []store.Wake{{Key: rec.Key, At: u.store.Now(), Priority: h.Priority, Fairness: h.Fairness()}},
 	})
 	switch {
 	case errors.Is(err, store.ErrConflict):

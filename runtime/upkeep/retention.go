@@ -53,21 +53,25 @@ var endedTerms = func() []string {
 
 // ExecutionRounds returns the rounds that delete executions.
 func (u *Upkeep) ExecutionRounds() *records.Rounds {
+	c := u.newCalendar()
 	page := func(ctx context.Context, part int, after string) (string, error) {
-		return u.retainExecutions(ctx, endedTerms[part], after)
+		return u.retainExecutions(ctx, endedTerms[part], after, c.now().Add(-u.retention.Executions))
 	}
-	return &records.Rounds{Name: "executions", Every: retainEvery, Resume: retainResume, Parts: len(endedTerms), Page: page}
+	return &records.Rounds{Name: "executions", Every: retainEvery, Resume: retainResume, Parts: len(endedTerms), Page: page, Begun: c.begun}
 }
 
 // StateRounds returns the rounds that delete states.
 func (u *Upkeep) StateRounds() *records.Rounds {
-	page := func(ctx context.Context, _ int, after string) (string, error) { return u.retainStates(ctx, after) }
-	return &records.Rounds{Name: "states", Every: retainStatesEvery, Resume: retainResume, Parts: 1, Page: page}
+	c := u.newCalendar()
+	page := func(ctx context.Context, _ int, after string) (string, error) {
+		return u.retainStates(ctx, after, c.now().Add(-u.retention.States))
+	}
+	return &records.Rounds{Name: "states", Every: retainStatesEvery, Resume: retainResume, Parts: 1, Page: page, Begun: c.begun}
 }
 
-// retainExecutions deletes those of one page of executions that ended long enough ago, the oldest first. If one cannot be deleted for
+// retainExecutions deletes those of one page of executions that ended before limit, the oldest first. If one cannot be deleted for
 // another reason than an unavailable store, the others are deleted nevertheless.
-func (u *Upkeep) retainExecutions(ctx context.Context, term, after string) (next string, err error) {
+func (u *Upkeep) retainExecutions(ctx context.Context, term, after string, limit time.Time) (next string, err error) {
 	page, err := u.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: term, After: after, Limit: records.PageSize})
 	if err != nil {
 		return "", err
@@ -75,7 +79,6 @@ func (u *Upkeep) retainExecutions(ctx context.Context, term, after string) (next
 	if len(page) == records.PageSize {
 		next = page[records.PageSize-1].Key.ID
 	}
-	limit := records.Now().Add(-u.retention.Executions)
 	var deleted atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(deleteWorkers)
@@ -148,8 +151,8 @@ func (u *Upkeep) isNeeded(ctx context.Context, h *journal.Head) (bool, error) {
 	return len(by) > 0, records.StoreError(err)
 }
 
-// retainStates deletes those of one page of states that were not written for long enough.
-func (u *Upkeep) retainStates(ctx context.Context, after string) (next string, err error) {
+// retainStates deletes those of one page of states that were not written since then.
+func (u *Upkeep) retainStates(ctx context.Context, after string, since time.Time) (next string, err error) {
 	page, err := u.store.List(ctx, store.Query{Kind: state.Kind, After: after, Limit: StatesPerPage})
 	if err != nil {
 		return "", err
@@ -157,7 +160,7 @@ func (u *Upkeep) retainStates(ctx context.Context, after string) (next string, e
 	if len(page) == StatesPerPage {
 		next = page[StatesPerPage-1].Key.ID
 	}
-	since, deleted := records.Now().Add(-u.retention.States), 0
+	deleted := 0
 	for i := range page {
 		unwritten, err := u.states.DeleteUnwritten(ctx, page[i], since)
 		switch {

@@ -35,6 +35,7 @@ type Upkeep struct {
 	states      *state.States
 	retention   Retention
 	idempotency time.Duration
+	unbelieved  atomic.Int64 // a time.Duration, see Unbelieved
 }
 
 // New returns Upkeep; it does nothing before Run.

@@ -75,7 +75,7 @@ func (w *Workflows) Create(ctx context.Context, spec Spec) (schemas.WorkflowRef,
 // putVersion adds a version to b, and makes it the latest of r. same reports that the latest version is equal, so that there is nothing to
 // write.
 func (w *Workflows) putVersion(ctx context.Context, r *record, spec Spec, value []byte) (same bool, b store.Batch, err error) {
-	caller, now := caller.From(ctx).Principal, records.Now()
+	caller, now := caller.From(ctx).Principal, w.store.Now()
 	if r.stored == 0 || r.Deleted {
 		r.Name, r.CreatedAt, r.First, r.Version, r.Deleted = spec.Name, now, r.Version+1, r.Version+1, false
 	} else {
@@ -144,7 +144,7 @@ func (w *Workflows) Delete(ctx context.Context, name string) (schemas.WorkflowDe
 		if _, _, err := w.putSchedule(ctx, &r, new(schemas.Schedule), nil, &b); err != nil {
 			return err
 		}
-		r.Deleted, r.Description, r.UpdatedAt, r.Tool = true, "", records.Now(), nil
+		r.Deleted, r.Description, r.UpdatedAt, r.Tool = true, "", w.store.Now(), nil
 		return w.save(ctx, &r, b)
 	})
 	if err == nil {

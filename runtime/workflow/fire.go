@@ -33,7 +33,7 @@ const onTimeWindow = time.Minute
 // fire handles one schedule that is due. If it cannot, the lease expires, and the schedule is due again.
 func (w *Workflows) fire(ctx context.Context, lease *store.Lease) {
 	began := time.Now()
-	clockOffset := lease.Until.Add(-w.store.Lease()).Sub(records.Now()) // how far the store's clock is ahead of this one
+	clockOffset := lease.Until.Add(-w.store.Lease()).Sub(w.store.Now()) // how far the store's clock is ahead of this one
 	err := w.store.RetryOnConflict(func() error {
 		if time.Since(began) >= w.store.Lease() { // another replica may handle it by now
 			return errLeaseExpired
@@ -64,7 +64,7 @@ func (w *Workflows) fireSchedule(ctx context.Context, s *scheduleRecord, lease *
 			return err
 		}
 		if created {
-			if err := w.saveSchedule(ctx, s, nil, records.Now().Add(clockOffset)); err != nil {
+			if err := w.saveSchedule(ctx, s, nil, w.store.Now().Add(clockOffset)); err != nil {
 				return err
 			}
 		}
@@ -74,7 +74,7 @@ func (w *Workflows) fireSchedule(ctx context.Context, s *scheduleRecord, lease *
 		return err
 	}
 	wake := s.nextFiring()
-	now := records.Now().Add(clockOffset)
+	now := w.store.Now().Add(clockOffset)
 	if poll := now.Add(executionPoll); len(s.Due) > 0 && (wake.IsZero() || poll.Before(wake)) { // in case the notification is missed
 		wake = poll
 	}
@@ -148,14 +148,14 @@ func (w *Workflows) dueFirings(ctx context.Context, s *scheduleRecord, clockOffs
 	if err != nil {
 		return nil, err
 	}
-	now := records.Now().Add(clockOffset)
+	now := w.store.Now().Add(clockOffset)
 	if next := s.nextFiring(); len(s.Due) == 0 && now.Before(next) { // the store's clock was set back
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-time.After(min(next.Sub(now), time.Second)):
 		}
-		now = records.Now().Add(clockOffset)
+		now = w.store.Now().Add(clockOffset)
 	}
 	if s.Paused || !s.Decided.Before(now) {
 		return nil, nil
@@ -244,7 +244,7 @@ func (w *Workflows) Committed(c journal.Commit) {
 func (w *Workflows) handleEnded(ctx context.Context, key store.Key) {
 	s, err := w.readSchedule(ctx, key)
 	if err == nil && len(s.Due) > 0 {
-		_, err = w.store.Commit(ctx, store.Batch{Wakes: []store.Wake{{Key: key, At: records.Now()}}})
+		_, err = w.store.Commit(ctx, store.Batch{Wakes: []store.Wake{{Key: key, At: w.store.Now()}}})
 	}
 	if err != nil && ctx.Err() == nil {
 		w.log.Warn("notify a schedule that its execution has ended: it polls later", "schedule", key.ID, "error", err)

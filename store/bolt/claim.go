@@ -44,7 +44,7 @@ func (qs *queues) claim(r store.ClaimRequest) ([]store.Lease, *waiter, error) {
 	if qs.closed {
 		return nil, nil, store.ErrClosed
 	}
-	now := time.Now()
+	now := qs.clock.Now()
 	q := qs.queue(r.Kind)
 	qs.expireLeases(now)
 	if err := qs.load(q, now); err != nil {
@@ -96,7 +96,7 @@ func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Durati
 	if qs.closed {
 		return nil, store.ErrClosed
 	}
-	now := time.Now()
+	now := s.clock.Now()
 	for _, l := range leases {
 		if h := qs.leases.find(l, now); h != nil {
 			qs.leases.extend(h, now.Add(ttl))
@@ -131,7 +131,7 @@ func (qs *queues) runClock(stop <-chan struct{}) {
 func (qs *queues) tick() (wait time.Duration, ok bool) {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
-	now := time.Now()
+	now := qs.clock.Now()
 	if !qs.nextTick.After(now) {
 		qs.nextTick = time.Time{}
 		if qs.waiting > 0 {

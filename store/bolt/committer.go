@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -37,7 +36,7 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (store.Committed, err
 		return store.Committed{}, store.Ended(ctx)
 	}
 	r := s.requests.get()
-	r.encode(&b, time.Now())
+	r.encode(&b, s.clock.Now())
 	if err := s.file.usable(); err != nil {
 		return store.Committed{}, err
 	}
@@ -195,11 +194,12 @@ func (s *Store) commitTx(group []*request) (err error) {
 	}
 	began = true
 	defer s.rollback(tx) // no effect after a commit
-	w := newWriter(tx, time.Now().UnixNano(), s.commits.tails, s.unsealed)
+	now := s.clock.Now()
+	w := newWriter(tx, now.UnixNano(), s.commits.tails, s.unsealed)
 	written := false
 	for _, r := range group {
 		if r.sweep {
-			if r.expired, err = w.sweep(func(err error) { _ = s.classify("sweep", err) }); err != nil {
+			if r.expired, err = w.sweep(s.believed(now).UnixNano(), func(err error) { _ = s.classify("sweep", err) }); err != nil {
 				return err
 			}
 			written = written || r.expired > 0
@@ -218,6 +218,9 @@ func (s *Store) commitTx(group []*request) (err error) {
 	}
 	if !written {
 		return nil // only conflicts: no need to sync
+	}
+	if err := s.noteTime(tx, w, now); err != nil {
+		return s.classify("note the time", err)
 	}
 	number, size := int64(tx.ID()), tx.Size()
 	if err := tx.Commit(); err != nil {

@@ -57,8 +57,8 @@ func read(t *testing.T, s store.Store, keys []store.Key) contents {
 		}
 	}
 	for _, kind := range kindsOfDamage {
-		for _, q := range []store.Query{{Kind: kind}, {Kind: kind, Reverse: true}, {Kind: kind, Bare: true}, {Kind: kind, Term: "status=open"}, {Kind: kind, Prefix: "e1"}} {
-			q.Limit = 1000
+		for _, q := range []store.Query{{}, {Reverse: true}, {Bare: true}, {Term: "status=open"}, {Prefix: "e1"}} {
+			q.Kind, q.Limit = kind, 1000
 			rs, err := s.List(ctx(), q)
 			text := ""
 			for _, r := range rs {
@@ -92,7 +92,10 @@ func fill(t *testing.T, s store.Store, n int) (keys []store.Key) {
 				size = 9000 // more than a page
 			}
 			b := store.Batch{
-				Puts:  []store.Put{{Key: k, Version: store.AnyVersion, Value: fmt.Appendf(nil, "%d %d %s", i, n, bytes.Repeat([]byte("v"), size)), Terms: []string{"status=open", fmt.Sprint("n=", n)}}},
+				Puts: []store.Put{{
+					Key: k, Version: store.AnyVersion, Value: fmt.Appendf(nil, "%d %d %s", i, n, bytes.Repeat([]byte("v"), size)),
+					Terms: []string{"status=open", fmt.Sprint("n=", n)},
+				}},
 				Wakes: []store.Wake{{Key: k, At: far.Add(time.Duration(r.IntN(1e6)) * time.Second), Priority: 1 + n%5, Fairness: "p"}},
 			}
 			if i%9 == 0 {

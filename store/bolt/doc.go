@@ -23,6 +23,7 @@
 //	due      kind 0 time ID             → priority, fairness
 //	expiries time kind 0 ID             → nothing
 //	about    "format"                   → the version of this layout
+//	         "clock"                    → the time that the store has seen, see clock.go
 //	         "unsealed"                 → 1: the store was of format 1, and may have entries without a seal
 //
 // All but those of about are sealed with checksums of key and value (seal.go), which are checked whenever an entry is read. What is not as

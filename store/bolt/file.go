@@ -71,6 +71,7 @@ func (s *Store) Conditions() (out []store.Condition) {
 		message := fmt.Sprintf("%s (met %d times since the start)", d.Message(), s.file.damages.Load())
 		out = append(out, store.Condition{Message: message, Cure: d.Hint()})
 	}
+	out = append(out, s.clockCondition()...)
 	s.file.mu.Lock()
 	defer s.file.mu.Unlock()
 	return append(out, s.file.warnings...)
@@ -131,7 +132,8 @@ func (f *file) inPlace(size int64) error {
 	case !os.SameFile(open, at):
 		detail = "was replaced by another file while it was in use"
 	case at.Size() < size:
-		return f.breakWith(&Fault{Kind: Gone, Path: f.path, Detail: fmt.Sprintf("was cut off while it was in use: it has %d bytes of %d", at.Size(), size)})
+		short := fmt.Sprintf("was cut off while it was in use: it has %d bytes of %d", at.Size(), size)
+		return f.breakWith(&Fault{Kind: Gone, Path: f.path, Detail: short})
 	}
 	if detail == "" {
 		return f.usable()

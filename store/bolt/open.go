@@ -23,6 +23,7 @@ type Options struct {
 	Dir   string        // the folder of runplane.db; created if missing, accessible only to its owner
 	Mem   bool          // a temporary file instead, never synced, removed by Close or when the process ends
 	Sweep time.Duration // how often expired records are removed from the file; 0: 30 s
+	Read  store.Reading // the clocks of the machine; nil: the real ones
 	Warn  func(string)  // is passed what an operator should see, also later; nil: it is not passed on
 }
 
@@ -36,8 +37,12 @@ const lockWait = 200 * time.Millisecond
 type Store struct {
 	db       *bbolt.DB
 	file     file
-	unsealed bool         // the file has entries without a seal, from a store of format 1
-	size     atomic.Int64 // of the pages in use after the last commit
+	clock    *store.Clock
+	opened   time.Time     // when the clock was started
+	unseen   time.Duration // see believed, as of then
+	noted    time.Time     // when the time was written down last; owned by the committer
+	unsealed bool          // the file has entries without a seal, from a store of format 1
+	size     atomic.Int64  // of the pages in use after the last commit
 	requests requestPool
 	commits  committer
 	queues   queues
@@ -73,7 +78,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.begin(); err != nil {
+	if err := s.begin(o.Read); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", s.db.Path(), err), s.closeFile(), s.remove())
 	}
 	s.commits.notEmpty.L = &s.commits.mu
@@ -154,12 +159,14 @@ func openFile(path string, mem bool, opened **os.File) (db *bbolt.DB, err error)
 }
 
 // begin reads and writes what every store has, and releases the pages that opening has read.
-func (s *Store) begin() error {
+func (s *Store) begin(read store.Reading) error {
 	var number int
 	err := s.db.Update(func(tx *bbolt.Tx) (err error) {
 		number = tx.ID()
-		s.unsealed, err = makeBuckets(tx)
-		return err
+		if s.unsealed, err = makeBuckets(tx); err != nil {
+			return err
+		}
+		return s.startClock(tx, read)
 	})
 	if err != nil {
 		return s.classify("make buckets", err)

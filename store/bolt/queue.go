@@ -57,7 +57,7 @@ func (qs *queues) count(kind string) (out store.Queue, leased []store.Key, at in
 	if qs.closed {
 		return out, nil, 0, store.ErrClosed
 	}
-	now := time.Now()
+	now := qs.clock.Now()
 	q := qs.queue(kind)
 	qs.expireLeases(now)
 	if err := qs.load(q, now); err != nil {
@@ -88,7 +88,7 @@ func (s *Store) Places(ctx context.Context, keys []store.Key) ([]store.Place, er
 	out := make([]store.Place, len(keys))
 	s.queues.mu.Lock()
 	defer s.queues.mu.Unlock()
-	now := time.Now()
+	now := s.clock.Now()
 	err := s.view(ctx, func(tx *bbolt.Tx) error {
 		wakes := tx.Bucket(wakesBucket.name)
 		for i, k := range keys {

@@ -17,6 +17,7 @@ import (
 type queues struct {
 	read     func(func(*bbolt.Tx) error) error // Store.read
 	unsealed bool                              // Store.unsealed
+	clock    *store.Clock                      // Store.clock
 	skipped  func(error)                       // a wake that is damaged was left out
 
 	mu       sync.Mutex
@@ -51,11 +52,11 @@ const maxSleep = 30 * time.Second
 
 // init prepares the queues. Tokens start at the current time, so that no lease of an earlier process matches a new one.
 func (qs *queues) init(s *Store) {
-	qs.read, qs.unsealed = s.read, s.unsealed
+	qs.read, qs.unsealed, qs.clock = s.read, s.unsealed, s.clock
 	qs.skipped = func(err error) { _ = s.classify("read wakes", err) }
 	qs.kinds = map[string]*queue{}
 	qs.leases = leases{byKey: map[store.Key]*lease{}}
-	qs.token = time.Now().UnixNano()
+	qs.token = qs.clock.Now().UnixNano()
 	qs.retick = make(chan struct{}, 1)
 }
 
@@ -66,7 +67,7 @@ func (qs *queues) reserve(r *request) error {
 	}
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
-	now := time.Now()
+	now := qs.clock.Now()
 	if c := r.claim; c != nil {
 		if h := qs.leases.byKey[c.Key]; h != nil {
 			if h.liveAt(now) && h.Owner != c.Owner {
@@ -90,7 +91,7 @@ func (qs *queues) reserve(r *request) error {
 func (qs *queues) undo(group []*request) {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
-	now := time.Now()
+	now := qs.clock.Now()
 	for _, r := range group {
 		if r.lease != nil && qs.leases.remove(r.lease) {
 			qs.reload(r.lease.Key, now)
@@ -111,7 +112,7 @@ func (qs *queues) apply(group []*request) {
 	}
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
-	now := time.Now()
+	now := qs.clock.Now()
 	for _, r := range group {
 		if r.err != nil {
 			continue

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -70,7 +69,7 @@ func (s *Store) Get(ctx context.Context, key store.Key) (out store.Record, err e
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		var found bool
 		rec := appendRecordKey(nil, key)
-		out, found, err = s.liveRecord(rec, tx.Bucket(recordsBucket.name).Get(rec), key, time.Now().UnixNano(), false)
+		out, found, err = s.liveRecord(rec, tx.Bucket(recordsBucket.name).Get(rec), key, s.clock.Now().UnixNano(), false)
 		if err == nil && !found {
 			return fmt.Errorf("%q: %w", key, store.ErrNotFound)
 		}
@@ -106,7 +105,7 @@ func (s *Store) List(ctx context.Context, q store.Query) (out []store.Record, er
 	if q.Term != "" {
 		base, index = appendTermPrefix(nil, q.Kind, q.Term), termsBucket
 	}
-	now := time.Now().UnixNano()
+	now := s.clock.Now().UnixNano()
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		records := tx.Bucket(recordsBucket.name)
 		scan := newScan(tx.Bucket(index.name).Cursor(), base, q)

@@ -98,6 +98,10 @@ func (v *survey) about(key []byte, value pages.Value) error {
 			return unknownFormat(v.format)
 		}
 		v.unsealed = v.unsealed || v.format == formatUnsealed
+	case bytes.Equal(key, clockKey):
+		if _, err := openSeen(b); err != nil {
+			v.find(Finding{Bucket: string(aboutBucket), What: "the time that the store has seen is not what was written"})
+		}
 	case bytes.Equal(key, unsealedKey) && string(b) == "1":
 		v.unsealed = true
 	default:

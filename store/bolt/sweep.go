@@ -32,7 +32,7 @@ func (s *Store) runSweeper(every time.Duration, stop <-chan struct{}) {
 func (s *Store) anyExpired() (found bool) {
 	err := s.read(func(tx *bbolt.Tx) error {
 		k, _ := tx.Bucket(expiriesBucket.name).Cursor().First()
-		found = len(k) > 8 && parseInstant(k) <= time.Now().UnixNano()
+		found = len(k) > 8 && parseInstant(k) <= s.believed(s.clock.Now()).UnixNano()
 		return nil
 	})
 	return err == nil && found
@@ -49,11 +49,11 @@ func (s *Store) sweepOnce() bool {
 	return r.err == nil && r.expired > 0
 }
 
-// sweep removes up to sweepChunk expired records and returns how many. One that is damaged stays, and is passed to skipped.
-func (w *writer) sweep(skipped func(error)) (removed int, err error) {
+// sweep removes up to sweepChunk records that expired until then and returns how many. One that is damaged stays, and is passed to skipped.
+func (w *writer) sweep(until int64, skipped func(error)) (removed int, err error) {
 	var keys [][]byte
 	c := w.expiries.Cursor()
-	for k, _ := c.First(); len(k) > 8 && parseInstant(k) <= w.now && len(keys) < sweepChunk; k, _ = c.Next() {
+	for k, _ := c.First(); len(k) > 8 && parseInstant(k) <= until && len(keys) < sweepChunk; k, _ = c.Next() {
 		keys = append(keys, append([]byte(nil), k...))
 	}
 	for _, k := range keys {
