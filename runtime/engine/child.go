@@ -38,6 +38,18 @@ func abandonsChildren(s *machine.State) bool {
 	return s.Status == schemas.StatusCancelling || s.Failing
 }
 
+// childrenAtOnce limits the children that are being created: each is held in several forms until it is committed.
+const childrenAtOnce = 32
+
+// createInTurn is createChild once fewer than childrenAtOnce are being created.
+func (r *Engine) createInTurn(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) error {
+	if err := r.creating.Acquire(ctx, 1); err != nil {
+		return context.Cause(ctx)
+	}
+	defer r.creating.Release(1)
+	return r.createChild(ctx, parent, sub, c, session)
+}
+
 // createChild creates a child. If it exists already it stays as it is.
 func (r *Engine) createChild(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) error {
 	d := sub.Definition

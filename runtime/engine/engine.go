@@ -77,6 +77,7 @@ type Engine struct {
 	stopping bool                // nothing is adopted any more
 	owners   sync.WaitGroup      // owners, their calls, and what follows their commits
 	slots    *semaphore.Weighted // executions in memory
+	creating *semaphore.Weighted // children that are being created
 
 	stopBy   atomic.Pointer[time.Time] // nil: Limits.Grace after the end of Run's context
 	stop     chan struct{}             // closed when no new call may start
@@ -92,7 +93,8 @@ func New(c Config) *Engine {
 		Reader: c.Journal.Reader(), store: c.Store, log: c.Log, sessions: c.Sessions, states: c.States, capabilities: c.Capabilities,
 		journal: c.Journal, queue: c.Queue, observers: []Observer{feedObserver{c.Feed}}, feed: c.Feed, limits: c.Limits,
 		newID: c.NewID, random: c.Random, worker: c.Store.Worker(), written: records.NewDirty[store.Key](maxWritten),
-		owned: map[string]*owner{}, slots: semaphore.NewWeighted(int64(c.Limits.MaxExecutions)), stop: make(chan struct{}),
+		owned: map[string]*owner{}, slots: semaphore.NewWeighted(int64(c.Limits.MaxExecutions)),
+		creating: semaphore.NewWeighted(childrenAtOnce), stop: make(chan struct{}),
 	}
 	r.callsCtx, r.endCalls = context.WithCancelCause(context.Background())
 	r.storeCtx, r.endStore = context.WithCancel(context.Background())

@@ -182,7 +182,7 @@ func (f *family) ensureChild(o *owner, c child) {
 		ctx := caller.WithHops(caller.With(o.r.storeCtx, caller.Caller{Principal: head.Principal}), head.Hops)
 		h, err := o.r.journal.HeadFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-			if err = o.r.createChild(ctx, head, n.Sub, c, session); err == nil {
+			if err = o.r.createInTurn(ctx, head, n.Sub, c, session); err == nil {
 				err = o.r.recheckChild(ctx, head, c)
 			}
 		}
