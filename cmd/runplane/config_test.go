@@ -56,16 +56,23 @@ func clientFile(path, text string, env ...string) world {
 	return world{flags: map[string]string{"config": path}, files: map[string]string{path: text}, env: env}
 }
 
+func defaultLimits() Limits {
+	return Limits{
+		MaxNodes: 1000, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxQueued: 10_000, MaxParallel: 32,
+		MaxWaitSeconds: 25, MaxCacheBytes: 32 << 20, MaxEvaluation: 128 << 20,
+		MaxSessionBytes: 64 << 10, MaxStateBytes: 256 << 10, MaxDepth: 100, MaxSessions: 10_000, MaxStates: 100_000,
+		MaxTreeExecutions: 10_000, MaxTreeOpen: 1000, MaxTreeCalls: 100_000, MaxTreeItems: 100_000, MaxTreeEvents: 1_000_000,
+		MaxTreeBytes: 1 << 30, MaxTreeEvaluation: schemas.Duration(10 * time.Minute), MaxTreeTime: schemas.Duration(366 * 24 * time.Hour),
+		MaxConnections: 512, MaxStreams: 256, MaxClientSessions: 1000, MaxClientBytes: 64 << 20,
+		StartTimeout: schemas.Duration(30 * time.Second), ProbeEvery: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second),
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	got := world{}.mustLoad(t)
 	want := Config{
 		Store: "file:/home/ada/.local/state/runplane", StateDir: "/home/ada/.local/state/runplane", Log: Log{Level: "info"}, Drain: schemas.Duration(10 * time.Second),
-		Limits: Limits{
-			MaxNodes: 1000, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxQueued: 10_000, MaxParallel: 32, MaxWaitSeconds: 25, MaxCacheBytes: 32 << 20,
-			MaxSessionBytes: 64 << 10, MaxStateBytes: 256 << 10, MaxSessions: 10_000, MaxStates: 100_000, StartTimeout: schemas.Duration(30 * time.Second), ProbeEvery: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second),
-			MaxTreeExecutions: 10_000, MaxTreeOpen: 1000, MaxTreeCalls: 100_000, MaxTreeItems: 100_000, MaxTreeEvents: 1_000_000, MaxTreeBytes: 1 << 30,
-			MaxTreeEvaluation: schemas.Duration(10 * time.Minute), MaxTreeTime: schemas.Duration(366 * 24 * time.Hour),
-		},
+		Limits: defaultLimits(),
 		Sessions: Sessions{
 			TTL: schemas.Duration(24 * time.Hour), IdleAfter: schemas.Duration(10 * time.Minute), Keep: schemas.Duration(7 * 24 * time.Hour), OnDelete: "cancel", OnExpire: "detach",
 		},
@@ -103,6 +110,8 @@ limits: {max_nodes: 10, max_wait_seconds: 1}
 `, "SHOP_TOKEN=s3cret", "MODE=fast").mustLoad(t)
 
 	jitter := 0.2
+	limits := defaultLimits()
+	limits.MaxNodes, limits.MaxWaitSeconds = 10, 1
 	want := Config{
 		MCPServers: map[string]schemas.Realm{
 			"shop": {
@@ -124,15 +133,13 @@ limits: {max_nodes: 10, max_wait_seconds: 1}
 			}},
 		},
 		Store: "file:/here/data", StateDir: "/here/data", HTTP: "localhost:0", Log: Log{Level: "debug", JSON: true}, Drain: schemas.Duration(30 * time.Second),
-		Limits: Limits{MaxNodes: 10, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxExecutions: 256, MaxQueued: 10_000, MaxParallel: 32, MaxWaitSeconds: 1, MaxCacheBytes: 32 << 20, MaxSessionBytes: 64 << 10, MaxStateBytes: 256 << 10, MaxSessions: 10_000, MaxStates: 100_000, StartTimeout: schemas.Duration(30 * time.Second), ProbeEvery: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second),
-			MaxTreeExecutions: 10_000, MaxTreeOpen: 1000, MaxTreeCalls: 100_000, MaxTreeItems: 100_000, MaxTreeEvents: 1_000_000, MaxTreeBytes: 1 << 30,
-			MaxTreeEvaluation: schemas.Duration(10 * time.Minute), MaxTreeTime: schemas.Duration(366 * 24 * time.Hour),
-		},
+		Limits: limits,
 		Sessions: Sessions{
 			TTL: schemas.Duration(24 * time.Hour), IdleAfter: schemas.Duration(10 * time.Minute), Keep: schemas.Duration(7 * 24 * time.Hour), OnDelete: "cancel", OnExpire: "detach",
 		},
 		Retention: Retention{Executions: schemas.Duration(30 * 24 * time.Hour)},
 		File:      "/here/runplane.yaml",
+		Used:      map[string]string{"MODE": "fast", "SHOP_TOKEN": "s3cret"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -106,7 +106,7 @@ func probeEnvironment(t *testing.T) {
 	if out := must[json.RawMessage](t)(s.invoke("bare", "environment", args{})); strings.Contains(string(out), "canary") {
 		t.Errorf("the server sees %s", out)
 	}
-	if out := must[json.RawMessage](t)(s.invoke("named", "environment", args{})); !strings.Contains(string(out), "PASSWORD=canary") {
+	if out := must[json.RawMessage](t)(s.invoke("named", "environment", args{})); !strings.Contains(string(out), "PASSWORD=«redacted»") {
 		t.Errorf("the server does not see what the configuration gives it: %s", out)
 	}
 }
@@ -294,7 +294,7 @@ func probeStubborn(t *testing.T) {
 		h, err := s.health()
 		return err == nil && strings.Contains(fmt.Sprint(h.Checks), "agents.clients")
 	})
-	s.configure(t, "store: \"mem:\"\n")
+	s.configure(t, "store: \"mem:\"\nmcpServers: {}\n")
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
