@@ -125,7 +125,7 @@ func TestHealthScopes(t *testing.T) {
 	w := newWorld()
 	w.health = []schemas.RealmHealth{{Realm: "r", State: schemas.RealmReady}}
 	r := idle(w, recordstest.Memory(t))
-	for scope, want := range map[schemas.HealthScope]int{schemas.ScopeRuntime: 5, schemas.ScopeAgents: 2, schemas.ScopeCapabilities: 1, schemas.ScopeAll: 8, "": 8} {
+	for scope, want := range map[schemas.HealthScope]int{schemas.ScopeRuntime: 6, schemas.ScopeAgents: 2, schemas.ScopeCapabilities: 1, schemas.ScopeAll: 9, "": 9} {
 		if h := r.Health.Check(t.Context(), scope); len(h.Checks) != want || h.Status != schemas.HealthOK {
 			t.Errorf("%q has %d checks, status %s; want %d", scope, len(h.Checks), h.Status, want)
 		}

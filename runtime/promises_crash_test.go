@@ -18,10 +18,13 @@ func TestFiveRecoveriesAndThenASuspend(t *testing.T) {
 		source := `{"plan":"v1","nodes":[{"id":"a","capability":"r.read","retry":{"max_attempts":1},"inputs":{"take":"1s"}}]}`
 		var id string
 		for crashes := range 6 {
-			p := run(w, storetest.Crash(s, 2, storetest.CrashBefore)) // the start is durable, the result is not
+			dying := storetest.Crash(s, 0, storetest.CrashBefore)
+			p := run(w, dying)
 			if crashes == 0 {
 				id = p.submit(t, source)
 			}
+			time.Sleep(time.Second / 2) // the start is durable, the result is not
+			dying.Die()
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			p.stop()

@@ -88,6 +88,7 @@ type Event struct {
 	Budget     *Budget    `json:"budget,omitempty" jsonschema:"description=what the child may use in all; or has used; when it ends"`
 	Places     int        `json:"places,omitempty" jsonschema:"description=how many executions the child may be; with those below it that are open"`
 
+	Hold        string  `json:"hold,omitempty" jsonschema:"description=recovery: suspended because a process died while it evaluated the execution"`
 	EvaluatedMS float64 `json:"evaluated_ms,omitempty" jsonschema:"description=time spent on expressions before it"`
 
 	MayRunUntil *time.Time `json:"may_still_run_until,omitempty" jsonschema:"description=until when a call of unknown outcome may still run at its realm"`

@@ -153,14 +153,15 @@ const (
 
 	ReasonWorkflow = "workflow"
 
-	ReasonQueue = "queue" // the whole execution waits: the queue is paused
+	ReasonRecovery = "recovery" // the whole execution: a process died while it evaluated it
+	ReasonQueue    = "queue"    // the whole execution waits: the queue is paused
 )
 
 // WaitingFor is one thing an execution waits for.
 type WaitingFor struct {
 	NodeID    string     `json:"node_id,omitempty" jsonschema:"description=absent if the whole execution waits: for the paused queue"`
 	Item      *int       `json:"item,omitempty"`
-	Reason    string     `json:"reason" jsonschema:"enum=review,enum=unknown,enum=error,enum=drift,enum=event,enum=state,enum=timer,enum=budget,enum=workflow,enum=queue"`
+	Reason    string     `json:"reason" jsonschema:"enum=review,enum=unknown,enum=error,enum=drift,enum=event,enum=state,enum=timer,enum=budget,enum=workflow,enum=queue,enum=recovery"`
 	ReviewID  string     `json:"review_id,omitempty"`
 	Question  string     `json:"question,omitempty" jsonschema:"description=what the review asks"`
 	Hidden    bool       `json:"hidden_characters,omitempty" jsonschema:"description=the question has characters that a person does not see; they are shown as escapes"`

@@ -100,7 +100,11 @@ func (r *Engine) readAwaited(ctx context.Context, x *execution) (map[machine.Awa
 			return nil, err
 		}
 		now := r.store.Now()
-		e, err := r.endOfWait(ctx, x, a, &s, now)
+		var e *schemas.Event
+		err = r.guarded(x, func() (err error) {
+			e, err = r.endOfWait(ctx, x, a, &s, now)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +133,11 @@ func (r *Engine) checkAwaited(ctx context.Context, id string, key store.Key) err
 		if err != nil {
 			return err
 		}
-		e, err := r.endOfWait(ctx, x, a, &s, r.store.Now())
+		var e *schemas.Event
+		err = r.guarded(x, func() (err error) {
+			e, err = r.endOfWait(ctx, x, a, &s, r.store.Now())
+			return err
+		})
 		if err != nil {
 			return err
 		}

@@ -97,13 +97,17 @@ func (o *owner) verifyResult(c pendingCall, res *call.Result, e schemas.Event, t
 	s := o.x.State
 	v := s.Node(c.unit).Verify
 	sc := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, c.unit).WithAnswer(res.Output)
-	happened, err := v.Happened.Bool(o.r.storeCtx, sc)
-	e.Output, e.Reason, e.ServedBy = schemas.Value(res.Output), "verified", res.ServedBy
-	if err == nil && happened && v.Output != nil {
-		var out json.RawMessage
-		out, err = v.Output.Render(o.r.storeCtx, sc, o.r.limits.Plan.Limits)
-		e.Output = schemas.Value(out)
-	}
+	var happened bool
+	err := o.r.caught(o.x.ID, func() (err error) {
+		happened, err = v.Happened.Bool(o.r.storeCtx, sc)
+		e.Output, e.Reason, e.ServedBy = schemas.Value(res.Output), "verified", res.ServedBy
+		if err == nil && happened && v.Output != nil {
+			var out json.RawMessage
+			out, err = v.Output.Render(o.r.storeCtx, sc, o.r.limits.Plan.Limits)
+			e.Output = schemas.Value(out)
+		}
+		return err
+	})
 	switch {
 	case notEvaluated(err):
 		return nil, err

@@ -18,7 +18,7 @@ func (t *turn) commit() error {
 		c.prepare(t)
 	}
 	t.schedule()
-	if len(t.events) == 0 && !t.result.released && t.batch.Claim == nil && !t.x.unconfirmed {
+	if len(t.events) == 0 && !t.result.released && t.batch.Claim == nil && !t.x.unconfirmed && !t.x.marked {
 		return nil
 	}
 	if err := t.encode(); err != nil {
@@ -114,6 +114,7 @@ func (t *turn) encode() error {
 	}
 	t.head.Execution = t.view()
 	t.head.Seq, t.head.WithParent = s.Seq, s.WithParent
+	t.setWorker()
 	if s.Seq-t.head.Snapshot >= int64(max(snapshotEvery, len(s.Units))) && !s.Status.Terminal() {
 		b, err := s.Snapshot()
 		if err != nil {
@@ -128,6 +129,22 @@ func (t *turn) encode() error {
 	}
 	t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.ExecutionKey(x.ID), Value: b, Version: x.Version, Terms: t.head.Terms()})
 	return nil
+}
+
+// setWorker notes in the head whether the execution keeps this owner. The commit ends what a mark was about.
+func (t *turn) setWorker() {
+	h := t.head
+	if t.mode != guest {
+		if h.Worker = t.r.worker; t.result.released || t.x.State.Status.Terminal() {
+			h.Worker = ""
+		}
+	}
+	if t.mode != guest || t.x.marked {
+		h.Evaluating = nil
+	}
+	if t.x.State.Recoveries == 0 {
+		h.Deaths = 0
+	}
 }
 
 // view returns the state as the head shows it.

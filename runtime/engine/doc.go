@@ -37,6 +37,9 @@
 // can create it exactly once, also after a crash (child.go). The replica that commits the child's end notifies the parent; a parent with
 // children also checks them now and then (family.go). Children are suspended and resumed with their parent (child_suspend.go).
 //
+// A process that dies by what it evaluates must not take the next one with it: the head of an execution is marked while its evaluation takes
+// long or much memory, and who finds the mark of another process holds the execution (guard.go, recovery.go).
+//
 // A root and all executions below it share one budget: [Limits] that end with "of a tree". It is handed down in the events that start
 // children, and taken back when they end, so there is no common counter and a crash loses none of it (allowance.go; package budget
 // has the arithmetic). What exceeds it fails with quota_exceeded; more children than may be open at once wait.

@@ -23,6 +23,8 @@ type execution struct {
 	uncertain   []pendingCall // started by commits that may or may not have happened; none of them was made yet
 	changed     bool          // another process has committed since this one did: the wake may be of its commit
 	unconfirmed bool          // a commit that had to be durable ended without confirmation
+	marked      bool          // its head may bear the mark of this process (guard.go)
+	recovering  bool          // the turn counts a recovery, and evaluates nothing
 	folds       int           // how often the state was read from the store
 
 	family     *family
@@ -68,6 +70,7 @@ func (x *execution) folded() {
 func (x *execution) committed(h *journal.Head, done store.Committed, sent time.Time) {
 	x.Head, x.Version = *h, done.Versions[len(done.Versions)-1]
 	x.latest.Store(h)
+	x.marked = false
 	x.Trim()
 	if done.Lease != nil {
 		x.lease, x.leaseSent = done.Lease, sent

@@ -108,7 +108,7 @@ func comesToRest(e schemas.Event) bool {
 // read, the execution continues.
 func (f *family) claimed(o *owner) Decision {
 	x, ctx := o.x, o.r.storeCtx
-	if x.State == nil && o.r.reload(ctx, x) != nil || x.Head.ParentID == "" {
+	if x.State == nil && o.r.guarded(x, func() error { return o.r.reload(ctx, x) }) != nil || x.Head.ParentID == "" {
 		return nil
 	}
 	parent, _, err := o.r.journal.ReadHead(ctx, x.Head.ParentID)
@@ -164,14 +164,6 @@ func (f *family) ensureChild(o *owner, c child) {
 	if c.budget, c.places = u.Grant, u.Places; c.budget == nil { // it was started by a version that granted nothing: it asks
 		c.budget = new(schemas.Budget)
 	}
-	if c.inputs == nil {
-		inputs, err := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, c.unit).WorkflowInputs()
-		if err != nil { // they were rendered before, so this is the store's error
-			o.r.log.Warn("render the inputs of a workflow: trying again", "execution_id", o.x.ID, "node", n.ID, "error", err)
-			return
-		}
-		c.inputs = inputs
-	}
 	if f.children == nil {
 		f.children = map[int]string{}
 	}
@@ -182,7 +174,17 @@ func (f *family) ensureChild(o *owner, c child) {
 		ctx := caller.WithHops(caller.With(o.r.storeCtx, caller.Caller{Principal: head.Principal}), head.Hops)
 		h, err := o.r.journal.HeadFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-			if err = o.r.createInTurn(ctx, head, n.Sub, c, session); err == nil {
+			wanted := true
+			if err = nil; c.inputs == nil {
+				wanted, err = o.r.renderChild(ctx, head.ExecutionID, &c)
+			}
+			if !wanted && err == nil {
+				return
+			}
+			if err == nil {
+				err = o.r.createInTurn(ctx, head, n.Sub, c, session)
+			}
+			if err == nil {
 				err = o.r.recheckChild(ctx, head, c)
 			}
 		}
@@ -199,6 +201,26 @@ func (f *family) ensureChild(o *owner, c child) {
 			o.r.log.Warn(failed, "execution_id", head.ExecutionID, "node", n.ID, "error", err)
 		}
 	})
+}
+
+// renderChild renders the inputs of a child that the last owner of its parent named and did not create. Of a parent that is held nothing is
+// evaluated: the child counts as suspended, and is created when the parent is resumed. wanted is false if the child is not to be created.
+func (r *Engine) renderChild(ctx context.Context, parent string, c *child) (wanted bool, err error) {
+	x, err := r.open(ctx, parent)
+	switch {
+	case err != nil:
+		return false, err
+	case !waitsForChild(x.State, c.unit, c.id):
+		return false, nil
+	case x.State.Held != "":
+		return false, r.Decide(ctx, parent, childSuspended(c.id))
+	}
+	defer r.unmark(x) //nolint:contextcheck // also if ctx has ended
+	err = r.guarded(x, func() (err error) {
+		c.inputs, err = r.journal.Scope(ctx, x.Execution, c.unit).WorkflowInputs()
+		return err
+	})
+	return err == nil, err
 }
 
 // noEvents is a decision that only has the owner make a step.

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -108,17 +107,6 @@ func (o *owner) claimDecisions() []*request {
 	return requests
 }
 
-// takeOver starts a pending execution, or decides on the calls that its last owner left in flight.
-func (o *owner) takeOver(s *machine.State, now time.Time) ([]schemas.Event, error) {
-	if s.Status == schemas.StatusPending {
-		if len(s.Next(now)) > 0 { // its time in the queue is over
-			return nil, nil
-		}
-		return []schemas.Event{{Type: schemas.EventStarted, By: o.r.worker}}, nil
-	}
-	return s.Recover(o.r.worker, now, o.r.limits.MaxRecoveries, o.isCalling), nil
-}
-
 // isCalling reports whether this owner makes the call of the attempt, or is about to.
 func (o *owner) isCalling(unit, attempt int) bool {
 	if f := o.calls[unit]; f != nil && f.attempt == attempt {
@@ -186,6 +174,7 @@ func (o *owner) release() {
 	o.inbox = nil
 	o.mu.Unlock()
 	answer(left, errReleased)
+	o.r.unmark(o.x)
 	for _, q := range left {
 		if q.call != nil {
 			o.r.owners.Go(func() { o.r.applyLate(o.x.ID, q) })

@@ -34,13 +34,23 @@ type stepResult struct {
 // step decides, applies and commits once. base is what else belongs to the batch of a new execution; if the execution exists already,
 // the error is ErrConflict. Other errors are the store's. The error of a decision is set in its request.
 func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m mode, base store.Batch) (stepResult, error) {
+	g := new(guard)
+	defer func() { //nolint:contextcheck // a mark is removed also if ctx has ended
+		g.done()
+		if m == guest {
+			r.unmark(x)
+		}
+	}()
 	for range records.MaxConflicts {
+		g.done()
+		g = r.watch(x)
 		if x.State == nil {
 			if err := r.reload(ctx, x); err != nil {
+				g.end()
 				return stepResult{}, err
 			}
 		}
-		t := &turn{r: r, x: x, ctx: ctx, mode: m, now: r.store.Now(), batch: base, steps: x.Steps()}
+		t := &turn{r: r, x: x, ctx: ctx, mode: m, now: r.store.Now(), batch: base, steps: x.Steps(), guard: g, recoveries: x.State.Recoveries}
 		t.batch.Puts, t.batch.Sync = slices.Clip(base.Puts), base.Sync || x.unconfirmed
 		absent := t.resumeUncertain()
 		for _, c := range x.companions {
@@ -49,7 +59,8 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 		for _, q := range requests {
 			q.err = t.decide(q.decide)
 		}
-		t.advance()
+		t.advance() //nolint:contextcheck // a mark is made also if ctx has ended
+		g.end()
 		if t.err != nil {
 			x.State = nil
 			return stepResult{}, t.err

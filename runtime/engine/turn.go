@@ -30,6 +30,8 @@ type turn struct {
 	keepOwner   bool      // the owner is needed after the commit
 	nudgeOwner  bool      // an owner on another replica must learn of the commit
 
+	guard      *guard
+	recoveries int       // in a row, when the turn began
 	evaluating time.Time // since when expressions are evaluated; zero: they are not
 	committed  bool
 }
@@ -98,6 +100,10 @@ func (t *turn) enough(events int) bool {
 
 // advance does what is due, until nothing is.
 func (t *turn) advance() {
+	if t.x.recovering && t.mode != guest {
+		t.x.recovering, t.result.more = false, true
+		return
+	}
 	for t.err == nil && !t.full() {
 		before := len(t.events)
 		for _, a := range t.x.State.Next(t.now) {
@@ -111,23 +117,7 @@ func (t *turn) advance() {
 				t.emit(*a.Event)
 				continue
 			}
-			t.evaluating = time.Now()
-			switch a.Kind {
-			case machine.Start:
-				if t.mode == running && !t.x.State.Failing {
-					t.start(a.Unit)
-				}
-			case machine.Undo:
-				if t.mode == running {
-					t.undo(a.Unit)
-				}
-			case machine.Join:
-				t.joinItems(a.Unit)
-			case machine.Finish:
-				t.finish()
-			}
-			t.measure()
-			t.evaluating = time.Time{}
+			t.act(a)
 		}
 		if len(t.events) == before {
 			return

@@ -59,7 +59,7 @@ func (h *Health) Check(ctx context.Context, scope schemas.HealthScope) schemas.H
 	var checks []schemas.Check
 	included := func(s schemas.HealthScope) bool { return scope == s || scope == schemas.ScopeAll || scope == "" }
 	if included(schemas.ScopeRuntime) {
-		checks = append(checks, h.checkStore(ctx), h.checkQueue(ctx), h.checkExecutions(), h.checkRecovery(), checkGoroutines())
+		checks = append(checks, h.checkStore(ctx), h.checkQueue(ctx), h.checkExecutions(), h.checkRecovery(), h.checkHeld(ctx), checkGoroutines())
 	}
 	if included(schemas.ScopeAgents) {
 		checks = append(checks, h.checkClients(), h.checkSessions(ctx))
@@ -198,6 +198,34 @@ func (h *Health) checkRecovery() schemas.Check {
 		c.Status, c.Message = schemas.HealthDegraded, fmt.Sprintf("%d executions were in no queue and were woken", unqueued)
 		c.Cure = "nothing is lost; this is a defect of the runtime or of the store, and the log names the executions"
 	}
+	return c
+}
+
+// checkHeld names the executions that are held because a process died while it evaluated them.
+func (h *Health) checkHeld(ctx context.Context) schemas.Check {
+	const most = 10
+	c := schemas.Check{Name: "runtime.held", Status: schemas.HealthOK, Message: "no execution is held because the runtime died by it"}
+	var found []store.Record
+	_, err := records.Timed(ctx, func(ctx context.Context) (err error) {
+		found, err = h.store.List(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermRecovery, Bare: true, Limit: most})
+		return err
+	})
+	switch {
+	case err != nil:
+		c.Status, c.Message, c.Cure = schemas.HealthDegraded, "held executions cannot be listed: "+records.Describe(err).Message, records.Cure(err)
+	case len(found) > 0:
+		ids := make([]string, len(found))
+		for i := range found {
+			ids[i] = found[i].Key.ID
+		}
+		c.Status = schemas.HealthDegraded
+		c.Message = fmt.Sprintf("the runtime died while it evaluated an execution, which is held now: %s", strings.Join(ids, ", "))
+		if len(ids) == most {
+			c.Message += ", and perhaps others"
+		}
+		c.Cure = "cancel_execution ends it, and evaluates nothing; resume_execution has it tried again, and the runtime may die again"
+	}
+	c.Numbers = map[string]float64{"held": float64(len(found))}
 	return c
 }
 

@@ -26,6 +26,10 @@ type Head struct {
 	TreeSince time.Time       `json:"tree_since,omitzero"` // of a child: when the root of its tree was created
 	Used      *schemas.Budget `json:"used,omitempty"`      // of a child that ended: what it and those below it have used
 
+	Worker     string `json:"worker,omitempty"`     // its owner, which did not release it; empty: it has none
+	Evaluating *Mark  `json:"evaluating,omitempty"` // a process works on it that may die by that; nil: none, or it is not known
+	Deaths     int    `json:"deaths,omitempty"`     // see Mark; none of its nodes has ended since
+
 	WithParent bool `json:"with_parent,omitempty"` // it is suspended because its parent is
 
 	Awaits []string `json:"awaits,omitempty"` // terms of the states that it waits for, see Awaits
@@ -33,6 +37,13 @@ type Head struct {
 	Due time.Time `json:"due,omitzero"` // its wake; zero: none
 
 	Deleted bool `json:"deleted,omitempty"` // callers cannot see it any more; what belongs to it is being deleted
+}
+
+// Mark says that a process evaluates an execution, or folds its log, and may die by that.
+type Mark struct {
+	Worker  string `json:"worker"`
+	Certain bool   `json:"certain,omitempty"` // it was made because the work took long or much memory, and not as a precaution
+	Deaths  int    `json:"deaths,omitempty"`  // processes that died before while there was such a mark
 }
 
 // Began returns when the root of the execution's tree was created.
@@ -48,6 +59,9 @@ func TermStatus(status schemas.Status) string { return "status=" + string(status
 
 // TermReview is the index term of executions in which a review is open.
 const TermReview = "waiting=review"
+
+// TermRecovery is the index term of executions that are held because a process died while it evaluated them.
+const TermRecovery = "waiting=recovery"
 
 // TermDeleted is the index term of executions that are being deleted; they have no others.
 const TermDeleted = "deleted"
@@ -70,6 +84,9 @@ func (h *Head) Terms() []string {
 		if w.Reason == schemas.ReasonReview {
 			t = append(t, TermReview)
 			break
+		}
+		if w.Reason == schemas.ReasonRecovery {
+			t = append(t, TermRecovery)
 		}
 	}
 	t = append(t, h.Awaits...)

@@ -38,8 +38,11 @@ func View(s *machine.State) schemas.Execution {
 	if !s.Finished.IsZero() {
 		v.FinishedAt = new(s.Finished)
 	}
+	if s.Held != "" {
+		v.WaitingFor = []schemas.WaitingFor{{Reason: s.Held, Since: s.Suspended}}
+	}
 	if v.Waiting || held > 0 {
-		v.WaitingFor = waitingFor(s)
+		v.WaitingFor = append(v.WaitingFor, waitingFor(s)...)
 	}
 	return v
 }

@@ -35,6 +35,7 @@ func started(s *State, _ int, e *schemas.Event) {
 
 func suspending(s *State, _ int, e *schemas.Event) {
 	s.Status, s.Reason, s.Now, s.WithParent = schemas.StatusSuspending, e.Reason, e.Name == SuspendNow, e.Parent != ""
+	s.Held = cmp.Or(e.Hold, s.Held)
 }
 
 // Modes of a suspend, in Event.Name.
@@ -45,6 +46,7 @@ const (
 
 // suspended ends a suspending, whose reason it keeps, or comes without one.
 func suspended(s *State, _ int, e *schemas.Event) {
+	s.Held = cmp.Or(e.Hold, s.Held)
 	switch s.Status {
 	case schemas.StatusSuspended: // it is to stay suspended when its parent is resumed
 		s.Reason, s.WithParent = e.Reason, e.Parent != ""
@@ -62,6 +64,7 @@ func resumed(s *State, _ int, e *schemas.Event) {
 		s.Deadline = s.Deadline.Add(e.At.Sub(s.Suspended))
 	}
 	s.Suspended, s.Now, s.WithParent, s.Reason, s.Recoveries = time.Time{}, false, false, e.Reason, 0
+	s.Held = ""
 	s.Status = schemas.StatusRunning
 	if s.Started.IsZero() {
 		s.Started = e.At
@@ -75,7 +78,7 @@ func resumed(s *State, _ int, e *schemas.Event) {
 
 func cancelling(s *State, _ int, e *schemas.Event) {
 	s.Status, s.Reason, s.Suspended, s.WithParent, s.Cancelled = schemas.StatusCancelling, e.Reason, time.Time{}, false, true
-	s.Undo = e.Name == CancelUndo
+	s.Undo, s.Held = e.Name == CancelUndo, ""
 	if e.Due != nil {
 		s.GraceUntil = *e.Due
 	}

@@ -25,6 +25,7 @@ type State struct {
 	Now        bool      // while suspending: calls in flight that may be repeated are stopped
 	WithParent bool      // while suspending or suspended: because its parent is, until the parent is resumed
 	Reason     string    // of the last suspend, resume or cancel
+	Held       string    `json:",omitempty"` // while suspending or suspended: recovery, until a person resumes it
 	Priority   int
 	Recoveries int // takeovers after a crash since a node ended
 	Takeovers  int // takeovers after a crash in all

@@ -80,6 +80,13 @@ func (c *Crasher) Crashed() bool {
 	return c.life.Err() != nil
 }
 
+// Die crashes now, at no commit.
+func (c *Crasher) Die() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.die(ErrCrashed)
+}
+
 // Dead returns a channel that is closed at the crash.
 func (c *Crasher) Dead() <-chan struct{} {
 	c.mu.Lock()

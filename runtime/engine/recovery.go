@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/schemas"
+)
+
+// maxAlone is how many processes in a row may die while they work on an execution that they marked beforehand, and on no other that was
+// marked so, before it is held. A process can also be killed by something else in just that moment.
+const maxAlone = 2
+
+// takeOver starts a pending execution, or decides on what its last owner left: on the calls in flight, and on an execution by which that
+// owner died. A crash counts as a recovery, also without calls in flight, in a commit before anything is evaluated.
+func (o *owner) takeOver(s *machine.State, now time.Time) ([]schemas.Event, error) {
+	x, last := o.x, o.x.Head.Worker
+	mark := x.Head.Evaluating
+	if mark != nil && mark.Worker == o.r.worker {
+		mark = nil
+	}
+	if s.Status == schemas.StatusPending && mark == nil {
+		if len(s.Next(now)) > 0 { // its time in the queue is over
+			return nil, nil
+		}
+		return []schemas.Event{{Type: schemas.EventStarted, By: o.r.worker}}, nil
+	}
+	events := s.Recover(o.r.worker, now, o.r.limits.MaxRecoveries, o.isCalling)
+	if crashed := mark != nil || last != "" && last != o.r.worker; crashed {
+		if len(events) == 0 && machine.Legal(schemas.EventRecovered, s.Status, "") {
+			events = []schemas.Event{{Type: schemas.EventRecovered, By: o.r.worker}}
+		}
+		x.recovering = len(events) > 0
+	}
+	switch {
+	case mark == nil:
+	case mark.Certain || mark.Deaths+1 >= maxAlone:
+		o.r.log.Error("a process died while it evaluated an execution: the execution is held until it is resumed or cancelled",
+			"execution_id", x.ID, "name", x.Head.Name, "worker", mark.Worker)
+		events = append(events, holdForRecovery(s, now, o.r.worker)...)
+	default:
+		x.Head.Deaths = mark.Deaths + 1
+	}
+	return events, nil
+}
+
+// holdForRecovery returns the events that hold an execution by which a process died: it is suspended before anything of it is evaluated
+// again. A compensation is not held: that of the unit that was next fails instead, and is listed in the error.
+func holdForRecovery(s *machine.State, now time.Time, by string) []schemas.Event {
+	const reason = "the runtime died while it evaluated this execution, which may be the cause; resume_execution tries again"
+	e := schemas.Event{Type: schemas.EventSuspended, By: by, Reason: reason, Hold: schemas.ReasonRecovery}
+	switch s.Status {
+	case schemas.StatusRunning, schemas.StatusSuspending: // workflow nodes may be running
+		e.Type, e.Name = schemas.EventSuspending, machine.SuspendDrain
+	case schemas.StatusPending:
+	case schemas.StatusCompensating:
+		next := s.Next(now)
+		if len(next) == 0 || next[0].Kind != machine.Undo {
+			return nil
+		}
+		e = s.Event(schemas.EventCompensationFailed, next[0].Unit)
+		e.Error = schemas.Errorf(schemas.CodeInternal, "the runtime died while it evaluated the compensation").WithOutcome(schemas.NotRun)
+	default:
+		return nil
+	}
+	return []schemas.Event{e}
+}
