@@ -152,7 +152,10 @@ func (s *served) tool(ctx context.Context, name string, arguments any) (json.Raw
 		}
 		Error json.RawMessage
 	}
-	if err := json.Unmarshal(answer, &m); err != nil || m.Error != nil {
+	var refused struct{ Data *schemas.Error }
+	if err := json.Unmarshal(answer, &m); err == nil && json.Unmarshal(m.Error, &refused) == nil && refused.Data != nil && refused.Data.Code != "" {
+		return nil, refused.Data
+	} else if err != nil || m.Error != nil {
 		return nil, fmt.Errorf("%s: %w", answer, err)
 	}
 	if m.Result.IsError {
