@@ -219,7 +219,7 @@ func (c *conn) mirrorArguments(header http.Header, tool string, params json.RawM
 	}
 }
 
-// request sends one request and returns the raw result.
+// request sends one request and returns the raw result, in which secrets may be.
 func (c *conn) request(ctx context.Context, id int64, method string, params json.RawMessage, header http.Header) (json.RawMessage, *fault) {
 	select {
 	case <-c.done:
@@ -260,7 +260,7 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 	case err == nil && !isAnswerTo(response.ID, id):
 		f.err = errNoResult // an answer to something else
 	case err == nil && response.Error == nil && f.status < 400:
-		return c.redact.JSON(response.Result), nil
+		return response.Result, nil
 	case err == nil && response.Error != nil:
 		f.rpc = response.Error
 	case err == nil:

@@ -69,9 +69,9 @@ func (c *conn) lateAnswer(ask *call.Call, id int64, response *transport.JSONRPCR
 	return nil, nil
 }
 
-// readResult reads the result of tools/call.
+// readResult reads the result of tools/call, without the secrets in it.
 func (c *conn) readResult(response json.RawMessage) (*toolResult, *fault) {
-	response, notes, flaw := schemas.Mend(response, c.maxDepth)
+	response, notes, flaw := schemas.Mend(c.redact.JSON(response), c.maxDepth)
 	if flaw != nil {
 		return nil, &fault{sent: true, ended: true, err: unreadable{flaw}}
 	}

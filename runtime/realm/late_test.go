@@ -4,17 +4,18 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mark3labs/mcp-go/client/transport"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -24,17 +25,34 @@ type lateEnd struct {
 	err    error
 }
 
-// giveUp calls a tool with a short deadline and returns what is reported of the call later.
-func giveUp(t *testing.T, p *Pool, realm, capability, inputs string) <-chan lateEnd {
+// giveUp charges an order on the slow server, stops waiting when the tool has begun, and returns what is reported of the call later. The
+// charge waits for release. then is what it does after that, or when it is cancelled.
+func giveUp(t *testing.T, p *Pool, order, then string) <-chan lateEnd {
 	t.Helper()
 	ends := make(chan lateEnd, 2)
-	c := ask(realm, capability, inputs)
-	c.Late = func(res *call.Result, err error) { ends <- lateEnd{res, err} }
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, schemas.Errorf(schemas.CodeTimeout, "too slow"))
-	defer cancel()
-	_, err := p.Invoke(ctx, c)
-	wantError(t, err, schemas.CodeTimeout, schemas.Unknown, "too slow")
+	giveUpAndTell(t, p, order, then, func(res *call.Result, err error) { ends <- lateEnd{res, err} })
 	return ends
+}
+
+func giveUpAndTell(t *testing.T, p *Pool, order, then string, late func(*call.Result, error)) {
+	t.Helper()
+	c := ask("slow", "charge", fmt.Sprintf(`{"order":%q,"then":%q,"hold":true}`, order, then))
+	c.Late = late
+	ctx, cancel := context.WithCancelCause(t.Context())
+	returned := make(chan error, 1)
+	go func() {
+		_, err := p.Invoke(ctx, c)
+		returned <- err
+	}()
+	mustInvoke(t, p, "slow", "await_charge", fmt.Sprintf(`{"order":%q}`, order))
+	cancel(schemas.Errorf(schemas.CodeTimeout, "too slow"))
+	wantError(t, await(t, returned), schemas.CodeTimeout, schemas.Unknown, "too slow")
+}
+
+// release lets the charge of an order go on.
+func release(t *testing.T, p *Pool, order string) {
+	t.Helper()
+	mustInvoke(t, p, "slow", "release_charge", fmt.Sprintf(`{"order":%q}`, order))
 }
 
 // slowOver starts the slow server on a transport.
@@ -68,10 +86,19 @@ func TestLateAnswersAreReported(t *testing.T) {
 	for _, kind := range []string{transportStdio, transportHTTP, transportSSE} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			p := run(t, Config{Realms: realms("slow", slowOver(t, kind)), Policies: pinned()})
+			const secret = "hunter2-hunter2-hunter2"
+			spec := slowOver(t, kind)
+			spec.Env, spec.Headers = map[string]string{"SHOP_TOKEN": secret}, map[string]string{"Authorization": "Bearer " + secret}
+			p := run(t, Config{Realms: realms("slow", spec), Policies: pinned()})
 			mustInvoke(t, p, "slow", "echo", `{}`)
-			done, failed := giveUp(t, p, "slow", "charge", `{"order":"A","ms":800}`), giveUp(t, p, "slow", "charge", `{"order":"B","ms":800,"then":"fail"}`)
-			stopped := giveUp(t, p, "slow", "charge", `{"order":"C","ms":60000,"then":"obey"}`)
+			done, failed, telling := giveUp(t, p, "A", ""), giveUp(t, p, "B", "fail"), giveUp(t, p, secret, "")
+			stopped := giveUp(t, p, "C", "obey")
+			for _, order := range []string{"A", "B", secret} {
+				release(t, p, order)
+			}
+			if e := await(t, telling); e.err != nil || field[string](t, e.result.Output, "order") != redact.Mark || strings.Contains(e.result.Text, secret) {
+				t.Errorf("an answer with a secret: %+v", e)
+			}
 			if e := await(t, done); e.err != nil || field[string](t, e.result.Output, "order") != "A" || e.result.ServedBy != "slow.charge" {
 				t.Errorf("an answer: %+v", e)
 			}
@@ -95,7 +122,7 @@ func TestEndOfTheProcessEndsItsCalls(t *testing.T) {
 	}
 	p := run(t, Config{Realms: realms("slow", server("slow")), Policies: pinned()})
 	mustInvoke(t, p, "slow", "echo", `{}`)
-	late := giveUp(t, p, "slow", "charge", `{"order":"A","ms":60000}`)
+	late := giveUp(t, p, "A", "")
 	fails := make(chan lateEnd, 1)
 	c := ask("slow", "charge", `{"order":"B","ms":60000}`)
 	c.Late = func(res *call.Result, err error) { fails <- lateEnd{res, err} }
@@ -200,17 +227,16 @@ func TestListeningIsBounded(t *testing.T) {
 		defer cn.pipe.mu.Unlock()
 		return len(cn.pipe.waiting)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	if _, err := p.Invoke(ctx, ask("slow", "sleep", `{"ms":60000}`)); err == nil || waiting() != 0 {
-		t.Errorf("%v, and %d calls are listened to", err, waiting())
+	giveUpAndTell(t, p, "not asked for", "", nil)
+	if waiting() != 0 {
+		t.Errorf("%d calls are listened to", waiting())
 	}
 	for id := range int64(maxLate) {
 		cn.pipe.mu.Lock()
 		cn.pipe.waiting[-1-id] = waiter{late: func(*transport.JSONRPCResponse) {}}
 		cn.pipe.mu.Unlock()
 	}
-	giveUp(t, p, "slow", "charge", `{"order":"A","ms":60000}`)
+	giveUp(t, p, "A", "")
 	if waiting() > maxLate {
 		t.Errorf("%d calls are listened to (limit %d)", waiting(), maxLate)
 	}

@@ -131,6 +131,7 @@ func (c *conn) listTools(ctx context.Context, limits Limits) ([]json.RawMessage,
 		if f != nil {
 			return nil, f.listError()
 		}
+		raw = c.redact.JSON(raw)
 		var page struct {
 			Tools []json.RawMessage `json:"tools"`
 			Next  string            `json:"nextCursor"`

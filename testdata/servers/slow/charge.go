@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -18,8 +19,12 @@ func (s *slow) charges() {
 	s.server.AddTools(
 		server.ServerTool{Tool: mcp.NewTool("charge",
 			mcp.WithDescription("Charge an order after so many milliseconds, also if the call is cancelled meanwhile. then: fail (an error at the end "+
-				"instead), obey (a cancellation stops it)."),
-			mcp.WithString("order", mcp.Required()), mcp.WithNumber("ms", mcp.Required()), mcp.WithString("then")), Handler: s.charge},
+				"instead), obey (a cancellation stops it). hold: wait for release_charge instead of for a time."),
+			mcp.WithString("order", mcp.Required()), mcp.WithNumber("ms"), mcp.WithString("then"), mcp.WithBoolean("hold")), Handler: s.charge},
+		server.ServerTool{Tool: mcp.NewTool("await_charge", mcp.WithDescription("Wait until a charge with hold of the order has begun."),
+			mcp.WithReadOnlyHintAnnotation(true), mcp.WithString("order", mcp.Required())), Handler: s.awaitCharge},
+		server.ServerTool{Tool: mcp.NewTool("release_charge", mcp.WithDescription("Let the charge with hold of the order go on."),
+			mcp.WithString("order", mcp.Required())), Handler: s.releaseCharge},
 		server.ServerTool{Tool: mcp.NewTool("find_charges", mcp.WithDescription("List the charges of an order."),
 			mcp.WithReadOnlyHintAnnotation(true), mcp.WithString("order", mcp.Required())), Handler: s.findCharges},
 	)
@@ -33,8 +38,18 @@ func (s *slow) charge(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallTool
 	if r.GetString("then", "") != "obey" {
 		cancelled = nil
 	}
+	var released <-chan struct{}
+	var over <-chan time.Time
+	if r.GetBool("hold", false) {
+		h := s.hold(r.GetString("order", ""))
+		h.begin()
+		released = h.released
+	} else {
+		over = time.After(time.Duration(r.GetFloat("ms", 0) * float64(time.Millisecond)))
+	}
 	select {
-	case <-time.After(time.Duration(r.GetFloat("ms", 0) * float64(time.Millisecond))):
+	case <-over:
+	case <-released:
 	case <-cancelled:
 		return nil, ctx.Err()
 	}
@@ -45,6 +60,38 @@ func (s *slow) charge(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallTool
 		return nil, err
 	}
 	return mcp.NewToolResultStructuredOnly(map[string]any{"order": r.GetString("order", "")}), nil
+}
+
+// hold is what the charges with hold of one order wait for.
+type hold struct {
+	began, released chan struct{}
+	begin, release  func()
+}
+
+func (s *slow) hold(order string) *hold {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.holds[order]
+	if h == nil {
+		h = &hold{began: make(chan struct{}), released: make(chan struct{})}
+		h.begin, h.release = sync.OnceFunc(func() { close(h.began) }), sync.OnceFunc(func() { close(h.released) })
+		s.holds[order] = h
+	}
+	return h
+}
+
+func (s *slow) awaitCharge(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	select {
+	case <-s.hold(r.GetString("order", "")).began:
+		return mcp.NewToolResultText("it has begun"), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *slow) releaseCharge(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	s.hold(r.GetString("order", "")).release()
+	return mcp.NewToolResultText("released"), nil
 }
 
 func (s *slow) findCharges(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -31,7 +32,7 @@ func main() {
 		return
 	}
 	s := server.NewMCPServer("slow", "1.0.0")
-	(&slow{server: s, ledger: ledger.New(*path)}).register()
+	(&slow{server: s, ledger: ledger.New(*path), holds: map[string]*hold{}}).register()
 	serve := func() error { return server.ServeStdio(s, server.WithWorkerPoolSize(100)) }
 	if *address != "" {
 		serve = func() error { return serveHTTP(s, *address) }
@@ -45,6 +46,9 @@ func main() {
 type slow struct {
 	server *server.MCPServer
 	ledger *ledger.File
+
+	mu    sync.Mutex
+	holds map[string]*hold // by order
 }
 
 func (s *slow) register() {
