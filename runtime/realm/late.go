@@ -19,7 +19,7 @@ import (
 
 // Limits of listening for late answers.
 const (
-	maxLate  = 1024             // calls of a stdio realm, which costs a map entry each, until its process ends
+	maxLate  = 1024             // calls of a stdio realm: a map entry each until its answer or the end of its process, then a goroutine
 	maxHTTP  = 128              // calls of an HTTP or SSE realm, each of which keeps a request open
 	lateTime = 10 * time.Minute // how long such a request is kept open
 )
@@ -153,6 +153,29 @@ func (c *conn) whileConnected(ctx context.Context) (context.Context, context.Can
 		}()
 	}
 	return ctx, cancel
+}
+
+// reportLate calls late, which may block, while the pipe is read on. Close waits for it.
+func (p *pipe) reportLate(late lateFunc, response *transport.JSONRPCResponse) {
+	p.wg.Go(func() {
+		late(response)
+		p.mu.Lock()
+		p.reporting--
+		p.mu.Unlock()
+	})
+}
+
+// takeLate removes the requests whose callers have stopped waiting, and returns whom to tell how they ended.
+func (p *pipe) takeLate() (late []lateFunc) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, w := range p.waiting {
+		if w.late != nil {
+			delete(p.waiting, id)
+			late = append(late, w.late)
+		}
+	}
+	return late
 }
 
 // reportGone tells the callers of requests that were sent to a process that has ended, and were not answered, that they have ended too.

@@ -115,6 +115,27 @@ func TestLateAnswersAreReported(t *testing.T) {
 	}
 }
 
+// A report that blocks, as during an outage of the store, delays no other call of its realm and no other report.
+func TestReportsOfLateAnswersMayBlock(t *testing.T) {
+	for _, kind := range []string{transportStdio, transportHTTP, transportSSE} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := run(t, Config{Realms: realms("slow", slowOver(t, kind)), Policies: pinned()})
+			blocked, goOn := make(chan struct{}), make(chan struct{})
+			t.Cleanup(func() { close(goOn) }) // before the pool ends, which waits for the report
+			giveUpAndTell(t, p, "A", "", func(*call.Result, error) { close(blocked); <-goOn })
+			other := giveUp(t, p, "B", "")
+			release(t, p, "A")
+			await(t, blocked)
+			mustInvoke(t, p, "slow", "echo", `{}`)
+			release(t, p, "B")
+			if e := await(t, other); e.err != nil {
+				t.Errorf("another report: %+v", e)
+			}
+		})
+	}
+}
+
 // The end of a realm's process ends the calls that it was given: those whose callers have stopped waiting, and those that fail by it.
 func TestEndOfTheProcessEndsItsCalls(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -239,5 +260,12 @@ func TestListeningIsBounded(t *testing.T) {
 	giveUp(t, p, "A", "")
 	if waiting() > maxLate {
 		t.Errorf("%d calls are listened to (limit %d)", waiting(), maxLate)
+	}
+	cn.pipe.mu.Lock()
+	cn.pipe.waiting, cn.pipe.reporting = map[int64]waiter{}, maxLate
+	cn.pipe.mu.Unlock()
+	giveUp(t, p, "B", "")
+	if waiting() > 0 {
+		t.Errorf("%d calls are listened to while as many reports as allowed have not returned", waiting())
 	}
 }

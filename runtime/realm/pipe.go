@@ -34,10 +34,11 @@ type pipe struct {
 	unasked *throttle // of what no request waits for
 	log     hclog.Logger
 
-	mu      sync.Mutex
-	waiting map[int64]waiter
-	queue   []*frame
-	notify  func(mcp.JSONRPCNotification)
+	mu        sync.Mutex
+	waiting   map[int64]waiter
+	reporting int // late answers whose reports have not returned
+	queue     []*frame
+	notify    func(mcp.JSONRPCNotification)
 
 	wake  chan struct{} // size 1: the queue is not empty
 	ended chan struct{} // closed after cause is set
@@ -49,7 +50,7 @@ type pipe struct {
 // waiter is who waits for a response.
 type waiter struct {
 	answer chan *transport.JSONRPCResponse // of size 1, so that the reader never blocks
-	late   lateFunc                        // instead, when the caller has stopped waiting; it does not block
+	late   lateFunc                        // instead, when the caller has stopped waiting; see reportLate
 }
 
 // frame is one line to write.
@@ -128,7 +129,7 @@ func (p *pipe) SendRequest(ctx context.Context, request transport.JSONRPCRequest
 	if !f.sent {
 		f.line = nil // the writer skips it
 	}
-	if waits && sent && late != nil && len(p.waiting) < maxLate {
+	if waits && sent && late != nil && len(p.waiting)+p.reporting < maxLate {
 		p.waiting[id] = waiter{late: late}
 	}
 	p.mu.Unlock()
@@ -299,27 +300,17 @@ func (p *pipe) deliver(id int64, response *transport.JSONRPCResponse) {
 	p.mu.Lock()
 	w, ok := p.waiting[id]
 	delete(p.waiting, id)
+	if w.late != nil {
+		p.reporting++
+	}
 	p.mu.Unlock()
 	switch {
 	case !ok:
 	case w.late != nil:
-		w.late(response)
+		p.reportLate(w.late, response)
 	default:
 		w.answer <- response
 	}
-}
-
-// takeLate removes the requests whose callers have stopped waiting, and returns whom to tell how they ended.
-func (p *pipe) takeLate() (late []lateFunc) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for id, w := range p.waiting {
-		if w.late != nil {
-			delete(p.waiting, id)
-			late = append(late, w.late)
-		}
-	}
-	return late
 }
 
 func (p *pipe) notified(line []byte) {
