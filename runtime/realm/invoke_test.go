@@ -111,9 +111,15 @@ func TestR7TimeoutIsTheCauseOfTheContext(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	mustInvoke(t, p, "flaky", "echo", `{}`)
 	cause := schemas.Errorf(schemas.CodeTimeout, "no answer within 20ms, the timeout of the node")
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, cause)
-	defer cancel()
-	_, err := p.Invoke(ctx, ask("flaky", "hang", `{}`))
+	var err error
+	for timeout := 20 * time.Millisecond; timeout < 10*time.Second; timeout *= 4 {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), timeout, cause)
+		_, err = p.Invoke(ctx, ask("flaky", "hang", `{}`))
+		cancel()
+		if e, ok := errors.AsType[*schemas.Error](err); !ok || e.Outcome != schemas.NotRun {
+			break // else it was not sent in time
+		}
+	}
 	wantError(t, err, schemas.CodeTimeout, schemas.Unknown, "the timeout of the node")
 
 	over, end := context.WithCancelCause(t.Context())
