@@ -140,7 +140,7 @@ func (s *Server) receive(control *http.ResponseController, r *http.Request, body
 		more := min(2*cap(message), maxMessage+1)
 		if more > freeBytes {
 			if held == nil {
-				held = s.bytes.hold(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
+				held = s.bytes.receiving(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
 			}
 			if !held.grow(r.Context(), messageCopies*int64(more), roomTime) {
 				held.free()

@@ -32,6 +32,7 @@ type ledger struct {
 // hold is what one message holds.
 type hold struct {
 	ledger *ledger
+	limit  int64  // of all messages together, for this one
 	cut    func() // ends the receiving or sending; nil: it does not give way
 	since  time.Time
 	n      int64
@@ -44,7 +45,15 @@ func newLedger(limit int64, load *load) *ledger {
 
 // hold begins to count a message, which holds nothing yet; free ends it.
 func (l *ledger) hold(cut func()) *hold {
-	h := &hold{ledger: l, cut: cut, since: time.Now()}
+	return l.holdWithin(l.limit, cut)
+}
+
+// receiving begins to count a message that is being received. A quarter of the limit is not for such ones, since a client decides how long
+// they take: small messages are handled and answers are sent whatever clients do not send to the end.
+func (l *ledger) receiving(cut func()) *hold { return l.holdWithin(l.limit-l.limit/4, cut) }
+
+func (l *ledger) holdWithin(limit int64, cut func()) *hold {
+	h := &hold{ledger: l, limit: limit, cut: cut, since: time.Now()}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.holds[h] = true
@@ -62,7 +71,7 @@ func (h *hold) grow(ctx context.Context, n int64, patience time.Duration) bool {
 			l.mu.Unlock()
 			return false
 		}
-		if more := n - h.n; more <= 0 || l.used+more <= l.limit {
+		if more := n - h.n; more <= 0 || l.used+more <= h.limit {
 			if h.n == 0 {
 				h.since = time.Now()
 			}

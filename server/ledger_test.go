@@ -38,6 +38,22 @@ func TestBytesHaveALimit(t *testing.T) {
 	})
 }
 
+// Messages that are being received leave room for the others.
+func TestReceivingLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(100, &load{})
+		if body := l.receiving(func() {}); body.grow(t.Context(), 76, 0) || !body.grow(t.Context(), 75, 0) {
+			t.Fatalf("%d bytes of a limit of 100 are received", l.held())
+		}
+		if another := l.receiving(func() {}); another.grow(t.Context(), 1, 0) {
+			t.Error("three quarters are used, and another message is received")
+		}
+		if !l.hasRoom() || !l.hold(nil).grow(t.Context(), 25, 0) {
+			t.Error("messages that are being received keep others out")
+		}
+	})
+}
+
 // What is received or sent for longest gives way, unless it is quick; what is handled does not.
 func TestStalledMessagesGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
