@@ -123,7 +123,7 @@ func TestWaitForAState(t *testing.T) {
 					t.Fatal(err)
 				}
 				want(t, e, schemas.StatusSucceeded, tt.output, "w=succeeded b=succeeded")
-				here.checkLog(t, id, e)
+				here.checkLog(t, id)
 			})
 		})
 	}

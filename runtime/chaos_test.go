@@ -117,7 +117,7 @@ func misbehave(t *testing.T, w *world, s store.Store, seed uint64) {
 		}
 		if e.Status.Terminal() {
 			want(t, e, schemas.StatusSucceeded, "", "")
-			replicas[0].checkLog(t, id, e)
+			replicas[0].checkLog(t, id)
 			break
 		}
 		patch := &schemas.Patch{Nodes: map[string]schemas.NodePatch{}}

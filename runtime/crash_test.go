@@ -91,7 +91,7 @@ func crashAt(t *testing.T, w *world, s store.Store, source, output string, at in
 		}
 		second.settle(t, w, e, "", held)
 	}
-	second.checkLog(t, e.ExecutionID, e)
+	second.checkLog(t, e.ExecutionID)
 	want(t, e, schemas.StatusSucceeded, output, "")
 	for _, n := range e.Nodes {
 		if n.Status != schemas.NodeSucceeded {
