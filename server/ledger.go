@@ -48,9 +48,11 @@ func (l *ledger) hold(cut func()) *hold {
 	return l.holdWithin(l.limit, cut)
 }
 
-// receiving begins to count a message that is being received. A quarter of the limit is not for such ones, since a client decides how long
-// they take: small messages are handled and answers are sent whatever clients do not send to the end.
-func (l *ledger) receiving(cut func()) *hold { return l.holdWithin(l.limit-l.limit/4, cut) }
+// receiving begins to count a message that is being received. A quarter of the limit is not for such ones, as long as one of them has
+// room, since a client decides how long they take: small messages are handled and answers are sent whatever clients do not send to the end.
+func (l *ledger) receiving(cut func()) *hold {
+	return l.holdWithin(min(l.limit, max(l.limit-l.limit/4, messageCopies*(maxMessage+1))), cut)
+}
 
 func (l *ledger) holdWithin(limit int64, cut func()) *hold {
 	h := &hold{ledger: l, limit: limit, cut: cut, since: time.Now()}

@@ -38,20 +38,21 @@ func TestBytesHaveALimit(t *testing.T) {
 	})
 }
 
-// Messages that are being received leave room for the others.
+// Messages that are being received leave room for the others; one always has room.
 func TestReceivingLeavesRoom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLedger(100, &load{})
-		if body := l.receiving(func() {}); body.grow(t.Context(), 76, 0) || !body.grow(t.Context(), 75, 0) {
-			t.Fatalf("%d bytes of a limit of 100 are received", l.held())
+	const whole = messageCopies * (maxMessage + 1)
+	for limit, most := range map[int64]int64{whole: whole, whole + 100: whole, 4 * whole: 3 * whole} {
+		l := newLedger(limit, &load{})
+		if body := l.receiving(func() {}); body.grow(t.Context(), most+1, 0) || !body.grow(t.Context(), most, 0) {
+			t.Errorf("%d bytes of a limit of %d are received", l.held(), limit)
 		}
 		if another := l.receiving(func() {}); another.grow(t.Context(), 1, 0) {
-			t.Error("three quarters are used, and another message is received")
+			t.Errorf("limit %d: another message is received", limit)
 		}
-		if !l.hasRoom() || !l.hold(nil).grow(t.Context(), 25, 0) {
-			t.Error("messages that are being received keep others out")
+		if !l.hold(nil).grow(t.Context(), limit-most, 0) {
+			t.Errorf("limit %d: messages that are being received keep others out", limit)
 		}
-	})
+	}
 }
 
 // What is received or sent for longest gives way, unless it is quick; what is handled does not.

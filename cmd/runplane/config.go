@@ -256,7 +256,7 @@ var settings = []setting{
 		about: "sessions of /mcp in memory, about 12 KB each; the least recently used are forgotten, and their clients go on",
 		at:    func(c *Config) any { return &c.Limits.MaxClientSessions },
 	}, {
-		key: "limits.max_client_bytes", standard: "67108864", min: 32 << 20, max: 64 << 30,
+		key: "limits.max_client_bytes", standard: "67108864", min: 16 << 20, max: 64 << 30,
 		about: "memory for messages of all clients that are being received, handled or sent; beyond it stalled ones are cut off, and large " +
 			"ones are refused as rate_limited",
 		at: func(c *Config) any { return &c.Limits.MaxClientBytes },
