@@ -16,7 +16,7 @@ import (
 // awaitState puts the state that a unit begins to wait for into the event that starts it.
 func (t *turn) awaitState(unit int, e *schemas.Event) error {
 	a := t.x.State.Node(unit).Awaited
-	key, err := a.Key.Text(t.ctx, t.scope(unit))
+	key, err := a.Key.Text(t.ctx, t.scope(unit), t.r.limits.Plan.Limits)
 	if notEvaluated(err) {
 		return err
 	}
@@ -183,7 +183,8 @@ func (r *Engine) endOfWait(ctx context.Context, x *execution, a machine.Await, f
 	n := x.State.Node(a.Unit)
 	over := awaited.Found
 	if n.Awaited.Until != nil {
-		over, err = n.Awaited.Until.Bool(ctx, r.journal.Scope(ctx, x.Execution, a.Unit).WithState(json.RawMessage(output)))
+		sc := r.journal.Scope(ctx, x.Execution, a.Unit).WithState(json.RawMessage(output))
+		over, err = n.Awaited.Until.Bool(ctx, sc, r.limits.Plan.Limits)
 	}
 	var e schemas.Event
 	switch {

@@ -99,7 +99,7 @@ func (o *owner) verifyResult(c pendingCall, res *call.Result, e schemas.Event, t
 	sc := o.r.journal.Scope(o.r.storeCtx, o.x.Execution, c.unit).WithAnswer(res.Output)
 	var happened bool
 	err := o.r.caught(o.x.ID, func() (err error) {
-		happened, err = v.Happened.Bool(o.r.storeCtx, sc)
+		happened, err = v.Happened.Bool(o.r.storeCtx, sc, o.r.limits.Plan.Limits)
 		e.Output, e.Reason, e.ServedBy = schemas.Value(res.Output), "verified", res.ServedBy
 		if err == nil && happened && v.Output != nil {
 			var out json.RawMessage

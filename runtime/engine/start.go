@@ -23,7 +23,7 @@ func (t *turn) start(unit int) {
 	s := t.x.State
 	n, u, sc := s.Node(unit), &s.Units[unit], t.scope(unit)
 	if n.When != nil && !s.IsItem(unit) && u.First.IsZero() && u.Attempts == 0 {
-		ok, err := n.When.Bool(t.ctx, sc)
+		ok, err := n.When.Bool(t.ctx, sc, t.r.limits.Plan.Limits)
 		if err != nil {
 			t.failUnit(unit, "when", err)
 			return
@@ -55,7 +55,7 @@ func (t *turn) start(unit int) {
 	case n.Kind == plan.KindWaitFor:
 		t.startWaitFor(unit)
 	case n.Kind == plan.KindReview:
-		question, err := n.Question.Text(t.ctx, sc)
+		question, err := n.Question.Text(t.ctx, sc, t.r.limits.Plan.Limits)
 		if err != nil {
 			t.failUnit(unit, "review", err)
 			return
@@ -88,7 +88,7 @@ func (t *turn) startEvent(unit int) schemas.Event {
 
 // startWait starts a wait for a time.
 func (t *turn) startWait(unit int) {
-	text, err := t.x.State.Node(unit).Wait.Text(t.ctx, t.scope(unit))
+	text, err := t.x.State.Node(unit).Wait.Text(t.ctx, t.scope(unit), t.r.limits.Plan.Limits)
 	if err != nil {
 		t.failUnit(unit, "wait", err)
 		return

@@ -116,8 +116,8 @@ func compact(value []byte) string {
 }
 
 // Bool renders a condition. Anything but true or false is an expression_error.
-func (t *Template) Bool(ctx context.Context, scope Scope) (bool, error) {
-	out, err := t.Render(ctx, scope, Limits{})
+func (t *Template) Bool(ctx context.Context, scope Scope, limits Limits) (bool, error) {
+	out, err := t.Render(ctx, scope, limits)
 	if err != nil {
 		return false, err
 	}
@@ -132,8 +132,8 @@ func (t *Template) Bool(ctx context.Context, scope Scope) (bool, error) {
 }
 
 // Text renders to text: a string as it is, anything else as compact JSON.
-func (t *Template) Text(ctx context.Context, scope Scope) (string, error) {
-	out, err := t.Render(ctx, scope, Limits{})
+func (t *Template) Text(ctx context.Context, scope Scope, limits Limits) (string, error) {
+	out, err := t.Render(ctx, scope, limits)
 	if err != nil {
 		return "", err
 	}

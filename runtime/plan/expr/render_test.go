@@ -167,14 +167,14 @@ func TestBoolAndText(t *testing.T) {
 		if len(bad) > 0 {
 			t.Fatal(bad)
 		}
-		got, err := template.Bool(t.Context(), sampleScope())
+		got, err := template.Bool(t.Context(), sampleScope(), lim)
 		if got != tt.want || (err == nil) != (tt.message == "") || err != nil && !strings.Contains(err.Error(), tt.message) {
 			t.Errorf("%s: got %v, %v, want %v, %q", tt.when, got, err, tt.want, tt.message)
 		}
 	}
 	for text, want := range map[string]string{"10m": "10m", "${inputs.n}m": "3m", "${inputs.order_id}": "A-17", "${inputs.list}": "[1,2,3]", "${inputs.quote}": "say \"hi\"\n"} {
 		template, _ := NewText(text, &language{lim: lim}, lim)
-		if got, err := template.Text(t.Context(), sampleScope()); got != want || err != nil {
+		if got, err := template.Text(t.Context(), sampleScope(), lim); got != want || err != nil {
 			t.Errorf("%s: got %q, %v, want %q", text, got, err, want)
 		}
 	}
