@@ -61,7 +61,13 @@ func (b *box) group() error {
 		case parts[0] == "0" && parts[1] == "":
 			b.folder = filepath.Join("/sys/fs/cgroup", parts[2], name)
 			b.kills, b.peak = "memory.events", "memory.peak"
-			err = b.make("memory.max")
+			if err = b.make("memory.max"); err != nil {
+				break
+			}
+			swap := filepath.Join(b.folder, "memory.swap.max") // what is swapped out would not count
+			if _, missing := os.Stat(swap); missing == nil {
+				err = os.WriteFile(swap, []byte("0"), 0)
+			}
 		}
 	}
 	return err

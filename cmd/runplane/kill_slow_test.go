@@ -35,7 +35,7 @@ nodes:
 `
 
 // slowSettle is the settle of these tests: no charge takes longer than this and its timeout.
-const slowSettle = 2500 * time.Millisecond
+const slowSettle = 6 * time.Second
 
 // TestKillWithASlowRealm ends the real program with SIGKILL while calls run that take longer than their timeout, at a realm that goes on
 // with them, or ends with the program, and starts it again. The realm's ledger shows each effect once.
