@@ -85,13 +85,13 @@ func TestReadsOfOneExpressionAreBounded(t *testing.T) {
 	if e, ok := errors.AsType[*schemas.Error](err); !ok || e.Code != schemas.CodePayloadTooLarge || !strings.Contains(e.Message, "limit") {
 		t.Errorf("three: %v", err)
 	}
-	larger := Limits{MaxExpression: 4096, MaxBound: 2 << 20}
+	larger := Limits{MaxExpression: 4096, MaxBound: 4 << 20}
 	when, bad := NewText("${size(nodes.a.output) + size(nodes.b.output) + size(nodes.c.output) > 0}", &language{}, larger)
 	if len(bad) > 0 {
 		t.Fatal(bad)
 	}
 	if yes, err := when.Bool(t.Context(), s, larger); !yes || err != nil {
-		t.Errorf("three in a condition, with twice the limit: %v", err)
+		t.Errorf("three in a condition, with four times the limit: %v", err)
 	}
 	if _, err := when.Bool(t.Context(), s, Limits{}); err == nil {
 		t.Error("three in a condition are not bounded")
