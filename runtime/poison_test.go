@@ -54,27 +54,32 @@ func poison(node string) string {
 	return `{"plan":"v1","nodes":[{"id":"poison","capability":"r.read","inputs":{"give":{"v":"` + large + `"}}},{"id":"w","wait":"1m","depends_on":["poison"]},` + node + `]}`
 }
 
-// An execution that kills the process by what it evaluates is held by the next one before it is evaluated again. It can be cancelled there,
-// resumed, and found; others go on as after any crash.
-func TestPoisonedExecutionCannotKillTwice(t *testing.T) {
+// An execution that kills two processes in a row by what it evaluates is held by the next one before it is evaluated again. It can be
+// cancelled there, resumed, and found; others go on as after any crash.
+func TestPoisonedExecutionCannotKillThrice(t *testing.T) {
 	for name, source := range poisons {
 		for _, end := range []string{"cancel", "resume"} {
 			t.Run(name+", "+end, func(t *testing.T) {
 				inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
-					dying := storetest.Crash(s, 0, storetest.CrashBefore)
-					bad := &poisoned{Store: dying, takes: 2 * time.Second, die: dying.Die}
-					first := run(w, bad)
-					root := first.submit(t, source)
+					var root string
 					var others []string
-					for range 20 {
-						others = append(others, first.submit(t, `{"plan":"v1","nodes":[{"id":"a","wait":"50s"},{"id":"b","capability":"r.read","inputs":{"take":"20s"},"depends_on":["a"]},{"id":"c","capability":"r.idempotent","depends_on":["b"]}]}`))
+					for death := range 2 {
+						dying := storetest.Crash(s, 0, storetest.CrashBefore)
+						bad := &poisoned{Store: dying, takes: 2 * time.Second, die: dying.Die}
+						first := run(w, bad)
+						if death == 0 {
+							root = first.submit(t, source)
+						}
+						for range 20 - 20*death {
+							others = append(others, first.submit(t, `{"plan":"v1","nodes":[{"id":"a","wait":"50s"},{"id":"b","capability":"r.read","inputs":{"take":"20s"},"depends_on":["a"]},{"id":"c","capability":"r.idempotent","depends_on":["b"]}]}`))
+						}
+						time.Sleep(2 * time.Minute)
+						synctest.Wait()
+						if !dying.Crashed() || bad.hits.Load() != 1 {
+							t.Fatalf("it was evaluated %d times", bad.hits.Load())
+						}
+						first.stop()
 					}
-					time.Sleep(2 * time.Minute)
-					synctest.Wait()
-					if !dying.Crashed() || bad.hits.Load() != 1 {
-						t.Fatalf("it was evaluated %d times", bad.hits.Load())
-					}
-					first.stop()
 
 					next := &poisoned{Store: s, takes: 2 * time.Second, die: func() { t.Error("it was evaluated again") }}
 					second := run(w, next)
@@ -135,24 +140,64 @@ func (p *process) heldExecution(t *testing.T) schemas.Execution {
 	return e
 }
 
-// The same with replicas that share the store: one dies and does not come back, and another one takes over and lives.
-func TestPoisonedExecutionKillsOneReplica(t *testing.T) {
+// The same with replicas that share the store: two die and do not come back, and another one takes over and lives.
+func TestPoisonedExecutionKillsTwoReplicas(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
-		dying := storetest.Crash(s, 0, storetest.CrashBefore)
-		first := run(w, &poisoned{Store: dying, takes: 2 * time.Second, die: dying.Die})
-		root := first.submit(t, poison(`{"id":"p","set":"${nodes.poison.output.v + 'x'}","depends_on":["w"]}`))
-		other := &poisoned{Store: s, takes: 2 * time.Second, die: func() { t.Error("it was evaluated by the other replica") }}
-		time.Sleep(65 * time.Second)
-		synctest.Wait()
-		if !dying.Crashed() {
-			t.Fatal("the first replica lives")
+		var root string
+		for death := range 2 {
+			dying := storetest.Crash(s, 0, storetest.CrashBefore)
+			replica := run(w, &poisoned{Store: dying, takes: 2 * time.Second, die: dying.Die})
+			if death == 0 {
+				root = replica.submit(t, poison(`{"id":"p","set":"${nodes.poison.output.v + 'x'}","depends_on":["w"]}`))
+			}
+			time.Sleep(65 * time.Second)
+			synctest.Wait()
+			if !dying.Crashed() {
+				t.Fatal("the replica lives")
+			}
 		}
+		other := &poisoned{Store: s, takes: 2 * time.Second, die: func() { t.Error("it was evaluated by the other replica") }}
 		second := run(w, other)
 		defer second.stop()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if held := second.heldExecution(t); held.ExecutionID != root || held.Status != schemas.StatusSuspended {
 			t.Errorf("%+v", held)
+		}
+	})
+}
+
+// Executions that were at work, however long, when their process was killed once by something else go on: those that were evaluated, also
+// before their first commit after the claim, and those that were read by a store that is slow.
+func TestInnocentExecutionsAreNotHeldAfterAKill(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		var ids []string
+		for death := range 2 {
+			dying := storetest.Crash(s, 0, storetest.CrashBefore)
+			slow := &hooks{Store: dying, log: func(ctx context.Context, k store.Key, after int64, limit int) ([]store.Entry, error) {
+				time.Sleep(2 * time.Second)
+				return dying.Log(ctx, k, after, limit)
+			}}
+			p := run(w, &poisoned{Store: slow, takes: time.Duration(1-death) * 10 * time.Second, die: func() {}})
+			if death == 0 {
+				for range 10 {
+					ids = append(ids, p.submit(t, poison(`{"id":"p","set":"${nodes.poison.output.v + 'x'}","depends_on":["w"]}`)))
+				}
+				time.Sleep(65 * time.Second) // all are evaluated
+			} else {
+				time.Sleep(time.Second) // all are read, perhaps
+			}
+			dying.Die()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			p.stop()
+		}
+		last := run(w, s)
+		defer last.stop()
+		for _, id := range ids {
+			if e := last.rest(t, id); e.Status != schemas.StatusSucceeded {
+				t.Errorf("%s: %v, %+v", e.Status, e.Error, e.WaitingFor)
+			}
 		}
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// suspicious is after how many recoveries in a row an execution is evaluated alone, with a mark.
+// suspicious is after how many recoveries in a row an execution is evaluated alone, with a mark; after a death with a mark it is at once.
 const suspicious = 2
 
 // act does what is due and needs the plan evaluated. A panic is a defect that ends the node, not the process.
@@ -17,7 +17,7 @@ func (t *turn) act(a machine.Action) {
 	if starts && t.mode != running {
 		return
 	}
-	if t.mode != guest && t.recoveries >= suspicious {
+	if t.mode != guest && (t.recoveries >= suspicious || t.guard.deaths > 0) {
 		t.guard.first()
 	}
 	t.evaluating = time.Now()

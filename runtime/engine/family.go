@@ -108,7 +108,7 @@ func comesToRest(e schemas.Event) bool {
 // read, the execution continues.
 func (f *family) claimed(o *owner) Decision {
 	x, ctx := o.x, o.r.storeCtx
-	if x.State == nil && o.r.guarded(x, func() error { return o.r.reload(ctx, x) }) != nil || x.Head.ParentID == "" {
+	if x.State == nil && o.r.caught(x.ID, func() error { return o.r.reload(ctx, x) }) != nil || x.Head.ParentID == "" {
 		return nil
 	}
 	parent, _, err := o.r.journal.ReadHead(ctx, x.Head.ParentID)

@@ -14,20 +14,21 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// A process may die by what it evaluates or folds, for want of memory for example. The execution that killed it must not kill the next one.
+// A process may die by what it evaluates, for want of memory for example. The execution that killed it must not kill the next one.
 // So before that can happen, its head is marked with the process that works on it, and the commit that follows removes the mark. An owner
-// that claims an execution with the mark of another process holds it, with reason recovery, before anything of it is evaluated; a person
-// decides with resume_execution whether it is tried again.
+// that claims an execution with the mark of another process counts a death. After two in a row it holds the execution, with reason recovery,
+// before anything of it is evaluated; a person decides with resume_execution whether it is tried again. One death proves nothing: a busy
+// machine makes all work take long, and a process is also killed by something else.
 //
 // A mark is a commit of its own, so most work does without. It is made
 //   - while the work goes on, as soon as it has taken long or the heap of the process has grown meanwhile: what kills a process for want of
 //     memory or of stack takes that long;
-//   - before the work, and for one execution after the other, if the execution was taken over after a crash more than once and none of its
-//     nodes has ended since: it may be what kills at once. Such a mark has to be found twice.
+//   - before the work, and for one execution after the other, if none of its nodes has ended since a process died with such a mark, or
+//     since it was taken over after crashes more than once: it may be what kills at once.
 //
 // So a process that is killed while it works on a thousand others costs none of them anything.
 
-// guard watches the work of this process on one execution, from its fold until the commit.
+// guard watches the work of this process on one execution, from when its state is read until the commit.
 type guard struct {
 	r     *Engine
 	x     *execution
@@ -39,7 +40,7 @@ type guard struct {
 	heap     uint64 // at the first look
 	from, to int64  // versions of the head before and after the mark; 0: there is none
 	alone    bool   // holds Engine.alone
-	deaths   int    // of earlier processes, while they worked on it alone
+	deaths   int    // of earlier processes, with a mark
 }
 
 const (
@@ -50,7 +51,7 @@ const (
 
 // watch begins to guard the work on an execution.
 func (r *Engine) watch(x *execution) *guard {
-	g := &guard{r: r, x: x, begun: time.Now()}
+	g := &guard{r: r, x: x, begun: time.Now(), deaths: x.Head.Deaths}
 	g.mu.Lock() // a look waits until the timer is set
 	defer g.mu.Unlock()
 	g.timer = time.AfterFunc(guardEvery, g.look)
@@ -80,7 +81,7 @@ func (g *guard) look() {
 func (g *guard) mark() {
 	ctx, cancel := context.WithTimeout(g.r.storeCtx, records.AnswerTimeout)
 	defer cancel()
-	from, to, err := g.r.putMark(ctx, g.x.ID, &journal.Mark{Worker: g.r.worker, Certain: !g.alone, Deaths: g.deaths})
+	from, to, err := g.r.putMark(ctx, g.x.ID, &journal.Mark{Worker: g.r.worker, Deaths: g.deaths})
 	switch {
 	case err == nil:
 		g.from, g.to = from, to
@@ -94,10 +95,10 @@ func (g *guard) first() {
 	if g.alone {
 		return
 	}
-	g.r.alone.Lock()
-	g.mu.Lock()
+	g.mu.Lock() // before the wait: that is no work
 	defer g.mu.Unlock()
-	g.alone, g.deaths = true, g.x.Head.Deaths
+	g.r.alone.Lock()
+	g.alone, g.begun = true, time.Now()
 	if g.to == 0 {
 		g.mark()
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// maxAlone is how many processes in a row may die while they work on an execution that they marked beforehand, and on no other that was
-// marked so, before it is held. A process can also be killed by something else in just that moment.
-const maxAlone = 2
+// maxDeaths is how many processes in a row may die with a mark on an execution before it is held. A process can also be killed by something
+// else in just that moment.
+const maxDeaths = 2
 
 // takeOver starts a pending execution, or decides on what its last owner left: on the calls in flight, and on an execution by which that
 // owner died. A crash counts as a recovery, also without calls in flight, in a commit before anything is evaluated.
@@ -19,11 +19,16 @@ func (o *owner) takeOver(s *machine.State, now time.Time) ([]schemas.Event, erro
 	if mark != nil && mark.Worker == o.r.worker {
 		mark = nil
 	}
-	if s.Status == schemas.StatusPending && mark == nil {
+	if s.Status == schemas.StatusPending && (mark == nil || mark.Deaths+1 < maxDeaths) {
 		if len(s.Next(now)) > 0 { // its time in the queue is over
 			return nil, nil
 		}
-		return []schemas.Event{{Type: schemas.EventStarted, By: o.r.worker}}, nil
+		events := []schemas.Event{{Type: schemas.EventStarted, By: o.r.worker}}
+		if mark != nil {
+			events = append(events, schemas.Event{Type: schemas.EventRecovered, By: o.r.worker})
+			x.recovering, x.Head.Deaths = true, mark.Deaths+1
+		}
+		return events, nil
 	}
 	events := s.Recover(o.r.worker, now, o.r.limits.MaxRecoveries, o.isCalling)
 	if crashed := mark != nil || last != "" && last != o.r.worker; crashed {
@@ -34,7 +39,7 @@ func (o *owner) takeOver(s *machine.State, now time.Time) ([]schemas.Event, erro
 	}
 	switch {
 	case mark == nil:
-	case mark.Certain || mark.Deaths+1 >= maxAlone:
+	case mark.Deaths+1 >= maxDeaths:
 		o.r.log.Error("a process died while it evaluated an execution: the execution is held until it is resumed or cancelled",
 			"execution_id", x.ID, "name", x.Head.Name, "worker", mark.Worker)
 		events = append(events, holdForRecovery(s, now, o.r.worker)...)

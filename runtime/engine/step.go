@@ -43,13 +43,12 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 	}()
 	for range records.MaxConflicts {
 		g.done()
-		g = r.watch(x)
 		if x.State == nil {
 			if err := r.reload(ctx, x); err != nil {
-				g.end()
 				return stepResult{}, err
 			}
 		}
+		g = r.watch(x)
 		t := &turn{r: r, x: x, ctx: ctx, mode: m, now: r.store.Now(), batch: base, steps: x.Steps(), guard: g, recoveries: x.State.Recoveries}
 		t.batch.Puts, t.batch.Sync = slices.Clip(base.Puts), base.Sync || x.unconfirmed
 		absent := t.resumeUncertain()
@@ -66,8 +65,8 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 			return stepResult{}, t.err
 		}
 		err := t.commit()
-		if err == nil && !t.committed && m != guest && slices.ContainsFunc(requests, (*request).hasCaller) {
-			err = r.checkCurrent(ctx, x) // nothing was committed, and the callers may be answered from a stale state
+		if err == nil && !t.committed && (m != guest || len(requests) > 1) && slices.ContainsFunc(requests, (*request).hasCaller) {
+			err = r.checkCurrent(ctx, x) // nothing was committed, and a state older than the request may have answered a caller
 		}
 		switch {
 		case err == nil:

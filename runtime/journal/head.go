@@ -39,11 +39,10 @@ type Head struct {
 	Deleted bool `json:"deleted,omitempty"` // callers cannot see it any more; what belongs to it is being deleted
 }
 
-// Mark says that a process evaluates an execution, or folds its log, and may die by that.
+// Mark says that a process evaluates an execution, and may die by that.
 type Mark struct {
-	Worker  string `json:"worker"`
-	Certain bool   `json:"certain,omitempty"` // it was made because the work took long or much memory, and not as a precaution
-	Deaths  int    `json:"deaths,omitempty"`  // processes that died before while there was such a mark
+	Worker string `json:"worker"`
+	Deaths int    `json:"deaths,omitempty"` // processes that died before while there was such a mark
 }
 
 // Began returns when the root of the execution's tree was created.
