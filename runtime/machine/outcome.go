@@ -118,7 +118,7 @@ func (s *State) retryOrConclude(unit int, e *schemas.Event, now time.Time, rando
 		if !until.Equal(Forever) { // the plan's author accepted that the call may happen twice, not that two run at once
 			due = later(due, until)
 		}
-		if limit := t.MaxElapsed.Std(); limit == 0 || due.Sub(u.First) <= limit {
+		if limit := t.MaxElapsed.Std(); limit == 0 || u.Phase == PhaseUndo || due.Sub(u.First) <= limit { // First is that of the node itself
 			e.Type, e.Due = schemas.EventAttemptFailed, &due
 			return
 		}

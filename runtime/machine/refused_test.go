@@ -151,6 +151,27 @@ func TestRefusedCompensationEnds(t *testing.T) {
 	}
 }
 
+// max_elapsed of a compensation has nothing to do with how long ago the node itself started.
+func TestMaxElapsedDoesNotEndALateCompensation(t *testing.T) {
+	for name, err := range map[string]*schemas.Error{
+		"refused":     limited.With(func(e *schemas.Error) { e.RefusedBy, e.RetryAfterSeconds = schemas.RefusedByRealm, 0 }),
+		"unavailable": unavailable,
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := begin(t, `{"plan":"v1","nodes":[
+				{"id":"a","capability":"r.once","compensate":{"capability":"r.read","retry":{"max_attempts":3,"max_elapsed":"1m"}}},
+				{"id":"b","capability":"r.read","depends_on":["a"],"on_error":"compensate"}]}`)
+			m.succeed("a")
+			m.now = m.now.Add(time.Hour)
+			m.fail("b", toolError)
+			m.fail("a", err)
+			if u := &m.s.Units[0]; m.s.Status != schemas.StatusCompensating || !u.Due.After(m.now) {
+				t.Fatalf("%s after one failure: %v", m.s.Status, u.Error)
+			}
+		})
+	}
+}
+
 // Calls that were refused together are not repeated together.
 func TestRefusalsAreJittered(t *testing.T) {
 	refusal := limited.With(func(e *schemas.Error) { e.RefusedBy, e.RetryAfterSeconds = schemas.RefusedByRealm, 60 })
