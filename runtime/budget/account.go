@@ -76,7 +76,7 @@ func (a *Account) Grant(has, asked, needed schemas.Budget) (total schemas.Budget
 	total, ok = has, true
 	for k := range kinds {
 		more, least := *asked.Of(k)-*has.Of(k), max(*needed.Of(k)-*has.Of(k), 0)
-		if least > *left.Of(k) {
+		if least > 0 && least > *left.Of(k) { // more may be used than there is, which is no matter to one that needs none of it
 			ok = false
 		}
 		if more > 0 {
@@ -113,7 +113,7 @@ func (a *Account) AskFor(has, asked, needed schemas.Budget) (above, aboveNeeded 
 	for k := range kinds {
 		least := *needed.Of(k) - *has.Of(k)
 		missing := least - *left.Of(k)
-		if missing <= 0 {
+		if least <= 0 || missing <= 0 {
 			continue
 		}
 		if lacks == nil {
