@@ -145,11 +145,11 @@ func (r *Engine) askFor(ctx context.Context, parent, id string, asked, needed sc
 			return []schemas.Event{e}, nil
 		})
 		if err != nil || granted {
-			return total, err
+			return total, refusalIfGone(err, parent)
 		}
 		h, _, err := r.journal.ReadHead(ctx, parent)
 		if err != nil {
-			return total, err
+			return total, refusalIfGone(err, parent)
 		}
 		if h.ParentID == "" {
 			return total, refusal
@@ -164,6 +164,15 @@ func (r *Engine) askFor(ctx context.Context, parent, id string, asked, needed sc
 		}
 	}
 	return total, schemas.Errorf(schemas.CodeConflict, "execution %q grants too much at once", parent).With(func(e *schemas.Error) { e.Retryable = true })
+}
+
+// refusalIfGone makes a refusal of the error that a parent does not exist any more: it would be asked for ever.
+func refusalIfGone(err error, parent string) error {
+	if !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+		return err
+	}
+	return schemas.Errorf(schemas.CodeQuotaExceeded, "execution %s, which shares its budget with this one, no longer exists, and grants nothing more", parent).
+		WithHint("submit the plan of the workflow again, on its own")
 }
 
 // measure adds the time that was spent on expressions since began to the next event.

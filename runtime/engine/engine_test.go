@@ -95,3 +95,11 @@ func TestListsOfItemsLeaveMemoryWithTheirItems(t *testing.T) {
 		}
 	})
 }
+
+// A parent that does not exist any more refuses: otherwise it would be asked for ever.
+func TestParentThatIsGoneGrantsNothing(t *testing.T) {
+	_, err := start(t).askFor(t.Context(), "gone", "child", schemas.Budget{Calls: 9}, schemas.Budget{Calls: 1})
+	if !errors.Is(err, &schemas.Error{Code: schemas.CodeQuotaExceeded}) {
+		t.Errorf("got %v", err)
+	}
+}
