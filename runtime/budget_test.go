@@ -281,7 +281,9 @@ func TestReplicasOnRedisShareABudget(t *testing.T) {
 	w := newWorld()
 	few := func(c *Config) { smallTree(c); c.Limits.MaxExecutions = 3 }
 	one, two := onRedis(t, w, redis.Options{URL: url}, few), onRedis(t, w, redis.Options{URL: url}, few)
-	id := one.begin(t, planOf(many("a", "4", `"on_error":"continue",`+within(many("b", "30", `"on_error":"continue",`+within(`{"id":"r","capability":"r.read","inputs":{"take":"20ms"}}`))))))
+	id := one.begin(t, planOf(many("a", "4", `"on_error":"continue",`+within(many("b", "30", `"on_error":"continue",`+within(`{"id":"r","capability":"r.read","inputs":{"hold":true}}`))))))
+	eventually(t, "each replica runs a part", func() bool { return len(workersOfChildren(t, one)) == 2 })
+	w.release("r")
 	var e schemas.Execution
 	eventually(t, "the tree ends", func() bool {
 		var err error
@@ -293,9 +295,14 @@ func TestReplicasOnRedisShareABudget(t *testing.T) {
 	if _, all := one.open(t); err != nil || all != 50 || m.Used.Executions != 50 {
 		t.Errorf("%s: %d executions, used %+v: %v", e.Status, all, m.Used, err)
 	}
+}
+
+// workersOfChildren returns which replicas have started executions below roots.
+func workersOfChildren(t *testing.T, p *process) map[string]bool {
+	t.Helper()
 	workers := map[string]bool{}
-	for _, child := range one.children(t) {
-		events, err := one.Executions.Events(t.Context(), child.ExecutionID, 0, 0)
+	for _, child := range p.children(t) {
+		events, err := p.Executions.Events(t.Context(), child.ExecutionID, 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -305,7 +312,5 @@ func TestReplicasOnRedisShareABudget(t *testing.T) {
 			}
 		}
 	}
-	if len(workers) != 2 {
-		t.Errorf("%d replicas ran the tree", len(workers))
-	}
+	return workers
 }
