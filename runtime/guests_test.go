@@ -79,3 +79,43 @@ func TestDecisionsAtOnceAreMadeTogether(t *testing.T) {
 		}
 	})
 }
+
+// A decision that joins another one while that reads the execution is not made about a state from before it was asked for.
+func TestJoinedDecisionSeesWhatWasCommittedBeforeIt(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s)
+		id := p.begin(t, `{"plan":"v1","nodes":[{"id":"w","wait":"100h"}]}`)
+		time.Sleep(time.Minute)
+		p.stop()
+		slow := idle(w, &hooks{Store: s, log: func(ctx context.Context, k store.Key, after int64, limit int) ([]store.Entry, error) {
+			entries, err := s.Log(ctx, k, after, limit)
+			time.Sleep(time.Second) // meanwhile another replica commits, and a decision joins
+			return entries, err
+		}})
+		look := func(p *process, seen *int64) error {
+			return p.Executions.Decide(t.Context(), id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+				*seen = s.Seq
+				return nil, nil
+			})
+		}
+		var group sync.WaitGroup
+		var first, joined, committed int64
+		group.Go(func() {
+			if err := look(slow, &first); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(1500 * time.Millisecond)
+		err := idle(w, s).Executions.Decide(t.Context(), id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+			committed = s.Seq + 1
+			return []schemas.Event{{Type: schemas.EventSignal, Name: "s"}}, nil
+		})
+		if err == nil {
+			err = look(slow, &joined)
+		}
+		group.Wait()
+		if err != nil || joined < committed {
+			t.Errorf("made about event %d after event %d was committed: %v", joined, committed, err)
+		}
+	})
+}

@@ -171,7 +171,7 @@ func refusalIfGone(err error, parent string) error {
 	if !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		return err
 	}
-	return schemas.Errorf(schemas.CodeQuotaExceeded, "execution %s, which shares its budget with this one, no longer exists, and grants nothing more", parent).
+	return schemas.Errorf(schemas.CodeQuotaExceeded, "execution %s, of which this one is a part, no longer exists, and grants nothing more", parent).
 		WithHint("submit the plan of the workflow again, on its own")
 }
 

@@ -16,8 +16,8 @@ import (
 
 // A process may die by what it evaluates, for want of memory for example. The execution that killed it must not kill the next one.
 // So before that can happen, its head is marked with the process that works on it, and the commit that follows removes the mark. An owner
-// that claims an execution with the mark of another process counts a death. After two in a row it holds the execution, with reason recovery,
-// before anything of it is evaluated; a person decides with resume_execution whether it is tried again. One death proves nothing: a busy
+// that claims an execution with the mark of another process counts a death. After two in a row it holds the execution, with reason
+// recovery, before anything of it is evaluated; a person decides with resume_execution whether it is tried again. One death proves nothing: a busy
 // machine makes all work take long, and a process is also killed by something else.
 //
 // A mark is a commit of its own, so most work does without. It is made
