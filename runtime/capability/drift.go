@@ -25,7 +25,7 @@ func (c *Capabilities) checkDrift(next call.Invoker) call.Invoker {
 		if err != nil {
 			return nil, err
 		}
-		problems := checker.Check(ctx, records.OrElse(planned.Inputs, "{}"))
+		problems := checker.CheckToEnd(records.OrElse(planned.Inputs, "{}"))
 		switch compatible := len(problems) == 0 && live.Effect.Rank() <= planned.Effect.Rank(); {
 		case live.Hash == planned.Hash && len(problems) > 0: // accepted by a person, and not checked yet
 			return nil, schemas.InvalidArguments(problems).WithOutcome(schemas.NotRun)
