@@ -41,7 +41,7 @@ type Flaw struct {
 	Text    string // what is wrong, as the rest of a sentence
 }
 
-// Error reports the flaw to whoever sent the document.
+// Error reports the flaw to the sender of the document.
 func (f *Flaw) Error() *Error {
 	e := Errorf(CodeInvalidArgument, "byte %d of the message: %s", f.Offset, f.Text).WithField(f.Pointer)
 	switch f.Kind {

@@ -20,7 +20,8 @@ type Policy struct {
 
 // Retry repeats a failed direct call according to the policy. A `once` call whose outcome is unknown is never repeated. The
 // retry_after of an error is respected. A call that was refused spends no attempt: it is repeated after its retry_after, and after
-// a refusal by the realm also after Refusals, for a minute in total. Calls of executions do not use this wrapper: their retries are durable events.
+// a refusal by the realm also after Refusals, for a minute in total. Calls of executions do not use this wrapper: their retries are
+// durable events.
 func Retry(policy func(*Call) Policy) Wrapper {
 	return func(next Invoker) Invoker {
 		return Func(func(ctx context.Context, c *Call) (*Result, error) {

@@ -111,8 +111,8 @@ func (r *Engine) Connect(l Library, observers ...Observer) {
 // Running reports whether Run has begun and its context has not ended: this process may own executions.
 func (r *Engine) Running() bool { return r.running.Load() }
 
-// StopBy sets when the grace period of Run ends, if ctx ends before. Whoever stops the engine may have waited for calls already, and has no
-// whole Limits.Grace left. It is called before ctx ends.
+// StopBy sets when the grace period of Run ends, if ctx ends before. The caller may have waited for calls already, and has no whole
+// Limits.Grace left. It is called before ctx ends.
 func (r *Engine) StopBy(t time.Time) { r.stopBy.Store(&t) }
 
 // grace is how long `once` calls in flight may take when Run's context has just ended.

@@ -7,8 +7,8 @@ import (
 )
 
 // Definition is the tool as the live connection of its realm lists it: after a restart, and if the list is no longer fresh, the
-// realm is asked again first, so that a change is not missed. It starts the realm if necessary, and waits for its list. false: the realm has no such tool, or cannot
-// be asked now, in which case a call fails too.
+// realm is asked again first, so that a change is not missed. It starts the realm if necessary, and waits for its list. false: the
+// realm has no such tool, or cannot be asked now, in which case a call fails too.
 func (p *Pool) Definition(ctx context.Context, realm, capability string) (t plan.Tool, known bool) {
 	r, err := p.realm(realm)
 	if err != nil {
