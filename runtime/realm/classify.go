@@ -27,6 +27,7 @@ type fault struct {
 	tooLarge   bool                     // the answer was cut at the limit
 	cancelled  bool                     // the request was cancelled before the answer
 	ended      bool                     // the call can no longer run
+	repeatable bool                     // it may run twice: the effect of the tool is read or idempotent
 }
 
 // errSessionLost: the realm has lost the session and did not process the request.
@@ -180,7 +181,7 @@ func classify(capability string, f *fault, tidy func(string) string) *schemas.Er
 		if e.Code == schemas.CodeRateLimited {
 			e.RefusedBy = schemas.RefusedByRealm
 		}
-		if after := f.after(); after > 0 && e.Retryable {
+		if after := f.after(); after > 0 && (e.Retryable || e.Code == schemas.CodeToolError) {
 			e.RetryAfterSeconds = float64(after)
 		}
 		return e

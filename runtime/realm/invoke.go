@@ -102,6 +102,7 @@ func (f *fault) notReached() bool {
 
 // callError classifies a fault and adds candidates for an unknown name.
 func (r *realm) callError(c *call.Call, f *fault) *schemas.Error {
+	f.repeatable = mayRunTwice(c)
 	e := classify(c.Name(), f, r.tidy)
 	if e.Code == schemas.CodeNotFound {
 		e = e.WithCandidates(r.nearest(c.Capability))
@@ -111,6 +112,9 @@ func (r *realm) callError(c *call.Call, f *fault) *schemas.Error {
 	}
 	return e
 }
+
+// mayRunTwice reports whether the effect of the call is known to be harmless when it happens twice.
+func mayRunTwice(c *call.Call) bool { return c.Effect.Rank() < schemas.EffectOnce.Rank() }
 
 // arguments checks the inputs and adds the idempotency key if the capability has an argument for it.
 func arguments(c *call.Call) (json.RawMessage, error) {

@@ -36,7 +36,7 @@ func lateOf(ctx context.Context) lateFunc {
 
 // reportTo returns a lateFunc that tells Call.Late what is known of the call then.
 func (c *conn) reportTo(ask *call.Call, id int64, tidy func(string) string) lateFunc {
-	slim := &call.Call{Realm: ask.Realm, Capability: ask.Capability, Late: ask.Late} // without the inputs
+	slim := &call.Call{Realm: ask.Realm, Capability: ask.Capability, Effect: ask.Effect, Late: ask.Late} // without the inputs
 	return func(response *transport.JSONRPCResponse) {
 		result, err := c.lateAnswer(slim, id, response, tidy)
 		if result != nil || err != nil {
@@ -63,6 +63,7 @@ func (c *conn) lateAnswer(ask *call.Call, id int64, response *transport.JSONRPCR
 		}
 		f.cancelled = true
 	}
+	f.repeatable = mayRunTwice(ask)
 	if e := classify(ask.Name(), f, tidy); e.Outcome != schemas.Unknown || e.Ended {
 		return nil, e
 	}

@@ -13,6 +13,9 @@ import (
 
 // A realm refuses a call for now with HTTP 429, with a JSON-RPC error, or with a failed result that passes on what an API has said.
 // What it says about the time is taken as far as it makes sense; without it the caller waits longer each time.
+//
+// A call that was refused did nothing, and is repeated more often than others. An answer that only says after how long to try again may
+// also come from a tool that ran ("it is being processed, ask again in 30 s"), so it is a refusal only of calls that may run twice.
 
 // maxRetryAfter is the longest time that a realm is believed. Longer ones are mostly times of day, or meant as an endless one.
 const maxRetryAfter = 24 * time.Hour
@@ -66,8 +69,7 @@ func (f *fault) isLimitError() bool {
 	if f.rpc == nil {
 		return false
 	}
-	_, timed := limitData(f.errorData())
-	return timed || rpc(rpcRateLimited...)(f) || limitText.MatchString(f.rpc.Message)
+	return rpc(rpcRateLimited...)(f) || limitText.MatchString(f.rpc.Message) || f.refuses(readLimit(f.errorData()))
 }
 
 // isLimitResult reports whether the realm answered with a failed result that refuses the call for now.
@@ -75,9 +77,10 @@ func (f *fault) isLimitResult() bool {
 	if f.result == nil || !f.result.IsError {
 		return false
 	}
-	_, limited := limitData(f.resultData())
-	return limited || limitText.MatchString(f.result.text())
+	return limitText.MatchString(f.result.text()) || f.refuses(readLimit(f.resultData()))
 }
+
+func (f *fault) refuses(l limit) bool { return l.named || l.timed && f.repeatable }
 
 // resultData is the JSON of a failed result: structured, or as its text.
 func (f *fault) resultData() []byte {
@@ -95,35 +98,43 @@ func (f *fault) errorData() []byte {
 	return data
 }
 
-// limitData reads a JSON object, or the object "error" in it, that says after how many seconds to try again, or that names a rate
-// limit by its code.
-func limitData(raw []byte) (after int64, limited bool) {
+// limit is what JSON in an answer says about a limit of calls.
+type limit struct {
+	named bool  // it names a rate limit, by a code or in words
+	timed bool  // it says after how long to try again
+	after int64 // that, in seconds; 0: it does not say, or it is not believed
+}
+
+// readLimit reads a JSON object, or the object "error" in it.
+func readLimit(raw []byte) (l limit) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || raw[0] != '{' {
-		return 0, false
+		return l
 	}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(raw, &fields) != nil {
-		return 0, false
+		return l
+	}
+	if inner := fields["error"]; len(inner) > 0 && inner[0] == '{' {
+		l = readLimit(inner)
 	}
 	for _, f := range retryFields {
 		if v, ok := fields[f.name]; ok {
 			if number := strings.Trim(string(v), `"`); number != "" && strings.Trim(number, "0123456789.eE+-") == "" {
-				return wholeSeconds(number, f.unit), true
+				l.timed, l.after = true, wholeSeconds(number, f.unit)
+				break
 			}
 		}
 	}
 	for _, name := range []string{"code", "error", "status", "type"} {
-		if v, ok := fields[name]; ok && limitCodes.MatchString(strings.Trim(string(v), `"`)) {
-			limited = true
+		l.named = l.named || limitCodes.MatchString(strings.Trim(string(fields[name]), `"`))
+	}
+	for _, name := range []string{"error", "message", "detail"} {
+		if v := fields[name]; len(v) > 0 && v[0] == '"' {
+			l.named = l.named || limitText.Match(v)
 		}
 	}
-	if inner := bytes.TrimSpace(fields["error"]); len(inner) > 0 && inner[0] == '{' {
-		if after, ok := limitData(inner); ok {
-			return after, true
-		}
-	}
-	return 0, limited
+	return l
 }
 
 // after is the seconds after which the realm says that it may be called again; 0: it does not say.
@@ -131,9 +142,9 @@ func (f *fault) after() int64 {
 	var after int64
 	switch {
 	case f.rpc != nil:
-		after, _ = limitData(f.errorData())
+		after = readLimit(f.errorData()).after
 	case f.result != nil:
-		after, _ = limitData(f.resultData())
+		after = readLimit(f.resultData()).after
 	}
 	return max(after, f.retryAfter)
 }

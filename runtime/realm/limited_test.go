@@ -9,6 +9,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -27,6 +28,11 @@ func TestRetryAfterIsBelievedWithinReason(t *testing.T) {
 
 // TestRefusalsOfARealm has each way in which a realm says that calls come too fast, and what only looks like it.
 func TestRefusalsOfARealm(t *testing.T) {
+	const (
+		always     = "all"
+		repeatable = "those that may run twice"
+		never      = "none"
+	)
 	data := func(code int, data string) *fault {
 		var v any
 		if err := json.Unmarshal([]byte(data), &v); err != nil {
@@ -45,49 +51,63 @@ func TestRefusalsOfARealm(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		fault   *fault
-		refused bool
+		refused string // which calls
 		after   float64
 	}{
-		{"429", header(429, 0), true, 0},
-		{"429 with a time", header(429, 30), true, 30},
-		{"503 may have happened", header(503, 30), false, 30},
-		{"503 without a time", header(503, 0), false, 0},
-		{"result with seconds", isError(`{"error":"rate_limited","retry_after_seconds":8}`), true, 8},
-		{"structured", structured(`{"retry_after": 2.5}`), true, 3},
-		{"as text", structured(`{"retryAfter":"12"}`), true, 12},
-		{"milliseconds", structured(`{"retry_after_ms":1500}`), true, 2},
-		{"inside error", isError(`{"error":{"code":"rate_limit_exceeded","retryAfterSeconds":4}}`), true, 4},
-		{"a code alone", isError(`{"code":"too_many_requests"}`), true, 0},
-		{"a status alone", isError(`{"status":429,"message":"x"}`), true, 0},
-		{"negative", structured(`{"retry_after":-5}`), true, 0},
-		{"huge", structured(`{"retry_after":1e300}`), true, 0},
-		{"too large for a number", structured(`{"retry_after":1e999}`), true, 0},
-		{"a date, which is no number", structured(`{"retry_after":"tomorrow"}`), false, 0},
-		{"null", structured(`{"retry_after":null}`), false, 0},
-		{"text", isError("429 Too Many Requests"), true, 0},
-		{"text with HTTP", isError("Error: HTTP 429: slow down"), true, 0},
-		{"text of a limit", isError("Rate limit reached for requests"), true, 0},
-		{"an SDK's", isError("MCP error 429: rate limited"), true, 0},
-		{"about limits", isError("the document about rate limits was not found"), false, 0},
-		{"an id", isError("order 429 was not found"), false, 0},
-		{"a number that begins with it", isError("4291 rows are locked"), false, 0},
-		{"the limit's value", isError("rate limit must be a number"), false, 0},
-		{"error with data", data(-32000, `{"retryAfter":9}`), true, 9},
-		{"error with its code", data(-32029, `null`), true, 0},
-		{"another error", data(-32000, `{"retry":9}`), false, 0},
-		{"a list", data(-32000, `[{"retry_after":9}]`), false, 0},
+		{"429", header(429, 0), always, 0},
+		{"429 with a time", header(429, 30), always, 30},
+		{"503 may have happened", header(503, 30), never, 30},
+		{"503 without a time", header(503, 0), never, 0},
+		{"result with seconds", isError(`{"error":"rate_limited","retry_after_seconds":8}`), always, 8},
+		{"structured", structured(`{"retry_after": 2.5}`), repeatable, 3},
+		{"as text", structured(`{"retryAfter":"12"}`), repeatable, 12},
+		{"milliseconds", structured(`{"retry_after_ms":1500}`), repeatable, 2},
+		{"inside error", isError(`{"error":{"code":"rate_limit_exceeded","retryAfterSeconds":4}}`), always, 4},
+		{"a code alone", isError(`{"code":"too_many_requests"}`), always, 0},
+		{"a status alone", isError(`{"status":429,"message":"x"}`), always, 0},
+		{"negative", structured(`{"retry_after":-5}`), repeatable, 0},
+		{"huge", structured(`{"retry_after":1e300}`), repeatable, 0},
+		{"too large for a number", structured(`{"retry_after":1e999}`), repeatable, 0},
+		{"a date, which is no number", structured(`{"retry_after":"tomorrow"}`), never, 0},
+		{"null", structured(`{"retry_after":null}`), never, 0},
+		{"a time alone, of a call that ran", isError(`{"status":"processing","retry_after":30}`), repeatable, 30},
+		{"that inside error", isError(`{"error":{"code":"in_progress","retryAfter":30}}`), repeatable, 30},
+		{"a time with a code", structured(`{"status":429,"retry_after":30}`), always, 30},
+		{"a time beside its code", isError(`{"error":{"code":"rate_limited"},"retry_after":30}`), always, 30},
+		{"a time with words", isError(`{"error":"Rate limit exceeded. Retry after 8 seconds","retry_after":8}`), always, 8},
+		{"a time with a message", isError(`{"message":"Too Many Requests","retry_after":8}`), always, 8},
+		{"a time with other words", isError(`{"message":"order 429 is being processed","retry_after":8}`), repeatable, 8},
+		{"text", isError("429 Too Many Requests"), always, 0},
+		{"text with HTTP", isError("Error: HTTP 429: slow down"), always, 0},
+		{"text of a limit", isError("Rate limit reached for requests"), always, 0},
+		{"an SDK's", isError("MCP error 429: rate limited"), always, 0},
+		{"about limits", isError("the document about rate limits was not found"), never, 0},
+		{"an id", isError("order 429 was not found"), never, 0},
+		{"a number that begins with it", isError("4291 rows are locked"), never, 0},
+		{"the limit's value", isError("rate limit must be a number"), never, 0},
+		{"error with data", data(-32000, `{"retryAfter":9}`), repeatable, 9},
+		{"error with its code", data(-32029, `null`), always, 0},
+		{"another error", data(-32000, `{"retry":9}`), never, 0},
+		{"error with data, and a code in it", data(-32000, `{"code":"rate_limited","retryAfter":9}`), always, 9},
+		{"a list", data(-32000, `[{"retry_after":9}]`), never, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e := classify("a.b", tt.fault, func(s string) string { return s })
-			if e.Refused() != tt.refused || (e.RefusedBy == schemas.RefusedByRealm) != tt.refused || (e.Code == schemas.CodeRateLimited) != tt.refused {
-				t.Errorf("got %s, refused by %q: %v", e.Code, e.RefusedBy, e)
-			}
-			if e.RetryAfterSeconds != tt.after {
-				t.Errorf("again after %v s, want %v", e.RetryAfterSeconds, tt.after)
+			for effect, refused := range map[schemas.Effect]bool{
+				schemas.EffectRead: tt.refused != never, schemas.EffectIdempotent: tt.refused != never,
+				schemas.EffectOnce: tt.refused == always, "": tt.refused == always,
+			} {
+				tt.fault.repeatable = mayRunTwice(&call.Call{Effect: effect})
+				e := classify("a.b", tt.fault, func(s string) string { return s })
+				if e.Refused() != refused || (e.RefusedBy == schemas.RefusedByRealm) != refused || (e.Code == schemas.CodeRateLimited) != refused {
+					t.Errorf("effect %q: got %s, refused by %q: %v", effect, e.Code, e.RefusedBy, e)
+				}
+				if e.RetryAfterSeconds != tt.after {
+					t.Errorf("effect %q: again after %v s, want %v", effect, e.RetryAfterSeconds, tt.after)
+				}
 			}
 		})
 	}
-	if e := classify("a.b", &fault{sent: true, result: &toolResult{Structured: json.RawMessage(`{"retry_after":3}`)}}, strings.ToLower); e.Refused() {
+	if e := classify("a.b", &fault{sent: true, repeatable: true, result: &toolResult{Structured: json.RawMessage(`{"retry_after":3}`)}}, strings.ToLower); e.Refused() {
 		t.Error("a result that is not an error is a refusal")
 	}
 }
