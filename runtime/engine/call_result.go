@@ -74,7 +74,7 @@ func (r *Engine) lateResult(c pendingCall, res *call.Result, failure *schemas.Er
 		switch {
 		case !c.exists(s):
 		case s.OutcomeOpen(c.unit, c.attempt) && failure != nil:
-			return s.LateFailure(c.unit, c.attempt, failure, took, r.worker, now), nil
+			return s.LateFailure(c.unit, c.attempt, failure, took, r.worker, now), nil //nolint:nilerr // the failure is what is recorded
 		case s.OutcomeOpen(c.unit, c.attempt):
 			events := s.LateSuccess(c.unit, c.attempt, took, r.worker)
 			setAnswer(&events[0], s, res)
