@@ -3,14 +3,17 @@ package runtime
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -161,3 +164,30 @@ func TestCommitThatTheStoreRefusesForGood(t *testing.T) {
 // hintStale is the hint of an execution that is shown while the store does not answer.
 const hintStale = "the store does not answer: this is the state of the last commit. Calls in flight continue, and their results are " +
 	"committed when the store answers again; ask again then"
+
+// What an execution may spend on expressions is not spent while its store does not answer, or answers late.
+func TestSlowStoreSpendsNoEvaluationBudget(t *testing.T) {
+	for name, outages := range map[string]int64{"slow": 0, "an outage": 30} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+				var reads atomic.Int64
+				slow := &hooks{Store: s, get: func(ctx context.Context, k store.Key) (store.Record, error) {
+					if k.Kind == journal.KindOutput {
+						time.Sleep(4 * time.Second)
+						if reads.Add(1) <= outages {
+							return store.Record{}, errors.New("no connection")
+						}
+					}
+					return s.Get(ctx, k)
+				}}
+				p := run(w, slow, func(c *Config) { c.Limits.MaxEvaluation = 2 * time.Second })
+				defer p.stop()
+				e := p.execute(t, poison(`{"id":"p","set":"${nodes.poison.output.v + 'x'}","depends_on":["w"]}`))
+				m, err := p.Executions.Metrics(t.Context(), e.ExecutionID)
+				if e.Status != schemas.StatusSucceeded || err != nil || m.Used.EvaluationMS >= 2000 || reads.Load() <= outages {
+					t.Errorf("%s after %d reads: %v; used %+v, %v", e.Status, reads.Load(), e.Error, m.Used, err)
+				}
+			})
+		})
+	}
+}

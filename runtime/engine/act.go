@@ -20,7 +20,7 @@ func (t *turn) act(a machine.Action) {
 	if t.mode != guest && (t.recoveries >= suspicious || t.guard.deaths > 0) {
 		t.guard.first()
 	}
-	t.evaluating = time.Now()
+	t.evaluating, t.reading = time.Now(), t.x.Reading()
 	before := len(t.events)
 	defer func() {
 		if p := recover(); p != nil {

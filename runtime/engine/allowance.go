@@ -175,12 +175,12 @@ func refusalIfGone(err error, parent string) error {
 		WithHint("submit the plan of the workflow again, on its own")
 }
 
-// measure adds the time that was spent on expressions since began to the next event.
+// measure adds the time that was spent on expressions to the next event. Waiting for the store is not spent on them.
 func (t *turn) measure() {
 	if !t.evaluating.IsZero() {
-		now := time.Now()
-		t.x.allowance.carried += now.Sub(t.evaluating)
-		t.evaluating = now
+		now, reading := time.Now(), t.x.Reading()
+		t.x.allowance.carried += now.Sub(t.evaluating) - (reading - t.reading)
+		t.evaluating, t.reading = now, reading
 	}
 }
 

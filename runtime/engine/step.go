@@ -51,7 +51,7 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 		g = r.watch(x)
 		t := &turn{r: r, x: x, ctx: ctx, mode: m, now: r.store.Now(), batch: base, steps: x.Steps(), guard: g, recoveries: x.State.Recoveries}
 		t.batch.Puts, t.batch.Sync = slices.Clip(base.Puts), base.Sync || x.unconfirmed
-		absent := t.resumeUncertain()
+		absent, carried := t.resumeUncertain(), x.allowance.carried
 		for _, c := range x.companions {
 			c.begin(t)
 		}
@@ -60,8 +60,8 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 		}
 		t.advance() //nolint:contextcheck // a mark is made also if ctx has ended
 		g.end()
-		if t.err != nil {
-			x.State = nil
+		if t.err != nil { // it is made again, as when the store does not answer: only the try that succeeds is paid for
+			x.State, x.allowance.carried = nil, carried
 			return stepResult{}, t.err
 		}
 		err := t.commit()

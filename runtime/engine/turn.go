@@ -31,8 +31,9 @@ type turn struct {
 	nudgeOwner  bool      // an owner on another replica must learn of the commit
 
 	guard      *guard
-	recoveries int       // in a row, when the turn began
-	evaluating time.Time // since when expressions are evaluated; zero: they are not
+	recoveries int           // in a row, when the turn began
+	evaluating time.Time     // since when expressions are evaluated; zero: they are not
+	reading    time.Duration // how long they had waited for the store by then
 	committed  bool
 }
 

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
@@ -25,6 +26,7 @@ type Execution struct {
 	lists       map[int][]json.RawMessage // lists that for_each nodes run over, by node
 	cachedBytes int                       // in values and texts
 	steps       uint64                    // that expressions took, since the execution is in memory
+	reading     time.Duration             // how long expressions have waited for the store since then
 }
 
 // New returns an execution of which only the head is known.
@@ -60,6 +62,9 @@ func (x *Execution) CachedOutput(unit int) (*expr.Value, bool) {
 
 // Steps returns the steps that expressions of the execution took since it is in memory.
 func (x *Execution) Steps() uint64 { return x.steps }
+
+// Reading returns how long expressions of the execution have waited for the store since it is in memory.
+func (x *Execution) Reading() time.Duration { return x.reading }
 
 // DropList removes the list of a for_each node from memory; only a compensation reads it again.
 func (x *Execution) DropList(node int) { delete(x.lists, node) }

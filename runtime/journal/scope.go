@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/plan/expr"
@@ -115,7 +116,14 @@ func (s Scope) stored(inline schemas.Value, ref *schemas.OutputRef) (json.RawMes
 	if ref == nil {
 		return json.RawMessage(inline), nil
 	}
-	return s.journal.Output(s.ctx, s.x.ID, ref.NodeID, nil, ref)
+	return s.read(ref.NodeID, nil, ref)
+}
+
+// read reads a value that has a record of its own, and counts how long that takes.
+func (s Scope) read(name string, inline schemas.Value, ref *schemas.OutputRef) (json.RawMessage, error) {
+	begun := time.Now()
+	defer func() { s.x.reading += time.Since(begun) }()
+	return s.journal.Output(s.ctx, s.x.ID, name, inline, ref)
 }
 
 // List returns the list that a for_each node runs over.
@@ -179,7 +187,7 @@ func (s Scope) output(unit int, node string) (*expr.Value, error) {
 	if cached, ok := s.x.CachedOutput(unit); ok {
 		return cached, nil
 	}
-	raw, err := s.journal.Output(s.ctx, s.x.ID, s.x.State.Name(unit), u.Output, u.OutputRef)
+	raw, err := s.read(s.x.State.Name(unit), u.Output, u.OutputRef)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +209,7 @@ func (s Scope) text(unit int, node string) (string, error) {
 	if ref.Bytes > s.journal.limits.MaxOutput {
 		return "", s.tooLarge("text", node, ref.Bytes)
 	}
-	raw, err := s.journal.Output(s.ctx, s.x.ID, ref.NodeID, nil, ref)
+	raw, err := s.read(ref.NodeID, nil, ref)
 	if err != nil {
 		return "", err
 	}
