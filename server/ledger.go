@@ -155,6 +155,10 @@ func (h *hold) free() {
 	}
 }
 
+// answer returns how much an answer of n bytes is to hold. It is at most half of the limit, so that the largest has room when few others are
+// in memory; how large it may be is limited where it is made.
+func (l *ledger) answer(n int) int64 { return min(answerCopies*int64(n), l.limit/2) }
+
 // room waits until an eighth of the limit is free, for at most patience.
 func (l *ledger) room(ctx context.Context, patience time.Duration) bool {
 	h := l.hold(nil)

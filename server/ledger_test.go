@@ -55,6 +55,17 @@ func TestReceivingLeavesRoom(t *testing.T) {
 	}
 }
 
+// The largest answer has room beside others.
+func TestAnswersHaveRoom(t *testing.T) {
+	l := newLedger(100, &load{})
+	if l.answer(10) != 10*answerCopies {
+		t.Errorf("a small answer holds %d bytes", l.answer(10))
+	}
+	if !l.hold(nil).grow(t.Context(), 50, 0) || !l.hold(nil).grow(t.Context(), l.answer(1<<30), 0) {
+		t.Error("a large answer has no room although half of the limit is free")
+	}
+}
+
 // What is received or sent for longest gives way, unless it is quick; what is handled does not.
 func TestStalledMessagesGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

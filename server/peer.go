@@ -283,7 +283,7 @@ func (p *peer) encode(alias idAlias, message any) error {
 	if len(b) > freeBytes {
 		held := p.server.bytes.hold(p.cut)
 		defer held.free()
-		if !held.grow(p.base, answerCopies*int64(len(b)), writeTime) && p.cut != nil && p.base.Err() == nil {
+		if !held.grow(p.base, p.server.bytes.answer(len(b)), writeTime) && p.cut != nil && p.base.Err() == nil {
 			p.cutOff(errClientGone)
 			p.cut()
 		}

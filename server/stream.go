@@ -97,7 +97,7 @@ func (s *stream) put(b []byte) error {
 	if len(b) > freeBytes {
 		held := s.bytes.hold(func() { _ = s.connection.SetWriteDeadline(time.Unix(1, 0)) })
 		defer held.free()
-		if !held.grow(s.ctx, answerCopies*int64(len(b)), writeTime) {
+		if !held.grow(s.ctx, s.bytes.answer(len(b)), writeTime) {
 			return errBroken
 		}
 	}
