@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -67,7 +64,7 @@ func slowRound(t *testing.T, kind string, after time.Duration, plan string) (kil
 	realm := fmt.Sprintf("{command: %q, args: [-ledger, %q]}", filepath.Join(bin, "slow"), file)
 	if kind != "stdio" {
 		path := map[string]string{"http": "/mcp", "sse": "/sse"}[kind]
-		realm = fmt.Sprintf("{type: %s, url: %q}", kind, serveSlow(t, file)+path)
+		realm = fmt.Sprintf("{type: %s, url: %q}", kind, startUpstream(t, "slow", "-ledger", file, "-http", "127.0.0.1:0").url+path)
 	}
 	write(t, filepath.Join(dir, "plan.yaml"), plan)
 	write(t, filepath.Join(dir, "runplane.yaml"), fmt.Sprintf(
@@ -107,27 +104,4 @@ func slowRound(t *testing.T, kind string, after time.Duration, plan string) (kil
 		t.Errorf("effects %v\n%s", effects, strings.Join(lines(t, file), "\n"))
 	}
 	return killed
-}
-
-// serveSlow starts the slow server over HTTP, beside the program, and returns its base URL.
-func serveSlow(t *testing.T, file string) string {
-	t.Helper()
-	cmd := exec.Command(filepath.Join(bin, "slow"), "-ledger", file, "-http", "127.0.0.1:0")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(line)
 }

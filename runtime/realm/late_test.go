@@ -1,13 +1,10 @@
 package realm
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -55,39 +52,13 @@ func release(t *testing.T, p *Pool, order string) {
 	mustInvoke(t, p, "slow", "release_charge", fmt.Sprintf(`{"order":%q}`, order))
 }
 
-// slowOver starts the slow server on a transport.
-func slowOver(t *testing.T, kind string) schemas.Realm {
-	t.Helper()
-	if kind == transportStdio {
-		return server("slow")
-	}
-	cmd := exec.Command(filepath.Join(binaries, "slow"), "-http", "127.0.0.1:0")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return schemas.Realm{Type: kind, URL: strings.TrimSpace(line) + map[string]string{transportHTTP: "/mcp", transportSSE: "/sse"}[kind]}
-}
-
 // An answer that comes after the caller has stopped waiting is reported, on every transport on which one can come.
 func TestLateAnswersAreReported(t *testing.T) {
 	for _, kind := range []string{transportStdio, transportHTTP, transportSSE} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			const secret = "hunter2-hunter2-hunter2"
-			spec := slowOver(t, kind)
+			spec := serverOver(t, "slow", kind)
 			spec.Env, spec.Headers = map[string]string{"SHOP_TOKEN": secret}, map[string]string{"Authorization": "Bearer " + secret}
 			p := run(t, Config{Realms: realms("slow", spec), Policies: pinned()})
 			mustInvoke(t, p, "slow", "echo", `{}`)
@@ -120,7 +91,7 @@ func TestReportsOfLateAnswersMayBlock(t *testing.T) {
 	for _, kind := range []string{transportStdio, transportHTTP, transportSSE} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			p := run(t, Config{Realms: realms("slow", slowOver(t, kind)), Policies: pinned()})
+			p := run(t, Config{Realms: realms("slow", serverOver(t, "slow", kind)), Policies: pinned()})
 			blocked, goOn := make(chan struct{}), make(chan struct{})
 			t.Cleanup(func() { close(goOn) }) // before the pool ends, which waits for the report
 			giveUpAndTell(t, p, "A", "", func(*call.Result, error) { close(blocked); <-goOn })

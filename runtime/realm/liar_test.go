@@ -1,15 +1,12 @@
 package realm
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -27,36 +24,9 @@ func overAll(t *testing.T, limits Limits, test func(t *testing.T, p *Pool)) {
 	t.Helper()
 	for _, kind := range []string{transportStdio, transportHTTP, transportSSE} {
 		t.Run(kind, func(t *testing.T) {
-			spec := server("liar")
-			if kind != transportStdio {
-				spec = schemas.Realm{Type: kind, URL: serveLiar(t) + map[string]string{transportHTTP: "/mcp", transportSSE: "/sse"}[kind]}
-			}
-			test(t, run(t, Config{Realms: realms("liar", spec), Limits: limits, Policies: pinned()}))
+			test(t, run(t, Config{Realms: realms("liar", serverOver(t, "liar", kind)), Limits: limits, Policies: pinned()}))
 		})
 	}
-}
-
-// serveLiar starts the server over HTTP and returns its base URL.
-func serveLiar(t *testing.T) string {
-	t.Helper()
-	cmd := exec.Command(filepath.Join(binaries, "liar"), "-http", "127.0.0.1:0")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(line)
 }
 
 func TestD1DriftShowsInTheDefinitionHash(t *testing.T) {

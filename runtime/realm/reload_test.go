@@ -147,7 +147,7 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 
 // TestReloadLosesNoCall restarts realms repeatedly during concurrent calls, over stdio and HTTP.
 func TestReloadLosesNoCall(t *testing.T) {
-	base := serveLiar(t)
+	base := serveHTTP(t, "liar")
 	specs := func(round int) map[string]schemas.Realm {
 		return realms("stdio", withEnv(server("liar"), "ROUND", fmt.Sprint(round)),
 			"http", schemas.Realm{URL: base + "/mcp", Headers: map[string]string{"X-Round": fmt.Sprint(round)}})

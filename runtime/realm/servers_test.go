@@ -1,6 +1,7 @@
 package realm
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -192,4 +193,36 @@ func (b *logBuffer) String() string {
 
 func (b *logBuffer) logger() hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Output: b, Level: hclog.Debug})
+}
+
+// serveHTTP starts a sample server over HTTP and returns its base URL.
+func serveHTTP(t *testing.T, name string) string {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(binaries, name), "-http", "127.0.0.1:0")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// serverOver is a sample server as a realm on a transport; over HTTP it is started.
+func serverOver(t *testing.T, name, kind string) schemas.Realm {
+	t.Helper()
+	if kind == transportStdio {
+		return server(name)
+	}
+	return schemas.Realm{Type: kind, URL: serveHTTP(t, name) + map[string]string{transportHTTP: "/mcp", transportSSE: "/sse"}[kind]}
 }

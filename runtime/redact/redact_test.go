@@ -146,7 +146,7 @@ func TestOrdinaryValuesStay(t *testing.T) {
 	}
 	s.Named(env)
 	s.Args([]string{"-y", "@modelcontextprotocol/server-everything", "stdio", "--verbose", "--port=8080", "--root", "/srv/data", "--name=my-long-project", "leak", "https://host.example.com/mcp",
-		"--model", "gpt-4o-mini-2024-07-18", "/work/shared/realm.py", "--no-auth", "serve"})
+		"--model", "gpt-4o-mini-2024-07-18", "/srv/lib/realm.py", "--no-auth", "serve"})
 	s.URL("https://mcp.example.com/v1/mcp?transport=http&page=2")
 	r := New()
 	r.Add(&s)
