@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,22 +8,9 @@ import (
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/runtime/upkeep"
 	"github.com/runplane/runplane/schemas"
-	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
+	"github.com/runplane/runplane/store/storetest"
 )
-
-// machineClock is a clock that a test sets by a difference to the real one. reading is called in the bubble of the test.
-type machineClock struct{ by atomic.Int64 }
-
-func (c *machineClock) set(by time.Duration) { c.by.Store(int64(by)) }
-
-func (c *machineClock) reading() store.Reading {
-	start := time.Now()
-	return func() (time.Time, time.Duration) {
-		t := time.Now()
-		return t.Add(time.Duration(c.by.Load())).Round(0), t.Sub(start)
-	}
-}
 
 // Each row sets the clock of the machine while a node waits, another one is called and a state is held as a lock. All take as long as they
 // should, and nothing is timed out.
@@ -32,8 +18,8 @@ func TestClockIsSetWhileExecutionsRun(t *testing.T) {
 	for _, by := range []time.Duration{-40 * 24 * time.Hour, -4 * time.Hour, -10 * time.Second, 10 * time.Second, 3 * time.Hour, 40 * 24 * time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var clock machineClock
-				s, err := bolt.Open(bolt.Options{Mem: true, Read: clock.reading()})
+				var clock storetest.Clock
+				s, err := bolt.Open(bolt.Options{Mem: true, Read: clock.Reading()})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -49,7 +35,7 @@ func TestClockIsSetWhileExecutionsRun(t *testing.T) {
 					{"id":"n","capability":"r.once","depends_on":["w","c"]}]}`)
 				time.Sleep(time.Second)
 				began := time.Now()
-				clock.set(by)
+				clock.Set(by)
 				want(t, p.rest(t, id), schemas.StatusSucceeded, "", "w=succeeded c=succeeded n=succeeded")
 				if took := time.Since(began); took > 4*time.Second {
 					t.Errorf("what was left of three seconds took %v", took)
@@ -68,7 +54,7 @@ func TestClockIsSetWhileExecutionsRun(t *testing.T) {
 func TestClockIsFarAheadAtAStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		var clock machineClock
+		var clock storetest.Clock
 		w := newWorld()
 		defer w.end()
 		retain := func(c *Config) {
@@ -77,7 +63,7 @@ func TestClockIsFarAheadAtAStart(t *testing.T) {
 		// start runs a process until the test has looked at it.
 		start := func(look func(p *process)) {
 			t.Helper()
-			s, err := bolt.Open(bolt.Options{Dir: dir, Read: clock.reading(), Sweep: time.Hour})
+			s, err := bolt.Open(bolt.Options{Dir: dir, Read: clock.Reading(), Sweep: time.Hour})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,7 +78,7 @@ func TestClockIsFarAheadAtAStart(t *testing.T) {
 			p.setState(t, "k", `1`, 0)
 			time.Sleep(80 * time.Minute) // each kind of retention has had a round
 		})
-		clock.set(40 * 24 * time.Hour)
+		clock.Set(40 * 24 * time.Hour)
 		kept := func(p *process, wanted bool) {
 			t.Helper()
 			_, err := p.Executions.Status(t.Context(), id, schemas.ViewSummary, 0, nil)

@@ -3,36 +3,22 @@ package bolt_test
 import (
 	"errors"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
+	"github.com/runplane/runplane/store/storetest"
 )
-
-// setClock is a clock that a test sets by a difference to the real one.
-type setClock struct{ by atomic.Int64 }
-
-func (c *setClock) set(by time.Duration) { c.by.Store(int64(by)) }
-
-// reading must be called in the bubble of the test.
-func (c *setClock) reading() store.Reading {
-	start := time.Now()
-	return func() (time.Time, time.Duration) {
-		t := time.Now()
-		return t.Add(time.Duration(c.by.Load())).Round(0), t.Sub(start)
-	}
-}
 
 // Each row sets the clock of the machine while a key waits for three seconds and another one is leased for five.
 func TestClockIsSetWhileTheStoreIsUsed(t *testing.T) {
 	for _, by := range []time.Duration{-40 * 24 * time.Hour, -4 * time.Hour, -time.Minute, time.Minute, 3 * time.Hour, 40 * 24 * time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var clock setClock
-				s := must(bolt.Open(bolt.Options{Mem: true, Read: clock.reading()}))
+				var clock storetest.Clock
+				s := must(bolt.Open(bolt.Options{Mem: true, Read: clock.Reading()}))
 				defer s.Close()
 				waits, leased, kept := key("execution", "waits"), key("session", "leased"), key("state", "kept")
 				must(s.Commit(ctx(), store.Batch{Wakes: []store.Wake{{Key: waits, At: s.Now().Add(3 * time.Second)}}}))
@@ -41,7 +27,7 @@ func TestClockIsSetWhileTheStoreIsUsed(t *testing.T) {
 				}))
 				must(s.Commit(ctx(), store.Batch{Puts: []store.Put{{Key: kept, TTL: 20 * time.Second}}}))
 				start := time.Now()
-				clock.set(by)
+				clock.Set(by)
 				within := func(what string, least, most time.Duration) {
 					t.Helper()
 					if took := time.Since(start); took < least || took > most {
@@ -78,12 +64,12 @@ func TestClockIsSetWhileTheStoreIsUsed(t *testing.T) {
 func TestClockIsSetBackBetweenTwoStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		var clock setClock
-		s := must(bolt.Open(bolt.Options{Dir: dir, Read: clock.reading()}))
+		var clock storetest.Clock
+		s := must(bolt.Open(bolt.Options{Dir: dir, Read: clock.Reading()}))
 		must(s.Commit(ctx(), store.Batch{Wakes: []store.Wake{{Key: key("execution", "waits"), At: s.Now().Add(3 * time.Second)}}}))
 		s.Close()
-		clock.set(-4 * time.Hour)
-		s = must(bolt.Open(bolt.Options{Dir: dir, Read: clock.reading()}))
+		clock.Set(-4 * time.Hour)
+		s = must(bolt.Open(bolt.Options{Dir: dir, Read: clock.Reading()}))
 		defer s.Close()
 		start := time.Now()
 		ls, err := s.Claim(ctx(), store.ClaimRequest{Kind: "execution", Owner: "b", TTL: time.Hour, Wait: time.Hour})
@@ -101,14 +87,14 @@ func TestClockIsSetBackBetweenTwoStarts(t *testing.T) {
 func TestClockIsFarAheadAtAStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		var clock setClock
+		var clock storetest.Clock
 		open := func() *bolt.Store {
-			return must(bolt.Open(bolt.Options{Dir: dir, Read: clock.reading(), Sweep: 5 * time.Minute}))
+			return must(bolt.Open(bolt.Options{Dir: dir, Read: clock.Reading(), Sweep: 5 * time.Minute}))
 		}
 		s := open()
 		must(s.Commit(ctx(), store.Batch{Puts: []store.Put{{Key: key("session", "s"), Value: []byte("data"), TTL: 10 * 24 * time.Hour}}}))
 		s.Close()
-		clock.set(40 * 24 * time.Hour)
+		clock.Set(40 * 24 * time.Hour)
 		for range 3 { // starts do not count as time that was seen
 			s = open()
 			must(s.Commit(ctx(), store.Batch{Puts: []store.Put{{Key: key("other", "o"), Version: store.AnyVersion}}}))
@@ -119,13 +105,13 @@ func TestClockIsFarAheadAtAStart(t *testing.T) {
 			must(s.Commit(ctx(), store.Batch{Puts: []store.Put{{Key: key("other", "o"), Version: store.AnyVersion}}}))
 			s.Close()
 		}
-		clock.set(0)
+		clock.Set(0)
 		s = open()
 		if r, err := s.Get(ctx(), key("session", "s")); err != nil || string(r.Value) != "data" {
 			t.Fatalf("the session is gone: %q, %v", r.Value, err)
 		}
 		s.Close()
-		clock.set(40 * 24 * time.Hour)
+		clock.Set(40 * 24 * time.Hour)
 		s = open()
 		time.Sleep(35 * 24 * time.Hour)
 		s.Close()

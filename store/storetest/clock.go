@@ -1,0 +1,23 @@
+package storetest
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/runplane/runplane/store"
+)
+
+// Clock is the clock of a machine that a test sets by a difference to the real one. Its zero value is right.
+type Clock struct{ by atomic.Int64 }
+
+// Set sets the difference to the real clock, which replaces that of the last Set.
+func (c *Clock) Set(by time.Duration) { c.by.Store(int64(by)) }
+
+// Reading returns how a store reads the clock. In a test in virtual time it is to be called in the bubble of the test.
+func (c *Clock) Reading() store.Reading {
+	start := time.Now()
+	return func() (time.Time, time.Duration) {
+		t := time.Now()
+		return t.Add(time.Duration(c.by.Load())).Round(0), t.Sub(start)
+	}
+}
