@@ -24,7 +24,7 @@ const (
 var clockKey = []byte("clock")
 
 // aboutSeals seals entries of the bucket about.
-var aboutSeals = newBucket(string(aboutBucket), allHead)
+var aboutSeals = newBucket(string(aboutBucket), allHead, isEmpty)
 
 // seen is what the store knew of the time when it was noted.
 type seen struct {

@@ -27,6 +27,7 @@ type file struct {
 	stuck   atomic.Bool // bbolt was left with its lock of the writer held: it cannot be closed
 	damaged atomic.Pointer[Fault]
 	damages atomic.Int64
+	folder  atomic.Pointer[store.Condition] // others may write to it
 
 	mu       sync.Mutex
 	warnings []store.Condition
@@ -70,6 +71,9 @@ func (s *Store) Conditions() (out []store.Condition) {
 	if d := s.file.damaged.Load(); d != nil {
 		message := fmt.Sprintf("%s (met %d times since the start)", d.Message(), s.file.damages.Load())
 		out = append(out, store.Condition{Message: message, Cure: d.Hint()})
+	}
+	if c := s.file.folder.Load(); c != nil {
+		out = append(out, *c)
 	}
 	out = append(out, s.clockCondition()...)
 	s.file.mu.Lock()
@@ -160,8 +164,8 @@ func (f *file) watch(size func() int64, stop <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
-		if f.alive() == nil {
-			_ = f.inPlace(size()) // what is wrong was noted
+		if f.alive() == nil && f.inPlace(size()) == nil && f.path != "" { // what is wrong was noted
+			f.lookAtFolder(filepath.Dir(f.path))
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 
@@ -63,9 +62,6 @@ func readPlain(path string) ([]byte, error) {
 	}
 	return os.ReadFile(path)
 }
-
-// filesHaveModes: the bits of a mode say who may read and write.
-const filesHaveModes = runtime.GOOS != "windows"
 
 // syncDir makes the name of a new file durable, on systems where folders can be synced.
 func syncDir(dir string) error {

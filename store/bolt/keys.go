@@ -8,12 +8,12 @@ import (
 
 // The buckets; doc.go describes the layout.
 var (
-	recordsBucket  = newBucket("records", recordHead)
-	termsBucket    = newBucket("terms", allHead)
-	logsBucket     = newBucket("logs", noHead)
-	wakesBucket    = newBucket("wakes", allHead)
-	dueBucket      = newBucket("due", allHead)
-	expiriesBucket = newBucket("expiries", allHead)
+	recordsBucket  = newBucket("records", recordHead, plainRecord)
+	termsBucket    = newBucket("terms", allHead, isEmpty)
+	logsBucket     = newBucket("logs", noHead, plainChunk)
+	wakesBucket    = newBucket("wakes", allHead, plainWake)
+	dueBucket      = newBucket("due", allHead, plainDue)
+	expiriesBucket = newBucket("expiries", allHead, isEmpty)
 
 	// buckets are those above, of which every store has all.
 	buckets = []*bucket{recordsBucket, termsBucket, logsBucket, wakesBucket, dueBucket, expiriesBucket}

@@ -9,7 +9,6 @@ import (
 	"go.etcd.io/bbolt"
 	bberrors "go.etcd.io/bbolt/errors"
 
-	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt/pages"
 )
 
@@ -24,21 +23,13 @@ var (
 	unsealedKey = []byte("unsealed")
 )
 
-// othersMayWrite are the bits of a folder in which others can replace the store's files.
-const othersMayWrite = 0o022
-
 // prepare makes the folder and, if there is none, the file, and looks at all of an existing one before bbolt does: bbolt panics where
 // it meets a damaged page, in part on goroutines of its own.
 func (s *Store) prepare(dir, path string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&othersMayWrite != 0 && filesHaveModes {
-		s.file.warning(store.Condition{
-			Message: fmt.Sprintf("other users may write to the store folder %s (mode %04o), and so replace the store", dir, info.Mode().Perm()),
-			Cure:    "run chmod go-rwx " + dir,
-		})
-	}
+	s.file.lookAtFolder(dir)
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := create(dir, path); err != nil {
@@ -48,12 +39,6 @@ func (s *Store) prepare(dir, path string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
-	}
-	if info.Mode().Perm()&othersMayWrite != 0 && info.Mode().IsRegular() && filesHaveModes {
-		s.file.warning(store.Condition{
-			Message: fmt.Sprintf("other users could write to the store file %s (mode %04o) until now", path, info.Mode().Perm()),
-			Cure:    "it is closed to them; see whether `runplane store check` finds what it should",
-		})
 	}
 	return inspectFile(dir, path, info)
 }
@@ -189,12 +174,4 @@ func makeBuckets(tx *bbolt.Tx) (unsealed bool, err error) {
 
 func unknownFormat(have string) error {
 	return fmt.Errorf("the store has format %q, this version of runplane reads %q", have, format)
-}
-
-// protect closes the file to other users.
-func (f *file) protect() error {
-	if !filesHaveModes {
-		return nil
-	}
-	return f.os.Chmod(0o600)
 }

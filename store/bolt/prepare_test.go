@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
@@ -81,18 +83,21 @@ func TestFolderThatIsALink(t *testing.T) {
 	}
 }
 
+// What others may write to is a condition for as long as it is so; what a group may write to, as Kubernetes has it, is a line of the log.
 func TestFilesThatOthersMayWriteAreConditions(t *testing.T) {
 	for _, tt := range []struct {
-		name         string
-		folder, file os.FileMode
-		conditions   int
+		name             string
+		folder, file     os.FileMode
+		conditions, says int
+		closed           int // conditions after the folder was closed
 	}{
-		{"closed", 0o700, 0o600, 0},
-		{"others may read", 0o755, 0o644, 0},
-		{"the group may write to the folder", 0o770, 0o600, 1},
-		{"all may write to the folder", 0o777, 0o600, 1},
-		{"all may write to the folder, and delete their own alone", 0o777 | os.ModeSticky, 0o600, 1},
-		{"all could write to the file", 0o700, 0o666, 1},
+		{"closed", 0o700, 0o600, 0, 0, 0},
+		{"others may read", 0o755, 0o644, 0, 0, 0},
+		{"the group may write to the folder", 0o770, 0o600, 0, 1, 0},
+		{"as a group of Kubernetes", 0o770 | os.ModeSetgid, 0o660, 0, 2, 0},
+		{"all may write to the folder", 0o777, 0o600, 1, 1, 0},
+		{"all may write to the folder, and delete their own alone", 0o777 | os.ModeSticky, 0o600, 1, 1, 0},
+		{"all could write to the file", 0o700, 0o666, 1, 1, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -101,15 +106,27 @@ func TestFilesThatOthersMayWriteAreConditions(t *testing.T) {
 			if err := errors.Join(os.Chmod(path, tt.file), os.Chmod(dir, tt.folder)); err != nil {
 				t.Fatal(err)
 			}
-			warned := 0
-			s := must(bolt.Open(bolt.Options{Dir: dir, Warn: func(string) { warned++ }}))
-			defer s.Close()
-			if got := s.Conditions(); len(got) != tt.conditions || warned != tt.conditions {
-				t.Errorf("%d warnings and conditions %+v, want %d", warned, got, tt.conditions)
-			}
-			if mode := must(os.Stat(path)).Mode().Perm(); mode != 0o600 {
-				t.Errorf("the file has mode %04o, want 0600", mode)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				warned := 0
+				s := must(bolt.Open(bolt.Options{Dir: dir, Warn: func(string) { warned++ }}))
+				defer s.Close()
+				for range 2 {
+					if got := s.Conditions(); len(got) != tt.conditions || warned != tt.says {
+						t.Errorf("%d warnings and conditions %+v, want %d and %d", warned, got, tt.says, tt.conditions)
+					}
+					time.Sleep(time.Minute) // it is looked at again, and said once
+				}
+				if mode := must(os.Stat(path)).Mode().Perm(); mode != 0o600 {
+					t.Errorf("the file has mode %04o, want 0600", mode)
+				}
+				if err := os.Chmod(dir, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				if got := s.Conditions(); len(got) != tt.closed {
+					t.Errorf("after the folder was closed: conditions %+v, want %d", got, tt.closed)
+				}
+			})
 		})
 	}
 }

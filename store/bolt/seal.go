@@ -27,10 +27,13 @@ type bucket struct {
 	seed uint32 // of the sums, so that an entry of another bucket is not valid in this one
 	// head returns the length of the head of an entry that begins with b; false: b is none.
 	head func(b []byte) (int, bool)
+	// plain reports whether a value may be one of format 1. No value that begins with sealMark is, so damage of a sealed one is not read
+	// as an unsealed one.
+	plain func(value []byte) bool
 }
 
-func newBucket(name string, head func([]byte) (int, bool)) *bucket {
-	return &bucket{name: []byte(name), seed: crc32.Checksum([]byte(name), castagnoli), head: head}
+func newBucket(name string, head func([]byte) (int, bool), plain func([]byte) bool) *bucket {
+	return &bucket{name: []byte(name), seed: crc32.Checksum([]byte(name), castagnoli), head: head, plain: plain}
 }
 
 // allHead is the head of entries that have no body.
@@ -88,7 +91,7 @@ func (b *bucket) open(key, value []byte, unsealed bool) (entry, error) {
 	if !unsealed || headOK {
 		return entry{}, errDamaged
 	}
-	if e.sum != nil && b.checkBody(e) == nil { // the other parts of the seal are damaged
+	if e.sum != nil && b.checkBody(e) == nil || !b.plain(value) { // the other parts of the seal are damaged
 		return entry{}, errDamaged
 	}
 	size, ok := b.head(value)

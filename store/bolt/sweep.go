@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -49,27 +50,61 @@ func (s *Store) sweepOnce() bool {
 	return r.err == nil && r.expired > 0
 }
 
-// sweep removes up to sweepChunk records that expired until then and returns how many. One that is damaged stays, and is passed to skipped.
+// sweep removes up to sweepChunk records that expired until then, and entries of the index that no record needs, and returns how many. What
+// is damaged stays, and is passed to skipped.
 func (w *writer) sweep(until int64, skipped func(error)) (removed int, err error) {
-	var keys [][]byte
-	c := w.expiries.Cursor()
-	for k, _ := c.First(); len(k) > 8 && parseInstant(k) <= until && len(keys) < sweepChunk; k, _ = c.Next() {
-		keys = append(keys, append([]byte(nil), k...))
-	}
-	for _, k := range keys {
-		rec := k[8:]
-		key, ok := parseRecordKey(rec)
-		if ok {
-			err = w.deleteRecord(keyOp{key, rec})
+	var after []byte
+	for removed < sweepChunk {
+		expired := w.expired(after, until)
+		if len(expired) == 0 {
+			return removed, nil
 		}
-		switch {
-		case !ok, errors.Is(err, errDamaged):
-			skipped(fmt.Errorf("%s, which has expired: %w", key, errDamaged))
-		case err != nil:
-			return 0, err
-		default:
-			removed++
+		for _, e := range expired {
+			switch ok, err := w.sweepOne(e); {
+			case errors.Is(err, errDamaged):
+				skipped(err)
+			case err != nil:
+				return 0, err
+			case ok:
+				removed++
+			}
 		}
+		after = expired[len(expired)-1].key
 	}
 	return removed, nil
+}
+
+// expiry is an entry of the index of expiries.
+type expiry struct{ key, value []byte }
+
+// expired returns copies of the next up to sweepChunk entries after a key that expired until then.
+func (w *writer) expired(after []byte, until int64) (out []expiry) {
+	c := w.expiries.Cursor()
+	k, v := c.Seek(after)
+	if after != nil && bytes.Equal(k, after) {
+		k, v = c.Next()
+	}
+	for ; len(k) > 8 && parseInstant(k) <= until && len(out) < sweepChunk; k, v = c.Next() {
+		out = append(out, expiry{bytes.Clone(k), bytes.Clone(v)})
+	}
+	return out
+}
+
+// sweepOne removes the record of an entry, if it expires at that time, with the entry.
+func (w *writer) sweepOne(e expiry) (removed bool, err error) {
+	rec := e.key[8:]
+	key, ok := parseRecordKey(rec)
+	if _, err := expiriesBucket.open(e.key, e.value, w.unsealed); err != nil || !ok {
+		return false, fmt.Errorf("an entry of the index of expiries, of %s: %w", key, errDamaged)
+	}
+	if raw := w.records.Get(rec); raw != nil {
+		old, err := openRecord(rec, raw, w.unsealed)
+		if err != nil {
+			return false, fmt.Errorf("%s, which has expired: %w", key, err)
+		}
+		if old.expires == parseInstant(e.key) {
+			return true, w.deleteRecord(keyOp{key, rec})
+		}
+	}
+	return true, w.expiries.Delete(e.key)
 }

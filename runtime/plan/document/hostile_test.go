@@ -60,6 +60,21 @@ func TestHostileYAML(t *testing.T) {
 		{"comments", fill("# a\n") + "a: 1\n", ""},
 		{"documents", fill("---\n"), ""},
 		{"a long text", "a: |\n" + fill("  x\n"), ""},
+		{"a text that looks like keys", "a: |\n" + fill("  key: [a, b]\n"), ""},
+		{"a text that looks like brackets", "a: |\n" + fill("  [[[{{{\n"), ""},
+		{"a folded text", "a: >\n" + fill("  - x: 1\n"), ""},
+		{"quotes that look like keys", "a: \"" + fill("x: y\n  ") + "\"", ""},
+		{"keys after a text", "a: |\n  x\n" + numbered(20_000, "k%d: 1\n"), TooLarge},
+		{"keys after a comment that ends as a text begins", "a: # |\n" + numbered(20_000, "  k%d: 1\n"), TooLarge},
+		{"keys after quotes that end as a text begins", "a: \"x |\n  y\"\n" + numbered(20_000, "k%d: 1\n"), TooLarge},
+		{"empty lines", fill("\n"), Empty}, {"empty lines between", "a: 1\n" + fill("\n") + "b: 2", TooLarge},
+		{"a text that ends in empty lines", "a: |\n  " + fill("x")[:size/2] + "\n" + fill("\n")[:size/2], TooLarge},
+		{"a text that ends in some empty lines", "a: |\n  " + fill("x") + strings.Repeat("\n", 60), ""},
+		{"texts that end in empty lines", fill("a: |\n x\n" + strings.Repeat("\n", 60)), ""},
+		{"texts with empty lines inside", "a: |\n" + fill(" x\n"+strings.Repeat("\n", 60)), ""},
+		{"lines of spaces", "a: |\n x\n" + fill(" \n"), TooLarge},
+		{"lines that end in CR", "a: |\r" + fill("\r"), TooLarge},
+		{"a text kept to its end", "a: |+\n x\n" + fill("\n"), TooLarge},
 		{"a long text of many lines", "a: \"" + fill("x\n  ") + "\"", ""},
 		{"a long number", "a: " + fill("9"), ""},
 		{"a long exponent", "a: 1e" + fill("9"), ""},
@@ -81,6 +96,31 @@ func TestHostileYAML(t *testing.T) {
 			}
 			if made := (after.TotalAlloc - before.TotalAlloc) >> 20; made > 400 {
 				t.Errorf("%d MiB were allocated for %d bytes", made, len(tt.text))
+			}
+		})
+	}
+}
+
+// What is inside of literal texts and quotes does not count as keys or items.
+func TestLongTextsAreNoKeys(t *testing.T) {
+	lines := strings.Repeat("- key: [a, b, {c: d}] # ((([[[{{{\n", 6000)
+	indented := strings.ReplaceAll(lines, "- key", "      - key")
+	for _, tt := range []struct{ name, text, want string }{
+		{"literal", "nodes:\n  - id: a\n    set:\n      text: |\n" + strings.ReplaceAll(indented, "      - key", "        - key") + "  - id: b\n", lines},
+		{"stripped", "nodes:\n- set:\n    text: |-\n" + indented + "- id: b\n", strings.TrimSuffix(lines, "\n")},
+		{"with a comment", "nodes:\n- set:\n    text: | # as it is\n" + indented + "- id: b\n", lines},
+		{"of an indent", "nodes:\n- set:\n    text: |2\n" + indented + "- id: b\n", lines},
+		{"quoted", "nodes:\n- set:\n    text: '" + strings.Repeat("key: [a, {{\n\n      ", 6000) + "'\n- id: b\n", strings.Repeat("key: [a, {{\n", 6000)},
+		{"in JSON style", "nodes: [{set: {text: \"" + strings.Repeat("- a: [b,", 20_000) + "\"}}, {id: b}]\n", strings.Repeat("- a: [b,", 20_000)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, err := Read(t.Context(), []byte(tt.text), Options{MaxBytes: 1 << 20, MaxDepth: 64})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, id := d.Find("/nodes/0/set/text"), d.Find("/nodes/1/id")
+			if got == nil || got.Text() != tt.want || id == nil || id.Text() != "b" {
+				t.Errorf("got %.60q of %d bytes, want %.60q of %d; %v", got.Text(), len(got.Text()), tt.want, len(tt.want), id)
 			}
 		})
 	}

@@ -19,7 +19,7 @@ import (
 // readYAML writes a YAML document as JSON. Aliases are expanded within the size that a document may have, so a few lines
 // cannot grow into a million.
 func readYAML(ctx context.Context, source []byte, o Options) (w *yamlWriter, err error) {
-	if err := boundYAML(source, o); err != nil {
+	if err := boundLines(source); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -27,7 +27,14 @@ func readYAML(ctx context.Context, source []byte, o Options) (w *yamlWriter, err
 			w, err = nil, &Error{Kind: Syntax, Message: "not valid YAML"}
 		}
 	}()
-	file, err := parser.ParseBytes(source, 0)
+	tokens, err := readTokens(source, o)
+	if err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, interrupted(ctx)
+	}
+	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		return nil, parserError(err)
 	}

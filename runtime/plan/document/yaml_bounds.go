@@ -6,18 +6,57 @@ import (
 	"fmt"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 )
 
-// Limits of a YAML text. The parser is recursive, and the time it takes grows with the square of the keys of a mapping, so a text is looked
-// at before it is parsed.
+// Limits of a YAML text. The parser is recursive, the time it takes grows with the square of the keys of a mapping, and the lexer copies a
+// literal text once for each empty line at its end. So a text is looked at before.
 const (
-	maxYAMLNesting = 500    // levels of recursion of the parser
-	maxYAMLKeys    = 5000   // keys of one mapping
-	maxYAMLParts   = 15_000 // keys, items of lists and values in brackets
+	maxYAMLNesting = 500      // levels of recursion of the parser
+	maxYAMLKeys    = 5000     // keys of one mapping
+	maxYAMLParts   = 15_000   // keys, items of lists and values in brackets
+	maxYAMLBlank   = 16 << 20 // bytes of the text, times the most empty lines in a row
 )
 
-// boundYAML refuses a text that would take the parser too long.
-func boundYAML(source []byte, o Options) error {
+// boundLines refuses a text that would take the lexer too long.
+func boundLines(source []byte) error {
+	most, blank := 0, 0
+	for _, c := range source {
+		switch c {
+		case '\n', '\r':
+			blank++
+			most = max(most, blank)
+		case ' ', '\t':
+		default:
+			blank = 0
+		}
+	}
+	if limit := maxYAMLBlank / max(1, len(source)); most > limit {
+		return &Error{Kind: TooLarge, Message: fmt.Sprintf("too large for YAML: %d empty lines in a row (limit %d in a text of %d bytes); "+
+			"write it as JSON", most, limit, len(source))}
+	}
+	return nil
+}
+
+// readTokens returns the tokens of a text, unless it would take the parser too long. The first look counts also what is inside of quotes and
+// literal texts; where that is too much the tokens say what are keys and items.
+func readTokens(source []byte, o Options) (token.Tokens, error) {
+	many := tooMany(source, o)
+	if many != nil && !bytes.ContainsAny(source, `|>"'`) {
+		return nil, many
+	}
+	tokens := lexer.Tokenize(string(source))
+	if many != nil {
+		if many = tooMany(outline(tokens), o); many != nil {
+			return nil, many
+		}
+	}
+	return tokens, nil
+}
+
+// tooMany returns an error for what would take the parser too long; nil: nothing would.
+func tooMany(source []byte, o Options) *Error {
 	if yamlNesting(source) > maxYAMLNesting {
 		return tooDeep(nil, o)
 	}
@@ -29,6 +68,30 @@ func boundYAML(source []byte, o Options) error {
 		return &Error{Kind: TooLarge, Message: fmt.Sprintf("too large for YAML: about %d keys and items (limit %d); write it as JSON", parts, maxYAMLParts)}
 	}
 	return nil
+}
+
+// outline returns a text of the same structure in which each scalar is one letter.
+func outline(tokens token.Tokens) []byte {
+	var out []byte
+	line := 1
+	for _, t := range tokens {
+		if t.Position != nil && t.Position.Line > line { // the lines between belong to a scalar, or are empty
+			line = t.Position.Line
+			out = append(out, '\n')
+			out = append(out, bytes.Repeat([]byte{' '}, max(0, t.Position.Column-1))...)
+		}
+		switch t.Type {
+		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType, token.CollectEntryType, token.SequenceStartType,
+			token.SequenceEndType, token.MappingStartType, token.MappingEndType, token.AnchorType, token.AliasType, token.TagType:
+			out = append(out, t.Value[:min(1, len(t.Value))]...)
+		case token.CommentType, token.LiteralType, token.FoldedType, token.SpaceType:
+			continue
+		default:
+			out = append(out, 'x')
+		}
+		out = append(out, ' ')
+	}
+	return out
 }
 
 // yamlParts estimates how many keys the largest block mapping has, and how many keys and items the text has. It does not know quotes, so
