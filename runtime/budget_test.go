@@ -20,7 +20,7 @@ import (
 
 // smallTree are limits that a few nested lists exceed.
 func smallTree(c *Config) {
-	c.Limits.MaxChildren, c.Limits.MaxOpen, c.Limits.MaxCalls, c.Limits.MaxItems = 50, 10, 400, 300
+	c.Limits.MaxChildren, c.Limits.MaxOpen, c.Limits.MaxCalls, c.Limits.MaxItems, c.Limits.MaxBytes = 50, 10, 400, 300, 1<<20
 }
 
 // many is a node that runs for each of n items; the length of the list is not known before it runs.
@@ -51,10 +51,15 @@ var bombs = map[string]struct {
 	}, schemas.StatusFailed, "executions"},
 	"many nodes": {planOf(many("a", "10", within(slowRead)), many("b", "10", within(slowRead)), many("c", "10", within(slowRead)),
 		many("d", "10", within(slowRead)), many("e", "10", within(slowRead)), many("f", "10", within(slowRead))), nil, schemas.StatusFailed, "executions"},
-	"items of items":          {planOf(many("a", "20", within(many("b", "40", `"set":1`)))), nil, schemas.StatusFailed, "items"},
-	"items of many nodes":     {planOf(many("a", "200", `"set":1`), many("b", "200", `"set":1`)), nil, schemas.StatusFailed, "items"},
-	"calls of items":          {planOf(many("a", "20", within(many("b", "14", `"capability":"r.read","retry":{"max_attempts":9,"initial_interval":"1ms"},"on_error":"continue","inputs":{"fail":999}`)))), nil, schemas.StatusFailed, "calls"},
-	"calls of fallbacks":      {planOf(many("a", "40", within(many("b", "6", `"capability":"r.read","inputs":{"id":"x","fail":999},"fallback":["r.read","r.idempotent","r.read"],"on_error":"continue"`)))), nil, schemas.StatusFailed, "calls"},
+	"items of items":      {planOf(many("a", "20", within(many("b", "40", `"set":1`)))), nil, schemas.StatusFailed, "items"},
+	"items of many nodes": {planOf(many("a", "200", `"set":1`), many("b", "200", `"set":1`)), nil, schemas.StatusFailed, "items"},
+	"calls of items":      {planOf(many("a", "20", within(many("b", "14", `"capability":"r.read","retry":{"max_attempts":9,"initial_interval":"1ms"},"on_error":"continue","inputs":{"fail":999}`)))), nil, schemas.StatusFailed, "calls"},
+	"calls of fallbacks":  {planOf(many("a", "40", within(many("b", "6", `"capability":"r.read","inputs":{"id":"x","fail":999},"fallback":["r.read","r.idempotent","r.read"],"on_error":"continue"`)))), nil, schemas.StatusFailed, "calls"},
+	"plans of workflows":  {planOf(many("a", "30", `"workflow":{"definition":{"plan":"v1","inputs":{"text":"`+strings.Repeat("x", 40_000)+`"},"nodes":[`+slowRead+`]}}`)), nil, schemas.StatusFailed, "bytes"},
+	"inputs of workflows": {planOf(`{"id":"t","set":"`+strings.Repeat("x", 40_000)+`"}`,
+		many("a", "30", `"inputs":{"text":"${nodes.t.output}"},`+within(slowRead))), nil, schemas.StatusFailed, "bytes"},
+	"inputs of workflows in workflows": {planOf(`{"id":"t","set":"`+strings.Repeat("x", 40_000)+`"}`, many("b", "3", `"inputs":{"text":"${nodes.t.output}"},`+
+		within(many("a", "10", `"inputs":{"text":"${inputs.text}"},`+within(slowRead))))), nil, schemas.StatusFailed, "bytes"},
 	"errors that are ignored": {planOf(many("a", "20", `"on_error":"continue",`+within(many("b", "20", `"on_error":"continue",`+within(slowRead))))), nil, schemas.StatusSucceeded, ""},
 	"compensation": {planOf(many("a", "40", `"on_error":"compensate",`+within(many("b", "2",
 		`"capability":"r.once","inputs":{"id":"i${index}"},"compensate":{"capability":"r.idempotent","inputs":{"id":"undo"}}`), many("c", "5", within(slowRead))))), nil, schemas.StatusFailed, "executions"},

@@ -1,7 +1,9 @@
 package runtime
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,6 +37,32 @@ func TestChildrenAreCreatedInTurn(t *testing.T) {
 		}
 		if all.Load() != 200 || most.Load() > 32 || most.Load() < 2 {
 			t.Errorf("%d children were created, at most %d at once; want 200, and from 2 to 32", all.Load(), most.Load())
+		}
+	})
+}
+
+// Children whose inputs are large are started a few at a time: until they exist their inputs are in memory.
+func TestChildrenWithLargeInputsAreStartedInParts(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		var most atomic.Int64
+		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+			n := int64(0)
+			for _, a := range b.Appends {
+				if bytes.Contains(a.Value, []byte(`"type":"node_started"`)) && bytes.Contains(a.Value, []byte(`"child":`)) {
+					n++
+				}
+			}
+			most.Store(max(n, most.Load())) // one owner commits at a time
+			return s.Commit(ctx, b)
+		}})
+		defer p.stop()
+		id := p.submit(t, planOf(fmt.Sprintf(`{"id":"t","set":%q}`, strings.Repeat("x", 200_000)),
+			many("a", "60", `"inputs":{"text":"${nodes.t.output}"},`+within(`{"id":"s","set":1}`))))
+		if e := p.rest(t, id); e.Status != schemas.StatusSucceeded {
+			t.Fatalf("it is %s: %v", e.Status, e.Error)
+		}
+		if n := most.Load(); n < 10 || n > 21 {
+			t.Errorf("one commit starts %d children, each with inputs of 200 KB", n)
 		}
 	})
 }

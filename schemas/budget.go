@@ -7,7 +7,7 @@ type Budget struct {
 	Calls        int64 `json:"calls,omitempty" jsonschema:"description=attempts of nodes; also those of waits and workflows"`
 	Items        int64 `json:"items,omitempty" jsonschema:"description=items of for_each nodes"`
 	Events       int64 `json:"events,omitempty"`
-	Bytes        int64 `json:"bytes,omitempty" jsonschema:"description=of outputs"`
+	Bytes        int64 `json:"bytes,omitempty" jsonschema:"description=of outputs; and of the plans and inputs of workflows"`
 	EvaluationMS int64 `json:"evaluation_ms,omitempty" jsonschema:"description=time spent on expressions"`
 }
 
@@ -34,7 +34,7 @@ var BudgetKinds = [...]struct {
 	BudgetCalls:      {"calls", "limits.max_tree_calls", "split the plan, or make fewer calls with for_each and retry"},
 	BudgetItems:      {"items of for_each nodes", "limits.max_tree_items", "split the plan, or filter the lists before for_each"},
 	BudgetEvents:     {"events", "limits.max_tree_events", "split the plan"},
-	BudgetBytes:      {"bytes of outputs", "limits.max_tree_bytes", "let the capabilities answer with less, or split the plan"},
+	BudgetBytes:      {"bytes", "limits.max_tree_bytes", "outputs and the plans and inputs of workflows count: let the capabilities answer with less, give workflows less, or split the plan"},
 	BudgetEvaluation: {"milliseconds of evaluation", "limits.max_tree_evaluation", "compute less in expressions, or let a capability compute it"},
 }
 

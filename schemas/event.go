@@ -88,10 +88,22 @@ type Event struct {
 	Budget     *Budget    `json:"budget,omitempty" jsonschema:"description=what the child may use in all; or has used; when it ends"`
 	Places     int        `json:"places,omitempty" jsonschema:"description=how many executions the child may be; with those below it that are open"`
 
+	Bytes int64 `json:"bytes,omitempty" jsonschema:"description=of the plan and the inputs of the child"`
+
 	Hold        string  `json:"hold,omitempty" jsonschema:"description=recovery: suspended because a process died while it evaluated the execution"`
 	EvaluatedMS float64 `json:"evaluated_ms,omitempty" jsonschema:"description=time spent on expressions before it"`
 
 	MayRunUntil *time.Time `json:"may_still_run_until,omitempty" jsonschema:"description=until when a call of unknown outcome may still run at its realm"`
+}
+
+// Apart returns the bytes of what the event has in records of their own, beside the output.
+func (e *Event) Apart() (bytes int64) {
+	for _, ref := range []*OutputRef{e.TextRef, e.DataRef} {
+		if ref != nil {
+			bytes += int64(ref.Bytes)
+		}
+	}
+	return bytes
 }
 
 // EventList is one page of an execution's events, oldest first.

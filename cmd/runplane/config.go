@@ -195,7 +195,7 @@ var settings = []setting{
 		at:    func(c *Config) any { return &c.Limits.MaxTreeEvents },
 	}, {
 		key: "limits.max_tree_bytes", standard: "1073741824", min: 1 << 10, max: 1 << 40,
-		about: "most bytes of all outputs in them, which the store keeps",
+		about: "most bytes of all outputs in them, and of the plans and inputs of workflow nodes, which the store keeps",
 		at:    func(c *Config) any { return &c.Limits.MaxTreeBytes },
 	}, {
 		key: "limits.max_tree_evaluation", standard: "10m", least: schemas.Duration(time.Second),

@@ -10,7 +10,7 @@ type Account struct {
 	Granted schemas.Budget // to children that are open
 }
 
-// ChildCost is what the start of a child uses of the budget of its parent.
+// ChildCost is what the start of a child uses of the budget of its parent, beside the bytes of its plan and inputs.
 var ChildCost = schemas.Budget{Executions: 1, Calls: 1}
 
 // kinds yields every kind.
@@ -48,11 +48,11 @@ func (a *Account) over(k schemas.BudgetKind, needed int64) *schemas.Error {
 // share is the most that a child is granted at its start. What it cannot know before it runs, such as the length of a list, it asks for.
 var share = schemas.Budget{Executions: 16, Calls: 64, Items: 64, Events: 1024, Bytes: 1 << 20, EvaluationMS: 1000}
 
-// Share returns what a child is granted at its start: what its plan may need at most if that is little, so that most children never ask. A
+// Share returns what a child whose start costs that much is granted: what its plan may need at most if that is little, so that most children never ask. A
 // root keeps the most of what is left, so that no child holds what another one asks for. A child that is a parent itself was granted what
 // its own plan needs; of bytes and time, which no plan says, it keeps the most too.
-func (a *Account) Share(most schemas.Budget) (grant schemas.Budget) {
-	left := a.Left().Minus(ChildCost)
+func (a *Account) Share(cost, most schemas.Budget) (grant schemas.Budget) {
+	left := a.Left().Minus(cost)
 	for k := range kinds {
 		part, planned := min(*share.Of(k), *left.Of(k)), k != schemas.BudgetBytes && k != schemas.BudgetEvaluation
 		if planned {

@@ -41,13 +41,19 @@ func abandonsChildren(s *machine.State) bool {
 // childrenAtOnce limits the children that are being created: each is held in several forms until it is committed.
 const childrenAtOnce = 32
 
-// createInTurn is createChild once fewer than childrenAtOnce are being created.
-func (r *Engine) createInTurn(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) error {
+// createInTurn is createChild once fewer than childrenAtOnce are being created. If the inputs are not known any more they are rendered before.
+// wanted is false if the child is not to be created.
+func (r *Engine) createInTurn(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) (wanted bool, err error) {
 	if err := r.creating.Acquire(ctx, 1); err != nil {
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
 	}
 	defer r.creating.Release(1)
-	return r.createChild(ctx, parent, sub, c, session)
+	if c.inputs == nil {
+		if wanted, err = r.renderChild(ctx, parent.ExecutionID, &c); !wanted || err != nil {
+			return false, err
+		}
+	}
+	return true, r.createChild(ctx, parent, sub, c, session)
 }
 
 // createChild creates a child. If it exists already it stays as it is.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
@@ -20,8 +21,12 @@ type family struct {
 	checked  time.Time      // when it last checked all of them
 	folds    int            // execution.folds at that time
 
+	creating atomic.Int64 // bytes of the inputs of children that are being created
+
 	// Of the turn:
 	started   []child
+	bytes     int      // of their inputs
+	held      bool     // another child is to be started once those exist
 	abandoned []string // children that the execution no longer waits for
 	sync      bool     // children are to be suspended or resumed
 }
@@ -29,10 +34,27 @@ type family struct {
 // childPoll is how often a parent checks its children, in case a notification was lost.
 const childPoll = 30 * time.Second
 
-func (f *family) begin(*turn) { f.started, f.abandoned, f.sync = nil, nil, false }
+func (f *family) begin(*turn) {
+	f.started, f.bytes, f.held, f.abandoned, f.sync = nil, 0, false, nil, false
+}
 
 // start notes a child that the turn has named.
-func (f *family) start(c child) { f.started = append(f.started, c) }
+func (f *family) start(c child) {
+	f.started = append(f.started, c)
+	f.bytes += len(c.inputs)
+}
+
+// maxInputs limits the bytes of the inputs of an execution's children that do not exist yet; they are in memory.
+const maxInputs = 4 << 20
+
+// full reports whether no further child is to be started before those that were started exist.
+func (f *family) full() bool {
+	if int64(f.bytes)+f.creating.Load() < maxInputs {
+		return false
+	}
+	f.held = true
+	return true
+}
 
 // applying notes the children that the event abandons: the execution stops waiting for them before they have succeeded.
 func (f *family) applying(t *turn, e *schemas.Event) func() {
@@ -72,7 +94,7 @@ func (f *family) applying(t *turn, e *schemas.Event) func() {
 // prepare sees to it that an owner comes back for the children.
 func (f *family) prepare(t *turn) {
 	s := t.x.State
-	t.keepOwner = t.keepOwner || len(f.started) > 0
+	t.keepOwner = t.keepOwner || len(f.started) > 0 || f.held
 	if s.Children() == 0 {
 		return
 	}
@@ -169,20 +191,19 @@ func (f *family) ensureChild(o *owner, c child) {
 	}
 	f.children[c.unit] = c.id
 	head, session, suspending := o.x.Head, schemas.Value(o.x.Session.Raw()), o.x.State.Status == schemas.StatusSuspending
+	bytes := int64(len(c.inputs))
+	f.creating.Add(bytes)
 	o.r.owners.Go(func() {
-		defer o.submit(&request{decide: noEvents}) // once its children exist, the execution may be released
+		defer func() { // once its children exist, the execution may be released, or start others
+			f.creating.Add(-bytes)
+			o.submit(&request{decide: noEvents})
+		}()
 		ctx := caller.WithHops(caller.With(o.r.storeCtx, caller.Caller{Principal: head.Principal}), head.Hops)
 		h, err := o.r.journal.HeadFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-			wanted := true
-			if err = nil; c.inputs == nil {
-				wanted, err = o.r.renderChild(ctx, head.ExecutionID, &c)
-			}
-			if !wanted && err == nil {
+			var wanted bool
+			if wanted, err = o.r.createInTurn(ctx, head, n.Sub, c, session); !wanted && err == nil {
 				return
-			}
-			if err == nil {
-				err = o.r.createInTurn(ctx, head, n.Sub, c, session)
 			}
 			if err == nil {
 				err = o.r.recheckChild(ctx, head, c)

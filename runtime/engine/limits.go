@@ -27,7 +27,7 @@ type Limits struct {
 	MaxCalls      int           // in all; 100,000
 	MaxItems      int           // of for_each nodes, in all; 100,000
 	MaxEvents     int           // in all; 1,000,000
-	MaxBytes      int64         // of all outputs; 1 GiB
+	MaxBytes      int64         // of all outputs, and of the plans and inputs of workflow nodes; 1 GiB
 	MaxEvaluation time.Duration // spent on expressions, in all; 10 minutes
 	MaxAge        time.Duration // from the creation of the tree until its last start of anything; 0: no limit
 }

@@ -121,7 +121,7 @@ func (t *turn) startWaitFor(unit int) {
 // startChild names the execution of a workflow node. The owner creates it after the commit.
 func (t *turn) startChild(unit int) {
 	places := t.x.State.Places(unit)
-	if places == 0 { // children that were started in this turn have them
+	if places == 0 || t.x.family.full() { // children that were started in this turn have them, or are to be created first
 		return
 	}
 	inputs, err := t.scope(unit).WorkflowInputs()
@@ -133,9 +133,17 @@ func (t *turn) startChild(unit int) {
 		t.failUnit(unit, "", problem)
 		return
 	}
+	sub, cost := t.x.State.Node(unit).Sub, budget.ChildCost
+	cost.Bytes = sub.StoredBytes() + int64(len(inputs)+len(t.x.Session.Raw()))
+	if ok, err := t.afford(unit, cost); err != nil {
+		t.failUnit(unit, "", err)
+		return
+	} else if !ok {
+		return
+	}
 	e := t.startEvent(unit)
 	t.keepInputs(unit, &e, inputs)
-	e.Child, e.Places, e.Budget = t.r.newID(), places, new(t.x.State.Account().Share(t.x.State.Node(unit).Sub.Size().Most))
+	e.Child, e.Places, e.Bytes, e.Budget = t.r.newID(), places, cost.Bytes, new(t.x.State.Account().Share(cost, sub.Size().Most))
 	t.x.family.start(child{unit: unit, id: e.Child, inputs: inputs})
 	t.emit(e)
 }

@@ -126,6 +126,7 @@ func (s *State) Apply(e schemas.Event) error {
 	}
 	s.Seq = e.Seq
 	s.EvaluatedMS += e.EvaluatedMS
+	s.Bytes += e.Apart()
 	r.apply(s, unit, &e)
 	return nil
 }

@@ -28,6 +28,7 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 	s.Calls++
 	if u.Child != "" {
 		s.ChildrenMade++
+		s.Bytes += e.Bytes
 		s.grant(u, e.Budget)
 		u.Places = e.Places
 		s.placesUsed += u.Places

@@ -38,7 +38,7 @@ type State struct {
 	Undo       bool  // before it ends, units that succeeded are compensated
 	Cancelled  bool  // it was cancelled: if it compensates, it ends as cancelled after that
 	Calls      int   // made so far
-	Bytes      int64 // of all outputs
+	Bytes      int64 // of outputs and what else is stored apart, and of the plans and inputs of children
 
 	ChildrenMade int64          `json:",omitempty"` // executions of workflow units
 	ItemsMade    int64          `json:",omitempty"` // of for_each nodes

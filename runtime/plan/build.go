@@ -63,7 +63,7 @@ func newBuilder(d Definition, lim Limits) *builder {
 		language:   expr.NewEvaluator(lim.Limits),
 		checks:     map[string]inputCheck{},
 	}
-	p.size = sync.OnceValue(p.measure)
+	p.size, p.stored = sync.OnceValue(p.measure), sync.OnceValue(p.measureStored)
 	return &builder{lim: lim, program: p}
 }
 

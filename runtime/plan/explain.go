@@ -41,6 +41,7 @@ func (p *Program) Explain() schemas.Explain {
 	slices.Reverse(e.CriticalPath)
 	most := p.Size().Most
 	e.MaxCalls, e.MaxExecutions, e.MaxItems = int(p.summarise(&e, "")), int(most.Executions), int(most.Items)
+	e.WorkflowBytes = int(most.Bytes)
 	return e
 }
 

@@ -121,7 +121,7 @@ each workflow [] p3 read for_each 0 10000 -1
 		Reviews:   []string{"ok", "second", "refund", "each/deeper/ask"},
 		OnceNodes: []string{"refund", "mail", "each/send"},
 		// each has 10,000 items of an execution that has one of its own; sizes has 3, mail 500
-		MaxExecutions: 10_000 * 2, MaxItems: 10_000 + 3 + 500,
+		MaxExecutions: 10_000 * 2, MaxItems: 10_000 + 3 + 500, WorkflowBytes: 10_000 * 2 * 1437,
 	}
 	if d := cmp.Diff(wantExplain, p.Explain()); d != "" {
 		t.Errorf("explain (-want +got):\n%s", d)

@@ -72,6 +72,7 @@ type Program struct {
 	language expr.Evaluator
 	checks   map[string]inputCheck // by realm.name
 	size     func() *Size
+	stored   func() int64
 }
 
 // Index finds a node by its id.

@@ -32,6 +32,17 @@ func (p *Program) measure() *Size {
 	return size
 }
 
+// StoredBytes counts those of the definition, which is stored with each execution of it. They are counted once.
+func (p *Program) StoredBytes() int64 { return p.stored() }
+
+func (p *Program) measureStored() int64 {
+	raw, err := schemas.Encode(p.Definition)
+	if err != nil { // then no execution of it can be stored
+		return maxCount
+	}
+	return int64(len(raw))
+}
+
 // add adds what a node contributes.
 func (z *Size) add(p *Program, n *Node) {
 	items, known := n.items()
@@ -44,9 +55,8 @@ func (z *Size) add(p *Program, n *Node) {
 		inner := n.Sub.Size()
 		tries := int64(n.tries())
 		most = counts(inner.Most, tries)
-		most.Executions, most.Calls = sum(most.Executions, tries), sum(most.Calls, tries)
-		least = inner.Least
-		least.Executions, least.Calls = sum(least.Executions, 1), sum(least.Calls, 1)
+		most = totals(most, schemas.Budget{Executions: tries, Calls: tries, Bytes: product(n.Sub.StoredBytes(), tries)})
+		least = totals(inner.Least, schemas.Budget{Executions: 1, Calls: 1, Bytes: n.Sub.StoredBytes() - n.replaced(p)})
 		z.Height = max(z.Height, 1+inner.Height)
 		z.Width = int(sum(int64(z.Width), product(int64(n.atOnce(p, items)), int64(1+inner.Width))))
 	}
@@ -58,6 +68,14 @@ func (z *Size) add(p *Program, n *Node) {
 	if n.certain() && known {
 		z.Least = totals(z.Least, least)
 	}
+}
+
+// replaced is how many bytes of the definition of a workflow the inputs of its node may replace.
+func (n *Node) replaced(p *Program) int64 {
+	if len(p.Definition.Plan.Nodes[n.Index].Inputs) == 0 {
+		return 0
+	}
+	return int64(len(n.Sub.Definition.Plan.Inputs))
 }
 
 // certain reports whether the node runs if all nodes before it succeed.
@@ -122,12 +140,14 @@ var countedRange = regexp.MustCompile(`^lists\.range\(\s*([0-9]{1,9})\s*\)$`)
 
 // counts multiplies what can be counted before a program runs.
 func counts(b schemas.Budget, by int64) schemas.Budget {
-	return schemas.Budget{Executions: product(b.Executions, by), Calls: product(b.Calls, by), Items: product(b.Items, by)}
+	return schemas.Budget{Executions: product(b.Executions, by), Calls: product(b.Calls, by), Items: product(b.Items, by), Bytes: product(b.Bytes, by)}
 }
 
 // totals adds what can be counted before a program runs.
 func totals(a, b schemas.Budget) schemas.Budget {
-	return schemas.Budget{Executions: sum(a.Executions, b.Executions), Calls: sum(a.Calls, b.Calls), Items: sum(a.Items, b.Items)}
+	return schemas.Budget{
+		Executions: sum(a.Executions, b.Executions), Calls: sum(a.Calls, b.Calls), Items: sum(a.Items, b.Items), Bytes: sum(a.Bytes, b.Bytes),
+	}
 }
 
 func sum(a, b int64) int64 { return min(a+b, maxCount) }

@@ -20,7 +20,12 @@ func nestedLists(leaf string, lists ...string) string {
 // Explain multiplies lists, workflows and attempts; a list that is not known is as long as max_items. A plan is refused if it is certain that
 // it needs more than a tree may have, and only then.
 func TestPlansAreMeasuredBeforeTheyRun(t *testing.T) {
-	tree := schemas.Budget{Executions: 100, Calls: 10_000, Items: 1000}
+	tree := schemas.Budget{Executions: 100, Calls: 10_000, Items: 1000, Bytes: 200_000}
+	long := strings.Repeat("x", 40_000)
+	within := func(list, inputs string) string {
+		return fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"n","for_each":%q,"workflow":{"definition":{"plan":"v1","inputs":{"a":%q},"nodes":[{"id":"s","set":1}]}}%s}]}`,
+			list, long, inputs)
+	}
 	const (
 		ten, unknown = "${lists.range(10)}", "${[1, 2].map(x, x)}"
 		set, call    = `{"id":"s","set":1}`, `{"id":"c","capability":"shop.find","inputs":{"order":"x"}}`
@@ -39,6 +44,9 @@ func TestPlansAreMeasuredBeforeTheyRun(t *testing.T) {
 		"no overflow":            {nestedLists(call, unknown, unknown, unknown, unknown), maxCount, maxCount, maxCount, ""},
 		"items":                  {`{"plan":"v1","nodes":[{"id":"s","set":1,"for_each":"${lists.range(1001)}"}]}`, 0, 0, 1001, "limits.max_tree_items"},
 		"items of several nodes": {`{"plan":"v1","nodes":[{"id":"s","set":1,"for_each":"${lists.range(600)}"},{"id":"t","set":1,"for_each":"${lists.range(600)}"}]}`, 0, 0, 1200, "limits.max_tree_items"},
+		"plans":                  {within("${lists.range(4)}", ""), 4, 0, 4, ""},
+		"too many plans":         {within("${lists.range(5)}", ""), 5, 0, 5, "limits.max_tree_bytes"},
+		"inputs that may change": {within("${lists.range(5)}", `,"inputs":{"a":"${index}"}`), 5, 0, 5, ""},
 		"only on a condition":    {`{"plan":"v1","inputs":{"x":true},"nodes":[{"id":"s","set":1,"for_each":"${lists.range(1001)}","when":"${inputs.x}"}]}`, 0, 0, 1001, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -59,6 +67,8 @@ func TestPlansAreMeasuredBeforeTheyRun(t *testing.T) {
 			}
 			if e := p.Explain(); e.MaxExecutions != tt.executions || e.MaxCalls != tt.calls || e.MaxItems != tt.items {
 				t.Errorf("%d executions, %d calls, %d items", e.MaxExecutions, e.MaxCalls, e.MaxItems)
+			} else if (e.WorkflowBytes > 0) != (e.MaxExecutions > 0) || strings.Contains(tt.plan, long) && e.WorkflowBytes/len(long) != e.MaxExecutions {
+				t.Errorf("%d bytes of plans", e.WorkflowBytes)
 			}
 		})
 	}
