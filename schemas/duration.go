@@ -37,7 +37,7 @@ func (d Duration) MarshalJSON() ([]byte, error) { return []byte(strconv.Quote(d.
 func (d *Duration) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
-		return fmt.Errorf("a duration is a string with a unit: write %q instead of %s", string(b)+"s", b)
+		return fmt.Errorf("a duration is a string with a unit: write %s instead of %s", shownDuration(string(b)+"s"), Cut(string(b), 60, Ellipsis))
 	}
 	v, err := ParseDuration(s)
 	if err != nil {
@@ -66,7 +66,7 @@ func ParseDuration(s string) (Duration, error) {
 	case text == "":
 		return 0, fmt.Errorf(`empty duration: write for example "30s"`)
 	case bareDuration.MatchString(text) && text != "0":
-		return 0, fmt.Errorf("duration %q has no unit: write %q", s, text+"s")
+		return 0, fmt.Errorf("duration %s has no unit: write %s", shownDuration(s), shownDuration(text+"s"))
 	case strings.HasPrefix(text, "P"):
 		return parseISO(text)
 	}
@@ -74,7 +74,7 @@ func ParseDuration(s string) (Duration, error) {
 	if m := dayDuration.FindStringSubmatch(text); m != nil {
 		n, err := strconv.ParseInt(m[1], 10, 32)
 		if err != nil || n > maxDays {
-			return 0, fmt.Errorf("duration %q is longer than %d days", s, maxDays)
+			return 0, fmt.Errorf("duration %s is longer than %d days", shownDuration(s), maxDays)
 		}
 		days, text = time.Duration(n)*24*time.Hour, m[2]
 		if text == "" {
@@ -83,16 +83,19 @@ func ParseDuration(s string) (Duration, error) {
 	}
 	v, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, fmt.Errorf(`invalid duration %q: use a number with ns, us, ms, s, m, h or d, such as "1h30m"`, s)
+		return 0, fmt.Errorf(`invalid duration %s: use a number with ns, us, ms, s, m, h or d, such as "1h30m"`, shownDuration(s))
 	}
 	switch {
 	case v < 0:
-		return 0, fmt.Errorf("duration %q is negative", s)
+		return 0, fmt.Errorf("duration %s is negative", shownDuration(s))
 	case v > maxDays*24*time.Hour-days:
-		return 0, fmt.Errorf("duration %q is longer than %d days", s, maxDays)
+		return 0, fmt.Errorf("duration %s is longer than %d days", shownDuration(s), maxDays)
 	}
 	return Duration(days + v), nil
 }
+
+// shownDuration is a text that is no duration, as an error repeats it.
+func shownDuration(s string) string { return Quote(s, 60) }
 
 // maxDays keeps every sum of parts far from overflow; a century is longer than any plan waits.
 const maxDays = 36500
@@ -100,21 +103,18 @@ const maxDays = 36500
 func parseISO(s string) (Duration, error) {
 	m := isoDuration.FindStringSubmatch(s)
 	if m == nil || s == "P" || strings.HasSuffix(s, "T") {
-		return 0, fmt.Errorf(`invalid duration %q: ISO 8601 looks like "PT30S", "PT1H30M" or "P1DT12H" (no months or years)`, s)
+		return 0, fmt.Errorf(`invalid duration %s: ISO 8601 looks like "PT30S", "PT1H30M" or "P1DT12H" (no months or years)`, shownDuration(s))
 	}
 	var total float64 // seconds
 	for i, unit := range []float64{86400, 3600, 60, 1} {
 		if m[i+1] == "" {
 			continue
 		}
-		n, err := strconv.ParseFloat(m[i+1], 64)
-		if err != nil {
-			return 0, fmt.Errorf("invalid duration %q: %w", s, err)
-		}
+		n, _ := strconv.ParseFloat(m[i+1], 64) // its only error is a number out of range, which is infinite then
 		total += n * unit
 	}
 	if total > maxDays*86400 {
-		return 0, fmt.Errorf("duration %q is longer than %d days", s, maxDays)
+		return 0, fmt.Errorf("duration %s is longer than %d days", shownDuration(s), maxDays)
 	}
 	return Duration(total * float64(time.Second)), nil
 }

@@ -71,31 +71,48 @@ const (
 	codeShortTotalTimeout   = "short_total_timeout"
 )
 
-// maxPath bounds the path of a finding in bytes: the names in a plan may be long.
-const maxPath = 1 << 10
+// Bounds in bytes, since the names and values in a plan may be long.
+const (
+	maxPath    = 1 << 10  // of the path of a finding
+	maxMessage = 2 << 10  // of its message
+	maxTexts   = 24 << 10 // of the paths and messages of all errors, and of all warnings
+	maxFixes   = 16 << 10 // of all fixes
+)
 
-// findings collects findings in order, up to a limit.
+// findings collects findings in order, errors up to a limit and warnings up to another: warnings take no place of an error.
 type findings struct {
-	list   []schemas.Finding
-	max    int
-	more   int
-	errors int
-	source schemas.Source // nil: findings do not say where
+	list         []schemas.Finding
+	max          int
+	more         int
+	errors       int
+	keptErrors   kept
+	keptWarnings kept
+	source       schemas.Source // nil: findings do not say where
 }
 
+// kept is how many findings of a severity are in the list, and the bytes of their texts.
+type kept struct{ number, bytes int }
+
+func (k kept) full(limit int) bool { return k.number >= limit || k.bytes >= maxTexts }
+
 func (f *findings) add(severity schemas.Severity, code, path, format string, args ...any) *schemas.Finding {
+	tally := &f.keptWarnings
 	if severity == schemas.SeverityError {
+		tally = &f.keptErrors
 		f.errors++
 	}
-	if len(f.list) >= f.max {
+	if tally.full(f.max) {
 		f.more++
 		return &schemas.Finding{}
 	}
-	found := schemas.Finding{Severity: severity, Code: code, Path: path, Message: schemas.Format(format, args...)}
+	message := schemas.Cut(schemas.Format(format, args...), maxMessage, schemas.Ellipsis)
+	found := schemas.Finding{Severity: severity, Code: code, Message: message}
 	if f.source != nil {
 		found.Line, found.Column = f.source.Place(path)
 	}
 	found.Path = schemas.Cut(path, maxPath, schemas.Ellipsis)
+	tally.number++
+	tally.bytes += len(found.Path) + len(found.Message)
 	f.list = append(f.list, found)
 	return &f.list[len(f.list)-1]
 }
@@ -108,11 +125,23 @@ func (f *findings) warnf(code, path, format string, args ...any) *schemas.Findin
 	return f.add(schemas.SeverityWarning, code, path, format, args...)
 }
 
-// full reports whether nothing more will be kept, so that the search may end.
-func (f *findings) full() bool { return len(f.list) >= f.max }
+// full reports whether no more errors will be kept, so that the search may end. It goes on over warnings: they do not refuse a plan.
+func (f *findings) full() bool { return f.keptErrors.full(f.max) }
 
-// result is the list; findings over the limit are counted in a last one.
+// result is the list; findings over the limit are counted in a last one. A fix that repeats too much of the plan is left out.
 func (f *findings) result() []schemas.Finding {
+	fixes := 0
+	for i := range f.list {
+		size := 0
+		for _, op := range f.list[i].Fix {
+			size += len(op.Path) + len(op.From) + len(op.Value)
+		}
+		if fixes+size > maxFixes {
+			f.list[i].Fix = nil
+			continue
+		}
+		fixes += size
+	}
 	if f.more == 0 {
 		return f.list
 	}
@@ -120,7 +149,9 @@ func (f *findings) result() []schemas.Finding {
 	if f.errors > 0 {
 		severity = schemas.SeverityError
 	}
-	return append(f.list, schemas.Finding{Severity: severity, Code: codeTooLarge, Message: fmt.Sprintf("and %d more; repair these first", f.more)})
+	return append(f.list, schemas.Finding{
+		Severity: severity, Code: codeTooLarge, Message: fmt.Sprintf("and %d more; repair these first", f.more),
+	})
 }
 
 // nearest is a suggestion for messages, empty or `; did you mean "x"?`, and the nearest names.

@@ -50,11 +50,3 @@ func TestSyntaxErrorsSayWhere(t *testing.T) {
 		}
 	}
 }
-
-func TestFindingsAreCutOff(t *testing.T) {
-	source := `{"plan":"v1","nodes":[` + strings.TrimSuffix(strings.Repeat(`{"x":1,"y":2},`, 500), ",") + `]}`
-	_, found := Parse(context.Background(), []byte(source), Limits{MaxFindings: 10})
-	if len(found) != 10 && len(found) != 11 {
-		t.Errorf("got %d findings, want 10 and a last word", len(found))
-	}
-}

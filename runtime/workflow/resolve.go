@@ -49,7 +49,7 @@ func (w *Workflows) resolveNames(ctx context.Context, p *schemas.Plan, at string
 			}
 			report := func(code, message string, args ...any) {
 				findings = append(findings, schemas.Finding{
-					Severity: schemas.SeverityError, Code: code, Path: place, Message: fmt.Sprintf(message, args...),
+					Severity: schemas.SeverityError, Code: code, Path: place, Message: schemas.Format(message, args...),
 				})
 			}
 			name, _, _ := strings.Cut(named.Name, "@")

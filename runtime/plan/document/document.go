@@ -159,7 +159,11 @@ func (d *Document) syntaxError(err error) error {
 	if !errors.As(err, &bad) {
 		return &Error{Kind: Syntax, Message: fmt.Sprintf("not valid JSON: %v", err)}
 	}
-	return &Error{Kind: Syntax, At: d.offset(int(bad.Offset) - 1), Message: "not valid JSON: " + strings.TrimPrefix(bad.Error(), "json: ")}
+	problem := strings.TrimPrefix(bad.Error(), "json: ")
+	if problem == "unexpected end of JSON input" {
+		problem = "it ends within a value"
+	}
+	return &Error{Kind: Syntax, At: d.offset(int(bad.Offset) - 1), Message: "not valid JSON: " + problem}
 }
 
 // duplicate finds an object that has a key twice.
