@@ -121,3 +121,56 @@ func TestClaimThatWaitedStartsAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// The commit that starts a call is not confirmed, the store does not answer for longer than the lease lasts, and another replica takes
+// over. The first one never made the call, and says so when it finds that its lease is lost; of a call of the other replica, which has the
+// same number, it says nothing.
+func TestCallWhoseStartWasNeverConfirmed(t *testing.T) {
+	const later = 40 * time.Second // when the first replica finds that its lease is lost; the other one takes over at 15 s
+	for _, tt := range []struct {
+		name, node string
+		happened   bool // the commit
+		status     schemas.Status
+		nodes      string
+		once       int
+		used       int64
+	}{
+		{"held", `"retry":{"max_attempts":1}`, true, schemas.StatusSucceeded, "n=succeeded w=succeeded", 1, 1},
+		{"verified", `"on_unknown":{"verify":{"capability":"r.read","happened":"${false}"}}`, true, schemas.StatusSucceeded, "n=succeeded w=succeeded", 1, 1},
+		{"failed", `"on_unknown":"fail"`, true, schemas.StatusFailed, "n=failed w=succeeded", 0, 0},
+		{"the other one makes the call", `"inputs":{"take":"1m"},"timeout":"2m"`, false, schemas.StatusSucceeded, "n=succeeded w=succeeded", 1, 0},
+		{"the call of the other one is held", `"inputs":{"take":"1h"},"timeout":"10s"`, false, schemas.StatusSuspended, "n=held w=succeeded", 1, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+				until := time.Now().Add(later)
+				h := withoutLeases(s, until)
+				commits := 0
+				h.commit = func(ctx context.Context, b store.Batch) (store.Committed, error) {
+					switch commits++; {
+					case commits == 1 || !time.Now().Before(until): // the submission
+						return s.Commit(ctx, b)
+					case commits == 2 && tt.happened:
+						_, _ = s.Commit(ctx, b)
+					}
+					return store.Committed{}, recordstest.ErrUnreachable
+				}
+				first := run(w, h)
+				defer first.stop()
+				id := first.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","depends_on":["w"],`+tt.node+`},{"id":"w","wait":"500ms"}]}`)
+				second := run(w, s)
+				defer second.stop()
+				time.Sleep(later + time.Second)
+				want(t, second.rest(t, id), tt.status, "", tt.nodes)
+				if n := w.calls("once", ""); n != tt.once {
+					t.Errorf("%d calls: %v", n, w.ledger)
+				}
+				if n := first.Executions.Counters.LateUsed.Load(); n != tt.used {
+					t.Errorf("%d results used", n)
+				}
+				synctest.Wait()
+				first.ownsNothing(t)
+			})
+		})
+	}
+}

@@ -83,8 +83,12 @@ func (w *chaosWorld) decide(r *rand.Rand, e *chaosExecution) {
 		case schemas.ReasonReview:
 			w.approve(r, wait.ReviewID)
 		case schemas.ReasonUnknown:
-			if time.Since(wait.Since) < time.Second {
-				continue // a late answer may still come
+			until := wait.Since.Add(time.Second)
+			if wait.MayRunUntil != nil {
+				until = *wait.MayRunUntil
+			}
+			if time.Now().Before(until) {
+				continue // its effect or its answer may still come
 			}
 			key := e.id + "/" + wait.NodeID
 			done, err := w.happened(key)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -122,7 +123,8 @@ func (w *chaosWorld) build(place chaosPlace) {
 			stores[i] = "redis://" + p.Addr + "/0"
 		}
 	}
+	slow := fmt.Sprintf("slow: {type: http, url: %q}", startUpstream(w.t, "slow", "-ledger", w.ledger, "-http", "127.0.0.1:0").url+"/mcp")
 	for i := range w.replicas {
-		w.replicas[i] = newReplica(w.t, i, stores[i], w.ledger)
+		w.replicas[i] = newReplica(w.t, i, stores[i], w.ledger, slow)
 	}
 }

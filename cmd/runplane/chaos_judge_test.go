@@ -30,6 +30,9 @@ func (w *chaosWorld) judge(fault string, strikes int) chaosCount {
 	}
 	calls := map[string]int{}
 	for _, e := range entries {
+		if e.Effect == "began" {
+			continue
+		}
 		c.calls++
 		if calls[e.Key]++; calls[e.Key] > 1 {
 			c.repeated++

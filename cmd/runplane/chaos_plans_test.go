@@ -68,6 +68,16 @@ var chaosShapes = []func(order string, cents int, r *rand.Rand) []object{
 			planNode("done", "set", object{"n": "${size(nodes.mails.output)}"}),
 		}
 	},
+	// A charge that is slower than its timeout, goes on, and is asked for.
+	func(order string, cents int, r *rand.Rand) []object {
+		order = fmt.Sprint(order, "-", cents)
+		return []object{
+			planNode("slow", "capability", "slow.charge", "inputs", object{"order": order, "ms": r.IntN(2500)}, "timeout", "1s", "on_unknown", object{"verify": object{
+				"capability": "slow.find_charges", "inputs": object{"order": order}, "happened": "${size(output.items) > 0}",
+			}}),
+			planNode("mail", "capability", "shop.send_mail", "inputs", object{"to": "c", "text": "charged"}, "depends_on", []string{"slow"}),
+		}
+	},
 	// Waits: for a time and for an event that the client sends.
 	func(order string, _ int, r *rand.Rand) []object {
 		return []object{

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -30,15 +31,18 @@ type replica struct {
 
 var listeningAt = regexp.MustCompile(`url=(http://\S+)`)
 
-func newReplica(t *testing.T, n int, store, ledger string) *replica {
+// newReplica starts a replica with the shop and further realms, each an entry of mcpServers.
+func newReplica(t *testing.T, n int, store, ledger string, more ...string) *replica {
 	r := &replica{t: t, name: fmt.Sprint("replica", n), dir: t.TempDir()}
+	realms := append([]string{fmt.Sprintf("shop: {command: %q, args: [-ledger, %q, -delay, 15ms]}", filepath.Join(bin, "shop"), ledger)}, more...)
 	write(t, filepath.Join(r.dir, "runplane.yaml"), fmt.Sprintf(`
-mcpServers: {shop: {command: %q, args: [-ledger, %q, -delay, 15ms]}}
+mcpServers: {%s}
+policies: {default: {timeout: 5s, settle: 4s}}
 store: %q
 http: 127.0.0.1:0
 drain: 5s
 limits: {lease: %s}
-`, filepath.Join(bin, "shop"), ledger, store, chaosLease))
+`, strings.Join(realms, ", "), store, chaosLease))
 	t.Cleanup(r.end)
 	r.start()
 	return r

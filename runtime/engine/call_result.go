@@ -84,6 +84,22 @@ func (r *Engine) lateResult(c pendingCall, res *call.Result, failure *schemas.Er
 	}
 }
 
+// neverMade decides what it means that a call was not made though its start may be in the log: the commit of the start was not confirmed
+// before the lease was lost. The next owner must take it for a call of unknown outcome.
+func (r *Engine) neverMade(c pendingCall) Decision {
+	err := schemas.Errorf(schemas.CodeCancelled, "call not made: its worker lost the execution before the start was confirmed").
+		WithOutcome(schemas.NotRun)
+	return func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+		switch {
+		case c.isStarted(s):
+			return []schemas.Event{*s.Failed(c.unit, c.attempt, err, 0, now, r.random)}, nil
+		case c.exists(s) && s.OpenSince(c.unit, c.attempt, c.at):
+			return s.LateFailure(c.unit, c.attempt, err, 0, r.worker, now), nil
+		}
+		return nil, nil
+	}
+}
+
 // setAnswer copies the answer of a call into the event of its unit.
 func setAnswer(e *schemas.Event, s *machine.State, res *call.Result) {
 	unit, _ := s.Unit(e.Node, e.Item)

@@ -154,10 +154,15 @@ func (o *owner) wait(m mode, at time.Time) (_ mode, owned bool) {
 	return m, true
 }
 
-// leaseGone calls the companions after the lease was lost.
+// leaseGone calls the companions after the lease was lost, and says that the calls whose starts were not confirmed were not made.
 func (o *owner) leaseGone() {
 	for _, c := range o.x.companions {
 		c.lost(o)
+	}
+	for _, c := range o.x.uncertain {
+		if c.effect.Rank() >= schemas.EffectOnce.Rank() { // all others are repeated anyway
+			o.r.owners.Go(func() { o.r.applyLate(o.x.ID, &request{decide: o.r.neverMade(c)}) })
+		}
 	}
 }
 

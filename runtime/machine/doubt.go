@@ -46,9 +46,12 @@ func (s *State) mayRunUntil(unit int, err *schemas.Error, seen, now time.Time) t
 	return later(s.Units[unit].Since.Add(rules.Queue+t.Timeout.Std()), seen).Add(rules.Settle)
 }
 
-// noteDoubt keeps until when the attempt that e ends may still run. Events of earlier versions do not say it.
+// noteDoubt keeps when the attempt that e ends started, and until when it may still run. Events of earlier versions do not say the latter.
 func (s *State) noteDoubt(unit int, e *schemas.Event) {
 	u := &s.Units[unit]
+	if u.Calling && u.Phase == PhaseRun {
+		u.UnknownSince = u.Since
+	}
 	switch {
 	case e.MayRunUntil != nil:
 		u.MayRunUntil = *e.MayRunUntil

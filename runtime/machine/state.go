@@ -96,6 +96,7 @@ type Unit struct {
 	Failures       int                `json:"f,omitempty"`  // failed attempts of the current call
 	SpentBefore    int                `json:"fs,omitempty"` // while it is verified: failed attempts of its own call, including the unknown one
 	UnknownAttempt int                `json:"d,omitempty"`  // the attempt of unknown outcome without a decision; 0: none
+	UnknownSince   time.Time          `json:"du,omitzero"`  // when that attempt started; zero in snapshots of earlier versions
 	MayRunUntil    time.Time          `json:"mr,omitzero"`  // until when that attempt, or the last one of unknown outcome, may still run
 	Verified       int                `json:"vf,omitempty"` // how often its verification found that it did not happen, while it may have been running
 	Deaths         int                `json:"dd,omitempty"` // how many workers in a row died while its call was in flight
