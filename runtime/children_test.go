@@ -1,8 +1,10 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -320,5 +323,27 @@ func TestParentWithCallsOfItsOwnSuspendsItsChildren(t *testing.T) {
 		if w.calls("", "own") != 1 {
 			t.Errorf("ledger %v", w.ledger)
 		}
+	})
+}
+
+// A parent fails while the store does not answer for its child: the child is cancelled once it does.
+func TestAbandonedChildIsCancelledOnceTheStoreAnswers(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		var child atomic.Value
+		child.Store("")
+		until := time.Now().Add(time.Minute)
+		p := run(w, &hooks{Store: s, commit: func(ctx context.Context, b store.Batch) (store.Committed, error) {
+			if id := child.Load(); id != "" && partition(&b) == id && time.Now().Before(until) {
+				return store.Committed{}, recordstest.ErrUnreachable
+			}
+			return s.Commit(ctx, b)
+		}})
+		defer p.stop()
+		p.submit(t, `{"plan":"v1","name":"top","nodes":[`+subplan("low", "", `{"id":"a","capability":"r.read","inputs":{"take":"1h"},"timeout":"2h"}`)+
+			`,{"id":"f","capability":"r.read","inputs":{"take":"10s","fail":1},"retry":{"max_attempts":1}}]}`)
+		time.Sleep(5 * time.Second)
+		child.Store(p.byName(t)["low"].ExecutionID)
+		time.Sleep(5 * time.Minute)
+		p.wantStatuses(t, "top=failed low=cancelled")
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -154,4 +155,40 @@ func TestRetryOfACallThatMayStillRunNeedsForce(t *testing.T) {
 			t.Errorf("%d forced calls", n)
 		}
 	})
+}
+
+// A rerun of a node whose call may still run is refused until it cannot; one that does not call it again is not.
+func TestRerunOfACallThatMayStillRun(t *testing.T) {
+	for _, tt := range []struct {
+		name, node, timeout, from string
+		again                     bool // after the doubt
+	}{
+		{"from the node", "failed", `"timeout":"10s",`, "n", true},
+		{"from a node before it", "failed", `"timeout":"10s",`, "a", true},
+		{"all of it", "failed", `"timeout":"10s",`, "", true},
+		{"from another node, that failed too", "failed", `"timeout":"10s",`, "f", true},
+		{"given up at the timeout of the plan", "cancelled", `"timeout":"40s",`, "n", true},
+		{"without a timeout", "cancelled", "", "n", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+				w.change("once", plan.Tool{Effect: schemas.EffectOnce, Hash: "once", Policy: schemas.Policy{Timeout: new(schemas.Duration)}})
+				p := run(w, s)
+				defer p.stop()
+				e := p.execute(t, fmt.Sprintf(`{"plan":"v1","timeout":"20s","nodes":[{"id":"a","capability":"r.read"},{"id":"f","set":"${1/0}","depends_on":["a"],"on_error":"continue"},
+					{"id":"n","capability":"r.once","depends_on":["a"],%s"inputs":{"runs":"1m"},"on_unknown":"fail"}]}`, tt.timeout))
+				want(t, e, e.Status, "", "a=succeeded f=failed n="+tt.node)
+				_, err := p.Executions.Rerun(t.Context(), e.ExecutionID, tt.from)
+				if !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
+					t.Fatalf("at once: %v", err)
+				}
+				time.Sleep(3 * time.Minute)
+				_, err = p.Executions.Rerun(t.Context(), e.ExecutionID, tt.from)
+				if (err == nil) != tt.again {
+					t.Errorf("later: %v", err)
+				}
+				time.Sleep(time.Hour)
+			})
+		})
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -251,5 +252,32 @@ func TestDeletedExecutionIsNotRestored(t *testing.T) {
 			t.Errorf("counted %d, ledger %v", c, w.ledger)
 		}
 		p.ownsNothing(t)
+	})
+}
+
+// The owner cannot read the execution when it finds that its lease is gone. It records the rollback once it can, before another owner
+// continues without what the store lost.
+func TestRollbackIsRecordedOnceTheStoreAnswers(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		f := &rewound{Store: s, batches: map[string][]store.Batch{}}
+		var until time.Time
+		p := run(w, &hooks{Store: f, get: func(ctx context.Context, k store.Key) (store.Record, error) {
+			if k.Kind == journal.KindExecution && time.Now().Before(until) {
+				return store.Record{}, recordstest.ErrUnreachable
+			}
+			return f.Get(ctx, k)
+		}})
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"r","capability":"r.read","inputs":{"take":"1s"}},
+			{"id":"n","capability":"r.once","inputs":{"take":"5m"},"timeout":"10m","depends_on":["r"]}]}`)
+		time.Sleep(2 * time.Second)
+		until = time.Now().Add(30 * time.Second)
+		f.lose(t, id, 1)
+		time.Sleep(20 * time.Minute)
+		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "r=succeeded n=succeeded")
+		if n := w.calls("once", ""); n != 1 || p.Executions.Counters.RolledBack.Load() != 1 {
+			t.Errorf("%d calls, %d rollbacks", n, p.Executions.Counters.RolledBack.Load())
+		}
+		synctest.Wait()
 	})
 }

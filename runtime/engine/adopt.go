@@ -14,7 +14,7 @@ import (
 func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first []*request, base store.Batch) {
 	o := &owner{
 		r: r, x: x, lease: lease, fence: newFence(sent, r.limits.Lease), claimed: lease != nil,
-		signal: records.NewSignal(), lost: make(chan struct{}), calls: map[int]*inFlight{},
+		signal: records.NewSignal(), lost: make(chan struct{}), left: make(chan struct{}), calls: map[int]*inFlight{},
 	}
 	x.owned(lease)
 	r.mu.Lock()
@@ -26,7 +26,7 @@ func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first [
 		r.store.Release(x.lease, r.store.Now())
 		answer(first, schemas.Errorf(schemas.CodeUnavailable, "the runtime is stopping").WithHint("try again when it is back"))
 		return
-	case old != nil && lease == nil: // another request with the same idempotency key is creating it
+	case old != nil && lease == nil && !old.isClosed(): // another request with the same idempotency key is creating it
 		r.mu.Unlock()
 		r.slots.Release(1)
 		answer(first, errReleased)
@@ -42,6 +42,12 @@ func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first [
 	go func() {
 		defer r.owners.Done()
 		defer r.slots.Release(1)
+		if old != nil { // what it knows comes first
+			select {
+			case <-old.left:
+			case <-r.storeCtx.Done():
+			}
+		}
 		o.run(first, base)
 	}()
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"time"
@@ -93,7 +94,7 @@ func (r *Engine) neverMade(c pendingCall) Decision {
 		switch {
 		case c.isStarted(s):
 			return []schemas.Event{*s.Failed(c.unit, c.attempt, err, 0, now, r.random)}, nil
-		case c.exists(s) && s.OpenSince(c.unit, c.attempt, c.at):
+		case c.exists(s) && s.OutcomeOpen(c.unit, c.attempt) && s.Units[c.unit].UnknownSince.Equal(c.at): // not an attempt of another worker
 			return s.LateFailure(c.unit, c.attempt, err, 0, r.worker, now), nil
 		}
 		return nil, nil
@@ -148,11 +149,7 @@ func (r *Engine) applyLate(id string, q *request) {
 		used = len(events) > 0
 		return events, err
 	}
-	err := r.Decide(r.storeCtx, id, decide)
-	for delay := records.NextDelay(0); errors.Is(err, records.ErrUnavailable) && r.storeCtx.Err() == nil; delay = records.NextDelay(delay) {
-		records.Pause(r.storeCtx, delay)
-		err = r.Decide(r.storeCtx, id, decide)
-	}
+	err := whileUnavailable(r.storeCtx, func() error { return r.Decide(r.storeCtx, id, decide) })
 	switch {
 	case err != nil:
 		r.log.Warn("apply the late result of a call: the result is lost", "execution_id", id, "error", err)
@@ -163,4 +160,14 @@ func (r *Engine) applyLate(id string, q *request) {
 		r.Counters.LateUnused.Add(1)
 		r.log.Info("the late result of a call was not used", "execution_id", id)
 	}
+}
+
+// whileUnavailable calls f until the store is available, or ctx ends, with growing pauses.
+func whileUnavailable(ctx context.Context, f func() error) error {
+	err := f()
+	for delay := records.NextDelay(0); errors.Is(err, records.ErrUnavailable) && ctx.Err() == nil; delay = records.NextDelay(delay) {
+		records.Pause(ctx, delay)
+		err = f()
+	}
+	return err
 }

@@ -164,11 +164,13 @@ func (r *Engine) childEnded(unit int, h journal.Head) Decision {
 // cancelChild ends a child that its parent has abandoned. With undo its effects are compensated, as those of the parent are.
 func (r *Engine) cancelChild(ctx context.Context, parent journal.Head, id string, undo bool) {
 	ctx = caller.With(ctx, caller.Caller{Principal: parent.Principal})
-	h, err := r.journal.HeadFor(ctx, id)
-	if err == nil && h.Status.Terminal() {
-		return
-	}
-	_, err = r.Cancel(ctx, id, CancelOptions{Reason: "its parent " + parent.ExecutionID + " no longer needs it", Compensate: undo})
+	err := whileUnavailable(ctx, func() error {
+		if h, err := r.journal.HeadFor(ctx, id); err == nil && h.Status.Terminal() {
+			return nil
+		}
+		_, err := r.Cancel(ctx, id, CancelOptions{Reason: "its parent " + parent.ExecutionID + " no longer needs it", Compensate: undo})
+		return err
+	})
 	switch {
 	case err == nil, ctx.Err() != nil, errors.Is(err, &schemas.Error{Code: schemas.CodeAlreadyFinished}):
 	case errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // if it is still being created, recheckChild follows

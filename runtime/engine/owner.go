@@ -32,6 +32,8 @@ type owner struct {
 	claimed       bool              // the lease came by a claim: what was left in flight is to be decided on
 	calls         map[int]*inFlight // by unit
 	companionWake time.Time         // when a companion needs the next step; zero: none does
+	taken         bool              // another worker continues the execution
+	left          chan struct{}     // closed when nothing of this owner is to come any more
 
 	lastError atomic.Pointer[error] // why the last commit failed; nil: it did not
 }
@@ -39,16 +41,25 @@ type owner struct {
 // errReleased answers requests that came while the owner released the execution: the caller tries again.
 var errReleased = errors.New("execution released")
 
-// owner returns the owner of the execution in this process; nil: it has none.
+// owner returns the owner of the execution in this process; nil: it has none, or one that has released it.
 func (r *Engine) owner(id string) *owner {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.owned[id]
+	if o := r.owned[id]; o != nil && !o.isClosed() {
+		return o
+	}
+	return nil
+}
+
+func (o *owner) isClosed() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.closed
 }
 
 // run makes step after step until the execution is released or lost. requests and base are those of the first step.
 func (o *owner) run(requests []*request, base store.Batch) {
-	defer o.release()
+	defer o.leave()
 	m := running
 	var delay time.Duration
 	for {
@@ -146,7 +157,7 @@ func (o *owner) wait(m mode, at time.Time) (_ mode, owned bool) {
 		return draining, true
 	case <-o.lost:
 		o.r.log.Warn("lost the lease: another worker continues the execution", "execution_id", o.x.ID)
-		o.leaseGone()
+		o.taken = true
 		return m, false
 	case <-o.r.storeCtx.Done():
 		return m, false
@@ -154,25 +165,34 @@ func (o *owner) wait(m mode, at time.Time) (_ mode, owned bool) {
 	return m, true
 }
 
-// leaseGone calls the companions after the lease was lost, and says that the calls whose starts were not confirmed were not made.
-func (o *owner) leaseGone() {
-	for _, c := range o.x.companions {
-		c.lost(o)
+// leave ends the ownership. If another worker has taken the execution, what only this owner knows is recorded: what companions remember,
+// and that the calls whose starts were not confirmed were not made.
+func (o *owner) leave() {
+	defer close(o.left)
+	o.release()
+	if o.taken {
+		o.recordLoss()
 	}
+	o.r.mu.Lock()
+	defer o.r.mu.Unlock()
+	if o.r.owned[o.x.ID] == o {
+		delete(o.r.owned, o.x.ID)
+	}
+}
+
+func (o *owner) recordLoss() {
 	for _, c := range o.x.uncertain {
 		if c.effect.Rank() >= schemas.EffectOnce.Rank() { // all others are repeated anyway
 			o.r.owners.Go(func() { o.r.applyLate(o.x.ID, &request{decide: o.r.neverMade(c)}) })
 		}
 	}
+	for _, c := range o.x.companions {
+		c.lost(o)
+	}
 }
 
 // release ends the ownership: the inbox takes nothing more, and calls are cancelled unless their results may still be used.
 func (o *owner) release() {
-	o.r.mu.Lock()
-	if o.r.owned[o.x.ID] == o {
-		delete(o.r.owned, o.x.ID)
-	}
-	o.r.mu.Unlock()
 	o.mu.Lock()
 	o.closed = true
 	left, lease, gone := o.inbox, o.lease, o.gone

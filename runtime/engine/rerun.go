@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
@@ -13,7 +14,8 @@ import (
 
 // Rerun executes the plan of an older execution again, compiled against the live tools. With from, a node, the outputs of all nodes that
 // succeeded and do not depend on it are taken over; reviews are asked again. If the session of the older execution has ended, the new one
-// has no session, and its expressions read what the session held.
+// has no session, and its expressions read what the session held. It is refused while a `once` call of a node that would run again may still
+// run.
 func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution, error) {
 	old, err := r.journal.LoadFor(ctx, id)
 	if err != nil {
@@ -33,6 +35,9 @@ func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution,
 		}
 	}
 	if from == "" {
+		if err := mayStillRun(old, nil, r.store.Now()); err != nil {
+			return schemas.Execution{}, err
+		}
 		return r.Execute(ctx, sub)
 	}
 	first, ok := old.Program.Index(from)
@@ -41,11 +46,13 @@ func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution,
 		return schemas.Execution{}, schemas.AsError(err).WithField("from_node")
 	}
 	affected := descendants(old.State, first)
+	reuse := map[int]bool{}
 	for i := range old.Program.Nodes {
 		n := &old.State.Units[i]
 		if affected[i] || n.Status != schemas.NodeSucceeded || old.Program.Nodes[i].Kind == plan.KindReview { // an approval counts once
 			continue
 		}
+		reuse[i] = true
 		node := old.Program.Nodes[i].ID
 		raw, err := r.journal.Output(ctx, id, node, n.Output, n.OutputRef)
 		if err != nil {
@@ -60,7 +67,30 @@ func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution,
 			Reason: id,
 		})
 	}
+	if err := mayStillRun(old, reuse, r.store.Now()); err != nil {
+		return schemas.Execution{}, err
+	}
 	return r.Execute(ctx, sub)
+}
+
+// mayStillRun returns an error if a call of a node that is not reused may still run.
+func mayStillRun(old *journal.Execution, reuse map[int]bool, now time.Time) error {
+	for i := range old.Program.Nodes {
+		until := old.State.MayRunUntil(i)
+		if reuse[i] || !until.After(now) {
+			continue
+		}
+		node := old.Program.Nodes[i].ID
+		const hint = "find out whether it happened; execute_plan with the plan, without the node if it did, runs it all the same"
+		if until.Equal(machine.Forever) {
+			return schemas.Errorf(schemas.CodeConflict, "the last call of node %q has no timeout and may still run: to run it again may have "+
+				"its effect twice", node).WithField("execution_id").WithHint(hint)
+		}
+		return schemas.Errorf(schemas.CodeConflict, "the last call of node %q may still run until %s: to run it again before that may have its "+
+			"effect twice", node, until.UTC().Format(time.RFC3339)).WithField("execution_id").WithRetryAfter(until.Sub(now)).
+			WithHint("run it again after that time; or %s", hint)
+	}
+	return nil
 }
 
 // descendants returns a node and all nodes that depend on it.

@@ -85,14 +85,23 @@ func (b *rollbacks) committed(t *turn) {
 	t.result.takeOver, b.found = b.found != nil, nil
 }
 
-// lost records a rollback, if that is why the lease is gone.
+// lost records a rollback, if that is why the lease is gone: the next owner does not know which calls were started in lost commits.
 func (b *rollbacks) lost(o *owner) {
 	x := o.x
 	x.State = nil
-	if err := o.r.reload(o.r.storeCtx, x); err != nil || b.found == nil {
-		return
-	}
-	if _, err := o.r.step(o.r.storeCtx, x, nil, guest, store.Batch{}); err != nil {
+	err := whileUnavailable(o.r.storeCtx, func() error {
+		if x.State == nil {
+			if err := o.r.reload(o.r.storeCtx, x); err != nil {
+				return err
+			}
+		}
+		if b.found == nil {
+			return nil
+		}
+		_, err := o.r.step(o.r.storeCtx, x, nil, guest, store.Batch{})
+		return err
+	})
+	if err != nil && !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		o.r.log.Warn("record that the store lost commits: it is not recorded", "execution_id", x.ID, "error", err)
 	}
 }

@@ -52,7 +52,7 @@ func (o *owner) stepFailed(
 	select {
 	case <-t.C:
 	case <-o.lost:
-		o.leaseGone()
+		o.taken = true
 		o.putBack(left)
 		return nil, 0, false
 	case <-o.r.storeCtx.Done():

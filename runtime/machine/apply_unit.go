@@ -281,6 +281,7 @@ func nodeSkipped(s *State, unit int, e *schemas.Event) {
 }
 
 func nodeCancelled(s *State, unit int, e *schemas.Event) {
+	s.noteDoubt(unit, e)
 	u := s.setStatus(unit, schemas.NodeCancelled, e, false)
 	u.Error = e.Error
 	u.CallMS += e.DurationMS

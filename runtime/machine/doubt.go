@@ -63,6 +63,14 @@ func (s *State) noteDoubt(unit int, e *schemas.Event) {
 	}
 }
 
+// cancelled sets e to the end of a unit that is not waited for any more. seen is as for mayRunUntil.
+func (s *State) cancelled(unit int, e *schemas.Event, seen, now time.Time) {
+	e.Type = schemas.EventNodeCancelled
+	if u := &s.Units[unit]; u.Calling && u.Phase == PhaseRun && e.Error.Outcome == schemas.Unknown && s.callsOnce(unit) {
+		e.MayRunUntil = new(s.mayRunUntil(unit, e.Error, seen, now))
+	}
+}
+
 // callsOnce reports whether the unit's current call has the effect once.
 func (s *State) callsOnce(unit int) bool {
 	_, effect, _ := s.CallDefinition(unit)

@@ -17,12 +17,6 @@ func (s *State) OutcomeOpen(unit, n int) bool {
 	return n > 0 && u.UnknownAttempt == n && Legal(schemas.EventNodeSettled, s.Status, u.Status)
 }
 
-// OpenSince reports whether the outcome of attempt n of the unit is open, and that attempt is the one that started at the given time. The
-// attempts of two workers may have the same number.
-func (s *State) OpenSince(unit, n int, started time.Time) bool {
-	return s.OutcomeOpen(unit, n) && s.Units[unit].UnknownSince.Equal(started)
-}
-
 // LateSuccess is the events after the late success of attempt n, whose OutcomeOpen holds. The first is about the unit and takes the output.
 func (s *State) LateSuccess(unit, n int, took time.Duration, by string) []schemas.Event {
 	e := s.about(unit, n, nil, took)

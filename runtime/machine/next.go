@@ -51,7 +51,7 @@ func (s *State) Next(now time.Time) []Action {
 		case s.inFlight == 0 && s.children == 0:
 			return s.end(schemas.StatusCancelled)
 		case !now.Before(s.GraceUntil):
-			return s.abandonCalls("no answer within the grace period of the cancel")
+			return s.abandonCalls("no answer within the grace period of the cancel", now)
 		}
 	case schemas.StatusCompensating:
 		return s.nextCompensation(now)
@@ -116,7 +116,7 @@ func (s *State) hasCompensation() bool {
 func (s *State) nextRunning(now time.Time) []Action {
 	if !s.Deadline.IsZero() && !now.Before(s.Deadline) {
 		if s.inFlight+s.children > 0 {
-			return s.abandonCalls("the execution's timeout passed")
+			return s.abandonCalls("the execution's timeout passed", now)
 		}
 		if !s.Failing {
 			return emit(schemas.Event{
@@ -303,19 +303,17 @@ func (s *State) openReviews() int {
 }
 
 // abandonCalls ends calls in flight without an answer, and workflow units.
-func (s *State) abandonCalls(why string) []Action {
+func (s *State) abandonCalls(why string, now time.Time) []Action {
 	var out []Action
 	for i := range s.Units {
 		u := &s.Units[i]
 		if !u.Calling && (u.Status != schemas.NodeRunning || u.Child == "") || len(out) == maxActions {
 			continue
 		}
-		e := s.event(schemas.EventNodeCancelled, i)
-		e.Attempt = u.Attempts
-		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call was given up while it was in flight: %s", why).
-			WithOutcome(schemas.Unknown).
-			WithHint("it may have happened: check where its effect would show")
-		out = append(out, Action{Kind: Emit, Event: &e})
+		e := s.about(i, u.Attempts, schemas.Errorf(schemas.CodeOutcomeUnknown, "the call was given up while it was in flight: %s", why).
+			WithOutcome(schemas.Unknown).WithHint("it may have happened: check where its effect would show"), 0)
+		s.cancelled(i, e, now, now)
+		out = append(out, Action{Kind: Emit, Event: e})
 	}
 	return out
 }

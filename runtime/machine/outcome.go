@@ -31,7 +31,7 @@ func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now 
 	case s.Status == schemas.StatusCompensating:
 		s.compensationRetry(unit, e, now, random)
 	case s.Status == schemas.StatusCancelling, s.Failing && err.Code == schemas.CodeCancelled:
-		e.Type = schemas.EventNodeCancelled
+		s.cancelled(unit, e, now, now)
 	case err.Refused():
 		s.postponeOrRetry(unit, e, now, random)
 	case err.Code == schemas.CodeCapabilityDrift && s.Target(unit) == &s.Node(unit).Target:
@@ -295,7 +295,7 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 				e.Due, e.Reason = new(now), stopped
 			}
 		case s.Status == schemas.StatusCancelling || s.Failing:
-			e.Type = schemas.EventNodeCancelled
+			s.cancelled(i, e, time.Time{}, now)
 		case repeat || s.repeatable(i):
 			e.Type, e.Reason = schemas.EventAttemptLost, died
 			s.repeatLater(i, e, time.Time{}, now)
