@@ -199,7 +199,7 @@ func TestSpaceOfDeletedExecutionsIsUsedAgain(t *testing.T) {
 	if full < empty+4<<20 {
 		t.Fatalf("%d bytes, %d when it was empty: there is no space to be used again", full, empty)
 	}
-	const step = 17 << 20 // by which a file of the store grows, about
+	const step = 18 << 20 // more than a file of the store grows by at once
 	for n := range 4 {    // without the deleted space they need three steps
 		p.retainNow(t)
 		if left := leftInStore(t, s); len(left) != 0 {

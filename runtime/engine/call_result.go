@@ -143,6 +143,7 @@ func (o *owner) verifyResult(c pendingCall, res *call.Result, e schemas.Event, t
 // applyLate applies the result of a call whose owner has released the execution: if the attempt is still in flight it is its result, and
 // if its outcome is unknown it is evidence. While the store is unavailable it tries again, until Run ends.
 func (r *Engine) applyLate(id string, q *request) {
+	r.awaitLeft(id)
 	used := false
 	decide := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		events, err := q.decide(s, now)

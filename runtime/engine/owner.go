@@ -168,7 +168,6 @@ func (o *owner) wait(m mode, at time.Time) (_ mode, owned bool) {
 // leave ends the ownership. If another worker has taken the execution, what only this owner knows is recorded: what companions remember,
 // and that the calls whose starts were not confirmed were not made.
 func (o *owner) leave() {
-	defer close(o.left)
 	o.release()
 	if o.taken {
 		o.recordLoss()
@@ -178,16 +177,31 @@ func (o *owner) leave() {
 	if o.r.owned[o.x.ID] == o {
 		delete(o.r.owned, o.x.ID)
 	}
+	close(o.left)
+}
+
+// awaitLeft returns when the last owner of the execution in this process has left it: the log may lack what its calls stand on until then.
+func (r *Engine) awaitLeft(id string) {
+	r.mu.Lock()
+	o := r.owned[id]
+	r.mu.Unlock()
+	if o == nil || !o.isClosed() {
+		return
+	}
+	select {
+	case <-o.left:
+	case <-r.storeCtx.Done():
+	}
 }
 
 func (o *owner) recordLoss() {
+	for _, c := range o.x.companions {
+		c.lost(o)
+	}
 	for _, c := range o.x.uncertain {
 		if c.effect.Rank() >= schemas.EffectOnce.Rank() { // all others are repeated anyway
 			o.r.owners.Go(func() { o.r.applyLate(o.x.ID, &request{decide: o.r.neverMade(c)}) })
 		}
-	}
-	for _, c := range o.x.companions {
-		c.lost(o)
 	}
 }
 
