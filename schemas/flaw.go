@@ -207,8 +207,8 @@ func scanString(doc []byte, i int) (end int, escaped bool, flaw *Flaw) {
 						Text: fmt.Sprintf("the escape %s is one half of a character (a surrogate without its pair)", doc[i:i+6])}
 				}
 				i += size
-			} else {
-				i += 2
+			} else if i++; i < len(doc) && doc[i] < utf8.RuneSelf { // any other byte is looked at; it is no escape
+				i++
 			}
 		default:
 			r, size := utf8.DecodeRune(doc[i:])

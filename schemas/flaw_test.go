@@ -108,6 +108,7 @@ func FuzzMend(f *testing.F) {
 	for _, doc := range []string{
 		"{\"a\":\"\xff\",\"a\":2,\"b\xfe\":[1e400,\"\\ud800\"]}", "{\"a\xff\":1,\"a\xfe\":2,\"a\xfd\":3}", nested(200), `{"a":{"b":{},"b":[]},"a":1}`,
 		" [ \"\\ud83d\\ude00\\ud83d\" , -0 , 1E5 ] ", `"\u00`, `{"\ud800":1,"\udfff":2,"\ufffd":3}`,
+		"{\"\\\x8b\"\x93",
 	} {
 		f.Add([]byte(doc))
 	}
