@@ -36,7 +36,7 @@ func withRetention(c *Config) {
 func leftInStore(t *testing.T, s store.Store, ids ...string) (left []string) {
 	t.Helper()
 	for _, kind := range []string{
-		journal.KindExecution, journal.KindPlan, journal.KindSnapshot, journal.KindOutput, journal.KindIdempotency, journal.KindNudge, journal.KindOverdue, session.Kind, state.Kind, queue.Kind, workflow.KindSchedule,
+		journal.KindExecution, journal.KindPlan, journal.KindSnapshot, journal.KindOutput, journal.KindIdempotency, journal.KindNudge, journal.KindOverdue, journal.KindAlarm, session.Kind, state.Kind, queue.Kind, workflow.KindSchedule,
 	} {
 		var q store.Query
 		for q = (store.Query{Kind: kind}); ; {

@@ -175,6 +175,9 @@ type ClaimRequest struct {
 	Max   int           // at most this many leases; 0: 1
 	TTL   time.Duration // time until a lease expires without Renew
 	Wait  time.Duration // longest wait for the first due key; 0: do not wait
+	// Day: keys are due by the time of day rather than by the time that has passed, see Clock.Day. All claims of a kind are to have the
+	// same. A shared store has one time for both.
+	Day bool
 }
 
 // Unrenewed is the error of a Renew that reached only some of the shards. The lost leases that Renew returns with it are

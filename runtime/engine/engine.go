@@ -132,6 +132,9 @@ func (r *Engine) Run(ctx context.Context) error {
 	wg.Go(func() { r.renewLeases(r.storeCtx) })
 	wg.Go(func() { r.store.HandleDue(ctx, journal.KindOverdue, r.expireQueued) })
 	wg.Go(func() { r.store.HandleDue(ctx, state.KindNotify, r.notifyDue) })
+	if r.store.TwoTimes() {
+		wg.Go(func() { r.store.HandleDueByDay(ctx, journal.KindAlarm, r.ring) })
+	}
 	notified := make(chan struct{})
 	go func() { r.written.Handle(ctx, notifiers, r.notifyWritten); close(notified) }()
 

@@ -93,10 +93,13 @@ func (t *turn) startWait(unit int) {
 		t.failUnit(unit, "wait", err)
 		return
 	}
-	due, err := plan.WaitUntil(text, t.now)
+	due, byDay, err := plan.WaitUntil(text, t.now)
 	if err != nil {
 		t.failUnit(unit, "wait", err)
 		return
+	}
+	if byDay && due.After(t.now) {
+		t.setAlarm(unit, due)
 	}
 	e := t.startEvent(unit)
 	e.Due = &due

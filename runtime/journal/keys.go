@@ -3,6 +3,10 @@ package journal
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/runplane/runplane/store"
 )
@@ -16,6 +20,7 @@ const (
 	KindIdempotency = "idempotency"
 	KindNudge       = "nudge"
 	KindOverdue     = "overdue"
+	KindAlarm       = "alarm"
 )
 
 // ExecutionKey returns the key of an execution: of its head, its log, its wake and its lease.
@@ -39,6 +44,22 @@ func OutputKey(id, name string) store.Key {
 // or a timeout. It has a wake at that time. The replica that claims it ends the execution if it still waits, however full the queue is
 // and also while it is paused. The replica that starts the execution removes the wake.
 func OverdueKey(id string) store.Key { return store.Key{Kind: KindOverdue, ID: id} }
+
+// AlarmKey returns the key of a wake that is due by the time of day: a unit of an execution waits until then.
+func AlarmKey(id string, unit int, due time.Time) store.Key {
+	return store.Key{Kind: KindAlarm, ID: fmt.Sprintf("%s/%d/%d", id, unit, due.UnixMicro())}
+}
+
+// ParseAlarm is the inverse of AlarmKey.
+func ParseAlarm(key store.Key) (id string, unit int, due time.Time, ok bool) {
+	parts := strings.Split(key.ID, "/")
+	if len(parts) != 3 {
+		return "", 0, time.Time{}, false
+	}
+	unit, err := strconv.Atoi(parts[1])
+	micros, err2 := strconv.ParseInt(parts[2], 10, 64)
+	return parts[0], unit, time.UnixMicro(micros).UTC(), err == nil && err2 == nil && unit >= 0
+}
 
 // Reservation is the record of an idempotency key: the execution that it was used for.
 type Reservation struct {

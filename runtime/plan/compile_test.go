@@ -358,18 +358,18 @@ func TestHostilePlansAreRefusedQuickly(t *testing.T) {
 func TestWaitUntil(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	for text, want := range map[string]time.Time{"10m": now.Add(10 * time.Minute), "2030-01-02T00:00:00Z": now.AddDate(0, 0, 1), "PT30S": now.Add(30 * time.Second)} {
-		if got, err := WaitUntil(text, now); err != nil || !got.Equal(want) {
+		if got, byDay, err := WaitUntil(text, now); err != nil || !got.Equal(want) || byDay != strings.HasPrefix(text, "20") {
 			t.Errorf("%s: got %v, %v, want %v", text, got, err, want)
 		}
 	}
-	if got, err := WaitUntil("2001-01-01T00:00:00Z", now); err != nil || got.After(now) {
+	if got, _, err := WaitUntil("2001-01-01T00:00:00Z", now); err != nil || got.After(now) {
 		t.Errorf("a time that has passed: %v, %v", got, err)
 	}
 	for _, text := range []string{
 		"", "5", "tomorrow", "400d", "-1m", "0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", "2031-01-03T00:00:00Z",
 		"P99999999999999999999D", "PT1e400S", "99999999999999999999d", "PT999999999999999999999999S",
 	} {
-		if got, err := WaitUntil(text, now); err == nil {
+		if got, _, err := WaitUntil(text, now); err == nil {
 			t.Errorf("%q: got %v, want an error", text, got)
 		}
 	}

@@ -212,24 +212,24 @@ func withUnit(number string) string {
 	return number + "s"
 }
 
-// WaitUntil is when a rendered wait ends: at the time that it gives, or after the duration that it gives.
-func WaitUntil(text string, now time.Time) (time.Time, error) {
+// WaitUntil is when a rendered wait ends: at the time of day that it gives, or after the duration that it gives.
+func WaitUntil(text string, now time.Time) (_ time.Time, byDay bool, _ error) {
 	lim := DefaultLimits()
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		if problem := lim.moment(at, now); problem != "" {
-			return time.Time{}, schemas.Errorf(schemas.CodeExpressionError, "wait: %s", problem)
+			return time.Time{}, false, schemas.Errorf(schemas.CodeExpressionError, "wait: %s", problem)
 		}
-		return at, nil
+		return at, true, nil
 	}
 	d, err := schemas.ParseDuration(text)
 	if err != nil {
-		return time.Time{}, schemas.Errorf(schemas.CodeExpressionError, "wait: %v", err).
+		return time.Time{}, false, schemas.Errorf(schemas.CodeExpressionError, "wait: %v", err).
 			WithHint("a wait is a duration such as 10m or a time such as 2030-01-31T09:00:00Z")
 	}
 	if d > lim.MaxDuration {
-		return time.Time{}, schemas.Errorf(schemas.CodeExpressionError, "wait: %s is longer than the longest allowed, %s", d, lim.MaxDuration)
+		return time.Time{}, false, schemas.Errorf(schemas.CodeExpressionError, "wait: %s is longer than the longest allowed, %s", d, lim.MaxDuration)
 	}
-	return now.Add(d.Std()), nil
+	return now.Add(d.Std()), false, nil
 }
 
 // earliest is the first time that may be waited for; a time before it is a mistake, such as a date that was never set.

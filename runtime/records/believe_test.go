@@ -21,7 +21,14 @@ func TestTimeThatIsBelieved(t *testing.T) {
 	}
 	round(0, 0)
 	round(time.Minute, time.Minute)
-	round(20*time.Hour, 20*time.Hour)
+	round(20*time.Hour, time.Minute) // not before an hour has passed
+	round(20*time.Hour+30*time.Minute, time.Hour+time.Minute)
+	round(21*time.Hour, 21*time.Hour)
+	round(40*time.Hour, 21*time.Hour)
+	round(22*time.Hour, 21*time.Hour) // the clock was wrong
+	round(22*time.Hour+30*time.Minute, 22*time.Hour)
+	round(22*time.Hour+40*time.Minute, 22*time.Hour+20*time.Minute)
+	p.At, p.Believed = start.Add(20*time.Hour), start.Add(20*time.Hour)
 	round(60*day, 20*time.Hour)           // a clock that is ahead, or a long sleep
 	round(60*day+time.Hour, 22*time.Hour) // the difference is made up for
 	round(2*day, 22*time.Hour)            // the clock was wrong

@@ -16,9 +16,19 @@ const dueWorkers = 4
 // HandleDue claims the keys of a kind that are due and calls handle for each, until ctx ends. Unlike executions these keys do not wait
 // in the queue, and a pause does not stop them. If handle does not release the lease, it expires, and a replica claims the key again.
 func (s *Store) HandleDue(ctx context.Context, kind string, handle func(context.Context, *store.Lease)) {
+	s.handleDue(ctx, store.ClaimRequest{Kind: kind}, handle)
+}
+
+// HandleDueByDay is HandleDue of keys that are due by the time of [Store.Day].
+func (s *Store) HandleDueByDay(ctx context.Context, kind string, handle func(context.Context, *store.Lease)) {
+	s.handleDue(ctx, store.ClaimRequest{Kind: kind, Day: true}, handle)
+}
+
+func (s *Store) handleDue(ctx context.Context, r store.ClaimRequest, handle func(context.Context, *store.Lease)) {
+	r.Owner, r.Max, r.TTL, r.Wait = s.worker, ClaimMax, s.lease, ClaimWait
 	var delay time.Duration
 	for ctx.Err() == nil {
-		leases, err := s.Claim(ctx, store.ClaimRequest{Kind: kind, Owner: s.worker, Max: ClaimMax, TTL: s.lease, Wait: ClaimWait})
+		leases, err := s.Claim(ctx, r)
 		if ctx.Err() != nil {
 			s.ReleaseAll(leases) //nolint:contextcheck // leases are released whatever ended ctx
 			return
@@ -36,7 +46,7 @@ func (s *Store) HandleDue(ctx context.Context, kind string, handle func(context.
 		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 			return
 		}
-		s.log.Warn("claim keys that are due: trying again", "kind", kind, "error", err)
+		s.log.Warn("claim keys that are due: trying again", "kind", r.Kind, "error", err)
 		delay = NextDelay(delay)
 		Pause(ctx, delay)
 	}

@@ -33,16 +33,24 @@ type Store struct {
 	random  func() float64
 	cursors cursorKeys
 	now     func() time.Time
+	day     func() time.Time
+
+	twoTimes bool
 }
 
 // New returns a Store; it reads nothing.
 func New(c Config) *Store {
-	now := store.NewClock(time.Time{}, nil).Now
+	now := store.NewClock(time.Time{}, store.Reading{}).Now
 	if own, ok := c.Store.(interface{ Now() time.Time }); ok {
 		now = own.Now
 	}
+	day := now
+	clock, twoTimes := c.Store.(interface{ Day() time.Time })
+	if twoTimes {
+		day = clock.Day
+	}
 	return &Store{
-		now: now,
+		now: now, day: day, twoTimes: twoTimes,
 
 		monitored: &monitored{Store: c.Store, log: c.Log}, log: c.Log, worker: c.Worker, lease: c.Lease, random: c.Random,
 		cursors: cursorKeys{local: newKey()},
@@ -71,6 +79,13 @@ func NewID() string { return ulid.MustNew(ulid.Now(), crand.Reader).String() }
 // Now returns the time by which deadlines, waits and expiries are measured: that of the store, or a [store.Clock] where the store does not
 // show its own. It has the form of [Now].
 func (s *Store) Now() time.Time { return inRecords(s.now()) }
+
+// Day returns the time by which schedules fire: the time of day, which follows the machine's clock at once when that is set ahead. A store
+// that does not show it has one time for both. It has the form of [Now].
+func (s *Store) Day() time.Time { return inRecords(s.day()) }
+
+// TwoTimes reports whether Day may be later than Now.
+func (s *Store) TwoTimes() bool { return s.twoTimes }
 
 // Now returns the time of this machine in UTC, in microseconds and without a monotonic part, as records and events keep it: folding the log gives exactly
 // the same state.

@@ -24,8 +24,13 @@ type Rounds struct {
 	Begun func(believed time.Time)
 }
 
-// plausible is the longest time between two rounds that is believed at once.
-const plausible = 24 * time.Hour
+// Times between two rounds that are believed: up to usual at once, and up to plausible after a round that is begun doubted later, since a
+// machine whose clock is ahead at its start has it set right soon.
+const (
+	usual     = 2 * time.Hour
+	plausible = 24 * time.Hour
+	doubted   = time.Hour
+)
 
 // believe returns the time by which a round may delete something for good, and at which a round begins at now. The time since the round
 // before is believed if it is plausible. A longer one may be a replica's clock that is ahead, or a time in which nothing ran: it is made up
@@ -38,13 +43,26 @@ func (p *progress) believe(now time.Time) time.Time {
 	if believed.IsZero() { // an earlier version has not written it
 		believed = p.At
 	}
-	if since := now.Sub(p.At); since > 0 && since <= plausible {
-		if next := believed.Add(2 * since); next.Before(now) {
-			return next
-		}
-		if now.After(believed) {
-			return now
-		}
+	since := now.Sub(p.At)
+	switch {
+	case since <= 0:
+		p.Doubt = time.Time{}
+		return believed
+	case since > plausible:
+		p.Doubt = time.Time{}
+		return believed
+	case since > usual && !believed.Before(p.At): // not while a longer time is made up for
+		p.Doubt = now
+		return believed
+	case !p.Doubt.IsZero() && now.Sub(p.Doubt) >= doubted:
+		p.Doubt = time.Time{}
+		return now
+	}
+	if next := believed.Add(2 * since); next.Before(now) {
+		return next
+	}
+	if now.After(believed) {
+		return now
 	}
 	return believed
 }
@@ -64,6 +82,7 @@ type progress struct {
 	More  bool      `json:"more,omitempty"` // the last round did not come to the end
 
 	Believed time.Time `json:"believed,omitzero"` // see believe
+	Doubt    time.Time `json:"doubt,omitzero"`    // when a round was begun after a time that is still to be believed
 }
 
 func (w *Rounds) key() store.Key { return store.Key{Kind: KindReconcile, ID: w.Name} }

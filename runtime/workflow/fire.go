@@ -24,8 +24,9 @@ import (
 //	make    each order becomes an execution, unless one with its id exists
 //	note    one commit: the orders become history, the next wake is the next firing
 //
-// So no firing is executed twice, and none that was due is lost, except as catch_up and overlap say. Only the clock of the store, which
-// every lease carries, decides what is due: replicas whose clocks differ fire at the same times.
+// So no firing is executed twice, and none that was due is lost, except as catch_up and overlap say. What is due is decided by the time of
+// day of the store: of a shared one its clock, which every lease carries, so that replicas whose clocks differ fire at the same times; of an
+// embedded one the clock of the machine, which a firing follows at once when it is set ahead.
 
 // onTimeWindow is how late a firing may be decided on without counting as missed.
 const onTimeWindow = time.Minute
@@ -64,7 +65,7 @@ func (w *Workflows) fireSchedule(ctx context.Context, s *scheduleRecord, lease *
 			return err
 		}
 		if created {
-			if err := w.saveSchedule(ctx, s, nil, w.store.Now().Add(clockOffset)); err != nil {
+			if err := w.saveSchedule(ctx, s, nil, w.store.Day().Add(clockOffset)); err != nil {
 				return err
 			}
 		}
@@ -74,7 +75,7 @@ func (w *Workflows) fireSchedule(ctx context.Context, s *scheduleRecord, lease *
 		return err
 	}
 	wake := s.nextFiring()
-	now := w.store.Now().Add(clockOffset)
+	now := w.store.Day().Add(clockOffset)
 	if poll := now.Add(executionPoll); len(s.Due) > 0 && (wake.IsZero() || poll.Before(wake)) { // in case the notification is missed
 		wake = poll
 	}
@@ -148,14 +149,14 @@ func (w *Workflows) dueFirings(ctx context.Context, s *scheduleRecord, clockOffs
 	if err != nil {
 		return nil, err
 	}
-	now := w.store.Now().Add(clockOffset)
+	now := w.store.Day().Add(clockOffset)
 	if next := s.nextFiring(); len(s.Due) == 0 && now.Before(next) { // the store's clock was set back
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-time.After(min(next.Sub(now), time.Second)):
 		}
-		now = w.store.Now().Add(clockOffset)
+		now = w.store.Day().Add(clockOffset)
 	}
 	if s.Paused || !s.Decided.Before(now) {
 		return nil, nil

@@ -37,7 +37,7 @@ func (w *Workflows) putSchedule(
 		if paused.Paused = true; s.exists() && sameSchedule(&s.Schedule, &paused) { // the same schedule does not end a pause
 			wanted = &paused
 		}
-		if changed, err = s.change(*wanted, w.store.Now()); err != nil {
+		if changed, err = s.change(*wanted, w.store.Day()); err != nil {
 			return false, nil, err
 		}
 		s.Principal, s.Workflow, r.Scheduled = caller.From(ctx).Principal, r.Name, true
@@ -51,7 +51,7 @@ func (w *Workflows) putSchedule(
 		next = &at
 	}
 	if changed {
-		err = s.put(b, s.nextWake(w.store.Now()))
+		err = s.put(b, s.nextWake(w.store.Day()))
 	}
 	return changed, next, err
 }
@@ -108,13 +108,13 @@ func (w *Workflows) PauseSchedule(ctx context.Context, name string, paused bool)
 		}
 		to := s.Schedule
 		to.Paused = paused
-		changed, err := s.change(to, w.store.Now())
+		changed, err := s.change(to, w.store.Day())
 		out = s.addTo(r.info(), ShownFirings, true)
 		if err != nil || !changed {
 			return err
 		}
 		b := store.Batch{Sync: true}
-		if err := s.put(&b, s.nextWake(w.store.Now())); err != nil {
+		if err := s.put(&b, s.nextWake(w.store.Day())); err != nil {
 			return err
 		}
 		_, err = w.store.Commit(ctx, b)

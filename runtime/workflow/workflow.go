@@ -48,7 +48,7 @@ func New(c Config) *Workflows {
 // Run fires schedules and notifies listeners of published workflows, until ctx ends.
 func (w *Workflows) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	wg.Go(func() { w.store.HandleDue(ctx, KindSchedule, w.fire) })
+	wg.Go(func() { w.store.HandleDueByDay(ctx, KindSchedule, w.fire) })
 	wg.Go(func() { w.pollPublished(ctx) })
 	wg.Wait()
 	return nil

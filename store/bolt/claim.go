@@ -46,6 +46,7 @@ func (qs *queues) claim(r store.ClaimRequest) ([]store.Lease, *waiter, error) {
 	}
 	now := qs.clock.Now()
 	q := qs.queue(r.Kind)
+	q.byDay(r.Day)
 	qs.expireLeases(now)
 	if err := qs.load(q, now); err != nil {
 		return nil, nil, err

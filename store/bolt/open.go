@@ -23,7 +23,7 @@ type Options struct {
 	Dir   string        // the folder of runplane.db; created if missing, accessible only to its owner
 	Mem   bool          // a temporary file instead, never synced, removed by Close or when the process ends
 	Sweep time.Duration // how often expired records are removed from the file; 0: 30 s
-	Read  store.Reading // the clocks of the machine; nil: the real ones
+	Read  store.Reading // the clocks of the machine
 	Warn  func(string)  // is passed what an operator should see, also later; nil: it is not passed on
 }
 
@@ -38,11 +38,10 @@ type Store struct {
 	db       *bbolt.DB
 	file     file
 	clock    *store.Clock
-	opened   time.Time     // when the clock was started
-	unseen   time.Duration // see believed, as of then
-	noted    time.Time     // when the time was written down last; owned by the committer
-	unsealed bool          // the file has entries without a seal, from a store of format 1
-	size     atomic.Int64  // of the pages in use after the last commit
+	doubt    doubt
+	noted    time.Time    // when the time was written down last; owned by the committer
+	unsealed bool         // the file has entries without a seal, from a store of format 1
+	size     atomic.Int64 // of the pages in use after the last commit
 	requests requestPool
 	commits  committer
 	queues   queues

@@ -75,7 +75,7 @@ func (qs *queues) count(kind string) (out store.Queue, leased []store.Key, at in
 		}
 	}
 	out.Leased = len(leased)
-	return out, leased, now.UnixNano(), nil
+	return out, leased, qs.dueBy(q, now), nil
 }
 
 // Places returns the wakes and leases of keys; see store.Store.

@@ -33,6 +33,7 @@ type queues struct {
 // queue is the part of one kind's wakes that is in memory.
 type queue struct {
 	kind    string
+	day     bool // its wakes are due by the time of day
 	ready   ready
 	loaded  int64 // all wakes up to this time are in ready, or their keys are leased
 	next    int64 // no wake in the file is after loaded and before this time
@@ -47,8 +48,8 @@ type waiter struct {
 	done    chan struct{}
 }
 
-// maxSleep is the longest sleep of the clock, for the case that the wall clock is set or the machine was suspended.
-const maxSleep = 30 * time.Second
+// maxSleep is the longest sleep of the clock, for the case that the machine's clock is set or the machine was suspended.
+const maxSleep = 5 * time.Second
 
 // init prepares the queues. Tokens start at the current time, so that no lease of an earlier process matches a new one.
 func (qs *queues) init(s *Store) {
@@ -151,6 +152,21 @@ func (qs *queues) queue(kind string) *queue {
 	return q
 }
 
+// byDay has the wakes of a kind due by the time of day, or by the time that has passed.
+func (q *queue) byDay(day bool) {
+	if q.day != day {
+		q.day, q.loaded, q.next = day, math.MinInt64, math.MinInt64
+	}
+}
+
+// dueBy returns up to which time the wakes of a queue are due.
+func (qs *queues) dueBy(q *queue, now time.Time) int64 {
+	if q.day {
+		now = qs.clock.Day()
+	}
+	return now.UnixNano()
+}
+
 func (qs *queues) grant(key store.Key, owner string, until time.Time) *lease {
 	qs.token++
 	return qs.leases.grant(store.Lease{Key: key, Owner: owner, Token: qs.token, Until: until})
@@ -162,14 +178,14 @@ func (qs *queues) update(key store.Key, w *wake, now time.Time) {
 	if q == nil || qs.leases.byKey[key] != nil {
 		return // read when the kind is first claimed, or when the lease ends
 	}
-	if w != nil && w.at <= now.UnixNano() {
+	if w != nil && w.at <= qs.dueBy(q, now) {
 		q.ready.put(key.ID, w.at, w.priority, []byte(w.fairness))
 		return
 	}
 	q.ready.remove(key.ID)
 	if w != nil {
 		q.next = min(q.next, w.at)
-		q.loaded = min(q.loaded, w.at-1) // the wall clock was set back
+		q.loaded = min(q.loaded, w.at-1) // the machine's clock was set back
 	}
 }
 
@@ -199,7 +215,7 @@ func (qs *queues) reload(key store.Key, now time.Time) {
 
 // load reads the wakes that have become due since the last load into memory.
 func (qs *queues) load(q *queue, now time.Time) error {
-	limit := now.UnixNano()
+	limit := qs.dueBy(q, now)
 	if q.next > limit {
 		return nil
 	}
@@ -282,7 +298,7 @@ func (qs *queues) serveWaiters(now time.Time) {
 		for len(q.waiters) > 0 && q.ready.len() > 0 {
 			qs.answer(q, qs.grantReady(q, &q.waiters[0].request, now), nil)
 		}
-		if wait := q.next - now.UnixNano(); len(q.waiters) > 0 && q.next != math.MaxInt64 && wait < int64(maxSleep) {
+		if wait := q.next - qs.dueBy(q, now); len(q.waiters) > 0 && q.next != math.MaxInt64 && wait < int64(maxSleep) {
 			due = earlier(due, now.Add(time.Duration(wait)))
 		}
 	}
