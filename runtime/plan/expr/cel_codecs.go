@@ -3,6 +3,9 @@ package expr
 import (
 	"encoding/base64"
 	"errors"
+	"net/url"
+	"strings"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -12,7 +15,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// codecs are the functions that read and write encodings: base64.encode, base64.decode, json.encode and json.decode.
+// codecs are the functions that read and write encodings: JSON, base64, percent encoding and CSV.
 func codecs() []cel.EnvOption {
 	function := func(name, id string, from, to *cel.Type, f func(ref.Val) ref.Val) cel.EnvOption {
 		return cel.Function(name, cel.Overload(id, []*cel.Type{from}, to, cel.UnaryBinding(f)))
@@ -24,6 +27,9 @@ func codecs() []cel.EnvOption {
 			return types.String(base64.StdEncoding.EncodeToString(v.(types.Bytes)))
 		}),
 		function("base64.decode", "base64_decode_string", cel.StringType, cel.BytesType, decodeBase64),
+		function("url.encode", "url_encode_string", cel.StringType, cel.StringType, encodeURL),
+		function("url.decode", "url_decode_string", cel.StringType, cel.StringType, decodeURL),
+		function("csv.decode", "csv_decode_string", cel.StringType, cel.ListType(cel.DynType), func(v ref.Val) ref.Val { return decodeCSV([]ref.Val{v}) }),
 	}
 }
 
@@ -40,7 +46,7 @@ func decodeJSON(v ref.Val) ref.Val {
 	if err != nil {
 		return types.NewErr("json.decode: the text is %v", err)
 	}
-	return types.DefaultTypeAdapter.NativeToValue(value)
+	return values.NativeToValue(value)
 }
 
 func encodeJSON(v ref.Val) ref.Val {
@@ -64,4 +70,21 @@ func decodeBase64(v ref.Val) ref.Val {
 		return types.NewErr("base64.decode: %v", err)
 	}
 	return types.Bytes(b)
+}
+
+// encodeURL writes all but letters, digits and -._~ as %XX, so that the text can stand in a path or in a query.
+func encodeURL(v ref.Val) ref.Val {
+	return types.String(strings.ReplaceAll(url.QueryEscape(string(v.(types.String))), "+", "%20"))
+}
+
+// decodeURL reads %XX; a plus stands for itself.
+func decodeURL(v ref.Val) ref.Val {
+	text, err := url.PathUnescape(string(v.(types.String)))
+	switch {
+	case err != nil:
+		return types.NewErr("url.decode: %s is no percent encoding", schemas.Quote(string(v.(types.String)), 60))
+	case !utf8.ValidString(text):
+		return types.NewErr("url.decode: what is encoded is not text in UTF-8")
+	}
+	return types.String(text)
 }

@@ -47,7 +47,8 @@ var guarding = sync.OnceValue(func() cel.ProgramOption {
 
 func celOptions() []cel.EnvOption {
 	options := []cel.EnvOption{
-		cel.StdLib(cel.StdLibSubset(env.NewLibrarySubset().AddExcludedFunctions(mixedFunctionNames()...))),
+		cel.StdLib(cel.StdLibSubset(env.NewLibrarySubset().AddExcludedFunctions(slices.Concat(mixedFunctionNames(), readTextNames())...))),
+		cel.CustomTypeAdapter(values),
 		cel.OptionalTypes(),
 		cel.CrossTypeNumericComparisons(true),
 		cel.ParserRecursionLimit(100),
@@ -63,7 +64,8 @@ func celOptions() []cel.EnvOption {
 	for _, root := range slices.Concat(Roots, localRoots) {
 		options = append(options, cel.Variable(root, cel.DynType))
 	}
-	return slices.Concat(options, codecs(), mixedFunctions(), computedKeys())
+	return slices.Concat(options, codecs(), mixedFunctions(), computedKeys(), caseFunctions(), timeFunctions(), regexFunctions(),
+		listFunctions(), untypedLists(), absentFunctions())
 }
 
 // celNames lists the functions and macros that an author can call, sorted.

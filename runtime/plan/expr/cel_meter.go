@@ -147,11 +147,40 @@ func (g *guarded) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 	if g.trait != 0 && !args[0].Type().HasTrait(g.trait) {
 		return types.NewErrWithNodeID(g.id, "no such overload: %s", g.function)
 	}
-	result := g.call(args)
+	result := g.make(args, counter)
 	if failed, ok := result.(*types.Err); ok && failed.NodeID() == 0 {
 		return types.LabelErrNode(g.id, failed)
 	}
 	return result
+}
+
+// make makes the call.
+func (g *guarded) make(args []ref.Val, counter *cost.Tracker) ref.Val {
+	if g.metered == nil {
+		return g.call(args)
+	}
+	return g.metered(args, &payment{g, counter})
+}
+
+// payment pays for a call that is being made.
+type payment struct {
+	g       *guarded
+	counter *cost.Tracker
+}
+
+// left is how many steps the call may still take.
+func (p *payment) left() uint64 {
+	e := p.counter.Estimator.(*evaluation)
+	return e.limit - min(e.limit, p.counter.ActualCost())
+}
+
+// pay takes steps from the budget, and ends the evaluation if they are more than what is left.
+func (p *payment) pay(steps uint64) {
+	e := p.counter.Estimator.(*evaluation)
+	if e.price = steps; steps > p.left() {
+		e.dear = p.g.function
+	}
+	p.counter.EvalZeroArity(nil, p.g.id, p.g, nil)
 }
 
 // built is a list or a map that is written out with values that are not constant; each has a price, and so have the keys that are
@@ -209,6 +238,9 @@ func guardCalls(bindings map[string]*functions.Overload) interpreter.Interpretab
 			}
 		case interpreter.InterpretableCall:
 			name, args := node.Function(), node.Args()
+			if name == coalesceFunction || name == orValueFunction {
+				return &firstPresent{i.ID(), name, args}, nil
+			}
 			row, ok := guards[name]
 			if !ok || len(args) == 1 && conversions[name] && isConstant(args[0]) { // a constant is converted once, when the program is made
 				return i, nil
@@ -217,10 +249,10 @@ func guardCalls(bindings map[string]*functions.Overload) interpreter.Interpretab
 			if name == operators.Equals || name == operators.NotEquals {
 				return g, nil
 			}
-			if name == matchesFunction && len(args) == 2 && isConstant(args[1]) {
+			if (name == matchesFunction || searches[name] != nil) && len(args) > 1 && isConstant(args[1]) {
 				return g, g.compile(args[1].(interpreter.InterpretableConst).Value())
 			}
-			if g.call == nil {
+			if g.call == nil && g.metered == nil {
 				b := bindings[node.OverloadID()]
 				if b == nil {
 					b = bindings[name]

@@ -29,6 +29,8 @@ type guard struct {
 	// price is an upper bound of the steps that a call takes; it looks no further once it is above most.
 	price func(args []ref.Val, most uint64) uint64
 	call  func(args []ref.Val) ref.Val // nil: as the environment declares it
+	// metered, where given, is the call, which pays for its steps as it goes on.
+	metered func(args []ref.Val, p *payment) ref.Val
 }
 
 // guards are the functions whose work depends on their arguments.
@@ -37,15 +39,15 @@ var guards map[string]guard
 func init() { //nolint:gochecknoinits // the table and its functions refer to each other
 	guards = map[string]guard{
 		operators.Add:           {price: priceAdd},
-		operators.Equals:        {priceEqual, func(args []ref.Val) ref.Val { return types.Equal(args[0], args[1]) }},
-		operators.NotEquals:     {priceEqual, func(args []ref.Val) ref.Val { return types.Bool(types.Equal(args[0], args[1]) != types.True) }},
+		operators.Equals:        {price: priceEqual, call: func(args []ref.Val) ref.Val { return types.Equal(args[0], args[1]) }},
+		operators.NotEquals:     {price: priceEqual, call: func(args []ref.Val) ref.Val { return types.Bool(types.Equal(args[0], args[1]) != types.True) }},
 		operators.Less:          {price: priceTexts},
 		operators.LessEquals:    {price: priceTexts},
 		operators.Greater:       {price: priceTexts},
 		operators.GreaterEquals: {price: priceTexts},
 		operators.In:            {price: priceIn},
 		operators.OldIn:         {price: priceIn},
-		keyFunction:             {priceTexts, func(args []ref.Val) ref.Val { return args[0] }},
+		keyFunction:             {price: priceTexts, call: func(args []ref.Val) ref.Val { return args[0] }},
 		"in":                    {price: priceIn},
 
 		"bool": {price: priceTexts}, "bytes": {price: priceTexts}, "double": {price: priceTexts}, "duration": {price: priceTexts},
@@ -55,24 +57,32 @@ func init() { //nolint:gochecknoinits // the table and its functions refer to ea
 		"trim": {price: priceTexts}, "base64.encode": {price: twice(priceTexts)}, "base64.decode": {price: priceTexts},
 		"charAt": {price: priceRunes}, "substring": {price: priceRunes}, "lowerAscii": {price: priceRunes}, "upperAscii": {price: priceRunes},
 		"strings.quote": {price: priceRunes}, "reverse": {price: priceReverse},
-		"indexOf": {priceRunes, indexOf(false)}, "lastIndexOf": {priceRunes, indexOf(true)},
+		"indexOf": {price: priceRunes, call: indexOf(false)}, "lastIndexOf": {price: priceRunes, call: indexOf(true)},
 		"split": {price: priceSplit}, "join": {price: priceJoin}, "replace": {price: priceReplace}, "format": {price: priceFormat},
-		matchesFunction: {priceMatches, matches},
+		matchesFunction: {price: priceMatches, call: matches},
+
+		extractFunction: {price: pricePattern, metered: metered(extractFunction)}, extractAllFunction: {price: pricePattern, metered: metered(extractAllFunction)},
+		replaceFunction: {price: pricePattern, metered: metered(replaceFunction)},
+		"lower":         {price: twice(priceRunes)}, "upper": {price: twice(priceRunes)},
 
 		"json.encode": {price: priceDeep}, "json.decode": {price: priceDecode},
+		"url.encode": {price: priceRunes}, "url.decode": {price: priceRunes}, "csv.decode": {price: priceCSV},
+
+		"sum": {price: priceList}, "avg": {price: priceList}, "merge": {price: priceMerge},
+		groupFunction: {price: priceGroups}, uniqueFunction: {price: priceDeep}, toMapFunction: {price: twice(priceDeep)},
 
 		"lists.range": {price: priceRange}, "slice": {price: priceList}, "flatten": {price: priceDeep}, "sort": {price: priceSort},
-		"@sortByAssociatedKeys": {price: priceSort}, "distinct": {priceDeep, distinct}, "optional.unwrap": {price: priceList}, "unwrapOpt": {price: priceList},
+		sortFunction: {price: priceSort}, "distinct": {price: priceDeep, call: distinct}, "optional.unwrap": {price: priceList}, "unwrapOpt": {price: priceList},
 		"first": {price: priceOne}, "last": {price: priceOne},
-		"sets.contains":   {priceDeep, func(args []ref.Val) ref.Val { return setContains(args[0], args[1]) }},
-		"sets.equivalent": {priceDeep, setEquivalent},
-		"sets.intersects": {priceDeep, setIntersects},
-		"hasOnly":         {priceDeep, func(args []ref.Val) ref.Val { return setContains(args[1], args[0]) }},
-		"hasAny":          {priceDeep, setIntersects},
-		"hasAll":          {priceDeep, func(args []ref.Val) ref.Val { return setContains(args[0], args[1]) }},
-		"hasExactly":      {priceDeep, setEquivalent},
+		"sets.contains":   {price: priceDeep, call: func(args []ref.Val) ref.Val { return setContains(args[0], args[1]) }},
+		"sets.equivalent": {price: priceDeep, call: setEquivalent},
+		"sets.intersects": {price: priceDeep, call: setIntersects},
+		"hasOnly":         {price: priceDeep, call: func(args []ref.Val) ref.Val { return setContains(args[1], args[0]) }},
+		"hasAny":          {price: priceDeep, call: setIntersects},
+		"hasAll":          {price: priceDeep, call: func(args []ref.Val) ref.Val { return setContains(args[0], args[1]) }},
+		"hasExactly":      {price: priceDeep, call: setEquivalent},
 		"math.@max":       {price: priceList}, "math.@min": {price: priceList},
-		"cel.@mapInsert": {priceInsert, mapInsert},
+		"cel.@mapInsert": {price: priceInsert, call: mapInsert},
 
 		"getDate": {price: priceZone}, "getDayOfMonth": {price: priceZone}, "getDayOfWeek": {price: priceZone}, "getDayOfYear": {price: priceZone},
 		"getFullYear": {price: priceZone}, "getHours": {price: priceZone}, "getMilliseconds": {price: priceZone}, "getMinutes": {price: priceZone},
@@ -85,6 +95,7 @@ var constant = map[string]bool{
 	operators.LogicalAnd: true, operators.LogicalOr: true, operators.LogicalNot: true, operators.Conditional: true, operators.Negate: true,
 	operators.NotStrictlyFalse: true, operators.Subtract: true, operators.Multiply: true,
 	operators.Divide: true, operators.Modulo: true, operators.Index: true, operators.OptIndex: true, operators.OptSelect: true,
+	anyFunction: true, anyElementFunction: true, coalesceFunction: true, orValueFunction: true,
 	"__not_strictly_false__": true, "cel.@block": true, "type": true, "dyn": true, "optional.none": true, "optional.of": true, "optional.ofNonZeroValue": true, "hasValue": true, "value": true, "or": true, "orValue": true,
 	"math.abs": true, "math.bitAnd": true, "math.bitNot": true, "math.bitOr": true, "math.bitShiftLeft": true, "math.bitShiftRight": true,
 	"math.bitXor": true, "math.ceil": true, "math.floor": true, "math.isFinite": true, "math.isInf": true, "math.isNaN": true,
@@ -123,12 +134,19 @@ func length(v ref.Val) uint64 {
 }
 
 // deep counts the steps that it takes to walk values with all that they hold, and the bytes of their texts.
-type deep struct{ steps, bytes, most uint64 }
+type deep struct {
+	steps, bytes, most uint64
+	level              int
+}
 
 func (d *deep) walk(v ref.Val) {
 	if d.steps++; d.full() {
 		return
 	}
+	if d.level++; d.level > maxResultDepth { // such a value cannot be a result; whoever walks it would need much of the stack
+		d.steps = d.most + 1
+	}
+	defer func() { d.level-- }()
 	switch v := v.(type) {
 	case types.String:
 		d.bytes += uint64(len(v))
@@ -162,7 +180,7 @@ func (d *deep) full() bool    { return d.total() > d.most }
 func priceOfGuards(args []ref.Val, most uint64) uint64 {
 	price := uint64(0)
 	for _, v := range args {
-		for v != nil && price <= most {
+		for level := 0; v != nil && price <= most && level < guardedLevels; level++ {
 			switch first := v.(type) {
 			case traits.Mapper:
 				price += guardedOverloads * length(v)
@@ -182,8 +200,10 @@ func priceOfGuards(args []ref.Val, most uint64) uint64 {
 	return price
 }
 
-// guardedOverloads is how many overloads a function may have.
-const guardedOverloads = 8
+const (
+	guardedOverloads = 8 // that a function may have
+	guardedLevels    = 4 // of lists and maps that the types of its arguments may have
+)
 
 func priceDeep(args []ref.Val, most uint64) uint64 {
 	d := deep{most: most}
@@ -326,6 +346,29 @@ func priceInsert(args []ref.Val, most uint64) uint64 {
 		price += stepsOfEntry * length(args[0])
 	}
 	return price
+}
+
+// priceMerge prices a map that is made of two.
+func priceMerge(args []ref.Val, most uint64) uint64 {
+	price := uint64(1)
+	for _, v := range args {
+		if m, ok := v.(traits.Mapper); ok {
+			if price += stepsOfEntry * length(v); price > most {
+				return price
+			}
+			var keys []ref.Val
+			for it := m.Iterator(); it.HasNext() == types.True; {
+				keys = append(keys, it.Next())
+			}
+			price += priceTexts(keys, most)
+		}
+	}
+	return price
+}
+
+// priceGroups prices a list that is sorted into groups by its keys.
+func priceGroups(args []ref.Val, most uint64) uint64 {
+	return length(args[0])*2*stepsOfEntry + priceDeep(args[1:], most)
 }
 
 // priceZone prices a part of a time: with a time zone it reads the database of zones.

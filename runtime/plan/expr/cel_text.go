@@ -11,6 +11,9 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
+	"golang.org/x/text/cases"
+	textlanguage "golang.org/x/text/language"
+
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -99,6 +102,23 @@ func computedKeys() []cel.EnvOption {
 	return options
 }
 
+// caseFunctions are lower and upper, which change all letters; lowerAscii and upperAscii change those of ASCII.
+func caseFunctions() []cel.EnvOption {
+	change := func(c func() cases.Caser) func([]ref.Val) ref.Val {
+		return func(args []ref.Val) ref.Val {
+			text, ok := args[0].(types.String)
+			if !ok {
+				return types.NewErr("no such overload: lower() and upper() are for texts, got %s", args[0].Type().TypeName())
+			}
+			return types.String(c().String(string(text)))
+		}
+	}
+	return []cel.EnvOption{
+		member("lower", "string_lower", cel.StringType, change(func() cases.Caser { return cases.Lower(textlanguage.Und) }), cel.StringType),
+		member("upper", "string_upper", cel.StringType, change(func() cases.Caser { return cases.Upper(textlanguage.Und) }), cel.StringType),
+	}
+}
+
 const matchesFunction = overloads.Matches
 
 // pairsPerStep is how many pairs of a byte and an instruction of a pattern take as long as a step.
@@ -136,6 +156,15 @@ func match(p *schemas.Pattern, v ref.Val) ref.Val {
 func (g *guarded) compile(pattern ref.Val) error {
 	text, ok := pattern.(types.String)
 	if !ok {
+		return nil
+	}
+	if search := searches[g.function]; search != nil {
+		f, err := newFinder(string(text))
+		if err != nil {
+			return err
+		}
+		g.price = priceOne
+		g.metered = func(args []ref.Val, p *payment) ref.Val { return search(f, args, p) }
 		return nil
 	}
 	p, err := schemas.CompilePattern(string(text))

@@ -113,6 +113,7 @@ func (w *walker) call(e ast.Expr) {
 		}
 		w.fault(e, CodeUnknownFunction, schemas.Nearest(name, celNames(), 3), "unknown function %s()", name)
 	}
+	w.constant(e, name, c.Args())
 	for _, arg := range c.Args() {
 		w.walk(arg)
 	}

@@ -4,12 +4,15 @@
 //
 // Plain paths (nodes.order.output.items[0].sku) are read from the JSON text and copied byte for byte, so large numbers
 // and key order survive. Everything else is CEL, evaluated by an [Evaluator]: the standard library, the string, list, math, set and bind
-// extensions, optional values, and json.encode, json.decode, base64.encode and base64.decode.
+// extensions, optional values, and functions of ours: sums, groups and joins of lists and maps, parts of texts by pattern, encodings (JSON,
+// base64, URLs, CSV), layouts of times, and the first value that is there.
 //
 //   - A number without fraction and exponent is an int as long as 64 bits hold it, else a double.
 //   - int and double mix in comparison and in + - * /; an int beyond 2^53 beside a double is an error, not a rounding.
 //     Two ints divide to an int.
 //   - A missing key is an error that names the nearest one; has(x.y) and x.?y.orValue(z) ask first.
+//   - What is known of no type stays unknown: the elements that a function takes out of a list have the types that they had in it, whatever is
+//     done with them later (cel_untyped.go). Keys of a map come in alphabetical order, those of groupBy and toMap as they were found.
 //   - item and index (for_each), output (a verification) and state (the until of wait_for) are free names elsewhere, and
 //     as variables of macros.
 //   - Nodes are named one by one, because the plan's order is made from these names: nodes[x] is refused.

@@ -51,6 +51,29 @@ var hostile = map[string][]string{
 		"x.transformMap(k, v, v)", "x.transformMap(k, v, k % 2 == 0, v)", "x.transformMapEntry(k, v, {k: v})", "x.transformMapEntry(k, v, {string(k) + inputs.s: v})",
 		"[1, 2].transformMapEntry(k, v, m)",
 	},
+	"@any":          {"x.slice(0, 9999)", "d.flatten()"},
+	"@anyElement":   {"x.first()", "d.last()"},
+	"@group":        {"x.groupBy(e, e)", "lists.range(10000).groupBy(i, inputs.s + string(i))", "lists.range(10000).groupBy(i, string(i))", "[m, n].groupBy(e, 1)"},
+	"@orValue":      {"m.?a.orValue(x)", "inputs.s.orValue(x == y)"},
+	"@toMap":        {"x.toMap(e, e, e)", "lists.range(10000).toMap(i, string(i), x)", "lists.range(10000).toMap(i, i % 2, d)", "lists.range(10000).toMap(i, inputs.s + string(i), 1)"},
+	"@unique":       {"x.uniqueBy(e, e)", "x.uniqueBy(e, d)", "lists.range(10000).uniqueBy(i, {'k': inputs.s, 'i': i})", "[m, n].uniqueBy(e, e)"},
+	"avg":           {"lists.range(10000).avg()", "lists.range(10000).map(i, i + 0.5).avg()", "x.avg()"},
+	"coalesce":      {"coalesce(null, null, x)", "coalesce(m.?a, x == y, d == e)"},
+	"csv.decode":    {"csv.decode(inputs.s)", "csv.decode(inputs.v)", "csv.decode(inputs.q)", "csv.decode(inputs.c)", "csv.decode(inputs.v + inputs.v)"},
+	"lower":         {"inputs.s.lower()", "inputs.u.lower()"},
+	"merge":         {"m.merge(n)", "{inputs.s: 1}.merge({inputs.t: 2})", "{'a': d}.merge({'b': x})"},
+	"regex.extract": {"regex.extract(inputs.s, '(a?){200}b')", "regex.extract(inputs.s, 'a*(b)')", "x.map(e, regex.extract(e, '(a*)b'))", "regex.extract('a', inputs.s)"},
+	"regex.extractAll": {
+		"regex.extractAll(inputs.s, 'a')", "regex.extractAll(inputs.s, 'a*?b|a')", "regex.extractAll(inputs.s, '(?:a.*b)|a')", "regex.extractAll(inputs.s, '')",
+		"regex.extractAll(inputs.s, '(a?){90}')", "regex.extractAll(inputs.s, inputs.s.substring(0, 100))",
+	},
+	"regex.replace": {
+		"regex.replace(inputs.s, 'a', 'bb')", "regex.replace(inputs.s, '', inputs.s)", "regex.replace(inputs.s, 'a.*b|a', 'c')", "regex.replace(inputs.s, '(a+)', r'\\1\\1\\1\\1\\1\\1\\1')",
+	},
+	"sum":             {"lists.range(10000).sum()", "x.sum()", "lists.range(10000).map(i, 0.1).sum()"},
+	"upper":           {"inputs.s.upper()", "inputs.u.upper()"},
+	"url.decode":      {"url.decode(inputs.s)", "url.decode(url.encode(inputs.u))"},
+	"url.encode":      {"url.encode(inputs.s)", "url.encode(inputs.u)"},
 	"charAt":          {"inputs.s.charAt(999999)"},
 	"contains":        {"inputs.s.contains(inputs.t)", "inputs.s.contains('aaaaaaaaaaaaaaaaaaaab')"},
 	"distinct":        {"x.distinct()", "d.distinct()", "(x + y).distinct()", "lists.range(10000).map(i, [i]).distinct()", "lists.range(10000).map(i, inputs.s + string(i)).distinct()"},
@@ -60,7 +83,7 @@ var hostile = map[string][]string{
 	"endsWith":        {"inputs.s.endsWith(inputs.t)"},
 	"first":           {"x.first()", "[m].first()", "[[[m]]].first()"},
 	"flatten":         {"d.flatten()", "d.flatten(3)", "[d, d].flatten(9)", "[[[m]]].flatten(2)"},
-	"format":          {"'%s'.format([x])", "'%s%s%s'.format([d, m, inputs.s])", "'%.100f'.format([1e308])", "(inputs.s + '%s').format([inputs.s])", "'%s'.format([d])"},
+	"format":          {"'%s'.format([x])", "'%s%s%s'.format([d, m, inputs.s])", "'%.100f'.format([1e308])", "(inputs.s + '%s').format([inputs.s])", "'%s'.format([d])", "t.format('2006-01-02')", "t.format(inputs.s)"},
 	"getDate":         {"t.getDate('Europe/Berlin')"},
 	"getDayOfMonth":   {"t.getDayOfMonth('Asia/Kathmandu')"},
 	"getDayOfWeek":    {"t.getDayOfWeek('America/New_York')"},
@@ -112,7 +135,7 @@ var hostile = map[string][]string{
 	"optional.ofNonZeroValue": {"optional.ofNonZeroValue(m)", "optional.ofNonZeroValue(inputs.s)"},
 	"optional.unwrap":         {"optional.unwrap(x.map(e, optional.of(e)))"},
 	"or":                      {"optional.none().or(optional.of(x))"},
-	"orValue":                 {"optional.none().orValue(x)"},
+	"orValue":                 {"optional.none().orValue(x)"}, // as @orValue, which it is rewritten to
 	"replace":                 {"inputs.s.replace('a', inputs.s)", "inputs.s.replace('', 'xx')", "inputs.s.replace('a', 'b')", "inputs.s.replace('a', 'b', 3)"},
 	"reverse":                 {"inputs.s.reverse()", "x.reverse()", "(inputs.s + inputs.t).reverse()", "[m].reverse()"},
 	"sets.contains":           {"sets.contains(x, y)", "sets.contains(d, e)", "sets.contains(x, x)"},
@@ -141,6 +164,13 @@ var hostileForms = []string{
 	"d.map(e, e.map(f, f))", "d.all(e, e.all(f, f.all(g, true)))", "optional.of(x).optMap(e, e)", "[1].map(e, [" + strings.Repeat("e,", 900) + "1])",
 	"[1].map(e, [e" + strings.Repeat(",0", 1500) + "])", "[1].map(e, {" + strings.Repeat("'a' + string(e): e,", 100) + "'b': 1})", "[" + strings.Repeat("x,", 500) + "x]",
 	"has(m.a) ? x : y", "m[?1].orValue(x)", "cel.bind(a, x + y, cel.bind(b, a + a, cel.bind(c, b + b, cel.bind(f, c + c, f + f))))",
+	"lists.range(10000).reduce(a, e, 0, a + e)", "lists.range(10000).reduce(a, e, [], a + [e])", "lists.range(10000).reduce(a, e, [1], a + a)",
+	"lists.range(10000).reduce(a, e, 'a', a + a)", "lists.range(10000).reduce(a, e, {}, a.merge({string(e): e}))",
+	"lists.range(10000).reduce(a, e, [1], [a, a])", "lists.range(10000).reduce(a, e, [1], [a, a]) == lists.range(10000).reduce(a, e, [1], [a, a])",
+	"cel.bind(z, lists.range(10000).reduce(a, e, [1], [a]), lists.range(10000).map(e, z.slice(0, 1)).size())",
+	"cel.bind(z, lists.range(10000).reduce(a, e, {'a': 1}, {'a': a}), lists.range(10000).map(e, {'b': z}.merge(z)).size())",
+	"lists.range(10000).reduce(a, e, [1], lists.range(10000).reduce(b, f, a, [b])).distinct()",
+	"lists.range(10000).reduce(a, e, 0, lists.range(10000).reduce(b, f, a, b + f))", "lists.range(10000).reduce(a, e, inputs.s, a)",
 	"cel.bind(a, inputs.s + inputs.s, cel.bind(b, a + a, cel.bind(c, b + b, b)))",
 }
 
@@ -175,6 +205,7 @@ var largeInputs = func() *Value {
 	const n = 1_000_000
 	raw, err := json.Marshal(map[string]string{
 		"s": strings.Repeat("a", n), "t": strings.Repeat("a", n-1) + "b", "w": strings.Repeat(" ", n), "c": strings.Repeat("1,", n/2),
+		"u": strings.Repeat("ß", n/2), "v": "a,b\n" + strings.Repeat("1,2\n", n/4), "q": strings.Repeat("\"\",", n/3),
 		"b": "[" + strings.Repeat(`{"":0},`, n/7) + "0]",
 	})
 	if err != nil {
