@@ -116,6 +116,11 @@ type Lease struct {
 	Owner string
 	Token int64 // differs for each lease of the key
 	Until time.Time
+
+	// Died, in what Claim and Commit return: the last lease of the key was another owner's, who did not release it. It expired, or the
+	// process that granted it ended; perhaps by the work on the key. The release of a lease with Died passes it on to the next lease, so
+	// an owner that has acted on it sets it to false. A key that is deleted while it is not leased is forgotten.
+	Died bool
 }
 
 // Batch is what one Commit writes, all or nothing. All its keys are in one partition. A key occurs at most once in Puts and
@@ -132,7 +137,7 @@ type Batch struct {
 	Sync bool
 
 	// Release ends the lease. The key keeps the wake that is in Wakes, and none if Wakes has none for it. An expired lease is
-	// not an error; then only Wakes changes the key's wake.
+	// not an error; then only Wakes changes the key's wake, and the lease counts as released if the key was not leased again.
 	Release *Lease
 }
 

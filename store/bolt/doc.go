@@ -42,7 +42,8 @@
 //
 // Wakes are on disk. Memory holds those that are due and the time of the next one, so wakes that are not due cost no memory.
 // Leases are in memory only: the lock on the file proves that the process that granted earlier ones has ended, so a store
-// opens without leases, and every due wake can be claimed at once.
+// opens without leases, and every due wake can be claimed at once. Which of them were not released is in a small file of its own, which
+// is written with each lease and never synced (ledger.go).
 //
 // Which priority and which fairness key is served next is in memory only too, and starts over after a restart.
 //

@@ -83,6 +83,9 @@ func Open(o Options) (*Store, error) {
 	s.commits.notEmpty.L = &s.commits.mu
 	s.commits.tails = map[string]int64{}
 	s.queues.init(s)
+	if o.Dir != "" {
+		s.openLedger(filepath.Join(o.Dir, ledgerName))
+	}
 	s.limits.init()
 	s.close = sync.OnceValue(s.shutdown)
 
@@ -193,7 +196,7 @@ func (s *Store) shutdown() error {
 	s.watchers.Close()
 	// Remove the pid file first: once the file is unlocked, the pid file belongs to the next process.
 	removed := s.remove()
-	return errors.Join(removed, s.closeFile())
+	return errors.Join(removed, s.queues.leases.ledger.close(), s.closeFile())
 }
 
 // closeFile closes the file. Where bbolt kept its locks after a fault only the file is closed, which unlocks it, and the map stays until

@@ -56,7 +56,7 @@ func (qs *queues) init(s *Store) {
 	qs.read, qs.unsealed, qs.clock = s.read, s.unsealed, s.clock
 	qs.skipped = func(err error) { _ = s.classify("read wakes", err) }
 	qs.kinds = map[string]*queue{}
-	qs.leases = leases{byKey: map[store.Key]*lease{}}
+	qs.leases = leases{byKey: map[store.Key]*lease{}, left: map[digest]leftLease{}}
 	qs.token = qs.clock.Now().UnixNano()
 	qs.retick = make(chan struct{}, 1)
 }
@@ -74,7 +74,11 @@ func (qs *queues) reserve(r *request) error {
 			if h.liveAt(now) && h.Owner != c.Owner {
 				return fmt.Errorf("%w: %q is leased by %s", store.ErrConflict, c.Key, h.Owner)
 			}
-			qs.leases.remove(h)
+			if h.liveAt(now) {
+				qs.leases.remove(h)
+			} else {
+				qs.leases.expire(h)
+			}
 		}
 		r.lease = qs.grant(c.Key, c.Owner, now.Add(c.TTL))
 		r.grant = r.lease.Lease
@@ -95,6 +99,7 @@ func (qs *queues) undo(group []*request) {
 	now := qs.clock.Now()
 	for _, r := range group {
 		if r.lease != nil && qs.leases.remove(r.lease) {
+			qs.leases.released(r.lease.Key, r.lease.Died)
 			qs.reload(r.lease.Key, now)
 		}
 		r.lease, r.released = nil, false
@@ -121,12 +126,17 @@ func (qs *queues) apply(group []*request) {
 		if r.released {
 			if h := qs.leases.byKey[r.release.Key]; h != nil && h.Token == r.release.Token {
 				qs.leases.remove(h)
+				qs.leases.released(h.Key, r.release.Died)
 			}
 			if r.removesWake() {
 				qs.update(r.release.Key, nil, now)
 			}
+		} else if r.release != nil && qs.leases.releasedLate(r.release, now) {
+			qs.expireLeases(now)
+			qs.leases.released(r.release.Key, r.release.Died)
 		}
 		for _, d := range r.deletes {
+			qs.leases.forget(d.key, now)
 			qs.update(d.key, nil, now)
 		}
 		for i := range r.wakes {
@@ -260,7 +270,7 @@ func (qs *queues) load(q *queue, now time.Time) error {
 // expireLeases removes the leases that have expired; their wakes count again.
 func (qs *queues) expireLeases(now time.Time) {
 	for l := qs.leases.first(); l != nil && !l.liveAt(now); l = qs.leases.first() {
-		qs.leases.remove(l)
+		qs.leases.expire(l)
 		qs.reload(l.Key, now)
 	}
 }

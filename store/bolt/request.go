@@ -200,7 +200,7 @@ func (r *request) removesWake() bool {
 
 // touchesQueues reports whether the batch changed wakes or leases, so that memory must be updated.
 func (r *request) touchesQueues() bool {
-	return len(r.wakes) > 0 || len(r.deletes) > 0 || r.released
+	return len(r.wakes) > 0 || len(r.deletes) > 0 || r.release != nil
 }
 
 // size is about how many bytes the request adds to a group.

@@ -98,7 +98,7 @@ func encodeBatch(s *Store, sh *shard, b *store.Batch) *encoded {
 	}
 	groups := e.groupAppends(b.Appends)
 	keys := 1 + len(b.Puts) + len(groups) + 2*len(b.Deletes)
-	args := make([]any, 0, 1+keys+10+6*len(b.Puts)+len(groups)+len(b.Appends)+2*len(b.Deletes)+3*len(b.Wakes)+8)
+	args := make([]any, 0, 1+keys+10+6*len(b.Puts)+len(groups)+len(b.Appends)+2*len(b.Deletes)+3*len(b.Wakes)+9)
 	args = append(args, keys, sh.base)
 	for i := range b.Puts {
 		args = append(args, sh.record(b.Puts[i].Key))
@@ -141,7 +141,7 @@ func encodeBatch(s *Store, sh *shard, b *store.Batch) *encoded {
 		args = append(args, c.Key.Kind, c.Key.ID, c.Owner, micros(c.TTL), e.lease)
 	}
 	if r := b.Release; r != nil {
-		args = append(args, r.Key.Kind, r.Key.ID, r.Token)
+		args = append(args, r.Key.Kind, r.Key.ID, r.Token, flag(r.Died))
 	}
 	e.args = args
 	return e
@@ -223,7 +223,11 @@ func (e *encoded) answer(reply any) (out store.Committed, err error) {
 		}
 	}
 	if c := b.Claim; c != nil {
-		out.Lease = &store.Lease{Key: c.Key, Owner: c.Owner, Token: e.lease, Until: time.UnixMicro(numbers[0])}
+		until, died := numbers[0], numbers[0] < 0
+		if died {
+			until = -until
+		}
+		out.Lease = &store.Lease{Key: c.Key, Owner: c.Owner, Token: e.lease, Until: time.UnixMicro(until), Died: died}
 	}
 	return out, nil
 }

@@ -21,7 +21,7 @@
 //	{rp:00}:t:KIND:TERM         the IDs of those with the term
 //	{rp:00}:x                   records by when they expire
 //	{rp:00}:w:KIND              wakes by ID, leased or not
-//	{rp:00}:e:KIND, o:KIND      leases: when they expire; token and owner
+//	{rp:00}:e:KIND, o:KIND      leases: when they expire; token and owner, also of the last lease of a key if it was not released
 //	{rp:00}:a:KIND:P            wakes of one priority without a lease, by time
 //	{rp:00}:q:KIND:P:FAIRNESS   those of one fairness key
 //	{rp:00}:n:KIND:P            fairness keys without a due wake, by when their first one is due

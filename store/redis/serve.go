@@ -113,7 +113,13 @@ func (q *claimQueue) claim(sh *shard, r *store.ClaimRequest, most int) []store.L
 	var leases []store.Lease
 	for i, id := range list[2:] {
 		text, _ := id.(string)
-		leases = append(leases, store.Lease{Key: store.Key{Kind: q.kind, ID: text}, Owner: r.Owner, Token: token*1000 + int64(i), Until: until})
+		if text == "" {
+			q.unanswered(sh, ask, errReply)
+			return nil
+		}
+		leases = append(leases, store.Lease{
+			Key: store.Key{Kind: q.kind, ID: text[1:]}, Owner: r.Owner, Token: token*1000 + int64(i), Until: until, Died: text[0] == '+',
+		})
 	}
 	q.answered(sh, ask, wait, len(leases) == 0)
 	return leases
@@ -254,7 +260,7 @@ func (q *claimQueue) release(leases []store.Lease) {
 	for sh, at := range q.s.byShard(len(leases), func(i int) store.Key { return leases[i].Key }) {
 		args := []any{0}
 		for _, i := range at {
-			args = append(args, leases[i].Key.Kind, leases[i].Key.ID, leases[i].Token)
+			args = append(args, leases[i].Key.Kind, leases[i].Key.ID, leases[i].Token, flag(leases[i].Died))
 		}
 		q.s.exchange(sh, []*call{run(renewScript, []string{sh.base}, args...).again()})
 		q.hint(sh.number, time.Time{})

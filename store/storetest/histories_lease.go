@@ -19,10 +19,33 @@ func leaseKey(partition string, i int) store.Key {
 	return key("lease", fmt.Sprintf("%s/%d", partition, i))
 }
 
-// holders is the state of the lease model: the holder of each key. All keys are always due, and no lease expires.
+// holders is the state of the lease model: the holder of each key, and the last one if it did not release the key. All keys are always
+// due, and a lease expires only where a call has it expire.
 type holders [leaseKeys]struct {
 	client int
 	token  int64 // 0: not leased
+
+	left      bool  // the last holder did not release it
+	leftBy    int   // by which client; -1: by an earlier one than the one that has released it
+	leftToken int64 // of its lease
+}
+
+// lease gives a key to a client, and reports whether the answer is right about the last holder.
+func (h *holders) lease(g grant, client int) bool {
+	k := &h[g.key]
+	died := k.left && k.leftBy != client
+	k.client, k.token, k.left = client, g.token, false
+	return g.died == died
+}
+
+// end ends the lease of a key; left: it was not released.
+func (h *holders) end(key int, left bool, by int) {
+	k := &h[key]
+	k.left, k.leftBy, k.leftToken = left, by, k.token
+	if by < 0 {
+		k.leftToken = 0
+	}
+	k.client, k.token = 0, 0
 }
 
 // The inputs of the lease model.
@@ -33,13 +56,18 @@ type (
 		key   int
 		token int64
 	}
-	releaseInput renewInput // makes the key due again
+	expireInput  renewInput // the lease ends now
+	releaseInput struct {   // makes the key due again
+		renewInput
+		died bool // is passed on
+	}
 )
 
 // grant is one lease that was given.
 type grant struct {
 	key   int
 	token int64
+	died  bool
 }
 
 // leaseModel: a key has one holder at a time, a claim gets every due key up to its maximum, and a renewal returns whether the
@@ -62,10 +90,9 @@ func leaseModel() porcupine.NondeterministicModel {
 					return nil
 				}
 				for _, g := range grants {
-					if h[g.key].token != 0 {
+					if h[g.key].token != 0 || !h.lease(g, in.client) {
 						return nil
 					}
-					h[g.key].client, h[g.key].token = in.client, g.token
 				}
 			case grabInput:
 				g := output.(grant)
@@ -73,16 +100,27 @@ func leaseModel() porcupine.NondeterministicModel {
 				if refused != (g.token == 0) {
 					return nil
 				}
-				if !refused {
-					h[in.key].client, h[in.key].token = in.client, g.token
+				if !refused && !h.lease(g, in.client) {
+					return nil
 				}
 			case renewInput:
 				if held := output.(bool); held != (h[in.key].token == in.token) {
 					return nil
 				}
+			case expireInput:
+				held := h[in.key].token == in.token
+				if output.(bool) != held {
+					return nil
+				}
+				if held {
+					h.end(in.key, true, h[in.key].client)
+				}
 			case releaseInput:
-				if h[in.key].token == in.token {
-					h[in.key].client, h[in.key].token = 0, 0
+				switch k := &h[in.key]; {
+				case k.token == in.token:
+					h.end(in.key, in.died, -1)
+				case k.token == 0 && k.left && k.leftToken == in.token:
+					k.left, k.leftBy, k.leftToken = in.died, -1, 0
 				}
 			}
 			return []any{h}
@@ -91,8 +129,8 @@ func leaseModel() porcupine.NondeterministicModel {
 	}
 }
 
-// leaseCalls claims, renews and releases. A client renews and releases any lease that was ever granted, even if it is no longer
-// held.
+// leaseCalls claims, renews, has leases expire and releases. A client does so with any lease that was ever granted, even if it is no
+// longer held.
 func leaseCalls(s store.Store, partition string) calling {
 	var mu sync.Mutex
 	var given []store.Lease
@@ -106,7 +144,7 @@ func leaseCalls(s store.Store, partition string) calling {
 		mu.Lock()
 		defer mu.Unlock()
 		given = append(given, l)
-		return grant{index(l.Key), l.Token}
+		return grant{index(l.Key), l.Token, l.Died}
 	}
 	return func(r *rand.Rand, client int) (any, func(context.Context) (any, error)) {
 		mu.Lock()
@@ -142,13 +180,20 @@ func leaseCalls(s store.Store, partition string) calling {
 		}
 		// The latest ones are probably still held.
 		l := given[max(0, len(given)-1-r.IntN(2*leaseKeys))]
-		if what < 6 {
+		if what < 5 {
+			return expireInput{index(l.Key), l.Token}, func(ctx context.Context) (any, error) {
+				lost, err := s.Renew(ctx, []store.Lease{l}, time.Nanosecond)
+				return len(lost) == 0, err
+			}
+		}
+		if what < 7 {
 			return renewInput{index(l.Key), l.Token}, func(ctx context.Context) (any, error) {
 				lost, err := s.Renew(ctx, []store.Lease{l}, time.Hour)
 				return len(lost) == 0, err
 			}
 		}
-		return releaseInput{index(l.Key), l.Token}, func(ctx context.Context) (any, error) {
+		l.Died = l.Died && r.IntN(2) == 0
+		return releaseInput{renewInput{index(l.Key), l.Token}, l.Died}, func(ctx context.Context) (any, error) {
 			_, err := s.Commit(ctx, store.Batch{Release: &l, Wakes: []store.Wake{{Key: l.Key, At: time.Now().Add(-time.Hour)}}})
 			return nil, err
 		}

@@ -30,6 +30,8 @@ func TestHistoriesFindBrokenStores(t *testing.T) {
 		{"appends are sent twice", logModel(), logCalls, func(s store.Store) store.Store { return twice{s} }, false},
 		{"acknowledged appends are dropped", logModel(), logCalls, func(s store.Store) store.Store { return &forgetful{Store: s} }, false},
 		{"a lease is granted twice", leaseModel(), leaseCalls, func(s store.Store) store.Store { return generous{s} }, false},
+		{"no lease knows that the last one died", leaseModel(), leaseCalls, func(s store.Store) store.Store { return knowing{s, false} }, false},
+		{"every lease says that the last one died", leaseModel(), leaseCalls, func(s store.Store) store.Store { return knowing{s, true} }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inner, err := bolt.Open(bolt.Options{Mem: true})
@@ -114,6 +116,20 @@ func (s generous) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Leas
 	ls, err := s.Store.Claim(ctx, r)
 	for i := range ls { // all leases are of the first key
 		ls[i].Key = leaseKey("h", 0)
+	}
+	return ls, err
+}
+
+// knowing says of each lease of a claim that the last one died, or that it did not.
+type knowing struct {
+	store.Store
+	died bool
+}
+
+func (k knowing) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Lease, error) {
+	ls, err := k.Store.Claim(ctx, r)
+	for i := range ls {
+		ls[i].Died = k.died
 	}
 	return ls, err
 }

@@ -51,6 +51,7 @@ type keyState struct {
 	version int64        // 0: no record
 	wake    *store.Wake  // nil: none
 	lease   *store.Lease // nil: none
+	left    *store.Lease // the last one, if lease is nil and it was not released; without an owner: its successor passed on that it died
 }
 
 func (s *keyState) due(now time.Time) bool {
@@ -138,7 +139,7 @@ func (m *queueModel) delete(t *rapid.T) {
 	id := queueID.Draw(t, "id")
 	m.commit(t, store.Batch{Deletes: []store.Key{m.key(id)}})
 	s := m.at(id)
-	s.version, s.wake = 0, nil
+	s.version, s.wake, s.left = 0, nil, nil
 }
 
 func (m *queueModel) claim(t *rapid.T) {
@@ -181,7 +182,10 @@ func (m *queueModel) hold(t *rapid.T, s *keyState, l store.Lease) {
 			t.Fatalf("the token of %+v was used before", l)
 		}
 	}
-	s.lease = &l
+	if died := s.left != nil && s.left.Owner != l.Owner; l.Died != died {
+		t.Fatalf("died is %v of %+v, want %v after %+v", l.Died, l, died, s.left)
+	}
+	s.lease, s.left = &l, nil
 	m.old = append(m.old, l)
 }
 
@@ -224,6 +228,7 @@ func (m *queueModel) renew(t *rapid.T) {
 
 func (m *queueModel) release(t *rapid.T) {
 	l, s, held := m.drawLease(t)
+	l.Died = l.Died && rapid.Bool().Draw(t, "died")
 	b := store.Batch{Release: &l}
 	var w store.Wake
 	withWake := rapid.Bool().Draw(t, "with wake")
@@ -235,6 +240,12 @@ func (m *queueModel) release(t *rapid.T) {
 	m.commit(t, b)
 	if held {
 		s.lease, s.wake = nil, nil
+	}
+	if held || s.left != nil && s.left.Token == l.Token {
+		s.left = nil
+		if l.Died {
+			s.left = &store.Lease{}
+		}
 	}
 	if withWake {
 		m.setWake(id, w)
@@ -254,7 +265,7 @@ func (m *queueModel) expireLease(t *rapid.T) {
 		ps, err := m.f.s.Places(m.f.ctx, []store.Key{l.Key})
 		return err == nil && ps[0].Lease == nil
 	})
-	s.lease = nil
+	s.lease, s.left = nil, s.lease
 }
 
 // check compares the queue and all places with the model.

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"priorities", priorityTests},
 		{"fairness", fairnessTests},
 		{"leases", leaseTests},
+		{"died", diedTests},
 		{"queue", queueTests},
 		{"limits", limitTests},
 		{"watch", watchTests},

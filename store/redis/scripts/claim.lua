@@ -4,15 +4,14 @@
 -- KEYS    1 the shard
 -- ARGV    1 kind   2 owner   3 ttl in microseconds   4 most leases   5 beginning of the tokens; three digits follow
 -- returns {microseconds until the next claim may find something (-1: not before a commit), expiry of the leases, id…}; the
---         nth id has the nth token
+--         nth id has the nth token; it follows a '+' if the last lease of the key died, else a '-'
 local kind, most = ARGV[1], tonumber(ARGV[4])
 local limit = 100
-local enqueue, _, _, first, turn = queue()
+local enqueue, _, _, first, turn, died = queue()
 local leases, owners, wakes, state = base .. ':e:' .. kind, base .. ':o:' .. kind, base .. ':w:' .. kind, base .. ':v:' .. kind
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now(), 'LIMIT', 0, limit)) do
   redis.call('ZREM', leases, id)
-  redis.call('HDEL', owners, id)
   local wake = redis.call('HGET', wakes, id)
   if wake then
     enqueue(kind, id, wake)
@@ -66,8 +65,9 @@ while #reply - 2 < most do
     redis.call('ZREM', base .. ':a' .. level, id)
     redis.call('ZREM', base .. ':q' .. level .. ':' .. fairness, id)
     redis.call('ZADD', leases, expiry, id)
+    local last = died(redis.call('HGET', owners, id), ARGV[2]) and '+' or '-'
     redis.call('HSET', owners, id, ARGV[5] .. string.format('%03d', #reply - 2) .. ':' .. ARGV[2])
-    reply[#reply + 1] = id
+    reply[#reply + 1] = last .. id
     id, at = first(level, fairness)
   end
   if id and at <= now() then

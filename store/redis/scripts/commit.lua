@@ -9,16 +9,17 @@
 --         delete   kind, id
 --         wake     kind, id, wake ("" removes it)
 --         claim    kind, id, owner, ttl in microseconds, token of the lease
---         release  kind, id, token of the lease
--- returns {0, expiry of the lease ("0" without a claim), length of each log, version of each put}: written
+--         release  kind, id, token of the lease, "1": the lease before it died, and the next lease of the key is to know that
+-- returns {0, expiry of the lease ("0" without a claim; negative: the last lease of the key died), length of each log, version of each
+--         put}: written
 --         {1, index of the put, version found}: a version does not match
 --         {2, owner}: the key to claim is leased
 --         {3, "expiry length … version …"}: the batch was sent before and had been written
 local puts, groups, deletes, wakes = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local claims, releases = ARGV[9] == '1', ARGV[10] == '1'
-local enqueue, remove, leased
+local enqueue, remove, leased, died, _
 if claims or releases or deletes + wakes > 0 then
-  enqueue, remove, leased = queue()
+  enqueue, remove, leased, _, _, died = queue()
 end
 
 -- reindex replaces the index entries of a record's old terms with those of its new ones. A block holds terms, each preceded
@@ -125,15 +126,22 @@ if claims then
   end
   local expiry = now() + tonumber(ARGV[claim + 3])
   redis.call('ZADD', base .. ':e:' .. kind, expiry, id)
+  local sign = died(redis.call('HGET', base .. ':o:' .. kind, id), ARGV[claim + 2]) and '-' or ''
   redis.call('HSET', base .. ':o:' .. kind, id, ARGV[claim + 4] .. ':' .. ARGV[claim + 2])
-  reply[2] = string.format('%.0f', expiry)
+  reply[2] = sign .. string.format('%.0f', expiry)
 end
 if releases then
   local kind, id, token = ARGV[release], ARGV[release + 1], ARGV[release + 2] .. ':'
   local held = redis.call('HGET', base .. ':o:' .. kind, id)
-  if held and string.sub(held, 1, #token) == token and leased(kind, id) then
-    redis.call('ZREM', base .. ':e:' .. kind, id)
+  local current = held and string.sub(held, 1, #token) == token
+  local valid = leased(kind, id)
+  if current and ARGV[release + 3] == '1' then
+    redis.call('HSET', base .. ':o:' .. kind, id, '0:')
+  elseif current then
     redis.call('HDEL', base .. ':o:' .. kind, id)
+  end
+  if current and valid then
+    redis.call('ZREM', base .. ':e:' .. kind, id)
     local replaced = false
     for i = firstWake, claim - 1, 3 do
       replaced = replaced or (ARGV[i] == kind and ARGV[i + 1] == id)
@@ -142,7 +150,7 @@ if releases then
       redis.call('HDEL', base .. ':w:' .. kind, id)
     end
   elseif held then
-    local wake = not leased(kind, id) and redis.call('HGET', base .. ':w:' .. kind, id)
+    local wake = not valid and redis.call('HGET', base .. ':w:' .. kind, id)
     if wake then
       enqueue(kind, id, wake)
     end
@@ -166,6 +174,9 @@ for i = 1, deletes do
   if wake then
     redis.call('HDEL', base .. ':w:' .. kind, id)
     remove(kind, id, wake)
+  end
+  if not leased(kind, id) then
+    redis.call('HDEL', base .. ':o:' .. kind, id)
   end
   arg = arg + 2
 end

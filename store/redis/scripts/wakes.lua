@@ -67,7 +67,8 @@ local function queue()
     end
   end
 
-  -- leased reports whether the key has a lease that has not expired; it deletes an expired one.
+  -- leased reports whether the key has a lease that has not expired; it deletes an expired one, but for its owner, which tells the
+  -- next lease that this one was not released.
   local function leased(kind, id)
     local expiry = redis.call('ZSCORE', base .. ':e:' .. kind, id)
     if not expiry then
@@ -77,9 +78,13 @@ local function queue()
       return true
     end
     redis.call('ZREM', base .. ':e:' .. kind, id)
-    redis.call('HDEL', base .. ':o:' .. kind, id)
     return false
   end
 
-  return enqueue, remove, leased, first, turn
+  -- died reports whether the last lease of a key, as held by its owner ('token:owner'), was not released and another owner's.
+  local function died(held, owner)
+    return held and string.sub(held, string.find(held, ':', 1, true) + 1) ~= owner
+  end
+
+  return enqueue, remove, leased, first, turn, died
 end
