@@ -54,18 +54,19 @@ func poison(node string) string {
 	return `{"plan":"v1","nodes":[{"id":"poison","capability":"r.read","inputs":{"give":{"v":"` + large + `"}}},{"id":"w","wait":"1m","depends_on":["poison"]},` + node + `]}`
 }
 
-// An execution that kills two processes in a row by what it evaluates is held by the next one before it is evaluated again. It can be
-// cancelled there, resumed, and found; others go on as after any crash.
+// An execution that kills two processes in a row by what it evaluates is held by the next one before it is evaluated again, also if they die
+// at once when it wakes. It can be cancelled there, resumed, and found; others go on as after any crash.
 func TestPoisonedExecutionCannotKillThrice(t *testing.T) {
 	for name, source := range poisons {
-		for _, end := range []string{"cancel", "resume"} {
+		for end, takes := range map[string]time.Duration{"cancel": 2 * time.Second, "resume": 2 * time.Second, "cancel at once": 0, "resume at once": 0} {
 			t.Run(name+", "+end, func(t *testing.T) {
+				end, _, _ := strings.Cut(end, " ")
 				inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 					var root string
 					var others []string
 					for death := range 2 {
 						dying := storetest.Crash(s, 0, storetest.CrashBefore)
-						bad := &poisoned{Store: dying, takes: 2 * time.Second, die: dying.Die}
+						bad := &poisoned{Store: dying, takes: takes, die: dying.Die}
 						first := run(w, bad)
 						if death == 0 {
 							root = first.submit(t, source)

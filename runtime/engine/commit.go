@@ -59,7 +59,7 @@ func (t *turn) schedule() {
 	case t.mode == releasing, !t.keepOwner && (wake.IsZero() || wake.After(t.now.Add(nearTimer)) && !t.claimedEarly(wake)):
 		t.result.released = true
 		t.batch.Claim = nil
-		t.batch.Release = x.lease
+		t.batch.Release = x.leaseToRelease()
 		t.wake(wake)
 	case t.batch.Claim != nil, x.changed, x.Head.Priority != s.Priority:
 		t.wake(t.now) // if this process dies, the next replica finds it due

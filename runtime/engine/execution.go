@@ -16,6 +16,7 @@ type execution struct {
 	*journal.Execution
 	lease     *store.Lease // nil: another process may own the execution
 	claimed   bool         // the lease came by a claim: the execution was due
+	died      bool         // the last owner did not release the execution, and no commit says so yet
 	leaseSent time.Time    // when the commit that claimed the lease was sent
 
 	latest atomic.Pointer[journal.Head] // as it was last read or committed
@@ -44,6 +45,7 @@ func newExecution(j *journal.Execution) *execution {
 // owned makes x the execution of an owner, with the lease of a claim; nil: the first commit claims a lease.
 func (x *execution) owned(lease *store.Lease) {
 	x.lease, x.claimed = lease, lease != nil
+	x.died = x.claimed && lease.Died
 	x.rollbacks.recent = new(recentCommits)
 }
 
@@ -70,11 +72,22 @@ func (x *execution) folded() {
 func (x *execution) committed(h *journal.Head, done store.Committed, sent time.Time) {
 	x.Head, x.Version = *h, done.Versions[len(done.Versions)-1]
 	x.latest.Store(h)
-	x.marked = false
+	x.marked, x.died = false, false
 	x.Trim()
 	if done.Lease != nil {
 		x.lease, x.leaseSent = done.Lease, sent
 	}
+}
+
+// leaseToRelease returns the lease of x for the commit that releases it: that the last owner died is known to no one else only until the
+// first commit.
+func (x *execution) leaseToRelease() *store.Lease {
+	if x.lease == nil || !x.lease.Died {
+		return x.lease
+	}
+	l := *x.lease
+	l.Died = false
+	return &l
 }
 
 // reload folds x again from the store after its state turned out to be stale.

@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/schemas"
 )
@@ -18,6 +19,9 @@ func (o *owner) takeOver(s *machine.State, now time.Time) ([]schemas.Event, erro
 	mark := x.Head.Evaluating
 	if mark != nil && mark.Worker == o.r.worker {
 		mark = nil
+	}
+	if mark == nil && x.died && last == "" {
+		mark = &journal.Mark{} // it died between its claim and its first commit, perhaps by this execution; others may have been there too
 	}
 	if s.Status == schemas.StatusPending && (mark == nil || mark.Deaths+1 < maxDeaths) {
 		if len(s.Next(now)) > 0 { // its time in the queue is over
