@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -119,6 +120,44 @@ func TestPoisonedExecutionCannotKillThrice(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// An execution whose own expressions had taken many steps when its process died needs no second death: the mark says what they took.
+func TestExecutionThatKillsByItsOwnExpressionsKillsOnce(t *testing.T) {
+	digits := "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19]"
+	heavy := "${" + digits + ".map(a, " + digits + ".map(b, " + digits + ".map(c, a * b * c).size()).size()).size()}"
+	many := ""
+	for i := range 25 {
+		many += fmt.Sprintf(`{"id":"h%d","set":"%s","depends_on":["w"]},`, i, heavy)
+	}
+	for name, node := range map[string]string{
+		"in one value":  `{"id":"p","set":{"a":[` + strings.Repeat(`"`+heavy+`",`, 25) + `0],"b":"${nodes.poison.output.v}"},"depends_on":["w"]}`,
+		"in many nodes": many + `{"id":"p","set":"${nodes.poison.output.v}","depends_on":["w"]}`,
+		"in arguments":  `{"id":"p","capability":"r.read","inputs":{"give":{"a":[` + strings.Repeat(`"`+heavy+`",`, 25) + `0],"b":"${nodes.poison.output.v}"}},"depends_on":["w"]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+				dying := storetest.Crash(s, 0, storetest.CrashBefore)
+				bad := &poisoned{Store: dying, takes: 2 * time.Second, die: dying.Die}
+				first := run(w, bad)
+				id := first.submit(t, poison(node))
+				time.Sleep(2 * time.Minute)
+				synctest.Wait()
+				if !dying.Crashed() {
+					e, _ := first.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
+					t.Fatalf("the process lives: %+v", e)
+				}
+				first.stop()
+				second := run(w, &poisoned{Store: s, die: func() { t.Error("it was evaluated again") }})
+				defer second.stop()
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if held := second.heldExecution(t); held.ExecutionID != id {
+					t.Errorf("%+v", held)
+				}
+			})
+		})
 	}
 }
 

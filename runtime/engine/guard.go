@@ -18,11 +18,12 @@ import (
 // So before that can happen, its head is marked with the process that works on it, and the commit that follows removes the mark. An owner
 // that claims an execution with the mark of another process counts a death. After two in a row it holds the execution, with reason
 // recovery, before anything of it is evaluated; a person decides with resume_execution whether it is tried again. One death proves nothing: a busy
-// machine makes all work take long, and a process is also killed by something else.
+// machine makes all work take long, and a process is also killed by something else. But if expressions of the execution itself had taken
+// many steps, which the mark says too, one death is enough.
 //
 // A mark is a commit of its own, so most work does without. It is made
 //   - while the work goes on, as soon as it has taken long or the heap of the process has grown meanwhile: what kills a process for want of
-//     memory or of stack takes that long;
+//     memory or of stack takes that long; and again as soon as its own expressions have taken many steps;
 //   - before the work, and for one execution after the other, if none of its nodes has ended since a process died with such a mark, or
 //     since it was taken over after crashes more than once: it may be what kills at once.
 //
@@ -38,6 +39,8 @@ type guard struct {
 	mu       sync.Mutex // held while a mark is made
 	ended    bool
 	heap     uint64 // at the first look
+	steps    uint64 // of the execution's expressions, when the watch began
+	own      bool   // they have taken many since
 	from, to int64  // versions of the head before and after the mark; 0: there is none
 	alone    bool   // holds Engine.alone
 	deaths   int    // of earlier processes, with a mark
@@ -47,11 +50,12 @@ const (
 	guardEvery = 20 * time.Millisecond  // how often the work is looked at
 	guardLong  = 500 * time.Millisecond // after which it is marked
 	guardHeap  = 32 << 20               // by how many bytes the heap grows until it is marked
+	guardSteps = maxSteps / 2           // of its own expressions, after which its mark says so
 )
 
 // watch begins to guard the work on an execution.
 func (r *Engine) watch(x *execution) *guard {
-	g := &guard{r: r, x: x, begun: time.Now(), deaths: x.Head.Deaths}
+	g := &guard{r: r, x: x, begun: time.Now(), deaths: x.Head.Deaths, steps: x.Steps()}
 	g.mu.Lock() // a look waits until the timer is set
 	defer g.mu.Unlock()
 	g.timer = time.AfterFunc(guardEvery, g.look)
@@ -62,17 +66,21 @@ func (r *Engine) watch(x *execution) *guard {
 func (g *guard) look() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ended || g.to != 0 {
+	if g.ended {
 		return
 	}
 	heap := heapBytes()
 	if g.heap == 0 {
 		g.heap = heap
 	}
-	if time.Since(g.begun) >= guardLong || heap > g.heap+guardHeap {
+	switch own := g.x.Steps()-g.steps >= guardSteps; {
+	case own:
+		g.own = true
+		g.mark()
+	case g.to == 0 && (time.Since(g.begun) >= guardLong || heap > g.heap+guardHeap):
 		g.mark()
 	}
-	if g.to == 0 {
+	if g.to == 0 || !g.own {
 		g.timer.Reset(guardEvery)
 	}
 }
@@ -81,8 +89,11 @@ func (g *guard) look() {
 func (g *guard) mark() {
 	ctx, cancel := context.WithTimeout(g.r.storeCtx, records.AnswerTimeout)
 	defer cancel()
-	from, to, err := g.r.putMark(ctx, g.x.ID, &journal.Mark{Worker: g.r.worker, Deaths: g.deaths})
+	from, to, err := g.r.putMark(ctx, g.x.ID, &journal.Mark{Worker: g.r.worker, Deaths: g.deaths, Own: g.own})
 	switch {
+	case err == nil && to == 0: // it has ended, or another process left a mark
+	case err == nil && g.to != 0 && g.to == from: // it was marked before
+		g.to = to
 	case err == nil:
 		g.from, g.to = from, to
 	case !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) && ctx.Err() == nil: // not found: its first commit is still to come

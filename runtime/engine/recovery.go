@@ -8,8 +8,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// maxDeaths is how many processes in a row may die with a mark on an execution before it is held. A process can also be killed by something
-// else in just that moment.
+// maxDeaths is how many processes in a row may die with a mark on an execution before it is held, unless a mark says that it was by its own
+// expressions. A process can also be killed by something else in just that moment.
 const maxDeaths = 2
 
 // takeOver starts a pending execution, or decides on what its last owner left: on the calls in flight, and on an execution by which that
@@ -23,7 +23,8 @@ func (o *owner) takeOver(s *machine.State, now time.Time) ([]schemas.Event, erro
 	if mark == nil && x.died && last == "" {
 		mark = &journal.Mark{} // it died between its claim and its first commit, perhaps by this execution; others may have been there too
 	}
-	if s.Status == schemas.StatusPending && (mark == nil || mark.Deaths+1 < maxDeaths) {
+	kills := mark != nil && (mark.Own || mark.Deaths+1 >= maxDeaths)
+	if s.Status == schemas.StatusPending && !kills {
 		if len(s.Next(now)) > 0 { // its time in the queue is over
 			return nil, nil
 		}
@@ -43,7 +44,7 @@ func (o *owner) takeOver(s *machine.State, now time.Time) ([]schemas.Event, erro
 	}
 	switch {
 	case mark == nil:
-	case mark.Deaths+1 >= maxDeaths:
+	case kills:
 		o.r.log.Error("a process died while it evaluated an execution: the execution is held until it is resumed or cancelled",
 			"execution_id", x.ID, "name", x.Head.Name, "worker", mark.Worker)
 		events = append(events, holdForRecovery(s, now, o.r.worker)...)

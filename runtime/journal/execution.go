@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/json"
+	"sync/atomic"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
@@ -25,7 +26,7 @@ type Execution struct {
 	texts       map[int]string            // large texts by unit
 	lists       map[int][]json.RawMessage // lists that for_each nodes run over, by node
 	cachedBytes int                       // in values and texts
-	steps       uint64                    // that expressions took, since the execution is in memory
+	steps       atomic.Uint64             // that expressions took, since the execution is in memory
 	reading     time.Duration             // how long expressions have waited for the store since then
 }
 
@@ -60,8 +61,8 @@ func (x *Execution) CachedOutput(unit int) (*expr.Value, bool) {
 	return v, ok
 }
 
-// Steps returns the steps that expressions of the execution took since it is in memory.
-func (x *Execution) Steps() uint64 { return x.steps }
+// Steps returns the steps that expressions of the execution took since it is in memory. Any goroutine may call it.
+func (x *Execution) Steps() uint64 { return x.steps.Load() }
 
 // Reading returns how long expressions of the execution have waited for the store since it is in memory.
 func (x *Execution) Reading() time.Duration { return x.reading }

@@ -43,6 +43,7 @@ type Head struct {
 type Mark struct {
 	Worker string `json:"worker"`
 	Deaths int    `json:"deaths,omitempty"` // processes that died before while there was such a mark
+	Own    bool   `json:"own,omitempty"`    // its own expressions had taken many steps by then: if the process died, then by them
 }
 
 // Began returns when the root of the execution's tree was created.

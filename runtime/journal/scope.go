@@ -52,8 +52,8 @@ func (s Scope) Output() *expr.Value { return s.answer }
 // State returns the state that a wait_for waits for; nil: there is none.
 func (s Scope) State() *expr.Value { return s.state }
 
-// Spent counts the steps that expressions of the execution took.
-func (s Scope) Spent(steps uint64) { s.x.steps += steps }
+// Spent counts the steps that expressions of the execution take.
+func (s Scope) Spent(steps uint64) { s.x.steps.Add(steps) }
 
 // Execution returns id, name and created_at of the execution.
 func (s Scope) Execution() *expr.Value {

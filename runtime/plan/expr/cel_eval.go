@@ -31,7 +31,7 @@ func (l *language) Eval(ctx context.Context, text string, scope Scope, m *Meter)
 	if err != nil {
 		return nil, err
 	}
-	e := &evaluation{ctx: ctx, limit: m.left(), price: 1}
+	e := &evaluation{ctx: ctx, limit: m.left(), price: 1, report: m.report}
 	defer e.release()
 	if e.reads = r.size(); e.reads > readsPerBound*m.MaxBound {
 		return nil, schemas.Errorf(schemas.CodePayloadTooLarge, "what `%s` reads takes about %d bytes of memory (limit %d)",

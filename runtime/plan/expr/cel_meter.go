@@ -33,6 +33,8 @@ type evaluation struct {
 
 	reads   int           // bytes of what it reads
 	counter *cost.Tracker // of what it has spent
+	report  func(uint64)  // is passed what it has spent; nil: it is not
+	known   uint64        // what was passed to it
 	free    func()        // gives back the memory that it has reserved; nil: none
 	waited  error         // why it has none
 }
@@ -59,13 +61,24 @@ func (e *evaluation) CallCost(_, _ string, _ []ref.Val, _ ref.Val) *uint64 {
 
 // check ends the evaluation when its context has ended; every iteration of a macro makes a call.
 func (e *evaluation) check() {
-	if e.calls++; e.calls%64 == 0 && e.ctx.Err() != nil {
-		panic(interpreter.EvalCancelledError{Message: "interrupted", Cause: interpreter.ContextCancelled})
+	if e.calls++; e.calls%64 == 0 {
+		if e.ctx.Err() != nil {
+			panic(interpreter.EvalCancelledError{Message: "interrupted", Cause: interpreter.ContextCancelled})
+		}
+		e.reportSpent()
 	}
 	if e.free == nil && e.counter.ActualCost()+e.price > smallEvaluation/bytesPerStep {
 		if e.waited = e.reserve(); e.waited != nil {
 			panic(interpreter.EvalCancelledError{Message: "interrupted", Cause: interpreter.ContextCancelled})
 		}
+	}
+}
+
+// reportSpent reports what was spent since the last report.
+func (e *evaluation) reportSpent() {
+	if spent := e.counter.ActualCost(); e.report != nil && spent > e.known {
+		e.report(spent - e.known)
+		e.known = spent
 	}
 }
 
@@ -94,6 +107,7 @@ func run(e *evaluation, program cel.Program, vars map[string]any) (result ref.Va
 	defer frame.Close()
 	frame.SetCostTracker(counter)
 	result, _, err = program.Eval(frame)
+	e.reportSpent()
 	return result, counter.ActualCost(), err
 }
 

@@ -18,6 +18,8 @@ type Limits struct {
 type Meter struct {
 	Limits        // with their defaults
 	Spent  uint64 // steps
+
+	report func(steps uint64) // is passed the steps as they are taken; nil: it is not
 }
 
 // expressionsTogether is how many expressions of one rendering may take all the steps that one may take.

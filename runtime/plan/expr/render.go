@@ -40,11 +40,6 @@ func (t *Template) render(
 ) (json.RawMessage, error) {
 	lim = lim.WithDefaults()
 	var m *Meter // nil: no expression has been evaluated
-	defer func() {
-		if m != nil {
-			scope.Spent(m.Spent)
-		}
-	}()
 	dst := make([]byte, 0, t.size+32*len(t.parts))
 	for i := range t.parts {
 		p := &t.parts[i]
@@ -53,7 +48,7 @@ func (t *Template) render(
 			continue
 		}
 		if m == nil && !p.hole.Plain {
-			m = &Meter{Limits: lim}
+			m = &Meter{Limits: lim, report: scope.Spent}
 		}
 		filled, err := t.fill(ctx, dst, p.hole, scope, lim.MaxBound, m)
 		switch {

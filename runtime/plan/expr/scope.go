@@ -19,7 +19,7 @@ type Scope interface {
 	Output() *Value
 	// State is {found, data, version} of the state that is waited for; nil outside.
 	State() *Value
-	// Spent is called after each rendering with the steps that its expressions took together.
+	// Spent is called with the steps that expressions take, while they take them: several times for a long one.
 	Spent(steps uint64)
 }
 
