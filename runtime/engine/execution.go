@@ -79,14 +79,14 @@ func (x *execution) committed(h *journal.Head, done store.Committed, sent time.T
 	}
 }
 
-// leaseToRelease returns the lease of x for the commit that releases it: that the last owner died is known to no one else only until the
-// first commit.
+// leaseToRelease returns the lease of x as it is to be released: that the last owner died is passed on to the next one until a commit
+// says so.
 func (x *execution) leaseToRelease() *store.Lease {
-	if x.lease == nil || !x.lease.Died {
+	if x.lease == nil || x.lease.Died == x.died {
 		return x.lease
 	}
 	l := *x.lease
-	l.Died = false
+	l.Died = x.died
 	return &l
 }
 

@@ -32,7 +32,7 @@ func (o *owner) stepFailed(
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			at = time.Time{} // it was deleted
 		}
-		o.r.store.Release(o.x.lease, at)
+		o.r.store.Release(o.x.leaseToRelease(), at)
 		return nil, 0, false
 	}
 	o.lastError.Store(&err)
@@ -78,6 +78,6 @@ func (o *owner) suspendRefused(cause error) {
 	}}
 	o.x.State = nil
 	if _, err := o.r.step(o.r.storeCtx, o.x, []*request{q}, releasing, store.Batch{}); err != nil || q.err != nil {
-		o.r.store.Release(o.x.lease, o.r.store.Now().Add(retryUnrunnable))
+		o.r.store.Release(o.x.leaseToRelease(), o.r.store.Now().Add(retryUnrunnable))
 	}
 }

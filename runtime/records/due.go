@@ -36,6 +36,7 @@ func (s *Store) handleDue(ctx context.Context, r store.ClaimRequest, handle func
 		var g errgroup.Group
 		g.SetLimit(dueWorkers)
 		for i := range leases {
+			leases[i].Died = false // what is done with such keys is too little to kill a process
 			g.Go(func() error { handle(ctx, &leases[i]); return nil })
 		}
 		_ = g.Wait() // the workers return no errors
