@@ -83,7 +83,7 @@ func (c *cli) main(ctx context.Context, args []string) int {
 	root.SetVersionTemplate("runplane {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, "%s", err) })
 	root.AddCommand(c.serveCommand(), c.runCommand(), c.validateCommand(), c.doctorCommand()) //nolint:contextcheck // cobra passes the context
-	root.AddCommand(c.reviewsCommand(), c.queueCommand(), c.storeCommand())                   //nolint:contextcheck // cobra passes the context
+	root.AddCommand(c.reviewsCommand(), c.heldCommand(), c.queueCommand(), c.storeCommand())  //nolint:contextcheck // cobra passes the context
 	root.AddCommand(c.schemaCommand(), c.versionCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {

@@ -223,7 +223,8 @@ func (h *Health) checkHeld(ctx context.Context) schemas.Check {
 		if len(ids) == most {
 			c.Message += ", and perhaps others"
 		}
-		c.Cure = "cancel_execution ends it, and evaluates nothing; resume_execution has it tried again, and the runtime may die again"
+		c.Cure = "cancel_execution, or runplane held cancel ID, ends it and evaluates nothing; resume_execution, or runplane held resume ID, has " +
+			"it tried again, and the runtime may die again"
 	}
 	c.Numbers = map[string]float64{"held": float64(len(found))}
 	return c
