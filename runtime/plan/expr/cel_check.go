@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"fmt"
 	"strings"
 	"sync"
 
@@ -88,36 +87,6 @@ func (c *compiledExpression) checkText(text string) {
 	}
 	c.ast = checked
 	c.facts = Facts{Reads: w.finish(), Type: jsonTypeOf(checked.OutputType()), Double: checked.OutputType().Kind() == types.DoubleKind}
-}
-
-// syntaxFaults turns CEL's messages into ours: the first of each place, without the parser's own vocabulary.
-func syntaxFaults(text string, issues *cel.Issues) []Fault {
-	var faults []Fault
-	for _, e := range issues.Errors() {
-		at := offset(text, e.Location.Line(), e.Location.Column())
-		message := strings.TrimPrefix(e.Message, "Syntax error: ")
-		message = strings.ReplaceAll(message, "<EOF>", "the end")
-		if i := strings.Index(message, " expecting {"); i >= 0 {
-			message = message[:i]
-		}
-		if i := strings.Index(message, " applied to "); i >= 0 && strings.HasPrefix(message, "found no matching overload") {
-			name := strings.Trim(strings.TrimPrefix(message[:i], "found no matching overload for "), "'")
-			message = fmt.Sprintf("%s cannot be used with %s", operatorWord(name), strings.Trim(message[i+len(" applied to "):], "'"))
-		}
-		faults = append(faults, Fault{Code: CodeSyntax, At: at, Message: message})
-		if len(faults) == 3 {
-			break
-		}
-	}
-	return faults
-}
-
-// operatorWord prints CEL's name of an operator as it is written: _+_ as +.
-func operatorWord(name string) string {
-	if symbol := strings.Trim(name, "_"); symbol != "" && strings.HasPrefix(name, "_") {
-		return symbol
-	}
-	return name + "()"
 }
 
 // offset finds the byte at a line (from 1) and a column (from 0, in code points).

@@ -49,6 +49,26 @@ func ReplaceWord(text, word, with string) string {
 	}
 }
 
+// ReplaceExpression replaces the first ${…} that holds an expression, with its braces.
+func ReplaceExpression(s, expression, with string) string {
+	for from := 0; ; {
+		i := strings.Index(s[from:], "${")
+		if i < 0 {
+			return s
+		}
+		start := from + i
+		end, ok := expressionEnd(s, start+2)
+		switch {
+		case start > 0 && s[start-1] == '$' || !ok:
+			from = start + 2
+		case strings.TrimSpace(s[start+2:end]) == expression:
+			return s[:start] + with + s[end+1:]
+		default:
+			from = end + 1
+		}
+	}
+}
+
 // RenameNode renames nodes.from, nodes["from"] and nodes['from'] in a string with expressions.
 func RenameNode(s, from, to string) string {
 	for _, quoted := range []string{`"` + from + `"`, `'` + from + `'`} {

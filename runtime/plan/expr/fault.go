@@ -8,6 +8,7 @@ const (
 	CodeUnknownRoot      = "unknown_root"
 	CodeUnknownFunction  = "unknown_function"
 	CodeDynamicReference = "dynamic_reference"
+	CodeWrongValue       = "wrong_value"
 	codeNotJSON          = "wrong_type"
 )
 

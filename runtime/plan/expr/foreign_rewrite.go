@@ -1,0 +1,328 @@
+package expr
+
+import (
+	"slices"
+	"strings"
+)
+
+// Names are what the author of an expression may have meant by its names.
+type Names interface {
+	// Reference says what a name with constant steps is here.
+	Reference(root string, steps []Step) Reference
+	// Type is the JSON type of what a path leads to; empty: it is not known.
+	Type(p Path) string
+	// Value is how a text is written that is compared with what the path leads to, and why; empty: as it is.
+	Value(p Path, text string) (value, say string)
+	// Certain reports whether the path leads to a value, or to null, whatever happens.
+	Certain(p Path) bool
+}
+
+// Reference is what a name of an author is here.
+type Reference struct {
+	Path    Path
+	Changed bool   // it is written in another way
+	Say     string // why, where it is changed
+	Stuck   string // what to write instead, where that is not certain
+	Code    string // of the finding, where it is changed or stuck
+}
+
+// Rewriting is an expression as it is written in this language.
+type Rewriting struct {
+	Text    string // the expression, or with Whole what replaces the ${…} with its braces
+	Whole   bool
+	Changed bool
+	Said    []string // what was replaced, a sentence each
+	Stuck   []string // what has no certain form here; with any, the text is no repair
+	Doubt   []string // what may have been meant in another way
+	Code    string   // of the first reference that was changed
+	Reads   []Path   // the references in it
+	Parsed  bool
+	Guessed bool // it rests on what a name sounds like
+	Lossy   bool // it gives less than what was written
+}
+
+// Rewrite translates an expression with the words of other languages. It does not check the result: whoever uses it has it compiled.
+func Rewrite(text string, names Names) Rewriting {
+	t, p := parseForeign(text, 0, len(text), false)
+	if t == nil && strings.Contains(text, "//") {
+		t, p = parseForeign(text, 0, len(text), true)
+	}
+	if t == nil {
+		return Rewriting{Text: text, Stuck: p.stuck}
+	}
+	r := rewriter{names: names, source: text, done: map[*tree]*tree{}}
+	r.Said, r.Stuck, r.Parsed = p.said, p.stuck, true
+	if t.op == "text" {
+		r.Text, r.Whole, r.Changed = r.whole(t), true, true
+		return r.Rewriting
+	}
+	t = r.tree(t)
+	r.Text = printTree(t, text)
+	if !t.ours() && len(r.Stuck) == 0 {
+		r.Stuck = []string{"this form has no counterpart here: compute the value with map, filter and comparisons, or let a capability do it"}
+	}
+	r.Changed = t.fresh()
+	return r.Rewriting
+}
+
+type rewriter struct {
+	Rewriting
+	names  Names
+	source string
+	bound  []string
+	done   map[*tree]*tree
+}
+
+func (r *rewriter) say(said string)      { r.Said = appendOnce(r.Said, said) }
+func (r *rewriter) lost(sentence string) { r.Stuck = appendOnce(r.Stuck, sentence) }
+
+// tree translates a tree.
+func (r *rewriter) tree(t *tree) *tree {
+	if t == nil {
+		return nil
+	}
+	if already, ok := r.done[t]; ok {
+		return already
+	}
+	out := r.optional(r.link(t), nil)
+	r.done[t] = out
+	return out
+}
+
+// with translates a tree in which names are variables.
+func (r *rewriter) with(names []string, t *tree) *tree {
+	before := len(r.bound)
+	r.bound = append(r.bound, names...)
+	out := r.tree(t)
+	r.bound = r.bound[:before]
+	return out
+}
+
+// link translates a tree that may be followed by further members.
+func (r *rewriter) link(t *tree) *tree {
+	if t.op == "()()" {
+		of := r.tree(t.kids[0])
+		if of.fresh() {
+			return remade(of)
+		}
+		return t
+	}
+	if out := r.row(t); out != nil {
+		return out
+	}
+	switch t.op {
+	case "name", ".", "[]":
+		return r.member(t)
+	case "()":
+		return r.call(t)
+	case "??":
+		return r.otherwise(t)
+	case "slice":
+		return r.slice(t)
+	case "each":
+		x := []string{t.kids[1].text}
+		l, name := r.tree(t.kids[2]), leaf("name", t.kids[1].text)
+		if t.kids[3] != nil {
+			l = method(l, "filter", name, r.with(x, t.kids[3]))
+		}
+		if t.kids[0].op != "name" || t.kids[0].text != t.kids[1].text {
+			l = method(l, "map", name, r.with(x, t.kids[0]))
+		}
+		r.say("[e for x in l if c] is written l.filter(x, c).map(x, e)")
+		return l
+	case "[?]":
+		r.say("a selection is written l.filter(x, c)")
+		return method(r.tree(t.kids[0]), "filter", leaf("name", "x"), r.with([]string{"@"}, t.kids[1]))
+	case "[*]":
+		return r.tree(t.kids[0])
+	case "list":
+		return r.spread(t)
+	case "filter":
+		r.lost("there is no filter " + t.text + "; what is here: size(a), a.lowerAscii(), a.join(\", \"), json.encode(a), a.map(x, x.b)")
+	case "text":
+		return r.join(t)
+	case "||":
+		return r.either(t)
+	case "==", "!=":
+		return r.compared(t)
+	case "typeof":
+		r.lost("the type of a value is type(a): string, int, double, bool, list or map, as in type(a) == string")
+	case "=>":
+		r.lost("functions are written with their variable in front, as in l.map(x, x.id) or l.filter(x, x.n > 1)")
+	case "**":
+		r.lost("there are no powers: write a * a")
+	case "//":
+		r.lost("// begins a comment here: a / b of two ints is the whole part of the quotient, math.floor(double(a) / double(b)) rounds down")
+	case "regex":
+		r.lost("a regular expression is a text: s.matches(\"^a+$\")")
+	case "...":
+		r.lost("values are not spread with ... here: join two lists with a + b")
+	case "named":
+		r.lost("arguments have no names here")
+	}
+	return r.inside(t)
+}
+
+// compared translates a comparison with a text that the value never is.
+func (r *rewriter) compared(t *tree) *tree {
+	out := r.inside(t)
+	for i, k := range out.kids {
+		root, steps, ok := out.kids[1-i].chain()
+		text, isText := k.constant()
+		if !ok || !isText || slices.Contains(r.bound, root) {
+			continue
+		}
+		if value, said := r.names.Value(Path{root, steps}, text); said != "" {
+			r.say(said)
+			if r.Code == "" {
+				r.Code = CodeWrongValue
+			}
+			quote := k.text[:1]
+			out.kids[i] = leaf("literal", quote+value+quote)
+		}
+	}
+	return out
+}
+
+// either translates a || b; where b is a value and no condition it is what other languages give for what is empty.
+func (r *rewriter) either(t *tree) *tree {
+	out := r.inside(t)
+	switch r.typeOf(out.kids[1]) {
+	case "", "boolean":
+	default:
+		r.lost("|| joins conditions: a value for what may be missing or null is written has(a.b) && a.b != null ? a.b : c")
+	}
+	return out
+}
+
+// inside translates the parts of a tree that stays.
+func (r *rewriter) inside(t *tree) *tree {
+	out := *t
+	out.kids = make([]*tree, len(t.kids))
+	for i, k := range t.kids {
+		if k == nil {
+			continue
+		}
+		out.kids[i] = r.tree(k)
+	}
+	return &out
+}
+
+// remade is a copy that is printed by its parts.
+func remade(t *tree) *tree {
+	out := *t
+	out.made = true
+	return &out
+}
+
+func method(of *tree, name string, args ...*tree) *tree {
+	t := made("()", append([]*tree{of}, args...)...)
+	t.text = name
+	return t
+}
+
+// constants are the names of values in other languages.
+var constants = map[string]string{
+	"True": "true", "False": "false", "None": "null", "nil": "null", "NULL": "null", "Null": "null", "undefined": "null",
+	"TRUE": "true", "FALSE": "false",
+}
+
+// member translates names and what follows them.
+func (r *rewriter) member(t *tree) *tree {
+	if t.op == "." && !t.optional && (t.text == "length" || t.text == "size" || t.text == "count") {
+		if out := r.length(t); out != nil {
+			return out
+		}
+	}
+	root, steps, ok := t.chain()
+	switch {
+	case ok && slices.Contains(r.bound, root):
+		if root == "@" {
+			return r.variable(t)
+		}
+		return t
+	case ok && len(steps) == 0 && constants[root] != "":
+		r.say(root + " is written " + constants[root])
+		return leaf("name", constants[root])
+	case ok && (root == "true" || root == "false" || root == "null"):
+		return t
+	case ok:
+		return r.reference(t, root, steps)
+	}
+	if t.op == "[]" {
+		if out := r.fromEnd(t); out != nil {
+			return out
+		}
+	}
+	of := r.link(t.kids[0])
+	if each := t.kids[0]; selects(each) || of.op == "()" && of.text == "map" && r.projection(each) {
+		return r.project(t, of, selects(each))
+	}
+	out := *t
+	out.kids = []*tree{of}
+	if t.op == "[]" {
+		out.kids = append(out.kids, r.tree(t.kids[1]))
+	}
+	return &out
+}
+
+// variable replaces @ of JSONPath.
+func (r *rewriter) variable(t *tree) *tree {
+	out := *t
+	out.made = true
+	if t.op == "name" {
+		out.text = "x"
+		return &out
+	}
+	out.kids = append([]*tree{r.variable(t.kids[0])}, t.kids[1:]...)
+	return &out
+}
+
+// projection reports whether a tree is a member of all items, a[*].b.
+func (r *rewriter) projection(t *tree) bool {
+	for t.op == "." || t.op == "[]" {
+		t = t.kids[0]
+		if selects(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// selects reports whether a tree stands for all items of a list, or for some, whose members follow.
+func selects(t *tree) bool { return t.op == "[*]" || t.op == "[?]" }
+
+// project takes a member of each item.
+func (r *rewriter) project(t, of *tree, first bool) *tree {
+	r.say("a member of each item is written l.map(x, x.b)")
+	step := remade(t)
+	step.kids = slices.Clone(t.kids)
+	if first {
+		step.kids[0] = leaf("name", "x")
+		return method(of, "map", leaf("name", "x"), step)
+	}
+	step.kids[0] = of.kids[2]
+	return method(of.kids[0], "map", of.kids[1], step)
+}
+
+// reference translates a name with constant steps.
+func (r *rewriter) reference(t *tree, root string, steps []Step) *tree {
+	ref := r.names.Reference(root, steps)
+	if ref.Code != "" && r.Code == "" {
+		r.Code = ref.Code
+	}
+	if ref.Stuck != "" {
+		r.lost(ref.Stuck)
+		return t
+	}
+	r.Reads = append(r.Reads, ref.Path)
+	if !ref.Changed {
+		return t
+	}
+	r.say(ref.Say)
+	out := pathTree(ref.Path)
+	for a, b := out, t; len(a.kids) > 0 && len(b.kids) > 0; a, b = a.kids[0], b.kids[0] {
+		a.safe, a.optional = b.safe, b.optional
+	}
+	return out
+}
