@@ -249,6 +249,8 @@ type Finding struct {
 	Line     int       `json:"line,omitempty" jsonschema:"description=where it is in a plan that was submitted as text of several lines"`
 	Column   int       `json:"column,omitempty"`
 	Fix      []PatchOp `json:"fix,omitempty" jsonschema:"description=JSON Patch (RFC 6902) that repairs the plan"`
+	// Lossy: the fix leaves out a part of what was written. No such fix is given for what orders, guards, bounds, repeats, undoes or approves.
+	Lossy bool `json:"lossy,omitempty" jsonschema:"description=the fix leaves out a part of what was written\\, which changes no order\\, condition or limit"`
 }
 
 // PatchOp is one JSON Patch operation (RFC 6902): add, remove, replace or move.

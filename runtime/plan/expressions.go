@@ -47,6 +47,10 @@ func (c *compiler) expressions() {
 }
 
 func (c *compiler) expression(s site) {
+	s, ok := c.translated(s)
+	if !ok {
+		return
+	}
 	if s.Plain {
 		c.readsFrom(s, expr.Read{Path: s.Path})
 	} else {
@@ -58,7 +62,6 @@ func (c *compiler) expression(s site) {
 			if !c.readsFrom(s, r) {
 				break // one finding for each place is enough
 			}
-			c.decided(s, r)
 		}
 	}
 	switch {
@@ -71,26 +74,6 @@ func (c *compiler) expression(s site) {
 	case s.field == "/for_each":
 		if got := c.typesOf(s.Placeholder, s.node, s.may); !compatible(got, []string{"array"}) {
 			c.notAList(s, got)
-		}
-	}
-}
-
-// decided warns about a comparison with a decision that a review never gives.
-func (c *compiler) decided(s site, r expr.Read) {
-	if len(r.Path.Steps) != 3 || r.Path.Steps[1].Key != "output" || r.Path.Steps[2].Key != "decision" {
-		return
-	}
-	if i, ok := c.ids[r.Path.NodeID()]; !ok || c.plan.Nodes[i].Review == nil {
-		return
-	}
-	for _, quoted := range []string{`"approved"`, `'approved'`, `"Approve"`, `'yes'`, `"yes"`} {
-		if strings.Contains(s.Text, quoted) {
-			mark := quoted[:1]
-			c.out.warnf(codeWrongValue, s.at,
-				"the decision of a review that succeeded is always \"approve\"; a rejected one fails its node, so what "+
-					"depends on it is skipped without a condition").Fix =
-				[]schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return strings.Replace(text, quoted, mark+"approve"+mark, 1) })}
-			return
 		}
 	}
 }
@@ -148,23 +131,7 @@ func (c *compiler) fault(s site, f expr.Fault) {
 			return
 		}
 	}
-	finding := c.out.errorf(f.Code, s.at, "%s", place(s.Source, s.Offset+f.At, message))
-	if len(f.Candidates) > 0 {
-		wrong := expr.WordAt(s.Text, f.At)
-		if f.Code == expr.CodeUnknownFunction {
-			wrong = calledAt(f.Message)
-		}
-		if wrong != "" && strings.Contains(s.Text, wrong) {
-			finding.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, wrong, f.Candidates[0]) })}
-		}
-	}
-}
-
-// calledAt takes the name out of "unknown function name()…".
-func calledAt(message string) string {
-	_, rest, _ := strings.Cut(message, "unknown function ")
-	name, _, _ := strings.Cut(rest, "(")
-	return name
+	c.out.errorf(f.Code, s.at, "%s", place(s.Source, s.Offset+f.At, message))
 }
 
 func (c *compiler) isNode(word string) bool { _, ok := c.ids[word]; return ok }

@@ -42,6 +42,7 @@ const (
 	codeUnknownMember    = "unknown_member"
 	codeUnknownOutput    = "unknown_output"
 	codeNotEvaluated     = "not_evaluated"
+	codeForeign          = "foreign_syntax"
 	codeInvalidCondition = "invalid_condition"
 	codeInvalidWait      = "invalid_wait"
 
@@ -65,7 +66,6 @@ const (
 	codeUnreachableFallback = "unreachable_fallback"
 	codeNothingToCompensate = "nothing_to_compensate"
 	codeOnceCompensation    = "once_compensation"
-	codeWrongValue          = "wrong_value"
 	codeMissingDependency   = "missing_dependency"
 	codeLiveState           = "live_state"
 	codeShortTotalTimeout   = "short_total_timeout"

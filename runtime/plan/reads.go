@@ -234,7 +234,7 @@ func (c *compiler) unknownMember(s site, r expr.Read, node int) {
 		f := c.out.errorf(codeUnknownMember, s.at,
 			"a node has %s; its result is inside output: nodes.%s.output%s", strings.Join(expr.Members, ", "), id, expr.StepsString(p.Steps[1:]))
 		before := "nodes." + id + expr.StepsString(p.Steps[1:2])
-		if strings.Contains(s.Source, before) {
+		if slices.Contains(names, p.Steps[1].Key) && strings.Contains(s.Source, before) {
 			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string {
 				return expr.ReplaceWord(text, before, "nodes."+id+".output"+expr.StepsString(p.Steps[1:2]))
 			})}

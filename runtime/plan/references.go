@@ -1,0 +1,348 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/runtime/plan/expr"
+	"github.com/runplane/runplane/schemas"
+)
+
+// rootKind is what a name at the front of a reference stands for in another language.
+type rootKind int
+
+const (
+	rootNodes  rootKind = iota + 1 // the next name is a node
+	rootInputs                     // the next name is an input
+	rootAny                        // the next name is nodes, inputs, a node or an input
+	rootItem                       // the item of for_each
+	rootIndex                      // its index
+	rootBefore                     // what the node before gave
+	rootNone                       // nothing that a plan has
+)
+
+// foreignRoots are the names at the front of references in other languages.
+var foreignRoots = map[string]rootKind{
+	"node": rootNodes, "steps": rootNodes, "step": rootNodes, "tasks": rootNodes, "task": rootNodes, "jobs": rootNodes,
+	"job": rootNodes, "needs": rootNodes,
+	"stages": rootNodes, "actions": rootNodes, "activities": rootNodes, "results": rootNodes, "outputs": rootNodes, "$node": rootNodes,
+	"$nodes": rootNodes, "$steps": rootNodes,
+	"input": rootInputs, "params": rootInputs, "parameters": rootInputs, "vars": rootInputs, "variables": rootInputs,
+	"args": rootInputs, "arguments": rootInputs,
+	"$input": rootInputs, "$inputs": rootInputs, "$vars": rootInputs,
+	"$": rootAny, "context": rootAny, "ctx": rootAny, "workflow": rootAny, "plan": rootAny, "flow": rootAny, "$context": rootAny,
+	"$ctx": rootAny, "state": rootAny,
+	"it": rootItem, "element": rootItem, "$item": rootItem, "$index": rootIndex,
+	"$json": rootBefore, "prev": rootBefore, "$prev": rootBefore,
+	"env": rootNone, "process": rootNone, "os": rootNone, "$env": rootNone, "secrets": rootNone, "github": rootNone, "runner": rootNone,
+}
+
+// wrappers are the names by which other languages, and MCP, reach into what a node gave. certain: no tool has a member with that name.
+var wrappers = map[string]struct{ certain bool }{
+	"outputs": {true}, "structuredContent": {true}, "structured_content": {true}, "json": {true},
+	"result": {}, "results": {}, "data": {}, "response": {}, "value": {}, "body": {}, "return_value": {}, "returns": {}, "out": {},
+}
+
+// meant is what the author of an expression may have meant by its names.
+type meant struct {
+	*compiler
+	site
+}
+
+// Reference implements expr.Names.
+func (m meant) Reference(root string, steps []expr.Step) expr.Reference {
+	as := expr.Reference{Path: expr.Path{Root: root, Steps: steps}}
+	switch {
+	case root == "nodes":
+		return m.ofNodes(as, steps, "")
+	case slices.Contains(expr.Roots, root), m.local(root):
+		return as
+	}
+	if kind, ok := foreignRoots[root]; ok {
+		if to, found := m.foreignRoot(as, kind, root, steps); found {
+			return to
+		}
+	}
+	bare := strings.TrimPrefix(root, "$")
+	if found, ok := m.named(as, bare, steps, root); ok {
+		return found
+	}
+	return as
+}
+
+// local reports whether the name has a meaning where the expression stands.
+func (m meant) local(root string) bool {
+	for _, l := range localRoots {
+		if m.may&l.may != 0 && slices.Contains(l.names, root) {
+			return true
+		}
+	}
+	return false
+}
+
+// named reads a reference that begins with the name of a node or an input.
+func (m meant) named(as expr.Reference, name string, rest []expr.Step, written string) (expr.Reference, bool) {
+	node, isNode := m.nodeLike(name)
+	isInput := m.isInput(name)
+	if isNode && isInput {
+		isNode = len(rest) > 0 && (slices.Contains(expr.Members, rest[0].Key) || hasWrapper(rest[0].Key))
+		isInput = !isNode
+		if len(rest) == 0 {
+			as.Code = expr.CodeUnknownRoot
+			as.Stuck = fmt.Sprintf("%q is a node and an input: write nodes.%s.output or inputs.%s", written, node, name)
+			return as, true
+		}
+	}
+	switch {
+	case isNode:
+		step := expr.Step{Key: node, Index: -1}
+		return m.ofNodes(as, append([]expr.Step{step}, rest...), fmt.Sprintf("a node is read as nodes.%s", node)), true
+	case isInput:
+		as.Path = expr.Path{Root: "inputs", Steps: append([]expr.Step{{Key: name, Index: -1}}, rest...)}
+		as.Changed, as.Code, as.Say = true, expr.CodeUnknownRoot, fmt.Sprintf("an input is read as inputs.%s", name)
+		return as, true
+	}
+	return as, false
+}
+
+func hasWrapper(name string) bool { _, ok := wrappers[name]; return ok }
+
+// isInput reports whether the plan has the input.
+func (m meant) isInput(name string) bool { return m.inputs != nil && m.inputs.Get(name) != nil }
+
+// foreignRoot reads a reference that begins with a name of another language.
+func (m meant) foreignRoot(as expr.Reference, kind rootKind, root string, steps []expr.Step) (expr.Reference, bool) {
+	first := ""
+	if len(steps) > 0 && steps[0].Index < 0 {
+		first = steps[0].Key
+	}
+	as.Code = expr.CodeUnknownRoot
+	switch kind {
+	case rootNodes:
+		if id, ok := m.nodeLike(first); ok {
+			step := expr.Step{Key: id, Index: -1}
+			return m.ofNodes(as, append([]expr.Step{step}, steps[1:]...), fmt.Sprintf("%s is written nodes", root)), true
+		}
+	case rootInputs:
+		if m.isInput(first) {
+			as.Path = expr.Path{Root: "inputs", Steps: steps}
+			as.Changed, as.Say = true, fmt.Sprintf("%s is written inputs", root)
+			return as, true
+		}
+	case rootAny:
+		switch inner := foreignRoots[first]; {
+		case first == "nodes" || first == "inputs" || first == "item" && m.may&readsItem != 0 || first == "execution" || first == "session":
+			to := m.Reference(first, steps[1:])
+			to.Changed, to.Code = true, expr.CodeUnknownRoot
+			to.Say = strings.TrimPrefix(to.Say+", and a reference begins with "+first, ", and ")
+			return to, true
+		case inner == rootNodes || inner == rootInputs:
+			return m.foreignRoot(as, inner, first, steps[1:])
+		case first != "":
+			return m.named(as, first, steps[1:], root+"."+first)
+		}
+	case rootItem, rootIndex:
+		if m.may&readsItem == 0 {
+			return as, false
+		}
+		as.Path.Root, as.Changed = map[rootKind]string{rootItem: "item", rootIndex: "index"}[kind], true
+		as.Say = root + " is written " + as.Path.Root
+		return as, true
+	case rootBefore:
+		if m.node >= 0 && len(m.plan.Nodes[m.node].DependsOn) == 1 {
+			id := m.plan.Nodes[m.node].DependsOn[0]
+			as.Path = expr.Path{Root: "nodes", Steps: append([]expr.Step{{Key: id, Index: -1}, {Key: "output", Index: -1}}, steps...)}
+			as.Changed, as.Say = true, fmt.Sprintf("%s is what the node before gave, nodes.%s.output", root, id)
+			return as, true
+		}
+		as.Stuck = root + " is what the node before gave: name the node, as in nodes.<id>.output" + expr.StepsString(steps)
+		return as, true
+	case rootNone:
+		if _, ok := m.nodeLike(root); !ok && !m.isInput(root) {
+			as.Stuck = fmt.Sprintf("unknown name %q: expressions read no environment; pass the value in and read inputs.<name>", root)
+			return as, true
+		}
+	}
+	return as, false
+}
+
+// nodeLike is the node with the id, or the one whose id differs in case and separators alone.
+func (m meant) nodeLike(word string) (string, bool) {
+	if word == "" || m.isNode(word) {
+		return word, word != ""
+	}
+	found := ""
+	for id := range m.ids {
+		if fold(id) == fold(word) {
+			if found != "" {
+				return "", false
+			}
+			found = id
+		}
+	}
+	return found, found != ""
+}
+
+func fold(name string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name))
+}
+
+// ofNodes reads steps that begin with the id of a node. why says why the front of the reference is written in another way; empty: it is
+// not.
+func (m meant) ofNodes(as expr.Reference, steps []expr.Step, why string) expr.Reference {
+	as.Path = expr.Path{Root: "nodes", Steps: steps}
+	as.Changed, as.Say = why != "", why
+	if why != "" {
+		as.Code = expr.CodeUnknownRoot
+	}
+	if len(steps) == 0 || steps[0].Index >= 0 {
+		return as
+	}
+	id, ok := m.nodeLike(steps[0].Key)
+	if !ok {
+		return as
+	}
+	change := func(code, say string, rest ...expr.Step) {
+		as.Path.Steps = append([]expr.Step{{Key: id, Index: -1}}, rest...)
+		if as.Code == "" {
+			as.Code = code
+		}
+		if as.Say != "" {
+			say = as.Say + ", and " + say
+		}
+		as.Changed, as.Say = true, say
+	}
+	if id != steps[0].Key {
+		change(codeUnknownNode, fmt.Sprintf("the node is %q", id), steps[1:]...)
+	}
+	if len(steps) == 1 {
+		return as
+	}
+	output := expr.Step{Key: "output", Index: -1}
+	rest, stuck, say := m.inside(m.ids[id], steps[1:])
+	switch {
+	case stuck != "":
+		as.Stuck = fmt.Sprintf(stuck, id)
+		if as.Code == "" {
+			as.Code = codeUnknownMember
+		}
+	case say != "":
+		if len(rest) == 0 || rest[0].Key != "text" {
+			rest = append([]expr.Step{output}, rest...)
+		}
+		change(codeUnknownMember, say, rest...)
+	}
+	return as
+}
+
+// inside reads what follows the id of a node: the steps inside its output, with a sentence on what differs; or a sentence on what to write,
+// with %s for the id. Without either the steps stay.
+func (m meant) inside(node int, steps []expr.Step) (rest []expr.Step, stuck, say string) {
+	const inOutput = "what a node gave is inside output"
+	declared := m.shapeFor(node, m.site.node, m.may)
+	names, closed := declared.properties()
+	known := len(names) > 0 || closed || slices.Contains(declared.types(), "array")
+	has := func(s expr.Step) bool {
+		return s.Index >= 0 && slices.Contains(declared.types(), "array") || s.Index < 0 && slices.Contains(names, s.Key)
+	}
+	word := steps[0].Key
+	after := steps[1:]
+	bare := true // output is missing
+	if word == "output" {
+		if len(after) == 0 || after[0].Index >= 0 || known && has(after[0]) {
+			return nil, "", ""
+		}
+		bare, word, after = false, after[0].Key, after[1:]
+	} else if slices.Contains(expr.Members, word) {
+		return nil, "", ""
+	}
+	block := word == "content" && len(after) > 1 && after[0].Index >= 0 && after[1].Key == "text"
+	_, wraps := wrappers[word]
+	switch {
+	case bare && steps[0].Index >= 0:
+		if !known || has(steps[0]) {
+			return steps, "", inOutput
+		}
+	case bare && known && has(steps[0]):
+		return steps, "", inOutput
+	case block && (known || bare):
+		if len(after) == 2 {
+			return []expr.Step{{Key: "text", Index: -1}}, "", "the text of a result is nodes.<id>.text"
+		}
+	case wraps && known && len(after) == 0 && bare:
+		return nil, "", inOutput
+	case wraps && known && len(after) > 0 && has(after[0]):
+		return after, "", "what a node gave is output itself, without " + word
+	case wraps && !known && wrappers[word].certain && (bare || word != "json" && word != "outputs"):
+		return after, "", "what a node gave is output itself, without " + word
+	case wraps && bare && known:
+		return nil, "what a node gave is nodes.%s.output, which declares " + expr.NameList(names, 10), ""
+	case wraps && bare:
+		return nil, "what a node gave is nodes.%[1]s.output: write nodes.%[1]s.output" + escaped(after) + ", or nodes.%[1]s.output." + word +
+			escaped(after) + " where the result has a member " + word, ""
+	case bare && !known && len(schemas.Nearest(word, expr.Members, 1)) == 0:
+		return steps, "", inOutput
+	case !bare && known && len(names) == 1 && hasWrapper(names[0]):
+		if inner, _ := declared.property(names[0]); inner.at != nil {
+			if _, ok := inner.property(word); ok {
+				return append([]expr.Step{{Key: names[0], Index: -1}, {Key: word, Index: -1}}, after...), "", "the result is inside output." + names[0]
+			}
+		}
+	}
+	return nil, "", ""
+}
+
+func escaped(steps []expr.Step) string { return strings.ReplaceAll(expr.StepsString(steps), "%", "%%") }
+
+// Type implements expr.Names.
+func (m meant) Type(p expr.Path) string {
+	types := m.typesOf(&expr.Placeholder{Path: p, Plain: true}, m.site.node, m.may)
+	if len(types) != 1 {
+		return ""
+	}
+	return types[0]
+}
+
+// Certain implements expr.Names.
+func (m meant) Certain(p expr.Path) bool {
+	switch p.Root {
+	case "inputs":
+		return len(p.Steps) == 0 || len(p.Steps) == 1 && m.isInput(p.Steps[0].Key)
+	case "nodes":
+		return len(p.Steps) == 2 && slices.Contains(expr.Members, p.Steps[1].Key)
+	}
+	return len(p.Steps) == 0
+}
+
+// statusWords are what other languages call the statuses of a node.
+var statusWords = map[string]schemas.NodeStatus{
+	"success": schemas.NodeSucceeded, "successful": schemas.NodeSucceeded, "completed": schemas.NodeSucceeded,
+	"complete": schemas.NodeSucceeded,
+	"done":     schemas.NodeSucceeded, "ok": schemas.NodeSucceeded, "finished": schemas.NodeSucceeded, "error": schemas.NodeFailed,
+	"failure": schemas.NodeFailed,
+	"errored": schemas.NodeFailed, "canceled": schemas.NodeCancelled,
+}
+
+// decisionWords are what other languages call the decision of a review that succeeded.
+var decisionWords = []string{"approved", "Approve", "Approved", "yes", "accept", "accepted"}
+
+// Value implements expr.Names.
+func (m meant) Value(p expr.Path, text string) (string, string) {
+	i, ok := m.ids[p.NodeID()]
+	if !ok {
+		return text, ""
+	}
+	switch {
+	case len(p.Steps) == 2 && p.Steps[1].Key == "status":
+		if status, ok := statusWords[strings.ToLower(text)]; ok {
+			return string(status), fmt.Sprintf("the status of a node is never %q: it is %q", text, status)
+		}
+	case len(p.Steps) == 3 && p.Steps[1].Key == "output" && p.Steps[2].Key == "decision":
+		if m.plan.Nodes[i].Review != nil && slices.Contains(decisionWords, text) {
+			return "approve", "the decision of a review that succeeded is always \"approve\"; a rejected one fails its node, so what " +
+				"depends on it is skipped without a condition"
+		}
+	}
+	return text, ""
+}

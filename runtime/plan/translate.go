@@ -1,0 +1,93 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/runplane/runplane/runtime/plan/expr"
+	"github.com/runplane/runplane/schemas"
+)
+
+// translated rewrites an expression that is written with the words of another language, and returns the expression that the fix leaves.
+// ok is false where nothing more can be checked.
+func (c *compiler) translated(s site) (after site, ok bool) {
+	if _, dashed := expr.Dashed(s.Text); dashed {
+		return s, true
+	}
+	r := expr.Rewrite(s.Text, meant{c, s})
+	for _, doubt := range r.Doubt {
+		c.out.warnf(codeForeign, s.at, "%s, got ${%s}", doubt, expr.Shorten(s.Text))
+	}
+	var faults []expr.Fault
+	if !s.Plain {
+		_, faults = c.prog.language.Check(s.Text)
+	}
+	if !r.Changed && len(r.Stuck) == 0 {
+		return s, true
+	}
+	severity, code := schemas.SeverityError, r.Code
+	switch {
+	case code != "":
+	case len(faults) > 0:
+		code = faults[0].Code
+	default:
+		code = codeForeign
+		if r.Guessed || len(r.Stuck) > 0 {
+			severity = schemas.SeverityWarning // it may be meant as it is written
+		}
+	}
+	if len(r.Stuck) > 0 {
+		c.out.add(severity, code, s.at, "%s, got ${%s}", strings.Join(r.Stuck, "; "), expr.Shorten(s.Text))
+		return s, severity == schemas.SeverityWarning
+	}
+	written := "${" + r.Text + "}"
+	if r.Whole {
+		written = r.Text
+	}
+	if problem := c.unusable(written); problem != "" {
+		c.out.add(severity, code, s.at, "%s: that would be %s, where %s", strings.Join(r.Said, "; "), expr.Shorten(written), problem)
+		return s, false
+	}
+	f := c.out.add(severity, code, s.at, "%s: write %s", strings.Join(r.Said, "; "), written)
+	if r.Lossy && s.decides() {
+		return s, false
+	}
+	f.Lossy = r.Lossy
+	before := "${" + s.Text + "}"
+	f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceExpression(text, s.Text, written) })}
+	if r.Whole || !strings.Contains(c.texts[s.at], written) || before == written {
+		return s, false
+	}
+	h := *s.Placeholder
+	h.Text, h.Source = r.Text, c.texts[s.at]
+	h.Offset = strings.Index(h.Source, written) + len("${")
+	h.Path, h.Plain = expr.ParsePath(h.Text)
+	s.Placeholder = &h
+	return s, true
+}
+
+// decides reports whether what the expression gives could order, guard, bound, repeat or undo something.
+func (s site) decides() bool {
+	for _, field := range []string{"/when", "/for_each", "/wait", "/wait_for", "/repeat", "/review", "/compensate", "/on_unknown", "/fallback"} {
+		if s.field == field || strings.HasPrefix(s.field, field+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// unusable says what is wrong with a string of a plan; empty: its expressions compile.
+func (c *compiler) unusable(source string) string {
+	t, bad := expr.NewText(source, c.prog.language, c.lim.Limits)
+	if len(bad) > 0 {
+		return bad[0].Message
+	}
+	for h := range t.Placeholders() {
+		if h.Plain {
+			continue
+		}
+		if _, faults := c.prog.language.Check(h.Text); len(faults) > 0 {
+			return faults[0].Message
+		}
+	}
+	return ""
+}
