@@ -1,6 +1,10 @@
 package schemas
 
-import "strings"
+import (
+	"context"
+	"errors"
+	"strings"
+)
 
 // maxField bounds the JSON pointer in an error: names of a document may be long.
 const maxField = 1 << 10
@@ -10,6 +14,9 @@ const maxField = 1 << 10
 func InvalidArguments(problems []Problem) *Error {
 	messages := make([]string, len(problems))
 	for i, p := range problems {
+		if p.Keyword == KeywordInterrupted {
+			return interrupted(p.cause)
+		}
 		messages[i] = p.Message
 	}
 	e := Errorf(CodeInvalidArgument, "%s", strings.Join(messages, "; "))
@@ -19,4 +26,15 @@ func InvalidArguments(problems []Problem) *Error {
 		e.Hint = "correct the named arguments and call again"
 	}
 	return e
+}
+
+// interrupted is the error of a check whose context ended first, by its cause: it says nothing about the arguments.
+func interrupted(cause error) *Error {
+	if e, ok := errors.AsType[*Error](cause); ok {
+		return e
+	}
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return Errorf(CodeTimeout, "the time was over before the arguments were checked")
+	}
+	return Errorf(CodeCancelled, "the call was cancelled before its arguments were checked")
 }

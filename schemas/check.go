@@ -132,7 +132,7 @@ func (c *Checker) check(doc json.RawMessage, t translator) []Problem {
 	var failed *jsonschema.ValidationError
 	switch {
 	case errors.Is(err, errInterrupted):
-		return []Problem{{Keyword: KeywordInterrupted, Message: "the document was not checked to its end: " + context.Cause(t.ctx).Error()}}
+		return []Problem{{Keyword: KeywordInterrupted, Message: "the document was not checked to its end", cause: context.Cause(t.ctx)}}
 	case !errors.As(err, &failed):
 		return []Problem{{Keyword: "steps", Message: fmt.Sprintf("the document is too complex to check against the schema (limit %d steps)", maxCheckSteps)}}
 	}

@@ -22,6 +22,7 @@ type Problem struct {
 	Message    string   // for example: `limit` must be an integer, got string "ten"
 	Candidates []string // nearest names or allowed values, if the problem is a wrong name or value
 	Expected   []string // the types that the schema allows, if the type is wrong
+	cause      error    // of a check that was interrupted
 }
 
 // Name is the last part of the field: the name of the missing or unknown argument.

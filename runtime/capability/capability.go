@@ -148,12 +148,6 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 	if err != nil {
 		return nil, err
 	}
-	if problems := checker.Check(ctx, records.OrElse(in.Inputs, "{}")); len(problems) > 0 {
-		for i := range problems {
-			problems[i].Field = "/inputs" + problems[i].Field
-		}
-		return nil, schemas.InvalidArguments(problems).WithOutcome(schemas.NotRun)
-	}
 	prepared := &call.Call{
 		Realm: in.Realm, Capability: in.Capability, Inputs: in.Inputs, Effect: tool.Effect, Attempt: 1,
 		Key: in.IdempotencyKey, IdempotencyArg: tool.Policy.IdempotencyArg,
@@ -171,7 +165,29 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 	if prepared.Key == "" {
 		prepared.Key = c.newID()
 	}
+	if err := checkInputs(ctx, checker, prepared); err != nil {
+		return nil, err
+	}
 	return prepared, nil
+}
+
+// checkInputs checks the inputs of a direct call against the tool's schema, within the timeout of the call: a check that is large
+// waits for others.
+func checkInputs(ctx context.Context, checker *schemas.Checker, prepared *call.Call) error {
+	within, cancel := context.WithTimeout(ctx, prepared.Timeout)
+	defer cancel()
+	problems := checker.Check(within, records.OrElse(prepared.Inputs, "{}"))
+	switch {
+	case len(problems) == 0:
+		return nil
+	case problems[0].Keyword == schemas.KeywordInterrupted && ctx.Err() == nil:
+		return schemas.Errorf(schemas.CodeTimeout, "the inputs of %s were not checked within %s, the timeout of its %s",
+			prepared.Name(), schemas.Duration(prepared.Timeout), prepared.TimeoutFrom).WithOutcome(schemas.NotRun)
+	}
+	for i := range problems {
+		problems[i].Field = "/inputs" + problems[i].Field
+	}
+	return schemas.InvalidArguments(problems).WithOutcome(schemas.NotRun)
 }
 
 // fallbackCall returns the call of an entry of a policy's fallback list. It is another effect, so it has another idempotency key.

@@ -66,6 +66,8 @@ func (v *version) checkDefaults(ctx context.Context, ofSchema schemas.Object) er
 	for _, problem := range checker.Check(ctx, merged) {
 		name, _, _ := strings.Cut(strings.TrimPrefix(problem.Field, "/"), "/")
 		switch {
+		case problem.Keyword == schemas.KeywordInterrupted:
+			return schemas.InvalidArguments([]schemas.Problem{problem})
 		case given[name] == nil: // about another input, or about all of them
 			continue
 		case defaults[name] != nil:
