@@ -369,27 +369,36 @@ func FuzzStdio(f *testing.F) {
 	}
 	f.Add([]byte(`{"jsonrpc":"2.0","id":9007199254740993,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}`))
 	f.Add([]byte(`{"jsonrpc":"2.0","id":"é","method":"tools/list","params":{"cursor":"x","_meta":{}}}` + "\n" + `{"id":1,"ID":2}`))
+	f.Add([]byte("{\"jsonrpc\":\"2.0\",\"id\":\",,&\",000000000000000000000000000\x800"))
 	s := New(Config{Methods: newWorld().methods()[:1]})
+	// value is an id without the form in which it is written: & and \u0026 are one.
+	value := func(id json.RawMessage) string {
+		var v any
+		if schemas.Decode(id, &v) != nil {
+			return string(id)
+		}
+		return fmt.Sprintf("%T %v", v, v)
+	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		var out bytes.Buffer
 		last := `{"jsonrpc":"2.0","id":"the last","method":"ping"}`
 		if err := s.Stdio(t.Context(), io.MultiReader(bytes.NewReader(input), strings.NewReader("\n"+last+"\n")), &out); err != nil {
 			t.Fatal(err)
 		}
-		given := map[string]bool{"null": true, `"the last"`: true, "": true}
+		given := map[string]bool{value(json.RawMessage("null")): true, "string the last": true, "": true}
 		for l := range bytes.Lines(input) {
 			var m struct{ ID json.RawMessage }
 			if json.Unmarshal(l, &m) == nil {
-				given[string(m.ID)] = true
+				given[value(m.ID)] = true
 			}
 			if id := messageID(bytes.TrimSpace(l)); id != nil {
-				given[string(id)] = true
+				given[value(id)] = true
 			}
 		}
 		served := false
 		for l := range strings.Lines(out.String()) {
 			r := strict(t, strings.TrimSuffix(l, "\n"))
-			if r.Method == "" && !given[string(r.ID)] {
+			if r.Method == "" && !given[value(r.ID)] {
 				t.Fatalf("%q: answer under id %s", input, r.ID)
 			}
 			served = served || string(r.ID) == `"the last"` && r.Result != nil
