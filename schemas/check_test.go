@@ -124,7 +124,7 @@ func TestNewCheckerRefusesWhatItCannotHold(t *testing.T) {
 	}
 }
 
-// TestCheckIsBounded holds SECURITY P6: checks of schemas and documents that are made to be expensive are ended.
+// Checks of schemas and documents that are made to be expensive are ended.
 func TestCheckIsBounded(t *testing.T) {
 	var doubling strings.Builder
 	doubling.WriteString(`{"$defs":{`)

@@ -8,8 +8,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// TestA6ReviewersSeeEveryCharacter: what a person decides on is shown in full, with hidden characters as escapes.
-func TestA6ReviewersSeeEveryCharacter(t *testing.T) {
+// TestReviewersSeeEveryCharacter: what a person decides on is shown in full, with hidden characters as escapes.
+func TestReviewersSeeEveryCharacter(t *testing.T) {
 	long := strings.Repeat("word ", 500)
 	var out strings.Builder
 	err := printReviews(&out, []schemas.ReviewRequest{{

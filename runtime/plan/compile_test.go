@@ -233,7 +233,6 @@ func TestGuardedReadsAreNotReported(t *testing.T) {
 	}
 }
 
-// TestHostilePlansAreRefusedQuickly holds SECURITY P1.
 func TestHostilePlansAreRefusedQuickly(t *testing.T) {
 	loose := Limits{MaxBytes: 1 << 30}
 	chain := func(n int, last string) *schemas.Plan {

@@ -213,7 +213,7 @@ nodes:
 	}
 }
 
-// TestLimitsCountNestedPlans holds SECURITY P1 and P8 for plans within plans.
+// Nodes and levels of plans within plans count too.
 func TestLimitsCountNestedPlans(t *testing.T) {
 	many := schemas.Plan{Version: "v1"}
 	for i := range 600 {

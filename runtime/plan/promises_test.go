@@ -190,7 +190,7 @@ func TestPlanCarriesNoCommandNoAddressAndNoSecret(t *testing.T) {
 	}
 }
 
-// TestReferencesStayWithinTheExecution holds SECURITY P3.
+// A plan reads nothing of other executions, of the environment or of files.
 func TestReferencesStayWithinTheExecution(t *testing.T) {
 	for expression, code := range map[string]string{
 		"nodes.other.output": codeUnknownNode, "nodes['other'].output": codeUnknownNode, "nodes.other.output + 1": codeUnknownNode,

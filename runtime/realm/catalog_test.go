@@ -113,7 +113,7 @@ func TestCachedCatalogIsUsedForABrokenRealm(t *testing.T) {
 	}
 }
 
-func TestR13CatalogFollowsListChanged(t *testing.T) {
+func TestCatalogFollowsListChanged(t *testing.T) {
 	for _, protocol := range []string{"", "2025-11-25"} {
 		var policies schemas.Policies
 		policies.Default.Protocol = protocol
@@ -206,7 +206,7 @@ func TestListIsBounded(t *testing.T) {
 	}
 }
 
-func TestD1HashDependsOnTheDefinitionAndNotItsFormat(t *testing.T) {
+func TestHashDependsOnTheDefinitionAndNotItsFormat(t *testing.T) {
 	hash := func(raw string) string {
 		l := newListing(time.Now(), []json.RawMessage{json.RawMessage(raw)}, DefaultLimits, func(string) schemas.Policy { return schemas.Policy{} }, hclog.NewNullLogger())
 		if len(l.names) != 1 {

@@ -8,7 +8,7 @@ import (
 )
 
 // The catalog of an earlier process is used for plans but not for calls: a definition is that of the live connection.
-func TestD1DefinitionIsOfTheLiveConnection(t *testing.T) {
+func TestDefinitionIsOfTheLiveConnection(t *testing.T) {
 	cache := &memory{}
 	spec := realms("flaky", server("flaky"))
 	p := run(t, Config{Realms: spec, Cache: cache})

@@ -24,7 +24,7 @@
 //
 // # Malicious and broken realms
 //
-// A realm must not be able to harm the runtime; SECURITY items R1 to R14 and D1 to D7 are tests with these names. HTTP passes
+// A realm must not be able to harm the runtime; liar_test.go and process_test.go have the attacks. HTTP passes
 // roundtrip.go and events.go before mcp-go, which send nothing to another host and drop answers that no request waits for.
 // Texts are cleaned and flagged (sanitise.go) before a model sees them. A silent realm is probed (probe.go), which only affects
 // its health. Children are in process groups (groups.go) that a guardian process ends if the runtime dies, or the next start if

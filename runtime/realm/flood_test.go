@@ -39,9 +39,9 @@ func flood(w http.ResponseWriter, id json.RawMessage, how string) {
 	}
 }
 
-// TestR10EndlessStreams has HTTP realms that answer a call with a stream that never ends: one endless message is cut at the limit,
+// TestEndlessStreams has HTTP realms that answer a call with a stream that never ends: one endless message is cut at the limit,
 // many messages are cut by the timeout of the call, and memory does not grow.
-func TestR10EndlessStreams(t *testing.T) {
+func TestEndlessStreams(t *testing.T) {
 	s := &legacyScript{refuse: 404}
 	s.session.Store(1)
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

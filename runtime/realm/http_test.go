@@ -137,7 +137,7 @@ func TestHTTPCallsListsAndProgress(t *testing.T) {
 	})
 }
 
-func TestR9CancelOverHTTPReachesTheRealm(t *testing.T) {
+func TestCancelOverHTTPReachesTheRealm(t *testing.T) {
 	overHTTP(t, func(t *testing.T, p *Pool, r *remote, _ *host) {
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error, 1)
@@ -168,7 +168,7 @@ func TestHTTPDeadlineIsNotAFailureOfTheRealm(t *testing.T) {
 	})
 }
 
-func TestR1RestartedServerIsConnectedAgain(t *testing.T) {
+func TestRestartedServerIsConnectedAgain(t *testing.T) {
 	overHTTP(t, func(t *testing.T, p *Pool, r *remote, h *host) {
 		mustInvoke(t, p, "remote", "echo", `{}`)
 		failed := make(chan error, 1)
@@ -194,7 +194,7 @@ func TestR1RestartedServerIsConnectedAgain(t *testing.T) {
 	})
 }
 
-func TestR10AnswerOverHTTPLargerThanTheLimit(t *testing.T) {
+func TestAnswerOverHTTPLargerThanTheLimit(t *testing.T) {
 	overHTTP(t, func(t *testing.T, p *Pool, _ *remote, _ *host) {
 		_, err := invoke(t, p, "remote", "big", `{"bytes":3000000}`)
 		wantError(t, err, schemas.CodePayloadTooLarge, schemas.RanFailed, "larger than the limit")
@@ -256,7 +256,7 @@ func (s *legacyScript) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func TestR8LostSessionIsReplacedOnceAndTheCallRepeated(t *testing.T) {
+func TestLostSessionIsReplacedOnceAndTheCallRepeated(t *testing.T) {
 	for _, refuse := range []int{404, 400} {
 		t.Run(fmt.Sprint(refuse), func(t *testing.T) {
 			s := &legacyScript{refuse: refuse}
@@ -291,9 +291,9 @@ func TestR8LostSessionIsReplacedOnceAndTheCallRepeated(t *testing.T) {
 	}
 }
 
-// TestR8StreamThatCannotBeResumedIsUnknown has a server that runs the call, ends the stream before the answer and then
+// TestStreamThatCannotBeResumedIsUnknown has a server that runs the call, ends the stream before the answer and then
 // does not know it: a 404 to the attempt to resume is not about the call.
-func TestR8StreamThatCannotBeResumedIsUnknown(t *testing.T) {
+func TestStreamThatCannotBeResumedIsUnknown(t *testing.T) {
 	s := &legacyScript{refuse: 404}
 	var executed atomic.Int64
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -323,7 +323,7 @@ func TestR8StreamThatCannotBeResumedIsUnknown(t *testing.T) {
 	}
 }
 
-func TestD6CredentialsDoNotFollowARedirect(t *testing.T) {
+func TestCredentialsDoNotFollowARedirect(t *testing.T) {
 	var leaked atomic.Bool
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { leaked.Store(true) }))
 	defer other.Close()
@@ -362,7 +362,7 @@ func TestStatusOfARealmThatRefuses(t *testing.T) {
 	}
 }
 
-func TestR10EventsThatAreTooLargeBecomeErrors(t *testing.T) {
+func TestEventsThatAreTooLargeBecomeErrors(t *testing.T) {
 	big := strings.Repeat("x", 5000)
 	stream := "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\"" + big + "\"}\n\n" +
 		"data: {\"result\":{\"a\":\"" + big + "\"},\"jsonrpc\":\"2.0\",\"id\":8}\n\n" +

@@ -107,7 +107,7 @@ func TestToolErrorIsRanFailed(t *testing.T) {
 	}
 }
 
-func TestR7TimeoutIsTheCauseOfTheContext(t *testing.T) {
+func TestTimeoutIsTheCauseOfTheContext(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	mustInvoke(t, p, "flaky", "echo", `{}`)
 	cause := schemas.Errorf(schemas.CodeTimeout, "no answer within 20ms, the timeout of the node")
@@ -130,7 +130,7 @@ func TestR7TimeoutIsTheCauseOfTheContext(t *testing.T) {
 	}
 }
 
-func TestR9CancelReachesTheRealmAndNoOtherCall(t *testing.T) {
+func TestCancelReachesTheRealmAndNoOtherCall(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
 	p := run(t, Config{Realms: realms("slow", server("slow", "-ledger", path))})
 	mustInvoke(t, p, "slow", "echo", `{}`)

@@ -29,7 +29,7 @@ func overAll(t *testing.T, limits Limits, test func(t *testing.T, p *Pool)) {
 	}
 }
 
-func TestD1DriftShowsInTheDefinitionHash(t *testing.T) {
+func TestDriftShowsInTheDefinitionHash(t *testing.T) {
 	overAll(t, quick, driftShows)
 }
 
@@ -53,7 +53,7 @@ func driftShows(t *testing.T, p *Pool) {
 	}
 }
 
-func TestD2PoisonedDescriptionsAreStrippedCappedAndFlagged(t *testing.T) {
+func TestPoisonedDescriptionsAreStrippedCappedAndFlagged(t *testing.T) {
 	overAll(t, quick, func(t *testing.T, p *Pool) {
 		poisoned, err := p.Resolve(t.Context(), "liar", "poisoned")
 		if err != nil {
@@ -82,7 +82,7 @@ func TestD2PoisonedDescriptionsAreStrippedCappedAndFlagged(t *testing.T) {
 	})
 }
 
-func TestD3ARealmCannotShadowAnother(t *testing.T) {
+func TestARealmCannotShadowAnother(t *testing.T) {
 	p := run(t, Config{Realms: realms("liar", server("liar"), "shop", server("shop")), Policies: pinned()})
 	c := p.Catalog(t.Context(), nil)
 	theirs, ok := c.Tool("liar", "shop.refund")
@@ -110,7 +110,7 @@ func TestD3ARealmCannotShadowAnother(t *testing.T) {
 	}
 }
 
-func TestD4UnsolicitedAndDuplicateAnswersAreDropped(t *testing.T) {
+func TestUnsolicitedAndDuplicateAnswersAreDropped(t *testing.T) {
 	overAll(t, quick, func(t *testing.T, p *Pool) {
 		for range 5 {
 			if got := mustInvoke(t, p, "liar", "twice", `{}`); got.Text != "first" {
@@ -126,7 +126,7 @@ func TestD4UnsolicitedAndDuplicateAnswersAreDropped(t *testing.T) {
 }
 
 // After an invalid answer the outcome of the call is unknown, with any transport; the connection keeps working.
-func TestD4InvalidAnswers(t *testing.T) {
+func TestInvalidAnswers(t *testing.T) {
 	overAll(t, quick, func(t *testing.T, p *Pool) {
 		for _, lie := range []string{"misaddress", "garbage", "no_result"} {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // garbage on some transports, and misaddress on all, is silence
@@ -148,7 +148,7 @@ func TestD4InvalidAnswers(t *testing.T) {
 
 // An answer beyond the limit fails its call; one that exceeds it many times fails all calls on its stream. In both cases the next
 // call is answered.
-func TestR10AnswersBeyondTheLimit(t *testing.T) {
+func TestAnswersBeyondTheLimit(t *testing.T) {
 	limits := quick
 	limits.MaxMessage = 2 << 20
 	overAll(t, limits, func(t *testing.T, p *Pool) {
@@ -163,7 +163,7 @@ func TestR10AnswersBeyondTheLimit(t *testing.T) {
 	})
 }
 
-func TestR13ManyNotificationsAreDebounced(t *testing.T) {
+func TestManyNotificationsAreDebounced(t *testing.T) {
 	patient := quick
 	patient.Debounce = 200 * time.Millisecond
 	overAll(t, patient, func(t *testing.T, p *Pool) {
@@ -178,7 +178,7 @@ func TestR13ManyNotificationsAreDebounced(t *testing.T) {
 	})
 }
 
-func TestD5CommandsRunWithoutAShell(t *testing.T) {
+func TestCommandsRunWithoutAShell(t *testing.T) {
 	dir := t.TempDir()
 	spec := server("flaky", "$(touch "+dir+"/substituted)", "; touch "+dir+"/chained", "`touch "+dir+"/quoted`", "*")
 	p := run(t, Config{Realms: realms("flaky", spec)})
@@ -192,8 +192,8 @@ func TestD5CommandsRunWithoutAShell(t *testing.T) {
 	}
 }
 
-// TestD6NoRequestFollowsARealm has servers that redirect: to a cloud's metadata service, to another host, from https to http.
-func TestD6NoRequestFollowsARealm(t *testing.T) {
+// TestNoRequestFollowsARealm has servers that redirect: to a cloud's metadata service, to another host, from https to http.
+func TestNoRequestFollowsARealm(t *testing.T) {
 	var strangers atomic.Int64
 	stranger := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { strangers.Add(1) }))
 	defer stranger.Close()
@@ -239,7 +239,7 @@ func TestD6NoRequestFollowsARealm(t *testing.T) {
 	}
 }
 
-func TestD7RequestsOfARealmAreDeclined(t *testing.T) {
+func TestRequestsOfARealmAreDeclined(t *testing.T) {
 	overAll(t, quick, func(t *testing.T, p *Pool) {
 		for _, method := range []string{"sampling/createMessage", "elicitation/create", "roots/list", "nonsense/method"} {
 			got := mustInvoke(t, p, "liar", "ask", fmt.Sprintf(`{"msg":%q}`, method)).Text
@@ -253,7 +253,7 @@ func TestD7RequestsOfARealmAreDeclined(t *testing.T) {
 	})
 }
 
-func TestR12AFailedProbeNeverStopsARealm(t *testing.T) {
+func TestAFailedProbeNeverStopsARealm(t *testing.T) {
 	limits := quick
 	limits.ProbeEvery, limits.ProbeWait, limits.ProbeFailures = 20*time.Millisecond, 20*time.Millisecond, 3
 	overAll(t, limits, func(t *testing.T, p *Pool) {
@@ -279,7 +279,7 @@ func TestR12AFailedProbeNeverStopsARealm(t *testing.T) {
 	})
 }
 
-func TestR12ProbesKeepTheLastSuccessFresh(t *testing.T) {
+func TestProbesKeepTheLastSuccessFresh(t *testing.T) {
 	limits := quick
 	limits.ProbeEvery, limits.ProbeFailures = 10*time.Millisecond, 1
 	for name, tt := range map[string]struct{ realm, protocol string }{"ping": {"liar", "2025-06-18"}, "tools/list, for there is no ping": {"flaky", "2026-07-28"}} {

@@ -12,8 +12,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// TestR2DetachedHelpersEndWithTheirRealm has helpers in sessions of their own, which ignore TERM. Helpers of another realm live on.
-func TestR2DetachedHelpersEndWithTheirRealm(t *testing.T) {
+// TestDetachedHelpersEndWithTheirRealm has helpers in sessions of their own, which ignore TERM. Helpers of another realm live on.
+func TestDetachedHelpersEndWithTheirRealm(t *testing.T) {
 	detached := func(t *testing.T, p *Pool, realm string) int {
 		return field[int](t, mustInvoke(t, p, realm, "detached", `{}`).Output, "pid")
 	}

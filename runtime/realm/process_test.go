@@ -20,7 +20,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-func TestR1KilledChildFailsItsCallAndTheNextOneWorks(t *testing.T) {
+func TestKilledChildFailsItsCallAndTheNextOneWorks(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	pid := field[int](t, mustInvoke(t, p, "flaky", "environment", `{}`).Output, "pid")
 	failed := make(chan error, 1)
@@ -54,7 +54,7 @@ func TestCrashIsUnknownWithTheExitStatus(t *testing.T) {
 	mustInvoke(t, p, "flaky", "echo", `{}`)
 }
 
-func TestR2StopEndsChildrenAndGrandchildren(t *testing.T) {
+func TestStopEndsChildrenAndGrandchildren(t *testing.T) {
 	for _, args := range [][]string{nil, {"-ignore-term"}} {
 		t.Run(strings.Join(args, ""), func(t *testing.T) {
 			p, err := New(Config{Realms: realms("flaky", server("flaky", args...)), Limits: quick})
@@ -85,7 +85,7 @@ func TestR2StopEndsChildrenAndGrandchildren(t *testing.T) {
 	}
 }
 
-func TestR2DeathOfAChildEndsItsHelpers(t *testing.T) {
+func TestDeathOfAChildEndsItsHelpers(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	grandchild := field[int](t, mustInvoke(t, p, "flaky", "grandchild", `{}`).Output, "pid")
 	_, err := invoke(t, p, "flaky", "crash", `{}`)
@@ -93,8 +93,8 @@ func TestR2DeathOfAChildEndsItsHelpers(t *testing.T) {
 	eventually(t, "the helper is gone", func() bool { return !running(grandchild) })
 }
 
-// TestR3SIGKILLOfTheRuntimeLeavesNothing runs this test binary as the runtime that is killed.
-func TestR3SIGKILLOfTheRuntimeLeavesNothing(t *testing.T) {
+// TestSIGKILLOfTheRuntimeLeavesNothing runs this test binary as the runtime that is killed.
+func TestSIGKILLOfTheRuntimeLeavesNothing(t *testing.T) {
 	const marker = "REALM_TEST_VICTIM"
 	if out := os.Getenv(marker); out != "" {
 		p := run(t, Config{Realms: realms("flaky", server("flaky", "-ignore-term"))})
@@ -140,7 +140,7 @@ func TestR3SIGKILLOfTheRuntimeLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestR4ChildSeesAMinimalEnvironment(t *testing.T) {
+func TestChildSeesAMinimalEnvironment(t *testing.T) {
 	t.Setenv("REDIS_PASSWORD", "canary-of-the-environment")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "vars")
@@ -168,7 +168,7 @@ func TestR4ChildSeesAMinimalEnvironment(t *testing.T) {
 	}
 }
 
-func TestR6BrokenRealmsHaveTheirErrorAndDelayNoOther(t *testing.T) {
+func TestBrokenRealmsHaveTheirErrorAndDelayNoOther(t *testing.T) {
 	limits := quick
 	limits.StartTimeout = 10 * time.Minute // a call that waited for the hung one would be too late
 	p := run(t, Config{Limits: limits, Realms: realms(
@@ -213,7 +213,7 @@ func TestR6BrokenRealmsHaveTheirErrorAndDelayNoOther(t *testing.T) {
 	}
 }
 
-func TestR10BlockedStdinFailsOnlyItsCall(t *testing.T) {
+func TestBlockedStdinFailsOnlyItsCall(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", server("flaky"))})
 	mustInvoke(t, p, "flaky", "deafen", `{}`)
 	large := `{"msg":"` + strings.Repeat("x", 1<<20) + `"}` // more than a pipe holds
@@ -231,7 +231,7 @@ func TestR10BlockedStdinFailsOnlyItsCall(t *testing.T) {
 	}
 }
 
-func TestR10LargeAnswersFailOnlyTheirCall(t *testing.T) {
+func TestLargeAnswersFailOnlyTheirCall(t *testing.T) {
 	limits := quick
 	limits.MaxMessage = 1 << 20
 	p := run(t, Config{Realms: realms("flaky", server("flaky")), Limits: limits})
@@ -255,7 +255,7 @@ func TestR10LargeAnswersFailOnlyTheirCall(t *testing.T) {
 	}
 }
 
-func TestR10StrayOutputAndFloodsAreTolerated(t *testing.T) {
+func TestStrayOutputAndFloodsAreTolerated(t *testing.T) {
 	var log logBuffer
 	spec := server("flaky")
 	p := run(t, Config{Realms: realms("flaky", spec), Logger: log.logger()})

@@ -14,9 +14,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// TestR3StaleGroupsAreSweptAtTheNextStart kills a runtime and its guardian at once, as with a kill -9 of everything: the helpers of
+// TestStaleGroupsAreSweptAtTheNextStart kills a runtime and its guardian at once, as with a kill -9 of everything: the helpers of
 // its realms keep running until the next start.
-func TestR3StaleGroupsAreSweptAtTheNextStart(t *testing.T) {
+func TestStaleGroupsAreSweptAtTheNextStart(t *testing.T) {
 	const marker = "REALM_TEST_SWEPT"
 	if out := os.Getenv(marker); out != "" {
 		p := run(t, Config{Realms: realms("flaky", server("flaky")), StateDir: filepath.Dir(out)})
@@ -75,8 +75,8 @@ func TestR3StaleGroupsAreSweptAtTheNextStart(t *testing.T) {
 	}
 }
 
-// TestR3SweepSparesOtherProcesses has a record of a group that is not of its run, as after a reuse of ids.
-func TestR3SweepSparesOtherProcesses(t *testing.T) {
+// TestSweepSparesOtherProcesses has a record of a group that is not of its run, as after a reuse of ids.
+func TestSweepSparesOtherProcesses(t *testing.T) {
 	dir := t.TempDir()
 	stranger := exec.Command("sleep", "300")
 	stranger.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

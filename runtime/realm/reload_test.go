@@ -184,9 +184,9 @@ func TestReloadLosesNoCall(t *testing.T) {
 	wg.Wait()
 }
 
-// TestR11ClosingNeverDelaysAResult has a child that ignores every request to end, whose last result is returned while it still runs,
+// TestClosingNeverDelaysAResult has a child that ignores every request to end, whose last result is returned while it still runs,
 // and a server that never answers the end of a session.
-func TestR11ClosingNeverDelaysAResult(t *testing.T) {
+func TestClosingNeverDelaysAResult(t *testing.T) {
 	t.Run("stdio", func(t *testing.T) {
 		limits := quick
 		limits.CloseGrace = 3 * time.Second

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestD2CleanRemovesHiddenCharacters(t *testing.T) {
+func TestCleanRemovesHiddenCharacters(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain":                   "plain",
 		"two\nlines\tand a tab":   "two\nlines\tand a tab",

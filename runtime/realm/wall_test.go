@@ -111,8 +111,8 @@ func (p *patient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestR7NoHiddenLimit makes calls of a minute, of ten and of a day on every transport with the default limits.
-func TestR7NoHiddenLimit(t *testing.T) {
+// TestNoHiddenLimit makes calls of a minute, of ten and of a day on every transport with the default limits.
+func TestNoHiddenLimit(t *testing.T) {
 	for _, kind := range []string{transportStdio, transportHTTP, transportSSE} {
 		t.Run(kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -116,7 +116,7 @@ func TestRenderErrorsNameTheWay(t *testing.T) {
 	}
 }
 
-// TestRenderIsBounded holds SECURITY P4: no expression costs more than its limits.
+// No expression costs more than its limits.
 func TestRenderIsBounded(t *testing.T) {
 	big := NewValue(json.RawMessage(`"` + strings.Repeat("x", 600_000) + `"`))
 	s := &scope{inputs: big, nodes: map[string]NodeValue{"a": {Output: big}}}
