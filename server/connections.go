@@ -27,7 +27,7 @@ var yields = []struct {
 	phase phase
 	after time.Duration
 }{
-	{phaseIdle, 0},
+	{phaseIdle, time.Second}, // a request may be on its way
 	{phaseFresh, time.Second},
 	{phaseHeader, 2 * time.Second},
 	{phaseBody, 3 * time.Second},
@@ -88,15 +88,10 @@ func (l countingListener) Accept() (net.Conn, error) {
 func (cs *connections) add(c *connection, now time.Time) (gone *connection) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	c.spare = cs.full >= cs.limit || cs.crowded(c.host)
-	if c.spare {
-		if gone = cs.victim(now, func(o *connection) bool { return !o.spare && (cs.full >= cs.limit || o.host == c.host) }); gone != nil {
-			cs.forget(gone)
-			c.spare = false
-		} else if len(cs.open)-cs.full >= cs.spares {
-			gone = cs.oldestSpare()
-			cs.forget(gone)
-		}
+	gone, ok := cs.place(c.host, now)
+	if c.spare = !ok; c.spare && len(cs.open)-cs.full >= cs.spares {
+		gone = cs.oldestSpare()
+		cs.forget(gone)
 	}
 	cs.open[c] = true
 	if !c.spare {
@@ -105,10 +100,22 @@ func (cs *connections) add(c *connection, now time.Time) (gone *connection) {
 	return gone
 }
 
-// crowded reports whether one other machine has half of the connections; the caller holds mu. All clients of this machine are one
-// address, which is why they are not counted.
+// place reports whether there is a place for one more connection of a host, with the one that gives way for it, if any; the caller holds mu.
+func (cs *connections) place(host string, now time.Time) (gone *connection, ok bool) {
+	isFull := cs.full >= cs.limit
+	if !isFull && !cs.crowded(host) {
+		return nil, true
+	}
+	if gone = cs.victim(now, func(o *connection) bool { return !o.spare && (isFull || o.host == host) }); gone != nil {
+		cs.forget(gone)
+	}
+	return gone, gone != nil
+}
+
+// crowded reports whether one other machine has half of the connections while only an eighth of the places is left; the caller holds mu. It
+// may be a proxy with all clients, so it is not limited before. The clients of this machine have one address too, and are not counted.
 func (cs *connections) crowded(host string) bool {
-	if host == "" {
+	if host == "" || cs.full < max(1, cs.limit-cs.limit/8) {
 		return false
 	}
 	n := 0
@@ -218,19 +225,29 @@ func (c *connection) enter(p phase) {
 	}
 }
 
-// isSpare reports whether the connection is for controls alone. It becomes one with full service as soon as there is a place.
+// isSpare reports whether the connection is for controls alone. It becomes one with full service as soon as there is a place, or another
+// one gives way.
 func (c *connection) isSpare() bool {
 	if c == nil {
 		return false
 	}
 	cs := c.owner
 	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	if c.spare && cs.open[c] && cs.full < cs.limit && !cs.crowded(c.host) {
-		c.spare = false
-		cs.full++
+	var gone *connection
+	if c.spare && cs.open[c] {
+		ok := false
+		if gone, ok = cs.place(c.host, time.Now()); ok {
+			c.spare = false
+			cs.full++
+		}
 	}
-	return c.spare
+	spare := c.spare
+	cs.mu.Unlock()
+	if gone != nil {
+		cs.load.dropped.Add(1)
+		gone.Conn.Close()
+	}
+	return spare
 }
 
 type connectionKey struct{}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -58,20 +59,21 @@ func TestConnectionsThatDoLeastGiveWay(t *testing.T) {
 		gives int // which gives way; -1: none, and the new one is spare
 	}{
 		{"all are handled", []state{handled, handled, handled}, -1},
-		{"one is idle", []state{handled, {phaseIdle, 0}, handled}, 1},
+		{"one is idle", []state{handled, {phaseIdle, time.Second}, handled}, 1},
+		{"the next request may be on its way", []state{handled, {phaseIdle, time.Second - 1}, handled}, -1},
 		{"the longest idle", []state{{phaseIdle, time.Second}, {phaseIdle, time.Minute}, {phaseIdle, 0}}, 1},
-		{"idle before stalled", []state{{phaseFresh, time.Hour}, {phaseWriting, time.Hour}, {phaseIdle, 0}}, 2},
-		{"just accepted", []state{handled, {phaseFresh, 900 * time.Millisecond}, handled}, -1},
+		{"idle before stalled", []state{{phaseFresh, time.Hour}, {phaseWriting, time.Hour}, {phaseIdle, time.Second}}, 2},
+		{"just accepted", []state{handled, {phaseFresh, time.Second - 1}, handled}, -1},
 		{"silent", []state{handled, {phaseFresh, time.Second}, handled}, 1},
-		{"header in time", []state{handled, {phaseHeader, 1900 * time.Millisecond}, handled}, -1},
+		{"header in time", []state{handled, {phaseHeader, 2*time.Second - 1}, handled}, -1},
 		{"header not in time", []state{handled, {phaseHeader, 2 * time.Second}, handled}, 1},
-		{"body in time", []state{handled, handled, {phaseBody, 2900 * time.Millisecond}}, -1},
+		{"body in time", []state{handled, handled, {phaseBody, 3*time.Second - 1}}, -1},
 		{"body not in time", []state{handled, handled, {phaseBody, 3 * time.Second}}, 2},
-		{"answer being read", []state{{phaseWriting, 2900 * time.Millisecond}, handled, handled}, -1},
+		{"answer being read", []state{{phaseWriting, 3*time.Second - 1}, handled, handled}, -1},
 		{"answer not read", []state{{phaseWriting, 3 * time.Second}, handled, handled}, 0},
 		{"silent before an answer that is not read", []state{{phaseWriting, time.Hour}, {phaseFresh, time.Second}, handled}, 1},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { // time does not pass
 			cs := newConnections(len(tt.open), &load{})
 			var open []*connection
 			for _, s := range tt.open {
@@ -80,15 +82,15 @@ func TestConnectionsThatDoLeastGiveWay(t *testing.T) {
 			}
 			c := accept(t, cs, "127.0.0.1")
 			if c.isSpare() != (tt.gives < 0) || cs.count() != len(tt.open) {
-				t.Errorf("it is spare: %v; %d connections", c.isSpare(), cs.count())
+				t.Errorf("%s: it is spare: %v; %d connections", tt.name, c.isSpare(), cs.count())
 			}
 			for i, o := range open {
 				if cs.open[o] != (i != tt.gives) {
-					t.Errorf("connection %d is open: %v", i, cs.open[o])
+					t.Errorf("%s: connection %d is open: %v", tt.name, i, cs.open[o])
 				}
 			}
 			if dropped := cs.load.dropped.Load(); (dropped == 1) != (tt.gives >= 0) {
-				t.Errorf("%d were dropped", dropped)
+				t.Errorf("%s: %d were dropped", tt.name, dropped)
 			}
 		})
 	}
@@ -141,16 +143,32 @@ func TestSpareConnections(t *testing.T) {
 	}
 }
 
-// One other machine has at most half of the places. All clients of this machine have one address, and are not counted.
+// A spare connection has full service as soon as another one may give way.
+func TestSpareConnectionReplacesAnIdleOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cs := newConnections(1, &load{})
+		idle := in(accept(t, cs, "::1"), phaseIdle, 0)
+		c := accept(t, cs, "::1")
+		if !c.isSpare() || !cs.open[idle] {
+			t.Error("a connection gives way although it was used just now")
+		}
+		time.Sleep(time.Second)
+		if c.isSpare() || cs.open[idle] || cs.count() != 1 || cs.load.dropped.Load() != 1 {
+			t.Errorf("spare: %v, the idle one is open: %v, %d connections", c.isSpare(), cs.open[idle], cs.count())
+		}
+	})
+}
+
+// One other machine has at most half of the places when few are left. All clients of this machine have one address, and are not counted.
 func TestOneMachineDoesNotTakeAllPlaces(t *testing.T) {
-	cs := newConnections(8, &load{})
-	for i := range 20 {
+	cs := newConnections(16, &load{})
+	for i := range 40 {
 		c := in(accept(t, cs, "192.0.2.1"), phaseAnswering, 0)
-		if c.isSpare() != (i >= 4) {
+		if c.isSpare() != (i >= 14) {
 			t.Errorf("connection %d of one machine is spare: %v", i, c.isSpare())
 		}
 	}
-	for i := range 4 {
+	for i := range 2 {
 		if in(accept(t, cs, fmt.Sprintf("192.0.2.%d", 10+i)), phaseAnswering, 0).isSpare() {
 			t.Errorf("another machine has no place")
 		}

@@ -141,7 +141,7 @@ func endWithUnusedConnection(t *testing.T) time.Duration {
 	return time.Since(began)
 }
 
-// The time to finish begins once, when nothing new is accepted any more, and whoever stops the rest of the program is told when it ends.
+// The time to finish begins once, when nothing new is accepted any more, and the rest of the program is notified when it ends.
 func TestDrainBeginsOnce(t *testing.T) {
 	for name, leave := range map[string]func(c *wire, cancel func()){
 		"end of input":                    func(c *wire, _ func()) { c.in.Close() },

@@ -37,7 +37,7 @@ func sseStream(t *testing.T, url string) (messages <-chan string, address string
 	return read, url + <-read
 }
 
-// T6: what is not one meaning is not executed, in any era and on any transport.
+// What is not one meaning is not executed, in any era and on any transport.
 func TestContradictingHeadersAreRefused(t *testing.T) {
 	w := newWorld()
 	url, _, _ := serveHTTP(t, New(Config{Methods: w.methods()}))

@@ -70,8 +70,8 @@ func oneRequest(t *testing.T, url, raw string) (status int, header http.Header, 
 	return a.StatusCode, a.Header, string(b), err
 }
 
-// T5: whatever one client holds, and however much of it, health and controls are answered, what it holds is bounded, and what does not
-// work gives way to other clients, who are told when to try again until then.
+// Whatever one client holds, and however much of it, health and controls are answered, what it holds is bounded, and what does not
+// work gives way to other clients, which learn until then when to try again.
 func TestNoClientKeepsOthersOut(t *testing.T) {
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {

@@ -63,7 +63,7 @@ func (l *ledger) holdWithin(limit int64, cut func()) *hold {
 }
 
 // grow has the message hold n bytes in all. Without room it waits, for at most patience, and has what is stalled give way. It reports
-// whether there is room, and the message was not told to give way itself.
+// whether there is room, and the message did not give way itself.
 func (h *hold) grow(ctx context.Context, n int64, patience time.Duration) bool {
 	l := h.ledger
 	var timeout, again <-chan time.Time
@@ -116,7 +116,7 @@ func (l *ledger) cutStalled(but *hold) {
 	}
 }
 
-// wasCut reports whether the message was told to give way.
+// wasCut reports whether the message gave way.
 func (h *hold) wasCut() bool {
 	if h == nil {
 		return false

@@ -1,7 +1,7 @@
 // Package server serves MCP clients over stdio, streamable HTTP and legacy SSE. It owns the transports, the registry of tools,
 // prompts and resources, and the translation of outcomes into MCP results. A program makes a [Server] of a runtime and the rows
 // of package tools and runs one of its transports. It calls [tools.Method] for each call, and of [runtime.Runtime] what has no
-// row: published tools, states as resources, who called. It knows nothing about plans, and only it and runtime/realm know MCP.
+// row: published tools, states as resources, the caller. It knows nothing about plans, and only it and runtime/realm know MCP.
 //
 //	stdio.go    ─▶ peer.go ─┐
 //	sse.go      ─▶ peer.go ─┼─▶ MCPServer.HandleMessage ─▶ server.go ─▶ middleware.go ─▶ tools.Method ─▶ result.go

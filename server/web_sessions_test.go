@@ -85,7 +85,7 @@ func TestUsedSessionsAreKeptLongest(t *testing.T) {
 	})
 }
 
-// H5: what a client has ended stays ended, also its stream.
+// What a client has ended stays ended, also its stream.
 func TestEndedSessionStaysEnded(t *testing.T) {
 	s := New(Config{Methods: newWorld().methods(), Limits: Limits{Streams: 2, Sessions: 5}})
 	url, _, _ := serveHTTP(t, s)

@@ -245,7 +245,8 @@ var settings = []setting{
 	}, {
 		key: "limits.max_connections", standard: "512", min: 1, max: 1_000_000,
 		about: "HTTP connections with full service, fewer if the process may open too few files; idle and stalled ones give way to " +
-			"new ones, and health checks, cancellations and pings are served beyond it",
+			"new ones, health checks, cancellations and pings are served beyond it, and another machine that has half of them, such as a reverse " +
+			"proxy, gets none of the last eighth",
 		at: func(c *Config) any { return &c.Limits.MaxConnections },
 	}, {
 		key: "limits.max_streams", standard: "256", min: 1, max: 1_000_000,
