@@ -117,12 +117,17 @@ func (s *Server) readMessage(w http.ResponseWriter, r *http.Request) (message []
 // errNoRoom means that other messages hold the bytes that this one needs.
 var errNoRoom = errors.New("no room for the message")
 
-// receive reads a message and counts it, unless it is small. It holds no more memory than what has arrived needs.
+// receive reads a message and counts it, unless it is at most freeBytes. It holds no more memory than what has arrived needs.
 func (s *Server) receive(control *http.ResponseController, r *http.Request, body io.Reader) (message []byte, held *hold, err error) {
 	message = make([]byte, 0, 4<<10)
+	step := 0
 	for {
 		n, err := body.Read(message[len(message):cap(message)])
 		message = message[:len(message)+n]
+		if held != nil && len(message) >= step {
+			held.progress()
+			step = len(message) + progressStep
+		}
 		if errors.Is(err, io.EOF) {
 			held.settle()
 			return message, held, nil
@@ -137,10 +142,10 @@ func (s *Server) receive(control *http.ResponseController, r *http.Request, body
 		if len(message) < cap(message) {
 			continue
 		}
-		more := min(2*cap(message), maxMessage+1)
-		if more > freeBytes {
+		more := larger(cap(message))
+		if more > freeBytes+1 {
 			if held == nil {
-				held = s.bytes.receiving(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
+				held = s.bytes.message(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
 			}
 			if !held.grow(r.Context(), messageCopies*int64(more), roomTime) {
 				held.free()
@@ -149,6 +154,16 @@ func (s *Server) receive(control *http.ResponseController, r *http.Request, body
 		}
 		message = append(make([]byte, 0, more), message...)
 	}
+}
+
+// larger returns the next size of the buffer of a message: the end of one that just fits is seen with one byte more.
+func larger(size int) int {
+	for _, next := range []int{freeBytes + 1, smallMessage + 1} {
+		if size < next {
+			return next
+		}
+	}
+	return min(2*size, maxMessage+1)
 }
 
 // noRoom is the error of a message for which there is no room.

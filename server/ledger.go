@@ -7,13 +7,17 @@ import (
 )
 
 const (
+	// smallMessage is what a message may have to count as small: others leave room for such ones.
+	smallMessage = 64 << 10
 	// freeBytes is what a message may have without being counted: the number of connections bounds such messages.
 	freeBytes = 16 << 10
 	// A message is in memory more than once while it is received and handled, and so is an answer while it is sent.
 	messageCopies = 3
 	answerCopies  = 2
-	// A message that is being received or sent for this long gives way when there is no room for another one.
+	// A message that is being sent, or of which less than progressStep has been received, for this long gives way when there is no room for
+	// another one.
 	stalledAfter = 2 * time.Second
+	progressStep = 64 << 10
 	// roomTime is how long a message waits for room.
 	roomTime = time.Second
 )
@@ -23,43 +27,68 @@ type ledger struct {
 	limit int64
 	load  *load
 
-	mu    sync.Mutex
-	used  int64
-	holds map[*hold]bool
-	freed chan struct{} // closed when bytes are freed, and replaced
+	mu      sync.Mutex
+	used    int64
+	answers int // that have room
+	frees   int // how often room was freed
+	holds   map[*hold]bool
+	freed   chan struct{} // closed when bytes are freed, and replaced
 }
 
 // hold is what one message holds.
 type hold struct {
-	ledger *ledger
-	limit  int64  // of all messages together, for this one
-	cut    func() // ends the receiving or sending; nil: it does not give way
-	since  time.Time
-	n      int64
-	isCut  bool
+	ledger  *ledger
+	answer  bool
+	cut     func() // ends the receiving or sending; nil: it does not give way
+	since   time.Time
+	n       int64
+	entered bool // it has room
+	isCut   bool
 }
 
 func newLedger(limit int64, load *load) *ledger {
 	return &ledger{limit: limit, load: load, holds: map[*hold]bool{}, freed: make(chan struct{})}
 }
 
-// hold begins to count a message, which holds nothing yet; free ends it.
-func (l *ledger) hold(cut func()) *hold {
-	return l.holdWithin(l.limit, cut)
-}
+// message begins to count a message of a client, which holds nothing yet; free ends it.
+func (l *ledger) message(cut func()) *hold { return l.hold(&hold{cut: cut}) }
 
-// receiving begins to count a message that is being received. A quarter of the limit is not for such ones, as long as one of them has
-// room, since a client decides how long they take: small messages are handled and answers are sent whatever clients do not send to the end.
-func (l *ledger) receiving(cut func()) *hold {
-	return l.holdWithin(min(l.limit, max(l.limit-l.limit/4, messageCopies*(maxMessage+1))), cut)
-}
+// answering begins to count an answer, or what else is sent.
+func (l *ledger) answering(cut func()) *hold { return l.hold(&hold{cut: cut, answer: true}) }
 
-func (l *ledger) holdWithin(limit int64, cut func()) *hold {
-	h := &hold{ledger: l, limit: limit, cut: cut, since: time.Now()}
+func (l *ledger) hold(h *hold) *hold {
+	h.ledger, h.since = l, time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.holds[h] = true
 	return h
+}
+
+// most is how much all messages together may hold with one that holds n bytes. A client decides how long it takes to send a message, and
+// its call how long it is handled. So large ones leave a quarter of the limit for the others, as long as one of them has room, and small
+// ones an eighth for those that are not counted.
+func (l *ledger) most(h *hold, n int64) int64 {
+	switch {
+	case h.answer:
+		return l.limit
+	case n > messageCopies*(smallMessage+1):
+		return min(l.limit, max(l.limit-l.limit/4, messageCopies*(maxMessage+1)))
+	}
+	return l.limit - l.limit/8
+}
+
+// forAnswer is how much an answer of n bytes is to hold. It is at most half of the limit, so that the largest has room when few others are
+// in memory; how large it may be is limited where it is made.
+func (l *ledger) forAnswer(n int) int64 { return min(answerCopies*int64(n), l.limit/2) }
+
+// needs is how much the message takes beyond what it holds if it is to hold n bytes. An answer takes what is left if no other one has
+// room: it never waits for messages that could themselves wait for room for their answers.
+func (l *ledger) needs(h *hold, n int64) int64 {
+	more := max(0, n-h.n)
+	if h.answer && l.answers == 0 {
+		more = min(more, max(0, l.limit-l.used))
+	}
+	return more
 }
 
 // grow has the message hold n bytes in all. Without room it waits, for at most patience, and has what is stalled give way. It reports
@@ -73,17 +102,23 @@ func (h *hold) grow(ctx context.Context, n int64, patience time.Duration) bool {
 			l.mu.Unlock()
 			return false
 		}
-		if more := n - h.n; more <= 0 || l.used+more <= h.limit {
-			if h.n == 0 {
-				h.since = time.Now()
+		if more := l.needs(h, n); more == 0 || l.used+more <= l.most(h, n) {
+			if !h.entered {
+				h.entered, h.since = true, time.Now()
+				if h.answer {
+					l.answers++
+				}
 			}
-			l.used, h.n = l.used+max(0, more), max(h.n, n)
+			l.used, h.n = l.used+more, h.n+more
 			l.mu.Unlock()
 			return true
 		}
 		l.cutStalled(h)
 		freed := l.freed
 		l.mu.Unlock()
+		if patience <= 0 {
+			return false
+		}
 		if timeout == nil {
 			timer, ticker := time.NewTimer(patience), time.NewTicker(roomTime/4)
 			defer timer.Stop()
@@ -101,18 +136,29 @@ func (h *hold) grow(ctx context.Context, n int64, patience time.Duration) bool {
 	}
 }
 
-// cutStalled has the message give way that has been received or sent for longest; the caller holds mu.
+// progress records that more of the message has been received.
+func (h *hold) progress() {
+	h.ledger.mu.Lock()
+	defer h.ledger.mu.Unlock()
+	h.since = time.Now()
+}
+
+// cutStalled has a stalled message give way: one that is being received before one that is being sent, and the one that has been stalled
+// for longest. The caller holds mu.
 func (l *ledger) cutStalled(but *hold) {
-	var oldest *hold
+	var first *hold
 	for h := range l.holds {
-		if h != but && h.cut != nil && h.n > 0 && !h.isCut && (oldest == nil || h.since.Before(oldest.since)) {
-			oldest = h
+		if h == but || h.cut == nil || !h.entered || h.isCut || time.Since(h.since) < stalledAfter {
+			continue
+		}
+		if first == nil || first.answer && !h.answer || first.answer == h.answer && h.since.Before(first.since) {
+			first = h
 		}
 	}
-	if oldest != nil && time.Since(oldest.since) >= stalledAfter {
-		oldest.isCut = true
+	if first != nil {
+		first.isCut = true
 		l.load.dropped.Add(1)
-		oldest.cut()
+		first.cut()
 	}
 }
 
@@ -148,22 +194,25 @@ func (h *hold) free() {
 		return
 	}
 	delete(l.holds, h)
-	if h.n > 0 {
+	if h.entered {
 		l.used -= h.n
+		l.frees++
+		if h.answer {
+			l.answers--
+		}
 		close(l.freed)
 		l.freed = make(chan struct{})
 	}
 }
 
-// answer returns how much an answer of n bytes is to hold. It is at most half of the limit, so that the largest has room when few others are
-// in memory; how large it may be is limited where it is made.
-func (l *ledger) answer(n int) int64 { return min(answerCopies*int64(n), l.limit/2) }
-
-// room waits until an eighth of the limit is free, for at most patience.
+// room waits until an eighth of the limit is free, for at most patience: that is where answers begin.
 func (l *ledger) room(ctx context.Context, patience time.Duration) bool {
-	h := l.hold(nil)
+	if l.hasRoom() {
+		return true
+	}
+	h := l.message(nil)
 	defer h.free()
-	return h.grow(ctx, l.limit/8, patience)
+	return h.grow(ctx, 1, patience)
 }
 
 // hasRoom reports whether an eighth of the limit is free now.
@@ -174,4 +223,11 @@ func (l *ledger) held() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.used
+}
+
+// freedRoom returns how often room was freed.
+func (l *ledger) freedRoom() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.frees
 }

@@ -79,6 +79,13 @@ func busy(format string, args ...any) *schemas.Error {
 		WithHint("nothing was done; try again after retry_after_seconds. check_health and cancel_execution are always answered")
 }
 
+// unsent is the error in the place of an answer of so many bytes for which there is no room.
+func (s *Server) unsent(size int) *schemas.Error {
+	return schemas.Errorf(schemas.CodeUnavailable,
+		"the answer has %d KiB and was not sent: messages of clients that are handled or not read yet hold %d of %d MiB (limits.max_client_bytes)",
+		size>>10, s.bytes.held()>>20, s.limits.Bytes>>20).WithHint("the request was handled; ask for its result later, or for less of it at once")
+}
+
 // refuse answers a request as busy and closes its connection.
 func (s *Server) refuse(w http.ResponseWriter, id json.RawMessage, e *schemas.Error) {
 	s.load.refused.Add(1)

@@ -47,9 +47,11 @@ type peer struct {
 	reserved     chan struct{} // reservedCalls at once
 	lists        chan struct{} // maxLists at once
 	holding      atomic.Int64  // bytes of messages in flight that are counted
+	waiting      *waitingRoom  // of a client on stdio
 	calls        sync.WaitGroup
 	mu           sync.Mutex
-	inFlight     map[string]context.CancelCauseFunc // requests in flight by id
+	count        int                                // of requests whose answer is not sent yet
+	inFlight     map[string]context.CancelCauseFunc // by id, of those that are not answered
 	clientInfo   mcp.Implementation
 	capabilities mcp.ClientCapabilities
 
@@ -64,16 +66,17 @@ type peer struct {
 func newPeer(ctx context.Context, s *Server, id string, write func([]byte) error) *peer {
 	p := &peer{
 		server: s, log: s.log.With("peer", id), id: id, write: write, broken: make(chan struct{}),
-		slots: make(chan struct{}, maxCalls), reserved: make(chan struct{}, reservedCalls), lists: make(chan struct{}, maxLists), inFlight: map[string]context.CancelCauseFunc{},
-		changes: make(notifier, 1), listeners: map[string]*listener{}, changed: map[subscription]bool{},
+		slots: make(chan struct{}, maxCalls), reserved: make(chan struct{}, reservedCalls), lists: make(chan struct{}, maxLists),
+		inFlight: map[string]context.CancelCauseFunc{},
+		changes:  make(notifier, 1), listeners: map[string]*listener{}, changed: map[subscription]bool{},
 	}
 	p.base, p.cutOff = context.WithCancelCause(withSender(context.WithoutCancel(ctx), p))
 	return p
 }
 
 // receive handles one message, which it keeps, and does not wait for its answer. It is called by one goroutine.
-func (p *peer) receive(message []byte) {
-	h, bad := p.server.parseEnvelope(message)
+func (p *peer) receive(l line) {
+	h, bad := p.server.parseEnvelope(l.text)
 	switch {
 	case bad != nil:
 		p.send(bad)
@@ -89,86 +92,89 @@ func (p *peer) receive(message []byte) {
 			p.initialized = true
 			p.mu.Unlock()
 		}
-		p.answer(p.base, h) // in order: later messages may depend on it
+		p.answer(p.base, h, func() {}) // in order: later messages may depend on it
 	case h.Method == string(mcp.MethodPing):
-		p.answer(p.base, h) // at once, whatever else is in flight
+		p.answer(p.base, h, func() {}) // at once, whatever else is in flight
 	case p.legacy && h.Method == string(mcp.MethodServerDiscover):
 		p.send(protocolError(h.ID, mcp.METHOD_NOT_FOUND, "this transport supports only protocols that begin with initialize", nil))
 	default:
-		p.start(h)
+		p.start(h, l)
+		return
 	}
+	l.waiting.free()
 }
 
 // start serves a request in its own goroutine.
-func (p *peer) start(h *envelope) {
+func (p *peer) start(h *envelope, l line) {
 	ctx, cancel := context.WithCancelCause(p.base)
-	key := string(h.ID)
 	if refusal := p.begin(h, cancel); refusal != "" {
 		cancel(nil)
+		l.waiting.free()
 		p.send(protocolError(h.ID, mcp.INVALID_REQUEST, refusal, nil))
 		return
 	}
-	held, room := p.hold(ctx, h.message)
-	if !room {
-		p.end(key)
+	id := h.ID
+	answered := sync.OnceFunc(func() { p.answered(string(id)) })
+	var held *hold
+	room := false
+	if !l.refused {
+		held, room = p.hold(ctx, len(l.text))
+	}
+	switch {
+	case room:
+		l.waiting.free()
+	case l.waiting == nil:
+		answered()
+		p.end()
 		cancel(nil)
-		p.refuse(h)
+		p.refuse(id)
 		return
+	default:
+		h = nil // only the text waits
 	}
 	p.calls.Go(func() {
 		defer cancel(nil)
-		defer p.end(key)
+		defer p.end()
+		defer answered()
+		if h == nil {
+			if held, room = p.wait(ctx, len(l.text)); room {
+				h, _ = p.server.parseEnvelope(l.text) // it was parsed before
+			}
+			l.waiting.free()
+		}
+		if !room {
+			p.abandon(ctx, id, answered)
+			return
+		}
 		defer p.free(held)
 		if h.Method != string(mcp.MethodSubscriptionsListen) {
 			defer p.place(ctx, h)()
 		}
-		if !p.server.bytes.hasRoom() && !isControl(h) && !p.server.bytes.room(ctx, writeTime) && ctx.Err() == nil {
-			p.refuse(h)
+		if held == nil && !p.server.bytes.hasRoom() && !isControl(h) && !p.server.bytes.room(ctx, writeTime) && ctx.Err() == nil {
+			answered()
+			p.refuse(id)
 			return
 		}
-		p.answer(ctx, h)
+		p.answer(ctx, h, answered)
 	})
 }
 
-// hold counts a message until it is answered, unless it is small. One peer may have half of what there is.
-func (p *peer) hold(ctx context.Context, message []byte) (held *hold, ok bool) {
-	if len(message) <= freeBytes {
-		return nil, true
+// abandon answers a request whose context ended before it was handled.
+func (p *peer) abandon(ctx context.Context, id json.RawMessage, answered func()) {
+	if e := schemas.AsError(context.Cause(ctx)); e.Code != schemas.CodeCancelled {
+		answered()
+		p.send(protocolError(id, busyCode, e.Message, e))
 	}
-	n := messageCopies * int64(len(message))
-	if p.holding.Load()+n > p.server.limits.Bytes/2 {
-		return nil, false
-	}
-	held = p.server.bytes.hold(nil)
-	if !held.grow(ctx, n, 0) {
-		held.free()
-		return nil, false
-	}
-	p.holding.Add(n)
-	return held, true
-}
-
-func (p *peer) free(held *hold) {
-	if held != nil {
-		p.holding.Add(-held.n)
-		held.free()
-	}
-}
-
-// refuse answers that there is no room for the message.
-func (p *peer) refuse(h *envelope) {
-	p.server.load.refused.Add(1)
-	e := p.server.noRoom()
-	p.send(protocolError(h.ID, busyCode, e.Message, e))
 }
 
 // isBusy reports whether a request is in flight.
 func (p *peer) isBusy() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.inFlight) > 0
+	return p.count > 0
 }
 
+// begin records a request; end ends that.
 func (p *peer) begin(h *envelope, cancel context.CancelCauseFunc) (refusal string) {
 	key := string(h.ID)
 	p.mu.Lock()
@@ -176,10 +182,11 @@ func (p *peer) begin(h *envelope, cancel context.CancelCauseFunc) (refusal strin
 	if p.inFlight[key] != nil {
 		return fmt.Sprintf("a request with id %.100s is still in flight", key)
 	}
-	if n := len(p.inFlight); n >= maxInFlight+reservedInFlight || n >= maxInFlight && !isControl(h) {
+	if n := p.count; n >= maxInFlight+reservedInFlight || n >= maxInFlight && !isControl(h) {
 		return fmt.Sprintf("%d requests are in flight (limit %d)", n, maxInFlight)
 	}
 	p.inFlight[key] = cancel
+	p.count++
 	return ""
 }
 
@@ -205,10 +212,18 @@ func (p *peer) place(ctx context.Context, h *envelope) (free func()) {
 	}
 }
 
-func (p *peer) end(key string) {
+// answered forgets the id of a request that is not cancelled any more. It is called before the answer is sent: a client that has read the
+// answer may use the id again.
+func (p *peer) answered(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.inFlight, key)
+}
+
+func (p *peer) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count--
 }
 
 // cancel cancels one request; MCP wants no answer to it then.
@@ -226,8 +241,8 @@ func (p *peer) cancel(params json.RawMessage) {
 	}
 }
 
-// answer has mcp-go handle the message and sends its notifications and then its response.
-func (p *peer) answer(ctx context.Context, h *envelope) {
+// answer has mcp-go handle the message and sends its notifications and then its response. It calls answered before the response.
+func (p *peer) answer(ctx context.Context, h *envelope, answered func()) {
 	s := &session{peer: p, notifications: make(chan mcp.JSONRPCNotification, 16)}
 	var response mcp.JSONRPCMessage
 	if routed, unknown := p.server.route(ctx, h); unknown != nil {
@@ -245,10 +260,11 @@ func (p *peer) answer(ctx context.Context, h *envelope) {
 		return
 	}
 	for len(s.notifications) > 0 {
-		p.sendAs(h.alias, <-s.notifications)
+		_ = p.encode(h.alias, <-s.notifications, nil)
 	}
+	answered()
 	if response != nil && h.ID != nil {
-		p.sendAs(h.alias, response)
+		_ = p.encode(h.alias, response, h.ID)
 	}
 }
 
@@ -267,25 +283,32 @@ func (p *peer) handleMessage(ctx context.Context, h *envelope) (response mcp.JSO
 func (p *peer) send(message any) { _ = p.notify(message) }
 
 // sendAs is send for what belongs to a request; its id takes the place of its alias.
-func (p *peer) sendAs(alias idAlias, message any) { _ = p.encode(alias, message) }
+func (p *peer) sendAs(alias idAlias, message any) { _ = p.encode(alias, message, nil) }
 
 var errBroken = schemas.Errorf(schemas.CodeUnavailable, "the connection to the client is broken")
 
 // notify implements sender: it writes one message at a time.
-func (p *peer) notify(message any) error { return p.encode(idAlias{}, message) }
+func (p *peer) notify(message any) error { return p.encode(idAlias{}, message, nil) }
 
-func (p *peer) encode(alias idAlias, message any) error {
+// encode sends a message. An answer, which has the id of its request, is replaced by an error if there is no room for it; another message
+// is dropped then.
+func (p *peer) encode(alias idAlias, message any, answers json.RawMessage) error {
 	b, err := json.Marshal(message)
 	if err != nil {
 		p.log.Error("encoding a message failed; it is dropped", keyError, err)
 		return fmt.Errorf("encode message: %w", err)
 	}
 	if len(b) > freeBytes {
-		held := p.server.bytes.hold(p.cut)
+		held := p.server.bytes.answering(p.cut)
 		defer held.free()
-		if !held.grow(p.base, p.server.bytes.answer(len(b)), writeTime) && p.cut != nil && p.base.Err() == nil {
-			p.cutOff(errClientGone)
-			p.cut()
+		if !held.grow(p.base, p.server.bytes.forAnswer(len(b)), writeTime) && p.waiting == nil && p.base.Err() == nil && !held.wasCut() {
+			if answers == nil {
+				p.log.Debug("there is no room for a notification; it is dropped", "bytes", len(b))
+				return nil
+			}
+			e := p.server.unsent(len(b))
+			alias = idAlias{}
+			b, _ = json.Marshal(protocolError(answers, busyCode, e.Message, e)) // it always encodes
 		}
 	}
 	p.writing.Lock()

@@ -133,7 +133,7 @@ func (p *ssePeer) receive(message []byte) bool {
 	if p.leaving {
 		return false
 	}
-	p.peer.receive(message)
+	p.peer.receive(line{text: message})
 	return true
 }
 

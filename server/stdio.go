@@ -30,11 +30,12 @@ func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 		_, err := out.Write(append(message, '\n'))
 		return err
 	})
+	p.waiting = newWaitingRoom(s.limits.Bytes)
 	defer s.register(p)()
 	lines := make(chan line)
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
-	go readLines(reading, in, lines)
+	go (&lineReader{in: bufio.NewReaderSize(in, 64<<10), texts: p.waiting.texts}).readLines(reading, lines)
 	for {
 		select {
 		case l := <-lines:
@@ -49,7 +50,7 @@ func (s *Server) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 			case l.tooLong:
 				p.send(protocolError(messageID(l.text), mcp.INVALID_REQUEST, tooLarge.Message, tooLarge))
 			default:
-				p.receive(l.text) //nolint:contextcheck // a call may outlive ctx, so that it can be answered
+				p.receive(l) //nolint:contextcheck // a call may outlive ctx, so that it can be answered
 			}
 		case <-p.changes:
 			p.sendChanges()
@@ -79,16 +80,34 @@ func (s *Server) leave(ctx context.Context, p *peer) error {
 type line struct {
 	text    []byte // of a line that is too long: its beginning and its end
 	tooLong bool
+	waiting *hold // what a large message holds while it waits for room; nil: it does not wait
+	refused bool  // there is no room to wait in
 	err     error
 }
 
+// stuckTime is how long reading pauses although no message that waits for room gets it. Large messages are refused then, so that a
+// cancellation after them is read.
+const stuckTime = 5 * time.Second
+
+// lineReader reads the messages of a client on stdio. It pauses, so that the client pauses too, while large messages that wait for room hold
+// as much as they may.
+type lineReader struct {
+	in    *bufio.Reader
+	texts *ledger   // what they hold
+	freed int       // how often one of them had got room
+	stuck time.Time // since when none did
+}
+
 // readLines sends every line that is not empty until ctx or in ends. A line over maxMessage uses no more memory than that.
-func readLines(ctx context.Context, in io.Reader, lines chan<- line) {
-	r := bufio.NewReaderSize(in, 64<<10)
+func (r *lineReader) readLines(ctx context.Context, lines chan<- line) {
 	for {
-		l := readLine(r)
+		l := readLine(r.in)
 		if l.err == nil && len(l.text) == 0 {
 			continue
+		}
+		if len(l.text) > freeBytes {
+			l.waiting = r.enter(ctx, int64(len(l.text)))
+			l.refused = l.waiting == nil
 		}
 		select {
 		case lines <- l:
@@ -99,6 +118,21 @@ func readLines(ctx context.Context, in io.Reader, lines chan<- line) {
 			return
 		}
 	}
+}
+
+// enter waits until n bytes may wait for room; nil: that seems to lead nowhere, or ctx has ended.
+func (r *lineReader) enter(ctx context.Context, n int64) *hold {
+	h := r.texts.answering(nil) // one may have any size
+	for patience := time.Duration(0); !h.grow(ctx, n, patience); {
+		if freed := r.texts.freedRoom(); freed != r.freed || r.stuck.IsZero() {
+			r.freed, r.stuck = freed, time.Now()
+		}
+		if patience = time.Until(r.stuck.Add(stuckTime)); patience <= 0 || ctx.Err() != nil {
+			h.free()
+			return nil
+		}
+	}
+	return h
 }
 
 // lineEdge is how much of the beginning and of the end of a line that is too long is kept to find its id.
@@ -112,7 +146,7 @@ func readLine(r *bufio.Reader) (l line) {
 		case l.tooLong:
 			tail = append(tail, part...)
 			tail = append(tail[:0], tail[max(0, len(tail)-lineEdge):]...)
-		case len(l.text)+len(part) > maxMessage:
+		case len(l.text)+len(bytes.TrimRight(part, "\r\n")) > maxMessage:
 			l.tooLong = true
 			tail = append(tail, part[max(0, len(part)-lineEdge):]...)
 			l.text = bytes.Clone(l.text[:min(lineEdge, len(l.text))])

@@ -190,7 +190,7 @@ const hello = `{"jsonrpc":"2.0","id":"hello","method":"initialize","params":{"pr
 {"jsonrpc":"2.0","method":"notifications/initialized"}
 `
 
-func TestR14EndOfInputAnswersEverything(t *testing.T) {
+func TestEndOfInputAnswersEverything(t *testing.T) {
 	s := New(Config{Methods: newWorld().methods()})
 	for range 20 {
 		in := bytes.NewBufferString(hello)

@@ -28,11 +28,12 @@ type stream struct {
 	connection    *http.ResponseController
 	client        *connection     // nil in tests
 	ctx           context.Context //nolint:containedctx // of the request, whose response this is
-	bytes         *ledger
+	server        *Server
 	endTurn       func() // when what it is about has been counted, or is not large; nil: none
 	acceptsEvents bool   // the client accepts event streams
 	stopped       chan struct{}
-	alias         idAlias // of the request's id
+	id            json.RawMessage // of the request; nil: it has no answer
+	alias         idAlias         // of id
 
 	mu        sync.Mutex
 	started   bool         // the status has been sent
@@ -43,9 +44,9 @@ type stream struct {
 	ended     bool
 }
 
-func newStream(w http.ResponseWriter, r *http.Request, bytes *ledger) *stream {
+func newStream(w http.ResponseWriter, r *http.Request, s *Server) *stream {
 	return &stream{
-		client: connectionOf(r), ctx: r.Context(), bytes: bytes,
+		client: connectionOf(r), ctx: r.Context(), server: s,
 		ResponseWriter: w, connection: http.NewResponseController(w), stopped: make(chan struct{}),
 		acceptsEvents: strings.Contains(strings.Join(r.Header.Values("Accept"), ","), eventStream),
 	}
@@ -68,7 +69,7 @@ func (s *stream) notify(message any) error {
 	if !s.events || s.ended {
 		return errBroken
 	}
-	return s.event(b)
+	return s.event(b, false)
 }
 
 func eventHeader(h http.Header) {
@@ -88,19 +89,40 @@ func (s *stream) begin(status int) {
 	s.ResponseWriter.WriteHeader(status)
 }
 
-func (s *stream) event(message []byte) error {
-	return s.put(fmt.Appendf(nil, "event: message\ndata: %s\n\n", utf8Only(message)))
+func (s *stream) event(message []byte, isAnswer bool) error {
+	return s.put(asEvent(utf8Only(message)), isAnswer)
 }
 
-func (s *stream) put(b []byte) error {
+func asEvent(message []byte) []byte { return fmt.Appendf(nil, "event: message\ndata: %s\n\n", message) }
+
+// put sends what is a part of the response. An answer for which there is no room is replaced by an error.
+func (s *stream) put(b []byte, isAnswer bool) error {
 	defer s.turnEnds()
 	if len(b) > freeBytes {
-		held := s.bytes.hold(func() { _ = s.connection.SetWriteDeadline(time.Unix(1, 0)) })
+		l := s.server.bytes
+		held := l.answering(func() { _ = s.connection.SetWriteDeadline(time.Unix(1, 0)) })
 		defer held.free()
-		if !held.grow(s.ctx, s.bytes.answer(len(b)), writeTime) {
-			return errBroken
+		if !held.grow(s.ctx, l.forAnswer(len(b)), writeTime) {
+			if !isAnswer || s.id == nil || s.ctx.Err() != nil || held.wasCut() {
+				return errBroken
+			}
+			b = s.unsent(len(b))
 		}
 	}
+	return s.send(b)
+}
+
+// unsent is what is sent in the place of an answer for which there is no room.
+func (s *stream) unsent(size int) []byte {
+	e := s.server.unsent(size)
+	b, _ := json.Marshal(protocolError(s.id, busyCode, e.Message, e)) // it always encodes
+	if s.events {
+		return asEvent(b)
+	}
+	return b
+}
+
+func (s *stream) send(b []byte) error {
 	s.turnEnds()
 	s.client.enter(phaseWriting)
 	defer s.client.enter(phaseAnswering)
@@ -136,7 +158,7 @@ func (s *stream) Write(b []byte) (int, error) {
 		s.plain.Write(s.alias.restore(utf8Only(b)))
 		return len(b), nil
 	}
-	if err := s.put(s.alias.restore(utf8Only(b))); err != nil {
+	if err := s.put(s.alias.restore(utf8Only(b)), true); err != nil {
 		return 0, err
 	}
 	return len(b), nil
@@ -159,7 +181,7 @@ func (s *stream) end() {
 	defer s.turnEnds()
 	close(s.stopped)
 	if answer := bytes.TrimSpace(s.plain.Bytes()); len(answer) > 0 {
-		_ = s.event(answer)
+		_ = s.event(answer, true)
 	}
 }
 
@@ -189,8 +211,10 @@ func (s *stream) stayAlive() {
 		case <-s.stopped:
 			return
 		}
-		s.mu.Lock()
-		if s.ended || s.put([]byte(": keepalive\n\n")) != nil {
+		if !s.mu.TryLock() {
+			continue // something is being sent, or waits for room
+		}
+		if s.ended || s.put([]byte(": keepalive\n\n"), false) != nil {
 			s.mu.Unlock()
 			return
 		}

@@ -12,10 +12,14 @@ import (
 
 // exchange runs a handler on a stream, as mcp-go's would run, and returns what the client reads.
 func exchange(accept string, handle func(s *stream)) *httptest.ResponseRecorder {
+	return exchangeOn(New(Config{}), accept, handle)
+}
+
+func exchangeOn(server *Server, accept string, handle func(s *stream)) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
 	r.Header.Set("Accept", accept)
 	w := httptest.NewRecorder()
-	s := newStream(w, r, newLedger(1<<20, &load{}))
+	s := newStream(w, r, server)
 	handle(s)
 	s.end()
 	return w

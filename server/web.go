@@ -20,7 +20,7 @@ func (s *Server) mcpHandler(next http.Handler, stopping <-chan struct{}) http.Ha
 			return
 		default:
 		}
-		out := newStream(w, r, s.bytes)
+		out := newStream(w, r, s)
 		defer out.end()
 		modern := mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion))
 		session := r.Header.Get(mcp.HeaderSessionID)
@@ -64,9 +64,9 @@ func (s *Server) mcpPost(next http.Handler, out *stream, r *http.Request, modern
 			return
 		}
 	}
-	out.alias = h.alias
+	out.id, out.alias = h.ID, h.alias
 	r.Body = io.NopCloser(bytes.NewReader(h.message))
-	if refusal := s.admit(r, h); refusal != nil {
+	if refusal := s.admit(r, h, held); refusal != nil {
 		s.refuse(w, h.ID, refusal)
 		return
 	}
@@ -113,12 +113,12 @@ func (s *Server) mcpPost(next http.Handler, out *stream, r *http.Request, modern
 	next.ServeHTTP(out, r.WithContext(ctx))
 }
 
-// admit returns why a message that was received is not handled, or nil.
-func (s *Server) admit(r *http.Request, h *envelope) *schemas.Error {
+// admit returns why a message that was received, and holds what it needs, is not handled, or nil.
+func (s *Server) admit(r *http.Request, h *envelope, held *hold) *schemas.Error {
 	if connectionOf(r).isSpare() && !isControl(h) {
 		return s.noConnection()
 	}
-	if !s.bytes.hasRoom() && !isControl(h) && !s.bytes.room(r.Context(), roomTime) {
+	if held == nil && !s.bytes.hasRoom() && !isControl(h) && !s.bytes.room(r.Context(), roomTime) {
 		return s.noRoom()
 	}
 	return nil

@@ -259,7 +259,7 @@ var settings = []setting{
 	}, {
 		key: "limits.max_client_bytes", standard: "67108864", min: 16 << 20, max: 64 << 30,
 		about: "memory for messages of all clients that are being received, handled or sent; beyond it stalled ones are cut off, and large " +
-			"ones are refused as rate_limited",
+			"ones, over 64 KiB, which leave a quarter of it to others, are refused as rate_limited; on stdio they wait, and hold as much again",
 		at: func(c *Config) any { return &c.Limits.MaxClientBytes },
 	}, {
 		key: "sessions.ttl", standard: "24h", least: schemas.Duration(time.Second),
