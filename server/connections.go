@@ -235,7 +235,7 @@ func (c *connection) isSpare() bool {
 	cs.mu.Lock()
 	var gone *connection
 	if c.spare && cs.open[c] {
-		ok := false
+		var ok bool
 		if gone, ok = cs.place(c.host, time.Now()); ok {
 			c.spare = false
 			cs.full++

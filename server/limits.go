@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -89,7 +90,7 @@ func (s *Server) unsent(size int) *schemas.Error {
 // refuse answers a request as busy and closes its connection.
 func (s *Server) refuse(w http.ResponseWriter, id json.RawMessage, e *schemas.Error) {
 	s.load.refused.Add(1)
-	w.Header().Set("Retry-After", strconv.Itoa(int(retryBusy/time.Second)))
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfterSeconds))))
 	w.Header().Set("Connection", "close")
 	answer(w, http.StatusServiceUnavailable, protocolError(id, busyCode, e.Message, e))
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	crand "crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -55,8 +56,8 @@ func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
 		_ = connection.SetWriteDeadline(time.Unix(1, 0)) // a write that blocks fails
 	}
 	p.stream = &openStream{end: end, busy: p.isBusy}
-	if !t.server.streams.add(p.stream) {
-		t.server.refuse(w, nil, t.server.noStream())
+	if refusal := t.server.streams.add(p.stream); refusal != nil {
+		t.server.refuse(w, nil, refusal)
 		return
 	}
 	defer t.server.streams.remove(p.stream)
@@ -87,6 +88,9 @@ func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
 		case <-p.broken:
 			return
 		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), errStreamDropped) {
+				_ = inTurn("%s", retryField(retryStream))
+			}
 			return
 		case <-t.stopping:
 			p.leave()

@@ -185,6 +185,18 @@ func (s *stream) end() {
 	}
 }
 
+// askToWait has the client of an event stream that ends wait before it opens another one.
+func (s *stream) askToWait(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.events && !s.ended {
+		_ = s.put(retryField(d), false)
+	}
+}
+
+// retryField is the line of an event stream that says when a client may open another one.
+func retryField(d time.Duration) []byte { return fmt.Appendf(nil, "retry: %d\n\n", d.Milliseconds()) }
+
 // setTurn has the stream end a turn once the answer is being sent, see [Server.takeTurn].
 func (s *stream) setTurn(end func()) {
 	s.mu.Lock()

@@ -2,15 +2,25 @@ package server
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
+
+	"github.com/runplane/runplane/schemas"
 )
 
-// An idle stream gives way to a new one: at once if it was never used, else after a while.
+// An idle stream gives way to a new one: soon if it was never used, else after a while. Its client may be alive and open it again at once.
+// So streams give way one after another, except unused ones to one that is in use, and the session of a stream that gave way has no other
+// one give way for a while: more clients than there are places would replace one another for ever.
 const (
 	unusedStream   = 2 * time.Second
+	unusedPace     = 250 * time.Millisecond // between two that give way
 	idleStream     = time.Minute
-	sessionStreams = 4 // open streams of one session
+	idlePace       = time.Second
+	sessionStreams = 4                // open streams of one session
+	streamPause    = time.Minute      // of a session whose stream gave way
+	retryStream    = 15 * time.Second // when a client may try again for which there is no place
+	maxPauses      = 10_000           // sessions whose pause is remembered
 )
 
 // streams are the open event streams: of /sse, of GET /mcp, and of subscriptions/listen.
@@ -20,11 +30,13 @@ type streams struct {
 
 	mu        sync.Mutex
 	open      map[*openStream]bool
-	bySession map[string]int // how many of open
+	bySession map[string]int       // how many of open
+	paused    map[string]time.Time // by session: when one of its streams gave way
+	gaveWay   time.Time            // when a stream gave way
 }
 
 func newStreams(limit int, load *load) *streams {
-	return &streams{limit: limit, load: load, open: map[*openStream]bool{}, bySession: map[string]int{}}
+	return &streams{limit: limit, load: load, open: map[*openStream]bool{}, bySession: map[string]int{}, paused: map[string]time.Time{}}
 }
 
 // openStream is one of them.
@@ -32,36 +44,60 @@ type openStream struct {
 	session string // empty: none
 	end     context.CancelCauseFunc
 	used    bool // the client has sent something beside it
-	last    time.Time
+	opened  time.Time
+	last    time.Time   // when it was opened or used
 	busy    func() bool // requests are in flight; nil: never
 }
 
 // errStreamDropped ends a stream that gave way.
-var errStreamDropped = busy("this stream was idle, and gave way to another one: too many are open").
+var errStreamDropped = busy("this stream was idle, and gave way to another one: too many are open").WithRetryAfter(retryStream).
 	WithHint("open it again when it is needed; limits.max_streams is how many may be open")
 
-// add makes a place for a stream; it reports false if there is none. The stream is counted until it is removed.
-func (s *streams) add(o *openStream) bool {
+// add makes a place for a stream. If there is none it returns why, with the time after which the client may try again. The stream is
+// counted until it is removed.
+func (s *streams) add(o *openStream) *schemas.Error {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o.last = now
-	victim := (*openStream)(nil)
-	if len(s.open) >= s.limit {
-		if victim = s.victim(now); victim == nil {
-			return false
+	o.opened, o.last = now, now
+	own := s.bySession[o.session] >= sessionStreams && o.session != ""
+	if own || len(s.open) >= s.limit {
+		pause := s.paused[o.session].Add(streamPause).Sub(now)
+		var victim *openStream
+		if own {
+			victim = s.oldest(o.session)
+		} else {
+			victim = s.victim(now, o.used)
 		}
-	} else if o.session != "" {
-		victim = s.surplus(o.session)
-	}
-	if victim != nil {
-		s.load.dropped.Add(1)
-		s.delete(victim)
-		victim.end(errStreamDropped)
+		switch {
+		case own && pause > 0:
+			return busy("the session has %d open streams, as many as it may, and one of them was replaced in the last minute", s.bySession[o.session]).
+				WithRetryAfter(pause.Truncate(time.Second) + time.Second)
+		case victim == nil || pause > 0:
+			return busy("%d event streams are open and in use, as many as may be (limits.max_streams)", len(s.open)).WithRetryAfter(retryStream)
+		}
+		s.dropped(victim, now)
 	}
 	s.open[o] = true
 	s.bySession[o.session]++
-	return true
+	return nil
+}
+
+// dropped ends a stream that gives way; the caller holds mu.
+func (s *streams) dropped(victim *openStream, now time.Time) {
+	s.load.dropped.Add(1)
+	s.delete(victim)
+	victim.end(errStreamDropped)
+	s.gaveWay = now
+	if victim.session == "" {
+		return
+	}
+	if len(s.paused) >= maxPauses {
+		maps.DeleteFunc(s.paused, func(_ string, at time.Time) bool { return now.Sub(at) >= streamPause })
+	}
+	if len(s.paused) < maxPauses {
+		s.paused[victim.session] = now
+	}
 }
 
 // delete forgets a stream; the caller holds mu.
@@ -75,8 +111,8 @@ func (s *streams) delete(o *openStream) {
 	}
 }
 
-// victim returns the stream that gives way; the caller holds mu.
-func (s *streams) victim(now time.Time) (oldest *openStream) {
+// victim returns the stream that gives way to one that is in use, or not; nil: none. The caller holds mu.
+func (s *streams) victim(now time.Time, isUsed bool) (oldest *openStream) {
 	for o := range s.open {
 		idle := now.Sub(o.last)
 		if o.busy != nil && o.busy() || !o.used && idle < unusedStream || o.used && idle < idleStream {
@@ -86,16 +122,26 @@ func (s *streams) victim(now time.Time) (oldest *openStream) {
 			oldest = o
 		}
 	}
+	if oldest == nil {
+		return nil
+	}
+	pace := time.Duration(0)
+	switch {
+	case oldest.used:
+		pace = idlePace
+	case !isUsed:
+		pace = unusedPace
+	}
+	if now.Sub(s.gaveWay) < pace {
+		return nil
+	}
 	return oldest
 }
 
-// surplus returns the oldest stream of a session that has as many as it may, or nil; the caller holds mu.
-func (s *streams) surplus(session string) (oldest *openStream) {
-	if s.bySession[session] < sessionStreams {
-		return nil
-	}
+// oldest returns the oldest stream of a session; the caller holds mu.
+func (s *streams) oldest(session string) (oldest *openStream) {
 	for o := range s.open {
-		if o.session == session && (oldest == nil || o.last.Before(oldest.last)) {
+		if o.session == session && (oldest == nil || o.opened.Before(oldest.opened)) {
 			oldest = o
 		}
 	}

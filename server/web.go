@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 
@@ -93,8 +94,8 @@ func (s *Server) mcpPost(next http.Handler, out *stream, r *http.Request, modern
 		listening, end := context.WithCancelCause(subscribing(ctx, h.Method))
 		defer end(nil)
 		o := &openStream{end: end, used: true}
-		if !s.streams.add(o) {
-			s.refuse(w, h.ID, s.noStream())
+		if refusal := s.streams.add(o); refusal != nil {
+			s.refuse(w, h.ID, refusal)
 			return
 		}
 		defer s.streams.remove(o)
@@ -137,15 +138,13 @@ func (s *Server) mcpGet(next http.Handler, out *stream, r *http.Request) {
 	if session == "" {
 		r.Header.Set(mcp.HeaderSessionID, newSessionID())
 	}
-	if !s.streams.add(o) {
-		s.refuse(out.ResponseWriter, nil, s.noStream())
+	if refusal := s.streams.add(o); refusal != nil {
+		s.refuse(out.ResponseWriter, nil, refusal)
 		return
 	}
 	defer s.streams.remove(o)
 	next.ServeHTTP(out, r.WithContext(ctx))
-}
-
-// noStream is the error of a stream for which there is no place.
-func (s *Server) noStream() *schemas.Error {
-	return busy("%d event streams are open and in use, as many as may be (limits.max_streams)", s.streams.count())
+	if errors.Is(context.Cause(ctx), errStreamDropped) {
+		out.askToWait(retryStream)
+	}
 }
