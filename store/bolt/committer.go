@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"go.etcd.io/bbolt"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/runplane/runplane/store"
 )
@@ -18,8 +19,16 @@ const (
 	maxGroupBytes = 8 << 20
 )
 
+// Bounds of what is encoded and not written yet. Batches of less than largeBatch bytes are not counted, so that what is small, such as a
+// cancel, never waits for what is large.
+const (
+	largeBatch = 64 << 10
+	maxWaiting = 4 * maxGroupBytes
+)
+
 // committer is the queue of the one goroutine that writes.
 type committer struct {
+	room     *semaphore.Weighted // of maxWaiting bytes, for large batches
 	mu       sync.Mutex
 	notEmpty sync.Cond
 	queue    []*request
@@ -35,12 +44,18 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (store.Committed, err
 	if ctx.Err() != nil {
 		return store.Committed{}, store.Ended(ctx)
 	}
-	r := s.requests.get()
-	r.encode(&b, s.clock.Now())
-	if err := s.file.usable(); err != nil {
+	weight, err := s.commits.await(ctx, &b)
+	if err != nil {
 		return store.Committed{}, err
 	}
-	if err := s.commits.add(r); err != nil {
+	r := s.requests.get()
+	r.weight = weight
+	r.encode(&b, s.clock.Now())
+	if err = s.file.usable(); err == nil {
+		err = s.commits.add(r)
+	}
+	if err != nil {
+		s.commits.room.Release(weight)
 		return store.Committed{}, err
 	}
 	select {
@@ -61,6 +76,35 @@ func (s *Store) classified(err error) error {
 		return s.classify("commit", err)
 	}
 	return err
+}
+
+// await waits until there is room for a batch, and returns how much of it the batch takes until it is answered.
+func (c *committer) await(ctx context.Context, b *store.Batch) (weight int64, err error) {
+	if weight = size(b); weight < largeBatch {
+		return 0, nil
+	}
+	weight = min(weight, maxWaiting)
+	if c.room.Acquire(ctx, weight) != nil {
+		return 0, store.Ended(ctx)
+	}
+	return weight, nil
+}
+
+// size is about how many bytes a batch takes when it is encoded.
+func size(b *store.Batch) (bytes int64) {
+	for i := range b.Puts {
+		bytes += int64(len(b.Puts[i].Value))
+	}
+	for i := range b.Appends {
+		bytes += int64(len(b.Appends[i].Value))
+	}
+	return bytes
+}
+
+// answer answers the caller of a request.
+func (c *committer) answer(r *request) {
+	c.room.Release(r.weight)
+	r.done <- struct{}{}
 }
 
 func (c *committer) add(r *request) error {
@@ -86,7 +130,7 @@ func (c *committer) next(group []*request) []*request {
 	if c.closed {
 		for _, r := range c.queue {
 			r.err = store.ErrClosed
-			r.done <- struct{}{}
+			c.answer(r)
 		}
 		c.queue = nil
 		return nil
@@ -135,7 +179,7 @@ func (s *Store) commitGroups() {
 		s.commitGroup(group)
 		for i, r := range group {
 			group[i] = nil
-			r.done <- struct{}{}
+			s.commits.answer(r)
 		}
 	}
 }

@@ -7,7 +7,8 @@
 // Callers encode their batch themselves and queue it. One goroutine, the committer, takes everything that is queued and
 // writes it in one bbolt transaction with one sync. The next group is queued while the disk works, so throughput grows with
 // the number of callers, and a single caller waits only for the disk. Each batch is checked against the state that the
-// earlier batches of its group left, before any of it is written, so a conflict fails that batch alone.
+// earlier batches of its group left, before any of it is written, so a conflict fails that batch alone. A caller with a large batch waits
+// before it encodes it until the large ones that are encoded are few enough (committer.go).
 //
 //	Commit ──encode──▶ queue ──▶ committer: begin · (check, write) per batch · sync ──▶ leases, wakes, watchers ──▶ answer
 //

@@ -14,6 +14,7 @@ import (
 
 	"go.etcd.io/bbolt"
 	bberrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/runplane/runplane/store"
 )
@@ -82,6 +83,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s.commits.notEmpty.L = &s.commits.mu
 	s.commits.tails = map[string]int64{}
+	s.commits.room = semaphore.NewWeighted(maxWaiting)
 	s.queues.init(s)
 	if o.Dir != "" {
 		s.openLedger(filepath.Join(o.Dir, ledgerName))

@@ -20,6 +20,7 @@ type request struct {
 	claim       *store.Claim
 	release     *store.Lease
 	releasedKey keyOp // key of release
+	weight      int64 // what it takes of the room of the committer
 	sweep       bool  // removes expired records instead of writing a batch
 
 	versions []int64
