@@ -78,7 +78,9 @@ type Engine struct {
 	owners   sync.WaitGroup      // owners, their calls, and what follows their commits
 	slots    *semaphore.Weighted // executions in memory
 	creating *semaphore.Weighted // children that are being created
-	alone    sync.Mutex          // held while an execution is evaluated that may have killed the last processes
+
+	uncommitted uncommitted
+	alone       sync.Mutex // held while an execution is evaluated that may have killed the last processes
 
 	stopBy   atomic.Pointer[time.Time] // nil: Limits.Grace after the end of Run's context
 	stop     chan struct{}             // closed when no new call may start

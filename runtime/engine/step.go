@@ -48,6 +48,11 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 				return stepResult{}, err
 			}
 		}
+		if m == running && !slices.ContainsFunc(requests, (*request).hasCaller) {
+			if err := r.uncommitted.wait(ctx); err != nil {
+				return stepResult{}, err
+			}
+		}
 		g = r.watch(x)
 		t := &turn{r: r, x: x, ctx: ctx, mode: m, now: r.store.Now(), batch: base, steps: x.Steps(), guard: g, recoveries: x.State.Recoveries}
 		t.batch.Puts, t.batch.Sync = slices.Clip(base.Puts), base.Sync || x.unconfirmed
@@ -61,10 +66,12 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 		t.advance() //nolint:contextcheck // a mark is made also if ctx has ended
 		g.end()
 		if t.err != nil { // it is made again, as when the store does not answer: only the try that succeeds is paid for
+			t.release()
 			x.State, x.allowance.carried = nil, carried
 			return stepResult{}, t.err
 		}
 		err := t.commit()
+		t.release()
 		if err == nil && !t.committed && (m != guest || len(requests) > 1) && slices.ContainsFunc(requests, (*request).hasCaller) {
 			err = r.checkCurrent(ctx, x) // nothing was committed, and a state older than the request may have answered a caller
 		}

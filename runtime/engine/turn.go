@@ -22,6 +22,7 @@ type turn struct {
 	events []schemas.Event
 	steps  uint64 // of expressions of the execution, when the turn began
 	apart  int    // bytes of values that are stored in records of their own
+	held   int    // bytes of values of the events; see uncommitted
 	result stepResult
 	err    error // ends the turn
 
@@ -64,6 +65,7 @@ func (t *turn) emit(e schemas.Event) {
 		added.EvaluatedMS = float64(t.x.allowance.carried.Microseconds()) / 1000
 		t.x.allowance.carried = 0
 	}
+	t.hold(len(added.Output) + len(added.Text) + len(added.Data))
 	t.storeLarge(added)
 	t.batch.Sync = t.batch.Sync || mustSync(t.x.State, added)
 	var applied [5]func() // one for each companion
@@ -96,7 +98,7 @@ func (t *turn) full() bool { return len(t.events) >= maxEvents || t.enough(0) }
 
 // enough reports whether expressions took, or made, as much as they may in one commit that has more than some events.
 func (t *turn) enough(events int) bool {
-	return len(t.events) > events && (t.x.Steps()-t.steps >= maxSteps || t.apart >= maxApart)
+	return len(t.events) > events && (t.x.Steps()-t.steps >= maxSteps || t.apart >= maxApart || t.held > 0 && t.r.uncommitted.full())
 }
 
 // advance does what is due, until nothing is.
