@@ -132,7 +132,7 @@ func (p *process) checkLog(t *testing.T, id string) schemas.Status {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := journal.New(id, x.Head)
+	whole := p.journal.New(id, x.Head)
 	h := x.Head
 	h.Snapshot = 0
 	if err := p.journal.Fold(t.Context(), whole, h, x.Version); err != nil {

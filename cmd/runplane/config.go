@@ -207,8 +207,9 @@ var settings = []setting{
 		at:    func(c *Config) any { return &c.Limits.MaxTreeTime },
 	}, {
 		key: "limits.max_evaluation_bytes", standard: "134217728", min: 32 << 20, max: 64 << 30,
-		about: "memory that large evaluations of expressions in this process may take together, in bytes; others wait until it is free",
-		at:    func(c *Config) any { return &c.Limits.MaxEvaluation },
+		about: "memory that large evaluations of expressions in this process may take together, in bytes; others wait until it is free; " +
+			"executions keep half as much to read it again",
+		at: func(c *Config) any { return &c.Limits.MaxEvaluation },
 	}, {
 		key: "limits.start_timeout", standard: "30s",
 		about: "how long a realm may take to start or connect; a command that compiles or downloads first is slow once",

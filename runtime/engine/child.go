@@ -41,9 +41,11 @@ func abandonsChildren(s *machine.State) bool {
 // childrenAtOnce limits the children that are being created: each is held in several forms until it is committed.
 const childrenAtOnce = 32
 
-// createInTurn is createChild once fewer than childrenAtOnce are being created. If the inputs are not known any more they are rendered before.
-// wanted is false if the child is not to be created.
-func (r *Engine) createInTurn(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) (wanted bool, err error) {
+// createInTurn is createChild once fewer than childrenAtOnce are being created. If the inputs are not known any more, they are rendered
+// before. wanted is false if the child is not to be created.
+func (r *Engine) createInTurn(
+	ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value,
+) (wanted bool, err error) {
 	if err := r.creating.Acquire(ctx, 1); err != nil {
 		return false, context.Cause(ctx)
 	}

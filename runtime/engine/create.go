@@ -26,7 +26,7 @@ func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Sub
 		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, Workflow: sub.Workflow,
 		ParentID: sub.parent, CreatedAt: r.store.Now(), ScheduledAt: sub.ScheduledAt,
 	}}
-	x := newExecution(journal.New(id, h))
+	x := newExecution(r.journal.New(id, h))
 	x.SetProgram(p, sub.session)
 	x.State = machine.New(p)
 	x.State.SetUnknownRules(r.capabilities.UnknownRules)

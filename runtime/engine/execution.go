@@ -73,7 +73,7 @@ func (x *execution) committed(h *journal.Head, done store.Committed, sent time.T
 	x.Head, x.Version = *h, done.Versions[len(done.Versions)-1]
 	x.latest.Store(h)
 	x.marked, x.died = false, false
-	x.Trim()
+	x.Committed()
 	if done.Lease != nil {
 		x.lease, x.leaseSent = done.Lease, sent
 	}

@@ -190,7 +190,7 @@ func (f *family) ensureChild(o *owner, c child) {
 		f.children = map[int]string{}
 	}
 	f.children[c.unit] = c.id
-	head, session, suspending := o.x.Head, schemas.Value(o.x.Session.Raw()), o.x.State.Status == schemas.StatusSuspending
+	head, session, suspending := o.x.Head, o.x.Session, o.x.State.Status == schemas.StatusSuspending
 	bytes := int64(len(c.inputs))
 	f.creating.Add(bytes)
 	o.r.owners.Go(func() {

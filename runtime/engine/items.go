@@ -81,8 +81,8 @@ func (t *turn) itemOutput(unit int) ([]byte, error) {
 	if u.Status != schemas.NodeSucceeded {
 		return nil, nil
 	}
-	if cached, ok := t.x.CachedOutput(unit); ok { // it may not be committed yet
+	if cached, ok := t.x.CachedOutput(unit); ok {
 		return cached.Raw(), nil
 	}
-	return t.r.journal.Output(t.ctx, t.x.ID, t.x.State.Name(unit), u.Output, u.OutputRef)
+	return t.r.journal.OutputOf(t.ctx, t.x.Execution, t.x.State.Name(unit), u.Output, u.OutputRef)
 }

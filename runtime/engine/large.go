@@ -49,6 +49,7 @@ func (t *turn) storeLarge(e *schemas.Event) {
 // storeApart stores a value in a record of its own.
 func (t *turn) storeApart(name string, value []byte) *schemas.OutputRef {
 	t.apart += len(value)
+	t.x.Made(name, value)
 	t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.OutputKey(t.x.ID, name), Value: value, Version: store.AnyVersion})
 	return &schemas.OutputRef{NodeID: name, Bytes: len(value)}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 )
@@ -12,6 +13,7 @@ import (
 type Limits struct {
 	Plan          plan.Limits
 	MaxOutput     int           // bytes of one output that expressions read and a binding may make; 1 MiB
+	MaxCached     int64         // bytes that executions in memory keep together to read them again; [journal.DefaultCached]
 	MaxExecutions int           // executions in memory at once; 256
 	MaxParallel   int           // attempts of one execution in flight; 32. A plan may set fewer
 	MaxWait       time.Duration // longest wait of one request; 25 s, below the shortest timeout of the common clients
@@ -36,6 +38,7 @@ type Limits struct {
 func (l Limits) WithDefaults() Limits {
 	l.MaxOutput = cmp.Or(l.MaxOutput, 1<<20)
 	l.Plan.MaxBound = cmp.Or(l.Plan.MaxBound, l.MaxOutput)
+	l.MaxCached = cmp.Or(l.MaxCached, journal.DefaultCached)
 	l.MaxExecutions = cmp.Or(l.MaxExecutions, 256)
 	l.MaxParallel = cmp.Or(l.MaxParallel, 32)
 	l.MaxWait = cmp.Or(l.MaxWait, 25*time.Second)

@@ -214,6 +214,7 @@ func (o *owner) release() {
 	o.mu.Unlock()
 	answer(left, errReleased)
 	o.r.unmark(o.x)
+	o.x.DropCache()
 	for _, q := range left {
 		if q.call != nil {
 			o.r.owners.Go(func() { o.r.applyLate(o.x.ID, q) })

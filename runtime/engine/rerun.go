@@ -24,7 +24,7 @@ func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution,
 	p := old.Program.Definition.Plan
 	p.IdempotencyKey = ""
 	sub := Submit{
-		canonical: &p, SessionID: old.Head.SessionID, RerunOf: id, Workflow: old.Head.Workflow, session: schemas.Value(old.Session.Raw()),
+		canonical: &p, SessionID: old.Head.SessionID, RerunOf: id, Workflow: old.Head.Workflow, session: old.Session,
 	}
 	if sub.SessionID != "" {
 		_, err := r.sessions.Use(ctx, sub.SessionID)

@@ -137,7 +137,7 @@ func (t *turn) startChild(unit int) {
 		return
 	}
 	sub, cost := t.x.State.Node(unit).Sub, budget.ChildCost
-	cost.Bytes = sub.StoredBytes() + int64(len(inputs)+len(t.x.Session.Raw()))
+	cost.Bytes = sub.StoredBytes() + int64(len(inputs)+len(t.x.Session))
 	if ok, err := t.afford(unit, cost); err != nil {
 		t.failUnit(unit, "", err)
 		return

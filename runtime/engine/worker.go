@@ -50,7 +50,7 @@ func (r *Engine) claimDue(ctx context.Context) {
 		leases, sent = r.renewClaimed(ctx, leases, sent)
 		r.slots.Release(int64(room - len(leases)))
 		for i := range leases {
-			x := newExecution(journal.New(leases[i].Key.ID, journal.Head{}))
+			x := newExecution(r.journal.New(leases[i].Key.ID, journal.Head{}))
 			r.adopt(x, &leases[i], sent, nil, store.Batch{}) //nolint:contextcheck // an owner outlives the claiming
 		}
 		if err == nil || interrupted {

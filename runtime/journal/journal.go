@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
@@ -20,12 +21,13 @@ type Config struct {
 	UnknownRules func(*plan.Target) machine.UnknownRules
 }
 
-// Limits bound what expressions read, and what a tree of executions may use. Every field is required.
+// Limits bound what expressions read, and what a tree of executions may use. Every field but MaxCached is required.
 type Limits struct {
 	Plan      plan.Limits
 	MaxOutput int // bytes of one output or text that an expression reads
 	Tree      schemas.Budget
-	MaxOpen   int // executions below a root that are open at once
+	MaxOpen   int   // executions below a root that are open at once
+	MaxCached int64 // bytes that all executions in memory keep for their expressions; 0: DefaultCached
 }
 
 // Journal reads executions from the store.
@@ -33,13 +35,17 @@ type Journal struct {
 	store        *records.Store
 	sessions     *session.Sessions
 	limits       Limits
+	cache        *cache
 	retention    time.Duration
 	unknownRules func(*plan.Target) machine.UnknownRules
 }
 
 // Open returns a Journal; it reads nothing.
 func Open(c Config) *Journal {
-	return &Journal{store: c.Store, sessions: c.Sessions, limits: c.Limits, retention: c.Retention, unknownRules: c.UnknownRules}
+	return &Journal{
+		store: c.Store, sessions: c.Sessions, limits: c.Limits, cache: newCache(cmp.Or(c.Limits.MaxCached, DefaultCached)),
+		retention: c.Retention, unknownRules: c.UnknownRules,
+	}
 }
 
 // Reader is the read-only half of the contract Execution. It shows callers their own executions.

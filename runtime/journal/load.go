@@ -33,7 +33,7 @@ func (j *Journal) Load(ctx context.Context, id string) (*Execution, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := New(id, h)
+	x := j.New(id, h)
 	err = j.Fold(ctx, x, h, version)
 	if errors.Is(err, store.ErrNotFound) || err == nil && x.State.Seq < h.Seq {
 		err = j.notFoundOr(ctx, id, err)
@@ -85,8 +85,8 @@ func (j *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64)
 		state.SetBudget(j.limits.Tree, j.limits.MaxOpen)
 	}
 	x.State, x.Version = state, version
-	x.dropCache()
-	clear(x.lists)
+	x.made = nil
+	x.DropCache()
 	return nil
 }
 

@@ -26,6 +26,16 @@ func (j *Journal) Output(ctx context.Context, id, name string, inline schemas.Va
 	return rec.Value, nil
 }
 
+// OutputOf is Output for an execution in memory, of which the record may not be committed yet.
+func (j *Journal) OutputOf(ctx context.Context, x *Execution, name string, inline schemas.Value, ref *schemas.OutputRef) ([]byte, error) {
+	if ref != nil {
+		if made, ok := x.made[name]; ok {
+			return made, nil
+		}
+	}
+	return j.Output(ctx, x.ID, name, inline, ref)
+}
+
 // OutputNode stands for the execution's own output in place of a node id; no node can have this id.
 const OutputNode = "$output"
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/plan/expr"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -41,10 +42,22 @@ func (s Scope) WithState(found json.RawMessage) Scope {
 }
 
 // Inputs returns the inputs of the plan.
-func (s Scope) Inputs() *expr.Value { return s.x.inputs }
+func (s Scope) Inputs() *expr.Value {
+	kept := s.x.shelf()
+	if kept.inputs == nil {
+		kept.inputs = s.x.value(kept, []byte(records.OrElse(s.x.Program.Definition.Plan.Inputs, "{}")))
+	}
+	return kept.inputs
+}
 
 // Session returns the data of the session, as it was at submit.
-func (s Scope) Session() *expr.Value { return s.x.Session }
+func (s Scope) Session() *expr.Value {
+	kept := s.x.shelf()
+	if kept.session == nil {
+		kept.session = s.x.value(kept, s.x.Session)
+	}
+	return kept.session
+}
 
 // Output returns the answer of a verification; nil: there is none.
 func (s Scope) Output() *expr.Value { return s.answer }
@@ -123,12 +136,12 @@ func (s Scope) stored(inline schemas.Value, ref *schemas.OutputRef) (json.RawMes
 func (s Scope) read(name string, inline schemas.Value, ref *schemas.OutputRef) (json.RawMessage, error) {
 	begun := time.Now()
 	defer func() { s.x.reading += time.Since(begun) }()
-	return s.journal.Output(s.ctx, s.x.ID, name, inline, ref)
+	return s.journal.OutputOf(s.ctx, s.x, name, inline, ref)
 }
 
 // List returns the list that a for_each node runs over.
 func (s Scope) List(node int) ([]json.RawMessage, error) {
-	if list, ok := s.x.lists[node]; ok {
+	if list, ok := s.x.shelf().lists[node]; ok {
 		return list, nil
 	}
 	n, u := &s.x.Program.Nodes[node], &s.x.State.Units[node]
@@ -148,7 +161,7 @@ func (s Scope) List(node int) ([]json.RawMessage, error) {
 		return nil, schemas.Errorf(schemas.CodePayloadTooLarge, "for_each got %d items, max_items is %d", len(list), n.MaxItems).
 			WithHint("raise max_items, or select fewer items with an expression")
 	}
-	s.x.lists[node] = list
+	s.x.cacheList(node, list)
 	return list, nil
 }
 
@@ -202,7 +215,7 @@ func (s Scope) tooLarge(what, node string, bytes int) *schemas.Error {
 
 // text returns a text that was too large for the log.
 func (s Scope) text(unit int, node string) (string, error) {
-	if text, ok := s.x.texts[unit]; ok {
+	if text, ok := s.x.shelf().texts[unit]; ok {
 		return text, nil
 	}
 	ref := s.x.State.Units[unit].TextRef
