@@ -109,8 +109,9 @@ func (c *cli) storeFolder(cmd *cobra.Command, form string) (string, error) {
 	}
 	dir, ok := strings.CutPrefix(cfg.Store, "file:")
 	if !ok {
-		return "", schemas.Errorf(schemas.CodeInvalidArgument, "the store %s has no file of ours", storeName(cfg.Store)).
-			WithHint("name a store with --store file:DIR; a Redis has tools of its own (redis-check-aof, redis-check-rdb)")
+		return "", schemas.Errorf(schemas.CodeInvalidArgument, "this command reads the files of stores (file:DIR); %s is none", storeName(cfg.Store)).
+			WithHint("name a store with --store file:DIR. On a Redis each value is checked when it is read, and an error names its key; " +
+				"redis-check-rdb and redis-check-aof check the server's files")
 	}
 	return dir, nil
 }

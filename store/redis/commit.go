@@ -39,7 +39,7 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (store.Committed, err
 		c := e.call(l == &sh.strict, try > 0)
 		err := s.do(ctx, sh, l, c)
 		if err == nil {
-			out, err := e.answer(c.reply)
+			out, err := e.answer(sh, c.reply)
 			if err != nil && lost != nil {
 				err = lost // it may conflict with its own first try
 			}
@@ -98,7 +98,7 @@ func encodeBatch(s *Store, sh *shard, b *store.Batch) *encoded {
 	}
 	groups := e.groupAppends(b.Appends)
 	keys := 1 + len(b.Puts) + len(groups) + 2*len(b.Deletes)
-	args := make([]any, 0, 1+keys+10+6*len(b.Puts)+len(groups)+len(b.Appends)+2*len(b.Deletes)+3*len(b.Wakes)+9)
+	args := make([]any, 0, 1+keys+10+7*len(b.Puts)+len(groups)+len(b.Appends)+2*len(b.Deletes)+3*len(b.Wakes)+9)
 	args = append(args, keys, sh.base)
 	for i := range b.Puts {
 		args = append(args, sh.record(b.Puts[i].Key))
@@ -120,7 +120,8 @@ func encodeBatch(s *Store, sh *shard, b *store.Batch) *encoded {
 		if p.TTL > 0 {
 			ttl = micros(p.TTL)
 		}
-		args = append(args, p.Key.Kind, p.Key.ID, p.Version, ttl, termBlock(p.Terms), string(p.Value))
+		block := termBlock(p.Terms)
+		args = append(args, p.Key.Kind, p.Key.ID, p.Version, ttl, block, string(p.Value), recordSum(p.Key, block, p.Value))
 	}
 	for g := range groups {
 		args = append(args, e.sizes[g])
@@ -179,7 +180,7 @@ func (e *encoded) call(wait, again bool) *call {
 }
 
 // answer decodes what commit.lua returned.
-func (e *encoded) answer(reply any) (out store.Committed, err error) {
+func (e *encoded) answer(sh *shard, reply any) (out store.Committed, err error) {
 	list, _ := reply.([]any)
 	if len(list) < 2 {
 		return out, errReply
@@ -194,6 +195,12 @@ func (e *encoded) answer(reply any) (out store.Committed, err error) {
 		return out, fmt.Errorf("%w: %q is at version %v, not %d", store.ErrConflict, b.Puts[at].Key, list[2], b.Puts[at].Version)
 	case int64(2):
 		return out, fmt.Errorf("%w: %q is leased by %v", store.ErrConflict, b.Claim.Key, list[1])
+	case int64(4):
+		at, _ := list[1].(int64)
+		if at < 0 || at >= int64(len(b.Puts)) {
+			return out, errReply
+		}
+		return out, damaged(sh.record(b.Puts[at].Key), "its version or expiry is no number")
 	case int64(3):
 		text, _ := list[1].(string)
 		list = []any{int64(0)}

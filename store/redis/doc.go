@@ -15,7 +15,7 @@
 // may contain any bytes comes last, so no key is ambiguous.
 //
 //	{rp}:about                  format and number of shards
-//	{rp:00}:r:KIND:ID           hash: version, value, terms, expiry, trace of the batch
+//	{rp:00}:r:KIND:ID           hash: version, value, terms, expiry, checksum (sum.go), trace of the batch
 //	{rp:00}:l:KIND:ID           list: the log
 //	{rp:00}:i:KIND              the IDs of the kind's records, in order
 //	{rp:00}:t:KIND:TERM         the IDs of those with the term

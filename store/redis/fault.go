@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -28,6 +29,7 @@ const (
 	Unsaved     Kind = "unsaved"     // writes are refused because the server cannot save its data
 	Loading     Kind = "loading"     // the server is loading its data after a start
 	Foreign     Kind = "foreign"     // a key of this store has the wrong type
+	Damaged     Kind = "damaged"     // a value is not what was written
 	Moving      Kind = "moving"      // the cluster has no master for the slot
 	Undurable   Kind = "undurable"   // written, but not confirmed as durable in time
 	Unsuitable  Kind = "unsuitable"  // a server or configuration that cannot be used
@@ -45,10 +47,13 @@ var kinds = map[Kind]struct{ message, hint string }{
 	Unsaved:     {"Redis refuses writes because it cannot save its data", "check the server's log for a full or broken disk"},
 	Loading:     {"Redis is still loading its data", "wait: this continues by itself"},
 	Foreign:     {"a key of this store holds something else", "another program uses the same keys: give one of them another prefix with ?prefix="},
-	Moving:      {"the Redis Cluster serves no master for this slot", "check CLUSTER INFO; this continues by itself once all slots are served"},
-	Undurable:   {"written, but Redis did not confirm it as durable", "check the disk (WAITAOF) or the replicas (WAIT) of the server"},
-	Unsuitable:  {"this Redis cannot be used", ""},
-	Other:       {"Redis answered with an error", ""},
+	Damaged: {"a value of this store is not what was written",
+		"another program wrote to the keys of this store, or a part of them was restored or cut off: give the store a prefix and a Redis user " +
+			"of its own (ACL), and put a whole backup back (RDB or AOF); other records are not affected"},
+	Moving:     {"the Redis Cluster serves no master for this slot", "check CLUSTER INFO; this continues by itself once all slots are served"},
+	Undurable:  {"written, but Redis did not confirm it as durable", "check the disk (WAITAOF) or the replicas (WAIT) of the server"},
+	Unsuitable: {"this Redis cannot be used", ""},
+	Other:      {"Redis answered with an error", ""},
 }
 
 // Fault is an error of the server or of the connection to it. A commit that ends with one may have happened, unless the Kind
@@ -87,6 +92,22 @@ func (f *Fault) Hint() string {
 
 // Unwrap returns Err.
 func (f *Fault) Unwrap() error { return f.Err }
+
+// Lasting reports whether the store does not work again by itself.
+func (f *Fault) Lasting() bool { return f.Kind == Damaged }
+
+// damaged is the fault of a key of Redis.
+func damaged(key, what string) *Fault {
+	return &Fault{Kind: Damaged, Detail: fmt.Sprintf("key %q of Redis is not what was written: %s", key, what)}
+}
+
+// named names the key of Redis in the error of one that another program has written.
+func named(err error, key string) error {
+	if f, ok := errors.AsType[*Fault](err); ok && f.Kind == Foreign && f.Detail == "" {
+		return &Fault{Kind: Foreign, Detail: fmt.Sprintf("key %q of Redis holds something else", key), Err: f.Err}
+	}
+	return err
+}
 
 // errReply: the answer of a script has an unexpected form.
 var errReply = errors.New("unexpected answer of a script")

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -28,14 +27,14 @@ func parseMicros(reply any) (time.Time, error) {
 }
 
 // parseWake is the inverse of wakeText; "" is the zero Wake.
-func parseWake(key store.Key, text string) (*store.Wake, error) {
+func parseWake(sh *shard, key store.Key, text string) (*store.Wake, error) {
 	if text == "" {
 		return nil, nil
 	}
 	at, fairness, found := strings.Cut(text[1:], ":")
 	ns, err := strconv.ParseInt(at, 10, 64)
-	if !found || err != nil {
-		return nil, fmt.Errorf("wake of %q: %w", key, errReply)
+	if !found || err != nil || text[0] < '1' || text[0] > '0'+store.Priorities {
+		return nil, damaged(sh.wakes(key.Kind), "the wake of "+key.ID+" cannot be decoded")
 	}
 	return &store.Wake{Key: key, At: time.Unix(0, ns), Priority: int(text[0] - '0'), Fairness: fairness}, nil
 }

@@ -30,6 +30,7 @@ func (s *shard) record(k store.Key) string     { return s.base + ":r:" + k.Kind 
 func (s *shard) log(k store.Key) string        { return s.base + ":l:" + k.Kind + ":" + k.ID }
 func (s *shard) index(kind string) string      { return s.base + ":i:" + kind }
 func (s *shard) term(kind, term string) string { return s.base + ":t:" + kind + ":" + term }
+func (s *shard) wakes(kind string) string      { return s.base + ":w:" + kind }
 func (s *shard) channel() string               { return s.base + ":c" }
 func (s *shard) bucket(key string) string      { return s.base + ":b:" + key }
 func (s *Store) shardOf(partition string) *shard {

@@ -127,7 +127,7 @@ func (m *merge) fill(ctx context.Context, want int) error {
 // take decodes an answer of list.lua.
 func (f *source) take(q *store.Query, reply any) error {
 	list, _ := reply.([]any)
-	if len(list)%5 != 1 {
+	if len(list)%6 != 1 {
 		return errReply
 	}
 	last, _ := list[0].(string)
@@ -139,9 +139,9 @@ func (f *source) take(q *store.Query, reply any) error {
 	default:
 		f.lo = "(" + last
 	}
-	for i := 1; i < len(list); i += 5 {
+	for i := 1; i < len(list); i += 6 {
 		id, _ := list[i].(string)
-		r, err := parseRecord(store.Key{Kind: q.Kind, ID: id}, list[i+1:i+5])
+		r, err := parseRecord(f.sh, store.Key{Kind: q.Kind, ID: id}, list[i+1:i+6], q.Bare)
 		if err != nil {
 			return err
 		}

@@ -93,7 +93,7 @@ func (s *Store) placesOf(ctx context.Context, sh *shard, keys []store.Key, at []
 		wake, _ := list[3*n].(string)
 		holder, _ := list[3*n+1].(string)
 		var err error
-		if out[i].Wake, err = parseWake(keys[i], wake); err != nil {
+		if out[i].Wake, err = parseWake(sh, keys[i], wake); err != nil {
 			return err
 		}
 		if holder == "" {

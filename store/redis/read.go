@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/runplane/runplane/store"
 )
@@ -18,31 +20,55 @@ func (s *Store) Get(ctx context.Context, key store.Key) (out store.Record, err e
 	sh := s.shardOf(key.Partition())
 	c := run(getScript, []string{sh.record(key)}).again()
 	if err := s.do(ctx, sh, &sh.requests, c); err != nil {
-		return out, err
+		return out, named(err, sh.record(key))
 	}
 	if c.reply == nil {
 		return out, fmt.Errorf("%q: %w", key, store.ErrNotFound)
 	}
 	fields, _ := c.reply.([]any)
-	return parseRecord(key, fields)
+	return parseRecord(sh, key, fields, false)
 }
 
-// parseRecord decodes version, value, terms and expiry.
-func parseRecord(key store.Key, fields []any) (out store.Record, err error) {
-	if len(fields) != 4 {
+// parseRecord decodes version, value, terms, expiry and sum. What is not as it was written is a Fault; the value of a bare record was not
+// read.
+func parseRecord(sh *shard, key store.Key, fields []any, bare bool) (out store.Record, err error) {
+	if len(fields) != 5 {
 		return out, errReply
 	}
-	value, _ := fields[1].(string)
-	terms, _ := fields[2].(string)
-	out = store.Record{Key: key, Value: []byte(value)}
-	if out.Version, err = number(fields[0]); err != nil {
-		return out, fmt.Errorf("version of %q: %w", key, err)
+	value, hasValue := fields[1].(string)
+	terms, hasTerms := fields[2].(string)
+	sum, _ := fields[4].(string)
+	out = store.Record{Key: key}
+	what := ""
+	if out.Version, err = number(fields[0]); err != nil || out.Version < 1 {
+		what = "its version is no number"
+	} else if out.Terms, err = parseTerms(terms); err != nil || !hasTerms {
+		what = "its terms cannot be decoded"
+	} else if out.Expires, err = parseMicros(fields[3]); err != nil {
+		what = "its expiry is no number"
 	}
-	if out.Terms, err = parseTerms(terms); err != nil {
-		return out, fmt.Errorf("terms of %q: %w", key, err)
+	if bare || what != "" {
+		if what != "" {
+			return store.Record{}, damaged(sh.record(key), what)
+		}
+		return out, nil
 	}
-	out.Expires, err = parseMicros(fields[3])
-	return out, err
+	out.Value = []byte(value)
+	version, want, _ := strings.Cut(sum, ":")
+	switch {
+	case !hasValue:
+		what = "its value is missing"
+	case sum == "": // written by an earlier version
+	case want == "":
+		what = "its checksum is none"
+	case version == strconv.FormatInt(out.Version, 10) && want != recordSum(key, terms, out.Value):
+		// Otherwise it was written by a replica of an earlier version, which counts the version and leaves the sum as it is.
+		what = "its value or terms do not match their checksum"
+	}
+	if what != "" {
+		return store.Record{}, damaged(sh.record(key), what)
+	}
+	return out, nil
 }
 
 // Log reads entries of a log; see store.Store.
@@ -60,7 +86,7 @@ func (s *Store) Log(ctx context.Context, key store.Key, after int64, limit int) 
 	sh := s.shardOf(key.Partition())
 	c := plain("LRANGE", sh.log(key), after, after+int64(limit)-1)
 	if err := s.do(ctx, sh, &sh.requests, c); err != nil {
-		return nil, err
+		return nil, named(err, sh.log(key))
 	}
 	values, _ := c.reply.([]any)
 	out := make([]store.Entry, len(values))

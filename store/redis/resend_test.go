@@ -35,7 +35,7 @@ func TestResentBatchHasTheSameAnswer(t *testing.T) {
 		if err := s.do(t.Context(), sh, &sh.commits, c); err != nil {
 			t.Fatal(err)
 		}
-		return e.answer(c.reply)
+		return e.answer(sh, c.reply)
 	}
 	e := encodeBatch(s, sh, &b)
 	if !e.resendable {

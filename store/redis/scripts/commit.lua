@@ -4,7 +4,7 @@
 -- ARGV    1 token of the batch   2 "1": it was sent before   3 message for watchers, "": none
 --         4 number of subscribers of the shard's channel that need no message   5 number of puts   6 of append groups
 --         7 of deletes   8 of wakes   9 of claims (0 or 1)   10 of releases (0 or 1); then
---         put      kind, id, version that was read (-1: any), ttl in microseconds (0: never expires), terms, value
+--         put      kind, id, version that was read (-1: any), ttl in microseconds (0: never expires), terms, value, sum
 --         appends  number, the values
 --         delete   kind, id
 --         wake     kind, id, wake ("" removes it)
@@ -15,6 +15,7 @@
 --         {1, index of the put, version found}: a version does not match
 --         {2, owner}: the key to claim is leased
 --         {3, "expiry length … version …"}: the batch was sent before and had been written
+--         {4, index of the put}: what is stored there is no record
 local puts, groups, deletes, wakes = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local claims, releases = ARGV[9] == '1', ARGV[10] == '1'
 local enqueue, remove, leased, died, _
@@ -29,6 +30,9 @@ local function reindex(kind, id, old, fresh)
     local set, at = {}, 1
     while at < #block do
       local high, low = string.byte(block, at, at + 1)
+      if not low then
+        break -- it is not what was written
+      end
       local size = high * 256 + low
       set[string.sub(block, at + 2, at + 1 + size)] = true
       at = at + 2 + size
@@ -63,15 +67,18 @@ for i = 1, puts do
     end
   end
   local old = redis.call('HMGET', KEYS[1 + i], 'v', 'x', 't')
-  local have = tonumber(old[1] or 0)
-  if old[2] and old[2] ~= '' and tonumber(old[2]) <= now() then
+  local have, expires = tonumber(old[1] or 0), tonumber(old[2] or '')
+  if not have or have < 0 or old[2] and old[2] ~= '' and not expires then
+    return {4, i - 1}
+  end
+  if expires and expires <= now() then
     have = 0
   end
   if want >= 0 and want ~= have then
     return {1, i - 1, have}
   end
   olds[i] = {have, old[1], old[2] or '', old[3] or ''}
-  arg = arg + 6
+  arg = arg + 7
 end
 local firstGroup, firstDelete = arg, arg
 for i = 1, groups do
@@ -113,7 +120,7 @@ for i = 1, puts do
   if indexed ~= block then
     reindex(kind, id, indexed, block)
   end
-  arg = arg + 6
+  arg = arg + 7
 end
 
 -- Leases.
@@ -216,11 +223,11 @@ arg = 11
 for i = 1, puts do
   local version, block = olds[i][1] + 1, ARGV[arg + 4]
   if i == carrier then
-    redis.call('HSET', KEYS[1 + i], 'v', version, 'd', ARGV[arg + 5], 't', block, 'x', expiries[i], 'b', ARGV[1] .. table.concat(reply, ' ', 2))
+    redis.call('HSET', KEYS[1 + i], 'v', version, 'd', ARGV[arg + 5], 't', block, 'x', expiries[i], 'c', version .. ':' .. ARGV[arg + 6], 'b', ARGV[1] .. table.concat(reply, ' ', 2))
   else
-    redis.call('HSET', KEYS[1 + i], 'v', version, 'd', ARGV[arg + 5], 't', block, 'x', expiries[i])
+    redis.call('HSET', KEYS[1 + i], 'v', version, 'd', ARGV[arg + 5], 't', block, 'x', expiries[i], 'c', version .. ':' .. ARGV[arg + 6])
   end
-  arg = arg + 6
+  arg = arg + 7
 end
 
 if ARGV[3] ~= '' and redis.call('PUBSUB', 'SHARDNUMSUB', base .. ':c')[2] > tonumber(ARGV[4]) then

@@ -3,7 +3,8 @@
 -- KEYS    1 the shard   2 the index
 -- ARGV    1 kind   2 from and 3 to, as ZRANGE BYLEX takes them   4 "1": in descending order   5 most ids to read
 --         6 "1": without the values
--- returns {last id read, "" when there are no more; then for each record id, version, value, terms, expiry}
+-- returns {last id read, "" when there are no more; then for each record id, version, value, terms, expiry,
+--         sum, with nil for what is missing}
 local from, to = ARGV[2], ARGV[3]
 local ids
 if ARGV[4] == '1' then
@@ -19,10 +20,11 @@ local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local value = ARGV[6] == '1' and 'none' or 'd' -- no record has a field none
 for _, id in ipairs(ids) do
-  local r = redis.call('HMGET', KEYS[1] .. ':r:' .. ARGV[1] .. ':' .. id, 'v', value, 't', 'x')
-  if r[1] and (r[4] == '' or tonumber(r[4]) > now) then
+  local r = redis.call('HMGET', KEYS[1] .. ':r:' .. ARGV[1] .. ':' .. id, 'v', value, 't', 'x', 'c')
+  local expiry = tonumber(r[4] or '')
+  if (r[1] or r[2] or r[3]) and (not expiry or expiry > now) then
     local n = #reply
-    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = id, r[1], r[2] or '', r[3], r[4]
+    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5], reply[n + 6] = id, r[1], r[2], r[3], r[4], r[5]
   end
 end
 return reply

@@ -24,8 +24,8 @@ end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. ':e:' .. kind, '-inf', now)) do
   local wake = redis.call('HGET', base .. ':w:' .. kind, id)
   if wake then
-    local p = tonumber(string.sub(wake, 1, 1))
-    local at = math.ceil(tonumber(string.sub(wake, 2, string.find(wake, ':', 2, true) - 1)) / 1000)
+    local p, at = string.match(wake, '^([1-5])(-?%d+):')
+    p, at = tonumber(p or 3), math.ceil(tonumber(at or 0) / 1000)
     if at <= now then
       due[p] = due[p] + 1
       older(at)

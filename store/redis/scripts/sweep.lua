@@ -13,6 +13,9 @@ for _, name in ipairs(gone) do
   local block, at = redis.call('HGET', key, 't') or '', 1
   while at < #block do
     local high, low = string.byte(block, at, at + 1)
+    if not low then
+      break -- it is not what was written
+    end
     local size = high * 256 + low
     redis.call('ZREM', base .. ':t:' .. kind .. ':' .. string.sub(block, at + 2, at + 1 + size), id)
     at = at + 2 + size

@@ -17,10 +17,15 @@ local function now()
 end
 
 local function queue()
-  -- parse splits a wake into its time in microseconds, the suffix of its priority's keys, and its fairness key.
+  -- parse splits a wake into its time in microseconds, the suffix of its priority's keys, and its fairness key. One that is not what was
+  -- written is due at once: the replica that claims it looks.
   local function parse(kind, wake)
     local colon = string.find(wake, ':', 2, true)
-    local at = math.ceil(tonumber(string.sub(wake, 2, colon - 1)) / 1000)
+    local at = colon and string.find(wake, '^[1-5]') and tonumber(string.sub(wake, 2, colon - 1))
+    if not at then
+      return 0, ':' .. kind .. ':3', ''
+    end
+    at = math.ceil(at / 1000)
     return at, ':' .. kind .. ':' .. string.sub(wake, 1, 1), string.sub(wake, colon + 1)
   end
 
