@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"go.etcd.io/bbolt"
 	bberrors "go.etcd.io/bbolt/errors"
@@ -40,11 +41,15 @@ func (s *Store) prepare(dir, path string) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
-	return inspectFile(dir, path, info)
+	return s.file.inspect(dir, path, info, slowStart)
 }
 
-// inspectFile returns an error unless the file is a sound store, as far as pages and keys go.
-func inspectFile(dir, path string, info os.FileInfo) error {
+// slowStart is from when on the log says what a start does.
+const slowStart = time.Second
+
+// inspect returns an error unless the file is a sound store, as far as pages and keys go.
+// It says what it does when it takes longer than slow.
+func (f *file) inspect(dir, path string, info os.FileInfo, slow time.Duration) error {
 	if err := checkKind(path, info); err != nil {
 		return err
 	}
@@ -55,17 +60,26 @@ func inspectFile(dir, path string, info os.FileInfo) error {
 	if err == nil { // else the survey says what is wrong
 		defer locked.Close()
 	}
-	f, err := os.Open(path)
+	opened, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
-	defer f.Close()
-	in, err := pages.Open(f, info.Size())
+	defer opened.Close()
+	in, err := pages.Open(opened, info.Size())
 	if err != nil {
 		return &Fault{Kind: Damaged, Path: path, Detail: err.Error()}
 	}
-	v := survey{in: in}
+	began, said := time.Now(), false
+	v := survey{in: in, progress: func(entries int) {
+		if !said && time.Since(began) >= slow {
+			said = true
+			f.say(fmt.Sprintf("reading the keys of the store file %s (%d MiB) before it is opened: %d so far", path, info.Size()>>20, entries))
+		}
+	}}
 	err = v.run()
+	if said {
+		f.say(fmt.Sprintf("read the %d keys of the store file %s in %v", v.entries, path, time.Since(began).Round(100*time.Millisecond)))
+	}
 	if errors.Is(err, errDamaged) {
 		return &Fault{Kind: Damaged, Path: path, Detail: err.Error(), Err: err}
 	}

@@ -16,6 +16,9 @@ type survey struct {
 	visit func(b *bucket, key []byte, e entry) error // each entry that is as it was written; its body only if deep
 	skip  func(b *bucket, f *Finding)                // each that is not
 
+	progress func(entries int) // after each few thousand entries
+
+	entries  int
 	findings []Finding
 	format   string
 	unsealed bool
@@ -125,8 +128,14 @@ func (v *survey) checkBuckets() {
 	}
 }
 
+// progressEvery is after how many entries survey.progress is called.
+const progressEvery = 4096
+
 // entry checks one entry.
 func (v *survey) entry(b *bucket, key []byte, value pages.Value) error {
+	if v.entries++; v.entries%progressEvery == 0 && v.progress != nil {
+		v.progress(v.entries)
+	}
 	e, err := v.openEntry(b, key, value)
 	if err == nil && v.deep {
 		err = b.checkBody(e)

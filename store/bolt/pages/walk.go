@@ -3,6 +3,7 @@ package pages
 import (
 	"bytes"
 	"fmt"
+	"os"
 )
 
 // Damage is a part of the file that is not as it was written.
@@ -159,6 +160,9 @@ func (w *walk) elements(p *page, bucket string, low, high []byte, depth int) {
 		}
 		sound = false
 	})
+	if p.branch {
+		w.ahead(all)
+	}
 	for i := range all {
 		if w.err != nil {
 			return
@@ -178,6 +182,19 @@ func (w *walk) elements(p *page, bucket string, low, high []byte, depth int) {
 			w.damage(Damage{Page: p.number, Bucket: bucket, What: what, Lost: true, Low: e.key, High: append(bytes.Clone(e.key), 0)})
 		case w.v.Entry != nil:
 			w.err = w.v.Entry(bucket, e.key, Value{p: p, from: e.value, Size: e.length})
+		}
+	}
+}
+
+// ahead has the pages below a page read together: one after the other would wait for the disk each time.
+func (w *walk) ahead(below []element) {
+	f, ok := w.f.in.(*os.File)
+	if !ok {
+		return
+	}
+	for i := range below {
+		if n := below[i].child; n < w.inFile() {
+			readAhead(f, int64(n)*int64(w.f.Meta.Page), w.f.Meta.Page)
 		}
 	}
 }
