@@ -34,8 +34,10 @@ var BudgetKinds = [...]struct {
 	BudgetCalls:      {"calls", "limits.max_tree_calls", "split the plan, or make fewer calls with for_each and retry"},
 	BudgetItems:      {"items of for_each nodes", "limits.max_tree_items", "split the plan, or filter the lists before for_each"},
 	BudgetEvents:     {"events", "limits.max_tree_events", "split the plan"},
-	BudgetBytes:      {"bytes", "limits.max_tree_bytes", "outputs and the plans and inputs of workflows count: let the capabilities answer with less, give workflows less, or split the plan"},
-	BudgetEvaluation: {"milliseconds of evaluation", "limits.max_tree_evaluation", "compute less in expressions, or let a capability compute it"},
+	BudgetBytes: {"bytes", "limits.max_tree_bytes",
+		"outputs and the plans and inputs of workflows count: let the capabilities answer with less, give workflows less, or split the plan"},
+	BudgetEvaluation: {"milliseconds of evaluation", "limits.max_tree_evaluation",
+		"compute less in expressions, or let a capability compute it"},
 }
 
 // Of returns the amount of one kind; it may be changed through the pointer.

@@ -134,7 +134,8 @@ func (c *Checker) check(doc json.RawMessage, t translator) []Problem {
 	case errors.Is(err, errInterrupted):
 		return []Problem{{Keyword: KeywordInterrupted, Message: "the document was not checked to its end", cause: context.Cause(t.ctx)}}
 	case !errors.As(err, &failed):
-		return []Problem{{Keyword: "steps", Message: fmt.Sprintf("the document is too complex to check against the schema (limit %d steps)", maxCheckSteps)}}
+		return []Problem{{Keyword: "steps", Message: fmt.Sprintf("the document is too complex to check against the schema (limit %d steps)",
+			maxCheckSteps)}}
 	}
 	t.doc = value
 	return t.translate(failed)

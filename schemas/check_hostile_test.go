@@ -38,9 +38,11 @@ func TestHostileSchemas(t *testing.T) {
 		{"unique items", `{"uniqueItems":true}`, `[` + objectOf(100_000, `"%d"`) + `]`, ""},
 		{"unique items at each level", `{"$defs":{"a":{"uniqueItems":true,"items":{"$ref":"#/$defs/a"}}},"$ref":"#/$defs/a"}`,
 			strings.Repeat(`[1,`, 900) + `[` + objectOf(50_000, `%d`) + `]` + strings.Repeat(`]`, 900), "steps"},
-		{"a large constant", `{"items":{"const":[` + objectOf(7000, `"%d"`) + `]}}`, `[` + strings.Repeat(`[`+objectOf(7000, `"%d"`)+`],`, 40) + `1]`, ""},
+		{"a large constant", `{"items":{"const":[` + objectOf(7000, `"%d"`) + `]}}`,
+			`[` + strings.Repeat(`[`+objectOf(7000, `"%d"`)+`],`, 40) + `1]`, ""},
 		{"many names", `{"items":{"properties":{` + objectOf(4000, `"p%d":true`) + `}}}`, `[` + strings.Repeat(`{},`, 100_000) + `{}]`, "steps"},
-		{"alternatives that fail", `{"items":{"anyOf":[` + objectOf(1000, `{"const":%d}`) + `]}}`, `[` + strings.Repeat(`"a",`, 2000) + `1]`, "steps"},
+		{"alternatives that fail", `{"items":{"anyOf":[` + objectOf(1000, `{"const":%d}`) + `]}}`, `[` + strings.Repeat(`"a",`, 2000) + `1]`,
+			"steps"},
 		{"values that fail", `{"items":{"type":"string"}}`, `[` + strings.Repeat(`1,`, 300_000) + `1]`, "type"},
 		{"too many values", `{}`, `[` + strings.Repeat(`1,`, 1_100_000) + `1]`, "json"},
 		{"commas in a text", `{}`, `"` + strings.Repeat(",", 1_100_000) + `"`, ""},
@@ -82,10 +84,12 @@ func TestLargePatternsAreLeftOut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, counted := len(c.Unchecked()), LargePatterns(json.RawMessage(tt.schema)); got < tt.large || got > tt.large+1 || counted < tt.large || counted > tt.large+1 {
+		if got, counted := len(c.Unchecked()), LargePatterns(json.RawMessage(tt.schema)); got < tt.large || got > tt.large+1 ||
+			counted < tt.large || counted > tt.large+1 {
 			t.Errorf("%.80s: %d patterns are left out, %d counted, want %d", tt.schema, got, counted, tt.large)
 		}
-		if p := c.Check(t.Context(), json.RawMessage(`{"b":"c"}`)); !slices.ContainsFunc(p, func(p Problem) bool { return p.Keyword == "pattern" }) {
+		if p := c.Check(t.Context(), json.RawMessage(`{"b":"c"}`)); !slices.ContainsFunc(p,
+			func(p Problem) bool { return p.Keyword == "pattern" }) {
 			t.Errorf("%.80s: b is not checked: %v", tt.schema, p)
 		}
 	}
@@ -138,7 +142,8 @@ func TestChecksRunAtTheSameTime(t *testing.T) {
 // FuzzCheck: any schema is refused or checks any document within its steps.
 func FuzzCheck(f *testing.F) {
 	f.Add(`{"type":"object","properties":{"a":{"pattern":"^(a?){9}$"}},"uniqueItems":true}`, `{"a":"aaa"}`)
-	f.Add(`{"$defs":{"a":{"allOf":[{"$ref":"#/$defs/b"},{"$ref":"#/$defs/b"}]},"b":{"not":{"$ref":"#/$defs/c"}},"c":{}},"$ref":"#/$defs/a"}`, `[[1,1e400],"\ud800"]`)
+	f.Add(`{"$defs":{"a":{"allOf":[{"$ref":"#/$defs/b"},{"$ref":"#/$defs/b"}]},"b":{"not":{"$ref":"#/$defs/c"}},"c":{}},"$ref":"#/$defs/a"}`,
+		`[[1,1e400],"\ud800"]`)
 	f.Add(`{"$dynamicAnchor":"n","items":{"$dynamicRef":"#n"},"unevaluatedItems":false}`, `[[],[[]]]`)
 	f.Add(`{"$schema":"http://json-schema.org/draft-07/schema#","format":"regex","dependencies":{"a":{"minimum":1e300}}}`, `"(a{1000}){1000}"`)
 	f.Add(`{"$schema":"http://json-schema.org/draft-04/schema#","id":"x","exclusiveMinimum":true,"minimum":0}`, `-0e0`)

@@ -19,7 +19,8 @@ func (c *compiled) visit(s *jsonschema.Schema, locations map[string]*jsonschema.
 		weight += 16
 	}
 	each := 0
-	for _, one := range []any{s.PropertyNames, s.UnevaluatedProperties, s.Contains, s.Items2020, s.UnevaluatedItems, s.AdditionalProperties, s.Items} {
+	for _, one := range []any{s.PropertyNames, s.UnevaluatedProperties, s.Contains, s.Items2020, s.UnevaluatedItems, s.AdditionalProperties,
+		s.Items} {
 		if len(schemasOf(one)) > 0 {
 			each = 1
 		}

@@ -79,15 +79,19 @@ func TestFindFlaw(t *testing.T) {
 func TestMend(t *testing.T) {
 	for _, row := range []struct{ name, doc, want, note string }{
 		{"nothing to mend", `{"a": 1}`, `{"a": 1}`, ""},
-		{"bytes", "{\"a\": \"A\xff\xfeB\", \"n\":1.50}", "{\"a\":\"A\ufffd\ufffdB\",\"n\":1.50}", "2 bytes that are not UTF-8 were replaced by U+FFFD, first at /a"},
-		{"halves", `["\ud800x","\ud83d\ude00"]`, `["\ufffdx","\ud83d\ude00"]`, "1 escapes of half a character were replaced by U+FFFD, first at /0"},
-		{"a name twice", `{"a":1,"b":[],"a":{"c":null}}`, `{"b":[],"a":{"c":null}}`, "1 values were dropped because their object has the name again"},
+		{"bytes", "{\"a\": \"A\xff\xfeB\", \"n\":1.50}", "{\"a\":\"A\ufffd\ufffdB\",\"n\":1.50}",
+			"2 bytes that are not UTF-8 were replaced by U+FFFD, first at /a"},
+		{"halves", `["\ud800x","\ud83d\ude00"]`, `["\ufffdx","\ud83d\ude00"]`,
+			"1 escapes of half a character were replaced by U+FFFD, first at /0"},
+		{"a name twice", `{"a":1,"b":[],"a":{"c":null}}`, `{"b":[],"a":{"c":null}}`,
+			"1 values were dropped because their object has the name again"},
 		{"a name three times", `{"a":1,"a":2,"\u0061":3}`, `{"\u0061":3}`, "2 values were dropped because their object has the name again"},
 		{"names that become equal", "{\"a\xff\":1,\"a\xfe\":2}", "{\"a\ufffd\":1,\"a\ufffd (2)\":2}",
 			"2 bytes that are not UTF-8 were replaced by U+FFFD|1 names that were equal after that were numbered"},
 		{"and a number that is taken", "{\"a\xff\":1,\"a\xfe\":2,\"a\ufffd (2)\":3}", "{\"a\ufffd\":1,\"a\ufffd (3)\":2,\"a\ufffd (2)\":3}",
 			"2 bytes that are not UTF-8 were replaced by U+FFFD|1 names that were equal after that were numbered"},
-		{"white space", " { \"a\" : [ \"\xff\" , true ] } ", "{\"a\":[\"\ufffd\",true]}", "1 bytes that are not UTF-8 were replaced by U+FFFD, first at /a/0"},
+		{"white space", " { \"a\" : [ \"\xff\" , true ] } ", "{\"a\":[\"\ufffd\",true]}",
+			"1 bytes that are not UTF-8 were replaced by U+FFFD, first at /a/0"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got, notes, flaw := Mend([]byte(row.doc), 0)
@@ -106,7 +110,8 @@ func TestMend(t *testing.T) {
 // FuzzMend checks that what comes out is JSON that a strict reader reads, and is not mended again.
 func FuzzMend(f *testing.F) {
 	for _, doc := range []string{
-		"{\"a\":\"\xff\",\"a\":2,\"b\xfe\":[1e400,\"\\ud800\"]}", "{\"a\xff\":1,\"a\xfe\":2,\"a\xfd\":3}", nested(200), `{"a":{"b":{},"b":[]},"a":1}`,
+		"{\"a\":\"\xff\",\"a\":2,\"b\xfe\":[1e400,\"\\ud800\"]}", "{\"a\xff\":1,\"a\xfe\":2,\"a\xfd\":3}", nested(200),
+		`{"a":{"b":{},"b":[]},"a":1}`,
 		" [ \"\\ud83d\\ude00\\ud83d\" , -0 , 1E5 ] ", `"\u00`, `{"\ud800":1,"\udfff":2,"\ufffd":3}`,
 		"{\"\\\x8b\"\x93",
 	} {

@@ -48,14 +48,17 @@ func TestRetryInheritsEachField(t *testing.T) {
 // As for Retry: a field that Or forgets fails here. An explicit 0 is a value.
 func TestPolicyInheritsEachField(t *testing.T) {
 	full := Policy{
-		Timeout: new(second), Settle: new(second), Retry: &Retry{MaxAttempts: 2}, Breaker: &Breaker{Failures: new(3), OpenFor: second}, RateLimit: &RateLimit{Rate: 1},
+		Timeout: new(second), Settle: new(second), Retry: &Retry{MaxAttempts: 2}, Breaker: &Breaker{Failures: new(3), OpenFor: second},
+		RateLimit:   &RateLimit{Rate: 1},
 		Concurrency: new(4), ConcurrencyWait: new(second), CacheTTL: new(second), StaleIfError: new(second),
 		Fallback: []PolicyFallback{{Capability: "a.b"}}, Drift: DriftAllowCompatible, Effect: EffectRead, IdempotencyArg: "key", Protocol: "auto", Required: new(true), TimeoutFrom: "somewhere",
 		MaxRefusals: new(5), RetryUnknown: new(true), RetryUnknownFrom: "elsewhere",
 	}
 	off := Policy{
-		Timeout: new(Duration(0)), Settle: new(Duration(0)), Breaker: &Breaker{Failures: new(0)}, RateLimit: &RateLimit{}, Concurrency: new(0), ConcurrencyWait: new(Duration(0)),
-		CacheTTL: new(Duration(0)), StaleIfError: new(Duration(0)), Fallback: []PolicyFallback{}, Required: new(false), RetryUnknown: new(false), MaxRefusals: new(0),
+		Timeout: new(Duration(0)), Settle: new(Duration(0)), Breaker: &Breaker{Failures: new(0)}, RateLimit: &RateLimit{}, Concurrency: new(0),
+		ConcurrencyWait: new(Duration(0)),
+		CacheTTL:        new(Duration(0)), StaleIfError: new(Duration(0)), Fallback: []PolicyFallback{}, Required: new(false), RetryUnknown: new(false),
+		MaxRefusals: new(0),
 	}
 	for i := range reflect.TypeFor[Policy]().NumField() {
 		name := reflect.TypeFor[Policy]().Field(i).Name

@@ -47,7 +47,8 @@ func TestCleanSchema(t *testing.T) {
 		{"short", `{"a": 1}`, `{"a": 1}`},
 		{"hidden", `{"type":"object","properties":{"a\u200b":{"description":"x\u202ey\u001b[1mz","enum":["\u200bv"],"minimum":12345678901234567890}}}`,
 			`{"properties":{"a":{"description":"xyz","enum":["v"],"minimum":12345678901234567890}},"type":"object"}`},
-		{"long texts at every place", `{"description":"` + long + `","properties":{"description":{"items":{"title":"` + long + `"},"default":"` + long + `"}}}`,
+		{"long texts at every place",
+			`{"description":"` + long + `","properties":{"description":{"items":{"title":"` + long + `"},"default":"` + long + `"}}}`,
 			`{"description":"ddddddd…","properties":{"description":{"default":"` + long + `","items":{"title":"ddddddd…"}}}}`},
 	} {
 		if got := CleanSchema(Object(tt.schema), 10, "…"); string(got) != tt.want {

@@ -2,11 +2,9 @@ package server
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -168,7 +166,8 @@ func TestBadBytesAreRefusedAtEveryDoor(t *testing.T) {
 						}
 					}
 					plain := strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(says)
-					if string(r.ID) != id || place.result && r.Result == nil && h.name != "20,000 levels" || !strings.Contains(plain, h.says) || len(says) > 1000 {
+					if string(r.ID) != id || place.result && r.Result == nil && h.name != "20,000 levels" || !strings.Contains(plain, h.says) ||
+						len(says) > 1000 {
 						t.Errorf("%s in %s: answer to %s says %.300q", h.name, place.name, r.ID, says)
 					}
 					if place.name == "the method" {
@@ -195,7 +194,8 @@ func TestErrorNamesThePlaceOfABadByte(t *testing.T) {
 	if err := json.Unmarshal([]byte(c.next().Result.Content[0].Text), &body); err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprintf("byte %d of the message", strings.IndexByte(message, 0xff)); body.Error.Field != "/a/1/b~1c" || !strings.Contains(body.Error.Message, want) {
+	if want := fmt.Sprintf("byte %d of the message", strings.IndexByte(message, 0xff)); body.Error.Field != "/a/1/b~1c" ||
+		!strings.Contains(body.Error.Message, want) {
 		t.Errorf("got %+v, want %s", body.Error, want)
 	}
 }
@@ -223,7 +223,8 @@ func TestRequestIDsAreAnsweredAsGiven(t *testing.T) {
 			} {
 				for _, message := range []string{
 					`"method":"tools/call","params":{"name":"zebra","arguments":{"n":1}}`, `"method":"ping"`, `"method":"tools/list"`,
-					`"method":"none"`, `"method":"tools/call","params":{"name":"no such"}`, `"method":"tools/call","params":{"name":"zebra","arguments":{"n":1e999}}`,
+					`"method":"none"`, `"method":"tools/call","params":{"name":"no such"}`,
+					`"method":"tools/call","params":{"name":"zebra","arguments":{"n":1e999}}`,
 				} {
 					ask := d.open(t, s) // a client uses an id once
 					if r := strict(t, ask(`{"jsonrpc":"2.0","id":`+id+`,`+message+`}`)); !sameID(r.ID, id) {
@@ -319,9 +320,11 @@ func TestParamsOfAnotherShape(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			ask := d.open(t, New(Config{Methods: newWorld().methods()}))
 			for i, rest := range []string{
-				`"method":"tools/call","params":{"name":5}`, `"method":"tools/call","params":[]`, `"method":"tools/call","params":{"name":"zebra","_meta":3}`,
+				`"method":"tools/call","params":{"name":5}`, `"method":"tools/call","params":[]`,
+				`"method":"tools/call","params":{"name":"zebra","_meta":3}`,
 				`"method":"tools/call","params":{"name":"zebra","task":"x"}`, `"method":"prompts/get","params":{"name":"x","arguments":{"a":1}}`,
-				`"method":"initialize","params":{"protocolVersion":7}`, `"method":"resources/read","params":{"uri":{}}`, `"method":"tools/list","params":{"cursor":1}`,
+				`"method":"initialize","params":{"protocolVersion":7}`, `"method":"resources/read","params":{"uri":{}}`,
+				`"method":"tools/list","params":{"cursor":1}`,
 				`"method":"tools/call","params":{"name":"` + long + `"}`, `"method":"prompts/get","params":{"name":"` + long + `"}`,
 				`"method":"resources/read","params":{"uri":"` + long + `"}`, `"method":"` + long + `"`, `"method":7`,
 				`"method":"tools/call","params":{"name":"zebra","_meta":{"io.modelcontextprotocol/protocolVersion":"` + long + `"}}`,
@@ -356,55 +359,4 @@ func TestResultsAreReadable(t *testing.T) {
 			}
 		}
 	}
-}
-
-// FuzzStdio sends any bytes as lines: every answer is a line of JSON that a strict client reads, a request is answered under its
-// id, and the next one is served.
-func FuzzStdio(f *testing.F) {
-	for _, h := range hostile {
-		if len(h.json) < 1000 {
-			f.Add([]byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"zebra","arguments":{"n":` + h.json + `}}}`))
-			f.Add([]byte(`{"jsonrpc":"2.0","id":` + h.json + `,"method":"ping","params":` + h.json + `}`))
-		}
-	}
-	f.Add([]byte(`{"jsonrpc":"2.0","id":9007199254740993,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}`))
-	f.Add([]byte(`{"jsonrpc":"2.0","id":"é","method":"tools/list","params":{"cursor":"x","_meta":{}}}` + "\n" + `{"id":1,"ID":2}`))
-	f.Add([]byte("{\"jsonrpc\":\"2.0\",\"id\":\",,&\",000000000000000000000000000\x800"))
-	s := New(Config{Methods: newWorld().methods()[:1]})
-	// value is an id without the form in which it is written: & and \u0026 are one.
-	value := func(id json.RawMessage) string {
-		var v any
-		if schemas.Decode(id, &v) != nil {
-			return string(id)
-		}
-		return fmt.Sprintf("%T %v", v, v)
-	}
-	f.Fuzz(func(t *testing.T, input []byte) {
-		var out bytes.Buffer
-		last := `{"jsonrpc":"2.0","id":"the last","method":"ping"}`
-		if err := s.Stdio(t.Context(), io.MultiReader(bytes.NewReader(input), strings.NewReader("\n"+last+"\n")), &out); err != nil {
-			t.Fatal(err)
-		}
-		given := map[string]bool{value(json.RawMessage("null")): true, "string the last": true, "": true}
-		for l := range bytes.Lines(input) {
-			var m struct{ ID json.RawMessage }
-			if json.Unmarshal(l, &m) == nil {
-				given[value(m.ID)] = true
-			}
-			if id := messageID(bytes.TrimSpace(l)); id != nil {
-				given[value(id)] = true
-			}
-		}
-		served := false
-		for l := range strings.Lines(out.String()) {
-			r := strict(t, strings.TrimSuffix(l, "\n"))
-			if r.Method == "" && !given[value(r.ID)] {
-				t.Fatalf("%q: answer under id %s", input, r.ID)
-			}
-			served = served || string(r.ID) == `"the last"` && r.Result != nil
-		}
-		if !served {
-			t.Fatalf("%q: the next request is not served: %s", input, out.String())
-		}
-	})
 }

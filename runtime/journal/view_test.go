@@ -31,8 +31,10 @@ func TestWaitingForSaysWhatACallWaitsFor(t *testing.T) {
 			err:    schemas.Errorf(schemas.CodeQuotaExceeded, "used up").WithOutcome(schemas.NotRun).WithRetryAfter(time.Minute),
 			reason: schemas.ReasonBudget, expires: time.Minute,
 		},
-		"no answer":                {err: schemas.Errorf(schemas.CodeTimeout, "late").WithOutcome(schemas.Unknown), reason: schemas.ReasonUnknown, until: 80 * time.Second},
-		"a process that has ended": {err: &schemas.Error{Code: schemas.CodeUnavailable, Outcome: schemas.Unknown, Ended: true}, reason: schemas.ReasonUnknown},
+		"no answer": {err: schemas.Errorf(schemas.CodeTimeout, "late").WithOutcome(schemas.Unknown), reason: schemas.ReasonUnknown,
+			until: 80 * time.Second},
+		"a process that has ended": {err: &schemas.Error{Code: schemas.CodeUnavailable, Outcome: schemas.Unknown, Ended: true},
+			reason: schemas.ReasonUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, _ := plan.Parse(t.Context(), []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once","timeout":"20s"}]}`), plan.Limits{})

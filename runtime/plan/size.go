@@ -28,7 +28,8 @@ func (p *Program) measure() *Size {
 	for i := range p.Nodes {
 		size.add(p, &p.Nodes[i])
 	}
-	size.Most.Events = sum(int64(16+8*len(p.Nodes)), sum(product(size.Most.Calls, 6), sum(product(size.Most.Items, 4), product(size.Most.Executions, 16))))
+	size.Most.Events = sum(int64(16+8*len(p.Nodes)), sum(product(size.Most.Calls, 6),
+		sum(product(size.Most.Items, 4), product(size.Most.Executions, 16))))
 	return size
 }
 
@@ -140,7 +141,8 @@ var countedRange = regexp.MustCompile(`^lists\.range\(\s*([0-9]{1,9})\s*\)$`)
 
 // counts multiplies what can be counted before a program runs.
 func counts(b schemas.Budget, by int64) schemas.Budget {
-	return schemas.Budget{Executions: product(b.Executions, by), Calls: product(b.Calls, by), Items: product(b.Items, by), Bytes: product(b.Bytes, by)}
+	return schemas.Budget{Executions: product(b.Executions, by), Calls: product(b.Calls, by), Items: product(b.Items, by),
+		Bytes: product(b.Bytes, by)}
 }
 
 // totals adds what can be counted before a program runs.

@@ -17,8 +17,8 @@ func nestedLists(leaf string, lists ...string) string {
 	return plan
 }
 
-// Explain multiplies lists, workflows and attempts; a list that is not known is as long as max_items. A plan is refused if it is certain that
-// it needs more than a tree may have, and only then.
+// Explain multiplies lists, workflows and attempts; a list that is not known is as long as max_items. A plan is refused if it is certain
+// that it needs more than a tree may have, and only then.
 func TestPlansAreMeasuredBeforeTheyRun(t *testing.T) {
 	tree := schemas.Budget{Executions: 100, Calls: 10_000, Items: 1000, Bytes: 200_000}
 	long := strings.Repeat("x", 40_000)
@@ -35,14 +35,15 @@ func TestPlansAreMeasuredBeforeTheyRun(t *testing.T) {
 		executions, calls, items int
 		refused                  string // the setting; empty: it is not
 	}{
-		"no lists":               {nestedLists(call), 0, 3, 0, ""},
-		"executions":             {nestedLists(set, ten, ten), 110, 0, 110, "limits.max_tree_executions"},
-		"as many as allowed":     {nestedLists(set, "${lists.range(100)}"), 100, 0, 100, ""},
-		"one too many":           {nestedLists(set, "${ lists.range( 101 ) }"), 101, 0, 101, "limits.max_tree_executions"},
-		"three levels":           {nestedLists(call, ten, "${lists.range(5)}", ten), 560, 1500, 560, "limits.max_tree_executions"},
-		"not known":              {nestedLists(call, unknown, unknown), 100_010_000, 300_000_000, 100_010_000, ""},
-		"no overflow":            {nestedLists(call, unknown, unknown, unknown, unknown), maxCount, maxCount, maxCount, ""},
-		"items":                  {`{"plan":"v1","nodes":[{"id":"s","set":1,"for_each":"${lists.range(1001)}"}]}`, 0, 0, 1001, "limits.max_tree_items"},
+		"no lists":           {nestedLists(call), 0, 3, 0, ""},
+		"executions":         {nestedLists(set, ten, ten), 110, 0, 110, "limits.max_tree_executions"},
+		"as many as allowed": {nestedLists(set, "${lists.range(100)}"), 100, 0, 100, ""},
+		"one too many":       {nestedLists(set, "${ lists.range( 101 ) }"), 101, 0, 101, "limits.max_tree_executions"},
+		"three levels":       {nestedLists(call, ten, "${lists.range(5)}", ten), 560, 1500, 560, "limits.max_tree_executions"},
+		"not known":          {nestedLists(call, unknown, unknown), 100_010_000, 300_000_000, 100_010_000, ""},
+		"no overflow":        {nestedLists(call, unknown, unknown, unknown, unknown), maxCount, maxCount, maxCount, ""},
+		"items": {`{"plan":"v1","nodes":[{"id":"s","set":1,"for_each":"${lists.range(1001)}"}]}`, 0, 0, 1001,
+			"limits.max_tree_items"},
 		"items of several nodes": {`{"plan":"v1","nodes":[{"id":"s","set":1,"for_each":"${lists.range(600)}"},{"id":"t","set":1,"for_each":"${lists.range(600)}"}]}`, 0, 0, 1200, "limits.max_tree_items"},
 		"plans":                  {within("${lists.range(4)}", ""), 4, 0, 4, ""},
 		"too many plans":         {within("${lists.range(5)}", ""), 5, 0, 5, "limits.max_tree_bytes"},
@@ -67,7 +68,8 @@ func TestPlansAreMeasuredBeforeTheyRun(t *testing.T) {
 			}
 			if e := p.Explain(); e.MaxExecutions != tt.executions || e.MaxCalls != tt.calls || e.MaxItems != tt.items {
 				t.Errorf("%d executions, %d calls, %d items", e.MaxExecutions, e.MaxCalls, e.MaxItems)
-			} else if (e.WorkflowBytes > 0) != (e.MaxExecutions > 0) || strings.Contains(tt.plan, long) && e.WorkflowBytes/len(long) != e.MaxExecutions {
+			} else if (e.WorkflowBytes > 0) != (e.MaxExecutions > 0) || strings.Contains(tt.plan, long) &&
+				e.WorkflowBytes/len(long) != e.MaxExecutions {
 				t.Errorf("%d bytes of plans", e.WorkflowBytes)
 			}
 		})

@@ -50,19 +50,28 @@ func TestAnswersThatOthersCannotRead(t *testing.T) {
 			output: "[{\"type\":\"image\",\"data\":\"\ufffd\"},{\"type\":\"text\",\"text\":\"\"}]", note: "1 bytes that are not UTF-8"},
 		{name: "names that become equal", result: "{\"content\":[],\"structuredContent\":{\"\xff\":1,\"\xfe\":2}}",
 			output: "{\"\ufffd\":1,\"\ufffd (2)\":2}", note: "2 bytes that are not UTF-8"},
-		{name: "half a character", result: `{"content":[],"structuredContent":{"v":"\ud800"}}`, output: `{"v":"\ufffd"}`, note: "1 escapes of half"},
-		{name: "half a character in JSON in a text", result: `{"content":[{"type":"text","text":"{\"v\":\"\\ud800\"}"}]}`, output: `{"v":"\ufffd"}`,
+		{name: "half a character", result: `{"content":[],"structuredContent":{"v":"\ud800"}}`, output: `{"v":"\ufffd"}`,
 			note: "1 escapes of half"},
+		{name: "half a character in JSON in a text", result: `{"content":[{"type":"text","text":"{\"v\":\"\\ud800\"}"}]}`,
+			output: `{"v":"\ufffd"}`,
+			note:   "1 escapes of half"},
 		{name: "a name twice", result: `{"content":[],"structuredContent":{"v":1,"v":2}}`, output: `{"v":2}`, note: "1 values were dropped"},
-		{name: "a number", result: `{"content":[],"structuredContent":{"v":1e999999}}`, code: schemas.CodeToolError, says: "/structuredContent/v the number 1e999999"},
-		{name: "many digits", result: `{"content":[],"structuredContent":{"v":` + strings.Repeat("1", 500_000) + `}}`, code: schemas.CodeToolError,
+		{name: "a number", result: `{"content":[],"structuredContent":{"v":1e999999}}`, code: schemas.CodeToolError,
+			says: "/structuredContent/v the number 1e999999"},
+		{name: "many digits", result: `{"content":[],"structuredContent":{"v":` + strings.Repeat("1", 500_000) + `}}`,
+			code: schemas.CodeToolError,
 			says: "500000 characters"},
 		{name: "NaN", result: `{"content":[],"structuredContent":{"v":NaN}}`, code: schemas.CodeToolError, says: "malformed JSON"},
-		{name: "a number in JSON in a text", result: `{"content":[{"type":"text","text":"{\"v\":1e999}"}]}`, output: `"{\"v\":1e999}"`, note: "the output is a text"},
-		{name: "9,000 levels", result: `{"content":[],"structuredContent":{"v":` + deep(9000) + `}}`, code: schemas.CodePayloadTooLarge, says: "limits.max_depth"},
-		{name: "20,000 levels", result: `{"content":[],"structuredContent":{"v":` + deep(20_000) + `}}`, code: schemas.CodeToolError, says: "malformed JSON"},
-		{name: "9,000 levels in a text", result: `{"content":[{"type":"text","text":"` + deep(9000) + `"}]}`, output: `"` + deep(9000) + `"`, note: "the output is a text"},
-		{name: "bytes in an error", result: "{\"isError\":true,\"content\":[{\"type\":\"text\",\"text\":\"caf\xe9\\ud800 \\u202e\"}]}", code: schemas.CodeToolError, says: "caf"},
+		{name: "a number in JSON in a text", result: `{"content":[{"type":"text","text":"{\"v\":1e999}"}]}`, output: `"{\"v\":1e999}"`,
+			note: "the output is a text"},
+		{name: "9,000 levels", result: `{"content":[],"structuredContent":{"v":` + deep(9000) + `}}`, code: schemas.CodePayloadTooLarge,
+			says: "limits.max_depth"},
+		{name: "20,000 levels", result: `{"content":[],"structuredContent":{"v":` + deep(20_000) + `}}`, code: schemas.CodeToolError,
+			says: "malformed JSON"},
+		{name: "9,000 levels in a text", result: `{"content":[{"type":"text","text":"` + deep(9000) + `"}]}`, output: `"` + deep(9000) + `"`,
+			note: "the output is a text"},
+		{name: "bytes in an error", result: "{\"isError\":true,\"content\":[{\"type\":\"text\",\"text\":\"caf\xe9\\ud800 \\u202e\"}]}",
+			code: schemas.CodeToolError, says: "caf"},
 	}
 	overAll(t, quick, func(t *testing.T, p *Pool) {
 		for _, row := range answers {
@@ -79,13 +88,15 @@ func TestAnswersThatOthersCannotRead(t *testing.T) {
 				t.Errorf("%s: %v", row.name, err)
 				continue
 			}
-			if string(got.Output) != row.output || row.note == "" && got.Notes != nil || !strings.Contains(strings.Join(got.Notes, "; "), row.note) ||
+			if string(got.Output) != row.output || row.note == "" && got.Notes != nil ||
+				!strings.Contains(strings.Join(got.Notes, "; "), row.note) ||
 				!utf8.ValidString(got.Text) {
 				t.Errorf("%s: %.200s with %q, want %.200s with %q", row.name, got.Output, got.Notes, row.output, row.note)
 			}
 		}
 		_, err := say(t, p, "{\"jsonrpc\":\"2.0\",\"id\":ID,\"error\":{\"code\":-32000,\"message\":\"caf\xe9 \\u001b[1m\\ud800\"}}")
-		if e := schemas.AsError(err); e == nil || e.Code != schemas.CodeToolError || !utf8.ValidString(e.Message) || !strings.Contains(e.Message, "caf") {
+		if e := schemas.AsError(err); e == nil || e.Code != schemas.CodeToolError || !utf8.ValidString(e.Message) ||
+			!strings.Contains(e.Message, "caf") {
 			t.Errorf("an error with bad bytes: %v", err)
 		}
 		for _, notification := range []string{ // ignored, or cleaned
@@ -151,7 +162,8 @@ func TestDefinitionsThatOthersCannotRead(t *testing.T) {
 		_, ok := p.Catalog(t.Context(), nil).Tool("liar", "fine")
 		return ok
 	})
-	for name, listed := range map[string]bool{"bytes": true, "half": true, "thrice": true, "twice": true, "number": false, "deep": false, "n\xff": false, "n\ufffd": false} {
+	for name, listed := range map[string]bool{"bytes": true, "half": true, "thrice": true, "twice": true, "number": false, "deep": false,
+		"n\xff": false, "n\ufffd": false} {
 		c, err := p.Resolve(t.Context(), "liar", name)
 		if (err == nil) != listed {
 			t.Errorf("%q: %v", name, err)

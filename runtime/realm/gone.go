@@ -35,7 +35,8 @@ func (p *process) gone() bool {
 
 // bridges are programs that have their work done by another process, or on another machine.
 var bridges = []string{
-	"docker", "podman", "nerdctl", "kubectl", "oc", "ssh", "wsl", "systemd-run", "flatpak", "snap", "lxc", "machinectl", "distrobox", "toolbox",
+	"docker", "podman", "nerdctl", "kubectl", "oc", "ssh", "wsl", "systemd-run", "flatpak", "snap", "lxc", "machinectl", "distrobox",
+	"toolbox",
 	"mcp-remote", "mcp-proxy", "supergateway",
 }
 

@@ -90,7 +90,8 @@ func (c *conn) readResult(response json.RawMessage) (*toolResult, *fault) {
 func (c *conn) listens() bool { return c.kind != transportHTTP || !c.modern }
 
 // sendAndListen sends a request over HTTP or SSE and returns its response, or when ctx ends; then late gets the response.
-func (c *conn) sendAndListen(ctx context.Context, x *exchange, request transport.JSONRPCRequest, late lateFunc) (*transport.JSONRPCResponse, error) {
+func (c *conn) sendAndListen(ctx context.Context, x *exchange, request transport.JSONRPCRequest, late lateFunc) (*transport.JSONRPCResponse,
+	error) {
 	send, stop := c.whileConnected(context.WithoutCancel(ctx))
 	type outcome struct {
 		response *transport.JSONRPCResponse

@@ -67,7 +67,8 @@ func TestLateAnswersAreReported(t *testing.T) {
 			for _, order := range []string{"A", "B", secret} {
 				release(t, p, order)
 			}
-			if e := await(t, telling); e.err != nil || field[string](t, e.result.Output, "order") != redact.Mark || strings.Contains(e.result.Text, secret) {
+			if e := await(t, telling); e.err != nil || field[string](t, e.result.Output, "order") != redact.Mark ||
+				strings.Contains(e.result.Text, secret) {
 				t.Errorf("an answer with a secret: %+v", e)
 			}
 			if e := await(t, done); e.err != nil || field[string](t, e.result.Output, "order") != "A" || e.result.ServedBy != "slow.charge" {
@@ -179,7 +180,8 @@ func TestProcessIsGoneWhenNothingOfItRuns(t *testing.T) {
 	if !p.gone() {
 		t.Error("the helper has ended")
 	}
-	for what, p := range map[string]*process{"its helpers cannot be found": start(nil), "it was a bridge": start(tracked, "https://far.example/mcp")} {
+	for what, p := range map[string]*process{"its helpers cannot be found": start(nil),
+		"it was a bridge": start(tracked, "https://far.example/mcp")} {
 		p.stop()
 		if p.gone() {
 			t.Error(what)

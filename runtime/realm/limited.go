@@ -62,7 +62,8 @@ var rpcRateLimited = []int{429, -32029}
 var retryFields = []struct {
 	name string
 	unit float64
-}{{"retry_after_seconds", 1}, {"retryAfterSeconds", 1}, {"retry_after", 1}, {"retryAfter", 1}, {"retry_after_ms", 1e-3}, {"retryAfterMs", 1e-3}}
+}{{"retry_after_seconds", 1}, {"retryAfterSeconds", 1}, {"retry_after", 1}, {"retryAfter", 1}, {"retry_after_ms", 1e-3}, {"retryAfterMs",
+	1e-3}}
 
 // isLimitError reports whether the realm answered with an error that refuses the call for now.
 func (f *fault) isLimitError() bool {

@@ -16,9 +16,11 @@ import (
 func TestRetryAfterIsBelievedWithinReason(t *testing.T) {
 	in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
 	for header, want := range map[string]int64{
-		"": 0, "7": 7, " 7 ": 7, "0": 0, "-3": 0, "1.2": 2, "soon": 0, "7 s": 0, "1e3": 0, "inf": 0, "NaN": 0, "0x10": 0, ".": 0, "1.2.3": 0, "\x00": 0,
+		"": 0, "7": 7, " 7 ": 7, "0": 0, "-3": 0, "1.2": 2, "soon": 0, "7 s": 0, "1e3": 0, "inf": 0, "NaN": 0, "0x10": 0, ".": 0, "1.2.3": 0,
+		"\x00":  0,
 		"86400": 86400, "86401": 0, "99999999999": 0, "9223372036854775807": 0, "99999999999999999999": 0, strings.Repeat("9", 400): 0,
-		in(90 * time.Second): 90, in(-time.Hour): 0, in(1000 * time.Hour): 0, "Sun, 06 Nov 1994 08:49:37 GMT": 0, "Fri, 31 Dec 9999 23:59:59 GMT": 0,
+		in(90 * time.Second): 90, in(-time.Hour): 0, in(1000 * time.Hour): 0, "Sun, 06 Nov 1994 08:49:37 GMT": 0,
+		"Fri, 31 Dec 9999 23:59:59 GMT": 0,
 	} {
 		if got := retryAfter(header); got > want || got < want-1 {
 			t.Errorf("retryAfter(%q) = %d, want %d", header, got, want)
@@ -107,7 +109,8 @@ func TestRefusalsOfARealm(t *testing.T) {
 			}
 		})
 	}
-	if e := classify("a.b", &fault{sent: true, repeatable: true, result: &toolResult{Structured: json.RawMessage(`{"retry_after":3}`)}}, strings.ToLower); e.Refused() {
+	if e := classify("a.b", &fault{sent: true, repeatable: true, result: &toolResult{Structured: json.RawMessage(`{"retry_after":3}`)}},
+		strings.ToLower); e.Refused() {
 		t.Error("a result that is not an error is a refusal")
 	}
 }

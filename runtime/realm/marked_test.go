@@ -22,7 +22,8 @@ func TestDetachedHelpersEndWithTheirRealm(t *testing.T) {
 			reload(t, p, realms("stays", server("flaky")), schemas.Policies{}, Change{Removed: []string{"ends"}})
 		},
 		"restarted": func(t *testing.T, p *Pool) {
-			reload(t, p, realms("stays", server("flaky"), "ends", withEnv(server("flaky"), "NEW", "yes")), schemas.Policies{}, Change{Restarted: []string{"ends"}})
+			reload(t, p, realms("stays", server("flaky"), "ends", withEnv(server("flaky"), "NEW", "yes")), schemas.Policies{},
+				Change{Restarted: []string{"ends"}})
 		},
 		"crashed": func(t *testing.T, p *Pool) {
 			_, err := invoke(t, p, "ends", "crash", `{}`)

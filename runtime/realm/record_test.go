@@ -20,7 +20,8 @@ func TestStaleGroupsAreSweptAtTheNextStart(t *testing.T) {
 	const marker = "REALM_TEST_SWEPT"
 	if out := os.Getenv(marker); out != "" {
 		p := run(t, Config{Realms: realms("flaky", server("flaky")), StateDir: filepath.Dir(out)})
-		pids := []int{p.groups.guard.cmd.Process.Pid, pidOf(t, p, "flaky"), field[int](t, mustInvoke(t, p, "flaky", "grandchild", `{}`).Output, "pid"),
+		pids := []int{p.groups.guard.cmd.Process.Pid, pidOf(t, p, "flaky"),
+			field[int](t, mustInvoke(t, p, "flaky", "grandchild", `{}`).Output, "pid"),
 			field[int](t, mustInvoke(t, p, "flaky", "detached", `{}`).Output, "pid")}
 		var text strings.Builder
 		for _, pid := range pids {

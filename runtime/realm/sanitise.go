@@ -57,7 +57,8 @@ func textWarnings(d definition, limit int) (found []string) {
 			found = append(found, "hidden characters were removed from its "+doc.where)
 		}
 		if n := schemas.LargePatterns(doc.raw); n > 0 {
-			found = append(found, fmt.Sprintf("%d patterns of its %s are too large to be checked (limit %d instructions each)", n, doc.where, schemas.MaxPattern))
+			found = append(found, fmt.Sprintf("%d patterns of its %s are too large to be checked (limit %d instructions each)", n, doc.where,
+				schemas.MaxPattern))
 		}
 	}
 	return found

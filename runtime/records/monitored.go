@@ -44,7 +44,8 @@ func (m *monitored) Commit(ctx context.Context, b store.Batch) (store.Committed,
 	}
 	switch {
 	case err == nil:
-		if r := m.refusal.Load(); r != nil && r.partition == b.Puts[0].Key.Partition() && size(&b) >= r.bytes && m.refusal.CompareAndSwap(r, nil) {
+		if r := m.refusal.Load(); r != nil && r.partition == b.Puts[0].Key.Partition() && size(&b) >= r.bytes &&
+			m.refusal.CompareAndSwap(r, nil) {
 			m.log.Info("the store accepts what is written again")
 		}
 	case ctx.Err() != nil, errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrInvalid), errors.Is(err, store.ErrClosed):
@@ -76,7 +77,8 @@ func (m *monitored) CheckWrite(ctx context.Context, by string) error {
 		return nil
 	}
 	trial := store.Put{
-		Key: store.Key{Kind: kindHealth, ID: r.partition + "/" + by}, Value: make([]byte, min(r.bytes+trialMore, trialMost)), Version: store.AnyVersion, TTL: time.Minute,
+		Key: store.Key{Kind: kindHealth, ID: r.partition + "/" + by}, Value: make([]byte, min(r.bytes+trialMore, trialMost)),
+		Version: store.AnyVersion, TTL: time.Minute,
 	}
 	_, err := m.Commit(ctx, store.Batch{Puts: []store.Put{trial}})
 	if err == nil { // it need not stay until it expires

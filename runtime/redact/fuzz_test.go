@@ -10,7 +10,8 @@ import (
 // FuzzJSON has any document: what comes out is JSON if that was, and has the secret in no string.
 func FuzzJSON(f *testing.F) {
 	for _, seed := range []string{
-		`{"a":"CANARY-KEY"}`, `["CANARY-\u004bEY",1e5]`, `"\\CANARY-KEY\""`, `{"CANARY-KEY":null}`, `"\ud800CANARY-KEY"`, `"`, `"\`, `{"a":"b\\"}`, "\"CANARY-KEY\xff\"",
+		`{"a":"CANARY-KEY"}`, `["CANARY-\u004bEY",1e5]`, `"\\CANARY-KEY\""`, `{"CANARY-KEY":null}`, `"\ud800CANARY-KEY"`, `"`, `"\`,
+		`{"a":"b\\"}`, "\"CANARY-KEY\xff\"",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -21,7 +21,8 @@ var secretWords = words(`key keys apikey token tokens secret secrets password pa
 	authentication bearer credential credentials cred creds cookie cookies jwt pat signature sig dsn salt pin otp license`)
 
 // secretEnds are such words that other words are written together with.
-var secretEnds = []string{"apikey", "token", "secret", "password", "passwd", "passphrase", "secretkey", "accesskey", "privatekey", "accountkey"}
+var secretEnds = []string{"apikey", "token", "secret", "password", "passwd", "passphrase", "secretkey", "accesskey", "privatekey",
+	"accountkey"}
 
 // aboutSecrets are last words of a name that is about a secret, or where it is: the value itself is none.
 var aboutSecrets = words(`url uri endpoint host hostname port type kind mode method algorithm alg file path dir directory name user username id ttl

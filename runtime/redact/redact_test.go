@@ -47,8 +47,10 @@ var forms = map[string]func(string) string{
 }
 
 func TestSecretsOfEachSourceInEachForm(t *testing.T) {
-	names := []string{"API_KEY", "apiKey", "GITHUB_PERSONAL_ACCESS_TOKEN", "db-password", "Authorization", "X-Api-Key", "client_secret", "PGPASSWORD", "OPENAIKEY2TOKEN"}
-	values := []string{"CANARY-VALUE", "hunter2-horse", "p@ss/w0rd+&=?", "correct-horse-battery", "schlüssel-wörter", "1234567890", "abcDEF0123456789ghiJKL"}
+	names := []string{"API_KEY", "apiKey", "GITHUB_PERSONAL_ACCESS_TOKEN", "db-password", "Authorization", "X-Api-Key", "client_secret",
+		"PGPASSWORD", "OPENAIKEY2TOKEN"}
+	values := []string{"CANARY-VALUE", "hunter2-horse", "p@ss/w0rd+&=?", "correct-horse-battery", "schlüssel-wörter", "1234567890",
+		"abcDEF0123456789ghiJKL"}
 	for source, put := range sources {
 		for _, name := range names {
 			for _, v := range values {
@@ -138,14 +140,19 @@ func TestPartsOfASecret(t *testing.T) {
 func TestOrdinaryValuesStay(t *testing.T) {
 	var s Secrets
 	env := map[string]string{
-		"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/home/me", "LOG_LEVEL": "info", "NODE_ENV": "production", "DEBUG": "true", "PORT": "8080", "MAX_TOKENS": "100000",
-		"AWS_REGION": "eu-west-1", "LANG": "en_US.UTF-8", "TZ": "Europe/Berlin", "API_URL": "https://api.example.com/v1", "TOKEN_TYPE": "Bearer-ish", "VERSION": "1.22.3",
-		"AUTH_MODE": "oauth2-device", "KEY_FILE": "/etc/ssl/private/key.pem", "SSL_KEY": "/etc/ssl/key.pem", "USE_PASSWORD": "enabled", "PASSWORD": "password", "PIN": "1234", "TOKEN": "abc",
-		"KEYBOARD": "qwertz", "TOKENIZER": "cl100k", "TIMEOUT": "30000ms", "MAIL": "shop@example.com", "HOST": "db.example.com:5432", "PACKAGE": "@scope/name@1.2.3",
+		"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/home/me", "LOG_LEVEL": "info", "NODE_ENV": "production", "DEBUG": "true",
+		"PORT": "8080", "MAX_TOKENS": "100000",
+		"AWS_REGION": "eu-west-1", "LANG": "en_US.UTF-8", "TZ": "Europe/Berlin", "API_URL": "https://api.example.com/v1",
+		"TOKEN_TYPE": "Bearer-ish", "VERSION": "1.22.3",
+		"AUTH_MODE": "oauth2-device", "KEY_FILE": "/etc/ssl/private/key.pem", "SSL_KEY": "/etc/ssl/key.pem", "USE_PASSWORD": "enabled",
+		"PASSWORD": "password", "PIN": "1234", "TOKEN": "abc",
+		"KEYBOARD": "qwertz", "TOKENIZER": "cl100k", "TIMEOUT": "30000ms", "MAIL": "shop@example.com", "HOST": "db.example.com:5432",
+		"PACKAGE": "@scope/name@1.2.3",
 		"ALLOWED": "read,write,list", "EMPTY": "", "SPACE": "      ", "NO_KEYS": "", "SECRET_NAME": "prod/shop/db", "ACCEPT": "application/json",
 	}
 	s.Named(env)
-	s.Args([]string{"-y", "@modelcontextprotocol/server-everything", "stdio", "--verbose", "--port=8080", "--root", "/srv/data", "--name=my-long-project", "leak", "https://host.example.com/mcp",
+	s.Args([]string{"-y", "@modelcontextprotocol/server-everything", "stdio", "--verbose", "--port=8080", "--root", "/srv/data",
+		"--name=my-long-project", "leak", "https://host.example.com/mcp",
 		"--model", "gpt-4o-mini-2024-07-18", "/srv/lib/realm.py", "--no-auth", "serve"})
 	s.URL("https://mcp.example.com/v1/mcp?transport=http&page=2")
 	r := New()
@@ -164,10 +171,12 @@ func TestOrdinaryValuesStay(t *testing.T) {
 // A private value is replaced where people read, and left in data: a project's id is the answer of many a tool.
 func TestPrivateValuesStayInData(t *testing.T) {
 	var s Secrets
-	s.Named(map[string]string{"PROJECT": "my-project-4711-x", "COMMIT": "0123456789abcdef0123456789abcdef01234567", "TENANT": "6f1c1a3e-0b1f-4a53-9a53-2f3f5c2d9e11", "LOGIN": "hunter2 horse"})
+	s.Named(map[string]string{"PROJECT": "my-project-4711-x", "COMMIT": "0123456789abcdef0123456789abcdef01234567",
+		"TENANT": "6f1c1a3e-0b1f-4a53-9a53-2f3f5c2d9e11", "LOGIN": "hunter2 horse"})
 	r := New()
 	r.Add(&s)
-	for _, v := range []string{"my-project-4711-x", "0123456789abcdef0123456789abcdef01234567", "6f1c1a3e-0b1f-4a53-9a53-2f3f5c2d9e11", "hunter2 horse"} {
+	for _, v := range []string{"my-project-4711-x", "0123456789abcdef0123456789abcdef01234567", "6f1c1a3e-0b1f-4a53-9a53-2f3f5c2d9e11",
+		"hunter2 horse"} {
 		if got := r.Text(v); got != Mark {
 			t.Errorf("in a text: %q", got)
 		}

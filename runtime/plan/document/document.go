@@ -77,7 +77,8 @@ func Read(ctx context.Context, source []byte, o Options) (*Document, error) {
 	}
 	d := &Document{json: string(source), Lines: bytes.Contains(trimmed, []byte("\n"))}
 	if at := invalidByte(d.json); at >= 0 {
-		return nil, &Error{Kind: Syntax, At: d.offset(at), Message: fmt.Sprintf("byte %d, 0x%02x, is not UTF-8; save the text as UTF-8", at, d.json[at])}
+		return nil, &Error{Kind: Syntax, At: d.offset(at), Message: fmt.Sprintf("byte %d, 0x%02x, is not UTF-8; save the text as UTF-8", at,
+			d.json[at])}
 	}
 	text := d.json
 	var places []uint32

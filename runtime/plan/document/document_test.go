@@ -144,8 +144,9 @@ func TestErrors(t *testing.T) {
 // A number that does not fit into 64 bits keeps its digits, and does not become a text.
 func TestLargeNumbersOfYAML(t *testing.T) {
 	for text, want := range map[string]string{
-		"a: 123456789012345678901234567890\n": `{"a":123456789012345678901234567890}`, "a: '123456789012345678901234567890'\n": `{"a":"123456789012345678901234567890"}`,
-		"a: -9223372036854775809\n": `{"a":-9223372036854775809}`, "a: \"\\ufffd\"\n": "{\"a\":\"\ufffd\"}", "a: \ufffd\n": "{\"a\":\"\ufffd\"}",
+		"a: 123456789012345678901234567890\n":   `{"a":123456789012345678901234567890}`,
+		"a: '123456789012345678901234567890'\n": `{"a":"123456789012345678901234567890"}`,
+		"a: -9223372036854775809\n":             `{"a":-9223372036854775809}`, "a: \"\\ufffd\"\n": "{\"a\":\"\ufffd\"}", "a: \ufffd\n": "{\"a\":\"\ufffd\"}",
 	} {
 		d, err := Read(context.Background(), []byte(text), bounds)
 		if err != nil {
@@ -172,7 +173,8 @@ func TestFilesOfEditors(t *testing.T) {
 
 // FuzzRead: whatever a text holds, reading it ends, and gives a tree or an error of ours.
 func FuzzRead(f *testing.F) {
-	for _, s := range []string{"a: &x {b: [1, *x]}", "<<: *x", "<<: &x {a: 1}", "{\"a\": // c\n 1}", "? [a]\n: b", "- |\n  x\n", "!!str 1", "%YAML 1.2\n---\n", "a: &a {x: 1}\nb: {<<: [*a, *a], y: \xff}", "<<: [{<<: {a: 1}}, {b: 2}]", "a: &b {<<: *b}", "k: 1e999999\nl: 0x_f", "{a,a,b}", "? {a: 1}\n: \xc3\x28", "a: 1_0e400", "a: 'x", "\ufeff{}", yamlText, jsonText} {
+	for _, s := range []string{"a: &x {b: [1, *x]}", "<<: *x", "<<: &x {a: 1}", "{\"a\": // c\n 1}", "? [a]\n: b", "- |\n  x\n", "!!str 1",
+		"%YAML 1.2\n---\n", "a: &a {x: 1}\nb: {<<: [*a, *a], y: \xff}", "<<: [{<<: {a: 1}}, {b: 2}]", "a: &b {<<: *b}", "k: 1e999999\nl: 0x_f", "{a,a,b}", "? {a: 1}\n: \xc3\x28", "a: 1_0e400", "a: 'x", "\ufeff{}", yamlText, jsonText} {
 		f.Add(s, true)
 		f.Add(s, false)
 	}

@@ -40,7 +40,8 @@ func TestHostileYAML(t *testing.T) {
 		{"merge keys of merge keys", mergeBomb(20, "{<<: [{<<: [%s]}]}"), TooLarge},
 		{"merge keys in blocks", mergeBomb(20, "\n  <<: [%s]"), TooLarge},
 		{"lists of lists", mergeBomb(20, "[%s]"), TooLarge},
-		{"objects that add nothing", "a: &a {" + strings.Repeat("k", 100_000) + ": 1}\nb: {<<: [" + strings.Repeat("*a,", 14_000) + "]}\n", TooLarge},
+		{"objects that add nothing", "a: &a {" + strings.Repeat("k", 100_000) + ": 1}\nb: {<<: [" + strings.Repeat("*a,", 14_000) + "]}\n",
+			TooLarge},
 		{"objects of many keys", "a: &a {" + numbered(4000, "k%d: 1,\n ") + "}\nb: {<<: [" + strings.Repeat("*a,", 6000) + "]}\n", TooLarge},
 		{"a key of its own between", mergeBomb(20, "{k: 1, <<: [%s]}"), TooLarge},
 		{"many keys", numbered(20_000, "k%d: 1\n"), TooLarge},
@@ -106,12 +107,15 @@ func TestLongTextsAreNoKeys(t *testing.T) {
 	lines := strings.Repeat("- key: [a, b, {c: d}] # ((([[[{{{\n", 6000)
 	indented := strings.ReplaceAll(lines, "- key", "      - key")
 	for _, tt := range []struct{ name, text, want string }{
-		{"literal", "nodes:\n  - id: a\n    set:\n      text: |\n" + strings.ReplaceAll(indented, "      - key", "        - key") + "  - id: b\n", lines},
+		{"literal", "nodes:\n  - id: a\n    set:\n      text: |\n" + strings.ReplaceAll(indented, "      - key", "        - key") + "  - id: b\n",
+			lines},
 		{"stripped", "nodes:\n- set:\n    text: |-\n" + indented + "- id: b\n", strings.TrimSuffix(lines, "\n")},
 		{"with a comment", "nodes:\n- set:\n    text: | # as it is\n" + indented + "- id: b\n", lines},
 		{"of an indent", "nodes:\n- set:\n    text: |2\n" + indented + "- id: b\n", lines},
-		{"quoted", "nodes:\n- set:\n    text: '" + strings.Repeat("key: [a, {{\n\n      ", 6000) + "'\n- id: b\n", strings.Repeat("key: [a, {{\n", 6000)},
-		{"in JSON style", "nodes: [{set: {text: \"" + strings.Repeat("- a: [b,", 20_000) + "\"}}, {id: b}]\n", strings.Repeat("- a: [b,", 20_000)},
+		{"quoted", "nodes:\n- set:\n    text: '" + strings.Repeat("key: [a, {{\n\n      ", 6000) + "'\n- id: b\n",
+			strings.Repeat("key: [a, {{\n", 6000)},
+		{"in JSON style", "nodes: [{set: {text: \"" + strings.Repeat("- a: [b,", 20_000) + "\"}}, {id: b}]\n",
+			strings.Repeat("- a: [b,", 20_000)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d, err := Read(t.Context(), []byte(tt.text), Options{MaxBytes: 1 << 20, MaxDepth: 64})
@@ -128,7 +132,8 @@ func TestLongTextsAreNoKeys(t *testing.T) {
 
 // Ordinary use of anchors and merge keys stays below the limits.
 func TestMergeKeysOfManyObjects(t *testing.T) {
-	text := "base: &base {timeout: 5s, retry: {max_attempts: 3}, realm: shop}\nnodes:\n" + numbered(1000, "- {id: n%d, <<: *base, when: \"${true}\"}\n")
+	text := "base: &base {timeout: 5s, retry: {max_attempts: 3}, realm: shop}\nnodes:\n" + numbered(1000,
+		"- {id: n%d, <<: *base, when: \"${true}\"}\n")
 	d, err := Read(t.Context(), []byte(text), Options{MaxBytes: 256 << 10, MaxDepth: 64})
 	if err != nil {
 		t.Fatal(err)

@@ -39,8 +39,8 @@ func boundLines(source []byte) error {
 	return nil
 }
 
-// readTokens returns the tokens of a text, unless it would take the parser too long. The first look counts also what is inside of quotes and
-// literal texts; where that is too much the tokens say what are keys and items.
+// readTokens returns the tokens of a text, unless it would take the parser too long. The first look counts also what is inside of quotes
+// and literal texts; where that is too much the tokens say what are keys and items.
 func readTokens(source []byte, o Options) (token.Tokens, error) {
 	many := tooMany(source, o)
 	if many != nil && !bytes.ContainsAny(source, `|>"'`) {
@@ -63,9 +63,11 @@ func tooMany(source []byte, o Options) *Error {
 	keys, parts := yamlParts(source)
 	switch {
 	case keys > maxYAMLKeys:
-		return &Error{Kind: TooLarge, Message: fmt.Sprintf("too large for YAML: about %d keys in one object (limit %d); write it as JSON", keys, maxYAMLKeys)}
+		return &Error{Kind: TooLarge, Message: fmt.Sprintf("too large for YAML: about %d keys in one object (limit %d); write it as JSON", keys,
+			maxYAMLKeys)}
 	case parts > maxYAMLParts:
-		return &Error{Kind: TooLarge, Message: fmt.Sprintf("too large for YAML: about %d keys and items (limit %d); write it as JSON", parts, maxYAMLParts)}
+		return &Error{Kind: TooLarge, Message: fmt.Sprintf("too large for YAML: about %d keys and items (limit %d); write it as JSON", parts,
+			maxYAMLParts)}
 	}
 	return nil
 }
