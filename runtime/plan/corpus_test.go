@@ -102,7 +102,7 @@ nodes:
     inputs: {id: "${nodes.my-order.output.total} ${nodes['my-order'].output.idd}", order_by: newst}
     needs: my-order
   third: {set: {x: "${Second.output.id} ${nodes.my-order.outptu.id}"}}
-  fourth: {wait: 90, effect: once}
+  fourth: {wait: 90}
 output: {t: "${nodes.third.output.x}", u: "${nodes.Second.output.id}"}
 `)
 	})

@@ -3,7 +3,6 @@ package plan
 import (
 	"encoding/json"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
@@ -43,6 +42,7 @@ func (d *decoder) fields(to any, t *document.Tree, at, what string) {
 	}
 	object := reflect.ValueOf(to).Elem()
 	table := fieldsOf(object.Type())
+	d.foreign(t, table, objectKind(object.Type()), at, what)
 	for i := range t.Names {
 		f := findField(table, t.Names[i])
 		if f == nil {
@@ -78,31 +78,23 @@ func fieldNames(table []field) []string {
 	return names
 }
 
-// unknownField reports a field and returns the one it is taken for, if any.
+// unknownField reports a field and returns the one that it is a misspelling of, if any. A field whose meaning is not known is not taken out:
+// its author may have meant something by it.
 func (d *decoder) unknownField(t *document.Tree, name, at, what string, known []string) string {
 	where := schemas.PointerTo(at, name)
-	meant := ""
-	for _, s := range synonyms[name] {
-		if slices.Contains(known, s) {
-			meant = s
-			break
-		}
-	}
-	if near := schemas.Nearest(name, known, 1); meant == "" && len(near) > 0 {
-		meant = near[0]
-	}
-	if meant == "" {
-		d.out.errorf(codeUnknownField, where, "%s has no field %q; it has %s", what, expr.Shorten(name), strings.Join(known, ", ")).Fix =
-			[]schemas.PatchOp{opRemove(where)}
+	near := schemas.Nearest(name, known, 1)
+	if len(near) == 0 {
+		d.out.errorf(codeUnknownField, where, "%s has no field %q; it has %s. Say it with these, or take it out if it means nothing to a run",
+			what, expr.Shorten(name), strings.Join(known, ", "))
 		return ""
 	}
-	f := d.out.errorf(codeUnknownField, where, "%s has no field %q; did you mean %q?", what, expr.Shorten(name), meant)
-	if t.Get(meant) != nil {
-		f.Fix = []schemas.PatchOp{opRemove(where)}
+	f := d.out.errorf(codeUnknownField, where, "%s has no field %q; did you mean %q?", what, expr.Shorten(name), near[0])
+	if t.Get(near[0]) != nil {
+		f.Message += " It is given as well; keep one of them"
 		return ""
 	}
-	f.Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(at, meant))}
-	return meant
+	f.Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(at, near[0]))}
+	return near[0]
 }
 
 // wrong reports a value of the wrong type.

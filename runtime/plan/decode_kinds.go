@@ -149,7 +149,6 @@ func (d *decoder) fallback(f *schemas.Fallback, v *document.Tree, at string) {
 	case v.Kind == '"':
 		f.Capability, f.Bare = v.Text(), true
 	case v.Kind == '{' && looksLikeCall(v):
-		d.aliases(v, at, callAliases)
 		d.fields(f, v, at, "fallback")
 		if f.Capability == "" && len(f.Value) == 0 && v.Get("capability") != nil {
 			f.Capability = unreadable
@@ -165,7 +164,7 @@ func (d *decoder) fallback(f *schemas.Fallback, v *document.Tree, at string) {
 func looksLikeCall(v *document.Tree) bool {
 	table := fieldsOf(reflect.TypeFor[schemas.Fallback]())
 	for _, name := range v.Names {
-		if findField(table, name) != nil || callAliases[name] != "" || len(schemas.Nearest(name, fieldNames(table), 1)) > 0 {
+		if findField(table, name) != nil || isCallWord(name) || len(schemas.Nearest(name, fieldNames(table), 1)) > 0 {
 			return true
 		}
 	}
@@ -178,7 +177,6 @@ func (d *decoder) compensate(to **schemas.Compensate, v *document.Tree, at strin
 	*to = c
 	switch v.Kind {
 	case '{':
-		d.aliases(v, at, callAliases)
 		d.fields(c, v, at, "compensate")
 	case '"':
 		c.Capability, c.Bare = v.Text(), true
@@ -206,7 +204,6 @@ func (d *decoder) onUnknown(to **schemas.OnUnknown, v *document.Tree, at string)
 // verify reads {capability, inputs, happened, output}.
 func (d *decoder) verify(to **schemas.Verify, v *document.Tree, at string) {
 	*to = new(schemas.Verify)
-	d.aliases(v, at, callAliases)
 	if d.fields(*to, v, at, "verify"); v.Kind != '{' {
 		**to = schemas.Verify{Capability: unreadable, Happened: "${true}"}
 	}

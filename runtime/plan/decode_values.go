@@ -86,12 +86,7 @@ func (d *decoder) duration(to *schemas.Duration, v *document.Tree, at string) {
 	name := lastPart(at)
 	switch v.Kind {
 	case '0':
-		unit := withUnit(v.Raw)
-		if name == "expires" || strings.HasSuffix(at, "/wait_for/timeout") {
-			unit = v.Raw + "s" // people and events take longer than milliseconds
-		}
-		d.out.errorf(codeInvalidDuration, at,
-			"%s needs a unit: write %q instead of %s", name, unit, v.Raw).Fix = []schemas.PatchOp{opReplaceText(at, unit)}
+		d.withoutUnit(at, v.Raw)
 		return
 	case '"':
 	default:
@@ -106,10 +101,16 @@ func (d *decoder) duration(to *schemas.Duration, v *document.Tree, at string) {
 	value, err := schemas.ParseDuration(text)
 	switch {
 	case err != nil:
-		f := d.out.errorf(codeInvalidDuration, at, "%s: %v", name, err)
-		if _, bare := strconv.ParseFloat(strings.TrimSpace(text), 64); bare == nil && !strings.HasPrefix(strings.TrimSpace(text), "-") {
-			f.Fix = []schemas.PatchOp{opReplaceText(at, withUnit(strings.TrimSpace(text)))}
+		if n, bare := strconv.ParseFloat(strings.TrimSpace(text), 64); bare == nil && n > 0 {
+			d.withoutUnit(at, strings.TrimSpace(text))
+			return
 		}
+		if fixed := spelledOut(text); fixed != "" {
+			d.out.warnf(codeAlias, at, "%s: %s is taken as %s", name, expr.Shorten(text), fixed).Fix = []schemas.PatchOp{opReplaceText(at, fixed)}
+			*to, _ = schemas.ParseDuration(fixed)
+			return
+		}
+		d.out.errorf(codeInvalidDuration, at, "%s: %v", name, err)
 	case value == 0:
 		d.out.errorf(codeOutOfRange, at, "%s must be longer than 0; leave it out for the default", name).Fix = []schemas.PatchOp{opRemove(at)}
 	default:
@@ -192,10 +193,13 @@ func (d *decoder) when(to *string, v *document.Tree, at string) {
 
 func (d *decoder) wait(to *string, v *document.Tree, at string) {
 	if v.Kind == '0' {
-		*to = withUnit(v.Raw)
-		d.out.errorf(codeInvalidDuration, at,
-			"wait needs a unit: write %q instead of %s", *to, v.Raw).Fix = []schemas.PatchOp{opReplaceText(at, *to)}
+		*to = d.withoutUnit(at, v.Raw)
 		return
 	}
-	d.text(to, v, at)
+	if d.text(to, v, at); v.Kind == '"' {
+		if fixed := spelledOut(*to); fixed != "" {
+			d.out.warnf(codeAlias, at, "wait: %s is taken as %s", expr.Shorten(*to), fixed).Fix = []schemas.PatchOp{opReplaceText(at, fixed)}
+			*to = fixed
+		}
+	}
 }

@@ -13,10 +13,11 @@ import (
 
 // field is one field of an object of the plan: the name and the least value come from the tags of the Go field.
 type field struct {
-	name  string
-	index int
-	low   int  // of a whole number
-	given bool // a text that may not be empty: one that cannot be read is reported once, and a stand-in takes its place
+	name       string
+	index      int
+	low        int // of a whole number
+	isDuration bool
+	given      bool // a text that may not be empty: one that cannot be read is reported once, and a stand-in takes its place
 }
 
 // isGiven reports whether an object has the field; an empty list counts as absent.
@@ -40,7 +41,7 @@ func fieldsOf(t reflect.Type) []field {
 		if name == "-" || f.Type == reflect.TypeFor[*schemas.ResolvedWorkflow]() {
 			continue // set by the runtime, never written
 		}
-		one := field{name: name, index: i}
+		one := field{name: name, index: i, isDuration: f.Type == reflect.TypeFor[schemas.Duration]()}
 		for part := range strings.SplitSeq(f.Tag.Get("jsonschema"), ",") {
 			if low, ok := strings.CutPrefix(part, "minimum="); ok {
 				one.low, _ = strconv.Atoi(low)
@@ -146,40 +147,3 @@ const unreadable = "?"
 
 // nullValue takes the place of a kind that was refused, so that the rest of the node can be checked.
 var nullValue = schemas.Value(json.RawMessage("null"))
-
-// callAliases are other words for the fields of a call.
-var callAliases = map[string]string{
-	"input": "inputs", "args": "inputs", "arguments": "inputs", "with": "inputs", "params": "inputs", "tool": "capability",
-}
-
-// nodeAliases are other words for fields of a node.
-var nodeAliases = merged(callAliases, map[string]string{
-	"if": "when", "needs": "depends_on", "foreach": "for_each", "for-each": "for_each", "forEach": "for_each", "fallbacks": "fallback",
-	"sleep": "wait", "delay": "wait", "wait_for_event": "wait_for",
-})
-
-func merged(a, b map[string]string) map[string]string {
-	all := make(map[string]string, len(a)+len(b))
-	for _, m := range []map[string]string{a, b} {
-		for k, v := range m {
-			all[k] = v
-		}
-	}
-	return all
-}
-
-// synonyms are names that authors often use for a field and that are too far from it to be found as a misspelling; the
-// first that the object has is meant.
-var synonyms = map[string][]string{
-	"steps": {"nodes"}, "tasks": {"nodes"}, "version": {"plan"}, "outputs": {"output"}, "title": {"name"}, "deadline": {"timeout", "expires"},
-	"name": {"id", "event"}, "result": {"output"}, "after": {"depends_on"}, "condition": {"when", "happened", "until"},
-	"state_type": {"type"}, "state_key": {"key"}, "when": {"until"}, "value": {"set"},
-	"retry_policy": {"retry"}, "max_retries": {"retries"},
-	"loop": {"for_each"}, "items": {"for_each"}, "each": {"for_each"}, "over": {"for_each"}, "map": {"for_each"},
-	"concurrency": {"max_parallel"}, "parallelism": {"max_parallel"}, "max_concurrency": {"max_parallel"},
-	"on_failure": {"on_error"}, "on_fail": {"on_error"}, "undo": {"compensate"}, "rollback": {"compensate"}, "compensation": {"compensate"},
-	"signal": {"wait_for", "event"}, "event": {"wait_for"}, "on_event": {"wait_for"}, "wait_for_signal": {"wait_for"},
-	"wait_for_state": {"wait_for"},
-	"message":        {"question"}, "text": {"question"}, "prompt": {"question"}, "timeout": {"expires"}, "expires": {"timeout"},
-	"success": {"happened"}, "check": {"happened"}, "default": {"value"}, "plan": {"definition"}, "ref": {"name"},
-}

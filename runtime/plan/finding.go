@@ -16,6 +16,7 @@ const (
 	codeTooDeep          = "too_deep"
 	codeWrongType        = "wrong_type"
 	codeUnknownField     = "unknown_field"
+	codeIgnoredField     = "ignored_field"
 	codeMisplacedField   = "misplaced_field"
 	codeAlias            = "alias"
 	codeAliasConflict    = "alias_conflict"

@@ -130,13 +130,11 @@ func (c *compiler) misplaced(n *schemas.Node, at, kind string) {
 		case !f.isGiven(object):
 		case f.kinds == nil: // it goes with for_each
 			if len(n.ForEach) == 0 {
-				c.out.errorf(codeMisplacedField, at+"/"+f.name, "%s goes with for_each, which node %q does not have", f.name, n.ID).Fix =
-					[]schemas.PatchOp{opRemove(at + "/" + f.name)}
+				c.out.errorf(codeMisplacedField, at+"/"+f.name, "%s goes with for_each, which node %q does not have", f.name, n.ID)
 			}
 		case !slices.Contains(f.kinds, kind):
 			found := c.out.errorf(codeMisplacedField, at+"/"+f.name,
 				"node %q is a %s node; %s belongs to %s nodes alone", n.ID, kind, f.name, strings.Join(f.kinds, ", "))
-			found.Fix = []schemas.PatchOp{opRemove(at + "/" + f.name)}
 			if f.name == "timeout" || f.name == "total_timeout" {
 				c.moveTimeout(found, n, at, f.name)
 			}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/runtime/plan/expr"
@@ -64,13 +63,14 @@ func (d *decoder) node(n *schemas.Node, v *document.Tree, at string) {
 		n.Set = nullValue
 		return
 	}
-	d.aliases(v, at, nodeAliases)
-	d.retries(v, at)
-	d.relocate(v, at)
 	what := "node"
 	if id := v.Get("id"); id != nil && id.Kind == '"' {
 		what = fmt.Sprintf("node %q", expr.Shorten(id.Text()))
 	}
+	if w := v.Get("when"); w != nil {
+		condition(&found{d: d, object: v, value: w, kind: "node", what: what, at: at, name: "when"})
+	}
+	d.relocate(v, at)
 	d.fields(n, v, at, what)
 	if len(kindsOf(n)) > 0 {
 		return
@@ -80,55 +80,4 @@ func (d *decoder) node(n *schemas.Node, v *document.Tree, at string) {
 			n.Set = nullValue
 		}
 	}
-}
-
-// aliases replaces other names of fields by the fields.
-func (d *decoder) aliases(v *document.Tree, at string, words map[string]string) {
-	for i, name := range v.Names {
-		canonical, ok := words[name]
-		if !ok {
-			continue
-		}
-		where := schemas.PointerTo(at, name)
-		if v.Get(canonical) != nil {
-			d.out.errorf(codeAliasConflict, where, "%s means %s, which is given as well; keep one of them", name, canonical)
-			v.Items[i] = document.Tree{Kind: 'n', Raw: "null"}
-			v.Names[i] = canonical
-			continue
-		}
-		d.out.warnf(codeAlias, where,
-			"%s is taken as %s", name, canonical).Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(at, canonical))}
-		v.Names[i] = canonical
-	}
-}
-
-// retries turns retries: n into retry.max_attempts n+1.
-func (d *decoder) retries(v *document.Tree, at string) {
-	r := v.Get("retries")
-	if r == nil {
-		return
-	}
-	where := at + "/retries"
-	n, err := strconv.Atoi(r.Raw)
-	if r.Kind != '0' || err != nil || n < 0 {
-		d.wrong(r, where, "a whole number of tries after the first")
-		v.Drop("retries")
-		return
-	}
-	attempts := strconv.Itoa(n + 1)
-	retry := v.Get("retry")
-	switch {
-	case retry == nil:
-		v.Put("retry", document.Tree{Kind: '{', Names: []string{"max_attempts"}, Items: []document.Tree{{Kind: '0', Raw: attempts}}})
-		d.out.warnf(codeAlias, where, "retries: %d is taken as retry.max_attempts: %s, which counts the first try", n, attempts).Fix =
-			[]schemas.PatchOp{opRemove(where), opAdd(at+"/retry", json.RawMessage(`{"max_attempts":`+attempts+`}`))}
-	case retry.Kind == '{' && retry.Get("max_attempts") == nil:
-		retry.Put("max_attempts", document.Tree{Kind: '0', Raw: attempts})
-		d.out.warnf(codeAlias, where, "retries: %d is taken as retry.max_attempts: %s, which counts the first try", n, attempts).Fix =
-			[]schemas.PatchOp{opRemove(where), opAdd(at+"/retry/max_attempts", json.RawMessage(attempts))}
-	default:
-		d.out.errorf(codeAliasConflict, where, "retries means retry.max_attempts, which is given as well; keep one of them").Fix =
-			[]schemas.PatchOp{opRemove(where)}
-	}
-	v.Drop("retries")
 }

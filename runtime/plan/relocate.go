@@ -7,18 +7,13 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// approvals are names that authors use to ask for a person's approval.
-var approvals = []string{
-	"approval", "approve", "human_review", "require_approval", "requires_approval", "needs_approval", "confirm", "confirmation",
-}
-
 // relocate moves fields that authors write in the wrong place, where renaming is not enough. What it reports it also
 // repairs in v, so that the rest is checked as if it were repaired.
 func (d *decoder) relocate(v *document.Tree, at string) {
 	if v.Kind != '{' {
 		return
 	}
-	d.consent(v, at)
+	d.reviewOfCall(v, at)
 	if t := v.Get("verify"); t != nil {
 		where, to := at+"/verify", at+"/on_unknown"
 		f := d.out.errorf(codeUnknownField, where, "a node has no field \"verify\": it belongs in on_unknown")
@@ -36,11 +31,6 @@ func (d *decoder) relocate(v *document.Tree, at string) {
 		}
 		v.Drop("verify")
 	}
-	for _, name := range []string{"continue_on_error", "continue-on-error", "ignore_errors"} {
-		if t := v.Get(name); t != nil {
-			d.flag(v, at, name, "on_error", string(schemas.OnErrorContinue), t.Kind == 't')
-		}
-	}
 	for _, name := range []string{"definition", "subplan", "sub_plan", "subworkflow"} {
 		if t := v.Get(name); t != nil && t.Kind == '{' && v.Get("workflow") == nil {
 			d.out.errorf(codeUnknownField, schemas.PointerTo(at, name),
@@ -54,46 +44,20 @@ func (d *decoder) relocate(v *document.Tree, at string) {
 	d.until(v, at)
 }
 
-// flag turns name: true into another field with a value, and drops name: false.
-func (d *decoder) flag(v *document.Tree, at, name, field, value string, on bool) {
-	where := schemas.PointerTo(at, name)
-	f := d.out.errorf(codeUnknownField, where, "a node has no field %q; write %s: %s", name, field, value)
-	f.Fix = []schemas.PatchOp{opRemove(where)}
-	if on && v.Get(field) == nil {
-		f.Fix = append(f.Fix, opAdd(at+"/"+field, json.RawMessage(document.Quote(value))))
-		v.Put(field, document.Tree{Kind: '"', Raw: document.Quote(value)})
-	}
-	v.Drop(name)
-}
-
-// consent reads every way of asking for a person's approval: on a call it is a safety level, else a node of its own.
-func (d *decoder) consent(v *document.Tree, at string) {
+// reviewOfCall moves a review of a call into its safety level.
+func (d *decoder) reviewOfCall(v *document.Tree, at string) {
 	calls := v.Get("capability") != nil
 	if r := v.Get("review"); r != nil && calls && r.Kind != 'n' {
 		f := d.out.errorf(codeSeveralKinds, at+"/review",
-			"a review node asks a person and calls nothing; to have a person decide on the call write safety_level: "+
-				"review")
-		f.Fix = []schemas.PatchOp{opRemove(at + "/review")}
-		if r.Kind != 'f' && v.Get("safety_level") == nil {
-			f.Fix = append(f.Fix, opAdd(at+"/safety_level", json.RawMessage(`"review"`)))
+			"a review node asks a person and calls nothing; to have a person decide on the call write safety_level: review; a question of your own "+
+				"is a node before it")
+		switch { // a question would be lost
+		case r.Kind == 'f':
+			f.Fix = []schemas.PatchOp{opRemove(at + "/review")}
+		case r.Kind == 't' && v.Get("safety_level") == nil:
+			f.Fix = []schemas.PatchOp{opRemove(at + "/review"), opAdd(at+"/safety_level", json.RawMessage(`"review"`))}
 		}
 		v.Drop("review")
-	}
-	for _, name := range approvals {
-		t := v.Get(name)
-		switch {
-		case t == nil:
-		case calls:
-			d.flag(v, at, name, "safety_level", schemas.SafetyReview, t.Kind != 'f' && t.Kind != 'n')
-		case v.Get("review") != nil:
-		case t.Kind == '"' || t.Kind == '{':
-			d.out.errorf(codeUnknownField, schemas.PointerTo(at, name), "a node has no field %q; did you mean \"review\"?", name).Fix =
-				[]schemas.PatchOp{opMove(schemas.PointerTo(at, name), at+"/review")}
-			v.Put("review", *t)
-			v.Drop(name)
-		case t.Kind == 't':
-			d.flag(v, at, name, "review", "May this go on?", true)
-		}
 	}
 }
 
@@ -136,7 +100,6 @@ func (d *decoder) expiry(v *document.Tree, at string) {
 		return
 	}
 	d.out.errorf(codeUnknownField, where,
-		"expires belongs to review: {question, expires}; a call has timeout and total_timeout, and a wait needs no limit").Fix =
-		[]schemas.PatchOp{opRemove(where)}
+		"expires belongs to review: {question, expires}; a call has timeout and total_timeout, and a wait needs no limit")
 	v.Drop("expires")
 }

@@ -196,20 +196,12 @@ func (c *compiler) wait(text, at string) {
 	d, err := schemas.ParseDuration(text)
 	if err != nil {
 		f := c.out.errorf(codeInvalidWait, at, "wait takes a duration such as 10m or a time such as 2030-01-31T09:00:00Z: %v", err)
-		if _, bad := strconv.ParseFloat(text, 64); bad == nil {
-			f.Fix = []schemas.PatchOp{opReplaceText(at, withUnit(text))}
+		if unit, _ := unitOf("wait", text); unit != "" {
+			f.Fix = []schemas.PatchOp{opReplaceText(at, text+unit)}
 		}
 		return
 	}
 	c.duration(at, "wait", d)
-}
-
-// withUnit guesses the unit of a bare number: milliseconds from 1000 on, else seconds.
-func withUnit(number string) string {
-	if n, err := strconv.ParseFloat(number, 64); err == nil && n >= 1000 {
-		return number + "ms"
-	}
-	return number + "s"
 }
 
 // WaitUntil is when a rendered wait ends: at the time of day that it gives, or after the duration that it gives.

@@ -1,0 +1,279 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
+	"github.com/runplane/runplane/schemas"
+)
+
+// off is a switch whose value on makes the field mean nothing when it is not set.
+func off(on bool) func(*found) bool {
+	return func(f *found) bool { return f.is(!on) && f.ignored() }
+}
+
+// flagless is a field that means nothing if it is true.
+func flagless(f *found) bool { return f.is(true) && f.ignored() }
+
+func flagNumber(field, value string) func(*found) bool {
+	return func(f *found) bool {
+		return f.is(true) && f.written(field, value) || f.is(false) && f.written(field, "1")
+	}
+}
+
+// parallel: true says what is so anyway.
+func parallel(f *found) bool {
+	if f.is(true) {
+		return f.ignored()
+	}
+	n, ok := f.wholeNumber(1)
+	return ok && f.written("max_parallel", strconv.Itoa(n))
+}
+
+// parallelBranches is a list of lists of nodes.
+func parallelBranches(f *found) bool {
+	return f.value.Kind == '[' && len(f.value.Items) > 0 && f.value.Items[0].Kind == '[' && f.refused(sayParallel)
+}
+
+// isLast is a next that names no node.
+func isLast(f *found) bool {
+	return (f.value.Kind == 'n' || slices.Contains([]string{"end", "done", "none", "", "__end__"}, f.word())) && f.ignored()
+}
+
+// calledTool is a text that names a capability; with realm or server beside it, of that realm.
+func calledTool(f *found) bool {
+	if f.value.Kind != '"' {
+		if f.value.Kind == '{' && f.value.Get("realm") != nil {
+			f.becomes("capability")
+			return true
+		}
+		return false
+	}
+	if strings.ContainsAny(strings.TrimSpace(f.value.Text()), " \n;|") && !strings.Contains(f.value.Text(), "${") {
+		return f.refused("a node calls a tool of a realm, by capability: realm.name; it runs no code of its own")
+	}
+	if strings.Contains(f.value.Text(), "${") {
+		return f.refused("a plan names the capability it calls; it cannot be computed")
+	}
+	for _, realm := range []string{"realm", "server", "server_name", "mcp_server", "integration"} {
+		r := f.object.Get(realm)
+		if r == nil || r.Kind != '"' || f.has("capability") || strings.Contains(f.value.Text(), ".") {
+			continue
+		}
+		name := r.Text() + "." + f.value.Text()
+		found := f.d.out.warnf(codeAlias, f.where(), "%s and %s are taken as capability: %s", realm, expr.Shorten(f.name), expr.Shorten(name))
+		found.Fix = []schemas.PatchOp{
+			opRemove(schemas.PointerTo(f.at, realm)), opRemove(f.where()), opAdd(f.at+"/capability", json.RawMessage(document.Quote(name))),
+		}
+		f.object.Drop(realm)
+		f.object.Drop(f.name)
+		f.object.Put("capability", document.Tree{Kind: '"', Raw: document.Quote(name)})
+		return true
+	}
+	if f.kind == "node" && (f.has("set") || f.has("wait") || f.has("wait_for") || f.has("review") || f.has("workflow")) {
+		return false
+	}
+	f.becomes("capability")
+	return true
+}
+
+// nodeName is the id of a node without one, else its description; a name that is a capability is none.
+func nodeName(f *found) bool {
+	if f.has("id") {
+		return f.ignored()
+	}
+	f.becomes("id")
+	return true
+}
+
+// kindWords are the kinds of other languages, and ours.
+var kindWords = func() map[string]string {
+	all := map[string]string{}
+	for kind, words := range map[string]string{
+		"capability": "capability tool task action call function step tool_call tool_use mcp mcp_tool activity job node",
+		"set":        "set transform", "wait": "wait delay sleep", "review": "review approval human", "workflow": "workflow", "wait_for": "wait_for event",
+	} {
+		for _, word := range strings.Fields(words) {
+			all[word] = kind
+		}
+	}
+	return all
+}()
+
+// kindWord is the kind of a node, which it says by its fields.
+func kindWord(f *found) bool {
+	word := kindWords[snake(f.word())]
+	if word == "" || len(f.object.Names) == 0 {
+		return f.refused("a node says what it does by one of " + strings.Join(kindNames, ", "))
+	}
+	for _, name := range f.object.Names {
+		plain := snake(name)
+		if name == word || word == "capability" && isCallName(name) || word == "wait" && len(durations[plain]) > 0 {
+			return f.ignored()
+		}
+	}
+	return f.refused("write " + word + ": …")
+}
+
+// order reads what a node comes after: an id, a list of ids, or Azure's map of ids and results.
+func order(f *found) bool {
+	switch f.value.Kind {
+	case '"', '[':
+		for i := range f.value.Items {
+			if f.value.Items[i].Kind != '"' {
+				return f.refused("write depends_on: [<id>, …]")
+			}
+		}
+		f.becomes("depends_on")
+		return true
+	case '{':
+		ids := make([]string, len(f.value.Names))
+		for i, id := range f.value.Names {
+			all := f.value.Items[i]
+			if all.Kind == '[' && len(all.Items) == 1 {
+				all = all.Items[0]
+			}
+			if all.Kind != '"' || !slices.Contains([]string{"succeeded", "success"}, strings.ToLower(all.Text())) {
+				return f.refused("write depends_on: [<id>, …], and trigger_rule for the results that let the node start: " +
+					strings.Join(triggerRules, ", "))
+			}
+			ids[i] = document.Quote(id)
+		}
+		return f.written("depends_on", "["+strings.Join(ids, ",")+"]")
+	}
+	return f.refused("write depends_on: [<id>, …]")
+}
+
+// consent asks for a person's approval: of a call by its safety level, else by a node of its own.
+func consent(f *found) bool {
+	question := f.value.Kind == '"' && !f.is(true) && !f.is(false)
+	switch {
+	case f.is(false):
+		return f.ignored()
+	case f.has("capability") || f.calls():
+		if f.is(true) {
+			return f.written("safety_level", `"review"`)
+		}
+		return f.refused("a person decides on a call with safety_level: review; a question of your own is a node before it, with review: \"<question>\"")
+	case f.has("review"):
+		return false
+	case question, f.value.Kind == '{' && (f.value.Get("question") != nil || f.value.Get("message") != nil || f.value.Get("prompt") != nil):
+		f.becomes("review")
+		return true
+	case f.is(true):
+		return f.written("review", `"May this go on?"`)
+	}
+	return f.refused("a node asks a person by review: \"<question>\"")
+}
+
+// calls reports whether a field of another language names what the node calls.
+func (f *found) calls() bool {
+	return slices.ContainsFunc(f.object.Names, func(name string) bool {
+		return isCallName(name) && f.object.Get(name).Kind == '"'
+	})
+}
+
+// The conditions of other languages that are about the results of the dependencies.
+var resultConditions = map[string]schemas.TriggerRule{
+	"always()": schemas.AllDone, "always": schemas.AllDone, "failure()": schemas.OneFailed, "failed()": schemas.OneFailed, "on_failure": schemas.OneFailed,
+	"all_done": schemas.AllDone, "one_failed": schemas.OneFailed, "one_success": schemas.OneSuccess, "none_failed": schemas.NoneFailed,
+	"!cancelled()": schemas.AllDone, "success() || failure()": schemas.AllDone, "on_error": schemas.OneFailed,
+}
+
+// conditionText is a condition without the braces around it.
+func conditionText(v *document.Tree) string {
+	text := strings.TrimSpace(v.Text())
+	for _, braces := range [][2]string{{"${{", "}}"}, {"{{", "}}"}, {"${", "}"}} {
+		if inner, ok := strings.CutPrefix(text, braces[0]); ok && strings.HasSuffix(inner, braces[1]) {
+			return strings.TrimSpace(strings.TrimSuffix(inner, braces[1]))
+		}
+	}
+	return text
+}
+
+// condition reads a condition: one on the results of the dependencies is a trigger rule.
+func condition(f *found) bool {
+	if f.value.Kind == '"' {
+		text := strings.ToLower(conditionText(f.value))
+		switch rule, ok := resultConditions[text]; {
+		case ok:
+			return f.written("trigger_rule", document.Quote(string(rule)))
+		case text == "success()" || text == "succeeded()" || text == "on_success":
+			return f.ignored()
+		case text == "manual":
+			return consent(&found{d: f.d, object: f.object, value: &document.Tree{Kind: 't', Raw: "true"}, kind: f.kind, what: f.what, at: f.at, name: f.name})
+		}
+	}
+	if f.name != "when" {
+		f.becomes("when")
+		return true
+	}
+	return false
+}
+
+// unless is a condition that must not hold.
+func unless(f *found) bool {
+	switch f.value.Kind {
+	case 't', 'f':
+		return f.written("when", document.Quote(fmt.Sprintf("${%v}", f.value.Kind == 'f')))
+	case '"':
+		text := conditionText(f.value)
+		if _, ok := resultConditions[strings.ToLower(text)]; ok || strings.Contains(text, "${") {
+			break
+		}
+		return f.written("when", document.Quote("${!("+text+")}"))
+	}
+	return f.refused("write the opposite as when: \"${!(…)}\"")
+}
+
+// repetitions is a number of attempts; first is 1 if it does not count the first one.
+func repetitions(first int) func(*found) bool {
+	return func(f *found) bool {
+		n, ok := f.wholeNumber(1 - first)
+		return ok && f.inside("retry", "max_attempts", strconv.Itoa(n+first)) ||
+			f.refused("write retry: {max_attempts: 3}, which counts the first attempt")
+	}
+}
+
+// moreThanFirst is a number of repetitions in a retry.
+func moreThanFirst(f *found) bool {
+	return f.refused("max_attempts says how often the call is made, the first time included")
+}
+
+// backoff is a word for how the waits grow.
+func backoff(f *found) bool {
+	switch {
+	case f.value.Kind == '0':
+		return false
+	case slices.Contains([]string{"exponential", "expo", "exponential_jitter"}, snake(f.word())):
+		return f.written("backoff_coefficient", "2")
+	case slices.Contains([]string{"fixed", "constant", "none", "flat"}, f.word()):
+		return f.written("backoff_coefficient", "1")
+	case f.value.Kind == '"':
+		if _, err := schemas.ParseDuration(f.value.Text()); err == nil {
+			return false
+		}
+	}
+	return f.refused("waits grow by backoff_coefficient from initial_interval to max_interval: 1 is a constant wait, 2 doubles it")
+}
+
+// version is the version of the language, or of the author's file.
+func version(f *found) bool {
+	if f.has("plan") {
+		return f.ignored()
+	}
+	return f.written("plan", `"v1"`)
+}
+
+// isCallName reports whether a field of another language names what is called.
+func isCallName(name string) bool { return slices.Contains(strings.Fields(callNames), snake(name)) }
+
+// isCallWord reports whether a field of another language belongs to a call.
+func isCallWord(name string) bool {
+	return isCallName(name) || slices.Contains(strings.Fields(argumentNames), snake(name))
+}

@@ -1,0 +1,139 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
+
+// What is to be written where no field of ours says the same.
+const (
+	sayBranch   = "write a node for each branch, each with its own when: \"${…}\"; a node whose condition is false is skipped"
+	sayParallel = "nodes that do not need each other run at once: list them all among nodes; " + sayOrder
+	sayHandler  = "what follows a failure is a node of its own, with depends_on: [<the node>] and trigger_rule: one_failed " +
+		"(all_done runs in any case); fallback gives another call or a value, compensate undoes the node"
+	sayOrder    = "the order follows from depends_on of the later node, and from the outputs that it reads"
+	sayDisabled = "leave a node out that is not to run, or write when: \"${false}\", which skips it and what needs it"
+	sayOutput   = "the output of a node needs no name: other nodes read ${nodes.<id>.output}"
+	sayLimit    = "rates and costs are limited by the operator's policies, not by a plan; max_parallel limits what runs at once"
+	sayCheck    = "a condition on the answer is the when of the nodes after it, such as when: \"${nodes.<id>.output.ok}\""
+	saySchedule = "a plan says what runs, not when: create_schedule runs a workflow at given times"
+	sayDryRun   = "a plan has no trial run: validate_plan checks it without a call"
+	sayLoop     = "for_each runs a node once for each item of a list; write it with the list"
+)
+
+// The names of what a call is made of in other languages.
+const (
+	callNames     = "tool uses action function call tool_name operation run invoke resource capability_name method activity operator"
+	argumentNames = "input args arguments with params parameters body payload kwargs data tool_input tool_args op_kwargs"
+)
+
+// foreignFields is the table: the names in the spelling of [snake], and what they mean.
+var foreignFields = indexed([]meaning{
+	{names: callNames, of: "node fallback compensate verify", turn: calledTool},
+	{names: argumentNames, of: "node fallback compensate verify", turn: when("{", "inputs")},
+	{names: "if condition run_if only_if enabled_if precondition", of: "node", turn: condition},
+	{names: "unless skip_if", of: "node", turn: unless},
+	{names: "branches", of: "node", turn: parallelBranches},
+	{names: "disabled skip", of: "node plan", turn: off(true)},
+	{names: "enabled active", of: "node plan", turn: off(false)},
+	{names: "dry_run simulate test_mode sequential", turn: off(true)},
+	{names: "needs dependencies requires run_after after depends upstream parents dependency waits_for prerequisites " +
+		"previous",
+		of: "node", turn: order},
+	{names: "next", of: "node", turn: isLast},
+	{names: "end", of: "node", turn: flagless},
+	{names: "parallel", turn: parallel},
+	{names: "on_failure on_fail if_failed error_policy fail_strategy", of: "node", turn: said("on_error", onErrorWords)},
+	{names: "continue_on_error ignore_errors ignore_error allow_failure continue_on_fail continue_on_failure soft_fail",
+		of: "node", turn: flag("on_error", string(schemas.OnErrorContinue))},
+	{names: "each over items with_items loop map", of: "node", turn: when("[\"", "for_each")},
+	{names: "retries max_retries retry_count num_retries retry_limit retry_times", of: "node defaults", turn: repetitions(1)},
+	{names: "max_attempts attempts max_tries tries", of: "node defaults", turn: repetitions(0)},
+	{names: "retry_policy retry_config", of: "node defaults", turn: when("{0", "retry")},
+	{names: "retry_on_fail", of: "node", turn: off(false)},
+	{names: "count limit times", of: "retry", turn: moreThanFirst},
+	{names: "backoff backoff_strategy strategy_type backoff_type", of: "retry", turn: backoff},
+	{names: "exponential_backoff exponential", of: "retry", turn: flagNumber("backoff_coefficient", "2")},
+	{names: "concurrency", of: "node plan", turn: when("0\"", "max_parallel")},
+	{names: "approval approve human_review require_approval requires_approval needs_approval confirm confirmation " +
+		"human_approval human_in_the_loop interrupt_before interrupt require_confirmation requires_confirmation " +
+		"ask_user ask_human manual manual_approval approval_required ask_before require_review requires_review " +
+		"needs_review user_approval gate hitl pause_before",
+		of: "node", turn: consent},
+	{names: "name", of: "node", turn: nodeName},
+	{names: "kind type", of: "node", turn: kindWord},
+	{names: "steps tasks jobs actions activities operations stages", of: "plan", turn: when("[{", "nodes")},
+	{names: "variables vars params parameters input args arguments inputs_values", of: "plan", turn: when("{", "inputs")},
+	{names: "version api_version", of: "plan", turn: version},
+	{names: "deadline", of: "plan", turn: when("\"", "timeout")},
+	{names: "condition success check", of: "verify", to: "happened"},
+	{names: "condition when", of: "waitfor", to: "until"},
+	{names: "undo rollback compensation", of: "node", to: "compensate"},
+	{names: "fallbacks", of: "node", to: "fallback"},
+	{names: "foreach", of: "node", to: "for_each"},
+	{names: "attempts max_tries tries maximum_attempts", of: "retry", to: "max_attempts"},
+	{names: "multiplier factor backoff_rate backoff_factor backoff_multiplier coefficient", of: "retry", to: "backoff_coefficient"},
+	{names: "error_codes retryable_errors", of: "retry", to: "retry_on"},
+	{names: "non_retryable_errors", of: "retry", to: "no_retry_on"},
+	{names: "max_concurrency parallelism max_concurrent max_workers concurrency_limit max_parallelism parallel_limit",
+		of: "node plan", to: "max_parallel"},
+	{names: "max_active_tasks", of: "plan", to: "max_parallel"},
+	{names: "outputs result returns return", of: "plan", to: "output"},
+	{names: "wait_for_event wait_for_signal signal event on_event wait_for_state", of: "node", to: "wait_for"},
+	{names: "signal name", of: "waitfor", to: "event"},
+	{names: "ref", of: "workflow", to: "name"},
+	{names: "plan", of: "workflow", to: "definition"},
+	{names: "state_type", of: "statename", to: "type"},
+	{names: "state_key", of: "statename", to: "key"},
+	{names: "message text prompt", of: "review", to: "question"},
+	{names: "default", of: "fallback", to: "value"},
+	{names: "value", of: "node", to: "set"},
+	{names: "else otherwise switch elif cases choices branches rules", of: "node", say: sayBranch},
+	{names: "disabled skip enabled active", of: "node plan", say: sayDisabled},
+	{names: "dry_run simulate test_mode", say: sayDryRun},
+	{names: "next then on_success goto before stage order", of: "node", say: sayOrder},
+	{names: "edges sequence", of: "plan node", say: sayOrder},
+	{names: "connections links start start_at entrypoint entry_point", of: "plan", say: sayOrder},
+	{names: "sequential", say: sayOrder},
+	{names: "parallel", say: sayParallel},
+	{names: "finally catch always on_failure", of: "node plan", say: sayHandler},
+	{names: "on_fail error_handler except rescue on_exception cleanup if_failed error_policy fail_strategy", say: sayHandler},
+	{names: "fail_fast",
+		say: "on_error of each node says what its failure does: fail (the default), continue, suspend or compensate"},
+	{names: "loop map for while do_while matrix iterator strategy", of: "node", say: sayLoop},
+	{names: "retry_on_fail", of: "node", say: "write retry: {max_attempts: 3}"},
+	{names: "batch_size", say: "for_each has no batches: max_parallel says how many items run at once"},
+	{names: "approvers", of: "node", say: "write safety_level: review; who decides is the operator's setting"},
+	{names: "interrupt_after", say: "a person is asked between two nodes by a node of its own, with review: \"<question>\""},
+	{names: "assert expect success_condition failure_condition guard postcondition", of: "node", say: sayCheck},
+	{names: "rate_limit throttle budget max_cost cost_limit", say: sayLimit},
+	{names: "output_key save_as register result_path outputs output assign output_path result returns return",
+		of: "node", say: sayOutput},
+	{names: "trigger", of: "node", say: "trigger_rule says which results of the dependencies let the node start"},
+	{names: "trigger", of: "plan", say: saySchedule},
+	{names: "on triggers schedule cron", of: "plan node", say: saySchedule},
+	{names: "states", of: "plan", say: "write nodes: [{id, capability, inputs, depends_on}]; " + sayOrder},
+	{names: "label labels tags tag note notes comment comments position color colour icon ui layout display_name x y author " +
+		"owner created_at created_by updated_at documentation docs summary purpose rationale reason explanation $schema " +
+		"annotations metadata meta emoji group section category title type_version credits license thought thoughts " +
+		"reasoning runs_on image container node_selector typeversion", idle: true},
+})
+
+// indexed finds the rows of a name, in the order of the table.
+func indexed(table []meaning) map[string][]meaning {
+	all := map[string][]meaning{}
+	for _, m := range table {
+		for _, name := range strings.Fields(m.names) {
+			all[name] = append(all[name], m)
+		}
+	}
+	return all
+}
+
+var onErrorWords = map[string]string{
+	"stop": "fail", "fail": "fail", "abort": "fail", "halt": "fail", "raise": "fail", "throw": "fail", "terminate": "fail", "exit": "fail", "fail_fast": "fail", "stop_workflow": "fail",
+	"continue": "continue", "ignore": "continue", "skip": "continue", "proceed": "continue", "warn": "continue", "continue_regular_output": "continue",
+	"suspend": "suspend", "pause": "suspend", "hold": "suspend", "ask": "suspend",
+	"compensate": "compensate", "rollback": "compensate", "undo": "compensate", "revert": "compensate",
+}
