@@ -63,7 +63,7 @@ func init() { //nolint:gochecknoinits // the table and its functions refer to ea
 
 		extractFunction: {price: pricePattern, metered: metered(extractFunction)}, extractAllFunction: {price: pricePattern, metered: metered(extractAllFunction)},
 		replaceFunction: {price: pricePattern, metered: metered(replaceFunction)},
-		"lower":         {price: twice(priceRunes)}, "upper": {price: twice(priceRunes)},
+		"strings.lower": {price: twice(priceRunes)}, "strings.upper": {price: twice(priceRunes)},
 
 		"json.encode": {price: priceDeep}, "json.decode": {price: priceDecode},
 		"url.encode": {price: priceRunes}, "url.decode": {price: priceRunes}, "csv.decode": {price: priceCSV},

@@ -102,20 +102,20 @@ func computedKeys() []cel.EnvOption {
 	return options
 }
 
-// caseFunctions are lower and upper, which change all letters; lowerAscii and upperAscii change those of ASCII.
+// caseFunctions are strings.lower and strings.upper, which change all letters; lowerAscii and upperAscii change those of ASCII.
 func caseFunctions() []cel.EnvOption {
 	change := func(c func() cases.Caser) func([]ref.Val) ref.Val {
 		return func(args []ref.Val) ref.Val {
 			text, ok := args[0].(types.String)
 			if !ok {
-				return types.NewErr("no such overload: lower() and upper() are for texts, got %s", args[0].Type().TypeName())
+				return types.NewErr("no such overload: strings.lower() and strings.upper() are for texts, got %s", args[0].Type().TypeName())
 			}
 			return types.String(c().String(string(text)))
 		}
 	}
 	return []cel.EnvOption{
-		member("lower", "string_lower", cel.StringType, change(func() cases.Caser { return cases.Lower(textlanguage.Und) }), cel.StringType),
-		member("upper", "string_upper", cel.StringType, change(func() cases.Caser { return cases.Upper(textlanguage.Und) }), cel.StringType),
+		overload("strings.lower", "strings_lower", cel.StringType, change(func() cases.Caser { return cases.Lower(textlanguage.Und) }), cel.StringType),
+		overload("strings.upper", "strings_upper", cel.StringType, change(func() cases.Caser { return cases.Upper(textlanguage.Und) }), cel.StringType),
 	}
 }
 

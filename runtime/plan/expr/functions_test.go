@@ -123,8 +123,8 @@ func TestFunctions(t *testing.T) {
 		{"timestamp('2026-12-24') - timestamp('2026-12-01') > duration('3' + 'd')", "true"},
 		{"timestamp(1) < timestamp('2026' + '-01-01')", "true"},
 
-		{"'ÄÖß'.lower()", `"äöß"`},
-		{"'äöß'.upper()", `"ÄÖSS"`},
+		{"strings.lower('ÄÖß')", `"äöß"`},
+		{"strings.upper('äöß')", `"ÄÖSS"`},
 		{"'ÄB'.lowerAscii()", `"Äb"`},
 
 		{"math.greatest(inputs.list.slice(0, 2))", "3"},

@@ -60,7 +60,7 @@ var hostile = map[string][]string{
 	"avg":           {"lists.range(10000).avg()", "lists.range(10000).map(i, i + 0.5).avg()", "x.avg()"},
 	"coalesce":      {"coalesce(null, null, x)", "coalesce(m.?a, x == y, d == e)"},
 	"csv.decode":    {"csv.decode(inputs.s)", "csv.decode(inputs.v)", "csv.decode(inputs.q)", "csv.decode(inputs.c)", "csv.decode(inputs.v + inputs.v)"},
-	"lower":         {"inputs.s.lower()", "inputs.u.lower()"},
+	"strings.lower": {"strings.lower(inputs.s)", "strings.lower(inputs.u)"},
 	"merge":         {"m.merge(n)", "{inputs.s: 1}.merge({inputs.t: 2})", "{'a': d}.merge({'b': x})"},
 	"regex.extract": {"regex.extract(inputs.s, '(a?){200}b')", "regex.extract(inputs.s, 'a*(b)')", "x.map(e, regex.extract(e, '(a*)b'))", "regex.extract('a', inputs.s)"},
 	"regex.extractAll": {
@@ -71,7 +71,7 @@ var hostile = map[string][]string{
 		"regex.replace(inputs.s, 'a', 'bb')", "regex.replace(inputs.s, '', inputs.s)", "regex.replace(inputs.s, 'a.*b|a', 'c')", "regex.replace(inputs.s, '(a+)', r'\\1\\1\\1\\1\\1\\1\\1')",
 	},
 	"sum":             {"lists.range(10000).sum()", "x.sum()", "lists.range(10000).map(i, 0.1).sum()"},
-	"upper":           {"inputs.s.upper()", "inputs.u.upper()"},
+	"strings.upper":   {"strings.upper(inputs.s)", "strings.upper(inputs.u)"},
 	"url.decode":      {"url.decode(inputs.s)", "url.decode(url.encode(inputs.u))"},
 	"url.encode":      {"url.encode(inputs.s)", "url.encode(inputs.u)"},
 	"charAt":          {"inputs.s.charAt(999999)"},
