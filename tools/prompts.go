@@ -8,6 +8,7 @@ import (
 
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -57,7 +58,7 @@ func planFromGoal(ctx context.Context, rt *runtime.Runtime, arguments map[string
 	var b strings.Builder
 	fmt.Fprintf(&b, "Goal: %s\n\nWrite one Runplane plan that reaches this goal. Check it with validate_plan, apply the fixes it returns, "+
 		"then run it with execute_plan.\nResolve the schema of a capability with resolve_capability before you write its inputs.\n\n"+
-		"%s\n\nCapabilities:\n", arguments["goal"], plan.Reference)
+		"%s\nFunctions: %s\n\nCapabilities:\n", arguments["goal"], strings.TrimSpace(plan.Reference), expr.FunctionForms())
 	for _, c := range found.Capabilities {
 		fmt.Fprintf(&b, "- %s.%s (%s): %s\n", c.Realm, c.CapabilityName, c.Effect, schemas.FirstLine(c.Description))
 	}
