@@ -58,10 +58,14 @@ func (c *compiler) expression(s site) {
 		for _, f := range faults {
 			c.fault(s, f)
 		}
+		found := len(c.out.list)
 		for _, r := range facts.Reads {
 			if !c.readsFrom(s, r) {
 				break // one finding for each place is enough
 			}
+		}
+		if len(c.out.list) == found {
+			c.operands(s, facts)
 		}
 	}
 	switch {

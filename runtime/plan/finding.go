@@ -67,6 +67,7 @@ const (
 	codeUnreachableFallback = "unreachable_fallback"
 	codeNothingToCompensate = "nothing_to_compensate"
 	codeOnceCompensation    = "once_compensation"
+	codeWrongOperand        = "wrong_operand"
 	codeMissingDependency   = "missing_dependency"
 	codeLiveState           = "live_state"
 	codeShortTotalTimeout   = "short_total_timeout"

@@ -28,6 +28,9 @@ type Facts struct {
 	Type  string // JSON Schema type of the result; empty: known only when it runs
 	// Double: the result is a number that may have a fraction.
 	Double bool
+	// Elements are the paths that are read through the variables of macros and through parts of lists. An element of a list has index 0.
+	Elements   []Read
+	Operations []Operation
 }
 
 // Read is a constant path that an expression reads, such as nodes.order.output.total.

@@ -1,0 +1,239 @@
+package expr
+
+import (
+	"slices"
+
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+)
+
+// Operation is an operator with two operands whose types the language leaves open; who knows more of what they read can say that they do not
+// go together.
+type Operation struct {
+	Operator    string // + - * / % == != < <= > >= in
+	At          int    // byte offset of the operator in the text
+	Left, Right Operand
+}
+
+// Operand is what is known of one side of an operation.
+type Operand struct {
+	Path Path   // of what is read; an element of a list that is gone through has index 0. No root: it is no path.
+	Type string // JSON Schema type, or "number"; empty: unknown
+	// Texts are the constants that it is, or a list of constants that it is asked to be in, as they are written and with their places.
+	Texts []Constant
+}
+
+// Constant is a text that is written out.
+type Constant struct {
+	Text string
+	At   int // byte offset of its quote
+}
+
+// checkedOperators are written as they are reported.
+var checkedOperators = map[string]string{
+	operators.Add: "+", operators.Subtract: "-", operators.Multiply: "*", operators.Divide: "/", operators.Modulo: "%",
+	operators.Equals: "==", operators.NotEquals: "!=", operators.Less: "<", operators.LessEquals: "<=",
+	operators.Greater: ">", operators.GreaterEquals: ">=", operators.In: "in",
+}
+
+// sameElements are the functions whose list has elements of the list that they are called on.
+var sameElements = []string{"slice", "distinct", "reverse", "sort", sortFunction}
+
+// surveyor goes through a checked expression for its operations, and for what it reads of elements: the variables of macros stand for
+// elements of the lists that they go through.
+type surveyor struct {
+	walker
+	tree  *ast.AST
+	stand map[string]Path // variables that stand for a path; without a root: for something unknown
+	ops   []Operation
+}
+
+func (s *surveyor) visit(e ast.Expr) {
+	if p, guarded, own, ok := s.path(e); ok {
+		if !own && e.Kind() != ast.IdentKind {
+			s.reads = append(s.reads, Read{p, guarded})
+		}
+		s.inside(e)
+		return
+	}
+	switch e.Kind() {
+	case ast.SelectKind:
+		s.visit(e.AsSelect().Operand())
+	case ast.CallKind:
+		c := e.AsCall()
+		if c.IsMemberFunction() {
+			s.visit(c.Target())
+		}
+		for _, arg := range c.Args() {
+			s.visit(arg)
+		}
+		s.operation(e)
+	case ast.ListKind:
+		for _, item := range e.AsList().Elements() {
+			s.visit(item)
+		}
+	case ast.MapKind:
+		for _, entry := range e.AsMap().Entries() {
+			s.visit(entry.AsMapEntry().Key())
+			s.visit(entry.AsMapEntry().Value())
+		}
+	case ast.ComprehensionKind:
+		s.comprehension(e.AsComprehension())
+	}
+}
+
+// inside visits the arguments of the functions that a path goes through.
+func (s *surveyor) inside(e ast.Expr) {
+	switch e.Kind() {
+	case ast.SelectKind:
+		s.inside(e.AsSelect().Operand())
+	case ast.CallKind:
+		c := e.AsCall()
+		if c.IsMemberFunction() {
+			s.inside(c.Target())
+			for _, arg := range c.Args() {
+				s.visit(arg)
+			}
+		} else {
+			s.inside(c.Args()[0])
+		}
+	}
+}
+
+func (s *surveyor) comprehension(c ast.ComprehensionExpr) {
+	s.visit(c.IterRange())
+	s.visit(c.AccuInit())
+	names := map[string]Path{c.IterVar(): {}, c.IterVar2(): {}, c.AccuVar(): {}}
+	if p, _, _, ok := s.path(c.IterRange()); ok && c.IterVar2() == "" {
+		names[c.IterVar()] = Path{p.Root, append(slices.Clone(p.Steps), Step{Index: 0})}
+	}
+	if r := c.IterRange(); r.Kind() == ast.ListKind && r.AsList().Size() == 0 { // cel.bind: the variable is its first value
+		if p, _, _, ok := s.path(c.AccuInit()); ok {
+			names[c.AccuVar()] = p
+		}
+	}
+	before := s.stand
+	s.stand = make(map[string]Path, len(before)+len(names))
+	for name, p := range before {
+		s.stand[name] = p
+	}
+	for name, p := range names {
+		s.stand[name] = p
+	}
+	s.visit(c.LoopCondition())
+	s.visit(c.LoopStep())
+	s.visit(c.Result())
+	s.stand = before
+}
+
+// path is what an expression reads, also through variables and functions that keep the elements; own reports whether the expression
+// names all of it itself.
+func (s *surveyor) path(e ast.Expr) (p Path, guarded, own, ok bool) {
+	switch e.Kind() {
+	case ast.IdentKind:
+		name := e.AsIdent()
+		if p, bound := s.stand[name]; bound {
+			return p, false, false, p.Root != ""
+		}
+		return Path{Root: name}, false, true, isRoot(name)
+	case ast.SelectKind:
+		sel := e.AsSelect()
+		p, guarded, own, ok = s.path(sel.Operand())
+		return extend(p, Step{Key: sel.FieldName(), Index: -1}), guarded || sel.IsTestOnly(), own, ok
+	case ast.CallKind:
+		c := e.AsCall()
+		switch name := c.FunctionName(); {
+		case name == anyFunction:
+			return s.path(c.Args()[0])
+		case c.IsMemberFunction() && slices.Contains(sameElements, name):
+			p, guarded, _, ok = s.path(c.Target())
+			return p, guarded, false, ok
+		case (name == operators.Index || name == operators.OptIndex || name == operators.OptSelect) && c.Args()[1].Kind() == ast.LiteralKind:
+			step := Step{Index: -1}
+			switch v := c.Args()[1].AsLiteral().(type) {
+			case types.String:
+				step.Key = string(v)
+			case types.Int:
+				step.Index = max(0, int(v))
+			default:
+				return Path{}, false, false, false
+			}
+			p, guarded, own, ok = s.path(c.Args()[0])
+			return extend(p, step), guarded || name != operators.Index, own, ok
+		}
+	}
+	return Path{}, false, false, false
+}
+
+func extend(p Path, s Step) Path { return Path{p.Root, append(slices.Clone(p.Steps), s)} }
+
+func (s *surveyor) operation(e ast.Expr) {
+	c := e.AsCall()
+	operator := checkedOperators[c.FunctionName()]
+	if operator == "" || len(c.Args()) != 2 {
+		return
+	}
+	at := s.info.GetStartLocation(e.ID())
+	o := Operation{operator, offset(s.text, at.Line(), at.Column()), s.operand(c.Args()[0]), s.operand(c.Args()[1])}
+	if o.Left.known() && o.Right.known() && o.Left.Path.Root+o.Right.Path.Root != "" {
+		s.ops = append(s.ops, o)
+	}
+}
+
+// survey finds the operations of a checked expression, and what it reads of elements; reads are what it reads otherwise.
+func survey(tree *ast.AST, w *walker, reads []Read) (elements []Read, operations []Operation) {
+	s := surveyor{walker: walker{info: w.info, text: w.text, reads: slices.Clone(reads)}, tree: tree}
+	s.visit(tree.Expr())
+	return s.finish()[len(reads):], s.ops
+}
+
+func (o *Operand) known() bool { return o.Path.Root != "" || o.Type != "" }
+
+func (s *surveyor) operand(e ast.Expr) Operand {
+	if p, guarded, _, ok := s.path(e); ok {
+		if guarded || optional(e) {
+			return Operand{}
+		}
+		return Operand{Path: p}
+	}
+	o := Operand{Texts: s.constants(e)}
+	switch s.tree.GetType(e.ID()).Kind() {
+	case types.BoolKind:
+		o.Type = "boolean"
+	case types.IntKind, types.UintKind, types.DoubleKind:
+		o.Type = "number"
+	case types.StringKind:
+		o.Type = "string"
+	case types.ListKind:
+		o.Type = "array"
+	case types.MapKind:
+		o.Type = "object"
+	}
+	return o
+}
+
+// optional reports whether the value is an optional one, which is not what it leads to.
+func optional(e ast.Expr) bool {
+	return e.Kind() == ast.CallKind && (e.AsCall().FunctionName() == operators.OptIndex || e.AsCall().FunctionName() == operators.OptSelect)
+}
+
+// constants are the texts that are written out as a constant or as a list of them.
+func (s *surveyor) constants(e ast.Expr) []Constant {
+	switch e.Kind() {
+	case ast.LiteralKind:
+		if text, ok := e.AsLiteral().(types.String); ok {
+			at := s.info.GetStartLocation(e.ID())
+			return []Constant{{string(text), offset(s.text, at.Line(), at.Column())}}
+		}
+	case ast.ListKind:
+		var all []Constant
+		for _, item := range e.AsList().Elements() {
+			if item.Kind() == ast.LiteralKind {
+				all = append(all, s.constants(item)...)
+			}
+		}
+		return all
+	}
+	return nil
+}

@@ -1,0 +1,257 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/runtime/plan/expr"
+	"github.com/runplane/runplane/schemas"
+)
+
+// The operands of expressions are checked against what is known of the values that they read. What is not known is not reported.
+
+// nodeStatuses are what nodes.<id>.status can be, in the order in which messages name them.
+var nodeStatuses = []schemas.NodeStatus{
+	schemas.NodeSucceeded, schemas.NodeFailed, schemas.NodeSkipped, schemas.NodeCancelled, schemas.NodeCompensated,
+	schemas.NodePending, schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld, schemas.NodeCompensating,
+}
+
+// operands checks the operations of an expression, and what it reads of the elements of lists.
+func (c *compiler) operands(s site, facts expr.Facts) {
+	before := len(c.out.list)
+	for _, r := range facts.Elements {
+		if c.elementOf(s, r); len(c.out.list) > before {
+			break // one finding for each place is enough
+		}
+	}
+	var wrong []wrongWord
+	for i := range facts.Operations {
+		o := &facts.Operations[i]
+		if w := c.impossible(s, o); len(w) > 0 {
+			wrong = append(wrong, w...)
+		} else if !c.together(s, o) {
+			break
+		}
+	}
+	c.reportWords(s, wrong)
+}
+
+// elementOf checks what is read of the elements of a list.
+func (c *compiler) elementOf(s site, r expr.Read) {
+	if r.Guarded {
+		return
+	}
+	p := r.Path
+	switch p.Root {
+	case "item":
+		if s.may&readsItem != 0 {
+			c.follow(s, r, 0, c.itemShape(s.node), "the item")
+		}
+	case "nodes":
+		if i, ok := c.ids[p.NodeID()]; ok && len(p.Steps) > 2 && p.Steps[1].Key == "output" {
+			c.follow(s, r, 2, c.shapeFor(i, s.node, s.may), "the output of "+c.outputOf(i))
+		}
+	}
+}
+
+// operandTypes are the JSON types that an operand can have; none: they are not known.
+func (c *compiler) operandTypes(s site, o *expr.Operand) []string {
+	p := o.Path
+	switch p.Root {
+	case "":
+		if o.Type == "" {
+			return nil
+		}
+		return []string{o.Type}
+	case "inputs":
+		if slices.ContainsFunc(p.Steps, func(s expr.Step) bool { return s.Index >= 0 }) {
+			return nil // elements of a list that is given may differ
+		}
+	case "nodes":
+		if c.mayFallBack(p) {
+			return nil
+		}
+	}
+	return c.typesOf(&expr.Placeholder{Plain: true, Path: p}, s.node, s.may)
+}
+
+// mayFallBack reports whether a path reads the output of a node whose fallback gives something else.
+func (c *compiler) mayFallBack(p expr.Path) bool {
+	i, ok := c.ids[p.NodeID()]
+	return !ok || len(p.Steps) > 1 && p.Steps[1].Key == "output" && len(c.plan.Nodes[i].Fallback) > 0
+}
+
+// kindOf is the type as operators see it: they mix integers and doubles.
+func kindOf(jsonType string) string {
+	if jsonType == "integer" {
+		return "number"
+	}
+	return jsonType
+}
+
+// takes says which types an operator takes on both sides; it takes the same ones on either.
+var takes = map[string][]string{
+	"+": {"number", "string", "array"}, "-": {"number"}, "*": {"number"}, "/": {"number"}, "%": {"number"},
+	"<": {"number", "string", "boolean"}, "<=": {"number", "string", "boolean"},
+	">": {"number", "string", "boolean"}, ">=": {"number", "string", "boolean"},
+}
+
+// together reports an operation whose operands have types that do not go together; false: it did.
+func (c *compiler) together(s site, o *expr.Operation) bool {
+	left, right := c.operandTypes(s, &o.Left), c.operandTypes(s, &o.Right)
+	if len(left) == 0 || len(right) == 0 {
+		return true
+	}
+	for _, l := range left {
+		for _, r := range right {
+			l, r := kindOf(l), kindOf(r)
+			switch o.Operator {
+			case "==", "!=":
+				if l == r || l == "null" || r == "null" {
+					return true
+				}
+			case "in":
+				if r == "array" || r == "object" {
+					return true
+				}
+			default:
+				if l == r && slices.Contains(takes[o.Operator], l) {
+					return true
+				}
+			}
+		}
+	}
+	sides := fmt.Sprintf("%s is %s and %s is %s", operandName(&o.Left, "the left side"), strings.Join(left, " or "),
+		operandName(&o.Right, "the right side"), strings.Join(right, " or "))
+	switch o.Operator {
+	case "==", "!=":
+		c.out.warnf(codeWrongOperand, s.at, "%s: they are never equal; convert one with string(…), int(…) or double(…), in ${%s}", sides, expr.Shorten(s.Text))
+	default:
+		c.out.errorf(codeWrongOperand, s.at, "%s, which %s does not take; convert with string(…), int(…) or double(…), in ${%s}", sides, o.Operator,
+			expr.Shorten(s.Text))
+	}
+	return false
+}
+
+func operandName(o *expr.Operand, side string) string {
+	if o.Path.Root != "" {
+		return o.Path.String()
+	}
+	return side
+}
+
+// wrongWord is a constant that a value is compared with and never is.
+type wrongWord struct {
+	expr.Constant
+	of    expr.Path
+	words []string // that it can be
+	means string   // the one that is meant; empty: it is not evident
+	ours  bool     // the words are those of statuses
+}
+
+// impossible are the constants of an operation that the other side can never be.
+func (c *compiler) impossible(s site, o *expr.Operation) []wrongWord {
+	read, texts := &o.Left, o.Right.Texts
+	switch {
+	case o.Operator != "==" && o.Operator != "!=" && o.Operator != "in":
+		return nil
+	case len(texts) == 0 && o.Operator != "in":
+		read, texts = &o.Right, o.Left.Texts
+	}
+	words, ours := c.wordsOf(s, read)
+	if len(words) == 0 {
+		return nil
+	}
+	var wrong []wrongWord
+	for _, t := range texts {
+		if !slices.Contains(words, t.Text) {
+			wrong = append(wrong, wrongWord{t, read.Path, words, meantWord(t.Text, words, ours), ours})
+		}
+	}
+	return wrong
+}
+
+// wordsOf are the texts that a value can be; none: any. ours reports whether it is the status of a node.
+func (c *compiler) wordsOf(s site, o *expr.Operand) (words []string, ours bool) {
+	p := o.Path
+	if p.Root == "nodes" && len(p.Steps) == 2 && p.Steps[1].Key == "status" {
+		for _, status := range nodeStatuses {
+			words = append(words, string(status))
+		}
+		return words, true
+	}
+	if p.Root == "" || p.Root == "nodes" && c.mayFallBack(p) {
+		return nil, false
+	}
+	at := c.shapeOf(p, s.node, s.may)
+	if at.at == nil {
+		return nil, false
+	}
+	enum := at.at.Get("enum")
+	if enum == nil || enum.Kind != '[' {
+		return nil, false
+	}
+	for i := range enum.Items {
+		if enum.Items[i].Kind == '"' {
+			words = append(words, enum.Items[i].Text())
+		}
+	}
+	return words, false
+}
+
+// meantWord is the word that another spelling, or for a status the word of another system, evidently means.
+func meantWord(text string, words []string, ours bool) string {
+	folded := foldWord(text)
+	if status, ok := statusWords[folded]; ok && ours {
+		return string(status)
+	}
+	means := ""
+	for _, word := range words {
+		if foldWord(word) == folded {
+			if means != "" {
+				return ""
+			}
+			means = word
+		}
+	}
+	return means
+}
+
+func foldWord(word string) string {
+	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(word))
+}
+
+// reportWords reports the constants of one expression together; the fix writes the words that are meant.
+func (c *compiler) reportWords(s site, wrong []wrongWord) {
+	if len(wrong) == 0 {
+		return
+	}
+	first := &wrong[0]
+	severity, what := schemas.SeverityWarning, expr.NameList(first.words, 11)
+	if first.ours {
+		severity = schemas.SeverityError
+	}
+	f := c.out.add(severity, codeWrongOperand, s.at, "%s is never %s: it is one of %s, in ${%s}", first.of, schemas.Quote(first.Text, 40), what, expr.Shorten(s.Text))
+	edited := s.Text
+	slices.SortFunc(wrong, func(a, b wrongWord) int { return b.At - a.At })
+	for i := range wrong {
+		w := &wrong[i]
+		end := w.At + len(w.Text) + 2
+		if w.means == "" || end > len(edited) || edited[w.At+1:end-1] != w.Text {
+			return // not all of them can be mended
+		}
+		edited = edited[:w.At+1] + w.means + edited[end-1:]
+	}
+	if before := c.textAt(s); strings.Count(before, s.Text) == 1 {
+		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return strings.Replace(text, s.Text, edited, 1) })}
+	}
+}
+
+// textAt is the string that holds an expression, as the fixes so far leave it.
+func (c *compiler) textAt(s site) string {
+	if text, ok := c.texts[s.at]; ok {
+		return text
+	}
+	return s.Source
+}
