@@ -52,7 +52,7 @@ func (l *language) Eval(ctx context.Context, text string, scope Scope, m *Meter)
 		if ended.Cause == interpreter.ContextCancelled {
 			return nil, fmt.Errorf("%w: %w", ErrInterrupted, context.Cause(ctx))
 		}
-		return nil, m.exceeded(text, e.dear)
+		return nil, m.exceeded(text, e.dear, e.limit)
 	}
 	if err != nil {
 		return nil, l.explain(text, err, scope, c.facts.Reads)

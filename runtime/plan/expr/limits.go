@@ -30,13 +30,13 @@ func (m *Meter) left() uint64 {
 	return min(m.MaxCost, m.MaxCost*expressionsTogether-min(m.MaxCost*expressionsTogether, m.Spent))
 }
 
-// exceeded is the error of an expression that took more; dear is the function that would have, if it was one.
-func (m *Meter) exceeded(text, dear string) *schemas.Error {
+// exceeded is the error of an expression that took more than it might; dear is the function that would have, if it was one.
+func (m *Meter) exceeded(text, dear string, might uint64) *schemas.Error {
 	what := ""
 	if dear != "" {
 		what = ": " + operatorWord(dear) + " would take more than are left for what it is given"
 	}
-	if m.left() < m.MaxCost {
+	if might < m.MaxCost {
 		return schemas.Errorf(schemas.CodeExpressionError, "the expressions of one value take too many steps together (limit %d), the last one is `%s`%s",
 			m.MaxCost*expressionsTogether, Shorten(text), what).WithHint("compute parts of the value in `set` nodes of their own")
 	}
