@@ -10,6 +10,8 @@ import (
 	"github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
 )
@@ -158,6 +160,35 @@ func TestStatesAreResources(t *testing.T) {
 			case uri := <-changed:
 				t.Errorf("notified about %s after the end of the subscription", uri)
 			case <-time.After(300 * time.Millisecond):
+			}
+		})
+	}
+}
+
+// TestPlanReferenceIsAResource: a client lists the page of the plan language, and reads it with every function.
+func TestPlanReferenceIsAResource(t *testing.T) {
+	for name, dial := range dials {
+		t.Run(name, func(t *testing.T) {
+			s, _ := published(t)
+			c := dial(t, s)
+			list, err := c.ListResources(t.Context(), mcp.ListResourcesRequest{})
+			if err != nil || len(list.Resources) != 1 || list.Resources[0].URI != referenceURI {
+				t.Fatalf("got %+v, %v", list, err)
+			}
+			var read mcp.ReadResourceRequest
+			read.Params.URI = referenceURI
+			got, err := c.ReadResource(t.Context(), read)
+			if err != nil || len(got.Contents) != 1 {
+				t.Fatalf("got %+v, %v", got, err)
+			}
+			text := got.Contents[0].(mcp.TextResourceContents).Text
+			for _, f := range expr.Functions() {
+				if !strings.Contains(text, "`"+f.Form+"`") {
+					t.Errorf("it lacks %s", f.Form)
+				}
+			}
+			if !strings.HasPrefix(text, plan.Reference) {
+				t.Error("it does not begin with the plan language")
 			}
 		})
 	}

@@ -152,6 +152,9 @@ func New(c Config) *Server {
 	if s.servesStates() {
 		s.addResources()
 	}
+	if s.methods["execute_plan"] != nil {
+		s.addReference()
+	}
 	if c.Runtime != nil {
 		c.Runtime.Health.IncludeClients(s.check)
 	}

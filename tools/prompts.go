@@ -47,6 +47,11 @@ func Prompts() []Prompt {
 	}
 }
 
+// PlanReference is the page of the plan language with all functions of expressions.
+func PlanReference() string {
+	return plan.Reference + "\nFunctions of expressions (l: a list, m: an object, s: a text, t: a time):\n" + expr.DescribeFunctions()
+}
+
 // maxListed is how many capabilities a prompt lists; discover_capabilities lists the rest.
 const maxListed = 60
 

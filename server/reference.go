@@ -1,0 +1,24 @@
+package server
+
+import (
+	"context"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/runplane/runplane/tools"
+)
+
+// referenceURI is the page of the plan language, for a model that is to write a plan.
+const referenceURI = "runplane://reference/plan"
+
+// addReference registers the page, where plans can be executed.
+func (s *Server) addReference() {
+	s.mcp.AddResource(mcp.NewResource(referenceURI, "plan_reference",
+		mcp.WithResourceTitle("The plan language"),
+		mcp.WithResourceDescription("How a plan is written: kinds of nodes, references, failure, and every function of expressions with a sample."),
+		mcp.WithMIMEType("text/markdown"),
+	), func(ctx context.Context, _ mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
+		s.recordClient(ctx)
+		return []mcp.ResourceContents{mcp.TextResourceContents{URI: referenceURI, MIMEType: "text/markdown", Text: tools.PlanReference()}}, nil
+	})
+}
