@@ -29,6 +29,7 @@ type site struct {
 
 // expressions checks every expression and everything it reads.
 func (c *compiler) expressions() {
+	c.foreignTexts()
 	for i := range c.prog.Nodes {
 		n := &c.prog.Nodes[i]
 		base := c.at(i)
@@ -168,7 +169,7 @@ func (c *compiler) unknownRoot(s site, root string) {
 	}
 	f := c.out.errorf(expr.CodeUnknownRoot, s.at,
 		"unknown name %q in ${%s}%s: expressions read %s", root, expr.Shorten(s.Text), suggestion, words)
-	if len(near) > 0 {
+	if len(near) > 0 && near[0] != root {
 		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, root, near[0]) })}
 	}
 }

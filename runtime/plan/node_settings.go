@@ -296,10 +296,8 @@ func (c *compiler) listText(text, at string) {
 	if strings.Contains(bare, "${") {
 		return
 	}
-	if p, ok := expr.ParsePath(bare); ok && slices.Contains(expr.Roots, p.Root) && len(p.Steps) > 0 {
-		f.Fix = []schemas.PatchOp{c.fixText(at, text, func(s string) string { return "${" + strings.TrimSpace(s) + "}" })}
-	} else if facts, faults := expr.NewEvaluator(c.lim.Limits).Check(bare); len(faults) == 0 && len(facts.Reads) > 0 {
-		f.Fix = []schemas.PatchOp{c.fixText(at, text, func(s string) string { return "${" + strings.TrimSpace(s) + "}" })}
+	if whole := c.embraced(bare); whole != "" && bare != "" {
+		f.Fix = []schemas.PatchOp{c.fixText(at, text, func(string) string { return whole })}
 	}
 }
 

@@ -33,7 +33,7 @@ var foreignRoots = map[string]rootKind{
 	"$input": rootInputs, "$inputs": rootInputs, "$vars": rootInputs,
 	"$": rootAny, "context": rootAny, "ctx": rootAny, "workflow": rootAny, "plan": rootAny, "flow": rootAny, "$context": rootAny,
 	"$ctx": rootAny, "state": rootAny,
-	"it": rootItem, "element": rootItem, "$item": rootItem, "$index": rootIndex,
+	"$states": rootAny, "this": rootItem, "it": rootItem, "element": rootItem, "$item": rootItem, "$index": rootIndex,
 	"$json": rootBefore, "prev": rootBefore, "$prev": rootBefore,
 	"env": rootNone, "process": rootNone, "os": rootNone, "$env": rootNone, "secrets": rootNone, "github": rootNone, "runner": rootNone,
 }
@@ -56,6 +56,9 @@ func (m meant) Reference(root string, steps []expr.Step) expr.Reference {
 	switch {
 	case root == "nodes":
 		return m.ofNodes(as, steps, "")
+	case root == "inputs" && len(steps) > 1 && steps[0].Key == "parameters" && !m.isInput("parameters") && m.isInput(steps[1].Key):
+		as.Path.Steps, as.Changed, as.Code, as.Say = steps[1:], true, codeUnknownInput, "an input is read as inputs."+steps[1].Key
+		return as
 	case slices.Contains(expr.Roots, root), m.local(root):
 		return as
 	}
@@ -121,6 +124,11 @@ func (m meant) foreignRoot(as expr.Reference, kind rootKind, root string, steps 
 	switch kind {
 	case rootNodes:
 		if id, ok := m.nodeLike(first); ok {
+			if len(steps) == 2 && slices.Contains([]string{"result", "outcome", "conclusion"}, steps[1].Key) && root != "results" {
+				as.Path = expr.Path{Root: "nodes", Steps: []expr.Step{{Key: id, Index: -1}, {Key: "status", Index: -1}}}
+				as.Changed, as.Say = true, "how a node ended is nodes.<id>.status"
+				return as, true
+			}
 			step := expr.Step{Key: id, Index: -1}
 			return m.ofNodes(as, append([]expr.Step{step}, steps[1:]...), fmt.Sprintf("%s is written nodes", root)), true
 		}
@@ -161,6 +169,9 @@ func (m meant) foreignRoot(as expr.Reference, kind rootKind, root string, steps 
 	case rootNone:
 		if _, ok := m.nodeLike(root); !ok && !m.isInput(root) {
 			as.Stuck = fmt.Sprintf("unknown name %q: expressions read no environment; pass the value in and read inputs.<name>", root)
+			if root == "secrets" {
+				as.Stuck += ", or secret.<name> of the operator's in the inputs of a capability"
+			}
 			return as, true
 		}
 	}
@@ -256,6 +267,9 @@ func (m meant) inside(node int, steps []expr.Step) (rest []expr.Step, stuck, say
 		bare, word, after = false, after[0].Key, after[1:]
 	} else if slices.Contains(expr.Members, word) {
 		return nil, "", ""
+	}
+	if word == "outputs" && len(after) > 1 && after[0].Key == "parameters" && !has(after[0]) {
+		after = after[1:] // of Argo
 	}
 	block := word == "content" && len(after) > 1 && after[0].Index >= 0 && after[1].Key == "text"
 	_, wraps := wrappers[word]

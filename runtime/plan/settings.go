@@ -177,8 +177,11 @@ func (c *compiler) condition(name, when, at string) {
 		message += ": put the whole comparison inside it"
 	}
 	f := c.out.errorf(codeInvalidCondition, at, "%s, got %q", message, expr.Shorten(when))
-	if _, faults := expr.NewEvaluator(c.lim.Limits).Check(joined.String()); len(faults) == 0 {
-		f.Fix = []schemas.PatchOp{c.fixText(at, when, func(string) string { return "${" + strings.TrimSpace(joined.String()) + "}" })}
+	if r := expr.Rewrite(expr.Unwrapped(joined.String()), expr.AsWritten{}); len(r.Stuck) > 0 {
+		f.Message += ": " + strings.Join(r.Stuck, "; ")
+	}
+	if whole := c.embraced(joined.String()); whole != "" {
+		f.Fix = []schemas.PatchOp{c.fixText(at, when, func(string) string { return whole })}
 	}
 }
 

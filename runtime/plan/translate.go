@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/expr"
@@ -12,6 +13,11 @@ import (
 func (c *compiler) translated(s site) (after site, ok bool) {
 	if _, dashed := expr.Dashed(s.Text); dashed {
 		return s, true
+	}
+	if s.Plain && !expr.Counts(s.Path) && slices.Contains(expr.Roots, s.Path.Root) {
+		if ref := (meant{c, s}).Reference(s.Path.Root, s.Path.Steps); !ref.Changed && ref.Stuck == "" {
+			return s, true
+		}
 	}
 	r := expr.Rewrite(s.Text, meant{c, s})
 	for _, doubt := range r.Doubt {
@@ -67,7 +73,9 @@ func (c *compiler) translated(s site) (after site, ok bool) {
 
 // decides reports whether what the expression gives could order, guard, bound, repeat or undo something.
 func (s site) decides() bool {
-	for _, field := range []string{"/when", "/for_each", "/wait", "/wait_for", "/repeat", "/review", "/compensate", "/on_unknown", "/fallback"} {
+	for _, field := range []string{
+		"/when", "/for_each", "/wait", "/wait_for", "/repeat", "/review", "/compensate", "/on_unknown", "/fallback",
+	} {
 		if s.field == field || strings.HasPrefix(s.field, field+"/") {
 			return true
 		}

@@ -19,4 +19,11 @@
 //   - An evaluation is bounded in steps, in the size of its texts and in the size of its result. A step stands for a limited time and a
 //     limited number of bytes, so that the bound is the same on every machine: a call whose work depends on its arguments is priced before
 //     it is made (cel_price.go).
+//
+// # Expressions of other languages
+//
+// Authors write JavaScript, Python, Jinja and JSONPath. [Rewrite] reads any mixture of these with this language (foreign_lexer.go,
+// foreign_parse.go: operators), replaces functions by the rows of one table (foreign_rows.go), asks [Names] what references mean, and prints
+// the result (foreign_tree.go). What has no form here gives a sentence. [Spots] and [WholeSpot] find templates of other languages in texts.
+// Package plan makes findings of both; it gives a fix only where the result compiles.
 package expr

@@ -10,6 +10,9 @@ import (
 
 // call translates a call that no row of the table knows.
 func (r *rewriter) call(t *tree) *tree {
+	if text := r.formatted(t); text != nil {
+		return r.join(text)
+	}
 	out := *t
 	out.kids = make([]*tree, len(t.kids))
 	if of := t.kids[0]; of != nil {
@@ -39,6 +42,52 @@ func (r *rewriter) call(t *tree) *tree {
 		out.kids[1] = plainSteps(out.kids[1])
 	}
 	return &out
+}
+
+// formatted translates format('{0} is {1}', a, b) of GitHub and States.Format('{} is {}', a, b) of Step Functions; nil: it is neither.
+func (r *rewriter) formatted(t *tree) *tree {
+	of := t.kids[0]
+	if t.op != "()" || len(t.kids) < 2 {
+		return nil
+	}
+	if states := of != nil && of.op == "name" && of.text == "States" && t.text == "Format"; !states && (of != nil || t.text != "format") {
+		return nil
+	}
+	args := t.kids[1:]
+	layout, ok := args[0].constant()
+	if !ok {
+		return nil
+	}
+	text := made("text")
+	next := 1
+	for layout != "" {
+		open := strings.IndexByte(layout, '{')
+		if open < 0 {
+			open = len(layout)
+		}
+		if open > 0 {
+			text.kids = append(text.kids, leaf("literal", strconv.Quote(layout[:open])))
+		}
+		if open == len(layout) {
+			break
+		}
+		number, rest, closed := strings.Cut(layout[open+1:], "}")
+		at := next
+		if number != "" {
+			n, err := strconv.Atoi(number)
+			if err != nil {
+				return nil
+			}
+			at = n + 1
+		}
+		if !closed || at < 1 || at >= len(args) {
+			return nil
+		}
+		text.kids = append(text.kids, args[at])
+		next, layout = at+1, rest
+	}
+	r.say("values are put into a text as \"… ${a} …\", or joined with +")
+	return text
 }
 
 // plainSteps lets has(…) test a member, as it must.
@@ -84,6 +133,13 @@ func safeIn(t *tree) bool {
 func (r *rewriter) optional(t, otherwise *tree) *tree {
 	if !safeIn(t) {
 		return t
+	}
+	if root, steps, ok := t.chain(); ok && root == "nodes" && len(steps) > 2 { // the node and its output are there
+		for at, n := t, len(steps); n > 2; at, n = at.kids[0], n-1 {
+			if n == 3 {
+				at.kids = append([]*tree{plainChain(at.kids[0])}, at.kids[1:]...)
+			}
+		}
 	}
 	var open func(t *tree) (*tree, bool)
 	open = func(t *tree) (*tree, bool) {
@@ -241,6 +297,9 @@ func (r *rewriter) typeOf(t *tree) string {
 		return ""
 	}
 	root, steps, ok := t.chain()
+	if ok && len(steps) == 0 && slices.Contains(r.bound, root) && slices.Contains(r.indexes, root) {
+		return "integer"
+	}
 	if !ok || slices.Contains(r.bound, root) || !isRoot(root) {
 		return ""
 	}

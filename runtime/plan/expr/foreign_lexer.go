@@ -154,7 +154,7 @@ func (l *lexer) number(start int) token {
 // isForeignWord reports whether a word is an operator somewhere, so that a value follows it.
 func isForeignWord(word string) bool {
 	switch word {
-	case "and", "or", "not", "in", "is", "if", "else", "return", "for", "lambda", "typeof", "await", "new":
+	case "AND", "OR", "NOT", "and", "or", "not", "in", "is", "if", "else", "return", "for", "lambda", "typeof", "await", "new":
 		return true
 	}
 	return false

@@ -6,6 +6,14 @@ import (
 	"strings"
 )
 
+// counting are the members by which other languages ask how many items there are.
+var counting = []string{"length", "size", "count"}
+
+// Counts reports whether the last step of a path asks, elsewhere, how many items there are.
+func Counts(p Path) bool {
+	return len(p.Steps) > 0 && slices.Contains(counting, p.Steps[len(p.Steps)-1].Key)
+}
+
 // length translates a.length where a is known to be no object with that member.
 func (r *rewriter) length(t *tree) *tree {
 	if t.safe {

@@ -162,7 +162,8 @@ func (p *foreignParser) name() *tree {
 
 // operatorSaid are the sentences on operators that have another name here.
 var operatorSaid = map[string]string{
-	"and": "\"and\" is written &&", "or": "\"or\" is written ||", "not": "\"not\" is written !", "===": "\"===\" is written ==",
+	"and": "\"and\" is written &&", "AND": "\"AND\" is written &&", "OR": "\"OR\" is written ||",
+	"NOT": "\"NOT\" is written !", "or": "\"or\" is written ||", "not": "\"not\" is written !", "===": "\"===\" is written ==",
 	"!==": "\"!==\" is written !=",
 	"<>":  "\"<>\" is written !=", "=": "a comparison is written ==, not =", "is": "\"is\" is written ==",
 	"is not": "\"is not\" is written !=", "not in": "\"a not in b\" is written !(a in b)",
@@ -171,9 +172,10 @@ var operatorSaid = map[string]string{
 
 // levels are the operators with two operands, the loosest first; the value is the one here.
 var levels = []map[string]string{
-	{"||": "||", "or": "||", "??": "??"},
-	{"&&": "&&", "and": "&&"},
-	{"==": "==", "!=": "!=", "===": "==", "!==": "!=", "<>": "!=", "=": "==", "<": "<", "<=": "<=", ">": ">", ">=": ">=", "in": "in", "not in": "in", "is": "==", "is not": "!="},
+	{"||": "||", "or": "||", "OR": "||", "??": "??"},
+	{"&&": "&&", "and": "&&", "AND": "&&"},
+	{"==": "==", "!=": "!=", "===": "==", "!==": "!=", "<>": "!=", "=": "==", "<": "<", "<=": "<=", ">": ">", ">=": ">=",
+		"in": "in", "not in": "in", "is": "==", "is not": "!=", "LIKE": "like", "like": "like"},
 	{"+": "+", "-": "-", "~": "+"},
 	{"*": "*", "/": "/", "%": "%", "//": "//"},
 	{"**": "**"},
@@ -203,7 +205,7 @@ func (p *foreignParser) binary(level int) *tree {
 		return p.unary()
 	}
 	from := p.peek().at
-	if level == comparing && p.peek().kind == tokenIdent && p.peek().text == "not" {
+	if level == comparing && p.peek().kind == tokenIdent && strings.EqualFold(p.peek().text, "not") {
 		p.at++
 		if p.depth++; p.depth > maxForeignDepth {
 			return p.fail()

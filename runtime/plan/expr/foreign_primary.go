@@ -178,6 +178,13 @@ func (p *foreignParser) primary() *tree {
 		if p.is("for") {
 			of = p.comprehension(of, t.at)
 		}
+		if p.peek().kind == tokenSign && p.peek().text == "," {
+			p.at++
+			p.say("a list is written [a, b]")
+			list := p.node("list", t.at, append([]*tree{of}, p.list(")")...)...)
+			list.made = true
+			return list
+		}
 		p.want(")")
 		end := p.tokens[max(0, p.at-1)]
 		if !of.fresh() && of.ours() { // the parentheses stay

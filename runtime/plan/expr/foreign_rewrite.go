@@ -52,6 +52,11 @@ func Rewrite(text string, names Names) Rewriting {
 	}
 	r := rewriter{names: names, source: text, done: map[*tree]*tree{}}
 	r.Said, r.Stuck, r.Parsed = p.said, p.stuck, true
+	if t.op == "()" {
+		if text := r.formatted(t); text != nil {
+			t = text
+		}
+	}
 	if t.op == "text" {
 		r.Text, r.Whole, r.Changed = r.whole(t), true, true
 		return r.Rewriting
@@ -71,6 +76,8 @@ type rewriter struct {
 	source string
 	bound  []string
 	done   map[*tree]*tree
+
+	indexes []string // variables that count
 }
 
 func (r *rewriter) say(said string)      { r.Said = appendOnce(r.Said, said) }
@@ -143,12 +150,22 @@ func (r *rewriter) link(t *tree) *tree {
 		return r.join(t)
 	case "||":
 		return r.either(t)
+	case "+":
+		return r.sum(t)
+	case "!", "&&":
+		return r.truth(r.inside(t))
+	case "?:":
+		out := r.inside(t)
+		out.kids[0] = r.holds(out.kids[0])
+		return out
 	case "==", "!=":
 		return r.compared(t)
 	case "typeof":
 		r.lost("the type of a value is type(a): string, int, double, bool, list or map, as in type(a) == string")
 	case "=>":
 		r.lost("functions are written with their variable in front, as in l.map(x, x.id) or l.filter(x, x.n > 1)")
+	case "like":
+		r.lost("LIKE is written a.startsWith(\"x\"), a.endsWith(\"x\"), a.contains(\"x\") or a.matches(\"^x.*\")")
 	case "**":
 		r.lost("there are no powers: write a * a")
 	case "//":
@@ -184,9 +201,53 @@ func (r *rewriter) compared(t *tree) *tree {
 	return out
 }
 
+// truth translates operands that are no conditions: how many there are, or a list.
+func (r *rewriter) truth(t *tree) *tree {
+	if t.op == "!" {
+		if of := r.holds(t.kids[0]); of != t.kids[0] {
+			return made("==", of.kids[0], leaf("literal", "0"))
+		}
+		return t
+	}
+	for i, k := range t.kids {
+		t.kids[i] = r.holds(k)
+	}
+	return t
+}
+
+// holds makes a condition of a number of items, or of a list, that is there unless it is empty elsewhere.
+func (r *rewriter) holds(t *tree) *tree {
+	size := t
+	switch {
+	case t.op == "()" && t.text == "size":
+	case r.typeOf(t) == "array":
+		size = made("()", nil, t)
+		size.text = "size"
+	default:
+		return t
+	}
+	r.say("a condition is true or false: size(a) > 0")
+	return made(">", size, leaf("literal", "0"))
+}
+
+// sum translates a text that is joined with a number.
+func (r *rewriter) sum(t *tree) *tree {
+	out := r.inside(t)
+	for i, k := range out.kids {
+		other := r.typeOf(out.kids[1-i])
+		if kind := r.typeOf(k); len(out.kids) == 2 && other == "string" && (kind == "integer" || kind == "number" || kind == "boolean") {
+			r.say("a number becomes a part of a text with string(a)")
+			s := made("()", nil, k)
+			s.text = "string"
+			out.kids[i] = s
+		}
+	}
+	return out
+}
+
 // either translates a || b; where b is a value and no condition it is what other languages give for what is empty.
 func (r *rewriter) either(t *tree) *tree {
-	out := r.inside(t)
+	out := r.truth(r.inside(t))
 	switch r.typeOf(out.kids[1]) {
 	case "", "boolean":
 	default:
@@ -229,7 +290,7 @@ var constants = map[string]string{
 
 // member translates names and what follows them.
 func (r *rewriter) member(t *tree) *tree {
-	if t.op == "." && !t.optional && (t.text == "length" || t.text == "size" || t.text == "count") {
+	if t.op == "." && !t.optional && slices.Contains(counting, t.text) {
 		if out := r.length(t); out != nil {
 			return out
 		}
@@ -255,6 +316,9 @@ func (r *rewriter) member(t *tree) *tree {
 		}
 	}
 	of := r.link(t.kids[0])
+	if found := t.kids[0]; found.op == "()" && found.text == "find" && of.op == "[]" && of.kids[0].op == "+" {
+		of.kids[0] = of.kids[0].kids[0] // a member of nothing is an error there, too
+	}
 	if each := t.kids[0]; selects(each) || of.op == "()" && of.text == "map" && r.projection(each) {
 		return r.project(t, of, selects(each))
 	}

@@ -1,30 +1,20 @@
 package expr
 
-import (
-	"fmt"
-	"slices"
-	"strconv"
-	"strings"
-	"sync"
-
-	"github.com/runplane/runplane/schemas"
-)
-
 // foreignRow is a form of another language. The letters a to e stand for any expression, x and y for a variable.
 type foreignRow struct {
 	foreign string
 	ours    string // what means the same here; empty: nothing does
 	say     string // what to write instead, where nothing means the same
 	of      string // the JSON type of a for which the row holds; empty: any
-	lossy   bool   // the form here gives less, as a text without its indentation
+	lossy   bool   // the form here is not quite the same: a text without its indentation, a half that is rounded away from zero
 }
 
 const (
-	sayKeys  = "the keys of a map are m.map(k, k), in no certain order; \"k\" in m asks for one"
 	sayTimes = "the time is not read by expressions: execution.created_at is when the execution was made, " +
 		"timestamp(\"2030-01-01T00:00:00Z\") a time, duration(\"1h\") a duration"
-	sayRule = "whether earlier nodes failed is decided by trigger_rule (all_done, one_failed, none_failed) on the node, or read as nodes.<id>.status"
-	sayOne  = "nothing here rounds half to even or to digits: math.round(double(a)) rounds half away from zero, " +
+	sayRule = "whether earlier nodes failed is decided by trigger_rule (all_done, one_failed, none_failed) on the node, " +
+		"or read as nodes.<id>.status"
+	sayOne = "nothing here rounds half to even or to digits: math.round(double(a)) rounds half away from zero, " +
 		"\"%.2f\".format([a]) gives a text"
 )
 
@@ -53,12 +43,18 @@ var foreignRows = []foreignRow{
 	{foreign: "math.max(a)", ours: "math.greatest(a)"}, {foreign: "math.min(a)", ours: "math.least(a)"},
 	{foreign: "math.max(a, b)", ours: "math.greatest(a, b)"}, {foreign: "math.min(a, b)", ours: "math.least(a, b)"},
 	{foreign: "Math.abs(a)", ours: "math.abs(a)"}, {foreign: "abs(a)", ours: "math.abs(a)"}, {foreign: "a | abs", ours: "math.abs(a)"},
-	{foreign: "Math.floor(a)", ours: "math.floor(double(a))"}, {foreign: "floor(a)", ours: "math.floor(double(a))"},
-	{foreign: "Math.ceil(a)", ours: "math.ceil(double(a))"}, {foreign: "ceil(a)", ours: "math.ceil(double(a))"},
-	{foreign: "Math.trunc(a)", ours: "math.trunc(double(a))"}, {foreign: "Math.sqrt(a)", ours: "math.sqrt(a)"},
+	{foreign: "Math.floor(a)", ours: "math.floor(a)", of: "number"}, {foreign: "Math.floor(a)", ours: "math.floor(double(a))"},
+	{foreign: "floor(a)", ours: "math.floor(a)", of: "number"}, {foreign: "floor(a)", ours: "math.floor(double(a))"},
+	{foreign: "Math.ceil(a)", ours: "math.ceil(a)", of: "number"}, {foreign: "Math.ceil(a)", ours: "math.ceil(double(a))"},
+	{foreign: "ceil(a)", ours: "math.ceil(a)", of: "number"}, {foreign: "ceil(a)", ours: "math.ceil(double(a))"},
+	{foreign: "Math.trunc(a)", ours: "math.trunc(a)", of: "number"}, {foreign: "Math.trunc(a)", ours: "math.trunc(double(a))"},
+	{foreign: "Math.sqrt(a)", ours: "math.sqrt(a)"},
 	{foreign: "sqrt(a)", ours: "math.sqrt(a)"},
-	{foreign: "Math.round(a)", ours: "math.floor(double(a) + 0.5)"},
-	{foreign: "round(a)", say: sayOne}, {foreign: "round(a, b)", say: sayOne}, {foreign: "a | round", say: sayOne},
+	{foreign: "Math.round(a)", ours: "math.round(a)", of: "number", lossy: true},
+	{foreign: "Math.round(a)", ours: "math.round(double(a))", lossy: true},
+	{foreign: "round(a)", ours: "math.round(a)", of: "number", lossy: true},
+	{foreign: "round(a)", ours: "math.round(double(a))", lossy: true}, {foreign: "round(a, b)", say: sayOne},
+	{foreign: "a | round", say: sayOne},
 	{foreign: "a | round(b)", say: sayOne},
 	{foreign: "a.toFixed(b)", say: sayOne}, {foreign: "Math.pow(a, b)", say: "there are no powers: write a * a"},
 	{foreign: "pow(a, b)", say: "there are no powers: write a * a"},
@@ -130,6 +126,7 @@ var foreignRows = []foreignRow{
 	{foreign: "concat(a, b, c)", ours: "a + b + c"},
 	{foreign: "a.capitalize()", say: "a text is changed with s.lowerAscii() and s.upperAscii()"},
 	{foreign: "a.slice(b, c)", ours: "a.substring(b, c)", of: "string"},
+	{foreign: "a.slice(b)", say: "the end of a text is s.substring(size(s) - 2), of a list l.slice(size(l) - 2, size(l))"},
 
 	// What is in something.
 	{foreign: "b in a.keys()", ours: "b in a"}, {foreign: "Object.keys(a).includes(b)", ours: "b in a"},
@@ -180,11 +177,13 @@ var foreignRows = []foreignRow{
 	{foreign: "a.forEach(x => b)", say: "what is done for each item of a list is for_each on a node; a list of values is l.map(x, x.b)"},
 
 	// Maps.
-	{foreign: "Object.keys(a)", say: sayKeys}, {foreign: "a.keys()", say: sayKeys}, {foreign: "keys(a)", say: sayKeys},
-	{foreign: "list(a.keys())", say: sayKeys}, {foreign: "a | keys", say: sayKeys},
-	{foreign: "Object.values(a)", say: "the values of a map are m.map(k, m[k]), in no certain order"},
-	{foreign: "a.values()", say: "the values of a map are m.map(k, m[k]), in no certain order"},
-	{foreign: "values(a)", say: "the values of a map are m.map(k, m[k]), in no certain order"},
+	{foreign: "Object.keys(a)", ours: "a.map(k, k)", lossy: true},
+	{foreign: "a.keys()", ours: "a.map(k, k)", lossy: true}, {foreign: "keys(a)", ours: "a.map(k, k)", lossy: true},
+	{foreign: "a.entries()", say: "keys and values of a map are m.transformList(k, v, [k, v]), in no certain order"},
+	{foreign: "a | keys", ours: "a.map(k, k)", lossy: true},
+	{foreign: "Object.values(a)", ours: "a.map(k, a[k])", lossy: true},
+	{foreign: "a.values()", ours: "a.map(k, a[k])", lossy: true},
+	{foreign: "values(a)", ours: "a.map(k, a[k])", lossy: true},
 	{foreign: "Object.entries(a)", say: "keys and values of a map are m.transformList(k, v, [k, v]), in no certain order"},
 	{foreign: "a.items()", say: "keys and values of a map are m.transformList(k, v, [k, v]), in no certain order"},
 	{foreign: "a.get(b)", ours: "a[?b].orValue(null)"}, {foreign: "a.get(b, c)", ours: "b in a ? a[b] : c"},
@@ -195,12 +194,21 @@ var foreignRows = []foreignRow{
 	{foreign: "defined(a)", ours: "has(a)"}, {foreign: "exists(a)", ours: "has(a)"}, {foreign: "isset(a)", ours: "has(a)"},
 	{foreign: "a === undefined", ours: "!has(a)"}, {foreign: "a !== undefined", ours: "has(a)"},
 	{foreign: "typeof a === 'undefined'", ours: "!has(a)"},
-	{foreign: "a | default(b)", ours: "a ?? b"}, {foreign: "a | d(b)", ours: "a ?? b"}, {foreign: "default(a, b)", ours: "a ?? b"},
+	{foreign: "a | default(b)", ours: "has(a) ? a : b"}, {foreign: "a | d(b)", ours: "has(a) ? a : b"},
+	{foreign: "default(a, b)", ours: "a ?? b"},
 	{foreign: "not_null(a, b)", ours: "a ?? b"},
-	{foreign: "coalesce(a, b)", ours: "a ?? b"}, {foreign: "a.isNull()", ours: "a == null"}, {foreign: "isNull(a)", ours: "a == null"},
+	{foreign: "a.isNull()", ours: "a == null"}, {foreign: "isNull(a)", ours: "a == null"},
 	{foreign: "Array.isArray(a)", ours: "type(a) == list"}, {foreign: "isinstance(a, list)", ours: "type(a) == list"},
 	{foreign: "isinstance(a, str)", ours: "type(a) == string"},
-	{foreign: "iif(a, b, c)", ours: "a ? b : c"},
+	{foreign: "iif(a, b, c)", ours: "a ? b : c"}, {foreign: "IF(a, b, c)", ours: "a ? b : c"},
+	{foreign: "$count(a)", ours: "size(a)"}, {foreign: "$length(a)", ours: "size(a)"}, {foreign: "$sum(a)", ours: "a.sum()"},
+	{foreign: "$max(a)", ours: "math.greatest(a)"},
+	{foreign: "$min(a)", ours: "math.least(a)"}, {foreign: "$string(a)", ours: "json.encode(a)", of: "object"},
+	{foreign: "$string(a)", ours: "json.encode(a)", of: "array"},
+	{foreign: "$string(a)", ours: "string(a)"}, {foreign: "$number(a)", ours: "double(a)"},
+	{foreign: "$lowercase(a)", ours: "a.lowerAscii()"},
+	{foreign: "$uppercase(a)", ours: "a.upperAscii()"}, {foreign: "$join(a, b)", ours: "a.join(b)"},
+	{foreign: "$contains(a, b)", ours: "a.contains(b)"},
 
 	// What no expression does.
 	{foreign: "Date.now()", say: sayTimes}, {foreign: "now()", say: sayTimes}, {foreign: "Date()", say: sayTimes},
@@ -212,179 +220,4 @@ var foreignRows = []foreignRow{
 	{foreign: "print(a)", say: "an expression gives a value and does nothing else"},
 	{foreign: "console.log(a)", say: "an expression gives a value and does nothing else"},
 	{foreign: "a.then(x => b)", say: "an expression reads what earlier nodes gave: there is nothing to wait for"},
-}
-
-// parsedRow is a row as trees.
-type parsedRow struct {
-	foreignRow
-	from, to *tree
-}
-
-// parsedRows are the rows by the operator and the text of their form.
-var parsedRows = sync.OnceValue(func() map[string][]parsedRow {
-	rows := map[string][]parsedRow{}
-	for _, row := range foreignRows {
-		from, _ := parseForeign(row.foreign, 0, len(row.foreign), false)
-		if from == nil {
-			continue // a test walks the rows
-		}
-		p := parsedRow{row, from, nil}
-		if row.ours != "" {
-			p.to, _ = parseForeign(row.ours, 0, len(row.ours), false)
-			if missing := missingIn(p.to); missing != "" {
-				p.to, p.say = nil, "there is no "+missing+"() here: let a capability compute it"
-			}
-		}
-		key := from.op + " " + from.text
-		rows[key] = append(rows[key], p)
-	}
-	return rows
-})
-
-// missingIn is a function that a tree calls and that the language does not have.
-func missingIn(t *tree) string {
-	if t == nil {
-		return ""
-	}
-	if t.op == "()" {
-		name := t.text
-		if of := t.kids[0]; of != nil && of.op == "name" && len(of.text) > 1 {
-			name = of.text + "." + name
-		}
-		if !slices.Contains(celNames(), name) {
-			return name
-		}
-	}
-	for _, k := range t.kids {
-		if name := missingIn(k); name != "" {
-			return name
-		}
-	}
-	return ""
-}
-
-// row translates a tree by the first row that fits; nil: none does.
-func (r *rewriter) row(t *tree) *tree {
-	for _, row := range parsedRows()[t.op+" "+t.text] {
-		found := binds{}
-		if !found.match(row.from, t) {
-			continue
-		}
-		if row.of != "" {
-			kind := r.typeOf(r.tree(found["a"]))
-			if kind == "" && row.of == "array" && r.manyIn(found) {
-				kind = "array"
-			}
-			if kind != row.of {
-				continue
-			}
-		}
-		if row.to == nil {
-			r.lost(fmt.Sprintf("%s has no form here: %s", row.foreign, row.say))
-			return t
-		}
-		r.Lossy = r.Lossy || row.lossy
-		if row.foreign != row.ours {
-			r.say(row.foreign + " is written " + strings.ReplaceAll(row.ours, "a ?? b", "a != null ? a : b"))
-		}
-		var variables []string
-		for name, v := range found {
-			if name == "x" || name == "y" {
-				variables = append(variables, v.text)
-			}
-		}
-		return r.fill(row.to, found, variables)
-	}
-	return nil
-}
-
-// manyIn reports whether what stands for a is a list by its name, or by what is asked for.
-func (r *rewriter) manyIn(found binds) bool {
-	_, steps, ok := found["a"].chain()
-	if ok && len(steps) > 0 && manyOf(steps[len(steps)-1].Key) {
-		return true
-	}
-	b := found["b"]
-	return b != nil && b.op == "literal" && !isQuote(b.text[len(b.text)-1])
-}
-
-// binds are the parts of a tree that the letters of a row stand for.
-type binds map[string]*tree
-
-func (b binds) match(row, t *tree) bool {
-	if row == nil || t == nil {
-		return row == t
-	}
-	for t.op == "()()" {
-		t = t.kids[0]
-	}
-	if row.op == "name" && len(row.text) == 1 {
-		if row.text >= "x" && t.op != "name" || b[row.text] != nil && b[row.text] != t {
-			return false
-		}
-		b[row.text] = t
-		return true
-	}
-	if row.op != t.op || row.text != t.text && (row.op != "literal" || !sameText(row, t)) || t.safe || len(row.kids) != len(t.kids) {
-		return false
-	}
-	for i := range row.kids {
-		if !b.match(row.kids[i], t.kids[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func sameText(a, b *tree) bool {
-	x, ok := a.constant()
-	y, ok2 := b.constant()
-	return ok && ok2 && x == y
-}
-
-// fill puts the parts into the form here.
-func (r *rewriter) fill(form *tree, found binds, variables []string) *tree {
-	if form == nil {
-		return nil
-	}
-	if form.op == "name" && found[form.text] != nil {
-		if form.text == "x" || form.text == "y" {
-			return found[form.text]
-		}
-		if form.text == "a" {
-			return r.tree(found["a"])
-		}
-		return r.with(variables, found[form.text])
-	}
-	if form.op == "??" {
-		return r.otherwise(made("??", found["a"], found["b"]))
-	}
-	if form.op == "()()" {
-		return r.fill(form.kids[0], found, variables)
-	}
-	out := *form
-	out.made = true
-	out.kids = make([]*tree, len(form.kids))
-	for i, k := range form.kids {
-		if k != nil && form.text == "matches" && found[k.text] != nil && found[k.text].op == "regex" {
-			out.kids[i] = r.pattern(found[k.text])
-			continue
-		}
-		out.kids[i] = r.fill(k, found, variables)
-	}
-	return &out
-}
-
-// pattern is the text of a regular expression of JavaScript.
-func (r *rewriter) pattern(t *tree) *tree {
-	end := strings.LastIndexByte(t.text, '/')
-	pattern := strings.ReplaceAll(t.text[1:end], `\/`, "/")
-	if strings.Contains(t.text[end:], "i") {
-		pattern = "(?i)" + pattern
-	}
-	if _, err := schemas.CompilePattern(pattern); err != nil || strings.ContainsAny(t.text[end:], "msy") {
-		r.lost("the regular expression cannot be used here: patterns are those of RE2, written s.matches(\"^a+$\")")
-	}
-	r.say("a regular expression is written as a text")
-	return leaf("literal", strconv.Quote(pattern))
 }

@@ -24,7 +24,9 @@ var rowValues = [][2]string{
 	{`abs(-3)`, `3`}, {`inputs.neg | abs`, `2.5`}, {`Math.floor(inputs.f)`, `2`}, {`floor(inputs.neg)`, `-3`},
 	{`Math.ceil(inputs.f)`, `3`}, {`ceil(inputs.num)`, `5`},
 	{`Math.trunc(inputs.neg)`, `-2`}, {`Math.sqrt(9)`, `3`}, {`sqrt(16)`, `4`}, {`Math.round(inputs.f)`, `3`},
-	{`Math.round(inputs.neg)`, `-2`}, {`States.MathAdd(inputs.num, 1)`, `6`},
+	{`Math.round(inputs.num)`, `5`}, {`round(2.6)`, `3`}, {`round(inputs.num)`, `5`}, {`Math.floor(inputs.num)`, `5`},
+	{`floor(inputs.num)`, `5`},
+	{`Math.ceil(inputs.num)`, `5`}, {`ceil(inputs.f)`, `3`}, {`Math.trunc(inputs.num)`, `5`}, {`States.MathAdd(inputs.num, 1)`, `6`},
 	{`sum(inputs.list)`, `6`}, {`math.sum(inputs.list)`, `6`}, {`inputs.list | sum`, `6`}, {`avg(inputs.list)`, `2`},
 	{`mean(inputs.list)`, `2`}, {`average(inputs.list)`, `2`},
 
@@ -109,10 +111,19 @@ var rowValues = [][2]string{
 	{`isset(inputs.user.name)`, `true`}, {`inputs.user.nope === undefined`, `true`}, {`inputs.user.name !== undefined`, `true`},
 	{`typeof inputs.user.nope === 'undefined'`, `true`},
 	{`inputs.user.nope | default('x')`, `"x"`}, {`inputs.user.name | d('x')`, `"Ann"`}, {`default(inputs.n, 4)`, `4`},
-	{`not_null(inputs.n, 4)`, `4`}, {`coalesce(inputs.n, 4)`, `4`},
+	{`not_null(inputs.n, 4)`, `4`},
 	{`inputs.n.isNull()`, `true`}, {`isNull(inputs.n)`, `true`}, {`Array.isArray(inputs.list)`, `true`},
 	{`isinstance(inputs.s, list)`, `false`}, {`isinstance(inputs.s, str)`, `true`},
-	{`iif(inputs.yes, 1, 2)`, `1`},
+	{`iif(inputs.yes, 1, 2)`, `1`}, {`IF(inputs.yes, 1, 2)`, `1`}, {`$count(inputs.list)`, `3`}, {`$length(inputs.s)`, `3`},
+	{`$sum(inputs.list)`, `6`}, {`$max(inputs.list)`, `3`},
+	{`$min(inputs.list)`, `1`}, {`$string({"a": 1})`, `"{\"a\":1}"`}, {`$string(inputs.list)`, `"[3,1,2]"`},
+	{`$string(inputs.num)`, `"5"`}, {`$number(inputs.digits)`, `42`},
+	{`$lowercase(inputs.s)`, `"abc"`}, {`$uppercase(inputs.s)`, `"ABC"`}, {`$join(inputs.texts, '')`, `"ab"`},
+	{`$contains(inputs.s, 'b')`, `true`},
+	{`Object.keys({"k": 1})`, `["k"]`}, {`{"k": 1}.keys()`, `["k"]`}, {`keys({"k": 1})`, `["k"]`}, {`{"k": 1} | keys`, `["k"]`},
+	{`Object.values({"k": 1})`, `[1]`}, {`{"k": 1}.values()`, `[1]`}, {`values({"k": 1})`, `[1]`},
+	{`format('{0}-{1}', inputs.s, inputs.num)`, `"Abc-5"`},
+	{`States.Format('a {} b', inputs.num)`, `"a 5 b"`}, {`[format('{0}{0}', inputs.num)]`, `["55"]`},
 }
 
 // TestForeignRowsMeanTheSame: each row that has a form here is used by one expression at least, which gives what it gives elsewhere.
@@ -121,9 +132,7 @@ func TestForeignRowsMeanTheSame(t *testing.T) {
 	for _, row := range rowValues {
 		r, got := foreignValue(t, row[0])
 		if len(r.Stuck) > 0 {
-			if !strings.Contains(r.Stuck[0], "there is no ") {
-				t.Errorf("%s: %q", row[0], r.Stuck)
-			}
+			t.Errorf("%s: %q", row[0], r.Stuck)
 			continue
 		}
 		if got != row[1] {

@@ -110,6 +110,9 @@ func TestForeignOperatorsMeanTheSame(t *testing.T) {
 		{`inputs.objects[*].id`, `["a","b"]`}, {`inputs.objects[?(@.n > 1)].id`, `["b"]`}, {`inputs.objects[].id`, `["a","b"]`},
 		{`{name: inputs.s, inputs}.name`, `"Abc"`}, {`{ inputs.s }`, `"Abc"`}, {`{{ inputs.s }}`, `"Abc"`},
 		{`{{ inputs.s | upper }}`, `"ABC"`},
+		{`!inputs.list.length`, `false`}, {`not inputs.list`, `false`}, {`inputs.list.length ? 1 : 2`, `1`},
+		{`inputs.list.length and inputs.yes`, `true`},
+		{`inputs.num in (4, 5)`, `true`}, {`inputs.yes AND NOT inputs.yes`, `false`}, {`inputs.objects.find(o => o.n > 1).id`, `"b"`},
 		{`inputs.n is defined`, `true`}, {`inputs.user.nope is defined`, `false`}, {`inputs.user.nope is not defined`, `true`},
 		{`inputs.user.nope === undefined`, `true`},
 		{`inputs.num! + 1`, `6`}, {`1_000 + 1`, `1001`}, {`+inputs.digits`, `42`}, {`await inputs.num`, `5`}, {`'a' ~ 'b'`, `"ab"`},
@@ -134,7 +137,7 @@ func TestForeignFormsWithoutCounterpart(t *testing.T) {
 		`inputs.s.replace(/a+/g, 'b')`: "matches",
 		`inputs.user?.name.trim()`:     "test first", `x => x + 1`: "l.map", `inputs.m | wordcount`: "no filter wordcount",
 		`f"{inputs.num:.2f}"`: "format",
-		`inputs.user.keys()`:  "m.map(k, k)", `Date.now()`: "created_at", `always()`: "trigger_rule", `round(inputs.f)`: "math.round",
+		`Date.now()`:          "created_at", `always()`: "trigger_rule", `round(inputs.f, 2)`: "math.round",
 		`inputs.thing[1:2]`:        "slice",
 		`inputs.any.includes('x')`: "b in a", `foo(...inputs.list)`: "...", `foo(n=1)`: "no names", `{...inputs.user, a: 1}`: "merge",
 	} {

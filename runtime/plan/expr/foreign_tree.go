@@ -163,7 +163,7 @@ func (t *tree) ours() bool {
 		return true
 	}
 	switch t.op {
-	case "=>", "text", "regex", "slice", "each", "??", "**", "//", "...", "filter":
+	case "=>", "like", "typeof", "named", "[*]", "[?]", "text", "regex", "slice", "each", "??", "**", "//", "...", "filter":
 		return false
 	}
 	if t.safe {

@@ -1,0 +1,263 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
+	"github.com/runplane/runplane/schemas"
+)
+
+// textOf is a string of a plan in which ${…} is read, and where it stands.
+type textOf struct {
+	site
+	source string
+}
+
+// foreignTexts looks in every string for what other template languages read.
+func (c *compiler) foreignTexts() {
+	value := func(node int, raw json.RawMessage, field, at string, may reach) {
+		if len(raw) == 0 {
+			return
+		}
+		t, err := document.Parse(string(raw))
+		if err != nil {
+			return
+		}
+		rewriteStrings(&t, at, func(at, s string) string {
+			c.foreignText(textOf{site{&expr.Placeholder{Source: s}, node, at, field, may}, s})
+			return s
+		})
+	}
+	for i := range c.plan.Nodes {
+		if c.out.full() {
+			return
+		}
+		n, at := &c.plan.Nodes[i], c.at(i)
+		item := reach(0)
+		if len(n.ForEach) > 0 {
+			item = readsItem
+			if t, err := document.Parse(string(n.ForEach)); err == nil && t.Kind == '[' {
+				value(i, json.RawMessage(n.ForEach), "/for_each", at+"/for_each", 0)
+			}
+		}
+		value(i, json.RawMessage(n.Inputs), "/inputs", at+"/inputs", item)
+		value(i, json.RawMessage(n.Set), "/set", at+"/set", item)
+		if n.Review != nil {
+			value(i, json.RawMessage(document.Quote(n.Review.Question)), questionAt(n), at+questionAt(n), 0)
+		}
+		for k := range n.Fallback {
+			field := schemas.PointerToItem("/fallback", k)
+			value(i, json.RawMessage(n.Fallback[k].Inputs), field+"/inputs", at+field+"/inputs", item)
+			value(i, json.RawMessage(n.Fallback[k].Value), field+"/value", at+field+"/value", item)
+		}
+		if n.Compensate != nil {
+			value(i, json.RawMessage(n.Compensate.Inputs), "/compensate/inputs", at+"/compensate/inputs", item|readsSelf)
+		}
+		if n.OnUnknown != nil && n.OnUnknown.Verify != nil {
+			const field = "/on_unknown/verify"
+			value(i, json.RawMessage(n.OnUnknown.Verify.Inputs), field+"/inputs", at+field+"/inputs", item)
+			value(i, json.RawMessage(n.OnUnknown.Verify.Output), field+"/output", at+field+"/output", item|readsOutput)
+		}
+	}
+	value(-1, json.RawMessage(c.plan.Output), "", c.base+"/output", 0)
+}
+
+// foreignText looks in one string.
+func (c *compiler) foreignText(s textOf) {
+	if whole, ok := expr.WholeSpot(s.source); ok {
+		if c.spot(s, whole, true) {
+			return
+		}
+	}
+	spots := expr.Spots(s.source)
+	if len(spots) == 0 {
+		return
+	}
+	if _, bad := expr.NewText(s.source, c.prog.language, c.lim.Limits); len(bad) > 0 {
+		return // reported with the other strings
+	}
+	for _, spot := range spots {
+		if c.spot(s, spot, strings.TrimSpace(s.source) == s.source[spot.From:spot.To]) || spot.Form != "$" {
+			continue
+		}
+		if name, _, longer := strings.Cut(spot.Inner, "."); longer && s.source[spot.From+1] != '.' { // as in $month.md
+			spot.To, spot.Inner = spot.From+1+len(name), name
+			c.spot(s, spot, false)
+		}
+	}
+}
+
+// spot reports a place that another template language would read, and whether it did. whole: it is all of the string.
+func (c *compiler) spot(s textOf, at expr.Spot, whole bool) bool {
+	written := s.source[at.From:at.To]
+	if at.Form == "{% %}" && !strings.HasPrefix(at.Inner, "$") {
+		return c.block(s, at, written)
+	}
+	r := expr.Rewrite(at.Inner, meant{c, s.site})
+	bare := expr.IsName(strings.TrimPrefix(at.Inner, "$"))
+	names := r.Parsed && len(r.Reads) > 0 && (at.Certain || c.rooted(s.site, at))
+	ours := false // one of the references is of this plan
+	for _, p := range r.Reads {
+		found := c.leads(s.site, p)
+		names = names && found
+		ours = ours || found
+	}
+	if at.Form == "$" && bare && strings.HasPrefix(written, "$.") {
+		bare = false
+	}
+	with := "${" + r.Text + "}"
+	if r.Whole {
+		with = r.Text
+	}
+	if names && len(r.Stuck) == 0 && c.unusable(with) == "" {
+		return c.misses(s, at, written, with, bare, whole)
+	}
+	switch {
+	case ours && at.Form == "expression" && len(r.Stuck) == 0:
+		if !c.rooted(s.site, at) {
+			return false
+		}
+		c.out.warnf(codeForeign, s.at, "%q is sent as it is: as an expression it would be %s, where %s", expr.Shorten(written),
+			expr.Shorten(with), c.unusable(with))
+	case ours && len(r.Stuck) > 0:
+		c.out.warnf(codeForeign, s.at, "%q is sent as it is: %s", expr.Shorten(written), strings.Join(r.Stuck, "; "))
+	case !at.Certain || at.Form == "bare":
+		return false
+	case whole && !expr.IsName(at.Inner) && !dotted.MatchString(at.Inner):
+		c.out.errorf(codeForeign, s.at, "%q is of another template language: a value is written ${nodes.<id>.output.x} or ${inputs.x}, and text that "+
+			"is meant as it is ${'%s'}", expr.Shorten(written), expr.Shorten(written))
+	default:
+		c.out.warnf(codeForeign, s.at, "%q names nothing of this plan and is sent as it is: a value is written ${nodes.<id>.output.x} or ${inputs.x}",
+			expr.Shorten(written))
+	}
+	return true
+}
+
+// rooted reports whether a place begins with a name that says that it is a reference: a file may be called like a node.
+func (c *compiler) rooted(s site, at expr.Spot) bool {
+	if at.Form == "$" || at.Form == "f\"\"" || at.Form == "=" && strings.ContainsAny(at.Inner, ".") {
+		return true
+	}
+	if at.Form == "expression" {
+		return slices.ContainsFunc(words.FindAllString(at.Inner, -1), func(word string) bool {
+			return strings.Contains(word, ".") && c.rooted(s, expr.Spot{Inner: word, Form: "bare"})
+		})
+	}
+	root, rest, _ := strings.Cut(words.FindString(at.Inner), ".")
+	_, foreign := foreignRoots[root]
+	m := meant{c, s}
+	if expr.IsName(at.Inner) {
+		return m.isInput(root) || c.isNode(root)
+	}
+	member, _, _ := strings.Cut(rest, ".")
+	return root == "nodes" || root == "inputs" || m.local(root) || foreign && rest != "" ||
+		c.isNode(root) && (member == "output" || member == "outputs")
+}
+
+// dotted is a name with members, as templates for mails have.
+var dotted = regexp.MustCompile(`^[A-Za-z_][\w.-]*$`)
+
+// misses reports a place that names something of this plan without ${…}.
+func (c *compiler) misses(s textOf, at expr.Spot, written, with string, bare, whole bool) bool {
+	severity := schemas.SeverityError
+	switch {
+	case at.Form == "expression":
+		severity = schemas.SeverityWarning
+	case bare && (at.Form == "{ }" || at.Form == "$" || at.Form == "$( )"):
+		// The name of an input may be one of a script's, a format's or a URL's.
+		if at.Form != "$" || strings.Contains(s.source, "\n") || strings.Contains(s.source, strings.TrimPrefix(at.Inner, "$")+"=") {
+			c.out.warnf(codeForeign, s.at, "%q is sent as it is: if it stands for a value of this plan, write %s", expr.Shorten(written), with)
+			return true
+		}
+		severity = schemas.SeverityWarning
+	case bare:
+		severity = schemas.SeverityWarning
+	}
+	f := c.out.add(severity, codeForeign, s.at, "%q is not read: a value is written in ${…}: write %s", expr.Shorten(written), with)
+	f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return putInto(text, written, with) })}
+	return true
+}
+
+// putInto replaces a place in a string that other fixes may have changed.
+func putInto(text, written, with string) string {
+	for _, spot := range expr.Spots(text) {
+		if found := text[spot.From:spot.To]; found == written || spot.Form == "$" && strings.HasPrefix(found, written+".") {
+			return text[:spot.From] + with + text[spot.From+len(written):]
+		}
+	}
+	if text == written {
+		return with
+	}
+	return text
+}
+
+// words are names with members in a block of a template.
+var words = regexp.MustCompile(`[A-Za-z_$][\w$]*(?:\.[A-Za-z_]\w*)*`)
+
+// block reports a statement of a template language.
+func (c *compiler) block(s textOf, at expr.Spot, written string) bool {
+	add := c.out.warnf
+	for _, word := range words.FindAllString(at.Inner, -1) {
+		r := expr.Rewrite(word, meant{c, s.site})
+		if len(r.Reads) == 1 && c.leads(s.site, r.Reads[0]) {
+			add = c.out.errorf
+		}
+	}
+	add(codeForeign, s.at, "%q is not read, there are no statements in texts: write ${c ? a : b} for a condition, "+
+		"${l.map(x, x.name).join(\", \")} for a list",
+		expr.Shorten(written))
+	return true
+}
+
+// leads reports whether a path leads to something of this plan.
+func (c *compiler) leads(s site, p expr.Path) bool {
+	m := meant{c, s}
+	switch p.Root {
+	case "inputs":
+		if len(p.Steps) == 0 || !m.isInput(p.Steps[0].Key) {
+			return false
+		}
+		at := c.inputs
+		for _, step := range p.Steps {
+			if at.Kind == 'n' {
+				return true // a null stands for a value that comes with the call
+			}
+			if at = step.In(at); at == nil {
+				return false
+			}
+		}
+		return true
+	case "nodes":
+		i, ok := c.ids[p.NodeID()]
+		return ok && i != s.node && len(p.Steps) > 1
+	case "execution":
+		return len(p.Steps) == 1
+	}
+	return m.local(p.Root) && (len(p.Steps) > 0 || p.Root == "item")
+}
+
+// embraced puts a condition or a list of another language into ${…}; empty: it is no expression.
+func (c *compiler) embraced(text string) string {
+	inner := expr.Unwrapped(text)
+	r := expr.Rewrite(inner, expr.AsWritten{})
+	if !r.Parsed || len(r.Stuck) > 0 || r.Whole {
+		return ""
+	}
+	_, faults := expr.NewEvaluator(c.lim.Limits).Check(r.Text)
+	for _, f := range faults {
+		if f.Code != expr.CodeUnknownRoot {
+			return ""
+		}
+	}
+	if _, plain := expr.ParsePath(r.Text); plain && inner == strings.TrimSpace(text) {
+		if p, _ := expr.ParsePath(r.Text); len(p.Steps) == 0 {
+			return ""
+		}
+	}
+	return fmt.Sprintf("${%s}", r.Text)
+}
