@@ -19,6 +19,7 @@ func (s *Server) addReference() {
 		mcp.WithMIMEType("text/markdown"),
 	), func(ctx context.Context, _ mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
 		s.recordClient(ctx)
-		return []mcp.ResourceContents{mcp.TextResourceContents{URI: referenceURI, MIMEType: "text/markdown", Text: tools.PlanReference()}}, nil
+		page := mcp.TextResourceContents{URI: referenceURI, MIMEType: "text/markdown", Text: tools.PlanReference()}
+		return []mcp.ResourceContents{page}, nil
 	})
 }

@@ -126,10 +126,11 @@ func (c *compiler) together(s site, o *expr.Operation) bool {
 		operandName(&o.Right, "the right side"), strings.Join(right, " or "))
 	switch o.Operator {
 	case "==", "!=":
-		c.out.warnf(codeWrongOperand, s.at, "%s: they are never equal; convert one with string(…), int(…) or double(…), in ${%s}", sides, expr.Shorten(s.Text))
+		c.out.warnf(codeWrongOperand, s.at, "%s: they are never equal; convert one with string(…), int(…) or double(…), in ${%s}",
+			sides, expr.Shorten(s.Text))
 	default:
-		c.out.errorf(codeWrongOperand, s.at, "%s, which %s does not take; convert with string(…), int(…) or double(…), in ${%s}", sides, o.Operator,
-			expr.Shorten(s.Text))
+		c.out.errorf(codeWrongOperand, s.at, "%s, which %s does not take; convert with string(…), int(…) or double(…), in ${%s}",
+			sides, o.Operator, expr.Shorten(s.Text))
 	}
 	return false
 }
@@ -232,7 +233,8 @@ func (c *compiler) reportWords(s site, wrong []wrongWord) {
 	if first.ours {
 		severity = schemas.SeverityError
 	}
-	f := c.out.add(severity, codeWrongOperand, s.at, "%s is never %s: it is one of %s, in ${%s}", first.of, schemas.Quote(first.Text, 40), what, expr.Shorten(s.Text))
+	f := c.out.add(severity, codeWrongOperand, s.at, "%s is never %s: it is one of %s, in ${%s}",
+		first.of, schemas.Quote(first.Text, 40), what, expr.Shorten(s.Text))
 	edited := s.Text
 	slices.SortFunc(wrong, func(a, b wrongWord) int { return b.At - a.At })
 	for i := range wrong {

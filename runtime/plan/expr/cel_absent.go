@@ -10,7 +10,8 @@ import (
 	"cel.dev/cel-go/interpreter"
 )
 
-// What is null counts as absent: coalesce(a, b, …) and a.orValue(b) give the first of their arguments that is there, and evaluate none after it.
+// What is null counts as absent: coalesce(a, b, …) and a.orValue(b) give the first of their arguments that is there, and evaluate none
+// after it.
 const (
 	coalesceFunction = "coalesce"
 	orValueFunction  = "@orValue"

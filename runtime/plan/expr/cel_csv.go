@@ -43,7 +43,7 @@ func decodeCSV(args []ref.Val) ref.Val {
 			return types.WrapErr(err)
 		}
 		if fields == nil {
-			return types.NewRefValList(values, rows)
+			return types.NewRefValList(types.DefaultTypeAdapter, rows)
 		}
 		if len(fields) != len(header) {
 			return types.NewErr("csv.decode: the record on line %d has %d fields, and the header has %d", r.line, len(fields), len(header))
@@ -99,7 +99,8 @@ func (r *csvReader) fields() (fields []csvField, err error) {
 			r.next++
 			return fields, nil
 		default:
-			return nil, fmt.Errorf("csv.decode: line %d: a quoted field ends at its second quote, and text follows; a quote within is written \"\"", r.next)
+			return nil, fmt.Errorf("csv.decode: line %d: a quoted field ends at its second quote, and text follows; "+
+				"a quote within is written \"\"", r.next)
 		}
 	}
 }

@@ -156,7 +156,8 @@ func pairs(function string, a, b ref.Val, each func(at int, x, y ref.Val) *types
 }
 
 func noKey(function string, at int, key ref.Val) *types.Err {
-	return types.NewErr("%s(): the key of item %d is %s; a key is a text, an integer or true or false", function, at, shown(key)).(*types.Err)
+	return types.NewErr("%s(): the key of item %d is %s; a key is a text, an integer or true or false",
+		function, at, shown(key)).(*types.Err)
 }
 
 // groupBy is a map from each key to the list of the elements that have it, in their order.
@@ -178,7 +179,7 @@ func groupBy(args []ref.Val) ref.Val {
 	}
 	b := newRecord(len(keys))
 	for _, key := range keys {
-		b.put(key, types.NewRefValList(values, groups[key]))
+		b.put(key, types.NewRefValList(types.DefaultTypeAdapter, groups[key]))
 	}
 	return b.value()
 }
@@ -196,7 +197,7 @@ func uniqueBy(args []ref.Val) ref.Val {
 	}); err != nil {
 		return err
 	}
-	return types.NewRefValList(values, kept)
+	return types.NewRefValList(types.DefaultTypeAdapter, kept)
 }
 
 // toMap makes an object of keys and values. Two values for one key are an error, because one of them would be lost.
@@ -208,8 +209,8 @@ func toMap(args []ref.Val) ref.Val {
 			return noKey("toMap", at, k)
 		}
 		if have, twice := b.entries[key]; twice && types.Equal(have, v) != types.True {
-			return types.NewErr("toMap(): item %d has the key %s of an earlier one and another value; keep the first of each with uniqueBy, or all with groupBy",
-				at, shown(key)).(*types.Err)
+			return types.NewErr("toMap(): item %d has the key %s of an earlier one and another value; "+
+				"keep the first of each with uniqueBy, or all with groupBy", at, shown(key)).(*types.Err)
 		}
 		b.put(key, v)
 		return nil

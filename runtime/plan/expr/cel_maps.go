@@ -10,18 +10,15 @@ import (
 )
 
 // adapter turns Go values into those of the language. The keys of an object that is read from JSON come in alphabetical order: a list
-// that is made from them is the same whenever it is made.
+// that is made from them is the same whenever it is made. Lists keep the standard adapter, with which macros go through them as they are.
 type adapter struct{ types.Adapter }
 
 var values = adapter{types.DefaultTypeAdapter}
 
 // NativeToValue implements types.Adapter.
 func (a adapter) NativeToValue(v any) ref.Val {
-	switch v := v.(type) {
-	case map[string]any:
-		return object{types.NewStringInterfaceMap(a, v), v}
-	case []any:
-		return types.NewDynamicList(a, v)
+	if entries, ok := v.(map[string]any); ok {
+		return object{types.NewStringInterfaceMap(a.Adapter, entries), entries}
 	}
 	return a.Adapter.NativeToValue(v)
 }
@@ -34,7 +31,7 @@ type object struct {
 
 // Iterator goes through the keys.
 func (o object) Iterator() traits.Iterator {
-	return types.NewStringList(values, slices.Sorted(maps.Keys(o.entries))).Iterator()
+	return types.NewStringList(types.DefaultTypeAdapter, slices.Sorted(maps.Keys(o.entries))).Iterator()
 }
 
 // record is a map whose keys have an order.
@@ -44,7 +41,9 @@ type record struct {
 }
 
 // Iterator goes through the keys in their order.
-func (r record) Iterator() traits.Iterator { return types.NewRefValList(values, r.keys).Iterator() }
+func (r record) Iterator() traits.Iterator {
+	return types.NewRefValList(types.DefaultTypeAdapter, r.keys).Iterator()
+}
 
 // recordBuilder makes a record; a key keeps the place of its first entry.
 type recordBuilder struct {

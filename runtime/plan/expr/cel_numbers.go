@@ -68,7 +68,7 @@ func together(a, b ref.Val) (ref.Val, bool) {
 			all = append(all, it.Next())
 		}
 	}
-	return types.NewRefValList(values, all), true
+	return types.NewRefValList(types.DefaultTypeAdapter, all), true
 }
 
 // widen turns an integer into a double when the other operand is one.

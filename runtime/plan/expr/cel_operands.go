@@ -8,8 +8,8 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// Operation is an operator with two operands whose types the language leaves open; who knows more of what they read can say that they do not
-// go together.
+// Operation is an operator with two operands whose types the language leaves open; package plan, which knows more of what they read, may
+// find that they do not go together.
 type Operation struct {
 	Operator    string // + - * / % == != < <= > >= in
 	At          int    // byte offset of the operator in the text

@@ -141,7 +141,7 @@ var searches = map[string]func(f *finder, args []ref.Val, p *payment) ref.Val{
 	extractAllFunction: func(f *finder, args []ref.Val, p *payment) ref.Val {
 		text, found := string(args[0].(types.String)), []ref.Val(nil)
 		f.all(text, p, func(at []int) { found = append(found, group(text, at)) })
-		return types.NewRefValList(values, found)
+		return types.NewRefValList(types.DefaultTypeAdapter, found)
 	},
 	replaceFunction: func(f *finder, args []ref.Val, p *payment) ref.Val {
 		with, err := parseReplacement(string(args[2].(types.String)), f.first.NumSubexp())

@@ -139,7 +139,7 @@ func distinct(args []ref.Val) ref.Val {
 			kept = append(kept, v)
 		}
 	}
-	return types.NewRefValList(values, kept)
+	return types.NewRefValList(types.DefaultTypeAdapter, kept)
 }
 
 func noLists(a, b ref.Val) ref.Val {

@@ -108,14 +108,16 @@ func caseFunctions() []cel.EnvOption {
 		return func(args []ref.Val) ref.Val {
 			text, ok := args[0].(types.String)
 			if !ok {
-				return types.NewErr("no such overload: strings.lower() and strings.upper() are for texts, got %s", args[0].Type().TypeName())
+				return types.NewErr("no such overload: strings.lower() or strings.upper() of %s", args[0].Type().TypeName())
 			}
 			return types.String(c().String(string(text)))
 		}
 	}
 	return []cel.EnvOption{
-		overload("strings.lower", "strings_lower", cel.StringType, change(func() cases.Caser { return cases.Lower(textlanguage.Und) }), cel.StringType),
-		overload("strings.upper", "strings_upper", cel.StringType, change(func() cases.Caser { return cases.Upper(textlanguage.Und) }), cel.StringType),
+		overload("strings.lower", "strings_lower", cel.StringType,
+			change(func() cases.Caser { return cases.Lower(textlanguage.Und) }), cel.StringType),
+		overload("strings.upper", "strings_upper", cel.StringType,
+			change(func() cases.Caser { return cases.Upper(textlanguage.Und) }), cel.StringType),
 	}
 }
 

@@ -76,7 +76,9 @@ func formatTime(args []ref.Val) ref.Val {
 const maxLayout = 200
 
 // foreignLayouts are the signs of layouts of other languages.
-var foreignLayouts = []string{"YYYY", "yyyy", "YY", "MM", "DD", "dd", "HH", "hh", "mm", "ss", "SSS", "%Y", "%y", "%m", "%d", "%H", "%M", "%S", "%B", "%b"}
+var foreignLayouts = []string{
+	"YYYY", "yyyy", "YY", "MM", "DD", "dd", "HH", "hh", "mm", "ss", "SSS", "%Y", "%y", "%m", "%d", "%H", "%M", "%S", "%B", "%b",
+}
 
 // checkLayout refuses a layout that shows nothing of the time, or that is another language's: it would be written as it stands.
 func checkLayout(layout string) error {

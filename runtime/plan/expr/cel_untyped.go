@@ -16,7 +16,8 @@ const anyElementFunction = "@anyElement"
 func untypedLists() []cel.EnvOption {
 	optional := cel.OptionalType(cel.TypeParamType("T"))
 	options := []cel.EnvOption{
-		overload(anyElementFunction, "optional_any", cel.OptionalType(cel.DynType), func(args []ref.Val) ref.Val { return args[0] }, optional),
+		overload(anyElementFunction, "optional_any", cel.OptionalType(cel.DynType),
+			func(args []ref.Val) ref.Val { return args[0] }, optional),
 	}
 	for _, f := range []struct {
 		name      string

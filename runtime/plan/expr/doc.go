@@ -11,8 +11,8 @@
 //   - int and double mix in comparison and in + - * /; an int beyond 2^53 beside a double is an error, not a rounding.
 //     Two ints divide to an int.
 //   - A missing key is an error that names the nearest one; has(x.y) and x.?y.orValue(z) ask first.
-//   - What is known of no type stays unknown: the elements that a function takes out of a list have the types that they had in it, whatever is
-//     done with them later (cel_untyped.go). Keys of a map come in alphabetical order, those of groupBy and toMap as they were found.
+//   - An element that a function takes out of a list has the type that it had there, whatever is done with it later (cel_untyped.go).
+//   - Keys of an object come in alphabetical order, those of groupBy and toMap as they were found.
 //   - item and index (for_each), output (a verification) and state (the until of wait_for) are free names elsewhere, and
 //     as variables of macros.
 //   - Nodes are named one by one, because the plan's order is made from these names: nodes[x] is refused.
