@@ -38,32 +38,23 @@ func abandonsChildren(s *machine.State) bool {
 	return s.Status == schemas.StatusCancelling || s.Failing
 }
 
-// childrenAtOnce limits the children that are being created: each is held in several forms until it is committed.
+// childrenAtOnce limits the children that are read, created or changed for their parents at once: each is held in several forms meanwhile.
 const childrenAtOnce = 32
 
-// createInTurn is createChild once fewer than childrenAtOnce are being created. If the inputs are not known any more, they are rendered
-// before. wanted is false if the child is not to be created.
-func (r *Engine) createInTurn(
+// createChild creates a child. If it exists already it stays as it is. If the inputs are not known any more, they are rendered before.
+// wanted is false if the child is not to be created.
+func (r *Engine) createChild(
 	ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value,
 ) (wanted bool, err error) {
-	if err := r.creating.Acquire(ctx, 1); err != nil {
-		return false, context.Cause(ctx)
-	}
-	defer r.creating.Release(1)
 	if c.inputs == nil {
 		if wanted, err = r.renderChild(ctx, parent.ExecutionID, &c); !wanted || err != nil {
 			return false, err
 		}
 	}
-	return true, r.createChild(ctx, parent, sub, c, session)
-}
-
-// createChild creates a child. If it exists already it stays as it is.
-func (r *Engine) createChild(ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value) error {
 	d := sub.Definition
 	merged, err := schemas.ReplaceMembers(d.Plan.Inputs, schemas.Object(c.inputs))
 	if err != nil {
-		return err
+		return true, err
 	}
 	d.Plan.Inputs = merged
 	d.Plan.Priority = parent.Priority
@@ -73,33 +64,28 @@ func (r *Engine) createChild(ctx context.Context, parent journal.Head, sub *plan
 	}
 	p, err := plan.Load(d)
 	if err != nil {
-		return fmt.Errorf("load the plan of a workflow: %w", err)
+		return true, fmt.Errorf("load the plan of a workflow: %w", err)
 	}
-	return r.create(ctx, c.id, p, Submit{
+	return true, r.create(ctx, c.id, p, Submit{
 		SessionID: parent.SessionID, parent: parent.ExecutionID, session: session, began: parent.Began(), budget: c.budget, places: c.places,
 	})
 }
 
-// recheckChild follows the creation of a child: meanwhile the parent may have abandoned it, or may have been suspended.
-func (r *Engine) recheckChild(ctx context.Context, parent journal.Head, c child) error {
-	var wanted, undo, suspending bool
-	err := r.Decide(ctx, parent.ExecutionID, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
-		wanted = waitsForChild(s, c.unit, c.id) && !abandonsChildren(s)
+// recheckChild follows the creation of a child: meanwhile the parent may have abandoned it, which makes it unwanted, or may have been suspended.
+func (r *Engine) recheckChild(ctx context.Context, parent journal.Head, c child) (unwanted, undo bool, err error) {
+	var suspending bool
+	err = r.Decide(ctx, parent.ExecutionID, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+		unwanted = !waitsForChild(s, c.unit, c.id) || abandonsChildren(s)
 		undo, suspending = s.Undo, s.Status == schemas.StatusSuspending
 		return nil, nil
 	})
-	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // the parent ended, and was deleted
-		err, wanted = nil, false
-	}
 	switch {
-	case err != nil:
-		return err
-	case !wanted:
-		r.cancelChild(ctx, parent, c.id, undo)
-	case suspending:
-		return r.syncChild(ctx, parent, c)
+	case errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // the parent ended, and was deleted
+		return true, undo, nil
+	case err == nil && !unwanted && suspending:
+		err = r.syncChild(ctx, parent, c)
 	}
-	return nil
+	return unwanted && err == nil, undo, err
 }
 
 // notifyParent passes to the parent that the child has ended or is suspended.
@@ -113,7 +99,11 @@ func (r *Engine) notifyParent(ctx context.Context, h journal.Head) {
 			return nil, nil
 		}
 	}
+	if r.children.Acquire(ctx, 1) != nil {
+		return
+	}
 	err := r.Decide(ctx, h.ParentID, decide)
+	r.children.Release(1)
 	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // the parent ended, and was deleted
 		return
 	}
@@ -167,6 +157,10 @@ func (r *Engine) childEnded(unit int, h journal.Head) Decision {
 func (r *Engine) cancelChild(ctx context.Context, parent journal.Head, id string, undo bool) {
 	ctx = caller.With(ctx, caller.Caller{Principal: parent.Principal})
 	err := whileUnavailable(ctx, func() error {
+		if err := r.children.Acquire(ctx, 1); err != nil {
+			return err
+		}
+		defer r.children.Release(1)
 		if h, err := r.journal.HeadFor(ctx, id); err == nil && h.Status.Terminal() {
 			return nil
 		}

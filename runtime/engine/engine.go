@@ -77,7 +77,7 @@ type Engine struct {
 	stopping bool                // nothing is adopted any more
 	owners   sync.WaitGroup      // owners, their calls, and what follows their commits
 	slots    *semaphore.Weighted // executions in memory
-	creating *semaphore.Weighted // children that are being created
+	children *semaphore.Weighted // that are read, created or changed for their parents
 
 	uncommitted uncommitted
 	alone       sync.Mutex // held while an execution is evaluated that may have killed the last processes
@@ -97,7 +97,7 @@ func New(c Config) *Engine {
 		journal: c.Journal, queue: c.Queue, observers: []Observer{feedObserver{c.Feed}}, feed: c.Feed, limits: c.Limits,
 		newID: c.NewID, random: c.Random, worker: c.Store.Worker(), written: records.NewDirty[store.Key](maxWritten),
 		owned: map[string]*owner{}, slots: semaphore.NewWeighted(int64(c.Limits.MaxExecutions)),
-		creating: semaphore.NewWeighted(childrenAtOnce), stop: make(chan struct{}),
+		children: semaphore.NewWeighted(childrenAtOnce), stop: make(chan struct{}),
 	}
 	r.callsCtx, r.endCalls = context.WithCancelCause(context.Background())
 	r.storeCtx, r.endStore = context.WithCancel(context.Background())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -199,14 +200,24 @@ func (f *family) ensureChild(o *owner, c child) {
 			o.submit(&request{decide: noEvents})
 		}()
 		ctx := caller.WithHops(caller.With(o.r.storeCtx, caller.Caller{Principal: head.Principal}), head.Hops)
+		if o.r.children.Acquire(ctx, 1) != nil {
+			return
+		}
+		release := sync.OnceFunc(func() { o.r.children.Release(1) })
+		defer release()
 		h, err := o.r.journal.HeadFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			var wanted bool
-			if wanted, err = o.r.createInTurn(ctx, head, n.Sub, c, session); !wanted && err == nil {
+			if wanted, err = o.r.createChild(ctx, head, n.Sub, c, session); !wanted && err == nil {
 				return
 			}
 			if err == nil {
-				err = o.r.recheckChild(ctx, head, c)
+				var unwanted, undo bool
+				if unwanted, undo, err = o.r.recheckChild(ctx, head, c); unwanted {
+					release()
+					o.r.cancelChild(ctx, head, c.id, undo)
+					return
+				}
 			}
 		}
 		var failed string
