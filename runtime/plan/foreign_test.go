@@ -25,6 +25,7 @@ type foreignCase struct {
 	plan                []byte
 	meant               [][]byte // any of these
 	mustSay             []string
+	orWarn              bool
 }
 
 // readForeign reads a file of cases.
@@ -51,6 +52,8 @@ func readForeign(t testing.TB, path string) (cases []foreignCase) {
 				for k := range item.Items {
 					c.meant = append(c.meant, item.Items[k].AppendTo(nil))
 				}
+			case "or_warn":
+				c.orWarn = item.Kind == 't'
 			case "must_say":
 				for k := range item.Items {
 					c.mustSay = append(c.mustSay, item.Items[k].Text())
@@ -138,11 +141,11 @@ func plainMeaning(m map[string]any, p *Program) {
 	}
 }
 
-// mended applies the fixes of a plan until none is left. It returns the program, whether there were findings, and the texts of the errors of the
-// first round.
-func mended(t testing.TB, source []byte, w world) (p *Program, told bool, says string) {
+// mended applies the fixes of a plan until none is left. It returns the program, and the texts of the errors and of the warnings of the first
+// round.
+func mended(t testing.TB, source []byte, w world) (p *Program, says, warns string) {
 	t.Helper()
-	var text strings.Builder
+	var text, warnings strings.Builder
 	for round := range 12 {
 		plan, found := Parse(context.Background(), source, Limits{})
 		if plan != nil {
@@ -152,26 +155,30 @@ func mended(t testing.TB, source []byte, w world) (p *Program, told bool, says s
 		}
 		fixes := 0
 		for _, f := range found {
-			told = true
-			if fixes += len(f.Fix); round == 0 && f.Severity == schemas.SeverityError {
+			switch fixes += len(f.Fix); {
+			case round > 0:
+			case f.Severity == schemas.SeverityError:
 				fmt.Fprintln(&text, f.Message)
+			default:
+				fmt.Fprintln(&warnings, f.Message)
 			}
 		}
 		if fixes == 0 {
 			if len(errorsIn(found)) > 0 {
 				p = nil
 			}
-			return p, told, text.String()
+			return p, text.String(), warnings.String()
 		}
 		source = applyFixes(t, source, found)
 	}
 	t.Errorf("fixes without an end: %s", source)
-	return nil, told, text.String()
+	return nil, text.String(), warnings.String()
 }
 
 // judge says how a case ended: empty is as it should.
 func (c *foreignCase) judge(t testing.TB, w world) string {
-	p, told, says := mended(t, c.plan, w)
+	p, says, warns := mended(t, c.plan, w)
+	told := says+warns != ""
 	var meant []any
 	for _, source := range c.meant {
 		plan, found := Parse(context.Background(), source, Limits{})
@@ -188,15 +195,20 @@ func (c *foreignCase) judge(t testing.TB, w world) string {
 	}
 	same := p != nil && slices.ContainsFunc(meant, func(m any) bool { return cmp.Equal(m, meaningOf(p)) })
 	switch {
+	case c.verdict == "fine":
+		if told || p == nil {
+			return fmt.Sprintf("findings, valid %v: %s", p != nil, says+warns)
+		}
+	case p != nil && !same && c.orWarn && saysOne(warns, c.mustSay):
 	case p != nil && !same && len(meant) > 0:
 		return "another meaning:\n" + cmp.Diff(meant[0], meaningOf(p))
 	case p != nil && !same && !told:
 		return "taken in silence"
-	case p != nil && !same && c.verdict != "fine":
+	case p != nil && !same:
 		return "valid, and nothing says what it means"
 	case c.verdict == "mend" && p == nil:
 		return "not mended: " + says
-	case c.verdict == "fine" && (told || p == nil), c.verdict == "warn" && (!told || p == nil):
+	case c.verdict == "warn" && (!told || p == nil):
 		return fmt.Sprintf("findings %v, valid %v: %s", told, p != nil, says)
 	case c.verdict == "tell" && p == nil && !saysOne(says, c.mustSay):
 		return fmt.Sprintf("says none of %q: %s", c.mustSay, says)

@@ -128,9 +128,16 @@ func Unwrapped(text string) string {
 // AsWritten are the names of an expression as they are written.
 type AsWritten struct{}
 
+// Reference is what was written.
 func (AsWritten) Reference(root string, steps []Step) Reference {
 	return Reference{Path: Path{Root: root, Steps: steps}}
 }
-func (AsWritten) Type(Path) string                              { return "" }
+
+// Type is not known.
+func (AsWritten) Type(Path) string { return "" }
+
+// Value is the text.
 func (AsWritten) Value(_ Path, text string) (value, say string) { return text, "" }
-func (AsWritten) Certain(Path) bool                             { return false }
+
+// Certain is false: nothing is known of a plan.
+func (AsWritten) Certain(Path) bool { return false }
