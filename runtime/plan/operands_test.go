@@ -27,8 +27,9 @@ func TestOperandsAreChecked(t *testing.T) {
 		severity         schemas.Severity
 		fixed            string
 	}{
-		{"nodes.made.output.total + 'x'", "nodes.made.output.total is integer and the right side is string, which + does not take", schemas.SeverityError, ""},
-		{"'Total: ' + nodes.order.output.total", "nodes.order.output.total is", schemas.SeverityError, ""},
+		{"nodes.made.output.total + 'x'", "string(a)", schemas.SeverityError, "string(nodes.made.output.total) + 'x'"},
+		{"'Total: ' + nodes.order.output.total", "string(a)", schemas.SeverityError, "'Total: ' + string(nodes.order.output.total)"},
+		{"nodes.made.output.total + nodes.made.output.rows", "nodes.made.output.total is integer and nodes.made.output.rows is array, which + does not take", schemas.SeverityError, ""},
 		{"nodes.order.output.id * 2", "nodes.order.output.id is string", schemas.SeverityError, ""},
 		{"nodes.order.output.id > 100", "which > does not take", schemas.SeverityError, ""},
 		{"inputs.s - inputs.n", "inputs.s is string and inputs.n is integer", schemas.SeverityError, ""},

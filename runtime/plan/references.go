@@ -311,7 +311,7 @@ func escaped(steps []expr.Step) string { return strings.ReplaceAll(expr.StepsStr
 
 // Type implements expr.Names.
 func (m meant) Type(p expr.Path) string {
-	types := m.typesOf(&expr.Placeholder{Path: p, Plain: true}, m.site.node, m.may)
+	types := m.operandTypes(m.site, &expr.Operand{Path: p})
 	if len(types) != 1 {
 		return ""
 	}
