@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
@@ -162,15 +163,47 @@ func (c *compiler) available(realm, at string) bool {
 	return false
 }
 
+// meantCapability is the capability that a name of another spelling evidently means; empty: none does.
+func (c *compiler) meantCapability(name string, realms []string) string {
+	name = strings.TrimSpace(name)
+	for _, prefix := range []string{"mcp__", "mcp.", "mcp:", "mcp/", "mcp_", "functions.", "tools.", "tool:", "server:"} {
+		if rest, ok := strings.CutPrefix(name, prefix); ok && !slices.Contains(realms, strings.TrimRight(prefix, "_.:/")) {
+			name = rest
+			break
+		}
+	}
+	folded := foldName(name)
+	var meant []string
+	for _, realm := range realms {
+		tools, _ := c.cat.Tools(realm)
+		for _, tool := range tools {
+			if full := foldName(realm + "." + tool); folded == full || folded == foldName(tool) {
+				meant = append(meant, realm+"."+tool)
+			}
+		}
+	}
+	if len(meant) == 1 {
+		return meant[0]
+	}
+	return ""
+}
+
+// foldName is a name in lower case without what separates its words.
+func foldName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("._-:/# >", r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
+}
+
 func (c *compiler) unqualified(capability, at string, realms []string) {
 	f := c.out.errorf(codeInvalidCapability, at, "invalid capability %q: write realm.name", expr.Shorten(capability))
-	name := strings.Trim(capability, ".")
-	for _, realm := range realms {
-		if _, ok := c.cat.Tool(realm, name); ok {
-			f.Message += fmt.Sprintf("; did you mean %q?", realm+"."+name)
-			f.Fix = []schemas.PatchOp{opReplaceText(at, realm+"."+name)}
-			return
-		}
+	if meant := c.meantCapability(capability, realms); meant != "" {
+		f.Message += fmt.Sprintf("; did you mean %q?", meant)
+		f.Fix = []schemas.PatchOp{opReplaceText(at, meant)}
+		return
 	}
 	f.Message += "; the realms are " + expr.NameList(realms, 20)
 	if strings.Contains(at, "/fallback/") {
@@ -180,9 +213,16 @@ func (c *compiler) unqualified(capability, at string, realms []string) {
 
 func (c *compiler) unknownRealm(realm, name, at string, realms []string) {
 	f := c.out.errorf(codeUnknownRealm, at, "no realm %q", realm)
-	for _, near := range schemas.Nearest(realm, realms, 3) {
-		f.Message += fmt.Sprintf("; did you mean %q?", near)
-		f.Fix = []schemas.PatchOp{opReplaceText(at, near+"."+name)}
+	if meant := c.meantCapability(realm+"."+name, realms); meant != "" {
+		f.Message += fmt.Sprintf("; did you mean %q?", meant)
+		f.Fix = []schemas.PatchOp{opReplaceText(at, meant)}
+		return
+	}
+	if near := schemas.Nearest(realm, realms, 3); len(near) > 0 {
+		f.Message += fmt.Sprintf("; did you mean %s?", strings.Join(quoteAll(near), " or "))
+		if _, ok := c.cat.Tool(near[0], name); ok && len(near) == 1 {
+			f.Fix = []schemas.PatchOp{opReplaceText(at, near[0]+"."+name)}
+		}
 		return
 	}
 	if len(realms) == 0 {
@@ -195,17 +235,22 @@ func (c *compiler) unknownRealm(realm, name, at string, realms []string) {
 func (c *compiler) unknownCapability(realm, name, at string, realms []string) {
 	tools, _ := c.cat.Tools(realm)
 	f := c.out.errorf(codeUnknownCapability, at, "no capability %q in realm %q", name, realm)
-	if near := schemas.Nearest(name, tools, 3); len(near) > 0 {
-		f.Message += fmt.Sprintf("; did you mean %s?", strings.Join(quoteAll(near), " or "))
-		f.Fix = []schemas.PatchOp{opReplaceText(at, realm+"."+near[0])}
+	if meant := c.meantCapability(name, []string{realm}); meant != "" {
+		f.Message += fmt.Sprintf("; did you mean %q?", meant)
+		f.Fix = []schemas.PatchOp{opReplaceText(at, meant)}
 		return
 	}
-	for _, other := range realms {
-		if _, ok := c.cat.Tool(other, name); ok {
-			f.Message += fmt.Sprintf("; did you mean %q?", other+"."+name)
-			f.Fix = []schemas.PatchOp{opReplaceText(at, other+"."+name)}
-			return
+	if near := schemas.Nearest(name, tools, 3); len(near) > 0 {
+		f.Message += fmt.Sprintf("; did you mean %s?", strings.Join(quoteAll(near), " or "))
+		if len(near) == 1 {
+			f.Fix = []schemas.PatchOp{opReplaceText(at, realm+"."+near[0])}
 		}
+		return
+	}
+	if meant := c.meantCapability(name, realms); meant != "" {
+		f.Message += fmt.Sprintf("; did you mean %q?", meant)
+		f.Fix = []schemas.PatchOp{opReplaceText(at, meant)}
+		return
 	}
 	f.Message += "; it has " + expr.NameList(tools, 20)
 }
