@@ -88,6 +88,14 @@ func (d *decoder) duration(to *schemas.Duration, v *document.Tree, at string) {
 	case '0':
 		d.withoutUnit(at, v.Raw)
 		return
+	case '{':
+		if fixed := inObject(v); fixed != "" {
+			d.out.warnf(codeAlias, at, "%s: %s is taken as %s", name, expr.Shorten(string(v.AppendTo(nil))), fixed).Fix = []schemas.PatchOp{opReplaceText(at, fixed)}
+			*to, _ = schemas.ParseDuration(fixed)
+			return
+		}
+		d.wrong(v, at, `a duration such as "30s"`)
+		return
 	case '"':
 	default:
 		d.wrong(v, at, `a duration such as "30s"`)
@@ -195,6 +203,13 @@ func (d *decoder) wait(to *string, v *document.Tree, at string) {
 	if v.Kind == '0' {
 		*to = d.withoutUnit(at, v.Raw)
 		return
+	}
+	if v.Kind == '{' {
+		if fixed := inObject(v); fixed != "" {
+			d.out.warnf(codeAlias, at, "wait: %s is taken as %s", expr.Shorten(string(v.AppendTo(nil))), fixed).Fix = []schemas.PatchOp{opReplaceText(at, fixed)}
+			*to = fixed
+			return
+		}
 	}
 	if d.text(to, v, at); v.Kind == '"' {
 		if fixed := spelledOut(*to); fixed != "" {

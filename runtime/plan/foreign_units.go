@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -23,6 +25,7 @@ var units = []struct {
 	{[]string{"m", "min", "mins", "minute", "minutes", "in_minutes"}, "m", 60_000},
 	{[]string{"h", "hr", "hrs", "hour", "hours", "in_hours"}, "h", 3_600_000},
 	{[]string{"d", "day", "days"}, "d", 86_400_000},
+	{[]string{"w", "week", "weeks"}, "w", 7 * 86_400_000},
 }
 
 // durations are names of durations in other languages, and the fields that they are here, in the order of preference.
@@ -66,6 +69,12 @@ func (f *found) unit(table []field, plain string) bool {
 		text = strings.TrimSpace(f.value.Text())
 	}
 	number, err := strconv.ParseFloat(text, 64)
+	if d, bad := schemas.ParseDuration(text); f.value.Kind == '"' && err != nil && bad == nil && unit != "" && d.Std()%(time.Duration(in)*time.Millisecond) != 0 {
+		return f.refused(fmt.Sprintf("its name says %s and its value %s: write %s: %q", unit, expr.Shorten(text), field, text))
+	}
+	if f.kind == "node" && (base == "execution_timeout" || base == "task_timeout") && f.has("retry") {
+		return f.refused("timeout is the longest time of one attempt, total_timeout that of all attempts")
+	}
 	switch {
 	case err != nil && f.value.Kind == '"': // it says its own unit, or is refused by the field
 		f.becomes(field)
@@ -81,6 +90,9 @@ func (f *found) unit(table []field, plain string) bool {
 		}
 		text, unit = exact.Num().String(), "ms"
 	}
+	if unit == "w" {
+		text, unit = strconv.FormatFloat(7*number, 'f', -1, 64), "d"
+	}
 	return f.written(field, document.Quote(text+unit))
 }
 
@@ -94,18 +106,19 @@ func durationField(table []field, name string) string {
 	return ""
 }
 
-// unitOf is the unit of a number without one: seconds, where it is so small that milliseconds would be absurd. Of any other number it is
-// not certain, and say is what it may be.
-func unitOf(name, number string) (unit, say string) {
+// unitOf is the unit of a number without one at a JSON pointer: seconds, where it is so small that milliseconds would be absurd. Of any other
+// number it is not certain, and say is what it may be.
+func unitOf(at, number string) (unit, say string) {
+	name := lastPart(at)
 	n, err := strconv.ParseFloat(number, 64)
-	most := 1000.0
-	if name == "initial_interval" || name == "max_interval" {
-		most = 100
-	}
+	const most = 100
 	if err != nil || n <= 0 || n != float64(int64(n)) {
 		return "", `such as "30s", "500ms" or "2h"`
 	}
-	if n < most || name == "expires" {
+	switch {
+	case name == "expires" || strings.Count(at, "/") == 1: // of a person, or of the whole plan: it may be minutes
+		return "", fmt.Sprintf("%q, %q or %q", number+"s", number+"m", number+"h")
+	case n < most:
 		return "s", ""
 	}
 	return "", fmt.Sprintf("%q or %q", number+"s", number+"ms")
@@ -114,7 +127,7 @@ func unitOf(name, number string) (unit, say string) {
 // withoutUnit reports a number where a duration is wanted, and returns what stands in its place meanwhile.
 func (d *decoder) withoutUnit(at, number string) string {
 	name := lastPart(at)
-	unit, say := unitOf(name, number)
+	unit, say := unitOf(at, number)
 	if unit == "" {
 		d.out.errorf(codeInvalidDuration, at, "%s needs a unit: write %s instead of %s", name, say, number)
 		return "1s"
@@ -127,10 +140,18 @@ func (d *decoder) withoutUnit(at, number string) string {
 // spelled is a number and the name of a unit, perhaps several times: "5 minutes", "1 hour 30 min".
 var spelled = regexp.MustCompile(`(?i)^\s*(?:(\d+)\s*([a-z]+)[\s,]*(?:and\s+)?)+$`)
 
+var clock = regexp.MustCompile(`^\s*(\d{1,2}):(\d{2}):(\d{2})\s*$`)
+
 var spelledPart = regexp.MustCompile(`(?i)(\d+)\s*([a-z]+)`)
 
 // spelledOut is a duration in our spelling that is written with names of units; empty: it is not.
 func spelledOut(text string) string {
+	if m := clock.FindStringSubmatch(text); m != nil { // hours, minutes and seconds
+		if d, err := schemas.ParseDuration(m[1] + "h" + m[2] + "m" + m[3] + "s"); err == nil && d > 0 {
+			return d.String()
+		}
+		return ""
+	}
 	if _, err := schemas.ParseDuration(text); err == nil || len(text) > 64 || !spelled.MatchString(text) {
 		return ""
 	}
@@ -148,10 +169,31 @@ func spelledOut(text string) string {
 		if unit == "" {
 			return ""
 		}
-		b.WriteString(part[1] + unit)
+		n := part[1]
+		if unit == "w" {
+			weeks, err := strconv.Atoi(n)
+			if err != nil || weeks > 1000 {
+				return ""
+			}
+			n, unit = strconv.Itoa(7*weeks), "d"
+		}
+		b.WriteString(n + unit)
 	}
 	if _, err := schemas.ParseDuration(b.String()); err != nil {
 		return ""
 	}
 	return b.String()
+}
+
+// inObject is a duration whose parts are members of an object, such as {hours: 1, minutes: 30} or {value: 10, unit: minutes}; empty: it is not.
+func inObject(v *document.Tree) string {
+	var parts []string
+	if value, unit := v.Get("value"), v.Get("unit"); value != nil && unit != nil && len(v.Names) == 2 && unit.Kind == '"' {
+		parts = append(parts, value.Raw+" "+unit.Text())
+	} else {
+		for i, name := range v.Names {
+			parts = append(parts, v.Items[i].Raw+" "+snake(name))
+		}
+	}
+	return spelledOut(strings.Join(parts, " "))
 }

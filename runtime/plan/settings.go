@@ -198,8 +198,8 @@ func (c *compiler) wait(text, at string) {
 	}
 	d, err := schemas.ParseDuration(text)
 	if err != nil {
-		f := c.out.errorf(codeInvalidWait, at, "wait takes a duration such as 10m or a time such as 2030-01-31T09:00:00Z: %v", err)
-		if unit, _ := unitOf("wait", text); unit != "" {
+		f := c.out.errorf(codeInvalidWait, at, "wait takes a duration such as 10m or a time with its zone such as 2030-01-31T09:00:00Z or 2030-01-31T09:00:00+01:00: %v", err)
+		if unit, _ := unitOf(at, text); unit != "" {
 			f.Fix = []schemas.PatchOp{opReplaceText(at, text+unit)}
 		}
 		return
