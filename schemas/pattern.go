@@ -36,7 +36,7 @@ func CompilePattern(pattern string) (*Pattern, error) {
 	}
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
-		return nil, fmt.Errorf("the pattern is not valid: %w", err)
+		return nil, patternError(err)
 	}
 	size := patternSize(tree)
 	if size > MaxPattern {
@@ -44,9 +44,26 @@ func CompilePattern(pattern string) (*Pattern, error) {
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
-		return nil, fmt.Errorf("the pattern is not valid: %w", err)
+		return nil, patternError(err)
 	}
 	return &Pattern{re, max(1, size)}, nil
+}
+
+// maxGroups is how deep package syntax lets groups be nested.
+const maxGroups = 1000
+
+// patternError says in short why a pattern cannot be compiled.
+func patternError(err error) error {
+	e, ok := errors.AsType[*syntax.Error](err)
+	switch {
+	case !ok:
+		return fmt.Errorf("the pattern is not valid: %s", Cut(err.Error(), maxFlawText, Ellipsis))
+	case e.Code == syntax.ErrNestingDepth:
+		return fmt.Errorf("%w: its groups are nested too deep (limit %d)", ErrPatternSize, maxGroups)
+	case e.Code == syntax.ErrLarge:
+		return fmt.Errorf("%w: it is too large to be compiled (limit %d instructions)", ErrPatternSize, MaxPattern)
+	}
+	return fmt.Errorf("the pattern is not valid: %s: %s", e.Code, Quote(e.Expr, maxFlawText))
 }
 
 // patternSize estimates the instructions of a compiled expression; a class of many ranges counts as several.

@@ -22,6 +22,7 @@ func TestPatternsAreBounded(t *testing.T) {
 		{strings.Repeat(`\pL\pN`, 60), true},
 		{strings.Repeat("a", 5000), true},
 		{strings.Repeat("(a|b)", 300), true},
+		{strings.Repeat("(", 1500) + strings.Repeat(")", 1500), true},
 	} {
 		p, err := CompilePattern(tt.pattern)
 		if errors.Is(err, ErrPatternSize) != tt.large || err != nil && !tt.large {
@@ -31,7 +32,9 @@ func TestPatternsAreBounded(t *testing.T) {
 			t.Errorf("%.40s: size %d", tt.pattern, p.Size())
 		}
 	}
-	if _, err := CompilePattern("("); err == nil || errors.Is(err, ErrPatternSize) {
-		t.Errorf("got %v", err)
+	for _, bad := range []string{"(", strings.Repeat("(", 900), "[" + strings.Repeat("a", 3000)} {
+		if _, err := CompilePattern(bad); err == nil || errors.Is(err, ErrPatternSize) || len(err.Error()) > 200 {
+			t.Errorf("%.40s: %v", bad, err)
+		}
 	}
 }

@@ -152,6 +152,7 @@ func (r *Engine) applyLate(id string, q *request) {
 	}
 	err := whileUnavailable(r.storeCtx, func() error { return r.Decide(r.storeCtx, id, decide) })
 	switch {
+	case errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}): // it was never created, or it was deleted
 	case err != nil:
 		r.log.Warn("apply the late result of a call: the result is lost", "execution_id", id, "error", err)
 	case used:
@@ -163,10 +164,10 @@ func (r *Engine) applyLate(id string, q *request) {
 	}
 }
 
-// whileUnavailable calls f until the store is available, or ctx ends, with growing pauses.
+// whileUnavailable calls f until the store is available, or ctx ends, with growing pauses. A fault that lasts, such as damage, is returned.
 func whileUnavailable(ctx context.Context, f func() error) error {
 	err := f()
-	for delay := records.NextDelay(0); errors.Is(err, records.ErrUnavailable) && ctx.Err() == nil; delay = records.NextDelay(delay) {
+	for delay := records.NextDelay(0); errors.Is(err, records.ErrUnavailable) && !records.Lasting(err) && ctx.Err() == nil; delay = records.NextDelay(delay) {
 		records.Pause(ctx, delay)
 		err = f()
 	}

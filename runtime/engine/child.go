@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
@@ -40,6 +41,21 @@ func abandonsChildren(s *machine.State) bool {
 
 // childrenAtOnce limits the children that are read, created or changed for their parents at once: each is held in several forms meanwhile.
 const childrenAtOnce = 32
+
+// childPlace waits until fewer than childrenAtOnce children are looked at. While Run ends there is no limit: what follows a change of one
+// child is then done by the goroutine that changed it, which has a place already.
+func (r *Engine) childPlace(ctx context.Context) (release func(), err error) {
+	r.mu.Lock()
+	stopping := r.stopping
+	r.mu.Unlock()
+	if stopping {
+		return func() {}, nil
+	}
+	if err := r.children.Acquire(ctx, 1); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	return sync.OnceFunc(func() { r.children.Release(1) }), nil
+}
 
 // createChild creates a child. If it exists already it stays as it is. If the inputs are not known any more, they are rendered before.
 // wanted is false if the child is not to be created.
@@ -99,11 +115,12 @@ func (r *Engine) notifyParent(ctx context.Context, h journal.Head) {
 			return nil, nil
 		}
 	}
-	if r.children.Acquire(ctx, 1) != nil {
+	release, err := r.childPlace(ctx)
+	if err != nil {
 		return
 	}
-	err := r.Decide(ctx, h.ParentID, decide)
-	r.children.Release(1)
+	err = r.Decide(ctx, h.ParentID, decide)
+	release()
 	if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) { // the parent ended, and was deleted
 		return
 	}
@@ -157,14 +174,15 @@ func (r *Engine) childEnded(unit int, h journal.Head) Decision {
 func (r *Engine) cancelChild(ctx context.Context, parent journal.Head, id string, undo bool) {
 	ctx = caller.With(ctx, caller.Caller{Principal: parent.Principal})
 	err := whileUnavailable(ctx, func() error {
-		if err := r.children.Acquire(ctx, 1); err != nil {
+		release, err := r.childPlace(ctx)
+		if err != nil {
 			return err
 		}
-		defer r.children.Release(1)
+		defer release()
 		if h, err := r.journal.HeadFor(ctx, id); err == nil && h.Status.Terminal() {
 			return nil
 		}
-		_, err := r.Cancel(ctx, id, CancelOptions{Reason: "its parent " + parent.ExecutionID + " no longer needs it", Compensate: undo})
+		_, err = r.Cancel(ctx, id, CancelOptions{Reason: "its parent " + parent.ExecutionID + " no longer needs it", Compensate: undo})
 		return err
 	})
 	switch {

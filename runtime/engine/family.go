@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -200,10 +199,10 @@ func (f *family) ensureChild(o *owner, c child) {
 			o.submit(&request{decide: noEvents})
 		}()
 		ctx := caller.WithHops(caller.With(o.r.storeCtx, caller.Caller{Principal: head.Principal}), head.Hops)
-		if o.r.children.Acquire(ctx, 1) != nil {
+		release, err := o.r.childPlace(ctx)
+		if err != nil {
 			return
 		}
-		release := sync.OnceFunc(func() { o.r.children.Release(1) })
 		defer release()
 		h, err := o.r.journal.HeadFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {

@@ -75,21 +75,23 @@ func (g *guard) look() {
 	}
 	switch own := g.x.Steps()-g.steps >= guardSteps; {
 	case own:
-		g.own = true
-		g.mark()
+		g.mark(true)
 	case g.to == 0 && (time.Since(g.begun) >= guardLong || heap > g.heap+guardHeap):
-		g.mark()
+		g.mark(false)
 	}
 	if g.to == 0 || !g.own {
 		g.timer.Reset(guardEvery)
 	}
 }
 
-// mark marks the head of the execution. The caller holds g.mu. If the store does not answer, the work goes on without a mark.
-func (g *guard) mark() {
+// mark marks the head of the execution; own says that its own expressions are the reason. The caller holds g.mu. If the store does not answer, the work goes on without a mark.
+func (g *guard) mark(own bool) {
 	ctx, cancel := context.WithTimeout(g.r.storeCtx, records.AnswerTimeout)
 	defer cancel()
-	from, to, err := g.r.putMark(ctx, g.x.ID, &journal.Mark{Worker: g.r.worker, Deaths: g.deaths, Own: g.own})
+	from, to, err := g.r.putMark(ctx, g.x.ID, &journal.Mark{Worker: g.r.worker, Deaths: g.deaths, Own: g.own || own})
+	if err == nil {
+		g.own = g.own || own
+	}
 	switch {
 	case err == nil && to == 0: // it has ended, or another process left a mark
 	case err == nil && g.to != 0 && g.to == from: // it was marked before
@@ -111,7 +113,7 @@ func (g *guard) first() {
 	g.r.alone.Lock()
 	g.alone, g.begun = true, time.Now()
 	if g.to == 0 {
-		g.mark()
+		g.mark(false)
 	}
 }
 

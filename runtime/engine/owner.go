@@ -165,12 +165,20 @@ func (o *owner) wait(m mode, at time.Time) (_ mode, owned bool) {
 	return m, true
 }
 
-// leave ends the ownership. If another worker has taken the execution, what only this owner knows is recorded: what companions remember,
-// and that the calls whose starts were not confirmed were not made.
+// leave ends the ownership. What only this owner knows is recorded: what companions remember, if another worker has taken the execution, and
+// that the calls whose starts were not confirmed were not made.
 func (o *owner) leave() {
+	uncertain := o.x.uncertain // recording a rollback may drop them
 	o.release()
 	if o.taken {
-		o.recordLoss()
+		for _, c := range o.x.companions {
+			c.lost(o)
+		}
+	}
+	for _, c := range uncertain {
+		if c.effect.Rank() >= schemas.EffectOnce.Rank() { // all others are repeated anyway
+			o.r.owners.Go(func() { o.r.applyLate(o.x.ID, &request{decide: o.r.neverMade(c)}) })
+		}
 	}
 	o.r.mu.Lock()
 	defer o.r.mu.Unlock()
@@ -191,17 +199,6 @@ func (r *Engine) awaitLeft(id string) {
 	select {
 	case <-o.left:
 	case <-r.storeCtx.Done():
-	}
-}
-
-func (o *owner) recordLoss() {
-	for _, c := range o.x.companions {
-		c.lost(o)
-	}
-	for _, c := range o.x.uncertain {
-		if c.effect.Rank() >= schemas.EffectOnce.Rank() { // all others are repeated anyway
-			o.r.owners.Go(func() { o.r.applyLate(o.x.ID, &request{decide: o.r.neverMade(c)}) })
-		}
 	}
 }
 

@@ -42,6 +42,9 @@ func (d *decoder) fields(to any, t *document.Tree, at, what string) {
 	}
 	object := reflect.ValueOf(to).Elem()
 	table := fieldsOf(object.Type())
+	if kind := objectKind(object.Type()); kind == "plan" {
+		d.arrows(t, at)
+	}
 	d.foreign(t, table, objectKind(object.Type()), at, what)
 	for i := range t.Names {
 		f := findField(table, t.Names[i])

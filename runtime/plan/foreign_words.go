@@ -24,6 +24,7 @@ const (
 
 // The names of what a call is made of in other languages.
 const (
+	nodeLists     = "steps tasks jobs actions activities operations stages"
 	callNames     = "tool uses action function call tool_name operation run invoke resource capability_name method activity operator"
 	argumentNames = "input args arguments with params parameters body payload kwargs data tool_input tool_args op_kwargs"
 )
@@ -63,7 +64,7 @@ var foreignFields = indexed([]meaning{
 		of: "node", turn: consent},
 	{names: "name", of: "node", turn: nodeName},
 	{names: "kind type", of: "node", turn: kindWord},
-	{names: "steps tasks jobs actions activities operations stages", of: "plan", turn: when("[{", "nodes")},
+	{names: nodeLists, of: "plan", turn: when("[{", "nodes")},
 	{names: "variables vars params parameters input args arguments inputs_values", of: "plan", turn: when("{", "inputs")},
 	{names: "version api_version", of: "plan", turn: version},
 	{names: "deadline", of: "plan", turn: when("\"", "timeout")},
@@ -133,7 +134,7 @@ func indexed(table []meaning) map[string][]meaning {
 
 var onErrorWords = map[string]string{
 	"stop": "fail", "fail": "fail", "abort": "fail", "halt": "fail", "raise": "fail", "throw": "fail", "terminate": "fail", "exit": "fail", "fail_fast": "fail", "stop_workflow": "fail",
-	"continue": "continue", "ignore": "continue", "skip": "continue", "proceed": "continue", "warn": "continue", "continue_regular_output": "continue",
+	"continue": "continue", "ignore": "continue", "proceed": "continue", "warn": "continue", "continue_regular_output": "continue",
 	"suspend": "suspend", "pause": "suspend", "hold": "suspend", "ask": "suspend",
 	"compensate": "compensate", "rollback": "compensate", "undo": "compensate", "revert": "compensate",
 }

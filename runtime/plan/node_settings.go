@@ -74,7 +74,9 @@ func (c *compiler) nodeSettings(i int) bool {
 	}
 	c.misplaced(n, at, kinds[0])
 	c.word(at+"/trigger_rule", "trigger_rule", string(n.TriggerRule), triggerRules)
-	c.word(at+"/on_error", "on_error", string(n.OnError), onErrors)
+	if !c.handler(n, at+"/on_error") {
+		c.word(at+"/on_error", "on_error", string(n.OnError), onErrors)
+	}
 	c.word(at+"/safety_level", "safety_level", n.SafetyLevel, safetyLevels)
 	c.word(at+"/effect", "effect", string(n.Effect), effects)
 	c.inRange(at+"/priority", "priority", n.Priority, schemas.PriorityFirst, schemas.PriorityLast)
@@ -120,6 +122,22 @@ func (c *compiler) nodeSettings(i int) bool {
 		c.onUnknown(u, at+"/on_unknown")
 	}
 	return true
+}
+
+// handler reports an on_error that is a word of another language, or names what is to run after the failure.
+func (c *compiler) handler(n *schemas.Node, at string) bool {
+	given := string(n.OnError)
+	word, known := onErrorWords[snake(strings.ToLower(given))]
+	switch {
+	case slices.Contains(onErrors, given):
+	case c.isNode(given):
+		c.out.errorf(codeUnknownValue, at, "on_error says what the failure does to the execution: %s. %s", strings.Join(onErrors, ", "), sayHandler)
+		return true
+	case known:
+		c.out.errorf(codeUnknownValue, at, "on_error %q is not known; did you mean %q?", given, word).Fix = []schemas.PatchOp{opReplaceText(at, word)}
+		return true
+	}
+	return false
 }
 
 // misplaced reports settings that this kind of node does not have. A timeout is moved to the one that the kind has.

@@ -40,6 +40,13 @@ func TestTimeThatIsBelieved(t *testing.T) {
 	round(3*day+time.Hour, 71*time.Hour)
 	round(3*day+4*time.Hour, 3*day+4*time.Hour) // all of it
 
+	p = progress{}
+	round(0, 0)
+	round(time.Minute, time.Minute)
+	round(20*time.Hour, time.Minute)
+	round(40*time.Hour, time.Minute) // once more, without an hour of rounds in between
+	round(40*time.Hour+30*time.Minute, time.Hour+time.Minute)
+
 	old := progress{At: start} // of an earlier version
 	if got := old.believe(start.Add(time.Minute)); !got.Equal(start.Add(time.Minute)) {
 		t.Errorf("%v is believed", got)

@@ -54,6 +54,9 @@ func (p *progress) believe(now time.Time) time.Time {
 	case since > usual && !believed.Before(p.At): // not while a longer time is made up for
 		p.Doubt = now
 		return believed
+	case !p.Doubt.IsZero() && since > usual: // again: it takes another hour of ordinary rounds
+		p.Doubt = now
+		return believed
 	case !p.Doubt.IsZero() && now.Sub(p.Doubt) >= doubted:
 		p.Doubt = time.Time{}
 		return now

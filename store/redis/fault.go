@@ -49,7 +49,8 @@ var kinds = map[Kind]struct{ message, hint string }{
 	Foreign:     {"a key of this store holds something else", "another program uses the same keys: give one of them another prefix with ?prefix="},
 	Damaged: {"a value of this store is not what was written",
 		"another program wrote to the keys of this store, or a part of them was restored or cut off: give the store a prefix and a Redis user " +
-			"of its own (ACL), and put a whole backup back (RDB or AOF); other records are not affected"},
+			"of its own (ACL), and put a whole backup back (RDB or AOF); " +
+			"lists with the record fail until it is deleted or put back, all other records are not affected"},
 	Moving:     {"the Redis Cluster serves no master for this slot", "check CLUSTER INFO; this continues by itself once all slots are served"},
 	Undurable:  {"written, but Redis did not confirm it as durable", "check the disk (WAITAOF) or the replicas (WAIT) of the server"},
 	Unsuitable: {"this Redis cannot be used", ""},

@@ -37,6 +37,7 @@ func parseRecord(sh *shard, key store.Key, fields []any, bare bool) (out store.R
 	}
 	value, hasValue := fields[1].(string)
 	terms, hasTerms := fields[2].(string)
+	expiry, _ := fields[3].(string)
 	sum, _ := fields[4].(string)
 	out = store.Record{Key: key}
 	what := ""
@@ -61,8 +62,9 @@ func parseRecord(sh *shard, key store.Key, fields []any, bare bool) (out store.R
 	case sum == "": // written by an earlier version
 	case want == "":
 		what = "its checksum is none"
-	case version == strconv.FormatInt(out.Version, 10) && want != recordSum(key, terms, out.Value):
-		// Otherwise it was written by a replica of an earlier version, which counts the version and leaves the sum as it is.
+	case version == strconv.FormatInt(out.Version, 10)+"."+expiry && want != recordSum(key, terms, out.Value):
+		// Otherwise it was written by a replica of an earlier version, which leaves the sum of what was there before, perhaps of an expired
+		// record with the same version.
 		what = "its value or terms do not match their checksum"
 	}
 	if what != "" {

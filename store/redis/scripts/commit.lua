@@ -223,9 +223,9 @@ arg = 11
 for i = 1, puts do
   local version, block = olds[i][1] + 1, ARGV[arg + 4]
   if i == carrier then
-    redis.call('HSET', KEYS[1 + i], 'v', version, 'd', ARGV[arg + 5], 't', block, 'x', expiries[i], 'c', version .. ':' .. ARGV[arg + 6], 'b', ARGV[1] .. table.concat(reply, ' ', 2))
+    redis.call('HSET', KEYS[1 + i], 'v', version, 'd', ARGV[arg + 5], 't', block, 'x', expiries[i], 'c', version .. '.' .. expiries[i] .. ':' .. ARGV[arg + 6], 'b', ARGV[1] .. table.concat(reply, ' ', 2))
   else
-    redis.call('HSET', KEYS[1 + i], 'v', version, 'd', ARGV[arg + 5], 't', block, 'x', expiries[i], 'c', version .. ':' .. ARGV[arg + 6])
+    redis.call('HSET', KEYS[1 + i], 'v', version, 'd', ARGV[arg + 5], 't', block, 'x', expiries[i], 'c', version .. '.' .. expiries[i] .. ':' .. ARGV[arg + 6])
   end
   arg = arg + 7
 end

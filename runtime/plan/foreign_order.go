@@ -1,0 +1,172 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/plan/expr"
+	"github.com/runplane/runplane/schemas"
+)
+
+// In other languages an earlier node names the later ones, or the plan has a list of edges. Both are depends_on of the later node.
+
+// arrow says that one node runs after another one.
+type arrow struct{ from, to string }
+
+// ends are the names of no node at either end of an arrow.
+var arrowEnds = []string{"start", "end", "__start__", "__end__", "done", "none", ""}
+
+// arrows writes the edges of a plan, and what its nodes name as next, as depends_on. What it cannot read stays for the table.
+func (d *decoder) arrows(t *document.Tree, at string) {
+	name := ""
+	for _, n := range append([]string{"nodes"}, strings.Fields(nodeLists)...) {
+		if v := t.Get(n); v != nil && v.Kind == '[' {
+			name = n
+			break
+		}
+	}
+	if name == "" {
+		return
+	}
+	nodes, where := t.Get(name), schemas.PointerTo(at, name)
+	ids := map[string]int{}
+	for i := range nodes.Items {
+		if id := nodes.Items[i].Get("id"); id != nil && id.Kind == '"' {
+			ids[id.Text()] = i
+		}
+	}
+	for i := range nodes.Items {
+		n := &nodes.Items[i]
+		id := n.Get("id")
+		if n.Kind != '{' || id == nil || id.Kind != '"' {
+			continue
+		}
+		for _, word := range slices.Clone(n.Names) {
+			if !slices.Contains([]string{"next", "then", "on_success"}, snake(word)) {
+				continue
+			}
+			var list []arrow
+			ok := true
+			for _, to := range namesIn(n.Get(word)) {
+				_, known := ids[to]
+				ok = ok && (known || slices.Contains(arrowEnds, strings.ToLower(to)))
+				list = append(list, arrow{id.Text(), to})
+			}
+			if ok = ok && len(list) > 0; ok {
+				d.drawn(nodes, where, ids, list, n, schemas.PointerTo(schemas.PointerToItem(where, i), word))
+			}
+		}
+	}
+	for _, word := range []string{"edges", "connections", "links"} {
+		if v := t.Get(word); v != nil && v.Kind == '[' {
+			if list := arrowsIn(v, ids); list != nil {
+				d.drawn(nodes, where, ids, list, t, schemas.PointerTo(at, word))
+			}
+		}
+	}
+}
+
+// namesIn is a text, or the texts of a list.
+func namesIn(v *document.Tree) (names []string) {
+	switch v.Kind {
+	case '"':
+		return []string{v.Text()}
+	case '[':
+		for i := range v.Items {
+			if v.Items[i].Kind != '"' {
+				return nil
+			}
+			names = append(names, v.Items[i].Text())
+		}
+	}
+	return names
+}
+
+// arrowsIn reads a list of edges: pairs, objects with both ends, or texts with an arrow; nil: one of them says more, or names no node.
+func arrowsIn(v *document.Tree, ids map[string]int) (list []arrow) {
+	for i := range v.Items {
+		var ends []string
+		switch e := &v.Items[i]; e.Kind {
+		case '[':
+			ends = namesIn(e)
+		case '"':
+			for _, sign := range []string{"->", "→", "=>", ">>"} {
+				if from, to, ok := strings.Cut(e.Text(), sign); ok {
+					ends = []string{strings.TrimSpace(from), strings.TrimSpace(to)}
+					break
+				}
+			}
+		case '{':
+			for _, pair := range [][2]string{{"from", "to"}, {"source", "target"}, {"start", "end"}} {
+				from, to := e.Get(pair[0]), e.Get(pair[1])
+				if from == nil || to == nil || from.Kind != '"' || to.Kind != '"' {
+					continue
+				}
+				for _, name := range e.Names {
+					if name != pair[0] && name != pair[1] && name != "id" && name != "label" && name != "type" {
+						return nil // a condition, or a handle
+					}
+				}
+				ends = []string{from.Text(), to.Text()}
+			}
+		}
+		if len(ends) != 2 {
+			return nil
+		}
+		for _, end := range ends {
+			if _, known := ids[end]; !known && !slices.Contains(arrowEnds, strings.ToLower(end)) {
+				return nil
+			}
+		}
+		list = append(list, arrow{ends[0], ends[1]})
+	}
+	return list
+}
+
+// drawn writes arrows as depends_on, and takes out the field that had them.
+func (d *decoder) drawn(nodes *document.Tree, where string, ids map[string]int, list []arrow, holder *document.Tree, at string) {
+	fix := []schemas.PatchOp{opRemove(at)}
+	type change struct {
+		node int
+		from string
+	}
+	var changes []change
+	for _, a := range list {
+		to, ok := ids[a.to]
+		if _, known := ids[a.from]; !ok || !known || a.from == a.to {
+			continue
+		}
+		deps := nodes.Items[to].Get("depends_on")
+		if deps != nil && deps.Kind != '[' && deps.Kind != 'n' {
+			return // it is read first
+		}
+		changes = append(changes, change{to, a.from})
+	}
+	var said []string
+	for _, c := range changes {
+		n := &nodes.Items[c.node]
+		to := schemas.PointerToItem(where, c.node) + "/depends_on"
+		deps := n.Get("depends_on")
+		quoted := document.Tree{Kind: '"', Raw: document.Quote(c.from)}
+		switch {
+		case deps == nil || deps.Kind == 'n':
+			n.Put("depends_on", document.Tree{Kind: '[', Items: []document.Tree{quoted}})
+			fix = append(fix, opAdd(to, json.RawMessage("["+quoted.Raw+"]")))
+		case slices.Contains(namesIn(deps), c.from):
+			continue
+		default:
+			fix = append(fix, opAdd(schemas.PointerToItem(to, len(deps.Items)), json.RawMessage(quoted.Raw)))
+			deps.Items = append(slices.Clip(deps.Items), quoted)
+		}
+		said = append(said, fmt.Sprintf("%s depends on %s", n.Get("id").Text(), c.from))
+	}
+	name := lastPart(at)
+	holder.Drop(name)
+	if len(said) == 0 {
+		said = []string{"nothing that is not so anyway"}
+	}
+	d.out.warnf(codeAlias, at, "%s is taken as depends_on of the later nodes: %s", expr.Shorten(name), expr.NameList(said, 10)).Fix = fix
+}
