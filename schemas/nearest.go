@@ -82,3 +82,33 @@ func editDistance(a, b []rune) int {
 	}
 	return last[len(b)]
 }
+
+// deciding are words that turn a name into its opposite, or into another one.
+var deciding = []string{"not", "no", "non", "never", "dont", "skip", "stop", "fail", "except", "min", "max", "any", "all", "one", "none", "with", "without", "when", "until", "then", "else"}
+
+// Misspelt reports whether word is evidently name with a typing error or two. A word that is only near may mean the opposite: the names have
+// the same number of words, at most two edits apart, and differ in none that decides, such as not, min and max.
+func Misspelt(word, name string) bool {
+	if strings.ReplaceAll(foldName(word), "_", "") == strings.ReplaceAll(foldName(name), "_", "") {
+		return true
+	}
+	a, b := strings.Split(foldName(word), "_"), strings.Split(foldName(name), "_")
+	if len(a) != len(b) || len(word) > maxNameLength || len(name) > maxNameLength {
+		return false
+	}
+	edits := 0
+	for i := range a {
+		if a[i] == b[i] {
+			continue
+		}
+		if slices.Contains(deciding, a[i]) {
+			return false
+		}
+		d := editDistance([]rune(a[i]), []rune(b[i]))
+		if d > max(1, len(b[i])/3) {
+			return false
+		}
+		edits += d
+	}
+	return edits <= 2
+}

@@ -47,3 +47,29 @@ func TestEditDistanceCountsASwapOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestMisspelt(t *testing.T) {
+	for name, words := range map[string][]string{
+		"when": {"whem", "wen", "When"}, "wait_for": {"waitfor", "wait-for", "wait_fro"}, "retries": {"retires"}, "depends_on": {"depend_on", "dependsOn"},
+		"max_interval": {"max_intervall"}, "idempotent": {"idempotant"},
+	} {
+		for _, word := range words {
+			if !Misspelt(word, name) {
+				t.Errorf("%s is not taken for %s", word, name)
+			}
+		}
+	}
+	for name, words := range map[string][]string{
+		"when":       {"skip_when", "not_when", "when_not", "fail_when", "then"},
+		"depends_on": {"depends_on_any", "not_depends_on"}, "compensate": {"no_compensate"}, "retry_on": {"retry_on_not", "no_retry_on"},
+		"max_interval": {"min_interval"}, "max_items": {"min_items"}, "idempotent": {"non_idempotent", "not_idempotent"}, "retry": {"no_retry"},
+		"normal": {"not_normal"}, "all_success": {"not_all_success", "one_success", "none_success"}, "one_failed": {"all_failed"}, "fail": {"dont_fail"},
+		"timeout": {"min_timeout", "soft_timeout"},
+	} {
+		for _, word := range words {
+			if Misspelt(word, name) {
+				t.Errorf("%s is taken for %s", word, name)
+			}
+		}
+	}
+}

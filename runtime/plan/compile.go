@@ -165,11 +165,11 @@ func (c *compiler) dependencies() {
 				}
 				suggestion, near := nearest(id, names)
 				f := c.out.errorf(codeUnknownNode, at, "node %q depends on %q, which does not exist%s", n.ID, id, suggestion)
-				if len(near) > 0 {
+				if len(near) > 0 && schemas.Misspelt(id, near[0]) {
 					f.Fix = []schemas.PatchOp{opReplaceText(at, near[0])}
 					kept = append(kept, near[0])
 				} else {
-					f.Fix = []schemas.PatchOp{opRemove(at)}
+					f.Message += "; add the node, or leave the name out if there is nothing to wait for"
 				}
 			default:
 				kept = append(kept, id)

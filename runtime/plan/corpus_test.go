@@ -119,7 +119,7 @@ nodes:
     if: "nodes.ask.output.decision == 'approved'"
     args: {oder: "${nodes.get-order.output.id}", cents: "${nodes.get-order.output.total * 0.5}"}
     require_approval: true
-    on_failure: compensat
+    on_failure: compensate
     undo: {tool: shop.viod, args: {id: "${output.id} ${nodes.get-order.output.id}"}}
     verify: {capability: shop.fnid, inputs: {oder: "${inputs.order_id}"}, hapened: "size(output.itmes) > 0"}
     fallbacks: {value: {id: none}}
@@ -128,7 +128,7 @@ nodes:
     foreach: inputs.list
     when: "${item.n > 0}"
     inputs: {to: "${item.emial}", id: "${nodes.refund.output.id}"}
-    concurrency: 5000
+    concurrency: 500
     min_success: "1"
     max_itmes: 3
   sub:

@@ -96,6 +96,9 @@ func (d *decoder) unknownField(t *document.Tree, name, at, what string, known []
 		f.Message += " It is given as well; keep one of them"
 		return ""
 	}
+	if !schemas.Misspelt(name, near[0]) {
+		return ""
+	}
 	f.Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(at, near[0]))}
 	return near[0]
 }

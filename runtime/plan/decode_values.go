@@ -66,8 +66,7 @@ func (d *decoder) integer(to *int, v *document.Tree, at string, low int) {
 		d.wrong(v, at, "a whole number").Fix = []schemas.PatchOp{opReplace(at, json.RawMessage(strconv.Itoa(n)))}
 		*to = n
 	case n < low:
-		d.out.errorf(codeOutOfRange, at, "%s must be at least %d, got %d", lastPart(at), low, n).Fix =
-			[]schemas.PatchOp{opReplace(at, json.RawMessage(strconv.Itoa(low)))}
+		d.out.errorf(codeOutOfRange, at, "%s must be at least %d, got %d", lastPart(at), low, n)
 	default:
 		*to = n
 	}

@@ -3,7 +3,6 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -36,6 +35,7 @@ type found struct {
 	what   string // the object, in messages
 	at     string // of the object
 	name   string
+	words  map[string][]meaning // the table
 }
 
 // objectKind is the name of a kind of object in the table.
@@ -47,7 +47,7 @@ func (d *decoder) foreign(t *document.Tree, table []field, kind, at, what string
 		if findField(table, name) != nil || t.Get(name) == nil {
 			continue
 		}
-		f := &found{d: d, object: t, value: t.Get(name), kind: kind, at: at, what: what, name: name}
+		f := &found{d: d, object: t, value: t.Get(name), kind: kind, at: at, what: what, name: name, words: foreignFields}
 		plain := snake(name)
 		if findField(table, plain) != nil {
 			f.becomes(plain)
@@ -131,6 +131,12 @@ func (f *found) taken(field string) bool {
 
 // written puts another value into one of our fields, and takes the field out.
 func (f *found) written(field string, raw string) bool {
+	if other := f.object.Get(field); f.name != field && other != nil && string(other.AppendTo(nil)) == raw {
+		f.d.out.warnf(codeAlias, f.where(), "%s: %s says the same as %s", expr.Shorten(f.name), f.shown(), field).Fix =
+			[]schemas.PatchOp{opRemove(f.where())}
+		f.object.Drop(f.name)
+		return true
+	}
 	if f.name != field && f.taken(field) {
 		return true
 	}
@@ -236,11 +242,6 @@ func flag(field, value string) func(*found) bool {
 func said(field string, words map[string]string) func(*found) bool {
 	return func(f *found) bool {
 		word, ok := words[snake(f.word())]
-		if !ok && f.value.Kind == '"' {
-			if near := schemas.Nearest(snake(f.word()), slices.Collect(maps.Values(words)), 1); len(near) > 0 {
-				word, ok = near[0], true
-			}
-		}
 		return ok && f.written(field, document.Quote(word))
 	}
 }

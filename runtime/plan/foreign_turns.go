@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,32 @@ func parallel(f *found) bool {
 // parallelBranches is a list of lists of nodes.
 func parallelBranches(f *found) bool {
 	return f.value.Kind == '[' && len(f.value.Items) > 0 && f.value.Items[0].Kind == '[' && f.refused(sayParallel)
+}
+
+// plainNotes is a value that holds no name of ours or of the table: such as notes of an editor.
+func plainNotes(f *found) bool {
+	if f.decides(f.value) {
+		return f.refused("what it holds is not read there: write it as fields of the node or of the plan")
+	}
+	return f.ignored()
+}
+
+// decides reports whether a value has a member that would mean something to a run elsewhere, at any depth.
+func (f *found) decides(v *document.Tree) bool {
+	if v.Kind == '0' {
+		return true // perhaps an order
+	}
+	for i := range v.Items {
+		if i < len(v.Names) {
+			if f.meansSomething(snake(v.Names[i])) {
+				return true
+			}
+		}
+		if k := v.Items[i].Kind; (k == '{' || k == '[') && f.decides(&v.Items[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // isLast is a next that names no node.
@@ -84,6 +111,11 @@ func calledTool(f *found) bool {
 
 // nodeName is the id of a node without one, else its description; a name that is a capability is none.
 func nodeName(f *found) bool {
+	called := f.value.Kind == '"' && strings.Contains(f.value.Text(), ".") && !strings.Contains(f.value.Text(), " ")
+	if called && !f.has("capability") && !f.calls() && slices.ContainsFunc(f.object.Names, func(name string) bool { return isCallWord(name) || name == "inputs" }) {
+		f.becomes("capability")
+		return true
+	}
 	if f.has("id") {
 		return f.ignored()
 	}
@@ -113,7 +145,7 @@ func kindWord(f *found) bool {
 	}
 	for _, name := range f.object.Names {
 		plain := snake(name)
-		if name == word || word == "capability" && isCallName(name) || word == "wait" && len(durations[plain]) > 0 {
+		if name == word || word == "capability" && isCallName(name) || word == "wait" && slices.Contains(durations[plain], "wait") {
 			return f.ignored()
 		}
 	}
@@ -151,7 +183,8 @@ func order(f *found) bool {
 
 // consent asks for a person's approval: of a call by its safety level, else by a node of its own.
 func consent(f *found) bool {
-	question := f.value.Kind == '"' && !f.is(true) && !f.is(false)
+	question := f.value.Kind == '"' && !f.is(true) && !f.is(false) && strings.Contains(strings.TrimSpace(f.value.Text()), " ") &&
+		!strings.HasPrefix(strings.TrimSpace(f.value.Text()), "${")
 	switch {
 	case f.is(false):
 		return f.ignored()
@@ -174,7 +207,7 @@ func consent(f *found) bool {
 // calls reports whether a field of another language names what the node calls.
 func (f *found) calls() bool {
 	return slices.ContainsFunc(f.object.Names, func(name string) bool {
-		return isCallName(name) && f.object.Get(name).Kind == '"'
+		return isCallName(name) && strings.ContainsRune("\"{", rune(f.object.Get(name).Kind))
 	})
 }
 
@@ -248,8 +281,6 @@ func moreThanFirst(f *found) bool {
 // backoff is a word for how the waits grow.
 func backoff(f *found) bool {
 	switch {
-	case f.value.Kind == '0':
-		return false
 	case slices.Contains([]string{"exponential", "expo", "exponential_jitter"}, snake(f.word())):
 		return f.written("backoff_coefficient", "2")
 	case slices.Contains([]string{"fixed", "constant", "none", "flat"}, f.word()):
@@ -276,4 +307,14 @@ func isCallName(name string) bool { return slices.Contains(strings.Fields(callNa
 // isCallWord reports whether a field of another language belongs to a call.
 func isCallWord(name string) bool {
 	return isCallName(name) || slices.Contains(strings.Fields(argumentNames), snake(name))
+}
+
+// meansSomething reports whether a name is a field of ours, or of another language, that could mean something to a run.
+func (f *found) meansSomething(name string) bool {
+	if slices.Contains([]string{"name", "description", "id", "type", "version"}, name) {
+		return false
+	}
+	rows := f.words[name]
+	return len(rows) > 0 && !slices.ContainsFunc(rows, func(m meaning) bool { return m.idle }) ||
+		findField(fieldsOf(reflect.TypeFor[schemas.Node]()), name) != nil || findField(fieldsOf(reflect.TypeFor[schemas.Plan]()), name) != nil
 }

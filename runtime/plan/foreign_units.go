@@ -33,7 +33,7 @@ var durations = map[string][]string{
 	"timeout": {"timeout", "expires"}, "time_limit": {"timeout"}, "max_duration": {"timeout"}, "max_runtime": {"timeout"}, "execution_timeout": {"timeout"},
 	"start_to_close_timeout": {"timeout"}, "schedule_to_close_timeout": {"total_timeout"}, "run_timeout": {"timeout"}, "call_timeout": {"timeout"},
 	"attempt_timeout": {"timeout"}, "request_timeout": {"timeout"}, "step_timeout": {"timeout"}, "task_timeout": {"timeout"},
-	"heartbeat": {"heartbeat_timeout"}, "heartbeat_interval": {"heartbeat_timeout"},
+	"heartbeat":  {"heartbeat_timeout"},
 	"total_time": {"total_timeout"}, "overall_timeout": {"total_timeout"},
 	"expires": {"expires", "timeout"}, "expires_in": {"expires", "timeout"}, "expires_after": {"expires", "timeout"}, "ttl": {"expires"},
 	"delay": {"initial_interval", "wait"}, "initial_delay": {"initial_interval"}, "interval": {"initial_interval"}, "retry_delay": {"initial_interval"},
@@ -61,7 +61,7 @@ func (f *found) unit(table []field, plain string) bool {
 		}
 		unit = ""
 	}
-	if f.kind == "node" && field == "wait" && f.has("capability") {
+	if f.kind == "node" && field == "wait" && (f.has("capability") || f.calls()) {
 		return f.refused("a call starts when its dependencies have ended; to wait before it, add a node with wait: \"10s\" and depend on it")
 	}
 	text := f.value.Raw
@@ -74,6 +74,12 @@ func (f *found) unit(table []field, plain string) bool {
 	}
 	if f.kind == "node" && (base == "execution_timeout" || base == "task_timeout") && f.has("retry") {
 		return f.refused("timeout is the longest time of one attempt, total_timeout that of all attempts")
+	}
+	if inner, ok := strings.CutPrefix(text, "${"); ok && unit != "" {
+		if field != "wait" || unit == "w" || strings.Index(inner, "}") != len(inner)-1 {
+			return f.refused("write the unit into the value, as in wait: \"${inputs.seconds}s\"; a timeout is fixed when the plan is accepted")
+		}
+		return f.written(field, document.Quote(text+unit))
 	}
 	switch {
 	case err != nil && f.value.Kind == '"': // it says its own unit, or is refused by the field

@@ -53,7 +53,7 @@ var foreignFields = indexed([]meaning{
 	{names: "max_attempts attempts max_tries tries", of: "node defaults", turn: repetitions(0)},
 	{names: "retry_policy retry_config", of: "node defaults", turn: when("{0", "retry")},
 	{names: "retry_on_fail", of: "node", turn: off(false)},
-	{names: "count limit times", of: "retry", turn: moreThanFirst},
+	{names: "count limit times retries max_retries", of: "retry", turn: moreThanFirst},
 	{names: "backoff backoff_strategy strategy_type backoff_type", of: "retry", turn: backoff},
 	{names: "exponential_backoff exponential", of: "retry", turn: flagNumber("backoff_coefficient", "2")},
 	{names: "concurrency", of: "node plan", turn: when("0\"", "max_parallel")},
@@ -71,6 +71,7 @@ var foreignFields = indexed([]meaning{
 	{names: "condition success check", of: "verify", to: "happened"},
 	{names: "condition when", of: "waitfor", to: "until"},
 	{names: "undo rollback compensation", of: "node", to: "compensate"},
+	{names: "wait_until", of: "node", to: "wait"},
 	{names: "fallbacks", of: "node", to: "fallback"},
 	{names: "foreach", of: "node", to: "for_each"},
 	{names: "attempts max_tries tries maximum_attempts", of: "retry", to: "max_attempts"},
@@ -82,7 +83,7 @@ var foreignFields = indexed([]meaning{
 	{names: "max_active_tasks", of: "plan", to: "max_parallel"},
 	{names: "outputs result returns return", of: "plan", to: "output"},
 	{names: "wait_for_event wait_for_signal signal event on_event wait_for_state", of: "node", to: "wait_for"},
-	{names: "signal name", of: "waitfor", to: "event"},
+	{names: "signal name event_name", of: "waitfor", to: "event"},
 	{names: "ref", of: "workflow", to: "name"},
 	{names: "plan", of: "workflow", to: "definition"},
 	{names: "state_type", of: "statename", to: "type"},
@@ -115,10 +116,13 @@ var foreignFields = indexed([]meaning{
 	{names: "trigger", of: "plan", say: saySchedule},
 	{names: "on triggers schedule cron", of: "plan node", say: saySchedule},
 	{names: "states", of: "plan", say: "write nodes: [{id, capability, inputs, depends_on}]; " + sayOrder},
-	{names: "label labels tags tag note notes comment comments position color colour icon ui layout display_name x y author " +
-		"owner created_at created_by updated_at documentation docs summary purpose rationale reason explanation $schema " +
-		"annotations metadata meta emoji group section category title type_version credits license thought thoughts " +
-		"reasoning runs_on image container node_selector typeversion", idle: true},
+	{names: "$schema", of: "plan", idle: true},
+	{names: "metadata meta annotations position", of: "node plan", turn: plainNotes},
+	{names: "label labels tags tag note notes comment comments color colour icon ui layout display_name x y author " +
+		"owner created_at created_by updated_at documentation docs summary purpose rationale reason explanation " +
+		"emoji title type_version credits license thought thoughts reasoning runs_on image container node_selector " +
+		"typeversion",
+		of: "node plan", idle: true},
 })
 
 // indexed finds the rows of a name, in the order of the table.

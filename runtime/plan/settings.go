@@ -1,10 +1,8 @@
 package plan
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -74,8 +72,7 @@ func (c *compiler) planSettings() {
 func (c *compiler) outermost(name string, given bool) {
 	if given {
 		at := c.base + "/" + name
-		c.out.errorf(codeMisplacedField, at,
-			"%s belongs to the whole plan, not to a definition within it", name).Fix = []schemas.PatchOp{opRemove(at)}
+		c.out.errorf(codeMisplacedField, at, "%s belongs to the whole plan, not to a definition within it", name)
 	}
 }
 
@@ -98,16 +95,14 @@ func (c *compiler) word(at, name, value string, allowed []string) {
 	suggestion, near := nearest(value, allowed)
 	f := c.out.errorf(codeUnknownValue, at,
 		"%s %q is not known%s; it is one of %s", name, expr.Shorten(value), suggestion, strings.Join(allowed, ", "))
-	if len(near) > 0 {
+	if len(near) > 0 && schemas.Misspelt(value, near[0]) {
 		f.Fix = []schemas.PatchOp{opReplaceText(at, near[0])}
 	}
 }
 
-// outside reports a number outside its range; the fix takes the nearer end.
+// outside reports a number outside its range. The nearer end is another number than the author's, so it is not written.
 func (c *compiler) outside(at, name string, got, low, high float64) {
-	end := min(max(got, low), high)
-	c.out.errorf(codeOutOfRange, at, "%s must be from %v to %v, got %v", name, low, high, got).Fix =
-		[]schemas.PatchOp{opReplace(at, json.RawMessage(strconv.FormatFloat(end, 'g', -1, 64)))}
+	c.out.errorf(codeOutOfRange, at, "%s must be from %v to %v, got %v", name, low, high, got)
 }
 
 func (c *compiler) duration(at, name string, d schemas.Duration) {
