@@ -59,6 +59,14 @@ func missingIn(t *tree) string {
 	return ""
 }
 
+// ourContains is a form of other languages and of ours: of a value of unknown type it may be ours.
+const ourContains = "a.contains(b)"
+
+// isQuotient reports whether a tree has a division, whose fraction is lost if its operands are whole numbers.
+func isQuotient(t *tree) bool {
+	return t != nil && (t.op == "/" || slices.ContainsFunc(t.kids, isQuotient))
+}
+
 // row translates a tree by the first row that fits; nil: none does.
 func (r *rewriter) row(t *tree) *tree {
 	for _, row := range parsedRows()[t.op+" "+t.text] {
@@ -68,12 +76,16 @@ func (r *rewriter) row(t *tree) *tree {
 		}
 		if row.of != "" {
 			kind := r.typeOf(r.tree(found["a"]))
-			if kind == "" && row.of == "array" && r.manyIn(found) {
+			if kind == "" && row.of == "array" && row.foreign != ourContains && r.manyIn(found) {
 				kind = "array"
 			}
 			if kind != row.of {
 				continue
 			}
+		}
+		if strings.Contains(row.ours, "double(a)") && isQuotient(r.tree(found["a"])) {
+			r.lost("a quotient of whole numbers is a whole number here: the fraction stays with double(a) / b, as in math.ceil(double(a) / b)")
+			return t
 		}
 		if row.to == nil {
 			r.lost(fmt.Sprintf("%s has no form here: %s", row.foreign, row.say))

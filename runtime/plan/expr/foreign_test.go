@@ -138,12 +138,22 @@ func TestForeignFormsWithoutCounterpart(t *testing.T) {
 		`inputs.user?.name.trim()`:     "test first", `x => x + 1`: "l.map", `inputs.m | wordcount`: "no filter wordcount",
 		`f"{inputs.num:.2f}"`: "format",
 		`Date.now()`:          "created_at", `always()`: "trigger_rule", `round(inputs.f, 2)`: "math.round",
+		`Math.ceil(inputs.thing.total / 100)`: "double(a) / b", `Math.floor((inputs.thing.a + 1) / inputs.thing.b)`: "double(a) / b",
 		`inputs.thing[1:2]`:        "slice",
 		`inputs.any.includes('x')`: "b in a", `foo(...inputs.list)`: "...", `foo(n=1)`: "no names", `{...inputs.user, a: 1}`: "merge",
 	} {
 		r := Rewrite(text, sampleNames{NewValue(json.RawMessage(`{}`))})
 		if !strings.Contains(strings.Join(r.Stuck, " "), want) {
 			t.Errorf("%s: got %q, want a sentence with %q", text, r.Stuck, want)
+		}
+	}
+}
+
+// TestOwnFormsOfUnknownTypeStay: what is a form of ours is not taken for one of another language by the name of what it is about.
+func TestOwnFormsOfUnknownTypeStay(t *testing.T) {
+	for _, text := range []string{`inputs.thing.logs.contains('ERROR')`, `inputs.thing.details.contains("a") && inputs.thing.tags.contains('b')`} {
+		if r := Rewrite(text, sampleNames{NewValue(json.RawMessage(`{}`))}); r.Text != text || len(r.Stuck) > 0 {
+			t.Errorf("%s becomes %s: %q", text, r.Text, r.Stuck)
 		}
 	}
 }
