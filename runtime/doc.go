@@ -68,6 +68,7 @@
 //	output/<id>/<node>  journal     an output too large for the log; after the node $text for its text, $<seq> for inputs or list of that event
 //	idempotency/<key>   journal     which execution an idempotency key stands for
 //	overdue/<id>        journal     nothing; its wake is when an execution that waits in the queue has waited too long
+//	alarm/<id>/<…>      journal     nothing; its wake is by the time of day: when a unit that waits until a time has waited long enough
 //	nudge/<id>          journal     nothing: the owner of the execution learns that another replica changed it, by the watch or, where that
 //	                                missed it, by reading the nudges of the last minute with each renewal
 //	queue/pause         queue       who paused the queue, since when and why; none: it is open
