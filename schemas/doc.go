@@ -39,7 +39,7 @@
 // of a workflow node; its parent is the execution of that node.
 //
 // A unit is what is started, retried and decided on its own: a node, or one item of a node with for_each. Its state is
-// runtime/machine.Unit; callers see [NodeView] and [Items].
+// runtime/units.Unit; callers see [NodeView] and [Items].
 //
 // An attempt is one try of a unit. It makes a call (runtime/call.Call): one request to a capability, with its policies. A call that
 // failed has an outcome ([Outcome]): it did not run, it ran and failed, or that is unknown.

@@ -9,6 +9,7 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -34,9 +35,9 @@ func (o *owner) callEnded(c pendingCall, res *call.Result, err error, took time.
 		e := s.Event(schemas.EventNodeSucceeded, c.unit)
 		e.Attempt, e.DurationMS = c.attempt, float64(took.Microseconds())/1000
 		switch u.Phase {
-		case machine.PhaseUndo:
+		case units.PhaseUndo:
 			e.Type = schemas.EventNodeCompensated
-		case machine.PhaseVerify:
+		case units.PhaseVerify:
 			if s != o.x.State { // the execution is released: its next owner verifies again
 				return nil, nil
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -54,7 +55,7 @@ func (o *owner) makeCall(c pendingCall) {
 	ctx, cancel := context.WithCancelCause(caller.WithHops(o.r.callsCtx, o.x.Head.Hops))
 	f := &inFlight{unit: c.unit, attempt: c.attempt, effect: c.effect, cancel: cancel}
 	o.calls[c.unit] = f
-	if f.once() && o.x.State.Units[c.unit].Phase == machine.PhaseRun {
+	if f.once() && o.x.State.Units[c.unit].Phase == units.PhaseRun {
 		o.x.rollbacks.recent.noteCall(&c)
 	}
 	attempt := &call.Call{
@@ -64,7 +65,7 @@ func (o *owner) makeCall(c pendingCall) {
 		Hash: c.hash, Accepted: c.hash != c.target.Hash, BeforeSend: o.checkLease,
 		Principal: o.x.Head.Principal, SessionID: o.x.Head.SessionID, ExecutionID: o.x.ID, NodeID: c.name,
 	}
-	if f.once() && o.x.State.Units[c.unit].Phase == machine.PhaseRun {
+	if f.once() && o.x.State.Units[c.unit].Phase == units.PhaseRun {
 		attempt.Late = o.r.lateAnswer(o.x.ID, c, time.Now())
 	}
 	o.r.owners.Go(func() {

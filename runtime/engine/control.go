@@ -8,6 +8,7 @@ import (
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -110,7 +111,7 @@ func (r *Engine) Cancel(ctx context.Context, id string, o CancelOptions) (schema
 	})
 }
 
-// MaxSignalData is the largest data of one signal in bytes. An execution keeps up to [machine.MaxSignals] signals in memory.
+// MaxSignalData is the largest data of one signal in bytes. An execution keeps up to [units.MaxSignals] signals in memory.
 const MaxSignalData = 16 << 10
 
 // Signal sends a named event with data to an execution. A node that waits for the name receives it, now or later.
@@ -122,8 +123,8 @@ func (r *Engine) Signal(ctx context.Context, id, name string, data schemas.Value
 		case len(data) > MaxSignalData:
 			return nil, schemas.Errorf(schemas.CodePayloadTooLarge, "the data of the signal has %d bytes (limit %d)", len(data), MaxSignalData).
 				WithField("data").WithHint("send a reference to the data instead")
-		case len(s.Signals) >= machine.MaxSignals:
-			return nil, schemas.Errorf(schemas.CodeQuotaExceeded, "execution %q keeps %d signals (limit %d)", id, len(s.Signals), machine.MaxSignals)
+		case len(s.Signals) >= units.MaxSignals:
+			return nil, schemas.Errorf(schemas.CodeQuotaExceeded, "execution %q keeps %d signals (limit %d)", id, len(s.Signals), units.MaxSignals)
 		}
 		return []schemas.Event{{Type: schemas.EventSignal, Name: name, Data: data, By: caller.From(ctx).Principal}}, nil
 	})

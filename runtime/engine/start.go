@@ -7,10 +7,10 @@ import (
 
 	"github.com/runplane/runplane/runtime/budget"
 	"github.com/runplane/runplane/runtime/journal"
-	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -188,7 +188,7 @@ func (t *turn) failUnit(unit int, field string, err error) {
 		path += e.Field
 	}
 	e = e.WithField(path).WithOutcome(schemas.NotRun)
-	if s.Units[unit].Phase == machine.PhaseVerify { // whether the call happened is still unknown
+	if s.Units[unit].Phase == units.PhaseVerify { // whether the call happened is still unknown
 		held := s.Event(schemas.EventNodeHeld, unit)
 		held.Reason, held.Error = schemas.ReasonUnknown, e.WithOutcome(schemas.Unknown)
 		t.emit(held)

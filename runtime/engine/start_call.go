@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -16,7 +16,7 @@ func (t *turn) startCall(unit int) {
 	n, u, target := s.Node(unit), &s.Units[unit], s.Target(unit)
 	field := "inputs"
 	switch {
-	case u.Phase == machine.PhaseVerify:
+	case u.Phase == units.PhaseVerify:
 		field = "on_unknown/verify/inputs"
 	case u.Fallback > 0:
 		field = fmt.Sprintf("fallback/%d/inputs", u.Fallback-1)
@@ -30,7 +30,7 @@ func (t *turn) startCall(unit int) {
 		t.failUnit(unit, field, err)
 		return
 	}
-	if n.Review && !u.Approved && u.Phase == machine.PhaseRun {
+	if n.Review && !u.Approved && u.Phase == units.PhaseRun {
 		t.holdForReview(unit, fmt.Sprintf("May %s call %s?", s.Name(unit), target.Name()), inputs)
 		return
 	}
@@ -38,7 +38,7 @@ func (t *turn) startCall(unit int) {
 	if target != &n.Target {
 		e.Capability = target.Name()
 	}
-	if u.Phase == machine.PhaseRun {
+	if u.Phase == units.PhaseRun {
 		t.keepInputs(unit, &e, inputs)
 	}
 	t.emit(e)
@@ -96,9 +96,9 @@ func (t *turn) callKey(unit int, inputs json.RawMessage) string {
 		key += fmt.Sprintf("/%x", sum[:6])
 	}
 	switch u.Phase {
-	case machine.PhaseUndo:
+	case units.PhaseUndo:
 		key += "/compensate"
-	case machine.PhaseVerify:
+	case units.PhaseVerify:
 		key += "/verify"
 	}
 	if u.Fallback > 0 {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -49,24 +50,24 @@ func View(s *machine.State) schemas.Execution {
 
 func waitingFor(s *machine.State) []schemas.WaitingFor {
 	var out []schemas.WaitingFor
-	for _, wanted := range []func(*machine.Unit) bool{heldForReview, heldOtherwise, unheld} { // what needs a person comes first
+	for _, wanted := range []func(*units.Unit) bool{heldForReview, heldOtherwise, unheld} { // what needs a person comes first
 		out = waits(s, out, wanted)
 	}
 	return out
 }
 
-func heldForReview(u *machine.Unit) bool {
+func heldForReview(u *units.Unit) bool {
 	return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview
 }
 
-func heldOtherwise(u *machine.Unit) bool {
+func heldOtherwise(u *units.Unit) bool {
 	return u.Status == schemas.NodeHeld && u.Reason != schemas.ReasonReview
 }
 
-func unheld(u *machine.Unit) bool { return u.Status != schemas.NodeHeld }
+func unheld(u *units.Unit) bool { return u.Status != schemas.NodeHeld }
 
 // waits appends the wanted units to the list of what the execution waits for.
-func waits(s *machine.State, out []schemas.WaitingFor, wanted func(*machine.Unit) bool) []schemas.WaitingFor {
+func waits(s *machine.State, out []schemas.WaitingFor, wanted func(*units.Unit) bool) []schemas.WaitingFor {
 	for i := range s.Units {
 		u, n := &s.Units[i], s.Node(i)
 		if !wanted(u) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -96,12 +97,12 @@ func recovered(s *State, _ int, _ *schemas.Event) {
 func signalled(s *State, _ int, e *schemas.Event) {
 	waiting := s.listening[e.Name]
 	delete(s.listening, e.Name)
-	s.Signals = append(s.Signals, Signal{Name: e.Name, At: e.At, Data: e.Data})
+	s.Signals = append(s.Signals, units.Signal{Name: e.Name, At: e.At, Data: e.Data})
 	for _, unit := range waiting {
 		if u := &s.Units[unit]; u.Status == schemas.NodeRunning && u.Signal == 0 { // others have stopped waiting since
 			u.Signal = len(s.Signals)
 			s.Signals[u.Signal-1].Taken = true
-			s.delivered.push(unit)
+			s.delivered.Push(unit)
 		}
 	}
 }
@@ -118,14 +119,14 @@ func compensating(s *State, _ int, e *schemas.Event) {
 }
 
 func (s *State) clearQueues() {
-	s.ready, s.readyWithoutCall, s.unstartable, s.joins, s.delivered = [schemas.PriorityLast]queue{}, queue{}, queue{}, queue{}, queue{}
-	s.timers, s.retries = nil, nil
+	s.ready, s.readyWithoutCall, s.unstartable, s.joins, s.delivered = [schemas.PriorityLast]units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}
+	s.timers, s.retries = units.Timers{}, units.Timers{}
 }
 
 // cancelUnended marks a unit as cancelled because its execution has ended, without notifying its dependents.
 func (s *State) cancelUnended(unit int, e *schemas.Event) {
 	u := &s.Units[unit]
-	if u.holdsChild() {
+	if u.HoldsChild() {
 		s.settle(u, nil)
 	}
 	s.addToCounts(unit, -1)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -18,8 +19,8 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 	calls := s.Target(unit) != nil
 	u := s.setStatus(unit, schemas.NodeRunning, e, calls)
 	u.Attempts, u.Error, u.Child, u.Awaits = e.Attempt, nil, e.Child, e.State
-	u.keepInputs(e, false)
-	if u.Phase == PhaseRun {
+	u.KeepInputs(e, false)
+	if u.Phase == units.PhaseRun {
 		u.UnknownAttempt = 0
 		if u.Fallback == 0 { // a fallback is another call
 			u.MayRunUntil = time.Time{}
@@ -29,20 +30,19 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 	if u.Child != "" {
 		s.ChildrenMade++
 		s.Bytes += e.Bytes
-		s.grant(u, e.Budget)
-		u.Places = e.Places
-		s.placesUsed += u.Places
+		u.Grant, u.Places = e.Budget, e.Places
+		s.Open(u.Grant, u.Places)
 	}
 	if u.First.IsZero() {
 		u.First = e.At
 	}
-	if d := n.TotalTimeout.Std(); d > 0 && u.TotalDue.IsZero() && u.Phase == PhaseRun {
+	if d := n.TotalTimeout.Std(); d > 0 && u.TotalDue.IsZero() && u.Phase == units.PhaseRun {
 		u.TotalDue = e.At.Add(d)
-		s.timers.push(u.TotalDue, unit)
+		s.timers.Add(u.TotalDue, unit)
 	}
 	if e.Due != nil {
 		u.Due = *e.Due
-		s.timers.push(u.Due, unit)
+		s.timers.Add(u.Due, unit)
 	}
 	if n.Kind == plan.KindWaitFor && n.Awaited == nil {
 		s.takeSignal(unit)
@@ -64,7 +64,7 @@ func (s *State) takeSignal(unit int) {
 func nodeSucceeded(s *State, unit int, e *schemas.Event) {
 	s.setStatus(unit, schemas.NodeSucceeded, e, false)
 	u := s.result(unit, e)
-	u.Phase = PhaseRun
+	u.Phase = units.PhaseRun
 	u.Kept = nil
 	if u.Expanded {
 		if s.Node(unit).Compensate == nil {
@@ -80,7 +80,7 @@ func nodeSucceeded(s *State, unit int, e *schemas.Event) {
 }
 
 // result stores what a unit produced.
-func (s *State) result(unit int, e *schemas.Event) *Unit {
+func (s *State) result(unit int, e *schemas.Event) *units.Unit {
 	u := &s.Units[unit]
 	u.TextRef = e.TextRef
 	u.Output, u.Text, u.OutputRef, u.ServedBy, u.Degraded = e.Output, e.Text, e.OutputRef, e.ServedBy, e.Degraded
@@ -98,7 +98,7 @@ func attemptFailed(s *State, unit int, e *schemas.Event) {
 	s.noteDoubt(unit, e)
 	u := s.setStatus(unit, schemas.NodeBackingOff, e, false)
 	u.Failures++
-	u.noteRefusal(e.Error)
+	u.NoteRefusal(e.Error)
 	if e.MayRunUntil != nil {
 		u.UnknownAttempt = e.Attempt
 	}
@@ -110,14 +110,14 @@ func nodePostponed(s *State, unit int, e *schemas.Event) {
 	u := s.setStatus(unit, schemas.NodeBackingOff, e, false)
 	u.Reason = e.Reason
 	s.uncountAttempt(unit)
-	u.countRefusal(e)
-	u.noteRefusal(e.Error)
+	u.CountRefusal(e)
+	u.NoteRefusal(e.Error)
 	if u.Queued.IsZero() {
 		u.Queued = e.At
 	}
-	if d := s.Node(unit).QueueTimeout.Std(); d > 0 && u.Phase != PhaseVerify {
+	if d := s.Node(unit).QueueTimeout.Std(); d > 0 && u.Phase != units.PhaseVerify {
 		u.QueueDue = u.Queued.Add(d)
-		s.timers.push(u.QueueDue, unit)
+		s.timers.Add(u.QueueDue, unit)
 	}
 	s.backOff(unit, e)
 }
@@ -126,17 +126,6 @@ func nodePostponed(s *State, unit int, e *schemas.Event) {
 func (s *State) uncountAttempt(unit int) {
 	s.Units[unit].Refused++
 	s.Calls--
-}
-
-// countRefusal counts a refusal by its code.
-func (u *Unit) countRefusal(e *schemas.Event) {
-	if e.Error == nil {
-		return
-	}
-	if u.TurnedAway == nil {
-		u.TurnedAway = map[schemas.Code]int{}
-	}
-	u.TurnedAway[e.Error.Code]++
 }
 
 // backOff sets when a unit that backs off is due again.
@@ -148,7 +137,7 @@ func (s *State) backOff(unit int, e *schemas.Event) {
 	if e.Due != nil {
 		u.Due = *e.Due
 	}
-	s.retries.push(u.Due, unit)
+	s.retries.Add(u.Due, unit)
 }
 
 // attemptLost: with a reason, the worker of the attempt died. With a due time the call is repeated then, when it can no longer run.
@@ -170,7 +159,7 @@ func attemptLost(s *State, unit int, e *schemas.Event) {
 
 func nodeFellBack(s *State, unit int, e *schemas.Event) {
 	u := s.setStatus(unit, schemas.NodeReady, e, false)
-	u.Fallback, u.Failures, u.RefusedInRow, u.Phase, u.Error, u.UnknownAttempt = e.Fallback, 0, 0, PhaseRun, e.Error, 0
+	u.Fallback, u.Failures, u.RefusedInRow, u.Phase, u.Error, u.UnknownAttempt = e.Fallback, 0, 0, units.PhaseRun, e.Error, 0
 	u.Approved = false       // the approval was of another call
 	u.TotalDue = time.Time{} // the fallback has its own
 	u.CallMS += e.DurationMS
@@ -178,7 +167,7 @@ func nodeFellBack(s *State, unit int, e *schemas.Event) {
 
 func nodeVerifying(s *State, unit int, e *schemas.Event) {
 	s.noteDoubt(unit, e)
-	s.Units[unit].Phase = PhaseVerify
+	s.Units[unit].Phase = units.PhaseVerify
 	u := s.setStatus(unit, schemas.NodeReady, e, false)
 	u.Failures, u.RefusedInRow, u.SpentBefore, u.Error, u.UnknownAttempt, u.Verified = 0, 0, u.Failures+1, e.Error, e.Attempt, 0
 	u.CallMS += e.DurationMS
@@ -190,11 +179,11 @@ func nodeNotDone(s *State, unit int, e *schemas.Event) {
 	if e.Due != nil {
 		status = schemas.NodeBackingOff
 	}
-	s.Units[unit].Phase = PhaseRun
+	s.Units[unit].Phase = units.PhaseRun
 	u := s.setStatus(unit, status, e, false)
 	u.Failures, u.RefusedInRow, u.SpentBefore = u.SpentBefore, 0, 0
 	if !u.TotalDue.IsZero() {
-		s.timers.push(u.TotalDue, unit)
+		s.timers.Add(u.TotalDue, unit)
 	}
 	if e.Due != nil {
 		s.backOff(unit, e)
@@ -210,7 +199,7 @@ func nodeHeld(s *State, unit int, e *schemas.Event) {
 	switch {
 	case e.Reason != schemas.ReasonUnknown:
 		u.UnknownAttempt = 0
-	case u.Phase == PhaseVerify: // UnknownAttempt stays that of its own call
+	case u.Phase == units.PhaseVerify: // UnknownAttempt stays that of its own call
 		u.Failures, u.SpentBefore = u.SpentBefore-1, 0
 	default:
 		u.UnknownAttempt = e.Attempt
@@ -219,7 +208,7 @@ func nodeHeld(s *State, unit int, e *schemas.Event) {
 	if len(s.UnknownAttempts) > 0 && e.Reason == schemas.ReasonUnknown {
 		delete(s.UnknownAttempts, s.Name(unit))
 	}
-	u.Reason, u.Error, u.Question, u.Phase = e.Reason, e.Error, e.Text, PhaseRun
+	u.Reason, u.Error, u.Question, u.Phase = e.Reason, e.Error, e.Text, units.PhaseRun
 	u.TotalDue = time.Time{} // stopped until there is a decision
 	if e.Reason == schemas.ReasonDrift {
 		s.uncountAttempt(unit)
@@ -228,13 +217,13 @@ func nodeHeld(s *State, unit int, e *schemas.Event) {
 		u.Asked = e.Seq
 	}
 	u.CallMS += e.DurationMS
-	u.keepInputs(e, false) // the inputs that are reviewed are those that are sent
+	u.KeepInputs(e, false) // the inputs that are reviewed are those that are sent
 	if u.First.IsZero() {
 		u.First = e.At
 	}
 	if e.Due != nil {
 		u.Due = *e.Due
-		s.timers.push(u.Due, unit)
+		s.timers.Add(u.Due, unit)
 	}
 }
 
@@ -253,7 +242,7 @@ func reviewDecided(s *State, unit int, e *schemas.Event) {
 	default:
 		u := s.setStatus(unit, schemas.NodeReady, e, false)
 		u.Approved, u.First = true, e.At // max_elapsed counts from here
-		u.keepInputs(e, true)
+		u.KeepInputs(e, true)
 	}
 }
 
@@ -296,7 +285,7 @@ func nodeSuspended(s *State, unit int, _ *schemas.Event) {
 
 // nodeGranted: the execution of a workflow unit may use more.
 func nodeGranted(s *State, unit int, e *schemas.Event) {
-	if u := &s.Units[unit]; u.holdsChild() && e.Budget != nil {
+	if u := &s.Units[unit]; u.HoldsChild() && e.Budget != nil {
 		s.grant(u, e.Budget)
 	}
 }
@@ -315,27 +304,21 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 	default:
 		if len(p.Inputs) > 0 {
 			u := &s.Units[unit]
-			u.keep(Kept{Inputs: p.Inputs, Changed: true})
+			u.Keep(units.Kept{Inputs: p.Inputs, Changed: true})
 			u.Approved = false
 		}
 		if u := &s.Units[unit]; e.Definition != "" { // the approval was of another definition of the tool
 			u.Definition, u.Effect, u.Approved = e.Definition, e.Effect, false
 		}
-		s.setStatus(unit, schemas.NodeReady, e, false).reset()
+		s.setStatus(unit, schemas.NodeReady, e, false).Reset()
 	}
-}
-
-// reset has a unit start over, with its own call and all of its retries.
-func (u *Unit) reset() {
-	u.Approved = u.Approved && u.Fallback == 0
-	u.Failures, u.RefusedInRow, u.Fallback, u.Phase, u.TotalDue, u.First, u.UnknownAttempt = 0, 0, 0, PhaseRun, time.Time{}, time.Time{}, 0
 }
 
 func nodeCompensating(s *State, unit int, e *schemas.Event) {
 	u := s.setStatus(unit, schemas.NodeCompensating, e, true)
 	s.Calls++
-	if u.Phase != PhaseUndo {
-		u.Phase, u.Failures, u.RefusedInRow = PhaseUndo, 0, 0 // separate from those of the node itself
+	if u.Phase != units.PhaseUndo {
+		u.Phase, u.Failures, u.RefusedInRow = units.PhaseUndo, 0, 0 // separate from those of the node itself
 	}
 	u.Attempts = e.Attempt
 }
@@ -347,26 +330,26 @@ func compensationFailed(s *State, unit int, e *schemas.Event) {
 	u.Error = e.Error
 	u.CallMS += e.DurationMS
 	if e.Due != nil {
-		u.noteRefusal(e.Error)
+		u.NoteRefusal(e.Error)
 		switch {
 		case e.Reason == "":
 			u.Failures++
 		case e.Reason != stopped:
 			s.uncountAttempt(unit)
-			u.countRefusal(e)
+			u.CountRefusal(e)
 		}
 		u.Due = *e.Due
-		s.timers.push(u.Due, unit)
+		s.timers.Add(u.Due, unit)
 		return
 	}
 	s.setStatus(unit, schemas.NodeSucceeded, e, false)
-	u.Error, u.Phase = e.Error, PhaseUndone
+	u.Error, u.Phase = e.Error, units.PhaseUndone
 	s.compensationEnded(unit)
 }
 
 func nodeCompensated(s *State, unit int, e *schemas.Event) {
 	u := s.setStatus(unit, schemas.NodeCompensated, e, false)
-	u.Phase = PhaseUndone
+	u.Phase = units.PhaseUndone
 	u.CallMS += e.DurationMS
 	s.compensationEnded(unit)
 }

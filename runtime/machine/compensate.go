@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -39,7 +40,7 @@ func (s *State) nextCompensation(now time.Time) []Action {
 func (s *State) failedCompensations() string {
 	var list string
 	for i := range s.Units {
-		if u := &s.Units[i]; u.Phase == PhaseUndone && u.Status == schemas.NodeSucceeded {
+		if u := &s.Units[i]; u.Phase == units.PhaseUndone && u.Status == schemas.NodeSucceeded {
 			if list != "" {
 				list += ", "
 			}

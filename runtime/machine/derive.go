@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -14,19 +15,18 @@ import (
 func (s *State) derive() {
 	s.count, s.inFlight, s.readyUnits, s.withoutCall, s.children = [len(nodeOrder)]int{}, 0, 0, 0, 0
 	s.awaiting, s.childrenSuspended, s.heldUnits, s.backingOff = nil, 0, 0, 0
-	s.granted, s.placesUsed = schemas.Budget{}, 0
-	s.ready, s.readyWithoutCall, s.unstartable, s.joins, s.delivered = [schemas.PriorityLast]queue{}, queue{}, queue{}, queue{}, queue{}
-	s.timers, s.retries, s.listening, s.toCompensate = nil, nil, map[string][]int{}, nil
+	s.Forget()
+	s.ready, s.readyWithoutCall, s.unstartable, s.joins, s.delivered = [schemas.PriorityLast]units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}
+	s.timers, s.retries, s.listening, s.toCompensate = units.Timers{}, units.Timers{}, map[string][]int{}, nil
 	for i := range s.Units {
 		u := &s.Units[i]
-		u.left, u.succeeded, u.failed, u.released, u.next = 0, 0, 0, 0, 0
-		u.unstartable, u.queued, u.joined = false, false, false
+		u.Tally, u.Unstartable, u.InQueue, u.Joined = units.Tally{}, false, false, false
 		if s.IsItem(i) {
 			continue
 		}
 		for _, d := range s.program.Nodes[i].Deps {
-			u.left++
-			u.countEnded(s.Units[d].Status)
+			u.Tally.Left++
+			u.Tally.Ended(s.Units[d].Status)
 		}
 	}
 	for i := range s.Units {
@@ -37,23 +37,20 @@ func (s *State) derive() {
 	for i := range s.Units {
 		u := &s.Units[i]
 		s.addToCounts(i, 1)
-		if u.holdsChild() {
-			s.placesUsed += u.Places
-			if u.Grant != nil {
-				s.granted = s.granted.Plus(*u.Grant)
-			}
+		if u.HoldsChild() {
+			s.Open(u.Grant, u.Places)
 		}
 		switch {
 		case u.Status == schemas.NodeBackingOff:
-			s.retries.push(u.Due, i)
+			s.retries.Add(u.Due, i)
 		case !u.Due.IsZero():
-			s.timers.push(u.Due, i)
+			s.timers.Add(u.Due, i)
 		}
 		if !u.TotalDue.IsZero() {
-			s.timers.push(u.TotalDue, i)
+			s.timers.Add(u.TotalDue, i)
 		}
 		if !u.QueueDue.IsZero() {
-			s.timers.push(u.QueueDue, i)
+			s.timers.Add(u.QueueDue, i)
 		}
 		switch {
 		case u.Status == schemas.NodePending && !s.IsItem(i):
@@ -102,10 +99,10 @@ func (s *State) addToCounts(unit, by int) {
 
 // setStatus is the only way in which a unit changes its status: it updates the counters, the queues and the units that depend
 // on it.
-func (s *State) setStatus(unit int, to schemas.NodeStatus, e *schemas.Event, calling bool) *Unit {
+func (s *State) setStatus(unit int, to schemas.NodeStatus, e *schemas.Event, calling bool) *units.Unit {
 	u := &s.Units[unit]
 	ended := u.Status.Ended()
-	if u.holdsChild() {
+	if u.HoldsChild() {
 		s.settle(u, e.Budget)
 	}
 	s.addToCounts(unit, -1)
@@ -125,7 +122,7 @@ func (s *State) setStatus(unit int, to schemas.NodeStatus, e *schemas.Event, cal
 		}
 		for _, d := range s.program.Nodes[unit].Dependents {
 			if s.Units[d].Status == schemas.NodePending { // a node that has started may count its items there
-				s.Units[d].countEnded(to)
+				s.Units[d].Tally.Ended(to)
 				s.applyTriggerRule(d, e.At)
 			}
 		}
@@ -136,9 +133,9 @@ func (s *State) setStatus(unit int, to schemas.NodeStatus, e *schemas.Event, cal
 // queueClock starts the queue_timeout of a ready unit. It does not run before the execution has started, nor for a
 // verification, without which the outcome would stay unknown. It continues while a call is refused.
 func (s *State) queueClock(unit int, at time.Time) {
-	if d := s.Node(unit).QueueTimeout.Std(); d > 0 && !s.Started.IsZero() && s.Units[unit].Phase != PhaseVerify {
+	if d := s.Node(unit).QueueTimeout.Std(); d > 0 && !s.Started.IsZero() && s.Units[unit].Phase != units.PhaseVerify {
 		s.Units[unit].Queued, s.Units[unit].QueueDue = at, at.Add(d)
-		s.timers.push(s.Units[unit].QueueDue, unit)
+		s.timers.Add(s.Units[unit].QueueDue, unit)
 	}
 }
 
@@ -151,61 +148,33 @@ func (s *State) queueClocks(at time.Time) {
 	}
 }
 
-// countEnded counts a dependency, or an item, that ended with the status.
-func (u *Unit) countEnded(s schemas.NodeStatus) {
-	if !s.Ended() {
-		return
-	}
-	u.left--
-	switch s {
-	case schemas.NodeSucceeded, schemas.NodeCompensating, schemas.NodeCompensated:
-		u.succeeded++
-	case schemas.NodeFailed, schemas.NodeCancelled:
-		u.failed++
-	}
-}
-
 // applyTriggerRule makes a pending node ready, or marks it as unstartable, as soon as its trigger rule is decided.
 func (s *State) applyTriggerRule(node int, at time.Time) {
 	u, p := &s.Units[node], &s.program.Nodes[node]
 	if u.Status != schemas.NodePending {
 		return
 	}
-	total := int32(len(p.Deps))
-	ended := total - u.left
-	var start, never bool
-	switch p.Rule {
-	case schemas.NoneFailed:
-		start, never = u.left == 0 && u.failed == 0, u.failed > 0
-	case schemas.AllDone:
-		start = u.left == 0
-	case schemas.OneSuccess:
-		start, never = u.succeeded > 0 || total == 0, u.left == 0 && u.succeeded == 0
-	case schemas.OneFailed:
-		start, never = u.failed > 0 || total == 0, u.left == 0 && u.failed == 0
-	default: // all_success
-		start, never = u.succeeded == total, ended > u.succeeded
-	}
+	start, never := u.Tally.Decide(p.Rule, len(p.Deps))
 	switch {
 	case start:
 		s.setStatus(node, schemas.NodeReady, &schemas.Event{At: at}, false)
-	case never && !u.unstartable:
-		u.unstartable = true
-		s.unstartable.push(node)
+	case never && !u.Unstartable:
+		u.Unstartable = true
+		s.unstartable.Push(node)
 	}
 }
 
 // enqueue adds a ready unit to its queue. An entry from an earlier attempt still counts.
 func (s *State) enqueue(unit int) {
 	u := &s.Units[unit]
-	if u.queued {
+	if u.InQueue {
 		return
 	}
-	u.queued = true
+	u.InQueue = true
 	if s.makesCall(unit) {
-		s.ready[cmp.Or(s.Node(unit).Priority, schemas.PriorityDefault)-1].push(unit)
+		s.ready[cmp.Or(s.Node(unit).Priority, schemas.PriorityDefault)-1].Push(unit)
 	} else {
-		s.readyWithoutCall.push(unit)
+		s.readyWithoutCall.Push(unit)
 	}
 }
 
@@ -219,7 +188,7 @@ func (s *State) makesCall(unit int) bool {
 func (s *State) awaitSignal(unit int) {
 	u, event := &s.Units[unit], s.Node(unit).Event
 	if u.Signal > 0 {
-		s.delivered.push(unit)
+		s.delivered.Push(unit)
 		return
 	}
 	s.listening[event] = append(s.listening[event], unit)
@@ -240,7 +209,7 @@ func (s *State) listCompensations() {
 }
 
 // compensationRank sorts the unit that is being compensated after the others: it is the next one.
-func compensationRank(u *Unit) int {
+func compensationRank(u *units.Unit) int {
 	if u.Status == schemas.NodeCompensating {
 		return 1
 	}
@@ -254,7 +223,7 @@ func (s *State) compensable(unit int) bool {
 	if u.Fallback > 0 && n.Fallbacks[u.Fallback-1].Target == nil {
 		return false
 	}
-	return n.Compensate != nil && u.Phase != PhaseUndone && (n.ForEach == nil || s.IsItem(unit)) && u.Reason != reused
+	return n.Compensate != nil && u.Phase != units.PhaseUndone && (n.ForEach == nil || s.IsItem(unit)) && u.Reason != reused
 }
 
 // patched is the reason of units that a person ended.

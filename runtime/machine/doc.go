@@ -1,7 +1,7 @@
 // Package machine is the pure core: what an execution is, what each event does to it, and what is due next. It owns the state of an
-// execution and the table of legal transitions. Package engine applies events to it, and packages journal, safety and capability read it.
-// It has no clock, no I/O and no goroutine, and calls no hooks but the function given to [State.SetUnknownRules]; time and random
-// numbers are arguments.
+// execution and the table of legal transitions. The records of nodes and items are of package units, the arithmetic of the budget of package
+// budget. Package engine applies events to the state, and packages journal, safety and capability read it. It has no clock, no I/O and no
+// goroutine, and calls no hooks but the function given to [State.SetUnknownRules]; time and random numbers are arguments.
 //
 // The state of an execution is the fold of its log. Only [State.Apply] changes a State; [State.Next] returns what is due at a
 // time. Everything happens in the same way in package engine: decide events from a State, apply them, commit them in one batch;
@@ -35,7 +35,7 @@
 //	  succeeded ──compensating──▶ compensating ──compensated──▶ compensated
 //	                                  └──compensation failed──▶ compensating (due later) | succeeded, with the error
 //
-// Every attempt belongs to a [Phase]: the unit's own call or a fallback's, its verification, its compensation. Each has its
+// Every attempt belongs to a [units.Phase]: the unit's own call or a fallback's, its verification, its compensation. Each has its
 // own target, effect and retry policy. After a verification that found that the call did not happen, the unit has spent the
 // attempts of its call, including the unknown one. total_timeout does not end a verification, and is stopped while a unit is held.
 //
@@ -57,7 +57,7 @@
 // fails for good, has the effect once and an unknown outcome, or kills its workers is listed in the execution's error and does
 // not stop the others.
 //
-// A call of unknown outcome may still be running. Until when is in the event that ended its attempt ([Unit].MayRunUntil), and an event
+// A call of unknown outcome may still be running. Until when is in the event that ended its attempt ([units.Unit].MayRunUntil), and an event
 // (node_call_ended) says if it has ended before. A verification that started before that time and says no is asked again.
 //
 // After a failed attempt [State.Failed] decides by the effect of the capability and by whether the call ran; after a

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -49,13 +50,13 @@ func (s *State) mayRunUntil(unit int, err *schemas.Error, seen, now time.Time) t
 // noteDoubt keeps when the attempt that e ends started, and until when it may still run. Events of earlier versions do not say the latter.
 func (s *State) noteDoubt(unit int, e *schemas.Event) {
 	u := &s.Units[unit]
-	if u.Calling && u.Phase == PhaseRun {
+	if u.Calling && u.Phase == units.PhaseRun {
 		u.UnknownSince = u.Since
 	}
 	switch {
 	case e.MayRunUntil != nil:
 		u.MayRunUntil = *e.MayRunUntil
-	case u.Calling && u.Phase == PhaseRun && e.Error != nil && e.Error.Outcome == schemas.Unknown && s.callsOnce(unit):
+	case u.Calling && u.Phase == units.PhaseRun && e.Error != nil && e.Error.Outcome == schemas.Unknown && s.callsOnce(unit):
 		u.MayRunUntil = Forever
 		if d := s.Target(unit).Timeout.Std(); d > 0 {
 			u.MayRunUntil = u.Since.Add(d + schemas.DefaultSettle.Std())
@@ -66,7 +67,7 @@ func (s *State) noteDoubt(unit int, e *schemas.Event) {
 // cancelled sets e to the end of a unit that is not waited for any more. seen is as for mayRunUntil.
 func (s *State) cancelled(unit int, e *schemas.Event, seen, now time.Time) {
 	e.Type = schemas.EventNodeCancelled
-	if u := &s.Units[unit]; u.Calling && u.Phase == PhaseRun && e.Error.Outcome == schemas.Unknown && s.callsOnce(unit) {
+	if u := &s.Units[unit]; u.Calling && u.Phase == units.PhaseRun && e.Error.Outcome == schemas.Unknown && s.callsOnce(unit) {
 		e.MayRunUntil = new(s.mayRunUntil(unit, e.Error, seen, now))
 	}
 }
@@ -146,16 +147,16 @@ func (s *State) callEnded(unit, n int, err *schemas.Error, now time.Time) []sche
 // nodeCallEnded: a unit that waited for the end of the doubt continues at once.
 func nodeCallEnded(s *State, unit int, e *schemas.Event) {
 	u := &s.Units[unit]
-	waits := u.Status == schemas.NodeBackingOff && (u.Due.Equal(u.MayRunUntil) || u.Phase == PhaseVerify && u.Verified > 0 && u.Reason == "")
+	waits := u.Status == schemas.NodeBackingOff && (u.Due.Equal(u.MayRunUntil) || u.Phase == units.PhaseVerify && u.Verified > 0 && u.Reason == "")
 	switch {
-	case u.Phase != PhaseVerify:
+	case u.Phase != units.PhaseVerify:
 		u.MayRunUntil = time.Time{}
 	default: // what is in flight was asked before
 		u.MayRunUntil = e.At
 	}
 	if waits {
 		u.Due = e.At
-		s.retries.push(u.Due, unit)
+		s.retries.Add(u.Due, unit)
 	}
 }
 

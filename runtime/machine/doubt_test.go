@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
 // denied has the verification of a unit answer that the call did not happen, until that is believed. It returns how often it was asked.
 func (m *sim) denied(name string) (asked int) {
 	m.t.Helper()
-	for u := &m.s.Units[m.index(name)]; u.Phase == PhaseVerify && !u.Status.Ended(); {
+	for u := &m.s.Units[m.index(name)]; u.Phase == units.PhaseVerify && !u.Status.Ended(); {
 		if u.Status == schemas.NodeRunning {
 			asked++
 			m.notDone(name)
@@ -94,7 +95,7 @@ func TestNoIsBelievedWhenTheCallCanNoLongerRun(t *testing.T) {
 			if want == "" {
 				want = schemas.NodeRunning
 			}
-			if took := m.now.Sub(epoch).Truncate(10 * time.Millisecond); took != tt.again || u.Status != want || u.Phase != PhaseRun && !u.Status.Ended() {
+			if took := m.now.Sub(epoch).Truncate(10 * time.Millisecond); took != tt.again || u.Status != want || u.Phase != units.PhaseRun && !u.Status.Ended() {
 				t.Errorf("%s in phase %q after %s, want %s after %s", u.Status, u.Phase, took, want, tt.again)
 			}
 			if asked > 8 {

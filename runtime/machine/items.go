@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -18,9 +19,9 @@ func (s *State) expand(node int, e *schemas.Event) {
 	if u.First.IsZero() {
 		u.First = e.At
 	}
-	s.Units = append(s.Units, make([]Unit, e.Count)...)
+	s.Units = append(s.Units, make([]units.Unit, e.Count)...)
 	for item := range e.Count {
-		s.Units[s.Units[node].FirstItem+item] = Unit{Status: schemas.NodePending, Node: node, Item: item}
+		s.Units[s.Units[node].FirstItem+item] = units.Unit{Status: schemas.NodePending, Node: node, Item: item}
 	}
 	s.recount(node)
 	s.release(node, e.At)
@@ -30,9 +31,9 @@ func (s *State) expand(node int, e *schemas.Event) {
 func (s *State) release(node int, at time.Time) {
 	u, p := &s.Units[node], &s.program.Nodes[node]
 	if s.itemsEnded(node) {
-		if !u.joined {
-			u.joined = true
-			s.joins.push(node)
+		if !u.Joined {
+			u.Joined = true
+			s.joins.Push(node)
 		}
 		return
 	}
@@ -40,11 +41,11 @@ func (s *State) release(node int, at time.Time) {
 	if most == 0 && p.Kind == plan.KindWorkflow { // calls are limited when they start
 		most = s.limit
 	}
-	for int(u.next) < u.Count && !s.itemsFailed(node) && (most == 0 || s.itemsActive(node) < most) {
-		item := u.FirstItem + int(u.next)
-		u.next++
+	for int(u.Tally.Next) < u.Count && !s.itemsFailed(node) && (most == 0 || u.Tally.Active(u.Count) < most) {
+		item := u.FirstItem + int(u.Tally.Next)
+		u.Tally.Next++
 		if s.Units[item].Status == schemas.NodePending {
-			u.released++
+			u.Tally.Released++
 			s.setStatus(item, schemas.NodeReady, &schemas.Event{At: at}, false)
 			u = &s.Units[node]
 		}
@@ -54,13 +55,13 @@ func (s *State) release(node int, at time.Time) {
 // recount counts the items of a for_each node again.
 func (s *State) recount(node int) {
 	u := &s.Units[node]
-	u.left, u.succeeded, u.failed, u.released, u.next = int32(u.Count), 0, 0, int32(u.Count), 0
+	u.Tally = units.Tally{Left: int32(u.Count), Released: int32(u.Count)}
 	for item := range u.Count {
 		status := s.Units[u.FirstItem+item].Status
 		if status == schemas.NodePending {
-			u.released--
+			u.Tally.Released--
 		}
-		u.countEnded(status)
+		u.Tally.Ended(status)
 	}
 }
 
@@ -72,7 +73,7 @@ func (s *State) reopen(node int, e *schemas.Event) {
 		case item.Status == schemas.NodeSkipped && item.Reason == patched:
 		case item.Status == schemas.NodeFailed, item.Status == schemas.NodeCancelled, item.Status == schemas.NodeSkipped:
 			item.Status, item.Since, item.Ended, item.EndSeq, item.Error, item.Reason = schemas.NodePending, e.At, time.Time{}, 0, nil, ""
-			item.reset()
+			item.Reset()
 		}
 	}
 	s.recount(node)
@@ -81,29 +82,24 @@ func (s *State) reopen(node int, e *schemas.Event) {
 
 // itemsEnded reports whether the node's outcome is decided and no item is active.
 func (s *State) itemsEnded(node int) bool {
-	return s.Units[node].left == 0 || s.itemsFailed(node) && s.itemsActive(node) == 0
-}
-
-// itemsActive counts the items that were released and have not ended.
-func (s *State) itemsActive(node int) int {
 	u := &s.Units[node]
-	return int(u.released) - (u.Count - int(u.left))
+	return u.Tally.Left == 0 || s.itemsFailed(node) && u.Tally.Active(u.Count) == 0
 }
 
 // itemsFailed reports whether the node can no longer succeed because too many of its items failed.
 func (s *State) itemsFailed(node int) bool {
 	u, p := &s.Units[node], &s.program.Nodes[node]
 	if p.MinSuccess >= 0 { // an item that a person skipped did not succeed
-		return int(u.left+u.succeeded) < p.MinSuccess
+		return int(u.Tally.Left+u.Tally.Succeeded) < p.MinSuccess
 	}
-	return u.failed > 0 && p.OnError != schemas.OnErrorContinue
+	return u.Tally.Failed > 0 && p.OnError != schemas.OnErrorContinue
 }
 
 // itemEnded updates the node of an item that ended.
 func (s *State) itemEnded(unit int, status schemas.NodeStatus, at time.Time) {
 	node := s.Units[unit].Node
 	if u := &s.Units[node]; u.Status == schemas.NodeRunning {
-		u.countEnded(status)
+		u.Tally.Ended(status)
 		s.release(node, at)
 	}
 }

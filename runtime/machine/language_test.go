@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -55,7 +56,7 @@ func TestVerifyAsksWhetherItHappened(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := begin(t, fmt.Sprintf(source, ""))
 			unknown(m)
-			if got := m.s.Target(0).Name(); got != "r.read_v" || m.s.Units[0].Phase != PhaseVerify {
+			if got := m.s.Target(0).Name(); got != "r.read_v" || m.s.Units[0].Phase != units.PhaseVerify {
 				t.Fatalf("calls %s in phase %q", got, m.s.Units[0].Phase)
 			}
 			m.crash() // a verification may be repeated
@@ -89,7 +90,7 @@ func TestVerifyAsksWhetherItHappened(t *testing.T) {
 		m := begin(t, fmt.Sprintf(source, `,"total_timeout":"10s"`))
 		m.elapse(10 * time.Second)
 		m.want(schemas.StatusRunning, "n=running")
-		if m.s.Units[0].Phase != PhaseVerify || m.s.Units[0].Fallback != 0 {
+		if m.s.Units[0].Phase != units.PhaseVerify || m.s.Units[0].Fallback != 0 {
 			t.Errorf("%+v", m.s.Units[0])
 		}
 		m.elapse(time.Minute)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -32,12 +33,12 @@ func (s *State) LateFailure(unit, n int, err *schemas.Error, took time.Duration,
 	switch {
 	case err.Outcome == schemas.Unknown && !err.Ended:
 		return nil
-	case err.Outcome == schemas.Unknown, u.Status != schemas.NodeHeld && u.Phase != PhaseVerify:
+	case err.Outcome == schemas.Unknown, u.Status != schemas.NodeHeld && u.Phase != units.PhaseVerify:
 		return s.callEnded(unit, n, err, now)
 	}
 	e := s.about(unit, n, err, took)
 	policy, explicit, failures := s.policy(unit), s.explicit(unit), u.Failures
-	if u.Phase == PhaseVerify { // of the call, not of its verification
+	if u.Phase == units.PhaseVerify { // of the call, not of its verification
 		t := &s.Node(unit).Target
 		policy, explicit, failures = &t.Retry, t.RetryExplicit, u.SpentBefore-1
 	}
@@ -62,13 +63,13 @@ func nodeSettled(s *State, unit int, e *schemas.Event) {
 		return
 	}
 	u := &s.Units[unit]
-	if u.Phase == PhaseVerify {
+	if u.Phase == units.PhaseVerify {
 		u.Failures, u.SpentBefore = u.SpentBefore-1, 0
 		if !u.TotalDue.IsZero() { // it counts again
-			s.timers.push(u.TotalDue, unit)
+			s.timers.Add(u.TotalDue, unit)
 		}
 	}
-	u.Phase = PhaseRun
+	u.Phase = units.PhaseRun
 	s.setStatus(unit, schemas.NodeReady, e, false)
 	if u.Error = e.Error; e.Reason == "" {
 		u.Failures++

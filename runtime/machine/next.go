@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -151,24 +152,24 @@ func (s *State) nextRunning(now time.Time) []Action {
 func (s *State) immediate() []Action {
 	var out []Action
 	s.dropStale(&s.unstartable, schemas.NodePending)
-	for i := 0; i < s.unstartable.len() && len(out) < maxActions; i++ {
-		if unit := s.unstartable.at(i); s.Units[unit].Status == schemas.NodePending {
+	for i := 0; i < s.unstartable.Len() && len(out) < maxActions; i++ {
+		if unit := s.unstartable.At(i); s.Units[unit].Status == schemas.NodePending {
 			e := s.event(schemas.EventNodeSkipped, unit)
 			e.Reason = fmt.Sprintf("trigger_rule %s cannot hold", s.program.Nodes[unit].Rule)
 			out = append(out, Action{Kind: Emit, Unit: unit, Event: &e})
 		}
 	}
 	s.dropStale(&s.delivered, schemas.NodeRunning)
-	for i := 0; i < s.delivered.len() && len(out) < maxActions; i++ {
-		if unit := s.delivered.at(i); s.Units[unit].Status == schemas.NodeRunning {
+	for i := 0; i < s.delivered.Len() && len(out) < maxActions; i++ {
+		if unit := s.delivered.At(i); s.Units[unit].Status == schemas.NodeRunning {
 			e := s.event(schemas.EventNodeSucceeded, unit)
 			e.Output = s.Signals[s.Units[unit].Signal-1].Data
 			out = append(out, Action{Kind: Emit, Unit: unit, Event: &e})
 		}
 	}
 	s.dropStale(&s.joins, schemas.NodeRunning)
-	for i := 0; i < s.joins.len() && len(out) < maxActions; i++ {
-		if unit := s.joins.at(i); s.Units[unit].Status == schemas.NodeRunning && s.itemsEnded(unit) { // it may have been reopened
+	for i := 0; i < s.joins.Len() && len(out) < maxActions; i++ {
+		if unit := s.joins.At(i); s.Units[unit].Status == schemas.NodeRunning && s.itemsEnded(unit) { // it may have been reopened
 			out = append(out, Action{Kind: Join, Unit: unit})
 		}
 	}
@@ -176,63 +177,61 @@ func (s *State) immediate() []Action {
 }
 
 // dropStale removes entries at the head of a queue whose units no longer have the status.
-func (s *State) dropStale(q *queue, status schemas.NodeStatus) {
-	for q.len() > 0 && s.Units[q.at(0)].Status != status {
-		switch u := &s.Units[q.at(0)]; q {
+func (s *State) dropStale(q *units.Queue, status schemas.NodeStatus) {
+	for q.Len() > 0 && s.Units[q.At(0)].Status != status {
+		switch u := &s.Units[q.At(0)]; q {
 		case &s.joins:
-			u.joined = false
+			u.Joined = false
 		case &s.unstartable, &s.delivered:
 		default:
-			u.queued = false
+			u.InQueue = false
 		}
-		q.pop()
+		q.Pop()
 	}
 }
 
 // dueTimers returns the actions of timers that are due. Units in started have their action already.
 func (s *State) dueTimers(now time.Time, limit int, started []Action) (out []Action) {
-	var kept []timer
-	for len(s.timers) > 0 && !s.timers[0].due.After(now) && len(out) < limit {
-		t := s.timers[0]
-		s.timers.pop()
-		u := &s.Units[t.unit]
-		if !t.isTimerOf(u) {
+	var kept []units.Timer
+	for t, ok := s.timers.First(); ok && !t.Due.After(now) && len(out) < limit; t, ok = s.timers.First() {
+		s.timers.Remove()
+		u := &s.Units[t.Unit]
+		if !t.IsTimerOf(u) {
 			continue
 		}
 		kept = append(kept, t) // until its event is applied, so that Next returns the same again
-		if hasAction(started, t.unit) || hasAction(out, t.unit) {
+		if hasAction(started, t.Unit) || hasAction(out, t.Unit) {
 			continue
 		}
-		a := Action{Kind: Emit, Unit: t.unit}
-		if total := t.due.Equal(u.TotalDue) && u.Phase != PhaseVerify; total || t.due.Equal(u.QueueDue) {
-			a.Event = s.timeoutEvent(t.unit, total, now)
+		a := Action{Kind: Emit, Unit: t.Unit}
+		if total := t.Due.Equal(u.TotalDue) && u.Phase != units.PhaseVerify; total || t.Due.Equal(u.QueueDue) {
+			a.Event = s.timeoutEvent(t.Unit, total, now)
 		} else {
-			a.Event = s.timerEvent(t.unit)
+			a.Event = s.timerEvent(t.Unit)
 		}
 		out = append(out, a)
 	}
 	for _, t := range kept {
-		s.timers.push(t.due, t.unit)
+		s.timers.Add(t.Due, t.Unit)
 	}
 	return out
 }
 
 // dueRetries starts units whose backoff is over, as many as max_parallel allows.
 func (s *State) dueRetries(now time.Time, most int, started []Action) (out []Action) {
-	var kept []timer
-	for len(s.retries) > 0 && !s.retries[0].due.After(now) && len(out) < most {
-		t := s.retries[0]
-		s.retries.pop()
-		if !t.isBackoffOf(&s.Units[t.unit]) {
+	var kept []units.Timer
+	for t, ok := s.retries.First(); ok && !t.Due.After(now) && len(out) < most; t, ok = s.retries.First() {
+		s.retries.Remove()
+		if !t.IsBackoffOf(&s.Units[t.Unit]) {
 			continue
 		}
 		kept = append(kept, t)
-		if !hasAction(started, t.unit) && !hasAction(out, t.unit) {
-			out = append(out, s.startOrHold(t.unit, now))
+		if !hasAction(started, t.Unit) && !hasAction(out, t.Unit) {
+			out = append(out, s.startOrHold(t.Unit, now))
 		}
 	}
 	for _, t := range kept {
-		s.retries.push(t.due, t.unit)
+		s.retries.Add(t.Due, t.Unit)
 	}
 	return out
 }
@@ -245,18 +244,6 @@ func hasAction(actions []Action, unit int) bool {
 		}
 	}
 	return false
-}
-
-// isBackoffOf reports whether the unit still backs off until the timer.
-func (t timer) isBackoffOf(u *Unit) bool {
-	return u.Status == schemas.NodeBackingOff && t.due.Equal(u.Due)
-}
-
-// isTimerOf reports whether the timer is still one of the unit's. Backoffs have timers of their own, see isBackoffOf, and
-// total_timeout does not end a verification: it counts again once that found that the call did not happen.
-func (t timer) isTimerOf(u *Unit) bool {
-	return t.due.Equal(u.Due) && u.Status != schemas.NodeBackingOff ||
-		t.due.Equal(u.TotalDue) && u.Phase != PhaseVerify || t.due.Equal(u.QueueDue)
 }
 
 // timerEvent is the event of a unit whose Due has passed, by the kind of its node.
@@ -327,15 +314,11 @@ func (s *State) Wake(now time.Time) time.Time {
 		if s.Status == schemas.StatusCompensating {
 			at = time.Time{}
 		}
-		for len(s.timers) > 0 && !s.timers[0].isTimerOf(&s.Units[s.timers[0].unit]) {
-			s.timers.pop()
-		}
-		for len(s.retries) > 0 && !s.retries[0].isBackoffOf(&s.Units[s.retries[0].unit]) {
-			s.retries.pop()
-		}
-		for _, h := range []timers{s.timers, s.retries} {
-			if len(h) > 0 && h[0].due.After(now) && (at.IsZero() || h[0].due.Before(at)) {
-				at = h[0].due
+		s.timers.Drop(s.Units, units.Timer.IsTimerOf)
+		s.retries.Drop(s.Units, units.Timer.IsBackoffOf)
+		for _, h := range []*units.Timers{&s.timers, &s.retries} {
+			if first, ok := h.First(); ok && first.Due.After(now) && (at.IsZero() || first.Due.Before(at)) {
+				at = first.Due
 			}
 		}
 		return at

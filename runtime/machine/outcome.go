@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -61,7 +62,7 @@ func (s *State) repeatable(unit int) bool {
 // continue.
 func (s *State) HoldUnknown(unit int) *schemas.Event {
 	u := &s.Units[unit]
-	if u.Status != schemas.NodeBackingOff || u.Phase != PhaseRun || u.Error == nil || !s.isUnknownOnce(unit, u.Error) {
+	if u.Status != schemas.NodeBackingOff || u.Phase != units.PhaseRun || u.Error == nil || !s.isUnknownOnce(unit, u.Error) {
 		return nil
 	}
 	e := s.about(unit, u.Attempts, unknownOutcome(s.Target(unit), u.Error), 0)
@@ -89,7 +90,7 @@ func (s *State) resolveUnknown(unit int, e *schemas.Event, seen, now time.Time) 
 	e.MayRunUntil = new(s.mayRunUntil(unit, e.Error, seen, now))
 	e.Error = unknownOutcome(s.Target(unit), e.Error)
 	switch {
-	case n.Verify != nil && s.Units[unit].Phase == PhaseRun && s.Units[unit].Fallback == 0:
+	case n.Verify != nil && s.Units[unit].Phase == units.PhaseRun && s.Units[unit].Fallback == 0:
 		e.Type = schemas.EventNodeVerifying
 	case n.OnUnknown == schemas.OnUnknownFail && n.OnError == schemas.OnErrorSuspend:
 		e.Type, e.Reason = schemas.EventNodeHeld, schemas.ReasonError
@@ -118,7 +119,7 @@ func (s *State) retryOrConclude(unit int, e *schemas.Event, now time.Time, rando
 		if !until.Equal(Forever) { // the plan's author accepted that the call may happen twice, not that two run at once
 			due = later(due, until)
 		}
-		if limit := t.MaxElapsed.Std(); limit == 0 || u.Phase == PhaseUndo || due.Sub(u.First) <= limit { // First is that of the node itself
+		if limit := t.MaxElapsed.Std(); limit == 0 || u.Phase == units.PhaseUndo || due.Sub(u.First) <= limit { // First is that of the node itself
 			e.Type, e.Due = schemas.EventAttemptFailed, &due
 			return
 		}
@@ -132,7 +133,7 @@ func (s *State) retryOrConclude(unit int, e *schemas.Event, now time.Time, rando
 // flight.
 func (s *State) NotDone(unit, n int, took time.Duration, now time.Time, random func() float64) *schemas.Event {
 	u := &s.Units[unit]
-	if !s.Attempt(unit, n) || u.Phase != PhaseVerify {
+	if !s.Attempt(unit, n) || u.Phase != units.PhaseVerify {
 		return nil
 	}
 	why := "the call was not answered"
@@ -204,7 +205,7 @@ func (s *State) explicit(unit int) bool {
 func (s *State) Final(unit int, err *schemas.Error) schemas.Event { return *s.final(unit, err) }
 
 func (s *State) final(unit int, err *schemas.Error) *schemas.Event {
-	if s.Units[unit].Phase == PhaseVerify { // its outcome stays unknown
+	if s.Units[unit].Phase == units.PhaseVerify { // its outcome stays unknown
 		e := s.event(schemas.EventNodeHeld, unit)
 		e.Reason = schemas.ReasonUnknown
 		e.Error = schemas.Errorf(schemas.CodeOutcomeUnknown, "the call may have happened, and its verification failed: %s", err.Message).
@@ -219,13 +220,13 @@ func (s *State) failed(unit int, err *schemas.Error) *schemas.Event {
 	n, u := s.Node(unit), &s.Units[unit]
 	var e schemas.Event
 	switch {
-	case u.Fallback < len(n.Fallbacks) && !u.reviewed() && !(n.ForEach != nil && !s.IsItem(unit)):
+	case u.Fallback < len(n.Fallbacks) && !u.Reviewed() && !(n.ForEach != nil && !s.IsItem(unit)):
 		e = s.event(schemas.EventNodeFellBack, unit)
 		e.Fallback = u.Fallback + 1
 		if t := n.Fallbacks[u.Fallback].Target; t != nil {
 			e.Capability = t.Name()
 		}
-	case n.OnError == schemas.OnErrorSuspend && !u.reviewed():
+	case n.OnError == schemas.OnErrorSuspend && !u.Reviewed():
 		e = s.event(schemas.EventNodeHeld, unit)
 		e.Reason = schemas.ReasonError
 	default:
@@ -233,11 +234,6 @@ func (s *State) failed(unit int, err *schemas.Error) *schemas.Event {
 	}
 	e.Error = err
 	return &e
-}
-
-// reviewed reports whether the unit is held for a review; a rejection ends it.
-func (u *Unit) reviewed() bool {
-	return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview
 }
 
 // timeoutEvent is the event of a unit whose total_timeout or queue_timeout has passed.

@@ -5,6 +5,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -16,7 +17,7 @@ type effect struct {
 
 // runsOn draws what a `once` call does of which the execution knows no outcome: it never happens, has happened, or runs on and happens
 // later, at the latest when a realm that settles in time has finished.
-func (w *walk) runsOn(unit int, was *Unit, timeout time.Duration, ended bool) {
+func (w *walk) runsOn(unit int, was *units.Unit, timeout time.Duration, ended bool) {
 	e := effect{happens: rapid.Bool().Draw(w.t, "happens"), at: w.now}
 	latest := later(was.Since.Add(timeout), w.now).Add(schemas.DefaultSettle.Std())
 	if left := latest.Sub(w.now); !ended && left > 0 && rapid.IntRange(0, 3).Draw(w.t, "runs on") > 0 {

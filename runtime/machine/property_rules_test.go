@@ -5,12 +5,13 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
 // model is what a walk records about the execution independently of the State.
 type model struct {
-	ended     map[int]Unit
+	ended     map[int]units.Unit
 	order     []int          // units in the order in which they succeeded
 	undecided map[int]bool   // units whose last `once` call may have happened, without a decision
 	tries     map[int]int    // calls of what the unit calls now that spent an attempt
@@ -26,7 +27,7 @@ type model struct {
 
 func newModel() model {
 	return model{
-		effects: map[int]effect{}, patched: map[int]bool{}, ended: map[int]Unit{}, undecided: map[int]bool{}, tries: map[int]int{}, before: map[int]int{}, settled: map[int]bool{}, doubtful: map[int]bool{},
+		effects: map[int]effect{}, patched: map[int]bool{}, ended: map[int]units.Unit{}, undecided: map[int]bool{}, tries: map[int]int{}, before: map[int]int{}, settled: map[int]bool{}, doubtful: map[int]bool{},
 	}
 }
 
@@ -34,7 +35,7 @@ func newModel() model {
 func (w *walk) apply(e schemas.Event, cause ...*schemas.Error) {
 	w.t.Helper()
 	unit := -1
-	var was Unit
+	var was units.Unit
 	var target *plan.Target
 	if AboutNode(e.Type) {
 		var ok bool
@@ -64,7 +65,7 @@ func (w *walk) apply(e schemas.Event, cause ...*schemas.Error) {
 }
 
 // callEnded records whether a call that ended without success may have happened, and whether it spent an attempt.
-func (w *walk) callEnded(unit int, was *Unit, target *plan.Target, e schemas.Event, cause []*schemas.Error) {
+func (w *walk) callEnded(unit int, was *units.Unit, target *plan.Target, e schemas.Event, cause []*schemas.Error) {
 	unknown := e.Error != nil && e.Error.Outcome == schemas.Unknown
 	if len(cause) > 0 {
 		unknown = cause[0].Outcome == schemas.Unknown
@@ -83,10 +84,10 @@ func (w *walk) callEnded(unit int, was *Unit, target *plan.Target, e schemas.Eve
 		return
 	}
 	switch was.Phase {
-	case PhaseUndo:
+	case units.PhaseUndo:
 		w.doubtful[unit] = true
 		return
-	case PhaseVerify:
+	case units.PhaseVerify:
 		return
 	}
 	if was.Fallback == 0 {
@@ -98,7 +99,7 @@ func (w *walk) callEnded(unit int, was *Unit, target *plan.Target, e schemas.Eve
 }
 
 // about checks one event of a unit.
-func (w *walk) about(unit int, was *Unit, e schemas.Event) {
+func (w *walk) about(unit int, was *units.Unit, e schemas.Event) {
 	n, u, name := w.s.Node(unit), &w.s.Units[unit], w.s.Name(unit)
 	switch e.Type {
 	case schemas.EventNodeStarted, schemas.EventNodeExpanded:
@@ -118,14 +119,14 @@ func (w *walk) about(unit int, was *Unit, e schemas.Event) {
 			w.reopened(u)
 		}
 	case schemas.EventNodeSettled:
-		if was.Phase == PhaseVerify {
+		if was.Phase == units.PhaseVerify {
 			w.tries[unit] = w.before[unit]
 		}
 		if e.Reason != "" {
 			w.tries[unit]--
 		}
 	case schemas.EventNodeHeld:
-		if was.Phase == PhaseVerify {
+		if was.Phase == units.PhaseVerify {
 			w.tries[unit] = w.before[unit]
 		}
 	case schemas.EventNodeVerifying:
@@ -140,7 +141,7 @@ func (w *walk) about(unit int, was *Unit, e schemas.Event) {
 		}
 		w.tries[unit] = 0
 	case schemas.EventNodeFailed:
-		if was.Phase == PhaseVerify && w.undecided[unit] {
+		if was.Phase == units.PhaseVerify && w.undecided[unit] {
 			w.t.Fatalf("%s fails by its verification, though its outcome is unknown", name)
 		}
 	case schemas.EventNodeCompensating:
@@ -162,7 +163,7 @@ func (w *walk) about(unit int, was *Unit, e schemas.Event) {
 }
 
 // reopened: the items of a list that did not succeed run again; those that succeeded, or were skipped by a person, are kept.
-func (w *walk) reopened(node *Unit) {
+func (w *walk) reopened(node *units.Unit) {
 	for item := node.FirstItem; item < node.FirstItem+node.Count; item++ {
 		if was, ok := w.ended[item]; ok && was.Status != schemas.NodeSucceeded && was.Reason != patched {
 			delete(w.ended, item)
@@ -172,7 +173,7 @@ func (w *walk) reopened(node *Unit) {
 }
 
 // started checks a unit that has started.
-func (w *walk) started(unit int, was *Unit) {
+func (w *walk) started(unit int, was *units.Unit) {
 	n, u, name := w.s.Node(unit), &w.s.Units[unit], w.s.Name(unit)
 	switch {
 	case !w.s.IsItem(unit) && !w.allowed(unit):
@@ -183,13 +184,13 @@ func (w *walk) started(unit int, was *Unit) {
 		return
 	case u.Attempts != was.Attempts+1:
 		w.t.Fatalf("attempt %d of %s follows attempt %d", u.Attempts, name, was.Attempts)
-	case w.undecided[unit] && u.Phase != PhaseVerify:
+	case w.undecided[unit] && u.Phase != units.PhaseVerify:
 		w.t.Fatalf("the once call of %s may have happened and is called again without a decision", name)
-	case !w.undecided[unit] && u.Phase == PhaseVerify:
+	case !w.undecided[unit] && u.Phase == units.PhaseVerify:
 		w.t.Fatalf("%s is verified, of which nothing is unknown", name)
 	case !u.Calling:
 		return
-	case u.Phase == PhaseRun && u.Fallback == 0:
+	case u.Phase == units.PhaseRun && u.Fallback == 0:
 		w.notTwice(unit, "it is called again", w.patched[unit] || n.OnUnknown == schemas.OnUnknownRetry)
 		delete(w.effects, unit)
 		delete(w.patched, unit)
@@ -198,15 +199,15 @@ func (w *walk) started(unit int, was *Unit) {
 	if most := w.s.Target(unit).Retry.MaxAttempts; w.tries[unit] > most {
 		w.t.Fatalf("%s is called for the %dth time (phase %q, fallback %d), max_attempts is %d", name, w.tries[unit], u.Phase, u.Fallback, most)
 	}
-	if n.Review && !u.Approved && u.Phase == PhaseRun {
+	if n.Review && !u.Approved && u.Phase == units.PhaseRun {
 		w.t.Fatalf("%s is called before it was approved", name)
 	}
 }
 
 // compensates checks a compensation that has started: it is of the unit that ended last among those not compensated yet.
-func (w *walk) compensates(unit int, was *Unit) {
+func (w *walk) compensates(unit int, was *units.Unit) {
 	name := w.s.Name(unit)
-	if was.Phase != PhaseUndo {
+	if was.Phase != units.PhaseUndo {
 		w.tries[unit] = 0
 	}
 	w.tries[unit]++
@@ -282,11 +283,12 @@ func (w *walk) always() {
 		u := &s.Units[i]
 		w.unchanged(i)
 		if u.Expanded && u.Status == schemas.NodeRunning {
-			if most := s.Node(i).MaxParallel; most > 0 && s.itemsActive(i) > most {
-				w.t.Fatalf("%s has %d items at once, at most %d", s.Name(i), s.itemsActive(i), most)
+			if most, active := s.Node(i).MaxParallel, u.Tally.Active(u.Count); most > 0 && active > most {
+				w.t.Fatalf("%s has %d items at once, at most %d", s.Name(i), active, most)
 			}
-			if a := &again.Units[i]; u.left != a.left || u.succeeded != a.succeeded || u.failed != a.failed || u.released != a.released {
-				w.t.Fatalf("%s keeps %d %d %d %d of its items, derived %d %d %d %d", s.Name(i), u.left, u.succeeded, u.failed, u.released, a.left, a.succeeded, a.failed, a.released)
+			kept, derived := u.Tally, again.Units[i].Tally
+			if kept.Next, derived.Next = 0, 0; kept != derived {
+				w.t.Fatalf("%s keeps %+v of its items, derived %+v", s.Name(i), kept, derived)
 			}
 		}
 	}
@@ -373,7 +375,7 @@ func (w *walk) atRest(actions []Action) {
 		w.t.Fatalf("wake at %s, and at %s for a process that reads a snapshot", wake, again.Wake(w.now))
 	}
 	var awaiting []Await
-	for _, unit := range w.find(func(i int, u *Unit) bool {
+	for _, unit := range w.find(func(i int, u *units.Unit) bool {
 		return s.Status == schemas.StatusRunning && u.Status == schemas.NodeRunning && s.Node(i).Awaited != nil
 	}) {
 		awaiting = append(awaiting, Await{unit, *s.Units[unit].Awaits})
@@ -381,7 +383,7 @@ func (w *walk) atRest(actions []Action) {
 	if a, b := s.Awaiting(), w.derived().Awaiting(); !slices.Equal(a, awaiting) || !slices.Equal(b, awaiting) || s.AwaitsState() != (len(awaiting) > 0) {
 		w.t.Fatalf("%v wait for states, but Awaiting returns %v, and after a snapshot %v", awaiting, a, b)
 	}
-	events := w.find(func(i int, u *Unit) bool {
+	events := w.find(func(i int, u *units.Unit) bool {
 		return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview || u.Status == schemas.NodeRunning && s.Node(i).Kind == plan.KindWaitFor
 	})
 	switch {
@@ -403,7 +405,7 @@ func (w *walk) atRest(actions []Action) {
 			if due.IsZero() || u.Status == schemas.NodeBackingOff && due.Equal(u.Due) && s.inFlight == s.limit {
 				continue // it waits for room
 			}
-			if due.Equal(u.TotalDue) && u.Phase == PhaseVerify {
+			if due.Equal(u.TotalDue) && u.Phase == units.PhaseVerify {
 				continue // it does not end a verification
 			}
 			if !due.After(w.now) {

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -101,7 +102,7 @@ func (w *walk) drawError() *schemas.Error {
 }
 
 // find lists the units that match.
-func (w *walk) find(is func(unit int, u *Unit) bool) (units []int) {
+func (w *walk) find(is func(unit int, u *units.Unit) bool) (units []int) {
 	for i := range w.s.Units {
 		if is(i, &w.s.Units[i]) {
 			units = append(units, i)
@@ -110,7 +111,7 @@ func (w *walk) find(is func(unit int, u *Unit) bool) (units []int) {
 	return units
 }
 
-func (w *walk) calls() []int { return w.find(func(_ int, u *Unit) bool { return u.Calling }) }
+func (w *walk) calls() []int { return w.find(func(_ int, u *units.Unit) bool { return u.Calling }) }
 
 func (w *walk) one(label string, units []int) int { return rapid.SampledFrom(units).Draw(w.t, label) }
 
@@ -133,9 +134,9 @@ func (w *walk) endCall(err *schemas.Error) {
 	e := w.s.Event(schemas.EventNodeSucceeded, unit)
 	e.Attempt, e.Output = u.Attempts, schemas.Value(fmt.Sprint(u.Attempts))
 	switch u.Phase {
-	case PhaseUndo:
+	case units.PhaseUndo:
 		e.Type, e.Output = schemas.EventNodeCompensated, nil
-	case PhaseVerify:
+	case units.PhaseVerify:
 		e = w.verified(unit, e)
 	default:
 		e.Degraded = u.Fallback > 0
@@ -201,7 +202,7 @@ func (w *walk) late() {
 // settle ends a call of unknown outcome late.
 func (w *walk) settle(unit, attempt int) {
 	u, err := &w.s.Units[unit], w.drawLate(unit)
-	denied := u.Phase == PhaseRun && (u.Status == schemas.NodeBackingOff || u.Status == schemas.NodeReady) // by a verification
+	denied := u.Phase == units.PhaseRun && (u.Status == schemas.NodeBackingOff || u.Status == schemas.NodeReady) // by a verification
 	if !w.undecided[unit] && !denied {
 		w.t.Fatalf("attempt %d of %s passes for unknown: %s", attempt, w.s.Name(unit), snapshot(w.t, w.s))
 	}
@@ -210,7 +211,7 @@ func (w *walk) settle(unit, attempt int) {
 		events = w.s.LateSuccess(unit, attempt, time.Millisecond, "w")
 		events[0].Output = schemas.Value("1")
 	} else {
-		settles := err.Outcome != schemas.Unknown && (u.Status == schemas.NodeHeld || u.Phase == PhaseVerify)
+		settles := err.Outcome != schemas.Unknown && (u.Status == schemas.NodeHeld || u.Phase == units.PhaseVerify)
 		ends := (err.Outcome != schemas.Unknown || err.Ended) && u.MayRunUntil.After(w.now)
 		events = w.s.LateFailure(unit, attempt, err, time.Millisecond, "w", w.now)
 		if (settles || ends) != (len(events) > 0) {
@@ -246,7 +247,9 @@ func (w *walk) crash() {
 
 // patch decides about held units, all or some, and resumes.
 func (w *walk) patch(all bool) {
-	for _, unit := range w.find(func(_ int, u *Unit) bool { return u.Status == schemas.NodeHeld && u.Reason != schemas.ReasonReview }) {
+	for _, unit := range w.find(func(_ int, u *units.Unit) bool {
+		return u.Status == schemas.NodeHeld && u.Reason != schemas.ReasonReview
+	}) {
 		if Legal(schemas.EventNodePatched, w.s.Status, schemas.NodeHeld) && (all || rapid.Bool().Draw(w.t, "patch")) {
 			patch := rapid.SampledFrom([]schemas.NodePatch{{Retry: true}, {Inputs: schemas.Object(`{"x":1}`)}, {Skip: true}, {Output: schemas.Value(`7`)}}).Draw(w.t, "decision")
 			if (patch.Retry || len(patch.Inputs) > 0) && !w.mayRetry(unit) {
@@ -264,7 +267,9 @@ func (w *walk) patch(all bool) {
 
 // review decides all open reviews, or one.
 func (w *walk) review(all bool) {
-	for _, unit := range w.find(func(_ int, u *Unit) bool { return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview }) {
+	for _, unit := range w.find(func(_ int, u *units.Unit) bool {
+		return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview
+	}) {
 		if !Legal(schemas.EventReviewDecided, w.s.Status, schemas.NodeHeld) {
 			return
 		}
@@ -299,7 +304,7 @@ func (w *walk) cancel() {
 }
 
 func (w *walk) children() []int {
-	return w.find(func(_ int, u *Unit) bool { return u.Status == schemas.NodeRunning && u.Child != "" })
+	return w.find(func(_ int, u *units.Unit) bool { return u.Status == schemas.NodeRunning && u.Child != "" })
 }
 
 // endChild ends the execution of a workflow unit.
@@ -395,7 +400,7 @@ func (w *walk) startOne(unit int) {
 	case fate == 0 && u.Attempts == 0 && u.First.IsZero() && !w.s.IsItem(unit):
 		e = w.s.Event(schemas.EventNodeSkipped, unit)
 		e.Reason = "when is false"
-	case fate == 1 && u.Phase == PhaseVerify:
+	case fate == 1 && u.Phase == units.PhaseVerify:
 		e = w.s.Event(schemas.EventNodeHeld, unit)
 		e.Reason, e.Error = schemas.ReasonUnknown, schemas.Errorf(schemas.CodeExpressionError, "no").WithOutcome(schemas.Unknown)
 	case fate == 1:
@@ -403,7 +408,7 @@ func (w *walk) startOne(unit int) {
 	case n.ForEach != nil && !w.s.IsItem(unit):
 		e = w.s.Event(schemas.EventNodeExpanded, unit)
 		e.Count = rapid.IntRange(0, 5).Draw(w.t, "items")
-	case w.s.Target(unit) != nil && n.Review && !u.Approved && u.Phase == PhaseRun, n.Kind == plan.KindReview:
+	case w.s.Target(unit) != nil && n.Review && !u.Approved && u.Phase == units.PhaseRun, n.Kind == plan.KindReview:
 		e = w.s.Event(schemas.EventNodeHeld, unit)
 		e.Reason, e.Text = schemas.ReasonReview, "?"
 		if n.Expires > 0 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -34,7 +35,7 @@ func (m *sim) answer() {
 			u := &m.s.Units[i]
 			e := m.s.Event(schemas.EventNodeSucceeded, i)
 			switch {
-			case u.Calling && u.Phase == PhaseUndo:
+			case u.Calling && u.Phase == units.PhaseUndo:
 				e.Type = schemas.EventNodeCompensated
 			case u.Calling, u.Status == schemas.NodeRunning && u.Child != "":
 			case u.Status == schemas.NodeHeld:

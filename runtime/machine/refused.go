@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -41,7 +42,7 @@ func (s *State) refusal(unit int, e *schemas.Event, now time.Time, random func()
 		err = err.With(func(c *schemas.Error) {
 			c.Message += fmt.Sprintf("; refused %d times in a row, of which each %d are a failed attempt (max_refusals)", n, t.MaxRefusals)
 		})
-	case limit > 0 && u.Phase != PhaseUndo && due.Sub(u.First) > limit: // First is that of the node itself
+	case limit > 0 && u.Phase != units.PhaseUndo && due.Sub(u.First) > limit: // First is that of the node itself
 	default:
 		return due, false
 	}
@@ -52,14 +53,4 @@ func (s *State) refusal(unit int, e *schemas.Event, now time.Time, random func()
 // jittered is d and up to a tenth more, so that calls that were refused together are not repeated together.
 func jittered(d time.Duration, random func() float64) time.Duration {
 	return d + time.Duration(float64(d)/10*random())
-}
-
-// noteRefusal counts refusals by the realm in a row.
-func (u *Unit) noteRefusal(err *schemas.Error) {
-	switch {
-	case err == nil || err.RefusedBy == "" && !err.Refused():
-		u.RefusedInRow = 0
-	case err.RefusedBy != "":
-		u.RefusedInRow++
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -28,7 +29,7 @@ func rolledBack(s *State, _ int, e *schemas.Event) {
 // holdUnknown holds a unit, instead of starting it, if its `once` call may have happened in commits that the store lost; nil: it
 // may start.
 func (s *State) holdUnknown(unit int, now time.Time) *Action {
-	if len(s.UnknownAttempts) == 0 || s.Units[unit].Phase != PhaseRun {
+	if len(s.UnknownAttempts) == 0 || s.Units[unit].Phase != units.PhaseRun {
 		return nil
 	}
 	attempt, ok := s.UnknownAttempts[s.Name(unit)]

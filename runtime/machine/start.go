@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -21,8 +22,8 @@ func (s *State) startsChild(unit int) bool {
 
 // ReadyChildren reports whether a unit is ready to start a child.
 func (s *State) ReadyChildren() bool {
-	for i := range s.readyWithoutCall.len() {
-		if unit := s.readyWithoutCall.at(i); s.Units[unit].Status == schemas.NodeReady && s.startsChild(unit) {
+	for i := range s.readyWithoutCall.Len() {
+		if unit := s.readyWithoutCall.At(i); s.Units[unit].Status == schemas.NodeReady && s.startsChild(unit) {
 			return true
 		}
 	}
@@ -37,8 +38,8 @@ func (s *State) nextStarts(now time.Time) (out []Action, free int) {
 	}
 	s.dropStale(&s.readyWithoutCall, schemas.NodeReady)
 	children := 0
-	for i := 0; i < s.readyWithoutCall.len() && len(out) < maxActions; i++ {
-		unit := s.readyWithoutCall.at(i)
+	for i := 0; i < s.readyWithoutCall.Len() && len(out) < maxActions; i++ {
+		unit := s.readyWithoutCall.At(i)
 		if !s.startable(unit, now) {
 			continue
 		}
@@ -53,8 +54,8 @@ func (s *State) nextStarts(now time.Time) (out []Action, free int) {
 	for p := range s.ready {
 		q := &s.ready[p]
 		s.dropStale(q, schemas.NodeReady)
-		for i := 0; i < q.len() && free > 0 && len(out) < maxActions; i++ {
-			if unit := q.at(i); s.startable(unit, now) {
+		for i := 0; i < q.Len() && free > 0 && len(out) < maxActions; i++ {
+			if unit := q.At(i); s.startable(unit, now) {
 				out = append(out, s.startOrSkip(unit, now))
 				free--
 			}
@@ -66,7 +67,7 @@ func (s *State) nextStarts(now time.Time) (out []Action, free int) {
 // startable reports whether a unit is ready and its total_timeout has not passed.
 func (s *State) startable(unit int, now time.Time) bool {
 	u := &s.Units[unit]
-	return u.Status == schemas.NodeReady && (u.TotalDue.IsZero() || now.Before(u.TotalDue) || u.Phase == PhaseVerify)
+	return u.Status == schemas.NodeReady && (u.TotalDue.IsZero() || now.Before(u.TotalDue) || u.Phase == units.PhaseVerify)
 }
 
 // startOrSkip starts a ready unit, or skips it if it is an item of a node that can no longer succeed.
