@@ -79,7 +79,12 @@ var (
 )
 
 // validate runs one check.
-func (c *compiled) validate(ctx context.Context, doc any) (err error) {
+func (c *compiled) validate(ctx context.Context, doc any) error {
+	return c.within(ctx, func() error { return c.root.Validate(doc) })
+}
+
+// within runs what spends steps, and returns why it was ended early.
+func (c *compiled) within(ctx context.Context, run func() error) (err error) {
 	c.ctx, c.steps = ctx, 0
 	defer func() {
 		if r := recover(); r != nil {
@@ -90,7 +95,7 @@ func (c *compiled) validate(ctx context.Context, doc any) (err error) {
 			err = failed
 		}
 	}()
-	return c.root.Validate(doc)
+	return run()
 }
 
 // spend counts steps, and ends the check when there are too many or its context has ended.

@@ -54,7 +54,7 @@ type Node struct {
 	DependsOn   []string    `json:"depends_on,omitempty" jsonschema:"description=ids of dependencies in addition to those that expressions reference"`
 	TriggerRule TriggerRule `json:"trigger_rule,omitempty" jsonschema:"enum=all_success,enum=none_failed,enum=all_done,enum=one_success,enum=one_failed,description=which results of the dependencies let the node start"`
 	When        string      `json:"when,omitempty" jsonschema:"description=${…} condition; false skips the node"`
-	Inputs      Object      `json:"inputs,omitempty" jsonschema:"description=arguments of the capability or inputs of the workflow"`
+	Inputs      Object      `json:"inputs,omitempty" jsonschema:"description=arguments of the capability (one that is null is left out where the tool neither requires it nor takes null) or inputs of the workflow"`
 
 	ForEach     Value `json:"for_each,omitempty" jsonschema:"description=a list or a ${…} that gives one: the node runs once for each item; its output is the list of their outputs in order"`
 	MaxParallel int   `json:"max_parallel,omitempty" jsonschema:"minimum=1,maximum=1000,description=most items in flight at once"`

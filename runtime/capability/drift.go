@@ -25,7 +25,7 @@ func (c *Capabilities) checkDrift(next call.Invoker) call.Invoker {
 		if err != nil {
 			return nil, err
 		}
-		problems := checker.CheckToEnd(records.OrElse(planned.Inputs, "{}"))
+		inputs, problems := checker.CheckSettled(records.OrElse(planned.Inputs, "{}"))
 		switch compatible := len(problems) == 0 && live.Effect.Rank() <= planned.Effect.Rank(); {
 		case live.Hash == planned.Hash && len(problems) > 0: // accepted by a person, and not checked yet
 			return nil, schemas.InvalidArguments(problems).WithOutcome(schemas.NotRun)
@@ -33,7 +33,9 @@ func (c *Capabilities) checkDrift(next call.Invoker) call.Invoker {
 		case !compatible || planned.Rules == nil || planned.Rules.Drift != schemas.DriftAllowCompatible:
 			return nil, drifted(planned)
 		}
-		return next.Invoke(ctx, planned)
+		settled := *planned
+		settled.Inputs = inputs
+		return next.Invoke(ctx, &settled)
 	})
 }
 

@@ -71,7 +71,7 @@ func checkPatch(s *machine.State, unit int, node string, p schemas.NodePatch, fi
 		return schemas.Errorf(schemas.CodeInvalidArgument, "node %q calls nothing and has no inputs", node).WithField(field)
 	}
 	if len(p.Inputs) > 0 {
-		if problem := n.CheckInputs([]byte(p.Inputs)); problem != nil && u.Reason != schemas.ReasonDrift {
+		if _, problem := n.Arguments([]byte(p.Inputs)); problem != nil && u.Reason != schemas.ReasonDrift {
 			return problem.WithField(field + ".inputs")
 		}
 	}

@@ -104,7 +104,7 @@ func (s Scope) inputs(target *plan.Target) (json.RawMessage, error) {
 	return target.Inputs.Render(s.ctx, s, s.journal.limits.Plan.Limits)
 }
 
-// Bind returns the inputs of the unit's next call of the target, checked against the schema with which the plan was accepted.
+// Bind returns the arguments of the unit's next call of the target, by the schema with which the plan was accepted.
 func (s Scope) Bind(target *plan.Target) (json.RawMessage, error) {
 	inputs, err := s.inputs(target)
 	if err != nil {
@@ -113,10 +113,11 @@ func (s Scope) Bind(target *plan.Target) (json.RawMessage, error) {
 	if _, _, accepted := s.x.State.CallDefinition(max(s.unit, 0)); s.unit >= 0 && accepted && target == &s.x.State.Node(s.unit).Target {
 		return inputs, nil // package capability checks them against the definition that was accepted, if the tool still has it
 	}
-	if problem := target.CheckInputs(inputs); problem != nil {
+	arguments, problem := target.Arguments(inputs)
+	if problem != nil {
 		return nil, problem
 	}
-	return inputs, nil
+	return arguments, nil
 }
 
 // WorkflowInputs returns the inputs of the plan within the unit.

@@ -71,7 +71,13 @@ func (c *compiler) argumentsOf(a arguments) {
 	}
 	if t.checker != nil {
 		doc, open := a.Inputs.Sample()
-		c.problemsOf(a, t.checker.CheckPartial(c.ctx, doc, open), doc)
+		problems := t.checker.CheckPartial(c.ctx, doc, open)
+		if len(problems) > 0 {
+			if settled, changed := t.checker.Settle(doc, open); changed {
+				doc, problems = settled, t.checker.CheckPartial(c.ctx, settled, open)
+			}
+		}
+		c.problemsOf(a, problems, doc)
 	}
 	c.typesGiven(a, t.input)
 }
@@ -91,6 +97,7 @@ func (c *compiler) typesGiven(a arguments, input shape) {
 		want := input.place(h.At).types()
 		got := c.typesOf(h, a.node, a.may)
 		switch {
+		case len(got) == 1 && got[0] == "null" && !h.Inside && input.optional(h.At): // it is left out
 		case !compatible(got, want):
 			c.wrongType(a, h, got, want)
 		case len(got) == 0 && !h.Plain && slices.Contains(want, "integer") && !slices.Contains(want, "number"):

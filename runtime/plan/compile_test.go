@@ -154,7 +154,8 @@ func TestLoadIsTheSameProgram(t *testing.T) {
 				out, err := place.template.Render(t.Context(), s, expr.Limits{})
 				fmt.Fprintln(&b, place.at, string(out), err)
 			}
-			fmt.Fprintln(&b, n.CheckInputs(json.RawMessage(`{"x":1}`)))
+			_, problem := n.Arguments(json.RawMessage(`{"x":1}`))
+			fmt.Fprintln(&b, problem)
 		}
 		out, err := p.Output.Render(t.Context(), s, expr.Limits{})
 		fmt.Fprintln(&b, string(out), err)
@@ -191,12 +192,12 @@ func TestLoadRefusesWhatCannotRun(t *testing.T) {
 	}
 }
 
-func TestCheckInputsTellsAllProblemsAtOnce(t *testing.T) {
+func TestArgumentsTellAllProblemsAtOnce(t *testing.T) {
 	n := &mustProgram(t, `{"plan":"v1","nodes":[{"id":"a","capability":"shop.charge","inputs":{"order":"x","cents":5}}]}`).Nodes[0]
-	if err := n.CheckInputs(json.RawMessage(`{"order":"x","cents":5}`)); err != nil {
+	if _, err := n.Arguments(json.RawMessage(`{"order":"x","cents":5}`)); err != nil {
 		t.Errorf("good inputs: %v", err)
 	}
-	err := n.CheckInputs(json.RawMessage(`{"cents":"5","oder":1}`))
+	_, err := n.Arguments(json.RawMessage(`{"cents":"5","oder":1}`))
 	if err == nil || err.Code != schemas.CodeInvalidArgument || err.Outcome != schemas.NotRun {
 		t.Fatalf("got %v, want invalid_argument that did not run", err)
 	}
@@ -207,7 +208,7 @@ func TestCheckInputsTellsAllProblemsAtOnce(t *testing.T) {
 	}
 	for _, free := range []string{"mail.send", "shop.odd"} {
 		n := &mustProgram(t, `{"plan":"v1","nodes":[{"id":"a","capability":"`+free+`","inputs":{"any":1}}]}`).Nodes[0]
-		if err := n.CheckInputs(json.RawMessage(`{"any":[1]}`)); err != nil {
+		if _, err := n.Arguments(json.RawMessage(`{"any":[1]}`)); err != nil {
 			t.Errorf("%s has no usable schema, got %v", free, err)
 		}
 	}

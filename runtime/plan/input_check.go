@@ -28,20 +28,21 @@ func newInputCheck(name string, schema json.RawMessage) inputCheck {
 	})}
 }
 
-// CheckInputs checks rendered arguments against the schema that the plan was accepted with. All problems are in one
-// invalid_argument error, whose outcome is not_run. A schema that cannot be used (see the finding unusable_schema)
-// passes everything on to the tool. A node that calls nothing takes any inputs.
-func (t *Target) CheckInputs(inputs json.RawMessage) *schemas.Error {
+// Arguments returns rendered inputs as the capability is called with them: what counts as absent for the schema that the plan was accepted
+// with is left out, and defaults of required arguments are filled in (see [schemas.Checker.Settle]). All problems that remain are in one
+// invalid_argument error, whose outcome is not_run. A schema that cannot be used (see the finding unusable_schema) passes everything on to
+// the tool. A node that calls nothing takes any inputs.
+func (t *Target) Arguments(inputs json.RawMessage) (json.RawMessage, *schemas.Error) {
 	if t.inputs.checker == nil {
-		return nil
+		return inputs, nil
 	}
 	checker := t.inputs.checker()
 	if checker == nil {
-		return nil
+		return inputs, nil
 	}
-	problems := checker.CheckToEnd(inputs)
+	settled, problems := checker.CheckSettled(inputs)
 	if len(problems) == 0 {
-		return nil
+		return settled, nil
 	}
 	messages := make([]string, len(problems))
 	for i, p := range problems {
@@ -54,5 +55,5 @@ func (t *Target) CheckInputs(inputs json.RawMessage) *schemas.Error {
 	if len(problems) == 1 {
 		e.Candidates = problems[0].Candidates
 	}
-	return e
+	return nil, e
 }

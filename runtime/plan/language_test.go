@@ -191,7 +191,7 @@ func describe(p *Program, indent string) string {
 	return b.String()
 }
 
-func TestCheckInputsOfEveryTarget(t *testing.T) {
+func TestArgumentsOfEveryTarget(t *testing.T) {
 	n := &mustProgram(t, `
 plan: v1
 nodes:
@@ -202,11 +202,11 @@ nodes:
     on_unknown: {verify: {capability: shop.find, inputs: {order: x}, happened: "${output.found}"}}
 `).Nodes[0]
 	bad := json.RawMessage(`{"x":1}`)
-	if err := n.CheckInputs(bad); err != nil {
+	if _, err := n.Arguments(bad); err != nil {
 		t.Errorf("mail.send takes anything, got %v", err)
 	}
 	for name, target := range map[string]*Target{"shop.charge": n.Fallbacks[0].Target, "shop.void": n.Compensate, "shop.find": &n.Verify.Target} {
-		err := target.CheckInputs(bad)
+		_, err := target.Arguments(bad)
 		if err == nil || !strings.HasPrefix(err.Message, name+` cannot be called by node "pay"`) {
 			t.Errorf("%s: got %v", name, err)
 		}

@@ -126,6 +126,17 @@ func (s shape) place(pointer string) shape {
 	return s
 }
 
+// optional reports whether the place is declared as a member that its object need not have.
+func (s shape) optional(pointer string) bool {
+	parent, name := schemas.SplitPointer(pointer)
+	s = s.place(parent)
+	if _, declared := s.property(name); !declared || slices.Contains(s.types(), "array") {
+		return false
+	}
+	required := s.at.Get("required")
+	return required == nil || !slices.ContainsFunc(required.Items, func(t document.Tree) bool { return t.Kind == '"' && t.Text() == name })
+}
+
 // compatible reports whether a value of one of the types may be of one that is wanted. No types are compatible with all.
 func compatible(got, want []string) bool {
 	if len(got) == 0 || len(want) == 0 {

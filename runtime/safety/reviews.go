@@ -149,7 +149,7 @@ func (s *Safety) Decide(ctx context.Context, id string, d Decision) (schemas.Exe
 			}
 			e.Output = out
 		case len(d.Inputs) > 0:
-			if problem := target.CheckInputs([]byte(d.Inputs)); problem != nil {
+			if _, problem := target.Arguments([]byte(d.Inputs)); problem != nil {
 				return nil, problem.WithField("inputs")
 			}
 			e.Data = schemas.Value(d.Inputs)

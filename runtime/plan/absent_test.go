@@ -1,0 +1,63 @@
+package plan
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/runplane/runplane/runtime/plan/expr"
+	"github.com/runplane/runplane/schemas"
+)
+
+// absentWorld has one tool with an optional argument, one that may be null, a required one with a default, and an object within.
+func absentWorld() world {
+	return world{"files": {"write": {InputSchema: json.RawMessage(`{"type":"object","properties":{"path":{"type":"string"},"owner":{"type":"string"},
+		"comment":{"type":["string","null"]},"mode":{"type":"string","enum":["overwrite","append"],"default":"overwrite"},
+		"options":{"type":"object","properties":{"level":{"type":"integer"},"name":{"type":"string"}},"required":["name"]}},
+		"required":["path","mode"],"additionalProperties":false}`), Effect: schemas.EffectIdempotent, Hash: "w"}}}
+}
+
+func TestArgumentsThatMayBeAbsent(t *testing.T) {
+	for _, tt := range []struct {
+		name, inputs string
+		code         string // of the finding; empty: there is none
+		rendered     string // for the arguments below
+	}{
+		{"default", `{path: a}`, "", `{"mode":"overwrite","path":"a"}`},
+		{"literal null", `{path: a, mode: append, owner: null, comment: null}`, "", `{"comment":null,"mode":"append","path":"a"}`},
+		{"null of an input", `{path: a, mode: append, owner: "${inputs.none}", comment: "${inputs.none}"}`, "", `{"comment":null,"mode":"append","path":"a"}`},
+		{"absent optional", `{path: a, mode: append, owner: "${inputs.?missing}"}`, "", `{"mode":"append","path":"a"}`},
+		{"always null", `{path: a, mode: append, owner: "${null}"}`, "", `{"mode":"append","path":"a"}`},
+		{"always null and required", `{path: "${null}", mode: append}`, codeWrongArgument, ""},
+		{"required null", `{path: null, mode: append}`, codeWrongArgument, ""},
+		{"within", `{path: a, mode: append, options: {name: x, level: "${inputs.none}"}}`, "", `{"mode":"append","options":{"name":"x"},"path":"a"}`},
+		{"required within", `{path: a, mode: append, options: {name: "${inputs.none}"}}`, "", ""},
+		{"inside a text", `{path: a, mode: append, owner: "by ${inputs.none}"}`, "", `{"path":"a","mode":"append","owner":"by null"}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, found := Parse(t.Context(), []byte("plan: v1\ninputs: {none: null}\nnodes:\n"+
+				"  - {id: a, capability: files.write, inputs: "+tt.inputs+"}"), Limits{})
+			if p == nil {
+				t.Fatal(found)
+			}
+			prog, found := Compile(t.Context(), p, absentWorld(), Limits{})
+			switch {
+			case tt.code != "":
+				if len(found) != 1 || found[0].Code != tt.code {
+					t.Errorf("got %+v, want %s", found, tt.code)
+				}
+				return
+			case prog == nil:
+				t.Fatal(found)
+			}
+			target := &prog.Nodes[0].Target
+			inputs, err := target.Inputs.Render(t.Context(), fixed{inputs: expr.NewValue([]byte(`{"none":null}`))}, Limits{}.Limits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, problem := target.Arguments(inputs)
+			if (problem == nil) != (tt.rendered != "") || tt.rendered != "" && string(got) != tt.rendered {
+				t.Errorf("got %s, %v, want %s", got, problem, tt.rendered)
+			}
+		})
+	}
+}
