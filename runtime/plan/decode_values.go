@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -42,7 +43,30 @@ func (d *decoder) version(to *string, v *document.Tree, at string) {
 	d.wrong(v, at, `the string "v1"`).Fix = []schemas.PatchOp{opReplaceText(at, schemas.PlanVersion)}
 }
 
+// fromText replaces a text that holds JSON of one of the kinds by the JSON.
+func (d *decoder) fromText(v *document.Tree, at, kinds string) {
+	if v.Kind != '"' {
+		return
+	}
+	text := strings.TrimSpace(v.Text())
+	if text == "" || !strings.ContainsRune(kinds, rune(text[0])) {
+		return
+	}
+	doc, err := document.Read(context.Background(), []byte(text), document.Options{MaxBytes: d.lim.MaxBytes, MaxDepth: d.lim.MaxDepth})
+	if err != nil {
+		return
+	}
+	t, err := document.Parse(string(doc.AppendTo(nil)))
+	if err != nil {
+		return
+	}
+	written := t.AppendTo(nil)
+	d.out.warnf(codeAlias, at, "%s is a text of JSON; it is written as JSON", lastPart(at)).Fix = []schemas.PatchOp{opReplace(at, written)}
+	*v = t
+}
+
 func (d *decoder) object(to *schemas.Object, v *document.Tree, at string) {
+	d.fromText(v, at, "{")
 	if v.Kind != '{' {
 		d.wrong(v, at, "an object")
 		return

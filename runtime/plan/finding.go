@@ -19,6 +19,7 @@ const (
 	codeIgnoredField     = "ignored_field"
 	codeMisplacedField   = "misplaced_field"
 	codeAlias            = "alias"
+	codeEnvelope         = "envelope"
 	codeAliasConflict    = "alias_conflict"
 	codeMissingVersion   = "missing_version"
 	codeWrongVersion     = "unsupported_version"

@@ -18,8 +18,10 @@ const (
 	sayLimit    = "rates and costs are limited by the operator's policies, not by a plan; max_parallel limits what runs at once"
 	sayCheck    = "a condition on the answer is the when of the nodes after it, such as when: \"${nodes.<id>.output.ok}\""
 	saySchedule = "a plan says what runs, not when: create_schedule runs a workflow at given times"
-	sayDryRun   = "a plan has no trial run: validate_plan checks it without a call"
-	sayLoop     = "for_each runs a node once for each item of a list; write it with the list"
+	sayApproval = "a person decides on a call by safety_level: review of its node; a question of your own is a node before it, with " +
+		"review: \"<question>\""
+	sayDryRun = "a plan has no trial run: validate_plan checks it without a call"
+	sayLoop   = "for_each runs a node once for each item of a list; write it with the list"
 )
 
 // The names of what a call is made of in other languages.
@@ -28,6 +30,12 @@ const (
 	callNames     = "tool uses action function call tool_name operation run invoke resource capability_name method activity operator"
 	argumentNames = "input args arguments with params parameters body payload kwargs data tool_input tool_args op_kwargs"
 )
+
+// approvals are the names by which other languages ask for a person's word.
+const approvals = "approval approve human_review require_approval requires_approval needs_approval confirm confirmation " +
+	"human_approval human_in_the_loop interrupt_before interrupt require_confirmation requires_confirmation " +
+	"ask_user ask_human manual manual_approval approval_required ask_before require_review requires_review " +
+	"needs_review user_approval gate hitl pause_before"
 
 // foreignFields is the table: the names in the spelling of [snake], and what they mean.
 var foreignFields = indexed([]meaning{
@@ -57,11 +65,9 @@ var foreignFields = indexed([]meaning{
 	{names: "backoff backoff_strategy strategy_type backoff_type", of: "retry", turn: backoff},
 	{names: "exponential_backoff exponential", of: "retry", turn: flagNumber("backoff_coefficient", "2")},
 	{names: "concurrency", of: "node plan", turn: when("0\"", "max_parallel")},
-	{names: "approval approve human_review require_approval requires_approval needs_approval confirm confirmation " +
-		"human_approval human_in_the_loop interrupt_before interrupt require_confirmation requires_confirmation " +
-		"ask_user ask_human manual manual_approval approval_required ask_before require_review requires_review " +
-		"needs_review user_approval gate hitl pause_before",
-		of: "node", turn: consent},
+	{names: approvals, of: "plan defaults", turn: off(true)},
+	{names: approvals, of: "plan defaults", say: sayApproval},
+	{names: approvals, of: "node", turn: consent},
 	{names: "name", of: "node", turn: nodeName},
 	{names: "kind type", of: "node", turn: kindWord},
 	{names: nodeLists, of: "plan", turn: when("[{", "nodes")},

@@ -55,3 +55,25 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// FuzzForeignPlans: the fixes of any plan of another language can be applied and come to an end.
+func FuzzForeignPlans(f *testing.F) {
+	files, err := filepath.Glob(filepath.Join(foreign, "*.yaml"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	w := foreignWorld(f)
+	for _, file := range files {
+		if filepath.Base(file) == "tools.yaml" {
+			continue
+		}
+		for i, c := range readForeign(f, file) {
+			if i%20 == 0 { // all of them are walked by TestForeignPlans
+				f.Add(string(c.plan))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, source string) {
+		mended(t, []byte(source), w)
+	})
+}

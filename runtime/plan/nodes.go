@@ -12,6 +12,7 @@ import (
 
 // nodes reads the list of nodes, or a map of nodes by id, which is made a list.
 func (d *decoder) nodes(to *[]schemas.Node, v *document.Tree, at string) {
+	d.fromText(v, at, "[{")
 	switch v.Kind {
 	case '{':
 		d.nodeMap(v, at)

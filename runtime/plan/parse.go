@@ -20,12 +20,16 @@ import (
 func Parse(ctx context.Context, source []byte, lim Limits) (*schemas.Plan, []schemas.Finding) {
 	lim = lim.filled()
 	d := &decoder{lim: lim, out: findings{max: lim.MaxFindings}}
-	doc := d.read(ctx, source, true)
+	doc := d.read(ctx, source, textsInTexts)
 	if doc == nil {
 		return nil, d.out.result()
 	}
 	if doc.Lines {
 		d.out.source = origin{doc}
+	}
+	if d.unwrapped(&doc.Tree); doc.Kind != '{' {
+		d.out.errorf(codeWrongType, "", "a plan is an object with nodes, in JSON or YAML, got %s", doc.TypeName())
+		return nil, d.out.result()
 	}
 	p := d.plan(&doc.Tree)
 	if p != nil {
@@ -43,14 +47,17 @@ func (s origin) Place(pointer string) (line, column int) {
 	return p.Line, p.Column
 }
 
-// read reads the source as an object; nil: it is not one.
-func (d *decoder) read(ctx context.Context, source []byte, mayBeText bool) *document.Document {
+// textsInTexts is how often a plan may be quoted as a text.
+const textsInTexts = 3
+
+// read reads the source; nil: it cannot be read.
+func (d *decoder) read(ctx context.Context, source []byte, texts int) *document.Document {
 	if len(source) > d.lim.MaxBytes {
 		d.out.errorf(codeTooLarge, "", "the plan has %d bytes; at most %d are allowed", len(source), d.lim.MaxBytes)
 		return nil
 	}
 	if trimmed := bytes.TrimSpace(source); len(trimmed) > 0 && trimmed[0] == '"' && json.Valid(trimmed) {
-		if !mayBeText {
+		if texts == 0 {
 			d.out.errorf(codeWrongType, "", "the plan is text inside text; give it as an object")
 			return nil
 		}
@@ -58,18 +65,42 @@ func (d *decoder) read(ctx context.Context, source []byte, mayBeText bool) *docu
 			d.out.errorf(codeSyntax, "", "byte %d of the text: %s", flaw.Offset, flaw.Text)
 			return nil
 		}
-		return d.read(ctx, []byte(document.Unquote(string(trimmed))), false)
+		if texts < textsInTexts {
+			d.out.warnf(codeEnvelope, "", "the plan is text inside text; give it as an object")
+		}
+		return d.read(ctx, []byte(document.Unquote(string(trimmed))), texts-1)
 	}
-	doc, err := document.Read(ctx, source, document.Options{MaxBytes: d.lim.MaxBytes, MaxDepth: d.lim.MaxDepth})
+	doc, err := d.document(ctx, source)
 	if err != nil {
 		d.unreadable(err)
 		return nil
 	}
-	if doc.Kind != '{' {
-		d.out.errorf(codeWrongType, "", "a plan is an object with nodes, got %s", doc.TypeName())
-		return nil
+	for _, took := range doc.Loose {
+		d.out.warnf(codeEnvelope, "", "%s", took)
 	}
 	return doc
+}
+
+// document reads the text, or the plan that stands within it.
+func (d *decoder) document(ctx context.Context, source []byte) (*document.Document, error) {
+	options := document.Options{MaxBytes: d.lim.MaxBytes, MaxDepth: d.lim.MaxDepth, Loose: true}
+	doc, err := document.Read(ctx, source, options)
+	if err == nil && isPlan(&doc.Tree) && !hasSentence(&doc.Tree) || ctx.Err() != nil {
+		return doc, err
+	}
+	inner, took, problem := document.Unwrap(string(source), mayHold)
+	switch {
+	case problem != nil:
+		return nil, problem
+	case len(took) == 0:
+		return doc, err
+	}
+	within, failed := document.Read(ctx, []byte(inner), options)
+	if failed != nil {
+		return nil, failed
+	}
+	within.Loose = append(took, within.Loose...)
+	return within, nil
 }
 
 // unreadable reports a text that is not a document.

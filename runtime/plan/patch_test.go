@@ -15,7 +15,7 @@ import (
 func applyFixes(t testing.TB, source []byte, found []schemas.Finding) []byte {
 	t.Helper()
 	d := &decoder{lim: DefaultLimits(), out: findings{max: 10}}
-	doc := d.read(context.Background(), source, true)
+	doc := d.read(context.Background(), source, textsInTexts)
 	if doc == nil {
 		t.Fatalf("no plan to fix: %v", d.out.list)
 	}
@@ -53,6 +53,10 @@ func applyOp(root *document.Tree, op schemas.PatchOp) error {
 }
 
 func edit(root *document.Tree, pointer, op string, value document.Tree) error {
+	if pointer == "" { // the whole
+		*root = value
+		return nil
+	}
 	parent, name := schemas.SplitPointer(pointer)
 	holder := root.Find(parent)
 	switch {
@@ -88,6 +92,7 @@ func TestApplyOp(t *testing.T) {
 		{`{"a":[1,2]}`, `{"op":"add","path":"/a/1","value":9}`, `{"a":[1,9,2]}`},
 		{`{"a":[1,2]}`, `{"op":"remove","path":"/a/0"}`, `{"a":[2]}`},
 		{`{"a":{"b":1}}`, `{"op":"move","from":"/a/b","path":"/c"}`, `{"a":{},"c":1}`},
+		{`[1]`, `{"op":"replace","path":"","value":{"a":[1]}}`, `{"a":[1]}`},
 		{`{"a/b":1}`, `{"op":"replace","path":"/a~1b","value":2}`, `{"a/b":2}`},
 	} {
 		root, err := document.Parse(tt.before)

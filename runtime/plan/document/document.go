@@ -16,7 +16,8 @@ import (
 // none.
 type Document struct {
 	Tree
-	Lines bool // the text is YAML, or JSON of several lines, so that line numbers help its reader
+	Lines bool     // the text is YAML, or JSON of several lines, so that line numbers help its reader
+	Loose []string // what was read otherwise than it is written, with [Options].Loose
 
 	json    string     // the text; places in JSON are byte offsets in it
 	places  []Position // of YAML: what places are indices of
@@ -29,6 +30,7 @@ type Options struct {
 	MaxDepth int  // levels of nesting
 	Comments bool // JSON may have // and /* */ comments, as the files of editors do
 	YAML     bool // a text that is not valid JSON is YAML, even if it looks like JSON
+	Loose    bool // what is certain is read although it is not written as JSON or YAML has it
 }
 
 // Kind of an [Error].
@@ -50,6 +52,8 @@ type Error struct {
 	At      Position // zero: the text as a whole
 	Path    string   // JSON pointer to a duplicate key
 	Message string
+
+	theirs string // what the parser said
 }
 
 // Error is the message after its line and column.
@@ -80,12 +84,27 @@ func Read(ctx context.Context, source []byte, o Options) (*Document, error) {
 		return nil, &Error{Kind: Syntax, At: d.offset(at), Message: fmt.Sprintf("byte %d, 0x%02x, is not UTF-8; save the text as UTF-8", at,
 			d.json[at])}
 	}
+	if o.Loose && (trimmed[0] == '{' || trimmed[0] == '[') && !json.Valid(trimmed) {
+		text, took, fault := readLoose(d.json, o.MaxDepth)
+		switch {
+		case fault != nil && fault.deep: // said below
+		case fault == nil:
+			d.json, d.Loose, isJSON = text, took, true
+		case isJSON || fault.ended:
+			return nil, &Error{Kind: Syntax, At: d.offset(fault.at), Message: "not valid JSON: " + fault.say}
+		}
+	}
 	text := d.json
 	var places []uint32
 	if !isJSON {
 		w, err := readYAML(ctx, source, o)
+		if mended, took := quoteYAML(d.json); o.Loose && err != nil && len(took) > 0 {
+			if again, failed := readYAML(ctx, []byte(mended), o); failed == nil {
+				w, err, d.Loose = again, nil, took
+			}
+		}
 		if err != nil {
-			return nil, err
+			return nil, inOurWords(err, d.json)
 		}
 		d.Lines, d.places, d.written = true, w.positions, w.written
 		text, places = string(w.out), w.places
@@ -160,11 +179,7 @@ func (d *Document) syntaxError(err error) error {
 	if !errors.As(err, &bad) {
 		return &Error{Kind: Syntax, Message: fmt.Sprintf("not valid JSON: %v", err)}
 	}
-	problem := strings.TrimPrefix(bad.Error(), "json: ")
-	if problem == "unexpected end of JSON input" {
-		problem = "it ends within a value"
-	}
-	return &Error{Kind: Syntax, At: d.offset(int(bad.Offset) - 1), Message: "not valid JSON: " + problem}
+	return &Error{Kind: Syntax, At: d.offset(int(bad.Offset) - 1), Message: "not valid JSON: " + said(bad.Error(), jsonFaults)}
 }
 
 // duplicate finds an object that has a key twice.
@@ -173,7 +188,7 @@ func (d *Document) duplicate(t *Tree, at string) error {
 		if i := repeated(t.Names); i >= 0 {
 			return &Error{
 				Kind: DuplicateKey, At: d.KeyPosition(&t.Items[i]), Path: schemas.PointerTo(at, t.Names[i]),
-				Message: fmt.Sprintf("duplicate key %.80q in one object; keep one of them", t.Names[i]),
+				Message: duplicateKey(t.Names[i]),
 			}
 		}
 	}
@@ -190,6 +205,10 @@ func (d *Document) duplicate(t *Tree, at string) error {
 		}
 	}
 	return nil
+}
+
+func duplicateKey(name string) string {
+	return fmt.Sprintf("duplicate key %.80q in one object; keep one of them", name)
 }
 
 // repeated is the index of the first name that is in the list twice; -1: none.

@@ -174,12 +174,16 @@ func TestFilesOfEditors(t *testing.T) {
 // FuzzRead: whatever a text holds, reading it ends, and gives a tree or an error of ours.
 func FuzzRead(f *testing.F) {
 	for _, s := range []string{"a: &x {b: [1, *x]}", "<<: *x", "<<: &x {a: 1}", "{\"a\": // c\n 1}", "? [a]\n: b", "- |\n  x\n", "!!str 1",
-		"%YAML 1.2\n---\n", "a: &a {x: 1}\nb: {<<: [*a, *a], y: \xff}", "<<: [{<<: {a: 1}}, {b: 2}]", "a: &b {<<: *b}", "k: 1e999999\nl: 0x_f", "{a,a,b}", "? {a: 1}\n: \xc3\x28", "a: 1_0e400", "a: 'x", "\ufeff{}", yamlText, jsonText} {
+		"%YAML 1.2\n---\n", "a: &a {x: 1}\nb: {<<: [*a, *a], y: \xff}", "<<: [{<<: {a: 1}}, {b: 2}]", "a: &b {<<: *b}", "k: 1e999999\nl: 0x_f", "{a,a,b}", "Here: ```\n{'a': None, b: [1,],}\n```", "<think>x</think><p>{“a”: ‘b’}</p>", "plan: v1\n\ta: @b\nc: {d: ${e}}", "let a = {\"a\" => 1\n\"b\": \"\\x41\n\"}};",
+		"? {a: 1}\n: \xc3\x28", "a: 1_0e400", "a: 'x", "\ufeff{}", yamlText, jsonText} {
 		f.Add(s, true)
 		f.Add(s, false)
 	}
 	f.Fuzz(func(t *testing.T, text string, asFile bool) {
-		d, err := Read(context.Background(), []byte(text), Options{MaxBytes: 1 << 16, MaxDepth: 64, Comments: asFile, YAML: asFile})
+		if inner, took, err := Unwrap(text, func(string) bool { return true }); err == nil && len(took) > 0 && !asFile {
+			text = inner
+		}
+		d, err := Read(context.Background(), []byte(text), Options{MaxBytes: 1 << 16, MaxDepth: 64, Comments: asFile, YAML: asFile, Loose: !asFile})
 		if err != nil {
 			var e *Error
 			if !errors.As(err, &e) || e.Message == "" || e.Kind == "" {

@@ -28,7 +28,9 @@ func Parse(text string) (Tree, error) {
 	if !json.Valid([]byte(text)) {
 		return Tree{}, errNotJSON
 	}
-	return parse(text, nil), nil
+	p := treeParser{text: text, free: true}
+	p.space()
+	return p.value(), nil
 }
 
 // parse reads text that is known to be valid. places, where given, are those of its keys and values in their order; else
@@ -44,11 +46,15 @@ type treeParser struct {
 	text   string
 	at     int
 	places []uint32
+	free   bool // it is part of no document, so that nothing has a place
 }
 
 // place is the place of the key or value at the position.
 func (p *treeParser) place() uint32 {
-	if p.places == nil {
+	switch {
+	case p.free:
+		return 0
+	case p.places == nil:
 		return uint32(p.at) + 1 // places are shown only for documents, whose size is limited
 	}
 	next := p.places[0]

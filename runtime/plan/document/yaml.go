@@ -64,16 +64,15 @@ func parserError(err error) *Error {
 	var twice *yaml.DuplicateKeyError
 	switch {
 	case errors.As(err, &twice):
-		return &Error{Kind: DuplicateKey, At: tokenPosition(twice.Token), Message: twice.Message}
+		return &Error{Kind: DuplicateKey, At: tokenPosition(twice.Token), Message: twice.Message, theirs: twice.Message}
 	case errors.As(err, &syntax):
-		e := &Error{Kind: Syntax, At: tokenPosition(syntax.Token), Message: "not valid YAML: " + syntax.Message}
+		e := &Error{Kind: Syntax, At: tokenPosition(syntax.Token), Message: "not valid YAML: " + syntax.Message, theirs: syntax.Message}
 		if strings.Contains(syntax.Message, "already defined") {
 			e.Kind = DuplicateKey
 		}
 		return e
 	}
-	message, _, _ := strings.Cut(err.Error(), "\n")
-	return &Error{Kind: Syntax, Message: fmt.Sprintf("not valid YAML: %.300s", message)}
+	return &Error{Kind: Syntax, Message: "not valid YAML", theirs: err.Error()}
 }
 
 func yamlError(kind Kind, n ast.Node, format string, args ...any) *Error {

@@ -1,0 +1,240 @@
+package document
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Unwrap finds the one document in a text that has something around it: a fence of Markdown, a tag, thoughts, a sentence, a declaration of a
+// program. has reports whether a piece may be the document that is looked for. What is around it is overwritten with spaces, so that lines
+// and columns stay; took says what it was, and is empty if the text is returned as it is. The error says that there are several documents,
+// or that the text has a form which cannot be read.
+func Unwrap(text string, has func(piece string) bool) (inner string, took []string, err *Error) {
+	u := &unwrapper{text: text, has: has}
+	if strings.Contains(text, "&quot;") && !strings.Contains(text, `"`) {
+		return text, nil, &Error{Kind: Syntax, Message: "the text is written for HTML, with &quot; in the place of quotes: send it as JSON"}
+	}
+	u.thoughts()
+	if err := u.pieces(u.fences(), "a code fence"); err != nil || len(u.took) > 0 && u.done {
+		return u.text, u.took, err
+	}
+	if err := u.tag(); err != nil || u.done {
+		return u.text, u.took, err
+	}
+	if !likeYAML.MatchString(u.text) {
+		if err := u.pieces(u.brackets(), "text"); err != nil || u.done {
+			return u.text, u.took, err
+		}
+	}
+	u.sentences()
+	return u.text, u.took, nil
+}
+
+type unwrapper struct {
+	text string
+	has  func(string) bool
+	took []string
+	done bool
+}
+
+// piece is a part of the text: the document, and all that belongs to its frame.
+type piece struct{ from, to int }
+
+// pieces keeps the one piece that is the document.
+func (u *unwrapper) pieces(all []piece, what string) *Error {
+	var kept []piece
+	for _, p := range all {
+		if u.has(u.text[p.from:p.to]) {
+			kept = append(kept, p)
+		}
+	}
+	switch {
+	case len(kept) > 1:
+		return &Error{Kind: Syntax, Message: fmt.Sprintf("the text has %d plans, and it is not certain which one is meant: send only one plan", len(kept))}
+	case len(kept) == 0 && len(all) == 1:
+		kept = all
+	case len(kept) == 0:
+		return nil
+	}
+	u.keep(kept[0], what)
+	return nil
+}
+
+// keep overwrites all that is not in the piece.
+func (u *unwrapper) keep(p piece, what string) {
+	around := strings.TrimSpace(u.text[:p.from] + " " + u.text[p.to:])
+	u.done = true
+	if around == "" {
+		return
+	}
+	if what == "text" {
+		what = fmt.Sprintf("what stands around it, %.60q,", strings.Join(strings.Fields(around), " "))
+	} else {
+		what += " around it"
+	}
+	u.took = append(u.took, what+" is taken off")
+	u.text = blank(u.text[:p.from]) + u.text[p.from:p.to] + blank(u.text[p.to:])
+}
+
+// blank is a text of spaces with the same lines.
+func blank(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' {
+			return r
+		}
+		return ' '
+	}, text)
+}
+
+// thoughtTags are the names of tags whose content is no part of an answer.
+var thoughtTags = []string{"thinking", "think", "thought", "thoughts", "reasoning", "scratchpad", "analysis", "reflection", "commentary"}
+
+// thoughts takes off what is marked as thoughts.
+func (u *unwrapper) thoughts() {
+	for _, name := range thoughtTags {
+		for range 8 {
+			from, to := strings.Index(u.text, "<"+name+">"), strings.Index(u.text, "</"+name+">")
+			switch {
+			case to < 0, from > to:
+			case from < 0: // they began before the text
+				from = 0
+				fallthrough
+			default:
+				to += len(name) + 3
+				u.text = u.text[:from] + blank(u.text[from:to]) + u.text[to:]
+				u.took = append(u.took, "thoughts in a tag are taken off")
+				continue
+			}
+			break
+		}
+	}
+}
+
+// fences are the contents of the fenced blocks of a text; the last one may have no end.
+func (u *unwrapper) fences() (all []piece) {
+	at, open, mark := 0, -1, ""
+	for line := range strings.Lines(u.text) {
+		body := strings.TrimLeft(line, " ")
+		indent := len(line) - len(body)
+		fence := ""
+		if len(body) >= 3 && (body[0] == '`' || body[0] == '~') && indent < 4 {
+			fence = body[:len(body)-len(strings.TrimLeft(body, body[:1]))]
+		}
+		switch {
+		case len(fence) < 3:
+		case open < 0:
+			open, mark = at+len(line), fence
+		case strings.HasPrefix(fence, mark) && strings.TrimSpace(body) == fence:
+			all = append(all, piece{open, at})
+			open = -1
+		}
+		at += len(line)
+	}
+	if open >= 0 && open < len(u.text) {
+		all = append(all, piece{open, len(u.text)})
+	}
+	return all
+}
+
+var openTag = regexp.MustCompile(`(?m)^[ \t]*<([A-Za-z][\w-]*)(?:\s[^<>]*)?>`)
+
+// tag takes off the tags around the document.
+func (u *unwrapper) tag() *Error {
+	for range 4 {
+		m := openTag.FindStringSubmatchIndex(u.text)
+		if m == nil {
+			return nil
+		}
+		name := u.text[m[2]:m[3]]
+		end := strings.LastIndex(u.text, "</"+name+">")
+		if end < m[1] {
+			return nil
+		}
+		content := strings.TrimSpace(u.text[m[1]:end])
+		switch {
+		case content == "":
+			return nil
+		case content[0] == '<' && !openTag.MatchString(content), content[0] == '<' && strings.Contains(content, "=\""):
+			return &Error{Kind: Syntax, Message: "the text is XML: write the plan in JSON or YAML"}
+		}
+		u.keep(piece{m[1], end}, "the tag <"+name+">")
+	}
+	return nil
+}
+
+// brackets are the pieces of a text that begin with a bracket and end with the one that closes it.
+func (u *unwrapper) brackets() (all []piece) {
+	for at := 0; at < len(u.text); {
+		from := strings.IndexAny(u.text[at:], "{[")
+		if from < 0 {
+			return all
+		}
+		from += at
+		at = closingBracket(u.text, from)
+		if u.has(u.text[from:at]) {
+			all = append(all, piece{from, at})
+		}
+	}
+	return all
+}
+
+// closingBracket is the end of what begins with a bracket; the end of the text if nothing closes it.
+func closingBracket(text string, from int) int {
+	depth, inside, last := 0, byte(0), byte(0)
+	for i := from; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case inside != 0:
+			if c == '\\' {
+				i++
+			} else if c == inside {
+				inside = 0
+			}
+			continue
+		case c == '"', c == '\'' && strings.IndexByte("{[,:(", last) >= 0:
+			inside = c
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+		if c > ' ' {
+			last = c
+		}
+	}
+	return len(text)
+}
+
+var (
+	lineOfYAML = regexp.MustCompile(`(?m)^(?:plan|nodes|steps|tasks|name|inputs|execution_plan|workflow|version)[ \t]*:(?:[ \t]|$)`)
+	likeYAML   = regexp.MustCompile(`(?m)^[ \t\d+>|-]*(?:plan|nodes|steps|tasks|inputs|capability)[ \t]*:(?:[ \t]|$)`)
+	anyField   = regexp.MustCompile(`^[\w"'.-]+[ \t]*:(?:\s|$)`)
+)
+
+// sentences takes off lines of prose before and after YAML.
+func (u *unwrapper) sentences() {
+	m := lineOfYAML.FindStringIndex(u.text)
+	if m == nil {
+		return
+	}
+	for line := range strings.Lines(u.text[:m[0]]) {
+		text := strings.TrimSpace(line)
+		if text != "" && (!strings.Contains(text, " ") || anyField.MatchString(text) || line[0] == ' ' || line[0] == '#' || line[0] == '-') {
+			return // it belongs to the document
+		}
+	}
+	to, at, empty := len(u.text), m[0], false
+	for line := range strings.Lines(u.text[m[0]:]) {
+		text := strings.TrimSpace(line)
+		if empty && text != "" && strings.IndexByte(" \t-#}]", line[0]) < 0 && !anyField.MatchString(line) && strings.Contains(text, " ") {
+			to = at
+			break
+		}
+		empty = text == ""
+		at += len(line)
+	}
+	u.keep(piece{m[0], to}, "text")
+}
