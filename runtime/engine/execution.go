@@ -25,6 +25,7 @@ type execution struct {
 	changed     bool          // another process has committed since this one did: the wake may be of its commit
 	unconfirmed bool          // a commit that had to be durable ended without confirmation
 	marked      bool          // its head may bear the mark of this process (guard.go)
+	guard       guard         // of the work on it
 	recovering  bool          // the turn counts a recovery, and evaluates nothing
 	folds       int           // how often the state was read from the store
 

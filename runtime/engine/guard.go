@@ -53,12 +53,19 @@ const (
 	guardSteps = maxSteps / 2           // of its own expressions, after which its mark says so
 )
 
-// watch begins to guard the work on an execution.
+// watch begins to guard the work on an execution. It uses the guard of the last watch again: a look that was late for that one is one more
+// look at this one.
 func (r *Engine) watch(x *execution) *guard {
-	g := &guard{r: r, x: x, begun: time.Now(), deaths: x.Head.Deaths, steps: x.Steps()}
+	g := &x.guard
 	g.mu.Lock() // a look waits until the timer is set
 	defer g.mu.Unlock()
-	g.timer = time.AfterFunc(guardEvery, g.look)
+	g.r, g.x, g.begun, g.deaths, g.steps = r, x, time.Now(), x.Head.Deaths, x.Steps()
+	g.ended, g.heap, g.own, g.from, g.to = false, 0, false, 0, 0
+	if g.timer == nil {
+		g.timer = time.AfterFunc(guardEvery, g.look)
+	} else {
+		g.timer.Reset(guardEvery)
+	}
 	return g
 }
 

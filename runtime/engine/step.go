@@ -34,7 +34,7 @@ type stepResult struct {
 // step decides, applies and commits once. base is what else belongs to the batch of a new execution; if the execution exists already,
 // the error is ErrConflict. Other errors are the store's. The error of a decision is set in its request.
 func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m mode, base store.Batch) (stepResult, error) {
-	g := new(guard)
+	g := &x.guard
 	defer func() { //nolint:contextcheck // a mark is removed also if ctx has ended
 		g.done()
 		if m == guest {

@@ -68,6 +68,7 @@ type compiler struct {
 	depth  int
 	plan   schemas.Plan // with ids repaired, so that one bad id is one finding
 	ids    map[string]int
+	ats    []string // pointers to the nodes, once asked
 	prog   *Program
 	subs   map[int]*Program // by workflow node
 	inputs *document.Tree   // the plan's; nil when they cannot be read
@@ -78,7 +79,15 @@ type compiler struct {
 }
 
 // at points to node i.
-func (c *compiler) at(i int) string { return schemas.PointerToItem(c.base+"/nodes", i) }
+func (c *compiler) at(i int) string {
+	if len(c.ats) <= i {
+		c.ats = append(c.ats, make([]string, max(i+1, len(c.plan.Nodes))-len(c.ats))...)
+	}
+	if c.ats[i] == "" {
+		c.ats[i] = schemas.PointerToItem(c.base+"/nodes", i)
+	}
+	return c.ats[i]
+}
 
 func (c *compiler) compile() *Program {
 	if !c.sizes() {

@@ -43,6 +43,9 @@ func objectKind(t reflect.Type) string { return strings.ToLower(t.Name()) }
 
 // foreign brings the fields of other languages in an object into ours.
 func (d *decoder) foreign(t *document.Tree, table []field, kind, at, what string) {
+	if !slices.ContainsFunc(t.Names, func(name string) bool { return findField(table, name) == nil }) {
+		return
+	}
 	for _, name := range slices.Clone(t.Names) {
 		if findField(table, name) != nil || t.Get(name) == nil {
 			continue
@@ -84,6 +87,9 @@ func (f *found) means(rows []meaning) bool {
 
 // snake is a name in the spelling of our fields: timeoutSeconds and timeout-seconds are timeout_seconds.
 func snake(name string) string {
+	if !strings.ContainsFunc(name, func(r rune) bool { return 'A' <= r && r <= 'Z' || r == '-' || r == ' ' }) {
+		return name
+	}
 	var b strings.Builder
 	for i, r := range name {
 		switch {

@@ -19,6 +19,16 @@ type arrow struct{ from, to string }
 // ends are the names of no node at either end of an arrow.
 var arrowEnds = []string{"start", "end", "__start__", "__end__", "done", "none", ""}
 
+// arrowFields lists the fields of a node that name what comes after it.
+func arrowFields(n *document.Tree) (words []string) {
+	for _, word := range n.Names {
+		if slices.Contains([]string{"next", "then", "on_success"}, snake(word)) {
+			words = append(words, word)
+		}
+	}
+	return words
+}
+
 // arrows writes the edges of a plan, and what its nodes name as next, as depends_on. What it cannot read stays for the table.
 func (d *decoder) arrows(t *document.Tree, at string) {
 	name := ""
@@ -44,10 +54,7 @@ func (d *decoder) arrows(t *document.Tree, at string) {
 		if n.Kind != '{' || id == nil || id.Kind != '"' {
 			continue
 		}
-		for _, word := range slices.Clone(n.Names) {
-			if !slices.Contains([]string{"next", "then", "on_success"}, snake(word)) {
-				continue
-			}
+		for _, word := range arrowFields(n) {
 			var list []arrow
 			ok := true
 			for _, to := range namesIn(n.Get(word)) {

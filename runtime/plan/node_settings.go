@@ -73,18 +73,22 @@ func (c *compiler) nodeSettings(i int) bool {
 		return false
 	}
 	c.misplaced(n, at, kinds[0])
-	c.word(at+"/trigger_rule", "trigger_rule", string(n.TriggerRule), triggerRules)
-	if !c.handler(n, at+"/on_error") {
-		c.word(at+"/on_error", "on_error", string(n.OnError), onErrors)
+	c.wordOf(at, "trigger_rule", string(n.TriggerRule), triggerRules)
+	if n.OnError != "" && !c.handler(n, at+"/on_error") {
+		c.wordOf(at, "on_error", string(n.OnError), onErrors)
 	}
-	c.word(at+"/safety_level", "safety_level", n.SafetyLevel, safetyLevels)
-	c.word(at+"/effect", "effect", string(n.Effect), effects)
-	c.inRange(at+"/priority", "priority", n.Priority, schemas.PriorityFirst, schemas.PriorityLast)
-	c.duration(at+"/timeout", "timeout", n.Timeout)
-	c.duration(at+"/total_timeout", "total_timeout", n.TotalTimeout)
-	c.duration(at+"/queue_timeout", "queue_timeout", n.QueueTimeout)
-	c.duration(at+"/heartbeat_timeout", "heartbeat_timeout", n.HeartbeatTimeout)
-	c.retry(at+"/retry", n.Retry)
+	c.wordOf(at, "safety_level", n.SafetyLevel, safetyLevels)
+	c.wordOf(at, "effect", string(n.Effect), effects)
+	if n.Priority != 0 {
+		c.inRange(at+"/priority", "priority", n.Priority, schemas.PriorityFirst, schemas.PriorityLast)
+	}
+	c.durationOf(at, "timeout", n.Timeout)
+	c.durationOf(at, "total_timeout", n.TotalTimeout)
+	c.durationOf(at, "queue_timeout", n.QueueTimeout)
+	c.durationOf(at, "heartbeat_timeout", n.HeartbeatTimeout)
+	if n.Retry != nil {
+		c.retry(at+"/retry", n.Retry)
+	}
 	if n.Timeout > 0 && n.TotalTimeout > 0 && n.TotalTimeout < n.Timeout {
 		c.out.warnf(codeShortTotalTimeout, at+"/total_timeout",
 			"total_timeout %s is shorter than the timeout of one attempt, %s", n.TotalTimeout, n.Timeout).Fix =

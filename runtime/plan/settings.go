@@ -83,6 +83,20 @@ func (c *compiler) inRange(at, name string, got, low, high int) {
 	}
 }
 
+// wordOf checks a field of the object at a place, most of which are not given.
+func (c *compiler) wordOf(at, name, value string, allowed []string) {
+	if value != "" {
+		c.word(at+"/"+name, name, value, allowed)
+	}
+}
+
+// durationOf is like wordOf.
+func (c *compiler) durationOf(at, name string, d schemas.Duration) {
+	if d != 0 {
+		c.duration(at+"/"+name, name, d)
+	}
+}
+
 func (c *compiler) word(at, name, value string, allowed []string) {
 	if value == "" {
 		return

@@ -10,27 +10,28 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// writer is one group's transaction: the buckets, and the time that decides what has expired.
+// writer is one group's transaction, and the time that decides what has expired.
 type writer struct {
-	now                                        int64
-	records, terms, logs, wakes, due, expiries *bbolt.Bucket
-	tails                                      map[string]int64 // last sequence numbers of recently written logs; owned by the committer
-	unsealed                                   bool             // the store has entries without a seal
-	scratch                                    []byte
-	values                                     []byte // those of index entries; bbolt keeps slices of it until the transaction ends
+	tx       *bbolt.Tx
+	now      int64
+	tails    map[string]int64 // last sequence numbers of recently written logs; owned by the committer
+	unsealed bool             // the store has entries without a seal
+	scratch  []byte
+	values   []byte // those of index entries; bbolt keeps slices of it until the transaction ends
 }
 
 // fillPercent is how far pages are filled: new keys of logs and indexes mostly follow the existing ones.
 const fillPercent = 0.9
 
 func newWriter(tx *bbolt.Tx, now int64, tails map[string]int64, unsealed bool) *writer {
-	w := &writer{now: now, tails: tails, unsealed: unsealed,
-		records: tx.Bucket(recordsBucket.name), terms: tx.Bucket(termsBucket.name), logs: tx.Bucket(logsBucket.name),
-		wakes: tx.Bucket(wakesBucket.name), due: tx.Bucket(dueBucket.name), expiries: tx.Bucket(expiriesBucket.name)}
-	for _, b := range []*bbolt.Bucket{w.records, w.terms, w.logs, w.wakes, w.due, w.expiries} {
-		b.FillPercent = fillPercent
-	}
-	return w
+	return &writer{tx: tx, now: now, tails: tails, unsealed: unsealed}
+}
+
+// bucket opens a bucket. The transaction keeps it, and most write to two or three of them.
+func (w *writer) bucket(b *bucket) *bbolt.Bucket {
+	opened := w.tx.Bucket(b.name)
+	opened.FillPercent = fillPercent
+	return opened
 }
 
 // seal returns the sealed value of an entry without a body. It is valid until the transaction ends.
@@ -44,7 +45,7 @@ func (w *writer) seal(b *bucket, key, head []byte) []byte {
 func (w *writer) check(r *request) error {
 	for i := range r.puts {
 		p := &r.puts[i]
-		raw := w.records.Get(p.rec)
+		raw := w.bucket(recordsBucket).Get(p.rec)
 		p.oldRaw, p.old = raw != nil, stored{}
 		if p.oldRaw {
 			var err error
@@ -106,7 +107,7 @@ func (w *writer) put(p *putOp, version int64) error {
 	if err := w.reindex(p.keyOp, p.old, fresh); err != nil {
 		return err
 	}
-	return w.records.Put(p.rec, p.value)
+	return w.bucket(recordsBucket).Put(p.rec, p.value)
 }
 
 // reindex replaces the index entries of a record's old state with those of its new one; the zero stored has none.
@@ -114,13 +115,13 @@ func (w *writer) reindex(k keyOp, old, fresh stored) error {
 	if old.expires != fresh.expires {
 		if old.expires != 0 {
 			w.scratch = appendExpiryKey(w.scratch[:0], old.expires, k.rec)
-			if err := w.expiries.Delete(w.scratch); err != nil {
+			if err := w.bucket(expiriesBucket).Delete(w.scratch); err != nil {
 				return err
 			}
 		}
 		if fresh.expires != 0 {
 			w.scratch = appendExpiryKey(w.scratch[:0], fresh.expires, k.rec)
-			if err := w.expiries.Put(w.scratch, w.seal(expiriesBucket, w.scratch, nil)); err != nil {
+			if err := w.bucket(expiriesBucket).Put(w.scratch, w.seal(expiriesBucket, w.scratch, nil)); err != nil {
 				return err
 			}
 		}
@@ -128,11 +129,11 @@ func (w *writer) reindex(k keyOp, old, fresh stored) error {
 	if bytes.Equal(old.terms, fresh.terms) {
 		return nil
 	}
-	if err := w.eachTerm(k.key, old.terms, fresh.terms, w.terms.Delete); err != nil {
+	if err := w.eachTerm(k.key, old.terms, fresh.terms, w.bucket(termsBucket).Delete); err != nil {
 		return err
 	}
 	return w.eachTerm(k.key, fresh.terms, old.terms, func(key []byte) error {
-		return w.terms.Put(key, w.seal(termsBucket, key, nil))
+		return w.bucket(termsBucket).Put(key, w.seal(termsBucket, key, nil))
 	})
 }
 
@@ -162,7 +163,7 @@ func (w *writer) delete(k keyOp) error {
 	}
 	prefix := appendLogPrefix(nil, k.key)
 	delete(w.tails, string(prefix))
-	c := w.logs.Cursor()
+	c := w.bucket(logsBucket).Cursor()
 	for at, _ := c.Seek(prefix); bytes.HasPrefix(at, prefix); at, _ = c.Seek(prefix) {
 		if err := c.Delete(); err != nil {
 			return err
@@ -172,7 +173,7 @@ func (w *writer) delete(k keyOp) error {
 }
 
 func (w *writer) deleteRecord(k keyOp) error {
-	raw := w.records.Get(k.rec)
+	raw := w.bucket(recordsBucket).Get(k.rec)
 	if raw == nil {
 		return nil
 	}
@@ -183,7 +184,7 @@ func (w *writer) deleteRecord(k keyOp) error {
 	if err := w.reindex(k, old, stored{}); err != nil {
 		return err
 	}
-	return w.records.Delete(k.rec)
+	return w.bucket(recordsBucket).Delete(k.rec)
 }
 
 // maxTails is the most entries of writer.tails; the last number of another log is read from the file.
@@ -192,7 +193,7 @@ const maxTails = 8192
 func (w *writer) append(l *logOp) error {
 	last, known := w.tails[string(l.prefix)]
 	if !known {
-		last = lastSeq(w.logs, l.prefix)
+		last = lastSeq(w.bucket(logsBucket), l.prefix)
 		if len(w.tails) >= maxTails {
 			clear(w.tails)
 		}
@@ -201,7 +202,7 @@ func (w *writer) append(l *logOp) error {
 	w.tails[string(l.prefix)] = l.last
 	w.scratch = appendSeq(append(w.scratch[:0], l.prefix...), l.last)
 	logsBucket.setSeal(l.chunk, w.scratch, 0)
-	return w.logs.Put(w.scratch, l.chunk)
+	return w.bucket(logsBucket).Put(w.scratch, l.chunk)
 }
 
 // lastSeq is the number of a log's last entry, 0 for an empty log. It only searches forward: in bbolt, Cursor.Prev stops at
@@ -240,7 +241,7 @@ func (w *writer) setWake(op *wakeOp) error {
 		value = appendWake(nil, op.wake)
 		sealed = w.seal(wakesBucket, op.rec, value)
 	}
-	old := w.wakes.Get(op.rec)
+	old := w.bucket(wakesBucket).Get(op.rec)
 	if old != nil {
 		if op.set && bytes.Equal(old, sealed) {
 			return nil
@@ -250,7 +251,7 @@ func (w *writer) setWake(op *wakeOp) error {
 			return err
 		}
 		w.scratch = appendDueKey(w.scratch[:0], op.key, at.at)
-		if err := w.due.Delete(w.scratch); err != nil {
+		if err := w.bucket(dueBucket).Delete(w.scratch); err != nil {
 			return err
 		}
 	}
@@ -258,13 +259,13 @@ func (w *writer) setWake(op *wakeOp) error {
 		if old == nil {
 			return nil
 		}
-		return w.wakes.Delete(op.rec)
+		return w.bucket(wakesBucket).Delete(op.rec)
 	}
-	if err := w.wakes.Put(op.rec, sealed); err != nil {
+	if err := w.bucket(wakesBucket).Put(op.rec, sealed); err != nil {
 		return err
 	}
 	w.scratch = appendDueKey(w.scratch[:0], op.key, op.wake.at)
-	return w.due.Put(w.scratch, w.seal(dueBucket, w.scratch, value[8:]))
+	return w.bucket(dueBucket).Put(w.scratch, w.seal(dueBucket, w.scratch, value[8:]))
 }
 
 // appendWake encodes a wake for the wakes bucket; what follows the time is its value in the due bucket.

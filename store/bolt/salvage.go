@@ -147,7 +147,7 @@ func (s *salvage) copy(b *bucket, key []byte, e entry) error {
 		if err := s.w.reindex(op, stored{}, fresh); err != nil {
 			return err
 		}
-		if err := s.w.records.Put(op.rec, value); err != nil {
+		if err := s.w.bucket(recordsBucket).Put(op.rec, value); err != nil {
 			return err
 		}
 	case wakesBucket:
@@ -187,7 +187,7 @@ func (s *salvage) copyChunk(key []byte, e entry) error {
 	value := logsBucket.endSeal(append(beginSeal(nil), e.body...), sealSize)
 	key = bytes.Clone(key)
 	logsBucket.setSeal(value, key, 0)
-	if err := s.w.logs.Put(key, value); err != nil {
+	if err := s.w.bucket(logsBucket).Put(key, value); err != nil {
 		return err
 	}
 	return s.next()

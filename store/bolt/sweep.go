@@ -79,7 +79,7 @@ type expiry struct{ key, value []byte }
 
 // expired returns copies of the next up to sweepChunk entries after a key that expired until then.
 func (w *writer) expired(after []byte, until int64) (out []expiry) {
-	c := w.expiries.Cursor()
+	c := w.bucket(expiriesBucket).Cursor()
 	k, v := c.Seek(after)
 	if after != nil && bytes.Equal(k, after) {
 		k, v = c.Next()
@@ -97,7 +97,7 @@ func (w *writer) sweepOne(e expiry) (removed bool, err error) {
 	if _, err := expiriesBucket.open(e.key, e.value, w.unsealed); err != nil || !ok {
 		return false, fmt.Errorf("an entry of the index of expiries, of %s: %w", key, errDamaged)
 	}
-	if raw := w.records.Get(rec); raw != nil {
+	if raw := w.bucket(recordsBucket).Get(rec); raw != nil {
 		old, err := openRecord(rec, raw, w.unsealed)
 		if err != nil {
 			return false, fmt.Errorf("%s, which has expired: %w", key, err)
@@ -106,5 +106,5 @@ func (w *writer) sweepOne(e expiry) (removed bool, err error) {
 			return true, w.deleteRecord(keyOp{key, rec})
 		}
 	}
-	return true, w.expiries.Delete(e.key)
+	return true, w.bucket(expiriesBucket).Delete(e.key)
 }

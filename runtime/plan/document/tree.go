@@ -46,7 +46,9 @@ type treeParser struct {
 	text   string
 	at     int
 	places []uint32
-	free   bool // it is part of no document, so that nothing has a place
+	free   bool     // it is part of no document, so that nothing has a place
+	names  []string // of the objects around the position: those read so far
+	items  []Tree   // likewise, and of lists
 }
 
 // place is the place of the key or value at the position.
@@ -77,19 +79,23 @@ func (p *treeParser) value() Tree {
 	start := p.at
 	t := Tree{Kind: p.text[p.at], at: p.place()}
 	switch t.Kind {
-	case '{':
+	case '{', '[':
+		names, items := len(p.names), len(p.items)
 		p.container(func() {
-			key := p.place()
-			t.Names = append(t.Names, Unquote(p.stringToken()))
-			p.space()
-			p.at++ // the colon
-			p.space()
+			var key uint32
+			if t.Kind == '{' {
+				key = p.place()
+				p.names = append(p.names, Unquote(p.stringToken()))
+				p.space()
+				p.at++ // the colon
+				p.space()
+			}
 			item := p.value()
 			item.key = key
-			t.Items = append(t.Items, item)
+			p.items = append(p.items, item)
 		})
-	case '[':
-		p.container(func() { t.Items = append(t.Items, p.value()) })
+		t.Names, t.Items = slices.Clone(p.names[names:]), slices.Clone(p.items[items:])
+		p.names, p.items = p.names[:names], p.items[:items]
 	case '"':
 		p.stringToken()
 	case 't', 'n':
