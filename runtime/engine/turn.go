@@ -58,6 +58,9 @@ func (t *turn) emit(e schemas.Event) {
 	if t.err != nil {
 		return
 	}
+	if t.events == nil {
+		t.events = make([]schemas.Event, 0, 2) // mostly one node ends and the next one starts
+	}
 	t.events = append(t.events, e)
 	added := &t.events[len(t.events)-1] // e itself stays off the heap
 	added.Seq, added.At = t.x.State.Seq+1, t.now
@@ -75,7 +78,7 @@ func (t *turn) emit(e schemas.Event) {
 			after = append(after, f)
 		}
 	}
-	if t.err = t.x.State.Apply(*added); t.err != nil {
+	if t.err = t.x.State.Apply(added); t.err != nil {
 		return
 	}
 	for _, f := range after {

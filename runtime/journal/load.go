@@ -72,7 +72,7 @@ func (j *Journal) Fold(ctx context.Context, x *Execution, h Head, version int64)
 			if err := json.Unmarshal(entry.Value, &e); err != nil {
 				return fmt.Errorf("read event %d of %s: %w", entry.Seq, x.ID, err)
 			}
-			if err := state.Apply(e); err != nil {
+			if err := state.Apply(&e); err != nil {
 				return fmt.Errorf("fold %s: %w", x.ID, err)
 			}
 		}

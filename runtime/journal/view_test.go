@@ -45,7 +45,7 @@ func TestWaitingForSaysWhatACallWaitsFor(t *testing.T) {
 			s, now := machine.New(program), start
 			apply := func(e schemas.Event) {
 				e.Seq, e.At = s.Seq+1, now
-				if err := s.Apply(e); err != nil {
+				if err := s.Apply(&e); err != nil {
 					t.Fatal(err)
 				}
 			}

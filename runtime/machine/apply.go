@@ -100,8 +100,8 @@ func Legal(t schemas.EventType, execution schemas.Status, node schemas.NodeStatu
 func AboutNode(t schemas.EventType) bool { return rules[t].nodes != nil }
 
 // Apply applies an event to the state. An event that is illegal, out of sequence or about an unknown node is an error and
-// changes nothing: the log is of another plan, or there is a bug in what wrote it.
-func (s *State) Apply(e schemas.Event) error {
+// changes nothing: the log is of another plan, or there is a bug in what wrote it. The state keeps no pointer to the event.
+func (s *State) Apply(e *schemas.Event) error {
 	r, ok := rules[e.Type]
 	if !ok {
 		return fmt.Errorf("apply: unknown event %q", e.Type)
@@ -127,6 +127,6 @@ func (s *State) Apply(e schemas.Event) error {
 	s.Seq = e.Seq
 	s.EvaluatedMS += e.EvaluatedMS
 	s.Bytes += e.Apart()
-	r.apply(s, unit, &e)
+	r.apply(s, unit, e)
 	return nil
 }

@@ -38,7 +38,7 @@ func TestArrowsOfAnExecution(t *testing.T) {
 			for _, end := range schemas.Statuses() { // of an event that ends an execution
 				s := New(p)
 				s.Status = from
-				if err := s.Apply(schemas.Event{Seq: 1, At: epoch, Type: typ, Status: end}); err == nil && s.Status != from {
+				if err := s.Apply(&schemas.Event{Seq: 1, At: epoch, Type: typ, Status: end}); err == nil && s.Status != from {
 					got[fmt.Sprintf("%s→%s", from, s.Status)] = true
 				}
 			}
@@ -80,7 +80,7 @@ func TestArrowsOfANode(t *testing.T) {
 				s.Status, s.Units[0].Status = status, from
 				s.derive()
 				e := schemas.Event{Seq: 1, At: epoch, Type: typ, Node: "n", Attempt: 1, Patch: &schemas.NodePatch{Retry: true}}
-				if err := s.Apply(e); err == nil && s.Units[0].Status != from {
+				if err := s.Apply(&e); err == nil && s.Units[0].Status != from {
 					got[fmt.Sprintf("%s→%s", from, s.Units[0].Status)] = true
 				}
 			}

@@ -68,7 +68,7 @@ func begin(t tester, source string) *sim {
 func (m *sim) emit(e schemas.Event) {
 	m.t.Helper()
 	e.Seq, e.At = m.s.Seq+1, m.now
-	if err := m.s.Apply(e); err != nil {
+	if err := m.s.Apply(&e); err != nil {
 		m.t.Fatal(err)
 	}
 	m.log = append(m.log, e)
@@ -196,7 +196,7 @@ func (m *sim) check() {
 		if err := json.Unmarshal(b, &read); err != nil {
 			m.t.Fatal(err)
 		}
-		if err := folded.Apply(read); err != nil {
+		if err := folded.Apply(&read); err != nil {
 			m.t.Fatalf("fold: %v", err)
 		}
 	}

@@ -45,7 +45,7 @@ func (w *walk) apply(e schemas.Event, cause ...*schemas.Error) {
 		was, target = w.s.Units[unit], w.s.Target(unit)
 	}
 	e.Seq, e.At = w.s.Seq+1, w.now
-	if err := w.s.Apply(e); err != nil {
+	if err := w.s.Apply(&e); err != nil {
 		w.t.Fatal(err)
 	}
 	w.log = append(w.log, e)
@@ -423,7 +423,7 @@ func (w *walk) over() {
 	w.check()
 	for typ := range rules {
 		e := schemas.Event{Seq: w.s.Seq + 1, At: w.now, Type: typ, Node: w.s.program.Nodes[0].ID}
-		if err := w.s.Apply(e); err == nil {
+		if err := w.s.Apply(&e); err == nil {
 			w.t.Fatalf("%s changes an execution that is %s", typ, w.s.Status)
 		}
 	}

@@ -50,7 +50,7 @@ func TestTransitions(t *testing.T) {
 					if node != "" {
 						e.Node = "n"
 					}
-					err := s.Apply(e)
+					err := s.Apply(&e)
 					legal := Legal(typ, from, node) && (final == "" || slices.Contains(ends[from], final))
 					if (err == nil) != legal {
 						t.Errorf("%s from %q %q: Apply returns %v, Legal %v", typ, from, node, err, legal)
@@ -105,7 +105,7 @@ func TestApplyRefusesWhatIsNotOfThisLog(t *testing.T) {
 		"an unknown type": {Seq: m.s.Seq + 1, Type: "node_exploded"},
 	} {
 		before := snapshot(t, m.s)
-		if err := m.s.Apply(e); err == nil {
+		if err := m.s.Apply(&e); err == nil {
 			t.Errorf("%s was applied", name)
 		}
 		if snapshot(t, m.s) != before {
