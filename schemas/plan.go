@@ -56,10 +56,10 @@ type Node struct {
 	When        string      `json:"when,omitempty" jsonschema:"description=${…} condition; false skips the node"`
 	Inputs      Object      `json:"inputs,omitempty" jsonschema:"description=arguments of the capability (one that is null is left out where the tool neither requires it nor takes null) or inputs of the workflow"`
 
-	ForEach     Value `json:"for_each,omitempty" jsonschema:"description=a list or a ${…} that gives one: the node runs once for each item; its output is the list of their outputs in order"`
-	MaxParallel int   `json:"max_parallel,omitempty" jsonschema:"minimum=1,maximum=1000,description=most items in flight at once"`
-	MaxItems    int   `json:"max_items,omitempty" jsonschema:"minimum=1,maximum=10000,description=a longer list fails the node"`
-	MinSuccess  *int  `json:"min_success,omitempty" jsonschema:"minimum=0,description=number of items that must succeed; the output of a failed or skipped one is null"`
+	ForEach     *ForEach `json:"for_each,omitempty" jsonschema:"description=a list or a ${…} that gives one or {items as index_as}: the node runs once for each item; its output is the list of their outputs in order"`
+	MaxParallel int      `json:"max_parallel,omitempty" jsonschema:"minimum=1,maximum=1000,description=most items in flight at once"`
+	MaxItems    int      `json:"max_items,omitempty" jsonschema:"minimum=1,maximum=10000,description=a longer list fails the node"`
+	MinSuccess  *int     `json:"min_success,omitempty" jsonschema:"minimum=0,description=number of items that must succeed; the output of a failed or skipped one is null"`
 
 	Timeout          Duration `json:"timeout,omitempty" jsonschema:"description=longest time of one attempt"`
 	TotalTimeout     Duration `json:"total_timeout,omitempty" jsonschema:"description=longest time of all attempts together"`

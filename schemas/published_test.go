@@ -43,8 +43,8 @@ func planDocument() *jsonschema.Schema {
 	s.Title = "Runplane execution plan"
 	s.Description = "A DAG of nodes that call capabilities. Strings may hold ${…} expressions over inputs and nodes.<id>.output."
 
-	list := property(s, "nodes")
-	node := list.Items
+	nodes := property(s, "nodes")
+	node := nodes.Items
 	for _, kind := range []string{"capability", "set", "wait", "wait_for", "review", "workflow"} {
 		node.OneOf = append(node.OneOf, requires(kind))
 	}
@@ -57,9 +57,12 @@ func planDocument() *jsonschema.Schema {
 	property(node, "workflow").OneOf = []*jsonschema.Schema{requires("name"), requires("definition")}
 	property(property(node, "workflow"), "definition").Required = []string{"nodes"}
 	either(node, "workflow", &jsonschema.Schema{Type: "string"}, property(node, "workflow"))
+	list, given := &jsonschema.Schema{Type: "array"}, &jsonschema.Schema{Type: "string", Pattern: `\$\{`}
+	named := property(node, "for_each")
+	named.Required = []string{"items"}
+	named.Properties.Set("items", &jsonschema.Schema{Description: property(named, "items").Description, OneOf: []*jsonschema.Schema{list, given}})
 	node.Properties.Set("for_each", &jsonschema.Schema{
-		Description: property(node, "for_each").Description,
-		OneOf:       []*jsonschema.Schema{{Type: "array"}, {Type: "string", Pattern: `\$\{`}},
+		Description: property(node, "for_each").Description, OneOf: []*jsonschema.Schema{list, given, named},
 	})
 
 	unknown := property(node, "on_unknown")
@@ -74,12 +77,12 @@ func planDocument() *jsonschema.Schema {
 	property(serves, "capability").Pattern = name.Pattern
 	property(node, "fallback").Items = &jsonschema.Schema{OneOf: []*jsonschema.Schema{name, serves}}
 
-	named := *node // in a map the key is the id
-	named.Required = without(node.Required, "id")
+	keyed := *node // in a map the key is the id
+	keyed.Required = without(node.Required, "id")
 	s.Properties.Set("nodes", &jsonschema.Schema{
 		Description: "the nodes, as a list or as a map from id to node",
-		OneOf: []*jsonschema.Schema{list, {
-			Type: "object", AdditionalProperties: &named,
+		OneOf: []*jsonschema.Schema{nodes, {
+			Type: "object", AdditionalProperties: &keyed,
 			PropertyNames: &jsonschema.Schema{Pattern: NodeID.String()},
 		}},
 	})
@@ -127,7 +130,7 @@ func TestPlanSchemaAcceptsAndRefuses(t *testing.T) {
 			Inputs: Object(`{"x":"${inputs.a}"}`), Timeout: 1, Retry: &Retry{BackoffCoefficient: 2}, OnError: OnErrorContinue,
 			OnUnknown: &OnUnknown{Then: OnUnknownRetry}, Effect: EffectOnce,
 		}, {ID: "b", Set: Value(`false`)}, {ID: "c", Wait: "10m"}, {
-			ID: "d", Capability: "pay.refund", ForEach: Value(`"${inputs.a}"`), MaxParallel: 4, MaxItems: 10, MinSuccess: new(int), Timeout: 1,
+			ID: "d", Capability: "pay.refund", ForEach: &ForEach{Items: Value(`"${inputs.a}"`), As: "one", IndexAs: "i"}, MaxParallel: 4, MaxItems: 10, MinSuccess: new(int), Timeout: 1,
 			TotalTimeout: 2, QueueTimeout: 3, HeartbeatTimeout: 1, Priority: 1, SafetyLevel: SafetyReview,
 			Fallback:   []Fallback{{Capability: "pay.other", Inputs: Object(`{}`)}, {Value: Value(`null`)}},
 			Compensate: &Compensate{Capability: "pay.void", Inputs: Object(`{"id":"${nodes.d.output.id}"}`), Timeout: 1, Retry: &Retry{MaxAttempts: 9}},

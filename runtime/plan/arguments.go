@@ -108,7 +108,7 @@ func (c *compiler) typesGiven(a arguments, input shape) {
 
 // fraction warns of arithmetic with doubles where only whole numbers are taken.
 func (c *compiler) fraction(a arguments, h *expr.Placeholder) {
-	facts, faults := c.prog.language.Check(h.Text)
+	facts, faults := c.language(a.node).Check(h.Text)
 	if len(faults) > 0 || !facts.Double || a.taken {
 		return
 	}

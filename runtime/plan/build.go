@@ -47,9 +47,10 @@ func Load(d Definition) (*Program, error) {
 
 // builder wires a definition into a program. What it cannot read it collects in bad and leaves out.
 type builder struct {
-	program *Program
-	lim     Limits
-	bad     []expr.BadString // at is a pointer into the plan
+	program  *Program
+	lim      Limits
+	language expr.Evaluator   // of the node that is built
+	bad      []expr.BadString // at is a pointer into the plan
 	// sub returns the program of a workflow node that is compiled already; nil: build it.
 	sub func(node int) *Program
 }
@@ -83,6 +84,7 @@ func (b *builder) build() error {
 			return err
 		}
 	}
+	b.language = p.language
 	if raw := p.Definition.Plan.Output; len(raw) > 0 {
 		p.Output = b.template(json.RawMessage(raw), "/output")
 		for h := range p.Output.Placeholders() {
@@ -117,6 +119,11 @@ func (b *builder) node(i int) error {
 		QueueTimeout: from.QueueTimeout,
 	}
 	n.node = from.ID
+	b.language = b.program.language
+	if list := from.ForEach; list != nil && (list.As != "" || list.IndexAs != "") {
+		b.language = b.language.Named(list.As, list.IndexAs)
+	}
+	n.language = b.language
 	if from.When != "" {
 		n.When = b.text(from.When, at+"/when")
 	}
@@ -156,10 +163,10 @@ func (b *builder) node(i int) error {
 
 // list resolves for_each.
 func (b *builder) list(n *Node, from *schemas.Node, at string) {
-	if len(from.ForEach) == 0 {
+	if from.ForEach == nil {
 		return
 	}
-	n.ForEach = b.template(json.RawMessage(from.ForEach), at+"/for_each")
+	n.ForEach = b.template(json.RawMessage(from.ForEach.Items), at+itemsAt(from))
 	n.MaxParallel = from.MaxParallel
 	n.MaxItems = cmp.Or(from.MaxItems, b.program.Definition.MaxItems, b.lim.MaxItems)
 	if from.MinSuccess != nil {
@@ -294,13 +301,13 @@ func (b *builder) inputs(o schemas.Object, at string) *expr.Template {
 }
 
 func (b *builder) template(raw json.RawMessage, at string) *expr.Template {
-	t, bad := expr.NewTemplate(raw, b.program.language, b.lim.Limits)
+	t, bad := expr.NewTemplate(raw, b.language, b.lim.Limits)
 	b.collect(at, bad)
 	return t
 }
 
 func (b *builder) text(s, at string) *expr.Template {
-	t, bad := expr.NewText(s, b.program.language, b.lim.Limits)
+	t, bad := expr.NewText(s, b.language, b.lim.Limits)
 	b.collect(at, bad)
 	return t
 }

@@ -301,7 +301,7 @@ func TestHostilePlansAreRefusedQuickly(t *testing.T) {
 			p := chain(1000, "")
 			p.Inputs = schemas.Object(`{"l":[` + strings.TrimSuffix(strings.Repeat(`{"a":[1,2,3]},`, 14_000), ",") + `]}`)
 			for i := range p.Nodes {
-				p.Nodes[i].ForEach, p.Nodes[i].Set = schemas.Value(`"${inputs.l}"`), schemas.Value(`"${item.b}"`)
+				p.Nodes[i].ForEach, p.Nodes[i].Set = &schemas.ForEach{Items: schemas.Value(`"${inputs.l}"`)}, schemas.Value(`"${item.b}"`)
 			}
 			p.Nodes[999].Set = schemas.Value(`"${nodes.x}"`)
 			_, f := Compile(context.Background(), p, sampleWorld(), Limits{})
@@ -313,7 +313,7 @@ func TestHostilePlansAreRefusedQuickly(t *testing.T) {
 				fmt.Fprintf(&b, `{"a%d":1,"b%d":2},`, i, i)
 			}
 			p := chain(1, "")
-			p.Nodes[0].ForEach, p.Nodes[0].Set = schemas.Value("["+strings.TrimSuffix(b.String(), ",")+"]"), schemas.Value(`"${item.x} ${nodes.x}"`)
+			p.Nodes[0].ForEach, p.Nodes[0].Set = &schemas.ForEach{Items: schemas.Value("[" + strings.TrimSuffix(b.String(), ",") + "]")}, schemas.Value(`"${item.x} ${nodes.x}"`)
 			_, f := Compile(context.Background(), p, sampleWorld(), Limits{})
 			return f
 		}, codeUnknownNode},

@@ -27,6 +27,14 @@ type site struct {
 	may   reach
 }
 
+// language is that of the expressions of a node; -1: of the plan.
+func (c *compiler) language(node int) expr.Evaluator {
+	if node < 0 {
+		return c.prog.language
+	}
+	return c.prog.Nodes[node].language
+}
+
 // expressions checks every expression and everything it reads.
 func (c *compiler) expressions() {
 	c.foreignTexts()
@@ -55,7 +63,7 @@ func (c *compiler) expression(s site) {
 	if s.Plain {
 		c.readsFrom(s, expr.Read{Path: s.Path})
 	} else {
-		facts, faults := c.prog.language.Check(s.Text)
+		facts, faults := c.language(s.node).Check(s.Text)
 		for _, f := range faults {
 			c.fault(s, f)
 		}
@@ -76,7 +84,7 @@ func (c *compiler) expression(s site) {
 			c.out.errorf(codeInvalidCondition, s.at,
 				"%s must be true or false, and ${%s} is %s", lastPart(s.field), expr.Shorten(s.Text), strings.Join(got, " or "))
 		}
-	case s.field == "/for_each":
+	case strings.HasPrefix(s.field, "/for_each"):
 		if got := c.typesOf(s.Placeholder, s.node, s.may); !compatible(got, []string{"array"}) {
 			c.notAList(s, got)
 		}
@@ -151,7 +159,8 @@ func (c *compiler) unknownRoot(s site, root string) {
 	known, words := expr.Roots, "inputs, nodes.<id>, execution and session"
 	for _, local := range localRoots {
 		if s.may&local.may != 0 {
-			known, words = slices.Concat(known, local.names), words+", and here "+strings.Join(local.names, " and ")
+			names := c.localNames(s, local.names)
+			known, words = slices.Concat(known, names), words+", and here "+strings.Join(names, " and ")
 		}
 	}
 	near := schemas.Nearest(root, known, 1)
@@ -174,13 +183,22 @@ func (c *compiler) unknownRoot(s site, root string) {
 	}
 }
 
+// localNames are names of localRoots as the list of the node has them.
+func (c *compiler) localNames(s site, names []string) []string {
+	if names[0] == "item" && s.node >= 0 && c.plan.Nodes[s.node].ForEach != nil {
+		item, index := c.plan.Nodes[s.node].ForEach.Names()
+		return []string{item, index}
+	}
+	return names
+}
+
 // typesOf lists the JSON types that an expression of a node can have; none: they are not known.
 func (c *compiler) typesOf(h *expr.Placeholder, node int, may reach) []string {
 	if h.Inside {
 		return []string{"string"}
 	}
 	if !h.Plain {
-		if facts, faults := c.prog.language.Check(h.Text); len(faults) == 0 && facts.Type != "" {
+		if facts, faults := c.language(node).Check(h.Text); len(faults) == 0 && facts.Type != "" {
 			return []string{facts.Type}
 		}
 		return nil

@@ -94,6 +94,8 @@ func (d *decoder) field(object reflect.Value, f *field, v *document.Tree, at str
 		d.fields(*to, v, at, "defaults")
 	case *[]schemas.Node:
 		d.nodes(to, v, at)
+	case **schemas.ForEach:
+		d.forEach(to, v, at)
 	case **schemas.WaitFor:
 		d.waitFor(to, v, at)
 	case **schemas.StateName:

@@ -61,6 +61,7 @@ const (
 
 	codeMissingField        = "missing_field"
 	codeInvalidList         = "invalid_list"
+	codeInvalidName         = "invalid_name"
 	codeMisplacedRoot       = "misplaced_root"
 	codeVerifyNotRead       = "verify_not_read"
 	codeVerifyOutput        = "verify_output"

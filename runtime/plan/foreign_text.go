@@ -39,10 +39,10 @@ func (c *compiler) foreignTexts() {
 		}
 		n, at := &c.plan.Nodes[i], c.at(i)
 		item := reach(0)
-		if len(n.ForEach) > 0 {
+		if n.ForEach != nil {
 			item = readsItem
-			if t, err := document.Parse(string(n.ForEach)); err == nil && t.Kind == '[' {
-				value(i, json.RawMessage(n.ForEach), "/for_each", at+"/for_each", 0)
+			if t, err := document.Parse(string(n.ForEach.Items)); err == nil && t.Kind == '[' {
+				value(i, json.RawMessage(n.ForEach.Items), itemsAt(n), at+itemsAt(n), 0)
 			}
 		}
 		value(i, json.RawMessage(n.Inputs), "/inputs", at+"/inputs", item)
@@ -78,7 +78,7 @@ func (c *compiler) foreignText(s textOf) {
 	if len(spots) == 0 {
 		return
 	}
-	if _, bad := expr.NewText(s.source, c.prog.language, c.lim.Limits); len(bad) > 0 {
+	if _, bad := expr.NewText(s.source, c.language(s.node), c.lim.Limits); len(bad) > 0 {
 		return // reported with the other strings
 	}
 	for _, spot := range spots {
@@ -114,7 +114,7 @@ func (c *compiler) spot(s textOf, at expr.Spot, whole bool) bool {
 	if r.Whole {
 		with = r.Text
 	}
-	if names && len(r.Stuck) == 0 && c.unusable(with) == "" {
+	if names && len(r.Stuck) == 0 && c.unusable(s.node, with) == "" {
 		return c.misses(s, at, written, with, bare, whole)
 	}
 	switch {
@@ -123,7 +123,7 @@ func (c *compiler) spot(s textOf, at expr.Spot, whole bool) bool {
 			return false
 		}
 		c.out.warnf(codeForeign, s.at, "%q is sent as it is: as an expression it would be %s, where %s", expr.Shorten(written),
-			expr.Shorten(with), c.unusable(with))
+			expr.Shorten(with), c.unusable(s.node, with))
 	case ours && len(r.Stuck) > 0:
 		c.out.warnf(codeForeign, s.at, "%q is sent as it is: %s", expr.Shorten(written), strings.Join(r.Stuck, "; "))
 	case !at.Certain || at.Form == "bare":
@@ -238,7 +238,7 @@ func (c *compiler) leads(s site, p expr.Path) bool {
 	case "execution":
 		return len(p.Steps) == 1
 	}
-	return m.local(p.Root) && (len(p.Steps) > 0 || p.Root == "item")
+	return m.local(p.Root) && (len(p.Steps) > 0 || p.Root == "item" || m.ownName(p.Root))
 }
 
 // embraced puts a condition or a list of another language into ${…}; empty: it is no expression.

@@ -67,6 +67,29 @@ func (f *found) decides(v *document.Tree) bool {
 	return false
 }
 
+// ofList moves a name of the item beside for_each into it.
+func ofList(member string) func(*found) bool {
+	return func(f *found) bool {
+		list := f.object.Get("for_each")
+		switch {
+		case list == nil || list.Kind == 'n' || f.value.Kind != '"':
+			return false
+		case list.Kind == '{' && looksLikeList(list, f.words):
+			return f.inside("for_each", member, f.value.Raw)
+		case list.Kind != '[' && list.Kind != '"':
+			return false
+		}
+		whole := `{"items":` + string(list.AppendTo(nil)) + `,` + document.Quote(member) + `:` + f.value.Raw + `}`
+		f.d.out.warnf(codeAlias, f.where(), "%s: %s is taken as for_each.%s", expr.Shorten(f.name), f.shown(), member).Fix =
+			[]schemas.PatchOp{opRemove(f.where()), opReplace(f.at+"/for_each", json.RawMessage(whole))}
+		value := *f.value
+		list.Wrap("items")
+		list.Put(member, value)
+		f.object.Drop(f.name)
+		return true
+	}
+}
+
 // isLast is a next that names no node.
 func isLast(f *found) bool {
 	return (f.value.Kind == 'n' || slices.Contains([]string{"end", "done", "none", "", "__end__"}, f.word())) && f.ignored()
@@ -307,6 +330,11 @@ func isCallName(name string) bool { return slices.Contains(strings.Fields(callNa
 // isCallWord reports whether a field of another language belongs to a call.
 func isCallWord(name string) bool {
 	return isCallName(name) || slices.Contains(strings.Fields(argumentNames), snake(name))
+}
+
+// isWordOf reports whether one of the rows of a name is for a kind of object.
+func isWordOf(rows []meaning, kind string) bool {
+	return slices.ContainsFunc(rows, func(m meaning) bool { return m.of != "" && slices.Contains(strings.Fields(m.of), kind) })
 }
 
 // meansSomething reports whether a name is a field of ours, or of another language, that could mean something to a run.

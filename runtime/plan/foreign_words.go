@@ -20,8 +20,9 @@ const (
 	saySchedule = "a plan says what runs, not when: create_schedule runs a workflow at given times"
 	sayApproval = "a person decides on a call by safety_level: review of its node; a question of your own is a node before it, with " +
 		"review: \"<question>\""
-	sayDryRun = "a plan has no trial run: validate_plan checks it without a call"
-	sayLoop   = "for_each runs a node once for each item of a list; write it with the list"
+	sayDryRun   = "a plan has no trial run: validate_plan checks it without a call"
+	sayItemName = "the name of an item is written for_each: {items: \"${…}\", as: order}"
+	sayLoop     = "for_each runs a node once for each item of a list; write it with the list"
 )
 
 // The names of what a call is made of in other languages.
@@ -80,6 +81,14 @@ var foreignFields = indexed([]meaning{
 	{names: "wait_until", of: "node", to: "wait"},
 	{names: "fallbacks", of: "node", to: "fallback"},
 	{names: "foreach", of: "node", to: "for_each"},
+	{names: "in list over values each collection of sequence array", of: "foreach", to: "items"},
+	{names: "item item_name var variable loop_var element each_as item_var name", of: "foreach", to: "as"},
+	{names: "index index_name index_var counter", of: "foreach", to: "index_as"},
+	{names: "as loop_var item_name item_var", of: "node", turn: ofList("as")},
+	{names: "index_as index_var index_name", of: "node", turn: ofList("index_as")},
+	{names: "as loop_var item_name item_var index_as index_var index_name", of: "node", say: sayItemName},
+	{names: "max_parallel concurrency max_concurrency parallelism max_items min_success", of: "foreach", say: "it stands beside for_each, on the node"},
+	{names: "do steps tasks nodes body run", of: "foreach", say: "the node itself runs for each item; several steps for each item are a workflow: {definition: …}"},
 	{names: "attempts max_tries tries maximum_attempts", of: "retry", to: "max_attempts"},
 	{names: "multiplier factor backoff_rate backoff_factor backoff_multiplier coefficient", of: "retry", to: "backoff_coefficient"},
 	{names: "error_codes retryable_errors", of: "retry", to: "retry_on"},

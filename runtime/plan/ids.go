@@ -122,7 +122,7 @@ func (c *compiler) renameReferences(renamed []rename) {
 		byName[r.from] = r
 	}
 	text := func(at, s string) string {
-		if !strings.Contains(s, "${") && !slices.Contains([]string{"when", "happened", "for_each"}, lastPart(at)) {
+		if !strings.Contains(s, "${") && !slices.Contains([]string{"when", "happened", "for_each"}, lastPart(at)) && !strings.HasSuffix(at, "/for_each/items") {
 			return s
 		}
 		for _, r := range renamed {
@@ -154,7 +154,11 @@ func (c *compiler) renameReferences(renamed []rename) {
 		n.When, n.Wait = text(at+"/when", n.When), text(at+"/wait", n.Wait)
 		n.Inputs = object(at+"/inputs", n.Inputs)
 		n.Set = schemas.Value(value(at+"/set", json.RawMessage(n.Set)))
-		n.ForEach = schemas.Value(value(at+"/for_each", json.RawMessage(n.ForEach)))
+		if n.ForEach != nil {
+			list := *n.ForEach
+			list.Items = schemas.Value(value(at+itemsAt(n), json.RawMessage(list.Items)))
+			n.ForEach = &list
+		}
 		if n.Review != nil {
 			r := *n.Review
 			r.Question = text(at+questionAt(n), r.Question)

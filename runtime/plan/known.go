@@ -56,7 +56,7 @@ func (c *compiler) toolShape(capability string) shape {
 // but each item is undone with its own.
 func (c *compiler) shapeFor(node, reader int, may reach) shape {
 	s := c.outputShape(node)
-	if len(c.plan.Nodes[node].ForEach) == 0 || node == reader && may&readsSelf != 0 {
+	if c.plan.Nodes[node].ForEach == nil || node == reader && may&readsSelf != 0 {
 		return s
 	}
 	list := object("type", text("array"))
@@ -105,13 +105,16 @@ func writtenShape(raw string) shape {
 
 // itemShape is what is known of an item of the node's for_each. Nodes with the same list share the answer.
 func (c *compiler) itemShape(node int) shape {
+	if node < 0 || c.plan.Nodes[node].ForEach == nil {
+		return shape{}
+	}
 	if h := c.prog.Nodes[node].ForEach.Whole(); h != nil {
 		if !h.Plain || h.Path.Root != "inputs" && h.Path.Root != "nodes" {
 			return shape{}
 		}
 		return c.items.of(h.Path.String(), func() shape { return c.listShape(h.Path, node) })
 	}
-	raw := string(c.plan.Nodes[node].ForEach)
+	raw := string(c.plan.Nodes[node].ForEach.Items)
 	return c.items.of(raw, func() shape {
 		t, err := document.Parse(raw)
 		if err != nil {

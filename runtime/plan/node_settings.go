@@ -2,14 +2,12 @@ package plan
 
 import (
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/runplane/runplane/runtime/plan/document"
-	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -151,7 +149,7 @@ func (c *compiler) misplaced(n *schemas.Node, at, kind string) {
 		switch {
 		case !f.isGiven(object):
 		case f.kinds == nil: // it goes with for_each
-			if len(n.ForEach) == 0 {
+			if n.ForEach == nil {
 				c.out.errorf(codeMisplacedField, at+"/"+f.name, "%s goes with for_each, which node %q does not have", f.name, n.ID)
 			}
 		case !slices.Contains(f.kinds, kind):
@@ -263,63 +261,6 @@ func (c *compiler) onUnknown(u *schemas.OnUnknown, at string) {
 	c.missing(v.Capability, "capability", "verify", at+"/verify")
 	if !c.missing(v.Happened, "happened: write a condition over its answer, such as ${size(output.items) > 0}", "verify", at+"/verify") {
 		c.condition("happened", v.Happened, at+"/verify/happened")
-	}
-}
-
-// list checks for_each as it is written; what an expression gives is checked with the expressions.
-func (c *compiler) list(n *schemas.Node, at string) {
-	if len(n.ForEach) == 0 {
-		return
-	}
-	c.inRange(at+"/max_parallel", "max_parallel", n.MaxParallel, 1, maxParallel)
-	c.inRange(at+"/max_items", "max_items", n.MaxItems, 1, c.lim.MaxItems)
-	t, err := document.Parse(string(n.ForEach))
-	if err != nil {
-		c.out.errorf(codeWrongType, at+"/for_each", "for_each is %v", err)
-		return
-	}
-	most, bound := n.MaxItems, "max_items"
-	if most == 0 {
-		most, bound = c.lim.MaxItems, "the most items"
-	}
-	switch t.Kind {
-	case '[':
-		if len(t.Items) > most {
-			f := c.out.errorf(codeOutOfRange, at+"/for_each", "for_each has %d items; %s is %d", len(t.Items), bound, most)
-			if n.MaxItems > 0 && len(t.Items) <= c.lim.MaxItems {
-				f.Path = at + "/max_items"
-				f.Fix = []schemas.PatchOp{opReplace(at+"/max_items", json.RawMessage(fmt.Sprint(len(t.Items))))}
-			}
-			return
-		}
-		most, bound = len(t.Items), "the number of items"
-	case '"':
-		c.listText(t.Text(), at+"/for_each")
-	default:
-		f := c.out.errorf(codeInvalidList, at+"/for_each", "for_each takes a list or one ${…} that gives one, got %s", t.TypeName())
-		if t.Kind == '{' {
-			f.Message += "; a list of its members would be [{key: …, value: …}, …]"
-		}
-	}
-	if n.MinSuccess != nil && (*n.MinSuccess < 0 || *n.MinSuccess > most) {
-		c.out.errorf(codeOutOfRange, at+"/min_success", "min_success must be from 0 to %d, which is %s, got %d", most, bound, *n.MinSuccess).Fix =
-			[]schemas.PatchOp{opReplace(at+"/min_success", json.RawMessage(fmt.Sprint(max(0, most))))}
-	}
-}
-
-// listText wants one expression. A path without its braces gets them.
-func (c *compiler) listText(text, at string) {
-	segments, fault := expr.Split(text)
-	if fault != nil || len(segments) == 1 && segments[0].Expression {
-		return // a fault is reported with the other strings
-	}
-	f := c.out.errorf(codeInvalidList, at, "for_each takes a list or one ${…} that gives one, got the text %q", expr.Shorten(text))
-	bare := strings.TrimSpace(text)
-	if strings.Contains(bare, "${") {
-		return
-	}
-	if whole := c.embraced(bare); whole != "" && bare != "" {
-		f.Fix = []schemas.PatchOp{c.fixText(at, text, func(string) string { return whole })}
 	}
 }
 

@@ -35,7 +35,7 @@ func (n *Node) templates(from *schemas.Node) []placed {
 	var item reach
 	if n.ForEach != nil {
 		item = readsItem
-		add(n.ForEach, "/for_each", 0)
+		add(n.ForEach, itemsAt(from), 0)
 	}
 	add(n.When, "/when", 0)
 	add(n.Inputs, "/inputs", item)
@@ -63,6 +63,14 @@ func (n *Node) templates(from *schemas.Node) []placed {
 		add(v.Output, at+"/output", item|readsOutput)
 	}
 	return list
+}
+
+// itemsAt is the pointer to the list of a node.
+func itemsAt(n *schemas.Node) string {
+	if n.ForEach.Bare {
+		return "/for_each"
+	}
+	return "/for_each/items"
 }
 
 // questionAt is the pointer to a review's question.

@@ -103,6 +103,7 @@ type Node struct {
 	declared inputCheck       // of workflow: the input schema of a named one
 
 	ForEach     *expr.Template // nil: the node runs once
+	language    expr.Evaluator // of the node's expressions, with the names of its items
 	MaxParallel int            // items in flight; 0: no limit of its own
 	MaxItems    int
 	MinSuccess  int // successful items that suffice; -1: all, as on_error decides

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -26,6 +27,9 @@ func (c *compiler) readsFrom(s site, r expr.Read) bool {
 	case "item", "index":
 		if s.may&readsItem == 0 {
 			c.noItem(s, r)
+			return false
+		}
+		if c.itemName(s, r.Path) {
 			return false
 		}
 		if root == "item" && !r.Guarded {
@@ -55,13 +59,13 @@ func (c *compiler) readsFrom(s site, r expr.Read) bool {
 
 // noItem reports item and index outside of for_each. A condition over the item becomes a filter of the list.
 func (c *compiler) noItem(s site, r expr.Read) {
-	root := r.Path.Root
+	root := cmp.Or(r.Path.As, r.Path.Root)
 	var list *expr.Template
 	if s.node >= 0 {
 		list = c.prog.Nodes[s.node].ForEach
 	}
 	switch {
-	case list == nil && c.outer != nil && len(c.outer.plan.Nodes[c.holder].ForEach) > 0:
+	case list == nil && c.outer != nil && c.outer.plan.Nodes[c.holder].ForEach != nil:
 		c.out.errorf(codeMisplacedRoot, s.at,
 			"%s is not known in the definition: pass it in, as in inputs: {x: \"${%s}\"} beside for_each, and read "+
 				"${inputs.x}", root, r.Path)
@@ -70,9 +74,9 @@ func (c *compiler) noItem(s site, r expr.Read) {
 	case s.field == "/when":
 		f := c.out.errorf(codeMisplacedRoot, s.at,
 			"when is asked once, before the list, and knows no %s: filter the list instead, as in for_each: "+
-				"\"${list.filter(item, item.ok)}\"", root)
+				"\"${list.filter(%[1]s, %[1]s.ok)}\"", root)
 		holes := slices.Collect(list.Placeholders())
-		if root == "index" || len(holes) != 1 || holes[0].At != "" || holes[0].Inside || s.Inside {
+		if r.Path.Root == "index" || len(holes) != 1 || holes[0].At != "" || holes[0].Inside || s.Inside {
 			return
 		}
 		of := holes[0].Text
@@ -81,7 +85,9 @@ func (c *compiler) noItem(s site, r expr.Read) {
 		}
 		at := c.at(s.node)
 		f.Fix = []schemas.PatchOp{
-			c.fixText(at+"/for_each", holes[0].Source, func(string) string { return "${" + of + ".filter(item, " + s.Text + ")}" }),
+			c.fixText(at+itemsAt(&c.plan.Nodes[s.node]), holes[0].Source, func(string) string {
+				return "${" + of + ".filter(" + root + ", " + s.Text + ")}"
+			}),
 			opRemove(s.at),
 		}
 	default:

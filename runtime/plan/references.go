@@ -81,7 +81,16 @@ func (m meant) local(root string) bool {
 			return true
 		}
 	}
-	return false
+	return m.ownName(root)
+}
+
+// ownName reports whether the name is that of the item or of its index, given by the list of the node.
+func (m meant) ownName(name string) bool {
+	if m.may&readsItem == 0 || m.node < 0 || m.plan.Nodes[m.node].ForEach == nil {
+		return false
+	}
+	list := m.plan.Nodes[m.node].ForEach
+	return name == list.As || name == list.IndexAs
 }
 
 // named reads a reference that begins with the name of a node or an input.

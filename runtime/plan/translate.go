@@ -25,7 +25,7 @@ func (c *compiler) translated(s site) (after site, ok bool) {
 	}
 	var faults []expr.Fault
 	if !s.Plain {
-		_, faults = c.prog.language.Check(s.Text)
+		_, faults = c.language(s.node).Check(s.Text)
 	}
 	if !r.Changed && len(r.Stuck) == 0 {
 		return s, true
@@ -49,7 +49,7 @@ func (c *compiler) translated(s site) (after site, ok bool) {
 	if r.Whole {
 		written = r.Text
 	}
-	if problem := c.unusable(written); problem != "" {
+	if problem := c.unusable(s.node, written); problem != "" {
 		c.out.add(severity, code, s.at, "%s: that would be %s, where %s", strings.Join(r.Said, "; "), expr.Shorten(written), problem)
 		return s, false
 	}
@@ -66,7 +66,7 @@ func (c *compiler) translated(s site) (after site, ok bool) {
 	h := *s.Placeholder
 	h.Text, h.Source = r.Text, c.texts[s.at]
 	h.Offset = strings.Index(h.Source, written) + len("${")
-	h.Path, h.Plain = expr.ParsePath(h.Text)
+	h.Path, h.Plain = c.language(s.node).Path(h.Text)
 	s.Placeholder = &h
 	return s, true
 }
@@ -84,8 +84,8 @@ func (s site) decides() bool {
 }
 
 // unusable says what is wrong with a string of a plan; empty: its expressions compile.
-func (c *compiler) unusable(source string) string {
-	t, bad := expr.NewText(source, c.prog.language, c.lim.Limits)
+func (c *compiler) unusable(node int, source string) string {
+	t, bad := expr.NewText(source, c.language(node), c.lim.Limits)
 	if len(bad) > 0 {
 		return bad[0].Message
 	}
@@ -93,7 +93,7 @@ func (c *compiler) unusable(source string) string {
 		if h.Plain {
 			continue
 		}
-		if _, faults := c.prog.language.Check(h.Text); len(faults) > 0 {
+		if _, faults := c.language(node).Check(h.Text); len(faults) > 0 {
 			return faults[0].Message
 		}
 	}

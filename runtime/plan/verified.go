@@ -17,7 +17,7 @@ func (c *compiler) verified(s site, r expr.Read, node int) {
 		return
 	}
 	steps := r.Path.Steps[2:]
-	if len(c.plan.Nodes[node].ForEach) > 0 && (node != s.node || s.may&readsSelf == 0) { // a list of such outputs
+	if c.plan.Nodes[node].ForEach != nil && (node != s.node || s.may&readsSelf == 0) { // a list of such outputs
 		if len(steps) == 0 || steps[0].Index < 0 {
 			return
 		}

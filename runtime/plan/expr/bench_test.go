@@ -18,7 +18,7 @@ func BenchmarkRender(b *testing.B) {
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			lim := Limits{}.WithDefaults()
-			template, bad := NewTemplate(json.RawMessage(bm.template), &language{lim: lim}, lim)
+			template, bad := NewTemplate(json.RawMessage(bm.template), NewEvaluator(lim), lim)
 			if len(bad) > 0 {
 				b.Fatal(bad)
 			}

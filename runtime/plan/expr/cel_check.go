@@ -24,10 +24,11 @@ type compiledExpression struct {
 }
 
 func (l *language) expression(text string) *compiledExpression {
-	if c, ok := l.compiled.Load(text); ok {
+	key := l.names.key(text)
+	if c, ok := l.compiled.Load(key); ok {
 		return c.(*compiledExpression)
 	}
-	c, _ := l.compiled.LoadOrStore(text, &compiledExpression{})
+	c, _ := l.compiled.LoadOrStore(key, &compiledExpression{})
 	return c.(*compiledExpression)
 }
 
@@ -60,18 +61,18 @@ func (l *language) Check(text string) (Facts, []Fault) {
 	if c.beyond {
 		return Facts{}, []Fault{{Code: CodeTooLarge, Message: "the expressions of the plan are too much to check together; nest them less, or use fewer of them"}}
 	}
-	c.check.Do(func() { c.checkText(text) })
+	c.check.Do(func() { c.checkText(text, l.names) })
 	return c.facts, c.faults
 }
 
-func (c *compiledExpression) checkText(text string) {
+func (c *compiledExpression) checkText(text string, own names) {
 	e := celEnvironment()
 	parsed, issues := e.Parse(text)
 	if issues.Err() != nil {
 		c.faults = syntaxFaults(text, issues)
 		return
 	}
-	w := walker{info: parsed.NativeRep().SourceInfo(), text: text}
+	w := walker{info: parsed.NativeRep().SourceInfo(), text: text, names: own}
 	w.walk(parsed.NativeRep().Expr())
 	c.faults = w.faults
 	if len(c.faults) == 0 {

@@ -64,6 +64,9 @@ func celOptions() []cel.EnvOption {
 	for _, root := range slices.Concat(Roots, localRoots) {
 		options = append(options, cel.Variable(root, cel.DynType))
 	}
+	for name := range namedRoots {
+		options = append(options, cel.Variable(name, cel.DynType))
+	}
 	return slices.Concat(options, codecs(), mixedFunctions(), computedKeys(), caseFunctions(), timeFunctions(), regexFunctions(),
 		listFunctions(), untypedLists(), absentFunctions())
 }

@@ -17,7 +17,7 @@ import (
 // JSON.
 func (l *language) Eval(ctx context.Context, text string, scope Scope, m *Meter) (json.RawMessage, error) {
 	c := l.expression(text)
-	c.check.Do(func() { c.checkText(text) })
+	c.check.Do(func() { c.checkText(text, l.names) })
 	if len(c.faults) > 0 {
 		return nil, schemas.Errorf(schemas.CodeExpressionError, "`%s`: %s", Shorten(text), c.faults[0].Message)
 	}
@@ -78,7 +78,8 @@ func variables(scope Scope, reads []Read) (*reading, error) {
 			}
 			continue
 		}
-		if _, have := vars[r.Path.Root]; have {
+		name := r.Path.variable()
+		if _, have := vars[name]; have {
 			continue
 		}
 		v, ok := rootValue(scope, r.Path.Root)
@@ -91,11 +92,11 @@ func variables(scope Scope, reads []Read) (*reading, error) {
 				return nil, notHere(r.Path)
 			}
 			if v = item; r.Path.Root == "index" {
-				vars["index"] = int64(index)
+				vars[name] = int64(index)
 				continue
 			}
 		}
-		all.read(vars, r.Path.Root, r.Path.Root, v)
+		all.read(vars, name, r.Path.Root, v)
 	}
 	return all, nil
 }

@@ -106,7 +106,7 @@ func (s *surveyor) comprehension(c ast.ComprehensionExpr) {
 	s.visit(c.AccuInit())
 	names := map[string]Path{c.IterVar(): {}, c.IterVar2(): {}, c.AccuVar(): {}}
 	if p, _, _, ok := s.path(c.IterRange()); ok && c.IterVar2() == "" {
-		names[c.IterVar()] = Path{p.Root, append(slices.Clone(p.Steps), Step{Index: 0})}
+		names[c.IterVar()] = extend(p, Step{Index: 0})
 	}
 	if r := c.IterRange(); r.Kind() == ast.ListKind && r.AsList().Size() == 0 { // cel.bind: the variable is its first value
 		if p, _, _, ok := s.path(c.AccuInit()); ok {
@@ -135,6 +135,9 @@ func (s *surveyor) path(e ast.Expr) (p Path, guarded, own, ok bool) {
 		name := e.AsIdent()
 		if p, bound := s.stand[name]; bound {
 			return p, false, false, p.Root != ""
+		}
+		if root, ok := namedRoots[name]; ok {
+			return Path{Root: root, As: s.given[e.ID()]}, false, true, true
 		}
 		return Path{Root: name}, false, true, isRoot(name)
 	case ast.SelectKind:
@@ -166,7 +169,10 @@ func (s *surveyor) path(e ast.Expr) (p Path, guarded, own, ok bool) {
 	return Path{}, false, false, false
 }
 
-func extend(p Path, s Step) Path { return Path{p.Root, append(slices.Clone(p.Steps), s)} }
+func extend(p Path, s Step) Path {
+	p.Steps = append(slices.Clone(p.Steps), s)
+	return p
+}
 
 func (s *surveyor) operation(e ast.Expr) {
 	c := e.AsCall()
@@ -183,7 +189,7 @@ func (s *surveyor) operation(e ast.Expr) {
 
 // survey finds the operations of a checked expression, and what it reads of elements; reads are what it reads otherwise.
 func survey(tree *ast.AST, w *walker, reads []Read) (elements []Read, operations []Operation) {
-	s := surveyor{walker: walker{info: w.info, text: w.text, reads: slices.Clone(reads)}, tree: tree}
+	s := surveyor{walker: walker{info: w.info, text: w.text, given: w.given, reads: slices.Clone(reads)}, tree: tree}
 	s.visit(tree.Expr())
 	return s.finish()[len(reads):], s.ops
 }

@@ -16,7 +16,9 @@ import (
 type walker struct {
 	info   *ast.SourceInfo
 	text   string
-	bound  []string // variables of the macros around
+	names  names
+	given  map[int64]string // the names that the plan gives roots, by the ids of their expressions
+	bound  []string         // variables of the macros around
 	reads  []Read
 	faults []Fault
 }
@@ -100,7 +102,7 @@ func (w *walker) call(e ast.Expr) {
 	c := e.AsCall()
 	name := c.FunctionName()
 	if c.IsMemberFunction() {
-		if space := c.Target(); space.Kind() == ast.IdentKind && !slices.Contains(w.bound, space.AsIdent()) && !isRoot(space.AsIdent()) {
+		if space := c.Target(); space.Kind() == ast.IdentKind && !slices.Contains(w.bound, space.AsIdent()) && !isRoot(w.names.root(space.AsIdent())) {
 			name = space.AsIdent() + "." + name
 		} else {
 			w.walk(c.Target())
@@ -123,8 +125,8 @@ func (w *walker) call(e ast.Expr) {
 func (w *walker) chain(e ast.Expr) (p Path, guarded, ok bool) {
 	switch e.Kind() {
 	case ast.IdentKind:
-		name := e.AsIdent()
-		return Path{Root: name}, false, isRoot(name) && !slices.Contains(w.bound, name)
+		p, ok := w.identifier(e)
+		return p, false, ok
 	case ast.SelectKind:
 		s := e.AsSelect()
 		p, guarded, ok = w.chain(s.Operand())

@@ -49,6 +49,20 @@ func ReplaceWord(text, word, with string) string {
 	}
 }
 
+// RenameRoot gives a name of an expression another name, wherever it stands for itself and not for a key.
+func RenameRoot(expression, from, to string) string {
+	var b strings.Builder
+	l, done, before := lexer{text: expression}, 0, token{}
+	for t := l.next(); t.kind != tokenEnd && t.kind != tokenBroken; t = l.next() {
+		if t.kind == tokenIdent && t.text == from && before.text != "." && before.text != "?" {
+			b.WriteString(expression[done:t.at] + to)
+			done = t.at + len(from)
+		}
+		before = t
+	}
+	return b.String() + expression[done:]
+}
+
 // ReplaceExpression replaces the first ${…} that holds an expression, with its braces.
 func ReplaceExpression(s, expression, with string) string {
 	for from := 0; ; {

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// Evaluator is the expression language of ${…}. Plain paths never reach it. Both methods are safe for concurrent use and
+// Evaluator is the expression language of ${…}. Plain paths never reach it. Its methods are safe for concurrent use and
 // cache what they compiled, by text.
 type Evaluator interface {
 	// Check compiles an expression and returns what it reads, or everything that is wrong with it.
@@ -16,6 +16,10 @@ type Evaluator interface {
 	// Eval evaluates an expression to JSON, and counts in m what that took. Its errors are *schemas.Error with code
 	// expression_error or payload_too_large, those of the scope, and ErrInterrupted.
 	Eval(ctx context.Context, text string, scope Scope, m *Meter) (json.RawMessage, error)
+	// Path reads text as a plain path.
+	Path(text string) (p Path, ok bool)
+	// Named returns the evaluator of places where the item of for_each and its index have names of their own; empty: item and index.
+	Named(item, index string) Evaluator
 }
 
 // ErrInterrupted is the error of an evaluation that was ended with its context. It says nothing about the expression: the
@@ -41,11 +45,19 @@ type Read struct {
 }
 
 // NewEvaluator makes the evaluator of one program, within the limits.
-func NewEvaluator(lim Limits) Evaluator { return &language{lim: lim.WithDefaults()} }
+func NewEvaluator(lim Limits) Evaluator {
+	return &language{compilations: &compilations{lim: lim.WithDefaults()}}
+}
 
 // language is the Evaluator of one program: the shared environment with this program's compiled expressions.
 type language struct {
+	*compilations
+	names names
+}
+
+// compilations are the compiled expressions of one program.
+type compilations struct {
 	lim      Limits
-	compiled sync.Map // text → *compiledExpression
+	compiled sync.Map // names.key → *compiledExpression
 	checked  atomic.Int64
 }

@@ -166,7 +166,7 @@ func (r *rewriter) otherwise(t *tree) *tree {
 	left, right := r.link(t.kids[0]), r.tree(t.kids[1])
 	r.say("a ?? b is written a != null ? a : b")
 	root, steps, ok := left.chain()
-	path := Path{root, steps}
+	path := Path{Root: root, Steps: steps}
 	switch {
 	case !ok || slices.Contains(r.bound, root) && len(steps) == 0:
 		left = r.optional(left, nil)
@@ -303,5 +303,5 @@ func (r *rewriter) typeOf(t *tree) string {
 	if !ok || slices.Contains(r.bound, root) || !isRoot(root) {
 		return ""
 	}
-	return r.names.Type(Path{root, steps})
+	return r.names.Type(Path{Root: root, Steps: steps})
 }

@@ -189,7 +189,7 @@ func (r *rewriter) compared(t *tree) *tree {
 		if !ok || !isText || slices.Contains(r.bound, root) {
 			continue
 		}
-		if value, said := r.names.Value(Path{root, steps}, text); said != "" {
+		if value, said := r.names.Value(Path{Root: root, Steps: steps}, text); said != "" {
 			r.say(said)
 			if r.Code == "" {
 				r.Code = CodeWrongValue

@@ -50,7 +50,7 @@ func foreignValue(t *testing.T, text string) (Rewriting, string) {
 		source = r.Text
 	}
 	lim := Limits{}.WithDefaults()
-	l := &language{lim: lim}
+	l := NewEvaluator(lim)
 	template, bad := NewText(source, l, lim)
 	if len(bad) > 0 {
 		t.Errorf("%s becomes %s: %v", text, r.Text, bad)

@@ -19,7 +19,7 @@ func FuzzExpression(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		lim := Limits{}.WithDefaults()
-		template, bad := NewText("${"+text+"}", &language{lim: lim}, lim)
+		template, bad := NewText("${"+text+"}", NewEvaluator(lim), lim)
 		if len(bad) > 0 {
 			return
 		}
@@ -67,7 +67,7 @@ func FuzzRender(f *testing.F) {
 	f.Add(`"${inputs.x * 2.0}"`, `{"x":1e400}`)
 	f.Fuzz(func(t *testing.T, raw, data string) {
 		lim := Limits{}.WithDefaults()
-		template, bad := NewTemplate(json.RawMessage(raw), &language{lim: lim}, lim)
+		template, bad := NewTemplate(json.RawMessage(raw), NewEvaluator(lim), lim)
 		if len(bad) > 0 || !json.Valid([]byte(data)) {
 			return
 		}

@@ -86,7 +86,7 @@ func TestReadsOfOneExpressionAreBounded(t *testing.T) {
 		t.Errorf("three: %v", err)
 	}
 	larger := Limits{MaxExpression: 4096, MaxBound: 4 << 20}
-	when, bad := NewText("${size(nodes.a.output) + size(nodes.b.output) + size(nodes.c.output) > 0}", &language{}, larger)
+	when, bad := NewText("${size(nodes.a.output) + size(nodes.b.output) + size(nodes.c.output) > 0}", NewEvaluator(larger), larger)
 	if len(bad) > 0 {
 		t.Fatal(bad)
 	}

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 type Path struct {
 	Root  string
 	Steps []Step
+	As    string // the name that the plan gives the root in place of its own; empty: none
 }
 
 // Step goes into an object by key or into a list by index.
@@ -94,7 +96,7 @@ func parseIndex(text string) (s Step, end int, ok bool) {
 }
 
 // String writes the path in its shortest form.
-func (p Path) String() string { return p.Root + StepsString(p.Steps) }
+func (p Path) String() string { return cmp.Or(p.As, p.Root) + StepsString(p.Steps) }
 
 // StepsString writes steps as they follow a root: .output.items[0].
 func StepsString(steps []Step) string {
@@ -126,11 +128,15 @@ func IsName(s string) bool {
 }
 
 // UpTo is the path without the steps from i on; it shares the others.
-func (p Path) UpTo(i int) Path { return Path{p.Root, p.Steps[:i:i]} }
+func (p Path) UpTo(i int) Path {
+	p.Steps = p.Steps[:i:i]
+	return p
+}
 
 // Then is the path with one more step, by key.
 func (p Path) Then(key string) Path {
-	return Path{p.Root, append(slices.Clone(p.Steps), Step{Key: key, Index: -1})}
+	p.Steps = append(slices.Clone(p.Steps), Step{Key: key, Index: -1})
+	return p
 }
 
 // In follows the steps of the path into a value; nil: they do not lead anywhere.

@@ -173,7 +173,7 @@ func (s Step) In(t *document.Tree) *document.Tree {
 
 // noSuchStep says why step i of the path cannot be taken from value at.
 func noSuchStep(p Path, i int, at *document.Tree, node *NodeValue) *schemas.Error {
-	have := Path{p.Root, p.Steps[:i]}.String()
+	have := p.UpTo(i).String()
 	s := p.Steps[i]
 	e := schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: ", p)
 	switch {

@@ -16,7 +16,7 @@ import (
 func render(t testing.TB, raw string, s Scope, lim Limits) (string, error) {
 	t.Helper()
 	lim = lim.WithDefaults()
-	template, bad := NewTemplate(json.RawMessage(raw), &language{lim: lim}, lim)
+	template, bad := NewTemplate(json.RawMessage(raw), NewEvaluator(lim), lim)
 	if len(bad) > 0 {
 		return "", schemas.Errorf(schemas.CodeExpressionError, "%s", bad[0].Message)
 	}
@@ -163,7 +163,7 @@ func TestBoolAndText(t *testing.T) {
 		{"${inputs.n > 2}", true, ""}, {"${inputs.n > 5}", false, ""}, {"true", true, ""}, {"false", false, ""},
 		{"${inputs.n}", false, "must be true or false, got 3"}, {"${inputs.order_id}", false, `got "A-17"`},
 	} {
-		template, bad := NewText(tt.when, &language{lim: lim}, lim)
+		template, bad := NewText(tt.when, NewEvaluator(lim), lim)
 		if len(bad) > 0 {
 			t.Fatal(bad)
 		}
@@ -173,7 +173,7 @@ func TestBoolAndText(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{"10m": "10m", "${inputs.n}m": "3m", "${inputs.order_id}": "A-17", "${inputs.list}": "[1,2,3]", "${inputs.quote}": "say \"hi\"\n"} {
-		template, _ := NewText(text, &language{lim: lim}, lim)
+		template, _ := NewText(text, NewEvaluator(lim), lim)
 		if got, err := template.Text(t.Context(), sampleScope(), lim); got != want || err != nil {
 			t.Errorf("%s: got %q, %v, want %q", text, got, err, want)
 		}
@@ -202,7 +202,7 @@ func TestValueIsDecodedOnceByMany(t *testing.T) {
 
 func TestRenderSharedTemplateConcurrently(t *testing.T) {
 	lim := Limits{}.WithDefaults()
-	template, _ := NewTemplate(json.RawMessage(`{"x":"${nodes.a.output.items.filter(i, i.n > inputs.n - 2).size()}","y":"${nodes.a.output.n}"}`), &language{lim: lim}, lim)
+	template, _ := NewTemplate(json.RawMessage(`{"x":"${nodes.a.output.items.filter(i, i.n > inputs.n - 2).size()}","y":"${nodes.a.output.n}"}`), NewEvaluator(lim), lim)
 	s := sampleScope()
 	var wg sync.WaitGroup
 	for range 8 {
@@ -265,6 +265,10 @@ func (u unused) Eval(_ context.Context, text string, _ Scope, _ *Meter) (json.Ra
 	u.t.Errorf("%s was evaluated", text)
 	return nil, nil
 }
+
+func (unused) Path(text string) (Path, bool) { return ParsePath(text) }
+
+func (u unused) Named(string, string) Evaluator { return u }
 
 func TestPlainPathsSkipTheExpressionLanguage(t *testing.T) {
 	lim := Limits{}.WithDefaults()

@@ -66,7 +66,7 @@ func NewTemplate(raw json.RawMessage, language Evaluator, lim Limits) (*Template
 }
 
 func treeTemplate(t *document.Tree, language Evaluator, lim Limits) (*Template, []BadString) {
-	b := templateBuilder{lim: lim}
+	b := templateBuilder{lim: lim, language: language}
 	b.value(t, "")
 	b.flush()
 	return &Template{parts: b.parts, language: language, size: b.size}, b.bad
@@ -78,11 +78,12 @@ func NewText(s string, language Evaluator, lim Limits) (*Template, []BadString) 
 }
 
 type templateBuilder struct {
-	lim     Limits
-	parts   []part
-	literal []byte
-	size    int
-	bad     []BadString
+	lim      Limits
+	language Evaluator
+	parts    []part
+	literal  []byte
+	size     int
+	bad      []BadString
 }
 
 func (b *templateBuilder) flush() {
@@ -156,7 +157,7 @@ func (b *templateBuilder) text(s, at string) {
 			b.literal = document.AppendEscaped(b.literal, segment.Text)
 			continue
 		}
-		h, fault := newHole(segment, b.lim)
+		h, fault := newHole(segment, b.language, b.lim)
 		if fault != nil {
 			b.bad = append(b.bad, BadString{at, s, *fault})
 			continue
@@ -235,7 +236,7 @@ func expressionEnd(s string, from int) (int, bool) {
 	}
 }
 
-func newHole(s Segment, lim Limits) (*Placeholder, *Fault) {
+func newHole(s Segment, language Evaluator, lim Limits) (*Placeholder, *Fault) {
 	text := strings.TrimSpace(s.Text)
 	h := &Placeholder{Text: text, Offset: s.At + strings.Index(s.Text, text)}
 	switch {
@@ -244,7 +245,7 @@ func newHole(s Segment, lim Limits) (*Placeholder, *Fault) {
 	case len(text) > lim.MaxExpression:
 		return nil, &Fault{Code: CodeTooLarge, At: s.At, Message: "the expression is too long; move parts of it into `set` nodes"}
 	}
-	h.Path, h.Plain = ParsePath(text)
+	h.Path, h.Plain = language.Path(text)
 	return h, nil
 }
 
