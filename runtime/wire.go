@@ -30,7 +30,8 @@ type Config struct {
 	// Policies and Quotas are set by the operator; SetPolicies and SetQuotas of Capabilities replace them.
 	Policies schemas.Policies
 	Quotas   call.QuotaRules
-	Log      hclog.Logger // nil: silent
+	Secrets  map[string]string // by name, for the inputs of calls; SetSecrets of Capabilities replaces them
+	Log      hclog.Logger      // nil: silent
 	Limits   engine.Limits
 	NewID    func() string  // makes the ids of executions and sessions; nil: ULIDs
 	Random   func() float64 // returns a number in [0,1), for jitter; nil: math/rand. It is called from many goroutines
@@ -65,7 +66,7 @@ func New(c Config) *Runtime {
 		Written: func(key store.Key) { r.Executions.StateWritten(key) },
 	})
 	r.Capabilities = capability.New(capability.Config{
-		Store: s, Log: c.Log, Sessions: r.Sessions, Realms: c.Realms, Policies: c.Policies, Quotas: c.Quotas, MaxCache: c.MaxCache,
+		Store: s, Log: c.Log, Sessions: r.Sessions, Realms: c.Realms, Policies: c.Policies, Quotas: c.Quotas, Secrets: c.Secrets, MaxCache: c.MaxCache,
 		NewID: c.NewID, Random: c.Random,
 	})
 	r.journal = journal.Open(journal.Config{

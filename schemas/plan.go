@@ -220,6 +220,7 @@ type Explain struct {
 	MaxCalls     int        `json:"max_calls" jsonschema:"description=number of attempts if every retry is used"`
 	Reviews      []string   `json:"reviews" jsonschema:"description=nodes that wait for a person"`
 	OnceNodes    []string   `json:"once_nodes" jsonschema:"description=nodes that are never repeated without a decision"`
+	Secrets      []string   `json:"secrets,omitempty" jsonschema:"description=names of the secrets that calls are sent with"`
 
 	MaxExecutions int `json:"max_executions" jsonschema:"description=executions of workflow nodes; at every depth; if every list is as long as its limit"`
 	MaxItems      int `json:"max_items" jsonschema:"description=items of for_each nodes; at every depth"`

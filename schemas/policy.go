@@ -88,6 +88,7 @@ type Policy struct {
 	Effect          Effect           `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=overrides the tool's own annotations"`
 	IdempotencyArg  string           `json:"idempotency_arg,omitempty" jsonschema:"description=input that takes the idempotency key; makes the capability idempotent"`
 	Protocol        string           `json:"protocol,omitempty" jsonschema:"enum=auto,enum=2024-11-05,enum=2025-03-26,enum=2025-06-18,enum=2025-11-25,enum=2026-07-28,description=MCP version to speak with the realm"`
+	Secrets         []string         `json:"secrets,omitempty" jsonschema:"description=names of secrets that inputs of calls may read as ${secret.name}"`
 	Required        *bool            `json:"required,omitempty" jsonschema:"description=this process is ready only while the realm works"`
 
 	// TimeoutFrom is the level that set Timeout, as errors name it; [Policies.For] sets it.
@@ -125,6 +126,9 @@ func (p Policy) Or(base Policy) Policy {
 	}
 	p.IdempotencyArg = cmp.Or(p.IdempotencyArg, base.IdempotencyArg)
 	p.Protocol = cmp.Or(p.Protocol, base.Protocol)
+	if p.Secrets == nil {
+		p.Secrets = base.Secrets
+	}
 	p.Required = cmp.Or(p.Required, base.Required)
 	return p
 }

@@ -14,6 +14,7 @@ import (
 type Config struct {
 	MCPServers map[string]schemas.Realm `json:"mcpServers,omitempty" jsonschema:"description=realm name to MCP server; the same object as in Claude Desktop\\, Cursor and VS Code"`
 	Policies   schemas.Policies         `json:"policies,omitzero" jsonschema:"description=what holds for every call\\, for a realm\\, for a capability; the nearest level wins"`
+	Secrets    map[string]string        `json:"secrets,omitempty" jsonschema:"description=name to value\\, as in ${env:SHOP_TOKEN}: plans read them as ${secret.name} in the inputs of calls for which a policy names them"`
 	Store      string                   `json:"store,omitempty"`
 	Shards     int                      `json:"shards,omitempty"`
 	HTTP       string                   `json:"http,omitempty"`

@@ -35,6 +35,9 @@ func (r *reader) check(c *Config) {
 		}
 	}
 	realms := slices.Sorted(maps.Keys(c.MCPServers))
+	r.secrets(c.Secrets)
+	secrets := slices.Sorted(maps.Keys(c.Secrets))
+	r.allowed("/policies/default", &c.Policies.Default, secrets)
 	r.policy("/policies/default", &c.Policies.Default, realms)
 	for _, name := range slices.Sorted(maps.Keys(c.Policies.Realms)) {
 		field := schemas.PointerTo("/policies/realms", name)
@@ -48,9 +51,11 @@ func (r *reader) check(c *Config) {
 		}
 		p := c.Policies.Realms[name]
 		r.policy(field, &p.Policy, realms)
+		r.allowed(field, &p.Policy, secrets)
 		for capability, own := range p.Capabilities {
 			at := schemas.PointerTo(field+"/capabilities", capability)
 			r.policy(at, &own, realms)
+			r.allowed(at, &own, secrets)
 			if own.Protocol != "" {
 				r.fail(at+"/protocol", "the protocol is set for a whole realm: set policies.realms.%s.protocol", name)
 			}

@@ -119,7 +119,7 @@ func (r *reader) hidden(field string) (string, bool) {
 	if text, ok := r.expanded[field]; ok {
 		return "the value of " + text, true
 	}
-	if v := r.doc.Find(field); v != nil && inRealm(field) {
+	if v := r.doc.Find(field); v != nil && (inRealm(field) || isSecret(field)) {
 		return v.TypeName(), true
 	}
 	return "", false
@@ -296,7 +296,7 @@ func (r *reader) scalar(t *document.Tree, at string, w wanted) {
 	case w.isDuration() && t.Kind == '0':
 		r.failAt(r.doc.Position(t), at, "a duration needs a unit: write %q", r.doc.Written(t)+"s")
 		*t = t.As('"', `"0s"`)
-	case inRealm(at) && w.allows("string"):
+	case (inRealm(at) || isSecret(at)) && w.allows("string"):
 		*t = t.As('"', document.Quote(r.doc.Written(t)))
 	case w.allows("integer") && !w.allows("number") && strings.ContainsAny(t.Raw, ".eE"):
 		if n, err := strconv.ParseFloat(t.Raw, 64); err == nil && n == float64(int64(n)) {
@@ -304,6 +304,9 @@ func (r *reader) scalar(t *document.Tree, at string, w wanted) {
 		}
 	}
 }
+
+// isSecret reports whether a JSON pointer leads to a secret.
+func isSecret(pointer string) bool { return strings.HasPrefix(pointer, "/secrets/") }
 
 func inRealm(pointer string) bool { return strings.HasPrefix(pointer, "/mcpServers/") }
 

@@ -166,6 +166,7 @@ func (r *reloader) apply(next Config) error {
 	p.runtime.Capabilities.Forget(slices.Concat(change.Removed, change.Restarted)...)
 	p.runtime.Capabilities.SetPolicies(next.Policies)
 	p.runtime.Capabilities.SetQuotas(next.quotas())
+	p.runtime.Capabilities.SetSecrets(next.Secrets)
 	for _, w := range next.Warnings {
 		p.log.Warn(w)
 	}

@@ -70,7 +70,8 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 	}
 	expr.LimitMemory(int64(c.Limits.MaxEvaluation))
 	p.runtime = runtime.New(runtime.Config{
-		Store: p.store, Realms: realms{p.pool}, Policies: c.Policies, Quotas: c.quotas(), Log: p.log.Named("runtime"),
+		Store: p.store, Realms: realms{p.pool}, Policies: c.Policies, Quotas: c.quotas(), Secrets: c.Secrets,
+		Log: p.log.Named("runtime"),
 		Limits: engine.Limits{
 			Plan: plan.Limits{
 				MaxNodes: c.Limits.MaxNodes, MaxBytes: c.Limits.MaxPlanBytes, Limits: expr.Limits{MaxLevels: c.Limits.MaxDepth},

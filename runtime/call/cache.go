@@ -148,6 +148,15 @@ func (a *Cache) put(q cacheKey, res *Result) {
 	a.used += size
 }
 
+// Clear removes all results.
+func (a *Cache) Clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for a.recent.Len() > 0 {
+		a.drop(a.recent.Back())
+	}
+}
+
 // drop removes a result. The caller holds a.mu.
 func (a *Cache) drop(e *list.Element) {
 	have := a.recent.Remove(e).(*cacheEntry)

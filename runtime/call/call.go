@@ -18,6 +18,7 @@ type Call struct {
 	Realm      string
 	Capability string
 	Inputs     json.RawMessage // a JSON object; nil counts as {}
+	Secrets    []string        // names of the secrets to which Inputs has references, see expr.SecretReference
 	Effect     schemas.Effect
 	Attempt    int // from 1
 

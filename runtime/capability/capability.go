@@ -26,11 +26,12 @@ type Config struct {
 	Log      hclog.Logger
 	Sessions *session.Sessions
 	Realms   Realms
-	Policies schemas.Policies // see SetPolicies
-	Quotas   call.QuotaRules  // see SetQuotas
-	MaxCache int              // bytes of cached answers; 0: 32 MiB
-	NewID    func() string    // for idempotency keys of direct calls
-	Random   func() float64   // returns a number in [0,1), for jitter
+	Policies schemas.Policies  // see SetPolicies
+	Quotas   call.QuotaRules   // see SetQuotas
+	Secrets  map[string]string // see SetSecrets
+	MaxCache int               // bytes of cached answers; 0: 32 MiB
+	NewID    func() string     // for idempotency keys of direct calls
+	Random   func() float64    // returns a number in [0,1), for jitter
 }
 
 // Capabilities implements the contract Capability, and has the call chain that every call passes.
@@ -46,6 +47,7 @@ type Capabilities struct {
 
 	checkers  checkers
 	rules     atomic.Pointer[resolvedRules]
+	secrets   atomic.Pointer[map[string]string]
 	breakers  *call.Breakers
 	bulkheads call.Bulkheads
 	rates     *call.Rates
@@ -66,6 +68,7 @@ func New(config Config) *Capabilities {
 	}
 	c.SetPolicies(config.Policies)
 	c.SetQuotas(config.Quotas)
+	c.SetSecrets(config.Secrets)
 	c.chain()
 	return c
 }

@@ -31,6 +31,7 @@ func (c *Capabilities) chain() {
 		call.Timeout,
 		call.Heartbeat,
 		c.checkDrift,
+		c.fillSecrets,
 	)
 	c.direct = call.Chain(c.attempt,
 		call.Fallback(c.fallbackCall),

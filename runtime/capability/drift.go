@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 )
@@ -26,6 +27,7 @@ func (c *Capabilities) checkDrift(next call.Invoker) call.Invoker {
 			return nil, err
 		}
 		inputs, problems := checker.CheckSettled(records.OrElse(planned.Inputs, "{}"))
+		problems = plan.AfterSecrets(problems, inputs, planned.Secrets)
 		switch compatible := len(problems) == 0 && live.Effect.Rank() <= planned.Effect.Rank(); {
 		case live.Hash == planned.Hash && len(problems) > 0: // accepted by a person, and not checked yet
 			return nil, schemas.InvalidArguments(problems).WithOutcome(schemas.NotRun)

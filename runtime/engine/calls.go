@@ -59,7 +59,7 @@ func (o *owner) makeCall(c pendingCall) {
 		o.x.rollbacks.recent.noteCall(&c)
 	}
 	attempt := &call.Call{
-		Realm: c.target.Realm, Capability: c.target.Capability, Inputs: c.inputs, Effect: c.effect, Attempt: c.attempt,
+		Realm: c.target.Realm, Capability: c.target.Capability, Inputs: c.inputs, Secrets: c.target.SecretNames(), Effect: c.effect, Attempt: c.attempt,
 		Key: c.key, IdempotencyArg: c.target.IdempotencyArg, Timeout: c.target.Timeout.Std(), TimeoutFrom: c.target.TimeoutFrom,
 		Heartbeat: c.target.HeartbeatTimeout.Std(), Rules: o.r.capabilities.RulesOf(c.target.Realm, c.target.Capability),
 		Hash: c.hash, Accepted: c.hash != c.target.Hash, BeforeSend: o.checkLease,

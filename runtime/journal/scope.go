@@ -101,7 +101,7 @@ func (s Scope) inputs(target *plan.Target) (json.RawMessage, error) {
 			return s.stored(schemas.Value(k.Inputs), k.Ref)
 		}
 	}
-	return target.Inputs.Render(s.ctx, s, s.journal.limits.Plan.Limits)
+	return target.Render(s.ctx, s, s.journal.limits.Plan.Limits)
 }
 
 // Bind returns the arguments of the unit's next call of the target, by the schema with which the plan was accepted.

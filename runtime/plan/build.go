@@ -178,7 +178,7 @@ func (b *builder) list(n *Node, from *schemas.Node, at string) {
 func (b *builder) calls(n *Node, from *schemas.Node, at string) {
 	own := callSettings{timeout: from.Timeout, retry: from.Retry, from: "node"}
 	n.Target = b.target(n, from.Capability, own)
-	n.Inputs = b.inputs(from.Inputs, at+"/inputs")
+	b.arguments(&n.Target, from.Inputs, at+"/inputs")
 	n.HeartbeatTimeout = from.HeartbeatTimeout
 	if from.Effect != "" && from.Effect.Rank() > n.Effect.Rank() {
 		n.Effect = from.Effect
@@ -194,7 +194,7 @@ func (b *builder) calls(n *Node, from *schemas.Node, at string) {
 	}
 	if c := from.Compensate; c != nil {
 		t := b.target(n, c.Capability, callSettings{timeout: c.Timeout, retry: c.Retry, from: "compensate"})
-		t.Inputs = b.inputs(c.Inputs, at+"/compensate/inputs")
+		b.arguments(&t, c.Inputs, at+"/compensate/inputs")
 		n.Compensate = &t
 	}
 	n.OnUnknown = schemas.OnUnknownSuspend
@@ -203,7 +203,7 @@ func (b *builder) calls(n *Node, from *schemas.Node, at string) {
 		if v := u.Verify; v != nil {
 			place := at + "/on_unknown/verify"
 			n.Verify = &Verify{Target: b.target(n, v.Capability, callSettings{}), Happened: b.text(v.Happened, place+"/happened")}
-			n.Verify.Inputs = b.inputs(v.Inputs, place+"/inputs")
+			b.arguments(&n.Verify.Target, v.Inputs, place+"/inputs")
 			if len(v.Output) > 0 {
 				n.Verify.Output = b.template(json.RawMessage(v.Output), place+"/output")
 			}
@@ -218,9 +218,9 @@ func (b *builder) fallback(n *Node, from *schemas.Fallback, own callSettings, at
 	}
 	t := b.target(n, from.Capability, own)
 	t.HeartbeatTimeout = n.HeartbeatTimeout
-	t.Inputs = n.Inputs
+	t.Inputs, t.secrets = n.Inputs, n.secrets
 	if len(from.Inputs) > 0 {
-		t.Inputs = b.inputs(from.Inputs, at+"/inputs")
+		b.arguments(&t, from.Inputs, at+"/inputs")
 	}
 	return Fallback{Target: &t}
 }
@@ -290,6 +290,12 @@ func (b *builder) check(capability string, schema json.RawMessage) inputCheck {
 		b.program.checks[capability] = c
 	}
 	return c
+}
+
+// arguments reads the arguments of a call.
+func (b *builder) arguments(t *Target, o schemas.Object, at string) {
+	t.Inputs = b.inputs(o, at)
+	t.secrets = t.Inputs.Secrets()
 }
 
 // inputs reads arguments; absent ones are none.

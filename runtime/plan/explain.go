@@ -42,6 +42,7 @@ func (p *Program) Explain() schemas.Explain {
 	most := p.Size().Most
 	e.MaxCalls, e.MaxExecutions, e.MaxItems = int(p.summarise(&e, "")), int(most.Executions), int(most.Items)
 	e.WorkflowBytes = int(most.Bytes)
+	e.Secrets = p.secretNames()
 	return e
 }
 
@@ -64,6 +65,30 @@ func (p *Program) summarise(e *schemas.Explain, prefix string) int64 {
 		total = sum(total, product(int64(items), calls))
 	}
 	return total
+}
+
+// secretNames are the secrets that calls are sent with, in plans within the plan too, sorted, each once.
+func (p *Program) secretNames() (names []string) {
+	for i := range p.Nodes {
+		n := &p.Nodes[i]
+		names = append(names, n.SecretNames()...)
+		for _, f := range n.Fallbacks {
+			if f.Target != nil {
+				names = append(names, f.Target.SecretNames()...)
+			}
+		}
+		if n.Compensate != nil {
+			names = append(names, n.Compensate.SecretNames()...)
+		}
+		if n.Verify != nil {
+			names = append(names, n.Verify.SecretNames()...)
+		}
+		if n.Sub != nil {
+			names = append(names, n.Sub.secretNames()...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // once reports whether the node, or a fallback of it, makes a call that is never repeated without a decision.

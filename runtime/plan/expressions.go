@@ -78,7 +78,7 @@ func (c *compiler) expression(s site) {
 		}
 	}
 	switch {
-	case s.Inside || s.Placeholder.At != "":
+	case s.Inside || s.Placeholder.At != "" || s.Path.Root == expr.Secret:
 	case s.field == "/when" || strings.HasSuffix(s.field, "/happened"), s.field == "/wait_for/until":
 		if got := c.typesOf(s.Placeholder, s.node, s.may); !compatible(got, []string{"boolean"}) {
 			c.out.errorf(codeInvalidCondition, s.at,
@@ -139,7 +139,11 @@ func (c *compiler) fault(s site, f expr.Fault) {
 				[]schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return strings.Replace(text, s.Text, whole, 1) })}
 			return
 		}
-		if word := expr.WordAt(s.Text, f.At); word != "" {
+		switch word := expr.WordAt(s.Text, f.At); {
+		case word == expr.Secret && !c.isNode(word):
+			c.readsSecret(s, expr.Read{Path: expr.Path{Root: word}})
+			return
+		case word != "":
 			c.unknownRoot(s, word)
 			return
 		}
@@ -213,6 +217,8 @@ func (c *compiler) typesOf(h *expr.Placeholder, node int, may reach) []string {
 		return []string{at.JSONType()}
 	case "index":
 		return []string{"integer"}
+	case expr.Secret:
+		return []string{"string"}
 	case "nodes":
 		if len(p.Steps) < 2 {
 			return nil

@@ -51,6 +51,8 @@ const (
 	codeInvalidCapability = "invalid_capability"
 	codeUnknownRealm      = "unknown_realm"
 	codeUnknownCapability = "unknown_capability"
+	codeMisplacedSecret   = "misplaced_secret"
+	codeSecretNotAllowed  = "secret_not_allowed"
 	codeNoFallback        = "policy_fallback_unknown"
 	codeUnusableSchema    = "unusable_schema"
 	codeUncheckedPattern  = "unchecked_pattern"

@@ -128,6 +128,8 @@ func (c *compiler) spot(s textOf, at expr.Spot, whole bool) bool {
 		c.out.warnf(codeForeign, s.at, "%q is sent as it is: %s", expr.Shorten(written), strings.Join(r.Stuck, "; "))
 	case !at.Certain || at.Form == "bare":
 		return false
+	case len(r.Stuck) > 0 && environment.MatchString(at.Inner):
+		c.out.errorf(codeForeign, s.at, "%q is not read: %s", expr.Shorten(written), strings.Join(r.Stuck, "; "))
 	case whole && !expr.IsName(at.Inner) && !dotted.MatchString(at.Inner):
 		c.out.errorf(codeForeign, s.at, "%q is of another template language: a value is written ${nodes.<id>.output.x} or ${inputs.x}, and text that "+
 			"is meant as it is ${'%s'}", expr.Shorten(written), expr.Shorten(written))
@@ -237,6 +239,8 @@ func (c *compiler) leads(s site, p expr.Path) bool {
 		return ok && i != s.node && len(p.Steps) > 1
 	case "execution":
 		return len(p.Steps) == 1
+	case expr.Secret:
+		return p.SecretName() != ""
 	}
 	return m.local(p.Root) && (len(p.Steps) > 0 || p.Root == "item" || m.ownName(p.Root))
 }

@@ -1,11 +1,13 @@
 package plan
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
 
+	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -28,6 +30,18 @@ func newInputCheck(name string, schema json.RawMessage) inputCheck {
 	})}
 }
 
+// Render returns the arguments, in which references stand for secrets.
+func (t *Target) Render(ctx context.Context, scope expr.Scope, lim expr.Limits) (json.RawMessage, error) {
+	inputs, err := t.Inputs.Render(ctx, scope, lim)
+	if err != nil {
+		return nil, err
+	}
+	if problem := t.checkSecrets(inputs); problem != nil {
+		return nil, problem
+	}
+	return inputs, nil
+}
+
 // Arguments returns rendered inputs as the capability is called with them: what counts as absent for the schema that the plan was accepted
 // with is left out, and defaults of required arguments are filled in (see [schemas.Checker.Settle]). All problems that remain are in one
 // invalid_argument error, whose outcome is not_run. A schema that cannot be used (see the finding unusable_schema) passes everything on to
@@ -41,6 +55,7 @@ func (t *Target) Arguments(inputs json.RawMessage) (json.RawMessage, *schemas.Er
 		return inputs, nil
 	}
 	settled, problems := checker.CheckSettled(inputs)
+	problems = AfterSecrets(problems, settled, t.SecretNames())
 	if len(problems) == 0 {
 		return settled, nil
 	}

@@ -135,8 +135,9 @@ type Target struct {
 	MaxRefusals      int              // refusals of the realm in a row that make a failed attempt; 0: no limit
 	RetryExplicit    bool             // the plan or a policy asked for retries: tool errors are retried too
 
-	node   string // the id of the node that calls
-	inputs inputCheck
+	node    string         // the id of the node that calls
+	secrets map[string]int // how often the arguments read a secret; nil: they read none
+	inputs  inputCheck
 }
 
 // Name is realm.capability.

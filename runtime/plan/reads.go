@@ -24,6 +24,8 @@ func (c *compiler) readsFrom(s site, r expr.Read) bool {
 			c.unknownStep(s, r, 0, codeUnknownMember, schemas.SeverityError, "the execution has no %q", executionFields)
 		}
 	case "session":
+	case expr.Secret:
+		c.readsSecret(s, r)
 	case "item", "index":
 		if s.may&readsItem == 0 {
 			c.noItem(s, r)

@@ -61,6 +61,8 @@ func (m meant) Reference(root string, steps []expr.Step) expr.Reference {
 		return as
 	case slices.Contains(expr.Roots, root), m.local(root):
 		return as
+	case root == expr.Secret && !(m.isNode(root) && len(steps) > 0 && slices.Contains(expr.Members, steps[0].Key)):
+		return as
 	}
 	if kind, ok := foreignRoots[root]; ok {
 		if to, found := m.foreignRoot(as, kind, root, steps); found {
@@ -176,13 +178,20 @@ func (m meant) foreignRoot(as expr.Reference, kind rootKind, root string, steps 
 		as.Stuck = root + " is what the node before gave: name the node, as in nodes.<id>.output" + expr.StepsString(steps)
 		return as, true
 	case rootNone:
-		if _, ok := m.nodeLike(root); !ok && !m.isInput(root) {
-			as.Stuck = fmt.Sprintf("unknown name %q: expressions read no environment; pass the value in and read inputs.<name>", root)
-			if root == "secrets" {
-				as.Stuck += ", or secret.<name> of the operator's in the inputs of a capability"
-			}
+		if _, ok := m.nodeLike(root); ok || m.isInput(root) {
+			return as, false
+		}
+		variable := environment.FindStringSubmatch(as.Path.String())
+		if variable == nil {
+			variable = []string{"", ""}
+		}
+		p, stuck := m.foreignSecret(m.site, variable[1])
+		if stuck != "" {
+			as.Stuck = fmt.Sprintf("unknown name %q: %s", root, stuck)
 			return as, true
 		}
+		as.Path, as.Changed, as.Say = p, true, "a secret of the operator's is read as "+p.String()
+		return as, true
 	}
 	return as, false
 }

@@ -19,6 +19,9 @@ func (c *compiler) translated(s site) (after site, ok bool) {
 			return s, true
 		}
 	}
+	if variable := environment.FindStringSubmatch(s.Text); variable != nil && strings.HasPrefix(s.Text, "env:") {
+		return c.ofEnvironment(s, variable[1])
+	}
 	r := expr.Rewrite(s.Text, meant{c, s})
 	for _, doubt := range r.Doubt {
 		c.out.warnf(codeForeign, s.at, "%s, got ${%s}", doubt, expr.Shorten(s.Text))
@@ -69,6 +72,19 @@ func (c *compiler) translated(s site) (after site, ok bool) {
 	h.Path, h.Plain = c.language(s.node).Path(h.Text)
 	s.Placeholder = &h
 	return s, true
+}
+
+// ofEnvironment reports ${env:NAME}, the form of the configuration for a variable of the environment.
+func (c *compiler) ofEnvironment(s site, name string) (site, bool) {
+	p, stuck := c.foreignSecret(s, name)
+	if stuck != "" {
+		c.out.errorf(expr.CodeUnknownRoot, s.at, "%s, got ${%s}", stuck, expr.Shorten(s.Text))
+		return s, false
+	}
+	written := "${" + p.String() + "}"
+	c.out.errorf(expr.CodeUnknownRoot, s.at, "expressions read no environment, and a secret of the operator's is read as %s: write %s", p, written).Fix =
+		[]schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceExpression(text, s.Text, written) })}
+	return s, false
 }
 
 // decides reports whether what the expression gives could order, guard, bound, repeat or undo something.

@@ -23,6 +23,15 @@ func (s *Secrets) Named(values map[string]string) {
 	}
 }
 
+// Declared adds secrets that are declared to be some, whatever their names and values look like.
+func (s *Secrets) Declared(values map[string]string) {
+	for _, v := range values {
+		s.value("secret", v, 0)
+		s.keep(v, secret)
+		s.keep(strings.TrimSpace(v), secret)
+	}
+}
+
 // URL adds what is secret in an address: the password, or the user without one, parameters, and parts of the path.
 func (s *Secrets) URL(address string) { s.value("", address, 0) }
 
@@ -75,8 +84,11 @@ func (s *Secrets) private(name, v string, depth int) {
 
 // add adds one value with its level.
 func (s *Secrets) add(name, v string) {
-	l := levelOf(name, v)
-	if l == ordinary || !utf8.ValidString(v) {
+	s.keep(v, levelOf(name, v))
+}
+
+func (s *Secrets) keep(v string, l level) {
+	if l == ordinary || len(v) < MinLength || !utf8.ValidString(v) {
 		return
 	}
 	if s.found == nil {
@@ -88,7 +100,7 @@ func (s *Secrets) add(name, v string) {
 // value adds a value and what is secret inside it.
 func (s *Secrets) value(name, v string, depth int) {
 	v = strings.TrimSpace(v)
-	if len(v) < minLength || depth > maxNested {
+	if len(v) < MinLength || depth > maxNested {
 		return
 	}
 	switch {

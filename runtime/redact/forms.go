@@ -30,7 +30,7 @@ func formsOf(v string) []string {
 	add(strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(v))
 	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for before := range 3 {
-			if form := inBase64(encoding, v, before); len(form) >= minLength+2 {
+			if form := inBase64(encoding, v, before); len(form) >= MinLength+2 {
 				add(form)
 			}
 		}

@@ -57,7 +57,7 @@ func endOfString(raw []byte, i int) (end int, escaped bool) {
 
 // literal replaces secrets in a string as JSON has it, with its quotes.
 func (m *matcher) literal(raw []byte, escaped bool) (clean []byte, changed bool) {
-	if len(raw) < minLength+2 {
+	if len(raw) < MinLength+2 {
 		return raw, false
 	}
 	if !escaped && !m.in(raw) {

@@ -92,7 +92,7 @@ func splitName(name string) (parts []string) {
 // levelOf is the level of a value under a name; the name may be empty.
 func levelOf(name, value string) level {
 	switch {
-	case len(value) < minLength || commonWords[strings.ToLower(value)]:
+	case len(value) < MinLength || commonWords[strings.ToLower(value)]:
 		return ordinary
 	case looksLikeKey(value):
 		return secret

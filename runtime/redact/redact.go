@@ -126,13 +126,13 @@ type matcher struct {
 	plain  []string            // values of which parts at the ends of lines are replaced
 }
 
-// minLength is the length from which a value may be a secret.
-const minLength = 6
+// MinLength is the length in bytes from which a value may be a secret.
+const MinLength = 6
 
 func newMatcher(values, plain []string) *matcher {
 	m := &matcher{byHead: map[uint32][]string{}, plain: plain}
 	for _, v := range values {
-		if len(v) < minLength {
+		if len(v) < MinLength {
 			continue
 		}
 		head := headOf(v)
@@ -171,7 +171,7 @@ func (m *matcher) at(s string, i int) int {
 
 // in reports whether a value is in b.
 func (m *matcher) in(b []byte) bool {
-	for i := 0; i+minLength <= len(b); i++ {
+	for i := 0; i+MinLength <= len(b); i++ {
 		pair := uint(b[i])<<8 | uint(b[i+1])
 		if m.pairs[pair>>3]&(1<<(pair&7)) == 0 {
 			continue
@@ -189,7 +189,7 @@ func (m *matcher) in(b []byte) bool {
 func (m *matcher) replace(s string) string {
 	var out strings.Builder
 	from := 0
-	for i := 0; i+minLength <= len(s); {
+	for i := 0; i+MinLength <= len(s); {
 		n := m.at(s, i)
 		if n == 0 {
 			i++

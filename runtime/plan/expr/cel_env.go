@@ -19,6 +19,9 @@ var Roots = []string{"inputs", "nodes", "execution", "session"}
 // condition of a wait_for. Elsewhere, and as the variable of a macro, the names are free.
 var localRoots = []string{"item", "index", "output", "state"}
 
+// Secret is the root of secrets. It is read by plain paths alone: no expression computes with a secret.
+const Secret = "secret"
+
 func isRoot(name string) bool {
 	return slices.Contains(Roots, name) || slices.Contains(localRoots, name)
 }

@@ -31,6 +31,10 @@ func appendPath(dst []byte, scope Scope, p Path) ([]byte, error) {
 			return nil, noSuchStep(p, 0, &document.Tree{Kind: '0'}, nil)
 		}
 		return strconv.AppendInt(dst, int64(index), 10), nil
+	case Secret:
+		if name := p.SecretName(); name != "" {
+			return document.AppendQuoted(dst, SecretReference(name)), nil
+		}
 	case "nodes":
 		if id := p.NodeID(); id != "" {
 			node, err := scope.Node(id)
