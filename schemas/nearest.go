@@ -87,7 +87,8 @@ func editDistance(a, b []rune) int {
 var deciding = []string{"not", "no", "non", "never", "dont", "skip", "stop", "fail", "except", "min", "max", "any", "all", "one", "none", "with", "without", "when", "until", "then", "else"}
 
 // Misspelt reports whether word is evidently name with a typing error or two. A word that is only near may mean the opposite: the names have
-// the same number of words, at most two edits apart, and differ in none that decides, such as not, min and max.
+// the same number of words, at most two edits apart, and differ in none that decides, such as not, min and max. Words with another first letter
+// are other words, as are short ones: get and set, lock and unlock, import and export. So are names that differ in their digits alone.
 func Misspelt(word, name string) bool {
 	if strings.ReplaceAll(foldName(word), "_", "") == strings.ReplaceAll(foldName(name), "_", "") {
 		return true
@@ -101,14 +102,31 @@ func Misspelt(word, name string) bool {
 		if a[i] == b[i] {
 			continue
 		}
-		if slices.Contains(deciding, a[i]) {
+		if slices.Contains(deciding, a[i]) || !slip(a[i], b[i]) {
 			return false
 		}
-		d := editDistance([]rune(a[i]), []rune(b[i]))
-		if d > max(1, len(b[i])/3) {
-			return false
-		}
-		edits += d
+		edits += editDistance([]rune(a[i]), []rune(b[i]))
 	}
 	return edits <= 2
+}
+
+// slip reports whether a word is another one with a typing error or two, or with another ending.
+func slip(word, name string) bool {
+	a, b := []rune(word), []rune(name)
+	if len(a) < 3 || len(b) < 3 || a[0] != b[0] || strings.ContainsAny(word+name, "0123456789") {
+		return false
+	}
+	for _, ending := range []string{"s", "es", "d", "ed", "ing"} {
+		if word == name+ending || name == word+ending {
+			return true
+		}
+	}
+	most := 1
+	if len(b) >= 8 {
+		most = 2
+	}
+	if len(a) == 3 && len(b) == 3 { // two letters that are exchanged, but no other letter
+		return a[1] == b[2] && a[2] == b[1]
+	}
+	return editDistance(a, b) <= most
 }

@@ -51,7 +51,7 @@ func TestEditDistanceCountsASwapOnce(t *testing.T) {
 func TestMisspelt(t *testing.T) {
 	for name, words := range map[string][]string{
 		"when": {"whem", "wen", "When"}, "wait_for": {"waitfor", "wait-for", "wait_fro"}, "retries": {"retires"}, "depends_on": {"depend_on", "dependsOn"},
-		"max_interval": {"max_intervall"}, "idempotent": {"idempotant"},
+		"max_interval": {"max_intervall"}, "idempotent": {"idempotant"}, "review": {"reviewed", "reveiw"},
 	} {
 		for _, word := range words {
 			if !Misspelt(word, name) {
@@ -64,7 +64,9 @@ func TestMisspelt(t *testing.T) {
 		"depends_on": {"depends_on_any", "not_depends_on"}, "compensate": {"no_compensate"}, "retry_on": {"retry_on_not", "no_retry_on"},
 		"max_interval": {"min_interval"}, "max_items": {"min_items"}, "idempotent": {"non_idempotent", "not_idempotent"}, "retry": {"no_retry"},
 		"normal": {"not_normal"}, "all_success": {"not_all_success", "one_success", "none_success"}, "one_failed": {"all_failed"}, "fail": {"dont_fail"},
-		"timeout": {"min_timeout", "soft_timeout"},
+		"timeout": {"min_timeout", "soft_timeout"}, "set_order": {"get_order"}, "lock": {"unlock", "block"}, "import_file": {"export_file"},
+		"include": {"exclude"}, "attach": {"detach"}, "var1": {"var2"}, "order_1": {"order_2", "order_11"}, "increase": {"decrease"},
+		"disable": {"enable"}, "from": {"to"}, "on": {"off"}, "encrypt": {"decrypt"},
 	} {
 		for _, word := range words {
 			if Misspelt(word, name) {
