@@ -113,7 +113,7 @@ inputs: {order_id: A-17, list: [{email: a@x, n: 1}]}
 nodes:
   get-order: {capability: shop.get_order, inputs: {id: "${inputs.order_id}"}, queue_timeout: 30, continue-on-error: true}
   ask: {approval: "Refund ${nodes.get-order.output.totl}?", expires: 3600 s}
-  paid: {wait_for: order_paid, timeout: 1d}
+  paid: {wait_for: order_paid, timeout: 1d, needs: ask}
   refund:
     tool: shop.charge
     if: "nodes.ask.output.decision == 'approved'"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,9 @@ func (d *decoder) text(to *string, v *document.Tree, at string) {
 		*to = v.Text()
 	case '0', 't', 'f':
 		*to = v.Raw
+		if lastPart(at) == "id" {
+			return // the compiler says what an id is
+		}
 		d.wrong(v, at, "a string").Fix = []schemas.PatchOp{opReplaceText(at, v.Raw)}
 	default:
 		d.wrong(v, at, "a string")
@@ -83,7 +87,11 @@ func (d *decoder) integer(to *int, v *document.Tree, at string, low int) {
 	n, err := strconv.Atoi(strings.TrimSuffix(text, ".0"))
 	switch {
 	case v.Kind != '0' && (v.Kind != '"' || err != nil):
-		d.wrong(v, at, "a whole number")
+		want := "a whole number"
+		if lastPart(at) == "priority" {
+			want += " from 1 (first) to 5 (last)"
+		}
+		d.wrong(v, at, want)
 	case err != nil:
 		d.out.errorf(codeWrongType, at, "%s must be a whole number, got %s", lastPart(at), expr.Shorten(text))
 	case v.Kind == '"':
@@ -160,7 +168,15 @@ func (d *decoder) retry(to **schemas.Retry, v *document.Tree, at string) {
 		}
 	}
 	*to = new(schemas.Retry)
-	d.fields(*to, v, at, "retry")
+	switch v.Kind {
+	case 'f':
+		(*to).MaxAttempts = 1
+		d.out.warnf(codeAlias, at, "retry: false is taken as {max_attempts: 1}").Fix = []schemas.PatchOp{opReplace(at, json.RawMessage(`{"max_attempts":1}`))}
+	case '{':
+		d.fields(*to, v, at, "retry")
+	default:
+		d.wrong(v, at, "an object such as {max_attempts: 3, initial_interval: 1s, backoff_coefficient: 2}").Message += "; " + sayAttempts
+	}
 }
 
 // texts reads a list of strings; a single string counts as a list of one.
@@ -185,13 +201,17 @@ func (d *decoder) texts(to *[]string, v *document.Tree, at string) {
 
 func (d *decoder) codes(to *[]schemas.Code, v *document.Tree, at string) {
 	var names []string
+	if v.Kind == '[' && slices.ContainsFunc(v.Items, func(t document.Tree) bool { return t.Kind == '0' }) {
+		d.wrong(v, at, "a list of codes such as rate_limited, unavailable, timeout and tool_error")
+		return
+	}
 	d.texts(&names, v, at)
 	for _, name := range names {
 		*to = append(*to, schemas.Code(name))
 	}
 }
 
-// capability reads "realm.name" or {realm, name}.
+// capability reads "realm.name", or an object of both names.
 func (d *decoder) capability(to *string, v *document.Tree, at string) {
 	if v.Kind != '{' {
 		if d.text(to, v, at); *to == "" && v.Kind != '"' {
@@ -199,27 +219,46 @@ func (d *decoder) capability(to *string, v *document.Tree, at string) {
 		}
 		return
 	}
-	realm, name := v.Get("realm"), v.Get("name")
-	if name == nil {
-		name = v.Get("capability_name")
-	}
-	if realm == nil || name == nil || realm.Kind != '"' || name.Kind != '"' || len(v.Names) != 2 {
+	name, ok := capabilityOf(v)
+	if !ok {
 		d.wrong(v, at, `a string "realm.name"`)
 		*to = unreadable
 		return
 	}
-	*to = realm.Text() + "." + name.Text()
+	*to = name
 	d.out.warnf(codeAlias, at, "capability is written %q", *to).Fix = []schemas.PatchOp{opReplaceText(at, *to)}
+}
+
+// The two names of a capability in an object.
+var (
+	realmNames = strings.Fields("realm server server_name mcp_server mcp integration provider service connector")
+	toolNames  = strings.Fields("name capability_name capability tool tool_name function action method")
+)
+
+// capabilityOf is the capability that an object of a realm and a tool names, and nothing else.
+func capabilityOf(v *document.Tree) (string, bool) {
+	if v.Kind != '{' || len(v.Names) != 2 || v.Items[0].Kind != '"' || v.Items[1].Kind != '"' {
+		return "", false
+	}
+	for _, i := range []int{0, 1} {
+		if slices.Contains(realmNames, snake(v.Names[i])) && slices.Contains(toolNames, snake(v.Names[1-i])) {
+			return v.Items[i].Text() + "." + v.Items[1-i].Text(), true
+		}
+	}
+	return "", false
 }
 
 // when reads a condition; true and false get a fix that makes them strings.
 func (d *decoder) when(to *string, v *document.Tree, at string) {
-	if v.Kind == 't' || v.Kind == 'f' {
+	switch v.Kind {
+	case 't', 'f':
 		*to = "${" + v.Raw + "}"
 		d.wrong(v, at, "a string with ${…}").Fix = []schemas.PatchOp{opReplaceText(at, *to)}
-		return
+	case '[', '{':
+		d.wrong(v, at, "a string with ${…}").Message += "; " + sayWhenAll
+	default:
+		d.text(to, v, at)
 	}
-	d.text(to, v, at)
 }
 
 func (d *decoder) wait(to *string, v *document.Tree, at string) {

@@ -84,6 +84,9 @@ func (d *decoder) field(object reflect.Value, f *field, v *document.Tree, at str
 		*to = new(float64)
 		d.number(*to, v, at)
 	case *[]string:
+		if f.name == "depends_on" {
+			d.dependsOn(v, at)
+		}
 		d.texts(to, v, at)
 	case *[]schemas.Code:
 		d.codes(to, v, at)

@@ -98,11 +98,14 @@ func isLast(f *found) bool {
 // calledTool is a text that names a capability; with realm or server beside it, of that realm.
 func calledTool(f *found) bool {
 	if f.value.Kind != '"' {
-		if f.value.Kind == '{' && f.value.Get("realm") != nil {
+		if f.value.Kind != '{' {
+			return false
+		}
+		if _, ok := capabilityOf(f.value); ok {
 			f.becomes("capability")
 			return true
 		}
-		return false
+		return f.namedCall()
 	}
 	if strings.ContainsAny(strings.TrimSpace(f.value.Text()), " \n;|") && !strings.Contains(f.value.Text(), "${") {
 		return f.refused("a node calls a tool of a realm, by capability: realm.name; it runs no code of its own")
@@ -163,6 +166,10 @@ var kindWords = func() map[string]string {
 // kindWord is the kind of a node, which it says by its fields.
 func kindWord(f *found) bool {
 	word := kindWords[snake(f.word())]
+	if word == "" && f.value.Kind == '"' && !f.has("capability") && !f.calls() && strings.Count(f.word(), ".") == 1 && !strings.ContainsAny(f.word(), " $-") {
+		f.becomes("capability")
+		return true
+	}
 	if word == "" || len(f.object.Names) == 0 {
 		return f.refused("a node says what it does by one of " + strings.Join(kindNames, ", "))
 	}
@@ -173,35 +180,6 @@ func kindWord(f *found) bool {
 		}
 	}
 	return f.refused("write " + word + ": …")
-}
-
-// order reads what a node comes after: an id, a list of ids, or Azure's map of ids and results.
-func order(f *found) bool {
-	switch f.value.Kind {
-	case '"', '[':
-		for i := range f.value.Items {
-			if f.value.Items[i].Kind != '"' {
-				return f.refused("write depends_on: [<id>, …]")
-			}
-		}
-		f.becomes("depends_on")
-		return true
-	case '{':
-		ids := make([]string, len(f.value.Names))
-		for i, id := range f.value.Names {
-			all := f.value.Items[i]
-			if all.Kind == '[' && len(all.Items) == 1 {
-				all = all.Items[0]
-			}
-			if all.Kind != '"' || !slices.Contains([]string{"succeeded", "success"}, strings.ToLower(all.Text())) {
-				return f.refused("write depends_on: [<id>, …], and trigger_rule for the results that let the node start: " +
-					strings.Join(triggerRules, ", "))
-			}
-			ids[i] = document.Quote(id)
-		}
-		return f.written("depends_on", "["+strings.Join(ids, ",")+"]")
-	}
-	return f.refused("write depends_on: [<id>, …]")
 }
 
 // consent asks for a person's approval: of a call by its safety level, else by a node of its own.
@@ -298,14 +276,13 @@ func repetitions(first int) func(*found) bool {
 
 // moreThanFirst is a number of repetitions in a retry.
 func moreThanFirst(f *found) bool {
-	return f.refused("max_attempts says how often the call is made, the first time included")
+	n, ok := f.wholeNumber(0)
+	return ok && f.written("max_attempts", strconv.Itoa(n+1)) || f.refused(sayAttempts)
 }
 
 // backoff is a word for how the waits grow.
 func backoff(f *found) bool {
 	switch {
-	case slices.Contains([]string{"exponential", "expo", "exponential_jitter"}, snake(f.word())):
-		return f.written("backoff_coefficient", "2")
 	case slices.Contains([]string{"fixed", "constant", "none", "flat"}, f.word()):
 		return f.written("backoff_coefficient", "1")
 	case f.value.Kind == '"':
@@ -313,7 +290,7 @@ func backoff(f *found) bool {
 			return false
 		}
 	}
-	return f.refused("waits grow by backoff_coefficient from initial_interval to max_interval: 1 is a constant wait, 2 doubles it")
+	return f.refused(sayFactor)
 }
 
 // version is the version of the language, or of the author's file.

@@ -16,20 +16,29 @@ const (
 	sayDisabled = "leave a node out that is not to run, or write when: \"${false}\", which skips it and what needs it"
 	sayOutput   = "the output of a node needs no name: other nodes read ${nodes.<id>.output}"
 	sayLimit    = "rates and costs are limited by the operator's policies, not by a plan; max_parallel limits what runs at once"
+	sayWhenAll  = "a condition is one expression: join several with && or ||, as in when: \"${nodes.a.output.paid && nodes.a.output.cents < 5000}\""
+	sayUndo     = "what undoes a node is its compensate: {capability, inputs}, which runs when on_error of a later node is compensate"
+	sayPolicy   = "what may be called, and how its answers are kept, is a policy of the operator, such as cache_ttl; a plan narrows it with " +
+		"safety_level: review; take the field out if the policy is enough"
+	sayFactor   = "waits grow by backoff_coefficient from initial_interval to max_interval: 1 is a constant wait, 2 doubles it"
+	sayWait     = "execute_plan waits by its argument wait_seconds; a plan runs to its end without a client"
 	sayCheck    = "a condition on the answer is the when of the nodes after it, such as when: \"${nodes.<id>.output.ok}\""
 	saySchedule = "a plan says what runs, not when: create_schedule runs a workflow at given times"
 	sayApproval = "a person decides on a call by safety_level: review of its node; a question of your own is a node before it, with " +
 		"review: \"<question>\""
 	sayDryRun   = "a plan has no trial run: validate_plan checks it without a call"
 	sayItemName = "the name of an item is written for_each: {items: \"${…}\", as: order}"
+	sayAttempts = "max_attempts says how often the call is made, the first time included"
 	sayLoop     = "for_each runs a node once for each item of a list; write it with the list"
 )
 
 // The names of what a call is made of in other languages.
 const (
-	nodeLists     = "steps tasks jobs actions activities operations stages"
-	callNames     = "tool uses action function call tool_name operation run invoke resource capability_name method activity operator"
-	argumentNames = "input args arguments with params parameters body payload kwargs data tool_input tool_args op_kwargs"
+	nodeLists = "steps tasks jobs actions activities operations stages invocations calls tool_calls function_calls"
+	callNames = "tool uses action function call tool_name operation run invoke resource capability_name method activity operator " +
+		"op task_ref function_call"
+	argumentNames = "input args arguments with params parameters body payload kwargs data tool_input tool_args op_kwargs action_input " +
+		"tool_arguments function_args function_arguments ins call_args"
 )
 
 // approvals are the names by which other languages ask for a person's word.
@@ -42,12 +51,24 @@ const approvals = "approval approve human_review require_approval requires_appro
 var foreignFields = indexed([]meaning{
 	{names: callNames, of: "node fallback compensate verify", turn: calledTool},
 	{names: argumentNames, of: "node fallback compensate verify", turn: when("{", "inputs")},
-	{names: "if condition run_if only_if enabled_if precondition", of: "node", turn: condition},
-	{names: "unless skip_if", of: "node", turn: unless},
-	{names: "branches", of: "node", turn: parallelBranches},
 	{names: "disabled skip", of: "node plan", turn: off(true)},
 	{names: "enabled active", of: "node plan", turn: off(false)},
-	{names: "dry_run simulate test_mode sequential", turn: off(true)},
+	{names: "if condition run_if only_if enabled_if", of: "node", turn: condition},
+	{names: "enabled active", of: "node", turn: enabled},
+	{names: "disabled skip", of: "node", turn: disabled},
+	{names: "unless skip_if disabled_if", of: "node", turn: unless},
+	{names: "branches", of: "node", turn: parallelBranches},
+	{names: "dry_run simulate test_mode", turn: off(true)},
+	{names: "sequential parallel", of: "node", turn: oneByOne},
+	{names: "sequential", turn: off(true)},
+	{names: "stream streaming async background detach transaction atomic", of: "plan", turn: off(true)},
+	{names: "checkpointer checkpoint checkpoints persist persistence durable", of: "plan", idle: true},
+	{names: "interrupt_before pause_before approve_before", of: "plan", turn: interruptBefore},
+	{names: "retry", of: "plan", turn: intoDefaults},
+	{names: "task_id step_id node_id activity_id action_id job_id uid identifier step_name node_name task_name key", of: "node", turn: otherID},
+	{names: "compute calculate calc expression transform assign let formula expr eval", of: "node", turn: computed},
+	{names: "subflow sub_flow sub_workflow call_workflow run_workflow child_workflow", of: "node", turn: when("{\"", "workflow")},
+	{names: "message_template", of: "review", to: "question"},
 	{names: "needs dependencies requires run_after after depends upstream parents dependency waits_for prerequisites " +
 		"previous",
 		of: "node", turn: order},
@@ -58,11 +79,13 @@ var foreignFields = indexed([]meaning{
 	{names: "continue_on_error ignore_errors ignore_error allow_failure continue_on_fail continue_on_failure soft_fail",
 		of: "node", turn: flag("on_error", string(schemas.OnErrorContinue))},
 	{names: "each over items with_items loop map", of: "node", turn: when("[\"", "for_each")},
+	{names: "map_over loop_over iterate_over with_param for_each_item foreach_item for_each_in expand", of: "node", turn: when("[\"", "for_each")},
 	{names: "retries max_retries retry_count num_retries retry_limit retry_times", of: "node defaults", turn: repetitions(1)},
 	{names: "max_attempts attempts max_tries tries", of: "node defaults", turn: repetitions(0)},
 	{names: "retry_policy retry_config", of: "node defaults", turn: when("{0", "retry")},
 	{names: "retry_on_fail", of: "node", turn: off(false)},
-	{names: "count limit times retries max_retries", of: "retry", turn: moreThanFirst},
+	{names: "retries max_retries retry_count num_retries max_retry", of: "retry", turn: moreThanFirst},
+	{names: "count limit times", of: "retry", say: sayAttempts},
 	{names: "backoff backoff_strategy strategy_type backoff_type", of: "retry", turn: backoff},
 	{names: "exponential_backoff exponential", of: "retry", turn: flagNumber("backoff_coefficient", "2")},
 	{names: "concurrency", of: "node plan", turn: when("0\"", "max_parallel")},
@@ -77,7 +100,7 @@ var foreignFields = indexed([]meaning{
 	{names: "deadline", of: "plan", turn: when("\"", "timeout")},
 	{names: "condition success check", of: "verify", to: "happened"},
 	{names: "condition when", of: "waitfor", to: "until"},
-	{names: "undo rollback compensation", of: "node", to: "compensate"},
+	{names: "undo rollback compensation compensate_with on_rollback", of: "node", turn: undoing},
 	{names: "wait_until", of: "node", to: "wait"},
 	{names: "fallbacks", of: "node", to: "fallback"},
 	{names: "foreach", of: "node", to: "for_each"},
@@ -110,7 +133,20 @@ var foreignFields = indexed([]meaning{
 	{names: "disabled skip enabled active", of: "node plan", say: sayDisabled},
 	{names: "dry_run simulate test_mode", say: sayDryRun},
 	{names: "next then on_success goto before stage order", of: "node", say: sayOrder},
-	{names: "edges sequence", of: "plan node", say: sayOrder},
+	{names: "edges conditional_edges transitions routes conditions", of: "plan node", turn: conditionalEdges},
+	{names: "edges sequence transitions", of: "plan node", say: sayOrder},
+	{names: "conditional_edges conditions routes router", of: "plan node", say: sayBranch},
+	{names: "execution execution_mode mode process", of: "plan", turn: atOnce},
+	{names: "execution execution_mode mode process", of: "plan", say: sayOrder},
+	{names: "set_upstream set_downstream upstream_tasks downstream trigger_after", of: "node", say: "write depends_on: [<id>, …]; " + sayOrder},
+	{names: "precondition preconditions require", of: "node", say: "when skips a node whose condition is false: write when: \"${…}\" if that is meant; to fail, " +
+		"put the check into a node of its own"},
+	{names: "always_run run_always on_exit exit_handler on_finish on_complete on_completion teardown", say: sayHandler},
+	{names: "transaction atomic saga rollback undo on_rollback compensation", of: "plan", say: sayUndo},
+	{names: "read_only readonly permissions permission allowed_tools denied_tools allow deny scopes roles policy policies", say: sayPolicy},
+	{names: "cache cache_ttl cached cache_key memoize memoise", say: sayPolicy},
+	{names: "stream streaming async background detach", say: sayWait},
+	{names: "retry_exponential_backoff exponential_backoff exponential backoff_strategy", of: "node defaults plan", say: sayFactor},
 	{names: "connections links start start_at entrypoint entry_point", of: "plan", say: sayOrder},
 	{names: "sequential", say: sayOrder},
 	{names: "parallel", say: sayParallel},
@@ -125,13 +161,16 @@ var foreignFields = indexed([]meaning{
 	{names: "interrupt_after", say: "a person is asked between two nodes by a node of its own, with review: \"<question>\""},
 	{names: "assert expect success_condition failure_condition guard postcondition", of: "node", say: sayCheck},
 	{names: "rate_limit throttle budget max_cost cost_limit", say: sayLimit},
-	{names: "output_key save_as register result_path outputs output assign output_path result returns return",
+	{names: "output_key save_as register result_path outputs output output_path result returns return",
 		of: "node", say: sayOutput},
 	{names: "trigger", of: "node", say: "trigger_rule says which results of the dependencies let the node start"},
 	{names: "trigger", of: "plan", say: saySchedule},
 	{names: "on triggers schedule cron", of: "plan node", say: saySchedule},
 	{names: "states", of: "plan", say: "write nodes: [{id, capability, inputs, depends_on}]; " + sayOrder},
-	{names: "$schema", of: "plan", idle: true},
+	{names: "assign", of: "node", say: sayOutput},
+	{names: "compute calculate calc expression transform let formula expr eval", of: "node", say: "a value is computed by a node of its own, with set: \"${…}\""},
+	{names: "$schema id uuid plan_id flow_id workflow_id namespace kind debug verbose log_level", of: "plan", idle: true},
+	{names: "debug verbose log_level", of: "node", idle: true},
 	{names: "metadata meta annotations position", of: "node plan", turn: plainNotes},
 	{names: "label labels tags tag note notes comment comments color colour icon ui layout display_name x y author " +
 		"owner created_at created_by updated_at documentation docs summary purpose rationale reason explanation " +

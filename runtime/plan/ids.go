@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/runtime/plan/expr"
@@ -32,13 +33,13 @@ func (c *compiler) identifiers() {
 		switch {
 		case n.ID == "":
 			n.ID = c.freeID(wordFor(n))
-			c.out.errorf(codeMissingID, at, "node %d has no id", i).Fix = []schemas.PatchOp{opAdd(at+"/id", json.RawMessage(document.Quote(n.ID)))}
+			c.out.errorf(codeMissingID, at, "node %d has no id: other nodes read it by its id; write one, such as id: %s", i, n.ID)
 			c.ids[n.ID] = i
 		case again:
 			old := n.ID
 			n.ID = c.freeID(repairID(old))
-			c.out.errorf(codeDuplicateID, at+"/id",
-				"node %d has the id %q of node %d", i, old, first).Fix = []schemas.PatchOp{opReplaceText(at+"/id", n.ID)}
+			c.out.errorf(codeDuplicateID, at+"/id", "the id %q stands twice, at nodes %d and %d: an id is unique. Give one of them another id, "+
+				"and name the one that is meant wherever it is read", expr.Shorten(old), first, i)
 			c.ids[n.ID] = i
 		default:
 			seen[n.ID] = i
@@ -49,10 +50,13 @@ func (c *compiler) identifiers() {
 			f := c.out.errorf(codeInvalidID, at+"/id",
 				"invalid id %q: an id begins with a lower-case letter, followed by lower-case letters, digits and _, "+
 					"at most 63 characters", expr.Shorten(n.ID))
-			f.Fix = []schemas.PatchOp{opReplaceText(at+"/id", r.to)}
+			certain := unicode.IsLetter([]rune(n.ID)[0]) // a number may count from 0 or from 1 where it is read
+			if certain {
+				f.Fix = []schemas.PatchOp{opReplaceText(at+"/id", r.to)}
+			}
 			n.ID = r.to
 			c.ids[r.to] = i
-			if r.finding < len(c.out.list) {
+			if certain && r.finding < len(c.out.list) {
 				renamed = append(renamed, r)
 			}
 		}
@@ -83,7 +87,7 @@ func (c *compiler) freeID(word string) string {
 // repairID makes the nearest allowed id of any text.
 func repairID(text string) string {
 	var b strings.Builder
-	for _, r := range strings.ToLower(text) {
+	for _, r := range strings.ToLower(snake(text)) {
 		switch {
 		case 'a' <= r && r <= 'z', r == '_' && b.Len() > 0, '0' <= r && r <= '9' && b.Len() > 0:
 			b.WriteRune(r)

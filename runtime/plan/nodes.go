@@ -60,10 +60,14 @@ func (d *decoder) nodeMap(v *document.Tree, at string) {
 
 func (d *decoder) node(n *schemas.Node, v *document.Tree, at string) {
 	if v.Kind != '{' {
-		d.wrong(v, at, "an object")
-		n.Set = nullValue
+		f := d.wrong(v, at, "an object")
+		if v.Kind == '[' {
+			f.Message += ": nodes is one list, without lists in it; " + sayParallel
+		}
+		n.Set, n.ID = nullValue, fmt.Sprintf("node_%d_is_none", lastIndex(at))
 		return
 	}
+	d.keyed(v, at)
 	what := "node"
 	if id := v.Get("id"); id != nil && id.Kind == '"' {
 		what = fmt.Sprintf("node %q", expr.Shorten(id.Text()))

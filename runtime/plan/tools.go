@@ -198,8 +198,29 @@ func foldName(name string) string {
 	}, name)
 }
 
+// ownTools are tools of this runtime that models call from within a plan.
+var ownTools = strings.Fields("execute_plan execute_with_timeout execute_with_retry execute_workflow invoke_capability")
+
+// notCalled says why a capability cannot be called in the way that it is written; empty: nothing is known.
+func notCalled(capability string) string {
+	_, bare, _ := strings.Cut(capability, ".")
+	switch {
+	case slices.Contains(ownTools, capability), slices.Contains(ownTools, bare):
+		return "a plan does not call the runtime: a plan within a plan is a node with workflow: {definition: {nodes: […]}}, and a capability stands in a node itself"
+	case strings.ContainsAny(capability, "(="):
+		return "capability is the name alone: the arguments go into inputs: {name: value}"
+	case strings.HasSuffix(strings.ToLower(capability), "waitfortasktoken"), strings.HasSuffix(capability, ".sync"):
+		return "a call ends with its answer: an event is waited for by a node of its own, with wait_for: <event>"
+	}
+	return ""
+}
+
 func (c *compiler) unqualified(capability, at string, realms []string) {
 	f := c.out.errorf(codeInvalidCapability, at, "invalid capability %q: write realm.name", expr.Shorten(capability))
+	if say := notCalled(capability); say != "" {
+		f.Message += "; " + say
+		return
+	}
 	if meant := c.meantCapability(capability, realms); meant != "" {
 		f.Message += fmt.Sprintf("; did you mean %q?", meant)
 		f.Fix = []schemas.PatchOp{opReplaceText(at, meant)}
@@ -218,9 +239,13 @@ func (c *compiler) unknownRealm(realm, name, at string, realms []string) {
 		f.Fix = []schemas.PatchOp{opReplaceText(at, meant)}
 		return
 	}
+	if say := notCalled(realm + "." + name); say != "" {
+		f.Message += "; " + say
+		return
+	}
 	if near := schemas.Nearest(realm, realms, 3); len(near) > 0 {
 		f.Message += fmt.Sprintf("; did you mean %s?", strings.Join(quoteAll(near), " or "))
-		if _, ok := c.cat.Tool(near[0], name); ok && len(near) == 1 {
+		if _, ok := c.cat.Tool(near[0], name); ok && len(near) == 1 && schemas.Misspelt(realm, near[0]) {
 			f.Fix = []schemas.PatchOp{opReplaceText(at, near[0]+"."+name)}
 		}
 		return
@@ -240,10 +265,14 @@ func (c *compiler) unknownCapability(realm, name, at string, realms []string) {
 		f.Fix = []schemas.PatchOp{opReplaceText(at, meant)}
 		return
 	}
+	if say := notCalled(realm + "." + name); say != "" {
+		f.Message += "; " + say
+		return
+	}
 	if near := schemas.Nearest(name, tools, 3); len(near) > 0 {
 		f.Message += fmt.Sprintf("; did you mean %s?", strings.Join(quoteAll(near), " or "))
-		if len(near) == 1 {
-			f.Fix = []schemas.PatchOp{opReplaceText(at, realm+"."+near[0])}
+		if meant := onlyMisspelt(name, tools); meant != "" {
+			f.Fix = []schemas.PatchOp{opReplaceText(at, realm+"."+meant)}
 		}
 		return
 	}
@@ -253,6 +282,21 @@ func (c *compiler) unknownCapability(realm, name, at string, realms []string) {
 		return
 	}
 	f.Message += "; it has " + expr.NameList(tools, 20)
+}
+
+// onlyMisspelt is the one name that a word is evidently a misspelling of; empty: there is none, or there are several.
+func onlyMisspelt(word string, names []string) string {
+	found := ""
+	for _, name := range names {
+		if !schemas.Misspelt(word, name) {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = name
+	}
+	return found
 }
 
 func quoteAll(names []string) []string {

@@ -16,7 +16,7 @@ func foreignPlan(text string) []byte {
 		{"id": "order", "capability": "shop.get_order", "inputs": {"id": "x"}},
 		{"id": "open_node", "capability": "mail.send", "inputs": {"to": "x"}},
 		{"id": "wrapped", "set": {"result": {"total": 5}}},
-		{"id": "ok", "review": "Sure?"},
+		{"id": "ok", "review": "Sure?", "depends_on": ["order"]},
 		{"id": "many", "set": "${item}", "for_each": "${inputs.list}"},
 		{"id": "b", "set": %s, "depends_on": ["order"]}]}`, value)
 }
