@@ -60,10 +60,13 @@ func (c *compiler) operandTypes(s site, o *expr.Operand) []string {
 	p := o.Path
 	switch p.Root {
 	case "":
-		if o.Type == "" {
-			return nil
+		switch {
+		case len(o.Of) > 0 && !slices.ContainsFunc(o.Of, func(of expr.Operand) bool { return !c.isInteger(s, &of) }):
+			return []string{"integer"}
+		case o.Type != "":
+			return []string{o.Type}
 		}
-		return []string{o.Type}
+		return nil
 	case "inputs":
 		if slices.ContainsFunc(p.Steps, func(s expr.Step) bool { return s.Index >= 0 }) {
 			return nil // elements of a list that is given may differ
@@ -74,6 +77,12 @@ func (c *compiler) operandTypes(s site, o *expr.Operand) []string {
 		}
 	}
 	return c.typesOf(&expr.Placeholder{Plain: true, Path: p}, s.node, s.may)
+}
+
+// isInteger reports whether an operand is certainly a whole number.
+func (c *compiler) isInteger(s site, o *expr.Operand) bool {
+	types := c.operandTypes(s, o)
+	return len(types) == 1 && types[0] == "integer"
 }
 
 // mayFallBack reports whether a path reads the output of a node whose fallback gives something else.
@@ -101,6 +110,11 @@ var takes = map[string][]string{
 func (c *compiler) together(s site, o *expr.Operation) bool {
 	left, right := c.operandTypes(s, &o.Left), c.operandTypes(s, &o.Right)
 	if len(left) == 0 || len(right) == 0 {
+		return true
+	}
+	if o.Operator == "/" && !o.Whole && c.isInteger(s, &o.Left) && c.isInteger(s, &o.Right) {
+		c.out.warnf(codeWrongOperand, s.at, "of whole numbers / gives the whole part of the quotient, without the fraction: write double(a) / b for "+
+			"all of it, or int(a / b) where the whole part is meant, in ${%s}", expr.Shorten(s.Text))
 		return true
 	}
 	for _, l := range left {

@@ -14,14 +14,17 @@ type Operation struct {
 	Operator    string // + - * / % == != < <= > >= in
 	At          int    // byte offset of the operator in the text
 	Left, Right Operand
+	Whole       bool // int(…) is around it: what it gives is meant to be a whole number
 }
 
 // Operand is what is known of one side of an operation.
 type Operand struct {
 	Path Path   // of what is read; an element of a list that is gone through has index 0. No root: it is no path.
-	Type string // JSON Schema type, or "number"; empty: unknown
+	Type string // JSON Schema type; empty: unknown
 	// Texts are the constants that it is, or a list of constants that it is asked to be in, as they are written and with their places.
 	Texts []Constant
+	// Of are the numbers that it is computed from by sums, differences, products and the like: with integers alone it is one.
+	Of []Operand
 }
 
 // Constant is a text that is written out.
@@ -47,6 +50,7 @@ type surveyor struct {
 	tree  *ast.AST
 	stand map[string]Path // variables that stand for a path; without a root: for something unknown
 	ops   []Operation
+	whole int64 // the operation that int(…) is around
 }
 
 func (s *surveyor) visit(e ast.Expr) {
@@ -66,6 +70,9 @@ func (s *surveyor) visit(e ast.Expr) {
 			s.visit(c.Target())
 		}
 		for _, arg := range c.Args() {
+			if c.FunctionName() == "int" {
+				s.whole = plainOperand(arg).ID()
+			}
 			s.visit(arg)
 		}
 		s.operation(e)
@@ -104,6 +111,14 @@ func (s *surveyor) inside(e ast.Expr) {
 func (s *surveyor) comprehension(c ast.ComprehensionExpr) {
 	s.visit(c.IterRange())
 	s.visit(c.AccuInit())
+	defer s.stands(c)()
+	s.visit(c.LoopCondition())
+	s.visit(c.LoopStep())
+	s.visit(c.Result())
+}
+
+// stands lets the variables of a macro stand for what they go through, until the function that it returns is called.
+func (s *surveyor) stands(c ast.ComprehensionExpr) func() {
 	names := map[string]Path{c.IterVar(): {}, c.IterVar2(): {}, c.AccuVar(): {}}
 	if p, _, _, ok := s.path(c.IterRange()); ok && c.IterVar2() == "" {
 		names[c.IterVar()] = extend(p, Step{Index: 0})
@@ -121,10 +136,7 @@ func (s *surveyor) comprehension(c ast.ComprehensionExpr) {
 	for name, p := range names {
 		s.stand[name] = p
 	}
-	s.visit(c.LoopCondition())
-	s.visit(c.LoopStep())
-	s.visit(c.Result())
-	s.stand = before
+	return func() { s.stand = before }
 }
 
 // path is what an expression reads, also through variables and functions that keep the elements; own reports whether the expression
@@ -181,10 +193,35 @@ func (s *surveyor) operation(e ast.Expr) {
 		return
 	}
 	at := s.info.GetStartLocation(e.ID())
-	o := Operation{operator, offset(s.text, at.Line(), at.Column()), s.operand(c.Args()[0]), s.operand(c.Args()[1])}
-	if o.Left.known() && o.Right.known() && o.Left.Path.Root+o.Right.Path.Root != "" {
+	o := Operation{operator, offset(s.text, at.Line(), at.Column()), s.operand(c.Args()[0]), s.operand(c.Args()[1]), s.whole == e.ID()}
+	if o.Left.known() && o.Right.known() && (operator == "/" || o.Left.Path.Root+o.Right.Path.Root != "") {
 		s.ops = append(s.ops, o)
 	}
+}
+
+// mapped is the element of a list that l.map(x, element) gives.
+func (s *surveyor) mapped(e ast.Expr) (of Operand, ok bool) {
+	if e = plainOperand(e); e.Kind() != ast.ComprehensionKind {
+		return Operand{}, false
+	}
+	c := e.AsComprehension()
+	if c.LoopStep().Kind() != ast.CallKind {
+		return Operand{}, false
+	}
+	step := c.LoopStep().AsCall()
+	if step.FunctionName() != operators.Add || step.Args()[1].Kind() != ast.ListKind || step.Args()[1].AsList().Size() != 1 {
+		return Operand{}, false
+	}
+	defer s.stands(c)()
+	return s.operand(step.Args()[1].AsList().Elements()[0]), true
+}
+
+// plainOperand is an expression without the function that forgets its type.
+func plainOperand(e ast.Expr) ast.Expr {
+	for e.Kind() == ast.CallKind && e.AsCall().FunctionName() == anyFunction {
+		e = e.AsCall().Args()[0]
+	}
+	return e
 }
 
 // survey finds the operations of a checked expression, and what it reads of elements; reads are what it reads otherwise.
@@ -194,7 +231,7 @@ func survey(tree *ast.AST, w *walker, reads []Read) (elements []Read, operations
 	return s.finish()[len(reads):], s.ops
 }
 
-func (o *Operand) known() bool { return o.Path.Root != "" || o.Type != "" }
+func (o *Operand) known() bool { return o.Path.Root != "" || o.Type != "" || len(o.Of) > 0 }
 
 func (s *surveyor) operand(e ast.Expr) Operand {
 	if p, guarded, _, ok := s.path(e); ok {
@@ -207,7 +244,9 @@ func (s *surveyor) operand(e ast.Expr) Operand {
 	switch s.tree.GetType(e.ID()).Kind() {
 	case types.BoolKind:
 		o.Type = "boolean"
-	case types.IntKind, types.UintKind, types.DoubleKind:
+	case types.IntKind, types.UintKind:
+		o.Type = "integer"
+	case types.DoubleKind:
 		o.Type = "number"
 	case types.StringKind:
 		o.Type = "string"
@@ -215,8 +254,32 @@ func (s *surveyor) operand(e ast.Expr) Operand {
 		o.Type = "array"
 	case types.MapKind:
 		o.Type = "object"
+	default:
+		o.Of = s.computed(plainOperand(e))
 	}
 	return o
+}
+
+// computed are the numbers that a number is computed from.
+func (s *surveyor) computed(e ast.Expr) (of []Operand) {
+	if e.Kind() != ast.CallKind {
+		return nil
+	}
+	c := e.AsCall()
+	switch name := c.FunctionName(); {
+	case slices.Contains([]string{operators.Add, operators.Subtract, operators.Multiply, operators.Divide, operators.Negate}, name):
+		for _, arg := range c.Args() {
+			of = append(of, s.operand(arg))
+		}
+	case c.IsMemberFunction() && name == "sum":
+		if of, ok := s.mapped(c.Target()); ok {
+			return []Operand{of}
+		}
+		if p, _, _, ok := s.path(c.Target()); ok {
+			return []Operand{{Path: extend(p, Step{Index: 0})}}
+		}
+	}
+	return of
 }
 
 // optional reports whether the value is an optional one, which is not what it leads to.
