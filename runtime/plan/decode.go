@@ -14,9 +14,10 @@ import (
 type decoder struct {
 	lim   Limits
 	out   findings
-	count int  // nodes so far, those within nodes too
-	depth int  // plans around the one that is read
-	blind bool // the nodes could not be read: without them the rest cannot be checked
+	count int             // nodes so far, those within nodes too
+	named map[string]bool // ids of nodes, in lower case
+	depth int             // plans around the one that is read
+	blind bool            // the nodes could not be read: without them the rest cannot be checked
 }
 
 func (d *decoder) plan(t *document.Tree) *schemas.Plan {

@@ -33,7 +33,7 @@ func arrowFields(n *document.Tree) (words []string) {
 func (d *decoder) arrows(t *document.Tree, at string) {
 	name := ""
 	for _, n := range append([]string{"nodes"}, strings.Fields(nodeLists)...) {
-		if v := t.Get(n); v != nil && v.Kind == '[' {
+		if v := t.Get(n); v != nil && (v.Kind == '[' || v.Kind == '{') {
 			name = n
 			break
 		}
@@ -42,10 +42,20 @@ func (d *decoder) arrows(t *document.Tree, at string) {
 		return
 	}
 	nodes, where := t.Get(name), schemas.PointerTo(at, name)
+	if nodes.Kind == '{' {
+		if !slices.ContainsFunc(nodes.Items, func(n document.Tree) bool { return len(arrowFields(&n)) > 0 }) {
+			return
+		}
+		d.nodeMap(nodes, where)
+	}
 	ids := map[string]int{}
+	if d.named == nil {
+		d.named = map[string]bool{}
+	}
 	for i := range nodes.Items {
 		if id := nodes.Items[i].Get("id"); id != nil && id.Kind == '"' {
 			ids[id.Text()] = i
+			d.named[strings.ToLower(id.Text())] = true
 		}
 	}
 	for i := range nodes.Items {
@@ -58,8 +68,7 @@ func (d *decoder) arrows(t *document.Tree, at string) {
 			var list []arrow
 			ok := true
 			for _, to := range namesIn(n.Get(word)) {
-				_, known := ids[to]
-				ok = ok && (known || slices.Contains(arrowEnds, strings.ToLower(to)))
+				ok = ok && arrowEnd(ids, to)
 				list = append(list, arrow{id.Text(), to})
 			}
 			if ok = ok && len(list) > 0; ok {
@@ -74,6 +83,19 @@ func (d *decoder) arrows(t *document.Tree, at string) {
 			}
 		}
 	}
+}
+
+// arrowEnd reports whether a name is the id of a node, or at an end of the flow where no node is called like that.
+func arrowEnd(ids map[string]int, name string) bool {
+	if _, known := ids[name]; known {
+		return true
+	}
+	for id := range ids {
+		if strings.EqualFold(id, name) {
+			return false
+		}
+	}
+	return slices.Contains(arrowEnds, strings.ToLower(name))
 }
 
 // namesIn is a text, or the texts of a list.
@@ -124,7 +146,7 @@ func arrowsIn(v *document.Tree, ids map[string]int) (list []arrow) {
 			return nil
 		}
 		for _, end := range ends {
-			if _, known := ids[end]; !known && !slices.Contains(arrowEnds, strings.ToLower(end)) {
+			if !arrowEnd(ids, end) {
 				return nil
 			}
 		}

@@ -92,7 +92,7 @@ func ofList(member string) func(*found) bool {
 
 // isLast is a next that names no node.
 func isLast(f *found) bool {
-	return (f.value.Kind == 'n' || slices.Contains([]string{"end", "done", "none", "", "__end__"}, f.word())) && f.ignored()
+	return (f.value.Kind == 'n' || f.value.Kind == '"' && slices.Contains(arrowEnds, f.word()) && !f.d.named[f.word()]) && f.ignored()
 }
 
 // calledTool is a text that names a capability; with realm or server beside it, of that realm.
