@@ -76,6 +76,8 @@ type compiler struct {
 	items  shapes           // by list: an item of for_each
 	passed bool             // a fix adds inputs to the node around the plan
 	warned map[int]bool     // nodes with a finding about what their verification's answer lacks
+
+	deciding map[string]bool // ids of nodes whose output decides something, once asked
 }
 
 // at points to node i.

@@ -124,6 +124,8 @@ func (c *compiler) spot(s textOf, at expr.Spot, whole bool) bool {
 		}
 		c.out.warnf(codeForeign, s.at, "%q is sent as it is: as an expression it would be %s, where %s", expr.Shorten(written),
 			expr.Shorten(with), c.unusable(s.node, with))
+	case ours && len(r.Stuck) > 0 && at.Certain && at.Form != "bare":
+		c.out.errorf(codeForeign, s.at, "%q is not read: %s", expr.Shorten(written), strings.Join(r.Stuck, "; "))
 	case ours && len(r.Stuck) > 0:
 		c.out.warnf(codeForeign, s.at, "%q is sent as it is: %s", expr.Shorten(written), strings.Join(r.Stuck, "; "))
 	case !at.Certain || at.Form == "bare":

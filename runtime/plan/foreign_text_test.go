@@ -10,7 +10,7 @@ func TestForeignTextsAreRepaired(t *testing.T) {
 		{"{{ inputs.s }}", "${inputs.s}"},
 		{"{{inputs.s}} and {{ nodes.order.output.id }}", "${inputs.s} and ${nodes.order.output.id}"},
 		{"{{ order_id }}", "${inputs.order_id}"},
-		{"{{ steps.order.outputs.id | upper }}", "${nodes.order.output.id.upperAscii()}"}, {"<%= inputs.s %>", "${inputs.s}"},
+		{"{{ steps.order.outputs.id | upper }}", "${strings.upper(nodes.order.output.id)}"}, {"<%= inputs.s %>", "${inputs.s}"},
 		{"Order %(order_id)s", "Order ${inputs.order_id}"},
 		{"$.nodes.order.output.id", "${nodes.order.output.id}"}, {"$nodes.order.output.id", "${nodes.order.output.id}"},
 		{"$inputs.s", "${inputs.s}"}, {"$order_id", "${inputs.order_id}"},

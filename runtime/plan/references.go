@@ -100,17 +100,20 @@ func (m meant) named(as expr.Reference, name string, rest []expr.Step, written s
 	node, isNode := m.nodeLike(name)
 	isInput := m.isInput(name)
 	if isNode && isInput {
-		isNode = len(rest) > 0 && (slices.Contains(expr.Members, rest[0].Key) || hasWrapper(rest[0].Key))
-		isInput = !isNode
-		if len(rest) == 0 {
+		ofNode, ofInput := m.inNode(node, rest), m.inInput(name, rest)
+		if ofNode == ofInput {
 			as.Code = expr.CodeUnknownRoot
 			as.Stuck = fmt.Sprintf("%q is a node and an input: write nodes.%s.output or inputs.%s", written, node, name)
 			return as, true
 		}
+		isNode, isInput = ofNode, ofInput
 	}
 	switch {
 	case isNode:
 		step := expr.Step{Key: node, Index: -1}
+		if len(rest) == 0 {
+			rest = []expr.Step{{Key: "output", Index: -1}}
+		}
 		return m.ofNodes(as, append([]expr.Step{step}, rest...), fmt.Sprintf("a node is read as nodes.%s", node)), true
 	case isInput:
 		as.Path = expr.Path{Root: "inputs", Steps: append([]expr.Step{{Key: name, Index: -1}}, rest...)}
@@ -118,6 +121,27 @@ func (m meant) named(as expr.Reference, name string, rest []expr.Step, written s
 		return as, true
 	}
 	return as, false
+}
+
+// inNode reports whether steps may follow the id of a node.
+func (m meant) inNode(id string, steps []expr.Step) bool {
+	if len(steps) == 0 || slices.Contains(expr.Members, steps[0].Key) || hasWrapper(steps[0].Key) {
+		return true
+	}
+	names, closed := m.shapeFor(m.ids[id], m.site.node, m.may).properties()
+	return slices.Contains(names, steps[0].Key) || len(names) == 0 && !closed
+}
+
+// inInput reports whether steps may follow the name of an input.
+func (m meant) inInput(name string, steps []expr.Step) bool {
+	at := m.inputs.Get(name)
+	for _, step := range steps {
+		if at == nil || at.Kind == 'n' {
+			break // a null stands for a value that comes with the call
+		}
+		at = step.In(at)
+	}
+	return at != nil
 }
 
 func hasWrapper(name string) bool { _, ok := wrappers[name]; return ok }
@@ -135,13 +159,15 @@ func (m meant) foreignRoot(as expr.Reference, kind rootKind, root string, steps 
 	switch kind {
 	case rootNodes:
 		if id, ok := m.nodeLike(first); ok {
-			if len(steps) == 2 && slices.Contains([]string{"result", "outcome", "conclusion"}, steps[1].Key) && root != "results" {
-				as.Path = expr.Path{Root: "nodes", Steps: []expr.Step{{Key: id, Index: -1}, {Key: "status", Index: -1}}}
-				as.Changed, as.Say = true, "how a node ended is nodes.<id>.status"
-				return as, true
+			if len(steps) == 2 && slices.Contains(outcomes[root], steps[1].Key) {
+				return m.outcome(as, id, steps[1].Key, root == "needs"), true
+			}
+			rest := steps[1:]
+			if len(rest) == 0 {
+				rest = []expr.Step{{Key: "output", Index: -1}}
 			}
 			step := expr.Step{Key: id, Index: -1}
-			return m.ofNodes(as, append([]expr.Step{step}, steps[1:]...), fmt.Sprintf("%s is written nodes", root)), true
+			return m.ofNodes(as, append([]expr.Step{step}, rest...), fmt.Sprintf("%s is written nodes", root)), true
 		}
 	case rootInputs:
 		if m.isInput(first) {
@@ -250,6 +276,10 @@ func (m meant) ofNodes(as expr.Reference, steps []expr.Step, why string) expr.Re
 	}
 	output := expr.Step{Key: "output", Index: -1}
 	rest, stuck, say := m.inside(m.ids[id], steps[1:])
+	if block := steps[1:]; len(block) > 3 && block[0].Key == "output" && block[1].Key == "content" && block[2].Index >= 0 &&
+		block[3].Key == "text" && stuck+say == "" && m.shapeFor(m.ids[id], m.site.node, m.may).at == nil {
+		as.Doubt = fmt.Sprintf("content is read as a member of what the tool gave; the text of its answer is nodes.%s.text", id)
+	}
 	switch {
 	case stuck != "":
 		as.Stuck = fmt.Sprintf(stuck, id)
@@ -257,7 +287,7 @@ func (m meant) ofNodes(as expr.Reference, steps []expr.Step, why string) expr.Re
 			as.Code = codeUnknownMember
 		}
 	case say != "":
-		if len(rest) == 0 || rest[0].Key != "text" {
+		if len(rest) == 0 || rest[0].Key != "content" || say != sayBlocks {
 			rest = append([]expr.Step{output}, rest...)
 		}
 		change(codeUnknownMember, say, rest...)
@@ -265,10 +295,14 @@ func (m meant) ofNodes(as expr.Reference, steps []expr.Step, why string) expr.Re
 	return as
 }
 
+const (
+	inOutput  = "what a node gave is inside output"
+	sayBlocks = "the blocks of a result are nodes.<id>.content"
+)
+
 // inside reads what follows the id of a node: the steps inside its output, with a sentence on what differs; or a sentence on what to write,
 // with %s for the id. Without either the steps stay.
 func (m meant) inside(node int, steps []expr.Step) (rest []expr.Step, stuck, say string) {
-	const inOutput = "what a node gave is inside output"
 	declared := m.shapeFor(node, m.site.node, m.may)
 	names, closed := declared.properties()
 	known := len(names) > 0 || closed || slices.Contains(declared.types(), "array")
@@ -289,7 +323,11 @@ func (m meant) inside(node int, steps []expr.Step) (rest []expr.Step, stuck, say
 	if word == "outputs" && len(after) > 1 && after[0].Key == "parameters" && !has(after[0]) {
 		after = after[1:] // of Argo
 	}
-	block := word == "content" && len(after) > 1 && after[0].Index >= 0 && after[1].Key == "text"
+	blocks := steps
+	for len(blocks) > 2 && (blocks[0].Key == "output" || hasWrapper(blocks[0].Key)) {
+		blocks = blocks[1:]
+	}
+	block := blocks[0].Key == "content" && len(blocks) > 1 && blocks[1].Index >= 0 && !has(blocks[0])
 	_, wraps := wrappers[word]
 	switch {
 	case bare && steps[0].Index >= 0:
@@ -299,9 +337,10 @@ func (m meant) inside(node int, steps []expr.Step) (rest []expr.Step, stuck, say
 	case bare && known && has(steps[0]):
 		return steps, "", inOutput
 	case block && (known || bare):
-		if len(after) == 2 {
-			return []expr.Step{{Key: "text", Index: -1}}, "", "the text of a result is nodes.<id>.text"
+		if slices.Contains(expr.Members, "content") {
+			return blocks, "", sayBlocks
 		}
+		return nil, "the texts of all blocks together are nodes.%s.text", ""
 	case wraps && known && len(after) == 0 && bare:
 		return nil, "", inOutput
 	case wraps && known && len(after) > 0 && has(after[0]):
@@ -345,36 +384,4 @@ func (m meant) Certain(p expr.Path) bool {
 		return len(p.Steps) == 2 && slices.Contains(expr.Members, p.Steps[1].Key)
 	}
 	return len(p.Steps) == 0
-}
-
-// statusWords are what other languages call the statuses of a node.
-var statusWords = map[string]schemas.NodeStatus{
-	"success": schemas.NodeSucceeded, "successful": schemas.NodeSucceeded, "completed": schemas.NodeSucceeded,
-	"complete": schemas.NodeSucceeded,
-	"done":     schemas.NodeSucceeded, "ok": schemas.NodeSucceeded, "finished": schemas.NodeSucceeded, "error": schemas.NodeFailed,
-	"failure": schemas.NodeFailed,
-	"errored": schemas.NodeFailed, "canceled": schemas.NodeCancelled,
-}
-
-// decisionWords are what other languages call the decision of a review that succeeded.
-var decisionWords = []string{"approved", "Approve", "Approved", "yes", "accept", "accepted"}
-
-// Value implements expr.Names.
-func (m meant) Value(p expr.Path, text string) (string, string) {
-	i, ok := m.ids[p.NodeID()]
-	if !ok {
-		return text, ""
-	}
-	switch {
-	case len(p.Steps) == 2 && p.Steps[1].Key == "status":
-		if status, ok := statusWords[strings.ToLower(text)]; ok {
-			return string(status), fmt.Sprintf("the status of a node is never %q: it is %q", text, status)
-		}
-	case len(p.Steps) == 3 && p.Steps[1].Key == "output" && p.Steps[2].Key == "decision":
-		if m.plan.Nodes[i].Review != nil && slices.Contains(decisionWords, text) {
-			return "approve", "the decision of a review that succeeded is always \"approve\"; a rejected one fails its node, so what " +
-				"depends on it is skipped without a condition"
-		}
-	}
-	return text, ""
 }

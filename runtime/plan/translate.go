@@ -15,7 +15,7 @@ func (c *compiler) translated(s site) (after site, ok bool) {
 		return s, true
 	}
 	if s.Plain && !expr.Counts(s.Path) && slices.Contains(expr.Roots, s.Path.Root) {
-		if ref := (meant{c, s}).Reference(s.Path.Root, s.Path.Steps); !ref.Changed && ref.Stuck == "" {
+		if ref := (meant{c, s}).Reference(s.Path.Root, s.Path.Steps); !ref.Changed && ref.Stuck+ref.Doubt == "" {
 			return s, true
 		}
 	}
@@ -57,7 +57,7 @@ func (c *compiler) translated(s site) (after site, ok bool) {
 		return s, false
 	}
 	f := c.out.add(severity, code, s.at, "%s: write %s", strings.Join(r.Said, "; "), written)
-	if r.Lossy && s.decides() {
+	if r.Lossy && c.decides(s) {
 		return s, false
 	}
 	f.Lossy = r.Lossy
@@ -85,18 +85,6 @@ func (c *compiler) ofEnvironment(s site, name string) (site, bool) {
 	c.out.errorf(expr.CodeUnknownRoot, s.at, "expressions read no environment, and a secret of the operator's is read as %s: write %s", p, written).Fix =
 		[]schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceExpression(text, s.Text, written) })}
 	return s, false
-}
-
-// decides reports whether what the expression gives could order, guard, bound, repeat or undo something.
-func (s site) decides() bool {
-	for _, field := range []string{
-		"/when", "/for_each", "/wait", "/wait_for", "/repeat", "/review", "/compensate", "/on_unknown", "/fallback",
-	} {
-		if s.field == field || strings.HasPrefix(s.field, field+"/") {
-			return true
-		}
-	}
-	return false
 }
 
 // unusable says what is wrong with a string of a plan; empty: its expressions compile.

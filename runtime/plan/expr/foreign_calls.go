@@ -2,7 +2,6 @@ package expr
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -42,52 +41,6 @@ func (r *rewriter) call(t *tree) *tree {
 		out.kids[1] = plainSteps(out.kids[1])
 	}
 	return &out
-}
-
-// formatted translates format('{0} is {1}', a, b) of GitHub and States.Format('{} is {}', a, b) of Step Functions; nil: it is neither.
-func (r *rewriter) formatted(t *tree) *tree {
-	of := t.kids[0]
-	if t.op != "()" || len(t.kids) < 2 {
-		return nil
-	}
-	if states := of != nil && of.op == "name" && of.text == "States" && t.text == "Format"; !states && (of != nil || t.text != "format") {
-		return nil
-	}
-	args := t.kids[1:]
-	layout, ok := args[0].constant()
-	if !ok {
-		return nil
-	}
-	text := made("text")
-	next := 1
-	for layout != "" {
-		open := strings.IndexByte(layout, '{')
-		if open < 0 {
-			open = len(layout)
-		}
-		if open > 0 {
-			text.kids = append(text.kids, leaf("literal", strconv.Quote(layout[:open])))
-		}
-		if open == len(layout) {
-			break
-		}
-		number, rest, closed := strings.Cut(layout[open+1:], "}")
-		at := next
-		if number != "" {
-			n, err := strconv.Atoi(number)
-			if err != nil {
-				return nil
-			}
-			at = n + 1
-		}
-		if !closed || at < 1 || at >= len(args) {
-			return nil
-		}
-		text.kids = append(text.kids, args[at])
-		next, layout = at+1, rest
-	}
-	r.say("values are put into a text as \"… ${a} …\", or joined with +")
-	return text
 }
 
 // plainSteps lets has(…) test a member, as it must.
@@ -204,54 +157,12 @@ func plainChain(t *tree) *tree {
 // nullIsAbsent reports whether orValue treats null as absent.
 func nullIsAbsent() bool { return celEnvironment().HasFunction("coalesce") }
 
-// join makes a text of literals and values.
-func (r *rewriter) join(t *tree) *tree {
-	var sum *tree
-	for _, k := range t.kids {
-		if k.op != "literal" || !k.made {
-			if k = r.tree(k); r.typeOf(k) != "string" {
-				s := made("()", nil, k)
-				s.text = "string"
-				k = s
-			}
-		}
-		if sum == nil {
-			sum = k
-		} else {
-			sum = made("+", sum, k)
-		}
-	}
-	if sum == nil {
-		return leaf("literal", `""`)
-	}
-	return sum
-}
-
-// whole writes a text as a string of a plan.
-func (r *rewriter) whole(t *tree) string {
-	var b strings.Builder
-	for _, k := range t.kids {
-		if k.op == "literal" && k.made {
-			s, _ := strconv.Unquote(k.text)
-			b.WriteString(strings.ReplaceAll(s, "${", "$${"))
-			continue
-		}
-		inner := r.tree(k)
-		if len(t.kids) == 1 && r.typeOf(inner) != "string" {
-			s := made("()", nil, inner)
-			s.text = "string"
-			inner = s
-		}
-		b.WriteString("${" + printTree(inner, r.source) + "}")
-	}
-	return b.String()
-}
-
 // resultTypes are the JSON types of what functions give.
 var resultTypes = map[string]string{
 	"size": "integer", "int": "integer", "double": "number", "string": "string", "bool": "boolean", "has": "boolean",
-	"json.encode": "string",
-	"lowerAscii":  "string", "upperAscii": "string", "lower": "string", "upper": "string", "trim": "string", "replace": "string",
+	"json.encode":   "string",
+	"strings.lower": "string", "strings.upper": "string",
+	"lowerAscii": "string", "upperAscii": "string", "lower": "string", "upper": "string", "trim": "string", "replace": "string",
 	"substring": "string", "join": "string", "format": "string",
 	"map": "array", "filter": "array", "split": "array", "sort": "array", "sortBy": "array", "reverse": "", "slice": "array",
 	"distinct": "array", "flatten": "array",

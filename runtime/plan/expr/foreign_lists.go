@@ -75,7 +75,7 @@ func (r *rewriter) slice(t *tree) *tree {
 	of := r.tree(t.kids[0])
 	name := map[string]string{"array": "slice", "string": "substring"}[r.typeOf(of)]
 	if _, steps, ok := of.chain(); name == "" && ok && len(steps) > 0 && manyOf(steps[len(steps)-1].Key) {
-		name = "slice"
+		name, r.Guessed = "slice", true
 	}
 	bounds := []*tree{leaf("literal", "0"), nil}
 	size := made("()", nil, of)

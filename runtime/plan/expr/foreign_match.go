@@ -77,7 +77,7 @@ func (r *rewriter) row(t *tree) *tree {
 		if row.of != "" {
 			kind := r.typeOf(r.tree(found["a"]))
 			if kind == "" && row.of == "array" && row.foreign != ourContains && r.manyIn(found) {
-				kind = "array"
+				kind, r.Guessed = "array", true
 			}
 			if kind != row.of {
 				continue
@@ -89,6 +89,11 @@ func (r *rewriter) row(t *tree) *tree {
 		}
 		if row.to == nil {
 			r.lost(fmt.Sprintf("%s has no form here: %s", row.foreign, row.say))
+			for _, name := range []string{"a", "b", "c"} {
+				if found[name] != nil && found["x"] == nil {
+					r.tree(found[name])
+				}
+			}
 			return t
 		}
 		r.Lossy = r.Lossy || row.lossy

@@ -13,6 +13,7 @@ type foreignParser struct {
 	at     int
 	depth  int
 	bad    bool
+	signed bool     // an operand of a sign is read: filters are applied to both
 	said   []string // what was replaced
 	stuck  []string // what has no form here
 }
@@ -95,7 +96,9 @@ func (p *foreignParser) expression() *tree {
 	if p.depth++; p.depth > maxForeignDepth || p.bad {
 		return p.fail()
 	}
-	defer func() { p.depth-- }()
+	signed := p.signed
+	p.signed = false
+	defer func() { p.depth, p.signed = p.depth-1, signed }()
 	from := p.peek().at
 	if p.peek().kind == tokenIdent && p.peek().text == "lambda" && p.ahead(1).kind == tokenIdent {
 		p.at++
@@ -302,15 +305,24 @@ func (p *foreignParser) unary() *tree {
 	}
 	defer func() { p.depth-- }()
 	switch {
-	case t.kind == tokenSign && (t.text == "!" || t.text == "-"):
+	case t.kind == tokenSign && t.text == "!":
 		p.at++
-		return p.node(t.text, t.at, p.unary())
-	case t.kind == tokenSign && t.text == "+":
+		return p.node("!", t.at, p.unary())
+	case t.kind == tokenSign && (t.text == "-" || t.text == "+"):
 		p.at++
+		signed := p.signed
+		p.signed = true
 		of := p.unary()
-		p.say("a text becomes a number with double(a)")
-		n := made("()", nil, of)
-		n.text, n.from, n.to = "double", t.at, of.to
+		p.signed = signed
+		n := p.node("-", t.at, of)
+		if t.text == "+" {
+			p.say("a text becomes a number with double(a)")
+			n = made("()", nil, of)
+			n.text, n.from, n.to = "double", t.at, of.to
+		}
+		for !p.signed && p.peek().kind == tokenSign && p.peek().text == "|" && !p.bad {
+			n = p.filter(n, t.at)
+		}
 		return n
 	case t.kind == tokenSign && (t.text == "..." || t.text == "*" && p.at > 0 && slices.Contains([]string{"(", ","}, p.tokens[p.at-1].text)):
 		p.at++

@@ -34,18 +34,10 @@ func (p *foreignParser) postfix() *tree {
 			}
 			t = call
 		case "|":
-			p.at++
-			name := p.next()
-			if name.kind != tokenIdent {
-				return p.fail()
+			if p.signed {
+				return t
 			}
-			var args []*tree
-			if p.is("(") {
-				args = p.list(")")
-			}
-			f := p.node("filter", from, append([]*tree{t}, args...)...)
-			f.text = name.text
-			t = f
+			t = p.filter(t, from)
 		case "!":
 			p.at++
 			p.say("a value is not marked with !")
@@ -55,6 +47,22 @@ func (p *foreignParser) postfix() *tree {
 		}
 	}
 	return t
+}
+
+// filter reads | and the name of a filter, with its arguments.
+func (p *foreignParser) filter(of *tree, from int) *tree {
+	p.at++
+	name := p.next()
+	if name.kind != tokenIdent {
+		return p.fail()
+	}
+	var args []*tree
+	if p.is("(") {
+		args = p.list(")")
+	}
+	f := p.node("filter", from, append([]*tree{of}, args...)...)
+	f.text = name.text
+	return f
 }
 
 func (p *foreignParser) member(of *tree, from int, safe bool) *tree {
@@ -248,58 +256,5 @@ func (p *foreignParser) braces(open token) *tree {
 	}
 	last := p.tokens[max(0, p.at-1)]
 	n.to = last.at + len(last.text)
-	return n
-}
-
-// template reads `…${x}…` and f"…{x}…".
-func (p *foreignParser) template(t token) *tree {
-	n := &tree{op: "text", from: t.at, to: t.at + len(t.text)}
-	python := t.text[0] != '`'
-	open, skip := "${", 1
-	if python {
-		open, skip = "{", 2
-	}
-	body := t.text[skip : len(t.text)-1]
-	at := t.at + skip
-	literal := ""
-	flush := func() {
-		if literal != "" {
-			n.kids = append(n.kids, leaf("literal", strconv.Quote(literal)))
-		}
-		literal = ""
-	}
-	for i := 0; i < len(body) && !p.bad; {
-		switch {
-		case body[i] == '\\' && i+1 < len(body):
-			s, err := strconv.Unquote(`"` + body[i:i+2] + `"`)
-			if err != nil {
-				s = body[i+1 : i+2]
-			}
-			literal += s
-			i += 2
-		case python && (strings.HasPrefix(body[i:], "{{") || strings.HasPrefix(body[i:], "}}")):
-			literal += body[i : i+1]
-			i += 2
-		case strings.HasPrefix(body[i:], open):
-			end, ok := expressionEnd(body, i+len(open))
-			if !ok {
-				return p.fail()
-			}
-			if python && strings.ContainsAny(body[i:end], ":!=") {
-				p.lost("a value in a text is written without a format: use \"%.2f\".format([a]) for numbers")
-			}
-			flush()
-			if kid := p.part(at+i+len(open), at+end, false); kid != nil {
-				n.kids = append(n.kids, kid)
-			}
-			i = end + 1
-		default:
-			literal += body[i : i+1]
-			i++
-		}
-	}
-	flush()
-	p.say("values are put into a text as \"… ${a} …\", or joined with +")
-	n.made = true
 	return n
 }

@@ -23,6 +23,7 @@ type Reference struct {
 	Changed bool   // it is written in another way
 	Say     string // why, where it is changed
 	Stuck   string // what to write instead, where that is not certain
+	Doubt   string // what may have been meant, where it is read as it is written
 	Code    string // of the finding, where it is changed or stuck
 }
 
@@ -53,7 +54,7 @@ func Rewrite(text string, names Names) Rewriting {
 	r := rewriter{names: names, source: text, done: map[*tree]*tree{}}
 	r.Said, r.Stuck, r.Parsed = p.said, p.stuck, true
 	if t.op == "()" {
-		if text := r.formatted(t); text != nil {
+		if text := r.formatted(t); text != nil && text.op == "text" {
 			t = text
 		}
 	}
@@ -94,6 +95,13 @@ func (r *rewriter) tree(t *tree) *tree {
 	out := r.optional(r.link(t), nil)
 	r.done[t] = out
 	return out
+}
+
+// look notes what trees read that stay as they are.
+func (r *rewriter) look(trees ...*tree) {
+	for _, t := range trees {
+		r.tree(t)
+	}
 }
 
 // with translates a tree in which names are variables.
@@ -144,8 +152,13 @@ func (r *rewriter) link(t *tree) *tree {
 		return r.tree(t.kids[0])
 	case "list":
 		return r.spread(t)
+	case "%":
+		if text := r.percent(t); text != nil {
+			return text
+		}
 	case "filter":
-		r.lost("there is no filter " + t.text + "; what is here: size(a), a.lowerAscii(), a.join(\", \"), json.encode(a), a.map(x, x.b)")
+		r.look(t.kids...)
+		r.lost("there is no filter " + t.text + "; what is here: size(a), strings.lower(a), a.join(\", \"), json.encode(a), a.map(x, x.b)")
 	case "text":
 		return r.join(t)
 	case "||":
@@ -280,113 +293,4 @@ func method(of *tree, name string, args ...*tree) *tree {
 	t := made("()", append([]*tree{of}, args...)...)
 	t.text = name
 	return t
-}
-
-// constants are the names of values in other languages.
-var constants = map[string]string{
-	"True": "true", "False": "false", "None": "null", "nil": "null", "NULL": "null", "Null": "null", "undefined": "null",
-	"TRUE": "true", "FALSE": "false",
-}
-
-// member translates names and what follows them.
-func (r *rewriter) member(t *tree) *tree {
-	if t.op == "." && !t.optional && slices.Contains(counting, t.text) {
-		if out := r.length(t); out != nil {
-			return out
-		}
-	}
-	root, steps, ok := t.chain()
-	switch {
-	case ok && slices.Contains(r.bound, root):
-		if root == "@" {
-			return r.variable(t)
-		}
-		return t
-	case ok && len(steps) == 0 && constants[root] != "":
-		r.say(root + " is written " + constants[root])
-		return leaf("name", constants[root])
-	case ok && (root == "true" || root == "false" || root == "null"):
-		return t
-	case ok:
-		return r.reference(t, root, steps)
-	}
-	if t.op == "[]" {
-		if out := r.fromEnd(t); out != nil {
-			return out
-		}
-	}
-	of := r.link(t.kids[0])
-	if found := t.kids[0]; found.op == "()" && found.text == "find" && of.op == "[]" && of.kids[0].op == "+" {
-		of.kids[0] = of.kids[0].kids[0] // a member of nothing is an error there, too
-	}
-	if each := t.kids[0]; selects(each) || of.op == "()" && of.text == "map" && r.projection(each) {
-		return r.project(t, of, selects(each))
-	}
-	out := *t
-	out.kids = []*tree{of}
-	if t.op == "[]" {
-		out.kids = append(out.kids, r.tree(t.kids[1]))
-	}
-	return &out
-}
-
-// variable replaces @ of JSONPath.
-func (r *rewriter) variable(t *tree) *tree {
-	out := *t
-	out.made = true
-	if t.op == "name" {
-		out.text = "x"
-		return &out
-	}
-	out.kids = append([]*tree{r.variable(t.kids[0])}, t.kids[1:]...)
-	return &out
-}
-
-// projection reports whether a tree is a member of all items, a[*].b.
-func (r *rewriter) projection(t *tree) bool {
-	for t.op == "." || t.op == "[]" {
-		t = t.kids[0]
-		if selects(t) {
-			return true
-		}
-	}
-	return false
-}
-
-// selects reports whether a tree stands for all items of a list, or for some, whose members follow.
-func selects(t *tree) bool { return t.op == "[*]" || t.op == "[?]" }
-
-// project takes a member of each item.
-func (r *rewriter) project(t, of *tree, first bool) *tree {
-	r.say("a member of each item is written l.map(x, x.b)")
-	step := remade(t)
-	step.kids = slices.Clone(t.kids)
-	if first {
-		step.kids[0] = leaf("name", "x")
-		return method(of, "map", leaf("name", "x"), step)
-	}
-	step.kids[0] = of.kids[2]
-	return method(of.kids[0], "map", of.kids[1], step)
-}
-
-// reference translates a name with constant steps.
-func (r *rewriter) reference(t *tree, root string, steps []Step) *tree {
-	ref := r.names.Reference(root, steps)
-	if ref.Code != "" && r.Code == "" {
-		r.Code = ref.Code
-	}
-	if ref.Stuck != "" {
-		r.lost(ref.Stuck)
-		return t
-	}
-	r.Reads = append(r.Reads, ref.Path)
-	if !ref.Changed {
-		return t
-	}
-	r.say(ref.Say)
-	out := pathTree(ref.Path)
-	for a, b := out, t; len(a.kids) > 0 && len(b.kids) > 0; a, b = a.kids[0], b.kids[0] {
-		a.safe, a.optional = b.safe, b.optional
-	}
-	return out
 }

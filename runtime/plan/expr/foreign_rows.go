@@ -101,12 +101,12 @@ var foreignRows = []foreignRow{
 	{foreign: "encodeURIComponent(a)", ours: "url.encode(a)"}, {foreign: "decodeURIComponent(a)", ours: "url.decode(a)"},
 
 	// Texts.
-	{foreign: "a.toLowerCase()", ours: "a.lowerAscii()"}, {foreign: "a.lower()", ours: "a.lowerAscii()"},
-	{foreign: "lower(a)", ours: "a.lowerAscii()"},
-	{foreign: "a.toUpperCase()", ours: "a.upperAscii()"}, {foreign: "a.upper()", ours: "a.upperAscii()"},
-	{foreign: "upper(a)", ours: "a.upperAscii()"},
-	{foreign: "toLower(a)", ours: "a.lowerAscii()"}, {foreign: "toUpper(a)", ours: "a.upperAscii()"},
-	{foreign: "a | lower", ours: "a.lowerAscii()"}, {foreign: "a | upper", ours: "a.upperAscii()"},
+	{foreign: "a.toLowerCase()", ours: "strings.lower(a)"}, {foreign: "a.lower()", ours: "strings.lower(a)"},
+	{foreign: "lower(a)", ours: "strings.lower(a)"},
+	{foreign: "a.toUpperCase()", ours: "strings.upper(a)"}, {foreign: "a.upper()", ours: "strings.upper(a)"},
+	{foreign: "upper(a)", ours: "strings.upper(a)"},
+	{foreign: "toLower(a)", ours: "strings.lower(a)"}, {foreign: "toUpper(a)", ours: "strings.upper(a)"},
+	{foreign: "a | lower", ours: "strings.lower(a)"}, {foreign: "a | upper", ours: "strings.upper(a)"},
 	{foreign: "a.strip()", ours: "a.trim()"}, {foreign: "strip(a)", ours: "a.trim()"}, {foreign: "trim(a)", ours: "a.trim()"},
 	{foreign: "a | trim", ours: "a.trim()"},
 	{foreign: "a.startswith(b)", ours: "a.startsWith(b)"}, {foreign: "a.endswith(b)", ours: "a.endsWith(b)"},
@@ -124,7 +124,7 @@ var foreignRows = []foreignRow{
 	{foreign: "a.substr(b, c)", ours: "a.substring(b, b + c)"}, {foreign: "a.concat(b)", ours: "a + b"},
 	{foreign: "concat(a, b)", ours: "a + b"},
 	{foreign: "concat(a, b, c)", ours: "a + b + c"},
-	{foreign: "a.capitalize()", say: "a text is changed with s.lowerAscii() and s.upperAscii()"},
+	{foreign: "a.capitalize()", say: "a text is changed with strings.lower(s) and strings.upper(s)"},
 	{foreign: "a.slice(b, c)", ours: "a.substring(b, c)", of: "string"},
 	{foreign: "a.slice(b)", say: "the end of a text is s.substring(size(s) - 2), of a list l.slice(size(l) - 2, size(l))"},
 
@@ -206,8 +206,8 @@ var foreignRows = []foreignRow{
 	{foreign: "$min(a)", ours: "math.least(a)"}, {foreign: "$string(a)", ours: "json.encode(a)", of: "object"},
 	{foreign: "$string(a)", ours: "json.encode(a)", of: "array"},
 	{foreign: "$string(a)", ours: "string(a)"}, {foreign: "$number(a)", ours: "double(a)"},
-	{foreign: "$lowercase(a)", ours: "a.lowerAscii()"},
-	{foreign: "$uppercase(a)", ours: "a.upperAscii()"}, {foreign: "$join(a, b)", ours: "a.join(b)"},
+	{foreign: "$lowercase(a)", ours: "strings.lower(a)"},
+	{foreign: "$uppercase(a)", ours: "strings.upper(a)"}, {foreign: "$join(a, b)", ours: "a.join(b)"},
 	{foreign: "$contains(a, b)", ours: "a.contains(b)"},
 
 	// What no expression does.
