@@ -91,7 +91,7 @@ func arrowEnd(ids map[string]int, name string) bool {
 		return true
 	}
 	for id := range ids {
-		if strings.EqualFold(id, name) {
+		if strings.EqualFold(id, name) && name != "START" && name != "END" { // as in LangGraph
 			return false
 		}
 	}
