@@ -62,3 +62,35 @@ func TestPoisonedExecutionKillsTwoReplicasOnRedis(t *testing.T) {
 	last.cancel(t, root, engine.CancelOptions{})
 	want(t, last.rest(t, root), schemas.StatusCancelled, "", "")
 }
+
+// On a real Redis, an execution whose reading kills a replica is held by the other one, which does not read it, while one that the replica had
+// at work goes on there.
+func TestExecutionWhoseReadingKillsIsNotReadAgainOnRedis(t *testing.T) {
+	t.Parallel()
+	url := redistest.Standalone(t).URL()
+	w := newWorld()
+	configure := func(c *Config) { c.Limits.Lease, c.Limits.Grace = 2*time.Second, time.Nanosecond; isSmall(c) }
+	var dying *storetest.Crasher
+	first := onRedis(t, w, redis.Options{URL: url}, configure, func(c *Config) {
+		dying = storetest.Crash(c.Store, 0, storetest.CrashBefore)
+		c.Store = &unreadable{Store: dying, die: dying.Die}
+	})
+	root := first.begin(t, largePlan(false, `{"id":"w","wait":"2s"},{"id":"p","set":1,"depends_on":["w"]}`))
+	other := first.begin(t, `{"plan":"v1","nodes":[{"id":"b","capability":"r.idempotent","inputs":{"take":"3s"}}]}`)
+	eventually(t, "the replica dies", dying.Crashed)
+	second := onRedis(t, w, redis.Options{URL: url}, configure, func(c *Config) {
+		c.Store = &unreadable{Store: c.Store, die: func() { t.Error("it was read again") }}
+	})
+	_, err := second.Executions.Cancel(t.Context(), root, engine.CancelOptions{})
+	if problem := schemas.AsError(err); err != nil && !problem.Retryable {
+		t.Errorf("cancel while the dead replica has its lease: %v", err)
+	}
+	want(t, second.rest(t, other), schemas.StatusSucceeded, "", "b=succeeded")
+	tryFor(t, "it is held, or cancelled", func() error {
+		_, err := second.Executions.Cancel(t.Context(), root, engine.CancelOptions{})
+		return err
+	})
+	if e, err := second.Executions.Status(t.Context(), root, "", 0, nil); err != nil || e.Status != schemas.StatusCancelled {
+		t.Errorf("%s %v", e.Status, err)
+	}
+}

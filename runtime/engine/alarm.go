@@ -38,7 +38,7 @@ func (r *Engine) ring(ctx context.Context, lease *store.Lease) {
 			return []schemas.Event{s.Event(schemas.EventNodeSucceeded, unit)}, nil
 		})
 	}
-	if err == nil || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+	if err == nil || errors.Is(err, journal.ErrUnread) || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		_, err = r.store.Commit(ctx, store.Batch{Release: lease})
 	}
 	if err != nil && ctx.Err() == nil {

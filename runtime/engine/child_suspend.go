@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/runplane/runplane/runtime/journal"
@@ -54,6 +55,11 @@ func (r *Engine) suspendChild(ctx context.Context, parent journal.Head, id, mode
 		changed, suspended = len(events) > 0, s.Status == schemas.StatusSuspended
 		return events, nil
 	})
+	if errors.Is(err, journal.ErrUnread) {
+		var h journal.Head
+		h, _, err = r.journal.ReadHead(ctx, id)
+		suspended = h.Unread
+	}
 	if err == nil && suspended {
 		err = r.Decide(ctx, parent.ExecutionID, childSuspended(id))
 	}
@@ -68,6 +74,9 @@ func (r *Engine) resumeChild(ctx context.Context, parent journal.Head, id string
 		}
 		return []schemas.Event{{Type: schemas.EventResumed, By: parent.Principal, Parent: parent.ExecutionID}}, nil
 	})
+	if errors.Is(err, journal.ErrUnread) { // a person resumes it
+		return false, nil
+	}
 	return changed, err
 }
 

@@ -120,7 +120,7 @@ func (t *turn) encode() error {
 		if err != nil {
 			return err
 		}
-		t.head.Snapshot, t.head.Tail = s.Seq, 0
+		t.head.Snapshot, t.head.SnapshotBytes, t.head.Tail = s.Seq, len(b), 0
 		t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.SnapshotKey(x.ID), Value: b, Version: store.AnyVersion})
 	}
 	b, err := schemas.Encode(t.head)

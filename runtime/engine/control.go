@@ -3,9 +3,11 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/units"
@@ -15,12 +17,18 @@ import (
 // Suspend stops an execution, and with it those of its workflow nodes, from starting anything. In mode drain, the default, calls in flight
 // finish and their results are recorded. In mode now, which may follow a drain, calls that may be repeated are stopped.
 func (r *Engine) Suspend(ctx context.Context, id, mode, reason string) (schemas.Execution, error) {
-	return r.DecideFor(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
+	e, err := r.DecideFor(ctx, id, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		if !machine.Legal(schemas.EventSuspended, s.Status, "") {
 			return nil, NotAllowed("suspend", id, s.Status)
 		}
 		return suspendEvents(s, mode, reason, caller.From(ctx).Principal, ""), nil
 	})
+	if errors.Is(err, journal.ErrUnread) {
+		if h, unavailable := r.journal.HeadFor(ctx, id); unavailable == nil && h.Unread && h.Status == schemas.StatusSuspended {
+			return r.shown(ctx, h.Execution), nil
+		}
+	}
+	return e, err
 }
 
 // suspendEvents returns the events of a suspend: none if the execution is suspended in that way already. parent is the execution on whose
@@ -68,7 +76,7 @@ func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (s
 		}
 		live = r.acceptedTools(ctx, x.State, patch)
 	}
-	return r.DecideFor(ctx, id, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+	decide := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		events, err := patchEvents(s, id, patch, live, caller.From(ctx).Principal, now)
 		if err != nil {
 			return nil, err
@@ -80,7 +88,11 @@ func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (s
 			return events, nil
 		}
 		return nil, NotAllowed("resume", id, s.Status)
-	})
+	}
+	if patch != nil { // which needs the state
+		return r.DecideFor(ctx, id, decide)
+	}
+	return r.decideOrUnread(ctx, id, decide, r.resumeUnread)
 }
 
 // CancelOptions say how an execution is cancelled.
@@ -96,7 +108,7 @@ func (r *Engine) Cancel(ctx context.Context, id string, o CancelOptions) (schema
 	if o.Grace <= 0 {
 		o.Grace = r.limits.Grace
 	}
-	return r.DecideFor(ctx, id, func(s *machine.State, now time.Time) ([]schemas.Event, error) {
+	decide := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		switch {
 		case s.Status == schemas.StatusCancelling, s.Status == schemas.StatusCancelled:
 			return nil, nil
@@ -108,6 +120,9 @@ func (r *Engine) Cancel(ctx context.Context, id string, o CancelOptions) (schema
 			e.Name = machine.CancelUndo
 		}
 		return []schemas.Event{e}, nil
+	}
+	return r.decideOrUnread(ctx, id, decide, func(ctx context.Context, id string) (schemas.Execution, error) {
+		return r.cancelUnread(ctx, id, o.Reason)
 	})
 }
 

@@ -80,7 +80,7 @@ type Engine struct {
 	children *semaphore.Weighted // that are read, created or changed for their parents
 
 	uncommitted uncommitted
-	alone       sync.Mutex // held while an execution is evaluated that may have killed the last processes
+	alone       *semaphore.Weighted // held while an execution is evaluated or read that may kill the process
 
 	stopBy   atomic.Pointer[time.Time] // nil: Limits.Grace after the end of Run's context
 	stop     chan struct{}             // closed when no new call may start
@@ -97,7 +97,7 @@ func New(c Config) *Engine {
 		journal: c.Journal, queue: c.Queue, observers: []Observer{feedObserver{c.Feed}}, feed: c.Feed, limits: c.Limits,
 		newID: c.NewID, random: c.Random, worker: c.Store.Worker(), written: records.NewDirty[store.Key](maxWritten),
 		owned: map[string]*owner{}, slots: semaphore.NewWeighted(int64(c.Limits.MaxExecutions)),
-		children: semaphore.NewWeighted(childrenAtOnce), stop: make(chan struct{}),
+		alone: semaphore.NewWeighted(1), children: semaphore.NewWeighted(childrenAtOnce), stop: make(chan struct{}),
 	}
 	r.callsCtx, r.endCalls = context.WithCancelCause(context.Background())
 	r.storeCtx, r.endStore = context.WithCancel(context.Background())

@@ -27,6 +27,8 @@ type execution struct {
 	marked      bool          // its head may bear the mark of this process (guard.go)
 	guard       guard         // of the work on it
 	recovering  bool          // the turn counts a recovery, and evaluates nothing
+	alone       bool          // it holds Engine.alone
+	unread      error         // it was released, as it is not to be read; nil: it was not
 	folds       int           // how often the state was read from the store
 
 	family     *family
@@ -93,6 +95,9 @@ func (x *execution) leaseToRelease() *store.Lease {
 
 // reload folds x again from the store after its state turned out to be stale.
 func (r *Engine) reload(ctx context.Context, x *execution) error {
+	if x.unread != nil {
+		return x.unread
+	}
 	h, version, err := r.journal.ReadHead(ctx, x.ID)
 	if err == nil || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		h, version, err = r.detectRollback(ctx, x, h, version, err)
@@ -104,7 +109,11 @@ func (r *Engine) reload(ctx context.Context, x *execution) error {
 		return err
 	}
 	x.latest.Store(&h)
-	if err := r.journal.Fold(ctx, x.Execution, h, version); err != nil {
+	err = r.fold(ctx, x, h, version)
+	if errors.Is(err, store.ErrConflict) {
+		return r.reload(ctx, x)
+	}
+	if err != nil {
 		return err
 	}
 	x.folded()

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
 )
 
 // family is the companion of an execution that has children or a parent. It notices when children are to be created, cancelled, suspended
@@ -119,6 +121,30 @@ func (f *family) committed(t *turn) {
 	for _, id := range f.abandoned {
 		t.Background(func(ctx context.Context) { t.r.cancelChild(ctx, *h, id, undo) })
 	}
+}
+
+// unread follows the commit of an execution that is not read: it notifies the parent, and cancels the children of an execution that has ended.
+func (f *family) unread(t *turn) {
+	h := t.head
+	if h.ParentID != "" && slices.ContainsFunc(t.events, comesToRest) {
+		t.Background(func(ctx context.Context) { t.r.notifyParent(ctx, *h) })
+	}
+	if !h.Status.Terminal() {
+		return
+	}
+	t.Background(func(ctx context.Context) {
+		q := store.Query{Kind: journal.KindExecution, Term: journal.TermNeeds(h.ExecutionID)}
+		err := t.r.store.Each(ctx, q, func(rec store.Record) error {
+			if c, _, err := t.r.journal.ReadHead(ctx, rec.Key.ID); err == nil && c.ParentID == h.ExecutionID {
+				t.r.cancelChild(ctx, *h, rec.Key.ID, false)
+			}
+			return nil
+		})
+		if err != nil && ctx.Err() == nil {
+			t.r.log.Warn("cancel the workflows of an execution that was cancelled: they end when their workers see it",
+				"execution_id", h.ExecutionID, "error", err)
+		}
+	})
 }
 
 // comesToRest reports whether an event brings an execution to rest: its parent is notified.

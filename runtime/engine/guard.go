@@ -38,11 +38,11 @@ type guard struct {
 
 	mu       sync.Mutex // held while a mark is made
 	ended    bool
+	waits    bool   // to be alone, which is no work
 	heap     uint64 // at the first look
 	steps    uint64 // of the execution's expressions, when the watch began
 	own      bool   // they have taken many since
 	from, to int64  // versions of the head before and after the mark; 0: there is none
-	alone    bool   // holds Engine.alone
 	deaths   int    // of earlier processes, with a mark
 }
 
@@ -73,7 +73,11 @@ func (r *Engine) watch(x *execution) *guard {
 func (g *guard) look() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ended {
+	switch {
+	case g.ended:
+		return
+	case g.waits:
+		g.timer.Reset(guardEvery)
 		return
 	}
 	heap := heapBytes()
@@ -112,13 +116,19 @@ func (g *guard) mark(own bool) {
 
 // first marks an execution before work that may have killed the last process, and has it done by one owner after the other.
 func (g *guard) first() {
-	if g.alone {
+	if g.x.alone {
 		return
 	}
-	g.mu.Lock() // before the wait: that is no work
+	g.mu.Lock()
+	g.waits = true
+	g.mu.Unlock()
+	err := g.r.workAlone(g.r.storeCtx, g.x)
+	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.r.alone.Lock()
-	g.alone, g.begun = true, time.Now()
+	g.waits, g.begun = false, time.Now()
+	if err != nil { // the process ends, and evaluates nothing more
+		return
+	}
 	if g.to == 0 {
 		g.mark(false)
 	}
@@ -135,14 +145,6 @@ func (g *guard) end() {
 		if g.x.Version == g.from {
 			g.x.Version = g.to
 		}
-	}
-}
-
-// done follows the commit, or its failure.
-func (g *guard) done() {
-	if g.alone {
-		g.alone = false
-		g.r.alone.Unlock()
 	}
 }
 

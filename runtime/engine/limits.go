@@ -14,6 +14,7 @@ type Limits struct {
 	Plan          plan.Limits
 	MaxOutput     int           // bytes of one output that expressions read and a binding may make; 1 MiB
 	MaxCached     int64         // bytes that executions in memory keep together to read them again; [journal.DefaultCached]
+	Large         int           // from how many bytes on an execution is read alone, and not again if that kills the process; [journal.DefaultLarge]
 	MaxExecutions int           // executions in memory at once; 256
 	MaxParallel   int           // attempts of one execution in flight; 32. A plan may set fewer
 	MaxWait       time.Duration // longest wait of one request; 25 s, below the shortest timeout of the common clients

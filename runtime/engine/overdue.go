@@ -41,7 +41,7 @@ func (r *Engine) expireQueued(ctx context.Context, lease *store.Lease) {
 	if early && err == nil {
 		return
 	}
-	if err == nil || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
+	if err == nil || errors.Is(err, journal.ErrUnread) || errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 		_, err = r.store.Commit(ctx, store.Batch{Release: lease})
 	}
 	if err != nil && ctx.Err() == nil {

@@ -169,8 +169,10 @@ func (o *owner) wait(m mode, at time.Time) (_ mode, owned bool) {
 // that the calls whose starts were not confirmed were not made.
 func (o *owner) leave() {
 	uncertain := o.x.uncertain // recording a rollback may drop them
+	o.r.endAlone(o.x)
 	o.release()
 	if o.taken {
+		o.x.lease = nil // what follows is done as a guest
 		for _, c := range o.x.companions {
 			c.lost(o)
 		}

@@ -175,7 +175,8 @@ func (r *Engine) restoreCommits(
 	ctx context.Context, x *execution, h journal.Head, version int64, lost []recentCommit,
 ) (journal.Head, int64, error) {
 	restored := x.Head
-	restored.Snapshot, restored.Tail, restored.Due = h.Snapshot, h.Tail, r.store.Now() // a later snapshot may be lost too
+	restored.Snapshot, restored.SnapshotBytes, restored.Tail = h.Snapshot, h.SnapshotBytes, h.Tail // a later snapshot may be lost too
+	restored.Due = r.store.Now()
 	wake := store.Wake{Key: journal.ExecutionKey(x.ID), At: restored.Due, Priority: restored.Priority, Fairness: restored.Fairness()}
 	b := store.Batch{Sync: true, Wakes: []store.Wake{wake}}
 	puts := map[store.Key]store.Put{}

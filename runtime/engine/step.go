@@ -34,26 +34,24 @@ type stepResult struct {
 // step decides, applies and commits once. base is what else belongs to the batch of a new execution; if the execution exists already,
 // the error is ErrConflict. Other errors are the store's. The error of a decision is set in its request.
 func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m mode, base store.Batch) (stepResult, error) {
-	g := &x.guard
 	defer func() { //nolint:contextcheck // a mark is removed also if ctx has ended
-		g.done()
+		r.endAlone(x)
 		if m == guest {
 			r.unmark(x)
 		}
 	}()
 	for range records.MaxConflicts {
-		g.done()
+		if m == running && !x.alone && !slices.ContainsFunc(requests, (*request).hasCaller) { // others may hold bytes and wait to be alone
+			if err := r.uncommitted.wait(ctx); err != nil {
+				return stepResult{}, err
+			}
+		}
 		if x.State == nil {
 			if err := r.reload(ctx, x); err != nil {
 				return stepResult{}, err
 			}
 		}
-		if m == running && !slices.ContainsFunc(requests, (*request).hasCaller) {
-			if err := r.uncommitted.wait(ctx); err != nil {
-				return stepResult{}, err
-			}
-		}
-		g = r.watch(x)
+		g := r.watch(x)
 		t := &turn{r: r, x: x, ctx: ctx, mode: m, now: r.store.Now(), batch: base, steps: x.Steps(), guard: g, recoveries: x.State.Recoveries}
 		t.batch.Puts, t.batch.Sync = slices.Clip(base.Puts), base.Sync || x.unconfirmed
 		absent, carried := t.resumeUncertain(), x.allowance.carried
@@ -92,6 +90,7 @@ func (r *Engine) step(ctx context.Context, x *execution, requests []*request, m 
 			return stepResult{}, err
 		}
 		x.State, x.changed = nil, true // what was applied is not in the log
+		r.endAlone(x)
 	}
 	return stepResult{}, schemas.
 		Errorf(schemas.CodeConflict, "execution %q changes too fast: %d commits to it conflicted", x.ID, records.MaxConflicts).

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -18,6 +19,9 @@ func (o *owner) stepFailed(
 	switch {
 	case errors.Is(err, store.ErrConflict): // the execution exists already
 		answer(requests, err)
+		return nil, 0, false
+	case errors.Is(err, journal.ErrUnread): // it is held, and released
+		answer(requests, errReleased)
 		return nil, 0, false
 	case errors.Is(err, store.ErrInvalid) && base.Claim == nil:
 		answer(requests, err)

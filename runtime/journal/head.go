@@ -23,12 +23,15 @@ type Head struct {
 	Snapshot  int64  `json:"snapshot"`       // Seq of the last event that the snapshot covers; 0: there is none
 	Tail      int    `json:"tail"`           // bytes of events after the snapshot
 
+	SnapshotBytes int `json:"snapshot_bytes,omitempty"` // of the snapshot; 0 also where an earlier version wrote it
+
 	TreeSince time.Time       `json:"tree_since,omitzero"` // of a child: when the root of its tree was created
 	Used      *schemas.Budget `json:"used,omitempty"`      // of a child that ended: what it and those below it have used
 
 	Worker     string `json:"worker,omitempty"`     // its owner, which did not release it; empty: it has none
 	Evaluating *Mark  `json:"evaluating,omitempty"` // a process works on it that may die by that; nil: none, or it is not known
 	Deaths     int    `json:"deaths,omitempty"`     // see Mark; none of its nodes has ended since
+	Unread     bool   `json:"unread,omitempty"`     // a process died while it read it: it is not read before a person resumes it
 
 	WithParent bool `json:"with_parent,omitempty"` // it is suspended because its parent is
 
@@ -39,11 +42,13 @@ type Head struct {
 	Deleted bool `json:"deleted,omitempty"` // callers cannot see it any more; what belongs to it is being deleted
 }
 
-// Mark says that a process evaluates an execution, and may die by that.
+// Mark says that a process evaluates or reads an execution, and may die by that.
 type Mark struct {
 	Worker string `json:"worker"`
 	Deaths int    `json:"deaths,omitempty"` // processes that died before while there was such a mark
 	Own    bool   `json:"own,omitempty"`    // its own expressions had taken many steps by then: if the process died, then by them
+
+	Reading bool `json:"reading,omitempty"` // it reads the state and the log, which are large; nothing is evaluated yet
 }
 
 // Began returns when the root of the execution's tree was created.
@@ -60,7 +65,7 @@ func TermStatus(status schemas.Status) string { return "status=" + string(status
 // TermReview is the index term of executions in which a review is open.
 const TermReview = "waiting=review"
 
-// TermRecovery is the index term of executions that are held because a process died while it evaluated them.
+// TermRecovery is the index term of executions that are held because a process died while it evaluated or read them.
 const TermRecovery = "waiting=recovery"
 
 // TermDeleted is the index term of executions that are being deleted; they have no others.

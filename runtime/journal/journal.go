@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/records"
@@ -21,13 +23,14 @@ type Config struct {
 	UnknownRules func(*plan.Target) machine.UnknownRules
 }
 
-// Limits bound what expressions read, and what a tree of executions may use. Every field but MaxCached is required.
+// Limits bound what expressions read, and what a tree of executions may use. Every field but MaxCached and Large is required.
 type Limits struct {
 	Plan      plan.Limits
 	MaxOutput int // bytes of one output or text that an expression reads
 	Tree      schemas.Budget
 	MaxOpen   int   // executions below a root that are open at once
 	MaxCached int64 // bytes that all executions in memory keep for their expressions; 0: DefaultCached
+	Large     int   // bytes, see IsLarge; 0: DefaultLarge
 }
 
 // Journal reads executions from the store.
@@ -36,13 +39,16 @@ type Journal struct {
 	sessions     *session.Sessions
 	limits       Limits
 	cache        *cache
+	large        *semaphore.Weighted // held while an execution that is large is read
 	retention    time.Duration
 	unknownRules func(*plan.Target) machine.UnknownRules
 }
 
 // Open returns a Journal; it reads nothing.
 func Open(c Config) *Journal {
+	c.Limits.Large = cmp.Or(c.Limits.Large, DefaultLarge)
 	return &Journal{
+		large: semaphore.NewWeighted(1),
 		store: c.Store, sessions: c.Sessions, limits: c.Limits, cache: newCache(cmp.Or(c.Limits.MaxCached, DefaultCached)),
 		retention: c.Retention, unknownRules: c.UnknownRules,
 	}

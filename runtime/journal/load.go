@@ -27,14 +27,15 @@ type Definition struct {
 	Session schemas.Value `json:"session,omitempty"` // the session's data when the execution was submitted, for expressions
 }
 
-// Load reads an execution from the store, and folds its log. It returns NotFound if there is none.
+// Load reads an execution from the store, and folds its log. It returns NotFound if there is none. The error of one that may kill the process
+// matches ErrUnread.
 func (j *Journal) Load(ctx context.Context, id string) (*Execution, error) {
 	h, version, err := j.ReadHead(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	x := j.New(id, h)
-	err = j.Fold(ctx, x, h, version)
+	err = j.ReadAsGuest(ctx, x, h, version)
 	if errors.Is(err, store.ErrNotFound) || err == nil && x.State.Seq < h.Seq {
 		err = j.notFoundOr(ctx, id, err)
 	}

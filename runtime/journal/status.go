@@ -37,9 +37,9 @@ var hints = map[string]struct {
 	schemas.ReasonError: {schemas.StatusSuspended, func(w *schemas.WaitingFor) string {
 		return fmt.Sprintf("repair node %q with resume_execution and a patch: inputs, retry, output or skip", w.NodeID)
 	}},
-	schemas.ReasonRecovery: {schemas.StatusSuspended, func(*schemas.WaitingFor) string {
-		return "the runtime died while it evaluated this execution: resume_execution has it tried again, and the runtime may die again; " +
-			"cancel_execution ends it, and evaluates nothing"
+	schemas.ReasonRecovery: {"", func(*schemas.WaitingFor) string {
+		return "the runtime died while it worked on this execution: resume_execution has it tried again, and the runtime may die again; " +
+			"cancel_execution ends it, without that"
 	}},
 	schemas.ReasonReview: {"", func(*schemas.WaitingFor) string { return "a person has to decide: `runplane reviews`" }},
 	schemas.ReasonEvent: {schemas.StatusRunning, func(w *schemas.WaitingFor) string {

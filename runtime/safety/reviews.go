@@ -60,8 +60,8 @@ func (s *Safety) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
 	out := []schemas.ReviewRequest{}
 	err := s.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermReview}, func(rec store.Record) error {
 		x, err := s.journal.LoadFor(ctx, rec.Key.ID)
-		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
-			return nil // of another principal, or deleted meanwhile
+		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || errors.Is(err, journal.ErrUnread) {
+			return nil // of another principal, deleted meanwhile, or not to be read
 		}
 		if err != nil {
 			return err
