@@ -30,12 +30,12 @@ func TestCrashAtEveryCommit(t *testing.T) {
 func TestCrashAtEveryCommitOfTheWholeLanguage(t *testing.T) {
 	crashAtEveryCommit(t, `{"plan":"v1","idempotency_key":"k","inputs":{"l":[1,2,3]},"nodes":[
 		{"id":"m","capability":"r.once","for_each":"${inputs.l}","max_parallel":2,"inputs":{"id":"m[${index}]","take":"10ms"}},
-		{"id":"f","capability":"r.read","inputs":{"fail":9},"fallback":["r.idempotent",{"value":{"id":"fallback"}}]},
+		{"id":"f","capability":"r.read","inputs":{"fail":9},"fallback":["r.idempotent",{"value":{"id":"${nodes.f.errors.map(e, e.code).join(',')}"}}]},
 		{"id":"v","capability":"r.once","inputs":{"id":"v","take":"10ms"},"depends_on":["f"],"on_unknown":
 			{"verify":{"capability":"r.read","inputs":{"id":"look","give":{"happened":true}},"happened":"${output.happened}"}}},
 		{"id":"w","workflow":{"definition":{"plan":"v1","nodes":[{"id":"a","capability":"r.once","inputs":{"id":"w.a","take":"10ms"}},{"id":"b","wait":"3s","depends_on":["a"]}],"output":"done"}},"depends_on":["m"]},
-		{"id":"x","set":"${nodes.w.output}-${nodes.f.output.id}-${size(nodes.m.output)}","depends_on":["v"]}],
-		"output":"${nodes.x.output}"}`, `"done-fallback-3"`)
+		{"id":"x","set":"${nodes.w.output}-${nodes.f.output.id}-${size(nodes.m.output)}-${size(nodes.m.errors)}","depends_on":["v"]}],
+		"output":"${nodes.x.output}"}`, `"done-tool_error,tool_error-3-0"`)
 }
 
 func crashAtEveryCommit(t *testing.T, source, output string) {

@@ -88,6 +88,8 @@ type Event struct {
 	Budget     *Budget    `json:"budget,omitempty" jsonschema:"description=what the child may use in all; or has used; when it ends"`
 	Places     int        `json:"places,omitempty" jsonschema:"description=how many executions the child may be; with those below it that are open"`
 
+	Errors []UnitError `json:"errors,omitempty" jsonschema:"description=of a node that was taken over: what had failed"`
+
 	Bytes int64 `json:"bytes,omitempty" jsonschema:"description=of the plan and the inputs of the child"`
 
 	Hold        string  `json:"hold,omitempty" jsonschema:"description=recovery: suspended because a process died while it evaluated the execution"`

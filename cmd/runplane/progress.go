@@ -63,7 +63,12 @@ func newProgress(w io.Writer, e schemas.Execution, quiet bool, s screen) *progre
 // take sets the line to the view of a node.
 func (l *nodeLine) take(n *schemas.NodeView) {
 	l.status, l.attempt, l.took, l.note = n.Status, n.Attempts, time.Duration(n.DurationMS*float64(time.Millisecond)), ""
+	if n.Items != nil { // the attempts are those of all items
+		l.attempt = 0
+	}
 	switch {
+	case n.Error == nil && n.Items != nil && n.Items.Failed > 0:
+		l.note = fmt.Sprintf("%d of %d items failed", n.Items.Failed, n.Items.Total)
 	case n.Error != nil:
 		l.note = fmt.Sprintf("%s: %s", n.Error.Code, n.Error.Message)
 	case n.Degraded:
@@ -94,6 +99,12 @@ func (l *nodeLine) apply(e *schemas.Event) bool {
 	before := l.status
 	if before.Ended() {
 		return false // it was shown already: the events before the first status arrive late
+	}
+	if e.Item != nil && e.Type != schemas.EventNodeHeld {
+		if e.Type == schemas.EventNodeStarted && before != schemas.NodeRunning {
+			l.status, l.started = schemas.NodeRunning, e.At
+		}
+		return false // what became of an item is not what became of its node
 	}
 	switch e.Type {
 	case schemas.EventNodeStarted:

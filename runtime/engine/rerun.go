@@ -64,7 +64,7 @@ func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution,
 		}
 		sub.reuse = append(sub.reuse, schemas.Event{
 			Type: schemas.EventNodeReused, Node: node, Output: raw, Text: string(text), ServedBy: n.ServedBy, Degraded: n.Degraded, Notes: n.Notes,
-			Reason: id,
+			Reason: id, Errors: schemas.ShortenErrors(old.State.Errors(i), r.limits.MaxOutput),
 		})
 	}
 	if err := mayStillRun(old, reuse, r.store.Now()); err != nil {

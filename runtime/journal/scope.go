@@ -178,6 +178,9 @@ func (s Scope) Node(id string) (expr.NodeValue, error) {
 	}
 	u := &s.x.State.Units[unit]
 	v := expr.NodeValue{Status: u.Status, Text: u.Text, Error: u.Error, Degraded: u.Degraded}
+	if len(u.Errors) > 0 || u.Status == schemas.NodeFailed || u.Expanded {
+		v.Errors = func() (*expr.Value, error) { return s.errors(unit, id) }
+	}
 	if u.TextRef != nil {
 		v.LongText = func() (string, error) { return s.text(unit, id) }
 	}
@@ -190,6 +193,37 @@ func (s Scope) Node(id string) (expr.NodeValue, error) {
 		v.Output = s.x.CacheOutput(unit, u.Output)
 	}
 	return v, nil
+}
+
+// errors returns what failed of a node; a unit reads why it fell back itself.
+func (s Scope) errors(unit int, node string) (*expr.Value, error) {
+	if unit == s.unit {
+		return s.errorsValue(s.x.State.Units[unit].Errors, node)
+	}
+	if cached, ok := s.x.shelf().errors[unit]; ok {
+		return cached, nil
+	}
+	v, err := s.errorsValue(s.x.State.Errors(unit), node)
+	if err == nil && s.x.State.Units[unit].Status.Ended() {
+		kept := s.x.shelf()
+		v = s.x.value(kept, v.Raw())
+		kept.errors[unit] = v
+	}
+	return v, err
+}
+
+func (s Scope) errorsValue(list []schemas.UnitError, node string) (*expr.Value, error) {
+	if len(list) == 0 {
+		return expr.NewValue(json.RawMessage("[]")), nil
+	}
+	raw, err := json.Marshal(schemas.ShortenErrors(list, s.journal.limits.MaxOutput/2))
+	if err != nil {
+		return nil, fmt.Errorf("encode errors: %w", err)
+	}
+	if len(raw) > s.journal.limits.MaxOutput {
+		return nil, s.tooLarge("list of errors", node, len(raw))
+	}
+	return expr.NewValue(raw), nil
 }
 
 // output returns an output that was too large for the log.

@@ -11,7 +11,8 @@ import (
 
 func nodeReused(s *State, unit int, e *schemas.Event) {
 	s.setStatus(unit, schemas.NodeSucceeded, e, false)
-	s.result(unit, e).Reason = reused
+	u := s.result(unit, e)
+	u.Reason, u.Errors = reused, e.Errors
 }
 
 func nodeStarted(s *State, unit int, e *schemas.Event) {
@@ -160,6 +161,7 @@ func attemptLost(s *State, unit int, e *schemas.Event) {
 func nodeFellBack(s *State, unit int, e *schemas.Event) {
 	u := s.setStatus(unit, schemas.NodeReady, e, false)
 	u.Fallback, u.Failures, u.RefusedInRow, u.Phase, u.Error, u.UnknownAttempt = e.Fallback, 0, 0, units.PhaseRun, e.Error, 0
+	u.Errors = append(u.Errors[:len(u.Errors):len(u.Errors)], schemas.NewUnitError(u.Item, e.Error))
 	u.Approved = false       // the approval was of another call
 	u.TotalDue = time.Time{} // the fallback has its own
 	u.CallMS += e.DurationMS

@@ -29,7 +29,7 @@ func (c *compiler) arguments() {
 		for k := range from.Fallback { // what a policy adds is checked when it is called
 			if t := n.Fallbacks[k].Target; t != nil {
 				where := schemas.PointerToItem(at+"/fallback", k)
-				c.argumentsOf(arguments{t, i, where + "/inputs", len(from.Fallback[k].Inputs) > 0, t.Inputs == n.Inputs, item, ""})
+				c.argumentsOf(arguments{t, i, where + "/inputs", len(from.Fallback[k].Inputs) > 0, t.Inputs == n.Inputs, item | readsErrors, ""})
 			}
 		}
 		if t := n.Compensate; t != nil {

@@ -337,7 +337,7 @@ func (b *builder) connect() error {
 			switch {
 			case !ok:
 				return fmt.Errorf("node %q depends on %q, which does not exist", n.ID, id)
-			case d == i && may&readsSelf != 0:
+			case d == i && may&(readsSelf|readsErrors) != 0:
 				return nil
 			case d == i:
 				return fmt.Errorf("node %q depends on itself", n.ID)

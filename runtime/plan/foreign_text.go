@@ -52,8 +52,8 @@ func (c *compiler) foreignTexts() {
 		}
 		for k := range n.Fallback {
 			field := schemas.PointerToItem("/fallback", k)
-			value(i, json.RawMessage(n.Fallback[k].Inputs), field+"/inputs", at+field+"/inputs", item)
-			value(i, json.RawMessage(n.Fallback[k].Value), field+"/value", at+field+"/value", item)
+			value(i, json.RawMessage(n.Fallback[k].Inputs), field+"/inputs", at+field+"/inputs", item|readsErrors)
+			value(i, json.RawMessage(n.Fallback[k].Value), field+"/value", at+field+"/value", item|readsErrors)
 		}
 		if n.Compensate != nil {
 			value(i, json.RawMessage(n.Compensate.Inputs), "/compensate/inputs", at+"/compensate/inputs", item|readsSelf)

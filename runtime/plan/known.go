@@ -30,10 +30,13 @@ func (c *compiler) shapeOf(p expr.Path, node int, may reach) shape {
 		at = stateShape
 	case "nodes":
 		i, ok := c.ids[p.NodeID()]
-		if !ok || len(steps) < 2 || steps[1].Key != "output" {
+		if !ok || len(steps) < 2 {
 			return shape{}
 		}
-		at, steps = c.shapeFor(i, node, may), steps[2:]
+		if at = memberShape(steps[1].Key); steps[1].Key == "output" {
+			at = c.shapeFor(i, node, may)
+		}
+		steps = steps[2:]
 	}
 	for _, s := range steps {
 		if s.Index >= 0 {
@@ -73,6 +76,18 @@ func (c *compiler) outputShape(node int) shape {
 		return c.toolShape(n.Capability)
 	}
 	return c.known.of(n.ID, func() shape { return givenShape(n) })
+}
+
+// errorsShape is what failed of a node.
+var errorsShape = newShape(json.RawMessage(`{"type":"array","items":{"type":"object",
+	"properties":{"index":{"type":"integer"},"code":{"type":"string"},"message":{"type":"string"}},"additionalProperties":false}}`))
+
+// memberShape is what is known of a member of a node that is the same for all nodes.
+func memberShape(member string) shape {
+	if member == "errors" {
+		return errorsShape
+	}
+	return shape{}
 }
 
 // reviewShape is the output of a review.

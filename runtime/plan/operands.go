@@ -49,6 +49,9 @@ func (c *compiler) elementOf(s site, r expr.Read) {
 			c.follow(s, r, 0, c.itemShape(s.node), "the item")
 		}
 	case "nodes":
+		if len(p.Steps) > 2 && memberShape(p.Steps[1].Key).at != nil {
+			c.follow(s, r, 2, memberShape(p.Steps[1].Key), p.UpTo(2).String())
+		}
 		if i, ok := c.ids[p.NodeID()]; ok && len(p.Steps) > 2 && p.Steps[1].Key == "output" {
 			c.follow(s, r, 2, c.shapeFor(i, s.node, s.may), "the output of "+c.outputOf(i))
 		}

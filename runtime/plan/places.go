@@ -15,6 +15,7 @@ const (
 	readsSelf                     // the node's own result
 	readsOutput                   // the answer of a verification
 	readsState                    // the state that is waited for
+	readsErrors                   // why the node itself failed
 )
 
 // placed is a template of a node and its place.
@@ -48,9 +49,9 @@ func (n *Node) templates(from *schemas.Node) []placed {
 	add(n.Question, questionAt(from), 0)
 	for k := range n.Fallbacks {
 		f, at := &n.Fallbacks[k], schemas.PointerToItem("/fallback", k)
-		add(f.Value, at+"/value", item)
+		add(f.Value, at+"/value", item|readsErrors)
 		if f.Target != nil && f.Target.Inputs != n.Inputs {
-			add(f.Target.Inputs, at+"/inputs", item)
+			add(f.Target.Inputs, at+"/inputs", item|readsErrors)
 		}
 	}
 	if n.Compensate != nil {

@@ -196,6 +196,13 @@ func (c *compiler) readsNode(s site, r expr.Read) {
 	case !known:
 		c.unknownStep(s, r, 0, codeUnknownNode, schemas.SeverityError, "no node %q", c.nodeNames())
 		return
+	case i == s.node && s.may&readsErrors != 0 && len(p.Steps) > 1 && p.Steps[1].Key == "errors":
+	case i == s.node && s.may&readsErrors != 0 && len(p.Steps) > 1 && p.Steps[1].Key == "error":
+		f := c.out.errorf(codeSelfDependency, s.at, "why node %q failed is nodes.%s.errors in its own fallback: a list with one entry for each call that failed", id, id)
+		if before := p.UpTo(2).String(); strings.Contains(s.Source, before) {
+			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, before, before+"s[0]") })}
+		}
+		return
 	case i == s.node && s.may&readsSelf == 0:
 		f := c.out.errorf(codeSelfDependency, s.at, "node %q reads its own result in ${%s}", id, expr.Shorten(s.Text))
 		if own := "nodes." + id + ".output"; s.may&readsState != 0 && strings.Contains(s.Source, own) {
@@ -210,6 +217,9 @@ func (c *compiler) readsNode(s site, r expr.Read) {
 	if member.Index >= 0 || !slices.Contains(expr.Members, member.Key) {
 		c.unknownMember(s, r, i)
 		return
+	}
+	if known := memberShape(member.Key); known.at != nil && !r.Guarded {
+		c.follow(s, r, 2, known, "nodes."+id+"."+member.Key)
 	}
 	if member.Key == "output" && !r.Guarded {
 		c.follow(s, r, 2, c.shapeFor(i, s.node, s.may), "the output of "+c.outputOf(i))

@@ -8,53 +8,54 @@ import (
 
 // Unit is one node of an execution, or one item of a for_each node.
 type Unit struct {
-	Status         schemas.NodeStatus `json:"s"`
-	Node           int                `json:"n,omitempty"`  // of an item: its node
-	Item           int                `json:"i,omitempty"`  // of an item: its index
-	Calling        bool               `json:"c,omitempty"`  // a call is in flight
-	Attempts       int                `json:"a,omitempty"`  // started, in all
-	Refused        int                `json:"rf,omitempty"` // of those, refused before they were sent
-	RefusedInRow   int                `json:"rr,omitempty"` // refusals of the current call by its realm since anything else happened to it
-	Failures       int                `json:"f,omitempty"`  // failed attempts of the current call
-	SpentBefore    int                `json:"fs,omitempty"` // while it is verified: failed attempts of its own call, including the unknown one
-	UnknownAttempt int                `json:"d,omitempty"`  // the attempt of unknown outcome without a decision; 0: none
-	UnknownSince   time.Time          `json:"du,omitzero"`  // when that attempt started; zero in snapshots of earlier versions
-	MayRunUntil    time.Time          `json:"mr,omitzero"`  // until when that attempt, or the last one of unknown outcome, may still run
-	Verified       int                `json:"vf,omitempty"` // how often its verification found that it did not happen, while it may have been running
-	Deaths         int                `json:"dd,omitempty"` // how many workers in a row died while its call was in flight
-	Phase          Phase              `json:"p,omitempty"`
-	Fallback       int                `json:"fb,omitempty"` // entry of the fallback list that is called, from 1
-	Approved       bool               `json:"ok,omitempty"` // a person approved the call
-	First          time.Time          `json:"t0,omitzero"`  // first start
-	Since          time.Time          `json:"t,omitzero"`   // last change of status
-	Ended          time.Time          `json:"t1,omitzero"`
-	EndSeq         int64              `json:"q,omitempty"`    // event that ended it
-	Due            time.Time          `json:"due,omitzero"`   // of a timer, a review, a wait for an event, a backoff
-	TotalDue       time.Time          `json:"total,omitzero"` // when total_timeout is over
-	QueueDue       time.Time          `json:"queue,omitzero"` // when queue_timeout is over
-	Queued         time.Time          `json:"tq,omitzero"`    // since when it has waited to be called, including refusals
-	Reason         string             `json:"r,omitempty"`    // why it is held or was skipped
-	Question       string             `json:"ask,omitempty"`
-	Asked          int64              `json:"aq,omitempty"`  // while a review holds it: the event that asked
-	Signal         int                `json:"sig,omitempty"` // of a wait_for: its signal, from 1
-	Awaits         *schemas.StateName `json:"aw,omitempty"`  // of a wait_for: the state
-	Child          string             `json:"x,omitempty"`   // of a workflow: the execution that runs it
-	ChildSuspended bool               `json:"z,omitempty"`   // and that execution is known to be suspended because this one is to be
-	Grant          *schemas.Budget    `json:"g,omitempty"`   // what it is granted, while it is open
-	Places         int                `json:"pl,omitempty"`  // the places that it holds
-	Kept           []Kept             `json:"in,omitempty"`  // inputs that its calls send instead of evaluating the expressions again
-	Definition     string             `json:"def,omitempty"` // hash of the definition of its own capability that a person accepted
-	Effect         schemas.Effect     `json:"eff,omitempty"` // of that definition
-	Output         schemas.Value      `json:"out,omitempty"`
-	Text           string             `json:"txt,omitempty"`
-	TextRef        *schemas.OutputRef `json:"txr,omitempty"`
-	OutputRef      *schemas.OutputRef `json:"ref,omitempty"`
-	Error          *schemas.Error     `json:"err,omitempty"`
-	ServedBy       string             `json:"by,omitempty"`
-	Degraded       bool               `json:"deg,omitempty"`
-	Age            float64            `json:"age,omitempty"` // of an answer that was kept, in seconds
-	Notes          []string           `json:"nt,omitempty"`  // what was repaired in the answer
-	CallMS         float64            `json:"ms,omitempty"`
+	Status         schemas.NodeStatus  `json:"s"`
+	Node           int                 `json:"n,omitempty"`  // of an item: its node
+	Item           int                 `json:"i,omitempty"`  // of an item: its index
+	Calling        bool                `json:"c,omitempty"`  // a call is in flight
+	Attempts       int                 `json:"a,omitempty"`  // started, in all
+	Refused        int                 `json:"rf,omitempty"` // of those, refused before they were sent
+	RefusedInRow   int                 `json:"rr,omitempty"` // refusals of the current call by its realm since anything else happened to it
+	Failures       int                 `json:"f,omitempty"`  // failed attempts of the current call
+	SpentBefore    int                 `json:"fs,omitempty"` // while it is verified: failed attempts of its own call, including the unknown one
+	UnknownAttempt int                 `json:"d,omitempty"`  // the attempt of unknown outcome without a decision; 0: none
+	UnknownSince   time.Time           `json:"du,omitzero"`  // when that attempt started; zero in snapshots of earlier versions
+	MayRunUntil    time.Time           `json:"mr,omitzero"`  // until when that attempt, or the last one of unknown outcome, may still run
+	Verified       int                 `json:"vf,omitempty"` // how often its verification found that it did not happen, while it may have been running
+	Deaths         int                 `json:"dd,omitempty"` // how many workers in a row died while its call was in flight
+	Phase          Phase               `json:"p,omitempty"`
+	Fallback       int                 `json:"fb,omitempty"` // entry of the fallback list that is called, from 1
+	Approved       bool                `json:"ok,omitempty"` // a person approved the call
+	First          time.Time           `json:"t0,omitzero"`  // first start
+	Since          time.Time           `json:"t,omitzero"`   // last change of status
+	Ended          time.Time           `json:"t1,omitzero"`
+	EndSeq         int64               `json:"q,omitempty"`    // event that ended it
+	Due            time.Time           `json:"due,omitzero"`   // of a timer, a review, a wait for an event, a backoff
+	TotalDue       time.Time           `json:"total,omitzero"` // when total_timeout is over
+	QueueDue       time.Time           `json:"queue,omitzero"` // when queue_timeout is over
+	Queued         time.Time           `json:"tq,omitzero"`    // since when it has waited to be called, including refusals
+	Reason         string              `json:"r,omitempty"`    // why it is held or was skipped
+	Question       string              `json:"ask,omitempty"`
+	Asked          int64               `json:"aq,omitempty"`  // while a review holds it: the event that asked
+	Signal         int                 `json:"sig,omitempty"` // of a wait_for: its signal, from 1
+	Awaits         *schemas.StateName  `json:"aw,omitempty"`  // of a wait_for: the state
+	Child          string              `json:"x,omitempty"`   // of a workflow: the execution that runs it
+	ChildSuspended bool                `json:"z,omitempty"`   // and that execution is known to be suspended because this one is to be
+	Grant          *schemas.Budget     `json:"g,omitempty"`   // what it is granted, while it is open
+	Places         int                 `json:"pl,omitempty"`  // the places that it holds
+	Kept           []Kept              `json:"in,omitempty"`  // inputs that its calls send instead of evaluating the expressions again
+	Definition     string              `json:"def,omitempty"` // hash of the definition of its own capability that a person accepted
+	Effect         schemas.Effect      `json:"eff,omitempty"` // of that definition
+	Output         schemas.Value       `json:"out,omitempty"`
+	Text           string              `json:"txt,omitempty"`
+	TextRef        *schemas.OutputRef  `json:"txr,omitempty"`
+	OutputRef      *schemas.OutputRef  `json:"ref,omitempty"`
+	Error          *schemas.Error      `json:"err,omitempty"`
+	Errors         []schemas.UnitError `json:"es,omitempty"` // why it fell back; of a node from another execution: what failed there
+	ServedBy       string              `json:"by,omitempty"`
+	Degraded       bool                `json:"deg,omitempty"`
+	Age            float64             `json:"age,omitempty"` // of an answer that was kept, in seconds
+	Notes          []string            `json:"nt,omitempty"`  // what was repaired in the answer
+	CallMS         float64             `json:"ms,omitempty"`
 
 	// Of a for_each node that was expanded: it has Count items in Units, starting at FirstItem.
 	Expanded  bool `json:"e,omitempty"`
@@ -103,6 +104,7 @@ func (u *Unit) Bytes() int64 {
 func (u *Unit) Reset() {
 	u.Approved = u.Approved && u.Fallback == 0
 	u.Failures, u.RefusedInRow, u.Fallback, u.Phase, u.TotalDue, u.First, u.UnknownAttempt = 0, 0, 0, PhaseRun, time.Time{}, time.Time{}, 0
+	u.Errors = nil
 }
 
 // Reviewed reports whether the unit is held for a review; a rejection ends it.

@@ -132,6 +132,12 @@ func nodeVariable(all *reading, scope Scope, p Path) error {
 			all.read(fields, "output", "nodes."+id+".output", output)
 		case "error":
 			all.read(fields, "error", "nodes."+id+".error", errorValue(node.Error))
+		case "errors":
+			errors, unread := node.errors()
+			if unread != nil {
+				return unread
+			}
+			all.read(fields, "errors", "nodes."+id+".errors", errors)
 		case "text":
 			if fields["text"], err = node.text(); err != nil {
 				return err

@@ -10,7 +10,7 @@ import (
 )
 
 // Members of a node, in the order in which they are offered.
-var Members = []string{"output", "text", "status", "error", "degraded"}
+var Members = []string{"output", "text", "status", "error", "errors", "degraded"}
 
 // appendPath appends the JSON that the path leads to, reading only what it needs of the scope.
 func appendPath(dst []byte, scope Scope, p Path) ([]byte, error) {
@@ -95,6 +95,12 @@ func appendNode(dst []byte, node *NodeValue, p Path) ([]byte, error) {
 		return strconv.AppendBool(dst, node.Degraded), nil
 	case "error":
 		return appendInside(dst, errorValue(node.Error), p, 2, node)
+	case "errors":
+		errors, err := node.errors()
+		if err != nil {
+			return nil, err
+		}
+		return appendInside(dst, errors, p, 2, node)
 	default:
 		object := document.Tree{Kind: '{', Names: Members}
 		return nil, noSuchStep(p, 1, &object, node)
@@ -129,6 +135,11 @@ func appendWholeNode(dst []byte, node *NodeValue) ([]byte, error) {
 	dst = document.AppendQuoted(dst, string(node.Status))
 	dst = append(dst, `,"error":`...)
 	dst = append(dst, rawOf(errorValue(node.Error))...)
+	errors, err := node.errors()
+	if err != nil {
+		return nil, err
+	}
+	dst = append(append(dst, `,"errors":`...), rawOf(errors)...)
 	dst = append(dst, `,"degraded":`...)
 	dst = strconv.AppendBool(dst, node.Degraded)
 	return append(dst, '}'), nil

@@ -30,6 +30,8 @@ type NodeValue struct {
 	Text     string // empty: Output as text, a string as it is and anything else as JSON
 	Error    *schemas.Error
 	Degraded bool
+	// Errors returns the list of what failed of the node; nil: nothing did.
+	Errors func() (*Value, error)
 
 	// Long values are loaded when they are read; nil: Text and Output are complete.
 	LongText   func() (string, error)
@@ -42,6 +44,14 @@ func (v *NodeValue) output() (*Value, error) {
 		return v.LongOutput()
 	}
 	return v.Output, nil
+}
+
+// errors is what ${nodes.<id>.errors} reads.
+func (v *NodeValue) errors() (*Value, error) {
+	if v.Errors == nil {
+		return NewValue(json.RawMessage("[]")), nil
+	}
+	return v.Errors()
 }
 
 // text is what ${nodes.<id>.text} reads.
