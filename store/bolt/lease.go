@@ -10,14 +10,16 @@ import (
 // lease is a granted lease.
 type lease struct {
 	store.Lease
-	index int // in leases.order; -1: removed
+	index int  // in leases.order; -1: removed
+	gone  bool // its key was deleted, and has no wake since: it is not in the ledger, which would keep it
 }
 
 func (l *lease) liveAt(now time.Time) bool { return l.Until.After(now) }
 func (l *lease) before(other *lease) bool  { return l.Until.Before(other.Until) }
 func (l *lease) setIndex(i int)            { l.index = i }
 
-// leases is every lease of the store: by key, and as a heap by when it expires. Every lease is in the ledger too, until it is released.
+// leases is every lease of the store: by key, and as a heap by when it expires. Every lease is in the ledger too, until it is released or
+// its key is deleted.
 type leases struct {
 	byKey  map[store.Key]*lease
 	order  heapOf[*lease]
@@ -77,15 +79,18 @@ func (ls *leases) expire(l *lease) {
 	ls.left[keyDigest(l.Key)] = leftLease{owner: ownerDigest(l.Owner), token: l.Token}
 }
 
-// released follows the release of a lease that is the last one of its key; died: the next lease is to know what this one knew.
-func (ls *leases) released(key store.Key, died bool) {
+// released follows the release of a lease that is the last one of its key; died: the next lease is to know what this one knew, also in
+// another process if the key is there.
+func (ls *leases) released(key store.Key, died, there bool) {
 	if !died && !ls.remembers() {
 		return
 	}
 	d := keyDigest(key)
 	if died {
 		ls.left[d] = leftLease{}
-		ls.ledger.write(d, digest{})
+		if there {
+			ls.ledger.write(d, digest{})
+		}
 		return
 	}
 	delete(ls.left, d)
@@ -111,13 +116,23 @@ func (ls *leases) releasedLate(l *store.Lease, now time.Time) bool {
 func (ls *leases) forget(key store.Key, now time.Time) {
 	h := ls.byKey[key]
 	if h != nil && h.liveAt(now) {
+		h.gone = true
+		ls.ledger.clear(keyDigest(key))
 		return
 	}
 	if h != nil {
 		ls.remove(h)
 	}
 	if h != nil || len(ls.left) > 0 {
-		ls.released(key, false)
+		ls.released(key, false, false)
+	}
+}
+
+// revive follows a new wake of a leased key.
+func (ls *leases) revive(l *lease) {
+	if l.gone {
+		l.gone = false
+		ls.ledger.write(keyDigest(l.Key), ownerDigest(l.Owner))
 	}
 }
 

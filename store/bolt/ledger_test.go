@@ -14,6 +14,7 @@ import (
 
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/bolt"
+	"github.com/runplane/runplane/store/storetest"
 )
 
 // ledgers are files that may be where the ledger is expected, and whether a store that finds one says so.
@@ -99,6 +100,72 @@ func TestReopenedStoreKnowsWhichLeasesDied(t *testing.T) {
 			}
 			if _, err := os.Lstat(path); tt.name != "noise" && !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("every lease was released, and the ledger is still there: %v", err)
+			}
+		})
+	}
+}
+
+// A key is deleted while it is leased. However the lease ends, the ledger has no place for it then, unless the key got another wake.
+func TestLedgerForgetsDeletedKeys(t *testing.T) {
+	key := store.Key{Kind: "execution", ID: "x"}
+	wake := store.Batch{Wakes: []store.Wake{{Key: key, At: time.Now()}}}
+	for _, tt := range []struct {
+		name  string
+		then  func(s *bolt.Store, l store.Lease, clock *storetest.Clock) error
+		known int
+	}{
+		{"nothing", func(*bolt.Store, store.Lease, *storetest.Clock) error { return nil }, 0},
+		{"released", func(s *bolt.Store, l store.Lease, _ *storetest.Clock) error {
+			_, err := s.Commit(ctx(), store.Batch{Release: &l})
+			return err
+		}, 0},
+		{"released, and the one before had died", func(s *bolt.Store, l store.Lease, _ *storetest.Clock) error {
+			l.Died = true
+			_, err := s.Commit(ctx(), store.Batch{Release: &l})
+			return err
+		}, 0},
+		{"expired", func(s *bolt.Store, _ store.Lease, clock *storetest.Clock) error {
+			clock.Sleep(2 * time.Hour)
+			_, err := s.Claim(ctx(), store.ClaimRequest{Kind: key.Kind, Owner: "two", Max: 1, TTL: time.Hour})
+			return err
+		}, 0},
+		{"expired with a new wake", func(s *bolt.Store, _ store.Lease, clock *storetest.Clock) error {
+			_, err := s.Commit(ctx(), wake)
+			clock.Sleep(2 * time.Hour)
+			return err
+		}, 1},
+		{"released with a new wake, and the one before had died", func(s *bolt.Store, l store.Lease, _ *storetest.Clock) error {
+			l.Died = true
+			_, err := s.Commit(ctx(), store.Batch{Release: &l, Wakes: wake.Wakes})
+			return err
+		}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			var clock storetest.Clock
+			s := must(bolt.Open(bolt.Options{Dir: dir, Read: clock.Reading()}))
+			must(s.Commit(ctx(), wake))
+			got := must(s.Claim(ctx(), store.ClaimRequest{Kind: key.Kind, Owner: "one", Max: 1, TTL: time.Hour}))
+			if len(got) != 1 {
+				t.Fatalf("claimed %v", got)
+			}
+			must(s.Commit(ctx(), store.Batch{Deletes: []store.Key{key}}))
+			if err := tt.then(s, got[0], &clock); err != nil {
+				t.Fatal(err)
+			}
+			places := must(os.ReadFile(filepath.Join(dir, "runplane.leases")))
+			known := 0
+			for ; len(places) >= 32; places = places[32:] {
+				if [32]byte(places) != [32]byte{} {
+					known++
+				}
+			}
+			if known != tt.known {
+				t.Errorf("the ledger has %d places, want %d", known, tt.known)
+			}
+			s.Close()
+			if _, err := os.Lstat(filepath.Join(dir, "runplane.leases")); errors.Is(err, os.ErrNotExist) != (tt.known == 0) {
+				t.Errorf("the ledger after the end: %v", err)
 			}
 		})
 	}

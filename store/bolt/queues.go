@@ -99,7 +99,7 @@ func (qs *queues) undo(group []*request) {
 	now := qs.clock.Now()
 	for _, r := range group {
 		if r.lease != nil && qs.leases.remove(r.lease) {
-			qs.leases.released(r.lease.Key, r.lease.Died)
+			qs.leases.released(r.lease.Key, r.lease.Died, !r.lease.gone)
 			qs.reload(r.lease.Key, now)
 		}
 		r.lease, r.released = nil, false
@@ -126,14 +126,14 @@ func (qs *queues) apply(group []*request) {
 		if r.released {
 			if h := qs.leases.byKey[r.release.Key]; h != nil && h.Token == r.release.Token {
 				qs.leases.remove(h)
-				qs.leases.released(h.Key, r.release.Died)
+				qs.leases.released(h.Key, r.release.Died, !h.gone || !r.removesWake())
 			}
 			if r.removesWake() {
 				qs.update(r.release.Key, nil, now)
 			}
 		} else if r.release != nil && qs.leases.releasedLate(r.release, now) {
 			qs.expireLeases(now)
-			qs.leases.released(r.release.Key, r.release.Died)
+			qs.leases.released(r.release.Key, r.release.Died, true)
 		}
 		for _, d := range r.deletes {
 			qs.leases.forget(d.key, now)
@@ -143,9 +143,12 @@ func (qs *queues) apply(group []*request) {
 			w := &r.wakes[i]
 			if !w.set {
 				qs.update(w.key, nil, now)
-			} else {
-				qs.update(w.key, &w.wake, now)
+				continue
 			}
+			if h := qs.leases.byKey[w.key]; h != nil {
+				qs.leases.revive(h)
+			}
+			qs.update(w.key, &w.wake, now)
 		}
 	}
 	qs.serveWaiters(now)
