@@ -6,8 +6,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// companion connects an execution to the world beyond its own log: to its children and parent, to the states that it waits for, to its
-// time limit in the queue, to a store that loses commits. The kernel (decide, step, turn, owner) names none of them; it calls each of them
+// companion connects an execution to the world beyond its own log: to its children and parent, to the states and times that it waits for, to
+// its time limit in the queue, to a store that loses commits. The kernel (decide, step, turn, owner) names none of them; it calls each of them
 // at these moments. A companion embeds idle and implements only what it needs.
 //
 //	begin ─▶ applying, for each event ─▶ prepare ─▶ the commit ─▶ committed ─▶ stepped, if this process owns the execution
@@ -32,7 +32,7 @@ type companion interface {
 
 // companionsOf returns the companions of an execution in the order in which they are called.
 func companionsOf(x *execution) []companion {
-	return []companion{x.family, x.waits, overdue{}, x.rollbacks, x.allowance}
+	return []companion{x.family, x.waits, overdue{}, x.rollbacks, x.allowance, new(alarms)}
 }
 
 // idle is a companion that does nothing.

@@ -71,7 +71,7 @@ func (t *turn) emit(e schemas.Event) {
 	t.hold(len(added.Output) + len(added.Text) + len(added.Data))
 	t.storeLarge(added)
 	t.batch.Sync = t.batch.Sync || mustSync(t.x.State, added)
-	var applied [5]func() // one for each companion
+	var applied [6]func() // one for each companion
 	after := applied[:0]
 	for _, c := range t.x.companions {
 		if f := c.applying(t, added); f != nil {
