@@ -57,6 +57,35 @@ func (r *Engine) childPlace(ctx context.Context) (release func(), err error) {
 	return sync.OnceFunc(func() { r.children.Release(1) }), nil
 }
 
+// childWork is what is done for children by their parents: one thing at a time for each, and only the last of those that were asked for
+// meanwhile follows. A parent that is released while its children end and claimed again for each of them asks for the same many times.
+type childWork struct {
+	mu   sync.Mutex
+	next map[string]func() // by child for which something is being done; nil: nothing follows
+}
+
+// forChild does something for a child in a goroutine of its own, which owners waits for.
+func (r *Engine) forChild(id string, work func()) {
+	w := &r.childWork
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, busy := w.next[id]; busy {
+		w.next[id] = work
+		return
+	}
+	w.next[id] = nil
+	r.owners.Go(func() {
+		for work != nil {
+			work()
+			w.mu.Lock()
+			if work, w.next[id] = w.next[id], nil; work == nil {
+				delete(w.next, id)
+			}
+			w.mu.Unlock()
+		}
+	})
+}
+
 // createChild creates a child. If it exists already it stays as it is. If the inputs are not known any more, they are rendered before.
 // wanted is false if the child is not to be created.
 func (r *Engine) createChild(

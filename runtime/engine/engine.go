@@ -79,6 +79,7 @@ type Engine struct {
 	slots    *semaphore.Weighted // executions in memory
 	children *semaphore.Weighted // that are read, created or changed for their parents
 
+	childWork   childWork
 	uncommitted uncommitted
 	alone       *semaphore.Weighted // held while an execution is evaluated or read that may kill the process
 
@@ -97,7 +98,8 @@ func New(c Config) *Engine {
 		journal: c.Journal, queue: c.Queue, observers: []Observer{feedObserver{c.Feed}}, feed: c.Feed, limits: c.Limits,
 		newID: c.NewID, random: c.Random, worker: c.Store.Worker(), written: records.NewDirty[store.Key](maxWritten),
 		owned: map[string]*owner{}, slots: semaphore.NewWeighted(int64(c.Limits.MaxExecutions)),
-		alone: semaphore.NewWeighted(1), children: semaphore.NewWeighted(childrenAtOnce), stop: make(chan struct{}),
+		alone: semaphore.NewWeighted(1), children: semaphore.NewWeighted(childrenAtOnce), childWork: childWork{next: map[string]func(){}},
+		stop: make(chan struct{}),
 	}
 	r.callsCtx, r.endCalls = context.WithCancelCause(context.Background())
 	r.storeCtx, r.endStore = context.WithCancel(context.Background())

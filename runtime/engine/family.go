@@ -196,7 +196,7 @@ func (f *family) stepped(o *owner, s *stepResult) time.Time {
 		} else if abandonsChildren(x.State) {
 			delete(f.children, unit)
 			head, undo := x.Head, x.State.Undo
-			o.r.owners.Go(func() { o.r.cancelChild(o.r.storeCtx, head, id, undo) })
+			o.r.forChild(id, func() { o.r.cancelChild(o.r.storeCtx, head, id, undo) })
 		}
 	}
 	if x.State.Children() == 0 {
@@ -218,8 +218,8 @@ func (f *family) ensureChild(o *owner, c child) {
 	f.children[c.unit] = c.id
 	head, session, suspending := o.x.Head, o.x.Session, o.x.State.Status == schemas.StatusSuspending
 	bytes := int64(len(c.inputs))
-	f.creating.Add(bytes)
-	o.r.owners.Go(func() {
+	f.creating.Add(bytes) // nothing is being done for a child with inputs: it does not exist
+	o.r.forChild(c.id, func() {
 		defer func() { // once its children exist, the execution may be released, or start others
 			f.creating.Add(-bytes)
 			o.submit(&request{decide: noEvents})

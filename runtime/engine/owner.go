@@ -182,6 +182,7 @@ func (o *owner) leave() {
 			o.r.owners.Go(func() { o.r.applyLate(o.x.ID, &request{decide: o.r.neverMade(c)}) })
 		}
 	}
+	o.x.State = nil // work for children and calls that have not ended keep the owner
 	o.r.mu.Lock()
 	defer o.r.mu.Unlock()
 	if o.r.owned[o.x.ID] == o {
