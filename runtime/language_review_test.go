@@ -221,3 +221,43 @@ func TestWhatWasApprovedIsWhatRuns(t *testing.T) {
 		}
 	})
 }
+
+// A choice and data are checked before anything is decided; what is decided is the output, also after another process has taken over.
+func TestApprovalsWithChoicesAndData(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s)
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"q","review":{"question":"how?","choices":["all","some"],
+			"schema":{"type":"object","properties":{"cents":{"type":"integer"}},"required":["cents"]}}},
+			{"id":"pay","capability":"r.once","inputs":{"id":"${nodes.q.output.choice}-${nodes.q.output.data.cents}"}}]}`)
+		synctest.Wait()
+		p.stop()
+		p = run(w, s)
+		defer p.stop()
+		open := p.review(t, id, "q")
+		if e, err := p.Executions.Status(t.Context(), id, "", 0, nil); err != nil || len(e.WaitingFor[0].Choices) != 2 || !strings.Contains(string(e.WaitingFor[0].Schema), "cents") {
+			t.Errorf("%+v %v", e.WaitingFor, err)
+		}
+		for _, tt := range []struct {
+			d     safety.Decision
+			field string
+		}{
+			{safety.Decision{Approve: true}, "choice"},
+			{safety.Decision{Approve: true, Choice: "none", Data: schemas.Value(`{"cents":1}`)}, "choice"},
+			{safety.Decision{Approve: true, Choice: "all"}, "data"},
+			{safety.Decision{Approve: true, Choice: "all", Data: schemas.Value(`null`)}, "data"},
+			{safety.Decision{Approve: true, Choice: "all", Data: schemas.Value(`{"cents":"1"}`)}, "data/cents"},
+			{safety.Decision{Choice: "all"}, ""},
+			{safety.Decision{Approve: true, Choice: "all", Data: schemas.Value(`{"cents":1}`), Inputs: schemas.Object(`{"id":"x"}`)}, "inputs"},
+		} {
+			_, err := p.Safety.Decide(t.Context(), open, tt.d)
+			if e := schemas.AsError(err); err == nil || e.Code != schemas.CodeInvalidArgument || e.Field != tt.field {
+				t.Errorf("%+v: %v, field %q", tt.d, err, e.Field)
+			}
+		}
+		p.decide(t, open, safety.Decision{Approve: true, By: "ada", Choice: "some", Data: schemas.Value(`{"cents":900}`)})
+		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "q=succeeded pay=succeeded")
+		if w.calls("once", "some-900") != 1 {
+			t.Errorf("ledger %v", w.ledger)
+		}
+	})
+}

@@ -164,6 +164,8 @@ type WaitingFor struct {
 	Reason    string     `json:"reason" jsonschema:"enum=review,enum=unknown,enum=error,enum=drift,enum=event,enum=state,enum=timer,enum=budget,enum=workflow,enum=queue,enum=recovery"`
 	ReviewID  string     `json:"review_id,omitempty"`
 	Question  string     `json:"question,omitempty" jsonschema:"description=what the review asks"`
+	Choices   []string   `json:"choices,omitempty" jsonschema:"description=of which an approval names one"`
+	Schema    Object     `json:"schema,omitempty" jsonschema:"description=of the data that an approval gives"`
 	Hidden    bool       `json:"hidden_characters,omitempty" jsonschema:"description=the question has characters that a person does not see; they are shown as escapes"`
 	EventName string     `json:"event_name,omitempty" jsonschema:"description=what signal_execution has to send"`
 	State     *StateName `json:"state,omitempty" jsonschema:"description=what set_state has to set"`
@@ -294,6 +296,8 @@ type ReviewRequest struct {
 	NodeID      string     `json:"node_id"`
 	Item        *int       `json:"item,omitempty"`
 	Question    string     `json:"question"`
+	Choices     []string   `json:"choices,omitempty" jsonschema:"description=of which an approval names one"`
+	Schema      Object     `json:"schema,omitempty" jsonschema:"description=of the data that an approval gives"`
 	Capability  string     `json:"capability,omitempty" jsonschema:"description=what will be called"`
 	Inputs      Object     `json:"inputs,omitempty" jsonschema:"description=with these arguments"`
 	Hidden      bool       `json:"hidden_characters,omitempty" jsonschema:"description=a person does not see all characters of the question or the inputs; the question shows them as escapes"`

@@ -49,7 +49,7 @@ type Node struct {
 	Set         Value       `json:"set,omitempty" jsonschema:"description=a computed value; it becomes the node's output"`
 	Wait        string      `json:"wait,omitempty" jsonschema:"description=a duration such as 10m or an RFC 3339 timestamp"`
 	WaitFor     *WaitFor    `json:"wait_for,omitempty" jsonschema:"description=an event that signal_execution sends or a state that set_state sets; its data becomes the output"`
-	Review      *Review     `json:"review,omitempty" jsonschema:"description=a question to a person; the output is {decision comment by}"`
+	Review      *Review     `json:"review,omitempty" jsonschema:"description=a question to a person; the output is {decision choice data comment by}"`
 	Workflow    *Workflow   `json:"workflow,omitempty" jsonschema:"description=a nested plan; its output becomes the node's"`
 	DependsOn   []string    `json:"depends_on,omitempty" jsonschema:"description=ids of dependencies in addition to those that expressions reference"`
 	TriggerRule TriggerRule `json:"trigger_rule,omitempty" jsonschema:"enum=all_success,enum=none_failed,enum=all_done,enum=one_success,enum=one_failed,description=which results of the dependencies let the node start"`
@@ -95,6 +95,8 @@ type StateName struct {
 // Review is a question to a person. A plan may write the bare question, which may hold ${…}.
 type Review struct {
 	Question string   `json:"question" jsonschema:"minLength=1"`
+	Choices  []string `json:"choices,omitempty" jsonschema:"minItems=1,maxItems=100,description=an approval names one of them: the output's choice"`
+	Schema   Object   `json:"schema,omitempty" jsonschema:"description=JSON Schema of what an approval gives: the output's data"`
 	Expires  Duration `json:"expires,omitempty" jsonschema:"description=without a decision by then it counts as rejected"`
 
 	Bare bool `json:"-"` // written as the bare string; findings point there

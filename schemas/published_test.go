@@ -140,7 +140,7 @@ func TestPlanSchemaAcceptsAndRefuses(t *testing.T) {
 			}},
 		}, {ID: "e", WaitFor: &WaitFor{Event: "paid", Timeout: 1}}, {
 			ID: "i", WaitFor: &WaitFor{State: &StateName{Type: "order", Key: "${inputs.a}"}, Until: "${state.found}", Timeout: 1},
-		}, {ID: "f", Review: &Review{Question: "ok?", Expires: 1}, TriggerRule: OneFailed}, {
+		}, {ID: "f", Review: &Review{Question: "ok?", Choices: []string{"a"}, Schema: Object(`{"type":"object"}`), Expires: 1}, TriggerRule: OneFailed}, {
 			ID: "g", Workflow: &Workflow{Definition: &Plan{Version: PlanVersion, Nodes: []Node{{ID: "a", Set: Value(`1`)}}}},
 		}, {ID: "h", Workflow: &Workflow{Name: "refund@3"}}},
 	})

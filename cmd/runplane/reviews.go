@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,7 @@ func (c *cli) reviewsCommand() *cobra.Command {
 
 func (c *cli) decideCommand(verb string, approve bool) *cobra.Command {
 	d := safety.Decision{Approve: approve}
-	var inputs string
+	var inputs, data string
 	cmd := &cobra.Command{
 		Use:   verb + " ID",
 		Short: map[bool]string{true: "Approve a review", false: "Reject a review: the node fails with code denied"}[approve],
@@ -57,6 +58,17 @@ func (c *cli) decideCommand(verb string, approve bool) *cobra.Command {
 				if err := d.Inputs.UnmarshalJSON([]byte(inputs)); err != nil {
 					return schemas.Errorf(schemas.CodeInvalidArgument, "--inputs: %s", schemas.DecodeProblem(err))
 				}
+			}
+			if data != "" {
+				if err := readableFlag("--data", data, true); err != nil {
+					return err
+				}
+				if err := d.Data.UnmarshalJSON([]byte(data)); err != nil {
+					return schemas.Errorf(schemas.CodeInvalidArgument, "--data: %s", schemas.DecodeProblem(err))
+				}
+			}
+			if err := readableFlag("--choice", d.Choice, false); err != nil {
+				return err
 			}
 			if err := readableFlag("--comment", d.Comment, false); err != nil {
 				return err
@@ -74,6 +86,8 @@ func (c *cli) decideCommand(verb string, approve bool) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&d.Comment, "comment", "", "why; it is stored in the execution's log")
 	if approve {
+		cmd.Flags().StringVar(&d.Choice, "choice", "", "one of the choices of the review")
+		cmd.Flags().StringVar(&data, "data", "", "JSON `value` by the schema of the review")
 		cmd.Flags().StringVar(&inputs, "inputs", "", "JSON `object` to call with instead of the plan's inputs")
 	}
 	return cmd
@@ -110,6 +124,12 @@ func printReviews(out io.Writer, open []schemas.ReviewRequest) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, r := range open {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", r.ReviewID, r.Since.Format("2006-01-02 15:04:05"), schemas.VisibleLine(r.Question))
+		if len(r.Choices) > 0 {
+			fmt.Fprintf(w, "\t--choice\t%s\n", schemas.VisibleLine(strings.Join(r.Choices, " | ")))
+		}
+		if len(r.Schema) > 0 {
+			fmt.Fprintf(w, "\t--data\t%s\n", visibleJSON(r.Schema))
+		}
 		if r.Capability != "" {
 			fmt.Fprintf(w, "\t%s\t%s\n", schemas.VisibleLine(r.Capability), visibleJSON(r.Inputs))
 		}

@@ -88,6 +88,9 @@ func waits(s *machine.State, out []schemas.WaitingFor, wanted func(*units.Unit) 
 			return out
 		case u.Status == schemas.NodeHeld:
 			w.Reason, w.Question, w.Hidden = u.Reason, schemas.Visible(u.Question), schemas.HasHidden(u.Question)
+			if n.Kind == plan.KindReview {
+				w.Choices, w.Schema = n.Choices, n.Form
+			}
 		case u.Status == schemas.NodeBackingOff && u.Reason == string(schemas.CodeQuotaExceeded):
 			w.Reason = schemas.ReasonBudget
 		case u.Status == schemas.NodeBackingOff:

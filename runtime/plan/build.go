@@ -150,7 +150,11 @@ func (b *builder) node(i int) error {
 		}
 	case from.Review != nil:
 		n.Kind = KindReview
-		n.Question, n.Expires = b.text(from.Review.Question, at+questionAt(from)), from.Review.Expires
+		r := from.Review
+		n.Question, n.Expires = b.text(r.Question, at+questionAt(from)), r.Expires
+		if n.Choices, n.Form = r.Choices, r.Schema; len(r.Schema) > 0 {
+			n.form = newInputCheck("review", json.RawMessage(r.Schema))
+		}
 	case from.Workflow != nil && from.Workflow.Definition != nil:
 		n.Kind = KindWorkflow
 		n.Inputs = b.inputs(from.Inputs, at+"/inputs")

@@ -64,7 +64,7 @@ func (d *decoder) state(to **schemas.StateName, v *document.Tree, at string) {
 	}
 }
 
-// review reads a question, or {question, expires}.
+// review reads a question, or {question, choices, schema, expires}.
 func (d *decoder) review(to **schemas.Review, v *document.Tree, at string) {
 	r := new(schemas.Review)
 	*to = r

@@ -84,7 +84,11 @@ func (d *decoder) field(object reflect.Value, f *field, v *document.Tree, at str
 		*to = new(float64)
 		d.number(*to, v, at)
 	case *[]string:
-		if f.name == "depends_on" {
+		switch f.name {
+		case "choices":
+			d.choices(to, v, at)
+			return
+		case "depends_on":
 			d.dependsOn(v, at)
 		}
 		d.texts(to, v, at)

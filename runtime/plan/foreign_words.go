@@ -26,6 +26,9 @@ const (
 	saySchedule = "a plan says what runs, not when: create_schedule runs a workflow at given times"
 	sayApproval = "a person decides on a call by safety_level: review of its node; a question of your own is a node before it, with " +
 		"review: \"<question>\""
+	sayForm = "what a person fills in is described by a JSON Schema, as in schema: {type: object, properties: {cents: {type: integer}}, " +
+		"required: [cents]}, and read as ${nodes.<id>.output.data.cents}"
+	sayPerson   = "a person decides, and without a decision until expires the review counts as rejected"
 	sayDryRun   = "a plan has no trial run: validate_plan checks it without a call"
 	sayItemName = "the name of an item is written for_each: {items: \"${…}\", as: order}"
 	sayAttempts = "max_attempts says how often the call is made, the first time included"
@@ -127,6 +130,11 @@ var foreignFields = indexed([]meaning{
 	{names: "state_type", of: "statename", to: "type"},
 	{names: "state_key", of: "statename", to: "key"},
 	{names: "message text prompt", of: "review", to: "question"},
+	{names: "options", of: "review", turn: when("[", "choices")},
+	{names: "options", of: "review", say: sayChoices},
+	{names: "form input_schema json_schema data_schema response_schema", of: "review", turn: when("{", "schema")},
+	{names: "fields form inputs questions properties", of: "review", say: sayForm},
+	{names: "default default_choice on_expire on_expiry on_timeout auto_approve auto_approve_after", of: "review", say: sayPerson},
 	{names: "default", of: "fallback", to: "value"},
 	{names: "value", of: "node", to: "set"},
 	{names: "else otherwise switch elif cases choices branches rules", of: "node", say: sayBranch},

@@ -90,17 +90,13 @@ func memberShape(member string) shape {
 	return shape{}
 }
 
-// reviewShape is the output of a review.
-var reviewShape = newShape(json.RawMessage(`{"type":"object",
-	"properties":{"decision":{"type":"string"},"comment":{},"by":{"type":"string"}},"additionalProperties":false}`))
-
 // givenShape is what is known of a node that calls nothing.
 func givenShape(n *schemas.Node) shape {
 	switch {
 	case len(n.Set) > 0:
 		return writtenShape(string(n.Set))
 	case n.Review != nil:
-		return reviewShape
+		return reviewShape(n.Review)
 	case n.WaitFor != nil && n.WaitFor.State != nil:
 		return stateShape
 	case definitionOf(n) != nil:

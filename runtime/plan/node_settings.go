@@ -106,8 +106,7 @@ func (c *compiler) nodeSettings(i int) bool {
 	case n.WaitFor != nil:
 		c.waitFor(n.WaitFor, at+"/wait_for")
 	case n.Review != nil:
-		c.missing(n.Review.Question, "question: write it out, as in review: \"Refund ${inputs.order_id}?\"", "review", at+"/review")
-		c.duration(at+"/review/expires", "expires", n.Review.Expires)
+		c.reviewSettings(n.Review, at+"/review")
 	case n.Workflow != nil:
 		if !c.workflow(n.Workflow, at+"/workflow") {
 			return false

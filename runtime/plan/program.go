@@ -98,6 +98,9 @@ type Node struct {
 	Event    string           // of wait_for an event
 	Awaited  *Awaited         // of wait_for a state
 	Question *expr.Template   // of review
+	Choices  []string         // of review: an approval names one; none: it names none
+	Form     schemas.Object   // of review: the schema of the data of an approval; empty: it has none
+	form     inputCheck       // by Form
 	Expires  schemas.Duration // of wait_for and review; 0: never
 	Sub      *Program         // of workflow: the plan within; its own inputs are Target.Inputs
 	declared inputCheck       // of workflow: the input schema of a named one

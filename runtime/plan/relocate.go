@@ -41,6 +41,7 @@ func (d *decoder) relocate(v *document.Tree, at string) {
 		}
 	}
 	d.expiry(v, at)
+	d.besideReview(v, at)
 	d.until(v, at)
 }
 

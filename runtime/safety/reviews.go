@@ -85,6 +85,9 @@ func (s *Safety) reviewOf(ctx context.Context, x *journal.Execution, unit int) s
 		ReviewID: journal.ReviewID(x.ID, x.State, unit), ExecutionID: x.ID, Name: x.Head.Name, NodeID: n.ID, Since: u.Since,
 		Question: schemas.Visible(u.Question), Hidden: schemas.HasHidden(u.Question),
 	}
+	if n.Kind == plan.KindReview {
+		v.Choices, v.Schema = n.Choices, n.Form
+	}
 	if x.State.IsItem(unit) {
 		v.Item = new(u.Item)
 	}
@@ -107,6 +110,8 @@ func (s *Safety) reviewOf(ctx context.Context, x *journal.Execution, unit int) s
 // Decision is a person's decision on a review.
 type Decision struct {
 	Approve bool           // false: reject
+	Choice  string         // one of those of the review; empty: it has none
+	Data    schemas.Value  // by the schema of the review; empty: it has none
 	Comment string         // optional
 	Inputs  schemas.Object // of the call, if it is approved with other inputs; empty: as they are
 	By      string         // who decided
@@ -134,16 +139,30 @@ func (s *Safety) Decide(ctx context.Context, id string, d Decision) (schemas.Exe
 		e := state.Event(schemas.EventReviewDecided, unit)
 		e.Name, e.Reason, e.By = machine.Approve, d.Comment, d.By
 		target := state.Target(unit)
+		asks := state.Node(unit).Kind == plan.KindReview
 		switch {
+		case (!d.Approve || !asks) && (d.Choice != "" || len(d.Data) > 0):
+			return nil, schemas.Errorf(schemas.CodeInvalidArgument, "only the approval of a review that asks a question has a choice or data").
+				WithHint("say why in the comment")
 		case !d.Approve:
 			e.Name = machine.Reject
 			e.Error = schemas.Errorf(schemas.CodeDenied, "%s rejected it%s", d.By, schemas.Because(d.Comment)).WithOutcome(schemas.NotRun)
-		case state.Node(unit).Kind == plan.KindReview:
+		case asks:
 			if len(d.Inputs) > 0 {
 				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "this review asks a question; inputs are for the review of a call").
 					WithField("inputs")
 			}
-			out, err := schemas.Encode(map[string]string{"decision": machine.Approve, "comment": d.Comment, "by": d.By})
+			if problem := state.Node(unit).CheckAnswer(d.Choice, json.RawMessage(d.Data)); problem != nil {
+				return nil, problem
+			}
+			answer := map[string]any{"decision": machine.Approve, "comment": d.Comment, "by": d.By}
+			if d.Choice != "" {
+				answer["choice"] = d.Choice
+			}
+			if len(d.Data) > 0 {
+				answer["data"] = d.Data
+			}
+			out, err := schemas.Encode(answer)
 			if err != nil {
 				return nil, fmt.Errorf("encode decision: %w", err)
 			}
