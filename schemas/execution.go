@@ -127,6 +127,7 @@ type Execution struct {
 	Error       *Error       `json:"error,omitempty"`
 	WaitingFor  []WaitingFor `json:"waiting_for,omitempty"`
 	Nodes       []NodeView   `json:"nodes,omitempty"`
+	Earlier     bool         `json:"earlier,omitempty" jsonschema:"description=the idempotency key was used before: this is the execution of that time\\, and nothing was started now"`
 	Hint        string       `json:"hint,omitempty" jsonschema:"description=what to call next"`
 }
 

@@ -218,6 +218,8 @@ const (
 // Explain says what a valid plan would do at most.
 type Explain struct {
 	Waves        [][]string `json:"waves" jsonschema:"description=groups of node ids that can run together; in order"`
+	Edges        [][]string `json:"edges,omitempty" jsonschema:"description=what waits for what: pairs of node ids; the first runs before the second"`
+	MoreEdges    int        `json:"more_edges,omitempty" jsonschema:"description=pairs that are left out"`
 	CriticalPath []string   `json:"critical_path" jsonschema:"description=longest chain of node ids"`
 	MaxCalls     int        `json:"max_calls" jsonschema:"description=number of attempts if every retry is used"`
 	Reviews      []string   `json:"reviews" jsonschema:"description=nodes that wait for a person"`

@@ -70,6 +70,9 @@ func await(ctx context.Context, rt *runtime.Runtime, e schemas.Execution, waitSe
 	if err != nil {
 		return now, schemas.AsError(err).With(func(c *schemas.Error) { c.ExecutionID = e.ExecutionID })
 	}
+	if e.Earlier {
+		now = journal.AsEarlier(now)
+	}
 	return now, nil
 }
 

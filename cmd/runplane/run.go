@@ -95,7 +95,10 @@ func (c *cli) run(cmd *cobra.Command, args []string, o runOptions) (err error) {
 		if err != nil {
 			return c.refused(args[0], err, o.json, cfg)
 		}
-		id = e.ExecutionID
+		if id = e.ExecutionID; e.Earlier {
+			fmt.Fprintf(c.err, "the idempotency key was used before: this is the execution of %s, and nothing was started now\n"+
+				"(to run the plan again: another idempotency_key)\n", e.CreatedAt.UTC().Format(time.RFC3339))
+		}
 	} else if err := c.resume(ctx, p.runtime, id, patch, storeName(cfg.Store)); err != nil {
 		return err
 	}

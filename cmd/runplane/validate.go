@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,6 +61,9 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 			x := v.Explain
 			fmt.Fprintf(forPeople{c.out}, "valid: %d waves, at most %d calls%s, critical path %s\n",
 				len(x.Waves), x.MaxCalls, inWorkflows(x), strings.Join(x.CriticalPath, " → "))
+			for _, after := range orderOf(x) {
+				fmt.Fprintf(forPeople{c.out}, "  %s\n", after)
+			}
 			if len(x.OnceNodes) > 0 {
 				fmt.Fprintf(forPeople{c.out}, "never repeated without a decision: %s\n", strings.Join(x.OnceNodes, ", "))
 			}
@@ -69,6 +73,25 @@ func (c *cli) validate(cmd *cobra.Command, file string, asJSON bool) (err error)
 		err = exit(exitInvalid)
 	}
 	return err
+}
+
+// maxOrder is the most lines that show what waits for what.
+const maxOrder = 50
+
+// orderOf says for each node that waits for others which they are, in the order of the plan.
+func orderOf(x *schemas.Explain) (lines []string) {
+	last := ""
+	for _, edge := range x.Edges {
+		if edge[1] == last {
+			lines[len(lines)-1] += ", " + edge[0]
+			continue
+		}
+		if last = edge[1]; len(lines) == maxOrder {
+			return append(lines, "…")
+		}
+		lines = append(lines, last+" after "+edge[0])
+	}
+	return lines
 }
 
 // inWorkflows says how many executions of workflow nodes a plan may have.
@@ -84,6 +107,10 @@ func (c *cli) printFindings(file string, findings []schemas.Finding, cfg Config)
 	if file == "-" {
 		file = "<stdin>"
 	}
+	findings = slices.Clone(findings)
+	slices.SortStableFunc(findings, func(a, b schemas.Finding) int { // those without a place come first
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
 	for _, f := range findings {
 		where := f.Path
 		if where == "" {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -64,7 +65,7 @@ func (r *Engine) Execute(ctx context.Context, sub Submit) (schemas.Execution, er
 		id = reserved
 		if known {
 			if h, err := r.journal.HeadFor(ctx, id); err == nil {
-				return h.Execution, nil
+				return journal.AsEarlier(h.Execution), nil
 			} else if !errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 				return schemas.Execution{}, err
 			} // not found: the first submission ended between the reservation and the execution, and is completed here

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/runplane/runplane/schemas"
 )
@@ -74,6 +75,20 @@ func WithHint(e schemas.Execution) schemas.Execution {
 	if ok && (h.status == "" || h.status == e.Status) && (e.Waiting || e.Status == schemas.StatusSuspended && h.status != "") {
 		e.Hint = h.say(w)
 	}
+	return e
+}
+
+// AsEarlier returns an execution as the answer to a submission whose idempotency key it had already: it says that nothing was started.
+func AsEarlier(e schemas.Execution) schemas.Execution {
+	e.Earlier = true
+	say := fmt.Sprintf("this is the execution of %s with the same idempotency_key; nothing was started now", e.CreatedAt.UTC().Format(time.RFC3339))
+	if e.Status.Terminal() {
+		say += ". To run the plan again use rerun_execution, or another idempotency_key"
+	}
+	if e.Hint != "" {
+		say += "; " + e.Hint
+	}
+	e.Hint = say
 	return e
 }
 

@@ -72,6 +72,7 @@ func TestCompileResolvesEverything(t *testing.T) {
 	}
 	wantExplain := schemas.Explain{
 		Waves:        [][]string{{"order"}, {"pause", "charge"}, {"note"}, {"mail"}},
+		Edges:        [][]string{{"order", "pause"}, {"order", "charge"}, {"pause", "note"}, {"charge", "note"}, {"note", "mail"}},
 		CriticalPath: []string{"order", "pause", "note", "mail"},
 		MaxCalls:     15, Reviews: []string{}, OnceNodes: []string{"charge", "mail"},
 	}

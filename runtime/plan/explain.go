@@ -21,6 +21,7 @@ func (p *Program) Explain() schemas.Explain {
 			last = i
 		}
 	}
+	p.edges(&e)
 	for i := range p.Nodes {
 		for len(e.Waves) <= wave[i] {
 			e.Waves = append(e.Waves, nil)
@@ -44,6 +45,22 @@ func (p *Program) Explain() schemas.Explain {
 	e.WorkflowBytes = int(most.Bytes)
 	e.Secrets = p.secretNames()
 	return e
+}
+
+// maxEdges is the most pairs of nodes that an explanation lists.
+const maxEdges = 1000
+
+// edges lists which node runs before which.
+func (p *Program) edges(e *schemas.Explain) {
+	for i := range p.Nodes {
+		for _, d := range p.Nodes[i].Deps {
+			if len(e.Edges) == maxEdges {
+				e.MoreEdges++
+				continue
+			}
+			e.Edges = append(e.Edges, []string{p.Nodes[d].ID, p.Nodes[i].ID})
+		}
+	}
 }
 
 // summarise lists the reviews and once nodes below a prefix and returns the largest number of calls.

@@ -66,7 +66,7 @@ func (t *Target) Arguments(inputs json.RawMessage) (json.RawMessage, *schemas.Er
 	e := schemas.Errorf(schemas.CodeInvalidArgument, "%s cannot be called by node %q: %s", t.inputs.name, t.node, strings.Join(messages, "; "))
 	e.Hint = fmt.Sprintf("resolve_capability(realm %q, capability_name %q) shows the arguments it takes", t.Realm, t.Capability)
 	e.Outcome = schemas.NotRun
-	e.Field = "/inputs" + problems[0].Field
+	e.Field = problems[0].Field // below the inputs
 	if len(problems) == 1 {
 		e.Candidates = problems[0].Candidates
 	}

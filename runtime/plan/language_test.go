@@ -115,6 +115,7 @@ each workflow [] p3 read for_each 0 10000 -1
 	}
 	wantExplain := schemas.Explain{
 		Waves:        [][]string{{"order", "paid", "sizes", "each"}, {"ok", "shipped"}, {"second", "refund"}, {"mail"}},
+		Edges:        [][]string{{"order", "ok"}, {"ok", "second"}, {"paid", "shipped"}, {"order", "refund"}, {"ok", "refund"}, {"refund", "mail"}},
 		CriticalPath: []string{"order", "ok", "refund", "mail"},
 		// order 2; refund 2 tries, 2 verifications of each, 2 fallbacks of 2, 7 to undo it; mail 500 × (2 + 2); each 10,000 × 3
 		MaxCalls:  2 + 2 + 4 + 4 + 7 + 500*4 + 10_000*3,
