@@ -28,10 +28,7 @@ func (c *compiler) foreignTexts() {
 		if err != nil {
 			return
 		}
-		rewriteStrings(&t, at, func(at, s string) string {
-			c.foreignText(textOf{site{&expr.Placeholder{Source: s}, node, at, field, may}, s})
-			return s
-		})
+		c.foreignValue(&t, site{node: node, at: at, field: field, may: may}, 0)
 	}
 	for i := range c.plan.Nodes {
 		if c.out.full() {
@@ -69,6 +66,11 @@ func (c *compiler) foreignTexts() {
 
 // foreignText looks in one string.
 func (c *compiler) foreignText(s textOf) {
+	if name := strings.TrimSpace(s.source); s.may&readsItem != 0 && expr.IsName(name) && c.isItem(s.node, name) {
+		c.out.warnf(codeForeign, s.at, "%q is sent as it is, a text: the item of for_each is ${%s}", name, name).Fix =
+			[]schemas.PatchOp{c.fixText(s.at, s.source, func(string) string { return "${" + name + "}" })}
+		return
+	}
 	if whole, ok := expr.WholeSpot(s.source); ok {
 		if c.spot(s, whole, true) {
 			return
@@ -134,7 +136,7 @@ func (c *compiler) spot(s textOf, at expr.Spot, whole bool) bool {
 		c.out.errorf(codeForeign, s.at, "%q is not read: %s", expr.Shorten(written), strings.Join(r.Stuck, "; "))
 	case whole && !expr.IsName(at.Inner) && !dotted.MatchString(at.Inner):
 		c.out.errorf(codeForeign, s.at, "%q is of another template language: a value is written ${nodes.<id>.output.x} or ${inputs.x}, and text that "+
-			"is meant as it is ${'%s'}", expr.Shorten(written), expr.Shorten(written))
+			"is meant as it is ${%s}", expr.Shorten(written), schemas.Quote(written, 60))
 	default:
 		c.out.warnf(codeForeign, s.at, "%q names nothing of this plan and is sent as it is: a value is written ${nodes.<id>.output.x} or ${inputs.x}",
 			expr.Shorten(written))
@@ -144,7 +146,7 @@ func (c *compiler) spot(s textOf, at expr.Spot, whole bool) bool {
 
 // rooted reports whether a place begins with a name that says that it is a reference: a file may be called like a node.
 func (c *compiler) rooted(s site, at expr.Spot) bool {
-	if at.Form == "$" || at.Form == "f\"\"" || at.Form == "=" && strings.ContainsAny(at.Inner, ".") {
+	if at.Form == "$" || at.Form == "@" || at.Form == "f\"\"" || at.Form == "=" && strings.ContainsAny(at.Inner, ".") {
 		return true
 	}
 	if at.Form == "expression" {
@@ -158,8 +160,13 @@ func (c *compiler) rooted(s site, at expr.Spot) bool {
 	if expr.IsName(at.Inner) {
 		return m.isInput(root) || c.isNode(root)
 	}
-	member, _, _ := strings.Cut(rest, ".")
-	return root == "nodes" || root == "inputs" || m.local(root) || foreign && rest != "" ||
+	member, after, _ := strings.Cut(rest, ".")
+	if foreign { // a file may be called state.json
+		_, isNode := m.nodeLike(member)
+		_, inner := foreignRoots[member]
+		foreign = isNode && after != "" || m.isInput(member) || inner && after != "" || member == "nodes" || member == "inputs" || m.local(root)
+	}
+	return root == "nodes" || root == "inputs" || m.local(root) || foreign ||
 		c.isNode(root) && (member == "output" || member == "outputs")
 }
 
@@ -254,6 +261,9 @@ func (c *compiler) embraced(text string) string {
 	if !r.Parsed || len(r.Stuck) > 0 || r.Whole {
 		return ""
 	}
+	if p, plain := expr.ParsePath(r.Text); plain && len(p.Steps) > 0 {
+		return fmt.Sprintf("${%s}", r.Text)
+	}
 	_, faults := expr.NewEvaluator(c.lim.Limits).Check(r.Text)
 	for _, f := range faults {
 		if f.Code != expr.CodeUnknownRoot {
@@ -261,9 +271,7 @@ func (c *compiler) embraced(text string) string {
 		}
 	}
 	if _, plain := expr.ParsePath(r.Text); plain && inner == strings.TrimSpace(text) {
-		if p, _ := expr.ParsePath(r.Text); len(p.Steps) == 0 {
-			return ""
-		}
+		return "" // one word
 	}
 	return fmt.Sprintf("${%s}", r.Text)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
 )
@@ -141,6 +142,9 @@ func (c *compiler) together(s site, o *expr.Operation) bool {
 	}
 	sides := fmt.Sprintf("%s is %s and %s is %s", operandName(&o.Left, "the left side"), strings.Join(left, " or "),
 		operandName(&o.Right, "the right side"), strings.Join(right, " or "))
+	if c.comparedText(s, o, left, right, sides) {
+		return false
+	}
 	switch o.Operator {
 	case "==", "!=":
 		c.out.warnf(codeWrongOperand, s.at, "%s: they are never equal; convert one with string(…), int(…) or double(…), in ${%s}",
@@ -150,6 +154,38 @@ func (c *compiler) together(s site, o *expr.Operation) bool {
 			sides, o.Operator, expr.Shorten(s.Text))
 	}
 	return false
+}
+
+// comparedText reports a number or a truth value that is compared with a text that is written out; the fix takes the quotes off.
+func (c *compiler) comparedText(s site, o *expr.Operation, left, right []string, sides string) bool {
+	text, types := o.Right.Texts, left
+	if len(text) == 0 {
+		text, types = o.Left.Texts, right
+	}
+	if len(text) != 1 || len(types) != 1 || o.Operator == "in" || takes[o.Operator] != nil && !slices.Contains([]string{"<", "<=", ">", ">="}, o.Operator) {
+		return false
+	}
+	plain := strings.ToLower(strings.TrimSpace(text[0].Text))
+	switch kindOf(types[0]) {
+	case "boolean":
+		if plain != "true" && plain != "false" || o.Operator != "==" && o.Operator != "!=" {
+			return false
+		}
+	case "number":
+		if t, err := document.Parse(plain); err != nil || t.Kind != '0' {
+			return false
+		}
+	default:
+		return false
+	}
+	f := c.out.errorf(codeWrongOperand, s.at, "%s: write %s, without quotes, in ${%s}", sides, plain, expr.Shorten(s.Text))
+	at, end := text[0].At, text[0].At+len(text[0].Text)+2
+	if end > len(s.Text) || s.Text[at+1:end-1] != text[0].Text || strings.Count(c.textAt(s), s.Text) != 1 {
+		return true
+	}
+	edited := s.Text[:at] + plain + s.Text[end:]
+	f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return strings.Replace(text, s.Text, edited, 1) })}
+	return true
 }
 
 func operandName(o *expr.Operand, side string) string {

@@ -365,23 +365,3 @@ func (m meant) inside(node int, steps []expr.Step) (rest []expr.Step, stuck, say
 }
 
 func escaped(steps []expr.Step) string { return strings.ReplaceAll(expr.StepsString(steps), "%", "%%") }
-
-// Type implements expr.Names.
-func (m meant) Type(p expr.Path) string {
-	types := m.operandTypes(m.site, &expr.Operand{Path: p})
-	if len(types) != 1 {
-		return ""
-	}
-	return types[0]
-}
-
-// Certain implements expr.Names.
-func (m meant) Certain(p expr.Path) bool {
-	switch p.Root {
-	case "inputs":
-		return len(p.Steps) == 0 || len(p.Steps) == 1 && m.isInput(p.Steps[0].Key)
-	case "nodes":
-		return len(p.Steps) == 2 && slices.Contains(expr.Members, p.Steps[1].Key)
-	}
-	return len(p.Steps) == 0
-}

@@ -166,3 +166,42 @@ func TestNextThatIsNoId(t *testing.T) {
 		}
 	}
 }
+
+// TestReferencesAsObjects: an object that is a reference elsewhere has a fix if it leads to something of the plan.
+func TestReferencesAsObjects(t *testing.T) {
+	for value, want := range map[string]string{
+		`{"$ref": "nodes.order.output.id"}`: "${nodes.order.output.id}", `{"ref": "{{ steps.order.outputs.id }}"}`: "${nodes.order.output.id}",
+		`{"expr": "inputs.s"}`: "${inputs.s}", `{"from": "order", "path": "id"}`: "${nodes.order.output.id}", `{"field": "$.total", "node": "order"}`: "${nodes.order.output.total}",
+		`{"$ref": "#/nodes/order.id"}`: "", `{"$ref": "a.b"}`: "", `{"ref": "order"}`: "", `{"from": "order", "path": "nope"}`: "", `{"from": "a", "path": "id"}`: "",
+		`{"from": "open_node", "path": "id"}`: "", `{"from": "order", "path": "id", "to": "x"}`: "",
+	} {
+		plan := []byte(strings.Replace(string(foreignPlan("VALUE")), `"VALUE"`, `[`+value+`]`, 1))
+		for range 3 {
+			_, found := check(plan)
+			plan = applyFixes(t, plan, found)
+		}
+		if want == "" {
+			want = strings.ReplaceAll(value, " ", "")
+		} else {
+			want = `"` + want + `"`
+		}
+		if !strings.Contains(string(plan), `"set":[`+want+`]`) {
+			t.Errorf("%s: want %s, got %s", value, want, plan)
+		}
+	}
+}
+
+// TestItemWithoutBraces: a text that is the name of the item is a reference only where there is one.
+func TestItemWithoutBraces(t *testing.T) {
+	for _, tt := range []struct{ node, want string }{
+		{`"for_each": [1], "set": {"a": "item"}`, `"a":"${item}"`}, {`"for_each": {"items": [1], "as": "row"}, "set": {"a": "row"}`, `"a":"${row}"`},
+		{`"for_each": {"items": [1], "as": "row"}, "set": {"a": "item"}`, `"a":"item"`}, {`"for_each": [1], "set": {"a": "an item"}`, `"a":"an item"`},
+		{`"set": {"a": "item"}`, `"a":"item"`}, {`"for_each": [1], "set": {"a": "index"}`, `"a":"index"`},
+	} {
+		plan := []byte(`{"plan": "v1", "nodes": [{"id": "a", ` + tt.node + `}]}`)
+		_, found := check(plan)
+		if plan = applyFixes(t, plan, found); !strings.Contains(string(plan), tt.want) {
+			t.Errorf("%s: want %s, got %s", tt.node, tt.want, plan)
+		}
+	}
+}

@@ -82,6 +82,15 @@ func TestForeignExpressionsAreRepaired(t *testing.T) {
 		{"${nodes.ok.output.decision == 'approved'}", "${nodes.ok.output.decision == 'approve'}"},
 		{"${nodes.many.output.length}", "${size(nodes.many.output)}"}, {"${env.HOME}", "${env.HOME}"},
 		{"${nodes.order.status == 'succeeded'}", "${nodes.order.status == 'succeeded'}"},
+		{"${ ${inputs.order_id} + 'x' }", "${inputs.order_id + 'x'}"}, {"{{ $('order').first().json.id }}", "${nodes.order.output.id}"},
+		{"={{ $('Order').item.json.id }}", "${nodes.order.output.id}"}, {"@{body('order')?['id']}", "${nodes.order.output.id}"},
+		{"@activity('order').output.id", "${nodes.order.output.id}"}, {"${[i['sku'] for i in nodes['order']['output']['items']]}",
+			"${nodes.order.output.items.map(i, i['sku'])}"},
+		{"${$sum(nodes.order.output.items.count)}", "${nodes.order.output.items.map(x, x.count).sum()}"},
+		{"${nodes.order.output.items.group_by(i, i.sku)}", "${nodes.order.output.items.groupBy(i, i.sku)}"},
+		{"${inputs.s.index_of('A')}", "${inputs.s.indexOf('A')}"}, {"${order}", "${nodes.order.output}"},
+		{"${nodes.order.output.total > '5'}", "${nodes.order.output.total > 5}"}, {"${'true' == nodes.order.output.paid}", "${true == nodes.order.output.paid}"},
+		{"${nodes.order.output.total == '1.5'}", "${nodes.order.output.total == 1.5}"}, {"order.json", "order.json"}, {"state.json", "state.json"},
 
 		// What is spelt alike is not what is meant.
 		{"${sizee(inputs.list)}", "${sizee(inputs.list)}"}, {"${inputs.list.sort_them()}", "${inputs.list.sort_them()}"},

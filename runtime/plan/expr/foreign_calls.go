@@ -9,6 +9,11 @@ import (
 
 // call translates a call that no row of the table knows.
 func (r *rewriter) call(t *tree) *tree {
+	if name := ourSpelling(t); name != "" {
+		r.say(t.text + "() is written " + name + "()")
+		t = remade(t)
+		t.text = name
+	}
 	if text := r.formatted(t); text != nil {
 		return r.join(text)
 	}
@@ -42,6 +47,29 @@ func (r *rewriter) call(t *tree) *tree {
 	}
 	return &out
 }
+
+// ourSpelling is the function that a call names in another spelling, such as group_by; empty: it is ours, or none is named.
+func ourSpelling(t *tree) string {
+	prefix := ""
+	if of := t.kids[0]; of != nil && of.op == "name" && isNamespace(of.text) {
+		prefix = of.text + "."
+	}
+	found := ""
+	for _, name := range celNames() {
+		switch {
+		case name == prefix+t.text || name == t.text:
+			return ""
+		case strings.Contains(name, ".") != (prefix != "") || foldName(name) != foldName(prefix+t.text):
+		case found != "":
+			return ""
+		default:
+			found = name
+		}
+	}
+	return strings.TrimPrefix(found, prefix)
+}
+
+func foldName(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
 
 // plainSteps lets has(…) test a member, as it must.
 func plainSteps(t *tree) *tree {
@@ -87,7 +115,12 @@ func (r *rewriter) optional(t, otherwise *tree) *tree {
 	if !safeIn(t) {
 		return t
 	}
-	if root, steps, ok := t.chain(); ok && root == "nodes" && len(steps) > 2 { // the node and its output are there
+	root, steps, ok := t.chain()
+	if ok && r.names.Certain(Path{Root: root, Steps: steps}) {
+		r.say("what is always there needs no ?.")
+		return plainChain(t)
+	}
+	if ok && root == "nodes" && len(steps) > 2 { // the node and its output are there
 		for at, n := t, len(steps); n > 2; at, n = at.kids[0], n-1 {
 			if n == 3 {
 				at.kids = append([]*tree{plainChain(at.kids[0])}, at.kids[1:]...)
@@ -164,6 +197,7 @@ var resultTypes = map[string]string{
 	"strings.lower": "string", "strings.upper": "string",
 	"lowerAscii": "string", "upperAscii": "string", "lower": "string", "upper": "string", "trim": "string", "replace": "string",
 	"substring": "string", "join": "string", "format": "string",
+	"uniqueBy": "array", "groupBy": "object", "toMap": "object", "merge": "object", "csv.decode": "array", "regex.extractAll": "array",
 	"map": "array", "filter": "array", "split": "array", "sort": "array", "sortBy": "array", "reverse": "", "slice": "array",
 	"distinct": "array", "flatten": "array",
 	"transformList": "array", "range": "array", "contains": "boolean", "startsWith": "boolean", "endsWith": "boolean",

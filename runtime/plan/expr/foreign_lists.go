@@ -133,3 +133,20 @@ func (r *rewriter) spread(t *tree) *tree {
 	r.say("lists are joined with a + b")
 	return sum
 }
+
+// ofEach translates a path through a list, which JSONata takes as the members of all its items.
+func (r *rewriter) ofEach(t *tree) *tree {
+	root, steps, ok := t.chain()
+	if !ok || slices.Contains(r.bound, root) {
+		return t
+	}
+	for i := 1; i < len(steps); i++ {
+		ref := r.names.Reference(root, steps[:i])
+		if steps[i].Index >= 0 || ref.Stuck != "" || r.names.Type(ref.Path) != "array" {
+			continue
+		}
+		x := leaf("name", "x")
+		return method(pathTree(ref.Path), "map", x, pathTree(Path{Root: "x", Steps: steps[i:]}))
+	}
+	return t
+}

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,6 +84,20 @@ func (r *rewriter) row(t *tree) *tree {
 				continue
 			}
 		}
+		if strings.HasPrefix(row.foreign, "$") && found["a"] != nil {
+			found["a"] = r.ofEach(found["a"])
+		}
+		if row.text != "" {
+			if name, ok := found[row.text].constant(); !ok || name == "" {
+				continue
+			}
+		}
+		if row.pattern != "" {
+			pattern, ok := found[row.pattern].constant()
+			if re, err := syntax.Parse(pattern, syntax.Perl); !ok || err != nil || re.MaxCap() > 1 {
+				continue
+			}
+		}
 		if strings.Contains(row.ours, "double(a)") && isQuotient(r.tree(found["a"])) {
 			r.lost("a quotient of whole numbers is a whole number here: the fraction stays with double(a) / b, as in math.ceil(double(a) / b)")
 			return t
@@ -134,7 +149,7 @@ func (b binds) match(row, t *tree) bool {
 	for t.op == "()()" {
 		t = t.kids[0]
 	}
-	if row.op == "name" && len(row.text) == 1 {
+	if row.op == "name" && len(row.text) == 1 && row.text != "_" {
 		if row.text >= "x" && t.op != "name" || b[row.text] != nil && b[row.text] != t {
 			return false
 		}
@@ -187,6 +202,11 @@ func (r *rewriter) fill(form *tree, found binds, variables []string) *tree {
 			continue
 		}
 		out.kids[i] = r.fill(k, found, variables)
+	}
+	if form.op == "[]" && form.kids[0].text == "x" && !form.optional {
+		if name, ok := out.kids[1].constant(); ok && IsName(name) {
+			return &tree{op: ".", text: name, kids: out.kids[:1], made: true}
+		}
 	}
 	return &out
 }

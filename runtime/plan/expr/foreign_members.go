@@ -103,13 +103,29 @@ func (r *rewriter) reference(t *tree, root string, steps []Step) *tree {
 		r.Doubt = appendOnce(r.Doubt, ref.Doubt)
 	}
 	r.Reads = append(r.Reads, ref.Path)
-	if !ref.Changed {
+	if !ref.Changed && !(r.plain && isRoot(root) && t.written()) {
 		return t
 	}
-	r.say(ref.Say)
+	if ref.Changed {
+		r.say(ref.Say)
+	}
 	out := pathTree(ref.Path)
 	for a, b := out, t; len(a.kids) > 0 && len(b.kids) > 0; a, b = a.kids[0], b.kids[0] {
 		a.safe, a.optional = b.safe, b.optional
 	}
 	return out
+}
+
+// written reports whether a chain has a name in brackets, and no marks.
+func (t *tree) written() bool {
+	brackets := false
+	for ; t.op == "." || t.op == "[]"; t = t.kids[0] {
+		if t.safe || t.optional {
+			return false
+		}
+		if name, ok := t.kids[len(t.kids)-1].constant(); t.op == "[]" && ok && IsName(name) {
+			brackets = true
+		}
+	}
+	return brackets
 }

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,13 @@ func (p *foreignParser) postfix() *tree {
 			return t
 		}
 		switch next.text {
+		case "?": // of Azure, ?['a']
+			if p.ahead(1).text != "[" || !namesNode(t) {
+				return t
+			}
+			p.at += 2
+			t = p.key(t, from)
+			t.made = true
 		case ".", "?.":
 			p.at++
 			t = p.member(t, from, next.text == "?.")
@@ -32,7 +40,7 @@ func (p *foreignParser) postfix() *tree {
 			if t.op == "." {
 				call.kids[0], call.safe, call.made = t.kids[0], t.safe, t.made
 			}
-			t = call
+			t = ofNode(call)
 		case "|":
 			if p.signed {
 				return t
@@ -78,6 +86,9 @@ func (p *foreignParser) member(of *tree, from int, safe bool) *tree {
 	}
 	if name.kind != tokenIdent {
 		return p.fail()
+	}
+	if name.text == "item" && of.op == "[]" && of.made && namesNode(of) {
+		return of // the one item of n8n
 	}
 	t := p.node(".", from, of)
 	t.text, t.safe, t.optional = name.text, safe, optional
@@ -162,6 +173,13 @@ func (p *foreignParser) primary() *tree {
 	t := p.next()
 	switch t.kind {
 	case tokenIdent:
+		if next := p.peek(); t.text == "$" && next.text == "{" && next.at == t.at+1 { // braces within braces
+			p.at++
+			inner := p.expression()
+			p.want("}")
+			p.say("an expression stands in one pair of braces")
+			return remade(inner)
+		}
 		return &tree{op: "name", text: t.text, from: t.at, to: t.at + len(t.text)}
 	case tokenString, tokenNumber:
 		n := &tree{op: "literal", text: t.text, from: t.at, to: t.at + len(t.text)}
@@ -257,4 +275,43 @@ func (p *foreignParser) braces(open token) *tree {
 	last := p.tokens[max(0, p.at-1)]
 	n.to = last.at + len(last.text)
 	return n
+}
+
+// nodeCalls are the functions by which n8n and Azure name a node: $('x').first().json, body('x'), activity('x').output.
+var nodeCalls = []string{"$", "body", "outputs", "actions", "activity"}
+
+// inputCalls are those by which Azure names an input.
+var inputCalls = []string{"parameters", "variables"}
+
+// ofNode is the reference that a call of other languages is; any other call stays.
+func ofNode(call *tree) *tree {
+	of := call.kids[0]
+	switch {
+	case of == nil && len(call.kids) == 2 && call.kids[1].op == "literal":
+		root := ""
+		switch {
+		case slices.Contains(nodeCalls, call.text):
+			root = "$node"
+		case slices.Contains(inputCalls, call.text):
+			root = "$inputs"
+		}
+		if _, ok := call.kids[1].constant(); root == "" || !ok {
+			return call
+		}
+		return &tree{op: "[]", kids: []*tree{leaf("name", root), call.kids[1]}, from: call.from, to: call.to, made: true}
+	case of != nil && len(call.kids) == 1 && (call.text == "first" || call.text == "last") && of.op == "[]" && namesNode(of) && of.made:
+		return of // the one item of n8n
+	}
+	return call
+}
+
+// namesNode reports whether a tree is a call of [nodeCalls], or a member of it.
+func namesNode(t *tree) bool {
+	for t.op == "." || t.op == "[]" {
+		if of := t.kids[0]; t.op == "[]" && of.op == "name" && of.made && strings.HasPrefix(of.text, "$") {
+			return true
+		}
+		t = t.kids[0]
+	}
+	return false
 }

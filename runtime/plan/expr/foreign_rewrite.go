@@ -62,7 +62,12 @@ func Rewrite(text string, names Names) Rewriting {
 		r.Text, r.Whole, r.Changed = r.whole(t), true, true
 		return r.Rewriting
 	}
-	t = r.tree(t)
+	of := t
+	if t = r.tree(of); t.fresh() && strings.Contains(text, "[") { // references in their plain form
+		r.done, r.plain = map[*tree]*tree{}, true
+		r.Reads = nil
+		t = r.tree(of)
+	}
 	r.Text = printTree(t, text)
 	if !t.ours() && len(r.Stuck) == 0 {
 		r.Stuck = []string{"this form has no counterpart here: compute the value with map, filter and comparisons, or let a capability do it"}
@@ -79,6 +84,7 @@ type rewriter struct {
 	done   map[*tree]*tree
 
 	indexes []string // variables that count
+	plain   bool     // references are written with dots where they can be
 }
 
 func (r *rewriter) say(said string)      { r.Said = appendOnce(r.Said, said) }
@@ -158,6 +164,10 @@ func (r *rewriter) link(t *tree) *tree {
 		}
 	case "filter":
 		r.look(t.kids...)
+		if isRoot(t.text) {
+			r.lost("| joins nothing: two objects are joined with a.merge(b), where the right one wins, two conditions with a || b")
+			return t
+		}
 		r.lost("there is no filter " + t.text + "; what is here: size(a), strings.lower(a), a.join(\", \"), json.encode(a), a.map(x, x.b)")
 	case "text":
 		return r.join(t)

@@ -6,6 +6,8 @@ type foreignRow struct {
 	ours    string // what means the same here; empty: nothing does
 	say     string // what to write instead, where nothing means the same
 	of      string // the JSON type of a for which the row holds; empty: any
+	text    string // the letter that must stand for a text that is written out, the name of a member
+	pattern string // the letter that must stand for a pattern that is written out, with one group at most
 	lossy   bool   // the form here is not quite the same: a text without its indentation, a half that is rounded away from zero
 }
 
@@ -14,7 +16,10 @@ const (
 		"timestamp(\"2030-01-01T00:00:00Z\") a time, duration(\"1h\") a duration"
 	sayRule = "whether earlier nodes failed is decided by trigger_rule (all_done, one_failed, none_failed) on the node, " +
 		"or read as nodes.<id>.status"
-	sayOne = "nothing here rounds half to even or to digits: math.round(double(a)) rounds half away from zero, " +
+	sayGroup  = "the first group of the first match is regex.extract(s, \"(a+)\"), null without a match"
+	sayURL    = "a part of a URL is encoded with url.encode(s), which leaves no / and : as they are"
+	sayLayout = "a time is written by the layout of Go: t.format(\"2006-01-02 15:04\"), where t is timestamp(s)"
+	sayOne    = "nothing here rounds half to even or to digits: math.round(double(a)) rounds half away from zero, " +
 		"\"%.2f\".format([a]) gives a text"
 )
 
@@ -63,7 +68,13 @@ var foreignRows = []foreignRow{
 	{foreign: "sum(a)", ours: "a.sum()"}, {foreign: "math.sum(a)", ours: "a.sum()"}, {foreign: "a | sum", ours: "a.sum()"},
 	{foreign: "sum(a, b)", say: "l.sum() adds the items of a list"},
 	{foreign: "avg(a)", ours: "a.avg()"}, {foreign: "mean(a)", ours: "a.avg()"}, {foreign: "average(a)", ours: "a.avg()"},
-	{foreign: "a | sum(attribute=b)", say: "a member of each item is added with l.map(x, x.b).sum()"},
+	{foreign: "a | sum(attribute=b)", ours: "a.map(x, x[b]).sum()", text: "b"}, {foreign: "a.sum(b)", ours: "a.map(x, x[b]).sum()", text: "b"},
+	{foreign: "_.sumBy(a, b)", ours: "a.map(x, x[b]).sum()", text: "b"}, {foreign: "sumBy(a, b)", ours: "a.map(x, x[b]).sum()", text: "b"},
+	{foreign: "a.sumBy(b)", ours: "a.map(x, x[b]).sum()", text: "b"}, {foreign: "a.sum(x => b)", ours: "a.map(x, b).sum()"},
+	{foreign: "a.sum(x, b)", ours: "a.map(x, b).sum()"}, {foreign: "a.sumBy(x => b)", ours: "a.map(x, b).sum()"},
+	{foreign: "_.sum(a)", ours: "a.sum()"}, {foreign: "_.mean(a)", ours: "a.avg()"},
+	{foreign: "a.average()", ours: "a.avg()"}, {foreign: "a.mean()", ours: "a.avg()"}, {foreign: "a | average", ours: "a.avg()"},
+	{foreign: "$average(a)", ours: "a.avg()"}, {foreign: "statistics.mean(a)", ours: "a.avg()"}, {foreign: "a | avg", ours: "a.avg()"},
 
 	// From one type to another.
 	{foreign: "parseInt(a)", ours: "int(a)"}, {foreign: "parseInt(a, 10)", ours: "int(a)"},
@@ -96,6 +107,19 @@ var foreignRows = []foreignRow{
 	{foreign: "a | from_json", ours: "json.decode(a)"}, {foreign: "a | fromjson", ours: "json.decode(a)"},
 	{foreign: "States.StringToJson(a)", ours: "json.decode(a)"},
 	{foreign: "a.parseJson()", ours: "json.decode(a)"},
+	{foreign: "csv.parse(a)", ours: "csv.decode(a)"}, {foreign: "parse_csv(a)", ours: "csv.decode(a)"}, {foreign: "parseCsv(a)", ours: "csv.decode(a)"},
+	{foreign: "parseCSV(a)", ours: "csv.decode(a)"}, {foreign: "csvdecode(a)", ours: "csv.decode(a)"}, {foreign: "csv_parse(a)", ours: "csv.decode(a)"},
+	{foreign: "csvParse(a)", ours: "csv.decode(a)"}, {foreign: "CSV.parse(a)", ours: "csv.decode(a)"}, {foreign: "from_csv(a)", ours: "csv.decode(a)"},
+	{foreign: "a | from_csv", ours: "csv.decode(a)"}, {foreign: "csv.DictReader(a)", ours: "csv.decode(a)"}, {foreign: "a.parseCsv()", ours: "csv.decode(a)"},
+	{foreign: "csv.reader(a)", say: "csv.decode(a) gives an object for each row, by the names of the first line"},
+	{foreign: "Papa.parse(a)", say: "csv.decode(a) gives an object for each row, by the names of the first line"},
+	{foreign: "jsondecode(a)", ours: "json.decode(a)"}, {foreign: "jsonencode(a)", ours: "json.encode(a)"}, {foreign: "json_decode(a)", ours: "json.decode(a)"},
+	{foreign: "json_encode(a)", ours: "json.encode(a)"}, {foreign: "parse_json(a)", ours: "json.decode(a)"}, {foreign: "parseJson(a)", ours: "json.decode(a)"},
+	{foreign: "a.json()", say: "what a node gave is nodes.<id>.output, already as a value; a JSON text is read with json.decode(s)"},
+	{foreign: "a | urlencode", ours: "url.encode(a)"}, {foreign: "urlencode(a)", ours: "url.encode(a)"}, {foreign: "encodeURI(a)", say: sayURL},
+	{foreign: "urllib.parse.quote(a)", say: sayURL}, {foreign: "base64encode(a)", ours: "base64.encode(bytes(a))"},
+	{foreign: "base64decode(a)", ours: "string(base64.decode(a))"}, {foreign: "a | b64encode", ours: "base64.encode(bytes(a))"},
+	{foreign: "a | b64decode", ours: "string(base64.decode(a))"}, {foreign: "base64.b64encode(a)", ours: "base64.encode(bytes(a))"},
 	{foreign: "btoa(a)", ours: "base64.encode(bytes(a))"}, {foreign: "States.Base64Encode(a)", ours: "base64.encode(bytes(a))"},
 	{foreign: "atob(a)", ours: "string(base64.decode(a))"}, {foreign: "States.Base64Decode(a)", ours: "string(base64.decode(a))"},
 	{foreign: "encodeURIComponent(a)", ours: "url.encode(a)"}, {foreign: "decodeURIComponent(a)", ours: "url.decode(a)"},
@@ -120,7 +144,16 @@ var foreignRows = []foreignRow{
 	{foreign: "join(a, b)", ours: "b.join(a)", of: "string"},
 	{foreign: "join(a, b)", ours: "a.join(b)"}, {foreign: "a.join(b)", ours: "b.join(a)", of: "string"},
 	{foreign: "re.search(a, b)", ours: "b.matches(a)"}, {foreign: "a.test(b)", ours: "b.matches(a)"},
-	{foreign: "a.match(b)", say: "whether a text has a match is a.matches(\"^a+$\")"},
+	{foreign: "a.match(b)", say: "whether a text has a match is a.matches(\"^a+$\"), and its first group regex.extract(a, \"(a+)\")"},
+	{foreign: "a.matchAll(b)", say: "the first group of every match is regex.extractAll(a, \"(a+)\")"},
+	{foreign: "a.exec(b)", say: "the first group of the first match is regex.extract(b, \"(a+)\")"},
+	{foreign: "a.group()", say: sayGroup}, {foreign: "a.group(b)", say: sayGroup}, {foreign: "a.groups()", say: sayGroup},
+	{foreign: "re.match(a, b)", say: "whether a text begins with a match is b.matches(\"^(…)\"), and its first group regex.extract(b, \"^(…)\")"},
+	{foreign: "re.findall(a, b)", ours: "regex.extractAll(b, a)", pattern: "a"},
+	{foreign: "re.findall(a, b)", say: "the first group of every match is regex.extractAll(b, \"(a+)\")"},
+	{foreign: "re.sub(a, b, c)", say: "matches are replaced with regex.replace(c, \"a+\", \"b\"), where \\1 is the first group"},
+	{foreign: "regex_replace(a, b, c)", ours: "regex.replace(a, b, c)"}, {foreign: "a | regex_replace(b, c)", ours: "regex.replace(a, b, c)"},
+	{foreign: "a | regex_search(b)", say: sayGroup},
 	{foreign: "a.substr(b, c)", ours: "a.substring(b, b + c)"}, {foreign: "a.concat(b)", ours: "a + b"},
 	{foreign: "concat(a, b)", ours: "a + b"},
 	{foreign: "concat(a, b, c)", ours: "a + b + c"},
@@ -172,7 +205,24 @@ var foreignRows = []foreignRow{
 	{foreign: "States.Array(a)", ours: "[a]"}, {foreign: "States.Array(a, b)", ours: "[a, b]"},
 	{foreign: "States.Array(a, b, c)", ours: "[a, b, c]"},
 	{foreign: "States.ArrayGetItem(a, b)", ours: "a[b]"},
-	{foreign: "a | map(attribute=b)", say: "a member of each item is taken with l.map(x, x.b)"},
+	{foreign: "a | map(attribute=b)", ours: "a.map(x, x[b])", text: "b"}, {foreign: "_.map(a, b)", ours: "a.map(x, x[b])", text: "b"},
+	{foreign: "a.pluck(b)", ours: "a.map(x, x[b])", text: "b"},
+	{foreign: "pluck(a, b)", ours: "a.map(x, x[b])", text: "b"}, {foreign: "a.map(b)", ours: "a.map(x, x[b])", text: "b"},
+	{foreign: "a | sort(attribute=b)", ours: "a.sortBy(x, x[b])", text: "b"}, {foreign: "_.sortBy(a, b)", ours: "a.sortBy(x, x[b])", text: "b"},
+	{foreign: "sortBy(a, b)", ours: "a.sortBy(x, x[b])", text: "b"}, {foreign: "a.sortBy(b)", ours: "a.sortBy(x, x[b])", text: "b"},
+	{foreign: "a.sortBy(x => b)", ours: "a.sortBy(x, b)"}, {foreign: "_.sortBy(a, x => b)", ours: "a.sortBy(x, b)"},
+	{foreign: "_.groupBy(a, b)", ours: "a.groupBy(x, x[b])", text: "b"}, {foreign: "groupBy(a, b)", ours: "a.groupBy(x, x[b])", text: "b"},
+	{foreign: "a.groupBy(b)", ours: "a.groupBy(x, x[b])", text: "b"}, {foreign: "a.groupBy(x => b)", ours: "a.groupBy(x, b)"},
+	{foreign: "_.groupBy(a, x => b)", ours: "a.groupBy(x, b)"}, {foreign: "groupBy(a, x => b)", ours: "a.groupBy(x, b)"},
+	{foreign: "Object.groupBy(a, x => b)", ours: "a.groupBy(x, b)"}, {foreign: "_.uniqBy(a, b)", ours: "a.uniqueBy(x, x[b])", text: "b"},
+	{foreign: "_.uniqBy(a, x => b)", ours: "a.uniqueBy(x, b)"}, {foreign: "a.uniqBy(x => b)", ours: "a.uniqueBy(x, b)"},
+	{foreign: "a.uniqueBy(x => b)", ours: "a.uniqueBy(x, b)"}, {foreign: "a.uniqueBy(b)", ours: "a.uniqueBy(x, x[b])", text: "b"},
+	{foreign: "a.uniqBy(x, b)", ours: "a.uniqueBy(x, b)"}, {foreign: "a.distinctBy(x => b)", ours: "a.uniqueBy(x, b)"},
+	{foreign: "_.uniq(a)", ours: "a.distinct()"}, {foreign: "a.distinct(x => b)", ours: "a.uniqueBy(x, b)"},
+	{foreign: "a | groupby(b)", say: "an object from each key to its items is l.groupBy(x, x.b)"},
+	{foreign: "groupby(a, b)", say: "an object from each key to its items is l.groupBy(x, x.b)"},
+	{foreign: "itertools.groupby(a, b)", say: "an object from each key to its items is l.groupBy(x, x.b)"},
+	{foreign: "_.keyBy(a, b)", say: "an object by a key is l.toMap(x, x.b, x), where two items of one key are an error"},
 	{foreign: "a | selectattr(b)", say: "items are chosen with l.filter(x, x.b)"},
 	{foreign: "a.forEach(x => b)", say: "what is done for each item of a list is for_each on a node; a list of values is l.map(x, x.b)"},
 
@@ -197,6 +247,12 @@ var foreignRows = []foreignRow{
 	{foreign: "a | default(b)", ours: "has(a) ? a : b"}, {foreign: "a | d(b)", ours: "has(a) ? a : b"},
 	{foreign: "default(a, b)", ours: "a ?? b"},
 	{foreign: "not_null(a, b)", ours: "a ?? b"},
+	{foreign: "ifnull(a, b)", ours: "coalesce(a, b)"}, {foreign: "IFNULL(a, b)", ours: "coalesce(a, b)"}, {foreign: "nvl(a, b)", ours: "coalesce(a, b)"},
+	{foreign: "NVL(a, b)", ours: "coalesce(a, b)"}, {foreign: "COALESCE(a, b)", ours: "coalesce(a, b)"},
+	{foreign: "COALESCE(a, b, c)", ours: "coalesce(a, b, c)"}, {foreign: "isnull(a, b)", ours: "coalesce(a, b)"},
+	{foreign: "ifNull(a, b)", ours: "coalesce(a, b)"}, {foreign: "if_null(a, b)", ours: "coalesce(a, b)"}, {foreign: "a.orElse(b)", ours: "coalesce(a, b)"},
+	{foreign: "a.coalesce(b)", ours: "coalesce(a, b)"}, {foreign: "_.defaultTo(a, b)", ours: "coalesce(a, b)"},
+	{foreign: "a.getOrDefault(b, c)", ours: "b in a ? a[b] : c"}, {foreign: "firstNonNull(a, b)", ours: "coalesce(a, b)"},
 	{foreign: "a.isNull()", ours: "a == null"}, {foreign: "isNull(a)", ours: "a == null"},
 	{foreign: "Array.isArray(a)", ours: "type(a) == list"}, {foreign: "isinstance(a, list)", ours: "type(a) == list"},
 	{foreign: "isinstance(a, str)", ours: "type(a) == string"},
@@ -209,6 +265,16 @@ var foreignRows = []foreignRow{
 	{foreign: "$lowercase(a)", ours: "strings.lower(a)"},
 	{foreign: "$uppercase(a)", ours: "strings.upper(a)"}, {foreign: "$join(a, b)", ours: "a.join(b)"},
 	{foreign: "$contains(a, b)", ours: "a.contains(b)"},
+
+	// Times.
+	{foreign: "a.strftime(b)", say: sayLayout}, {foreign: "a | strftime(b)", say: sayLayout}, {foreign: "a | date(b)", say: sayLayout},
+	{foreign: "moment(a).format(b)", say: sayLayout}, {foreign: "dayjs(a).format(b)", say: sayLayout},
+	{foreign: "format_date(a, b)", say: sayLayout}, {foreign: "formatDate(a, b)", say: sayLayout}, {foreign: "formatDateTime(a, b)", say: sayLayout},
+	{foreign: "date_format(a, b)", say: sayLayout}, {foreign: "a.toLocaleDateString()", say: sayLayout}, {foreign: "a.toFormat(b)", say: sayLayout},
+	{foreign: "Date(a)", ours: "timestamp(a)", of: "string"}, {foreign: "datetime.fromisoformat(a)", ours: "timestamp(a)"},
+	{foreign: "a.toISOString()", ours: "string(a)"}, {foreign: "a.isoformat()", ours: "string(a)"},
+	{foreign: "datetime.strptime(a, b)", say: "a time of RFC 3339, or a date, is read with timestamp(s)"},
+	{foreign: "Date.parse(a)", say: "a time of RFC 3339, or a date, is read with timestamp(s)"},
 
 	// What no expression does.
 	{foreign: "Date.now()", say: sayTimes}, {foreign: "now()", say: sayTimes}, {foreign: "Date()", say: sayTimes},

@@ -90,6 +90,9 @@ func WholeSpot(s string) (spot Spot, ok bool) {
 	case (text[0] == 'f' || text[0] == 'F') && isQuote(text[1]) && text[len(text)-1] == text[1]:
 		spot.Form = "f\"\""
 		return spot, true
+	case text[0] == '@' && strings.Contains(text, "('") && !strings.ContainsAny(text[:strings.Index(text, "('")], " .<"): // of Azure
+		spot.Inner, spot.Form = strings.TrimSuffix(strings.TrimPrefix(text[1:], "{"), "}"), "@"
+		return spot, !strings.Contains(spot.Inner, "@{")
 	case text[0] == '=' && text[1] != '=':
 		spot.Inner, spot.Form = strings.TrimSpace(text[1:]), "="
 		if inner, cut := strings.CutPrefix(spot.Inner, "{{"); cut {
