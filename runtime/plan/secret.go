@@ -15,7 +15,12 @@ import (
 )
 
 // SecretNames are the secrets that the arguments read, sorted.
-func (t *Target) SecretNames() []string { return slices.Sorted(maps.Keys(t.secrets)) }
+func (t *Target) SecretNames() []string {
+	if len(t.secrets) == 0 { // as of nearly all calls
+		return nil
+	}
+	return slices.Sorted(maps.Keys(t.secrets))
+}
 
 // checkSecrets returns an error if rendered arguments have a reference to a secret that the plan has not written there: a value that was
 // read, such as a tool's answer, must not be replaced by a secret.

@@ -71,6 +71,7 @@ func (l *language) Eval(ctx context.Context, text string, scope Scope, m *Meter)
 func variables(scope Scope, reads []Read) (*reading, error) {
 	vars := make(map[string]any, 2)
 	all := &reading{vars: vars}
+	all.values = all.few[:0]
 	for _, r := range reads {
 		if r.Path.Root == "nodes" {
 			if err := nodeVariable(all, scope, r.Path); err != nil {

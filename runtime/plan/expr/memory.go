@@ -60,6 +60,7 @@ type pending struct {
 type reading struct {
 	vars   map[string]any
 	values []pending
+	few    [2]pending // where values begins
 }
 
 // read puts a value into a variable, once all of them are known.
