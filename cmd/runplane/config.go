@@ -63,6 +63,7 @@ type Limits struct {
 	MaxTreeOpen       int              `json:"max_tree_open,omitempty"`
 	MaxTreeCalls      int              `json:"max_tree_calls,omitempty"`
 	MaxTreeItems      int              `json:"max_tree_items,omitempty"`
+	MaxItemsInMemory  int              `json:"max_items_in_memory,omitempty"`
 	MaxTreeEvents     int              `json:"max_tree_events,omitempty"`
 	MaxTreeBytes      int              `json:"max_tree_bytes,omitempty"`
 	MaxTreeEvaluation schemas.Duration `json:"max_tree_evaluation,omitempty"`
@@ -190,6 +191,10 @@ var settings = []setting{
 		key: "limits.max_tree_items", standard: "100000", min: 1, max: 100_000_000,
 		about: "most items of all for_each nodes in them, which are all in memory while their execution runs",
 		at:    func(c *Config) any { return &c.Limits.MaxTreeItems },
+	}, {
+		key: "limits.max_items_in_memory", standard: "100000", min: 100, max: 100_000_000,
+		about: "items of for_each nodes of all executions in memory, about 1 kB each; others wait, an execution alone does not",
+		at:    func(c *Config) any { return &c.Limits.MaxItemsInMemory },
 	}, {
 		key: "limits.max_tree_events", standard: "1000000", min: 100, max: 1_000_000_000,
 		about: "most events in all of their logs",

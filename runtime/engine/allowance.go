@@ -20,11 +20,14 @@ type allowance struct {
 	refusedUntil time.Time      // until when that counts; then the parent is asked again
 	carried      time.Duration  // spent on expressions, and in no event yet
 	queueFull    bool           // children wait, as too many executions do
+	items        int            // of a list for which there was no room in memory; 0: there was
 
 	// Of the turn:
 	lacking schemas.Budget // what units that could not start need
 	least   schemas.Budget // what the first of them needs
 	lacks   map[int]bool   // those units
+
+	roomless *schemas.WaitingFor // a list waits for room in memory; nil: none does
 }
 
 const (
@@ -34,18 +37,21 @@ const (
 )
 
 func (a *allowance) begin(t *turn) {
-	a.lacking, a.least, a.lacks = schemas.Budget{}, schemas.Budget{}, nil
+	a.lacking, a.least, a.lacks, a.roomless = schemas.Budget{}, schemas.Budget{}, nil, nil
 	s := t.x.State
 	a.queueFull = t.mode == running && s.Status == schemas.StatusRunning && t.x.Program.Size().Height > 0 && t.r.queue.Full(t.ctx)
 	s.HoldStarts(a.asking)
 	s.HoldChildren(a.queueFull)
 }
 
-// prepare keeps the owner while it asks, and has it come back for children that wait for room in the queue.
+// prepare keeps the owner while it asks, and has it come back for children that wait for room in the queue, and lists for room in memory.
 func (a *allowance) prepare(t *turn) {
 	t.keepOwner = t.keepOwner || t.mode == running && (a.asking || len(a.lacks) > 0)
 	if a.queueFull && t.x.State.ReadyChildren() {
 		t.needOwner(t.now.Add(queueRecheck))
+	}
+	if a.roomless != nil {
+		t.needOwner(t.now.Add(t.r.room.again()))
 	}
 	if s := t.x.State; s.Status.Terminal() && t.x.Head.ParentID != "" {
 		t.head.Used = &s.Account().Used
@@ -80,9 +86,12 @@ func (t *turn) afford(unit int, need schemas.Budget) (ok bool, err error) {
 }
 
 // stepped asks the parent for what was lacking.
-func (a *allowance) stepped(o *owner, _ *stepResult) time.Time {
+func (a *allowance) stepped(o *owner, s *stepResult) (again time.Time) {
+	if a.roomless != nil {
+		again = s.at.Add(o.r.room.again())
+	}
 	if len(a.lacks) == 0 || a.asking || o.x.lease == nil {
-		return time.Time{}
+		return again
 	}
 	a.asking = true
 	asked, needed := o.x.State.Account().Ask(a.lacking, a.least)
@@ -107,7 +116,7 @@ func (a *allowance) stepped(o *owner, _ *stepResult) time.Time {
 			return grantedEvents(s, total), nil
 		}})
 	})
-	return time.Time{}
+	return again
 }
 
 // grantedEvents returns the event by which an execution takes note of what it is granted: none if it has as much already.

@@ -74,7 +74,7 @@ func (t *turn) due() time.Time {
 		return s.Created // keeps its place in the queue
 	case s.Status.Terminal():
 		return s.Wake(t.now)
-	case s.InFlight() > 0 || t.result.more || len(s.Next(t.now)) > 0:
+	case s.InFlight() > 0 || t.result.more || t.x.allowance.roomless == nil && len(s.Next(t.now)) > 0:
 		return t.now
 	}
 	return earliest(s.Wake(t.now), t.ownerNeeded)
@@ -113,7 +113,7 @@ func (t *turn) encode() error {
 		t.batch.Appends = append(t.batch.Appends, store.Append{Key: journal.ExecutionKey(x.ID), Value: b})
 	}
 	t.head.Execution = t.view()
-	t.head.Seq, t.head.WithParent = s.Seq, s.WithParent
+	t.head.Seq, t.head.WithParent, t.head.Items = s.Seq, s.WithParent, t.itemsToHold()
 	t.setWorker()
 	if s.Seq-t.head.Snapshot >= int64(max(snapshotEvery, len(s.Units))) && !s.Status.Terminal() {
 		b, err := s.Snapshot()
@@ -152,6 +152,9 @@ func (t *turn) view() schemas.Execution {
 	v := journal.View(t.x.State)
 	v.ExecutionID, v.Name, v.SessionID, v.RerunOf, v.ParentID = t.x.ID, t.x.Head.Name, t.x.Head.SessionID, t.x.Head.RerunOf, t.x.Head.ParentID
 	v.Workflow, v.ScheduledAt = t.x.Head.Workflow, t.x.Head.ScheduledAt
+	if w := t.x.allowance.roomless; w != nil && !v.Status.Terminal() {
+		v.Waiting, v.WaitingFor = v.Waiting || t.x.State.InFlight() == 0, append(v.WaitingFor, *w)
+	}
 	for i := range v.WaitingFor {
 		if w := &v.WaitingFor[i]; w.Reason == schemas.ReasonReview {
 			unit, _ := t.x.State.Unit(w.NodeID, w.Item)

@@ -81,6 +81,7 @@ type Engine struct {
 
 	childWork   childWork
 	uncommitted uncommitted
+	room        room
 	alone       *semaphore.Weighted // held while an execution is evaluated or read that may kill the process
 
 	stopBy   atomic.Pointer[time.Time] // nil: Limits.Grace after the end of Run's context
@@ -99,7 +100,7 @@ func New(c Config) *Engine {
 		newID: c.NewID, random: c.Random, worker: c.Store.Worker(), written: records.NewDirty[store.Key](maxWritten),
 		owned: map[string]*owner{}, slots: semaphore.NewWeighted(int64(c.Limits.MaxExecutions)),
 		alone: semaphore.NewWeighted(1), children: semaphore.NewWeighted(childrenAtOnce), childWork: childWork{next: map[string]func(){}},
-		stop: make(chan struct{}),
+		room: room{limit: c.Limits.MaxItemsInMemory}, stop: make(chan struct{}),
 	}
 	r.callsCtx, r.endCalls = context.WithCancelCause(context.Background())
 	r.storeCtx, r.endStore = context.WithCancel(context.Background())

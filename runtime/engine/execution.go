@@ -28,6 +28,7 @@ type execution struct {
 	guard       guard         // of the work on it
 	recovering  bool          // the turn counts a recovery, and evaluates nothing
 	alone       bool          // it holds Engine.alone
+	items       int           // those for which it has room in Engine.room
 	unread      error         // it was released, as it is not to be read; nil: it was not
 	folds       int           // how often the state was read from the store
 
@@ -109,6 +110,9 @@ func (r *Engine) reload(ctx context.Context, x *execution) error {
 		return err
 	}
 	x.latest.Store(&h)
+	if x.lease != nil && !r.room.take(x.ID, &x.items, h.Items, r.store.Now()) {
+		return errNoRoom
+	}
 	err = r.fold(ctx, x, h, version)
 	if errors.Is(err, store.ErrConflict) {
 		return r.reload(ctx, x)

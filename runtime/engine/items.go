@@ -9,6 +9,9 @@ import (
 
 // expandItems creates the items of a for_each node.
 func (t *turn) expandItems(unit int) {
+	if t.x.allowance.items > 0 && !t.roomFor(unit, t.x.allowance.items) { // a list is not evaluated again before there is room for it
+		return
+	}
 	list, err := t.scope(unit).List(unit)
 	if err != nil {
 		t.failUnit(unit, "for_each", err)
@@ -18,6 +21,9 @@ func (t *turn) expandItems(unit int) {
 		t.failUnit(unit, "for_each", err)
 		return
 	} else if !ok {
+		return
+	}
+	if !t.roomFor(unit, len(list)) {
 		return
 	}
 	e := t.x.State.Event(schemas.EventNodeExpanded, unit)

@@ -11,18 +11,19 @@ import (
 
 // Limits bound what one runtime runs. Zero fields have the default that their comment names.
 type Limits struct {
-	Plan          plan.Limits
-	MaxOutput     int           // bytes of one output that expressions read and a binding may make; 1 MiB
-	MaxCached     int64         // bytes that executions in memory keep together to read them again; [journal.DefaultCached]
-	Large         int           // from how many bytes on an execution is read alone, and not again if that kills the process; [journal.DefaultLarge]
-	MaxExecutions int           // executions in memory at once; 256
-	MaxParallel   int           // attempts of one execution in flight; 32. A plan may set fewer
-	MaxWait       time.Duration // longest wait of one request; 25 s, below the shortest timeout of the common clients
-	MaxRecoveries int           // takeovers of one execution without progress; [machine.DefaultMaxRecoveries]
-	MaxMemory     int           // events of the latest commits that an owner remembers, in case the store loses them; 1,000
-	Grace         time.Duration // for `once` calls in flight at a stop, and of a cancel that names none; 10 s
-	Idempotency   time.Duration // how long an idempotency key is remembered; 7 days
-	Lease         time.Duration // time to live of a lease, after which another worker takes over; 15 s, renewed each third
+	Plan             plan.Limits
+	MaxOutput        int           // bytes of one output that expressions read and a binding may make; 1 MiB
+	MaxCached        int64         // bytes that executions in memory keep together to read them again; [journal.DefaultCached]
+	Large            int           // from how many bytes on an execution is read alone, and not again if that kills the process; [journal.DefaultLarge]
+	MaxItemsInMemory int           // items of for_each nodes of all executions in memory, see room; 100,000
+	MaxExecutions    int           // executions in memory at once; 256
+	MaxParallel      int           // attempts of one execution in flight; 32. A plan may set fewer
+	MaxWait          time.Duration // longest wait of one request; 25 s, below the shortest timeout of the common clients
+	MaxRecoveries    int           // takeovers of one execution without progress; [machine.DefaultMaxRecoveries]
+	MaxMemory        int           // events of the latest commits that an owner remembers, in case the store loses them; 1,000
+	Grace            time.Duration // for `once` calls in flight at a stop, and of a cancel that names none; 10 s
+	Idempotency      time.Duration // how long an idempotency key is remembered; 7 days
+	Lease            time.Duration // time to live of a lease, after which another worker takes over; 15 s, renewed each third
 
 	// Of a tree: an execution that was submitted, and all executions of workflow nodes below it.
 	MaxChildren   int           // executions below it, in all; 10,000
@@ -40,6 +41,7 @@ func (l Limits) WithDefaults() Limits {
 	l.MaxOutput = cmp.Or(l.MaxOutput, 1<<20)
 	l.Plan.MaxBound = cmp.Or(l.Plan.MaxBound, l.MaxOutput)
 	l.MaxCached = cmp.Or(l.MaxCached, journal.DefaultCached)
+	l.MaxItemsInMemory = cmp.Or(l.MaxItemsInMemory, 100_000)
 	l.MaxExecutions = cmp.Or(l.MaxExecutions, 256)
 	l.MaxParallel = cmp.Or(l.MaxParallel, 32)
 	l.MaxWait = cmp.Or(l.MaxWait, 25*time.Second)

@@ -4,6 +4,9 @@ package engine
 type Load struct {
 	InMemory    int   // executions that it owns
 	Capacity    int   // how many it may own
+	Items       int   // of their for_each nodes
+	MaxItems    int   // about how many those may be
+	Roomless    int   // executions that wait until there are fewer
 	Uncommitted int   // of InMemory, those whose last commit failed
 	CommitError error // why one of those failed; nil: none did
 }
@@ -12,7 +15,8 @@ type Load struct {
 func (r *Engine) Load() Load {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := Load{InMemory: len(r.owned), Capacity: r.limits.MaxExecutions}
+	l := Load{InMemory: len(r.owned), Capacity: r.limits.MaxExecutions, MaxItems: r.room.limit}
+	l.Items, l.Roomless = r.room.load(r.store.Now())
 	for _, o := range r.owned {
 		if err := o.lastError.Load(); err != nil {
 			l.CommitError = *err

@@ -215,6 +215,7 @@ func (o *owner) release() {
 	answer(left, errReleased)
 	o.r.unmark(o.x)
 	o.x.DropCache()
+	o.r.room.leave(&o.x.items)
 	for _, q := range left {
 		if q.call != nil {
 			o.r.owners.Go(func() { o.r.applyLate(o.x.ID, q) })

@@ -20,6 +20,10 @@ func (o *owner) stepFailed(
 	case errors.Is(err, store.ErrConflict): // the execution exists already
 		answer(requests, err)
 		return nil, 0, false
+	case errors.Is(err, errNoRoom):
+		answer(requests, errReleased)
+		o.r.store.Release(o.x.leaseToRelease(), o.r.store.Now().Add(o.r.room.again()))
+		return nil, 0, false
 	case errors.Is(err, journal.ErrUnread): // it is held, and released
 		answer(requests, errReleased)
 		return nil, 0, false

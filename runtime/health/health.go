@@ -164,13 +164,19 @@ func (h *Health) checkExecutions() schemas.Check {
 	l := h.executions.Load()
 	c := schemas.Check{
 		Name: "runtime.executions", Status: schemas.HealthOK, Message: fmt.Sprintf("%d of %d executions in memory", l.InMemory, l.Capacity),
-		Numbers: map[string]float64{"in_memory": float64(l.InMemory), "capacity": float64(l.Capacity), "uncommitted": float64(l.Uncommitted)},
+		Numbers: map[string]float64{"in_memory": float64(l.InMemory), "capacity": float64(l.Capacity), "uncommitted": float64(l.Uncommitted),
+			"items": float64(l.Items), "max_items": float64(l.MaxItems), "waiting_for_memory": float64(l.Roomless)},
 	}
 	switch {
 	case l.Uncommitted > 0:
 		c.Status = schemas.HealthDegraded
 		c.Message = fmt.Sprintf("the progress of %d executions cannot be written: %s", l.Uncommitted, records.Describe(l.CommitError).Message)
 		c.Cure = records.Cure(l.CommitError) + ". It is kept in memory, and tried again until the store accepts it"
+	case l.Roomless > 0:
+		c.Status = schemas.HealthDegraded
+		c.Message = fmt.Sprintf("%d executions wait for memory: the for_each nodes of others have %d items (limit %d, limits.max_items_in_memory)",
+			l.Roomless, l.Items, l.MaxItems)
+		c.Cure = "they go on when those have ended: raise limits.max_items_in_memory, or add a replica"
 	case l.InMemory >= l.Capacity:
 		c.Status, c.Cure = schemas.HealthDegraded, "new executions wait until others end: raise limits.max_executions, or add a replica"
 	}

@@ -31,6 +31,7 @@ type Head struct {
 	Worker     string `json:"worker,omitempty"`     // its owner, which did not release it; empty: it has none
 	Evaluating *Mark  `json:"evaluating,omitempty"` // a process works on it that may die by that; nil: none, or it is not known
 	Deaths     int    `json:"deaths,omitempty"`     // see Mark; none of its nodes has ended since
+	Items      int    `json:"items,omitempty"`      // of for_each nodes, for which there is room in memory before it is read
 	Unread     bool   `json:"unread,omitempty"`     // a process died while it read it: it is not read before a person resumes it
 
 	WithParent bool `json:"with_parent,omitempty"` // it is suspended because its parent is

@@ -50,6 +50,10 @@ var hints = map[string]struct {
 		return fmt.Sprintf("it continues when state_key %q of state_type %q is as node %q waits for it: get_state shows it, set_state sets it",
 			w.State.Key, w.State.Type, w.NodeID)
 	}},
+	schemas.ReasonBudget: {schemas.StatusRunning, func(*schemas.WaitingFor) string {
+		return "it goes on by itself when its quota, or the memory for the items of its list (check_health shows it), has room; " +
+			"get_execution_status with wait_seconds waits for the result"
+	}},
 	schemas.ReasonWorkflow: {schemas.StatusRunning, func(w *schemas.WaitingFor) string {
 		return fmt.Sprintf("get_execution_status with wait_seconds waits for the result; "+
 			"with execution_id %q it shows what workflow node %q waits for", w.Child, w.NodeID)
