@@ -25,7 +25,7 @@ func (r *Engine) fold(ctx context.Context, x *execution, h journal.Head, version
 	}
 	found := h.Evaluating
 	mine := found != nil && found.Worker == r.worker
-	if h.Unread || x.died && found != nil && found.Reading && !mine {
+	if h.Unread || found != nil && found.Reading && !mine { // only an owner marks so, and removes the mark before it releases the lease
 		return r.holdUnread(ctx, x, h, version)
 	}
 	if err := r.workAlone(ctx, x); err != nil {

@@ -40,6 +40,7 @@ func (o *owner) stepFailed(
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			at = time.Time{} // it was deleted
 		}
+		o.r.unmark(o.x)
 		o.r.store.Release(o.x.leaseToRelease(), at)
 		return nil, 0, false
 	}

@@ -108,6 +108,9 @@ func (r *Engine) decideUnread(
 		if err != nil {
 			return schemas.Execution{}, err
 		}
+		if len(events) == 0 && due.IsZero() { // nothing changes
+			return r.shown(ctx, h.Execution), nil
+		}
 		h, err = r.commitUnread(ctx, newExecution(r.journal.New(id, h)), h, version, due, events, nil)
 		if err == nil {
 			return r.shown(ctx, h.Execution), nil
@@ -156,7 +159,10 @@ func (r *Engine) resumeUnread(ctx context.Context, id string) (schemas.Execution
 // cancelUnread ends an execution that is not read. What was in flight, and what there is to compensate, is not known.
 func (r *Engine) cancelUnread(ctx context.Context, id, reason string) (schemas.Execution, error) {
 	return r.decideUnread(ctx, id, func(h *journal.Head, now time.Time) ([]schemas.Event, time.Time, error) {
-		if h.Status.Terminal() {
+		switch {
+		case h.Status == schemas.StatusCancelled:
+			return nil, time.Time{}, nil
+		case h.Status.Terminal():
 			return nil, time.Time{}, NotAllowed("cancel", id, h.Status)
 		}
 		by := caller.From(ctx).Principal
