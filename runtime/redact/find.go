@@ -38,6 +38,7 @@ func (s *Secrets) URL(address string) { s.value("", address, 0) }
 var (
 	flagValue   = regexp.MustCompile(`^-{0,2}([A-Za-z][\w.-]*)=(.*)$`)
 	headerValue = regexp.MustCompile(`^([A-Za-z][\w-]*):\s*(.*)$`)
+	credential  = regexp.MustCompile(`(?i)^(basic|bearer)\s+\S+$`) // whatever the name of its header is
 	flagName    = regexp.MustCompile(`^--?([A-Za-z][\w.-]*)$`)
 )
 
@@ -122,6 +123,9 @@ func (s *Secrets) value(name, v string, depth int) {
 			}
 		}
 		return
+	}
+	if !isSecretName(name) && credential.MatchString(v) {
+		name = "authorization"
 	}
 	s.add(name, v)
 	s.pairs(name, v, depth)

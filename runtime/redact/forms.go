@@ -2,13 +2,15 @@ package redact
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"html"
 	"net/url"
 	"strings"
 )
 
-// formsOf is a value and the forms in which it is passed on: escaped as in URLs and in JSON, and in base64, also with other text before
-// and after it.
+// formsOf is a value and the forms in which it is passed on: escaped as in URLs, in JSON and in HTML, in hexadecimal digits, and in
+// base64, also with other text before and after it.
 func formsOf(v string) []string {
 	forms := []string{v}
 	add := func(form string) {
@@ -28,6 +30,10 @@ func formsOf(v string) []string {
 		}
 	}
 	add(strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(v))
+	add(html.EscapeString(v))
+	digits := hex.EncodeToString([]byte(v))
+	add(digits)
+	add(strings.ToUpper(digits))
 	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for before := range 3 {
 			if form := inBase64(encoding, v, before); len(form) >= MinLength+2 {

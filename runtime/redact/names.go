@@ -118,7 +118,7 @@ var (
 	place   = regexp.MustCompile(`^(~|\.{1,2})?(/[\w.@+ -]*)+(:(/[\w.@+ -]*)+)*$|^[A-Za-z]:\\[^:]*$|^[a-z][a-z0-9+.-]*://[^@?\s]*$`)
 	number  = regexp.MustCompile(`^[+-]?[0-9][0-9_.,:]*[A-Za-z%]{0,3}$`)
 	uuid    = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	hex     = regexp.MustCompile(`(?i)^(sha[0-9]+:)?[0-9a-f]+$`)
+	digest  = regexp.MustCompile(`(?i)^(sha[0-9]+:)?[0-9a-f]+$`)
 	oneWord = regexp.MustCompile(`^[A-Za-z]+[0-9]{0,4}[a-z]?$`)
 	known   = regexp.MustCompile(`^v?[0-9]+(\.[0-9]+)+([-+.][\w.]+)?$|` + // a version
 		`^[\w.-]+\.[A-Za-z]{2,}(:[0-9]+)?$|^[\w.+-]+@[\w-]+(\.[\w-]+)+$|^(localhost|[0-9.]+)(:[0-9]+)?$|` + // a host, an address
@@ -142,7 +142,7 @@ func isOrdinary(v string) bool {
 // isRandom reports whether the value looks as if a machine had made it up: long, and letters, digits and cases often alternate. Ids
 // and digests are not meant, which appear in results.
 func isRandom(v string) bool {
-	if len(v) < 16 || uuid.MatchString(v) || hex.MatchString(v) {
+	if len(v) < 16 || uuid.MatchString(v) || digest.MatchString(v) {
 		return false
 	}
 	changes, digits, before := 0, 0, 'x'

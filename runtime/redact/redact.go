@@ -16,8 +16,8 @@
 //
 // A secret is replaced also in parts and other forms (forms.go): what follows a scheme such as Basic or Bearer, user and
 // password inside Basic, values in JSON, in a connection string or a query, the parts of a JWT, the lines of a key file; escaped as in
-// URLs and JSON, and in base64 with anything around it. In a text, the beginning of a secret at the end of a line, and its rest at the
-// beginning of the next, are replaced too.
+// URLs, JSON and HTML, in hexadecimal digits, and in base64 with anything around it. In a text, the beginning of a secret at the end of
+// a line, and its rest at the beginning of the next, are replaced too.
 package redact
 
 import (

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/url"
 	"strconv"
 	"strings"
@@ -43,6 +44,9 @@ var forms = map[string]func(string) string{
 	"base64 for URLs": func(v string) string { return base64.RawURLEncoding.EncodeToString([]byte(v)) },
 	"Basic":           func(v string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte("me:"+v)) },
 	"in more base64":  func(v string) string { return base64.StdEncoding.EncodeToString([]byte("token=" + v + "&x")) },
+	"hexadecimal":     func(v string) string { return fmt.Sprintf("%x", v) },
+	"and in capitals": func(v string) string { return fmt.Sprintf("%X", v) },
+	"in HTML":         html.EscapeString,
 	"twice":           func(v string) string { return v + v },
 }
 
@@ -106,6 +110,8 @@ func TestPartsOfASecret(t *testing.T) {
 		{"Authorization", "Basic CANARY-BASIC", []string{"CANARY-BASIC"}},
 		{"Authorization", "Basic " + basic, []string{basic, "shop:CANARY-PASS", "CANARY-PASS"}},
 		{"Authorization", "token CANARY-TOKEN", []string{"CANARY-TOKEN"}},
+		{"X-Upstream", "Bearer CANARY-BEARER", []string{"CANARY-BEARER"}},
+		{"X-Upstream", "basic " + basic, []string{basic, "shop:CANARY-PASS", "CANARY-PASS"}},
 		{"Authorization", `Digest username="Mufasa", response="CANARY-RESPONSE"`, []string{"CANARY-RESPONSE"}},
 		{"Authorization", "Bearer " + jwt, []string{jwt, "eyJzdWIiOiJjYW5hcnktcGF5bG9hZCJ9", "c2lnbmF0dXJlLWNhbmFyeS1zaWc"}},
 		{"X-Api-Key", "key=CANARY-APIKEY", []string{"CANARY-APIKEY"}},
