@@ -162,6 +162,11 @@ func (g *guarded) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 		return types.NewErrWithNodeID(g.id, "no such overload: %s", g.function)
 	}
 	result := g.make(args, counter)
+	if g.fault != nil && types.IsError(result) {
+		if words := g.fault(args); words != "" {
+			result = types.NewErr("%s", words)
+		}
+	}
 	if failed, ok := result.(*types.Err); ok && failed.NodeID() == 0 {
 		return types.LabelErrNode(g.id, failed)
 	}

@@ -31,12 +31,15 @@ type guard struct {
 	call  func(args []ref.Val) ref.Val // nil: as the environment declares it
 	// metered, where given, is the call, which pays for its steps as it goes on.
 	metered func(args []ref.Val, p *payment) ref.Val
+	// fault, where given, is what a call that failed says; "": as it does.
+	fault func(args []ref.Val) string
 }
 
 // guards are the functions whose work depends on their arguments.
 var guards map[string]guard
 
 func init() { //nolint:gochecknoinits // the table and its functions refer to each other
+	zoned := guard{price: priceZone, fault: unknownZone}
 	guards = map[string]guard{
 		operators.Add:           {price: priceAdd},
 		operators.Equals:        {price: priceEqual, call: func(args []ref.Val) ref.Val { return types.Equal(args[0], args[1]) }},
@@ -84,9 +87,9 @@ func init() { //nolint:gochecknoinits // the table and its functions refer to ea
 		"math.@max":       {price: priceList}, "math.@min": {price: priceList},
 		"cel.@mapInsert": {price: priceInsert, call: mapInsert},
 
-		"getDate": {price: priceZone}, "getDayOfMonth": {price: priceZone}, "getDayOfWeek": {price: priceZone}, "getDayOfYear": {price: priceZone},
-		"getFullYear": {price: priceZone}, "getHours": {price: priceZone}, "getMilliseconds": {price: priceZone}, "getMinutes": {price: priceZone},
-		"getMonth": {price: priceZone}, "getSeconds": {price: priceZone},
+		"getDate": zoned, "getDayOfMonth": zoned, "getDayOfWeek": zoned, "getDayOfYear": zoned,
+		"getFullYear": zoned, "getHours": zoned, "getMilliseconds": zoned, "getMinutes": zoned,
+		"getMonth": zoned, "getSeconds": zoned,
 	}
 }
 

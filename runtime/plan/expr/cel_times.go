@@ -72,6 +72,19 @@ func formatTime(args []ref.Val) ref.Val {
 	return types.String(t.UTC().Format(string(layout)))
 }
 
+// unknownZone says what is wrong with the time zone that a part of a time was asked in.
+func unknownZone(args []ref.Val) string {
+	if len(args) < 2 {
+		return ""
+	}
+	zone, ok := args[1].(types.String)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("there is no time zone %q: write a name of the IANA database such as Europe/Berlin, or an offset such as +01:00",
+		Shorten(string(zone)))
+}
+
 // maxLayout is the longest layout, in bytes.
 const maxLayout = 200
 

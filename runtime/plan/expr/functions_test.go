@@ -277,3 +277,15 @@ func withPayment(t *testing.T, do func(*payment)) {
 	counter.Estimator, counter.Limit = e, &e.limit
 	do(&payment{&guarded{function: extractFunction}, counter})
 }
+
+// A time zone that does not exist is an error in our words, whatever the machine says of a file by that name.
+func TestUnknownTimeZones(t *testing.T) {
+	for _, zone := range []string{"Europe/Berln", "Europe", "../../etc/passwd", "/etc/passwd", "+25:00", "a:b", ":", "+1:99", strings.Repeat("x", 300), "\x00", "\n"} {
+		for _, part := range []string{"getHours", "getFullYear", "getDayOfYear"} {
+			_, err := evaluate(t, fmt.Sprintf("timestamp('2030-01-31').%s(%s)", part, document.Quote(zone)))
+			if e := schemas.AsError(err); e.Code != schemas.CodeExpressionError || !strings.Contains(e.Message, "there is no time zone") {
+				t.Errorf("%s in %.20q: %v", part, zone, err)
+			}
+		}
+	}
+}
