@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -162,6 +163,26 @@ func (t longText) Format(f fmt.State, verb rune) {
 		limit = maxQuotedText
 	}
 	fmt.Fprintf(f, fmt.FormatString(f, verb), Cut(string(t), limit, Ellipsis))
+}
+
+// EscapeHidden writes the hidden characters of a JSON document as escapes, which mean the same to who reads it.
+func EscapeHidden(doc []byte) []byte {
+	if !bytes.ContainsFunc(doc, Hidden) {
+		return doc
+	}
+	var out bytes.Buffer
+	for _, r := range string(doc) {
+		switch {
+		case !Hidden(r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	return out.Bytes()
 }
 
 // Visible replaces hidden characters by escapes such as \u202e, so that a person who decides sees what is there. The text stays

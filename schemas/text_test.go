@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -50,5 +51,22 @@ func TestVisible(t *testing.T) {
 	}
 	if got, want := Quote("ab\"\u202e"+strings.Repeat("x", 100), 12), `"ab\"\u202exxx…"`; got != want {
 		t.Errorf("Quote is %s, want %s", got, want)
+	}
+}
+
+func TestEscapeHidden(t *testing.T) {
+	for _, s := range []string{"plain\n\t€", "pay \u202e01\u202c", "\x1b[2J\u009b\u2028\ufeff\u00ad", "tag \U000e0041 \U0001f469\u200d\U0001f4bb", `\u202e`, "x\ufffd"} {
+		doc, err := Encode(map[string]string{s: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := EscapeHidden(append(doc, '\n'))
+		if HasHidden(string(got)) {
+			t.Errorf("%q has hidden characters", got)
+		}
+		var back map[string]string
+		if err := json.Unmarshal(got, &back); err != nil || back[s] != s {
+			t.Errorf("%q becomes %q: %v", s, back, err)
+		}
 	}
 }

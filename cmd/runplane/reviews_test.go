@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -11,12 +12,13 @@ import (
 // TestReviewersSeeEveryCharacter: what a person decides on is shown in full, with hidden characters as escapes.
 func TestReviewersSeeEveryCharacter(t *testing.T) {
 	long := strings.Repeat("word ", 500)
-	var out strings.Builder
-	err := printReviews(&out, []schemas.ReviewRequest{{
+	var out, asJSON strings.Builder
+	reviews := []schemas.ReviewRequest{{
 		ReviewID: "r1", Question: "Pay \u202e01?\n\x1b[2J" + long, Capability: "shop.pay", Hidden: true, Since: time.Now(),
 		Inputs: schemas.Object("{\"to\": \"\u202eevil\u200b\xff\",\n \"n\": \"\\u202e\"}"),
-	}})
-	if err != nil {
+	}}
+	c := cli{out: &asJSON}
+	if err := errors.Join(printReviews(&out, reviews), c.printJSON(reviews)); err != nil {
 		t.Fatal(err)
 	}
 	got := out.String()
@@ -25,8 +27,10 @@ func TestReviewersSeeEveryCharacter(t *testing.T) {
 			t.Errorf("no %.60q in %q", want, got)
 		}
 	}
-	if schemas.HasHidden(got) {
-		t.Errorf("%q has hidden characters", got)
+	for _, printed := range []string{got, asJSON.String()} {
+		if schemas.HasHidden(printed) {
+			t.Errorf("%q has hidden characters", printed)
+		}
 	}
 }
 

@@ -288,9 +288,15 @@ func (c *cli) printResult(e schemas.Execution, asJSON bool) error {
 	return exit(exitFailed)
 }
 
+// printJSON prints a document in which what a reader does not see is escaped: a terminal would obey it, or hide it.
 func (c *cli) printJSON(v any) error {
-	enc := json.NewEncoder(c.out)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := c.out.Write(schemas.EscapeHidden(b.Bytes()))
+	return err
 }
