@@ -43,18 +43,19 @@ type Defaults struct {
 
 // Node is one vertex of a plan. Exactly one of Capability, Set, Wait, WaitFor, Review and Workflow is given: its kind.
 type Node struct {
-	ID          string      `json:"id" jsonschema:"pattern=^[a-z][a-z0-9_]{0\\,62}$"`
-	Description string      `json:"description,omitempty"`
-	Capability  string      `json:"capability,omitempty" jsonschema:"description=realm.name of the tool to call"`
-	Set         Value       `json:"set,omitempty" jsonschema:"description=a computed value; it becomes the node's output"`
-	Wait        string      `json:"wait,omitempty" jsonschema:"description=a duration such as 10m or an RFC 3339 timestamp"`
-	WaitFor     *WaitFor    `json:"wait_for,omitempty" jsonschema:"description=an event that signal_execution sends or a state that set_state sets; its data becomes the output"`
-	Review      *Review     `json:"review,omitempty" jsonschema:"description=a question to a person; the output is {decision choice data comment by}"`
-	Workflow    *Workflow   `json:"workflow,omitempty" jsonschema:"description=a nested plan; its output becomes the node's"`
-	DependsOn   []string    `json:"depends_on,omitempty" jsonschema:"description=ids of dependencies in addition to those that expressions reference"`
-	TriggerRule TriggerRule `json:"trigger_rule,omitempty" jsonschema:"enum=all_success,enum=none_failed,enum=all_done,enum=one_success,enum=one_failed,description=which results of the dependencies let the node start"`
-	When        string      `json:"when,omitempty" jsonschema:"description=${…} condition; false skips the node"`
-	Inputs      Object      `json:"inputs,omitempty" jsonschema:"description=arguments of the capability (one that is null is left out where the tool neither requires it nor takes null) or inputs of the workflow"`
+	ID           string      `json:"id" jsonschema:"pattern=^[a-z][a-z0-9_]{0\\,62}$"`
+	Description  string      `json:"description,omitempty"`
+	Capability   string      `json:"capability,omitempty" jsonschema:"description=realm.name of the tool to call"`
+	Set          Value       `json:"set,omitempty" jsonschema:"description=a computed value; it becomes the node's output"`
+	Wait         string      `json:"wait,omitempty" jsonschema:"description=a duration such as 10m or an RFC 3339 timestamp"`
+	WaitFor      *WaitFor    `json:"wait_for,omitempty" jsonschema:"description=an event that signal_execution sends or a state that set_state sets; its data becomes the output"`
+	Review       *Review     `json:"review,omitempty" jsonschema:"description=a question to a person; the output is {decision choice data comment by}"`
+	Workflow     *Workflow   `json:"workflow,omitempty" jsonschema:"description=a nested plan; its output becomes the node's"`
+	DependsOn    []string    `json:"depends_on,omitempty" jsonschema:"description=ids of dependencies in addition to those that expressions reference"`
+	TriggerRule  TriggerRule `json:"trigger_rule,omitempty" jsonschema:"enum=all_success,enum=none_failed,enum=all_done,enum=one_success,enum=one_failed,description=which results of the dependencies let the node start"`
+	CancelOthers bool        `json:"cancel_others,omitempty" jsonschema:"description=with trigger_rule one_success: once the node starts the dependencies that have not ended are cancelled; and what only they need"`
+	When         string      `json:"when,omitempty" jsonschema:"description=${…} condition; false skips the node"`
+	Inputs       Object      `json:"inputs,omitempty" jsonschema:"description=arguments of the capability (one that is null is left out where the tool neither requires it nor takes null) or inputs of the workflow"`
 
 	ForEach     *ForEach `json:"for_each,omitempty" jsonschema:"description=a list or a ${…} that gives one or {items as index_as}: the node runs once for each item; its output is the list of their outputs in order"`
 	MaxParallel int      `json:"max_parallel,omitempty" jsonschema:"minimum=1,maximum=1000,description=most items in flight at once"`

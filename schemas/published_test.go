@@ -126,7 +126,7 @@ func TestPlanSchemaAcceptsAndRefuses(t *testing.T) {
 		IdempotencyKey: "k", MaxParallel: 1000, Output: Value(`"${nodes.a.output}"`),
 		Defaults: &Defaults{Timeout: 1, Retry: &Retry{MaxAttempts: 3, Jitter: new(float64), RetryOn: []Code{CodeTimeout}}},
 		Nodes: []Node{{
-			ID: "a", Description: "d", Capability: "shop.order.get", DependsOn: []string{"b"}, TriggerRule: AllDone, When: "${true}",
+			ID: "a", Description: "d", Capability: "shop.order.get", DependsOn: []string{"b"}, TriggerRule: AllDone, CancelOthers: true, When: "${true}",
 			Inputs: Object(`{"x":"${inputs.a}"}`), Timeout: 1, Retry: &Retry{BackoffCoefficient: 2}, OnError: OnErrorContinue,
 			OnUnknown: &OnUnknown{Then: OnUnknownRetry}, Effect: EffectOnce,
 		}, {ID: "b", Set: Value(`false`)}, {ID: "c", Wait: "10m"}, {

@@ -131,7 +131,7 @@ func (o *owner) verifyResult(c pendingCall, res *call.Result, e schemas.Event, t
 		return nil, err
 	case err == nil && !happened:
 		e = *s.NotDone(c.unit, c.attempt, took, now, o.r.random) // not nil: callEnded has checked that the verification is in flight
-	case err != nil && s.Status == schemas.StatusCancelling:
+	case err != nil && (s.Status == schemas.StatusCancelling || s.Dropped(c.unit)):
 		e.Type, e.Output = schemas.EventNodeCancelled, nil
 	case err != nil:
 		e.Type, e.Output, e.Reason = schemas.EventNodeHeld, nil, schemas.ReasonUnknown

@@ -83,6 +83,11 @@ func (o *owner) makeCall(c pendingCall) {
 // cancelled; otherwise its result is waited for.
 func (o *owner) abortCalls(m mode) {
 	s := o.x.State
+	for _, f := range o.calls {
+		if f.unit < len(s.Units) && s.Units[f.unit].Dropped > 0 && s.Attempt(f.unit, f.attempt) {
+			f.cancel(s.WhyDropped(f.unit))
+		}
+	}
 	if len(o.calls) == 0 {
 		return
 	}

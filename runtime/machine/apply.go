@@ -35,6 +35,7 @@ var (
 	runningNode     = []schemas.NodeStatus{schemas.NodeRunning}
 	heldNode        = []schemas.NodeStatus{schemas.NodeHeld}
 	undecidedNode   = []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld}
+	cancellableNode = append([]schemas.NodeStatus{schemas.NodePending}, undecidedNode...)
 	compensableNode = []schemas.NodeStatus{schemas.NodeSucceeded, schemas.NodeCompensating}
 )
 
@@ -71,7 +72,7 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventReviewDecided: {from: takesDecisions, nodes: heldNode, apply: reviewDecided},
 	schemas.EventNodeFailed:    {from: takesDecisions, nodes: undecidedNode, apply: nodeFailed},
 	schemas.EventNodeSkipped:   {from: running, nodes: unstartedNode, apply: nodeSkipped},
-	schemas.EventNodeCancelled: {from: takesResults, nodes: runningNode, apply: nodeCancelled},
+	schemas.EventNodeCancelled: {from: takesResults, nodes: cancellableNode, apply: nodeCancelled},
 	schemas.EventNodeSuspended: {from: []schemas.Status{schemas.StatusSuspending}, nodes: runningNode, apply: nodeSuspended},
 	schemas.EventNodeGranted:   {from: takesResults, nodes: runningNode, apply: nodeGranted},
 	schemas.EventNodePatched:   {from: takesDecisions, nodes: heldNode, apply: nodePatched},

@@ -120,7 +120,7 @@ func compensating(s *State, _ int, e *schemas.Event) {
 
 func (s *State) clearQueues() {
 	s.ready, s.readyWithoutCall, s.unstartable, s.joins, s.delivered = [schemas.PriorityLast]units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}
-	s.timers, s.retries = units.Timers{}, units.Timers{}
+	s.timers, s.retries, s.dropped = units.Timers{}, units.Timers{}, units.Queue{}
 }
 
 // cancelUnended marks a unit as cancelled because its execution has ended, without notifying its dependents.

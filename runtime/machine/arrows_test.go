@@ -60,6 +60,7 @@ func TestArrowsOfANode(t *testing.T) {
 		succeeded→compensating compensating→compensated
 
 		ready→succeeded
+		pending→cancelled ready→cancelled backing_off→cancelled held→cancelled
 		ready→failed backing_off→failed backing_off→held
 		running→ready backing_off→ready
 		held→ready held→failed

@@ -17,6 +17,7 @@ func (s *State) derive() {
 	s.awaiting, s.childrenSuspended, s.heldUnits, s.backingOff = nil, 0, 0, 0
 	s.Forget()
 	s.ready, s.readyWithoutCall, s.unstartable, s.joins, s.delivered = [schemas.PriorityLast]units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}
+	s.dropped = units.Queue{}
 	s.timers, s.retries, s.listening, s.toCompensate = units.Timers{}, units.Timers{}, map[string][]int{}, nil
 	for i := range s.Units {
 		u := &s.Units[i]
@@ -45,6 +46,9 @@ func (s *State) derive() {
 			s.retries.Add(u.Due, i)
 		case !u.Due.IsZero():
 			s.timers.Add(u.Due, i)
+		}
+		if u.Dropped > 0 && !u.Status.Ended() {
+			s.dropped.Push(i)
 		}
 		if !u.TotalDue.IsZero() {
 			s.timers.Add(u.TotalDue, i)
@@ -101,7 +105,7 @@ func (s *State) addToCounts(unit, by int) {
 // on it.
 func (s *State) setStatus(unit int, to schemas.NodeStatus, e *schemas.Event, calling bool) *units.Unit {
 	u := &s.Units[unit]
-	ended := u.Status.Ended()
+	ended, before := u.Status.Ended(), u.Status
 	if u.HoldsChild() {
 		s.settle(u, e.Budget)
 	}
@@ -126,6 +130,9 @@ func (s *State) setStatus(unit int, to schemas.NodeStatus, e *schemas.Event, cal
 				s.applyTriggerRule(d, e.At)
 			}
 		}
+	}
+	if races := s.Node(unit).CancelOthers && !s.IsItem(unit) && before != to; races && (to == schemas.NodeRunning || to == schemas.NodeHeld || to == schemas.NodeSucceeded) {
+		s.dropOthers(unit, e.At)
 	}
 	return u
 }

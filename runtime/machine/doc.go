@@ -32,6 +32,7 @@
 //	    │                  └──failed──▶ failed
 //	    ├──held(review)──▶ held ──decided──▶ ready | succeeded | failed; ──(expired)──failed──▶ failed
 //	    └──expanded──▶ running, until its items have ended ──▶ succeeded | failed
+//	  any that has not ended ──cancelled──▶ cancelled   (while running: not needed any more, see race.go)
 //	  succeeded ──compensating──▶ compensating ──compensated──▶ compensated
 //	                                  └──compensation failed──▶ compensating (due later) | succeeded, with the error
 //
@@ -52,6 +53,10 @@
 // takes the first signal of its event that no unit has taken; all units that wait when a signal comes share it. A workflow
 // unit runs while its child does. An execution that is suspending waits until each child has ended or is known to be suspended
 // (node_suspended).
+//
+// When a node with cancel_others starts, its other dependencies are dropped, and what only they need. What has no call in flight is
+// cancelled at once. A call is stopped as by a cancel: it may still succeed, which counts, also for a compensation of the execution; if
+// it does not end in time its outcome is unknown, and the unit's error says so.
 //
 // Compensation goes through the units that succeeded in reverse order of their commits, one after the other. A compensation that
 // fails for good, has the effect once and an unknown outcome, or kills its workers is listed in the execution's error and does

@@ -133,6 +133,9 @@ func (s *State) nextRunning(now time.Time) []Action {
 		}
 		return s.end(schemas.StatusFailed)
 	}
+	if out := s.cancelDropped(); len(out) > 0 {
+		return out // before any of them starts
+	}
 	if out := s.immediate(); len(out) > 0 {
 		return out // more may be due after these
 	}
@@ -169,7 +172,8 @@ func (s *State) immediate() []Action {
 	}
 	s.dropStale(&s.joins, schemas.NodeRunning)
 	for i := 0; i < s.joins.Len() && len(out) < maxActions; i++ {
-		if unit := s.joins.At(i); s.Units[unit].Status == schemas.NodeRunning && s.itemsEnded(unit) { // it may have been reopened
+		unit := s.joins.At(i)
+		if u := &s.Units[unit]; u.Status == schemas.NodeRunning && u.Dropped == 0 && s.itemsEnded(unit) { // it may have been reopened
 			out = append(out, Action{Kind: Join, Unit: unit})
 		}
 	}
@@ -207,7 +211,7 @@ func (s *State) dueTimers(now time.Time, limit int, started []Action) (out []Act
 		if total := t.Due.Equal(u.TotalDue) && u.Phase != units.PhaseVerify; total || t.Due.Equal(u.QueueDue) {
 			a.Event = s.timeoutEvent(t.Unit, total, now)
 		} else {
-			a.Event = s.timerEvent(t.Unit)
+			a.Event = s.timerEvent(t.Unit, now)
 		}
 		out = append(out, a)
 	}
@@ -247,9 +251,11 @@ func hasAction(actions []Action, unit int) bool {
 }
 
 // timerEvent is the event of a unit whose Due has passed, by the kind of its node.
-func (s *State) timerEvent(unit int) *schemas.Event {
+func (s *State) timerEvent(unit int, now time.Time) *schemas.Event {
 	n, u := s.Node(unit), &s.Units[unit]
 	switch {
+	case u.Calling && u.Dropped > 0:
+		return s.abandon(unit, s.WhyDropped(unit).Message, now)
 	case u.Status == schemas.NodeHeld:
 		return s.final(unit, schemas.Errorf(schemas.CodeDenied, "the review was not decided within %s", u.Due.Sub(u.Since)).
 			WithHint("a review without a decision counts as rejected; raise expires, or run the plan again"))
@@ -297,12 +303,17 @@ func (s *State) abandonCalls(why string, now time.Time) []Action {
 		if !u.Calling && (u.Status != schemas.NodeRunning || u.Child == "") || len(out) == maxActions {
 			continue
 		}
-		e := s.about(i, u.Attempts, schemas.Errorf(schemas.CodeOutcomeUnknown, "the call was given up while it was in flight: %s", why).
-			WithOutcome(schemas.Unknown).WithHint("it may have happened: check where its effect would show"), 0)
-		s.cancelled(i, e, now, now)
-		out = append(out, Action{Kind: Emit, Event: e})
+		out = append(out, Action{Kind: Emit, Event: s.abandon(i, why, now)})
 	}
 	return out
+}
+
+// abandon is the end of a unit whose call in flight, or child, is not waited for any more.
+func (s *State) abandon(unit int, why string, now time.Time) *schemas.Event {
+	e := s.about(unit, s.Units[unit].Attempts, schemas.Errorf(schemas.CodeOutcomeUnknown, "the call was given up while it was in flight: %s", why).
+		WithOutcome(schemas.Unknown).WithHint("it may have happened: check where its effect would show"), 0)
+	s.cancelled(unit, e, now, now)
+	return e
 }
 
 // Wake is when Next returns something new if nothing else happens after now; zero: never. What is due at now and waits for

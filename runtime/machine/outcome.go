@@ -33,6 +33,11 @@ func (s *State) Failed(unit, n int, err *schemas.Error, took time.Duration, now 
 		s.compensationRetry(unit, e, now, random)
 	case s.Status == schemas.StatusCancelling, s.Failing && err.Code == schemas.CodeCancelled:
 		s.cancelled(unit, e, now, now)
+	case s.Units[unit].Dropped > 0:
+		if u := &s.Units[unit]; u.Phase == units.PhaseVerify && u.Error != nil {
+			e.Error = u.Error // the outcome of its call stays unknown
+		}
+		s.cancelled(unit, e, now, now)
 	case err.Refused():
 		s.postponeOrRetry(unit, e, now, random)
 	case err.Code == schemas.CodeCapabilityDrift && s.Target(unit) == &s.Node(unit).Target:
@@ -144,7 +149,7 @@ func (s *State) NotDone(unit, n int, took time.Duration, now time.Time, random f
 		WithOutcome(schemas.NotRun)
 	e := s.about(unit, n, err, took)
 	switch policy := &s.Node(unit).Retry; {
-	case s.Status == schemas.StatusCancelling:
+	case s.Status == schemas.StatusCancelling, u.Dropped > 0:
 		e.Type = schemas.EventNodeCancelled
 	case u.Since.Before(u.MayRunUntil):
 		s.notYet(unit, e, now)
@@ -165,7 +170,7 @@ func (s *State) ChildFailed(unit int, child string, err *schemas.Error, now time
 		return nil
 	}
 	e := s.about(unit, u.Attempts, err.WithOutcome(schemas.RanFailed), 0)
-	if s.Status == schemas.StatusCancelling || s.Failing {
+	if s.Status == schemas.StatusCancelling || s.Failing || u.Dropped > 0 {
 		e.Type = schemas.EventNodeCancelled
 		return e
 	}
@@ -290,7 +295,7 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 			if repeat && s.Recoveries < maxRecoveries {
 				e.Due, e.Reason = new(now), stopped
 			}
-		case s.Status == schemas.StatusCancelling || s.Failing:
+		case s.Status == schemas.StatusCancelling || s.Failing || s.Units[i].Dropped > 0:
 			s.cancelled(i, e, time.Time{}, now)
 		case repeat || s.repeatable(i):
 			e.Type, e.Reason = schemas.EventAttemptLost, died

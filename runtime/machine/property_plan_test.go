@@ -36,7 +36,8 @@ func (p planner) node(i int) string {
 		}
 	}
 	n := fmt.Sprintf(`"id":"n%d","depends_on":[%s]`, i, strings.Join(deps, ","))
-	n += p.pick("rule", ``, ``, `,"trigger_rule":"none_failed"`, `,"trigger_rule":"all_done"`, `,"trigger_rule":"one_success"`, `,"trigger_rule":"one_failed"`)
+	n += p.pick("rule", ``, ``, `,"trigger_rule":"none_failed"`, `,"trigger_rule":"all_done"`, `,"trigger_rule":"one_success"`, `,"trigger_rule":"one_failed"`,
+		`,"trigger_rule":"one_success","cancel_others":true`)
 	n += p.pick("on_error", ``, `,"on_error":"continue"`, `,"on_error":"continue"`, `,"on_error":"suspend"`, `,"on_error":"compensate"`)
 	n += p.pick("priority", ``, ``, `,"priority":1`, `,"priority":5`)
 	switch kind := p.pick("kind", "read", "idempotent", "once", "once", "once", "once", "set", "wait", "wait_for", "review", "workflow"); kind {

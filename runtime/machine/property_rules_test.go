@@ -178,6 +178,8 @@ func (w *walk) started(unit int, was *units.Unit) {
 	switch {
 	case !w.s.IsItem(unit) && !w.allowed(unit):
 		w.t.Fatalf("%s starts against its trigger rule: %s", name, snapshot(w.t, w.s))
+	case w.s.Dropped(unit):
+		w.t.Fatalf("%s starts though nothing needs it any more", name)
 	case w.failed:
 		w.t.Fatalf("%s starts though a node failed for good", name)
 	case u.Expanded:
@@ -279,6 +281,7 @@ func (w *walk) always() {
 		w.t.Fatal("suspended with calls in flight, or workflows that are not suspended")
 	}
 	again := w.derived()
+	w.raced()
 	for i := range s.Units {
 		u := &s.Units[i]
 		w.unchanged(i)
@@ -295,6 +298,28 @@ func (w *walk) always() {
 	kept, derived := counters(s), counters(again)
 	if kept != derived {
 		w.t.Fatalf("counters differ: kept %v, derived %v", kept, derived)
+	}
+}
+
+// raced: what a race has decided against is dropped at once, and what still may be needed is not.
+func (w *walk) raced() {
+	s := w.s
+	for i := range s.program.Nodes {
+		n, u := &s.program.Nodes[i], &s.Units[i]
+		if n.CancelOthers && !s.Status.Terminal() && (u.Status == schemas.NodeRunning || u.Status == schemas.NodeHeld || u.Status == schemas.NodeSucceeded) {
+			for _, d := range n.Deps {
+				if other := &s.Units[d]; !other.Status.Ended() && other.Dropped == 0 {
+					w.t.Fatalf("%s has started, and its dependency %s is %s", n.ID, s.Name(d), other.Status)
+				}
+			}
+		}
+		if u.Dropped == 0 || u.Status.Ended() {
+			continue
+		}
+		direct := slices.Contains(s.program.Nodes[u.Dropped-1].Deps, i)
+		if needed := slices.ContainsFunc(n.Dependents, func(d int) bool { return !s.Units[d].Status.Ended() && s.Units[d].Dropped == 0 }); needed && !direct {
+			w.t.Fatalf("%s is dropped, and %v may still run", n.ID, n.Dependents)
+		}
 	}
 }
 

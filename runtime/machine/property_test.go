@@ -362,7 +362,7 @@ func (w *walk) work(owner bool) {
 			case Emit:
 				w.apply(*a.Event)
 			case Start:
-				if owner && !w.s.Failing {
+				if owner && !w.s.Failing && !w.s.Dropped(a.Unit) {
 					w.startOne(a.Unit)
 				}
 			case Undo:

@@ -71,6 +71,7 @@ type State struct {
 	ready             [schemas.PriorityLast]units.Queue
 	readyWithoutCall  units.Queue // ready units that make no call
 	unstartable       units.Queue // nodes whose trigger rule cannot be met
+	dropped           units.Queue // units that are not needed any more, and have not ended
 	joins             units.Queue // for_each nodes whose outcome is decided
 	awaiting          []int       // units that wait for a state
 	delivered         units.Queue // wait_for units that have their signal

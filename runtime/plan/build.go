@@ -112,6 +112,7 @@ func (b *builder) node(i int) error {
 	*n = Node{
 		ID: from.ID, Index: i,
 		Rule:         cmp.Or(from.TriggerRule, schemas.AllSuccess),
+		CancelOthers: from.CancelOthers,
 		OnError:      cmp.Or(from.OnError, schemas.OnErrorFail),
 		Priority:     cmp.Or(from.Priority, schemas.PriorityDefault),
 		MinSuccess:   -1,
@@ -370,6 +371,13 @@ func (b *builder) connect() error {
 			}
 		}
 		slices.Sort(n.Deps)
+	}
+	for h := range p.Output.Placeholders() {
+		for id := range h.Nodes() {
+			if i, ok := p.index[id]; ok {
+				p.Nodes[i].InOutput = true
+			}
+		}
 	}
 	for i := range p.Nodes {
 		for _, d := range p.Nodes[i].Deps {

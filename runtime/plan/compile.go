@@ -111,6 +111,7 @@ func (c *compiler) compile() *Program {
 	c.expressions()
 	c.cycles()
 	c.arguments()
+	c.races()
 	c.budget()
 	c.idle()
 	if c.out.errors > 0 || !within {

@@ -78,6 +78,19 @@ func (d *decoder) object(to *schemas.Object, v *document.Tree, at string) {
 	*to = schemas.Object(v.AppendTo(nil))
 }
 
+// boolean reads true or false, also as a text.
+func (d *decoder) boolean(to *bool, v *document.Tree, at string) {
+	switch {
+	case v.Kind == 't' || v.Kind == 'f':
+		*to = v.Kind == 't'
+	case v.Kind == '"' && (strings.EqualFold(v.Text(), "true") || strings.EqualFold(v.Text(), "false")):
+		*to = strings.EqualFold(v.Text(), "true")
+		d.wrong(v, at, "true or false").Fix = []schemas.PatchOp{opReplace(at, json.RawMessage(strings.ToLower(v.Text())))}
+	default:
+		d.wrong(v, at, "true or false")
+	}
+}
+
 // integer reads a whole number from low on; what is below is reported here, because 0 counts as absent later.
 func (d *decoder) integer(to *int, v *document.Tree, at string, low int) {
 	text := v.Raw

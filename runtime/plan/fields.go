@@ -71,6 +71,8 @@ func (d *decoder) field(object reflect.Value, f *field, v *document.Tree, at str
 		d.object(to, v, at)
 	case *schemas.Value:
 		d.value(to, v, at)
+	case *bool:
+		d.boolean(to, v, at)
 	case *int:
 		d.integer(to, v, at, f.low)
 	case **int:

@@ -51,6 +51,7 @@ const (
 	codeInvalidCapability = "invalid_capability"
 	codeUnknownRealm      = "unknown_realm"
 	codeUnknownCapability = "unknown_capability"
+	codeNoRace            = "cancels_others"
 	codeMisplacedSecret   = "misplaced_secret"
 	codeSecretNotAllowed  = "secret_not_allowed"
 	codeNoFallback        = "policy_fallback_unknown"

@@ -29,6 +29,7 @@ const (
 	sayForm = "what a person fills in is described by a JSON Schema, as in schema: {type: object, properties: {cents: {type: integer}}, " +
 		"required: [cents]}, and read as ${nodes.<id>.output.data.cents}"
 	sayPerson   = "a person decides, and without a decision until expires the review counts as rejected"
+	sayRace     = "the first success wins in a node with depends_on: [a, b], trigger_rule: one_success and cancel_others: true, which cancels the rest"
 	sayDryRun   = "a plan has no trial run: validate_plan checks it without a call"
 	sayItemName = "the name of an item is written for_each: {items: \"${…}\", as: order}"
 	sayAttempts = "max_attempts says how often the call is made, the first time included"
@@ -171,6 +172,8 @@ var foreignFields = indexed([]meaning{
 	{names: "rate_limit throttle budget max_cost cost_limit", say: sayLimit},
 	{names: "output_key save_as register result_path outputs output output_path result returns return",
 		of: "node", say: sayOutput},
+	{names: "race wait_for_any first_of any_of first_wins first_completed cancel_rest cancel_remaining cancel_losers cancel_pending",
+		of: "node", say: sayRace},
 	{names: "trigger", of: "node", say: "trigger_rule says which results of the dependencies let the node start"},
 	{names: "trigger", of: "plan", say: saySchedule},
 	{names: "on triggers schedule cron", of: "plan node", say: saySchedule},

@@ -71,7 +71,7 @@ func (c *compiler) nodeSettings(i int) bool {
 		return false
 	}
 	c.misplaced(n, at, kinds[0])
-	c.wordOf(at, "trigger_rule", string(n.TriggerRule), triggerRules)
+	c.triggerRule(n, at)
 	if n.OnError != "" && !c.handler(n, at+"/on_error") {
 		c.wordOf(at, "on_error", string(n.OnError), onErrors)
 	}

@@ -83,14 +83,16 @@ func (p *Program) Index(id string) (int, bool) {
 
 // Node is a compiled node: every default is resolved.
 type Node struct {
-	ID         string
-	Index      int
-	Kind       Kind
-	Deps       []int // inferred and explicit, each once, ascending
-	Dependents []int
-	Rule       schemas.TriggerRule
-	When       *expr.Template // nil: always; with for_each it is evaluated once, before the list
-	Priority   int            // among ready nodes; 1 is first
+	ID           string
+	Index        int
+	Kind         Kind
+	Deps         []int // inferred and explicit, each once, ascending
+	Dependents   []int
+	Rule         schemas.TriggerRule
+	CancelOthers bool           // once it starts, dependencies that have not ended are cancelled
+	InOutput     bool           // the plan's output reads it
+	When         *expr.Template // nil: always; with for_each it is evaluated once, before the list
+	Priority     int            // among ready nodes; 1 is first
 
 	Target                    // what a capability node calls
 	Value    *expr.Template   // the value of set

@@ -35,6 +35,7 @@ type Unit struct {
 	Queued         time.Time           `json:"tq,omitzero"`    // since when it has waited to be called, including refusals
 	Reason         string              `json:"r,omitempty"`    // why it is held or was skipped
 	Question       string              `json:"ask,omitempty"`
+	Dropped        int                 `json:"dr,omitempty"`  // it is not needed any more since this node started, from 1; see cancel_others
 	Asked          int64               `json:"aq,omitempty"`  // while a review holds it: the event that asked
 	Signal         int                 `json:"sig,omitempty"` // of a wait_for: its signal, from 1
 	Awaits         *schemas.StateName  `json:"aw,omitempty"`  // of a wait_for: the state
