@@ -35,6 +35,13 @@ type Source interface {
 	Place(pointer string) (line, column int)
 }
 
+// Stray is a field of a node that calls something, and that is perhaps an argument of the call.
+type Stray struct {
+	Name  string
+	Value Value
+	Said  []Finding // what is wrong with it if it is none
+}
+
 // Defaults apply to each capability node that does not say otherwise.
 type Defaults struct {
 	Timeout Duration `json:"timeout,omitempty"`
@@ -74,7 +81,9 @@ type Node struct {
 	Compensate  *Compensate `json:"compensate,omitempty" jsonschema:"description=the call that undoes the node"`
 	OnError     OnError     `json:"on_error,omitempty" jsonschema:"enum=fail,enum=continue,enum=suspend,enum=compensate,description=what a failure of the node does to the execution"`
 	OnUnknown   *OnUnknown  `json:"on_unknown,omitempty"`
-	Effect      Effect      `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=a stricter effect than the tool's own"`
+
+	Strays []Stray `json:"-"` // fields that are none of a node's, for the compiler, which knows the arguments of the capability
+	Effect Effect  `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=a stricter effect than the tool's own"`
 }
 
 // WaitFor names the event or the state that a node waits for; exactly one is given. A plan may write the bare name of an event.

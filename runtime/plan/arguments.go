@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -25,18 +26,18 @@ func (c *compiler) arguments() {
 		if n.ForEach != nil {
 			item = readsItem
 		}
-		c.argumentsOf(arguments{&n.Target, i, at + "/inputs", len(from.Inputs) > 0, false, item, ""})
+		c.argumentsOf(arguments{&n.Target, i, at + "/inputs", from.Inputs, false, item, ""})
 		for k := range from.Fallback { // what a policy adds is checked when it is called
 			if t := n.Fallbacks[k].Target; t != nil {
 				where := schemas.PointerToItem(at+"/fallback", k)
-				c.argumentsOf(arguments{t, i, where + "/inputs", len(from.Fallback[k].Inputs) > 0, t.Inputs == n.Inputs, item | readsErrors, ""})
+				c.argumentsOf(arguments{t, i, where + "/inputs", from.Fallback[k].Inputs, t.Inputs == n.Inputs, item | readsErrors, ""})
 			}
 		}
 		if t := n.Compensate; t != nil {
-			c.argumentsOf(arguments{t, i, at + "/compensate/inputs", len(from.Compensate.Inputs) > 0, false, item | readsSelf, ""})
+			c.argumentsOf(arguments{t, i, at + "/compensate/inputs", from.Compensate.Inputs, false, item | readsSelf, ""})
 		}
 		if v := n.Verify; v != nil {
-			c.argumentsOf(arguments{&v.Target, i, at + "/on_unknown/verify/inputs", len(from.OnUnknown.Verify.Inputs) > 0, false, item, ""})
+			c.argumentsOf(arguments{&v.Target, i, at + "/on_unknown/verify/inputs", from.OnUnknown.Verify.Inputs, false, item, ""})
 		}
 		if c.out.full() {
 			return
@@ -47,11 +48,11 @@ func (c *compiler) arguments() {
 // arguments are those of one call.
 type arguments struct {
 	*Target
-	node    int
-	at      string // JSON pointer to them
-	written bool
-	taken   bool // from the node: there is nothing to repair here
-	may     reach
+	node  int
+	at    string         // JSON pointer to them
+	given schemas.Object // as they are written; empty: they are not
+	taken bool           // from the node: there is nothing to repair here
+	may   reach
 
 	workflow string // what is executed, where it is not a capability
 }
@@ -147,49 +148,40 @@ func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem)
 		f.Message += "; give this fallback inputs of its own, because it takes others than the node"
 		return
 	}
-	root, err := document.Parse(string(doc))
+	root, err := document.Parse(cmp.Or(string(a.given), string(doc)))
 	if err != nil {
 		return
 	}
 	switch {
 	case p.Keyword == "required":
-		if !a.written {
+		if strings.Contains(a.at, "/compensate/") {
+			f.Message += "; compensate: {capability, inputs} says with what the node is undone"
+		}
+		if len(a.given) == 0 {
 			f.Path = strings.TrimSuffix(a.at, "/inputs")
 		}
-	case p.Keyword == "additionalProperties" && len(p.Candidates) > 0:
-		parent, _ := schemas.SplitPointer(p.Field)
-		if holder := root.Find(parent); holder != nil && holder.Get(p.Candidates[0]) == nil {
-			f.Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(a.at+parent, p.Candidates[0]))}
-		}
 	case p.Keyword == "additionalProperties":
-		f.Fix = []schemas.PatchOp{opRemove(where)}
-	case p.Keyword == "enum" && len(p.Candidates) > 0:
-		f.Fix = []schemas.PatchOp{opReplaceText(where, p.Candidates[0])}
+		parent, name := schemas.SplitPointer(p.Field)
+		if meant := c.meantArgument(a, root.Find(parent), parent, name); meant != "" {
+			f.Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(a.at+parent, meant))}
+			return
+		}
+		f.Message += elsewhere(name)
+	case p.Keyword == "enum":
+		if v := root.Find(p.Field); v != nil && v.Kind == '"' {
+			if meant := onlyMeant(v.Text(), p.Candidates); meant != "" {
+				f.Fix = []schemas.PatchOp{opReplaceText(where, meant)}
+			}
+		}
 	case p.Keyword == "type":
 		if v := root.Find(p.Field); v != nil {
-			if fixed, ok := convert(v, p.Expected); ok {
+			fixed, say := convert(v, p.Expected, c.inputShape(a).place(p.Field).item().types())
+			if fixed != nil {
 				f.Fix = []schemas.PatchOp{opReplace(where, fixed)}
 			}
+			f.Message += say
 		}
 	}
-}
-
-// convert writes a literal in the type that is wanted, where that loses nothing.
-func convert(v *document.Tree, want []string) (json.RawMessage, bool) {
-	for _, w := range want {
-		switch {
-		case v.Kind == '"' && (w == "integer" || w == "number" || w == "boolean"):
-			text := strings.TrimSpace(v.Text())
-			if t, err := document.Parse(text); err == nil && (t.JSONType() == w || w == "number" && t.JSONType() == "integer") {
-				return json.RawMessage(text), true
-			}
-		case w == "string" && (v.Kind == '0' || v.Kind == 't' || v.Kind == 'f'):
-			return json.RawMessage(document.Quote(v.Raw)), true
-		case w == "array" && v.Kind != 'n' && v.Kind != '[':
-			return json.RawMessage("[" + v.Raw + "]"), true
-		}
-	}
-	return nil, false
 }
 
 func (c *compiler) wrongType(a arguments, h *expr.Placeholder, got, want []string) {
@@ -208,6 +200,11 @@ func (c *compiler) wrongType(a arguments, h *expr.Placeholder, got, want []strin
 	}
 	convert := ""
 	switch {
+	case slices.Contains(want, "array") && compatible(got, c.inputShape(a).place(h.At).item().types()) && (got[0] != "null"):
+		f.Fix = []schemas.PatchOp{opReplace(where, json.RawMessage("["+document.Quote(c.textAt(site{h, a.node, where, h.At, a.may}))+"]"))}
+		return
+	case slices.Contains(want, "string") && (got[0] == "object" || got[0] == "array"):
+		f.Message += "; json.encode(…) makes a text of it"
 	case slices.Contains(want, "string") && (got[0] == "integer" || got[0] == "number" || got[0] == "boolean"):
 		convert = "string"
 	case slices.Contains(want, "integer") && got[0] == "string":

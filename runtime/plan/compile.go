@@ -104,6 +104,7 @@ func (c *compiler) compile() *Program {
 	}
 	c.dependencies()
 	c.pinTools()
+	c.givenArguments()
 	within := c.definitions()
 	if !complete || !c.wire() {
 		return nil

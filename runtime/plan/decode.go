@@ -12,12 +12,13 @@ import (
 
 // decoder reads the tree of a plan into its canonical form.
 type decoder struct {
-	lim   Limits
-	out   findings
-	count int             // nodes so far, those within nodes too
-	named map[string]bool // ids of nodes, in lower case
-	depth int             // plans around the one that is read
-	blind bool            // the nodes could not be read: without them the rest cannot be checked
+	lim    Limits
+	out    findings
+	count  int             // nodes so far, those within nodes too
+	named  map[string]bool // ids of nodes, in lower case
+	depth  int             // plans around the one that is read
+	blind  bool            // the nodes could not be read: without them the rest cannot be checked
+	strays []schemas.Stray // of the node that is read
 }
 
 func (d *decoder) plan(t *document.Tree) *schemas.Plan {
@@ -47,6 +48,9 @@ func (d *decoder) fields(to any, t *document.Tree, at, what string) {
 		d.arrows(t, at)
 	}
 	d.foreign(t, table, objectKind(object.Type()), at, what)
+	if n, ok := to.(*schemas.Node); ok {
+		n.Strays, d.strays = d.strays, nil
+	}
 	for i := range t.Names {
 		f := findField(table, t.Names[i])
 		if f == nil {

@@ -71,6 +71,12 @@ func (d *decoder) fromText(v *document.Tree, at, kinds string) {
 
 func (d *decoder) object(to *schemas.Object, v *document.Tree, at string) {
 	d.fromText(v, at, "{")
+	if pairs := pairsOf(v); pairs != nil {
+		raw := pairs.AppendTo(nil)
+		d.out.warnf(codeAlias, at, "%s is an object: a list of names and values is taken as %s", lastPart(at), expr.Shorten(string(raw))).Fix =
+			[]schemas.PatchOp{opReplace(at, raw)}
+		*v = *pairs
+	}
 	if v.Kind != '{' {
 		d.wrong(v, at, "an object")
 		return
@@ -162,9 +168,12 @@ func (d *decoder) duration(to *schemas.Duration, v *document.Tree, at string) {
 			*to, _ = schemas.ParseDuration(fixed)
 			return
 		}
-		d.out.errorf(codeInvalidDuration, at, "%s: %v", name, err)
+		f := d.out.errorf(codeInvalidDuration, at, "%s: %v", name, err)
+		if m := shortClock.FindStringSubmatch(text); m != nil {
+			f.Message += fmt.Sprintf("; write the unit: %q or %q", m[1]+"h"+m[2]+"m", m[1]+"m"+m[2]+"s")
+		}
 	case value == 0:
-		d.out.errorf(codeOutOfRange, at, "%s must be longer than 0; leave it out for the default", name).Fix = []schemas.PatchOp{opRemove(at)}
+		d.out.errorf(codeOutOfRange, at, "%s must be longer than 0: write the longest time that is wanted, or leave it out for the default", name)
 	default:
 		*to = value
 	}

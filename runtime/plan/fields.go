@@ -62,6 +62,10 @@ func (d *decoder) field(object reflect.Value, f *field, v *document.Tree, at str
 	case *schemas.TriggerRule:
 		word(d, to, v, at)
 	case *schemas.OnError:
+		if v.Kind == '{' || v.Kind == '[' {
+			d.wrong(v, at, "one of "+strings.Join(onErrors, ", ")).Message += "; fallback: [{capability, inputs} or {value}] replaces what failed; " + sayHandler
+			return
+		}
 		word(d, to, v, at)
 	case *schemas.Effect:
 		word(d, to, v, at)

@@ -20,6 +20,7 @@ const (
 	codeMisplacedField   = "misplaced_field"
 	codeAlias            = "alias"
 	codeEnvelope         = "envelope"
+	codeYAMLNumber       = "yaml_number"
 	codeAliasConflict    = "alias_conflict"
 	codeMissingVersion   = "missing_version"
 	codeWrongVersion     = "unsupported_version"

@@ -50,6 +50,9 @@ func (d *decoder) foreign(t *document.Tree, table []field, kind, at, what string
 		if findField(table, name) != nil || t.Get(name) == nil {
 			continue
 		}
+		if kind == "node" && d.stray(t, table, name, at, what) {
+			continue
+		}
 		f := &found{d: d, object: t, value: t.Get(name), kind: kind, at: at, what: what, name: name, words: foreignFields}
 		plain := snake(name)
 		if findField(table, plain) != nil {

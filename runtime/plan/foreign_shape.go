@@ -276,6 +276,36 @@ func (f *found) namedCall() bool {
 	return true
 }
 
+// argumentsOf are arguments under another name: an object, its text, or a list of names and values.
+func argumentsOf(f *found) bool {
+	text := f.value.Kind == '"' && strings.HasPrefix(strings.TrimSpace(f.value.Text()), "{") && !strings.HasPrefix(strings.TrimSpace(f.value.Text()), "{{")
+	if f.value.Kind != '{' && !text && pairsOf(f.value) == nil {
+		return false
+	}
+	f.becomes("inputs")
+	return true
+}
+
+// pairsOf is the object that a list of names and values means; nil: it is no such list.
+func pairsOf(v *document.Tree) *document.Tree {
+	if v.Kind != '[' || len(v.Items) == 0 {
+		return nil
+	}
+	all := &document.Tree{Kind: '{'}
+	for i := range v.Items {
+		item := &v.Items[i]
+		name, value := item.Get("name"), item.Get("value")
+		if name == nil {
+			name = item.Get("key")
+		}
+		if item.Kind != '{' || len(item.Names) != 2 || name == nil || value == nil || name.Kind != '"' || all.Get(name.Text()) != nil {
+			return nil
+		}
+		all.Put(name.Text(), *value)
+	}
+	return all
+}
+
 // keyed takes the key of an object for the id of the node in it, or for the capability that it calls.
 func (d *decoder) keyed(v *document.Tree, at string) {
 	if len(v.Names) == 1 && v.Items[0].Kind == '{' && isNodeBody(&v.Items[0]) {
@@ -291,6 +321,18 @@ func (d *decoder) keyed(v *document.Tree, at string) {
 		d.out.warnf(codeAlias, at, "a node has its id as a field: {id: %s, …}", expr.Shorten(id)).Fix = fix
 		*v = inner
 		return
+	}
+	if called := v.Get("capability"); called != nil && called.Kind == '"' && !strings.ContainsAny(called.Text(), "./:") {
+		for i, name := range v.Names {
+			if realm := &v.Items[i]; slices.Contains(realmNames, snake(name)) && realm.Kind == '"' {
+				whole := realm.Text() + "." + called.Text()
+				d.out.warnf(codeAlias, schemas.PointerTo(at, name), "%s and capability are taken as capability: %s", expr.Shorten(name), expr.Shorten(whole)).Fix =
+					[]schemas.PatchOp{opRemove(schemas.PointerTo(at, name)), opReplaceText(at+"/capability", whole)}
+				*called = called.As('"', document.Quote(whole))
+				v.Drop(name)
+				break
+			}
+		}
 	}
 	if v.Get("capability") != nil || len(v.Names) == 0 {
 		return

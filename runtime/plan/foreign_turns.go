@@ -113,9 +113,9 @@ func calledTool(f *found) bool {
 	if strings.Contains(f.value.Text(), "${") {
 		return f.refused("a plan names the capability it calls; it cannot be computed")
 	}
-	for _, realm := range []string{"realm", "server", "server_name", "mcp_server", "integration"} {
+	for _, realm := range slices.Clone(f.object.Names) {
 		r := f.object.Get(realm)
-		if r == nil || r.Kind != '"' || f.has("capability") || strings.Contains(f.value.Text(), ".") {
+		if r == nil || !slices.Contains(realmNames, snake(realm)) || r.Kind != '"' || f.has("capability") || strings.Contains(f.value.Text(), ".") {
 			continue
 		}
 		name := r.Text() + "." + f.value.Text()
@@ -169,6 +169,11 @@ func kindWord(f *found) bool {
 	if word == "" && f.value.Kind == '"' && !f.has("capability") && !f.calls() && strings.Count(f.word(), ".") == 1 && !strings.ContainsAny(f.word(), " $-") {
 		f.becomes("capability")
 		return true
+	}
+	for _, branch := range []string{"if", "switch", "condition", "branch", "router", "decision", "choice", "gateway"} {
+		if word == "" && slices.Contains(strings.FieldsFunc(snake(f.word()), func(r rune) bool { return r < 'a' || r > 'z' }), branch) {
+			return f.refused(sayBranch)
+		}
 	}
 	if word == "" || len(f.object.Names) == 0 {
 		return f.refused("a node says what it does by one of " + strings.Join(kindNames, ", "))

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/runtime/plan/expr"
@@ -69,7 +68,7 @@ func (f *found) unit(table []field, plain string) bool {
 		text = strings.TrimSpace(f.value.Text())
 	}
 	number, err := strconv.ParseFloat(text, 64)
-	if d, bad := schemas.ParseDuration(text); f.value.Kind == '"' && err != nil && bad == nil && unit != "" && d.Std()%(time.Duration(in)*time.Millisecond) != 0 {
+	if _, bad := schemas.ParseDuration(text); f.value.Kind == '"' && err != nil && bad == nil && unit != "" && !ofUnit(text, unit) {
 		return f.refused(fmt.Sprintf("its name says %s and its value %s: write %s: %q", unit, expr.Shorten(text), field, text))
 	}
 	if f.kind == "node" && (base == "execution_timeout" || base == "task_timeout") && f.has("retry") {
@@ -100,6 +99,17 @@ func (f *found) unit(table []field, plain string) bool {
 		text, unit = strconv.FormatFloat(7*number, 'f', -1, 64), "d"
 	}
 	return f.written(field, document.Quote(text+unit))
+}
+
+// ofUnit reports whether a duration is written in the unit that the name of its field says.
+func ofUnit(text, unit string) bool {
+	own := strings.TrimLeft(text, "0123456789. ")
+	for _, u := range units {
+		if u.unit == unit {
+			return slices.Contains(u.ends, strings.ToLower(own))
+		}
+	}
+	return false
 }
 
 // durationField is the duration of an object that a name means; empty: none.
@@ -147,6 +157,9 @@ func (d *decoder) withoutUnit(at, number string) string {
 var spelled = regexp.MustCompile(`(?i)^\s*(?:(\d+)\s*([a-z]+)[\s,]*(?:and\s+)?)+$`)
 
 var clock = regexp.MustCompile(`^\s*(\d{1,2}):(\d{2}):(\d{2})\s*$`)
+
+// shortClock is a time of hours and minutes, or of minutes and seconds.
+var shortClock = regexp.MustCompile(`^\s*(\d{1,2}):(\d{2})\s*$`)
 
 var spelledPart = regexp.MustCompile(`(?i)(\d+)\s*([a-z]+)`)
 

@@ -23,7 +23,7 @@ const (
 	sayFactor   = "waits grow by backoff_coefficient from initial_interval to max_interval: 1 is a constant wait, 2 doubles it"
 	sayWait     = "execute_plan waits by its argument wait_seconds; a plan runs to its end without a client"
 	sayCheck    = "a condition on the answer is the when of the nodes after it, such as when: \"${nodes.<id>.output.ok}\""
-	saySchedule = "a plan says what runs, not when: create_schedule runs a workflow at given times"
+	saySchedule = "a plan says what runs, not when: execute_plan runs it now, create_schedule a workflow at given times, and wait_for waits for a signal"
 	sayApproval = "a person decides on a call by safety_level: review of its node; a question of your own is a node before it, with " +
 		"review: \"<question>\""
 	sayForm = "what a person fills in is described by a JSON Schema, as in schema: {type: object, properties: {cents: {type: integer}}, " +
@@ -54,7 +54,7 @@ const approvals = "approval approve human_review require_approval requires_appro
 // foreignFields is the table: the names in the spelling of [snake], and what they mean.
 var foreignFields = indexed([]meaning{
 	{names: callNames, of: "node fallback compensate verify", turn: calledTool},
-	{names: argumentNames, of: "node fallback compensate verify", turn: when("{", "inputs")},
+	{names: argumentNames, of: "node fallback compensate verify", turn: argumentsOf},
 	{names: "disabled skip", of: "node plan", turn: off(true)},
 	{names: "enabled active", of: "node plan", turn: off(false)},
 	{names: "if condition run_if only_if enabled_if", of: "node", turn: condition},

@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
-	"fmt"
 	"reflect"
 	"strings"
 
@@ -62,7 +60,6 @@ func (c *compiler) list(n *schemas.Node, at string) {
 			f := c.out.errorf(codeOutOfRange, where, "for_each has %d items; %s is %d", len(t.Items), bound, most)
 			if n.MaxItems > 0 && len(t.Items) <= c.lim.MaxItems {
 				f.Path = at + "/max_items"
-				f.Fix = []schemas.PatchOp{opReplace(at+"/max_items", json.RawMessage(fmt.Sprint(len(t.Items))))}
 			}
 			return
 		}
@@ -76,8 +73,7 @@ func (c *compiler) list(n *schemas.Node, at string) {
 		}
 	}
 	if n.MinSuccess != nil && (*n.MinSuccess < 0 || *n.MinSuccess > most) {
-		c.out.errorf(codeOutOfRange, at+"/min_success", "min_success must be from 0 to %d, which is %s, got %d", most, bound, *n.MinSuccess).Fix =
-			[]schemas.PatchOp{opReplace(at+"/min_success", json.RawMessage(fmt.Sprint(max(0, most))))}
+		c.out.errorf(codeOutOfRange, at+"/min_success", "min_success must be from 0 to %d, which is %s, got %d", most, bound, *n.MinSuccess)
 	}
 }
 

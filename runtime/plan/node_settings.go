@@ -94,8 +94,7 @@ func (c *compiler) nodeSettings(i int) bool {
 	}
 	if n.OnError == schemas.OnErrorCompensate && !c.undoes {
 		c.out.warnf(codeNothingToCompensate, at+"/on_error",
-			"on_error is compensate, but no node has a compensate: this is the same as fail").Fix =
-			[]schemas.PatchOp{opReplaceText(at+"/on_error", string(schemas.OnErrorFail))}
+			"on_error is compensate, but no node has a compensate: this is the same as fail")
 	}
 	if n.When != "" {
 		c.condition("when", n.When, at+"/when")
@@ -199,7 +198,7 @@ func (c *compiler) workflow(w *schemas.Workflow, at string) bool {
 	}
 	switch {
 	case w.Name != "" && w.Definition != nil:
-		c.out.errorf(codeSeveralKinds, at, "workflow has a name and a definition; keep one of them").Fix = []schemas.PatchOp{opRemove(name)}
+		c.out.errorf(codeSeveralKinds, at, "workflow has a name and a definition; keep one of them")
 	case w.Name == unreadable:
 	case w.Name != "": // the runtime has replaced the names of workflows that exist by their plans
 		c.out.errorf(codeUnknownWorkflow, name, "no workflow %.80q is known here", w.Name)
@@ -223,7 +222,7 @@ func (c *compiler) fallbacks(list []schemas.Fallback, at string) {
 			c.out.errorf(codeMissingField, where, "a fallback has a capability or a value")
 		case len(f.Value) > 0 && len(f.Inputs) > 0:
 			c.out.errorf(codeMisplacedField, where+"/inputs",
-				"a fallback that is a value calls nothing and has no inputs").Fix = []schemas.PatchOp{opRemove(where + "/inputs")}
+				"a fallback that is a value calls nothing and has no inputs; take them out, or write the capability")
 		}
 		if final < 0 && len(f.Value) > 0 {
 			final = k

@@ -147,8 +147,12 @@ func (c *compiler) together(s site, o *expr.Operation) bool {
 	}
 	switch o.Operator {
 	case "==", "!=":
-		c.out.warnf(codeWrongOperand, s.at, "%s: they are never equal; convert one with string(…), int(…) or double(…), in ${%s}",
+		f := c.out.warnf(codeWrongOperand, s.at, "%s: they are never equal; convert one with string(…), int(…) or double(…), in ${%s}",
 			sides, expr.Shorten(s.Text))
+		if c.isReview(o.Left.Path) || c.isReview(o.Right.Path) {
+			f.Message += ". What a person decided is output.decision of a review; a rejected one fails its node, so what depends on it is skipped without " +
+				"a condition: depends_on is enough"
+		}
 	default:
 		c.out.errorf(codeWrongOperand, s.at, "%s, which %s does not take; convert with string(…), int(…) or double(…), in ${%s}",
 			sides, o.Operator, expr.Shorten(s.Text))
@@ -186,6 +190,12 @@ func (c *compiler) comparedText(s site, o *expr.Operation, left, right []string,
 	edited := s.Text[:at] + plain + s.Text[end:]
 	f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return strings.Replace(text, s.Text, edited, 1) })}
 	return true
+}
+
+// isReview reports whether a path leads to what a person answered.
+func (c *compiler) isReview(p expr.Path) bool {
+	i, ok := c.ids[p.NodeID()]
+	return ok && c.plan.Nodes[i].Review != nil
 }
 
 func operandName(o *expr.Operand, side string) string {

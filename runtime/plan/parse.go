@@ -27,6 +27,10 @@ func Parse(ctx context.Context, source []byte, lim Limits) (*schemas.Plan, []sch
 	if doc.Lines {
 		d.out.source = origin{doc}
 	}
+	for _, n := range doc.Numbers() {
+		d.out.warnf(codeYAMLNumber, n.Pointer, "YAML reads %s without quotes as the number %s; it is taken as the text: write it in quotes, or the number without "+
+			"what JSON does not have", expr.Shorten(n.Text), n.Number).Fix = []schemas.PatchOp{opReplaceText(n.Pointer, n.Text)}
+	}
 	if d.unwrapped(&doc.Tree); doc.Kind != '{' {
 		d.out.errorf(codeWrongType, "", "a plan is an object with nodes, in JSON or YAML, got %s", doc.TypeName())
 		return nil, d.out.result()

@@ -26,14 +26,10 @@ func (c *compiler) mayRepeat(n *schemas.Node, at string) {
 		if !u.Bare {
 			at += "/then"
 		}
-		fix := opReplaceText(at, schemas.OnUnknownSuspend)
-		if u.Verify != nil {
-			fix = opRemove(at)
-		}
 		c.out.errorf(codeRetryForbidden, at,
 			"the %s of %s has retry_unknown: false, so a plan may not repeat a call whose outcome is unknown; write "+
 				"suspend, or {verify: {capability, inputs, happened}} with a capability that finds out whether it happened",
-			cmp.Or(t.Policy.RetryUnknownFrom, "policy"), call.capability).Fix = []schemas.PatchOp{fix}
+			cmp.Or(t.Policy.RetryUnknownFrom, "policy"), call.capability)
 		return
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // secretWorld has a tool that may read two secrets, with a schema that no reference satisfies, and one that may read none.
 func secretWorld() world {
-	schema := json.RawMessage(`{"type":"object","properties":{"auth":{"type":"string","pattern":"^sk-[a-z]+$","maxLength":12},"n":{"type":"integer"}}}`)
+	schema := json.RawMessage(`{"type":"object","properties":{"auth":{"type":"string","pattern":"^sk-[a-z]+$","maxLength":12},"n":{"type":"integer"},"open":{},"deep":{}}}`)
 	return world{
 		"shop": {"get": {InputSchema: schema, Effect: schemas.EffectRead, Policy: schemas.Policy{Secrets: []string{"shop_token", "pin"}}}},
 		"mail": {"send": {Effect: schemas.EffectRead}},

@@ -122,10 +122,9 @@ func (c *compiler) outside(at, name string, got, low, high float64) {
 func (c *compiler) duration(at, name string, d schemas.Duration) {
 	switch {
 	case d < 0:
-		c.out.errorf(codeOutOfRange, at, "%s must not be negative", name).Fix = []schemas.PatchOp{opRemove(at)}
+		c.out.errorf(codeOutOfRange, at, "%s must not be negative: write the longest time that is wanted, or leave it out for the default", name)
 	case d > c.lim.MaxDuration:
-		c.out.errorf(codeDurationTooLong, at, "%s %s is longer than the longest allowed, %s", name, d, c.lim.MaxDuration).Fix =
-			[]schemas.PatchOp{opReplaceText(at, c.lim.MaxDuration.String())}
+		c.out.errorf(codeDurationTooLong, at, "%s %s is longer than the longest allowed, %s", name, d, c.lim.MaxDuration)
 	}
 }
 
@@ -170,13 +169,12 @@ func (c *compiler) condition(name, when, at string) {
 	if fault != nil {
 		return // reported with the other strings
 	}
-	var joined strings.Builder
+	joined, certain := c.joined(segments)
 	count := 0
 	for _, s := range segments {
 		if s.Expression {
 			count++
 		}
-		joined.WriteString(s.Text)
 	}
 	if count == 1 && len(segments) == 1 {
 		return
@@ -186,12 +184,67 @@ func (c *compiler) condition(name, when, at string) {
 		message += ": put the whole comparison inside it"
 	}
 	f := c.out.errorf(codeInvalidCondition, at, "%s, got %q", message, expr.Shorten(when))
-	if r := expr.Rewrite(expr.Unwrapped(joined.String()), expr.AsWritten{}); len(r.Stuck) > 0 {
+	if r := expr.Rewrite(expr.Unwrapped(joined), expr.AsWritten{}); len(r.Stuck) > 0 {
 		f.Message += ": " + strings.Join(r.Stuck, "; ")
 	}
-	if whole := c.embraced(joined.String()); whole != "" {
+	if whole := c.embraced(joined); whole != "" && certain {
 		f.Fix = []schemas.PatchOp{c.fixText(at, when, func(string) string { return whole })}
 	}
+}
+
+// joined is a condition with all of its text in one expression. A reference in quotes, as a shell has it, loses them where it is a text;
+// certain reports whether that is so.
+func (c *compiler) joined(segments []expr.Segment) (text string, certain bool) {
+	certain = true
+	var b strings.Builder
+	for i, s := range segments {
+		text := s.Text
+		if !s.Expression {
+			if i > 0 && quoteBefore(segments, i-1) {
+				text = text[1:]
+			}
+			if i+1 < len(segments) && text != "" && quoteBefore(segments, i+1) {
+				text = text[:len(text)-1]
+				certain = certain && c.isText(segments[i+1].Text)
+			}
+		}
+		b.WriteString(text)
+	}
+	return b.String(), certain
+}
+
+// quoteBefore reports whether an expression stands in quotes.
+func quoteBefore(segments []expr.Segment, i int) bool {
+	if !segments[i].Expression || i == 0 || i+1 >= len(segments) || segments[i-1].Expression || segments[i+1].Expression {
+		return false
+	}
+	before, after := segments[i-1].Text, segments[i+1].Text
+	quote := before[len(before)-1]
+	return (quote == '\'' || quote == '"') && after[0] == quote
+}
+
+// isText reports whether an expression is a path to what a tool declares as a text. Tools are not pinned yet.
+func (c *compiler) isText(text string) bool {
+	p, ok := expr.ParsePath(text)
+	if !ok || p.Root != "nodes" || len(p.Steps) < 3 || p.Steps[1].Key != "output" {
+		return false
+	}
+	i, ok := c.ids[p.NodeID()]
+	if !ok || len(c.plan.Nodes[i].Fallback) > 0 || c.plan.Nodes[i].ForEach != nil {
+		return false
+	}
+	realm, name, _ := strings.Cut(c.plan.Nodes[i].Capability, ".")
+	t, known := c.cat.Tool(realm, name)
+	if !known {
+		return false
+	}
+	at := newShape(t.OutputSchema)
+	for _, s := range p.Steps[2:] {
+		if at, known = at.property(s.Key); !known || s.Index >= 0 {
+			return false
+		}
+	}
+	return slices.Equal(at.types(), []string{"string"})
 }
 
 // wait checks a literal wait; one with expressions is known when it runs.

@@ -317,7 +317,6 @@ func (c *compiler) effect(n *schemas.Node, i int, t *liveTool) {
 	if effect == "" {
 		effect = schemas.EffectOnce
 	}
-	c.out.errorf(codeLooserEffect, at,
-		"%s has the effect %q; a plan may be stricter than that, not looser (%q)", n.Capability, effect, n.Effect).Fix =
-		[]schemas.PatchOp{opRemove(at)}
+	c.out.errorf(codeLooserEffect, at, "%s has the effect %q; a plan may be stricter than that, not looser (%q): the operator's policies say what the effect "+
+		"of a capability is", n.Capability, effect, n.Effect)
 }

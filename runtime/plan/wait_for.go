@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/schemas"
@@ -35,8 +36,7 @@ func (c *compiler) waitFor(w *schemas.WaitFor, at string) {
 	switch {
 	case w.State != nil && w.Event != "":
 		c.out.errorf(codeSeveralKinds, at,
-			"wait_for waits for an event or for a state; keep one of them, and make a node of the other").Fix =
-			[]schemas.PatchOp{opRemove(at + "/event")}
+			"wait_for waits for an event or for a state; keep one of them, and make a node of the other")
 		fallthrough
 	case w.State != nil:
 		c.awaited(w, at)
@@ -47,8 +47,7 @@ func (c *compiler) waitFor(w *schemas.WaitFor, at string) {
 	case w.Until != "":
 		c.out.errorf(codeMisplacedField, at+"/until",
 			"until goes with state, as in wait_for: {state: {type: order, key: A-17}, until: …}; an event is waited "+
-				"for by its name alone").Fix =
-			[]schemas.PatchOp{opRemove(at + "/until")}
+				"for by its name alone, and the when of the next node reads its data")
 	}
 	where := at + "/event"
 	if w.Bare {
@@ -56,6 +55,8 @@ func (c *compiler) waitFor(w *schemas.WaitFor, at string) {
 	}
 	switch {
 	case c.missing(w.Event, "event: write its name, as in wait_for: order_paid", "wait_for", at):
+	case isTime(w.Event):
+		c.out.errorf(codeInvalidWait, where, "wait_for waits for an event, and %q is a time: write wait: %[1]q, or the name of the event", w.Event)
 	case len(w.Event) > maxEvent:
 		c.out.errorf(codeOutOfRange, where, "the name of an event has at most %d bytes, got %d", maxEvent, len(w.Event))
 	case strings.Contains(w.Event, "${"):
@@ -119,4 +120,13 @@ func (c *compiler) noState(s site) {
 	}
 	c.out.errorf(codeMisplacedRoot, s.at,
 		"state can be read only in until of wait_for: {state, until}; elsewhere read that node's output, got ${%s}", expr.Shorten(s.Text))
+}
+
+// isTime reports whether the name of an event is a duration or a time of day.
+func isTime(name string) bool {
+	if _, err := schemas.ParseDuration(name); err == nil {
+		return true
+	}
+	_, err := time.Parse(time.RFC3339, name)
+	return err == nil || spelledOut(name) != ""
 }

@@ -22,6 +22,7 @@ type Document struct {
 	json    string     // the text; places in JSON are byte offsets in it
 	places  []Position // of YAML: what places are indices of
 	written map[uint32]string
+	numbers map[uint32]string
 }
 
 // Options are the limits and the dialect of a text.
@@ -106,7 +107,7 @@ func Read(ctx context.Context, source []byte, o Options) (*Document, error) {
 		if err != nil {
 			return nil, inOurWords(err, d.json)
 		}
-		d.Lines, d.places, d.written = true, w.positions, w.written
+		d.Lines, d.places, d.written, d.numbers = true, w.positions, w.written, w.numbers
 		text, places = string(w.out), w.places
 	}
 	if depth := Depth(text); depth > o.MaxDepth {
@@ -127,6 +128,30 @@ func Read(ctx context.Context, source []byte, o Options) (*Document, error) {
 		return nil, e
 	}
 	return d, nil
+}
+
+// Number is a text that YAML would read as another number than its digits say.
+type Number struct{ Pointer, Text, Number string }
+
+// Numbers are the texts of a document that YAML would change; with [Options].Loose they are texts.
+func (d *Document) Numbers() (all []Number) {
+	var walk func(t *Tree, at string)
+	walk = func(t *Tree, at string) {
+		if number, ok := d.numbers[t.at]; ok && t.Kind == '"' {
+			all = append(all, Number{at, t.Text(), number})
+		}
+		for i := range t.Items {
+			if t.Kind == '{' {
+				walk(&t.Items[i], schemas.PointerTo(at, t.Names[i]))
+			} else {
+				walk(&t.Items[i], schemas.PointerToItem(at, i))
+			}
+		}
+	}
+	if len(d.numbers) > 0 {
+		walk(&d.Tree, "")
+	}
+	return all
 }
 
 // invalidByte is the place of the first byte that is not UTF-8; -1: there is none.

@@ -125,6 +125,7 @@ type yamlWriter struct {
 	places    []uint32          // of the keys and values, in the order in which they are written
 	positions []Position        // by place, from 1 on
 	written   map[uint32]string // by place: a scalar whose text is not its JSON
+	numbers   map[uint32]string // by place: what a text would be as a number of YAML
 }
 
 // mark keeps the position of the next key or value.
@@ -179,7 +180,9 @@ func (w *yamlWriter) write(n ast.Node, depth int) error {
 	case *ast.NullNode:
 		w.scalar(n, "null")
 	case *ast.IntegerNode:
-		w.scalar(n, fmt.Sprint(n.Value))
+		if !w.respelt(n, fmt.Sprint(n.Value)) {
+			w.scalar(n, fmt.Sprint(n.Value))
+		}
 	case *ast.FloatNode:
 		return w.float(n)
 	case *ast.InfinityNode, *ast.NanNode:
@@ -224,8 +227,26 @@ func (w *yamlWriter) float(n *ast.FloatNode) error {
 	if math.IsInf(n.Value, 0) || math.IsNaN(n.Value) {
 		return notFinite(n)
 	}
-	w.scalar(n, strconv.FormatFloat(n.Value, 'g', -1, 64))
+	number := strconv.FormatFloat(n.Value, 'g', -1, 64)
+	if !w.respelt(n, number) {
+		w.scalar(n, number)
+	}
 	return nil
+}
+
+// respelt writes a number as the text that it is, where YAML would make another number of its digits: 0123 and 0x1F are others, and +49 and
+// 1_000 lose a character.
+func (w *yamlWriter) respelt(n ast.Node, number string) bool {
+	spelt := n.GetToken().Value
+	if !w.Loose || spelt == number || plainNumber.MatchString(spelt) || spelt[0] == '.' || spelt[len(spelt)-1] == '.' {
+		return false
+	}
+	w.out = AppendQuoted(w.out, spelt)
+	if w.numbers == nil {
+		w.numbers = map[uint32]string{}
+	}
+	w.numbers[w.places[len(w.places)-1]] = number
+	return true
 }
 
 func (w *yamlWriter) alias(n *ast.AliasNode, depth int) error {
