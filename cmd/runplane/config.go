@@ -43,15 +43,16 @@ type Log struct {
 
 // Limits bound what one plan, one execution and one process may use.
 type Limits struct {
-	MaxNodes       int `json:"max_nodes,omitempty"`
-	MaxPlanBytes   int `json:"max_plan_bytes,omitempty"`
-	MaxOutputBytes int `json:"max_output_bytes,omitempty"`
-	MaxExecutions  int `json:"max_executions,omitempty"`
-	MaxQueued      int `json:"max_queued,omitempty"`
-	MaxParallel    int `json:"max_parallel,omitempty"`
-	MaxWaitSeconds int `json:"max_wait_seconds,omitempty"`
-	MaxCacheBytes  int `json:"max_cache_bytes,omitempty"`
-	MaxEvaluation  int `json:"max_evaluation_bytes,omitempty"`
+	MaxNodes        int `json:"max_nodes,omitempty"`
+	MaxPlanBytes    int `json:"max_plan_bytes,omitempty"`
+	MaxOutputBytes  int `json:"max_output_bytes,omitempty"`
+	MaxMessageBytes int `json:"max_message_bytes,omitempty"`
+	MaxExecutions   int `json:"max_executions,omitempty"`
+	MaxQueued       int `json:"max_queued,omitempty"`
+	MaxParallel     int `json:"max_parallel,omitempty"`
+	MaxWaitSeconds  int `json:"max_wait_seconds,omitempty"`
+	MaxCacheBytes   int `json:"max_cache_bytes,omitempty"`
+	MaxEvaluation   int `json:"max_evaluation_bytes,omitempty"`
 
 	MaxSessionBytes int `json:"max_session_bytes,omitempty"`
 	MaxStateBytes   int `json:"max_state_bytes,omitempty"`
@@ -153,8 +154,12 @@ var settings = []setting{
 		at:    func(c *Config) any { return &c.Limits.MaxPlanBytes },
 	}, {
 		key: "limits.max_output_bytes", standard: "1048576", min: 1 << 10, max: 64 << 20,
-		about: "largest output of a node in bytes; expressions hold it in memory",
+		about: "largest output of a node that an expression reads, and largest value that expressions make, in bytes; they hold it in memory",
 		at:    func(c *Config) any { return &c.Limits.MaxOutputBytes },
+	}, {
+		key: "limits.max_message_bytes", standard: "67108864", min: 1 << 20, max: 512 << 20,
+		about: "largest answer of a realm in bytes, and largest value that a path alone passes from node to node",
+		at:    func(c *Config) any { return &c.Limits.MaxMessageBytes },
 	}, {
 		key: "limits.max_executions", standard: "256", min: 1, max: 100_000,
 		about: "executions that run at once in this process; the others wait in the queue by priority",

@@ -60,6 +60,7 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 		Realms: c.MCPServers, Policies: c.Policies, Logger: p.log, Version: version(), Lazy: !eager,
 		Limits: realm.Limits{
 			StartTimeout: c.Limits.StartTimeout.Std(), LeaveGrace: c.Drain.Std(), ProbeEvery: c.Limits.ProbeEvery.Std(), MaxDepth: c.Limits.MaxDepth,
+			MaxMessage: c.Limits.MaxMessageBytes,
 		},
 		StateDir: c.StateDir,
 		Redact:   c.Redact,
@@ -74,7 +75,7 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 		Log: p.log.Named("runtime"),
 		Limits: engine.Limits{
 			Plan: plan.Limits{
-				MaxNodes: c.Limits.MaxNodes, MaxBytes: c.Limits.MaxPlanBytes, Limits: expr.Limits{MaxLevels: c.Limits.MaxDepth},
+				MaxNodes: c.Limits.MaxNodes, MaxBytes: c.Limits.MaxPlanBytes, Limits: expr.Limits{MaxLevels: c.Limits.MaxDepth, MaxPassed: c.Limits.MaxMessageBytes},
 			},
 			MaxOutput:        c.Limits.MaxOutputBytes,
 			MaxCached:        int64(c.Limits.MaxEvaluation) / 2,

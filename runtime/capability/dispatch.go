@@ -16,7 +16,7 @@ import (
 // retries are durable events of the machine. A direct call passes both.
 //
 // The order matters: a cached answer costs nothing; an open breaker and a quota that is known to be used up take no place in a bulkhead
-// and no token; a full bulkhead takes no token; an empty bucket takes nothing of a quota; and the timeout starts when the call is
+// and no token, nor do large inputs for which there is no memory now; a full bulkhead takes no token; an empty bucket takes nothing of a quota; and the timeout starts when the call is
 // sent, the start of its realm included. A wrapper that refuses a call returns an error that is [schemas.Error.Refused].
 func (c *Capabilities) chain() {
 	log := c.log.Named("call")
@@ -25,6 +25,7 @@ func (c *Capabilities) chain() {
 		c.cache.Wrap,
 		c.breakers.Wrap,
 		c.Quotas.Early,
+		new(call.Large).Wrap,
 		c.bulkheads.Wrap,
 		c.rates.Wrap,
 		c.Quotas.Wrap,

@@ -40,6 +40,7 @@ type Limits struct {
 func (l Limits) WithDefaults() Limits {
 	l.MaxOutput = cmp.Or(l.MaxOutput, 1<<20)
 	l.Plan.MaxBound = cmp.Or(l.Plan.MaxBound, l.MaxOutput)
+	l.Plan.MaxPassed = cmp.Or(l.Plan.MaxPassed, 64<<20)
 	l.MaxCached = cmp.Or(l.MaxCached, journal.DefaultCached)
 	l.MaxItemsInMemory = cmp.Or(l.MaxItemsInMemory, 100_000)
 	l.MaxExecutions = cmp.Or(l.MaxExecutions, 256)

@@ -148,7 +148,7 @@ func (s Scope) List(node int) ([]json.RawMessage, error) {
 	n, u := &s.x.Program.Nodes[node], &s.x.State.Units[node]
 	raw, err := s.stored(u.List, u.ListRef)
 	if len(raw) == 0 && err == nil {
-		raw, err = n.ForEach.Render(s.ctx, s.journal.Scope(s.ctx, s.x, node), s.journal.limits.Plan.Limits)
+		raw, err = n.ForEach.Render(s.ctx, s.journal.Scope(s.ctx, s.x, node), s.journal.limits.Plan.Limits.Evaluated())
 	}
 	if err != nil {
 		return nil, err
@@ -182,11 +182,13 @@ func (s Scope) Node(id string) (expr.NodeValue, error) {
 		v.Errors = func() (*expr.Value, error) { return s.errors(unit, id) }
 	}
 	if u.TextRef != nil {
-		v.LongText = func() (string, error) { return s.text(unit, id) }
+		v.LongBytes += 2 * u.TextRef.Bytes
+		v.LongText = func(evaluated bool) (string, error) { return s.text(unit, id, evaluated) }
 	}
 	switch cached, ok := s.x.CachedOutput(unit); {
 	case u.OutputRef != nil:
-		v.LongOutput = func() (*expr.Value, error) { return s.output(unit, id) }
+		v.LongBytes += u.OutputRef.Bytes
+		v.LongOutput = func(evaluated bool) (*expr.Value, error) { return s.output(unit, id, evaluated) }
 	case ok:
 		v.Output = cached
 	case u.Output != nil:
@@ -227,10 +229,10 @@ func (s Scope) errorsValue(list []schemas.UnitError, node string) (*expr.Value, 
 }
 
 // output returns an output that was too large for the log.
-func (s Scope) output(unit int, node string) (*expr.Value, error) {
+func (s Scope) output(unit int, node string, evaluated bool) (*expr.Value, error) {
 	u := &s.x.State.Units[unit]
-	if u.OutputRef.Bytes > s.journal.limits.MaxOutput {
-		return nil, s.tooLarge("output", node, u.OutputRef.Bytes)
+	if err := s.bound("output", node, u.OutputRef.Bytes, evaluated); err != nil {
+		return nil, err
 	}
 	if cached, ok := s.x.CachedOutput(unit); ok {
 		return cached, nil
@@ -242,20 +244,34 @@ func (s Scope) output(unit int, node string) (*expr.Value, error) {
 	return s.x.CacheOutput(unit, raw), nil
 }
 
-func (s Scope) tooLarge(what, node string, bytes int) *schemas.Error {
+// bound returns an error if a value is too large for an evaluation, or to be passed on as it is.
+func (s Scope) bound(what, node string, bytes int, evaluated bool) error {
 	limit := s.journal.limits.MaxOutput
-	return schemas.Errorf(schemas.CodePayloadTooLarge, "the %s of node %q has %d bytes (limit %d for an expression)", what, node, bytes, limit).
-		WithHint("ask the capability for less, or read it in pages with get_node_output")
+	switch {
+	case evaluated && bytes > limit:
+		return s.tooLarge(what, node, bytes)
+	case !evaluated && bytes > max(limit, s.journal.limits.Plan.MaxPassed):
+		return schemas.Errorf(schemas.CodePayloadTooLarge, "the %s of node %q has %d bytes (limit %d, limits.max_message_bytes)", what, node, bytes,
+			max(limit, s.journal.limits.Plan.MaxPassed)).WithHint("ask the capability for less, or read it in pages with get_node_output")
+	}
+	return nil
+}
+
+func (s Scope) tooLarge(what, node string, bytes int) *schemas.Error {
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "the %s of node %q has %d bytes (limit %d for what an expression reads, limits.max_output_bytes)",
+		what, node, bytes, s.journal.limits.MaxOutput).
+		WithHint("pass it on by a path alone, as in \"${nodes.%s.output.content}\", or ask the capability for less; an operator can raise "+
+			"limits.max_output_bytes", node)
 }
 
 // text returns a text that was too large for the log.
-func (s Scope) text(unit int, node string) (string, error) {
+func (s Scope) text(unit int, node string, evaluated bool) (string, error) {
+	ref := s.x.State.Units[unit].TextRef
+	if err := s.bound("text", node, ref.Bytes, evaluated); err != nil {
+		return "", err
+	}
 	if text, ok := s.x.shelf().texts[unit]; ok {
 		return text, nil
-	}
-	ref := s.x.State.Units[unit].TextRef
-	if ref.Bytes > s.journal.limits.MaxOutput {
-		return "", s.tooLarge("text", node, ref.Bytes)
 	}
 	raw, err := s.read(ref.NodeID, nil, ref)
 	if err != nil {

@@ -49,9 +49,11 @@ type failureCase struct {
 // cases is every way in which a call can fail, except that ctx ended. The first that matches applies.
 var cases = []failureCase{
 	{"answer larger than the limit", func(f *fault) bool { return f.tooLarge || f.rpc != nil && f.rpc.Code == rpcTooLarge },
-		schemas.CodePayloadTooLarge, schemas.RanFailed, "the tool ran, and its answer was larger than the limit", ""},
+		schemas.CodePayloadTooLarge, schemas.RanFailed, "the tool ran, and its answer was larger than the limit",
+		"ask the tool for less, or for a part; the operator's setting is limits.max_message_bytes"},
 	{"stream without end", func(f *fault) bool { return errors.Is(f.err, errEndless) || errors.Is(f.err, errTooLarge) },
-		schemas.CodePayloadTooLarge, ifSent, "the realm wrote a message larger than the limit; its connection was closed", ""},
+		schemas.CodePayloadTooLarge, ifSent, "the realm wrote a message larger than the limit; its connection was closed",
+		"the operator's setting is limits.max_message_bytes"},
 	{"answer nested too deep", isUnreadable(schemas.FlawDepth),
 		schemas.CodePayloadTooLarge, schemas.RanFailed, "the tool ran, and most clients could not read its answer: %s",
 		"ask the tool for less; the operator's setting is limits.max_depth"},
@@ -154,6 +156,11 @@ func rpc(codes ...int) func(*fault) bool {
 // mcpError reports whether the result is a protocol error, which the TypeScript SDK returns as a result.
 func mcpError(f *fault) bool {
 	return f.result != nil && f.result.IsError && strings.HasPrefix(f.result.text(), "MCP error ")
+}
+
+// isTooLarge reports whether the realm wrote more than a message may have.
+func (f *fault) isTooLarge() bool {
+	return f.tooLarge || f.rpc != nil && f.rpc.Code == rpcTooLarge || errors.Is(f.err, errEndless) || errors.Is(f.err, errTooLarge)
 }
 
 // classify returns the error of a failed call to a capability (realm.name). tidy is applied to texts of the realm.
@@ -273,7 +280,7 @@ func startFailure(name string, err error, tidy func(string) string) *schemas.Err
 	case redirected:
 		hint = fmt.Sprintf("put the new address into mcpServers.%s.url", name)
 	case errors.Is(err, errEndless), errors.Is(err, errTooLarge):
-		message = "it writes a message larger than the limit"
+		message = "it writes a message larger than the limit (limits.max_message_bytes)"
 	case errors.Is(err, errHandshakeDied):
 		hint = fmt.Sprintf("run the command of mcpServers.%s by hand; it may need arguments or variables in env", name)
 	}

@@ -86,7 +86,7 @@ var DefaultLimits = Limits{
 	ProbeEvery:    30 * time.Second,
 	ProbeWait:     10 * time.Second,
 	ProbeFailures: 3,
-	MaxMessage:    16 << 20,
+	MaxMessage:    64 << 20,
 	MaxDepth:      schemas.DefaultMaxDepth,
 	MaxTools:      5000,
 	MaxDefinition: 256 << 10,

@@ -104,6 +104,9 @@ func (f *fault) notReached() bool {
 func (r *realm) callError(c *call.Call, f *fault) *schemas.Error {
 	f.repeatable = mayRunTwice(c)
 	e := classify(c.Name(), f, r.tidy)
+	if f.isTooLarge() {
+		e = e.With(func(e *schemas.Error) { e.Message += fmt.Sprintf(" (%d bytes)", r.limits.MaxMessage) })
+	}
 	if e.Code == schemas.CodeNotFound {
 		e = e.WithCandidates(r.nearest(c.Capability))
 	}

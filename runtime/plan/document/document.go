@@ -180,7 +180,7 @@ func looksLikeJSON(s []byte) bool {
 }
 
 // Depth is the deepest nesting of JSON text, valid or not, in one pass.
-func Depth(s string) int {
+func Depth[T ~string | ~[]byte](s T) int {
 	depth, deepest, inside := 0, 0, false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {

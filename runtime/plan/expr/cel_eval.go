@@ -126,7 +126,7 @@ func nodeVariable(all *reading, scope Scope, p Path) error {
 	for _, member := range wanted {
 		switch member {
 		case "output":
-			output, unread := node.output()
+			output, unread := node.output(true)
 			if unread != nil {
 				return unread
 			}
@@ -140,7 +140,7 @@ func nodeVariable(all *reading, scope Scope, p Path) error {
 			}
 			all.read(fields, "errors", "nodes."+id+".errors", errors)
 		case "text":
-			if fields["text"], err = node.text(); err != nil {
+			if fields["text"], err = node.text(true); err != nil {
 				return err
 			}
 		case "status":
@@ -164,7 +164,7 @@ func (l *language) explain(text string, err error, scope Scope, reads []Read) er
 				continue
 			}
 			var e *schemas.Error
-			if _, err := appendPath(nil, scope, r.Path); errors.As(err, &e) {
+			if _, err := appendPath(nil, scope, r.Path, true); errors.As(err, &e) {
 				return e
 			}
 		}

@@ -20,9 +20,17 @@ import (
 
 var errTooLarge = errors.New("too large")
 
+// tooLarge is the error of a value that expressions make.
 func tooLarge(limit int) *schemas.Error {
-	return schemas.Errorf(schemas.CodePayloadTooLarge, "the rendered value is larger than %d bytes", limit).
-		WithHint("pass on less of the output: choose the fields you need")
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "what the expressions make has more than %d bytes (limits.max_output_bytes)", limit).
+		WithHint("choose the fields you need; a whole value of another node is passed on by a path alone, as in \"${nodes.a.output.content}\"; " +
+			"an operator can raise limits.max_output_bytes")
+}
+
+// tooLargeToPass is the error of a value that is larger with what it passes on.
+func tooLargeToPass(bytes, limit int) *schemas.Error {
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "the rendered value has at least %d bytes (limit %d, limits.max_message_bytes)", bytes, limit).
+		WithHint("pass on less: choose the fields you need")
 }
 
 func tooDeep(levels, limit int) *schemas.Error {

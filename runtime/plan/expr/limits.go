@@ -12,6 +12,14 @@ type Limits struct {
 	MaxCost       uint64 // of one evaluation, in units of the expression language; 1,000,000
 	MaxBound      int    // bytes of one rendered value: a set of arguments, a condition, an output; 1 MiB
 	MaxLevels     int    // of nesting in it; schemas.DefaultMaxDepth
+	// MaxPassed is how many bytes a rendered value may have together with what plain paths pass on, which is not evaluated; MaxBound.
+	MaxPassed int
+}
+
+// Evaluated are the limits of what is read and not passed on, such as a condition or a list.
+func (l Limits) Evaluated() Limits {
+	l.MaxPassed = 0
+	return l
 }
 
 // Meter counts what the expressions of one rendering take.
@@ -51,5 +59,6 @@ func (l Limits) WithDefaults() Limits {
 		MaxCost:       cmp.Or(l.MaxCost, 1_000_000),
 		MaxBound:      cmp.Or(l.MaxBound, 1<<20),
 		MaxLevels:     cmp.Or(l.MaxLevels, schemas.DefaultMaxDepth),
+		MaxPassed:     max(l.MaxPassed, cmp.Or(l.MaxBound, 1<<20)),
 	}
 }

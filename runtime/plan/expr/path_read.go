@@ -12,8 +12,9 @@ import (
 // Members of a node, in the order in which they are offered.
 var Members = []string{"output", "text", "status", "error", "errors", "degraded"}
 
-// appendPath appends the JSON that the path leads to, reading only what it needs of the scope.
-func appendPath(dst []byte, scope Scope, p Path) ([]byte, error) {
+// appendPath appends the JSON that the path leads to, reading only what it needs of the scope. evaluated: it becomes a part of an expression
+// or of a text, which may not read as much as what is passed on. What is appended to nil may share the bytes of the value.
+func appendPath(dst []byte, scope Scope, p Path, evaluated bool) ([]byte, error) {
 	if v, ok := rootValue(scope, p.Root); ok {
 		return appendInside(dst, v, p, 0, nil)
 	}
@@ -41,7 +42,7 @@ func appendPath(dst []byte, scope Scope, p Path) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			return appendNode(dst, &node, p)
+			return appendNode(dst, &node, p, evaluated)
 		}
 	}
 	return nil, schemas.Errorf(schemas.CodeExpressionError,
@@ -70,13 +71,13 @@ func notHere(p Path) *schemas.Error {
 	return schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: there is no item, because the node has no for_each", p)
 }
 
-func appendNode(dst []byte, node *NodeValue, p Path) ([]byte, error) {
+func appendNode(dst []byte, node *NodeValue, p Path, evaluated bool) ([]byte, error) {
 	if len(p.Steps) == 1 {
 		return appendWholeNode(dst, node)
 	}
 	switch member := p.Steps[1].Key; member {
 	case "output":
-		output, err := node.output()
+		output, err := node.output(evaluated)
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +88,7 @@ func appendNode(dst []byte, node *NodeValue, p Path) ([]byte, error) {
 		}
 		switch member {
 		case "text":
-			text, err := node.text()
+			text, err := node.text(evaluated)
 			return document.AppendQuoted(dst, text), err
 		case "status":
 			return document.AppendQuoted(dst, string(node.Status)), nil
@@ -119,11 +120,11 @@ func errorValue(e *schemas.Error) *Value {
 }
 
 func appendWholeNode(dst []byte, node *NodeValue) ([]byte, error) {
-	output, err := node.output()
+	output, err := node.output(true)
 	if err != nil {
 		return nil, err
 	}
-	text, err := node.text()
+	text, err := node.text(true)
 	if err != nil {
 		return nil, err
 	}
@@ -155,10 +156,14 @@ func rawOf(v *Value) json.RawMessage {
 // appendInside follows the steps from the given one on inside a value; a nil value is null.
 func appendInside(dst []byte, v *Value, p Path, from int, node *NodeValue) ([]byte, error) {
 	if from >= len(p.Steps) {
-		return append(dst, rawOf(v)...), nil
+		return appendShared(dst, rawOf(v)), nil
 	}
 	if v == nil {
 		return nil, noSuchStep(p, from, &document.Tree{Kind: 'n'}, node)
+	}
+	if len(v.raw) > largeValue {
+		inside, err := v.inside(p, from)
+		return appendShared(dst, inside), err
 	}
 	at, err := v.parsed()
 	if err != nil {

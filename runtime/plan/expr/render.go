@@ -40,17 +40,22 @@ func (t *Template) render(
 ) (json.RawMessage, error) {
 	lim = lim.WithDefaults()
 	var m *Meter // nil: no expression has been evaluated
-	dst := make([]byte, 0, t.size+32*len(t.parts))
+	var dst []byte
+	if h := t.Whole(); h == nil || !h.Plain {
+		dst = make([]byte, 0, t.size+32*len(t.parts))
+	}
+	passed := 0 // bytes that plain paths have passed on
 	for i := range t.parts {
 		p := &t.parts[i]
 		if p.hole == nil {
 			dst = append(dst, p.literal...)
 			continue
 		}
+		before := len(dst)
 		if m == nil && !p.hole.Plain {
 			m = &Meter{Limits: lim, report: scope.Spent}
 		}
-		filled, err := t.fill(ctx, dst, p.hole, scope, lim.MaxBound, m)
+		filled, err := t.fill(ctx, dst, p.hole, scope, lim, m)
 		switch {
 		case err == nil:
 			dst = filled
@@ -59,21 +64,33 @@ func (t *Template) render(
 		case !p.hole.Inside:
 			dst = append(dst, "null"...)
 		}
-		if len(dst) > lim.MaxBound {
+		if p.hole.passes() {
+			passed += len(dst) - before
+		}
+		switch {
+		case len(dst)-passed > lim.MaxBound:
 			return nil, tooLarge(lim.MaxBound)
+		case len(dst) > lim.MaxPassed:
+			return nil, tooLargeToPass(len(dst), lim.MaxPassed)
 		}
 	}
-	if levels := document.Depth(string(dst)); levels > lim.MaxLevels {
+	if levels := document.Depth(dst); levels > lim.MaxLevels {
 		return nil, tooDeep(levels, lim.MaxLevels)
 	}
 	return dst, nil
 }
 
-func (t *Template) fill(ctx context.Context, dst []byte, h *Placeholder, scope Scope, maxBound int, m *Meter) ([]byte, error) {
-	start := len(dst)
+// passes reports whether the placeholder passes a value on as it is.
+func (h *Placeholder) passes() bool { return h.Plain && !h.Inside }
+
+func (t *Template) fill(ctx context.Context, dst []byte, h *Placeholder, scope Scope, lim Limits, m *Meter) ([]byte, error) {
+	start, most := len(dst), lim.MaxBound
 	var err error
-	if h.Plain {
-		dst, err = appendPath(dst, scope, h.Path)
+	if h.passes() {
+		most = lim.MaxPassed - start
+		dst, err = passOn(ctx, dst, scope, h.Path, lim)
+	} else if h.Plain {
+		dst, err = appendPath(dst, scope, h.Path, true)
 	} else {
 		var result json.RawMessage
 		result, err = t.language.Eval(ctx, h.Text, scope, m)
@@ -82,8 +99,11 @@ func (t *Template) fill(ctx context.Context, dst []byte, h *Placeholder, scope S
 	if err != nil {
 		return nil, err
 	}
-	if len(dst) > maxBound {
-		return nil, tooLarge(maxBound)
+	switch {
+	case h.passes() && len(dst)-start > most:
+		return nil, tooLargeToPass(len(dst), lim.MaxPassed)
+	case !h.passes() && len(dst)-start > most:
+		return nil, tooLarge(most)
 	}
 	if h.Inside {
 		return appendInterpolated(dst[:start], dst[start:]), nil
@@ -112,7 +132,7 @@ func compact(value []byte) string {
 
 // Bool renders a condition. Anything but true or false is an expression_error.
 func (t *Template) Bool(ctx context.Context, scope Scope, limits Limits) (bool, error) {
-	out, err := t.Render(ctx, scope, limits)
+	out, err := t.Render(ctx, scope, limits.Evaluated())
 	if err != nil {
 		return false, err
 	}
@@ -128,7 +148,7 @@ func (t *Template) Bool(ctx context.Context, scope Scope, limits Limits) (bool, 
 
 // Text renders to text: a string as it is, anything else as compact JSON.
 func (t *Template) Text(ctx context.Context, scope Scope, limits Limits) (string, error) {
-	out, err := t.Render(ctx, scope, limits)
+	out, err := t.Render(ctx, scope, limits.Evaluated())
 	if err != nil {
 		return "", err
 	}

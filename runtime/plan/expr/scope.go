@@ -33,15 +33,16 @@ type NodeValue struct {
 	// Errors returns the list of what failed of the node; nil: nothing did.
 	Errors func() (*Value, error)
 
-	// Long values are loaded when they are read; nil: Text and Output are complete.
-	LongText   func() (string, error)
-	LongOutput func() (*Value, error)
+	// Long values are loaded when they are read, by an evaluation or to be passed on as they are; nil: Text and Output are complete.
+	LongText   func(evaluated bool) (string, error)
+	LongOutput func(evaluated bool) (*Value, error)
+	LongBytes  int // about how many bytes of memory they take when they are loaded
 }
 
 // output is what ${nodes.<id>.output} reads.
-func (v *NodeValue) output() (*Value, error) {
+func (v *NodeValue) output(evaluated bool) (*Value, error) {
 	if v.LongOutput != nil {
-		return v.LongOutput()
+		return v.LongOutput(evaluated)
 	}
 	return v.Output, nil
 }
@@ -55,14 +56,14 @@ func (v *NodeValue) errors() (*Value, error) {
 }
 
 // text is what ${nodes.<id>.text} reads.
-func (v *NodeValue) text() (string, error) {
+func (v *NodeValue) text(evaluated bool) (string, error) {
 	switch {
 	case v.LongText != nil:
-		return v.LongText()
+		return v.LongText(evaluated)
 	case v.Text != "":
 		return v.Text, nil
 	}
-	output, err := v.output()
+	output, err := v.output(evaluated)
 	if err != nil || output == nil {
 		return "", err
 	}

@@ -20,6 +20,9 @@ type Value struct {
 	measure sync.Once
 	size    int // of the decoded value in memory
 
+	mu    sync.Mutex        // guards found
+	found map[string][]byte // parts of a large value, by their paths
+
 	convert   sync.Once
 	decoded   any
 	decodeErr error
