@@ -494,7 +494,9 @@ policies:
 
 // FuzzLoadConfig: whatever a file holds, it is a configuration or an error of ours that has a place.
 func FuzzLoadConfig(f *testing.F) {
-	for _, s := range []string{"store: 'mem:'", "mcpServers: {a: {command: '${env:X} $${', args: [1, [2]]}}", "limits: {max_nodes: ${env:N}}", "{\"servers\": {\"a\": {}}} // x", "<<: {drain: 5}", "policies: {default: {fallback: [{value: null}], retry: {retry_on: [x]}}}", "x-a: &a [*a]", "log: []"} {
+	for _, s := range []string{"store: 'mem:'", "mcpServers: {a: {command: '${env:X} $${', args: [1, [2]]}}", "limits: {max_nodes: ${env:N}}", "{\"servers\": {\"a\": {}}} // x", "<<: {drain: 5}", "policies: {default: {fallback: [{value: null}], retry: {retry_on: [x]}}}", "x-a: &a [*a]", "log: []",
+		"x-a: &a {command: x}\nmcpServers: {a: {<<: [*a, *a], args: [\xff]}, b: {<<: *a}}", "{\"mcpServers\":{\"\xed\xa0\x80\":{\"command\":\"\\ud800\"}}}",
+		"<<: &a {<<: [{<<: {store: 'mem:'}}]}"} {
 		f.Add(s, true)
 		f.Add(s, false)
 	}

@@ -22,6 +22,16 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte(refund))
 	f.Add([]byte(whole))
+	for _, source := range []string{ // merge keys, bytes that are not UTF-8, waits for signals, schemas that do harm
+		"plan: v1\nx-a: &a {timeout: 5s}\nnodes:\n- {<<: *a, id: n, set: 1}\n- {id: m, <<: [*a, {when: \"${true}\"}], set: 2}\n",
+		"plan: v1\nx-a: &a {<<: [{<<: {id: a}}, {set: 1}]}\nnodes: [*a, {<<: *a, id: b}]\n",
+		"plan: v1\nnodes: [{id: \xff, set: \xed\xa0\x80}]\n", "{\"plan\":\"v1\",\"nodes\":[{\"id\":\"a\",\"set\":{\"\xc0\xaf\":\"\\ud800\"}}]}",
+		`{"plan":"v1","nodes":[{"id":"a","wait_for":"paid"},{"id":"b","wait_for":{"event":"\u0000","timeout":"1m"},"depends_on":["a"]},
+			{"id":"c","set":"${nodes.b.output.x}"}]}`,
+		`{"plan":"v1","input_schema":{"$defs":{"a":{"allOf":[{"$ref":"#/$defs/a"},{"pattern":"(x?){500}y"}]}},"$ref":"#/$defs/a"},"nodes":[{"id":"a","set":1}]}`,
+	} {
+		f.Add([]byte(source))
+	}
 	f.Fuzz(func(t *testing.T, source []byte) {
 		prog, found := check(source)
 		if prog == nil {
