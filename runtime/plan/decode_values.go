@@ -19,7 +19,7 @@ func (d *decoder) text(to *string, v *document.Tree, at string) {
 		*to = v.Text()
 	case '0', 't', 'f':
 		*to = v.Raw
-		if lastPart(at) == "id" {
+		if lastPart(at) == "id" && v.Kind == '0' {
 			return // the compiler says what an id is
 		}
 		d.wrong(v, at, "a string").Fix = []schemas.PatchOp{opReplaceText(at, v.Raw)}

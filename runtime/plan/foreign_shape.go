@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -163,6 +164,27 @@ func oneByOne(f *found) bool {
 	})
 	return listed && f.is(f.name != "parallel") && f.written("max_parallel", "1")
 }
+
+// listOfItems is a list for the items of which a node runs, if the node reads an item: it may be an argument of the call as well.
+func listOfItems(f *found) bool {
+	if f.value.Kind != '[' && f.value.Kind != '"' {
+		return false
+	}
+	for i, name := range f.object.Names {
+		if name == f.name {
+			continue
+		}
+		raw := strings.ToLower(string(f.object.Items[i].AppendTo(nil)))
+		if itemRead.MatchString(raw) || slices.Contains([]string{"as", "loop_var", "item_name", "item_var"}, snake(name)) {
+			f.becomes("for_each")
+			return true
+		}
+	}
+	return false
+}
+
+// itemRead is a node that reads the item of a list, in whatever braces, or gives it a name.
+var itemRead = regexp.MustCompile(`[{$(]\s*(?:item|it|element|index|each|loop)\b|"item(?:[.\[][^"]*)?"`)
 
 // atOnce is the way in which nodes run here anyway.
 func atOnce(f *found) bool {
