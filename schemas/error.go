@@ -245,6 +245,7 @@ type Finding struct {
 	Severity Severity  `json:"severity" jsonschema:"enum=error,enum=warning"`
 	Code     string    `json:"code" jsonschema:"description=kind of finding\\, such as unknown_capability or cycle"`
 	Path     string    `json:"path" jsonschema:"description=JSON pointer into the plan"`
+	Paths    []string  `json:"paths,omitempty" jsonschema:"description=where else the same is"`
 	Message  string    `json:"message"`
 	Line     int       `json:"line,omitempty" jsonschema:"description=where it is in a plan that was submitted as text of several lines"`
 	Column   int       `json:"column,omitempty"`

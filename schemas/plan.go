@@ -25,7 +25,8 @@ type Plan struct {
 	Nodes          []Node    `json:"nodes"`
 	Output         Value     `json:"output,omitempty" jsonschema:"description=the execution's output; default the outputs of the nodes that no other depends on by node id"`
 
-	Source Source `json:"-"` // places in the text of the plan; nil: unknown, or the text is one line
+	Unmended bool   `json:"-"` // fixes of its shape were too large to be given, so that later ones could not be applied
+	Source   Source `json:"-"` // places in the text of the plan; nil: unknown, or the text is one line
 }
 
 // Source locates values of a plan in the text that it was read from.

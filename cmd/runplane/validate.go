@@ -120,6 +120,9 @@ func (c *cli) printFindings(file string, findings []schemas.Finding, cfg Config)
 			fmt.Fprintf(forPeople{c.err}, "%s:%d:%d: ", file, f.Line, f.Column)
 		}
 		fmt.Fprintf(forPeople{c.err}, "%s %s: %s [%s]\n", f.Severity, where, f.Message, f.Code)
+		if len(f.Paths) > 0 {
+			fmt.Fprintf(forPeople{c.err}, "  also: %s\n", strings.Join(f.Paths, ", "))
+		}
 		if len(f.Fix) > 0 {
 			fix, err := json.Marshal(f.Fix)
 			if err == nil {

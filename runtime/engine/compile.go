@@ -38,7 +38,7 @@ func (r *Engine) Compile(ctx context.Context, sub *Submit) (*plan.Program, []sch
 		return nil, nil, context.Cause(ctx)
 	}
 	if parsed == nil {
-		return nil, findings, nil
+		return nil, plan.Brief(findings), nil
 	}
 	named, err := r.library.Resolve(ctx, parsed, sub.Within)
 	if err != nil {
@@ -48,7 +48,7 @@ func (r *Engine) Compile(ctx context.Context, sub *Submit) (*plan.Program, []sch
 	findings = append(findings, named...)
 	refused := slices.ContainsFunc(findings, isError) // the plan is compiled nevertheless, to report all findings at once
 	if problem := r.applySubmit(parsed, sub); problem != nil {
-		return nil, append(findings, *problem), nil
+		return nil, plan.Brief(append(findings, *problem)), nil
 	}
 	program, more := plan.Compile(ctx, parsed, r.capabilities.Realms.Catalog(ctx, r.capabilities.WithFallbacks(plan.Realms(parsed))), r.limits.Plan)
 	if ctx.Err() != nil {
@@ -57,7 +57,8 @@ func (r *Engine) Compile(ctx context.Context, sub *Submit) (*plan.Program, []sch
 	if refused {
 		program = nil
 	}
-	return program, append(findings, slices.DeleteFunc(more, func(f schemas.Finding) bool { return inPlaceOf(named, f) })...), nil
+	findings = append(findings, slices.DeleteFunc(more, func(f schemas.Finding) bool { return inPlaceOf(named, f) })...)
+	return program, plan.Brief(findings), nil
 }
 
 // applySubmit sets in the plan what the caller has said beside it, and the defaults. A finding refuses the inputs.

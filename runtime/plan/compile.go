@@ -26,6 +26,11 @@ func Compile(ctx context.Context, p *schemas.Plan, cat Catalog, lim Limits) (*Pr
 	c.plan.Source = nil // the program does not keep the text
 	program := c.compile()
 	found := w.out.result()
+	for i := range found {
+		if p.Unmended {
+			found[i].Fix = nil
+		}
+	}
 	Locate(p, found)
 	return program, found
 }

@@ -95,6 +95,7 @@ type findings struct {
 	errors       int
 	keptErrors   kept
 	keptWarnings kept
+	cut          bool           // a fix was left out, so that later ones cannot be applied
 	source       schemas.Source // nil: findings do not say where
 }
 
@@ -144,11 +145,9 @@ func (f *findings) result() []schemas.Finding {
 		for _, op := range f.list[i].Fix {
 			size += len(op.Path) + len(op.From) + len(op.Value)
 		}
-		if fixes+size > maxFixes {
-			f.list[i].Fix = nil
-			continue
+		if fixes += size; fixes > maxFixes { // those after it assume it
+			f.list[i].Fix, f.cut = nil, f.cut || size > 0
 		}
-		fixes += size
 	}
 	if f.more == 0 {
 		return f.list

@@ -36,10 +36,11 @@ func Parse(ctx context.Context, source []byte, lim Limits) (*schemas.Plan, []sch
 		return nil, d.out.result()
 	}
 	p := d.plan(&doc.Tree)
+	found := d.out.result()
 	if p != nil {
-		p.Source = d.out.source
+		p.Source, p.Unmended = d.out.source, d.out.cut
 	}
-	return p, d.out.result()
+	return p, found
 }
 
 // origin is the text of a plan, whose tree was brought into canonical form.
