@@ -164,6 +164,7 @@ var foreignFields = indexed([]meaning{
 	{names: "on_fail error_handler except rescue on_exception cleanup if_failed error_policy fail_strategy", say: sayHandler},
 	{names: "fail_fast",
 		say: "on_error of each node says what its failure does: fail (the default), continue, suspend or compensate"},
+	{names: "items over each", of: "node", say: sayLoop},
 	{names: "loop map for while do_while matrix iterator strategy", of: "node", say: sayLoop},
 	{names: "retry_on_fail", of: "node", say: "write retry: {max_attempts: 3}"},
 	{names: "batch_size", say: "for_each has no batches: max_parallel says how many items run at once"},
