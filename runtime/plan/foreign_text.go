@@ -78,6 +78,10 @@ func (c *compiler) foreignText(s textOf) {
 	}
 	spots := expr.Spots(s.source)
 	if len(spots) == 0 {
+		if blank := placeholder.FindString(s.source); blank != "" && !strings.Contains(s.source, "${") {
+			c.out.warnf(codeForeign, s.at, "%q looks like a place for a value and is sent as it is: a value is written ${nodes.<id>.output.x} or ${inputs.x}",
+				expr.Shorten(blank))
+		}
 		return
 	}
 	if _, bad := expr.NewText(s.source, c.language(s.node), c.lim.Limits); len(bad) > 0 {
@@ -93,6 +97,9 @@ func (c *compiler) foreignText(s textOf) {
 		}
 	}
 }
+
+// placeholder is a place for a value as models leave it open: [[customer name]], <tool_result:order.email>, <INSERT NAME>.
+var placeholder = regexp.MustCompile(`(?i)\[\[[^\[\]\n]{1,60}\]\]|<(?:tool_result|result of|output of|value of|insert|your|replace with|placeholder|todo)\b[^<>\n]{0,60}>`)
 
 // spot reports a place that another template language would read, and whether it did. whole: it is all of the string.
 func (c *compiler) spot(s textOf, at expr.Spot, whole bool) bool {
