@@ -152,28 +152,28 @@ func (c *compiler) argument(a arguments, doc json.RawMessage, p schemas.Problem)
 	if err != nil {
 		return
 	}
-	switch {
-	case p.Keyword == "required":
+	switch p.Keyword {
+	case "required":
 		if strings.Contains(a.at, "/compensate/") {
 			f.Message += "; compensate: {capability, inputs} says with what the node is undone"
 		}
 		if len(a.given) == 0 {
 			f.Path = strings.TrimSuffix(a.at, "/inputs")
 		}
-	case p.Keyword == "additionalProperties":
+	case "additionalProperties":
 		parent, name := schemas.SplitPointer(p.Field)
 		if meant := c.meantArgument(a, root.Find(parent), parent, name); meant != "" {
 			f.Fix = []schemas.PatchOp{opMove(where, schemas.PointerTo(a.at+parent, meant))}
 			return
 		}
 		f.Message += elsewhere(name)
-	case p.Keyword == "enum":
+	case "enum":
 		if v := root.Find(p.Field); v != nil && v.Kind == '"' {
 			if meant := onlyMeant(v.Text(), p.Candidates); meant != "" {
 				f.Fix = []schemas.PatchOp{opReplaceText(where, meant)}
 			}
 		}
-	case p.Keyword == "type":
+	case "type":
 		if v := root.Find(p.Field); v != nil {
 			fixed, say := convert(v, p.Expected, c.inputShape(a).place(p.Field).item().types())
 			if fixed != nil {

@@ -47,7 +47,7 @@ func TestBriefFitsIntoItsBytes(t *testing.T) {
 	source := []byte(`{"plan": "v1", "nodes": [` + strings.Join(nodes, ",") + `]}`)
 	p, found := Parse(context.Background(), source, Limits{})
 	_, more := Compile(context.Background(), p, sampleWorld(), Limits{})
-	all := append(found, more...)
+	all := slices.Concat(found, more)
 	brief := Brief(all)
 	raw, err := json.Marshal(brief)
 	if err != nil {

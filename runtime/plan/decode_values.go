@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -56,12 +55,8 @@ func (d *decoder) fromText(v *document.Tree, at, kinds string) {
 	if text == "" || !strings.ContainsRune(kinds, rune(text[0])) {
 		return
 	}
-	doc, err := document.Read(context.Background(), []byte(text), document.Options{MaxBytes: d.lim.MaxBytes, MaxDepth: d.lim.MaxDepth})
-	if err != nil {
-		return
-	}
-	t, err := document.Parse(string(doc.AppendTo(nil)))
-	if err != nil {
+	t, ok := document.Within(text, d.lim.MaxDepth)
+	if !ok || !strings.ContainsRune(kinds, rune(t.Kind)) {
 		return
 	}
 	written := t.AppendTo(nil)

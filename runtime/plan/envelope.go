@@ -2,7 +2,6 @@ package plan
 
 import (
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -138,7 +137,8 @@ func (d *decoder) unwrapped(t *document.Tree) {
 		for _, name := range t.Names {
 			ops = append(ops, opMove(schemas.PointerTo("", name), schemas.PointerTo("/nodes/0", name)))
 		}
-		d.out.warnf(codeEnvelope, "", "a single node is taken as {plan: v1, nodes: [{…}]}").Fix = append(ops, opAdd("/plan", json.RawMessage(`"v1"`)))
+		ops = append(ops, opAdd("/plan", json.RawMessage(`"v1"`)))
+		d.out.warnf(codeEnvelope, "", "a single node is taken as {plan: v1, nodes: [{…}]}").Fix = ops
 		t.WrapInList()
 		t.Wrap("nodes")
 		t.Put("plan", text(schemas.PlanVersion))
@@ -156,7 +156,8 @@ func (d *decoder) unwrapOne(t *document.Tree, name string) {
 	}
 	ops = append(ops, opMove(where, besides))
 	if v.Kind == '[' {
-		d.out.warnf(codeEnvelope, where, "a list of nodes is written nodes: […]").Fix = append(ops, opMove(besides, "/nodes"))
+		ops = append(ops, opMove(besides, "/nodes"))
+		d.out.warnf(codeEnvelope, where, "a list of nodes is written nodes: […]").Fix = ops
 		for i := range t.Names {
 			if t.Names[i] == name {
 				t.Names[i] = "nodes"
@@ -185,9 +186,10 @@ func (d *decoder) unwrapOne(t *document.Tree, name string) {
 		ops = append(ops, opMove(schemas.PointerTo(besides, field), schemas.PointerTo("", field)))
 		rest.Put(field, v.Items[i])
 	}
-	f := d.out.warnf(codeEnvelope, where, "%s", fmt.Sprintf("the plan is written without %s around it", name))
+	ops = append(ops, opRemove(besides))
+	f := d.out.warnf(codeEnvelope, where, "the plan is written without %s around it", name)
 	if len(clash) == 0 {
-		f.Fix = append(ops, opRemove(besides))
+		f.Fix = ops
 	}
 	t.Names, t.Items = rest.Names, rest.Items
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -73,14 +72,14 @@ func (c *compiler) givenArguments() {
 
 // inputsOf are the inputs at a JSON pointer below a node, which may be changed without a change of the caller's plan.
 func inputsOf(n *schemas.Node, at string) *schemas.Object {
-	switch {
-	case at == "/inputs":
+	switch at {
+	case "/inputs":
 		return &n.Inputs
-	case at == "/compensate/inputs":
+	case "/compensate/inputs":
 		undo := *n.Compensate
 		n.Compensate = &undo
 		return &undo.Inputs
-	case at == "/on_unknown/verify/inputs":
+	case "/on_unknown/verify/inputs":
 		unknown, verify := *n.OnUnknown, *n.OnUnknown.Verify
 		unknown.Verify = &verify
 		n.OnUnknown = &unknown
@@ -225,22 +224,20 @@ func (g *givenTo) unwrap(names []string, closed bool) {
 		where := schemas.PointerTo(g.at, name)
 		var fix []schemas.PatchOp
 		if inner.Kind == '"' {
-			doc, err := document.Read(context.Background(), []byte(inner.Text()), document.Options{MaxBytes: g.lim.MaxBytes, MaxDepth: g.lim.MaxDepth})
-			if err != nil || !strings.HasPrefix(strings.TrimSpace(inner.Text()), "{") {
+			t, ok := document.Within(inner.Text(), g.lim.MaxDepth)
+			if !ok || t.Kind != '{' {
 				return
 			}
-			raw := doc.AppendTo(nil)
-			if inner, err = document.Parse(string(raw)); err != nil {
-				return
-			}
+			raw := t.AppendTo(nil)
+			inner = t
 			fix = append(fix, opReplace(where, raw))
 		}
 		if inner.Kind != '{' || !g.holds(&inner, names, closed) {
 			return
 		}
 		aside := strings.TrimSuffix(g.at, "/inputs") + "/_inputs"
-		g.out.warnf(codeMisplacedField, where, "%s takes its arguments as inputs, without %s around them", g.name, expr.Shorten(name)).Fix =
-			append(fix, opMove(where, aside), opRemove(g.at), opMove(aside, g.at))
+		fix = append(fix, opMove(where, aside), opRemove(g.at), opMove(aside, g.at))
+		g.out.warnf(codeMisplacedField, where, "%s takes its arguments as inputs, without %s around them", g.name, expr.Shorten(name)).Fix = fix
 		*g.tree = inner
 		g.changed = true
 	}

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -12,6 +11,9 @@ import (
 )
 
 // What a literal is in the type that a tool takes.
+
+// maxTextDepth is the nesting of JSON in a text that is read.
+const maxTextDepth = 64
 
 var wholeWithPoint = regexp.MustCompile(`^-?(?:0|[1-9][0-9]*)\.0+$`)
 
@@ -48,9 +50,8 @@ func convert(v *document.Tree, want, items []string) (fixed json.RawMessage, say
 			}
 			say = "; for_each makes one call for each item of a list"
 		case v.Kind == '"' && (w == "array" || w == "object") && text != "" && text[0] == map[string]byte{"array": '[', "object": '{'}[w]:
-			doc, err := document.Read(context.Background(), []byte(text), document.Options{MaxBytes: 1 << 20, MaxDepth: 64, Loose: true})
-			if err == nil && doc.JSONType() == w {
-				return doc.AppendTo(nil), ""
+			if t, ok := document.Within(text, maxTextDepth); ok && t.JSONType() == w {
+				return t.AppendTo(nil), ""
 			}
 		case w == "array" && v.Kind == '"' && !single(text):
 			say = `; write a list, as in ["a", "b"]`

@@ -257,3 +257,20 @@ func repeated(names []string) int {
 	}
 	return -1
 }
+
+// Within reads JSON that stands as a text within a document, also as other languages print it; ok reports whether it is that, and no key stands
+// twice. Its parts have no positions.
+func Within(text string, maxDepth int) (t Tree, ok bool) {
+	if !json.Valid([]byte(text)) {
+		read, _, fault := readLoose(text, maxDepth)
+		if fault != nil {
+			return Tree{}, false
+		}
+		text = read
+	}
+	if Depth(text) > maxDepth || schemas.FindFlaw([]byte(text), max(maxDepth, 1)) != nil {
+		return Tree{}, false
+	}
+	t, err := Parse(text)
+	return t, err == nil && new(Document).duplicate(&t, "") == nil
+}

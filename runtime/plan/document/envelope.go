@@ -186,9 +186,10 @@ func closingBracket(text string, from int) int {
 		c := text[i]
 		switch {
 		case inside != 0:
-			if c == '\\' {
+			switch c {
+			case '\\':
 				i++
-			} else if c == inside {
+			case inside:
 				inside = 0
 			}
 			continue
