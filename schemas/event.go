@@ -17,6 +17,7 @@ const (
 	EventPriority   EventType = "execution_priority"
 	EventRolledBack EventType = "execution_rolled_back"
 	EventGranted    EventType = "execution_granted"
+	EventCalled     EventType = "execution_called_itself"
 	EventFinished   EventType = "execution_finished"
 	EventSignal     EventType = "signal_received"
 

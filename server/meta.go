@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/runplane/runplane/runtime/caller"
 	"github.com/runplane/runplane/schemas"
@@ -17,7 +18,7 @@ var metaFields = []struct {
 	take       func(ctx context.Context, v any) (_ context.Context, ok bool)
 }{
 	{"runplane/hops", "an integer from 0 that counts the runtimes before this one", takeHops},
-	{"runplane/idempotency_key", fmt.Sprintf("a string of 1 to %d bytes", maxMetaKey), checkMetaKey},
+	{"runplane/idempotency_key", fmt.Sprintf("a string of 1 to %d bytes", maxMetaKey), takeMetaKey},
 }
 
 // maxMetaKey bounds the idempotency key of a call; runtimes send shorter ones.
@@ -51,7 +52,14 @@ func takeHops(ctx context.Context, v any) (context.Context, bool) {
 	return caller.WithHops(ctx, int(n)), true
 }
 
-func checkMetaKey(ctx context.Context, v any) (context.Context, bool) {
+// takeMetaKey takes the execution whose call it is from the key, which is execution/node/item.
+func takeMetaKey(ctx context.Context, v any) (context.Context, bool) {
 	key, ok := v.(string)
-	return ctx, ok && key != "" && len(key) <= maxMetaKey
+	if !ok || key == "" || len(key) > maxMetaKey {
+		return ctx, false
+	}
+	if id, _, found := strings.Cut(key, "/"); found {
+		ctx = caller.WithOrigin(ctx, id)
+	}
+	return ctx, true
 }

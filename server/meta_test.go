@@ -87,3 +87,13 @@ func TestForgedMetaIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// The key of a call says of which execution it is.
+func TestKeyOfACallNamesItsExecution(t *testing.T) {
+	for key, want := range map[string]string{"e/n": "e", "e/n/3": "e", "k": "", "/n": "", "e/": "e"} {
+		ctx, err := takeMeta(t.Context(), map[string]any{"runplane/idempotency_key": key})
+		if got := caller.Origin(ctx); err != nil || got != want {
+			t.Errorf("%s: %q, %v", key, got, err)
+		}
+	}
+}

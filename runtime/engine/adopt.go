@@ -22,18 +22,18 @@ func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first [
 	switch {
 	case r.stopping:
 		r.mu.Unlock()
-		r.slots.Release(1)
+		r.endPlace(x)
 		r.store.Release(x.lease, r.store.Now())
 		answer(first, schemas.Errorf(schemas.CodeUnavailable, "the runtime is stopping").WithHint("try again when it is back"))
 		return
 	case old != nil && lease == nil && !old.isClosed(): // another request with the same idempotency key is creating it
 		r.mu.Unlock()
-		r.slots.Release(1)
+		r.endPlace(x)
 		answer(first, errReleased)
 		return
 	case old != nil && old.takeLease(lease, sent):
 		r.mu.Unlock()
-		r.slots.Release(1)
+		r.endPlace(x)
 		return
 	}
 	r.owned[x.ID] = o
@@ -41,7 +41,7 @@ func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first [
 	r.mu.Unlock()
 	go func() {
 		defer r.owners.Done()
-		defer r.slots.Release(1)
+		defer r.endPlace(x)
 		if old != nil { // what it knows comes first
 			select {
 			case <-old.left:

@@ -22,7 +22,7 @@ func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Sub
 	if err != nil {
 		return fmt.Errorf("encode plan: %w", err)
 	}
-	h := journal.Head{TreeSince: sub.began, Principal: caller.From(ctx).Principal, Hops: caller.Hops(ctx), Execution: schemas.Execution{
+	h := journal.Head{TreeSince: sub.began, CalledBy: sub.calledBy, Principal: caller.From(ctx).Principal, Hops: caller.Hops(ctx), Execution: schemas.Execution{
 		ExecutionID: id, Name: p.Definition.Plan.Name, SessionID: sub.SessionID, RerunOf: sub.RerunOf, Workflow: sub.Workflow,
 		ParentID: sub.parent, CreatedAt: r.store.Now(), ScheduledAt: sub.ScheduledAt,
 	}}
@@ -39,7 +39,23 @@ func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Sub
 			return err
 		}
 	}
-	if !r.running.Load() || !r.queue.StartsAtOnce(ctx, sub.parent != "") || !r.slots.TryAcquire(1) {
+	if sub.calledBy != "" {
+		atOnce := r.running.Load() && r.queue.Paused(ctx) == nil
+		if atOnce {
+			if err := r.takeApart(ctx, x); err != nil {
+				return err
+			}
+		}
+		switch err := r.pay(ctx, sub.calledBy, id); {
+		case err != nil && atOnce:
+			r.endPlace(x)
+			return err
+		case err != nil:
+			return err
+		case !atOnce:
+			return r.createQueued(ctx, x, sub, base)
+		}
+	} else if !r.running.Load() || !r.queue.StartsAtOnce(ctx, sub.parent != "") || !r.slots.TryAcquire(1) {
 		return r.createQueued(ctx, x, sub, base)
 	}
 	err = r.createOwned(ctx, x, sub, base)

@@ -77,6 +77,7 @@ type Engine struct {
 	stopping bool                // nothing is adopted any more
 	owners   sync.WaitGroup      // owners, their calls, and what follows their commits
 	slots    *semaphore.Weighted // executions in memory
+	apart    apart
 	children *semaphore.Weighted // that are read, created or changed for their parents
 
 	childWork   childWork
@@ -98,7 +99,7 @@ func New(c Config) *Engine {
 		Reader: c.Journal.Reader(), store: c.Store, log: c.Log, sessions: c.Sessions, states: c.States, capabilities: c.Capabilities,
 		journal: c.Journal, queue: c.Queue, observers: []Observer{feedObserver{c.Feed}}, feed: c.Feed, limits: c.Limits,
 		newID: c.NewID, random: c.Random, worker: c.Store.Worker(), written: records.NewDirty[store.Key](maxWritten),
-		owned: map[string]*owner{}, slots: semaphore.NewWeighted(int64(c.Limits.MaxExecutions)),
+		owned: map[string]*owner{}, apart: newApart(c.Limits.MaxExecutions), slots: semaphore.NewWeighted(int64(c.Limits.MaxExecutions)),
 		alone: semaphore.NewWeighted(1), children: semaphore.NewWeighted(childrenAtOnce), childWork: childWork{next: map[string]func(){}},
 		room: room{limit: c.Limits.MaxItemsInMemory}, stop: make(chan struct{}),
 	}

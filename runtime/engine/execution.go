@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -21,16 +23,17 @@ type execution struct {
 
 	latest atomic.Pointer[journal.Head] // as it was last read or committed
 
-	uncertain   []pendingCall // started by commits that may or may not have happened; none of them was made yet
-	changed     bool          // another process has committed since this one did: the wake may be of its commit
-	unconfirmed bool          // a commit that had to be durable ended without confirmation
-	marked      bool          // its head may bear the mark of this process (guard.go)
-	guard       guard         // of the work on it
-	recovering  bool          // the turn counts a recovery, and evaluates nothing
-	alone       bool          // it holds Engine.alone
-	items       int           // those for which it has room in Engine.room
-	unread      error         // it was released, as it is not to be read; nil: it was not
-	folds       int           // how often the state was read from the store
+	uncertain   []pendingCall       // started by commits that may or may not have happened; none of them was made yet
+	changed     bool                // another process has committed since this one did: the wake may be of its commit
+	unconfirmed bool                // a commit that had to be durable ended without confirmation
+	marked      bool                // its head may bear the mark of this process (guard.go)
+	guard       guard               // of the work on it
+	recovering  bool                // the turn counts a recovery, and evaluates nothing
+	alone       bool                // it holds Engine.alone
+	apart       *semaphore.Weighted // of which it has a place, see apart; nil: it has one of Engine.slots
+	items       int                 // those for which it has room in Engine.room
+	unread      error               // it was released, as it is not to be read; nil: it was not
+	folds       int                 // how often the state was read from the store
 
 	family     *family
 	waits      *waits

@@ -32,6 +32,7 @@ type Submit struct {
 	began     time.Time       // of a child: when the root of its tree was created
 	budget    *schemas.Budget // of a child: what its parent grants it
 	places    int             // of a child: see [schemas.Event]
+	calledBy  string          // see [journal.Head]
 	session   schemas.Value   // what expressions read of the session; Execute takes it from the session
 }
 
@@ -74,6 +75,11 @@ func (r *Engine) Execute(ctx context.Context, sub Submit) (schemas.Execution, er
 	if err := r.capabilities.Quotas.Execution(ctx, caller.From(ctx).Principal, sub.SessionID); err != nil {
 		return schemas.Execution{}, err
 	}
+	payer, err := r.payer(ctx)
+	if err != nil {
+		return schemas.Execution{}, err
+	}
+	sub.calledBy = payer
 	if err := r.create(ctx, id, program, sub); err != nil {
 		return schemas.Execution{}, err
 	}

@@ -18,10 +18,11 @@ import (
 type Head struct {
 	schemas.Execution
 	Principal string `json:"principal"`
-	Hops      int    `json:"hops,omitempty"` // see package caller
-	Seq       int64  `json:"seq"`            // of the last event
-	Snapshot  int64  `json:"snapshot"`       // Seq of the last event that the snapshot covers; 0: there is none
-	Tail      int    `json:"tail"`           // bytes of events after the snapshot
+	Hops      int    `json:"hops,omitempty"`      // see package caller
+	CalledBy  string `json:"called_by,omitempty"` // the execution whose tree made it by a call to this runtime, in whose budget it counts
+	Seq       int64  `json:"seq"`                 // of the last event
+	Snapshot  int64  `json:"snapshot"`            // Seq of the last event that the snapshot covers; 0: there is none
+	Tail      int    `json:"tail"`                // bytes of events after the snapshot
 
 	SnapshotBytes int `json:"snapshot_bytes,omitempty"` // of the snapshot; 0 also where an earlier version wrote it
 

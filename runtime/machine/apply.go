@@ -51,6 +51,7 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventPriority:     {from: active, apply: prioritised},
 	schemas.EventRolledBack:   {from: active, apply: rolledBack},
 	schemas.EventGranted:      {from: active, apply: granted},
+	schemas.EventCalled:       {from: active, apply: called},
 	schemas.EventSignal:       {from: active, apply: signalled},
 	schemas.EventCompensating: {from: []schemas.Status{schemas.StatusRunning, schemas.StatusCancelling}, apply: compensating},
 	schemas.EventFinished:     {from: finishable, apply: finished},

@@ -27,6 +27,9 @@ func granted(s *State, _ int, e *schemas.Event) {
 	}
 }
 
+// called: a call of its tree came back to this runtime, which made an execution of it.
+func called(s *State, _ int, _ *schemas.Event) { s.ChildrenMade++ }
+
 func prioritised(s *State, _ int, e *schemas.Event) { s.Priority = e.Priority }
 
 func started(s *State, _ int, e *schemas.Event) {
