@@ -3,7 +3,8 @@ package engine
 // Load is how much this process runs now.
 type Load struct {
 	InMemory    int   // executions that it owns
-	Capacity    int   // how many it may own
+	Apart       int   // of those, with a place apart
+	Capacity    int   // how many others it may own
 	Items       int   // of their for_each nodes
 	MaxItems    int   // about how many those may be
 	Roomless    int   // executions that wait until there are fewer
@@ -18,6 +19,9 @@ func (r *Engine) Load() Load {
 	l := Load{InMemory: len(r.owned), Capacity: r.limits.MaxExecutions, MaxItems: r.room.limit}
 	l.Items, l.Roomless = r.room.load(r.store.Now())
 	for _, o := range r.owned {
+		if o.x.apart != nil {
+			l.Apart++
+		}
 		if err := o.lastError.Load(); err != nil {
 			l.CommitError = *err
 			l.Uncommitted++

@@ -177,7 +177,7 @@ func (h *Health) checkExecutions() schemas.Check {
 		c.Message = fmt.Sprintf("%d executions wait for memory: the for_each nodes of others have %d items (limit %d, limits.max_items_in_memory)",
 			l.Roomless, l.Items, l.MaxItems)
 		c.Cure = "they go on when those have ended: raise limits.max_items_in_memory, or add a replica"
-	case l.InMemory >= l.Capacity:
+	case l.InMemory-l.Apart >= l.Capacity:
 		c.Status, c.Cure = schemas.HealthDegraded, "new executions wait until others end: raise limits.max_executions, or add a replica"
 	}
 	return c
