@@ -75,8 +75,8 @@ func TestExecutionWhoseReadingKillsIsNotReadAgainOnRedis(t *testing.T) {
 		dying = storetest.Crash(c.Store, 0, storetest.CrashBefore)
 		c.Store = &unreadable{Store: dying, die: dying.Die}
 	})
-	root := first.begin(t, largePlan(false, `{"id":"w","wait":"2s"},{"id":"p","set":1,"depends_on":["w"]}`))
 	other := first.begin(t, `{"plan":"v1","nodes":[{"id":"b","capability":"r.idempotent","inputs":{"take":"3s"}}]}`)
+	root := first.begin(t, largePlan(false, `{"id":"w","wait":"2s"},{"id":"p","set":1,"depends_on":["w"]}`))
 	eventually(t, "the replica dies", dying.Crashed)
 	second := onRedis(t, w, redis.Options{URL: url}, configure, func(c *Config) {
 		c.Store = &unreadable{Store: c.Store, die: func() { t.Error("it was read again") }}

@@ -27,17 +27,17 @@ func itemsPlan(take string, lists ...int) string {
 // The items of all executions in memory together are bounded, also when a process takes over executions that have theirs already. Those for
 // which there is no room wait, and none waits for ever: not two that have some and want more, nor one that wants more than there is.
 func TestItemsInMemoryAreBounded(t *testing.T) {
-	const limit = 192
+	const limit = 64
 	bounded := func(c *Config) { c.Limits.MaxItemsInMemory = limit }
 	for name, tt := range map[string]struct {
 		plans []string
 		most  int // items of all of them in memory
 	}{
-		"many":                       {[]string{itemsPlan("30s", 60), itemsPlan("30s", 60), itemsPlan("30s", 60), itemsPlan("30s", 60), itemsPlan("30s", 60)}, limit},
-		"two that want more":         {[]string{itemsPlan("30s", 100, 90), itemsPlan("30s", 92, 100), itemsPlan("30s", 100, 100)}, limit + limit/4 + 12},
-		"one that wants too much":    {[]string{itemsPlan("10s", 300), itemsPlan("10s", 60), itemsPlan("10s", 100), itemsPlan("10s", 190)}, limit/4 + 300},
-		"few do not wait for many":   {[]string{itemsPlan("30m", 190), itemsPlan("30s", 3), itemsPlan("30s", 2, 1)}, limit + limit/4},
-		"that are in one plan, each": {[]string{`{"plan":"v1","nodes":[{"id":"c","for_each":"${lists.range(4)}","workflow":{"definition":` + itemsPlan("30s", 100) + `}}],"output":1}`}, limit + limit/4},
+		"many":                       {[]string{itemsPlan("30s", 20), itemsPlan("30s", 20), itemsPlan("30s", 20), itemsPlan("30s", 20)}, limit},
+		"two that want more":         {[]string{itemsPlan("30s", 33, 30), itemsPlan("30s", 31, 33), itemsPlan("30s", 33, 33)}, limit/4 + 66},
+		"one that wants too much":    {[]string{itemsPlan("10s", 100), itemsPlan("10s", 20), itemsPlan("10s", 33), itemsPlan("10s", 63)}, limit/4 + 100},
+		"few do not wait for many":   {[]string{itemsPlan("30m", 64), itemsPlan("30s", 1), itemsPlan("30s", 1)}, limit + limit/4},
+		"that are in one plan, each": {[]string{`{"plan":"v1","nodes":[{"id":"c","for_each":"${lists.range(3)}","workflow":{"definition":` + itemsPlan("30s", 33) + `}}],"output":1}`}, limit + limit/4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
@@ -48,7 +48,7 @@ func TestItemsInMemoryAreBounded(t *testing.T) {
 				}
 				waited := false
 				watch := func(d time.Duration) {
-					for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(d / 120) {
+					for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(d / 60) {
 						synctest.Wait()
 						l := p.Executions.Load()
 						waited = waited || l.Roomless > 0
