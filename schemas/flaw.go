@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -331,5 +332,5 @@ func pointerAt(doc []byte, offset, maxDepth int) string {
 			at = PointerTo(at, Cut(l.name, maxFlawText, Ellipsis))
 		}
 	}
-	return Cut(at, 4*maxFlawText, Ellipsis)
+	return Cut(strings.ToValidUTF8(at, "\ufffd"), 4*maxFlawText, Ellipsis) // of a text that is not JSON, a name may have other bytes
 }
