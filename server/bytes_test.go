@@ -315,7 +315,7 @@ func TestSubscriptionHasTheExactID(t *testing.T) {
 
 // What mcp-go would say about params of a wrong shape are words of encoding/json; and it repeats names.
 func TestParamsOfAnotherShape(t *testing.T) {
-	long := strings.Repeat("n", maxMessage/2)
+	long := strings.Repeat("n", 64<<10)
 	for _, d := range doors {
 		t.Run(d.name, func(t *testing.T) {
 			ask := d.open(t, New(Config{Methods: newWorld().methods()}))
