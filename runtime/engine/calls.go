@@ -68,8 +68,10 @@ func (o *owner) makeCall(c pendingCall) {
 	if f.once() && o.x.State.Units[c.unit].Phase == units.PhaseRun {
 		attempt.Late = o.r.lateAnswer(o.x.ID, c, time.Now())
 	}
+	o.r.inputs.Add(int64(len(c.inputs)))
 	o.r.owners.Go(func() {
 		growStack()
+		defer o.r.inputs.Add(-int64(len(c.inputs)))
 		defer cancel(nil)
 		began := time.Now()
 		res, err := o.r.capabilities.Attempt(ctx, attempt)

@@ -82,6 +82,7 @@ type Engine struct {
 
 	childWork   childWork
 	uncommitted uncommitted
+	inputs      atomic.Int64 // bytes of the inputs of calls in flight, and of those that turns start; see turn.crowded
 	room        room
 	alone       *semaphore.Weighted // held while an execution is evaluated or read that may kill the process
 

@@ -15,6 +15,7 @@ type Limits struct {
 	MaxOutput        int           // bytes of one output that expressions read and a binding may make; 1 MiB
 	MaxCached        int64         // bytes that executions in memory keep together to read them again; [journal.DefaultCached]
 	Large            int           // from how many bytes on an execution is read alone, and not again if that kills the process; [journal.DefaultLarge]
+	MaxInputs        int64         // bytes of the inputs of all calls in flight, of which each execution may have one more; 64 MiB
 	MaxItemsInMemory int           // items of for_each nodes of all executions in memory, see room; 100,000
 	MaxExecutions    int           // executions in memory at once; 256
 	MaxParallel      int           // attempts of one execution in flight; 32. A plan may set fewer
@@ -42,6 +43,7 @@ func (l Limits) WithDefaults() Limits {
 	l.Plan.MaxBound = cmp.Or(l.Plan.MaxBound, l.MaxOutput)
 	l.Plan.MaxPassed = cmp.Or(l.Plan.MaxPassed, 64<<20)
 	l.MaxCached = cmp.Or(l.MaxCached, journal.DefaultCached)
+	l.MaxInputs = cmp.Or(l.MaxInputs, 64<<20)
 	l.MaxItemsInMemory = cmp.Or(l.MaxItemsInMemory, 100_000)
 	l.MaxExecutions = cmp.Or(l.MaxExecutions, 256)
 	l.MaxParallel = cmp.Or(l.MaxParallel, 32)

@@ -8,6 +8,7 @@ type Load struct {
 	Items       int   // of their for_each nodes
 	MaxItems    int   // about how many those may be
 	Roomless    int   // executions that wait until there are fewer
+	Inputs      int64 // bytes of the inputs of calls in flight
 	Uncommitted int   // of InMemory, those whose last commit failed
 	CommitError error // why one of those failed; nil: none did
 }
@@ -16,7 +17,7 @@ type Load struct {
 func (r *Engine) Load() Load {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := Load{InMemory: len(r.owned), Capacity: r.limits.MaxExecutions, MaxItems: r.room.limit}
+	l := Load{InMemory: len(r.owned), Capacity: r.limits.MaxExecutions, MaxItems: r.room.limit, Inputs: r.inputs.Load()}
 	l.Items, l.Roomless = r.room.load(r.store.Now())
 	for _, o := range r.owned {
 		if o.x.apart != nil {

@@ -22,6 +22,9 @@ func (t *turn) scope(unit int) journal.Scope { return t.r.journal.Scope(t.ctx, t
 func (t *turn) start(unit int) {
 	s := t.x.State
 	n, u, sc := s.Node(unit), &s.Units[unit], t.scope(unit)
+	if s.Target(unit) != nil && (n.ForEach == nil || s.IsItem(unit)) && t.crowded() {
+		return
+	}
 	if n.When != nil && !s.IsItem(unit) && u.First.IsZero() && u.Attempts == 0 {
 		ok, err := n.When.Bool(t.ctx, sc, t.r.limits.Plan.Limits)
 		if err != nil {

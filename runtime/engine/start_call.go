@@ -10,6 +10,12 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
+// crowded reports whether a call has to wait until another one of the execution has ended, because the inputs of the calls in flight of
+// all executions take as much memory as they may. An execution that makes no call never waits, so none waits for another one.
+func (t *turn) crowded() bool {
+	return t.r.inputs.Load() >= t.r.limits.MaxInputs && (t.x.State.InFlight() > 0 || t.inputs > 0)
+}
+
 // startCall binds the arguments of a unit and starts its call, or holds the unit for a review first.
 func (t *turn) startCall(unit int) {
 	s := t.x.State
@@ -77,6 +83,8 @@ func (t *turn) keepInputs(unit int, e *schemas.Event, inputs json.RawMessage) {
 // addCall adds a call to those that are made after the commit.
 func (t *turn) addCall(unit, attempt int, target *plan.Target, inputs json.RawMessage) {
 	hash, effect, _ := t.x.State.CallDefinition(unit)
+	t.inputs += len(inputs)
+	t.r.inputs.Add(int64(len(inputs)))
 	t.result.calls = append(t.result.calls, pendingCall{
 		unit: unit, attempt: attempt, name: t.x.State.Name(unit), target: target, inputs: inputs, hash: hash, effect: effect,
 		key: t.callKey(unit, inputs), at: t.now,

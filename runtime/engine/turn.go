@@ -23,6 +23,7 @@ type turn struct {
 	steps  uint64 // of expressions of the execution, when the turn began
 	apart  int    // bytes of values that are stored in records of their own
 	held   int    // bytes of values of the events; see uncommitted
+	inputs int    // bytes of the inputs of calls that it starts
 	result stepResult
 	err    error // ends the turn
 
@@ -96,12 +97,16 @@ const maxSteps = 4_000_000
 // maxApart limits the bytes of one commit in records of their own; the store holds a second copy of them until it has written them.
 const maxApart = 8 << 20
 
+// maxInputsOfTurn limits the bytes of the inputs of calls that one commit starts, which are in memory until they are made and have ended.
+const maxInputsOfTurn = 4 << 20
+
 // full reports whether the commit holds as much as it may.
 func (t *turn) full() bool { return len(t.events) >= maxEvents || t.enough(0) }
 
 // enough reports whether expressions took, or made, as much as they may in one commit that has more than some events.
 func (t *turn) enough(events int) bool {
-	return len(t.events) > events && (t.x.Steps()-t.steps >= maxSteps || t.apart >= maxApart || t.held > 0 && t.r.uncommitted.full())
+	return len(t.events) > events &&
+		(t.x.Steps()-t.steps >= maxSteps || t.apart >= maxApart || t.inputs >= maxInputsOfTurn || t.held > 0 && t.r.uncommitted.full())
 }
 
 // advance does what is due, until nothing is.

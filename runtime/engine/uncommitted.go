@@ -64,8 +64,10 @@ func (t *turn) hold(bytes int) {
 	}
 }
 
-// release ends what hold has counted.
+// release ends what hold has counted, and gives the count of the inputs to the calls that are made now.
 func (t *turn) release() {
+	t.r.inputs.Add(-int64(t.inputs))
+	t.inputs = 0
 	if t.held > 0 {
 		t.r.uncommitted.add(-t.held)
 		t.held = 0
