@@ -33,6 +33,7 @@ const (
 	CodeExpressionError Code = "expression_error"
 	CodeCapabilityDrift Code = "capability_drift"
 	CodeOutcomeUnknown  Code = "outcome_unknown"
+	CodeRepeatExhausted Code = "repeat_exhausted"
 	CodeCancelled       Code = "cancelled"
 	CodeInternal        Code = "internal"
 )
@@ -63,6 +64,7 @@ var codes = map[Code]struct {
 	CodeExpressionError: {false, "correct the expression"},
 	CodeCapabilityDrift: {false, "the tool changed since the plan was accepted; validate the plan again"},
 	CodeOutcomeUnknown:  {false, "find out whether the call happened, then resume_execution with a patch: retry, skip or output"},
+	CodeRepeatExhausted: {false, "nodes.<id>.output has what its rounds gave; raise repeat.max or repeat.timeout, or correct until"},
 	CodeCancelled:       {false, "it was cancelled; start it again if that was a mistake"},
 	CodeInternal:        {false, "this is a defect of the runtime; its log has the details"},
 }

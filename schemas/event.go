@@ -37,6 +37,8 @@ const (
 	EventNodeExpanded  EventType = "node_expanded"
 	EventNodeFellBack  EventType = "node_fell_back"
 	EventNodeVerifying EventType = "node_verifying"
+	EventRoundEnded    EventType = "node_round_ended"
+	EventNodeRepeated  EventType = "node_repeated"
 	EventNodeNotDone   EventType = "node_verified_not_done"
 	EventNodeNotYet    EventType = "node_verified_not_yet"
 	EventNodeCallEnded EventType = "node_call_ended"
@@ -58,6 +60,7 @@ type Event struct {
 	Node       string     `json:"node,omitempty"`
 	Item       *int       `json:"item,omitempty" jsonschema:"description=index of the for_each item it is about"`
 	Attempt    int        `json:"attempt,omitempty"`
+	Round      *int       `json:"round,omitempty" jsonschema:"description=of a node with repeat; from 0"`
 	Status     Status     `json:"status,omitempty"`
 	Output     Value      `json:"output,omitempty"`
 	Text       string     `json:"text,omitempty"`

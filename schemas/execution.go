@@ -57,7 +57,7 @@ const (
 	NodeReady NodeStatus = "ready"
 	// NodeRunning: an attempt is in flight, or a timer runs.
 	NodeRunning NodeStatus = "running"
-	// NodeBackingOff: an attempt failed and the next one is due later.
+	// NodeBackingOff: an attempt failed and the next one is due later, or the next round of a node with repeat is.
 	NodeBackingOff NodeStatus = "backing_off"
 	// NodeHeld: waits for a decision; waiting_for says for which.
 	NodeHeld NodeStatus = "held"
@@ -175,6 +175,7 @@ type WaitingFor struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
 	MayRunUntil *time.Time `json:"may_still_run_until,omitempty" jsonschema:"description=until when the call of unknown outcome may still run; a retry before needs force"`
+	Rounds      int        `json:"rounds,omitempty" jsonschema:"description=that a node with repeat has made"`
 }
 
 // NodeView is one node of an execution as callers see it.
@@ -193,6 +194,8 @@ type NodeView struct {
 	OutputRef  *OutputRef `json:"output_ref,omitempty" jsonschema:"description=instead of an output over 8 KiB; read it with get_node_output"`
 	Items      *Items     `json:"items,omitempty" jsonschema:"description=of a node with for_each"`
 	Child      string     `json:"execution_id,omitempty" jsonschema:"description=the execution that runs a workflow node"`
+	Rounds     int        `json:"rounds,omitempty" jsonschema:"description=that a node with repeat has made"`
+	NextAt     *time.Time `json:"next_at,omitempty" jsonschema:"description=when its next round is due"`
 }
 
 // Items counts the items of a for_each node and lists the errors of the first that failed.
@@ -271,6 +274,7 @@ type NodeMetrics struct {
 	Attempts    int        `json:"attempts"`
 	CallMS      float64    `json:"call_ms" jsonschema:"description=sum of its attempts"`
 	OutputBytes int64      `json:"output_bytes,omitempty"`
+	Rounds      int        `json:"rounds,omitempty" jsonschema:"description=that a node with repeat has made"`
 
 	TurnedAway map[Code]int `json:"turned_away,omitempty"`
 }

@@ -70,6 +70,8 @@ type Node struct {
 	MaxItems    int      `json:"max_items,omitempty" jsonschema:"minimum=1,maximum=10000,description=a longer list fails the node"`
 	MinSuccess  *int     `json:"min_success,omitempty" jsonschema:"minimum=0,description=number of items that must succeed; the output of a failed or skipped one is null"`
 
+	Repeat *Repeat `json:"repeat,omitempty" jsonschema:"description=the call is made again until a condition holds; the output is the last one or what was collected"`
+
 	Timeout          Duration `json:"timeout,omitempty" jsonschema:"description=longest time of one attempt"`
 	TotalTimeout     Duration `json:"total_timeout,omitempty" jsonschema:"description=longest time of all attempts together"`
 	QueueTimeout     Duration `json:"queue_timeout,omitempty" jsonschema:"description=longest wait of a ready node for a free slot"`
@@ -85,6 +87,18 @@ type Node struct {
 
 	Strays []Stray `json:"-"` // fields that are none of a node's, for the compiler, which knows the arguments of the capability
 	Effect Effect  `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=a stricter effect than the tool's own"`
+}
+
+// Repeat has the call of a node made again, in rounds, until a condition holds. Its expressions read the answer of the round as
+// ${output.…}, that of the round before as ${previous.…}, null at first, and the number of the round as ${index}, from 0. The inputs of
+// the node read previous and index too.
+type Repeat struct {
+	Until   string   `json:"until" jsonschema:"description=${…} condition over output and previous and index; true ends the node"`
+	Every   string   `json:"every,omitempty" jsonschema:"description=pause before the next round: a duration or a ${…} that gives one; default 5s or with collect none"`
+	Timeout Duration `json:"timeout,omitempty" jsonschema:"description=no round starts later than this after the first one"`
+	Max     int      `json:"max,omitempty" jsonschema:"minimum=1,maximum=10000,description=most rounds; default 1000"`
+	Collect string   `json:"collect,omitempty" jsonschema:"description=${…} that each round adds to the output; a list adds its items"`
+	Once    bool     `json:"once,omitempty" jsonschema:"description=true: a call with the effect once may be repeated; each round then has its effect"`
 }
 
 // WaitFor names the event or the state that a node waits for; exactly one is given. A plan may write the bare name of an event.
@@ -236,6 +250,8 @@ type Explain struct {
 	Reviews      []string   `json:"reviews" jsonschema:"description=nodes that wait for a person"`
 	OnceNodes    []string   `json:"once_nodes" jsonschema:"description=nodes that are never repeated without a decision"`
 	Secrets      []string   `json:"secrets,omitempty" jsonschema:"description=names of the secrets that calls are sent with"`
+
+	Repeats []string `json:"repeats,omitempty" jsonschema:"description=nodes that make their call again; with their most rounds"`
 
 	MaxExecutions int `json:"max_executions" jsonschema:"description=executions of workflow nodes; at every depth; if every list is as long as its limit"`
 	MaxItems      int `json:"max_items" jsonschema:"description=items of for_each nodes; at every depth"`

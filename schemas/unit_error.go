@@ -1,8 +1,8 @@
 package schemas
 
-// UnitError says that one item of a for_each node, or a node itself, failed; expressions read a list of them as nodes.<id>.errors.
+// UnitError says that one item of a for_each node, a round of one with repeat, or a node itself failed; expressions read a list of them as nodes.<id>.errors.
 type UnitError struct {
-	Index   int    `json:"index" jsonschema:"description=of the item; 0 of a node without for_each"`
+	Index   int    `json:"index" jsonschema:"description=of the item; or of the round of a node with repeat; 0 of other nodes"`
 	Code    Code   `json:"code"`
 	Message string `json:"message"`
 }

@@ -58,3 +58,16 @@ func (o *Object) UnmarshalJSON(b []byte) error {
 func (Object) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{}}
 }
+
+// JoinLists joins two JSON lists without blanks around them; an empty text is none.
+func JoinLists(a, b Value) Value {
+	switch {
+	case len(a) <= len("[]"):
+		return b
+	case len(b) <= len("[]"):
+		return a
+	}
+	joined := make(Value, 0, len(a)+len(b))
+	joined = append(append(joined, a[:len(a)-1]...), ',')
+	return append(joined, b[1:]...)
+}

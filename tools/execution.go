@@ -189,7 +189,7 @@ func Execution() []Method {
 				`{"plan":"v1","nodes":[{"id":"a","capability":"files.read","inputs":{"path":"x.txt"}},`+
 				`{"id":"b","capability":"files.write","inputs":{"path":"y.txt","text":"${nodes.a.output.text}"}}],"output":"${nodes.b.output}"}. `+
 				`A reference such as ${nodes.a.output} makes b run after a. Other kinds of nodes: set (a value), wait (10m), wait_for (an event, a `+
-				`state), review (asks a person), workflow (a nested plan). Any node may have when, for_each (with item and index), retry, timeout, `+
+				`state), review (asks a person), workflow (a nested plan). Any node may have when, for_each (item, index), repeat (until), retry, timeout, `+
 				`fallback, on_error, compensate. Returns the execution with its output, or its state so far when the wait ends first: then call `+
 				`get_execution_status. cancel_execution stops it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executePlan, r Request) (schemas.Execution, error) {

@@ -47,6 +47,7 @@ type Limits struct {
 	MaxPlanBytes    int `json:"max_plan_bytes,omitempty"`
 	MaxOutputBytes  int `json:"max_output_bytes,omitempty"`
 	MaxMessageBytes int `json:"max_message_bytes,omitempty"`
+	MaxListBytes    int `json:"max_list_bytes,omitempty"`
 	MaxExecutions   int `json:"max_executions,omitempty"`
 	MaxQueued       int `json:"max_queued,omitempty"`
 	MaxParallel     int `json:"max_parallel,omitempty"`
@@ -160,6 +161,10 @@ var settings = []setting{
 		key: "limits.max_message_bytes", standard: "67108864", min: 1 << 20, max: 512 << 20,
 		about: "largest answer of a realm in bytes, and largest value that a path alone passes from node to node",
 		at:    func(c *Config) any { return &c.Limits.MaxMessageBytes },
+	}, {
+		key: "limits.max_list_bytes", standard: "16777216", min: 1 << 10, max: 1 << 30,
+		about: "largest list in bytes that a node with for_each makes of its outputs, or one with repeat collects",
+		at:    func(c *Config) any { return &c.Limits.MaxListBytes },
 	}, {
 		key: "limits.max_executions", standard: "256", min: 1, max: 100_000,
 		about: "executions that run at once in this process; the others wait in the queue by priority",

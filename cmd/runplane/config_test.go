@@ -58,7 +58,7 @@ func clientFile(path, text string, env ...string) world {
 
 func defaultLimits() Limits {
 	return Limits{
-		MaxNodes: 1000, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxMessageBytes: 64 << 20, MaxExecutions: 256, MaxQueued: 10_000, MaxParallel: 32,
+		MaxNodes: 1000, MaxPlanBytes: 256 << 10, MaxOutputBytes: 1 << 20, MaxListBytes: 16 << 20, MaxMessageBytes: 64 << 20, MaxExecutions: 256, MaxQueued: 10_000, MaxParallel: 32,
 		MaxWaitSeconds: 25, MaxCacheBytes: 32 << 20, MaxEvaluation: 128 << 20,
 		MaxSessionBytes: 64 << 10, MaxStateBytes: 256 << 10, MaxDepth: 100, MaxSessions: 10_000, MaxStates: 100_000,
 		MaxTreeExecutions: 10_000, MaxTreeOpen: 1000, MaxTreeCalls: 100_000, MaxTreeItems: 100_000, MaxItemsInMemory: 100_000, MaxTreeEvents: 1_000_000,
@@ -199,7 +199,7 @@ func TestOverriddenValues(t *testing.T) {
 func TestEverySettingHasItsSources(t *testing.T) {
 	samples := map[string]string{
 		"store": "mem:", "shards": "7", "http": "127.0.0.1:9", "operator": "true", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
-		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_message_bytes": "7777777", "limits.max_executions": "7", "limits.max_queued": "7", "limits.max_parallel": "7",
+		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_list_bytes": "7777", "limits.max_message_bytes": "7777777", "limits.max_executions": "7", "limits.max_queued": "7", "limits.max_parallel": "7",
 		"limits.max_wait_seconds": "7", "limits.max_cache_bytes": "7777", "limits.max_evaluation_bytes": "77777777", "limits.start_timeout": "7s", "limits.probe_every": "7s", "limits.lease": "7s",
 		"limits.max_tree_executions": "7", "limits.max_tree_open": "7", "limits.max_tree_calls": "7", "limits.max_tree_items": "7", "limits.max_items_in_memory": "777", "limits.max_tree_events": "777",
 		"limits.max_tree_bytes": "7777", "limits.max_tree_evaluation": "7s", "limits.max_tree_time": "7h",

@@ -36,6 +36,8 @@ func (t *turn) act(a machine.Action) {
 		}
 	case machine.Undo:
 		t.undo(a.Unit)
+	case machine.Ask:
+		t.ask(a.Unit)
 	case machine.Join:
 		t.joinItems(a.Unit)
 	case machine.Finish:
@@ -56,6 +58,8 @@ func (t *turn) panicked(a machine.Action, changed bool, p any) {
 		e := t.x.State.Event(schemas.EventCompensationFailed, a.Unit)
 		e.Error = err.WithOutcome(schemas.NotRun)
 		t.emit(e)
+	case a.Kind == machine.Ask:
+		t.repeatFails(a.Unit, "repeat", nil, err)
 	default:
 		t.failUnit(a.Unit, "", err)
 	}

@@ -32,7 +32,7 @@ func (o *owner) callEnded(c pendingCall, res *call.Result, err error, took time.
 			return nil, nil
 		}
 		u := &s.Units[c.unit]
-		e := s.Event(schemas.EventNodeSucceeded, c.unit)
+		e := s.Succeeded(c.unit)
 		e.Attempt, e.DurationMS = c.attempt, float64(took.Microseconds())/1000
 		switch u.Phase {
 		case units.PhaseUndo:

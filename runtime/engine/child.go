@@ -176,7 +176,7 @@ func (r *Engine) childEnded(unit int, h journal.Head) Decision {
 			return nil, nil
 		}
 		if h.Status == schemas.StatusSucceeded {
-			e := s.Event(schemas.EventNodeSucceeded, unit)
+			e := s.Succeeded(unit)
 			e.Attempt, e.Output, e.Degraded, e.Budget = s.Units[unit].Attempts, h.Output, h.Degraded, h.Used
 			if h.OutputRef != nil {
 				raw, err := r.journal.Output(r.storeCtx, h.ExecutionID, journal.OutputNode, nil, h.OutputRef)

@@ -37,6 +37,10 @@
 // can create it exactly once, also after a crash (child.go). The replica that commits the child's end notifies the parent; a parent with
 // children also checks them now and then (family.go). Children are suspended and resumed with their parent (child_suspend.go).
 //
+// A node with repeat makes its call in rounds (repeat.go). After each of them the turn evaluates what the plan says; then the node ends, or the
+// execution sleeps until the next round as it does for a wait. What is collected goes into records of their own in pieces, so that a round
+// costs the same however many there were.
+//
 // A process that dies by what it evaluates must not take the next one with it: the head of an execution is marked while its evaluation takes
 // long or much memory, and who finds the mark of another process holds the execution (guard.go, recovery.go).
 //

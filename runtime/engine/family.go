@@ -67,7 +67,7 @@ func (f *family) applying(t *turn, e *schemas.Event) func() {
 	f.sync = f.sync || e.Type == schemas.EventSuspending || e.Type == schemas.EventResumed
 	first, last := 0, len(s.Units)
 	switch {
-	case e.Type == schemas.EventNodeSucceeded:
+	case e.Type == schemas.EventNodeSucceeded, e.Type == schemas.EventRoundEnded:
 		return nil
 	case machine.AboutNode(e.Type):
 		unit, ok := s.Unit(e.Node, e.Item)

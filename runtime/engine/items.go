@@ -62,9 +62,9 @@ func (t *turn) joinItems(unit int) {
 		default:
 			b.Write(v)
 		}
-		if b.Len() > maxJoined {
-			t.failUnit(unit, "for_each", schemas.Errorf(schemas.CodePayloadTooLarge, "the outputs of the items exceed %d bytes in all", maxJoined).
-				WithHint("let the capability answer with less for each item"))
+		if b.Len() > t.r.limits.MaxList {
+			t.failUnit(unit, "for_each", schemas.Errorf(schemas.CodePayloadTooLarge, "the outputs of the items have more than %d bytes in all (limit %d, limits.max_list_bytes)",
+				b.Len(), t.r.limits.MaxList).WithHint("let the capability answer with less for each item"))
 			return
 		}
 	}
@@ -77,9 +77,6 @@ func (t *turn) joinItems(unit int) {
 	t.emit(e)
 	t.x.DropList(unit)
 }
-
-// maxJoined is the largest output of a for_each node in bytes.
-const maxJoined = 16 << 20
 
 // itemOutput returns the output of an item; empty: it has none.
 func (t *turn) itemOutput(unit int) ([]byte, error) {

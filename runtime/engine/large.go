@@ -23,6 +23,10 @@ func (t *turn) storeLarge(e *schemas.Event) {
 	if machine.AboutNode(e.Type) {
 		unit, _ = t.x.State.Unit(e.Node, e.Item)
 		name, limit = t.x.State.Name(unit), MaxInlineOutput
+		if e.Type == schemas.EventRoundEnded {
+			t.storeRound(unit, name, e)
+			return
+		}
 	}
 	if len(e.Text) > MaxInlineOutput && e.Type != schemas.EventNodeHeld { // the text of a held node is its question
 		t.x.CacheText(unit, e.Text)
@@ -44,6 +48,18 @@ func (t *turn) storeLarge(e *schemas.Event) {
 		t.x.CacheOutput(unit, e.Output)
 	}
 	e.Output = nil
+}
+
+// storeRound moves what is large of the answer of a round into records of their own. The answer of the round before stays beside it, as
+// expressions read both.
+func (t *turn) storeRound(unit int, name string, e *schemas.Event) {
+	if len(e.Text) > MaxInlineOutput {
+		t.x.CacheText(unit, e.Text)
+		e.TextRef, e.Text = t.storeApart(name+journal.TextPart, []byte(e.Text)), ""
+	}
+	if len(e.Output) > MaxInlineOutput {
+		e.OutputRef, e.Output = t.storeApart(name+journal.RoundPart(t.x.State.Round(unit)), e.Output), nil
+	}
 }
 
 // storeApart stores a value in a record of its own.

@@ -13,6 +13,7 @@ import (
 type Limits struct {
 	Plan             plan.Limits
 	MaxOutput        int           // bytes of one output that expressions read and a binding may make; 1 MiB
+	MaxList          int           // bytes of the list that a node with for_each makes of its outputs, or one with repeat collects; 16 MiB
 	MaxCached        int64         // bytes that executions in memory keep together to read them again; [journal.DefaultCached]
 	Large            int           // from how many bytes on an execution is read alone, and not again if that kills the process; [journal.DefaultLarge]
 	MaxInputs        int64         // bytes of the inputs of all calls in flight, of which each execution may have one more; 64 MiB
@@ -42,6 +43,7 @@ func (l Limits) WithDefaults() Limits {
 	l.MaxOutput = cmp.Or(l.MaxOutput, 1<<20)
 	l.Plan.MaxBound = cmp.Or(l.Plan.MaxBound, l.MaxOutput)
 	l.Plan.MaxPassed = cmp.Or(l.Plan.MaxPassed, 64<<20)
+	l.MaxList = cmp.Or(l.MaxList, 16<<20)
 	l.MaxCached = cmp.Or(l.MaxCached, journal.DefaultCached)
 	l.MaxInputs = cmp.Or(l.MaxInputs, 64<<20)
 	l.MaxItemsInMemory = cmp.Or(l.MaxItemsInMemory, 100_000)

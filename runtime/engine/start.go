@@ -38,6 +38,12 @@ func (t *turn) start(unit int) {
 			return
 		}
 	}
+	if u.BetweenRounds() {
+		if exhausted := s.Exhausted(unit, t.now); exhausted != nil {
+			t.emit(s.RepeatFailed(unit, exhausted))
+			return
+		}
+	}
 	if ok, err := t.afford(unit, t.needs(unit)); err != nil {
 		t.failUnit(unit, "", err)
 		return
@@ -162,11 +168,27 @@ func (t *turn) setValue(unit int, template *expr.Template, field string) {
 		return
 	}
 	e := t.x.State.Event(schemas.EventNodeSucceeded, unit)
+	if field == "fallback" {
+		e = t.x.State.Succeeded(unit)
+	}
 	e.Output = schemas.Value(out)
 	if field == "fallback" {
 		e.Degraded, e.ServedBy = true, "fallback value"
 	}
 	t.emit(e)
+}
+
+// evaluationError is the error of something that could not be evaluated, with its place in the plan.
+func (t *turn) evaluationError(unit int, field string, err error) *schemas.Error {
+	e := schemas.AsError(err)
+	if e.Code == schemas.CodeInternal {
+		t.r.log.Error("evaluate a node: it fails", "execution_id", t.x.ID, "node", t.x.State.Name(unit), "error", err)
+	}
+	path := strings.TrimSuffix(fmt.Sprintf("/nodes/%d/%s", t.x.State.Node(unit).Index, field), "/")
+	if strings.HasPrefix(e.Field, "/") {
+		path += e.Field
+	}
+	return e.WithField(path)
 }
 
 // notEvaluated reports whether there is no result because the store is unavailable or the evaluation was interrupted: it is made again.
@@ -182,15 +204,7 @@ func (t *turn) failUnit(unit int, field string, err error) {
 		return
 	}
 	s := t.x.State
-	e := schemas.AsError(err)
-	if e.Code == schemas.CodeInternal {
-		t.r.log.Error("evaluate a node: it fails", "execution_id", t.x.ID, "node", s.Name(unit), "error", err)
-	}
-	path := strings.TrimSuffix(fmt.Sprintf("/nodes/%d/%s", s.Node(unit).Index, field), "/")
-	if strings.HasPrefix(e.Field, "/") {
-		path += e.Field
-	}
-	e = e.WithField(path).WithOutcome(schemas.NotRun)
+	e := t.evaluationError(unit, field, err).WithOutcome(schemas.NotRun)
 	if s.Units[unit].Phase == units.PhaseVerify { // whether the call happened is still unknown
 		held := s.Event(schemas.EventNodeHeld, unit)
 		held.Reason, held.Error = schemas.ReasonUnknown, e.WithOutcome(schemas.Unknown)

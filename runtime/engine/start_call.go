@@ -103,6 +103,9 @@ func (t *turn) callKey(unit int, inputs json.RawMessage) string {
 		sum := sha256.Sum256(inputs)
 		key += fmt.Sprintf("/%x", sum[:6])
 	}
+	if s.Node(unit).Repeat != nil && u.Phase != units.PhaseUndo {
+		key += fmt.Sprintf("/round/%d", s.Round(unit))
+	}
 	switch u.Phase {
 	case units.PhaseUndo:
 		key += "/compensate"

@@ -69,6 +69,11 @@ func (t *turn) emit(e schemas.Event) {
 		added.EvaluatedMS = float64(t.x.allowance.carried.Microseconds()) / 1000
 		t.x.allowance.carried = 0
 	}
+	if added.Type == schemas.EventNodeFailed {
+		if t.failedRounds(added); t.err != nil {
+			return
+		}
+	}
 	t.hold(len(added.Output) + len(added.Text) + len(added.Data))
 	t.storeLarge(added)
 	t.batch.Sync = t.batch.Sync || mustSync(t.x.State, added)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -38,6 +39,9 @@ func (j *Journal) OutputOf(ctx context.Context, x *Execution, name string, inlin
 
 // OutputNode stands for the execution's own output in place of a node id; no node can have this id.
 const OutputNode = "$output"
+
+// RoundPart after a node's name stands for the answer of a round of it. A round shares its record with the one before the last.
+func RoundPart(round int) string { return "$round" + strconv.Itoa(round%2) }
 
 // TextPart after a node's name stands for the node's text.
 const TextPart = "$text"

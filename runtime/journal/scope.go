@@ -9,6 +9,7 @@ import (
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/plan/expr"
 	"github.com/runplane/runplane/runtime/records"
+	"github.com/runplane/runplane/runtime/units"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -59,8 +60,54 @@ func (s Scope) Session() *expr.Value {
 	return kept.session
 }
 
-// Output returns the answer of a verification; nil: there is none.
+// Output returns the answer of a verification or of a round; nil: there is none.
 func (s Scope) Output() *expr.Value { return s.answer }
+
+// WithRound returns s with the answer of the round of a node with repeat that has ended, which expressions read as output.
+func (s Scope) WithRound() (Scope, error) {
+	raw, err := s.roundAnswer(&s.x.State.Units[s.unit].Rounds.Last)
+	if err != nil {
+		return s, err
+	}
+	return s.WithAnswer(raw), nil
+}
+
+// roundAnswer returns the answer of a round for expressions, which take no longer ones than other outputs.
+func (s Scope) roundAnswer(a *units.Answer) (json.RawMessage, error) {
+	if a.Ref != nil && a.Ref.Bytes > s.journal.limits.MaxOutput {
+		return nil, s.tooLarge("answer of a round", s.x.State.Node(s.unit).ID, a.Ref.Bytes)
+	}
+	return s.Answer(a)
+}
+
+// Answer returns the answer of a round of the unit; empty: none.
+func (s Scope) Answer(a *units.Answer) (json.RawMessage, error) { return s.stored(a.Value, a.Ref) }
+
+// Round returns the number of the round of a node with repeat; ok is false for other nodes.
+func (s Scope) Round() (index int, ok bool) {
+	if s.unit < 0 || s.x.State.Node(s.unit).Repeat == nil {
+		return 0, false
+	}
+	return s.x.State.Round(s.unit), true
+}
+
+// Previous returns the answer of the round before, null in the first round; nil if the node has no repeat.
+func (s Scope) Previous() (*expr.Value, error) {
+	if _, ok := s.Round(); !ok {
+		return nil, nil
+	}
+	var before units.Answer
+	if r := s.x.State.Units[s.unit].Rounds; r != nil && r.Asking {
+		before = r.Before
+	} else if r != nil {
+		before = r.Last
+	}
+	raw, err := s.roundAnswer(&before)
+	if err != nil {
+		return nil, err
+	}
+	return expr.NewValue(raw), nil
+}
 
 // State returns the state that a wait_for waits for; nil: there is none.
 func (s Scope) State() *expr.Value { return s.state }

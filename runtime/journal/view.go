@@ -80,6 +80,9 @@ func waits(s *machine.State, out []schemas.WaitingFor, wanted func(*units.Unit) 
 		if !u.Due.IsZero() {
 			w.ExpiresAt = new(u.Due)
 		}
+		if u.Rounds != nil {
+			w.Rounds = u.Rounds.Done
+		}
 		if u.MayRunUntil.After(u.Since) {
 			w.MayRunUntil = new(u.MayRunUntil)
 		}
@@ -138,6 +141,11 @@ func nodeView(s *machine.State, node int) schemas.NodeView {
 	if p.Kind == plan.KindCapability {
 		v.Capability = p.Name()
 	}
+	if r := u.Rounds; r != nil {
+		if v.Rounds = r.Done; u.BetweenRounds() && !u.Due.IsZero() {
+			v.NextAt = new(u.Due)
+		}
+	}
 	if u.Expanded {
 		items := s.Items(node)
 		v.Items = &items
@@ -193,7 +201,14 @@ func metrics(s *machine.State, now time.Time) schemas.ExecutionMetrics {
 			nm.TurnedAway, m.TurnedAway = addCount(nm.TurnedAway, code, n), addCount(m.TurnedAway, code, n)
 		}
 		m.Attempts += u.CallsMade()
-		m.Retries += max(u.CallsMade()-1, 0)
+		first := 1 // calls that are no retries
+		if r := u.Rounds; r != nil {
+			nm.Rounds = r.Done
+			if first = r.Done; !r.Started.IsZero() {
+				first++
+			}
+		}
+		m.Retries += max(u.CallsMade()-first, 0)
 		m.CallMS += u.CallMS
 	}
 	return m

@@ -60,6 +60,8 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventNodeExpanded:  {from: running, nodes: []schemas.NodeStatus{schemas.NodeReady}, apply: (*State).expand},
 	schemas.EventNodeStarted:   {from: running, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeBackingOff}, apply: nodeStarted},
 	schemas.EventNodeSucceeded: {from: takesResults, nodes: []schemas.NodeStatus{schemas.NodeReady, schemas.NodeRunning}, apply: nodeSucceeded},
+	schemas.EventRoundEnded:    {from: takesResults, nodes: undecidedNode, apply: roundEnded},
+	schemas.EventNodeRepeated:  {from: running, nodes: runningNode, apply: nodeRepeated},
 	schemas.EventAttemptFailed: {from: runningOrSuspending, nodes: runningNode, apply: attemptFailed},
 	schemas.EventAttemptLost:   {from: runningOrSuspending, nodes: runningNode, apply: attemptLost},
 	schemas.EventNodePostponed: {from: runningOrSuspending, nodes: runningNode, apply: nodePostponed},

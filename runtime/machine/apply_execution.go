@@ -67,6 +67,7 @@ func resumed(s *State, _ int, e *schemas.Event) {
 	if !s.Suspended.IsZero() && !s.Deadline.IsZero() {
 		s.Deadline = s.Deadline.Add(e.At.Sub(s.Suspended))
 	}
+	suspended := s.Suspended
 	s.Suspended, s.Now, s.WithParent, s.Reason, s.Recoveries = time.Time{}, false, false, e.Reason, 0
 	s.Held = ""
 	s.Status = schemas.StatusRunning
@@ -74,7 +75,11 @@ func resumed(s *State, _ int, e *schemas.Event) {
 		s.Started = e.At
 	}
 	for i := range s.Units {
-		s.Units[i].Deaths, s.Units[i].ChildSuspended = 0, false
+		u := &s.Units[i]
+		u.Deaths, u.ChildSuspended = 0, false
+		if r := u.Rounds; r != nil && !r.Due.IsZero() && u.Status != schemas.NodeHeld && !suspended.IsZero() { // a hold is counted when it ends
+			r.Due = r.Due.Add(e.At.Sub(suspended))
+		}
 	}
 	s.childrenSuspended = 0
 	s.queueClocks(e.At)
@@ -123,6 +128,7 @@ func compensating(s *State, _ int, e *schemas.Event) {
 
 func (s *State) clearQueues() {
 	s.ready, s.readyWithoutCall, s.unstartable, s.joins, s.delivered = [schemas.PriorityLast]units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}
+	s.asking = units.Queue{}
 	s.timers, s.retries, s.dropped = units.Timers{}, units.Timers{}, units.Queue{}
 }
 
@@ -135,6 +141,7 @@ func (s *State) cancelUnended(unit int, e *schemas.Event) {
 	s.addToCounts(unit, -1)
 	u.Status, u.Since, u.Ended, u.Calling = schemas.NodeCancelled, e.At, e.At, false
 	u.ChildSuspended = false
+	u.EndRounds()
 	u.Due, u.TotalDue, u.QueueDue, u.Reason, u.Question, u.Asked = time.Time{}, time.Time{}, time.Time{}, "", "", 0
 	s.addToCounts(unit, 1)
 }

@@ -21,6 +21,9 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 	u := s.setStatus(unit, schemas.NodeRunning, e, calls)
 	u.Attempts, u.Error, u.Child, u.Awaits = e.Attempt, nil, e.Child, e.State
 	u.KeepInputs(e, false)
+	if n.Repeat != nil {
+		u.BeginRound(e.At, n.Repeat.Timeout.Std())
+	}
 	if u.Phase == units.PhaseRun {
 		u.UnknownAttempt = 0
 		if u.Fallback == 0 { // a fallback is another call
@@ -161,7 +164,7 @@ func attemptLost(s *State, unit int, e *schemas.Event) {
 func nodeFellBack(s *State, unit int, e *schemas.Event) {
 	u := s.setStatus(unit, schemas.NodeReady, e, false)
 	u.Fallback, u.Failures, u.RefusedInRow, u.Phase, u.Error, u.UnknownAttempt = e.Fallback, 0, 0, units.PhaseRun, e.Error, 0
-	u.Errors = append(u.Errors[:len(u.Errors):len(u.Errors)], schemas.NewUnitError(u.Item, e.Error))
+	u.Errors = append(u.Errors[:len(u.Errors):len(u.Errors)], schemas.NewUnitError(u.Item+u.Round(), e.Error))
 	u.Approved = false       // the approval was of another call
 	u.TotalDue = time.Time{} // the fallback has its own
 	u.CallMS += e.DurationMS
@@ -254,7 +257,10 @@ func nodeFailed(s *State, unit int, e *schemas.Event) {
 	}
 	s.noteDoubt(unit, e)
 	u := s.setStatus(unit, schemas.NodeFailed, e, false)
-	u.Error = e.Error
+	if u.Error = e.Error; len(e.Output) > 0 || e.OutputRef != nil { // what the rounds of its repeat gave
+		u.Output, u.OutputRef = e.Output, e.OutputRef
+		s.Bytes += u.Bytes()
+	}
 	u.CallMS += e.DurationMS
 	if s.IsItem(unit) {
 		return // its node decides
@@ -313,6 +319,7 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 			u.Definition, u.Effect, u.Approved = e.Definition, e.Effect, false
 		}
 		s.setStatus(unit, schemas.NodeReady, e, false).Reset()
+		s.Units[unit].GoOn()
 	}
 }
 

@@ -64,7 +64,7 @@ func TestArrowsOfANode(t *testing.T) {
 		ready→failed backing_off→failed backing_off→held
 		running→ready backing_off→ready
 		held→ready held→failed
-		held→succeeded backing_off→succeeded
+		held→succeeded backing_off→succeeded held→running
 		pending→succeeded
 		compensating→succeeded`)
 	// pending→ready follows from another node's end, see TestDependenciesDecideTheOrder; held→skipped

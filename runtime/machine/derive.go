@@ -18,6 +18,7 @@ func (s *State) derive() {
 	s.Forget()
 	s.ready, s.readyWithoutCall, s.unstartable, s.joins, s.delivered = [schemas.PriorityLast]units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}
 	s.dropped = units.Queue{}
+	s.asking = units.Queue{}
 	s.timers, s.retries, s.listening, s.toCompensate = units.Timers{}, units.Timers{}, map[string][]int{}, nil
 	for i := range s.Units {
 		u := &s.Units[i]
@@ -61,6 +62,8 @@ func (s *State) derive() {
 			s.applyTriggerRule(i, s.Created)
 		case u.Status == schemas.NodeReady:
 			s.enqueue(i)
+		case u.IsAsking():
+			s.asking.Push(i)
 		case u.Status == schemas.NodeRunning && u.Expanded:
 			s.release(i, u.Since)
 		case u.Status == schemas.NodeRunning && s.Node(i).Kind == plan.KindWaitFor && s.Node(i).Awaited == nil:
@@ -88,7 +91,7 @@ func (s *State) addToCounts(unit, by int) {
 		if s.Node(unit).Awaited != nil {
 			s.updateAwaiting(unit, by)
 		}
-		if s.Node(unit).Kind == plan.KindWorkflow {
+		if s.Node(unit).Kind == plan.KindWorkflow && !u.IsAsking() {
 			s.children += by
 			if u.ChildSuspended {
 				s.childrenSuspended += by
@@ -106,6 +109,9 @@ func (s *State) addToCounts(unit, by int) {
 func (s *State) setStatus(unit int, to schemas.NodeStatus, e *schemas.Event, calling bool) *units.Unit {
 	u := &s.Units[unit]
 	ended, before := u.Status.Ended(), u.Status
+	if r := u.Rounds; r != nil && !r.Due.IsZero() && u.Status == schemas.NodeHeld { // the time of a hold does not count
+		r.Due = r.Due.Add(e.At.Sub(u.Since))
+	}
 	if u.HoldsChild() {
 		s.settle(u, e.Budget)
 	}
@@ -119,6 +125,7 @@ func (s *State) setStatus(unit int, to schemas.NodeStatus, e *schemas.Event, cal
 		s.enqueue(unit)
 	case to.Ended() && !ended:
 		u.Ended, u.EndSeq, u.TotalDue = e.At, e.Seq, time.Time{}
+		u.EndRounds()
 		s.Recoveries = 0
 		if s.IsItem(unit) {
 			s.itemEnded(unit, to, e.At)

@@ -30,6 +30,9 @@
 //	    │                  │                            │   (a for_each node: running; items that did not succeed run again)
 //	    │                  │                            └─settled: its result arrived late──▶ succeeded | ready
 //	    │                  └──failed──▶ failed
+//	    │                  ├──round ended──▶ running, asked for until ──succeeded──▶ succeeded
+//	    │                  │                     ├──repeated──▶ ready | backing_off ──(due)──started──▶ running (the next round)
+//	    │                  │                     └──failed: repeat_exhausted──▶ failed
 //	    ├──held(review)──▶ held ──decided──▶ ready | succeeded | failed; ──(expired)──failed──▶ failed
 //	    └──expanded──▶ running, until its items have ended ──▶ succeeded | failed
 //	  any that has not ended ──cancelled──▶ cancelled   (while running: not needed any more, see race.go)
@@ -48,6 +51,13 @@
 // What a unit sends and what a list contains follows from the plan and from the nodes that ended before, so it is not stored.
 // If a trigger rule starts a unit before all of them have ended, the event that starts it has what was read, which the next
 // attempt and the next worker use.
+//
+// A unit of a node with repeat makes its call in rounds. A round has everything that a call has: its attempts and their retries, a review, a
+// verification, fallbacks; the next one begins with all of that again. When a round has its answer ([State.Succeeded]) the unit asks what
+// follows ([Ask]): it succeeds, or the next round is due (node_repeated), or, after repeat.max rounds or repeat.timeout, it fails. Between two
+// rounds it backs off, without an error. No fallback follows the end of the rounds: none of the calls has failed. The times of a
+// suspension and of a hold do not count for repeat.timeout; a person who has a held unit run again gives it its rounds and its time again.
+// What was collected is in the unit as references to records, and a rest of bounded size.
 //
 // A wait_for unit that waits for a state runs until the runtime, which reads the state, ends it. One that waits for an event
 // takes the first signal of its event that no unit has taken; all units that wait when a signal comes share it. A workflow

@@ -22,7 +22,7 @@ func (s *State) Errors(node int) []schemas.UnitError {
 		}
 		return all
 	case u.Status == schemas.NodeFailed:
-		return []schemas.UnitError{schemas.NewUnitError(0, u.Error)}
+		return []schemas.UnitError{schemas.NewUnitError(u.Round(), u.Error)}
 	}
 	return nil
 }

@@ -24,6 +24,8 @@ const (
 	Emit ActionKind = iota
 	// Start: evaluate the unit's condition, list, value, time, question or inputs; then skip, fail, hold or start it.
 	Start
+	// Ask: a round of a node with repeat has ended. Evaluate its until; then end the node, or have the next round begin.
+	Ask
 	// Join: collect the outputs of a for_each node's items, or fail the node.
 	Join
 	// Undo: evaluate the unit's compensation and start it.
@@ -177,7 +179,7 @@ func (s *State) immediate() []Action {
 			out = append(out, Action{Kind: Join, Unit: unit})
 		}
 	}
-	return out
+	return s.nextAsks(out)
 }
 
 // dropStale removes entries at the head of a queue whose units no longer have the status.

@@ -124,7 +124,7 @@ func (s *State) retryOrConclude(unit int, e *schemas.Event, now time.Time, rando
 		if !until.Equal(Forever) { // the plan's author accepted that the call may happen twice, not that two run at once
 			due = later(due, until)
 		}
-		if limit := t.MaxElapsed.Std(); limit == 0 || u.Phase == units.PhaseUndo || due.Sub(u.First) <= limit { // First is that of the node itself
+		if limit := t.MaxElapsed.Std(); limit == 0 || u.Phase == units.PhaseUndo || due.Sub(u.AttemptsSince()) <= limit { // First is that of the node itself
 			e.Type, e.Due = schemas.EventAttemptFailed, &due
 			return
 		}

@@ -51,9 +51,16 @@ func (p planner) node(i int) string {
 	case "review":
 		return n + `,"review":` + p.pick("review", `"?"`, `{"question":"?","expires":"40s"}`)
 	case "workflow":
-		return n + `,"workflow":{"definition":{"nodes":[{"id":"x","set":1}]}}` + p.pick("total_timeout", ``, `,"total_timeout":"50s"`) + p.list()
+		n += `,"workflow":{"definition":{"nodes":[{"id":"x","set":1}]}}` + p.pick("total_timeout", ``, `,"total_timeout":"50s"`)
+		if p.chance("repeat", 3) {
+			return n + p.repeat()
+		}
+		return n + p.list()
 	default:
-		return n + p.call(kind) + p.list()
+		if p.chance("repeat", 3) {
+			return n + p.call(kind, false) + p.repeat()
+		}
+		return n + p.call(kind, true) + p.list()
 	}
 }
 
@@ -61,14 +68,20 @@ func (p planner) retry() string {
 	return p.pick("retry", ``, `,"retry":{"max_attempts":1}`, `,"retry":{"max_attempts":2}`, `,"retry":{"max_attempts":4,"max_elapsed":"5s"}`, `,"retry":{"max_attempts":3,"retry_on":["timeout"]}`)
 }
 
+// repeat has a node make its call again.
+func (p planner) repeat() string {
+	return `,"repeat":{"until":"${output == 1}","once":true` + p.pick("every", ``, `,"every":"0s"`, `,"every":"20s"`) + p.pick("rounds", ``, `,"max":1`, `,"max":3`) +
+		p.pick("repeat timeout", ``, ``, `,"timeout":"30s"`) + p.pick("collect", ``, `,"collect":"${output}"`) + `}`
+}
+
 // call is a capability node whose call has the effect.
-func (p planner) call(effect string) string {
+func (p planner) call(effect string, undone bool) string {
 	n := `,"capability":"r.` + effect + `"` + p.retry()
 	n += p.pick("total_timeout", ``, ``, ``, `,"total_timeout":"20s"`)
 	n += p.pick("queue_timeout", ``, ``, ``, `,"queue_timeout":"30s"`)
 	n += p.pick("safety", ``, ``, ``, `,"safety_level":"review"`)
 	n += p.pick("fallback", ``, ``, ``, `,"fallback":[{"value":0}]`, `,"fallback":[{"capability":"r.once_b"}]`, `,"fallback":[{"capability":"r.read_b"},{"capability":"r.idempotent_b"},{"value":0}]`)
-	if p.chance("compensate", 2) {
+	if undone && p.chance("compensate", 2) {
 		n += `,"compensate":{"capability":"r.` + p.pick("undo", "read", "idempotent", "once") + `_undo"` + p.retry() + `}`
 	}
 	if effect == "once" {

@@ -20,6 +20,10 @@ type model struct {
 	settled   map[int]bool   // units whose compensation is over
 	patched   map[int]bool   // units that a person has called again
 	doubtful  map[int]bool   // units whose `once` compensation may have happened
+	rounds    map[int]int    // that have ended, of units with repeat
+	counted   map[int]int    // of those, since a person decided
+	collected map[int]int    // bytes
+	approved  map[int]int    // the round in which a person approved the call
 	undo      bool           // it is to be compensated
 	failed    bool
 	finished  int
@@ -27,6 +31,7 @@ type model struct {
 
 func newModel() model {
 	return model{
+		rounds: map[int]int{}, counted: map[int]int{}, approved: map[int]int{}, collected: map[int]int{},
 		effects: map[int]effect{}, patched: map[int]bool{}, ended: map[int]units.Unit{}, undecided: map[int]bool{}, tries: map[int]int{}, before: map[int]int{}, settled: map[int]bool{}, doubtful: map[int]bool{},
 	}
 }
@@ -43,6 +48,9 @@ func (w *walk) apply(e schemas.Event, cause ...*schemas.Error) {
 			w.t.Fatalf("%s is about an unknown unit %s", e.Type, e.Node)
 		}
 		was, target = w.s.Units[unit], w.s.Target(unit)
+		if was.Rounds != nil {
+			was.Rounds = new(*was.Rounds)
+		}
 	}
 	e.Seq, e.At = w.s.Seq+1, w.now
 	if err := w.s.Apply(&e); err != nil {
@@ -71,7 +79,7 @@ func (w *walk) callEnded(unit int, was *units.Unit, target *plan.Target, e schem
 		unknown = cause[0].Outcome == schemas.Unknown
 	}
 	switch e.Type {
-	case schemas.EventNodeSucceeded, schemas.EventNodeCompensated, schemas.EventNodeNotDone, schemas.EventNodeNotYet:
+	case schemas.EventNodeSucceeded, schemas.EventRoundEnded, schemas.EventNodeCompensated, schemas.EventNodeNotDone, schemas.EventNodeNotYet:
 		return
 	case schemas.EventAttemptLost, schemas.EventNodePostponed:
 		w.tries[unit]--
@@ -112,7 +120,14 @@ func (w *walk) about(unit int, was *units.Unit, e schemas.Event) {
 		if u.Expanded {
 			w.joined(unit)
 		}
+	case schemas.EventRoundEnded:
+		w.roundEnded(unit, e)
+	case schemas.EventNodeRepeated:
+		w.tries[unit] = 0
+	case schemas.EventReviewDecided:
+		w.approved[unit] = w.rounds[unit]
 	case schemas.EventNodePatched:
+		w.counted[unit] = 0
 		w.undecided[unit], w.tries[unit] = false, 0
 		w.patched[unit] = true
 		if u.Expanded && u.Status == schemas.NodeRunning {
@@ -162,6 +177,25 @@ func (w *walk) about(unit int, was *units.Unit, e schemas.Event) {
 	}
 }
 
+// roundEnded checks a round that has its answer.
+func (w *walk) roundEnded(unit int, e schemas.Event) {
+	n, u, name := w.s.Node(unit), &w.s.Units[unit], w.s.Name(unit)
+	w.undecided[unit] = false
+	delete(w.effects, unit) // it is known
+	w.rounds[unit]++
+	w.counted[unit]++
+	switch r := u.Rounds; {
+	case !u.IsAsking() || u.Calling || u.Child != "":
+		w.t.Fatalf("a round of %s has ended, and it is %+v", name, u)
+	case r.Done != w.rounds[unit] || e.Round != nil && *e.Round != r.Done-1:
+		w.t.Fatalf("%d rounds of %s have ended, it says %d: %+v", w.rounds[unit], name, r.Done, e)
+	case w.counted[unit] > n.Repeat.Max:
+		w.t.Fatalf("%s has made %d rounds, at most %d", name, w.counted[unit], n.Repeat.Max)
+	case r.Bytes != w.collected[unit]:
+		w.t.Fatalf("%s has collected %d bytes, it says %d", name, w.collected[unit], r.Bytes)
+	}
+}
+
 // reopened: the items of a list that did not succeed run again; those that succeeded, or were skipped by a person, are kept.
 func (w *walk) reopened(node *units.Unit) {
 	for item := node.FirstItem; item < node.FirstItem+node.Count; item++ {
@@ -192,6 +226,10 @@ func (w *walk) started(unit int, was *units.Unit) {
 		w.t.Fatalf("%s is verified, of which nothing is unknown", name)
 	case !u.Calling:
 		return
+	case was.BetweenRounds() && !was.Rounds.Due.IsZero() && was.Rounds.Due.Before(w.now):
+		w.t.Fatalf("a round of %s starts at %s, none may after %s", name, w.now, was.Rounds.Due)
+	case n.Repeat != nil && was.Status == schemas.NodeBackingOff && was.Due.After(w.now):
+		w.t.Fatalf("a round of %s starts at %s, it is due at %s", name, w.now, was.Due)
 	case u.Phase == units.PhaseRun && u.Fallback == 0:
 		w.notTwice(unit, "it is called again", w.patched[unit] || n.OnUnknown == schemas.OnUnknownRetry)
 		delete(w.effects, unit)
@@ -201,7 +239,7 @@ func (w *walk) started(unit int, was *units.Unit) {
 	if most := w.s.Target(unit).Retry.MaxAttempts; w.tries[unit] > most {
 		w.t.Fatalf("%s is called for the %dth time (phase %q, fallback %d), max_attempts is %d", name, w.tries[unit], u.Phase, u.Fallback, most)
 	}
-	if n.Review && !u.Approved && u.Phase == units.PhaseRun {
+	if n.Review && (!u.Approved || w.approved[unit] != w.rounds[unit]) && u.Phase == units.PhaseRun {
 		w.t.Fatalf("%s is called before it was approved", name)
 	}
 }

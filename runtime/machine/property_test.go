@@ -34,6 +34,7 @@ type walk struct {
 	*sim
 	t *rapid.T
 	model
+	answering bool // everything is answered, so that it ends
 }
 
 func newWalk(t *rapid.T) *walk {
@@ -131,7 +132,7 @@ func (w *walk) endCall(err *schemas.Error) {
 		w.apply(*e, err)
 		return
 	}
-	e := w.s.Event(schemas.EventNodeSucceeded, unit)
+	e := w.s.Succeeded(unit)
 	e.Attempt, e.Output = u.Attempts, schemas.Value(fmt.Sprint(u.Attempts))
 	switch u.Phase {
 	case units.PhaseUndo:
@@ -314,7 +315,7 @@ func (w *walk) endChild(fails bool) {
 		return
 	}
 	unit := w.one("child", units)
-	e := w.s.Event(schemas.EventNodeSucceeded, unit)
+	e := w.s.Succeeded(unit)
 	e.Attempt, e.Output = w.s.Units[unit].Attempts, schemas.Value(`1`)
 	if fails {
 		failed := w.s.ChildFailed(unit, w.s.Units[unit].Child, toolError, w.now, middle)
@@ -369,6 +370,8 @@ func (w *walk) work(owner bool) {
 				if owner {
 					w.undoOne(a.Unit)
 				}
+			case Ask:
+				w.ask(a.Unit)
 			case Join:
 				e := w.s.Event(schemas.EventNodeSucceeded, a.Unit)
 				e.Output = schemas.Value(`[]`)
@@ -397,6 +400,8 @@ func (w *walk) startOne(unit int) {
 	e := w.s.Event(schemas.EventNodeStarted, unit)
 	e.Attempt = u.Attempts + 1
 	switch {
+	case u.BetweenRounds() && w.s.Exhausted(unit, w.now) != nil:
+		e = w.s.RepeatFailed(unit, w.s.Exhausted(unit, w.now))
 	case fate == 0 && u.Attempts == 0 && u.First.IsZero() && !w.s.IsItem(unit):
 		e = w.s.Event(schemas.EventNodeSkipped, unit)
 		e.Reason = "when is false"
@@ -416,7 +421,7 @@ func (w *walk) startOne(unit int) {
 		}
 	case w.s.Target(unit) != nil:
 	case u.Fallback > 0:
-		e = w.s.Event(schemas.EventNodeSucceeded, unit)
+		e = w.s.Succeeded(unit)
 		e.Output, e.Degraded = schemas.Value(`0`), true
 	case n.Kind == plan.KindSet:
 		e = w.s.Event(schemas.EventNodeSucceeded, unit)
@@ -436,6 +441,47 @@ func (w *walk) startOne(unit int) {
 	w.apply(e)
 }
 
+// ask ends a node with repeat, or has it go on.
+func (w *walk) ask(unit int) {
+	n, piece := w.s.Node(unit), ""
+	if n.Repeat.Collect != nil {
+		piece = fmt.Sprintf("[%d]", w.s.Seq)
+	}
+	e := w.s.Event(schemas.EventNodeSucceeded, unit)
+	e.Output = schemas.Value("1")
+	fate := rapid.IntRange(0, 9).Draw(w.t, "until")
+	next := w.now.Add(time.Duration(rapid.IntRange(0, 20).Draw(w.t, "every")) * time.Second)
+	if w.answering && fate > 1 {
+		fate = 0
+	}
+	err := w.s.Exhausted(unit, next)
+	switch {
+	case fate == 0:
+		w.apply(e)
+		return
+	case fate == 1:
+		err = schemas.Errorf(schemas.CodeExpressionError, "no").WithOutcome(schemas.RanFailed)
+	}
+	failed := schemas.Event{}
+	if err != nil {
+		if failed = w.s.RepeatFailed(unit, err); failed.Type == schemas.EventNodeFailed {
+			failed.Output = schemas.Value("2")
+			w.apply(failed)
+			return
+		}
+		next = w.now
+	}
+	e = w.s.Event(schemas.EventNodeRepeated, unit)
+	if e.Due, e.Data = &next, schemas.Value(piece); piece != "" && rapid.Bool().Draw(w.t, "apart") {
+		e.DataRef, e.Data = &schemas.OutputRef{NodeID: "x", Bytes: len(piece) + len(w.s.Units[unit].Rounds.Pending)}, nil
+	}
+	w.collected[unit] += len(piece)
+	w.apply(e)
+	if err != nil {
+		w.apply(failed)
+	}
+}
+
 // undoOne starts a compensation, or finds that its inputs cannot be evaluated.
 func (w *walk) undoOne(unit int) {
 	e := w.s.Event(schemas.EventNodeCompensating, unit)
@@ -450,6 +496,7 @@ func (w *walk) undoOne(unit int) {
 // answerAll answers every call and question, sends every event, lets the time of every timer come and decides about
 // everything held: the execution ends.
 func (w *walk) answerAll() {
+	w.answering = true
 	for range 2000 {
 		if w.s.Status.Terminal() {
 			w.over()

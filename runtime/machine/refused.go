@@ -42,7 +42,7 @@ func (s *State) refusal(unit int, e *schemas.Event, now time.Time, random func()
 		err = err.With(func(c *schemas.Error) {
 			c.Message += fmt.Sprintf("; refused %d times in a row, of which each %d are a failed attempt (max_refusals)", n, t.MaxRefusals)
 		})
-	case limit > 0 && u.Phase != units.PhaseUndo && due.Sub(u.First) > limit: // First is that of the node itself
+	case limit > 0 && u.Phase != units.PhaseUndo && due.Sub(u.AttemptsSince()) > limit: // First is that of the node itself
 	default:
 		return due, false
 	}

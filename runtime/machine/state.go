@@ -73,6 +73,7 @@ type State struct {
 	unstartable       units.Queue // nodes whose trigger rule cannot be met
 	dropped           units.Queue // units that are not needed any more, and have not ended
 	joins             units.Queue // for_each nodes whose outcome is decided
+	asking            units.Queue // units of which a round has ended
 	awaiting          []int       // units that wait for a state
 	delivered         units.Queue // wait_for units that have their signal
 	timers            units.Timers

@@ -22,10 +22,7 @@ func (c *compiler) arguments() {
 		if n.Kind != KindCapability {
 			continue
 		}
-		item := reach(0)
-		if n.ForEach != nil {
-			item = readsItem
-		}
+		item := around(from)
 		c.argumentsOf(arguments{&n.Target, i, at + "/inputs", from.Inputs, false, item, ""})
 		for k := range from.Fallback { // what a policy adds is checked when it is called
 			if t := n.Fallbacks[k].Target; t != nil {
@@ -34,7 +31,7 @@ func (c *compiler) arguments() {
 			}
 		}
 		if t := n.Compensate; t != nil {
-			c.argumentsOf(arguments{t, i, at + "/compensate/inputs", from.Compensate.Inputs, false, item | readsSelf, ""})
+			c.argumentsOf(arguments{t, i, at + "/compensate/inputs", from.Compensate.Inputs, false, item&readsItem | readsSelf, ""})
 		}
 		if v := n.Verify; v != nil {
 			c.argumentsOf(arguments{&v.Target, i, at + "/on_unknown/verify/inputs", from.OnUnknown.Verify.Inputs, false, item, ""})

@@ -129,6 +129,7 @@ func (b *builder) node(i int) error {
 		n.When = b.text(from.When, at+"/when")
 	}
 	b.list(n, from, at)
+	b.repeat(n, from, at)
 	n.Effect = schemas.EffectRead
 	switch {
 	case from.Capability != "":

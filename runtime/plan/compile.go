@@ -115,6 +115,9 @@ func (c *compiler) compile() *Program {
 		return nil
 	}
 	c.expressions()
+	for i := range c.prog.Nodes {
+		c.roundsOf(i)
+	}
 	c.cycles()
 	c.arguments()
 	c.races()

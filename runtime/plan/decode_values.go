@@ -285,14 +285,14 @@ func (d *decoder) wait(to *string, v *document.Tree, at string) {
 	}
 	if v.Kind == '{' {
 		if fixed := inObject(v); fixed != "" {
-			d.out.warnf(codeAlias, at, "wait: %s is taken as %s", expr.Shorten(string(v.AppendTo(nil))), fixed).Fix = []schemas.PatchOp{opReplaceText(at, fixed)}
+			d.out.warnf(codeAlias, at, "%s: %s is taken as %s", lastPart(at), expr.Shorten(string(v.AppendTo(nil))), fixed).Fix = []schemas.PatchOp{opReplaceText(at, fixed)}
 			*to = fixed
 			return
 		}
 	}
 	if d.text(to, v, at); v.Kind == '"' {
 		if fixed := spelledOut(*to); fixed != "" {
-			d.out.warnf(codeAlias, at, "wait: %s is taken as %s", expr.Shorten(*to), fixed).Fix = []schemas.PatchOp{opReplaceText(at, fixed)}
+			d.out.warnf(codeAlias, at, "%s: %s is taken as %s", lastPart(at), expr.Shorten(*to), fixed).Fix = []schemas.PatchOp{opReplaceText(at, fixed)}
 			*to = fixed
 		}
 	}

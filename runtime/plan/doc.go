@@ -28,6 +28,11 @@
 // [Load] rebuilds a program from what was stored when it was accepted, without tools: the pins are what they were. It
 // finds dependencies from the tokens of the expressions; Compile has checked that the language reads the same nodes.
 //
+// With repeat a node makes its call in rounds: until, every and collect are read after each of them, with its answer as output, that of the
+// round before as previous, null at first, and its number as index; the inputs read previous and index. A compensation of such a node
+// undoes the node once, not its rounds, so it is refused where a round has the effect once; and a call with that effect is repeated only if
+// the plan says so. for_each and repeat do not stand on one node: index would mean two things.
+//
 // # Expressions
 //
 // ${…} in any string of when, for_each, set, wait, a question, an output, a fallback's value and the inputs and outputs

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/runplane/runplane/schemas"
@@ -71,6 +72,9 @@ func (p *Program) summarise(e *schemas.Explain, prefix string) int64 {
 		if n.Kind == KindReview || n.Review {
 			e.Reviews = append(e.Reviews, prefix+n.ID)
 		}
+		if n.Repeat != nil {
+			e.Repeats = append(e.Repeats, fmt.Sprintf("%s%s (at most %d rounds)", prefix, n.ID, n.Repeat.Max))
+		}
 		if n.once() {
 			e.OnceNodes = append(e.OnceNodes, prefix+n.ID)
 		}
@@ -123,7 +127,7 @@ func (n *Node) maxCalls() int {
 	if n.Kind != KindCapability {
 		return 0
 	}
-	calls := n.Retry.MaxAttempts
+	calls := n.Retry.MaxAttempts // of one round
 	if n.Verify != nil {
 		calls = plus(calls, times(n.Retry.MaxAttempts, n.Verify.Retry.MaxAttempts))
 	}
@@ -132,6 +136,7 @@ func (n *Node) maxCalls() int {
 			calls = plus(calls, f.Target.Retry.MaxAttempts)
 		}
 	}
+	calls = times(calls, n.rounds())
 	if n.Compensate != nil {
 		calls = plus(calls, n.Compensate.Retry.MaxAttempts)
 	}

@@ -16,7 +16,10 @@ var executionFields = []string{"id", "name", "created_at"}
 var localRoots = []struct {
 	may   reach
 	names []string
-}{{readsItem, []string{"item", "index"}}, {readsOutput, []string{"output"}}, {readsState, []string{"state"}}}
+}{
+	{readsItem, []string{"item", "index"}}, {readsOutput, []string{"output"}}, {readsState, []string{"state"}},
+	{readsRound, []string{"previous", "index"}}, {readsAnswer, []string{"output"}},
+}
 
 // site is one expression and where it stands.
 type site struct {
@@ -79,7 +82,7 @@ func (c *compiler) expression(s site) {
 	}
 	switch {
 	case s.Inside || s.Placeholder.At != "" || s.Path.Root == expr.Secret:
-	case s.field == "/when" || strings.HasSuffix(s.field, "/happened"), s.field == "/wait_for/until":
+	case s.field == "/when" || strings.HasSuffix(s.field, "/happened"), s.field == "/wait_for/until", s.field == "/repeat/until":
 		if got := c.typesOf(s.Placeholder, s.node, s.may); !compatible(got, []string{"boolean"}) {
 			c.out.errorf(codeInvalidCondition, s.at,
 				"%s must be true or false, and ${%s} is %s", lastPart(s.field), expr.Shorten(s.Text), strings.Join(got, " or "))

@@ -123,6 +123,8 @@ func (d *decoder) field(object reflect.Value, f *field, v *document.Tree, at str
 		d.fallbacks(to, v, at)
 	case **schemas.Compensate:
 		d.compensate(to, v, at)
+	case **schemas.Repeat:
+		d.repeat(to, v, at)
 	case **schemas.OnUnknown:
 		d.onUnknown(to, v, at)
 	case **schemas.Verify:
@@ -143,6 +145,14 @@ func (d *decoder) string(to *string, f *field, v *document.Tree, at string) {
 		d.wait(to, v, at)
 	case "when", "until":
 		d.when(to, v, at)
+	case "collect":
+		if v.Kind == '"' {
+			*to = v.Text()
+		} else {
+			d.wrong(v, at, "one ${…} that each round adds to the output, such as \"${output.items}\"")
+		}
+	case "every":
+		d.wait(to, v, at)
 	case "happened":
 		if d.when(to, v, at); *to == "" && v.Kind != '"' {
 			*to = "${true}"

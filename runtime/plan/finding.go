@@ -69,6 +69,8 @@ const (
 	codeMisplacedRoot       = "misplaced_root"
 	codeVerifyNotRead       = "verify_not_read"
 	codeVerifyOutput        = "verify_output"
+	codeRepeatedOnce        = "repeated_once"
+	codeUnguardedPrevious   = "unguarded_previous"
 	codeRetryForbidden      = "retry_forbidden"
 	codeUnreachableFallback = "unreachable_fallback"
 	codeNothingToCompensate = "nothing_to_compensate"

@@ -35,6 +35,7 @@ type found struct {
 	what   string // the object, in messages
 	at     string // of the object
 	name   string
+	beside []string             // the fields of the object as it was written
 	words  map[string][]meaning // the table
 }
 
@@ -46,14 +47,15 @@ func (d *decoder) foreign(t *document.Tree, table []field, kind, at, what string
 	if !slices.ContainsFunc(t.Names, func(name string) bool { return findField(table, name) == nil }) {
 		return
 	}
-	for _, name := range slices.Clone(t.Names) {
+	written := slices.Clone(t.Names)
+	for _, name := range written {
 		if findField(table, name) != nil || t.Get(name) == nil {
 			continue
 		}
 		if kind == "node" && d.stray(t, table, name, at, what) {
 			continue
 		}
-		f := &found{d: d, object: t, value: t.Get(name), kind: kind, at: at, what: what, name: name, words: foreignFields}
+		f := &found{d: d, object: t, value: t.Get(name), kind: kind, at: at, what: what, name: name, beside: written, words: foreignFields}
 		plain := snake(name)
 		if findField(table, plain) != nil {
 			f.becomes(plain)

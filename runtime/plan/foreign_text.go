@@ -35,9 +35,8 @@ func (c *compiler) foreignTexts() {
 			return
 		}
 		n, at := &c.plan.Nodes[i], c.at(i)
-		item := reach(0)
+		item := around(n)
 		if n.ForEach != nil {
-			item = readsItem
 			if t, err := document.Parse(string(n.ForEach.Items)); err == nil && t.Kind == '[' {
 				value(i, json.RawMessage(n.ForEach.Items), itemsAt(n), at+itemsAt(n), 0)
 			}
@@ -53,7 +52,7 @@ func (c *compiler) foreignTexts() {
 			value(i, json.RawMessage(n.Fallback[k].Value), field+"/value", at+field+"/value", item|readsErrors)
 		}
 		if n.Compensate != nil {
-			value(i, json.RawMessage(n.Compensate.Inputs), "/compensate/inputs", at+"/compensate/inputs", item|readsSelf)
+			value(i, json.RawMessage(n.Compensate.Inputs), "/compensate/inputs", at+"/compensate/inputs", item&readsItem|readsSelf)
 		}
 		if n.OnUnknown != nil && n.OnUnknown.Verify != nil {
 			const field = "/on_unknown/verify"

@@ -35,7 +35,7 @@ var durations = map[string][]string{
 	"heartbeat":  {"heartbeat_timeout"},
 	"total_time": {"total_timeout"}, "overall_timeout": {"total_timeout"},
 	"expires": {"expires", "timeout"}, "expires_in": {"expires", "timeout"}, "expires_after": {"expires", "timeout"}, "ttl": {"expires"},
-	"delay": {"initial_interval", "wait"}, "initial_delay": {"initial_interval"}, "interval": {"initial_interval"}, "retry_delay": {"initial_interval"},
+	"delay": {"initial_interval", "wait", "every"}, "initial_delay": {"initial_interval"}, "interval": {"initial_interval", "every"}, "poll_interval": {"every"}, "retry_delay": {"initial_interval"},
 	"retry_interval": {"initial_interval"}, "backoff": {"initial_interval"}, "initial_backoff": {"initial_interval"}, "base_delay": {"initial_interval"},
 	"min_delay": {"initial_interval"}, "wait_between": {"initial_interval"}, "wait_between_tries": {"initial_interval"},
 	"max_delay": {"max_interval"}, "max_backoff": {"max_interval"}, "maximum_interval": {"max_interval"}, "max_retry_delay": {"max_interval"},
@@ -115,7 +115,7 @@ func ofUnit(text, unit string) bool {
 // durationField is the duration of an object that a name means; empty: none.
 func durationField(table []field, name string) string {
 	for _, to := range append([]string{name}, durations[name]...) {
-		if f := findField(table, to); f != nil && (f.isDuration || to == "wait") {
+		if f := findField(table, to); f != nil && (f.isDuration || to == "wait" || to == "every") {
 			return to
 		}
 	}

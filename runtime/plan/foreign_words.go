@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/runplane/runplane/schemas"
@@ -33,7 +34,7 @@ const (
 	sayDryRun   = "a plan has no trial run: validate_plan checks it without a call"
 	sayItemName = "the name of an item is written for_each: {items: \"${…}\", as: order}"
 	sayAttempts = "max_attempts says how often the call is made, the first time included"
-	sayLoop     = "for_each runs a node once for each item of a list; write it with the list"
+	sayLoop     = "for_each runs a node once for each item of a list: write it with the list; " + sayRepeat
 )
 
 // The names of what a call is made of in other languages.
@@ -52,7 +53,7 @@ const approvals = "approval approve human_review require_approval requires_appro
 	"needs_review user_approval gate hitl pause_before"
 
 // foreignFields is the table: the names in the spelling of [snake], and what they mean.
-var foreignFields = indexed([]meaning{
+var foreignFields = indexed(loopFields, []meaning{
 	{names: callNames, of: "node fallback compensate verify", turn: calledTool},
 	{names: argumentNames, of: "node fallback compensate verify", turn: argumentsOf},
 	{names: "disabled skip", of: "node plan", turn: off(true)},
@@ -192,10 +193,10 @@ var foreignFields = indexed([]meaning{
 		of: "node plan", idle: true},
 })
 
-// indexed finds the rows of a name, in the order of the table.
-func indexed(table []meaning) map[string][]meaning {
+// indexed finds the rows of a name, in the order of the tables.
+func indexed(tables ...[]meaning) map[string][]meaning {
 	all := map[string][]meaning{}
-	for _, m := range table {
+	for _, m := range slices.Concat(tables...) {
 		for _, name := range strings.Fields(m.names) {
 			all[name] = append(all[name], m)
 		}

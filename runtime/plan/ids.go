@@ -126,7 +126,7 @@ func (c *compiler) renameReferences(renamed []rename) {
 		byName[r.from] = r
 	}
 	text := func(at, s string) string {
-		if !strings.Contains(s, "${") && !slices.Contains([]string{"when", "happened", "for_each"}, lastPart(at)) && !strings.HasSuffix(at, "/for_each/items") {
+		if !strings.Contains(s, "${") && !slices.Contains([]string{"when", "happened", "until", "collect", "for_each"}, lastPart(at)) && !strings.HasSuffix(at, "/for_each/items") {
 			return s
 		}
 		for _, r := range renamed {
@@ -173,6 +173,11 @@ func (c *compiler) renameReferences(renamed []rename) {
 			f, at := &n.Fallback[k], schemas.PointerToItem(at+"/fallback", k)
 			f.Inputs = object(at+"/inputs", f.Inputs)
 			f.Value = schemas.Value(value(at+"/value", json.RawMessage(f.Value)))
+		}
+		if n.Repeat != nil {
+			r, at := *n.Repeat, at+"/repeat"
+			r.Until, r.Every, r.Collect = text(at+"/until", r.Until), text(at+"/every", r.Every), text(at+"/collect", r.Collect)
+			n.Repeat = &r
 		}
 		if n.Compensate != nil {
 			u := *n.Compensate

@@ -20,8 +20,14 @@ func (c *compiler) shapeOf(p expr.Path, node int, may reach) shape {
 	switch p.Root {
 	case "item":
 		at = c.itemShape(node)
+	case "previous":
+		if may&readsRound != 0 {
+			at = c.outputShape(node)
+		}
 	case "output":
-		if node >= 0 {
+		if may&readsAnswer != 0 {
+			at = c.outputShape(node)
+		} else if node >= 0 {
 			if u := c.plan.Nodes[node].OnUnknown; u != nil && u.Verify != nil {
 				at = c.toolShape(u.Verify.Capability)
 			}
@@ -58,6 +64,9 @@ func (c *compiler) toolShape(capability string) shape {
 // shapeFor is what another node, or a compensation of the node itself, reads as its output: for_each makes it a list,
 // but each item is undone with its own.
 func (c *compiler) shapeFor(node, reader int, may reach) shape {
+	if r := c.plan.Nodes[node].Repeat; r != nil && r.Collect != "" {
+		return c.collectedShape(node)
+	}
 	s := c.outputShape(node)
 	if c.plan.Nodes[node].ForEach == nil || node == reader && may&readsSelf != 0 {
 		return s

@@ -18,6 +18,7 @@ var listed = []string{string(KindCapability), string(KindSet), string(KindWorkfl
 var kindsWith = map[string][]string{
 	"inputs":            {string(KindCapability), string(KindWorkflow)},
 	"for_each":          listed,
+	"repeat":            {string(KindCapability), string(KindWorkflow)},
 	"timeout":           called,
 	"total_timeout":     {string(KindCapability), string(KindWorkflow)},
 	"queue_timeout":     called,
@@ -112,6 +113,7 @@ func (c *compiler) nodeSettings(i int) bool {
 		}
 	}
 	c.list(n, at)
+	c.repeat(n, at)
 	c.fallbacks(n.Fallback, at+"/fallback")
 	if u := n.Compensate; u != nil {
 		c.missing(u.Capability, "capability", "compensate", at+"/compensate")

@@ -49,6 +49,10 @@ func (c *compiler) elementOf(s site, r expr.Read) {
 		if s.may&readsItem != 0 {
 			c.follow(s, r, 0, c.itemShape(s.node), "the item")
 		}
+	case "output", "previous":
+		if s.may&readsRound != 0 && (p.Root == "previous" || s.may&readsAnswer != 0) {
+			c.follow(s, r, 0, c.outputShape(s.node), "the output of "+c.outputOf(s.node))
+		}
 	case "nodes":
 		if len(p.Steps) > 2 && memberShape(p.Steps[1].Key).at != nil {
 			c.follow(s, r, 2, memberShape(p.Steps[1].Key), p.UpTo(2).String())
@@ -77,6 +81,10 @@ func (c *compiler) operandTypes(s site, o *expr.Operand) []string {
 		}
 	case "nodes":
 		if c.mayFallBack(p) {
+			return nil
+		}
+	case "output", "previous":
+		if s.node >= 0 && s.may&readsRound != 0 && len(c.plan.Nodes[s.node].Fallback) > 0 {
 			return nil
 		}
 	}

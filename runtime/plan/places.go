@@ -16,7 +16,20 @@ const (
 	readsOutput                   // the answer of a verification
 	readsState                    // the state that is waited for
 	readsErrors                   // why the node itself failed
+	readsRound                    // previous and index of a node with repeat
+	readsAnswer                   // the answer of a round
 )
+
+// around is what the calls of a node, and its values, may read of its list or its rounds.
+func around(n *schemas.Node) (may reach) {
+	if n.ForEach != nil {
+		may |= readsItem
+	}
+	if n.Repeat != nil {
+		may |= readsRound
+	}
+	return may
+}
 
 // placed is a template of a node and its place.
 type placed struct {
@@ -33,12 +46,16 @@ func (n *Node) templates(from *schemas.Node) []placed {
 			list = append(list, placed{t, at, may})
 		}
 	}
-	var item reach
+	item := around(from)
 	if n.ForEach != nil {
-		item = readsItem
 		add(n.ForEach, itemsAt(from), 0)
 	}
 	add(n.When, "/when", 0)
+	if r := n.Repeat; r != nil {
+		add(r.Until, "/repeat/until", readsRound|readsAnswer)
+		add(r.Every, "/repeat/every", readsRound|readsAnswer)
+		add(r.Collect, "/repeat/collect", readsRound|readsAnswer)
+	}
 	add(n.Inputs, "/inputs", item)
 	add(n.Value, "/set", item)
 	add(n.Wait, "/wait", 0)
@@ -55,7 +72,7 @@ func (n *Node) templates(from *schemas.Node) []placed {
 		}
 	}
 	if n.Compensate != nil {
-		add(n.Compensate.Inputs, "/compensate/inputs", item|readsSelf)
+		add(n.Compensate.Inputs, "/compensate/inputs", item&readsItem|readsSelf)
 	}
 	if v := n.Verify; v != nil {
 		const at = "/on_unknown/verify"

@@ -113,6 +113,8 @@ type Node struct {
 	MaxItems    int
 	MinSuccess  int // successful items that suffice; -1: all, as on_error decides
 
+	Repeat *Repeat // nil: the node runs once, or once for each item
+
 	TotalTimeout schemas.Duration // 0: none
 	QueueTimeout schemas.Duration // 0: none
 

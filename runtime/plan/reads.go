@@ -27,6 +27,9 @@ func (c *compiler) readsFrom(s site, r expr.Read) bool {
 	case expr.Secret:
 		c.readsSecret(s, r)
 	case "item", "index":
+		if root == "index" && s.may&readsRound != 0 {
+			return true
+		}
 		if s.may&readsItem == 0 {
 			c.noItem(s, r)
 			return false
@@ -37,7 +40,17 @@ func (c *compiler) readsFrom(s site, r expr.Read) bool {
 		if root == "item" && !r.Guarded {
 			c.follow(s, r, 0, c.itemShape(s.node), "the item")
 		}
+	case "previous":
+		if s.may&readsRound == 0 {
+			c.noPrevious(s)
+			return false
+		}
+		c.readsRounds(s, r)
 	case "output":
+		if s.may&readsAnswer != 0 {
+			c.readsRounds(s, r)
+			return true
+		}
 		if s.may&readsOutput == 0 {
 			c.noOutput(s)
 			return false
@@ -102,6 +115,11 @@ func (c *compiler) noOutput(s site) {
 	if s.may&readsState != 0 {
 		c.out.errorf(codeMisplacedRoot, s.at, "until reads state, which becomes the node's output, got ${%s}", expr.Shorten(s.Text)).Fix =
 			[]schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, "output", "state") })}
+		return
+	}
+	if s.may&readsRound != 0 {
+		c.out.errorf(codeMisplacedRoot, s.at, "output is the answer of a round, which is not known here: that of the round before is previous, null at first, "+
+			"as in ${previous == null ? null : previous.x}, got ${%s}", expr.Shorten(s.Text))
 		return
 	}
 	f := c.out.errorf(codeMisplacedRoot, s.at,
@@ -205,6 +223,15 @@ func (c *compiler) readsNode(s site, r expr.Read) {
 		return
 	case i == s.node && s.may&readsSelf == 0:
 		f := c.out.errorf(codeSelfDependency, s.at, "node %q reads its own result in ${%s}", id, expr.Shorten(s.Text))
+		if own := "nodes." + id + ".output"; s.may&readsAnswer != 0 && strings.Contains(s.Source, own) {
+			f.Message += ": in repeat, that of the round is output"
+			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, own, "output") })}
+			return
+		}
+		if s.may&readsRound != 0 {
+			f.Message += ": the answer of the round before is previous, null at first"
+			return
+		}
 		if own := "nodes." + id + ".output"; s.may&readsState != 0 && strings.Contains(s.Source, own) {
 			f.Message += ": before it is over, that is state"
 			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, own, "state") })}

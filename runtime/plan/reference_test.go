@@ -46,7 +46,7 @@ func TestReferenceIsShortAndTrue(t *testing.T) {
 	if !slices.Equal(kinds, kindNames) {
 		t.Errorf("kinds %v, want %v", kinds, kindNames)
 	}
-	for _, word := range slices.Concat(triggerRules, onErrors, onUnknowns, []string{"for_each", "max_items", "min_success", "verify"}) {
+	for _, word := range slices.Concat(triggerRules, onErrors, onUnknowns, []string{"for_each", "repeat", "until", "collect", "previous", "max_items", "min_success", "verify"}) {
 		if !strings.Contains(Reference, word) {
 			t.Errorf("it does not name %s", word)
 		}

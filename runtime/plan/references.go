@@ -59,7 +59,14 @@ func (m meant) Reference(root string, steps []expr.Step) expr.Reference {
 	case root == "inputs" && len(steps) > 1 && steps[0].Key == "parameters" && !m.isInput("parameters") && m.isInput(steps[1].Key):
 		as.Path.Steps, as.Changed, as.Code, as.Say = steps[1:], true, codeUnknownInput, "an input is read as inputs."+steps[1].Key
 		return as
-	case slices.Contains(expr.Roots, root), m.local(root):
+	case slices.Contains(expr.Roots, root):
+		return as
+	}
+	if to, found := m.ofRounds(as, root, steps); found {
+		return to
+	}
+	switch {
+	case m.local(root):
 		return as
 	case root == expr.Secret && !(m.isNode(root) && len(steps) > 0 && slices.Contains(expr.Members, steps[0].Key)):
 		return as

@@ -87,9 +87,9 @@ func (n *Node) certain() bool {
 // tries is how many executions a workflow node makes at most, one after the other.
 func (n *Node) tries() int {
 	if !n.RetryExplicit {
-		return 1
+		return n.rounds()
 	}
-	return max(n.Retry.MaxAttempts, 1)
+	return times(max(n.Retry.MaxAttempts, 1), n.rounds())
 }
 
 // maxStarts counts the attempts of one item at most, as an execution counts them.

@@ -72,11 +72,7 @@ func (c *compiler) workflowArguments(i int) {
 	if err != nil {
 		return
 	}
-	item := reach(0)
-	if n.ForEach != nil {
-		item = readsItem
-	}
-	a := arguments{Target: &n.Target, node: i, at: c.at(i) + "/inputs", given: from.Inputs, may: item, workflow: n.declared.name}
+	a := arguments{Target: &n.Target, node: i, at: c.at(i) + "/inputs", given: from.Inputs, may: around(from), workflow: n.declared.name}
 	var own map[string]json.RawMessage
 	_ = json.Unmarshal(from.Workflow.Definition.Inputs, &own) // GivenInputs has read it
 	problems := checker.CheckPartial(c.ctx, doc, open)

@@ -69,6 +69,8 @@ type Unit struct {
 
 	TurnedAway map[schemas.Code]int `json:"ta,omitempty"` // number of refused calls, by code
 
+	Rounds *Rounds `json:"rd,omitempty"` // of a node with repeat, once it has started
+
 	// What follows is derived from the other units and from the queues.
 	Tally       Tally `json:"-"`
 	Unstartable bool  `json:"-"` // is in the queue of units whose trigger rule cannot be met

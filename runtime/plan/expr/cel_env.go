@@ -15,9 +15,9 @@ import (
 // Roots of expressions, in the order in which they are offered.
 var Roots = []string{"inputs", "nodes", "execution", "session"}
 
-// localRoots mean something in some places alone: item and index with for_each, output in a verification, state in the
-// condition of a wait_for. Elsewhere, and as the variable of a macro, the names are free.
-var localRoots = []string{"item", "index", "output", "state"}
+// localRoots mean something in some places alone: item and index with for_each, previous and index with repeat, output in a verification
+// and in repeat, state in the condition of a wait_for. Elsewhere, and as the variable of a macro, the names are free.
+var localRoots = []string{"item", "index", "previous", "output", "state"}
 
 // Secret is the root of secrets. It is read by plain paths alone: no expression computes with a secret.
 const Secret = "secret"

@@ -83,14 +83,14 @@ func variables(scope Scope, reads []Read) (*reading, error) {
 		if _, have := vars[name]; have {
 			continue
 		}
-		v, ok := rootValue(scope, r.Path.Root)
+		v, ok, err := rootValue(scope, r.Path.Root)
+		if err != nil {
+			return nil, err
+		}
 		if !ok { // item and index
-			item, index, err := scope.Item()
+			item, index, err := itemOf(scope, r.Path)
 			if err != nil {
 				return nil, err
-			}
-			if item == nil {
-				return nil, notHere(r.Path)
 			}
 			if v = item; r.Path.Root == "index" {
 				vars[name] = int64(index)

@@ -15,17 +15,18 @@ var Members = []string{"output", "text", "status", "error", "errors", "degraded"
 // appendPath appends the JSON that the path leads to, reading only what it needs of the scope. evaluated: it becomes a part of an expression
 // or of a text, which may not read as much as what is passed on. What is appended to nil may share the bytes of the value.
 func appendPath(dst []byte, scope Scope, p Path, evaluated bool) ([]byte, error) {
-	if v, ok := rootValue(scope, p.Root); ok {
+	switch v, ok, err := rootValue(scope, p.Root); {
+	case err != nil:
+		return nil, err
+	case ok:
 		return appendInside(dst, v, p, 0, nil)
 	}
 	switch p.Root {
 	case "item", "index":
-		item, index, err := scope.Item()
+		item, index, err := itemOf(scope, p)
 		switch {
 		case err != nil:
 			return nil, err
-		case item == nil:
-			return nil, notHere(p)
 		case p.Root == "item":
 			return appendInside(dst, item, p, 0, nil)
 		case len(p.Steps) > 0:
@@ -49,26 +50,42 @@ func appendPath(dst []byte, scope Scope, p Path, evaluated bool) ([]byte, error)
 		"`%s` cannot be read: expressions read inputs, nodes.<id>, execution and session", p)
 }
 
+// itemOf reads item and index: of the list, or index of the rounds.
+func itemOf(scope Scope, p Path) (item *Value, index int, err error) {
+	if item, index, err = scope.Item(); item != nil || err != nil {
+		return item, index, err
+	}
+	if p.Root == "index" {
+		if round, ok := scope.Round(); ok {
+			return nil, round, nil
+		}
+	}
+	return nil, 0, notHere(p)
+}
+
 // rootValue reads a root that is one value; ok is false for the others.
-func rootValue(scope Scope, root string) (v *Value, ok bool) {
+func rootValue(scope Scope, root string) (v *Value, ok bool, err error) {
 	switch root {
 	case "inputs":
-		return scope.Inputs(), true
+		return scope.Inputs(), true, nil
 	case "session":
-		return scope.Session(), true
+		return scope.Session(), true, nil
 	case "execution":
-		return scope.Execution(), true
+		return scope.Execution(), true, nil
+	case "previous":
+		v, err = scope.Previous()
+		return v, true, err
 	case "output":
-		return scope.Output(), true
+		return scope.Output(), true, nil
 	case "state":
-		return scope.State(), true
+		return scope.State(), true, nil
 	}
-	return nil, false
+	return nil, false, nil
 }
 
 // notHere is the error of item and index outside for_each.
 func notHere(p Path) *schemas.Error {
-	return schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: there is no item, because the node has no for_each", p)
+	return schemas.Errorf(schemas.CodeExpressionError, "`%s` cannot be read: there is no item, because the node has no for_each (index is known with repeat too)", p)
 }
 
 func appendNode(dst []byte, node *NodeValue, p Path, evaluated bool) ([]byte, error) {

@@ -15,7 +15,11 @@ type Scope interface {
 	Node(id string) (NodeValue, error)
 	// Item is the current item of for_each and its index; nil outside. It fails when the item cannot be read.
 	Item() (item *Value, index int, err error)
-	// Output is the answer of a verification; nil outside.
+	// Round is the number of the round of a node with repeat; ok is false outside.
+	Round() (index int, ok bool)
+	// Previous is the answer of the round before, null at first; nil outside. It fails when the answer cannot be read.
+	Previous() (*Value, error)
+	// Output is the answer of a verification, or of a round in repeat; nil outside.
 	Output() *Value
 	// State is {found, data, version} of the state that is waited for; nil outside.
 	State() *Value

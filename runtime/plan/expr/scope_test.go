@@ -13,6 +13,7 @@ type scope struct {
 	inputs, session, execution *Value
 	nodes                      map[string]NodeValue
 	item, output, state        *Value
+	previous                   *Value // of a node with repeat
 	at                         int
 	steps                      atomic.Uint64
 }
@@ -23,9 +24,11 @@ func (s *scope) Execution() *Value { return s.execution }
 func (s *scope) Item() (*Value, int, error) {
 	return s.item, s.at, nil
 }
-func (s *scope) Output() *Value { return s.output }
-func (s *scope) State() *Value  { return s.state }
-func (s *scope) Spent(n uint64) { s.steps.Add(n) }
+func (s *scope) Round() (int, bool)        { return s.at, s.previous != nil }
+func (s *scope) Previous() (*Value, error) { return s.previous, nil }
+func (s *scope) Output() *Value            { return s.output }
+func (s *scope) State() *Value             { return s.state }
+func (s *scope) Spent(n uint64)            { s.steps.Add(n) }
 
 func (s *scope) Node(id string) (NodeValue, error) {
 	n, ok := s.nodes[id]
