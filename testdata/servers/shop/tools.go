@@ -25,8 +25,8 @@ type tool struct {
 }
 
 type args struct {
-	ID, Order, SKU, Key, To, Text, Msg string
-	Qty, Cents, Limit                  int
+	ID, Order, SKU, Key, To, Text, Msg, Cursor string
+	Qty, Cents, Limit                          int
 }
 
 const orderSchema = `"id": {"type": "string"}, "customer": {"type": "string"}, "status": {"type": "string"}, "total_cents": {"type": "integer"},
@@ -35,8 +35,8 @@ const orderSchema = `"id": {"type": "string"}, "customer": {"type": "string"}, "
 
 var tools = []tool{
 	{"get_order", "read", "Read one order.", `"id!": {"type": "string", "description": "such as A-17"}`, orderSchema, (*shop).getOrder},
-	{"list_orders", "read", "List orders, oldest first.", `"limit": {"type": "integer", "minimum": 1, "maximum": 40}`,
-		`"orders": {"type": "array", "items": {"type": "object", "properties": {` + orderSchema + `}}}`, (*shop).listOrders},
+	{"list_orders", "read", "List orders, oldest first.", `"limit": {"type": "integer", "minimum": 1, "maximum": 40}, "cursor": {"type": "string", "description": "next_cursor of the page before"}`,
+		`"next_cursor": {"type": "string", "description": "absent on the last page"}, "orders": {"type": "array", "items": {"type": "object", "properties": {` + orderSchema + `}}}`, (*shop).listOrders},
 	{"find_refund", "read", "Find the refunds of an order that were made and not voided.", `"order!": {"type": "string"}`,
 		`"items": {"type": "array", "items": {"type": "object", "properties": {"id": {"type": "string"}, "order": {"type": "string"}, "cents": {"type": "integer"}}}}`, (*shop).findRefund},
 	{"reserve", "idempotent", "Reserve stock. Repeating it with the same key changes nothing.",
@@ -109,15 +109,26 @@ func (s *shop) getOrder(a args) (any, error) {
 }
 
 func (s *shop) listOrders(a args) (any, error) {
-	limit := orderCount
+	first := 1
+	if a.Cursor != "" {
+		if _, err := fmt.Sscanf(a.Cursor, "after-%d", &first); err != nil {
+			return nil, fmt.Errorf("no cursor %q: pass next_cursor of the page before", a.Cursor)
+		}
+		first++
+	}
+	last := orderCount
 	if a.Limit > 0 {
-		limit = min(limit, a.Limit)
+		last = min(last, first+a.Limit-1)
 	}
-	orders := make([]Order, limit)
-	for i := range orders {
-		orders[i] = order(i + 1)
+	orders := []Order{}
+	for n := first; n <= last; n++ {
+		orders = append(orders, order(n))
 	}
-	return map[string]any{"orders": orders}, nil
+	page := map[string]any{"orders": orders}
+	if last < orderCount && a.Limit > 0 {
+		page["next_cursor"] = fmt.Sprintf("after-%d", last)
+	}
+	return page, nil
 }
 
 func (s *shop) reserve(a args) (any, error) {
