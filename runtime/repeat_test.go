@@ -12,6 +12,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records/recordstest"
 	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -320,5 +321,27 @@ func commitSizes(s store.Store, sizes, snapshots *[]int) func(ctx context.Contex
 		}
 		*sizes = append(*sizes, bytes)
 		return s.Commit(ctx, b)
+	}
+}
+
+// BenchmarkRounds is the cost of a round, of few and of many.
+func BenchmarkRounds(b *testing.B) {
+	for _, rounds := range []int{100, 10_000} {
+		b.Run(fmt.Sprint(rounds), func(b *testing.B) {
+			for b.Loop() {
+				s := recordstest.Memory(b)
+				p := launch(newWorld(), s)
+				e, err := p.Executions.Execute(b.Context(), engine.Submit{Plan: []byte(fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"give":"${index}"},
+					"repeat":{"until":"${index == %d}","max":10000,"collect":"${output}"}}],"output":"${size(nodes.n.output)}"}`, rounds-1))})
+				for err == nil && !e.Status.Terminal() {
+					e, err = p.Executions.Status(b.Context(), e.ExecutionID, "", time.Second, nil)
+				}
+				if p.stop(); err != nil || e.Status != schemas.StatusSucceeded || string(e.Output) != fmt.Sprint(rounds) {
+					b.Fatalf("%s %s %v, %v", e.Status, e.Output, e.Error, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*rounds), "µs/round")
+			b.ReportMetric(0, "ns/op")
+		})
 	}
 }

@@ -29,6 +29,7 @@ type nodeLine struct {
 	id, capability string
 	status         schemas.NodeStatus
 	attempt        int
+	rounds         int // of a node with repeat
 	started        time.Time
 	took           time.Duration
 	note           string
@@ -66,6 +67,7 @@ func (l *nodeLine) take(n *schemas.NodeView) {
 	if n.Items != nil { // the attempts are those of all items
 		l.attempt = 0
 	}
+	l.rounds = n.Rounds
 	switch {
 	case n.Error == nil && n.Items != nil && n.Items.Failed > 0:
 		l.note = fmt.Sprintf("%d of %d items failed", n.Items.Failed, n.Items.Total)
@@ -113,6 +115,10 @@ func (l *nodeLine) apply(e *schemas.Event) bool {
 			l.started = e.At
 		}
 		return false
+	case schemas.EventRoundEnded:
+		if e.Round != nil {
+			l.rounds = *e.Round + 1
+		}
 	case schemas.EventNodeSucceeded, schemas.EventNodeReused:
 		l.status, l.note = schemas.NodeSucceeded, ""
 		if e.Degraded {
@@ -197,7 +203,10 @@ func (l *nodeLine) format(width int) string {
 	if l.capability != "" {
 		s += "  " + l.capability
 	}
-	if l.attempt > 1 {
+	switch {
+	case l.rounds > 0:
+		s += fmt.Sprintf("  round %d", l.rounds)
+	case l.attempt > 1:
 		s += fmt.Sprintf("  attempt %d", l.attempt)
 	}
 	if l.status.Ended() && l.took > 0 {

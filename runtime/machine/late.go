@@ -21,7 +21,8 @@ func (s *State) OutcomeOpen(unit, n int) bool {
 // LateSuccess is the events after the late success of attempt n, whose OutcomeOpen holds. The first is about the unit and takes the output.
 func (s *State) LateSuccess(unit, n int, took time.Duration, by string) []schemas.Event {
 	e := s.about(unit, n, nil, took)
-	if e.Type = s.Succeeded(unit).Type; e.Type == schemas.EventNodeSucceeded {
+	success := s.Succeeded(unit)
+	if e.Type, e.Round = success.Type, success.Round; e.Type == schemas.EventNodeSucceeded {
 		e.Type = schemas.EventNodeSettled
 	}
 	return append([]schemas.Event{*e}, s.resumeHeld(unit, by)...)

@@ -455,11 +455,11 @@ func (w *walk) ask(unit int) {
 		fate = 0
 	}
 	err := w.s.Exhausted(unit, next)
-	switch {
-	case fate == 0:
+	switch fate {
+	case 0:
 		w.apply(e)
 		return
-	case fate == 1:
+	case 1:
 		err = schemas.Errorf(schemas.CodeExpressionError, "no").WithOutcome(schemas.RanFailed)
 	}
 	failed := schemas.Event{}

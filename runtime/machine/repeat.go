@@ -29,7 +29,8 @@ func (s *State) Exhausted(unit int, next time.Time) *schemas.Error {
 	if repeat == nil || r == nil {
 		return nil
 	}
-	made, why := r.Done-r.From, ""
+	made := r.Done - r.From
+	var why string
 	switch {
 	case made >= repeat.Max:
 		why = fmt.Sprintf("until did not hold after %d rounds, repeat.max", made)
