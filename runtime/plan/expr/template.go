@@ -138,6 +138,7 @@ func (b *templateBuilder) key(name, at string) {
 	}
 	if fault != nil {
 		b.bad = append(b.bad, BadString{schemas.PointerTo(at, name), name, *fault})
+		literal = name // other findings name it
 	}
 	b.literal = append(document.AppendQuoted(b.literal, literal), ':')
 }
