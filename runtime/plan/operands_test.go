@@ -40,6 +40,14 @@ func TestOperandsAreChecked(t *testing.T) {
 		{"nodes.order.output.items.slice(0, 1)[0].skuu", `"skuu"`, schemas.SeverityWarning, ""},
 		{"nodes.order.output.items.distinct().map(i, i.skuu)", `"skuu"`, schemas.SeverityWarning, ""},
 		{"nodes.order.output.items.groupBy(i, i.skuu)", `"skuu"`, schemas.SeverityWarning, ""},
+		{"[[1]].map(a, nodes.order.output.items).flatten().map(i, i.skuu)", `"skuu"`, schemas.SeverityWarning, ""},
+		{"nodes.order.output.items.filter(i, i.count > 1)[0].skuu", `"skuu"`, schemas.SeverityWarning, ""},
+		{"nodes.order.output.items.filter(i, i.count > 1).map(i, i.count + 'x')", "is integer", schemas.SeverityError, ""},
+		{"nodes.order.output.total > '5'", "without quotes", schemas.SeverityError, "nodes.order.output.total > 5"},
+		{"nodes.order.output.total == ' 1.5'", "without quotes", schemas.SeverityError, "nodes.order.output.total == 1.5"},
+		{"nodes.order.output.paid != 'True'", "without quotes", schemas.SeverityError, "nodes.order.output.paid != true"},
+		{"nodes.order.output.paid == 'yes'", "never equal", schemas.SeverityWarning, ""},
+		{"nodes.order.output.total > 'many'", "does not take", schemas.SeverityError, ""},
 		{"nodes.order.status == 'success'", "is never \"success\"", schemas.SeverityError, "nodes.order.status == 'succeeded'"},
 		{`nodes.order.status != "SUCCEEDED" && nodes.order.output.id != "success"`, "is never \"SUCCEEDED\"", schemas.SeverityError, `nodes.order.status != "succeeded" && nodes.order.output.id != "success"`},
 		{"nodes.order.status in ['ok', 'skipped', 'error']", "is never \"ok\"", schemas.SeverityError, "nodes.order.status in ['succeeded', 'skipped', 'failed']"},
@@ -79,6 +87,7 @@ func TestOperandsThatMayFitAreNotReported(t *testing.T) {
 		"nodes.made.output.map(k, k + 'x')", "1 in nodes.made.output.rows.map(r, r.id)", "'total' in nodes.made.output", "execution.id + 'x'",
 		"timestamp('2030-01-31') > timestamp('2030-01-01')", "duration('1d') == duration('24h')", "cel.bind(n, nodes.made.output.total, n + 1)",
 		"nodes.made.output.rows.reduce(t, r, 0, t + r.id)", "nodes.made.output.rows.sortBy(r, r.id)[0].tag + 'x'", "nodes.made.status.upperAscii() == 'SUCCEEDED'",
+		"nodes.order.output.items.filter(i, has(i.gone)).map(i, i.gone)", "[1, 2].filter(x, x > 1)[0] + 1",
 		"nodes.order.output.?id.orValue('') + 'x'", "nodes.made.output.rows.transformList(i, r, i + r.id)", "inputs.n == 3.0",
 	} {
 		if _, found := check([]byte(operandPlan(expression))); len(found) > 0 {

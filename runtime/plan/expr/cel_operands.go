@@ -161,6 +161,12 @@ func (s *surveyor) path(e ast.Expr) (p Path, guarded, own, ok bool) {
 		switch name := c.FunctionName(); {
 		case name == anyFunction:
 			return s.path(c.Args()[0])
+		case c.IsMemberFunction() && name == "flatten" && len(c.Args()) == 0: // the elements of the elements
+			if p, ok := s.ofMapped(c.Target()); ok {
+				return p, false, false, true
+			}
+			p, guarded, _, ok = s.path(c.Target())
+			return extend(p, Step{Index: 0}), guarded, false, ok
 		case c.IsMemberFunction() && slices.Contains(sameElements, name):
 			p, guarded, _, ok = s.path(c.Target())
 			return p, guarded, false, ok
@@ -177,8 +183,51 @@ func (s *surveyor) path(e ast.Expr) (p Path, guarded, own, ok bool) {
 			p, guarded, own, ok = s.path(c.Args()[0])
 			return extend(p, step), guarded || name != operators.Index, own, ok
 		}
+	case ast.ComprehensionKind: // l.filter(x, …) has elements of l
+		c := e.AsComprehension()
+		if step := c.LoopStep(); c.IterVar2() == "" && step.Kind() == ast.CallKind && step.AsCall().FunctionName() == operators.Conditional {
+			if item, ok := appended(step.AsCall().Args()[1]); ok && item.Kind() == ast.IdentKind && item.AsIdent() == c.IterVar() {
+				p, guarded, _, ok = s.path(c.IterRange())
+				return p, guarded || tests(step.AsCall().Args()[0]), false, ok
+			}
+		}
 	}
 	return Path{}, false, false, false
+}
+
+// tests reports whether an expression asks with has(…) what is there.
+func tests(e ast.Expr) bool {
+	found := false
+	ast.PreOrderVisit(e, ast.NewExprVisitor(func(e ast.Expr) {
+		found = found || e.Kind() == ast.SelectKind && e.AsSelect().IsTestOnly()
+	}))
+	return found
+}
+
+// appended is the item that a step of a macro appends to its list.
+func appended(step ast.Expr) (item ast.Expr, ok bool) {
+	if step.Kind() != ast.CallKind || step.AsCall().FunctionName() != operators.Add {
+		return nil, false
+	}
+	list := step.AsCall().Args()[1]
+	if list.Kind() != ast.ListKind || list.AsList().Size() != 1 {
+		return nil, false
+	}
+	return list.AsList().Elements()[0], true
+}
+
+// ofMapped is what the elements are of a list that l.map(x, element) gives.
+func (s *surveyor) ofMapped(e ast.Expr) (p Path, ok bool) {
+	if e = plainOperand(e); e.Kind() != ast.ComprehensionKind {
+		return Path{}, false
+	}
+	item, ok := appended(e.AsComprehension().LoopStep())
+	if !ok {
+		return Path{}, false
+	}
+	defer s.stands(e.AsComprehension())()
+	p, guarded, _, ok := s.path(item)
+	return p, ok && !guarded
 }
 
 func extend(p Path, s Step) Path {
@@ -204,16 +253,12 @@ func (s *surveyor) mapped(e ast.Expr) (of Operand, ok bool) {
 	if e = plainOperand(e); e.Kind() != ast.ComprehensionKind {
 		return Operand{}, false
 	}
-	c := e.AsComprehension()
-	if c.LoopStep().Kind() != ast.CallKind {
+	item, ok := appended(e.AsComprehension().LoopStep())
+	if !ok {
 		return Operand{}, false
 	}
-	step := c.LoopStep().AsCall()
-	if step.FunctionName() != operators.Add || step.Args()[1].Kind() != ast.ListKind || step.Args()[1].AsList().Size() != 1 {
-		return Operand{}, false
-	}
-	defer s.stands(c)()
-	return s.operand(step.Args()[1].AsList().Elements()[0]), true
+	defer s.stands(e.AsComprehension())()
+	return s.operand(item), true
 }
 
 // plainOperand is an expression without the function that forgets its type.
