@@ -22,11 +22,21 @@ func OutputSchema(v any) json.RawMessage { return encode(Reflect(v, true)) }
 // Reflect makes every schema of the project, as a tree for callers that add to it. An open schema allows properties that
 // the type does not name.
 func Reflect(v any, open bool) *jsonschema.Schema {
+	return reflected(v, open, func(reflect.Type) *jsonschema.Schema { return nil })
+}
+
+// reflected is Reflect with the types whose schema own returns.
+func reflected(v any, open bool, own func(reflect.Type) *jsonschema.Schema) *jsonschema.Schema {
 	r := &jsonschema.Reflector{
 		Anonymous:                 true,
 		DoNotReference:            true,
 		AllowAdditionalProperties: open,
-		Mapper:                    func(t reflect.Type) *jsonschema.Schema { return enum(enums[t]) },
+		Mapper: func(t reflect.Type) *jsonschema.Schema {
+			if s := own(t); s != nil {
+				return s
+			}
+			return enum(enums[t])
+		},
 	}
 	s := r.Reflect(v)
 	s.Version = ""

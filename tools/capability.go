@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/invopop/jsonschema"
+
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/capability"
@@ -21,10 +23,16 @@ type invokeCapability struct {
 	Inputs         schemas.Object `json:"inputs,omitempty" jsonschema:"description=as its input_schema says"`
 	SafetyLevel    string         `json:"safety_level,omitempty" jsonschema:"enum=normal,description=default normal"`
 	TimeoutSeconds float64        `json:"timeout_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=86400,description=longest time of one attempt"`
-	RetryConfig    *schemas.Retry `json:"retry_config,omitempty"`
+	RetryConfig    *sameRetry     `json:"retry_config,omitempty" jsonschema:"description=as for execute_with_retry"`
 	SessionID      string         `json:"session_id,omitempty"`
 	IdempotencyKey string         `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=passed on to a tool that takes one"`
 }
+
+// sameRetry is a retry whose members a list of tools explains once, in execute_with_retry.
+type sameRetry schemas.Retry
+
+// ListedSchema leaves the members out.
+func (sameRetry) ListedSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "object"} }
 
 type discoverCapabilities struct {
 	Realm  string         `json:"realm,omitempty"`
@@ -57,7 +65,7 @@ func Capability() []Method {
 			func(ctx context.Context, rt *runtime.Runtime, in invokeCapability, r Request) (schemas.Invocation, error) {
 				return rt.Capabilities.Invoke(ctx, capability.Invocation{
 					Realm: in.Realm, Capability: in.CapabilityName, Inputs: json.RawMessage(in.Inputs),
-					Timeout: duration(in.TimeoutSeconds), Retry: in.RetryConfig, IdempotencyKey: in.IdempotencyKey, SessionID: in.SessionID,
+					Timeout: duration(in.TimeoutSeconds), Retry: (*schemas.Retry)(in.RetryConfig), IdempotencyKey: in.IdempotencyKey, SessionID: in.SessionID,
 					Progress: r.relay(),
 				})
 			}),

@@ -58,11 +58,13 @@ type Method struct {
 	Effect      Effect
 	ExactHints  *schemas.Hints  // annotations that say more than Effect does; nil: those of Effect
 	Operator    bool            // only operators see it and can call it
-	Input       json.RawMessage // JSON Schema of the arguments
-	Output      json.RawMessage // JSON Schema of the result
+	Input       json.RawMessage // JSON Schema of the arguments as it is listed; Call checks more
+	Output      json.RawMessage // JSON Schema of the result as it is listed
 	// Call checks the arguments strictly, runs the method and returns a value of the output schema. Every failure is, or
 	// wraps, a *schemas.Error.
 	Call func(ctx context.Context, rt *runtime.Runtime, r Request) (any, error)
+
+	accepts func() (*schemas.Checker, error) // checks the arguments
 }
 
 // Hints are the method's annotations.
@@ -79,15 +81,16 @@ func method[In, Out any](contract, name, title string, effect Effect, descriptio
 ) Method {
 	m := Method{
 		Contract: contract, Name: name, Title: title, Description: description, Effect: effect,
-		Input: schemas.InputSchema(new(In)), Output: schemas.OutputSchema(new(Out)),
+		Input: schemas.ListedInput(new(In)), Output: schemas.ListedOutput(new(Out)),
 	}
-	checker := sync.OnceValues(func() (*schemas.Checker, error) { return schemas.NewChecker(m.Input) })
+	m.accepts = sync.OnceValues(func() (*schemas.Checker, error) { return schemas.NewChecker(schemas.InputSchema(new(In))) })
 	m.Call = func(ctx context.Context, rt *runtime.Runtime, r Request) (any, error) {
-		c, err := checker()
+		c, err := m.accepts()
 		if err != nil {
 			return nil, fmt.Errorf("%s: schema: %w", name, err)
 		}
-		in, err := decode[In](ctx, c, r.Arguments)
+		var in In
+		r.Arguments, err = decode(ctx, c, r.Arguments, &in)
 		if err != nil {
 			return nil, err
 		}
@@ -106,16 +109,18 @@ func operatorOnly(m Method) Method {
 	return m
 }
 
-// decode checks arguments against the method's schema, reporting all problems at once, and decodes them.
-func decode[In any](ctx context.Context, c *schemas.Checker, arguments json.RawMessage) (in In, err error) {
+// decode checks arguments against the method's schema, reporting all problems at once, and decodes them. It returns them as they
+// were understood, see [schemas.Checker.CheckGiven].
+func decode(ctx context.Context, c *schemas.Checker, arguments json.RawMessage, into any) (json.RawMessage, error) {
 	if arguments = bytes.TrimSpace(arguments); len(arguments) == 0 || string(arguments) == "null" {
 		arguments = json.RawMessage("{}")
 	}
-	if problems := c.Check(ctx, arguments); len(problems) > 0 {
-		return in, schemas.InvalidArguments(problems)
+	arguments, problems := c.CheckGiven(arguments, func(a json.RawMessage) []schemas.Problem { return c.Check(ctx, a) })
+	if len(problems) > 0 {
+		return nil, schemas.InvalidArguments(problems)
 	}
-	if err := json.Unmarshal(arguments, &in); err != nil { // what a schema cannot express, such as the form of a duration
-		return in, schemas.Errorf(schemas.CodeInvalidArgument, "%s", schemas.DecodeProblem(err))
+	if err := json.Unmarshal(arguments, into); err != nil { // what a schema cannot express, such as the form of a duration
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "%s", schemas.DecodeProblem(err))
 	}
-	return in, nil
+	return arguments, nil
 }

@@ -28,6 +28,9 @@ func (Plan) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Extras: map[string]any{"type": []string{"object", "string"}}}
 }
 
+// ListedSchema has one type: clients convert no others to the dialects of all models. A string is accepted all the same.
+func (Plan) ListedSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "object"} }
+
 // Submission holds the options of every tool that starts an execution.
 type Submission struct {
 	SessionID      string `json:"session_id,omitempty" jsonschema:"description=the plan reads its data as ${session.…}"`
@@ -35,6 +38,15 @@ type Submission struct {
 	Priority       int    `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5,description=1 is first and 5 last (default 3)"`
 	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=same plan and key: same execution"`
 	OnReview       string `json:"on_review,omitempty" jsonschema:"enum=return,description=when a person must decide: return with the review in waiting_for"`
+}
+
+// sameSubmission is Submission for tools that are described as being like execute_plan: a list of tools explains the options once.
+type sameSubmission struct {
+	SessionID      string `json:"session_id,omitempty"`
+	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600"`
+	Priority       int    `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5"`
+	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"maxLength=255"`
+	OnReview       string `json:"on_review,omitempty" jsonschema:"enum=return"`
 }
 
 // defaultWait is below the shortest call timeout of the common clients, in seconds.
@@ -101,15 +113,15 @@ type executePlan struct {
 }
 
 type executeWithTimeout struct {
-	ExecutionPlan  Plan    `json:"execution_plan" jsonschema:"description=as for execute_plan"`
-	TimeoutSeconds float64 `json:"timeout_seconds" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=longest time of the whole execution"`
-	Submission
+	ExecutionPlan  Plan    `json:"execution_plan"`
+	TimeoutSeconds float64 `json:"timeout_seconds" jsonschema:"exclusiveMinimum=0,maximum=31536000"`
+	sameSubmission
 }
 
 type executeWithRetry struct {
-	ExecutionPlan Plan          `json:"execution_plan" jsonschema:"description=as for execute_plan"`
-	RetryConfig   schemas.Retry `json:"retry_config" jsonschema:"description=for nodes without a retry"`
-	Submission
+	ExecutionPlan Plan          `json:"execution_plan"`
+	RetryConfig   schemas.Retry `json:"retry_config"`
+	sameSubmission
 }
 
 type validatePlan struct {
@@ -176,7 +188,7 @@ type rerunExecution struct {
 type signalExecution struct {
 	executionID
 	EventName string        `json:"event_name" jsonschema:"minLength=1,maxLength=255"`
-	Data      schemas.Value `json:"data,omitempty"`
+	Data      schemas.Value `json:"data,omitempty" jsonschema:"description=any JSON value"`
 }
 
 // Execution is the contract Execution.
@@ -199,13 +211,13 @@ func Execution() []Method {
 			`Like execute_plan, but the whole execution ends as timed_out after timeout_seconds. Calls in flight are then abandoned and listed.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWithTimeout, r Request) (schemas.Execution, error) {
 				timeout := schemas.Duration(duration(in.TimeoutSeconds))
-				return in.submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan, Timeout: timeout}, r)
+				return Submission(in.sameSubmission).submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan, Timeout: timeout}, r)
 			}),
 		method(contract, "execute_with_retry", "Execute a plan with retries", Acts,
 			`Like execute_plan, but every node without a retry of its own uses retry_config. Errors that a tool itself reports are then `+
 				`retried too. A call that must not be repeated and whose outcome is unknown is still held for a decision.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWithRetry, r Request) (schemas.Execution, error) {
-				return in.submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan, Retry: &in.RetryConfig}, r)
+				return Submission(in.sameSubmission).submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan, Retry: &in.RetryConfig}, r)
 			}),
 		method(contract, "validate_plan", "Check a plan", Reads,
 			`Checks a plan against the live tools and runs nothing. Returns every finding with its place and, where one exists, a JSON Patch `+
@@ -253,7 +265,7 @@ func Execution() []Method {
 		method(contract, "resume_execution", "Resume an execution", Acts,
 			`Continues a suspended execution. If a node is held (it failed, or its outcome is unknown), patch says what to do: `+
 				`{"nodes":{"<id>":{"retry":true}}} calls it again, {"skip":true} leaves it out, {"output":…} counts it as done, {"inputs":{…}} `+
-				`calls it with other inputs.`,
+				`calls it with other inputs; with "force":true beside it even if the first call may still run.`,
 			func(ctx context.Context, rt *runtime.Runtime, in resumeExecution, _ Request) (schemas.Execution, error) {
 				return rt.Executions.Resume(ctx, in.ExecutionID, in.Patch)
 			}),

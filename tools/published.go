@@ -72,7 +72,8 @@ func published(w *workflow.Published) Method {
 		if err != nil {
 			return nil, fmt.Errorf("%s: schema: %w", m.Name, err)
 		}
-		inputs, err := decode[schemas.Object](ctx, c, r.Arguments)
+		var inputs schemas.Object
+		_, err = decode(ctx, c, r.Arguments, &inputs)
 		if err != nil {
 			return nil, err
 		}

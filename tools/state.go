@@ -24,7 +24,7 @@ type getState struct {
 
 type setState struct {
 	stateRef
-	StateData       schemas.Value  `json:"state_data"`
+	StateData       schemas.Value  `json:"state_data" jsonschema:"description=any JSON value"`
 	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=stored with it and filterable; with session_id the state ends with that session"`
 	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=conflict unless this is the version; 0: it must not exist"`
 	TTLSeconds      float64        `json:"ttl_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=expires this long after the call (default: never)"`

@@ -27,7 +27,7 @@ type executeWorkflow struct {
 	WorkflowID string         `json:"workflow_id" jsonschema:"description=name or name@version"`
 	Version    int64          `json:"version,omitempty" jsonschema:"minimum=1,description=default the latest"`
 	Inputs     schemas.Object `json:"inputs,omitempty" jsonschema:"description=replace those of the definition member by member"`
-	Submission
+	sameSubmission
 }
 
 type listWorkflows struct {
@@ -71,7 +71,7 @@ func Workflow() []Method {
 			`Executes a stored plan with your inputs, checked against its input_schema, and waits like execute_plan. Returns the execution; `+
 				`cancel_execution stops it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWorkflow, r Request) (schemas.Execution, error) {
-				return in.run(ctx, rt, r, func(sub engine.Submit) (schemas.Execution, error) {
+				return Submission(in.sameSubmission).run(ctx, rt, r, func(sub engine.Submit) (schemas.Execution, error) {
 					sub.Inputs = in.Inputs
 					return rt.Workflows.Execute(ctx, in.WorkflowID, in.Version, sub)
 				})
