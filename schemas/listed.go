@@ -14,7 +14,7 @@ type Listed interface {
 
 // ListedInput is [InputSchema] as a model reads it in a list of tools. Every client reads it, and what stands between a client and
 // a model converts it to the dialect of the model's API, so it holds less: one type for each property, no schema for members that
-// are not named, and of the limits only those of numbers. What it leaves out is checked all the same.
+// are not named, and no limits: a description names those that matter. What it leaves out is checked all the same.
 func ListedInput(v any) json.RawMessage {
 	s := reflected(v, false, func(t reflect.Type) *jsonschema.Schema {
 		if l, ok := reflect.Zero(t).Interface().(Listed); ok && t.Kind() != reflect.Pointer {
@@ -28,10 +28,8 @@ func ListedInput(v any) json.RawMessage {
 
 func list(s *jsonschema.Schema) {
 	s.AdditionalProperties = nil
-	s.MinLength, s.MaxLength, s.ExclusiveMinimum, s.Examples = nil, nil, "", nil
-	if s.Minimum == "0" || s.Minimum == "1" && s.Maximum == "" {
-		s.Minimum = ""
-	}
+	s.MinLength, s.MaxLength, s.Examples = nil, nil, nil
+	s.Minimum, s.Maximum, s.ExclusiveMinimum = "", "", ""
 	if s.Extras["type"] != nil { // any value, of which most are objects
 		s.Type, s.Extras = "object", nil
 	}

@@ -187,7 +187,7 @@ func TestPlanReferenceIsAResource(t *testing.T) {
 					t.Errorf("it lacks %s", f.Form)
 				}
 			}
-			if !strings.HasPrefix(text, plan.Reference) {
+			if !strings.HasPrefix(text, plan.Card) {
 				t.Error("it does not begin with the plan language")
 			}
 		})

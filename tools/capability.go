@@ -36,10 +36,10 @@ func (sameRetry) ListedSchema() *jsonschema.Schema { return &jsonschema.Schema{T
 
 type discoverCapabilities struct {
 	Realm  string         `json:"realm,omitempty"`
-	Query  string         `json:"query,omitempty" jsonschema:"maxLength=500,description=words to look for in names and descriptions"`
-	Detail schemas.Detail `json:"detail,omitempty" jsonschema:"enum=names,enum=summary,enum=schema,description=summary (default); schema adds input and output schemas"`
+	Query  string         `json:"query,omitempty" jsonschema:"maxLength=500,description=words of names and descriptions"`
+	Detail schemas.Detail `json:"detail,omitempty" jsonschema:"enum=names,enum=summary,enum=schema,description=default summary; schema: with schemas"`
 	Limit  int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=200,description=default 50"`
-	Cursor string         `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
+	Cursor string         `json:"cursor,omitempty"`
 }
 
 // Capability is the contract Capability.
@@ -48,13 +48,13 @@ func Capability() []Method {
 	return []Method{
 		method(contract, "discover_capabilities", "Find capabilities", Reads,
 			`Lists what can be called: each capability is one tool of one realm (a connected MCP server). Start here, then resolve_capability `+
-				`for the schema of the one you need. Also shows the state of each realm and how to repair a broken one.`,
+				`for its schema. Also shows how to repair a broken realm.`,
 			func(ctx context.Context, rt *runtime.Runtime, in discoverCapabilities, _ Request) (schemas.Discovery, error) {
 				return rt.Capabilities.Discover(ctx, schemas.DiscoverQuery{Realm: in.Realm, Query: in.Query, Detail: in.Detail, Limit: in.Limit, Cursor: in.Cursor})
 			}),
 		method(contract, "resolve_capability", "Describe a capability", Reads,
-			`Describes one capability: input and output schema, annotations, limits, health, and its effect: read, idempotent or once (a once `+
-				`call is never repeated without a decision). Use it before you write a plan or call invoke_capability.`,
+			`Describes one capability: its schemas, limits, health and effect: read, idempotent or once (never repeated without a decision). `+
+				`Use it before you write a plan or call invoke_capability.`,
 			func(ctx context.Context, rt *runtime.Runtime, in resolveCapability, _ Request) (schemas.Capability, error) {
 				return rt.Capabilities.Resolve(ctx, in.Realm, in.CapabilityName)
 			}),

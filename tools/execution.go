@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/invopop/jsonschema"
@@ -11,6 +12,7 @@ import (
 	"github.com/runplane/runplane/runtime"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -33,11 +35,11 @@ func (Plan) ListedSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: 
 
 // Submission holds the options of every tool that starts an execution.
 type Submission struct {
-	SessionID      string `json:"session_id,omitempty" jsonschema:"description=the plan reads its data as ${session.…}"`
-	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=longest wait for the result (default 20; 0: none)"`
+	SessionID      string `json:"session_id,omitempty" jsonschema:"description=the plan reads it as ${session.…}"`
+	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=longest wait for the result (default 20; 0: none; at most 3600)"`
 	Priority       int    `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5,description=1 is first and 5 last (default 3)"`
 	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=same plan and key: same execution"`
-	OnReview       string `json:"on_review,omitempty" jsonschema:"enum=return,description=when a person must decide: return with the review in waiting_for"`
+	OnReview       string `json:"on_review,omitempty" jsonschema:"enum=return,description=a review is returned in waiting_for"`
 }
 
 // sameSubmission is Submission for tools that are described as being like execute_plan: a list of tools explains the options once.
@@ -108,7 +110,7 @@ func (r Request) follow() func(schemas.Execution) {
 }
 
 type executePlan struct {
-	ExecutionPlan Plan `json:"execution_plan" jsonschema:"description=object or JSON or YAML string"`
+	ExecutionPlan Plan `json:"execution_plan" jsonschema:"description=the plan; JSON or YAML text too"`
 	Submission
 }
 
@@ -125,7 +127,7 @@ type executeWithRetry struct {
 }
 
 type validatePlan struct {
-	ExecutionPlan Plan `json:"execution_plan" jsonschema:"description=object or JSON or YAML string"`
+	ExecutionPlan Plan `json:"execution_plan"`
 }
 
 type executionID struct {
@@ -134,7 +136,7 @@ type executionID struct {
 
 type suspendExecution struct {
 	executionID
-	Mode   string `json:"mode,omitempty" jsonschema:"enum=drain,enum=now,description=drain (default) lets calls in flight finish; now stops those that are safe to repeat"`
+	Mode   string `json:"mode,omitempty" jsonschema:"enum=drain,enum=now,description=drain (default): calls in flight finish; now stops those that are safe to repeat"`
 	Reason string `json:"reason,omitempty" jsonschema:"maxLength=1000"`
 }
 
@@ -147,21 +149,21 @@ type cancelExecution struct {
 	executionID
 	Reason       string  `json:"reason,omitempty" jsonschema:"maxLength=1000"`
 	GraceSeconds float64 `json:"grace_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=for calls in flight (default 10)"`
-	Compensate   bool    `json:"compensate,omitempty" jsonschema:"description=undo what succeeded and has a compensate (default false)"`
+	Compensate   bool    `json:"compensate,omitempty" jsonschema:"description=default false"`
 }
 
 type executionStatus struct {
 	executionID
-	View        schemas.View `json:"view,omitempty" jsonschema:"enum=summary,enum=nodes,enum=failures,description=summary (default); nodes: all; failures: failed and held"`
-	WaitSeconds int          `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=longest wait until it has finished or needs a decision (default 0)"`
+	View        schemas.View `json:"view,omitempty" jsonschema:"enum=summary,enum=nodes,enum=failures,description=default summary; failures: failed and held nodes"`
+	WaitSeconds int          `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=default 0"`
 }
 
 type nodeOutput struct {
 	executionID
-	NodeID   string `json:"node_id" jsonschema:"description=node of the plan; $output is the execution's own output"`
+	NodeID   string `json:"node_id" jsonschema:"description=$output is the execution's own output"`
 	Item     *int   `json:"item,omitempty" jsonschema:"minimum=0,description=one item of a for_each"`
-	Pointer  string `json:"pointer,omitempty" jsonschema:"description=JSON pointer to a part such as /items/0"`
-	Offset   int    `json:"offset,omitempty" jsonschema:"minimum=0,description=next_offset of the page before"`
+	Pointer  string `json:"pointer,omitempty" jsonschema:"description=JSON pointer such as /items/0"`
+	Offset   int    `json:"offset,omitempty" jsonschema:"minimum=0,description=next_offset"`
 	MaxBytes int    `json:"max_bytes,omitempty" jsonschema:"minimum=1,maximum=65536,description=page size (default 16384)"`
 }
 
@@ -170,7 +172,7 @@ type listExecutions struct {
 	SessionID string         `json:"session_id,omitempty"`
 	Workflow  string         `json:"workflow,omitempty" jsonschema:"description=name or name@version"`
 	Limit     int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
-	Cursor    string         `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
+	Cursor    string         `json:"cursor,omitempty"`
 }
 
 type executionEvents struct {
@@ -181,7 +183,7 @@ type executionEvents struct {
 
 type rerunExecution struct {
 	executionID
-	FromNode    string `json:"from_node,omitempty" jsonschema:"description=keep the outputs of nodes that do not depend on this one"`
+	FromNode    string `json:"from_node,omitempty"`
 	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=default 20"`
 }
 
@@ -196,14 +198,9 @@ func Execution() []Method {
 	const contract = "Execution"
 	return []Method{
 		method(contract, "execute_plan", "Execute a plan", Acts,
-			`Runs a plan, a DAG of capability calls, durably: dependencies, retries, timeouts and crash recovery are handled, and intermediate `+
-				`results stay out of your context. Use it instead of several invoke_capability calls. Shortest example: `+
-				`{"plan":"v1","nodes":[{"id":"a","capability":"files.read","inputs":{"path":"x.txt"}},`+
-				`{"id":"b","capability":"files.write","inputs":{"path":"y.txt","text":"${nodes.a.output.text}"}}],"output":"${nodes.b.output}"}. `+
-				`A reference such as ${nodes.a.output} makes b run after a. Other kinds of nodes: set (a value), wait (10m), wait_for (an event, a `+
-				`state), review (asks a person), workflow (a nested plan). Any node may have when, for_each (item, index), repeat (until), retry, timeout, `+
-				`fallback, on_error, compensate. Returns the execution with its output, or its state so far when the wait ends first: then call `+
-				`get_execution_status. cancel_execution stops it.`,
+			"Runs a plan, a DAG of capability calls, durably: dependencies, retries and crash recovery are handled, and intermediate results "+
+				"stay out of your context. Use it instead of several invoke_capability. Returns the execution with its output, or its "+
+				"state when the wait ends first: then call get_execution_status. cancel_execution stops it.\n\n"+strings.TrimSpace(plan.Card),
 			func(ctx context.Context, rt *runtime.Runtime, in executePlan, r Request) (schemas.Execution, error) {
 				return in.submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan}, r)
 			}),
@@ -215,13 +212,13 @@ func Execution() []Method {
 			}),
 		method(contract, "execute_with_retry", "Execute a plan with retries", Acts,
 			`Like execute_plan, but every node without a retry of its own uses retry_config. Errors that a tool itself reports are then `+
-				`retried too. A call that must not be repeated and whose outcome is unknown is still held for a decision.`,
+				`retried too. A call of unknown outcome that must not be repeated is still held.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executeWithRetry, r Request) (schemas.Execution, error) {
 				return Submission(in.sameSubmission).submit(ctx, rt, engine.Submit{Plan: in.ExecutionPlan, Retry: &in.RetryConfig}, r)
 			}),
 		method(contract, "validate_plan", "Check a plan", Reads,
 			`Checks a plan against the live tools and runs nothing. Returns every finding with its place and, where one exists, a JSON Patch `+
-				`that repairs it; for a valid plan also what it would do: waves, critical path, maximum calls. execute_plan makes the same checks.`,
+				`that repairs it; for a valid plan what it would do. execute_plan makes the same checks.`,
 			func(ctx context.Context, rt *runtime.Runtime, in validatePlan, _ Request) (schemas.Validation, error) {
 				return rt.Executions.Validate(ctx, in.ExecutionPlan)
 			}),
@@ -232,27 +229,25 @@ func Execution() []Method {
 				return rt.Executions.Status(ctx, in.ExecutionID, in.View, seconds(in.WaitSeconds), r.follow())
 			}),
 		method(contract, "get_execution_metrics", "Get an execution's metrics", Reads,
-			`Counts and times of one execution: queueing, calls, attempts, retries, recoveries, bytes, in total and for each node. Use it to `+
-				`find what was slow or flaky.`,
+			`Counts and times of one execution, in total and for each node. Use it to find what was slow or flaky.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionID, _ Request) (schemas.ExecutionMetrics, error) {
 				return rt.Executions.Metrics(ctx, in.ExecutionID)
 			}),
 		method(contract, "get_node_output", "Read a node's output", Reads,
-			`Reads the output of one node, whole or the part that a JSON pointer names. Use it when a status shows output_ref instead of an `+
-				`output. More than max_bytes comes as pages of text: pass next_offset as offset.`,
+			`Reads the output of one node, or the part that a JSON pointer names. Use it when a status shows output_ref. More than max_bytes `+
+				`comes as pages of text: pass next_offset as offset.`,
 			func(ctx context.Context, rt *runtime.Runtime, in nodeOutput, _ Request) (schemas.NodeOutput, error) {
 				return rt.Executions.NodeOutput(ctx, in.ExecutionID, in.NodeID, in.Item, in.Pointer, in.Offset, in.MaxBytes)
 			}),
 		method(contract, "list_executions", "List executions", Reads,
-			`Lists executions, newest first, without nodes and outputs; filter by status, session or workflow.`,
+			`Lists executions, newest first, without their nodes and outputs.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listExecutions, _ Request) (schemas.ExecutionList, error) {
 				return rt.Executions.List(ctx, journal.Query{
 					Status: in.Status, SessionID: in.SessionID, Workflow: in.Workflow, Limit: in.Limit, Cursor: in.Cursor,
 				})
 			}),
 		method(contract, "get_execution_events", "Read an execution's events", Reads,
-			`Reads the log of an execution, oldest event first: every start, result, failure, decision. Use it to find out why something `+
-				`happened; continue with after = last_seq.`,
+			`Reads the log of an execution, oldest event first: use it to find out why something happened. Continue with after = last_seq.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionEvents, _ Request) (schemas.EventList, error) {
 				return rt.Executions.Events(ctx, in.ExecutionID, in.After, in.Limit)
 			}),
@@ -270,16 +265,16 @@ func Execution() []Method {
 				return rt.Executions.Resume(ctx, in.ExecutionID, in.Patch)
 			}),
 		method(contract, "cancel_execution", "Cancel an execution", Destroys,
-			`Ends an execution for good. Calls in flight are cancelled; effects that happened stay, and calls that did not answer in time are `+
-				`listed as unknown. With compensate, what succeeded and can be undone is undone first. To pause it, use suspend_execution.`,
+			`Ends an execution for good. Effects that happened stay; calls that did not answer in time are listed as unknown. With compensate, `+
+				`what succeeded and has a compensate is undone first. To pause it, use suspend_execution.`,
 			func(ctx context.Context, rt *runtime.Runtime, in cancelExecution, _ Request) (schemas.Execution, error) {
 				return rt.Executions.Cancel(ctx, in.ExecutionID, engine.CancelOptions{
 					Reason: in.Reason, Grace: duration(in.GraceSeconds), Compensate: in.Compensate,
 				})
 			}),
 		method(contract, "rerun_execution", "Run an execution again", Acts,
-			`Starts a new execution of the same plan and returns it. With from_node, that node and all that depend on it run again and the `+
-				`other outputs are reused: use it after the cause of a failure was fixed. The old execution stays as it is.`,
+			`Starts a new execution of the same plan and returns it. With from_node, only that node and all that depend on it run again: use it `+
+				`after the cause of a failure was fixed. The old execution stays as it is.`,
 			func(ctx context.Context, rt *runtime.Runtime, in rerunExecution, r Request) (schemas.Execution, error) {
 				e, err := rt.Executions.Rerun(ctx, in.ExecutionID, in.FromNode)
 				if err != nil {

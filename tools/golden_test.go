@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -111,11 +112,15 @@ func TestEveryToolIsWhole(t *testing.T) {
 				t.Error("there is nothing to call")
 			}
 			seen[m.Name] = true
-			if n := len(m.Description); n < 60 || n > 900 {
+			own, card, _ := strings.Cut(m.Description, "\n\n")
+			if n := len(own); n < 60 || n > 450 {
 				t.Errorf("the description has %d bytes", n)
 			}
-			if !strings.HasSuffix(m.Description, ".") || strings.Contains(m.Description, "  ") || strings.Contains(m.Description, "\n") {
-				t.Errorf("the description is not a row of sentences: %q", m.Description)
+			if !strings.HasSuffix(own, ".") || strings.Contains(own, "  ") || strings.Contains(own, "\n") {
+				t.Errorf("the description is not a row of sentences: %q", own)
+			}
+			if want := strings.TrimSpace(plan.Card); (m.Name == "execute_plan") != (card == want) || card != "" && card != want {
+				t.Errorf("after the description stands %q", card)
 			}
 			for kind, schema := range map[string]json.RawMessage{"input": m.Input, "output": m.Output} {
 				if _, err := schemas.NewChecker(schema); err != nil {
@@ -225,27 +230,48 @@ func TestOperatorsToolsAreForOperators(t *testing.T) {
 	}
 }
 
-// What a tool list costs a model is bounded: names, descriptions and input schemas together.
+// What a tool list costs is bounded: for a model, which reads names, descriptions and input schemas, and on the wire.
 func TestToolListsFitTheirBudget(t *testing.T) {
-	size := func(methods []Method) (n int) {
+	read := func(methods []Method) (n int) {
 		for _, m := range methods {
 			n += len(m.Name) + len(m.Description) + len(m.Input)
 		}
 		return n
 	}
-	for _, tt := range []struct {
-		name    string
+	wire := func(methods []Method) (n int) {
+		for _, m := range methods {
+			b, err := json.Marshal(map[string]any{
+				"name": m.Name, "title": m.Title, "description": m.Description, "inputSchema": m.Input, "outputSchema": m.Output,
+				"annotations": map[string]any{
+					"title": m.Title, "readOnlyHint": false, "destructiveHint": false, "idempotentHint": false, "openWorldHint": false,
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += len(b) + 1
+		}
+		return n
+	}
+	type list struct {
+		name       string
+		methods    []Method
+		read, wire int
+	}
+	lists := []list{{"agent", For(false), 18 << 10, 64 << 10}, {"all", All(), 19 << 10, 64 << 10}}
+	for _, of := range []struct {
 		methods []Method
-		budget  int
+		read    int
 	}{
-		{"Execution and Capability", slices.Concat(Execution(), Capability()), 16 << 10},
-		{"agent", For(false), 24 << 10},
-		{"all", All(), 40 << 10},
+		{Execution(), 9 << 10}, {Session(), 2 << 10}, {State(), 9 << 8}, {Workflow(), 3 << 10}, {Capability(), 2 << 10}, {Queue(), 5 << 8}, {Health(), 1 << 9},
 	} {
-		n := size(tt.methods)
-		t.Logf("%s: %d tools, %d of %d bytes", tt.name, len(tt.methods), n, tt.budget)
-		if n > tt.budget {
-			t.Errorf("%s: %d bytes, want at most %d", tt.name, n, tt.budget)
+		lists = append(lists, list{of.methods[0].Contract, of.methods, of.read, 24 << 10})
+	}
+	for _, l := range lists {
+		r, w := read(l.methods), wire(l.methods)
+		t.Logf("%s: %d tools, %d of %d bytes for a model, %d of %d on the wire", l.name, len(l.methods), r, l.read, w, l.wire)
+		if r > l.read || w > l.wire {
+			t.Errorf("%s: %d bytes for a model, want at most %d; %d on the wire, want at most %d", l.name, r, l.read, w, l.wire)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func Prompts() []Prompt {
 
 // PlanReference is the page of the plan language with all functions of expressions.
 func PlanReference() string {
-	return plan.Reference + "\nFunctions of expressions (l: a list, m: an object, s: a text, t: a time):\n" + expr.DescribeFunctions()
+	return plan.Card + "\n" + plan.Reference + "\nFunctions of expressions (l: a list, m: an object, s: a text, t: a time):\n" + expr.DescribeFunctions()
 }
 
 // maxListed is how many capabilities a prompt lists; discover_capabilities lists the rest.
@@ -63,7 +63,7 @@ func planFromGoal(ctx context.Context, rt *runtime.Runtime, arguments map[string
 	var b strings.Builder
 	fmt.Fprintf(&b, "Goal: %s\n\nWrite one Runplane plan that reaches this goal. Check it with validate_plan, apply the fixes it returns, "+
 		"then run it with execute_plan.\nResolve the schema of a capability with resolve_capability before you write its inputs.\n\n"+
-		"%s\nFunctions: %s\n\nCapabilities:\n", arguments["goal"], strings.TrimSpace(plan.Reference), expr.FunctionForms())
+		"%s\n%s\nFunctions: %s\n\nCapabilities:\n", arguments["goal"], plan.Card, strings.TrimSpace(plan.Reference), expr.FunctionForms())
 	for _, c := range found.Capabilities {
 		fmt.Fprintf(&b, "- %s.%s (%s): %s\n", c.Realm, c.CapabilityName, c.Effect, schemas.FirstLine(c.Description))
 	}

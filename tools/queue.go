@@ -23,14 +23,14 @@ func Queue() []Method {
 	const contract = "Queue"
 	return []Method{
 		method(contract, "get_queue_status", "Show the queue", Reads,
-			`Shows how many executions wait for a worker, by priority, how long the oldest has waited, how many run, and whether an operator `+
-				`paused the queue. Use it when an execution stays pending, or after rate_limited.`,
+			`Shows how many executions wait, by priority, how long the oldest has, how many run, and whether the queue is paused. Use it when an `+
+				`execution stays pending, or after rate_limited.`,
 			func(ctx context.Context, rt *runtime.Runtime, _ noArguments, _ Request) (schemas.QueueStatus, error) {
 				return rt.Queue.Status(ctx)
 			}),
 		method(contract, "set_execution_priority", "Change a priority", Sets,
-			`Changes the priority of an unfinished execution and of its workflows immediately, also while it waits in the queue. A lower `+
-				`number is served more often and no priority starves. Returns the execution; call it again to change it back.`,
+			`Changes the priority of an unfinished execution and of its workflows at once; no priority starves. Returns the execution; call `+
+				`it again to change it back.`,
 			func(ctx context.Context, rt *runtime.Runtime, in setPriority, _ Request) (schemas.Execution, error) {
 				return rt.Executions.SetPriority(ctx, in.ExecutionID, in.Priority)
 			}),

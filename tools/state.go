@@ -10,7 +10,7 @@ import (
 
 type stateRef struct {
 	StateKey  string `json:"state_key" jsonschema:"minLength=1,maxLength=512"`
-	StateType string `json:"state_type" jsonschema:"minLength=1,maxLength=128,description=any word; session and workflow and execution are live views"`
+	StateType string `json:"state_type" jsonschema:"minLength=1,maxLength=128"`
 }
 
 func (s stateRef) with(about schemas.Object) state.Ref {
@@ -25,22 +25,22 @@ type getState struct {
 type setState struct {
 	stateRef
 	StateData       schemas.Value  `json:"state_data" jsonschema:"description=any JSON value"`
-	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=stored with it and filterable; with session_id the state ends with that session"`
-	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=conflict unless this is the version; 0: it must not exist"`
-	TTLSeconds      float64        `json:"ttl_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=expires this long after the call (default: never)"`
+	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=filterable; with session_id the state ends with that session"`
+	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=0: it must not exist"`
+	TTLSeconds      float64        `json:"ttl_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=default: never expires"`
 }
 
 type deleteState struct {
 	stateRef
 	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=delete only if it was written with these members"`
-	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=conflict unless this is the version"`
+	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0"`
 }
 
 type listStates struct {
 	StateType string         `json:"state_type" jsonschema:"minLength=1,maxLength=128"`
 	Filters   schemas.Object `json:"filters,omitempty" jsonschema:"description=members of state_data to match; context: members of the context"`
 	Limit     int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
-	Cursor    string         `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
+	Cursor    string         `json:"cursor,omitempty"`
 }
 
 // StateContract is the contract of states. A server that has it also serves states as resources.
@@ -57,17 +57,15 @@ func State() []Method {
 				return rt.States.Get(ctx, in.with(in.Context))
 			}),
 		method(contract, "set_state", "Write a shared state", Sets,
-			`Writes a value that all your agents can read. To coordinate, pass expected_version (0 to create): of several writers one wins, `+
-				`the others get conflict with current_version, read again and decide again. ttl_seconds makes it a lock or lease that expires by `+
-				`itself. Of type session it replaces the session's data; types workflow and execution are read-only.`,
+			`Writes a value that all your agents can read. To coordinate, pass expected_version: of several writers one wins, the others get `+
+				`conflict and read again. With ttl_seconds it is a lock that expires by itself. Of type session it replaces the session's data; types workflow and execution are read-only.`,
 			func(ctx context.Context, rt *runtime.Runtime, in setState, _ Request) (schemas.StateWritten, error) {
 				return rt.States.Set(ctx, state.Write{
 					Ref: in.with(in.Context), Data: in.StateData, Expected: in.ExpectedVersion, TTL: duration(in.TTLSeconds),
 				})
 			}),
 		method(contract, "delete_state", "Delete a shared state", Destroys,
-			`Deletes the value under a type and a key for good; deleted is false if there was none. With expected_version only the version you `+
-				`read is deleted.`,
+			`Deletes the value under a type and a key for good; deleted is false if there was none.`,
 			func(ctx context.Context, rt *runtime.Runtime, in deleteState, _ Request) (schemas.StateDeleted, error) {
 				return rt.States.Delete(ctx, in.with(in.Context), in.ExpectedVersion)
 			}),

@@ -12,7 +12,7 @@ import (
 
 type createWorkflow struct {
 	Name        string            `json:"name" jsonschema:"pattern=^[a-z][a-z0-9_-]{0\\,62}$"`
-	Definition  Plan              `json:"definition" jsonschema:"description=the plan as for execute_plan; its inputs name every input and its default (null: none)"`
+	Definition  Plan              `json:"definition" jsonschema:"description=the plan; its inputs name every input and its default (null: none)"`
 	Description string            `json:"description,omitempty" jsonschema:"maxLength=2000"`
 	Schedule    *schemas.Schedule `json:"schedule,omitempty" jsonschema:"description=executes the latest version at set times; {} removes it"`
 	InputSchema schemas.Object    `json:"input_schema,omitempty" jsonschema:"description=JSON Schema of the inputs; its defaults replace those of the definition"`
@@ -20,7 +20,7 @@ type createWorkflow struct {
 }
 
 type workflowID struct {
-	WorkflowID string `json:"workflow_id" jsonschema:"description=the workflow's name"`
+	WorkflowID string `json:"workflow_id"`
 }
 
 type executeWorkflow struct {
@@ -33,7 +33,7 @@ type executeWorkflow struct {
 type listWorkflows struct {
 	Scheduled bool   `json:"scheduled,omitempty" jsonschema:"description=only those with a schedule"`
 	Limit     int    `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
-	Cursor    string `json:"cursor,omitempty" jsonschema:"description=next_cursor"`
+	Cursor    string `json:"cursor,omitempty"`
 }
 
 // neverFires reports whether a schedule is given with an interval of 0. Decoded, it looks like one without an interval.
@@ -55,8 +55,7 @@ func Workflow() []Method {
 	return []Method{
 		method(contract, "create_workflow", "Store a plan as a workflow", Adds,
 			`Stores a plan under a name, for execute_workflow, for nodes {"workflow":"name"} of plans and, with publish, as a tool. An `+
-				`existing name gets a new version, which never changes; an unchanged definition gives none. The plan is checked as by `+
-				`validate_plan.`,
+				`existing name gets a new version; an unchanged definition gives none. The plan is checked as by validate_plan.`,
 			func(ctx context.Context, rt *runtime.Runtime, in createWorkflow, r Request) (schemas.WorkflowRef, error) {
 				if neverFires(r.Arguments) {
 					return schemas.WorkflowRef{}, schemas.Errorf(schemas.CodeInvalidArgument, "every is 0s (minimum 1s)").
@@ -77,8 +76,7 @@ func Workflow() []Method {
 				})
 			}),
 		method(contract, "get_workflow_status", "Get a workflow's status", Reads,
-			`Shows a workflow: its versions, input_schema, schedule with next and last firings, executions counted by status, and the newest `+
-				`of them.`,
+			`Shows a workflow: its versions, input_schema, schedule with next and last firings, and newest executions.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowStatus, error) {
 				return rt.Workflows.Status(ctx, in.WorkflowID)
 			}),

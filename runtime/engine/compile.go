@@ -103,6 +103,9 @@ func inPlaceOf(refused []schemas.Finding, f schemas.Finding) bool {
 	})
 }
 
+// manyErrors is how many errors of a plan show that its author needs to read what a plan is.
+const manyErrors = 3
+
 // InvalidPlan returns the error of code invalid_plan that carries the findings; its message is the first of severity error.
 func InvalidPlan(findings []schemas.Finding) *schemas.Error {
 	var first string
@@ -117,5 +120,9 @@ func InvalidPlan(findings []schemas.Finding) *schemas.Error {
 	if n > 1 {
 		first = fmt.Sprintf("%s (and %d more)", first, n-1)
 	}
-	return schemas.Errorf(schemas.CodeInvalidPlan, "%s", first).With(func(e *schemas.Error) { e.Findings = findings })
+	return schemas.Errorf(schemas.CodeInvalidPlan, "%s", first).With(func(e *schemas.Error) {
+		if e.Findings = findings; n >= manyErrors {
+			e.Hint += ". " + strings.TrimSpace(plan.Card)
+		}
+	})
 }

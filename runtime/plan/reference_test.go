@@ -89,3 +89,38 @@ func TestSamplePlansAreWellFormed(t *testing.T) {
 		}
 	}
 }
+
+func TestCardIsShortAndTrue(t *testing.T) {
+	if len(Card) > MaxCard {
+		t.Errorf("%d bytes, want at most %d", len(Card), MaxCard)
+	}
+	for _, word := range slices.Concat(kindNames, onErrors, []string{"for_each", "repeat", "when", "retry", "fallback", "compensate", "safety_level", "depends_on"}) {
+		if !strings.Contains(Card, word) {
+			t.Errorf("it does not name %s", word)
+		}
+	}
+	_, forms, _ := strings.Cut(Card, "\nCEL: ")
+	forms, _, _ = strings.Cut(forms, "\n")
+	_, forms, _ = strings.Cut(forms, "has(a.b), ")
+	values := strings.NewReplacer("a.?b", "inputs.a.?b", "size(l)", "size(inputs.l)", "string(v)", "string(inputs.v)", "int(v)", "int(inputs.v)")
+	lim := Limits{}.Limits
+	for _, form := range regexp.MustCompile(`(?:[^,("]|\([^)]*\)|"[^"]*")+`).FindAllString(strings.TrimSuffix(forms, "."), -1) {
+		in := values.Replace(strings.TrimSpace(form))
+		if strings.HasPrefix(in, "l.") || strings.HasPrefix(in, "l[") || strings.HasPrefix(in, "s.") {
+			in = "inputs." + in
+		}
+		in = strings.Replace(in, "l.join", "names.join", 1)
+		if strings.HasSuffix(in, "l.sum()") {
+			in = strings.Replace(in, "inputs.l", "inputs.l.map(x, x.n)", 1)
+		}
+		template, bad := expr.NewText("${"+in+"}", expr.NewEvaluator(lim), lim.WithDefaults())
+		if len(bad) > 0 {
+			t.Errorf("%s: %v", form, bad)
+			continue
+		}
+		given := fixed{inputs: expr.NewValue([]byte(`{"a":{"b":1},"l":[{"id":1,"n":2}],"names":["x"],"s":"a,b","v":7}`))}
+		if out, err := template.Render(t.Context(), given, lim); err != nil {
+			t.Errorf("%s: %s, %v", in, out, err)
+		}
+	}
+}
