@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 )
@@ -9,22 +10,22 @@ import (
 // where it can have only one meaning: an object or a list that is given as its JSON text, because the dialect of a model's API has
 // no open objects, and null for an argument that is not given, because it has no optional ones. It returns the arguments that were
 // found valid, byte for byte unless they were read again, or the problems that remain.
-func (c *Checker) CheckGiven(arguments json.RawMessage, check func(json.RawMessage) []Problem) (json.RawMessage, []Problem) {
-	problems := check(arguments)
+func (c *Checker) CheckGiven(ctx context.Context, arguments json.RawMessage) (json.RawMessage, []Problem) {
+	problems := c.Check(ctx, arguments)
 	if len(problems) == 0 {
 		return arguments, nil
 	}
-	given, changed := c.Settle(arguments, nil)
+	given, changed := c.Settle(arguments, nil) //nolint:contextcheck // its steps are bounded
 	if changed {
-		problems = check(given)
+		problems = c.Check(ctx, given)
 	}
 	for level := 0; level < maxUnwrapped && len(problems) > 0; level++ { // a text may hold an object with another one
 		read, ok := unwrapTexts(given, problems)
 		if !ok {
 			break
 		}
-		given, _ = c.Settle(read, nil)
-		problems = check(given)
+		given, _ = c.Settle(read, nil) //nolint:contextcheck // its steps are bounded
+		problems = c.Check(ctx, given)
 	}
 	return given, problems
 }

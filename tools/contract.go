@@ -115,7 +115,7 @@ func decode(ctx context.Context, c *schemas.Checker, arguments json.RawMessage, 
 	if arguments = bytes.TrimSpace(arguments); len(arguments) == 0 || string(arguments) == "null" {
 		arguments = json.RawMessage("{}")
 	}
-	arguments, problems := c.CheckGiven(arguments, func(a json.RawMessage) []schemas.Problem { return c.Check(ctx, a) })
+	arguments, problems := c.CheckGiven(ctx, arguments)
 	if len(problems) > 0 {
 		return nil, schemas.InvalidArguments(problems)
 	}
