@@ -19,7 +19,11 @@ type effect struct {
 // later, at the latest when a realm that settles in time has finished.
 func (w *walk) runsOn(unit int, was *units.Unit, timeout time.Duration, ended bool) {
 	e := effect{happens: rapid.Bool().Draw(w.t, "happens"), at: w.now}
-	latest := later(was.Since.Add(timeout), w.now).Add(schemas.DefaultSettle.Std())
+	latest := was.Since.Add(timeout)
+	if !w.died { // its process waited for it until now
+		latest = later(latest, w.now)
+	}
+	latest = latest.Add(schemas.DefaultSettle.Std())
 	if left := latest.Sub(w.now); !ended && left > 0 && rapid.IntRange(0, 3).Draw(w.t, "runs on") > 0 {
 		e.at = w.now.Add(time.Duration(rapid.Int64Range(1, int64(left)).Draw(w.t, "for")))
 	}

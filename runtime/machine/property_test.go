@@ -35,6 +35,7 @@ type walk struct {
 	t *rapid.T
 	model
 	answering bool // everything is answered, so that it ends
+	died      bool // the process that made the calls has died
 }
 
 func newWalk(t *rapid.T) *walk {
@@ -163,7 +164,7 @@ func (w *walk) verified(unit int, e schemas.Event) schemas.Event {
 		e.Type = schemas.EventNodeCancelled
 	case answer == "not":
 		no := *w.s.NotDone(unit, e.Attempt, time.Millisecond, w.now, middle)
-		if no.Type != schemas.EventNodeNotYet {
+		if no.Type != schemas.EventNodeNotYet && no.Type != schemas.EventNodeCancelled { // of one that is not needed any more nothing is believed
 			w.notTwice(unit, "a no is believed", false)
 			w.undecided[unit] = false
 		}
@@ -236,6 +237,8 @@ func (w *walk) crash() {
 	for _, unit := range w.calls() {
 		dead[unit] = rapid.IntRange(0, 3).Draw(w.t, "dead") > 0
 	}
+	w.died = true
+	defer func() { w.died = false }()
 	for _, e := range w.s.Recover("w", w.now, DefaultMaxRecoveries, func(unit, _ int) bool { return !dead[unit] }) {
 		w.apply(e, lost)
 	}
