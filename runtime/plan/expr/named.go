@@ -13,11 +13,13 @@ type names struct{ item, index string }
 
 // root is the root that a name stands for; a root that has another name here stands for itself all the same.
 func (n names) root(name string) string {
-	switch {
-	case name == "":
-	case name == n.item:
+	if name == "" {
+		return ""
+	}
+	switch name {
+	case n.item:
 		return "item"
-	case name == n.index:
+	case n.index:
 		return "index"
 	}
 	return name

@@ -48,12 +48,14 @@ func (v *Value) inside(p Path, from int) ([]byte, error) {
 	}
 	at := []byte(v.raw)
 	for i := from; i < len(p.Steps); i++ {
-		s, ok := p.Steps[i], false
-		what := fmt.Sprintf("key %q", s.Key)
+		s := p.Steps[i]
+		var what string
+		var ok bool
 		if s.Index >= 0 {
 			what = fmt.Sprintf("item %d", s.Index)
 			at, ok = document.Element(at, s.Index)
 		} else {
+			what = fmt.Sprintf("key %q", s.Key)
 			at, ok = document.Member(at, s.Key)
 		}
 		if !ok {

@@ -86,12 +86,13 @@ func (h *Placeholder) passes() bool { return h.Plain && !h.Inside }
 func (t *Template) fill(ctx context.Context, dst []byte, h *Placeholder, scope Scope, lim Limits, m *Meter) ([]byte, error) {
 	start, most := len(dst), lim.MaxBound
 	var err error
-	if h.passes() {
+	switch {
+	case h.passes():
 		most = lim.MaxPassed - start
 		dst, err = passOn(ctx, dst, scope, h.Path, lim)
-	} else if h.Plain {
+	case h.Plain:
 		dst, err = appendPath(dst, scope, h.Path, true)
-	} else {
+	default:
 		var result json.RawMessage
 		result, err = t.language.Eval(ctx, h.Text, scope, m)
 		dst = append(dst, result...)
