@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -40,8 +41,8 @@ func (c *Checker) Settle(doc json.RawMessage, open []string) (settled json.RawMe
 		return doc, false
 	}
 	defer c.giveBack(one)
-	s := settler{checker: c, compiled: one, open: open}
-	if err := one.within(uninterrupted, func() error { s.value(value, one.root, ""); return nil }); err != nil || !s.changed {
+	s := settler{ctx: uninterrupted, checker: c, compiled: one, open: open}
+	if err := one.within(s.ctx, func() error { s.value(value, one.root, ""); return nil }); err != nil || !s.changed {
 		return doc, false
 	}
 	out, err := Encode(value)
@@ -53,6 +54,7 @@ func (c *Checker) Settle(doc json.RawMessage, open []string) (settled json.RawMe
 
 // settler changes a decoded document.
 type settler struct {
+	ctx      context.Context //nolint:containedctx // of one walk
 	checker  *Checker
 	compiled *compiled
 	open     []string

@@ -15,7 +15,7 @@ func (c *Checker) CheckGiven(ctx context.Context, arguments json.RawMessage) (js
 	if len(problems) == 0 {
 		return arguments, nil
 	}
-	given, changed := c.Settle(arguments, nil) //nolint:contextcheck // its steps are bounded
+	given, changed := c.Settle(arguments, nil)
 	if changed {
 		problems = c.Check(ctx, given)
 	}
@@ -24,7 +24,7 @@ func (c *Checker) CheckGiven(ctx context.Context, arguments json.RawMessage) (js
 		if !ok {
 			break
 		}
-		given, _ = c.Settle(read, nil) //nolint:contextcheck // its steps are bounded
+		given, _ = c.Settle(read, nil)
 		problems = c.Check(ctx, given)
 	}
 	return given, problems

@@ -77,7 +77,7 @@ func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (s
 		live = r.acceptedTools(ctx, x.State, patch)
 	}
 	decide := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
-		events, err := patchEvents(s, id, patch, live, caller.From(ctx).Principal, now) //nolint:contextcheck // a check ends by its own budget
+		events, err := patchEvents(s, id, patch, live, caller.From(ctx).Principal, now)
 		if err != nil {
 			return nil, err
 		}

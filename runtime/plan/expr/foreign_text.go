@@ -79,6 +79,12 @@ func Spots(s string) []Spot {
 // maxSpotText is the longest string that is searched for templates: what is longer is a document.
 const maxSpotText = 64 << 10
 
+// isCall reports whether the text is the name of a function and a quote in parentheses, as in @variables('x').
+func isCall(text string) bool {
+	name, _, ok := strings.Cut(text, "('")
+	return ok && !strings.ContainsAny(name, " .<")
+}
+
 // WholeSpot reads a string that is an expression of another language as a whole: f"…" of Python, =… of n8n, a path or a comparison
 // without ${…}. ok is false for any other string.
 func WholeSpot(s string) (spot Spot, ok bool) {
@@ -90,7 +96,7 @@ func WholeSpot(s string) (spot Spot, ok bool) {
 	case (text[0] == 'f' || text[0] == 'F') && isQuote(text[1]) && text[len(text)-1] == text[1]:
 		spot.Form = "f\"\""
 		return spot, true
-	case text[0] == '@' && strings.Contains(text, "('") && !strings.ContainsAny(text[:strings.Index(text, "('")], " .<"): // of Azure
+	case text[0] == '@' && isCall(text): // of Azure
 		spot.Inner, spot.Form = strings.TrimSuffix(strings.TrimPrefix(text[1:], "{"), "}"), "@"
 		return spot, !strings.Contains(spot.Inner, "@{")
 	case text[0] == '=' && text[1] != '=':
