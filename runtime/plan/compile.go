@@ -83,6 +83,7 @@ type compiler struct {
 	warned map[int]bool     // nodes with a finding about what their verification's answer lacks
 
 	deciding map[string]bool // ids of nodes whose output decides something, once asked
+	choosing map[string]bool // ids of nodes whose choice is read, once asked
 }
 
 // at points to node i.

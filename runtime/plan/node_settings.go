@@ -107,6 +107,7 @@ func (c *compiler) nodeSettings(i int) bool {
 		c.waitFor(n.WaitFor, at+"/wait_for")
 	case n.Review != nil:
 		c.reviewSettings(n.Review, at+"/review")
+		c.refusals(n, at+"/review/choices")
 	case n.Workflow != nil:
 		if !c.workflow(n.Workflow, at+"/workflow") {
 			return false

@@ -306,6 +306,10 @@ func (c *compiler) reportWords(s site, wrong []wrongWord) {
 	}
 	f := c.out.add(severity, codeWrongOperand, s.at, "%s is never %s: it is one of %s, in ${%s}",
 		first.of, schemas.Quote(first.Text, 40), what, expr.Shorten(s.Text))
+	if c.isReview(first.of) && len(first.of.Steps) > 2 && first.of.Steps[2].Key == "decision" {
+		f.Message += ". " + sayRejected
+		return // which choice was taken is no decision
+	}
 	edited := s.Text
 	slices.SortFunc(wrong, func(a, b wrongWord) int { return b.At - a.At })
 	for i := range wrong {

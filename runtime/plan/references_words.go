@@ -41,6 +41,9 @@ var statusWords = map[string]schemas.NodeStatus{
 	"errored": schemas.NodeFailed, "canceled": schemas.NodeCancelled,
 }
 
+// approved is the decision of a review that succeeded: a rejected one fails its node.
+const approved = "approve"
+
 // decisionWords are what other languages call the decision of a review that succeeded.
 var decisionWords = []string{"approved", "Approve", "Approved", "yes", "accept", "accepted"}
 
@@ -56,8 +59,14 @@ func (m meant) Value(p expr.Path, text string) (string, string) {
 			return string(status), fmt.Sprintf("the status of a node is never %q: it is %q", text, status)
 		}
 	case len(p.Steps) == 3 && p.Steps[1].Key == "output" && p.Steps[2].Key == "decision":
-		if m.plan.Nodes[i].Review != nil && slices.Contains(decisionWords, text) {
-			return "approve", "the decision of a review that succeeded is always \"approve\"; a rejected one fails its node, so what " +
+		r := m.plan.Nodes[i].Review
+		switch {
+		case r == nil:
+		case len(r.Choices) > 0 && (text != approved || slices.Contains(r.Choices, text)):
+			return text, fmt.Sprintf("which of the choices a person took is nodes.%[1]s.output.choice: the decision of a review that succeeded is always \"approve\", "+
+				"whatever was chosen, so write nodes.%[1]s.output.choice == \"<one of the choices>\"", p.NodeID())
+		case slices.Contains(decisionWords, text):
+			return approved, "the decision of a review that succeeded is always \"approve\"; a rejected one fails its node, so what " +
 				"depends on it is skipped without a condition"
 		}
 	}

@@ -2,8 +2,10 @@ package plan
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/runtime/plan/expr"
@@ -16,7 +18,11 @@ const (
 	maxChoiceBytes = 256
 )
 
-const sayChoices = "choices is a list of texts, as in choices: [\"all\", \"some\"]"
+const (
+	sayRejected = "A rejection is no choice: it is an answer to every review and fails its node, so what depends on it is skipped, and a node " +
+		"with trigger_rule: one_failed follows it"
+	sayChoices = "choices is a list of texts, as in choices: [\"all\", \"some\"]"
+)
 
 // choices reads a list of texts. What other languages put beside a text, such as a label, would be lost.
 func (d *decoder) choices(to *[]string, v *document.Tree, at string) {
@@ -71,9 +77,66 @@ func (c *compiler) reviewSettings(r *schemas.Review, at string) {
 	}
 }
 
+// refusing are the first words of choices that refuse what is asked, and alone are those that do so by themselves.
+var (
+	refusing = strings.Fields("reject rejected rejecting deny denied decline declined disapprove disapproved refuse refused cancel canceled cancelled abort " +
+		"aborted stop don't dont never")
+	refusingAlone = strings.Fields("no nope n false disagree veto")
+)
+
+// refuses reports whether a choice says that what is asked is not to be done.
+func refuses(choice string) bool {
+	words := strings.FieldsFunc(strings.ToLower(choice), func(r rune) bool { return !unicode.IsLetter(r) && r != '\'' })
+	if len(words) == 0 {
+		return false
+	}
+	return slices.Contains(refusing, words[0]) || slices.Contains(refusingAlone, words[0]) && (len(words) == 1 || strings.ContainsAny(choice, ",.;:-–—")) ||
+		len(words) > 1 && words[0] == "do" && (words[1] == "not" || words[1] == "nothing")
+}
+
+// refusals refuses a choice that says no if nothing of the plan reads which choice was taken: whoever takes it has approved.
+func (c *compiler) refusals(n *schemas.Node, at string) {
+	for i, choice := range n.Review.Choices {
+		if refuses(choice) && !c.readsChoice(n.ID) {
+			c.out.errorf(codeUnknownValue, schemas.PointerToItem(at, i), "the choice %q approves like the others, and nothing reads ${nodes.%s.output.choice}, so that what "+
+				"depends on the review would run after it. %s: leave the choice out, or ask for it in the when of the nodes that depend on it", choice, n.ID, sayRejected)
+			return
+		}
+	}
+}
+
+// wholeOutput is an expression that reads all that a node gave.
+var wholeOutput = regexp.MustCompile(`\boutput\s*(?:[^.\s\w\[]|$)`)
+
+// readsChoice reports whether an expression of the plan names a node and its choice, or all that it gave. Names are compared as in feeds:
+// an expression that is not repaired yet counts.
+func (c *compiler) readsChoice(id string) bool {
+	if c.choosing == nil {
+		c.choosing = map[string]bool{}
+		raw, err := json.Marshal(&c.plan)
+		if err != nil {
+			return true
+		}
+		t, err := document.Parse(string(raw))
+		if err != nil {
+			return true
+		}
+		rewriteStrings(&t, "", func(at, s string) string {
+			if !strings.Contains(at, "/review/") && (strings.Contains(strings.ToLower(s), "choice") || wholeOutput.MatchString(s)) {
+				for _, word := range mentions.FindAllString(s, -1) {
+					c.choosing[fold(word)] = true
+				}
+			}
+			return s
+		})
+	}
+	return c.choosing[fold(id)]
+}
+
 // reviewShape is what is known of the output of a review.
 func reviewShape(r *schemas.Review) shape {
-	properties := object("decision", object("type", text("string")), "comment", object(), "by", object("type", text("string")))
+	decisions := document.Tree{Kind: '[', Items: []document.Tree{text(approved)}}
+	properties := object("decision", object("type", text("string"), "enum", decisions), "comment", object(), "by", object("type", text("string")))
 	if len(r.Choices) > 0 {
 		choices := document.Tree{Kind: '['}
 		for _, choice := range r.Choices {

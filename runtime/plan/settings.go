@@ -207,6 +207,8 @@ func (c *compiler) joined(segments []expr.Segment) (text string, certain bool) {
 				text = text[:len(text)-1]
 				certain = certain && c.isText(segments[i+1].Text)
 			}
+		} else if _, plain := expr.ParsePath(text); !plain && len(segments) > 1 {
+			text = "(" + text + ")" // what stands around it binds no part of it
 		}
 		b.WriteString(text)
 	}

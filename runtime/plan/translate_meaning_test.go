@@ -205,3 +205,31 @@ func TestItemWithoutBraces(t *testing.T) {
 		}
 	}
 }
+
+// TestJoinedConditionsKeepTheirParts: what stands around a part of a condition binds nothing within it.
+func TestJoinedConditionsKeepTheirParts(t *testing.T) {
+	for when, want := range map[string]string{
+		"${inputs.n > 1 || inputs.s == 'a'} && ${inputs.s == 'b'}":   "${(inputs.n > 1 || inputs.s == 'a') && (inputs.s == 'b')}",
+		"!${inputs.s == inputs.other}":                               "${!(inputs.s == inputs.other)}",
+		"${inputs.n > 1 ? true : false} && ${inputs.s == 'b'}":       "${(inputs.n > 1 ? true : false) && (inputs.s == 'b')}",
+		"${inputs.s} == 'a' || ${inputs.n > 1 && inputs.s == 'b'}":   "${inputs.s == 'a' || (inputs.n > 1 && inputs.s == 'b')}",
+		"${inputs.n - 1} * 2 > 3":                                    "${(inputs.n - 1) * 2 > 3}",
+		"${inputs.s} == 'a' and not ${inputs.s == 'b' || inputs.on}": "${inputs.s == 'a' && !(inputs.s == 'b' || inputs.on)}",
+		"{{ inputs.on or inputs.s == 'a' }} and {{ inputs.n > 1 }}":  "${(inputs.on || inputs.s == 'a') && inputs.n > 1}",
+	} {
+		for _, node := range []string{`"id": "a", "when": %q, "set": 1`, `"id": "a", "if": %q, "set": 1`} {
+			plan := fmt.Appendf(nil, `{"plan": "v1", "inputs": {"n": 1.5, "s": "x", "other": "y", "on": true}, "nodes": [{`+node+`}]}`, when)
+			for range 3 {
+				_, found := check(plan)
+				plan = applyFixes(t, plan, found)
+			}
+			var p struct{ Nodes []struct{ When string } }
+			if err := json.Unmarshal(plan, &p); err != nil || plainWhen(p.Nodes[0].When) != plainWhen(want) {
+				t.Errorf("%s becomes %s, want %s (%v)", when, plan, want, err)
+			}
+		}
+	}
+}
+
+// plainWhen is a condition with its quotes in one form.
+func plainWhen(when string) string { return strings.ReplaceAll(when, `"`, "'") }

@@ -11,7 +11,8 @@ type Names interface {
 	Reference(root string, steps []Step) Reference
 	// Type is the JSON type of what a path leads to; empty: it is not known.
 	Type(p Path) string
-	// Value is how a text is written that is compared with what the path leads to, and why; empty: as it is.
+	// Value is how a text is written that is compared with what the path leads to, and why; empty: as it is. The same text with a
+	// sentence is one that the path does not say: there is no certain form.
 	Value(p Path, text string) (value, say string)
 	// Certain reports whether the path leads to a value, or to null, whatever happens.
 	Certain(p Path) bool
@@ -213,10 +214,14 @@ func (r *rewriter) compared(t *tree) *tree {
 			continue
 		}
 		if value, said := r.names.Value(Path{Root: root, Steps: steps}, text); said != "" {
-			r.say(said)
 			if r.Code == "" {
 				r.Code = CodeWrongValue
 			}
+			if value == text {
+				r.lost(said)
+				continue
+			}
+			r.say(said)
 			quote := k.text[:1]
 			out.kids[i] = leaf("literal", quote+value+quote)
 		}
