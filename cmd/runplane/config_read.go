@@ -305,8 +305,8 @@ func (r *reader) scalar(t *document.Tree, at string, w wanted) {
 	}
 }
 
-// isSecret reports whether a JSON pointer leads to a secret.
-func isSecret(pointer string) bool { return strings.HasPrefix(pointer, "/secrets/") }
+// isSecret reports whether a JSON pointer leads to a secret, or to what stands where secrets belong.
+func isSecret(pointer string) bool { return pointer == "/secrets" || strings.HasPrefix(pointer, "/secrets/") }
 
 func inRealm(pointer string) bool { return strings.HasPrefix(pointer, "/mcpServers/") }
 

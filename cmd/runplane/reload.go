@@ -164,9 +164,9 @@ func (r *reloader) apply(next Config) error {
 		return err
 	}
 	p.runtime.Capabilities.Forget(slices.Concat(change.Removed, change.Restarted)...)
+	p.runtime.Capabilities.SetSecrets(next.Secrets) // before the policies that allow them
 	p.runtime.Capabilities.SetPolicies(next.Policies)
 	p.runtime.Capabilities.SetQuotas(next.quotas())
-	p.runtime.Capabilities.SetSecrets(next.Secrets)
 	for _, w := range next.Warnings {
 		p.log.Warn(w)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 
 	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/schemas"
@@ -36,8 +37,13 @@ func (r *reader) allowed(field string, p *schemas.Policy, secrets []string) {
 			continue
 		}
 		at := schemas.PointerToItem(field+"/secrets", i)
-		message := fmt.Sprintf("%s: no secret %q in secrets", schemas.Dotted(at), name)
-		near := schemas.Nearest(name, secrets, 1)
+		shown, near := strconv.Quote(name), schemas.Nearest(name, secrets, 1)
+		if text, hidden := r.hidden(at); hidden { // a value stands where a name belongs
+			shown, near = text, nil
+		} else if !secretName.MatchString(name) {
+			shown, near = "with the name that stands there", nil
+		}
+		message := fmt.Sprintf("%s: no secret %s in secrets", schemas.Dotted(at), shown)
 		if len(near) > 0 {
 			message += fmt.Sprintf(": did you mean %q?", near[0])
 		}

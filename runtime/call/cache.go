@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,9 +29,11 @@ type Cache struct {
 	byKey    map[cacheKey]*list.Element
 	recent   *list.List // of *cacheEntry, the most recently used first
 	inFlight map[sharedKey]*sharedCall
+	cleared  uint64 // how often
 }
 
-// cacheKey is a digest of everything that a result depends on: principal, capability, definition of the tool and inputs.
+// cacheKey is a digest of everything that a result depends on: principal, capability, definition of the tool and inputs, with the secrets that
+// they read, and those that the operator allows.
 type cacheKey [sha256.Size]byte
 
 type cacheEntry struct {
@@ -51,7 +55,7 @@ func (a *Cache) Wrap(next Invoker) Invoker {
 		if keep <= 0 || c.Effect != schemas.EffectRead || c.Hash == "" || c.IdempotencyArg != "" {
 			return next.Invoke(ctx, c)
 		}
-		q, ok := cacheKeyOf(c)
+		q, ok := a.keyOf(c)
 		if !ok {
 			return next.Invoke(ctx, c)
 		}
@@ -81,8 +85,8 @@ var unreachable = map[schemas.Code]bool{
 	schemas.CodeUnavailable: true, schemas.CodeTimeout: true, schemas.CodeHeartbeatLost: true, schemas.CodeCircuitOpen: true,
 }
 
-// cacheKeyOf digests a call; false: its inputs are not JSON. Spaces and the order of fields do not matter.
-func cacheKeyOf(c *Call) (q cacheKey, ok bool) {
+// keyOf digests a call; false: its inputs are not JSON. Spaces and the order of fields do not matter.
+func (a *Cache) keyOf(c *Call) (q cacheKey, ok bool) {
 	inputs := []byte("{}")
 	if len(c.Inputs) > 0 {
 		var v any
@@ -96,8 +100,15 @@ func cacheKeyOf(c *Call) (q cacheKey, ok bool) {
 			return q, false
 		}
 	}
+	parts := [][]byte{[]byte(c.Principal), []byte(c.Realm), []byte(c.Capability), []byte(c.Hash), inputs}
+	if len(c.Secrets) > 0 { // a call that has their values asks for something else after a change of them
+		a.mu.Lock()
+		cleared := a.cleared
+		a.mu.Unlock()
+		parts = append(parts, []byte(strings.Join(c.Secrets, " ")), []byte(strings.Join(c.rules().Policy.Secrets, " ")), []byte(strconv.FormatUint(cleared, 10)))
+	}
 	h := sha256.New()
-	for _, part := range [][]byte{[]byte(c.Principal), []byte(c.Realm), []byte(c.Capability), []byte(c.Hash), inputs} {
+	for _, part := range parts {
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
 		h.Write(n[:])
@@ -152,6 +163,7 @@ func (a *Cache) put(q cacheKey, res *Result) {
 func (a *Cache) Clear() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.cleared++
 	for a.recent.Len() > 0 {
 		a.drop(a.recent.Back())
 	}

@@ -49,6 +49,7 @@ func TestCacheIsUsedForTheSameCallOnly(t *testing.T) {
 		{"no known definition", func(c *Call) { c.Hash = "" }, false},
 		{"not a read", func(c *Call) { c.Effect = schemas.EffectIdempotent }, false},
 		{"no cache_ttl", func(c *Call) { c.Rules = &Rules{} }, false},
+		{"with a secret", func(c *Call) { c.Secrets = []string{"token"} }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			realm, calls := numbered()
@@ -108,6 +109,38 @@ func TestStaleResultsAreUsedWhileTheRealmIsUnreachable(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A change of the secrets, or of what the policies allow, is a change of what a call with a secret asks for, also if it was in flight meanwhile.
+func TestCacheKnowsSecrets(t *testing.T) {
+	realm, calls := numbered()
+	a := NewCache(1 << 20)
+	during := func() {}
+	chain := a.Wrap(Func(func(ctx context.Context, c *Call) (*Result, error) {
+		during()
+		return realm.Invoke(ctx, c)
+	}))
+	for i, step := range []struct {
+		name   string
+		during func()
+		edit   func(*Call)
+		calls  int // so far
+	}{
+		{"a change while it is in flight", a.Clear, func(*Call) {}, 1},
+		{"after that", nil, func(*Call) {}, 2},
+		{"again", nil, func(*Call) {}, 2},
+		{"no longer allowed", nil, func(c *Call) { c.Rules.Policy.Secrets = nil }, 3},
+	} {
+		if during = step.during; during == nil {
+			during = func() {}
+		}
+		c := asking(time.Minute, 0)
+		c.Secrets, c.Rules.Policy.Secrets = []string{"token"}, []string{"token"}
+		step.edit(c)
+		if _, err := chain.Invoke(t.Context(), c); err != nil || *calls != step.calls {
+			t.Errorf("%d, %s: %v, %d calls, want %d", i, step.name, err, *calls, step.calls)
+		}
+	}
 }
 
 func TestCacheIsBounded(t *testing.T) {

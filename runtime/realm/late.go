@@ -76,7 +76,7 @@ func (c *conn) readResult(response json.RawMessage) (*toolResult, *fault) {
 	if flaw != nil {
 		return nil, &fault{sent: true, ended: true, err: unreadable{flaw}}
 	}
-	result := toolResult{notes: notes, maxDepth: c.maxDepth}
+	result := toolResult{notes: notes, maxDepth: c.maxDepth, redact: c.redact}
 	if len(response) == 0 || json.Unmarshal(response, &result) != nil {
 		return nil, &fault{sent: true, ended: true, err: errNoResult}
 	}

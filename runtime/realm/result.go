@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/runtime/call"
+	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -19,6 +20,7 @@ type toolResult struct {
 
 	notes    []string // what was repaired in it
 	maxDepth int      // levels of nesting in JSON that is in a text
+	redact   *redact.Redactor
 }
 
 // unreadable is the error of an answer that most clients could not read.
@@ -83,7 +85,7 @@ func (r *toolResult) output() json.RawMessage {
 			mended, notes, flaw := schemas.Mend(trimmed, r.maxDepth)
 			if flaw == nil {
 				r.notes = append(r.notes, notes...)
-				return mended
+				return r.redact.JSON(mended) // its own escapes may have hidden a secret
 			}
 			r.notes = append(r.notes, "the output is a text: as JSON it could not be read by most clients, "+unreadable{flaw}.Error())
 		}

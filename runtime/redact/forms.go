@@ -4,13 +4,17 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"html"
 	"net/url"
+	"slices"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
-// formsOf is a value and the forms in which it is passed on: escaped as in URLs, in JSON and in HTML, in hexadecimal digits, and in
-// base64, also with other text before and after it.
+// formsOf is a value and the forms in which it is passed on: escaped as in URLs, in JSON (also as PHP and Python write it) and in HTML, in
+// hexadecimal digits, and in base64, also with other text before and after it.
 func formsOf(v string) []string {
 	forms := []string{v}
 	add := func(form string) {
@@ -22,11 +26,10 @@ func formsOf(v string) []string {
 		add(escaped)
 		add(lowerEscapes(escaped))
 	}
-	if quoted, err := json.Marshal(v); err == nil { // also <, > and & are escaped
-		add(string(quoted[1 : len(quoted)-1]))
-		twice, err := json.Marshal(string(quoted[1 : len(quoted)-1]))
-		if err == nil {
-			add(string(twice[1 : len(twice)-1]))
+	for _, escaped := range inJSON(v) {
+		add(escaped)
+		for _, twice := range inJSON(escaped) {
+			add(twice)
 		}
 	}
 	add(strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(v))
@@ -36,12 +39,45 @@ func formsOf(v string) []string {
 	add(strings.ToUpper(digits))
 	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for before := range 3 {
-			if form := inBase64(encoding, v, before); len(form) >= MinLength+2 {
+			if form := inBase64(encoding, v, before); len(form) > MinLength {
 				add(form)
 			}
 		}
 	}
 	return forms
+}
+
+// inJSON lists the ways in which programs write v as the inside of a JSON string: as Go does, which escapes <, > and & too, with / escaped,
+// and with all that is not ASCII escaped.
+func inJSON(v string) []string {
+	quoted, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	plain := string(quoted[1 : len(quoted)-1])
+	list := []string{plain}
+	slash := strings.ReplaceAll(plain, "/", `\/`)
+	for _, form := range []string{slash, ascii(plain), ascii(slash)} {
+		if !slices.Contains(list, form) {
+			list = append(list, form)
+		}
+	}
+	return list
+}
+
+// ascii escapes what is not ASCII as UTF-16.
+func ascii(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r < utf8.RuneSelf {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 // inBase64 is what is the same in every base64 text that has v after so many bytes (modulo 3): the characters of which all bits are

@@ -40,6 +40,19 @@ var forms = map[string]func(string) string{
 	"quoted":          strconv.Quote,
 	"in JSON":         func(v string) string { b, _ := json.Marshal(v); return string(b) },
 	"in JSON in JSON": func(v string) string { b, _ := json.Marshal(v); b, _ = json.Marshal(string(b)); return string(b) },
+	"as PHP writes it": func(v string) string {
+		b, _ := json.Marshal(v)
+		return strings.ReplaceAll(string(b), "/", `\/`)
+	},
+	"as PHP writes it, in JSON": func(v string) string {
+		b, _ := json.Marshal(v)
+		b, _ = json.Marshal(strings.ReplaceAll(string(b), "/", `\/`))
+		return string(b)
+	},
+	"as Python writes it, in JSON": func(v string) string {
+		b, _ := json.Marshal(strconv.QuoteToASCII(v)) // of what is below U+10000, with the same escapes
+		return string(b)
+	},
 	"base64":          func(v string) string { return base64.StdEncoding.EncodeToString([]byte(v)) },
 	"base64 for URLs": func(v string) string { return base64.RawURLEncoding.EncodeToString([]byte(v)) },
 	"Basic":           func(v string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte("me:"+v)) },
