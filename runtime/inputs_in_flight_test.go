@@ -47,3 +47,27 @@ func TestInputsInFlightAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// A call that waited is made soon after others have ended, also if a call of its own execution goes on for long.
+func TestCallThatWaitedIsMade(t *testing.T) {
+	x := strings.Repeat("x", 20_000)
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s, func(c *Config) { c.Limits.MaxInputs = 50_000 })
+		defer p.stop()
+		for range 3 {
+			p.submit(t, fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"o","capability":"r.idempotent","inputs":{"take":"10s","id":%q}}],"output":1}`, x))
+		}
+		p.submit(t, `{"plan":"v1","nodes":[{"id":"long","capability":"r.idempotent","inputs":{"take":"30m"},"timeout":"1h"},`+
+			`{"id":"pause","wait":"5s"},{"id":"late","depends_on":["pause"],"capability":"r.idempotent","inputs":{"id":"late"}}],"output":1}`)
+		time.Sleep(8 * time.Second)
+		synctest.Wait()
+		if n := w.calls("idempotent", "late"); n != 0 {
+			t.Fatalf("%d calls were made while others filled the memory", n)
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if n := w.calls("idempotent", "late"); n != 1 {
+			t.Errorf("%d calls were made after others had ended, want 1", n)
+		}
+	})
+}

@@ -21,6 +21,7 @@ type allowance struct {
 	carried      time.Duration  // spent on expressions, and in no event yet
 	queueFull    bool           // children wait, as too many executions do
 	items        int            // of a list for which there was no room in memory; 0: there was
+	itemsOf      int            // the node of that list
 
 	// Of the turn:
 	lacking schemas.Budget // what units that could not start need
@@ -28,16 +29,18 @@ type allowance struct {
 	lacks   map[int]bool   // those units
 
 	roomless *schemas.WaitingFor // a list waits for room in memory; nil: none does
+	crowded  bool                // a call waits until those of all executions take less memory
 }
 
 const (
-	refusalAge   = time.Second     // how long a refusal counts
-	askAgain     = time.Second     // after a parent could not be asked
-	queueRecheck = 2 * time.Second // how often an execution whose children wait looks whether the queue has room again
+	refusalAge   = time.Second            // how long a refusal counts
+	askAgain     = time.Second            // after a parent could not be asked
+	crowdedAgain = 200 * time.Millisecond // how often an execution whose call waits looks whether it may be made
+	queueRecheck = 2 * time.Second        // how often an execution whose children wait looks whether the queue has room again
 )
 
 func (a *allowance) begin(t *turn) {
-	a.lacking, a.least, a.lacks, a.roomless = schemas.Budget{}, schemas.Budget{}, nil, nil
+	a.lacking, a.least, a.lacks, a.roomless, a.crowded = schemas.Budget{}, schemas.Budget{}, nil, nil, false
 	s := t.x.State
 	a.queueFull = t.mode == running && s.Status == schemas.StatusRunning && t.x.Program.Size().Height > 0 && t.r.queue.Full(t.ctx)
 	s.HoldStarts(a.asking)
@@ -89,6 +92,9 @@ func (t *turn) afford(unit int, need schemas.Budget) (ok bool, err error) {
 func (a *allowance) stepped(o *owner, s *stepResult) (again time.Time) {
 	if a.roomless != nil {
 		again = s.at.Add(o.r.room.again())
+	}
+	if a.crowded {
+		again = earliest(again, s.at.Add(crowdedAgain))
 	}
 	if len(a.lacks) == 0 || a.asking || o.x.lease == nil {
 		return again

@@ -113,7 +113,7 @@ func (r *Engine) reload(ctx context.Context, x *execution) error {
 		return err
 	}
 	x.latest.Store(&h)
-	if x.lease != nil && !r.room.take(x.ID, &x.items, h.Items, r.store.Now()) {
+	if x.lease != nil && !r.hasRoom(x, &h) {
 		return errNoRoom
 	}
 	err = r.fold(ctx, x, h, version)

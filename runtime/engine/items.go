@@ -9,7 +9,7 @@ import (
 
 // expandItems creates the items of a for_each node.
 func (t *turn) expandItems(unit int) {
-	if t.x.allowance.items > 0 && !t.roomFor(unit, t.x.allowance.items) { // a list is not evaluated again before there is room for it
+	if a := t.x.allowance; a.items > 0 && a.itemsOf == unit && !t.roomFor(unit, a.items) { // a list is not evaluated again before there is room for it
 		return
 	}
 	list, err := t.scope(unit).List(unit)

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -77,15 +78,32 @@ func (r *room) load(now time.Time) (items, waiting int) {
 // errNoRoom is the error of an execution that is not read, as there is no room for its items: it is released, and due again soon.
 var errNoRoom = errors.New("no room for the items of an execution")
 
+// hasRoom reports whether an execution may be read. What it was read with before has its room: calls of it may be in flight. One that is ending
+// or is to rest makes no items, and its children wait for it.
+func (r *Engine) hasRoom(x *execution, h *journal.Head) bool {
+	want := h.Items
+	if x.folds > 0 {
+		want = min(want, x.items)
+	}
+	switch ok := r.room.take(x.ID, &x.items, want, r.store.Now()); h.Status {
+	case schemas.StatusCancelling, schemas.StatusCompensating, schemas.StatusSuspending:
+		return true
+	default:
+		return ok
+	}
+}
+
 // roomFor reports whether there is room for items in memory beside those that the execution has; if there is not, the node stays ready.
 func (t *turn) roomFor(unit, items int) bool {
 	a := t.x.allowance
 	want := int(t.x.State.ItemsMade) + items
 	if items == 0 || t.r.room.take(t.x.ID, &t.x.items, want, t.now) {
-		a.items, a.roomless = 0, nil
+		if a.itemsOf == unit {
+			a.items, a.roomless = 0, nil
+		}
 		return true
 	}
-	a.items = items
+	a.items, a.itemsOf = items, unit
 	a.roomless = &schemas.WaitingFor{Reason: schemas.ReasonBudget, NodeID: t.x.State.Node(unit).ID, Since: t.now}
 	return false
 }

@@ -13,7 +13,11 @@ import (
 // crowded reports whether a call has to wait until another one of the execution has ended, because the inputs of the calls in flight of
 // all executions take as much memory as they may. An execution that makes no call never waits, so none waits for another one.
 func (t *turn) crowded() bool {
-	return t.r.inputs.Load() >= t.r.limits.MaxInputs && (t.x.State.InFlight() > 0 || t.inputs > 0)
+	if t.r.inputs.Load() < t.r.limits.MaxInputs || t.x.State.InFlight() == 0 && t.inputs == 0 {
+		return false
+	}
+	t.x.allowance.crowded = true
+	return true
 }
 
 // startCall binds the arguments of a unit and starts its call, or holds the unit for a review first.

@@ -21,11 +21,11 @@ func (o *owner) stepFailed(
 		answer(requests, err)
 		return nil, 0, false
 	case errors.Is(err, errNoRoom):
-		answer(requests, errReleased)
+		o.putBack(requests) // also results of calls, which release passes on
 		o.r.store.Release(o.x.leaseToRelease(), o.r.store.Now().Add(o.r.room.again()))
 		return nil, 0, false
 	case errors.Is(err, journal.ErrUnread): // it is held, and released
-		answer(requests, errReleased)
+		o.putBack(requests)
 		return nil, 0, false
 	case errors.Is(err, store.ErrInvalid) && base.Claim == nil:
 		answer(requests, err)

@@ -114,6 +114,13 @@ func (t *turn) enough(events int) bool {
 		(t.x.Steps()-t.steps >= maxSteps || t.apart >= maxApart || t.inputs >= maxInputsOfTurn || t.held > 0 && t.r.uncommitted.full())
 }
 
+// overtaken reports whether an action before it has ended the unit of an event: the start of a race's winner drops others without an event.
+func (t *turn) overtaken(e *schemas.Event) bool {
+	s := t.x.State
+	unit, ok := s.Unit(e.Node, e.Item)
+	return ok && s.Dropped(unit) && s.Units[unit].Status.Ended()
+}
+
 // advance does what is due, until nothing is.
 func (t *turn) advance() {
 	if t.x.recovering && t.mode != guest {
@@ -130,7 +137,9 @@ func (t *turn) advance() {
 				break
 			}
 			if a.Kind == machine.Emit {
-				t.emit(*a.Event)
+				if !t.overtaken(a.Event) {
+					t.emit(*a.Event)
+				}
 				continue
 			}
 			t.act(a)

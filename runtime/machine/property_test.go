@@ -93,7 +93,9 @@ func (w *walk) something() {
 	case 26, 27:
 		w.endAwait(rapid.IntRange(0, 2).Draw(w.t, "until fails") == 0)
 	}
-	w.work(rapid.IntRange(0, 4).Draw(w.t, "owner") > 0)
+	if rapid.IntRange(0, 3).Draw(w.t, "together with the next") > 0 {
+		w.work(rapid.IntRange(0, 4).Draw(w.t, "owner") > 0)
+	}
 }
 
 func (w *walk) drawError() *schemas.Error {
@@ -364,7 +366,9 @@ func (w *walk) work(owner bool) {
 		for _, a := range actions {
 			switch a.Kind {
 			case Emit:
-				w.apply(*a.Event)
+				if unit, ok := w.s.Unit(a.Event.Node, a.Event.Item); !ok || !w.s.Dropped(unit) || !w.s.Units[unit].Status.Ended() {
+					w.apply(*a.Event)
+				}
 			case Start:
 				if owner && !w.s.Failing && !w.s.Dropped(a.Unit) {
 					w.startOne(a.Unit)
