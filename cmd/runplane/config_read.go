@@ -306,7 +306,9 @@ func (r *reader) scalar(t *document.Tree, at string, w wanted) {
 }
 
 // isSecret reports whether a JSON pointer leads to a secret, or to what stands where secrets belong.
-func isSecret(pointer string) bool { return pointer == "/secrets" || strings.HasPrefix(pointer, "/secrets/") }
+func isSecret(pointer string) bool {
+	return pointer == "/secrets" || strings.HasPrefix(pointer, "/secrets/")
+}
 
 func inRealm(pointer string) bool { return strings.HasPrefix(pointer, "/mcpServers/") }
 
