@@ -210,3 +210,35 @@ func FuzzRead(f *testing.F) {
 		walk(&d.Tree, &again)
 	})
 }
+
+// TestMendedYAMLKeepsTexts: what gets quotes around it is a field alone, and no line within a text of several lines.
+func TestMendedYAMLKeepsTexts(t *testing.T) {
+	const body = "Subject: Re: your order\nto: @you\n  - list: [${x}, a]\n\n\tkey: a: b\n"
+	indented := func(by string) string {
+		return by + strings.ReplaceAll(strings.TrimSuffix(body, "\n"), "\n", "\n"+by) + "\n"
+	}
+	for name, tt := range map[string]struct{ text, pointer, want string }{
+		"literal":          {"to: @ops\nbody: |\n" + indented("  ") + "from: a: b\n", "/body", body},
+		"kept":             {"body: |+\n" + indented("    ") + "to: @ops\n", "/body", body},
+		"with a comment":   {"body: | # the mail\n" + indented("  ") + "to: @ops\n", "/body", body},
+		"in a list":        {"- body: |\n" + indented("    ") + "  to: @ops\n", "/0/body", body},
+		"item and item":    {"a:\n  - |\n" + indented("    ") + "  - to: @ops\n", "/a/0", body},
+		"with a size":      {"to: @ops\nbody: |2\n" + indented("  "), "/body", body},
+		"folded":           {"to: @ops\nbody: >-\n  Subject: Re: x\n  to: @you\n", "/body", "Subject: Re: x to: @you"},
+		"double quotes":    {"to: @ops\nbody: \"Hi,\n  Subject: Re: x\n  to: @you\"\nfrom: @me\n", "/body", "Hi, Subject: Re: x to: @you"},
+		"single quotes":    {"to: @ops\nbody: 'It''s\n  Subject: Re: x'\nfrom: @me\n", "/body", "It's Subject: Re: x"},
+		"quotes in braces": {"to: @ops\nin: {body: \"Hi\n  Subject: Re: x\"}\nfrom: @me\n", "/in/body", "Hi Subject: Re: x"},
+		"an apostrophe":    {"a: it's\nto: @ops\nbody: |\n" + indented("  "), "/body", body},
+		"after a block":    {"body: |\n  a: b: c\nfrom: x: y\n", "/from", "x: y"},
+	} {
+		d, err := Read(context.Background(), []byte(tt.text), Options{MaxBytes: bounds.MaxBytes, MaxDepth: bounds.MaxDepth, Loose: true})
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case d.Find(tt.pointer) == nil || d.Find(tt.pointer).Text() != tt.want:
+			t.Errorf("%s: got %s, want %q", name, d.AppendTo(nil), tt.want)
+		case len(d.Loose) == 0:
+			t.Errorf("%s: is mended in silence", name)
+		}
+	}
+}

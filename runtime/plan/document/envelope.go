@@ -27,8 +27,8 @@ func Unwrap(text string, has func(piece string) bool) (inner string, took []stri
 			return u.text, u.took, err
 		}
 	}
-	u.sentences()
-	return u.text, u.took, nil
+	err = u.sentences()
+	return u.text, u.took, err
 }
 
 type unwrapper struct {
@@ -57,24 +57,39 @@ func (u *unwrapper) pieces(all []piece, what string) *Error {
 	case len(kept) == 0:
 		return nil
 	}
-	u.keep(kept[0], what)
-	return nil
+	return u.keep(kept[0], what)
 }
 
-// keep overwrites all that is not in the piece.
-func (u *unwrapper) keep(p piece, what string) {
+// A field in what stands around a document may be one of its own: one bracket too many, or a sentence, has cut the document. A word with a
+// capital letter and a colon begins a sentence, if more than one word follows it.
+var (
+	fieldAround = regexp.MustCompile(`["']\w+["']\s*:\s*\S|[,{}\]]\s*\w+\s*:\s*["'\d{\[]`)
+	fieldAfter  = regexp.MustCompile(`(?m)\A\s*,\s*\w+\s*:|^[ \t]*-[ \t]*\{|^[ \t]*(?:-[ \t]+)?[a-z_][\w-]*[ \t]*:(?:[ \t]|\r?$)|` +
+		`^[ \t]*(?:-[ \t]+)?[A-Z][\w-]*[ \t]*:[ \t]+\S+[ \t]*\r?$`)
+)
+
+// keep overwrites all that is not in the piece. It refuses text around it that may be a part of the document.
+func (u *unwrapper) keep(p piece, what string) *Error {
 	around := strings.TrimSpace(u.text[:p.from] + " " + u.text[p.to:])
 	u.done = true
 	if around == "" {
-		return
+		return nil
 	}
 	if what == "text" {
+		before, after := u.text[:p.from], u.text[p.to:]
+		for _, lost := range []string{fieldAround.FindString(before), fieldAround.FindString(after), fieldAfter.FindString(after)} {
+			if lost != "" {
+				return &Error{Kind: Syntax, Message: fmt.Sprintf("what stands around the plan, %.60q, may be more of it: send the plan as one document, "+
+					"with all its fields and no text before or after it", strings.Join(strings.Fields(lost), " "))}
+			}
+		}
 		what = fmt.Sprintf("what stands around it, %.60q,", strings.Join(strings.Fields(around), " "))
 	} else {
 		what += " around it"
 	}
 	u.took = append(u.took, what+" is taken off")
 	u.text = blank(u.text[:p.from]) + u.text[p.from:p.to] + blank(u.text[p.to:])
+	return nil
 }
 
 // blank is a text of spaces with the same lines.
@@ -158,7 +173,9 @@ func (u *unwrapper) tag() *Error {
 		case content[0] == '<' && !openTag.MatchString(content), content[0] == '<' && strings.Contains(content, "=\""):
 			return &Error{Kind: Syntax, Message: "the text is XML: write the plan in JSON or YAML"}
 		}
-		u.keep(piece{m[1], end}, "the tag <"+name+">")
+		if err := u.keep(piece{m[1], end}, "the tag <"+name+">"); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -216,15 +233,15 @@ var (
 )
 
 // sentences takes off lines of prose before and after YAML.
-func (u *unwrapper) sentences() {
+func (u *unwrapper) sentences() *Error {
 	m := lineOfYAML.FindStringIndex(u.text)
 	if m == nil {
-		return
+		return nil
 	}
 	for line := range strings.Lines(u.text[:m[0]]) {
 		text := strings.TrimSpace(line)
 		if text != "" && (!strings.Contains(text, " ") || anyField.MatchString(text) || line[0] == ' ' || line[0] == '#' || line[0] == '-') {
-			return // it belongs to the document
+			return nil // it belongs to the document
 		}
 	}
 	to, at, empty := len(u.text), m[0], false
@@ -237,5 +254,5 @@ func (u *unwrapper) sentences() {
 		empty = text == ""
 		at += len(line)
 	}
-	u.keep(piece{m[0], to}, "text")
+	return u.keep(piece{m[0], to}, "text")
 }

@@ -15,9 +15,28 @@ var plainField = regexp.MustCompile(`^([\t ]*(?:- +)*[A-Za-z_][\w.-]*: +)(\S.*?)
 func quoteYAML(source string) (mended string, took []string) {
 	var b strings.Builder
 	tabs, quoted := false, false
+	block, open := -1, byte(0) // a text of several lines, which stays: more indented than block, or up to the quote open
 	for line := range strings.Lines(source) {
 		body := strings.TrimLeft(line, " \t")
 		indent := line[:len(line)-len(body)]
+		width := len(strings.ReplaceAll(indent, "\t", "  "))
+		if block >= 0 && (strings.TrimSpace(body) == "" || width > block) {
+			b.WriteString(line)
+			continue
+		}
+		block = -1
+		if open != 0 {
+			open = openQuote(line, open)
+			b.WriteString(line)
+			continue
+		}
+		if m := blockHeader.FindStringSubmatch(strings.TrimRight(body, " \t\r\n")); m != nil {
+			block = width + len(m[1])
+			if m[2] == "" { // the item of a list
+				block = width + max(0, strings.LastIndexByte(m[1], '-'))
+			}
+		}
+		open = openQuote(line, 0)
 		if strings.Contains(indent, "\t") {
 			indent, tabs = strings.ReplaceAll(indent, "\t", "  "), true
 		}
@@ -35,6 +54,32 @@ func quoteYAML(source string) (mended string, took []string) {
 		took = append(took, "texts that need quotes are put into quotes")
 	}
 	return b.String(), took
+}
+
+// blockHeader is a line after which a block of text begins: what stands before its key, and the key.
+var blockHeader = regexp.MustCompile(`^((?:-[ \t]+)*)([^#\s].*?:[ \t]+)?(?:[!&]\S+[ \t]+)*[|>][-+\d]{0,2}(?:[ \t]+#.*)?$`)
+
+// openQuote is the quote that is open at the end of a line, given the one that is open where it begins; 0: none.
+func openQuote(line string, inside byte) byte {
+	last := byte(':')
+	for i := 0; i < len(line); i++ {
+		c := line[i]
+		switch {
+		case inside == '"' && c == '\\', inside == '\'' && strings.HasPrefix(line[i:], "''"):
+			i++
+		case inside != 0 && c == inside:
+			inside = 0
+		case inside != 0:
+		case c == '#' && (i == 0 || line[i-1] == ' '):
+			return 0
+		case (c == '"' || c == '\'') && strings.IndexByte(":,[{-", last) >= 0:
+			inside = c
+		}
+		if c > ' ' {
+			last = c
+		}
+	}
+	return inside
 }
 
 // needsQuotes reports whether YAML refuses a text without quotes. A # after a space begins a comment, so that such a text has two readings.
