@@ -58,9 +58,33 @@ func (f *found) besideLoop() bool {
 	return slices.ContainsFunc(f.beside, func(name string) bool { return slices.Contains(loopWords, snake(name)) })
 }
 
+// ofOneCall are names of durations that say of which call they are.
+var ofOneCall = []string{"attempt_timeout", "request_timeout", "call_timeout", "start_to_close_timeout"}
+
+// bounds reports whether a field is a longest time, under whatever name.
+func bounds(name string) bool {
+	plain := snake(name)
+	bases := []string{plain}
+	for _, u := range units {
+		for _, end := range u.ends {
+			if base, ok := strings.CutSuffix(plain, "_"+end); ok {
+				bases = append(bases, base)
+			}
+		}
+	}
+	return slices.ContainsFunc(bases, func(base string) bool {
+		to := append([]string{base}, durations[base]...)[min(1, len(durations[base]))]
+		return !slices.Contains(ofOneCall, base) && (base == "timeout" || to == "timeout" || to == "total_timeout")
+	})
+}
+
 // ambiguous refuses a loop with fields that may be about its rounds or about the attempts of one.
 func (f *found) ambiguous() bool {
 	for _, name := range f.beside {
+		if bounds(name) {
+			return f.refused(fmt.Sprintf("with %s it may be about one call or about all rounds: write repeat: {until: \"${…}\", every, timeout}, where timeout is "+
+				"the longest time of all rounds; beside repeat, timeout is that of one call", name))
+		}
 		if slices.Contains(countWords, snake(name)) {
 			return f.refused(fmt.Sprintf("with %s it may be about rounds or about attempts that fail: how often rounds are made is repeat.max and the pause between them "+
 				"repeat.every; how often a failed attempt is made again is retry.max_attempts", name))
@@ -100,10 +124,29 @@ func (f *found) turnedAround() string {
 	if err != nil || strings.Contains(text, "${") {
 		return ""
 	}
-	if after := expr.ReplaceWord(reads.Text(), "index", ""); after != text || expr.ReplaceWord(text, "output", "") == text {
+	if after := expr.ReplaceWord(reads.Text(), "index", ""); after != text || !f.readsAnswerOnly(text) {
 		return ""
 	}
 	return document.Quote("${!(" + text + ")}")
+}
+
+// readsAnswerOnly reports whether a condition reads the answer of the node, and nothing that has a value before its first round: a while over
+// this is a guard of the first round too.
+func (f *found) readsAnswerOnly(text string) bool {
+	own := ""
+	if id := f.object.Get("id"); id != nil && id.Kind == '"' {
+		own = id.Text()
+	}
+	r, answer := expr.Rewrite(text, expr.AsWritten{}), false
+	for _, p := range r.Reads {
+		switch {
+		case p.Root == "output", p.Root == "nodes" && own != "" && p.NodeID() == own:
+			answer = true
+		case snake(f.name) != "do_while" && p.Root != "previous":
+			return false
+		}
+	}
+	return r.Parsed && answer
 }
 
 // whileOfNode is a condition beside the call that is repeated while it holds.
@@ -133,7 +176,9 @@ func loopObject(f *found) bool {
 	}
 	for _, name := range f.value.Names {
 		if slices.Contains([]string{"until", "while", "condition", "stop_when", "done_when"}, snake(name)) {
-			f.becomes("repeat")
+			if !f.ambiguous() {
+				f.becomes("repeat")
+			}
 			return true
 		}
 	}
@@ -166,6 +211,14 @@ func (m meant) ofRounds(as expr.Reference, root string, steps []expr.Step) (expr
 	case slices.Contains(previousWords, root):
 		as.Path.Root, as.Changed, as.Say = "previous", true, root+" is written previous"
 	case m.may&readsAnswer != 0 && slices.Contains(answerWords, root):
+		switch member, certain := m.isMember(root, steps); {
+		case member && certain:
+			as.Path.Steps = append([]expr.Step{{Key: root, Index: -1}}, steps...)
+		case !certain:
+			as.Stuck = "the answer of the round is output: write output" + expr.StepsString(steps) + ", or output." + root + expr.StepsString(steps) +
+				" where the answer has a member " + root
+			return as, true
+		}
 		as.Path.Root, as.Changed, as.Say = "output", true, "the answer of the round is output"
 	case slices.Contains(indexWords, root):
 		as.Stuck = "the number of the round is index, which counts from 0"
@@ -183,4 +236,20 @@ func (m meant) ofRounds(as expr.Reference, root string, steps []expr.Step) (expr
 		}
 	}
 	return as, as.Changed
+}
+
+// isMember reports whether a word for the answer of the round is a member of it, and whether this is certain.
+func (m meant) isMember(word string, after []expr.Step) (member, certain bool) {
+	declared := m.outputShape(m.site.node)
+	names, closed := declared.properties()
+	inner, known := declared.property(word)
+	switch {
+	case !known:
+		return false, len(names) > 0 || closed || !hasWrapper(word)
+	case len(after) == 0 || after[0].Index >= 0:
+		return true, true
+	}
+	_, within := inner.property(after[0].Key)
+	beside := slices.Contains(names, after[0].Key)
+	return within || !beside, !within || !beside
 }

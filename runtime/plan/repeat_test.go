@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -96,5 +98,96 @@ nodes:
 	}
 	if least := prog.Size().Least; least.Calls != 3 || least.Executions != 1 {
 		t.Errorf("at least %+v", least)
+	}
+}
+
+// TestLoopsThatAreNotCertain walks loops of other languages whose bound, guard or member may be another one: none is rewritten.
+func TestLoopsThatAreNotCertain(t *testing.T) {
+	for node, say := range map[string]string{
+		`until: "${output.status == 'done'}", every: 10s, timeout: 10m`:         "all rounds",
+		`until: "${output.status == 'done'}", timeout_minutes: 10`:              "all rounds",
+		`until: "${output.status == 'done'}", time_limit: 10m`:                  "all rounds",
+		`until: "${output.status == 'done'}", max_duration: 10m`:                "all rounds",
+		`until: "${output.status == 'done'}", total_timeout: 10m`:               "all rounds",
+		`while: "${output.status == 'open'}", timeoutSeconds: 600`:              "all rounds",
+		`poll: {until: "${output.status == 'done'}", every: 10s}, timeout: 10m`: "all rounds",
+		`while: "${nodes.check.output.n > 0}"`:                                  "the opposite of while",
+		`while: "${nodes.check.output.n > 0 && output.status == 'open'}"`:       "the opposite of while",
+		`while: "${inputs.on && output.status == 'open'}"`:                      "the opposite of while",
+		`while: "${inputs.on}"`:                                                 "the opposite of while",
+		`do_while: "${nodes.check.output.n > 0}"`:                               "the opposite of while",
+		`repeat: {while: "${nodes.check.output.n > 0}"}`:                        "write the opposite",
+		`repeat: {while: "${inputs.on && output.status == 'open'}"}`:            "write the opposite",
+	} {
+		plan := "plan: v1\ninputs: {on: true}\nnodes:\n  - {id: check, capability: r.read}\n  - {id: a, capability: r.set, " + node + "}"
+		if p, says, _ := mended(t, []byte(plan), roundsWorld()); p != nil || !strings.Contains(says, say) {
+			t.Errorf("%s\nvalid %v: %q, want %q", node, p != nil, says, say)
+		}
+	}
+}
+
+// TestLoopsAreTurnedAround: a while over the answer alone is the opposite of until, and a time of one attempt stays with it.
+func TestLoopsAreTurnedAround(t *testing.T) {
+	for node, want := range map[string]string{
+		`while: "${output.status == 'open'}"`:                                  `repeat: {until: "${!(output.status == 'open')}"}`,
+		`while: "${output.items.exists(i, i.id == 'x')}"`:                      `repeat: {until: "${!(output.items.exists(i, i.id == 'x'))}"}`,
+		`do_while: "${output.n > inputs.n}"`:                                   `repeat: {until: "${!(output.n > inputs.n)}"}`,
+		`until: "${output.status == 'done'}", call_timeout: 10s`:               `repeat: {until: "${output.status == 'done'}"}, timeout: 10s`,
+		`repeat: {until: "${result.status == 'done'}"}`:                        `repeat: {until: "${output.status == 'done'}"}`,
+		`repeat: {until: "${result.items.size() == 0}", collect: "${this.n}"}`: `repeat: {until: "${output.items.size() == 0}", collect: "${output.n}"}`,
+	} {
+		plan := func(node string) []byte {
+			return []byte("plan: v1\ninputs: {n: 1}\nnodes:\n  - {id: a, capability: r.read, " + node + "}")
+		}
+		wanted, found, _ := mended(t, plan(want), roundsWorld())
+		got, says, _ := mended(t, plan(node), roundsWorld())
+		if wanted == nil || got == nil {
+			t.Errorf("%s: %s%s", node, found, says)
+			continue
+		}
+		if diff := cmp.Diff(meaningOf(wanted), meaningOf(got)); diff != "" {
+			t.Errorf("%s means something else:\n%s", node, diff)
+		}
+	}
+}
+
+// TestAnswerWordsThatAreMembers: a word for the answer of a round is the member of this name, where the tool has one.
+func TestAnswerWordsThatAreMembers(t *testing.T) {
+	w := roundsWorld()
+	w["api"] = map[string]Tool{
+		"list": {Effect: schemas.EffectRead, Hash: "list", OutputSchema: json.RawMessage(`{"type":"object","properties":{"next":{"type":"string"},
+			"data":{"type":"array","items":{"type":"object"}},"body":{"type":"object","properties":{"n":{"type":"integer"}}},
+			"n":{"type":"integer"},"result":{"type":"object","properties":{"id":{"type":"integer"}}}}}`)},
+		"any": {Effect: schemas.EffectRead, Hash: "any"},
+	}
+	for _, row := range [][3]string{ // the tool, a repeat, and what it means; or if that ends with !, what is said
+		{"api.list", `{until: "${size(data) == 0}", collect: "${data}"}`, `{until: "${size(output.data) == 0}", collect: "${output.data}"}`},
+		{"api.list", `{until: "${result.id == 0}"}`, `{until: "${output.result.id == 0}"}`},
+		{"api.list", `{until: "${result.n == 0}"}`, `{until: "${output.n == 0}"}`},
+		{"api.list", `{until: "${body.n == 0}"}`, "output.body.n where!"},
+		{"api.list", `{until: "${response.next == ''}"}`, `{until: "${output.next == ''}"}`},
+		{"api.any", `{until: "${size(data) == 0}"}`, "output.data where!"},
+		{"api.any", `{until: "${response.next == ''}"}`, "output.response.next where!"},
+		{"api.any", `{until: "${index == 3}", collect: "${body}"}`, "output.body where!"},
+		{"api.any", `{until: "${self.next == ''}"}`, `{until: "${output.next == ''}"}`},
+	} {
+		plan := func(repeat string) []byte {
+			return []byte("plan: v1\nnodes:\n  - {id: a, capability: " + row[0] + ", repeat: " + repeat + "}")
+		}
+		got, says, _ := mended(t, plan(row[1]), w)
+		if say, refused := strings.CutSuffix(row[2], "!"); refused {
+			if got != nil || !strings.Contains(says, say) {
+				t.Errorf("%s: valid %v: %q, want %q", row[1], got != nil, says, say)
+			}
+			continue
+		}
+		want, found, _ := mended(t, plan(row[2]), w)
+		if got == nil || want == nil {
+			t.Errorf("%s: %s%s", row[1], says, found)
+			continue
+		}
+		if diff := cmp.Diff(meaningOf(want), meaningOf(got)); diff != "" {
+			t.Errorf("%s means something else:\n%s", row[1], diff)
+		}
 	}
 }
