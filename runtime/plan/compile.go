@@ -73,7 +73,8 @@ type compiler struct {
 	depth  int
 	plan   schemas.Plan // with ids repaired, so that one bad id is one finding
 	ids    map[string]int
-	ats    []string // pointers to the nodes, once asked
+	folded map[string][]string // the ids, by what fold makes of them
+	ats    []string            // pointers to the nodes, once asked
 	prog   *Program
 	subs   map[int]*Program // by workflow node
 	inputs *document.Tree   // the plan's; nil when they cannot be read

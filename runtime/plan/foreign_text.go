@@ -63,11 +63,16 @@ func (c *compiler) foreignTexts() {
 	value(-1, json.RawMessage(c.plan.Output), "", c.base+"/output", 0)
 }
 
+// mostPlaces is how many places of one string are reported.
+const mostPlaces = 100
+
 // foreignText looks in one string.
 func (c *compiler) foreignText(s textOf) {
 	if name := strings.TrimSpace(s.source); s.may&readsItem != 0 && expr.IsName(name) && c.isItem(s.node, name) {
-		c.out.warnf(codeForeign, s.at, "%q is sent as it is, a text: the item of for_each is ${%s}", name, name).Fix =
-			[]schemas.PatchOp{c.fixText(s.at, s.source, func(string) string { return "${" + name + "}" })}
+		f := c.out.warnf(codeForeign, s.at, "%q is sent as it is, a text: the item of for_each is ${%s}", name, name)
+		if c.takesItem(s, name) {
+			f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(string) string { return "${" + name + "}" })}
+		}
 		return
 	}
 	if whole, ok := expr.WholeSpot(s.source); ok {
@@ -86,8 +91,13 @@ func (c *compiler) foreignText(s textOf) {
 	if _, bad := expr.NewText(s.source, c.language(s.node), c.lim.Limits); len(bad) > 0 {
 		return // reported with the other strings
 	}
+	said := 0
 	for _, spot := range spots {
+		if said == mostPlaces || c.out.full() {
+			return
+		}
 		if c.spot(s, spot, strings.TrimSpace(s.source) == s.source[spot.From:spot.To]) || spot.Form != "$" {
+			said++
 			continue
 		}
 		if name, _, longer := strings.Cut(spot.Inner, "."); longer && s.source[spot.From+1] != '.' { // as in $month.md

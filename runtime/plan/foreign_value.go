@@ -108,3 +108,32 @@ func (c *compiler) isItem(node int, name string) bool {
 	list := c.plan.Nodes[node].ForEach
 	return list != nil && (name == list.As || list.As == "" && name == "item")
 }
+
+// takesItem reports whether a string that is the name of the item stands for the item: nothing else of the node reads the item, and the
+// argument is declared as what the item is, without the word as one of its values.
+func (c *compiler) takesItem(s textOf, name string) bool {
+	n := &c.plan.Nodes[s.node]
+	tool := c.tools[n.Capability]
+	place, ok := strings.CutPrefix(s.at, c.at(s.node)+"/inputs")
+	if tool == nil || !ok || place == "" {
+		return false
+	}
+	reads := expr.ReplaceWord(n.When, name, "") != n.When
+	inputs, err := document.Parse(string(n.Inputs))
+	if err != nil {
+		return false
+	}
+	rewriteStrings(&inputs, "", func(_, text string) string {
+		segments, _ := expr.Split(text)
+		for _, segment := range segments {
+			reads = reads || segment.Expression && expr.ReplaceWord(segment.Text, name, "") != segment.Text
+		}
+		return text
+	})
+	argument := tool.input.place(place)
+	types, item := argument.types(), c.itemShape(s.node).types()
+	if reads || argument.at == nil || len(types) == 0 || len(item) == 0 || !compatible(item, types) {
+		return false
+	}
+	return argument.at.Get("enum") == nil && argument.at.Get("const") == nil
+}

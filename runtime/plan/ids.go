@@ -61,6 +61,10 @@ func (c *compiler) identifiers() {
 			}
 		}
 	}
+	c.folded = make(map[string][]string, len(c.ids))
+	for id := range c.ids {
+		c.folded[fold(id)] = append(c.folded[fold(id)], id)
+	}
 	if len(renamed) > 0 {
 		c.renameReferences(renamed)
 	}
@@ -130,7 +134,10 @@ func (c *compiler) renameReferences(renamed []rename) {
 			return s
 		}
 		for _, r := range renamed {
-			if after := expr.RenameNode(s, r.from, r.to); after != s {
+			if !strings.Contains(s, r.from) {
+				continue
+			}
+			if after := renamedNode(s, r); after != s {
 				s = after
 				c.addFix(r, c.fixText(at, s, func(string) string { return after }))
 			}
@@ -193,6 +200,26 @@ func (c *compiler) renameReferences(renamed []rename) {
 		}
 	}
 	c.plan.Output = schemas.Value(value(c.base+"/output", json.RawMessage(c.plan.Output)))
+}
+
+// renamedNode renames a node in the expressions of a string: what stands around them is text. A string without ${…} is a condition.
+func renamedNode(s string, r rename) string {
+	if !strings.Contains(s, "${") {
+		return expr.RenameNode(s, r.from, r.to)
+	}
+	segments, fault := expr.Split(s)
+	if fault != nil {
+		return s
+	}
+	var b strings.Builder
+	done := 0
+	for _, segment := range segments {
+		if segment.Expression {
+			b.WriteString(s[done:segment.At] + expr.RenameNode(segment.Text, r.from, r.to))
+			done = segment.At + len(segment.Text)
+		}
+	}
+	return b.String() + s[done:]
 }
 
 func (c *compiler) addFix(r rename, op schemas.PatchOp) {

@@ -234,21 +234,16 @@ func (m meant) nodeLike(word string) (string, bool) {
 	if word == "" || m.isNode(word) {
 		return word, word != ""
 	}
-	found := ""
-	for id := range m.ids {
-		if fold(id) == fold(word) {
-			if found != "" {
-				return "", false
-			}
-			found = id
-		}
+	if found := m.folded[fold(word)]; len(found) == 1 {
+		return found[0], true
 	}
-	return found, found != ""
+	return "", false
 }
 
-func fold(name string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name))
-}
+var separators = strings.NewReplacer("_", "", "-", "", " ", "")
+
+// fold is a name without its separators, in lower case.
+func fold(name string) string { return strings.ToLower(separators.Replace(name)) }
 
 // ofNodes reads steps that begin with the id of a node. why says why the front of the reference is written in another way; empty: it is
 // not.

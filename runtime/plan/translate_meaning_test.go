@@ -194,7 +194,9 @@ func TestReferencesAsObjects(t *testing.T) {
 // TestItemWithoutBraces: a text that is the name of the item is a reference only where there is one.
 func TestItemWithoutBraces(t *testing.T) {
 	for _, tt := range []struct{ node, want string }{
-		{`"for_each": [1], "set": {"a": "item"}`, `"a":"${item}"`}, {`"for_each": {"items": [1], "as": "row"}, "set": {"a": "row"}`, `"a":"${row}"`},
+		{`"for_each": ["x"], "capability": "shop.get_order", "inputs": {"id": "item"}`, `"id":"${item}"`},
+		{`"for_each": {"items": ["x"], "as": "row"}, "capability": "shop.get_order", "inputs": {"id": "row"}`, `"id":"${row}"`},
+		{`"for_each": [1], "set": {"a": "item"}`, `"a":"item"`}, {`"for_each": {"items": [1], "as": "row"}, "set": {"a": "row"}`, `"a":"row"`},
 		{`"for_each": {"items": [1], "as": "row"}, "set": {"a": "item"}`, `"a":"item"`}, {`"for_each": [1], "set": {"a": "an item"}`, `"a":"an item"`},
 		{`"set": {"a": "item"}`, `"a":"item"`}, {`"for_each": [1], "set": {"a": "index"}`, `"a":"index"`},
 	} {
