@@ -307,8 +307,8 @@ func (s Scope) bound(what, node string, bytes int, evaluated bool) error {
 func (s Scope) tooLarge(what, node string, bytes int) *schemas.Error {
 	return schemas.Errorf(schemas.CodePayloadTooLarge, "the %s of node %q has %d bytes (limit %d for what an expression reads, limits.max_output_bytes)",
 		what, node, bytes, s.journal.limits.MaxOutput).
-		WithHint("pass it on by a path alone, as in \"${nodes.%s.output.content}\", or ask the capability for less; an operator can raise "+
-			"limits.max_output_bytes", node)
+		WithHint("pass it on by a path alone, as in \"${nodes.%s.output.content}\", ask the capability for less, or read it in pages with "+
+			"get_node_output; an operator can raise limits.max_output_bytes", node)
 }
 
 // text returns a text that was too large for the log.
