@@ -56,7 +56,7 @@ func (c *compiler) waitFor(w *schemas.WaitFor, at string) {
 	switch {
 	case c.missing(w.Event, "event: write its name, as in wait_for: order_paid", "wait_for", at):
 	case isTime(w.Event):
-		c.out.errorf(codeInvalidWait, where, "wait_for waits for an event, and %q is a time: write wait: %[1]q, or the name of the event", w.Event)
+		c.out.errorf(codeInvalidWait, where, "wait_for waits for an event, and %q is a time; write wait: %[1]q, or the name of the event", w.Event)
 	case len(w.Event) > maxEvent:
 		c.out.errorf(codeOutOfRange, where, "the name of an event has at most %d bytes, got %d", maxEvent, len(w.Event))
 	case strings.Contains(w.Event, "${"):
