@@ -310,7 +310,7 @@ func TestMistakes(t *testing.T) {
 		{"several", yamlFile("stroe: 1\nlog: {level: loud}\ndrain: 5\n"), []string{":1:1:", `:3:8: drain: a duration needs a unit: write "5s"`}},
 		{"not YAML", yamlFile("store: [1\nb: 2\n"), []string{"runplane.yaml:2:1: "}},
 		{"not JSON", clientFile("/a.json", "{\n  \"mcpServers\": {\n"), []string{"/a.json:"}},
-		{"twice", yamlFile("store: 'mem:'\nstore: 'mem:'\n"), []string{":2:1:", `"store" already defined`}},
+		{"twice", yamlFile("store: 'mem:'\nstore: 'mem:'\n"), []string{":2:1:", `duplicate key "store" in one object; keep one of them`}},
 		{"a list", yamlFile("- a\n"), []string{":1:1: the document must be an object, got a list"}},
 		{"two documents", yamlFile("store: 'mem:'\n---\nstore: 'mem:'\n"), []string{":3:", "one file holds one"}},
 		{"no anchor", yamlFile("log: *x\n"), []string{"alias *x has no anchor"}},
