@@ -24,7 +24,7 @@ type getState struct {
 
 type setState struct {
 	stateRef
-	StateData       schemas.Value  `json:"state_data" jsonschema:"description=any JSON value"`
+	StateData       schemas.Value  `json:"state_data" jsonschema:"description=JSON; text stays text"`
 	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=filterable; with session_id the state ends with that session"`
 	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=0: it must not exist"`
 	TTLSeconds      float64        `json:"ttl_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=default: never expires"`
@@ -57,8 +57,8 @@ func State() []Method {
 				return rt.States.Get(ctx, in.with(in.Context))
 			}),
 		method(contract, "set_state", "Write a shared state", Sets,
-			`Writes a value that all your agents can read. To coordinate, pass expected_version: of several writers one wins, the others get `+
-				`conflict and read again. With ttl_seconds it is a lock that expires by itself. Of type session it replaces the session's data; types workflow and execution are read-only.`,
+			`Writes a value that all your agents can read. To coordinate, pass expected_version: of several writers one wins, others get `+
+				`conflict and read again. With 0 there and ttl_seconds it is a lock that expires by itself. Of type session it replaces the session's data; types workflow and execution are read-only.`,
 			func(ctx context.Context, rt *runtime.Runtime, in setState, _ Request) (schemas.StateWritten, error) {
 				return rt.States.Set(ctx, state.Write{
 					Ref: in.with(in.Context), Data: in.StateData, Expected: in.ExpectedVersion, TTL: duration(in.TTLSeconds),
