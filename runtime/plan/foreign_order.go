@@ -43,7 +43,7 @@ func (d *decoder) arrows(t *document.Tree, at string) {
 	}
 	nodes, where := t.Get(name), schemas.PointerTo(at, name)
 	if nodes.Kind == '{' {
-		if !slices.ContainsFunc(nodes.Items, func(n document.Tree) bool { return len(arrowFields(&n)) > 0 }) {
+		if handler, _ := handlerKey(nodes); handler >= 0 || !slices.ContainsFunc(nodes.Items, func(n document.Tree) bool { return len(arrowFields(&n)) > 0 }) {
 			return
 		}
 		d.nodeMap(nodes, where)
@@ -134,8 +134,8 @@ func arrowsIn(v *document.Tree, ids map[string]int) (list []arrow) {
 				if from == nil || to == nil || from.Kind != '"' || to.Kind != '"' {
 					continue
 				}
-				for _, name := range e.Names {
-					if name != pair[0] && name != pair[1] && name != "id" && name != "label" && name != "type" {
+				for j, name := range e.Names {
+					if name != pair[0] && name != pair[1] && name != "id" && !saysNothing(name, &e.Items[j]) {
 						return nil // a condition, or a handle
 					}
 				}
@@ -155,8 +155,48 @@ func arrowsIn(v *document.Tree, ids map[string]int) (list []arrow) {
 	return list
 }
 
+// plainEdges are the words of labels and types of edges that say no more than the edge.
+var plainEdges = strings.Fields("default smoothstep straight bezier step simplebezier normal edge link arrow next then follows after before sequence " +
+	"sequential flow depends on depend dependency data output outputs result results")
+
+// saysNothing reports whether a member of an edge is a label or a type that says no more than the edge: any other may be a condition. A label
+// "default" is the branch that is taken otherwise.
+func saysNothing(name string, v *document.Tree) bool {
+	if name != "label" && name != "type" || v.Kind != '"' {
+		return (name == "label" || name == "type") && v.Kind == 'n'
+	}
+	for _, word := range strings.FieldsFunc(strings.ToLower(v.Text()), func(r rune) bool { return r == ' ' || r == '_' || r == '-' }) {
+		if !slices.Contains(plainEdges, word) || word == "default" && name == "label" {
+			return false
+		}
+	}
+	return true
+}
+
+// conditionalEdges are edges that depend on something.
+func conditionalEdges(f *found) bool {
+	if hasMember(f.value, "condition", "when", "if", "path_map", "path", "guard", "on", "expression", "predicate", "source_handle", "branch", "outcome", "status") {
+		return f.refused(sayBranch)
+	}
+	for i := range f.value.Items {
+		for j, name := range f.value.Items[i].Names {
+			if (name == "label" || name == "type") && !saysNothing(name, &f.value.Items[i].Items[j]) {
+				return f.refused(fmt.Sprintf("the %s of an edge may be a condition: %s; %s", name, sayBranch, sayHandler))
+			}
+		}
+	}
+	return false
+}
+
 // drawn writes arrows as depends_on, and takes out the field that had them.
 func (d *decoder) drawn(nodes *document.Tree, where string, ids map[string]int, list []arrow, holder *document.Tree, at string) {
+	for _, a := range list {
+		if _, known := ids[a.from]; known && a.from == a.to {
+			d.out.errorf(codeUnknownField, at, "%s leads from node %q to itself, and no node runs twice: %s", expr.Shorten(lastPart(at)), expr.Shorten(a.from), sayRounds)
+			holder.Drop(lastPart(at))
+			return
+		}
+	}
 	fix := []schemas.PatchOp{opRemove(at)}
 	type change struct {
 		node int
@@ -165,7 +205,7 @@ func (d *decoder) drawn(nodes *document.Tree, where string, ids map[string]int, 
 	var changes []change
 	for _, a := range list {
 		to, ok := ids[a.to]
-		if _, known := ids[a.from]; !ok || !known || a.from == a.to {
+		if _, known := ids[a.from]; !ok || !known {
 			continue
 		}
 		deps := nodes.Items[to].Get("depends_on")

@@ -215,11 +215,6 @@ func undoing(f *found) bool {
 	return true
 }
 
-// conditionalEdges are edges that depend on something.
-func conditionalEdges(f *found) bool {
-	return hasMember(f.value, "condition", "when", "if", "path_map", "path", "guard", "on", "expression", "predicate") && f.refused(sayBranch)
-}
-
 // hasMember reports whether an object, or one in a list, has one of the members.
 func hasMember(v *document.Tree, names ...string) bool {
 	for _, name := range v.Names {

@@ -144,7 +144,7 @@ var foreignFields = indexed(loopFields, []meaning{
 	{names: "disabled skip enabled active", of: "node plan", say: sayDisabled},
 	{names: "dry_run simulate test_mode", say: sayDryRun},
 	{names: "next then on_success goto before stage order", of: "node", say: sayOrder},
-	{names: "edges conditional_edges transitions routes conditions", of: "plan node", turn: conditionalEdges},
+	{names: "edges conditional_edges transitions routes conditions connections links", of: "plan node", turn: conditionalEdges},
 	{names: "edges sequence transitions", of: "plan node", say: sayOrder},
 	{names: "conditional_edges conditions routes router", of: "plan node", say: sayBranch},
 	{names: "execution execution_mode mode process", of: "plan", turn: atOnce},

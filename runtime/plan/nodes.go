@@ -14,9 +14,14 @@ import (
 func (d *decoder) nodes(to *[]schemas.Node, v *document.Tree, at string) {
 	d.fromText(v, at, "[{")
 	switch v.Kind {
-	case '{':
-		d.nodeMap(v, at)
-	case '[':
+	case '{', '[':
+		if d.handlerAmong(v, at) {
+			d.blind = true
+			return
+		}
+		if v.Kind == '{' {
+			d.nodeMap(v, at)
+		}
 	default:
 		d.wrong(v, at, "a list of nodes")
 		d.blind = true

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -97,6 +98,73 @@ func TestShapesThatAreNotCertain(t *testing.T) {
 		p, says, _ := mended(t, []byte(strings.NewReplacer("A}", a+"}", "B}", b+"}").Replace(plan)), w)
 		if p != nil || !strings.Contains(says, say) {
 			t.Errorf("%s\nvalid %v: %q, want %q", plan, p != nil, says, say)
+		}
+	}
+}
+
+// TestArrowsThatSayMore: an edge that may carry a condition, and a loop that is drawn as an edge, are refused; an edge that says no more
+// than its ends is taken.
+func TestArrowsThatSayMore(t *testing.T) {
+	for rest, say := range map[string]string{
+		`"label": "yes"`: "when", `"label": "no"`: "when", `"label": "paid"`: "when", `"label": "default"`: "when", `"label": "if paid"`: "when",
+		`"label": "total > 5"`: "when", `"label": ["yes"]`: "when", `"label": true`: "when", `"type": "failure"`: "one_failed", `"type": "conditional"`: "when",
+		`"type": "success"`: "when", `"sourceHandle": "true"`: "when", `"outcome": "ok"`: "when", `"weight": 2`: "depends_on",
+		`"label": ""`: "", `"label": null`: "", `"label": "then"`: "", `"label": "depends on"`: "", `"type": "smoothstep"`: "", `"type": "default"`: "",
+	} {
+		for _, field := range []string{"edges", "connections", "links"} {
+			plan := []byte(`{"plan": "v1", "nodes": [{"id": "a", "set": 1}, {"id": "b", "set": 2}], "` + field + `": [{"from": "a", "to": "b", ` + rest + `}]}`)
+			_, found := check(plan)
+			_, left := check(applyFixes(t, plan, found))
+			if valid := len(errorsIn(left)) == 0; valid != (say == "") || !valid && !strings.Contains(fmt.Sprint(left), say) {
+				t.Errorf("%s: valid %v, want a finding with %q: %+v", plan, valid, say, left)
+			}
+		}
+	}
+	for _, loop := range []string{
+		`[{"id": "start", "set": 1}, {"id": "b", "set": 2, "next": "b"}]`, `[{"id": "start", "set": 1}, {"id": "b", "set": 2, "then": ["start", "b"]}]`,
+		`[{"id": "start", "set": 1}, {"id": "b", "set": 2}], "edges": [["start", "b"], ["b", "b"]]`, `[{"id": "b", "set": 2}], "edges": ["b -> b"]`,
+		`{"b": {"set": 2, "on_success": "b"}}`, `[{"id": "b", "set": 2}], "links": [{"source": "b", "target": "b"}]`,
+	} {
+		plan := []byte(`{"plan": "v1", "nodes": ` + loop + `}`)
+		_, found := check(plan)
+		_, left := check(applyFixes(t, plan, found))
+		if len(errorsIn(left)) == 0 || !strings.Contains(fmt.Sprint(left), "no node runs twice") {
+			t.Errorf("%s: the loop is gone: %+v", plan, left)
+		}
+	}
+}
+
+// TestHandlersAmongNodes: a key among nodes that says when its call is made is no id of a node.
+func TestHandlersAmongNodes(t *testing.T) {
+	const call = `{"capability": "shop.charge", "inputs": {"order": "A-17", "cents": 9}`
+	for _, rows := range [][]struct{ names, say string }{handlerWords, orderedWords} {
+		for _, row := range rows {
+			for _, key := range append(strings.Fields(row.names), "onFailure", "Finally") {
+				for _, nodes := range []string{`[{"id": "a", "set": 1}, {"KEY": CALL}}]`, `{"a": {"set": 1}, "KEY": CALL}}`, `{"a": {"set": 1, "next": "KEY"}, "KEY": CALL}}`,
+					`[{"id": "a", "set": 1}, {"KEY": {"id": "b", "set": 1}}]`} {
+					plan := []byte(`{"plan": "v1", "nodes": ` + strings.NewReplacer("KEY", key, "CALL}", call+"}").Replace(nodes) + `}`)
+					_, found := check(plan)
+					_, left := check(applyFixes(t, plan, found))
+					if len(errorsIn(left)) == 0 || !strings.Contains(fmt.Sprint(left), "may say when") {
+						t.Errorf("%s is taken: %+v", plan, left)
+					}
+				}
+			}
+		}
+	}
+	for _, nodes := range []string{
+		`[{"a": {"set": 1}}, {"order": CALL}}]`, `[{"a": {"set": 1}}, {"undo": CALL}}, {"b": {"set": 1, "depends_on": ["undo"]}}]`,
+		`[{"a": {"set": 1}}, {"cleanup": CALL, "depends_on": ["a"]}}]`, `{"a": {"set": 1}, "cleanup": CALL, "needs": "a"}}`, `[{"id": "rollback", "set": 1}]`,
+	} {
+		plan := []byte(`{"plan": "v1", "nodes": ` + strings.ReplaceAll(nodes, "CALL}", call+"}") + `}`)
+		plan = []byte(strings.ReplaceAll(string(plan), "CALL", call))
+		var prog *Program
+		for range 3 {
+			p, found := check(plan)
+			prog, plan = p, applyFixes(t, plan, found)
+		}
+		if _, found := check(plan); prog == nil || len(errorsIn(found)) > 0 {
+			t.Errorf("%s is refused: %+v", plan, found)
 		}
 	}
 }
