@@ -16,6 +16,7 @@ import (
 type textOf struct {
 	site
 	source string
+	many   bool // so many of its places are reported that no more of them has a fix
 }
 
 // foreignTexts looks in every string for what other template languages read.
@@ -63,8 +64,8 @@ func (c *compiler) foreignTexts() {
 	value(-1, json.RawMessage(c.plan.Output), "", c.base+"/output", 0)
 }
 
-// mostPlaces is how many places of one string are reported.
-const mostPlaces = 100
+// mostPlaces is how many places of one string have a fix, which looks through all of it.
+const mostPlaces = 30
 
 // foreignText looks in one string.
 func (c *compiler) foreignText(s textOf) {
@@ -93,16 +94,22 @@ func (c *compiler) foreignText(s textOf) {
 	}
 	said := 0
 	for _, spot := range spots {
-		if said == mostPlaces || c.out.full() {
+		if c.out.full() {
 			return
 		}
-		if c.spot(s, spot, strings.TrimSpace(s.source) == s.source[spot.From:spot.To]) || spot.Form != "$" {
+		s.many = said >= mostPlaces
+		if c.spot(s, spot, strings.TrimSpace(s.source) == s.source[spot.From:spot.To]) {
 			said++
+			continue
+		}
+		if spot.Form != "$" {
 			continue
 		}
 		if name, _, longer := strings.Cut(spot.Inner, "."); longer && s.source[spot.From+1] != '.' { // as in $month.md
 			spot.To, spot.Inner = spot.From+1+len(name), name
-			c.spot(s, spot, false)
+			if c.spot(s, spot, false) {
+				said++
+			}
 		}
 	}
 }
@@ -195,6 +202,8 @@ func (c *compiler) misses(s textOf, at expr.Spot, written, with string, bare, wh
 	switch {
 	case at.Form == "expression":
 		severity = schemas.SeverityWarning
+	case bare && s.many:
+		severity = schemas.SeverityWarning
 	case bare && (at.Form == "{ }" || at.Form == "$" || at.Form == "$( )"):
 		// The name of an input may be one of a script's, a format's or a URL's.
 		if at.Form != "$" || strings.Contains(s.source, "\n") || strings.Contains(s.source, strings.TrimPrefix(at.Inner, "$")+"=") {
@@ -206,6 +215,9 @@ func (c *compiler) misses(s textOf, at expr.Spot, written, with string, bare, wh
 		severity = schemas.SeverityWarning
 	}
 	f := c.out.add(severity, codeForeign, s.at, "%q is not read: a value is written in ${…}: write %s", expr.Shorten(written), with)
+	if s.many {
+		return true
+	}
 	f.Fix = []schemas.PatchOp{c.fixText(s.at, s.source, func(text string) string { return putInto(text, written, with) })}
 	return true
 }

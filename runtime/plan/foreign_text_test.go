@@ -114,8 +114,17 @@ func TestManyPlacesInOneText(t *testing.T) {
 	}
 	plan.WriteString("  - {id: a, set: \"" + strings.Repeat("$n5 $b $c ", 1000) + "\"}\n")
 	_, found := check([]byte(plan.String()))
-	if len(found) == 0 || len(found) > mostPlaces+1 {
+	if len(found) == 0 || len(found) > 101 {
 		t.Errorf("%d findings", len(found))
+	}
+	for _, other := range []string{"{x} ", "${'$'}x ", "$x.md ", "{{x}} "} { // what is not reported, or names nothing, hides nothing
+		text := strings.Repeat(other, 2*mostPlaces) + "${inputs.s} {{ nodes.order.output.id }}"
+		if _, found := check(foreignPlan(text)); !strings.Contains(fmt.Sprint(found), "write ${nodes.order.output.id}") {
+			t.Errorf("after many %q: %+v", other, found)
+		}
+	}
+	if _, found := check(foreignPlan(strings.Repeat("{x} $x.md ", 2*mostPlaces) + "{{ nodes.order.output.id }}")); len(errorsIn(found)) == 0 {
+		t.Errorf("after places that are not reported: %+v", found)
 	}
 }
 

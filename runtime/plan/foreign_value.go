@@ -47,7 +47,7 @@ func (c *compiler) foreignValue(t *document.Tree, s site, depth int) {
 		}
 	case '"':
 		s.Placeholder = &expr.Placeholder{Source: t.Text()}
-		c.foreignText(textOf{s, t.Text()})
+		c.foreignText(textOf{site: s, source: t.Text()})
 	}
 }
 
