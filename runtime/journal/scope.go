@@ -158,6 +158,9 @@ func (s Scope) Bind(target *plan.Target) (json.RawMessage, error) {
 		return nil, err
 	}
 	if _, _, accepted := s.x.State.CallDefinition(max(s.unit, 0)); s.unit >= 0 && accepted && target == &s.x.State.Node(s.unit).Target {
+		if problem := target.CheckGivenSecrets(inputs); problem != nil {
+			return nil, problem
+		}
 		return inputs, nil // package capability checks them against the definition that was accepted, if the tool still has it
 	}
 	arguments, problem := target.Arguments(inputs)

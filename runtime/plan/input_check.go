@@ -47,17 +47,17 @@ func (t *Target) Render(ctx context.Context, scope expr.Scope, lim expr.Limits) 
 // invalid_argument error, whose outcome is not_run. A schema that cannot be used (see the finding unusable_schema) passes everything on to
 // the tool. A node that calls nothing takes any inputs.
 func (t *Target) Arguments(inputs json.RawMessage) (json.RawMessage, *schemas.Error) {
-	if t.inputs.checker == nil {
-		return inputs, nil
+	var checker *schemas.Checker
+	if t.inputs.checker != nil {
+		checker = t.inputs.checker()
 	}
-	checker := t.inputs.checker()
 	if checker == nil {
-		return inputs, nil
+		return inputs, t.CheckGivenSecrets(inputs)
 	}
 	settled, problems := checker.CheckSettled(inputs)
 	problems = AfterSecrets(problems, settled, t.SecretNames())
 	if len(problems) == 0 {
-		return settled, nil
+		return settled, t.CheckGivenSecrets(settled)
 	}
 	messages := make([]string, len(problems))
 	for i, p := range problems {

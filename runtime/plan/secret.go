@@ -25,6 +25,16 @@ func (t *Target) SecretNames() []string {
 // checkSecrets returns an error if rendered arguments have a reference to a secret that the plan has not written there: a value that was
 // read, such as a tool's answer, must not be replaced by a secret.
 func (t *Target) checkSecrets(rendered json.RawMessage) *schemas.Error {
+	return t.countSecrets(rendered, func(found, written int) bool { return found == written })
+}
+
+// CheckGivenSecrets is checkSecrets for inputs that a person or a patch has given instead, and for what a schema has filled in: they may leave
+// out secrets, and have no more of them than the plan.
+func (t *Target) CheckGivenSecrets(inputs json.RawMessage) *schemas.Error {
+	return t.countSecrets(inputs, func(found, written int) bool { return found <= written })
+}
+
+func (t *Target) countSecrets(rendered json.RawMessage, allowed func(found, written int) bool) *schemas.Error {
 	if len(t.secrets) == 0 {
 		return nil
 	}
@@ -37,7 +47,7 @@ func (t *Target) checkSecrets(rendered json.RawMessage) *schemas.Error {
 		}
 	}
 	for name, written := range t.secrets {
-		if expr.CountSecret(string(rendered), name) != written {
+		if !allowed(expr.CountSecret(string(rendered), name), written) {
 			return schemas.Errorf(schemas.CodeExpressionError, "%s cannot be called by node %q: a value in its inputs contains the text %s, which stands "+
 				"for the secret", t.Name(), t.node, expr.SecretReference(name)).WithOutcome(schemas.NotRun).
 				WithHint("leave that value out, or pass it to a call that takes no secret")

@@ -116,3 +116,20 @@ func TestValuesAreNotTakenForSecrets(t *testing.T) {
 		t.Errorf("got %s, want %s", filled, want)
 	}
 }
+
+// Inputs that a patch or a person gives have no more references to a secret than the plan: text may come from anywhere.
+func TestGivenInputsHaveNoMoreSecrets(t *testing.T) {
+	program, found := secretPlan(t, `{"id":"b","capability":"shop.get","inputs":{"auth":"${secret.pin}","open":"x"}}`)
+	if program == nil {
+		t.Fatal(found)
+	}
+	target := &program.Nodes[1].Target
+	for inputs, ok := range map[string]bool{
+		`{"auth":"${secret.pin}","open":"other"}`: true, `{"open":"${secret.pin}"}`: true, `{"open":"none"}`: true, `{}`: true,
+		`{"auth":"${secret.pin}","open":"and ${secret.pin}"}`: false, `{"open":["${secret.pin}","\u0024{secret.pin}"]}`: false,
+	} {
+		if _, problem := target.Arguments(json.RawMessage(inputs)); (problem == nil) != ok {
+			t.Errorf("%s: %v", inputs, problem)
+		}
+	}
+}
