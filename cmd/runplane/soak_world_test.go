@@ -51,7 +51,7 @@ type slowest struct {
 // the mark, the URLs of web and of the liar, and further configuration.
 const soakRealms = `
 store: "file:store"
-limits: {start_timeout: 2s, probe_every: 5s, principal: {calls: 1000000, per: 1m}, session: {calls: 20}}
+limits: {start_timeout: 2s, max_message_bytes: 16777216, probe_every: 5s, principal: {calls: 1000000, per: 1m}, session: {calls: 20}}
 mcpServers:
   shop: {command: shop, args: [-ledger, %[1]s/shop.ledger], env: {MARK: %[2]s}}
   flap: {command: shop, args: [-ledger, %[1]s/flap.ledger, -delay, 150ms], env: {MARK: %[2]s}}
