@@ -30,7 +30,7 @@ func quoteYAML(source string) (mended string, took []string) {
 			b.WriteString(line)
 			continue
 		}
-		if m := blockHeader.FindStringSubmatch(strings.TrimRight(body, " \t\r\n")); m != nil {
+		if m := blockBegins(body); m != nil {
 			block = width + len(m[1])
 			if m[2] == "" { // the item of a list
 				block = width + max(0, strings.LastIndexByte(m[1], '-'))
@@ -58,6 +58,14 @@ func quoteYAML(source string) (mended string, took []string) {
 
 // blockHeader is a line after which a block of text begins: what stands before its key, and the key.
 var blockHeader = regexp.MustCompile(`^((?:-[ \t]+)*)([^#\s].*?:[ \t]+)?(?:[!&]\S+[ \t]+)*[|>][-+\d]{0,2}(?:[ \t]+#.*)?$`)
+
+// blockBegins returns the parts of a line after which a block of text begins; nil: none does.
+func blockBegins(body string) []string {
+	if !strings.ContainsAny(body, "|>") { // as in nearly all lines
+		return nil
+	}
+	return blockHeader.FindStringSubmatch(strings.TrimRight(body, " \t\r\n"))
+}
 
 // openQuote is the quote that is open at the end of a line, given the one that is open where it begins; 0: none.
 func openQuote(line string, inside byte) byte {
