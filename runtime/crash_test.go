@@ -80,17 +80,7 @@ func crashAt(t *testing.T, w *world, s store.Store, source, output string, at in
 		t.Errorf("commit %d: execution %s was acknowledged, the same key now gives %s", at, acknowledged, e.ExecutionID)
 	}
 	held := map[string]bool{}
-	for range 100 {
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
-		if e, err = second.Executions.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil); err != nil {
-			t.Fatal(err)
-		}
-		if e.Status.Terminal() {
-			break
-		}
-		second.settle(t, w, e, "", held)
-	}
+	e = second.settleAll(t, w, e.ExecutionID, held)
 	second.checkLog(t, e.ExecutionID)
 	want(t, e, schemas.StatusSucceeded, output, "")
 	for _, n := range e.Nodes {
@@ -110,6 +100,24 @@ func crashAt(t *testing.T, w *world, s store.Store, source, output string, at in
 		}
 	}
 	return reached
+}
+
+// settleAll decides what is held of an execution until it has ended, and notes it in held.
+func (p *process) settleAll(t *testing.T, w *world, id string, held map[string]bool) (e schemas.Execution) {
+	t.Helper()
+	var err error
+	for range 100 {
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if e, err = p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil); err != nil {
+			t.Fatal(err)
+		}
+		if e.Status.Terminal() {
+			break
+		}
+		p.settle(t, w, e, "", held)
+	}
+	return e
 }
 
 // settle decides about the once calls that are held in an execution or its children, as if each had happened.

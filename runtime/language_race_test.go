@@ -103,17 +103,7 @@ func TestCrashAtEveryCommitOfARace(t *testing.T) {
 					t.Fatal(err)
 				}
 				held := map[string]bool{}
-				for range 30 {
-					time.Sleep(10 * time.Second)
-					synctest.Wait()
-					if e, err = second.Executions.Status(t.Context(), e.ExecutionID, schemas.ViewNodes, 0, nil); err != nil {
-						t.Fatal(err)
-					}
-					if e.Status.Terminal() {
-						break
-					}
-					second.settle(t, w, e, "", held)
-				}
+				e = second.settleAll(t, w, e.ExecutionID, held)
 				second.checkLog(t, e.ExecutionID)
 				if e.Status != schemas.StatusSucceeded || string(e.Output) != `"first"` && !held["first"] {
 					t.Errorf("%s, commit %d: %s %s %v", mode, at, e.Status, e.Output, e.Error)
