@@ -41,19 +41,24 @@ func TestSecretsAreFilledInAsTheCallIsSent(t *testing.T) {
 		realm  string
 		sent   string
 		code   schemas.Code
+		text   bool // of a direct call: the reference is an ordinary text
 	}{
-		{func() {}, "shop", `{"a":"x first"}`, ""},
-		{func() {}, "shop", "", ""}, // from the cache
-		{func() { c.SetSecrets(map[string]string{"token": "sec\"ond"}) }, "shop", `{"a":"x sec\"ond"}`, ""},
-		{func() {}, "mail", "", schemas.CodeDenied},
-		{func() { c.SetSecrets(nil) }, "shop", "", schemas.CodeDenied},
-		{func() { c.SetSecrets(map[string]string{"token": "third"}); c.SetPolicies(schemas.Policies{}) }, "shop", "", schemas.CodeDenied},
+		{func() {}, "shop", `{"a":"x first"}`, "", false},
+		{func() {}, "shop", "", "", false}, // from the cache
+		{func() {}, "shop", `{"a":"x ${secret.token}"}`, "", true},
+		{func() { c.SetSecrets(map[string]string{"token": "sec\"ond"}) }, "shop", `{"a":"x sec\"ond"}`, "", false},
+		{func() {}, "mail", "", schemas.CodeDenied, false},
+		{func() { c.SetSecrets(nil) }, "shop", "", schemas.CodeDenied, false},
+		{func() { c.SetSecrets(map[string]string{"token": "third"}); c.SetPolicies(schemas.Policies{}) }, "shop", "", schemas.CodeDenied, false},
 	} {
 		tt.change()
 		realms.inputs = nil
 		planned := call.Call{
 			Realm: tt.realm, Capability: "get", Inputs: json.RawMessage(`{"a":"x ${secret.token}"}`), Secrets: []string{"token"}, Effect: schemas.EffectRead,
 			Rules: c.RulesOf(tt.realm, "get"), Hash: "h", Attempt: 1,
+		}
+		if tt.text {
+			planned.Secrets = nil
 		}
 		_, err := c.Attempt(t.Context(), &planned)
 		got := ""
