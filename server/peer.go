@@ -133,6 +133,7 @@ func (p *peer) start(h *envelope, l line) {
 		h = nil // only the text waits
 	}
 	p.calls.Go(func() {
+		growStack()
 		defer cancel(nil)
 		defer p.end()
 		defer answered()
@@ -158,6 +159,16 @@ func (p *peer) start(h *envelope, l line) {
 		p.answer(ctx, h, answered)
 	})
 }
+
+// growStack grows the stack of a new goroutine to what a request needs, at once: to double it again and again costs more.
+//
+//go:noinline
+func growStack() byte {
+	var room [12 << 10]byte
+	return room[len(emptyString)]
+}
+
+var emptyString string // a variable, so that the compiler does not remove the array
 
 // abandon answers a request whose context ended before it was handled.
 func (p *peer) abandon(ctx context.Context, id json.RawMessage, answered func()) {
