@@ -83,8 +83,26 @@ type compiler struct {
 	passed bool             // a fix adds inputs to the node around the plan
 	warned map[int]bool     // nodes with a finding about what their verification's answer lacks
 
+	trees map[*byte]*document.Tree // see tree
+
 	deciding map[string]bool // ids of nodes whose output decides something, once asked
 	choosing map[string]bool // ids of nodes whose choice is read, once asked
+}
+
+// tree parses a value of the plan once. Whoever changes the tree removes it from c.trees.
+func (c *compiler) tree(raw []byte) (*document.Tree, error) {
+	if t := c.trees[&raw[0]]; t != nil {
+		return t, nil
+	}
+	t, err := document.Parse(string(raw))
+	if err != nil {
+		return nil, err
+	}
+	if c.trees == nil {
+		c.trees = make(map[*byte]*document.Tree, len(c.plan.Nodes))
+	}
+	c.trees[&raw[0]] = &t
+	return &t, nil
 }
 
 // at points to node i.

@@ -25,11 +25,11 @@ func (c *compiler) foreignTexts() {
 		if len(raw) == 0 {
 			return
 		}
-		t, err := document.Parse(string(raw))
+		t, err := c.tree(raw)
 		if err != nil {
 			return
 		}
-		c.foreignValue(&t, site{node: node, at: at, field: field, may: may}, 0)
+		c.foreignValue(t, site{node: node, at: at, field: field, may: may}, 0)
 	}
 	for i := range c.plan.Nodes {
 		if c.out.full() {
@@ -83,7 +83,10 @@ func (c *compiler) foreignText(s textOf) {
 	}
 	spots := expr.Spots(s.source)
 	if len(spots) == 0 {
-		if blank := placeholder.FindString(s.source); blank != "" && !strings.Contains(s.source, "${") {
+		if !strings.ContainsAny(s.source, "[<") || strings.Contains(s.source, "${") {
+			return
+		}
+		if blank := placeholder.FindString(s.source); blank != "" {
 			c.out.warnf(codeForeign, s.at, "%q looks like a place for a value and is sent as it is: a value is written ${nodes.<id>.output.x} or ${inputs.x}",
 				expr.Shorten(blank))
 		}

@@ -55,12 +55,13 @@ func (c *compiler) givenArguments() {
 			if tool == nil || inputs == nil || len(*inputs) == 0 {
 				continue
 			}
-			t, err := document.Parse(string(*inputs))
+			t, err := c.tree(*inputs)
 			if err != nil || t.Kind != '{' {
 				continue
 			}
-			g := givenTo{compiler: c, tool: tool, name: call.capability, at: at + call.inputs, tree: &t}
+			g := givenTo{compiler: c, tool: tool, name: call.capability, at: at + call.inputs, tree: t}
 			if g.arrange(); g.changed {
+				delete(c.trees, &(*inputs)[0])
 				*inputs = schemas.Object(t.AppendTo(nil))
 			}
 		}
