@@ -103,9 +103,10 @@ const snapshotEvery = 256
 // encode puts the events, the head, and a snapshot if enough events have followed the last one, into the batch. The head is written even
 // without events: its version keeps the wake of this batch from replacing the wake of another replica that committed first.
 func (t *turn) encode() error {
+	const usualBytes = 512 // of an event or a head; others grow
 	x, s := t.x, t.x.State
 	for i := range t.events {
-		b, err := schemas.Encode(&t.events[i])
+		b, err := t.events[i].AppendJSON(make([]byte, 0, usualBytes))
 		if err != nil {
 			return fmt.Errorf("encode event: %w", err)
 		}
@@ -123,7 +124,7 @@ func (t *turn) encode() error {
 		t.head.Snapshot, t.head.SnapshotBytes, t.head.Tail = s.Seq, len(b), 0
 		t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.SnapshotKey(x.ID), Value: b, Version: store.AnyVersion})
 	}
-	b, err := schemas.Encode(t.head)
+	b, err := t.head.AppendJSON(make([]byte, 0, usualBytes))
 	if err != nil {
 		return fmt.Errorf("encode head: %w", err)
 	}

@@ -1,8 +1,10 @@
 package journal
 
 import (
+	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/runplane/runplane/schemas"
 )
@@ -86,6 +88,57 @@ func TestAtRest(t *testing.T) {
 	} {
 		if got := AtRest(&tt.e); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// AppendJSON must write what schemas.Encode writes, byte for byte, whichever member is set beside the usual ones.
+func TestHeadsAreAppendedAsTheyAreEncoded(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
+	var usual Head
+	usual.ExecutionID, usual.Name, usual.Status, usual.CreatedAt, usual.StartedAt = "x", `a "name"`, schemas.StatusRunning, now, &now
+	usual.Priority, usual.SessionID, usual.ParentID, usual.Progress = 5, "s", "p", schemas.Progress{Total: 1, Succeeded: 2, Failed: 3, Skipped: 4, Running: 5, Waiting: 6}
+	usual.Principal, usual.Seq, usual.Snapshot, usual.Tail, usual.SnapshotBytes = "ada", 3, 2, 100, 50
+	usual.TreeSince, usual.Worker, usual.Items, usual.Due = now, "w", 9, now
+	heads := []Head{{}, usual}
+	for _, h := range []Head{{}, usual} {
+		for _, within := range []func(*Head) reflect.Value{
+			func(h *Head) reflect.Value { return reflect.ValueOf(h).Elem() },
+			func(h *Head) reflect.Value { return reflect.ValueOf(&h.Execution).Elem() },
+		} {
+			for i := range within(&h).NumField() {
+				changed := h
+				switch v := within(&changed).Field(i); {
+				case v.Kind() == reflect.String:
+					v.SetString("x")
+				case v.Kind() == reflect.Bool:
+					v.SetBool(true)
+				case v.CanInt():
+					v.SetInt(7)
+				case v.Kind() == reflect.Pointer:
+					v.Set(reflect.New(v.Type().Elem()))
+				case v.Type() == reflect.TypeFor[schemas.Value]():
+					v.SetBytes([]byte("7"))
+				case v.Kind() == reflect.Slice:
+					v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+				case v.Type() == reflect.TypeFor[time.Time]():
+					v.Set(reflect.ValueOf(now))
+				case v.Kind() == reflect.Struct: // its members are set on their own
+				default:
+					t.Fatalf("the test knows no value of %s", v.Type())
+				}
+				heads = append(heads, changed)
+			}
+		}
+	}
+	for i := range heads {
+		want, err := schemas.Encode(&heads[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := heads[i].AppendJSON([]byte("before"))
+		if err != nil || string(got) != "before"+string(want) {
+			t.Errorf("%v\n got %s\nwant %s", err, got, want)
 		}
 	}
 }
