@@ -21,10 +21,11 @@ type envelope struct {
 	Result  json.RawMessage `json:"result"`
 	Error   json.RawMessage `json:"error"`
 
-	message []byte         // what mcp-go handles
-	alias   idAlias        // of ID in message
-	refused *schemas.Error // of a tools/call: what is wrong with its arguments, for its result
-	call    *callShape     // the params of a tools/call
+	message   []byte         // what mcp-go handles
+	alias     idAlias        // of ID in message
+	refused   *schemas.Error // of a tools/call: what is wrong with its arguments, for its result
+	call      *callShape     // the params of a tools/call
+	narrowing narrowing      // by the headers that came with the message
 }
 
 // envelopeKey is the key of the envelope of a tools/call in its context.

@@ -397,7 +397,7 @@ func TestNothingIsWrittenToAnSSEStreamThatEnded(t *testing.T) {
 	if err := left.notify("late"); !errors.Is(err, errBroken) || w.Body.Len() != before || len(old.peers) != 0 {
 		t.Errorf("got %v and %q", err, w.Body)
 	}
-	if left.receive([]byte(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)) {
+	if left.receive([]byte(`{"jsonrpc":"2.0","id":1,"method":"ping"}`), nil) {
 		t.Error("a message was taken")
 	}
 }

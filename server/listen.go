@@ -102,8 +102,11 @@ type notice struct {
 	Params  map[string]any `json:"params,omitempty"`
 }
 
-// toolsChanged records that the client's list of tools has changed. It does not block.
+// toolsChanged records that the client's list of tools has changed, unless it cannot. It does not block.
 func (p *peer) toolsChanged() {
+	if !p.server.listChanges(p.base) {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.newTools = true

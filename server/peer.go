@@ -77,6 +77,9 @@ func newPeer(ctx context.Context, s *Server, id string, write func([]byte) error
 // receive handles one message, which it keeps, and does not wait for its answer. It is called by one goroutine.
 func (p *peer) receive(l line) {
 	h, bad := p.server.parseEnvelope(l.text)
+	if bad == nil {
+		h.narrowing = l.narrowing
+	}
 	switch {
 	case bad != nil:
 		p.send(bad)
@@ -254,7 +257,7 @@ func (p *peer) cancel(params json.RawMessage) {
 
 // answer has mcp-go handle the message and sends its notifications and then its response. It calls answered before the response.
 func (p *peer) answer(ctx context.Context, h *envelope, answered func()) {
-	s := &session{peer: p, notifications: make(chan mcp.JSONRPCNotification, 16)}
+	s := &session{peer: p, narrowing: h.narrowing, notifications: make(chan mcp.JSONRPCNotification, 16)}
 	var response mcp.JSONRPCMessage
 	if routed, unknown := p.server.route(ctx, h); unknown != nil {
 		response = unknown

@@ -28,7 +28,8 @@ func (s *Server) promptHandler(p *tools.Prompt) mcpserver.PromptHandlerFunc {
 				return nil, schemas.Errorf(schemas.CodeInvalidArgument, "prompt %s needs the argument %s: %s", p.Name, a.Name, a.Description)
 			}
 		}
-		text, err := p.Render(ctx, s.config.Runtime, r.Params.Arguments)
+		has := func(tool string) bool { return s.offers(ctx, tool) }
+		text, err := p.Render(ctx, s.config.Runtime, has, r.Params.Arguments)
 		if err != nil {
 			e := schemas.AsError(err)
 			if e.Code == schemas.CodeInternal && !errors.Is(err, context.Canceled) {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -19,25 +20,28 @@ import (
 
 // publishes reports whether this server lists published workflows as tools.
 func (s *Server) publishes() bool {
-	return s.has(tools.WorkflowContract)
+	return s.hasWorkflows() && s.config.Choice.Publishes()
 }
 
-// has reports whether the server has a runtime and the methods of a contract.
-func (s *Server) has(contract string) bool {
-	return s.config.Runtime != nil &&
-		slices.ContainsFunc(s.config.Methods, func(m tools.Method) bool { return m.Contract == contract })
+// hasWorkflows reports whether the server has a runtime and the contract of workflows.
+func (s *Server) hasWorkflows() bool {
+	return s.config.Runtime != nil && slices.ContainsFunc(s.config.Methods, func(m tools.Method) bool { return m.Contract == tools.WorkflowContract })
 }
 
 // listPublished adds the caller's published workflows to a list of tools.
 func (s *Server) listPublished(ctx context.Context, _ any, _ *mcp.ListToolsRequest, list *mcp.ListToolsResult) {
+	if !s.listChanges(ctx) {
+		return
+	}
 	methods, err := tools.Published(ctx, s.config.Runtime)
 	if err != nil {
 		s.log.Warn("listing published workflows failed; the list of tools is without them", keyError, err)
 		return
 	}
 	for i := range methods {
-		if s.methods[methods[i].Name] == nil {
-			list.Tools = append(list.Tools, tool(&methods[i]))
+		m := &methods[i]
+		if s.methods[m.Name] == nil && s.config.Choice.LeftOutBy(m) == "" && narrowed(ctx).leftOutBy(m) == "" {
+			list.Tools = append(list.Tools, tool(m))
 		}
 	}
 }
@@ -50,35 +54,51 @@ func ownTools(ctx context.Context) map[string]mcpserver.ServerTool {
 	return own
 }
 
-// route finds the tool of a tools/call: the returned context carries it if it is the caller's own. For an unknown name it returns
-// a protocol error, as MCP demands, with the nearest names. Every other message passes unchanged.
+// route finds the tool of a tools/call: the returned context carries it if it is the caller's own. For a name that the client has no tool
+// of it returns a protocol error, as MCP demands, with the nearest names or what leaves the tool out. Every other message passes unchanged.
 func (s *Server) route(ctx context.Context, h *envelope) (context.Context, *mcp.JSONRPCError) {
+	ctx = withNarrowing(ctx, h.narrowing)
 	if h.call == nil {
 		return ctx, nil
 	}
 	ctx = context.WithValue(ctx, envelopeKey{}, h)
-	name, names := h.call.Name, s.names
-	if s.methods[name] != nil {
-		return ctx, nil
+	name := h.call.Name
+	if m := cmp.Or(s.methods[name], s.omitted[name]); m != nil {
+		return ctx, s.leftOut(ctx, h, m)
 	}
-	if s.publishes() {
+	if s.hasWorkflows() {
 		m, err := tools.PublishedMethod(ctx, s.config.Runtime, name)
 		if err != nil { // whether the tool exists is unknown: the call returns the error
 			m = &tools.Method{Name: name, Call: func(context.Context, *runtime.Runtime, tools.Request) (any, error) { return nil, err }}
+		} else if m != nil {
+			if e := s.leftOut(ctx, h, m); e != nil {
+				return ctx, e
+			}
 		}
 		if m != nil {
 			return context.WithValue(ctx, ownToolsKey{}, map[string]mcpserver.ServerTool{m.Name: {Tool: tool(m), Handler: s.handler(m)}}), nil
 		}
-		if own, err := tools.Published(ctx, s.config.Runtime); err == nil {
-			names = slices.Clone(names)
-			for i := range own {
-				names = append(names, own[i].Name)
-			}
-		}
 	}
 	e := schemas.Errorf(schemas.CodeNotFound, "no tool %s", schemas.Quote(name, 100)).WithHint("tools/list shows every tool").
-		WithCandidates(schemas.Nearest(name, names, 3))
+		WithCandidates(schemas.Nearest(name, s.namesOf(ctx), 3))
 	return ctx, protocolError(h.ID, mcp.INVALID_PARAMS, fmt.Sprintf("%s; %s", e.Message, e.Hint), e)
+}
+
+// namesOf lists the names of the tools of a client.
+func (s *Server) namesOf(ctx context.Context) (names []string) {
+	for _, name := range s.names {
+		if s.offers(ctx, name) {
+			names = append(names, name)
+		}
+	}
+	own := mcp.ListToolsResult{}
+	if s.publishes() {
+		s.listPublished(ctx, nil, nil, &own)
+	}
+	for i := range own.Tools {
+		names = append(names, own.Tools[i].Name)
+	}
+	return names
 }
 
 // toolsChanged notifies the clients of a principal that their list of tools has changed. It does not block.

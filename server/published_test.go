@@ -35,6 +35,12 @@ func (r noRealms) Discover(context.Context, schemas.DiscoverQuery) (schemas.Disc
 // published returns a server with a runtime, and a function that publishes a workflow.
 func published(t *testing.T) (*Server, func(name, greeting string)) {
 	t.Helper()
+	return publishedBy(t, Config{Methods: tools.All()})
+}
+
+// publishedBy is published with a configuration, to which the runtime is added.
+func publishedBy(t *testing.T, config Config) (*Server, func(name, greeting string)) {
+	t.Helper()
 	s, err := bolt.Open(bolt.Options{Mem: true})
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +61,8 @@ func published(t *testing.T) (*Server, func(name, greeting string)) {
 		}
 	})
 	yes := true
-	return New(Config{Runtime: rt, Methods: tools.All()}), func(name, greeting string) {
+	config.Runtime = rt
+	return New(config), func(name, greeting string) {
 		t.Helper()
 		_, err := rt.Workflows.Create(ctx, workflow.Spec{
 			Name: name, Description: "Greets somebody.", Publish: &yes,

@@ -9,7 +9,10 @@ import (
 )
 
 // referenceURI is the page of the plan language, for a model that is to write a plan.
-const referenceURI = "runplane://reference/plan"
+const (
+	referenceURI  = "runplane://reference/plan"
+	referenceTool = "execute_plan" // the page is for clients that have it
+)
 
 // addReference registers the page, where plans can be executed.
 func (s *Server) addReference() {
@@ -18,6 +21,9 @@ func (s *Server) addReference() {
 		mcp.WithResourceDescription("How a plan is written: kinds of nodes, references, failure, and every function of expressions with a sample."),
 		mcp.WithMIMEType("text/markdown"),
 	), func(ctx context.Context, _ mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
+		if !s.offers(ctx, referenceTool) {
+			return nil, notOffered(referenceURI, referenceTool)
+		}
 		s.recordClient(ctx)
 		page := mcp.TextResourceContents{URI: referenceURI, MIMEType: "text/markdown", Text: tools.PlanReference()}
 		return []mcp.ResourceContents{page}, nil

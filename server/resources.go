@@ -12,7 +12,6 @@ import (
 
 	"github.com/runplane/runplane/runtime/state"
 	"github.com/runplane/runplane/schemas"
-	"github.com/runplane/runplane/tools"
 )
 
 // A state is also a resource: runplane://state/{type}/{key}, percent-encoded. A client that subscribes to it is notified when it
@@ -20,12 +19,13 @@ import (
 const (
 	stateRoot     = "runplane://state/"
 	stateTemplate = stateRoot + "{type}/{key}"
+	stateTool     = "get_state" // states are resources for clients that have it
 	jsonType      = "application/json"
 )
 
 // servesStates reports whether this server serves states as resources.
 func (s *Server) servesStates() bool {
-	return s.has(tools.StateContract)
+	return s.config.Runtime != nil && s.methods[stateTool] != nil
 }
 
 // addResources registers the templates of resources.
@@ -56,6 +56,9 @@ func stateOf(uri string) (ref state.Ref, err error) {
 // readResource answers resources/read.
 func (s *Server) readResource(ctx context.Context, r mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
 	s.recordClient(ctx)
+	if !s.offers(ctx, stateTool) {
+		return nil, notOffered(r.Params.URI, stateTool)
+	}
 	ref, err := stateOf(r.Params.URI)
 	if err != nil {
 		return nil, readable(err)
@@ -83,6 +86,9 @@ func readable(err error) error {
 
 // watch calls changed after each change of the resource, until stop is called.
 func (s *Server) watch(ctx context.Context, uri string, changed func()) (stop func(), err error) {
+	if !s.offers(ctx, stateTool) {
+		return nil, notOffered(uri, stateTool)
+	}
 	ref, err := stateOf(uri)
 	if err != nil {
 		return nil, readable(err)

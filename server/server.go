@@ -38,6 +38,7 @@ import (
 type Config struct {
 	Runtime *runtime.Runtime // passed to the methods
 	Methods []tools.Method   // listed in this order; names are unique
+	Choice  tools.Choice     // of Methods and of published workflows, for every client
 	Prompts []tools.Prompt
 	Log     hclog.Logger // nil: no log. On stdio it must not write to stdout
 	Name    string       // of the server; empty: runplane
@@ -62,7 +63,8 @@ type Server struct {
 	mcp     *mcpserver.MCPServer
 	names   []string // of the tools, in order
 	methods map[string]*tools.Method
-	handle  handler // the middlewares and, inside them, the method
+	omitted map[string]*tools.Method // by Config.Choice
+	handle  handler                  // the middlewares and, inside them, the method
 
 	peersMu sync.Mutex
 	peers   map[*peer]bool // connected, to be notified of changes
@@ -99,10 +101,11 @@ func New(c Config) *Server {
 	c.Version = cmp.Or(c.Version, "dev")
 	c.Drain = cmp.Or(c.Drain, 10*time.Second)
 	c.MaxDepth = cmp.Or(c.MaxDepth, schemas.DefaultMaxDepth)
-	s := &Server{config: c, log: c.Log, methods: map[string]*tools.Method{}, peers: map[*peer]bool{}}
+	s := &Server{config: c, log: c.Log, methods: map[string]*tools.Method{}, omitted: map[string]*tools.Method{}, peers: map[*peer]bool{}}
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
 	}
+	s.choose()
 	s.limits = c.Limits.withDefaults(maxFiles())
 	s.connections = newConnections(s.limits.Connections, &s.load)
 	s.streams = newStreams(s.limits.Streams, &s.load)
@@ -111,8 +114,20 @@ func New(c Config) *Server {
 	s.turns = make(chan struct{}, maxTurns)
 	s.handle = chain(s.invoke, traced, logged(s.log), recovered(s.log))
 	hooks := &mcpserver.Hooks{}
-	hooks.AddAfterInitialize(func(_ context.Context, _ any, r *mcp.InitializeRequest, a *mcp.InitializeResult) {
+	hooks.AddAfterInitialize(func(ctx context.Context, _ any, r *mcp.InitializeRequest, a *mcp.InitializeResult) {
 		s.log.Info("client connected", "client", r.Params.ClientInfo.Name, "version", r.Params.ClientInfo.Version, "protocol", a.ProtocolVersion)
+		s.fit(ctx, &a.Instructions, &a.Capabilities)
+	})
+	hooks.AddAfterDiscover(func(ctx context.Context, _ any, _ *mcp.DiscoverRequest, a *mcp.DiscoverResult) {
+		s.fit(ctx, &a.Instructions, &a.Capabilities)
+	})
+	hooks.AddAfterListResources(func(ctx context.Context, _ any, _ *mcp.ListResourcesRequest, a *mcp.ListResourcesResult) {
+		a.Resources = slices.DeleteFunc(a.Resources, func(r mcp.Resource) bool { return r.URI == referenceURI && !s.offers(ctx, referenceTool) })
+	})
+	hooks.AddAfterListResourceTemplates(func(ctx context.Context, _ any, _ *mcp.ListResourceTemplatesRequest, a *mcp.ListResourceTemplatesResult) {
+		if !s.offers(ctx, stateTool) {
+			a.ResourceTemplates = []mcp.ResourceTemplate{}
+		}
 	})
 	if s.publishes() {
 		hooks.AddAfterListTools(s.listPublished)
@@ -122,28 +137,24 @@ func New(c Config) *Server {
 	})
 	s.mcp = mcpserver.NewMCPServer(c.Name, c.Version,
 		mcpserver.WithTitle("Runplane"),
-		mcpserver.WithInstructions(instructions),
 		mcpserver.WithHooks(hooks),
 		mcpserver.WithToolCapabilities(s.publishes()),
 		mcpserver.WithPromptCapabilities(false),
 		mcpserver.WithResourceCapabilities(s.servesStates(), false),
-		mcpserver.WithToolFilter(s.inOrder),
+		mcpserver.WithToolFilter(s.toolsOf),
+		mcpserver.WithPromptFilter(s.promptsOf),
 		mcpserver.WithMethodCacheHints(mcp.MethodToolsList, listTTL.Milliseconds(), mcp.CacheScopePrivate),
 		mcpserver.WithMethodCacheHints(mcp.MethodServerDiscover, discoverTTL.Milliseconds(), mcp.CacheScopePrivate),
 	)
-	entries := make([]mcpserver.ServerTool, 0, len(c.Methods))
-	for i := range c.Methods {
-		m := &s.config.Methods[i]
-		if s.methods[m.Name] != nil {
-			panic(fmt.Sprintf("server: two methods are named %q", m.Name))
-		}
-		s.methods[m.Name] = m
-		s.names = append(s.names, m.Name)
-		entries = append(entries, mcpserver.ServerTool{Tool: tool(m), Handler: s.handler(m)})
+	for _, name := range s.names {
+		m := s.methods[name]
+		s.mcp.AddTool(tool(m), s.handler(m))
 	}
-	s.mcp.AddTools(entries...)
 	for i := range c.Prompts {
 		p := &s.config.Prompts[i]
+		if p.Needs != "" && s.methods[p.Needs] == nil {
+			continue
+		}
 		s.mcp.AddPrompt(prompt(p), s.promptHandler(p))
 	}
 	if s.publishes() {
@@ -152,7 +163,7 @@ func New(c Config) *Server {
 	if s.servesStates() {
 		s.addResources()
 	}
-	if s.methods["execute_plan"] != nil {
+	if s.methods[referenceTool] != nil {
 		s.addReference()
 	}
 	if c.Runtime != nil {
@@ -161,16 +172,21 @@ func New(c Config) *Server {
 	return s
 }
 
-// instructions describe all tools together; a client may show them to its model.
-const instructions = `Runplane runs execution plans: a plan is a DAG whose nodes call capabilities (tools of connected MCP servers, the realms). ` +
-	`It handles dependencies, retries, timeouts and crash recovery, and intermediate results stay out of your context.
-
-1. discover_capabilities finds what can be called; resolve_capability gives one capability's schema and effect.
-2. One call: invoke_capability. Several, or work that must survive a crash: write a plan. validate_plan checks it and returns fixes; execute_plan runs it.
-3. execute_plan waits about 20 s. If the execution is still running, call get_execution_status with its execution_id and wait_seconds. Ending a call never ends an execution; cancel_execution does.
-4. Read waiting_for and hint. A held node waits for a decision: resume_execution with a patch.
-
-Errors are JSON with code, message, hint, retryable. Give idempotency_key when you may submit twice.`
+// choose divides the methods as Config.Choice says.
+func (s *Server) choose() {
+	for i := range s.config.Methods {
+		m := &s.config.Methods[i]
+		if s.methods[m.Name] != nil || s.omitted[m.Name] != nil {
+			panic(fmt.Sprintf("server: two methods are named %q", m.Name))
+		}
+		if s.config.Choice.LeftOutBy(m) != "" {
+			s.omitted[m.Name] = m
+			continue
+		}
+		s.methods[m.Name] = m
+		s.names = append(s.names, m.Name)
+	}
+}
 
 // How long a client of the stateless era may cache answers: the list of tools changes when a workflow is published, and
 // clients that listen are notified; the description of the server changes only with the program.
@@ -191,8 +207,10 @@ func tool(m *tools.Method) mcp.Tool {
 	return t
 }
 
-// inOrder sorts tools as in Config.Methods; mcp-go sorts by name. Tools that a client may not see would be left out here.
-func (s *Server) inOrder(_ context.Context, listed []mcp.Tool) []mcp.Tool {
+// toolsOf leaves out the tools that the client may not see and sorts the others as in Config.Methods; mcp-go sorts by name.
+func (s *Server) toolsOf(ctx context.Context, listed []mcp.Tool) []mcp.Tool {
+	n := narrowed(ctx)
+	listed = slices.DeleteFunc(listed, func(t mcp.Tool) bool { m := s.methods[t.Name]; return m != nil && n.leftOutBy(m) != "" })
 	slices.SortStableFunc(listed, func(a, b mcp.Tool) int {
 		return cmp.Compare(slices.Index(s.names, a.Name), slices.Index(s.names, b.Name))
 	})

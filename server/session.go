@@ -14,6 +14,7 @@ type session struct {
 	*peer
 	notifications chan mcp.JSONRPCNotification
 	own           map[string]mcpserver.ServerTool // see route
+	narrowing     narrowing                       // of the request
 	listener      *listener                       // of subscriptions/listen
 }
 

@@ -37,7 +37,12 @@ func (t *sse) listen(w http.ResponseWriter, r *http.Request) {
 		t.server.refuse(w, nil, t.server.noConnection())
 		return
 	}
-	ctx, end := context.WithCancelCause(r.Context())
+	n, bad := narrow(r.Header)
+	if bad != nil {
+		badHeader(w, nil, bad)
+		return
+	}
+	ctx, end := context.WithCancelCause(withNarrowing(r.Context(), n))
 	defer end(nil)
 	connection := http.NewResponseController(w)
 	put := func(format string, args ...any) error { // one at a time
@@ -131,13 +136,13 @@ func (p *ssePeer) leave() {
 }
 
 // receive reports whether the message was accepted.
-func (p *ssePeer) receive(message []byte) bool {
+func (p *ssePeer) receive(message []byte, n narrowing) bool {
 	p.receiving.Lock()
 	defer p.receiving.Unlock()
 	if p.leaving {
 		return false
 	}
-	p.peer.receive(line{text: message})
+	p.peer.receive(line{text: message, narrowing: n})
 	return true
 }
 
@@ -170,7 +175,12 @@ func (t *sse) post(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-	if !p.receive(message) { //nolint:contextcheck // a call outlives the request that brought it
+	n, bad := narrow(r.Header)
+	if bad != nil {
+		badHeader(w, messageID(message), bad)
+		return
+	}
+	if !p.receive(message, n) { //nolint:contextcheck // a call outlives the request that brought it
 		plain(w, http.StatusServiceUnavailable, errStopping.Message)
 		return
 	}

@@ -83,6 +83,8 @@ type line struct {
 	waiting *hold // what a large message holds while it waits for room; nil: it does not wait
 	refused bool  // there is no room to wait in
 	err     error
+
+	narrowing narrowing // by the headers of an HTTP request that brought it
 }
 
 // stuckTime is how long reading pauses although no message that waits for room gets it. Large messages are refused then, so that a

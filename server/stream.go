@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
 )
 
 const (
@@ -33,6 +35,7 @@ type stream struct {
 	acceptsEvents bool   // the client accepts event streams
 	stopped       chan struct{}
 	id            json.RawMessage // of the request; nil: it has no answer
+	fixedTools    bool            // the client's list of tools does not change, so that it is not notified of that
 	alias         idAlias         // of id
 
 	mu        sync.Mutex
@@ -154,6 +157,9 @@ func (s *stream) Write(b []byte) (int, error) {
 	if !s.started {
 		s.begin(http.StatusOK)
 	}
+	if s.fixedTools && s.events && bytes.Contains(b, toolsChangedMark) {
+		return len(b), nil
+	}
 	if s.ownEvents && !s.mcpEvents {
 		s.plain.Write(s.alias.restore(utf8Only(b)))
 		return len(b), nil
@@ -163,6 +169,9 @@ func (s *stream) Write(b []byte) (int, error) {
 	}
 	return len(b), nil
 }
+
+// toolsChangedMark begins that notification as an event; within the string of another message its quotation marks would be escaped.
+var toolsChangedMark = []byte(`data: {"jsonrpc":"2.0","method":"` + mcp.MethodNotificationToolsListChanged + `"`)
 
 // Flush implements http.Flusher for mcp-go.
 func (s *stream) Flush() {

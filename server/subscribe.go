@@ -141,7 +141,7 @@ var _ mcpserver.SessionWithResourceSubscriptionsErr = (*session)(nil)
 func (s *session) SubscribeToResourceErr(uri string) error {
 	p, sub := s.peer, s.subscription(uri)
 	return p.server.subscriptions.add(p, sub, func() (func(), error) {
-		return p.server.watch(p.base, uri, func() { p.resourceChanged(sub) })
+		return p.server.watch(withNarrowing(p.base, s.narrowing), uri, func() { p.resourceChanged(sub) })
 	})
 }
 

@@ -59,6 +59,13 @@ func (s *Server) mcpPost(next http.Handler, out *stream, r *http.Request, modern
 		answer(w, http.StatusBadRequest, bad)
 		return
 	}
+	n, wrong := narrow(r.Header)
+	if wrong != nil {
+		badHeader(w, h.ID, wrong)
+		return
+	}
+	h.narrowing = n
+	out.fixedTools = !s.listChanges(withNarrowing(r.Context(), n))
 	if !modern && named(r.Header) {
 		if what := contradicts(r.Header, h); what != "" {
 			mismatch(w, h.ID, what)
@@ -131,6 +138,12 @@ func (s *Server) mcpGet(next http.Handler, out *stream, r *http.Request) {
 		s.refuse(out.ResponseWriter, nil, s.noConnection())
 		return
 	}
+	n, wrong := narrow(r.Header)
+	if wrong != nil {
+		badHeader(out.ResponseWriter, nil, wrong)
+		return
+	}
+	out.fixedTools = !s.listChanges(withNarrowing(r.Context(), n))
 	ctx, end := context.WithCancelCause(r.Context())
 	defer end(nil)
 	session := r.Header.Get(mcp.HeaderSessionID)

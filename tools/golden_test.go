@@ -232,12 +232,6 @@ func TestOperatorsToolsAreForOperators(t *testing.T) {
 
 // What a tool list costs is bounded: for a model, which reads names, descriptions and input schemas, and on the wire.
 func TestToolListsFitTheirBudget(t *testing.T) {
-	read := func(methods []Method) (n int) {
-		for _, m := range methods {
-			n += len(m.Name) + len(m.Description) + len(m.Input)
-		}
-		return n
-	}
 	wire := func(methods []Method) (n int) {
 		for _, m := range methods {
 			b, err := json.Marshal(map[string]any{
@@ -258,7 +252,11 @@ func TestToolListsFitTheirBudget(t *testing.T) {
 		methods    []Method
 		read, wire int
 	}
-	lists := []list{{"agent", For(false), 18 << 10, 64 << 10}, {"all", All(), 19 << 10, 64 << 10}}
+	set := func(name string) []Method { return (&Choice{Toolsets: []string{name}}).Of(All()) }
+	lists := []list{{"minimal", set("minimal"), 8 << 10, 24 << 10}, {"agent", set("agent"), 18 << 10, 64 << 10}, {"all", set("all"), 19 << 10, 64 << 10}}
+	if n := len(lists[0].methods); n > 10 {
+		t.Errorf("minimal has %d tools", n)
+	}
 	for _, of := range []struct {
 		methods []Method
 		read    int
@@ -268,7 +266,7 @@ func TestToolListsFitTheirBudget(t *testing.T) {
 		lists = append(lists, list{of.methods[0].Contract, of.methods, of.read, 24 << 10})
 	}
 	for _, l := range lists {
-		r, w := read(l.methods), wire(l.methods)
+		r, w := ReadBytes(l.methods), wire(l.methods)
 		t.Logf("%s: %d tools, %d of %d bytes for a model, %d of %d on the wire", l.name, len(l.methods), r, l.read, w, l.wire)
 		if r > l.read || w > l.wire {
 			t.Errorf("%s: %d bytes for a model, want at most %d; %d on the wire, want at most %d", l.name, r, l.read, w, l.wire)

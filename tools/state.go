@@ -43,12 +43,9 @@ type listStates struct {
 	Cursor    string         `json:"cursor,omitempty"`
 }
 
-// StateContract is the contract of states. A server that has it also serves states as resources.
-const StateContract = "State"
-
 // State is the contract State.
 func State() []Method {
-	const contract = StateContract
+	const contract = "State"
 	return []Method{
 		method(contract, "get_state", "Read a shared state", Reads,
 			`Reads the value stored under a type and a key, with the version that a later set_state can expect. found is false if there is `+

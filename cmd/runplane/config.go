@@ -7,6 +7,7 @@ import (
 	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/tools"
 )
 
 // Config is what runplane.yaml holds, after flags, environment and defaults were applied. A zero field means the
@@ -19,6 +20,10 @@ type Config struct {
 	Shards     int                      `json:"shards,omitempty"`
 	HTTP       string                   `json:"http,omitempty"`
 	Operator   bool                     `json:"operator,omitempty"`
+	Toolsets   []string                 `json:"toolsets,omitempty"`
+	Tools      []string                 `json:"tools,omitempty"`
+	Exclude    []string                 `json:"exclude_tools,omitempty"`
+	ReadOnly   bool                     `json:"read_only,omitempty"`
 	Log        Log                      `json:"log,omitzero"`
 	Limits     Limits                   `json:"limits,omitzero"`
 	Drain      schemas.Duration         `json:"drain,omitempty"`
@@ -107,9 +112,10 @@ type setting struct {
 	standard string // the default, in the notation of the file
 	about    string // what it does, and why the default
 	words    []string
-	min, max int              // for numbers
-	least    schemas.Duration // for durations
-	forever  bool             // a duration of 0 is allowed and means no limit
+	min, max int                  // for numbers
+	least    schemas.Duration     // for durations
+	forever  bool                 // a duration of 0 is allowed and means no limit
+	names    func([]string) error // of a list of names: what is wrong with them
 	at       func(*Config) any
 }
 
@@ -133,6 +139,23 @@ var settings = []setting{
 		key: "operator", flag: "operator", standard: "false",
 		about: "every connected client is an operator and sees the operators' tools, such as pause_queue; do not set it for agents",
 		at:    func(c *Config) any { return &c.Operator },
+	}, {
+		key: "toolsets", flag: "toolsets", standard: "", names: tools.CheckToolsets,
+		about: "tools that clients see and may call: " + strings.Join(tools.Toolsets(), ", ") + "; empty: agent, with operator all, or none if tools " +
+			"names some; headers such as X-MCP-Toolsets narrow it",
+		at: func(c *Config) any { return &c.Toolsets },
+	}, {
+		key: "tools", flag: "tools", standard: "", names: tools.CheckTools,
+		about: "single tools by name, in addition to toolsets, or alone without it; workflow_ and a name: that workflow, once it is published",
+		at:    func(c *Config) any { return &c.Tools },
+	}, {
+		key: "exclude_tools", flag: "exclude-tools", standard: "", names: tools.CheckTools,
+		about: "tools by name that no client sees or may call, whatever else is set",
+		at:    func(c *Config) any { return &c.Exclude },
+	}, {
+		key: "read_only", flag: "read-only", standard: "false",
+		about: "only tools that are annotated as read-only, and workflows whose plans only read; whatever else is set",
+		at:    func(c *Config) any { return &c.ReadOnly },
 	}, {
 		key: "log.level", flag: "log-level", standard: "info", words: []string{"trace", "debug", "info", "warn", "error"},
 		about: "lowest level that is logged; info is what an operator needs",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store/redis"
+	"github.com/runplane/runplane/tools"
 )
 
 // realmName has no dot: a capability is realm.name, split at the first one.
@@ -120,8 +121,32 @@ func (s *setting) resolve(c *Config, src sources, env environment, file *reader)
 }
 
 func settingError(from string, err error) error {
-	return schemas.Errorf(schemas.CodeInvalidArgument, "%s: %s", from, err).WithField(from).
-		WithHint("correct it; `runplane schema config` describes every setting")
+	e, ok := errors.AsType[*schemas.Error](err)
+	if !ok {
+		e = schemas.Errorf(schemas.CodeInvalidArgument, "%s", err).WithHint("correct it; `runplane schema config` describes every setting")
+	}
+	return e.With(func(e *schemas.Error) { e.Message = from + ": " + e.Message }).WithField(from)
+}
+
+// choice is which tools clients are shown.
+func (c *Config) choice() tools.Choice {
+	return tools.Choice{Toolsets: c.Toolsets, Tools: c.Tools, Exclude: c.Exclude, ReadOnly: c.ReadOnly}
+}
+
+// checkTools finds settings that leave no tool, or name one that its clients cannot have.
+func (c *Config) checkTools() error {
+	may, choice := tools.For(c.Operator), c.choice()
+	for _, m := range tools.All() {
+		if m.Operator && !c.Operator && slices.Contains(c.Tools, m.Name) {
+			return schemas.Errorf(schemas.CodeInvalidArgument, "tools: %s is for operators", m.Name).
+				WithHint("leave it out, or serve operators: --operator")
+		}
+	}
+	if len(choice.Of(may)) == 0 && !choice.Publishes() {
+		return schemas.Errorf(schemas.CodeInvalidArgument, "toolsets, tools, exclude_tools and read_only together leave no tool").
+			WithHint("leave out read_only or exclude_tools, or name other tools")
+	}
+	return nil
 }
 
 // set reads the text of a flag, a variable or a default.
@@ -140,6 +165,8 @@ func (s *setting) set(c *Config, text string) error {
 			return errors.New("must be true or false")
 		}
 		*p = v
+	case *[]string:
+		*p = tools.SplitNames(text)
 	case *int:
 		v, err := strconv.ParseInt(text, 0, 0)
 		if err != nil {
@@ -157,6 +184,9 @@ func (s *setting) check(c *Config) error {
 		if s.words != nil && !slices.Contains(s.words, *p) {
 			return fmt.Errorf("must be one of %s", strings.Join(s.words, ", "))
 		}
+	case *[]string:
+		*p = tools.SplitNames(strings.Join(*p, ","))
+		return s.names(*p)
 	case *int:
 		if *p < s.min || *p > s.max {
 			return fmt.Errorf("must be from %d to %d", s.min, s.max)

@@ -65,11 +65,12 @@ func adopt(root *document.Tree, path string) bool {
 		return false
 	}
 	ours := configSchema().names()
-	for _, name := range root.Names {
-		if name != "mcpServers" && slices.Contains(ours, name) {
+	for i, name := range root.Names {
+		if name != "mcpServers" && slices.Contains(ours, name) && !(name == geminiKey && root.Items[i].Kind == '{') {
 			return false
 		}
 	}
+	root.Drop(geminiKey)
 	own, servers := root.Get("mcpServers") != nil, root.Get("servers")
 	if servers != nil && !own && servers.Kind == '{' {
 		root.Names[slices.Index(root.Names, "servers")] = "mcpServers"
@@ -77,6 +78,9 @@ func adopt(root *document.Tree, path string) bool {
 	}
 	return own || servers != nil
 }
+
+// geminiKey is a setting of ours, a list, and an object in the file of Gemini CLI.
+const geminiKey = "tools"
 
 // transports are other spellings of a realm's type.
 var transports = map[string]string{"streamableHttp": "http", "streamable_http": "http", "http-stream": "http"}

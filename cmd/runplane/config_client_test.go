@@ -79,6 +79,11 @@ func TestFilesOfClients(t *testing.T) {
 				"off": {Command: "x", Env: map[string]string{"K": "${env:NOT_SET}"}, Disabled: true}, "on": {Command: "${x}"},
 			},
 		},
+		{
+			"Gemini CLI",
+			clientFile("/home/ada/.gemini/settings.json", `{"tools": {"exclude": ["run_shell_command"]}, "mcpServers": {"play": {"httpUrl": "https://example.com/mcp"}}}`),
+			map[string]schemas.Realm{"play": {URL: "https://example.com/mcp"}},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, tt.w.mustLoad(t).MCPServers); diff != "" {

@@ -11,7 +11,7 @@ func addConfigFlags(fs *pflag.FlagSet, keys ...string) {
 	fs.String("config", "", "configuration `FILE`, also of an MCP client (default: ./runplane.yaml, then the user's configuration folder)")
 	for _, key := range keys {
 		s := settingByKey(key)
-		f := fs.VarPF(&flagText{standard: s.standard, kind: s.kind()}, s.flag, "", s.about+" ["+s.env()+"]")
+		f := fs.VarPF(&flagText{standard: s.standard, kind: s.kind(), list: s.names != nil}, s.flag, "", s.about+" ["+s.env()+"]")
 		if s.kind() == "bool" {
 			f.NoOptDefVal = "true"
 		}
@@ -25,8 +25,11 @@ func givenFlags(fs *pflag.FlagSet) map[string]string {
 	return given
 }
 
-// flagText keeps a flag's text; loading reads and checks it.
-type flagText struct{ text, standard, kind string }
+// flagText keeps a flag's text, or of a list all of its texts; loading reads and checks it.
+type flagText struct {
+	text, standard, kind string
+	list                 bool
+}
 
 func (f *flagText) String() string {
 	if f.text == "" {
@@ -35,7 +38,13 @@ func (f *flagText) String() string {
 	return f.text
 }
 
-func (f *flagText) Set(text string) error { f.text = text; return nil }
+func (f *flagText) Set(text string) error {
+	if f.list && f.text != "" {
+		text = f.text + "," + text
+	}
+	f.text = text
+	return nil
+}
 
 func (f *flagText) Type() string { return f.kind }
 
@@ -55,6 +64,8 @@ func (s *setting) kind() string {
 		return "bool"
 	case *int:
 		return "int"
+	case *[]string:
+		return "names"
 	case *schemas.Duration:
 		return "duration"
 	default:

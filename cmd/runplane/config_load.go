@@ -52,7 +52,7 @@ func loadConfig(src sources) (Config, error) {
 		}
 	}
 	c.StateDir = stateDir(c.Store, env)
-	return c, nil
+	return c, c.checkTools()
 }
 
 // find reads the file that --config or RUNPLANE_CONFIG names, which must exist, or the first that exists of those

@@ -68,6 +68,7 @@ func (s *setting) describe(at *jsonschema.Schema) {
 		at.Default = json.Number(s.standard)
 	case *bool:
 		at.Default = s.standard == "true"
+	case *[]string: // empty
 	default:
 		at.Default = s.standard
 	}

@@ -198,7 +198,7 @@ func TestOverriddenValues(t *testing.T) {
 // Each setting is reachable by its flag and its variable, and the file's key exists in Config.
 func TestEverySettingHasItsSources(t *testing.T) {
 	samples := map[string]string{
-		"store": "mem:", "shards": "7", "http": "127.0.0.1:9", "operator": "true", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
+		"store": "mem:", "shards": "7", "http": "127.0.0.1:9", "operator": "true", "toolsets": "state,Minimal", "tools": "get_state", "exclude_tools": "set_state", "read_only": "true", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
 		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_list_bytes": "7777", "limits.max_message_bytes": "7777777", "limits.max_executions": "7", "limits.max_queued": "7", "limits.max_parallel": "7",
 		"limits.max_wait_seconds": "7", "limits.max_cache_bytes": "7777", "limits.max_evaluation_bytes": "77777777", "limits.start_timeout": "7s", "limits.probe_every": "7s", "limits.lease": "7s",
 		"limits.max_tree_executions": "7", "limits.max_tree_open": "7", "limits.max_tree_calls": "7", "limits.max_tree_items": "7", "limits.max_items_in_memory": "777", "limits.max_tree_events": "777",
@@ -218,6 +218,8 @@ func TestEverySettingHasItsSources(t *testing.T) {
 		written := sample
 		if s.kind() == "string" {
 			written = "'" + sample + "'"
+		} else if s.kind() == "names" {
+			written = "[" + sample + "]"
 		}
 		nested := strings.ReplaceAll(s.key, ".", ": {") + ": " + written + strings.Repeat("}", strings.Count(s.key, "."))
 		worlds := map[string]world{"variable": {env: []string{s.env() + "=" + sample}}, "file": yamlFile(nested)}
@@ -227,7 +229,7 @@ func TestEverySettingHasItsSources(t *testing.T) {
 		for source, w := range worlds {
 			c := w.mustLoad(t)
 			got, unset := reflect.ValueOf(s.at(&c)).Elem().Interface(), reflect.ValueOf(s.at(&standard)).Elem().Interface()
-			if got == unset {
+			if reflect.DeepEqual(got, unset) {
 				t.Errorf("%s: the %s leaves %v", s.key, source, unset)
 			}
 		}
@@ -533,6 +535,29 @@ func TestFlagsReachTheConfig(t *testing.T) {
 	for _, want := range []string{"--drain duration", "(default 10s)", "[RUNPLANE_LOG_LEVEL]", "--config FILE", "--log-json "} {
 		if !strings.Contains(usage, want) {
 			t.Errorf("no %q in the help:\n%s", want, usage)
+		}
+	}
+}
+
+// Settings that leave no tool, or name what does not exist, are refused at the start with the nearest name.
+func TestToolsOfClientsAreChecked(t *testing.T) {
+	for _, tt := range []struct {
+		w    world
+		says string // empty: accepted
+	}{
+		{world{flags: map[string]string{"toolsets": "minmal"}}, `--toolsets: no toolset "minmal": did you mean minimal?`},
+		{world{flags: map[string]string{"tools": "get_stat"}}, `--tools: no tool "get_stat": did you mean get_state?`},
+		{world{env: []string{"RUNPLANE_EXCLUDE_TOOLS=get_state,set_stat"}}, `RUNPLANE_EXCLUDE_TOOLS: no tool "set_stat": did you mean set_state?`},
+		{yamlFile("toolsets: [agent, stat]"), `toolsets: no toolset "stat": did you mean state?`},
+		{world{flags: map[string]string{"tools": "execute_plan", "read-only": "true"}}, "together leave no tool"},
+		{world{flags: map[string]string{"tools": "pause_queue"}}, "pause_queue is for operators"},
+		{world{flags: map[string]string{"tools": "pause_queue", "operator": "true"}}, ""},
+		{world{flags: map[string]string{"tools": "workflow_refund", "toolsets": ""}, env: []string{"RUNPLANE_TOOLSETS=minmal"}}, ""},
+		{yamlFile("toolsets: [Minimal, STATE]\nexclude_tools: [set_state]\nread_only: true"), ""},
+	} {
+		_, err := tt.w.load(t)
+		if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
+			t.Errorf("%+v: %v, want %q", tt.w, err, tt.says)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/tools"
 )
 
 func (c *cli) doctorCommand() *cobra.Command {
@@ -24,7 +25,7 @@ func (c *cli) doctorCommand() *cobra.Command {
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.doctor(cmd) },
 	}
-	addConfigFlags(cmd.Flags(), "store", "log.level", "log.json")
+	addConfigFlags(cmd.Flags(), "store", "operator", "toolsets", "tools", "exclude_tools", "read_only", "log.level", "log.json")
 	return cmd
 }
 
@@ -44,6 +45,7 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 	}
 	c.out = cfg.Redact.Writer(c.out)
 	fmt.Fprintf(forPeople{c.out}, "config  %s\n", orNone(cfg.File))
+	fmt.Fprintf(forPeople{c.out}, "tools   %s\n", cfg.describeTools())
 	broken := c.checkStore(cmd.Context(), cfg.Store, cfg.Shards)
 	cfg.Store = "mem:"
 	if cfg.Log.Level == "info" {
@@ -90,6 +92,17 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 		return exit(exitFailed)
 	}
 	return nil
+}
+
+// describeTools says how many tools clients see and how much a model reads for them.
+func (c *Config) describeTools() string {
+	may, choice := tools.For(c.Operator), c.choice()
+	list := choice.Of(may)
+	text := fmt.Sprintf("%d of %d for clients, %.1f KB of names, descriptions and input schemas", len(list), len(may), float64(tools.ReadBytes(list))/1000)
+	if choice.Publishes() {
+		text += ", and published workflows"
+	}
+	return text
 }
 
 // checkStore opens and closes the configured store, prints the result and reports whether it is broken.

@@ -86,6 +86,14 @@ func toolTable() string {
 		}
 		fmt.Fprintf(&b, "| %s | `%s`%s | %s |\n", name, m.Name, who, strings.TrimSuffix(strings.ReplaceAll(first, "|", `\|`), "."))
 	}
-	b.WriteString("\n")
+	fmt.Fprintf(&b, "\nToolsets are %s. `minimal` is `%s`.\n\n", strings.Join(quoted(tools.Toolsets()), ", "), strings.Join(tools.Minimal, "`, `"))
 	return b.String()
+}
+
+func quoted(names []string) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = "`" + name + "`"
+	}
+	return out
 }

@@ -21,7 +21,7 @@ func (c *cli) serveCommand() *cobra.Command {
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd) },
 	}
-	addConfigFlags(cmd.Flags(), "store", "shards", "http", "operator", "log.level", "log.json", "drain")
+	addConfigFlags(cmd.Flags(), "store", "shards", "http", "operator", "toolsets", "tools", "exclude_tools", "read_only", "log.level", "log.json", "drain")
 	return cmd
 }
 
@@ -38,7 +38,8 @@ func (c *cli) serve(cmd *cobra.Command) (err error) {
 	var s *server.Server
 	defer func() { err = errors.Join(err, stop(s.DrainedBy())) }()
 	s = server.New(server.Config{
-		Runtime: p.runtime, Methods: tools.For(cfg.Operator), Prompts: tools.Prompts(), Log: p.log.Named("server"), Name: "runplane", Version: version(),
+		Runtime: p.runtime, Methods: tools.For(cfg.Operator), Choice: cfg.choice(), Prompts: tools.Prompts(), Log: p.log.Named("server"),
+		Name: "runplane", Version: version(),
 		Drain: cfg.Drain.Std(), Ready: p.runtime.Health.Ready, MaxDepth: cfg.Limits.MaxDepth,
 		Limits: server.Limits{
 			Connections: cfg.Limits.MaxConnections, Streams: cfg.Limits.MaxStreams, Sessions: cfg.Limits.MaxClientSessions,

@@ -52,7 +52,7 @@ func (w *Workflows) Create(ctx context.Context, spec Spec) (schemas.WorkflowRef,
 		}
 		ref.Tool = ""
 		if r.Tool != nil {
-			ref.Tool = toolPrefix + spec.Name
+			ref.Tool = ToolPrefix + spec.Name
 		}
 		same, b, err := w.putVersion(ctx, &r, spec, value)
 		if err != nil {

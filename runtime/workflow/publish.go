@@ -86,7 +86,7 @@ func (w *Workflows) publishedOf(ctx context.Context, principal string) ([]Publis
 
 // PublishedTool returns the caller's published workflow that is the tool of this name; false: there is none.
 func (w *Workflows) PublishedTool(ctx context.Context, tool string) (Published, bool, error) {
-	name, ok := strings.CutPrefix(tool, toolPrefix)
+	name, ok := strings.CutPrefix(tool, ToolPrefix)
 	if !ok {
 		return Published{}, false, nil
 	}

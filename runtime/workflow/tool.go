@@ -13,8 +13,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// toolPrefix is the prefix of the names of tools of workflows.
-const toolPrefix = "workflow_"
+// ToolPrefix is the prefix of the names of tools of workflows.
+const ToolPrefix = "workflow_"
 
 // toolRecord is what clients are shown of a published workflow.
 type toolRecord struct {
@@ -29,7 +29,7 @@ func (r *record) toolName() string {
 	if r.Tool == nil {
 		return ""
 	}
-	return toolPrefix + r.Name
+	return ToolPrefix + r.Name
 }
 
 // toolSchema returns the input schema of the workflow's tool: the declared one, with every input that the definition names. Without a
