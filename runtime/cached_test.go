@@ -32,7 +32,7 @@ func TestExpressionsReadWhatIsNotKept(t *testing.T) {
 			}
 			got := string(e.Output)
 			if e.OutputRef != nil {
-				output, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputNode, nil, "", 0, 1<<20)
+				output, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: journal.OutputNode, MaxBytes: 1 << 20})
 				if err != nil {
 					t.Fatal(err)
 				}

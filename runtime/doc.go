@@ -66,8 +66,8 @@
 //	execution/<id>      journal     the head: what a summary shows, and the version that every commit is made against; its log; its wake
 //	plan/<id>           journal     the accepted plan with the tools' schemas and effects as they were (plan.Definition)
 //	snapshot/<id>       journal     the folded state, written when the log after it has outgrown it
-//	output/<id>/<node>  journal     an output too large for the log; after the node $text for its text, $<seq> for inputs, list or what was
-//	                                collected of that event, $round0 and $round1 for the answers of its last two rounds
+//	output/<id>/<node>  journal     an output too large for the log; after the node $text for its text, $content for its content blocks, $<seq>
+//	                                for inputs, list or what was collected of that event, $round0 and $round1 for the answers of its last two rounds
 //	idempotency/<key>   journal     which execution an idempotency key stands for
 //	overdue/<id>        journal     nothing; its wake is when an execution that waits in the queue has waited too long
 //	alarm/<id>/<…>      journal     nothing; its wake is by the time of day: when a unit that waits until a time has waited long enough

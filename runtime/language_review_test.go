@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -188,11 +189,11 @@ func TestItemsOfAReusedOutput(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.rest(t, again.ExecutionID)
-		out, err := p.Executions.NodeOutput(t.Context(), again.ExecutionID, "m", new(1), "", 0, 0)
+		out, err := p.Executions.NodeOutput(t.Context(), again.ExecutionID, journal.OutputQuery{Node: "m", Item: new(1)})
 		if err != nil || string(out.Output) != `2` {
 			t.Errorf("%s %v", out.Output, err)
 		}
-		if _, err := p.Executions.NodeOutput(t.Context(), again.ExecutionID, "m", new(2), "", 0, 0); err == nil {
+		if _, err := p.Executions.NodeOutput(t.Context(), again.ExecutionID, journal.OutputQuery{Node: "m", Item: new(2)}); err == nil {
 			t.Error("there is no item 2")
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -29,7 +30,7 @@ func TestForEachKeepsOrderAndBoundsParallelism(t *testing.T) {
 		if v := e.Nodes[0].Items; v == nil || v.Succeeded != 7 || e.Nodes[0].Attempts != 7 {
 			t.Errorf("%+v", e.Nodes[0])
 		}
-		out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "m", new(4), "/id", 0, 0)
+		out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: "m", Item: new(4), Pointer: "/id"})
 		if err != nil || string(out.Output) != `"e-4"` {
 			t.Errorf("item 4: %s %v", out.Output, err)
 		}

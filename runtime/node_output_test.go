@@ -22,7 +22,7 @@ func TestPagesOfOneByteLoseNoCharacter(t *testing.T) {
 		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","set":"aé→😀z"}]}`)
 		var whole strings.Builder
 		for offset, pages := 0, 0; ; pages++ {
-			page, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "n", nil, "", offset, 1)
+			page, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: "n", Offset: offset, MaxBytes: 1})
 			if err != nil || pages > 20 {
 				t.Fatal(pages, err)
 			}
@@ -50,11 +50,11 @@ func TestOutputOfAnExecutionThatRunsIsNotNull(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputNode, nil, "", 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
+		if out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: journal.OutputNode}); !errors.Is(err, &schemas.Error{Code: schemas.CodeConflict}) {
 			t.Errorf("got %s %v", out.Output, err)
 		}
 		p.rest(t, e.ExecutionID)
-		if out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputNode, nil, "", 0, 0); err != nil || string(out.Output) != `{"n":{"id":"n"}}` {
+		if out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: journal.OutputNode}); err != nil || string(out.Output) != `{"n":{"id":"n"}}` {
 			t.Errorf("got %s %v", out.Output, err)
 		}
 	})
@@ -81,7 +81,7 @@ func TestLargePatchedOutputIsReferenced(t *testing.T) {
 				t.Errorf("event %d has %d bytes", entry.Seq, len(entry.Value))
 			}
 		}
-		if out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "a", nil, "", 0, 0); err != nil || string(out.Output) != string(big) {
+		if out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: "a"}); err != nil || string(out.Output) != string(big) {
 			t.Errorf("%d bytes, %v", len(out.Output), err)
 		}
 	})
@@ -104,7 +104,7 @@ func TestLargeOutputsAreReferencedAndPaged(t *testing.T) {
 		}
 		var whole strings.Builder
 		for offset := 0; ; {
-			page, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "copy", nil, "", offset, 1001)
+			page, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: "copy", Offset: offset, MaxBytes: 1001})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,12 +117,12 @@ func TestLargeOutputsAreReferencedAndPaged(t *testing.T) {
 		if json.Unmarshal([]byte(whole.String()), &got) != nil || json.Unmarshal(raw, &wanted) != nil || fmt.Sprint(got) != fmt.Sprint(wanted) {
 			t.Error("the pages do not add up to the output")
 		}
-		part, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "big", nil, "/n/1", 0, 0)
+		part, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: "big", Pointer: "/n/1"})
 		if err != nil || string(part.Output) != "2" {
 			t.Errorf("pointer: %s %v", part.Output, err)
 		}
 		for _, pointer := range []string{"n", "/m", "/n/7", "/n/1/x"} {
-			if _, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "big", nil, pointer, 0, 0); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
+			if _, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: "big", Pointer: pointer}); !errors.Is(err, &schemas.Error{Code: schemas.CodeInvalidArgument}) {
 				t.Errorf("pointer %q: %v", pointer, err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -32,7 +33,7 @@ func TestLargeValuesArePassedOn(t *testing.T) {
 			defer p.stop()
 			e := p.rest(t, p.submit(t, `{"plan":"v1","nodes":[`+tooLargeToRead+`{"id":"x",`+tt.node+`}],"output":"${nodes.x.output}"}`))
 			if tt.output != "" {
-				raw, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "x", nil, "", 0, 20)
+				raw, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: "x", MaxBytes: 20})
 				if err != nil || e.Status != schemas.StatusSucceeded || !strings.HasPrefix(string(raw.Output)+raw.Text, tt.output) {
 					t.Errorf("%s: %s %v, %+v %v", tt.node, e.Status, e.Error, raw, err)
 				}

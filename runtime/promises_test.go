@@ -18,6 +18,7 @@ import (
 
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/engine"
+	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
@@ -342,7 +343,7 @@ func TestExpressionsReadOutputsUpToOneMebibyte(t *testing.T) {
 			if e.Nodes[0].OutputRef == nil || e.Nodes[0].OutputRef.Bytes != n {
 				t.Errorf("%d bytes: reference %+v", n, e.Nodes[0].OutputRef)
 			}
-			if page, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, "a", nil, "", n-3, 2); err != nil || page.Text != "xx" {
+			if page, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: "a", Offset: n - 3, MaxBytes: 2}); err != nil || page.Text != "xx" {
 				t.Errorf("%d bytes: the page before the last byte is %q, %v", n, page.Text, err)
 			}
 			want(t, p.execute(t, about), schemas.StatusSucceeded, `"succeeded false null"`, "") // whatever the size, the rest can be read

@@ -249,7 +249,7 @@ func TestRepeatCollectsMuch(t *testing.T) {
 func wholeOutput(t *testing.T, p *process, id, node string) (raw []byte) {
 	t.Helper()
 	for offset := 0; ; {
-		page, err := p.Executions.NodeOutput(t.Context(), id, node, nil, "", offset, 1<<20)
+		page, err := p.Executions.NodeOutput(t.Context(), id, journal.OutputQuery{Node: node, Offset: offset, MaxBytes: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func TestAnyReplicaAnswers(t *testing.T) {
 			return string(e.Status), err
 		}, "running", "succeeded succeeded", 1},
 		{"get_node_output", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {
-			out, err := p.Executions.NodeOutput(ctx, id, "a", nil, "/id", 0, 0)
+			out, err := p.Executions.NodeOutput(ctx, id, journal.OutputQuery{Node: "a", Pointer: "/id"})
 			return string(out.Output), err
 		}, `"a"`, "running succeeded", 1},
 		{"get_execution_events", 0, 0, func(ctx context.Context, p *process, id string) (string, error) {

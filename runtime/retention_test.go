@@ -163,7 +163,7 @@ func (p *process) wantGone(t *testing.T, id string) {
 	ctx := t.Context()
 	for what, err := range map[string]error{
 		"status": errOf(p.Executions.Status(ctx, id, "", 0, nil)), "nodes": errOf(p.Executions.Status(ctx, id, schemas.ViewNodes, time.Second, nil)), "metrics": errOf(p.Executions.Metrics(ctx, id)),
-		"output": errOf(p.Executions.NodeOutput(ctx, id, "a", nil, "", 0, 0)), "events": errOf(p.Executions.Events(ctx, id, 0, 0)), "rerun": errOf(p.Executions.Rerun(ctx, id, "")),
+		"output": errOf(p.Executions.NodeOutput(ctx, id, journal.OutputQuery{Node: "a"})), "events": errOf(p.Executions.Events(ctx, id, 0, 0)), "rerun": errOf(p.Executions.Rerun(ctx, id, "")),
 		"cancel": errOf(p.Executions.Cancel(ctx, id, engine.CancelOptions{})), "signal": errOf(p.Executions.Signal(ctx, id, "go", nil)), "priority": errOf(p.Executions.SetPriority(ctx, id, 1)),
 		"review": errOf(p.Safety.Decide(ctx, id+"/a/1", safety.Decision{})),
 	} {
@@ -434,7 +434,7 @@ func TestReadsDuringADeletionAreNotFound(t *testing.T) {
 				return errOf(p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil))
 			},
 			"output": func(p *process, id string) error {
-				return errOf(p.Executions.NodeOutput(t.Context(), id, "b", nil, "", 0, 0))
+				return errOf(p.Executions.NodeOutput(t.Context(), id, journal.OutputQuery{Node: "b"}))
 			},
 			"events": func(p *process, id string) error { return errOf(p.Executions.Events(t.Context(), id, 0, 0)) },
 			"rerun":  func(p *process, id string) error { return errOf(p.Executions.Rerun(t.Context(), id, "b")) },

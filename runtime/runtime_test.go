@@ -112,7 +112,7 @@ func TestExecutionOfAnotherPrincipalDoesNotExist(t *testing.T) {
 		ask := func(id string) []error {
 			_, status := p.Executions.Status(ctx, id, schemas.ViewNodes, time.Second, nil)
 			_, metrics := p.Executions.Metrics(ctx, id)
-			_, output := p.Executions.NodeOutput(ctx, id, "n", nil, "", 0, 0)
+			_, output := p.Executions.NodeOutput(ctx, id, journal.OutputQuery{Node: "n"})
 			_, events := p.Executions.Events(ctx, id, 0, 0)
 			_, suspend := p.Executions.Suspend(ctx, id, "", "")
 			_, resume := p.Executions.Resume(ctx, id, nil)

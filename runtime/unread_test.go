@@ -182,7 +182,7 @@ func (p *process) wantUnread(t *testing.T, id string) {
 	}
 	_, nodes := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
 	_, metrics := p.Executions.Metrics(t.Context(), id)
-	_, output := p.Executions.NodeOutput(t.Context(), id, "n0", nil, "", 0, 0)
+	_, output := p.Executions.NodeOutput(t.Context(), id, journal.OutputQuery{Node: "n0"})
 	_, signal := p.Executions.Signal(t.Context(), id, "e", nil)
 	_, patch := p.Executions.Resume(t.Context(), id, &schemas.Patch{Nodes: map[string]schemas.NodePatch{"n0": {Skip: true}}})
 	_, rerun := p.Executions.Rerun(t.Context(), id, "")

@@ -39,6 +39,8 @@ type entry struct {
 type deed struct {
 	ID    string          `json:"id"`    // for the ledger
 	Give  json.RawMessage `json:"give"`  // its output; {"id": …} where it is left out
+	Text  string          `json:"text"`  // of its answer
+	Sent  json.RawMessage `json:"sent"`  // content blocks of its answer, beside the output
 	Take  string          `json:"take"`  // how long it takes
 	Hold  bool            `json:"hold"`  // it takes until release is called with its id
 	Fail  int             `json:"fail"`  // it fails this many times, and then succeeds
@@ -51,7 +53,7 @@ type deed struct {
 }
 
 var worldSchema = json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{
-	"id":{},"give":{},"take":{"type":"string"},"hold":{"type":"boolean"},"fail":{"type":"integer"},"code":{"type":"string"},"mute":{"type":"boolean"},"stuck":{"type":"boolean"},"runs":{"type":"string"},"seen":{"type":"string"},"late":{"enum":["answer","fail","ended"]}}}`)
+	"id":{},"give":{},"text":{"type":"string"},"sent":{"type":"array"},"take":{"type":"string"},"hold":{"type":"boolean"},"fail":{"type":"integer"},"code":{"type":"string"},"mute":{"type":"boolean"},"stuck":{"type":"boolean"},"runs":{"type":"string"},"seen":{"type":"string"},"late":{"enum":["answer","fail","ended"]}}}`)
 
 func newWorld() *world {
 	return &world{failed: map[string]int{}, effects: map[string]int{}, held: map[string]chan struct{}{}}
@@ -172,7 +174,7 @@ func (w *world) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) 
 	if len(out) == 0 {
 		out, _ = json.Marshal(map[string]string{"id": id})
 	}
-	return &call.Result{Output: out, ServedBy: c.Name()}, nil
+	return &call.Result{Output: out, Text: d.Text, Content: d.Sent, ServedBy: c.Name()}, nil
 }
 
 // ran is the end of a call that runs: it happens, unless it fails or its process has ended, and is reported as asked.

@@ -106,6 +106,7 @@ type Discovery struct {
 // Invocation is the result of one direct call.
 type Invocation struct {
 	Output     Value   `json:"output"`
+	Content    Value   `json:"content,omitempty" jsonschema:"description=content blocks of the answer that the output does not have"`
 	Attempts   int     `json:"attempts"`
 	DurationMS float64 `json:"duration_ms"`
 	Degraded   bool    `json:"degraded"`

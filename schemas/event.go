@@ -66,6 +66,9 @@ type Event struct {
 	Text       string     `json:"text,omitempty"`
 	TextRef    *OutputRef `json:"text_ref,omitempty" jsonschema:"description=instead of a text too large to show"`
 	OutputRef  *OutputRef `json:"output_ref,omitempty"`
+	Content    Value      `json:"content,omitempty" jsonschema:"description=content blocks of the answer beside output and text"`
+	ContentRef *OutputRef `json:"content_ref,omitempty" jsonschema:"description=instead of blocks too large to show"`
+	Blocks     bool       `json:"blocks,omitempty" jsonschema:"description=the output is the list of content blocks"`
 	Error      *Error     `json:"error,omitempty"`
 	Due        *time.Time `json:"due,omitempty" jsonschema:"description=when the node or the grace period is due"`
 	QueueDue   *time.Time `json:"queue_due,omitempty" jsonschema:"description=until when the execution may wait in the queue"`
@@ -104,7 +107,7 @@ type Event struct {
 
 // Apart returns the bytes of what the event has in records of their own, beside the output.
 func (e *Event) Apart() (bytes int64) {
-	for _, ref := range []*OutputRef{e.TextRef, e.DataRef} {
+	for _, ref := range []*OutputRef{e.TextRef, e.ContentRef, e.DataRef} {
 		if ref != nil {
 			bytes += int64(ref.Bytes)
 		}

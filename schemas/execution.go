@@ -192,6 +192,7 @@ type NodeView struct {
 	Notes      []string   `json:"notes,omitempty" jsonschema:"description=what was repaired in the realm's answer"`
 	Output     Value      `json:"output,omitempty"`
 	OutputRef  *OutputRef `json:"output_ref,omitempty" jsonschema:"description=instead of an output over 8 KiB; read it with get_node_output"`
+	ContentRef *OutputRef `json:"content_ref,omitempty" jsonschema:"description=the answer had other content blocks too; read them with get_node_output and part: content"`
 	Items      *Items     `json:"items,omitempty" jsonschema:"description=of a node with for_each"`
 	Child      string     `json:"execution_id,omitempty" jsonschema:"description=the execution that runs a workflow node"`
 	Rounds     int        `json:"rounds,omitempty" jsonschema:"description=that a node with repeat has made"`
@@ -234,6 +235,7 @@ type OutputRef struct {
 type NodeOutput struct {
 	ExecutionID string `json:"execution_id"`
 	NodeID      string `json:"node_id"`
+	Part        string `json:"part,omitempty" jsonschema:"description=content: output and text are its content blocks"`
 	Output      Value  `json:"output,omitempty"`
 	Text        string `json:"text,omitempty" jsonschema:"description=a page of the output's JSON text"`
 	TotalBytes  int    `json:"total_bytes"`

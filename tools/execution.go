@@ -160,11 +160,12 @@ type executionStatus struct {
 
 type nodeOutput struct {
 	executionID
-	NodeID   string `json:"node_id" jsonschema:"description=$output is the execution's own output"`
+	NodeID   string `json:"node_id" jsonschema:"description=$output: the execution's own"`
 	Item     *int   `json:"item,omitempty" jsonschema:"minimum=0,description=one item of a for_each"`
-	Pointer  string `json:"pointer,omitempty" jsonschema:"description=JSON pointer such as /items/0"`
+	Part     string `json:"part,omitempty" jsonschema:"enum=content"`
+	Pointer  string `json:"pointer,omitempty" jsonschema:"description=such as /items/0"`
 	Offset   int    `json:"offset,omitempty" jsonschema:"minimum=0,description=next_offset"`
-	MaxBytes int    `json:"max_bytes,omitempty" jsonschema:"minimum=1,maximum=65536,description=page size (default 16384)"`
+	MaxBytes int    `json:"max_bytes,omitempty" jsonschema:"minimum=1,maximum=65536,description=default 16384"`
 }
 
 type listExecutions struct {
@@ -234,10 +235,12 @@ func Execution() []Method {
 				return rt.Executions.Metrics(ctx, in.ExecutionID)
 			}),
 		method(contract, "get_node_output", "Read a node's output", Reads,
-			`Reads the output of one node, or the part that a JSON pointer names. Use it when a status shows output_ref. More than max_bytes `+
-				`comes as pages of text: pass next_offset as offset.`,
+			`Reads a node's output (part content: its content blocks), or what a JSON pointer names in it. Use it for an output_ref. Above `+
+				`max_bytes it comes in pages: pass next_offset as offset.`,
 			func(ctx context.Context, rt *runtime.Runtime, in nodeOutput, _ Request) (schemas.NodeOutput, error) {
-				return rt.Executions.NodeOutput(ctx, in.ExecutionID, in.NodeID, in.Item, in.Pointer, in.Offset, in.MaxBytes)
+				return rt.Executions.NodeOutput(ctx, in.ExecutionID, journal.OutputQuery{
+					Node: in.NodeID, Item: in.Item, Part: in.Part, Pointer: in.Pointer, Offset: in.Offset, MaxBytes: in.MaxBytes,
+				})
 			}),
 		method(contract, "list_executions", "List executions", Reads,
 			`Lists executions, newest first, without their nodes and outputs.`,

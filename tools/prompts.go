@@ -110,7 +110,7 @@ func debugExecution(ctx context.Context, rt *runtime.Runtime, has func(string) b
 		return "", err
 	}
 	for i := range events.Events {
-		events.Events[i].Output, events.Events[i].Text = nil, "" // what happened matters here, not the data
+		events.Events[i].Output, events.Events[i].Text, events.Events[i].Content = nil, "", nil // what happened matters here, not the data
 	}
 	state, err := json.MarshalIndent(e, "", " ")
 	if err != nil {

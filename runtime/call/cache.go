@@ -180,7 +180,7 @@ func (a *Cache) drop(e *list.Element) {
 const entryOverhead = 300
 
 func sizeOf(res *Result) int {
-	size := entryOverhead + len(res.Output) + len(res.Text) + len(res.ServedBy)
+	size := entryOverhead + len(res.Output) + len(res.Text) + len(res.Content) + len(res.ServedBy)
 	for _, note := range res.Notes {
 		size += len(note)
 	}

@@ -79,8 +79,12 @@ type Progress struct {
 type Result struct {
 	// Output is the tool's structuredContent; else its single text block, decoded if it is a JSON object or array; else the list
 	// of content blocks.
-	Output   json.RawMessage
-	Text     string // the joined text blocks
+	Output json.RawMessage
+	Text   string // the joined text blocks
+	// Content is the list of content blocks as the tool sent it. It is empty if the blocks are one text without more, or are Output, as Blocks
+	// says.
+	Content  json.RawMessage
+	Blocks   bool
 	ServedBy string // realm.capability that answered
 	Degraded bool
 	Notes    []string      // what was repaired in the realm's answer, so that clients can read it

@@ -123,7 +123,7 @@ func (c *Capabilities) Invoke(ctx context.Context, in Invocation) (schemas.Invoc
 		return schemas.Invocation{}, err
 	}
 	return schemas.Invocation{
-		Output: records.OrElse(schemas.Value(res.Output), "null"), Attempts: res.Attempts, Degraded: res.Degraded, ServedBy: res.ServedBy,
+		Output: records.OrElse(schemas.Value(res.Output), "null"), Content: schemas.Value(res.Beside()), Attempts: res.Attempts, Degraded: res.Degraded, ServedBy: res.ServedBy,
 		Notes: res.Notes, AgeSeconds: res.Age.Seconds(), DurationMS: float64(time.Since(began).Microseconds()) / 1000,
 	}, nil
 }

@@ -106,6 +106,7 @@ func (r *Engine) neverMade(c pendingCall) Decision {
 func setAnswer(e *schemas.Event, s *machine.State, res *call.Result) {
 	unit, _ := s.Unit(e.Node, e.Item)
 	e.Output, e.Text, e.ServedBy = schemas.Value(res.Output), res.Text, res.ServedBy
+	e.Content, e.Blocks = schemas.Value(res.Content), res.Blocks
 	e.AgeSeconds, e.Notes = res.Age.Seconds(), res.Notes
 	e.Degraded = res.Degraded || s.Units[unit].Fallback > 0
 }

@@ -1,10 +1,9 @@
 package engine
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 
+	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
 	"github.com/runplane/runplane/schemas"
@@ -16,7 +15,7 @@ const MaxInlineOutput = 4 << 10
 
 // storeLarge moves what is large from the event into records of their own, and drops a text that can be derived from the output.
 func (t *turn) storeLarge(e *schemas.Event) {
-	if e.Text != "" && derivable(e.Text, e.Output) {
+	if call.IsText(e.Text, e.Output) {
 		e.Text = ""
 	}
 	name, limit, unit := journal.OutputNode, schemas.MaxExecutionOutput, -1
@@ -32,6 +31,7 @@ func (t *turn) storeLarge(e *schemas.Event) {
 		t.x.CacheText(unit, e.Text)
 		e.TextRef, e.Text = t.storeApart(name+journal.TextPart, []byte(e.Text)), ""
 	}
+	t.storeContent(name, e)
 	if e.Patch != nil && len(e.Patch.Output) > limit {
 		patch := *e.Patch
 		e.Output, patch.Output = patch.Output, nil
@@ -50,9 +50,20 @@ func (t *turn) storeLarge(e *schemas.Event) {
 	e.Output = nil
 }
 
+// storeContent moves large content blocks into a record of their own.
+func (t *turn) storeContent(name string, e *schemas.Event) {
+	if len(e.Content) > MaxInlineOutput {
+		e.ContentRef, e.Content = t.storeApart(name+journal.ContentPart, e.Content), nil
+	}
+}
+
 // storeRound moves what is large of the answer of a round into records of their own. The answer of the round before stays beside it, as
 // expressions read both.
 func (t *turn) storeRound(unit int, name string, e *schemas.Event) {
+	if t.x.State.Node(unit).Repeat.Collect != nil { // the output will be what was collected
+		e.Content, e.Blocks = nil, false
+	}
+	t.storeContent(name, e)
 	if len(e.Text) > MaxInlineOutput {
 		t.x.CacheText(unit, e.Text)
 		e.TextRef, e.Text = t.storeApart(name+journal.TextPart, []byte(e.Text)), ""
@@ -68,23 +79,4 @@ func (t *turn) storeApart(name string, value []byte) *schemas.OutputRef {
 	t.x.Made(name, value)
 	t.batch.Puts = append(t.batch.Puts, store.Put{Key: journal.OutputKey(t.x.ID, name), Value: value, Version: store.AnyVersion})
 	return &schemas.OutputRef{NodeID: name, Bytes: len(value)}
-}
-
-// derivable reports whether expr.Value.Text would return the text for the output.
-func derivable(text string, output []byte) bool {
-	if len(output) == 0 {
-		return false
-	}
-	switch output[0] {
-	case '"':
-		var s string
-		return json.Unmarshal(output, &s) == nil && s == text
-	case '{', '[':
-		if text[0] != output[0] {
-			return false
-		}
-		var a, b bytes.Buffer
-		return json.Compact(&a, []byte(text)) == nil && json.Compact(&b, output) == nil && bytes.Equal(a.Bytes(), b.Bytes())
-	}
-	return text == string(output)
 }

@@ -101,7 +101,7 @@ func (t *turn) repeatSucceeds(unit int, piece schemas.Value) {
 	e := t.x.State.Event(schemas.EventNodeSucceeded, unit)
 	e.Attempt, e.Output, e.ServedBy, e.Degraded, e.AgeSeconds, e.Notes = u.Attempts, output, u.ServedBy, u.Degraded, u.Age, u.Notes
 	if t.x.State.Node(unit).Repeat.Collect == nil {
-		e.Text, e.TextRef = u.Text, u.TextRef
+		e.Text, e.TextRef, e.Content, e.ContentRef, e.Blocks = u.Text, u.TextRef, u.Content, u.ContentRef, u.Blocks
 	}
 	pieces := u.Rounds.Pieces
 	t.emit(e)

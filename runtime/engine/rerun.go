@@ -62,8 +62,14 @@ func (r *Engine) Rerun(ctx context.Context, id, from string) (schemas.Execution,
 		if err != nil {
 			return schemas.Execution{}, err
 		}
+		var content []byte
+		if scope := r.journal.Scope(ctx, old, -1); scope.KeepsContent(i) {
+			if content, err = scope.Content(i); err != nil {
+				return schemas.Execution{}, err
+			}
+		}
 		sub.reuse = append(sub.reuse, schemas.Event{
-			Type: schemas.EventNodeReused, Node: node, Output: raw, Text: string(text), ServedBy: n.ServedBy, Degraded: n.Degraded, Notes: n.Notes,
+			Type: schemas.EventNodeReused, Node: node, Output: raw, Text: string(text), Content: content, Blocks: n.Blocks, ServedBy: n.ServedBy, Degraded: n.Degraded, Notes: n.Notes,
 			Reason: id, Errors: schemas.ShortenErrors(old.State.Errors(i), r.limits.MaxOutput),
 		})
 	}

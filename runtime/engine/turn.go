@@ -74,7 +74,7 @@ func (t *turn) emit(e schemas.Event) {
 			return
 		}
 	}
-	t.hold(len(added.Output) + len(added.Text) + len(added.Data))
+	t.hold(len(added.Output) + len(added.Text) + len(added.Content) + len(added.Data))
 	t.storeLarge(added)
 	t.batch.Sync = t.batch.Sync || mustSync(t.x.State, added)
 	var applied [6]func() // one for each companion

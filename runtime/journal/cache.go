@@ -27,12 +27,13 @@ func newCache(limit int64) *cache { return &cache{limit: limit, shelves: map[*sh
 
 // shelf is what one execution keeps. Its maps are used by the execution alone.
 type shelf struct {
-	outputs map[int]*expr.Value       // by unit
-	texts   map[int]string            // large ones, by unit
-	errors  map[int]*expr.Value       // lists of what failed, by node that has ended
-	lists   map[int][]json.RawMessage // that for_each nodes run over, by node
-	inputs  *expr.Value               // of the plan
-	session *expr.Value
+	outputs  map[int]*expr.Value       // by unit
+	texts    map[int]string            // large ones, by unit
+	contents map[int]*expr.Value       // content blocks, by unit
+	errors   map[int]*expr.Value       // lists of what failed, by node that has ended
+	lists    map[int][]json.RawMessage // that for_each nodes run over, by node
+	inputs   *expr.Value               // of the plan
+	session  *expr.Value
 
 	used  atomic.Int64 // the clock when it was used last
 	place *place
@@ -53,7 +54,9 @@ func (x *Execution) shelf() *shelf {
 			runtime.AddCleanup(x, x.cache.drop, x.place)
 			x.cleaned = true
 		}
-		s = &shelf{outputs: map[int]*expr.Value{}, texts: map[int]string{}, errors: map[int]*expr.Value{}, lists: map[int][]json.RawMessage{}, place: x.place}
+		s = &shelf{
+			outputs: map[int]*expr.Value{}, texts: map[int]string{}, errors: map[int]*expr.Value{}, lists: map[int][]json.RawMessage{}, place: x.place,
+		}
 		x.cache.add(s)
 	}
 	s.used.Store(x.cache.clock.Load())

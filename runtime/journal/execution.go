@@ -67,6 +67,17 @@ func (x *Execution) CacheText(unit int, text string) {
 	x.cache.grow(s, len(text))
 }
 
+// cacheContent caches the content blocks of a unit for expressions, and returns them.
+func (x *Execution) cacheContent(unit int, blocks []byte) *expr.Value {
+	s := x.shelf()
+	v := x.value(s, blocks)
+	if s.contents == nil {
+		s.contents = map[int]*expr.Value{}
+	}
+	s.contents[unit] = v
+	return v
+}
+
 // CachedOutput returns an output that is cached.
 func (x *Execution) CachedOutput(unit int) (*expr.Value, bool) {
 	v, ok := x.shelf().outputs[unit]

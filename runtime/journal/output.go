@@ -43,5 +43,8 @@ const OutputNode = "$output"
 // RoundPart after a node's name stands for the answer of a round of it. A round shares its record with the one before the last.
 func RoundPart(round int) string { return "$round" + strconv.Itoa(round%2) }
 
-// TextPart after a node's name stands for the node's text.
-const TextPart = "$text"
+// TextPart and ContentPart after a node's name stand for the text of its answer and its content blocks.
+const (
+	TextPart    = "$text"
+	ContentPart = "$content"
+)

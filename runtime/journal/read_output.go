@@ -14,27 +14,42 @@ import (
 // defaultPage is how many bytes of an output one answer has by default.
 const defaultPage = 16 << 10
 
-// NodeOutput returns a node's output, or the part of it that the JSON pointer names. An output of at most maxBytes is returned as JSON, a
-// larger one as pages of its text, from offset on. A maxBytes of 0 is 16 KiB; records.PageBytes is the most.
-//
-// item selects one item of a for_each node, also before all of them have ended; nil: the whole output.
-func (r Reader) NodeOutput(ctx context.Context, id, node string, item *int, pointer string, offset, maxBytes int) (schemas.NodeOutput, error) {
+// PartContent names the content blocks of a node's answer, in place of its output.
+const PartContent = "content"
+
+// OutputQuery selects what is read of a node's output.
+type OutputQuery struct {
+	Node     string // OutputNode: the execution's own output
+	Item     *int   // an item of a for_each node, also before all of them have ended; nil: the whole output
+	Part     string // PartContent: the content blocks; empty: the output
+	Pointer  string // a JSON pointer into that; empty: all of it
+	Offset   int
+	MaxBytes int // 0: 16 KiB; records.PageBytes is the most
+}
+
+// NodeOutput returns a node's output, or the part of it that the JSON pointer names. An output of at most MaxBytes is returned as JSON, a
+// larger one as pages of its text, from the offset on.
+func (r Reader) NodeOutput(ctx context.Context, id string, q OutputQuery) (schemas.NodeOutput, error) {
 	x, err := r.journal.LoadFor(ctx, id)
 	if err != nil {
 		return schemas.NodeOutput{}, err
 	}
-	raw, err := r.journal.WholeOutput(ctx, x, node, item)
+	raw, err := r.journal.WholeOutput(ctx, x, q.Node, q.Item)
+	if err == nil && q.Part == PartContent {
+		raw, err = r.journal.wholeContent(ctx, x, q.Node, q.Item, raw)
+	}
 	if err != nil {
 		return schemas.NodeOutput{}, err
 	}
-	if raw, err = atPointer(raw, pointer); err != nil {
+	if raw, err = atPointer(raw, q.Pointer); err != nil {
 		return schemas.NodeOutput{}, err
 	}
+	maxBytes, offset := q.MaxBytes, q.Offset
 	if maxBytes <= 0 {
 		maxBytes = defaultPage
 	}
 	maxBytes = min(maxBytes, records.PageBytes)
-	out := schemas.NodeOutput{ExecutionID: id, NodeID: node, TotalBytes: len(raw), Offset: offset}
+	out := schemas.NodeOutput{ExecutionID: id, NodeID: q.Node, Part: q.Part, TotalBytes: len(raw), Offset: offset}
 	switch {
 	case offset < 0 || offset > len(raw):
 		return out, schemas.Errorf(schemas.CodeInvalidArgument, "offset %d is outside the output's %d bytes", offset, len(raw)).WithField("offset")

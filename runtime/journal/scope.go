@@ -226,15 +226,18 @@ func (s Scope) Node(id string) (expr.NodeValue, error) {
 	if s.unit >= 0 && s.x.State.IsItem(s.unit) && s.x.State.Units[s.unit].Node == i {
 		unit = s.unit // the compensation of an item reads the output of that item
 	}
+	return s.unitValue(unit, id), nil
+}
+
+// unitValue returns what expressions read of a unit.
+func (s Scope) unitValue(unit int, id string) expr.NodeValue {
 	u := &s.x.State.Units[unit]
-	v := expr.NodeValue{Status: u.Status, Text: u.Text, Error: u.Error, Degraded: u.Degraded}
+	v := expr.NodeValue{Status: u.Status, Error: u.Error, Degraded: u.Degraded}
 	if len(u.Errors) > 0 || u.Status == schemas.NodeFailed || u.Expanded {
 		v.Errors = func() (*expr.Value, error) { return s.errors(unit, id) }
 	}
-	if u.TextRef != nil {
-		v.LongBytes += 2 * u.TextRef.Bytes
-		v.LongText = func(evaluated bool) (string, error) { return s.text(unit, id, evaluated) }
-	}
+	s.textOf(&v, unit, id)
+	s.contentOf(&v, unit, id)
 	switch cached, ok := s.x.CachedOutput(unit); {
 	case u.OutputRef != nil:
 		v.LongBytes += u.OutputRef.Bytes
@@ -244,7 +247,16 @@ func (s Scope) Node(id string) (expr.NodeValue, error) {
 	case u.Output != nil:
 		v.Output = s.x.CacheOutput(unit, u.Output)
 	}
-	return v, nil
+	return v
+}
+
+// textOf sets the text of a unit.
+func (s Scope) textOf(v *expr.NodeValue, unit int, id string) {
+	u := &s.x.State.Units[unit]
+	if v.Text = u.Text; u.TextRef != nil {
+		v.LongBytes += 2 * u.TextRef.Bytes
+		v.LongText = func(evaluated bool) (string, error) { return s.text(unit, id, evaluated) }
+	}
 }
 
 // errors returns what failed of a node; a unit reads why it fell back itself.
@@ -308,10 +320,14 @@ func (s Scope) bound(what, node string, bytes int, evaluated bool) error {
 }
 
 func (s Scope) tooLarge(what, node string, bytes int) *schemas.Error {
+	example := "output.content"
+	if what == "content" {
+		example = "content[0].data"
+	}
 	return schemas.Errorf(schemas.CodePayloadTooLarge, "the %s of node %q has %d bytes (limit %d for what an expression reads, limits.max_output_bytes)",
 		what, node, bytes, s.journal.limits.MaxOutput).
-		WithHint("pass it on by a path alone, as in \"${nodes.%s.output.content}\", ask the capability for less, or read it in pages with "+
-			"get_node_output; an operator can raise limits.max_output_bytes", node)
+		WithHint("pass it on by a path alone, as in \"${nodes.%s.%s}\", ask the capability for less, or read it in pages with "+
+			"get_node_output; an operator can raise limits.max_output_bytes", node, example)
 }
 
 // text returns a text that was too large for the log.

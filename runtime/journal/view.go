@@ -141,6 +141,9 @@ func nodeView(s *machine.State, node int) schemas.NodeView {
 	if p.Kind == plan.KindCapability {
 		v.Capability = p.Name()
 	}
+	if bytes := int(u.ContentBytes()); bytes > 0 {
+		v.ContentRef = &schemas.OutputRef{NodeID: p.ID, Bytes: bytes}
+	}
 	if r := u.Rounds; r != nil {
 		if v.Rounds = r.Done; u.BetweenRounds() && !u.Due.IsZero() {
 			v.NextAt = new(u.Due)

@@ -77,7 +77,7 @@ func nodeSucceeded(s *State, unit int, e *schemas.Event) {
 		for i := range u.Count { // the node's output has theirs
 			item := &s.Units[u.FirstItem+i]
 			if s.Node(u.FirstItem+i).Compensate == nil {
-				item.Output, item.OutputRef, item.Text, item.TextRef = nil, nil, "", nil
+				item.Output, item.OutputRef = nil, nil
 			}
 		}
 	}
@@ -86,14 +86,14 @@ func nodeSucceeded(s *State, unit int, e *schemas.Event) {
 // result stores what a unit produced.
 func (s *State) result(unit int, e *schemas.Event) *units.Unit {
 	u := &s.Units[unit]
-	u.TextRef = e.TextRef
+	u.TextRef, u.Content, u.ContentRef, u.Blocks = e.TextRef, e.Content, e.ContentRef, e.Blocks
 	u.Output, u.Text, u.OutputRef, u.ServedBy, u.Degraded = e.Output, e.Text, e.OutputRef, e.ServedBy, e.Degraded
 	u.Age, u.Notes, u.Error, u.MayRunUntil = e.AgeSeconds, e.Notes, nil, time.Time{}
 	u.CallMS += e.DurationMS
 	if u.First.IsZero() {
 		u.First = e.At
 	}
-	s.Bytes += u.Bytes()
+	s.Bytes += u.Bytes() + u.ContentBytes()
 	s.Degraded = s.Degraded || e.Degraded
 	return u
 }
@@ -303,10 +303,10 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 	switch {
 	case p.Skip:
 		u := s.setStatus(unit, schemas.NodeSkipped, e, false)
-		u.Reason, u.MayRunUntil = patched, time.Time{}
+		u.Reason, u.MayRunUntil = units.Patched, time.Time{}
 	case len(p.Output) > 0 || e.OutputRef != nil:
 		s.setStatus(unit, schemas.NodeSucceeded, e, false)
-		s.result(unit, &schemas.Event{At: e.At, Output: p.Output, OutputRef: e.OutputRef}).Reason = patched
+		s.result(unit, &schemas.Event{At: e.At, Output: p.Output, OutputRef: e.OutputRef}).Reason = units.Patched
 	case s.Units[unit].Expanded:
 		s.reopen(unit, e)
 	default:

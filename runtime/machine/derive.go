@@ -240,9 +240,6 @@ func (s *State) compensable(unit int) bool {
 	return n.Compensate != nil && u.Phase != units.PhaseUndone && (n.ForEach == nil || s.IsItem(unit)) && u.Reason != reused
 }
 
-// patched is the reason of units that a person ended.
-const patched = "patched"
-
 // reused is the reason of units whose output was taken from another execution, which this one does not compensate.
 const reused = "reused"
 

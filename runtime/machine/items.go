@@ -70,7 +70,7 @@ func (s *State) reopen(node int, e *schemas.Event) {
 	u := s.setStatus(node, schemas.NodeRunning, e, false)
 	for i := range u.Count {
 		switch item := &s.Units[u.FirstItem+i]; {
-		case item.Status == schemas.NodeSkipped && item.Reason == patched:
+		case item.Status == schemas.NodeSkipped && item.Reason == units.Patched:
 		case item.Status == schemas.NodeFailed, item.Status == schemas.NodeCancelled, item.Status == schemas.NodeSkipped:
 			item.Status, item.Since, item.Ended, item.EndSeq, item.Error, item.Reason = schemas.NodePending, e.At, time.Time{}, 0, nil, ""
 			item.Reset()

@@ -199,7 +199,7 @@ func (w *walk) roundEnded(unit int, e schemas.Event) {
 // reopened: the items of a list that did not succeed run again; those that succeeded, or were skipped by a person, are kept.
 func (w *walk) reopened(node *units.Unit) {
 	for item := node.FirstItem; item < node.FirstItem+node.Count; item++ {
-		if was, ok := w.ended[item]; ok && was.Status != schemas.NodeSucceeded && was.Reason != patched {
+		if was, ok := w.ended[item]; ok && was.Status != schemas.NodeSucceeded && was.Reason != units.Patched {
 			delete(w.ended, item)
 			w.undecided[item], w.tries[item], w.patched[item] = false, 0, true
 		}

@@ -60,7 +60,7 @@ func roundEnded(s *State, unit int, e *schemas.Event) {
 	u.EndRound(e)
 	s.addToCounts(unit, 1)
 	u.Text, u.TextRef, u.ServedBy, u.Age, u.Notes = e.Text, e.TextRef, e.ServedBy, e.AgeSeconds, e.Notes
-	u.Degraded, u.Error, u.MayRunUntil = e.Degraded, nil, time.Time{}
+	u.Content, u.ContentRef, u.Blocks, u.Degraded, u.Error, u.MayRunUntil = e.Content, e.ContentRef, e.Blocks, e.Degraded, nil, time.Time{}
 	if repeat := s.Node(unit).Repeat; repeat != nil && repeat.Collect != nil {
 		u.Degraded = u.Rounds.Partly
 	}
@@ -68,7 +68,7 @@ func roundEnded(s *State, unit int, e *schemas.Event) {
 	if u.First.IsZero() {
 		u.First = e.At
 	}
-	s.Bytes += u.Rounds.Last.Bytes()
+	s.Bytes += u.Rounds.Last.Bytes() + u.ContentBytes()
 	s.Recoveries, u.Deaths = 0, 0
 	s.asking.Push(unit)
 }

@@ -192,7 +192,7 @@ func (c *compiler) wrongType(a arguments, h *expr.Placeholder, got, want []strin
 	if h.Inside || len(got) != 1 {
 		return
 	}
-	if c.declares(f, h, want) {
+	if c.declares(f, h, want) || c.contentOfOutput(f, a, h, want) {
 		return
 	}
 	convert := ""
@@ -214,6 +214,25 @@ func (c *compiler) wrongType(a arguments, h *expr.Placeholder, got, want []strin
 			return strings.Replace(text, h.Text, convert+"("+h.Text+")", 1)
 		})}
 	}
+}
+
+// contentOfOutput reports whether the content blocks of an answer stand where only the content that is in its output fits, and adds that to
+// the finding.
+func (c *compiler) contentOfOutput(f *schemas.Finding, a arguments, h *expr.Placeholder, want []string) bool {
+	i, ok := c.ids[h.Path.NodeID()]
+	if !ok || !h.Plain || len(h.Path.Steps) != 2 || !c.declaresContent(i, h.Path.Steps[1:]) {
+		return false
+	}
+	id, where := h.Path.NodeID(), a.at+h.At
+	inside, _ := c.outputShape(i).property("content")
+	if !compatible(inside.types(), want) {
+		return false
+	}
+	f.Message += fmt.Sprintf("; what %s gives as content is nodes.%s.output.content", c.outputOf(i), id)
+	f.Fix = []schemas.PatchOp{c.fixText(where, h.Source, func(text string) string {
+		return strings.Replace(text, h.Text, "nodes."+id+".output.content", 1)
+	})}
+	return true
 }
 
 var jsonTypes = []string{"string", "number", "integer", "boolean", "array", "object", "null"}

@@ -39,10 +39,7 @@ func (c *compiler) shapeOf(p expr.Path, node int, may reach) shape {
 		if !ok || len(steps) < 2 {
 			return shape{}
 		}
-		if at = memberShape(steps[1].Key); steps[1].Key == "output" {
-			at = c.shapeFor(i, node, may)
-		}
-		steps = steps[2:]
+		at, steps = c.memberShape(i, steps[1].Key, node, may), steps[2:]
 	}
 	for _, s := range steps {
 		if s.Index >= 0 {
@@ -91,10 +88,31 @@ func (c *compiler) outputShape(node int) shape {
 var errorsShape = newShape(json.RawMessage(`{"type":"array","items":{"type":"object",
 	"properties":{"index":{"type":"integer"},"code":{"type":"string"},"message":{"type":"string"}},"additionalProperties":false}}`))
 
-// memberShape is what is known of a member of a node that is the same for all nodes.
-func memberShape(member string) shape {
-	if member == "errors" {
+// contentShape is the content blocks of an answer: those of MCP, which may get further members. contentsShape is those of the items of a list.
+var (
+	contentShape  = newShape(json.RawMessage(contentBlocks))
+	contentsShape = newShape(json.RawMessage(`{"type":"array","items":` + contentBlocks + `}`))
+)
+
+const contentBlocks = `{"type":"array","items":{"type":"object","properties":{"type":{"type":"string"},
+	"text":{"type":"string"},"data":{"type":"string"},"mimeType":{"type":"string"},
+	"uri":{"type":"string"},"name":{"type":"string"},"title":{"type":"string"},"description":{"type":"string"},"size":{"type":"number"},"icons":{"type":"array"},
+	"resource":{"type":"object","properties":{"uri":{"type":"string"},"mimeType":{"type":"string"},"text":{"type":"string"},"blob":{"type":"string"},
+		"_meta":{"type":"object"}}},
+	"annotations":{"type":"object"},"_meta":{"type":"object"}}}}`
+
+// memberShape is what is known of a member of a node where another node, or a compensation of the node itself, reads it.
+func (c *compiler) memberShape(node int, member string, reader int, may reach) shape {
+	switch member {
+	case "output":
+		return c.shapeFor(node, reader, may)
+	case "errors":
 		return errorsShape
+	case "content":
+		if c.plan.Nodes[node].ForEach != nil && (node != reader || may&readsSelf == 0) {
+			return contentsShape
+		}
+		return contentShape
 	}
 	return shape{}
 }

@@ -54,11 +54,8 @@ func (c *compiler) elementOf(s site, r expr.Read) {
 			c.follow(s, r, 0, c.outputShape(s.node), "the output of "+c.outputOf(s.node))
 		}
 	case "nodes":
-		if len(p.Steps) > 2 && memberShape(p.Steps[1].Key).at != nil {
-			c.follow(s, r, 2, memberShape(p.Steps[1].Key), p.UpTo(2).String())
-		}
-		if i, ok := c.ids[p.NodeID()]; ok && len(p.Steps) > 2 && p.Steps[1].Key == "output" {
-			c.follow(s, r, 2, c.shapeFor(i, s.node, s.may), "the output of "+c.outputOf(i))
+		if i, ok := c.ids[p.NodeID()]; ok && len(p.Steps) > 2 {
+			c.followMember(s, r, i)
 		}
 	}
 }

@@ -245,13 +245,30 @@ func (c *compiler) readsNode(s site, r expr.Read) {
 		c.unknownMember(s, r, i)
 		return
 	}
-	if known := memberShape(member.Key); known.at != nil && !r.Guarded {
-		c.follow(s, r, 2, known, "nodes."+id+"."+member.Key)
+	if !r.Guarded {
+		c.followMember(s, r, i)
+		if member.Key == "output" {
+			c.verified(s, r, i)
+		}
 	}
-	if member.Key == "output" && !r.Guarded {
-		c.follow(s, r, 2, c.shapeFor(i, s.node, s.may), "the output of "+c.outputOf(i))
-		c.verified(s, r, i)
+	if c.declaresContent(i, p.Steps[1:]) {
+		c.out.warnf(codeUnknownMember, s.at, "nodes.%[1]s.content is the list of content blocks of the answer: what %[2]s gives as content is "+
+			"nodes.%[1]s.output.content", id, c.outputOf(i))
 	}
+}
+
+// followMember checks what is read of a member of a node.
+func (c *compiler) followMember(s site, r expr.Read, node int) {
+	member := r.Path.Steps[1].Key
+	known := c.memberShape(node, member, s.node, s.may)
+	if known.at == nil || len(r.Path.Steps) == 2 {
+		return
+	}
+	of := "the output of " + c.outputOf(node)
+	if member != "output" {
+		of = r.Path.UpTo(2).String()
+	}
+	c.follow(s, r, 2, known, of)
 }
 
 // outputOf names what a node's output comes from, for messages.

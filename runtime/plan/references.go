@@ -277,10 +277,10 @@ func (m meant) ofNodes(as expr.Reference, steps []expr.Step, why string) expr.Re
 		return as
 	}
 	output := expr.Step{Key: "output", Index: -1}
-	rest, stuck, say := m.inside(m.ids[id], steps[1:])
+	rest, stuck, say := m.inside(m.ids[id], steps[1:], why != "")
 	if block := steps[1:]; len(block) > 3 && block[0].Key == "output" && block[1].Key == "content" && block[2].Index >= 0 &&
 		block[3].Key == "text" && stuck+say == "" && m.shapeFor(m.ids[id], m.site.node, m.may).at == nil {
-		as.Doubt = fmt.Sprintf("content is read as a member of what the tool gave; the text of its answer is nodes.%s.text", id)
+		as.Doubt = fmt.Sprintf("content is read as a member of what the tool gave; the text of its answer is nodes.%[1]s.text, its blocks are nodes.%[1]s.content", id)
 	}
 	switch {
 	case stuck != "":
@@ -303,8 +303,9 @@ const (
 )
 
 // inside reads what follows the id of a node: the steps inside its output, with a sentence on what differs; or a sentence on what to write,
-// with %s for the id. Without either the steps stay.
-func (m meant) inside(node int, steps []expr.Step) (rest []expr.Step, stuck, say string) {
+// with %s for the id. Without either the steps stay. foreign says that the front of the reference is written as in another language, where a
+// node has no content but that of its output.
+func (m meant) inside(node int, steps []expr.Step, foreign bool) (rest []expr.Step, stuck, say string) {
 	declared := m.shapeFor(node, m.site.node, m.may)
 	names, closed := declared.properties()
 	known := len(names) > 0 || closed || slices.Contains(declared.types(), "array")
@@ -319,7 +320,7 @@ func (m meant) inside(node int, steps []expr.Step) (rest []expr.Step, stuck, say
 			return nil, "", ""
 		}
 		bare, word, after = false, after[0].Key, after[1:]
-	} else if slices.Contains(expr.Members, word) {
+	} else if slices.Contains(expr.Members, word) && !(foreign && m.declaresContent(node, steps)) {
 		return nil, "", ""
 	}
 	if word == "outputs" && len(after) > 1 && after[0].Key == "parameters" && !has(after[0]) {
@@ -339,10 +340,7 @@ func (m meant) inside(node int, steps []expr.Step) (rest []expr.Step, stuck, say
 	case bare && known && has(steps[0]):
 		return steps, "", inOutput
 	case block && (known || bare):
-		if slices.Contains(expr.Members, "content") {
-			return blocks, "", sayBlocks
-		}
-		return nil, "the texts of all blocks together are nodes.%s.text", ""
+		return blocks, "", sayBlocks
 	case wraps && known && len(after) == 0 && bare:
 		return nil, "", inOutput
 	case wraps && known && len(after) > 0 && has(after[0]):

@@ -29,6 +29,19 @@ func (m meant) Certain(p expr.Path) bool {
 	return len(p.Steps) == 0
 }
 
+// declaresContent reports whether steps that follow the id of a node read its content blocks, where the output has a content of its own that
+// they fit better.
+func (c *compiler) declaresContent(node int, steps []expr.Step) bool {
+	if steps[0].Key != "content" || c.plan.Nodes[node].ForEach != nil {
+		return false
+	}
+	declared, known := c.outputShape(node).property("content")
+	if !known || len(steps) == 1 {
+		return known
+	}
+	return compatible(declared.types(), []string{"array"}) == (steps[1].Index >= 0)
+}
+
 // required reports whether a path leads to what the output of a node always has, where the node has succeeded.
 func (m meant) required(p expr.Path) bool {
 	i, ok := m.ids[p.NodeID()]

@@ -34,8 +34,8 @@ func TestFixesKeepTheMeaning(t *testing.T) {
 		{"${'%-5s' % inputs.s}", same, "format"},
 
 		// One block of several.
-		{"${nodes.order.content[1].text}", same, "nodes.order.text"}, {"${nodes.order.output.content[1].text}", same, "nodes.order.text"},
-		{"${nodes.open_node.result.content[2].text}", same, "nodes.open_node.text"}, {"${nodes.open_node.output.content[0].text}", same, "nodes.open_node.text"},
+		{"${nodes.order.output.content[1].text}", "${nodes.order.content[1].text}", "nodes.order.content"},
+		{"${nodes.open_node.result.content[2].text}", "${nodes.open_node.content[2].text}", "nodes.open_node.content"}, {"${nodes.open_node.output.content[0].text}", same, "nodes.open_node.text"},
 
 		// Filters bind more than a sign does not.
 		{"${-inputs.list[0] | abs}", "${math.abs(-inputs.list[0])}", ""}, {"${-(1 - 3 | abs)}", "${-(1 - math.abs(3))}", ""},

@@ -91,6 +91,11 @@ func (r *toolResult) output() json.RawMessage {
 		}
 		return quote(r.Content[0].Text)
 	}
+	return r.list()
+}
+
+// list is the list of all content blocks.
+func (r *toolResult) list() json.RawMessage {
 	out := []byte{'['}
 	for i, b := range r.Content {
 		if i > 0 {
@@ -99,6 +104,78 @@ func (r *toolResult) output() json.RawMessage {
 		out = append(out, b.raw...)
 	}
 	return append(out, ']')
+}
+
+// blocks is Content and Blocks of the call.Result.
+func (r *toolResult) blocks() (content json.RawMessage, isOutput bool) {
+	if len(r.Content) == 1 && r.Content[0].isPlain() {
+		return nil, false
+	}
+	if len(r.Content) != 1 || r.Content[0].Type != "text" {
+		isOutput = len(r.Structured) == 0 || string(r.Structured) == "null"
+	}
+	if isOutput {
+		return nil, true
+	}
+	return r.list(), false
+}
+
+// isPlain reports whether the block is a text and nothing else.
+func (b *contentBlock) isPlain() bool {
+	if b.Type != "text" {
+		return false
+	}
+	if countMembers(b.raw) == 2 {
+		return true
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(b.raw, &members) != nil {
+		return false
+	}
+	for name, value := range members {
+		if name != "type" && name != "text" && string(value) != "null" {
+			return false
+		}
+	}
+	return true
+}
+
+// countMembers counts the members of a JSON object.
+func countMembers(object []byte) int {
+	n, depth := 1, 0
+	for i := 0; i < len(object); i++ {
+		switch object[i] {
+		case '"':
+			i = closingQuote(object, i)
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case ',':
+			if depth == 1 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// closingQuote is the end of the JSON string that begins at i.
+func closingQuote(doc []byte, i int) int {
+	for {
+		next := bytes.IndexByte(doc[i+1:], '"')
+		if next < 0 {
+			return len(doc)
+		}
+		i += 1 + next
+		slashes := 0
+		for slashes < i && doc[i-1-slashes] == '\\' {
+			slashes++
+		}
+		if slashes%2 == 0 {
+			return i
+		}
+	}
 }
 
 // quote is the text as a JSON string, without escaping <, > and &.
@@ -114,6 +191,7 @@ func quote(s string) json.RawMessage {
 
 func (r *toolResult) result(c *call.Call) *call.Result {
 	out := &call.Result{Output: r.output(), Text: r.text(), ServedBy: c.Name(), Attempts: 1}
+	out.Content, out.Blocks = r.blocks()
 	out.Notes = r.notes
 	return out
 }

@@ -50,6 +50,9 @@ type Unit struct {
 	Text           string              `json:"txt,omitempty"`
 	TextRef        *schemas.OutputRef  `json:"txr,omitempty"`
 	OutputRef      *schemas.OutputRef  `json:"ref,omitempty"`
+	Content        schemas.Value       `json:"ct,omitempty"` // content blocks of the answer that do not follow from output and text
+	ContentRef     *schemas.OutputRef  `json:"ctr,omitempty"`
+	Blocks         bool                `json:"bl,omitempty"` // the output is the list of content blocks
 	Error          *schemas.Error      `json:"err,omitempty"`
 	Errors         []schemas.UnitError `json:"es,omitempty"` // why it fell back; of a node from another execution: what failed there
 	ServedBy       string              `json:"by,omitempty"`
@@ -92,6 +95,12 @@ const (
 	PhaseUndone Phase = "undone"
 )
 
+// Patched is the reason of a unit that a person ended.
+const Patched = "patched"
+
+// ByPerson reports whether a person gave the output of the unit, or skipped it.
+func (u *Unit) ByPerson() bool { return u.Reason == Patched && u.Status.Ended() }
+
 // CallsMade is the number of attempts that were sent to a realm.
 func (u *Unit) CallsMade() int { return u.Attempts - u.Refused }
 
@@ -101,6 +110,14 @@ func (u *Unit) Bytes() int64 {
 		return int64(u.OutputRef.Bytes)
 	}
 	return int64(len(u.Output))
+}
+
+// ContentBytes is the size of the content blocks that are kept beside the unit's output.
+func (u *Unit) ContentBytes() int64 {
+	if u.ContentRef != nil {
+		return int64(u.ContentRef.Bytes)
+	}
+	return int64(len(u.Content))
 }
 
 // Reset has a unit start over, with its own call and all of its retries.

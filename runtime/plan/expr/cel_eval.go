@@ -131,6 +131,12 @@ func nodeVariable(all *reading, scope Scope, p Path) error {
 				return unread
 			}
 			all.read(fields, "output", "nodes."+id+".output", output)
+		case "content":
+			content, unread := node.Contents(true)
+			if unread != nil {
+				return unread
+			}
+			all.read(fields, "content", "nodes."+id+".content", content)
 		case "error":
 			all.read(fields, "error", "nodes."+id+".error", errorValue(node.Error))
 		case "errors":

@@ -19,7 +19,11 @@ func passOn(ctx context.Context, dst []byte, scope Scope, p Path, lim Limits) ([
 	evaluated := lim.MaxPassed <= lim.MaxBound
 	if id := p.NodeID(); id != "" && !evaluated {
 		node, err := scope.Node(id)
-		if err == nil && node.LongBytes > smallEvaluation {
+		long := node.LongBytes
+		if len(p.Steps) > 1 && p.Steps[1].Key == "content" {
+			long += node.ContentBytes
+		}
+		if err == nil && long > smallEvaluation {
 			release, err := reserve(ctx, 2*lim.MaxPassed)
 			if err != nil {
 				return nil, err

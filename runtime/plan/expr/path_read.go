@@ -10,7 +10,7 @@ import (
 )
 
 // Members of a node, in the order in which they are offered.
-var Members = []string{"output", "text", "status", "error", "errors", "degraded"}
+var Members = []string{"output", "text", "content", "status", "error", "errors", "degraded"}
 
 // appendPath appends the JSON that the path leads to, reading only what it needs of the scope. evaluated: it becomes a part of an expression
 // or of a text, which may not read as much as what is passed on. What is appended to nil may share the bytes of the value.
@@ -111,6 +111,12 @@ func appendNode(dst []byte, node *NodeValue, p Path, evaluated bool) ([]byte, er
 			return document.AppendQuoted(dst, string(node.Status)), nil
 		}
 		return strconv.AppendBool(dst, node.Degraded), nil
+	case "content":
+		content, err := node.Contents(evaluated)
+		if err != nil {
+			return nil, err
+		}
+		return appendInside(dst, content, p, 2, node)
 	case "error":
 		return appendInside(dst, errorValue(node.Error), p, 2, node)
 	case "errors":
@@ -149,6 +155,11 @@ func appendWholeNode(dst []byte, node *NodeValue) ([]byte, error) {
 	dst = append(dst, rawOf(output)...)
 	dst = append(dst, `,"text":`...)
 	dst = document.AppendQuoted(dst, text)
+	content, err := node.Contents(true)
+	if err != nil {
+		return nil, err
+	}
+	dst = append(append(dst, `,"content":`...), rawOf(content)...)
 	dst = append(dst, `,"status":`...)
 	dst = document.AppendQuoted(dst, string(node.Status))
 	dst = append(dst, `,"error":`...)

@@ -65,7 +65,7 @@ func TestRender(t *testing.T) {
 		{"status in an expression", `"${nodes.c.status == 'failed' && nodes.c.error.code == 'tool_error'}"`, `true`},
 		{"error member", `"${nodes.c.error.message}"`, `"it broke"`},
 		{"no error is null", `"${nodes.a.error}"`, `null`},
-		{"whole node", `"${nodes.b}"`, `{"output":null,"text":"","status":"skipped","error":null,"errors":[],"degraded":false}`},
+		{"whole node", `"${nodes.b}"`, `{"output":null,"text":"","content":null,"status":"skipped","error":null,"errors":[],"degraded":false}`},
 		{"execution and session", `"${execution.name} ${session.data.user}"`, `"refund ada"`},
 		{"output is never evaluated again", `{"a":"${nodes.a.output.text}","b":"<${nodes.a.output.text}>","c":"${nodes.a.output.text + '!'}"}`,
 			`{"a":"${inputs.order_id}","b":"<${inputs.order_id}>","c":"${inputs.order_id}!"}`},

@@ -3,6 +3,7 @@ package expr
 import (
 	"encoding/json"
 
+	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -36,11 +37,17 @@ type NodeValue struct {
 	Degraded bool
 	// Errors returns the list of what failed of the node; nil: nothing did.
 	Errors func() (*Value, error)
+	// Content returns the content blocks of the tool's answer, for an evaluation or to be passed on as they are; nil: they are Output if Blocks is
+	// set, else one text block.
+	Content func(evaluated bool) (*Value, error)
+	Blocks  bool
 
 	// Long values are loaded when they are read, by an evaluation or to be passed on as they are; nil: Text and Output are complete.
 	LongText   func(evaluated bool) (string, error)
 	LongOutput func(evaluated bool) (*Value, error)
 	LongBytes  int // about how many bytes of memory they take when they are loaded
+	// ContentBytes is LongBytes of the blocks alone.
+	ContentBytes int
 }
 
 // output is what ${nodes.<id>.output} reads.
@@ -58,6 +65,27 @@ func (v *NodeValue) errors() (*Value, error) {
 	}
 	return v.Errors()
 }
+
+// Contents is what ${nodes.<id>.content} reads; nil: null.
+func (v *NodeValue) Contents(evaluated bool) (*Value, error) {
+	switch {
+	case v.Content != nil:
+		return v.Content(evaluated)
+	case v.Blocks:
+		return v.output(evaluated)
+	case v.Output == nil && v.LongOutput == nil && v.LongText == nil && v.Text == "":
+		return nil, nil
+	}
+	text, err := v.text(evaluated)
+	if err != nil {
+		return nil, err
+	}
+	raw := make([]byte, 0, len(text)+len(textBlock)+len(`""}`))
+	return NewValue(append(document.AppendQuoted(append(raw, textBlock...), text), `}]`...)), nil
+}
+
+// textBlock is how the content begins that is one text.
+const textBlock = `[{"type":"text","text":`
 
 // text is what ${nodes.<id>.text} reads.
 func (v *NodeValue) text(evaluated bool) (string, error) {
