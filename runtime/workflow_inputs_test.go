@@ -22,6 +22,8 @@ func TestInputsOfNamedWorkflows(t *testing.T) {
 		for _, tt := range []struct{ inputs, findings string }{
 			{`{"who":"Ada"}`, ""},
 			{`{"who":"Ada","times":2,"note":"n"}`, ""},
+			{`{"who":"Ada","times":null,"note":null}`, ""},
+			{`{"who":null}`, "wrong_argument /nodes/1/inputs/who"},
 			{`{"who":7}`, "wrong_argument /nodes/1/inputs/who"},
 			{`{"who":"Ada","times":4}`, "wrong_argument /nodes/1/inputs/times"},
 			{`{}`, "missing_argument /nodes/1/inputs/who"},
@@ -68,6 +70,52 @@ func TestInputsOfNamedWorkflows(t *testing.T) {
 				t.Errorf("%d: it was executed all the same", i)
 			}
 		}
+	})
+}
+
+// An input that its workflow does not require and that may not be null is absent if it is null: the workflow's own value stands for it, for
+// a node, an execution and a schedule alike. Null stays where the schema takes it, and where there is no schema.
+func TestInputsOfWorkflowsThatAreAbsent(t *testing.T) {
+	const schema = `{"properties":{"who":{"type":"string"},"times":{"type":"integer"},"note":{"type":"string"},"maybe":{"type":["string","null"]},"old":{"type":"string","nullable":true},
+		"in":{"type":"object","properties":{"a":{"type":"string"}}}},"required":["who"]}`
+	for inputs, want := range map[string]string{
+		`{"who":"Ada"}`:                           `{"in":null,"maybe":"m","note":null,"old":"o","times":3,"who":"Ada"}`,
+		`{"who":"Ada","times":null,"note":null}`:  `{"in":null,"maybe":"m","note":null,"old":"o","times":3,"who":"Ada"}`,
+		`{"who":"Ada","times":null,"maybe":null}`: `{"in":null,"maybe":null,"note":null,"old":"o","times":3,"who":"Ada"}`,
+		`{"who":"Ada","old":null,"times":4}`:      `{"in":null,"maybe":"m","note":null,"old":null,"times":4,"who":"Ada"}`,
+		`{"who":"Ada","in":{"a":null,"b":null}}`:  `{"in":{"b":null},"maybe":"m","note":null,"old":"o","times":3,"who":"Ada"}`,
+		`{"who":null}`:                            "", `{"who":"Ada","times":"4"}`: "", `{"times":null}`: "",
+	} {
+		inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+			p := run(w, s)
+			defer p.stop()
+			p.createWorkflow(t, "greet", `{"plan":"v1","inputs":{"who":null,"times":3,"note":null,"maybe":"m","old":"o","in":null},"nodes":[{"id":"a","set":"${inputs}"}],"output":"${nodes.a.output}"}`, schema)
+			direct, err := p.Workflows.Execute(t.Context(), "greet", 0, engine.Submit{Inputs: schemas.Object(inputs)})
+			if err == nil {
+				direct = p.rest(t, direct.ExecutionID)
+			}
+			if (err != nil) != (want == "") || string(direct.Output) != want {
+				t.Errorf("%s executed: %s, %v, want %s", inputs, direct.Output, err, want)
+			}
+			if want == "" {
+				return
+			}
+			later := strings.ReplaceAll(inputs, "null", `"${nodes.x.output.?none}"`) // not known before it runs
+			e := p.execute(t, `{"plan":"v1","nodes":[{"id":"x","capability":"r.read","inputs":{"give":{"a":1}}},{"id":"g","workflow":"greet","inputs":`+later+`,"depends_on":["x"],"on_error":"continue"}],"output":"${nodes.g.output}"}`)
+			if string(e.Output) != want {
+				t.Errorf("%s of a node: %s, %v, want %s", later, e.Output, e.Nodes, want)
+			}
+		})
+	}
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s)
+		defer p.stop()
+		p.createWorkflow(t, "open", `{"plan":"v1","inputs":{"times":3},"nodes":[{"id":"a","set":"${inputs}"}],"output":"${nodes.a.output}"}`, "")
+		e, err := p.Workflows.Execute(t.Context(), "open", 0, engine.Submit{Inputs: schemas.Object(`{"times":null}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, p.rest(t, e.ExecutionID), schemas.StatusSucceeded, `{"times":null}`, "")
 	})
 }
 

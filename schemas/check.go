@@ -45,14 +45,17 @@ type Checker struct {
 	patterns    map[string]*Pattern // nil: it is not checked
 	patternSize int                 // of all compiled ones
 	leftOut     []string            // patterns of the schema that are too large
+	unread      []string            // keywords of the schema that were left out; never changes once it is made
 }
 
 // schemaURL names the schema inside the checker; nothing is ever read from it.
 const schemaURL = "schema:tool"
 
 // NewChecker prepares a schema. An empty one accepts everything. The error says why the schema cannot be used: it is not a
-// JSON Schema, refers to another document, or is too large.
-func NewChecker(schema json.RawMessage) (*Checker, error) {
+// JSON Schema, refers to another document, or is too large. With `nullable: true` of OpenAPI 3.0 a schema takes null.
+func NewChecker(schema json.RawMessage) (*Checker, error) { return newChecker(schema, false) }
+
+func newChecker(schema json.RawMessage, foreign bool) (*Checker, error) {
 	if len(bytes.TrimSpace(schema)) == 0 {
 		schema = []byte("{}")
 	}
@@ -66,13 +69,18 @@ func NewChecker(schema json.RawMessage) (*Checker, error) {
 	if n := countContainers(doc); n > maxSchemaValues {
 		return nil, fmt.Errorf("the schema has %d parts (limit %d)", n, maxSchemaValues)
 	}
-	checker := &Checker{doc: doc, patterns: map[string]*Pattern{}}
-	first, locations, err := checker.compile()
-	if err != nil {
-		return nil, err
+	readNullable(doc)
+	for checker, reading := (&Checker{doc: doc}), 1; ; reading++ {
+		checker.patterns, checker.patternSize, checker.leftOut = map[string]*Pattern{}, 0, nil
+		first, locations, err := checker.compile()
+		if err == nil {
+			checker.locations, checker.ready, checker.idle = locations, true, []*compiled{first}
+			return checker, nil
+		}
+		if !foreign || reading == maxReadings || !checker.leaveOut(err) {
+			return nil, err
+		}
 	}
-	checker.locations, checker.ready, checker.idle = locations, true, []*compiled{first}
-	return checker, nil
 }
 
 // Unchecked are the patterns of the schema that are not checked, because each or all together are too large; see [MaxPattern].

@@ -34,7 +34,7 @@ func (c *Checker) compile() (*compiled, map[string]*jsonschema.Schema, error) {
 	}
 	root, err := compiler.Compile(schemaURL)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the schema cannot be used: %s", schemaProblems(c.doc, err))
+		return nil, nil, &unusable{c.doc, err}
 	}
 	one.root = root
 	locations := map[string]*jsonschema.Schema{}

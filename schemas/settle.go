@@ -4,22 +4,29 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// CheckSettled is CheckToEnd for arguments some of which may be absent: a document that the schema refuses is checked again as Settle
+// CheckSettled is Check for arguments some of which may be absent: a document that the schema refuses is checked again as Settle
 // leaves it. It returns the document that was found valid, or the problems that remain.
-func (c *Checker) CheckSettled(doc json.RawMessage) (json.RawMessage, []Problem) {
-	problems := c.CheckToEnd(doc)
-	if len(problems) == 0 {
-		return doc, nil
+func (c *Checker) CheckSettled(ctx context.Context, doc json.RawMessage) (json.RawMessage, []Problem) {
+	return c.checkSettled(doc, translator{checker: c, ctx: ctx})
+}
+
+// CheckSettledToEnd is CheckSettled without an interrupt; see [Checker.CheckToEnd].
+func (c *Checker) CheckSettledToEnd(doc json.RawMessage) (json.RawMessage, []Problem) {
+	return c.checkSettled(doc, translator{checker: c, ctx: uninterrupted})
+}
+
+func (c *Checker) checkSettled(doc json.RawMessage, t translator) (json.RawMessage, []Problem) {
+	problems := c.check(doc, t)
+	if len(problems) == 0 || problems[0].Keyword == KeywordInterrupted {
+		return doc, problems
 	}
-	if settled, changed := c.Settle(doc, nil); changed {
-		return settled, c.CheckToEnd(settled)
+	if settled, changed := c.settle(doc, settler{ctx: t.ctx}); changed {
+		return settled, c.check(settled, t)
 	}
 	return doc, problems
 }
@@ -29,6 +36,10 @@ func (c *Checker) CheckSettled(doc json.RawMessage) (json.RawMessage, []Problem)
 // default is filled in. An object with alternatives (anyOf, oneOf) is settled where only one of them takes an object. The values at the
 // JSON pointers of open are not known yet and stay. changed reports whether there was anything to do.
 func (c *Checker) Settle(doc json.RawMessage, open []string) (settled json.RawMessage, changed bool) {
+	return c.settle(doc, settler{ctx: uninterrupted, open: open})
+}
+
+func (c *Checker) settle(doc json.RawMessage, s settler) (settled json.RawMessage, changed bool) {
 	if len(bytes.TrimSpace(doc)) == 0 {
 		doc = []byte("{}")
 	}
@@ -41,7 +52,7 @@ func (c *Checker) Settle(doc json.RawMessage, open []string) (settled json.RawMe
 		return doc, false
 	}
 	defer c.giveBack(one)
-	s := settler{ctx: uninterrupted, checker: c, compiled: one, open: open}
+	s.compiled = one
 	if err := one.within(s.ctx, func() error { s.value(value, one.root, ""); return nil }); err != nil || !s.changed {
 		return doc, false
 	}
@@ -55,7 +66,6 @@ func (c *Checker) Settle(doc json.RawMessage, open []string) (settled json.RawMe
 // settler changes a decoded document.
 type settler struct {
 	ctx      context.Context //nolint:containedctx // of one walk
-	checker  *Checker
 	compiled *compiled
 	open     []string
 	changed  bool
@@ -129,13 +139,8 @@ func (s *settler) defaultOf(of *jsonschema.Schema, declared []*jsonschema.Schema
 	return nil, false
 }
 
-// takes reports whether the schema takes the value. With `nullable: true` of OpenAPI 3.0 a schema takes null.
-func (s *settler) takes(of *jsonschema.Schema, v any) bool {
-	if v == nil && slices.ContainsFunc(s.facets(of, nil, 0), s.checker.nullable) {
-		return true
-	}
-	return of.Validate(v) == nil
-}
+// takes reports whether the schema takes the value.
+func (s *settler) takes(of *jsonschema.Schema, v any) bool { return of.Validate(v) == nil }
 
 // maxFacets bounds the schemas that describe one value together.
 const maxFacets = 64
@@ -189,23 +194,4 @@ func itemSchema(list *jsonschema.Schema, i int) *jsonschema.Schema {
 		return nil
 	}
 	return list.Items2020
-}
-
-// nullable reports whether the schema has `nullable: true`, which the validator does not know.
-func (c *Checker) nullable(of *jsonschema.Schema) bool {
-	_, fragment, _ := strings.Cut(of.Location, "#")
-	pointer, err := url.PathUnescape(fragment)
-	if err != nil {
-		return false
-	}
-	v := c.doc
-	for part := range PointerParts(pointer) {
-		object, ok := v.(map[string]any)
-		if !ok {
-			return false
-		}
-		v = object[part]
-	}
-	object, ok := v.(map[string]any)
-	return ok && object["nullable"] == true
 }

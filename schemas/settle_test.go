@@ -77,11 +77,11 @@ func TestCheckSettledTakesWhatIsValidAsItIs(t *testing.T) {
 		`{"m": "y", "a": "b"}`: `{"m": "y", "a": "b"}`,
 		`{"a":null}`:           `{"m":"x"}`,
 	} {
-		if got, problems := c.CheckSettled(json.RawMessage(doc)); len(problems) > 0 || string(got) != want {
+		if got, problems := c.CheckSettledToEnd(json.RawMessage(doc)); len(problems) > 0 || string(got) != want {
 			t.Errorf("%s: got %s, %v", doc, got, problems)
 		}
 	}
-	if _, problems := c.CheckSettled(json.RawMessage(`{"a":null,"m":5}`)); len(problems) != 1 || problems[0].Field != "/m" {
+	if _, problems := c.CheckSettledToEnd(json.RawMessage(`{"a":null,"m":5}`)); len(problems) != 1 || problems[0].Field != "/m" {
 		t.Errorf("got %v, want the problem that remains", problems)
 	}
 }

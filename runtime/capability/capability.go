@@ -175,13 +175,14 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 }
 
 // checkInputs checks the inputs of a direct call against the tool's schema, within the timeout of the call: a check that is large
-// waits for others.
+// waits for others. What counts as absent is left out, and defaults of required arguments are filled in, as for the calls of a plan.
 func checkInputs(ctx context.Context, checker *schemas.Checker, prepared *call.Call) error {
 	within, cancel := context.WithTimeout(ctx, prepared.Timeout)
 	defer cancel()
-	problems := checker.Check(within, records.OrElse(prepared.Inputs, "{}"))
+	settled, problems := checker.CheckSettled(within, records.OrElse(prepared.Inputs, "{}"))
 	switch {
 	case len(problems) == 0:
+		prepared.Inputs = settled
 		return nil
 	case problems[0].Keyword == schemas.KeywordInterrupted && ctx.Err() == nil:
 		return schemas.Errorf(schemas.CodeTimeout, "the inputs of %s were not checked within %s, the timeout of its %s",
@@ -218,7 +219,7 @@ func (c *checkers) get(hash string, schema json.RawMessage) (*schemas.Checker, e
 	if known := c.byHash[hash]; known != nil {
 		return known, nil
 	}
-	checker, err := schemas.NewChecker(schema)
+	checker, err := schemas.NewToolChecker(schema)
 	if err != nil {
 		checker, err = schemas.NewChecker(nil)
 	}

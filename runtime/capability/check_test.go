@@ -23,6 +23,7 @@ type oneTool struct {
 	capability.Realms
 	tool   plan.Tool
 	called int
+	inputs string // of the last call
 }
 
 func (r *oneTool) Catalog(context.Context, []string) plan.Catalog { return catalog{tool: r.tool} }
@@ -31,8 +32,9 @@ func (r *oneTool) Definition(context.Context, string, string) (plan.Tool, bool) 
 	return r.tool, true
 }
 
-func (r *oneTool) Invoke(context.Context, *call.Call) (*call.Result, error) {
+func (r *oneTool) Invoke(_ context.Context, c *call.Call) (*call.Result, error) {
 	r.called++
+	r.inputs = string(c.Inputs)
 	return &call.Result{Output: json.RawMessage("1")}, nil
 }
 
@@ -42,6 +44,35 @@ type catalog struct {
 }
 
 func (c catalog) Tool(string, string) (plan.Tool, bool) { return c.tool, true }
+
+func newCapabilities(t *testing.T, realms capability.Realms) *capability.Capabilities {
+	t.Helper()
+	r, log := recordstest.Replica(recordstest.Memory(t)), hclog.NewNullLogger()
+	return capability.New(capability.Config{
+		Store: r, Log: log, Sessions: session.New(session.Config{Store: r, Log: log}), Realms: realms, Random: rand.Float64,
+		NewID: func() string { return "id" },
+	})
+}
+
+// A direct call leaves out and fills in what a call of a plan does: inputs that the tool takes are sent as they are.
+func TestAbsentInputsOfDirectCalls(t *testing.T) {
+	const schema = `{"type":"object","properties":{"id":{"type":"string"},"mode":{"type":"string","default":"safe"},"note":{"type":"string"},"maybe":{"type":"string","nullable":true}},"required":["id","mode"]}`
+	for inputs, want := range map[string]string{
+		`{"id": "a", "mode": "b"}`: `{"id": "a", "mode": "b"}`,
+		`{"id":"a"}`:               `{"id":"a","mode":"safe"}`,
+		`{"id":"a","mode":"b","note":null,"maybe":null}`: `{"id":"a","maybe":null,"mode":"b"}`,
+		`{"id":"a","mode":"b","other":null}`:             `{"id":"a","mode":"b","other":null}`,
+		`{"id":null}`:                                    "",
+		`{"id":"a","mode":null}`:                         "",
+		`{"note":null}`:                                  "",
+	} {
+		realms := &oneTool{tool: plan.Tool{Hash: "now", Effect: schemas.EffectRead, InputSchema: json.RawMessage(schema)}}
+		_, err := newCapabilities(t, realms).Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "t", Inputs: json.RawMessage(inputs)})
+		if e := schemas.AsError(err); realms.inputs != want || (want == "") != (e != nil && e.Code == schemas.CodeInvalidArgument) {
+			t.Errorf("%s: sent %q, %v, want %q", inputs, realms.inputs, err, want)
+		}
+	}
+}
 
 // The check of a direct call's inputs ends with the call's timeout, and with its caller. That is no verdict on the inputs: the error is
 // that of the end, and the call did not run.
@@ -69,12 +100,7 @@ func TestChecksOfDirectCallsEnd(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			realms := &oneTool{tool: plan.Tool{Hash: "now", Effect: schemas.EffectRead, InputSchema: schema}}
-			r, log := recordstest.Replica(recordstest.Memory(t)), hclog.NewNullLogger()
-			c := capability.New(capability.Config{
-				Store: r, Log: log, Sessions: session.New(session.Config{Store: r, Log: log}), Realms: realms, Random: rand.Float64,
-				NewID: func() string { return "id" },
-			})
-			_, err := c.Invoke(tt.ctx, capability.Invocation{Realm: "r", Capability: "t", Inputs: tt.inputs, Timeout: tt.timeout})
+			_, err := newCapabilities(t, realms).Invoke(tt.ctx, capability.Invocation{Realm: "r", Capability: "t", Inputs: tt.inputs, Timeout: tt.timeout})
 			switch e := schemas.AsError(err); {
 			case tt.code == "":
 				if err != nil || realms.called != 1 {

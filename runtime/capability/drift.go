@@ -26,7 +26,7 @@ func (c *Capabilities) checkDrift(next call.Invoker) call.Invoker {
 		if err != nil {
 			return nil, err
 		}
-		inputs, problems := checker.CheckSettled(records.OrElse(planned.Inputs, "{}"))
+		inputs, problems := checker.CheckSettledToEnd(records.OrElse(planned.Inputs, "{}"))
 		problems = plan.AfterSecrets(problems, inputs, planned.Secrets)
 		switch compatible := len(problems) == 0 && live.Effect.Rank() <= planned.Effect.Rank(); {
 		case live.Hash == planned.Hash && len(problems) > 0: // accepted by a person, and not checked yet

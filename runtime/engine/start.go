@@ -141,7 +141,8 @@ func (t *turn) startChild(unit int) {
 		t.failUnit(unit, "inputs", err)
 		return
 	}
-	if problem := t.x.State.Node(unit).CheckWorkflow(inputs); problem != nil {
+	inputs, problem := t.x.State.Node(unit).CheckWorkflow(inputs)
+	if problem != nil {
 		t.failUnit(unit, "", problem)
 		return
 	}

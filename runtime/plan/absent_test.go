@@ -61,3 +61,32 @@ func TestArgumentsThatMayBeAbsent(t *testing.T) {
 		})
 	}
 }
+
+// What one keyword of a tool's schema says in the words of another dialect is read or left out with a warning, and the rest is checked.
+func TestPlansForSchemasOfOtherDialects(t *testing.T) {
+	tools := world{"s": {"set": {Effect: schemas.EffectRead, Hash: "h", InputSchema: json.RawMessage(`{"type":"object","properties":{"ttl":{"type":"integer","minimum":0,"exclusiveMinimum":true},
+		"n":{"type":"integer","required":true},"note":{"type":"string","nullable":true}},"required":["ttl","note"]}`),
+		OutputSchema: json.RawMessage(`{"type":"object","properties":{"note":{"type":"null"}}}`)}}}
+	const left = codeUnusableSchema + " /nodes/0/capability, "
+	for inputs, want := range map[string]string{
+		`{ttl: 1, note: null}`:             left,
+		`{ttl: 1, note: "${null}"}`:        left,
+		`{ttl: 0, note: x}`:                left + codeWrongArgument + " /nodes/0/inputs/ttl, ",
+		`{n: x, note: 5}`:                  left + codeWrongArgument + " /nodes/0/inputs/n, " + codeWrongArgument + " /nodes/0/inputs/note, " + codeMissingArgument + " /nodes/0/inputs/ttl, ",
+		`{ttl: 1, note: "${[null][0]}"}`:   left,
+		`{ttl: 1, note: "${size('abc')}"}`: left + codeWrongArgument + " /nodes/0/inputs/note, ",
+	} {
+		p, found := Parse(t.Context(), []byte("plan: v1\nnodes:\n  - {id: a, capability: s.set, inputs: "+inputs+"}"), Limits{})
+		if p == nil {
+			t.Fatal(found)
+		}
+		_, found = Compile(t.Context(), p, tools, Limits{})
+		got := ""
+		for _, f := range found {
+			got += f.Code + " " + f.Path + ", "
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", inputs, got, want)
+		}
+	}
+}

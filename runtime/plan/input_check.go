@@ -22,7 +22,7 @@ func newInputCheck(name string, schema json.RawMessage) inputCheck {
 		if len(schema) == 0 {
 			return nil
 		}
-		c, err := schemas.NewChecker(schema)
+		c, err := schemas.NewToolChecker(schema)
 		if err != nil {
 			return nil
 		}
@@ -54,7 +54,7 @@ func (t *Target) Arguments(inputs json.RawMessage) (json.RawMessage, *schemas.Er
 	if checker == nil {
 		return inputs, t.CheckGivenSecrets(inputs)
 	}
-	settled, problems := checker.CheckSettled(inputs)
+	settled, problems := checker.CheckSettledToEnd(inputs)
 	problems = AfterSecrets(problems, settled, t.SecretNames())
 	if len(problems) == 0 {
 		return settled, t.CheckGivenSecrets(settled)

@@ -62,10 +62,15 @@ func (s shape) types() []string {
 	if t == nil {
 		return nil
 	}
-	if t.Kind == '"' {
-		return []string{t.Text()}
-	}
 	var all []string
+	if t.Kind == '"' {
+		all = append(all, t.Text())
+	}
+	for _, keyword := range []string{"nullable", "x-nullable"} { // of OpenAPI 3.0 and Swagger 2.0, as schemas.Checker reads them
+		if nullable := s.at.Get(keyword); nullable != nil && nullable.Kind == 't' {
+			all = append(all, "null")
+		}
+	}
 	for i := range t.Items {
 		if t.Items[i].Kind == '"' {
 			all = append(all, t.Items[i].Text())

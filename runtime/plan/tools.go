@@ -106,12 +106,11 @@ func realmOf(capability string) string {
 
 func (c *compiler) pin(capability, at string, t Tool) {
 	live := &liveTool{Tool: t, input: newShape(t.InputSchema), output: newShape(t.OutputSchema)}
-	checker, err := schemas.NewChecker(t.InputSchema)
+	checker, err := schemas.NewToolChecker(t.InputSchema)
 	if err != nil {
 		c.out.warnf(codeUnusableSchema, at, "the arguments of %s are not checked before the call: %v", capability, err)
-	} else if unchecked := checker.Unchecked(); len(unchecked) > 0 {
-		c.out.warnf(codeUncheckedPattern, at, "%d patterns of the schema of %s are too large to be checked before the call (limit %d instructions each), such as %s",
-			len(unchecked), capability, schemas.MaxPattern, expr.Shorten(unchecked[0]))
+	} else {
+		c.uncheckedParts(capability, at, checker)
 	}
 	live.checker = checker
 	c.tools[capability] = live
@@ -120,6 +119,18 @@ func (c *compiler) pin(capability, at string, t Tool) {
 	c.pins[capability] = Pin{
 		Effect: t.Effect, Hash: t.Hash, InputSchema: t.InputSchema,
 		Timeout: t.Policy.Timeout, TimeoutFrom: t.Policy.TimeoutFrom, Retry: t.Policy.Retry, IdempotencyArg: t.Policy.IdempotencyArg, MaxRefusals: t.Policy.MaxRefusals,
+	}
+}
+
+// uncheckedParts says what of a tool's schema is not checked before the call.
+func (c *compiler) uncheckedParts(capability, at string, checker *schemas.Checker) {
+	if left := checker.LeftOut(); len(left) > 0 {
+		c.out.warnf(codeUnusableSchema, at, "%d keywords of the schema of %s cannot be read and are not checked before the call, such as %s",
+			len(left), capability, expr.Shorten(left[0]))
+	}
+	if unchecked := checker.Unchecked(); len(unchecked) > 0 {
+		c.out.warnf(codeUncheckedPattern, at, "%d patterns of the schema of %s are too large to be checked before the call (limit %d instructions each), such as %s",
+			len(unchecked), capability, schemas.MaxPattern, expr.Shorten(unchecked[0]))
 	}
 }
 

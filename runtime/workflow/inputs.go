@@ -12,20 +12,27 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// check checks the inputs of an execution against those of the definition and the input schema.
-func (v *version) check(ctx context.Context, inputs schemas.Object) error {
-	own, merged, checker, err := v.merge(inputs, "inputs")
+// check checks the inputs of an execution against those of the definition and the input schema, and returns them without what counts as
+// absent.
+func (v *version) check(ctx context.Context, inputs schemas.Object) (schemas.Object, error) {
+	own, _, checker, err := v.merge(inputs, "inputs")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	problems := append(v.undeclared(own, inputs), checker.Check(ctx, merged)...)
+	settled, problems, err := plan.CheckGiven(checker, own, inputs, nil, func(whole json.RawMessage) []schemas.Problem {
+		return checker.Check(ctx, whole)
+	})
+	if err != nil {
+		return nil, err
+	}
+	problems = append(v.undeclared(own, inputs), problems...)
 	if len(problems) == 0 {
-		return nil
+		return settled, nil
 	}
 	for i := range problems {
 		problems[i].Field = "/inputs" + problems[i].Field
 	}
-	return schemas.InvalidArguments(problems)
+	return nil, schemas.InvalidArguments(problems)
 }
 
 // merge returns the inputs of the definition, the same with given ones in their place, and the checker of the input schema. field is the

@@ -42,7 +42,7 @@ func (w *Workflows) putSchedule(
 		}
 		s.Principal, s.Workflow, r.Scheduled = caller.From(ctx).Principal, r.Name, true
 	}
-	if err := version.check(ctx, s.Inputs); err != nil {
+	if _, err := version.check(ctx, s.Inputs); err != nil {
 		e := schemas.AsError(err)
 		return false, nil, e.WithField("/schedule" + e.Field).
 			WithHint("the schedule executes each version with these inputs: change them, or set another schedule; {} ends it")
