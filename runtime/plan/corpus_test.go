@@ -126,7 +126,6 @@ nodes:
   mails:
     capability: mail.send
     foreach: inputs.list
-    when: "${item.n > 0}"
     inputs: {to: "${item.emial}", id: "${nodes.refund.output.id}"}
     concurrency: 500
     min_success: "1"

@@ -18,6 +18,10 @@ const (
 		"as in cursor: \"${previous == null ? null : previous.<cursor>}\""
 )
 
+// sayBreak is about an end before the last item.
+const sayBreak = "for_each runs all items of its list: filter the list, as in for_each: \"${nodes.a.output.items.filter(x, !x.done)}\"; a call that is made again " +
+	"until its answer is right is repeat: {until: \"${…}\"}"
+
 // loopFields is the part of the table that is about loops.
 var loopFields = []meaning{
 	{names: "until", of: "node", turn: untilOfNode},
@@ -40,6 +44,8 @@ var loopFields = []meaning{
 	{names: "pagination paginate paging paginated", of: "node", say: sayPages},
 	{names: "goto", of: "node", say: "no node runs twice. " + sayRounds},
 	{names: "poll polling repeat_until every max collect", of: "node", say: sayRounds},
+	{names: "break break_when break_if break_on stop_when stop_if stop_on exit_when exit_if exit_on end_when end_if early_exit early_stop " +
+		"stop_condition break_condition exit_condition", of: "node foreach", say: sayBreak},
 }
 
 // loopWords are fields of other languages that make a node a loop, and beside which other fields have another meaning.

@@ -182,6 +182,7 @@ func (c *compiler) rooted(s site, at expr.Spot) bool {
 	}
 	root, rest, _ := strings.Cut(words.FindString(at.Inner), ".")
 	_, foreign := foreignRoots[root]
+	_, context := contexts[root]
 	m := meant{c, s}
 	if expr.IsName(at.Inner) {
 		return m.isInput(root) || c.isNode(root)
@@ -192,7 +193,7 @@ func (c *compiler) rooted(s site, at expr.Spot) bool {
 		_, inner := foreignRoots[member]
 		foreign = isNode && after != "" || m.isInput(member) || inner && after != "" || member == "nodes" || member == "inputs" || m.local(root)
 	}
-	return root == "nodes" || root == "inputs" || m.local(root) || foreign ||
+	return root == "nodes" || root == "inputs" || m.local(root) || foreign || context && rest != "" ||
 		c.isNode(root) && (member == "output" || member == "outputs")
 }
 

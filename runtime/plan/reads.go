@@ -72,7 +72,7 @@ func (c *compiler) readsFrom(s site, r expr.Read) bool {
 	return true
 }
 
-// noItem reports item and index outside of for_each. A condition over the item becomes a filter of the list.
+// noItem reports item and index outside of for_each.
 func (c *compiler) noItem(s site, r expr.Read) {
 	root := cmp.Or(r.Path.As, r.Path.Root)
 	var list *expr.Template
@@ -87,24 +87,9 @@ func (c *compiler) noItem(s site, r expr.Read) {
 	case list == nil:
 		c.out.errorf(codeMisplacedRoot, s.at, "%s in ${%s} belongs to for_each, which is not here", root, expr.Shorten(s.Text))
 	case s.field == "/when":
-		f := c.out.errorf(codeMisplacedRoot, s.at,
-			"when is asked once, before the list, and knows no %s: filter the list instead, as in for_each: "+
-				"\"${list.filter(%[1]s, %[1]s.ok)}\"", root)
-		holes := slices.Collect(list.Placeholders())
-		if r.Path.Root == "index" || len(holes) != 1 || holes[0].At != "" || holes[0].Inside || s.Inside {
-			return
-		}
-		of := holes[0].Text
-		if !holes[0].Plain {
-			of = "(" + of + ")"
-		}
-		at := c.at(s.node)
-		f.Fix = []schemas.PatchOp{
-			c.fixText(at+itemsAt(&c.plan.Nodes[s.node]), holes[0].Source, func(string) string {
-				return "${" + of + ".filter(" + root + ", " + s.Text + ")}"
-			}),
-			opRemove(s.at),
-		}
+		c.out.errorf(codeMisplacedRoot, s.at,
+			"when is asked once, before the list, and knows no %s: filter the list instead, which leaves no place in the output for what is not "+
+				"in it, as in for_each: \"${list.filter(%[1]s, %[1]s.ok)}\"", root)
 	default:
 		c.out.errorf(codeMisplacedRoot, s.at, "%s is not known in %s", root, strings.TrimPrefix(s.field, "/"))
 	}

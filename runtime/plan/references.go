@@ -65,6 +65,9 @@ func (m meant) Reference(root string, steps []expr.Step) expr.Reference {
 	if to, found := m.ofRounds(as, root, steps); found {
 		return to
 	}
+	if to, found := m.ofContext(as, root, steps); found {
+		return to
+	}
 	switch {
 	case m.local(root):
 		return as
@@ -277,6 +280,10 @@ func (m meant) ofNodes(as expr.Reference, steps []expr.Step, why string) expr.Re
 		return as
 	}
 	output := expr.Step{Key: "output", Index: -1}
+	if to, said := m.otherMember(m.ids[id], steps[1:]); said != "" {
+		change(codeUnknownMember, said, to...)
+		return as
+	}
 	rest, stuck, say := m.inside(m.ids[id], steps[1:], why != "")
 	if block := steps[1:]; len(block) > 3 && block[0].Key == "output" && block[1].Key == "content" && block[2].Index >= 0 &&
 		block[3].Key == "text" && stuck+say == "" && m.shapeFor(m.ids[id], m.site.node, m.may).at == nil {
@@ -289,18 +296,12 @@ func (m meant) ofNodes(as expr.Reference, steps []expr.Step, why string) expr.Re
 			as.Code = codeUnknownMember
 		}
 	case say != "":
-		if len(rest) == 0 || rest[0].Key != "content" || say != sayBlocks {
-			rest = append([]expr.Step{output}, rest...)
-		}
-		change(codeUnknownMember, say, rest...)
+		change(codeUnknownMember, say, append([]expr.Step{output}, rest...)...)
 	}
 	return as
 }
 
-const (
-	inOutput  = "what a node gave is inside output"
-	sayBlocks = "the blocks of a result are nodes.<id>.content"
-)
+const inOutput = "what a node gave is inside output"
 
 // inside reads what follows the id of a node: the steps inside its output, with a sentence on what differs; or a sentence on what to write,
 // with %s for the id. Without either the steps stay. foreign says that the front of the reference is written as in another language, where a
@@ -326,11 +327,6 @@ func (m meant) inside(node int, steps []expr.Step, foreign bool) (rest []expr.St
 	if word == "outputs" && len(after) > 1 && after[0].Key == "parameters" && !has(after[0]) {
 		after = after[1:] // of Argo
 	}
-	blocks := steps
-	for len(blocks) > 2 && (blocks[0].Key == "output" || hasWrapper(blocks[0].Key)) {
-		blocks = blocks[1:]
-	}
-	block := blocks[0].Key == "content" && len(blocks) > 1 && blocks[1].Index >= 0 && !has(blocks[0])
 	_, wraps := wrappers[word]
 	switch {
 	case bare && steps[0].Index >= 0:
@@ -339,8 +335,6 @@ func (m meant) inside(node int, steps []expr.Step, foreign bool) (rest []expr.St
 		}
 	case bare && known && has(steps[0]):
 		return steps, "", inOutput
-	case block && (known || bare):
-		return blocks, "", sayBlocks
 	case wraps && known && len(after) == 0 && bare:
 		return nil, "", inOutput
 	case wraps && known && len(after) > 0 && has(after[0]):

@@ -46,6 +46,12 @@ func repaired(t *testing.T, plan []byte) (string, []schemas.Finding) {
 // TestForeignExpressionsAreRepaired: what one rewrite can mend is mended, and what it cannot has a sentence and stays.
 func TestForeignExpressionsAreRepaired(t *testing.T) {
 	for _, row := range [][2]string{
+		// The run itself, and other members of a node.
+		{"$$.Execution.Id", "${execution.id}"}, {"${$$.Execution.Input.user.name}", "${inputs.user.name}"}, {"{{ dag_run.run_id }}", "${execution.id}"},
+		{"${$states.context.Execution.StartTime}", "${execution.created_at}"}, {"run {{ $execution.id }}", "run ${execution.id}"},
+		{"${$$.Task.Token}", "${$$.Task.Token}"}, {"${$$.Map.Item.Value}", "${$$.Map.Item.Value}"}, {"${each.value}", "${each.value}"},
+		{"${nodes.many.failures[0].code}", "${nodes.many.errors[0].code}"}, {"${nodes.order.failures}", "${nodes.order.failures}"},
+
 		// Words of other languages.
 		{"${len(inputs.list)}", "${size(inputs.list)}"}, {"${JSON.stringify(inputs.list)}", "${json.encode(inputs.list)}"},
 		{"${inputs.s.toLowerCase()}", "${strings.lower(inputs.s)}"},

@@ -69,7 +69,10 @@ func (l *lexer) foreign(operand bool) token {
 		}
 		return t
 	case rest[0] == '$' || rest[0] == '@':
-		for l.at++; l.at < len(l.text) && isNamePart(l.text[l.at]); {
+		if l.at++; strings.HasPrefix(rest, "$$") { // the context of Step Functions
+			l.at++
+		}
+		for l.at < len(l.text) && isNamePart(l.text[l.at]) {
 			l.at++
 		}
 		return token{tokenIdent, l.text[start:l.at], start}
