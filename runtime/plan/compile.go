@@ -195,11 +195,17 @@ func (c *compiler) dependencies() {
 	for i := range c.plan.Nodes {
 		n := &c.plan.Nodes[i]
 		var kept []string
+		left := 0 // names that stand there when the fixes before are applied
 		for _, id := range n.DependsOn {
-			at := schemas.PointerToItem(c.at(i)+"/depends_on", len(kept))
+			at := schemas.PointerToItem(c.at(i)+"/depends_on", left)
+			left++
 			switch _, known := c.ids[id]; {
 			case id == n.ID:
-				c.out.errorf(codeSelfDependency, at, "node %q depends on itself", id).Fix = []schemas.PatchOp{opRemove(at)}
+				f := c.out.errorf(codeSelfDependency, at, "node %q depends on itself: write the id of the node that it follows, or take it out if it follows none", id)
+				if c.followsAll(i) {
+					f.Fix = []schemas.PatchOp{opRemove(at)}
+					left--
+				}
 			case !known:
 				if names == nil {
 					names = c.nodeNames()
@@ -223,6 +229,29 @@ func (c *compiler) dependencies() {
 			n.DependsOn = kept
 		}
 	}
+}
+
+// followsAll reports whether no other node can be meant where one depends on itself: it follows all that stand before it anyway, and no id is
+// like its own.
+func (c *compiler) followsAll(node int) bool {
+	n := &c.plan.Nodes[node]
+	follows := map[string]bool{n.ID: true}
+	for queue := slices.Clone(n.DependsOn); len(queue) > 0; queue = queue[1:] {
+		i, known := c.ids[queue[0]]
+		if known && !follows[queue[0]] {
+			follows[queue[0]] = true
+			queue = append(queue, c.plan.Nodes[i].DependsOn...)
+		}
+	}
+	if len(follows) == 1 && len(c.plan.Nodes) > 1 {
+		return false
+	}
+	for i := range c.plan.Nodes {
+		if id := c.plan.Nodes[i].ID; !follows[id] && (i < node || schemas.Misspelt(n.ID, id)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *compiler) nodeNames() []string {

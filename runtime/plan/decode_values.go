@@ -12,6 +12,8 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
+const nameOfEvent = "the name of an event, as in wait_for: {event: order_paid}"
+
 func (d *decoder) text(to *string, v *document.Tree, at string) {
 	switch v.Kind {
 	case '"':
@@ -21,9 +23,17 @@ func (d *decoder) text(to *string, v *document.Tree, at string) {
 		if lastPart(at) == "id" && v.Kind == '0' {
 			return // the compiler says what an id is
 		}
+		if lastPart(at) == "event" { // which event was meant, no rewrite says
+			d.wrong(v, at, nameOfEvent)
+			return
+		}
 		d.wrong(v, at, "a string").Fix = []schemas.PatchOp{opReplaceText(at, v.Raw)}
 	default:
-		d.wrong(v, at, "a string")
+		want := "a string"
+		if lastPart(at) == "event" {
+			want = nameOfEvent
+		}
+		d.wrong(v, at, want)
 	}
 }
 

@@ -2,9 +2,11 @@ package plan
 
 import (
 	"encoding/json"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/runplane/runplane/runtime/plan/document"
 	"github.com/runplane/runplane/schemas"
@@ -26,6 +28,22 @@ var planWord = regexp.MustCompile("(?i)(?:" + strings.Join(strings.Fields("nodes
 
 // mayHold reports whether a piece of a text may be a plan.
 func mayHold(piece string) bool { return planWord.MatchString(piece) }
+
+// partWord is a field of a plan or of a node that data seldom has.
+var partWord = sync.OnceValue(func() *regexp.Regexp {
+	var names []string
+	for _, table := range [][]field{fieldsOf(reflect.TypeFor[schemas.Plan]()), fieldsOf(reflect.TypeFor[schemas.Node]())} {
+		for i := range table {
+			if !slices.Contains(strings.Fields("plan name description id inputs output priority"), table[i].name) {
+				names = append(names, table[i].name)
+			}
+		}
+	}
+	return regexp.MustCompile("(?i)(?:^|[{,\\s-])[\"']?(?:" + strings.Join(names, "|") + ")[\"']?\\s*:(?:\\s|[\"'\\[{0-9])")
+})
+
+// mayBelong reports whether a piece of a text may be a part of the plan that stands beside it.
+func mayBelong(piece string) bool { return partWord().MatchString(piece) }
 
 // listOf is the field of a plan with its nodes; empty: it has none.
 func listOf(t *document.Tree) string {

@@ -93,7 +93,7 @@ func (d *decoder) document(ctx context.Context, source []byte) (*document.Docume
 	if err == nil && isPlan(&doc.Tree) && !hasSentence(&doc.Tree) || ctx.Err() != nil {
 		return doc, err
 	}
-	inner, took, problem := document.Unwrap(string(source), mayHold)
+	inner, took, problem := document.Unwrap(string(source), mayHold, mayBelong)
 	switch {
 	case problem != nil:
 		return nil, problem

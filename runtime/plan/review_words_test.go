@@ -21,6 +21,8 @@ func TestChoicesAreApprovals(t *testing.T) {
 		{`["all", "some"]`, "nodes.ask.output.decision == 'approved'", "output.choice"}, {`["approve", "some"]`, "nodes.ask.output.decision == 'approve'", "output.choice"},
 		{`["Approve", "some"]`, "nodes.ask.output.decision == 'Approve'", "output.choice"}, {`["all", "some"]`, "nodes.ask.output.decision == 'approve'", ""},
 		{`["all", "some"]`, "'all' != nodes.ask.output.decision", "output.choice"},
+		{`["approve", "some"]`, "nodes.ask.output.decision in ['approve']", "output.choice"}, {`["all", "some"]`, "nodes.ask.output.decision in ['approve', 'some']", "output.choice"},
+		{`["all", "some"]`, "nodes.ask.output.decision in ['approve']", ""},
 	} {
 		for _, name := range []string{"choices", "options"} {
 			when := ""

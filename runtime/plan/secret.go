@@ -109,6 +109,26 @@ func (c *compiler) readsSecret(s site, r expr.Read) {
 		}
 		return
 	}
+	c.deniedFallback(s, name)
+}
+
+// deniedFallback warns of a fallback of the operator's that is called with the inputs of the node, and may not read a secret in them.
+func (c *compiler) deniedFallback(s site, name string) {
+	from := &c.plan.Nodes[s.node]
+	if s.field != "/inputs" || len(from.Fallback) > 0 {
+		return
+	}
+	for _, f := range c.pins[from.Capability].Fallback {
+		realm, tool, called := strings.Cut(f.Capability, ".")
+		if !called {
+			continue
+		}
+		if t, known := c.cat.Tool(realm, tool); known && !slices.Contains(t.Policy.Secrets, name) {
+			c.out.warnf(codeSecretNotAllowed, s.at, "%s, the policy's fallback of %s, is denied: the operator has not allowed secret.%s for it. Give the node a "+
+				"fallback of its own; the operator allows it with policies.realms.%s.secrets in the configuration", f.Capability, from.Capability, name, realm)
+			return
+		}
+	}
 }
 
 // sentTo lists the capabilities that the template of a place is sent to; misplaced says what the place is where it is sent to none.

@@ -72,6 +72,26 @@ func TestSecretsAreAllowedInInputsAlone(t *testing.T) {
 	}
 }
 
+// TestPolicyFallbacksThatMayNotReadASecret: a fallback of the operator's that will be denied is told before it is needed.
+func TestPolicyFallbacksThatMayNotReadASecret(t *testing.T) {
+	tools := secretWorld()
+	get := tools["shop"]["get"]
+	get.Policy.Fallback = []schemas.PolicyFallback{{Capability: "mail.send"}, {Value: schemas.Value("1")}}
+	tools["shop"]["get"] = get
+	for node, warned := range map[string]bool{
+		`"inputs":{"auth":"${secret.pin}"}`:                             true,
+		`"inputs":{"open":"x"}`:                                         false,
+		`"inputs":{"auth":"${secret.pin}"},"fallback":[{"value":null}]`: false,
+	} {
+		p, found := Parse(t.Context(), []byte(`{"plan":"v1","nodes":[{"id":"a","capability":"shop.get",`+node+`}]}`), Limits{})
+		program, more := Compile(t.Context(), p, tools, Limits{})
+		found = append(found, more...)
+		if program == nil || (len(found) > 0) != warned || warned && !strings.Contains(found[0].Message, "mail.send, the policy's fallback of shop.get, is denied") {
+			t.Errorf("%s: %+v", node, found)
+		}
+	}
+}
+
 // What other languages write for a secret becomes ours where the name is known, and is a sentence elsewhere.
 func TestForeignSecrets(t *testing.T) {
 	for written, want := range map[string]string{

@@ -180,7 +180,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(s, false)
 	}
 	f.Fuzz(func(t *testing.T, text string, asFile bool) {
-		if inner, took, err := Unwrap(text, func(string) bool { return true }); err == nil && len(took) > 0 && !asFile {
+		if inner, took, err := Unwrap(text, func(string) bool { return true }, func(string) bool { return false }); err == nil && len(took) > 0 && !asFile {
 			text = inner
 		}
 		d, err := Read(context.Background(), []byte(text), Options{MaxBytes: 1 << 16, MaxDepth: 64, Comments: asFile, YAML: asFile, Loose: !asFile})

@@ -7,11 +7,12 @@ import (
 )
 
 // Unwrap finds the one document in a text that has something around it: a fence of Markdown, a tag, thoughts, a sentence, a declaration of a
-// program. has reports whether a piece may be the document that is looked for. What is around it is overwritten with spaces, so that lines
+// program. has reports whether a piece may be the document that is looked for, and part whether it may be a part of it, which is not taken
+// off with a fence around it. What is around it is overwritten with spaces, so that lines
 // and columns stay; took says what it was, and is empty if the text is returned as it is. The error says that there are several documents,
 // or that the text has a form which cannot be read.
-func Unwrap(text string, has func(piece string) bool) (inner string, took []string, err *Error) {
-	u := &unwrapper{text: text, has: has}
+func Unwrap(text string, has, part func(piece string) bool) (inner string, took []string, err *Error) {
+	u := &unwrapper{text: text, has: has, part: part}
 	if strings.Contains(text, "&quot;") && !strings.Contains(text, `"`) {
 		return text, nil, &Error{Kind: Syntax, Message: "the text is written for HTML, with &quot; in the place of quotes: send it as JSON"}
 	}
@@ -34,6 +35,7 @@ func Unwrap(text string, has func(piece string) bool) (inner string, took []stri
 type unwrapper struct {
 	text string
 	has  func(string) bool
+	part func(string) bool
 	took []string
 	done bool
 }
@@ -56,6 +58,12 @@ func (u *unwrapper) pieces(all []piece, what string) *Error {
 		kept = all
 	case len(kept) == 0:
 		return nil
+	}
+	for _, p := range all {
+		if p != kept[0] && u.part(u.text[p.from:p.to]) {
+			return &Error{Kind: Syntax, Message: fmt.Sprintf("beside the plan another block, %.60q, has fields of a plan: send the plan as one document, with all "+
+				"of its fields and nodes", strings.Join(strings.Fields(u.text[p.from:p.to]), " "))}
+		}
 	}
 	return u.keep(kept[0], what)
 }

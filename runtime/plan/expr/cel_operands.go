@@ -90,9 +90,11 @@ func (s *surveyor) visit(e ast.Expr) {
 	}
 }
 
-// inside visits the arguments of the functions that a path goes through.
+// inside visits the arguments of the functions, and the conditions of the macros, that a path goes through.
 func (s *surveyor) inside(e ast.Expr) {
 	switch e.Kind() {
+	case ast.ComprehensionKind:
+		s.comprehension(e.AsComprehension())
 	case ast.SelectKind:
 		s.inside(e.AsSelect().Operand())
 	case ast.CallKind:
@@ -102,8 +104,11 @@ func (s *surveyor) inside(e ast.Expr) {
 			for _, arg := range c.Args() {
 				s.visit(arg)
 			}
-		} else {
-			s.inside(c.Args()[0])
+			return
+		}
+		s.inside(c.Args()[0])
+		for _, arg := range c.Args()[1:] {
+			s.visit(arg)
 		}
 	}
 }
@@ -123,7 +128,7 @@ func (s *surveyor) stands(c ast.ComprehensionExpr) func() {
 	if p, _, _, ok := s.path(c.IterRange()); ok && c.IterVar2() == "" {
 		names[c.IterVar()] = extend(p, Step{Index: 0})
 	}
-	if r := c.IterRange(); r.Kind() == ast.ListKind && r.AsList().Size() == 0 { // cel.bind: the variable is its first value
+	if isBound(c) {
 		if p, _, _, ok := s.path(c.AccuInit()); ok {
 			names[c.AccuVar()] = p
 		}
@@ -137,6 +142,12 @@ func (s *surveyor) stands(c ast.ComprehensionExpr) func() {
 		s.stand[name] = p
 	}
 	return func() { s.stand = before }
+}
+
+// isBound reports whether a macro goes through nothing and gives a variable its first value, as cel.bind does.
+func isBound(c ast.ComprehensionExpr) bool {
+	r := c.IterRange()
+	return r.Kind() == ast.ListKind && r.AsList().Size() == 0
 }
 
 // path is what an expression reads, also through variables and functions that keep the elements; own reports whether the expression
@@ -161,6 +172,9 @@ func (s *surveyor) path(e ast.Expr) (p Path, guarded, own, ok bool) {
 		switch name := c.FunctionName(); {
 		case name == anyFunction:
 			return s.path(c.Args()[0])
+		case name == uniqueFunction:
+			p, guarded, _, ok = s.path(c.Args()[0])
+			return p, guarded, false, ok
 		case c.IsMemberFunction() && name == "flatten" && len(c.Args()) == 0: // the elements of the elements
 			if p, ok := s.ofMapped(c.Target()); ok {
 				return p, false, false, true
@@ -183,8 +197,13 @@ func (s *surveyor) path(e ast.Expr) (p Path, guarded, own, ok bool) {
 			p, guarded, own, ok = s.path(c.Args()[0])
 			return extend(p, step), guarded || name != operators.Index, own, ok
 		}
-	case ast.ComprehensionKind: // l.filter(x, …) has elements of l
+	case ast.ComprehensionKind: // l.filter(x, …) has elements of l, as has what macros do with the list that a variable holds
 		c := e.AsComprehension()
+		if isBound(c) {
+			defer s.stands(c)()
+			p, guarded, _, ok = s.path(c.Result())
+			return p, guarded, false, ok
+		}
 		if step := c.LoopStep(); c.IterVar2() == "" && step.Kind() == ast.CallKind && step.AsCall().FunctionName() == operators.Conditional {
 			if item, ok := appended(step.AsCall().Args()[1]); ok && item.Kind() == ast.IdentKind && item.AsIdent() == c.IterVar() {
 				p, guarded, _, ok = s.path(c.IterRange())

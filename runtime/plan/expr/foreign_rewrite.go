@@ -184,6 +184,8 @@ func (r *rewriter) link(t *tree) *tree {
 		return out
 	case "==", "!=":
 		return r.compared(t)
+	case "in":
+		return r.contained(t)
 	case "typeof":
 		r.lost("the type of a value is type(a): string, int, double, bool, list or map, as in type(a) == string")
 	case "=>":
@@ -208,25 +210,51 @@ func (r *rewriter) link(t *tree) *tree {
 func (r *rewriter) compared(t *tree) *tree {
 	out := r.inside(t)
 	for i, k := range out.kids {
-		root, steps, ok := out.kids[1-i].chain()
-		text, isText := k.constant()
-		if !ok || !isText || slices.Contains(r.bound, root) {
-			continue
-		}
-		if value, said := r.names.Value(Path{Root: root, Steps: steps}, text); said != "" {
-			if r.Code == "" {
-				r.Code = CodeWrongValue
-			}
-			if value == text {
-				r.lost(said)
-				continue
-			}
-			r.say(said)
-			quote := k.text[:1]
-			out.kids[i] = leaf("literal", quote+value+quote)
-		}
+		out.kids[i] = r.worded(out.kids[1-i], k)
 	}
 	return out
+}
+
+// contained does the same for the question whether a value is one of several texts.
+func (r *rewriter) contained(t *tree) *tree {
+	out := r.inside(t)
+	if list := out.kids[1]; list.op == "list" {
+		of := *list
+		of.kids = nil
+		for _, k := range list.kids {
+			of.kids = append(of.kids, r.worded(out.kids[0], k))
+		}
+		out.kids[1] = &of
+	}
+	return out
+}
+
+// worded is a text as it is written that is compared with a value.
+func (r *rewriter) worded(with, literal *tree) *tree {
+	root, steps, ok := with.chain()
+	text, isText := literal.constant()
+	if !ok || !isText || slices.Contains(r.bound, root) {
+		return literal
+	}
+	switch value, said := r.names.Value(Path{Root: root, Steps: steps}, text); {
+	case said == "":
+		return literal
+	case value == text:
+		r.wrongValue()
+		r.lost(said)
+		return literal
+	default:
+		r.wrongValue()
+		r.say(said)
+		quote := literal.text[:1]
+		return leaf("literal", quote+value+quote)
+	}
+}
+
+func (r *rewriter) wrongValue() {
+	if r.Code == "" {
+		r.Code = CodeWrongValue
+	}
 }
 
 // truth translates operands that are no conditions: how many there are, or a list.
