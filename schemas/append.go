@@ -89,11 +89,11 @@ func (o *Members) IntUnlessZero(name string, n int64) {
 func (o *Members) Time(name string, t time.Time) {
 	o.name(name)
 	o.dst = append(o.dst, '"')
-	after, err := t.AppendText(o.dst)
-	if err != nil && o.err == nil {
+	var err error
+	if o.dst, err = t.AppendText(o.dst); err != nil && o.err == nil {
 		o.err = err
 	}
-	o.dst = append(after, '"')
+	o.dst = append(o.dst, '"')
 }
 
 // Text writes a string.
@@ -133,7 +133,7 @@ func (o *Members) Progress(name string, p *Progress) {
 	in.Int("skipped", int64(p.Skipped))
 	in.Int("running", int64(p.Running))
 	in.Int("waiting", int64(p.Waiting))
-	o.dst = append(in.dst, '}')
+	o.dst, _ = in.End() // integers make no error
 }
 
 // Any writes a value as encoding/json does.
