@@ -210,11 +210,11 @@ func (c *compiler) dependencies() {
 				if names == nil {
 					names = c.nodeNames()
 				}
-				suggestion, near := nearest(id, names)
+				suggestion, _ := nearest(id, names)
 				f := c.out.errorf(codeUnknownNode, at, "node %q depends on %q, which does not exist%s", n.ID, id, suggestion)
-				if len(near) > 0 && schemas.Misspelt(id, near[0]) {
-					f.Fix = []schemas.PatchOp{opReplaceText(at, near[0])}
-					kept = append(kept, near[0])
+				if meant := onlyMisspelt(id, names); meant != "" {
+					f.Fix = []schemas.PatchOp{opReplaceText(at, meant)}
+					kept = append(kept, meant)
 				} else {
 					f.Message += "; add the node, or leave the name out if there is nothing to wait for"
 				}
@@ -256,8 +256,10 @@ func (c *compiler) followsAll(node int) bool {
 
 func (c *compiler) nodeNames() []string {
 	names := make([]string, 0, len(c.ids))
-	for id := range c.ids {
-		names = append(names, id)
+	for id, i := range c.ids {
+		if c.plan.Nodes[i].ID != unreadNode(i) {
+			names = append(names, id)
+		}
 	}
 	slices.Sort(names)
 	return names

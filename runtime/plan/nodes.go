@@ -63,13 +63,16 @@ func (d *decoder) nodeMap(v *document.Tree, at string) {
 	v.Kind, v.Names = '[', nil
 }
 
+// unreadNode is the id of node i, which is no object, so that the others can be checked. It stands in no message.
+func unreadNode(i int) string { return fmt.Sprintf("node_%d_is_none", i) }
+
 func (d *decoder) node(n *schemas.Node, v *document.Tree, at string) {
 	if v.Kind != '{' {
 		f := d.wrong(v, at, "an object")
 		if v.Kind == '[' {
 			f.Message += ": nodes is one list, without lists in it; " + sayParallel
 		}
-		n.Set, n.ID = nullValue, fmt.Sprintf("node_%d_is_none", lastIndex(at))
+		n.Set, n.ID = nullValue, unreadNode(lastIndex(at))
 		return
 	}
 	d.keyed(v, at)

@@ -125,9 +125,28 @@ func (c *compiler) unknownStep(s site, r expr.Read, i int, code string, severity
 		message += "; it has " + expr.NameList(names, 20)
 	}
 	f := c.out.add(severity, code, s.at, "%s", message)
-	if len(near) > 0 {
-		c.fixPath(f, s, r.Path, i, near[0])
+	if meant := meantStep(wrong, names, r.Path.UpTo(i).String()); meant != "" {
+		c.fixPath(f, s, r.Path, i, meant)
 	}
+}
+
+// meantStep is the one name that a step of a path evidently stands for: it is misspelt, short and a letter off, or has a word of what is
+// read before it or after it. A name that is merely near, as step1 is to step3, is another one.
+func meantStep(word string, names []string, of string) string {
+	if meant := onlyMisspelt(word, names); meant != "" {
+		return meant
+	}
+	found := ""
+	for _, name := range names {
+		if !aLetterOff(word, name) && !withAffix(word, name, of) {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = name
+	}
+	return found
 }
 
 // fixPath renames step i of a path, if the string has the path in its usual form.
