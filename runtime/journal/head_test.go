@@ -84,6 +84,10 @@ func TestAtRest(t *testing.T) {
 		{"waits for a quota", waiting(schemas.ReasonBudget), false},
 		{"waits for a workflow", waiting(schemas.ReasonWorkflow), false},
 		{"waits for a state", waiting(schemas.ReasonState), false},
+		{"is about to be suspended", waiting(schemas.ReasonUnknown), false},
+		{"is about to be suspended for several nodes", waiting(schemas.ReasonError, schemas.ReasonDrift), false},
+		{"waits for a review, with a node held", waiting(schemas.ReasonUnknown, schemas.ReasonReview), true},
+		{"waits for an event, with a node held", waiting(schemas.ReasonEvent, schemas.ReasonError), true},
 		{"waits for a review and a timer", waiting(schemas.ReasonReview, schemas.ReasonTimer), false},
 	} {
 		if got := AtRest(&tt.e); got != tt.want {

@@ -17,13 +17,16 @@ func AtRest(e *schemas.Execution) bool {
 	if !e.Waiting || len(e.WaitingFor) == 0 {
 		return false
 	}
+	held := 0
 	for _, w := range e.WaitingFor {
 		switch w.Reason {
 		case schemas.ReasonTimer, schemas.ReasonBudget, schemas.ReasonWorkflow, schemas.ReasonState:
 			return false // it continues without the client that waits for it
+		case schemas.ReasonUnknown, schemas.ReasonDrift, schemas.ReasonError:
+			held++
 		}
 	}
-	return true
+	return held < len(e.WaitingFor) // with nothing but held nodes it is suspended next
 }
 
 // hints say what to call next, by the reason for which an execution waits first, and by its status; an empty status stands for all.
