@@ -68,6 +68,37 @@ func TestRepeatSleepsBetweenRounds(t *testing.T) {
 	})
 }
 
+// However many executions are between two rounds, none of them is in memory and none is owned.
+func TestManyExecutionsBetweenRounds(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s)
+		defer p.stop()
+		const many = 100
+		ids := make([]string, many)
+		for i := range ids {
+			ids[i] = p.begin(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"give":"${index}"},"repeat":{"until":"${index == 1}","every":"1h","collect":"${output}"}}]}`)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n, calls := p.Executions.InMemory(), w.calls("", ""); n != 0 || calls != many {
+			t.Errorf("after %d calls, %d executions are in memory", calls, n)
+		}
+		if leases, err := s.Claim(t.Context(), store.ClaimRequest{Kind: journal.KindExecution, Owner: "other", Max: many, TTL: time.Second}); err != nil || len(leases) != 0 {
+			t.Errorf("another worker claims %d, %v", len(leases), err)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		for _, id := range ids {
+			if e := p.rest(t, id); e.Status != schemas.StatusSucceeded {
+				t.Fatalf("%s is %s, %v", id, e.Status, e.Error)
+			}
+		}
+		if calls := w.calls("", ""); calls != 2*many {
+			t.Errorf("%d calls, want two for each", calls)
+		}
+	})
+}
+
 // What repeat means, by what the plan says.
 func TestRepeat(t *testing.T) {
 	const pages = `{"id":"pages","capability":"r.read","inputs":{"give":{"items":["a${index}","b${index}"],"next":"${index < 2 ? index + 1 : 0}",
@@ -324,13 +355,23 @@ func commitSizes(s store.Store, sizes, snapshots *[]int) func(ctx context.Contex
 	}
 }
 
-// BenchmarkRounds is the cost of a round, of few and of many.
+// BenchmarkRounds is what 10,000 rounds of one node cost: the time and the bytes of a round, and how the last thousand compare with the
+// first thousand.
 func BenchmarkRounds(b *testing.B) {
-	for _, rounds := range []int{100, 10_000} {
-		b.Run(fmt.Sprint(rounds), func(b *testing.B) {
+	const rounds, part = 10_000, 1000
+	for name, open := range map[string]func(testing.TB) store.Store{"memory": recordstest.Memory, "disk": recordstest.Disk} {
+		b.Run(name, func(b *testing.B) {
+			var first, last, all time.Duration
+			var firstBytes, lastBytes int
 			for b.Loop() {
-				s := recordstest.Memory(b)
-				p := launch(newWorld(), s)
+				s := open(b)
+				var sizes, snapshots []int
+				var times []time.Time
+				note := commitSizes(s, &sizes, &snapshots)
+				p := launch(newWorld(), &hooks{Store: s, commit: func(ctx context.Context, batch store.Batch) (store.Committed, error) {
+					times = append(times, time.Now())
+					return note(ctx, batch)
+				}})
 				e, err := p.Executions.Execute(b.Context(), engine.Submit{Plan: []byte(fmt.Sprintf(`{"plan":"v1","nodes":[{"id":"n","capability":"r.read","inputs":{"give":"${index}"},
 					"repeat":{"until":"${index == %d}","max":10000,"collect":"${output}"}}],"output":"${size(nodes.n.output)}"}`, rounds-1))})
 				for err == nil && !e.Status.Terminal() {
@@ -339,8 +380,17 @@ func BenchmarkRounds(b *testing.B) {
 				if p.stop(); err != nil || e.Status != schemas.StatusSucceeded || string(e.Output) != fmt.Sprint(rounds) {
 					b.Fatalf("%s %s %v, %v", e.Status, e.Output, e.Error, err)
 				}
+				n := len(times) - 1 // the last commit has what was collected
+				some := n * part / rounds
+				first, last, all = first+times[some].Sub(times[0]), last+times[n-1].Sub(times[n-1-some]), all+times[n].Sub(times[0])
+				for i := range some {
+					firstBytes, lastBytes = firstBytes+sizes[i], lastBytes+sizes[n-1-i]
+				}
 			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*rounds), "µs/round")
+			b.ReportMetric(float64(all.Microseconds())/float64(b.N*rounds), "µs/round")
+			b.ReportMetric(float64(lastBytes)/float64(b.N*part), "B/round")
+			b.ReportMetric(last.Seconds()/first.Seconds(), "last/first-time")
+			b.ReportMetric(float64(lastBytes)/float64(firstBytes), "last/first-bytes")
 			b.ReportMetric(0, "ns/op")
 		})
 	}
