@@ -13,8 +13,8 @@ import (
 	"github.com/runplane/runplane/store/redis/redistest"
 )
 
-// secretPlan sends secrets to tools that repeat them in answers and in errors, to one that is in flight at the crash, and to one that waits
-// for a person.
+// secretPlan sends secrets to tools that repeat them in answers and in errors, in rounds, for each of a list, from fallbacks and from
+// workflows below, to one that is in flight at the crash, and to one that waits for a person. The realm leaky repeats them in each form.
 const secretPlan = `{"plan": "v1", "idempotency_key": "secrets", "nodes": [
 	{"id": "echo", "capability": "flaky.echo", "inputs": {"msg": "Bearer ${secret.token}, ${secret.pin}"}},
 	{"id": "items", "for_each": ["a", "b"], "capability": "flaky.echo", "inputs": {"msg": "{\"${item}\": \"${secret.quoted}\"}"}},
@@ -23,6 +23,19 @@ const secretPlan = `{"plan": "v1", "idempotency_key": "secrets", "nodes": [
 	{"id": "mail", "capability": "shop.send_mail", "inputs": {"to": "${secret.pin}", "text": "${secret.token} ${nodes.echo.text}"}},
 	{"id": "late", "capability": "late.reserve", "inputs": {"sku": "${secret.token}", "qty": 1}, "depends_on": ["mail"]},
 	{"id": "last", "capability": "flaky.echo", "inputs": {"msg": "${nodes.late.text} ${secret.token}"}},
+	{"id": "polls", "capability": "leaky.structured", "inputs": {"a": "${secret.quoted} ${index}"}, "repeat": {"until": "${index == 2}", "every": "1ms"}},
+	{"id": "pages", "capability": "leaky.text", "inputs": {"a": "${secret.token}"}, "repeat": {"until": "${index == 1}", "collect": "${output}"}},
+	{"id": "blocks", "capability": "leaky.blocks", "for_each": {"items": ["x", "y"], "as": "thing"}, "inputs": {"a": "${thing} ${secret.quoted}"}},
+	{"id": "passed", "capability": "leaky.text", "inputs": {"a": "${secret.pin}", "b": "${nodes.blocks.content}"}},
+	{"id": "errors", "capability": "leaky.error", "for_each": ["x"], "inputs": {"a": "${secret.token}", "b": [{"c": "${secret.quoted}"}]}, "on_error": "continue"},
+	{"id": "broken", "capability": "leaky.rpc", "inputs": {"a": "${secret.quoted}"}, "retry": {"max_attempts": 1}, "repeat": {"until": "${index == 1}", "every": "1ms"}, "on_error": "continue",
+		"fallback": [{"capability": "leaky.error", "inputs": {"a": "${secret.quoted}"}}, {"value": "none: ${nodes.broken.errors}"}]},
+	{"id": "why", "set": "${nodes.errors.errors} ${nodes.broken.errors} ${nodes.errors.error}", "trigger_rule": "all_done"},
+	{"id": "children", "for_each": [1, 2], "workflow": {"definition": {"nodes": [
+		{"id": "x", "capability": "leaky.structured", "inputs": {"a": "${secret.quoted}"}, "repeat": {"until": "${index == 1}", "collect": "${output}"}}], "output": "${nodes.x.output}"}}},
+	{"id": "form", "review": {"question": "Is ${nodes.last.text} ${nodes.polls.output} right?", "choices": ["yes", "no"],
+		"schema": {"type": "object", "properties": {"why": {"type": "string"}}}}, "depends_on": ["last"]},
+	{"id": "chosen", "set": "${nodes.form.output.choice}"},
 	{"id": "asks", "capability": "shop.charge", "inputs": {"order": "${secret.token}", "cents": 1}, "safety_level": "review", "depends_on": ["last"]}]}`
 
 // TestSecretsOfPlansAreNowhere runs it over a crash, and looks for the values in whatever can be seen.
@@ -53,9 +66,10 @@ func secretsOverACrash(t *testing.T, store string, stored func() map[string]stri
 	values := []string{"correct horse", "123456", `CANARY-"quoted"\x`} // a word in plain view, a number, what JSON escapes
 	environ := []string{"T1=" + values[0], "T2=" + values[1], "T3=" + values[2]}
 	ledger := filepath.Join(t.TempDir(), "ledger")
-	s := serve(t, fmt.Sprintf(`{"mcpServers": {"flaky": {"command": "flaky"}, "shop": {"command": "shop", "args": ["-ledger", %[1]q]}, "late": {"command": "shop", "args": ["-delay", "1s", "-ledger", %[1]q]}},
+	s := serve(t, fmt.Sprintf(`{"mcpServers": {"flaky": {"command": "flaky"}, "shop": {"command": "shop", "args": ["-ledger", %[1]q]}, "late": {"command": "shop", "args": ["-delay", "1s", "-ledger", %[1]q]},
+		"leaky": {"command": %[3]q, "args": ["-test.run=^TestLeakyRealm$"], "env": {%[4]q: "1"}}},
 		"secrets": {"token": "${env:T1}", "pin": "${env:T2}", "quoted": "${env:T3}"}, "policies": {"default": {"secrets": ["token", "pin", "quoted"]}},
-		"store": %[2]q, "limits": {"lease": "1s"}, "log": {"level": "trace"}}`, ledger, store), environ...)
+		"store": %[2]q, "limits": {"lease": "1s"}, "log": {"level": "trace"}}`, ledger, store, os.Args[0], leakyMarker), environ...)
 	id := s.execute(t, secretPlan)
 	status := func() (e schemas.Execution) {
 		v, err := s.tool(t.Context(), "get_execution_status", map[string]any{"execution_id": id, "view": "nodes"})
@@ -70,9 +84,6 @@ func secretsOverACrash(t *testing.T, store string, stored func() map[string]stri
 				return true
 			}
 		}
-		if len(status().WaitingFor) > 0 {
-			t.Fatalf("it waits before the crash: %+v", status())
-		}
 		return false
 	})
 	if err := s.cmd.Process.Kill(); err != nil {
@@ -82,7 +93,10 @@ func secretsOverACrash(t *testing.T, store string, stored func() map[string]stri
 	exits := map[string]string{"log of the first": s.log.String()}
 	s.log, s.ended = &output{}, make(chan struct{})
 	s.start(t, environ...)
-	soon(t, "it waits for the review", func() bool { return len(status().WaitingFor) > 0 && status().Progress.Running == 0 })
+	soon(t, "it waits for both reviews alone", func() bool {
+		e := status()
+		return e.Progress.Running == 0 && len(e.WaitingFor) == 2 && e.WaitingFor[0].Reason == schemas.ReasonReview && e.WaitingFor[1].Reason == schemas.ReasonReview
+	})
 	for _, tool := range []string{"get_execution_status", "get_execution_events", "get_execution_metrics", "check_health", "list_executions"} {
 		arguments := map[string]any{"execution_id": id}
 		switch tool {
@@ -94,9 +108,19 @@ func secretsOverACrash(t *testing.T, store string, stored func() map[string]stri
 		v, err := s.tool(t.Context(), tool, arguments)
 		exits[tool] = fmt.Sprint(string(v), err)
 	}
-	for _, node := range []string{"echo", "items", "fails", "mail", "late", "last"} {
-		v, err := s.tool(t.Context(), "get_node_output", map[string]any{"execution_id": id, "node_id": node})
-		exits["output of "+node] = fmt.Sprint(string(v), err)
+	for _, n := range status().Nodes {
+		v, err := s.tool(t.Context(), "get_node_output", map[string]any{"execution_id": id, "node_id": n.ID})
+		exits["output of "+n.ID] = fmt.Sprint(string(v), err)
+	}
+	var list schemas.ExecutionList
+	if err := json.Unmarshal([]byte(strings.TrimSuffix(exits["list_executions"], "<nil>")), &list); err != nil {
+		t.Fatalf("%v: %s", err, exits["list_executions"])
+	}
+	for _, e := range list.Executions {
+		for _, tool := range []string{"get_execution_status", "get_execution_events"} {
+			v, err := s.tool(t.Context(), tool, map[string]any{"execution_id": e.ExecutionID})
+			exits[tool+" of "+e.ExecutionID] = fmt.Sprint(string(v), err)
+		}
 	}
 	v, err := s.tool(t.Context(), "validate_plan", map[string]any{"execution_plan": secretPlan})
 	exits["validate_plan"] = fmt.Sprint(string(v), err)
@@ -127,7 +151,8 @@ func secretsOverACrash(t *testing.T, store string, stored func() map[string]stri
 	}
 	for exit, want := range map[string]string{
 		"output of echo": "Bearer «redacted», «redacted»", "output of late": `"sku":"«redacted»"`, "output of last": "«redacted»",
-		"get_execution_status": "«redacted»", "get_execution_events": "${secret.token}",
+		"output of polls": "«redacted»", "output of pages": "«redacted»", "output of blocks": "«redacted»", "output of passed": "«redacted»", "output of broken": "none: [{",
+		"output of why": "«redacted»", "output of children": "«redacted»", "get_execution_status": "«redacted»", "get_execution_events": "${secret.token}",
 	} {
 		if !strings.Contains(exits[exit], want) {
 			t.Errorf("%s has no %q: %s", exit, want, exits[exit])

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,17 +20,36 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// leakyMarker has the test binary be a realm that repeats its environment and its arguments in every way that a realm can.
+// leakyMarker has the test binary be a realm that repeats its environment, its arguments and those of its tools in every way that a realm can.
 const leakyMarker = "RUNPLANE_TEST_LEAKY"
 
 // spoken is the values in the forms in which realms repeat them.
 func spoken(values []string) string {
 	var out []string
 	for _, v := range values {
-		quoted, _ := json.Marshal(v) // a string
-		out = append(out, v, url.QueryEscape(v), string(quoted), base64.StdEncoding.EncodeToString([]byte(v)), base64.StdEncoding.EncodeToString([]byte("me:"+v)))
+		quoted, _ := json.Marshal(v)             // a string
+		again, _ := json.Marshal(string(quoted)) // a string
+		out = append(out, v, url.QueryEscape(v), string(quoted), string(again), base64.StdEncoding.EncodeToString([]byte(v)), base64.StdEncoding.EncodeToString([]byte("me:"+v)),
+			fmt.Sprintf("%x", v), fmt.Sprintf("%X", v), html.EscapeString(v), url.PathEscape(v))
 	}
 	return strings.Join(out, " ")
+}
+
+// textsIn are the texts of a decoded JSON value.
+func textsIn(v any) (all []string) {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		for _, item := range v {
+			all = append(all, textsIn(item)...)
+		}
+	case map[string]any:
+		for _, item := range v {
+			all = append(all, textsIn(item)...)
+		}
+	}
+	return all
 }
 
 // leak is the answer of a leaky realm to a request; nil: it does not answer.
@@ -81,20 +101,22 @@ func TestLeakyRealm(t *testing.T) {
 			values = append(values, arg[strings.LastIndex(arg, "CANARY"):])
 		}
 	}
-	words := spoken(values)
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		var m struct {
 			ID     json.RawMessage
 			Method string
 			Params struct {
-				Name string
-				Meta struct{ ProgressToken json.RawMessage } `json:"_meta"`
+				Name      string
+				Arguments any
+				Meta      struct{ ProgressToken json.RawMessage } `json:"_meta"`
 			}
 		}
 		if json.Unmarshal(lines.Bytes(), &m) != nil || m.ID == nil {
 			continue
 		}
+		values := append(values[:len(values):len(values)], textsIn(m.Params.Arguments)...)
+		words := spoken(values)
 		fmt.Fprintf(os.Stderr, "stderr says %s\n", words)
 		for _, v := range values {
 			fmt.Fprintf(os.Stderr, "cut %s\n%s cut\n", v[:len(v)*2/3], v[len(v)*2/3:])
@@ -205,6 +227,14 @@ func TestSecretsLeaveByNoExit(t *testing.T) {
 	for _, call := range []string{"a.text", "a.structured", "a.blocks", "a.error", "a.rpc", "b.text", "b.structured", "dies.text"} {
 		nodes = append(nodes, map[string]any{"id": strings.ReplaceAll(call, ".", "_"), "capability": call, "on_error": "continue", "retry": map[string]any{"max_attempts": 1}})
 	}
+	for _, node := range []string{
+		`{"id":"poll","capability":"a.structured","repeat":{"until":"${index == 1}","every":"1ms"}}`, `{"id":"pages","capability":"a.text","repeat":{"until":"${index == 1}","collect":"${output}"}}`,
+		`{"id":"each","for_each":[1,2],"capability":"a.error","on_error":"continue"}`, `{"id":"why","set":"${nodes.each.errors} ${nodes.rounds.errors}","depends_on":["each","rounds"],"trigger_rule":"all_done"}`,
+		`{"id":"rounds","capability":"a.rpc","retry":{"max_attempts":1},"repeat":{"until":"${index == 1}","every":"1ms"},"on_error":"continue","fallback":[{"capability":"a.error"},{"value":"none"}]}`,
+		`{"id":"child","workflow":{"definition":{"nodes":[{"id":"x","capability":"a.blocks","repeat":{"until":"${index == 1}"}}],"output":"${nodes.x.content}"}}}`,
+	} {
+		nodes = append(nodes, json.RawMessage(node))
+	}
 	plan := map[string]any{"plan": "v1", "nodes": nodes}
 	var e schemas.Execution
 	if err := json.Unmarshal(ask("execute_plan", map[string]any{"execution_plan": plan, "wait_seconds": 25}), &e); err != nil || e.ExecutionID == "" {
@@ -219,7 +249,9 @@ func TestSecretsLeaveByNoExit(t *testing.T) {
 		}
 		ask(tool, arguments)
 	}
-	ask("get_node_output", map[string]any{"execution_id": e.ExecutionID, "node_id": "a_structured"})
+	for _, node := range []string{"a_structured", "poll", "pages", "each", "why", "rounds", "child"} {
+		ask("get_node_output", map[string]any{"execution_id": e.ExecutionID, "node_id": node})
+	}
 	if res, err := http.Get(s.url + "/readyz"); err == nil { //nolint:noctx // of our own server
 		body, _ := lastMessage(res) // an empty one is seen below
 		exits["readyz"] = string(body)
