@@ -62,7 +62,27 @@ func (m *maker) any(read []string, depth int) string {
 		name, now := m.variable(read)
 		return fmt.Sprintf("cel.bind(%s, %s, %s)", name, m.any(read, depth-1), m.any(now, depth-1))
 	}
+	if depth > 0 && m.chance(8) {
+		return m.folded(read, depth)
+	}
 	return pick(m, m.text, m.list, m.list, m.object, m.number, m.truth)(read, depth-1)
+}
+
+// folded is what a function makes of a whole list, or of several values.
+func (m *maker) folded(read []string, depth int) string {
+	l := m.list(read, depth-1)
+	acc, now := m.variable(read)
+	item, now := m.variable(now)
+	switch m.IntN(4) {
+	case 0:
+		return fmt.Sprintf("(%s).reduce(%s, %s, %s, %s)", l, acc, item, m.any(read, depth-1), m.any(now, depth-1))
+	case 1:
+		return fmt.Sprintf("(%s).reduce(%s, %s, %s, %s)", l, acc, item, pick(m, "[1]", "inputs.s", "inputs.l", "{'a': 1}"), strings.ReplaceAll(pick(m, "[A, A]", "A + A", "{'a': A, 'b': A}", "A + ["+item+"]"), "A", acc))
+	case 2:
+		return "coalesce(null, " + m.any(read, depth-1) + ", " + m.any(read, depth-1) + ")"
+	default:
+		return "optional.none().orValue(" + m.any(read, depth-1) + ")"
+	}
 }
 
 // times repeats a short operand: a+a+a.
@@ -75,7 +95,7 @@ func (m *maker) text(read []string, depth int) string {
 		return pick(m, "inputs.s", "inputs.s", "'x'", "''", `'\u0000'`, "execution.id", "string(1.5)")
 	}
 	s, t := m.text(read, depth-1), m.text(read, depth-1)
-	switch m.IntN(16) {
+	switch m.IntN(24) {
 	case 0:
 		return m.times("(" + s + ")")
 	case 1:
@@ -102,6 +122,17 @@ func (m *maker) text(read []string, depth int) string {
 		return fmt.Sprintf("(%s).charAt(%d)", s, m.IntN(3))
 	case 12:
 		return "(" + m.truth(read, depth-1) + " ? " + s + " : " + t + ")"
+	case 13:
+		return pick(m, "url.encode", "url.decode", "strings.upper", "strings.lower") + "(" + s + ")"
+	case 14:
+		return "regex.replace(" + s + ", '" + pick(m, "", "x", "x*", m.pattern()) + "', " + pick(m, t, `'\\0\\0\\0'`, `r'\1\1'`) + ")"
+	case 15:
+		return "string(regex.extract(" + s + ", '" + m.pattern() + "'))"
+	case 16:
+		return "timestamp('2030-01-01T00:00:00Z').format(" + s + ")"
+	case 17:
+		acc, now := m.variable(read)
+		return fmt.Sprintf("(%s).reduce(%s, x, %s, %s)", m.list(read, depth-1), acc, s, m.text(now, depth-1))
 	default:
 		return "(" + s + " + " + t + ")"
 	}
@@ -113,7 +144,7 @@ func (m *maker) list(read []string, depth int) string {
 	}
 	l := m.list(read, depth-1)
 	name, now := m.variable(read)
-	switch m.IntN(18) {
+	switch m.IntN(24) {
 	case 0, 1, 2:
 		return fmt.Sprintf("(%s).map(%s, %s)", l, name, m.any(now, depth-1))
 	case 3:
@@ -136,6 +167,14 @@ func (m *maker) list(read []string, depth int) string {
 		return m.times("(" + l + ")")
 	case 12:
 		return fmt.Sprintf("(%s).map(%s, %s)", l, name, l)
+	case 13:
+		return "regex.extractAll(" + m.text(read, depth-1) + ", '" + pick(m, "", "x", m.pattern()) + "')"
+	case 14:
+		return "csv.decode(" + m.text(read, depth-1) + pick(m, "", " + '\\n' + "+m.text(read, depth-1)) + ")"
+	case 15:
+		return fmt.Sprintf("(%s).uniqueBy(%s, %s)", l, name, m.any(now, depth-1))
+	case 16:
+		return fmt.Sprintf("(%s).reduce(%s, x, %s, %s + %s)", l, name, m.list(read, depth-1), name, m.list(now, depth-1))
 	default:
 		return "(" + l + " + " + m.list(read, depth-1) + ")"
 	}
@@ -147,13 +186,21 @@ func (m *maker) object(read []string, depth int) string {
 	}
 	l := m.list(read, depth-1)
 	name, now := m.variable(read)
-	switch m.IntN(6) {
+	switch m.IntN(10) {
 	case 0:
 		return fmt.Sprintf("(%s).transformMap(i, %s, %s)", l, name, m.any(now, depth-1))
 	case 1:
 		return fmt.Sprintf("(%s).transformMapEntry(i, %s, {string(i): %s})", l, name, m.any(now, depth-1))
 	case 2:
 		return fmt.Sprintf("(%s).transformMap(k, %s, %s)", m.object(read, depth-1), name, m.any(now, depth-1))
+	case 3:
+		return fmt.Sprintf("(%s).groupBy(%s, string(%s))", l, name, m.any(now, depth-1))
+	case 4:
+		return fmt.Sprintf("(%s).toMap(%s, string(%s), %s)", l, name, name, m.any(now, depth-1))
+	case 5:
+		return fmt.Sprintf("(%s).merge(%s)", m.object(read, depth-1), m.object(read, depth-1))
+	case 6:
+		return fmt.Sprintf("(%s).reduce(%s, x, {}, %s.merge({string(x): %s}))", l, name, name, m.any(now, depth-1))
 	default:
 		return fmt.Sprintf("{'a': %s, 'b': %s}", m.any(read, depth-1), m.any(read, depth-1))
 	}
@@ -163,7 +210,11 @@ func (m *maker) number(read []string, depth int) string {
 	if depth <= 0 {
 		return pick(m, "0", "1", "-1", "9223372036854775807", "1.7976931348623157e308", "0.1", "size(inputs.s)")
 	}
-	switch m.IntN(8) {
+	switch m.IntN(10) {
+	case 4:
+		return "(" + m.list(read, depth-1) + ")." + pick(m, "sum", "avg") + "()"
+	case 5:
+		return fmt.Sprintf("(%s).reduce(t, x, 0, t + size([x]))", m.list(read, depth-1))
 	case 0:
 		return "(" + m.text(read, depth-1) + ")." + pick(m, "indexOf", "lastIndexOf") + "(" + m.text(read, depth-1) + ")"
 	case 1:
@@ -215,7 +266,8 @@ func (m *maker) growth() string {
 	grow := func(v string) string {
 		wide := strings.TrimSuffix(strings.Repeat(v+"+", pick(m, 2, 10, 16)), "+")
 		return pick(m, wide, wide, "("+wide+").reverse()", "("+wide+").replace('', "+v+")", "base64.encode(bytes("+wide+"))", "strings.quote("+wide+")",
-			"'%s%s%s%s'.format(["+v+", "+v+", "+v+", "+v+"])", "["+v+", "+v+", "+v+"].join("+v+")", "("+wide+").split('').join('ab')", "string([1].map(i, "+wide+")[0])")
+			"'%s%s%s%s'.format(["+v+", "+v+", "+v+", "+v+"])", "["+v+", "+v+", "+v+"].join("+v+")", "("+wide+").split('').join('ab')", "string([1].map(i, "+wide+")[0])",
+			"url.encode("+wide+")", "regex.replace("+wide+", 'x?', "+v+")", "strings.upper("+wide+")", "coalesce(null, "+wide+")", "[1, 2, 3, 4].reduce(a, i, "+v+", a + a)")
 	}
 	e := "inputs.s"
 	steps := 1 + m.IntN(6)
@@ -229,7 +281,9 @@ func (m *maker) growth() string {
 	many := fmt.Sprintf("lists.range(%d)", pick(m, 1, 100, 10_000, 10_000))
 	each := pick(m, last, last+".reverse()", last+" + string(i)", last+".upperAscii()", last+".replace('x', 'yy')", "base64.encode(bytes("+last+"))", last+".split('')", "["+last+", "+last+"]", "'%s'.format(["+last+"])", last+".lowerAscii().trim()")
 	b.WriteString(pick(m, "size("+last+")", last, many+".map(i, "+each+").size()", many+".map(i, "+each+")", many+".exists(i, "+each+" == 'no')", many+".transformMap(k, i, "+each+").size()",
-		many+".map(i, "+each+").map(i, "+last+").flatten().size()", many+".sortBy(i, size("+each+")).size()"))
+		many+".map(i, "+each+").map(i, "+last+").flatten().size()", many+".sortBy(i, size("+each+")).size()",
+		many+".groupBy(i, "+each+").size()", many+".toMap(i, string(i), "+each+").size()", many+".uniqueBy(i, "+each+")", many+".reduce(a, i, [], a + ["+each+"]).size()",
+		many+".reduce(a, i, {}, a.merge({string(i): "+each+"}))", many+".map(i, regex.extractAll("+last+", 'x'))", "csv.decode("+last+")"))
 	return b.String() + strings.Repeat(")", steps)
 }
 
@@ -238,7 +292,8 @@ func (m *maker) loops() string {
 	e := pick(m, "1", "i", "inputs.s.reverse()", "inputs.l", "inputs.s.matches('"+m.pattern()+"')", "inputs.l.map(x, string(x))")
 	for range 1 + m.IntN(5) {
 		l := pick(m, "lists.range(10000)", "lists.range(10000)", fmt.Sprintf("lists.range(%d)", m.many()), "inputs.l")
-		f := pick(m, "map(i, %s)", "transformMap(k, i, %s)", "transformMapEntry(k, i, {string(k): %s})", "transformList(k, i, %s)", "filter(i, dyn(%s) == 1)", "all(i, dyn(%s) == 1)", "exists(i, dyn(%s) == 0)", "exists_one(i, dyn(%s) == 7)", "sortBy(i, size([%s]))")
+		f := pick(m, "map(i, %s)", "transformMap(k, i, %s)", "transformMapEntry(k, i, {string(k): %s})", "transformList(k, i, %s)", "filter(i, dyn(%s) == 1)", "all(i, dyn(%s) == 1)", "exists(i, dyn(%s) == 0)", "exists_one(i, dyn(%s) == 7)", "sortBy(i, size([%s]))",
+			"groupBy(i, string(%s))", "uniqueBy(i, %s)", "toMap(i, string(i), %s)", "reduce(a, i, [], a + [%s])", "reduce(a, i, 0, size([a, %s]))", "reduce(a, i, [%s], [a, a])")
 		e = l + "." + fmt.Sprintf(f, e)
 		if m.chance(60) {
 			e = "size([" + e + "])"

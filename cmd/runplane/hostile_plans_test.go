@@ -157,6 +157,8 @@ var hostileKinds = []hostileKind{
 		}
 		p.source = m.plan(nodes...)
 	}},
+	{"rounds", 10, func(m *maker, p *hostilePlan) { p.source = m.repeats() }},
+	{"forms and choices", 2, func(m *maker, p *hostilePlan) { p.source = m.asks() }},
 	{"depth", 5, func(m *maker, p *hostilePlan) {
 		n := pick(m, 60, 64, 100, 1000, 9000, 9990, 10_000, 50_000)
 		open, shut := pick(m, "[", `{"a":`), ""

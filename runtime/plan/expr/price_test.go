@@ -172,6 +172,18 @@ var hostileForms = []string{
 	"cel.bind(z, lists.range(10000).reduce(a, e, {'a': 1}, {'a': a}), lists.range(10000).map(e, {'b': z}.merge(z)).size())",
 	"lists.range(10000).reduce(a, e, [1], lists.range(10000).reduce(b, f, a, [b])).distinct()",
 	"lists.range(10000).reduce(a, e, 0, lists.range(10000).reduce(b, f, a, b + f))", "lists.range(10000).reduce(a, e, inputs.s, a)",
+	// Accumulators that double, each by another function.
+	"lists.range(10000).reduce(a, e, {'k': [1]}, a.merge({'k': a.k + a.k}))", "lists.range(10000).reduce(a, e, {}, a.merge({string(e): a}))",
+	"lists.range(10000).reduce(a, e, [1], [a, a].groupBy(f, 'k')['k'])", "lists.range(10000).reduce(a, e, [1], [1].toMap(f, 'k', [a, a])['k'])",
+	"lists.range(10000).reduce(a, e, [1], [a, a].flatten())", "lists.range(10000).reduce(a, e, [1], [a, a].uniqueBy(f, size(f)))",
+	"lists.range(10000).reduce(a, e, 'a', regex.replace(a, 'a', 'aa'))", "lists.range(10000).reduce(a, e, '%', url.encode(a + a))",
+	"lists.range(10000).reduce(a, e, 'a', a.split('').join('aa'))", "lists.range(10000).reduce(a, e, 'a', [a, a, a].join(a))",
+	"lists.range(10000).reduce(a, e, 'a', '%s%s'.format([a, a]))", "lists.range(10000).reduce(a, e, 'a', a.replace('a', 'aa'))",
+	"lists.range(10000).reduce(a, e, '\"', strings.quote(a))", "lists.range(10000).reduce(a, e, '\"', json.encode([a]))",
+	"lists.range(10000).reduce(a, e, '\"', json.encode({a: a}))", "lists.range(10000).reduce(a, e, 'a', base64.encode(bytes(a + a)))",
+	"lists.range(10000).reduce(a, e, [1], coalesce(null, [a, a]))", "lists.range(10000).reduce(a, e, [1], optional.none().orValue([a, a]))",
+	"cel.bind(u, timestamp('2030-01-01T00:00:00Z'), lists.range(10000).reduce(a, e, 'a', u.format(a + a)))", "lists.range(10000).reduce(a, e, 'a,b', csv.decode(a + '\n' + a).size() > 1 ? a + a : a)",
+	"lists.range(10000).reduce(a, e, 'ß', strings.upper(a) + strings.lower(a))", "lists.range(10000).reduce(a, e, b'a', a + a)",
 	"cel.bind(a, inputs.s + inputs.s, cel.bind(b, a + a, cel.bind(c, b + b, b)))",
 }
 
