@@ -2,8 +2,11 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/runplane/runplane/schemas"
 )
 
 // A name that nothing has is rewritten where it evidently is one misspelt; a name that is merely near, such as a twin, is only named.
@@ -48,6 +51,30 @@ func TestANodeThatIsNone(t *testing.T) {
 		for _, f := range found {
 			if strings.Contains(f.Message, "node_0_is_none") {
 				t.Errorf("%s: %s", nodes, f.Message)
+			}
+		}
+	}
+}
+
+// A definition within a plan that is refused, in whatever node it stands, is a finding and nothing more.
+func TestRefusedDefinitionsWithinEveryNode(t *testing.T) {
+	definitions := []string{
+		`{"nodes":[{"id":"x","set":"${1 +}"}]}`, `{"nodes":[]}`, `{"nodes":[{"id":"x","capability":"no.such"}]}`, `{"nodes":[{"id":"x","set":1,"depends_on":["x"]}]}`,
+		`{"nodes":[{"id":"x","set":1},{"id":"x","set":2}]}`, `{"nodes":[[]]}`, `7`, `{"inputs":{"a":1},"nodes":[{"id":"x","set":"${inputs.b}"}]}`, `{"nodes":[{"id":"x","workflow":{"definition":{"nodes":[{"id":"y"}]}}}]}`,
+	}
+	for _, definition := range definitions {
+		for _, with := range []string{
+			``, `"repeat":{"until":"${index > 1}"}`, `"repeat":{"until":"${index > 1}","collect":"${output.a}","once":true}`, `"for_each":[1,2]`, `"for_each":"${inputs.l}","max_parallel":2,"min_success":1`,
+			`"compensate":{"capability":"shop.reserve","inputs":{"id":"x"}}`, `"fallback":[{"value":1}]`, `"on_error":"continue","retry":{"max_attempts":3}`, `"inputs":{"a":1,"c":"${inputs.l}"}`, `"when":"${true}","timeout":"1s"`,
+		} {
+			node := `{"id":"a","workflow":{"definition":` + definition + `}`
+			if with != "" {
+				node += "," + with
+			}
+			_, found := check([]byte(`{"plan":"v1","inputs":{"l":[1]},"limits":{"calls":10},"nodes":[` + node + `},{"id":"b","set":"${nodes.a.output} ${nodes.a.errors}","depends_on":["a"]},
+				{"id":"r","capability":"shop.get_order","inputs":{"id":"x"},"trigger_rule":"one_success","cancel_others":true,"depends_on":["a","b"]}],"output":"${nodes.a.output.x}"}`))
+			if !slices.ContainsFunc(found, func(f schemas.Finding) bool { return f.Severity == schemas.SeverityError }) {
+				t.Errorf("%s with %s is valid", definition, with)
 			}
 		}
 	}

@@ -148,6 +148,9 @@ func (c *compiler) roundsOf(i int) {
 
 // onceIn names what a node calls with the effect once, as far as the tools are known.
 func (c *compiler) onceIn(n *Node, from *schemas.Node) (names []string) {
+	if n.Kind == KindWorkflow && n.Sub == nil { // its definition is refused
+		return nil
+	}
 	if n.Kind == KindWorkflow {
 		e := schemas.Explain{}
 		n.Sub.summarise(&e, from.ID+"/")
