@@ -20,7 +20,10 @@ func (d *decoder) waitFor(to **schemas.WaitFor, v *document.Tree, at string) {
 	case '"':
 		w.Event, w.Bare = v.Text(), true
 	default:
-		d.wrong(v, at, "the name of an event, {event, timeout} or {state: {type, key}, until, timeout}")
+		f := d.wrong(v, at, "the name of an event, {event, timeout} or {state: {type, key}, until, timeout}")
+		if v.Kind == '[' {
+			f.Message += "; a node that follows others has depends_on: [<id>, …]"
+		}
 		w.Event = unreadable
 	}
 }

@@ -76,6 +76,12 @@ func (c *compiler) foreignText(s textOf) {
 		}
 		return
 	}
+	if name, ok := strings.CutPrefix(strings.TrimSpace(s.source), "#"); ok { // of plans that name what a step gave #E1
+		if id, ok := (meant{c, s.site}).nodeLike(name); ok && s.node >= 0 && id != c.plan.Nodes[s.node].ID {
+			c.out.warnf(codeForeign, s.at, "%q is sent as it is: what node %q gave is ${nodes.%[2]s.output}, as text ${nodes.%[2]s.text}", expr.Shorten(s.source), id)
+			return
+		}
+	}
 	if whole, ok := expr.WholeSpot(s.source); ok {
 		if c.spot(s, whole, true) {
 			return
@@ -101,7 +107,7 @@ func (c *compiler) foreignText(s textOf) {
 			return
 		}
 		s.many = said >= mostPlaces
-		if c.spot(s, spot, strings.TrimSpace(s.source) == s.source[spot.From:spot.To]) {
+		if c.spot(s, spot, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(s.source), "=")) == s.source[spot.From:spot.To]) {
 			said++
 			continue
 		}
@@ -152,12 +158,17 @@ func (c *compiler) spot(s textOf, at expr.Spot, whole bool) bool {
 		}
 		c.out.warnf(codeForeign, s.at, "%q is sent as it is: as an expression it would be %s, where %s", expr.Shorten(written),
 			expr.Shorten(with), c.unusable(s.node, with))
+	case ours && at.Form == "{ }" && len(r.Stuck) == 0 && c.isNode(words.FindString(strings.SplitN(at.Inner, ".", 2)[0])):
+		c.out.warnf(codeForeign, s.at, "%q is sent as it is: if it stands for a value of this plan, write %s", expr.Shorten(written), expr.Shorten(with))
 	case ours && len(r.Stuck) > 0 && at.Certain && at.Form != "bare":
 		c.out.errorf(codeForeign, s.at, "%q is not read: %s", expr.Shorten(written), strings.Join(r.Stuck, "; "))
 	case ours && len(r.Stuck) > 0:
 		c.out.warnf(codeForeign, s.at, "%q is sent as it is: %s", expr.Shorten(written), strings.Join(r.Stuck, "; "))
 	case !at.Certain || at.Form == "bare":
 		return false
+	case len(r.Stuck) > 0 && c.mentions(at.Inner):
+		c.out.errorf(codeForeign, s.at, "%q is not read: %s; a value is written ${nodes.<id>.output.x} or ${inputs.x}", expr.Shorten(written),
+			strings.Join(r.Stuck, "; "))
 	case len(r.Stuck) > 0 && environment.MatchString(at.Inner):
 		c.out.errorf(codeForeign, s.at, "%q is not read: %s", expr.Shorten(written), strings.Join(r.Stuck, "; "))
 	case whole && !expr.IsName(at.Inner) && !dotted.MatchString(at.Inner):
@@ -170,6 +181,14 @@ func (c *compiler) spot(s textOf, at expr.Spot, whole bool) bool {
 	return true
 }
 
+// mentions reports whether a text has the id of a node, or the name of an input.
+func (c *compiler) mentions(text string) bool {
+	return slices.ContainsFunc(identifiers.FindAllString(text, -1), func(word string) bool { return c.isNode(word) || (meant{compiler: c}).isInput(word) })
+}
+
+// identifiers are the names in a text.
+var identifiers = regexp.MustCompile(`[A-Za-z_]\w*`)
+
 // rooted reports whether a place begins with a name that says that it is a reference: a file may be called like a node.
 func (c *compiler) rooted(s site, at expr.Spot) bool {
 	if at.Form == "$" || at.Form == "@" || at.Form == "f\"\"" || at.Form == "=" && strings.ContainsAny(at.Inner, ".") {
@@ -178,24 +197,37 @@ func (c *compiler) rooted(s site, at expr.Spot) bool {
 	if at.Form == "expression" {
 		return slices.ContainsFunc(words.FindAllString(at.Inner, -1), func(word string) bool {
 			return strings.Contains(word, ".") && c.rooted(s, expr.Spot{Inner: word, Form: "bare"})
-		})
+		}) || strings.Contains(at.Inner, "?.") || strings.Contains(at.Inner, "??")
 	}
-	root, rest, _ := strings.Cut(words.FindString(at.Inner), ".")
+	root, steps, ok := expr.PathAsWritten(at.Inner)
+	if !ok { // what follows the names is no constant
+		root, steps, _ = expr.PathAsWritten(words.FindString(at.Inner))
+	}
+	rest := strings.TrimPrefix(expr.StepsString(steps), ".")
 	_, foreign := foreignRoots[root]
 	_, context := contexts[root]
 	m := meant{c, s}
 	if expr.IsName(at.Inner) {
 		return m.isInput(root) || c.isNode(root)
 	}
-	member, after, _ := strings.Cut(rest, ".")
+	member, after, quoted := "", "", len(steps) > 0 && steps[0].Index < 0 && strings.ContainsAny(at.Inner, "'\"")
+	if len(steps) > 0 && steps[0].Index < 0 {
+		member, after = steps[0].Key, expr.StepsString(steps[1:])
+	}
 	if foreign { // a file may be called state.json
 		_, isNode := m.nodeLike(member)
 		_, inner := foreignRoots[member]
-		foreign = isNode && after != "" || m.isInput(member) || inner && after != "" || member == "nodes" || member == "inputs" || m.local(root)
+		foreign = isNode && (after != "" || quoted) || m.isInput(member) || inner && after != "" || member == "nodes" || member == "inputs" || m.local(root)
+	}
+	if slices.Contains(framed, at.Form) && (c.isNode(root) || m.isInput(root)) {
+		return true
 	}
 	return root == "nodes" || root == "inputs" || m.local(root) || foreign || context && rest != "" ||
-		c.isNode(root) && (member == "output" || member == "outputs")
+		c.isNode(root) && (member == "output" || member == "outputs" || quoted)
 }
+
+// framed are the forms whose frame shows that a name within it is read.
+var framed = []string{"<< >>", "[% %]", "$[ ]", "(( ))", "{! }"}
 
 // dotted is a name with members, as templates for mails have.
 var dotted = regexp.MustCompile(`^[A-Za-z_][\w.-]*$`)

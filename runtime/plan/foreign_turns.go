@@ -107,6 +107,12 @@ func calledTool(f *found) bool {
 		}
 		return f.namedCall()
 	}
+	if params := f.object.Get("params"); f.value.Text() == "tools/call" && params != nil && params.Kind == '{' { // of MCP
+		call := *f
+		if call.name, call.value = "params", params; call.namedCall() {
+			return f.ignored()
+		}
+	}
 	if strings.ContainsAny(strings.TrimSpace(f.value.Text()), " \n;|") && !strings.Contains(f.value.Text(), "${") {
 		return f.refused("a node calls a tool of a realm, by capability: realm.name; it runs no code of its own")
 	}
@@ -243,6 +249,9 @@ func condition(f *found) bool {
 		case ok:
 			return f.written("trigger_rule", document.Quote(string(rule)))
 		case text == "success()" || text == "succeeded()" || text == "on_success":
+			if rule := f.object.Get("trigger_rule"); rule != nil && (rule.Kind != '"' || rule.Text() != string(schemas.AllSuccess)) {
+				return f.refused("which results of the dependencies let the node start is said by trigger_rule alone: all_success is the default")
+			}
 			return f.ignored()
 		case text == "manual":
 			return consent(&found{d: f.d, object: f.object, value: &document.Tree{Kind: 't', Raw: "true"}, kind: f.kind, what: f.what, at: f.at, name: f.name})

@@ -30,7 +30,8 @@ var units = []struct {
 // durations are names of durations in other languages, and the fields that they are here, in the order of preference.
 var durations = map[string][]string{
 	"timeout": {"timeout", "expires"}, "time_limit": {"timeout"}, "max_duration": {"timeout"}, "max_runtime": {"timeout"}, "execution_timeout": {"timeout"},
-	"start_to_close_timeout": {"timeout"}, "schedule_to_close_timeout": {"total_timeout"}, "run_timeout": {"timeout"}, "call_timeout": {"timeout"},
+	"start_to_close_timeout": {"timeout"}, "active_deadline": {"timeout"}, "dagrun_timeout": {"timeout"}, "schedule_to_start_timeout": {"queue_timeout"},
+	"schedule_to_close_timeout": {"total_timeout"}, "run_timeout": {"timeout"}, "call_timeout": {"timeout"},
 	"attempt_timeout": {"timeout"}, "request_timeout": {"timeout"}, "step_timeout": {"timeout"}, "task_timeout": {"timeout"},
 	"heartbeat":  {"heartbeat_timeout"},
 	"total_time": {"total_timeout"}, "overall_timeout": {"total_timeout"},

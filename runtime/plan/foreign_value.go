@@ -55,8 +55,16 @@ func (c *compiler) foreignValue(t *document.Tree, s site, depth int) {
 func (c *compiler) objectReference(t *document.Tree, s site) bool {
 	with := ""
 	switch {
+	case len(t.Names) == 1 && strings.HasPrefix(t.Names[0], "Fn::"):
+		c.out.warnf(codeForeign, s.at, "%s is sent as it is, an object: a value is written ${nodes.<id>.output.x} or ${inputs.x}, a text with values \"a ${inputs.x}\"",
+			expr.Shorten(t.Names[0]))
+		return false
 	case len(t.Names) == 1 && refKeys[t.Names[0]] && t.Items[0].Kind == '"':
 		text := expr.Unwrapped(t.Items[0].Text())
+		if m := (meant{c, s}); t.Names[0] == "Ref" && m.isInput(text) { // of CloudFormation
+			with = "${inputs." + text + "}"
+			break
+		}
 		if !strings.Contains(text, ".") || strings.Contains(text, "${") || strings.HasPrefix(text, "#") {
 			return false
 		}

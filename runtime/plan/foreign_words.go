@@ -191,7 +191,7 @@ var foreignFields = indexed(loopFields, []meaning{
 		"emoji title type_version credits license thought thoughts reasoning runs_on image container node_selector " +
 		"typeversion",
 		of: "node plan", idle: true},
-})
+}, systemFields)
 
 // indexed finds the rows of a name, in the order of the tables.
 func indexed(tables ...[]meaning) map[string][]meaning {

@@ -18,7 +18,11 @@ func (c *compiler) triggerRule(n *schemas.Node, at string) {
 			[]schemas.PatchOp{opReplaceText(at+"/trigger_rule", string(rule))}
 		n.TriggerRule = rule
 	}
-	c.wordOf(at, "trigger_rule", string(n.TriggerRule), triggerRules)
+	if say := sayRules[snake(string(n.TriggerRule))]; say != "" {
+		c.out.errorf(codeUnknownValue, at+"/trigger_rule", "no trigger_rule is %q: %s", n.TriggerRule, say)
+	} else {
+		c.wordOf(at, "trigger_rule", string(n.TriggerRule), triggerRules)
+	}
 	if n.CancelOthers && n.TriggerRule != schemas.OneSuccess {
 		c.out.errorf(codeMisplacedField, at+"/cancel_others", "cancel_others goes with trigger_rule: one_success, by which the node starts with the first "+
 			"dependency that succeeds; with any other rule there is nothing to cancel, so leave it out")

@@ -34,7 +34,7 @@ var foreignRoots = map[string]rootKind{
 	"$": rootAny, "context": rootAny, "ctx": rootAny, "workflow": rootAny, "plan": rootAny, "flow": rootAny, "$context": rootAny,
 	"$ctx": rootAny, "state": rootAny,
 	"$states": rootAny, "this": rootItem, "it": rootItem, "element": rootItem, "$item": rootItem, "$index": rootIndex,
-	"$json": rootBefore, "prev": rootBefore, "$prev": rootBefore,
+	"$json": rootBefore, "msg": rootBefore, "prev": rootBefore, "$prev": rootBefore,
 	"env": rootNone, "process": rootNone, "os": rootNone, "$env": rootNone, "secrets": rootNone, "github": rootNone, "runner": rootNone,
 }
 
@@ -42,6 +42,7 @@ var foreignRoots = map[string]rootKind{
 var wrappers = map[string]struct{ certain bool }{
 	"outputs": {true}, "structuredContent": {true}, "structured_content": {true}, "json": {true},
 	"result": {}, "results": {}, "data": {}, "response": {}, "value": {}, "body": {}, "return_value": {}, "returns": {}, "out": {},
+	"pydantic": {true}, "json_dict": {true},
 }
 
 // meant is what the author of an expression may have meant by its names.
@@ -180,6 +181,9 @@ func (m meant) foreignRoot(as expr.Reference, kind rootKind, root string, steps 
 			return m.ofNodes(as, append([]expr.Step{step}, rest...), fmt.Sprintf("%s is written nodes", root)), true
 		}
 	case rootInputs:
+		if root == "$input" && !m.isInput(first) && (first == "item" || first == "json") {
+			return m.foreignRoot(as, rootBefore, root, steps)
+		}
 		if m.isInput(first) {
 			as.Path = expr.Path{Root: "inputs", Steps: steps}
 			as.Changed, as.Say = true, fmt.Sprintf("%s is written inputs", root)
@@ -205,6 +209,7 @@ func (m meant) foreignRoot(as expr.Reference, kind rootKind, root string, steps 
 		as.Say = root + " is written " + as.Path.Root
 		return as, true
 	case rootBefore:
+		steps = withoutFrame(root, steps)
 		if m.node >= 0 && len(m.plan.Nodes[m.node].DependsOn) == 1 {
 			id := m.plan.Nodes[m.node].DependsOn[0]
 			as.Path = expr.Path{Root: "nodes", Steps: append([]expr.Step{{Key: id, Index: -1}, {Key: "output", Index: -1}}, steps...)}

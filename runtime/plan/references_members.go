@@ -32,6 +32,9 @@ func (m meant) otherMember(node int, steps []expr.Step) (to []expr.Step, say str
 	case n.WaitFor != nil && n.WaitFor.Event != "" && slices.Contains(eventWords, word):
 		return append([]expr.Step{{Key: "output", Index: -1}}, steps[1:]...), fmt.Sprintf("the data of an event is the output of the node that waits for it, without %s", word)
 	}
+	if word == "raw" && len(steps) == 1 { // of CrewAI
+		return []expr.Step{{Key: "text", Index: -1}}, "what a tool gave as text is nodes.<id>.text"
+	}
 	blocks := steps
 	for len(blocks) > 2 && (blocks[0].Key == "output" || hasWrapper(blocks[0].Key)) {
 		blocks = blocks[1:]
@@ -43,6 +46,19 @@ func (m meant) otherMember(node int, steps []expr.Step) (to []expr.Step, say str
 	return nil, ""
 }
 
+// frames are the names around what the node before gave, in n8n and in Node-RED.
+var frames = map[string][]string{"$input": {"item", "json"}, "msg": {"payload"}}
+
+// withoutFrame are steps without the names around what the node before gave.
+func withoutFrame(root string, steps []expr.Step) []expr.Step {
+	for _, name := range frames[root] {
+		if len(steps) > 0 && steps[0].Index < 0 && steps[0].Key == name {
+			steps = steps[1:]
+		}
+	}
+	return steps
+}
+
 // contexts are what other languages know of a run and of an item, by their name for all of it and the steps after that.
 var contexts = map[string]map[string]string{
 	"$$":         ofStepFunctions, // of Step Functions
@@ -50,6 +66,7 @@ var contexts = map[string]map[string]string{
 	"dag_run":    {"run_id": "execution.id"},
 	"flow_run":   {"id": "execution.id", "name": "execution.name"},
 	"each":       {"value": "item"}, // of Terraform
+	"github":     {"run_id": "execution.id", "event.inputs": "inputs"},
 }
 
 var ofStepFunctions = map[string]string{
@@ -84,6 +101,7 @@ func (m meant) ofContext(as expr.Reference, root string, steps []expr.Step) (exp
 		as.Changed, as.Say = true, fmt.Sprintf("%s is written %s", root+expr.StepsString(steps[:n]), expr.Path{Root: to.Root, Steps: to.Steps})
 		return as, true
 	}
-	as.Stuck = root + expr.StepsString(steps) + " is not known here: of a run there are execution.id, execution.name and execution.created_at, in for_each item and index"
+	as.Stuck = root + expr.StepsString(steps) + " is not known here: of a run there are execution.id, execution.name and execution.created_at, in for_each item and index; what " +
+		"comes from outside is an input, as in inputs.x"
 	return as, true
 }

@@ -21,7 +21,7 @@ func FuzzForeign(f *testing.F) {
 		"${inputs.list.reduce((a, b) => a + b, 0)}", "${lambda x: x}", "${7 // 2}", "${[...inputs.list, 1]}",
 		"${inputs.user.get('name', 'x') === undefined}", "${order_id}", "${nodes.many.output[0].x.length}",
 		"{{ inputs.s }}", "$.nodes.order.output.id", "nodes.order.output.id", "%(s)s <% inputs.s %> {inputs.s} $s ${s}",
-		"={{ $json.id }}", "${aAn(.Aputs%0) ",
+		"={{ $json.id }}", "${aAn(.Aputs%0) ", "${x[:order]} {x[order:]}", "${(/a/)} #{(/a/)}",
 	} {
 		f.Add(text)
 	}
@@ -61,7 +61,7 @@ func fixesEnd(t *testing.T, text string) {
 		for _, finding := range found {
 			fixes += len(finding.Fix)
 			for _, word := range parserWords {
-				if strings.Contains(finding.Message, word) {
+				if strings.Contains(finding.Message, word) && !strings.Contains(text, word) {
 					t.Fatalf("%q: %q is a word of the parser: %s", text, word, finding.Message)
 				}
 			}

@@ -301,6 +301,8 @@ func ofNode(call *tree) *tree {
 		return &tree{op: "[]", kids: []*tree{leaf("name", root), call.kids[1]}, from: call.from, to: call.to, made: true}
 	case of != nil && len(call.kids) == 1 && (call.text == "first" || call.text == "last") && of.op == "[]" && namesNode(of) && of.made:
 		return of // the one item of n8n
+	case of != nil && len(call.kids) == 1 && (call.text == "first" || call.text == "last") && of.op == "name" && of.text == "$input":
+		return of
 	}
 	return call
 }

@@ -45,6 +45,7 @@ type Rewriting struct {
 
 // Rewrite translates an expression with the words of other languages. It does not check the result: whoever uses it has it compiled.
 func Rewrite(text string, names Names) Rewriting {
+	text = withRoot(text)
 	t, p := parseForeign(text, 0, len(text), false)
 	if t == nil && strings.Contains(text, "//") {
 		t, p = parseForeign(text, 0, len(text), true)

@@ -23,6 +23,11 @@ var spotForms = []struct {
 	{"{{ }}", true, regexp.MustCompile(`\{\{-?\s*([^{}]+?)\s*-?\}\}`)},
 	{"<% %>", true, regexp.MustCompile(`<%[=-]?\s*([^%]+?)\s*-?%>`)},
 	{"{% %}", true, regexp.MustCompile(`\{%-?\s*([^%]+?)\s*-?%\}`)},
+	{"<< >>", false, regexp.MustCompile(`<<\s*([A-Za-z_$][^<>\n]*?)\s*>>`)},
+	{"[% %]", false, regexp.MustCompile(`\[%\s*([^%\n]+?)\s*%\]`)},
+	{"$[ ]", false, regexp.MustCompile(`\$\[\s*([A-Za-z_$][^\]\n]*?)\s*\]`)},
+	{"(( ))", false, regexp.MustCompile(`\(\(\s*([A-Za-z_$][\w$.-]*)\s*\)\)`)},
+	{"{! }", false, regexp.MustCompile(`\{!\s*([A-Za-z_$][\w$.]*)\s*\}`)},
 	{"#{ }", false, regexp.MustCompile(`[#@]\{\s*([^{}]+?)\s*\}`)},
 	{"%( )s", false, regexp.MustCompile(`%\(([A-Za-z_][\w.]*)\)[sdf]`)},
 	{"{ }", false, regexp.MustCompile(`\{([A-Za-z_$][\w.$-]*(?:\[[^\]{}]*\][\w.]*)*)\}`)},
@@ -30,9 +35,12 @@ var spotForms = []struct {
 	{"$", false, regexp.MustCompile(`\$\.?([A-Za-z_][\w-]*(?:\.[A-Za-z_]\w*|\[\d+\]|\[['"][^'"]*['"]\])*)`)},
 }
 
+// spotMarks are the bytes of which each spot has one.
+const spotMarks = "{$<%("
+
 // Spots finds what another template language would read in a string, outside of ${…}; none overlaps another.
 func Spots(s string) []Spot {
-	if !strings.ContainsAny(s, "{$<%") || len(s) > maxSpotText {
+	if !strings.ContainsAny(s, spotMarks) || len(s) > maxSpotText {
 		return nil
 	}
 	taken := make([]bool, len(s))
@@ -43,7 +51,7 @@ func Spots(s string) []Spot {
 	}
 	marks := false                // something is left that may begin a spot
 	for i := 0; i < len(s); i++ { // what this language reads, or takes as it is
-		marks = marks || strings.IndexByte("{$<%", s[i]) >= 0 && !strings.HasPrefix(s[i:], "${")
+		marks = marks || strings.IndexByte(spotMarks, s[i]) >= 0 && !strings.HasPrefix(s[i:], "${")
 		if strings.HasPrefix(s[i:], "${") {
 			end, ok := expressionEnd(s, i+2)
 			if !ok {
@@ -116,7 +124,7 @@ func WholeSpot(s string) (spot Spot, ok bool) {
 		spot.Form = "bare"
 		return spot, plain || text[0] == '$'
 	case "==", "!=", "<", "<=", ">", ">=", "&&", "||", "?:", "()", "+", "!", "??", "filter":
-		spot.Form = "expression"
+		spot.Form, spot.Certain = "expression", strings.HasPrefix(text, "States.") // of Step Functions
 		return spot, true
 	}
 	return Spot{}, false
@@ -130,6 +138,23 @@ func Unwrapped(text string) string {
 		if inner, closed := strings.CutSuffix(inner, around[1]); ok && closed && !strings.Contains(inner, around[0]) {
 			return strings.TrimSpace(inner)
 		}
+	}
+	return text
+}
+
+// PathAsWritten reads a reference of another language: a name with constant steps. A dot before the first name, as in jq, is $.
+func PathAsWritten(text string) (root string, steps []Step, ok bool) {
+	text = withRoot(text)
+	if t, p := parseForeign(text, 0, len(text), false); t != nil && len(p.stuck) == 0 {
+		return t.chain()
+	}
+	return "", nil, false
+}
+
+// withRoot is a text whose dot before the first name stands for everything, as in jq and in templates of Go, with $ in front.
+func withRoot(text string) string {
+	if inner := strings.TrimSpace(text); len(inner) > 1 && inner[0] == '.' && isNameStart(inner[1]) {
+		return "$" + inner
 	}
 	return text
 }

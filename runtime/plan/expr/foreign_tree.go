@@ -81,6 +81,9 @@ func printTree(t *tree, source string) string {
 
 // print puts the tree into parentheses where it binds less than what is around it.
 func (p *printer) print(t *tree, around int) {
+	if t == nil { // an end of a slice that is left out
+		return
+	}
 	if t.weight() < around {
 		p.out.WriteByte('(')
 		defer p.out.WriteByte(')')
@@ -135,14 +138,17 @@ func (p *printer) print(t *tree, around int) {
 		p.out.WriteString(t.text)
 	default:
 		w := t.weight()
-		if len(t.kids) == 1 {
+		switch len(t.kids) {
+		case 0: // a form that has no counterpart, such as a regular expression
+			p.out.WriteString(p.source[t.from:t.to])
+		case 1:
 			p.out.WriteString(t.op)
 			p.print(t.kids[0], w)
-			return
+		default:
+			p.print(t.kids[0], w)
+			p.out.WriteString(" " + t.op + " ")
+			p.print(t.kids[1], w+1)
 		}
-		p.print(t.kids[0], w)
-		p.out.WriteString(" " + t.op + " ")
-		p.print(t.kids[1], w+1)
 	}
 }
 
