@@ -75,6 +75,7 @@
 //	                                missed it, by reading the nudges of the last minute with each renewal
 //	queue/pause         queue       who paused the queue, since when and why; none: it is open
 //	catalog/<realm>     capability  the tools a realm listed last
+//	answer/<…>/<id>     answers     for an hour: what an answer to a client had no room for; answer/<…> lists those of a principal
 //	session/<id>        session     a session; its wake is when it expires unless it is seen before
 //	state/<…>           state       a state; the ID is a digest of principal and type, and the key
 //	tell/<state>/<time> state       nothing; its wake is when executions that wait for the state are notified again: it was written, or expires

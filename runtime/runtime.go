@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runplane/runplane/runtime/answers"
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/health"
@@ -31,6 +32,7 @@ type Runtime struct {
 	Safety       *safety.Safety
 	Health       *health.Health
 	Telemetry    *telemetry.Feed
+	Answers      *answers.Answers // what answers to clients had no room for
 
 	store   *records.Store
 	journal *journal.Journal

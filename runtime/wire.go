@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/oklog/ulid/v2"
 
+	"github.com/runplane/runplane/runtime/answers"
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
@@ -61,6 +62,7 @@ func New(c Config) *Runtime {
 		Telemetry: new(telemetry.Feed), store: s, log: c.Log,
 	}
 	r.Sessions = session.New(session.Config{Store: s, Log: c.Log, Rules: c.Sessions, NewID: c.NewID})
+	r.Answers = answers.New(s, c.NewID)
 	r.States = state.New(state.Config{
 		Store: s, Log: c.Log, Sessions: r.Sessions, Rules: c.States, Views: r.views(),
 		Written: func(key store.Key) { r.Executions.StateWritten(key) },

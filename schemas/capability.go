@@ -6,6 +6,8 @@ import "time"
 type Capability struct {
 	Realm          string            `json:"realm"`
 	CapabilityName string            `json:"capability_name"`
+	Capability     string            `json:"capability,omitempty" jsonschema:"description=realm.name\\, as a plan names it"`
+	Arguments      string            `json:"arguments,omitempty" jsonschema:"description=in short; a star marks the required ones"`
 	Title          string            `json:"title,omitempty"`
 	Description    string            `json:"description,omitempty"`
 	InputSchema    Object            `json:"input_schema,omitempty"`
@@ -18,6 +20,8 @@ type Capability struct {
 	Health         *RealmHealth      `json:"health,omitempty"`
 	Breaker        *BreakerState     `json:"breaker,omitempty" jsonschema:"description=absent if the policy switches it off"`
 	Limits         *CapabilityLimits `json:"limits,omitempty"`
+
+	More *Ref `json:"more,omitempty" jsonschema:"description=where all of it is read\\, if parts are left out"`
 }
 
 // CapabilityLimits are the limits that apply to one attempt of a capability.
@@ -96,7 +100,8 @@ type Latency struct {
 	P99MS float64 `json:"p99_ms"`
 }
 
-// Discovery is one page of capabilities, with the state of every realm.
+// Discovery is one page of capabilities, with the state of the realms that cannot be called now, of the one that was asked for, or of all if
+// no capabilities were searched for.
 type Discovery struct {
 	Realms       []RealmHealth `json:"realms"`
 	Capabilities []Capability  `json:"capabilities"`
@@ -105,7 +110,7 @@ type Discovery struct {
 
 // Invocation is the result of one direct call.
 type Invocation struct {
-	Output     Value   `json:"output"`
+	Output     Value   `json:"output,omitempty"`
 	Content    Value   `json:"content,omitempty" jsonschema:"description=content blocks of the answer that the output does not have"`
 	Attempts   int     `json:"attempts"`
 	DurationMS float64 `json:"duration_ms"`
@@ -114,6 +119,11 @@ type Invocation struct {
 	AgeSeconds float64 `json:"age_seconds,omitempty" jsonschema:"description=of a cached answer"`
 
 	Notes []string `json:"notes,omitempty" jsonschema:"description=what was repaired in the realm's answer"`
+
+	Text      string `json:"text,omitempty" jsonschema:"description=instead of a large output: the beginning of its JSON"`
+	OutputRef *Ref   `json:"output_ref,omitempty" jsonschema:"description=where a large output is read"`
+
+	ContentRef *Ref `json:"content_ref,omitempty" jsonschema:"description=where large content blocks are read"`
 }
 
 // Detail says how much discovery shows of each capability.

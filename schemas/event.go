@@ -103,6 +103,8 @@ type Event struct {
 	EvaluatedMS float64 `json:"evaluated_ms,omitempty" jsonschema:"description=time spent on expressions before it"`
 
 	MayRunUntil *time.Time `json:"may_still_run_until,omitempty" jsonschema:"description=until when a call of unknown outcome may still run at its realm"`
+
+	Cut bool `json:"cut,omitempty" jsonschema:"description=large parts are left out: read it alone\\, with after one less than seq and limit 1"`
 }
 
 // Apart returns the bytes of what the event has in records of their own, beside the output.

@@ -129,6 +129,8 @@ type Execution struct {
 	Nodes       []NodeView   `json:"nodes,omitempty"`
 	Earlier     bool         `json:"earlier,omitempty" jsonschema:"description=the idempotency key was used before: this is the execution of that time\\, and nothing was started now"`
 	Hint        string       `json:"hint,omitempty" jsonschema:"description=what to call next"`
+
+	More *Ref `json:"more,omitempty" jsonschema:"description=where all of it is read\\, if parts are left out"`
 }
 
 // Progress counts the nodes of an execution.
@@ -197,6 +199,9 @@ type NodeView struct {
 	Child      string     `json:"execution_id,omitempty" jsonschema:"description=the execution that runs a workflow node"`
 	Rounds     int        `json:"rounds,omitempty" jsonschema:"description=that a node with repeat has made"`
 	NextAt     *time.Time `json:"next_at,omitempty" jsonschema:"description=when its next round is due"`
+
+	SameError []string `json:"same_error,omitempty" jsonschema:"description=other nodes that ended with this error"`
+	MoreSame  int      `json:"more_same_error,omitempty" jsonschema:"description=how many of them are left out"`
 }
 
 // Items counts the items of a for_each node and lists the errors of the first that failed.
@@ -233,9 +238,10 @@ type OutputRef struct {
 // NodeOutput is a node's output or a part of it. Output holds a whole output that fits; Text holds a page of a larger one,
 // the bytes offset to next_offset of its JSON.
 type NodeOutput struct {
-	ExecutionID string `json:"execution_id"`
-	NodeID      string `json:"node_id"`
+	ExecutionID string `json:"execution_id,omitempty"`
+	NodeID      string `json:"node_id,omitempty"`
 	Part        string `json:"part,omitempty" jsonschema:"description=content: output and text are its content blocks"`
+	Ref         string `json:"ref,omitempty"`
 	Output      Value  `json:"output,omitempty"`
 	Text        string `json:"text,omitempty" jsonschema:"description=a page of the output's JSON text"`
 	TotalBytes  int    `json:"total_bytes"`
@@ -266,6 +272,8 @@ type ExecutionMetrics struct {
 	Nodes       []NodeMetrics      `json:"nodes"`
 	Used        Budget             `json:"used,omitzero" jsonschema:"description=by the execution and by those below it that have ended"`
 	Limits      Budget             `json:"limits,omitzero" jsonschema:"description=of the execution and those below it together; of a child: granted so far"`
+
+	More *Ref `json:"more,omitempty" jsonschema:"description=where all of it is read\\, if parts are left out"`
 }
 
 // NodeMetrics are the counts and times of one node.

@@ -27,6 +27,8 @@ const (
 type Health struct {
 	Status HealthStatus `json:"status" jsonschema:"enum=ok,enum=degraded,enum=down"`
 	Checks []Check      `json:"checks"`
+
+	More *Ref `json:"more,omitempty" jsonschema:"description=where all of it is read\\, if parts are left out"`
 }
 
 // Check is the health of one component.

@@ -256,6 +256,8 @@ type Explain struct {
 	MaxExecutions int `json:"max_executions" jsonschema:"description=executions of workflow nodes; at every depth; if every list is as long as its limit"`
 	MaxItems      int `json:"max_items" jsonschema:"description=items of for_each nodes; at every depth"`
 	WorkflowBytes int `json:"max_workflow_bytes,omitempty" jsonschema:"description=of the plans of all these executions; without inputs that are computed"`
+
+	MoreIDs int `json:"more_ids,omitempty" jsonschema:"description=node ids that are left out"`
 }
 
 // Validation is the result of validate_plan.

@@ -37,6 +37,8 @@ type Session struct {
 	LastSeenAt  time.Time     `json:"last_seen_at"`
 	ExpiresAt   time.Time     `json:"expires_at" jsonschema:"description=unless a call names it earlier"`
 	EndedAt     *time.Time    `json:"ended_at,omitempty"`
+
+	More *Ref `json:"more,omitempty" jsonschema:"description=where all of it is read\\, if parts are left out"`
 }
 
 // SessionList is one page of sessions, newest first.

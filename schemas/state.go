@@ -19,6 +19,8 @@ type State struct {
 	Version   int64      `json:"version" jsonschema:"description=expected_version of the next write; 0: it does not exist"`
 	UpdatedAt *time.Time `json:"updated_at,omitempty"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	More *Ref `json:"more,omitempty" jsonschema:"description=where all of it is read\\, if parts are left out"`
 }
 
 // StateWritten is the result of set_state.

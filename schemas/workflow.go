@@ -20,6 +20,8 @@ type WorkflowInfo struct {
 	UpdatedAt   time.Time `json:"updated_at" jsonschema:"description=when the latest version was created"`
 
 	Schedule *ScheduleStatus `json:"schedule,omitempty" jsonschema:"description=when it is executed automatically"`
+
+	More *Ref `json:"more,omitempty" jsonschema:"description=where all of it is read\\, if parts are left out"`
 }
 
 // WorkflowStatus is a workflow with its executions.

@@ -21,9 +21,10 @@ func result(value json.RawMessage, err error) *mcp.CallToolResult {
 			StructuredContent: value,
 		}
 	}
-	text, bad := encode(map[string]*schemas.Error{"error": schemas.AsError(err)})
+	brief := schemas.AsError(err).Brief(schemas.MaxAnswer - len(`{"error":}`))
+	text, bad := encode(map[string]*schemas.Error{"error": brief})
 	if bad != nil { // a value in a finding is not JSON; the rest of the error is strings and numbers
-		e := schemas.AsError(err).With(func(e *schemas.Error) { e.Findings = nil })
+		e := brief.With(func(e *schemas.Error) { e.Findings = nil })
 		text, _ = encode(map[string]*schemas.Error{"error": e})
 	}
 	return &mcp.CallToolResult{Content: []mcp.Content{mcp.NewTextContent(string(text))}, IsError: true}

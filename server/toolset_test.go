@@ -90,7 +90,7 @@ func TestClientsSeeAndCallWhatTheServerChooses(t *testing.T) {
 			func(name string) bool { return name == "execute_plan" || name == "get_execution_status" }), "execute_plan", "--exclude-tools"},
 		{tools.Choice{Toolsets: []string{"minimal"}}, append(slices.Clone(tools.Minimal), "plan_from_goal", "debug_execution", referenceURI), "workflow_greet", "--toolsets"},
 		{tools.Choice{Toolsets: []string{"state", "workflow"}, ReadOnly: true}, []string{
-			"get_state", "list_states", "get_workflow_status", "list_workflows", "workflow_greet", stateTemplate,
+			"get_state", "list_states", "get_node_output", "get_workflow_status", "list_workflows", "workflow_greet", stateTemplate,
 		}, "set_state", "--read-only"},
 	} {
 		t.Run(fmt.Sprint(tt.choice), func(t *testing.T) {
@@ -130,12 +130,12 @@ func TestHeadersNarrow(t *testing.T) {
 				want    []string
 				without map[string]string // by tool: what the error names
 			}{
-				{map[string]string{"X-MCP-Toolsets": "state,queue", "X-MCP-Readonly": "true"}, []string{"get_state", "list_states", "get_queue_status", stateTemplate}, map[string]string{
+				{map[string]string{"X-MCP-Toolsets": "state,queue", "X-MCP-Readonly": "true"}, []string{"get_state", "list_states", "get_node_output", "get_queue_status", stateTemplate}, map[string]string{
 					"set_state": "X-MCP-Readonly", "execute_plan": "X-MCP-Readonly", "get_session": "X-MCP-Toolsets", "pause_queue": "--toolsets", "delete_state": "--exclude-tools", "workflow_greet": "X-MCP-Toolsets",
 				}},
 				{map[string]string{"X-MCP-Tools": "get_session, pause_queue, delete_state"}, []string{"get_session"}, map[string]string{"pause_queue": "--toolsets", "get_state": "X-MCP-Tools"}},
 				{map[string]string{"X-MCP-Toolsets": "workflow", "X-MCP-Exclude-Tools": "create_workflow,execute_workflow,delete_workflow,pause_schedule,resume_schedule"},
-					[]string{"get_workflow_status", "list_workflows", "workflow_greet"}, map[string]string{"create_workflow": "X-MCP-Exclude-Tools"}},
+					[]string{"get_workflow_status", "get_node_output", "list_workflows", "workflow_greet"}, map[string]string{"create_workflow": "X-MCP-Exclude-Tools"}},
 				{map[string]string{"X-MCP-Tools": "execute_plan", "X-MCP-Readonly": "false"}, []string{"execute_plan", "plan_from_goal", referenceURI}, map[string]string{"get_state": "X-MCP-Tools"}},
 			} {
 				c := dial(t, url, tt.headers)

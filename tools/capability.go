@@ -38,7 +38,7 @@ type discoverCapabilities struct {
 	Realm  string         `json:"realm,omitempty"`
 	Query  string         `json:"query,omitempty" jsonschema:"maxLength=500,description=words of names and descriptions"`
 	Detail schemas.Detail `json:"detail,omitempty" jsonschema:"enum=names,enum=summary,enum=schema,description=default summary; schema: with schemas"`
-	Limit  int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=200,description=default 50"`
+	Limit  int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=200,description=default the best 8"`
 	Cursor string         `json:"cursor,omitempty"`
 }
 
@@ -56,18 +56,22 @@ func Capability() []Method {
 			`Describes one capability: its schemas, limits, health and effect: read, idempotent or once (never repeated without a decision). `+
 				`Use it before you write a plan or call invoke_capability.`,
 			func(ctx context.Context, rt *runtime.Runtime, in resolveCapability, _ Request) (schemas.Capability, error) {
-				return rt.Capabilities.Resolve(ctx, in.Realm, in.CapabilityName)
+				return brief(rt.Capabilities.Resolve(ctx, in.Realm, in.CapabilityName))
 			}),
 		method(contract, "invoke_capability", "Call one capability", Acts,
 			`Calls one capability now and returns its output, with the realm's timeout and retries. Inputs are checked before anything is `+
 				`sent. It is not durable: for several calls, or one that must survive a crash, use execute_plan. A failure's outcome says whether `+
 				`the call ran.`,
 			func(ctx context.Context, rt *runtime.Runtime, in invokeCapability, r Request) (schemas.Invocation, error) {
-				return rt.Capabilities.Invoke(ctx, capability.Invocation{
+				out, err := rt.Capabilities.Invoke(ctx, capability.Invocation{
 					Realm: in.Realm, Capability: in.CapabilityName, Inputs: json.RawMessage(in.Inputs),
 					Timeout: duration(in.TimeoutSeconds), Retry: (*schemas.Retry)(in.RetryConfig), IdempotencyKey: in.IdempotencyKey, SessionID: in.SessionID,
 					Progress: r.relay(),
 				})
+				if err != nil {
+					return out, err
+				}
+				return withinAnswer(ctx, rt, out), nil
 			}),
 	}
 }

@@ -87,7 +87,8 @@ func await(ctx context.Context, rt *runtime.Runtime, e schemas.Execution, waitSe
 	if e.Earlier {
 		now = journal.AsEarlier(now)
 	}
-	return now, nil
+	now.Nodes = schemas.SameErrors(now.Nodes)
+	return now.Brief(schemas.MaxAnswer), nil
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
@@ -159,13 +160,14 @@ type executionStatus struct {
 }
 
 type nodeOutput struct {
-	executionID
-	NodeID   string `json:"node_id" jsonschema:"description=$output: the execution's own"`
-	Item     *int   `json:"item,omitempty" jsonschema:"minimum=0,description=one item of a for_each"`
-	Part     string `json:"part,omitempty" jsonschema:"enum=content"`
-	Pointer  string `json:"pointer,omitempty" jsonschema:"description=such as /items/0"`
-	Offset   int    `json:"offset,omitempty" jsonschema:"minimum=0,description=next_offset"`
-	MaxBytes int    `json:"max_bytes,omitempty" jsonschema:"minimum=1,maximum=65536,description=default 16384"`
+	ExecutionID string `json:"execution_id,omitempty"`
+	NodeID      string `json:"node_id,omitempty" jsonschema:"description=$output: the execution's own"`
+	Ref         string `json:"ref,omitempty" jsonschema:"description=instead of both ids"`
+	Item        *int   `json:"item,omitempty" jsonschema:"minimum=0,description=one item of a for_each"`
+	Part        string `json:"part,omitempty" jsonschema:"enum=content"`
+	Pointer     string `json:"pointer,omitempty" jsonschema:"description=such as /items/0"`
+	Offset      int    `json:"offset,omitempty" jsonschema:"minimum=0,description=next_offset"`
+	MaxBytes    int    `json:"max_bytes,omitempty" jsonschema:"minimum=1,maximum=65536"`
 }
 
 type listExecutions struct {
@@ -221,59 +223,61 @@ func Execution() []Method {
 			`Checks a plan against the live tools and runs nothing. Returns every finding with its place and, where one exists, a JSON Patch `+
 				`that repairs it; for a valid plan what it would do. execute_plan makes the same checks.`,
 			func(ctx context.Context, rt *runtime.Runtime, in validatePlan, _ Request) (schemas.Validation, error) {
-				return rt.Executions.Validate(ctx, in.ExecutionPlan)
+				return brief(rt.Executions.Validate(ctx, in.ExecutionPlan))
 			}),
 		method(contract, "get_execution_status", "Get an execution's status", Reads,
 			`Shows how far an execution is and, once it succeeded, its output. With wait_seconds it answers when the execution has finished, `+
 				`was suspended or needs a decision. waiting_for lists what it waits for; view nodes shows each node's output and error.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionStatus, r Request) (schemas.Execution, error) {
-				return rt.Executions.Status(ctx, in.ExecutionID, in.View, seconds(in.WaitSeconds), r.follow())
+				e, err := rt.Executions.Status(ctx, in.ExecutionID, in.View, seconds(in.WaitSeconds), r.follow())
+				if in.View == schemas.ViewNodes || in.View == schemas.ViewFailures {
+					return e.Brief(schemas.MaxAsked), err
+				}
+				return brief(e, err)
 			}),
 		method(contract, "get_execution_metrics", "Get an execution's metrics", Reads,
 			`Counts and times of one execution, in total and for each node. Use it to find what was slow or flaky.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionID, _ Request) (schemas.ExecutionMetrics, error) {
-				return rt.Executions.Metrics(ctx, in.ExecutionID)
+				return brief(rt.Executions.Metrics(ctx, in.ExecutionID))
 			}),
 		method(contract, "get_node_output", "Read a node's output", Reads,
-			`Reads a node's output (part content: its content blocks), or what a JSON pointer names in it. Use it for an output_ref. Above `+
-				`max_bytes it comes in pages: pass next_offset as offset.`,
+			`Reads a node's output (part content: its content blocks), or what the ref of an answer stands for; with pointer a part of it. What is `+
+				`large comes in pages: pass next_offset as offset.`,
 			func(ctx context.Context, rt *runtime.Runtime, in nodeOutput, _ Request) (schemas.NodeOutput, error) {
-				return rt.Executions.NodeOutput(ctx, in.ExecutionID, journal.OutputQuery{
-					Node: in.NodeID, Item: in.Item, Part: in.Part, Pointer: in.Pointer, Offset: in.Offset, MaxBytes: in.MaxBytes,
-				})
+				return readOutput(ctx, rt, in)
 			}),
 		method(contract, "list_executions", "List executions", Reads,
 			`Lists executions, newest first, without their nodes and outputs.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listExecutions, _ Request) (schemas.ExecutionList, error) {
 				return rt.Executions.List(ctx, journal.Query{
-					Status: in.Status, SessionID: in.SessionID, Workflow: in.Workflow, Limit: in.Limit, Cursor: in.Cursor,
+					Status: in.Status, SessionID: in.SessionID, Workflow: in.Workflow, Limit: orBrief(in.Limit), Cursor: in.Cursor,
 				})
 			}),
 		method(contract, "get_execution_events", "Read an execution's events", Reads,
 			`Reads the log of an execution, oldest event first: use it to find out why something happened. Continue with after = last_seq.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionEvents, _ Request) (schemas.EventList, error) {
-				return rt.Executions.Events(ctx, in.ExecutionID, in.After, in.Limit)
+				return rt.Executions.Events(ctx, in.ExecutionID, in.After, orBrief(in.Limit))
 			}),
 		method(contract, "suspend_execution", "Suspend an execution", Sets,
 			`Keeps an execution and its nested plans from starting more calls; nothing is lost. It is suspended when calls in flight have `+
 				`ended. resume_execution continues it.`,
 			func(ctx context.Context, rt *runtime.Runtime, in suspendExecution, _ Request) (schemas.Execution, error) {
-				return rt.Executions.Suspend(ctx, in.ExecutionID, in.Mode, in.Reason)
+				return brief(rt.Executions.Suspend(ctx, in.ExecutionID, in.Mode, in.Reason))
 			}),
 		method(contract, "resume_execution", "Resume an execution", Acts,
 			`Continues a suspended execution. If a node is held (it failed, or its outcome is unknown), patch says what to do: `+
 				`{"nodes":{"<id>":{"retry":true}}} calls it again, {"skip":true} leaves it out, {"output":…} counts it as done, {"inputs":{…}} `+
 				`calls it with other inputs; with "force":true beside it even if the first call may still run.`,
 			func(ctx context.Context, rt *runtime.Runtime, in resumeExecution, _ Request) (schemas.Execution, error) {
-				return rt.Executions.Resume(ctx, in.ExecutionID, in.Patch)
+				return brief(rt.Executions.Resume(ctx, in.ExecutionID, in.Patch))
 			}),
 		method(contract, "cancel_execution", "Cancel an execution", Destroys,
 			`Ends an execution for good. Effects that happened stay; calls that did not answer in time are listed as unknown. With compensate, `+
 				`what succeeded and has a compensate is undone first. To pause it, use suspend_execution.`,
 			func(ctx context.Context, rt *runtime.Runtime, in cancelExecution, _ Request) (schemas.Execution, error) {
-				return rt.Executions.Cancel(ctx, in.ExecutionID, engine.CancelOptions{
+				return brief(rt.Executions.Cancel(ctx, in.ExecutionID, engine.CancelOptions{
 					Reason: in.Reason, Grace: duration(in.GraceSeconds), Compensate: in.Compensate,
-				})
+				}))
 			}),
 		method(contract, "rerun_execution", "Run an execution again", Acts,
 			`Starts a new execution of the same plan and returns it. With from_node, only that node and all that depend on it run again: use it `+
@@ -289,7 +293,7 @@ func Execution() []Method {
 			`Sends a named event with data to an execution: the nodes that wait_for it continue with the data as their output. An event that `+
 				`no node waits for yet is kept for the next one that does.`,
 			func(ctx context.Context, rt *runtime.Runtime, in signalExecution, _ Request) (schemas.Execution, error) {
-				return rt.Executions.Signal(ctx, in.ExecutionID, in.EventName, in.Data)
+				return brief(rt.Executions.Signal(ctx, in.ExecutionID, in.EventName, in.Data))
 			}),
 	}
 }

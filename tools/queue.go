@@ -32,7 +32,7 @@ func Queue() []Method {
 			`Changes the priority of an unfinished execution and of its workflows at once; no priority starves. Returns the execution; call `+
 				`it again to change it back.`,
 			func(ctx context.Context, rt *runtime.Runtime, in setPriority, _ Request) (schemas.Execution, error) {
-				return rt.Executions.SetPriority(ctx, in.ExecutionID, in.Priority)
+				return brief(rt.Executions.SetPriority(ctx, in.ExecutionID, in.Priority))
 			}),
 		operatorOnly(method(contract, "pause_queue", "Pause the queue", Sets,
 			`Stops every replica from taking executions out of the queue, until resume_queue. Running ones continue; those that sleep or are `+

@@ -44,30 +44,30 @@ func Session() []Method {
 				if in.TTLSeconds > 0 {
 					u.TTLSeconds = &in.TTLSeconds
 				}
-				return rt.Sessions.Create(ctx, u)
+				return brief(rt.Sessions.Create(ctx, u))
 			}),
 		method(contract, "get_session", "Read a session", Reads,
 			`Reads a session: its data, version, status (active, idle, expired, closed) and when it expires. The call counts as use and renews `+
 				`its expiry.`,
 			func(ctx context.Context, rt *runtime.Runtime, in sessionID, _ Request) (schemas.Session, error) {
-				return rt.Sessions.Get(ctx, in.SessionID)
+				return brief(rt.Sessions.Get(ctx, in.SessionID))
 			}),
 		method(contract, "update_session", "Change a session", Adds,
 			`Changes a session and returns it. data and user_context are merged: {"data":{"a":1,"b":null}} sets a and removes b. With `+
 				`expected_version, an update of another version is refused as conflict: read, decide again, repeat.`,
 			func(ctx context.Context, rt *runtime.Runtime, in updateSession, _ Request) (schemas.Session, error) {
-				return rt.Sessions.Update(ctx, in.SessionID, in.Updates, in.ExpectedVersion)
+				return brief(rt.Sessions.Update(ctx, in.SessionID, in.Updates, in.ExpectedVersion))
 			}),
 		method(contract, "delete_session", "Close a session", Destroys,
 			`Closes a session for good: its data and the states bound to it are deleted, its executions are cancelled unless the server is set `+
 				`to continue them. It cannot be undone.`,
 			func(ctx context.Context, rt *runtime.Runtime, in sessionID, _ Request) (schemas.Session, error) {
-				return rt.Sessions.Delete(ctx, in.SessionID)
+				return brief(rt.Sessions.Delete(ctx, in.SessionID))
 			}),
 		method(contract, "list_sessions", "List sessions", Reads,
 			`Lists your sessions, newest first: use it to find one whose id you lost, or which agents are at work.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listSessions, _ Request) (schemas.SessionList, error) {
-				return rt.Sessions.List(ctx, session.Query{Status: in.Status, AgentID: in.AgentID, Limit: in.Limit, Cursor: in.Cursor})
+				return rt.Sessions.List(ctx, session.Query{Status: in.Status, AgentID: in.AgentID, Limit: orBrief(in.Limit), Cursor: in.Cursor})
 			}),
 	}
 }

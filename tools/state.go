@@ -51,7 +51,7 @@ func State() []Method {
 			`Reads the value stored under a type and a key, with the version that a later set_state can expect. found is false if there is `+
 				`none. Types session, workflow and execution show those records live.`,
 			func(ctx context.Context, rt *runtime.Runtime, in getState, _ Request) (schemas.State, error) {
-				return rt.States.Get(ctx, in.with(in.Context))
+				return brief(rt.States.Get(ctx, in.with(in.Context)))
 			}),
 		method(contract, "set_state", "Write a shared state", Sets,
 			`Writes a value that all your agents can read. To coordinate, pass expected_version: of several writers one wins, others get `+
@@ -71,7 +71,7 @@ func State() []Method {
 				`{"state_type":"task","filters":{"status":"open","context":{"session_id":"…"}}}. A page may be short; continue while there is a `+
 				`next_cursor.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listStates, _ Request) (schemas.StateList, error) {
-				return rt.States.List(ctx, state.Query{Type: in.StateType, Filters: in.Filters, Limit: in.Limit, Cursor: in.Cursor})
+				return rt.States.List(ctx, state.Query{Type: in.StateType, Filters: in.Filters, Limit: orBrief(in.Limit), Cursor: in.Cursor})
 			}),
 	}
 }

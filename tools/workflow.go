@@ -78,22 +78,22 @@ func Workflow() []Method {
 		method(contract, "get_workflow_status", "Get a workflow's status", Reads,
 			`Shows a workflow: its versions, input_schema, schedule with next and last firings, and newest executions.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowStatus, error) {
-				return rt.Workflows.Status(ctx, in.WorkflowID)
+				return brief(rt.Workflows.Status(ctx, in.WorkflowID))
 			}),
 		method(contract, "list_workflows", "List workflows", Reads,
 			`Lists your workflows by name with latest version, description and schedule.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listWorkflows, _ Request) (schemas.WorkflowList, error) {
-				return rt.Workflows.List(ctx, workflow.Query{Scheduled: in.Scheduled, Limit: in.Limit, Cursor: in.Cursor})
+				return rt.Workflows.List(ctx, workflow.Query{Scheduled: in.Scheduled, Limit: orBrief(in.Limit), Cursor: in.Cursor})
 			}),
 		method(contract, "pause_schedule", "Pause a schedule", Sets,
 			`Stops the schedule of a workflow until resume_schedule or a new schedule. Returns the workflow.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowInfo, error) {
-				return rt.Workflows.PauseSchedule(ctx, in.WorkflowID, true)
+				return brief(rt.Workflows.PauseSchedule(ctx, in.WorkflowID, true))
 			}),
 		method(contract, "resume_schedule", "Resume a schedule", Sets,
 			`Ends pause_schedule; firings missed meanwhile are not run. Returns the workflow.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowInfo, error) {
-				return rt.Workflows.PauseSchedule(ctx, in.WorkflowID, false)
+				return brief(rt.Workflows.PauseSchedule(ctx, in.WorkflowID, false))
 			}),
 		method(contract, "delete_workflow", "Delete a workflow", Destroys,
 			`Deletes a workflow with its versions and schedule. Its running executions continue. It cannot be undone; version numbers are not `+

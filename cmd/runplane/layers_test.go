@@ -41,6 +41,7 @@ var rooms = []struct {
 	{"redact", nil},
 	{"realm", []string{"caller", "plan", "call", "redact"}},
 	{"records", []string{"caller"}},
+	{"answers", []string{"caller", "records"}},
 	{"session", []string{"caller", "records"}},
 	{"state", []string{"caller", "records", "session"}},
 	{"capability", []string{"caller", "plan", "machine", "call", "records", "session"}},
@@ -52,7 +53,7 @@ var rooms = []struct {
 	{"workflow", []string{"caller", "schedule", "plan", "records", "state", "capability", "journal", "engine"}},
 	{"health", []string{"records", "session", "capability", "journal", "engine", "upkeep"}},
 	{"", []string{ // runtime itself, where the rooms meet
-		"caller", "telemetry", "call", "records", "session", "state", "capability", "journal", "queue", "engine", "upkeep", "safety", "workflow", "health",
+		"caller", "telemetry", "call", "records", "answers", "session", "state", "capability", "journal", "queue", "engine", "upkeep", "safety", "workflow", "health",
 	}},
 }
 

@@ -11,9 +11,6 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// defaultPage is how many bytes of an output one answer has by default.
-const defaultPage = 16 << 10
-
 // PartContent names the content blocks of a node's answer, in place of its output.
 const PartContent = "content"
 
@@ -24,11 +21,10 @@ type OutputQuery struct {
 	Part     string // PartContent: the content blocks; empty: the output
 	Pointer  string // a JSON pointer into that; empty: all of it
 	Offset   int
-	MaxBytes int // 0: 16 KiB; records.PageBytes is the most
+	MaxBytes int // as of Page
 }
 
-// NodeOutput returns a node's output, or the part of it that the JSON pointer names. An output of at most MaxBytes is returned as JSON, a
-// larger one as pages of its text, from the offset on.
+// NodeOutput returns a node's output, or the part of it that the JSON pointer names, as [Page] does.
 func (r Reader) NodeOutput(ctx context.Context, id string, q OutputQuery) (schemas.NodeOutput, error) {
 	x, err := r.journal.LoadFor(ctx, id)
 	if err != nil {
@@ -41,35 +37,63 @@ func (r Reader) NodeOutput(ctx context.Context, id string, q OutputQuery) (schem
 	if err != nil {
 		return schemas.NodeOutput{}, err
 	}
-	if raw, err = atPointer(raw, q.Pointer); err != nil {
+	return Page(schemas.NodeOutput{ExecutionID: id, NodeID: q.Node, Part: q.Part}, raw, q.Pointer, q.Offset, q.MaxBytes)
+}
+
+const (
+	defaultPage = 16 << 10
+	pageFrame   = 700 // room for what an answer has beside a page
+)
+
+// Page adds a document to out, or the part of it that the JSON pointer names: as JSON if it has at most maxBytes, else a page of its text,
+// from offset on. A maxBytes of 0 is 16 KiB, and records.PageBytes is the most; with records.Brief the answer is within schemas.MaxAnswer.
+func Page(out schemas.NodeOutput, raw json.RawMessage, pointer string, offset, maxBytes int) (schemas.NodeOutput, error) {
+	raw, err := atPointer(raw, pointer)
+	if err != nil {
 		return schemas.NodeOutput{}, err
 	}
-	maxBytes, offset := q.MaxBytes, q.Offset
-	if maxBytes <= 0 {
+	brief := maxBytes < 0
+	switch {
+	case brief:
+		maxBytes = schemas.MaxAnswer - pageFrame
+	case maxBytes == 0:
 		maxBytes = defaultPage
 	}
 	maxBytes = min(maxBytes, records.PageBytes)
-	out := schemas.NodeOutput{ExecutionID: id, NodeID: q.Node, Part: q.Part, TotalBytes: len(raw), Offset: offset}
+	out.TotalBytes, out.Offset = len(raw), offset
 	switch {
 	case offset < 0 || offset > len(raw):
 		return out, schemas.Errorf(schemas.CodeInvalidArgument, "offset %d is outside the output's %d bytes", offset, len(raw)).WithField("offset")
 	case offset == 0 && len(raw) <= maxBytes:
 		out.Output = schemas.Value(raw)
-	default:
-		end := min(offset+maxBytes, len(raw))
-		for end < len(raw) && end > offset && !utf8.RuneStart(raw[end]) {
-			end--
+		return out, nil
+	}
+	end := pageEnd(raw, offset, offset+maxBytes)
+	for brief { // quotation marks take two bytes in the answer
+		over := schemas.Size(string(raw[offset:end])) - maxBytes
+		if over <= 0 {
+			break
 		}
-		if end == offset && end < len(raw) { // the first character is larger than maxBytes
-			_, size := utf8.DecodeRune(raw[offset:])
-			end += size
-		}
-		out.Text = string(raw[offset:end])
-		if end < len(raw) {
-			out.NextOffset = end
-		}
+		end = pageEnd(raw, offset, end-(over+1)/2)
+	}
+	out.Text = string(raw[offset:end])
+	if end < len(raw) {
+		out.NextOffset = end
 	}
 	return out, nil
+}
+
+// pageEnd is end, or where the character before it begins; a page has at least one character.
+func pageEnd(raw json.RawMessage, offset, end int) int {
+	end = min(end, len(raw))
+	for end < len(raw) && end > offset && !utf8.RuneStart(raw[end]) {
+		end--
+	}
+	if end <= offset && offset < len(raw) {
+		_, size := utf8.DecodeRune(raw[offset:])
+		return offset + size
+	}
+	return end
 }
 
 // WholeOutput returns the output of a node, of an item of a for_each node, or of the execution (OutputNode). The error has code conflict

@@ -9,7 +9,7 @@ import (
 )
 
 // maxBrief bounds the JSON of the findings of an answer, in bytes: a model reads all of it.
-const maxBrief = 8 << 10
+const maxBrief = 6 << 10
 
 // alike is what differs between two findings of one kind: names and values in quotes, expressions and numbers.
 var alike = regexp.MustCompile("\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`|\\$\\{[^}]*\\}|[0-9]+")

@@ -21,8 +21,13 @@ const (
 
 // Pages of Discover.
 const (
-	defaultPage = 50
-	maxPage     = 500
+	defaultPage  = 8
+	defaultNames = 50 // of names alone
+	maxPage      = 500
+	maxPageBytes = 64 << 10 // of a page for which a limit or schemas were asked for; else schemas.MaxAnswer
+	maxSummary   = 500      // bytes of a description, unless schemas are asked for
+	maxArguments = 400      // bytes of the arguments in short
+	discoverRest = 400      // room for what an answer has beside realms and capabilities
 )
 
 // Resolve describes one capability in full. It starts its realm if necessary. The error is not_found, with the nearest names, or
@@ -53,9 +58,12 @@ func (p *Pool) Resolve(ctx context.Context, realm, name string) (schemas.Capabil
 }
 
 // Discover lists capabilities: of one realm or, with an empty realm, of all; those with a word of query, best first, or with an
-// empty query all, in the order of realm and name. limit is the size of a page (0: 50), and cursor the NextCursor of the previous
-// page. While a realm starts, its last known catalog is used. Without one Discover waits for CachedWait, or if the realm was named
-// as long as a start may take. The health of each realm shows whether capabilities may be missing.
+// empty query all, in the order of realm and name. limit is the size of a page, and cursor the NextCursor of the previous page. Without a
+// limit a page has the best eight, or 50 names, and all of it at most schemas.MaxAnswer bytes. While a realm starts, its last known catalog
+// is used. Without one Discover waits for CachedWait, or if the realm was named as long as a start may take.
+//
+// Of the realms it shows the one that was named; those that are not ready, of which capabilities may be missing; and the first page of an
+// empty query shows all in short.
 func (p *Pool) Discover(ctx context.Context, realm, query, detail string, limit int, cursor string) (schemas.Discovery, error) {
 	m := p.members.Load()
 	names := m.names
@@ -81,8 +89,14 @@ func (p *Pool) Discover(ctx context.Context, realm, query, detail string, limit 
 	if err != nil {
 		return schemas.Discovery{}, err
 	}
+	most := maxPageBytes
 	if limit <= 0 {
-		limit = defaultPage
+		if limit = defaultPage; detail == DetailNames {
+			limit = defaultNames
+		}
+		if detail != DetailSchema {
+			most = schemas.MaxAnswer
+		}
 	}
 	limit = min(limit, maxPage)
 
@@ -94,21 +108,58 @@ func (p *Pool) Discover(ctx context.Context, realm, query, detail string, limit 
 		})
 	}
 	out := schemas.Discovery{Realms: []schemas.RealmHealth{}, Capabilities: []schemas.Capability{}}
-	for _, name := range names {
-		out.Realms = append(out.Realms, m.realms[name].health())
-	}
-	end := min(start+limit, len(found))
-	for _, m := range found[start:end] {
-		c := m.tool.capability(m.realm, detail == DetailSchema, p.limits.MaxText)
-		if detail == DetailNames {
-			c.Title, c.Description = "", ""
+	out.Realms = m.shownRealms(names, realm != "", query == "" && cursor == "", most/2)
+	left := most - discoverRest - schemas.Size(out.Realms)
+	end := start
+	for _, m := range found[start:min(start+limit, len(found))] {
+		c := m.tool.discovered(m.realm, detail, p.limits.MaxText)
+		if left -= schemas.Size(c) + 1; left < 0 && end > start {
+			break
 		}
 		out.Capabilities = append(out.Capabilities, c)
+		end++
 	}
 	if end < len(found) {
 		out.NextCursor = found[end-1].cursor()
 	}
 	return out, nil
+}
+
+// shownRealms returns the realms as Discover shows them, in at most so many bytes unless one was named.
+func (m *members) shownRealms(names []string, named, all bool, most int) []schemas.RealmHealth {
+	list := []schemas.RealmHealth{}
+	for _, name := range names {
+		h := m.realms[name].health()
+		switch ready := h.State == schemas.RealmReady; {
+		case named:
+			return append(list, h)
+		case ready && !all:
+			continue
+		case ready:
+			h = schemas.RealmHealth{Realm: h.Realm, State: h.State, Transport: h.Transport, Capabilities: h.Capabilities}
+		default:
+			h = schemas.RealmHealth{Realm: h.Realm, State: h.State, Transport: h.Transport, Capabilities: h.Capabilities, Error: h.Error.Brief(most / 4)}
+		}
+		if most -= schemas.Size(h) + 1; most < 0 { // check_health shows the others
+			break
+		}
+		list = append(list, h)
+	}
+	return list
+}
+
+// discovered describes the tool in a list.
+func (t *tool) discovered(realm, detail string, limit int) schemas.Capability {
+	c := t.capability(realm, detail == DetailSchema, limit)
+	c.Capability = realm + "." + t.name
+	switch detail {
+	case DetailNames:
+		c.Title, c.Description = "", ""
+	case DetailSummary:
+		c.Description = schemas.Cut(c.Description, maxSummary, "… (cut)")
+		c.Arguments = schemas.Cut(schemas.ArgumentsOf(schemas.Object(object(t.inputSchema))), maxArguments, "… (cut)")
+	}
+	return c
 }
 
 // listings returns the listings of the realms, fetched concurrently. A known listing is used even if it may be old.

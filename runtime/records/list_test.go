@@ -14,6 +14,11 @@ import (
 
 func ids(rec store.Record) (string, bool, error) { return rec.Key.ID, true, nil }
 
+// dots are cut where they are too many.
+type dots string
+
+func (d dots) Brief(most int) dots { return d[:min(len(d), most-10)] }
+
 // pages reads a list to its end, and says how many records each page has.
 func pages(t *testing.T, s *records.Store, l records.Listing, shown func(id string) bool) (ids []string, sizes []int) {
 	t.Helper()
@@ -64,6 +69,12 @@ func TestPagesHaveEveryRecordOnce(t *testing.T) {
 				t.Errorf("%d records in pages of %v, want %d in pages of %v", len(ids), sizes, len(tt.want), tt.sizes)
 			}
 		})
+	}
+	short, _, err := records.List(t.Context(), s, records.Listing{Query: store.Query{Kind: "large"}, Limit: records.Brief}, func(rec store.Record) (dots, bool, error) {
+		return dots(rec.Value), true, nil
+	})
+	if size := schemas.Size(short); err != nil || len(short) != 5 || size > schemas.MaxAnswer || size < schemas.MaxAnswer/2 {
+		t.Errorf("%d records in a brief page of %d bytes, %v", len(short), size, err)
 	}
 	_, next, err := records.List(t.Context(), s, records.Listing{Tool: "list_x", Query: store.Query{Kind: "small"}, Limit: 1}, ids)
 	if err != nil || next == "" {
