@@ -3,6 +3,7 @@ package schemas
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 
 	"github.com/invopop/jsonschema"
 )
@@ -38,10 +39,17 @@ func list(s *jsonschema.Schema) {
 	}
 	if s.Properties != nil {
 		for p := s.Properties.Oldest(); p != nil; p = p.Next() {
-			list(p.Value)
+			open := p.Value.Type == "object" && p.Value.Properties.Len() == 0 && !strings.Contains(p.Value.Description, "text")
+			if list(p.Value); open {
+				p.Value.Description = strings.TrimPrefix(p.Value.Description+orText, "; ")
+			}
 		}
 	}
 }
+
+// orText ends the description of an object whose members are not named. The dialects of models' APIs have none, so it is given as text there,
+// see [Checker.CheckGiven].
+const orText = "; JSON text too"
 
 // ListedOutput is [OutputSchema] as it stands in a list of tools: the members of the result with their types. No model chooses a
 // tool by more, and the whole schema would be repeated for every tool that returns an execution.

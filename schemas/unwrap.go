@@ -1,8 +1,12 @@
 package schemas
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,7 +31,53 @@ func (c *Checker) CheckGiven(ctx context.Context, arguments json.RawMessage) (js
 		given, _ = c.Settle(read, nil)
 		problems = c.Check(ctx, given)
 	}
+	explainTexts(given, problems)
 	return given, problems
+}
+
+// explainTexts says of each text in the place of an object or a list why it was not read as its JSON.
+func explainTexts(doc json.RawMessage, problems []Problem) {
+	var root any
+	if len(problems) == 0 || Decode(doc, &root) != nil {
+		return
+	}
+	for i := range problems {
+		p := &problems[i]
+		if !slices.Contains(p.Expected, "object") && !slices.Contains(p.Expected, "array") {
+			continue
+		}
+		parent, name := SplitPointer(p.Field)
+		holder, _ := memberAt(root, parent)
+		text, ok := holder[name].(string)
+		if !ok || p.Keyword != "type" {
+			continue
+		}
+		_, problem := ReadText(text)
+		if problem == "" {
+			problem = "is JSON of another type"
+		}
+		p.Message += "; JSON text is taken too, but this text " + problem
+	}
+}
+
+// ReadText returns the JSON in a text, or what is wrong with it, as in "is not JSON".
+func ReadText(text string) (Value, string) {
+	if !json.Valid([]byte(text)) {
+		return nil, "is not JSON" + atByte([]byte(text))
+	}
+	if flaw := FindFlaw([]byte(text), DefaultMaxDepth); flaw != nil {
+		return nil, "has a flaw: at " + cmp.Or(flaw.Pointer, "/") + " " + flaw.Text
+	}
+	return Value(strings.TrimSpace(text)), ""
+}
+
+// atByte says where a text stops being JSON.
+func atByte(text []byte) string {
+	var v any
+	if e, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(text, &v)); ok {
+		return fmt.Sprintf(" (at byte %d)", e.Offset)
+	}
+	return ""
 }
 
 // maxUnwrapped is how often a text within a text is read.

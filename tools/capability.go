@@ -48,7 +48,7 @@ func Capability() []Method {
 	return []Method{
 		method(contract, "discover_capabilities", "Find capabilities", Reads,
 			`Lists what can be called: each capability is one tool of one realm (a connected MCP server). Start here, then resolve_capability `+
-				`for its schema. Also shows how to repair a broken realm.`,
+				`for its schema.`,
 			func(ctx context.Context, rt *runtime.Runtime, in discoverCapabilities, _ Request) (schemas.Discovery, error) {
 				return rt.Capabilities.Discover(ctx, schemas.DiscoverQuery{Realm: in.Realm, Query: in.Query, Detail: in.Detail, Limit: in.Limit, Cursor: in.Cursor})
 			}),
@@ -59,8 +59,7 @@ func Capability() []Method {
 				return brief(rt.Capabilities.Resolve(ctx, in.Realm, in.CapabilityName))
 			}),
 		method(contract, "invoke_capability", "Call one capability", Acts,
-			`Calls one capability now and returns its output, with the realm's timeout and retries. Inputs are checked before anything is `+
-				`sent. It is not durable: for several calls, or one that must survive a crash, use execute_plan. A failure's outcome says whether `+
+			`Calls one capability now and returns its output, with the realm's timeout and retries. It is not durable: for several calls, or one that must survive a crash, use execute_plan. A failure's outcome says whether `+
 				`the call ran.`,
 			func(ctx context.Context, rt *runtime.Runtime, in invokeCapability, r Request) (schemas.Invocation, error) {
 				out, err := rt.Capabilities.Invoke(ctx, capability.Invocation{

@@ -109,6 +109,27 @@ func operatorOnly(m Method) Method {
 	return m
 }
 
+// formatJSON is the format of a value that is given as its JSON text.
+const formatJSON = "json"
+
+// fromText returns a value as the caller means it: text is text, unless its format says that it is JSON.
+func fromText(field string, given schemas.Value, format string) (schemas.Value, error) {
+	if format != formatJSON {
+		return given, nil
+	}
+	var text string
+	if json.Unmarshal(given, &text) != nil {
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "with format json `%s` must be JSON text, and it is no text", field).WithField("/" + field).
+			WithHint("leave format out: other values are taken as they are")
+	}
+	value, problem := schemas.ReadText(text)
+	if problem != "" {
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "with format json `%s` must be JSON text, and this text %s", field, problem).WithField("/" + field).
+			WithHint("correct it, or leave format out to mean the text itself")
+	}
+	return value, nil
+}
+
 // decode checks arguments against the method's schema, reporting all problems at once, and decodes them. It returns them as they
 // were understood, see [schemas.Checker.CheckGiven].
 func decode(ctx context.Context, c *schemas.Checker, arguments json.RawMessage, into any) (json.RawMessage, error) {

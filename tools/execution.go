@@ -193,7 +193,8 @@ type rerunExecution struct {
 type signalExecution struct {
 	executionID
 	EventName string        `json:"event_name" jsonschema:"minLength=1,maxLength=255"`
-	Data      schemas.Value `json:"data,omitempty" jsonschema:"description=JSON; text stays text"`
+	Data      schemas.Value `json:"data,omitempty" jsonschema:"description=JSON; text stays text unless format is json"`
+	Format    string        `json:"format,omitempty" jsonschema:"enum=json"`
 }
 
 // Execution is the contract Execution.
@@ -221,7 +222,7 @@ func Execution() []Method {
 			}),
 		method(contract, "validate_plan", "Check a plan", Reads,
 			`Checks a plan against the live tools and runs nothing. Returns every finding with its place and, where one exists, a JSON Patch `+
-				`that repairs it; for a valid plan what it would do. execute_plan makes the same checks.`,
+				`that repairs it; for a valid plan what it would do.`,
 			func(ctx context.Context, rt *runtime.Runtime, in validatePlan, _ Request) (schemas.Validation, error) {
 				return brief(rt.Executions.Validate(ctx, in.ExecutionPlan))
 			}),
@@ -281,7 +282,7 @@ func Execution() []Method {
 			}),
 		method(contract, "rerun_execution", "Run an execution again", Acts,
 			`Starts a new execution of the same plan and returns it. With from_node, only that node and all that depend on it run again: use it `+
-				`after the cause of a failure was fixed. The old execution stays as it is.`,
+				`after the cause of a failure was fixed.`,
 			func(ctx context.Context, rt *runtime.Runtime, in rerunExecution, r Request) (schemas.Execution, error) {
 				e, err := rt.Executions.Rerun(ctx, in.ExecutionID, in.FromNode)
 				if err != nil {
@@ -293,7 +294,11 @@ func Execution() []Method {
 			`Sends a named event with data to an execution: the nodes that wait_for it continue with the data as their output. An event that `+
 				`no node waits for yet is kept for the next one that does.`,
 			func(ctx context.Context, rt *runtime.Runtime, in signalExecution, _ Request) (schemas.Execution, error) {
-				return brief(rt.Executions.Signal(ctx, in.ExecutionID, in.EventName, in.Data))
+				data, err := fromText("data", in.Data, in.Format)
+				if err != nil {
+					return schemas.Execution{}, err
+				}
+				return brief(rt.Executions.Signal(ctx, in.ExecutionID, in.EventName, data))
 			}),
 	}
 }

@@ -16,7 +16,7 @@ func Health() []Method {
 	return []Method{
 		method("Health", "check_health", "Check health", Reads,
 			`Shows the health of the runtime, of agents (clients and sessions) and of capabilities (realms, failures, latency, circuits). `+
-				`Use it when calls fail or are slow. Each check has a status and, if something is wrong, its cure.`,
+				`Use it when calls fail or are slow. Each problem has its cure.`,
 			func(ctx context.Context, rt *runtime.Runtime, in checkHealth, _ Request) (schemas.Health, error) {
 				return rt.Health.Check(ctx, in.Scope).Brief(schemas.MaxAnswer), nil
 			}),

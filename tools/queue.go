@@ -24,7 +24,7 @@ func Queue() []Method {
 	return []Method{
 		method(contract, "get_queue_status", "Show the queue", Reads,
 			`Shows how many executions wait, by priority, how long the oldest has, how many run, and whether the queue is paused. Use it when an `+
-				`execution stays pending, or after rate_limited.`,
+				`execution stays pending.`,
 			func(ctx context.Context, rt *runtime.Runtime, _ noArguments, _ Request) (schemas.QueueStatus, error) {
 				return rt.Queue.Status(ctx)
 			}),

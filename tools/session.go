@@ -37,8 +37,7 @@ func Session() []Method {
 	const contract = "Session"
 	return []Method{
 		method(contract, "create_session", "Open a session", Adds,
-			`Opens a session, which keeps data between calls; executions belong to it when you pass its session_id. delete_session ends it `+
-				`sooner.`,
+			`Opens a session, which keeps data between calls; executions belong to it when you pass its session_id.`,
 			func(ctx context.Context, rt *runtime.Runtime, in createSession, _ Request) (schemas.Session, error) {
 				u := schemas.SessionUpdates{AgentID: &in.AgentID, UserContext: in.UserContext, Data: in.Data}
 				if in.TTLSeconds > 0 {
@@ -54,7 +53,7 @@ func Session() []Method {
 			}),
 		method(contract, "update_session", "Change a session", Adds,
 			`Changes a session and returns it. data and user_context are merged: {"data":{"a":1,"b":null}} sets a and removes b. With `+
-				`expected_version, an update of another version is refused as conflict: read, decide again, repeat.`,
+				`expected_version, an update of another version is refused as conflict.`,
 			func(ctx context.Context, rt *runtime.Runtime, in updateSession, _ Request) (schemas.Session, error) {
 				return brief(rt.Sessions.Update(ctx, in.SessionID, in.Updates, in.ExpectedVersion))
 			}),
@@ -65,7 +64,7 @@ func Session() []Method {
 				return brief(rt.Sessions.Delete(ctx, in.SessionID))
 			}),
 		method(contract, "list_sessions", "List sessions", Reads,
-			`Lists your sessions, newest first: use it to find one whose id you lost, or which agents are at work.`,
+			`Lists your sessions, newest first: to find a lost id, or which agents are at work.`,
 			func(ctx context.Context, rt *runtime.Runtime, in listSessions, _ Request) (schemas.SessionList, error) {
 				return rt.Sessions.List(ctx, session.Query{Status: in.Status, AgentID: in.AgentID, Limit: orBrief(in.Limit), Cursor: in.Cursor})
 			}),

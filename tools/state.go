@@ -19,12 +19,13 @@ func (s stateRef) with(about schemas.Object) state.Ref {
 
 type getState struct {
 	stateRef
-	Context schemas.Object `json:"context,omitempty" jsonschema:"description=found only if it was written with these members"`
+	Context schemas.Object `json:"context,omitempty" jsonschema:"description=that it must have been written with"`
 }
 
 type setState struct {
 	stateRef
-	StateData       schemas.Value  `json:"state_data" jsonschema:"description=JSON; text stays text"`
+	StateData       schemas.Value  `json:"state_data" jsonschema:"description=JSON; text stays text unless format is json"`
+	Format          string         `json:"format,omitempty" jsonschema:"enum=json"`
 	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=filterable; with session_id the state ends with that session"`
 	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0,description=0: it must not exist"`
 	TTLSeconds      float64        `json:"ttl_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000,description=default: never expires"`
@@ -32,13 +33,13 @@ type setState struct {
 
 type deleteState struct {
 	stateRef
-	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=delete only if it was written with these members"`
+	Context         schemas.Object `json:"context,omitempty" jsonschema:"description=that it must have been written with"`
 	ExpectedVersion *int64         `json:"expected_version,omitempty" jsonschema:"minimum=0"`
 }
 
 type listStates struct {
 	StateType string         `json:"state_type" jsonschema:"minLength=1,maxLength=128"`
-	Filters   schemas.Object `json:"filters,omitempty" jsonschema:"description=members of state_data to match; context: members of the context"`
+	Filters   schemas.Object `json:"filters,omitempty" jsonschema:"description=members of state_data; context: of the context"`
 	Limit     int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,description=default 20"`
 	Cursor    string         `json:"cursor,omitempty"`
 }
@@ -54,11 +55,15 @@ func State() []Method {
 				return brief(rt.States.Get(ctx, in.with(in.Context)))
 			}),
 		method(contract, "set_state", "Write a shared state", Sets,
-			`Writes a value that all your agents can read. To coordinate, pass expected_version: of several writers one wins, others get `+
-				`conflict and read again. With 0 there and ttl_seconds it is a lock that expires by itself. Of type session it replaces the session's data; types workflow and execution are read-only.`,
+			`Writes a value that all your agents can read. With expected_version one of several writers wins, and the others get conflict; `+
+				`with 0 there and ttl_seconds it is a lock that expires by itself. Type session replaces the session's data; workflow and execution are read-only.`,
 			func(ctx context.Context, rt *runtime.Runtime, in setState, _ Request) (schemas.StateWritten, error) {
+				data, err := fromText("state_data", in.StateData, in.Format)
+				if err != nil {
+					return schemas.StateWritten{}, err
+				}
 				return rt.States.Set(ctx, state.Write{
-					Ref: in.with(in.Context), Data: in.StateData, Expected: in.ExpectedVersion, TTL: duration(in.TTLSeconds),
+					Ref: in.with(in.Context), Data: data, Expected: in.ExpectedVersion, TTL: duration(in.TTLSeconds),
 				})
 			}),
 		method(contract, "delete_state", "Delete a shared state", Destroys,

@@ -55,7 +55,7 @@ func Workflow() []Method {
 	return []Method{
 		method(contract, "create_workflow", "Store a plan as a workflow", Adds,
 			`Stores a plan under a name, for execute_workflow, for nodes {"workflow":"name"} of plans and, with publish, as a tool. An `+
-				`existing name gets a new version; an unchanged definition gives none. The plan is checked as by validate_plan.`,
+				`existing name gets a new version; an unchanged definition gives none.`,
 			func(ctx context.Context, rt *runtime.Runtime, in createWorkflow, r Request) (schemas.WorkflowRef, error) {
 				if neverFires(r.Arguments) {
 					return schemas.WorkflowRef{}, schemas.Errorf(schemas.CodeInvalidArgument, "every is 0s (minimum 1s)").
@@ -96,8 +96,7 @@ func Workflow() []Method {
 				return brief(rt.Workflows.PauseSchedule(ctx, in.WorkflowID, false))
 			}),
 		method(contract, "delete_workflow", "Delete a workflow", Destroys,
-			`Deletes a workflow with its versions and schedule. Its running executions continue. It cannot be undone; version numbers are not `+
-				`used again.`,
+			`Deletes a workflow with its versions and schedule. Its running executions continue. It cannot be undone.`,
 			func(ctx context.Context, rt *runtime.Runtime, in workflowID, _ Request) (schemas.WorkflowDeleted, error) {
 				return rt.Workflows.Delete(ctx, in.WorkflowID)
 			}),

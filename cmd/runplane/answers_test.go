@@ -154,6 +154,13 @@ limits: {max_session_bytes: 1048576, max_state_bytes: 2097152}
 		if v := a.ask("get_node_output", map[string]any{"ref": got.More.Ref}); !strings.Contains(string(v), "conflict") {
 			t.Errorf("of a state that has changed: %.300s", v)
 		}
+		for format, want := range map[any]string{"json": `{"n":12345678901234567890}`, nil: `"{\"n\":12345678901234567890}"`} {
+			a.ask("set_state", map[string]any{"state_type": "task", "state_key": "t", "state_data": `{"n":12345678901234567890}`, "format": format})
+			var written schemas.State
+			if a.into("get_state", map[string]any{"state_type": "task", "state_key": "t"}, &written); string(written.StateData) != want {
+				t.Errorf("with format %v the state is %s, want %s", format, written.StateData, want)
+			}
+		}
 		for i := range 30 {
 			a.ask("set_state", map[string]any{"state_type": "many", "state_key": fmt.Sprint(i), "state_data": json.RawMessage(`{"i":` + fmt.Sprint(i) + `,"text":"` + strings.Repeat("x", i*200) + `"}`)})
 		}
