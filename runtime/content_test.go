@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/capability"
@@ -14,6 +15,9 @@ import (
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
+	"github.com/runplane/runplane/store/redis"
+	"github.com/runplane/runplane/store/redis/redistest"
+	"github.com/runplane/runplane/store/storetest"
 )
 
 // picture is the content of an answer that has a text and an image of so many characters.
@@ -240,6 +244,36 @@ func TestDirectCallsShowContent(t *testing.T) {
 					t.Errorf("%s %v, want %s", got.Content, err, tt.want)
 				}
 			}
+		})
+	}
+}
+
+// The same on Redis, at the commit that has the blocks: another replica reads them where it is durable, and calls again where it is not.
+func TestCrashOnRedisKeepsContent(t *testing.T) {
+	t.Parallel()
+	url := redistest.Standalone(t).URL()
+	for _, mode := range storetest.CrashModes {
+		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
+			w, options := newWorld(), redis.Options{URL: fmt.Sprintf("%s?prefix=content%d", url, mode)}
+			lease := func(c *Config) { c.Limits.Lease = time.Second }
+			var dying *storetest.Crasher
+			first := onRedis(t, w, options, lease, func(c *Config) {
+				dying = storetest.Crash(c.Store, 2, mode)
+				c.Store, c.Limits.Grace = dying, time.Nanosecond
+			})
+			source := `{"plan":"v1","idempotency_key":"k","nodes":[{"id":"a","capability":"r.read","inputs":{"sent":` + picture("a", 9000) + `}},
+				{"id":"b","capability":"r.read","inputs":{"give":"${nodes.a.content[1].mimeType}"}},{"id":"c","set":"${size(nodes.a.content[1].data)}","depends_on":["b"]}],
+				"output":["${nodes.b.output}","${nodes.c.output}"]}`
+			_, _ = first.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(source)}) // it may die here
+			select {
+			case <-dying.Dead():
+			case <-time.After(30 * time.Second):
+				t.Fatal("there is no second commit")
+			}
+			first.stop()
+			second := onRedis(t, w, options, lease)
+			want(t, second.rest(t, second.begin(t, source)), schemas.StatusSucceeded, `["image/png",9000]`, "")
 		})
 	}
 }

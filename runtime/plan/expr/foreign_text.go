@@ -35,12 +35,12 @@ var spotForms = []struct {
 	{"$", false, regexp.MustCompile(`\$\.?([A-Za-z_][\w-]*(?:\.[A-Za-z_]\w*|\[\d+\]|\[['"][^'"]*['"]\])*)`)},
 }
 
-// spotMarks are the bytes of which each spot has one.
-const spotMarks = "{$<%("
+// spotMarks are the bytes of which each spot has one, unless it begins with (( .
+const spotMarks = "{$<%"
 
 // Spots finds what another template language would read in a string, outside of ${…}; none overlaps another.
 func Spots(s string) []Spot {
-	if !strings.ContainsAny(s, spotMarks) || len(s) > maxSpotText {
+	if !strings.ContainsAny(s, spotMarks) && !strings.Contains(s, "((") || len(s) > maxSpotText {
 		return nil
 	}
 	taken := make([]bool, len(s))
@@ -49,8 +49,8 @@ func Spots(s string) []Spot {
 			taken[i] = true
 		}
 	}
-	marks := false                // something is left that may begin a spot
-	for i := 0; i < len(s); i++ { // what this language reads, or takes as it is
+	marks := strings.Contains(s, "((") // something is left that may begin a spot
+	for i := 0; i < len(s); i++ {      // what this language reads, or takes as it is
 		marks = marks || strings.IndexByte(spotMarks, s[i]) >= 0 && !strings.HasPrefix(s[i:], "${")
 		if strings.HasPrefix(s[i:], "${") {
 			end, ok := expressionEnd(s, i+2)
