@@ -60,3 +60,13 @@ func TestEventsThatAreNoNames(t *testing.T) {
 		}
 	}
 }
+
+// TestWaitThatIsNoTime: true and false have no fix to a text that no wait takes.
+func TestWaitThatIsNoTime(t *testing.T) {
+	for wait, fixed := range map[string]bool{"true": false, "false": false, "5": true} {
+		_, found := check([]byte(`{"plan": "v1", "nodes": [{"id": "a", "wait": ` + wait + `}]}`))
+		if len(errorsIn(found)) == 0 || (len(found[0].Fix) > 0) != fixed {
+			t.Errorf("%s: %+v", wait, found)
+		}
+	}
+}

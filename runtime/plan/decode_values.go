@@ -27,7 +27,11 @@ func (d *decoder) text(to *string, v *document.Tree, at string) {
 			d.wrong(v, at, nameOfEvent)
 			return
 		}
-		d.wrong(v, at, "a string").Fix = []schemas.PatchOp{opReplaceText(at, v.Raw)}
+		f := d.wrong(v, at, "a string")
+		if lastPart(at) == "wait" && v.Kind != '0' {
+			return // no time is called true or false
+		}
+		f.Fix = []schemas.PatchOp{opReplaceText(at, v.Raw)}
 	default:
 		want := "a string"
 		if lastPart(at) == "event" {

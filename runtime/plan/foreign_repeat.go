@@ -116,7 +116,7 @@ func untilOfNode(f *found) bool {
 // ofLoop is a field beside until or while that is one of repeat.
 func ofLoop(field string) func(*found) bool {
 	return func(f *found) bool {
-		return (f.besideLoop() || field == "every") && f.isCalling() && f.inside("repeat", field, string(f.value.AppendTo(nil)))
+		return (f.besideLoop() || f.has("repeat") || field == "every") && f.isCalling() && f.inside("repeat", field, string(f.value.AppendTo(nil)))
 	}
 }
 

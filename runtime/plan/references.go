@@ -75,8 +75,12 @@ func (m meant) Reference(root string, steps []expr.Step) expr.Reference {
 	case root == expr.Secret && !(m.isNode(root) && len(steps) > 0 && slices.Contains(expr.Members, steps[0].Key)):
 		return as
 	}
-	if kind, ok := foreignRoots[root]; ok {
+	if kind, ok := foreignRoots[root]; ok && !m.isOwn(kind, root) {
 		if to, found := m.foreignRoot(as, kind, root, steps); found {
+			if to.Stuck == "" && m.leadsInside(root, steps) {
+				to.Path, to.Changed = as.Path, false
+				to.Stuck = fmt.Sprintf("%q is a name of this plan, and in other languages the front of a reference: write inputs.<name> or nodes.<id>.output", root)
+			}
 			return to
 		}
 	}

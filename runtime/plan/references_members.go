@@ -105,3 +105,13 @@ func (m meant) ofContext(as expr.Reference, root string, steps []expr.Step) (exp
 		"comes from outside is an input, as in inputs.x"
 	return as, true
 }
+
+// isOwn reports whether a root of another language that stands for the item, or for what the node before gave, is a name of this plan.
+func (m meant) isOwn(kind rootKind, root string) bool {
+	return (kind == rootItem || kind == rootIndex || kind == rootBefore) && (m.isInput(root) || m.isNode(root))
+}
+
+// leadsInside reports whether steps may follow a name of this plan.
+func (m meant) leadsInside(root string, steps []expr.Step) bool {
+	return m.isInput(root) && m.inInput(root, steps) || m.isNode(root) && m.inNode(root, steps)
+}

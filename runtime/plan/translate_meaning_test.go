@@ -76,6 +76,23 @@ func TestNameOfANodeAndAnInput(t *testing.T) {
 	}
 }
 
+// TestNamesThatOtherLanguagesHaveToo: a name of this plan that is the front of references elsewhere is read as the plan's, or refused where both lead
+// somewhere.
+func TestNamesThatOtherLanguagesHaveToo(t *testing.T) {
+	for text, want := range map[string]string{
+		"${msg.text}": "${inputs.msg.text}", "${it.text}": "${inputs.it.text}", "{{ msg.text }}": "${inputs.msg.text}", "${prev.n}": "${nodes.prev.output.n}",
+		"${params.order}": "${params.order}", "${params.text}": "${inputs.params.text}", "${context.order.id}": "${context.order.id}",
+	} {
+		plan := fmt.Appendf(nil, `{"plan": "v1", "inputs": {"order": "A", "msg": {"text": "a"}, "it": {"text": "a"}, "params": {"text": "b", "order": "c"}, "context": {"order": {"id": 1}}}, "nodes": [
+			{"id": "first", "capability": "mail.send", "inputs": {"to": "x"}}, {"id": "prev", "set": {"n": "x"}},
+			{"id": "b", "for_each": [1], "depends_on": ["first"], "set": %q}]}`, text)
+		got, left := repaired(t, plan)
+		if got != want || got == text && !strings.Contains(fmt.Sprint(left), "a name of this plan") {
+			t.Errorf("%s becomes %s, want %s (%+v)", text, got, want, left)
+		}
+	}
+}
+
 // TestNoLossyFixDecides: what gives less than was written has no fix where a condition, a list to go through or an approval reads it,
 // through however many nodes.
 func TestNoLossyFixDecides(t *testing.T) {
