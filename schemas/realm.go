@@ -13,4 +13,6 @@ type Realm struct {
 	Headers map[string]string `json:"headers,omitempty" jsonschema:"description=HTTP headers for every request"`
 
 	Disabled bool `json:"disabled,omitempty" jsonschema:"description=do not start this realm"`
+
+	Broken *Error `json:"-"` // why the entry cannot be used, and the cure: the realm is broken and is not started; nil: it can
 }

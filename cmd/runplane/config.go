@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/runtime/redact"
 	"github.com/runplane/runplane/runtime/session"
 	"github.com/runplane/runplane/schemas"
@@ -24,6 +25,7 @@ type Config struct {
 	Tools      []string                 `json:"tools,omitempty"`
 	Exclude    []string                 `json:"exclude_tools,omitempty"`
 	ReadOnly   bool                     `json:"read_only,omitempty"`
+	InheritEnv []string                 `json:"inherit_env,omitempty"`
 	Log        Log                      `json:"log,omitzero"`
 	Limits     Limits                   `json:"limits,omitzero"`
 	Drain      schemas.Duration         `json:"drain,omitempty"`
@@ -156,6 +158,10 @@ var settings = []setting{
 		key: "read_only", flag: "read-only", standard: "false",
 		about: "only tools that are annotated as read-only, and workflows whose plans only read; whatever else is set",
 		at:    func(c *Config) any { return &c.ReadOnly },
+	}, {
+		key: "inherit_env", standard: strings.Join(realm.InheritedByDefault, ","), names: checkVariables,
+		about: "variables of this process that every realm's program gets beside PATH, HOME, LANG, TMPDIR and USER; a proxy's URL may hold a password",
+		at:    func(c *Config) any { return &c.InheritEnv },
 	}, {
 		key: "log.level", flag: "log-level", standard: "info", words: []string{"trace", "debug", "info", "warn", "error"},
 		about: "lowest level that is logged; info is what an operator needs",

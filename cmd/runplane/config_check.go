@@ -31,9 +31,13 @@ func (r *reader) check(c *Config) {
 		if !realmName.MatchString(name) {
 			r.failAt(at, "/mcpServers", "realm name %.80q: use 1 to 64 of A-Z a-z 0-9 _ and -, for example %q", name, suggestRealm(name))
 		}
-		if wrong := checkRealm(c.MCPServers[name]); wrong != "" && !r.failed(field) {
+		if wrong := checkRealm(c.MCPServers[name]); wrong != "" && r.broken[name] == nil && !c.MCPServers[name].Disabled {
 			r.failAt(at, field, "the realm %s", wrong)
 		}
+	}
+	r.setAside()
+	for name, why := range r.broken {
+		c.MCPServers[name] = schemas.Realm{Broken: why, Disabled: c.MCPServers[name].Disabled}
 	}
 	realms := slices.Sorted(maps.Keys(c.MCPServers))
 	r.secrets(c.Secrets)
@@ -253,3 +257,15 @@ func checkAddress(address string) error {
 	}
 	return nil
 }
+
+// checkVariables says what is wrong with a list of names of variables.
+func checkVariables(names []string) error {
+	for _, name := range names {
+		if !variableName.MatchString(name) {
+			return fmt.Errorf("invalid variable name %q", name)
+		}
+	}
+	return nil
+}
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

@@ -10,27 +10,152 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Realms are often copied from, or left in, the file of an MCP client. Such a file is taken as it is: its `servers`
-// (VS Code) count as `mcpServers`, and what the client keeps there for itself is ignored with a note.
+// Realms are often copied from, or left in, the file of an MCP client. Such a file is taken as it is: wherever the client
+// keeps its servers, they count as `mcpServers`, and what it keeps there for itself is ignored with a note.
 
-// realmAliases are other clients' names for a key of a realm.
-var realmAliases = map[string]string{
-	"serverUrl": "url", // Windsurf
-	"httpUrl":   "url", // Gemini CLI
+// decisive are keys of ours that no client has in its own file.
+var decisive = []string{"policies", "store", "secrets", "limits", "retention", "toolsets", "shards", "operator", "drain"}
+
+// adopt turns the file of a client into our form and notes that it is one.
+func (r *reader) adopt(path string) {
+	root, base := &r.doc.Tree, filepath.Base(path)
+	if root.Kind != '{' || strings.HasPrefix(base, "runplane.") || slices.ContainsFunc(decisive, func(name string) bool { return root.Get(name) != nil }) {
+		return
+	}
+	key, servers := serversOf(root)
+	if ext := filepath.Ext(path); servers == nil || (ext == ".yaml" || ext == ".yml") && servers == root.Get("mcpServers") && servers.Kind == '{' &&
+		base != "librechat.yaml" {
+		return
+	}
+	r.client = true
+	found := *servers
+	if found.Kind == '[' {
+		found = r.named(found)
+	}
+	off := outsideOf(root, &found)
+	ours := configSchema().names()
+	for _, name := range slices.Clone(root.Names) {
+		switch {
+		case servers == root || slices.Contains([]string{"mcpServers", "servers", "inputs", "mcp", key}, name):
+			root.Drop(name)
+		case slices.Contains(ours, name): // of the same name, and of another meaning
+			root.Drop(name)
+			r.notes = append(r.notes, name+" is the client's own and ignored")
+		}
+	}
+	root.Put("mcpServers", found)
+	r.rename(root.Get("mcpServers"))
+	for _, name := range off {
+		if v := root.Get("mcpServers").Get(name); v != nil && v.Kind == '{' {
+			v.Put("disabled", v.As('t', "true"))
+		}
+	}
 }
 
-// realmKeys are keys that clients keep in a realm besides its own. The value is what the operator should know; empty:
-// nothing is lost.
-var realmKeys = map[string]string{
-	"alwaysAllow": "", "autoApprove": "", "autoStart": "", "description": "", "dev": "", "gallery": "", "icon": "",
-	"metadata": "", "name": "", "trust": "", "version": "",
-	"timeout":       "set policies.realms.%[1]s.timeout instead; clients disagree about its unit",
-	"disabledTools": "all tools of the realm stay callable",
-	"excludeTools":  "all tools of the realm stay callable",
-	"includeTools":  "all tools of the realm are callable",
-	"tools":         "all tools of the realm are callable",
-	"oauth":         "give the token in headers",
-	"auth":          "give the token in headers",
+// serversOf finds the servers in a client's file, and the key that has them; nil: it is none.
+func serversOf(root *document.Tree) (key string, servers *document.Tree) {
+	at := func(path ...string) *document.Tree {
+		t := root
+		for _, name := range path {
+			if t = t.Get(name); t == nil || t.Kind != '{' && t.Kind != '[' {
+				return nil
+			}
+		}
+		return t
+	}
+	for _, path := range [][]string{
+		{"mcpServers"},                     // Claude, Cursor, Windsurf, Cline, Roo Code, Gemini CLI, Copilot CLI, Amazon Q, Kiro, LM Studio; a list: Continue
+		{"servers"},                        // VS Code
+		{"mcp", "servers"},                 // VS Code's settings
+		{"amp.mcpServers"},                 // Amp
+		{"context_servers"},                // Zed
+		{"mcp_servers"},                    // Codex
+		{"augment.advanced", "mcpServers"}, // Augment, a list
+		{"extensions"},                     // Goose
+		{"mcp"},                            // opencode
+	} {
+		if t := at(path...); t != nil && (path[0] == "mcpServers" || holdsServers(t)) {
+			return path[0], t
+		}
+	}
+	if len(root.Items) > 0 && !slices.ContainsFunc(root.Items, func(t document.Tree) bool { return !isServer(&t) }) {
+		return "", root // Warp
+	}
+	return "", nil
+}
+
+// holdsServers reports whether every entry of a map or list is an object, and one at least describes a server.
+func holdsServers(t *document.Tree) bool {
+	return !slices.ContainsFunc(t.Items, func(t document.Tree) bool { return t.Kind != '{' }) &&
+		(len(t.Items) == 0 || slices.ContainsFunc(t.Items, func(t document.Tree) bool { return isServer(&t) }))
+}
+
+// isServer reports whether an object says how a server is reached.
+func isServer(t *document.Tree) bool {
+	return t.Kind == '{' && slices.ContainsFunc([]string{"command", "cmd", "url", "uri", "serverUrl", "httpUrl", "transport"},
+		func(name string) bool { return t.Get(name) != nil })
+}
+
+// named turns a list of servers with names into a map.
+func (r *reader) named(list document.Tree) document.Tree {
+	servers := list.As('{', "{}")
+	for i := range list.Items {
+		v := &list.Items[i]
+		name := fmt.Sprintf("server_%d", i+1)
+		if given := v.Get("name"); given != nil && given.Kind == '"' && given.Text() != "" {
+			name = given.Text()
+		}
+		for k := 2; servers.Get(name) != nil; k++ {
+			name = fmt.Sprintf("%s_%d", strings.TrimSuffix(name, fmt.Sprintf("_%d", k-1)), k)
+		}
+		servers.Names, servers.Items = append(servers.Names, name), append(servers.Items, *v)
+	}
+	return servers
+}
+
+// outsideOf lists the servers that Gemini CLI's own settings switch off.
+func outsideOf(root, servers *document.Tree) (off []string) {
+	words := func(name string) (list []string, ok bool) {
+		t := root.Get("mcp")
+		if t == nil || t.Kind != '{' {
+			return nil, false
+		}
+		if t = t.Get(name); t == nil || t.Kind != '[' {
+			return nil, false
+		}
+		for i := range t.Items {
+			list = append(list, t.Items[i].Text())
+		}
+		return list, true
+	}
+	allowed, limited := words("allowed")
+	excluded, _ := words("excluded")
+	for _, name := range servers.Names {
+		if limited && !slices.Contains(allowed, name) || slices.Contains(excluded, name) {
+			off = append(off, name)
+		}
+	}
+	return off
+}
+
+// rename gives realms names that capabilities can have. A name that would be there twice gets a number.
+func (r *reader) rename(servers *document.Tree) {
+	if servers.Kind != '{' {
+		return
+	}
+	for i, name := range servers.Names {
+		if realmName.MatchString(name) {
+			continue
+		}
+		good := suggestRealm(name)
+		for k := 2; slices.Contains(servers.Names, good); k++ {
+			number := fmt.Sprintf("_%d", k)
+			good = suggestRealm(name)
+			good = good[:min(len(good), 64-len(number))] + number
+		}
+		servers.Names[i] = good
+		r.warnings = append(r.warnings, fmt.Sprintf("the realm %.80q is named %q here: a realm's name has 1 to 64 of A-Z a-z 0-9 _ and -", name, good))
+	}
 }
 
 // foreign handles a key that the object at a JSON pointer does not have. It reports whether the key may be ignored.
@@ -44,6 +169,8 @@ func (r *reader) foreign(at, name string, known []string) bool {
 		r.notes = append(r.notes, path+" is the client's own and ignored")
 	case at == "" && strings.HasPrefix(name, "x-"):
 		// for YAML anchors
+	case isRealm && r.client && weighty.MatchString(name):
+		r.warnings = append(r.warnings, path+" is not known and ignored: if the server needs it, write it as env or headers")
 	case r.client && len(schemas.Nearest(name, known, 1)) == 0:
 		r.notes = append(r.notes, path+" is the client's own and ignored")
 	default:
@@ -58,56 +185,17 @@ func realmAt(at string) (name string, ok bool) {
 	return name, parent == "/mcpServers"
 }
 
-// adopt turns the file of a client into our form and reports whether it is one: JSON with `servers`, or with
-// `mcpServers` and no other key of ours.
-func adopt(root *document.Tree, path string) bool {
-	if ext := filepath.Ext(path); ext == ".yaml" || ext == ".yml" || strings.HasPrefix(filepath.Base(path), "runplane.") {
-		return false
-	}
-	ours := configSchema().names()
-	for i, name := range root.Names {
-		if name != "mcpServers" && slices.Contains(ours, name) && !(name == geminiKey && root.Items[i].Kind == '{') {
-			return false
-		}
-	}
-	root.Drop(geminiKey)
-	own, servers := root.Get("mcpServers") != nil, root.Get("servers")
-	if servers != nil && !own && servers.Kind == '{' {
-		root.Names[slices.Index(root.Names, "servers")] = "mcpServers"
-		root.Drop("inputs")
-	}
-	return own || servers != nil
-}
-
-// geminiKey is a setting of ours, a list, and an object in the file of Gemini CLI.
-const geminiKey = "tools"
-
-// transports are other spellings of a realm's type.
-var transports = map[string]string{"streamableHttp": "http", "streamable_http": "http", "http-stream": "http"}
-
-// realm reads an entry of mcpServers as other clients write it. A disabled one is not expanded: its variables are often
-// not set.
-func (r *reader) realm(t *document.Tree) {
-	for i, name := range t.Names {
-		if own := realmAliases[name]; own != "" {
-			t.Names[i] = own
-		}
-	}
-	if v := t.Get("type"); v != nil && v.Kind == '"' && transports[v.Text()] != "" {
-		*v = v.As('"', document.Quote(transports[v.Text()]))
-	}
-	if off := t.Get("disabled"); off != nil && off.Kind == 't' {
-		r.expand = nil
-	}
-}
-
 // workspace is the folder that paths in the file are relative to: its own, or the project's for the files that clients
 // keep in a folder of the project. project reports whether the client starts realms there.
 func workspace(path string) (folder string, project bool) {
 	folder = filepath.Dir(path)
 	switch filepath.Base(folder) {
-	case ".vscode", ".cursor":
+	case ".vscode", ".cursor", ".roo", ".trae":
 		return filepath.Dir(folder), true
+	case "settings":
+		if filepath.Base(filepath.Dir(folder)) == ".kiro" {
+			return filepath.Dir(filepath.Dir(folder)), true
+		}
 	}
 	return folder, filepath.Base(path) == ".mcp.json"
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +15,7 @@ type expander struct {
 	folder string // what ${workspaceFolder} is: the folder of the file, or the one above .vscode and .cursor
 	home   string
 	used   map[string]string // the variables that were read, by name
+	own    []string          // of a realm: the variables in its env, which its program can expand itself, as mcp-remote does
 }
 
 var (
@@ -51,13 +53,20 @@ func (e *expander) realm(text string) (string, []error) {
 			return string(filepath.Separator), nil
 		}
 		if id, ok := strings.CutPrefix(name, "input:"); ok {
-			return "", fmt.Errorf("${input:%s} asks a person, which is not possible here: write ${env:%s} and set that variable",
-				id, envName(id))
+			answer := envInput + envName(id)
+			if value, ok := e.env(answer); ok {
+				e.used[answer] = value
+				return value, nil
+			}
+			return "", fmt.Errorf("${input:%s} is asked of a person by the client: give the answer in the variable %s", id, answer)
 		}
 		if v, ok := strings.CutPrefix(name, "env:"); ok {
 			return e.variable(v)
 		}
-		if variable.MatchString(name) {
+		if m := variable.FindStringSubmatch(name); m != nil {
+			if _, ok := e.env(m[1]); !ok && m[1] == name && slices.Contains(e.own, name) {
+				return "${" + name + "}", nil
+			}
 			return e.variable(name)
 		}
 		return "", fmt.Errorf("${%s} is unknown: write ${env:NAME}, or $${ for a literal ${", name)
@@ -98,6 +107,9 @@ func (e *expander) variable(ref string) (string, error) {
 	}
 	return value, nil
 }
+
+// envInput begins the variables that answer ${input:…}.
+const envInput = envPrefix + "INPUT_"
 
 var notInName = regexp.MustCompile(`[^A-Z0-9_]+`)
 

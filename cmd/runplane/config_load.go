@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/runplane/runplane/runtime/plan/document"
+	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -52,6 +53,7 @@ func loadConfig(src sources) (Config, error) {
 		}
 	}
 	c.StateDir = stateDir(c.Store, env)
+	c.skipSelf()
 	return c, c.checkTools()
 }
 
@@ -178,7 +180,7 @@ func (env environment) misspelt() []string {
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		rest, ok := strings.CutPrefix(name, envPrefix)
-		if !ok || slices.Contains(known, rest) {
+		if !ok || slices.Contains(known, rest) || strings.HasPrefix(name, envInput) || name == realm.EnvDepth {
 			continue
 		}
 		if near := schemas.Nearest(rest, known, 1); len(near) > 0 {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ const maxConfigDepth = 100
 // wrong with it.
 type reader struct {
 	doc      *document.Document
+	file     string
 	expand   *expander         // nil leaves ${…} as it is
 	client   bool              // the file belongs to an MCP client, which has keys of its own
 	expanded map[string]string // by JSON pointer: a string as it was before it was expanded
@@ -29,6 +31,7 @@ type reader struct {
 	problems []problem
 	warnings []string
 	notes    []string
+	broken   map[string]*schemas.Error // by realm: why its entry cannot be used
 
 	overridden func(*setting) bool          // a flag or a variable gives the setting, so its value here does not count
 	blank      map[string]document.Position // by JSON pointer: members that were null and were dropped
@@ -61,7 +64,12 @@ var configChecker = sync.OnceValue(func() *schemas.Checker {
 
 // readConfig reads the text of a file; an empty one is an empty object. The reader has what is wrong with it.
 func readConfig(data []byte, file string, isYAML bool, env environment, overridden func(*setting) bool) *reader {
-	r := &reader{expanded: map[string]string{}, blank: map[string]document.Position{}, overridden: overridden}
+	r := &reader{file: file, expanded: map[string]string{}, blank: map[string]document.Position{}, overridden: overridden}
+	if filepath.Ext(file) == ".toml" {
+		r.problems = append(r.problems, problem{at: document.Position{Line: 1, Column: 1}, message: "this is TOML, as Codex writes it, which is not read: " +
+			`write its [mcp_servers.NAME] tables as {"mcpServers": {"NAME": {"command": "…", "args": ["…"]}}} in a file that ends in .json`})
+		data = nil
+	}
 	doc, err := document.Read(context.Background(), data, document.Options{MaxBytes: maxConfigBytes, MaxDepth: maxConfigDepth, Comments: !isYAML, YAML: true})
 	if bad, ok := errors.AsType[*document.Error](err); ok && bad.Kind != document.Empty {
 		at := bad.At
@@ -80,7 +88,7 @@ func readConfig(data []byte, file string, isYAML bool, env environment, overridd
 	folder, _ := workspace(file)
 	r.expand = &expander{env: env.get, folder: folder, home: env.home(), used: map[string]string{}}
 	r.used = r.expand.used
-	r.client = adopt(&doc.Tree, file)
+	r.adopt(file)
 	r.normalise(&doc.Tree, "", configSchema())
 	return r
 }
@@ -94,6 +102,8 @@ func (r *reader) into(c *Config) {
 			r.problems = append(r.problems, problem{r.position(p.Field), p.Field, p.Message, p.Candidates})
 		}
 	}
+	r.setAside()
+	raw = r.doc.AppendTo(nil)
 	if err := json.Unmarshal(raw, c); err != nil && len(r.problems) == 0 {
 		r.fail("", "cannot be read as a configuration") // the schema allows what the type does not take
 	}
@@ -172,7 +182,7 @@ func (r *reader) normalise(t *document.Tree, at string, w wanted) {
 	case '{':
 		if _, isRealm := realmAt(at); isRealm {
 			defer func(e *expander) { r.expand = e }(r.expand)
-			r.realm(t)
+			r.realm(t, at)
 		}
 		r.members(t, at, w)
 	case '[':
@@ -257,12 +267,20 @@ func (r *reader) text(t *document.Tree, at string, w wanted) {
 		if inRealm(at) {
 			replace = r.expand.realm
 		}
+		if strings.Contains(at, "/env/") { // no variable of env is made of another one
+			plain := *r.expand
+			plain.own = nil
+			replace = plain.realm
+		}
 		after, problems := replace(text)
+		if inRealm(at) {
+			after = r.asClientsDo(t, text, after, at)
+		}
 		for _, err := range problems {
 			r.failAt(r.doc.Position(t), at, "%s", err)
 			after = ""
 		}
-		if strings.Contains(text, "${") {
+		if strings.Contains(text, "${") || after != text {
 			r.expanded[at] = text
 		}
 		if after != text {

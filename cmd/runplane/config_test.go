@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -198,7 +199,7 @@ func TestOverriddenValues(t *testing.T) {
 // Each setting is reachable by its flag and its variable, and the file's key exists in Config.
 func TestEverySettingHasItsSources(t *testing.T) {
 	samples := map[string]string{
-		"store": "mem:", "shards": "7", "http": "127.0.0.1:9", "operator": "true", "toolsets": "state,Minimal", "tools": "get_state", "exclude_tools": "set_state", "read_only": "true", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
+		"store": "mem:", "shards": "7", "http": "127.0.0.1:9", "operator": "true", "toolsets": "state,Minimal", "tools": "get_state", "exclude_tools": "set_state", "read_only": "true", "inherit_env": "HTTPS_PROXY,MY_CA", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
 		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_list_bytes": "7777", "limits.max_message_bytes": "7777777", "limits.max_executions": "7", "limits.max_queued": "7", "limits.max_parallel": "7",
 		"limits.max_wait_seconds": "7", "limits.max_cache_bytes": "7777", "limits.max_evaluation_bytes": "77777777", "limits.start_timeout": "7s", "limits.probe_every": "7s", "limits.lease": "7s",
 		"limits.max_tree_executions": "7", "limits.max_tree_open": "7", "limits.max_tree_calls": "7", "limits.max_tree_items": "7", "limits.max_items_in_memory": "777", "limits.max_tree_events": "777",
@@ -308,7 +309,7 @@ func TestMistakes(t *testing.T) {
 		{"unknown key", yamlFile("store: 'mem:'\npolices: {}\n"), []string{`/here/runplane.yaml:2:1: unknown key "polices": did you mean "policies"?`}},
 		{"unknown key below", yamlFile("limits:\n  max_node: 5\n"), []string{`:2:3: limits: unknown key "max_node": did you mean "max_nodes"?`}},
 		{"unknown key of a realm", yamlFile("mcpServers:\n  shop:\n    comand: x\n"), []string{`:3:5: mcpServers.shop: unknown key "comand": did you mean "command"?`}},
-		{"unknown key, nothing near", yamlFile("zzzzzzzz: 1\n"), []string{`unknown key "zzzzzzzz": known are drain, http, limits`}},
+		{"unknown key, nothing near", yamlFile("zzzzzzzz: 1\n"), []string{`unknown key "zzzzzzzz": known are drain, exclude_tools, http, inherit_env`}},
 		{"several", yamlFile("stroe: 1\nlog: {level: loud}\ndrain: 5\n"), []string{":1:1:", `:3:8: drain: a duration needs a unit: write "5s"`}},
 		{"not YAML", yamlFile("store: [1\nb: 2\n"), []string{"runplane.yaml:2:1: "}},
 		{"not JSON", clientFile("/a.json", "{\n  \"mcpServers\": {\n"), []string{"/a.json:"}},
@@ -344,7 +345,7 @@ func TestMistakes(t *testing.T) {
 		{"unknown reference", yamlFile("mcpServers: {shop: {command: '${command:pick}'}}\n"), []string{"${command:pick} is unknown", "${env:NAME}"}},
 		{"client's reference in a setting", yamlFile("store: file:${HOME}\n"), []string{"store: ${HOME} is unknown: write ${env:NAME}"}},
 		{"input", clientFile("/p/.vscode/mcp.json", `{"servers": {"shop": {"command": "x", "env": {"T": "${input:shop-token}"}}}, "inputs": []}`),
-			[]string{"mcp.json:1:52: mcpServers.shop.env.T: ${input:shop-token} asks a person", "write ${env:SHOP_TOKEN}"}},
+			[]string{"mcp.json:1:52: mcpServers.shop.env.T: ${input:shop-token} is asked of a person", "RUNPLANE_INPUT_SHOP_TOKEN"}},
 
 		{"realm with a dot", yamlFile("mcpServers:\n  my.shop: {command: x}\n"), []string{`:2:3: mcpServers: realm name "my.shop"`, `for example "my_shop"`}},
 		{"realm too long", yamlFile("mcpServers: {" + strings.Repeat("a", 65) + ": {command: x}}\n"), []string{"1 to 64"}},
@@ -403,8 +404,11 @@ func TestMistakes(t *testing.T) {
 		{"expanded word", yamlFile(realm+"policies: {default: {effect: '${env:D}'}}\n", "D="+secret), []string{"`policies.default.effect` must be one of \"read\""}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := tt.w.load(t)
+			c, err := tt.w.load(t)
 			e, ok := errors.AsType[*schemas.Error](err)
+			if err == nil {
+				e, ok = brokenRealm(c)
+			}
 			if !ok {
 				t.Fatalf("got %T %v, want a *schemas.Error", err, err)
 			}
@@ -421,6 +425,16 @@ func TestMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// brokenRealm is what is wrong with the first realm that is broken by its entry.
+func brokenRealm(c Config) (*schemas.Error, bool) {
+	for _, name := range slices.Sorted(maps.Keys(c.MCPServers)) {
+		if e := c.MCPServers[name].Broken; e != nil {
+			return e, true
+		}
+	}
+	return nil, false
 }
 
 // Values stand in the form that the setting wants, however they were written.

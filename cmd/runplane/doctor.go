@@ -45,6 +45,10 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 	}
 	c.out = cfg.Redact.Writer(c.out)
 	fmt.Fprintf(forPeople{c.out}, "config  %s\n", orNone(cfg.File))
+	for _, w := range cfg.Warnings {
+		fmt.Fprintf(forPeople{c.out}, "        warning: %s\n", w)
+	}
+	cfg.Warnings = nil
 	fmt.Fprintf(forPeople{c.out}, "tools   %s\n", cfg.describeTools())
 	broken := c.checkStore(cmd.Context(), cfg.Store, cfg.Shards)
 	cfg.Store = "mem:"

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"os/signal"
 	"reflect"
@@ -159,6 +160,7 @@ func (r *reloader) apply(next Config) error {
 	p := r.plane
 	next.Redact = p.config.Redact
 	next.Redact.Add(next.secrets())
+	r.keepWorking(&next)
 	change, err := p.pool.Reload(next.MCPServers, next.Policies)
 	if err != nil {
 		return err
@@ -181,6 +183,17 @@ func (r *reloader) apply(next Config) error {
 		r.notify()
 	}
 	return nil
+}
+
+// keepWorking leaves a realm as it is whose entry worked and does not any more: it may be half written.
+func (r *reloader) keepWorking(next *Config) {
+	for _, name := range slices.Sorted(maps.Keys(next.MCPServers)) {
+		now, runs := r.plane.config.MCPServers[name]
+		if broken := next.MCPServers[name].Broken; broken != nil && runs && now.Broken == nil && !now.Disabled && !next.MCPServers[name].Disabled {
+			r.plane.log.Error("the entry of a realm cannot be used: the realm stays as it was", "realm", name, "error", broken.Message, "hint", broken.Hint)
+			next.MCPServers[name] = now
+		}
+	}
 }
 
 // needRestart names the settings that differ and cannot be changed in a running process.

@@ -68,11 +68,11 @@ func TestReload(t *testing.T) {
 		t.Errorf("a realm that was removed answers %v", err)
 	}
 
-	s.configure(t, "mcpServers: {keeps: {comand: flaky}}\n")
+	s.configure(t, "mcpServers: {keeps: {command: flaky}}\npolices: {}\n")
 	soon(t, "the mistake is refused and logged", func() bool {
 		return strings.Contains(s.log.String(), "configuration refused: the last valid one stays in effect")
 	})
-	if !strings.Contains(s.log.String(), "comand") {
+	if !strings.Contains(s.log.String(), "polices") {
 		t.Error("the log does not name the mistake")
 	}
 	if _, err := s.invoke("comes", "list_orders", map[string]any{}); err != nil {
@@ -81,10 +81,14 @@ func TestReload(t *testing.T) {
 
 	s.configure(t, "store: \"mem:\"\nmcpServers: {keeps: {command: flaky}}\n")
 	soon(t, "the correction counts", reloaded(2))
+	s.configure(t, "store: \"mem:\"\nmcpServers: {keeps: {comand: flaky}}\n")
+	soon(t, "a mistake in the entry of a realm leaves that as it is", func() bool {
+		return reloaded(3)() && strings.Contains(s.log.String(), "the entry of a realm cannot be used: the realm stays as it was")
+	})
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	soon(t, "SIGHUP reads it again", reloaded(3))
+	soon(t, "SIGHUP reads it again", reloaded(4))
 	if pid, err := s.pid("keeps", "environment"); err != nil || pid != kept {
 		t.Errorf("SIGHUP without a change restarted a realm: %d, had %d: %v", pid, kept, err)
 	}

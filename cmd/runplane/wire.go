@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,12 +39,19 @@ type plane struct {
 	runtime *runtime.Runtime
 }
 
+// maxDepth is how many runtimes may stand above one: a second may serve another configuration.
+const maxDepth = 2
+
 // open makes a plane; nothing runs before start, whose stop also closes what open has opened. An eager plane starts every realm
 // at once, any other starts each realm when it is first needed.
 func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, error) {
 	if c.Redact == nil {
 		c.Redact = redact.New()
 		c.Redact.Add(c.secrets())
+	}
+	if depth := realm.Depth(); depth > maxDepth {
+		return nil, schemas.Errorf(schemas.CodeInvalidArgument, "this runtime was started by %d others, each as a realm of the one before", depth).
+			WithHint("an entry of mcpServers starts Runplane again: remove it")
 	}
 	p := &plane{config: c, log: logger(c.Log, stderr, c.Redact)}
 	for _, w := range c.Warnings {
@@ -62,6 +70,7 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 			StartTimeout: c.Limits.StartTimeout.Std(), LeaveGrace: c.Drain.Std(), ProbeEvery: c.Limits.ProbeEvery.Std(), MaxDepth: c.Limits.MaxDepth,
 			MaxMessage: c.Limits.MaxMessageBytes,
 		},
+		Inherit:  slices.Concat([]string{}, c.InheritEnv), // not nil
 		StateDir: c.StateDir,
 		Redact:   c.Redact,
 		Cache:    capability.NewCatalogs(p.store),

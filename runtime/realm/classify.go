@@ -260,11 +260,15 @@ func errorText(err error) string {
 }
 
 // startFailure is the error of a realm that could not be connected, with a hint.
-func startFailure(name string, err error, tidy func(string) string) *schemas.Error {
+func startFailure(name, address string, err error, tidy func(string) string) *schemas.Error {
 	if e, ok := errors.AsType[*schemas.Error](err); ok {
 		return e.WithOutcome(schemas.NotRun)
 	}
-	message, hint := tidy(errorText(err)), fmt.Sprintf("check mcpServers.%s; runplane doctor starts each realm and shows its output", name)
+	message, hint := tidy(errorText(err)), fmt.Sprintf("check the command of mcpServers.%s, and run it by hand", name)
+	if address != "" {
+		message += " (" + placeOf(address) + ")"
+		hint = fmt.Sprintf("check mcpServers.%s.url, and whether its server runs there", name)
+	}
 	code := schemas.CodeUnavailable
 	_, redirected := errors.AsType[errRedirect](err)
 	switch {

@@ -157,9 +157,9 @@ func TestStartFailuresHaveHints(t *testing.T) {
 		{fmt.Errorf("%w: %w", errHandshakeDied, errors.New("exit status 1")), schemas.CodeUnavailable, "exit status 1", "by hand"},
 		{errEndless, schemas.CodeUnavailable, "larger than the limit", "mcpServers.shop"},
 		{schemas.Errorf(schemas.CodeUnavailable, "too slow"), schemas.CodeUnavailable, "too slow", ""},
-		{errors.New("odd"), schemas.CodeUnavailable, "odd", "doctor"},
+		{errors.New("odd"), schemas.CodeUnavailable, "odd", "by hand"},
 	} {
-		e := startFailure("shop", tt.err, func(s string) string { return s })
+		e := startFailure("shop", "", tt.err, func(s string) string { return s })
 		if e.Code != tt.code || e.Outcome != schemas.NotRun || !strings.Contains(e.Message, tt.message) || !strings.Contains(e.Hint, tt.hint) {
 			t.Errorf("%v gives %s, %s: %v", tt.err, e.Code, e.Outcome, e)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,6 +37,9 @@ type Config struct {
 
 	// Lazy starts a realm at its first use; otherwise Run starts all of them, concurrently.
 	Lazy bool
+
+	// Inherit names variables of this process that every child gets beside PATH, HOME, LANG, TMPDIR and USER; nil: InheritedByDefault.
+	Inherit []string
 
 	// Version is the version of the client in the handshake; empty: "dev".
 	Version string
@@ -194,6 +198,17 @@ func secretsOf(spec schemas.Realm) *redact.Secrets {
 	if spec.EnvFile != "" {
 		if file, err := envFile(spec); err == nil { // else its start has the error
 			s.Named(file)
+		}
+	}
+	return &s
+}
+
+// secretsOfEnvironment is the secrets in variables that are handed on, such as the password of a proxy.
+func secretsOfEnvironment(names []string) *redact.Secrets {
+	var s redact.Secrets
+	for _, name := range names {
+		if v := os.Getenv(name); strings.Contains(v, "://") {
+			s.URL(v)
 		}
 	}
 	return &s

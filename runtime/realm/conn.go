@@ -69,6 +69,7 @@ const firstID = 1 << 32
 type dialer struct {
 	name, kind, protocol, version string
 	spec                          schemas.Realm
+	inherit                       []string // variables that a child gets
 	limits                        Limits
 	start                         spawn
 	groups                        *groups
@@ -103,7 +104,7 @@ func (d *dialer) attempt(ctx context.Context, protocol string) (*conn, error) {
 	idle := func() {}
 	var err error
 	if d.kind == transportStdio {
-		if c.proc, err = startProcess(d.name, d.spec, d.limits, d.start, d.groups, d.redact, d.log); err != nil {
+		if c.proc, err = startProcess(d.name, d.spec, d.inherit, d.limits, d.start, d.groups, d.redact, d.log); err != nil {
 			cancel()
 			return nil, err
 		}
@@ -139,6 +140,10 @@ func (d *dialer) attempt(ctx context.Context, protocol string) (*conn, error) {
 		if c.proc != nil {
 			if err = c.exitCause(err); c.proc.exitedUnasked() {
 				err = fmt.Errorf("%w: %w", errHandshakeDied, err)
+			} else if slow, ok := errors.AsType[*schemas.Error](err); ok {
+				if words := c.proc.stderr.last(); words != "" {
+					err = slow.With(func(e *schemas.Error) { e.Message += "; last on stderr: " + words })
+				}
 			}
 		}
 		c.fail(err)

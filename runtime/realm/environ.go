@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/runplane/runplane/schemas"
@@ -16,18 +17,34 @@ import (
 // inherited are the environment variables of this process that every child gets.
 var inherited = []string{"PATH", "HOME", "LANG", "TMPDIR", "USER"}
 
+// InheritedByDefault are those that a child gets besides, if Config.Inherit is nil: where they are set, a program that downloads something
+// hangs without them.
+var InheritedByDefault = []string{
+	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+	"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+}
+
+// EnvDepth is the variable that counts how many runtimes are above a process.
+const EnvDepth = "RUNPLANE_DEPTH"
+
+// Depth is how many runtimes are above this process: each started the next as a realm.
+func Depth() int {
+	n, _ := strconv.Atoi(os.Getenv(EnvDepth)) // without it, it is 0
+	return max(n, 0)
+}
+
 // inheritedWindows are those without which programs do not start on Windows.
 var inheritedWindows = []string{
 	"APPDATA", "COMSPEC", "LOCALAPPDATA", "PATHEXT", "PROGRAMDATA",
 	"PROGRAMFILES", "SYSTEMROOT", "TEMP", "TMP", "USERPROFILE",
 }
 
-// environment is the environment of a child, as a map: the inherited variables, then the realm's envFile, then its env.
-func environment(spec schemas.Realm) (map[string]string, error) {
+// environment is the environment of a child, as a map: the inherited variables and more, then the realm's envFile, then its env.
+func environment(spec schemas.Realm, more []string) (map[string]string, error) {
 	env := map[string]string{}
-	names := inherited
+	names := slices.Concat(inherited, more)
 	if runtime.GOOS == "windows" {
-		names = slices.Concat(inherited, inheritedWindows)
+		names = append(names, inheritedWindows...)
 	}
 	for _, name := range names {
 		if v, ok := os.LookupEnv(name); ok {
@@ -40,6 +57,7 @@ func environment(spec schemas.Realm) (map[string]string, error) {
 	}
 	maps.Copy(env, file)
 	maps.Copy(env, spec.Env)
+	env[EnvDepth] = strconv.Itoa(Depth() + 1)
 	return env, nil
 }
 

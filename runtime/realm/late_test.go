@@ -151,7 +151,7 @@ func TestProcessIsGoneWhenNothingOfItRuns(t *testing.T) {
 	start := func(g *groups, args ...string) *process {
 		t.Helper()
 		spec := schemas.Realm{Command: "sh", Args: append([]string{"-c", "exec sleep 60"}, args...)}
-		p, err := startProcess("r", spec, quick.withDefaults(), func(cmd *exec.Cmd) error { return cmd.Start() }, g, nil, (&logBuffer{}).logger())
+		p, err := startProcess("r", spec, nil, quick.withDefaults(), func(cmd *exec.Cmd) error { return cmd.Start() }, g, nil, (&logBuffer{}).logger())
 		if err != nil {
 			t.Fatal(err)
 		}

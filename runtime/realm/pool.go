@@ -46,10 +46,14 @@ func New(config Config) (*Pool, error) {
 	if config.Redact == nil {
 		config.Redact = redact.New()
 	}
+	if config.Inherit == nil {
+		config.Inherit = InheritedByDefault
+	}
 	p := &Pool{
 		config: config, defaultTimeout: cmp.Or(config.DefaultTimeout, 60*time.Second),
 		limits: config.Limits.withDefaults(), log: log.Named("realm"), spawner: newSpawner(),
 	}
+	config.Redact.Add(secretsOfEnvironment(config.Inherit))
 	m, _, err := p.membersFor(config.Realms, config.Policies)
 	if err != nil {
 		return nil, err
@@ -71,8 +75,11 @@ func (p *Pool) newRealm(name, kind string, spec schemas.Realm, policies *schemas
 		drained: make(chan struct{}),
 		dialer: dialer{
 			name: name, kind: kind, protocol: policies.For(name, "").Protocol, version: p.config.Version,
-			spec: spec, limits: p.limits, start: p.spawner.start, log: log, redact: p.config.Redact,
+			spec: spec, inherit: p.config.Inherit, limits: p.limits, start: p.spawner.start, log: log, redact: p.config.Redact,
 		},
+	}
+	if spec.Broken != nil {
+		r.setBroken(spec.Broken.WithOutcome(schemas.NotRun))
 	}
 	r.policies.Store(policies)
 	return r
@@ -157,7 +164,7 @@ func (p *Pool) membersFor(specs map[string]schemas.Realm, policies schemas.Polic
 			continue
 		}
 		kind, err := transportOf(name, spec)
-		if err != nil {
+		if err != nil && spec.Broken == nil {
 			return nil, change, err
 		}
 		protocol := policies.For(name, "").Protocol

@@ -38,12 +38,12 @@ type process struct {
 type spawn func(*exec.Cmd) error
 
 // startProcess starts the realm's command without a shell. The error is a *schemas.Error.
-func startProcess(name string, spec schemas.Realm, limits Limits, start spawn, groups *groups, redactor *redact.Redactor,
+func startProcess(name string, spec schemas.Realm, inherit []string, limits Limits, start spawn, groups *groups, redactor *redact.Redactor,
 	log hclog.Logger) (*process, error) {
 	unavailable := func(format string, args ...any) *schemas.Error {
 		return schemas.Errorf(schemas.CodeUnavailable, "realm %q: %s", name, fmt.Sprintf(format, args...)).WithOutcome(schemas.NotRun)
 	}
-	env, err := environment(spec)
+	env, err := environment(spec, inherit)
 	if err != nil {
 		return nil, unavailable("its envFile cannot be read: %v", err).WithHint("correct mcpServers.%s.envFile", name)
 	}

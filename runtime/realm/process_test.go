@@ -142,6 +142,7 @@ func TestSIGKILLOfTheRuntimeLeavesNothing(t *testing.T) {
 
 func TestChildSeesAMinimalEnvironment(t *testing.T) {
 	t.Setenv("REDIS_PASSWORD", "canary-of-the-environment")
+	t.Setenv("https_proxy", "http://proxy.example:3128")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "vars")
 	if err := os.WriteFile(file, []byte("# comment\n\nexport FROM_FILE=\"a b\"\nBOTH=file\n"), 0o600); err != nil {
@@ -152,14 +153,14 @@ func TestChildSeesAMinimalEnvironment(t *testing.T) {
 	p := run(t, Config{Realms: realms("flaky", spec)})
 	out := mustInvoke(t, p, "flaky", "environment", `{}`).Output
 	env := field[[]string](t, out, "env")
-	for _, want := range []string{"NAMED=yes", "FROM_FILE=a b", "BOTH=env", "PATH=" + os.Getenv("PATH")} {
+	for _, want := range []string{"NAMED=yes", "FROM_FILE=a b", "BOTH=env", "PATH=" + os.Getenv("PATH"), "https_proxy=http://proxy.example:3128", "RUNPLANE_DEPTH=1"} {
 		if !slices.Contains(env, want) {
 			t.Errorf("%q is missing in %q", want, env)
 		}
 	}
 	for _, v := range env {
 		name, _, _ := strings.Cut(v, "=")
-		if !slices.Contains(append([]string{"NAMED", "FROM_FILE", "BOTH", "PWD", markVariable}, inherited...), name) {
+		if !slices.Contains(slices.Concat([]string{"NAMED", "FROM_FILE", "BOTH", "PWD", markVariable, EnvDepth}, inherited, InheritedByDefault), name) {
 			t.Errorf("the child sees %s", v)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/rand/v2"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,6 +84,11 @@ func (r *realm) run(ctx context.Context, eager bool) {
 		}
 	})
 	defer leave(nil)
+	if r.spec.Broken != nil {
+		r.log.Warn("the entry of the realm cannot be used", "error", r.failure.Message, "hint", r.failure.Hint)
+		<-ctx.Done()
+		return
+	}
 	r.loadCatalog(ctx)
 	if eager {
 		r.requestStart()
@@ -115,15 +121,14 @@ func (r *realm) run(ctx context.Context, eager bool) {
 func (r *realm) start(ctx context.Context) (*conn, error) {
 	r.update(func() { r.state = schemas.RealmStarting })
 	began := time.Now()
-	tooSlow := schemas.Errorf(schemas.CodeUnavailable, "realm %q did not finish its start within %s", r.name, r.limits.StartTimeout).
-		WithHint("run its command or open its url by hand; it may wait for something, or still be installing")
+	tooSlow := r.tooSlow()
 	dialling, cancel := context.WithTimeoutCause(ctx, r.limits.StartTimeout, tooSlow)
 	defer cancel()
 	cn, err := r.dialer.dial(dialling)
 
 	var failure *schemas.Error
 	if err != nil {
-		failure = r.withoutSecrets(startFailure(r.name, err, r.tidy))
+		failure = r.withoutSecrets(startFailure(r.name, r.spec.URL, err, r.tidy))
 		if ctx.Err() == nil {
 			r.log.Warn("realm does not start; it will be tried again", "error", failure.Message, "hint", failure.Hint)
 		}
@@ -150,6 +155,27 @@ func (r *realm) start(ctx context.Context) (*conn, error) {
 		r.log.Info("realm is ready", "server", cn.server, "protocol", cn.version, "duration", time.Since(began).Round(time.Millisecond))
 	}
 	return cn, err
+}
+
+// tooSlow is the error of a start that takes longer than it may.
+func (r *realm) tooSlow() *schemas.Error {
+	const advice = "limits.start_timeout is how long it may take (now %s)"
+	if r.kind != transportStdio {
+		return schemas.Errorf(schemas.CodeUnavailable, "realm %q did not finish its start within %s: %s did not answer", r.name, r.limits.StartTimeout, placeOf(r.spec.URL)).
+			WithHint("check mcpServers.%s.url and whether its server runs; "+advice, r.name, r.limits.StartTimeout)
+	}
+	return schemas.Errorf(schemas.CodeUnavailable, "realm %q did not finish its start within %s", r.name, r.limits.StartTimeout).
+		WithHint("it may still be installing, or wait for something: run its command by hand once; "+advice+"; behind a proxy set HTTPS_PROXY, "+
+			"or NODE_EXTRA_CA_CERTS, for this program, which hands them on", r.limits.StartTimeout)
+}
+
+// placeOf is a URL without what may be a secret in it.
+func placeOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "its url"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // setBroken records a failure. The caller holds r.mu.
@@ -261,6 +287,8 @@ func (r *realm) waitError(before int) *schemas.Error {
 			WithHint("try again").WithOutcome(schemas.NotRun)
 	case r.stopped:
 		return schemas.Errorf(schemas.CodeUnavailable, "realm %q: the runtime is stopping", r.name).WithOutcome(schemas.NotRun)
+	case r.spec.Broken != nil:
+		return r.failure
 	case r.state != schemas.RealmBroken:
 		return nil
 	case r.attempts > before:

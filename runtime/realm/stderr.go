@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -29,6 +30,8 @@ type stderrLog struct {
 	mu     sync.Mutex
 	kept   [keptLines][]byte // a ring
 	next   int               // number of lines kept so far
+	alarm  []byte            // the first line that tells of an error
+	at     int               // its number
 }
 
 func newStderrLog(log hclog.Logger, redact *redact.Redactor, perSecond int) *stderrLog {
@@ -78,14 +81,23 @@ func (s *stderrLog) keep(line []byte) {
 	defer s.mu.Unlock()
 	oldest := &s.kept[s.next%keptLines]
 	*oldest = append((*oldest)[:0], line...)
+	if s.alarm == nil && alarming.Match(line) {
+		s.alarm, s.at = bytes.Clone(line), s.next
+	}
 	s.next++
 }
 
-// last is the last lines that the child wrote, joined.
+// alarming are the words of a line that says why a program gives up. What follows it is often a stack alone.
+var alarming = regexp.MustCompile(`(?i)\b(?:[a-z]*error|fatal|panic|exception|ERR!)(?:\b|:)`)
+
+// last is the last lines that the child wrote, joined, and the first that told of an error.
 func (s *stderrLog) last() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var lines []string
+	if s.alarm != nil && s.at < s.next-keptLines {
+		lines = append(lines, s.tidy(s.alarm))
+	}
 	for i := max(0, s.next-keptLines); i < s.next; i++ {
 		lines = append(lines, s.tidy(s.kept[i%keptLines]))
 	}
