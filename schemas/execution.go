@@ -241,7 +241,7 @@ type NodeOutput struct {
 	ExecutionID string `json:"execution_id,omitempty"`
 	NodeID      string `json:"node_id,omitempty"`
 	Part        string `json:"part,omitempty" jsonschema:"description=content: output and text are its content blocks"`
-	Ref         string `json:"ref,omitempty"`
+	Ref         string `json:"ref,omitempty" jsonschema:"description=for the next page"`
 	Output      Value  `json:"output,omitempty"`
 	Text        string `json:"text,omitempty" jsonschema:"description=a page of the output's JSON text"`
 	TotalBytes  int    `json:"total_bytes"`

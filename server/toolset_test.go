@@ -266,3 +266,19 @@ func TestInstructionsFitTheTools(t *testing.T) {
 		t.Errorf("empty headers: %v, %v", n, bad)
 	}
 }
+
+// Reading the headers of a request costs next to nothing.
+func TestNarrowingIsCheap(t *testing.T) {
+	plain, headed := http.Header{"Accept": {"application/json"}}, http.Header{}
+	headed.Set("X-MCP-Toolsets", "state,session")
+	headed.Set("X-MCP-Exclude-Tools", "set_state")
+	for _, tt := range []struct {
+		h    http.Header
+		most float64
+	}{{plain, 10}, {headed, 40}} {
+		_, _ = narrow(tt.h)
+		if n := testing.AllocsPerRun(100, func() { _, _ = narrow(tt.h) }); n > tt.most {
+			t.Errorf("%v: %v allocations, want at most %v", tt.h, n, tt.most)
+		}
+	}
+}

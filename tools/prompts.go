@@ -92,8 +92,10 @@ func planFromGoal(ctx context.Context, rt *runtime.Runtime, has func(string) boo
 	return b.String(), nil
 }
 
-// lastEvents is how many events a prompt shows.
-const lastEvents = 40
+const (
+	lastEvents = 40      // that a prompt shows
+	maxEvent   = 1 << 10 // bytes of one of them
+)
 
 func debugExecution(ctx context.Context, rt *runtime.Runtime, has func(string) bool, arguments map[string]string) (string, error) {
 	id := arguments["execution_id"]
@@ -111,8 +113,10 @@ func debugExecution(ctx context.Context, rt *runtime.Runtime, has func(string) b
 	}
 	for i := range events.Events {
 		events.Events[i].Output, events.Events[i].Text, events.Events[i].Content = nil, "", nil // what happened matters here, not the data
+		events.Events[i] = events.Events[i].Brief(maxEvent)
 	}
-	state, err := json.MarshalIndent(e, "", " ")
+	e.Nodes = schemas.SameErrors(e.Nodes)
+	state, err := json.Marshal(e.Brief(schemas.MaxAnswer))
 	if err != nil {
 		return "", fmt.Errorf("encode execution: %w", err)
 	}

@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strconv"
 
 	"github.com/runplane/runplane/runtime"
@@ -81,35 +82,37 @@ const (
 	refHealth     = "health"
 )
 
-// documents read what refs stand for; parts is how many parts follow the kind.
+// documents read what refs stand for; parts is how many parts follow the kind, and changes says that it may be another document with each
+// page.
 var documents = map[string]struct {
-	parts int
-	read  func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error)
+	parts   int
+	changes bool
+	read    func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error)
 }{
-	refAnswer: {1, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
+	refAnswer: {1, false, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
 		return rt.Answers.Read(ctx, part[0])
 	}},
-	refExecution: {2, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
+	refExecution: {2, true, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
 		return rt.Executions.Status(ctx, part[0], schemas.View(part[1]), 0, nil)
 	}},
-	refMetrics: {1, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
+	refMetrics: {1, true, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
 		return rt.Executions.Metrics(ctx, part[0])
 	}},
-	refState: {3, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
+	refState: {3, false, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
 		s, err := rt.States.Get(ctx, state.Ref{Type: part[0], Key: part[1]})
 		return s, unchanged(err, part[2], s.Version)
 	}},
-	refSession: {2, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
+	refSession: {2, false, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
 		s, err := rt.Sessions.Get(ctx, part[0])
 		return s, unchanged(err, part[1], s.Version)
 	}},
-	refWorkflow: {1, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
+	refWorkflow: {1, true, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
 		return rt.Workflows.Status(ctx, part[0])
 	}},
-	refCapability: {2, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
+	refCapability: {2, true, func(ctx context.Context, rt *runtime.Runtime, part []string) (any, error) {
 		return rt.Capabilities.Resolve(ctx, part[0], part[1])
 	}},
-	refHealth: {0, func(ctx context.Context, rt *runtime.Runtime, _ []string) (any, error) {
+	refHealth: {0, true, func(ctx context.Context, rt *runtime.Runtime, _ []string) (any, error) {
 		return rt.Health.Check(ctx, schemas.ScopeAll), nil
 	}},
 }
@@ -123,22 +126,33 @@ func unchanged(err error, of string, version int64) error {
 		WithField("ref").WithHint("read it again and use the new ref").WithVersion(version)
 }
 
-// readRef reads a page of what a ref stands for.
+// readRef reads a page of what a ref stands for. The first page of what changes gives a ref to all of it as it is then, for the other pages.
 func readRef(ctx context.Context, rt *runtime.Runtime, in nodeOutput) (schemas.NodeOutput, error) {
 	parts := schemas.SplitRef(in.Ref)
 	if len(parts) == 0 || documents[parts[0]].read == nil || len(parts) != 1+documents[parts[0]].parts {
 		return schemas.NodeOutput{}, schemas.Errorf(schemas.CodeInvalidArgument, "no ref %s", schemas.Quote(in.Ref, 200)).WithField("ref").
 			WithHint("pass the ref of an answer unchanged")
 	}
-	whole, err := documents[parts[0]].read(ctx, rt, parts[1:])
+	document := documents[parts[0]]
+	if document.changes && in.Offset > 0 {
+		return schemas.NodeOutput{}, schemas.Errorf(schemas.CodeConflict, "it may have changed since its first page was read").WithField("ref").
+			WithHint("pass the ref that the first page gave; without offset this ref gives the first page anew")
+	}
+	whole, err := document.read(ctx, rt, parts[1:])
 	if err != nil {
 		return schemas.NodeOutput{}, err
 	}
 	raw, err := schemas.Encode(whole)
 	if err != nil {
-		return schemas.NodeOutput{}, err
+		return schemas.NodeOutput{}, fmt.Errorf("encode %s: %w", parts[0], err)
 	}
-	return journal.Page(schemas.NodeOutput{Ref: in.Ref}, raw, in.Pointer, in.Offset, orBrief(in.MaxBytes))
+	page, err := journal.Page(schemas.NodeOutput{Ref: in.Ref}, raw, in.Pointer, in.Offset, orBrief(in.MaxBytes))
+	if err != nil || page.NextOffset == 0 || !document.changes {
+		return page, err
+	}
+	id, _, err := rt.Answers.Keep(ctx, raw)
+	page.Ref = schemas.NewRef(len(raw), refAnswer, id).Ref
+	return page, err
 }
 
 // readOutput reads what the arguments of get_node_output name.

@@ -3,6 +3,7 @@ package tools
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/runplane/runplane/runtime/workflow"
 	"github.com/runplane/runplane/schemas"
@@ -95,19 +96,23 @@ func (c *Choice) Publishes() bool {
 func isPublished(name string) bool { return strings.HasPrefix(name, workflow.ToolPrefix) }
 
 // Toolsets lists the names that CheckToolsets accepts.
-func Toolsets() []string {
-	names := []string{setMinimal, setAgent, setAll}
+func Toolsets() []string { return slices.Clone(knownNames().sets) }
+
+// knownNames are the names of toolsets and of tools, made once: they are looked up for requests.
+var knownNames = sync.OnceValue(func() (known struct{ sets, tools []string }) {
+	known.sets = []string{setMinimal, setAgent, setAll}
 	for _, m := range All() {
-		if contract := strings.ToLower(m.Contract); !slices.Contains(names, contract) {
-			names = append(names, contract)
+		known.tools = append(known.tools, m.Name)
+		if contract := strings.ToLower(m.Contract); !slices.Contains(known.sets, contract) {
+			known.sets = append(known.sets, contract)
 		}
 	}
-	return names
-}
+	return known
+})
 
 // CheckToolsets returns an error that names what is no toolset: minimal, agent, all, or a contract, in capitals or not.
 func CheckToolsets(names []string) error {
-	known := Toolsets()
+	known := knownNames().sets
 	for _, name := range names {
 		if low := strings.ToLower(name); !slices.Contains(known, low) {
 			return unknown("toolset", name, schemas.Nearest(low, known, 3)).WithHint("there are %s", strings.Join(known, ", "))
@@ -118,11 +123,7 @@ func CheckToolsets(names []string) error {
 
 // CheckTools returns an error that names what is no tool. Any name of a published workflow may be one.
 func CheckTools(names []string) error {
-	all := All()
-	known := make([]string, len(all))
-	for i := range all {
-		known[i] = all[i].Name
-	}
+	known := knownNames().tools
 	for _, name := range names {
 		if !slices.Contains(known, name) && !isPublished(name) {
 			return unknown("tool", name, schemas.Nearest(name, known, 3)).

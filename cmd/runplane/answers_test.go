@@ -57,6 +57,9 @@ func (a asker) all(what map[string]any) string {
 			return string(page.Output)
 		}
 		text.WriteString(page.Text)
+		if page.Ref != "" {
+			what["ref"] = page.Ref
+		}
 		if what["offset"] = page.NextOffset; page.NextOffset == 0 {
 			if text.Len() != page.TotalBytes || pages == 0 {
 				a.t.Errorf("%v: %d of %d bytes in %d pages", what, text.Len(), page.TotalBytes, pages)
@@ -224,6 +227,9 @@ limits: {max_session_bytes: 1048576, max_state_bytes: 2097152}
 		}
 		if shown.More == nil {
 			t.Fatal("nothing says where all nodes are")
+		}
+		if v := a.ask("get_node_output", map[string]any{"ref": shown.More.Ref, "offset": 5000}); !strings.Contains(string(v), "conflict") {
+			t.Errorf("a page after the first one: %.300s", v)
 		}
 		if text := a.all(map[string]any{"ref": shown.More.Ref}); strings.Count(text, `"capability":"shop.get_order"`) != 999 {
 			t.Errorf("%d of 999 nodes were read", strings.Count(text, `"capability":"shop.get_order"`))
