@@ -331,9 +331,8 @@ func (c *compiler) cycles() {
 			continue
 		}
 		first := cycle[len(cycle)-1]
-		c.out.errorf(codeCycle, c.at(first), "these nodes wait for each other, which is a cycle: %s; take out one of the references or depends_on "+
-			"between them. A loop is no cycle of nodes: one call is made again with repeat, and for each item of a list with for_each",
-			cyclePath(c.prog.Nodes, cycle))
+		c.out.errorf(codeCycle, c.at(first), "these nodes wait for each other, which is a cycle: %s; %s. A loop is no cycle of nodes: one call is "+
+			"made again with repeat, and for each item of a list with for_each", cyclePath(c.prog.Nodes, cycle), c.cut(cycle))
 	}
 }
 

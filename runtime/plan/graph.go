@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -88,4 +89,33 @@ func (p *Program) order() []int {
 		}
 	}
 	return order
+}
+
+// cut says where a cycle may be cut: the one depends_on in it, if what the nodes read of each other makes the rest. Which of both the
+// author meant is not known, so there is no fix.
+func (c *compiler) cut(cycle []int) string {
+	at, found := "", 0
+	for k, i := range cycle {
+		needs := cycle[(k+1)%len(cycle)]
+		if n, id := &c.prog.Nodes[i], c.prog.Nodes[needs].ID; !c.needsOutput(i, id) {
+			at, found = fmt.Sprintf("%q waits for %q by depends_on alone, and the others read what the one before gives: take %q out of "+
+				"the depends_on of %q, or correct what is read", n.ID, id, id, n.ID), found+1
+		}
+	}
+	if found != 1 {
+		return "take out one of the references or depends_on between them"
+	}
+	return at
+}
+
+// needsOutput reports whether a node reads another one.
+func (c *compiler) needsOutput(i int, id string) bool {
+	for _, t := range c.prog.Nodes[i].templates(&c.plan.Nodes[i]) {
+		for h := range t.template.Placeholders() {
+			if slices.Contains(slices.Collect(h.Nodes()), id) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -140,6 +140,24 @@ func TestCycleIsReportedAsItsPath(t *testing.T) {
 	}
 }
 
+// A cycle that one depends_on closes is cut there, and says so; one of references, or of several depends_on, has several places.
+func TestWhereACycleMayBeCut(t *testing.T) {
+	const anywhere = "take out one of the references or depends_on between them"
+	for nodes, want := range map[string]string{
+		`{"id":"a","set":1,"depends_on":["b"]},{"id":"b","set":"${nodes.a.output}"}`:                                               `take "b" out of the depends_on of "a"`,
+		`{"id":"a","set":1,"depends_on":["c"]},{"id":"b","set":"${nodes.a.output}"},{"id":"c","when":"${nodes.b.output}","set":1}`: `take "c" out of the depends_on of "a"`,
+		`{"id":"a","set":1,"depends_on":["b"]},{"id":"b","set":"${nodes.a.output}","depends_on":["a"]}`:                            `take "b" out of the depends_on of "a"`,
+		`{"id":"a","set":1,"depends_on":["b"]},{"id":"b","set":1,"depends_on":["a"]}`:                                              anywhere,
+		`{"id":"a","set":"${nodes.b.output}"},{"id":"b","set":"${nodes.a.output}"}`:                                                anywhere,
+		`{"id":"a","set":"${nodes.b.output}","depends_on":["b"]},{"id":"b","set":"${nodes.a.output}"}`:                             anywhere,
+	} {
+		_, found := check([]byte(`{"plan":"v1","nodes":[` + nodes + `]}`))
+		if len(found) != 1 || found[0].Code != codeCycle || !strings.Contains(found[0].Message, want) || len(found[0].Fix) > 0 {
+			t.Errorf("%s: %+v, want %s", nodes, found, want)
+		}
+	}
+}
+
 // TestLimitsOfAPlan: the last that is taken and the first that is not.
 func TestLimitsOfAPlan(t *testing.T) {
 	nodes := func(n int) string {
