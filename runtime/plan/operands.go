@@ -36,6 +36,27 @@ func (c *compiler) operands(s site, facts expr.Facts) {
 		}
 	}
 	c.reportWords(s, wrong)
+	for i := range facts.Arguments {
+		if len(c.out.list) > before || !c.taken(s, &facts.Arguments[i]) {
+			break
+		}
+	}
+}
+
+// taken reports a function that takes no value of the type that it is given; false: it did.
+func (c *compiler) taken(s site, a *expr.Argument) bool {
+	types := c.operandTypes(s, &expr.Operand{Path: a.Path})
+	known := slices.ContainsFunc(types, func(t string) bool { return t != "null" })
+	if !known || slices.ContainsFunc(types, func(t string) bool { return slices.Contains(a.Takes, kindOf(t)) }) {
+		return true
+	}
+	what := "it takes " + strings.Join(a.Takes, " or ")
+	if len(a.Takes) == 0 {
+		what = "it takes a time or a duration: write timestamp(…) or duration(…) around it"
+	}
+	c.out.errorf(codeWrongOperand, s.at, "%s is %s, which %s does not take; %s, in ${%s}",
+		a.Path, strings.Join(types, " or "), a.Function, what, expr.Shorten(s.Text))
+	return false
 }
 
 // elementOf checks what is read of the elements of a list.

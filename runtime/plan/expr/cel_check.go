@@ -88,7 +88,7 @@ func (c *compiledExpression) checkText(text string, own names) {
 	}
 	c.ast = checked
 	c.facts = Facts{Reads: w.finish(), Type: jsonTypeOf(checked.OutputType()), Double: checked.OutputType().Kind() == types.DoubleKind}
-	c.facts.Elements, c.facts.Operations = survey(checked.NativeRep(), &w, c.facts.Reads)
+	c.facts.Elements, c.facts.Operations, c.facts.Arguments = survey(checked.NativeRep(), &w, c.facts.Reads)
 }
 
 // offset finds the byte at a line (from 1) and a column (from 0, in code points).

@@ -50,6 +50,7 @@ type surveyor struct {
 	tree  *ast.AST
 	stand map[string]Path // variables that stand for a path; without a root: for something unknown
 	ops   []Operation
+	takes []Argument
 	whole int64 // the operation that int(…) is around
 }
 
@@ -76,6 +77,7 @@ func (s *surveyor) visit(e ast.Expr) {
 			s.visit(arg)
 		}
 		s.operation(e)
+		s.arguments(e)
 	case ast.ListKind:
 		for _, item := range e.AsList().Elements() {
 			s.visit(item)
@@ -99,6 +101,7 @@ func (s *surveyor) inside(e ast.Expr) {
 		s.inside(e.AsSelect().Operand())
 	case ast.CallKind:
 		c := e.AsCall()
+		s.arguments(e)
 		if c.IsMemberFunction() {
 			s.inside(c.Target())
 			for _, arg := range c.Args() {
@@ -115,6 +118,7 @@ func (s *surveyor) inside(e ast.Expr) {
 
 func (s *surveyor) comprehension(c ast.ComprehensionExpr) {
 	s.visit(c.IterRange())
+	s.argument(macros, c.IterRange(), []string{"array", "object"})
 	s.visit(c.AccuInit())
 	defer s.stands(c)()
 	s.visit(c.LoopCondition())
@@ -288,11 +292,12 @@ func plainOperand(e ast.Expr) ast.Expr {
 	return e
 }
 
-// survey finds the operations of a checked expression, and what it reads of elements; reads are what it reads otherwise.
-func survey(tree *ast.AST, w *walker, reads []Read) (elements []Read, operations []Operation) {
+// survey finds the operations of a checked expression, the arguments of its functions, and what it reads of elements; reads are what it
+// reads otherwise.
+func survey(tree *ast.AST, w *walker, reads []Read) (elements []Read, operations []Operation, arguments []Argument) {
 	s := surveyor{walker: walker{info: w.info, text: w.text, given: w.given, reads: slices.Clone(reads)}, tree: tree}
 	s.visit(tree.Expr())
-	return s.finish()[len(reads):], s.ops
+	return s.finish()[len(reads):], s.ops, s.takes
 }
 
 func (o *Operand) known() bool { return o.Path.Root != "" || o.Type != "" || len(o.Of) > 0 }

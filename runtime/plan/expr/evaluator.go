@@ -35,6 +35,7 @@ type Facts struct {
 	// Elements are the paths that are read through the variables of macros and through parts of lists. An element of a list has index 0.
 	Elements   []Read
 	Operations []Operation
+	Arguments  []Argument
 }
 
 // Read is a constant path that an expression reads, such as nodes.order.output.total.
