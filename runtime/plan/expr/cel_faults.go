@@ -19,7 +19,7 @@ func sentence(text string, at int, message string) string {
 	name, rest, _ := strings.Cut(strings.TrimPrefix(message, "found no matching overload for "), " applied to ")
 	switch {
 	case rest != "":
-		return fmt.Sprintf("%s cannot be used with %s", operatorWord(strings.Trim(name, "'")), typeWords(strings.Trim(rest, "'")))
+		return misused(strings.Trim(name, "'"), strings.Trim(rest, "'"))
 	case strings.Contains(message, "does not support field selection"):
 		return fmt.Sprintf("%s has no members: a list gives them with l[0].a or l.map(x, x.a)", typeWords(quotedIn(message)))
 	case strings.Contains(message, "recursion limit"), strings.Contains(message, "max recursion"):
@@ -36,6 +36,37 @@ func sentence(text string, at int, message string) string {
 		return "the types do not go together: " + typeWords(message)
 	}
 	return syntaxSentence(text, at)
+}
+
+// misused says how a function or an operator was not to be used; given are the types of what it was called on and with, as in string.(int).
+func misused(name, given string) string {
+	on, with, called := strings.Cut(given, ".(")
+	if !called {
+		with = strings.TrimPrefix(given, "(")
+	}
+	with = strings.TrimSuffix(with, ")")
+	functions, methods := 0, 0
+	if f := celEnvironment().Functions()[name]; f != nil && !strings.HasPrefix(name, "_") {
+		for _, o := range f.OverloadDecls() {
+			if o.IsMemberFunction() {
+				methods++
+			} else {
+				functions++
+			}
+		}
+	}
+	switch word := operatorWord(name); {
+	case called && methods == 0 && functions > 0:
+		return fmt.Sprintf("%s is not called on a value, which is its argument: write %s(a)", word, name)
+	case !called && functions == 0 && methods > 0:
+		return fmt.Sprintf("%s is called on a value: write a.%s(…)", word, name)
+	case called && with == "":
+		return fmt.Sprintf("%s cannot be called on %s without arguments", word, typeWords(on))
+	case called:
+		return fmt.Sprintf("%s cannot be used with %s, called on %s", word, typeWords(with), typeWords(on))
+	default:
+		return fmt.Sprintf("%s cannot be used with %s", word, typeWords(with))
+	}
 }
 
 // syntaxSentence says what is wrong with the text at a byte that cannot be read.
