@@ -26,7 +26,7 @@
 //	realm        the downstream MCP servers
 //	redact       the secrets of the configuration, and replacing them in what leaves the program
 //	call         one attempt of a call and what is wrapped around it
-//	units        pure: the records of nodes and items, the queues and timers that they stand in
+//	units        pure: the records of nodes and items, their counts, the queues and timers that they stand in
 //	budget       pure: what an execution and those below it may use
 //	machine      pure: the state of an execution, its events, what is due
 //	plan         pure: parse, compile, binding; plan/expr: expressions; plan/document: YAML and JSON with positions

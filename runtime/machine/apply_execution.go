@@ -81,7 +81,7 @@ func resumed(s *State, _ int, e *schemas.Event) {
 			r.Due = r.Due.Add(e.At.Sub(suspended))
 		}
 	}
-	s.childrenSuspended = 0
+	s.counts.ChildrenSuspended = 0
 	s.queueClocks(e.At)
 }
 
@@ -139,10 +139,7 @@ func (s *State) cancelUnended(unit int, e *schemas.Event) {
 		s.settle(u, nil)
 	}
 	s.addToCounts(unit, -1)
-	u.Status, u.Since, u.Ended, u.Calling = schemas.NodeCancelled, e.At, e.At, false
-	u.ChildSuspended = false
-	u.EndRounds()
-	u.Due, u.TotalDue, u.QueueDue, u.Reason, u.Question, u.Asked = time.Time{}, time.Time{}, time.Time{}, "", "", 0
+	u.CancelUnended(e.At)
 	s.addToCounts(unit, 1)
 }
 

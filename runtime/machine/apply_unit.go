@@ -37,9 +37,7 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 		u.Grant, u.Places = e.Budget, e.Places
 		s.Open(u.Grant, u.Places)
 	}
-	if u.First.IsZero() {
-		u.First = e.At
-	}
+	u.NoteFirst(e.At)
 	if d := n.TotalTimeout.Std(); d > 0 && u.TotalDue.IsZero() && u.Phase == units.PhaseRun {
 		u.TotalDue = e.At.Add(d)
 		s.timers.Add(u.TotalDue, unit)
@@ -86,13 +84,7 @@ func nodeSucceeded(s *State, unit int, e *schemas.Event) {
 // result stores what a unit produced.
 func (s *State) result(unit int, e *schemas.Event) *units.Unit {
 	u := &s.Units[unit]
-	u.TextRef, u.Content, u.ContentRef, u.Blocks = e.TextRef, e.Content, e.ContentRef, e.Blocks
-	u.Output, u.Text, u.OutputRef, u.ServedBy, u.Degraded = e.Output, e.Text, e.OutputRef, e.ServedBy, e.Degraded
-	u.Age, u.Notes, u.Error, u.MayRunUntil = e.AgeSeconds, e.Notes, nil, time.Time{}
-	u.CallMS += e.DurationMS
-	if u.First.IsZero() {
-		u.First = e.At
-	}
+	u.TakeResult(e)
 	s.Bytes += u.Bytes() + u.ContentBytes()
 	s.Degraded = s.Degraded || e.Degraded
 	return u
@@ -162,20 +154,13 @@ func attemptLost(s *State, unit int, e *schemas.Event) {
 }
 
 func nodeFellBack(s *State, unit int, e *schemas.Event) {
-	u := s.setStatus(unit, schemas.NodeReady, e, false)
-	u.Fallback, u.Failures, u.RefusedInRow, u.Phase, u.Error, u.UnknownAttempt = e.Fallback, 0, 0, units.PhaseRun, e.Error, 0
-	u.Errors = append(u.Errors[:len(u.Errors):len(u.Errors)], schemas.NewUnitError(u.Item+u.Round(), e.Error))
-	u.Approved = false       // the approval was of another call
-	u.TotalDue = time.Time{} // the fallback has its own
-	u.CallMS += e.DurationMS
+	s.setStatus(unit, schemas.NodeReady, e, false).FallBack(e)
 }
 
 func nodeVerifying(s *State, unit int, e *schemas.Event) {
 	s.noteDoubt(unit, e)
 	s.Units[unit].Phase = units.PhaseVerify
-	u := s.setStatus(unit, schemas.NodeReady, e, false)
-	u.Failures, u.RefusedInRow, u.SpentBefore, u.Error, u.UnknownAttempt, u.Verified = 0, 0, u.Failures+1, e.Error, e.Attempt, 0
-	u.CallMS += e.DurationMS
+	s.setStatus(unit, schemas.NodeReady, e, false).BeginVerify(e)
 }
 
 // nodeNotDone: with a due time the unit is called again then, without one at once.
@@ -186,7 +171,7 @@ func nodeNotDone(s *State, unit int, e *schemas.Event) {
 	}
 	s.Units[unit].Phase = units.PhaseRun
 	u := s.setStatus(unit, status, e, false)
-	u.Failures, u.RefusedInRow, u.SpentBefore = u.SpentBefore, 0, 0
+	u.EndVerify(u.SpentBefore)
 	if !u.TotalDue.IsZero() {
 		s.timers.Add(u.TotalDue, unit)
 	}
@@ -223,9 +208,7 @@ func nodeHeld(s *State, unit int, e *schemas.Event) {
 	}
 	u.CallMS += e.DurationMS
 	u.KeepInputs(e, false) // the inputs that are reviewed are those that are sent
-	if u.First.IsZero() {
-		u.First = e.At
-	}
+	u.NoteFirst(e.At)
 	if e.Due != nil {
 		u.Due = *e.Due
 		s.timers.Add(u.Due, unit)

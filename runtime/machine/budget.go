@@ -38,7 +38,7 @@ func (s *State) settle(u *units.Unit, used *schemas.Budget) {
 func (s *State) Places(unit int) int {
 	size := s.Node(unit).Sub.Size()
 	places, ok := s.Ledger.Places(1+size.Height, 1+size.Width)
-	if s.children > 0 && (!ok || s.holdChildren) {
+	if s.counts.Children > 0 && (!ok || s.holdChildren) {
 		return 0
 	}
 	return places

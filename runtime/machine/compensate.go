@@ -11,7 +11,7 @@ import (
 // nextCompensation compensates one unit after the other, the one that ended last first. A compensation that fails for good
 // keeps its error and does not stop the others.
 func (s *State) nextCompensation(now time.Time) []Action {
-	if s.inFlight > 0 {
+	if s.counts.InFlight > 0 {
 		return nil
 	}
 	if n := len(s.toCompensate); n > 0 {

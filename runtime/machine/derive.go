@@ -13,13 +13,10 @@ import (
 
 // derive derives counters and queues from Units.
 func (s *State) derive() {
-	s.count, s.inFlight, s.readyUnits, s.withoutCall, s.children = [len(nodeOrder)]int{}, 0, 0, 0, 0
-	s.awaiting, s.childrenSuspended, s.heldUnits, s.backingOff = nil, 0, 0, 0
+	s.counts, s.awaiting = units.Counts{}, nil
 	s.Forget()
-	s.ready, s.readyWithoutCall, s.unstartable, s.joins, s.delivered = [schemas.PriorityLast]units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}, units.Queue{}
-	s.dropped = units.Queue{}
-	s.asking = units.Queue{}
-	s.timers, s.retries, s.listening, s.toCompensate = units.Timers{}, units.Timers{}, map[string][]int{}, nil
+	s.clearQueues()
+	s.listening, s.toCompensate = map[string][]int{}, nil
 	for i := range s.Units {
 		u := &s.Units[i]
 		u.Tally, u.Unstartable, u.InQueue, u.Joined = units.Tally{}, false, false, false
@@ -77,30 +74,10 @@ func (s *State) derive() {
 
 // addToCounts adds a unit to the counters, or with -1 removes it.
 func (s *State) addToCounts(unit, by int) {
-	u := &s.Units[unit]
-	if !s.IsItem(unit) {
-		s.count[nodeRank(u.Status)] += by
-	}
-	switch {
-	case u.Calling:
-		s.inFlight += by
-	case u.Status == schemas.NodeReady:
-		s.readyUnits += by
-	case u.Status == schemas.NodeRunning && !u.Expanded:
-		s.withoutCall += by
-		if s.Node(unit).Awaited != nil {
-			s.updateAwaiting(unit, by)
-		}
-		if s.Node(unit).Kind == plan.KindWorkflow && !u.IsAsking() {
-			s.children += by
-			if u.ChildSuspended {
-				s.childrenSuspended += by
-			}
-		}
-	case u.Status == schemas.NodeHeld:
-		s.heldUnits += by
-	case u.Status == schemas.NodeBackingOff:
-		s.backingOff += by
+	u, n := &s.Units[unit], s.Node(unit)
+	s.counts.Add(u, units.Kind{Item: s.IsItem(unit), Workflow: n.Kind == plan.KindWorkflow}, by)
+	if n.Awaited != nil && u.Status == schemas.NodeRunning && !u.Calling && !u.Expanded {
+		s.updateAwaiting(unit, by)
 	}
 }
 

@@ -16,9 +16,7 @@ func (s *State) expand(node int, e *schemas.Event) {
 	u.List, u.ListRef = e.Data, e.DataRef
 	s.ItemsMade += int64(e.Count)
 	s.addToCounts(node, 1)
-	if u.First.IsZero() {
-		u.First = e.At
-	}
+	u.NoteFirst(e.At)
 	s.Units = append(s.Units, make([]units.Unit, e.Count)...)
 	for item := range e.Count {
 		s.Units[s.Units[node].FirstItem+item] = units.Unit{Status: schemas.NodePending, Node: node, Item: item}
@@ -72,8 +70,7 @@ func (s *State) reopen(node int, e *schemas.Event) {
 		switch item := &s.Units[u.FirstItem+i]; {
 		case item.Status == schemas.NodeSkipped && item.Reason == units.Patched:
 		case item.Status == schemas.NodeFailed, item.Status == schemas.NodeCancelled, item.Status == schemas.NodeSkipped:
-			item.Status, item.Since, item.Ended, item.EndSeq, item.Error, item.Reason = schemas.NodePending, e.At, time.Time{}, 0, nil, ""
-			item.Reset()
+			item.Restart(e.At)
 		}
 	}
 	s.recount(node)
@@ -107,22 +104,7 @@ func (s *State) itemEnded(unit int, status schemas.NodeStatus, at time.Time) {
 // Items counts the items of a for_each node.
 func (s *State) Items(node int) schemas.Items {
 	u := &s.Units[node]
-	v := schemas.Items{Total: u.Count}
-	for i := range u.Count {
-		item := &s.Units[u.FirstItem+i]
-		switch item.Status {
-		case schemas.NodeSucceeded, schemas.NodeCompensating, schemas.NodeCompensated:
-			v.Succeeded++
-		case schemas.NodeFailed, schemas.NodeCancelled:
-			v.Failed++
-			if item.Error != nil && len(v.Errors) < schemas.MaxItemErrors {
-				v.Errors = append(v.Errors, schemas.ItemError{Item: i, Error: item.Error})
-			}
-		case schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld:
-			v.Running++
-		}
-	}
-	return v
+	return units.CountItems(s.Units[u.FirstItem : u.FirstItem+u.Count])
 }
 
 // JoinError returns nil if a for_each node whose outcome is decided has succeeded, else the error.
@@ -130,21 +112,5 @@ func (s *State) JoinError(node int) *schemas.Error {
 	if !s.itemsFailed(node) {
 		return nil
 	}
-	v := s.Items(node)
-	p := &s.program.Nodes[node]
-	switch {
-	case v.Total < p.MinSuccess:
-		return schemas.Errorf(schemas.CodeToolError, "the list has %d items, min_success is %d", v.Total, p.MinSuccess).WithOutcome(schemas.NotRun)
-	case p.MinSuccess >= 0:
-		err := schemas.Errorf(schemas.CodeToolError, "only %d of %d items succeeded, min_success is %d", v.Succeeded, v.Total, p.MinSuccess)
-		if len(v.Errors) > 0 {
-			err.Message += "; item " + itoa(v.Errors[0].Item) + ": " + v.Errors[0].Error.Message
-		}
-		return err
-	}
-	if len(v.Errors) == 0 {
-		return schemas.Errorf(schemas.CodeCancelled, "an item was cancelled")
-	}
-	first := v.Errors[0]
-	return first.Error.With(func(c *schemas.Error) { c.Message = "item " + itoa(first.Item) + ": " + c.Message })
+	return units.ItemsError(s.Items(node), s.program.Nodes[node].MinSuccess)
 }

@@ -211,8 +211,8 @@ func (m *sim) check() {
 	if got := snapshot(m.t, restored); got != want {
 		m.t.Fatalf("a restored snapshot differs:\n%s\n%s", got, want)
 	}
-	if restored.count != m.s.count || restored.inFlight != m.s.inFlight {
-		m.t.Fatalf("counters differ: kept %v %d, derived %v %d", m.s.count, m.s.inFlight, restored.count, restored.inFlight)
+	if restored.counts != m.s.counts {
+		m.t.Fatalf("counters differ: kept %+v, derived %+v", m.s.counts, restored.counts)
 	}
 	if a, b := describe(restored.Next(m.now)), describe(m.s.Next(m.now)); a != b {
 		m.t.Fatalf("Next differs after a restore:\n%s\n%s", a, b)

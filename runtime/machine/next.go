@@ -46,12 +46,12 @@ func (s *State) Next(now time.Time) []Action {
 	case schemas.StatusRunning:
 		return s.nextRunning(now)
 	case schemas.StatusSuspending:
-		if s.inFlight == 0 && s.children == s.childrenSuspended {
+		if s.counts.InFlight == 0 && s.counts.Children == s.counts.ChildrenSuspended {
 			return emit(schemas.Event{Type: schemas.EventSuspended})
 		}
 	case schemas.StatusCancelling:
 		switch {
-		case s.inFlight == 0 && s.children == 0:
+		case s.counts.InFlight == 0 && s.counts.Children == 0:
 			return s.end(schemas.StatusCancelled)
 		case !now.Before(s.GraceUntil):
 			return s.abandonCalls("no answer within the grace period of the cancel", now)
@@ -118,7 +118,7 @@ func (s *State) hasCompensation() bool {
 
 func (s *State) nextRunning(now time.Time) []Action {
 	if !s.Deadline.IsZero() && !now.Before(s.Deadline) {
-		if s.inFlight+s.children > 0 {
+		if s.counts.InFlight+s.counts.Children > 0 {
 			return s.abandonCalls("the execution's timeout passed", now)
 		}
 		if !s.Failing {
@@ -130,7 +130,7 @@ func (s *State) nextRunning(now time.Time) []Action {
 		}
 	}
 	if s.Failing {
-		if s.inFlight > 0 {
+		if s.counts.InFlight > 0 {
 			return nil
 		}
 		return s.end(schemas.StatusFailed)
@@ -276,11 +276,11 @@ func (s *State) timerEvent(unit int, now time.Time) *schemas.Event {
 // nextIdle decides what follows when nothing can start.
 func (s *State) nextIdle() []Action {
 	switch {
-	case s.inFlight > 0 || s.withoutCall > 0 || s.backingOff > 0:
+	case s.counts.InFlight > 0 || s.counts.WithoutCall > 0 || s.counts.BackingOff > 0:
 		return nil
-	case s.heldUnits > 0 && s.openReviews() == 0:
+	case s.counts.Held > 0 && s.openReviews() == 0:
 		return emit(schemas.Event{Type: schemas.EventSuspended, Reason: heldSuspends})
-	case s.heldUnits > 0 || s.readyUnits > 0 || s.Count(schemas.NodePending)+s.Count(schemas.NodeRunning) > 0:
+	case s.counts.Held > 0 || s.counts.Ready > 0 || s.Count(schemas.NodePending)+s.Count(schemas.NodeRunning) > 0:
 		return nil // a review is open, or there are events to apply first
 	}
 	return []Action{{Kind: Finish}}
@@ -347,7 +347,7 @@ func (s *State) Waiting() bool {
 	case schemas.StatusSuspended:
 		return true
 	case schemas.StatusRunning:
-		return s.inFlight == 0 && s.readyUnits == 0 && s.withoutCall+s.backingOff+s.heldUnits > 0
+		return s.counts.InFlight == 0 && s.counts.Ready == 0 && s.counts.WithoutCall+s.counts.BackingOff+s.counts.Held > 0
 	}
 	return false
 }

@@ -276,7 +276,7 @@ const DefaultMaxRecoveries = 5
 // are made by the new worker itself and stay in flight; a nil alive means none. Without attempts in flight there are no events.
 // Apply the events in order.
 func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(unit, attempt int) bool) []schemas.Event {
-	if s.inFlight == 0 {
+	if s.counts.InFlight == 0 {
 		return nil
 	}
 	events := []schemas.Event{{Type: schemas.EventRecovered, By: by}}
@@ -309,7 +309,7 @@ func (s *State) Recover(by string, now time.Time, maxRecoveries int, alive func(
 	if len(events) == 1 {
 		return nil
 	}
-	if reason := s.killers(lost, maxRecoveries); reason != "" && s.Status == schemas.StatusRunning && len(lost) == s.inFlight {
+	if reason := s.killers(lost, maxRecoveries); reason != "" && s.Status == schemas.StatusRunning && len(lost) == s.counts.InFlight {
 		// Not suspended at once: workflow nodes may be running.
 		events = append(events, schemas.Event{Type: schemas.EventSuspending, Name: SuspendDrain, Reason: reason})
 	}

@@ -312,10 +312,10 @@ func (w *walk) always() {
 	if w.finished > 1 || (w.finished == 1) != s.Status.Terminal() {
 		w.t.Fatalf("%s after %d ends", s.Status, w.finished)
 	}
-	if calls := len(w.calls()); calls > s.limit || s.inFlight != calls {
-		w.t.Fatalf("%d calls in flight, counted %d, at most %d", calls, s.inFlight, s.limit)
+	if calls := len(w.calls()); calls > s.limit || s.counts.InFlight != calls {
+		w.t.Fatalf("%d calls in flight, counted %d, at most %d", calls, s.counts.InFlight, s.limit)
 	}
-	if s.Status == schemas.StatusSuspended && s.inFlight+s.children-s.childrenSuspended > 0 {
+	if s.Status == schemas.StatusSuspended && s.counts.InFlight+s.counts.Children-s.counts.ChildrenSuspended > 0 {
 		w.t.Fatal("suspended with calls in flight, or workflows that are not suspended")
 	}
 	again := w.derived()
@@ -362,7 +362,7 @@ func (w *walk) raced() {
 }
 
 func counters(s *State) any {
-	return [...]any{s.count, s.inFlight, s.readyUnits, s.withoutCall, s.children, s.childrenSuspended, s.heldUnits, s.backingOff}
+	return [...]any{s.counts}
 }
 
 // derived is the state of a process that restored a snapshot.
@@ -454,7 +454,7 @@ func (w *walk) atRest(actions []Action) {
 		w.t.Fatalf("%d actions are due and change nothing", len(actions))
 	case s.Status == schemas.StatusPending, s.Status == schemas.StatusSuspended, s.Status.Terminal():
 		return
-	case s.inFlight == 0 && wake.IsZero() && len(w.children()) == 0 && len(events) == 0:
+	case s.counts.InFlight == 0 && wake.IsZero() && len(w.children()) == 0 && len(events) == 0:
 		w.t.Fatalf("stuck: %s", snapshot(w.t, s))
 	case !wake.IsZero() && !wake.After(w.now):
 		w.t.Fatalf("busy: wake at %s, now %s", wake, w.now)
@@ -465,7 +465,7 @@ func (w *walk) atRest(actions []Action) {
 	for i := range s.Units {
 		u := &s.Units[i]
 		for _, due := range []time.Time{u.Due, u.TotalDue, u.QueueDue} {
-			if due.IsZero() || u.Status == schemas.NodeBackingOff && due.Equal(u.Due) && s.inFlight == s.limit {
+			if due.IsZero() || u.Status == schemas.NodeBackingOff && due.Equal(u.Due) && s.counts.InFlight == s.limit {
 				continue // it waits for room
 			}
 			if due.Equal(u.TotalDue) && u.Phase == units.PhaseVerify {

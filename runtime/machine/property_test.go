@@ -512,7 +512,7 @@ func (w *walk) answerAll() {
 		switch wake := w.s.Wake(w.now); {
 		case w.s.Status == schemas.StatusPending:
 			w.apply(schemas.Event{Type: schemas.EventStarted})
-		case w.s.inFlight > 0:
+		case w.s.counts.InFlight > 0:
 			w.endCall(nil)
 		case w.s.Status == schemas.StatusSuspended:
 			w.patch(true)

@@ -59,17 +59,10 @@ func roundEnded(s *State, unit int, e *schemas.Event) {
 	s.addToCounts(unit, -1) // it may have waited for a child
 	u.EndRound(e)
 	s.addToCounts(unit, 1)
-	u.Text, u.TextRef, u.ServedBy, u.Age, u.Notes = e.Text, e.TextRef, e.ServedBy, e.AgeSeconds, e.Notes
-	u.Content, u.ContentRef, u.Blocks, u.Degraded, u.Error, u.MayRunUntil = e.Content, e.ContentRef, e.Blocks, e.Degraded, nil, time.Time{}
-	if repeat := s.Node(unit).Repeat; repeat != nil && repeat.Collect != nil {
-		u.Degraded = u.Rounds.Partly
-	}
-	u.CallMS += e.DurationMS
-	if u.First.IsZero() {
-		u.First = e.At
-	}
+	repeat := s.Node(unit).Repeat
+	u.TakeRound(e, repeat != nil && repeat.Collect != nil)
 	s.Bytes += u.Rounds.Last.Bytes() + u.ContentBytes()
-	s.Recoveries, u.Deaths = 0, 0
+	s.Recoveries = 0
 	s.asking.Push(unit)
 }
 

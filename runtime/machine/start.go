@@ -32,7 +32,7 @@ func (s *State) ReadyChildren() bool {
 
 // nextStarts starts units that are ready. free is how many calls more may be in flight.
 func (s *State) nextStarts(now time.Time) (out []Action, free int) {
-	free = s.limit - s.inFlight
+	free = s.limit - s.counts.InFlight
 	if s.holdStarts {
 		return nil, free
 	}

@@ -60,26 +60,19 @@ type State struct {
 	holdStarts   bool
 
 	// What follows is derived from the above (see derive), and kept so that the cost of a transition does not grow with the plan.
-	count             [len(nodeOrder)]int // nodes by status, without items
-	inFlight          int                 // calls
-	readyUnits        int                 // units
-	withoutCall       int                 // running units without a call: timers, events, states, workflows
-	children          int                 // of those, workflows
-	childrenSuspended int                 // of those, suspended
-	heldUnits         int                 // units
-	backingOff        int                 // units
-	ready             [schemas.PriorityLast]units.Queue
-	readyWithoutCall  units.Queue // ready units that make no call
-	unstartable       units.Queue // nodes whose trigger rule cannot be met
-	dropped           units.Queue // units that are not needed any more, and have not ended
-	joins             units.Queue // for_each nodes whose outcome is decided
-	asking            units.Queue // units of which a round has ended
-	awaiting          []int       // units that wait for a state
-	delivered         units.Queue // wait_for units that have their signal
-	timers            units.Timers
-	retries           units.Timers     // of units that back off: once due they wait for max_parallel, which must not delay other timers
-	listening         map[string][]int // wait_for units by event
-	toCompensate      []int            // units to compensate, the next one last
+	counts           units.Counts
+	ready            [schemas.PriorityLast]units.Queue
+	readyWithoutCall units.Queue // ready units that make no call
+	unstartable      units.Queue // nodes whose trigger rule cannot be met
+	dropped          units.Queue // units that are not needed any more, and have not ended
+	joins            units.Queue // for_each nodes whose outcome is decided
+	asking           units.Queue // units of which a round has ended
+	awaiting         []int       // units that wait for a state
+	delivered        units.Queue // wait_for units that have their signal
+	timers           units.Timers
+	retries          units.Timers     // of units that back off: once due they wait for max_parallel, which must not delay other timers
+	listening        map[string][]int // wait_for units by event
+	toCompensate     []int            // units to compensate, the next one last
 }
 
 // DefaultMaxParallel is the most attempts in flight of an execution whose plan has no max_parallel.
@@ -203,20 +196,22 @@ func (s *State) KeptInputs(unit int) *units.Kept {
 }
 
 // Count is the number of nodes with the status, without items of for_each nodes.
-func (s *State) Count(status schemas.NodeStatus) int { return s.count[nodeRank(status)] }
+func (s *State) Count(status schemas.NodeStatus) int { return s.counts.Nodes(status) }
 
 // WaitingUnits counts the units that are held, and those that wait otherwise.
-func (s *State) WaitingUnits() (held, others int) { return s.heldUnits, s.backingOff + s.withoutCall }
+func (s *State) WaitingUnits() (held, others int) {
+	return s.counts.Held, s.counts.BackingOff + s.counts.WithoutCall
+}
 
 // InFlight is the number of calls in flight.
-func (s *State) InFlight() int { return s.inFlight }
+func (s *State) InFlight() int { return s.counts.InFlight }
 
 // Children is the number of workflow units that wait for their executions.
-func (s *State) Children() int { return s.children }
+func (s *State) Children() int { return s.counts.Children }
 
 // ChildIDs lists the executions that workflow units wait for.
 func (s *State) ChildIDs() (ids []string) {
-	if s.children == 0 {
+	if s.counts.Children == 0 {
 		return nil
 	}
 	for i := range s.Units {
@@ -230,19 +225,4 @@ func (s *State) ChildIDs() (ids []string) {
 // Attempt reports whether attempt n of the unit is in flight.
 func (s *State) Attempt(unit, n int) bool {
 	return s.Units[unit].Calling && s.Units[unit].Attempts == n
-}
-
-var nodeOrder = [...]schemas.NodeStatus{
-	schemas.NodePending, schemas.NodeReady, schemas.NodeRunning, schemas.NodeBackingOff, schemas.NodeHeld,
-	schemas.NodeSucceeded, schemas.NodeFailed, schemas.NodeSkipped, schemas.NodeCancelled,
-	schemas.NodeCompensating, schemas.NodeCompensated,
-}
-
-func nodeRank(s schemas.NodeStatus) int {
-	for i, v := range nodeOrder {
-		if v == s {
-			return i
-		}
-	}
-	return 0
 }
