@@ -95,24 +95,22 @@ func (c *Choice) Publishes() bool {
 // isPublished reports whether a published workflow may have the name.
 func isPublished(name string) bool { return strings.HasPrefix(name, workflow.ToolPrefix) }
 
-// Toolsets lists the names that CheckToolsets accepts.
-func Toolsets() []string { return slices.Clone(knownNames().sets) }
+// Toolsets lists the names that CheckToolsets accepts: to make all methods for them would slow every start of the program.
+func Toolsets() []string {
+	return []string{setMinimal, setAgent, setAll, "execution", "session", "state", "workflow", "capability", "queue", "health"}
+}
 
-// knownNames are the names of toolsets and of tools, made once: they are looked up for requests.
-var knownNames = sync.OnceValue(func() (known struct{ sets, tools []string }) {
-	known.sets = []string{setMinimal, setAgent, setAll}
+// toolNames are made once, when a name is checked.
+var toolNames = sync.OnceValue(func() (names []string) {
 	for _, m := range All() {
-		known.tools = append(known.tools, m.Name)
-		if contract := strings.ToLower(m.Contract); !slices.Contains(known.sets, contract) {
-			known.sets = append(known.sets, contract)
-		}
+		names = append(names, m.Name)
 	}
-	return known
+	return names
 })
 
 // CheckToolsets returns an error that names what is no toolset: minimal, agent, all, or a contract, in capitals or not.
 func CheckToolsets(names []string) error {
-	known := knownNames().sets
+	known := Toolsets()
 	for _, name := range names {
 		if low := strings.ToLower(name); !slices.Contains(known, low) {
 			return unknown("toolset", name, schemas.Nearest(low, known, 3)).WithHint("there are %s", strings.Join(known, ", "))
@@ -123,10 +121,9 @@ func CheckToolsets(names []string) error {
 
 // CheckTools returns an error that names what is no tool. Any name of a published workflow may be one.
 func CheckTools(names []string) error {
-	known := knownNames().tools
 	for _, name := range names {
-		if !slices.Contains(known, name) && !isPublished(name) {
-			return unknown("tool", name, schemas.Nearest(name, known, 3)).
+		if !slices.Contains(toolNames(), name) && !isPublished(name) {
+			return unknown("tool", name, schemas.Nearest(name, toolNames(), 3)).
 				WithHint("`runplane serve` without settings lists every tool; %s and its name is a published workflow", workflow.ToolPrefix)
 		}
 	}

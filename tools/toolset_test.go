@@ -85,3 +85,15 @@ func TestNamesOfChoicesAreChecked(t *testing.T) {
 		t.Errorf("a name near to none: %v", e)
 	}
 }
+
+func TestToolsetsAreMinimalAgentAllAndTheContracts(t *testing.T) {
+	want := []string{setMinimal, setAgent, setAll}
+	for _, m := range All() {
+		if contract := strings.ToLower(m.Contract); !slices.Contains(want, contract) {
+			want = append(want, contract)
+		}
+	}
+	if got := Toolsets(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

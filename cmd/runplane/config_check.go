@@ -139,14 +139,19 @@ func (c *Config) choice() tools.Choice {
 
 // checkTools finds settings that leave no tool, or name one that its clients cannot have.
 func (c *Config) checkTools() error {
-	may, choice := tools.For(c.Operator), c.choice()
+	if len(c.Toolsets)+len(c.Tools)+len(c.Exclude) == 0 {
+		return nil // some tools read
+	}
+	choice, some := c.choice(), false
 	for _, m := range tools.All() {
-		if m.Operator && !c.Operator && slices.Contains(c.Tools, m.Name) {
+		may := !m.Operator || c.Operator
+		if !may && slices.Contains(c.Tools, m.Name) {
 			return schemas.Errorf(schemas.CodeInvalidArgument, "tools: %s is for operators", m.Name).
 				WithHint("leave it out, or serve operators: --operator")
 		}
+		some = some || may && choice.LeftOutBy(&m) == ""
 	}
-	if len(choice.Of(may)) == 0 && !choice.Publishes() {
+	if !some && !choice.Publishes() {
 		return schemas.Errorf(schemas.CodeInvalidArgument, "toolsets, tools, exclude_tools and read_only together leave no tool").
 			WithHint("leave out read_only or exclude_tools, or name other tools")
 	}
