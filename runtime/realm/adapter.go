@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"sync"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
 )
@@ -15,6 +17,7 @@ import (
 type adapter struct {
 	transport.Interface
 	onClose func()
+	log     hclog.Logger // nil: none
 	once    sync.Once
 }
 
@@ -22,6 +25,13 @@ type adapter struct {
 // protocol.
 func (t *adapter) SendRequest(ctx context.Context, request transport.JSONRPCRequest) (*transport.JSONRPCResponse, error) {
 	response, err := t.Interface.SendRequest(ctx, request)
+	if err == nil && response != nil && response.Error == nil && request.Method == string(mcp.MethodInitialize) {
+		var odd []string
+		if response.Result, odd = readableHandshake(response.Result); len(odd) > 0 && t.log != nil {
+			t.log.Warn("fields of the realm's handshake cannot be read and count as absent", "fields", strings.Join(odd, " "))
+		}
+		return response, nil
+	}
 	if err != nil || request.Method != string(mcp.MethodServerDiscover) || response.Error != nil {
 		return response, err
 	}

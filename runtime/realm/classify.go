@@ -259,6 +259,9 @@ func errorText(err error) string {
 	return text
 }
 
+// refusedAccess is how mcp-go reports a 403.
+var refusedAccess = regexp.MustCompile(`status(?: code)?:? 403\b`)
+
 // startFailure is the error of a realm that could not be connected, with a hint.
 func startFailure(name, address string, err error, tidy func(string) string) *schemas.Error {
 	if e, ok := errors.AsType[*schemas.Error](err); ok {
@@ -275,6 +278,12 @@ func startFailure(name, address string, err error, tidy func(string) string) *sc
 	case errors.Is(err, transport.ErrAuthorizationRequired):
 		code, message = schemas.CodeDenied, "it refuses the credentials (HTTP 401)"
 		hint = fmt.Sprintf("set Authorization in mcpServers.%s.headers", name)
+	case mcp.IsUnsupportedProtocolVersion(err):
+		message = "it speaks no protocol version that is known here: " + message
+		hint = fmt.Sprintf("update its server; known are %s", strings.Join(mcp.ValidProtocolVersions, ", "))
+	case refusedAccess.MatchString(message):
+		code, message = schemas.CodeDenied, "it refuses access (HTTP 403)"
+		hint = fmt.Sprintf("check the permissions of the credentials in mcpServers.%s.headers", name)
 	case errors.Is(err, transport.ErrLegacySSEServer):
 		message = "its url does not support streamable HTTP"
 		hint = fmt.Sprintf(`check mcpServers.%s.url; for an older server add "type": "sse"`, name)

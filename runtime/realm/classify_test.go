@@ -157,6 +157,8 @@ func TestStartFailuresHaveHints(t *testing.T) {
 		{fmt.Errorf("%w: %w", errHandshakeDied, errors.New("exit status 1")), schemas.CodeUnavailable, "exit status 1", "by hand"},
 		{errEndless, schemas.CodeUnavailable, "larger than the limit", "mcpServers.shop"},
 		{schemas.Errorf(schemas.CodeUnavailable, "too slow"), schemas.CodeUnavailable, "too slow", ""},
+		{mcp.UnsupportedProtocolVersionError{Version: "1999-01-01"}, schemas.CodeUnavailable, "1999-01-01", "2025-11-25"},
+		{errors.New("request failed with status 403: no"), schemas.CodeDenied, "HTTP 403", "mcpServers.shop.headers"},
 		{errors.New("odd"), schemas.CodeUnavailable, "odd", "by hand"},
 	} {
 		e := startFailure("shop", "", tt.err, func(s string) string { return s })

@@ -62,8 +62,9 @@ type conn struct {
 	idle    chan struct{} // size 1: the last call of a retired conn ended
 }
 
-// firstID separates the request ids of this package from those of mcp-go's client, which counts from 1 on the same transport.
-const firstID = 1 << 32
+// firstID separates the request ids of this package from those of mcp-go's client, which counts from 1 on the same transport and sends the
+// handshake alone. It is small: some servers read ids of 32 bits.
+const firstID = 1000
 
 // dialer connects to one realm.
 type dialer struct {
@@ -122,7 +123,7 @@ func (d *dialer) attempt(ctx context.Context, protocol string) (*conn, error) {
 			c.sendDecline = func(ctx context.Context, line []byte) error { return postTo(ctx, web, sse, d.spec.Headers, line) }
 		}
 	}
-	c.tr = &adapter{Interface: c.tr, onClose: func() { cancel(); idle() }}
+	c.tr = &adapter{Interface: c.tr, log: d.log, onClose: func() { cancel(); idle() }}
 	if sse, ok := c.tr.(*adapter).Interface.(*transport.SSE); ok {
 		sse.SetConnectionLostHandler(func(err error) { c.fail(fmt.Errorf("the event stream ended: %w", err)) })
 	}

@@ -1,6 +1,8 @@
 package realm
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -215,6 +217,7 @@ func TestHTTPUnknownToolIsNotFound(t *testing.T) {
 // legacyScript is a server of the older streamable HTTP that drops its sessions on request.
 type legacyScript struct {
 	refuse   int          // the status with which an unknown session is refused
+	words    string       // the answer to one; empty: as the TypeScript SDK has it
 	session  atomic.Int64 // the one it knows
 	starts   atomic.Int64
 	executed atomic.Int64
@@ -245,7 +248,7 @@ func (s *legacyScript) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Header.Get("Mcp-Session-Id") != current:
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(s.refuse)
-		fmt.Fprint(w, `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}`)
+		fmt.Fprint(w, strings.ReplaceAll(cmp.Or(s.words, `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}`), "ID", string(m.ID)))
 	case m.Method == "tools/list":
 		reply(`{"tools":[{"name":"go","inputSchema":{"type":"object"}}]}`)
 	case m.Method == "tools/call":
@@ -257,9 +260,20 @@ func (s *legacyScript) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestLostSessionIsReplacedOnceAndTheCallRepeated(t *testing.T) {
-	for _, refuse := range []int{404, 400} {
-		t.Run(fmt.Sprint(refuse), func(t *testing.T) {
-			s := &legacyScript{refuse: refuse}
+	for _, tt := range []struct {
+		refuse int
+		words  string
+	}{
+		{404, ""},
+		{400, ""},
+		{400, `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: Server not initialized"}}`},
+		{410, "Gone"},
+		{200, `{"jsonrpc":"2.0","id":ID,"error":{"code":-32600,"message":"Session not found"}}`},
+		{200, `{"jsonrpc":"2.0","id":ID,"error":{"code":-32001,"message":"session expired."}}`},
+		{200, `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: Server not initialized"}}`},
+	} {
+		t.Run(fmt.Sprint(tt.refuse, tt.words), func(t *testing.T) {
+			s := &legacyScript{refuse: tt.refuse, words: tt.words}
 			s.session.Store(1)
 			ts := httptest.NewServer(s)
 			defer ts.Close()
@@ -288,6 +302,90 @@ func TestLostSessionIsReplacedOnceAndTheCallRepeated(t *testing.T) {
 				t.Errorf("health is %+v", h)
 			}
 		})
+	}
+}
+
+// Only an error that says that the session is unknown, and nothing more, proves that the server did not look at the request.
+func TestErrorsThatSpeakOfASession(t *testing.T) {
+	for _, tt := range []struct {
+		code  int
+		words string
+		want  bool
+	}{
+		{-32600, "Session not found", true},
+		{-32000, "Bad Request: No valid session ID provided", true},
+		{-32001, "Session has expired", true},
+		{-32000, "Invalid session ID", true},
+		{-32600, "Invalid or expired session", true},
+		{-32600, "Unknown session", true},
+		{-32000, "Session terminated", true},
+		{-32600, "MCP server is not initialized", true},
+		{-32603, "Session not found", false},
+		{-32000, "Session not found: browser 5 was closed", false},
+		{-32000, "the session of user ada is invalid", false},
+		{-32602, "Invalid session ID", false},
+		{-32000, "quota of this session exceeded", false},
+		{-32000, "session limit reached", false},
+	} {
+		if got := forgetsSession(&mcp.JSONRPCErrorDetails{Code: tt.code, Message: tt.words}); got != tt.want {
+			t.Errorf("%d %q: got %v", tt.code, tt.words, got)
+		}
+	}
+}
+
+// A server that forgets each session at once is told of as such, and its calls are not made again and again.
+func TestServerThatForgetsEverySession(t *testing.T) {
+	for _, words := range []string{"Gone", `{"jsonrpc":"2.0","id":ID,"error":{"code":-32600,"message":"Session not found"}}`} {
+		s := &legacyScript{refuse: 410, words: words}
+		if words[0] == '{' {
+			s.refuse = 200
+		}
+		ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if r.Body = io.NopCloser(bytes.NewReader(body)); bytes.Contains(body, []byte(`"tools/call"`)) {
+				r.Header.Set("Mcp-Session-Id", "forgotten")
+			}
+			s.ServeHTTP(w, r)
+		}))
+		p := run(t, Config{Realms: realms("r", schemas.Realm{URL: ts.URL})})
+		_, err := invoke(t, p, "r", "go", `{}`)
+		wantError(t, err, schemas.CodeUnavailable, schemas.NotRun, "does not keep the session")
+		if n := s.starts.Load(); n > 4 {
+			t.Errorf("one call made %d sessions", n)
+		}
+		ts.Close()
+	}
+}
+
+// A proxy that adds a slash answers 301, which would turn a POST into a GET.
+func TestRedirectsWithinTheOriginKeepThePost(t *testing.T) {
+	for _, status := range []int{301, 302, 307, 308} {
+		s := &legacyScript{refuse: 404}
+		var redirected atomic.Int64
+		ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/mcp" {
+				redirected.Add(1)
+				http.Redirect(w, r, "/mcp/", status)
+				return
+			}
+			s.ServeHTTP(w, r)
+		}))
+		p := run(t, Config{Realms: realms("r", schemas.Realm{URL: ts.URL + "/mcp"})})
+		for range 20 {
+			if got := mustInvoke(t, p, "r", "go", `{}`); got.Text != "ok" {
+				t.Errorf("%d: got %q", status, got.Text)
+			}
+		}
+		if n := redirected.Load(); (status == 301 || status == 308) && n > 5 {
+			t.Errorf("%d, which is for good, was followed %d times", status, n)
+		}
+		ts.Close()
+	}
+	circle := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusFound) }))
+	defer circle.Close()
+	p := run(t, Config{Realms: realms("r", schemas.Realm{URL: circle.URL})})
+	if _, err := invoke(t, p, "r", "go", `{}`); err == nil {
+		t.Error("a redirect to itself ends well")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -268,6 +269,8 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 		f.err = errNoResult // an answer to something else
 	case err == nil && response.Error == nil && f.status < 400:
 		return response.Result, nil
+	case err == nil && response.Error != nil && c.kind == transportHTTP && c.tr.GetSessionId() != "" && forgetsSession(response.Error):
+		f.err, f.status = errSessionLost, 0
 	case err == nil && response.Error != nil:
 		f.rpc = response.Error
 	case err == nil:
@@ -296,6 +299,21 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 	}
 	return nil, f
 }
+
+// forgetsSession reports whether an error says that the server does not know the session, and nothing else: it did not look at the
+// request. An error of a tool that speaks of a session of its own has another code or says more.
+func forgetsSession(e *mcp.JSONRPCErrorDetails) bool {
+	switch e.Code {
+	case mcp.INVALID_REQUEST, -32000, -32001:
+		return sessionUnknown.MatchString(e.Message)
+	}
+	return false
+}
+
+var sessionUnknown = regexp.MustCompile(`(?i)^\W*(?:(?:bad request|not found|error|invalid request|invalid)\W+)*(?:` +
+	`(?:mcp |http )?session(?: id)?(?: (?:is|has|was|not|does|no|been|longer|be))* (?:found|expired|terminated|closed|invalid|unknown|exist|exists|valid|initialized)|` +
+	`(?:invalid|unknown|no valid|expired|no such|no active|missing)(?: or (?:invalid|expired|missing|unknown))?(?: mcp)? session(?: ?-?id)?(?: provided)?|` +
+	`(?:mcp )?server(?: is)? not initialized)\W*$`)
 
 // isAnswerTo reports whether the id is that of the request, as a number or a string, or is missing, as in some errors.
 func isAnswerTo(got mcp.RequestId, id int64) bool {

@@ -221,15 +221,26 @@ func (p *pipe) write() {
 func (p *pipe) read() {
 	warned := false
 	for {
-		line, skipped, err := p.lines.next()
+		line, long, err := p.lines.next()
 		switch {
 		case err != nil:
 			p.fail(fmt.Errorf("read from stdout: %w", err))
 			return
-		case skipped != nil:
-			p.answerSkipped(skipped)
-		case len(line) == 0:
+		case long != nil:
+			p.answerSkipped(long)
+		case len(bytes.TrimSpace(line)) == 0:
 		case !p.dispatch(line):
+			message, before := p.within(line)
+			if message {
+				if before != "" && !warned {
+					p.log.Warn("the realm wrote something before a message to stdout, ignored; logs belong on stderr", "before", before)
+					warned = true
+				}
+				continue
+			}
+			if at := skipped(line, line); at.hasID {
+				p.deliver(at.id, failedResponse(at.id, rpcMalformed, ""))
+			}
 			if !warned {
 				p.log.Warn("the realm wrote something other than MCP to stdout, ignored; logs belong on stderr", "line", printable(line, 200))
 				warned = true
@@ -269,9 +280,6 @@ type message struct {
 func (p *pipe) dispatch(line []byte) bool {
 	var m message
 	if line[0] != '{' || json.Unmarshal(line, &m) != nil {
-		if at := skipped(line, line); at.hasID {
-			p.deliver(at.id, failedResponse(at.id, rpcMalformed, ""))
-		}
 		return false
 	}
 	hasID := len(m.ID) > 0 && string(m.ID) != "null"

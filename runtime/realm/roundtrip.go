@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +38,8 @@ var errTooLarge = errors.New("the response is larger than the limit")
 // for bodies, and which 404 or 400 means a lost session. It sends requests only to the realm's own host.
 type roundTripper struct {
 	next    http.RoundTripper
-	origin  *url.URL // the only host that requests are sent to
+	origin  *url.URL                // the only host that requests are sent to
+	moved   atomic.Pointer[url.URL] // where the origin said that it has moved for good; nil: nowhere
 	limit   int
 	unasked *throttle                               // of the event streams together; nil: none
 	asked   func(id json.RawMessage, method string) // called with each request of the realm on an SSE stream, if not nil
@@ -78,7 +80,7 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 			WroteHeaders: func() { x.sent.Store(true) },
 		}))
 	}
-	res, err := t.next.RoundTrip(req)
+	res, err := t.follow(req)
 	if err != nil {
 		return nil, err
 	}
@@ -98,19 +100,69 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// fixStatus turns the 404 of a modern server for an unknown method into a 200 with the JSON-RPC error in its body, and the 400 with
+// follow sends a POST again to where a redirect within the realm's origin leads, as a proxy that adds a slash does. net/http would make a
+// GET of it.
+func (t *roundTripper) follow(req *http.Request) (*http.Response, error) {
+	if to := t.moved.Load(); to != nil && req.Method == http.MethodPost && *req.URL == *t.origin {
+		req = at(req, to)
+	}
+	for hops := 0; ; hops++ {
+		res, err := t.next.RoundTrip(req)
+		if err != nil || req.Method != http.MethodPost || req.GetBody == nil || hops == maxRedirects {
+			return res, err
+		}
+		switch res.StatusCode {
+		case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		default:
+			return res, nil
+		}
+		to, err := res.Location()
+		if err != nil {
+			return res, nil //nolint:nilerr // the status is the answer
+		}
+		if to.Host != t.origin.Host || to.Scheme != t.origin.Scheme {
+			_ = res.Body.Close()
+			return nil, errRedirect{req.URL.Scheme + "://" + req.URL.Host, to.Scheme + "://" + to.Host}
+		}
+		permanent := res.StatusCode == http.StatusMovedPermanently || res.StatusCode == http.StatusPermanentRedirect
+		if permanent && *req.URL == *t.origin {
+			t.moved.Store(to)
+		}
+		_ = res.Body.Close()
+		again := at(req, to)
+		if again.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+		req = again
+	}
+}
+
+const maxRedirects = 5
+
+// at is the same request to another URL.
+func at(req *http.Request, to *url.URL) *http.Request {
+	again := req.Clone(req.Context())
+	again.URL, again.Host = to, ""
+	return again
+}
+
+// fixStatus turns the 404 of a modern server for an unknown method into a 200 with the JSON-RPC error in its body, and the 400 or 410 with
 // which some servers answer for a lost session into the 404 that the protocol requires.
 func fixStatus(req *http.Request, res *http.Response, media string) error {
 	modern := mcp.IsModernProtocol(req.Header.Get(transport.HeaderKeyProtocolVersion))
 	switch {
 	case res.StatusCode == http.StatusNotFound && media == "application/json" && modern:
 		res.StatusCode, res.Status = http.StatusOK, "200 OK"
-	case res.StatusCode == http.StatusBadRequest && req.Header.Get(transport.HeaderKeySessionID) != "":
-		body, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
+	case res.StatusCode == http.StatusGone && req.Header.Get(transport.HeaderKeySessionID) != "":
+		res.StatusCode, res.Status = http.StatusNotFound, "404 Not Found"
+	case req.Header.Get(transport.HeaderKeySessionID) == "":
+	case res.StatusCode == http.StatusBadRequest,
+		res.StatusCode == http.StatusOK && media == "application/json" && res.ContentLength > 0 && res.ContentLength <= maxRefusal:
+		body, err := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
 		if err != nil {
 			return errors.Join(err, res.Body.Close())
 		}
-		if bytes.Contains(bytes.ToLower(body), []byte("session")) {
+		if res.StatusCode == http.StatusBadRequest && lostSession.Match(body) || refusesSession(body) {
 			res.StatusCode, res.Status = http.StatusNotFound, "404 Not Found"
 		}
 		res.Body = struct {
@@ -120,6 +172,18 @@ func fixStatus(req *http.Request, res *http.Response, media string) error {
 	}
 	return nil
 }
+
+// maxRefusal is the size of a body that is looked through for a refusal of the session.
+const maxRefusal = 4 << 10
+
+// refusesSession reports whether a body is an error that says that the session is not known.
+func refusesSession(body []byte) bool {
+	var m message
+	return bytes.Contains(body, []byte(`"error"`)) && json.Unmarshal(body, &m) == nil && m.Error != nil && forgetsSession(m.Error)
+}
+
+// lostSession is in the body of a 400 of a server that does not know the session.
+var lostSession = regexp.MustCompile(`(?i)session|not initialized|not been initialized`)
 
 // cappedBody ends with errTooLarge after the limit.
 type cappedBody struct {
