@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
+	runtimerealm "github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -73,7 +74,8 @@ func TestDefaults(t *testing.T) {
 	got := world{}.mustLoad(t)
 	want := Config{
 		Store: "file:/home/ada/.local/state/runplane", StateDir: "/home/ada/.local/state/runplane", Log: Log{Level: "info"}, Drain: schemas.Duration(10 * time.Second),
-		Limits: defaultLimits(),
+		InheritEnv: runtimerealm.InheritedByDefault,
+		Limits:     defaultLimits(),
 		Sessions: Sessions{
 			TTL: schemas.Duration(24 * time.Hour), IdleAfter: schemas.Duration(10 * time.Minute), Keep: schemas.Duration(7 * 24 * time.Hour), OnDelete: "cancel", OnExpire: "detach",
 		},
@@ -134,7 +136,8 @@ limits: {max_nodes: 10, max_wait_seconds: 1}
 			}},
 		},
 		Store: "file:/here/data", StateDir: "/here/data", HTTP: "localhost:0", Log: Log{Level: "debug", JSON: true}, Drain: schemas.Duration(30 * time.Second),
-		Limits: limits,
+		InheritEnv: runtimerealm.InheritedByDefault,
+		Limits:     limits,
 		Sessions: Sessions{
 			TTL: schemas.Duration(24 * time.Hour), IdleAfter: schemas.Duration(10 * time.Minute), Keep: schemas.Duration(7 * 24 * time.Hour), OnDelete: "cancel", OnExpire: "detach",
 		},
@@ -476,7 +479,10 @@ func TestOneErrorForEachVariable(t *testing.T) {
 		"limits: {max_nodes: '${env:X}'}", "operator: ${env:X}", "drain: 1${env:X}", "log: {level: 'a${env:X}'}", "store: ${env:X}", "mcpServers: {a: {command: '${X}'}}",
 		"policies: {default: {timeout: '${env:X}'}}", "policies: {default: {effect: 're${env:X}'}}", "policies: {default: {retry: {retry_on: ['time${env:X}']}}}",
 	} {
-		_, err := yamlFile(text).load(t)
+		c, err := yamlFile(text).load(t)
+		if e, broken := brokenRealm(c); err == nil && broken {
+			err = e
+		}
 		if err == nil || !strings.Contains(err.Error(), "X is not set") || strings.Count(err.Error(), "runplane.yaml:") != 1 {
 			t.Errorf("%s: got %v", text, err)
 		}
