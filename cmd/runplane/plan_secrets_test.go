@@ -97,7 +97,7 @@ func secretsOverACrash(t *testing.T, store string, stored func() map[string]stri
 		e := status()
 		return e.Progress.Running == 0 && len(e.WaitingFor) == 2 && e.WaitingFor[0].Reason == schemas.ReasonReview && e.WaitingFor[1].Reason == schemas.ReasonReview
 	})
-	for _, tool := range []string{"get_execution_status", "get_execution_events", "get_execution_metrics", "check_health", "list_executions"} {
+	for _, tool := range []string{"get_execution_status", "get_execution_metrics", "check_health", "list_executions"} {
 		arguments := map[string]any{"execution_id": id}
 		switch tool {
 		case "get_execution_status":
@@ -108,6 +108,7 @@ func secretsOverACrash(t *testing.T, store string, stored func() map[string]stri
 		v, err := s.tool(t.Context(), tool, arguments)
 		exits[tool] = fmt.Sprint(string(v), err)
 	}
+	exits["get_execution_events"] = everyEvent(t, s, id)
 	for _, n := range status().Nodes {
 		v, err := s.tool(t.Context(), "get_node_output", map[string]any{"execution_id": id, "node_id": n.ID})
 		exits["output of "+n.ID] = fmt.Sprint(string(v), err)
@@ -117,10 +118,9 @@ func secretsOverACrash(t *testing.T, store string, stored func() map[string]stri
 		t.Fatalf("%v: %s", err, exits["list_executions"])
 	}
 	for _, e := range list.Executions {
-		for _, tool := range []string{"get_execution_status", "get_execution_events"} {
-			v, err := s.tool(t.Context(), tool, map[string]any{"execution_id": e.ExecutionID})
-			exits[tool+" of "+e.ExecutionID] = fmt.Sprint(string(v), err)
-		}
+		v, err := s.tool(t.Context(), "get_execution_status", map[string]any{"execution_id": e.ExecutionID})
+		exits["get_execution_status of "+e.ExecutionID] = fmt.Sprint(string(v), err)
+		exits["get_execution_events of "+e.ExecutionID] = everyEvent(t, s, e.ExecutionID)
 	}
 	v, err := s.tool(t.Context(), "validate_plan", map[string]any{"execution_plan": secretPlan})
 	exits["validate_plan"] = fmt.Sprint(string(v), err)
@@ -162,6 +162,20 @@ func secretsOverACrash(t *testing.T, store string, stored func() map[string]stri
 	if want := `"text":"correct horse Bearer «redacted»`; err != nil || !strings.Contains(string(sent), want) || !strings.Contains(string(sent), `"to":"123456"`) {
 		t.Errorf("the shop got %s, %v, want %s", sent, err, want)
 	}
+}
+
+// everyEvent is all pages of the events of an execution.
+func everyEvent(t *testing.T, s *served, id string) string {
+	t.Helper()
+	var all strings.Builder
+	for page := (schemas.EventList{More: true}); page.More; {
+		v, err := s.tool(t.Context(), "get_execution_events", map[string]any{"execution_id": id, "after": page.LastSeq})
+		if page.More = false; err != nil || json.Unmarshal(v, &page) != nil {
+			t.Fatalf("the events are %s, %v", v, err)
+		}
+		all.Write(v)
+	}
+	return all.String()
 }
 
 // filesIn are the contents of the files in a folder.
