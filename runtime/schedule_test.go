@@ -310,6 +310,7 @@ func TestBadSchedules(t *testing.T) {
 			field      string
 		}{
 			{"y", "string", &schemas.Schedule{Cron: "0 25 * * *"}, "/schedule/cron"},
+			{"y", "string", &schemas.Schedule{Cron: "*/90 * * * *"}, "/schedule/cron"},
 			{"y", "string", &schemas.Schedule{Cron: "0 3 * * *", Timezone: "Mars/Olympus"}, "/schedule/timezone"},
 			{"y", "string", &schemas.Schedule{Paused: true}, "/schedule/cron"},
 			{"y", "string", &schemas.Schedule{Every: interval(time.Hour), Inputs: schemas.Object(`{"who":7}`)}, "/schedule/inputs/who"},

@@ -32,6 +32,9 @@ type Config struct {
 	Sessions   Sessions                 `json:"sessions,omitzero"`
 	Retention  Retention                `json:"retention,omitzero"`
 
+	PoliciesFile string `json:"-"` // absolute path of the file of --policies; empty: there was none
+	Client       bool   `json:"-"` // File belongs to an MCP client
+
 	StateDir  string            `json:"-"` // folder for what belongs to this machine; empty: none
 	File      string            `json:"-"` // absolute path of the file that was read; empty: there was none
 	Warnings  []string          `json:"-"` // for the operator
@@ -347,6 +350,9 @@ const envPrefix = "RUNPLANE_"
 
 // envConfig names the file as --config does.
 const envConfig = envPrefix + "CONFIG"
+
+// envPolicies names the file as --policies does.
+const envPolicies = envPrefix + "POLICIES"
 
 // env is the setting's variable.
 func (s *setting) env() string {

@@ -23,8 +23,8 @@ var (
 	notRealmName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 )
 
-// check finds what is wrong across the fields of a file.
-func (r *reader) check(c *Config) {
+// realms finds what is wrong with the realms of a file: with their names, which is one of the file, and with the realms, which breaks them.
+func (r *reader) realms(c *Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.MCPServers)) {
 		field := schemas.PointerTo("/mcpServers", name)
 		at := r.doc.Locate(field)
@@ -39,8 +39,17 @@ func (r *reader) check(c *Config) {
 	for name, why := range r.broken {
 		c.MCPServers[name] = schemas.Realm{Broken: why, Disabled: c.MCPServers[name].Disabled}
 	}
+}
+
+// check finds what is wrong across the fields of a file; the realms and the secrets may be those of the other file.
+func (r *reader) check(c *Config) {
+	if r.has("/secrets") {
+		r.secrets(c.Secrets)
+	}
+	if !r.has("/policies") {
+		return
+	}
 	realms := slices.Sorted(maps.Keys(c.MCPServers))
-	r.secrets(c.Secrets)
 	secrets := slices.Sorted(maps.Keys(c.Secrets))
 	r.allowed("/policies/default", &c.Policies.Default, secrets)
 	r.policy("/policies/default", &c.Policies.Default, realms)
@@ -97,7 +106,7 @@ func (s *setting) resolve(c *Config, src sources, env environment, file *reader)
 	inFile := from == "" && file.has(s.field())
 	switch {
 	case inFile:
-		from, base = fmt.Sprintf("%s:%s: %s", c.File, file.position(s.field()), s.key), filepath.Dir(c.File)
+		from, base = fmt.Sprintf("%s:%s: %s", file.file, file.position(s.field()), s.key), filepath.Dir(file.file)
 	case from == "":
 		text, from = s.standard, "default"
 	}

@@ -6,9 +6,11 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// addConfigFlags defines --config and the flags of the settings with these keys.
+// addConfigFlags defines --config, --policies and the flags of the settings with these keys.
 func addConfigFlags(fs *pflag.FlagSet, keys ...string) {
 	fs.String("config", "", "configuration `FILE`, also of an MCP client (default: ./runplane.yaml, then the user's configuration folder)")
+	fs.String("policies", "", "`FILE` of Runplane's own settings, such as policies, limits and store, beside the file of an MCP client; "+
+		"no setting stands in both ["+envPolicies+"]")
 	for _, key := range keys {
 		s := settingByKey(key)
 		f := fs.VarPF(&flagText{standard: s.standard, kind: s.kind(), list: s.names != nil}, s.flag, "", s.about+" ["+s.env()+"]")

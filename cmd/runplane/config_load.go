@@ -30,7 +30,7 @@ var fileNames = []string{"runplane.yaml", "runplane.yml", "runplane.json"}
 const maxConfigBytes = 4 << 20
 
 // loadConfig finds the file, reads it and applies flags, environment and defaults: flag > RUNPLANE_* > file > default.
-// Without a file the Config has no realms. Errors are *schemas.Error; each mistake in the file is on a line of its
+// What the file does not say, that of --policies may. Without a file the Config has no realms. Errors are *schemas.Error; each mistake in the file is on a line of its
 // own with file:line:column. No error, warning or note holds the value of a variable or a realm.
 func loadConfig(src sources) (Config, error) {
 	env := environmentOf(src.environ)
@@ -40,15 +40,28 @@ func loadConfig(src sources) (Config, error) {
 	if err != nil {
 		return c, err
 	}
-	file := &reader{doc: &document.Document{}}
+	file, policies := &reader{doc: &document.Document{}}, &reader{doc: &document.Document{}}
 	if path != "" {
 		c.File = path
-		if file, err = c.readFile(data, src, env); err != nil {
-			return c, err
-		}
+		file = c.readFile(path, data, src, env)
+	}
+	if path, data, err = src.named("--policies", envPolicies, env); err != nil {
+		return c, err
+	}
+	if path != "" {
+		c.PoliciesFile = path
+		policies = c.readFile(path, data, src, env)
+		policies.besides(file)
+	}
+	if err := c.checkFiles(file, policies); err != nil {
+		return c, err
 	}
 	for i := range settings {
-		if err := settings[i].resolve(&c, src, env, file); err != nil {
+		from := file
+		if policies.has(settings[i].field()) {
+			from = policies
+		}
+		if err := settings[i].resolve(&c, src, env, from); err != nil {
 			return c, err
 		}
 	}
@@ -57,10 +70,9 @@ func loadConfig(src sources) (Config, error) {
 	return c, c.checkTools()
 }
 
-// find reads the file that --config or RUNPLANE_CONFIG names, which must exist, or the first that exists of those
-// looked for. No file at all gives an empty path.
-func (src sources) find(env environment) (path string, data []byte, err error) {
-	for _, named := range []struct{ by, path string }{{"--config", src.flags["config"]}, {envConfig, env[envConfig]}} {
+// named reads the file that a flag or else a variable names, which must exist; an empty path: neither does.
+func (src sources) named(flag, variable string, env environment) (path string, data []byte, err error) {
+	for _, named := range []struct{ by, path string }{{flag, src.flags[strings.TrimPrefix(flag, "--")]}, {variable, env[variable]}} {
 		if named.path == "" {
 			continue
 		}
@@ -68,9 +80,18 @@ func (src sources) find(env environment) (path string, data []byte, err error) {
 		data, err = src.read(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", nil, schemas.Errorf(schemas.CodeNotFound, "no configuration file %s (from %s)", path, named.by).
-				WithHint("name one that exists; without the setting ./runplane.yaml and the user's configuration folder are looked in")
+				WithHint("name one that exists; without --config ./runplane.yaml and the user's configuration folder are looked in")
 		}
 		return path, data, readError(path, data, err)
+	}
+	return "", nil, nil
+}
+
+// find reads the file that --config or RUNPLANE_CONFIG names, or the first that exists of those looked for. No file at all gives an
+// empty path.
+func (src sources) find(env environment) (path string, data []byte, err error) {
+	if path, data, err = src.named("--config", envConfig, env); path != "" || err != nil {
+		return path, data, err
 	}
 	folders := []string{src.dir}
 	if dir := env.folder("XDG_CONFIG_HOME", ".config"); dir != "" {
@@ -99,28 +120,72 @@ func readError(path string, data []byte, err error) error {
 	return nil
 }
 
-// readFile reads and checks the file.
-func (c *Config) readFile(data []byte, src sources, env environment) (*reader, error) {
-	ext := filepath.Ext(c.File)
-	r := readConfig(data, c.File, ext == ".yaml" || ext == ".yml", env, func(s *setting) bool {
+// readFile reads a file into the configuration. What is wrong with it is in the reader.
+func (c *Config) readFile(path string, data []byte, src sources, env environment) *reader {
+	ext := filepath.Ext(path)
+	r := readConfig(data, path, ext == ".yaml" || ext == ".yml", env, func(s *setting) bool {
 		_, from := s.given(src, env)
 		return from != ""
 	})
 	r.into(c)
-	r.check(c)
-	if err := r.err(c.File); err != nil {
-		return nil, err
+	return r
+}
+
+// besides refuses in the file of --policies what the configuration's own file says too, and servers: each has one place.
+func (r *reader) besides(file *reader) {
+	if len(r.doc.Items) == 0 && len(r.problems) == 0 {
+		r.fail("", "is empty: write Runplane's own settings there, such as `policies: {}`")
 	}
-	c.Used = r.used
-	c.Empty, c.NoServers = len(r.doc.Items) == 0 && len(r.blank) == 0, r.doc.Find("/mcpServers") == nil
+	for _, name := range r.doc.Names {
+		field := schemas.PointerTo("", name)
+		switch {
+		case name == "mcpServers":
+			r.fail(field, "servers stand in the file of --config alone: move them there")
+		case file.has(field) && !strings.HasPrefix(name, "x-"):
+			r.fail(field, "stands in %s too: keep it in one of the two files", file.file)
+		}
+	}
+}
+
+// checkFiles checks what the file of --config and that of --policies say together, and keeps what is known of them. The error has the
+// mistakes of both.
+func (c *Config) checkFiles(file, policies *reader) error {
+	file.realms(c)
+	for _, r := range []*reader{file, policies} {
+		r.check(c)
+	}
+	var wrong *schemas.Error
+	for _, r := range []*reader{file, policies} {
+		switch err := r.err(); {
+		case wrong == nil:
+			wrong = err
+		case err != nil:
+			wrong = wrong.With(func(e *schemas.Error) {
+				e.Message, e.Candidates = e.Message+"\n"+err.Message, slices.Concat(e.Candidates, err.Candidates)
+			})
+		}
+	}
+	if wrong != nil {
+		return wrong
+	}
+	for _, r := range []*reader{file, policies} {
+		if c.Used == nil {
+			c.Used = r.used
+		}
+		maps.Copy(c.Used, r.used)
+		c.Warnings, c.Notes = append(c.Warnings, r.warnings...), append(c.Notes, r.notes...)
+	}
+	if c.File == "" {
+		return nil
+	}
+	c.Client = file.client
+	c.Empty, c.NoServers = len(file.doc.Items) == 0 && len(file.blank) == 0, file.doc.Find("/mcpServers") == nil
 	if c.Empty {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("the configuration file %s is empty: there are no realms", c.File))
 	}
-	c.Warnings = append(c.Warnings, r.warnings...)
-	c.Notes = append(c.Notes, r.notes...)
 	folder, project := workspace(c.File)
 	placeRealms(c.MCPServers, folder, project)
-	return r, nil
+	return nil
 }
 
 // absolute makes a path absolute from folder; ~ is the home folder.
@@ -173,7 +238,7 @@ func (env environment) folder(variable, fallback string) string {
 
 // misspelt warns about variables whose names are near to a setting's.
 func (env environment) misspelt() []string {
-	known := []string{strings.TrimPrefix(envConfig, envPrefix)}
+	known := []string{strings.TrimPrefix(envConfig, envPrefix), strings.TrimPrefix(envPolicies, envPrefix)}
 	for i := range settings {
 		known = append(known, strings.TrimPrefix(settings[i].env(), envPrefix))
 	}

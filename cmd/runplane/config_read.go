@@ -331,7 +331,7 @@ func isSecret(pointer string) bool {
 func inRealm(pointer string) bool { return strings.HasPrefix(pointer, "/mcpServers/") }
 
 // err joins the problems in the order of the file; nil when there are none.
-func (r *reader) err(file string) error {
+func (r *reader) err() *schemas.Error {
 	if len(r.problems) == 0 {
 		return nil
 	}
@@ -340,7 +340,7 @@ func (r *reader) err(file string) error {
 	})
 	var lines, candidates []string
 	for _, p := range r.problems {
-		lines = append(lines, fmt.Sprintf("%s:%s: %s", file, p.at, p.message))
+		lines = append(lines, fmt.Sprintf("%s:%s: %s", r.file, p.at, p.message))
 		candidates = append(candidates, p.candidates...)
 	}
 	e := schemas.Errorf(schemas.CodeInvalidArgument, "%s", strings.Join(lines, "\n")).

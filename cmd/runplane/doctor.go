@@ -21,7 +21,7 @@ func (c *cli) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Start every realm and print its problems",
 		Long: "Starts every configured realm, lists its tools and prints what it found and how to repair what is broken. " +
-			"Exit code 0: every realm works; 1: one does not.",
+			"Exit code 0: every realm works; 1: one does not; 2: the configuration is invalid.",
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.doctor(cmd) },
 	}
@@ -45,6 +45,9 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 	}
 	c.out = cfg.Redact.Writer(c.out)
 	fmt.Fprintf(forPeople{c.out}, "config  %s\n", orNone(cfg.File))
+	if cfg.PoliciesFile != "" {
+		fmt.Fprintf(forPeople{c.out}, "        and of its own settings %s\n", cfg.PoliciesFile)
+	}
 	for _, w := range cfg.Warnings {
 		fmt.Fprintf(forPeople{c.out}, "        warning: %s\n", w)
 	}
@@ -77,7 +80,7 @@ func (c *cli) doctor(cmd *cobra.Command) (err error) {
 	for i := range found {
 		if cfg.MCPServers[names[i]].Disabled {
 			fmt.Fprintf(forPeople{c.out}, "realm   %s  disabled\n", names[i])
-		} else if !c.report(&found[i]) {
+		} else if !c.report(&found[i], &cfg) {
 			broken = true
 		}
 		if pkg := unpinned(cfg.MCPServers[names[i]]); pkg != "" {
@@ -154,7 +157,7 @@ func (p *plane) diagnose(ctx context.Context, name string) diagnosis {
 }
 
 // report prints one realm and reports whether it works.
-func (c *cli) report(d *diagnosis) bool {
+func (c *cli) report(d *diagnosis, cfg *Config) bool {
 	h := &d.health
 	if h.Error != nil || h.State != schemas.RealmReady {
 		fmt.Fprintf(forPeople{c.out}, "realm   %s  %s", h.Realm, h.State)
@@ -186,8 +189,8 @@ func (c *cli) report(d *diagnosis) bool {
 	if len(unannotated) > 0 {
 		fmt.Fprintf(forPeople{c.out}, "        %d without annotations count as once, never repeated without a decision: %s\n",
 			len(unannotated), strings.Join(unannotated, ", "))
-		fmt.Fprint(forPeople{c.out}, "        configure what repeating each would do: read changes nothing, idempotent has the same effect once or twice\n",
-			indent(effectSnippet(h.Realm, unannotated), "          "))
+		fmt.Fprintf(forPeople{c.out}, "        configure what repeating each would do, %s; read changes nothing, idempotent has the same effect once or twice\n%s",
+			cfg.placeOfPolicies(), indent(effectSnippet(cfg, h.Realm, unannotated), "          "))
 	}
 	for _, t := range d.tools {
 		for _, w := range t.Warnings {
@@ -204,28 +207,6 @@ func suggestion(name string, names []string) string {
 		return ""
 	}
 	return fmt.Sprintf(": did you mean %q?", near[0])
-}
-
-// effectSnippet is a configuration with the current effect of each capability, to be pasted and corrected.
-func effectSnippet(realm string, capabilities []string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "policies:\n  realms:\n    %s:\n      capabilities:\n", realm)
-	for _, name := range capabilities {
-		fmt.Fprintf(&b, "        %q: {effect: once}", name)
-		if readsByName(name) {
-			b.WriteString("   # its name suggests: read")
-		}
-		b.WriteString("\n")
-	}
-	return b.String()
-}
-
-var readingWords = []string{"get", "list", "read", "search", "find", "fetch", "show", "describe", "query", "count", "echo"}
-
-// readsByName reports whether the first word of a name suggests that the capability only reads: a hint, not a fact.
-func readsByName(name string) bool {
-	first := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r < 'a' || r > 'z' })
-	return len(first) > 0 && slices.Contains(readingWords, first[0])
 }
 
 func indent(text, by string) string {

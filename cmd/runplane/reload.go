@@ -39,8 +39,26 @@ type reloader struct {
 // reloader makes a reloader for a plane; notify is called once for each change of realms or policies, after it is applied.
 func (c *cli) reloader(p *plane, src sources, notify func()) *reloader {
 	r := &reloader{plane: p, notify: notify, read: c.sources.read, load: func() (Config, error) { return loadConfig(src) }}
-	r.seen, _ = r.read(p.config.File) // if it cannot be read, the first successful read counts as a change
+	r.seen, _ = r.content() // if it cannot be read, the first successful read counts as a change
 	return r
+}
+
+// files lists the files that the configuration was read from.
+func (c *Config) files() []string {
+	return slices.DeleteFunc([]string{c.File, c.PoliciesFile}, func(path string) bool { return path == "" })
+}
+
+// content reads all of them. Content that differs is a change of one of them.
+func (r *reloader) content() ([]byte, error) {
+	var all []byte
+	for _, path := range r.plane.config.files() {
+		one, err := r.read(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(append(all, one...), 0)
+	}
+	return all, nil
 }
 
 // run reloads on SIGHUP, and when the file changes, until ctx ends.
@@ -49,7 +67,7 @@ func (r *reloader) run(ctx context.Context) {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	var touched <-chan fsnotify.Event // nil: the file is not watched
-	watcher, err := watch(r.plane.config.File)
+	watcher, err := watch(r.plane.config.files())
 	switch {
 	case err != nil:
 		r.plane.log.Warn("the configuration file is not watched; SIGHUP reads it again", "error", err)
@@ -64,7 +82,7 @@ func (r *reloader) run(ctx context.Context) {
 			return
 		case <-hangup:
 			r.plane.log.Info("SIGHUP: reading the configuration again")
-			r.seen, _ = r.read(r.plane.config.File) // loading it reports the error
+			r.seen, _ = r.content() // loading it reports the error
 			r.reload(r.load())
 		case _, open := <-touched:
 			if !open {
@@ -77,7 +95,7 @@ func (r *reloader) run(ctx context.Context) {
 			if again := r.look(); again > 0 {
 				settled = time.After(again)
 			}
-			if err := watchFolders(watcher, r.plane.config.File); err != nil {
+			if err := watchFolders(watcher, r.plane.config.files()); err != nil {
 				r.plane.log.Warn("a folder of the configuration file is not watched; SIGHUP reads the file again", "error", err)
 			}
 		}
@@ -87,7 +105,7 @@ func (r *reloader) run(ctx context.Context) {
 // look reloads the configuration if the content of the file has changed, or if it has stayed without a realm for removalTime. It
 // returns after how long to look again; 0: not before the file changes.
 func (r *reloader) look() (again time.Duration) {
-	now, err := r.read(r.plane.config.File)
+	now, err := r.content()
 	switch {
 	case err != nil:
 		r.waits = nil

@@ -158,7 +158,7 @@ func TestWatchSeesEveryWayToReplaceAFile(t *testing.T) {
 			if err := errors.Join(os.Symlink("v1", filepath.Join(dir, "current")), os.Symlink("../data/current/c.yaml", file)); err != nil {
 				t.Fatal(err)
 			}
-			w, err := watch(file)
+			w, err := watch([]string{file})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +171,7 @@ func TestWatchSeesEveryWayToReplaceAFile(t *testing.T) {
 			case <-time.After(soonIs):
 				t.Errorf("not seen; the watched folders are %q", w.WatchList())
 			}
-			if err := watchFolders(w, file); err != nil {
+			if err := watchFolders(w, []string{file}); err != nil {
 				t.Fatal(err)
 			}
 		})

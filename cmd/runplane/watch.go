@@ -9,27 +9,29 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// watch watches the folders in which a change can replace the file. Without a file it returns nil.
-func watch(file string) (*fsnotify.Watcher, error) {
-	if file == "" {
+// watch watches the folders in which a change can replace one of the files. Without a file it returns nil.
+func watch(files []string) (*fsnotify.Watcher, error) {
+	if len(files) == 0 {
 		return nil, nil
 	}
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err
 	}
-	if err := watchFolders(w, file); err != nil {
+	if err := watchFolders(w, files); err != nil {
 		_ = w.Close()
 		return nil, err
 	}
 	return w, nil
 }
 
-// watchFolders adds the folders that are not watched yet: a link on the way to the file may lead elsewhere since the last time.
-func watchFolders(w *fsnotify.Watcher, file string) error {
-	for _, folder := range foldersOf(file) {
-		if err := w.Add(folder); err != nil {
-			return err
+// watchFolders adds the folders that are not watched yet: a link on the way to a file may lead elsewhere since the last time.
+func watchFolders(w *fsnotify.Watcher, files []string) error {
+	for _, file := range files {
+		for _, folder := range foldersOf(file) {
+			if err := w.Add(folder); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -1,15 +1,12 @@
 package realm
 
 import (
-	"bufio"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/runplane/runplane/schemas"
 )
@@ -68,33 +65,6 @@ func envFile(spec schemas.Realm) (map[string]string, error) {
 		return env, nil
 	}
 	return env, readEnvFile(spec.EnvFile, env)
-}
-
-// readEnvFile adds the NAME=value lines of a file. Blank lines and # comments are skipped, "export " and quotes around a value
-// are removed, and nothing is expanded.
-func readEnvFile(path string, into map[string]string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		name, value, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		if !ok || name == "" || strings.ContainsAny(name, " \t\"'") {
-			return fmt.Errorf("%s:%d: want NAME=value", path, n) // without the line, which may contain a secret
-		}
-		if len(value) >= 2 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
-			value = value[1 : len(value)-1]
-		}
-		into[name] = value
-	}
-	return lines.Err()
 }
 
 // environ is the map as sorted NAME=value strings.

@@ -163,6 +163,17 @@ func TestInvalidSchedulesNameTheField(t *testing.T) {
 		{schemas.Schedule{Cron: "@daily"}, "cron", "1 fields"},
 		{schemas.Schedule{Cron: "TZ=UTC 0 3 * *"}, "cron", "minute (field 1)"},
 		{schemas.Schedule{Cron: "0 0 30 2 *"}, "cron", "does not exist"},
+		{schemas.Schedule{Cron: "0 0 31 feb,SEP FRI"}, "cron", `month "feb" has no day 31`},
+		{schemas.Schedule{Cron: "0 0 31 1,4 *"}, "cron", `month "4" has no day 31`},
+		{schemas.Schedule{Cron: "0 0 30-31 2 MON"}, "cron", `month "2" has no day 30`},
+		{schemas.Schedule{Cron: "*/90 * * * *"}, "cron", `"*/90" of minute (field 1) never makes its second step: it is 0 alone`},
+		{schemas.Schedule{Cron: "5,*/61 * * * *"}, "cron", `"*/61"`},
+		{schemas.Schedule{Cron: "30/45 * * * *"}, "cron", `"30/45" of minute (field 1) never makes its second step: it is 30 alone`},
+		{schemas.Schedule{Cron: "0 */36 * * *"}, "cron", "hour (field 2)"},
+		{schemas.Schedule{Cron: "0 9-17/9 * * *"}, "cron", `"9-17/9"`},
+		{schemas.Schedule{Cron: "0 0 */31 * *"}, "cron", "day of month (field 3)"},
+		{schemas.Schedule{Cron: "0 0 1 */13 *"}, "cron", "month (field 4)"},
+		{schemas.Schedule{Cron: "0 0 * * mon-fri/5"}, "cron", "day of week (field 5)"},
 		{schemas.Schedule{Cron: "0 3 * * *", Timezone: "Europe/Berln"}, "timezone", "Europe/Berln"},
 		{schemas.Schedule{Cron: "0 3 * * *", Timezone: "Local"}, "timezone", "Local"},
 		{schemas.Schedule{Cron: "0 3 * * *", Timezone: "../../etc/passwd"}, "timezone", "passwd"},
@@ -173,10 +184,36 @@ func TestInvalidSchedulesNameTheField(t *testing.T) {
 		{schemas.Schedule{Every: schemas.Duration(time.Hour), CatchUp: new(101)}, "catch_up", "100"},
 		{schemas.Schedule{Timezone: "UTC"}, "cron", "needs"},
 	} {
-		_, err := New(&tt.s, now)
+		err := Check(&tt.s, now)
 		e, ok := errors.AsType[*schemas.Error](err)
 		if !ok || e.Code != schemas.CodeInvalidArgument || e.Field != "/schedule/"+tt.field || !strings.Contains(e.Message, tt.names) {
 			t.Errorf("%+v: %v (field %s), want %s naming %s", tt.s, err, e.Field, tt.field, tt.names)
+		}
+	}
+}
+
+// A step that leads to a second value, or from the end of the field to its start, means what it says; so does a day that some of the months have.
+func TestStepsThatMeanWhatTheySay(t *testing.T) {
+	for _, cron := range []string{
+		"*/59 * * * *", "*/60 * * * *", "0 */24 * * *", "0 0 1 */12 *", "0 0 * * */7", "*/1 * * * *", "59/1 * * * *", "10-40/30 * * * *", "0 0 */30 * *",
+		"0 0 31 * *", "0 0 31 1-6 *", "0 0 29 2 *", "0 0 1,31 2 *", "0 0 * feb sun-sat", "0 0 ? * MON",
+	} {
+		if err := Check(&schemas.Schedule{Cron: cron}, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil {
+			t.Errorf("%q: %v", cron, err)
+		}
+	}
+}
+
+// What to write for an interval that no field can express.
+func TestHollowStepsSayWhatToWrite(t *testing.T) {
+	for cron, want := range map[string]string{
+		"*/90 * * * *": `every: "1h30m"`, "*/120 * * * *": `every: "2h"`, "0 */36 * * *": `every: "36h"`, "0 0 */45 * *": `every: "45d"`, "50/20 * * * *": "write 50 in its place",
+	} {
+		s := schemas.Schedule{Cron: cron}
+		times(t, s, time.Time{}) // one that was set before is read
+		err := Check(&s, time.Time{})
+		if e, ok := errors.AsType[*schemas.Error](err); !ok || !strings.Contains(e.Hint, want) {
+			t.Errorf("%q: %v, want a hint with %s", cron, err, want)
 		}
 	}
 }
@@ -187,6 +224,7 @@ func FuzzCron(f *testing.F) {
 	}
 	from := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, cron string) {
+		_ = Check(&schemas.Schedule{Cron: cron}, from)
 		v, err := New(&schemas.Schedule{Cron: cron, Timezone: "America/New_York"}, from)
 		if err != nil {
 			return

@@ -67,7 +67,11 @@ func sameSchedule(a, b *schemas.Schedule) bool {
 
 // change sets the rules of a schedule, and reports whether they are different. Firings that the old rules missed are not run by the new ones.
 func (s *scheduleRecord) change(to schemas.Schedule, now time.Time) (bool, error) {
-	if _, err := schedule.New(&to, now); err != nil {
+	check := schedule.Check
+	if s.exists() && s.Cron == to.Cron { // one that was set before can be paused, and given other inputs
+		check = func(s *schemas.Schedule, now time.Time) error { _, err := schedule.New(s, now); return err }
+	}
+	if err := check(&to, now); err != nil {
 		return false, err
 	}
 	if s.exists() && sameSchedule(&s.Schedule, &to) {

@@ -68,3 +68,17 @@ func TestListenersAreNotifiedOfWhatWasShown(t *testing.T) {
 		t.Errorf("notified after it was off: %v", notified)
 	}
 }
+
+// A schedule that would be refused today, but was set before, can still be paused and get other inputs.
+func TestOldSchedulesCanBeChanged(t *testing.T) {
+	old := schemas.Schedule{Cron: "*/90 * * * *"}
+	s := scheduleRecord{Schedule: old, stored: 1}
+	paused := old
+	paused.Paused = true
+	if changed, err := s.change(paused, time.Time{}); err != nil || !changed {
+		t.Errorf("pausing it: %v", err)
+	}
+	if _, err := s.change(schemas.Schedule{Cron: "*/91 * * * *"}, time.Time{}); err == nil {
+		t.Error("another one of the kind was set")
+	}
+}
