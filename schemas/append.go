@@ -43,7 +43,8 @@ func (e *Event) unusual() bool {
 	return e.Cut || e.Round != nil || e.TextRef != nil || len(e.Content) > 0 || e.ContentRef != nil || e.Blocks || e.Error != nil || e.Due != nil || e.QueueDue != nil || e.Reason != "" || e.Degraded ||
 		e.AgeSeconds != 0 || len(e.Notes) > 0 || e.Priority != 0 || e.Name != "" || len(e.Data) > 0 || e.DataRef != nil || e.Patch != nil ||
 		e.Count != 0 || e.Fallback != 0 || e.Capability != "" || e.Definition != "" || e.Effect != "" || e.State != nil || e.Child != "" ||
-		e.Parent != "" || e.Budget != nil || e.Places != 0 || len(e.Errors) > 0 || e.Bytes != 0 || e.Hold != "" || e.MayRunUntil != nil
+		e.Parent != "" || e.Budget != nil || e.Places != 0 || len(e.Errors) > 0 || e.Bytes != 0 || e.Hold != "" || e.MayRunUntil != nil ||
+		e.Limit != nil || e.Limits != nil
 }
 
 // AppendEncoded appends v as [Encode] writes it.

@@ -5,6 +5,7 @@ package schemas
 type Budget struct {
 	Executions   int64 `json:"executions,omitempty" jsonschema:"description=executions of workflow nodes; without the root"`
 	Calls        int64 `json:"calls,omitempty" jsonschema:"description=attempts of nodes; also those of waits and workflows"`
+	Sent         int64 `json:"sent,omitempty" jsonschema:"description=those of the calls that capabilities were called by"` // has no limit of its own
 	Items        int64 `json:"items,omitempty" jsonschema:"description=items of for_each nodes"`
 	Events       int64 `json:"events,omitempty"`
 	Bytes        int64 `json:"bytes,omitempty" jsonschema:"description=of outputs; and of the plans and inputs of workflows"`
@@ -60,7 +61,7 @@ func (b *Budget) Of(k BudgetKind) *int64 {
 // Plus returns the sum of both.
 func (b Budget) Plus(o Budget) Budget {
 	return Budget{
-		b.Executions + o.Executions, b.Calls + o.Calls, b.Items + o.Items, b.Events + o.Events, b.Bytes + o.Bytes,
+		b.Executions + o.Executions, b.Calls + o.Calls, b.Sent + o.Sent, b.Items + o.Items, b.Events + o.Events, b.Bytes + o.Bytes,
 		b.EvaluationMS + o.EvaluationMS,
 	}
 }
@@ -68,7 +69,7 @@ func (b Budget) Plus(o Budget) Budget {
 // Minus returns b less o. Amounts may be negative.
 func (b Budget) Minus(o Budget) Budget {
 	return Budget{
-		b.Executions - o.Executions, b.Calls - o.Calls, b.Items - o.Items, b.Events - o.Events, b.Bytes - o.Bytes,
+		b.Executions - o.Executions, b.Calls - o.Calls, b.Sent - o.Sent, b.Items - o.Items, b.Events - o.Events, b.Bytes - o.Bytes,
 		b.EvaluationMS - o.EvaluationMS,
 	}
 }

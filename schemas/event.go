@@ -22,6 +22,8 @@ const (
 	EventSignal     EventType = "signal_received"
 
 	EventCompensating EventType = "execution_compensating"
+	EventLimitReached EventType = "limit_reached"
+	EventLimitsRaised EventType = "limits_raised"
 
 	EventNodeStarted   EventType = "node_started"
 	EventNodeSucceeded EventType = "node_succeeded"
@@ -103,6 +105,9 @@ type Event struct {
 	EvaluatedMS float64 `json:"evaluated_ms,omitempty" jsonschema:"description=time spent on expressions before it"`
 
 	MayRunUntil *time.Time `json:"may_still_run_until,omitempty" jsonschema:"description=until when a call of unknown outcome may still run at its realm"`
+
+	Limit  *ReachedLimit `json:"limit,omitempty" jsonschema:"description=of the plan; that is reached"`
+	Limits *PlanLimits   `json:"limits,omitempty" jsonschema:"description=of the plan; that were raised"`
 
 	Cut bool `json:"cut,omitempty" jsonschema:"description=large parts are left out: read it alone\\, with after one less than seq and limit 1"`
 }

@@ -178,6 +178,8 @@ type WaitingFor struct {
 
 	MayRunUntil *time.Time `json:"may_still_run_until,omitempty" jsonschema:"description=until when the call of unknown outcome may still run; a retry before needs force"`
 	Rounds      int        `json:"rounds,omitempty" jsonschema:"description=that a node with repeat has made"`
+
+	Limit *ReachedLimit `json:"limit,omitempty" jsonschema:"description=of the plan: the whole execution has reached it"`
 }
 
 // NodeView is one node of an execution as callers see it.
@@ -273,6 +275,9 @@ type ExecutionMetrics struct {
 	Used        Budget             `json:"used,omitzero" jsonschema:"description=by the execution and by those below it that have ended"`
 	Limits      Budget             `json:"limits,omitzero" jsonschema:"description=of the execution and those below it together; of a child: granted so far"`
 
+	PlanLimits *PlanLimits `json:"plan_limits,omitempty" jsonschema:"description=the plan's own limits as they are now"`
+	PlanUsed   *PlanLimits `json:"plan_used,omitempty" jsonschema:"description=what counts against them"`
+
 	More *Ref `json:"more,omitempty" jsonschema:"description=where all of it is read\\, if parts are left out"`
 }
 
@@ -300,7 +305,8 @@ type NodePatch struct {
 
 // Patch holds the decisions that resume_execution applies before it resumes.
 type Patch struct {
-	Nodes map[string]NodePatch `json:"nodes" jsonschema:"description=by node id"`
+	Nodes  map[string]NodePatch `json:"nodes,omitempty" jsonschema:"description=by node id"`
+	Limits Object               `json:"limits,omitempty"` // new values of the plan's limits, as in [PlanLimits]
 }
 
 // ReviewRequest is a question that waits for a person, with the exact call that an approval allows.

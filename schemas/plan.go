@@ -25,6 +25,9 @@ type Plan struct {
 	Nodes          []Node    `json:"nodes"`
 	Output         Value     `json:"output,omitempty" jsonschema:"description=the execution's output; default the outputs of the nodes that no other depends on by node id"`
 
+	Limits  *PlanLimits `json:"limits,omitempty" jsonschema:"description=the budget of the plan"`
+	OnLimit string      `json:"on_limit,omitempty" jsonschema:"enum=suspend,enum=fail,description=what a limit that is reached does to the execution; default suspend"`
+
 	Unmended bool   `json:"-"` // fixes of its shape were too large to be given, so that later ones could not be applied
 	Source   Source `json:"-"` // places in the text of the plan; nil: unknown, or the text is one line
 }
@@ -256,6 +259,8 @@ type Explain struct {
 	MaxExecutions int `json:"max_executions" jsonschema:"description=executions of workflow nodes; at every depth; if every list is as long as its limit"`
 	MaxItems      int `json:"max_items" jsonschema:"description=items of for_each nodes; at every depth"`
 	WorkflowBytes int `json:"max_workflow_bytes,omitempty" jsonschema:"description=of the plans of all these executions; without inputs that are computed"`
+
+	Limits *PlanLimits `json:"limits,omitempty" jsonschema:"description=the budget of the plan"`
 
 	MoreIDs int `json:"more_ids,omitempty" jsonschema:"description=node ids that are left out"`
 }

@@ -143,7 +143,7 @@ type suspendExecution struct {
 
 type resumeExecution struct {
 	executionID
-	Patch *schemas.Patch `json:"patch,omitempty" jsonschema:"description=decisions about held nodes"`
+	Patch *schemas.Patch `json:"patch,omitempty" jsonschema:"description=decisions"`
 }
 
 type cancelExecution struct {
@@ -266,9 +266,9 @@ func Execution() []Method {
 				return brief(rt.Executions.Suspend(ctx, in.ExecutionID, in.Mode, in.Reason))
 			}),
 		method(contract, "resume_execution", "Resume an execution", Acts,
-			`Continues a suspended execution. If a node is held (it failed, or its outcome is unknown), patch says what to do: `+
+			`Continues a suspended execution. patch decides about held nodes: `+
 				`{"nodes":{"<id>":{"retry":true}}} calls it again, {"skip":true} leaves it out, {"output":…} counts it as done, {"inputs":{…}} `+
-				`calls it with other inputs; with "force":true beside it even if the first call may still run.`,
+				`calls it with others; with "force":true even if the call may still run. {"limits":{"calls":200}} raises the plan's limits.`,
 			func(ctx context.Context, rt *runtime.Runtime, in resumeExecution, _ Request) (schemas.Execution, error) {
 				return brief(rt.Executions.Resume(ctx, in.ExecutionID, in.Patch))
 			}),

@@ -31,7 +31,7 @@ func (t *turn) act(a machine.Action) {
 	}()
 	switch a.Kind {
 	case machine.Start:
-		if s := t.x.State; !s.Failing && !s.Dropped(a.Unit) { // both may have come with what started before it in this turn
+		if s := t.x.State; !s.Failing && s.Limit == nil && !s.Dropped(a.Unit) { // all may have come with what started before it in this turn
 			t.start(a.Unit)
 		}
 	case machine.Undo:

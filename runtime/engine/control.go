@@ -69,6 +69,10 @@ func suspendEvents(s *machine.State, mode, reason, by, parent string) []schemas.
 // its behalf. A running execution, whose nodes may be held while other branches run, can be patched in the same way.
 func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (schemas.Execution, error) {
 	var live map[int]plan.Tool
+	if patch != nil && patch.Nodes == nil && len(patch.Limits) == 0 {
+		return schemas.Execution{}, schemas.Errorf(schemas.CodeInvalidArgument, "patch has neither nodes nor limits").WithField("patch").
+			WithHint("leave it out to continue, or give nodes: {<id>: {retry: true}} or limits: {calls: 200}")
+	}
 	if patch != nil {
 		x, err := r.journal.LoadFor(ctx, id)
 		if err != nil {
@@ -79,6 +83,9 @@ func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (s
 	decide := func(s *machine.State, now time.Time) ([]schemas.Event, error) {
 		events, err := patchEvents(s, id, patch, live, caller.From(ctx).Principal, now)
 		if err != nil {
+			return nil, err
+		}
+		if err := stillReached(s, patch, now); err != nil {
 			return nil, err
 		}
 		switch s.Status {

@@ -17,7 +17,7 @@ import (
 func mustSync(s *machine.State, e *schemas.Event) bool {
 	switch e.Type {
 	case schemas.EventCreated, schemas.EventFinished, schemas.EventSuspending, schemas.EventSuspended, schemas.EventResumed,
-		schemas.EventCancelling, schemas.EventPriority, schemas.EventSignal, schemas.EventNodePatched, schemas.EventReviewDecided:
+		schemas.EventCancelling, schemas.EventPriority, schemas.EventSignal, schemas.EventNodePatched, schemas.EventLimitsRaised, schemas.EventReviewDecided:
 		return true
 	}
 	unit, ok := s.Unit(e.Node, e.Item)

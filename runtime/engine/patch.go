@@ -20,7 +20,10 @@ func patchEvents(
 	if patch == nil {
 		return nil, nil
 	}
-	var events []schemas.Event
+	events, err := raiseEvents(s, patch, by)
+	if err != nil {
+		return nil, err
+	}
 	for _, node := range slices.Sorted(maps.Keys(patch.Nodes)) {
 		p, field := patch.Nodes[node], "patch.nodes."+node
 		unit, ok := journal.UnitNamed(s, node)

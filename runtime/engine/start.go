@@ -44,6 +44,10 @@ func (t *turn) start(unit int) {
 			return
 		}
 	}
+	if reached := s.ReachedBy(unit, t.now); reached != nil {
+		t.emit(*reached)
+		return
+	}
 	if ok, err := t.afford(unit, t.needs(unit)); err != nil {
 		t.failUnit(unit, "", err)
 		return

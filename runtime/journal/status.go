@@ -78,6 +78,10 @@ func WithHint(e schemas.Execution) schemas.Execution {
 		return e
 	}
 	w := &e.WaitingFor[0]
+	if w.Limit != nil && e.Status == schemas.StatusSuspended {
+		e.Hint = w.Limit.Hint()
+		return e
+	}
 	h, ok := hints[w.Reason]
 	if ok && (h.status == "" || h.status == e.Status) && (e.Waiting || e.Status == schemas.StatusSuspended && h.status != "") {
 		e.Hint = h.say(w)

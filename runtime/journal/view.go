@@ -40,7 +40,7 @@ func View(s *machine.State) schemas.Execution {
 		v.FinishedAt = new(s.Finished)
 	}
 	if s.Held != "" {
-		v.WaitingFor = []schemas.WaitingFor{{Reason: s.Held, Since: s.Suspended}}
+		v.WaitingFor = []schemas.WaitingFor{{Reason: s.Held, Since: s.Suspended, Limit: s.Limit}}
 	}
 	if v.Waiting || held > 0 {
 		v.WaitingFor = append(v.WaitingFor, waitingFor(s)...)
@@ -182,6 +182,9 @@ func metrics(s *machine.State, now time.Time) schemas.ExecutionMetrics {
 	}
 	account := s.Account()
 	m.Used, m.Limits = account.Used, account.Limits
+	if limits := s.PlanLimits(); limits != (schemas.PlanLimits{}) {
+		m.PlanLimits, m.PlanUsed = &limits, new(s.PlanUsed(now))
+	}
 	if !s.Started.IsZero() {
 		m.QueueMS = milliseconds(s.Started.Sub(s.Created))
 	}

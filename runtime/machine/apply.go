@@ -52,6 +52,8 @@ var rules = map[schemas.EventType]rule{
 	schemas.EventRolledBack:   {from: active, apply: rolledBack},
 	schemas.EventGranted:      {from: active, apply: granted},
 	schemas.EventCalled:       {from: active, apply: called},
+	schemas.EventLimitReached: {from: running, apply: limitReached},
+	schemas.EventLimitsRaised: {from: takesDecisions, apply: limitsRaised},
 	schemas.EventSignal:       {from: active, apply: signalled},
 	schemas.EventCompensating: {from: []schemas.Status{schemas.StatusRunning, schemas.StatusCancelling}, apply: compensating},
 	schemas.EventFinished:     {from: finishable, apply: finished},

@@ -67,9 +67,12 @@ func resumed(s *State, _ int, e *schemas.Event) {
 	if !s.Suspended.IsZero() && !s.Deadline.IsZero() {
 		s.Deadline = s.Deadline.Add(e.At.Sub(s.Suspended))
 	}
+	if !s.Suspended.IsZero() && !s.Started.IsZero() {
+		s.Paused += e.At.Sub(s.Suspended)
+	}
 	suspended := s.Suspended
 	s.Suspended, s.Now, s.WithParent, s.Reason, s.Recoveries = time.Time{}, false, false, e.Reason, 0
-	s.Held = ""
+	s.Held, s.Limit = "", nil
 	s.Status = schemas.StatusRunning
 	if s.Started.IsZero() {
 		s.Started = e.At
@@ -87,7 +90,7 @@ func resumed(s *State, _ int, e *schemas.Event) {
 
 func cancelling(s *State, _ int, e *schemas.Event) {
 	s.Status, s.Reason, s.Suspended, s.WithParent, s.Cancelled = schemas.StatusCancelling, e.Reason, time.Time{}, false, true
-	s.Undo, s.Held = e.Name == CancelUndo, ""
+	s.Undo, s.Held, s.Limit = e.Name == CancelUndo, "", nil
 	if e.Due != nil {
 		s.GraceUntil = *e.Due
 	}

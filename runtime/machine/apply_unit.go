@@ -31,6 +31,9 @@ func nodeStarted(s *State, unit int, e *schemas.Event) {
 		}
 	}
 	s.Calls++
+	if calls {
+		s.Sent++
+	}
 	if u.Child != "" {
 		s.ChildrenMade++
 		s.Bytes += e.Bytes
@@ -122,6 +125,7 @@ func nodePostponed(s *State, unit int, e *schemas.Event) {
 func (s *State) uncountAttempt(unit int) {
 	s.Units[unit].Refused++
 	s.Calls--
+	s.Sent--
 }
 
 // backOff sets when a unit that backs off is due again.
@@ -309,6 +313,7 @@ func nodePatched(s *State, unit int, e *schemas.Event) {
 func nodeCompensating(s *State, unit int, e *schemas.Event) {
 	u := s.setStatus(unit, schemas.NodeCompensating, e, true)
 	s.Calls++
+	s.Sent++
 	if u.Phase != units.PhaseUndo {
 		u.Phase, u.Failures, u.RefusedInRow = units.PhaseUndo, 0, 0 // separate from those of the node itself
 	}

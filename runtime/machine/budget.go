@@ -9,7 +9,7 @@ import (
 // Account returns what the execution may use and has used.
 func (s *State) Account() *budget.Account {
 	return s.Ledger.Account(schemas.Budget{
-		Executions: s.ChildrenMade, Calls: int64(s.Calls), Items: s.ItemsMade, Events: s.Seq, Bytes: s.Bytes, EvaluationMS: int64(s.EvaluatedMS),
+		Executions: s.ChildrenMade, Calls: int64(s.Calls), Sent: int64(s.Sent), Items: s.ItemsMade, Events: s.Seq, Bytes: s.Bytes, EvaluationMS: int64(s.EvaluatedMS),
 	})
 }
 

@@ -135,6 +135,9 @@ func (s *State) nextRunning(now time.Time) []Action {
 		}
 		return s.end(schemas.StatusFailed)
 	}
+	if out := s.nextLimit(now); len(out) > 0 {
+		return out
+	}
 	if out := s.cancelDropped(); len(out) > 0 {
 		return out // before any of them starts
 	}
@@ -278,23 +281,12 @@ func (s *State) nextIdle() []Action {
 	switch {
 	case s.counts.InFlight > 0 || s.counts.WithoutCall > 0 || s.counts.BackingOff > 0:
 		return nil
-	case s.counts.Held > 0 && s.openReviews() == 0:
+	case s.counts.Held > 0 && !units.AnyReviewed(s.Units):
 		return emit(schemas.Event{Type: schemas.EventSuspended, Reason: heldSuspends})
 	case s.counts.Held > 0 || s.counts.Ready > 0 || s.Count(schemas.NodePending)+s.Count(schemas.NodeRunning) > 0:
 		return nil // a review is open, or there are events to apply first
 	}
 	return []Action{{Kind: Finish}}
-}
-
-// openReviews counts the units that are held for a review, which continue by themselves while the execution waits.
-func (s *State) openReviews() int {
-	n := 0
-	for i := range s.Units {
-		if s.Units[i].Status == schemas.NodeHeld && s.Units[i].Reason == schemas.ReasonReview {
-			n++
-		}
-	}
-	return n
 }
 
 // abandonCalls ends calls in flight without an answer, and workflow units.
@@ -326,6 +318,9 @@ func (s *State) Wake(now time.Time) time.Time {
 		at := s.Deadline
 		if s.Status == schemas.StatusCompensating {
 			at = time.Time{}
+		}
+		if due := s.limitDue(); due.After(now) && s.Status == schemas.StatusRunning && (at.IsZero() || due.Before(at)) {
+			at = due
 		}
 		s.timers.Drop(s.Units, units.Timer.IsTimerOf)
 		s.retries.Drop(s.Units, units.Timer.IsBackoffOf)

@@ -1,8 +1,6 @@
 package machine
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
@@ -334,18 +332,7 @@ func (s *State) killers(lost []int, most int) string {
 			names = append(names, s.Name(unit))
 		}
 	}
-	switch len(names) {
-	case 0:
-		return ""
-	case 1:
-		return fmt.Sprintf("the runtime died %d times in a row while node %s ran, which may be the cause; resume_execution tries again",
-			deaths, names[0])
-	}
-	return fmt.Sprintf("the runtime died %d times in a row while nodes %s ran, one of which may be the cause; resume_execution tries again",
-		deaths, strings.Join(names[:min(len(names), maxKillers)], ", "))
+	return units.Killers(names, deaths)
 }
-
-// maxKillers is the most nodes that the reason names.
-const maxKillers = 5
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

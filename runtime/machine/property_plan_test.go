@@ -24,8 +24,10 @@ func (p planner) plan() string {
 	for i := range rapid.IntRange(2, 10).Draw(p.t, "nodes") {
 		nodes = append(nodes, "{"+p.node(i)+"}")
 	}
-	return fmt.Sprintf(`{"plan":"v1","inputs":{"list":[1,2,3]},"max_parallel":%d%s,"nodes":[%s]}`,
-		rapid.IntRange(1, 4).Draw(p.t, "max_parallel"), p.pick("timeout", ``, ``, `,"timeout":"3m"`), strings.Join(nodes, ",\n"))
+	return fmt.Sprintf(`{"plan":"v1","inputs":{"list":[1,2,3]},"max_parallel":%d%s%s,"nodes":[%s]}`,
+		rapid.IntRange(1, 4).Draw(p.t, "max_parallel"), p.pick("timeout", ``, ``, `,"timeout":"3m"`),
+		p.pick("limits", ``, ``, ``, `,"limits":{"calls":3}`, `,"limits":{"calls":4}`, `,"limits":{"time":"1m"}`, `,"limits":{"time":"40s","calls":9}`,
+			`,"limits":{"bytes":2}`), strings.Join(nodes, ",\n"))
 }
 
 func (p planner) node(i int) string {

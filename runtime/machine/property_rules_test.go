@@ -26,6 +26,7 @@ type model struct {
 	approved  map[int]int    // the round in which a person approved the call
 	undo      bool           // it is to be compensated
 	failed    bool
+	sent      int // calls of capabilities that were not refused
 	finished  int
 }
 
@@ -64,6 +65,8 @@ func (w *walk) apply(e schemas.Event, cause ...*schemas.Error) {
 		w.about(unit, &was, e)
 	}
 	switch e.Type {
+	case schemas.EventLimitReached:
+		w.failed = w.failed || e.Error != nil
 	case schemas.EventCancelling:
 		w.undo = e.Name == CancelUndo
 	case schemas.EventFinished:
@@ -109,6 +112,7 @@ func (w *walk) callEnded(unit int, was *units.Unit, target *plan.Target, e schem
 // about checks one event of a unit.
 func (w *walk) about(unit int, was *units.Unit, e schemas.Event) {
 	n, u, name := w.s.Node(unit), &w.s.Units[unit], w.s.Name(unit)
+	w.countSent(u, e)
 	switch e.Type {
 	case schemas.EventNodeStarted, schemas.EventNodeExpanded:
 		w.started(unit, was)
@@ -174,6 +178,23 @@ func (w *walk) about(unit int, was *units.Unit, e schemas.Event) {
 	}
 	if u.Status == schemas.NodeSucceeded && !was.Status.Ended() {
 		w.order = append(w.order, unit)
+	}
+}
+
+// countSent counts calls against the limit of the plan, which none but a compensation exceeds.
+func (w *walk) countSent(u *units.Unit, e schemas.Event) {
+	switch {
+	case e.Type == schemas.EventNodeStarted && u.Calling, e.Type == schemas.EventNodeCompensating:
+		w.sent++
+	case e.Type == schemas.EventNodePostponed, e.Type == schemas.EventNodeHeld && e.Reason == schemas.ReasonDrift,
+		e.Type == schemas.EventCompensationFailed && e.Due != nil && e.Reason != "" && e.Reason != stopped:
+		w.sent--
+	}
+	if most := w.s.PlanLimits().Calls; e.Type == schemas.EventNodeStarted && u.Calling && most > 0 && w.sent > most {
+		w.t.Fatalf("%d calls were made, the plan allows %d", w.sent, most)
+	}
+	if w.s.Sent != w.sent {
+		w.t.Fatalf("%d calls were made, it counts %d after %+v", w.sent, w.s.Sent, e)
 	}
 }
 

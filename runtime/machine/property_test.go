@@ -42,6 +42,9 @@ func newWalk(t *rapid.T) *walk {
 	source := planner{t}.plan()
 	p := program(t, source)
 	w := &walk{sim: &sim{t: t, s: New(p), now: epoch}, t: t, model: newModel()}
+	if p.Definition.Plan.Limits != nil { // not in the source, which is refused if it certainly fails
+		p.Definition.Plan.OnLimit = rapid.SampledFrom([]string{"", schemas.OnLimitFail}).Draw(t, "on_limit")
+	}
 	created := schemas.Event{Type: schemas.EventCreated, Priority: 3}
 	if d := p.Definition.Plan.Timeout.Std(); d > 0 {
 		created.Due = new(w.now.Add(d))
@@ -266,6 +269,13 @@ func (w *walk) patch(all bool) {
 			w.apply(e)
 		}
 	}
+	if used := w.s.PlanUsed(w.now); w.s.Limit != nil && (all || rapid.Bool().Draw(w.t, "raise")) {
+		more := schemas.PlanLimits{Calls: used.Calls + 2, Bytes: used.Bytes + 5, Time: used.Time + schemas.Duration(time.Minute)}
+		if all { // so that it does not reach its time before what it waits for comes
+			more.Time = used.Time + schemas.Duration(10000*time.Hour)
+		}
+		w.apply(schemas.Event{Type: schemas.EventLimitsRaised, Limits: &more})
+	}
 	if Legal(schemas.EventResumed, w.s.Status, "") {
 		w.apply(schemas.Event{Type: schemas.EventResumed})
 	}
@@ -370,7 +380,7 @@ func (w *walk) work(owner bool) {
 					w.apply(*a.Event)
 				}
 			case Start:
-				if owner && !w.s.Failing && !w.s.Dropped(a.Unit) {
+				if owner && !w.s.Failing && w.s.Limit == nil && !w.s.Dropped(a.Unit) {
 					w.startOne(a.Unit)
 				}
 			case Undo:
@@ -412,6 +422,8 @@ func (w *walk) startOne(unit int) {
 	case fate == 0 && u.Attempts == 0 && u.First.IsZero() && !w.s.IsItem(unit):
 		e = w.s.Event(schemas.EventNodeSkipped, unit)
 		e.Reason = "when is false"
+	case w.s.ReachedBy(unit, w.now) != nil:
+		e = *w.s.ReachedBy(unit, w.now)
 	case fate == 1 && u.Phase == units.PhaseVerify:
 		e = w.s.Event(schemas.EventNodeHeld, unit)
 		e.Reason, e.Error = schemas.ReasonUnknown, schemas.Errorf(schemas.CodeExpressionError, "no").WithOutcome(schemas.Unknown)
@@ -509,6 +521,9 @@ func (w *walk) answerAll() {
 			w.over()
 			return
 		}
+		if due := w.s.limitDue(); !due.IsZero() && due.Before(w.now.Add(1000*time.Hour)) && Legal(schemas.EventLimitsRaised, w.s.Status, "") {
+			w.apply(schemas.Event{Type: schemas.EventLimitsRaised, Limits: &schemas.PlanLimits{Time: w.s.PlanUsed(w.now).Time + schemas.Duration(10000*time.Hour)}})
+		}
 		switch wake := w.s.Wake(w.now); {
 		case w.s.Status == schemas.StatusPending:
 			w.apply(schemas.Event{Type: schemas.EventStarted})
@@ -520,7 +535,7 @@ func (w *walk) answerAll() {
 			w.endChild(false)
 		case w.s.AwaitsState():
 			w.endAwait(false)
-		case !wake.IsZero():
+		case !wake.IsZero() && !wake.Equal(w.s.limitDue()):
 			w.now = wake
 		default:
 			w.review(true)

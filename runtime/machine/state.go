@@ -40,7 +40,12 @@ type State struct {
 	Undo       bool  // before it ends, units that succeeded are compensated
 	Cancelled  bool  // it was cancelled: if it compensates, it ends as cancelled after that
 	Calls      int   // made so far
+	Sent       int   `json:",omitempty"` // of those, calls of capabilities
 	Bytes      int64 // of outputs and what else is stored apart, and of the plans and inputs of children
+
+	Raised schemas.PlanLimits    `json:",omitzero"`  // the limits of the plan that were raised
+	Limit  *schemas.ReachedLimit `json:",omitempty"` // of the plan; until it is resumed
+	Paused time.Duration         `json:",omitempty"` // it was suspended in all, since its start
 
 	budget.Ledger
 	ChildrenMade int64   `json:",omitempty"` // executions of workflow units

@@ -142,6 +142,7 @@ func (c *compiler) compile() *Program {
 	c.arguments()
 	c.races()
 	c.budget()
+	c.limitedCalls()
 	c.idle()
 	if c.out.errors > 0 || !within {
 		return nil

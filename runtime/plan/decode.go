@@ -46,6 +46,7 @@ func (d *decoder) fields(to any, t *document.Tree, at, what string) {
 	table := fieldsOf(object.Type())
 	if kind := objectKind(object.Type()); kind == "plan" {
 		d.arrows(t, at)
+		d.onLimitInside(t, at)
 	}
 	d.foreign(t, table, objectKind(object.Type()), at, what)
 	if n, ok := to.(*schemas.Node); ok {

@@ -44,7 +44,7 @@ func (p *Program) Explain() schemas.Explain {
 	most := p.Size().Most
 	e.MaxCalls, e.MaxExecutions, e.MaxItems = int(p.summarise(&e, "")), int(most.Executions), int(most.Items)
 	e.WorkflowBytes = int(most.Bytes)
-	e.Secrets = p.secretNames()
+	e.Secrets, e.Limits = p.secretNames(), p.Definition.Plan.Limits
 	return e
 }
 

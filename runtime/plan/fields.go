@@ -78,6 +78,10 @@ func (d *decoder) field(object reflect.Value, f *field, v *document.Tree, at str
 	case *bool:
 		d.boolean(to, v, at)
 	case *int:
+		if objectKind(object.Type()) == "planlimits" {
+			d.limitNumber(to, v, at)
+			return
+		}
 		d.integer(to, v, at, f.low)
 	case **int:
 		*to = new(int)
@@ -102,6 +106,8 @@ func (d *decoder) field(object reflect.Value, f *field, v *document.Tree, at str
 		d.codes(to, v, at)
 	case **schemas.Retry:
 		d.retry(to, v, at)
+	case **schemas.PlanLimits:
+		d.planLimits(to, v, at)
 	case **schemas.Defaults:
 		*to = new(schemas.Defaults)
 		d.fields(*to, v, at, "defaults")

@@ -29,7 +29,7 @@ var units = []struct {
 
 // durations are names of durations in other languages, and the fields that they are here, in the order of preference.
 var durations = map[string][]string{
-	"timeout": {"timeout", "expires"}, "time_limit": {"timeout"}, "max_duration": {"timeout"}, "max_runtime": {"timeout"}, "execution_timeout": {"timeout"},
+	"timeout": {"timeout", "expires", "time"}, "time_limit": {"timeout", "time"}, "max_duration": {"timeout", "time"}, "max_runtime": {"timeout", "time"}, "max_time": {"time"}, "duration": {"wait", "time"}, "execution_timeout": {"timeout"},
 	"start_to_close_timeout": {"timeout"}, "active_deadline": {"timeout"}, "dagrun_timeout": {"timeout"}, "schedule_to_start_timeout": {"queue_timeout"},
 	"schedule_to_close_timeout": {"total_timeout"}, "run_timeout": {"timeout"}, "call_timeout": {"timeout"},
 	"attempt_timeout": {"timeout"}, "request_timeout": {"timeout"}, "step_timeout": {"timeout"}, "task_timeout": {"timeout"},
@@ -41,7 +41,7 @@ var durations = map[string][]string{
 	"min_delay": {"initial_interval"}, "wait_between": {"initial_interval"}, "wait_between_tries": {"initial_interval"},
 	"max_delay": {"max_interval"}, "max_backoff": {"max_interval"}, "maximum_interval": {"max_interval"}, "max_retry_delay": {"max_interval"},
 	"max_elapsed_time": {"max_elapsed"},
-	"wait":             {"wait"}, "sleep": {"wait"}, "pause": {"wait"}, "duration": {"wait"}, "seconds": {"wait"}, "wait_time": {"wait"},
+	"wait":             {"wait"}, "sleep": {"wait"}, "pause": {"wait"}, "seconds": {"wait"}, "wait_time": {"wait"},
 }
 
 // unit reads a field whose name is a duration of ours or of another language, perhaps with its unit at the end.

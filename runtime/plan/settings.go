@@ -16,6 +16,7 @@ var (
 	onErrors     = strs(schemas.OnErrorFail, schemas.OnErrorContinue, schemas.OnErrorSuspend, schemas.OnErrorCompensate)
 	onUnknowns   = strs(schemas.OnUnknownSuspend, schemas.OnUnknownFail, schemas.OnUnknownRetry)
 	effects      = strs(schemas.EffectRead, schemas.EffectIdempotent, schemas.EffectOnce)
+	onLimits     = []string{schemas.OnLimitSuspend, schemas.OnLimitFail}
 	safetyLevels = strs(schemas.SafetyNormal, schemas.SafetyReview)
 )
 
@@ -55,6 +56,7 @@ func (c *compiler) planSettings() {
 			"idempotency_key has %d bytes; at most %d are allowed", len(p.IdempotencyKey), maxKey)
 	}
 	c.duration(c.base+"/timeout", "timeout", p.Timeout)
+	c.limits()
 	if p.Defaults != nil {
 		c.duration(c.base+"/defaults/timeout", "timeout", p.Defaults.Timeout)
 		c.retry(c.base+"/defaults/retry", p.Defaults.Retry)

@@ -36,6 +36,16 @@ func rank(status schemas.NodeStatus) int { return max(0, slices.Index(statuses[:
 // Nodes is the number of nodes with the status, without items of for_each nodes.
 func (c *Counts) Nodes(status schemas.NodeStatus) int { return c.nodes[rank(status)] }
 
+// Unended is the number of nodes that have not ended.
+func (c *Counts) Unended() (n int) {
+	for i, status := range statuses {
+		if !status.Ended() {
+			n += c.nodes[i]
+		}
+	}
+	return n
+}
+
 // Add adds a unit, or with -1 removes it.
 func (c *Counts) Add(u *Unit, kind Kind, by int) {
 	if !kind.Item {

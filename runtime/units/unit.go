@@ -132,5 +132,15 @@ func (u *Unit) Reviewed() bool {
 	return u.Status == schemas.NodeHeld && u.Reason == schemas.ReasonReview
 }
 
+// AnyReviewed reports whether a unit is held for a review, which continues by itself while the execution waits.
+func AnyReviewed(list []Unit) bool {
+	for i := range list {
+		if list[i].Reviewed() {
+			return true
+		}
+	}
+	return false
+}
+
 // HoldsChild reports whether the unit runs a child.
 func (u *Unit) HoldsChild() bool { return u.Child != "" && u.Status == schemas.NodeRunning }
