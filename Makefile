@@ -58,7 +58,7 @@ bench: ## the numbers; compare only within one run on one machine
 	go test -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES)
 
 smoke: ## each benchmark once, so that none rots
-	go test -run '^$$' -bench . -benchtime 1x -timeout 10m $(PACKAGES)
+	go test -short -run '^$$' -bench . -benchtime 1x -timeout 10m $(PACKAGES)
 
 scorecard: ## fourteen faults against the built program, with a table
 	RUNPLANE_SCORECARD=full go test -run '^TestScorecard$$' -count 1 -timeout 10m -v ./cmd/runplane

@@ -107,6 +107,9 @@ func BenchmarkCostPerNode(b *testing.B) {
 	}{{"chain", chain}, {"fan", fan}, {"items", items}} {
 		for _, kind := range []string{"mem", "redis"} {
 			for _, n := range []int{100, 1000, 10_000} {
+				if testing.Short() && n > 1000 {
+					continue
+				}
 				b.Run(fmt.Sprintf("%s/%s/nodes=%d", shape.name, kind, n), func(b *testing.B) {
 					p := newTestbed(b, kind)
 					small, large := shape.make(10), shape.make(n)
